@@ -1,0 +1,560 @@
+package sse
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+	"unicode/utf8"
+)
+
+// The file in order: what a caller sets and gets, Next and the fields it reads, the buffer it reads from.
+
+// DefaultMaxEvent is the size of the largest event accepted when nothing else is said: 16 MiB.
+const DefaultMaxEvent = 16 << 20
+
+// ErrTruncated is what errors.Is finds in the error of a stream that ended inside an event, or before the end
+// that [JSONOptions] asks for.
+var ErrTruncated = errors.New("stream ended too early")
+
+// TruncatedError says where the event began that a stream's end cut off. The standard has it discarded
+// (WHATWG HTML 9.2.6); it is never delivered.
+type TruncatedError struct {
+	Offset int64 // in bytes from the start of the stream
+}
+
+func (e *TruncatedError) Error() string {
+	return fmt.Sprintf("sse: the stream ended inside the event that began at byte %d; the event was discarded", e.Offset)
+}
+
+// Is makes errors.Is(err, ErrTruncated) true.
+func (e *TruncatedError) Is(target error) bool { return target == ErrTruncated }
+
+// TooLargeError says that an event is larger than [ReadOptions.MaxEvent] allows.
+type TooLargeError struct {
+	Limit  int   // in bytes
+	Offset int64 // where the event began, in bytes from the start of the stream
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("sse: the event at byte %d is larger than %d bytes; raise MaxEvent to read it", e.Offset, e.Limit)
+}
+
+// ReadOptions are the options of everything that reads a stream. Nil means all defaults.
+type ReadOptions struct {
+	// MaxEvent bounds an event's data, and each of its other fields, in bytes. 0 means [DefaultMaxEvent],
+	// negative no bound. Comments and fields that the standard does not know never count; those nobody asked
+	// for take no memory either, however long they are.
+	MaxEvent int
+
+	// Comment, when set, is called with the text of every comment line, in order with the events. The text
+	// is valid during the call only. One longer than MaxEvent is cut there.
+	Comment func(text []byte)
+}
+
+// Decoder reads events from a stream (WHATWG HTML 9.2.5 and 9.2.6) without allocating for each:
+//
+//	d := sse.NewDecoder(r, nil)
+//	for d.Next() {
+//		use(d.Type(), d.Data())
+//	}
+//	return d.Err()
+//
+// An event is delivered as soon as the byte that completes it is there, be it a lone CR. The time taken is
+// linear in the number of bytes, whatever they are. A Decoder is not safe for concurrent use.
+type Decoder struct {
+	r       io.Reader
+	max     int
+	comment func([]byte)
+
+	// data ≤ dataEnd ≤ line ≤ lf, cr ≤ end ≤ len(buf)
+	//
+	//	 ┌──────┬───────────────┬─────────┬───────────────┬──────────────────┬──────┐
+	//	 │ used │ event's data  │  used   │ current line  │ not yet looked at│ room │ buf
+	//	 └──────┴───────────────┴─────────┴───────────────┴──────────────────┴──────┘
+	//	        data            dataEnd   line            lf or cr           end
+	//
+	// A data line that is the only one of its event stays where it is. Further lines are moved down to join
+	// it, which always fits: "\n" and the value are shorter than "data", the value and a line end.
+	buf           []byte
+	data, dataEnd int
+	line, end     int
+	lf, cr        int   // the next of each at or after line; end when there is none yet
+	base          int64 // offset in the stream of buf[0], as seen from line
+	block         int64 // offset in the stream of the first line of the event being read
+
+	bom     bool // nothing has been consumed: a byte order mark may stand here
+	afterCR bool // the last line ended with CR: an LF that follows belongs to it
+	skip    byte // what the current line, the rest of which is ignored, began with: ':' or another; 0 for none
+	hasData bool // the event being read has a data field
+	begun   bool // the event being read has any field that end of stream would lose
+	full    bool // the last Read used all the room it was given
+	quiet   int  // how often in a row the buffer was emptied while less than a quarter of it was in use
+
+	view    []byte // Data
+	fixed   []byte // Data, when it had to be mended
+	typ     []byte // Type; empty for DefaultType
+	id      []byte // ID
+	nextID  []byte // ID from the next blank line on, when hasNext
+	hasNext bool
+	retry   time.Duration
+	retried bool
+
+	readErr error // what r said at last; delivered when all that came before it is
+	err     error // Err, io.EOF for a clean end
+	owned   owned
+}
+
+// NewDecoder returns a Decoder that reads from r. It reads ahead, up to 64 KiB or the size of an event.
+func NewDecoder(r io.Reader, opts *ReadOptions) *Decoder {
+	d := &Decoder{max: DefaultMaxEvent}
+	if opts != nil {
+		d.comment = opts.Comment
+		switch {
+		case opts.MaxEvent > 0:
+			d.max = opts.MaxEvent
+		case opts.MaxEvent < 0:
+			d.max = math.MaxInt
+		}
+	}
+	d.Reset(r)
+	return d
+}
+
+// Reset makes d read a new stream from r with the same options and the memory it has.
+func (d *Decoder) Reset(r io.Reader) {
+	*d = Decoder{
+		r: r, max: d.max, comment: d.comment, bom: true,
+		buf: d.buf, fixed: d.fixed[:0], typ: d.typ[:0], id: d.id[:0], nextID: d.nextID[:0], owned: d.owned,
+	}
+}
+
+// resume makes id the last event ID as of the start of the stream.
+func (d *Decoder) resume(id string) {
+	d.id = append(d.id[:0], id...)
+	d.owned.id = id
+}
+
+// Type returns the current event's type, [DefaultType] if the stream named none. Like Data and ID it is valid
+// until the next call of Next or Reset, and must not be changed.
+func (d *Decoder) Type() []byte {
+	if len(d.typ) == 0 {
+		return message
+	}
+	return d.typ
+}
+
+var message = []byte(DefaultType)
+
+// Data returns the current event's data, its lines joined by LF.
+func (d *Decoder) Data() []byte { return d.view }
+
+// ID returns the last event ID: the current event's own or the latest before it. After Next has returned
+// false it is the one to resume from, which a block without data may have set.
+func (d *Decoder) ID() []byte { return d.id }
+
+// Retry returns the reconnection time that the stream asked for last, and whether it did. It holds from the
+// moment its line was read. Values beyond what a Duration holds, 292 years, become the longest Duration.
+func (d *Decoder) Retry() (time.Duration, bool) { return d.retry, d.retried }
+
+// Err returns nil after a clean end of the stream, else why Next returned false: a [*TruncatedError], a
+// [*TooLargeError], or the reader's error, wrapped.
+func (d *Decoder) Err() error {
+	if d.err == io.EOF {
+		return nil
+	}
+	return d.err
+}
+
+// Next reads until the next event is complete and reports whether there is one.
+func (d *Decoder) Next() bool {
+	if d.err != nil {
+		return false
+	}
+	d.beginBlock()
+	for {
+		eol := min(d.lf, d.cr)
+		if eol == d.end {
+			if d.err = d.fill(); d.err != nil {
+				d.typ, d.view = d.typ[:0], nil
+				return false
+			}
+			continue
+		}
+		start := d.line
+		d.passLineEnd(eol)
+		switch {
+		case d.skip != 0:
+			d.skip = 0
+		case eol > start:
+			if d.err = d.field(start, eol); d.err != nil {
+				return false
+			}
+		case d.dispatch():
+			return true
+		default:
+			d.beginBlock()
+		}
+	}
+}
+
+func (d *Decoder) beginBlock() {
+	d.hasData, d.begun = false, false
+	d.data, d.dataEnd = d.line, d.line
+	d.block = d.base + int64(d.line)
+	d.typ = d.typ[:0]
+}
+
+// passLineEnd moves line behind the line end at eol. A CR ends a line at once; whether an LF belongs to it
+// may be known only after the next Read.
+func (d *Decoder) passLineEnd(eol int) {
+	next := eol + 1
+	if eol == d.cr {
+		if next == d.end {
+			d.afterCR = true
+		} else if d.buf[next] == '\n' {
+			next++
+		}
+		d.cr = d.find('\r', next)
+	}
+	if d.lf < next {
+		// Most lines of data are followed by a blank one: see it without a call.
+		if next < d.end && d.buf[next] == '\n' {
+			d.lf = next
+		} else {
+			d.lf = d.find('\n', next)
+		}
+	}
+	d.line = next
+}
+
+// find returns the index of c in the buffer at or after from, or end.
+func (d *Decoder) find(c byte, from int) int {
+	if i := bytes.IndexByte(d.buf[from:d.end], c); i >= 0 {
+		return from + i
+	}
+	return d.end
+}
+
+// field takes the line buf[start:eol], which is not empty (WHATWG HTML 9.2.6, "process the field").
+func (d *Decoder) field(start, eol int) error {
+	line := d.buf[start:eol]
+	switch line[0] {
+	case 'd':
+		if n := valueAt(line, "data"); n >= 0 {
+			return d.addData(start+n, eol)
+		}
+	case 'e':
+		if n := valueAt(line, "event"); n >= 0 {
+			if len(line)-n > d.max {
+				return d.tooLarge()
+			}
+			d.begun = true
+			d.typ = appendMended(d.typ[:0], line[n:])
+		}
+	case 'i':
+		if n := valueAt(line, "id"); n >= 0 {
+			if len(line)-n > d.max {
+				return d.tooLarge()
+			}
+			if value := line[n:]; bytes.IndexByte(value, 0) < 0 {
+				d.begun, d.hasNext = true, true
+				d.nextID = appendMended(d.nextID[:0], value)
+			}
+		}
+	case 'r':
+		if n := valueAt(line, "retry"); n >= 0 {
+			if len(line)-n > d.max {
+				return d.tooLarge()
+			}
+			if t, ok := parseRetry(line[n:]); ok {
+				d.retry, d.retried = t, true
+			}
+		}
+	case ':':
+		d.report(line)
+	}
+	return nil
+}
+
+// valueAt returns where the value begins in a line whose field name is name, behind the colon and one space
+// at the most; -1 if it is another field.
+func valueAt(line []byte, name string) int {
+	n := len(name)
+	if len(line) < n || string(line[:n]) != name {
+		return -1
+	}
+	if len(line) == n {
+		return n
+	}
+	if line[n] != ':' {
+		return -1
+	}
+	n++
+	if n < len(line) && line[n] == ' ' {
+		n++
+	}
+	return n
+}
+
+func (d *Decoder) addData(start, end int) error {
+	if !d.hasData {
+		if end-start > d.max {
+			return d.tooLarge()
+		}
+		d.hasData, d.begun = true, true
+		d.data, d.dataEnd = start, end
+		return nil
+	}
+	if d.dataEnd-d.data+1+end-start > d.max {
+		return d.tooLarge()
+	}
+	d.buf[d.dataEnd] = '\n'
+	d.dataEnd++
+	d.dataEnd += copy(d.buf[d.dataEnd:], d.buf[start:end])
+	return nil
+}
+
+func (d *Decoder) tooLarge() error { return &TooLargeError{Limit: d.max, Offset: d.block} }
+
+// report hands a comment line to whoever asked for it.
+func (d *Decoder) report(line []byte) {
+	if d.comment == nil {
+		return
+	}
+	text := line[1:]
+	if len(text) > 0 && text[0] == ' ' {
+		text = text[1:]
+	}
+	text = text[:min(len(text), d.max)]
+	if !utf8.Valid(text) {
+		d.fixed = appendValidUTF8(d.fixed[:0], text)
+		text = d.fixed
+	}
+	d.comment(text)
+}
+
+// parseRetry reads a reconnection time in milliseconds, ASCII digits only. Larger values than a Duration can
+// hold become the longest one. The standard leaves "no digits at all" open; browsers ignore it, and so do we.
+func parseRetry(value []byte) (time.Duration, bool) {
+	const longest = math.MaxInt64 / int64(time.Millisecond)
+	var ms int64
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		if ms <= longest {
+			ms = ms*10 + int64(c-'0')
+		}
+	}
+	if ms > longest {
+		return math.MaxInt64, true
+	}
+	return time.Duration(ms) * time.Millisecond, len(value) > 0
+}
+
+// dispatch ends a block and reports whether it made an event (WHATWG HTML 9.2.6, "dispatch the event").
+// The id is taken over even when there is no data.
+func (d *Decoder) dispatch() bool {
+	if d.hasNext {
+		d.id, d.nextID, d.hasNext = d.nextID, d.id, false
+	}
+	if !d.hasData {
+		return false
+	}
+	d.view = d.buf[d.data:d.dataEnd]
+	if !utf8.Valid(d.view) {
+		d.fixed = appendValidUTF8(d.fixed[:0], d.view)
+		d.view = d.fixed
+	}
+	return true
+}
+
+// appendMended appends src to dst, mended if it is not UTF-8.
+func appendMended(dst, src []byte) []byte {
+	if utf8.Valid(src) {
+		return append(dst, src...)
+	}
+	return appendValidUTF8(dst, src)
+}
+
+const (
+	minBuffer = 4 << 10  // what a quiet stream needs: one TCP segment of small events
+	maxAhead  = 64 << 10 // what a fast stream is read in; larger buffers only miss the cache
+)
+
+// fill reads more. It is called when the rest of the buffer holds no line end, and returns the error that
+// ends the stream, io.EOF if the end is clean.
+func (d *Decoder) fill() error {
+	if err := d.settlePartialLine(); err != nil {
+		return err
+	}
+	if d.readErr != nil {
+		return d.endOfStream()
+	}
+	d.makeRoom()
+	old := d.end
+	for range 100 {
+		n, err := d.r.Read(d.buf[old:])
+		if n < 0 || n > len(d.buf)-old {
+			return fmt.Errorf("sse: reading the stream: %T returned an impossible count of %d bytes", d.r, n)
+		}
+		d.end += n
+		d.readErr = err
+		if n > 0 || err != nil {
+			break
+		}
+	}
+	if d.end == old && d.readErr == nil {
+		d.readErr = io.ErrNoProgress
+	}
+	d.full = d.end == len(d.buf)
+	if d.afterCR && d.end > old {
+		d.afterCR = false
+		if d.buf[d.line] == '\n' {
+			if d.block == d.base+int64(d.line) {
+				d.block++
+			}
+			d.line++
+		}
+	}
+	if d.bom && d.end > old {
+		d.passBOM()
+	}
+	d.lf = d.find('\n', max(old, d.line))
+	d.cr = d.find('\r', max(old, d.line))
+	return nil
+}
+
+// passBOM steps over one byte order mark at the start of the stream (WHATWG HTML 9.2.5). It is called until
+// enough bytes are there to tell.
+func (d *Decoder) passBOM() {
+	const mark = "\uFEFF"
+	got := d.buf[:d.end]
+	if len(got) < len(mark) && string(got) == mark[:len(got)] {
+		return
+	}
+	d.bom = false
+	if len(got) >= len(mark) && string(got[:len(mark)]) == mark {
+		d.line = len(mark)
+		d.beginBlock()
+	}
+}
+
+// settlePartialLine looks at a line whose end has not arrived: one that will be ignored is let go, one
+// that is already too large is refused.
+func (d *Decoder) settlePartialLine() error {
+	line := d.buf[d.line:d.end]
+	if len(line) == 0 || d.bom && d.readErr == nil {
+		return nil
+	}
+	if d.skip == 0 {
+		switch {
+		case line[0] == ':':
+			if d.comment != nil && len(line)-2 < d.max {
+				return nil
+			}
+			d.report(line)
+		case !ignored(line):
+			return d.checkPartial(line)
+		}
+		d.skip = line[0]
+	}
+	d.line, d.lf, d.cr = d.end, d.end, d.end
+	if !d.hasData {
+		d.data, d.dataEnd = d.line, d.line
+	}
+	return nil
+}
+
+var fieldNames = [...]string{"data", "event", "id", "retry"}
+
+// ignored reports whether a line that begins with b is of no known field, however it goes on.
+func ignored(b []byte) bool {
+	for _, name := range fieldNames {
+		n := min(len(b), len(name))
+		if string(b[:n]) == name[:n] && (len(b) == n || b[n] == ':') {
+			return false
+		}
+	}
+	return true
+}
+
+// checkPartial refuses a line of a known field whose value is too large already, so that an endless
+// line is refused at the same byte however it is split.
+func (d *Decoder) checkPartial(line []byte) error {
+	for _, name := range fieldNames {
+		n := valueAt(line, name)
+		if n < 0 {
+			continue
+		}
+		size := len(line) - n
+		if name == "data" && d.hasData {
+			size += d.dataEnd - d.data + 1
+		}
+		if size > d.max {
+			return d.tooLarge()
+		}
+	}
+	return nil
+}
+
+// endOfStream returns the error for a stream of which nothing more will come.
+func (d *Decoder) endOfStream() error {
+	if d.readErr != io.EOF {
+		return fmt.Errorf("sse: reading the stream: %w", d.readErr)
+	}
+	first := d.skip
+	if first == 0 && d.line < d.end {
+		first = d.buf[d.line]
+	}
+	if d.begun || first != 0 && first != ':' {
+		return &TruncatedError{Offset: d.block}
+	}
+	return io.EOF
+}
+
+// makeRoom makes room for the next Read. What is live moves down once three quarters of the buffer are used
+// and half of it at the most is live, else the buffer doubles: either way every byte is moved a bounded
+// number of times, and every Read has a quarter of the buffer.
+func (d *Decoder) makeRoom() {
+	live := d.dataEnd - d.data + d.end - d.line
+	size := max(len(d.buf), minBuffer)
+	switch {
+	case live > size/2:
+		if d.end <= size/4*3 && len(d.buf) > 0 {
+			return
+		}
+		size *= 2
+	case live == 0 && d.full && size < maxAhead:
+		size *= 2
+	case live == 0 && size > maxAhead && d.seldomUsed(size):
+		size /= 2
+	case live > 0 && d.end <= size/4*3:
+		return
+	}
+	to := d.buf
+	if size != len(d.buf) {
+		to = make([]byte, size)
+	}
+	n := copy(to, d.buf[d.data:d.dataEnd])
+	m := n + copy(to[n:], d.buf[d.line:d.end])
+	d.base += int64(d.line - n)
+	d.buf, d.data, d.dataEnd, d.line, d.end, d.lf, d.cr = to, 0, n, n, m, m, m
+}
+
+// seldomUsed reports that a buffer which one large event has made large may shrink again.
+func (d *Decoder) seldomUsed(size int) bool {
+	if d.end > size/4 {
+		d.quiet = 0
+		return false
+	}
+	d.quiet++
+	if d.quiet < 64 {
+		return false
+	}
+	d.quiet = 0
+	return true
+}

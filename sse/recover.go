@@ -1,0 +1,157 @@
+package sse
+
+import (
+	"crypto/tls"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Failure is why a connection ended or could not be made.
+type Failure struct {
+	// Err is io.EOF after the clean end of a stream, a [*ResponseError] for a refusal, else a
+	// [*RedirectError], [*TruncatedError], [*TooLargeError], [ErrIdle], or what the transport said.
+	Err error
+
+	// Attempt counts the failures in a row, from 1. An event starts the count anew, and so does
+	// a connection that lasted [Backoff.Max].
+	Attempt int
+
+	// Retry is the reconnection time of the standard: what the server asked for last, else [Backoff.Base].
+	Retry time.Duration
+
+	// RetryAfter is what the answer's Retry-After field asks for (RFC 9110, 10.2.3); 0 if nothing.
+	RetryAfter time.Duration
+
+	// Delay is what [Client.Backoff] makes of Attempt and Retry. When the failure is observed, it is the
+	// time that will be waited.
+	Delay time.Duration
+}
+
+// failure describes err as the latest in a row.
+func (s *Source) failure(err error) *Failure {
+	s.failures++
+	b := s.client.Backoff.withDefaults()
+	f := &Failure{Err: err, Attempt: s.failures, Retry: b.Base}
+	if s.asked {
+		f.Retry = s.retry
+	}
+	if refusal, ok := errors.AsType[*ResponseError](err); ok {
+		f.RetryAfter = parseRetryAfter(refusal.Header.Get("Retry-After"), time.Now())
+	}
+	f.Delay = b.delay(f.Retry, f.Attempt)
+	return f
+}
+
+// recover asks the policy whether to go on after f, and notes the delay in it.
+func (c *Client) recover(f *Failure) bool {
+	policy := c.Recover
+	if policy == nil {
+		policy = Resilient
+	}
+	delay, again := policy(f)
+	f.Delay = delay
+	return again
+}
+
+// Resilient is the policy for programs that run for long: it reconnects, with growing delays, as long as that
+// may help. What helps no more is an answer other than 408, 425, 429 and 5xx, a content type other than
+// text/event-stream, a redirect that leads nowhere, a certificate that is not trusted, an event that is too large.
+// Retry-After is honoured up to an hour, with a tenth of jitter on top.
+func Resilient(f *Failure) (time.Duration, bool) {
+	var (
+		refusal  *ResponseError
+		request  *RequestError
+		redirect *RedirectError
+		large    *TooLargeError
+		cert     *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.As(f.Err, &refusal) && !temporary(refusal.StatusCode):
+		return 0, false
+	case errors.As(f.Err, &request), errors.As(f.Err, &redirect), errors.As(f.Err, &large), errors.As(f.Err, &cert):
+		return 0, false
+	}
+	after := min(f.RetryAfter, longestAsked)
+	return max(f.Delay, after+time.Duration(rand.Float64()*float64(after)/10)), true
+}
+
+func temporary(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= 500
+}
+
+// WHATWG is the browser's policy to the letter (WHATWG HTML 9.2.2 and 9.2.3): any answer that is not an event stream
+// ends it for good, anything else is followed by a reconnection after exactly the reconnection time.
+// The sole exception is an event beyond [Client.MaxEvent], which a browser would take in.
+func WHATWG(f *Failure) (time.Duration, bool) {
+	var (
+		refusal *ResponseError
+		request *RequestError
+		large   *TooLargeError
+	)
+	if errors.As(f.Err, &refusal) || errors.As(f.Err, &request) || errors.As(f.Err, &large) {
+		return 0, false
+	}
+	return f.Retry, true
+}
+
+// Backoff makes delays that grow with every failure in a row. Fields that are zero have their defaults.
+type Backoff struct {
+	Base   time.Duration // before the first reconnection; 1 s. A retry field of the server replaces it
+	Max    time.Duration // the longest delay before jitter; 30 s, or what the server asked for if that is longer
+	Factor float64       // from one failure to the next; 2
+	Jitter float64       // the part of a delay that is added at random at the most; 0.5. Negative means none
+}
+
+const (
+	// leastRepeated keeps a server that asks for no delay and then fails from being called in a tight loop.
+	leastRepeated = 100 * time.Millisecond
+	// longestAsked is as long as a client waits because a server, perhaps by mistake, said so.
+	longestAsked = time.Hour
+)
+
+func (b Backoff) withDefaults() Backoff {
+	if b.Base <= 0 {
+		b.Base = time.Second
+	}
+	if b.Max <= 0 {
+		b.Max = 30 * time.Second
+	}
+	if b.Factor < 1 {
+		b.Factor = 2
+	}
+	if b.Jitter == 0 {
+		b.Jitter = 0.5
+	}
+	return b
+}
+
+// delay returns how long to wait after the given number of failures in a row when base is to be waited after
+// the first. Jitter only adds: nobody comes back earlier than the server asked.
+func (b Backoff) delay(base time.Duration, failures int) time.Duration {
+	base = min(base, longestAsked)
+	if failures > 1 {
+		base = max(base, leastRepeated)
+	}
+	grown := float64(base) * math.Pow(b.Factor, float64(failures-1))
+	grown = min(grown, float64(max(b.Max, base)))
+	return time.Duration(grown + grown*max(b.Jitter, 0)*rand.Float64())
+}
+
+// parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3); anything else, and the past, is 0.
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(date.Sub(now), 0)
+	}
+	return 0
+}

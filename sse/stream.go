@@ -1,0 +1,232 @@
+package sse
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Why a stream is over, besides what the request's context and the connection say.
+var (
+	ErrClosed = errors.New("sse: the stream is closed")
+	ErrMaxAge = errors.New("sse: the stream has reached its maximum age")
+)
+
+// WriteError says that the client did not take what was sent: it has gone, or has let [Options.WriteTimeout]
+// pass. The stream is over.
+type WriteError struct{ Err error }
+
+func (e *WriteError) Error() string {
+	return "sse: the client did not take the event: " + e.Err.Error()
+}
+
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// Stream is the server's end of an event stream. Its methods are safe for concurrent use; what one call sends stays
+// together. Each returns when the bytes have been handed to the connection. After the end of the stream, each
+// returns the reason, which is also the [context.Cause] of Context.
+type Stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	request *http.Request
+	options Options
+	ctx     context.Context // done when the stream is over; its cause is why
+	cancel  context.CancelCauseFunc
+
+	mu     sync.Mutex // guards the following, and writing
+	opened bool       // the header has been sent
+	buf    []byte
+	last   time.Time   // of the last write
+	tender *time.Timer // sends keep-alives
+	ageing *time.Timer
+}
+
+// Context is done when the stream is over: the client has gone, [Options.MaxAge] is reached, a write failed, or
+// the stream was closed.
+func (s *Stream) Context() context.Context { return s.ctx }
+
+// Request returns the request that the stream answers.
+func (s *Stream) Request() *http.Request { return s.request }
+
+// LastEventID returns the position from which the client wants to go on, "" if it has none (WHATWG HTML 9.2.4).
+func (s *Stream) LastEventID() string { return s.request.Header.Get(headerLastEventID) }
+
+// Send sends an event. An event that cannot be sent gives a [*FieldError], writes nothing, and leaves the stream as
+// it is.
+func (s *Stream) Send(e Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := e.AppendTo(s.buf[:0])
+	if err != nil {
+		return err
+	}
+	s.buf = b
+	return s.write(b)
+}
+
+// SendJSON sends an event of type typ with v as JSON. A value that is none writes nothing and leaves
+// the stream as it is.
+func (s *Stream) SendJSON(typ string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("sse: event of type %.40q: %w", typ, err)
+	}
+	return s.Send(Event{Type: typ, Data: string(data)})
+}
+
+// SendFrame sends frames in one write.
+func (s *Stream) SendFrame(frames ...Frame) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(frames) == 1 {
+		return s.write(frames[0].bytes)
+	}
+	s.buf = s.buf[:0]
+	for _, f := range frames {
+		s.buf = append(s.buf, f.bytes...)
+	}
+	return s.write(s.buf)
+}
+
+// Comment sends text as a comment, which clients ignore.
+func (s *Stream) Comment(text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buf = AppendComment(s.buf[:0], text)
+	return s.write(s.buf)
+}
+
+// Flush sends the header if nothing has been sent. In a [Handler] it makes the client's connection open at once.
+func (s *Stream) Flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened {
+		return s.over()
+	}
+	return s.write(nil)
+}
+
+// Close ends the stream and the keep-alive. When it returns, nothing writes to the response any more, which
+// would panic inside net/http once the handler has returned; so it waits for a write under way. It can be called
+// more than once and always returns nil.
+func (s *Stream) Close() error {
+	s.cancel(ErrClosed)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tender != nil {
+		s.tender.Stop()
+	}
+	if s.ageing != nil {
+		s.ageing.Stop()
+	}
+	return nil
+}
+
+// over returns why the stream is over, nil if it is not.
+func (s *Stream) over() error {
+	if s.ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(s.ctx)
+}
+
+// maxKept is the size in bytes of the buffer that a stream keeps for its next event.
+const maxKept = 64 << 10
+
+// write sends the header if need be, then b, at once. The caller holds mu.
+func (s *Stream) write(b []byte) error {
+	if err := s.over(); err != nil {
+		return err
+	}
+	s.last = time.Now()
+	s.setDeadlines()
+	err := s.writeNow(b)
+	if s.options.WriteTimeout > 0 {
+		// Between writes there must be none: HTTP/2 resets a stream whose deadline passes, idle or not.
+		s.setWriteDeadline(time.Time{})
+	}
+	if cap(s.buf) > maxKept {
+		s.buf = nil
+	}
+	if err != nil {
+		s.cancel(&WriteError{err})
+		return s.over()
+	}
+	return nil
+}
+
+func (s *Stream) writeNow(b []byte) error {
+	if !s.opened {
+		s.opened = true
+		setHeader(s.w.Header())
+		s.w.WriteHeader(http.StatusOK)
+		if s.options.Retry > 0 {
+			if _, err := s.w.Write(AppendRetry(nil, s.options.Retry)); err != nil {
+				return err
+			}
+		}
+	}
+	if len(b) > 0 {
+		if _, err := s.w.Write(b); err != nil {
+			return err
+		}
+	}
+	return s.control.Flush()
+}
+
+// setDeadlines gives the write that follows its time, and lifts, before the first, the deadlines that
+// http.Server has set for the whole answer. Its ReadTimeout would end the request's context.
+func (s *Stream) setDeadlines() {
+	if !s.opened {
+		_ = s.control.SetReadDeadline(time.Time{}) // not supported: then there is none either
+		if s.options.WriteTimeout < 0 {
+			s.setWriteDeadline(time.Time{})
+		}
+	}
+	if s.options.WriteTimeout > 0 {
+		s.setWriteDeadline(s.last.Add(s.options.WriteTimeout))
+	}
+}
+
+// setWriteDeadline does what it can: a response writer without deadlines, such as a test's, is no error, and a
+// broken connection says so when it is written to.
+func (s *Stream) setWriteDeadline(t time.Time) { _ = s.control.SetWriteDeadline(t) }
+
+// tend starts what the stream does by itself. The first look is after first, if positive.
+func (s *Stream) tend(first time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.options.MaxAge > 0 {
+		s.ageing = time.AfterFunc(jittered(s.options.MaxAge), func() { s.cancel(ErrMaxAge) })
+	}
+	if first > 0 {
+		s.tender = time.AfterFunc(first, s.keepAlive)
+	}
+}
+
+// keepAlive opens the stream if nothing has, sends a comment if nothing else was sent for long, and comes again
+// when the next may be due. Sending an event therefore costs no timer operation.
+func (s *Stream) keepAlive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over() != nil {
+		return
+	}
+	interval := s.options.KeepAlive
+	switch {
+	case !s.opened:
+		_ = s.write(nil) // like any failed write it ends the stream and is its cause
+	case interval > 0 && time.Since(s.last) >= interval:
+		_ = s.write(keepAliveComment)
+	}
+	if interval > 0 {
+		s.tender.Reset(max(interval-time.Since(s.last), time.Millisecond))
+	}
+}
+
+// keepAliveComment ends with a blank line for the sake of clients that split a stream at blank lines.
+var keepAliveComment = []byte(":\n\n")

@@ -1,0 +1,58 @@
+package sse
+
+import "unicode/utf8"
+
+// appendValidUTF8 appends src to dst as the "UTF-8 decode" algorithm of the Encoding Standard reads it: every
+// maximal subpart of an ill-formed sequence becomes one U+FFFD (Unicode 16.0, section 3.9, table 3-8).
+// That is neither one per byte, as a range over a string gives, nor one per run, as [bytes.ToValidUTF8] gives.
+func appendValidUTF8(dst, src []byte) []byte {
+	for len(src) > 0 {
+		r, size := utf8.DecodeRune(src)
+		if r == utf8.RuneError && size == 1 {
+			dst = append(dst, "\uFFFD"...)
+			src = src[maximalSubpart(src):]
+			continue
+		}
+		dst = append(dst, src[:size]...)
+		src = src[size:]
+	}
+	return dst
+}
+
+// maximalSubpart returns the length of the longest prefix of the ill-formed s that could have begun a
+// well-formed sequence, at least 1. The bounds of the second byte are those of the Encoding Standard's UTF-8
+// decoder: they shut out overlong forms, surrogates and what lies beyond U+10FFFF.
+func maximalSubpart(s []byte) int {
+	need, low, high := 0, byte(0x80), byte(0xBF)
+	switch b := s[0]; {
+	case b >= 0xC2 && b <= 0xDF:
+		need = 1
+	case b >= 0xE0 && b <= 0xEF:
+		need = 2
+		if b == 0xE0 {
+			low = 0xA0
+		} else if b == 0xED {
+			high = 0x9F
+		}
+	case b >= 0xF0 && b <= 0xF4:
+		need = 3
+		if b == 0xF0 {
+			low = 0x90
+		} else if b == 0xF4 {
+			high = 0x8F
+		}
+	}
+	n := 1
+	for ; need > 0 && n < len(s) && low <= s[n] && s[n] <= high; need-- {
+		low, high = 0x80, 0xBF
+		n++
+	}
+	return n
+}
+
+func toValidUTF8(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string(appendValidUTF8(nil, []byte(s)))
+}
