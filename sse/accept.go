@@ -68,6 +68,7 @@ func newStream(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, err
 	}
 	s := &Stream{w: w, control: http.NewResponseController(w), request: r, options: o.withDefaults()}
 	s.ctx, s.cancel = context.WithCancelCause(r.Context())
+	s.liftDeadlines()
 	return s, nil
 }
 

@@ -87,7 +87,7 @@ func appendLines(b []byte, name, text string) []byte {
 			return b
 		}
 		start = end + 1
-		if end == cr && lf == start { // CRLF is one line end
+		if end == cr && lf == start && lf < len(text) { // CRLF is one line end
 			start++
 		}
 		if lf < start {

@@ -62,6 +62,7 @@ func Handler(o *Options, f func(*Stream) error) http.Handler {
 
 // finish turns what the handler's function returned into the end of the answer. The stream is closed.
 func (s *Stream) finish(err error) {
+	s.restoreDeadline()
 	var status *StatusError
 	var write *WriteError
 	switch {
@@ -88,6 +89,14 @@ func (s *Stream) finish(err error) {
 		report(s.request, err)
 		s.w.Header().Set("Cache-Control", "no-store")
 		http.Error(s.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+	}
+}
+
+// restoreDeadline gives the end of the answer the time that http.Server gives answers. One of our own would stay on
+// the connection: net/http sets it anew for the next request only if it has one itself.
+func (s *Stream) restoreDeadline() {
+	if server, ok := s.request.Context().Value(http.ServerContextKey).(*http.Server); ok && server.WriteTimeout > 0 {
+		s.setWriteDeadline(time.Now().Add(server.WriteTimeout))
 	}
 }
 

@@ -27,18 +27,19 @@ func (e *WriteError) Error() string {
 func (e *WriteError) Unwrap() error { return e.Err }
 
 // Stream is the server's end of an event stream. Its methods are safe for concurrent use; what one call sends stays
-// together. Each returns when the bytes have been handed to the connection. After the end of the stream, each
-// returns the reason, which is also the [context.Cause] of Context.
+// together. Each returns when the bytes have been handed to the connection. After the end of the stream each
+// returns the reason: a [*WriteError], [ErrMaxAge], [ErrClosed], or that the request's context is done.
 type Stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	request *http.Request
 	options Options
-	ctx     context.Context // done when the stream is over; its cause is why
+	ctx     context.Context // done when the stream is over
 	cancel  context.CancelCauseFunc
 
 	mu     sync.Mutex // guards the following, and writing
 	opened bool       // the header has been sent
+	failed error      // why a write failed
 	buf    []byte
 	last   time.Time   // of the last write
 	tender *time.Timer // sends keep-alives
@@ -46,7 +47,8 @@ type Stream struct {
 }
 
 // Context is done when the stream is over: the client has gone, [Options.MaxAge] is reached, a write failed, or
-// the stream was closed.
+// the stream was closed. Its [context.Cause] tells which, but that net/http ends the request's context when
+// it sees a write fail.
 func (s *Stream) Context() context.Context { return s.ctx }
 
 // Request returns the request that the stream answers.
@@ -126,10 +128,10 @@ func (s *Stream) Close() error {
 	return nil
 }
 
-// over returns why the stream is over, nil if it is not.
+// over returns why the stream is over, nil if it is not. The caller holds mu.
 func (s *Stream) over() error {
-	if s.ctx.Err() == nil {
-		return nil
+	if s.failed != nil || s.ctx.Err() == nil {
+		return s.failed
 	}
 	return context.Cause(s.ctx)
 }
@@ -143,21 +145,42 @@ func (s *Stream) write(b []byte) error {
 		return err
 	}
 	s.last = time.Now()
-	s.setDeadlines()
+	s.beginWrite()
 	err := s.writeNow(b)
-	if s.options.WriteTimeout > 0 {
-		// Between writes there must be none: HTTP/2 resets a stream whose deadline passes, idle or not.
-		s.setWriteDeadline(time.Time{})
-	}
+	s.endWrite()
 	if cap(s.buf) > maxKept {
 		s.buf = nil
 	}
 	if err != nil {
-		s.cancel(&WriteError{err})
-		return s.over()
+		s.failed = &WriteError{err}
+		s.cancel(s.failed)
 	}
-	return nil
+	return s.failed
 }
+
+// liftDeadlines lifts what http.Server has set for the whole answer. Its ReadTimeout would end the request's context,
+// its WriteTimeout, on HTTP/2, the stream, whether or not anything is read or written then.
+func (s *Stream) liftDeadlines() {
+	_ = s.control.SetReadDeadline(time.Time{}) // not supported: then there is none either
+	s.setWriteDeadline(time.Time{})
+}
+
+// beginWrite gives the next write its time, endWrite lifts that again, for HTTP/2's sake.
+func (s *Stream) beginWrite() {
+	if s.options.WriteTimeout > 0 {
+		s.setWriteDeadline(time.Now().Add(s.options.WriteTimeout))
+	}
+}
+
+func (s *Stream) endWrite() {
+	if s.options.WriteTimeout > 0 {
+		s.setWriteDeadline(time.Time{})
+	}
+}
+
+// setWriteDeadline does what it can: a response writer without deadlines, such as a test's, is no error, and a
+// broken connection says so when it is written to.
+func (s *Stream) setWriteDeadline(t time.Time) { _ = s.control.SetWriteDeadline(t) }
 
 func (s *Stream) writeNow(b []byte) error {
 	if !s.opened {
@@ -177,24 +200,6 @@ func (s *Stream) writeNow(b []byte) error {
 	}
 	return s.control.Flush()
 }
-
-// setDeadlines gives the write that follows its time, and lifts, before the first, the deadlines that
-// http.Server has set for the whole answer. Its ReadTimeout would end the request's context.
-func (s *Stream) setDeadlines() {
-	if !s.opened {
-		_ = s.control.SetReadDeadline(time.Time{}) // not supported: then there is none either
-		if s.options.WriteTimeout < 0 {
-			s.setWriteDeadline(time.Time{})
-		}
-	}
-	if s.options.WriteTimeout > 0 {
-		s.setWriteDeadline(s.last.Add(s.options.WriteTimeout))
-	}
-}
-
-// setWriteDeadline does what it can: a response writer without deadlines, such as a test's, is no error, and a
-// broken connection says so when it is written to.
-func (s *Stream) setWriteDeadline(t time.Time) { _ = s.control.SetWriteDeadline(t) }
 
 // tend starts what the stream does by itself. The first look is after first, if positive.
 func (s *Stream) tend(first time.Duration) {

@@ -1,0 +1,671 @@
+package sse_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// answer is what a test's server does with one request.
+type answer func(w http.ResponseWriter, r *http.Request)
+
+// stream answers with an event stream that ends cleanly after text.
+func stream(text string) answer {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, text)
+	}
+}
+
+// then does one thing after the other, with a flush between.
+func (a answer) then(b answer) answer {
+	return func(w http.ResponseWriter, r *http.Request) {
+		a(w, r)
+		_ = http.NewResponseController(w).Flush() // a client that is gone by then is no fault of the test
+		b(w, r)
+	}
+}
+
+func cut(w http.ResponseWriter, r *http.Request)  { panic(http.ErrAbortHandler) }
+func hold(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func status(code int, header ...string) answer {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(code)
+		if code != http.StatusNoContent {
+			fmt.Fprintf(w, "this is %d", code)
+		}
+	}
+}
+
+// server answers one request after the other, and 204 when it has no more answers, and keeps what it was asked.
+type server struct {
+	mu       sync.Mutex
+	answers  []answer
+	requests []*http.Request
+	bodies   []string
+	times    []time.Time
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(err)
+	}
+	s.mu.Lock()
+	s.requests = append(s.requests, r)
+	s.bodies = append(s.bodies, string(body))
+	s.times = append(s.times, time.Now())
+	next := status(http.StatusNoContent)
+	if len(s.answers) > 0 {
+		next, s.answers = s.answers[0], s.answers[1:]
+	}
+	s.mu.Unlock()
+	next(w, r)
+}
+
+func (s *server) header(name string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var values []string
+	for _, r := range s.requests {
+		values = append(values, r.Header.Get(name))
+	}
+	return values
+}
+
+// waits returns the time between each request and the one before.
+func (s *server) waits() []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var waits []time.Duration
+	for i := 1; i < len(s.times); i++ {
+		waits = append(waits, s.times[i].Sub(s.times[i-1]))
+	}
+	return waits
+}
+
+// log is a client's life as one list of strings.
+type lifeLog []string
+
+func (l *lifeLog) observe(state sse.State, f *sse.Failure) {
+	text := state.String()
+	if f != nil {
+		text += ": " + f.Err.Error()
+	}
+	*l = append(*l, text)
+}
+
+func get(ctx context.Context) *http.Request {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://server.test/events", nil)
+	if err != nil {
+		panic(err)
+	}
+	return req
+}
+
+// collect ranges to the end.
+func collect(events func(func(sse.Event, error) bool)) (data []string, err error) {
+	for event, e := range events {
+		if e != nil {
+			err = e
+			continue
+		}
+		data = append(data, event.Data)
+	}
+	return data, err
+}
+
+// inBubble runs a test with a server and a client in a bubble, where time passes when everybody waits.
+func inBubble(t *testing.T, answers []answer, test func(t *testing.T, s *server, c *sse.Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{answers: answers}
+		test(t, s, &sse.Client{HTTP: serve(t, s), Backoff: sse.Backoff{Jitter: -1}})
+	})
+}
+
+func TestAPlainSubscription(t *testing.T) {
+	inBubble(t, []answer{stream("id: 1\ndata: a\n\nevent: x\ndata: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
+		var got []sse.Event
+		for event, err := range c.Subscribe(get(t.Context())) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, event)
+		}
+		want := []sse.Event{{Type: "message", Data: "a", ID: "1"}, {Type: "x", Data: "b", ID: "1"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if accept, cache := s.header("Accept")[0], s.header("Cache-Control")[0]; accept != "text/event-stream" || cache != "no-cache" {
+			t.Errorf("the request said Accept %q, Cache-Control %q", accept, cache)
+		}
+	})
+}
+
+func TestReconnectsAfterAnyEndOfAStream(t *testing.T) {
+	ends := map[string]answer{
+		"clean":          stream("id: 1\ndata: a\n\n"),
+		"inside event":   stream("id: 1\ndata: a\n\nid: 2\ndata: lost\n"),
+		"broken":         stream("id: 1\ndata: a\n\n").then(cut),
+		"broken inside":  stream("id: 1\ndata: a\n\nid: 2\nda").then(cut),
+		"id behind data": stream("id: 0\ndata: a\n\nid: 1\n\n"),
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, []answer{end, stream("data: b\n\n"), stream("data: c\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
+				data, err := collect(c.Subscribe(get(t.Context())))
+				if err != nil || !slices.Equal(data, []string{"a", "b", "c"}) {
+					t.Errorf("got %q, %v", data, err)
+				}
+				// The id of the first stream lasts through the second, which has none.
+				if got := s.header("Last-Event-ID"); !slices.Equal(got, []string{"", "1", "1", "1"}) {
+					t.Errorf("Last-Event-ID was %q", got)
+				}
+				if got := s.waits(); !slices.Equal(got, []time.Duration{time.Second, time.Second, time.Second}) {
+					t.Errorf("the client waited %v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestAStartingPositionIsSentAndKept(t *testing.T) {
+	inBubble(t, []answer{stream("data: a\n\n"), stream("id\ndata: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
+		req := get(t.Context())
+		req.Header.Set("Last-Event-ID", "näch-7")
+		if _, err := collect(c.Subscribe(req)); err != nil {
+			t.Error(err)
+		}
+		if got := s.header("Last-Event-ID"); !slices.Equal(got, []string{"näch-7", "näch-7", ""}) {
+			t.Errorf("Last-Event-ID was %q", got)
+		}
+	})
+}
+
+func TestAnIDThatCannotBeSentNeverStopsTheReconnection(t *testing.T) {
+	for name, id := range map[string]string{"control": "a\x01b", "delete": "\x7f", "endless": strings.Repeat("9", 1<<20)} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, []answer{stream("id: " + id + "\ndata: a\n\n"), stream("data: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
+				data, err := collect(c.Subscribe(get(t.Context())))
+				if err != nil || !slices.Equal(data, []string{"a", "b"}) {
+					t.Errorf("got %q, %v", data, err)
+				}
+				if got := s.header("Last-Event-ID"); !slices.Equal(got, []string{"", "", ""}) {
+					t.Errorf("Last-Event-ID was %.100q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestARefusalThatReconnectingCannotMendEnds(t *testing.T) {
+	tests := map[string]struct {
+		answer answer
+		status int
+		reason string
+	}{
+		"404":        {status(404), 404, "404 Not Found"},
+		"401":        {status(401), 401, "401 Unauthorized"},
+		"206":        {status(206, "Content-Type", "text/event-stream"), 206, "206"},
+		"302":        {status(302), 302, "302 Found"},
+		"HTML":       {status(200, "Content-Type", "text/html"), 200, `"text/html"`},
+		"no type":    {status(200, "Content-Type", ""), 200, `content type ""`},
+		"compressed": {status(200, "Content-Type", "text/event-stream", "Content-Encoding", "br"), 200, `coding "br"`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, []answer{test.answer}, func(t *testing.T, s *server, c *sse.Client) {
+				_, err := collect(c.Subscribe(get(t.Context())))
+				refusal, ok := errors.AsType[*sse.ResponseError](err)
+				if !ok || refusal.StatusCode != test.status || !strings.HasPrefix(string(refusal.Body), "this is") || !strings.Contains(err.Error(), test.reason) {
+					t.Errorf("the error is %v", err)
+				}
+				if len(s.header("")) != 1 {
+					t.Error("the client came back")
+				}
+			})
+		})
+	}
+}
+
+func TestRefusalsThatPassAreWaitedOut(t *testing.T) {
+	answers := []answer{status(500), status(503), status(429), status(408), stream("data: a\n\n"), status(502)}
+	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
+		data, err := collect(c.Subscribe(get(t.Context())))
+		if err != nil || !slices.Equal(data, []string{"a"}) {
+			t.Errorf("got %q, %v", data, err)
+		}
+		second := time.Second
+		// The event starts the count anew: its stream's end is the first failure in a row, 502 the second.
+		if got, want := s.waits(), []time.Duration{second, 2 * second, 4 * second, 8 * second, second, 2 * second}; !slices.Equal(got, want) {
+			t.Errorf("the client waited %v, want %v", got, want)
+		}
+	})
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *server, c *sse.Client) {
+		date := time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat)
+		s.answers = []answer{status(503, "Retry-After", "20"), status(429, "Retry-After", date), status(503, "Retry-After", "4000000000"), status(503, "Retry-After", "soon")}
+		if _, err := collect(c.Subscribe(get(t.Context()))); err != nil {
+			t.Error(err)
+		}
+		// A tenth of jitter may be added. The date is 90 s after the beginning, of which some have passed; what
+		// is no time at all leaves the backoff of the fourth failure in a row.
+		hour := float64(time.Hour)
+		wants := [][2]float64{{20e9, 22e9}, {68e9, 77e9}, {hour, hour * 1.1}, {8e9, 8e9}}
+		for i, got := range s.waits() {
+			if float64(got) < wants[i][0] || float64(got) > wants[i][1] {
+				t.Errorf("wait %d was %v, want %v", i, got, wants[i])
+			}
+		}
+	})
+}
+
+func TestTheServersRetryReplacesTheBase(t *testing.T) {
+	answers := []answer{stream("retry: 5000\n"), status(503), stream("retry: 0\n\ndata: a\n\n"), stream("data: b\n\n"), stream("retry: 99999999999999999999\n")}
+	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
+		data, err := collect(c.Subscribe(get(t.Context())))
+		if err != nil || !slices.Equal(data, []string{"a", "b"}) {
+			t.Errorf("got %q, %v", data, err)
+		}
+		want := []time.Duration{5 * time.Second, 10 * time.Second, 0, 0, time.Hour}
+		if got := s.waits(); !slices.Equal(got, want) {
+			t.Errorf("the client waited %v, want %v", got, want)
+		}
+	})
+}
+
+func TestAServerThatAsksForNoDelayIsNotCalledInATightLoop(t *testing.T) {
+	b := sse.Backoff{Jitter: -1}
+	for attempt, want := range map[int]time.Duration{1: 0, 2: 200 * time.Millisecond, 5: 1600 * time.Millisecond, 100: 30 * time.Second} {
+		if got := sse.DelayAfter(b, &sse.Failure{Attempt: attempt}).Delay; got != want {
+			t.Errorf("after %d failures the delay is %v, want %v", attempt, got, want)
+		}
+	}
+}
+
+func TestJitterOnlyAdds(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for range 100 {
+		f := sse.DelayAfter(sse.Backoff{Jitter: 0.25}, &sse.Failure{Attempt: 1, Retry: 8 * time.Second})
+		if f.Delay < 8*time.Second || f.Delay > 10*time.Second {
+			t.Fatalf("the delay is %v", f.Delay)
+		}
+		seen[f.Delay] = true
+	}
+	if len(seen) < 50 {
+		t.Errorf("100 delays had %d values", len(seen))
+	}
+}
+
+func TestWHATWGWaitsExactlyAndTakesNoRefusal(t *testing.T) {
+	answers := []answer{stream("retry: 7000\n\ndata: a\n\n"), stream("data: b\n\n").then(cut), cut, cut, status(503, "Retry-After", "1")}
+	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
+		c.Recover = sse.WHATWG
+		data, err := collect(c.Subscribe(get(t.Context())))
+		refusal, ok := errors.AsType[*sse.ResponseError](err)
+		if !ok || refusal.StatusCode != 503 || !slices.Equal(data, []string{"a", "b"}) {
+			t.Errorf("got %q, %v", data, err)
+		}
+		seven := 7 * time.Second
+		if got := s.waits(); !slices.Equal(got, []time.Duration{seven, seven, seven, seven}) {
+			t.Errorf("the client waited %v", got)
+		}
+	})
+}
+
+func TestSilenceBreaksAConnection(t *testing.T) {
+	tests := map[string]answer{
+		"while connecting":  hold,
+		"before any event":  stream("").then(hold),
+		"after an event":    stream("data: a\n\n").then(hold),
+		"inside an event":   stream("data: a\n\ndata: ").then(hold),
+		"in a refusal body": status(503).then(hold),
+	}
+	for name, silent := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, []answer{silent}, func(t *testing.T, s *server, c *sse.Client) {
+				var life lifeLog
+				c.IdleTimeout, c.Observe = 40*time.Second, life.observe
+				if _, err := collect(c.Subscribe(get(t.Context()))); err != nil {
+					t.Error(err)
+				}
+				want := 41 * time.Second
+				if name == "in a refusal body" {
+					want = 6 * time.Second // refusals have 5 s to say their word
+				} else if !slices.Contains(life, "connecting: "+sse.ErrIdle.Error()) {
+					t.Errorf("the states were %q", life)
+				}
+				if got := s.waits(); !slices.Equal(got, []time.Duration{want}) {
+					t.Errorf("the client came back after %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestCommentsAndSlowConsumersAreNoSilence(t *testing.T) {
+	beat := func(w http.ResponseWriter, r *http.Request) {
+		for range 10 {
+			time.Sleep(30 * time.Second) // the bubble's clock
+			fmt.Fprint(w, ":\n")
+			_ = http.NewResponseController(w).Flush() // seen as a missing beat
+		}
+	}
+	inBubble(t, []answer{stream("data: a\n\n").then(beat).then(stream("data: b\n\n"))}, func(t *testing.T, s *server, c *sse.Client) {
+		c.IdleTimeout = 40 * time.Second
+		comments := 0
+		c.Comment = func([]byte) { comments++ }
+		for _, err := range c.Subscribe(get(t.Context())) {
+			if err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute) // a consumer slower than the timeout
+		}
+		if len(s.header("")) != 2 || comments != 10 {
+			t.Errorf("%d requests, %d comments", len(s.header("")), comments)
+		}
+	})
+}
+
+func TestTheEndOfTheContextEndsTheSequenceAtOnce(t *testing.T) {
+	tests := map[string]answer{
+		"while connecting": hold,
+		"while reading":    stream("").then(hold),
+		"while waiting":    status(503, "Retry-After", "1000"),
+		"in a refusal":     status(404).then(hold),
+	}
+	for name, first := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, []answer{first}, func(t *testing.T, s *server, c *sse.Client) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				begin := time.Now()
+				data, err := collect(c.Subscribe(get(ctx)))
+				if err != context.DeadlineExceeded || len(data) > 0 || time.Since(begin) != time.Second {
+					t.Errorf("after %v: %q, %v", time.Since(begin), data, err)
+				}
+			})
+		})
+	}
+}
+
+func TestNothingIsYieldedAfterTheContextHasEnded(t *testing.T) {
+	inBubble(t, []answer{stream("id: 1\ndata: a\n\nid: 2\ndata: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		source := c.Open(get(ctx))
+		n := 0
+		for event, err := range source.Events() {
+			if n++; n == 1 && (err != nil || event.Data != "a") || n == 2 && err != context.Canceled || n > 2 {
+				t.Errorf("element %d is %v, %v", n, event, err)
+			}
+			cancel()
+		}
+		if n != 2 || source.LastEventID() != "1" || source.State() != sse.Closed {
+			t.Errorf("%d elements, position %q, state %v", n, source.LastEventID(), source.State())
+		}
+	})
+}
+
+func TestBreakClosesTheConnection(t *testing.T) {
+	gone := make(chan struct{})
+	first := stream("data: a\n\n").then(func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		close(gone)
+	})
+	inBubble(t, []answer{first}, func(t *testing.T, s *server, c *sse.Client) {
+		var life lifeLog
+		c.Observe = life.observe
+		for event, err := range c.Subscribe(get(t.Context())) {
+			if err != nil || event.Data != "a" {
+				t.Errorf("got %v, %v", event, err)
+			}
+			break
+		}
+		<-gone
+		if !slices.Equal(life, []string{"connecting", "open", "closed"}) {
+			t.Errorf("the states were %q", life)
+		}
+	})
+}
+
+func TestStatesAreObservedInOrder(t *testing.T) {
+	answers := []answer{stream("data: a\n\n"), status(503), stream("data: b\n"), status(404)}
+	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
+		var life lifeLog
+		c.Observe = life.observe
+		_, err := collect(c.Subscribe(get(t.Context())))
+		want := []string{
+			"connecting", "open",
+			"connecting: EOF",
+			`connecting: sse: the server answered 503 Service Unavailable instead of 200: "this is 503"`, "open",
+			"connecting: sse: the stream ended inside the event that began at byte 0; the event was discarded",
+			`closed: sse: the server answered 404 Not Found instead of 200: "this is 404"`,
+		}
+		if diff := cmp.Diff(want, []string(life)); diff != "" || err == nil {
+			t.Errorf("the error is %v, the states differ: %s", err, diff)
+		}
+	})
+}
+
+func TestRestartConnectsAnewAtOnce(t *testing.T) {
+	answers := []answer{stream("id: 1\ndata: a\n\n").then(hold), status(503, "Retry-After", "3000"), stream("data: b\n\n")}
+	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
+		var source *sse.Source
+		begin := time.Now()
+		c.Observe = func(state sse.State, f *sse.Failure) {
+			if f != nil {
+				go source.Restart() // out of the long wait for 3000 s
+			}
+		}
+		source = c.Open(get(t.Context()))
+		source.Restart() // before the range it does nothing
+		var data []string
+		for event, err := range source.Events() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			data = append(data, event.Data)
+			if event.Data == "a" {
+				source.Restart()
+			}
+		}
+		source.Restart() // and after it
+		if !slices.Equal(data, []string{"a", "b"}) || time.Since(begin) > 10*time.Second {
+			t.Errorf("after %v: %q", time.Since(begin), data)
+		}
+		if got := s.header("Last-Event-ID"); !slices.Equal(got, []string{"", "1", "1", "1"}) {
+			t.Errorf("Last-Event-ID was %q", got)
+		}
+	})
+}
+
+func TestCloseEndsWithoutAnError(t *testing.T) {
+	t.Run("while reading", func(t *testing.T) {
+		inBubble(t, []answer{stream("data: a\n\ndata: b\n\n").then(hold)}, func(t *testing.T, s *server, c *sse.Client) {
+			source := c.Open(get(t.Context()))
+			for event, err := range source.Events() {
+				if err != nil || event.Data != "a" {
+					t.Errorf("got %v, %v", event, err)
+				}
+				source.Close()
+				source.Close()
+			}
+			if source.State() != sse.Closed {
+				t.Errorf("the state is %v", source.State())
+			}
+		})
+	})
+	t.Run("from elsewhere", func(t *testing.T) {
+		inBubble(t, []answer{hold}, func(t *testing.T, s *server, c *sse.Client) {
+			source := c.Open(get(t.Context()))
+			time.AfterFunc(time.Minute, source.Close)
+			if data, err := collect(source.Events()); len(data) > 0 || err != nil {
+				t.Errorf("got %q, %v", data, err)
+			}
+		})
+	})
+	t.Run("before the range", func(t *testing.T) {
+		inBubble(t, nil, func(t *testing.T, s *server, c *sse.Client) {
+			source := c.Open(get(t.Context()))
+			source.Close()
+			if data, err := collect(source.Events()); len(data) > 0 || err != nil || len(s.header("")) > 0 {
+				t.Errorf("got %q, %v, and %d requests", data, err, len(s.header("")))
+			}
+		})
+	})
+}
+
+func post(ctx context.Context, body string) *http.Request {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://server.test/ask", strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	return req
+}
+
+func TestAPostIsNeverRepeatedBySurprise(t *testing.T) {
+	tests := map[string]struct {
+		answer answer
+		fails  bool
+	}{
+		"clean end": {stream("data: a\n\n"), false},
+		"cut":       {stream("data: a\n\n").then(cut), true},
+		"truncated": {stream("data: a\n\ndata: b\n"), true},
+		"503":       {status(503), true},
+		"refused":   {cut, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, []answer{test.answer}, func(t *testing.T, s *server, c *sse.Client) {
+				_, err := collect(c.Subscribe(post(t.Context(), "question")))
+				if (err != nil) != test.fails || len(s.bodies) != 1 {
+					t.Errorf("%d requests, %v", len(s.bodies), err)
+				}
+			})
+		})
+	}
+}
+
+func TestAPostIsRepeatedWholeWhenAsked(t *testing.T) {
+	inBubble(t, []answer{stream("id: 1\ndata: a\n\n"), status(503), stream("data: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
+		c.Repeat = true
+		data, err := collect(c.Subscribe(post(t.Context(), "question")))
+		if err != nil || !slices.Equal(data, []string{"a", "b"}) {
+			t.Errorf("got %q, %v", data, err)
+		}
+		if !slices.Equal(s.bodies, []string{"question", "question", "question", "question"}) {
+			t.Errorf("the bodies were %q", s.bodies)
+		}
+	})
+}
+
+func TestARequestThatCannotWorkIsRefusedBeforeItIsSent(t *testing.T) {
+	request := func(method, url string, body io.Reader) *http.Request {
+		req, err := http.NewRequestWithContext(t.Context(), method, url, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return req
+	}
+	once := request("POST", "http://x.test", io.MultiReader(strings.NewReader("x")))
+	control := request("GET", "http://x.test", nil)
+	control.Header["X-Bad"] = []string{"a\nb"}
+	name := request("GET", "http://x.test", nil)
+	name.Header["X Bad"] = []string{"a"}
+	tests := map[string]*http.Request{
+		"another scheme":                  request("GET", "ftp://x.test/", nil),
+		"no scheme":                       request("GET", "localhost/events", nil),
+		"no host":                         request("GET", "http:///events", nil),
+		"body that can be had once":       once,
+		"control character in a header":   control,
+		"header name that is not a token": name,
+	}
+	for name, req := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := sse.Client{Repeat: true}
+			_, err := collect(c.Subscribe(req))
+			if _, ok := errors.AsType[*sse.RequestError](err); !ok {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+	if _, err := collect(sse.Subscribe(t.Context(), "http://[::1")); err == nil {
+		t.Error("a broken URL gave no error")
+	}
+}
+
+func TestJSONTellsATruncatedStreamFromAWholeOne(t *testing.T) {
+	type delta struct {
+		Text string `json:"text"`
+	}
+	openAI := &sse.JSONOptions{Done: "[DONE]"}
+	anthropic := &sse.JSONOptions{DoneType: "message_stop"}
+	tests := []struct {
+		name, stream string
+		options      *sse.JSONOptions
+		want         string
+		wantErr      func(error) bool
+	}{
+		{"whole", "data: {\"text\":\"a\"}\n\ndata: {\"text\":\"b\"}\n\ndata: [DONE]\n\n", openAI, "ab", nil},
+		{"nothing counts after the sentinel", "data: {\"text\":\"a\"}\n\ndata: [DONE]\n\ndata: junk\n\n", openAI, "a", nil},
+		{"cut between events", "data: {\"text\":\"a\"}\n\n", openAI, "a", isTruncated},
+		{"cut inside an event", "data: {\"text\":\"a\"}\n\ndata: {\"te", openAI, "a", isTruncated},
+		{"cut before the sentinel's blank line", "data: {\"text\":\"a\"}\n\ndata: [DONE]\n", openAI, "a", isTruncated},
+		{"empty", "", openAI, "", isTruncated},
+		{"whole by type", "data: {\"text\":\"a\"}\n\nevent: message_stop\ndata: {\"text\":\".\"}\n\n", anthropic, "a.", nil},
+		{"cut by type", "data: {\"text\":\"a\"}\n\n", anthropic, "a", isTruncated},
+		{"no sentinel expected", "data: {\"text\":\"a\"}\n\n", nil, "a", nil},
+		{"error event", "data: {\"text\":\"a\"}\n\nevent: error\ndata: overloaded\n\ndata: {}\n\n", openAI, "a", isType[*sse.EventError]},
+		{"not JSON", "data: {\"text\":\"a\"}\n\ndata: <html>\n\ndata: {}\n\n", openAI, "a", isType[*sse.JSONError]},
+		{"wrong type", "data: {\"text\":1}\n\n", openAI, "", isType[*sse.JSONError]},
+		{"own error rule", "data: {\"text\":\"a\"}\n\ndata: {\"error\":1}\n\n", &sse.JSONOptions{Error: func(e sse.Event) error {
+			if strings.Contains(e.Data, "error") {
+				return io.ErrClosedPipe
+			}
+			return nil
+		}}, "a", func(err error) bool { return err == io.ErrClosedPipe }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, last := "", error(nil)
+			for m, err := range sse.JSON[delta](sse.Read(strings.NewReader(test.stream), nil), test.options) {
+				if last != nil {
+					t.Fatal("there is more after the error")
+				}
+				if last = err; err == nil {
+					got += m.Value.Text
+				}
+			}
+			if got != test.want || (last != nil) != (test.wantErr != nil) || last != nil && !test.wantErr(last) {
+				t.Errorf("got %q, %v", got, last)
+			}
+		})
+	}
+}
+
+func isTruncated(err error) bool { return errors.Is(err, sse.ErrTruncated) }
+
+func isType[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}

@@ -1,0 +1,92 @@
+package sse_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// FuzzDecodingIsIndependentOfTheSplitting also holds the decoder against the plain reading of the standard.
+func FuzzDecodingIsIndependentOfTheSplitting(f *testing.F) {
+	for _, stream := range []string{
+		"\uFEFFdata: 1\n\n", "data\r\rdata\n\ndata\r\n\r\n", "id: 1\nevent: x\nretry: 12\ndata:  a\ndata:b\n\n: c\n\nid\ndata\n\n",
+		"data: \xe2\x82\n\n", "dat", "id: 1\x00\ndata: 2\n\n", ":\r\n:x\rdata", "x: y\ndata: z\n\n\n",
+	} {
+		f.Add([]byte(stream), uint64(1), uint16(0))
+		f.Add([]byte(stream), uint64(2), uint16(3))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, seed uint64, limit uint16) {
+		whole := decode(bytes.NewReader(stream), int(limit))
+		if diff := cmp.Diff(whole, decode(split(stream, seed), int(limit))); diff != "" {
+			t.Errorf("splitting by seed %d changes the outcome of %q:\n%s", seed, stream, diff)
+		}
+		if limit != 0 {
+			return
+		}
+		events, id, truncated := reference(stream)
+		if diff := cmp.Diff(events, whole.Events); diff != "" || id != whole.LastEventID || truncated != (whole.Err != "") {
+			t.Errorf("%q: by the standard last id %q, truncated %v; got %q, %q\n%s", stream, id, truncated, whole.LastEventID, whole.Err, diff)
+		}
+	})
+}
+
+// split cuts a stream at random places, empty reads included.
+func split(stream []byte, seed uint64) *chunks {
+	random := rand.New(rand.NewPCG(seed, 0))
+	var c chunks
+	for len(stream) > 0 {
+		n := min(random.IntN(1+random.IntN(16)), len(stream))
+		c = append(c, stream[:n])
+		stream = stream[n:]
+	}
+	return &c
+}
+
+// FuzzAFreshDecoderGivesNormal also shows that no event can forge a field or another event: what follows it is
+// read as it was sent.
+func FuzzAFreshDecoderGivesNormal(f *testing.F) {
+	f.Add("", "", "", false)
+	f.Add("add", "a\r\nb\n\rc\x00", "17", false)
+	f.Add("x\ndata: forged", "\n\ndata: forged", "1\r2", true)
+	f.Add("\xff", "\xe2\x82", "\uFEFF", false)
+	f.Fuzz(func(t *testing.T, typ, data, id string, reset bool) {
+		event := sse.Event{Type: typ, Data: data, ID: id, ResetID: reset}
+		b, err := event.AppendTo(nil)
+		if err != nil {
+			if _, ok := errors.AsType[*sse.FieldError](err); !ok || len(b) != 0 {
+				t.Fatalf("%#v gave %q and %v", event, b, err)
+			}
+			if !strings.ContainsAny(typ, "\r\n\x00") && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+				t.Fatalf("%#v was refused: %v", event, err)
+			}
+			return
+		}
+		after := sse.Event{Type: "after", Data: "after", ID: "after"}
+		if b, err = after.AppendTo(b); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]sse.Event{event.Normal(), after}, decode(bytes.NewReader(b), 0).Events); diff != "" {
+			t.Errorf("%#v went out as %q and came back otherwise:\n%s", event, b, diff)
+		}
+	})
+}
+
+func FuzzJSONNeverPanics(f *testing.F) {
+	f.Add("data: {\"a\":1}\n\ndata: [DONE]\n\n", "[DONE]", "stop")
+	f.Fuzz(func(t *testing.T, stream, done, doneType string) {
+		options := &sse.JSONOptions{Done: done, DoneType: doneType}
+		var last error
+		for _, err := range sse.JSON[map[string]any](sse.Read(strings.NewReader(stream), nil), options) {
+			if last != nil {
+				t.Fatal("there is more after the error")
+			}
+			last = err
+		}
+	})
+}

@@ -1,0 +1,565 @@
+package sse_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// overEach runs a test in a bubble over each protocol, with a server that has the tightest timeouts there are.
+func overEach(t *testing.T, h http.Handler, test func(t *testing.T, c *http.Client)) {
+	t.Helper()
+	for name, speak := range protocols {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &http.Server{Handler: h, WriteTimeout: time.Second, ReadTimeout: time.Second, IdleTimeout: time.Hour}
+				test(t, serveWith(t, s, speak))
+			})
+		})
+	}
+}
+
+func do(t *testing.T, c *http.Client, method string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://server.test/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+func accept(o *sse.Options, f func(*sse.Stream)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := sse.Accept(w, r, o)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		defer s.Close()
+		f(s)
+	})
+}
+
+func TestAcceptOpensTheConnectionAtOnce(t *testing.T) {
+	h := accept(&sse.Options{Retry: 3 * time.Second}, func(s *sse.Stream) { <-s.Context().Done() })
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		resp := do(t, c, "GET") // the handler sends nothing: without a flush this would not return
+		want := map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no"}
+		for name, value := range want {
+			if got := resp.Header.Get(name); got != value {
+				t.Errorf("%s is %q, want %q", name, got, value)
+			}
+		}
+		start := make([]byte, len("retry: 3000\n\n"))
+		if _, err := io.ReadFull(resp.Body, start); err != nil || string(start) != "retry: 3000\n\n" {
+			t.Errorf("the stream begins with %q, %v", start, err)
+		}
+	})
+}
+
+// TestAStreamOutlivesTheServersTimeouts: WriteTimeout ends the streams of every other Go library; ReadTimeout cancels
+// the request's context even when nothing is left to read.
+func TestAStreamOutlivesTheServersTimeouts(t *testing.T) {
+	for name, options := range map[string]*sse.Options{"defaults": nil, "no timeouts": {WriteTimeout: -1, KeepAlive: -1}} {
+		t.Run(name, func(t *testing.T) {
+			h := accept(options, func(s *sse.Stream) {
+				for i := range 5 {
+					time.Sleep(time.Hour) // the bubble's clock
+					if err := s.Send(sse.Event{Data: fmt.Sprint(i)}); err != nil {
+						t.Errorf("event %d: %v", i, err)
+					}
+				}
+			})
+			overEach(t, h, func(t *testing.T, c *http.Client) {
+				data, err := collect(sse.ReadResponse(do(t, c, "GET"), nil))
+				if err != nil || strings.Join(data, "") != "01234" {
+					t.Errorf("got %q, %v", data, err)
+				}
+			})
+		})
+	}
+}
+
+func TestAStuckClientBreaksItsStreamAfterTheWriteTimeout(t *testing.T) {
+	var took time.Duration
+	var sent error
+	ended := make(chan struct{})
+	h := accept(&sse.Options{WriteTimeout: 7 * time.Second}, func(s *sse.Stream) {
+		defer close(ended)
+		begin := time.Now()
+		for sent == nil {
+			sent = s.Send(sse.Event{Data: strings.Repeat("x", 32<<10)})
+		}
+		took = time.Since(begin)
+		if again := s.Send(sse.Event{Data: "x"}); again != sent || s.Context().Err() == nil {
+			t.Errorf("then Send gives %v, the context %v", again, s.Context().Err())
+		}
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		ended, sent = make(chan struct{}), nil
+		do(t, c, "GET") // nobody reads the body
+		<-ended
+		if _, ok := errors.AsType[*sse.WriteError](sent); !ok || took < 7*time.Second || took > 8*time.Second {
+			t.Errorf("after %v Send gave %v", took, sent)
+		}
+	})
+}
+
+func TestKeepAliveSpeaksOnlyIntoSilence(t *testing.T) {
+	h := accept(&sse.Options{KeepAlive: 10 * time.Second}, func(s *sse.Stream) {
+		for _, pause := range []time.Duration{9, 9, 9, 25, 9} {
+			time.Sleep(pause * time.Second)
+			if err := s.Send(sse.Event{Data: "x"}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		body, err := io.ReadAll(do(t, c, "GET").Body)
+		x := "data: x\n\n"
+		if want := x + x + x + ":\n\n:\n\n" + x + x; err != nil || string(body) != want {
+			t.Errorf("got %q, %v; want %q", body, err, want)
+		}
+	})
+}
+
+func TestMaxAgeEndsAStreamWithJitter(t *testing.T) {
+	ages := map[time.Duration]bool{}
+	h := sse.Handler(&sse.Options{MaxAge: 100 * time.Second}, func(s *sse.Stream) error {
+		begin := time.Now()
+		<-s.Context().Done()
+		age := time.Since(begin)
+		ages[age] = true
+		if age < 80*time.Second || age > 100*time.Second || context.Cause(s.Context()) != sse.ErrMaxAge {
+			t.Errorf("after %v: %v", age, context.Cause(s.Context()))
+		}
+		return s.Send(sse.Event{Data: "too late"})
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		for range 5 {
+			if body, err := io.ReadAll(do(t, c, "GET").Body); err != nil || strings.Contains(string(body), "late") {
+				t.Errorf("got %q, %v", body, err)
+			}
+		}
+	})
+	if len(ages) < 5 {
+		t.Errorf("10 streams had %d ages", len(ages))
+	}
+}
+
+func TestTheFateOfAHandlersErrorBeforeTheFirstByte(t *testing.T) {
+	tests := map[string]struct {
+		err    error
+		status int
+		body   string
+	}{
+		"none":           {nil, 200, ""},
+		"stop":           {fmt.Errorf("finished: %w", sse.ErrStop), 204, ""},
+		"status":         {fmt.Errorf("wrapped: %w", &sse.StatusError{Code: 403, Message: "not yours"}), 403, "not yours\n"},
+		"useless status": {&sse.StatusError{Code: 200, Message: "secret"}, 500, "Internal Server Error\n"},
+		"any other":      {errors.New("secret"), 500, "Internal Server Error\n"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			log := captureLog(t)
+			h := sse.Handler(nil, func(s *sse.Stream) error {
+				time.Sleep(900 * time.Millisecond) // a decision may take its time
+				return test.err
+			})
+			overEach(t, h, func(t *testing.T, c *http.Client) {
+				resp := do(t, c, "GET")
+				body, err := io.ReadAll(resp.Body)
+				if err != nil || resp.StatusCode != test.status || string(body) != test.body {
+					t.Errorf("got %d %q, %v; want %d %q", resp.StatusCode, body, err, test.status, test.body)
+				}
+				if !strings.Contains(resp.Header.Get("Cache-Control"), "no-store") {
+					t.Errorf("a cache may keep the answer: %v", resp.Header)
+				}
+			})
+			if logged := log(); strings.Contains(logged, "event stream failed") != (test.status == 500) {
+				t.Errorf("logged: %s", logged)
+			}
+		})
+	}
+}
+
+// TestTheFateOfAHandlersErrorAfterTheFirstByte: a stream that failed must not look like one that is whole.
+func TestTheFateOfAHandlersErrorAfterTheFirstByte(t *testing.T) {
+	tests := map[string]struct {
+		err   error
+		whole bool
+	}{
+		"none":   {nil, true},
+		"stop":   {sse.ErrStop, true},
+		"age":    {sse.ErrMaxAge, true},
+		"status": {&sse.StatusError{Code: 403}, false},
+		"other":  {errors.New("database gone"), false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			log := captureLog(t)
+			h := sse.Handler(nil, func(s *sse.Stream) error {
+				if err := s.Send(sse.Event{Data: "a"}); err != nil {
+					t.Error(err)
+				}
+				return test.err
+			})
+			overEach(t, h, func(t *testing.T, c *http.Client) {
+				data, err := collect(sse.ReadResponse(do(t, c, "GET"), nil))
+				if (err == nil) != test.whole || len(data) != 1 {
+					t.Errorf("the client sees %q, %v", data, err)
+				}
+				// The connection, or the next, goes on serving.
+				if data, _ := collect(sse.ReadResponse(do(t, c, "GET"), nil)); len(data) != 1 {
+					t.Errorf("the next request sees %q", data)
+				}
+			})
+			if logged := log(); strings.Contains(logged, "event stream failed") == test.whole {
+				t.Errorf("logged: %s", logged)
+			}
+		})
+	}
+}
+
+// TestAConnectionServesOnAfterAStream: a deadline that a stream left behind would break a later answer.
+func TestAConnectionServesOnAfterAStream(t *testing.T) {
+	h := sse.Handler(&sse.Options{WriteTimeout: time.Second}, func(s *sse.Stream) error {
+		if s.Request().Method == "POST" {
+			return &sse.StatusError{Code: 403, Message: "no"}
+		}
+		return s.Send(sse.Event{Data: "a"})
+	})
+	for name, speak := range protocols {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serveWith(t, &http.Server{Handler: h}, speak)
+				for _, method := range []string{"GET", "POST", "GET", "GET"} {
+					body, err := io.ReadAll(do(t, c, method).Body)
+					if want := map[string]string{"GET": "data: a\n\n", "POST": "no\n"}[method]; err != nil || string(body) != want {
+						t.Errorf("%s gave %q, %v", method, body, err)
+					}
+					time.Sleep(time.Minute)
+				}
+			})
+		})
+	}
+}
+
+// captureLog collects what goes to slog.Default until the returned function is called.
+func captureLog(t *testing.T) func() string {
+	var mu sync.Mutex
+	var b bytes.Buffer
+	old := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return b.Write(p)
+	}), nil)))
+	t.Cleanup(func() { slog.SetDefault(old) })
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return b.String()
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestAHandlerThatSaysNothingOpensAfterASecond(t *testing.T) {
+	h := sse.Handler(&sse.Options{KeepAlive: -1}, func(s *sse.Stream) error {
+		time.Sleep(time.Hour)
+		return sse.ErrStop // too late for a 204
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		begin := time.Now()
+		resp := do(t, c, "GET")
+		if resp.StatusCode != 200 || time.Since(begin) != time.Second {
+			t.Errorf("after %v: %s", time.Since(begin), resp.Status)
+		}
+		if body, err := io.ReadAll(resp.Body); err != nil || len(body) > 0 {
+			t.Errorf("then %q, %v", body, err)
+		}
+	})
+}
+
+func TestFlushOpensAHandlersStreamAtOnce(t *testing.T) {
+	h := sse.Handler(nil, func(s *sse.Stream) error {
+		if err := errors.Join(s.Flush(), s.Flush()); err != nil {
+			t.Error(err)
+		}
+		<-s.Context().Done()
+		return s.Flush()
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		begin := time.Now()
+		if do(t, c, "GET"); time.Since(begin) != 0 {
+			t.Errorf("the stream opened after %v", time.Since(begin))
+		}
+	})
+}
+
+func TestHeadIsAnsweredWithoutAStream(t *testing.T) {
+	h := sse.Handler(nil, func(s *sse.Stream) error {
+		t.Error("the function was called")
+		return nil
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		resp := do(t, c, "HEAD")
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+			t.Errorf("got %s with %v", resp.Status, resp.Header)
+		}
+	})
+}
+
+func TestAClientThatLeavesEndsTheContext(t *testing.T) {
+	left := make(chan error)
+	h := sse.Handler(nil, func(s *sse.Stream) error {
+		if err := s.Send(sse.Event{Data: "x"}); err != nil {
+			return err
+		}
+		<-s.Context().Done()
+		left <- s.Send(sse.Event{Data: "y"})
+		return errors.New("must not be logged: nobody is there")
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		log := captureLog(t)
+		for range sse.ReadResponse(do(t, c, "GET"), nil) {
+			break
+		}
+		if err := <-left; err == nil {
+			t.Error("an event was sent to nobody")
+		}
+		synctest.Wait()
+		if log() != "" {
+			t.Errorf("logged: %s", log())
+		}
+	})
+}
+
+func TestWhatOneCallSendsStaysTogether(t *testing.T) {
+	frame, err := sse.Event{Data: strings.Repeat("frame\n", 50)}.Frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := accept(&sse.Options{KeepAlive: time.Microsecond}, func(s *sse.Stream) {
+		var senders sync.WaitGroup
+		for range 4 {
+			senders.Go(func() {
+				for range 50 {
+					if err := errors.Join(
+						s.Send(sse.Event{Data: strings.Repeat("event\n", 50)}),
+						s.SendFrame(frame, frame),
+						s.SendFrame(frame),
+						s.SendJSON("json", "json"),
+						s.Comment("comment"),
+					); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		senders.Wait()
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		counts := map[string]int{}
+		for event, err := range sse.ReadResponse(do(t, c, "GET"), nil) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts[event.Data]++
+		}
+		if len(counts) != 3 || counts[strings.Repeat("event\n", 50)] != 200 || counts[strings.Repeat("frame\n", 50)] != 600 || counts[`"json"`] != 200 {
+			t.Errorf("%d kinds of events arrived: %v", len(counts), counts)
+		}
+	})
+}
+
+// TestNothingIsWrittenAfterTheHandlerHasReturned: a keep-alive that comes late would panic inside net/http.
+func TestNothingIsWrittenAfterTheHandlerHasReturned(t *testing.T) {
+	var streams []*sse.Stream
+	h := accept(&sse.Options{KeepAlive: time.Millisecond}, func(s *sse.Stream) {
+		streams = append(streams, s)
+		time.Sleep(10 * time.Millisecond)
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		for range 20 {
+			if body, err := io.ReadAll(do(t, c, "GET").Body); err != nil || len(body) < 3 {
+				t.Errorf("got %q, %v", body, err)
+			}
+		}
+		time.Sleep(time.Second)
+		for _, s := range streams {
+			for _, err := range []error{s.Send(sse.Event{}), s.Comment("x"), s.Flush(), s.SendFrame()} {
+				if err != sse.ErrClosed {
+					t.Errorf("after Close: %v", err)
+				}
+			}
+		}
+		streams = nil
+	})
+}
+
+func TestAnEventThatCannotBeSentLeavesTheStreamAsItIs(t *testing.T) {
+	h := accept(nil, func(s *sse.Stream) {
+		if err := s.Send(sse.Event{ID: "a\nb"}); !isType[*sse.FieldError](err) {
+			t.Errorf("Send gave %v", err)
+		}
+		if err := s.SendJSON("x", make(chan int)); err == nil {
+			t.Error("a channel is no JSON")
+		}
+		if err := s.Send(sse.Event{Data: "good"}); err != nil {
+			t.Error(err)
+		}
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		if body, err := io.ReadAll(do(t, c, "GET").Body); err != nil || string(body) != "data: good\n\n" {
+			t.Errorf("got %q, %v", body, err)
+		}
+	})
+}
+
+func TestTheStreamKnowsItsRequest(t *testing.T) {
+	h := accept(nil, func(s *sse.Stream) {
+		_ = s.Send(sse.Event{Data: s.Request().URL.Path + " " + s.LastEventID()}) // seen by the client
+	})
+	overEach(t, h, func(t *testing.T, c *http.Client) {
+		req := get(t.Context())
+		req.Header.Set("Last-Event-ID", "näch-7")
+		for event, err := range (&sse.Client{HTTP: c}).Subscribe(req) {
+			if err != nil || event.Data != "/events näch-7" {
+				t.Errorf("got %v, %v", event, err)
+			}
+			break
+		}
+	})
+}
+
+// mute is a response writer that cannot flush, wrapped is middleware done right.
+type (
+	mute    struct{ http.ResponseWriter }
+	wrapped struct{ http.ResponseWriter }
+)
+
+func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func TestMiddlewareIsSeenThrough(t *testing.T) {
+	h := accept(nil, func(s *sse.Stream) {
+		time.Sleep(time.Hour) // longer than the server's timeouts: the deadlines get through as well
+		_ = s.Send(sse.Event{Data: "x"})
+	})
+	through := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrapped{wrapped{w}}, r) })
+	overEach(t, through, func(t *testing.T, c *http.Client) {
+		if data, err := collect(sse.ReadResponse(do(t, c, "GET"), nil)); err != nil || len(data) != 1 {
+			t.Errorf("got %q, %v", data, err)
+		}
+	})
+}
+
+func TestAcceptWritesNothingWhenItFails(t *testing.T) {
+	rec := httptest.NewRecorder()
+	s, err := sse.Accept(mute{wrapped{mute{rec}}}, httptest.NewRequest("GET", "/", nil), nil)
+	if s != nil || !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "Unwrap") {
+		t.Errorf("Accept gave %v, %v", s, err)
+	}
+	if rec.Body.Len() > 0 || len(rec.Header()) > 0 || rec.Flushed {
+		t.Errorf("it has written %v %q", rec.Header(), rec.Body)
+	}
+	captureLog(t)
+	h := sse.Handler(nil, func(*sse.Stream) error { return nil })
+	if h.ServeHTTP(mute{rec}, httptest.NewRequest("GET", "/", nil)); rec.Code != 500 {
+		t.Errorf("Handler answered %d", rec.Code)
+	}
+}
+
+func TestAWriterWithoutDeadlinesIsNoError(t *testing.T) {
+	rec := httptest.NewRecorder()
+	s, err := sse.Accept(rec, httptest.NewRequest("GET", "/", nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Send(sse.Event{Data: "x"}), s.Close(), s.Close()); err != nil || rec.Body.String() != "data: x\n\n" {
+		t.Errorf("got %q, %v", rec.Body, err)
+	}
+}
+
+// discard is a client that takes everything.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}
+func (d discard) FlushError() error           { return nil }
+
+func (d discard) SetWriteDeadline(time.Time) error { return nil }
+
+func TestSendingAllocatesNothing(t *testing.T) {
+	s, err := sse.Accept(discard{http.Header{}}, httptest.NewRequest("GET", "/", nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	frame, err := sse.Event{Data: "x"}.Frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := sse.Event{Type: "add", ID: "17", Data: "one\ntwo"}
+	if n := testing.AllocsPerRun(100, func() {
+		if s.Send(event) != nil || s.SendFrame(frame) != nil || s.SendFrame(frame, frame) != nil {
+			t.Error("it does not send")
+		}
+	}); n != 0 {
+		t.Errorf("sending allocates %v times", n)
+	}
+}
+
+func TestOverRealConnectionsWithTLS(t *testing.T) {
+	h := sse.Handler(nil, func(s *sse.Stream) error {
+		for i := range 100 {
+			if err := s.Send(sse.Event{ID: fmt.Sprint(i), Data: s.Request().Proto}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			s := httptest.NewUnstartedServer(h)
+			s.EnableHTTP2 = proto == "HTTP/2.0"
+			s.StartTLS()
+			defer s.Close()
+			c := sse.Client{HTTP: s.Client()}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for event, err := range c.Subscribe(req) {
+				if err != nil || event.Data != proto || event.ID != fmt.Sprint(n) {
+					t.Fatalf("event %d: %v, %v", n, event, err)
+				}
+				if n++; n == 100 {
+					break
+				}
+			}
+		})
+	}
+}
