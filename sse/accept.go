@@ -44,10 +44,12 @@ func (o *Options) withDefaults() Options {
 
 // Accept starts an event stream as the answer to r: status 200, Content-Type text/event-stream, fields that
 // keep caches and proxies from storing, changing or holding back what is sent. All of it has left when Accept
-// returns, so that the client's connection is open. The caller closes the stream before the handler returns.
+// returns, so that the client's connection is open. A Cache-Control that has been set before stays. The caller
+// closes the stream before the handler returns.
 //
-// The body of r, if it matters, must have been read before. Accept fails, and has written nothing, when w cannot
-// flush, which middleware without an Unwrap method causes. It takes HTTP/1 and HTTP/2.
+// The body of r, if it matters, must have been read before, and HEAD, whose answer has no body, been answered.
+// Accept fails, and has written nothing, when w cannot flush, which middleware without an Unwrap method causes. It
+// takes HTTP/1 and HTTP/2.
 func Accept(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, error) {
 	s, err := newStream(w, r, o)
 	if err != nil {

@@ -474,7 +474,7 @@ func TestRestartConnectsAnewAtOnce(t *testing.T) {
 		begin := time.Now()
 		c.Observe = func(state sse.State, f *sse.Failure) {
 			if f != nil {
-				go source.Restart() // out of the long wait for 3000 s
+				source.Restart() // before the long wait for 3000 s has begun
 			}
 		}
 		source = c.Open(get(t.Context()))

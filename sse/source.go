@@ -54,6 +54,7 @@ type Source struct {
 	state       State
 	lastEventID string
 	interrupt   context.CancelCauseFunc // ends the current attempt or wait
+	restart     bool                    // wanted since the current attempt began
 
 	// The rest belongs to the ranging goroutine.
 	retry    time.Duration // what the server asked for, if asked
@@ -85,6 +86,7 @@ func (s *Source) LastEventID() string {
 func (s *Source) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.restart = true
 	if s.interrupt != nil {
 		s.interrupt(errRestart)
 	}
@@ -156,18 +158,24 @@ func (s *Source) enter(state State, f *Failure) {
 	}
 }
 
-// interruptible returns a context that Restart can end, and the function that must end it.
-func (s *Source) interruptible() (context.Context, context.CancelCauseFunc) {
+// interruptible returns a context that Restart can end, and the function that must end it. A restart that was
+// wanted between the attempt and the wait after it ends the wait; the next attempt is what it asked for.
+func (s *Source) interruptible(attempt bool) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.interrupt = cancel
-	s.mu.Unlock()
+	if attempt {
+		s.restart = false
+	} else if s.restart {
+		cancel(errRestart)
+	}
 	return ctx, cancel
 }
 
 // wait returns after d, or when the source is restarted or over.
 func (s *Source) wait(d time.Duration) {
-	ctx, cancel := s.interruptible()
+	ctx, cancel := s.interruptible(false)
 	defer cancel(nil)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -179,7 +187,7 @@ func (s *Source) wait(d time.Duration) {
 
 // attempt connects once and yields what comes. It returns why that ended, io.EOF for the clean end of a stream.
 func (s *Source) attempt(yield func(Event, error) bool) error {
-	ctx, cancel := s.interruptible()
+	ctx, cancel := s.interruptible(true)
 	defer cancel(nil)
 	idle := newIdleTimer(s.client.IdleTimeout, func() { cancel(ErrIdle) })
 	err := s.connect(ctx, idle, yield)
