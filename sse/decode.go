@@ -87,7 +87,7 @@ type Decoder struct {
 
 	bom     bool // nothing has been consumed: a byte order mark may stand here
 	afterCR bool // the last line ended with CR: an LF that follows belongs to it
-	skip    byte // what the current line, the rest of which is ignored, began with: ':' or another; 0 for none
+	skip    skip // whether the rest of the current line is ignored
 	hasData bool // the event being read has a data field
 	begun   bool // the event being read has any field that end of stream would lose
 	full    bool // the last Read used all the room it was given
@@ -106,6 +106,15 @@ type Decoder struct {
 	err     error // Err, io.EOF for a clean end
 	owned   owned
 }
+
+// skip says what a line is whose rest is ignored.
+type skip byte
+
+const (
+	skipNothing skip = iota
+	skipComment
+	skipField // of a name the standard does not know
+)
 
 // NewDecoder returns a Decoder that reads from r. It reads ahead, up to 64 KiB or the size of an event.
 func NewDecoder(r io.Reader, opts *ReadOptions) *Decoder {
@@ -186,8 +195,8 @@ func (d *Decoder) Next() bool {
 		start := d.line
 		d.passLineEnd(eol)
 		switch {
-		case d.skip != 0:
-			d.skip = 0
+		case d.skip != skipNothing:
+			d.skip = skipNothing
 		case eol > start:
 			if d.err = d.field(start, eol); d.err != nil {
 				return false
@@ -450,17 +459,19 @@ func (d *Decoder) settlePartialLine() error {
 	if len(line) == 0 || d.bom && d.readErr == nil {
 		return nil
 	}
-	if d.skip == 0 {
+	if d.skip == skipNothing {
 		switch {
 		case line[0] == ':':
 			if d.comment != nil && len(line)-2 < d.max {
 				return nil
 			}
 			d.report(line)
-		case !ignored(line):
+			d.skip = skipComment
+		case ignored(line):
+			d.skip = skipField
+		default:
 			return d.checkPartial(line)
 		}
-		d.skip = line[0]
 	}
 	d.line, d.lf, d.cr = d.end, d.end, d.end
 	if !d.hasData {
@@ -506,11 +517,8 @@ func (d *Decoder) endOfStream() error {
 	if d.readErr != io.EOF {
 		return fmt.Errorf("sse: reading the stream: %w", d.readErr)
 	}
-	first := d.skip
-	if first == 0 && d.line < d.end {
-		first = d.buf[d.line]
-	}
-	if d.begun || first != 0 && first != ':' {
+	insideField := d.skip == skipField || d.line < d.end && d.buf[d.line] != ':'
+	if d.begun || insideField {
 		return &TruncatedError{Offset: d.block}
 	}
 	return io.EOF

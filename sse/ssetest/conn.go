@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -18,20 +17,17 @@ import (
 type Conn struct {
 	in, out       *pipe
 	local, remote net.Addr
-	secure        bool // dialled for an https URL
-	forget        func()
-	once          sync.Once // guards forget
+	secure        bool   // dialled for an https URL
+	forget        func() // tells the listener that the connection is over; harmless when repeated
 }
 
 var _ net.Conn = (*Conn)(nil)
 
-// newConns returns the two ends of a connection with room for size bytes in each direction. forget is called once,
-// when both ends are of no more use.
-func newConns(size int, client, server net.Addr, forget func()) (dialled, accepted *Conn) {
+// newConns returns the two ends of a connection with room for size bytes in each direction.
+func newConns(size int, client, server net.Addr) (dialled, accepted *Conn) {
 	up, down := &pipe{max: size}, &pipe{max: size}
-	open := sync.OnceFunc(forget)
-	dialled = &Conn{in: down, out: up, local: client, remote: server, forget: open}
-	accepted = &Conn{in: up, out: down, local: server, remote: client, forget: open}
+	dialled = &Conn{in: down, out: up, local: client, remote: server}
+	accepted = &Conn{in: up, out: down, local: server, remote: client}
 	return dialled, accepted
 }
 
@@ -59,7 +55,7 @@ func (c *Conn) wrap(op string, err error) error {
 func (c *Conn) Close() error {
 	c.out.closeWriting()
 	c.in.closeReading()
-	c.once.Do(c.forget)
+	c.forget()
 	return nil
 }
 
@@ -68,7 +64,7 @@ func (c *Conn) Close() error {
 func (c *Conn) Reset() error {
 	c.out.reset(false)
 	c.in.reset(true)
-	c.once.Do(c.forget)
+	c.forget()
 	return nil
 }
 

@@ -28,8 +28,8 @@ type Listener struct {
 
 	mu     sync.Mutex // guards the following
 	closed bool
-	conns  map[*Conn]bool // the dialled ends of those that are open
-	dialed int
+	conns  map[*Conn]bool // the accepted ends of those that are open
+	dialled int
 	client *http.Client
 }
 
@@ -61,8 +61,10 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // Dial returns a new connection to the listener. It waits only while 128 others have not been accepted, and as long as
 // ctx lasts. After Close it is refused with ECONNREFUSED.
-func (l *Listener) Dial(ctx context.Context) (*Conn, error) {
-	dialled, accepted, err := l.connect()
+func (l *Listener) Dial(ctx context.Context) (*Conn, error) { return l.dial(ctx, false) }
+
+func (l *Listener) dial(ctx context.Context, secure bool) (*Conn, error) {
+	dialled, accepted, err := l.connect(secure)
 	if err != nil {
 		return nil, err
 	}
@@ -71,15 +73,15 @@ func (l *Listener) Dial(ctx context.Context) (*Conn, error) {
 		l.dropIfClosed()
 		return dialled, nil
 	case <-l.done:
-		_ = dialled.Close() // never fails
-		return nil, l.failed("dial", syscall.ECONNREFUSED)
+		err = l.failed("dial", syscall.ECONNREFUSED)
 	case <-ctx.Done():
-		_ = dialled.Close() // never fails
-		return nil, l.failed("dial", context.Cause(ctx))
+		err = l.failed("dial", context.Cause(ctx))
 	}
+	_ = dialled.Close() // never fails
+	return nil, err
 }
 
-func (l *Listener) connect() (dialled, accepted *Conn, err error) {
+func (l *Listener) connect(secure bool) (dialled, accepted *Conn, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -92,15 +94,20 @@ func (l *Listener) connect() (dialled, accepted *Conn, err error) {
 	if size < 0 {
 		panic("ssetest: Listener.Buffer is negative; nothing could ever be sent")
 	}
-	from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 1024 + l.dialed%64000}
-	l.dialed++
-	dialled, accepted = newConns(size, from, l.Addr(), func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.conns, dialled)
-	})
-	l.conns[dialled] = true
+	from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 1024 + l.dialled%64000}
+	l.dialled++
+	dialled, accepted = newConns(size, from, l.Addr())
+	accepted.secure = secure
+	dialled.forget = func() { l.forget(accepted) }
+	accepted.forget = dialled.forget
+	l.conns[accepted] = true
 	return dialled, accepted, nil
+}
+
+func (l *Listener) forget(c *Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
 }
 
 // dropIfClosed resets what nobody will accept any more: a Dial and a Close can both succeed at once.
@@ -146,7 +153,7 @@ func (l *Listener) ResetAll() {
 	}
 	l.mu.Unlock()
 	for _, c := range open {
-		c.resetByPeer()
+		_ = c.Reset() // never fails
 	}
 }
 
@@ -174,21 +181,14 @@ func (l *Listener) Client() *http.Client {
 // Transport returns a new transport as [Listener.Client] has one, for tests that change its fields. Its idle
 // connections are the caller's to close, by CloseIdleConnections, or end with the server.
 func (l *Listener) Transport() *http.Transport {
-	return &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return l.dial(ctx, false)
-		},
-		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return l.dial(ctx, true)
-		},
+	dial := func(secure bool) func(context.Context, string, string) (net.Conn, error) {
+		return func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, err := l.dial(ctx, secure)
+			if err != nil {
+				return nil, err // not c, which as an interface would not be nil
+			}
+			return c, nil
+		}
 	}
-}
-
-// dial avoids an interface that is not nil around a *Conn that is.
-func (l *Listener) dial(ctx context.Context, secure bool) (net.Conn, error) {
-	c, err := l.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return &http.Transport{DialContext: dial(false), DialTLSContext: dial(true)}
 }
