@@ -68,7 +68,7 @@ func newStream(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, err
 	if !canFlush(w) {
 		return nil, fmt.Errorf("sse: %T cannot flush: give the middleware that made it a method Unwrap() http.ResponseWriter: %w", w, errors.ErrUnsupported)
 	}
-	s := &Stream{w: w, control: http.NewResponseController(w), request: r, options: o.withDefaults()}
+	s := &Stream{w: w, control: http.NewResponseController(w), request: r, options: o.withDefaults(), mu: make(mutex, 1)}
 	s.ctx, s.cancel = context.WithCancelCause(r.Context())
 	s.liftDeadlines()
 	return s, nil

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"time"
-	"unicode/utf8"
 )
 
 // The file in order: what a caller sets and gets, Next and the fields it reads, the buffer it reads from.
@@ -338,7 +337,7 @@ func (d *Decoder) report(line []byte) {
 		text = text[1:]
 	}
 	text = text[:min(len(text), d.max)]
-	if !utf8.Valid(text) {
+	if !validUTF8(text) {
 		d.fixed = appendValidUTF8(d.fixed[:0], text)
 		text = d.fixed
 	}
@@ -374,7 +373,7 @@ func (d *Decoder) dispatch() bool {
 		return false
 	}
 	d.view = d.buf[d.data:d.dataEnd]
-	if !utf8.Valid(d.view) {
+	if !validUTF8(d.view) {
 		d.fixed = appendValidUTF8(d.fixed[:0], d.view)
 		d.view = d.fixed
 	}
@@ -383,7 +382,7 @@ func (d *Decoder) dispatch() bool {
 
 // appendMended appends src to dst, mended if it is not UTF-8.
 func appendMended(dst, src []byte) []byte {
-	if utf8.Valid(src) {
+	if validUTF8(src) {
 		return append(dst, src...)
 	}
 	return appendValidUTF8(dst, src)

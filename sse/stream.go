@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -37,14 +36,22 @@ type Stream struct {
 	ctx     context.Context // done when the stream is over
 	cancel  context.CancelCauseFunc
 
-	mu     sync.Mutex // guards the following, and writing
-	opened bool       // the header has been sent
-	failed error      // why a write failed
+	mu     mutex // guards the following, and writing
+	opened bool  // the header has been sent
+	failed error // why a write failed
 	buf    []byte
 	last   time.Time   // of the last write
 	tender *time.Timer // sends keep-alives
 	ageing *time.Timer
 }
+
+// mutex is held while a write waits for its client, which may take long. It is a channel because one who waits for that
+// counts as waiting in a testing/synctest bubble, unlike one who waits for a sync.Mutex: there the
+// write's deadline would never come.
+type mutex chan struct{}
+
+func (m mutex) lock()   { m <- struct{}{} }
+func (m mutex) unlock() { <-m }
 
 // Context is done when the stream is over: the client has gone, [Options.MaxAge] is reached, a write failed, or
 // the stream was closed. Its [context.Cause] tells which, but that net/http ends the request's context when
@@ -60,8 +67,8 @@ func (s *Stream) LastEventID() string { return s.request.Header.Get(headerLastEv
 // Send sends an event. An event that cannot be sent gives a [*FieldError], writes nothing, and leaves the stream as
 // it is.
 func (s *Stream) Send(e Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.lock()
+	defer s.mu.unlock()
 	b, err := e.AppendTo(s.buf[:0])
 	if err != nil {
 		return err
@@ -82,8 +89,8 @@ func (s *Stream) SendJSON(typ string, v any) error {
 
 // SendFrame sends frames in one write.
 func (s *Stream) SendFrame(frames ...Frame) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.lock()
+	defer s.mu.unlock()
 	if len(frames) == 1 {
 		return s.write(frames[0].bytes)
 	}
@@ -96,16 +103,16 @@ func (s *Stream) SendFrame(frames ...Frame) error {
 
 // Comment sends text as a comment, which clients ignore.
 func (s *Stream) Comment(text string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.lock()
+	defer s.mu.unlock()
 	s.buf = AppendComment(s.buf[:0], text)
 	return s.write(s.buf)
 }
 
 // Flush sends the header if nothing has been sent. In a [Handler] it makes the client's connection open at once.
 func (s *Stream) Flush() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.lock()
+	defer s.mu.unlock()
 	if s.opened {
 		return s.over()
 	}
@@ -117,8 +124,8 @@ func (s *Stream) Flush() error {
 // more than once and always returns nil.
 func (s *Stream) Close() error {
 	s.cancel(ErrClosed)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.lock()
+	defer s.mu.unlock()
 	if s.tender != nil {
 		s.tender.Stop()
 	}
@@ -203,8 +210,8 @@ func (s *Stream) writeNow(b []byte) error {
 
 // tend starts what the stream does by itself. The first look is after first, if positive.
 func (s *Stream) tend(first time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.lock()
+	defer s.mu.unlock()
 	if s.options.MaxAge > 0 {
 		s.ageing = time.AfterFunc(jittered(s.options.MaxAge), func() { s.cancel(ErrMaxAge) })
 	}
@@ -216,8 +223,8 @@ func (s *Stream) tend(first time.Duration) {
 // keepAlive opens the stream if nothing has, sends a comment if nothing else was sent for long, and comes again
 // when the next may be due. Sending an event therefore costs no timer operation.
 func (s *Stream) keepAlive() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.lock()
+	defer s.mu.unlock()
 	if s.over() != nil {
 		return
 	}

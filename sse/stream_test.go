@@ -303,7 +303,10 @@ func TestAHandlerThatSaysNothingOpensAfterASecond(t *testing.T) {
 
 func TestFlushOpensAHandlersStreamAtOnce(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
-		if err := errors.Join(s.Flush(), s.Flush()); err != nil {
+		if err := s.Flush(); err != nil {
+			t.Error(err)
+		}
+		if err := s.Flush(); err != nil && s.Context().Err() == nil { // the client may have left by now
 			t.Error(err)
 		}
 		<-s.Context().Done()

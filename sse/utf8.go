@@ -1,6 +1,32 @@
 package sse
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// validUTF8 is utf8.Valid for text that is mostly ASCII with something else here and there: it goes in steps of
+// eight bytes again after every rune, not only up to the first that is not ASCII.
+func validUTF8(p []byte) bool {
+	const high = 0x8080808080808080
+	for {
+		for len(p) >= 8 && binary.LittleEndian.Uint64(p)&high == 0 {
+			p = p[8:]
+		}
+		switch {
+		case len(p) == 0:
+			return true
+		case p[0] < utf8.RuneSelf:
+			p = p[1:]
+		default:
+			r, size := utf8.DecodeRune(p)
+			if r == utf8.RuneError && size == 1 {
+				return false
+			}
+			p = p[size:]
+		}
+	}
+}
 
 // appendValidUTF8 appends src to dst as the "UTF-8 decode" algorithm of the Encoding Standard reads it: every
 // maximal subpart of an ill-formed sequence becomes one U+FFFD (Unicode 16.0, section 3.9, table 3-8).

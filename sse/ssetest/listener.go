@@ -26,11 +26,11 @@ type Listener struct {
 	waiting chan *Conn
 	done    chan struct{} // closed by Close
 
-	mu     sync.Mutex // guards the following
-	closed bool
-	conns  map[*Conn]bool // the accepted ends of those that are open
+	mu      sync.Mutex // guards the following
+	closed  bool
+	conns   map[*Conn]bool // the accepted ends of those that are open
 	dialled int
-	client *http.Client
+	client  *http.Client
 }
 
 var _ net.Listener = (*Listener)(nil)

@@ -8,14 +8,16 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"time"
 )
 
 // How an answer ends before its last step.
 var (
-	errLeft  = errors.New("the client left")
-	errCut   = errors.New("cut")
-	errReset = errors.New("reset")
-	errEnd   = errors.New("end")
+	errLeft   = errors.New("the client left, or the script was closed")
+	errClosed = errors.New("the script was closed")
+	errCut    = errors.New("cut")
+	errReset  = errors.New("reset")
+	errEnd    = errors.New("end")
 )
 
 // player gives one answer to one request.
@@ -76,6 +78,10 @@ func answer(t testing.TB, w http.ResponseWriter, r *http.Request, a Answer) erro
 		return answerRaw(t, w, r, a)
 	}
 	p := &player{w: w, ctx: r.Context()}
+	defer context.AfterFunc(p.ctx, func() {
+		// A write to a client that does not read would otherwise wait on.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
+	})()
 	setHeader(w.Header(), a.Header)
 	w.WriteHeader(a.Status)
 	err := p.flush()
@@ -116,6 +122,8 @@ func answerRaw(t testing.TB, w http.ResponseWriter, r *http.Request, a Answer) e
 		cancel()
 	}()
 	p := &player{conn: conn, ctx: ctx}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
 	err = p.play(a.Steps)
 	if err == errCut || err == errReset {
 		reset(conn)

@@ -79,10 +79,18 @@ func (s *Script) Request(ctx context.Context, n int) (*Exchange, error) {
 
 // Close breaks off the answers that are being given and waits until they are. It may be called more than once.
 func (s *Script) Close() {
+	s.stop()
+	s.wait()
+}
+
+func (s *Script) stop() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.cancel()
+}
+
+func (s *Script) wait() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := await(ctx, &s.mu, &s.bell, func() bool { return s.running == 0 }); err != nil {
@@ -136,6 +144,9 @@ func (s *Script) begin(r *http.Request, body []byte) (Answer, *Exchange) {
 func (s *Script) finish(x *Exchange, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == errLeft && s.closed {
+		err = errClosed
+	}
 	x.end(err)
 	s.running--
 	s.bell.ring()

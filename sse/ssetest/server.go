@@ -67,11 +67,12 @@ func (s *Server) Client() *http.Client { return s.client }
 // Close stops the server, breaks off its connections and waits for its answers to end. It may be called more than
 // once.
 func (s *Server) Close() {
-	// The script first: a step that waits would outlive its connection. Then the connections, then those who
-	// sleep in the client.
-	s.Script.Close()
+	// The script first, so that a step which waits ends. Then the connections, or a write to a client that reads no
+	// more would not. Only then can the answers be waited for.
+	s.stop()
 	_ = s.http.Close() // the listener's error, of which nothing follows
 	<-s.served
+	s.wait()
 	s.client.CloseIdleConnections()
 }
 

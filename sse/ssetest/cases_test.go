@@ -1,0 +1,229 @@
+package ssetest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+	"github.com/tidings-sse/tidings/sse/ssetest"
+)
+
+func TestCasesAreComplete(t *testing.T) {
+	parser, lifecycle := ssetest.ParserCases(), ssetest.LifecycleCases()
+	if len(parser) < 120 || len(lifecycle) < 60 {
+		t.Errorf("there are %d parser and %d lifecycle cases", len(parser), len(lifecycle))
+	}
+	names := map[string]bool{}
+	check := func(name, section, says string) {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
+			t.Errorf("the name %q is not of a-z, 0-9 and -", name)
+		}
+		if names[name] {
+			t.Errorf("there are two cases %q", name)
+		}
+		names[name] = true
+		if !slices.Contains([]string{"9.2.2", "9.2.3", "9.2.4", "9.2.5", "9.2.6"}, section) {
+			t.Errorf("%s: there is no section %q", name, section)
+		}
+		if !strings.HasSuffix(says, ".") {
+			t.Errorf("%s: %q is no sentence", name, says)
+		}
+	}
+	for _, c := range parser {
+		check(c.Name, c.Section, c.Says)
+	}
+	clear(names)
+	for _, c := range lifecycle {
+		check(c.Name, c.Section, c.Says)
+		outcomes := []ssetest.Outcome{ssetest.OutcomeOpen, ssetest.OutcomeWaiting, ssetest.OutcomeStopped, ssetest.OutcomeFailed, ssetest.OutcomeClosed}
+		if !slices.Contains(outcomes, c.Outcome) {
+			t.Errorf("%s: there is no outcome %q", c.Name, c.Outcome)
+		}
+		if len(c.Connections) == 0 || (c.Close != nil) != (c.Outcome == ssetest.OutcomeClosed) {
+			t.Errorf("%s makes no sense", c.Name)
+		}
+	}
+}
+
+// TestCasesUseOneFormOfAStream holds the files against what their README says of them.
+func TestCasesUseOneFormOfAStream(t *testing.T) {
+	text, err := os.ReadFile("cases/parser.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []map[string]any
+	if err := json.Unmarshal(text, &cases); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		forms := 0
+		for _, form := range []string{"stream", "base64", "parts"} {
+			if _, ok := c[form]; ok {
+				forms++
+			}
+		}
+		if forms != 1 {
+			t.Errorf("%s has %d forms of the stream", c["name"], forms)
+		}
+	}
+}
+
+func TestCheckSaysWhatIsWrong(t *testing.T) {
+	c := ssetest.ParserCase{Want: ssetest.Parsed{
+		Events:      []sse.Event{{Type: "message", Data: "1"}, {Type: "message", Data: "2"}},
+		LastEventID: "7", Retry: time.Second, Retried: true, Comments: []string{"hi"}, Truncated: true,
+	}}
+	if err := c.Check(c.Want); err != nil {
+		t.Errorf("what was wanted gives %v", err)
+	}
+	err := c.Check(ssetest.Parsed{Events: []sse.Event{{Type: "message", Data: strings.Repeat("x", 1000)}}})
+	if err == nil {
+		t.Fatal("nothing is wrong")
+	}
+	for _, part := range []string{
+		"number of events: got 1, want 2", `event 0: got {Type: "message", Data: "xxx`, "(1002 bytes)",
+		`last event ID: got "", want "7"`, `reconnection time: got "none", want "1s"`, `comments: got [], want ["hi"]`,
+		"truncated: got false, want true",
+	} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %s:\n%v", part, err)
+		}
+	}
+	c = ssetest.ParserCase{RetryAtLeast: time.Hour, Want: ssetest.Parsed{Retried: true}}
+	if err := c.Check(ssetest.Parsed{Retried: true, Retry: 2 * time.Hour}); err != nil {
+		t.Errorf("more than the least gives %v", err)
+	}
+	if err := c.Check(ssetest.Parsed{Retried: true, Retry: time.Minute}); err == nil {
+		t.Error("less than the least is no fault")
+	}
+}
+
+// naive reads a stream as many do it: lines by LF, the rest by guess.
+func naive(stream io.Reader) (p ssetest.Parsed) {
+	text, _ := io.ReadAll(stream)
+	for block := range bytes.SplitSeq(text, []byte("\n\n")) {
+		if data, ok := bytes.CutPrefix(block, []byte("data: ")); ok {
+			p.Events = append(p.Events, sse.Event{Type: "message", Data: string(data)})
+		}
+	}
+	return p
+}
+
+func TestParserCasesFindTheFaultsOfANaiveParser(t *testing.T) {
+	failed := 0
+	for _, c := range ssetest.ParserCases() {
+		if c.Check(naive(bytes.NewReader(c.Stream))) != nil {
+			failed++
+		}
+	}
+	if all := len(ssetest.ParserCases()); failed < all*3/4 {
+		t.Errorf("it fails %d of %d cases only", failed, all)
+	}
+}
+
+func TestParserRunner(t *testing.T) {
+	calls := map[string]int{}
+	ssetest.TestParser(t, func(stream io.Reader) (p ssetest.Parsed) {
+		calls[t.Name()]++
+		d := sse.NewDecoder(stream, &sse.ReadOptions{Comment: func(text []byte) { p.Comments = append(p.Comments, string(text)) }})
+		for d.Next() {
+			p.Events = append(p.Events, d.Event())
+		}
+		p.LastEventID = string(d.ID())
+		p.Retry, p.Retried = d.Retry()
+		p.Truncated = errors.Is(d.Err(), sse.ErrTruncated)
+		return p
+	})
+	if calls[t.Name()] < 20*len(ssetest.ParserCases()) {
+		t.Errorf("the parser was called %d times only", calls[t.Name()])
+	}
+}
+
+// client opens sessions of an sse.Client with the given policy.
+func client(policy func(*sse.Failure) (time.Duration, bool)) ssetest.LifecycleClient {
+	return ssetest.LifecycleClient{
+		Open: func(req *http.Request, http *http.Client, observe func(sse.State)) ssetest.Session {
+			c := &sse.Client{
+				HTTP: http, Recover: policy, Backoff: sse.Backoff{Base: time.Second},
+				Observe: func(s sse.State, _ *sse.Failure) { observe(s) },
+			}
+			return c.Open(req)
+		},
+		ReconnectionTime: time.Second,
+		Exact:            true,
+	}
+}
+
+func TestLifecycleCasesFindTheFaultsOfAClient(t *testing.T) {
+	for name, c := range map[string]struct {
+		client ssetest.LifecycleClient
+		cases  map[string]string // a part of what must be said of it
+	}{
+		"one that never gives up": {
+			client(func(f *sse.Failure) (time.Duration, bool) { return time.Second, true }),
+			map[string]string{
+				"status-404": "there were 2 requests, want 1",
+				"retry":      "request 1: it came 1s after the end of the one before, want 3s",
+				"mime-html":  "the client goes on, want it failed",
+			},
+		},
+		"one that always gives up": {
+			client(func(*sse.Failure) (time.Duration, bool) { return 0, false }),
+			map[string]string{
+				"end-clean": "states: got [connecting open closed], want [connecting open connecting open]",
+				"end-cut":   "there were 1 requests, want 2",
+				"retry":     "the client has ended with error EOF, want it open",
+			},
+		},
+		"one that waits too long": {
+			client(func(f *sse.Failure) (time.Duration, bool) { return f.Retry + 1, true }),
+			map[string]string{"end-clean": "request 1: it came 1.000000001s after the end of the one before, want 1s"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, want := range slices.Sorted(maps.Keys(c.cases)) {
+				err := ssetest.RunLifecycleCase(t, want, c.client)
+				if err == nil || !strings.Contains(err.Error(), c.cases[want]) {
+					t.Errorf("case %s says %v, want %q", want, err, c.cases[want])
+				}
+			}
+		})
+	}
+}
+
+func TestLifecycleCheckReadsRequests(t *testing.T) {
+	c := client(sse.WHATWG)
+	open := c.Open
+	c.Open = func(req *http.Request, http *http.Client, observe func(sse.State)) ssetest.Session {
+		req.Method = "QUERY"
+		req.URL.Path = "/elsewhere"
+		req.Header.Set("Last-Event-ID", "forged")
+		req.Header.Set("Accept", "*/*")
+		return open(req, http, observe)
+	}
+	for name, want := range map[string]string{
+		"opens":                               "request 0: the method is QUERY, want GET",
+		"request-url-query":                   "request 0: it went to http://a.example/elsewhere?a=1&b=%20, want http://a.example/stream?a=1&b=%20",
+		"id-none":                             "",
+		"request-accept":                      `request 0: its fields Accept are ["*/*"], want one, "text/event-stream"`,
+		"request-first-without-last-event-id": `request 0: it has the field Last-Event-ID: ["forged"], want none`,
+	} {
+		err := ssetest.RunLifecycleCase(t, name, c)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("case %s says %v, want %q", name, err, want)
+		}
+	}
+}
+
+func TestLifecycleRunner(t *testing.T) {
+	ssetest.TestLifecycle(t, client(sse.WHATWG))
+}

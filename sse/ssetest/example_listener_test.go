@@ -1,0 +1,51 @@
+package ssetest_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+	"github.com/tidings-sse/tidings/sse/ssetest"
+)
+
+// stuck is a test of what a server does with a client that reads no more.
+func stuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan error, 1)
+		server := &http.Server{Handler: sse.Handler(&sse.Options{WriteTimeout: time.Minute}, func(s *sse.Stream) error {
+			for {
+				if err := s.Send(sse.Event{Data: "tick"}); err != nil {
+					over <- err
+					return err
+				}
+			}
+		})}
+		listener := ssetest.NewListener()
+		listener.Buffer = 1000
+		go func() { _ = server.Serve(listener) }()
+		defer server.Close()
+
+		conn, err := listener.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: sse.example\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		err = <-over
+		if waited := time.Since(start); waited != time.Minute {
+			t.Errorf("the server gave up after %v with %v", waited, err)
+		}
+	})
+}
+
+// A listener is a network of its own, with as much room as a test wants.
+func ExampleListener() {
+	// In your own file, stuck is called TestStuckClient.
+	_ = stuck
+}

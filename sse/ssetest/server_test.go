@@ -1,0 +1,477 @@
+package ssetest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/sse"
+	"github.com/tidings-sse/tidings/sse/ssetest"
+)
+
+// everywhere runs test against servers of all kinds: in memory, in a bubble; over TCP; as a handler of somebody else's
+// server, here one of HTTP/2.
+func everywhere(t *testing.T, test func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server)) {
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			test(t, func(a ...ssetest.Answer) *ssetest.Server { return ssetest.NewServer(t, a...) })
+		})
+	})
+	t.Run("TCP", func(t *testing.T) {
+		test(t, func(a ...ssetest.Answer) *ssetest.Server { return ssetest.NewTCPServer(t, a...) })
+	})
+}
+
+func get(t *testing.T, s *ssetest.Server, path string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+func body(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("reading the body gives %v after %q", err, b)
+	}
+	return string(b)
+}
+
+func TestAnswersComeInTurn(t *testing.T) {
+	everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
+		server := start(
+			ssetest.Stream(ssetest.Send("data: 1\n\n")),
+			ssetest.Status(503, ssetest.Send("later")).With("Retry-After", "5").With("Content-Type", "text/plain"),
+			ssetest.Status(204),
+		)
+		if n := server.Remaining(); n != 3 {
+			t.Errorf("%d answers remain, want 3", n)
+		}
+		first := get(t, server, "/a?b=c")
+		if got := body(t, first); first.StatusCode != 200 || first.Header.Get("Content-Type") != "text/event-stream" || got != "data: 1\n\n" {
+			t.Errorf("the first answer is %d %v %q", first.StatusCode, first.Header, got)
+		}
+		second := get(t, server, "/")
+		if got := body(t, second); second.StatusCode != 503 || second.Header.Get("Retry-After") != "5" || got != "later" {
+			t.Errorf("the second answer is %d %v %q", second.StatusCode, second.Header, got)
+		}
+		if third := get(t, server, "/"); third.StatusCode != 204 || body(t, third) != "" {
+			t.Errorf("the third answer is %d", third.StatusCode)
+		}
+		if n := server.Remaining(); n != 0 {
+			t.Errorf("%d answers remain, want none", n)
+		}
+		if got := server.Requests()[0].URL.String(); got != server.URL+"/a?b=c" {
+			t.Errorf("the first request went to %s", got)
+		}
+	})
+}
+
+func TestRequestsAreRecorded(t *testing.T) {
+	everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
+		server := start(ssetest.Stream())
+		before := time.Now()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/chat", strings.NewReader(`{"n":1}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Own", "1")
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body(t, resp)
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		x, err := server.Request(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Method != "POST" || x.URL.Path != "/chat" || x.Header.Get("X-Own") != "1" || string(x.Body) != `{"n":1}` || x.Remote == "" {
+			t.Errorf("recorded was %+v", x)
+		}
+		<-x.Done()
+		ended, left := x.Ended()
+		if x.At.Before(before) || ended.Before(x.At) || left {
+			t.Errorf("it came at %v, ended at %v, the client left: %v", x.At, ended, left)
+		}
+	})
+}
+
+func TestWaitingForARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := ssetest.NewServer(t, ssetest.Stream(), ssetest.Stream(ssetest.Pause(time.Minute)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		go func() {
+			body(t, get(t, server, "/1"))
+			<-time.After(time.Minute)
+			body(t, get(t, server, "/2"))
+		}()
+		x, err := server.Request(ctx, 1)
+		if err != nil || x.URL.Path != "/2" {
+			t.Fatalf("got %v and %v", x, err)
+		}
+		if at, _ := x.Ended(); !at.IsZero() {
+			t.Error("the answer has ended before its pause")
+		}
+		<-x.Done()
+		if at, left := x.Ended(); at.Sub(x.At) != time.Minute || left {
+			t.Errorf("the answer took %v, the client left: %v", at.Sub(x.At), left)
+		}
+		if _, err := server.Request(ctx, 2); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting for a third request gives %v", err)
+		}
+	})
+}
+
+func TestPiecesArriveAsTheyWereCut(t *testing.T) {
+	want := []string{"da", "ta: 1\r", "\n", "\r\n", ": x\n\n"}
+	for name, answer := range map[string]ssetest.Answer{
+		"chunked": ssetest.Stream(ssetest.Send(want...)),
+		"raw":     ssetest.Raw(ssetest.Send("HTTP/1.1 200 OK\r\n\r\n"), ssetest.Send(want...)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := ssetest.NewServer(t, answer)
+			got, err := reads(get(t, server, "/").Body, 1000)
+			if diff := cmp.Diff(want, slices.DeleteFunc(got, func(s string) bool { return s == "" })); diff != "" || err != io.EOF {
+				t.Errorf("%v\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestPausesTakeTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := ssetest.NewServer(t, ssetest.Stream(
+			ssetest.Send("data: 1\n\n"), ssetest.Pause(time.Hour), ssetest.Send("data: 2\n\n"),
+			ssetest.Trickle("data: 3\n\n", 4, time.Second), ssetest.End(), ssetest.Send("never"),
+		))
+		start := time.Now()
+		var at []time.Duration
+		for e, err := range sse.ReadResponse(get(t, server, "/"), nil) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprint(len(at) + 1); e.Data != want {
+				t.Errorf("got %q, want %q", e.Data, want)
+			}
+			at = append(at, time.Since(start))
+		}
+		if want := []time.Duration{0, time.Hour, time.Hour + 3*time.Second}; !slices.Equal(at, want) {
+			t.Errorf("events came after %v, want %v", at, want)
+		}
+	})
+}
+
+func TestWaitForHoldsUntilReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		server := ssetest.NewServer(t, ssetest.Stream(ssetest.WaitFor(release), ssetest.SendEvent(sse.Event{ID: "1", Data: "x"})))
+		got := ssetest.Collect(t, sse.ReadResponse(get(t, server, "/"), nil))
+		<-time.After(time.Hour)
+		if events := got.All(); len(events) != 0 {
+			t.Errorf("before the release: %v", events)
+		}
+		close(release)
+		events, err := got.End(t.Context())
+		if diff := cmp.Diff([]sse.Event{{Type: "message", ID: "1", Data: "x"}}, events); diff != "" || err != nil {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	})
+}
+
+func TestBreakingOff(t *testing.T) {
+	head := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+	for name, c := range map[string]struct {
+		answer ssetest.Answer
+		want   error
+	}{
+		"cut":          {ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Cut(), ssetest.Send("never")), io.ErrUnexpectedEOF},
+		"reset":        {ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Reset()), syscall.ECONNRESET},
+		"raw cut":      {ssetest.Raw(ssetest.Send(head, "data: 1\n\n"), ssetest.Cut()), syscall.ECONNRESET},
+		"raw reset":    {ssetest.Raw(ssetest.Send(head, "data: 1\n\n"), ssetest.Reset()), syscall.ECONNRESET},
+		"raw end":      {ssetest.Raw(ssetest.Send(head, "data: 1\n\n")), io.EOF},
+		"end":          {ssetest.Stream(ssetest.Send("data: 1\n\n")), io.EOF},
+		"short length": {ssetest.Stream(ssetest.Send("data: 1\n\n")).With("Content-Length", "100"), io.ErrUnexpectedEOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
+				server := start(c.answer)
+				resp := get(t, server, "/")
+				first := make([]byte, len("data: 1\n\n"))
+				if _, err := io.ReadFull(resp.Body, first); err != nil && !errors.Is(err, c.want) {
+					t.Fatal(err)
+				}
+				if _, err := resp.Body.Read(make([]byte, 1)); !errors.Is(err, c.want) {
+					t.Errorf("the stream ends with %v, want %v", err, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestBreakingOffBeforeTheAnswer(t *testing.T) {
+	for name, step := range map[string]ssetest.Step{
+		"reset":    ssetest.Reset(),
+		"close":    ssetest.End(),
+		"no HTTP":  ssetest.Send("hello\r\n\r\n"),
+		"no end":   ssetest.Send("HTTP/1.1 200 OK\r\nA: b"),
+		"too long": ssetest.Forever(ssetest.Send("HTTP/1.1 200 OK\r\n"), ssetest.Forever(ssetest.Send("A: "+strings.Repeat("b", 1000)+"\r\n"))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
+				server := start(ssetest.Raw(step))
+				resp, err := server.Client().Get(server.URL)
+				if err == nil {
+					_ = resp.Body.Close()
+					t.Errorf("the client got an answer: %v", resp.Status)
+				}
+				if n := len(server.Requests()); n != 1 {
+					t.Errorf("there were %d requests, want one", n)
+				}
+				x, _ := server.Request(t.Context(), 0)
+				<-x.Done()
+			})
+		})
+	}
+}
+
+func TestAClientThatLeavesEndsTheAnswer(t *testing.T) {
+	for name, answer := range map[string]ssetest.Answer{
+		"hold":     ssetest.Stream(ssetest.Hold()),
+		"pause":    ssetest.Stream(ssetest.Pause(24 * time.Hour)),
+		"forever":  ssetest.Stream(ssetest.Forever(ssetest.Send(": x\n"), ssetest.Pause(time.Millisecond))),
+		"raw hold": ssetest.Raw(ssetest.Send("HTTP/1.1 200 OK\r\n\r\n"), ssetest.Hold()),
+		"blocked":  ssetest.Stream(ssetest.Forever(ssetest.Send(strings.Repeat("x", 1<<16)))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
+				server := start(answer)
+				resp := get(t, server, "/")
+				if err := resp.Body.Close(); err != nil {
+					t.Error(err)
+				}
+				x, err := server.Request(t.Context(), 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-x.Done()
+				if _, left := x.Ended(); !left {
+					t.Error("that the client left was not noticed")
+				}
+			})
+		})
+	}
+}
+
+func TestClosingTheServerEndsAnswers(t *testing.T) {
+	for name, answer := range map[string]ssetest.Answer{
+		"hold":     ssetest.Stream(ssetest.Hold()),
+		"raw hold": ssetest.Raw(ssetest.Send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"), ssetest.Hold()),
+		"blocked":  ssetest.Stream(ssetest.Forever(ssetest.Send(strings.Repeat("x", 1<<16)))),
+		"raw blocked": ssetest.Raw(ssetest.Send("HTTP/1.1 200 OK\r\n\r\n"),
+			ssetest.Forever(ssetest.Send(strings.Repeat("x", 1<<16)))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
+				server := start(answer)
+				_ = get(t, server, "/") // reads nothing
+				begun := time.Now()
+				server.Close()
+				server.Close()
+				x, err := server.Request(t.Context(), 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, left := x.Ended(); left {
+					t.Error("it is said that the client left")
+				}
+				if took := time.Since(begun); took > 5*time.Second {
+					t.Errorf("closing took %v", took)
+				}
+			})
+		})
+	}
+}
+
+// errorsOf is a test that notes its errors.
+type errorsOf struct {
+	testing.TB
+	errors []string
+}
+
+func (e *errorsOf) Errorf(format string, args ...any) {
+	e.errors = append(e.errors, fmt.Sprintf(format, args...))
+}
+
+func TestARequestBeyondTheScriptFailsTheTest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		noted := &errorsOf{TB: t}
+		server := ssetest.NewServer(noted, ssetest.Stream())
+		body(t, get(t, server, "/first"))
+		if len(noted.errors) > 0 {
+			t.Fatalf("the scripted request fails the test: %q", noted.errors)
+		}
+		if resp := get(t, server, "/second"); resp.StatusCode != 500 {
+			t.Errorf("the second request gets %s", resp.Status)
+		}
+		if want := "ssetest: request number 1, GET http://sse.example/second, is one more than the 1 of the script"; !slices.Equal(noted.errors, []string{want}) {
+			t.Errorf("the errors are %q, want %q", noted.errors, want)
+		}
+	})
+}
+
+func TestAScriptCanGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := ssetest.NewServer(t)
+		server.Add(ssetest.Status(201), ssetest.Status(202))
+		server.Otherwise(ssetest.Status(204))
+		var got []int
+		for range 4 {
+			got = append(got, get(t, server, "/").StatusCode)
+		}
+		if want := []int{201, 202, 204, 204}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		if n := server.Remaining(); n != 0 {
+			t.Errorf("%d answers remain", n)
+		}
+	})
+}
+
+func TestAnAnswerSendsNothingItWasNotTold(t *testing.T) {
+	server := ssetest.NewServer(t, ssetest.Status(200, ssetest.Send("<html>")))
+	resp := get(t, server, "/")
+	resp.Header.Del("Date")
+	if len(resp.Header) != 0 {
+		t.Errorf("the header is %v", resp.Header)
+	}
+}
+
+func TestAnswersAreValues(t *testing.T) {
+	a := ssetest.Stream(ssetest.Send("1")).With("X-A", "1")
+	b := a.With("X-A", "2", "3").Then(ssetest.Send("2"))
+	c := a.With("X-A")
+	server := ssetest.NewServer(t, a, b, c, a)
+	for i, want := range []string{"[1] 1", "[2 3] 12", "[] 1", "[1] 1"} {
+		resp := get(t, server, "/")
+		if got := fmt.Sprint(resp.Header.Values("X-A"), " ", body(t, resp)); got != want {
+			t.Errorf("answer %d is %q, want %q", i, got, want)
+		}
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := ssetest.NewServer(t, ssetest.Redirect(307, "https://other.example:1234/there"), ssetest.Stream())
+		get(t, server, "/here")
+		var got []string
+		for _, x := range server.Requests() {
+			got = append(got, x.URL.String())
+		}
+		if want := []string{"http://sse.example/here", "https://other.example:1234/there"}; !slices.Equal(got, want) {
+			t.Errorf("requests went to %v, want %v", got, want)
+		}
+	})
+}
+
+func TestEveryRequestHasItsConnection(t *testing.T) {
+	everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
+		server := start(ssetest.Stream(), ssetest.Stream(), ssetest.Stream())
+		seen := map[string]bool{}
+		for range 3 {
+			body(t, get(t, server, "/"))
+		}
+		for _, x := range server.Requests() {
+			seen[x.Remote] = true
+		}
+		if len(seen) != 3 {
+			t.Errorf("requests came from %v", seen)
+		}
+	})
+}
+
+func TestDoCallsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reached := make(chan int, 2)
+		server := ssetest.NewServer(t, ssetest.Stream(
+			ssetest.Do(func() { reached <- 1 }), ssetest.Pause(time.Hour), ssetest.Do(func() { reached <- 2 }),
+		))
+		get(t, server, "/")
+		start := time.Now()
+		if first, second := <-reached, <-reached; first != 1 || second != 2 || time.Since(start) != time.Hour {
+			t.Errorf("reached %d and %d after %v", first, second, time.Since(start))
+		}
+	})
+}
+
+func TestAScriptServesHTTP2(t *testing.T) {
+	noted := &errorsOf{TB: t}
+	script := ssetest.NewScript(noted,
+		ssetest.Stream(ssetest.Send("data: 1\n\n")),
+		ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Cut()),
+		ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Reset()),
+		ssetest.Raw(ssetest.Send("x")),
+	)
+	server := httptest.NewUnstartedServer(script)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	for i, whole := range []bool{true, false, false} {
+		resp, err := server.Client().Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if resp.ProtoMajor != 2 || !bytes.HasPrefix(got, []byte("data: 1\n\n")) || (err == nil) != whole {
+			t.Errorf("answer %d, by %s: got %q and %v", i, resp.Proto, got, err)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if url := script.Requests()[0].URL.String(); url != server.URL+"/" {
+		t.Errorf("the first request went to %s, want %s/", url, server.URL)
+	}
+	resp, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	if len(noted.errors) != 1 || !strings.Contains(noted.errors[0], "HTTP/1") {
+		t.Errorf("a raw answer over HTTP/2 gives the errors %q", noted.errors)
+	}
+}
+
+func TestAnEventThatCannotBeSentPanicsAtOnce(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("it does not")
+		}
+	}()
+	ssetest.SendEvent(sse.Event{Type: "a\nb"})
+}
