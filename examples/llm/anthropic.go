@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"os"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// delta is the part of Anthropic's events that holds text: those of type content_block_delta.
+type delta struct {
+	Delta struct{ Text string }
+}
+
+// anthropic ends with an event of type message_stop. Its errors have type error, which is what package sse expects
+// anyway.
+var anthropic = sse.JSONOptions{DoneType: "message_stop"}
+
+func askAnthropic(ctx context.Context, q question) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		events := post(ctx, q.url+"/v1/messages", map[string]string{
+			"X-Api-Key":         os.Getenv("ANTHROPIC_API_KEY"),
+			"Anthropic-Version": "2023-06-01",
+		}, map[string]any{
+			"model":      q.model,
+			"stream":     true,
+			"max_tokens": 1024,
+			"messages":   []any{map[string]string{"role": "user", "content": q.text}},
+		})
+		for m, err := range sse.JSON[delta](events, &anthropic) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if m.Event.Type == "content_block_delta" && !yield(m.Value.Delta.Text, nil) {
+				return
+			}
+		}
+	}
+}

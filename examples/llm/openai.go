@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"os"
+	"strings"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// chunk is the part of OpenAI's chunks that holds text. Many other servers of models send the same.
+type chunk struct {
+	Choices []struct {
+		Delta struct{ Content string }
+	}
+}
+
+// openAI ends with an event whose data is [DONE], and reports an error as data.
+var openAI = sse.JSONOptions{
+	Done: "[DONE]",
+	Error: func(e sse.Event) error {
+		if !strings.HasPrefix(e.Data, `{"error"`) {
+			return nil
+		}
+		var failure struct{ Error struct{ Message string } }
+		if err := json.Unmarshal([]byte(e.Data), &failure); err != nil {
+			return err
+		}
+		return errors.New(failure.Error.Message)
+	},
+}
+
+func askOpenAI(ctx context.Context, q question) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		events := post(ctx, q.url+"/v1/chat/completions", map[string]string{
+			"Authorization": "Bearer " + os.Getenv("OPENAI_API_KEY"),
+		}, map[string]any{
+			"model":    q.model,
+			"stream":   true,
+			"messages": []any{map[string]string{"role": "user", "content": q.text}},
+		})
+		for m, err := range sse.JSON[chunk](events, &openAI) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, c := range m.Value.Choices {
+				if !yield(c.Delta.Content, nil) {
+					return
+				}
+			}
+		}
+	}
+}
