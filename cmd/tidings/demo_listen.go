@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// listenFunc is net.Listen, or what a test puts in its place.
+type listenFunc func(network, addr string) (net.Listener, error)
+
+// listenLocal listens at addr, HOST:PORT. A port alone is on localhost, never on all addresses.
+//
+// The name localhost is two addresses, and browsers try both, IPv6 first. So must we: otherwise another
+// program that has the port there, as development servers often do, would be what the browser shows.
+func listenLocal(listen listenFunc, addr string) ([]net.Listener, error) {
+	host, port, err := splitAddr(addr)
+	if err != nil {
+		return nil, err
+	}
+	if host != "localhost" {
+		l, err := listen("tcp", net.JoinHostPort(host, port))
+		if err != nil {
+			return nil, listenError(err, host, port)
+		}
+		return []net.Listener{l}, nil
+	}
+	var listeners []net.Listener
+	for _, ip := range []string{"127.0.0.1", "::1"} {
+		l, e := listen("tcp", net.JoinHostPort(ip, port))
+		switch {
+		case e == nil:
+			listeners = append(listeners, l)
+			_, port, _ = net.SplitHostPort(l.Addr().String()) // the system chooses one for port 0: the same for both
+		case inUse(e):
+			for _, l := range listeners {
+				_ = l.Close() // nobody has connected yet
+			}
+			return nil, listenError(e, host, port)
+		default:
+			err = e // a machine may lack one of the two
+		}
+	}
+	if len(listeners) == 0 {
+		return nil, listenError(err, host, port)
+	}
+	return listeners, nil
+}
+
+// splitAddr understands localhost:3001, [::1]:3001, :3001 and 3001.
+func splitAddr(addr string) (host, port string, err error) {
+	full := addr
+	if !strings.Contains(addr, ":") {
+		full = ":" + addr
+	}
+	host, port, err = net.SplitHostPort(full)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return "", "", &exitError{exitUsage, fmt.Errorf("--addr %q is not HOST:PORT\nhint: --addr localhost:3001", addr)}
+	}
+	if host == "" {
+		host = "localhost"
+	}
+	return host, port, nil
+}
+
+// listenError says what to do about it.
+func listenError(err error, host, port string) error {
+	addr := net.JoinHostPort(host, port)
+	n, _ := strconv.Atoi(port) // splitAddr has seen to it
+	switch {
+	case inUse(err):
+		other := net.JoinHostPort(host, strconv.Itoa(n%65535+1))
+		return fmt.Errorf("%s is in use by another program\nhint: tidings demo --addr %s", addr, other)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("this system does not let you listen on %s\nhint: tidings demo --addr %s", addr, net.JoinHostPort(host, "3000"))
+	}
+	return fmt.Errorf("cannot listen on %s: %w", addr, err)
+}
+
+// inUse reports whether an address has a listener already.
+func inUse(err error) bool {
+	const windows syscall.Errno = 10048 // WSAEADDRINUSE; no other system goes this far
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, windows)
+}
+
+// urlOf returns the URL that reaches listeners made by listenLocal.
+func urlOf(listeners []net.Listener, addr string) string {
+	host, _, _ := splitAddr(addr) // listenLocal has split it before
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	_, port, _ := net.SplitHostPort(listeners[0].Addr().String())
+	return "http://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,182 @@
+// Command tidings is the whole of Tidings in one program: the demo, and the tools of the command line. Run it
+// without arguments for a short manual.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// manual is what tidings --help says. Each command's own help, with all flags, is made by kong.
+const manual = `tidings: an event log that browsers can tail, with nothing but HTTP and EventSource.
+
+Commands
+  tidings demo          serve a page that counts, shows a clock and this machine's load
+  tidings sub URL       follow any event stream: curl for Server-Sent Events
+
+  tidings COMMAND --help   all about one command
+  tidings --version        which tidings this is
+
+Examples
+  tidings demo                                     then open http://localhost:3000
+  curl -N localhost:3000/events                    what that page receives, as it is on the wire
+  tidings sub localhost:3000/events                the same, easier to read
+  tidings sub localhost:3000/events --count 3      three events, then stop
+
+Exit codes
+  0 it went well, 1 it failed, 2 the command line is wrong. Ctrl-C stops every command cleanly.
+`
+
+// The exit codes that all commands share. A command with more of them documents them in its help.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// stdio is where a command reads and writes: the process's own in main, buffers in tests.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// exitError is an error that ends the program with a code of its own. Without an err it does so silently.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // who presses Ctrl-C twice does not want to wait
+	p := program{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// program is the command line as a value, so that tests run exactly what main runs.
+type program struct {
+	stdio
+	commands
+}
+
+// commands is what kong reads the command line into.
+type commands struct {
+	Demo demoCmd `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
+	Sub  subCmd  `cmd:"" help:"Follow any event stream: curl for Server-Sent Events."`
+
+	Help    helpFlag    `short:"h" help:"Show this help."`
+	Version versionFlag `hidden:"" help:"Show the version."`
+}
+
+// run does what args say and returns the exit code. It has told the user about any error. A command whose ctx is
+// cancelled stops cleanly.
+func (p *program) run(ctx context.Context, args []string) int {
+	switch {
+	case len(args) == 0:
+		fmt.Fprint(p.err, manual)
+		return exitUsage
+	case args[0] == "help": // many type it
+		args = append(args[1:len(args):len(args)], "--help")
+	}
+	err := p.command(ctx, args)
+	if err == nil {
+		return 0
+	}
+	exit, ok := errors.AsType[*exitError](err)
+	if !ok {
+		exit = &exitError{exitFailure, err}
+	}
+	if exit.err != nil {
+		fmt.Fprintf(p.err, "tidings: %v\n", err)
+	}
+	return exit.code
+}
+
+func (p *program) command(ctx context.Context, args []string) error {
+	parser, err := kong.New(&p.commands,
+		kong.Name("tidings"),
+		kong.Writers(p.out, p.err),
+		kong.NoDefaultHelp(), // it would end the process
+		kong.Help(help),
+		kong.Bind(p.stdio),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		return err
+	}
+	line, err := parser.Parse(args)
+	switch {
+	case errors.Is(err, errAnswered):
+		return nil
+	case err != nil:
+		return usageError(err)
+	}
+	return line.Run()
+}
+
+// usageError says what is wrong with the command line and where to look it up.
+func usageError(err error) error {
+	name := "tidings"
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
+		if node := parse.Context.Selected(); node != nil {
+			name = node.FullPath()
+		}
+	}
+	return &exitError{exitUsage, fmt.Errorf("%w\nhint: %s --help", err, name)}
+}
+
+// errAnswered ends the parsing of a command line that only asks something, and has its answer.
+var errAnswered = errors.New("answered")
+
+type helpFlag bool
+
+// BeforeReset is called by kong before anything else is checked.
+func (helpFlag) BeforeReset(line *kong.Context) error {
+	if err := line.PrintUsage(false); err != nil {
+		return err
+	}
+	return errAnswered
+}
+
+// help writes the manual, or what kong knows about the command that was named.
+func help(options kong.HelpOptions, line *kong.Context) error {
+	if line.Selected() != nil {
+		return kong.DefaultHelpPrinter(options, line)
+	}
+	_, err := io.WriteString(line.Stdout, manual)
+	return err
+}
+
+type versionFlag bool
+
+// BeforeReset is called by kong before anything else is checked.
+func (versionFlag) BeforeReset(line *kong.Context) error {
+	fmt.Fprintf(line.Stdout, "tidings %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return errAnswered
+}
+
+// version returns what the Go command has stamped on the binary: a release, or a pseudo-version that
+// ends in the commit and in +dirty if there were changes. In a test or with go run it is "(devel)".
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}

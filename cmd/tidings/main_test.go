@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+func TestManualNamesEveryCommand(t *testing.T) {
+	for _, node := range kong.Must(&commands{}, kong.NoDefaultHelp(), kong.BindTo(t.Context(), (*context.Context)(nil))).Model.Children {
+		if !strings.Contains(manual, "\n  tidings "+node.Name+" ") {
+			t.Errorf("the manual does not name %s", node.Name)
+		}
+	}
+}
+
+func TestQuestionsAreAnsweredOnStandardOutput(t *testing.T) {
+	for _, test := range []struct {
+		line, want string
+	}{
+		{"--help", manual},
+		{"-h", manual},
+		{"help", manual},
+		{"demo --help", "Usage: tidings demo"},
+		{"help demo", "Usage: tidings demo"},
+		{"sub --help", "Usage: tidings sub"},
+		{"--version", "tidings " + version() + " (go"},
+	} {
+		code, out, complaint := say(t, strings.Fields(test.line)...)
+		if code != 0 || complaint != "" || !strings.Contains(out, test.want) {
+			t.Errorf("tidings %s: exit code %d, standard error %q, output\n%s", test.line, code, complaint, out)
+		}
+	}
+}
+
+func TestMistakesSayWhereToLook(t *testing.T) {
+	for _, test := range []struct {
+		line, complaint, hint string
+	}{
+		{"dmo", `did you mean "demo"?`, "hint: tidings --help"},
+		{"--nix", "unknown flag --nix", "hint: tidings --help"},
+		{"demo --nix", "unknown flag --nix", "hint: tidings demo --help"},
+		{"demo --addr", "--addr: expected", "hint: tidings demo --help"},
+		{"demo --addr nonsense", `--addr "nonsense" is not HOST:PORT`, "hint: --addr localhost:3001"},
+		{"sub", "expected", "hint: tidings sub --help"},
+	} {
+		code, out, complaint := say(t, strings.Fields(test.line)...)
+		if code != exitUsage || out != "" {
+			t.Errorf("tidings %s: exit code %d, output %q", test.line, code, out)
+		}
+		if !strings.HasPrefix(complaint, "tidings: ") || !strings.Contains(complaint, test.complaint) || !strings.HasSuffix(complaint, test.hint+"\n") {
+			t.Errorf("tidings %s: %q", test.line, complaint)
+		}
+	}
+}
+
+func TestNoCommandShowsTheManualAsAMistake(t *testing.T) {
+	if code, out, complaint := say(t); code != exitUsage || out != "" || complaint != manual {
+		t.Errorf("exit code %d, output %q, standard error\n%s", code, out, complaint)
+	}
+}
+
+// Commands choose their exit codes by the error that they return.
+func TestExitErrorKeepsItsReason(t *testing.T) {
+	reason := errors.New("why")
+	err := &exitError{7, reason}
+	if !errors.Is(err, reason) || err.Error() != "why" {
+		t.Errorf("%v does not keep its reason", err)
+	}
+	if got := (&exitError{code: 7}).Error(); got != "exit code 7" {
+		t.Errorf("an exit error without a reason says %q", got)
+	}
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// subCmd is `tidings sub`: curl for Server-Sent Events. The file in order: flags, help, Run. What Run does
+// is in sub_follow.go.
+type subCmd struct {
+	URL string `arg:"" name:"url" help:"The stream. Without a scheme http:// is meant; '-' reads a stream from standard input."`
+
+	Format   string   `group:"What to show" short:"f" default:"auto" enum:"auto,pretty,raw,ndjson,data" placeholder:"FORMAT" help:"pretty, raw, ndjson or data; pretty on a terminal and raw elsewhere if not given."`
+	Types    []string `group:"What to show" name:"type" short:"t" sep:"none" placeholder:"TYPE" help:"Only events of this type. Can be repeated."`
+	Count    int      `group:"What to show" short:"n" placeholder:"N" help:"End after N events."`
+	Comments bool     `group:"What to show" help:"Show comments as well, such as keep-alives."`
+	Color    string   `group:"What to show" default:"auto" enum:"auto,always,never" placeholder:"WHEN" help:"auto, always or never."`
+	Quiet    bool     `group:"What to show" short:"q" help:"Say nothing about the connection while there is hope for it."`
+
+	Header      []string `group:"What to ask for" short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of the request. Can be repeated."`
+	Method      string   `group:"What to ask for" short:"X" placeholder:"METHOD" help:"GET if not given, POST with --data."`
+	Data        *string  `group:"What to ask for" short:"d" placeholder:"TEXT" help:"Body of the request; @FILE for that of a file, @- for standard input. Sent as JSON if it is JSON, unless --header says otherwise."`
+	LastEventID *string  `group:"What to ask for" name:"last-event-id" placeholder:"ID" help:"Begin after the event with this ID. Stronger than --state."`
+
+	Once        bool          `group:"How long to stay" aliases:"no-reconnect" xor:"policy" help:"End when the stream ends. --no-reconnect is the same."`
+	Browser     bool          `group:"How long to stay" xor:"policy" help:"Reconnect exactly when a browser would: after a fixed time, and never after a refusal."`
+	Repeat      bool          `group:"How long to stay" help:"Reconnect also when the method is not GET, which sends the request again."`
+	Timeout     time.Duration `group:"How long to stay" placeholder:"DURATION" help:"End after this time, such as 10s, 5m or 1h30m."`
+	IdleTimeout time.Duration `group:"How long to stay" placeholder:"DURATION" help:"Take a connection that is silent for this long for dead. Comments count as sound."`
+	MaxEvent    int           `group:"How long to stay" placeholder:"BYTES" help:"Largest event accepted; 16 MiB if not given, -1 for any."`
+
+	Exec      string `group:"What to do with events" short:"e" placeholder:"COMMAND" help:"Run COMMAND for each event, instead of printing it unless --format is given."`
+	KeepGoing bool   `group:"What to do with events" short:"k" help:"Go on with the next event when COMMAND fails."`
+	State     string `group:"What to do with events" short:"s" placeholder:"FILE" help:"Keep the position in FILE, and begin where the last run ended."`
+}
+
+// How tidings sub ends. The codes are part of the interface: Help lists them.
+const (
+	subFailed      = 1
+	subUsage       = 2
+	subRefused     = 3
+	subTimeout     = 4
+	subExecFailed  = 5
+	subInterrupted = 130
+)
+
+// Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
+func (c *subCmd) Help() string {
+	return `
+Follows any stream of Server-Sent Events and reconnects when the connection breaks, from where it was.
+
+Formats:
+
+    pretty   time, type, ID, data for people; JSON on one line or broken at its commas
+    raw      Server-Sent Events again, one clean stream whatever happened to the connection
+    ndjson   a line {"id", "type", "data", "time"} per event; data is a string, time that of arrival
+    data     the data, and a line end
+
+On a terminal control characters and the like are shown, never obeyed, in all formats.
+
+Commands: --exec runs COMMAND by sh -c (cmd /c on Windows), one event after the other, with the data and a line end
+on standard input, and in the environment
+
+    TIDINGS_TYPE    the type, "message" if the stream names none
+    TIDINGS_ID      the last event ID as of this event
+    TIDINGS_TOPIC   the topic, if the data is an envelope of a Tidings hub (format=envelope), else empty
+
+Commands have no terminal. One that fails ends the run, unless --keep-going is given.
+
+Positions: --state FILE promises that every event is handled at least once. An event counts when it is printed
+and its command has succeeded, or is passed over by --type. FILE is replaced in one step, after each command, or without --exec
+within a second and when the run ends; a crash can repeat what came after that. It is of use with servers that send
+IDs and understand Last-Event-ID.
+
+Examples:
+
+    tidings sub localhost:3000/events
+    tidings sub -n 1 -f data localhost:3000/events
+    tidings sub -f ndjson https://example.com/events | jq .data
+    tidings sub -H "Authorization: Bearer $TOKEN" https://example.com/events
+    tidings sub -d @question.json -f data https://example.com/v1/chat/completions
+    tidings sub --state news.state --exec 'notify-send "$TIDINGS_TYPE" "$(cat)"' localhost:3000/events/news
+    curl -N https://example.com/events | tidings sub -
+
+Exit codes:
+
+    0     ended as asked: --count reached, the server said there is no more (204), the stream ended
+          under --once, or the reader of the output has gone
+    1     something failed
+    2     wrong usage
+    3     the server refused: its status or content type is not that of a stream
+    4     --timeout is over
+    5     the command of --exec failed
+    130   interrupted, by Ctrl-C or another signal
+`
+}
+
+// Run follows the stream until something ends it.
+func (c *subCmd) Run(ctx context.Context, std stdio) error {
+	if err := c.validate(); err != nil {
+		return &exitError{subUsage, err}
+	}
+	if c.Timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, c.Timeout, errTimeout)
+		defer stop()
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer catch(cancel)()
+	f, err := c.follower(ctx, cancel, std)
+	if err != nil {
+		return err
+	}
+	return f.outcome(ctx, f.run(ctx))
+}
+
+// catch sees to the signals that main leaves alone and that would kill the program before it has saved its position
+// and ended its command. It returns the function that undoes it.
+func catch(cancel context.CancelCauseFunc) func() {
+	// Whoever asks for SIGPIPE gets EPIPE from the write that caused it. It is not ignored, for commands would
+	// inherit that.
+	pipe, hangup := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(hangup, syscall.SIGHUP)
+	}
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-hangup:
+			cancel(context.Canceled)
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(pipe)
+		signal.Stop(hangup)
+		close(done)
+	}
+}
+
+// validate refuses what kong cannot know to be wrong.
+func (c *subCmd) validate() error {
+	switch {
+	case c.Count < 0:
+		return errors.New("--count: the number of events cannot be negative")
+	case c.Timeout < 0 || c.IdleTimeout < 0:
+		return errors.New("--timeout and --idle-timeout cannot be negative")
+	case c.KeepGoing && c.Exec == "":
+		return errors.New("--keep-going is about the command of --exec, which is missing")
+	case c.Comments && c.Format == "data":
+		return errors.New("--comments: the format data has no place for comments")
+	case c.Comments && c.Exec != "" && c.Format == "auto":
+		return errors.New("--comments: with --exec nothing is shown unless --format is given")
+	case c.URL == "-" && c.asks():
+		return errors.New("a stream from standard input has no connection: of the flags only those about showing it, " +
+			"--timeout, --max-event, --exec and --keep-going make sense")
+	}
+	return nil
+}
+
+// asks reports whether a flag is set that needs a server.
+func (c *subCmd) asks() bool {
+	return len(c.Header) > 0 || c.Method != "" || c.Data != nil || c.LastEventID != nil ||
+		c.Once || c.Browser || c.Repeat || c.IdleTimeout > 0 || c.State != ""
+}
+
+// format returns the format to print in, "" for none.
+func (c *subCmd) format(out io.Writer) string {
+	switch {
+	case c.Format != "auto":
+		return c.Format
+	case c.Exec != "":
+		return ""
+	case isTerminal(out):
+		return "pretty"
+	}
+	return "raw"
+}
+
+// wants reports whether --type lets e through.
+func (c *subCmd) wants(e sse.Event) bool {
+	return len(c.Types) == 0 || slices.Contains(c.Types, e.Type)
+}
+
+// client returns the client that the flags describe.
+func (c *subCmd) client() *sse.Client {
+	client := &sse.Client{IdleTimeout: c.IdleTimeout, MaxEvent: c.MaxEvent, Repeat: c.Repeat}
+	switch {
+	case c.Once:
+		client.Recover = func(*sse.Failure) (time.Duration, bool) { return 0, false }
+	case c.Browser:
+		client.Recover = sse.WHATWG
+	}
+	return client
+}
+
+var errTimeout = errors.New("the time is over")

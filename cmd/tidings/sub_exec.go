@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// runner runs a command for each event, one at a time.
+type runner struct {
+	line     string
+	out, err io.Writer
+}
+
+// killAfter is how long a command may take to end once it was asked to.
+const killAfter = 2 * time.Second
+
+// run runs the command for e and waits for it. When ctx is done before it ends, the command is ended with
+// everything it has started, and the error is that of ctx.
+func (r *runner) run(ctx context.Context, e sse.Event) error {
+	cmd := shell(r.line)
+	own(cmd)
+	cmd.Stdin = strings.NewReader(e.Data + "\n")
+	cmd.Stdout, cmd.Stderr = r.out, r.err
+	cmd.Env = append(os.Environ(),
+		"TIDINGS_TYPE="+envValue(e.Type), "TIDINGS_ID="+envValue(e.ID), "TIDINGS_TOPIC="+envValue(topicOf(e)))
+	// Something left in the background by a command that has ended is the user's wish; but it may hold the
+	// pipes, and the next event does not wait for that.
+	cmd.WaitDelay = killAfter
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = terminate(cmd) })
+	err := wait(ctx, cmd)
+	if !stop() {
+		kill(cmd) // whoever ignored the request
+		return context.Cause(ctx)
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return nil
+	}
+	return err
+}
+
+// wait waits for cmd, and no longer than killAfter beyond the end of ctx.
+func wait(ctx context.Context, cmd *exec.Cmd) error {
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(killAfter)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		kill(cmd)
+		return <-ended
+	}
+}
+
+// envValue returns s as the environment can hold it.
+func envValue(s string) string { return strings.ReplaceAll(s, "\x00", "") }
+
+// topicOf returns the topic of an event whose data is an envelope, the JSON object that a hub sends for
+// format=envelope: with "id", "topic" and "data", all of them strings. For other events it is empty.
+func topicOf(e sse.Event) string {
+	if !strings.HasPrefix(e.Data, "{") {
+		return ""
+	}
+	var envelope struct{ ID, Topic, Data *string }
+	if json.Unmarshal([]byte(e.Data), &envelope) != nil || envelope.ID == nil || envelope.Topic == nil || envelope.Data == nil {
+		return ""
+	}
+	return *envelope.Topic
+}

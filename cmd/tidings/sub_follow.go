@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// follower takes events from a stream to whatever the flags ask for:
+//
+//	stream ─▶ --type ─▶ printer ─▶ command of --exec ─▶ --state
+//
+// It does so one event at a time, in one goroutine, so that the position never passes what was done. A slow
+// command holds up the connection and nothing piles up.
+type follower struct {
+	cmd     *subCmd
+	url     *url.URL    // nil for standard input
+	source  *sse.Source // nil for standard input
+	events  iter.Seq2[sse.Event, error]
+	printer printer // nil: print nothing
+	runner  *runner // nil: run nothing
+	state   *state  // nil: keep no position
+	status  *status
+
+	handled int    // events that went all the way
+	lastID  string // as of the last of them
+}
+
+// follower makes everything that can fail before the first byte is sent. Cancel ends the run.
+func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, std stdio) (*follower, error) {
+	format := c.format(std.out)
+	f := &follower{cmd: c, status: &status{
+		w: std.err, quiet: c.Quiet,
+		terminal: isTerminal(std.err) && format == "pretty", style: styleFor(std.err, c.Color),
+	}}
+	if format != "" {
+		f.printer = newPrinter(format, std.out, styleFor(std.out, c.Color), f.status.note)
+	}
+	if c.Exec != "" {
+		f.runner = &runner{line: c.Exec, out: std.out, err: std.err}
+	}
+	var comment func([]byte)
+	if c.Comments {
+		comment = func(text []byte) {
+			if err := f.printer.comment(text, time.Now()); err != nil {
+				cancel(&outputError{err})
+			}
+		}
+	}
+	if c.URL == "-" {
+		f.events = readInput(ctx, std.in, &sse.ReadOptions{MaxEvent: c.MaxEvent, Comment: comment})
+		return f, nil
+	}
+	return f, f.open(ctx, std.in, comment)
+}
+
+// open prepares the subscription.
+func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte)) error {
+	req, err := f.cmd.request(ctx, in)
+	if err != nil {
+		return &exitError{subUsage, err}
+	}
+	f.url = req.URL
+	if f.cmd.State != "" {
+		if f.state, err = openState(f.cmd.State, streamName(req.URL), f.saveInterval()); err != nil {
+			return &exitError{subFailed, err}
+		}
+	}
+	f.setStart(req)
+	client := f.cmd.client()
+	client.Comment = comment
+	client.Observe = func(s sse.State, failure *sse.Failure) {
+		f.status.observe(s, failure, streamName(f.url), f.source.LastEventID())
+	}
+	f.source = client.Open(req)
+	f.events = f.source.Events()
+	return nil
+}
+
+// saveInterval is how far the state file may lag behind. A command takes longer than a write to the disk and
+// may not be harmless to repeat; printing is quick and is.
+func (f *follower) saveInterval() time.Duration {
+	if f.runner != nil {
+		return 0
+	}
+	return time.Second
+}
+
+// setStart sets the starting position: --last-event-id, else a header, else the state file.
+func (f *follower) setStart(req *http.Request) {
+	const name = "Last-Event-ID"
+	if id := f.cmd.LastEventID; id != nil {
+		req.Header.Set(name, *id)
+		return
+	}
+	id := f.state.id()
+	if id == "" || req.Header.Get(name) != "" {
+		return
+	}
+	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }) {
+		f.status.note("the id in the state file cannot be sent, for it holds control characters: the server begins where it likes")
+		return
+	}
+	req.Header.Set(name, id)
+}
+
+// readInput returns the events of in. A read that waits would hold up the end of ctx, so reading is left to a
+// goroutine, which a terminal or a pipe may keep until the program ends.
+func readInput(ctx context.Context, in io.Reader, opts *sse.ReadOptions) iter.Seq2[sse.Event, error] {
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := io.Copy(pw, in)
+		_ = pw.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { _ = pr.CloseWithError(ctx.Err()) })
+	return sse.Read(pr, opts)
+}
+
+// run handles events until one of them, the stream, or ctx is the last. The state file holds the position then.
+func (f *follower) run(ctx context.Context) error {
+	err := f.follow(ctx)
+	if closing := f.state.close(); err == nil && closing != nil {
+		return closing
+	}
+	return err
+}
+
+func (f *follower) follow(ctx context.Context) error {
+	for e, err := range f.events {
+		if err != nil {
+			return err
+		}
+		if err := f.handle(ctx, e); err != nil {
+			return err
+		}
+		if f.cmd.Count > 0 && f.handled == f.cmd.Count {
+			return nil
+		}
+	}
+	f.status.mention("the stream has ended")
+	return nil
+}
+
+// handle does with e what is to be done, and then notes it as done.
+func (f *follower) handle(ctx context.Context, e sse.Event) error {
+	if f.cmd.wants(e) {
+		if f.printer != nil {
+			if err := f.printer.event(e, time.Now()); err != nil {
+				return &outputError{err}
+			}
+		}
+		if f.runner != nil {
+			if err := f.exec(ctx, e); err != nil {
+				return err
+			}
+		}
+		f.handled++
+	}
+	f.lastID = e.ID
+	return f.state.save(e.ID)
+}
+
+func (f *follower) exec(ctx context.Context, e sse.Event) error {
+	err := f.runner.run(ctx, e)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case f.cmd.KeepGoing:
+		f.status.note((&execError{e, err}).Error())
+		return nil
+	}
+	return &execError{e, err}
+}
+
+// outcome turns the end of a run into what the program says and exits with.
+func (f *follower) outcome(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // what was in progress failed in some way or other
+	}
+	var (
+		output  *outputError
+		exec    *execError
+		refusal *sse.ResponseError
+		away    *sse.RedirectError
+		request *sse.RequestError
+	)
+	switch {
+	case errors.As(err, &output):
+		if brokenPipe(output.err) {
+			return nil
+		}
+		return &exitError{subFailed, err}
+	case errors.Is(err, errTimeout):
+		return &exitError{subTimeout, fmt.Errorf("%w: %s, and %s", err, f.cmd.Timeout, events(f.handled))}
+	case ctx.Err() != nil:
+		return f.interrupted()
+	case errors.As(err, &exec):
+		return &exitError{subExecFailed, fmt.Errorf("%w\nhint: --keep-going goes on with the next event", err)}
+	case err == io.EOF && f.cmd.Once: //nolint:errorlint // only as it is does it mean the clean end of a stream
+		f.status.mention("the stream has ended")
+		return nil
+	case errors.As(err, &refusal):
+		return &exitError{subRefused, errors.New(refusalText(refusal, f.url))}
+	case errors.As(err, &away):
+		return &exitError{subRefused, errors.New(visible(reason(err)))}
+	case errors.As(err, &request):
+		return &exitError{subUsage, errors.New(request.Reason)}
+	}
+	return &exitError{subFailed, errors.New(visible(reason(err)))}
+}
+
+// interrupted ends a run that the user ended. The terminal has just shown ^C: the last line takes its place.
+func (f *follower) interrupted() error {
+	if f.status.terminal {
+		_, _ = io.WriteString(f.status.w, "\r")
+	}
+	text := "interrupted after " + events(f.handled)
+	if f.lastID != "" {
+		text += ", the last with id " + shorten(f.lastID, 64)
+	}
+	f.status.say(text)
+	return &exitError{subInterrupted, nil}
+}
+
+func events(n int) string {
+	if n == 1 {
+		return "1 event"
+	}
+	return fmt.Sprintf("%d events", n)
+}
+
+// outputError says that an event could not be printed.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "the output cannot be written: " + e.err.Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
+// execError says that the command failed on an event.
+type execError struct {
+	event sse.Event
+	err   error
+}
+
+func (e *execError) Error() string {
+	which := "an event without id"
+	if e.event.ID != "" {
+		which = "the event with id " + shorten(e.event.ID, 64)
+	}
+	return fmt.Sprintf("the command failed on %s: %v", visible(which), e.err)
+}
+
+func (e *execError) Unwrap() error { return e.err }

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+)
+
+// shell returns the command that runs a command line. cmd.exe has quoting rules of its own, so the line goes to
+// it as it is.
+func shell(line string) *exec.Cmd {
+	cmd := exec.Command("cmd.exe")
+	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: `cmd.exe /d /s /c "` + line + `"`}
+	return cmd
+}
+
+// own keeps Ctrl-C from the command: it is ended by us, with everything it has started.
+func own(cmd *exec.Cmd) { cmd.SysProcAttr.CreationFlags |= syscall.CREATE_NEW_PROCESS_GROUP }
+
+// terminate ends a command and all its children. Windows knows no polite way.
+func terminate(cmd *exec.Cmd) error {
+	return exec.Command("taskkill", "/t", "/f", "/pid", strconv.Itoa(cmd.Process.Pid)).Run()
+}
+
+// kill ends the command itself, should terminate have failed.
+func kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
+
+// syncDir does nothing: directories cannot be synced.
+func syncDir(string) error { return nil }
+
+// brokenPipe reports whether a write failed because nobody reads any more.
+func brokenPipe(err error) bool {
+	const errorNoData syscall.Errno = 232
+	return errors.Is(err, syscall.ERROR_BROKEN_PIPE) || errors.Is(err, errorNoData) || errors.Is(err, os.ErrClosed)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// pretty shows events to a person, one line each if it fits:
+//
+//	12:03:04.123  clock    k3f9a-17  the data of the event
+//
+// Time of arrival, type, ID, data. Columns widen as wider values appear, up to a limit, and never narrow,
+// so that a stream soon looks like a table. Nothing of the stream reaches the terminal unseen: see visible.
+type pretty struct {
+	w     io.Writer
+	style style
+	width func() int // columns of the terminal; 0 means no limit
+	buf   []byte
+
+	colours            map[string]string // by type, in order of appearance
+	typeWidth, idWidth int
+	lastID             string
+}
+
+const (
+	clockLayout = "15:04:05.000"
+	maxTypeCol  = 16
+	maxIDCol    = 16
+	minDataCol  = 30 // with less room beside the other columns, data goes below them
+
+	controlPrefix = "tidings." // of the types by which a hub speaks about the stream itself
+)
+
+func newPretty(w io.Writer, s style, width func() int) *pretty {
+	return &pretty{w: w, style: s, width: width, colours: make(map[string]string), typeWidth: len(sse.DefaultType)}
+}
+
+func (p *pretty) event(e sse.Event, at time.Time) error {
+	p.buf = p.buf[:0]
+	typ, id := visible(e.Type), ""
+	if e.ID != p.lastID {
+		id = visible(e.ID) // one that an earlier event brought would only be noise
+	}
+	p.lastID = e.ID
+	longID := columns(id) > maxIDCol
+	p.add(dim, at.Format(clockLayout))
+	if strings.HasPrefix(e.Type, controlPrefix) {
+		p.column(p.colour(e.Type), typ, &p.typeWidth, 0) // a long name that is rare
+	} else {
+		p.column(p.colour(e.Type), typ, &p.typeWidth, maxTypeCol)
+	}
+	if longID {
+		p.column(dim, "", &p.idWidth, maxIDCol)
+	} else {
+		p.column(dim, id, &p.idWidth, maxIDCol)
+	}
+	indent := len(clockLayout) + 2 + p.typeWidth + 2
+	if p.idWidth > 0 {
+		indent += p.idWidth + 2
+	}
+	width := p.width()
+	if width > 0 && width-indent < minDataCol {
+		indent = 4
+		p.newLine(indent)
+	} else {
+		p.add("", "  ")
+	}
+	if longID {
+		p.add(dim, "id "+id)
+		p.newLine(indent)
+	}
+	p.data(e, indent, max(width-indent, 0))
+	return p.flush()
+}
+
+func (p *pretty) comment(text []byte, at time.Time) error {
+	p.buf = p.buf[:0]
+	p.add(dim, at.Format(clockLayout)+"  : "+visible(string(text)))
+	return p.flush()
+}
+
+// column appends a value, padded to the widest so far, behind a gap. A column that never had a value takes
+// no room; a value beyond the limit pushes its own line's data to the right.
+func (p *pretty) column(colour, value string, width *int, limit int) {
+	n := columns(value)
+	*width = max(*width, min(n, limit))
+	if *width == 0 {
+		return
+	}
+	p.add("", "  ")
+	p.add(colour, value)
+	p.pad(*width - n)
+}
+
+func (p *pretty) data(e sse.Event, indent, width int) {
+	if e.Data == "" {
+		p.add(dim, "(no data)")
+		return
+	}
+	if pieces, ok := jsonPieces(e.Data); ok {
+		for i := range pieces {
+			pieces[i].text = visible(pieces[i].text)
+		}
+		p.lines(fill(pieces, width), indent, false)
+		return
+	}
+	next := false
+	for line := range strings.SplitSeq(e.Data, "\n") {
+		p.lines(fill(words(visible(line)), width), indent, next)
+		next = true
+	}
+}
+
+// lines appends lines of pieces, the first on the current line unless next is set.
+func (p *pretty) lines(lines [][]piece, indent int, next bool) {
+	for i, line := range lines {
+		if i > 0 || next {
+			p.newLine(indent)
+		}
+		if i > 0 {
+			p.pad(line[0].depth)
+		}
+		for _, piece := range line {
+			if piece.key {
+				p.add(dim, piece.text)
+			} else {
+				p.add("", piece.text)
+			}
+		}
+	}
+}
+
+// colour returns the colour of a type: red for errors, dim for what the hub says about the stream itself,
+// none for messages, and for the others the next one that is free.
+func (p *pretty) colour(typ string) string {
+	switch {
+	case typ == sse.DefaultType:
+		return ""
+	case typ == "error" || typ == "tidings.gap":
+		return red
+	case strings.HasPrefix(typ, controlPrefix):
+		return dim
+	}
+	c, ok := p.colours[typ]
+	if !ok {
+		c = palette[len(p.colours)%len(palette)]
+		if len(p.colours) < 1000 { // a stream that makes up types does not fill the memory
+			p.colours[typ] = c
+		}
+	}
+	return c
+}
+
+func (p *pretty) add(colour, text string) { p.buf = append(p.buf, p.style.paint(colour, text)...) }
+
+func (p *pretty) pad(n int) {
+	for range n {
+		p.buf = append(p.buf, ' ')
+	}
+}
+
+func (p *pretty) newLine(indent int) {
+	p.trim()
+	p.buf = append(p.buf, '\n')
+	p.pad(indent)
+}
+
+// trim takes padding from the end of the current line.
+func (p *pretty) trim() {
+	for len(p.buf) > 0 && p.buf[len(p.buf)-1] == ' ' {
+		p.buf = p.buf[:len(p.buf)-1]
+	}
+}
+
+// flush writes the event in one go.
+func (p *pretty) flush() error {
+	p.trim()
+	p.buf = append(p.buf, '\n')
+	_, err := p.w.Write(p.buf)
+	return err
+}
+
+var _ printer = (*pretty)(nil)

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// prettily returns what a terminal of the given width shows for events, one each second from noon on.
+func prettily(t *testing.T, width int, s style, events ...sse.Event) string {
+	t.Helper()
+	var b strings.Builder
+	p := newPretty(&b, s, func() int { return width })
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, e := range events {
+		if err := p.event(e.Normal(), at); err != nil {
+			t.Fatal(err)
+		}
+		at = at.Add(time.Second)
+	}
+	return b.String()
+}
+
+func TestPrettyIsATable(t *testing.T) {
+	got := prettily(t, 80, false,
+		sse.Event{Data: "one"},
+		sse.Event{Type: "clock", ID: "k3f9a-1", Data: "12:00"},
+		sse.Event{Type: "tidings.checkpoint", ID: "k3f9a-2"},
+		sse.Event{Type: "host", ID: "k3f9a-2", Data: `{"cpu":12.5,"load1":0.75,"memory":{"used":650567680,"total":25276502016}}`},
+		sse.Event{Data: "two\n\n  lines"},
+		sse.Event{Data: "a text that is longer than what fits beside the other columns"},
+		sse.Event{Type: "error", ID: "an id that is longer than its column", Data: "it\tbroke"},
+		sse.Event{Type: "a type with a very long name", Data: "x"},
+	)
+	want := `
+12:00:00.000  message  one
+12:00:01.000  clock    k3f9a-1  12:00
+12:00:02.000  tidings.checkpoint  k3f9a-2  (no data)
+12:00:03.000  host              {"cpu": 12.5, "load1": 0.75,
+                                 "memory": {"used": 650567680,
+                                  "total": 25276502016}}
+12:00:04.000  message           two
+
+                                  lines
+12:00:05.000  message           a text that is longer than what fits beside the
+                                other columns
+12:00:06.000  error             id an id that is longer than its column
+                                it	broke
+12:00:07.000  a type with a very long name           x
+`
+	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPrettyPutsDataBelowOnANarrowTerminal(t *testing.T) {
+	got := prettily(t, 50, false, sse.Event{ID: "k3f9a-1", Data: `{"cpu":12.5,"load1":0.75,"memory":{"used":650567680}}`})
+	want := `
+12:00:00.000  message  k3f9a-1
+    {"cpu": 12.5, "load1": 0.75,
+     "memory": {"used": 650567680}}
+`
+	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPrettyColoursTypesInOrderOfAppearance(t *testing.T) {
+	got := prettily(t, 0, true,
+		sse.Event{Type: "host", Data: "x"}, sse.Event{Data: "x"}, sse.Event{Type: "clock", Data: "x"},
+		sse.Event{Type: "host", Data: "x"}, sse.Event{Type: "error", Data: "x"}, sse.Event{Type: "tidings.end", Data: "x"},
+	)
+	for i, want := range []string{"\x1b[36mhost", "  message", "\x1b[32mclock", "\x1b[36mhost", "\x1b[31merror", "\x1b[2mtidings.end"} {
+		if line := strings.Split(got, "\n")[i]; !strings.Contains(line, want) {
+			t.Errorf("line %d is %q, want %q in it", i, line, want)
+		}
+	}
+}
+
+// Colours end on the line they began on, so that an interruption at any moment between two events leaves the
+// terminal as it was.
+func TestPrettyLeavesNoColourBehind(t *testing.T) {
+	got := prettily(t, 60, true,
+		sse.Event{Type: "clock", ID: "1", Data: "two\nlines"},
+		sse.Event{Type: "host", ID: strings.Repeat("long", 10), Data: `{"a":{"b":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]}}`})
+	for line := range strings.Lines(got) {
+		if on, off := strings.Count(line, "\x1b[")-strings.Count(line, "\x1b[0m"), strings.Count(line, "\x1b[0m"); on != off {
+			t.Errorf("%q turns colours on %d times, and off %d times", line, on, off)
+		}
+	}
+}
+
+func TestPrettyShowsHostileEventsAsTheyAre(t *testing.T) {
+	hostile := "\x1b[2J\x1b]0;title\a\u009b31m"
+	got := prettily(t, 0, true, sse.Event{Type: "a" + hostile, ID: "b" + hostile, Data: "c" + hostile},
+		sse.Event{Data: `{"d` + strings.ReplaceAll(hostile, "\x1b", "") + `":["\u001b[2J"]}`})
+	for _, own := range []string{"\x1b[0m", "\x1b[2m", "\x1b[36m"} {
+		got = strings.ReplaceAll(got, own, "")
+	}
+	if i := strings.IndexFunc(got, unprintable); i >= 0 {
+		t.Errorf("%q reached the terminal", got[i:])
+	}
+}
+
+func TestPrettyTakesTheWidthOfTheMoment(t *testing.T) {
+	var b strings.Builder
+	width := 0
+	p := newPretty(&b, false, func() int { return width })
+	e := sse.Event{Type: "m", Data: strings.Repeat("word ", 12)}
+	for _, width = range []int{0, 70} {
+		if err := p.event(e, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Count(b.String(), "\n"); got != 1+2 {
+		t.Errorf("%d lines, want one, and then two:\n%s", got, b.String())
+	}
+}

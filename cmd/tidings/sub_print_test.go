@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+func read(t *testing.T, stream string) []sse.Event {
+	t.Helper()
+	var events []sse.Event
+	for e, err := range sse.Read(strings.NewReader(stream), nil) {
+		if err != nil {
+			break // what the stream's end cut off is no event
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// reprint returns stream as the format writes it, and what was noted meanwhile.
+func reprint(t *testing.T, format, stream string) (text string, notes []string) {
+	t.Helper()
+	var out bytes.Buffer
+	p := newPrinter(format, &out, false, func(note string) { notes = append(notes, note) })
+	for _, e := range read(t, stream) {
+		if err := p.event(e, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String(), notes
+}
+
+func FuzzRawIsTheSameStream(f *testing.F) {
+	f.Add("id: 1\ndata: a\n\ndata: b\n\nid\ndata: c\n\n")
+	f.Add("event: x\ndata\rdata\r\n\r\n")
+	f.Add("\uFEFFevent: a\x00b\nid: \x01\ndata: \xff\n\n")
+	f.Fuzz(func(t *testing.T, stream string) {
+		want := read(t, stream)
+		for i := range want {
+			want[i].Type = strings.ReplaceAll(want[i].Type, "\x00", "\uFFFD")
+			if _, err := (sse.Event{ID: want[i].ID}).Frame(); err != nil {
+				want[i].ID = ""
+			}
+		}
+		text, _ := reprint(t, "raw", stream)
+		if diff := cmp.Diff(want, read(t, text)); diff != "" {
+			t.Errorf("%q became %q (-want +got):\n%s", stream, text, diff)
+		}
+	})
+}
+
+func TestRawLeavesOutAnIDThatNobodyCouldSendBack(t *testing.T) {
+	got, notes := reprint(t, "raw", "id: 1\ndata: a\n\nid: \x01\ndata: b\n\ndata: c\n\nid: \x02\ndata: d\n\nid: 2\ndata: e\n\n")
+	want := "id: 1\ndata: a\n\nid\ndata: b\n\ndata: c\n\nid\ndata: d\n\nid: 2\ndata: e\n\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], `left out the id "\x01" and others like it`) {
+		t.Errorf("noted %q, want it said once", notes)
+	}
+}
+
+func TestNDJSONHoldsEveryEvent(t *testing.T) {
+	const stream = "event: <&>\nid: 7\ndata: \"quoted\"\ndata: \u2028\x01\n\n"
+	text, _ := reprint(t, "ndjson", stream)
+	if strings.Count(text, "\n") != 1 {
+		t.Errorf("%q is not one line", text)
+	}
+	var got struct {
+		ID, Type, Data string
+		Time           time.Time
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	if e := read(t, stream)[0]; got.ID != e.ID || got.Type != e.Type || got.Data != e.Data || got.Time.IsZero() {
+		t.Errorf("%s does not hold %+v", text, e)
+	}
+}
+
+// Whoever reads our output sees each event while the next is awaited.
+func TestEveryFormatWritesAnEventAtOnce(t *testing.T) {
+	for _, format := range []string{"pretty", "raw", "ndjson", "data"} {
+		var out countingWriter
+		p := newPrinter(format, &out, true, nil)
+		for n := range 3 {
+			if err := p.event(sse.Event{Type: "t", ID: "1", Data: "a\nb"}, time.Now()); err != nil || int(out) != n+1 {
+				t.Errorf("%s: %d writes after %d events, error %v", format, out, n+1, err)
+			}
+		}
+	}
+}
+
+type countingWriter int
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	*w++
+	return len(p), nil
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+const (
+	refusalLines = 8   // of a refusal's body that are shown
+	refusalLine  = 240 // bytes of each
+)
+
+// refusalText says why there is no stream, in the server's own words as far as they help, and what to do. All of it
+// is visible.
+func refusalText(err *sse.ResponseError, u *url.URL) string {
+	var b strings.Builder
+	b.WriteString(visible(reason(err)))
+	for _, line := range bodyLines(err) {
+		b.WriteString("\n  " + line)
+	}
+	if challenge := err.Header.Get("WWW-Authenticate"); challenge != "" {
+		b.WriteString("\n  WWW-Authenticate: " + shorten(visible(challenge), refusalLine))
+	}
+	if hint := refusalHint(err, u); hint != "" {
+		b.WriteString("\nhint: " + hint)
+	}
+	return b.String()
+}
+
+func refusalHint(err *sse.ResponseError, u *url.URL) string {
+	root := u.Path == "" || u.Path == "/"
+	switch {
+	case err.StatusCode == http.StatusUnauthorized:
+		return "give a token with -H 'Authorization: Bearer …'"
+	case root && (err.StatusCode == http.StatusOK || err.StatusCode == http.StatusNotFound):
+		stream := *u
+		stream.Path = "/events"
+		return fmt.Sprintf("this is no stream; is there one at %s?", streamName(&stream))
+	case err.StatusCode == http.StatusMethodNotAllowed:
+		return "choose another method with -X"
+	}
+	return ""
+}
+
+// bodyLines returns the first lines of a refusal's body: title and detail of a problem document (RFC 9457), the
+// title of a page, else the text.
+func bodyLines(err *sse.ResponseError) []string {
+	body := strings.TrimSpace(strings.ToValidUTF8(string(err.Body), "\uFFFD"))
+	if strings.HasPrefix(body, "<") {
+		body = pageTitle(body)
+	} else if problem := problemText(body); problem != "" {
+		body = problem
+	}
+	var lines []string
+	for line := range strings.Lines(body) {
+		if line = strings.TrimRight(line, " \t\r\n"); line == "" {
+			continue
+		}
+		if len(lines) == refusalLines {
+			return append(lines, "…")
+		}
+		lines = append(lines, shorten(visible(line), refusalLine))
+	}
+	return lines
+}
+
+func problemText(body string) string {
+	var problem struct{ Title, Detail string }
+	if json.Unmarshal([]byte(body), &problem) != nil || problem.Title+problem.Detail == "" {
+		return ""
+	}
+	return problem.Title + "\n" + problem.Detail
+}
+
+// pageTitle finds the title of an HTML page; the rest of it is nothing to read on a terminal.
+func pageTitle(page string) string {
+	lower := strings.ToLower(page)
+	start := strings.Index(lower, "<title>")
+	end := strings.Index(lower, "</title>")
+	if start < 0 || end < start || len(lower) != len(page) {
+		return ""
+	}
+	return strings.TrimSpace(page[start+len("<title>") : end])
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const stateURL = "http://example.com/events"
+
+func savedID(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pos position
+	if err := json.Unmarshal(text, &pos); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return pos.ID
+}
+
+func mustOpenState(t *testing.T, file string, interval time.Duration) *state {
+	t.Helper()
+	s, err := openState(file, stateURL, interval)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func save(t *testing.T, s *state, id string) {
+	t.Helper()
+	if err := s.save(id); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPositionIsInTheFileWithinASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "state")
+		s := mustOpenState(t, file, time.Second)
+		for i := range 10 {
+			save(t, s, fmt.Sprint(i))
+		}
+		if got := savedID(t, file); got != "" {
+			t.Errorf("id %q was written with the first file, want no more than a write per second", got)
+		}
+		time.Sleep(time.Second) // of the bubble's clock
+		synctest.Wait()
+		if got := savedID(t, file); got != "9" {
+			t.Errorf("a second later the file says %q, want 9", got)
+		}
+		time.Sleep(time.Minute)
+		save(t, s, "10")
+		if got := savedID(t, file); got != "10" {
+			t.Errorf("on a quiet stream the file says %q, want 10 at once", got)
+		}
+	})
+}
+
+func TestPositionIsInTheFileAtTheEnd(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	s := mustOpenState(t, file, time.Hour)
+	save(t, s, "1")
+	save(t, s, "2")
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := savedID(t, file); got != "2" {
+		t.Errorf("the file says %q, want 2", got)
+	}
+	if got := mustOpenState(t, file, time.Hour).id(); got != "2" {
+		t.Errorf("the next run begins after %q, want 2", got)
+	}
+}
+
+func TestWithoutIntervalEachPositionIsWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	s := mustOpenState(t, file, 0)
+	for i := range 3 {
+		save(t, s, fmt.Sprint(i))
+		if got := savedID(t, file); got != fmt.Sprint(i) {
+			t.Errorf("the file says %q, want %d", got, i)
+		}
+	}
+}
+
+// A late write fails in the background. Nobody must work on for hours on a position that is not kept.
+func TestAFailureToWriteComesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "gone")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s := mustOpenState(t, filepath.Join(dir, "state"), time.Second)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		save(t, s, "1")
+		time.Sleep(time.Second) // of the bubble's clock
+		synctest.Wait()
+		if err := s.save("2"); err == nil || !strings.Contains(err.Error(), "the state file cannot be written") {
+			t.Errorf("save says %v", err)
+		}
+		if err := s.close(); err == nil {
+			t.Error("close says nothing")
+		}
+	})
+}
+
+func TestStateFileIsReplacedBehindALink(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	mustOpenState(t, file, 0)
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	save(t, mustOpenState(t, link, 0), "7")
+	if got := savedID(t, file); got != "7" {
+		t.Errorf("the file says %q, want 7", got)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is now %v, %v", info.Mode(), err)
+	}
+}
+
+func TestStateWithoutPositionBelongsToNobody(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	mustOpenState(t, file, 0)
+	if _, err := openState(file, "http://example.com/corrected", 0); err != nil {
+		t.Errorf("a mistyped URL has spoiled the file: %v", err)
+	}
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// status tells on standard error what becomes of the connection. On a terminal the lines are dim and begin
+// with the time, like those of the events they stand among; elsewhere they begin with the program's name.
+type status struct {
+	w        io.Writer
+	quiet    bool
+	terminal bool
+	style    style
+
+	open, opened bool // the connection is open; one was before
+}
+
+// say writes a line about the connection.
+func (s *status) say(text string) {
+	if !s.quiet {
+		s.note(text)
+	}
+}
+
+// mention writes a line that is only for a person who watches.
+func (s *status) mention(text string) {
+	if s.terminal {
+		s.say(text)
+	}
+}
+
+// note writes a line that --quiet does not suppress. Nobody is helped by an error about a note, so there is none.
+func (s *status) note(text string) {
+	text = visible(text)
+	if s.terminal {
+		text = s.style.paint(dim, time.Now().Format(clockLayout)+"  · "+text)
+	} else {
+		text = "tidings sub: " + text
+	}
+	_, _ = io.WriteString(s.w, text+"\n")
+}
+
+// observe is for sse.Client.Observe.
+func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
+	switch {
+	case state == sse.Open:
+		if s.opened {
+			s.say("connected again" + after(lastID))
+		} else {
+			s.mention("connected" + after(lastID))
+		}
+		s.open, s.opened = true, true
+	case state == sse.Connecting && f == nil:
+		s.mention("connecting to " + name)
+	case state == sse.Connecting:
+		s.say(s.broken() + " (" + reason(f.Err) + "); again " + in(f.Delay))
+		s.open = false
+	}
+}
+
+// after says from where a stream goes on.
+func after(lastID string) string {
+	if lastID == "" {
+		return ""
+	}
+	return ", to go on after id " + shorten(lastID, 64)
+}
+
+func (s *status) broken() string {
+	if s.open {
+		return "connection lost"
+	}
+	return "no connection"
+}
+
+// in says how long d is, for a person who waits.
+func in(d time.Duration) string {
+	switch {
+	case d < 50*time.Millisecond:
+		return "at once"
+	case d < 10*time.Second:
+		return fmt.Sprintf("in %.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("in %.0f s", d.Seconds())
+	}
+	return fmt.Sprintf("in %.0f min", d.Minutes())
+}
+
+// reason says in a few words why a connection ended or could not be made. It may hold a server's words.
+func reason(err error) string {
+	var (
+		refusal  *sse.ResponseError
+		cut      *sse.TruncatedError
+		large    *sse.TooLargeError
+		redirect *sse.RedirectError
+		dns      *net.DNSError
+		wrapped  *url.Error
+	)
+	switch {
+	case err == io.EOF: //nolint:errorlint // only as it is does it mean the clean end of a stream
+		return "the server ended the stream"
+	case errors.As(err, &refusal) && refusal.StatusCode != http.StatusOK:
+		return "the server answered " + refusal.Status
+	case errors.As(err, &refusal):
+		return refusal.Reason
+	case errors.As(err, &redirect):
+		return strings.TrimPrefix(redirect.Error(), "sse: ")
+	case errors.Is(err, sse.ErrIdle):
+		return "the server was silent for too long"
+	case errors.As(err, &cut):
+		return "the stream was cut off inside an event"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "no host has the name " + dns.Name
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "connection reset"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the stream was cut off"
+	case errors.As(err, &large):
+		return fmt.Sprintf("an event is larger than %d bytes, which --max-event can change", large.Limit)
+	case errors.Is(err, io.EOF):
+		return "the server hung up without an answer"
+	case errors.As(err, &wrapped):
+		err = wrapped.Err // without method and URL, which are known
+	}
+	return strings.TrimPrefix(err.Error(), "sse: ")
+}
+
+// shorten cuts text that is longer than limit bytes, between two characters.
+func shorten(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…"
+}
