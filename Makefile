@@ -1,0 +1,65 @@
+# The one door to everything that is done with this repository. Plain go test ./... works, too, with nothing but Go.
+
+# The product, and the modules beside it whose dependencies it shall not have.
+MODULES := . examples bench
+
+FUZZTIME ?= 30s
+LINT := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
+
+# Runs $(1) in every module, and stops at the first that fails.
+in_modules = @set -e; for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)); done
+
+.PHONY: help
+help: # Show this help
+	@sed -n 's/^\([a-z0-9]*\):.* # \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: run
+run: # Serve the demo on http://localhost:3000
+	go run ./cmd/tidings demo
+
+.PHONY: test
+test: needs vet race e2e # Run every test; installs what they need, or says what is missing
+
+.PHONY: lint
+lint: # Check code, format and go.mod files
+	$(call in_modules,$(LINT) run ./...)
+	$(call in_modules,$(LINT) fmt --diff)
+	$(call in_modules,go fix -diff ./...)
+	$(call in_modules,go mod tidy -diff)
+	cd internal/tools && go mod verify >/dev/null
+
+.PHONY: fuzz
+fuzz: # Run each fuzz target for FUZZTIME, 30s if not said
+	@set -e; for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "$$p $$f"; \
+			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+.PHONY: bench
+bench: # Measure beside other libraries and write the tables of docs/performance.md
+	cd bench && go run ./cmd/table
+
+.PHONY: e2e
+e2e: needs e2e/node_modules/.package-lock.json # Run the tests in a real browser
+	cd e2e && npm test --silent
+
+# The steps of make test.
+
+.PHONY: needs
+needs:
+	@.ci/needs
+
+.PHONY: vet
+vet:
+	$(call in_modules,go vet ./...)
+
+.PHONY: race
+race:
+	$(call in_modules,go test -race -shuffle=on ./...)
+
+# npm writes this file at the end of an installation, and only then, so it is the stamp of one.
+e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json e2e/.npmrc
+	cd e2e && npm ci --silent --no-audit --no-fund
+	@touch $@
