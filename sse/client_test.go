@@ -400,7 +400,7 @@ func TestTheEndOfTheContextEndsTheSequenceAtOnce(t *testing.T) {
 				defer cancel()
 				begin := time.Now()
 				data, err := collect(c.Subscribe(get(ctx)))
-				if err != context.DeadlineExceeded || len(data) > 0 || time.Since(begin) != time.Second {
+				if !errors.Is(err, context.DeadlineExceeded) || len(data) > 0 || time.Since(begin) != time.Second {
 					t.Errorf("after %v: %q, %v", time.Since(begin), data, err)
 				}
 			})
@@ -415,7 +415,7 @@ func TestNothingIsYieldedAfterTheContextHasEnded(t *testing.T) {
 		source := c.Open(get(ctx))
 		n := 0
 		for event, err := range source.Events() {
-			if n++; n == 1 && (err != nil || event.Data != "a") || n == 2 && err != context.Canceled || n > 2 {
+			if n++; n == 1 && (err != nil || event.Data != "a") || n == 2 && !errors.Is(err, context.Canceled) || n > 2 {
 				t.Errorf("element %d is %v, %v", n, event, err)
 			}
 			cancel()
@@ -456,7 +456,7 @@ func TestStatesAreObservedInOrder(t *testing.T) {
 		_, err := collect(c.Subscribe(get(t.Context())))
 		want := []string{
 			"connecting", "open",
-			"connecting: EOF",
+			"connecting: sse: the server ended the stream",
 			`connecting: sse: the server answered 503 Service Unavailable instead of 200: "this is 503"`, "open",
 			"connecting: sse: the stream ended inside the event that began at byte 0; the event was discarded",
 			`closed: sse: the server answered 404 Not Found instead of 200: "this is 404"`,
@@ -643,7 +643,7 @@ func TestJSONTellsATruncatedStreamFromAWholeOne(t *testing.T) {
 				return io.ErrClosedPipe
 			}
 			return nil
-		}}, "a", func(err error) bool { return err == io.ErrClosedPipe }},
+		}}, "a", func(err error) bool { return errors.Is(err, io.ErrClosedPipe) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -102,7 +102,9 @@ type Decoder struct {
 	retried bool
 
 	readErr error // what r said at last; delivered when all that came before it is
-	err     error // Err, io.EOF for a clean end
+	eof     bool  // readErr is io.EOF itself, not an error that wraps it
+	over    bool  // Next has returned false
+	err     error // Err
 	owned   owned
 }
 
@@ -169,24 +171,19 @@ func (d *Decoder) Retry() (time.Duration, bool) { return d.retry, d.retried }
 
 // Err returns nil after a clean end of the stream, else why Next returned false: a [*TruncatedError], a
 // [*TooLargeError], or the reader's error, wrapped.
-func (d *Decoder) Err() error {
-	if d.err == io.EOF {
-		return nil
-	}
-	return d.err
-}
+func (d *Decoder) Err() error { return d.err }
 
 // Next reads until the next event is complete and reports whether there is one.
 func (d *Decoder) Next() bool {
-	if d.err != nil {
+	if d.over {
 		return false
 	}
 	d.beginBlock()
 	for {
 		eol := min(d.lf, d.cr)
 		if eol == d.end {
-			if d.err = d.fill(); d.err != nil {
-				d.typ, d.view = d.typ[:0], nil
+			if !d.fill() {
+				d.over, d.typ, d.view = true, d.typ[:0], nil
 				return false
 			}
 			continue
@@ -198,6 +195,7 @@ func (d *Decoder) Next() bool {
 			d.skip = skipNothing
 		case eol > start:
 			if d.err = d.field(start, eol); d.err != nil {
+				d.over = true
 				return false
 			}
 		case d.dispatch():
@@ -393,24 +391,26 @@ const (
 	maxAhead  = 64 << 10 // what a fast stream is read in; larger buffers only miss the cache
 )
 
-// fill reads more. It is called when the rest of the buffer holds no line end, and returns the error that
-// ends the stream, io.EOF if the end is clean.
-func (d *Decoder) fill() error {
-	if err := d.settlePartialLine(); err != nil {
-		return err
+// fill reads more. It is called when the rest of the buffer holds no line end, and returns false, with err set if there
+// is one, when the stream is over.
+func (d *Decoder) fill() bool {
+	if d.err = d.settlePartialLine(); d.err != nil {
+		return false
 	}
 	if d.readErr != nil {
-		return d.endOfStream()
+		d.err = d.endOfStream()
+		return false
 	}
 	d.makeRoom()
 	old := d.end
 	for range 100 {
 		n, err := d.r.Read(d.buf[old:])
 		if n < 0 || n > len(d.buf)-old {
-			return fmt.Errorf("sse: reading the stream: %T returned an impossible count of %d bytes", d.r, n)
+			d.err = fmt.Errorf("sse: reading the stream: %T returned an impossible count of %d bytes", d.r, n)
+			return false
 		}
 		d.end += n
-		d.readErr = err
+		d.readErr, d.eof = err, err == io.EOF
 		if n > 0 || err != nil {
 			break
 		}
@@ -433,7 +433,7 @@ func (d *Decoder) fill() error {
 	}
 	d.lf = d.find('\n', max(old, d.line))
 	d.cr = d.find('\r', max(old, d.line))
-	return nil
+	return true
 }
 
 // passBOM steps over one byte order mark at the start of the stream (WHATWG HTML 9.2.5). It is called until
@@ -511,16 +511,16 @@ func (d *Decoder) checkPartial(line []byte) error {
 	return nil
 }
 
-// endOfStream returns the error for a stream of which nothing more will come.
+// endOfStream returns the error for a stream of which nothing more will come, nil if its end is clean.
 func (d *Decoder) endOfStream() error {
-	if d.readErr != io.EOF {
+	if !d.eof {
 		return fmt.Errorf("sse: reading the stream: %w", d.readErr)
 	}
 	insideField := d.skip == skipField || d.line < d.end && d.buf[d.line] != ':'
 	if d.begun || insideField {
 		return &TruncatedError{Offset: d.block}
 	}
-	return io.EOF
+	return nil
 }
 
 // makeRoom makes room for the next Read. What is live moves down once three quarters of the buffer are used

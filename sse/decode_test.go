@@ -319,7 +319,7 @@ func TestASequenceIsUsedOnce(t *testing.T) {
 		break
 	}
 	for event, err := range events {
-		if err != sse.ErrUsed {
+		if !errors.Is(err, sse.ErrUsed) {
 			t.Errorf("second range: %v, %v; want ErrUsed", event, err)
 		}
 	}

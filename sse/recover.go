@@ -12,7 +12,7 @@ import (
 
 // Failure is why a connection ended or could not be made.
 type Failure struct {
-	// Err is io.EOF after the clean end of a stream, a [*ResponseError] for a refusal, else a
+	// Err is [ErrEnded] after the clean end of a stream, a [*ResponseError] for a refusal, else a
 	// [*RedirectError], [*TruncatedError], [*TooLargeError], [ErrIdle], or what the transport said.
 	Err error
 

@@ -32,6 +32,9 @@ func (s State) String() string {
 	return "invalid"
 }
 
+// ErrEnded is the failure of a connection whose stream ended cleanly.
+var ErrEnded = errors.New("sse: the server ended the stream")
+
 // ErrIdle is the failure of a connection that was silent for [Client.IdleTimeout].
 var ErrIdle = errors.New("sse: the server was silent for longer than the idle timeout")
 
@@ -124,13 +127,13 @@ func (s *Source) follow(yield func(Event, error) bool) *Failure {
 			return s.ended()
 		}
 		switch err := s.attempt(yield); {
-		case err == errBreak || err == errNoContent:
+		case errors.Is(err, errBreak), errors.Is(err, errNoContent):
 			return nil
 		case s.ctx.Err() != nil:
 			return s.ended()
-		case !repeatable && (err == io.EOF || err == errRestart):
+		case !repeatable && (errors.Is(err, ErrEnded) || errors.Is(err, errRestart)):
 			return nil
-		case err == errRestart:
+		case errors.Is(err, errRestart):
 			failure = nil
 		default:
 			failure = s.failure(err)
@@ -185,13 +188,13 @@ func (s *Source) wait(d time.Duration) {
 	}
 }
 
-// attempt connects once and yields what comes. It returns why that ended, io.EOF for the clean end of a stream.
+// attempt connects once and yields what comes. It returns why that ended, never nil.
 func (s *Source) attempt(yield func(Event, error) bool) error {
 	ctx, cancel := s.interruptible(true)
 	defer cancel(nil)
 	idle := newIdleTimer(s.client.IdleTimeout, func() { cancel(ErrIdle) })
 	err := s.connect(ctx, idle, yield)
-	if cause := context.Cause(ctx); cause == errRestart || cause == ErrIdle {
+	if cause := context.Cause(ctx); errors.Is(cause, errRestart) || errors.Is(cause, ErrIdle) {
 		return cause
 	}
 	return err
@@ -281,7 +284,7 @@ func (s *Source) read(ctx context.Context, body io.Reader, yield func(Event, err
 	if err := d.Err(); err != nil {
 		return err
 	}
-	return io.EOF
+	return ErrEnded
 }
 
 func (s *Source) advance(id string) {

@@ -108,7 +108,7 @@ func TestAStuckClientBreaksItsStreamAfterTheWriteTimeout(t *testing.T) {
 			sent = s.Send(sse.Event{Data: strings.Repeat("x", 32<<10)})
 		}
 		took = time.Since(begin)
-		if again := s.Send(sse.Event{Data: "x"}); again != sent || s.Context().Err() == nil {
+		if again := s.Send(sse.Event{Data: "x"}); !errors.Is(again, sent) || s.Context().Err() == nil {
 			t.Errorf("then Send gives %v, the context %v", again, s.Context().Err())
 		}
 	})
@@ -124,8 +124,8 @@ func TestAStuckClientBreaksItsStreamAfterTheWriteTimeout(t *testing.T) {
 
 func TestKeepAliveSpeaksOnlyIntoSilence(t *testing.T) {
 	h := accept(&sse.Options{KeepAlive: 10 * time.Second}, func(s *sse.Stream) {
-		for _, pause := range []time.Duration{9, 9, 9, 25, 9} {
-			time.Sleep(pause * time.Second)
+		for _, seconds := range []int{9, 9, 9, 25, 9} {
+			time.Sleep(time.Duration(seconds) * time.Second)
 			if err := s.Send(sse.Event{Data: "x"}); err != nil {
 				t.Error(err)
 			}
@@ -147,7 +147,7 @@ func TestMaxAgeEndsAStreamWithJitter(t *testing.T) {
 		<-s.Context().Done()
 		age := time.Since(begin)
 		ages[age] = true
-		if age < 80*time.Second || age > 100*time.Second || context.Cause(s.Context()) != sse.ErrMaxAge {
+		if age < 80*time.Second || age > 100*time.Second || !errors.Is(context.Cause(s.Context()), sse.ErrMaxAge) {
 			t.Errorf("after %v: %v", age, context.Cause(s.Context()))
 		}
 		return s.Send(sse.Event{Data: "too late"})
@@ -412,7 +412,7 @@ func TestNothingIsWrittenAfterTheHandlerHasReturned(t *testing.T) {
 		time.Sleep(time.Second)
 		for _, s := range streams {
 			for _, err := range []error{s.Send(sse.Event{}), s.Comment("x"), s.Flush(), s.SendFrame()} {
-				if err != sse.ErrClosed {
+				if !errors.Is(err, sse.ErrClosed) {
 					t.Errorf("after Close: %v", err)
 				}
 			}

@@ -55,16 +55,18 @@ func maximalSubpart(s []byte) int {
 		need = 1
 	case b >= 0xE0 && b <= 0xEF:
 		need = 2
-		if b == 0xE0 {
+		switch b {
+		case 0xE0:
 			low = 0xA0
-		} else if b == 0xED {
+		case 0xED:
 			high = 0x9F
 		}
 	case b >= 0xF0 && b <= 0xF4:
 		need = 3
-		if b == 0xF0 {
+		switch b {
+		case 0xF0:
 			low = 0x90
-		} else if b == 0xF4 {
+		case 0xF4:
 			high = 0x8F
 		}
 	}

@@ -42,7 +42,8 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	url := urlOf(listeners, c.Addr)
-	fmt.Fprintf(std.out, "tidings demo listens on %s: open it in a browser, or try curl -N %s/events\n", url, url)
+	// Whoever has closed our output wants the page all the same.
+	_, _ = fmt.Fprintf(std.out, "tidings demo listens on %s: open it in a browser, or try curl -N %s/events\n", url, url)
 	return newDemo(newHost(ctx).sample).serve(ctx, listeners...)
 }
 

@@ -28,7 +28,7 @@ func TestDemoPortInUseSaysWhatToDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
+	defer func() { _ = other.Close() }()
 	port := other.Addr().(*net.TCPAddr).Port
 	for _, addr := range []string{"localhost:%d", ":%d", "%d", "127.0.0.1:%d"} {
 		addr := fmt.Sprintf(addr, port)

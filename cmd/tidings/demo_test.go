@@ -269,6 +269,7 @@ func TestDemoStuckClientHoldsUpNobody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer func() { _ = resp.Body.Close() }()
 		before, err := ssetest.Collect(t, sse.ReadResponse(resp, nil)).End(t.Context())
 		if err == nil || len(before) == 0 {
 			t.Fatalf("the stuck client could read %d events, with error %v", len(before), err)
@@ -295,6 +296,7 @@ func TestDemoStopsAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer func() { _ = resp.Body.Close() }()
 		got := ssetest.Collect(t, sse.ReadResponse(resp, nil))
 		pass(3500 * time.Millisecond)
 		began := time.Now()
@@ -309,7 +311,7 @@ func TestDemoStopsAtOnce(t *testing.T) {
 		if diff := cmp.Diff(upTo(4), ofType(events, "message")); diff != "" {
 			t.Errorf("numbers before the end (-want +got):\n%s", diff)
 		}
-		if _, err := d.Client().Get(demoURL); err == nil {
+		if _, err := d.Dial(t.Context()); err == nil {
 			t.Error("somebody still listens")
 		}
 	})

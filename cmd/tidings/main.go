@@ -90,7 +90,7 @@ type commands struct {
 func (p *program) run(ctx context.Context, args []string) int {
 	switch {
 	case len(args) == 0:
-		fmt.Fprint(p.err, manual)
+		p.complain(manual)
 		return exitUsage
 	case args[0] == "help": // many type it
 		args = append(args[1:len(args):len(args)], "--help")
@@ -104,10 +104,13 @@ func (p *program) run(ctx context.Context, args []string) int {
 		exit = &exitError{exitFailure, err}
 	}
 	if exit.err != nil {
-		fmt.Fprintf(p.err, "tidings: %v\n", err)
+		p.complain(fmt.Sprintf("tidings: %v\n", err))
 	}
 	return exit.code
 }
+
+// complain writes to standard error. If that fails, the exit code is all that is left to tell.
+func (p *program) complain(text string) { _, _ = io.WriteString(p.err, text) }
 
 func (p *program) command(ctx context.Context, args []string) error {
 	parser, err := kong.New(&p.commands,
@@ -168,7 +171,10 @@ type versionFlag bool
 
 // BeforeReset is called by kong before anything else is checked.
 func (versionFlag) BeforeReset(line *kong.Context) error {
-	fmt.Fprintf(line.Stdout, "tidings %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(line.Stdout, "tidings %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return err
+	}
 	return errAnswered
 }
 

@@ -38,8 +38,8 @@ type follower struct {
 func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, std stdio) (*follower, error) {
 	format := c.format(std.out)
 	f := &follower{cmd: c, status: &status{
-		w: std.err, quiet: c.Quiet,
-		terminal: isTerminal(std.err) && format == "pretty", style: styleFor(std.err, c.Color),
+		w: std.err, quiet: c.Quiet, terminal: isTerminal(std.err), pretty: format == "pretty",
+		style: styleFor(std.err, c.Color),
 	}}
 	if format != "" {
 		f.printer = newPrinter(format, std.out, styleFor(std.out, c.Color), f.status.note)
@@ -207,7 +207,7 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 		return f.interrupted()
 	case errors.As(err, &exec):
 		return &exitError{subExecFailed, fmt.Errorf("%w\nhint: --keep-going goes on with the next event", err)}
-	case err == io.EOF && f.cmd.Once: //nolint:errorlint // only as it is does it mean the clean end of a stream
+	case errors.Is(err, sse.ErrEnded) && f.cmd.Once:
 		f.status.mention("the stream has ended")
 		return nil
 	case errors.As(err, &refusal):
@@ -220,11 +220,9 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 	return &exitError{subFailed, errors.New(visible(reason(err)))}
 }
 
-// interrupted ends a run that the user ended. The terminal has just shown ^C: the last line takes its place.
+// interrupted ends a run that the user ended.
 func (f *follower) interrupted() error {
-	if f.status.terminal {
-		_, _ = io.WriteString(f.status.w, "\r")
-	}
+	f.status.leaveLine()
 	text := "interrupted after " + events(f.handled)
 	if f.lastID != "" {
 		text += ", the last with id " + shorten(f.lastID, 64)

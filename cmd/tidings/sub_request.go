@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -20,7 +21,7 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("the URL is empty")
 	case strings.HasPrefix(text, "/"):
 		return nil, fmt.Errorf("%q is a path without a host\nhint: write localhost:3000%s, or whatever the host is", given, text)
-	case !strings.Contains(text, "://"):
+	case !hasScheme.MatchString(text):
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
@@ -39,6 +40,8 @@ func parseURL(text string) (*url.URL, error) {
 	u.Fragment, u.RawFragment = "", "" // never sent
 	return u, nil
 }
+
+var hasScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 // streamName is how a stream is named in messages and in state files: its URL without the password.
 func streamName(u *url.URL) string {

@@ -15,6 +15,7 @@ func TestURLsAreCompletedAsPeopleMeanThem(t *testing.T) {
 		"https://example.com/a?topic=b/c": "https://example.com/a?topic=b/c",
 		"HTTP://example.com/":             "http://example.com/",
 		"example.com/events#part":         "http://example.com/events",
+		"example.com/?u=https://x.org/":   "http://example.com/?u=https://x.org/",
 		"http://user:secret@example.com/": "http://user:secret@example.com/",
 	} {
 		u, err := parseURL(text)

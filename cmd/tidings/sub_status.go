@@ -14,15 +14,29 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// status tells on standard error what becomes of the connection. On a terminal the lines are dim and begin
-// with the time, like those of the events they stand among; elsewhere they begin with the program's name.
+// status tells on standard error what becomes of the connection. On a terminal, among pretty events, the lines are
+// dim and begin with the time, as those do; elsewhere they begin with the program's name.
 type status struct {
 	w        io.Writer
 	quiet    bool
-	terminal bool
+	terminal bool // w is one
+	pretty   bool // events are printed so
 	style    style
 
 	open, opened bool // the connection is open; one was before
+}
+
+func (s *status) watched() bool { return s.terminal && s.pretty }
+
+// leaveLine sees to it that what comes next has a line of its own on a terminal, which has just shown ^C. Our own last
+// line takes its place.
+func (s *status) leaveLine() {
+	switch {
+	case s.terminal && s.quiet:
+		_, _ = io.WriteString(s.w, "\n")
+	case s.terminal:
+		_, _ = io.WriteString(s.w, "\r")
+	}
 }
 
 // say writes a line about the connection.
@@ -34,7 +48,7 @@ func (s *status) say(text string) {
 
 // mention writes a line that is only for a person who watches.
 func (s *status) mention(text string) {
-	if s.terminal {
+	if s.watched() {
 		s.say(text)
 	}
 }
@@ -42,7 +56,7 @@ func (s *status) mention(text string) {
 // note writes a line that --quiet does not suppress. Nobody is helped by an error about a note, so there is none.
 func (s *status) note(text string) {
 	text = visible(text)
-	if s.terminal {
+	if s.watched() {
 		text = s.style.paint(dim, time.Now().Format(clockLayout)+"  · "+text)
 	} else {
 		text = "tidings sub: " + text
@@ -107,7 +121,7 @@ func reason(err error) string {
 		wrapped  *url.Error
 	)
 	switch {
-	case err == io.EOF: //nolint:errorlint // only as it is does it mean the clean end of a stream
+	case errors.Is(err, sse.ErrEnded):
 		return "the server ended the stream"
 	case errors.As(err, &refusal) && refusal.StatusCode != http.StatusOK:
 		return "the server answered " + refusal.Status

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"os"
@@ -181,7 +182,7 @@ func TestLifecycleCasesFindTheFaultsOfAClient(t *testing.T) {
 			map[string]string{
 				"end-clean": "states: got [connecting open closed], want [connecting open connecting open]",
 				"end-cut":   "there were 1 requests, want 2",
-				"retry":     "the client has ended with error EOF, want it open",
+				"retry":     "the client has ended with error ",
 			},
 		},
 		"one that waits too long": {
@@ -220,6 +221,52 @@ func TestLifecycleCheckReadsRequests(t *testing.T) {
 		err := ssetest.RunLifecycleCase(t, name, c)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("case %s says %v, want %q", name, err, want)
+		}
+	}
+}
+
+// muted is a session that keeps its error to itself; loud is one that has an error even when it was closed.
+type (
+	muted struct{ ssetest.Session }
+	loud  struct{ ssetest.Session }
+)
+
+func (m muted) Events() iter.Seq2[sse.Event, error] {
+	return func(yield func(sse.Event, error) bool) {
+		for e, err := range m.Session.Events() {
+			if err != nil || !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (l loud) Events() iter.Seq2[sse.Event, error] {
+	return func(yield func(sse.Event, error) bool) {
+		for e, err := range l.Session.Events() {
+			if !yield(e, err) {
+				return
+			}
+		}
+		yield(sse.Event{}, errors.New("oh"))
+	}
+}
+
+func TestLifecycleCheckReadsTheEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		wrap func(ssetest.Session) ssetest.Session
+		want string
+	}{
+		"status-404":        {func(s ssetest.Session) ssetest.Session { return muted{s} }, "the client has ended without an error"},
+		"close-after-event": {func(s ssetest.Session) ssetest.Session { return loud{s} }, "the client was closed, but ends with error oh"},
+	} {
+		wrapped := client(sse.WHATWG)
+		open := wrapped.Open
+		wrapped.Open = func(req *http.Request, http *http.Client, observe func(sse.State)) ssetest.Session {
+			return c.wrap(open(req, http, observe))
+		}
+		if err := ssetest.RunLifecycleCase(t, name, wrapped); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("case %s says %v, want %q", name, err, c.want)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestChop(t *testing.T) {
 		{"in fours", ssetest.ChopEvery(text(), 4), 10, []string{"abcd", "ef"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got, err := reads(c.r, c.size); !slices.Equal(got, c.want) || err != io.EOF {
+			if got, err := reads(c.r, c.size); !slices.Equal(got, c.want) || !errors.Is(err, io.EOF) {
 				t.Errorf("got %q and %v, want %q", got, err, c.want)
 			}
 		})
@@ -79,7 +79,7 @@ func TestChopRandomlyIsRepeatable(t *testing.T) {
 func TestThenFail(t *testing.T) {
 	failure := errors.New("pulled the plug")
 	got, err := reads(ssetest.ThenFail(ssetest.ChopEvery(strings.NewReader("abc"), 2), failure), 10)
-	if want := []string{"ab", "c"}; !slices.Equal(got, want) || err != failure {
+	if want := []string{"ab", "c"}; !slices.Equal(got, want) || !errors.Is(err, failure) {
 		t.Errorf("got %q and %v, want %q and %v", got, err, want, failure)
 	}
 }

@@ -62,15 +62,15 @@ func TestCollect(t *testing.T) {
 				if n, err := got.Next(t.Context()); n != 3 || err != nil {
 					t.Errorf("the third is %d and %v", n, err)
 				}
-				if all, err := got.End(t.Context()); len(all) != 3 || err != c.end {
+				if all, err := got.End(t.Context()); len(all) != 3 || !errors.Is(err, c.end) {
 					t.Errorf("the end gives %v and %v", all, err)
 				}
 				for range 2 {
-					if _, err := got.Next(t.Context()); err != c.next {
+					if _, err := got.Next(t.Context()); !errors.Is(err, c.next) {
 						t.Errorf("after the end Next gives %v", err)
 					}
 				}
-				if all, err := got.Wait(t.Context(), 4); len(all) != 3 || err != c.next {
+				if all, err := got.Wait(t.Context(), 4); len(all) != 3 || !errors.Is(err, c.next) {
 					t.Errorf("after the end Wait gives %v and %v", all, err)
 				}
 				if all := got.All(); len(all) != 3 {

@@ -370,7 +370,7 @@ func TestClientReachesTheListenerWhateverTheHost(t *testing.T) {
 				}
 			}
 		}
-		if l.Client() != l.Client() {
+		if first, second := l.Client(), l.Client(); first != second {
 			t.Error("the client is not always the same")
 		}
 	})

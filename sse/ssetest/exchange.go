@@ -1,6 +1,7 @@
 package ssetest
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -29,7 +30,7 @@ func (x *Exchange) Done() <-chan struct{} { return x.done }
 func (x *Exchange) Ended() (at time.Time, left bool) {
 	select {
 	case <-x.done:
-		return x.ended, x.cause == errLeft
+		return x.ended, errors.Is(x.cause, errLeft)
 	default:
 		return time.Time{}, false
 	}

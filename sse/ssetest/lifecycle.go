@@ -38,11 +38,11 @@ type Connection struct {
 	Repeat bool // as many further requests as come get the same answer
 }
 
-// Closing says when the program closes the client: after so many events, or the so manieth time that it enters a state.
+// Closing says when the program closes the client: after a number of events, or when it enters a state for the nth time.
 type Closing struct {
 	Events int
 	State  sse.State
-	Times  int // 0 if it is the events that count
+	Times  int // which time that is, from 1; 0 if it is the events that count
 }
 
 // Outcome is how a case stands when nothing more can happen.

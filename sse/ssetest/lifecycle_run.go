@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -144,11 +145,11 @@ func (l *lifecycle) checkOutcome(over bool, err error) error {
 	case !over && l.Outcome != OutcomeOpen && l.Outcome != OutcomeWaiting:
 		return fmt.Errorf("the client goes on, want it %s", l.Outcome)
 	case over && (l.Outcome == OutcomeOpen || l.Outcome == OutcomeWaiting):
-		return fmt.Errorf("the client has ended with error %v, want it %s", err, l.Outcome)
+		return fmt.Errorf("the client has ended with error %w, want it %s", err, l.Outcome)
 	case l.Outcome == OutcomeFailed && err == nil:
 		return errors.New("the client has ended without an error")
 	case l.Outcome == OutcomeClosed && err != nil:
-		return fmt.Errorf("the client was closed, but ends with error %v", err)
+		return fmt.Errorf("the client was closed, but ends with error %w", err)
 	}
 	return nil
 }
@@ -199,12 +200,9 @@ func (l *lifecycle) checkDelay(want Connection, before, got *Exchange, fault fun
 
 // list formats events one by one.
 func list(events []sse.Event) string {
-	s := "["
+	texts := make([]string, len(events))
 	for i, e := range events {
-		if i > 0 {
-			s += ", "
-		}
-		s += brief(e)
+		texts[i] = brief(e)
 	}
-	return s + "]"
+	return "[" + strings.Join(texts, ", ") + "]"
 }

@@ -20,7 +20,7 @@ const backlog = 128
 // provided that the listener was made in the bubble. Its methods are safe for concurrent use.
 type Listener struct {
 	// Buffer is how many bytes a connection holds in each direction before its writer blocks. Set it before
-	// the first Dial; 0 means [DefaultBuffer], and below it is an error of the test.
+	// the first Dial; 0 means [DefaultBuffer], negative panics.
 	Buffer int
 
 	waiting chan *Conn

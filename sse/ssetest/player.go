@@ -88,7 +88,7 @@ func answer(t testing.TB, w http.ResponseWriter, r *http.Request, a Answer) erro
 	if err == nil {
 		err = p.play(a.Steps)
 	}
-	if err == errReset {
+	if errors.Is(err, errReset) {
 		if conn, hijackErr := hijack(w); hijackErr == nil {
 			reset(conn)
 		} else {
@@ -125,7 +125,7 @@ func answerRaw(t testing.TB, w http.ResponseWriter, r *http.Request, a Answer) e
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
 	err = p.play(a.Steps)
-	if err == errCut || err == errReset {
+	if errors.Is(err, errCut) || errors.Is(err, errReset) {
 		reset(conn)
 	} else {
 		_ = conn.Close() // what can be sent has been

@@ -2,6 +2,7 @@ package ssetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -83,7 +84,7 @@ func Record(t testing.TB, h http.Handler, request *http.Request) *Recorder {
 // finish ends the answer of a handler that has returned or panicked.
 func (r *Recorder) finish() {
 	if cause := recover(); cause != nil {
-		if cause != http.ErrAbortHandler {
+		if err, _ := cause.(error); !errors.Is(err, http.ErrAbortHandler) {
 			r.t.Errorf("ssetest: the recorded handler panicked: %v\n%s", cause, debug.Stack())
 		}
 		r.Fail(http.ErrAbortHandler)

@@ -62,7 +62,7 @@ func TestRecorderShowsEventsAndFlushes(t *testing.T) {
 				t.Errorf("after %v: %+v and %v", time.Since(start), e, err)
 			}
 		}
-		if _, err := rec.Events().Next(t.Context()); err != io.EOF {
+		if _, err := rec.Events().Next(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("the stream ends with %v", err)
 		}
 		if diff := cmp.Diff([]string{"data: 1\n\ndata:", " 2\n\n: bye\n"}, rec.Flushes()); diff != "" {

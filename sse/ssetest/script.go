@@ -2,6 +2,7 @@ package ssetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -110,7 +111,7 @@ func (s *Script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer context.AfterFunc(s.ctx, cancel)()
 	err := answer(s.t, w, r.WithContext(ctx), a)
 	s.finish(x, err)
-	if s.ctx.Err() != nil || err == errCut && a.Status != 0 {
+	if s.ctx.Err() != nil || errors.Is(err, errCut) && a.Status != 0 {
 		// net/http's way to break off: the connection is closed, the body incomplete.
 		panic(http.ErrAbortHandler)
 	}
@@ -144,7 +145,7 @@ func (s *Script) begin(r *http.Request, body []byte) (Answer, *Exchange) {
 func (s *Script) finish(x *Exchange, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == errLeft && s.closed {
+	if errors.Is(err, errLeft) && s.closed {
 		err = errClosed
 	}
 	x.end(err)

@@ -21,8 +21,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// everywhere runs test against servers of all kinds: in memory, in a bubble; over TCP; as a handler of somebody else's
-// server, here one of HTTP/2.
+// everywhere runs test against both kinds of servers: in memory, and that in a bubble, and over TCP.
 func everywhere(t *testing.T, test func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server)) {
 	t.Run("memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -155,7 +154,7 @@ func TestPiecesArriveAsTheyWereCut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := ssetest.NewServer(t, answer)
 			got, err := reads(get(t, server, "/").Body, 1000)
-			if diff := cmp.Diff(want, slices.DeleteFunc(got, func(s string) bool { return s == "" })); diff != "" || err != io.EOF {
+			if diff := cmp.Diff(want, slices.DeleteFunc(got, func(s string) bool { return s == "" })); diff != "" || !errors.Is(err, io.EOF) {
 				t.Errorf("%v\n%s", err, diff)
 			}
 		})

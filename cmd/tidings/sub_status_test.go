@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+	"github.com/tidings-sse/tidings/sse/ssetest"
+)
+
+// failureOf returns why following a server that gives one answer comes to an end.
+func failureOf(t *testing.T, answer ssetest.Answer) error {
+	t.Helper()
+	server := ssetest.NewTCPServer(t, answer)
+	c := (&subCmd{Once: true, MaxEvent: 10}).client()
+	c.HTTP = server.Client()
+	c.IdleTimeout = 100 * time.Millisecond
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range c.Subscribe(req) {
+		if err != nil {
+			return err
+		}
+	}
+	t.Fatal("the stream has ended without an error")
+	return nil
+}
+
+func TestReasonsArePlainWords(t *testing.T) {
+	for _, c := range []struct {
+		answer ssetest.Answer
+		want   string
+	}{
+		{ssetest.Stream(ssetest.Send("data: 1\n\n")), "the server ended the stream"},
+		{ssetest.Stream(ssetest.Send("data: 1\n")), "the stream was cut off inside an event"},
+		{ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Cut()), "the stream was cut off"},
+		{ssetest.Stream(ssetest.Send("data: 1234567890a\n\n")), "an event is larger than 10 bytes, which --max-event can change"},
+		{ssetest.Stream(ssetest.Hold()), "the server was silent for too long"},
+		{ssetest.Status(500), "the server answered 500 Internal Server Error"},
+		{ssetest.Status(200), `the server answered with content type "" instead of "text/event-stream"`},
+		{ssetest.Redirect(302, "ftp://example.com/"), `the redirect to "ftp://example.com/" was not followed: it leaves HTTP`},
+		{ssetest.Raw(), "the server hung up without an answer"},
+	} {
+		if got := reason(failureOf(t, c.answer)); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	if got := reason(&net.DNSError{Name: "no.example", IsNotFound: true}); got != "no host has the name no.example" {
+		t.Errorf("got %q", got)
+	}
+	if got := reason(errors.New("sse: something else")); got != "something else" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWaitsAreToldAsPeopleTellThem(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "at once", 40 * time.Millisecond: "at once", 1234 * time.Millisecond: "in 1.2 s",
+		30 * time.Second: "in 30 s", 100 * time.Second: "in 100 s", 10 * time.Minute: "in 10 min",
+	} {
+		if got := in(d); got != want {
+			t.Errorf("in(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestStatusTellsTheStoryOfAConnection(t *testing.T) {
+	tell := func(terminal bool) string {
+		var b strings.Builder
+		s := &status{w: &b, terminal: terminal, pretty: true}
+		lost := &sse.Failure{Err: sse.ErrEnded, Delay: time.Second}
+		refused := &sse.Failure{Err: &sse.ResponseError{StatusCode: 503, Status: "503 \x1b[31mBusy"}, Delay: 2 * time.Second}
+		s.observe(sse.Connecting, nil, "http://example.com", "")
+		s.observe(sse.Open, nil, "http://example.com", "")
+		s.observe(sse.Connecting, lost, "http://example.com", "7")
+		s.observe(sse.Connecting, refused, "http://example.com", "7")
+		s.observe(sse.Open, nil, "http://example.com", "7")
+		s.observe(sse.Closed, nil, "http://example.com", "7")
+		return b.String()
+	}
+	want := `tidings sub: connection lost (the server ended the stream); again in 1.0 s
+tidings sub: no connection (the server answered 503 ␛[31mBusy); again in 2.0 s
+tidings sub: connected again, to go on after id 7
+`
+	if got := tell(false); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	got := tell(true)
+	for i, want := range []string{"connecting to http://example.com", "connected", "connection lost", "no connection", "connected again"} {
+		if line := strings.Split(got, "\n")[i]; !strings.Contains(line, "  · "+want) {
+			t.Errorf("line %d is %q, want %q", i, line, want)
+		}
+	}
+}
+
+// runSub runs tidings sub as main does.
+func runSub(ctx context.Context, std stdio, args ...string) int {
+	p := program{stdio: std}
+	return p.run(ctx, append([]string{"sub"}, args...))
+}
+
+func TestOutputThatCannotBeWrittenEndsTheRun(t *testing.T) {
+	for _, args := range [][]string{{}, {"--comments"}} {
+		var complaints strings.Builder
+		stream := strings.NewReader(": hello\n\ndata: 1\n\n")
+		code := runSub(t.Context(), stdio{stream, fullDisk{}, &complaints}, append(args, "-")...)
+		if want := "tidings: the output cannot be written: no space left\n"; code != subFailed || complaints.String() != want {
+			t.Errorf("%v: exit code %d, %q, want %q", args, code, complaints.String(), want)
+		}
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestInputThatWaitsDoesNotHoldUpTheEnd(t *testing.T) {
+	waiting, never := io.Pipe()
+	defer never.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if code := runSub(ctx, stdio{waiting, io.Discard, io.Discard}, "-"); code != subInterrupted {
+		t.Errorf("exit code %d, want %d", code, subInterrupted)
+	}
+}
+
+func TestAnIDThatCannotBeSentIsAskedForInVain(t *testing.T) {
+	var complaints strings.Builder
+	code := runSub(t.Context(), stdio{nil, io.Discard, &complaints}, "--last-event-id", "a\x01b", "http://127.0.0.1:1/")
+	if code != subUsage || !strings.Contains(complaints.String(), `the header field "Last-Event-Id" cannot be sent`) {
+		t.Errorf("exit code %d, %q", code, complaints.String())
+	}
+}
