@@ -48,8 +48,9 @@ func (o *Options) withDefaults() Options {
 // closes the stream before the handler returns.
 //
 // The body of r, if it matters, must have been read before, and HEAD, whose answer has no body, been answered.
-// Accept fails, and has written nothing, when w cannot flush, which middleware without an Unwrap method causes. It
-// takes HTTP/1 and HTTP/2.
+// Accept fails, and has written nothing, when w cannot flush, which middleware without an Unwrap method causes.
+// Middleware that compresses must let streams alone: a Flush that keeps bytes back cannot be seen from here. It takes
+// HTTP/1 and HTTP/2.
 func Accept(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, error) {
 	s, err := newStream(w, r, o)
 	if err != nil {

@@ -97,7 +97,7 @@ function drawChart(now, cpu = 0) {
   samples = samples.filter((sample) => sample.time > now - span - 2 && sample.time < now)
   samples.push({ time: now, cpu })
   const highest = Math.max(...samples.map((sample) => sample.cpu))
-  const top = [10, 25, 50, 100].find((step) => highest <= step)
+  const top = [10, 25, 50].find((step) => highest <= step) ?? 100
   setText('top', `${top} %`)
 
   const x = (sample) => (600 * (1 - (now - sample.time) / span)).toFixed(1)
