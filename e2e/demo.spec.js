@@ -1,0 +1,128 @@
+import { expect, test as base } from '@playwright/test'
+import { Demo } from './server.js'
+import { Wire } from './wire.js'
+
+const test = base.extend({
+  // demo is a running server.
+  demo: async ({}, use) => {
+    const demo = await Demo.start()
+    await use(demo)
+    await demo.kill()
+  },
+
+  // wire is a cable to it.
+  wire: async ({ demo }, use) => {
+    const wire = await Wire.to(demo.port)
+    await use(wire)
+    wire.close()
+  },
+
+  // manners hold in every test: the page asks nobody but its own server for anything, and has no errors.
+  manners: [async ({ page }, use) => {
+    const origins = new Set()
+    const faults = []
+    page.on('request', (request) => origins.add(new URL(request.url()).origin))
+    page.on('pageerror', (error) => faults.push(`uncaught: ${error}`))
+    page.on('console', (message) => {
+      // What the browser itself says of a server that is away is no error of the page.
+      const away = message.location().url.endsWith('/events') && /net::ERR_/.test(message.text())
+      if (message.type() === 'error' && !away) {
+        faults.push(`console: ${message.text()}`)
+      }
+    })
+    await use()
+    expect(faults).toEqual([])
+    expect([...origins]).toHaveLength(1)
+  }, { auto: true }],
+})
+
+// open shows the page and returns a function that tells which numbers have arrived, in their order. The page itself
+// forgets old ones.
+async function open(page, url) {
+  await page.addInitScript(() => {
+    window.arrived = []
+    const watch = new MutationObserver((changes) => {
+      for (const item of changes.flatMap((change) => [...change.addedNodes])) {
+        if (item.parentElement?.id === 'numbers' && item.localName === 'li') {
+          window.arrived.push(Number(item.textContent))
+        }
+      }
+    })
+    watch.observe(document, { childList: true, subtree: true })
+  })
+  await page.goto(url)
+  return () => page.evaluate(() => window.arrived)
+}
+
+// expectConsecutive waits for so many numbers and wants each to be one more than the last.
+async function expectConsecutive(numbers, howMany) {
+  await expect.poll(async () => (await numbers()).length).toBeGreaterThanOrEqual(howMany)
+  const got = await numbers()
+  expect(got).toEqual(got.map((_, i) => got[0] + i))
+  return got
+}
+
+test('the page counts 0, 1, 2 and shows the clock and the machine', async ({ page, demo }, info) => {
+  const numbers = await open(page, demo.url)
+  await expect(page.locator('#state')).toHaveText('open')
+  await expect(page.locator('#state')).toHaveAttribute('data-state', 'open')
+
+  const got = await expectConsecutive(numbers, 3)
+  expect(got[0]).toBe(0)
+  await expect(page.locator('#count')).toHaveText(/^[0-9]+$/)
+  const newest = page.locator('#numbers li').first()
+  await expect.poll(async () => Number(await newest.textContent())).toBeGreaterThan(2)
+
+  const clock = page.locator('#clock')
+  await expect(clock).toHaveText(/[0-9]:[0-9]{2}/)
+  const before = await clock.textContent()
+  await expect(clock).not.toHaveText(before)
+
+  const chart = page.locator('#chart')
+  await expect(chart).toBeVisible()
+  const drawn = await chart.innerHTML()
+  await expect.poll(() => chart.innerHTML()).not.toBe(drawn)
+  await expect(page.locator('#load')).toHaveText(/[0-9]/)
+
+  // For people who look at what they have changed.
+  await page.screenshot({ path: info.outputPath('demo.png'), fullPage: true })
+})
+
+test('the page recovers by itself from a server that is killed', async ({ page, demo }) => {
+  const numbers = await open(page, demo.url)
+  await expectConsecutive(numbers, 2)
+
+  await demo.kill()
+  await expect(page.locator('#state')).toHaveText('reconnecting')
+  await expect(page.locator('#state')).toHaveAttribute('data-state', 'reconnecting')
+  const before = (await numbers()).length
+  const clock = await page.locator('#clock').textContent()
+
+  await demo.start()
+  await expect(page.locator('#state')).toHaveText('open')
+  await expectConsecutive(async () => (await numbers()).slice(before), 3)
+  await expect(page.locator('#count')).toHaveText(/^[0-9]+$/)
+  await expect(page.locator('#clock')).not.toHaveText(clock)
+})
+
+test('a connection that breaks loses no number', async ({ page, wire }) => {
+  const numbers = await open(page, wire.url)
+  await expectConsecutive(numbers, 2)
+
+  wire.unplug()
+  await expect(page.locator('#state')).toHaveText('reconnecting')
+  const before = (await numbers()).length
+  // Stay away until numbers must have been missed: two seconds of theirs, by the browser's own clock.
+  const since = await page.evaluate(() => performance.now())
+  await page.waitForFunction((since) => performance.now() - since > 2000, since)
+
+  wire.plug()
+  await expect(page.locator('#state')).toHaveText('open')
+  await expectConsecutive(numbers, before + 4)
+})
+
+test('a page that is opened later counts on from there', async ({ page, context, demo }) => {
+  await expectConsecutive(await open(page, demo.url), 3)
+  const later = await context.newPage()
+  await expectConsecutive(await open(later, demo.url), 3)
+})

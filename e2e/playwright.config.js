@@ -1,0 +1,42 @@
+import { accessSync, constants } from 'node:fs'
+import { defineConfig } from '@playwright/test'
+
+// The browser is the system's own and never downloaded: what we test is what people have.
+const chromium = process.env.CHROMIUM || '/usr/bin/chromium'
+try {
+  accessSync(chromium, constants.X_OK)
+} catch {
+  // A test that needs a browser fails without one. If it were skipped, nobody would see that it never ran.
+  throw new Error(`There is no Chromium at ${chromium}: install it (Debian: apt-get install chromium) or name another one: CHROMIUM=/path/to/it`)
+}
+
+export default defineConfig({
+  testDir: '.',
+  testMatch: '*.spec.js',
+  globalSetup: './build.js',
+  outputDir: 'test-results',
+  reporter: 'list',
+  forbidOnly: !!process.env.CI,
+  retries: 0, // a test that passes sometimes has found something
+  workers: 1, // machines with two cores shall pass, too
+  timeout: 60_000,
+  expect: { timeout: 20_000 },
+  use: {
+    browserName: 'chromium',
+    headless: true,
+    trace: 'retain-on-failure',
+    launchOptions: {
+      executablePath: chromium,
+      args: [
+        '--no-sandbox', // root in a container has none
+        '--disable-gpu',
+        // The rest keeps the browser from talking to anybody but us.
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+})
