@@ -22,6 +22,11 @@ import (
 
 // TestMain makes the test binary play the program itself, and the tool that scripts need.
 func TestMain(m *testing.M) {
+	// The race detector lets every program that ends wait for a second, in case something is still going on.
+	// Scripts run a hundred of them.
+	if _, ok := os.LookupEnv("GORACE"); !ok {
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	testscript.Main(m, map[string]func(){
 		"tidings": main,
 		"visit":   visit,

@@ -40,39 +40,27 @@ func newPretty(w io.Writer, s style, width func() int) *pretty {
 
 func (p *pretty) event(e sse.Event, at time.Time) error {
 	p.buf = p.buf[:0]
-	typ, id := visible(e.Type), ""
-	if e.ID != p.lastID {
-		id = visible(e.ID) // one that an earlier event brought would only be noise
+	id := e.ID
+	if id == p.lastID {
+		id = "" // one that an earlier event brought would only be noise
 	}
 	p.lastID = e.ID
-	longID := columns(id) > maxIDCol
+	long := columns(visible(id)) > maxIDCol
 	p.add(dim, at.Format(clockLayout))
-	if strings.HasPrefix(e.Type, controlPrefix) {
-		p.column(p.colour(e.Type), typ, &p.typeWidth, 0) // a long name that is rare
-	} else {
-		p.column(p.colour(e.Type), typ, &p.typeWidth, maxTypeCol)
-	}
-	if longID {
+	p.typeColumn(e.Type)
+	if long {
 		p.column(dim, "", &p.idWidth, maxIDCol)
 	} else {
-		p.column(dim, id, &p.idWidth, maxIDCol)
+		p.column(dim, visible(id), &p.idWidth, maxIDCol)
 	}
-	indent := len(clockLayout) + 2 + p.typeWidth + 2
-	if p.idWidth > 0 {
-		indent += p.idWidth + 2
-	}
-	width := p.width()
-	if width > 0 && width-indent < minDataCol {
-		indent = 4
-		p.newLine(indent)
-	} else {
-		p.add("", "  ")
-	}
-	if longID {
-		p.add(dim, "id "+id)
+	indent, width := p.beginData()
+	if long {
+		const label = "id "
+		p.add(dim, label)
+		p.line(dim, id, indent+len(label), max(width-len(label), 0))
 		p.newLine(indent)
 	}
-	p.data(e, indent, max(width-indent, 0))
+	p.data(e.Data, indent, width)
 	return p.flush()
 }
 
@@ -95,39 +83,74 @@ func (p *pretty) column(colour, value string, width *int, limit int) {
 	p.pad(*width - n)
 }
 
-func (p *pretty) data(e sse.Event, indent, width int) {
-	if e.Data == "" {
+func (p *pretty) typeColumn(typ string) {
+	limit := maxTypeCol
+	if strings.HasPrefix(typ, controlPrefix) {
+		limit = 0 // a long name that is rare
+	}
+	p.column(p.colour(typ), visible(typ), &p.typeWidth, limit)
+}
+
+// beginData goes to where data begins: beside the columns if there is room, else below. It returns that
+// column and the room from there on, 0 for no limit.
+func (p *pretty) beginData() (indent, width int) {
+	indent = len(clockLayout) + 2 + p.typeWidth + 2
+	if p.idWidth > 0 {
+		indent += p.idWidth + 2
+	}
+	width = p.width()
+	if width > 0 && width-indent < minDataCol {
+		indent = 4
+		p.newLine(indent)
+	} else {
+		p.add("", "  ")
+	}
+	return indent, max(width-indent, 0)
+}
+
+func (p *pretty) data(data string, indent, width int) {
+	if data == "" {
 		p.add(dim, "(no data)")
 		return
 	}
-	if pieces, ok := jsonPieces(e.Data); ok {
-		for i := range pieces {
-			pieces[i].text = visible(pieces[i].text)
-		}
-		p.lines(fill(pieces, width), indent, false)
+	if pieces, ok := jsonPieces(data); ok {
+		p.pieces("", pieces, indent, width)
 		return
 	}
 	next := false
-	for line := range strings.SplitSeq(e.Data, "\n") {
-		p.lines(fill(words(visible(line)), width), indent, next)
+	for line := range strings.SplitSeq(data, "\n") {
+		if next {
+			p.newLine(indent)
+		}
 		next = true
+		p.line("", line, indent, width)
 	}
 }
 
-// lines appends lines of pieces, the first on the current line unless next is set.
-func (p *pretty) lines(lines [][]piece, indent int, next bool) {
-	for i, line := range lines {
-		if i > 0 || next {
-			p.newLine(indent)
-		}
+// line appends a line of text, or of JSON.
+func (p *pretty) line(colour, text string, indent, width int) {
+	pieces, ok := jsonPieces(text)
+	if !ok {
+		pieces = words(text)
+	}
+	p.pieces(colour, pieces, indent, width)
+}
+
+// pieces appends pieces on as many lines as they need, the first of which is the current one.
+func (p *pretty) pieces(colour string, pieces []piece, indent, width int) {
+	for i := range pieces {
+		pieces[i].text = visible(pieces[i].text)
+	}
+	for i, line := range fill(pieces, width) {
 		if i > 0 {
+			p.newLine(indent)
 			p.pad(line[0].depth)
 		}
 		for _, piece := range line {
 			if piece.key {
 				p.add(dim, piece.text)
 			} else {
-				p.add("", piece.text)
+				p.add(colour, piece.text)
 			}
 		}
 	}

@@ -3,12 +3,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
 const stateURL = "http://example.com/events"
@@ -136,5 +139,30 @@ func TestStateWithoutPositionBelongsToNobody(t *testing.T) {
 	mustOpenState(t, file, 0)
 	if _, err := openState(file, "http://example.com/corrected", 0); err != nil {
 		t.Errorf("a mistyped URL has spoiled the file: %v", err)
+	}
+}
+
+// An ID may hold what no header can carry. That must not lock the user out of the stream.
+func TestAPositionThatCannotBeSentIsLeftOut(t *testing.T) {
+	server := ssetest.NewTCPServer(t, ssetest.Status(204))
+	file := filepath.Join(t.TempDir(), "state")
+	text, err := json.Marshal(position{URL: server.URL, ID: "a\x01b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var complaints strings.Builder
+	code := runSub(t.Context(), stdio{nil, io.Discard, &complaints}, "--state", file, server.URL)
+	if code != 0 || !strings.Contains(complaints.String(), "the id in the state file cannot be sent") {
+		t.Errorf("exit code %d, %q", code, complaints.String())
+	}
+	x, err := server.Request(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := x.Header.Values("Last-Event-ID"); len(got) > 0 {
+		t.Errorf("Last-Event-ID %q was sent", got)
 	}
 }
