@@ -1,0 +1,189 @@
+package sse
+
+import (
+	"fmt"
+	"io"
+)
+
+// This file is how a Decoder's buffer is filled and what happens at its edges: the start of the stream, a line or a line
+// end that was split, the end.
+
+const (
+	minBuffer = 4 << 10  // what a quiet stream needs: one TCP segment of small events
+	maxAhead  = 64 << 10 // what a fast stream is read in; larger buffers only miss the cache
+)
+
+// fill reads more. It is called when the rest of the buffer holds no line end, and returns false, with err set if there
+// is one, when the stream is over.
+func (d *Decoder) fill() bool {
+	if d.err = d.settlePartialLine(); d.err != nil {
+		return false
+	}
+	if d.readErr != nil {
+		d.err = d.endOfStream()
+		return false
+	}
+	d.makeRoom()
+	old := d.end
+	for range 100 {
+		n, err := d.r.Read(d.buf[old:])
+		if n < 0 || n > len(d.buf)-old {
+			d.err = fmt.Errorf("sse: reading the stream: %T returned an impossible count of %d bytes", d.r, n)
+			return false
+		}
+		d.end += n
+		d.readErr, d.eof = err, err == io.EOF
+		if n > 0 || err != nil {
+			break
+		}
+	}
+	if d.end == old && d.readErr == nil {
+		d.readErr = io.ErrNoProgress
+	}
+	d.full = d.end == len(d.buf)
+	if d.afterCR && d.end > old {
+		d.afterCR = false
+		if d.buf[d.line] == '\n' {
+			if d.block == d.base+int64(d.line) {
+				d.block++
+			}
+			d.line++
+		}
+	}
+	if d.bom && d.end > old {
+		d.passBOM()
+	}
+	d.lf = d.find('\n', max(old, d.line))
+	d.cr = d.find('\r', max(old, d.line))
+	return true
+}
+
+// passBOM steps over one byte order mark at the start of the stream (WHATWG HTML 9.2.5). It is called until
+// enough bytes are there to tell.
+func (d *Decoder) passBOM() {
+	const mark = "\uFEFF"
+	got := d.buf[:d.end]
+	if len(got) < len(mark) && string(got) == mark[:len(got)] {
+		return
+	}
+	d.bom = false
+	if len(got) >= len(mark) && string(got[:len(mark)]) == mark {
+		d.line = len(mark)
+		d.beginBlock()
+	}
+}
+
+// settlePartialLine looks at a line whose end has not arrived: one that will be ignored is let go, one
+// that is already too large is refused.
+func (d *Decoder) settlePartialLine() error {
+	line := d.buf[d.line:d.end]
+	if len(line) == 0 || d.bom && d.readErr == nil {
+		return nil
+	}
+	if d.skip == skipNothing {
+		switch {
+		case line[0] == ':':
+			if d.comment != nil && len(line)-2 < d.max {
+				return nil
+			}
+			d.report(line)
+			d.skip = skipComment
+		case ignored(line):
+			d.skip = skipField
+		default:
+			return d.checkPartial(line)
+		}
+	}
+	d.line, d.lf, d.cr = d.end, d.end, d.end
+	if !d.hasData {
+		d.data, d.dataEnd = d.line, d.line
+	}
+	return nil
+}
+
+var fieldNames = [...]string{"data", "event", "id", "retry"}
+
+// ignored reports whether a line that begins with b is of no known field, however it goes on.
+func ignored(b []byte) bool {
+	for _, name := range fieldNames {
+		n := min(len(b), len(name))
+		if string(b[:n]) == name[:n] && (len(b) == n || b[n] == ':') {
+			return false
+		}
+	}
+	return true
+}
+
+// checkPartial refuses a line of a known field whose value is too large already, so that an endless
+// line is refused at the same byte however it is split.
+func (d *Decoder) checkPartial(line []byte) error {
+	for _, name := range fieldNames {
+		n := valueAt(line, name)
+		if n < 0 {
+			continue
+		}
+		size := len(line) - n
+		if name == "data" && d.hasData {
+			size += d.dataEnd - d.data + 1
+		}
+		if size > d.max {
+			return d.tooLarge()
+		}
+	}
+	return nil
+}
+
+// endOfStream returns the error for a stream of which nothing more will come, nil if its end is clean.
+func (d *Decoder) endOfStream() error {
+	if !d.eof {
+		return fmt.Errorf("sse: reading the stream: %w", d.readErr)
+	}
+	insideField := d.skip == skipField || d.line < d.end && d.buf[d.line] != ':'
+	if d.begun || insideField {
+		return &TruncatedError{Offset: d.block}
+	}
+	return nil
+}
+
+// makeRoom makes room for the next Read. What is live moves down once three quarters of the buffer are used
+// and half of it at the most is live, else the buffer doubles: either way every byte is moved a bounded
+// number of times, and every Read has a quarter of the buffer.
+func (d *Decoder) makeRoom() {
+	live := d.dataEnd - d.data + d.end - d.line
+	size := max(len(d.buf), minBuffer)
+	switch {
+	case live > size/2:
+		if d.end <= size/4*3 && len(d.buf) > 0 {
+			return
+		}
+		size *= 2
+	case live == 0 && d.full && size < maxAhead:
+		size *= 2
+	case live == 0 && size > maxAhead && d.seldomUsed(size):
+		size /= 2
+	case live > 0 && d.end <= size/4*3:
+		return
+	}
+	to := d.buf
+	if size != len(d.buf) {
+		to = make([]byte, size)
+	}
+	n := copy(to, d.buf[d.data:d.dataEnd])
+	m := n + copy(to[n:], d.buf[d.line:d.end])
+	d.base += int64(d.line - n)
+	d.buf, d.data, d.dataEnd, d.line, d.end, d.lf, d.cr = to, 0, n, n, m, m, m
+}
+
+// seldomUsed reports that a buffer which one large event has made large may shrink again.
+func (d *Decoder) seldomUsed(size int) bool {
+	if d.end > size/4 {
+		d.quiet = 0
+		return false
+	}
+	d.quiet++
+	if d.quiet < 64 {
+		return false
+	}
+	d.quiet = 0
+	return true
+}
