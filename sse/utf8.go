@@ -5,14 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// validUTF8 is utf8.Valid for text that is mostly ASCII with something else here and there: it goes in steps of
-// eight bytes again after every rune, not only up to the first that is not ASCII.
+// validUTF8 is utf8.Valid for text that is mostly ASCII with something else here and there: it goes in long steps
+// again after every rune, not only up to the first that is not ASCII.
 func validUTF8(p []byte) bool {
-	const high = 0x8080808080808080
 	for {
-		for len(p) >= 8 && binary.LittleEndian.Uint64(p)&high == 0 {
-			p = p[8:]
-		}
+		p = p[asciiSteps(p):]
 		switch {
 		case len(p) == 0:
 			return true
@@ -26,6 +23,25 @@ func validUTF8(p []byte) bool {
 			p = p[size:]
 		}
 	}
+}
+
+// asciiSteps returns how much of p is ASCII, in steps of 32 bytes and then of 8.
+func asciiSteps(p []byte) int {
+	const high = 0x8080808080808080
+	n := 0
+	for ; len(p)-n >= 32; n += 32 {
+		q := p[n : n+32]
+		if (binary.LittleEndian.Uint64(q)|binary.LittleEndian.Uint64(q[8:])|
+			binary.LittleEndian.Uint64(q[16:])|binary.LittleEndian.Uint64(q[24:]))&high != 0 {
+			break
+		}
+	}
+	for ; len(p)-n >= 8; n += 8 {
+		if binary.LittleEndian.Uint64(p[n:n+8])&high != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // appendValidUTF8 appends src to dst as the "UTF-8 decode" algorithm of the Encoding Standard reads it: every
