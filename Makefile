@@ -38,7 +38,7 @@ fuzz: # Run each fuzz target for FUZZTIME, 30s if not said
 	done
 
 .PHONY: bench
-bench: # Measure beside other libraries and write the tables of docs/performance.md
+bench: # Measure beside other libraries for seven minutes and write the tables of docs/performance.md
 	cd bench && go run ./cmd/table
 
 .PHONY: e2e

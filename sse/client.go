@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -43,7 +44,8 @@ type Client struct {
 	Repeat bool
 }
 
-// Subscribe follows the stream at url with the zero [Client]. See [Client.Subscribe].
+// Subscribe follows the stream at url with the zero [Client]. See [Client.Subscribe]. While the server cannot be reached it
+// waits and tries again, for as long as ctx lasts and without a word; a Client with Observe hears why.
 func Subscribe(ctx context.Context, url string) iter.Seq2[Event, error] {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -89,8 +91,13 @@ func (c *Client) check(req *http.Request) error {
 		if s := req.URL.Scheme; s != "http" && s != "https" {
 			return &RequestError{fmt.Sprintf("the URL %q does not begin with http:// or https://", req.URL.Redacted())}
 		}
-		if req.URL.Host == "" {
+		if req.URL.Hostname() == "" {
 			return &RequestError{fmt.Sprintf("the URL %q names no host", req.URL.Redacted())}
+		}
+		if p := req.URL.Port(); p != "" {
+			if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+				return &RequestError{fmt.Sprintf("the URL %q has no port that exists", req.URL.Redacted())}
+			}
 		}
 	}
 	for name, values := range req.Header {

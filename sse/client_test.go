@@ -596,6 +596,8 @@ func TestARequestThatCannotWorkIsRefusedBeforeItIsSent(t *testing.T) {
 		"another scheme":                  request("GET", "ftp://x.test/", nil),
 		"no scheme":                       request("GET", "localhost/events", nil),
 		"no host":                         request("GET", "http:///events", nil),
+		"port without a host":             request("GET", "http://:3000/events", nil),
+		"port that does not exist":        request("GET", "http://x.test:99999/events", nil),
 		"body that can be had once":       once,
 		"control character in a header":   control,
 		"header name that is not a token": name,

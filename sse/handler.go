@@ -28,11 +28,14 @@ const openAfter = time.Second
 // Handler returns a handler that answers each request with a stream and calls f for it. The stream is closed when
 // f returns.
 //
-// The header leaves with the first thing that f sends, [Stream.Flush] included, or after one second. What f returns
-// before then becomes the answer's status: [ErrStop] 204, a [*StatusError] its code, any other error
-// 500, and is logged; nil gives an empty stream. Afterwards nil, ErrStop and [ErrMaxAge] end the stream; any
-// other error breaks it off, so that a client can tell it from a whole one, and is logged, unless it
-// says no more than that the client has gone. Clients of all kinds then reconnect.
+// The header leaves with the first thing that f sends, [Stream.Flush] included, or by itself after one second.
+//
+// What f returns before that becomes the answer's status: [ErrStop] 204, a [*StatusError] its code, any other error
+// 500, and is logged; nil gives an empty stream.
+//
+// What f returns after that ends the stream: nil, ErrStop and [ErrMaxAge] cleanly; any other error breaks it off, so
+// that a client can tell it from a whole one, and is logged, except for one of the stream itself when the client has
+// gone or is stuck. Clients reconnect after either.
 //
 // HEAD is answered without calling f. Errors are logged by [slog.Default]. A response writer that
 // cannot flush gives 500. One without deadlines cannot break off: the stream then ends as if whole.

@@ -59,7 +59,8 @@ func (c *Client) recover(f *Failure) bool {
 
 // Resilient is the policy for programs that run for long: it reconnects, with growing delays, as long as that
 // may help. What helps no more is an answer other than 408, 425, 429 and 5xx, a content type other than
-// text/event-stream, a redirect that leads nowhere, a certificate that is not trusted, an event that is too large.
+// text/event-stream, a redirect that leads nowhere, a certificate that is not trusted, HTTP where HTTPS was wanted, an
+// event that is too large. A server that cannot be reached may come up, so that goes on for ever: [Client.Observe] tells.
 // Retry-After is honoured up to an hour, with a tenth of jitter on top.
 func Resilient(f *Failure) (time.Duration, bool) {
 	var (
@@ -72,7 +73,8 @@ func Resilient(f *Failure) (time.Duration, bool) {
 	switch {
 	case errors.As(f.Err, &refusal) && !temporary(refusal.StatusCode):
 		return 0, false
-	case errors.As(f.Err, &request), errors.As(f.Err, &redirect), errors.As(f.Err, &large), errors.As(f.Err, &cert):
+	case errors.As(f.Err, &request), errors.As(f.Err, &redirect), errors.As(f.Err, &large), errors.As(f.Err, &cert),
+		errors.Is(f.Err, http.ErrSchemeMismatch):
 		return 0, false
 	}
 	after := min(f.RetryAfter, longestAsked)
@@ -104,7 +106,7 @@ func WHATWG(f *Failure) (time.Duration, bool) {
 
 // Backoff makes delays that grow with every failure in a row. Fields that are zero have their defaults.
 type Backoff struct {
-	Base   time.Duration // before the first reconnection; 1 s. A retry field of the server replaces it
+	Base   time.Duration // before the first reconnection, unless the server's retry field says otherwise; 1 s
 	Max    time.Duration // the longest delay before jitter; 30 s, or what the server asked for if that is longer
 	Factor float64       // from one failure to the next; 2
 	Jitter float64       // the part of a delay that is added at random at the most; 0.5. Negative means none

@@ -5,12 +5,12 @@
 // A server sends events:
 //
 //	http.Handle("/clock", sse.Handler(nil, func(s *sse.Stream) error {
-//		for t := range ticks(s.Context()) {
-//			if err := s.Send(sse.Event{Data: t.String()}); err != nil {
+//		for {
+//			if err := s.Send(sse.Event{Data: time.Now().String()}); err != nil {
 //				return err
 //			}
+//			time.Sleep(time.Second)
 //		}
-//		return nil
 //	}))
 //
 // A client follows them, over reconnections and for as long as the context lasts:
@@ -28,8 +28,8 @@
 // is never mixed with what another sends.
 //
 // Loss: an event is yielded whole or not at all. A [Client] reconnects with the ID of the last event that it
-// yielded; whether the server then goes on from there is the server's affair. An ID that no header can
-// carry stays at home, and the server starts where it starts without one.
+// yielded; whether the server then goes on from there is up to the server. An ID that no header can carry, because of
+// control characters or its size, is not sent: the server then does what it does for a client without one.
 //
 // Slowness: a stream's writer waits for its client for [Options.WriteTimeout] at the most, then the stream is broken and
 // says so; nothing is queued. A reader that is slow holds up its own connection and nothing else.

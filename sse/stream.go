@@ -54,8 +54,8 @@ func (m mutex) lock()   { m <- struct{}{} }
 func (m mutex) unlock() { <-m }
 
 // Context is done when the stream is over: the client has gone, [Options.MaxAge] is reached, a write failed, or
-// the stream was closed. Its [context.Cause] tells which, but that net/http ends the request's context when
-// it sees a write fail.
+// the stream was closed. Its [context.Cause] is the reason; only for a write that failed it may be
+// [context.Canceled] instead, because net/http notices that as well.
 func (s *Stream) Context() context.Context { return s.ctx }
 
 // Request returns the request that the stream answers.
@@ -87,7 +87,7 @@ func (s *Stream) SendJSON(typ string, v any) error {
 	return s.Send(Event{Type: typ, Data: string(data)})
 }
 
-// SendFrame sends frames in one write.
+// SendFrame sends frames in one write. Without any it is Flush.
 func (s *Stream) SendFrame(frames ...Frame) error {
 	s.mu.lock()
 	defer s.mu.unlock()

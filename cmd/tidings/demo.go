@@ -15,7 +15,7 @@ import (
 
 // demoCmd is the command line of tidings demo.
 type demoCmd struct {
-	Addr string `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone is on localhost. Everybody who reaches the address can see this machine's load: name another than localhost, such as 0.0.0.0:3000, only if you mean that."`
+	Addr string `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone, such as :3001, is on localhost. Everybody who reaches the address can see this machine's load: name another than localhost, such as 0.0.0.0:3000, only if you mean that."`
 }
 
 // Help is shown below the command's usage.
@@ -30,6 +30,9 @@ The stream carries three topics:
     demo/counter   0, 1, 2, ... one each second, from the first visitor on (no event type)
     demo/clock     the time, each second (event type clock)
     demo/host      this machine's load, memory and network counters as JSON (event type host)
+
+Two more event types are about the stream itself: tidings.checkpoint says from which position it begins, tidings.gap that
+something cannot be had any more.
 
 Stop and start it while the page is open: the page comes back by itself. Break the connection
 instead, and the page gets everything that it has missed.`

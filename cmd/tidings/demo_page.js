@@ -23,6 +23,7 @@ element('url').textContent = new URL('/events', location.href)
 
 let received = 0
 let missed = 0
+let restarted = false // since the page was opened
 
 function showState() {
   // EventSource's readyState is 0, 1 or 2.
@@ -36,7 +37,7 @@ function showState() {
 function explain(state) {
   const count = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`
   const texts = {
-    open: `${count(received, 'number')} received, ${missed === 0 ? 'none' : missed} missed.`,
+    open: `${count(received, 'number')} received, ${missed === 0 ? 'none' : missed} missed.${restarted ? ' The server is a new one and counts from 0.' : ''}`,
     reconnecting: 'Connection lost. The browser tries again, and asks for what it missed.',
     closed: 'The answer was no event stream: the browser gave up. Reload to try again.',
   }
@@ -66,8 +67,9 @@ function showNumber(data) {
 }
 
 function showGap(gap) {
-  if (gap.reason === 'reset') { // a new server, which counts from 0
+  if (gap.reason === 'reset') { // a new server, which counts from 0 and knows nothing of the old one
     latest = null
+    restarted = true
   }
 }
 
@@ -102,9 +104,14 @@ function drawChart(now, cpu = 0) {
 
   const x = (sample) => (600 * (1 - (now - sample.time) / span)).toFixed(1)
   const y = (sample) => (120 * (1 - sample.cpu / top)).toFixed(1)
-  const points = samples.map((sample) => `${x(sample)} ${y(sample)}`).join('L')
-  element('line').setAttribute('d', `M${points}`)
-  element('area').setAttribute('d', `M${x(samples[0])} 120L${points}L600 120Z`)
+  // While there was no server there were no samples, and there is no line.
+  const runs = samples.reduce((runs, sample, i) => {
+    const follows = i > 0 && sample.time - samples[i - 1].time < 3
+    return follows ? [...runs.slice(0, -1), [...runs.at(-1), sample]] : [...runs, [sample]]
+  }, [])
+  const line = (run) => run.map((sample) => `${x(sample)} ${y(sample)}`).join('L')
+  element('line').setAttribute('d', runs.map((run) => `M${line(run)}`).join(''))
+  element('area').setAttribute('d', runs.map((run) => `M${x(run[0])} 120L${line(run)}L${x(run.at(-1))} 120Z`).join(''))
 }
 
 function bytes(n) {

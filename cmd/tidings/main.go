@@ -33,7 +33,8 @@ Examples
   tidings sub localhost:3000/events --count 3      three events, then stop
 
 Exit codes
-  0 it went well, 1 it failed, 2 the command line is wrong. Ctrl-C stops every command cleanly.
+  0 it went well, 1 it failed, 2 the command line is wrong; tidings sub has more, see its help.
+  Ctrl-C stops every command cleanly.
 `
 
 // The exit codes that all commands share. A command with more of them documents them in its help.

@@ -20,7 +20,7 @@ type subCmd struct {
 
 	Format   string   `group:"What to show" short:"f" default:"auto" enum:"auto,pretty,raw,ndjson,data" placeholder:"FORMAT" help:"pretty, raw, ndjson or data; pretty on a terminal and raw elsewhere if not given."`
 	Types    []string `group:"What to show" name:"type" short:"t" sep:"none" placeholder:"TYPE" help:"Only events of this type. Can be repeated."`
-	Count    int      `group:"What to show" short:"n" placeholder:"N" help:"End after N events."`
+	Count    int      `group:"What to show" short:"n" placeholder:"N" help:"End after N events; 0 for no end."`
 	Comments bool     `group:"What to show" help:"Show comments as well, such as keep-alives."`
 	Color    string   `group:"What to show" default:"auto" enum:"auto,always,never" placeholder:"WHEN" help:"auto, always or never."`
 	Quiet    bool     `group:"What to show" short:"q" help:"Say nothing about the connection while there is hope for it."`
@@ -33,7 +33,7 @@ type subCmd struct {
 	Once        bool          `group:"How long to stay" aliases:"no-reconnect" xor:"policy" help:"End when the stream ends. --no-reconnect is the same."`
 	Browser     bool          `group:"How long to stay" xor:"policy" help:"Reconnect exactly when a browser would: after a fixed time, and never after a refusal."`
 	Repeat      bool          `group:"How long to stay" help:"Reconnect also when the method is not GET, which sends the request again."`
-	Timeout     time.Duration `group:"How long to stay" placeholder:"DURATION" help:"End after this time, such as 10s, 5m or 1h30m."`
+	Timeout     time.Duration `group:"How long to stay" placeholder:"DURATION" help:"End after this time, such as 10s, 5m or 1h30m; 0 for no end."`
 	IdleTimeout time.Duration `group:"How long to stay" placeholder:"DURATION" help:"Take a connection that is silent for this long for dead. Comments count as sound."`
 	MaxEvent    int           `group:"How long to stay" placeholder:"BYTES" help:"Largest event accepted; 16 MiB if not given, -1 for any."`
 
@@ -71,14 +71,15 @@ on standard input, and in the environment
 
     TIDINGS_TYPE    the type, "message" if the stream names none
     TIDINGS_ID      the last event ID as of this event
-    TIDINGS_TOPIC   the topic, if the data is an envelope of a Tidings hub (format=envelope), else empty
+    TIDINGS_TOPIC   the topic, if the data is a JSON object with "id", "topic" and "data", else empty
 
 Commands have no terminal. One that fails ends the run, unless --keep-going is given.
 
 Positions: --state FILE promises that every event is handled at least once. An event counts when it is printed
 and its command has succeeded, or is passed over by --type. FILE is replaced in one step, after each command, or without --exec
 within a second and when the run ends; a crash can repeat what came after that. It is of use with servers that send
-IDs and understand Last-Event-ID.
+IDs and understand Last-Event-ID. Events of type tidings.checkpoint move the position and are no more than that: they are
+shown by --format raw or when asked for by --type.
 
 Examples:
 
@@ -87,7 +88,7 @@ Examples:
     tidings sub -f ndjson https://example.com/events | jq .data
     tidings sub -H "Authorization: Bearer $TOKEN" https://example.com/events
     tidings sub -d @question.json -f data https://example.com/v1/chat/completions
-    tidings sub --state news.state --exec 'notify-send "$TIDINGS_TYPE" "$(cat)"' localhost:3000/events/news
+    tidings sub --state news.state --exec 'notify-send "$TIDINGS_TYPE" "$(cat)"' https://example.com/events
     curl -N https://example.com/events | tidings sub -
 
 Exit codes:
@@ -189,7 +190,10 @@ func (c *subCmd) format(out io.Writer) string {
 
 // wants reports whether --type lets e through.
 func (c *subCmd) wants(e sse.Event) bool {
-	return len(c.Types) == 0 || slices.Contains(c.Types, e.Type)
+	if len(c.Types) == 0 {
+		return e.Type != checkpoint
+	}
+	return slices.Contains(c.Types, e.Type)
 }
 
 // client returns the client that the flags describe.

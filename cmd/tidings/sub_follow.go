@@ -26,6 +26,7 @@ type follower struct {
 	source  *sse.Source // nil for standard input
 	events  iter.Seq2[sse.Event, error]
 	printer printer // nil: print nothing
+	raw     bool    // it prints a stream again
 	runner  *runner // nil: run nothing
 	state   *state  // nil: keep no position
 	status  *status
@@ -42,6 +43,7 @@ func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, s
 		style: styleFor(std.err, c.Color),
 	}}
 	if format != "" {
+		f.raw = format == "raw"
 		f.printer = newPrinter(format, std.out, styleFor(std.out, c.Color), f.status.note)
 	}
 	if c.Exec != "" {
@@ -149,6 +151,10 @@ func (f *follower) follow(ctx context.Context) error {
 	return nil
 }
 
+// checkpoint is the type by which a Tidings hub says that the position has moved on although nothing happened. It
+// is kept as a position, but is no event to show, to count or to run a command for.
+const checkpoint = "tidings.checkpoint"
+
 // handle does with e what is to be done, and then notes it as done.
 func (f *follower) handle(ctx context.Context, e sse.Event) error {
 	if f.cmd.wants(e) {
@@ -163,6 +169,11 @@ func (f *follower) handle(ctx context.Context, e sse.Event) error {
 			}
 		}
 		f.handled++
+	}
+	if e.Type == checkpoint && f.raw { // for whoever resumes from what we write
+		if err := f.printer.event(e, time.Now()); err != nil {
+			return &outputError{err}
+		}
 	}
 	f.lastID = e.ID
 	return f.state.save(e.ID)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -36,6 +37,11 @@ func parseURL(text string) (*url.URL, error) {
 	}
 	if u.Hostname() == "" {
 		return nil, fmt.Errorf("%q names no host", given)
+	}
+	if p := u.Port(); p != "" {
+		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+			return nil, fmt.Errorf("%q: there is no port %s", given, p)
+		}
 	}
 	u.Fragment, u.RawFragment = "", "" // never sent
 	return u, nil

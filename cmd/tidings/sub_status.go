@@ -77,7 +77,11 @@ func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
 	case state == sse.Connecting && f == nil:
 		s.mention("connecting to " + name)
 	case state == sse.Connecting:
-		s.say(s.broken() + " (" + reason(f.Err) + "); again " + in(f.Delay))
+		hint := ""
+		if !s.opened && f.Attempt == 1 {
+			hint = "; --once would give up"
+		}
+		s.say(s.broken() + " (" + reason(f.Err) + "); again " + in(f.Delay) + hint)
 		s.open = false
 	}
 }
@@ -137,6 +141,8 @@ func reason(err error) string {
 		return "no host has the name " + dns.Name
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server speaks HTTP, not HTTPS: the URL begins with http://"
 	case errors.Is(err, syscall.ECONNRESET):
 		return "connection reset"
 	case errors.Is(err, io.ErrUnexpectedEOF):

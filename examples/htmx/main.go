@@ -20,7 +20,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Printf("open http://%s in two windows", listener.Addr())
+	log.Printf("open http://localhost:%d in two windows", listener.Addr().(*net.TCPAddr).Port)
 	log.Fatal(http.Serve(listener, handler(newPoll("Tea", "Coffee", "Water"))))
 }
 

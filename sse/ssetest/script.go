@@ -12,8 +12,11 @@ import (
 )
 
 // Script answers requests in turn, each with the next of its answers, and records them. It is an [http.Handler], to be
-// put behind any server or middleware; [NewServer] brings a server with it. A request beyond its answers fails the test
-// and gets status 500. Its methods are safe for concurrent use.
+// put behind any server or middleware; [NewServer] brings a server with it. Its methods are safe for concurrent use.
+//
+// A request beyond its answers fails the test and gets status 410, after which clients come no more; one that does is
+// left waiting. That happens easily: a client comes back after the clean end of a stream, so a script that has no
+// more to say ends with [Hold].
 type Script struct {
 	t testing.TB
 
@@ -138,8 +141,13 @@ func (s *Script) begin(r *http.Request, body []byte) (Answer, *Exchange) {
 	case s.otherwise != nil:
 		return *s.otherwise, x
 	}
-	s.t.Errorf("ssetest: request number %d, %s %s, is one more than the %d of the script", n, x.Method, x.URL, len(s.answers))
-	return Status(http.StatusInternalServerError, Send("the test's script has no answer to this request\n")), x
+	if n > len(s.answers) {
+		// Whoever repeats even what got a 410 would do so for ever, in a bubble without taking any time.
+		return Stream(Hold()), x
+	}
+	s.t.Errorf("ssetest: request number %d, %s %s, is one more than the %d of the script; "+
+		"should its last answer end with Hold()?", n, x.Method, x.URL, len(s.answers))
+	return Status(http.StatusGone, Send("the test's script has no answer to this request\n")), x
 }
 
 func (s *Script) finish(x *Exchange, err error) {

@@ -333,14 +333,41 @@ func TestARequestBeyondTheScriptFailsTheTest(t *testing.T) {
 		if len(noted.errors) > 0 {
 			t.Fatalf("the scripted request fails the test: %q", noted.errors)
 		}
-		if resp := get(t, server, "/second"); resp.StatusCode != 500 {
+		if resp := get(t, server, "/second"); resp.StatusCode != http.StatusGone {
 			t.Errorf("the second request gets %s", resp.Status)
 		}
-		if want := "ssetest: request number 1, GET http://sse.example/second, is one more than the 1 of the script"; !slices.Equal(noted.errors, []string{want}) {
+		if want := "ssetest: request number 1, GET http://sse.example/second, is one more than the 1 of the script; should its last answer end with Hold()?"; !slices.Equal(noted.errors, []string{want}) {
 			t.Errorf("the errors are %q, want %q", noted.errors, want)
 		}
 	})
 }
+
+// TestAScriptThatIsTooShortEndsTheTestAtOnce: a client that came back got a 500, came back, and so on until the test timed
+// out; in a bubble that took no time, but all of a core, and the reason was never shown.
+func TestAScriptThatIsTooShortEndsTheTestAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		noted := &errorsOf{TB: t}
+		server := ssetest.NewServer(noted, ssetest.Stream(ssetest.Send("data: 1\n\n")))
+		for _, policy := range []func(*sse.Failure) (time.Duration, bool){nil, stubborn} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := sse.Client{HTTP: server.Client(), Recover: policy}
+			got := ssetest.Collect(t, c.Subscribe(req))
+			if _, err := got.Wait(t.Context(), 2); err == nil {
+				t.Error("there are two events")
+			}
+		}
+		if n := len(server.Requests()); n > 4 || len(noted.errors) != 1 {
+			t.Errorf("%d requests, errors %q", n, noted.errors)
+		}
+	})
+}
+
+func stubborn(*sse.Failure) (time.Duration, bool) { return time.Second, true }
 
 func TestAScriptCanGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
