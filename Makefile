@@ -61,5 +61,5 @@ race:
 
 # npm writes this file at the end of an installation, and only then, so it is the stamp of one.
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json e2e/.npmrc
-	cd e2e && npm ci --silent --no-audit --no-fund
+	cd e2e && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
