@@ -74,10 +74,12 @@ func (c *Client) Subscribe(req *http.Request) iter.Seq2[Event, error] {
 // the range over [Source.Events] begins.
 func (c *Client) Open(req *http.Request) *Source {
 	ctx, cancel := context.WithCancel(req.Context())
-	return &Source{
+	s := &Source{
 		client: c, http: redirector(c.HTTP), req: req, ctx: ctx, cancel: cancel,
 		lastEventID: req.Header.Get(headerLastEventID),
 	}
+	s.events = once(s.run)
+	return s
 }
 
 // RequestError says why a request cannot be used for a subscription. Nothing was sent.

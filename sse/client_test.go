@@ -302,6 +302,19 @@ func TestAServerThatAsksForNoDelayIsNotCalledInATightLoop(t *testing.T) {
 	}
 }
 
+func TestAbsurdBackoffsStillWait(t *testing.T) {
+	for _, b := range []sse.Backoff{
+		{Max: 1<<63 - 1, Factor: 1e308, Jitter: 1e308}, {Base: 1<<63 - 1}, {Base: -1, Max: -1, Factor: -1}, {Factor: 1e-300},
+	} {
+		for _, attempt := range []int{1, 2, 1e6, 1<<63 - 1} {
+			f := sse.DelayAfter(b, &sse.Failure{Attempt: attempt, Retry: 1<<63 - 1})
+			if f.Delay < time.Minute {
+				t.Errorf("%+v after %d failures waits %v", b, attempt, f.Delay)
+			}
+		}
+	}
+}
+
 func TestJitterOnlyAdds(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for range 100 {
@@ -575,6 +588,39 @@ func TestAPostIsRepeatedWholeWhenAsked(t *testing.T) {
 		}
 		if !slices.Equal(s.bodies, []string{"question", "question", "question", "question"}) {
 			t.Errorf("the bodies were %q", s.bodies)
+		}
+	})
+}
+
+// closing is a body that tells whether it was closed.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
+}
+
+func TestTheRequestsOwnBodyIsUsedAndClosed(t *testing.T) {
+	inBubble(t, []answer{stream("data: a\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
+		req := post(t.Context(), "x")
+		own := &closing{Reader: strings.NewReader("x")}
+		req.Body = own
+		if _, err := collect(c.Subscribe(req)); err != nil || !own.closed || s.bodies[0] != "x" {
+			t.Errorf("closed %v, sent %q, %v", own.closed, s.bodies, err)
+		}
+	})
+}
+
+func TestASourceIsRangedOverOnce(t *testing.T) {
+	inBubble(t, []answer{stream("data: a\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
+		source := c.Open(get(t.Context()))
+		for range source.Events() {
+			if _, err := collect(source.Events()); !errors.Is(err, sse.ErrUsed) {
+				t.Errorf("the second range gives %v", err)
+			}
 		}
 	})
 }

@@ -8,21 +8,24 @@ import (
 // idleTimer calls a function when something takes too long. It runs only while someone waits for the server, so
 // that a slow consumer is not taken for a silent server. A nil idleTimer never fires.
 type idleTimer struct {
-	timer   *time.Timer
 	timeout time.Duration
+	fire    func()
+	timer   *time.Timer // nil before the first start
 }
 
 func newIdleTimer(timeout time.Duration, fire func()) *idleTimer {
 	if timeout <= 0 {
 		return nil
 	}
-	t := &idleTimer{timer: time.AfterFunc(timeout, fire), timeout: timeout}
-	t.stop()
-	return t
+	return &idleTimer{timeout: timeout, fire: fire}
 }
 
 func (t *idleTimer) start() {
-	if t != nil {
+	switch {
+	case t == nil:
+	case t.timer == nil:
+		t.timer = time.AfterFunc(t.timeout, t.fire)
+	default:
 		t.timer.Reset(t.timeout)
 	}
 }

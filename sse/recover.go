@@ -117,6 +117,8 @@ const (
 	leastRepeated = 100 * time.Millisecond
 	// longestAsked is as long as a client waits because a server, perhaps by mistake, said so.
 	longestAsked = time.Hour
+	// longestDelay is what a Duration can still hold, 146 years.
+	longestDelay = 1 << 62
 )
 
 func (b Backoff) withDefaults() Backoff {
@@ -144,7 +146,7 @@ func (b Backoff) delay(base time.Duration, failures int) time.Duration {
 	}
 	grown := float64(base) * math.Pow(b.Factor, float64(failures-1))
 	grown = min(grown, float64(max(b.Max, base)))
-	return time.Duration(grown + grown*max(b.Jitter, 0)*rand.Float64())
+	return time.Duration(min(grown+grown*max(b.Jitter, 0)*rand.Float64(), longestDelay))
 }
 
 // parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3); anything else, and the past, is 0.

@@ -52,6 +52,7 @@ type Source struct {
 	req    *http.Request
 	ctx    context.Context // done when the request's is, on Close, and at the end of the sequence
 	cancel context.CancelFunc
+	events iter.Seq2[Event, error]
 
 	mu          sync.Mutex // guards the following
 	state       State
@@ -62,7 +63,8 @@ type Source struct {
 	// The rest belongs to the ranging goroutine.
 	retry    time.Duration // what the server asked for, if asked
 	asked    bool
-	failures int // in a row
+	failures int  // in a row
+	sent     bool // the request's own body has been used
 }
 
 // State returns the current state.
@@ -99,16 +101,16 @@ func (s *Source) Restart() {
 // be called at any time, and more than once.
 func (s *Source) Close() { s.cancel() }
 
-// Events connects and yields the events, as [Client.Subscribe] says.
-func (s *Source) Events() iter.Seq2[Event, error] {
-	return once(func(yield func(Event, error) bool) {
-		defer s.cancel()
-		failure := s.follow(yield)
-		s.enter(Closed, failure)
-		if failure != nil {
-			yield(Event{}, failure.Err)
-		}
-	})
+// Events connects and yields the events, as [Client.Subscribe] says. It is the same sequence every time.
+func (s *Source) Events() iter.Seq2[Event, error] { return s.events }
+
+func (s *Source) run(yield func(Event, error) bool) {
+	defer s.cancel()
+	failure := s.follow(yield)
+	s.enter(Closed, failure)
+	if failure != nil {
+		yield(Event{}, failure.Err)
+	}
 }
 
 // follow goes from connection to connection and returns the failure that ended it, nil when it was not one.
@@ -234,13 +236,14 @@ func (s *Source) connect(ctx context.Context, idle *idleTimer, yield func(Event,
 // (WHATWG HTML 9.2.2, the constructor) unless the caller has said otherwise.
 func (s *Source) request(ctx context.Context) (*http.Request, error) {
 	req := s.req.Clone(ctx)
-	if req.GetBody != nil {
+	if s.sent && req.GetBody != nil {
 		body, err := req.GetBody()
 		if err != nil {
 			return nil, &RequestError{Reason: "its body cannot be had again: " + err.Error()}
 		}
 		req.Body = body
 	}
+	s.sent = true
 	if req.Header == nil {
 		req.Header = make(http.Header)
 	}
