@@ -47,9 +47,9 @@ func (o *Options) withDefaults() Options {
 // returns, so that the client's connection is open. A Cache-Control that has been set before stays. The caller
 // closes the stream before the handler returns.
 //
-// The body of r, if it matters, must have been read before, and HEAD, whose answer has no body, been answered.
-// Accept fails, and has written nothing, when w cannot flush, which middleware without an Unwrap method causes.
-// Middleware that compresses must let streams alone: a Flush that keeps bytes back cannot be seen from here. It takes
+// HEAD, whose answer has no body, is to be answered before. While a body of r has not been read to its end, HTTP/1 notices
+// that the client has gone only when it writes. Accept fails, and has written nothing, when w cannot flush, which
+// middleware without an Unwrap method causes, or when the request's context is done already. Middleware that compresses must let streams alone: a Flush that keeps bytes back cannot be seen from here. It takes
 // HTTP/1 and HTTP/2.
 func Accept(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, error) {
 	s, err := newStream(w, r, o)
@@ -89,8 +89,13 @@ func canFlush(w http.ResponseWriter) bool {
 	}
 }
 
-// setHeader prepares the header of a stream.
-func setHeader(h http.Header) {
+// setHeader prepares the header of the stream.
+func (s *Stream) setHeader() {
+	h := s.w.Header()
+	if s.request.ProtoMajor == 1 && s.serverTimeout(writeTimeout) <= 0 && s.options.WriteTimeout > 0 {
+		// The end of the answer gets a deadline, which would stay on the connection: see end.
+		h.Set("Connection", "close")
+	}
 	h.Set("Content-Type", contentType)
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-cache, no-store, no-transform")

@@ -2,9 +2,11 @@ package sse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -18,7 +20,7 @@ type Client struct {
 	// HTTP sends the requests; nil means [http.DefaultClient]. Its Timeout covers whole streams: leave it 0.
 	// Redirects are followed as its CheckRedirect allows, 10 by default, always from the request's own URL.
 	// To another origin only Accept, Cache-Control and Last-Event-ID go along, and nothing goes to it that
-	// had a body.
+	// had a body. A cookie jar keeps its own rules about what it adds.
 	HTTP *http.Client
 
 	// Backoff is how long to wait before reconnecting.
@@ -44,11 +46,14 @@ type Client struct {
 	Repeat bool
 }
 
-// Subscribe follows the stream at url with the zero [Client]. See [Client.Subscribe]. While the server cannot be reached it
+// Subscribe follows the stream at a URL with the zero [Client]. See [Client.Subscribe]. While the server cannot be reached it
 // waits and tries again, for as long as ctx lasts and without a word; a Client with Observe hears why.
-func Subscribe(ctx context.Context, url string) iter.Seq2[Event, error] {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func Subscribe(ctx context.Context, address string) iter.Seq2[Event, error] {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
+		if inner, ok := errors.AsType[*url.Error](err); ok {
+			err = inner.Err // without the URL, which may hold a password
+		}
 		return once(func(yield func(Event, error) bool) {
 			yield(Event{}, &RequestError{Reason: err.Error()})
 		})
@@ -71,7 +76,7 @@ func (c *Client) Subscribe(req *http.Request) iter.Seq2[Event, error] {
 }
 
 // Open is Subscribe for those who look at the state, restart or close from elsewhere. Nothing is sent before
-// the range over [Source.Events] begins.
+// the range over [Source.Events] begins. A Source that is not ranged over is to be closed.
 func (c *Client) Open(req *http.Request) *Source {
 	ctx, cancel := context.WithCancel(req.Context())
 	s := &Source{
@@ -82,24 +87,25 @@ func (c *Client) Open(req *http.Request) *Source {
 	return s
 }
 
-// RequestError says why a request cannot be used for a subscription. Nothing was sent.
+// RequestError says why a request cannot be used for a subscription. It was not sent, or not sent again.
 type RequestError struct{ Reason string }
 
 func (e *RequestError) Error() string { return "sse: unusable request: " + e.Reason }
 
 // check finds what would make every attempt fail alike, which no reconnecting would mend.
 func (c *Client) check(req *http.Request) error {
-	if c.HTTP == nil || c.HTTP.Transport == nil {
+	if req.URL == nil {
+		return &RequestError{"it has no URL"}
+	}
+	if req.RequestURI != "" {
+		return &RequestError{"its RequestURI is set, as in a request that a server has received; make a new one"}
+	}
+	if c.speaksHTTP() {
 		if s := req.URL.Scheme; s != "http" && s != "https" {
 			return &RequestError{fmt.Sprintf("the URL %q does not begin with http:// or https://", req.URL.Redacted())}
 		}
-		if req.URL.Hostname() == "" {
-			return &RequestError{fmt.Sprintf("the URL %q names no host", req.URL.Redacted())}
-		}
-		if p := req.URL.Port(); p != "" {
-			if _, err := strconv.ParseUint(p, 10, 16); err != nil {
-				return &RequestError{fmt.Sprintf("the URL %q has no port that exists", req.URL.Redacted())}
-			}
+		if fault := unreachable(req.URL); fault != "" {
+			return &RequestError{fmt.Sprintf("the URL %q %s", req.URL.Redacted(), fault)}
 		}
 	}
 	for name, values := range req.Header {
@@ -113,6 +119,28 @@ func (c *Client) check(req *http.Request) error {
 		return &RequestError{"a body that is sent again with every reconnection needs GetBody"}
 	}
 	return nil
+}
+
+// speaksHTTP reports whether only HTTP can be meant: a transport of the caller's own may know other schemes.
+func (c *Client) speaksHTTP() bool {
+	if c.HTTP == nil || c.HTTP.Transport == nil {
+		return true
+	}
+	_, standard := c.HTTP.Transport.(*http.Transport)
+	return standard
+}
+
+// unreachable says what is wrong with an address that no host can have, "" if nothing is.
+func unreachable(u *url.URL) string {
+	if u.Hostname() == "" {
+		return "names no host"
+	}
+	if p := u.Port(); p != "" {
+		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+			return "has no port that exists"
+		}
+	}
+	return ""
 }
 
 func (c *Client) repeatable(req *http.Request) bool {

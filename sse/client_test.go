@@ -286,7 +286,7 @@ func TestTheServersRetryReplacesTheBase(t *testing.T) {
 		if err != nil || !slices.Equal(data, []string{"a", "b"}) {
 			t.Errorf("got %q, %v", data, err)
 		}
-		want := []time.Duration{5 * time.Second, 10 * time.Second, 0, 0, time.Hour}
+		want := []time.Duration{5 * time.Second, 10 * time.Second, 10 * time.Millisecond, 10 * time.Millisecond, time.Hour}
 		if got := s.waits(); !slices.Equal(got, want) {
 			t.Errorf("the client waited %v, want %v", got, want)
 		}

@@ -117,7 +117,7 @@ const (
 	skipField // of a name the standard does not know
 )
 
-// NewDecoder returns a Decoder that reads from r. It reads ahead, up to 64 KiB or the size of an event.
+// NewDecoder returns a Decoder that reads from r. It reads ahead, up to 32 KiB or the size of an event.
 func NewDecoder(r io.Reader, opts *ReadOptions) *Decoder {
 	d := &Decoder{max: DefaultMaxEvent}
 	if opts != nil {
@@ -135,16 +135,19 @@ func NewDecoder(r io.Reader, opts *ReadOptions) *Decoder {
 
 // Reset makes d read a new stream from r with the same options and the memory it has.
 func (d *Decoder) Reset(r io.Reader) {
+	if d.max == 0 { // a zero Decoder
+		d.max = DefaultMaxEvent
+	}
 	*d = Decoder{
 		r: r, max: d.max, comment: d.comment, bom: true,
 		buf: d.buf, fixed: d.fixed[:0], typ: d.typ[:0], id: d.id[:0], nextID: d.nextID[:0], owned: d.owned,
 	}
+	d.owned.id, d.owned.stale = "", false
 }
 
 // resume makes id the last event ID as of the start of the stream.
 func (d *Decoder) resume(id string) {
-	d.id = append(d.id[:0], id...)
-	d.owned.id = id
+	d.id, d.owned.id = append(d.id[:0], id...), id
 }
 
 // Type returns the current event's type, [DefaultType] if the stream named none. Like Data and ID it is valid
@@ -366,6 +369,7 @@ func parseRetry(value []byte) (time.Duration, bool) {
 func (d *Decoder) dispatch() bool {
 	if d.hasNext {
 		d.id, d.nextID, d.hasNext = d.nextID, d.id, false
+		d.owned.stale = true
 	}
 	if !d.hasData {
 		return false

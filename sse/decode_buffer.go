@@ -10,7 +10,7 @@ import (
 
 const (
 	minBuffer = 4 << 10  // what a quiet stream needs: one TCP segment of small events
-	maxAhead  = 64 << 10 // what a fast stream is read in; larger buffers only miss the cache
+	maxAhead  = 32 << 10 // what a fast stream is read in: measured best, for it stays in the nearest cache
 )
 
 // fill reads more. It is called when the rest of the buffer holds no line end, and returns false, with err set if there
@@ -119,7 +119,7 @@ func ignored(b []byte) bool {
 func (d *Decoder) checkPartial(line []byte) error {
 	for _, name := range fieldNames {
 		n := valueAt(line, name)
-		if n < 0 {
+		if n < 0 || len(line) == len(name) { // without a colon, it may become another field's name
 			continue
 		}
 		size := len(line) - n

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,8 +38,8 @@ const openAfter = time.Second
 // that a client can tell it from a whole one, and is logged, except for one of the stream itself when the client has
 // gone or is stuck. Clients reconnect after either.
 //
-// HEAD is answered without calling f. Errors are logged by [slog.Default]. A response writer that
-// cannot flush gives 500. One without deadlines cannot break off: the stream then ends as if whole.
+// HEAD is answered without calling f. Errors are logged by [slog.Default]. A response writer that cannot flush gives
+// 500. HTTP/1.0, and a response writer without deadlines, cannot break off: the stream then ends as if whole.
 func Handler(o *Options, f func(*Stream) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := newStream(w, r, o)
@@ -47,9 +48,9 @@ func Handler(o *Options, f func(*Stream) error) http.Handler {
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 			return
 		}
-		defer s.Close()
 		if r.Method == http.MethodHead {
-			setHeader(w.Header())
+			defer s.Close()
+			s.setHeader()
 			return
 		}
 		first := openAfter
@@ -57,30 +58,53 @@ func Handler(o *Options, f func(*Stream) error) http.Handler {
 			first = min(first, s.options.KeepAlive)
 		}
 		s.tend(first)
+		returned := false
+		defer func() {
+			// Middleware may recover a panic of f; the stream must not look whole then.
+			if _ = s.Close(); !returned && s.opened {
+				s.breakOff()
+			}
+		}()
 		err = f(s)
+		over := context.Cause(s.ctx)
 		_ = s.Close() // always nil; from here on the response is this goroutine's alone
-		s.finish(err)
+		s.finish(err, over)
+		returned = true
 	})
 }
 
-// finish turns what the handler's function returned into the end of the answer. The stream is closed.
-func (s *Stream) finish(err error) {
-	s.restoreDeadline()
+// finish turns what the handler's function returned into the end of the answer. The stream is closed; over is why it was
+// over before that, nil if it was not.
+func (s *Stream) finish(err, over error) {
+	if errors.Is(err, ErrMaxAge) || errors.Is(err, context.Canceled) && (errors.Is(over, ErrMaxAge) || errors.Is(over, ErrClosed)) {
+		err = nil // the stream ended as planned, and the function said so in its own way
+	}
+	if s.opened {
+		s.finishStream(err)
+	} else {
+		s.finishAnswer(err)
+	}
+}
+
+// finishStream ends a stream of which something has been sent.
+func (s *Stream) finishStream(err error) {
+	left := s.failed != nil || s.request.Context().Err() != nil // the client has gone or is stuck
+	failed := err != nil && !errors.Is(err, ErrStop)
+	if failed && !left {
+		report(s.request, err)
+	}
+	if failed || left {
+		s.breakOff()
+	}
+}
+
+// finishAnswer answers a request of which nothing has been sent. If its context is done, the client may have gone, but also
+// the server be about to stop: whoever is there still gets an empty stream, and comes back.
+func (s *Stream) finishAnswer(err error) {
 	var status *StatusError
-	var write *WriteError
 	switch {
-	case s.request.Context().Err() != nil, errors.As(err, &write):
-		// The client has gone, or is stuck: nobody is there to answer.
-		if s.opened {
-			s.breakOff()
-		}
-	case s.opened:
-		if err != nil && !errors.Is(err, ErrStop) && !errors.Is(err, ErrMaxAge) {
-			report(s.request, err)
-			s.breakOff()
-		}
-	case err == nil, errors.Is(err, ErrMaxAge):
-		setHeader(s.w.Header())
+	case err == nil, s.request.Context().Err() != nil && isContextError(err):
+		s.setHeader()
 		s.w.WriteHeader(http.StatusOK)
 	case errors.Is(err, ErrStop):
 		s.w.Header().Set("Cache-Control", "no-store")
@@ -95,12 +119,8 @@ func (s *Stream) finish(err error) {
 	}
 }
 
-// restoreDeadline gives the end of the answer the time that http.Server gives answers. One of our own would stay on
-// the connection: net/http sets it anew for the next request only if it has one itself.
-func (s *Stream) restoreDeadline() {
-	if server, ok := s.request.Context().Value(http.ServerContextKey).(*http.Server); ok && server.WriteTimeout > 0 {
-		s.setWriteDeadline(time.Now().Add(server.WriteTimeout))
-	}
+func isContextError(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // breakOff keeps net/http from ending the answer properly: a deadline in the past makes the last chunk of HTTP/1

@@ -12,7 +12,8 @@ type JSONOptions struct {
 	// Done is the data of the event that ends the stream, such as "[DONE]". It is not yielded.
 	Done string
 
-	// DoneType is the type of the event that ends the stream, such as "message_stop". It is yielded.
+	// DoneType is the type of the event that ends the stream, such as "message_stop". It is yielded, unless it has no
+	// data.
 	DoneType string
 
 	// Error tells an event that reports an error from a value: the sequence ends with the error it
@@ -65,7 +66,7 @@ func JSON[T any](events iter.Seq2[Event, error], opts *JSONOptions) iter.Seq2[Me
 				yield(Message[T]{}, err)
 				return
 			}
-			if o.Done != "" && e.Data == o.Done {
+			if o.Done != "" && e.Data == o.Done || o.DoneType != "" && e.Type == o.DoneType && e.Data == "" {
 				return
 			}
 			m := Message[T]{Event: e}

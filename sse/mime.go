@@ -10,11 +10,9 @@ const contentType = "text/event-stream"
 // parameter that is none does no harm. mime.ParseMediaType refuses what browsers accept.
 func isEventStream(fields []string) bool {
 	essence := ""
-	for _, field := range fields {
-		for value := range splitOutsideQuotes(field) {
-			if t := mimeEssence(value); t != "" && t != "*/*" {
-				essence = t
-			}
+	for value := range splitOutsideQuotes(strings.Join(fields, ", ")) {
+		if t := mimeEssence(value); t != "" && t != "*/*" {
+			essence = t
 		}
 	}
 	return essence == contentType

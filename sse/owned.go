@@ -5,6 +5,7 @@ import "strings"
 // owned makes the strings of an [Event] from a Decoder's views with one allocation at most.
 type owned struct {
 	id    string            // of the last event: most streams have none or change it with every event
+	stale bool              // an id field has been read since; only then are the two compared, for IDs may be long
 	typ   string            // of the last event
 	types map[string]string // those seen before: a stream has few
 }
@@ -20,7 +21,7 @@ const (
 func (d *Decoder) Event() Event {
 	e := Event{Type: d.owned.intern(d.typ)}
 	switch {
-	case string(d.id) == d.owned.id:
+	case !d.owned.stale || string(d.id) == d.owned.id:
 		e.Data, e.ID = string(d.view), d.owned.id
 	case len(d.id) == 0 || len(d.view) > maxShared:
 		e.Data, e.ID = string(d.view), string(d.id)
@@ -31,7 +32,7 @@ func (d *Decoder) Event() Event {
 		both.Write(d.id)
 		e.Data, e.ID = both.String()[:len(d.view)], both.String()[len(d.view):]
 	}
-	d.owned.id = e.ID
+	d.owned.id, d.owned.stale = e.ID, false
 	return e
 }
 

@@ -36,13 +36,14 @@ func (s *Source) failure(err error) *Failure {
 	s.failures++
 	b := s.client.Backoff.withDefaults()
 	f := &Failure{Err: err, Attempt: s.failures, Retry: b.Base}
+	base := b.Base
 	if s.asked {
-		f.Retry = s.retry
+		f.Retry, base = s.retry, min(s.retry, longestAsked)
 	}
 	if refusal, ok := errors.AsType[*ResponseError](err); ok {
 		f.RetryAfter = parseRetryAfter(refusal.Header.Get("Retry-After"), time.Now())
 	}
-	f.Delay = b.delay(f.Retry, f.Attempt)
+	f.Delay = b.delay(base, f.Attempt)
 	return f
 }
 
@@ -61,7 +62,7 @@ func (c *Client) recover(f *Failure) bool {
 // may help. What helps no more is an answer other than 408, 425, 429 and 5xx, a content type other than
 // text/event-stream, a redirect that leads nowhere, a certificate that is not trusted, HTTP where HTTPS was wanted, an
 // event that is too large. A server that cannot be reached may come up, so that goes on for ever: [Client.Observe] tells.
-// Retry-After is honoured up to an hour, with a tenth of jitter on top.
+// Retry-After is honoured up to an hour, with a tenth of jitter on top. No wait is shorter than 10 ms.
 func Resilient(f *Failure) (time.Duration, bool) {
 	var (
 		refusal  *ResponseError
@@ -78,7 +79,7 @@ func Resilient(f *Failure) (time.Duration, bool) {
 		return 0, false
 	}
 	after := min(f.RetryAfter, longestAsked)
-	return max(f.Delay, after+time.Duration(rand.Float64()*float64(after)/10)), true
+	return max(f.Delay, leastDelay, after+time.Duration(rand.Float64()*float64(after)/10)), true
 }
 
 func temporary(status int) bool {
@@ -113,7 +114,9 @@ type Backoff struct {
 }
 
 const (
-	// leastRepeated keeps a server that asks for no delay and then fails from being called in a tight loop.
+	// leastDelay keeps a server that asks for no delay, and ends its streams at once, from being called in a tight loop.
+	leastDelay = 10 * time.Millisecond
+	// leastRepeated is what delays grow from when a server asks for none and then fails.
 	leastRepeated = 100 * time.Millisecond
 	// longestAsked is as long as a client waits because a server, perhaps by mistake, said so.
 	longestAsked = time.Hour
@@ -128,10 +131,10 @@ func (b Backoff) withDefaults() Backoff {
 	if b.Max <= 0 {
 		b.Max = 30 * time.Second
 	}
-	if b.Factor < 1 {
+	if b.Factor < 1 || math.IsNaN(b.Factor) {
 		b.Factor = 2
 	}
-	if b.Jitter == 0 {
+	if b.Jitter == 0 || math.IsNaN(b.Jitter) {
 		b.Jitter = 0.5
 	}
 	return b
@@ -140,7 +143,6 @@ func (b Backoff) withDefaults() Backoff {
 // delay returns how long to wait after the given number of failures in a row when base is to be waited after
 // the first. Jitter only adds: nobody comes back earlier than the server asked.
 func (b Backoff) delay(base time.Duration, failures int) time.Duration {
-	base = min(base, longestAsked)
 	if failures > 1 {
 		base = max(base, leastRepeated)
 	}
@@ -151,7 +153,8 @@ func (b Backoff) delay(base time.Duration, failures int) time.Duration {
 
 // parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3); anything else, and the past, is 0.
 func parseRetryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
+	seconds, err := strconv.ParseUint(value, 10, 32)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest there is
 		return time.Duration(seconds) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {

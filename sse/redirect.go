@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,11 +12,14 @@ import (
 type RedirectError struct {
 	URL    string // where it led, without password
 	Reason string
+	Err    error // of the caller's own CheckRedirect, if it was that
 }
 
 func (e *RedirectError) Error() string {
 	return fmt.Sprintf("sse: the redirect to %.200q was not followed: %s", e.URL, e.Reason)
 }
+
+func (e *RedirectError) Unwrap() error { return e.Err }
 
 const maxRedirects = 10 // as net/http; browsers allow 20
 
@@ -30,20 +34,27 @@ func redirector(client *http.Client) *http.Client {
 		if err := guardRedirect(req, via); err != nil {
 			return err
 		}
-		if check != nil {
-			return check(req, via)
+		switch {
+		case check == nil && len(via) >= maxRedirects:
+			return refuseRedirect(req, fmt.Sprintf("there were %d redirects before", len(via)))
+		case check == nil:
+			return nil
 		}
-		if len(via) >= maxRedirects {
-			return &RedirectError{req.URL.Redacted(), fmt.Sprintf("there were %d redirects before", len(via))}
+		err := check(req, via)
+		if err == nil || errors.Is(err, http.ErrUseLastResponse) {
+			return err
 		}
-		return nil
+		return &RedirectError{URL: req.URL.Redacted(), Reason: err.Error(), Err: err}
 	}
 	return &c
 }
 
 func guardRedirect(req *http.Request, via []*http.Request) error {
 	if s := req.URL.Scheme; s != "http" && s != "https" {
-		return &RedirectError{req.URL.Redacted(), "it leaves HTTP"}
+		return refuseRedirect(req, "it leaves HTTP")
+	}
+	if fault := unreachable(req.URL); fault != "" {
+		return refuseRedirect(req, "it "+fault)
 	}
 	// Once elsewhere, for good: a way back must not bring the credentials back, since whoever redirects chooses
 	// the path they would go to.
@@ -56,8 +67,9 @@ func guardRedirect(req *http.Request, via []*http.Request) error {
 	}
 	if req.Body != nil && req.Body != http.NoBody {
 		_ = req.Body.Close()
-		return &RedirectError{req.URL.Redacted(), "it leads to another origin, which must not get the body"}
+		return refuseRedirect(req, "it leads to another origin, which must not get the body")
 	}
+	req.Host, req.URL.User = "", nil // net/http keeps the one; the other would become an Authorization
 	for name := range req.Header {
 		switch name {
 		case "Accept", "Cache-Control", headerLastEventID:
@@ -66,6 +78,10 @@ func guardRedirect(req *http.Request, via []*http.Request) error {
 		}
 	}
 	return nil
+}
+
+func refuseRedirect(req *http.Request, reason string) error {
+	return &RedirectError{URL: req.URL.Redacted(), Reason: reason}
 }
 
 // origin returns scheme, host and port (WHATWG HTML 7.1.1).

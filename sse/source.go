@@ -77,8 +77,8 @@ func (s *Source) State() State {
 	return s.state
 }
 
-// LastEventID returns the ID from which the source would resume: that of the event yielded last, unless
-// blocks without data have moved it on since.
+// LastEventID returns the ID from which the source would resume: that of the event yielded last. Blocks without data
+// move it on as well, but that shows only with the next event or at the end of the connection.
 func (s *Source) LastEventID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,6 +106,11 @@ func (s *Source) Events() iter.Seq2[Event, error] { return s.events }
 
 func (s *Source) run(yield func(Event, error) bool) {
 	defer s.cancel()
+	defer func() {
+		if !s.sent && s.req.Body != nil {
+			_ = s.req.Body.Close() // as http.Client does with what it cannot send
+		}
+	}()
 	failure := s.follow(yield)
 	s.enter(Closed, failure)
 	if failure != nil {
@@ -196,6 +201,9 @@ func (s *Source) attempt(yield func(Event, error) bool) error {
 	defer cancel(nil)
 	idle := newIdleTimer(s.client.IdleTimeout, func() { cancel(ErrIdle) })
 	err := s.connect(ctx, idle, yield)
+	if errors.Is(err, errBreak) {
+		return err // whatever else has happened: nothing may be yielded any more
+	}
 	if cause := context.Cause(ctx); errors.Is(cause, errRestart) || errors.Is(cause, ErrIdle) {
 		return cause
 	}
@@ -263,7 +271,12 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 
 // read yields the events of one connection.
 func (s *Source) read(ctx context.Context, body io.Reader, yield func(Event, error) bool) error {
-	d := NewDecoder(body, &ReadOptions{MaxEvent: s.client.MaxEvent, Comment: s.client.Comment})
+	d := NewDecoder(body, &ReadOptions{MaxEvent: s.client.MaxEvent, Comment: s.comment(ctx)})
+	defer func() {
+		if retry, ok := d.Retry(); ok {
+			s.retry, s.asked = retry, true
+		}
+	}()
 	// The standard starts every stream with an empty ID buffer, which by its letter would lose the ID with the
 	// first event that has none; browsers carry it over.
 	d.resume(s.LastEventID())
@@ -278,16 +291,23 @@ func (s *Source) read(ctx context.Context, body io.Reader, yield func(Event, err
 			return errBreak
 		}
 	}
-	if ctx.Err() == nil {
-		s.advance(string(d.ID()))
-	}
-	if retry, ok := d.Retry(); ok {
-		s.retry, s.asked = retry, true
-	}
+	s.advance(string(d.ID())) // all events before it have been yielded
 	if err := d.Err(); err != nil {
 		return err
 	}
 	return ErrEnded
+}
+
+// comment returns what hears the comments of one connection, until it is over.
+func (s *Source) comment(ctx context.Context) func([]byte) {
+	if s.client.Comment == nil {
+		return nil
+	}
+	return func(text []byte) {
+		if ctx.Err() == nil {
+			s.client.Comment(text)
+		}
+	}
 }
 
 func (s *Source) advance(id string) {

@@ -39,6 +39,7 @@ type Stream struct {
 	mu     mutex // guards the following, and writing
 	opened bool  // the header has been sent
 	failed error // why a write failed
+	ended  bool  // Close has been called
 	buf    []byte
 	last   time.Time   // of the last write
 	tender *time.Timer // sends keep-alives
@@ -120,8 +121,9 @@ func (s *Stream) Flush() error {
 }
 
 // Close ends the stream and the keep-alive. When it returns, nothing writes to the response any more, which
-// would panic inside net/http once the handler has returned; so it waits for a write under way. It can be called
-// more than once and always returns nil.
+// would panic inside net/http once the handler has returned; so it waits for a write under way. The handler is to
+// return soon: the end of the answer has WriteTimeout, or the server's own, from now. Close can be called more than once
+// and always returns nil.
 func (s *Stream) Close() error {
 	s.cancel(ErrClosed)
 	s.mu.lock()
@@ -131,6 +133,10 @@ func (s *Stream) Close() error {
 	}
 	if s.ageing != nil {
 		s.ageing.Stop()
+	}
+	if !s.ended {
+		s.ended = true
+		s.end()
 	}
 	return nil
 }
@@ -167,9 +173,44 @@ func (s *Stream) write(b []byte) error {
 
 // liftDeadlines lifts what http.Server has set for the whole answer. Its ReadTimeout would end the request's context,
 // its WriteTimeout, on HTTP/2, the stream, whether or not anything is read or written then.
+//
+// On HTTP/1 the header waits, without a deadline, for a body that has been announced and not read, and what somebody
+// is reading of it by then is lost. With full duplex it does not.
 func (s *Stream) liftDeadlines() {
-	_ = s.control.SetReadDeadline(time.Time{}) // not supported: then there is none either
+	_ = s.control.EnableFullDuplex()
+	s.setReadDeadline(time.Time{})
 	s.setWriteDeadline(time.Time{})
+}
+
+// end gives net/http a time for what it does when the handler has returned: sending the end of the answer, and reading what
+// is left of the request's body. It is the server's own timeout if there is one, else ours. net/http sets a deadline for
+// reading anew for the next request on the connection, and one for writing if it has a timeout. If not, a
+// connection of HTTP/1 that has served a stream is closed (see setHeader), and an answer that became none has no deadline.
+func (s *Stream) end() {
+	write, read := s.serverTimeout(writeTimeout), s.serverTimeout(readTimeout)
+	if write <= 0 && (s.opened || s.request.ProtoMajor != 1) {
+		write = s.options.WriteTimeout
+	}
+	if read <= 0 {
+		read = s.options.WriteTimeout
+	}
+	if write > 0 {
+		s.setWriteDeadline(time.Now().Add(write))
+	}
+	if read > 0 {
+		s.setReadDeadline(time.Now().Add(read))
+	}
+}
+
+func writeTimeout(s *http.Server) time.Duration { return s.WriteTimeout }
+func readTimeout(s *http.Server) time.Duration  { return s.ReadTimeout }
+
+// serverTimeout returns one of the server's timeouts, 0 if the server is not known.
+func (s *Stream) serverTimeout(which func(*http.Server) time.Duration) time.Duration {
+	if server, ok := s.request.Context().Value(http.ServerContextKey).(*http.Server); ok {
+		return which(server)
+	}
+	return 0
 }
 
 // beginWrite gives the next write its time, endWrite lifts that again, for HTTP/2's sake.
@@ -185,14 +226,15 @@ func (s *Stream) endWrite() {
 	}
 }
 
-// setWriteDeadline does what it can: a response writer without deadlines, such as a test's, is no error, and a
-// broken connection says so when it is written to.
+// setWriteDeadline and setReadDeadline do what they can: a response writer without deadlines, such as a test's, is no
+// error, and a broken connection says so when it is written to.
 func (s *Stream) setWriteDeadline(t time.Time) { _ = s.control.SetWriteDeadline(t) }
+func (s *Stream) setReadDeadline(t time.Time)  { _ = s.control.SetReadDeadline(t) }
 
 func (s *Stream) writeNow(b []byte) error {
 	if !s.opened {
 		s.opened = true
-		setHeader(s.w.Header())
+		s.setHeader()
 		s.w.WriteHeader(http.StatusOK)
 		if s.options.Retry > 0 {
 			if _, err := s.w.Write(AppendRetry(nil, s.options.Retry)); err != nil {
@@ -228,6 +270,7 @@ func (s *Stream) keepAlive() {
 	if s.over() != nil {
 		return
 	}
+	defer s.survive()
 	interval := s.options.KeepAlive
 	switch {
 	case !s.opened:
@@ -237,6 +280,15 @@ func (s *Stream) keepAlive() {
 	}
 	if interval > 0 {
 		s.tender.Reset(max(interval-time.Since(s.last), time.Millisecond))
+	}
+}
+
+// survive turns a panic of the response writer into a failed write. In a handler net/http recovers it; in a timer's
+// goroutine it would end the program. The caller holds mu.
+func (s *Stream) survive() {
+	if p := recover(); p != nil {
+		s.failed = &WriteError{fmt.Errorf("the response writer panicked: %v", p)}
+		s.cancel(s.failed)
 	}
 }
 
