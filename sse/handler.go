@@ -88,12 +88,14 @@ func (s *Stream) finish(err, over error) {
 
 // finishStream ends a stream of which something has been sent.
 func (s *Stream) finishStream(err error) {
-	left := s.failed != nil || s.request.Context().Err() != nil // the client has gone or is stuck
-	failed := err != nil && !errors.Is(err, ErrStop)
-	if failed && !left {
+	if errors.Is(err, ErrStop) {
+		err = nil
+	}
+	gone := s.failed != nil || s.request.Context().Err() != nil // or stuck, or the server is about to stop
+	if err != nil && !gone {
 		report(s.request, err)
 	}
-	if failed || left {
+	if err != nil || s.failed != nil {
 		s.breakOff()
 	}
 }
