@@ -49,8 +49,8 @@ func (o *Options) withDefaults() Options {
 //
 // HEAD, whose answer has no body, is to be answered before. While a body of r has not been read to its end, HTTP/1 notices
 // that the client has gone only when it writes. Accept fails, and has written nothing, when w cannot flush, which
-// middleware without an Unwrap method causes, or when the request's context is done already. Middleware that compresses must let streams alone: a Flush that keeps bytes back cannot be seen from here. It takes
-// HTTP/1 and HTTP/2.
+// middleware without an Unwrap method causes, or when the request's context is done already. Middleware that compresses
+// must let streams alone: a Flush that keeps bytes back cannot be seen from here. Accept takes HTTP/1 and HTTP/2.
 func Accept(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, error) {
 	s, err := newStream(w, r, o)
 	if err != nil {

@@ -256,34 +256,40 @@ func (d *Decoder) field(start, eol int) error {
 			return d.addData(start+n, eol)
 		}
 	case 'e':
-		if n := valueAt(line, "event"); n >= 0 {
-			if len(line)-n > d.max {
-				return d.tooLarge()
-			}
-			d.begun = true
-			d.typ = appendMended(d.typ[:0], line[n:])
-		}
+		return d.shortField(line, "event")
 	case 'i':
-		if n := valueAt(line, "id"); n >= 0 {
-			if len(line)-n > d.max {
-				return d.tooLarge()
-			}
-			if value := line[n:]; bytes.IndexByte(value, 0) < 0 {
-				d.begun, d.hasNext = true, true
-				d.nextID = appendMended(d.nextID[:0], value)
-			}
-		}
+		return d.shortField(line, "id")
 	case 'r':
-		if n := valueAt(line, "retry"); n >= 0 {
-			if len(line)-n > d.max {
-				return d.tooLarge()
-			}
-			if t, ok := parseRetry(line[n:]); ok {
-				d.retry, d.retried = t, true
-			}
-		}
+		return d.shortField(line, "retry")
 	case ':':
 		d.report(line)
+	}
+	return nil
+}
+
+// shortField takes a line if its field is the one called name, which is not data.
+func (d *Decoder) shortField(line []byte, name string) error {
+	n := valueAt(line, name)
+	switch {
+	case n < 0:
+		return nil
+	case len(line)-n > d.max:
+		return d.tooLarge()
+	}
+	value := line[n:]
+	switch name {
+	case "event":
+		d.begun = true
+		d.typ = appendMended(d.typ[:0], value)
+	case "id":
+		if bytes.IndexByte(value, 0) < 0 {
+			d.begun, d.hasNext = true, true
+			d.nextID = appendMended(d.nextID[:0], value)
+		}
+	case "retry":
+		if t, ok := parseRetry(value); ok {
+			d.retry, d.retried = t, true
+		}
 	}
 	return nil
 }

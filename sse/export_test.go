@@ -11,8 +11,8 @@ var (
 // BufferSize returns the size of the decoder's buffer.
 func (d *Decoder) BufferSize() int { return len(d.buf) }
 
-// DelayAfter returns what b waits after a number of failures when base was asked for.
-var DelayAfter = func(b Backoff, f *Failure) *Failure {
+// DelayAfter notes in f what b waits after as many failures as f has seen, when its Retry was asked for.
+func DelayAfter(b Backoff, f *Failure) *Failure {
 	f.Delay = b.withDefaults().delay(f.Retry, f.Attempt)
 	return f
 }

@@ -108,17 +108,17 @@ func (s *Stream) finishAnswer(err error) {
 	case err == nil, s.request.Context().Err() != nil && isContextError(err):
 		s.setHeader()
 		s.w.WriteHeader(http.StatusOK)
+		return
 	case errors.Is(err, ErrStop):
 		s.w.Header().Set("Cache-Control", "no-store")
 		s.w.WriteHeader(http.StatusNoContent)
-	case errors.As(err, &status) && 400 <= status.Code && status.Code <= 599:
-		s.w.Header().Set("Cache-Control", "no-store")
-		http.Error(s.w, status.Message, status.Code)
-	default:
+		return
+	case !errors.As(err, &status) || status.Code < 400 || status.Code > 599:
 		report(s.request, err)
-		s.w.Header().Set("Cache-Control", "no-store")
-		http.Error(s.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		status = &StatusError{http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)}
 	}
+	s.w.Header().Set("Cache-Control", "no-store")
+	http.Error(s.w, status.Message, status.Code)
 }
 
 func isContextError(err error) bool {
