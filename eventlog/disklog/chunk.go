@@ -1,0 +1,308 @@
+package disklog
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// chunk is a batch of what is trimmed at once, with all that follows from it: a record is removed with its last topic,
+// and each topic remembers what it has lost.
+//
+// It is made from a view, while others append. That is safe because trimming alone removes anything and changes the state of
+// a topic, and it goes from the oldest on; whether a topic has new records since is looked at in commit.
+type chunk struct {
+	*view
+	batch    *pebble.Batch
+	meta     trimMeta
+	changes  map[string]*change
+	statusOf map[uint64][]byte // of records with several topics, as this chunk leaves them
+	events   int64             // records removed,
+	bytes    int64             // and their size
+	err      error             // the first that was met
+}
+
+// change is what a chunk means for a topic.
+type change struct {
+	state   topicState
+	write   bool   // the state has changed
+	removed uint64 // the newest record that was removed from the topic; 0: none
+	ord     uint64 // its number in the topic, if that is known
+	freed   bool   // the topic's end was removed
+}
+
+func newChunk(s *store, head uint64) (*chunk, error) {
+	v, err := s.view(head)
+	if err != nil {
+		return nil, err
+	}
+	return &chunk{
+		view: v, batch: s.db.NewBatch(), meta: *v.trim,
+		changes: make(map[string]*change), statusOf: make(map[uint64][]byte),
+	}, nil
+}
+
+func (k *chunk) close() error { return errors.Join(k.view.close(), k.batch.Close()) }
+
+func (k *chunk) fail(err error) {
+	if k.err == nil {
+		k.err = err
+	}
+}
+
+func (k *chunk) delete(key []byte) { k.fail(k.batch.Delete(key, nil)) }
+
+func (k *chunk) set(key, value []byte) { k.fail(k.batch.Set(key, value, nil)) }
+
+// change returns what the chunk has to say of a topic.
+func (k *chunk) change(topic string) *change {
+	c := k.changes[topic]
+	if c == nil {
+		c = &change{}
+		value, ok, err := k.find(topicKey(nil, topic))
+		if k.fail(err); ok {
+			c.state, err = decodeTopicState(value)
+			k.fail(err)
+		}
+		k.changes[topic] = c
+	}
+	return c
+}
+
+// drop removes a record from the topics that are picked.
+func (k *chunk) drop(r *eventlog.Record, pick func(topic string) bool, how byte) {
+	statuses, fresh := k.statusesOf(r)
+	var dropped []int
+	alive := false
+	for i, topic := range r.Topics {
+		switch {
+		case statuses[i] != live:
+		case pick(topic):
+			statuses[i] = how
+			dropped = append(dropped, i)
+			k.unindex(topic, r, how)
+		default:
+			alive = true
+		}
+	}
+	switch {
+	case len(dropped) == 0:
+	case alive:
+		k.keepPart(r, statuses, dropped)
+	default:
+		k.bury(r, statuses, fresh)
+	}
+}
+
+// statusesOf returns what has become of a record under each topic, to be changed, and whether nothing has so far.
+func (k *chunk) statusesOf(r *eventlog.Record) (statuses []byte, fresh bool) {
+	if statuses := k.statusOf[r.Seq]; statuses != nil {
+		return statuses, false
+	}
+	if len(r.Topics) > 1 {
+		stored, err := k.statuses(r.Seq)
+		if k.fail(err); len(stored) == len(r.Topics) {
+			return bytes.Clone(stored), false
+		}
+	}
+	return bytes.Repeat([]byte{live}, len(r.Topics)), true
+}
+
+// unindex removes a record from a topic.
+func (k *chunk) unindex(topic string, r *eventlog.Record, how byte) {
+	k.delete(namedKey(nil, kindIndex, topic, r.Seq))
+	c := k.change(topic)
+	k.lose(c, r.Seq, how)
+	c.freed = c.freed || r.Flags&eventlog.End != 0
+}
+
+// lose notes that a topic has lost a record.
+func (k *chunk) lose(c *change, seq uint64, how byte) {
+	c.removed = max(c.removed, seq)
+	c.write = true
+	c.state.last = max(c.state.last, seq)
+	if how == trimmed {
+		c.state.trimmed = max(c.state.trimmed, seq)
+		k.meta.trimmed = max(k.meta.trimmed, seq)
+	}
+}
+
+// gone notes that a record that a topic has trimmed is not there any more under other topics either. A topic that was
+// forgotten has that in the floor.
+func (k *chunk) gone(topic string, seq uint64) {
+	c := k.change(topic)
+	k.meta.gone = max(k.meta.gone, seq)
+	if c.state == (topicState{}) && seq <= k.meta.floor {
+		return
+	}
+	c.state.gone = max(c.state.gone, seq)
+	c.write = true
+}
+
+// keepPart keeps a record that some of its topics still have.
+func (k *chunk) keepPart(r *eventlog.Record, statuses []byte, dropped []int) {
+	k.statusOf[r.Seq] = statuses
+	k.meta.partial = max(k.meta.partial, r.Seq)
+	k.set(statusKey(nil, r.Seq), statuses)
+	for _, i := range dropped {
+		if statuses[i] == trimmed {
+			k.set(namedKey(nil, kindGhost, r.Topics[i], r.Seq), nil)
+		}
+	}
+}
+
+// bury removes a record that no topic has any more.
+func (k *chunk) bury(r *eventlog.Record, statuses []byte, fresh bool) {
+	k.delete(eventKey(nil, r.Seq))
+	k.events++
+	k.bytes += int64(r.Size())
+	if r.ID != "" {
+		k.delete(namedKey(nil, kindID, r.ID, r.Seq))
+	}
+	if !fresh {
+		k.delete(statusKey(nil, r.Seq))
+	}
+	for i, topic := range r.Topics {
+		if statuses[i] != trimmed {
+			continue
+		}
+		k.gone(topic, r.Seq)
+		if !fresh {
+			k.delete(namedKey(nil, kindGhost, topic, r.Seq))
+		}
+	}
+}
+
+// buryPlain removes a record that has one topic only, without having read it.
+func (k *chunk) buryPlain(topic string, seq uint64, e entry, how byte) {
+	k.delete(namedKey(nil, kindIndex, topic, seq))
+	k.delete(eventKey(nil, seq))
+	k.events++
+	k.bytes += int64(e.size)
+	c := k.change(topic)
+	k.lose(c, seq, how)
+	if how == trimmed {
+		k.gone(topic, seq)
+	}
+}
+
+// walk goes through the records in order, a chunk at a time.
+type walk struct {
+	*chunk
+	at uint64 // everything before it was looked at
+}
+
+// run calls f with each record until it returns false, and reports whether it has come to the end of what there is.
+func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
+	ev, err := w.view.events()
+	if err != nil {
+		return true, err
+	}
+	fromFirst := w.at <= w.meta.first
+	n := 0
+	for ok := ev.SeekGE(eventKey(nil, w.at)); ok; ok = ev.Next() {
+		seq := seqOf(ev.Key())
+		if seq > w.head {
+			break
+		}
+		if n++; n > chunkSize {
+			return false, w.err
+		}
+		r, err := decodeEvent(ev)
+		if err != nil {
+			return true, err
+		}
+		removed := w.events
+		if !f(&r) {
+			w.at = seq
+			return true, w.err
+		}
+		w.at = seq + 1
+		if fromFirst = fromFirst && w.events > removed; fromFirst {
+			w.meta.first = seq + 1
+		}
+	}
+	return true, errors.Join(w.err, ev.Error())
+}
+
+// numbered is an entry with the number of its record.
+type numbered struct {
+	entry
+	seq uint64
+}
+
+// trimTopic removes a chunk of what a topic has beyond so many.
+func (k *chunk) trimTopic(topic string, keep uint64, how byte) (done bool, err error) {
+	newest, err := k.newestOrd(topic)
+	if err != nil || newest <= keep {
+		return true, err
+	}
+	excess, err := k.entriesUpTo(topic, newest-keep)
+	if err != nil {
+		return true, err
+	}
+	for _, e := range excess {
+		if e.flags&entryPlain != 0 {
+			k.buryPlain(topic, e.seq, e.entry, how)
+		} else {
+			r, err := k.event(e.seq)
+			if err != nil {
+				return true, err
+			}
+			k.drop(&r, func(name string) bool { return name == topic }, how)
+		}
+		k.change(topic).ord = e.ord
+	}
+	return len(excess) < chunkSize, k.err
+}
+
+// newestOrd returns the number within its topic of the newest record that is no end.
+func (k *chunk) newestOrd(topic string) (uint64, error) {
+	prefix := appendName(nil, kindIndex, topic)
+	for ok := k.it.SeekLT(appendSeq(prefix[:len(prefix):len(prefix)], k.head+1)); ok && bytes.HasPrefix(k.it.Key(), prefix); ok = k.it.Prev() {
+		e, err := decodeEntry(k.it.Value())
+		if err != nil {
+			return 0, err
+		}
+		if e.flags&entryEnd == 0 {
+			return e.ord, nil
+		}
+	}
+	return 0, k.it.Error()
+}
+
+// entriesUpTo returns the first entries of a topic that are no ends, up to a number within the topic.
+func (k *chunk) entriesUpTo(topic string, most uint64) (entries []numbered, err error) {
+	prefix := appendName(nil, kindIndex, topic)
+	for ok := k.it.SeekGE(prefix); ok && bytes.HasPrefix(k.it.Key(), prefix) && len(entries) < chunkSize; ok = k.it.Next() {
+		e, err := decodeEntry(k.it.Value())
+		if err != nil {
+			return nil, err
+		}
+		if e.ord > most {
+			break
+		}
+		if e.flags&entryEnd == 0 {
+			entries = append(entries, numbered{e, seqOf(k.it.Key())})
+		}
+	}
+	return entries, k.it.Error()
+}
+
+// topics returns the first so many topics that are not before a name.
+func (k *chunk) topics(from string, most int) (topics []string, err error) {
+	next := appendEscaped([]byte{kindIndex}, from)
+	for len(topics) < most && k.it.SeekGE(next) && k.it.Key()[0] == kindIndex {
+		topic, _, ok := cutName(k.it.Key()[1:])
+		if !ok {
+			return nil, corrupt("index", "a key is cut off")
+		}
+		topics = append(topics, topic)
+		next = appendName(next[:0], kindIndex, topic)
+		next[len(next)-1]++ // behind all of the topic, before all others
+	}
+	return topics, k.it.Error()
+}

@@ -1,0 +1,329 @@
+package disklog
+
+import (
+	"context"
+	"fmt"
+	"runtime/pprof"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// commit is a batch on its way: the requests it answers, and what it writes.
+type commit struct {
+	store    *store
+	batch    *pebble.Batch
+	requests []*request
+	now      uint64 // Unix milliseconds, never less than the newest record's
+	head     eventlog.Position
+	failed   error // of all requests
+
+	// While it is being made:
+	it        *pebble.Iterator
+	used      map[hash]keyUse
+	decisions []decision
+	key       []byte
+	value     []byte
+	excess    []string // topics that trimming shall look at
+}
+
+const (
+	commitBytes   = 4 << 20 // of one batch, beyond which it takes no more requests
+	commitRecords = 8192
+
+	// pipeline is how many batches may wait for their sync while the next one is made. With none, nothing is written while the
+	// disk syncs; with many, each sync is worth less.
+	pipeline = 2
+)
+
+// labelled gives a goroutine a name in profiles.
+func labelled(name string, f func()) {
+	pprof.Do(context.Background(), pprof.Labels("goroutine", name), func(context.Context) { f() })
+}
+
+// detach copies what belongs to the caller: one that stops waiting may change it while the committer reads.
+func detach(records []eventlog.Record) []eventlog.Record {
+	n := 0
+	for i := range records {
+		n += len(records[i].Topics)
+	}
+	all := make([]string, 0, n)
+	records = slices.Clone(records)
+	for i := range records {
+		start := len(all)
+		all = append(all, records[i].Topics...)
+		records[i].Topics = all[start:len(all):len(all)]
+	}
+	return records
+}
+
+// commitLoop is the one committer. While one batch is being synced the next gathers in the queue.
+func (l *Log) commitLoop() {
+	defer close(l.unsynced)
+	var waiting []*request
+	for more := true; more; {
+		<-l.queue.wake
+		waiting, more = l.queue.take(waiting)
+		for rest := waiting; len(rest) > 0; {
+			n := enough(rest)
+			if rest[0].exclusive != nil {
+				l.commitExclusive(rest[0])
+			} else {
+				l.commitBatch(slices.Clone(rest[:n]))
+			}
+			rest = rest[n:]
+		}
+		clear(waiting)
+	}
+}
+
+// enough returns how many of the requests make one batch.
+func enough(requests []*request) int {
+	bytes, records := 0, 0
+	for i, r := range requests {
+		bytes += len(r.values)
+		records += len(r.records)
+		if i > 0 && (r.exclusive != nil || bytes > commitBytes || records > commitRecords) || r.exclusive != nil {
+			return max(i, 1)
+		}
+	}
+	return len(requests)
+}
+
+// commitBatch writes a batch and hands it to the finisher.
+func (l *Log) commitBatch(requests []*request) {
+	c := &commit{requests: requests}
+	if c.failed = l.unavailable(); c.failed == nil {
+		l.mu.RLock()
+		l.turn.Lock()
+		if c.store = l.store; c.store == nil {
+			c.failed = errReopening
+		} else {
+			c.failed = c.write(l)
+		}
+		l.turn.Unlock()
+		l.mu.RUnlock()
+	}
+	l.trim.excess(c.excess)
+	l.unsynced <- c
+}
+
+// commitExclusive does what nothing else may come in between of.
+func (l *Log) commitExclusive(r *request) {
+	barrier := &request{done: make(chan struct{})}
+	l.unsynced <- &commit{requests: []*request{barrier}}
+	<-barrier.done // everything before is published
+	defer close(r.done)
+	if r.err = l.unavailable(); r.err != nil {
+		return
+	}
+	l.mu.Lock() // readers are kept out, too
+	defer l.mu.Unlock()
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	if l.store == nil {
+		r.err = errReopening
+		return
+	}
+	if r.err = r.exclusive(l.store); r.err != nil {
+		return
+	}
+	if failed := l.store.fence.err(); failed != nil {
+		r.err = broken(failed)
+		return
+	}
+	l.publish(l.store.position())
+}
+
+// write makes the batch and gives it to Pebble. The caller holds the turn.
+func (c *commit) write(l *Log) error {
+	s := c.store
+	s.topics.age()
+	c.batch = s.db.NewBatch()
+	c.now = max(uint64(l.opts.Now().UnixMilli()), s.head.time)
+	err := c.fill()
+	if c.it != nil {
+		if closeErr := c.it.Close(); err == nil {
+			err = closeErr
+		}
+	}
+	c.head = s.position()
+	if err != nil || c.batch.Empty() {
+		return err
+	}
+	sync := l.opts.Sync == SyncAlways
+	if !sync && s.head.seq+leaseSize/2 > s.lease {
+		// Before the lease runs out, the next one has to be on disk.
+		s.lease = s.head.seq + leaseSize
+		sync = true
+		if err := c.batch.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil); err != nil {
+			return err
+		}
+	}
+	if err := c.batch.Set([]byte(metaHead), s.head.value(), nil); err != nil {
+		return err
+	}
+	if sync {
+		return s.db.ApplyNoSyncWait(c.batch, pebble.Sync)
+	}
+	return s.db.Apply(c.batch, pebble.NoSync)
+}
+
+// fill decides on all requests and writes what is to be stored into the batch.
+func (c *commit) fill() error {
+	for _, r := range c.requests {
+		r.receipts, r.err = nil, nil
+		decisions, err := c.decide(r)
+		if err == nil && !r.given {
+			err = firstRefusal(decisions)
+		}
+		if err == nil && r.given {
+			err = c.checkGiven(r)
+		}
+		if err != nil {
+			r.err = err
+			continue
+		}
+		r.receipts = make([]eventlog.Receipt, len(r.records))
+		for i := range decisions {
+			if err := c.settle(r, i, &decisions[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle does what was decided for record i, and writes its receipt.
+func (c *commit) settle(r *request, i int, d *decision) error {
+	h, receipt := &c.store.head, &r.receipts[i]
+	if r.given {
+		h.seq = r.records[i].Seq
+		c.now = max(c.now, uint64(r.records[i].Time.UnixMilli()))
+	} else if d.stores() {
+		h.seq++
+	}
+	switch {
+	case d.refused != nil:
+		receipt.Refused = d.refused
+	case d.first.seq != 0:
+		receipt.Duplicate = true
+		receipt.Position, receipt.Time = c.store.at(d.first.seq), unixMilli(d.first.time)
+		return nil
+	default:
+		h.time = c.now
+		receipt.Time = unixMilli(c.now)
+		if err := c.put(r, i); err != nil {
+			return fmt.Errorf("writing a record: %w", err)
+		}
+	}
+	receipt.Position = c.store.position()
+	return nil
+}
+
+func (s *store) at(seq uint64) eventlog.Position { return eventlog.Position{Gen: s.gen, Seq: seq} }
+
+func unixMilli(ms uint64) time.Time { return time.UnixMilli(int64(ms)).UTC() }
+
+// put writes a record and everything by which it is found. Its number and time are those of the head.
+func (c *commit) put(r *request, i int) error {
+	h, rec := &c.store.head, &r.records[i]
+	size := uint64(rec.Size())
+	h.events++
+	h.bytes += size
+	c.store.events.Add(1)
+	c.store.bytes.Add(int64(size))
+	c.key = eventKey(c.key[:0], h.seq)
+	if err := c.batch.Set(c.key, r.value(i, h.time), nil); err != nil {
+		return err
+	}
+	e := entry{size: size}
+	if rec.Flags&eventlog.End != 0 {
+		e.flags |= entryEnd
+	}
+	if len(rec.Topics) == 1 && rec.ID == "" {
+		e.flags |= entryPlain
+	}
+	for _, topic := range rec.Topics {
+		if err := c.index(topic, e); err != nil {
+			return err
+		}
+	}
+	if rec.ID != "" {
+		c.key = namedKey(c.key[:0], kindID, rec.ID, h.seq)
+		if err := c.batch.Set(c.key, nil, nil); err != nil {
+			return err
+		}
+	}
+	if rec.Key != "" {
+		return c.useKey(r.keys[i])
+	}
+	return nil
+}
+
+// index enters the newest record under a topic.
+func (c *commit) index(topic string, e entry) error {
+	s := c.store
+	t, err := c.topic(topic)
+	if err != nil {
+		return err
+	}
+	if err := c.begin(topic, t); err != nil {
+		return err
+	}
+	t.ord++
+	t.last = s.head.seq
+	if e.flags&entryEnd != 0 {
+		t.end = s.head.seq
+	}
+	if t.excess() {
+		c.excess = append(c.excess, topic)
+	}
+	raise(&s.marks.of(topic).last, s.head.seq)
+	e.ord = t.ord
+	c.key = namedKey(c.key[:0], kindIndex, topic, s.head.seq)
+	c.value = e.appendTo(c.value[:0])
+	return c.batch.Set(c.key, c.value, nil)
+}
+
+// begin writes what has to be known of a topic that had no records.
+func (c *commit) begin(topic string, t *topicInfo) error {
+	s := c.store
+	if t.dead != 0 {
+		c.key = deadKey(c.key[:0], t.dead, topic)
+		t.dead = 0
+		s.head.revived++
+		return c.batch.Delete(c.key, nil)
+	}
+	floor := s.trim.Load().floor
+	if t.known || floor == 0 {
+		t.known = true
+		return nil
+	}
+	// It may have been forgotten, and have lost anything up to the floor.
+	t.known = true
+	c.key = topicKey(c.key[:0], topic)
+	raise(&s.marks.of(topic).trimmed, floor)
+	return c.batch.Set(c.key, topicState{last: floor, trimmed: floor, gone: floor}.value(), nil)
+}
+
+// useKey writes down the use of a key by the newest record.
+func (c *commit) useKey(k preparedKey) error {
+	h := &c.store.head
+	h.keys++
+	use := keyUse{n: h.keys, seq: h.seq, time: h.time, content: k.content}
+	if c.used == nil {
+		c.used = make(map[hash]keyUse)
+	}
+	c.used[k.key] = use
+	c.key = keyUseKey(c.key[:0], k.key, use.n)
+	if err := c.batch.Set(c.key, use.value(), nil); err != nil {
+		return err
+	}
+	line := append(appendNumbers(nil, use.time), k.key[:]...)
+	c.key = keyLineKey(c.key[:0], use.n)
+	return c.batch.Set(c.key, line, nil)
+}

@@ -1,0 +1,170 @@
+package disklog
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// decision is what log order makes of a record.
+type decision struct {
+	first   keyUse // of a duplicate: the record with that key
+	refused error
+}
+
+func (d *decision) stores() bool { return d.refused == nil && d.first.seq == 0 }
+
+// decide says what becomes of each record of a request, which comes after everything before, its own earlier
+// records included. It changes nothing.
+//
+// A key comes before an end: the repetition of a publish is answered as the first one was, even if the topic has
+// ended since.
+func (c *commit) decide(r *request) ([]decision, error) {
+	c.decisions = append(c.decisions[:0], make([]decision, len(r.records))...)
+	d := decider{commit: c, now: c.now, seq: c.store.head.seq, keys: c.store.head.keys}
+	for i := range r.records {
+		d.at(r, i)
+		if err := d.record(r, i, &c.decisions[i]); err != nil {
+			return nil, err
+		}
+	}
+	return c.decisions, nil
+}
+
+// decider is what has to be known of a request's earlier records. They are few, or rarely have keys and ends.
+type decider struct {
+	*commit
+	now, seq, keys uint64
+	ended          map[string]uint64
+	used           map[hash]keyUse
+}
+
+// at moves on to the number and time that record i would have.
+func (d *decider) at(r *request, i int) {
+	if d.seq++; r.given {
+		d.seq = r.records[i].Seq
+		d.now = max(d.now, uint64(r.records[i].Time.UnixMilli()))
+	}
+}
+
+func (d *decider) record(r *request, i int, out *decision) error {
+	rec := &r.records[i]
+	if rec.Key != "" {
+		use, known, err := d.use(r.keys[i].key)
+		switch {
+		case err != nil:
+			return err
+		case known && use.content == r.keys[i].content:
+			d.pass(r)
+			out.first = use
+			return nil
+		case known:
+			d.pass(r)
+			out.refused = &eventlog.KeyError{Topic: rec.Topics[0], Key: rec.Key, First: d.store.at(use.seq)}
+			return nil
+		}
+	}
+	for _, topic := range rec.Topics {
+		end, err := d.end(topic)
+		if err != nil {
+			return err
+		}
+		if end != 0 {
+			d.pass(r)
+			out.refused = &eventlog.EndedError{Topic: topic, End: d.store.at(end)}
+			return nil
+		}
+	}
+	d.note(r, i)
+	return nil
+}
+
+// pass gives back the number of a record that is not stored.
+func (d *decider) pass(r *request) {
+	if !r.given {
+		d.seq--
+	}
+}
+
+// note remembers what record i means for those after it in the same request.
+func (d *decider) note(r *request, i int) {
+	rec := &r.records[i]
+	if rec.Flags&eventlog.End != 0 {
+		if d.ended == nil {
+			d.ended = make(map[string]uint64, len(rec.Topics))
+		}
+		for _, topic := range rec.Topics {
+			d.ended[topic] = d.seq
+		}
+	}
+	if rec.Key != "" {
+		if d.used == nil {
+			d.used = make(map[hash]keyUse)
+		}
+		d.keys++
+		d.used[r.keys[i].key] = keyUse{n: d.keys, seq: d.seq, time: d.now, content: r.keys[i].content}
+	}
+}
+
+// end returns the number of the record that ended a topic, or 0.
+func (d *decider) end(topic string) (uint64, error) {
+	if end, ok := d.ended[topic]; ok {
+		return end, nil
+	}
+	t, err := d.topic(topic)
+	if err != nil {
+		return 0, err
+	}
+	return t.end, nil
+}
+
+// use returns the use of a key, if it is still known.
+func (d *decider) use(key hash) (keyUse, bool, error) {
+	use, ok := d.used[key]
+	if !ok {
+		use, ok = d.commit.used[key] // in this batch, but not in the store yet
+	}
+	if !ok {
+		var err error
+		if use, ok, err = d.storedUse(key); err != nil || !ok {
+			return use, false, err
+		}
+	}
+	ret := d.store.ret
+	return use, d.keys-use.n < uint64(ret.Keys) && d.now-use.time <= uint64(ret.KeyAge.Milliseconds()), nil
+}
+
+func (d *decider) storedUse(key hash) (keyUse, bool, error) {
+	it, err := d.iter()
+	if err != nil {
+		return keyUse{}, false, err
+	}
+	d.key = keyUseKey(d.key[:0], key, ^uint64(0))
+	if !it.SeekLT(d.key) || len(it.Key()) != len(d.key) || string(it.Key()[:1+len(key)]) != string(d.key[:1+len(key)]) {
+		return keyUse{}, false, it.Error()
+	}
+	use, err := decodeKeyUse(it.Key(), it.Value())
+	return use, err == nil, err
+}
+
+// iter returns an iterator over the store as it was when the batch began: what came since is in memory.
+func (c *commit) iter() (*pebble.Iterator, error) {
+	if c.it == nil {
+		it, err := c.store.db.NewIter(nil)
+		if err != nil {
+			return nil, err
+		}
+		c.it = it
+	}
+	return c.it, nil
+}
+
+// firstRefusal returns the error of a request that has to be stored as a whole.
+func firstRefusal(decisions []decision) error {
+	for i := range decisions {
+		if err := decisions[i].refused; err != nil {
+			return &eventlog.RecordError{Index: i, Err: err}
+		}
+	}
+	return nil
+}

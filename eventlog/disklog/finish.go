@@ -1,0 +1,97 @@
+package disklog
+
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// finishLoop waits for the syncs of the committer's batches, one after the other, and lets their requests know.
+func (l *Log) finishLoop() {
+	for c := range l.unsynced {
+		err := c.failed
+		if c.batch != nil {
+			err = c.sync(err)
+		}
+		if err == nil && c.store != nil {
+			err = l.publishCommit(c)
+		}
+		for _, r := range c.requests {
+			if err != nil {
+				r.receipts, r.err = nil, err
+			}
+			close(r.done)
+		}
+	}
+}
+
+// publishCommit makes a batch visible, unless its store has failed: nobody knows then what is on disk, and the next store
+// may be open already, and ahead.
+func (l *Log) publishCommit(c *commit) error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	switch {
+	case c.store.fence.down():
+		return broken(c.store.fence.err())
+	case c.store != l.store:
+		return errReopening
+	case l.Head() != c.head:
+		l.publish(c.head)
+	}
+	return nil
+}
+
+// sync waits until the batch is on disk, if it is on its way there. Anything that is wrong with it ends the
+// store: the committer counts on what it has written.
+func (c *commit) sync(err error) error {
+	if err == nil && !c.batch.Empty() {
+		err = c.batch.SyncWait()
+	}
+	if closeErr := c.batch.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		c.store.fence.bring(err)
+		return broken(err)
+	}
+	return nil
+}
+
+// syncLoop is that of SyncInterval.
+func (l *Log) syncLoop() {
+	tick := time.NewTicker(l.opts.Interval)
+	defer tick.Stop()
+	for synced := l.Head(); ; {
+		select {
+		case <-tick.C:
+		case <-l.closing:
+			return // closing Pebble syncs
+		}
+		if head := l.Head(); head != synced {
+			l.syncNow()
+			synced = head
+		}
+	}
+}
+
+func (l *Log) syncNow() {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if s := l.store; s != nil && !s.fence.down() {
+		if err := s.db.LogData(nil, pebble.Sync); err != nil {
+			s.fence.bring(err)
+		}
+	}
+}
+
+var errReopening = &eventlog.UnavailableError{Reason: "its store is being opened again after a failure; try again soon"}
+
+func broken(err error) error {
+	return &eventlog.UnavailableError{
+		Reason: "its store could not be written and will be opened again when that works; whether this record was stored is not known, " +
+			"see to the disk and repeat it with the same key",
+		Err: err,
+	}
+}

@@ -1,0 +1,128 @@
+package disklog
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// commit writes the chunk. The caller holds the turn.
+//
+// What readers go by in memory is set before the batch is applied: who sees the batch has to know of it. What
+// is only counted is set after it.
+func (k *chunk) commit() error {
+	s := k.s
+	k.meta.events += uint64(k.events)
+	k.meta.bytes += uint64(k.bytes)
+	for topic, c := range k.changes {
+		if !c.write {
+			continue
+		}
+		k.settle(topic, c)
+		k.set(topicKey(nil, topic), c.state.value())
+		raise(&s.marks.of(topic).trimmed, c.state.trimmed)
+	}
+	k.set([]byte(metaTrim), k.meta.value())
+	if k.err != nil {
+		return k.err
+	}
+	meta := k.meta
+	s.trim.Store(&meta)
+	if err := s.db.Apply(k.batch, pebble.NoSync); err != nil {
+		s.fence.bring(err)
+		return broken(err)
+	}
+	s.events.Add(-k.events)
+	s.bytes.Add(-k.bytes)
+	return nil
+}
+
+// settle brings the committer's knowledge of a topic up to date, and notes if it has died.
+func (k *chunk) settle(topic string, c *change) {
+	if c.removed == 0 {
+		return
+	}
+	t := k.s.topics.get(topic)
+	if t != nil {
+		t.removed = max(t.removed, c.ord)
+		if c.freed {
+			t.end = 0
+		}
+	}
+	dead, err := k.hasDied(topic, t, c.removed)
+	if k.fail(err); !dead {
+		return
+	}
+	k.set(deadKey(nil, c.removed, topic), nil)
+	k.meta.died++
+	if t != nil {
+		t.dead = c.removed
+	}
+}
+
+// hasDied reports whether a topic has no record left, after those up to a number were removed.
+func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error) {
+	if t != nil {
+		return t.last <= removed, nil
+	}
+	if k.s.marks.of(topic).last.Load() <= removed {
+		return true, nil
+	}
+	it, err := k.s.db.NewIter(nil) // of now: it may have been revived since the view was made
+	if err != nil {
+		return false, err
+	}
+	prefix := appendName(nil, kindIndex, topic)
+	found := it.SeekGE(appendSeq(prefix[:len(prefix):len(prefix)], removed+1)) && len(it.Key()) == len(prefix)+8 &&
+		string(it.Key()[:len(prefix)]) == string(prefix)
+	return !found, errors.Join(it.Error(), it.Close())
+}
+
+// forgetTopics forgets dead topics, a chunk of them at most, down to so many. The caller holds the turn, and has made
+// the chunk while it did.
+func (k *chunk) forgetTopics(most uint64) error {
+	dead := k.meta.died - k.s.head.revived
+	n := 0
+	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && dead > most && n < chunkSize; ok = k.it.Next() {
+		key := append([]byte{}, k.it.Key()...)
+		topic := string(key[9:])
+		k.delete(key)
+		k.delete(topicKey(nil, topic))
+		k.meta.floor = max(k.meta.floor, seqOf(key[:9]))
+		k.s.topics.drop(topic)
+		k.meta.died--
+		dead--
+		n++
+	}
+	if n == 0 && k.it.Error() == nil {
+		return corrupt("list of dead topics", "there are fewer than were counted")
+	}
+	return errors.Join(k.err, k.it.Error())
+}
+
+// forgetKeys removes a chunk of the keys that are not known any more.
+func (k *chunk) forgetKeys(l *Log) (done bool, err error) {
+	l.turn.Lock()
+	head := k.s.head
+	l.turn.Unlock()
+	n := 0
+	for ok := k.it.SeekGE(keyLineKey(nil, k.meta.keys+1)); ok && k.it.Key()[0] == kindKeyLine; ok = k.it.Next() {
+		var time uint64
+		use := seqOf(k.it.Key())
+		line, whole := cutNumbers(k.it.Value(), &time)
+		if !whole || len(line) != len(hash{}) {
+			return true, corrupt("key", "it is cut off")
+		}
+		known := head.keys-use < uint64(k.s.ret.Keys) && head.time-min(time, head.time) <= uint64(k.s.ret.KeyAge.Milliseconds())
+		if known || use > head.keys {
+			break
+		}
+		if n++; n > chunkSize {
+			return false, k.err
+		}
+		k.delete(keyUseKey(nil, hash(line), use))
+		k.delete(keyLineKey(nil, use))
+		k.meta.keys = use
+	}
+	return true, errors.Join(k.err, k.it.Error())
+}

@@ -1,0 +1,154 @@
+package disklog
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// request is a call that waits for the committer.
+type request struct {
+	records []eventlog.Record
+	given   bool // the records have positions of their own: AppendAt
+
+	// What was prepared in the caller's goroutine: the values of kindEvent with room for the time, one after the
+	// other, the end of each, and for records with a key the hashes of it and of the content.
+	values []byte
+	ends   []int
+	keys   []preparedKey
+
+	// exclusive, if not nil, is what to do instead, with nothing else on its way.
+	exclusive func(*store) error
+
+	receipts []eventlog.Receipt
+	err      error
+	done     chan struct{}
+}
+
+type preparedKey struct{ key, content hash }
+
+// prepare does what needs no order. It takes what it needs from records, which belong to the caller.
+func prepare(records []eventlog.Record) *request {
+	size, keyed := 0, false
+	for i := range records {
+		size += 8 + records[i].Size()
+		keyed = keyed || records[i].Key != ""
+	}
+	r := &request{
+		records: records,
+		values:  make([]byte, 0, size),
+		ends:    make([]int, len(records)),
+		done:    make(chan struct{}),
+	}
+	if keyed {
+		r.keys = make([]preparedKey, len(records))
+	}
+	for i := range records {
+		start := len(r.values)
+		r.values = records[i].AppendTo(append(r.values, make([]byte, 8)...))
+		r.ends[i] = len(r.values)
+		if keyed {
+			r.keys[i] = preparedKey{keyHash(&records[i]), sum(r.values[start+8:])}
+		}
+	}
+	return r
+}
+
+// value returns the value of record i with its time.
+func (r *request) value(i int, ms uint64) []byte {
+	start := 0
+	if i > 0 {
+		start = r.ends[i-1]
+	}
+	value := r.values[start:r.ends[i]]
+	binary.BigEndian.PutUint64(value, ms)
+	return value
+}
+
+// queue holds the requests that the committer has not seen yet.
+type queue struct {
+	mu      sync.Mutex // guards the following fields
+	waiting []*request
+	closed  bool
+
+	wake chan struct{} // receives when there is something, or the queue was closed
+}
+
+// put adds a request. It returns ErrClosed after close.
+func (q *queue) put(r *request) error {
+	q.mu.Lock()
+	closed := q.closed
+	if !closed {
+		q.waiting = append(q.waiting, r)
+	}
+	q.mu.Unlock()
+	if closed {
+		return eventlog.ErrClosed
+	}
+	q.signal()
+	return nil
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns all requests that wait. more is false when there will be none after them.
+func (q *queue) take(reuse []*request) (waiting []*request, more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waiting, q.waiting = q.waiting, reuse[:0]
+	return waiting, !q.closed
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
+// wait puts the request in the queue and waits for its result.
+func (l *Log) wait(ctx context.Context, r *request) ([]eventlog.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := l.queue.put(r); err != nil {
+		return nil, err
+	}
+	select {
+	case <-r.done:
+		return r.receipts, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Append implements eventlog.Log.
+func (l *Log) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
+	if err := eventlog.CheckBatch(records); err != nil {
+		return nil, err
+	}
+	if len(records) == 0 {
+		return nil, l.closedError()
+	}
+	return l.wait(ctx, prepare(detach(records)))
+}
+
+func (l *Log) closedError() error {
+	if l.queue.isClosed() {
+		return eventlog.ErrClosed
+	}
+	return nil
+}

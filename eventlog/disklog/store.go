@@ -1,0 +1,284 @@
+package disklog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// store is a log while it is open: Pebble, and what is kept in memory of its content. A Log has one after the other, when
+// one fails.
+type store struct {
+	db    *pebble.DB
+	cache *pebble.Cache
+	fence *fence
+	gen   string
+	ret   *eventlog.Retention
+	marks *marks
+
+	// Of whoever holds Log.turn.
+	head   headMeta
+	lease  uint64
+	topics topicCache
+
+	// For everybody.
+	trim   atomic.Pointer[trimMeta] // set before what it says becomes true, so that a reader is rather warned in vain
+	holes  atomic.Pointer[[]hole]   // in order
+	events atomic.Int64             // records there are,
+	bytes  atomic.Int64             // and their size
+}
+
+// hole is a range of numbers in which records may have been lost, for all topics.
+type hole struct {
+	from, to uint64
+	reason   eventlog.Reason
+}
+
+// leaseSize is how many numbers SyncInterval may use before the next sync has written that it may. After a crash the rest
+// is skipped, so that no number comes twice; 64 bits have enough of them.
+const leaseSize = 1 << 20
+
+// maxHoles are remembered one by one; beyond that the oldest two become one, which may warn readers in between in vain.
+const maxHoles = 1000
+
+func pebbleOptions(cache *pebble.Cache, f *fence, log *slog.Logger) *pebble.Options {
+	o := &pebble.Options{
+		FS:                    f,
+		Cache:                 cache,
+		FormatMajorVersion:    pebble.FormatNewest,
+		Logger:                &pebbleLogger{log, f},
+		MemTableSize:          64 << 20, // larger ones write less in all, and take longer to replay after a crash
+		L0CompactionThreshold: 4,
+		L0StopWritesThreshold: 40,
+		LBaseMaxBytes:         256 << 20,
+		MaxOpenFiles:          1000,
+		BytesPerSync:          1 << 20, // flushes reach the disk little by little, and do not hold up the log's sync
+	}
+	// Corruption is told to whoever reads it, see corruption.go; the logger would take it for the end of the process.
+	o.EventListener = &pebble.EventListener{
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			log.Error("the log has corrupt data", "file", info.Path, "err", info.Details)
+		},
+		BackgroundError: func(err error) { log.Error("the log's store failed in the background", "err", err) },
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
+}
+
+// pebbleLogger takes the end of the process for a failure of the store.
+type pebbleLogger struct {
+	log   *slog.Logger
+	fence *fence
+}
+
+func (l *pebbleLogger) Infof(string, ...any) {} // of every flush and compaction; nobody wants to know
+
+func (l *pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("the log's store: " + fmt.Sprintf(format, args...))
+}
+
+func (l *pebbleLogger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	l.log.Error("the log's store cannot go on", "err", err)
+	l.fence.bring(err)
+}
+
+// openStore opens the directory, which is locked. With newGeneration it begins one.
+func (l *Log) openStore(newGeneration bool) (_ *store, err error) {
+	s := &store{
+		cache: pebble.NewCache(l.opts.Cache),
+		fence: newFence(l.fs, l.failed),
+		ret:   l.opts.Retention,
+	}
+	o := pebbleOptions(s.cache, s.fence, l.opts.Logger)
+	o.Lock = l.lock
+	s.db, err = pebble.Open(l.dir, o)
+	if err != nil {
+		s.cache.Unref()
+		return nil, openError(l.dir, err)
+	}
+	s.fence.raise() // from here on Pebble would panic
+	err = s.load(newGeneration, l.opts.Sync == SyncInterval)
+	if err = errors.Join(err, s.fence.err()); err != nil {
+		return nil, errors.Join(openError(l.dir, err), s.close())
+	}
+	return s, nil
+}
+
+func openError(dir string, err error) error {
+	if pebble.IsCorruptionError(err) || errors.Is(err, eventlog.ErrCorrupt) {
+		return &DirError{
+			dir, "restore it from a copy, then run: tidings log restored " + dir, fmt.Errorf("%w: %w", eventlog.ErrCorrupt, err),
+		}
+	}
+	return permission(dir, err)
+}
+
+// load reads what is kept in memory, and writes what has to be on disk before the first record is.
+func (s *store) load(newGeneration, interval bool) error {
+	gen, err := s.get([]byte(metaGeneration))
+	if err != nil {
+		return err
+	}
+	if s.gen = string(gen); s.gen == "" || newGeneration {
+		s.gen = otherGeneration(s.gen)
+	}
+	if err := s.loadMeta(); err != nil {
+		return err
+	}
+	b := s.db.NewBatch()
+	defer b.Close() // it is in memory
+	if s.lease > s.head.seq {
+		// The store was not closed. Up to the lease readers may have seen records that are gone.
+		lost := hole{s.head.seq + 1, s.lease, eventlog.Rollback}
+		s.head.seq = s.lease
+		err = errors.Join(err, s.addHole(b, lost))
+	}
+	s.lease = s.head.seq
+	if interval {
+		s.lease += leaseSize
+	}
+	err = errors.Join(err,
+		b.Set([]byte(metaGeneration), []byte(s.gen), nil),
+		b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil),
+		b.Set([]byte(metaHead), s.head.value(), nil))
+	if err != nil {
+		return err
+	}
+	s.marks = newMarks(s.head.seq, s.trim.Load().trimmed)
+	s.topics.init()
+	return s.db.Apply(b, pebble.Sync)
+}
+
+// otherGeneration returns a generation that is not gen.
+func otherGeneration(gen string) string {
+	for {
+		if other := eventlog.NewGeneration(); other != gen {
+			return other
+		}
+	}
+}
+
+func (s *store) loadMeta() error {
+	head, err1 := s.get([]byte(metaHead))
+	trim, err2 := s.get([]byte(metaTrim))
+	lease, err3 := s.get([]byte(metaLease))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	var err error
+	if s.head, err = decodeHeadMeta(head); err != nil {
+		return err
+	}
+	t, err := decodeTrimMeta(trim)
+	if err != nil {
+		return err
+	}
+	if _, ok := cutNumbers(lease, &s.lease); !ok {
+		return corrupt("lease", "a number is cut off")
+	}
+	s.trim.Store(&t)
+	s.events.Store(int64(s.head.events - t.events))
+	s.bytes.Store(int64(s.head.bytes - t.bytes))
+	holes, err := s.loadHoles()
+	s.holes.Store(&holes)
+	return err
+}
+
+func (s *store) loadHoles() (holes []hole, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindHole}, UpperBound: []byte{kindHole + 1}})
+	if err != nil {
+		return nil, err
+	}
+	for it.First(); it.Valid(); it.Next() {
+		h := hole{to: seqOf(it.Key())}
+		reason, ok := cutNumbers(it.Value(), &h.from)
+		if !ok {
+			return nil, errors.Join(corrupt("hole", "a number is cut off"), it.Close())
+		}
+		h.reason = eventlog.Reason(reason)
+		holes = append(holes, h)
+	}
+	return holes, errors.Join(it.Error(), it.Close())
+}
+
+// addHole writes down a hole that comes after all others. The caller holds the turn.
+func (s *store) addHole(b *pebble.Batch, h hole) error {
+	holes := append(slices.Clone(*s.holes.Load()), h)
+	err := setHole(b, h)
+	if len(holes) > maxHoles {
+		holes[1].from = holes[0].from
+		err = errors.Join(err, b.Delete(appendSeq([]byte{kindHole}, holes[0].to), nil), setHole(b, holes[1]))
+		holes = holes[1:]
+	}
+	s.holes.Store(&holes)
+	return err
+}
+
+func setHole(b *pebble.Batch, h hole) error {
+	return b.Set(appendSeq([]byte{kindHole}, h.to), append(appendNumbers(nil, h.from), h.reason...), nil)
+}
+
+// get returns a copy of a value, nil if there is none.
+func (s *store) get(key []byte) ([]byte, error) {
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	copied := append([]byte{}, value...)
+	return copied, closer.Close()
+}
+
+// close closes the store. What it returns is lost nowhere: unsynced records are on disk or reported.
+func (s *store) close() error {
+	var err error
+	if !s.fence.down() && s.lease > s.head.seq {
+		// Nothing was lost, and the next to open need not think so.
+		b := s.db.NewBatch()
+		err = errors.Join(b.Set([]byte(metaLease), appendNumbers(nil, s.head.seq), nil), s.db.Apply(b, pebble.Sync), b.Close())
+	}
+	err = errors.Join(err, s.db.Close())
+	s.cache.Unref()
+	if failed := s.fence.err(); failed != nil {
+		return fmt.Errorf("eventlog: the last records may be lost: %w", failed)
+	}
+	return err
+}
+
+func (s *store) position() eventlog.Position { return eventlog.Position{Gen: s.gen, Seq: s.head.seq} }
+
+func (s *store) bounds(b *eventlog.Bounds) {
+	t := s.trim.Load()
+	b.Events, b.Bytes = s.events.Load(), s.bytes.Load()
+	b.Floor, b.Trimmed = t.floor, max(t.trimmed, t.floor)
+	if holes := *s.holes.Load(); len(holes) > 0 {
+		b.Trimmed = max(b.Trimmed, holes[len(holes)-1].to)
+	}
+	if first, err := s.firstEvent(t.first); err == nil && first <= b.Head.Seq {
+		b.First = first
+	}
+}
+
+// firstEvent returns the number of the first record from one on, 0 if there is none.
+func (s *store) firstEvent(from uint64) (uint64, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: eventKey(nil, from), UpperBound: []byte{kindEvent + 1}})
+	if err != nil {
+		return 0, err
+	}
+	var seq uint64
+	if it.First() {
+		seq = seqOf(it.Key())
+	}
+	return seq, errors.Join(it.Error(), it.Close())
+}

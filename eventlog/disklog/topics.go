@@ -1,0 +1,124 @@
+package disklog
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// topicInfo is what the committer has to know of a topic.
+type topicInfo struct {
+	rule    *eventlog.Rule
+	last    uint64 // the newest record, if there is one
+	ord     uint64 // its number within the topic
+	removed uint64 // the number up to which records were removed by rule
+	end     uint64 // the record that has ended the topic; 0: none
+	dead    uint64 // the last record the topic had, if it was remembered as dead; 0: it is not dead
+	known   bool   // the log has records of it, or remembers that it had
+}
+
+// topicCache keeps the topics that were used last. It has two halves: when the young one is full it becomes the old
+// one, and what is not used again meanwhile is forgotten. Whoever holds Log.turn uses it.
+type topicCache struct{ young, old map[string]*topicInfo }
+
+// topicsCached is the size of a half: with topics of 30 bytes the cache takes up to 30 MB.
+const topicsCached = 1 << 16
+
+func (c *topicCache) init() { c.young, c.old = map[string]*topicInfo{}, nil }
+
+func (c *topicCache) get(topic string) *topicInfo {
+	if t := c.young[topic]; t != nil {
+		return t
+	}
+	t := c.old[topic]
+	if t != nil {
+		c.young[topic] = t
+		delete(c.old, topic)
+	}
+	return t
+}
+
+func (c *topicCache) put(topic string, t *topicInfo) { c.young[topic] = t }
+
+func (c *topicCache) drop(topic string) {
+	delete(c.young, topic)
+	delete(c.old, topic)
+}
+
+// age makes room. It is called between batches: within one, what is in the cache may be nowhere else.
+func (c *topicCache) age() {
+	if len(c.young) >= topicsCached {
+		c.young, c.old = make(map[string]*topicInfo, topicsCached), c.young
+	}
+}
+
+// topic returns what is known of a topic, from the cache or from the store.
+func (c *commit) topic(name string) (*topicInfo, error) {
+	s := c.store
+	if t := s.topics.get(name); t != nil {
+		return t, nil
+	}
+	t := &topicInfo{rule: s.ret.Rule(name)}
+	it, err := c.iter()
+	if err != nil {
+		return nil, err
+	}
+	c.key = appendName(c.key[:0], kindIndex, name)
+	prefix := len(c.key)
+	if err := t.loadEntries(it, appendSeq(c.key, 0), prefix); err != nil {
+		return nil, err
+	}
+	if !t.known {
+		c.key = topicKey(c.key[:0], name)
+		value, err := s.get(c.key)
+		if err != nil {
+			return nil, err
+		}
+		if t.known = value != nil; t.known {
+			state, err := decodeTopicState(value)
+			if err != nil {
+				return nil, err
+			}
+			t.dead = state.last
+		}
+	}
+	s.topics.put(name, t)
+	return t, nil
+}
+
+// loadEntries reads the first and the last entry of a topic. first is the key before them all, of which the topic takes
+// prefix bytes.
+func (t *topicInfo) loadEntries(it *pebble.Iterator, first []byte, prefix int) error {
+	same := func() bool {
+		return it.Valid() && len(it.Key()) == len(first) && string(it.Key()[:prefix]) == string(first[:prefix])
+	}
+	last := appendSeq(append([]byte{}, first[:prefix]...), ^uint64(0))
+	if it.SeekLT(last); !same() {
+		return it.Error()
+	}
+	newest, err := decodeEntry(it.Value())
+	if err != nil {
+		return err
+	}
+	t.known, t.last, t.ord = true, seqOf(it.Key()), newest.ord
+	if newest.flags&entryEnd != 0 {
+		t.end = t.last
+	}
+	if t.rule.Count+t.rule.Latest == 0 {
+		return nil // nobody asks how many there are
+	}
+	if it.SeekGE(first); !same() {
+		return errors.Join(it.Error(), corrupt("index", "its order is not the same forwards and backwards"))
+	}
+	oldest, err := decodeEntry(it.Value())
+	t.removed = oldest.ord - 1
+	return err
+}
+
+// excess reports whether a topic has more records than its rule keeps, by so many that trimming is worth while.
+func (t *topicInfo) excess() bool {
+	keep := uint64(t.rule.Count + t.rule.Latest)
+	return keep > 0 && t.ord-t.removed > keep+keep/16
+}

@@ -1,0 +1,286 @@
+package disklog
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// trimmer applies retention in the background. It reads what is to go from a view, in chunks, and takes the committer's
+// turn only to write a chunk.
+type trimmer struct {
+	wake chan struct{} // receives when there is something to do
+
+	mu       sync.Mutex
+	topics   map[string]struct{} // that have more than they shall keep
+	pass     sync.Mutex
+	examined map[time.Duration]uint64 // by age: everything up to here was looked at; guarded by pass
+	swept    bool                     // all topics were looked at since the log was opened; guarded by pass
+}
+
+const (
+	trimEvery = time.Second // how long something may be there beyond its age
+	chunkSize = 1024        // records that are trimmed at once; appends wait for one such batch at the most
+)
+
+func (t *trimmer) init() {
+	t.wake = make(chan struct{}, 1)
+	t.topics = make(map[string]struct{})
+	t.examined = make(map[time.Duration]uint64)
+}
+
+// excess tells the trimmer of topics that have more records than they shall keep.
+func (t *trimmer) excess(topics []string) {
+	if len(topics) == 0 {
+		return
+	}
+	t.mu.Lock()
+	for _, topic := range topics {
+		t.topics[topic] = struct{}{}
+	}
+	t.mu.Unlock()
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (t *trimmer) takeTopics() map[string]struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	topics := t.topics
+	t.topics = make(map[string]struct{})
+	return topics
+}
+
+func (l *Log) trimLoop() {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // ends with the context, by cancel at the latest
+		select {
+		case <-l.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		select {
+		case <-tick.C:
+		case <-l.trim.wake:
+		case <-l.closing:
+			return
+		}
+		if err := l.trimPass(ctx, false); err != nil && ctx.Err() == nil && !errors.Is(err, eventlog.ErrUnavailable) {
+			l.opts.Logger.Error("retention could not be applied; it will be tried again", "dir", l.dir, "err", err)
+		}
+	}
+}
+
+// Trim applies retention now, and to the last record, as if the background had had all the time it wants. Nobody needs to
+// call it; it is for tests, and for people who have changed the rules.
+func (l *Log) Trim(ctx context.Context) error { return l.trimPass(ctx, true) }
+
+// trimPass does everything that there is to trim: what is too old, what is too many of a topic, what is too much in all. Then
+// keys and topics are forgotten.
+func (l *Log) trimPass(ctx context.Context, everything bool) error {
+	l.trim.pass.Lock()
+	defer l.trim.pass.Unlock()
+	if err := l.trimAges(ctx); err != nil {
+		return err
+	}
+	if everything || !l.trim.swept {
+		if err := l.sweep(ctx); err != nil {
+			return err
+		}
+		l.trim.swept = true
+	}
+	for topic := range l.trim.takeTopics() {
+		if err := l.trimTopic(ctx, topic); err != nil {
+			return err
+		}
+	}
+	if err := l.trimTotal(ctx); err != nil {
+		return err
+	}
+	if err := l.forgetKeys(ctx); err != nil {
+		return err
+	}
+	return l.forgetTopics(ctx)
+}
+
+// chunks calls step with one chunk after the other until it reports that it is done.
+func (l *Log) chunks(ctx context.Context, step func(*chunk) (done bool, err error)) error {
+	for {
+		done, err := l.chunk(ctx, step)
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error)) (done bool, err error) {
+	s, release, err := l.use(ctx)
+	if err != nil {
+		return true, err
+	}
+	defer release()
+	if s.fence.down() {
+		return true, broken(s.fence.err())
+	}
+	k, err := newChunk(s, l.Head().Seq)
+	if err != nil {
+		return true, err
+	}
+	defer func() { err = errors.Join(err, k.close()) }()
+	if done, err = step(k); err != nil {
+		return true, err
+	}
+	if k.batch.Empty() {
+		return done, nil
+	}
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	return done, k.commit()
+}
+
+// trimAges trims what is older than its rule says. For each age there is, the log is walked from where that was done last.
+func (l *Log) trimAges(ctx context.Context) error {
+	ages := make(map[time.Duration]bool)
+	for _, rule := range l.opts.Retention.Rules {
+		if rule.Age > 0 {
+			ages[rule.Age] = true
+		}
+	}
+	for age := range ages {
+		// Strictly older: what has just reached its age is still there.
+		before := l.opts.Now().UnixMilli() - age.Milliseconds()
+		if before <= 0 {
+			continue
+		}
+		err := l.chunks(ctx, func(k *chunk) (bool, error) { return l.trimAge(k, age, uint64(before)) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trimAge does a chunk of it.
+func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, err error) {
+	w := walk{chunk: k, at: max(l.trim.examined[age], k.meta.first)}
+	done, err = w.run(func(r *eventlog.Record) bool {
+		if uint64(r.Time.UnixMilli()) >= before {
+			return false
+		}
+		k.drop(r, func(topic string) bool { return k.s.ret.Rule(topic).Age == age }, trimmed)
+		return true
+	})
+	l.trim.examined[age] = w.at
+	return done, err
+}
+
+// trimTotal removes the oldest records, until what is left is as much as the whole log shall keep.
+func (l *Log) trimTotal(ctx context.Context) error {
+	most := l.opts.Retention
+	return l.chunks(ctx, func(k *chunk) (bool, error) {
+		w := walk{chunk: k, at: k.meta.first}
+		return w.run(func(r *eventlog.Record) bool {
+			events, bytes := k.s.events.Load()-k.events, k.s.bytes.Load()-k.bytes
+			if (most.Events == 0 || events <= most.Events) && (most.Bytes == 0 || bytes <= most.Bytes) {
+				return false
+			}
+			k.drop(r, func(string) bool { return true }, trimmed)
+			return true
+		})
+	})
+}
+
+// sweep looks at all topics whose rule has a number: another rule may have been theirs when they were written.
+func (l *Log) sweep(ctx context.Context) error {
+	if !l.countsAny() {
+		return nil
+	}
+	for next := ""; ; {
+		var topics []string
+		err := l.chunks(ctx, func(k *chunk) (bool, error) {
+			var err error
+			topics, err = k.topics(next, chunkSize)
+			return true, err
+		})
+		if err != nil || len(topics) == 0 {
+			return err
+		}
+		for _, topic := range topics {
+			if err := l.trimTopic(ctx, topic); err != nil {
+				return err
+			}
+		}
+		next = topics[len(topics)-1] + "\x00" // the first that comes after it
+	}
+}
+
+func (l *Log) countsAny() bool {
+	for _, rule := range l.opts.Retention.Rules {
+		if rule.Count+rule.Latest > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// trimTopic removes what a topic has beyond the number of its rule.
+func (l *Log) trimTopic(ctx context.Context, topic string) error {
+	rule := l.opts.Retention.Rule(topic)
+	keep, how := uint64(rule.Count), byte(trimmed)
+	if rule.Latest > 0 {
+		keep, how = uint64(rule.Latest), superseded
+	}
+	if keep == 0 {
+		return nil
+	}
+	return l.chunks(ctx, func(k *chunk) (bool, error) { return k.trimTopic(topic, keep, how) })
+}
+
+// forgetKeys removes keys that are not known any more. Who looks one up knows that without.
+func (l *Log) forgetKeys(ctx context.Context) error {
+	return l.chunks(ctx, func(k *chunk) (bool, error) { return k.forgetKeys(l) })
+}
+
+// forgetTopics forgets the dead topics that died first, as long as there are more than shall be remembered.
+func (l *Log) forgetTopics(ctx context.Context) error {
+	for {
+		s, release, err := l.use(ctx)
+		if err != nil {
+			return err
+		}
+		done, err := l.forgetSome(s)
+		release()
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+func (l *Log) forgetSome(s *store) (done bool, err error) {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	most := uint64(max(l.opts.Retention.Topics, 0))
+	if dead := s.trim.Load().died - s.head.revived; dead <= most || s.fence.down() {
+		return true, nil
+	}
+	k, err := newChunk(s, math.MaxUint64)
+	if err != nil {
+		return true, err
+	}
+	defer func() { err = errors.Join(err, k.close()) }()
+	if err := k.forgetTopics(most); err != nil {
+		return true, err
+	}
+	return false, k.commit()
+}

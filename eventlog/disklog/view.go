@@ -1,0 +1,134 @@
+package disklog
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// view is the store at one moment, for one reader.
+//
+// The order in which it is made counts: the head comes first, so that everything up to it is in the view, and trim last, so
+// that it knows of everything that is no longer in the view.
+type view struct {
+	s    *store
+	head uint64
+	it   *pebble.Iterator // of the index, and whatever else is small
+	ev   *pebble.Iterator // of the records, made when the first is read
+	trim *trimMeta
+	key  []byte
+}
+
+func (s *store) view(head uint64) (*view, error) {
+	it, err := s.db.NewIter(nil)
+	if err != nil {
+		return nil, err
+	}
+	return &view{s: s, head: head, it: it, trim: s.trim.Load()}, nil
+}
+
+func (v *view) close() error {
+	err := v.it.Close()
+	if v.ev != nil {
+		err = errors.Join(v.ev.Close(), err)
+	}
+	return err
+}
+
+// find returns the value of exactly this key; ok is false if there is none. It is valid until the iterator moves.
+func (v *view) find(key []byte) (value []byte, ok bool, err error) {
+	if !v.it.SeekGE(key) || !bytes.Equal(v.it.Key(), key) {
+		return nil, false, v.it.Error()
+	}
+	return v.it.Value(), true, nil
+}
+
+// events returns the iterator of records.
+func (v *view) events() (*pebble.Iterator, error) {
+	if v.ev == nil {
+		ev, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
+			LowerBound: []byte{kindEvent}, UpperBound: []byte{kindEvent + 1},
+		}})
+		if err != nil {
+			return nil, err
+		}
+		v.ev = ev
+	}
+	return v.ev, nil
+}
+
+// event reads a record that the index has named.
+func (v *view) event(seq uint64) (eventlog.Record, error) {
+	ev, err := v.events()
+	if err != nil {
+		return eventlog.Record{}, err
+	}
+	v.key = eventKey(v.key[:0], seq)
+	if !ev.SeekGE(v.key) || seqOf(ev.Key()) != seq {
+		return eventlog.Record{}, errors.Join(ev.Error(), corrupt("index", "it names a record that is not there"))
+	}
+	return decodeEvent(ev)
+}
+
+// decodeEvent decodes the record at which the iterator stands, with one copy.
+func decodeEvent(ev *pebble.Iterator) (eventlog.Record, error) {
+	value, err := ev.ValueAndErr()
+	if err != nil {
+		return eventlog.Record{}, err
+	}
+	if len(value) < 8 {
+		return eventlog.Record{}, corrupt("record", "it is too short")
+	}
+	r, err := eventlog.DecodeRecord(string(value[8:]))
+	if err != nil {
+		return r, err
+	}
+	r.Seq, r.Time = seqOf(ev.Key()), unixMilli(seqOf(value[:8]))
+	return r, nil
+}
+
+// canonicalTopic returns the first topic of an encoded record, and whether it is the only one, without decoding the rest.
+// It is for those who look through many records and want few.
+func canonicalTopic(value []byte) (topic []byte, only bool) {
+	const tagTopic = 1
+	var size uint64
+	if len(value) < 10 || value[8] != tagTopic {
+		return nil, false
+	}
+	rest, ok := cutNumbers(value[9:], &size)
+	if !ok || size > uint64(len(rest)) {
+		return nil, false
+	}
+	topic, rest = rest[:size], rest[size:]
+	return topic, len(rest) == 0 || rest[0] != tagTopic
+}
+
+// statuses returns what has become of a record under each of its topics, or nil if all of them have it.
+func (v *view) statuses(seq uint64) ([]byte, error) {
+	if seq > v.trim.partial {
+		return nil, nil
+	}
+	v.key = statusKey(v.key[:0], seq)
+	statuses, _, err := v.find(v.key)
+	return statuses, err
+}
+
+// selects reports whether a record can be read by a selector: one of the topics that still have it is wanted.
+func (v *view) selects(sel *eventlog.Selector, r *eventlog.Record) (bool, error) {
+	var statuses []byte
+	if len(r.Topics) > 1 {
+		var err error
+		if statuses, err = v.statuses(r.Seq); err != nil {
+			return false, err
+		}
+	}
+	for i, topic := range r.Topics {
+		if (i >= len(statuses) || statuses[i] == live) && sel.Match(topic) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,126 @@
+package eventlog
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxName is the size of the longest native topic and of the longest pattern, in bytes.
+const MaxName = 1024
+
+// CheckName returns an *InvalidError or *SizeError if topic is not a native one: 1 to 1,024 bytes of UTF-8 without control
+// and format characters (Cc, Cf), read as segments between slashes, none of which is * or **.
+//
+// A log takes other topics as well; these are the ones that a [Pattern] makes sense of.
+func CheckName(topic string) error {
+	if err := checkText("topic", topic); err != nil {
+		return err
+	}
+	for segment := range strings.SplitSeq(topic, "/") {
+		if segment == "*" || segment == "**" {
+			return &InvalidError{What: "topic", Value: topic, Reason: "its segment " + segment + " would be a pattern"}
+		}
+	}
+	return nil
+}
+
+// Reserved reports whether the first segment of a topic begins with $. Such topics are the hub's own, and no pattern that
+// begins with a wildcard matches them.
+func Reserved(topic string) bool { return strings.HasPrefix(topic, "$") }
+
+func checkText(what, text string) error {
+	switch {
+	case text == "":
+		return &InvalidError{What: what, Reason: "it is empty"}
+	case len(text) > MaxName:
+		return &SizeError{What: what, Size: len(text), Max: MaxName}
+	case !utf8.ValidString(text):
+		return &InvalidError{What: what, Value: text, Reason: "it is not UTF-8"}
+	}
+	for i, c := range text {
+		if unicode.In(c, unicode.Cc, unicode.Cf) {
+			return &InvalidError{What: what, Value: text, Reason: fmt.Sprintf("%U at byte %d is a control or format character", c, i)}
+		}
+	}
+	return nil
+}
+
+// Pattern is a set of topics, written as a topic whose segments may be wildcards: * stands for one segment, also an empty
+// one, and ** at the end for any number of them, also none.
+//
+//	sensors/*/temperature    one kind of reading from all sensors
+//	news/**                  news, news/sports, news/sports/tennis
+//	**                       everything
+//
+// A wildcard at the beginning does not match [Reserved] topics. The zero Pattern matches nothing.
+type Pattern struct{ text string }
+
+// ParsePattern reads a pattern. One without wildcards matches the topic of that name. The error is an *InvalidError or
+// a *SizeError.
+func ParsePattern(text string) (Pattern, error) {
+	if err := checkText("pattern", text); err != nil {
+		return Pattern{}, err
+	}
+	for i, segment := 0, ""; i <= len(text); i += len(segment) + 1 {
+		segment, _, _ = strings.Cut(text[i:], "/")
+		switch {
+		case segment == "**" && i+len(segment) < len(text):
+			return Pattern{}, &InvalidError{What: "pattern", Value: text, Reason: "** can only be its last segment"}
+		case strings.Contains(segment, "*") && segment != "*" && segment != "**":
+			return Pattern{}, &InvalidError{
+				What: "pattern", Value: text,
+				Reason: "a * has to be a whole segment; a topic with a * in its name can be asked for by its exact name only",
+			}
+		}
+	}
+	return Pattern{text}, nil
+}
+
+// MustPattern is ParsePattern for patterns in source code. It panics if text is none.
+func MustPattern(text string) Pattern {
+	p, err := ParsePattern(text)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// IsPattern reports whether a text that ParsePattern accepts has wildcards.
+func IsPattern(text string) bool { return strings.Contains(text, "*") }
+
+// String returns the pattern as it was parsed.
+func (p Pattern) String() string { return p.text }
+
+// Prefix returns what all topics that match begin with, so that an index needs to look nowhere else.
+func (p Pattern) Prefix() string {
+	literal, rest, _ := strings.Cut(p.text, "*")
+	if rest == "*" { // a/** matches a
+		return strings.TrimSuffix(literal, "/")
+	}
+	return literal
+}
+
+// Match reports whether the pattern matches a topic. It allocates nothing and takes time linear in the shorter one.
+func (p Pattern) Match(topic string) bool {
+	if p.text == "" || topic == "" || p.text[0] == '*' && Reserved(topic) {
+		return false
+	}
+	pattern, more := p.text, true
+	for more {
+		var want, got string
+		if want, pattern, more = strings.Cut(pattern, "/"); want == "**" {
+			return true
+		}
+		var rest bool
+		got, topic, rest = strings.Cut(topic, "/")
+		switch {
+		case want != "*" && want != got:
+			return false
+		case !rest:
+			return !more || pattern == "**"
+		}
+	}
+	return false // the topic has more segments
+}

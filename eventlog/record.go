@@ -1,0 +1,133 @@
+package eventlog
+
+import "time"
+
+// Record is an event as a log keeps it. All strings but Type may hold any bytes; what they mean is the business of those
+// who append and read.
+type Record struct {
+	Seq  uint64    // set by the log: the sequence number
+	Time time.Time // set by the log: when it was appended; milliseconds, UTC
+
+	// Topics are the names under which readers find the record, 1 to 1,000 of 1 to 8,192 bytes each. The first is the
+	// canonical one. None is there twice.
+	Topics []string
+
+	Type        string        // the event's name; at most 1 KiB
+	Data        string        // at most 16 MiB
+	ContentType string        // of the data; at most 1 KiB
+	Key         string        // idempotency key, unique together with the canonical topic, see Retention.KeyAge; at most 1 KiB
+	ID          string        // the publisher's own, for Lookup; at most 1 KiB
+	Retry       time.Duration // a delay that goes along with the event; milliseconds, none if 0
+	Flags       Flags
+
+	// Unknown holds fields that a newer version has written, as they are encoded. They are kept.
+	Unknown string
+}
+
+// Flags are properties of a record that are either there or not. Unknown ones are kept.
+type Flags uint64
+
+const (
+	End     Flags = 1 << iota // the last record of its topics: Append to them fails from now on, until age or bytes trim it
+	Private                   // not for everybody; what that means is the reader's business
+	Binary                    // the data is not text
+)
+
+// The limits of a record, in bytes but for MaxTopics. A longer one is refused with a *SizeError.
+const (
+	MaxTopic  = 8 << 10
+	MaxTopics = 1000
+	MaxField  = 1 << 10 // Type, ContentType, Key, ID
+	MaxData   = 16 << 20
+	MaxBatch  = 64 << 20 // the records of one Append, by Size
+)
+
+// Check returns what is wrong with a record that is to be appended: *SizeError or *InvalidError.
+func (r *Record) Check() error {
+	switch {
+	case len(r.Topics) == 0:
+		return &InvalidError{What: "record", Reason: "it has no topic, and nobody could read it"}
+	case len(r.Topics) > MaxTopics:
+		return &SizeError{What: "number of topics", Size: len(r.Topics), Max: MaxTopics}
+	case len(r.Data) > MaxData:
+		return &SizeError{What: "data", Size: len(r.Data), Max: MaxData}
+	case r.Retry < 0:
+		return &InvalidError{What: "retry", Value: r.Retry.String(), Reason: "it is negative"}
+	}
+	for _, topic := range r.Topics {
+		if err := CheckTopic(topic); err != nil {
+			return err
+		}
+	}
+	if topic, twice := duplicate(r.Topics); twice {
+		return &InvalidError{What: "topic", Value: topic, Reason: "the record has it twice"}
+	}
+	for _, f := range []struct{ what, text string }{
+		{"type", r.Type}, {"content type", r.ContentType}, {"key", r.Key}, {"publisher's id", r.ID}, {"unknown fields", r.Unknown},
+	} {
+		if len(f.text) > MaxField {
+			return &SizeError{What: f.what, Size: len(f.text), Max: MaxField}
+		}
+	}
+	return checkUnknown(r.Unknown)
+}
+
+// CheckTopic returns a *SizeError if a log cannot take the topic: it has 1 to 8,192 bytes. The rules of native topics,
+// which are stricter, are those of [CheckName].
+func CheckTopic(topic string) error {
+	switch {
+	case topic == "":
+		return &InvalidError{What: "topic", Reason: "it is empty"}
+	case len(topic) > MaxTopic:
+		return &SizeError{What: "topic", Size: len(topic), Max: MaxTopic}
+	}
+	return nil
+}
+
+func duplicate(topics []string) (string, bool) {
+	const few = 8 // up to here comparing all with all is faster than a map, and allocates nothing
+	if len(topics) <= few {
+		for i, topic := range topics {
+			for _, earlier := range topics[:i] {
+				if topic == earlier {
+					return topic, true
+				}
+			}
+		}
+		return "", false
+	}
+	seen := make(map[string]struct{}, len(topics))
+	for _, topic := range topics {
+		if _, ok := seen[topic]; ok {
+			return topic, true
+		}
+		seen[topic] = struct{}{}
+	}
+	return "", false
+}
+
+// Size returns what the record counts for in Query.Bytes, Retention.Bytes and MaxBatch: the bytes of its
+// topics and fields and 64 more, for what keeps them.
+func (r *Record) Size() int {
+	n := 64 + len(r.Type) + len(r.Data) + len(r.ContentType) + len(r.Key) + len(r.ID) + len(r.Unknown)
+	for _, topic := range r.Topics {
+		n += 2 * len(topic) // once in the record, once in the index
+	}
+	return n
+}
+
+// CheckBatch returns what is wrong with records that are to be appended together: a *RecordError, or a *SizeError for
+// all of them.
+func CheckBatch(records []Record) error {
+	size := 0
+	for i := range records {
+		if err := records[i].Check(); err != nil {
+			return &RecordError{Index: i, Err: err}
+		}
+		size += records[i].Size()
+	}
+	if size > MaxBatch {
+		return &SizeError{What: "batch", Size: size, Max: MaxBatch}
+	}
+	return nil
+}
