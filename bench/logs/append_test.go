@@ -56,6 +56,41 @@ func BenchmarkAppend64(b *testing.B) {
 	})
 }
 
+func BenchmarkTrim(b *testing.B) {
+	for name, r := range map[string]*eventlog.Retention{
+		"none":   {Bytes: -1},
+		"events": {Bytes: -1, Events: 50_000},
+		"count":  {Bytes: -1, Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 100}}},
+		"latest": {Bytes: -1, Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Latest: 1}}},
+	} {
+		for _, batch := range []int{1, 100} {
+			b.Run(fmt.Sprintf("%s/%d", name, batch), func(b *testing.B) {
+				l, err := disklog.Open(b.TempDir(), &disklog.Options{Retention: r})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer l.Close()
+				var n atomic.Int64
+				b.SetParallelism(32)
+				b.RunParallel(func(pb *testing.PB) {
+					topic := fmt.Sprintf("topic/%d", n.Add(1))
+					records := make([]eventlog.Record, batch)
+					for i := range records {
+						records[i] = eventlog.Record{Topics: []string{topic}, Data: payload}
+					}
+					for pb.Next() {
+						if _, err := l.Append(context.Background(), records); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+				b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+				b.ReportMetric(float64(l.Bounds().Events), "left")
+			})
+		}
+	}
+}
+
 func BenchmarkBatch100(b *testing.B) {
 	b.Run("disklog", func(b *testing.B) {
 		l, err := disklog.Open(b.TempDir(), nil)

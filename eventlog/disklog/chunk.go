@@ -20,7 +20,7 @@ type chunk struct {
 	meta     trimMeta
 	changes  map[string]*change
 	statusOf map[uint64][]byte // of records with several topics, as this chunk leaves them
-	events   int64             // records removed,
+	buried   []uint64          // records that are removed for good,
 	bytes    int64             // and their size
 	err      error             // the first that was met
 }
@@ -28,10 +28,10 @@ type chunk struct {
 // change is what a chunk means for a topic.
 type change struct {
 	state   topicState
-	write   bool   // the state has changed
-	removed uint64 // the newest record that was removed from the topic; 0: none
-	ord     uint64 // its number in the topic, if that is known
-	freed   bool   // the topic's end was removed
+	write   bool     // the state has changed
+	entries []uint64 // the records that were removed from the topic, the newest last
+	ord     uint64   // its number in the topic, if that is known
+	freed   bool     // the topic's end was removed
 }
 
 func newChunk(s *store, head uint64) (*chunk, error) {
@@ -46,6 +46,9 @@ func newChunk(s *store, head uint64) (*chunk, error) {
 }
 
 func (k *chunk) close() error { return errors.Join(k.view.close(), k.batch.Close()) }
+
+// empty reports whether there is nothing to commit.
+func (k *chunk) empty() bool { return k.batch.Empty() && len(k.changes) == 0 }
 
 func (k *chunk) fail(err error) {
 	if k.err == nil {
@@ -113,7 +116,6 @@ func (k *chunk) statusesOf(r *eventlog.Record) (statuses []byte, fresh bool) {
 
 // unindex removes a record from a topic.
 func (k *chunk) unindex(topic string, r *eventlog.Record, how byte) {
-	k.delete(namedKey(nil, kindIndex, topic, r.Seq))
 	c := k.change(topic)
 	k.lose(c, r.Seq, how)
 	c.freed = c.freed || r.Flags&eventlog.End != 0
@@ -121,7 +123,7 @@ func (k *chunk) unindex(topic string, r *eventlog.Record, how byte) {
 
 // lose notes that a topic has lost a record.
 func (k *chunk) lose(c *change, seq uint64, how byte) {
-	c.removed = max(c.removed, seq)
+	c.entries = append(c.entries, seq)
 	c.write = true
 	c.state.last = max(c.state.last, seq)
 	if how == trimmed {
@@ -156,8 +158,7 @@ func (k *chunk) keepPart(r *eventlog.Record, statuses []byte, dropped []int) {
 
 // bury removes a record that no topic has any more.
 func (k *chunk) bury(r *eventlog.Record, statuses []byte, fresh bool) {
-	k.delete(eventKey(nil, r.Seq))
-	k.events++
+	k.buried = append(k.buried, r.Seq)
 	k.bytes += int64(r.Size())
 	if r.ID != "" {
 		k.delete(namedKey(nil, kindID, r.ID, r.Seq))
@@ -178,9 +179,7 @@ func (k *chunk) bury(r *eventlog.Record, statuses []byte, fresh bool) {
 
 // buryPlain removes a record that has one topic only, without having read it.
 func (k *chunk) buryPlain(topic string, seq uint64, e entry, how byte) {
-	k.delete(namedKey(nil, kindIndex, topic, seq))
-	k.delete(eventKey(nil, seq))
-	k.events++
+	k.buried = append(k.buried, seq)
 	k.bytes += int64(e.size)
 	c := k.change(topic)
 	k.lose(c, seq, how)
@@ -197,32 +196,28 @@ type walk struct {
 
 // run calls f with each record until it returns false, and reports whether it has come to the end of what there is.
 func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
-	ev, err := w.view.events()
+	ev, err := w.reader()
 	if err != nil {
 		return true, err
 	}
-	fromFirst := w.at <= w.meta.first
+	contiguous := w.at <= w.meta.first
 	n := 0
-	for ok := ev.SeekGE(eventKey(nil, w.at)); ok; ok = ev.Next() {
-		seq := seqOf(ev.Key())
-		if seq > w.head {
-			break
-		}
-		if n++; n > chunkSize {
+	for ok := ev.SeekGE(eventKey(nil, w.at)); ok && seqOf(ev.Key()) <= w.head; ok = ev.Next() {
+		if n++; n > walkSize {
 			return false, w.err
 		}
 		r, err := decodeEvent(ev)
 		if err != nil {
 			return true, err
 		}
-		removed := w.events
+		removed := len(w.buried)
 		if !f(&r) {
-			w.at = seq
+			w.at = r.Seq
 			return true, w.err
 		}
-		w.at = seq + 1
-		if fromFirst = fromFirst && w.events > removed; fromFirst {
-			w.meta.first = seq + 1
+		w.at = r.Seq + 1
+		if contiguous = contiguous && len(w.buried) > removed; contiguous {
+			w.meta.first = r.Seq + 1
 		}
 	}
 	return true, errors.Join(w.err, ev.Error())
@@ -234,8 +229,16 @@ type numbered struct {
 	seq uint64
 }
 
-// trimTopic removes a chunk of what a topic has beyond so many.
-func (k *chunk) trimTopic(topic string, keep uint64, how byte) (done bool, err error) {
+// trimTopic removes what a topic has beyond the number of its rule, a chunk of it at most.
+func (k *chunk) trimTopic(topic string) (done bool, err error) {
+	rule := k.s.ret.Rule(topic)
+	keep, how := uint64(rule.Count), byte(trimmed)
+	if rule.Latest > 0 {
+		keep, how = uint64(rule.Latest), superseded
+	}
+	if keep == 0 {
+		return true, nil
+	}
 	newest, err := k.newestOrd(topic)
 	if err != nil || newest <= keep {
 		return true, err

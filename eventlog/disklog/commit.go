@@ -103,6 +103,9 @@ func (l *Log) commitBatch(requests []*request) {
 			c.failed = errReopening
 		} else {
 			c.failed = c.write(l)
+			if c.store.overfull() {
+				l.trim.hurry()
+			}
 		}
 		l.turn.Unlock()
 		l.mu.RUnlock()

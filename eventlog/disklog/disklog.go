@@ -137,6 +137,7 @@ type Log struct {
 	// store is what is open. Who uses it holds mu for reading; it is replaced by the reviver alone.
 	mu    sync.RWMutex
 	store *store
+	last  eventlog.Bounds // when it was closed; guarded by mu
 
 	// turn is held by whoever changes the store: the committer for a batch, the trimmer for a chunk.
 	turn sync.Mutex
@@ -231,7 +232,7 @@ func takeDir(fsys vfs.FS, dir string, mark func(string) string, restored bool) (
 		return nil, false, err
 	}
 	id, err := readIdentity(fsys, dir)
-	if err != nil && !(restored && errors.Is(err, errCannotRead)) {
+	if tolerable := restored && errors.Is(err, errCannotRead); err != nil && !tolerable {
 		return nil, false, err
 	}
 	lock, err := lockDir(fsys, dir)
@@ -273,7 +274,11 @@ func (l *Log) Close() error {
 		close(l.watch)
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.closeErr = errors.Join(l.store.close(), l.lock.Close())
+		if l.store != nil {
+			l.store.bounds(&l.last)
+			l.closeErr = l.store.close()
+		}
+		l.closeErr = errors.Join(l.closeErr, l.lock.Close())
 		l.store = nil
 	})
 	return l.closeErr
@@ -316,7 +321,8 @@ func (l *Log) use(ctx context.Context) (s *store, done func(), err error) {
 func (l *Log) Bounds() eventlog.Bounds {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	b := eventlog.Bounds{Head: l.Head()}
+	b := l.last
+	b.Head = l.Head()
 	if l.store != nil {
 		l.store.bounds(&b)
 	}

@@ -4,3 +4,10 @@ import "github.com/cockroachdb/pebble/v2/vfs"
 
 // SetFS lets a log live in another file system, such as one that loses power.
 func (o *Options) SetFS(fs vfs.FS) { o.fs = fs }
+
+// CachedTopics returns how many topics the committer has in memory.
+func (l *Log) CachedTopics() int {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	return len(l.store.topics.young) + len(l.store.topics.old)
+}

@@ -2,6 +2,7 @@ package disklog
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -12,7 +13,7 @@ import (
 // is only counted is set after it.
 func (k *chunk) commit() error {
 	s := k.s
-	k.meta.events += uint64(k.events)
+	k.meta.events += uint64(len(k.buried))
 	k.meta.bytes += uint64(k.bytes)
 	for topic, c := range k.changes {
 		if !c.write {
@@ -22,6 +23,7 @@ func (k *chunk) commit() error {
 		k.set(topicKey(nil, topic), c.state.value())
 		raise(&s.marks.of(topic).trimmed, c.state.trimmed)
 	}
+	k.removeBuried()
 	k.set([]byte(metaTrim), k.meta.value())
 	if k.err != nil {
 		return k.err
@@ -32,16 +34,18 @@ func (k *chunk) commit() error {
 		s.fence.bring(err)
 		return broken(err)
 	}
-	s.events.Add(-k.events)
+	s.events.Add(-int64(len(k.buried)))
 	s.bytes.Add(-k.bytes)
 	return nil
 }
 
 // settle brings the committer's knowledge of a topic up to date, and notes if it has died.
 func (k *chunk) settle(topic string, c *change) {
-	if c.removed == 0 {
+	if len(c.entries) == 0 {
 		return
 	}
+	removed := slices.Max(c.entries)
+	k.unindexAll(topic, c.entries, removed)
 	t := k.s.topics.get(topic)
 	if t != nil {
 		t.removed = max(t.removed, c.ord)
@@ -49,14 +53,49 @@ func (k *chunk) settle(topic string, c *change) {
 			t.end = 0
 		}
 	}
-	dead, err := k.hasDied(topic, t, c.removed)
+	dead, err := k.hasDied(topic, t, removed)
 	if k.fail(err); !dead {
 		return
 	}
-	k.set(deadKey(nil, c.removed, topic), nil)
+	k.set(deadKey(nil, removed, topic), nil)
 	k.meta.died++
 	if t != nil {
-		t.dead = c.removed
+		t.dead = removed
+	}
+}
+
+// many is how many keys are removed as a range: that is one key instead of many, but each range has to be looked at by all
+// who read.
+const many = 32
+
+// removeBuried removes the records themselves.
+func (k *chunk) removeBuried() {
+	slices.Sort(k.buried)
+	for rest := k.buried; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n] == rest[n-1]+1 {
+			n++
+		}
+		if n >= many {
+			k.fail(k.batch.DeleteRange(eventKey(nil, rest[0]), eventKey(nil, rest[n-1]+1), nil))
+		} else {
+			for _, seq := range rest[:n] {
+				k.delete(eventKey(nil, seq))
+			}
+		}
+		rest = rest[n:]
+	}
+}
+
+// unindexAll removes entries from the index. They are the first of the topic: trimming leaves none out.
+func (k *chunk) unindexAll(topic string, seqs []uint64, newest uint64) {
+	prefix := appendName(nil, kindIndex, topic)
+	if len(seqs) >= many {
+		k.fail(k.batch.DeleteRange(prefix, appendSeq(prefix[:len(prefix):len(prefix)], newest+1), nil))
+		return
+	}
+	for _, seq := range seqs {
+		k.delete(appendSeq(prefix[:len(prefix):len(prefix)], seq))
 	}
 }
 

@@ -157,7 +157,7 @@ func (a *answer) fetch(ctx context.Context, seqs []uint64, to uint64) error {
 
 // scan reads on record by record, at most so many.
 func (a *answer) scan(ctx context.Context, most int) error {
-	ev, err := a.events()
+	ev, err := a.reader()
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,13 @@
 package disklog
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -121,7 +124,9 @@ func (s *space) look(l *Log) error {
 		return nil
 	}
 	usage, err := l.fs.GetDiskUsage(l.dir)
-	if err != nil {
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return nil
+	} else if err != nil {
 		return &os.PathError{Op: "disk usage", Path: l.dir, Err: err}
 	}
 	if usage.AvailBytes < uint64(l.opts.Reserve) {

@@ -49,7 +49,7 @@ func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.St
 // since returns the number before the first record of a time and later. Times rise with numbers, so that the records
 // themselves are the index of times: some 25 of them are read for ten million.
 func (v *view) since(t time.Time) (uint64, error) {
-	ev, err := v.events()
+	ev, err := v.reader()
 	if err != nil {
 		return 0, err
 	}
@@ -160,7 +160,7 @@ func (w *wanted) gather(ctx context.Context, walk int) error {
 
 // scan goes back record by record, at most so many.
 func (w *wanted) scan(ctx context.Context, most int) error {
-	ev, err := w.events()
+	ev, err := w.reader()
 	if err != nil {
 		return err
 	}

@@ -135,28 +135,26 @@ func (s *store) load(newGeneration, interval bool) error {
 	if err := s.loadMeta(); err != nil {
 		return err
 	}
-	b := s.db.NewBatch()
-	defer b.Close() // it is in memory
-	if s.lease > s.head.seq {
-		// The store was not closed. Up to the lease readers may have seen records that are gone.
-		lost := hole{s.head.seq + 1, s.lease, eventlog.Rollback}
-		s.head.seq = s.lease
-		err = errors.Join(err, s.addHole(b, lost))
-	}
-	s.lease = s.head.seq
-	if interval {
-		s.lease += leaseSize
-	}
-	err = errors.Join(err,
-		b.Set([]byte(metaGeneration), []byte(s.gen), nil),
-		b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil),
-		b.Set([]byte(metaHead), s.head.value(), nil))
-	if err != nil {
-		return err
-	}
-	s.marks = newMarks(s.head.seq, s.trim.Load().trimmed)
+	s.marks = newMarks(max(s.head.seq, s.lease), s.trim.Load().trimmed)
 	s.topics.init()
-	return s.db.Apply(b, pebble.Sync)
+	return s.apply(func(b *pebble.Batch) error {
+		if s.lease > s.head.seq {
+			// The store was not closed. Up to the lease readers may have seen records that are gone.
+			lost := hole{s.head.seq + 1, s.lease, eventlog.Rollback}
+			s.head.seq = s.lease
+			if err := s.addHole(b, lost); err != nil {
+				return err
+			}
+		}
+		s.lease = s.head.seq
+		if interval {
+			s.lease += leaseSize
+		}
+		return errors.Join(
+			b.Set([]byte(metaGeneration), []byte(s.gen), nil),
+			b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil),
+			b.Set([]byte(metaHead), s.head.value(), nil))
+	})
 }
 
 // otherGeneration returns a generation that is not gen.

@@ -117,8 +117,8 @@ func (t *topicInfo) loadEntries(it *pebble.Iterator, first []byte, prefix int) e
 	return err
 }
 
-// excess reports whether a topic has more records than its rule keeps, by so many that trimming is worth while.
+// excess reports whether a topic has more records than its rule keeps.
 func (t *topicInfo) excess() bool {
 	keep := uint64(t.rule.Count + t.rule.Latest)
-	return keep > 0 && t.ord-t.removed > keep+keep/16
+	return keep > 0 && t.ord-t.removed > keep
 }

@@ -3,7 +3,9 @@ package disklog
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,14 +19,16 @@ type trimmer struct {
 
 	mu       sync.Mutex
 	topics   map[string]struct{} // that have more than they shall keep
+	records  int                 // that they have got since they were looked at
 	pass     sync.Mutex
 	examined map[time.Duration]uint64 // by age: everything up to here was looked at; guarded by pass
 	swept    bool                     // all topics were looked at since the log was opened; guarded by pass
 }
 
 const (
-	trimEvery = time.Second // how long something may be there beyond its age
-	chunkSize = 1024        // records that are trimmed at once; appends wait for one such batch at the most
+	trimEvery = time.Second // how long something may be there beyond what its rule says
+	chunkSize = 1024        // records of a topic that are trimmed at once; appends wait for one such batch at the most
+	walkSize  = 4096        // likewise, of all topics, which is less work for each
 )
 
 func (t *trimmer) init() {
@@ -33,7 +37,8 @@ func (t *trimmer) init() {
 	t.examined = make(map[time.Duration]uint64)
 }
 
-// excess tells the trimmer of topics that have more records than they shall keep.
+// excess tells the trimmer of topics that have got records beyond what they shall keep, one for each time. Few of them
+// wait for the next tick: to remove one record at a time costs more than to append it.
 func (t *trimmer) excess(topics []string) {
 	if len(topics) == 0 {
 		return
@@ -42,18 +47,28 @@ func (t *trimmer) excess(topics []string) {
 	for _, topic := range topics {
 		t.topics[topic] = struct{}{}
 	}
+	t.records += len(topics)
+	many := t.records >= walkSize
 	t.mu.Unlock()
+	if many {
+		t.hurry()
+	}
+}
+
+// hurry begins the next pass now, or as soon as the one that runs is over.
+func (t *trimmer) hurry() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (t *trimmer) takeTopics() map[string]struct{} {
+func (t *trimmer) takeTopics() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	topics := t.topics
-	t.topics = make(map[string]struct{})
+	topics := slices.Collect(maps.Keys(t.topics))
+	clear(t.topics)
+	t.records = 0
 	return topics
 }
 
@@ -100,10 +115,8 @@ func (l *Log) trimPass(ctx context.Context, everything bool) error {
 		}
 		l.trim.swept = true
 	}
-	for topic := range l.trim.takeTopics() {
-		if err := l.trimTopic(ctx, topic); err != nil {
-			return err
-		}
+	if err := l.trimTopics(ctx, l.trim.takeTopics()); err != nil {
+		return err
 	}
 	if err := l.trimTotal(ctx); err != nil {
 		return err
@@ -141,7 +154,7 @@ func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error
 	if done, err = step(k); err != nil {
 		return true, err
 	}
-	if k.batch.Empty() {
+	if k.empty() {
 		return done, nil
 	}
 	l.turn.Lock()
@@ -191,7 +204,7 @@ func (l *Log) trimTotal(ctx context.Context) error {
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
 		w := walk{chunk: k, at: k.meta.first}
 		return w.run(func(r *eventlog.Record) bool {
-			events, bytes := k.s.events.Load()-k.events, k.s.bytes.Load()-k.bytes
+			events, bytes := k.s.events.Load()-int64(len(k.buried)), k.s.bytes.Load()-k.bytes
 			if (most.Events == 0 || events <= most.Events) && (most.Bytes == 0 || bytes <= most.Bytes) {
 				return false
 			}
@@ -199,6 +212,12 @@ func (l *Log) trimTotal(ctx context.Context) error {
 			return true
 		})
 	})
+}
+
+// overfull reports whether the log has so much more than it shall keep that trimming should not wait for its tick.
+func (s *store) overfull() bool {
+	events, bytes := s.ret.Events, s.ret.Bytes
+	return events > 0 && s.events.Load() > events+events/16+walkSize || bytes > 0 && s.bytes.Load() > bytes+bytes/16+commitBytes
 }
 
 // sweep looks at all topics whose rule has a number: another rule may have been theirs when they were written.
@@ -216,10 +235,8 @@ func (l *Log) sweep(ctx context.Context) error {
 		if err != nil || len(topics) == 0 {
 			return err
 		}
-		for _, topic := range topics {
-			if err := l.trimTopic(ctx, topic); err != nil {
-				return err
-			}
+		if err := l.trimTopics(ctx, topics); err != nil {
+			return err
 		}
 		next = topics[len(topics)-1] + "\x00" // the first that comes after it
 	}
@@ -234,17 +251,21 @@ func (l *Log) countsAny() bool {
 	return false
 }
 
-// trimTopic removes what a topic has beyond the number of its rule.
-func (l *Log) trimTopic(ctx context.Context, topic string) error {
-	rule := l.opts.Retention.Rule(topic)
-	keep, how := uint64(rule.Count), byte(trimmed)
-	if rule.Latest > 0 {
-		keep, how = uint64(rule.Latest), superseded
-	}
-	if keep == 0 {
-		return nil
-	}
-	return l.chunks(ctx, func(k *chunk) (bool, error) { return k.trimTopic(topic, keep, how) })
+// trimTopics removes what topics have beyond the numbers of their rules.
+func (l *Log) trimTopics(ctx context.Context, topics []string) error {
+	return l.chunks(ctx, func(k *chunk) (bool, error) {
+		for len(topics) > 0 && len(k.buried) < walkSize {
+			done, err := k.trimTopic(topics[0])
+			if err != nil {
+				return true, err
+			}
+			if !done {
+				return false, nil
+			}
+			topics = topics[1:]
+		}
+		return len(topics) == 0, nil
+	})
 }
 
 // forgetKeys removes keys that are not known any more. Who looks one up knows that without.

@@ -80,7 +80,7 @@ func (c *cut) fill(gen string) error {
 
 // records removes the records and what points to them.
 func (c *cut) records() error {
-	ev, err := c.events()
+	ev, err := c.reader()
 	if err != nil {
 		return err
 	}

@@ -46,8 +46,8 @@ func (v *view) find(key []byte) (value []byte, ok bool, err error) {
 	return v.it.Value(), true, nil
 }
 
-// events returns the iterator of records.
-func (v *view) events() (*pebble.Iterator, error) {
+// reader returns the iterator of records.
+func (v *view) reader() (*pebble.Iterator, error) {
 	if v.ev == nil {
 		ev, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
 			LowerBound: []byte{kindEvent}, UpperBound: []byte{kindEvent + 1},
@@ -62,7 +62,7 @@ func (v *view) events() (*pebble.Iterator, error) {
 
 // event reads a record that the index has named.
 func (v *view) event(seq uint64) (eventlog.Record, error) {
-	ev, err := v.events()
+	ev, err := v.reader()
 	if err != nil {
 		return eventlog.Record{}, err
 	}
