@@ -1,123 +1,96 @@
-package logs_test
+package logs
 
 import (
-	"context"
-	"encoding/binary"
 	"fmt"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/tidings-sse/tidings/eventlog"
-	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-var payload = strings.Repeat("x", 200)
-
-func BenchmarkAppend64(b *testing.B) {
-	b.Run("disklog", func(b *testing.B) {
-		l, err := disklog.Open(b.TempDir(), nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer l.Close()
-		var n atomic.Int64
-		b.SetParallelism(32)
-		b.RunParallel(func(pb *testing.PB) {
-			topic := fmt.Sprintf("topic/%d", n.Add(1))
-			for pb.Next() {
-				if _, err := l.Append(context.Background(), []eventlog.Record{{Topics: []string{topic}, Data: payload}}); err != nil {
+// appendAll lets so many append records to topics of their own, b.N batches of them in all, and reports the rate.
+func appendAll(b *testing.B, s store, appenders, batch int) {
+	b.Helper()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for i := range appenders {
+		wg.Go(func() {
+			topic := fmt.Sprintf("topic/%d", i)
+			for left.Add(-1) >= 0 {
+				if err := s.append(topic, batch); err != nil {
 					b.Error(err)
+					return
 				}
 			}
 		})
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-	})
-	b.Run("pebble", func(b *testing.B) {
-		db, err := pebble.Open(b.TempDir(), &pebble.Options{MemTableSize: 64 << 20, Logger: quiet{}})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer db.Close()
-		var n atomic.Uint64
-		b.SetParallelism(32)
-		b.RunParallel(func(pb *testing.PB) {
-			key := make([]byte, 9)
-			for pb.Next() {
-				binary.BigEndian.PutUint64(key[1:], n.Add(1))
-				if err := db.Set(key, []byte(payload), pebble.Sync); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-	})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "records/s")
 }
 
-func BenchmarkTrim(b *testing.B) {
-	for name, r := range map[string]*eventlog.Retention{
-		"none":   {Bytes: -1},
-		"events": {Bytes: -1, Events: 50_000},
-		"count":  {Bytes: -1, Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 100}}},
-		"latest": {Bytes: -1, Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Latest: 1}}},
-	} {
-		for _, batch := range []int{1, 100} {
-			b.Run(fmt.Sprintf("%s/%d", name, batch), func(b *testing.B) {
-				l, err := disklog.Open(b.TempDir(), &disklog.Options{Retention: r})
+func BenchmarkAppend(b *testing.B) {
+	for _, appenders := range []int{1, 8, 64, 256} {
+		for _, c := range contestants {
+			b.Run(fmt.Sprintf("appenders=%d/by=%s", appenders, c.name), func(b *testing.B) {
+				s, err := c.open(b.TempDir())
 				if err != nil {
 					b.Fatal(err)
 				}
-				defer l.Close()
-				var n atomic.Int64
-				b.SetParallelism(32)
-				b.RunParallel(func(pb *testing.PB) {
-					topic := fmt.Sprintf("topic/%d", n.Add(1))
-					records := make([]eventlog.Record, batch)
-					for i := range records {
-						records[i] = eventlog.Record{Topics: []string{topic}, Data: payload}
-					}
-					for pb.Next() {
-						if _, err := l.Append(context.Background(), records); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-				b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
-				b.ReportMetric(float64(l.Bounds().Events), "left")
+				appendAll(b, s, appenders, 1)
+				b.StopTimer()
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
 			})
 		}
 	}
 }
 
-func BenchmarkBatch100(b *testing.B) {
-	b.Run("disklog", func(b *testing.B) {
-		l, err := disklog.Open(b.TempDir(), nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer l.Close()
-		var n atomic.Int64
-		b.SetParallelism(8)
-		b.RunParallel(func(pb *testing.PB) {
-			topic := fmt.Sprintf("topic/%d", n.Add(1))
-			records := make([]eventlog.Record, 100)
-			for i := range records {
-				records[i] = eventlog.Record{Topics: []string{topic}, Data: payload}
-			}
-			for pb.Next() {
-				if _, err := l.Append(context.Background(), records); err != nil {
-					b.Error(err)
+func BenchmarkBatch(b *testing.B) {
+	for _, batch := range []int{10, 100, 1000} {
+		for _, c := range contestants {
+			b.Run(fmt.Sprintf("batch=%d/by=%s", batch, c.name), func(b *testing.B) {
+				s, err := c.open(b.TempDir())
+				if err != nil {
+					b.Fatal(err)
 				}
-			}
-		})
-		b.ReportMetric(100*float64(b.N)/b.Elapsed().Seconds(), "events/s")
-	})
+				appendAll(b, s, 16, batch)
+				b.StopTimer()
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+			})
+		}
+	}
 }
 
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+func BenchmarkTrim(b *testing.B) {
+	every := eventlog.MustPattern("**")
+	for _, batch := range []int{1, 100} {
+		for _, c := range []struct {
+			name string
+			keep *eventlog.Retention
+		}{
+			{"nothing-trimmed", &eventlog.Retention{Bytes: -1}},
+			{"keep-events", &eventlog.Retention{Bytes: -1, Events: 20_000}},
+			{"keep-count", &eventlog.Retention{Bytes: -1, Rules: []eventlog.Rule{{Pattern: every, Count: 100}}}},
+			{"latest", &eventlog.Retention{Bytes: -1, Rules: []eventlog.Rule{{Pattern: every, Latest: 1}}}},
+		} {
+			b.Run(fmt.Sprintf("batch=%d/by=%s", batch, c.name), func(b *testing.B) {
+				s, err := openTidings(b.TempDir(), c.keep)
+				if err != nil {
+					b.Fatal(err)
+				}
+				appendAll(b, s, 64, batch)
+				b.StopTimer()
+				b.ReportMetric(float64(s.Bounds().Events), "left")
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+			})
+		}
+	}
+}

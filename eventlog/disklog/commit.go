@@ -147,6 +147,7 @@ func (c *commit) write(l *Log) error {
 	s.topics.age()
 	c.batch = s.db.NewBatch()
 	c.now = max(uint64(l.opts.Now().UnixMilli()), s.head.time)
+	before := s.head.seq
 	err := c.fill()
 	if c.it != nil {
 		if closeErr := c.it.Close(); err == nil {
@@ -154,7 +155,7 @@ func (c *commit) write(l *Log) error {
 		}
 	}
 	c.head = s.position()
-	if err != nil || c.batch.Empty() {
+	if err != nil || s.head.seq == before {
 		return err
 	}
 	sync := l.opts.Sync == SyncAlways
@@ -211,7 +212,7 @@ func (c *commit) settle(r *request, i int, d *decision) error {
 	}
 	switch {
 	case d.refused != nil:
-		receipt.Refused = d.refused
+		receipt.Refused, receipt.Time = d.refused, unixMilli(c.now)
 	case d.first.seq != 0:
 		receipt.Duplicate = true
 		receipt.Position, receipt.Time = c.store.at(d.first.seq), unixMilli(d.first.time)

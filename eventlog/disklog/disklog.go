@@ -225,7 +225,7 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 func takeDir(fsys vfs.FS, dir string, mark func(string) string, restored bool) (_ *pebble.Lock, same bool, err error) {
 	if restored {
 		err = haveLog(fsys, dir)
-	} else if err = fsys.MkdirAll(dir, 0o700); err != nil {
+	} else if err = makeDir(fsys, dir); err != nil {
 		err = permission(dir, err)
 	}
 	if err != nil {

@@ -68,6 +68,26 @@ func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	return nil, &DirError{dir, "end that process first, or give this one a directory of its own", inUse}
 }
 
+// makeDir makes the directory and those above it, and syncs them as long as there is no log: a new directory may have been made
+// by a process that did not live to do so. Pebble syncs only the one above dir.
+func makeDir(fsys vfs.FS, dir string) error {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if _, err := fsys.Stat(fsys.PathJoin(dir, identityFile)); err == nil {
+		return nil
+	}
+	for above := fsys.PathDir(dir); ; above = fsys.PathDir(above) {
+		// One that this user cannot read is none that was made here.
+		if err := syncDir(fsys, above); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		if above == fsys.PathDir(above) {
+			return nil
+		}
+	}
+}
+
 // haveLog returns an error if there is no log in the directory.
 func haveLog(fsys vfs.FS, dir string) error {
 	if _, err := fsys.Stat(fsys.PathJoin(dir, identityFile)); errors.Is(err, fs.ErrNotExist) {

@@ -40,7 +40,7 @@ func invalidSeq(seq uint64, reason string) error {
 // checkGiven returns an error if the records of a request are not above the head.
 func (c *commit) checkGiven(r *request) error {
 	if seq := r.records[0].Seq; seq <= c.store.head.seq {
-		return &eventlog.RecordError{Err: invalidSeq(seq, fmt.Sprintf("the head is at %d already", c.store.head.seq))}
+		return &eventlog.RecordError{Err: invalidSeq(seq, fmt.Sprintf("the head is already at %d", c.store.head.seq))}
 	}
 	return nil
 }
@@ -48,8 +48,11 @@ func (c *commit) checkGiven(r *request) error {
 // Skip implements eventlog.Mirror.
 func (l *Log) Skip(ctx context.Context, to uint64, reason eventlog.Reason) error {
 	return l.alone(ctx, func(s *store) error {
-		if to <= s.head.seq {
-			return invalidSeq(to, fmt.Sprintf("the head is at %d already", s.head.seq))
+		switch {
+		case to <= s.head.seq:
+			return invalidSeq(to, fmt.Sprintf("the head is already at %d", s.head.seq))
+		case reason == "":
+			return &eventlog.InvalidError{What: "reason", Reason: "it is empty"}
 		}
 		return s.skip(hole{s.head.seq + 1, to, reason})
 	})

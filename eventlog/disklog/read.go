@@ -110,6 +110,7 @@ func (a *answer) fill(ctx context.Context) error {
 		return a.fetch(ctx, seqs, to)
 	}
 	if sel.All() {
+		a.records = make([]eventlog.Record, 0, min(uint64(a.q.Limit), a.head-a.complete))
 		return a.scan(ctx, scanMost)
 	}
 	// A few records on there may be enough that match. If not, either the topics are walked, if they are fewer than what is

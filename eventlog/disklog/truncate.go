@@ -19,8 +19,11 @@ func (l *Log) SetGeneration(ctx context.Context, gen string, after uint64) error
 	l.trim.pass.Lock() // nothing is trimmed meanwhile
 	defer l.trim.pass.Unlock()
 	return l.alone(ctx, func(s *store) error {
-		if after > s.head.seq {
-			return invalidSeq(after, fmt.Sprintf("the head is at %d, before it", s.head.seq))
+		switch {
+		case after > s.head.seq:
+			return invalidSeq(after, fmt.Sprintf("the head is only at %d", s.head.seq))
+		case gen == s.gen && after < s.head.seq:
+			return &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is the log's own, in which a number is not used twice"}
 		}
 		for age, at := range l.trim.examined {
 			l.trim.examined[age] = min(at, after+1)
@@ -50,6 +53,7 @@ func (s *store) truncate(gen string, after uint64) error {
 	s.events.Store(int64(s.head.events - c.meta.events))
 	s.bytes.Store(int64(s.head.bytes - c.meta.bytes))
 	s.topics.init()
+	s.marks = newMarks(after, c.meta.trimmed)
 	return nil
 }
 
@@ -164,14 +168,14 @@ func (c *cut) states() error {
 		if !whole {
 			return corrupt("topic state", "its key is cut off")
 		}
-		if state.last > c.after {
-			lower := topicState{min(state.last, c.after), min(state.trimmed, c.after), min(state.gone, c.after)}
-			if err := c.batch.Set(bytes.Clone(c.it.Key()), lower.value(), nil); err != nil {
-				return err
-			}
+		if _, ok := c.topics[topic]; !ok && state.last <= c.after {
+			continue
 		}
-		if _, ok := c.topics[topic]; ok || state.last > c.after {
-			dead = append(dead, topic)
+		dead = append(dead, topic)
+		lower := c.lower(topic, state)
+		c.meta.trimmed, c.meta.gone = max(c.meta.trimmed, lower.trimmed), max(c.meta.gone, lower.gone)
+		if err := c.batch.Set(bytes.Clone(c.it.Key()), lower.value(), nil); err != nil {
+			return err
 		}
 	}
 	for _, topic := range dead {
@@ -180,6 +184,17 @@ func (c *cut) states() error {
 		}
 	}
 	return c.it.Error()
+}
+
+// lower returns the state of a topic that loses records, or had lost some that are never to have been. Of what it had lost
+// only the newest number is known; if that goes, the topic counts as having lost something right up to the cut. So does what
+// was superseded, maybe by records that go: without them it would be there.
+func (c *cut) lower(topic string, state topicState) topicState {
+	last := min(state.last, c.after)
+	if c.s.ret.Rule(topic).Latest > 0 {
+		return topicState{last, last, last}
+	}
+	return topicState{last, min(state.trimmed, c.after), min(state.gone, c.after)}
 }
 
 // listDead enters a topic that is remembered in the list of the dead if it has no records now, by its new last.

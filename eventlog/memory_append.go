@@ -1,0 +1,183 @@
+package eventlog
+
+import (
+	"context"
+	"time"
+)
+
+// Append stores records, all or none, as [Log] says. It fails with *RecordError, *SizeError, [ErrClosed] and the error of
+// the context.
+func (m *Memory) Append(ctx context.Context, records []Record) ([]Receipt, error) {
+	if err := m.checkBatch(ctx, records); err != nil {
+		return nil, err
+	}
+	uses, now := keyUses(records), m.clock().UnixMilli()
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.over(ctx); err != nil {
+		return nil, err
+	}
+	m.expire(now)
+	d := m.decider(m.head, max(now, m.last))
+	receipts := make([]Receipt, len(records))
+	for i := range records {
+		if receipts[i] = d.decide(&records[i], uses[i]); receipts[i].Refused != nil {
+			return nil, &RecordError{Index: i, Err: receipts[i].Refused}
+		}
+	}
+	head := m.head
+	for i := range records {
+		if !receipts[i].Duplicate {
+			m.store(&records[i], uses[i], receipts[i].Seq, d.time)
+		}
+	}
+	if m.head != head {
+		m.wake()
+	}
+	return receipts, nil
+}
+
+// checkBatch returns what is wrong with a call before log order has a say.
+func (m *Memory) checkBatch(ctx context.Context, records []Record) error {
+	if err := m.usable(ctx); err != nil {
+		return err
+	}
+	return CheckBatch(records)
+}
+
+// decider decides what becomes of records one after the other. It knows what its earlier ones mean for the later
+// ones and changes nothing in the log, so that one that is refused can still undo all of them.
+type decider struct {
+	*Memory
+	seq   uint64 // of the last record
+	time  int64  // of the next
+	used  uint64 // keys, so far
+	ended map[string]uint64
+	uses  map[digest]*keyUse
+}
+
+func (m *Memory) decider(seq uint64, time int64) decider {
+	return decider{Memory: m, seq: seq, time: time, used: m.keys.used}
+}
+
+// decide returns the receipt of a record. The key comes before the end: who repeats a publish gets the first
+// answer again, also when the topic has ended since.
+func (d *decider) decide(r *Record, use *keyUse) Receipt {
+	if use != nil {
+		if first := d.use(use.id); first != nil {
+			receipt := Receipt{Position: d.at(first.seq), Time: moment(first.time), Duplicate: true}
+			if first.content != use.content {
+				return Receipt{Refused: &KeyError{Topic: r.Topics[0], Key: r.Key, First: receipt.Position}}
+			}
+			return receipt
+		}
+	}
+	for _, topic := range r.Topics {
+		if end := d.end(topic); end != 0 {
+			return Receipt{Refused: &EndedError{Topic: topic, End: d.at(end)}}
+		}
+	}
+	d.seq++
+	d.note(r, use)
+	return Receipt{Position: d.at(d.seq), Time: moment(d.time)}
+}
+
+// note remembers what a record means for those that come after it.
+func (d *decider) note(r *Record, use *keyUse) {
+	if r.Flags&End != 0 {
+		if d.ended == nil {
+			d.ended = map[string]uint64{}
+		}
+		for _, topic := range r.Topics {
+			d.ended[topic] = d.seq
+		}
+	}
+	if use != nil {
+		if d.uses == nil {
+			d.uses = map[digest]*keyUse{}
+		}
+		d.used++
+		use.n, use.seq, use.time = d.used, d.seq, d.time
+		d.uses[use.id] = use
+	}
+}
+
+// use returns the use of a key if it is known.
+func (d *decider) use(id digest) *keyUse {
+	use := d.uses[id]
+	if use == nil {
+		use = d.keys.known[id]
+	}
+	if use == nil || !d.keys.knows(use, d.used, d.time) {
+		return nil
+	}
+	return use
+}
+
+// end returns the number of the record that has ended a topic, or 0.
+func (d *decider) end(name string) uint64 {
+	if t := d.topics[name]; t != nil {
+		if end := t.end(); end != nil {
+			return end.Seq
+		}
+	}
+	return d.ended[name]
+}
+
+// store adds a record and removes what retention does not keep beside it. That happens record by record, so that a
+// mirror has the same log whatever batches the records have come in.
+func (m *Memory) store(given *Record, use *keyUse, seq uint64, ms int64) {
+	r := &stored{Record: *given, topics: make([]*topic, len(given.Topics)), live: len(given.Topics)}
+	r.Seq, r.Time = seq, moment(ms)
+	r.Retry = given.Retry.Truncate(time.Millisecond)
+	r.Topics = make([]string, len(given.Topics))
+	for i, name := range given.Topics {
+		t := m.topic(name)
+		t.live.push(r)
+		t.last = seq
+		r.topics[i], r.Topics[i] = t, t.name
+	}
+	m.records.push(slot{seq, ms, r})
+	m.head, m.last = seq, ms
+	m.count(r, 1)
+	m.link(r)
+	if use != nil {
+		m.keys.add(use)
+	}
+	m.keep(r)
+}
+
+// count adds a record to what Bounds tells, or with -1 takes it off.
+func (m *Memory) count(r *stored, n int64) {
+	m.events += n
+	m.bytes += n * int64(r.Size())
+}
+
+// link makes a record the newest of its ID.
+func (m *Memory) link(r *stored) {
+	if r.ID == "" {
+		return
+	}
+	if r.older = m.ids[r.ID]; r.older != nil {
+		r.older.newer = r
+	}
+	m.ids[r.ID] = r
+}
+
+// unlink takes a record out of those of its ID.
+func (m *Memory) unlink(r *stored) {
+	switch {
+	case r.ID == "":
+		return
+	case r.newer != nil:
+		r.newer.older = r.older
+	case r.older != nil:
+		m.ids[r.ID] = r.older
+	default:
+		delete(m.ids, r.ID)
+	}
+	if r.older != nil {
+		r.older.newer = r.newer
+	}
+}

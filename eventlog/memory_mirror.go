@@ -1,0 +1,187 @@
+package eventlog
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// AppendAt stores records at their positions, as [Mirror] says. The receipt of one that is left out has the position that
+// it would have had. It fails with *RecordError, *SizeError, [ErrClosed] and the error of the context.
+func (m *Memory) AppendAt(ctx context.Context, records []Record) ([]Receipt, error) {
+	if err := m.checkBatch(ctx, records); err != nil {
+		return nil, err
+	}
+	uses, now := keyUses(records), m.clock().UnixMilli()
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.over(ctx); err != nil {
+		return nil, err
+	}
+	if err := checkRising(m.head, records); err != nil {
+		return nil, err
+	}
+	m.expire(now)
+	receipts := make([]Receipt, len(records))
+	for i := range records {
+		receipts[i] = m.appendAt(&records[i], uses[i])
+	}
+	if len(records) > 0 {
+		m.wake()
+	}
+	return receipts, nil
+}
+
+func checkRising(head uint64, records []Record) error {
+	for i := range records {
+		if seq := records[i].Seq; seq <= head {
+			return &RecordError{Index: i, Err: &InvalidError{
+				What: "sequence number", Value: strconv.FormatUint(seq, 10),
+				Reason: "it has to be above the head and all that come before it; head or last: " + strconv.FormatUint(head, 10),
+			}}
+		}
+		head = records[i].Seq
+	}
+	return nil
+}
+
+// appendAt decides and stores one record. What it decides depends on the records before it and not on
+// those that came in the same call.
+func (m *Memory) appendAt(r *Record, use *keyUse) Receipt {
+	d := m.decider(r.Seq-1, max(r.Time.UnixMilli(), m.last))
+	receipt := d.decide(r, use)
+	switch {
+	case receipt.Refused != nil:
+		receipt.Position, receipt.Time = m.at(r.Seq), moment(d.time)
+	case !receipt.Duplicate:
+		m.store(r, use, r.Seq, d.time)
+	}
+	m.head = r.Seq
+	return receipt
+}
+
+// Skip moves the head and records that what is between is lost. It fails with *InvalidError, [ErrClosed] and the error of
+// the context.
+func (m *Memory) Skip(ctx context.Context, to uint64, reason Reason) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.over(ctx); err != nil {
+		return err
+	}
+	switch {
+	case to <= m.head:
+		return &InvalidError{
+			What: "sequence number", Value: strconv.FormatUint(to, 10),
+			Reason: "the head is already at " + strconv.FormatUint(m.head, 10),
+		}
+	case reason == "":
+		return &InvalidError{What: "reason", Reason: "it is empty"}
+	}
+	if n := len(m.holes); n > 0 && m.holes[n-1].to == m.head && m.holes[n-1].reason == reason {
+		m.holes[n-1].to = to
+	} else {
+		m.holes = append(m.holes, hole{m.head, to, reason})
+	}
+	m.head = to
+	m.wake()
+	return nil
+}
+
+// SetGeneration begins a new generation after a sequence number, which is not above the head. It fails with *InvalidError,
+// [ErrClosed] and the error of the context.
+func (m *Memory) SetGeneration(ctx context.Context, gen string, after uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.over(ctx); err != nil {
+		return err
+	}
+	if err := checkGeneration(gen); err != nil {
+		return err
+	}
+	switch {
+	case after > m.head:
+		return &InvalidError{
+			What: "sequence number", Value: strconv.FormatUint(after, 10),
+			Reason: "the head is only at " + strconv.FormatUint(m.head, 10),
+		}
+	case gen == m.gen && after < m.head:
+		return &InvalidError{What: "generation", Value: gen, Reason: "it is the log's own, in which a number is not used twice"}
+	}
+	if after < m.head {
+		m.cut(after)
+	}
+	m.gen, m.head = gen, after
+	m.wake()
+	return nil
+}
+
+// cut removes all that came after a number, without a trace.
+func (m *Memory) cut(after uint64) {
+	newer := m.slotsAbove(after)
+	for _, slot := range newer {
+		if slot.record != nil {
+			m.count(slot.record, -1)
+			m.unlink(slot.record)
+		}
+	}
+	m.records.truncate(len(m.records.all()) - len(newer))
+	m.last = time.Time{}.UnixMilli()
+	if slots := m.records.all(); len(slots) > 0 {
+		m.last = slots[len(slots)-1].time
+	}
+	m.keys.cut(after)
+	for i := range m.ages {
+		m.ages[i].done = min(m.ages[i].done, after)
+	}
+	for len(m.holes) > 0 && m.holes[len(m.holes)-1].from >= after {
+		m.holes = m.holes[:len(m.holes)-1]
+	}
+	if n := len(m.holes); n > 0 {
+		m.holes[n-1].to = min(m.holes[n-1].to, after)
+	}
+	m.cutTopics(after)
+}
+
+func (m *Memory) cutTopics(after uint64) {
+	m.trimmed, m.gone, m.floor = min(m.trimmed, after), min(m.gone, after), min(m.floor, after)
+	var empty []*topic
+	for _, t := range m.topics {
+		if t.last > after {
+			t.cut(after)
+			m.trimmed, m.gone = max(m.trimmed, t.lost), max(m.gone, t.lost)
+		}
+		if len(t.live.all()) == 0 {
+			empty = append(empty, t)
+		}
+	}
+	m.dead = nil // their order is another one now
+	for _, t := range empty {
+		if t.grave = 0; t.last > 0 {
+			m.bury(t)
+		} else {
+			m.forget(t) // it has never been
+		}
+	}
+	m.tidy()
+}
+
+// cut removes from a topic what came after a number. Of what it lost only the newest numbers are known, and they may have
+// been those that go: then it counts as having lost something right up to where it is cut. Likewise for what was superseded
+// by records that go: it would be there without them.
+func (t *topic) cut(after uint64) {
+	for _, q := range []*queue[*stored]{&t.live, &t.elsewhere} {
+		q.truncate(len(q.all()) - len(above(q.all(), after)))
+	}
+	t.lost = max(min(t.lost, after), min(t.superseded, after))
+	t.superseded = 0
+	for all := t.elsewhere.all(); len(all) > 0 && all[0].Seq <= t.lost; all = t.elsewhere.all() {
+		t.elsewhere.pop()
+	}
+	t.last = t.lost
+	for _, all := range [][]*stored{t.elsewhere.all(), t.live.all()} {
+		if len(all) > 0 {
+			t.last = max(t.last, all[len(all)-1].Seq)
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package eventlog_test
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	. "github.com/tidings-sse/tidings/eventlog"
+)
+
+// model is a log that forgets nothing: it keeps all records there ever were and notes for each topic what has become of
+// them. All it does is what the contract says, sentence by sentence and with no thought of speed.
+type model struct {
+	ret     Retention
+	gen     string
+	head    uint64
+	last    time.Time
+	records []*modelRecord
+	topics  map[string]*modelTopic // known ones
+	floor   uint64
+	hole    uint64
+	uses    []*modelRecord // of keys
+}
+
+type modelRecord struct {
+	Record
+	state []state // of each topic
+}
+
+type modelTopic struct {
+	base uint64 // the floor when it was born
+	born uint64 // its first record
+}
+
+type state int
+
+const (
+	live state = iota
+	trimmed
+	superseded
+)
+
+func (r *modelRecord) lives() bool { return slices.Contains(r.state, live) }
+
+// in returns what has become of a record in a topic, and whether it ever was there since the topic is known.
+func (m *model) in(r *modelRecord, topic string) (state, bool) {
+	t, i := m.topics[topic], slices.Index(r.Topics, topic)
+	if t == nil || i < 0 || r.Seq < t.born {
+		return 0, false
+	}
+	return r.state[i], true
+}
+
+func (m *model) of(topic string, s state) (found []*modelRecord) {
+	for _, r := range m.records {
+		if got, ok := m.in(r, topic); ok && got == s {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (m *model) found(r *modelRecord, s Selector) bool {
+	return slices.ContainsFunc(r.Topics, func(topic string) bool {
+		got, ok := m.in(r, topic)
+		return ok && got == live && s.Match(topic)
+	})
+}
+
+func (m *model) expire(now time.Time) {
+	for _, r := range slices.Clone(m.records) {
+		for i, topic := range r.Topics {
+			age := m.ret.Rule(topic).Age
+			if r.state[i] == live && age > 0 && now.Sub(r.Time) > age {
+				m.remove(r, topic, trimmed)
+			}
+		}
+	}
+}
+
+// remove takes a record out of a topic, and forgets topics if too many are dead.
+func (m *model) remove(r *modelRecord, topic string, s state) {
+	r.state[slices.Index(r.Topics, topic)] = s
+	var dead []string
+	for name := range m.topics {
+		if len(m.of(name, live)) == 0 {
+			dead = append(dead, name)
+		}
+	}
+	if len(dead) > m.ret.Topics {
+		oldest := slices.MinFunc(dead, func(a, b string) int {
+			return cmp.Or(cmp.Compare(m.lastOf(a), m.lastOf(b)), cmp.Compare(a, b))
+		})
+		m.floor = max(m.floor, m.lastOf(oldest))
+		delete(m.topics, oldest)
+	}
+}
+
+func (m *model) lastOf(topic string) (last uint64) {
+	for _, r := range m.records {
+		if slices.Contains(r.Topics, topic) {
+			last = r.Seq
+		}
+	}
+	return last
+}
+
+// decide returns the receipt of a record that would be stored at seq, after the records pending.
+func (m *model) decide(r *Record, seq uint64, at time.Time, pending []*modelRecord) Receipt {
+	uses := m.uses
+	for _, p := range pending {
+		if p.Key != "" {
+			uses = append(uses[:len(uses):len(uses)], p)
+		}
+	}
+	for i, use := range slices.Backward(uses) {
+		if r.Key == "" || use.Key != r.Key || use.Topics[0] != r.Topics[0] {
+			continue
+		}
+		if len(uses)-1-i >= m.ret.Keys || at.Sub(use.Time) > m.ret.KeyAge {
+			break
+		}
+		first := Position{Gen: m.gen, Seq: use.Seq}
+		if string(use.AppendTo(nil)) != string(r.AppendTo(nil)) {
+			return Receipt{Refused: &KeyError{Topic: r.Topics[0], Key: r.Key, First: first}}
+		}
+		return Receipt{Position: first, Time: use.Time, Duplicate: true}
+	}
+	for _, topic := range r.Topics {
+		for _, earlier := range slices.Concat(m.of(topic, live), pending) {
+			if earlier.Flags&End != 0 && slices.Contains(earlier.Topics, topic) {
+				return Receipt{Refused: &EndedError{Topic: topic, End: Position{Gen: m.gen, Seq: earlier.Seq}}}
+			}
+		}
+	}
+	return Receipt{Position: Position{Gen: m.gen, Seq: seq}, Time: at}
+}
+
+func (m *model) append(now time.Time, records []Record) ([]Receipt, error) {
+	m.expire(now)
+	if now.Before(m.last) {
+		now = m.last
+	}
+	var receipts []Receipt
+	var pending []*modelRecord
+	for i := range records {
+		seq := m.head + uint64(len(pending)) + 1
+		receipt := m.decide(&records[i], seq, now, pending)
+		if receipt.Refused != nil {
+			return nil, &RecordError{Index: i, Err: receipt.Refused}
+		}
+		if receipts = append(receipts, receipt); !receipt.Duplicate {
+			pending = append(pending, newModelRecord(records[i], seq, now))
+		}
+	}
+	for _, r := range pending {
+		m.store(r)
+	}
+	return receipts, nil
+}
+
+func newModelRecord(r Record, seq uint64, at time.Time) *modelRecord {
+	r.Seq, r.Time = seq, at
+	return &modelRecord{Record: r, state: make([]state, len(r.Topics))}
+}
+
+func (m *model) appendAt(now time.Time, records []Record) (receipts []Receipt) {
+	m.expire(now)
+	for _, r := range records {
+		if r.Time.Before(m.last) {
+			r.Time = m.last
+		}
+		receipt := m.decide(&r, r.Seq, r.Time, nil)
+		if receipt.Refused != nil {
+			receipt.Position, receipt.Time = Position{Gen: m.gen, Seq: r.Seq}, r.Time
+		} else if !receipt.Duplicate {
+			m.store(newModelRecord(r, r.Seq, r.Time))
+		}
+		m.head = r.Seq
+		receipts = append(receipts, receipt)
+	}
+	return receipts
+}
+
+func (m *model) store(r *modelRecord) {
+	m.records = append(m.records, r)
+	m.head, m.last = r.Seq, r.Time
+	if r.Key != "" {
+		m.uses = append(m.uses, r)
+	}
+	for _, topic := range r.Topics {
+		if m.topics[topic] == nil {
+			m.topics[topic] = &modelTopic{base: m.floor, born: r.Seq}
+		}
+	}
+	for _, topic := range r.Topics {
+		isEnd := func(r *modelRecord) bool { return r.Flags&End != 0 }
+		rule, counted := m.ret.Rule(topic), slices.DeleteFunc(m.of(topic, live), isEnd)
+		for i, r := range counted {
+			if newer := len(counted) - i; rule.Count > 0 && newer > rule.Count {
+				m.remove(r, topic, trimmed)
+			} else if rule.Latest > 0 && newer > rule.Latest {
+				m.remove(r, topic, superseded)
+			}
+		}
+	}
+	for _, r := range m.records {
+		b := m.bounds()
+		if (m.ret.Bytes == 0 || b.Bytes <= m.ret.Bytes) && (m.ret.Events == 0 || b.Events <= m.ret.Events) {
+			break
+		}
+		for i, topic := range r.Topics {
+			if r.state[i] == live {
+				m.remove(r, topic, trimmed)
+			}
+		}
+	}
+}
+
+func (m *model) bounds() Bounds {
+	b := Bounds{Head: Position{Gen: m.gen, Seq: m.head}, Floor: m.floor, Trimmed: m.hole}
+	for _, r := range m.records {
+		if slices.Contains(r.state, trimmed) {
+			b.Trimmed = max(b.Trimmed, r.Seq)
+		}
+		if r.lives() {
+			b.First = cmp.Or(b.First, r.Seq)
+			b.Events++
+			b.Bytes += int64(r.Size())
+		}
+	}
+	return b
+}
+
+// gap returns the number up to which a reader misses something, or 0.
+func (m *model) gap(s Selector, told uint64) (to uint64) {
+	lose := func(seq uint64) {
+		if seq > told {
+			to = max(to, seq)
+		}
+	}
+	lose(m.hole)
+	for _, name := range s.Names() {
+		if m.topics[name] == nil {
+			lose(m.floor)
+		}
+	}
+	if len(s.Matchers()) > 0 {
+		lose(m.floor)
+	}
+	for topic, t := range m.topics {
+		if !s.Match(topic) {
+			continue
+		}
+		lose(t.base)
+		for _, r := range m.of(topic, trimmed) {
+			if !m.found(r, s) {
+				lose(r.Seq)
+			}
+		}
+	}
+	return to
+}
+
+// read returns everything that matches after a number.
+func (m *model) read(s Selector, after uint64) (found []Record) {
+	for _, r := range m.records {
+		if r.Seq > after && m.found(r, s) && s.Keep(&r.Record) {
+			found = append(found, r.Record)
+		}
+	}
+	return found
+}

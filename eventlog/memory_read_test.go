@@ -1,0 +1,158 @@
+package eventlog_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	. "github.com/tidings-sse/tidings/eventlog"
+)
+
+// TestAFilterMayUseTheLog: it is not called under the log's lock, where this would wait for itself.
+func TestAFilterMayUseTheLog(t *testing.T) {
+	m := newMemory(t, nil)
+	appendTo(t, m, event("a", "t"), event("b", "t"))
+	s := Topics("t").Filter(func(r *Record) bool {
+		appendTo(t, m, event("c", "u"))
+		return m.Bounds().Events > 2 && r.Data == "b"
+	})
+	answer, err := m.Read(t.Context(), Query{Selector: s})
+	if err != nil || len(answer.Records) != 1 || answer.Complete.Seq < 2 {
+		t.Errorf("read: %+v, %v", answer, err)
+	}
+	if q, err := m.Seek(t.Context(), s, Start{Last: 1}); err != nil || q.After.Seq != 1 {
+		t.Errorf("seek: %+v, %v", q, err)
+	}
+}
+
+// TestATrimmedReadEndsWhereItWasComplete: what a slow filter has not come to can be trimmed meanwhile. Then the answer ends
+// before, and the next one is the gap.
+func TestATrimmedReadEndsWhereItWasComplete(t *testing.T) {
+	m := newMemory(t, &MemoryOptions{Retention: &Retention{Events: 1000}})
+	for range 1000 {
+		appendTo(t, m, event("", "t"))
+	}
+	seen := uint64(0)
+	q := Query{Limit: 1, Selector: Topics("t").Filter(func(r *Record) bool {
+		if seen = r.Seq; r.Seq == 100 {
+			for range 500 {
+				appendTo(t, m, event("", "u"))
+			}
+		}
+		return false
+	})}
+	answer, err := m.Read(t.Context(), q)
+	if err != nil || len(answer.Records) > 0 || answer.Complete.Seq != seen || seen >= 500 {
+		t.Fatalf("%+v after record %d, %v", answer, seen, err)
+	}
+	q.After = answer.Complete
+	_, err = m.Read(t.Context(), q)
+	if gap, ok := errors.AsType[*GapError](err); !ok || gap.To.Seq != 500 {
+		t.Errorf("the next: %v", err)
+	}
+}
+
+// TestPatternsOfManyTopicsAreNeverSilent: with so many topics it is not looked at each of them, and a loss in any of them
+// counts. The records are still exactly those that match.
+func TestPatternsOfManyTopicsAreNeverSilent(t *testing.T) {
+	m := newMemory(t, &MemoryOptions{Retention: &Retention{
+		Rules:  []Rule{{Pattern: MustPattern("one"), Count: 1}},
+		Events: -1, Bytes: -1,
+	}})
+	batch := []Record{event("lost", "one"), event("kept", "one"), event("oldest", "many/0/x")}
+	for i := range 100_000 {
+		batch = append(batch, event(fmt.Sprint(i), fmt.Sprint("many/", i)))
+	}
+	appendTo(t, m, append(batch, event("newest", "many/0/y"))...)
+	for pattern, want := range map[string]string{
+		"many/*":     "trimmed gap to 1",
+		"*":          "trimmed gap to 1",
+		"many/777/*": "",
+		"many/777":   "777",
+		"many/0/*":   "oldest newest",
+	} {
+		if got := dataAfter(t, m, Select(nil, MustPattern(pattern)), 0); got != want {
+			t.Errorf("%s: %.100s, want %s", pattern, got, want)
+		}
+	}
+	s := Select([]string{"many/99999"}, MustPattern("*/0/*"))
+	if got := dataAfter(t, m, s, 1); got != "oldest 99999 newest" {
+		t.Errorf("through the whole log: %q", got)
+	}
+	for n, after := range []uint64{0: 0, 1: 100_003, 2: 100_002, 3: 2, 4: 0} {
+		if q, err := m.Seek(t.Context(), s, Start{Last: n}); q.After.Seq != after || err != nil {
+			t.Errorf("seek the last %d: %v, %v, want %d", n, q.After, err, after)
+		}
+	}
+}
+
+// TestAPatternFindsTheSameByAnyWay: in a longer log a read by pattern has a choice of ways.
+func TestAPatternFindsTheSameByAnyWay(t *testing.T) {
+	m := newMemory(t, nil)
+	var all []Record
+	for i := range 6000 {
+		r := event(fmt.Sprint(i), fmt.Sprint("a/", i*i%31), fmt.Sprint("b/", i%1000, "/x"))
+		all = append(all, r)
+		all[i].Seq = appendTo(t, m, r)[0].Seq
+	}
+	for _, s := range []Selector{
+		Select(nil, MustPattern("a/*")),
+		Select(nil, MustPattern("b/7/*"), MustPattern("b/**")),
+		Select([]string{"a/4", "b/7/x"}, MustPattern("b/7/*")),
+		Select([]string{"a/5"}, MustPattern("*/6/*"), MustPattern("b/600/*")),
+		Select([]string{"none"}, MustPattern("none/*")),
+		Topics("a/1", "a/2", "b/999/x"),
+		Select(nil, MustPattern("b/70/*")).Filter(func(r *Record) bool { return r.Seq > 1500 }),
+	} {
+		want := []string{}
+		for i := range all {
+			if s.MatchRecord(&all[i]) {
+				want = append(want, all[i].Data)
+			}
+		}
+		if diff := cmp.Diff(strings.Join(want, " "), dataAfter(t, m, s, 0)); diff != "" {
+			t.Errorf("%v: %s", s.Names(), diff)
+		}
+		for _, n := range []int{1, 2, 3, 50, 500, 5000} {
+			q, err := m.Seek(t.Context(), s, Start{Last: n})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := strings.Join(want[max(len(want)-n, 0):], " ")
+			if diff := cmp.Diff(last, dataAfter(t, m, s, q.After.Seq)); diff != "" {
+				t.Errorf("%v, the last %d: %s", s.Names(), n, diff)
+			}
+		}
+	}
+}
+
+// BenchmarkMemoryRead: does reading ten records cost the same by name and by pattern, however many others there are?
+func BenchmarkMemoryRead(b *testing.B) {
+	m, err := NewMemory(&MemoryOptions{Retention: &Retention{Rules: []Rule{{Pattern: MustPattern("one"), Count: 1}}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 90_000 {
+		if _, err := m.Append(b.Context(), []Record{event("some data", fmt.Sprint("a/", i/10, "/x")), event("", "one")}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, s := range map[string]Selector{
+		"name":    Topics("a/8000/x"),
+		"pattern": Select(nil, MustPattern("a/8000/*")),
+		"scan":    Select(nil, MustPattern("*/8000/*")),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				answer, err := m.Read(b.Context(), Query{Selector: s})
+				if err != nil || len(answer.Records) != 10 {
+					b.Fatal(len(answer.Records), err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,202 @@
+package eventlog_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+
+	. "github.com/tidings-sse/tidings/eventlog"
+)
+
+// What holds for every log is tested by package logtest. Here is what is particular to the one in memory.
+
+func newMemory(t *testing.T, o *MemoryOptions) *Memory {
+	t.Helper()
+	m, err := NewMemory(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.CheckInvariants(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+func appendTo(t *testing.T, m *Memory, records ...Record) []Receipt {
+	t.Helper()
+	receipts, err := m.Append(t.Context(), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipts
+}
+
+func event(data string, topics ...string) Record { return Record{Topics: topics, Data: data} }
+
+// dataAfter reads everything, and returns the data as one text, or the gap.
+func dataAfter(t *testing.T, m *Memory, s Selector, after uint64) string {
+	t.Helper()
+	var data []string
+	for q := (Query{Selector: s, After: Position{Gen: m.Head().Gen, Seq: after}}); ; {
+		answer, err := m.Read(t.Context(), q)
+		if gap, ok := errors.AsType[*GapError](err); ok {
+			return fmt.Sprintf("%s gap to %d", gap.Reason, gap.To.Seq)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range answer.Records {
+			data = append(data, r.Data)
+		}
+		if q.After = answer.Complete; q.After == m.Head() {
+			return strings.Join(data, " ")
+		}
+	}
+}
+
+func TestMemoryOptionsAreChecked(t *testing.T) {
+	for name, o := range map[string]*MemoryOptions{
+		"generation": {Generation: "No"},
+		"retention":  {Retention: &Retention{Rules: []Rule{{Age: time.Hour}}}},
+	} {
+		if m, err := NewMemory(o); !errors.Is(err, ErrInvalid) || m != nil {
+			t.Errorf("%s: %v, %v", name, m, err)
+		}
+	}
+	if a, b := newMemory(t, nil).Head(), newMemory(t, &MemoryOptions{}).Head(); a.Seq+b.Seq != 0 || a.Gen == b.Gen {
+		t.Errorf("two logs began at %v and %v", a, b)
+	}
+	if head := newMemory(t, &MemoryOptions{Generation: "abc12"}).Head().String(); head != "abc12-0" {
+		t.Errorf("began at %s", head)
+	}
+}
+
+func TestReadersShareWhatWasAppended(t *testing.T) {
+	m := newMemory(t, nil)
+	data := strings.Repeat("large", 1000)
+	topics := []string{"t", "u"}
+	records := []Record{{Topics: topics, Data: data}}
+	appendTo(t, m, records...)
+	records[0].Data, topics[0] = "changed", "changed"
+	answer, err := m.Read(t.Context(), Query{Selector: Everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := answer.Records[0]
+	if unsafe.StringData(got.Data) != unsafe.StringData(data) || got.Topics[0] != "t" {
+		t.Errorf("topics %q, data %d bytes", got.Topics, len(got.Data))
+	}
+}
+
+func TestLookupFindsTheNewestThatIsThere(t *testing.T) {
+	m := newMemory(t, &MemoryOptions{Retention: &Retention{Rules: []Rule{{Pattern: MustPattern("one"), Count: 1}}}})
+	record := func(id string, topics ...string) Record { return Record{Topics: topics, ID: id} }
+	appendTo(t, m, record("x", "many"), record("x", "one"), record("y", "many"), record("x", "one"), record("", "one"))
+	want := map[string]uint64{"x": 1, "y": 3, "": 0, "z": 0} // 4 gave way to 5
+	for id, seq := range want {
+		got, found, err := m.Lookup(t.Context(), id)
+		if got.Seq != seq || found != (seq > 0) || err != nil {
+			t.Errorf("%q: %v, %v, %v, want %d", id, got, found, err, seq)
+		}
+	}
+}
+
+func TestAClosedMemoryStillTellsWhatItHeld(t *testing.T) {
+	m := newMemory(t, nil)
+	appendTo(t, m, event("a", "t"))
+	head, bounds := m.Head(), m.Bounds()
+	for range 2 {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	<-m.Watch() // from the record
+	if _, open := <-m.Watch(); open {
+		t.Error("the channel of Watch is open")
+	}
+	ctx, invalid := t.Context(), []Record{{}}
+	_, appendErr := m.Append(ctx, invalid)
+	_, atErr := m.AppendAt(ctx, invalid)
+	_, readErr := m.Read(ctx, Query{})
+	_, seekErr := m.Seek(ctx, Everything(), Start{Last: -1})
+	_, _, lookupErr := m.Lookup(ctx, "")
+	errs := []error{appendErr, atErr, readErr, seekErr, lookupErr, m.Skip(ctx, 0, ""), m.SetGeneration(ctx, "", 7)}
+	for i, err := range errs {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if diff := cmp.Diff(bounds, m.Bounds()); diff != "" || m.Head() != head {
+		t.Errorf("%v and %s", m.Head(), diff)
+	}
+}
+
+// TestMemoryStandsManyAtOnce is for the race detector, and for the order that readers see while trimming goes on.
+func TestMemoryStandsManyAtOnce(t *testing.T) {
+	m := newMemory(t, &MemoryOptions{Retention: &Retention{Events: 200, Rules: []Rule{{Pattern: MustPattern("a/*"), Count: 20}}}})
+	var writers, readers sync.WaitGroup
+	var done atomic.Bool
+	for w := range 3 {
+		writers.Go(func() {
+			for i := range 400 {
+				appendTo(t, m, event(fmt.Sprint(i), fmt.Sprint("a/", w), "all"), event("", fmt.Sprint("b/", i)))
+			}
+		})
+	}
+	odd := func(r *Record) bool { return r.Seq%2 == 1 }
+	for _, s := range []Selector{
+		Everything(), Topics("a/1"), Topics("a/2", "all"), Select(nil, MustPattern("b/*")), Topics("all").Filter(odd),
+	} {
+		readers.Go(func() {
+			last := uint64(0)
+			for q := (Query{Selector: s, Limit: 7}); !done.Load() || q.After != m.Head(); {
+				answer, err := m.Read(t.Context(), q)
+				if gap, ok := errors.AsType[*GapError](err); ok {
+					q = gap.Partial(q)
+					continue
+				} else if err != nil {
+					t.Error(err)
+					return
+				}
+				for i := range answer.Records {
+					r := &answer.Records[i]
+					if r.Seq <= last || r.Seq > answer.Complete.Seq || !s.MatchRecord(r) {
+						t.Errorf("record %d after %d, complete %v", r.Seq, last, answer.Complete)
+						return
+					}
+					last = r.Seq
+				}
+				q.After = answer.Complete
+				if _, err := m.Seek(t.Context(), s, Start{Last: 3}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	done.Store(true)
+	readers.Wait()
+}
+
+// BenchmarkMemoryAppend: what does one event cost that pushes another one out?
+func BenchmarkMemoryAppend(b *testing.B) {
+	m, err := NewMemory(&MemoryOptions{Retention: &Retention{Events: 10_000}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	records := []Record{event("some data", "a/topic")}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := m.Append(b.Context(), records); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
