@@ -21,7 +21,7 @@ import (
 // TestDiskAndMemoryAreTheSameLog applies the same random operations to both implementations, which share no line of what
 // they decide, and compares every answer. What they have in common by mistake, the suite of logtest finds.
 func TestDiskAndMemoryAreTheSameLog(t *testing.T) {
-	first, operations := uint64(1), 1500
+	first, operations := uint64(1), 400
 	if n, err := strconv.ParseUint(os.Getenv("TIDINGS_SEED"), 10, 64); err == nil {
 		first = n
 	}
@@ -56,6 +56,7 @@ func newTwins(t *testing.T, seed uint64) *twins {
 	r := w.retention()
 	w.options = &disklog.Options{Retention: r, Now: now}
 	w.options.SetFS(vfs.NewMem())
+	w.options.TrimOnlyWhenAsked()
 	var err error
 	if w.disk, err = disklog.Open("log", w.options); err != nil {
 		t.Fatal(err)

@@ -77,7 +77,8 @@ type Options struct {
 	Logger *slog.Logger     // what goes wrong, and is mended, in the background; nil: slog.Default
 	Now    func() time.Time // the time of records; nil: time.Now
 
-	fs vfs.FS // of tests
+	fs        vfs.FS // of tests
+	idleTrims bool   // of tests: nothing is trimmed but by Trim
 }
 
 const (
@@ -149,7 +150,8 @@ type Log struct {
 
 	// How the log ends: closing is closed first, each goroutine of running then comes to its end.
 	closeOnce sync.Once
-	closing   chan struct{}
+	closing   <-chan struct{}
+	stop      context.CancelFunc // closes it
 	running   sync.WaitGroup
 	closeErr  error
 }
@@ -187,12 +189,14 @@ func Restored(dir string) (string, error) {
 }
 
 func open(dir string, opts Options, restored bool) (_ *Log, err error) {
+	ctx, stop := context.WithCancel(context.Background())
 	l := &Log{
 		dir: dir, opts: opts, fs: opts.fs,
 		watch:    make(chan struct{}, 1),
 		unsynced: make(chan *commit, pipeline),
 		broken:   make(chan struct{}, 1),
-		closing:  make(chan struct{}),
+		closing:  ctx.Done(),
+		stop:     stop,
 	}
 	mark := func(string) string { return "" }
 	if l.fs == nil {
@@ -200,11 +204,13 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 	}
 	lock, same, err := takeDir(l.fs, dir, mark, restored)
 	if err != nil {
+		stop()
 		return nil, err
 	}
 	l.lock = lock
 	defer func() {
 		if err != nil {
+			stop()
 			err = errors.Join(err, lock.Close())
 		}
 	}()
@@ -217,7 +223,7 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 	if err := l.space.look(l); err != nil {
 		return nil, errors.Join(err, l.store.close())
 	}
-	l.run()
+	l.run(ctx)
 	return l, nil
 }
 
@@ -251,9 +257,13 @@ func takeDir(fsys vfs.FS, dir string, mark func(string) string, restored bool) (
 	return lock, same, nil
 }
 
-func (l *Log) run() {
+func (l *Log) run(ctx context.Context) {
 	for name, loop := range map[string]func(){
-		"committer": l.commitLoop, "finisher": l.finishLoop, "trimmer": l.trimLoop, "reviver": l.reviveLoop, "space": l.spaceLoop,
+		"committer": l.commitLoop,
+		"finisher":  l.finishLoop,
+		"trimmer":   func() { l.trimLoop(ctx) },
+		"reviver":   l.reviveLoop,
+		"space":     l.spaceLoop,
 	} {
 		l.running.Go(func() { labelled("disklog "+name, loop) })
 	}
@@ -269,7 +279,7 @@ func (l *Log) run() {
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
 		l.queue.close()
-		close(l.closing)
+		l.stop()
 		l.running.Wait()
 		close(l.watch)
 		l.mu.Lock()

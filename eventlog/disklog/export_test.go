@@ -5,6 +5,9 @@ import "github.com/cockroachdb/pebble/v2/vfs"
 // SetFS lets a log live in another file system, such as one that loses power.
 func (o *Options) SetFS(fs vfs.FS) { o.fs = fs }
 
+// TrimOnlyWhenAsked lets nothing be trimmed but by Trim: what retention takes may depend on when it is applied.
+func (o *Options) TrimOnlyWhenAsked() { o.idleTrims = true }
+
 // CachedTopics returns how many topics the committer has in memory.
 func (l *Log) CachedTopics() int {
 	l.turn.Lock()

@@ -72,26 +72,20 @@ func (t *trimmer) takeTopics() []string {
 	return topics
 }
 
-func (l *Log) trimLoop() {
+func (l *Log) trimLoop(ctx context.Context) {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() { // ends with the context, by cancel at the latest
-		select {
-		case <-l.closing:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	for {
 		select {
 		case <-tick.C:
 		case <-l.trim.wake:
-		case <-l.closing:
+		case <-ctx.Done():
 			return
 		}
-		if err := l.trimPass(ctx, false); err != nil && ctx.Err() == nil && !errors.Is(err, eventlog.ErrUnavailable) {
+		if l.opts.idleTrims {
+			continue
+		}
+		if err := l.trimPass(ctx, false); err != nil && ctx.Err() == nil && !errors.Is(err, eventlog.ErrUnavailable) && !errors.Is(err, eventlog.ErrClosed) {
 			l.opts.Logger.Error("retention could not be applied; it will be tried again", "dir", l.dir, "err", err)
 		}
 	}
