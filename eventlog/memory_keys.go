@@ -24,7 +24,7 @@ type keyUse struct {
 	time        int64
 }
 
-// digest is half of a SHA-256, which is enough that nobody finds two texts with the same one.
+// digest is half of a SHA-256. Who wanted two texts with the same one would have to try some 2^64, to deceive himself.
 type digest [sha256.Size / 2]byte
 
 func newKeys(ret *Retention) keys {

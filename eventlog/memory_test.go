@@ -96,6 +96,21 @@ func TestReadersShareWhatWasAppended(t *testing.T) {
 	}
 }
 
+// TestRetryIsInMilliseconds: it is what any other log gives back, and what a key is compared by.
+func TestRetryIsInMilliseconds(t *testing.T) {
+	m := newMemory(t, nil)
+	r := Record{Topics: []string{"t"}, Key: "k", Retry: 1500 * time.Microsecond}
+	appendTo(t, m, r)
+	r.Retry = time.Millisecond
+	if receipt := appendTo(t, m, r)[0]; !receipt.Duplicate {
+		t.Errorf("the same in milliseconds: %+v", receipt)
+	}
+	answer, err := m.Read(t.Context(), Query{Selector: Everything()})
+	if err != nil || answer.Records[0].Retry != time.Millisecond {
+		t.Errorf("%+v, %v", answer, err)
+	}
+}
+
 func TestLookupFindsTheNewestThatIsThere(t *testing.T) {
 	m := newMemory(t, &MemoryOptions{Retention: &Retention{Rules: []Rule{{Pattern: MustPattern("one"), Count: 1}}}})
 	record := func(id string, topics ...string) Record { return Record{Topics: topics, ID: id} }
