@@ -41,6 +41,10 @@ fuzz: # Run each fuzz target for FUZZTIME, 30s if not said
 bench: # Measure beside other libraries for seven minutes and write the tables of docs/performance.md
 	cd bench && go run ./cmd/table
 
+.PHONY: benchlog
+benchlog: # Measure the log beside other stores for a quarter of an hour, likewise
+	cd bench && go run ./cmd/table -suite log
+
 .PHONY: e2e
 e2e: needs e2e/node_modules/.package-lock.json # Run the tests in a real browser
 	cd e2e && npm test --silent

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -59,9 +60,10 @@ var big = sync.OnceValues(func() (dirs struct{ tidings, pebble string }, err err
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dirs, err := big(); err == nil && isMade {
-		_ = os.RemoveAll(dirs.tidings)
-		_ = os.RemoveAll(dirs.pebble)
+	if isMade {
+		if dirs, err := big(); err == nil {
+			_ = os.RemoveAll(filepath.Dir(dirs.tidings))
+		}
 	}
 	os.Exit(code)
 }

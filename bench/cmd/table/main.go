@@ -1,6 +1,7 @@
 // Command table runs the benchmarks of this module and writes their medians into docs/performance.md.
 //
 //	cd bench && go run ./cmd/table
+//	cd bench && go run ./cmd/table -suite log
 //
 // The whole suite runs several times over rather than each benchmark several times in a row, so that a machine
 // that is slower for a minute is so for all contestants.
@@ -18,19 +19,61 @@ import (
 	"time"
 )
 
+// suite is a set of benchmarks and the tables that are made of them.
+type suite struct {
+	pkg       string
+	benchtime time.Duration
+	sections  []section
+}
+
+// section is a table of docs/performance.md: what a benchmark says in a unit, with ratios to the row yardstick if there is
+// one. Without a benchmark it tells how the suite was run.
+type section struct{ name, benchmark, unit, yardstick string }
+
+var suites = map[string]suite{
+	"sse": {".", 500 * time.Millisecond, []section{
+		{name: "machine"},
+		{"decode", "BenchmarkDecode", "MB/s", "bufio.Scanner"},
+		{"decode allocs", "BenchmarkDecode", "allocs/event", ""},
+		{"long lines", "BenchmarkLongLines", "MB/s", "bufio.Scanner"},
+		{"many lines", "BenchmarkManyLines", "MB/s", "bufio.Scanner"},
+		{"encode", "BenchmarkEncode", "ns/op", "fmt.Fprintf"},
+		{"encode allocs", "BenchmarkEncode", "allocs/op", ""},
+	}},
+	"log": {"./logs", time.Second, []section{
+		{name: "log machine"},
+		{"append", "BenchmarkAppend", "records/s", "pebble"},
+		{"batch", "BenchmarkBatch", "records/s", "pebble"},
+		{"trim", "BenchmarkTrim", "records/s", "nothing-trimmed"},
+		{"left", "BenchmarkTrim", "left", ""},
+		{"open", "BenchmarkOpen", "ms", "pebble"},
+		{"read", "BenchmarkRead", "µs", ""},
+		{"scan", "BenchmarkScan", "records/s", "pebble"},
+		{"topics", "BenchmarkTopics", "MB", ""},
+	}},
+}
+
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("table: ")
+	name := flag.String("suite", "sse", "which benchmarks to run: sse or log")
 	rounds := flag.Int("count", 5, "how often to run the suite; the tables show medians")
-	benchtime := flag.Duration("benchtime", 500*time.Millisecond, "how long to run each benchmark")
+	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log")
 	page := flag.String("o", "../docs/performance.md", "the page to write the tables into")
 	flag.Parse()
-	if err := run(*rounds, *benchtime, *page); err != nil {
+	s, ok := suites[*name]
+	if !ok {
+		log.Fatalf("there is no suite %q; choose sse or log", *name)
+	}
+	if *benchtime > 0 {
+		s.benchtime = *benchtime
+	}
+	if err := s.run(*rounds, *page); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(rounds int, benchtime time.Duration, page string) error {
+func (s *suite) run(rounds int, page string) error {
 	text, err := os.ReadFile(page) // first of all: to find out after the measurement would be a pity
 	if err != nil {
 		return err
@@ -38,7 +81,7 @@ func run(rounds int, benchtime time.Duration, page string) error {
 	var r results
 	for i := range rounds {
 		log.Printf("round %d of %d", i+1, rounds)
-		out, err := benchmark(benchtime)
+		out, err := s.benchmark()
 		if err != nil {
 			return err
 		}
@@ -46,18 +89,13 @@ func run(rounds int, benchtime time.Duration, page string) error {
 			return err
 		}
 	}
-	how := fmt.Sprintf("%s, %s on %s/%s, %d cores. Medians of %d rounds of %v for each cell.",
-		r.cpu, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds, benchtime)
-	for name, section := range map[string]string{
-		"machine":       how,
-		"decode":        r.table("BenchmarkDecode", "MB/s", "bufio.Scanner"),
-		"decode allocs": r.table("BenchmarkDecode", "allocs/event", ""),
-		"long lines":    r.table("BenchmarkLongLines", "MB/s", "bufio.Scanner"),
-		"many lines":    r.table("BenchmarkManyLines", "MB/s", "bufio.Scanner"),
-		"encode":        r.table("BenchmarkEncode", "ns/op", "fmt.Fprintf"),
-		"encode allocs": r.table("BenchmarkEncode", "allocs/op", ""),
-	} {
-		if text, err = replaceSection(text, name, section); err != nil {
+	for _, sec := range s.sections {
+		table := fmt.Sprintf("%s, %s on %s/%s, %d cores. Medians of %d rounds of %v for each cell.",
+			r.cpu, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds, s.benchtime)
+		if sec.benchmark != "" {
+			table = r.table(sec.benchmark, sec.unit, sec.yardstick)
+		}
+		if text, err = replaceSection(text, sec.name, table); err != nil {
 			return fmt.Errorf("%s: %w", page, err)
 		}
 	}
@@ -65,9 +103,9 @@ func run(rounds int, benchtime time.Duration, page string) error {
 }
 
 // benchmark runs the suite once. Its lines go to standard error as well: it takes a minute or more.
-func benchmark(benchtime time.Duration) (io.Reader, error) {
+func (s *suite) benchmark() (io.Reader, error) {
 	var out bytes.Buffer
-	cmd := exec.Command("go", "test", "-run=^$", "-bench=.", "-count=1", "-timeout=1h", "-benchtime="+benchtime.String(), ".")
+	cmd := exec.Command("go", "test", "-run=^$", "-bench=.", "-count=1", "-timeout=1h", "-benchtime="+s.benchtime.String(), s.pkg)
 	cmd.Stdout = io.MultiWriter(&out, os.Stderr)
 	cmd.Stderr = os.Stderr
 	return &out, cmd.Run()

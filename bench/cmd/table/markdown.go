@@ -27,7 +27,12 @@ func (r *results) table(name, unit, yardstick string) string {
 	for _, row := range rows {
 		fmt.Fprintf(&b, "| %s |", row)
 		for _, column := range columns {
-			value := r.cell(name, column, row).median(unit)
+			c := r.cell(name, column, row)
+			if len(c.values[unit]) == 0 {
+				b.WriteString(" – |")
+				continue
+			}
+			value := c.median(unit)
 			fmt.Fprintf(&b, " %s", short(value))
 			if yardstick != "" {
 				fmt.Fprintf(&b, " (%s)", short(value/r.cell(name, column, yardstick).median(unit)))
