@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	. "github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // TestAMirrorDecidesAlikeWhateverTheBatches: one hub gets the records of a shared log one by one, another one all at once,
@@ -22,15 +22,17 @@ func TestAMirrorDecidesAlikeWhateverTheBatches(t *testing.T) {
 		seed = flagged
 	}
 	rng := rand.New(rand.NewPCG(seed, 2))
-	options := &MemoryOptions{Generation: "mirro", Retention: &Retention{
-		Events: 7, Keys: 3, Topics: 2, Rules: []Rule{{Pattern: MustPattern("a"), Count: 2}, {Pattern: MustPattern("b"), Latest: 2}},
+	options := &eventlog.MemoryOptions{Generation: "mirro", Retention: &eventlog.Retention{
+		Events: 7, Keys: 3, Topics: 2,
+		Rules: []eventlog.Rule{{Pattern: glob("a"), Count: 2}, {Pattern: glob("b"), Latest: 2}},
 	}}
 	now := time.Now()
-	var records []Record
+	var records []eventlog.Record
 	for i := range 400 {
-		r := Record{Seq: uint64(i + 1), Time: now, Topics: []string{string(rune('a' + rng.IntN(6)))}, Data: fmt.Sprint(i % 2)}
+		r := event(fmt.Sprint(i%2), string(rune('a'+rng.IntN(6))))
+		r.Seq, r.Time = uint64(i+1), now
 		if rng.IntN(4) == 0 {
-			r.Flags = End
+			r.Flags = eventlog.End
 		}
 		if rng.IntN(3) == 0 {
 			r.Key = string(rune('k' + rng.IntN(3)))
@@ -38,7 +40,7 @@ func TestAMirrorDecidesAlikeWhateverTheBatches(t *testing.T) {
 		records = append(records, r)
 	}
 	one, all := newMemory(t, options), newMemory(t, options)
-	var singly []Receipt
+	var singly []eventlog.Receipt
 	for i := range records {
 		singly = append(singly, appendAt(t, one, records[i])...)
 	}
@@ -51,7 +53,7 @@ func TestAMirrorDecidesAlikeWhateverTheBatches(t *testing.T) {
 	}
 }
 
-func appendAt(t *testing.T, m *Memory, records ...Record) []Receipt {
+func appendAt(t *testing.T, m *eventlog.Memory, records ...eventlog.Record) []eventlog.Receipt {
 	t.Helper()
 	receipts, err := m.AppendAt(t.Context(), records)
 	if err != nil {
@@ -61,7 +63,7 @@ func appendAt(t *testing.T, m *Memory, records ...Record) []Receipt {
 }
 
 // at returns a record with a number, and a time at which none is too old for a while.
-func at(seq uint64, r Record) Record {
+func at(seq uint64, r eventlog.Record) eventlog.Record {
 	r.Seq, r.Time = seq, time.Date(2100, 1, 1, 0, 0, 0, int(seq)*int(time.Millisecond), time.UTC)
 	return r
 }
@@ -70,30 +72,30 @@ func TestWhatAMirrorRefusesStoresNothing(t *testing.T) {
 	m := newMemory(t, nil)
 	appendAt(t, m, at(10, event("", "t")))
 	tests := map[string]struct {
-		records []Record
+		records []eventlog.Record
 		index   int
 	}{
-		"at the head":     {[]Record{at(10, event("", "t"))}, 0},
-		"not rising":      {[]Record{at(11, event("", "t")), at(12, event("", "t")), at(12, event("", "t"))}, 2},
-		"no topic":        {[]Record{at(11, event("", "t")), at(12, event(""))}, 1},
-		"without numbers": {[]Record{event("", "t")}, 0},
+		"at the head":     {[]eventlog.Record{at(10, event("", "t"))}, 0},
+		"not rising":      {[]eventlog.Record{at(11, event("", "t")), at(12, event("", "t")), at(12, event("", "t"))}, 2},
+		"no topic":        {[]eventlog.Record{at(11, event("", "t")), at(12, event(""))}, 1},
+		"without numbers": {[]eventlog.Record{event("", "t")}, 0},
 	}
 	for name, test := range tests {
 		_, err := m.AppendAt(t.Context(), test.records)
-		refused, ok := errors.AsType[*RecordError](err)
-		if !ok || refused.Index != test.index || !errors.Is(err, ErrInvalid) {
+		refused, ok := errors.AsType[*eventlog.RecordError](err)
+		if !ok || refused.Index != test.index || !errors.Is(err, eventlog.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	errs := map[string]error{
-		"skip to the head":        m.Skip(t.Context(), 10, Rollback),
+		"skip to the head":        m.Skip(t.Context(), 10, eventlog.Rollback),
 		"skip without reason":     m.Skip(t.Context(), 11, ""),
 		"generation":              m.SetGeneration(t.Context(), "?", 10),
 		"generation in the air":   m.SetGeneration(t.Context(), "other", 11),
 		"generation of the log's": m.SetGeneration(t.Context(), m.Head().Gen, 9),
 	}
 	for name, err := range errs {
-		if !errors.Is(err, ErrInvalid) {
+		if !errors.Is(err, eventlog.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -110,10 +112,10 @@ func TestANewGenerationLosesNothingSilently(t *testing.T) {
 		seed = flagged
 	}
 	rng := rand.New(rand.NewPCG(seed, 3))
-	options := &MemoryOptions{
+	options := &eventlog.MemoryOptions{
 		Generation: "first", Now: func() time.Time { return time.UnixMilli(0) },
-		Retention: &Retention{Events: 20, Topics: 3, Rules: []Rule{
-			{Pattern: MustPattern("a"), Latest: 2}, {Pattern: MustPattern("b"), Count: 3}, {Pattern: MustPattern("c"), Latest: 1},
+		Retention: &eventlog.Retention{Events: 20, Topics: 3, Rules: []eventlog.Rule{
+			{Pattern: glob("a"), Latest: 2}, {Pattern: glob("b"), Count: 3}, {Pattern: glob("c"), Latest: 1},
 		}},
 	}
 	for range 300 {
@@ -122,14 +124,14 @@ func TestANewGenerationLosesNothingSilently(t *testing.T) {
 		for seq := uint64(1); seq <= 30; seq++ {
 			r := event(fmt.Sprint(seq), "abcdefgh"[rng.IntN(4):][:1], "abcdefgh"[4+rng.IntN(4):][:1])
 			if rng.IntN(10) == 0 {
-				r.Flags = End
+				r.Flags = eventlog.End
 			}
 			appendAt(t, cut, at(seq, r))
 			if seq <= after {
 				appendAt(t, never, at(seq, r))
 			}
 		}
-		for _, m := range []*Memory{cut, never} {
+		for _, m := range []*eventlog.Memory{cut, never} {
 			if err := m.SetGeneration(t.Context(), "other", after); err != nil {
 				t.Fatal(err)
 			}
@@ -137,9 +139,10 @@ func TestANewGenerationLosesNothingSilently(t *testing.T) {
 		if h := cut.Head(); h != never.Head() || h.Seq != after {
 			t.Errorf("the head is %v", h)
 		}
-		for _, s := range []Selector{
-			Everything(), Topics("a"), Topics("a", "e"), Topics("b"), Topics("c", "f"), Topics("d", "g"),
-			Select(nil, MustPattern("*")), Topics("z"),
+		for _, s := range []eventlog.Selector{
+			eventlog.Everything(), eventlog.Select(nil, glob("*")), eventlog.Topics("z"),
+			eventlog.Topics("a"), eventlog.Topics("b"),
+			eventlog.Topics("a", "e"), eventlog.Topics("c", "f"), eventlog.Topics("d", "g"),
 		} {
 			from := rng.Uint64N(after + 1)
 			got, want := dataAfter(t, cut, s, from), dataAfter(t, never, s, from)
@@ -152,10 +155,13 @@ func TestANewGenerationLosesNothingSilently(t *testing.T) {
 }
 
 func TestANewGenerationUndoesWhatItDrops(t *testing.T) {
-	m := newMemory(t, &MemoryOptions{Generation: "first"})
-	keyed := func(key string) Record { return Record{Topics: []string{"keyed"}, Key: key, ID: "id"} }
-	appendAt(t, m, at(1, keyed("old")), at(5, keyed("new")), at(6, Record{Topics: []string{"ended"}, Flags: End}))
-	if err := m.Skip(t.Context(), 10, Corrupt); err != nil {
+	m := newMemory(t, &eventlog.MemoryOptions{Generation: "first"})
+	keyed := func(key string) eventlog.Record {
+		return eventlog.Record{Topics: []string{"keyed"}, Key: key, ID: "id"}
+	}
+	end := eventlog.Record{Topics: []string{"ended"}, Flags: eventlog.End}
+	appendAt(t, m, at(1, keyed("old")), at(5, keyed("new")), at(6, end))
+	if err := m.Skip(t.Context(), 10, eventlog.Corrupt); err != nil {
 		t.Fatal(err)
 	}
 	<-m.Watch()
@@ -166,7 +172,7 @@ func TestANewGenerationUndoesWhatItDrops(t *testing.T) {
 	if b, want := m.Bounds().Head.String(), "other-2"; b != want {
 		t.Errorf("the head is %s", b)
 	}
-	if got := dataAfter(t, m, Everything(), 1); got != "" {
+	if got := dataAfter(t, m, eventlog.Everything(), 1); got != "" {
 		t.Errorf("after the cut: %q", got)
 	}
 	if p, _, _ := m.Lookup(t.Context(), "id"); p.String() != "other-1" {
@@ -180,25 +186,27 @@ func TestANewGenerationUndoesWhatItDrops(t *testing.T) {
 			}
 		}
 	})
-	if diff := cmp.Diff([]string{"other-1 true <nil> 1000000", "other-4 false <nil> 4000000", "other-5 false <nil> 5000000"}, got); diff != "" {
+	want := []string{"other-1 true <nil> 1000000", "other-4 false <nil> 4000000", "other-5 false <nil> 5000000"}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	_, err := m.Read(t.Context(), Query{Selector: Everything(), After: Position{Gen: "first", Seq: 1}})
-	if gap, ok := errors.AsType[*GapError](err); !ok || gap.Reason != Reset || gap.To.String() != "other-5" {
+	old := eventlog.Query{Selector: eventlog.Everything(), After: eventlog.Position{Gen: "first", Seq: 1}}
+	_, err := m.Read(t.Context(), old)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); !ok || gap.Reason != eventlog.Reset || gap.To.String() != "other-5" {
 		t.Errorf("a position of the first generation: %v", err)
 	}
 }
 
 // TestAgesGoOnAfterACut: what had been looked at for its age comes again with other records.
 func TestAgesGoOnAfterACut(t *testing.T) {
-	now := at(0, Record{}).Time
-	m := newMemory(t, &MemoryOptions{
+	now := at(0, eventlog.Record{}).Time
+	m := newMemory(t, &eventlog.MemoryOptions{
 		Generation: "first", Now: func() time.Time { return now },
-		Retention: &Retention{Rules: []Rule{{Pattern: MustPattern("t"), Age: 10 * time.Millisecond}}},
+		Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: glob("t"), Age: 10 * time.Millisecond}}},
 	})
 	appendAt(t, m, at(1, event("1", "t")), at(2, event("2", "t", "u")), at(3, event("3", "t")))
 	now = now.Add(time.Second)
-	if got := dataAfter(t, m, Topics("u"), 0); got != "2" || m.Bounds().Trimmed != 3 {
+	if got := dataAfter(t, m, eventlog.Topics("u"), 0); got != "2" || m.Bounds().Trimmed != 3 {
 		t.Errorf("too old: %q, %+v", got, m.Bounds())
 	}
 	if err := m.SetGeneration(t.Context(), "other", 2); err != nil {
@@ -208,27 +216,29 @@ func TestAgesGoOnAfterACut(t *testing.T) {
 	if got := m.Bounds(); got.Events != 1 || got.Trimmed != 3 {
 		t.Errorf("after the cut: %+v", got)
 	}
-	if got := dataAfter(t, m, Topics("t", "u"), 2); got != "trimmed gap to 3" {
+	if got := dataAfter(t, m, eventlog.Topics("t", "u"), 2); got != "trimmed gap to 3" {
 		t.Errorf("after the cut: %q", got)
 	}
 }
 
 // TestACutShortensAHole: of a hole that reaches beyond the new generation's beginning, the part before it remains.
 func TestACutShortensAHole(t *testing.T) {
-	m := newMemory(t, &MemoryOptions{Generation: "first"})
-	for to, reason := range []Reason{0: "", 4: Rollback, 8: Rollback, 12: Corrupt} {
+	m := newMemory(t, &eventlog.MemoryOptions{Generation: "first"})
+	for to, reason := range []eventlog.Reason{0: "", 4: eventlog.Rollback, 8: eventlog.Rollback, 12: eventlog.Corrupt} {
 		if reason != "" {
 			if err := m.Skip(t.Context(), uint64(to), reason); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	want := map[int]string{12: "corrupt gap to 12", 10: "corrupt gap to 10", 8: "rollback gap to 8", 5: "rollback gap to 5", 0: ""}
+	want := map[int]string{
+		12: "corrupt gap to 12", 10: "corrupt gap to 10", 8: "rollback gap to 8", 5: "rollback gap to 5", 0: "",
+	}
 	for _, after := range []int{12, 10, 8, 5, 0} {
-		if err := m.SetGeneration(t.Context(), NewGeneration(), uint64(after)); err != nil {
+		if err := m.SetGeneration(t.Context(), eventlog.NewGeneration(), uint64(after)); err != nil {
 			t.Fatal(err)
 		}
-		if got := dataAfter(t, m, Topics("t"), 0); got != want[after] {
+		if got := dataAfter(t, m, eventlog.Topics("t"), 0); got != want[after] {
 			t.Errorf("cut at %d: %s, want %s", after, got, want[after])
 		}
 		if b := m.Bounds(); b.Trimmed != uint64(after) {

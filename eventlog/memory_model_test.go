@@ -5,13 +5,13 @@ import (
 	"slices"
 	"time"
 
-	. "github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // model is a log that forgets nothing: it keeps all records there ever were and notes for each topic what has become of
 // them. All it does is what the contract says, sentence by sentence and with no thought of speed.
 type model struct {
-	ret     Retention
+	ret     eventlog.Retention
 	gen     string
 	head    uint64
 	last    time.Time
@@ -23,7 +23,7 @@ type model struct {
 }
 
 type modelRecord struct {
-	Record
+	eventlog.Record
 	state []state // of each topic
 }
 
@@ -60,7 +60,7 @@ func (m *model) of(topic string, s state) (found []*modelRecord) {
 	return found
 }
 
-func (m *model) found(r *modelRecord, s Selector) bool {
+func (m *model) found(r *modelRecord, s eventlog.Selector) bool {
 	return slices.ContainsFunc(r.Topics, func(topic string) bool {
 		got, ok := m.in(r, topic)
 		return ok && got == live && s.Match(topic)
@@ -106,7 +106,7 @@ func (m *model) lastOf(topic string) (last uint64) {
 }
 
 // decide returns the receipt of a record that would be stored at seq, after the records pending.
-func (m *model) decide(r *Record, seq uint64, at time.Time, pending []*modelRecord) Receipt {
+func (m *model) decide(r *eventlog.Record, seq uint64, at time.Time, pending []*modelRecord) eventlog.Receipt {
 	uses := m.uses
 	for _, p := range pending {
 		if p.Key != "" {
@@ -120,34 +120,35 @@ func (m *model) decide(r *Record, seq uint64, at time.Time, pending []*modelReco
 		if len(uses)-1-i >= m.ret.Keys || at.Sub(use.Time) > m.ret.KeyAge {
 			break
 		}
-		first := Position{Gen: m.gen, Seq: use.Seq}
+		first := eventlog.Position{Gen: m.gen, Seq: use.Seq}
 		if string(use.AppendTo(nil)) != string(r.AppendTo(nil)) {
-			return Receipt{Refused: &KeyError{Topic: r.Topics[0], Key: r.Key, First: first}}
+			return eventlog.Receipt{Refused: &eventlog.KeyError{Topic: r.Topics[0], Key: r.Key, First: first}}
 		}
-		return Receipt{Position: first, Time: use.Time, Duplicate: true}
+		return eventlog.Receipt{Position: first, Time: use.Time, Duplicate: true}
 	}
 	for _, topic := range r.Topics {
 		for _, earlier := range slices.Concat(m.of(topic, live), pending) {
-			if earlier.Flags&End != 0 && slices.Contains(earlier.Topics, topic) {
-				return Receipt{Refused: &EndedError{Topic: topic, End: Position{Gen: m.gen, Seq: earlier.Seq}}}
+			if earlier.Flags&eventlog.End != 0 && slices.Contains(earlier.Topics, topic) {
+				end := eventlog.Position{Gen: m.gen, Seq: earlier.Seq}
+				return eventlog.Receipt{Refused: &eventlog.EndedError{Topic: topic, End: end}}
 			}
 		}
 	}
-	return Receipt{Position: Position{Gen: m.gen, Seq: seq}, Time: at}
+	return eventlog.Receipt{Position: eventlog.Position{Gen: m.gen, Seq: seq}, Time: at}
 }
 
-func (m *model) append(now time.Time, records []Record) ([]Receipt, error) {
+func (m *model) append(now time.Time, records []eventlog.Record) ([]eventlog.Receipt, error) {
 	m.expire(now)
 	if now.Before(m.last) {
 		now = m.last
 	}
-	var receipts []Receipt
+	var receipts []eventlog.Receipt
 	var pending []*modelRecord
 	for i := range records {
 		seq := m.head + uint64(len(pending)) + 1
 		receipt := m.decide(&records[i], seq, now, pending)
 		if receipt.Refused != nil {
-			return nil, &RecordError{Index: i, Err: receipt.Refused}
+			return nil, &eventlog.RecordError{Index: i, Err: receipt.Refused}
 		}
 		if receipts = append(receipts, receipt); !receipt.Duplicate {
 			pending = append(pending, newModelRecord(records[i], seq, now))
@@ -159,12 +160,12 @@ func (m *model) append(now time.Time, records []Record) ([]Receipt, error) {
 	return receipts, nil
 }
 
-func newModelRecord(r Record, seq uint64, at time.Time) *modelRecord {
+func newModelRecord(r eventlog.Record, seq uint64, at time.Time) *modelRecord {
 	r.Seq, r.Time = seq, at
 	return &modelRecord{Record: r, state: make([]state, len(r.Topics))}
 }
 
-func (m *model) appendAt(now time.Time, records []Record) (receipts []Receipt) {
+func (m *model) appendAt(now time.Time, records []eventlog.Record) (receipts []eventlog.Receipt) {
 	m.expire(now)
 	for _, r := range records {
 		if r.Time.Before(m.last) {
@@ -172,7 +173,7 @@ func (m *model) appendAt(now time.Time, records []Record) (receipts []Receipt) {
 		}
 		receipt := m.decide(&r, r.Seq, r.Time, nil)
 		if receipt.Refused != nil {
-			receipt.Position, receipt.Time = Position{Gen: m.gen, Seq: r.Seq}, r.Time
+			receipt.Position, receipt.Time = eventlog.Position{Gen: m.gen, Seq: r.Seq}, r.Time
 		} else if !receipt.Duplicate {
 			m.store(newModelRecord(r, r.Seq, r.Time))
 		}
@@ -194,7 +195,7 @@ func (m *model) store(r *modelRecord) {
 		}
 	}
 	for _, topic := range r.Topics {
-		isEnd := func(r *modelRecord) bool { return r.Flags&End != 0 }
+		isEnd := func(r *modelRecord) bool { return r.Flags&eventlog.End != 0 }
 		rule, counted := m.ret.Rule(topic), slices.DeleteFunc(m.of(topic, live), isEnd)
 		for i, r := range counted {
 			if newer := len(counted) - i; rule.Count > 0 && newer > rule.Count {
@@ -217,8 +218,8 @@ func (m *model) store(r *modelRecord) {
 	}
 }
 
-func (m *model) bounds() Bounds {
-	b := Bounds{Head: Position{Gen: m.gen, Seq: m.head}, Floor: m.floor, Trimmed: m.hole}
+func (m *model) bounds() eventlog.Bounds {
+	b := eventlog.Bounds{Head: eventlog.Position{Gen: m.gen, Seq: m.head}, Floor: m.floor, Trimmed: m.hole}
 	for _, r := range m.records {
 		if slices.Contains(r.state, trimmed) {
 			b.Trimmed = max(b.Trimmed, r.Seq)
@@ -233,7 +234,7 @@ func (m *model) bounds() Bounds {
 }
 
 // gap returns the number up to which a reader misses something, or 0.
-func (m *model) gap(s Selector, told uint64) (to uint64) {
+func (m *model) gap(s eventlog.Selector, told uint64) (to uint64) {
 	lose := func(seq uint64) {
 		if seq > told {
 			to = max(to, seq)
@@ -263,7 +264,7 @@ func (m *model) gap(s Selector, told uint64) (to uint64) {
 }
 
 // read returns everything that matches after a number.
-func (m *model) read(s Selector, after uint64) (found []Record) {
+func (m *model) read(s eventlog.Selector, after uint64) (found []eventlog.Record) {
 	for _, r := range m.records {
 		if r.Seq > after && m.found(r, s) && s.Keep(&r.Record) {
 			found = append(found, r.Record)

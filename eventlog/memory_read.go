@@ -136,7 +136,9 @@ func (m *Memory) beforeLast(ctx context.Context, s Selector, n int) (uint64, err
 
 // pageBefore takes the last records that match and come before a number, newest first. What it has not looked at comes
 // before rest.
-func (m *Memory) pageBefore(ctx context.Context, s Selector, before uint64, size int) (records []*stored, rest uint64, err error) {
+func (m *Memory) pageBefore(
+	ctx context.Context, s Selector, before uint64, size int,
+) (records []*stored, rest uint64, err error) {
 	m.rlock()
 	defer m.mu.RUnlock()
 	if err := m.over(ctx); err != nil {

@@ -8,22 +8,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	. "github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // TestAFilterMayUseTheLog: it is not called under the log's lock, where this would wait for itself.
 func TestAFilterMayUseTheLog(t *testing.T) {
 	m := newMemory(t, nil)
 	appendTo(t, m, event("a", "t"), event("b", "t"))
-	s := Topics("t").Filter(func(r *Record) bool {
+	s := eventlog.Topics("t").Filter(func(r *eventlog.Record) bool {
 		appendTo(t, m, event("c", "u"))
 		return m.Bounds().Events > 2 && r.Data == "b"
 	})
-	answer, err := m.Read(t.Context(), Query{Selector: s})
+	answer, err := m.Read(t.Context(), eventlog.Query{Selector: s})
 	if err != nil || len(answer.Records) != 1 || answer.Complete.Seq < 2 {
 		t.Errorf("read: %+v, %v", answer, err)
 	}
-	if q, err := m.Seek(t.Context(), s, Start{Last: 1}); err != nil || q.After.Seq != 1 {
+	if q, err := m.Seek(t.Context(), s, eventlog.Start{Last: 1}); err != nil || q.After.Seq != 1 {
 		t.Errorf("seek: %+v, %v", q, err)
 	}
 }
@@ -31,12 +31,12 @@ func TestAFilterMayUseTheLog(t *testing.T) {
 // TestATrimmedReadEndsWhereItWasComplete: what a slow filter has not come to can be trimmed meanwhile. Then the answer ends
 // before, and the next one is the gap.
 func TestATrimmedReadEndsWhereItWasComplete(t *testing.T) {
-	m := newMemory(t, &MemoryOptions{Retention: &Retention{Events: 1000}})
+	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 1000}})
 	for range 1000 {
 		appendTo(t, m, event("", "t"))
 	}
 	seen := uint64(0)
-	q := Query{Limit: 1, Selector: Topics("t").Filter(func(r *Record) bool {
+	q := eventlog.Query{Limit: 1, Selector: eventlog.Topics("t").Filter(func(r *eventlog.Record) bool {
 		if seen = r.Seq; r.Seq == 100 {
 			for range 500 {
 				appendTo(t, m, event("", "u"))
@@ -50,7 +50,7 @@ func TestATrimmedReadEndsWhereItWasComplete(t *testing.T) {
 	}
 	q.After = answer.Complete
 	_, err = m.Read(t.Context(), q)
-	if gap, ok := errors.AsType[*GapError](err); !ok || gap.To.Seq != 500 {
+	if gap, ok := errors.AsType[*eventlog.GapError](err); !ok || gap.To.Seq != 500 {
 		t.Errorf("the next: %v", err)
 	}
 }
@@ -58,11 +58,11 @@ func TestATrimmedReadEndsWhereItWasComplete(t *testing.T) {
 // TestPatternsOfManyTopicsAreNeverSilent: with so many topics it is not looked at each of them, and a loss in any of them
 // counts. The records are still exactly those that match.
 func TestPatternsOfManyTopicsAreNeverSilent(t *testing.T) {
-	m := newMemory(t, &MemoryOptions{Retention: &Retention{
-		Rules:  []Rule{{Pattern: MustPattern("one"), Count: 1}},
+	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{
+		Rules:  []eventlog.Rule{{Pattern: glob("one"), Count: 1}},
 		Events: -1, Bytes: -1,
 	}})
-	batch := []Record{event("lost", "one"), event("kept", "one"), event("oldest", "many/0/x")}
+	batch := []eventlog.Record{event("lost", "one"), event("kept", "one"), event("oldest", "many/0/x")}
 	for i := range 100_000 {
 		batch = append(batch, event(fmt.Sprint(i), fmt.Sprint("many/", i)))
 	}
@@ -74,16 +74,16 @@ func TestPatternsOfManyTopicsAreNeverSilent(t *testing.T) {
 		"many/777":   "777",
 		"many/0/*":   "oldest newest",
 	} {
-		if got := dataAfter(t, m, Select(nil, MustPattern(pattern)), 0); got != want {
+		if got := dataAfter(t, m, eventlog.Select(nil, glob(pattern)), 0); got != want {
 			t.Errorf("%s: %.100s, want %s", pattern, got, want)
 		}
 	}
-	s := Select([]string{"many/99999"}, MustPattern("*/0/*"))
+	s := eventlog.Select([]string{"many/99999"}, glob("*/0/*"))
 	if got := dataAfter(t, m, s, 1); got != "oldest 99999 newest" {
 		t.Errorf("through the whole log: %q", got)
 	}
 	for n, after := range []uint64{0: 0, 1: 100_003, 2: 100_002, 3: 2, 4: 0} {
-		if q, err := m.Seek(t.Context(), s, Start{Last: n}); q.After.Seq != after || err != nil {
+		if q, err := m.Seek(t.Context(), s, eventlog.Start{Last: n}); q.After.Seq != after || err != nil {
 			t.Errorf("seek the last %d: %v, %v, want %d", n, q.After, err, after)
 		}
 	}
@@ -92,20 +92,20 @@ func TestPatternsOfManyTopicsAreNeverSilent(t *testing.T) {
 // TestAPatternFindsTheSameByAnyWay: in a longer log a read by pattern has a choice of ways.
 func TestAPatternFindsTheSameByAnyWay(t *testing.T) {
 	m := newMemory(t, nil)
-	var all []Record
+	var all []eventlog.Record
 	for i := range 6000 {
 		r := event(fmt.Sprint(i), fmt.Sprint("a/", i*i%31), fmt.Sprint("b/", i%1000, "/x"))
 		all = append(all, r)
 		all[i].Seq = appendTo(t, m, r)[0].Seq
 	}
-	for _, s := range []Selector{
-		Select(nil, MustPattern("a/*")),
-		Select(nil, MustPattern("b/7/*"), MustPattern("b/**")),
-		Select([]string{"a/4", "b/7/x"}, MustPattern("b/7/*")),
-		Select([]string{"a/5"}, MustPattern("*/6/*"), MustPattern("b/600/*")),
-		Select([]string{"none"}, MustPattern("none/*")),
-		Topics("a/1", "a/2", "b/999/x"),
-		Select(nil, MustPattern("b/70/*")).Filter(func(r *Record) bool { return r.Seq > 1500 }),
+	for _, s := range []eventlog.Selector{
+		eventlog.Select(nil, glob("a/*")),
+		eventlog.Select(nil, glob("b/7/*"), glob("b/**")),
+		eventlog.Select([]string{"a/4", "b/7/x"}, glob("b/7/*")),
+		eventlog.Select([]string{"a/5"}, glob("*/6/*"), glob("b/600/*")),
+		eventlog.Select([]string{"none"}, glob("none/*")),
+		eventlog.Topics("a/1", "a/2", "b/999/x"),
+		eventlog.Select(nil, glob("b/70/*")).Filter(func(r *eventlog.Record) bool { return r.Seq > 1500 }),
 	} {
 		want := []string{}
 		for i := range all {
@@ -117,7 +117,7 @@ func TestAPatternFindsTheSameByAnyWay(t *testing.T) {
 			t.Errorf("%v: %s", s.Names(), diff)
 		}
 		for _, n := range []int{1, 2, 3, 50, 500, 5000} {
-			q, err := m.Seek(t.Context(), s, Start{Last: n})
+			q, err := m.Seek(t.Context(), s, eventlog.Start{Last: n})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,24 +131,27 @@ func TestAPatternFindsTheSameByAnyWay(t *testing.T) {
 
 // BenchmarkMemoryRead: does reading ten records cost the same by name and by pattern, however many others there are?
 func BenchmarkMemoryRead(b *testing.B) {
-	m, err := NewMemory(&MemoryOptions{Retention: &Retention{Rules: []Rule{{Pattern: MustPattern("one"), Count: 1}}}})
+	m, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: &eventlog.Retention{
+		Rules: []eventlog.Rule{{Pattern: glob("one"), Count: 1}},
+	}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	for i := range 90_000 {
-		if _, err := m.Append(b.Context(), []Record{event("some data", fmt.Sprint("a/", i/10, "/x")), event("", "one")}); err != nil {
+		records := []eventlog.Record{event("some data", fmt.Sprint("a/", i/10, "/x")), event("", "one")}
+		if _, err := m.Append(b.Context(), records); err != nil {
 			b.Fatal(err)
 		}
 	}
-	for name, s := range map[string]Selector{
-		"name":    Topics("a/8000/x"),
-		"pattern": Select(nil, MustPattern("a/8000/*")),
-		"scan":    Select(nil, MustPattern("*/8000/*")),
+	for name, s := range map[string]eventlog.Selector{
+		"name":    eventlog.Topics("a/8000/x"),
+		"pattern": eventlog.Select(nil, glob("a/8000/*")),
+		"scan":    eventlog.Select(nil, glob("*/8000/*")),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				answer, err := m.Read(b.Context(), Query{Selector: s})
+				answer, err := m.Read(b.Context(), eventlog.Query{Selector: s})
 				if err != nil || len(answer.Records) != 10 {
 					b.Fatal(len(answer.Records), err)
 				}

@@ -12,14 +12,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	. "github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // What holds for every log is tested by package logtest. Here is what is particular to the one in memory.
 
-func newMemory(t *testing.T, o *MemoryOptions) *Memory {
+func newMemory(t *testing.T, o *eventlog.MemoryOptions) *eventlog.Memory {
 	t.Helper()
-	m, err := NewMemory(o)
+	m, err := eventlog.NewMemory(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func newMemory(t *testing.T, o *MemoryOptions) *Memory {
 	return m
 }
 
-func appendTo(t *testing.T, m *Memory, records ...Record) []Receipt {
+func appendTo(t *testing.T, m *eventlog.Memory, records ...eventlog.Record) []eventlog.Receipt {
 	t.Helper()
 	receipts, err := m.Append(t.Context(), records)
 	if err != nil {
@@ -40,15 +40,19 @@ func appendTo(t *testing.T, m *Memory, records ...Record) []Receipt {
 	return receipts
 }
 
-func event(data string, topics ...string) Record { return Record{Topics: topics, Data: data} }
+func event(data string, topics ...string) eventlog.Record {
+	return eventlog.Record{Topics: topics, Data: data}
+}
+
+var glob = eventlog.MustPattern
 
 // dataAfter reads everything, and returns the data as one text, or the gap.
-func dataAfter(t *testing.T, m *Memory, s Selector, after uint64) string {
+func dataAfter(t *testing.T, m *eventlog.Memory, s eventlog.Selector, after uint64) string {
 	t.Helper()
 	var data []string
-	for q := (Query{Selector: s, After: Position{Gen: m.Head().Gen, Seq: after}}); ; {
+	for q := (eventlog.Query{Selector: s, After: eventlog.Position{Gen: m.Head().Gen, Seq: after}}); ; {
 		answer, err := m.Read(t.Context(), q)
-		if gap, ok := errors.AsType[*GapError](err); ok {
+		if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
 			return fmt.Sprintf("%s gap to %d", gap.Reason, gap.To.Seq)
 		} else if err != nil {
 			t.Fatal(err)
@@ -63,18 +67,18 @@ func dataAfter(t *testing.T, m *Memory, s Selector, after uint64) string {
 }
 
 func TestMemoryOptionsAreChecked(t *testing.T) {
-	for name, o := range map[string]*MemoryOptions{
+	for name, o := range map[string]*eventlog.MemoryOptions{
 		"generation": {Generation: "No"},
-		"retention":  {Retention: &Retention{Rules: []Rule{{Age: time.Hour}}}},
+		"retention":  {Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Age: time.Hour}}}},
 	} {
-		if m, err := NewMemory(o); !errors.Is(err, ErrInvalid) || m != nil {
+		if m, err := eventlog.NewMemory(o); !errors.Is(err, eventlog.ErrInvalid) || m != nil {
 			t.Errorf("%s: %v, %v", name, m, err)
 		}
 	}
-	if a, b := newMemory(t, nil).Head(), newMemory(t, &MemoryOptions{}).Head(); a.Seq+b.Seq != 0 || a.Gen == b.Gen {
+	if a, b := newMemory(t, nil).Head(), newMemory(t, &eventlog.MemoryOptions{}).Head(); a.Seq+b.Seq != 0 || a.Gen == b.Gen {
 		t.Errorf("two logs began at %v and %v", a, b)
 	}
-	if head := newMemory(t, &MemoryOptions{Generation: "abc12"}).Head().String(); head != "abc12-0" {
+	if head := newMemory(t, &eventlog.MemoryOptions{Generation: "abc12"}).Head().String(); head != "abc12-0" {
 		t.Errorf("began at %s", head)
 	}
 }
@@ -83,10 +87,10 @@ func TestReadersShareWhatWasAppended(t *testing.T) {
 	m := newMemory(t, nil)
 	data := strings.Repeat("large", 1000)
 	topics := []string{"t", "u"}
-	records := []Record{{Topics: topics, Data: data}}
+	records := []eventlog.Record{{Topics: topics, Data: data}}
 	appendTo(t, m, records...)
 	records[0].Data, topics[0] = "changed", "changed"
-	answer, err := m.Read(t.Context(), Query{Selector: Everything()})
+	answer, err := m.Read(t.Context(), eventlog.Query{Selector: eventlog.Everything()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,21 +103,23 @@ func TestReadersShareWhatWasAppended(t *testing.T) {
 // TestRetryIsInMilliseconds: it is what any other log gives back, and what a key is compared by.
 func TestRetryIsInMilliseconds(t *testing.T) {
 	m := newMemory(t, nil)
-	r := Record{Topics: []string{"t"}, Key: "k", Retry: 1500 * time.Microsecond}
+	r := eventlog.Record{Topics: []string{"t"}, Key: "k", Retry: 1500 * time.Microsecond}
 	appendTo(t, m, r)
 	r.Retry = time.Millisecond
 	if receipt := appendTo(t, m, r)[0]; !receipt.Duplicate {
 		t.Errorf("the same in milliseconds: %+v", receipt)
 	}
-	answer, err := m.Read(t.Context(), Query{Selector: Everything()})
+	answer, err := m.Read(t.Context(), eventlog.Query{Selector: eventlog.Everything()})
 	if err != nil || answer.Records[0].Retry != time.Millisecond {
 		t.Errorf("%+v, %v", answer, err)
 	}
 }
 
 func TestLookupFindsTheNewestThatIsThere(t *testing.T) {
-	m := newMemory(t, &MemoryOptions{Retention: &Retention{Rules: []Rule{{Pattern: MustPattern("one"), Count: 1}}}})
-	record := func(id string, topics ...string) Record { return Record{Topics: topics, ID: id} }
+	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{
+		Rules: []eventlog.Rule{{Pattern: glob("one"), Count: 1}},
+	}})
+	record := func(id string, topics ...string) eventlog.Record { return eventlog.Record{Topics: topics, ID: id} }
 	appendTo(t, m, record("x", "many"), record("x", "one"), record("y", "many"), record("x", "one"), record("", "one"))
 	want := map[string]uint64{"x": 1, "y": 3, "": 0, "z": 0} // 4 gave way to 5
 	for id, seq := range want {
@@ -137,15 +143,15 @@ func TestAClosedMemoryStillTellsWhatItHeld(t *testing.T) {
 	if _, open := <-m.Watch(); open {
 		t.Error("the channel of Watch is open")
 	}
-	ctx, invalid := t.Context(), []Record{{}}
+	ctx, invalid := t.Context(), []eventlog.Record{{}}
 	_, appendErr := m.Append(ctx, invalid)
 	_, atErr := m.AppendAt(ctx, invalid)
-	_, readErr := m.Read(ctx, Query{})
-	_, seekErr := m.Seek(ctx, Everything(), Start{Last: -1})
+	_, readErr := m.Read(ctx, eventlog.Query{})
+	_, seekErr := m.Seek(ctx, eventlog.Everything(), eventlog.Start{Last: -1})
 	_, _, lookupErr := m.Lookup(ctx, "")
 	errs := []error{appendErr, atErr, readErr, seekErr, lookupErr, m.Skip(ctx, 0, ""), m.SetGeneration(ctx, "", 7)}
 	for i, err := range errs {
-		if !errors.Is(err, ErrClosed) {
+		if !errors.Is(err, eventlog.ErrClosed) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
@@ -156,25 +162,29 @@ func TestAClosedMemoryStillTellsWhatItHeld(t *testing.T) {
 
 // TestMemoryStandsManyAtOnce is for the race detector, and for the order that readers see while trimming goes on.
 func TestMemoryStandsManyAtOnce(t *testing.T) {
-	m := newMemory(t, &MemoryOptions{Retention: &Retention{Events: 200, Rules: []Rule{{Pattern: MustPattern("a/*"), Count: 20}}}})
+	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{
+		Events: 200,
+		Rules:  []eventlog.Rule{{Pattern: glob("a/*"), Count: 20}},
+	}})
 	var writers, readers sync.WaitGroup
 	var done atomic.Bool
 	for w := range 3 {
 		writers.Go(func() {
-			for i := range 400 {
+			for i := range 200 {
 				appendTo(t, m, event(fmt.Sprint(i), fmt.Sprint("a/", w), "all"), event("", fmt.Sprint("b/", i)))
 			}
 		})
 	}
-	odd := func(r *Record) bool { return r.Seq%2 == 1 }
-	for _, s := range []Selector{
-		Everything(), Topics("a/1"), Topics("a/2", "all"), Select(nil, MustPattern("b/*")), Topics("all").Filter(odd),
+	odd := func(r *eventlog.Record) bool { return r.Seq%2 == 1 }
+	for _, s := range []eventlog.Selector{
+		eventlog.Everything(), eventlog.Topics("a/1"), eventlog.Topics("a/2", "all"),
+		eventlog.Select(nil, glob("b/*")), eventlog.Topics("all").Filter(odd),
 	} {
 		readers.Go(func() {
 			last := uint64(0)
-			for q := (Query{Selector: s, Limit: 7}); !done.Load() || q.After != m.Head(); {
+			for q := (eventlog.Query{Selector: s, Limit: 7}); !done.Load() || q.After != m.Head(); {
 				answer, err := m.Read(t.Context(), q)
-				if gap, ok := errors.AsType[*GapError](err); ok {
+				if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
 					q = gap.Partial(q)
 					continue
 				} else if err != nil {
@@ -190,7 +200,7 @@ func TestMemoryStandsManyAtOnce(t *testing.T) {
 					last = r.Seq
 				}
 				q.After = answer.Complete
-				if _, err := m.Seek(t.Context(), s, Start{Last: 3}); err != nil {
+				if _, err := m.Seek(t.Context(), s, eventlog.Start{Last: 3}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -203,11 +213,11 @@ func TestMemoryStandsManyAtOnce(t *testing.T) {
 
 // BenchmarkMemoryAppend: what does one event cost that pushes another one out?
 func BenchmarkMemoryAppend(b *testing.B) {
-	m, err := NewMemory(&MemoryOptions{Retention: &Retention{Events: 10_000}})
+	m, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 10_000}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	records := []Record{event("some data", "a/topic")}
+	records := []eventlog.Record{event("some data", "a/topic")}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := m.Append(b.Context(), records); err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// The topics that a log knows are a treap: a binary tree by name that is also a heap by weight. The weights are random, which
-// keeps it as flat as a tree into which the names came in random order. A tree finds the names with a prefix, as
+// The topics that a log knows are a treap: a binary tree by name that is also a heap by weight. The weights are random,
+// which keeps it as flat as a tree into which the names came in random order. A tree finds the names with a prefix, as
 // patterns need it, and a topic that comes or goes costs the same however many there are.
 
 // insert returns the tree with t, whose name is not in it yet.

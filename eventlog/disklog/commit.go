@@ -159,8 +159,9 @@ func (c *commit) write(l *Log) error {
 		return err
 	}
 	sync := l.opts.Sync == SyncAlways
-	if !sync && s.head.seq+leaseSize/2 > s.lease {
-		// Before the lease runs out, the next one has to be on disk.
+	if !sync && s.head.seq+leaseSize/2 > s.lease && !c.given() {
+		// Before the lease runs out, the next one has to be on disk. A mirror needs none: it gets again what it has lost, at the
+		// same numbers.
 		s.lease = s.head.seq + leaseSize
 		sync = true
 		if err := c.batch.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil); err != nil {
@@ -174,6 +175,11 @@ func (c *commit) write(l *Log) error {
 		return s.db.ApplyNoSyncWait(c.batch, pebble.Sync)
 	}
 	return s.db.Apply(c.batch, pebble.NoSync)
+}
+
+// given reports whether all numbers were given.
+func (c *commit) given() bool {
+	return !slices.ContainsFunc(c.requests, func(r *request) bool { return !r.given })
 }
 
 // fill decides on all requests and writes what is to be stored into the batch.

@@ -47,7 +47,7 @@ func (s *store) truncate(gen string, after uint64) error {
 	if err = errors.Join(err, c.batch.Close(), v.close()); err != nil {
 		return err
 	}
-	s.gen, s.head = gen, c.head
+	s.gen, s.head, s.lease = gen, c.head, after
 	s.trim.Store(&c.meta)
 	s.holes.Store(&c.holes)
 	s.events.Store(int64(s.head.events - c.meta.events))
@@ -78,6 +78,7 @@ func (c *cut) fill(gen string) error {
 	}
 	return errors.Join(err,
 		c.batch.Set([]byte(metaGeneration), []byte(gen), nil),
+		c.batch.Set([]byte(metaLease), appendNumbers(nil, c.after), nil), // that of before was for other numbers
 		c.batch.Set([]byte(metaHead), c.head.value(), nil),
 		c.batch.Set([]byte(metaTrim), c.meta.value(), nil))
 }

@@ -1,0 +1,61 @@
+package disklog_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+	"github.com/tidings-sse/tidings/eventlog/logtest"
+)
+
+// harness opens logs in directories of their own, and remembers with what.
+func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
+	type opened struct {
+		dir string
+		o   disklog.Options
+	}
+	var mu sync.Mutex
+	logs := make(map[eventlog.Log]opened)
+	open := func(t *testing.T, with opened) eventlog.Log {
+		l, err := disklog.Open(with.dir, &with.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		logs[l] = with
+		return l
+	}
+	return logtest.Harness{
+		Open: func(t *testing.T, o logtest.Options) eventlog.Log {
+			with := opened{"log", disklog.Options{Retention: o.Retention, Now: o.Now, Sync: mode}}
+			with.o.TrimOnlyWhenAsked()
+			if fs != nil {
+				with.o.SetFS(fs())
+			} else {
+				with.dir = t.TempDir()
+			}
+			return open(t, with)
+		},
+		Reopen: func(t *testing.T, l eventlog.Log) eventlog.Log {
+			mu.Lock()
+			with := logs[l]
+			mu.Unlock()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return open(t, with)
+		},
+		Mirror: true, Lookup: true,
+	}
+}
+
+func inMemory() vfs.FS { return vfs.NewMem() }
+
+func TestConformance(t *testing.T) {
+	t.Run("SyncAlways", func(t *testing.T) { logtest.Run(t, harness(disklog.SyncAlways, nil)) })
+	t.Run("SyncInterval", func(t *testing.T) { logtest.Run(t, harness(disklog.SyncInterval, inMemory)) })
+}
