@@ -146,7 +146,7 @@ func (c *commit) write(l *Log) error {
 	s := c.store
 	s.topics.age()
 	c.batch = s.db.NewBatch()
-	c.now = max(uint64(l.opts.Now().UnixMilli()), s.head.time)
+	c.now = max(uint64(max(l.opts.Now().UnixMilli(), 0)), s.head.time)
 	before := s.head.seq
 	err := c.fill()
 	if c.it != nil {
@@ -209,23 +209,24 @@ func (c *commit) fill() error {
 
 // settle does what was decided for record i, and writes its receipt.
 func (c *commit) settle(r *request, i int, d *decision) error {
-	h, receipt := &c.store.head, &r.receipts[i]
+	h, receipt, now := &c.store.head, &r.receipts[i], c.now
 	if r.given {
 		h.seq = r.records[i].Seq
-		c.now = max(c.now, uint64(r.records[i].Time.UnixMilli()))
+		now = max(h.time, uint64(r.records[i].Time.UnixMilli()))
 	} else if d.stores() {
 		h.seq++
 	}
 	switch {
 	case d.refused != nil:
-		receipt.Refused, receipt.Time = d.refused, unixMilli(c.now)
+		receipt.Refused, receipt.Time = d.refused, unixMilli(now)
 	case d.first.seq != 0:
 		receipt.Duplicate = true
 		receipt.Position, receipt.Time = c.store.at(d.first.seq), unixMilli(d.first.time)
 		return nil
 	default:
-		h.time = c.now
-		receipt.Time = unixMilli(c.now)
+		h.time = now
+		c.now = max(c.now, now)
+		receipt.Time = unixMilli(now)
 		if err := c.put(r, i); err != nil {
 			return fmt.Errorf("writing a record: %w", err)
 		}

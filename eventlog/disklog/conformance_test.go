@@ -1,6 +1,9 @@
 package disklog_test
 
 import (
+	"fmt"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -51,6 +54,26 @@ func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 		},
 		Mirror: true, Lookup: true,
 	}
+}
+
+// TestRandomOperationsAreAnsweredAsByTheModel keeps everything in memory, so that there can be many.
+// TIDINGS_OPS makes it longer, TIDINGS_SEED repeats one.
+func TestRandomOperationsAreAnsweredAsByTheModel(t *testing.T) {
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			seed, operations := number("TIDINGS_SEED", seed), number("TIDINGS_OPS", 250)
+			logtest.RunRandom(t, harness(disklog.Sync(seed%2), inMemory), seed, int(operations))
+		})
+	}
+}
+
+// number returns the value of an environment variable, or standard.
+func number(name string, standard uint64) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	return standard
 }
 
 func inMemory() vfs.FS { return vfs.NewMem() }

@@ -21,7 +21,7 @@ func (d *decision) stores() bool { return d.refused == nil && d.first.seq == 0 }
 // ended since.
 func (c *commit) decide(r *request) ([]decision, error) {
 	c.decisions = append(c.decisions[:0], make([]decision, len(r.records))...)
-	d := decider{commit: c, now: c.now, seq: c.store.head.seq, keys: c.store.head.keys}
+	d := decider{commit: c, now: c.now, seq: c.store.head.seq, keys: c.store.head.keys, last: c.store.head.time}
 	for i := range r.records {
 		d.at(r, i)
 		if err := d.record(r, i, &c.decisions[i]); err != nil {
@@ -34,7 +34,8 @@ func (c *commit) decide(r *request) ([]decision, error) {
 // decider is what has to be known of a request's earlier records. They are few, or rarely have keys and ends.
 type decider struct {
 	*commit
-	now, seq, keys uint64
+	now, seq, keys uint64 // of the record that is being decided on
+	last           uint64 // time of the newest that is stored
 	ended          map[string]uint64
 	used           map[hash]keyUse
 }
@@ -43,7 +44,7 @@ type decider struct {
 func (d *decider) at(r *request, i int) {
 	if d.seq++; r.given {
 		d.seq = r.records[i].Seq
-		d.now = max(d.now, uint64(r.records[i].Time.UnixMilli()))
+		d.now = max(d.last, uint64(r.records[i].Time.UnixMilli()))
 	}
 }
 
@@ -89,6 +90,7 @@ func (d *decider) pass(r *request) {
 // note remembers what record i means for those after it in the same request.
 func (d *decider) note(r *request, i int) {
 	rec := &r.records[i]
+	d.last = d.now
 	if rec.Flags&eventlog.End != 0 {
 		if d.ended == nil {
 			d.ended = make(map[string]uint64, len(rec.Topics))

@@ -1,7 +1,8 @@
-package eventlog_test
+package logtest
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ type model struct {
 	records []*modelRecord
 	topics  map[string]*modelTopic // known ones
 	floor   uint64
-	hole    uint64
+	hole    uint64         // the end of the last one
 	uses    []*modelRecord // of keys
 }
 
@@ -39,6 +40,11 @@ const (
 	trimmed
 	superseded
 )
+
+// newModel returns an empty one. r has its defaults filled in.
+func newModel(gen string, r eventlog.Retention) *model {
+	return &model{ret: r, gen: gen, topics: map[string]*modelTopic{}}
+}
 
 func (r *modelRecord) lives() bool { return slices.Contains(r.state, live) }
 
@@ -271,4 +277,23 @@ func (m *model) read(s eventlog.Selector, after uint64) (found []eventlog.Record
 		}
 	}
 	return found
+}
+
+// cut drops what came after a number, for a new generation. What was superseded by something that is dropped stays so; a log
+// has to report it as missing, and this does not.
+func (m *model) cut(gen string, after uint64) {
+	m.gen = gen
+	if after == m.head {
+		return
+	}
+	dropped := func(r *modelRecord) bool { return r.Seq > after }
+	m.records, m.uses = slices.DeleteFunc(m.records, dropped), slices.DeleteFunc(m.uses, dropped)
+	maps.DeleteFunc(m.topics, func(_ string, t *modelTopic) bool { return t.born > after })
+	m.head, m.floor, m.hole = after, min(m.floor, after), min(m.hole, after)
+	m.last = time.Time{}
+	for _, r := range m.records {
+		if r.lives() {
+			m.last = r.Time
+		}
+	}
 }

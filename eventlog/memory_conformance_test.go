@@ -1,0 +1,48 @@
+package eventlog_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/logtest"
+)
+
+var seedFlag = flag.Uint64("memory.seed", 0, "repeat a random test of the log in memory with this seed")
+
+func memoryHarness() logtest.Harness {
+	return logtest.Harness{Mirror: true, Lookup: true, Open: func(t *testing.T, o logtest.Options) eventlog.Log {
+		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.Retention, Now: o.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := log.CheckInvariants(); err != nil {
+				t.Error(err)
+			}
+		})
+		return log
+	}}
+}
+
+func TestMemoryKeepsThePromisesOfALog(t *testing.T) { logtest.Run(t, memoryHarness()) }
+
+func TestMemoryDoesWhatTheModelDoes(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			logtest.RunRandom(t, memoryHarness(), number("TIDINGS_SEED", seed), int(number("TIDINGS_OPS", 300)))
+		})
+	}
+}
+
+// number returns the value of an environment variable, for those who want more of a test, or the same once more.
+func number(name string, standard uint64) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	return standard
+}
