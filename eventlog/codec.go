@@ -75,6 +75,8 @@ func DecodeRecord(s string) (Record, error) {
 			return Record{}, corrupt(offset, "a field is cut off")
 		case tag < last || tag == last && tag != tagTopic && tag < tagUnknown:
 			return Record{}, corrupt(offset, "field %d after field %d", tag, last)
+		case value == "" && tag < tagUnknown:
+			return Record{}, corrupt(offset, "field %d is empty", tag) // such fields are left out
 		}
 		last = tag
 		var err error
