@@ -1,6 +1,9 @@
 package eventlog
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Record is an event as a log keeps it. All strings but Type may hold any bytes; what they mean is the business of those
 // who append and read.
@@ -88,10 +91,8 @@ func duplicate(topics []string) (string, bool) {
 	const few = 8 // up to here comparing all with all is faster than a map, and allocates nothing
 	if len(topics) <= few {
 		for i, topic := range topics {
-			for _, earlier := range topics[:i] {
-				if topic == earlier {
-					return topic, true
-				}
+			if slices.Contains(topics[:i], topic) {
+				return topic, true
 			}
 		}
 		return "", false

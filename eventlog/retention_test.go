@@ -40,7 +40,9 @@ func TestRulesThatMakeNoSenseAreRefusedAndNamed(t *testing.T) {
 	p := eventlog.MustPattern("a/**")
 	for _, r := range []eventlog.Rule{
 		{Count: 1},
-		{Pattern: p, Age: -1}, {Pattern: p, Count: -1}, {Pattern: p, Latest: -1},
+		{Pattern: p, Age: -1},
+		{Pattern: p, Count: -1},
+		{Pattern: p, Latest: -1},
 		{Pattern: p, Age: time.Microsecond},
 		{Pattern: p, Count: 1, Latest: 1},
 	} {

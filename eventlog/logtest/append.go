@@ -75,7 +75,7 @@ var appending = []test{
 			"ended topic":     {eventlog.Record{Topics: []string{"a", "ended"}}, eventlog.ErrEnded},
 			"key reused":      {eventlog.Record{Topics: []string{"t"}, Key: "k", Data: "other"}, eventlog.ErrKeyReused},
 		} {
-			err := b.refuse(bad.want, event("a"), event("b"), bad.record, event("c"))
+			err := b.refusal(bad.want, event("a"), event("b"), bad.record, event("c"))
 			if at, ok := errors.AsType[*eventlog.RecordError](err); !ok || at.Index != 2 {
 				b.Errorf("%s: %v does not say that it is record 2", name, err)
 			}

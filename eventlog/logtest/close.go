@@ -99,7 +99,7 @@ var reopening = []test{
 		b.settle()
 		records, bounds := b.all(eventlog.Everything()), b.log.Bounds()
 		for range 3 {
-			b.log = b.Harness.Reopen(b.T, b.log)
+			b.log = b.Reopen(b.T, b.log)
 			b.settle()
 			b.equal("records before anything is appended", b.all(eventlog.Everything()), records)
 			b.equal("bounds", b.log.Bounds(), bounds)
@@ -124,7 +124,7 @@ var reopening = []test{
 		for range 12 {
 			b.append(batch...)
 		}
-		b.log = b.Harness.Reopen(b.T, b.log)
+		b.log = b.Reopen(b.T, b.log)
 		for _, after := range []uint64{0, 500, 5_000, 11_990, 12_000} {
 			b.noGap(b.after(after, one("a")), seqs(after+1, 12_000)...)
 		}

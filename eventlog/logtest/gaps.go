@@ -15,18 +15,18 @@ var gaps = []test{
 		for _, seq := range []uint64{0, 1, 5} {
 			q := eventlog.Query{Selector: one("a"), After: eventlog.Position{Gen: "other", Seq: seq}}
 			head := b.log.Head().Seq
-			gap := b.gap(q, eventlog.Reset, head)
-			b.noGap(gap.Partial(q))
-			b.noGap(gap.Partial(q), b.put("a")) // from now on
+			partial := b.gap(q, eventlog.Reset, head)
+			b.noGap(partial)
+			b.noGap(partial, b.put("a")) // from now on
 		}
 	}},
 	{"APositionBeyondTheHeadIsRollback", func(b *bench) {
 		b.open(everything())
 		b.put("a")
 		q := b.after(5, one("a"))
-		gap := b.gap(q, eventlog.Rollback, 1)
+		partial := b.gap(q, eventlog.Rollback, 1)
 		seq := b.put("a")
-		b.noGap(gap.Partial(q), seq)
+		b.noGap(partial, seq)
 		b.gap(b.after(math.MaxUint64, one("a")), eventlog.Rollback, seq)
 	}},
 	{"WhatWasTrimmedIsReportedExactlyToThoseWhoMissIt", func(b *bench) {
@@ -38,8 +38,8 @@ var gaps = []test{
 		for after := range uint64(11) {
 			q := b.after(after, one("short/a"))
 			if after < 5 {
-				gap := b.gap(q, eventlog.Trimmed, 5)
-				b.noGap(gap.Partial(q), 7, 9)
+				partial := b.gap(q, eventlog.Trimmed, 5)
+				b.noGap(partial, 7, 9)
 			} else if _, found := b.pages(q); len(found) > 0 {
 				b.Errorf("after %d: %v", after, found[0])
 			}
@@ -47,8 +47,8 @@ var gaps = []test{
 				b.Errorf("a topic that lost nothing, after %d: %v", after, found[0])
 			}
 		}
-		gap := b.gap(b.after(0, eventlog.Topics("long", "short/a")), eventlog.Trimmed, 5)
-		b.noGap(gap.Partial(b.after(0, eventlog.Topics("long", "short/a"))), 2, 4, 6, 7, 8, 9, 10)
+		partial := b.gap(b.after(0, eventlog.Topics("long", "short/a")), eventlog.Trimmed, 5)
+		b.noGap(partial, 2, 4, 6, 7, 8, 9, 10)
 	}},
 	{"AGapIsNeverSilentForPatterns", func(b *bench) {
 		b.open(keep(rule("short/**", eventlog.Rule{Count: 1}), rule("**", eventlog.Rule{})))
@@ -59,8 +59,8 @@ var gaps = []test{
 		for _, s := range []eventlog.Selector{matching("short/*"), matching("**"), matching("*/a"), eventlog.Everything()} {
 			for after := range uint64(3) {
 				q := b.after(after, s)
-				gap := b.gap(q, eventlog.Trimmed, 3)
-				records, more := b.pages(gap.Partial(q))
+				partial := b.gap(q, eventlog.Trimmed, 3)
+				records, more := b.pages(partial)
 				if len(more) > 0 || len(records) == 0 {
 					b.Errorf("after it was told: %d records, %v", len(records), more)
 				}
@@ -118,7 +118,7 @@ var gaps = []test{
 		}
 		q := b.after(0, eventlog.Topics("long", "short"))
 		q.Limit = 2
-		q = b.gap(q, eventlog.Trimmed, 4).Partial(q)
+		q = b.gap(q, eventlog.Trimmed, 4)
 		q.After = b.read(q).Complete // 1 and 3
 		b.put("short")               // 9, and 6 goes
 		b.gap(q, eventlog.Trimmed, 6)

@@ -34,7 +34,7 @@ var keys = []test{
 			{Topics: []string{"a"}, Key: "k", Data: "x", Type: "t"},
 			{Topics: []string{"a"}, Key: "k", Data: "x", Flags: eventlog.End},
 		} {
-			err := b.refuse(eventlog.ErrKeyReused, other)
+			err := b.refusal(eventlog.ErrKeyReused, other)
 			if key, ok := errors.AsType[*eventlog.KeyError](err); !ok || key.First != first.Position || key.Key != "k" || key.Topic != "a" {
 				b.Errorf("%v does not name the key and its first record", err)
 			}
@@ -135,7 +135,7 @@ var ends = []test{
 		b.put("a")
 		end := b.append(eventlog.Record{Topics: []string{"a", "b"}, Flags: eventlog.End, Data: "bye"})[0]
 		for _, r := range []eventlog.Record{event("a"), event("b"), event("c", "b"), {Topics: []string{"a"}, Flags: eventlog.End}} {
-			err := b.refuse(eventlog.ErrEnded, r)
+			err := b.refusal(eventlog.ErrEnded, r)
 			if ended, ok := errors.AsType[*eventlog.EndedError](err); !ok || ended.End != end.Position {
 				b.Errorf("%v does not name the end", err)
 			}
