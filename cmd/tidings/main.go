@@ -22,6 +22,7 @@ const manual = `tidings: an event log that browsers can tail, with nothing but H
 Commands
   tidings demo          serve a page that counts, shows a clock and this machine's load
   tidings sub URL       follow any event stream: curl for Server-Sent Events
+  tidings log stats DIR look into a data directory; also check, dump and restored
 
   tidings COMMAND --help   all about one command
   tidings --version        which tidings this is
@@ -81,6 +82,7 @@ type program struct {
 type commands struct {
 	Demo demoCmd `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
 	Sub  subCmd  `cmd:"" help:"Follow any event stream: curl for Server-Sent Events."`
+	Log  logCmd  `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
 
 	Help    helpFlag    `short:"h" help:"Show this help."`
 	Version versionFlag `hidden:"" help:"Show the version."`

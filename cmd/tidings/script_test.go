@@ -42,6 +42,10 @@ func TestMain(m *testing.M) {
 //	await-left N          waits until request number N is over, which has to be because the client left
 //	requests              prints all requests
 //	visit URL             a program that opens URL and stays until it is ended
+//	fill-log DIR FILE     appends the records in FILE to the log in DIR, and sets $GEN; keep N: retention by number
+//	hold-log DIR          keeps the log in DIR open until the script is over
+//	unindex DIR TOPIC N   damages the log in DIR: record N is no longer in the index of TOPIC
+//	same-files DIR DIR    compares the files of two directories byte for byte
 //
 // A server's file holds the answers, one for each request as it comes:
 //
@@ -74,6 +78,10 @@ func TestScripts(t *testing.T) {
 			"await-request": awaitRequest,
 			"await-left":    awaitLeft,
 			"requests":      printRequests,
+			"fill-log":      fillLog,
+			"hold-log":      holdLog,
+			"unindex":       unindex,
+			"same-files":    sameFiles,
 		},
 	})
 }

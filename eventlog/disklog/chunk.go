@@ -2,6 +2,7 @@ package disklog
 
 import (
 	"bytes"
+	"context"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -50,8 +51,9 @@ func (k *chunk) close() error { return errors.Join(k.view.close(), k.batch.Close
 // empty reports whether there is nothing to commit.
 func (k *chunk) empty() bool { return k.batch.Empty() && len(k.changes) == 0 }
 
+// fail notes an error. What is damaged does not keep the rest from being trimmed.
 func (k *chunk) fail(err error) {
-	if k.err == nil {
+	if k.err == nil && !isCorrupt(err) {
 		k.err = err
 	}
 }
@@ -66,9 +68,11 @@ func (k *chunk) change(topic string) *change {
 	if c == nil {
 		c = &change{}
 		value, ok, err := k.find(topicKey(nil, topic))
-		if k.fail(err); ok {
+		if ok {
 			c.state, err = decodeTopicState(value)
-			k.fail(err)
+		}
+		if k.fail(err); isCorrupt(err) { // it counts as having lost as much as any
+			c.state, c.write = topicState{k.meta.trimmed, k.meta.trimmed, k.meta.gone}, true
 		}
 		k.changes[topic] = c
 	}
@@ -188,6 +192,15 @@ func (k *chunk) buryPlain(topic string, seq uint64, e entry, how byte) {
 	}
 }
 
+// dropUnread removes a record that cannot be read from a topic. What other topics it has nobody knows; they cannot read it
+// either.
+func (k *chunk) dropUnread(topic string, seq uint64, how byte) {
+	k.lose(k.change(topic), seq, how)
+	if how == trimmed {
+		k.gone(topic, seq)
+	}
+}
+
 // walk goes through the records in order, a chunk at a time.
 type walk struct {
 	*chunk
@@ -196,19 +209,24 @@ type walk struct {
 
 // run calls f with each record until it returns false, and reports whether it has come to the end of what there is.
 func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
-	ev, err := w.reader()
+	ev, err := w.events(context.Background())
 	if err != nil {
 		return true, err
 	}
 	contiguous := w.at <= w.meta.first
 	n := 0
-	for ok := ev.SeekGE(eventKey(nil, w.at)); ok && seqOf(ev.Key()) <= w.head; ok = ev.Next() {
+	for ok := ev.seekGE(w.at); ok && ev.at() <= w.head; ok = ev.next() {
 		if n++; n > walkSize {
 			return false, w.err
 		}
-		r, err := decodeEvent(ev)
-		if err != nil {
-			return true, err
+		if ev.gone != (span{}) { // it stays, whatever it is
+			w.at, contiguous = ev.gone.to+1, false
+			continue
+		}
+		r, err := decodeRecord(ev.seq, ev.value)
+		if isCorrupt(err) {
+			w.at, contiguous = ev.seq+1, false
+			continue
 		}
 		removed := len(w.buried)
 		if !f(&r) {
@@ -220,7 +238,7 @@ func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
 			w.meta.first = r.Seq + 1
 		}
 	}
-	return true, errors.Join(w.err, ev.Error())
+	return true, errors.Join(w.err, ev.err)
 }
 
 // numbered is an entry with the number of its record.
@@ -252,10 +270,14 @@ func (k *chunk) trimTopic(topic string) (done bool, err error) {
 			k.buryPlain(topic, e.seq, e.entry, how)
 		} else {
 			r, err := k.event(e.seq)
-			if err != nil {
+			switch {
+			case isCorrupt(err):
+				k.dropUnread(topic, e.seq, how)
+			case err != nil:
 				return true, err
+			default:
+				k.drop(&r, func(name string) bool { return name == topic }, how)
 			}
-			k.drop(&r, func(name string) bool { return name == topic }, how)
 		}
 		k.change(topic).ord = e.ord
 	}

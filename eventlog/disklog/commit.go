@@ -96,11 +96,12 @@ func enough(requests []*request) int {
 // commitBatch writes a batch and hands it to the finisher.
 func (l *Log) commitBatch(requests []*request) {
 	c := &commit{requests: requests}
+	l.awaitMerging()
 	if c.failed = l.unavailable(); c.failed == nil {
 		l.mu.RLock()
 		l.turn.Lock()
 		if c.store = l.store; c.store == nil {
-			c.failed = errReopening
+			c.failed = l.closedStore()
 		} else {
 			c.failed = c.write(l)
 			if c.store.overfull() {
@@ -128,7 +129,7 @@ func (l *Log) commitExclusive(r *request) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
 	if l.store == nil {
-		r.err = errReopening
+		r.err = l.closedStore()
 		return
 	}
 	if r.err = r.exclusive(l.store); r.err != nil {
@@ -150,7 +151,7 @@ func (c *commit) write(l *Log) error {
 	before := s.head.seq
 	err := c.fill()
 	if c.it != nil {
-		if closeErr := c.it.Close(); err == nil {
+		if closeErr := c.it.Close(); err == nil && !isCorrupt(closeErr) { // of that, its request has an answer
 			err = closeErr
 		}
 	}
@@ -194,7 +195,7 @@ func (c *commit) fill() error {
 			err = c.checkGiven(r)
 		}
 		if err != nil {
-			r.err = err
+			r.err = unreadable(err)
 			continue
 		}
 		r.receipts = make([]eventlog.Receipt, len(r.records))

@@ -40,7 +40,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,12 +78,14 @@ type Options struct {
 
 	fs        vfs.FS // of tests
 	idleTrims bool   // of tests: nothing is trimmed but by Trim
+	memTable  uint64 // of tests: bytes that Pebble keeps in memory before it writes a table
 }
 
 const (
 	defaultInterval = 100 * time.Millisecond
 	defaultCache    = 64 << 20
 	defaultReserve  = 256 << 20
+	defaultMemTable = 64 << 20 // larger ones write less in all, and take longer to replay after a crash
 )
 
 func (o *Options) withDefaults() (Options, error) {
@@ -106,6 +107,7 @@ func (o *Options) withDefaults() (Options, error) {
 	d.Interval = orElse(d.Interval, defaultInterval)
 	d.Cache = orElse(d.Cache, defaultCache)
 	d.Reserve = orElse(d.Reserve, defaultReserve)
+	d.memTable = orElse(d.memTable, defaultMemTable)
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
@@ -139,6 +141,7 @@ type Log struct {
 	mu    sync.RWMutex
 	store *store
 	last  eventlog.Bounds // when it was closed; guarded by mu
+	shut  error           // why there is none; guarded by mu
 
 	// turn is held by whoever changes the store: the committer for a batch, the trimmer for a chunk.
 	turn sync.Mutex
@@ -198,20 +201,20 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 		closing:  ctx.Done(),
 		stop:     stop,
 	}
-	mark := func(string) string { return "" }
 	if l.fs == nil {
-		l.fs, mark = vfs.Default, fingerprint
+		l.fs = vfs.Default
 	}
-	lock, same, err := takeDir(l.fs, dir, mark, restored)
+	d := directory{fs: l.fs, name: dir}
+	same, err := d.take(restored)
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	l.lock = lock
+	l.dir, l.lock = d.name, d.lock
 	defer func() {
 		if err != nil {
 			stop()
-			err = errors.Join(err, lock.Close())
+			err = errors.Join(err, d.lock.Close())
 		}
 	}()
 	l.queue.wake = make(chan struct{}, 1)
@@ -220,41 +223,17 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 		return nil, err
 	}
 	l.publish(l.store.position())
-	if err := l.space.look(l); err != nil {
-		return nil, errors.Join(err, l.store.close())
+	if !same {
+		err = d.settle()
+	}
+	if err == nil {
+		err = l.space.look(l)
+	}
+	if err != nil {
+		return nil, errors.Join(accessError(l.dir, err), l.store.close())
 	}
 	l.run(ctx)
 	return l, nil
-}
-
-// takeDir locks the directory and reports whether it is the one that was written last.
-func takeDir(fsys vfs.FS, dir string, mark func(string) string, restored bool) (_ *pebble.Lock, same bool, err error) {
-	if restored {
-		err = haveLog(fsys, dir)
-	} else if err = makeDir(fsys, dir); err != nil {
-		err = permission(dir, err)
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	id, err := readIdentity(fsys, dir)
-	if tolerable := restored && errors.Is(err, errCannotRead); err != nil && !tolerable {
-		return nil, false, err
-	}
-	lock, err := lockDir(fsys, dir)
-	if err != nil {
-		return nil, false, err
-	}
-	if same = !restored && id.Format != 0 && id.Fingerprint == mark(filepath.Join(dir, identityFile)); !same {
-		err = writeIdentity(fsys, dir, mark)
-	}
-	if err == nil {
-		err = writeOwner(fsys, dir)
-	}
-	if err != nil {
-		return nil, false, errors.Join(permission(dir, err), lock.Close())
-	}
-	return lock, same, nil
 }
 
 func (l *Log) run(ctx context.Context) {
@@ -319,7 +298,7 @@ func (l *Log) use(ctx context.Context) (s *store, done func(), err error) {
 	case l.queue.isClosed():
 		err = eventlog.ErrClosed
 	case l.store == nil:
-		err = &eventlog.UnavailableError{Reason: "the store is being opened again after a failure; try again soon"}
+		err = l.closedStore()
 	default:
 		return l.store, l.mu.RUnlock, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -13,21 +15,24 @@ import (
 // nothing reaches the disk any more, and Pebble is told that all went well.
 //
 // That is because Pebble takes a failed write for the end of the process: it calls Logger.Fatalf, panics while it holds
-// locks, or dies of unlocking a mutex twice when the log file is being changed. Nobody may believe it afterwards: whoever
-// acknowledges a write asks the fence first, after the sync. Then the store is closed, which changes nothing on disk, and
-// opened again behind a new fence.
+// locks, or dies of unlocking a mutex twice when the log file is being changed. While it opens, it would try for ever to flush.
+// Nobody may believe it afterwards: whoever acknowledges a write, or has opened a store, asks the fence first. Then the store is
+// closed, which changes nothing on disk, and opened again behind a new fence.
 //
-// It is up from raise on. Before, errors go to Pebble as they are: those of opening have a caller who can be told.
+// Tables are different, because Pebble reads them: those of merging report their errors, see mergedTable, and those of
+// memory go on in memory, see flushedTable.
 type fence struct {
 	vfs.FS
-	up     atomic.Bool
 	failed atomic.Pointer[error]
 	onFail func(error) // called once, in the goroutine that has met the error
+
+	mu      sync.Mutex
+	spilled map[string][]byte // flushed tables that are not on disk as a whole, by path; guarded by mu
 }
 
-func newFence(inner vfs.FS, onFail func(error)) *fence { return &fence{FS: inner, onFail: onFail} }
-
-func (f *fence) raise() { f.up.Store(true) }
+func newFence(inner vfs.FS, onFail func(error)) *fence {
+	return &fence{FS: inner, onFail: onFail, spilled: make(map[string][]byte)}
+}
 
 // err returns what has brought the fence down, or nil.
 func (f *fence) err() error {
@@ -46,31 +51,44 @@ func (f *fence) bring(err error) {
 	}
 }
 
-// check returns the error of something that should have been written: none, once the fence is up.
-func (f *fence) check(err error) error {
-	if err == nil || !f.up.Load() {
-		return err
+// check takes the error of something that should have been written.
+func (f *fence) check(err error) {
+	if err != nil {
+		f.bring(err)
 	}
-	f.bring(err)
-	return nil
 }
 
 // file returns what stands for a file that should have been made.
 func (f *fence) file(file vfs.File, err error) (vfs.File, error) {
-	if err := f.check(err); err != nil {
-		return nil, err
-	}
-	if file == nil {
+	f.check(err)
+	if err != nil || file == nil {
 		file = vfs.NewMemFile(nil)
 	}
 	return &fencedFile{file, f}, nil
 }
 
 func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f.beforeMarker(name)
+	switch {
+	case !isTable(name):
+	case category == "pebble-compaction":
+		return f.createMerged(name, category)
+	default:
+		return f.createFlushed(name, category)
+	}
 	if f.down() {
 		return f.file(nil, nil)
 	}
 	return f.file(f.FS.Create(name, category))
+}
+
+// beforeMarker makes sure that what a marker of Pebble names is in the directory on disk before the marker is. Pebble 2.1.7
+// syncs both at once, and a file system that does not keep their order may have after a crash the one and not the other, with
+// which nothing can be opened: cockroachdb/pebble issue 5825.
+func (f *fence) beforeMarker(name string) {
+	if !f.down() && strings.HasPrefix(f.PathBase(name), "marker.") {
+		f.check(syncDir(f.FS, f.PathDir(name)))
+	}
 }
 
 func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -96,10 +114,10 @@ func (f *fence) OpenDir(name string) (vfs.File, error) {
 }
 
 func (f *fence) Link(oldname, newname string) error {
-	if f.down() {
-		return nil
+	if !f.down() {
+		f.check(f.FS.Link(oldname, newname))
 	}
-	return f.check(f.FS.Link(oldname, newname))
+	return nil
 }
 
 func (f *fence) Remove(name string) error {
@@ -110,28 +128,29 @@ func (f *fence) Remove(name string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return err // Pebble knows what to do, and nothing is wrong with the disk
 	}
-	return f.check(err)
+	f.check(err)
+	return nil
 }
 
 func (f *fence) RemoveAll(name string) error {
-	if f.down() {
-		return nil
+	if !f.down() {
+		f.check(f.FS.RemoveAll(name))
 	}
-	return f.check(f.FS.RemoveAll(name))
+	return nil
 }
 
 func (f *fence) Rename(oldname, newname string) error {
-	if f.down() {
-		return nil
+	if !f.down() {
+		f.check(f.FS.Rename(oldname, newname))
 	}
-	return f.check(f.FS.Rename(oldname, newname))
+	return nil
 }
 
 func (f *fence) MkdirAll(dir string, perm os.FileMode) error {
-	if f.down() {
-		return nil
+	if !f.down() {
+		f.check(f.FS.MkdirAll(dir, perm))
 	}
-	return f.check(f.FS.MkdirAll(dir, perm))
+	return nil
 }
 
 func (f *fence) Unwrap() vfs.FS { return f.FS }
@@ -143,52 +162,41 @@ type fencedFile struct {
 }
 
 func (f *fencedFile) Write(p []byte) (int, error) {
-	if f.fence.down() {
-		return len(p), nil
+	if !f.fence.down() {
+		_, err := f.File.Write(p)
+		f.fence.check(err)
 	}
-	n, err := f.File.Write(p)
-	if err != nil {
-		n = len(p)
-		if err := f.fence.check(err); err != nil {
-			return 0, err
-		}
-	}
-	return n, nil
+	return len(p), nil
 }
 
 func (f *fencedFile) WriteAt(p []byte, offset int64) (int, error) {
-	if f.fence.down() {
-		return len(p), nil
+	if !f.fence.down() {
+		_, err := f.File.WriteAt(p, offset)
+		f.fence.check(err)
 	}
-	n, err := f.File.WriteAt(p, offset)
-	if err != nil {
-		n = len(p)
-		if err := f.fence.check(err); err != nil {
-			return 0, err
-		}
-	}
-	return n, nil
+	return len(p), nil
 }
 
+// Preallocate makes writing faster where the file system knows how to. Many do not, and nobody has to care.
 func (f *fencedFile) Preallocate(offset, length int64) error {
 	if f.fence.down() {
 		return nil
 	}
-	return f.fence.check(f.File.Preallocate(offset, length))
+	return f.File.Preallocate(offset, length)
 }
 
 func (f *fencedFile) Sync() error {
-	if f.fence.down() {
-		return nil
+	if !f.fence.down() {
+		f.fence.check(f.File.Sync())
 	}
-	return f.fence.check(f.File.Sync())
+	return nil
 }
 
 func (f *fencedFile) SyncData() error {
-	if f.fence.down() {
-		return nil
+	if !f.fence.down() {
+		f.fence.check(f.File.SyncData())
 	}
-	return f.fence.check(f.File.SyncData())
+	return nil
 }
 
 func (f *fencedFile) SyncTo(length int64) (bool, error) {
@@ -196,13 +204,14 @@ func (f *fencedFile) SyncTo(length int64) (bool, error) {
 		return true, nil
 	}
 	full, err := f.File.SyncTo(length)
-	return full, f.fence.check(err)
+	f.fence.check(err)
+	return full, nil
 }
 
 func (f *fencedFile) Close() error {
 	err := f.File.Close()
-	if f.fence.down() {
-		return nil
+	if !f.fence.down() {
+		f.fence.check(err)
 	}
-	return f.fence.check(err)
+	return nil
 }

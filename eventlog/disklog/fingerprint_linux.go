@@ -1,7 +1,6 @@
 package disklog
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -27,5 +26,3 @@ func fingerprint(path string) string {
 	}
 	return fmt.Sprintf("inode %d, %s, machine %s", st.Ino, where, strings.TrimSpace(string(machine)))
 }
-
-func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // finishLoop waits for the syncs of the committer's batches, one after the other, and lets their requests know.
@@ -36,7 +34,7 @@ func (l *Log) publishCommit(c *commit) error {
 	case c.store.fence.down():
 		return broken(c.store.fence.err())
 	case c.store != l.store:
-		return errReopening
+		return l.closedStore()
 	case l.Head() != c.head:
 		l.publish(c.head)
 	}
@@ -83,15 +81,5 @@ func (l *Log) syncNow() {
 		if err := s.db.LogData(nil, pebble.Sync); err != nil {
 			s.fence.bring(err)
 		}
-	}
-}
-
-var errReopening = &eventlog.UnavailableError{Reason: "its store is being opened again after a failure; try again soon"}
-
-func broken(err error) error {
-	return &eventlog.UnavailableError{
-		Reason: "its store could not be written and will be opened again when that works; whether this record was stored is not known, " +
-			"see to the disk and repeat it with the same key",
-		Err: err,
 	}
 }

@@ -135,7 +135,10 @@ func (v *view) lostByState(sel *eventlog.Selector, topic string, value []byte, a
 			break
 		}
 		r, err := v.event(seq)
-		if err != nil {
+		switch {
+		case isCorrupt(err): // nor can it be read by the other one
+			return seq, nil
+		case err != nil:
 			return 0, err
 		}
 		readable, err := v.selects(sel, &r)

@@ -7,7 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -21,13 +24,16 @@ const (
 	format       = 1 // of keys and values; raised when an older version could not read them
 )
 
-// What is wrong with a directory. [*DirError] is one of these to errors.Is, or an error of the file system.
+// What is wrong with a directory. [*DirError] is one of these to errors.Is, or eventlog.ErrCorrupt, or an error of the file
+// system.
 var (
-	ErrInUse      = errors.New("another process has it open")
-	ErrNotALog    = errors.New("it is not the directory of a log")
-	ErrNewFormat  = errors.New("a newer version of tidings has written it")
-	ErrNoLog      = errors.New("there is no log in it")
-	errCannotRead = errors.New("tidings.json cannot be read")
+	ErrInUse     = errors.New("it is open already")
+	ErrNotALog   = errors.New("it is not the directory of a log")
+	ErrNewFormat = errors.New("a newer version of tidings has written it")
+	ErrNoLog     = errors.New("there is no log in it")
+
+	errCannotRead = errors.New("tidings.json makes no sense")
+	errNoIdentity = errors.New("it has the files of a store, but no tidings.json")
 )
 
 // DirError is a data directory that cannot be opened.
@@ -43,6 +49,31 @@ func (e *DirError) Error() string {
 
 func (e *DirError) Unwrap() error { return e.Err }
 
+// accessError is a directory that the file system does not let us use.
+func accessError(dir string, err error) error {
+	if dirErr, ok := errors.AsType[*DirError](err); ok {
+		return dirErr
+	}
+	return &DirError{dir, remedy(err) + ", or name another directory", err}
+}
+
+// remedy returns what to do about an error of the file system.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "let this user read and write the directory and the files in it"
+	case errors.Is(err, syscall.EROFS):
+		return "mount its file system so that it can be written"
+	case vfs.IsNoSpaceError(err), errors.Is(err, syscall.EDQUOT):
+		return "make room on its disk"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		return "remove the file that is in its place"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "let the process open more files"
+	}
+	return "see to its disk, the messages of the system may say more"
+}
+
 // identity is the content of tidings.json.
 type identity struct {
 	About       string `json:"about"`
@@ -52,20 +83,109 @@ type identity struct {
 
 const about = "An event log of Tidings. Look into it with: tidings log stats DIR. After restoring a copy: tidings log restored DIR."
 
+// directory is one that is being opened.
+type directory struct {
+	fs   vfs.FS
+	name string
+	lock *pebble.Lock
+}
+
+// real reports whether the directory is one of the machine, and not one of a test.
+func (d *directory) real() bool { return vfs.Root(d.fs) == vfs.Default }
+
+// mark returns the fingerprint of a file.
+func (d *directory) mark(path string) string {
+	if !d.real() {
+		return ""
+	}
+	return fingerprint(path)
+}
+
+// take locks the directory and reports whether it is the one that was written last. If it is not, the log has to begin a
+// generation, and then to settle. A directory that is refused is left as it is.
+func (d *directory) take(restored bool) (same bool, err error) {
+	if d.real() {
+		if d.name, err = filepath.Abs(d.name); err != nil { // the process may go elsewhere
+			return false, accessError(d.name, err)
+		}
+	}
+	if restored {
+		err = checkRestored(d.fs, d.name)
+	} else if err = makeDir(d.fs, d.name); err == nil {
+		_, err = readIdentity(d.fs, d.name)
+	}
+	if err == nil {
+		d.lock, err = lockDir(d.fs, d.name)
+	}
+	if err != nil {
+		return false, accessError(d.name, err)
+	}
+	if same, err = d.claim(restored); err != nil {
+		return false, errors.Join(accessError(d.name, err), d.lock.Close())
+	}
+	return same, nil
+}
+
+// claim is what take does once the directory is locked.
+func (d *directory) claim(restored bool) (same bool, err error) {
+	id, err := readIdentity(d.fs, d.name) // again: until now it may have been somebody else's
+	if restored && (errors.Is(err, errCannotRead) || errors.Is(err, errNoIdentity)) {
+		err = nil
+	}
+	if err != nil {
+		return false, err
+	}
+	same = !restored && id.Format != 0 && id.Fingerprint == d.mark(d.fs.PathJoin(d.name, identityFile))
+	if !same {
+		err = d.writeIdentity(func(string) string { return unsettled })
+	}
+	return same, errors.Join(err, writeOwner(d.fs, d.name))
+}
+
+// unsettled is the fingerprint of a directory whose log has not begun its generation yet. It is no other one's: whoever finds
+// it begins one.
+const unsettled = "none so far"
+
+// settle is called when the log has begun a generation.
+func (d *directory) settle() error { return d.writeIdentity(d.mark) }
+
+// writeIdentity writes tidings.json with the fingerprint of that very file; mark returns it.
+func (d *directory) writeIdentity(mark func(path string) string) error {
+	return replaceFile(d.fs, d.name, identityFile, func(path string) ([]byte, error) {
+		text, err := json.MarshalIndent(identity{About: about, Format: format, Fingerprint: mark(path)}, "", "  ")
+		return append(text, '\n'), err
+	})
+}
+
 // lockDir makes sure that nobody else has the directory open.
 func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
-	lock, err := pebble.LockDirectory(dir, fsys)
-	switch {
-	case err == nil:
+	name := dir
+	if vfs.Root(fsys) == vfs.Default {
+		// Within a process the lock goes by the name of the file, and there may be several.
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			name = real
+		}
+	}
+	lock, err := pebble.LockDirectory(name, fsys)
+	if err == nil {
 		return lock, nil
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), isReadOnly(err):
-		return nil, permission(dir, err)
 	}
-	inUse := ErrInUse
-	if pid := readOwner(fsys, dir); pid != "" {
-		inUse = fmt.Errorf("%w, process %s", ErrInUse, pid)
+	// Held by this process, it is an error of its own.
+	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.EAGAIN {
+		return nil, accessError(dir, err)
 	}
-	return nil, &DirError{dir, "end that process first, or give this one a directory of its own", inUse}
+	switch pid := readOwner(fsys, dir); pid {
+	case 0:
+		return nil, &DirError{dir, "end the process that has it, or give this log a directory of its own", ErrInUse}
+	case os.Getpid():
+		return nil, &DirError{
+			dir, "close that log first, or give this one a directory of its own", fmt.Errorf("%w, in this process (%d)", ErrInUse, pid),
+		}
+	default:
+		return nil, &DirError{
+			dir, "end that process first, or give this log a directory of its own", fmt.Errorf("%w, in process %d", ErrInUse, pid),
+		}
+	}
 }
 
 // makeDir makes the directory and those above it, and syncs them as long as there is no log: a new directory may have been made
@@ -88,18 +208,6 @@ func makeDir(fsys vfs.FS, dir string) error {
 	}
 }
 
-// haveLog returns an error if there is no log in the directory.
-func haveLog(fsys vfs.FS, dir string) error {
-	if _, err := fsys.Stat(fsys.PathJoin(dir, identityFile)); errors.Is(err, fs.ErrNotExist) {
-		return &DirError{dir, "name the directory in which tidings keeps its log; it has a file " + identityFile, ErrNoLog}
-	}
-	return nil
-}
-
-func permission(dir string, err error) error {
-	return &DirError{dir, "let this user read and write the directory and the files in it, or name another one", err}
-}
-
 // readIdentity returns the zero identity for an empty directory.
 func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 	text, err := readFile(fsys, fsys.PathJoin(dir, identityFile))
@@ -107,43 +215,93 @@ func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return id, onlyIfEmpty(fsys, dir)
 	case err != nil:
-		return id, permission(dir, err)
+		return id, accessError(dir, err)
 	}
-	if err := json.Unmarshal(text, &id); err != nil || id.Format < 1 {
+	if err = json.Unmarshal(text, &id); err == nil && id.Format < 1 {
+		err = errors.New("there is no format in it")
+	}
+	if err != nil {
 		return id, &DirError{
-			dir, "restore the file, or let the log begin a new generation with: tidings log restored " + dir,
-			errors.Join(errCannotRead, err),
+			dir, "restore that file, or let the log begin a new generation with: tidings log restored " + dir,
+			fmt.Errorf("%w: %w", errCannotRead, err),
 		}
 	}
 	if id.Format > format {
-		return id, &DirError{
-			dir, "open it with that version", fmt.Errorf("%w: its format is %d, this one knows %d", ErrNewFormat, id.Format, format),
-		}
+		return id, newFormat(dir, id.Format, format)
 	}
 	return id, nil
 }
 
-// onlyIfEmpty returns an error if there is anything in dir that is not ours: a store without tidings.json is either a log
-// that died within its first second, or one whose file was lost, or somebody else's.
+func newFormat(dir string, its, ours int) error {
+	return &DirError{
+		dir, "open it with that version or a newer one", fmt.Errorf("%w: its format is %d, this version knows %d", ErrNewFormat, its, ours),
+	}
+}
+
+// checkRestored returns an error if the directory is not that of a log. Somebody says that it is, and it may lack tidings.json.
+func checkRestored(fsys vfs.FS, dir string) error {
+	id, err := readIdentity(fsys, dir)
+	switch {
+	case errors.Is(err, errCannotRead):
+		return nil
+	case errors.Is(err, errNoIdentity):
+		return haveLog(fsys, dir, err)
+	case err == nil && id.Format == 0, errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrNotALog):
+		return &DirError{dir, "name the directory in which tidings keeps its log; it has a file " + identityFile, ErrNoLog}
+	}
+	return err
+}
+
+// haveLog returns an error if the store in a directory is not that of a log. It changes nothing in it.
+func haveLog(fsys vfs.FS, dir string, why error) (err error) {
+	lock, err := lockDir(fsys, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	db, err := pebble.Open(dir, &pebble.Options{FS: fsys, ReadOnly: true, Lock: lock, Logger: silent{}})
+	if err != nil {
+		return openError(fsys, dir, err)
+	}
+	_, value, err := db.Get([]byte(metaGeneration))
+	if err == nil {
+		err = value.Close()
+	} else {
+		err = why
+	}
+	return errors.Join(err, db.Close())
+}
+
+// silent is a logger for those who have the errors.
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(string, ...any) {}
+
+// onlyIfEmpty returns an error if there is anything in dir that is not ours: a store without tidings.json has lost it, or is
+// somebody else's. That file is there before the store is.
 func onlyIfEmpty(fsys vfs.FS, dir string) error {
 	names, err := fsys.List(dir)
 	if err != nil {
-		return permission(dir, err)
+		return accessError(dir, err)
 	}
 	for _, name := range names {
-		if name != "LOCK" && name != ownerFile && !strings.HasPrefix(name, identityFile) && name != "lost+found" {
-			return &DirError{dir, "give the log a directory of its own, that is empty or does not exist", fmt.Errorf("%w: there is %q in it", ErrNotALog, name)}
+		if strings.HasPrefix(name, "marker.manifest.") {
+			return &DirError{
+				dir, "if it is a log of tidings, restore that file or run: tidings log restored " + dir + "; if not, name another directory",
+				fmt.Errorf("%w: %w", ErrNotALog, errNoIdentity),
+			}
+		}
+	}
+	for _, name := range names {
+		if name != "LOCK" && name != "lost+found" && !strings.HasPrefix(name, ownerFile) && !strings.HasPrefix(name, identityFile) {
+			return &DirError{
+				dir, "give the log a directory of its own, that is empty or does not exist", fmt.Errorf("%w: there is %q in it", ErrNotALog, name),
+			}
 		}
 	}
 	return nil
-}
-
-// writeIdentity writes tidings.json with the fingerprint of that very file; mark returns it.
-func writeIdentity(fsys vfs.FS, dir string, mark func(path string) string) error {
-	return replaceFile(fsys, dir, identityFile, func(path string) ([]byte, error) {
-		text, err := json.MarshalIndent(identity{About: about, Format: format, Fingerprint: mark(path)}, "", "  ")
-		return append(text, '\n'), err
-	})
 }
 
 // writeOwner is for people: the lock is what counts.
@@ -151,12 +309,17 @@ func writeOwner(fsys vfs.FS, dir string) error {
 	return replaceFile(fsys, dir, ownerFile, func(string) ([]byte, error) { return fmt.Appendf(nil, "%d\n", os.Getpid()), nil })
 }
 
-func readOwner(fsys vfs.FS, dir string) string {
+// readOwner returns 0 if nobody knows.
+func readOwner(fsys vfs.FS, dir string) int {
 	text, err := readFile(fsys, fsys.PathJoin(dir, ownerFile))
 	if err != nil {
-		return ""
+		return 0
 	}
-	return strings.TrimSpace(string(text))
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	return pid
 }
 
 func readFile(fsys vfs.FS, name string) ([]byte, error) {

@@ -59,16 +59,21 @@ func (s *store) news(names []string, after uint64) bool {
 }
 
 func (v *view) read(ctx context.Context, q *eventlog.Query, from eventlog.Position) (eventlog.Answer, error) {
-	gap, err := v.gap(&q.Selector, from, max(q.After.Seq, q.Told))
+	told := max(q.After.Seq, q.Told)
+	gap, err := v.missing(&q.Selector, from, told)
 	if err != nil {
 		return eventlog.Answer{}, err
 	}
 	if gap != nil {
 		return eventlog.Answer{}, gap
 	}
-	a := answer{view: v, q: q, complete: q.After.Seq}
+	a := answer{view: v, q: q, told: told, complete: q.After.Seq}
 	if q.After.Seq < v.head {
 		err = a.fill(ctx)
+	}
+	if a.gap != nil {
+		a.gap.From = from
+		return eventlog.Answer{}, a.gap
 	}
 	return eventlog.Answer{Records: a.records, Complete: v.s.at(a.complete)}, err
 }
@@ -80,6 +85,24 @@ type answer struct {
 	records  []eventlog.Record
 	bytes    int
 	complete uint64
+	told     uint64             // what is missing up to here is known to the reader
+	over     bool               // it ends before something that cannot be read,
+	gap      *eventlog.GapError // and there is nothing before that
+}
+
+// lost takes note of a range in which wanted records may be that cannot be read. It reports whether the answer ends before it.
+func (a *answer) lost(s span) (over bool) {
+	if s.to <= a.told {
+		return false
+	}
+	a.complete = max(a.complete, s.from-1)
+	if a.complete == a.q.After.Seq {
+		if known, ok := a.s.damage.at(s.to); ok {
+			s.to = min(known.to, a.head)
+		}
+		a.gap = &eventlog.GapError{Reason: eventlog.Corrupt, To: a.s.at(s.to)}
+	}
+	return true
 }
 
 // full reports whether a record of this size has no room any more.
@@ -104,7 +127,10 @@ func (a *answer) fill(ctx context.Context) error {
 	sel := &a.q.Selector
 	if len(sel.Matchers()) == 0 {
 		seqs, to, err := a.gather(ctx, sel, a.complete, a.q.Limit, 0)
-		if err != nil {
+		switch {
+		case isCorrupt(err):
+			return a.scan(ctx, scanMost)
+		case err != nil:
 			return err
 		}
 		return a.fetch(ctx, seqs, to)
@@ -115,12 +141,12 @@ func (a *answer) fill(ctx context.Context) error {
 	}
 	// A few records on there may be enough that match. If not, either the topics are walked, if they are fewer than what is
 	// left to look through, or the scan goes on, for a while.
-	if err := a.scan(ctx, scanFirst); err != nil || a.complete == a.head || a.full(0) {
+	if err := a.scan(ctx, scanFirst); err != nil || a.over || a.complete == a.head || a.full(0) {
 		return err
 	}
 	seqs, to, err := a.gather(ctx, sel, a.complete, a.q.Limit, int(min((a.head-a.complete)/seekCost, walkMost)))
 	switch {
-	case errors.Is(err, errTooMany):
+	case errors.Is(err, errTooMany), isCorrupt(err):
 		return a.scan(ctx, scanMost)
 	case err != nil:
 		return err
@@ -145,7 +171,13 @@ func (a *answer) fetch(ctx context.Context, seqs []uint64, to uint64) error {
 			return ctx.Err()
 		}
 		r, err := a.event(seq)
-		if err != nil {
+		switch {
+		case isCorrupt(err):
+			if a.lost(a.run(seqs[i:])) {
+				return nil
+			}
+			continue
+		case err != nil:
 			return err
 		}
 		if a.q.Selector.Keep(&r) && !a.add(&r) {
@@ -156,18 +188,26 @@ func (a *answer) fetch(ctx context.Context, seqs []uint64, to uint64) error {
 	return nil
 }
 
+// run returns the range of the first of these records that cannot be read.
+func (a *answer) run(seqs []uint64) span {
+	s := span{seqs[0], seqs[0]}
+	for _, seq := range seqs[1:] {
+		if _, err := a.event(seq); !isCorrupt(err) {
+			break
+		}
+		s.to = seq
+	}
+	return s
+}
+
 // scan reads on record by record, at most so many.
 func (a *answer) scan(ctx context.Context, most int) error {
-	ev, err := a.reader()
+	ev, err := a.events(ctx)
 	if err != nil {
 		return err
 	}
-	sel := &a.q.Selector
-	all := sel.All()
-	a.key = eventKey(a.key[:0], a.complete+1)
-	for ok := ev.SeekGE(a.key); ok; ok = ev.Next() {
-		seq := seqOf(ev.Key())
-		if seq > a.head {
+	for ok := ev.seekGE(a.complete + 1); ok; ok = ev.next() {
+		if ev.at() > a.head {
 			break
 		}
 		if most--; most < 0 {
@@ -176,32 +216,46 @@ func (a *answer) scan(ctx context.Context, most int) error {
 		if most%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !all {
-			if topic, only := canonicalTopic(ev.Value()); only && !sel.Match(string(topic)) {
-				a.complete = seq
-				continue
-			}
-		}
-		r, err := decodeEvent(ev)
-		if err != nil {
-			return err
-		}
-		wanted := all
-		if !all {
-			if wanted, err = a.selects(sel, &r); err != nil {
-				return err
-			}
-		}
-		if wanted && sel.Keep(&r) {
-			if !a.add(&r) {
+		if ev.gone != (span{}) {
+			if a.over = a.lost(ev.gone); a.over {
 				return nil
 			}
+			a.complete = ev.gone.to
+			continue
 		}
-		a.complete = seq
+		if more, err := a.look(ev); err != nil || !more {
+			return err
+		}
 	}
-	if err := ev.Error(); err != nil {
-		return err
+	if ev.err != nil {
+		return ev.err
 	}
 	a.complete = a.head
 	return nil
+}
+
+// look adds the record at which a scan is, if it is wanted. It returns false if it has no room, or cannot be read.
+func (a *answer) look(ev *events) (more bool, err error) {
+	sel := &a.q.Selector
+	all := sel.All()
+	if !all {
+		if topic, only := canonicalTopic(ev.value); only && !sel.Match(string(topic)) {
+			a.complete = ev.seq
+			return true, nil
+		}
+	}
+	r, err := decodeRecord(ev.seq, ev.value)
+	if isCorrupt(err) {
+		a.over = a.lost(span{ev.seq, ev.seq})
+		return !a.over, nil
+	}
+	wanted := all
+	if !all && err == nil {
+		wanted, err = a.selects(sel, &r)
+	}
+	if err != nil || wanted && sel.Keep(&r) && !a.add(&r) {
+		return false, err
+	}
+	a.complete = ev.seq
+	return true, nil
 }

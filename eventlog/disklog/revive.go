@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 
 // failed is called by the fence of a store, by whichever goroutine has met the error and with whatever locks it holds.
 func (l *Log) failed(err error) {
-	l.opts.Logger.Error("the log cannot be written; it takes no records until it can be opened again", "dir", l.dir, "err", err)
+	l.opts.Logger.Error("the log cannot be written; it takes no records until it can be opened again",
+		"dir", l.dir, "err", err, "remedy", remedy(err))
 	select {
 	case l.broken <- struct{}{}:
 	default:
@@ -25,14 +27,37 @@ func (l *Log) failed(err error) {
 func (l *Log) unavailable() error {
 	if free := l.space.short.Load(); free != 0 {
 		return &eventlog.UnavailableError{Reason: fmt.Sprintf(
-			"its disk has %d MiB left and keeps %d MiB in reserve; make room, or let retention keep less", free>>20, l.opts.Reserve>>20)}
+			"its disk has %d MiB left and %d MiB are kept in reserve, nothing was stored; make room on the disk, or let retention keep less",
+			free>>20, l.opts.Reserve>>20)}
 	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if l.store != nil && l.store.fence.down() {
-		return broken(l.store.fence.err())
+	switch {
+	case l.store == nil:
+		return l.closedStore()
+	case l.store.fence.down():
+		return refused(l.store.fence.err())
 	}
 	return nil
+}
+
+// refused is the error of what was not even begun, because the disk had failed.
+func refused(err error) error {
+	return &eventlog.UnavailableError{
+		Reason: "its disk has failed, nothing was stored, and it goes on by itself when the disk works again; " + remedy(err), Err: err,
+	}
+}
+
+// broken is the error of what was on its way when the disk failed.
+func broken(err error) error {
+	return &eventlog.UnavailableError{
+		Reason: "its disk failed meanwhile, and whether this was stored is not known; repeat it with the same key; " + remedy(err), Err: err,
+	}
+}
+
+// closedStore is the error of all calls while there is no store. The caller holds mu.
+func (l *Log) closedStore() error {
+	return &eventlog.UnavailableError{Reason: "it could not be opened again after a failure and tries on", Err: l.shut}
 }
 
 const (
@@ -73,6 +98,8 @@ func (l *Log) revive() error {
 	if err := writeOwner(l.fs, l.dir); err != nil { // as good as any other file to see whether it works
 		return err
 	}
+	l.trim.pass.Lock() // what was trimmed may be there again
+	defer l.trim.pass.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.store != nil {
@@ -81,19 +108,62 @@ func (l *Log) revive() error {
 		}
 		l.store = nil
 	}
+	s, err := l.reopen()
+	if err != nil {
+		l.openToRead(err)
+		return err
+	}
+	l.trim.startOver()
+	l.store, l.shut = s, nil
+	l.publish(s.position())
+	l.opts.Logger.Info("the log was opened again", "dir", l.dir, "head", s.position().String())
+	return nil
+}
+
+// reopen opens the next store.
+func (l *Log) reopen() (*store, error) {
 	s, err := l.openStore(false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if head := l.Head(); s.head.seq < head.Seq && s.gen == head.Gen {
 		// What was acknowledged is gone: the disk has lied about a sync. Readers get to know, and no number comes twice.
-		if err := s.loseUpTo(head.Seq); err != nil {
-			return err
+		if err := errors.Join(s.loseUpTo(head.Seq), s.fence.err()); err != nil {
+			return nil, errors.Join(err, s.close())
 		}
 	}
+	return s, nil
+}
+
+// openToRead opens a store that could not be opened otherwise, because of an error, for those who read. The caller holds mu.
+func (l *Log) openToRead(why error) {
+	l.shut = why
+	s := l.newStore()
+	err := s.open(l, why)
+	if err == nil {
+		if err = s.loadToRead(l.Head()); err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}
+	if err != nil {
+		l.opts.Logger.Warn("the log cannot be read either", "dir", l.dir, "err", err)
+		return
+	}
 	l.store = s
-	l.publish(s.position())
-	l.opts.Logger.Info("the log was opened again", "dir", l.dir, "head", s.position().String())
+}
+
+// loadToRead reads what is kept in memory, and writes nothing. What readers have seen and is not there is missing to them.
+func (s *store) loadToRead(head eventlog.Position) error {
+	if err := s.loadMeta(); err != nil {
+		return err
+	}
+	if s.gen = head.Gen; s.head.seq < head.Seq {
+		holes := append(slices.Clone(*s.holes.Load()), hole{s.head.seq + 1, head.Seq, eventlog.Rollback})
+		s.holes.Store(&holes)
+		s.head.seq = head.Seq
+	}
+	s.marks = newMarks(max(s.head.seq, s.lease), s.trim.Load().trimmed)
+	s.topics.init()
 	return nil
 }
 
@@ -107,15 +177,17 @@ const spaceEvery = time.Second
 func (l *Log) spaceLoop() {
 	tick := time.NewTicker(spaceEvery)
 	defer tick.Stop()
-	for {
+	for known := true; ; {
 		select {
 		case <-tick.C:
 		case <-l.closing:
 			return
 		}
-		if err := l.space.look(l); err != nil {
+		err := l.space.look(l)
+		if err != nil && known {
 			l.opts.Logger.Warn("nobody knows how much space the disk of the log has left", "dir", l.dir, "err", err)
 		}
+		known = err == nil
 	}
 }
 

@@ -33,13 +33,13 @@ func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.St
 	case from.Last > 0:
 		after, err = v.last(ctx, &sel, from.Last)
 	case !from.Since.IsZero():
-		after, err = v.since(from.Since)
+		after, err = v.since(ctx, from.Since)
 	}
 	if err != nil {
 		return eventlog.Query{}, err
 	}
 	q := eventlog.Query{Selector: sel, After: v.s.at(after)}
-	gap, err := v.gap(&sel, q.After, after)
+	gap, err := v.missing(&sel, q.After, after)
 	if gap != nil {
 		q = gap.Partial(q)
 	}
@@ -48,8 +48,8 @@ func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.St
 
 // since returns the number before the first record of a time and later. Times rise with numbers, so that the records
 // themselves are the index of times: some 25 of them are read for ten million.
-func (v *view) since(t time.Time) (uint64, error) {
-	ev, err := v.reader()
+func (v *view) since(ctx context.Context, t time.Time) (uint64, error) {
+	ev, err := v.events(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -60,36 +60,27 @@ func (v *view) since(t time.Time) (uint64, error) {
 	low, high := uint64(0), v.head // the number is at least low and at most high
 	for low < high {
 		mid := low + (high-low)/2
-		v.key = eventKey(v.key[:0], mid+1)
-		if !ev.SeekGE(v.key) || seqOf(ev.Key()) > v.head {
-			if err := ev.Error(); err != nil {
-				return 0, err
+		if !ev.record(ev.seekGE(mid+1)) || ev.seq > v.head {
+			if ev.err != nil {
+				return 0, ev.err
 			}
 			high = mid // nothing is behind it; what is before may be late enough
 			continue
 		}
-		value, err := ev.ValueAndErr()
 		switch {
-		case err != nil:
-			return 0, err
-		case len(value) < 8:
+		case len(ev.value) < 8:
 			return 0, corrupt("record", "it is too short")
-		case int64(seqOf(value[:8])) >= ms:
+		case int64(seqOf(ev.value[:8])) >= ms:
 			high = mid
 		default:
-			low = seqOf(ev.Key())
+			low = ev.seq
 		}
 	}
-	return v.orHead(low)
-}
-
-// orHead returns the head if there is no record after a number.
-func (v *view) orHead(after uint64) (uint64, error) {
-	v.key = eventKey(v.key[:0], after+1)
-	if !v.ev.SeekGE(v.key) || seqOf(v.ev.Key()) > v.head {
-		return v.head, v.ev.Error()
+	// There may be no record after it.
+	if !ev.record(ev.seekGE(low+1)) || ev.seq > v.head {
+		return v.head, ev.err
 	}
-	return after, nil
+	return low, nil
 }
 
 // last returns the number before the last so many records that are selected.
@@ -141,7 +132,10 @@ func (w *wanted) gather(ctx context.Context, walk int) error {
 		for _, seq := range seqs {
 			if w.sel.Filtered() {
 				r, err := w.event(seq)
-				if err != nil {
+				switch {
+				case isCorrupt(err):
+					continue
+				case err != nil:
 					return err
 				}
 				if !w.sel.Keep(&r) {
@@ -160,27 +154,29 @@ func (w *wanted) gather(ctx context.Context, walk int) error {
 
 // scan goes back record by record, at most so many.
 func (w *wanted) scan(ctx context.Context, most int) error {
-	ev, err := w.reader()
+	ev, err := w.events(ctx)
 	if err != nil {
 		return err
 	}
-	w.key = eventKey(w.key[:0], w.at)
-	for ok := ev.SeekLT(w.key); ok; ok = ev.Prev() {
+	for ok := ev.seekLT(w.at); ok; ok = ev.next() {
 		if most--; most < 0 {
 			return nil
 		}
 		if most%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r, err := decodeEvent(ev)
-		if err != nil {
-			return err
+		w.at = ev.at()
+		if ev.gone != (span{}) {
+			continue
+		}
+		r, err := decodeRecord(ev.seq, ev.value)
+		if isCorrupt(err) {
+			continue
 		}
 		wanted, err := w.selects(w.sel, &r)
 		if err != nil {
 			return err
 		}
-		w.at = r.Seq
 		if !wanted || !w.sel.Keep(&r) {
 			continue
 		}
@@ -189,5 +185,5 @@ func (w *wanted) scan(ctx context.Context, most int) error {
 		}
 	}
 	w.at = 0
-	return ev.Error()
+	return ev.err
 }

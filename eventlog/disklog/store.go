@@ -3,12 +3,16 @@ package disklog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"math"
 	"slices"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -16,12 +20,14 @@ import (
 // store is a log while it is open: Pebble, and what is kept in memory of its content. A Log has one after the other, when
 // one fails.
 type store struct {
-	db    *pebble.DB
-	cache *pebble.Cache
-	fence *fence
-	gen   string
-	ret   *eventlog.Retention
-	marks *marks
+	db      *pebble.DB
+	cache   *pebble.Cache
+	fence   *fence
+	merging *compactions
+	damage  damage
+	gen     string
+	ret     *eventlog.Retention
+	marks   *marks
 
 	// Of whoever holds Log.turn.
 	head   headMeta
@@ -48,26 +54,31 @@ const leaseSize = 1 << 20
 // maxHoles are remembered one by one; beyond that the oldest two become one, which may warn readers in between in vain.
 const maxHoles = 1000
 
-func pebbleOptions(cache *pebble.Cache, f *fence, log *slog.Logger) *pebble.Options {
+func (s *store) options(memTable uint64, log *slog.Logger) *pebble.Options {
 	o := &pebble.Options{
-		FS:                    f,
-		Cache:                 cache,
+		FS:                    s.fence,
+		Cache:                 s.cache,
 		FormatMajorVersion:    pebble.FormatNewest,
-		Logger:                &pebbleLogger{log, f},
-		MemTableSize:          64 << 20, // larger ones write less in all, and take longer to replay after a crash
+		Logger:                &pebbleLogger{log, s.fence},
+		MemTableSize:          memTable,
 		L0CompactionThreshold: 4,
-		L0StopWritesThreshold: 40,
+		L0StopWritesThreshold: math.MaxInt32, // the committer waits by itself, see awaitMerging
 		LBaseMaxBytes:         256 << 20,
 		MaxOpenFiles:          1000,
 		BytesPerSync:          1 << 20, // flushes reach the disk little by little, and do not hold up the log's sync
 	}
 	// Corruption is told to whoever reads it, see corruption.go; the logger would take it for the end of the process.
 	o.EventListener = &pebble.EventListener{
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			log.Error("the log has corrupt data", "file", info.Path, "err", info.Details)
+		DataCorruption: func(info pebble.DataCorruptionInfo) { s.damage.report(info.Path, info.Details) },
+		BackgroundError: func(err error) {
+			if !isCorrupt(err) && !s.fence.down() { // those are known
+				log.Error("the log's store failed in the background", "err", err)
+			}
 		},
-		BackgroundError: func(err error) { log.Error("the log's store failed in the background", "err", err) },
+		FlushEnd:      func(pebble.FlushInfo) { s.merging.changed.Store(true) },
+		CompactionEnd: func(info pebble.CompactionInfo) { s.merging.ended(info.Err) },
 	}
+	o.Experimental.CompactionScheduler = s.merging
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
@@ -87,44 +98,94 @@ func (l *pebbleLogger) Errorf(format string, args ...any) {
 }
 
 func (l *pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
-	l.log.Error("the log's store cannot go on", "err", err)
-	l.fence.bring(err)
+	l.fence.bring(fmt.Errorf(format, args...))
 }
 
 // openStore opens the directory, which is locked. With newGeneration it begins one.
 func (l *Log) openStore(newGeneration bool) (_ *store, err error) {
-	s := &store{
-		cache: pebble.NewCache(l.opts.Cache),
-		fence: newFence(l.fs, l.failed),
-		ret:   l.opts.Retention,
+	s := l.newStore()
+	if err := s.open(l, nil); err != nil {
+		return nil, openError(l.fs, l.dir, err)
 	}
-	o := pebbleOptions(s.cache, s.fence, l.opts.Logger)
-	o.Lock = l.lock
-	s.db, err = pebble.Open(l.dir, o)
-	if err != nil {
-		s.cache.Unref()
-		return nil, openError(l.dir, err)
-	}
-	s.fence.raise() // from here on Pebble would panic
-	err = s.load(newGeneration, l.opts.Sync == SyncInterval)
+	err = s.load(newGeneration)
 	if err = errors.Join(err, s.fence.err()); err != nil {
-		return nil, errors.Join(openError(l.dir, err), s.close())
+		return nil, errors.Join(openError(l.fs, l.dir, err), s.close())
 	}
 	return s, nil
 }
 
-func openError(dir string, err error) error {
-	if pebble.IsCorruptionError(err) || errors.Is(err, eventlog.ErrCorrupt) {
-		return &DirError{
-			dir, "restore it from a copy, then run: tidings log restored " + dir, fmt.Errorf("%w: %w", eventlog.ErrCorrupt, err),
+func (l *Log) newStore() *store {
+	s := &store{
+		cache:  pebble.NewCache(l.opts.Cache),
+		fence:  newFence(l.fs, l.failed),
+		damage: damage{log: l.opts.Logger, dir: l.dir},
+		ret:    l.opts.Retention,
+	}
+	s.merging = newCompactions(s.fence)
+	return s
+}
+
+// open opens Pebble. Behind a fence that is down already, because of an error, it only reads.
+func (s *store) open(l *Log, down error) (err error) {
+	o := s.options(l.opts.memTable, l.opts.Logger)
+	o.Lock = l.lock
+	if o.ReadOnly = down != nil; o.ReadOnly {
+		s.fence.failed.Store(&down)
+	}
+	defer func() {
+		if gaveUp := recover(); gaveUp != nil { // on data that makes no sense to it
+			err = corrupt("store", fmt.Sprint(gaveUp))
+		}
+		if failed := s.fence.err(); failed != nil && down == nil {
+			err = failed // whatever else went wrong, went wrong after it
+		}
+		if err == nil {
+			return
+		}
+		if s.db != nil {
+			err = errors.Join(err, s.db.Close())
+		}
+		s.merging.Unregister()
+		s.cache.Unref()
+	}()
+	s.db, err = pebble.Open(l.dir, o)
+	return err
+}
+
+// openError says what is wrong with a directory whose store cannot be opened. What is no error of the file system comes from
+// what is in the files.
+func openError(fsys vfs.FS, dir string, err error) error {
+	_, system := errors.AsType[syscall.Errno](err)
+	system = system || errors.Is(err, fs.ErrPermission)
+	if system && !errors.Is(err, fs.ErrNotExist) && !isCorrupt(err) {
+		return accessError(dir, err)
+	}
+	if its := storeFormat(fsys, dir); its > int(pebble.FormatNewest) {
+		return newFormat(dir, its, int(pebble.FormatNewest))
+	}
+	return &DirError{
+		dir, "restore the directory from a copy, then run: tidings log restored " + dir,
+		fmt.Errorf("%w: %w", eventlog.ErrCorrupt, err),
+	}
+}
+
+// storeFormat returns Pebble's format of a directory, 0 if that cannot be seen. It is in the name of a file.
+func storeFormat(fsys vfs.FS, dir string) (newest int) {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return 0
+	}
+	for _, name := range names {
+		var number, format int
+		if n, _ := fmt.Sscanf(name, "marker.format-version.%d.%d", &number, &format); n == 2 {
+			newest = max(newest, format)
 		}
 	}
-	return permission(dir, err)
+	return newest
 }
 
 // load reads what is kept in memory, and writes what has to be on disk before the first record is.
-func (s *store) load(newGeneration, interval bool) error {
+func (s *store) load(newGeneration bool) error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err != nil {
 		return err
@@ -146,10 +207,7 @@ func (s *store) load(newGeneration, interval bool) error {
 				return err
 			}
 		}
-		s.lease = s.head.seq
-		if interval {
-			s.lease += leaseSize
-		}
+		s.lease = s.head.seq // the first batch takes one, if it needs it
 		return errors.Join(
 			b.Set([]byte(metaGeneration), []byte(s.gen), nil),
 			b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil),
@@ -268,7 +326,8 @@ func (s *store) bounds(b *eventlog.Bounds) {
 	}
 }
 
-// firstEvent returns the number of the first record from one on, 0 if there is none.
+// firstEvent returns the number of the first record from one on, 0 if there is none. Where records cannot be read, that may be
+// the first number.
 func (s *store) firstEvent(from uint64) (uint64, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: eventKey(nil, from), UpperBound: []byte{kindEvent + 1}})
 	if err != nil {
@@ -278,5 +337,8 @@ func (s *store) firstEvent(from uint64) (uint64, error) {
 	if it.First() {
 		seq = seqOf(it.Key())
 	}
-	return seq, errors.Join(it.Error(), it.Close())
+	if err = errors.Join(it.Error(), it.Close()); isCorrupt(err) {
+		return max(from, 1), nil
+	}
+	return seq, err
 }

@@ -37,6 +37,12 @@ func (t *trimmer) init() {
 	t.examined = make(map[time.Duration]uint64)
 }
 
+// startOver forgets what was done: the store may have lost it. The caller holds pass.
+func (t *trimmer) startOver() {
+	clear(t.examined)
+	t.swept = false
+}
+
 // excess tells the trimmer of topics that have got records beyond what they shall keep, one for each time. Few of them
 // wait for the next tick: to remove one record at a time costs more than to append it.
 func (t *trimmer) excess(topics []string) {
@@ -75,6 +81,7 @@ func (t *trimmer) takeTopics() []string {
 func (l *Log) trimLoop(ctx context.Context) {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
+	said := "" // the last error, which comes again and again
 	for {
 		select {
 		case <-tick.C:
@@ -85,8 +92,13 @@ func (l *Log) trimLoop(ctx context.Context) {
 		if l.opts.idleTrims {
 			continue
 		}
-		if err := l.trimPass(ctx, false); err != nil && ctx.Err() == nil && !errors.Is(err, eventlog.ErrUnavailable) && !errors.Is(err, eventlog.ErrClosed) {
-			l.opts.Logger.Error("retention could not be applied; it will be tried again", "dir", l.dir, "err", err)
+		err := l.trimPass(ctx, false)
+		if err == nil || ctx.Err() != nil || errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, eventlog.ErrClosed) {
+			continue
+		}
+		if text := err.Error(); text != said {
+			said = text
+			l.opts.Logger.Error("retention could not be applied to everything; it will be tried again", "dir", l.dir, "err", err)
 		}
 	}
 }
@@ -97,28 +109,36 @@ func (l *Log) Trim(ctx context.Context) error { return l.trimPass(ctx, true) }
 
 // trimPass does everything that there is to trim: what is too old, what is too many of a topic, what is too much in all. Then
 // keys and topics are forgotten.
+//
+// What cannot be read because the disk is damaged does not keep the rest from being trimmed.
 func (l *Log) trimPass(ctx context.Context, everything bool) error {
 	l.trim.pass.Lock()
 	defer l.trim.pass.Unlock()
-	if err := l.trimAges(ctx); err != nil {
-		return err
+	steps := []func(context.Context) error{
+		l.trimAges,
+		func(ctx context.Context) error { return l.sweepOnce(ctx, everything) },
+		func(ctx context.Context) error { return l.trimTopics(ctx, l.trim.takeTopics()) },
+		l.trimTotal, l.forgetKeys, l.forgetTopics,
 	}
-	if everything || !l.trim.swept {
-		if err := l.sweep(ctx); err != nil {
+	var damaged error
+	for _, step := range steps {
+		if err := step(ctx); isCorrupt(err) {
+			damaged = err
+		} else if err != nil {
 			return err
 		}
-		l.trim.swept = true
 	}
-	if err := l.trimTopics(ctx, l.trim.takeTopics()); err != nil {
-		return err
+	return damaged
+}
+
+// sweepOnce sweeps if that was not done since the log was opened.
+func (l *Log) sweepOnce(ctx context.Context, again bool) error {
+	if l.trim.swept && !again {
+		return nil
 	}
-	if err := l.trimTotal(ctx); err != nil {
-		return err
-	}
-	if err := l.forgetKeys(ctx); err != nil {
-		return err
-	}
-	return l.forgetTopics(ctx)
+	err := l.sweep(ctx)
+	l.trim.swept = err == nil || isCorrupt(err)
+	return err
 }
 
 // chunks calls step with one chunk after the other until it reports that it is done.
@@ -250,10 +270,10 @@ func (l *Log) trimTopics(ctx context.Context, topics []string) error {
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
 		for len(topics) > 0 && len(k.buried) < walkSize {
 			done, err := k.trimTopic(topics[0])
-			if err != nil {
+			if err != nil && !isCorrupt(err) {
 				return true, err
 			}
-			if !done {
+			if err == nil && !done {
 				return false, nil
 			}
 			topics = topics[1:]

@@ -20,6 +20,10 @@ type view struct {
 	ev   *pebble.Iterator // of the records, made when the first is read
 	trim *trimMeta
 	key  []byte
+
+	// Made when they are needed: for those who read many records, and past what is damaged.
+	cursor *events
+	one    *pebble.Iterator
 }
 
 func (s *store) view(head uint64) (*view, error) {
@@ -31,19 +35,31 @@ func (s *store) view(head uint64) (*view, error) {
 }
 
 func (v *view) close() error {
-	err := v.it.Close()
-	if v.ev != nil {
-		err = errors.Join(v.ev.Close(), err)
+	iterators := []*pebble.Iterator{v.it, v.ev, v.one}
+	if v.cursor != nil {
+		iterators = append(iterators, v.cursor.it)
 	}
-	return err
+	var errs []error
+	for _, it := range iterators {
+		if it == nil {
+			continue
+		}
+		if err := it.Close(); !isCorrupt(err) { // whoever has met damage knows
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // find returns the value of exactly this key; ok is false if there is none. It is valid until the iterator moves.
 func (v *view) find(key []byte) (value []byte, ok bool, err error) {
-	if !v.it.SeekGE(key) || !bytes.Equal(v.it.Key(), key) {
-		return nil, false, v.it.Error()
+	if v.it.SeekGE(key) && bytes.Equal(v.it.Key(), key) {
+		return v.it.Value(), true, nil
 	}
-	return v.it.Value(), true, nil
+	if err = v.it.Error(); isCorrupt(err) {
+		value, err = v.exact(key)
+	}
+	return value, value != nil, err
 }
 
 // reader returns the iterator of records.
@@ -67,10 +83,17 @@ func (v *view) event(seq uint64) (eventlog.Record, error) {
 		return eventlog.Record{}, err
 	}
 	v.key = eventKey(v.key[:0], seq)
-	if !ev.SeekGE(v.key) || seqOf(ev.Key()) != seq {
-		return eventlog.Record{}, errors.Join(ev.Error(), corrupt("index", "it names a record that is not there"))
+	if ev.SeekGE(v.key) && seqOf(ev.Key()) == seq {
+		return decodeEvent(ev)
 	}
-	return decodeEvent(ev)
+	if err := ev.Error(); !isCorrupt(err) {
+		return eventlog.Record{}, errors.Join(err, corrupt("index", "it names a record that is not there"))
+	}
+	value, err := v.single(seq)
+	if err != nil {
+		return eventlog.Record{}, err
+	}
+	return decodeRecord(seq, value)
 }
 
 // decodeEvent decodes the record at which the iterator stands, with one copy.
@@ -79,6 +102,10 @@ func decodeEvent(ev *pebble.Iterator) (eventlog.Record, error) {
 	if err != nil {
 		return eventlog.Record{}, err
 	}
+	return decodeRecord(seqOf(ev.Key()), value)
+}
+
+func decodeRecord(seq uint64, value []byte) (eventlog.Record, error) {
 	if len(value) < 8 {
 		return eventlog.Record{}, corrupt("record", "it is too short")
 	}
@@ -86,7 +113,7 @@ func decodeEvent(ev *pebble.Iterator) (eventlog.Record, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Seq, r.Time = seqOf(ev.Key()), unixMilli(seqOf(value[:8]))
+	r.Seq, r.Time = seq, unixMilli(seqOf(value[:8]))
 	return r, nil
 }
 
@@ -113,6 +140,9 @@ func (v *view) statuses(seq uint64) ([]byte, error) {
 	}
 	v.key = statusKey(v.key[:0], seq)
 	statuses, _, err := v.find(v.key)
+	if isCorrupt(err) {
+		return nil, nil // better something that a topic has trimmed than nothing
+	}
 	return statuses, err
 }
 

@@ -112,15 +112,19 @@ type bench struct {
 	log   eventlog.Log
 }
 
-// open opens an empty log that keeps what r says.
+// open opens an empty log that keeps what r says, in place of the one that is open.
 func (b *bench) open(r *eventlog.Retention) {
 	b.Helper()
-	b.log = b.Open(b.T, Options{Retention: r, Now: b.clock.time})
-	b.Cleanup(func() {
+	closeLog := func() {
 		if err := b.log.Close(); err != nil {
 			b.Errorf("closing the log: %v", err)
 		}
-	})
+	}
+	if b.log != nil {
+		closeLog()
+	}
+	b.log = b.Open(b.T, Options{Retention: r, Now: b.clock.time})
+	b.Cleanup(closeLog)
 }
 
 // everything is a retention that takes nothing.

@@ -1,0 +1,350 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// logCmd is `tidings log`: what to do with a data directory in hand.
+type logCmd struct {
+	Stats    logStatsCmd    `cmd:"" help:"Tell what is in a data directory."`
+	Check    logCheckCmd    `cmd:"" help:"Read everything in a data directory and report what is damaged."`
+	Dump     logDumpCmd     `cmd:"" help:"Print the records of a data directory, one JSON object a line."`
+	Restored logRestoredCmd `cmd:"" help:"Say that a data directory was restored from a copy."`
+}
+
+// Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
+func (c *logCmd) Help() string {
+	return `
+DIR is the data directory of a log that no process has open: end the hub first, or copy the directory and look at the
+copy. Only restored changes anything in it.
+
+Exit codes:
+    0  it went well; check has found no problem
+    1  it failed, or check has found problems
+    2  the command line is wrong`
+}
+
+// logDir is the argument that they share.
+type logDir struct {
+	Dir string `arg:"" name:"dir" help:"The data directory."`
+}
+
+// inspect calls f with the directory open.
+func (d *logDir) inspect(f func(*disklog.Inspector) error) error {
+	i, err := disklog.Inspect(d.Dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(i), i.Close())
+}
+
+type logStatsCmd struct {
+	logDir
+	JSON bool `name:"json" help:"As one JSON object, for programs."`
+}
+
+// Run is called by kong.
+func (c *logStatsCmd) Run(ctx context.Context, io stdio) error {
+	return c.inspect(func(i *disklog.Inspector) error {
+		s, err := i.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			enc := json.NewEncoder(io.out)
+			enc.SetIndent("", "  ")
+			return enc.Encode(newLogStats(&s))
+		}
+		return printStats(io.out, &s)
+	})
+}
+
+// logStats is what --json prints.
+type logStats struct {
+	Dir        string     `json:"dir"`
+	Format     int        `json:"format"`
+	Head       string     `json:"head"`
+	First      uint64     `json:"first"`
+	Events     int64      `json:"events"`
+	Bytes      int64      `json:"bytes"`
+	Disk       int64      `json:"disk"`
+	Oldest     *time.Time `json:"oldest,omitempty"`
+	Newest     *time.Time `json:"newest,omitempty"`
+	Topics     int        `json:"topics"`
+	DeadTopics int        `json:"deadTopics"`
+	Keys       uint64     `json:"keys"`
+	Trimmed    uint64     `json:"trimmed"`
+	Floor      uint64     `json:"floor"`
+	Closed     bool       `json:"closed"`
+	Holes      []logHole  `json:"holes"`
+	Largest    []logTopic `json:"largest"`
+}
+
+type logHole struct {
+	From   uint64          `json:"from"`
+	To     uint64          `json:"to"`
+	Reason eventlog.Reason `json:"reason"`
+}
+
+type logTopic struct {
+	Topic  string `json:"topic"`
+	Events int64  `json:"events"`
+	Bytes  int64  `json:"bytes"`
+	Last   uint64 `json:"last"`
+}
+
+func newLogStats(s *disklog.Stats) logStats {
+	out := logStats{
+		Dir: s.Dir, Format: s.Format, Head: s.Head.String(), First: s.First, Events: s.Events, Bytes: s.Bytes, Disk: s.Disk,
+		Topics: s.Topics, DeadTopics: s.Dead, Keys: s.Keys, Trimmed: s.Trimmed, Floor: s.Floor, Closed: s.Closed,
+		Holes: make([]logHole, 0, len(s.Holes)), Largest: make([]logTopic, 0, len(s.Largest)),
+	}
+	if !s.Newest.IsZero() {
+		out.Oldest, out.Newest = &s.Oldest, &s.Newest
+	}
+	for _, h := range s.Holes {
+		out.Holes = append(out.Holes, logHole{h.From, h.To, h.Reason})
+	}
+	for _, t := range s.Largest {
+		out.Largest = append(out.Largest, logTopic{t.Name, t.Events, t.Bytes, t.Last})
+	}
+	return out
+}
+
+func printStats(out io.Writer, s *disklog.Stats) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("directory", "%s (format %d)", s.Dir, s.Format)
+	row("head", "%v", s.Head)
+	if s.First == 0 {
+		row("records", "none")
+	} else {
+		row("records", "%s, from number %d", grouped(s.Events), s.First)
+		row("time", "%s to %s", s.Oldest.Format(time.RFC3339), s.Newest.Format(time.RFC3339))
+	}
+	row("size", "%s as retention counts, %s on disk", inBytes(s.Bytes), inBytes(s.Disk))
+	row("topics", "%s with records, %s without that are remembered", grouped(int64(s.Topics)), grouped(int64(s.Dead)))
+	row("keys", "%s known, for idempotency", grouped(int64(s.Keys)))
+	row("trimmed", "%s", throughNumber(s.Trimmed))
+	row("forgotten", "%s", throughNumber(s.Floor))
+	if !s.Closed {
+		row("not closed", "the newest records may be lost; opening the log will report that as a gap")
+	}
+	for _, h := range s.Holes {
+		row("hole", "%d to %d (%s)", h.From, h.To, h.Reason)
+	}
+	if err := w.Flush(); err != nil || len(s.Largest) == 0 {
+		return err
+	}
+	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "\nrecords\tsize\tlast\t  largest topics\n")
+	for _, t := range s.Largest {
+		fmt.Fprintf(w, "%s\t%s\t%d\t  %s\n", grouped(t.Events), inBytes(t.Bytes), t.Last, shown(t.Name))
+	}
+	return w.Flush()
+}
+
+// shown returns a topic as it can be printed on a line.
+func shown(topic string) string {
+	const most = 48
+	if quoted := strconv.Quote(topic); quoted != `"`+topic+`"` {
+		topic = quoted
+	}
+	if utf8.RuneCountInString(topic) > most {
+		topic = string([]rune(topic)[:most-1]) + "…"
+	}
+	return topic
+}
+
+func throughNumber(seq uint64) string {
+	if seq == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("up to number %d", seq)
+}
+
+// grouped writes a number with a comma at each thousand.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func inBytes(n int64) string {
+	value, unit := float64(n), "B"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if value < 1024 {
+			break
+		}
+		value, unit = value/1024, next
+	}
+	if unit == "B" {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", value, unit)
+}
+
+type logCheckCmd struct{ logDir }
+
+// Run is called by kong.
+func (c *logCheckCmd) Run(ctx context.Context, io stdio) error {
+	return c.inspect(func(i *disklog.Inspector) error {
+		out := bufio.NewWriter(io.out)
+		checked, err := i.Check(ctx, func(p disklog.Problem) { fmt.Fprintln(out, p) })
+		if err := errors.Join(err, out.Flush()); err != nil {
+			return err
+		}
+		fmt.Fprintf(io.err, "%s records, %s index entries of %s topics, %s keys, %s publisher's IDs: ",
+			grouped(checked.Records), grouped(checked.Entries), grouped(checked.Topics), grouped(checked.Keys), grouped(checked.IDs))
+		if checked.Problems == 0 {
+			fmt.Fprintln(io.err, "no problem")
+			return nil
+		}
+		fmt.Fprintf(io.err, "%s problems\nRestore the directory from a copy, then run: tidings log restored %s\n", grouped(checked.Problems), c.Dir)
+		return &exitError{exitFailure, nil}
+	})
+}
+
+type logRestoredCmd struct{ logDir }
+
+// Run is called by kong.
+func (c *logRestoredCmd) Run(io stdio) error {
+	gen, err := disklog.Restored(c.Dir)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(io.out, "%s begins generation %s; readers with older positions will be told by a gap\n", c.Dir, gen)
+	return err
+}
+
+type logDumpCmd struct {
+	logDir
+	Topic []string `short:"t" sep:"none" placeholder:"TOPIC" help:"Only this topic, or the topics that this pattern matches. Can be repeated."`
+	Exact []string `sep:"none" placeholder:"TOPIC" help:"Only this topic, as it is written. Can be repeated."`
+	After string   `xor:"start" placeholder:"POSITION" help:"Begin after this position, such as k3f9a-10482."`
+	Since string   `xor:"start" placeholder:"TIME" help:"Begin with the records of this time, such as 2026-11-22T10:00:00Z, or of this long ago, such as 10m."`
+	Last  int      `xor:"start" placeholder:"N" help:"Only the last N."`
+}
+
+// Run is called by kong.
+func (c *logDumpCmd) Run(ctx context.Context, io stdio) error {
+	sel, err := c.selector()
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	return c.inspect(func(i *disklog.Inspector) error {
+		q, err := c.start(ctx, i, sel)
+		if err != nil {
+			return err
+		}
+		out := bufio.NewWriter(io.out)
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		for r, err := range i.Dump(ctx, q) {
+			if err == nil {
+				err = enc.Encode(newDumped(i.Head().Gen, &r))
+			}
+			if err != nil {
+				return errors.Join(err, out.Flush())
+			}
+		}
+		return out.Flush()
+	})
+}
+
+func (c *logDumpCmd) selector() (eventlog.Selector, error) {
+	var matchers []eventlog.Matcher
+	for _, text := range c.Topic {
+		p, err := eventlog.ParsePattern(text)
+		if err != nil {
+			return eventlog.Selector{}, fmt.Errorf("--topic: %w", err)
+		}
+		matchers = append(matchers, p)
+	}
+	if len(matchers)+len(c.Exact) == 0 {
+		return eventlog.Everything(), nil
+	}
+	return eventlog.Select(c.Exact, matchers...), nil
+}
+
+// start returns the query that the flags ask for.
+func (c *logDumpCmd) start(ctx context.Context, i *disklog.Inspector, sel eventlog.Selector) (eventlog.Query, error) {
+	if c.After == "" {
+		from := eventlog.Start{Last: c.Last}
+		if c.Since != "" {
+			t, err := parseSince(c.Since)
+			if err != nil {
+				return eventlog.Query{}, &exitError{exitUsage, err}
+			}
+			from.Since = t
+		}
+		return i.Seek(ctx, sel, from)
+	}
+	p, err := eventlog.ParsePosition(c.After)
+	if err == nil && p.Gen != i.Head().Gen {
+		err = fmt.Errorf("%v is a position of another generation; this log is at %v", p, i.Head())
+	}
+	if err != nil {
+		return eventlog.Query{}, &exitError{exitUsage, fmt.Errorf("--after: %w", err)}
+	}
+	return eventlog.Query{Selector: sel, After: p}, nil
+}
+
+func parseSince(text string) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil {
+		return time.Now().Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("--since: %q is neither a time such as 2026-11-22T10:00:00Z nor a duration such as 10m", text)
+	}
+	return t, nil
+}
+
+// dumped is a record as it is printed: the hub's envelope, and what else the log has.
+type dumped struct {
+	ID          string   `json:"id"`
+	Topic       string   `json:"topic"`
+	Topics      []string `json:"topics"`
+	Type        string   `json:"type"`
+	Time        string   `json:"time"`
+	Data        string   `json:"data"`
+	Encoding    string   `json:"encoding"`
+	ContentType string   `json:"contentType,omitempty"`
+	Key         string   `json:"key,omitempty"`
+	PublisherID string   `json:"publisherId,omitempty"`
+	Retry       int64    `json:"retry,omitempty"` // milliseconds
+	End         bool     `json:"end,omitempty"`
+	Private     bool     `json:"private,omitempty"`
+}
+
+func newDumped(gen string, r *eventlog.Record) dumped {
+	d := dumped{
+		ID: eventlog.Position{Gen: gen, Seq: r.Seq}.String(), Topic: r.Topics[0], Topics: r.Topics, Type: r.Type,
+		Time: r.Time.Format("2006-01-02T15:04:05.000Z07:00"), Data: r.Data, Encoding: "utf-8",
+		ContentType: r.ContentType, Key: r.Key, PublisherID: r.ID, Retry: r.Retry.Milliseconds(),
+		End: r.Flags&eventlog.End != 0, Private: r.Flags&eventlog.Private != 0,
+	}
+	if d.Type == "" {
+		d.Type = "message"
+	}
+	if r.Flags&eventlog.Binary != 0 || !utf8.ValidString(r.Data) {
+		d.Data, d.Encoding = base64.StdEncoding.EncodeToString([]byte(r.Data)), "base64"
+	}
+	return d
+}

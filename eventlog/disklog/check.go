@@ -1,0 +1,402 @@
+package disklog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Problem is something in a data directory that is not as docs/format.md says.
+type Problem struct {
+	What string // the thing, such as "record 17"
+	Why  string // what is wrong with it, and what follows
+}
+
+func (p Problem) String() string { return p.What + ": " + p.Why }
+
+// Checked is what Check has looked at.
+type Checked struct {
+	Records, Entries, Topics, Keys, IDs int64
+	Problems                            int64
+}
+
+// Check reads everything that is in the directory, and compares it with itself. Each problem goes to report. The error is
+// that of the context or of the file system; damage is no error but a problem.
+//
+// It takes memory for nothing but what it is looking at: whether records and index agree is found by sums over both, and only if
+// they differ is each looked up.
+func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, error) {
+	v, err := i.store.view(i.store.head.seq)
+	if err != nil {
+		return Checked{}, err
+	}
+	c := &checker{view: v, ctx: ctx, report: report, seed: maphash.MakeSeed()}
+	for _, step := range []func() error{c.blocks, c.records, c.index, c.compare, c.statusKeys, c.ghosts, c.states, c.deadList, c.keys, c.ids, c.sums} {
+		if err = step(); err != nil {
+			break
+		}
+	}
+	if isCorrupt(err) { // a block that nobody can read: what depends on it was not looked at
+		c.problem("the store", "%v; what comes after it was not checked", err)
+		err = nil
+	}
+	return c.checked, errors.Join(err, v.close())
+}
+
+type checker struct {
+	*view
+	ctx     context.Context
+	report  func(Problem)
+	checked Checked
+	seed    maphash.Seed
+
+	bySum, byIndex uint64 // of what records say is in the index, and of what is there
+	idSum, byIDs   uint64
+	size           int64
+}
+
+func (c *checker) problem(what, format string, args ...any) {
+	c.checked.Problems++
+	c.report(Problem{what, fmt.Sprintf(format, args...)})
+}
+
+// each calls f with all keys of a kind.
+func (c *checker) each(kind byte, f func(key, value []byte) error) error {
+	it, err := c.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
+	if err != nil {
+		return err
+	}
+	n := 0
+	for it.First(); it.Valid(); it.Next() {
+		if n++; n%4096 == 0 && c.ctx.Err() != nil {
+			return errors.Join(c.ctx.Err(), it.Close())
+		}
+		if err := f(it.Key(), it.Value()); err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+// blocks lets Pebble compare its checksums and levels.
+func (c *checker) blocks() error {
+	if err := c.s.db.CheckLevels(nil); err != nil {
+		c.problem("the store", "%v; restore the directory from a copy", err)
+	}
+	return nil
+}
+
+// entrySum is what one entry of the index adds to the sum of all. The order does not matter.
+func (c *checker) entrySum(topic string, seq uint64, flags byte, size uint64) uint64 {
+	var h maphash.Hash
+	h.SetSeed(c.seed)
+	_, _ = h.WriteString(topic) // never fails
+	_, _ = fmt.Fprintf(&h, "\x00%d %d %d", seq, flags, size)
+	return h.Sum64()
+}
+
+func flagsOf(r *eventlog.Record) (flags byte) {
+	if r.Flags&eventlog.End != 0 {
+		flags |= entryEnd
+	}
+	if len(r.Topics) == 1 && r.ID == "" {
+		flags |= entryPlain
+	}
+	return flags
+}
+
+// records decodes all records.
+func (c *checker) records() error {
+	last := uint64(0)
+	return c.each(kindEvent, func(key, value []byte) error {
+		if len(key) != 9 {
+			c.problem(fmt.Sprintf("key %x", key), "it is no record's")
+			return nil
+		}
+		seq := seqOf(key)
+		what := fmt.Sprintf("record %d", seq)
+		r, err := decodeRecord(seq, value)
+		if err != nil {
+			c.problem(what, "%v; nobody can read it", err)
+			return nil
+		}
+		if again := r.AppendTo(nil); !bytes.Equal(again, value[8:]) {
+			c.problem(what, "it is not encoded as it should be")
+		}
+		if ms := seqOf(value[:8]); ms < last {
+			c.problem(what, "its time is before that of the record before it; reading since a time may begin at the wrong place")
+		} else {
+			last = ms
+		}
+		if seq > c.head {
+			c.problem(what, "it comes after the head, %d", c.head)
+		}
+		c.checked.Records++
+		c.size += int64(r.Size())
+		if r.ID != "" {
+			c.idSum += c.entrySum(r.ID, seq, 0, 0)
+		}
+		return c.expect(&r)
+	})
+}
+
+// expect adds what the index should say of a record.
+func (c *checker) expect(r *eventlog.Record) error {
+	statuses, err := c.statuses(r.Seq)
+	if err != nil {
+		return err
+	}
+	for i, topic := range r.Topics {
+		if i >= len(statuses) || statuses[i] == live {
+			c.bySum += c.entrySum(topic, r.Seq, flagsOf(r), uint64(r.Size()))
+		}
+	}
+	return nil
+}
+
+// index reads all entries.
+func (c *checker) index() error {
+	topic, ord, ended := "", uint64(0), false
+	return c.each(kindIndex, func(key, value []byte) error {
+		name, rest, ok := cutName(key[1:])
+		e, err := decodeEntry(value)
+		if !ok || len(rest) != 8 || err != nil {
+			c.problem(fmt.Sprintf("index key %x", key), "it is damaged: %v", err)
+			return nil
+		}
+		what := fmt.Sprintf("topic %q, record %d", name, seqOf(key))
+		if name != topic || c.checked.Topics == 0 {
+			topic, ord, ended = name, 0, false
+			c.checked.Topics++
+		}
+		if ord != 0 && e.ord != ord+1 {
+			c.problem(what, "it is number %d of its topic, after %d; retention may keep the wrong ones", e.ord, ord)
+		}
+		if ended {
+			c.problem(what, "it comes after the end of its topic")
+		}
+		ord, ended = e.ord, e.flags&entryEnd != 0
+		c.checked.Entries++
+		c.byIndex += c.entrySum(name, seqOf(key), e.flags, e.size)
+		return nil
+	})
+}
+
+// compare looks each entry and each record up if the sums differ.
+func (c *checker) compare() error {
+	if c.bySum == c.byIndex {
+		return nil
+	}
+	before := c.checked.Problems
+	err := c.each(kindIndex, func(key, value []byte) error {
+		name, _, ok := cutName(key[1:])
+		e, err := decodeEntry(value)
+		if !ok || err != nil {
+			return nil //nolint:nilerr // index has said so
+		}
+		return c.compareEntry(name, seqOf(key), e)
+	})
+	if err != nil {
+		return err
+	}
+	err = c.each(kindEvent, func(key, value []byte) error {
+		r, err := decodeRecord(seqOf(key), value)
+		if err != nil {
+			return nil //nolint:nilerr // records has said so
+		}
+		return c.compareRecord(&r)
+	})
+	if err == nil && c.checked.Problems == before {
+		c.problem("the index", "it does not agree with the records")
+	}
+	return err
+}
+
+func (c *checker) compareEntry(topic string, seq uint64, e entry) error {
+	what := fmt.Sprintf("topic %q, record %d", topic, seq)
+	r, err := c.event(seq)
+	if isCorrupt(err) {
+		c.problem(what, "the index names a record that is not there or cannot be read")
+		return nil
+	} else if err != nil {
+		return err
+	}
+	only := eventlog.Topics(topic)
+	switch found, err := c.selects(&only, &r); {
+	case err != nil:
+		return err
+	case !found:
+		c.problem(what, "the index names a record that is not the topic's")
+	case e.flags != flagsOf(&r) || e.size != uint64(r.Size()):
+		c.problem(what, "the index has flags %d and size %d, the record %d and %d", e.flags, e.size, flagsOf(&r), r.Size())
+	}
+	return nil
+}
+
+func (c *checker) compareRecord(r *eventlog.Record) error {
+	statuses, err := c.statuses(r.Seq)
+	if err != nil {
+		return err
+	}
+	for i, topic := range r.Topics {
+		if i < len(statuses) && statuses[i] != live {
+			continue
+		}
+		if _, found, err := c.find(namedKey(nil, kindIndex, topic, r.Seq)); err != nil {
+			return err
+		} else if !found {
+			c.problem(fmt.Sprintf("record %d", r.Seq), "it is not in the index of topic %q; readers of that topic miss it", topic)
+		}
+	}
+	return nil
+}
+
+// statusKeys compares what has become of records with them.
+func (c *checker) statusKeys() error {
+	return c.each(kindStatus, func(key, value []byte) error {
+		what := fmt.Sprintf("statuses of record %d", seqOf(key))
+		r, err := c.event(seqOf(key))
+		switch {
+		case isCorrupt(err):
+			c.problem(what, "there is no such record, or it cannot be read")
+			return nil
+		case err != nil:
+			return err
+		case len(value) != len(r.Topics):
+			c.problem(what, "there are %d for %d topics", len(value), len(r.Topics))
+			return nil
+		case bytes.IndexByte(value, live) < 0 || len(bytes.Trim(value, string(live))) == 0:
+			c.problem(what, "%q: some topics should have it and others not", value)
+		case seqOf(key) > c.trim.partial:
+			c.problem(what, "the newest that any should have is %d", c.trim.partial)
+		}
+		for i, topic := range r.Topics {
+			if value[i] != trimmed {
+				continue
+			}
+			if _, found, err := c.find(namedKey(nil, kindGhost, topic, r.Seq)); err != nil {
+				return err
+			} else if !found {
+				c.problem(what, "topic %q has trimmed it, and does not know; its readers may miss it silently", topic)
+			}
+		}
+		return nil
+	})
+}
+
+func (c *checker) ghosts() error {
+	return c.each(kindGhost, func(key, _ []byte) error {
+		topic, rest, ok := cutName(key[1:])
+		if !ok || len(rest) != 8 {
+			c.problem(fmt.Sprintf("ghost key %x", key), "it is damaged")
+			return nil
+		}
+		statuses, err := c.statuses(seqOf(key))
+		if err == nil && bytes.IndexByte(statuses, trimmed) < 0 {
+			c.problem(fmt.Sprintf("ghost of record %d in topic %q", seqOf(key), topic), "the record does not say that it was trimmed")
+		}
+		return err
+	})
+}
+
+func (c *checker) states() error {
+	return c.each(kindTopic, func(key, value []byte) error {
+		topic, _, ok := cutName(key[1:])
+		s, err := decodeTopicState(value)
+		if !ok || err != nil || s.gone > s.trimmed || s.trimmed > s.last || s.last > c.head {
+			c.problem(fmt.Sprintf("state of topic %q", topic), "%+v makes no sense with the head at %d: %v", s, c.head, err)
+		}
+		return nil
+	})
+}
+
+func (c *checker) deadList() error {
+	n := uint64(0)
+	err := c.each(kindDead, func(key, _ []byte) error {
+		n++
+		topic := string(key[9:])
+		value, found, err := c.find(topicKey(nil, topic))
+		if err != nil {
+			return err
+		}
+		what := fmt.Sprintf("dead topic %q", topic)
+		if s, err := decodeTopicState(value); !found || err != nil || s.last != seqOf(key[:9]) {
+			c.problem(what, "its last record was %d, its state says %d", seqOf(key[:9]), s.last)
+		}
+		prefix := appendName(nil, kindIndex, topic)
+		if c.it.SeekGE(prefix) && bytes.HasPrefix(c.it.Key(), prefix) {
+			c.problem(what, "it has records")
+		}
+		return c.it.Error()
+	})
+	if dead := c.trim.died - c.s.head.revived; err == nil && dead != n {
+		c.problem("dead topics", "there are %d, and %d were counted", n, dead)
+	}
+	return err
+}
+
+func (c *checker) keys() error {
+	lines := int64(0)
+	err := c.each(kindKeyLine, func(key, value []byte) error {
+		lines++
+		var time uint64
+		line, ok := cutNumbers(value, &time)
+		if !ok || len(line) != len(hash{}) {
+			c.problem(fmt.Sprintf("key %d", seqOf(key)), "it is damaged")
+			return nil
+		}
+		_, found, err := c.find(keyUseKey(nil, hash(line), seqOf(key)))
+		if err == nil && !found {
+			c.problem(fmt.Sprintf("key %d", seqOf(key)), "what it was used for is not known; its repetition would be stored again")
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = c.each(kindKey, func(key, value []byte) error {
+		c.checked.Keys++
+		if use, err := decodeKeyUse(key, value); err != nil || use.seq > c.head {
+			c.problem(fmt.Sprintf("key use %x", key), "it makes no sense: %+v, %v", use, err)
+		}
+		return nil
+	})
+	if err == nil && lines != c.checked.Keys {
+		c.problem("keys", "%d are in order of use, %d by hash; some would never be forgotten", lines, c.checked.Keys)
+	}
+	return err
+}
+
+func (c *checker) ids() error {
+	err := c.each(kindID, func(key, _ []byte) error {
+		id, rest, ok := cutName(key[1:])
+		if !ok || len(rest) != 8 {
+			c.problem(fmt.Sprintf("ID key %x", key), "it is damaged")
+			return nil
+		}
+		c.checked.IDs++
+		c.byIDs += c.entrySum(id, seqOf(key), 0, 0)
+		return nil
+	})
+	if err == nil && c.byIDs != c.idSum {
+		c.problem("publisher's IDs", "the records have others; some are not found by ID, or found in vain")
+	}
+	return err
+}
+
+// sums compares what was counted with what was written.
+func (c *checker) sums() error {
+	if events := c.s.events.Load(); events != c.checked.Records {
+		c.problem("the count of records", "it is %d, there are %d", events, c.checked.Records)
+	}
+	if size := c.s.bytes.Load(); size != c.size {
+		c.problem("the size of all records", "it is %d, they have %d; retention by bytes keeps too much or too little", size, c.size)
+	}
+	return nil
+}

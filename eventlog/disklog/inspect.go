@@ -1,0 +1,208 @@
+package disklog
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"path/filepath"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Inspector looks into a data directory that no process has open, and changes nothing in it. Its methods may be called one
+// after the other.
+type Inspector struct {
+	dir   directory
+	id    identity
+	store *store
+}
+
+var errInspecting = errors.New("the log was opened to be looked at, not to be written")
+
+// Inspect opens a data directory to look into it. The error is a *DirError, as that of [Open].
+func Inspect(dir string) (_ *Inspector, err error) {
+	opts, err := (*Options)(nil).withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d := directory{fs: vfs.Default, name: dir}
+	if d.name, err = filepath.Abs(dir); err != nil {
+		return nil, accessError(dir, err)
+	}
+	if err := checkRestored(d.fs, d.name); err != nil {
+		return nil, err
+	}
+	id, err := readIdentity(d.fs, d.name)
+	if err != nil {
+		return nil, err
+	}
+	if d.lock, err = lockDir(d.fs, d.name); err != nil {
+		return nil, err
+	}
+	l := &Log{dir: d.name, fs: d.fs, lock: d.lock, opts: opts}
+	s := l.newStore()
+	if err := s.open(l, errInspecting); err != nil {
+		return nil, errors.Join(openError(d.fs, d.name, err), d.lock.Close())
+	}
+	i := &Inspector{dir: d, id: id, store: s}
+	gen, err := s.get([]byte(metaGeneration))
+	s.gen = string(gen)
+	if err = errors.Join(err, s.loadMeta()); err != nil {
+		return nil, errors.Join(openError(d.fs, d.name, err), i.Close())
+	}
+	s.marks = newMarks(s.head.seq, s.trim.Load().trimmed)
+	return i, nil
+}
+
+// Close lets others have the directory.
+func (i *Inspector) Close() error {
+	err := i.store.db.Close()
+	i.store.cache.Unref()
+	return errors.Join(err, i.dir.lock.Close())
+}
+
+// Stats is what a log holds.
+type Stats struct {
+	Dir    string
+	Format int
+	eventlog.Bounds
+	Oldest, Newest time.Time // of the records; zero if there are none
+	Disk           int64     // bytes of the directory's files
+	Topics         int       // that have records
+	Dead           int       // topics that have none and are remembered
+	Keys           uint64    // idempotency keys that are remembered
+	Holes          []Hole
+	Closed         bool    // the log was closed, or keeps everything on disk at any time
+	Largest        []Topic // the topics with the most bytes, ten at most
+}
+
+// Hole is a range of numbers in which records may have been lost, for all topics.
+type Hole struct {
+	From, To uint64
+	Reason   eventlog.Reason
+}
+
+// Topic is what a topic has.
+type Topic struct {
+	Name   string
+	Events int64
+	Bytes  int64 // by eventlog.Record.Size; a record with several topics counts for each
+	Last   uint64
+}
+
+const largestTopics = 10
+
+// Stats counts what the log holds. It reads the index, not the records.
+func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
+	s := i.store
+	st := Stats{
+		Dir: i.dir.name, Format: i.id.Format, Bounds: eventlog.Bounds{Head: s.position()},
+		Dead: int(s.trim.Load().died - s.head.revived), Keys: s.head.keys - s.trim.Load().keys,
+		Closed: s.lease <= s.head.seq, Disk: int64(s.db.Metrics().DiskSpaceUsage()),
+	}
+	s.bounds(&st.Bounds)
+	for _, h := range *s.holes.Load() {
+		st.Holes = append(st.Holes, Hole{h.from, h.to, h.reason})
+	}
+	if st.First != 0 {
+		st.Newest = unixMilli(s.head.time)
+		answer, err := s.read(ctx, eventlog.Query{Selector: eventlog.Everything(), Told: ^uint64(0), Limit: 1}.WithDefaults(), s.position())
+		if err != nil {
+			return st, err
+		}
+		for _, r := range answer.Records {
+			st.Oldest = r.Time
+		}
+	}
+	return st, i.countTopics(ctx, &st)
+}
+
+// countTopics goes through the index.
+func (i *Inspector) countTopics(ctx context.Context, st *Stats) error {
+	it, err := i.store.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindIndex}, UpperBound: []byte{kindIndex + 1}})
+	if err != nil {
+		return err
+	}
+	var t Topic
+	n := 0
+	for it.First(); it.Valid(); it.Next() {
+		if n++; n%4096 == 0 && ctx.Err() != nil {
+			return errors.Join(ctx.Err(), it.Close())
+		}
+		name, _, ok := cutName(it.Key()[1:])
+		e, err := decodeEntry(it.Value())
+		if !ok || err != nil {
+			continue // Check says so
+		}
+		if name != t.Name {
+			st.addTopic(t)
+			t = Topic{Name: name}
+		}
+		t.Events++
+		t.Bytes += int64(e.size)
+		t.Last = seqOf(it.Key())
+	}
+	st.addTopic(t)
+	return errors.Join(it.Error(), it.Close())
+}
+
+func (st *Stats) addTopic(t Topic) {
+	if t.Events == 0 {
+		return
+	}
+	st.Topics++
+	at := len(st.Largest)
+	for at > 0 && st.Largest[at-1].Bytes < t.Bytes {
+		at--
+	}
+	if at == largestTopics {
+		return
+	}
+	st.Largest = append(st.Largest[:at:at], append([]Topic{t}, st.Largest[at:]...)...)
+	st.Largest = st.Largest[:min(len(st.Largest), largestTopics)]
+}
+
+// Head returns the position of the newest record.
+func (i *Inspector) Head() eventlog.Position { return i.store.position() }
+
+// Seek is that of eventlog.Log.
+func (i *Inspector) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Start) (eventlog.Query, error) {
+	if err := from.Check(); err != nil {
+		return eventlog.Query{}, err
+	}
+	v, err := i.store.view(i.store.head.seq)
+	if err != nil {
+		return eventlog.Query{}, err
+	}
+	q, err := v.seek(ctx, sel, from)
+	return q, errors.Join(err, v.close())
+}
+
+// Dump yields everything that a query finds and that is there, in order. The error is the last thing it yields. Of what is
+// missing it says nothing.
+func (i *Inspector) Dump(ctx context.Context, q eventlog.Query) iter.Seq2[eventlog.Record, error] {
+	return func(yield func(eventlog.Record, error) bool) {
+		for q = q.WithDefaults(); ; {
+			answer, err := i.store.read(ctx, q, i.store.position())
+			if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+				q = gap.Partial(q)
+				continue
+			} else if err != nil {
+				yield(eventlog.Record{}, err)
+				return
+			}
+			for _, r := range answer.Records {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if q.After = answer.Complete; q.After == i.store.position() {
+				return
+			}
+		}
+	}
+}
