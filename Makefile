@@ -18,7 +18,7 @@ run: # Serve the demo on http://localhost:3000
 	go run ./cmd/tidings demo
 
 .PHONY: test
-test: needs vet race e2e # Run every test; installs what they need, or says what is missing
+test: needs vet race kills e2e # Run every test; installs what they need, or says what is missing
 
 .PHONY: lint
 lint: # Check code, format and go.mod files
@@ -62,6 +62,11 @@ vet:
 .PHONY: race
 race:
 	$(call in_modules,go test -race -shuffle=on ./...)
+
+# Those that run with the others kill a few only: with the race detector a process takes long to start.
+.PHONY: kills
+kills:
+	TIDINGS_KILLS=200 go test -run '^TestKillLosesNothing' ./eventlog/disklog
 
 # npm writes this file at the end of an installation, and only then, so it is the stamp of one.
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json e2e/.npmrc

@@ -1,0 +1,96 @@
+package disklog_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// TestPowerLossKeepsADirectoryThatWasMade: Open made the directories above its own as well, and synced none of them. Pebble syncs the
+// one above its own. Of /var/lib/log, with lib being new, the power took everything, the log, too, and the next to open began
+// an empty one.
+func TestPowerLossKeepsADirectoryThatWasMade(t *testing.T) {
+	for _, dir := range []string{"log", "lib/log", "var/lib/log", "/srv/var/lib/log"} {
+		fs := vfs.NewCrashableMem()
+		o := &disklog.Options{Cache: 1 << 20, Reserve: -1}
+		o.SetFS(fs)
+		log := mustOpen(t, dir, o)
+		receipt := mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "hello"})[0]
+
+		o.SetFS(fs.CrashClone(vfs.CrashCloneCfg{}))
+		if head := mustOpen(t, dir, o).Head(); head != receipt.Position {
+			t.Errorf("%s: after a crash the head is %v, and %v was acknowledged", dir, head, receipt.Position)
+		}
+	}
+}
+
+// markerFS calls a function after each marker of Pebble that was made.
+type markerFS struct {
+	vfs.FS
+	made func()
+}
+
+func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := m.FS.Create(name, category)
+	if strings.HasPrefix(m.PathBase(name), "marker.") {
+		m.made()
+	}
+	return f, err
+}
+
+// TestPowerLossLeavesNoMarkerWithoutItsManifest: Pebble 2.1.7 makes a manifest and the marker that names it, and syncs the
+// directory once, after both. With the marker alone on disk the log could not be opened any more.
+func TestPowerLossLeavesNoMarkerWithoutItsManifest(t *testing.T) {
+	seed := repeatable(t)
+	random := rand.New(rand.NewPCG(seed, 6))
+	fs := vfs.NewCrashableMem()
+	o := &disklog.Options{Cache: 1 << 20, Reserve: -1}
+	o.SetFS(markerFS{fs, func() {
+		for range 50 {
+			left, err := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: random}).List("log")
+			if err != nil {
+				t.Error(err)
+			}
+			for _, name := range left {
+				if _, manifest, ok := strings.Cut(name, "MANIFEST-"); ok && !slices.Contains(left, "MANIFEST-"+manifest) {
+					t.Errorf("there is %s, and only %q", name, left)
+				}
+			}
+		}
+	}})
+	for range 2 {
+		if err := mustOpen(t, "log", o).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestIntervalReachesTheDiskByItself: what SyncInterval has acknowledged is on disk some time later, without anything else that is
+// appended or closed.
+func TestIntervalReachesTheDiskByItself(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := &disklog.Options{Sync: disklog.SyncInterval, Interval: time.Millisecond, Cache: 1 << 20, Reserve: -1}
+	o.SetFS(fs)
+	log := mustOpen(t, "log", o)
+	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "synced, because it takes the first lease"})
+	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "not synced"})
+	for found := 0; found < 2; {
+		o.SetFS(fs.CrashClone(vfs.CrashCloneCfg{}))
+		copied := mustOpen(t, "log", o)
+		q, err := copied.Seek(t.Context(), eventlog.Topics("news"), eventlog.Start{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = len(mustRead(t, copied, q).Records)
+		if err := copied.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package disklog_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// history is what the clients of a log know of it: what was answered, and what they have read.
+type history struct {
+	script *script
+	gen    string
+	places map[id]place // of every record that was acknowledged, removed ones included
+	seen   map[id]place // of those that were read, but not acknowledged so far
+	done   []int        // of each client: how many of its batches were answered
+	used   uint64       // up to here all numbers are taken: the newest that anybody has seen
+	hole   uint64       // up to here readers get a gap: the newest number that may have been lost in a crash
+	lost   int          // how many records were lost, with a gap
+}
+
+// place is what a receipt says of a record.
+type place struct {
+	seq  uint64
+	time time.Time
+}
+
+func newHistory(s *script, clients int) *history {
+	return &history{script: s, places: make(map[id]place), seen: make(map[id]place), done: make([]int, clients)}
+}
+
+func (h *history) clone() *history {
+	c := *h
+	c.places, c.seen, c.done = maps.Clone(h.places), maps.Clone(h.seen), slices.Clone(h.done)
+	return &c
+}
+
+// settle makes no difference any more between what was acknowledged and what was read: a crash lies in between.
+func (h *history) settle() {
+	maps.Copy(h.places, h.seen)
+	clear(h.seen)
+	for _, p := range h.places {
+		h.used = max(h.used, p.seq)
+	}
+}
+
+// next returns the batch that a client appends next. Nobody repeats one that may be stored and has records without keys.
+func (h *history) next(client int) *batch {
+	for {
+		b := h.script.batch(client, h.done[client])
+		if _, stored := h.places[b.ids[0]]; !stored || b.keyed {
+			return b
+		}
+		h.done[client]++
+	}
+}
+
+// drop forgets everything after a number.
+func (h *history) drop(after uint64) {
+	for name, p := range h.places {
+		if p.seq > after {
+			delete(h.places, name)
+			h.lost++
+			h.done[name.client] = min(h.done[name.client], name.n)
+		}
+	}
+}
+
+// answer is what came back for a batch. It is an error if it is not what it has to be.
+type answer struct {
+	receipts []eventlog.Receipt
+	err      error
+}
+
+// record adds the answer to the next batch of a client. uncertain are those batches that the client had appended before without
+// an answer: they may be duplicates or not.
+func (h *history) record(client int, b *batch, a answer, uncertain bool) error {
+	var err error
+	switch {
+	case a.err != nil:
+		err = h.refused(b, a.err)
+	case b.refused != nil && !h.script.mayPass(b):
+		err = fmt.Errorf("it was stored in spite of: %w", b.refused)
+	case len(a.receipts) != len(b.ids):
+		err = fmt.Errorf("it has %d receipts", len(a.receipts))
+	default:
+		err = h.stored(b, a.receipts, uncertain)
+	}
+	if err != nil {
+		return fmt.Errorf("batch %d of client %d, %d records: %w", h.done[client], client, len(b.ids), err)
+	}
+	h.done[client]++
+	return nil
+}
+
+// refused returns nil if an error is the one with which the batch has to be refused.
+func (h *history) refused(b *batch, err error) error {
+	if b.refused == nil {
+		return err
+	}
+	record, ok := errors.AsType[*eventlog.RecordError](err)
+	if !ok || record.Index != b.index || !errors.Is(err, b.refused) {
+		return fmt.Errorf("the answer is %w, not about record %d", err, b.index)
+	}
+	var cause eventlog.Position
+	if ended, ok := errors.AsType[*eventlog.EndedError](err); ok {
+		cause = ended.End
+	} else if used, ok := errors.AsType[*eventlog.KeyError](err); ok {
+		cause = used.First
+	}
+	if want := h.places[b.cause].seq; cause.Seq != want || cause.Gen != h.gen {
+		return fmt.Errorf("the answer is %w, but it is because of %d", err, want)
+	}
+	return nil
+}
+
+// stored takes the receipts of a batch.
+func (h *history) stored(b *batch, receipts []eventlog.Receipt, uncertain bool) error {
+	duplicate := receipts[0].Duplicate
+	for i, r := range receipts {
+		first, known := h.places[b.ids[i]]
+		read, seen := h.seen[b.ids[i]]
+		switch {
+		case r.Gen != h.gen:
+			return fmt.Errorf("a receipt of generation %s, not %s", r.Gen, h.gen)
+		case r.Refused != nil || r.Duplicate != duplicate:
+			return fmt.Errorf("of one batch, one record was treated like this: %+v", r)
+		case known && (!r.Duplicate || first != place{r.Seq, r.Time}):
+			return fmt.Errorf("record %v is at %v, and got the receipt %+v", b.ids[i], first, r)
+		case !known && r.Duplicate && !uncertain:
+			return fmt.Errorf("record %v was never stored, and got the receipt %+v", b.ids[i], r)
+		case !r.Duplicate && r.Seq <= h.used:
+			return fmt.Errorf("record %v got number %d, and %d was there before", b.ids[i], r.Seq, h.used)
+		case seen && read != place{r.Seq, r.Time}:
+			return fmt.Errorf("record %v was read at %v, and got the receipt %+v", b.ids[i], read, r)
+		case i > 0 && r.Seq <= receipts[i-1].Seq:
+			return fmt.Errorf("number %d follows %d in one batch", r.Seq, receipts[i-1].Seq)
+		}
+	}
+	for i, r := range receipts {
+		h.places[b.ids[i]] = place{r.Seq, r.Time}
+		delete(h.seen, b.ids[i])
+	}
+	return nil
+}
+
+// saw adds a record that was read.
+func (h *history) saw(rec *eventlog.Record) error {
+	b, name := h.script.find(rec)
+	known, acknowledged := h.places[name]
+	if !acknowledged {
+		known = h.seen[name]
+	}
+	switch at := (place{rec.Seq, rec.Time}); {
+	case b == nil:
+		return fmt.Errorf("nobody has appended what is at %d: %.40q in %q", rec.Seq, rec.Data, rec.Topics)
+	case b.refused != nil && !h.script.mayPass(b):
+		return fmt.Errorf("what is at %d was refused: %v", rec.Seq, name)
+	case name.n > h.done[name.client]:
+		return fmt.Errorf("its client has not appended yet what is at %d: %v", rec.Seq, name)
+	case known.seq != 0 && known != at:
+		return fmt.Errorf("%v is at %v, and was at %v", name, at, known)
+	case known.seq == 0 && name.n < h.done[name.client]:
+		return fmt.Errorf("%v, at %d, belongs to a batch that was answered otherwise", name, rec.Seq)
+	case !acknowledged:
+		h.seen[name] = at
+	}
+	return nil
+}

@@ -1,0 +1,11 @@
+//go:build race
+
+package disklog_test
+
+// Pebble is some twenty times slower when races are looked for: it checks itself then.
+const (
+	raced      = true
+	crashTotal = 6  // crashes of each test,
+	crashAfter = 60 // after at most so many batches that were answered, and as many again for the next;
+	crashTry   = 4  // then each client tries the log with fewer than so many
+)

@@ -1,0 +1,345 @@
+package disklog_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// These tests take the power from a log: its file system is one in memory that knows what was synced, and gives copies of itself as it
+// could be found after a crash. A log is opened on each copy and has to know what its clients know. The next life begins
+// with the last copy, so that crashes follow crashes.
+//
+// TIDINGS_CRASHES says how many copies each test takes, TIDINGS_SEED which ones.
+
+const (
+	crashClients = 8
+	crashChain   = 30 // crashes of one log; then the next begins, so that the cost of a crash stays what it is
+)
+
+func TestPowerLossLosesNothingThatWasAcknowledgedOrRead(t *testing.T) {
+	t.Parallel()
+	crashes(t, false, func(*run) death { return crashed })
+}
+
+func TestPowerLossWhileTrimming(t *testing.T) {
+	t.Parallel()
+	crashes(t, true, func(*run) death { return crashed })
+}
+
+func TestPowerLossBetweenSyncsIsToldByAGap(t *testing.T) {
+	t.Parallel()
+	crashes(t, false, func(*run) death { return lossy })
+}
+
+// TestPowerLossAfterLivesOfAllKinds also shows that closing a log that syncs at intervals leaves no gap.
+func TestPowerLossAfterLivesOfAllKinds(t *testing.T) {
+	t.Parallel()
+	crashes(t, false, func(r *run) death { return death(r.rand.IntN(3)) })
+}
+
+// crashes lets logs crash, one after the other and each many times. next says how the next life will end.
+func crashes(t *testing.T, trims bool, next func(*run) death) {
+	total := times("TIDINGS_CRASHES", crashTotal)
+	n, records, lost := 0, 0, 0
+	for seed := repeatable(t); n < total && !t.Failed(); seed++ {
+		r := newRun(t, seed)
+		r.script.trims = trims
+		for end := min(n+crashChain, total); n < end && !t.Failed(); {
+			l := r.live(next(r), 1+r.rand.IntN(3))
+			r.resumeAll(l)
+			n += len(l.copies)
+		}
+		records += len(r.history.places)
+		lost += r.history.lost
+	}
+	t.Logf("%d crashes; %d records were kept, and %d were lost with a gap", n, records, lost)
+}
+
+// run is a chain of lives of one log.
+type run struct {
+	t       *testing.T
+	rand    *rand.Rand
+	script  *script
+	fs      *vfs.MemFS // as it is when the next life begins,
+	history *history   // with what is known then
+	clock   atomic.Int64
+}
+
+const crashDir = "var/lib/log"
+
+func newRun(t *testing.T, seed uint64) *run {
+	s := newScript(seed)
+	return &run{
+		t: t, rand: rand.New(rand.NewPCG(seed, 1)), script: s,
+		fs: vfs.NewCrashableMem(), history: newHistory(s, crashClients+1),
+	}
+}
+
+// repeatable returns a seed and, should the test fail, says how to run it again.
+func repeatable(t *testing.T) uint64 {
+	seed := uint64(time.Now().UnixNano())
+	if n, err := strconv.ParseUint(os.Getenv("TIDINGS_SEED"), 10, 64); err == nil {
+		seed = n
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("again: TIDINGS_SEED=%d go test -race -run '^%s$' ./eventlog/disklog", seed, t.Name())
+		}
+	})
+	return seed
+}
+
+// times returns how often something is done, which a variable of the environment can change.
+func times(variable string, standard int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return standard
+}
+
+func (r *run) now() time.Time { return time.UnixMilli(1_700_000_000_000 + r.clock.Load()).UTC() }
+
+func (r *run) options(fs vfs.FS, how death) *disklog.Options {
+	o := &disklog.Options{
+		Cache: 1 << 20, Reserve: -1, Now: r.now, Logger: slog.New(&complaints{t: r.t}),
+		Interval: []time.Duration{time.Millisecond, 20 * time.Millisecond, time.Hour}[r.rand.IntN(3)],
+	}
+	if r.script.trims {
+		o.Retention = retention(keepAge)
+	}
+	if how == lossy || how == closed {
+		o.Sync = disklog.SyncInterval
+	}
+	o.SetFS(fs)
+	return o
+}
+
+// resumeAll resumes all copies of a life. The next one begins with the last.
+func (r *run) resumeAll(l *life) {
+	r.t.Helper()
+	for i, c := range l.copies {
+		r.resume(c, l.how, i == len(l.copies)-1)
+	}
+}
+
+// resume opens a copy, checks it and tries it out.
+func (r *run) resume(c copied, how death, goOn bool) {
+	r.t.Helper()
+	log, err := disklog.Open(crashDir, r.options(c.fs, crashed))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if c.maybe != nil && log.Head().Gen == c.maybe.gen {
+		c.history = c.maybe
+	}
+	rules, err := retention(keepAge).WithDefaults()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	(&check{t: r.t, log: log, h: c.history, rand: r.rand, rules: &rules, now: r.now(), young: r.history.used}).resume(how)
+	checked := c.history.used
+	r.try(log, c.history)
+	if r.script.trims {
+		checked = 0 // what was new is old
+	}
+	(&check{t: r.t, log: log, h: c.history, rand: r.rand, rules: &rules, now: r.now(), after: checked}).resume(crashed)
+	if err := log.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	if goOn {
+		r.fs, r.history = c.fs, c.history
+	}
+}
+
+// try lets each client go on for some batches. The first of them are those that it has got no answer to, and that may be
+// there.
+func (r *run) try(log *disklog.Log, h *history) {
+	r.t.Helper()
+	for client := range h.done {
+		for range r.rand.IntN(crashTry) {
+			b := h.next(client)
+			r.clock.Add(1)
+			receipts, err := log.Append(r.t.Context(), b.records)
+			if err := h.record(client, b, answer{receipts, err}, false); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// complaints fails a test with what a log reports as an error.
+type complaints struct {
+	slog.Handler
+	t *testing.T
+}
+
+func (c *complaints) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
+}
+
+func (c *complaints) Handle(_ context.Context, r slog.Record) error {
+	var all []any
+	r.Attrs(func(a slog.Attr) bool {
+		all = append(all, a)
+		return true
+	})
+	c.t.Error(r.Message, all)
+	return nil
+}
+
+// life is a log that is used by many at a time, and crashes.
+type life struct {
+	run *run
+	how death
+	log *disklog.Log
+
+	mu      sync.Mutex // guards the following fields; a copy is made while it is held, so that it has what was answered before
+	history *history
+	maybe   *history // what is known instead if something has happened that is on its way
+	answers int
+	crashes []int // after so many answers
+	copies  []copied
+	over    bool
+	rand    *rand.Rand
+}
+
+// copied is what a crash has left.
+type copied struct {
+	fs      *vfs.MemFS
+	history *history
+	maybe   *history
+}
+
+// live lets the clients append until the log has crashed so often.
+func (r *run) live(how death, crashes int) *life {
+	r.t.Helper()
+	log, err := disklog.Open(crashDir, r.options(r.fs, how))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	l := &life{run: r, how: how, log: log, history: r.history.clone(), rand: rand.New(rand.NewPCG(r.rand.Uint64(), 2))}
+	if l.history.gen == "" {
+		l.history.gen = log.Head().Gen
+	}
+	for at := 0; len(l.crashes) < crashes; {
+		at += 1 + r.rand.IntN(crashAfter)
+		l.crashes = append(l.crashes, at)
+	}
+	if how == closed {
+		l.crashes = l.crashes[:1]
+	}
+	var readers sync.WaitGroup
+	readers.Go(l.follow)
+	var clients sync.WaitGroup
+	for client := range crashClients {
+		random := rand.New(rand.NewPCG(r.rand.Uint64(), 3))
+		clients.Go(func() {
+			for l.step(client, random) {
+			}
+		})
+	}
+	clients.Wait()
+	if err := log.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	readers.Wait()
+	if how == closed {
+		l.crash(0)
+	}
+	return l
+}
+
+// step appends the next batch of a client. Sometimes the client loses patience, and appends it again.
+func (l *life) step(client int, random *rand.Rand) bool {
+	l.mu.Lock()
+	b := l.history.next(client)
+	l.mu.Unlock()
+	ctx, cancel := context.WithCancel(l.run.t.Context())
+	defer cancel()
+	if b.keyed && random.IntN(10) == 0 {
+		go cancel()
+	}
+	l.run.clock.Add(1)
+	receipts, err := l.log.Append(ctx, b.records)
+	uncertain := errors.Is(err, context.Canceled)
+	if uncertain {
+		receipts, err = l.log.Append(l.run.t.Context(), b.records)
+	}
+	return l.answered(client, b, answer{receipts, err}, uncertain)
+}
+
+// answered notes the answer, and reports whether the client shall go on.
+func (l *life) answered(client int, b *batch, a answer, uncertain bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return false
+	}
+	if err := l.history.record(client, b, a, uncertain); err != nil {
+		l.run.t.Error(err)
+		l.over = true
+		return false
+	}
+	if l.answers++; len(l.crashes) > 0 && l.answers == l.crashes[0] {
+		if l.how != closed {
+			l.crash(l.rand.IntN(101))
+		}
+		l.crashes = l.crashes[1:]
+		l.over = len(l.crashes) == 0
+	}
+	return !l.over
+}
+
+// crash makes a copy. Of what was not synced it has about so much.
+func (l *life) crash(percent int) {
+	fs := l.run.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: l.rand})
+	c := copied{fs: fs, history: l.history.clone()}
+	if l.maybe != nil {
+		c.maybe = l.maybe.clone()
+	}
+	l.copies = append(l.copies, c)
+}
+
+// follow reads what is appended. Nothing that it has read may be lost without its being told.
+func (l *life) follow() {
+	q := eventlog.Query{Selector: eventlog.Everything(), After: l.log.Head()}
+	for range l.log.Watch() {
+		for q.After != l.log.Head() {
+			answer, err := l.log.Read(l.run.t.Context(), q)
+			if gap, ok := errors.AsType[*eventlog.GapError](err); ok && l.run.script.trims {
+				q = gap.Partial(q)
+				continue
+			} else if errors.Is(err, eventlog.ErrClosed) {
+				return
+			} else if err != nil {
+				l.run.t.Error(err)
+				return
+			}
+			l.saw(answer.Records)
+			q.After = answer.Complete
+		}
+	}
+}
+
+func (l *life) saw(records []eventlog.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, rec := range records {
+		if err := l.history.saw(&rec); err != nil && !l.over {
+			l.run.t.Error(err)
+		}
+	}
+}
