@@ -19,6 +19,7 @@ type commit struct {
 	requests []*request
 	now      uint64 // Unix milliseconds, never less than the newest record's
 	head     eventlog.Position
+	written  bool  // the batch was given to Pebble; of a large one nothing is left in it then
 	failed   error // of all requests
 
 	// While it is being made:
@@ -172,6 +173,7 @@ func (c *commit) write(l *Log) error {
 	if err := c.batch.Set([]byte(metaHead), s.head.value(), nil); err != nil {
 		return err
 	}
+	c.written = true
 	if sync {
 		return s.db.ApplyNoSyncWait(c.batch, pebble.Sync)
 	}

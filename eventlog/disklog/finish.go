@@ -44,7 +44,7 @@ func (l *Log) publishCommit(c *commit) error {
 // sync waits until the batch is on disk, if it is on its way there. Anything that is wrong with it ends the
 // store: the committer counts on what it has written.
 func (c *commit) sync(err error) error {
-	if err == nil && !c.batch.Empty() {
+	if err == nil && c.written {
 		err = c.batch.SyncWait()
 	}
 	if closeErr := c.batch.Close(); err == nil {
