@@ -47,7 +47,10 @@ func (e *GapError) Is(target error) bool { return target == ErrGap }
 // its position, in order. After a reset, and from a position beyond the head, that is what comes from now on.
 func (e *GapError) Partial(q Query) Query {
 	q.Told = e.To.Seq
-	if q.After.Gen != e.To.Gen && !q.After.IsZero() || q.After.Seq > e.To.Seq {
+	switch {
+	case q.After.IsZero():
+		q.After.Gen = e.To.Gen // what was told belongs to this generation
+	case q.After.Gen != e.To.Gen || q.After.Seq > e.To.Seq:
 		q.After = e.To
 	}
 	return q

@@ -74,7 +74,8 @@ type Log interface {
 	Read(ctx context.Context, q Query) (Answer, error)
 
 	// Seek returns the query with which a reader begins that wants some history: the last records that match, those
-	// since a time, or all there are. What is gone before is not reported as a gap; what goes later is.
+	// since a time, or all there are. What is gone before is not reported as a gap: it sets Query.Told. What goes later
+	// and is above that is.
 	Seek(ctx context.Context, s Selector, from Start) (Query, error)
 
 	// Head returns the position of the newest record that readers can see. In a log that never had one it is
@@ -101,7 +102,8 @@ type Query struct {
 	// answered by a gap, one beyond the head too. The zero Position comes before everything in any generation.
 	After Position
 
-	// Told is the sequence number up to which the reader has been told of gaps: what is missing up to it is no error.
+	// Told is the sequence number up to which the reader has been told of gaps: what is missing up to it is no error,
+	// also if it goes only now. It belongs to the generation of After.
 	// [GapError.Partial] and [Log.Seek] set it.
 	Told uint64
 
@@ -190,8 +192,8 @@ type Bounds struct {
 type Mirror interface {
 	Log
 
-	// AppendAt stores records at the positions in their Seq and with the Time they carry. They rise, and are above the
-	// head. Unlike Append it takes each for itself: what log order refuses is left out, and its receipt says why.
+	// AppendAt stores records at the positions in their Seq, up to MaxSeq, and with the Time they carry, of the years 1970
+	// to 9999. Positions rise, and are above the head. Unlike Append it takes each for itself: what log order refuses is left out, and its receipt says why.
 	// When it fails it has stored none.
 	AppendAt(ctx context.Context, records []Record) ([]Receipt, error)
 

@@ -19,7 +19,7 @@ func (m *Memory) AppendAt(ctx context.Context, records []Record) ([]Receipt, err
 	if err := m.over(ctx); err != nil {
 		return nil, err
 	}
-	if err := checkRising(m.head, records); err != nil {
+	if err := CheckPlaced(m.head, records); err != nil {
 		return nil, err
 	}
 	m.expire(now)
@@ -31,19 +31,6 @@ func (m *Memory) AppendAt(ctx context.Context, records []Record) ([]Receipt, err
 		m.wake()
 	}
 	return receipts, nil
-}
-
-func checkRising(head uint64, records []Record) error {
-	for i := range records {
-		if seq := records[i].Seq; seq <= head {
-			return &RecordError{Index: i, Err: &InvalidError{
-				What: "sequence number", Value: strconv.FormatUint(seq, 10),
-				Reason: "it has to be above the head and all that come before it; head or last: " + strconv.FormatUint(head, 10),
-			}}
-		}
-		head = records[i].Seq
-	}
-	return nil
 }
 
 // appendAt decides and stores one record. What it decides depends on the records before it and not on
@@ -70,10 +57,10 @@ func (m *Memory) Skip(ctx context.Context, to uint64, reason Reason) error {
 		return err
 	}
 	switch {
-	case to <= m.head:
+	case to <= m.head || to > MaxSeq:
 		return &InvalidError{
 			What: "sequence number", Value: strconv.FormatUint(to, 10),
-			Reason: "the head is already at " + strconv.FormatUint(m.head, 10),
+			Reason: "it has to be above the head, " + strconv.FormatUint(m.head, 10) + ", and at most 2^62",
 		}
 	case reason == "":
 		return &InvalidError{What: "reason", Reason: "it is empty"}

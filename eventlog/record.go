@@ -1,7 +1,9 @@
 package eventlog
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -115,6 +117,33 @@ func (r *Record) Size() int {
 		n += 2 * len(topic) // once in the record, once in the index
 	}
 	return n
+}
+
+// MaxSeq is the largest number that a mirror takes, far beyond what any log will count to: nobody who adds to a number needs
+// to think of its end.
+const MaxSeq = 1 << 62
+
+// CheckPlaced returns a *RecordError if records that carry number and time of their own cannot stand in a log: numbers rise and
+// are above the head, times are of the years 1970 to 9999.
+func CheckPlaced(head uint64, records []Record) error {
+	for i := range records {
+		r := &records[i]
+		var err error
+		switch {
+		case r.Seq <= head || r.Seq > MaxSeq:
+			err = &InvalidError{
+				What: "sequence number", Value: strconv.FormatUint(r.Seq, 10),
+				Reason: fmt.Sprintf("it has to be above %d, the head or the number before it, and at most 2^62", head),
+			}
+		case r.Time.UTC().Year() < 1970 || r.Time.UTC().Year() > 9999:
+			err = &InvalidError{What: "time", Value: r.Time.String(), Reason: "its year is not from 1970 to 9999"}
+		}
+		if err != nil {
+			return &RecordError{Index: i, Err: err}
+		}
+		head = r.Seq
+	}
+	return nil
 }
 
 // CheckBatch returns what is wrong with records that are to be appended together: a *RecordError, or a *SizeError for

@@ -173,7 +173,7 @@ func TestPartialGoesOnWhereAGapWasTold(t *testing.T) {
 		"trimmed":         {at("aaaaa", 3), eventlog.GapError{Reason: eventlog.Trimmed, To: at("aaaaa", 9)}, at("aaaaa", 3)},
 		"reset":           {at("bbbbb", 3), eventlog.GapError{Reason: eventlog.Reset, To: at("aaaaa", 9)}, at("aaaaa", 9)},
 		"beyond the head": {at("aaaaa", 30), eventlog.GapError{Reason: eventlog.Rollback, To: at("aaaaa", 9)}, at("aaaaa", 9)},
-		"from the start":  {eventlog.Position{}, eventlog.GapError{Reason: eventlog.Trimmed, To: at("aaaaa", 9)}, eventlog.Position{}},
+		"from the start":  {eventlog.Position{}, eventlog.GapError{Reason: eventlog.Trimmed, To: at("aaaaa", 9)}, at("aaaaa", 0)},
 	} {
 		q := test.gap.Partial(eventlog.Query{After: test.after, Limit: 7})
 		if q.After != test.want || q.Told != 9 || q.Limit != 7 {

@@ -44,7 +44,7 @@ func (everything) Match(string) bool { return true }
 
 // Filter returns a selector that wants of s only the records for which keep is true. Such a selector gets gaps as s does:
 // nobody knows any more what keep would have said of a record that is gone. The function is called by several goroutines,
-// shall change nothing, and sees a record with Seq and Time.
+// shall change nothing, be quick, and not call the log that it filters; it sees a record with Seq and Time.
 func (s Selector) Filter(keep func(*Record) bool) Selector {
 	if before := s.filter; before != nil {
 		s.filter = func(r *Record) bool { return before(r) && keep(r) }

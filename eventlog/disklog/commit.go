@@ -125,8 +125,13 @@ func (l *Log) commitExclusive(r *request) {
 	if r.err = l.unavailable(); r.err != nil {
 		return
 	}
-	l.mu.Lock() // readers are kept out, too
-	defer l.mu.Unlock()
+	if r.alone {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+	} else {
+		l.mu.RLock()
+		defer l.mu.RUnlock()
+	}
 	l.turn.Lock()
 	defer l.turn.Unlock()
 	if l.store == nil {

@@ -133,7 +133,7 @@ func (d *decider) use(key hash) (keyUse, bool, error) {
 		}
 	}
 	ret := d.store.ret
-	return use, d.keys-use.n < uint64(ret.Keys) && d.now-use.time <= uint64(ret.KeyAge.Milliseconds()), nil
+	return use, d.keys-use.n < uint64(ret.Keys) && d.now-min(use.time, d.now) <= uint64(ret.KeyAge.Milliseconds()), nil
 }
 
 func (d *decider) storedUse(key hash) (keyUse, bool, error) {

@@ -26,6 +26,9 @@ func (k *chunk) commit() error {
 	k.removeBuried()
 	k.set([]byte(metaTrim), k.meta.value())
 	if k.err != nil {
+		for topic := range k.changes { // what the committer knows of them has been changed, and nothing has
+			s.topics.drop(topic)
+		}
 		return k.err
 	}
 	meta := k.meta

@@ -15,15 +15,8 @@ func (l *Log) AppendAt(ctx context.Context, records []eventlog.Record) ([]eventl
 	if err := eventlog.CheckBatch(records); err != nil {
 		return nil, err
 	}
-	for i := range records[min(1, len(records)):] {
-		if records[i].Seq >= records[i+1].Seq {
-			return nil, &eventlog.RecordError{Index: i + 1, Err: invalidSeq(records[i+1].Seq, "numbers have to rise")}
-		}
-	}
-	for i := range records {
-		if records[i].Time.UnixMilli() < 0 {
-			return nil, &eventlog.RecordError{Index: i, Err: &eventlog.InvalidError{What: "time", Value: records[i].Time.String(), Reason: "it is before 1970"}}
-		}
+	if err := eventlog.CheckPlaced(0, records); err != nil { // whether they are above the head the committer sees
+		return nil, err
 	}
 	if len(records) == 0 {
 		return nil, l.closedError()
@@ -39,18 +32,15 @@ func invalidSeq(seq uint64, reason string) error {
 
 // checkGiven returns an error if the records of a request are not above the head.
 func (c *commit) checkGiven(r *request) error {
-	if seq := r.records[0].Seq; seq <= c.store.head.seq {
-		return &eventlog.RecordError{Err: invalidSeq(seq, fmt.Sprintf("the head is already at %d", c.store.head.seq))}
-	}
-	return nil
+	return eventlog.CheckPlaced(c.store.head.seq, r.records[:1])
 }
 
 // Skip implements eventlog.Mirror.
 func (l *Log) Skip(ctx context.Context, to uint64, reason eventlog.Reason) error {
-	return l.alone(ctx, func(s *store) error {
+	return l.inTurn(ctx, false, func(s *store) error {
 		switch {
-		case to <= s.head.seq:
-			return invalidSeq(to, fmt.Sprintf("the head is already at %d", s.head.seq))
+		case to <= s.head.seq || to > eventlog.MaxSeq:
+			return invalidSeq(to, fmt.Sprintf("it has to be above the head, %d, and at most 2^62", s.head.seq))
 		case reason == "":
 			return &eventlog.InvalidError{What: "reason", Reason: "it is empty"}
 		}
@@ -58,9 +48,9 @@ func (l *Log) Skip(ctx context.Context, to uint64, reason eventlog.Reason) error
 	})
 }
 
-// alone waits until the committer has called f with nothing else on its way.
-func (l *Log) alone(ctx context.Context, f func(*store) error) error {
-	_, err := l.wait(ctx, &request{exclusive: f, done: make(chan struct{})})
+// inTurn waits until the committer has called f with nothing else on its way, and if alone is set with nobody reading.
+func (l *Log) inTurn(ctx context.Context, alone bool, f func(*store) error) error {
+	_, err := l.wait(ctx, &request{exclusive: f, alone: alone, done: make(chan struct{})})
 	return err
 }
 

@@ -21,6 +21,7 @@ type request struct {
 
 	// exclusive, if not nil, is what to do instead, with nothing else on its way.
 	exclusive func(*store) error
+	alone     bool // of exclusive: readers are kept out, too
 
 	receipts []eventlog.Receipt
 	err      error

@@ -17,7 +17,7 @@ func (l *Log) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, erro
 	return s.read(ctx, q.WithDefaults(), l.Head())
 }
 
-func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Position) (eventlog.Answer, error) {
+func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Position) (_ eventlog.Answer, err error) {
 	from := q.After
 	if err := start(&q, head); err != nil {
 		return eventlog.Answer{}, err
@@ -29,14 +29,12 @@ func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Positi
 	if err != nil {
 		return eventlog.Answer{}, err
 	}
-	answer, err := v.read(ctx, &q, from)
-	if closeErr := v.close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return eventlog.Answer{}, err
-	}
-	return answer, nil
+	defer func() { // also when a filter panics
+		if closeErr := v.close(); err == nil {
+			err = closeErr
+		}
+	}()
+	return v.read(ctx, &q, from)
 }
 
 // quiet reports whether it is known without looking that there is nothing to read and nothing missing.
@@ -75,7 +73,10 @@ func (v *view) read(ctx context.Context, q *eventlog.Query, from eventlog.Positi
 		a.gap.From = from
 		return eventlog.Answer{}, a.gap
 	}
-	return eventlog.Answer{Records: a.records, Complete: v.s.at(a.complete)}, err
+	if err != nil {
+		return eventlog.Answer{}, err
+	}
+	return eventlog.Answer{Records: a.records, Complete: v.s.at(a.complete)}, nil
 }
 
 // answer is one that is being put together.
@@ -97,7 +98,7 @@ func (a *answer) lost(s span) (over bool) {
 	}
 	a.complete = max(a.complete, s.from-1)
 	if a.complete == a.q.After.Seq {
-		if known, ok := a.s.damage.at(s.to); ok {
+		if known, ok := a.s.damage.at(&a.s.damage.lost, s.to); ok {
 			s.to = min(known.to, a.head)
 		}
 		a.gap = &eventlog.GapError{Reason: eventlog.Corrupt, To: a.s.at(s.to)}
@@ -126,9 +127,13 @@ func (a *answer) add(r *eventlog.Record) bool {
 func (a *answer) fill(ctx context.Context) error {
 	sel := &a.q.Selector
 	if len(sel.Matchers()) == 0 {
+		if a.s.damage.index(sel.Names()) {
+			return a.scan(ctx, scanMost)
+		}
 		seqs, to, err := a.gather(ctx, sel, a.complete, a.q.Limit, 0)
 		switch {
 		case isCorrupt(err):
+			a.noteIndex(sel.Names())
 			return a.scan(ctx, scanMost)
 		case err != nil:
 			return err

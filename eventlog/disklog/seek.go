@@ -10,7 +10,7 @@ import (
 )
 
 // Seek implements eventlog.Log.
-func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Start) (eventlog.Query, error) {
+func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Start) (_ eventlog.Query, err error) {
 	if err := from.Check(); err != nil {
 		return eventlog.Query{}, err
 	}
@@ -23,8 +23,8 @@ func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Sta
 	if err != nil {
 		return eventlog.Query{}, err
 	}
-	q, err := v.seek(ctx, sel, from)
-	return q, errors.Join(err, v.close())
+	defer func() { err = errors.Join(err, v.close()) }() // also when a filter panics
+	return v.seek(ctx, sel, from)
 }
 
 func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.Start) (eventlog.Query, error) {
@@ -52,6 +52,12 @@ func (v *view) since(ctx context.Context, t time.Time) (uint64, error) {
 	ev, err := v.events(ctx)
 	if err != nil {
 		return 0, err
+	}
+	switch year := t.UTC().Year(); { // no record has such times, and not all of them can be counted in milliseconds
+	case year < 1970:
+		return 0, nil
+	case year > 9999:
+		return v.head, nil
 	}
 	ms := t.UnixMilli()
 	if t.After(unixMilli(uint64(max(ms, 0)))) {

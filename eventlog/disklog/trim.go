@@ -107,17 +107,17 @@ func (l *Log) trimLoop(ctx context.Context) {
 // call it; it is for tests, and for people who have changed the rules.
 func (l *Log) Trim(ctx context.Context) error { return l.trimPass(ctx, true) }
 
-// trimPass does everything that there is to trim: what is too old, what is too many of a topic, what is too much in all. Then
-// keys and topics are forgotten.
+// trimPass does everything that there is to trim: what is too many of a topic, what is too old, what is too much in all. Then
+// keys and topics are forgotten. Age comes second: what was superseded in time is no gap, however old it is now.
 //
 // What cannot be read because the disk is damaged does not keep the rest from being trimmed.
 func (l *Log) trimPass(ctx context.Context, everything bool) error {
 	l.trim.pass.Lock()
 	defer l.trim.pass.Unlock()
 	steps := []func(context.Context) error{
-		l.trimAges,
 		func(ctx context.Context) error { return l.sweepOnce(ctx, everything) },
 		func(ctx context.Context) error { return l.trimTopics(ctx, l.trim.takeTopics()) },
+		l.trimAges,
 		l.trimTotal, l.forgetKeys, l.forgetTopics,
 	}
 	var damaged error
@@ -231,7 +231,7 @@ func (l *Log) trimTotal(ctx context.Context) error {
 // overfull reports whether the log has so much more than it shall keep that trimming should not wait for its tick.
 func (s *store) overfull() bool {
 	events, bytes := s.ret.Events, s.ret.Bytes
-	return events > 0 && s.events.Load() > events+events/16+walkSize || bytes > 0 && s.bytes.Load() > bytes+bytes/16+commitBytes
+	return events > 0 && s.events.Load()-events > events/16+walkSize || bytes > 0 && s.bytes.Load()-bytes > bytes/16+commitBytes
 }
 
 // sweep looks at all topics whose rule has a number: another rule may have been theirs when they were written.

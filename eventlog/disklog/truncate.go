@@ -18,7 +18,7 @@ func (l *Log) SetGeneration(ctx context.Context, gen string, after uint64) error
 	}
 	l.trim.pass.Lock() // nothing is trimmed meanwhile
 	defer l.trim.pass.Unlock()
-	return l.alone(ctx, func(s *store) error {
+	return l.inTurn(ctx, true, func(s *store) error {
 		switch {
 		case after > s.head.seq:
 			return invalidSeq(after, fmt.Sprintf("the head is only at %d", s.head.seq))
@@ -69,7 +69,6 @@ type cut struct {
 }
 
 func (c *cut) fill(gen string) error {
-	c.head.seq, c.head.time = c.after, 0
 	err := c.records()
 	for _, step := range []func() error{c.newest, c.keys, c.states, c.cutHoles} {
 		if err == nil {
@@ -112,8 +111,13 @@ func (c *cut) records() error {
 	return ev.Error()
 }
 
-// newest finds the time of the record that is the newest now.
+// newest finds the time of the record that is the newest now. If none is left, or none was dropped, it stays: times never go
+// back.
 func (c *cut) newest() error {
+	if c.head.seq == c.after {
+		return nil
+	}
+	c.head.seq = c.after
 	if c.ev.SeekLT(eventKey(nil, c.after+1)) {
 		value, err := c.ev.ValueAndErr()
 		if err != nil || len(value) < 8 {
@@ -192,7 +196,7 @@ func (c *cut) states() error {
 // was superseded, maybe by records that go: without them it would be there.
 func (c *cut) lower(topic string, state topicState) topicState {
 	last := min(state.last, c.after)
-	if c.s.ret.Rule(topic).Latest > 0 {
+	if state.last > state.trimmed || c.s.ret.Rule(topic).Latest > 0 {
 		return topicState{last, last, last}
 	}
 	return topicState{last, min(state.trimmed, c.after), min(state.gone, c.after)}

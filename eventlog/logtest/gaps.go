@@ -201,6 +201,17 @@ var retention = []test{
 		b.gap(b.after(5, one("b")), eventlog.Trimmed, 6)
 		b.noGap(b.after(6, one("b")))
 	}},
+	{"WhatWasSupersededInTimeIsNoGapHoweverOld", func(b *bench) {
+		b.open(keep(rule("**", eventlog.Rule{Latest: 1, Age: time.Hour})))
+		for range 2 { // as if there had been no time to settle
+			if _, err := b.log.Append(b.Context(), []eventlog.Record{event("a")}); err != nil {
+				b.Fatal(err)
+			}
+			b.clock.move(40 * time.Minute)
+		}
+		b.settle()
+		b.noGap(b.after(0, one("a")), 2)
+	}},
 	{"BytesAndEventsTrimTheOldestWhateverTheirRule", func(b *bench) {
 		size := int64((&eventlog.Record{Topics: []string{"a"}, Data: "a"}).Size())
 		for _, r := range []*eventlog.Retention{{Bytes: -1, Events: 4}, {Events: -1, Bytes: 4*size + 1}} {

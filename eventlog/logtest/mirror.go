@@ -2,6 +2,7 @@ package logtest
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -63,6 +64,45 @@ var mirroring = []test{
 			}
 		}
 		b.equal("records", b.numbers(eventlog.Everything()), []uint64{5})
+	}},
+	{"NumbersAndTimesBeyondAllReasonAreRefused", func(b *bench) {
+		m, ok := b.mirror(everything())
+		if !ok {
+			return
+		}
+		early, late := b.record(1, "a"), b.record(1, "a")
+		early.Time, late.Time = time.Unix(-1, 0), time.UnixMilli(math.MaxInt64)
+		for _, r := range []eventlog.Record{early, late, b.record(math.MaxUint64, "a"), b.record(eventlog.MaxSeq+1, "a")} {
+			if _, err := m.AppendAt(b.Context(), []eventlog.Record{r}); !errors.Is(err, eventlog.ErrInvalid) {
+				b.Errorf("number %d of %v: %v", r.Seq, r.Time, err)
+			}
+		}
+		if err := m.Skip(b.Context(), math.MaxUint64, eventlog.Rollback); !errors.Is(err, eventlog.ErrInvalid) {
+			b.Errorf("Skip: %v", err)
+		}
+		b.equal("the head", b.log.Head().Seq, uint64(0))
+	}},
+	{"WhatWasToldBelongsToItsGeneration", func(b *bench) {
+		m, ok := b.mirror(keep(rule("**", eventlog.Rule{Count: 1})))
+		if !ok {
+			return
+		}
+		for range 9 {
+			b.put("a")
+		}
+		q := b.gap(b.after(0, one("a")), eventlog.Trimmed, 8)
+		if err := m.SetGeneration(b.Context(), "other", 0); err != nil {
+			b.Fatal(err)
+		}
+		for range 3 {
+			b.put("a")
+		}
+		b.gap(q, eventlog.Reset, 3)
+		_, err := b.log.Read(b.Context(), eventlog.Query{Selector: one("a")})
+		gap, ok := errors.AsType[*eventlog.GapError](err)
+		if !ok || gap.Partial(eventlog.Query{}).After != b.at(0) {
+			b.Errorf("from the zero position: %v", err)
+		}
 	}},
 	{"WhatLogOrderRefusesIsLeftOutAndItsReceiptSaysWhy", func(b *bench) {
 		m, ok := b.mirror(everything())

@@ -207,6 +207,8 @@ var seeking = []test{
 		b.begins(one("a"), eventlog.Start{Since: start.Add(30*time.Second + time.Nanosecond)}, seqs(9, 20)...)
 		b.begins(eventlog.Everything(), eventlog.Start{Since: start.Add(85 * time.Second)}, 19, 20)
 		b.begins(one("a"), eventlog.Start{Since: start.Add(time.Hour)})
+		b.begins(one("a"), eventlog.Start{Since: time.Unix(1<<60, 0)}) // more milliseconds than can be counted
+		b.begins(one("a"), eventlog.Start{Since: time.Unix(-1<<60, 0)}, seqs(1, 20)...)
 		b.begins(one("a"), eventlog.Start{}, seqs(1, 20)...)
 	}},
 	{"WhatWasGoneBeforeIsNoGapWhatGoesLaterIs", func(b *bench) {
