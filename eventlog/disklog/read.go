@@ -98,7 +98,7 @@ func (a *answer) lost(s span) (over bool) {
 	}
 	a.complete = max(a.complete, s.from-1)
 	if a.complete == a.q.After.Seq {
-		if known, ok := a.s.damage.at(&a.s.damage.lost, s.to); ok {
+		if known, ok := a.s.damage.at(s.to); ok {
 			s.to = min(known.to, a.head)
 		}
 		a.gap = &eventlog.GapError{Reason: eventlog.Corrupt, To: a.s.at(s.to)}
@@ -127,13 +127,9 @@ func (a *answer) add(r *eventlog.Record) bool {
 func (a *answer) fill(ctx context.Context) error {
 	sel := &a.q.Selector
 	if len(sel.Matchers()) == 0 {
-		if a.s.damage.index(sel.Names()) {
-			return a.scan(ctx, scanMost)
-		}
 		seqs, to, err := a.gather(ctx, sel, a.complete, a.q.Limit, 0)
 		switch {
 		case isCorrupt(err):
-			a.noteIndex(sel.Names())
 			return a.scan(ctx, scanMost)
 		case err != nil:
 			return err
