@@ -1,0 +1,76 @@
+package disklog_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// TestBelowTheReserveNothingIsStored: appends are refused before anything is written, so that there is room for trimming; that and
+// reading go on. When there is room again so do appends, without anybody doing anything.
+func TestBelowTheReserveNothingIsStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := newFaultFS(vfs.NewCrashableMem())
+		fs.setFree(1 << 30)
+		o := faultOptions(fs)
+		o.Reserve = 100 << 20
+		o.Retention = &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Age: time.Hour}}}
+		log := mustOpen(t, "log", o)
+		mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "old"})
+		time.Sleep(50 * time.Minute)
+		mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "young"})
+
+		fs.setFree(99 << 20)
+		time.Sleep(2 * time.Second)
+		fs.begin(fault{kind: "none"})
+		for range 10 {
+			_, err := log.Append(t.Context(), []eventlog.Record{{Topics: []string{"news"}, Data: "hello"}})
+			const what = "its disk has 99 MiB left and 100 MiB are kept in reserve, nothing was stored; make room on the disk, or let retention keep less"
+			if !errors.Is(err, eventlog.ErrUnavailable) || !strings.Contains(err.Error(), what) {
+				t.Fatalf("below the reserve Append returns %v", err)
+			}
+		}
+		if err := log.Skip(t.Context(), 100, eventlog.Rollback); !errors.Is(err, eventlog.ErrUnavailable) {
+			t.Errorf("below the reserve Skip returns %v", err)
+		}
+		if n := fs.counted()[""]; n != 0 {
+			t.Errorf("refused appends have changed something %d times: %v", n, fs.counted())
+		}
+		if n := len(mustRead(t, log, eventlog.Query{Selector: eventlog.Everything()}).Records); n != 2 {
+			t.Errorf("below the reserve %d records can be read, want 2", n)
+		}
+		time.Sleep(20 * time.Minute)
+		if b := log.Bounds(); b.Events != 1 || b.Trimmed != 1 {
+			t.Errorf("below the reserve nothing is trimmed: %+v", b)
+		}
+
+		fs.setFree(100 << 20)
+		time.Sleep(2 * time.Second)
+		mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "hello"})
+	})
+}
+
+// TestOpenOnADiskBelowTheReserve: a log has to be opened to be trimmed.
+func TestOpenOnADiskBelowTheReserve(t *testing.T) {
+	t.Parallel()
+	fs := newFaultFS(vfs.NewMem())
+	fs.setFree(1)
+	o := faultOptions(fs)
+	o.Reserve = 0 // 256 MiB
+	log := mustOpen(t, "log", o)
+	if _, err := log.Append(t.Context(), []eventlog.Record{{Topics: []string{"news"}}}); !errors.Is(err, eventlog.ErrUnavailable) {
+		t.Errorf("Append returns %v", err)
+	}
+	fs.setFree(1 << 30)
+	if err := log.LookAtSpace(); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
+}

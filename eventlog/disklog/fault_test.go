@@ -1,0 +1,177 @@
+package disklog_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// faultKinds are the ways in which a store changes its directory while it is open.
+var faultKinds = []string{
+	"write wal", "sync wal", "close wal", "create wal", "reuse wal",
+	"write manifest", "sync manifest",
+	"create table", "write table", "sync table", "close table",
+	"remove table", "sync dir", "",
+}
+
+// faultRemedies are what errors say that is to be done.
+var faultRemedies = map[error]string{
+	syscall.ENOSPC: "make room on its disk",
+	syscall.EIO:    "see to its disk",
+	syscall.EROFS:  "mount its file system so that it can be written",
+}
+
+// TestDiskFaultsLoseNothing lets each kind of write fail, once or from some time on, while clients append. What was acknowledged is there during
+// that, after it, and after a loss of power; what was not is appended again and is there once.
+func TestDiskFaultsLoseNothing(t *testing.T) {
+	t.Parallel()
+	counts := countFaultless(t)
+	var total atomic.Int64
+	t.Cleanup(func() { t.Logf("%d operations failed", total.Load()) })
+	for i, f := range faultCases(counts) {
+		if counts[f.kind] == 0 {
+			t.Errorf("there is no %q at all; it is %v", f.kind, counts)
+		}
+		t.Run(fmt.Sprintf("%d %s", i, &f), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { total.Add(int64(testFault(t, f))) })
+		})
+	}
+}
+
+// faultCases lets each kind of operation fail at several places, once and from there on. TIDINGS_FAULTS says at how many.
+func faultCases(counts map[string]int) (all []fault) {
+	parts := 3
+	if raced {
+		parts = 1
+	}
+	if n, err := strconv.Atoi(os.Getenv("TIDINGS_FAULTS")); err == nil {
+		parts = n
+	}
+	faults := []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS}
+	for i, kind := range faultKinds {
+		for part := range parts {
+			f := fault{kind: kind, after: counts[kind] * (2*part + 1) / (2 * parts), err: faults[(i+part)%3], torn: part%2 == 1}
+			if once := f; parts > 1 || i%2 == 0 {
+				once.times = 1
+				all = append(all, once)
+			}
+			if parts > 1 || i%2 == 1 {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+func (f *fault) String() string {
+	times := "for good"
+	if f.times > 0 {
+		times = "once"
+	}
+	return fmt.Sprintf("%s after %d %s %v", f.kind, f.after, times, f.err)
+}
+
+const faultRecords = 120 // of each client
+
+// countFaultless counts what is done when nothing fails.
+func countFaultless(t *testing.T) (counted map[string]int) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := newFaultFS(vfs.NewCrashableMem())
+		log := mustOpenFaulty(t, fs)
+		fs.begin(fault{kind: "none"})
+		newFaultClients(t, log).append(4, faultRecords)
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		counted = fs.counted()
+	})
+	return counted
+}
+
+func mustOpenFaulty(t *testing.T, fs vfs.FS) *disklog.Log {
+	t.Helper()
+	log, err := disklog.Open("log", faultOptions(fs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+func testFault(t *testing.T, f fault) (hits int) {
+	mem := vfs.NewCrashableMem()
+	fs := newFaultFS(mem)
+	log := mustOpenFaulty(t, fs)
+	c := newFaultClients(t, log)
+	c.cause = f.err
+	fs.begin(f)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.append(4, faultRecords)
+	}()
+	select {
+	case <-done: // it may fail once without anybody noticing, such as in removing a file
+	case <-c.failed:
+		if f.times == 0 {
+			readOn(t, c, mem)
+		}
+	}
+	hits = fs.end()
+	<-done
+	c.once(faultBatch(rand.New(rand.NewPCG(9, 7)), 9, 0)) // when that is stored, all is well again
+	if err := c.check(t.Context(), log); err != nil {
+		t.Errorf("after recovering: %v", err)
+	}
+	if c.refusals == 0 && hits > 0 && f.times == 0 && f.kind != "remove table" {
+		t.Error("no append was refused")
+	}
+	if err := log.Close(); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+	checkAfterPowerLoss(t, c, mem)
+	return hits
+}
+
+// readOn reads while the disk fails, for so long that the log has often tried to come back.
+func readOn(t *testing.T, c *faultClients, mem *vfs.MemFS) {
+	t.Helper()
+	for i := range 3 {
+		time.Sleep(3 * time.Second) // of the bubble
+		var err error
+		for range 100 { // it may be opening its store again
+			if err = c.check(t.Context(), c.log); !errors.Is(err, eventlog.ErrUnavailable) {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err != nil {
+			t.Errorf("reading for the %d. time while the disk fails: %v", i+1, err)
+		}
+	}
+	checkAfterPowerLoss(t, c, mem)
+}
+
+// checkAfterPowerLoss opens what the disk would have if it had lost power.
+func checkAfterPowerLoss(t *testing.T, c *faultClients, mem *vfs.MemFS) {
+	t.Helper()
+	log := mustOpenFaulty(t, mem.CrashClone(vfs.CrashCloneCfg{}))
+	if err := c.check(t.Context(), log); err != nil {
+		t.Errorf("after a loss of power: %v", err)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+}
