@@ -57,7 +57,7 @@ func (d *damage) report(file string, err error) {
 	d.mu.Unlock()
 	if !known {
 		d.log.Error("a file of the log is damaged; what it had is skipped and readers are told; see to the disk, "+
-			"and restore the log from a copy if that matters", "dir", d.dir, "file", file, "err", err)
+			"and restore the log from a copy if that matters", "dir", d.dir, "file", file, "err", err.Error()) // not the error itself, which brings its stack
 	}
 }
 
