@@ -198,7 +198,7 @@ type Mirror interface {
 	AppendAt(ctx context.Context, records []Record) ([]Receipt, error)
 
 	// Skip moves the head to a sequence number and records that what is between is lost, for all topics: every
-	// reader that crosses it gets a gap with this reason.
+	// reader that crosses it gets a gap with this reason, of at most 64 bytes.
 	Skip(ctx context.Context, to uint64, reason Reason) error
 
 	// SetGeneration begins a new generation, after a sequence number: records above it are dropped, the others stay,

@@ -6,6 +6,9 @@ type hole struct {
 	reason   Reason
 }
 
+// maxHoles are remembered one by one; beyond that the oldest two become one, which may warn readers in between in vain.
+const maxHoles = 1000
+
 // gap returns what an answer to q would lack, or nil. v is of the same selector.
 func (m *Memory) gap(q Query, v *view) *GapError {
 	after, head := q.After, m.at(m.head)

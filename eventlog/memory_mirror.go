@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -56,19 +57,17 @@ func (m *Memory) Skip(ctx context.Context, to uint64, reason Reason) error {
 	if err := m.over(ctx); err != nil {
 		return err
 	}
-	switch {
-	case to <= m.head || to > MaxSeq:
-		return &InvalidError{
-			What: "sequence number", Value: strconv.FormatUint(to, 10),
-			Reason: "it has to be above the head, " + strconv.FormatUint(m.head, 10) + ", and at most 2^62",
-		}
-	case reason == "":
-		return &InvalidError{What: "reason", Reason: "it is empty"}
+	if err := CheckSkip(m.head, to, reason); err != nil {
+		return err
 	}
 	if n := len(m.holes); n > 0 && m.holes[n-1].to == m.head && m.holes[n-1].reason == reason {
 		m.holes[n-1].to = to
 	} else {
 		m.holes = append(m.holes, hole{m.head, to, reason})
+	}
+	if len(m.holes) > maxHoles {
+		m.holes[1].from = m.holes[0].from
+		m.holes = slices.Delete(m.holes, 0, 1)
 	}
 	m.head = to
 	m.wake()

@@ -3,6 +3,7 @@ package eventlog_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,11 +34,15 @@ func newMemory(t *testing.T, o *eventlog.MemoryOptions) *eventlog.Memory {
 
 func appendTo(t *testing.T, m *eventlog.Memory, records ...eventlog.Record) []eventlog.Receipt {
 	t.Helper()
-	receipts, err := m.Append(t.Context(), records)
-	if err != nil {
-		t.Fatal(err)
+	var all []eventlog.Receipt
+	for some := range slices.Chunk(records, eventlog.MaxCount) {
+		receipts, err := m.Append(t.Context(), some)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, receipts...)
 	}
-	return receipts
+	return all
 }
 
 func event(data string, topics ...string) eventlog.Record {

@@ -51,6 +51,9 @@ func (m *Memory) view(s Selector) *view {
 	return v
 }
 
+// work is what each topic and each record costs that is looked at, in what it costs with few matchers.
+func (v *view) work() int { return 1 + len(v.selector.matchers)/8 }
+
 // list adds the topics that matchers select, if that was not tried before. It returns false if there are more than so many
 // to look at, matching or not.
 func (v *view) list(most int) bool {
@@ -58,6 +61,7 @@ func (v *view) list(most int) bool {
 		return v.listed == completely
 	}
 	v.listed = tooMany
+	most /= v.work()
 	for _, prefix := range v.selector.Prefixes() {
 		for t := range v.names.with(prefix) {
 			if most--; most < 0 {
@@ -84,7 +88,7 @@ func (v *view) records(after, before uint64, backwards bool) iter.Seq[*stored] {
 		rest := slots
 		if len(v.selector.matchers) > 0 {
 			var few []slot
-			if few, rest = divide(slots, aFew, backwards); !v.scan(few, backwards, yield) {
+			if few, rest = divide(slots, max(1, aFew/v.work()), backwards); !v.scan(few, backwards, yield) {
 				return
 			}
 		}
@@ -92,7 +96,7 @@ func (v *view) records(after, before uint64, backwards bool) iter.Seq[*stored] {
 			v.merge(rest, backwards, yield)
 			return
 		}
-		some, rest := divide(rest, maxScan, backwards)
+		some, rest := divide(rest, maxScan/v.work(), backwards)
 		if v.scan(some, backwards, yield) && len(rest) > 0 {
 			last, _ := divide(some, 1, !backwards)
 			v.stopped = last[0].seq

@@ -38,13 +38,14 @@ const (
 	Binary                    // the data is not text
 )
 
-// The limits of a record, in bytes but for MaxTopics. A longer one is refused with a *SizeError.
+// The limits of records, in bytes but for MaxTopics and MaxCount. A larger one is refused with a *SizeError.
 const (
 	MaxTopic  = 8 << 10
 	MaxTopics = 1000
 	MaxField  = 1 << 10 // Type, ContentType, Key, ID
 	MaxData   = 16 << 20
 	MaxBatch  = 64 << 20 // the records of one Append, by Size
+	MaxCount  = 10_000   // their number
 )
 
 // Check returns what is wrong with a record that is to be appended: *SizeError or *InvalidError.
@@ -146,9 +147,31 @@ func CheckPlaced(head uint64, records []Record) error {
 	return nil
 }
 
+// CheckSkip returns an *InvalidError if a mirror cannot skip from a head to a number for a reason.
+func CheckSkip(head, to uint64, reason Reason) error {
+	switch {
+	case to <= head || to > MaxSeq:
+		return &InvalidError{
+			What: "sequence number", Value: strconv.FormatUint(to, 10),
+			Reason: fmt.Sprintf("it has to be above the head, %d, and at most 2^62", head),
+		}
+	case reason == "":
+		return &InvalidError{What: "reason", Reason: "it is empty"}
+	case len(reason) > maxReason:
+		return &InvalidError{What: "reason", Value: string(reason), Reason: fmt.Sprintf("it has more than %d bytes", maxReason)}
+	}
+	return nil
+}
+
+// maxReason is the length of a Reason, in bytes. A log remembers each, and tells all readers.
+const maxReason = 64
+
 // CheckBatch returns what is wrong with records that are to be appended together: a *RecordError, or a *SizeError for
 // all of them.
 func CheckBatch(records []Record) error {
+	if len(records) > MaxCount {
+		return &SizeError{What: "number of records", Size: len(records), Max: MaxCount}
+	}
 	size := 0
 	for i := range records {
 		if err := records[i].Check(); err != nil {

@@ -23,6 +23,9 @@ type chunk struct {
 	statusOf map[uint64][]byte // of records with several topics, as this chunk leaves them
 	buried   []uint64          // records that are removed for good,
 	bytes    int64             // and their size
+	cost     int               // bytes that the batch will have, more or less
+	size     int               // bytes that it had when it was committed
+	now      *pebble.Iterator  // of the store when the chunk is committed
 	err      error             // the first that was met
 }
 
@@ -46,7 +49,13 @@ func newChunk(s *store, head uint64) (*chunk, error) {
 	}, nil
 }
 
-func (k *chunk) close() error { return errors.Join(k.view.close(), k.batch.Close()) }
+func (k *chunk) close() error {
+	err := errors.Join(k.view.close(), k.batch.Close())
+	if k.now != nil {
+		err = errors.Join(err, k.now.Close())
+	}
+	return err
+}
 
 // empty reports whether there is nothing to commit.
 func (k *chunk) empty() bool { return k.batch.Empty() && len(k.changes) == 0 }
@@ -58,9 +67,18 @@ func (k *chunk) fail(err error) {
 	}
 }
 
-func (k *chunk) delete(key []byte) { k.fail(k.batch.Delete(key, nil)) }
+func (k *chunk) delete(key []byte) {
+	k.cost += len(key)
+	k.fail(k.batch.Delete(key, nil))
+}
 
-func (k *chunk) set(key, value []byte) { k.fail(k.batch.Set(key, value, nil)) }
+func (k *chunk) set(key, value []byte) {
+	k.cost += len(key) + len(value)
+	k.fail(k.batch.Set(key, value, nil))
+}
+
+// full reports whether a chunk is as large as one should be. A record with many topics may alone be more.
+func (k *chunk) full() bool { return k.cost >= k.s.chunkBytes || len(k.buried) >= chunkRecords }
 
 // change returns what the chunk has to say of a topic.
 func (k *chunk) change(topic string) *change {
@@ -75,6 +93,7 @@ func (k *chunk) change(topic string) *change {
 			c.state, c.write = topicState{k.meta.trimmed, k.meta.trimmed, k.meta.gone}, true
 		}
 		k.changes[topic] = c
+		k.cost += 2*len(topic) + 256 // the topic's state, that it has died, and to find that out
 	}
 	return c
 }
@@ -120,20 +139,22 @@ func (k *chunk) statusesOf(r *eventlog.Record) (statuses []byte, fresh bool) {
 
 // unindex removes a record from a topic.
 func (k *chunk) unindex(topic string, r *eventlog.Record, how byte) {
-	c := k.change(topic)
-	k.lose(c, r.Seq, how)
+	c := k.lose(topic, r.Seq, how)
 	c.freed = c.freed || r.Flags&eventlog.End != 0
 }
 
 // lose notes that a topic has lost a record.
-func (k *chunk) lose(c *change, seq uint64, how byte) {
+func (k *chunk) lose(topic string, seq uint64, how byte) *change {
+	c := k.change(topic)
 	c.entries = append(c.entries, seq)
 	c.write = true
+	k.cost += len(topic) + 12 // its entry in the index
 	c.state.last = max(c.state.last, seq)
 	if how == trimmed {
 		c.state.trimmed = max(c.state.trimmed, seq)
 		k.meta.trimmed = max(k.meta.trimmed, seq)
 	}
+	return c
 }
 
 // gone notes that a record that a topic has trimmed is not there any more under other topics either. A topic that was
@@ -185,8 +206,7 @@ func (k *chunk) bury(r *eventlog.Record, statuses []byte, fresh bool) {
 func (k *chunk) buryPlain(topic string, seq uint64, e entry, how byte) {
 	k.buried = append(k.buried, seq)
 	k.bytes += int64(e.size)
-	c := k.change(topic)
-	k.lose(c, seq, how)
+	k.lose(topic, seq, how)
 	if how == trimmed {
 		k.gone(topic, seq)
 	}
@@ -195,7 +215,7 @@ func (k *chunk) buryPlain(topic string, seq uint64, e entry, how byte) {
 // dropUnread removes a record that cannot be read from a topic. What other topics it has nobody knows; they cannot read it
 // either.
 func (k *chunk) dropUnread(topic string, seq uint64, how byte) {
-	k.lose(k.change(topic), seq, how)
+	k.lose(topic, seq, how)
 	if how == trimmed {
 		k.gone(topic, seq)
 	}
@@ -216,7 +236,7 @@ func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
 	contiguous := w.at <= w.meta.first
 	n := 0
 	for ok := ev.seekGE(w.at); ok && ev.at() <= w.head; ok = ev.next() {
-		if n++; n > walkSize {
+		if n++; n > chunkRecords || w.full() {
 			return false, w.err
 		}
 		if ev.gone != (span{}) { // it stays, whatever it is
@@ -266,6 +286,9 @@ func (k *chunk) trimTopic(topic string) (done bool, err error) {
 		return true, err
 	}
 	for _, e := range excess {
+		if k.full() {
+			return false, k.err
+		}
 		if e.flags&entryPlain != 0 {
 			k.buryPlain(topic, e.seq, e.entry, how)
 		} else {
@@ -281,7 +304,7 @@ func (k *chunk) trimTopic(topic string) (done bool, err error) {
 		}
 		k.change(topic).ord = e.ord
 	}
-	return len(excess) < chunkSize, k.err
+	return len(excess) < chunkTopic, k.err
 }
 
 // newestOrd returns the number within its topic of the newest record that is no end.
@@ -302,7 +325,7 @@ func (k *chunk) newestOrd(topic string) (uint64, error) {
 // entriesUpTo returns the first entries of a topic that are no ends, up to a number within the topic.
 func (k *chunk) entriesUpTo(topic string, most uint64) (entries []numbered, err error) {
 	prefix := appendName(nil, kindIndex, topic)
-	for ok := k.it.SeekGE(prefix); ok && bytes.HasPrefix(k.it.Key(), prefix) && len(entries) < chunkSize; ok = k.it.Next() {
+	for ok := k.it.SeekGE(prefix); ok && bytes.HasPrefix(k.it.Key(), prefix) && len(entries) < chunkTopic; ok = k.it.Next() {
 		e, err := decodeEntry(k.it.Value())
 		if err != nil {
 			return nil, err

@@ -20,6 +20,7 @@ type commit struct {
 	now      uint64 // Unix milliseconds, never less than the newest record's
 	head     eventlog.Position
 	written  bool  // the batch was given to Pebble; of a large one nothing is left in it then
+	size     int   // bytes of the batch
 	failed   error // of all requests
 
 	// While it is being made:
@@ -98,22 +99,26 @@ func enough(requests []*request) int {
 func (l *Log) commitBatch(requests []*request) {
 	c := &commit{requests: requests}
 	l.awaitMerging()
-	if c.failed = l.unavailable(); c.failed == nil {
-		l.mu.RLock()
-		l.turn.Lock()
-		if c.store = l.store; c.store == nil {
-			c.failed = l.closedStore()
-		} else {
-			c.failed = c.write(l)
-			if c.store.overfull() {
-				l.trim.hurry()
-			}
-		}
-		l.turn.Unlock()
-		l.mu.RUnlock()
-	}
+	c.failed = l.commit(c)
 	l.trim.excess(c.excess)
 	l.unsynced <- c
+}
+
+func (l *Log) commit(c *commit) error {
+	s, err := l.writable()
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	c.store = s
+	err = c.write(l)
+	if s.overfull() {
+		l.trim.hurry()
+	}
+	l.space.spend(c.size, l.opts.Reserve)
+	return err
 }
 
 // commitExclusive does what nothing else may come in between of.
@@ -121,31 +126,8 @@ func (l *Log) commitExclusive(r *request) {
 	barrier := &request{done: make(chan struct{})}
 	l.unsynced <- &commit{requests: []*request{barrier}}
 	<-barrier.done // everything before is published
-	defer close(r.done)
-	if r.err = l.unavailable(); r.err != nil {
-		return
-	}
-	if r.alone {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-	} else {
-		l.mu.RLock()
-		defer l.mu.RUnlock()
-	}
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	if l.store == nil {
-		r.err = l.closedStore()
-		return
-	}
-	if r.err = r.exclusive(l.store); r.err != nil {
-		return
-	}
-	if failed := l.store.fence.err(); failed != nil {
-		r.err = broken(failed)
-		return
-	}
-	l.publish(l.store.position())
+	r.err = r.exclusive()
+	close(r.done)
 }
 
 // write makes the batch and gives it to Pebble. The caller holds the turn.
@@ -153,7 +135,11 @@ func (c *commit) write(l *Log) error {
 	s := c.store
 	s.topics.age()
 	c.batch = s.db.NewBatch()
-	c.now = max(uint64(max(l.opts.Now().UnixMilli(), 0)), s.head.time)
+	c.now = uint64(max(l.opts.Now().UnixMilli(), 0))
+	if s.head.time > c.now {
+		s.late(l, c.now)
+		c.now = s.head.time
+	}
 	before := s.head.seq
 	err := c.fill()
 	if c.it != nil {
@@ -178,11 +164,24 @@ func (c *commit) write(l *Log) error {
 	if err := c.batch.Set([]byte(metaHead), s.head.value(), nil); err != nil {
 		return err
 	}
-	c.written = true
+	c.written, c.size = true, c.batch.Len()
 	if sync {
 		return s.db.ApplyNoSyncWait(c.batch, pebble.Sync)
 	}
 	return s.db.Apply(c.batch, pebble.NoSync)
+}
+
+// lateAfter is by how much the clock may be behind the newest record before somebody should know.
+const lateAfter = time.Minute
+
+// late says once that the clock is behind the newest record. It was wrong then, or is now.
+func (s *store) late(l *Log, now uint64) {
+	if s.head.time-now > uint64(lateAfter.Milliseconds()) && !s.saidLate {
+		s.saidLate = true
+		l.opts.Logger.Warn("the clock is behind the log's newest record, whose time all new ones get until then; "+
+			"what is kept by age is kept longer, see to the clock",
+			"dir", l.dir, "newest", unixMilli(s.head.time), "now", unixMilli(now))
+	}
 }
 
 // given reports whether all numbers were given.

@@ -1,6 +1,7 @@
 package disklog
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -164,9 +165,12 @@ func (s *store) behind() bool {
 // awaitMerging waits until merging has caught up. Pebble would do so itself, but where nobody could call it off.
 func (l *Log) awaitMerging() {
 	for {
-		l.mu.RLock()
-		behind := l.store != nil && l.store.behind()
-		l.mu.RUnlock()
+		s, err := l.hold(context.Background())
+		if err != nil {
+			return
+		}
+		behind := s.behind()
+		s.release()
 		if !behind {
 			return
 		}

@@ -2,6 +2,7 @@ package disklog
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -131,8 +132,8 @@ var errLost = corrupt("record", "its block is damaged")
 
 // missing is gap, for a view in which that may be unreadable: then all of the selected topics count as having lost as much
 // as any.
-func (v *view) missing(sel *eventlog.Selector, from eventlog.Position, after uint64) (*eventlog.GapError, error) {
-	gap, err := v.gap(sel, from, after)
+func (v *view) missing(ctx context.Context, sel *eventlog.Selector, from eventlog.Position, after uint64) (*eventlog.GapError, error) {
+	gap, err := v.gap(ctx, sel, from, after)
 	if !isCorrupt(err) {
 		return gap, err
 	}

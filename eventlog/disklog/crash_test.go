@@ -124,6 +124,7 @@ func (r *run) options(fs vfs.FS, how death) *disklog.Options {
 		o.Sync = disklog.SyncInterval
 	}
 	o.SetFS(fs)
+	o.SetChunk(200) // so that few records are many chunks
 	return o
 }
 

@@ -74,18 +74,22 @@ type Options struct {
 	Reserve int64
 
 	Logger *slog.Logger     // what goes wrong, and is mended, in the background; nil: slog.Default
-	Now    func() time.Time // the time of records; nil: time.Now
+	Now    func() time.Time // the time of records, called by several goroutines at a time; nil: time.Now
 
 	fs        vfs.FS // of tests
 	idleTrims bool   // of tests: nothing is trimmed but by Trim
 	memTable  uint64 // of tests: bytes that Pebble keeps in memory before it writes a table
+
+	chunkBytes int             // of tests: see chunk.full
+	onChunk    func(bytes int) // of tests: called when a chunk was written
 }
 
 const (
-	defaultInterval = 100 * time.Millisecond
-	defaultCache    = 64 << 20
-	defaultReserve  = 256 << 20
-	defaultMemTable = 64 << 20 // larger ones write less in all, and take longer to replay after a crash
+	defaultInterval   = 100 * time.Millisecond
+	defaultCache      = 64 << 20
+	defaultReserve    = 256 << 20
+	defaultMemTable   = 64 << 20 // larger ones write less in all, and take longer to replay after a crash
+	defaultChunkBytes = 1 << 20
 )
 
 func (o *Options) withDefaults() (Options, error) {
@@ -108,6 +112,7 @@ func (o *Options) withDefaults() (Options, error) {
 	d.Cache = orElse(d.Cache, defaultCache)
 	d.Reserve = orElse(d.Reserve, defaultReserve)
 	d.memTable = orElse(d.memTable, defaultMemTable)
+	d.chunkBytes = orElse(d.chunkBytes, defaultChunkBytes)
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
@@ -137,11 +142,13 @@ type Log struct {
 	queue queue
 	space space
 
-	// store is what is open. Who uses it holds mu for reading; it is replaced by the reviver alone.
-	mu    sync.RWMutex
+	// What is open, see use.go.
+	taken sync.Mutex // held by whoever has taken the store away
+	mu    sync.Mutex // guards the following fields
 	store *store
-	last  eventlog.Bounds // when it was closed; guarded by mu
-	shut  error           // why there is none; guarded by mu
+	why   error           // why there is none
+	back  chan struct{}   // closed when the store is put back; nil if nobody has taken it
+	last  eventlog.Bounds // when it was taken
 
 	// turn is held by whoever changes the store: the committer for a batch, the trimmer for a chunk.
 	turn sync.Mutex
@@ -218,6 +225,7 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 		}
 	}()
 	l.queue.wake = make(chan struct{}, 1)
+	l.space.wake = make(chan struct{}, 1)
 	l.trim.init()
 	if l.store, err = l.openStore(!same); err != nil {
 		return nil, err
@@ -261,14 +269,11 @@ func (l *Log) Close() error {
 		l.stop()
 		l.running.Wait()
 		close(l.watch)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.store != nil {
-			l.store.bounds(&l.last)
-			l.closeErr = l.store.close()
+		if s := l.take(); s != nil {
+			l.closeErr = s.close()
 		}
 		l.closeErr = errors.Join(l.closeErr, l.lock.Close())
-		l.store = nil
+		l.put(nil, eventlog.ErrClosed)
 	})
 	return l.closeErr
 }
@@ -287,33 +292,3 @@ func (l *Log) publish(head eventlog.Position) {
 
 // Watch implements eventlog.Log.
 func (l *Log) Watch() <-chan struct{} { return l.watch }
-
-// use returns the store for reading. The caller calls done as soon as it does not need it any more.
-func (l *Log) use(ctx context.Context) (s *store, done func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	l.mu.RLock()
-	switch {
-	case l.queue.isClosed():
-		err = eventlog.ErrClosed
-	case l.store == nil:
-		err = l.closedStore()
-	default:
-		return l.store, l.mu.RUnlock, nil
-	}
-	l.mu.RUnlock()
-	return nil, nil, err
-}
-
-// Bounds implements eventlog.Log.
-func (l *Log) Bounds() eventlog.Bounds {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	b := l.last
-	b.Head = l.Head()
-	if l.store != nil {
-		l.store.bounds(&b)
-	}
-	return b
-}

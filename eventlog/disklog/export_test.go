@@ -14,3 +14,16 @@ func (l *Log) CachedTopics() int {
 	defer l.turn.Unlock()
 	return len(l.store.topics.young) + len(l.store.topics.old)
 }
+
+// SetChunk lets trimming write chunks of so many bytes, more or less.
+func (o *Options) SetChunk(bytes int) { o.chunkBytes = bytes }
+
+// OnChunk has f called with the size of each chunk that is trimmed.
+func (o *Options) OnChunk(f func(bytes int)) { o.onChunk = f }
+
+// Taken reports whether somebody has taken the store away, or waits to.
+func (l *Log) Taken() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.back != nil
+}

@@ -1,6 +1,7 @@
 package disklog
 
 import (
+	"context"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -28,14 +29,12 @@ func (l *Log) finishLoop() {
 // publishCommit makes a batch visible, unless its store has failed: nobody knows then what is on disk, and the next store
 // may be open already, and ahead.
 func (l *Log) publishCommit(c *commit) error {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	switch {
-	case c.store.fence.down():
+	l.mu.Lock() // so that nobody puts the next one in place
+	defer l.mu.Unlock()
+	if c.store.fence.down() {
 		return broken(c.store.fence.err())
-	case c.store != l.store:
-		return l.closedStore()
-	case l.Head() != c.head:
+	}
+	if l.Head() != c.head {
 		l.publish(c.head)
 	}
 	return nil
@@ -75,9 +74,12 @@ func (l *Log) syncLoop() {
 }
 
 func (l *Log) syncNow() {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if s := l.store; s != nil && !s.fence.down() {
+	s, err := l.hold(context.Background())
+	if err != nil {
+		return
+	}
+	defer s.release()
+	if !s.fence.down() {
 		if err := s.db.LogData(nil, pebble.Sync); err != nil {
 			s.fence.bring(err)
 		}

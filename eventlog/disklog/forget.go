@@ -33,6 +33,7 @@ func (k *chunk) commit() error {
 	}
 	meta := k.meta
 	s.trim.Store(&meta)
+	k.size = k.batch.Len()
 	if err := s.db.Apply(k.batch, pebble.NoSync); err != nil {
 		s.fence.bring(err)
 		return broken(err)
@@ -110,14 +111,18 @@ func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error
 	if k.s.marks.of(topic).last.Load() <= removed {
 		return true, nil
 	}
-	it, err := k.s.db.NewIter(nil) // of now: it may have been revived since the view was made
-	if err != nil {
-		return false, err
+	if k.now == nil { // it may have been revived since the view was made
+		now, err := k.s.db.NewIter(nil)
+		if err != nil {
+			return false, err
+		}
+		k.now = now
 	}
+	it := k.now
 	prefix := appendName(nil, kindIndex, topic)
 	found := it.SeekGE(appendSeq(prefix[:len(prefix):len(prefix)], removed+1)) && len(it.Key()) == len(prefix)+8 &&
 		string(it.Key()[:len(prefix)]) == string(prefix)
-	return !found, errors.Join(it.Error(), it.Close())
+	return !found, it.Error()
 }
 
 // forgetTopics forgets dead topics, a chunk of them at most, down to so many. The caller holds the turn, and has made
@@ -125,7 +130,7 @@ func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error
 func (k *chunk) forgetTopics(most uint64) error {
 	dead := k.meta.died - k.s.head.revived
 	n := 0
-	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && dead > most && n < chunkSize; ok = k.it.Next() {
+	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && dead > most && n < chunkTopic && !k.full(); ok = k.it.Next() {
 		key := append([]byte{}, k.it.Key()...)
 		topic := string(key[9:])
 		k.delete(key)
@@ -159,7 +164,7 @@ func (k *chunk) forgetKeys(l *Log) (done bool, err error) {
 		if known || use > head.keys {
 			break
 		}
-		if n++; n > chunkSize {
+		if n++; n > chunkTopic {
 			return false, k.err
 		}
 		k.delete(keyUseKey(nil, hash(line), use))

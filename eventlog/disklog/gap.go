@@ -2,6 +2,7 @@ package disklog
 
 import (
 	"bytes"
+	"context"
 	"math"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -51,10 +52,10 @@ func (s *store) mayMiss(sel *eventlog.Selector, after uint64) bool {
 }
 
 // gap returns the gap that a reader has after a number, or nil.
-func (v *view) gap(sel *eventlog.Selector, from eventlog.Position, after uint64) (*eventlog.GapError, error) {
+func (v *view) gap(ctx context.Context, sel *eventlog.Selector, from eventlog.Position, after uint64) (*eventlog.GapError, error) {
 	to, reason := v.s.hole(after)
 	if v.s.mayMiss(sel, after) {
-		lost, err := v.lost(sel, after)
+		lost, err := v.lost(ctx, sel, after)
 		if err != nil {
 			return nil, err
 		}
@@ -69,17 +70,20 @@ func (v *view) gap(sel *eventlog.Selector, from eventlog.Position, after uint64)
 }
 
 // lost returns the newest record that is selected, comes after a number, and was trimmed; 0 if there is none.
-func (v *view) lost(sel *eventlog.Selector, after uint64) (uint64, error) {
+func (v *view) lost(ctx context.Context, sel *eventlog.Selector, after uint64) (uint64, error) {
 	if sel.All() {
 		// Whatever is there can be read; this is from memory, and warns of what is being trimmed at this moment.
 		return above(max(v.trim.gone, v.trim.floor), after), nil
 	}
 	newest := uint64(0)
-	for _, name := range sel.Names() {
+	for i, name := range sel.Names() {
+		if i%256 == 0 && ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
 		if v.trim.floor <= after && v.s.marks.of(name).trimmed.Load() <= after {
 			continue
 		}
-		lost, err := v.lostByTopic(sel, name, after)
+		lost, err := v.lostByTopic(ctx, sel, name, after)
 		if err != nil {
 			return 0, err
 		}
@@ -88,7 +92,7 @@ func (v *view) lost(sel *eventlog.Selector, after uint64) (uint64, error) {
 	if len(sel.Matchers()) == 0 {
 		return newest, nil
 	}
-	lost, err := v.lostByRule(sel, after)
+	lost, err := v.lostByRule(ctx, sel, after)
 	return max(newest, lost), err
 }
 
@@ -100,14 +104,14 @@ func above(n, after uint64) uint64 {
 }
 
 // lostByTopic is lost for one topic.
-func (v *view) lostByTopic(sel *eventlog.Selector, topic string, after uint64) (uint64, error) {
+func (v *view) lostByTopic(ctx context.Context, sel *eventlog.Selector, topic string, after uint64) (uint64, error) {
 	v.key = topicKey(v.key[:0], topic)
 	value, ok, err := v.find(v.key)
 	if err != nil {
 		return 0, err
 	}
 	if ok {
-		return v.lostByState(sel, topic, value, after)
+		return v.lostByState(ctx, sel, topic, value, after)
 	}
 	if v.trim.floor <= after {
 		return 0, nil
@@ -120,44 +124,70 @@ func (v *view) lostByTopic(sel *eventlog.Selector, topic string, after uint64) (
 	return v.trim.floor, v.it.Error()
 }
 
-func (v *view) lostByState(sel *eventlog.Selector, topic string, value []byte, after uint64) (uint64, error) {
+// ghosts is how many records that a topic has trimmed, and another one still has, a Read looks at from each end.
+const ghosts = 2048
+
+// lostByState is lost for a topic whose state is known. What the topic has trimmed and another one still has is lost to those who do
+// not want that other one.
+//
+// There may be very many of these. The newest are looked at first, because to know the newest that is lost is to warn once. If
+// all of them can be read, the oldest are looked at, and the reader is answered up to there.
+func (v *view) lostByState(ctx context.Context, sel *eventlog.Selector, topic string, value []byte, after uint64) (uint64, error) {
 	state, err := decodeTopicState(value)
 	if err != nil || state.trimmed <= after {
 		return 0, err
 	}
 	lost := above(state.gone, after)
-	// From the newest on down: what the topic has trimmed and another one still has is lost to those who do not want
-	// that other one.
 	prefix := appendName(nil, kindGhost, topic)
-	for ok := v.it.SeekLT(appendSeq(prefix[:len(prefix):len(prefix)], state.trimmed+1)); ok && bytes.HasPrefix(v.it.Key(), prefix); {
-		seq := seqOf(v.it.Key())
-		if seq <= max(after, lost) {
-			break
+	prefix = prefix[:len(prefix):len(prefix)]
+	at := state.trimmed + 1
+	for range ghosts {
+		if !v.it.SeekLT(appendSeq(prefix, at)) || !bytes.HasPrefix(v.it.Key(), prefix) {
+			return lost, v.it.Error()
 		}
-		r, err := v.event(seq)
-		switch {
-		case isCorrupt(err): // nor can it be read by the other one
-			return seq, nil
-		case err != nil:
-			return 0, err
+		if at = seqOf(v.it.Key()); at <= max(after, lost) {
+			return lost, nil
 		}
-		readable, err := v.selects(sel, &r)
-		if err != nil {
-			return 0, err
+		if readable, err := v.readable(ctx, sel, at); err != nil || !readable {
+			return at, err
 		}
-		if !readable {
-			return seq, nil
-		}
-		ok = v.it.SeekLT(appendSeq(prefix[:len(prefix):len(prefix)], seq))
 	}
-	return lost, v.it.Error()
+	if lost != 0 {
+		return lost, nil // there may be more after it, to be told of later
+	}
+	at = after
+	for range ghosts {
+		if !v.it.SeekGE(appendSeq(prefix, at+1)) || !bytes.HasPrefix(v.it.Key(), prefix) {
+			return 0, v.it.Error()
+		}
+		at = seqOf(v.it.Key())
+		if readable, err := v.readable(ctx, sel, at); err != nil || !readable {
+			return at, err
+		}
+	}
+	v.head = min(v.head, at)
+	return 0, nil
+}
+
+// readable reports whether a record can be read by a selector.
+func (v *view) readable(ctx context.Context, sel *eventlog.Selector, seq uint64) (bool, error) {
+	if seq%256 == 0 && ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	r, err := v.event(seq)
+	if isCorrupt(err) {
+		return false, nil // nor by the other one's
+	} else if err != nil {
+		return false, err
+	}
+	return v.selects(sel, &r)
 }
 
 // lostTopics is how many topics under a prefix are looked at, before a reader is rather warned in vain.
 const lostTopics = 100_000
 
 // lostByRule is lost for the topics that a matcher selects.
-func (v *view) lostByRule(sel *eventlog.Selector, after uint64) (uint64, error) {
+func (v *view) lostByRule(ctx context.Context, sel *eventlog.Selector, after uint64) (uint64, error) {
 	newest := above(v.trim.floor, after)
 	seen := 0
 	for _, prefix := range sel.Prefixes() {
@@ -167,14 +197,16 @@ func (v *view) lostByRule(sel *eventlog.Selector, after uint64) (uint64, error) 
 			if !whole {
 				return 0, corrupt("topic state", "its key is cut off")
 			}
-			if seen++; seen > lostTopics {
+			if seen++; seen%1024 == 0 && ctx.Err() != nil {
+				return 0, ctx.Err()
+			} else if seen > lostTopics {
 				return max(newest, v.trim.trimmed), nil
 			}
 			if !sel.Match(topic) {
 				ok = v.it.Next()
 				continue
 			}
-			lost, err := v.lostByState(sel, topic, bytes.Clone(v.it.Value()), max(after, newest))
+			lost, err := v.lostByState(ctx, sel, topic, bytes.Clone(v.it.Value()), max(after, newest))
 			if err != nil {
 				return 0, err
 			}

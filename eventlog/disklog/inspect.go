@@ -49,6 +49,9 @@ func Inspect(dir string) (_ *Inspector, err error) {
 		return nil, errors.Join(openError(d.fs, d.name, err), d.lock.Close())
 	}
 	i := &Inspector{dir: d, id: id, store: s}
+	if err := s.whole(); errors.Is(err, errHalfCut) {
+		return nil, errors.Join(&DirError{d.name, "let the process whose log this is open it, which finishes that", err}, i.Close())
+	}
 	gen, err := s.get([]byte(metaGeneration))
 	s.gen = string(gen)
 	if err = errors.Join(err, s.loadMeta()); err != nil {

@@ -31,6 +31,7 @@ const (
 	metaGeneration = "mgeneration"
 	metaHead       = "mhead"  // what the committer counts, see headMeta
 	metaTrim       = "mtrim"  // what trimming counts, see trimMeta
+	metaCut        = "mcut"   // a cut that was begun: the number after which everything goes, and the next generation
 	metaLease      = "mlease" // the sequence number up to which numbers may have been used
 )
 

@@ -10,11 +10,11 @@ import (
 
 // Lookup implements eventlog.Lookup.
 func (l *Log) Lookup(ctx context.Context, id string) (eventlog.Position, bool, error) {
-	s, done, err := l.use(ctx)
+	s, err := l.use(ctx)
 	if err != nil {
 		return eventlog.Position{}, false, err
 	}
-	defer done()
+	defer s.release()
 	v, err := s.view(l.Head().Seq)
 	if err != nil {
 		return eventlog.Position{}, false, err

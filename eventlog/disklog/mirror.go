@@ -3,7 +3,6 @@ package disklog
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -26,10 +25,6 @@ func (l *Log) AppendAt(ctx context.Context, records []eventlog.Record) ([]eventl
 	return l.wait(ctx, r)
 }
 
-func invalidSeq(seq uint64, reason string) error {
-	return &eventlog.InvalidError{What: "sequence number", Value: fmt.Sprint(seq), Reason: reason}
-}
-
 // checkGiven returns an error if the records of a request are not above the head.
 func (c *commit) checkGiven(r *request) error {
 	return eventlog.CheckPlaced(c.store.head.seq, r.records[:1])
@@ -37,21 +32,29 @@ func (c *commit) checkGiven(r *request) error {
 
 // Skip implements eventlog.Mirror.
 func (l *Log) Skip(ctx context.Context, to uint64, reason eventlog.Reason) error {
-	return l.inTurn(ctx, false, func(s *store) error {
-		switch {
-		case to <= s.head.seq || to > eventlog.MaxSeq:
-			return invalidSeq(to, fmt.Sprintf("it has to be above the head, %d, and at most 2^62", s.head.seq))
-		case reason == "":
-			return &eventlog.InvalidError{What: "reason", Reason: "it is empty"}
-		}
-		return s.skip(hole{s.head.seq + 1, to, reason})
-	})
+	return l.inTurn(ctx, func() error { return l.skip(to, reason) })
 }
 
-// inTurn waits until the committer has called f with nothing else on its way, and if alone is set with nobody reading.
-func (l *Log) inTurn(ctx context.Context, alone bool, f func(*store) error) error {
-	_, err := l.wait(ctx, &request{exclusive: f, alone: alone, done: make(chan struct{})})
-	return err
+// skip is what Skip lets the committer do.
+func (l *Log) skip(to uint64, reason eventlog.Reason) error {
+	s, err := l.writable()
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	if err := eventlog.CheckSkip(s.head.seq, to, reason); err != nil {
+		return err
+	}
+	if err := s.skip(hole{s.head.seq + 1, to, reason}); err != nil {
+		return err
+	}
+	if failed := s.fence.err(); failed != nil {
+		return broken(failed)
+	}
+	l.publish(s.position())
+	return nil
 }
 
 // skip makes a hole after the head, and is done when that is on disk.

@@ -19,9 +19,8 @@ type request struct {
 	ends   []int
 	keys   []preparedKey
 
-	// exclusive, if not nil, is what to do instead, with nothing else on its way.
-	exclusive func(*store) error
-	alone     bool // of exclusive: readers are kept out, too
+	// exclusive, if not nil, is what the committer does instead, with nothing else on its way.
+	exclusive func() error
 
 	receipts []eventlog.Receipt
 	err      error
@@ -134,6 +133,12 @@ func (l *Log) wait(ctx context.Context, r *request) ([]eventlog.Receipt, error) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// inTurn waits until the committer has called f with nothing else on its way.
+func (l *Log) inTurn(ctx context.Context, f func() error) error {
+	_, err := l.wait(ctx, &request{exclusive: f, done: make(chan struct{})})
+	return err
 }
 
 // Append implements eventlog.Log.

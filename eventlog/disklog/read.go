@@ -9,11 +9,11 @@ import (
 
 // Read implements eventlog.Log.
 func (l *Log) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, error) {
-	s, done, err := l.use(ctx)
+	s, err := l.use(ctx)
 	if err != nil {
 		return eventlog.Answer{}, err
 	}
-	defer done()
+	defer s.release()
 	return s.read(ctx, q.WithDefaults(), l.Head())
 }
 
@@ -58,7 +58,7 @@ func (s *store) news(names []string, after uint64) bool {
 
 func (v *view) read(ctx context.Context, q *eventlog.Query, from eventlog.Position) (eventlog.Answer, error) {
 	told := max(q.After.Seq, q.Told)
-	gap, err := v.missing(&q.Selector, from, told)
+	gap, err := v.missing(ctx, &q.Selector, from, told)
 	if err != nil {
 		return eventlog.Answer{}, err
 	}
@@ -156,10 +156,12 @@ func (a *answer) fill(ctx context.Context) error {
 }
 
 const (
-	scanFirst = 2048    // records that are looked through before anything else is tried
-	scanMost  = 65_536  // records that one Read looks through; it returns with how far it came
-	walkMost  = 100_000 // topics that one Read walks
-	seekCost  = 8       // of a topic that is walked, in records that are looked through
+	scanFirst = 2048   // records that are looked through before anything else is tried
+	scanMost  = 65_536 // records that one Read looks through; it returns with how far it came
+	scanBytes = 64 << 20
+	large     = 64 << 10 // bytes of a record before which a scan looks whether anybody still waits
+	walkMost  = 100_000  // topics that one Read walks
+	seekCost  = 8        // of a topic that is walked, in records that are looked through
 )
 
 // fetch reads the records that were found in the index, which is complete up to a number.
@@ -207,14 +209,15 @@ func (a *answer) scan(ctx context.Context, most int) error {
 	if err != nil {
 		return err
 	}
+	bytes := 0
 	for ok := ev.seekGE(a.complete + 1); ok; ok = ev.next() {
 		if ev.at() > a.head {
 			break
 		}
-		if most--; most < 0 {
+		if most--; most < 0 || bytes > scanBytes {
 			return nil
 		}
-		if most%1024 == 0 && ctx.Err() != nil {
+		if bytes += len(ev.value); (most%1024 == 0 || len(ev.value) > large) && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if ev.gone != (span{}) {

@@ -1,6 +1,7 @@
 package disklog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -23,22 +24,19 @@ func (l *Log) failed(err error) {
 	}
 }
 
-// unavailable returns why the log takes no records, or nil.
-func (l *Log) unavailable() error {
+// writable is hold for the committer: it returns an error if the log takes no records.
+func (l *Log) writable() (*store, error) {
 	if free := l.space.short.Load(); free != 0 {
-		return &eventlog.UnavailableError{Reason: fmt.Sprintf(
+		return nil, &eventlog.UnavailableError{Reason: fmt.Sprintf(
 			"its disk has %d MiB left and %d MiB are kept in reserve, nothing was stored; make room on the disk, or let retention keep less",
 			free>>20, l.opts.Reserve>>20)}
 	}
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	switch {
-	case l.store == nil:
-		return l.closedStore()
-	case l.store.fence.down():
-		return refused(l.store.fence.err())
+	s, err := l.hold(context.Background())
+	if err == nil && s.fence.down() {
+		defer s.release()
+		return nil, refused(s.fence.err())
 	}
-	return nil
+	return s, err
 }
 
 // refused is the error of what was not even begun, because the disk had failed.
@@ -55,9 +53,9 @@ func broken(err error) error {
 	}
 }
 
-// closedStore is the error of all calls while there is no store. The caller holds mu.
-func (l *Log) closedStore() error {
-	return &eventlog.UnavailableError{Reason: "it could not be opened again after a failure and tries on", Err: l.shut}
+// unopened is the error of all calls while there is no store.
+func unopened(err error) error {
+	return &eventlog.UnavailableError{Reason: "it could not be opened again after a failure and tries on", Err: err}
 }
 
 const (
@@ -88,8 +86,8 @@ func (l *Log) reviveLoop() {
 }
 
 func (l *Log) isBroken() bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
+	l.taken.Lock()
+	defer l.taken.Unlock()
 	return l.store == nil || l.store.fence.down()
 }
 
@@ -98,24 +96,18 @@ func (l *Log) revive() error {
 	if err := writeOwner(l.fs, l.dir); err != nil { // as good as any other file to see whether it works
 		return err
 	}
-	l.trim.pass.Lock() // what was trimmed may be there again
-	defer l.trim.pass.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.store != nil {
-		if err := l.store.close(); err != nil {
+	if s := l.take(); s != nil {
+		if err := s.close(); err != nil {
 			l.opts.Logger.Debug("the log was closed after a failure", "dir", l.dir, "err", err)
 		}
-		l.store = nil
 	}
 	s, err := l.reopen()
 	if err != nil {
-		l.openToRead(err)
+		l.put(l.openToRead(err), unopened(err))
 		return err
 	}
-	l.trim.startOver()
-	l.store, l.shut = s, nil
 	l.publish(s.position())
+	l.put(s, nil)
 	l.opts.Logger.Info("the log was opened again", "dir", l.dir, "head", s.position().String())
 	return nil
 }
@@ -135,9 +127,9 @@ func (l *Log) reopen() (*store, error) {
 	return s, nil
 }
 
-// openToRead opens a store that could not be opened otherwise, because of an error, for those who read. The caller holds mu.
-func (l *Log) openToRead(why error) {
-	l.shut = why
+// openToRead opens a store that could not be opened otherwise, because of an error, for those who read. It is nil if that is not
+// possible either.
+func (l *Log) openToRead(why error) *store {
 	s := l.newStore()
 	err := s.open(l, why)
 	if err == nil {
@@ -147,14 +139,14 @@ func (l *Log) openToRead(why error) {
 	}
 	if err != nil {
 		l.opts.Logger.Warn("the log cannot be read either", "dir", l.dir, "err", err)
-		return
+		return nil
 	}
-	l.store = s
+	return s
 }
 
 // loadToRead reads what is kept in memory, and writes nothing. What readers have seen and is not there is missing to them.
 func (s *store) loadToRead(head eventlog.Position) error {
-	if err := s.loadMeta(); err != nil {
+	if err := errors.Join(s.whole(), s.loadMeta()); err != nil {
 		return err
 	}
 	if s.gen = head.Gen; s.head.seq < head.Seq {
@@ -169,7 +161,21 @@ func (s *store) loadToRead(head eventlog.Position) error {
 
 // space watches the free space on the disk.
 type space struct {
-	short atomic.Uint64 // free bytes when they were last seen below the reserve, at least 1; 0: there is enough
+	short   atomic.Uint64 // free bytes when they were last seen below the reserve, at least 1; 0: there is enough
+	written int64         // bytes since the committer has let it be looked at
+	wake    chan struct{} // receives when so much was written that it is time to look
+}
+
+// spend counts what the committer has written. A fast disk could be full before the next tick.
+func (s *space) spend(n int, reserve int64) {
+	if s.written += int64(n); s.written < reserve/8 {
+		return
+	}
+	s.written = 0
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }
 
 const spaceEvery = time.Second
@@ -180,6 +186,7 @@ func (l *Log) spaceLoop() {
 	for known := true; ; {
 		select {
 		case <-tick.C:
+		case <-l.space.wake:
 		case <-l.closing:
 			return
 		}

@@ -14,11 +14,11 @@ func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Sta
 	if err := from.Check(); err != nil {
 		return eventlog.Query{}, err
 	}
-	s, done, err := l.use(ctx)
+	s, err := l.use(ctx)
 	if err != nil {
 		return eventlog.Query{}, err
 	}
-	defer done()
+	defer s.release()
 	v, err := s.view(l.Head().Seq)
 	if err != nil {
 		return eventlog.Query{}, err
@@ -39,7 +39,7 @@ func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.St
 		return eventlog.Query{}, err
 	}
 	q := eventlog.Query{Selector: sel, After: v.s.at(after)}
-	gap, err := v.missing(&sel, q.After, after)
+	gap, err := v.missing(ctx, &sel, q.After, after)
 	if gap != nil {
 		q = gap.Partial(q)
 	}
@@ -110,6 +110,9 @@ func (v *view) last(ctx context.Context, sel *eventlog.Selector, n int) (uint64,
 	return w.after(), err
 }
 
+// filtered is how many records are looked for first if there is a filter.
+const filtered = 256
+
 // wanted goes backwards until it has found so many records.
 type wanted struct {
 	*view
@@ -128,14 +131,22 @@ func (w *wanted) after() uint64 {
 	return w.at - 1
 }
 
-// gather goes back by the index.
+// gather goes back by the index. If there is a filter, nobody knows how many it will drop, and to look only for as many as are
+// missing could be to go through all topics for each record.
 func (w *wanted) gather(ctx context.Context, walk int) error {
-	for !w.done() {
-		seqs, to, err := w.gatherBack(ctx, w.sel, w.at, w.missing, walk)
+	for more := filtered; !w.done(); more = min(2*more, scanMost) {
+		n := w.missing
+		if w.sel.Filtered() {
+			n = max(n, more)
+		}
+		seqs, to, err := w.gatherBack(ctx, w.sel, w.at, n, walk)
 		if err != nil {
 			return err
 		}
-		for _, seq := range seqs {
+		for i, seq := range seqs {
+			if i%256 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if w.sel.Filtered() {
 				r, err := w.event(seq)
 				switch {

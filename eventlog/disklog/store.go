@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -28,11 +30,20 @@ type store struct {
 	gen     string
 	ret     *eventlog.Retention
 	marks   *marks
+	users   sync.WaitGroup // see use.go
+
+	chunkBytes int // see chunk.full
+
+	// Of the trimmer.
+	examined map[time.Duration]uint64 // by age: everything up to here was looked at
+	swept    bool                     // all topics were looked at since the store was opened
 
 	// Of whoever holds Log.turn.
 	head   headMeta
 	lease  uint64
 	topics topicCache
+
+	saidLate bool // that the clock is behind
 
 	// For everybody.
 	trim   atomic.Pointer[trimMeta] // set before what it says becomes true, so that a reader is rather warned in vain
@@ -120,6 +131,9 @@ func (l *Log) newStore() *store {
 		fence:  newFence(l.fs, l.failed),
 		damage: damage{log: l.opts.Logger, dir: l.dir},
 		ret:    l.opts.Retention,
+
+		chunkBytes: l.opts.chunkBytes,
+		examined:   make(map[time.Duration]uint64),
 	}
 	s.merging = newCompactions(s.fence)
 	return s
@@ -194,6 +208,9 @@ func (s *store) load(newGeneration bool) error {
 		s.gen = otherGeneration(s.gen)
 	}
 	if err := s.loadMeta(); err != nil {
+		return err
+	}
+	if err := s.resume(); err != nil {
 		return err
 	}
 	s.marks = newMarks(max(s.head.seq, s.lease), s.trim.Load().trimmed)

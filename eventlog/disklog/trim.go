@@ -17,30 +17,25 @@ import (
 type trimmer struct {
 	wake chan struct{} // receives when there is something to do
 
-	mu       sync.Mutex
-	topics   map[string]struct{} // that have more than they shall keep
-	records  int                 // that they have got since they were looked at
-	pass     sync.Mutex
-	examined map[time.Duration]uint64 // by age: everything up to here was looked at; guarded by pass
-	swept    bool                     // all topics were looked at since the log was opened; guarded by pass
+	pass chan struct{} // holds one value while a pass runs
+
+	mu      sync.Mutex          // guards the following fields
+	topics  map[string]struct{} // that have more than they shall keep
+	records int                 // that they have got since they were looked at
 }
 
 const (
 	trimEvery = time.Second // how long something may be there beyond what its rule says
-	chunkSize = 1024        // records of a topic that are trimmed at once; appends wait for one such batch at the most
-	walkSize  = 4096        // likewise, of all topics, which is less work for each
+
+	// Of a chunk, for which appends wait at the most, see chunk.full.
+	chunkRecords = 4096
+	chunkTopic   = 1024 // records of one topic that are looked at, or topics
 )
 
 func (t *trimmer) init() {
 	t.wake = make(chan struct{}, 1)
+	t.pass = make(chan struct{}, 1)
 	t.topics = make(map[string]struct{})
-	t.examined = make(map[time.Duration]uint64)
-}
-
-// startOver forgets what was done: the store may have lost it. The caller holds pass.
-func (t *trimmer) startOver() {
-	clear(t.examined)
-	t.swept = false
 }
 
 // excess tells the trimmer of topics that have got records beyond what they shall keep, one for each time. Few of them
@@ -54,7 +49,7 @@ func (t *trimmer) excess(topics []string) {
 		t.topics[topic] = struct{}{}
 	}
 	t.records += len(topics)
-	many := t.records >= walkSize
+	many := t.records >= chunkRecords
 	t.mu.Unlock()
 	if many {
 		t.hurry()
@@ -112,8 +107,12 @@ func (l *Log) Trim(ctx context.Context) error { return l.trimPass(ctx, true) }
 //
 // What cannot be read because the disk is damaged does not keep the rest from being trimmed.
 func (l *Log) trimPass(ctx context.Context, everything bool) error {
-	l.trim.pass.Lock()
-	defer l.trim.pass.Unlock()
+	select {
+	case l.trim.pass <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.trim.pass }()
 	steps := []func(context.Context) error{
 		func(ctx context.Context) error { return l.sweepOnce(ctx, everything) },
 		func(ctx context.Context) error { return l.trimTopics(ctx, l.trim.takeTopics()) },
@@ -132,13 +131,18 @@ func (l *Log) trimPass(ctx context.Context, everything bool) error {
 }
 
 // sweepOnce sweeps if that was not done since the log was opened.
-func (l *Log) sweepOnce(ctx context.Context, again bool) error {
-	if l.trim.swept && !again {
+func (l *Log) sweepOnce(ctx context.Context, again bool) (err error) {
+	s, err := l.use(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { s.swept = s.swept || err == nil || isCorrupt(err) }()
+	swept := s.swept
+	s.release()
+	if swept && !again {
 		return nil
 	}
-	err := l.sweep(ctx)
-	l.trim.swept = err == nil || isCorrupt(err)
-	return err
+	return l.sweep(ctx)
 }
 
 // chunks calls step with one chunk after the other until it reports that it is done.
@@ -152,11 +156,11 @@ func (l *Log) chunks(ctx context.Context, step func(*chunk) (done bool, err erro
 }
 
 func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error)) (done bool, err error) {
-	s, release, err := l.use(ctx)
+	s, err := l.use(ctx)
 	if err != nil {
 		return true, err
 	}
-	defer release()
+	defer s.release()
 	if s.fence.down() {
 		return true, broken(s.fence.err())
 	}
@@ -173,7 +177,11 @@ func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error
 	}
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	return done, k.commit()
+	err = k.commit()
+	if l.opts.onChunk != nil {
+		l.opts.onChunk(k.size)
+	}
+	return done, err
 }
 
 // trimAges trims what is older than its rule says. For each age there is, the log is walked from where that was done last.
@@ -200,7 +208,7 @@ func (l *Log) trimAges(ctx context.Context) error {
 
 // trimAge does a chunk of it.
 func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, err error) {
-	w := walk{chunk: k, at: max(l.trim.examined[age], k.meta.first)}
+	w := walk{chunk: k, at: max(k.s.examined[age], k.meta.first)}
 	done, err = w.run(func(r *eventlog.Record) bool {
 		if uint64(r.Time.UnixMilli()) >= before {
 			return false
@@ -208,15 +216,17 @@ func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, er
 		k.drop(r, func(topic string) bool { return k.s.ret.Rule(topic).Age == age }, trimmed)
 		return true
 	})
-	l.trim.examined[age] = w.at
+	k.s.examined[age] = w.at
 	return done, err
 }
 
 // trimTotal removes the oldest records, until what is left is as much as the whole log shall keep.
 func (l *Log) trimTotal(ctx context.Context) error {
 	most := l.opts.Retention
+	at := uint64(0)
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
-		w := walk{chunk: k, at: k.meta.first}
+		w := walk{chunk: k, at: max(at, k.meta.first)}
+		defer func() { at = w.at }()
 		return w.run(func(r *eventlog.Record) bool {
 			events, bytes := k.s.events.Load()-int64(len(k.buried)), k.s.bytes.Load()-k.bytes
 			if (most.Events == 0 || events <= most.Events) && (most.Bytes == 0 || bytes <= most.Bytes) {
@@ -231,7 +241,7 @@ func (l *Log) trimTotal(ctx context.Context) error {
 // overfull reports whether the log has so much more than it shall keep that trimming should not wait for its tick.
 func (s *store) overfull() bool {
 	events, bytes := s.ret.Events, s.ret.Bytes
-	return events > 0 && s.events.Load()-events > events/16+walkSize || bytes > 0 && s.bytes.Load()-bytes > bytes/16+commitBytes
+	return events > 0 && s.events.Load()-events > events/16+chunkRecords || bytes > 0 && s.bytes.Load()-bytes > bytes/16+commitBytes
 }
 
 // sweep looks at all topics whose rule has a number: another rule may have been theirs when they were written.
@@ -243,7 +253,7 @@ func (l *Log) sweep(ctx context.Context) error {
 		var topics []string
 		err := l.chunks(ctx, func(k *chunk) (bool, error) {
 			var err error
-			topics, err = k.topics(next, chunkSize)
+			topics, err = k.topics(next, chunkTopic)
 			return true, err
 		})
 		if err != nil || len(topics) == 0 {
@@ -268,7 +278,10 @@ func (l *Log) countsAny() bool {
 // trimTopics removes what topics have beyond the numbers of their rules.
 func (l *Log) trimTopics(ctx context.Context, topics []string) error {
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
-		for len(topics) > 0 && len(k.buried) < walkSize {
+		for len(topics) > 0 && !k.full() {
+			if err := ctx.Err(); err != nil {
+				return true, err
+			}
 			done, err := k.trimTopic(topics[0])
 			if err != nil && !isCorrupt(err) {
 				return true, err
@@ -290,12 +303,12 @@ func (l *Log) forgetKeys(ctx context.Context) error {
 // forgetTopics forgets the dead topics that died first, as long as there are more than shall be remembered.
 func (l *Log) forgetTopics(ctx context.Context) error {
 	for {
-		s, release, err := l.use(ctx)
+		s, err := l.use(ctx)
 		if err != nil {
 			return err
 		}
 		done, err := l.forgetSome(s)
-		release()
+		s.release()
 		if done || err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package disklog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,239 +11,133 @@ import (
 )
 
 // SetGeneration implements eventlog.Mirror.
+//
+// To drop a million records takes seconds, in which other calls wait. If the process ends meanwhile, the next one goes on
+// with it before anything else.
 func (l *Log) SetGeneration(ctx context.Context, gen string, after uint64) error {
 	if !eventlog.ValidGeneration(gen) {
 		return &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is not 5 or 6 characters a-z0-9"}
 	}
-	l.trim.pass.Lock() // nothing is trimmed meanwhile
-	defer l.trim.pass.Unlock()
-	return l.inTurn(ctx, true, func(s *store) error {
-		switch {
-		case after > s.head.seq:
-			return invalidSeq(after, fmt.Sprintf("the head is only at %d", s.head.seq))
-		case gen == s.gen && after < s.head.seq:
-			return &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is the log's own, in which a number is not used twice"}
-		}
-		for age, at := range l.trim.examined {
-			l.trim.examined[age] = min(at, after+1)
-		}
-		return s.truncate(gen, after)
-	})
+	return l.inTurn(ctx, func() error { return l.setGeneration(gen, after) })
 }
 
-// truncate removes everything after a number, as if it had never been, and begins a generation. It is one batch, so that
-// a crash leaves all or nothing; what a mirror has to drop is little.
-func (s *store) truncate(gen string, after uint64) error {
-	v, err := s.view(s.head.seq)
+func (l *Log) setGeneration(gen string, after uint64) error {
+	s, err := l.writable()
 	if err != nil {
+		return err // for which nobody had to wait
+	}
+	s.release()
+	if s = l.take(); s == nil {
+		err := l.why
+		l.put(nil, err)
 		return err
 	}
-	c := &cut{view: v, batch: s.db.NewBatch(), after: after, head: s.head, meta: *v.trim, topics: make(map[string]struct{})}
-	err = c.fill(gen)
+	begun, err := s.setGeneration(gen, after)
+	if failed := s.fence.err(); begun && failed != nil {
+		err = failed
+	}
 	if err == nil {
-		err = s.db.Apply(c.batch, pebble.Sync)
+		l.publish(s.position())
 	}
-	if err = errors.Join(err, c.batch.Close(), v.close()); err != nil {
+	if err == nil || !begun {
+		l.put(s, nil)
 		return err
 	}
-	s.gen, s.head, s.lease = gen, c.head, after
-	s.trim.Store(&c.meta)
-	s.holes.Store(&c.holes)
-	s.events.Store(int64(s.head.events - c.meta.events))
-	s.bytes.Store(int64(s.head.bytes - c.meta.bytes))
+	// What is there is neither the one nor the other. The reviver opens it again, which goes on with it.
+	s.fence.bring(err)
+	l.put(nil, unopened(errors.Join(err, s.close())))
+	return broken(err)
+}
+
+// setGeneration reports whether anything was changed.
+func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) {
+	switch {
+	case s.fence.down():
+		return false, refused(s.fence.err())
+	case after > s.head.seq:
+		return false, &eventlog.InvalidError{
+			What: "sequence number", Value: fmt.Sprint(after), Reason: fmt.Sprintf("the head is only at %d", s.head.seq),
+		}
+	case gen == s.gen && after < s.head.seq:
+		return false, &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is the log's own, in which a number is not used twice"}
+	case after == 0:
+		return true, s.clear(gen)
+	}
+	// First all that has to be read is read, so that damage changes nothing.
+	if err := s.cut(gen, after, false); err != nil {
+		return false, err
+	}
+	err = s.apply(func(b *pebble.Batch) error {
+		return b.Set([]byte(metaCut), append(appendNumbers(nil, after), gen...), nil)
+	})
+	if err != nil {
+		return true, err
+	}
+	return true, s.cut(gen, after, true)
+}
+
+var errHalfCut = errors.New("a new generation was begun, and not all of the old one is removed yet")
+
+// whole returns an error if a cut was not finished: then nothing in the store is what it seems.
+func (s *store) whole() error {
+	if value, err := s.get([]byte(metaCut)); err != nil || value == nil {
+		return err
+	}
+	return errHalfCut
+}
+
+// resume goes on with a cut that was not finished.
+func (s *store) resume() error {
+	value, err := s.get([]byte(metaCut))
+	if err != nil || value == nil {
+		return err
+	}
+	var after uint64
+	gen, ok := cutNumbers(value, &after)
+	if !ok || !eventlog.ValidGeneration(string(gen)) {
+		return corrupt("mark of a cut", "it makes no sense")
+	}
+	return s.cut(string(gen), after, true)
+}
+
+// clear removes everything, which is one batch however much there is.
+func (s *store) clear(gen string) error {
+	head, meta := headMeta{time: s.head.time}, trimMeta{}
+	err := s.apply(func(b *pebble.Batch) error {
+		var errs []error
+		for _, kind := range []byte{
+			kindEvent, kindIndex, kindGhost, kindStatus, kindTopic, kindDead, kindKey, kindKeyLine, kindID, kindHole,
+		} {
+			errs = append(errs, b.DeleteRange([]byte{kind}, []byte{kind + 1}, nil))
+		}
+		return errors.Join(append(errs, begin(b, gen, head, meta))...)
+	})
+	if err == nil {
+		s.become(gen, head, meta, nil)
+	}
+	return err
+}
+
+// begin writes that a generation begins.
+func begin(b *pebble.Batch, gen string, head headMeta, meta trimMeta) error {
+	return errors.Join(
+		b.Set([]byte(metaGeneration), []byte(gen), nil),
+		b.Set([]byte(metaLease), appendNumbers(nil, head.seq), nil), // that of before was for other numbers
+		b.Set([]byte(metaHead), head.value(), nil),
+		b.Set([]byte(metaTrim), meta.value(), nil),
+		b.Delete([]byte(metaCut), nil))
+}
+
+// become brings what is in memory up to date with a generation that has begun.
+func (s *store) become(gen string, head headMeta, meta trimMeta, holes []hole) {
+	s.gen, s.head, s.lease = gen, head, head.seq
+	s.trim.Store(&meta)
+	s.holes.Store(&holes)
+	s.events.Store(int64(head.events - meta.events))
+	s.bytes.Store(int64(head.bytes - meta.bytes))
 	s.topics.init()
-	s.marks = newMarks(after, c.meta.trimmed)
-	return nil
-}
-
-// cut is a truncation that is being put together.
-type cut struct {
-	*view
-	batch  *pebble.Batch
-	after  uint64
-	head   headMeta
-	meta   trimMeta
-	holes  []hole
-	topics map[string]struct{} // that lose records
-}
-
-func (c *cut) fill(gen string) error {
-	err := c.records()
-	for _, step := range []func() error{c.newest, c.keys, c.states, c.cutHoles} {
-		if err == nil {
-			err = step()
-		}
+	s.marks = newMarks(head.seq, meta.trimmed)
+	for age, at := range s.examined {
+		s.examined[age] = min(at, head.seq+1)
 	}
-	return errors.Join(err,
-		c.batch.Set([]byte(metaGeneration), []byte(gen), nil),
-		c.batch.Set([]byte(metaLease), appendNumbers(nil, c.after), nil), // that of before was for other numbers
-		c.batch.Set([]byte(metaHead), c.head.value(), nil),
-		c.batch.Set([]byte(metaTrim), c.meta.value(), nil))
-}
-
-// records removes the records and what points to them.
-func (c *cut) records() error {
-	ev, err := c.reader()
-	if err != nil {
-		return err
-	}
-	for ok := ev.SeekGE(eventKey(nil, c.after+1)); ok; ok = ev.Next() {
-		r, err := decodeEvent(ev)
-		if err != nil {
-			return err
-		}
-		c.meta.events++
-		c.meta.bytes += uint64(r.Size())
-		err = errors.Join(c.batch.Delete(ev.Key(), nil), c.batch.Delete(statusKey(nil, r.Seq), nil))
-		if r.ID != "" {
-			err = errors.Join(err, c.batch.Delete(namedKey(nil, kindID, r.ID, r.Seq), nil))
-		}
-		for _, topic := range r.Topics {
-			c.topics[topic] = struct{}{}
-			err = errors.Join(err, c.batch.Delete(namedKey(nil, kindIndex, topic, r.Seq), nil),
-				c.batch.Delete(namedKey(nil, kindGhost, topic, r.Seq), nil))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return ev.Error()
-}
-
-// newest finds the time of the record that is the newest now. If none is left, or none was dropped, it stays: times never go
-// back.
-func (c *cut) newest() error {
-	if c.head.seq == c.after {
-		return nil
-	}
-	c.head.seq = c.after
-	if c.ev.SeekLT(eventKey(nil, c.after+1)) {
-		value, err := c.ev.ValueAndErr()
-		if err != nil || len(value) < 8 {
-			return errors.Join(err, corrupt("record", "it is too short"))
-		}
-		c.head.time = seqOf(value[:8])
-	}
-	return c.ev.Error()
-}
-
-// keys removes those that the records have used.
-func (c *cut) keys() error {
-	for ok := c.it.SeekLT([]byte{kindKeyLine + 1}); ok && c.it.Key()[0] == kindKeyLine; ok = c.it.Prev() {
-		n := seqOf(c.it.Key())
-		var time uint64
-		line, whole := cutNumbers(c.it.Value(), &time)
-		if !whole || len(line) != len(hash{}) {
-			return corrupt("key", "it is cut off")
-		}
-		key := keyUseKey(nil, hash(line), n)
-		value, err := c.s.get(key)
-		if err != nil {
-			return err
-		}
-		use, err := decodeKeyUse(key, value)
-		if err != nil {
-			return err
-		}
-		if use.seq <= c.after {
-			break
-		}
-		c.head.keys = n - 1
-		if err := errors.Join(c.batch.Delete(key, nil), c.batch.Delete(bytes.Clone(c.it.Key()), nil)); err != nil {
-			return err
-		}
-	}
-	return c.it.Error()
-}
-
-// states brings down what topics have lost: what comes after the cut was never there.
-func (c *cut) states() error {
-	for _, n := range []*uint64{&c.meta.trimmed, &c.meta.gone, &c.meta.partial, &c.meta.floor} {
-		*n = min(*n, c.after)
-	}
-	c.meta.first = min(c.meta.first, c.after+1)
-	var dead []string
-	for ok := c.it.SeekGE([]byte{kindTopic}); ok && c.it.Key()[0] == kindTopic; ok = c.it.Next() {
-		state, err := decodeTopicState(c.it.Value())
-		if err != nil {
-			return err
-		}
-		topic, _, whole := cutName(c.it.Key()[1:])
-		if !whole {
-			return corrupt("topic state", "its key is cut off")
-		}
-		if _, ok := c.topics[topic]; !ok && state.last <= c.after {
-			continue
-		}
-		dead = append(dead, topic)
-		lower := c.lower(topic, state)
-		c.meta.trimmed, c.meta.gone = max(c.meta.trimmed, lower.trimmed), max(c.meta.gone, lower.gone)
-		if err := c.batch.Set(bytes.Clone(c.it.Key()), lower.value(), nil); err != nil {
-			return err
-		}
-	}
-	for _, topic := range dead {
-		if err := c.listDead(topic); err != nil {
-			return err
-		}
-	}
-	return c.it.Error()
-}
-
-// lower returns the state of a topic that loses records, or had lost some that are never to have been. Of what it had lost
-// only the newest number is known; if that goes, the topic counts as having lost something right up to the cut. So does what
-// was superseded, maybe by records that go: without them it would be there.
-func (c *cut) lower(topic string, state topicState) topicState {
-	last := min(state.last, c.after)
-	if state.last > state.trimmed || c.s.ret.Rule(topic).Latest > 0 {
-		return topicState{last, last, last}
-	}
-	return topicState{last, min(state.trimmed, c.after), min(state.gone, c.after)}
-}
-
-// listDead enters a topic that is remembered in the list of the dead if it has no records now, by its new last.
-func (c *cut) listDead(topic string) error {
-	value, err := c.s.get(topicKey(nil, topic))
-	if err != nil {
-		return err
-	}
-	state, err := decodeTopicState(value)
-	if err != nil {
-		return err
-	}
-	prefix := appendName(nil, kindIndex, topic)
-	if c.it.SeekGE(prefix) && bytes.HasPrefix(c.it.Key(), prefix) && seqOf(c.it.Key()) <= c.after {
-		return nil
-	}
-	if _, listed, err := c.find(deadKey(nil, state.last, topic)); err != nil {
-		return err
-	} else if listed {
-		err = c.batch.Delete(deadKey(nil, state.last, topic), nil)
-		if err != nil {
-			return err
-		}
-	} else {
-		c.meta.died++
-	}
-	return c.batch.Set(deadKey(nil, min(state.last, c.after), topic), nil, nil)
-}
-
-// cutHoles forgets holes after the cut.
-func (c *cut) cutHoles() error {
-	for _, h := range *c.s.holes.Load() {
-		if h.to <= c.after {
-			c.holes = append(c.holes, h)
-			continue
-		}
-		err := c.batch.Delete(appendSeq([]byte{kindHole}, h.to), nil)
-		if h.from <= c.after {
-			h.to = c.after
-			c.holes = append(c.holes, h)
-			err = errors.Join(err, setHole(c.batch, h))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

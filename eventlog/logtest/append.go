@@ -85,6 +85,7 @@ var appending = []test{
 		b.open(everything())
 		large := eventlog.Record{Topics: []string{"a"}, Data: strings.Repeat("x", eventlog.MaxData)}
 		b.refuse(eventlog.ErrTooLarge, large, large, large, large)
+		b.refuse(eventlog.ErrTooLarge, slices.Repeat([]eventlog.Record{event("a")}, eventlog.MaxCount+1)...)
 	}},
 	{"NothingIsAppendedWhenTheContextIsOver", func(b *bench) {
 		b.open(everything())

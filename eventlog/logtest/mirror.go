@@ -3,6 +3,7 @@ package logtest
 import (
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -162,6 +163,11 @@ var mirroring = []test{
 		for _, to := range []uint64{0, 10, 11} {
 			if err := m.Skip(b.Context(), to, eventlog.Rollback); !errors.Is(err, eventlog.ErrInvalid) {
 				b.Errorf("Skip to %d: %v", to, err)
+			}
+		}
+		for _, reason := range []eventlog.Reason{"", eventlog.Reason(strings.Repeat("x", 65))} {
+			if err := m.Skip(b.Context(), 20, reason); !errors.Is(err, eventlog.ErrInvalid) {
+				b.Errorf("Skip because of %q: %v", reason, err)
 			}
 		}
 	}},

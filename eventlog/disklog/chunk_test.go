@@ -1,0 +1,295 @@
+package disklog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// stillOptions returns options of a log that lives in memory, with a clock that stands still.
+func stillOptions(rules ...eventlog.Rule) (o *disklog.Options, now *time.Time) {
+	now = new(time.Unix(1e9, 0))
+	o = &disklog.Options{
+		Retention: &eventlog.Retention{Rules: rules, Bytes: -1}, Cache: 1 << 20, Reserve: -1,
+		Now: func() time.Time { return *now },
+	}
+	o.SetFS(vfs.NewMem())
+	o.TrimOnlyWhenAsked()
+	return o, now
+}
+
+func rule(pattern string, r eventlog.Rule) eventlog.Rule {
+	r.Pattern = eventlog.MustPattern(pattern)
+	return r
+}
+
+// manyTopics is a record with as many topics as one may have.
+func manyTopics(n int) eventlog.Record {
+	r := eventlog.Record{Data: "x"}
+	for i := range eventlog.MaxTopics {
+		r.Topics = append(r.Topics, fmt.Sprintf("many/%d/%d", n, i))
+	}
+	return r
+}
+
+// TestTrimmingIsWrittenInBoundedChunks: appends wait for one at the most, and Pebble panics when it gets 4 GiB at once. The bound was one of
+// records, of which one can have a thousand topics, and what was only removed from a topic did not count.
+func TestTrimmingIsWrittenInBoundedChunks(t *testing.T) {
+	t.Parallel()
+	const chunk = 64 << 10
+	most := func(o *disklog.Options) (largest *int) {
+		largest = new(int)
+		o.SetChunk(chunk)
+		o.OnChunk(func(bytes int) { *largest = max(*largest, bytes) })
+		return largest
+	}
+	check := func(log *disklog.Log, what string, largest *int, bound int, left int64) {
+		t.Helper()
+		if err := log.Trim(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if events := log.Bounds().Events; *largest > bound || *largest == 0 || events != left {
+			t.Errorf("%s: the largest chunk has %d bytes, want at most %d; %d records are left, want %d", what, *largest, bound, events, left)
+		}
+	}
+
+	o, now := stillOptions(rule("**", eventlog.Rule{Age: time.Hour}))
+	largest := most(o)
+	log := mustOpen(t, "log", o)
+	for i := range 15 {
+		mustAppend(t, log, manyTopics(i))
+	}
+	*now = now.Add(2 * time.Hour)
+	check(log, "many topics", largest, 4*chunk, 0) // one record alone is that large
+
+	o, _ = stillOptions(rule("all", eventlog.Rule{}), rule("count/*", eventlog.Rule{Count: 1}))
+	largest = most(o)
+	log = mustOpen(t, "log", o)
+	for i := range 300 {
+		var batch []eventlog.Record
+		for j := range 10 {
+			batch = append(batch, eventlog.Record{Topics: []string{fmt.Sprintf("count/%d", (10*i+j)%100), "all"}})
+		}
+		mustAppend(t, log, batch...)
+	}
+	check(log, "nothing is buried", largest, 2*chunk, 3000)
+	gap := &eventlog.GapError{}
+	if _, err := log.Read(t.Context(), eventlog.Query{Selector: eventlog.Topics("count/7")}); !errors.As(err, &gap) || gap.To.Seq != 2808 {
+		t.Errorf("count/7 has %v, want a gap up to 2808", err)
+	}
+
+	o, _ = stillOptions(rule("count", eventlog.Rule{Count: 1}))
+	largest = most(o)
+	log = mustOpen(t, "log", o)
+	for i := range 60 {
+		mustAppend(t, log, eventlog.Record{Topics: append(manyTopics(i).Topics[1:], "count"), ID: strings.Repeat("x", 1000)})
+	}
+	check(log, "one topic of many", largest, 2*chunk, 60)
+}
+
+// TestALargeCutIsOne: what SetGeneration removes was one batch, of which Pebble takes no more than 4 GiB. Now it is many, and
+// nobody sees the state between them.
+func TestALargeCutIsOne(t *testing.T) {
+	t.Parallel()
+	o, _ := stillOptions(rule("latest/*", eventlog.Rule{Latest: 2}), rule("count/*", eventlog.Rule{Count: 3}))
+	o.SetChunk(1 << 10)
+	log := mustOpen(t, "log", o)
+	kinds := []string{"latest/%d", "count/%d", "all/%d"}
+	topics := func(i int) []string {
+		return []string{fmt.Sprintf(kinds[i%3], i%11), fmt.Sprintf("other/%d", i%7)}
+	}
+	record := func(i int) eventlog.Record {
+		return eventlog.Record{Topics: topics(i), Data: fmt.Sprint(i), Key: fmt.Sprint(i), ID: fmt.Sprint("id", i%5)}
+	}
+	const n, after = 1000, 350
+	for i := 1; i <= n; i++ {
+		mustAppend(t, log, record(i))
+	}
+	if err := log.Trim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for gen, at := range map[string]uint64{"first": after, "again": after} {
+		if err := log.SetGeneration(t.Context(), gen, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b := log.Bounds(); b.Events != after || b.Head.Seq != after {
+		t.Fatalf("%+v", b)
+	}
+	// The same numbers again, under other topics: whatever was left of the old ones would name them.
+	for i := after + 1; i <= n; i++ {
+		r := record(i)
+		r.Topics = []string{fmt.Sprint("new/", i%13)}
+		if receipt := mustAppend(t, log, r)[0]; receipt.Duplicate || receipt.Seq != uint64(i) {
+			t.Fatalf("%d: %+v", i, receipt)
+		}
+	}
+	for i := range 3 * 11 * 7 {
+		for _, topic := range topics(i) {
+			q := eventlog.Query{Selector: eventlog.Topics(topic), Told: n}
+			for _, r := range mustRead(t, log, q).Records {
+				if r.Seq > after {
+					t.Fatalf("%s has %d", topic, r.Seq)
+				}
+			}
+		}
+	}
+	if err := log.SetGeneration(t.Context(), "empty", 0); err != nil {
+		t.Fatal(err)
+	}
+	if b := log.Bounds(); b != (eventlog.Bounds{Head: eventlog.Position{Gen: "empty"}}) {
+		t.Errorf("an empty log has %+v", b)
+	}
+	if r := mustAppend(t, log, record(1))[0]; r.Duplicate || r.Seq != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestWhoWaitsForASlowReaderHearsItsContext: a reader in whose filter nothing goes on held up, together with whoever wanted
+// the store for himself, all others.
+func TestWhoWaitsForASlowReaderHearsItsContext(t *testing.T) {
+	t.Parallel()
+	o, _ := stillOptions()
+	log := mustOpen(t, "log", o)
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
+	reading, goOn := make(chan struct{}), make(chan struct{})
+	slow := eventlog.Everything().Filter(func(*eventlog.Record) bool {
+		close(reading)
+		<-goOn
+		return true
+	})
+	results := make(chan error, 2)
+	go func() {
+		answer, err := log.Read(t.Context(), eventlog.Query{Selector: slow})
+		if len(answer.Records) != 1 {
+			err = errors.Join(err, fmt.Errorf("%d records", len(answer.Records)))
+		}
+		results <- err
+	}()
+	<-reading
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}}) // nobody is held up so far
+	mustRead(t, log, eventlog.Query{Selector: eventlog.Everything()})
+	if err := log.Skip(t.Context(), 5, eventlog.Rollback); err != nil {
+		t.Error(err)
+	}
+
+	go func() { results <- log.SetGeneration(t.Context(), "other", 1) }()
+	for !log.Taken() {
+		runtime.Gosched()
+	}
+	calls := map[string]func(context.Context) error{
+		"Read": func(ctx context.Context) error {
+			_, err := log.Read(ctx, eventlog.Query{Selector: eventlog.Everything()})
+			return err
+		},
+		"Seek": func(ctx context.Context) error {
+			_, err := log.Seek(ctx, eventlog.Everything(), eventlog.Start{Last: 1})
+			return err
+		},
+		"Lookup": func(ctx context.Context) error { _, _, err := log.Lookup(ctx, "id"); return err },
+		"Append": func(ctx context.Context) error {
+			_, err := log.Append(ctx, []eventlog.Record{{Topics: []string{"a"}}})
+			return err
+		},
+		"Trim": log.Trim,
+	}
+	for name, call := range calls {
+		ctx, cancel := context.WithCancel(t.Context())
+		called := make(chan error, 1)
+		go func() { called <- call(ctx) }()
+		cancel()
+		if err := <-called; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s returns %v", name, err)
+		}
+	}
+	close(goOn)
+	for range 2 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if head := log.Head(); head.Gen != "other" {
+		t.Errorf("the head is %v", head)
+	}
+}
+
+// TestCatchingUpOverWhatOthersKeepIsLinear: a Read looked at everything that one topic has trimmed and another one still has, and the
+// next page did so again.
+func TestCatchingUpOverWhatOthersKeepIsLinear(t *testing.T) {
+	o, _ := stillOptions(rule("count", eventlog.Rule{Count: 1}))
+	log := mustOpen(t, "log", o)
+	const n = 20_000
+	lost := []uint64{7000, 15_000} // that another topic keeps, which the reader does not want
+	for i := range n / 1000 {
+		batch := make([]eventlog.Record, 1000)
+		for j := range batch {
+			batch[j].Topics = []string{"count", "all"}
+			if slices.Contains(lost, uint64(1000*i+j+1)) {
+				batch[j].Topics[1] = "other"
+			}
+		}
+		mustAppend(t, log, batch...)
+	}
+	if err := log.Trim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sel := eventlog.Topics("count", "all")
+	page := func() { mustRead(t, log, eventlog.Query{Selector: sel, Limit: 10}) }
+	if allocs := testing.AllocsPerRun(1, page); allocs > 2*n { // to look at all took some five for each
+		t.Errorf("a page takes %v allocations", allocs)
+	}
+	pages, found := 0, 0
+	for q := (eventlog.Query{Selector: sel}); q.After != log.Head(); pages++ {
+		answer, err := log.Read(t.Context(), q)
+		if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+			lost = slices.DeleteFunc(lost, func(seq uint64) bool { return seq > q.After.Seq && seq <= gap.To.Seq })
+			q = gap.Partial(q)
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		found += len(answer.Records)
+		q.After = answer.Complete
+		for _, seq := range lost {
+			if seq <= answer.Complete.Seq {
+				t.Fatalf("an answer is complete up to %d, and %d is lost", answer.Complete.Seq, seq)
+			}
+		}
+	}
+	if found != n-2 || len(lost) > 0 || pages > n/1000+20 {
+		t.Errorf("%d records of %d were found, in %d pages; nothing was said of %v", found, n-2, pages, lost)
+	}
+}
+
+// TestALateClockIsSaid: all new records get the time of one that was stored when the clock was ahead, and nothing grows old.
+func TestALateClockIsSaid(t *testing.T) {
+	t.Parallel()
+	o, now := stillOptions()
+	var said strings.Builder
+	o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	log := mustOpen(t, "log", o)
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
+	*now = now.Add(-30 * time.Second)
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
+	if said.Len() > 0 {
+		t.Errorf("of half a minute it is said: %s", &said)
+	}
+	*now = now.Add(-time.Hour)
+	for range 3 {
+		mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
+	}
+	if n := strings.Count(said.String(), "see to the clock"); n != 1 {
+		t.Errorf("it was said %d times: %s", n, &said)
+	}
+}
