@@ -293,3 +293,57 @@ func TestALateClockIsSaid(t *testing.T) {
 		t.Errorf("it was said %d times: %s", n, &said)
 	}
 }
+
+// TestPatternReadersDoNotLookAtAllTopicsEachTime: where topics trim all the time, whoever catches up by a pattern went through what each
+// of them has lost, for each page.
+func TestPatternReadersDoNotLookAtAllTopicsEachTime(t *testing.T) {
+	o, _ := stillOptions(rule("count/*", eventlog.Rule{Count: 1}), rule("moves", eventlog.Rule{Count: 1}))
+	log := mustOpen(t, "log", o)
+	const n = 3000
+	put := func(topics ...string) {
+		var batch []eventlog.Record
+		for _, topic := range topics {
+			batch = append(batch, eventlog.Record{Topics: []string{topic}})
+		}
+		mustAppend(t, log, batch...)
+		if err := log.Trim(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprint("count/", i), fmt.Sprint("count/", i))
+	}
+	put(all...)
+	after := log.Head()
+	put("count/1", "other", "moves", "moves")
+	allocs := func(pattern string) float64 {
+		q := eventlog.Query{Selector: eventlog.Select(nil, eventlog.MustPattern(pattern)), After: after}
+		return testing.AllocsPerRun(1, func() { // once before it counts
+			if _, err := log.Read(t.Context(), q); err != nil && !errors.Is(err, eventlog.ErrGap) {
+				t.Error(err)
+			}
+		})
+	}
+	if got := allocs("count/*"); got > n/10 {
+		t.Errorf("a page takes %v allocations", got)
+	}
+	// What is known is kept up to date.
+	q := eventlog.Query{Selector: eventlog.Select(nil, eventlog.MustPattern("*/1")), After: after}
+	for range 2 {
+		if answer := mustRead(t, log, q); len(answer.Records) != 1 {
+			t.Fatalf("%+v", answer)
+		}
+		q.After = log.Head()
+		put("other")
+		if answer := mustRead(t, log, q); len(answer.Records) != 0 {
+			t.Fatalf("%+v", answer)
+		}
+		put("count/1", "count/1")
+		gap := &eventlog.GapError{}
+		if _, err := log.Read(t.Context(), q); !errors.As(err, &gap) || gap.To.Seq != log.Head().Seq-1 {
+			t.Fatalf("%v; want a gap up to the last but one, %v", err, log.Head())
+		}
+		q.After = eventlog.Position{Gen: q.After.Gen, Seq: log.Head().Seq - 1}
+	}
+}

@@ -32,6 +32,8 @@ func (k *chunk) commit() error {
 		return k.err
 	}
 	meta := k.meta
+	s.losses.begin(k.changes)
+	defer s.losses.end()
 	s.trim.Store(&meta)
 	k.size = k.batch.Len()
 	if err := s.db.Apply(k.batch, pebble.NoSync); err != nil {

@@ -111,7 +111,11 @@ func (v *view) lostByTopic(ctx context.Context, sel *eventlog.Selector, topic st
 		return 0, err
 	}
 	if ok {
-		return v.lostByState(ctx, sel, topic, value, after)
+		state, err := decodeTopicState(value)
+		if err != nil {
+			return 0, err
+		}
+		return v.lostByState(ctx, sel, topic, state, after)
 	}
 	if v.trim.floor <= after {
 		return 0, nil
@@ -132,10 +136,9 @@ const ghosts = 2048
 //
 // There may be very many of these. The newest are looked at first, because to know the newest that is lost is to warn once. If
 // all of them can be read, the oldest are looked at, and the reader is answered up to there.
-func (v *view) lostByState(ctx context.Context, sel *eventlog.Selector, topic string, value []byte, after uint64) (uint64, error) {
-	state, err := decodeTopicState(value)
-	if err != nil || state.trimmed <= after {
-		return 0, err
+func (v *view) lostByState(ctx context.Context, sel *eventlog.Selector, topic string, state topicState, after uint64) (uint64, error) {
+	if state.trimmed <= after {
+		return 0, nil
 	}
 	lost := above(state.gone, after)
 	prefix := appendName(nil, kindGhost, topic)
@@ -184,12 +187,16 @@ func (v *view) readable(ctx context.Context, sel *eventlog.Selector, seq uint64)
 }
 
 // lostTopics is how many topics under a prefix are looked at, before a reader is rather warned in vain.
-const lostTopics = 100_000
+const lostTopics = 1_000_000
 
 // lostByRule is lost for the topics that a matcher selects.
 func (v *view) lostByRule(ctx context.Context, sel *eventlog.Selector, after uint64) (uint64, error) {
 	newest := above(v.trim.floor, after)
-	seen := 0
+	if v.s.losses.known(sel.Matchers(), after) {
+		return newest, nil
+	}
+	found := make([]uint64, len(sel.Matchers())) // the newest that was trimmed, for each
+	left := lostTopics
 	for _, prefix := range sel.Prefixes() {
 		from := appendEscaped([]byte{kindTopic}, prefix)
 		for ok := v.it.SeekGE(from); ok && bytes.HasPrefix(v.it.Key(), from); {
@@ -197,16 +204,26 @@ func (v *view) lostByRule(ctx context.Context, sel *eventlog.Selector, after uin
 			if !whole {
 				return 0, corrupt("topic state", "its key is cut off")
 			}
-			if seen++; seen%1024 == 0 && ctx.Err() != nil {
-				return 0, ctx.Err()
-			} else if seen > lostTopics {
+			if left--; left < 0 {
 				return max(newest, v.trim.trimmed), nil
+			} else if left%1024 == 0 && ctx.Err() != nil {
+				return 0, ctx.Err()
 			}
-			if !sel.Match(topic) {
+			state, err := decodeTopicState(v.it.Value())
+			if err != nil {
+				return 0, err
+			}
+			wanted := false
+			for i, m := range sel.Matchers() {
+				if m.Match(topic) {
+					wanted, found[i] = true, max(found[i], state.trimmed)
+				}
+			}
+			if !wanted || state.trimmed <= max(after, newest) {
 				ok = v.it.Next()
 				continue
 			}
-			lost, err := v.lostByState(ctx, sel, topic, bytes.Clone(v.it.Value()), max(after, newest))
+			lost, err := v.lostByState(ctx, sel, topic, state, max(after, newest))
 			if err != nil {
 				return 0, err
 			}
@@ -216,6 +233,9 @@ func (v *view) lostByRule(ctx context.Context, sel *eventlog.Selector, after uin
 		if err := v.it.Error(); err != nil {
 			return 0, err
 		}
+	}
+	for i, m := range sel.Matchers() {
+		v.s.losses.learn(m, found[i], v.chunks)
 	}
 	return newest, nil
 }

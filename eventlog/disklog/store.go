@@ -48,8 +48,9 @@ type store struct {
 	// For everybody.
 	trim   atomic.Pointer[trimMeta] // set before what it says becomes true, so that a reader is rather warned in vain
 	holes  atomic.Pointer[[]hole]   // in order
-	events atomic.Int64             // records there are,
-	bytes  atomic.Int64             // and their size
+	losses *losses
+	events atomic.Int64 // records there are,
+	bytes  atomic.Int64 // and their size
 }
 
 // hole is a range of numbers in which records may have been lost, for all topics.
@@ -132,6 +133,7 @@ func (l *Log) newStore() *store {
 		damage: damage{log: l.opts.Logger, dir: l.dir},
 		ret:    l.opts.Retention,
 
+		losses:     new(losses),
 		chunkBytes: l.opts.chunkBytes,
 		examined:   make(map[time.Duration]uint64),
 	}

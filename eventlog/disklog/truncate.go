@@ -137,6 +137,7 @@ func (s *store) become(gen string, head headMeta, meta trimMeta, holes []hole) {
 	s.bytes.Store(int64(head.bytes - meta.bytes))
 	s.topics.init()
 	s.marks = newMarks(head.seq, meta.trimmed)
+	s.losses = new(losses)
 	for age, at := range s.examined {
 		s.examined[age] = min(at, head.seq+1)
 	}

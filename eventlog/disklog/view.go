@@ -11,8 +11,8 @@ import (
 
 // view is the store at one moment, for one reader.
 //
-// The order in which it is made counts: the head comes first, so that everything up to it is in the view, and trim last, so
-// that it knows of everything that is no longer in the view.
+// The order in which it is made counts: the head and chunks come first, so that everything up to them is in the view, and trim
+// last, so that it knows of everything that is no longer in the view.
 type view struct {
 	s    *store
 	head uint64
@@ -21,17 +21,20 @@ type view struct {
 	trim *trimMeta
 	key  []byte
 
+	chunks uint64 // of losses, when the view was made
+
 	// Made when they are needed: for those who read many records, and past what is damaged.
 	cursor *events
 	one    *pebble.Iterator
 }
 
 func (s *store) view(head uint64) (*view, error) {
+	chunks := s.losses.chunks.Load()
 	it, err := s.db.NewIter(nil)
 	if err != nil {
 		return nil, err
 	}
-	return &view{s: s, head: head, it: it, trim: s.trim.Load()}, nil
+	return &view{s: s, head: head, it: it, trim: s.trim.Load(), chunks: chunks}, nil
 }
 
 func (v *view) close() error {
