@@ -1,6 +1,9 @@
 package eventlog
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // Held is what a Memory holds on to.
 type Held struct{ Topics, Records, Keys, IDs int }
@@ -77,4 +80,10 @@ func (m *Memory) checkTopic(t *topic) error {
 		}
 	}
 	return nil
+}
+
+// Page does what Read does at once, under the lock, and returns up to where that is everything.
+func (m *Memory) Page(ctx context.Context, q Query) (Position, error) {
+	p, err := m.page(ctx, q.WithDefaults())
+	return Position{p.gen, p.upTo}, err
 }

@@ -3,6 +3,7 @@ package eventlog_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,5 +158,38 @@ func BenchmarkMemoryRead(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// countingMatcher matches nothing, and counts how often it is asked.
+type countingMatcher struct{ asked *int }
+
+func (countingMatcher) Prefix() string        { return "" }
+func (m countingMatcher) Match(_ string) bool { *m.asked++; return false }
+
+// TestManyMatchersDoNotHoldUpAppends: the bounds of a Read were those of topics and records that it looks at, for however many
+// matchers, and each looked at all of them under the lock.
+func TestManyMatchersDoNotHoldUpAppends(t *testing.T) {
+	m := newMemory(t, nil)
+	var all []eventlog.Record
+	for i := range 60_000 {
+		all = append(all, event("x", fmt.Sprint("t/", i%30_000)))
+	}
+	appendTo(t, m, all...)
+	for _, n := range []int{1, 1000} {
+		asked := 0
+		q := eventlog.Query{Selector: eventlog.Select(nil, slices.Repeat([]eventlog.Matcher{countingMatcher{&asked}}, n)...)}
+		most := 0
+		for q.After != m.Head() {
+			asked = 0
+			complete, err := m.Page(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.After, most = complete, max(most, asked)
+		}
+		if most > 1_000_000 {
+			t.Errorf("%d matchers are asked %d times under the lock", n, most)
+		}
 	}
 }

@@ -347,3 +347,31 @@ func TestPatternReadersDoNotLookAtAllTopicsEachTime(t *testing.T) {
 		q.After = eventlog.Position{Gen: q.After.Gen, Seq: log.Head().Seq - 1}
 	}
 }
+
+// TestSeekingThroughAFilterIsLinear: for each record that a filter drops all topics were asked for the one before it.
+func TestSeekingThroughAFilterIsLinear(t *testing.T) {
+	o, _ := stillOptions()
+	log := mustOpen(t, "log", o)
+	const n = 4000
+	var names []string
+	for i := range 100 {
+		names = append(names, fmt.Sprint("topic/", i))
+	}
+	var batch []eventlog.Record
+	for i := range n {
+		batch = append(batch, eventlog.Record{Topics: []string{names[i%len(names)]}})
+	}
+	mustAppend(t, log, batch...)
+	for _, sel := range []eventlog.Selector{eventlog.Topics(names...), eventlog.Select(nil, eventlog.MustPattern("topic/*"))} {
+		looked := 0
+		sel = sel.Filter(func(r *eventlog.Record) bool { looked++; return r.Seq == 1 })
+		allocs := testing.AllocsPerRun(1, func() {
+			if q, err := log.Seek(t.Context(), sel, eventlog.Start{Last: 1}); err != nil || q.After.Seq != 0 {
+				t.Errorf("%+v, %v", q, err)
+			}
+		})
+		if looked != 2*n || allocs > 30*n {
+			t.Errorf("%d records were looked at in two runs, with %v allocations", looked, allocs)
+		}
+	}
+}
