@@ -141,11 +141,14 @@ func (e *PositionError) Is(target error) bool { return target == ErrPosition }
 // CorruptError is stored data that makes no sense. It is ErrCorrupt.
 type CorruptError struct {
 	What   string // what it should have been, such as "record"
-	Offset int    // in bytes
+	Offset int    // in bytes; 0: at the beginning, or nobody knows
 	Reason string
 }
 
 func (e *CorruptError) Error() string {
+	if e.Offset == 0 {
+		return fmt.Sprintf("eventlog: corrupt %s: %s", e.What, e.Reason)
+	}
 	return fmt.Sprintf("eventlog: corrupt %s, at byte %d: %s", e.What, e.Offset, e.Reason)
 }
 

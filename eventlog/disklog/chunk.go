@@ -229,10 +229,7 @@ type walk struct {
 
 // run calls f with each record until it returns false, and reports whether it has come to the end of what there is.
 func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
-	ev, err := w.events(context.Background())
-	if err != nil {
-		return true, err
-	}
+	ev := w.events(context.Background())
 	contiguous := w.at <= w.meta.first
 	n := 0
 	for ok := ev.seekGE(w.at); ok && ev.at() <= w.head; ok = ev.next() {

@@ -159,7 +159,7 @@ func (s *store) behind() bool {
 	if s.merging.changed.Swap(false) {
 		s.merging.tables = int(s.db.Metrics().Levels[0].Sublevels)
 	}
-	return s.merging.tables >= tablesMost && !s.fence.down() && !s.damage.any()
+	return s.merging.tables >= tablesMost && !s.fence.down() && !s.damage.found.Load()
 }
 
 // awaitMerging waits until merging has caught up. Pebble would do so itself, but where nobody could call it off.

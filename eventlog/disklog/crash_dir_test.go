@@ -94,3 +94,19 @@ func TestIntervalReachesTheDiskByItself(t *testing.T) {
 		}
 	}
 }
+
+// TestPowerLossAfterALargeAppend: a batch of more than half a memtable goes another way through Pebble than all others.
+func TestPowerLossAfterALargeAppend(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := &disklog.Options{Cache: 1 << 20, Reserve: -1}
+	o.SetMemTable(64 << 10)
+	o.SetFS(&stepFS{fs, func() {}})
+	log := mustOpen(t, "log", o)
+	for range 4 {
+		receipts := mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: strings.Repeat("large", 20_000)})
+		o.SetFS(fs.CrashClone(vfs.CrashCloneCfg{}))
+		if head := mustOpen(t, "log", o).Head(); head != receipts[0].Position {
+			t.Fatalf("after a crash the head is %v, and %v was acknowledged", head, receipts[0].Position)
+		}
+	}
+}

@@ -8,4 +8,5 @@ const (
 	crashTotal = 25
 	crashAfter = 150
 	crashTry   = 20
+	crashSteps = 3
 )

@@ -8,4 +8,5 @@ const (
 	crashTotal = 6  // crashes of each test,
 	crashAfter = 60 // after at most so many batches that were answered, and as many again for the next;
 	crashTry   = 4  // then each client tries the log with fewer than so many
+	crashSteps = 40 // of so many changes of the file system, one is that before which the power goes
 )

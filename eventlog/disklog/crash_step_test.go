@@ -3,6 +3,7 @@ package disklog_test
 import (
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -10,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestPowerLossAtAnyStep takes the power before each change of the file system, from Open to Close.
+// TestPowerLossAtAnyStep takes the power before changes of the file system, from Open to Close.
 func TestPowerLossAtAnyStep(t *testing.T) {
 	t.Parallel()
 	seed := repeatable(t)
@@ -65,7 +66,7 @@ func TestPowerLossInSetGenerationLeavesTheOldOrTheNew(t *testing.T) {
 	t.Logf("%d crashes", len(l.copies))
 }
 
-// stepping lets a log live that is copied before each change of its file system.
+// stepping lets a log live that is copied before changes of its file system.
 func (r *run) stepping(how death, use func(*life)) *life {
 	r.t.Helper()
 	l := &life{run: r, how: how, history: r.history.clone(), rand: rand.New(rand.NewPCG(r.rand.Uint64(), 4))}
@@ -85,16 +86,16 @@ func (r *run) stepping(how death, use func(*life)) *life {
 	return l
 }
 
-// before makes a copy. When races are looked for it makes fewer.
+// before makes a copy, mostly not.
 func (l *life) before() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !raced || l.rand.IntN(40) == 0 {
+	if l.rand.IntN(crashSteps) == 0 {
 		l.crash(50 * l.rand.IntN(3))
 	}
 }
 
-// stepFS is a file system that calls a function before each change.
+// stepFS is a file system that calls a function before each change, and is slow to sync.
 type stepFS struct {
 	vfs.FS
 	step func()
@@ -162,11 +163,20 @@ func (f *stepFile) WriteAt(p []byte, offset int64) (int, error) {
 }
 
 func (f *stepFile) Sync() error {
+	linger()
 	f.step()
 	return f.File.Sync()
 }
 
 func (f *stepFile) SyncData() error {
+	linger()
 	f.step()
 	return f.File.SyncData()
+}
+
+// linger lets others go on for a while. A disk takes its time to sync, and who does not wait for it shall be seen.
+func linger() {
+	for range 200 {
+		runtime.Gosched()
+	}
 }

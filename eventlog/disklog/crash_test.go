@@ -120,6 +120,9 @@ func (r *run) options(fs vfs.FS, how death) *disklog.Options {
 	if r.script.trims {
 		o.Retention = retention(keepAge)
 	}
+	// Small ones are full all the time, and what the clients append together may be more than half of the smallest, which then goes
+	// its own way through Pebble.
+	o.SetMemTable([]int{16 << 10, 256 << 10, 64 << 20}[r.rand.IntN(3)])
 	if how == lossy || how == closed {
 		o.Sync = disklog.SyncInterval
 	}
@@ -227,7 +230,7 @@ type copied struct {
 // live lets the clients append until the log has crashed so often.
 func (r *run) live(how death, crashes int) *life {
 	r.t.Helper()
-	log, err := disklog.Open(crashDir, r.options(r.fs, how))
+	log, err := disklog.Open(crashDir, r.options(&stepFS{r.fs, func() {}}, how))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -27,3 +27,6 @@ func (l *Log) Taken() bool {
 	defer l.mu.Unlock()
 	return l.back != nil
 }
+
+// IndexDamaged reports whether a reader has found out that the index of a topic is damaged.
+func (l *Log) IndexDamaged(topic string) bool { return l.store.damage.index([]string{topic}) }

@@ -1,6 +1,7 @@
 package disklog_test
 
 import (
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -238,3 +239,8 @@ func (f *faultFile) Close() error {
 	}
 	return err
 }
+
+// noLocks is a file system that cannot lock.
+type noLocks struct{ vfs.FS }
+
+func (noLocks) Lock(string) (io.Closer, error) { return nil, syscall.ENOLCK }

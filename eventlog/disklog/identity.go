@@ -139,7 +139,10 @@ func (d *directory) claim(restored bool) (same bool, err error) {
 	if !same {
 		err = d.writeIdentity(func(string) string { return unsettled })
 	}
-	return same, errors.Join(err, writeOwner(d.fs, d.name))
+	if err == nil {
+		err = writeOwner(d.fs, d.name)
+	}
+	return same, err
 }
 
 // unsettled is the fingerprint of a directory whose log has not begun its generation yet. It is no other one's: whoever finds
@@ -229,7 +232,28 @@ func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 	if id.Format > format {
 		return id, newFormat(dir, id.Format, format)
 	}
-	return id, nil
+	return id, checkStore(fsys, dir, id)
+}
+
+// checkStore looks at the names of Pebble's files. Where the one is missing that names its manifest it would begin a new store, and remove
+// all that is there.
+func checkStore(fsys vfs.FS, dir string, id identity) error {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return accessError(dir, err)
+	}
+	there := false
+	for _, name := range names {
+		there = there || strings.HasPrefix(name, storeMarker)
+		var number, its int
+		if n, _ := fmt.Sscanf(name, "marker.format-version.%d.%d", &number, &its); n == 2 && its > int(pebble.FormatNewest) {
+			return newFormat(dir, its, int(pebble.FormatNewest))
+		}
+	}
+	if !there && id.Fingerprint != unsettled {
+		return openError(dir, corrupt("store", "there is no file "+storeMarker+"*"))
+	}
+	return nil
 }
 
 func newFormat(dir string, its, ours int) error {
@@ -237,6 +261,9 @@ func newFormat(dir string, its, ours int) error {
 		dir, "open it with that version or a newer one", fmt.Errorf("%w: its format is %d, this version knows %d", ErrNewFormat, its, ours),
 	}
 }
+
+// storeMarker is what the name of the file begins with that says where Pebble's store begins.
+const storeMarker = "marker.manifest."
 
 // checkRestored returns an error if the directory is not that of a log. Somebody says that it is, and it may lack tidings.json.
 func checkRestored(fsys vfs.FS, dir string) error {
@@ -261,7 +288,7 @@ func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	db, err := pebble.Open(dir, &pebble.Options{FS: fsys, ReadOnly: true, Lock: lock, Logger: silent{}})
 	if err != nil {
-		return openError(fsys, dir, err)
+		return openError(dir, err)
 	}
 	_, value, err := db.Get([]byte(metaGeneration))
 	if err == nil {
@@ -287,7 +314,7 @@ func onlyIfEmpty(fsys vfs.FS, dir string) error {
 		return accessError(dir, err)
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, "marker.manifest.") {
+		if strings.HasPrefix(name, storeMarker) {
 			return &DirError{
 				dir, "if it is a log of tidings, restore that file or run: tidings log restored " + dir + "; if not, name another directory",
 				fmt.Errorf("%w: %w", ErrNotALog, errNoIdentity),

@@ -46,7 +46,7 @@ func Inspect(dir string) (_ *Inspector, err error) {
 	l := &Log{dir: d.name, fs: d.fs, lock: d.lock, opts: opts}
 	s := l.newStore()
 	if err := s.open(l, errInspecting); err != nil {
-		return nil, errors.Join(openError(d.fs, d.name, err), d.lock.Close())
+		return nil, errors.Join(openError(d.name, err), d.lock.Close())
 	}
 	i := &Inspector{dir: d, id: id, store: s}
 	if err := s.whole(); errors.Is(err, errHalfCut) {
@@ -55,7 +55,7 @@ func Inspect(dir string) (_ *Inspector, err error) {
 	gen, err := s.get([]byte(metaGeneration))
 	s.gen = string(gen)
 	if err = errors.Join(err, s.loadMeta()); err != nil {
-		return nil, errors.Join(openError(d.fs, d.name, err), i.Close())
+		return nil, errors.Join(openError(d.name, err), i.Close())
 	}
 	s.marks = newMarks(s.head.seq, s.trim.Load().trimmed)
 	return i, nil

@@ -14,7 +14,8 @@ func (l *Log) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, erro
 		return eventlog.Answer{}, err
 	}
 	defer s.release()
-	return s.read(ctx, q.WithDefaults(), l.Head())
+	answer, err := s.read(ctx, q.WithDefaults(), l.Head())
+	return answer, damaged(err)
 }
 
 func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Position) (_ eventlog.Answer, err error) {
@@ -127,9 +128,13 @@ func (a *answer) add(r *eventlog.Record) bool {
 func (a *answer) fill(ctx context.Context) error {
 	sel := &a.q.Selector
 	if len(sel.Matchers()) == 0 {
+		if a.s.damage.index(sel.Names()) {
+			return a.scan(ctx, scanMost)
+		}
 		seqs, to, err := a.gather(ctx, sel, a.complete, a.q.Limit, 0)
 		switch {
 		case isCorrupt(err):
+			a.noteIndex(sel.Names())
 			return a.scan(ctx, scanMost)
 		case err != nil:
 			return err
@@ -205,11 +210,8 @@ func (a *answer) run(seqs []uint64) span {
 
 // scan reads on record by record, at most so many.
 func (a *answer) scan(ctx context.Context, most int) error {
-	ev, err := a.events(ctx)
-	if err != nil {
-		return err
-	}
 	bytes := 0
+	ev := a.events(ctx)
 	for ok := ev.seekGE(a.complete + 1); ok; ok = ev.next() {
 		if ev.at() > a.head {
 			break

@@ -24,7 +24,8 @@ func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Sta
 		return eventlog.Query{}, err
 	}
 	defer func() { err = errors.Join(err, v.close()) }() // also when a filter panics
-	return v.seek(ctx, sel, from)
+	q, err := v.seek(ctx, sel, from)
+	return q, damaged(err)
 }
 
 func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.Start) (eventlog.Query, error) {
@@ -49,10 +50,7 @@ func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.St
 // since returns the number before the first record of a time and later. Times rise with numbers, so that the records
 // themselves are the index of times: some 25 of them are read for ten million.
 func (v *view) since(ctx context.Context, t time.Time) (uint64, error) {
-	ev, err := v.events(ctx)
-	if err != nil {
-		return 0, err
-	}
+	ev := v.events(ctx)
 	switch year := t.UTC().Year(); { // no record has such times, and not all of them can be counted in milliseconds
 	case year < 1970:
 		return 0, nil
@@ -101,12 +99,15 @@ func (v *view) last(ctx context.Context, sel *eventlog.Selector, n int) (uint64,
 			return w.after(), err
 		}
 		err := w.gather(ctx, int(min(w.at/seekCost, walkMost)))
-		if errors.Is(err, errTooMany) {
+		if errors.Is(err, errTooMany) || isCorrupt(err) {
 			err = w.scan(ctx, math.MaxInt)
 		}
 		return w.after(), err
 	}
 	err := w.gather(ctx, 0)
+	if isCorrupt(err) {
+		err = w.scan(ctx, math.MaxInt)
+	}
 	return w.after(), err
 }
 
@@ -171,10 +172,7 @@ func (w *wanted) gather(ctx context.Context, walk int) error {
 
 // scan goes back record by record, at most so many.
 func (w *wanted) scan(ctx context.Context, most int) error {
-	ev, err := w.events(ctx)
-	if err != nil {
-		return err
-	}
+	ev := w.events(ctx)
 	for ok := ev.seekLT(w.at); ok; ok = ev.next() {
 		if most--; most < 0 {
 			return nil

@@ -14,7 +14,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -28,6 +27,7 @@ type store struct {
 	merging *compactions
 	damage  damage
 	gen     string
+	fresh   bool // it was made when it was opened
 	ret     *eventlog.Retention
 	marks   *marks
 	users   sync.WaitGroup // see use.go
@@ -91,6 +91,7 @@ func (s *store) options(memTable uint64, log *slog.Logger) *pebble.Options {
 		CompactionEnd: func(info pebble.CompactionInfo) { s.merging.ended(info.Err) },
 	}
 	o.Experimental.CompactionScheduler = s.merging
+	o.BlockPropertyCollectors = []func() pebble.BlockPropertyCollector{collectRanges}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
@@ -114,14 +115,28 @@ func (l *pebbleLogger) Fatalf(format string, args ...any) {
 }
 
 // openStore opens the directory, which is locked. With newGeneration it begins one.
-func (l *Log) openStore(newGeneration bool) (_ *store, err error) {
+//
+// A new store is opened twice. Pebble 2.1.7 begins its first log file before the store has its format, and there cannot tell damage
+// from the end. The next one it can.
+func (l *Log) openStore(newGeneration bool) (*store, error) {
+	s, err := l.openOnce(newGeneration)
+	if err == nil && s.fresh {
+		if err := s.close(); err != nil {
+			return nil, openError(l.dir, err)
+		}
+		return l.openOnce(false)
+	}
+	return s, err
+}
+
+func (l *Log) openOnce(newGeneration bool) (_ *store, err error) {
 	s := l.newStore()
 	if err := s.open(l, nil); err != nil {
-		return nil, openError(l.fs, l.dir, err)
+		return nil, openError(l.dir, err)
 	}
 	err = s.load(newGeneration)
 	if err = errors.Join(err, s.fence.err()); err != nil {
-		return nil, errors.Join(openError(l.fs, l.dir, err), s.close())
+		return nil, errors.Join(openError(l.dir, err), s.close())
 	}
 	return s, nil
 }
@@ -170,34 +185,13 @@ func (s *store) open(l *Log, down error) (err error) {
 
 // openError says what is wrong with a directory whose store cannot be opened. What is no error of the file system comes from
 // what is in the files.
-func openError(fsys vfs.FS, dir string, err error) error {
+func openError(dir string, err error) error {
 	_, system := errors.AsType[syscall.Errno](err)
 	system = system || errors.Is(err, fs.ErrPermission)
 	if system && !errors.Is(err, fs.ErrNotExist) && !isCorrupt(err) {
 		return accessError(dir, err)
 	}
-	if its := storeFormat(fsys, dir); its > int(pebble.FormatNewest) {
-		return newFormat(dir, its, int(pebble.FormatNewest))
-	}
-	return &DirError{
-		dir, "restore the directory from a copy, then run: tidings log restored " + dir,
-		fmt.Errorf("%w: %w", eventlog.ErrCorrupt, err),
-	}
-}
-
-// storeFormat returns Pebble's format of a directory, 0 if that cannot be seen. It is in the name of a file.
-func storeFormat(fsys vfs.FS, dir string) (newest int) {
-	names, err := fsys.List(dir)
-	if err != nil {
-		return 0
-	}
-	for _, name := range names {
-		var number, format int
-		if n, _ := fmt.Sscanf(name, "marker.format-version.%d.%d", &number, &format); n == 2 {
-			newest = max(newest, format)
-		}
-	}
-	return newest
+	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, corruptStore(err)}
 }
 
 // load reads what is kept in memory, and writes what has to be on disk before the first record is.
@@ -206,7 +200,8 @@ func (s *store) load(newGeneration bool) error {
 	if err != nil {
 		return err
 	}
-	if s.gen = string(gen); s.gen == "" || newGeneration {
+	s.fresh = len(gen) == 0
+	if s.gen = string(gen); s.fresh || newGeneration {
 		s.gen = otherGeneration(s.gen)
 	}
 	if err := s.loadMeta(); err != nil {
@@ -304,7 +299,15 @@ func setHole(b *pebble.Batch, h hole) error {
 }
 
 // get returns a copy of a value, nil if there is none.
+//
+// Pebble's own way asks the filters of tables, and meets no damage but that of the key itself or of a filter. A filter is large,
+// and takes Pebble half a minute for each MiB to be found damaged. Therefore it comes second when there is damage.
 func (s *store) get(key []byte) ([]byte, error) {
+	if s.damage.found.Load() {
+		if value, err := s.seek(key); !isCorrupt(err) {
+			return value, err
+		}
+	}
 	value, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
@@ -313,6 +316,18 @@ func (s *store) get(key []byte) ([]byte, error) {
 	}
 	copied := append([]byte{}, value...)
 	return copied, closer.Close()
+}
+
+// seek is get without filters.
+func (s *store) seek(key []byte) (value []byte, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: append(slices.Clone(key), 0)})
+	if err != nil {
+		return nil, err
+	}
+	if it.First() {
+		value = append([]byte{}, it.Value()...)
+	}
+	return value, errors.Join(it.Error(), it.Close())
 }
 
 // close closes the store. What it returns is lost nowhere: unsynced records are on disk or reported.

@@ -119,15 +119,15 @@ func (l *Log) trimPass(ctx context.Context, everything bool) error {
 		l.trimAges,
 		l.trimTotal, l.forgetKeys, l.forgetTopics,
 	}
-	var damaged error
+	var damage error
 	for _, step := range steps {
 		if err := step(ctx); isCorrupt(err) {
-			damaged = err
+			damage = err
 		} else if err != nil {
 			return err
 		}
 	}
-	return damaged
+	return damaged(damage)
 }
 
 // sweepOnce sweeps if that was not done since the log was opened.

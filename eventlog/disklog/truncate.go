@@ -138,6 +138,7 @@ func (s *store) become(gen string, head headMeta, meta trimMeta, holes []hole) {
 	s.topics.init()
 	s.marks = newMarks(head.seq, meta.trimmed)
 	s.losses = new(losses)
+	s.damage.forget()
 	for age, at := range s.examined {
 		s.examined[age] = min(at, head.seq+1)
 	}

@@ -60,7 +60,7 @@ func (v *view) find(key []byte) (value []byte, ok bool, err error) {
 		return v.it.Value(), true, nil
 	}
 	if err = v.it.Error(); isCorrupt(err) {
-		value, err = v.exact(key)
+		value, err = v.exact(key, &pebble.IterOptions{UseL6Filters: true})
 	}
 	return value, value != nil, err
 }
@@ -68,9 +68,7 @@ func (v *view) find(key []byte) (value []byte, ok bool, err error) {
 // reader returns the iterator of records.
 func (v *view) reader() (*pebble.Iterator, error) {
 	if v.ev == nil {
-		ev, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
-			LowerBound: []byte{kindEvent}, UpperBound: []byte{kindEvent + 1},
-		}})
+		ev, err := v.it.Clone(pebble.CloneOptions{IterOptions: recordsIn(allRecords)})
 		if err != nil {
 			return nil, err
 		}
@@ -81,16 +79,21 @@ func (v *view) reader() (*pebble.Iterator, error) {
 
 // event reads a record that the index has named.
 func (v *view) event(seq uint64) (eventlog.Record, error) {
-	ev, err := v.reader()
-	if err != nil {
-		return eventlog.Record{}, err
-	}
-	v.key = eventKey(v.key[:0], seq)
-	if ev.SeekGE(v.key) && seqOf(ev.Key()) == seq {
-		return decodeEvent(ev)
-	}
-	if err := ev.Error(); !isCorrupt(err) {
-		return eventlog.Record{}, errors.Join(err, corrupt("index", "it names a record that is not there"))
+	if !v.s.damage.found.Load() {
+		ev, err := v.reader()
+		if err != nil {
+			return eventlog.Record{}, err
+		}
+		v.key = eventKey(v.key[:0], seq)
+		if ev.SeekGE(v.key) && seqOf(ev.Key()) == seq {
+			return decodeEvent(ev)
+		}
+		switch err := ev.Error(); {
+		case err == nil:
+			return eventlog.Record{}, errNoRecord
+		case !isCorrupt(err):
+			return eventlog.Record{}, err
+		}
 	}
 	value, err := v.single(seq)
 	if err != nil {

@@ -1,0 +1,54 @@
+package disklog
+
+import (
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
+)
+
+// Each block of a table is described by the range of the records in it. Who looks for records reads no other blocks, so that
+// damage elsewhere is not in the way: an iterator looks for its next key in every level, and that may be in a damaged block which has
+// nothing to do with what is looked for.
+
+// blockRange is the name under which a table has the ranges, part of the format.
+const blockRange = "tidings.records"
+
+// recordRange is sstable.IntervalMapper.
+type recordRange struct{}
+
+// MapPointKey implements sstable.IntervalMapper.
+func (recordRange) MapPointKey(key pebble.InternalKey, _ []byte) (sstable.BlockInterval, error) {
+	if len(key.UserKey) != 9 || key.UserKey[0] != kindEvent {
+		return sstable.BlockInterval{}, nil
+	}
+	seq := seqOf(key.UserKey)
+	return sstable.BlockInterval{Lower: seq, Upper: seq + 1}, nil
+}
+
+// MapRangeKeys implements sstable.IntervalMapper. There are none.
+func (recordRange) MapRangeKeys(sstable.Span) (sstable.BlockInterval, error) {
+	return sstable.BlockInterval{}, nil
+}
+
+func collectRanges() pebble.BlockPropertyCollector {
+	return sstable.NewBlockIntervalCollector(blockRange, recordRange{}, nil)
+}
+
+// recordsIn returns the options of an iterator over the records in a range.
+func recordsIn(s span) *pebble.IterOptions {
+	o := &pebble.IterOptions{
+		LowerBound:      eventKey(nil, s.from),
+		UpperBound:      eventKey(nil, s.to+1),
+		PointKeyFilters: make([]pebble.BlockPropertyFilter, 1, 2), // Pebble adds one of its own
+		UseL6Filters:    true,
+	}
+	if s.to == math.MaxUint64 {
+		o.UpperBound = []byte{kindEvent + 1}
+		s.to--
+	}
+	o.PointKeyFilters[0] = sstable.NewBlockIntervalFilter(blockRange, s.from, s.to+1, nil)
+	return o
+}
+
+var allRecords = span{0, math.MaxUint64}

@@ -1,0 +1,520 @@
+package disklog_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// mustLog makes a log with a record and closes it. It returns the record's position.
+func mustLog(t *testing.T, dir string) eventlog.Position {
+	t.Helper()
+	log, err := disklog.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "hello"})[0].Position
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// listing returns what is in a directory, and above all what is in its files. A lock file is not read: closing it would give up
+// a lock of this process.
+func listing(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		what := fmt.Sprintf("%v %d", info.Mode(), info.ModTime().UnixNano())
+		if info.Mode().IsRegular() && d.Name() != "LOCK" {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			what += fmt.Sprintf(" %x", sha256.Sum256(text))
+		} else if d.Name() == "LOCK" {
+			what = "lock"
+		}
+		all[path] = what
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// ours is what of a listing does not change while a log is open.
+func ours(all map[string]string) map[string]string {
+	maps.DeleteFunc(all, func(path, _ string) bool {
+		name := filepath.Base(path)
+		return name != "tidings.json" && name != "owner"
+	})
+	return all
+}
+
+// wantDirError checks what is said of a directory, and if before is not nil that nothing in it has changed.
+func wantDirError(t *testing.T, dir string, before map[string]string, err, want error, words ...string) {
+	t.Helper()
+	dirErr, ok := errors.AsType[*disklog.DirError](err)
+	if !ok || !errors.Is(err, want) || dirErr.Dir != dir || !strings.Contains(err.Error(), dir) {
+		t.Errorf("of %s it is said: %v", dir, err)
+		return
+	}
+	for _, word := range append(words, dirErr.Remedy) {
+		if !strings.Contains(err.Error(), word) || word == "" {
+			t.Errorf("%q is missing in: %v", word, err)
+		}
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("an error of several lines: %v", err)
+	}
+	if after := listing(t, dir); before != nil && !maps.Equal(before, after) {
+		t.Errorf("%s: it has changed from\n%v\nto\n%v", dir, before, after)
+	}
+	t.Log(err)
+}
+
+// TestRefusedDirectories also prints what is said of them: go test -v -run Refused.
+func TestRefusedDirectories(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		want    error
+		words   []string
+	}{
+		"other files": {
+			func(t *testing.T, dir string) { mustWrite(t, filepath.Join(dir, "index.html"), "hello") },
+			disklog.ErrNotALog,
+			[]string{`"index.html"`, "a directory of its own"},
+		},
+		"a file": {
+			func(t *testing.T, dir string) { mustWrite(t, dir, "hello") },
+			syscall.ENOTDIR,
+			[]string{"remove the file", "name another directory"},
+		},
+		"below a file": {
+			func(t *testing.T, dir string) { mustWrite(t, filepath.Dir(dir), "hello") },
+			syscall.ENOTDIR,
+			[]string{"remove the file", "name another directory"},
+		},
+		"a newer format": {
+			func(t *testing.T, dir string) {
+				mustLog(t, dir)
+				mustWrite(t, filepath.Join(dir, "tidings.json"), `{"format": 7, "other": []}`)
+			},
+			disklog.ErrNewFormat,
+			[]string{"its format is 7, this version knows 1", "open it with that version"},
+		},
+		"a newer store": {
+			func(t *testing.T, dir string) {
+				mustLog(t, dir)
+				markers, err := filepath.Glob(filepath.Join(dir, "marker.format-version.*"))
+				if err != nil || len(markers) != 1 {
+					t.Fatal(markers, err)
+				}
+				if err := os.Rename(markers[0], filepath.Join(dir, "marker.format-version.000999.999")); err != nil {
+					t.Fatal(err)
+				}
+			},
+			disklog.ErrNewFormat,
+			[]string{"its format is 999", "open it with that version"},
+		},
+		"garbage": {
+			func(t *testing.T, dir string) {
+				mustLog(t, dir)
+				mustWrite(t, filepath.Join(dir, "tidings.json"), "\x00\x00\x00")
+			},
+			nil,
+			[]string{"tidings.json makes no sense", "tidings log restored "},
+		},
+		"no format": {
+			func(t *testing.T, dir string) {
+				mustLog(t, dir)
+				mustWrite(t, filepath.Join(dir, "tidings.json"), "{}")
+			},
+			nil,
+			[]string{"tidings.json makes no sense: there is no format in it", "tidings log restored "},
+		},
+		"no tidings.json": {
+			func(t *testing.T, dir string) {
+				mustLog(t, dir)
+				if err := os.Remove(filepath.Join(dir, "tidings.json")); err != nil {
+					t.Fatal(err)
+				}
+			},
+			disklog.ErrNotALog,
+			[]string{"no tidings.json", "restore that file or run: tidings log restored ", "name another directory"},
+		},
+		"somebody else's store": {
+			mustStore, disklog.ErrNotALog, []string{"no tidings.json", "name another directory"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "data", "log")
+			c.prepare(t, dir)
+			before := listing(t, dir)
+			_, err := disklog.Open(dir, nil)
+			if c.want == nil {
+				c.want = err
+			}
+			wantDirError(t, dir, before, err, c.want, c.words...)
+		})
+	}
+}
+
+func mustWrite(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustStore makes a store on Pebble that is no log.
+func mustStore(t *testing.T, dir string) {
+	t.Helper()
+	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Set([]byte("k"), nil, pebble.Sync), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type quiet struct{ pebble.Logger }
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+
+// TestDirectoryWithoutPermission is refused by a file system that refuses: root may do everything.
+func TestDirectoryWithoutPermission(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"mkdir other", "create other", "create marker", "rename other", ""} {
+		fs := newFaultFS(vfs.NewMem())
+		fs.begin(fault{kind: kind, err: syscall.EACCES})
+		_, err := disklog.Open("data/log", faultOptions(fs))
+		wantDirError(t, "data/log", listing(t, "data/log"), err, os.ErrPermission,
+			"let this user read and write the directory and the files in it, or name another directory")
+	}
+}
+
+// TestLockThatCannotBeTakenIsNotInUse: everything that went wrong with the lock was said to be another process.
+func TestLockThatCannotBeTakenIsNotInUse(t *testing.T) {
+	t.Parallel()
+	o := faultOptions(&noLocks{vfs.NewMem()})
+	_, err := disklog.Open("log", o)
+	if errors.Is(err, disklog.ErrInUse) || !errors.Is(err, syscall.ENOLCK) {
+		t.Errorf("where nothing can be locked Open returns %v", err)
+	}
+}
+
+// TestOneOwner: nobody else opens a directory, by whatever name, and its owner is named.
+func TestOneOwner(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	log := mustOpen(t, dir, nil)
+	alias := filepath.Join(filepath.Dir(dir), "alias")
+	if err := os.Symlink("log", alias); err != nil {
+		t.Fatal(err)
+	}
+	work, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(work, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := ours(listing(t, dir))
+	for _, name := range []string{dir, dir + "/", alias, relative} {
+		absolute, err := filepath.Abs(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = disklog.Open(name, nil)
+		wantDirError(t, absolute, nil, err, disklog.ErrInUse, fmt.Sprintf("in this process (%d)", os.Getpid()), "close that log first")
+		_, err = disklog.Restored(name)
+		wantDirError(t, absolute, nil, err, disklog.ErrInUse, "in this process", "close that log first")
+	}
+	if after := ours(listing(t, dir)); !maps.Equal(before, after) {
+		t.Errorf("it has changed from %v to %v", before, after)
+	}
+	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
+}
+
+// TestOneOwnerAmongProcesses runs this test again as another process.
+func TestOneOwnerAmongProcesses(t *testing.T) {
+	const variable = "TIDINGS_DIR_CHILD"
+	if dir := os.Getenv(variable); dir != "" {
+		for _, open := range []func() error{
+			func() error { _, err := disklog.Open(dir, nil); return err },
+			func() error { _, err := disklog.Restored(dir); return err },
+		} {
+			fmt.Printf("%v\n", open())
+		}
+		return
+	}
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	log := mustOpen(t, dir, nil)
+	before := ours(listing(t, dir))
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), variable+"="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want := fmt.Sprintf("data directory %s: it is open already, in process %d; end that process first, or give this log a directory of its own\n", dir, os.Getpid())
+	if n := strings.Count(string(out), want); n != 2 {
+		t.Errorf("another process is told\n%s, not twice\n%s", out, want)
+	}
+	if after := ours(listing(t, dir)); !maps.Equal(before, after) {
+		t.Errorf("it has changed from %v to %v", before, after)
+	}
+	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
+}
+
+// TestCopyBeginsAGeneration: otherwise the copy and the original would give one number to two records. Readers with positions of the
+// original are told, and the numbers go on above.
+func TestCopyBeginsAGeneration(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"-a", "-r", "-al"} { // the last by hard links
+		t.Run("cp "+how, func(t *testing.T) { testCopy(t, how) })
+	}
+}
+
+func testCopy(t *testing.T, how string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "log")
+	at := mustLog(t, dir)
+	copied := dir + ".copy"
+	mustCopyBy(t, how, dir, copied)
+
+	log, err := disklog.Open(copied, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if head := log.Head(); head.Gen == at.Gen || head.Seq != at.Seq {
+		t.Fatalf("the head of the copy of %v is %v", at, head)
+	}
+	_, err = log.Read(t.Context(), eventlog.Query{Selector: eventlog.Topics("news"), After: at})
+	if gap, ok := errors.AsType[*eventlog.GapError](err); !ok || gap.Reason != eventlog.Reset || gap.To != log.Head() {
+		t.Errorf("a reader at %v gets %v", at, err)
+	}
+	if n := len(mustRead(t, log, eventlog.Query{Selector: eventlog.Topics("news")}).Records); n != 1 {
+		t.Errorf("the copy has %d records", n)
+	}
+	if next := mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})[0]; next.Gen != log.Head().Gen || next.Seq != at.Seq+1 {
+		t.Errorf("the next record of the copy is at %v", next.Position)
+	}
+	gen := log.Head().Gen
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{copied: gen, dir: at.Gen} {
+		log, err := disklog.Open(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head := log.Head(); head.Gen != want {
+			t.Errorf("opened again, %s is of generation %s, and was of %s", name, head.Gen, want)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A copy that takes the place of the original is none of it.
+	if err := os.Rename(dir, dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	mustCopyBy(t, how, dir+".old", dir)
+	if head := mustOpen(t, dir, nil).Head(); head.Gen == at.Gen {
+		t.Errorf("a copy in the place of the original has its generation")
+	}
+}
+
+func mustCopy(t *testing.T, from, to string) {
+	t.Helper()
+	mustCopyBy(t, "-a", from, to)
+}
+
+func mustCopyBy(t *testing.T, how, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", how, from, to).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// TestCopyThatCrashesIsNotTheOriginal: tidings.json was brought up to date before the generation was. A copy that crashed in between
+// was the original for whoever opened it next.
+func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	at := mustLog(t, dir)
+	for n, failed := 0, true; failed; n += 3 {
+		copied := fmt.Sprintf("%s.%d", dir, n)
+		mustCopy(t, dir, copied)
+		fs := newFaultFS(vfs.Default)
+		fs.begin(fault{after: n, err: syscall.EIO})
+		log, err := disklog.Open(copied, faultOptions(fs))
+		if failed = fs.hit() > 0; err == nil {
+			_ = log.Close() // some of it may fail
+			continue
+		}
+		if log, err = disklog.Open(copied, nil); err != nil {
+			t.Fatal(err)
+		}
+		if head := log.Head(); head.Gen == at.Gen || head.Seq != at.Seq {
+			t.Errorf("after operation %d has failed the head of the copy of %v is %v", n, at, head)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestMovedDirectoryIsTheSame: it is renamed, and named otherwise.
+func TestMovedDirectoryIsTheSame(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	at := mustLog(t, dir)
+	moved := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	if head := mustOpen(t, moved, nil).Head(); head != at {
+		t.Errorf("the head is %v, and was %v", head, at)
+	}
+}
+
+// TestRestoredBeginsAGeneration on logs whose identity is as it was, makes no sense, or is lost.
+func TestRestoredBeginsAGeneration(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T, identity string){
+		"as it was": func(*testing.T, string) {},
+		"garbage":   func(t *testing.T, identity string) { mustWrite(t, identity, "garbage") },
+		"lost": func(t *testing.T, identity string) {
+			if err := os.Remove(identity); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "log")
+		at := mustLog(t, dir)
+		damage(t, filepath.Join(dir, "tidings.json"))
+		gen, err := disklog.Restored(dir)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if head := mustOpen(t, dir, nil).Head(); gen == at.Gen || head != (eventlog.Position{Gen: gen, Seq: at.Seq}) {
+			t.Errorf("%s: the head is %v; it was %v, and the new generation is %s", name, head, at, gen)
+		}
+	}
+}
+
+// TestRestoredRefusesWhatIsNoLog and makes nothing there.
+func TestRestoredRefusesWhatIsNoLog(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		want    error
+		words   string
+	}{
+		"nothing":               {func(*testing.T, string) {}, disklog.ErrNoLog, "name the directory in which tidings keeps its log"},
+		"empty":                 {mustMkdir, disklog.ErrNoLog, "name the directory in which tidings keeps its log"},
+		"other files":           {func(t *testing.T, dir string) { mustWrite(t, filepath.Join(dir, "a"), "") }, disklog.ErrNoLog, "tidings.json"},
+		"somebody else's store": {mustStore, disklog.ErrNotALog, "name another directory"},
+		"a newer format": {
+			func(t *testing.T, dir string) { mustWrite(t, filepath.Join(dir, "tidings.json"), `{"format": 2}`) },
+			disklog.ErrNewFormat, "open it with that version",
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "log")
+		c.prepare(t, dir)
+		before := listing(t, dir)
+		_, err := disklog.Restored(dir)
+		t.Log(name)
+		wantDirError(t, dir, before, err, c.want, c.words)
+	}
+}
+
+func mustMkdir(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestIdentityIsForPeopleToo pins what they find in tidings.json.
+func TestIdentityIsForPeopleToo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	mustLog(t, dir)
+	text, err := os.ReadFile(filepath.Join(dir, "tidings.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(text, &fields); err != nil || fields["format"] != 1.0 || !strings.Contains(fmt.Sprint(fields["about"]), "tidings log stats") {
+		t.Errorf("tidings.json is %s, %v", text, err)
+	}
+	if names := slices.Sorted(maps.Keys(fields)); !slices.Equal(names, []string{"about", "fingerprint", "format"}) {
+		t.Errorf("tidings.json has fields %v", names)
+	}
+}
+
+// TestWrongOptionsAreTyped before anything is made.
+func TestWrongOptionsAreTyped(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	for _, o := range []disklog.Options{
+		{Sync: 2},
+		{Sync: -1},
+		{Interval: -1},
+		{Cache: -1},
+		{Retention: &eventlog.Retention{Keys: -1}},
+		{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{}}}},
+	} {
+		_, err := disklog.Open(dir, &o)
+		if _, ok := errors.AsType[*eventlog.InvalidError](err); !ok {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	if all := listing(t, dir); len(all) > 0 {
+		t.Errorf("there is %v", all)
+	}
+}
