@@ -34,6 +34,23 @@ func isCorrupt(err error) bool {
 	return err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, eventlog.ErrCorrupt))
 }
 
+// typed makes an error of damage one of package eventlog, in one line: Pebble's bring more. Others it leaves alone.
+func typed(err error) error {
+	if !isCorrupt(err) {
+		return err
+	}
+	return asDamage(err)
+}
+
+// asDamage is typed for an error that comes from damage, whatever it is.
+func asDamage(err error) error {
+	if errors.Is(err, eventlog.ErrCorrupt) {
+		return err
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return corrupt("store", text)
+}
+
 // span is a range of sequence numbers, both ends included. The zero span is none.
 type span struct{ from, to uint64 }
 
@@ -68,7 +85,7 @@ func (d *damage) report(file string, err error) {
 	d.mu.Unlock()
 	if !known {
 		d.log.Error("a file of the log is damaged; what it had is skipped and readers are told; see to the disk, "+
-			"and restore the log from a copy if that matters", "dir", d.dir, "file", file, "err", err)
+			"and restore the log from a copy if that matters", "dir", d.dir, "file", file, "err", err.Error()) // not the error itself, which brings its stack
 	}
 }
 
@@ -251,22 +268,6 @@ func (v *view) missing(ctx context.Context, sel *eventlog.Selector, from eventlo
 	return &eventlog.GapError{Reason: eventlog.Corrupt, From: from, To: v.s.at(to)}, nil
 }
 
-// damaged makes an ErrCorrupt of what Pebble says of damage, on one line.
-func damaged(err error) error {
-	if !isCorrupt(err) {
-		return err
-	}
-	return corruptStore(err)
-}
-
-func corruptStore(err error) error {
-	if errors.Is(err, eventlog.ErrCorrupt) {
-		return err
-	}
-	reason, _, _ := strings.Cut(err.Error(), "\n")
-	return corrupt("store", reason)
-}
-
 // unreadable is the error of an append that would need to know what cannot be read.
 func unreadable(err error) error {
 	if !isCorrupt(err) {
@@ -275,6 +276,6 @@ func unreadable(err error) error {
 	return &eventlog.UnavailableError{
 		Reason: "what it knows of this topic or key cannot be read, and nothing was stored; see to the disk, " +
 			"restore the log from a copy, or use another topic",
-		Err: damaged(err),
+		Err: typed(err),
 	}
 }

@@ -227,6 +227,66 @@ func TestDirectoryWithoutPermission(t *testing.T) {
 	}
 }
 
+// TestDirectoryOfSomebodyElse runs this test again as a process of another user, if root runs it; else the directory is one that its owner may
+// not use either.
+func TestDirectoryOfSomebodyElse(t *testing.T) {
+	const variable = "TIDINGS_DIR_OF_ROOT"
+	if dir := os.Getenv(variable); dir != "" {
+		_, err := disklog.Open(dir, nil)
+		fmt.Println(err)
+		_, err = disklog.Restored(dir)
+		fmt.Println(err)
+		return
+	}
+	t.Parallel()
+	top := t.TempDir()
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary = filepath.Join(top, "test")
+	if err := errors.Join(os.WriteFile(binary, text, 0o755), os.Chmod(top, 0o755), os.Chmod(filepath.Dir(top), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for name, mode := range map[string]os.FileMode{"nobody may enter": 0, "nobody may write": 0o555} {
+		dir := filepath.Join(top, strings.ReplaceAll(name, " ", "-"))
+		mustLog(t, dir)
+		for path := range listing(t, dir) { // so that nobody gets to the files by owning them
+			if path != dir {
+				if err := os.Chmod(path, 0o444); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		before := listing(t, dir)
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(binary, "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), variable+"="+dir)
+		cmd.Dir = top
+		asNobody(cmd)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if n := strings.Count(string(out), "data directory "+dir+": "); n != 2 ||
+			strings.Count(string(out), "permission denied; let this user read and write the directory and the files in it, or name another directory\n") != 2 {
+			t.Errorf("%s: it is said\n%s", name, out)
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if after := listing(t, dir); !maps.Equal(before, after) {
+			t.Errorf("%s: it has changed from\n%v\nto\n%v", name, before, after)
+		}
+	}
+}
+
 // TestLockThatCannotBeTakenIsNotInUse: everything that went wrong with the lock was said to be another process.
 func TestLockThatCannotBeTakenIsNotInUse(t *testing.T) {
 	t.Parallel()
@@ -305,119 +365,6 @@ func TestOneOwnerAmongProcesses(t *testing.T) {
 		t.Errorf("it has changed from %v to %v", before, after)
 	}
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
-}
-
-// TestCopyBeginsAGeneration: otherwise the copy and the original would give one number to two records. Readers with positions of the
-// original are told, and the numbers go on above.
-func TestCopyBeginsAGeneration(t *testing.T) {
-	t.Parallel()
-	for _, how := range []string{"-a", "-r", "-al"} { // the last by hard links
-		t.Run("cp "+how, func(t *testing.T) { testCopy(t, how) })
-	}
-}
-
-func testCopy(t *testing.T, how string) {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "log")
-	at := mustLog(t, dir)
-	copied := dir + ".copy"
-	mustCopyBy(t, how, dir, copied)
-
-	log, err := disklog.Open(copied, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if head := log.Head(); head.Gen == at.Gen || head.Seq != at.Seq {
-		t.Fatalf("the head of the copy of %v is %v", at, head)
-	}
-	_, err = log.Read(t.Context(), eventlog.Query{Selector: eventlog.Topics("news"), After: at})
-	if gap, ok := errors.AsType[*eventlog.GapError](err); !ok || gap.Reason != eventlog.Reset || gap.To != log.Head() {
-		t.Errorf("a reader at %v gets %v", at, err)
-	}
-	if n := len(mustRead(t, log, eventlog.Query{Selector: eventlog.Topics("news")}).Records); n != 1 {
-		t.Errorf("the copy has %d records", n)
-	}
-	if next := mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})[0]; next.Gen != log.Head().Gen || next.Seq != at.Seq+1 {
-		t.Errorf("the next record of the copy is at %v", next.Position)
-	}
-	gen := log.Head().Gen
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{copied: gen, dir: at.Gen} {
-		log, err := disklog.Open(name, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if head := log.Head(); head.Gen != want {
-			t.Errorf("opened again, %s is of generation %s, and was of %s", name, head.Gen, want)
-		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// A copy that takes the place of the original is none of it.
-	if err := os.Rename(dir, dir+".old"); err != nil {
-		t.Fatal(err)
-	}
-	mustCopyBy(t, how, dir+".old", dir)
-	if head := mustOpen(t, dir, nil).Head(); head.Gen == at.Gen {
-		t.Errorf("a copy in the place of the original has its generation")
-	}
-}
-
-func mustCopy(t *testing.T, from, to string) {
-	t.Helper()
-	mustCopyBy(t, "-a", from, to)
-}
-
-func mustCopyBy(t *testing.T, how, from, to string) {
-	t.Helper()
-	if out, err := exec.Command("cp", how, from, to).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-}
-
-// TestCopyThatCrashesIsNotTheOriginal: tidings.json was brought up to date before the generation was. A copy that crashed in between
-// was the original for whoever opened it next.
-func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "log")
-	at := mustLog(t, dir)
-	for n, failed := 0, true; failed; n += 3 {
-		copied := fmt.Sprintf("%s.%d", dir, n)
-		mustCopy(t, dir, copied)
-		fs := newFaultFS(vfs.Default)
-		fs.begin(fault{after: n, err: syscall.EIO})
-		log, err := disklog.Open(copied, faultOptions(fs))
-		if failed = fs.hit() > 0; err == nil {
-			_ = log.Close() // some of it may fail
-			continue
-		}
-		if log, err = disklog.Open(copied, nil); err != nil {
-			t.Fatal(err)
-		}
-		if head := log.Head(); head.Gen == at.Gen || head.Seq != at.Seq {
-			t.Errorf("after operation %d has failed the head of the copy of %v is %v", n, at, head)
-		}
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// TestMovedDirectoryIsTheSame: it is renamed, and named otherwise.
-func TestMovedDirectoryIsTheSame(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "log")
-	at := mustLog(t, dir)
-	moved := filepath.Join(t.TempDir(), "moved")
-	if err := os.Rename(dir, moved); err != nil {
-		t.Fatal(err)
-	}
-	if head := mustOpen(t, moved, nil).Head(); head != at {
-		t.Errorf("the head is %v, and was %v", head, at)
-	}
 }
 
 // TestRestoredBeginsAGeneration on logs whose identity is as it was, makes no sense, or is lost.
@@ -516,5 +463,27 @@ func TestWrongOptionsAreTyped(t *testing.T) {
 	}
 	if all := listing(t, dir); len(all) > 0 {
 		t.Errorf("there is %v", all)
+	}
+}
+
+// TestClosedLogTellsWhatIsMissing, by the file owner.
+func TestClosedLogTellsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	at := mustLog(t, dir)
+	owner := filepath.Join(dir, "owner")
+	text, err := os.ReadFile(owner)
+	if err != nil || !strings.HasPrefix(string(text), "closed at "+at.String()+" with ") {
+		t.Fatalf("owner is %q, %v", text, err)
+	}
+	later := eventlog.Position{Gen: at.Gen, Seq: at.Seq + 3}
+	mustWrite(t, owner, strings.Replace(string(text), at.String(), later.String(), 1))
+	log := mustOpen(t, dir, nil)
+	if head := log.Head(); head != later {
+		t.Errorf("the head is %v, and was %v", head, later)
+	}
+	_, err = log.Read(t.Context(), eventlog.Query{Selector: eventlog.Topics("news"), After: at})
+	if gap, ok := errors.AsType[*eventlog.GapError](err); !ok || gap.Reason != eventlog.Rollback || gap.To != later {
+		t.Errorf("a reader at %v gets %v", at, err)
 	}
 }

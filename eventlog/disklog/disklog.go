@@ -231,13 +231,7 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 		return nil, err
 	}
 	l.publish(l.store.position())
-	if !same {
-		err = d.settle()
-	}
-	if err == nil {
-		err = l.space.look(l)
-	}
-	if err != nil {
+	if err = errors.Join(d.settle(same), l.space.look(l)); err != nil {
 		return nil, errors.Join(accessError(l.dir, err), l.store.close())
 	}
 	l.run(ctx)
@@ -270,7 +264,9 @@ func (l *Log) Close() error {
 		l.running.Wait()
 		close(l.watch)
 		if s := l.take(); s != nil {
-			l.closeErr = s.close()
+			if l.closeErr = s.close(); l.closeErr == nil {
+				l.closeErr = writeClosing(l.fs, l.dir, s.position())
+			}
 		}
 		l.closeErr = errors.Join(l.closeErr, l.lock.Close())
 		l.put(nil, eventlog.ErrClosed)

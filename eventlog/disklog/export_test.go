@@ -1,6 +1,12 @@
 package disklog
 
-import "github.com/cockroachdb/pebble/v2/vfs"
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2/record"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
 
 // SetFS lets a log live in another file system, such as one that loses power.
 func (o *Options) SetFS(fs vfs.FS) { o.fs = fs }
@@ -15,6 +21,23 @@ func (l *Log) CachedTopics() int {
 	return len(l.store.topics.young) + len(l.store.topics.old)
 }
 
+// EntriesOf returns where the entries of a manifest or a write-ahead log end.
+func EntriesOf(name, text string) (ends []int) {
+	var number uint64
+	_, _ = fmt.Sscanf(name, "%d.log", &number) // a manifest has none
+	r := newReader(bytes.NewReader([]byte(text)), number, record.NewReader)
+	for {
+		entry, err := r.Next()
+		if err == nil {
+			_, err = new(bytes.Buffer).ReadFrom(entry)
+		}
+		if err != nil {
+			return ends
+		}
+		ends = append(ends, int(r.Offset()))
+	}
+}
+
 // SetChunk lets trimming write chunks of so many bytes, more or less.
 func (o *Options) SetChunk(bytes int) { o.chunkBytes = bytes }
 
@@ -27,6 +50,3 @@ func (l *Log) Taken() bool {
 	defer l.mu.Unlock()
 	return l.back != nil
 }
-
-// IndexDamaged reports whether a reader has found out that the index of a topic is damaged.
-func (l *Log) IndexDamaged(topic string) bool { return l.store.damage.index([]string{topic}) }

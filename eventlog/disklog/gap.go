@@ -178,12 +178,14 @@ func (v *view) readable(ctx context.Context, sel *eventlog.Selector, seq uint64)
 		return false, ctx.Err()
 	}
 	r, err := v.event(seq)
-	if isCorrupt(err) {
-		return false, nil // nor by the other one's
-	} else if err != nil {
-		return false, err
+	var statuses []byte
+	if err == nil {
+		statuses, err = v.statuses(seq)
 	}
-	return v.selects(sel, &r)
+	if isCorrupt(err) {
+		return false, nil // nor by the other one's, or nobody knows
+	}
+	return err == nil && among(sel, &r, statuses), err
 }
 
 // lostTopics is how many topics under a prefix are looked at, before a reader is rather warned in vain.

@@ -17,7 +17,7 @@ import (
 )
 
 // A data directory is Pebble's, with two files more: tidings.json says whose it is and from where, and owner
-// which process has it open.
+// which process has it open, or how it was closed.
 const (
 	identityFile = "tidings.json"
 	ownerFile    = "owner"
@@ -102,7 +102,7 @@ func (d *directory) mark(path string) string {
 }
 
 // take locks the directory and reports whether it is the one that was written last. If it is not, the log has to begin a
-// generation, and then to settle. A directory that is refused is left as it is.
+// generation. What is in the directory is left as it is, until its store is known to be one that can be opened: then settle is called.
 func (d *directory) take(restored bool) (same bool, err error) {
 	if d.real() {
 		if d.name, err = filepath.Abs(d.name); err != nil { // the process may go elsewhere
@@ -135,22 +135,29 @@ func (d *directory) claim(restored bool) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	same = !restored && id.Format != 0 && id.Fingerprint == d.mark(d.fs.PathJoin(d.name, identityFile))
-	if !same {
-		err = d.writeIdentity(func(string) string { return unsettled })
+	if empty := id.Format == 0 && !restored; empty { // and from now on a store in it is known for a log's
+		return false, d.writeIdentity(func(string) string { return unsettled })
 	}
-	if err == nil {
-		err = writeOwner(d.fs, d.name)
+	if err := checkStore(d.fs, d.name, id); err != nil {
+		return false, err
 	}
-	return same, err
+	return !restored && id.Fingerprint == d.mark(d.fs.PathJoin(d.name, identityFile)), nil
 }
 
-// unsettled is the fingerprint of a directory whose log has not begun its generation yet. It is no other one's: whoever finds
+// unsettled is the fingerprint of a directory whose log has not begun its first generation yet. It is no other one's: whoever finds
 // it begins one.
 const unsettled = "none so far"
 
-// settle is called when the log has begun a generation.
-func (d *directory) settle() error { return d.writeIdentity(d.mark) }
+// settle is called when the log has opened its store, and begun a generation if the directory was not the same. Until then
+// tidings.json has the fingerprint of another one, so that after a crash in between the next one begins a generation too.
+func (d *directory) settle(same bool) error {
+	if !same {
+		if err := d.writeIdentity(d.mark); err != nil {
+			return err
+		}
+	}
+	return writeOwner(d.fs, d.name)
+}
 
 // writeIdentity writes tidings.json with the fingerprint of that very file; mark returns it.
 func (d *directory) writeIdentity(mark func(path string) string) error {
@@ -232,25 +239,25 @@ func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 	if id.Format > format {
 		return id, newFormat(dir, id.Format, format)
 	}
-	return id, checkStore(fsys, dir, id)
+	return id, nil
 }
 
-// checkStore looks at the names of Pebble's files. Where the one is missing that names its manifest it would begin a new store, and remove
-// all that is there.
+// checkStore looks at the names of Pebble's files, of a directory that is locked. Where the one is missing that names its manifest
+// Pebble would begin a new store, and remove all that is there.
 func checkStore(fsys vfs.FS, dir string, id identity) error {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return accessError(dir, err)
 	}
-	there := false
 	for _, name := range names {
-		there = there || strings.HasPrefix(name, storeMarker)
 		var number, its int
 		if n, _ := fmt.Sscanf(name, "marker.format-version.%d.%d", &number, &its); n == 2 && its > int(pebble.FormatNewest) {
 			return newFormat(dir, its, int(pebble.FormatNewest))
 		}
 	}
-	if !there && id.Fingerprint != unsettled {
+	switch {
+	case id.Fingerprint == unsettled: // it may not have come so far
+	case manifestOf(names) == "":
 		return openError(dir, corrupt("store", "there is no file "+storeMarker+"*"))
 	}
 	return nil
@@ -261,9 +268,6 @@ func newFormat(dir string, its, ours int) error {
 		dir, "open it with that version or a newer one", fmt.Errorf("%w: its format is %d, this version knows %d", ErrNewFormat, its, ours),
 	}
 }
-
-// storeMarker is what the name of the file begins with that says where Pebble's store begins.
-const storeMarker = "marker.manifest."
 
 // checkRestored returns an error if the directory is not that of a log. Somebody says that it is, and it may lack tidings.json.
 func checkRestored(fsys vfs.FS, dir string) error {
@@ -286,6 +290,9 @@ func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := checkStore(fsys, dir, identity{}); err != nil {
+		return err
+	}
 	db, err := pebble.Open(dir, &pebble.Options{FS: fsys, ReadOnly: true, Lock: lock, Logger: silent{}})
 	if err != nil {
 		return openError(dir, err)
@@ -331,7 +338,7 @@ func onlyIfEmpty(fsys vfs.FS, dir string) error {
 	return nil
 }
 
-// writeOwner is for people: the lock is what counts.
+// writeOwner says which process has the directory. That is for people: the lock is what counts.
 func writeOwner(fsys vfs.FS, dir string) error {
 	return replaceFile(fsys, dir, ownerFile, func(string) ([]byte, error) { return fmt.Appendf(nil, "%d\n", os.Getpid()), nil })
 }

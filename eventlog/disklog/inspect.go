@@ -43,6 +43,9 @@ func Inspect(dir string) (_ *Inspector, err error) {
 	if d.lock, err = lockDir(d.fs, d.name); err != nil {
 		return nil, err
 	}
+	if err := checkStore(d.fs, d.name, id); err != nil {
+		return nil, errors.Join(err, d.lock.Close())
+	}
 	l := &Log{dir: d.name, fs: d.fs, lock: d.lock, opts: opts}
 	s := l.newStore()
 	if err := s.open(l, errInspecting); err != nil {

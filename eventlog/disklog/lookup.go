@@ -24,5 +24,5 @@ func (l *Log) Lookup(ctx context.Context, id string) (eventlog.Position, bool, e
 	if v.it.SeekLT(appendSeq(prefix[:len(prefix):len(prefix)], v.head+1)) && bytes.HasPrefix(v.it.Key(), prefix) {
 		position, found = s.at(seqOf(v.it.Key())), true
 	}
-	return position, found, damaged(errors.Join(v.it.Error(), v.close()))
+	return position, found, typed(errors.Join(v.it.Error(), v.close()))
 }

@@ -15,7 +15,7 @@ func (l *Log) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, erro
 	}
 	defer s.release()
 	answer, err := s.read(ctx, q.WithDefaults(), l.Head())
-	return answer, damaged(err)
+	return answer, typed(err)
 }
 
 func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Position) (_ eventlog.Answer, err error) {

@@ -25,7 +25,7 @@ func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Sta
 	}
 	defer func() { err = errors.Join(err, v.close()) }() // also when a filter panics
 	q, err := v.seek(ctx, sel, from)
-	return q, damaged(err)
+	return q, typed(err)
 }
 
 func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.Start) (eventlog.Query, error) {

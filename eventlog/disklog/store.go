@@ -134,7 +134,7 @@ func (l *Log) openOnce(newGeneration bool) (_ *store, err error) {
 	if err := s.open(l, nil); err != nil {
 		return nil, openError(l.dir, err)
 	}
-	err = s.load(newGeneration)
+	err = s.load(newGeneration, readClosing(l.fs, l.dir).head)
 	if err = errors.Join(err, s.fence.err()); err != nil {
 		return nil, errors.Join(openError(l.dir, err), s.close())
 	}
@@ -179,7 +179,9 @@ func (s *store) open(l *Log, down error) (err error) {
 		s.merging.Unregister()
 		s.cache.Unref()
 	}()
-	s.db, err = pebble.Open(l.dir, o)
+	if err = checkTails(l.fs, l.dir); err == nil {
+		s.db, err = pebble.Open(l.dir, o)
+	}
 	return err
 }
 
@@ -191,24 +193,31 @@ func openError(dir string, err error) error {
 	if system && !errors.Is(err, fs.ErrNotExist) && !isCorrupt(err) {
 		return accessError(dir, err)
 	}
-	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, corruptStore(err)}
+	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, asDamage(err)}
 }
 
-// load reads what is kept in memory, and writes what has to be on disk before the first record is.
-func (s *store) load(newGeneration bool) error {
+// load reads what is kept in memory, and writes what has to be on disk before the first record is. closed is where the head was when
+// the log was closed, if it was.
+func (s *store) load(newGeneration bool, closed eventlog.Position) error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err != nil {
 		return err
 	}
 	s.fresh = len(gen) == 0
-	if s.gen = string(gen); s.fresh || newGeneration {
-		s.gen = otherGeneration(s.gen)
+	if s.gen = string(gen); s.fresh && !newGeneration {
+		return corrupt("store", "its generation is missing")
 	}
 	if err := s.loadMeta(); err != nil {
 		return err
 	}
 	if err := s.resume(); err != nil {
 		return err
+	}
+	if closed.Gen == s.gen {
+		s.lease = max(s.lease, closed.Seq) // if the head is not there any more, that is as after a crash
+	}
+	if newGeneration {
+		s.gen = otherGeneration(s.gen)
 	}
 	s.marks = newMarks(max(s.head.seq, s.lease), s.trim.Load().trimmed)
 	s.topics.init()

@@ -127,7 +127,7 @@ func (l *Log) trimPass(ctx context.Context, everything bool) error {
 			return err
 		}
 	}
-	return damaged(damage)
+	return typed(damage)
 }
 
 // sweepOnce sweeps if that was not done since the log was opened.

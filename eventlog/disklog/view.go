@@ -146,9 +146,6 @@ func (v *view) statuses(seq uint64) ([]byte, error) {
 	}
 	v.key = statusKey(v.key[:0], seq)
 	statuses, _, err := v.find(v.key)
-	if isCorrupt(err) {
-		return nil, nil // better something that a topic has trimmed than nothing
-	}
 	return statuses, err
 }
 
@@ -157,14 +154,21 @@ func (v *view) selects(sel *eventlog.Selector, r *eventlog.Record) (bool, error)
 	var statuses []byte
 	if len(r.Topics) > 1 {
 		var err error
-		if statuses, err = v.statuses(r.Seq); err != nil {
+		if statuses, err = v.statuses(r.Seq); isCorrupt(err) {
+			statuses = nil // better something that a topic has trimmed than nothing
+		} else if err != nil {
 			return false, err
 		}
 	}
+	return among(sel, r, statuses), nil
+}
+
+// among reports whether a selector selects one of the topics that still have a record, by their statuses.
+func among(sel *eventlog.Selector, r *eventlog.Record, statuses []byte) bool {
 	for i, topic := range r.Topics {
 		if (i >= len(statuses) || statuses[i] == live) && sel.Match(topic) {
-			return true, nil
+			return true
 		}
 	}
-	return false, nil
+	return false
 }

@@ -1,0 +1,344 @@
+package disklog_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// remains is what is left of a log that was closed, or has crashed, in a file system that can be changed.
+type remains struct {
+	fs      vfs.FS
+	closed  bool
+	records []eventlog.Record // that were acknowledged
+	last    int               // records of the last append
+	log     string            // the write-ahead log in which they are
+}
+
+const remainsDir = "log"
+
+func remainsOptions(fs vfs.FS) *disklog.Options {
+	o := faultOptions(fs)
+	o.SetMemTable(64 << 10)
+	o.Retention = &eventlog.Retention{Bytes: -1, Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("count/*"), Count: 3}}}
+	o.TrimOnlyWhenAsked()
+	return o
+}
+
+func mustRemain(t *testing.T, r *rand.Rand, closed bool) *remains {
+	t.Helper()
+	fs := vfs.NewCrashableMem()
+	m := &remains{closed: closed}
+	log, err := disklog.Open(remainsDir, remainsOptions(fs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < 40 || newestLog(t, fs) != m.log; i++ {
+		if m.log = newestLog(t, fs); i == 20 {
+			if err := log.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if log, err = disklog.Open(remainsDir, remainsOptions(fs)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		batch := make([]eventlog.Record, 1+r.IntN(10))
+		for j := range batch {
+			batch[j] = damagedRecord(r, 10*i+j)
+		}
+		for j, receipt := range mustAppend(t, log, batch...) {
+			batch[j].Seq, batch[j].Time = receipt.Seq, receipt.Time
+		}
+		m.records, m.last = append(m.records, batch...), len(batch)
+	}
+	if !closed {
+		m.fs = fs.CrashClone(vfs.CrashCloneCfg{})
+	}
+	if closed {
+		if err := log.Trim(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if closed {
+		m.fs = fs
+	}
+	return m
+}
+
+// contents returns what is in the directory.
+func contents(t *testing.T, fs vfs.FS) map[string]string {
+	t.Helper()
+	names, err := fs.List(remainsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]string)
+	for _, name := range names {
+		all[name] = string(mustReadFS(t, fs, path.Join(remainsDir, name)))
+	}
+	return all
+}
+
+func mustReadFS(t *testing.T, fs vfs.FS, name string) []byte {
+	t.Helper()
+	f, err := fs.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// with returns a file system in which the directory has these files.
+func with(t *testing.T, files map[string]string) vfs.FS {
+	t.Helper()
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll(remainsDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		f, err := fs.Create(path.Join(remainsDir, name), vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fs
+}
+
+func newestLog(t *testing.T, fs vfs.FS) string {
+	t.Helper()
+	names, err := fs.List(remainsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".log") })
+	return names[len(names)-1]
+}
+
+// wreck changes the content of a file; nil removes it.
+type wreck func(r *rand.Rand, b []byte) []byte
+
+var wrecks = map[string]wreck{
+	"lost":  func(*rand.Rand, []byte) []byte { return nil },
+	"empty": func(*rand.Rand, []byte) []byte { return []byte{} },
+	"short": func(r *rand.Rand, b []byte) []byte { return b[:r.IntN(len(b))] },
+	"a bit": harms["a bit"], "a sector": harms["a sector"], "many bytes": harms["many bytes"],
+	"garbage": func(r *rand.Rand, b []byte) []byte {
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		return b
+	},
+}
+
+// outcome is what has become of the log after one of its files was wrecked.
+type outcome struct {
+	refused bool
+	files   map[string]string // what is there now, if it was refused
+	told    int               // acknowledged records that cannot be read, and readers are told
+	silent  int               // and are not
+}
+
+func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
+	t.Helper()
+	fs := with(t, files)
+	log, err := disklog.Open(remainsDir, remainsOptions(fs))
+	if err != nil {
+		dirErr, ok := errors.AsType[*disklog.DirError](err)
+		if !ok || !errors.Is(err, eventlog.ErrCorrupt) || !strings.Contains(dirErr.Remedy, "restore") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("Open returns %v", err)
+		}
+		return outcome{refused: true, files: contents(t, fs)}
+	}
+	o.told, o.silent, _ = m.compare(t, log, "")
+	newest := m.records[len(m.records)-1].Seq
+	if next := mustAppend(t, log, eventlog.Record{Topics: []string{"next"}})[0]; o.silent == 0 && next.Seq <= newest {
+		t.Errorf("a number comes twice: %d, and %d was the head", next.Seq, newest)
+	}
+	if err := log.Close(); err != nil {
+		t.Errorf("Close returns %v", err)
+	}
+	return o
+}
+
+// compare reads a topic, or everything, and returns how many acknowledged records cannot be read, of which readers are told or not, and the
+// gaps they are told.
+func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, silent int, gaps []eventlog.GapError) {
+	t.Helper()
+	sel := eventlog.Everything()
+	if topic != "" {
+		sel = eventlog.Topics(topic)
+	}
+	seen, missing := make(map[uint64]string), make(map[uint64]bool)
+	q := eventlog.Query{Selector: sel}
+	for q.After != log.Head() {
+		answer, err := log.Read(t.Context(), q)
+		if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+			for seq := q.After.Seq + 1; seq <= gap.To.Seq; seq++ {
+				missing[seq] = true
+			}
+			gaps = append(gaps, *gap)
+			q = gap.Partial(q)
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, rec := range answer.Records {
+			seen[rec.Seq] = rec.Data
+		}
+		q.After = answer.Complete
+	}
+	for _, rec := range m.records {
+		if topic != "" && !slices.Contains(rec.Topics, topic) {
+			continue
+		}
+		switch data, ok := seen[rec.Seq]; {
+		case ok && data != rec.Data:
+			t.Errorf("%d is not what was stored", rec.Seq)
+		case !ok && missing[rec.Seq]:
+			told++
+		case !ok:
+			silent++
+		}
+	}
+	return told, silent, gaps
+}
+
+// TestDamageToAnyFileIsNeverSilent: Pebble 2.1.7 goes on without what it cannot read of its manifest, and of the end of its
+// write-ahead log. Of a log that was closed everything is either read, or told to be lost, or the directory is refused. After a
+// crash that holds but for the end of two files, see TestDamageAtTheEndAfterACrash.
+//
+// A directory that is refused is left as it is. Where a table turns out to be damaged Pebble is open already, and has begun new
+// files; nothing is lost by that, and with the table put back everything is there.
+func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
+	t.Parallel()
+	seed := repeatable(t)
+	rounds := 4
+	if raced {
+		rounds = 1
+	}
+	for _, closed := range []bool{true, false} {
+		r := rand.New(rand.NewPCG(seed, 2))
+		m := mustRemain(t, r, closed)
+		whole := contents(t, m.fs)
+		if o := m.open(t, whole); o.refused || o.told+o.silent > 0 {
+			t.Fatalf("untouched: %+v", o)
+		}
+		for _, file := range slices.Sorted(maps.Keys(whole)) {
+			if file == "LOCK" || file == "tidings.json" || !closed && (file == m.log || file == manifest(whole)) {
+				continue
+			}
+			for _, how := range slices.Sorted(maps.Keys(wrecks)) {
+				if how != "lost" && whole[file] == "" {
+					continue
+				}
+				what := fmt.Sprintf("closed: %v, %s: %s", closed, file, how)
+				var sum outcome
+				refused := 0
+				for range rounds {
+					files := maps.Clone(whole)
+					if text := wrecks[how](r, []byte(files[file])); text == nil {
+						delete(files, file)
+					} else {
+						files[file] = string(text)
+					}
+					o := m.open(t, files)
+					if o.refused {
+						refused++
+						m.refused(t, what, file, whole[file], files, o.files)
+					}
+					sum.told += o.told
+					sum.silent += o.silent
+				}
+				if sum.silent > 0 {
+					t.Errorf("%s: %d records are missing, and nobody is told", what, sum.silent)
+				}
+				t.Logf("%s: %d of %d refused, %d records told to be lost", what, refused, rounds, sum.told)
+			}
+		}
+	}
+}
+
+// refused checks what is left of a directory that was refused because of a file.
+func (m *remains) refused(t *testing.T, what, file, content string, before, after map[string]string) {
+	t.Helper()
+	if maps.Equal(before, after) {
+		return
+	}
+	if !strings.HasSuffix(file, ".sst") {
+		t.Errorf("%s: it was refused, and there was %v and is %v", what, slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+		return
+	}
+	after[file] = content
+	if o := m.open(t, after); o.refused || o.told+o.silent > 0 {
+		t.Errorf("%s: it was refused; with the table put back: %+v", what, o)
+	}
+}
+
+// TestDamageAtTheEndAfterACrash: how the manifest and the write-ahead log end after a crash nobody can know. What was acknowledged last
+// may be missing without a word if just that is damaged, or all from there on is cut off. Damage before the last entry is noticed.
+func TestDamageAtTheEndAfterACrash(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(repeatable(t), 3))
+	m := mustRemain(t, r, false)
+	whole := contents(t, m.fs)
+	for _, file := range []string{m.log, manifest(whole)} {
+		text := whole[file]
+		ends := disklog.EntriesOf(file, text)
+		if len(ends) < 3 {
+			t.Fatalf("%s has %d entries", file, len(ends))
+		}
+		before, end := ends[len(ends)-2], ends[len(ends)-1]
+		for range 20 {
+			flipped := maps.Clone(whole)
+			flipped[file] = string(harms["a bit"](r, []byte(text[:before]))) + text[before:]
+			if o := m.open(t, flipped); !o.refused {
+				t.Errorf("%s, damaged before the last entry: %+v", file, o)
+			} else if !maps.Equal(flipped, o.files) {
+				t.Errorf("%s: it was refused, and has changed", file)
+			}
+			if file != m.log {
+				continue
+			}
+			torn := maps.Clone(whole)
+			torn[file] = text[:before+r.IntN(end-before)]
+			if o := m.open(t, torn); o.refused || o.told != 0 || o.silent > m.last {
+				t.Errorf("%s, torn in the last append, of %d records: %+v", file, m.last, o)
+			}
+		}
+	}
+}
+
+// manifest returns the name of the manifest that counts, among files of a directory with one marker.
+func manifest(files map[string]string) string {
+	for name := range files {
+		if marker, name, _ := strings.Cut(name, "MANIFEST-"); strings.HasPrefix(marker, "marker.manifest.") {
+			return "MANIFEST-" + name
+		}
+	}
+	return ""
+}

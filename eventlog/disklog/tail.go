@@ -1,0 +1,142 @@
+package disklog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/cockroachdb/pebble/v2/record"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Pebble 2.1.7 reads its manifest, the list of its tables, up to the first thing that makes no sense, takes that for the end, and goes
+// on without the tables that came after. So it does with the write-ahead log, but for damage that is followed by something whole in
+// another block of 32 KiB. After a crash that is right: what was written last is not on disk as a whole. Otherwise
+// records that were acknowledged would be gone and nobody told. Therefore both are looked at before Pebble is.
+//
+// Both are sequences of chunks: a checksum of 4 bytes, the length of the payload, of 2 bytes, a type, of 1, and then of the write-ahead log the
+// number of its file, of 4, and up to where it was synced when the chunk was written, of 8; then the payload. The checksum is over all
+// from the type on. Numbers are little-endian.
+
+// A chunk shows that what came before it was on disk when it was written:
+var (
+	// Each entry of the manifest is synced before the next is begun, with a chunk of type 1 or 2.
+	manifestChunks = chunks{header: 7, later: func(chunk []byte, _ uint64, _ int64) bool { return chunk[6] == 1 || chunk[6] == 2 }}
+
+	logChunks = chunks{header: 19, later: func(chunk []byte, number uint64, whole int64) bool {
+		return chunk[6] >= 9 && chunk[6] <= 12 &&
+			binary.LittleEndian.Uint32(chunk[7:]) == uint32(number) && binary.LittleEndian.Uint64(chunk[11:]) > uint64(whole)
+	}}
+)
+
+// chunks are those of a kind of files.
+type chunks struct {
+	header int
+	later  func(chunk []byte, number uint64, whole int64) bool // shows that more than whole bytes were on disk
+}
+
+// checkTails returns an error if something is wrong in the manifest or in the newest write-ahead log of a directory.
+func checkTails(fsys vfs.FS, dir string) error {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return err
+	}
+	name := manifestOf(names)
+	if name == "" {
+		return nil // a new store
+	}
+	whole, torn, err := manifestChunks.check(fsys, dir, name, 0)
+	switch was := readClosing(fsys, dir); {
+	case err != nil:
+		return err
+	case whole == 0:
+		return corrupt(name, "there is nothing in it")
+	case was.manifest == name && (torn || whole != was.size):
+		return corrupt(name, fmt.Sprintf("%d bytes of it make sense, and when the log was closed it had %d", whole, was.size))
+	}
+	if name, number := newestLog(names); name != "" {
+		_, _, err = logChunks.check(fsys, dir, name, number)
+	}
+	return err
+}
+
+// storeMarker is what the name of the file begins with that names Pebble's manifest.
+const storeMarker = "marker.manifest."
+
+// manifestOf returns the name of the manifest, "" if there is no store. A crash may leave several markers; the one with the
+// highest number counts.
+func manifestOf(names []string) (manifest string) {
+	newest := -1
+	for _, name := range names {
+		var number int
+		var names string
+		if n, _ := fmt.Sscanf(name, storeMarker+"%d.%s", &number, &names); n == 2 && number > newest {
+			newest, manifest = number, names
+		}
+	}
+	return manifest
+}
+
+// newestLog returns the write-ahead log with the highest number. Pebble itself looks at the others, which were closed.
+func newestLog(names []string) (newest string, number uint64) {
+	for _, name := range names {
+		var n uint64
+		if _, err := fmt.Sscanf(name, "%d.log", &n); err == nil && n >= number {
+			newest, number = name, n
+		}
+	}
+	return newest, number
+}
+
+// check reads a file. It returns how many bytes of it make sense, and whether something comes after that makes none. That is an
+// error if it shows that it was not the end.
+func (c chunks) check(fsys vfs.FS, dir, name string, number uint64) (whole int64, torn bool, err error) {
+	f, err := fsys.Open(fsys.PathJoin(dir, name))
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	r := newReader(f, number, record.NewReader)
+	for err == nil {
+		whole = r.Offset()
+		var entry io.Reader
+		if entry, err = r.Next(); err == nil {
+			_, err = io.Copy(io.Discard, entry)
+		}
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return whole, false, nil
+	case !record.IsInvalidRecord(err):
+		return whole, true, err
+	}
+	const far = 1 << 20 // enough for the block, beyond which Pebble looks by itself, and for most manifests
+	rest, err := io.ReadAll(io.NewSectionReader(f, whole+1, far))
+	if err != nil {
+		return whole, true, err
+	}
+	for ; len(rest) >= c.header; rest = rest[1:] {
+		end := c.header + int(binary.LittleEndian.Uint16(rest[4:]))
+		if end <= len(rest) && c.later(rest, number, whole) && binary.LittleEndian.Uint32(rest) == chunkSum(rest[6:end]) {
+			return whole, true, &eventlog.CorruptError{What: name, Offset: int(whole), Reason: "it makes no sense, and goes on after that"}
+		}
+	}
+	return whole, true, nil
+}
+
+// newReader is record.NewReader for a number whose type has no name here.
+func newReader[N ~uint64](f io.Reader, number uint64, make func(io.Reader, N) *record.Reader) *record.Reader {
+	return make(f, N(number))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// chunkSum is the checksum of a chunk, as LevelDB has it.
+func chunkSum(b []byte) uint32 {
+	sum := crc32.Checksum(b, castagnoli)
+	return (sum>>15 | sum<<17) + 0xa282ead8
+}
