@@ -139,7 +139,7 @@ func TestDamagedBlockTakesWhatIsInIt(t *testing.T) {
 	m := mustTables(t)
 	whole := contents(t, m.fs)
 	topics := make(map[string]bool)
-	for _, rec := range m.records {
+	for _, rec := range m.records[:60] {
 		for _, topic := range rec.Topics {
 			topics[topic] = true
 		}
@@ -150,7 +150,7 @@ func TestDamagedBlockTakesWhatIsInIt(t *testing.T) {
 			continue
 		}
 		for _, b := range blocksOf(t, whole[file]) {
-			if met[b.what]++; met[b.what] > 3 || raced && met[b.what] > 1 {
+			if met[b.what]++; met[b.what] > 2 || raced && met[b.what] > 1 {
 				continue
 			}
 			files := maps.Clone(whole)

@@ -354,7 +354,7 @@ func TestDamageIsAGapToThoseItConcerns(t *testing.T) {
 	d := mustStored(t, r)
 	whole := d.snapshot(t)
 	for name, harm := range harms {
-		rounds := 6
+		rounds := 4
 		if raced {
 			rounds = 1
 		}

@@ -230,7 +230,7 @@ func (v *view) single(seq uint64) (value []byte, err error) {
 		return nil, errLost
 	}
 	v.key = eventKey(v.key[:0], seq)
-	value, err = v.exact(v.key, recordsIn(span{seq, seq}))
+	value, err = v.exact(v.key, v.s.damage.recordsIn(span{seq, seq}))
 	if isCorrupt(err) {
 		v.s.damage.add(span{seq, seq})
 	} else if err == nil && value == nil {

@@ -35,19 +35,19 @@ func collectRanges() pebble.BlockPropertyCollector {
 	return sstable.NewBlockIntervalCollector(blockRange, recordRange{}, nil)
 }
 
-// recordsIn returns the options of an iterator over the records in a range.
-func recordsIn(s span) *pebble.IterOptions {
-	o := &pebble.IterOptions{
-		LowerBound:      eventKey(nil, s.from),
-		UpperBound:      eventKey(nil, s.to+1),
-		PointKeyFilters: make([]pebble.BlockPropertyFilter, 1, 2), // Pebble adds one of its own
-		UseL6Filters:    true,
-	}
+// recordsIn returns the options of an iterator over the records in a range. Filters cost something with each block, and are left out as long
+// as nothing is known to be damaged: who meets damage tries again with them.
+func (d *damage) recordsIn(s span) *pebble.IterOptions {
+	o := &pebble.IterOptions{LowerBound: eventKey(nil, s.from), UpperBound: eventKey(nil, s.to+1)}
 	if s.to == math.MaxUint64 {
 		o.UpperBound = []byte{kindEvent + 1}
 		s.to--
 	}
-	o.PointKeyFilters[0] = sstable.NewBlockIntervalFilter(blockRange, s.from, s.to+1, nil)
+	if d.found.Load() {
+		o.UseL6Filters = true
+		o.PointKeyFilters = append(make([]pebble.BlockPropertyFilter, 0, 2), // Pebble adds one of its own
+			sstable.NewBlockIntervalFilter(blockRange, s.from, s.to+1, nil))
+	}
 	return o
 }
 

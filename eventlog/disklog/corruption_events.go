@@ -45,6 +45,14 @@ func (v *view) events(ctx context.Context) *events {
 
 // seekGE goes to the first record that is not before a number.
 func (e *events) seekGE(seq uint64) bool {
+	if e.covers(seq) { // to open an iterator costs more than to move one
+		e.key = eventKey(e.key[:0], seq)
+		if e.it.SeekGE(e.key) {
+			return e.stand()
+		}
+		e.leave(span{seq, e.window.to})
+		return e.err == nil && e.advance()
+	}
 	if e.begin(); seq <= e.head {
 		e.todo = append(e.todo, span{seq, e.head})
 	}
@@ -60,8 +68,22 @@ func (e *events) seekLT(seq uint64) bool {
 	return e.advance()
 }
 
+// covers reports whether the window goes on from a number to the head.
+func (e *events) covers(seq uint64) bool {
+	return e.it != nil && e.err == nil && !e.back && e.gone == span{} && e.window.size() > 1 && e.window.from <= seq && seq <= e.head &&
+		e.window.to == e.head
+}
+
+// widen opens a window over all records, for those who go to and fro in it.
+func (e *events) widen() {
+	if e.begin(); e.head > 0 {
+		e.todo = append(e.todo, span{1, e.head})
+		e.open()
+	}
+}
+
 func (e *events) begin() {
-	e.todo, e.err, e.back = e.todo[:0], nil, false
+	e.todo, e.err, e.back, e.gone = e.todo[:0], nil, false, span{}
 	e.close()
 }
 
@@ -146,7 +168,7 @@ func (e *events) open() (lost bool) {
 		return true
 	}
 	e.window = near
-	e.it, e.err = e.view.it.Clone(pebble.CloneOptions{IterOptions: recordsIn(near)})
+	e.it, e.err = e.view.it.Clone(pebble.CloneOptions{IterOptions: e.s.damage.recordsIn(near)})
 	return false
 }
 
@@ -174,6 +196,9 @@ func (e *events) leave(left span) (lost bool) {
 	case !isCorrupt(err):
 		e.err = err
 		return false
+	}
+	e.s.damage.found.Store(true) // the next windows are opened with filters
+	switch {
 	case e.window.size() == 1:
 		e.s.damage.add(e.window)
 		e.lose(e.window)

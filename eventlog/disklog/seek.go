@@ -61,6 +61,7 @@ func (v *view) since(ctx context.Context, t time.Time) (uint64, error) {
 	if t.After(unixMilli(uint64(max(ms, 0)))) {
 		ms++ // the first whole millisecond that is not before t
 	}
+	ev.widen()
 	low, high := uint64(0), v.head // the number is at least low and at most high
 	for low < high {
 		mid := low + (high-low)/2

@@ -68,7 +68,7 @@ func (v *view) find(key []byte) (value []byte, ok bool, err error) {
 // reader returns the iterator of records.
 func (v *view) reader() (*pebble.Iterator, error) {
 	if v.ev == nil {
-		ev, err := v.it.Clone(pebble.CloneOptions{IterOptions: recordsIn(allRecords)})
+		ev, err := v.it.Clone(pebble.CloneOptions{IterOptions: v.s.damage.recordsIn(allRecords)})
 		if err != nil {
 			return nil, err
 		}
