@@ -42,7 +42,7 @@
 // Retention: each topic of a record keeps it on its own. A record is there as long as one of its topics does so, and a
 // reader finds it through exactly those that do. See [Retention].
 //
-// Slowness: a reader holds up nothing and nobody. One that is slower than retention is overtaken and gets a gap.
+// Slowness: a reader holds up nothing and nobody, but for SetGeneration and those who wait for it while a filter is called. One that is slower than retention is overtaken and gets a gap.
 // Append waits for the store, and for others that append.
 //
 // Concurrency: all methods of a log may be called from any number of goroutines, Close included.
