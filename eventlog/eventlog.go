@@ -42,8 +42,9 @@
 // Retention: each topic of a record keeps it on its own. A record is there as long as one of its topics does so, and a
 // reader finds it through exactly those that do. See [Retention].
 //
-// Slowness: a reader holds up nothing and nobody, but for SetGeneration and those who wait for it while a filter is called. One that is slower than retention is overtaken and gets a gap.
-// Append waits for the store, and for others that append.
+// Slowness: a reader holds up nothing and nobody, but for SetGeneration, and those who wait for that, while its filter is
+// called. One that is slower than retention is overtaken and gets a gap. Append waits for the store, and for others that
+// append.
 //
 // Concurrency: all methods of a log may be called from any number of goroutines, Close included.
 package eventlog
@@ -193,8 +194,8 @@ type Mirror interface {
 	Log
 
 	// AppendAt stores records at the positions in their Seq, up to MaxSeq, and with the Time they carry, of the years 1970
-	// to 9999. Positions rise, and are above the head. Unlike Append it takes each for itself: what log order refuses is left out, and its receipt says why.
-	// When it fails it has stored none.
+	// to 9999. Positions rise, and are above the head. Unlike Append it takes each for itself: what log order refuses is
+	// left out, and its receipt says why. When it fails it has stored none.
 	AppendAt(ctx context.Context, records []Record) ([]Receipt, error)
 
 	// Skip moves the head to a sequence number and records that what is between is lost, for all topics: every

@@ -29,8 +29,8 @@ type Checked struct {
 // Check reads everything that is in the directory, and compares it with itself. Each problem goes to report. The error is
 // that of the context or of the file system; damage is no error but a problem.
 //
-// It takes memory for nothing but what it is looking at: whether records and index agree is found by sums over both, and only if
-// they differ is each looked up.
+// It takes memory for nothing but what it is looking at: whether records and index agree is found by sums over both, and
+// only if they differ is each looked up.
 func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, error) {
 	v, err := i.store.view(i.store.head.seq)
 	if err != nil {

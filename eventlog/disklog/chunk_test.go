@@ -43,8 +43,8 @@ func manyTopics(n int) eventlog.Record {
 	return r
 }
 
-// TestTrimmingIsWrittenInBoundedChunks: appends wait for one at the most, and Pebble panics when it gets 4 GiB at once. The bound was one of
-// records, of which one can have a thousand topics, and what was only removed from a topic did not count.
+// TestTrimmingIsWrittenInBoundedChunks: appends wait for one at the most, and Pebble panics when it gets 4 GiB at once. The
+// bound was one of records, of which one can have a thousand topics, and what was only removed from a topic did not count.
 func TestTrimmingIsWrittenInBoundedChunks(t *testing.T) {
 	t.Parallel()
 	const chunk = 64 << 10
@@ -224,8 +224,8 @@ func TestWhoWaitsForASlowReaderHearsItsContext(t *testing.T) {
 	}
 }
 
-// TestCatchingUpOverWhatOthersKeepIsLinear: a Read looked at everything that one topic has trimmed and another one still has, and the
-// next page did so again.
+// TestCatchingUpOverWhatOthersKeepIsLinear: a Read looked at everything that one topic has trimmed and another one still
+// has, and the next page did so again.
 func TestCatchingUpOverWhatOthersKeepIsLinear(t *testing.T) {
 	o, _ := stillOptions(rule("count", eventlog.Rule{Count: 1}))
 	log := mustOpen(t, "log", o)
@@ -294,8 +294,8 @@ func TestALateClockIsSaid(t *testing.T) {
 	}
 }
 
-// TestPatternReadersDoNotLookAtAllTopicsEachTime: where topics trim all the time, whoever catches up by a pattern went through what each
-// of them has lost, for each page.
+// TestPatternReadersDoNotLookAtAllTopicsEachTime: where topics trim all the time, whoever catches up by a pattern went
+// through what each of them has lost, for each page.
 func TestPatternReadersDoNotLookAtAllTopicsEachTime(t *testing.T) {
 	o, _ := stillOptions(rule("count/*", eventlog.Rule{Count: 1}), rule("moves", eventlog.Rule{Count: 1}))
 	log := mustOpen(t, "log", o)

@@ -8,8 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// closing is what a log that was closed has left in the file owner. The next one looks whether that is what there is: what is missing at
-// the end of Pebble's files would be taken for what a crash has taken, and nobody told.
+// closing is what a log that was closed has left in the file owner. The next one looks whether that is what there is: what
+// is missing at the end of Pebble's files would be taken for what a crash has taken, and nobody told.
 type closing struct {
 	head     eventlog.Position
 	manifest string

@@ -153,8 +153,8 @@ func (c *commit) write(l *Log) error {
 	}
 	sync := l.opts.Sync == SyncAlways
 	if !sync && s.head.seq+leaseSize/2 > s.lease && !c.given() {
-		// Before the lease runs out, the next one has to be on disk. A mirror needs none: it gets again what it has lost, at the
-		// same numbers.
+		// Before the lease runs out, the next one has to be on disk. A mirror needs none: it gets again what it has lost, at
+		// the same numbers.
 		s.lease = s.head.seq + leaseSize
 		sync = true
 		if err := c.batch.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil); err != nil {

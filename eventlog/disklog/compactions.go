@@ -10,9 +10,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// compactions says when Pebble may merge tables: one at a time, as it does by itself, but not when the disk has failed, and after
-// it went wrong only with growing pauses. By itself Pebble tries again at once, for ever: one damaged block in a young table
-// would keep a processor busy and the disk writing.
+// compactions says when Pebble may merge tables: one at a time, as it does by itself, but not when the disk has failed, and
+// after it went wrong only with growing pauses. By itself Pebble tries again at once, for ever: one damaged block in a young
+// table would keep a processor busy and the disk writing.
 type compactions struct {
 	fence *fence
 	db    pebble.DBForCompaction
@@ -153,8 +153,8 @@ func (c *compactions) Done() {
 // read.
 const tablesMost = 40
 
-// behind reports whether appends have to wait. They do not where merging can never catch up, because something is damaged or the disk
-// has failed.
+// behind reports whether appends have to wait. They do not where merging can never catch up, because something is damaged or
+// the disk has failed.
 func (s *store) behind() bool {
 	if s.merging.changed.Swap(false) {
 		s.merging.tables = int(s.db.Metrics().Levels[0].Sublevels)

@@ -11,9 +11,10 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestDamageInTheStoresLogIsNoEndOfIt: what was appended and is not in a table yet is read from Pebble's own log when the process has ended without
-// closing it. That is cut off where the power went, and nothing is wrong with that; where it is damaged before, acknowledged
-// records are behind. Pebble can tell the two apart for all but the last blocks of its log, of 32 KiB.
+// TestDamageInTheStoresLogIsNoEndOfIt: what was appended and is not in a table yet is read from Pebble's own log when the
+// process has ended without closing it. That is cut off where the power went, and nothing is wrong with that; where it is
+// damaged before, acknowledged records are behind. Pebble can tell the two apart for all but the last blocks of its log, of
+// 32 KiB.
 func TestDamageInTheStoresLogIsNoEndOfIt(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 1))

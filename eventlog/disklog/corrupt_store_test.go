@@ -188,8 +188,8 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 	return o
 }
 
-// compare reads a topic, or everything, and returns how many acknowledged records cannot be read, of which readers are told or not, and the
-// gaps they are told.
+// compare reads a topic, or everything, and returns how many acknowledged records cannot be read, of which readers are told
+// or not, and the gaps they are told.
 func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, silent int, gaps []eventlog.GapError) {
 	t.Helper()
 	sel := eventlog.Everything()
@@ -302,8 +302,9 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 	}
 }
 
-// TestDamageAtTheEndAfterACrash: how the manifest and the write-ahead log end after a crash nobody can know. What was acknowledged last
-// may be missing without a word if just that is damaged, or all from there on is cut off. Damage before the last entry is noticed.
+// TestDamageAtTheEndAfterACrash: how the manifest and the write-ahead log end after a crash nobody can know. What was
+// acknowledged last may be missing without a word if just that is damaged, or all from there on is cut off. Damage before
+// the last entry is noticed.
 func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 3))

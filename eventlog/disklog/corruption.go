@@ -23,8 +23,8 @@ import (
 //   - An append that would need to know what cannot be read is refused; the others are not.
 //   - Trimming steps over it.
 //
-// To read a damaged block is expensive: Pebble 2.1.7 tries whether any single bit makes its checksum right, which takes 13 ms for 4 KiB,
-// and half a minute for each MiB. Therefore what is known to be damaged is remembered, and not read again.
+// To read a damaged block is expensive: Pebble 2.1.7 tries whether any single bit makes its checksum right, which takes 13
+// ms for 4 KiB, and half a minute for each MiB. Therefore what is known to be damaged is remembered, and not read again.
 //
 // Pebble's iterators stop at a damaged block, and not only for those who want what is in it: each looks for its next key in
 // every level. What helps is in corruption_blocks.go and corruption_events.go.
@@ -198,8 +198,8 @@ func (s *spans) add(a span) {
 	*s = slices.Replace(*s, i, j, a)
 }
 
-// exact reads the value of one key past damaged blocks: of tables that say they do not have it no block is read. It is nil if there
-// is none.
+// exact reads the value of one key past damaged blocks: of tables that say they do not have it no block is read. It is nil
+// if there is none.
 func (v *view) exact(key []byte, o *pebble.IterOptions) (value []byte, err error) {
 	if v.one != nil {
 		err = v.one.Close()
@@ -218,8 +218,8 @@ func (v *view) exact(key []byte, o *pebble.IterOptions) (value []byte, err error
 	return v.one.ValueAndErr()
 }
 
-// only goes to the only key in the bounds of an iterator. First by the filters of tables: of those that say they do not have it no
-// block is read. But it may be a filter that is damaged.
+// only goes to the only key in the bounds of an iterator. First by the filters of tables: of those that say they do not have
+// it no block is read. But it may be a filter that is damaged.
 func only(it *pebble.Iterator, key []byte) bool {
 	return it.SeekPrefixGE(key) || isCorrupt(it.Error()) && it.First()
 }

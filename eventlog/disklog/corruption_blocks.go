@@ -8,8 +8,8 @@ import (
 )
 
 // Each block of a table is described by the range of the records in it. Who looks for records reads no other blocks, so that
-// damage elsewhere is not in the way: an iterator looks for its next key in every level, and that may be in a damaged block which has
-// nothing to do with what is looked for.
+// damage elsewhere is not in the way: an iterator looks for its next key in every level, and that may be in a damaged block
+// which has nothing to do with what is looked for.
 
 // blockRange is the name under which a table has the ranges, part of the format.
 const blockRange = "tidings.records"
@@ -35,8 +35,8 @@ func collectRanges() pebble.BlockPropertyCollector {
 	return sstable.NewBlockIntervalCollector(blockRange, recordRange{}, nil)
 }
 
-// recordsIn returns the options of an iterator over the records in a range. Filters cost something with each block, and are left out as long
-// as nothing is known to be damaged: who meets damage tries again with them.
+// recordsIn returns the options of an iterator over the records in a range. Filters cost something with each block, and are
+// left out as long as nothing is known to be damaged: who meets damage tries again with them.
 func (d *damage) recordsIn(s span) *pebble.IterOptions {
 	o := &pebble.IterOptions{LowerBound: eventKey(nil, s.from), UpperBound: eventKey(nil, s.to+1)}
 	if s.to == math.MaxUint64 {

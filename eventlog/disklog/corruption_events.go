@@ -9,8 +9,8 @@ import (
 // events goes through the records, in one direction, past what is damaged. At each step it stands at a record or at a range
 // that cannot be read.
 //
-// It begins with a window over all there is to read. When it comes to a damaged block it halves what is left of the window, and so
-// on, until few numbers are left, of which each is read for itself.
+// It begins with a window over all there is to read. When it comes to a damaged block it halves what is left of the window,
+// and so on, until few numbers are left, of which each is read for itself.
 type events struct {
 	*view
 	ctx  context.Context // of the call that reads
@@ -185,8 +185,8 @@ func (e *events) first() bool {
 	}
 }
 
-// leave closes the window, of which something is left that was not read. If that is because of damage it makes smaller ones of it.
-// It reports whether it was a single number, which is lost.
+// leave closes the window, of which something is left that was not read. If that is because of damage it makes smaller ones
+// of it. It reports whether it was a single number, which is lost.
 func (e *events) leave(left span) (lost bool) {
 	err := e.it.Error()
 	e.close()

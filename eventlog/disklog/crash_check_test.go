@@ -106,8 +106,8 @@ func (c *check) see() uint64 {
 	return last.Seq
 }
 
-// lose takes from the history what a crash has taken from the log: the newest, all of it after one record. Whoever has seen more gets
-// a gap.
+// lose takes from the history what a crash has taken from the log: the newest, all of it after one record. Whoever has seen
+// more gets a gap.
 func (c *check) lose(last uint64) {
 	c.t.Helper()
 	head := c.log.Head()

@@ -13,9 +13,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestPowerLossKeepsADirectoryThatWasMade: Open made the directories above its own as well, and synced none of them. Pebble syncs the
-// one above its own. Of /var/lib/log, with lib being new, the power took everything, the log, too, and the next to open began
-// an empty one.
+// TestPowerLossKeepsADirectoryThatWasMade: Open made the directories above its own as well, and synced none of them. Pebble
+// syncs the one above its own. Of /var/lib/log, with lib being new, the power took everything, the log, too, and the next to
+// open began an empty one.
 func TestPowerLossKeepsADirectoryThatWasMade(t *testing.T) {
 	for _, dir := range []string{"log", "lib/log", "var/lib/log", "/srv/var/lib/log"} {
 		fs := vfs.NewCrashableMem()
@@ -72,8 +72,8 @@ func TestPowerLossLeavesNoMarkerWithoutItsManifest(t *testing.T) {
 	}
 }
 
-// TestIntervalReachesTheDiskByItself: what SyncInterval has acknowledged is on disk some time later, without anything else that is
-// appended or closed.
+// TestIntervalReachesTheDiskByItself: what SyncInterval has acknowledged is on disk some time later, without anything else
+// that is appended or closed.
 func TestIntervalReachesTheDiskByItself(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	o := &disklog.Options{Sync: disklog.SyncInterval, Interval: time.Millisecond, Cache: 1 << 20, Reserve: -1}

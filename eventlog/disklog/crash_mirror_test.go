@@ -29,8 +29,8 @@ func TestAMirrorGoesOnAfterPowerLoss(t *testing.T) {
 	}
 }
 
-// TestPowerLossAfterSetGenerationLosesNothing: a log that was opened at number 20, and went back to 10 in a new generation, had 11 to 20
-// for lost after a crash, and refused them when they came.
+// TestPowerLossAfterSetGenerationLosesNothing: a log that was opened at number 20, and went back to 10 in a new generation,
+// had 11 to 20 for lost after a crash, and refused them when they came.
 func TestPowerLossAfterSetGenerationLosesNothing(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	o := &disklog.Options{Cache: 1 << 20, Reserve: -1}

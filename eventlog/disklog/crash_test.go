@@ -18,9 +18,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// These tests take the power from a log: its file system is one in memory that knows what was synced, and gives copies of itself as it
-// could be found after a crash. A log is opened on each copy and has to know what its clients know. The next life begins
-// with the last copy, so that crashes follow crashes.
+// These tests take the power from a log: its file system is one in memory that knows what was synced, and gives copies of
+// itself as it could be found after a crash. A log is opened on each copy and has to know what its clients know. The next
+// life begins with the last copy, so that crashes follow crashes.
 //
 // TIDINGS_CRASHES says how many copies each test takes, TIDINGS_SEED which ones.
 
@@ -120,8 +120,8 @@ func (r *run) options(fs vfs.FS, how death) *disklog.Options {
 	if r.script.trims {
 		o.Retention = retention(keepAge)
 	}
-	// Small ones are full all the time, and what the clients append together may be more than half of the smallest, which then goes
-	// its own way through Pebble.
+	// Small ones are full all the time, and what the clients append together may be more than half of the smallest, which
+	// then goes its own way through Pebble.
 	o.SetMemTable([]int{16 << 10, 256 << 10, 64 << 20}[r.rand.IntN(3)])
 	if how == lossy || how == closed {
 		o.Sync = disklog.SyncInterval

@@ -105,8 +105,8 @@ func (c *cutter) remove(r *eventlog.Record) error {
 	return err
 }
 
-// loses deals with a topic that loses records, when the first of them goes. Of one that has lost nothing before nothing is known
-// any more.
+// loses deals with a topic that loses records, when the first of them goes. Of one that has lost nothing before nothing is
+// known any more.
 func (c *cutter) loses(topic string, seq uint64) error {
 	if _, ok := c.lowered[topic]; ok {
 		return nil

@@ -17,8 +17,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestCopyBeginsAGeneration: otherwise the copy and the original would give one number to two records. Readers with positions of the
-// original are told, and the numbers go on above.
+// TestCopyBeginsAGeneration: otherwise the copy and the original would give one number to two records. Readers with
+// positions of the original are told, and the numbers go on above.
 func TestCopyBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -59,8 +59,8 @@ func mustCopy(t *testing.T, from, to string) {
 	}
 }
 
-// TestCopyThatCrashesIsNotTheOriginal: tidings.json was brought up to date before the generation was. A copy that crashed in between
-// was the original for whoever opened it next.
+// TestCopyThatCrashesIsNotTheOriginal: tidings.json was brought up to date before the generation was. A copy that crashed in
+// between was the original for whoever opened it next.
 func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -87,8 +87,8 @@ func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
 	}
 }
 
-// TestCopyByHardLinksBeginsAGeneration: tidings.json has its inode and its time of birth in such a copy too. The original stays what it
-// is, whichever is opened first.
+// TestCopyByHardLinksBeginsAGeneration: tidings.json has its inode and its time of birth in such a copy too. The original
+// stays what it is, whichever is opened first.
 func TestCopyByHardLinksBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {

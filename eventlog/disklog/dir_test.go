@@ -227,8 +227,8 @@ func TestDirectoryWithoutPermission(t *testing.T) {
 	}
 }
 
-// TestDirectoryOfSomebodyElse runs this test again as a process of another user, if root runs it; else the directory is one that its owner may
-// not use either.
+// TestDirectoryOfSomebodyElse runs this test again as a process of another user, if root runs it; else the directory is one
+// that its owner may not use either.
 func TestDirectoryOfSomebodyElse(t *testing.T) {
 	const variable = "TIDINGS_DIR_OF_ROOT"
 	if dir := os.Getenv(variable); dir != "" {

@@ -18,8 +18,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// faultClients append to a log whose disk fails, and know what they were answered. Each record has a key, and is appended again until
-// it is acknowledged.
+// faultClients append to a log whose disk fails, and know what they were answered. Each record has a key, and is appended
+// again until it is acknowledged.
 type faultClients struct {
 	t     *testing.T
 	log   *disklog.Log

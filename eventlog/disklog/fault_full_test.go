@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestBelowTheReserveNothingIsStored: appends are refused before anything is written, so that there is room for trimming; that and
-// reading go on. When there is room again so do appends, without anybody doing anything.
+// TestBelowTheReserveNothingIsStored: appends are refused before anything is written, so that there is room for trimming;
+// that and reading go on. When there is room again so do appends, without anybody doing anything.
 func TestBelowTheReserveNothingIsStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -23,10 +23,11 @@ import (
 // faultChild is the variable of the environment that makes a test the process that dies.
 const faultChild = "TIDINGS_FAULT_CHILD"
 
-// TestBarePebbleDiesWhereTheLogLives is why there is a fence. The first log on Pebble was killed by a full disk: Pebble takes a
-// write-ahead log that it cannot write for the end of the process. It calls Logger.Fatalf, which exits, and with a logger that
-// returns it panics on the next write; a log file that cannot be made for the next memtable panics at once, and then dies of unlocking
-// a mutex twice. Each happens here in a process of its own, and the log, under the same faults, goes on.
+// TestBarePebbleDiesWhereTheLogLives is why there is a fence. The first log on Pebble was killed by a full disk: Pebble
+// takes a write-ahead log that it cannot write for the end of the process. It calls Logger.Fatalf, which exits, and with a
+// logger that returns it panics on the next write; a log file that cannot be made for the next memtable panics at once, and
+// then dies of unlocking a mutex twice. Each happens here in a process of its own, and the log, under the same faults, goes
+// on.
 func TestBarePebbleDiesWhereTheLogLives(t *testing.T) {
 	if kind := os.Getenv(faultChild); kind != "" {
 		dieOfFault(kind)
@@ -71,8 +72,8 @@ func dieOfFault(kind string) {
 	fmt.Println(faultSurvived)
 }
 
-// TestFaultBetweenSyncsIsToldByAGap: with SyncInterval a record is acknowledged before it is on disk, and a disk that fails may take the
-// newest. Readers who have seen them are told, once, and no number comes twice.
+// TestFaultBetweenSyncsIsToldByAGap: with SyncInterval a record is acknowledged before it is on disk, and a disk that fails
+// may take the newest. Readers who have seen them are told, once, and no number comes twice.
 func TestFaultBetweenSyncsIsToldByAGap(t *testing.T) {
 	t.Parallel()
 	for i, kind := range []string{"write wal", "sync wal", "create wal", "write table", ""} {

@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestFaultsWhileOpeningAreErrorsWithARemedy lets each single write fail that Open does, in a new directory and in one that has to
-// replay and flush what a crash has left. While it opens, bare Pebble tries for ever to flush.
+// TestFaultsWhileOpeningAreErrorsWithARemedy lets each single write fail that Open does, in a new directory and in one that
+// has to replay and flush what a crash has left. While it opens, bare Pebble tries for ever to flush.
 func TestFaultsWhileOpeningAreErrorsWithARemedy(t *testing.T) {
 	t.Parallel()
 	var c *faultClients

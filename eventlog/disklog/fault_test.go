@@ -33,8 +33,8 @@ var faultRemedies = map[error]string{
 	syscall.EROFS:  "mount its file system so that it can be written",
 }
 
-// TestDiskFaultsLoseNothing lets each kind of write fail, once or from some time on, while clients append. What was acknowledged is there during
-// that, after it, and after a loss of power; what was not is appended again and is there once.
+// TestDiskFaultsLoseNothing lets each kind of write fail, once or from some time on, while clients append. What was
+// acknowledged is there during that, after it, and after a loss of power; what was not is appended again and is there once.
 func TestDiskFaultsLoseNothing(t *testing.T) {
 	t.Parallel()
 	counts := countFaultless(t)

@@ -15,9 +15,9 @@ import (
 // nothing reaches the disk any more, and Pebble is told that all went well.
 //
 // That is because Pebble takes a failed write for the end of the process: it calls Logger.Fatalf, panics while it holds
-// locks, or dies of unlocking a mutex twice when the log file is being changed. While it opens, it would try for ever to flush.
-// Nobody may believe it afterwards: whoever acknowledges a write, or has opened a store, asks the fence first. Then the store is
-// closed, which changes nothing on disk, and opened again behind a new fence.
+// locks, or dies of unlocking a mutex twice when the log file is being changed. While it opens, it would try for ever to
+// flush. Nobody may believe it afterwards: whoever acknowledges a write, or has opened a store, asks the fence first. Then
+// the store is closed, which changes nothing on disk, and opened again behind a new fence.
 //
 // Tables are different, because Pebble reads them: those of merging report their errors, see mergedTable, and those of
 // memory go on in memory, see flushedTable.

@@ -11,8 +11,8 @@ func isTable(name string) bool {
 	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
 }
 
-// mergedTable is a table that is made of other ones. If it cannot be written they stay, and Pebble is told the truth: it gives up,
-// and asks the store's scheduler when it may try again, see compactions.
+// mergedTable is a table that is made of other ones. If it cannot be written they stay, and Pebble is told the truth: it
+// gives up, and asks the store's scheduler when it may try again, see compactions.
 type mergedTable struct {
 	vfs.File
 	fence *fence
@@ -78,9 +78,9 @@ func (t *mergedTable) SyncTo(length int64) (bool, error) {
 
 func (t *mergedTable) Close() error { return t.check(t.File.Close()) }
 
-// flushedTable is a table that is made of what Pebble has in memory, and forgets as soon as the table is written: there would be no
-// other copy that could be read. What the disk does not take goes on in memory, until the store is closed. That is no more than
-// was there before.
+// flushedTable is a table that is made of what Pebble has in memory, and forgets as soon as the table is written: there
+// would be no other copy that could be read. What the disk does not take goes on in memory, until the store is closed. That
+// is no more than was there before.
 type flushedTable struct {
 	fencedFile
 	path    string

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fingerprint tells a file in a directory from copies of both: by inode and time of birth, which stay when a volume is mounted
-// elsewhere and are new in a copy, and by the machine, for a copy of the whole volume. A copy by hard links has the same file, in
-// another directory. Empty: nothing is known.
+// fingerprint tells a file in a directory from copies of both: by inode and time of birth, which stay when a volume is
+// mounted elsewhere and are new in a copy, and by the machine, for a copy of the whole volume. A copy by hard links has the
+// same file, in another directory. Empty: nothing is known.
 func fingerprint(path string) string {
 	file, dir := statMark(path), statMark(filepath.Dir(path))
 	if file == "" || dir == "" {

@@ -131,8 +131,8 @@ func (v *view) lostByTopic(ctx context.Context, sel *eventlog.Selector, topic st
 // ghosts is how many records that a topic has trimmed, and another one still has, a Read looks at from each end.
 const ghosts = 2048
 
-// lostByState is lost for a topic whose state is known. What the topic has trimmed and another one still has is lost to those who do
-// not want that other one.
+// lostByState is lost for a topic whose state is known. What the topic has trimmed and another one still has is lost to
+// those who do not want that other one.
 //
 // There may be very many of these. The newest are looked at first, because to know the newest that is lost is to warn once. If
 // all of them can be read, the oldest are looked at, and the reader is answered up to there.

@@ -102,7 +102,8 @@ func (d *directory) mark(path string) string {
 }
 
 // take locks the directory and reports whether it is the one that was written last. If it is not, the log has to begin a
-// generation. What is in the directory is left as it is, until its store is known to be one that can be opened: then settle is called.
+// generation. What is in the directory is left as it is, until its store is known to be one that can be opened: then settle
+// is called.
 func (d *directory) take(restored bool) (same bool, err error) {
 	if d.real() {
 		if d.name, err = filepath.Abs(d.name); err != nil { // the process may go elsewhere
@@ -144,8 +145,8 @@ func (d *directory) claim(restored bool) (same bool, err error) {
 	return !restored && id.Fingerprint == d.mark(d.fs.PathJoin(d.name, identityFile)), nil
 }
 
-// unsettled is the fingerprint of a directory whose log has not begun its first generation yet. It is no other one's: whoever finds
-// it begins one.
+// unsettled is the fingerprint of a directory whose log has not begun its first generation yet. It is no other one's:
+// whoever finds it begins one.
 const unsettled = "none so far"
 
 // settle is called when the log has opened its store, and begun a generation if the directory was not the same. Until then
@@ -242,8 +243,8 @@ func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 	return id, nil
 }
 
-// checkStore looks at the names of Pebble's files, of a directory that is locked. Where the one is missing that names its manifest
-// Pebble would begin a new store, and remove all that is there.
+// checkStore looks at the names of Pebble's files, of a directory that is locked. Where the one is missing that names its
+// manifest Pebble would begin a new store, and remove all that is there.
 func checkStore(fsys vfs.FS, dir string, id identity) error {
 	names, err := fsys.List(dir)
 	if err != nil {

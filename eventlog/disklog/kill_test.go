@@ -18,8 +18,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// These tests kill processes. Each is this binary again, appends with many clients and reports what was answered; the next one, or
-// the test itself, opens what it has left. Clients of a process that was killed repeat in the next one what they got no answer to.
+// These tests kill processes. Each is this binary again, appends with many clients and reports what was answered; the next
+// one, or the test itself, opens what it has left. Clients of a process that was killed repeat in the next one what they got
+// no answer to.
 //
 // TIDINGS_KILLS says how many each test kills. make test kills 200; without it there are as many as a quick run has time for.
 

@@ -9,8 +9,8 @@ import (
 )
 
 // losses knows of the matchers that were used last the newest record that one of their topics has trimmed. To find it is to
-// go through all topics under a prefix, at each Read of those who catch up; to keep it is to look at what each chunk of trimming
-// changes.
+// go through all topics under a prefix, at each Read of those who catch up; to keep it is to look at what each chunk of
+// trimming changes.
 type losses struct {
 	chunks atomic.Uint64 // counts when the writing of a chunk begins and when it is over: odd while one is written
 

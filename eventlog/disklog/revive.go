@@ -127,8 +127,8 @@ func (l *Log) reopen() (*store, error) {
 	return s, nil
 }
 
-// openToRead opens a store that could not be opened otherwise, because of an error, for those who read. It is nil if that is not
-// possible either.
+// openToRead opens a store that could not be opened otherwise, because of an error, for those who read. It is nil if that is
+// not possible either.
 func (l *Log) openToRead(why error) *store {
 	s := l.newStore()
 	err := s.open(l, why)
@@ -168,7 +168,7 @@ type space struct {
 
 // spend counts what the committer has written. A fast disk could be full before the next tick.
 func (s *space) spend(n int, reserve int64) {
-	if s.written += int64(n); s.written < reserve/8 {
+	if s.written += int64(n); reserve < 0 || s.written < reserve/8 {
 		return
 	}
 	s.written = 0

@@ -116,8 +116,8 @@ func (l *pebbleLogger) Fatalf(format string, args ...any) {
 
 // openStore opens the directory, which is locked. With newGeneration it begins one.
 //
-// A new store is opened twice. Pebble 2.1.7 begins its first log file before the store has its format, and there cannot tell damage
-// from the end. The next one it can.
+// A new store is opened twice. Pebble 2.1.7 begins its first log file before the store has its format, and there cannot tell
+// damage from the end. The next one it can.
 func (l *Log) openStore(newGeneration bool) (*store, error) {
 	s, err := l.openOnce(newGeneration)
 	if err == nil && s.fresh {
@@ -196,8 +196,8 @@ func openError(dir string, err error) error {
 	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, asDamage(err)}
 }
 
-// load reads what is kept in memory, and writes what has to be on disk before the first record is. closed is where the head was when
-// the log was closed, if it was.
+// load reads what is kept in memory, and writes what has to be on disk before the first record is. closed is where the head
+// was when the log was closed, if it was.
 func (s *store) load(newGeneration bool, closed eventlog.Position) error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err != nil {
@@ -309,8 +309,8 @@ func setHole(b *pebble.Batch, h hole) error {
 
 // get returns a copy of a value, nil if there is none.
 //
-// Pebble's own way asks the filters of tables, and meets no damage but that of the key itself or of a filter. A filter is large,
-// and takes Pebble half a minute for each MiB to be found damaged. Therefore it comes second when there is damage.
+// Pebble's own way asks the filters of tables, and meets no damage but that of the key itself or of a filter. A filter is
+// large, and takes Pebble half a minute for each MiB to be found damaged. Therefore it comes second when there is damage.
 func (s *store) get(key []byte) ([]byte, error) {
 	if s.damage.found.Load() {
 		if value, err := s.seek(key); !isCorrupt(err) {

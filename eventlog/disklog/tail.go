@@ -13,14 +13,15 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Pebble 2.1.7 reads its manifest, the list of its tables, up to the first thing that makes no sense, takes that for the end, and goes
-// on without the tables that came after. So it does with the write-ahead log, but for damage that is followed by something whole in
-// another block of 32 KiB. After a crash that is right: what was written last is not on disk as a whole. Otherwise
-// records that were acknowledged would be gone and nobody told. Therefore both are looked at before Pebble is.
+// Pebble 2.1.7 reads its manifest, the list of its tables, up to the first thing that makes no sense, takes that for the
+// end, and goes on without the tables that came after. So it does with the write-ahead log, but for damage that is followed
+// by something whole in another block of 32 KiB. After a crash that is right: what was written last is not on disk as a
+// whole. Otherwise records that were acknowledged would be gone and nobody told. Therefore both are looked at before Pebble
+// is.
 //
-// Both are sequences of chunks: a checksum of 4 bytes, the length of the payload, of 2 bytes, a type, of 1, and then of the write-ahead log the
-// number of its file, of 4, and up to where it was synced when the chunk was written, of 8; then the payload. The checksum is over all
-// from the type on. Numbers are little-endian.
+// Both are sequences of chunks: a checksum of 4 bytes, the length of the payload, of 2 bytes, a type, of 1, and then of the
+// write-ahead log the number of its file, of 4, and up to where it was synced when the chunk was written, of 8; then the
+// payload. The checksum is over all from the type on. Numbers are little-endian.
 
 // A chunk shows that what came before it was on disk when it was written:
 var (
