@@ -179,8 +179,13 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 	}
 	o.told, o.silent, _ = m.compare(t, log, "")
 	newest := m.records[len(m.records)-1].Seq
-	if next := mustAppend(t, log, eventlog.Record{Topics: []string{"next"}})[0]; o.silent == 0 && next.Seq <= newest {
-		t.Errorf("a number comes twice: %d, and %d was the head", next.Seq, newest)
+	next, err := log.Append(t.Context(), []eventlog.Record{{Topics: []string{"next"}}})
+	switch {
+	case errors.Is(err, eventlog.ErrUnavailable) && errors.Is(err, eventlog.ErrCorrupt): // what is known of the topic is in the damaged block
+	case err != nil:
+		t.Error(err)
+	case o.silent == 0 && next[0].Seq <= newest:
+		t.Errorf("a number comes twice: %d, and %d was the head", next[0].Seq, newest)
 	}
 	if err := log.Close(); err != nil {
 		t.Errorf("Close returns %v", err)
@@ -304,7 +309,7 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 
 // TestDamageAtTheEndAfterACrash: how the manifest and the write-ahead log end after a crash nobody can know. What was
 // acknowledged last may be missing without a word if just that is damaged, or all from there on is cut off. Damage before
-// the last entry is noticed.
+// the last entry of the manifest, or the last two of the write-ahead log, is noticed.
 func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 3))
@@ -313,15 +318,19 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	for _, file := range []string{m.log, manifest(whole)} {
 		text := whole[file]
 		ends := disklog.EntriesOf(file, text)
-		if len(ends) < 3 {
+		if len(ends) < 2 || file == m.log && len(ends) < 3 {
 			t.Fatalf("%s has %d entries", file, len(ends))
 		}
 		before, end := ends[len(ends)-2], ends[len(ends)-1]
+		shown := before
+		if file == m.log { // Pebble may note that the one before is synced only after the last has begun
+			shown = ends[len(ends)-3]
+		}
 		for range 20 {
 			flipped := maps.Clone(whole)
-			flipped[file] = string(harms["a bit"](r, []byte(text[:before]))) + text[before:]
+			flipped[file] = string(harms["a bit"](r, []byte(text[:shown]))) + text[shown:]
 			if o := m.open(t, flipped); !o.refused {
-				t.Errorf("%s, damaged before the last entry: %+v", file, o)
+				t.Errorf("%s, damaged before the end: %+v", file, o)
 			} else if !maps.Equal(flipped, o.files) {
 				t.Errorf("%s: it was refused, and has changed", file)
 			}

@@ -110,23 +110,22 @@ func (c chunks) check(fsys vfs.FS, dir, name string, number uint64) (whole int64
 		}
 	}
 	switch {
-	case errors.Is(err, io.EOF):
-		return whole, false, nil
-	case !record.IsInvalidRecord(err):
+	case !errors.Is(err, io.EOF) && !record.IsInvalidRecord(err):
 		return whole, true, err
 	}
 	const far = 1 << 20 // enough for the block, beyond which Pebble looks by itself, and for most manifests
-	rest, err := io.ReadAll(io.NewSectionReader(f, whole+1, far))
-	if err != nil {
-		return whole, true, err
+	rest, readErr := io.ReadAll(io.NewSectionReader(f, whole+1, far))
+	if readErr != nil {
+		return whole, true, readErr
 	}
+	torn = record.IsInvalidRecord(err) || len(rest) > 0 // to Pebble a header with a wrong length may be the end, too
 	for ; len(rest) >= c.header; rest = rest[1:] {
 		end := c.header + int(binary.LittleEndian.Uint16(rest[4:]))
 		if end <= len(rest) && c.later(rest, number, whole) && binary.LittleEndian.Uint32(rest) == chunkSum(rest[6:end]) {
 			return whole, true, &eventlog.CorruptError{What: name, Offset: int(whole), Reason: "it makes no sense, and goes on after that"}
 		}
 	}
-	return whole, true, nil
+	return whole, torn, nil
 }
 
 // newReader is record.NewReader for a number whose type has no name here.
