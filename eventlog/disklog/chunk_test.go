@@ -8,7 +8,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -96,64 +98,6 @@ func TestTrimmingIsWrittenInBoundedChunks(t *testing.T) {
 		mustAppend(t, log, eventlog.Record{Topics: append(manyTopics(i).Topics[1:], "count"), ID: strings.Repeat("x", 1000)})
 	}
 	check(log, "one topic of many", largest, 2*chunk, 60)
-}
-
-// TestALargeCutIsOne: what SetGeneration removes was one batch, of which Pebble takes no more than 4 GiB. Now it is many, and
-// nobody sees the state between them.
-func TestALargeCutIsOne(t *testing.T) {
-	t.Parallel()
-	o, _ := stillOptions(rule("latest/*", eventlog.Rule{Latest: 2}), rule("count/*", eventlog.Rule{Count: 3}))
-	o.SetChunk(1 << 10)
-	log := mustOpen(t, "log", o)
-	kinds := []string{"latest/%d", "count/%d", "all/%d"}
-	topics := func(i int) []string {
-		return []string{fmt.Sprintf(kinds[i%3], i%11), fmt.Sprintf("other/%d", i%7)}
-	}
-	record := func(i int) eventlog.Record {
-		return eventlog.Record{Topics: topics(i), Data: fmt.Sprint(i), Key: fmt.Sprint(i), ID: fmt.Sprint("id", i%5)}
-	}
-	const n, after = 1000, 350
-	for i := 1; i <= n; i++ {
-		mustAppend(t, log, record(i))
-	}
-	if err := log.Trim(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for gen, at := range map[string]uint64{"first": after, "again": after} {
-		if err := log.SetGeneration(t.Context(), gen, at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if b := log.Bounds(); b.Events != after || b.Head.Seq != after {
-		t.Fatalf("%+v", b)
-	}
-	// The same numbers again, under other topics: whatever was left of the old ones would name them.
-	for i := after + 1; i <= n; i++ {
-		r := record(i)
-		r.Topics = []string{fmt.Sprint("new/", i%13)}
-		if receipt := mustAppend(t, log, r)[0]; receipt.Duplicate || receipt.Seq != uint64(i) {
-			t.Fatalf("%d: %+v", i, receipt)
-		}
-	}
-	for i := range 3 * 11 * 7 {
-		for _, topic := range topics(i) {
-			q := eventlog.Query{Selector: eventlog.Topics(topic), Told: n}
-			for _, r := range mustRead(t, log, q).Records {
-				if r.Seq > after {
-					t.Fatalf("%s has %d", topic, r.Seq)
-				}
-			}
-		}
-	}
-	if err := log.SetGeneration(t.Context(), "empty", 0); err != nil {
-		t.Fatal(err)
-	}
-	if b := log.Bounds(); b != (eventlog.Bounds{Head: eventlog.Position{Gen: "empty"}}) {
-		t.Errorf("an empty log has %+v", b)
-	}
-	if r := mustAppend(t, log, record(1))[0]; r.Duplicate || r.Seq != 1 {
-		t.Errorf("%+v", r)
-	}
 }
 
 // TestWhoWaitsForASlowReaderHearsItsContext: a reader in whose filter nothing goes on held up, together with whoever wanted
@@ -374,4 +318,100 @@ func TestSeekingThroughAFilterIsLinear(t *testing.T) {
 			t.Errorf("%d records were looked at in two runs, with %v allocations", looked, allocs)
 		}
 	}
+}
+
+// TestSeekIsNotFollowedByWhatWasGoneBefore: where so much is kept by others that a Read looks at a part, a reader was warned
+// of the rest after a Seek, which is to be silent on what was gone before.
+func TestSeekIsNotFollowedByWhatWasGoneBefore(t *testing.T) {
+	t.Parallel()
+	o, _ := stillOptions(rule("count", eventlog.Rule{Count: 1}))
+	log := mustOpen(t, "log", o)
+	const n = 9000
+	for i := range n / 1000 {
+		batch := make([]eventlog.Record, 1000)
+		for j := range batch {
+			batch[j].Topics = []string{"count", "all"}
+		}
+		if i == 4 {
+			batch[500].Topics[1] = "other"
+		}
+		mustAppend(t, log, batch...)
+	}
+	if err := log.Trim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, sel := range []eventlog.Selector{eventlog.Topics("count", "all"), eventlog.Select([]string{"all"}, eventlog.MustPattern("count"))} {
+		q, err := log.Seek(t.Context(), sel, eventlog.Start{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for q.After != log.Head() {
+			answer := mustRead(t, log, q)
+			found += len(answer.Records)
+			q.After = answer.Complete
+		}
+		if found != n-1 {
+			t.Errorf("%d records are found, want %d", found, n-1)
+		}
+	}
+}
+
+// heldFS does not sync a write-ahead log as long as it is held.
+type heldFS struct {
+	vfs.FS
+	held atomic.Pointer[chan struct{}]
+}
+
+func (h *heldFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := h.FS.Create(name, c)
+	return &heldFile{f, h}, err
+}
+
+type heldFile struct {
+	vfs.File
+	fs *heldFS
+}
+
+func (f *heldFile) Sync() error     { f.wait(); return f.File.Sync() }
+func (f *heldFile) SyncData() error { f.wait(); return f.File.SyncData() }
+
+func (f *heldFile) wait() {
+	if held := f.fs.held.Load(); held != nil {
+		<-*held
+	}
+}
+
+// TestTrimmingSeesWhatItIsToldOf: it was told of a topic with too many records before it could see them. If a disk was slow
+// to sync, it looked too early, found nothing to do, and nobody told it again.
+func TestTrimmingSeesWhatItIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := &heldFS{FS: vfs.NewMem()}
+		o := &disklog.Options{Retention: &eventlog.Retention{Rules: []eventlog.Rule{rule("latest", eventlog.Rule{Latest: 1})}}, Reserve: -1}
+		o.SetFS(fs)
+		log, err := disklog.Open("log", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, log, eventlog.Record{Topics: []string{"latest"}})
+		time.Sleep(5 * time.Second) // the first look at all topics is over
+		held := make(chan struct{})
+		fs.held.Store(&held)
+		appended := make(chan struct{})
+		go func() {
+			defer close(appended)
+			mustAppend(t, log, eventlog.Record{Topics: []string{"latest"}})
+		}()
+		time.Sleep(5 * time.Second) // trimming looks, and sees one record
+		fs.held.Store(nil)
+		close(held)
+		<-appended
+		time.Sleep(5 * time.Second)
+		if n := log.Bounds().Events; n != 1 {
+			t.Errorf("there are %d records, and one is kept", n)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -29,7 +29,7 @@ type commit struct {
 	decisions []decision
 	key       []byte
 	value     []byte
-	excess    []string // topics that trimming shall look at
+	excess    []string // topics that trimming shall look at, when it can see the batch
 }
 
 const (
@@ -100,7 +100,6 @@ func (l *Log) commitBatch(requests []*request) {
 	c := &commit{requests: requests}
 	l.awaitMerging()
 	c.failed = l.commit(c)
-	l.trim.excess(c.excess)
 	l.unsynced <- c
 }
 

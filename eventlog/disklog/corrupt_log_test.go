@@ -1,7 +1,9 @@
 package disklog_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -46,5 +48,45 @@ func TestDamageInTheStoresLogIsNoEndOfIt(t *testing.T) {
 		if err := log.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestWhatIsPublishedIsNoPartOfTheStoresLog: data that looks like a part of Pebble's log made a write that the power has
+// torn look like damage, and the log was refused.
+func TestWhatIsPublishedIsNoPartOfTheStoresLog(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	log := mustOpen(t, dir, nil)
+	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
+	var number uint32
+	newest := func(dir string) string {
+		logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
+		if err != nil || len(logs) == 0 {
+			t.Fatal(logs, err)
+		}
+		if _, err := fmt.Sscanf(filepath.Base(logs[len(logs)-1]), "%d.log", &number); err != nil {
+			t.Fatal(err)
+		}
+		return logs[len(logs)-1]
+	}
+	newest(dir)
+	chunk := make([]byte, 23) // that says that all before it was synced
+	chunk[6] = 9
+	binary.LittleEndian.PutUint16(chunk[4:], 4)
+	binary.LittleEndian.PutUint32(chunk[7:], number)
+	binary.LittleEndian.PutUint64(chunk[11:], 1<<62)
+	sum := crc32.Checksum(chunk[6:], crc32.MakeTable(crc32.Castagnoli))
+	binary.LittleEndian.PutUint32(chunk, (sum>>15|sum<<17)+0xa282ead8)
+	const before = 9000
+	torn := dir + ".torn"
+	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: strings.Repeat("y", before) + strings.Repeat(string(chunk), 100)})
+	mustCopy(t, dir, torn)
+	change(t, newest(torn), func(b []byte) []byte {
+		at := strings.Index(string(b), "yyyy")
+		clear(b[at : (at+4096)&^4095]) // a page that did not reach the disk before the next
+		return b
+	})
+	if head := mustOpen(t, torn, nil).Head(); head.Seq != 1 {
+		t.Errorf("the head is %v, want the first record", head)
 	}
 }

@@ -264,6 +264,9 @@ func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 				if how != "lost" && whole[file] == "" {
 					continue
 				}
+				if !closed && strings.HasSuffix(file, ".log") && (how == "lost" || how == "empty") {
+					continue // as if nothing had been written, which nobody can know
+				}
 				what := fmt.Sprintf("closed: %v, %s: %s", closed, file, how)
 				var sum outcome
 				refused := 0
@@ -309,7 +312,7 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 
 // TestDamageAtTheEndAfterACrash: how the manifest and the write-ahead log end after a crash nobody can know. What was
 // acknowledged last may be missing without a word if just that is damaged, or all from there on is cut off. Damage before
-// the last entry of the manifest, or the last two of the write-ahead log, is noticed.
+// the last entry of the manifest, or the last two of the write-ahead log, is noticed, but for headers in its last block.
 func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 3))
@@ -327,8 +330,12 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 			shown = ends[len(ends)-3]
 		}
 		for range 20 {
+			at := r.IntN(shown)
+			for file == m.log && inHeader(at, ends) {
+				at = r.IntN(shown)
+			}
 			flipped := maps.Clone(whole)
-			flipped[file] = string(harms["a bit"](r, []byte(text[:shown]))) + text[shown:]
+			flipped[file] = flip(text, at)
 			if o := m.open(t, flipped); !o.refused {
 				t.Errorf("%s, damaged before the end: %+v", file, o)
 			} else if !maps.Equal(flipped, o.files) {
@@ -344,6 +351,18 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 			}
 		}
 	}
+}
+
+// inHeader reports whether a byte of the write-ahead log is in the header of a chunk, with which Pebble loses its way up to
+// the next block of 32 KiB; in the last one nobody knows then whether anything comes after it.
+func inHeader(at int, ends []int) bool {
+	begin := at &^ (32<<10 - 1)
+	for _, end := range ends {
+		if end <= at {
+			begin = max(begin, end)
+		}
+	}
+	return at < begin+19+19 // before a header there may be padding, shorter than one
 }
 
 // manifest returns the name of the manifest that counts, among files of a directory with one marker.

@@ -111,10 +111,13 @@ func (c *cutter) loses(topic string, seq uint64) error {
 	if _, ok := c.lowered[topic]; ok {
 		return nil
 	}
-	c.lowered[topic] = struct{}{}
 	first, err := c.first(topic)
-	if err != nil || first != seq {
-		return err
+	if err != nil || first == 0 || first > seq {
+		return err // it has trimmed this one; its turn comes with the first that it has, or in states
+	}
+	c.lowered[topic] = struct{}{}
+	if first != seq {
+		return nil
 	}
 	value, ok, err := c.find(topicKey(nil, topic))
 	if err != nil || !ok {

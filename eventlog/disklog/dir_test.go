@@ -478,6 +478,22 @@ func TestClosedLogTellsWhatIsMissing(t *testing.T) {
 	}
 	later := eventlog.Position{Gen: at.Gen, Seq: at.Seq + 3}
 	mustWrite(t, owner, strings.Replace(string(text), at.String(), later.String(), 1))
+	i, err := disklog.Inspect(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats, err := i.Stats(t.Context())
+	if err != nil || stats.Closed {
+		t.Errorf("its end is missing, and stats are %+v, %v", stats, err)
+	}
+	var problems []string
+	if _, err := i.Check(t.Context(), func(p disklog.Problem) { problems = append(problems, p.String()) }); err != nil ||
+		len(problems) != 1 || !strings.Contains(problems[0], "closed at "+later.String()) {
+		t.Errorf("Check has found %q, %v", problems, err)
+	}
+	if err := i.Close(); err != nil {
+		t.Error(err)
+	}
 	log := mustOpen(t, dir, nil)
 	if head := log.Head(); head != later {
 		t.Errorf("the head is %v, and was %v", head, later)

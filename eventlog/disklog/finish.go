@@ -37,6 +37,7 @@ func (l *Log) publishCommit(c *commit) error {
 	if l.Head() != c.head {
 		l.publish(c.head)
 	}
+	l.trim.excess(c.excess)
 	return nil
 }
 

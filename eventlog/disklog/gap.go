@@ -155,6 +155,7 @@ func (v *view) lostByState(ctx context.Context, sel *eventlog.Selector, topic st
 			return at, err
 		}
 	}
+	v.unsure = max(v.unsure, state.trimmed)
 	if lost != 0 {
 		return lost, nil // there may be more after it, to be told of later
 	}

@@ -16,9 +16,15 @@ import (
 // Inspector looks into a data directory that no process has open, and changes nothing in it. Its methods may be called one
 // after the other.
 type Inspector struct {
-	dir   directory
-	id    identity
-	store *store
+	dir    directory
+	id     identity
+	store  *store
+	closed eventlog.Position // the head when the log was closed, if it was
+}
+
+// missing reports whether the log was closed with more than is there.
+func (i *Inspector) missing() bool {
+	return i.closed.Gen == i.store.gen && i.closed.Seq > i.store.head.seq
 }
 
 var errInspecting = errors.New("the log was opened to be looked at, not to be written")
@@ -51,7 +57,7 @@ func Inspect(dir string) (_ *Inspector, err error) {
 	if err := s.open(l, errInspecting); err != nil {
 		return nil, errors.Join(openError(d.name, err), d.lock.Close())
 	}
-	i := &Inspector{dir: d, id: id, store: s}
+	i := &Inspector{dir: d, id: id, store: s, closed: readClosing(d.fs, d.name).head}
 	if err := s.whole(); errors.Is(err, errHalfCut) {
 		return nil, errors.Join(&DirError{d.name, "let the process whose log this is open it, which finishes that", err}, i.Close())
 	}
@@ -108,7 +114,7 @@ func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
 	st := Stats{
 		Dir: i.dir.name, Format: i.id.Format, Bounds: eventlog.Bounds{Head: s.position()},
 		Dead: int(s.trim.Load().died - s.head.revived), Keys: s.head.keys - s.trim.Load().keys,
-		Closed: s.lease <= s.head.seq, Disk: int64(s.db.Metrics().DiskSpaceUsage()),
+		Closed: s.lease <= s.head.seq && !i.missing(), Disk: int64(s.db.Metrics().DiskSpaceUsage()),
 	}
 	s.bounds(&st.Bounds)
 	for _, h := range *s.holes.Load() {

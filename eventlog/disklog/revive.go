@@ -106,9 +106,10 @@ func (l *Log) revive() error {
 		l.put(l.openToRead(err), unopened(err))
 		return err
 	}
-	l.publish(s.position())
+	head := s.position()
+	l.publish(head)
 	l.put(s, nil)
-	l.opts.Logger.Info("the log was opened again", "dir", l.dir, "head", s.position().String())
+	l.opts.Logger.Info("the log was opened again", "dir", l.dir, "head", head.String())
 	return nil
 }
 

@@ -44,6 +44,7 @@ func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.St
 	if gap != nil {
 		q = gap.Partial(q)
 	}
+	q.Told = max(q.Told, v.unsure) // it has gone before, too
 	return q, err
 }
 

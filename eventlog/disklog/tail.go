@@ -23,22 +23,18 @@ import (
 // write-ahead log the number of its file, of 4, and up to where it was synced when the chunk was written, of 8; then the
 // payload. The checksum is over all from the type on. Numbers are little-endian.
 
-// A chunk shows that what came before it was on disk when it was written:
-var (
-	// Each entry of the manifest is synced before the next is begun, with a chunk of type 1 or 2.
-	manifestChunks = chunks{header: 7, later: func(chunk []byte, _ uint64, _ int64) bool { return chunk[6] == 1 || chunk[6] == 2 }}
-
-	logChunks = chunks{header: 19, later: func(chunk []byte, number uint64, whole int64) bool {
-		return chunk[6] >= 9 && chunk[6] <= 12 &&
-			binary.LittleEndian.Uint32(chunk[7:]) == uint32(number) && binary.LittleEndian.Uint64(chunk[11:]) > uint64(whole)
-	}}
-)
-
 // chunks are those of a kind of files.
 type chunks struct {
 	header int
-	later  func(chunk []byte, number uint64, whole int64) bool // shows that more than whole bytes were on disk
+	known  func(chunk []byte, number uint64) bool // the type is one, and the number that of the file
 }
+
+var (
+	manifestChunks = chunks{7, func(chunk []byte, _ uint64) bool { return chunk[6] >= 1 && chunk[6] <= 4 }}
+	logChunks      = chunks{19, func(chunk []byte, number uint64) bool {
+		return chunk[6] >= 9 && chunk[6] <= 12 && binary.LittleEndian.Uint32(chunk[7:]) == uint32(number)
+	}}
+)
 
 // checkTails returns an error if something is wrong in the manifest or in the newest write-ahead log of a directory.
 func checkTails(fsys vfs.FS, dir string) error {
@@ -114,18 +110,91 @@ func (c chunks) check(fsys vfs.FS, dir, name string, number uint64) (whole int64
 		return whole, true, err
 	}
 	const far = 1 << 20 // enough for the block, beyond which Pebble looks by itself, and for most manifests
-	rest, readErr := io.ReadAll(io.NewSectionReader(f, whole+1, far))
+	rest, readErr := io.ReadAll(io.NewSectionReader(f, whole, far))
 	if readErr != nil {
 		return whole, true, readErr
 	}
 	torn = record.IsInvalidRecord(err) || len(rest) > 0 // to Pebble a header with a wrong length may be the end, too
-	for ; len(rest) >= c.header; rest = rest[1:] {
-		end := c.header + int(binary.LittleEndian.Uint16(rest[4:]))
-		if end <= len(rest) && c.later(rest, number, whole) && binary.LittleEndian.Uint32(rest) == chunkSum(rest[6:end]) {
-			return whole, true, &eventlog.CorruptError{What: name, Offset: int(whole), Reason: "it makes no sense, and goes on after that"}
-		}
+	if c.later(bytesAt{rest, whole}, number) {
+		return whole, true, &eventlog.CorruptError{What: name, Offset: int(whole), Reason: "it makes no sense, and goes on after that"}
 	}
 	return whole, torn, nil
+}
+
+// bytesAt is a part of a file.
+type bytesAt struct {
+	b    []byte
+	from int64
+}
+
+func (b bytesAt) end() int64 { return b.from + int64(len(b.b)) }
+
+// later reports whether something comes after a chunk that makes no sense which was not written before that was on disk. What
+// looks like a chunk may be something that somebody has published; that does not know what comes after it.
+func (c chunks) later(b bytesAt, number uint64) bool {
+	if c.header == manifestChunks.header {
+		return c.goesOn(b)
+	}
+	// Chunks say up to where the log was synced when they were written. They follow the one that makes no sense, if its header
+	// does. If not, Pebble looks for them in the next block.
+	skipped := false
+	for at := b.from; at < b.end(); {
+		next, whole := c.next(b, at, number)
+		if whole && binary.LittleEndian.Uint64(b.b[at-b.from+11:]) > uint64(b.from) {
+			return true
+		}
+		if next == 0 {
+			chunk := b.b[at-b.from:]
+			if skipped || len(chunk) < c.header || !c.known(chunk, number) {
+				return false
+			}
+			skipped, next = true, at+c.size(chunk)
+		}
+		at = next
+	}
+	return false
+}
+
+// size returns the length of a chunk by its header.
+func (c chunks) size(chunk []byte) int64 {
+	return int64(c.header) + int64(binary.LittleEndian.Uint16(chunk[4:]))
+}
+
+// goesOn reports whether an entry of the manifest begins somewhere from which on whole chunks follow to the end. Each is synced
+// before the next one begins.
+func (c chunks) goesOn(b bytesAt) bool {
+	const full, first = 1, 2
+	for from := b.from + 1; from+int64(c.header) <= b.end(); from++ {
+		if kind := b.b[from-b.from+6]; kind != full && kind != first {
+			continue
+		}
+		at := from
+		for at > 0 && at < b.end() {
+			at, _ = c.next(b, at, 0)
+		}
+		if at == b.end() {
+			return true
+		}
+	}
+	return false
+}
+
+// next returns where the chunk ends that begins somewhere, if it is a whole one, or the padding; 0 if it is neither.
+func (c chunks) next(b bytesAt, at int64, number uint64) (next int64, whole bool) {
+	const block = 32 << 10
+	left := block - at%block // no chunk goes over the end of a block
+	if left < int64(c.header) {
+		return at + left, false
+	}
+	chunk := b.b[at-b.from:]
+	if len(chunk) < c.header {
+		return 0, false
+	}
+	size := c.size(chunk)
+	if size > min(left, int64(len(chunk))) || !c.known(chunk, number) || binary.LittleEndian.Uint32(chunk) != chunkSum(chunk[6:size]) {
+		return 0, false
+	}
+	return at + size, true
 }
 
 // newReader is record.NewReader for a number whose type has no name here.

@@ -22,6 +22,7 @@ type view struct {
 	key  []byte
 
 	chunks uint64 // of losses, when the view was made
+	unsure uint64 // up to here something may be missing that was not looked at, see lostByState
 
 	// Made when they are needed: for those who read many records, and past what is damaged.
 	cursor *events
