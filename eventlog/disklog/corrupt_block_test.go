@@ -141,7 +141,9 @@ func TestDamagedBlockTakesWhatIsInIt(t *testing.T) {
 	topics := make(map[string]bool)
 	for _, rec := range m.records[:60] {
 		for _, topic := range rec.Topics {
-			topics[topic] = true
+			if !raced || len(topics) < 20 {
+				topics[topic] = true
+			}
 		}
 	}
 	met := make(map[string]int)
