@@ -27,6 +27,7 @@ type chunk struct {
 	size     int               // bytes that it had when it was committed
 	now      *pebble.Iterator  // of the store when the chunk is committed
 	err      error             // the first that was met
+	written  func()            // called when it is
 }
 
 // change is what a chunk means for a topic.

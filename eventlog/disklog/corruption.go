@@ -60,7 +60,8 @@ type damage struct {
 	log *slog.Logger
 	dir string
 
-	found atomic.Bool // anything
+	found   atomic.Bool   // anything
+	changes atomic.Uint64 // of what is lost
 
 	mu     sync.Mutex // guards the following fields
 	files  map[string]struct{}
@@ -105,6 +106,7 @@ func (d *damage) add(s span) {
 	defer d.mu.Unlock()
 	d.found.Store(true)
 	d.lost.add(s)
+	d.changes.Add(1)
 }
 
 // split cuts a range at the first place, in a direction, where numbers that are lost and others meet.
@@ -145,6 +147,7 @@ func (d *damage) forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lost, d.topics = nil, nil
+	d.changes.Add(1)
 }
 
 // spans are ranges in order, with something in between.

@@ -57,17 +57,23 @@ func (l *Log) skip(to uint64, reason eventlog.Reason) error {
 	return nil
 }
 
-// skip makes a hole after the head, and is done when that is on disk.
+// skip makes a hole after the head, and is done when that is on disk. Nobody is told before.
 func (s *store) skip(h hole) error {
-	return s.apply(func(b *pebble.Batch) error {
+	var holes []hole
+	err := s.apply(func(b *pebble.Batch) (err error) {
 		s.head.seq = h.to
-		err := errors.Join(s.addHole(b, h), b.Set([]byte(metaHead), s.head.value(), nil))
+		holes, err = s.addHole(b, h)
+		err = errors.Join(err, b.Set([]byte(metaHead), s.head.value(), nil))
 		if s.lease < s.head.seq {
 			s.lease = s.head.seq
 			err = errors.Join(err, b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil))
 		}
 		return err
 	})
+	if err == nil && !s.fence.down() {
+		s.holes.Store(&holes)
+	}
+	return err
 }
 
 // loseUpTo makes a hole up to a number that readers have seen.

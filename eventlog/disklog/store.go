@@ -37,6 +37,7 @@ type store struct {
 	// Of the trimmer.
 	examined map[time.Duration]uint64 // by age: everything up to here was looked at
 	swept    bool                     // all topics were looked at since the store was opened
+	unread   unread
 
 	// Of whoever holds Log.turn.
 	head   headMeta
@@ -213,8 +214,12 @@ func (s *store) load(newGeneration bool, closed eventlog.Position) error {
 	if err := s.resume(); err != nil {
 		return err
 	}
-	if closed.Gen == s.gen {
+	switch closed.Gen {
+	case "":
+	case s.gen:
 		s.lease = max(s.lease, closed.Seq) // if the head is not there any more, that is as after a crash
+	default: // the end is missing, and with it the beginning of a generation
+		newGeneration = true
 	}
 	if newGeneration {
 		s.gen = otherGeneration(s.gen)
@@ -226,9 +231,11 @@ func (s *store) load(newGeneration bool, closed eventlog.Position) error {
 			// The store was not closed. Up to the lease readers may have seen records that are gone.
 			lost := hole{s.head.seq + 1, s.lease, eventlog.Rollback}
 			s.head.seq = s.lease
-			if err := s.addHole(b, lost); err != nil {
+			holes, err := s.addHole(b, lost)
+			if err != nil {
 				return err
 			}
+			s.holes.Store(&holes)
 		}
 		s.lease = s.head.seq // the first batch takes one, if it needs it
 		return errors.Join(
@@ -290,17 +297,16 @@ func (s *store) loadHoles() (holes []hole, err error) {
 	return holes, errors.Join(it.Error(), it.Close())
 }
 
-// addHole writes down a hole that comes after all others. The caller holds the turn.
-func (s *store) addHole(b *pebble.Batch, h hole) error {
-	holes := append(slices.Clone(*s.holes.Load()), h)
-	err := setHole(b, h)
+// addHole writes down a hole that comes after all others, and returns all there are with it. The caller holds the turn.
+func (s *store) addHole(b *pebble.Batch, h hole) (holes []hole, err error) {
+	holes = append(slices.Clone(*s.holes.Load()), h)
+	err = setHole(b, h)
 	if len(holes) > maxHoles {
 		holes[1].from = holes[0].from
 		err = errors.Join(err, b.Delete(appendSeq([]byte{kindHole}, holes[0].to), nil), setHole(b, holes[1]))
 		holes = holes[1:]
 	}
-	s.holes.Store(&holes)
-	return err
+	return holes, err
 }
 
 func setHole(b *pebble.Batch, h hole) error {
@@ -359,7 +365,7 @@ func (s *store) position() eventlog.Position { return eventlog.Position{Gen: s.g
 
 func (s *store) bounds(b *eventlog.Bounds) {
 	t := s.trim.Load()
-	b.Events, b.Bytes = s.events.Load(), s.bytes.Load()
+	b.Events, b.Bytes = s.count()
 	b.Floor, b.Trimmed = t.floor, max(t.trimmed, t.floor)
 	if holes := *s.holes.Load(); len(holes) > 0 {
 		b.Trimmed = max(b.Trimmed, holes[len(holes)-1].to)

@@ -1,11 +1,13 @@
 package disklog
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -36,7 +38,7 @@ var (
 	}}
 )
 
-// checkTails returns an error if something is wrong in the manifest or in the newest write-ahead log of a directory.
+// checkTails returns an error if something is wrong in the manifest or in the write-ahead logs of a directory.
 func checkTails(fsys vfs.FS, dir string) error {
 	names, err := fsys.List(dir)
 	if err != nil {
@@ -46,7 +48,11 @@ func checkTails(fsys vfs.FS, dir string) error {
 	if name == "" {
 		return nil // a new store
 	}
-	whole, torn, err := manifestChunks.check(fsys, dir, name, 0)
+	needed := uint64(0) // the number of the first write-ahead log whose entries are not all in tables
+	whole, torn, err := manifestChunks.check(fsys, dir, name, 0, func(edit []byte) error {
+		needed = max(needed, firstLog(edit))
+		return nil
+	})
 	switch was := readClosing(fsys, dir); {
 	case err != nil:
 		return err
@@ -55,10 +61,51 @@ func checkTails(fsys vfs.FS, dir string) error {
 	case was.manifest == name && (torn || whole != was.size):
 		return corrupt(name, fmt.Sprintf("%d bytes of it make sense, and when the log was closed it had %d", whole, was.size))
 	}
-	if name, number := newestLog(names); name != "" {
-		_, _, err = logChunks.check(fsys, dir, name, number)
+	next := uint64(0) // what the next batch of any log begins with, once it is known
+	for _, log := range logsOf(names) {
+		if log.number < needed {
+			continue
+		}
+		_, _, err := logChunks.check(fsys, dir, log.name, log.number, func(batch []byte) error {
+			return inOrder(log.name, batch, &next)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
+}
+
+// inOrder returns an error if a batch does not begin where the one before it has ended. An older log may end too early without
+// a trace in itself. Batches begin with the number of their first operation and how many they have, of 8 and 4 bytes.
+func inOrder(log string, batch []byte, next *uint64) error {
+	if len(batch) < 12 {
+		return corrupt(log, "an entry is cut off")
+	}
+	first := binary.LittleEndian.Uint64(batch)
+	if *next != 0 && first != *next {
+		return corrupt(log, fmt.Sprintf("a batch begins with operation %d, and the one before it ends before %d; what was between is gone", first, *next))
+	}
+	*next = first + uint64(binary.LittleEndian.Uint32(batch[8:]))
+	return nil
+}
+
+// firstLog returns the number of the first write-ahead log that is needed from then on, by an entry of the manifest; 0 if that has
+// not changed. Entries are fields of a tag and a value; only the name of the order of keys comes before it.
+func firstLog(edit []byte) uint64 {
+	const order, log = 1, 2
+	var tag, n uint64
+	rest, ok := cutNumbers(edit, &tag)
+	if ok && tag == order {
+		if rest, ok = cutNumbers(rest, &n); ok && n <= uint64(len(rest)) {
+			rest, ok = cutNumbers(rest[n:], &tag)
+		}
+	}
+	if !ok || tag != log {
+		return 0
+	}
+	_, _ = cutNumbers(rest, &n)
+	return n
 }
 
 // storeMarker is what the name of the file begins with that names Pebble's manifest.
@@ -78,35 +125,53 @@ func manifestOf(names []string) (manifest string) {
 	return manifest
 }
 
-// newestLog returns the write-ahead log with the highest number. Pebble itself looks at the others, which were closed.
-func newestLog(names []string) (newest string, number uint64) {
-	for _, name := range names {
-		var n uint64
-		if _, err := fmt.Sscanf(name, "%d.log", &n); err == nil && n >= number {
-			newest, number = name, n
-		}
-	}
-	return newest, number
+type logFile struct {
+	name   string
+	number uint64
 }
 
-// check reads a file. It returns how many bytes of it make sense, and whether something comes after that makes none. That is an
-// error if it shows that it was not the end.
-func (c chunks) check(fsys vfs.FS, dir, name string, number uint64) (whole int64, torn bool, err error) {
+// logsOf returns the write-ahead logs in order.
+func logsOf(names []string) (logs []logFile) {
+	for _, name := range names {
+		var n uint64
+		if _, err := fmt.Sscanf(name, "%d.log", &n); err == nil {
+			logs = append(logs, logFile{name, n})
+		}
+	}
+	slices.SortFunc(logs, func(a, b logFile) int { return cmp.Compare(a.number, b.number) })
+	return logs
+}
+
+// check reads a file, and calls entry with the beginning of each entry. It returns how many bytes of the file make sense, and
+// whether something comes after that makes none. That is an error if it shows that it was not the end.
+func (c chunks) check(fsys vfs.FS, dir, name string, number uint64, entry func([]byte) error) (whole int64, torn bool, err error) {
 	f, err := fsys.Open(fsys.PathJoin(dir, name))
 	if err != nil {
 		return 0, false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	r := newReader(f, number, record.NewReader)
+	var head [64]byte // enough for what entry wants
 	for err == nil {
 		whole = r.Offset()
-		var entry io.Reader
-		if entry, err = r.Next(); err == nil {
-			_, err = io.Copy(io.Discard, entry)
+		var body io.Reader
+		if body, err = r.Next(); err != nil {
+			break
+		}
+		n, readErr := io.ReadFull(body, head[:])
+		if err = readErr; err == nil {
+			_, err = io.Copy(io.Discard, body)
+		} else if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) && n == 0 {
+			err = nil
+		}
+		if err != nil {
+			break
+		}
+		if err := entry(head[:n]); err != nil {
+			return whole, true, err
 		}
 	}
-	switch {
-	case !errors.Is(err, io.EOF) && !record.IsInvalidRecord(err):
+	if !errors.Is(err, io.EOF) && !record.IsInvalidRecord(err) {
 		return whole, true, err
 	}
 	const far = 1 << 20 // enough for the block, beyond which Pebble looks by itself, and for most manifests

@@ -56,6 +56,15 @@ func (t *trimmer) excess(topics []string) {
 	}
 }
 
+// again is for topics with which something went wrong. They wait for the next tick.
+func (t *trimmer) again(topics []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, topic := range topics {
+		t.topics[topic] = struct{}{}
+	}
+}
+
 // hurry begins the next pass now, or as soon as the one that runs is over.
 func (t *trimmer) hurry() {
 	select {
@@ -145,7 +154,8 @@ func (l *Log) sweepOnce(ctx context.Context, again bool) (err error) {
 	return l.sweep(ctx)
 }
 
-// chunks calls step with one chunk after the other until it reports that it is done.
+// chunks calls step with one chunk after the other until it reports that it is done. What step does to anything but the chunk
+// has to be right also if the chunk is not written.
 func (l *Log) chunks(ctx context.Context, step func(*chunk) (done bool, err error)) error {
 	for {
 		done, err := l.chunk(ctx, step)
@@ -172,14 +182,16 @@ func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error
 	if done, err = step(k); err != nil {
 		return true, err
 	}
-	if k.empty() {
-		return done, nil
+	if !k.empty() {
+		l.turn.Lock()
+		defer l.turn.Unlock()
+		err = k.commit()
+		if l.opts.onChunk != nil {
+			l.opts.onChunk(k.size)
+		}
 	}
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	err = k.commit()
-	if l.opts.onChunk != nil {
-		l.opts.onChunk(k.size)
+	if err == nil && k.written != nil {
+		k.written()
 	}
 	return done, err
 }
@@ -216,7 +228,7 @@ func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, er
 		k.drop(r, func(topic string) bool { return k.s.ret.Rule(topic).Age == age }, trimmed)
 		return true
 	})
-	k.s.examined[age] = w.at
+	k.written = func() { k.s.examined[age] = w.at }
 	return done, err
 }
 
@@ -225,23 +237,33 @@ func (l *Log) trimTotal(ctx context.Context) error {
 	most := l.opts.Retention
 	at := uint64(0)
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
+		if err := k.s.recount(ctx); err != nil {
+			return true, err
+		}
 		w := walk{chunk: k, at: max(at, k.meta.first)}
 		defer func() { at = w.at }()
-		return w.run(func(r *eventlog.Record) bool {
-			events, bytes := k.s.events.Load()-int64(len(k.buried)), k.s.bytes.Load()-k.bytes
+		stale := false
+		done, err := w.run(func(r *eventlog.Record) bool {
+			if stale = k.s.stale(); stale {
+				return false // the walk has met damage
+			}
+			events, bytes := k.s.count()
+			events, bytes = events-int64(len(k.buried)), bytes-k.bytes
 			if (most.Events == 0 || events <= most.Events) && (most.Bytes == 0 || bytes <= most.Bytes) {
 				return false
 			}
 			k.drop(r, func(string) bool { return true }, trimmed)
 			return true
 		})
+		return done && !stale, err
 	})
 }
 
 // overfull reports whether the log has so much more than it shall keep that trimming should not wait for its tick.
 func (s *store) overfull() bool {
-	events, bytes := s.ret.Events, s.ret.Bytes
-	return events > 0 && s.events.Load()-events > events/16+chunkRecords || bytes > 0 && s.bytes.Load()-bytes > bytes/16+commitBytes
+	most, mostBytes := s.ret.Events, s.ret.Bytes
+	events, bytes := s.count()
+	return most > 0 && events-most > most/16+chunkRecords || mostBytes > 0 && bytes-mostBytes > mostBytes/16+commitBytes
 }
 
 // sweep looks at all topics whose rule has a number: another rule may have been theirs when they were written.
@@ -275,8 +297,14 @@ func (l *Log) countsAny() bool {
 	return false
 }
 
-// trimTopics removes what topics have beyond the numbers of their rules.
-func (l *Log) trimTopics(ctx context.Context, topics []string) error {
+// trimTopics removes what topics have beyond the numbers of their rules. If it cannot, they are looked at again by the next pass.
+func (l *Log) trimTopics(ctx context.Context, topics []string) (err error) {
+	all := topics
+	defer func() {
+		if err != nil {
+			l.trim.again(all)
+		}
+	}()
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
 		for len(topics) > 0 && !k.full() {
 			if err := ctx.Err(); err != nil {

@@ -12,13 +12,17 @@ import (
 
 // SetGeneration implements eventlog.Mirror.
 //
-// To drop a million records takes seconds, in which other calls wait. If the process ends meanwhile, the next one goes on
-// with it before anything else.
+// To drop a million records takes seconds, in which other calls wait, those for reading and Bounds too. If the process ends
+// meanwhile, the next one goes on with it before anything else. If the disk fails or is full meanwhile, nobody can read until
+// it goes on, since what is there is neither the one generation nor the other.
+//
+// With damage among what is to be dropped it fails with [eventlog.ErrCorrupt] and changes nothing; with 0 for after it does
+// not have to read, and works.
 func (l *Log) SetGeneration(ctx context.Context, gen string, after uint64) error {
 	if !eventlog.ValidGeneration(gen) {
 		return &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is not 5 or 6 characters a-z0-9"}
 	}
-	return l.inTurn(ctx, func() error { return l.setGeneration(gen, after) })
+	return typed(l.inTurn(ctx, func() error { return l.setGeneration(gen, after) }))
 }
 
 func (l *Log) setGeneration(gen string, after uint64) error {
