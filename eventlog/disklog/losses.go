@@ -46,11 +46,11 @@ func (l *losses) learn(m eventlog.Matcher, newest, chunks uint64) {
 	if l.newest == nil {
 		l.newest = make(map[eventlog.Matcher]uint64)
 	}
-	for other := range l.newest { // any
-		if len(l.newest) < lossesKept {
+	if _, known := l.newest[m]; !known && len(l.newest) >= lossesKept {
+		for other := range l.newest { // any
+			delete(l.newest, other)
 			break
 		}
-		delete(l.newest, other)
 	}
 	l.newest[m] = newest
 }
