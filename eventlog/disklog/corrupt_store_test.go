@@ -1,6 +1,7 @@
 package disklog_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -311,8 +312,9 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 }
 
 // TestDamageAtTheEndAfterACrash: how the manifest and the write-ahead log end after a crash nobody can know. What was
-// acknowledged last may be missing without a word if just that is damaged, or all from there on is cut off. Damage before
-// the last entry of the manifest, or the last two of the write-ahead log, is noticed, but for headers in its last block.
+// acknowledged last may be missing without a word if just that is damaged, or all from there on is cut off. Damage is noticed
+// before the last entry of the manifest, and in what was synced by a note in the write-ahead log, but for headers in its last
+// block. Pebble 2.1.7 notes less than it has synced: it does not count what fills a block.
 func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 3))
@@ -326,8 +328,8 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 		}
 		before, end := ends[len(ends)-2], ends[len(ends)-1]
 		shown := before
-		if file == m.log { // Pebble may note that the one before is synced only after the last has begun
-			shown = ends[len(ends)-3]
+		if file == m.log { // what its last entry shows to have been synced
+			shown = min(before, int(binary.LittleEndian.Uint64([]byte(text[headerAfter(before)+11:]))))
 		}
 		for range 20 {
 			at := r.IntN(shown)
@@ -351,6 +353,15 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 			}
 		}
 	}
+}
+
+// headerAfter returns where the header of the next chunk is: none goes over the end of a block.
+func headerAfter(at int) int {
+	const block, header = 32 << 10, 19
+	if block-at%block < header {
+		return at + block - at%block
+	}
+	return at
 }
 
 // inHeader reports whether a byte of the write-ahead log is in the header of a chunk, with which Pebble loses its way up to
