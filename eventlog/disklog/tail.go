@@ -164,10 +164,10 @@ func (c chunks) check(fsys vfs.FS, dir, name string, number uint64, entry func([
 			more, err = body.Read(head[n:])
 			n += more
 		}
-		if err == nil {
-			_, err = io.Copy(io.Discard, body)
-		} else if err == io.EOF { //nolint:errorlint // a wrapped one would be the file's
+		if errors.Is(err, io.EOF) {
 			err = nil
+		} else if err == nil {
+			_, err = io.Copy(io.Discard, body)
 		}
 		if err != nil {
 			break
