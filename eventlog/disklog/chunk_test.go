@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -190,8 +191,12 @@ func TestCatchingUpOverWhatOthersKeepIsLinear(t *testing.T) {
 	}
 	sel := eventlog.Topics("count", "all")
 	page := func() { mustRead(t, log, eventlog.Query{Selector: sel, Limit: 10}) }
-	if allocs := testing.AllocsPerRun(1, page); allocs > 2*n { // to look at all took some five for each
-		t.Errorf("a page takes %v allocations", allocs)
+	least := math.Inf(1)
+	for range 5 { // they are those of the whole process, compactions included
+		least = min(least, testing.AllocsPerRun(1, page))
+	}
+	if least > 2*n { // to look at all took some five for each
+		t.Errorf("a page takes %v allocations", least)
 	}
 	pages, found := 0, 0
 	for q := (eventlog.Query{Selector: sel}); q.After != log.Head(); pages++ {
