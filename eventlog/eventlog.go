@@ -212,3 +212,18 @@ type Lookup interface {
 	// Lookup returns the position of the newest record with that ID, and whether there is one.
 	Lookup(ctx context.Context, id string) (Position, bool, error)
 }
+
+// Lister is a log that tells which topics there are.
+type Lister interface {
+	// Topics returns the topics of which there are records and that m matches, in the order of their names, those after a
+	// name, at most limit. It costs what is looked at: all topics with the prefix of m.
+	Topics(ctx context.Context, m Matcher, after string, limit int) ([]TopicInfo, error)
+}
+
+// TopicInfo is what a log has of a topic.
+type TopicInfo struct {
+	Name   string
+	Events int64  // records, an end included
+	Last   uint64 // sequence number of the newest
+	Ended  bool
+}

@@ -124,3 +124,22 @@ func (p Pattern) Match(topic string) bool {
 	}
 	return false // the topic has more segments
 }
+
+// Covers reports whether p matches all topics that another pattern matches.
+func (p Pattern) Covers(other Pattern) bool {
+	if p.text == "" || other.text == "" || p.text[0] == '*' && Reserved(other.text) {
+		return false
+	}
+	mine, theirs := strings.Split(p.text, "/"), strings.Split(other.text, "/")
+	for i, segment := range mine {
+		switch {
+		case segment == "**":
+			return true
+		case i == len(theirs):
+			return false
+		case theirs[i] == "**" || segment != "*" && segment != theirs[i]:
+			return false
+		}
+	}
+	return len(mine) == len(theirs)
+}

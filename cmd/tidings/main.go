@@ -21,6 +21,7 @@ const manual = `tidings: an event log that browsers can tail, with nothing but H
 
 Commands
   tidings demo          serve a page that counts, shows a clock and this machine's load
+  tidings serve         serve a hub: publish with POST, follow with EventSource, lose nothing
   tidings sub URL       follow any event stream: curl for Server-Sent Events
   tidings log stats DIR look into a data directory; also check, dump and restored
 
@@ -29,6 +30,7 @@ Commands
 
 Examples
   tidings demo                                     then open http://localhost:3000
+  tidings serve                                    then: curl -d hello localhost:3000/events/news
   curl -N localhost:3000/events                    what that page receives, as it is on the wire
   tidings sub localhost:3000/events                the same, easier to read
   tidings sub localhost:3000/events --count 3      three events, then stop
@@ -80,9 +82,10 @@ type program struct {
 
 // commands is what kong reads the command line into.
 type commands struct {
-	Demo demoCmd `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
-	Sub  subCmd  `cmd:"" help:"Follow any event stream: curl for Server-Sent Events."`
-	Log  logCmd  `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
+	Demo  demoCmd  `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
+	Serve serveCmd `cmd:"" help:"Serve a hub: publish with POST, follow with EventSource, lose nothing."`
+	Sub   subCmd   `cmd:"" help:"Follow any event stream: curl for Server-Sent Events."`
+	Log   logCmd   `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
 
 	Help    helpFlag    `short:"h" help:"Show this help."`
 	Version versionFlag `hidden:"" help:"Show the version."`

@@ -1,0 +1,26 @@
+package eventlog
+
+import "context"
+
+// Topics returns the topics of which there are records, as Lister says.
+func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit int) (topics []TopicInfo, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	for t := range m.names.with(which.Prefix()) {
+		live := t.live.all()
+		if t.name <= after || len(live) == 0 || !which.Match(t.name) {
+			continue
+		}
+		if len(topics) == limit {
+			break
+		}
+		topics = append(topics, TopicInfo{t.name, int64(len(live)), t.last, t.end() != nil})
+	}
+	return topics, nil
+}

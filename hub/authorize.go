@@ -1,0 +1,55 @@
+package hub
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tidings-sse/tidings/access"
+)
+
+// authorize finds out what the sender of a request may do.
+func (h *Hub) authorize(r *http.Request) (access.Grant, error) {
+	grant, err := h.opts.Authorize(r)
+	if err == nil {
+		return grant, nil
+	}
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return grant, p
+	}
+	p := problem(http.StatusUnauthorized, problemUnauthorized, "the request does not say who sends it in a way that is accepted here; log in, or send a token")
+	p.Err = err
+	return grant, p
+}
+
+// forbidden is the problem of what is not granted.
+func forbidden(what string) *Problem {
+	return problem(http.StatusForbidden, problemForbidden, "you may not %s; ask whoever runs this hub for it", what)
+}
+
+// checkOrigin returns an error if a request that changes something was sent by a page of another site: whoever visits a page lets
+// it send requests to any host, with their cookies, and from inside their network.
+func (h *Hub) checkOrigin(r *http.Request) error {
+	origin := r.Header.Get("Origin")
+	switch {
+	case origin == "" && r.Header.Get("Sec-Fetch-Site") != "cross-site":
+		return nil
+	case origin != "" && (sameOrigin(origin, r) || h.allowed(origin)):
+		return nil
+	}
+	return problem(http.StatusForbidden, problemForeignOrigin,
+		"a page of %.100q may not publish here; let the hub's operator allow that origin", origin)
+}
+
+// sameOrigin reports whether an origin is the one the request was sent to. The scheme is left to whoever ends TLS.
+func sameOrigin(origin string, r *http.Request) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+// allowed reports whether an origin is one of those that may use the hub.
+func (h *Hub) allowed(origin string) bool {
+	return slices.ContainsFunc(h.opts.AllowOrigins, func(o string) bool { return o == "*" || strings.EqualFold(o, origin) })
+}

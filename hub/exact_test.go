@@ -1,0 +1,533 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+func lastID(at fmt.Stringer) map[string]string {
+	return map[string]string{"Last-Event-ID": at.String()}
+}
+
+// TestPublishingRacesWithSubscribing: whoever subscribes while others publish gets everything from its checkpoint on, once and
+// in order.
+func TestPublishingRacesWithSubscribing(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		const n = 500
+		begin := s.log.Head().Seq
+		var publishing sync.WaitGroup
+		publishing.Go(func() {
+			for i := range n {
+				mustAppend(s.T, s.log, eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint(begin + uint64(i) + 1)})
+			}
+		})
+		for i := range 8 {
+			path := "/events/news"
+			if i%2 == 1 {
+				path = "/events/**"
+			}
+			f := s.follow(path, nil)
+			at, err := eventlog.ParsePosition(f.next().ID)
+			if err != nil {
+				s.Fatal(err)
+			}
+			for seq := at.Seq + 1; seq <= begin+n; seq++ {
+				e := f.next()
+				for e.Type == "tidings.checkpoint" {
+					e = f.next()
+				}
+				if e.Data != fmt.Sprint(seq) {
+					s.Fatalf("subscriber %d, from %v: %q comes, want %d", i, at, e.Data, seq)
+				}
+			}
+			f.close()
+		}
+		publishing.Wait()
+	})
+}
+
+// TestReplayLongerThanTheWindow: what is no longer in memory comes from the log, and one goes over into the other.
+func TestReplayLongerThanTheWindow(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{Window: 10_000}, func(s *site) {
+		begin := s.log.Head()
+		for i := range 500 {
+			s.hubPublish(hub.Event{Topics: []string{[]string{"news", "other"}[i%2]}, Data: fmt.Sprint(i)})
+		}
+		for _, path := range []string{"/events", "/events?topic=news&topic=other", "/events?topic=*"} {
+			f := s.follow(path, lastID(begin))
+			f.want(numbers(0, 499)...)
+			s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "live"})
+			f.want("live")
+			f.close()
+		}
+	})
+}
+
+func (s *site) hubPublish(events ...hub.Event) []eventlog.Receipt {
+	s.Helper()
+	receipts, err := s.hub.Publish(s.Context(), events...)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return receipts
+}
+
+// TestPositionsOnQuietTopicsAdvance: a checkpoint moves the position of who gets nothing, so that it stays above what is
+// trimmed.
+func TestPositionsOnQuietTopicsAdvance(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{Heartbeat: 20 * time.Millisecond}, func(s *site) {
+		f := s.follow("/events/quiet", nil)
+		f.want("tidings.checkpoint:")
+		s.post("other", "1")
+		head := s.post("other", "2")
+		for e := f.next(); e.ID != head; e = f.next() {
+			if e.Type != "tidings.checkpoint" || e.Data != "" {
+				s.Fatalf("%+v", e)
+			}
+		}
+		s.post("quiet", "3")
+		f.want("3")
+	})
+}
+
+// TestACheckpointEndsTheReplay: the position of who has caught up is the head, whatever matched last.
+func TestACheckpointEndsTheReplay(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{Window: 1}, func(s *site) {
+		begin := s.log.Head()
+		s.post("news", "1")
+		head := s.post("other", "2")
+		f := s.follow("/events/news", lastID(begin))
+		f.want("tidings.checkpoint:", "1")
+		if e := f.want("tidings.checkpoint:"); e.ID != head {
+			s.Errorf("the checkpoint after the replay is at %s, want %s", e.ID, head)
+		}
+	})
+}
+
+// gap is the data of a tidings.gap.
+type gap struct{ Reason, From, To string }
+
+func (f *follower) gap() (g gap) {
+	f.t.Helper()
+	e := f.next()
+	for e.Type == "tidings.checkpoint" {
+		e = f.next()
+	}
+	if e.Type != "tidings.gap" {
+		f.t.Fatalf("%+v is no gap", e)
+	}
+	if err := json.Unmarshal([]byte(e.Data), &g); err != nil {
+		f.t.Fatal(err)
+	}
+	return g
+}
+
+// TestTrimmedHistoryIsAGap, and then comes what is left.
+func TestTrimmedHistoryIsAGap(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{
+				{Pattern: eventlog.MustPattern("counted"), Count: 3}, {Pattern: eventlog.MustPattern("latest"), Latest: 1},
+			}}})
+			begin := log.Head()
+			for i := range 10 {
+				mustAppend(t, log, eventlog.Record{Topics: []string{"counted"}, Data: fmt.Sprint(i)})
+				mustAppend(t, log, eventlog.Record{Topics: []string{"latest"}, Data: fmt.Sprint(i)})
+			}
+			s := serve(t, log, &hub.Options{Window: 1}, how)
+			f := s.follow("/events/counted", lastID(begin))
+			if got, want := f.gap(), (gap{"trimmed", begin.String(), fmt.Sprintf("%s-13", begin.Gen)}); got != want {
+				t.Errorf("the gap is %+v, want %+v", got, want)
+			}
+			f.want("7", "8", "9")
+			if e := f.want("tidings.checkpoint:"); e.ID != log.Head().String() {
+				t.Errorf("the checkpoint is %+v, want one at the head", e)
+			}
+			// What was superseded is no gap.
+			s.follow("/events/latest", lastID(begin)).want("9")
+			// Nor is what was gone when somebody asks for what there is.
+			s.follow("/events/counted?since=earliest", nil).want("7", "8", "9")
+			s.follow("/events/counted?last=2", nil).want("8", "9")
+			// Who says so is refused instead.
+			a := s.send(request{path: "/events/counted?on_gap=fail", header: lastID(begin)})
+			if a.status != http.StatusGone || !strings.Contains(a.body, `"reason":"trimmed"`) {
+				t.Errorf("on_gap=fail: %+v", a)
+			}
+		})
+	}
+}
+
+// TestAPositionOfAnotherGenerationIsAGap: its numbers mean nothing here.
+func TestAPositionOfAnotherGenerationIsAGap(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		for i := range 5 {
+			s.post("news", fmt.Sprint(i))
+		}
+		for _, id := range []string{"zzzzz-3", "42", "garbage\tand more"} {
+			header := map[string]string{"Last-Event-ID": id}
+			f := s.follow("/events/news", header)
+			if got, want := f.gap(), (gap{"reset", id, s.log.Head().String()}); got != want {
+				s.Errorf("the gap is %+v, want %+v", got, want)
+			}
+			if e := f.next(); e.Type != "tidings.checkpoint" || e.ID != s.log.Head().String() {
+				s.Errorf("after the gap comes %+v, want a checkpoint at the head", e)
+			}
+			f.close()
+			// The request says itself where it goes on then.
+			f = s.follow("/events/news?last=2", header)
+			f.gap()
+			f.want("3", "4")
+			f.close()
+		}
+	})
+}
+
+// TestAPositionBeyondTheHeadIsAGap: the hub has lost what this client has seen.
+func TestAPositionBeyondTheHeadIsAGap(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		s.post("news", "1")
+		head := s.log.Head()
+		beyond := eventlog.Position{Gen: head.Gen, Seq: head.Seq + 100}
+		f := s.follow("/events/news", lastID(beyond))
+		if got, want := f.gap(), (gap{"rollback", beyond.String(), head.String()}); got != want {
+			s.Errorf("the gap is %+v, want %+v", got, want)
+		}
+		s.post("news", "2")
+		f.want("2")
+	})
+}
+
+// TestALostRangeIsAGap: what a crash has taken is told to those who were there, whatever their topics.
+func TestALostRangeIsAGap(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		live := s.follow("/events/news", nil)
+		live.next()
+		first := s.post("news", "1")
+		live.want("1")
+		if err := s.log.(eventlog.Mirror).Skip(s.Context(), s.log.Head().Seq+10, eventlog.Rollback); err != nil {
+			s.Fatal(err)
+		}
+		s.post("news", "2")
+		if got := live.gap(); got.Reason != "rollback" || got.From != first {
+			s.Errorf("who is live gets %+v", got)
+		}
+		live.want("2")
+		f := s.follow("/events/news", map[string]string{"Last-Event-ID": first})
+		if got := f.gap(); got.Reason != "rollback" || got.From != first {
+			s.Errorf("who comes back gets %+v", got)
+		}
+		f.want("2")
+	})
+}
+
+// TestANewGenerationReachesThoseWhoAreLive.
+func TestANewGenerationReachesThoseWhoAreLive(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		f := s.follow("/events/news", nil)
+		f.next()
+		s.post("news", "1")
+		f.want("1")
+		if err := s.log.(eventlog.Mirror).SetGeneration(s.Context(), "newgn", 0); err != nil {
+			s.Fatal(err)
+		}
+		s.post("news", "2")
+		if got := f.gap(); got.Reason != "reset" {
+			s.Errorf("it gets %+v", got)
+		}
+	})
+}
+
+// TestAnEndedTopicEndsItsStreams: the end is told, the stream closes, and who comes back gets 204, on which EventSource stops.
+func TestAnEndedTopicEndsItsStreams(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		begin := s.log.Head()
+		one, both := s.follow("/events/a", nil), s.follow("/events?topic=a&topic=b", nil)
+		pattern := s.follow("/events?topic=*", nil)
+		s.post("a", "1")
+		end := s.send(request{method: http.MethodPost, path: "/events/a?end=1"})
+		if end.status != http.StatusOK {
+			s.Fatalf("ending: %+v", end)
+		}
+		data := `tidings.end:{"topic":"a","topics":["a"]}`
+		last := one.want("1", data)
+		if !strings.Contains(end.body, last.ID) {
+			s.Errorf("the end has the ID %s, and was published as %s", last.ID, end.body)
+		}
+		one.end()
+		both.want("1", data)
+		pattern.want("1", data)
+		if a := s.send(request{path: "/events/a", body: "2", method: http.MethodPost}); a.status != http.StatusConflict {
+			s.Errorf("publishing to it: %+v", a)
+		}
+		s.post("b", "2")
+		both.want("2")
+		pattern.want("2")
+		if a := s.send(request{path: "/events/b?end=1", body: "3", method: http.MethodPost}); a.status != http.StatusOK {
+			s.Fatalf("ending with data: %+v", a)
+		}
+		both.want("3", `tidings.end:{"topic":"b","topics":["b"]}`)
+		both.end()
+		for path, header := range map[string]map[string]string{
+			"/events/a":               {"Last-Event-ID": last.ID},
+			"/events?topic=a&topic=b": lastID(s.log.Head()),
+			"/events?topic=b":         nil,
+			"/events/a?last_event_id=" + s.log.Head().String(): nil,
+		} {
+			if a := s.send(request{path: path, header: header}); a.status != http.StatusNoContent || a.header.Get("Cache-Control") != "no-store" {
+				s.Errorf("%s with %v: %+v, want 204", path, header, a)
+			}
+		}
+		// Who has not read it to the end gets the rest.
+		f := s.follow("/events?topic=a&topic=b", lastID(begin))
+		f.want("1", data, "2", "3", `tidings.end:{"topic":"b","topics":["b"]}`)
+		f.end()
+	})
+}
+
+// TestAnEventOfSeveralTopicsArrivesOnce, whichever of them somebody follows.
+func TestAnEventOfSeveralTopicsArrivesOnce(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		begin := s.log.Head()
+		paths := []string{"/events?topic=a&topic=b&topic=c", "/events?topic=a&topic=*", "/events?topic=**", "/events"}
+		var live []*follower
+		for _, path := range paths {
+			live = append(live, s.follow(path, nil))
+		}
+		for _, data := range []string{"1", "2"} {
+			if a := s.send(request{path: "/events?topic=a&topic=b", body: data}); a.status != http.StatusOK {
+				s.Fatalf("%+v", a)
+			}
+		}
+		for i, path := range paths {
+			live[i].want("1", "2")
+			s.follow(path, lastID(begin)).want("1", "2")
+		}
+	})
+}
+
+// TestAChangedSetOfTopicsGoesOnFromAnOldPosition: a position is one of the log, not of the topics somebody had.
+func TestAChangedSetOfTopicsGoesOnFromAnOldPosition(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{Window: 1}, func(s *site) {
+		f := s.follow("/events/a", nil)
+		f.next()
+		s.post("a", "1")
+		at := f.want("1")
+		s.post("b", "2")
+		s.post("a", "3")
+		s.post("c", "4")
+		f.want("3")
+		f.close()
+		s.follow("/events?topic=b&topic=c", map[string]string{"Last-Event-ID": at.ID}).want("2", "4")
+	})
+}
+
+// TestARestartLosesNothing: the hub ends in the middle, another one goes on with the directory, and clients with their
+// positions.
+func TestARestartLosesNothing(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "log")
+			at := ""
+			for round := range 3 {
+				t.Run(fmt.Sprint(round), func(t *testing.T) {
+					log, err := disklog.Open(dir, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() {
+						if err := log.Close(); err != nil {
+							t.Error(err)
+						}
+					})
+					s := serve(t, log, nil, how)
+					header := map[string]string{}
+					if at != "" {
+						header["Last-Event-ID"] = at
+					}
+					f := s.follow("/events/news", header)
+					if round > 0 {
+						f.want("behind the back")
+					}
+					s.post("news", fmt.Sprint(round))
+					at = f.want(fmt.Sprint(round)).ID
+					f.close()
+					s.post("news", "behind the back")
+				})
+			}
+		})
+	}
+}
+
+// slow is a client that reads when it is told to.
+func (s *site) slow(path string, header map[string]string) *http.Response {
+	s.Helper()
+	resp, err := s.do(s.Context(), request{path: path, header: header})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+// TestASlowReaderThatFallsOutOfTheWindowMissesNothing: it gets the rest from the log.
+func TestASlowReaderThatFallsOutOfTheWindowMissesNothing(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{Window: 100_000, WriteTimeout: patience}, func(s *site) {
+		resp := s.slow("/events/news", nil)
+		const n, size = 200, 100_000 // more than sockets and flow control hold
+		filler := strings.Repeat("x", size)
+		for i := range n {
+			s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(i) + filler})
+		}
+		d := sse.NewDecoder(resp.Body, nil)
+		for i := 0; i < n; {
+			if !d.Next() {
+				s.Fatalf("the stream ends after %d: %v", i, d.Err())
+			}
+			switch e := d.Event(); {
+			case e.Type == "tidings.checkpoint":
+			case e.Data != fmt.Sprint(i)+filler:
+				s.Fatalf("event %d is %s %.20q", i, e.Type, e.Data)
+			default:
+				i++
+			}
+		}
+	})
+}
+
+// TestASlowReaderThatFallsOutOfTheLogIsTold, and goes on with what there is.
+func TestASlowReaderThatFallsOutOfTheLogIsTold(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
+			s := serve(t, log, &hub.Options{Window: 1, WriteTimeout: patience}, how)
+			resp := s.slow("/events/news", nil)
+			const n, size = 300, 100_000
+			filler := strings.Repeat("x", size)
+			for i := range n {
+				s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(i) + filler})
+			}
+			d := sse.NewDecoder(resp.Body, nil)
+			next, gaps := 0, 0
+			for next < n {
+				if !d.Next() {
+					t.Fatalf("the stream ends after %d: %v", next, d.Err())
+				}
+				e := d.Event()
+				if e.Type == "tidings.gap" {
+					var g gap
+					if err := json.Unmarshal([]byte(e.Data), &g); err != nil || g.Reason != "trimmed" {
+						t.Fatalf("%s: %v", e.Data, err)
+					}
+					to, err := eventlog.ParsePosition(g.To)
+					if err != nil {
+						t.Fatal(err)
+					}
+					gaps, next = gaps+1, int(to.Seq)
+				} else if e.Type == sse.DefaultType {
+					if want := fmt.Sprint(next) + filler; e.Data != want {
+						t.Fatalf("event %d is %.20q", next, e.Data)
+					}
+					next++
+				}
+			}
+			if gaps == 0 {
+				t.Error("no gap was told")
+			}
+		})
+	}
+}
+
+// TestAReaderThatTakesNothingIsCutOff, and finds everything again when it comes back.
+func TestAReaderThatTakesNothingIsCutOff(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{WriteTimeout: 50 * time.Millisecond}, func(s *site) {
+		resp := s.slow("/events/news", nil)
+		const n, size = 300, 100_000
+		filler := strings.Repeat("x", size)
+		for i := range n {
+			s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(i) + filler})
+		}
+		at, got := "", 0
+		for got < n {
+			d := sse.NewDecoder(resp.Body, nil)
+			for got < n && d.Next() {
+				e := d.Event()
+				if at = e.ID; e.Type == "tidings.checkpoint" {
+					continue
+				}
+				if e.Data != fmt.Sprint(got)+filler {
+					s.Fatalf("event %d is %s %.20q", got, e.Type, e.Data)
+				}
+				got++
+			}
+			if got < n {
+				resp = s.slow("/events/news", map[string]string{"Last-Event-ID": at})
+			}
+		}
+	})
+}
+
+// TestEverySubscriberHasTheSameOrder, with many publishers, on a log that is on disk.
+func TestEverySubscriberHasTheSameOrder(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustDisk(t, nil), nil, transports[0])
+	const publishers, each = 8, 50
+	var followers []*follower
+	for _, path := range []string{"/events", "/events?topic=a&topic=b", "/events?topic=*", "/events?topic=a&topic=b&format=envelope"} {
+		followers = append(followers, s.follow(path, nil))
+	}
+	var publishing sync.WaitGroup
+	for p := range publishers {
+		publishing.Go(func() {
+			for i := range each {
+				s.post([]string{"a", "b"}[i%2], fmt.Sprintf("%d-%d", p, i))
+			}
+		})
+	}
+	var orders [][]string
+	for _, f := range followers {
+		var ids []string
+		for len(ids) < publishers*each {
+			if e := f.next(); e.Type != "tidings.checkpoint" {
+				ids = append(ids, e.ID)
+			}
+		}
+		orders = append(orders, ids)
+	}
+	publishing.Wait()
+	for i, ids := range orders {
+		if !slices.Equal(ids, orders[0]) {
+			t.Errorf("subscriber %d has another order than the first", i)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+// Package hub is an [http.Handler] that makes an event log one that browsers can tail: publish with POST, follow with
+// EventSource.
+//
+//	log, err := eventlog.NewMemory(nil)
+//	if err != nil {
+//		return err
+//	}
+//	h, err := hub.New(log, nil)
+//	if err != nil {
+//		return err
+//	}
+//	http.Handle("/events", h)
+//	http.Handle("/events/", h)
+//
+// # What is promised
+//
+// Order: all subscribers see the order of the log.
+//
+// Loss: to each subscriber every retained event that matches goes out once, in order, over reconnections and restarts, or
+// an event tidings.gap says otherwise. Exactly once is as parsed by a client that keeps its last event ID.
+//
+// Durability: a publisher has its answer when the event is as durable as the log makes it. With an idempotency key a request
+// can be repeated, and is stored once.
+//
+// Slowness: a subscriber holds up nobody. One that takes nothing for [Options.WriteTimeout] is cut off, and finds everything
+// again when it comes back.
+//
+// # How an event goes
+//
+//	POST ─▶ authorize ─▶ publish, ingest ─▶ log
+//	                                         │  tail: each new record once
+//	                                         ▼
+//	GET  ─▶ authorize ─▶ subscribe ─▶ cursor ◀─ window ─▶ interest: who wants it ─▶ wake
+//	                                    │ ◀─ log, when it is behind the window
+//	                                    ▼
+//	                                  socket
+//
+// Each step is a file. There is no queue for each subscriber, and no second way for those who are slow: a cursor that is
+// behind reads what comes next, from the window or from the log, until it is at the head.
+package hub
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Options are those of [New]. Nil and the zero value mean the defaults.
+type Options struct {
+	// Authorize says what the sender of a request may do; it is called once for each. An error is answered with 401, or with
+	// what a [*Problem] says. Nil means that everybody may do everything.
+	Authorize func(*http.Request) (access.Grant, error)
+
+	// AllowOrigins are the origins, such as https://example.com, whose pages may use the hub, besides its own. "*" allows all,
+	// without their cookies.
+	AllowOrigins []string
+
+	// MaxEvent is the size of the largest event that is taken, in bytes of its data. 0: 1 MiB; at most 16 MiB
+	MaxEvent int
+
+	// MaxTopics is how many topics and patterns one subscription may have. 0: 1,000
+	MaxTopics int
+
+	// Window is how much of the newest events is kept in memory, in bytes, shared by all subscribers. Those who are farther
+	// behind read the log. 0: 64 MiB
+	Window int64
+
+	// Heartbeat is the longest silence on a connection. 0: 25 s
+	Heartbeat time.Duration
+
+	// WriteTimeout is how long a subscriber may take nothing of what it is sent. 0: 10 s
+	WriteTimeout time.Duration
+
+	Logger *slog.Logger // what goes wrong where nobody hears of it; nil: slog.Default
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	if d.MaxEvent < 0 || d.MaxEvent > 16<<20 || d.MaxTopics < 0 || d.Window < 0 || d.Heartbeat < 0 || d.WriteTimeout < 0 {
+		return d, fmt.Errorf("hub: an option is negative, or MaxEvent above 16 MiB: %+v", d)
+	}
+	d.MaxEvent = orElse(d.MaxEvent, 1<<20)
+	d.MaxTopics = orElse(d.MaxTopics, 1000)
+	d.Window = orElse(d.Window, 64<<20)
+	d.Heartbeat = orElse(d.Heartbeat, 25*time.Second)
+	d.WriteTimeout = orElse(d.WriteTimeout, 10*time.Second)
+	if d.Authorize == nil {
+		everything := access.Everything()
+		d.Authorize = func(*http.Request) (access.Grant, error) { return everything, nil }
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	return d, nil
+}
+
+func orElse[T int | int64 | time.Duration](v, standard T) T {
+	if v == 0 {
+		return standard
+	}
+	return v
+}
+
+// Hub serves a log. It is an [http.Handler], and safe for concurrent use.
+type Hub struct {
+	log      eventlog.Log
+	opts     Options
+	window   *window
+	interest *interest
+
+	draining chan struct{} // closed by Shutdown
+	drain    sync.Once
+	stop     context.CancelFunc
+	tailing  sync.WaitGroup
+	open     sync.WaitGroup // subscribers
+	opening  sync.Mutex     // held by who enters open, or begins to drain
+}
+
+// New returns a hub that serves a log. The log stays the caller's, who closes it after Shutdown. Nobody else receives from
+// its Watch.
+func New(log eventlog.Log, o *Options) (*Hub, error) {
+	opts, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{log: log, opts: opts, interest: newInterest(log.Head()), draining: make(chan struct{})}
+	h.window = newWindow(log.Head(), opts.Window)
+	ctx, cancel := context.WithCancel(context.Background())
+	h.stop = cancel
+	if err := h.warm(ctx); err != nil {
+		cancel()
+		return nil, fmt.Errorf("hub: reading the newest events: %w", err)
+	}
+	h.tailing.Go(func() { labelled("hub tail", func() { h.tail(ctx) }) })
+	return h, nil
+}
+
+// Shutdown ends the hub: new streams are told to come back later, those that are open get what there is, a time to come back
+// at, and are closed. It returns when all are, or with the error of ctx, after which they are cut off.
+//
+// To publish goes on until the caller closes the server; the log stays open.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	h.drain.Do(func() {
+		h.opening.Lock()
+		close(h.draining)
+		h.opening.Unlock()
+	})
+	done := make(chan struct{})
+	go func() {
+		h.open.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	h.stop()
+	<-done
+	h.tailing.Wait()
+	return err
+}
+
+// enter counts a subscriber, unless the hub is draining.
+func (h *Hub) enter() bool {
+	h.opening.Lock()
+	defer h.opening.Unlock()
+	select {
+	case <-h.draining:
+		return false
+	default:
+		h.open.Add(1)
+		return true
+	}
+}

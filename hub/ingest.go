@@ -1,0 +1,214 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// A streamed body has one event after the other, and each stands alone: it is stored as soon as it is there, and what is
+// wrong with one of them stops the body, but takes nothing back. One goroutine reads the body; the handler appends whatever
+// has come meanwhile together.
+
+// source is a streamed body.
+type source interface {
+	// next returns the next event, io.EOF after the last, or why the body cannot be read on.
+	next(pub *publication) (Event, error)
+}
+
+const (
+	ingestIdle  = 5 * time.Minute // how long a streamed body may be silent
+	ingestBatch = 1000            // events that are appended together at the most
+	ingestAhead = 4               // batches that are read ahead
+)
+
+// batch is what the reader of a body hands to the handler.
+type batch struct {
+	records []eventlog.Record
+	bytes   int
+	err     error // why there are no more after these
+}
+
+// stored is how far a streamed body has come.
+type stored struct {
+	first, last eventlog.Position
+	count       int // events, duplicates included
+	duplicates  int
+}
+
+// ingest publishes a streamed body.
+func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, open func(body io.Reader, maxEvent int) source) error {
+	if pub.base64 {
+		return problem(http.StatusBadRequest, problemInvalidRequest, "encoding=base64 is for a body that is one event; in NDJSON each line says so")
+	}
+	if pub.end && len(pub.topics) == 0 {
+		return problem(http.StatusBadRequest, problemInvalidRequest, "end=1 ends the topics that the request names, and it names none")
+	}
+	control := http.NewResponseController(w)
+	batches := make(chan batch, ingestAhead)
+	enough := make(chan struct{}) // closed when nothing more is wanted
+	go h.readBody(pub, open, &idleReader{body: r.Body, control: control}, batches, enough)
+	done, err := h.appendBatches(r.Context(), batches)
+	// The reader has to be gone before the handler is. It may be waiting for the client, or for somebody to take a batch.
+	close(enough)
+	if err != nil {
+		_ = control.SetReadDeadline(time.Unix(1, 0)) // where there is none the client's own end helps
+	}
+	for range batches {
+		continue
+	}
+	if err == nil && pub.end {
+		err = h.endTopics(r.Context(), pub, &done)
+	}
+	if err != nil {
+		return h.stopped(err, &done)
+	}
+	answer := map[string]any{"count": done.count}
+	if done.count > 0 {
+		answer["first"], answer["last"] = done.first.String(), done.last.String()
+	}
+	if done.duplicates > 0 {
+		answer["duplicates"] = done.duplicates
+	}
+	return answerJSON(w, answer)
+}
+
+// stopped is the problem of a body that was stopped: it says how far it went.
+func (h *Hub) stopped(err error, done *stored) *Problem {
+	p := *h.asProblem(err)
+	extra := map[string]any{"stored": done.count}
+	if done.count > 0 {
+		extra["last"] = done.last.String()
+	}
+	for name, value := range p.Extra {
+		extra[name] = value
+	}
+	p.Extra = extra
+	p.Detail = fmt.Sprintf("event %d: %s; the %d before it are stored", done.count, p.Detail, done.count)
+	return &p
+}
+
+// readBody reads a body to its end, or until enough is closed, and closes batches.
+func (h *Hub) readBody(
+	pub *publication, open func(io.Reader, int) source, body *idleReader, batches chan<- batch, enough <-chan struct{},
+) {
+	defer close(batches)
+	src := open(body, h.opts.MaxEvent)
+	var b batch
+	n := 0
+	send := func() bool {
+		if len(b.records) == 0 && b.err == nil {
+			return true
+		}
+		select {
+		case batches <- b:
+			b = batch{}
+			return true
+		case <-enough:
+			return false
+		}
+	}
+	body.before = func() { body.stop = !send() } // what has come goes first
+	for {
+		e, err := src.next(pub)
+		var record eventlog.Record
+		if err == nil {
+			if e.Key == "" && pub.key != "" {
+				e.Key = pub.key + "/" + strconv.Itoa(n)
+			}
+			n++
+			record, err = h.record(&e, pub.subject)
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				b.err = err
+			}
+			send()
+			return
+		}
+		b.records = append(b.records, record)
+		if b.bytes += record.Size(); len(b.records) == ingestBatch || b.bytes >= 1<<20 {
+			if !send() {
+				return
+			}
+		}
+	}
+}
+
+// appendBatches appends what the reader brings.
+func (h *Hub) appendBatches(ctx context.Context, batches <-chan batch) (done stored, err error) {
+	for b := range batches {
+		if err := h.appendSome(ctx, b.records, &done); err != nil {
+			return done, err
+		}
+		if b.err != nil {
+			return done, b.err
+		}
+	}
+	return done, nil
+}
+
+// appendSome appends records, up to one that cannot be.
+func (h *Hub) appendSome(ctx context.Context, records []eventlog.Record, done *stored) error {
+	if len(records) == 0 {
+		return nil
+	}
+	receipts, err := h.log.Append(ctx, records)
+	if recordErr, ok := errors.AsType[*eventlog.RecordError](err); ok {
+		if recordErr.Index > 0 {
+			if err := h.appendSome(ctx, records[:recordErr.Index], done); err != nil {
+				return err
+			}
+		}
+		return recordErr.Err
+	} else if err != nil {
+		return err
+	}
+	for _, receipt := range receipts {
+		if done.count++; receipt.Duplicate {
+			done.duplicates++
+		}
+		if done.count == 1 {
+			done.first = receipt.Position
+		}
+		done.last = receipt.Position
+	}
+	return nil
+}
+
+// endTopics ends the topics of the request, after a body that has ended cleanly.
+func (h *Hub) endTopics(ctx context.Context, pub *publication, done *stored) error {
+	e := Event{Topics: pub.topics, End: true}
+	if pub.key != "" {
+		e.Key = pub.key + "/end"
+	}
+	record, err := h.record(&e, pub.subject)
+	if err != nil {
+		return err
+	}
+	return h.appendSome(ctx, []eventlog.Record{record}, done)
+}
+
+// idleReader is a body whose silence has a limit. Before it waits for the client it lets go what is there.
+type idleReader struct {
+	body    io.Reader
+	control *http.ResponseController
+	before  func()
+	stop    bool
+}
+
+func (r *idleReader) Read(p []byte) (int, error) {
+	if r.before(); r.stop {
+		return 0, context.Canceled
+	}
+	if err := r.control.SetReadDeadline(time.Now().Add(ingestIdle)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return r.body.Read(p)
+}

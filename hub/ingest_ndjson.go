@@ -1,0 +1,149 @@
+package hub
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+)
+
+// lines is a body of NDJSON: an event each line, as an envelope is. Empty lines are skipped.
+type lines struct {
+	in   *bufio.Reader
+	max  int
+	line []byte
+}
+
+// lineBuffer is how much of a body is read at once. It makes a batch.
+const lineBuffer = 64 << 10
+
+func newLines(body io.Reader, maxEvent int) source {
+	return &lines{in: bufio.NewReaderSize(body, lineBuffer), max: maxEvent}
+}
+
+func (l *lines) next(pub *publication) (Event, error) {
+	for {
+		line, err := l.read()
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			if err != nil && !errors.Is(err, io.EOF) {
+				return Event{}, err
+			}
+			return parseLine(line, pub)
+		}
+		if err != nil {
+			return Event{}, err
+		}
+	}
+}
+
+// read returns the next line, which is valid until the next call.
+func (l *lines) read() ([]byte, error) {
+	line, err := l.in.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, bodyError(err)
+	}
+	l.line = l.line[:0]
+	for errors.Is(err, bufio.ErrBufferFull) {
+		l.line = append(l.line, line...)
+		// Escapes make a line longer than its event, up to six times; a topic or two come with it.
+		if limit := 6*l.max + 64<<10; len(l.line) > limit {
+			return nil, problem(http.StatusRequestEntityTooLarge, problemTooLarge, "a line has at most %d bytes here", limit)
+		}
+		line, err = l.in.ReadSlice('\n')
+	}
+	l.line = append(l.line, line...)
+	return l.line, bodyError(err)
+}
+
+// bodyError is why a body cannot be read on.
+func bodyError(err error) error {
+	if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return brokenBody(err)
+}
+
+// line is what a line may have. What goes out comes in again: id, time and topic of the envelope are known, and ignored where
+// they are the hub's to say.
+type line struct {
+	Data     json.RawMessage `json:"data"`
+	Type     string          `json:"type"`
+	Topic    string          `json:"topic"`
+	Topics   []string        `json:"topics"`
+	Key      string          `json:"key"`
+	Encoding string          `json:"encoding"`
+	End      bool            `json:"end"`
+
+	ID   json.RawMessage `json:"id"`
+	Time json.RawMessage `json:"time"`
+}
+
+// parseLine returns the event of a line. Its topics are those of the request if it names none.
+func parseLine(text []byte, pub *publication) (e Event, err error) {
+	var l line
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&l); err != nil {
+		return e, invalidLine("%v", jsonReason(err))
+	}
+	if rest := text[decoder.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
+		return e, invalidLine("something follows after the object: %.40q", rest)
+	}
+	e = Event{Topics: l.Topics, Type: l.Type, Key: l.Key, End: l.End}
+	switch {
+	case l.Topic != "" && len(l.Topics) == 0:
+		e.Topics = []string{l.Topic}
+	case l.Topic != "" && l.Topics[0] != l.Topic:
+		e.Topics = append([]string{l.Topic}, slices.DeleteFunc(l.Topics, func(t string) bool { return t == l.Topic })...)
+	case len(e.Topics) == 0:
+		e.Topics = pub.topics
+	}
+	if e.Type == "" {
+		e.Type = pub.typ
+	}
+	if err := pub.allowed(e.Topics); err != nil {
+		return e, err
+	}
+	if len(l.Data) > 0 && l.Data[0] == '"' {
+		err = json.Unmarshal(l.Data, &e.Data)
+	} else if len(l.Data) > 0 {
+		e.Data = string(l.Data) // any JSON value, as it is
+	}
+	if err != nil {
+		return e, invalidLine("its data cannot be read: %v", err)
+	}
+	switch l.Encoding {
+	case "", textEncoding:
+	case binaryEncoding:
+		if e.Data, err = decodeBase64(e.Data); err != nil {
+			return e, err
+		}
+		e.Binary = true
+	default:
+		return e, invalidLine("its encoding is %.40q; there are utf-8 and base64", l.Encoding)
+	}
+	return e, nil
+}
+
+func jsonReason(err error) string {
+	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Sprintf("%s is a %s", orElseText(typeErr.Field, "it"), typeErr.Value)
+	}
+	return err.Error()
+}
+
+func orElseText(text, standard string) string {
+	if text == "" {
+		return standard
+	}
+	return text
+}
+
+func invalidLine(format string, args ...any) *Problem {
+	return problem(http.StatusBadRequest, problemInvalidEvent,
+		"the line is no event such as {\"topic\":\"news\",\"data\":\"hello\"}: %s", fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,30 @@
+package hub
+
+import (
+	"net/http"
+	"time"
+)
+
+// later refuses a stream for a while. A browser's EventSource gives up for good on any status but 200, so it gets a stream that
+// says when to come back, and ends (PROTOCOL 5). Others get the status.
+func (h *Hub) later(w http.ResponseWriter, r *http.Request, f form, p *Problem) error {
+	if !fromBrowser(r.Header) && r.Header.Get("Last-Event-ID") == "" {
+		return p
+	}
+	out, err := openSocket(w, r, f, h.opts.WriteTimeout)
+	if err != nil {
+		return err
+	}
+	b := appendRetry(nil, f, jitter(p.RetryAfter, 2*p.RetryAfter))
+	_ = out.write(appendControl(b, f, retryType, "", p, time.Now())) // who has gone comes back anyway
+	return nil
+}
+
+func fromBrowser(header http.Header) bool {
+	for _, name := range []string{"Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-Dest"} {
+		if header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,166 @@
+package hub
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Problem is why a request was refused: a problem document (RFC 9457). docs/problems.md lists them.
+type Problem struct {
+	Name   string // that programs go by; it stays
+	Status int
+	Detail string         // what is wrong with what, and what to do
+	Extra  map[string]any // more members
+
+	RetryAfter time.Duration // when to come back; 0: that would not help
+	Err        error         // the cause, not told to the client
+}
+
+func (p *Problem) Error() string { return fmt.Sprintf("hub: %s: %s", p.Name, p.Detail) }
+
+func (p *Problem) Unwrap() error { return p.Err }
+
+// problemBase makes a URI of a name. It names, and leads nowhere.
+const problemBase = "urn:tidings:problem:"
+
+// MarshalJSON returns the document.
+func (p *Problem) MarshalJSON() ([]byte, error) {
+	doc := map[string]any{
+		"type": problemBase + p.Name, "title": titles[p.Name], "status": p.Status, "detail": p.Detail,
+	}
+	maps.Copy(doc, p.Extra)
+	return json.Marshal(doc)
+}
+
+// The names of problems.
+const (
+	problemInvalidRequest  = "invalid-request"
+	problemInvalidTopic    = "invalid-topic"
+	problemInvalidPosition = "invalid-position"
+	problemInvalidEvent    = "invalid-event"
+	problemUnauthorized    = "unauthorized"
+	problemForbidden       = "forbidden"
+	problemForeignOrigin   = "foreign-origin"
+	problemNotFound        = "not-found"
+	problemMethod          = "method-not-allowed"
+	problemTimeout         = "timeout"
+	problemEnded           = "ended"
+	problemGap             = "gap"
+	problemTooLarge        = "too-large"
+	problemTooMany         = "too-many-topics"
+	problemMediaType       = "unsupported-media-type"
+	problemKeyReused       = "key-reused"
+	problemUnavailable     = "unavailable"
+	problemDraining        = "draining"
+	problemInternal        = "internal"
+)
+
+var titles = map[string]string{
+	problemInvalidRequest:  "The request makes no sense",
+	problemInvalidTopic:    "This is no topic or pattern",
+	problemInvalidPosition: "This is no position",
+	problemInvalidEvent:    "This event cannot be published",
+	problemUnauthorized:    "Who are you?",
+	problemForbidden:       "This is not granted",
+	problemForeignOrigin:   "Pages of this origin may not do this",
+	problemNotFound:        "There is nothing here",
+	problemMethod:          "This cannot be done here",
+	problemTimeout:         "The request did not come in time",
+	problemEnded:           "The topic has ended",
+	problemGap:             "Something is missing",
+	problemTooLarge:        "This is too large",
+	problemTooMany:         "These are too many topics",
+	problemMediaType:       "The body is of a kind that is not taken",
+	problemKeyReused:       "The idempotency key was used for something else",
+	problemUnavailable:     "Nothing can be stored at the moment",
+	problemDraining:        "The hub is about to stop",
+	problemInternal:        "Something went wrong in the hub",
+}
+
+func problem(status int, name, format string, args ...any) *Problem {
+	return &Problem{Name: name, Status: status, Detail: fmt.Sprintf(format, args...)}
+}
+
+// asProblem says what an error means to the client.
+func (h *Hub) asProblem(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	var p *Problem
+	invalid, isInvalid := errors.AsType[*eventlog.InvalidError](err)
+	size, isSize := errors.AsType[*eventlog.SizeError](err)
+	ended, isEnded := errors.AsType[*eventlog.EndedError](err)
+	key, isKey := errors.AsType[*eventlog.KeyError](err)
+	tooLong, isTooLong := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case isInvalid:
+		p = problem(http.StatusBadRequest, problemInvalidTopic, "%s", plainly(invalid))
+	case isSize:
+		p = problem(http.StatusRequestEntityTooLarge, problemTooLarge, "%s", plainly(size))
+	case isTooLong:
+		p = h.tooLarge(tooLong.Limit)
+	case isEnded:
+		p = problem(http.StatusConflict, problemEnded, "topic %q has ended with %s; publish to another one", ended.Topic, ended.End)
+		p.Extra = map[string]any{"topic": ended.Topic, "end": ended.End.String()}
+	case isKey:
+		p = problem(http.StatusUnprocessableEntity, problemKeyReused,
+			"the key was used for another event of topic %q, %s; use a new key for a new event", key.Topic, key.First)
+		p.Extra = map[string]any{"first": key.First.String()}
+	case errors.Is(err, eventlog.ErrUnavailable):
+		p = problem(http.StatusServiceUnavailable, problemUnavailable, "%s", plainly(err))
+		p.RetryAfter = 5 * time.Second
+	case errors.Is(err, eventlog.ErrClosed):
+		p = h.drainProblem()
+	default:
+		h.opts.Logger.Error("a request failed", "err", err)
+		p = problem(http.StatusInternalServerError, problemInternal, "the hub's log says more; try again")
+	}
+	p.Err = err
+	return p
+}
+
+func (h *Hub) tooLarge(limit int64) *Problem {
+	return problem(http.StatusRequestEntityTooLarge, problemTooLarge,
+		"an event has at most %d bytes here; send less, or let the hub's operator raise the limit", limit)
+}
+
+func (h *Hub) drainProblem() *Problem {
+	p := problem(http.StatusServiceUnavailable, problemDraining, "come back in a few seconds, to the hub that takes its place")
+	p.RetryAfter = jitter(time.Second, retryMost)
+	return p
+}
+
+// plainly is the text of an error of package eventlog, without the package's name.
+func plainly(err error) string {
+	const prefix = "eventlog: "
+	text := err.Error()
+	if len(text) > len(prefix) && text[:len(prefix)] == prefix {
+		return text[len(prefix):]
+	}
+	return text
+}
+
+// refuse answers with a problem document.
+func (h *Hub) refuse(w http.ResponseWriter, err error) {
+	p := h.asProblem(err)
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("Cache-Control", "no-store")
+	header.Del("Content-Length")
+	if p.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
+	}
+	if (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) && header.Get("WWW-Authenticate") == "" {
+		header.Set("WWW-Authenticate", `Bearer realm="tidings"`)
+	}
+	body, _ := json.Marshal(p) // of strings and numbers
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n')) // who has gone does not want it
+}

@@ -1,0 +1,354 @@
+package hub
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Event is an event that is to be published.
+type Event struct {
+	Topics []string // the first is the canonical one
+	Type   string   // "" is message
+	Data   string   // text, whose line ends become LF, or any bytes
+	Binary bool     // Data is bytes, which leave as base64
+
+	ContentType string // of bytes
+	Key         string // idempotency: the same key and event is stored once
+	End         bool   // it is the last of its topics
+}
+
+// Publish stores events, all or none, as if they had been posted, and returns where they are. Errors are those of
+// [eventlog.Log].Append, and a [*Problem] for what no subscriber could be sent. It asks no Authorize.
+func (h *Hub) Publish(ctx context.Context, events ...Event) ([]eventlog.Receipt, error) {
+	records := make([]eventlog.Record, len(events))
+	for i := range events {
+		var err error
+		if records[i], err = h.record(&events[i], ""); err != nil {
+			return nil, err
+		}
+	}
+	return h.log.Append(ctx, records)
+}
+
+// record checks an event and returns what the log is to keep of it. subject keeps the keys of one publisher apart.
+func (h *Hub) record(e *Event, subject string) (r eventlog.Record, err error) {
+	if len(e.Topics) == 0 {
+		return r, problem(http.StatusBadRequest, problemInvalidTopic, "the event has no topic")
+	}
+	for i, topic := range e.Topics {
+		if err := eventlog.CheckName(topic); err != nil {
+			return r, invalidTopic(err)
+		}
+		if eventlog.Reserved(topic) {
+			return r, problem(http.StatusForbidden, problemForbidden, "topics that begin with $ are the hub's own; use another name than %q", topic)
+		}
+		if slices.Contains(e.Topics[:i], topic) {
+			return r, problem(http.StatusBadRequest, problemInvalidTopic, "topic %q is there twice", topic)
+		}
+	}
+	if err := checkType(e.Type); err != nil {
+		return r, err
+	}
+	if err := checkKey(e.Key); err != nil {
+		return r, err
+	}
+	if len(e.Data) > h.opts.MaxEvent {
+		return r, h.tooLarge(int64(h.opts.MaxEvent))
+	}
+	r = eventlog.Record{Topics: e.Topics, Type: e.Type, Data: e.Data, Key: scoped(subject, e.Key)}
+	if r.Type == "message" {
+		r.Type = "" // the same
+	}
+	if e.End {
+		r.Flags |= eventlog.End
+	}
+	if e.Binary {
+		r.Flags |= eventlog.Binary
+		r.ContentType = e.ContentType
+		return r, r.Check()
+	}
+	if i := invalidUTF8(e.Data); i >= 0 {
+		return r, problem(http.StatusBadRequest, problemInvalidEvent,
+			"the text is not UTF-8 at byte %d; send bytes with a Content-Type such as application/octet-stream, or as encoding=base64", i)
+	}
+	r.Data = lineFeeds(e.Data)
+	return r, r.Check()
+}
+
+// checkType returns an error if a type cannot be sent, or is the hub's own.
+func checkType(typ string) error {
+	switch {
+	case typ == "":
+		return nil
+	case strings.HasPrefix(typ, controlPrefix):
+		return problem(http.StatusBadRequest, problemInvalidEvent, "types that begin with %s are the hub's own; use another one than %.60q", controlPrefix, typ)
+	case !utf8.ValidString(typ) || strings.ContainsFunc(typ, unicode.IsControl):
+		return problem(http.StatusBadRequest, problemInvalidEvent, "the type %.60q has a control character or is not UTF-8", typ)
+	case len(typ) > 1<<10:
+		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the type has %d bytes, at most 1024 are taken", len(typ))
+	}
+	return nil
+}
+
+// maxKey is the length of the longest idempotency key. Events of a streamed body add their number to it.
+const maxKey = 255
+
+func checkKey(key string) error {
+	if len(key) > maxKey+len("/18446744073709551615") || strings.ContainsFunc(key, func(c rune) bool { return c < '!' || c > '~' }) {
+		return problem(http.StatusBadRequest, problemInvalidRequest, "an idempotency key is 1 to %d visible ASCII characters", maxKey)
+	}
+	return nil
+}
+
+// scoped keeps the keys of one subject apart from those of others.
+func scoped(subject, key string) string {
+	switch {
+	case key == "" || subject == "":
+		return key
+	case len(subject) > 256:
+		sum := sha256.Sum256([]byte(subject))
+		subject = hex.EncodeToString(sum[:])
+	}
+	return subject + "\x00" + key
+}
+
+// invalidUTF8 returns where a text is not UTF-8, -1 if it is.
+func invalidUTF8(text string) int {
+	if utf8.ValidString(text) {
+		return -1
+	}
+	for i, c := range text {
+		if c == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// lineFeeds makes each line end a line feed: that is what is sent, and the log holds what is sent.
+func lineFeeds(text string) string {
+	if strings.IndexByte(text, '\r') < 0 {
+		return text
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+}
+
+// publication is what a request to publish says besides its body.
+type publication struct {
+	topics  []string
+	typ     string
+	key     string
+	end     bool
+	base64  bool
+	subject string
+	grant   access.Grant
+}
+
+// publish answers a request that publishes.
+func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path string) error {
+	pub, err := parsePublication(r, p, path)
+	if err != nil {
+		return err
+	}
+	if err := h.checkOrigin(r); err != nil {
+		return err
+	}
+	if pub.grant, err = h.authorize(r); err != nil {
+		return err
+	}
+	pub.subject = pub.grant.Subject
+	if err := pub.allowed(pub.topics); err != nil {
+		return err
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body has the encoding %.40q; send it as it is", coding)
+	}
+	kind, err := mediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return err
+	}
+	switch {
+	case isNDJSON(kind):
+		return h.ingest(w, r, &pub, newLines)
+	case kind == "text/event-stream":
+		return h.ingest(w, r, &pub, newStream)
+	case strings.HasPrefix(kind, "multipart/"):
+		return problem(http.StatusUnsupportedMediaType, problemMediaType, "a form with parts has no one body; send the data itself: curl --data-binary @FILE")
+	}
+	return h.publishBody(w, r, &pub, kind)
+}
+
+func parsePublication(r *http.Request, p *params, path string) (pub publication, err error) {
+	if path != "" {
+		pub.topics = append(pub.topics, path)
+	}
+	pub.topics = append(pub.topics, p.all("topic")...)
+	if pub.typ, _, err = p.one("type"); err != nil {
+		return pub, err
+	}
+	if pub.end, err = p.flag("end"); err != nil {
+		return pub, err
+	}
+	encoding, hasEncoding, err := p.one("encoding")
+	if err != nil {
+		return pub, err
+	}
+	if pub.base64 = encoding == binaryEncoding; hasEncoding && !pub.base64 && encoding != textEncoding {
+		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "encoding=%.40s makes no sense; it is base64 or utf-8", encoding)
+	}
+	keys := r.Header.Values("Idempotency-Key")
+	if len(keys) > 1 || len(keys) == 1 && (keys[0] == "" || len(keys[0]) > maxKey) {
+		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "Idempotency-Key is there once, with 1 to %d visible ASCII characters", maxKey)
+	} else if len(keys) == 1 {
+		pub.key = keys[0]
+	}
+	if err := checkKey(pub.key); err != nil {
+		return pub, err
+	}
+	if err := checkType(pub.typ); err != nil {
+		return pub, err
+	}
+	return pub, p.done()
+}
+
+// allowed returns an error if a topic may not be published to.
+func (pub *publication) allowed(topics []string) error {
+	for _, topic := range topics {
+		if err := eventlog.CheckName(topic); err != nil {
+			return invalidTopic(err)
+		}
+		if eventlog.Reserved(topic) {
+			return problem(http.StatusForbidden, problemForbidden, "topics that begin with $ are the hub's own; use another name than %q", topic)
+		}
+		if !pub.grant.MayPublish(topic) {
+			return forbidden("publish to topic " + topic)
+		}
+	}
+	return nil
+}
+
+// mediaType returns the type of a body, in lower case, "" if it is not said.
+func mediaType(field string) (string, error) {
+	if field == "" {
+		return "", nil
+	}
+	kind, _, err := mime.ParseMediaType(field)
+	if err != nil && kind == "" {
+		return "", problem(http.StatusUnsupportedMediaType, problemMediaType, "the Content-Type %.60q makes no sense", field)
+	}
+	return kind, nil
+}
+
+// isText reports whether a body of a type is text. That includes what curl says of everything.
+func isText(kind string) bool {
+	switch kind {
+	case "", "application/x-www-form-urlencoded", "application/json", "application/xml", "application/javascript":
+		return true
+	}
+	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
+}
+
+// bodyTimeout is how long a body may take that is one event.
+const bodyTimeout = time.Minute
+
+// publishBody publishes a body that is one event.
+func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publication, kind string) error {
+	if len(pub.topics) == 0 {
+		return problem(http.StatusBadRequest, problemInvalidTopic, "say where to publish: POST /events/T, or /events?topic=T")
+	}
+	limit := int64(h.opts.MaxEvent)
+	if pub.base64 {
+		limit = int64(base64.StdEncoding.EncodedLen(h.opts.MaxEvent)) + 2 // and a line end
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return h.tooLarge(int64(h.opts.MaxEvent))
+		}
+		return brokenBody(err)
+	}
+	e := Event{Topics: pub.topics, Type: pub.typ, Data: string(body), Binary: !isText(kind), Key: pub.key, End: pub.end}
+	if e.Binary {
+		e.ContentType = kind
+	}
+	if pub.base64 {
+		if e.Data, err = decodeBase64(e.Data); err != nil {
+			return err
+		}
+		e.Binary = true
+	}
+	record, err := h.record(&e, pub.subject)
+	if err != nil {
+		return err
+	}
+	receipts, err := h.log.Append(r.Context(), []eventlog.Record{record})
+	if err != nil {
+		return appendError(err)
+	}
+	answer := struct {
+		ID        string `json:"id"`
+		Duplicate bool   `json:"duplicate,omitempty"`
+	}{receipts[0].String(), receipts[0].Duplicate}
+	return answerJSON(w, answer)
+}
+
+// appendError is what is wrong with one record, which Append says together with its index.
+func appendError(err error) error {
+	if recordErr, ok := errors.AsType[*eventlog.RecordError](err); ok {
+		return recordErr.Err
+	}
+	return err
+}
+
+func decodeBase64(text string) (string, error) {
+	data, err := base64.StdEncoding.DecodeString(strings.TrimRight(text, "\r\n"))
+	if err != nil {
+		return "", problem(http.StatusBadRequest, problemInvalidEvent, "the data is no base64 (RFC 4648, section 4): %v", err)
+	}
+	return string(data), nil
+}
+
+// brokenBody is the problem of a body that did not come to its end. Mostly nobody is there any more to read it.
+func brokenBody(err error) *Problem {
+	p := problem(http.StatusBadRequest, problemInvalidRequest, "the body broke off: %v", err)
+	if timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err); ok && timeout.Timeout() {
+		p = problem(http.StatusRequestTimeout, problemTimeout, "the body did not come in time")
+	}
+	p.Err = err
+	return p
+}
+
+// answerJSON answers that it went well.
+func answerJSON(w http.ResponseWriter, answer any) error {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(append(text, '\n')) // who has gone can ask again, with the same key
+	return nil
+}

@@ -1,0 +1,78 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// socket is how bytes leave to one subscriber.
+type socket interface {
+	// write hands bytes to the connection, and returns an error when the subscriber has gone or takes nothing.
+	write(b []byte) error
+}
+
+// response is a socket over net/http, of any version of HTTP.
+type response struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+}
+
+// streamHeader prepares the header of a stream.
+func streamHeader(h http.Header, f form) {
+	h.Set("Content-Type", "text/event-stream")
+	if f == ndjson {
+		h.Set("Content-Type", ndjsonType)
+	}
+	h.Set("Cache-Control", "no-cache, no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no") // nginx, and what behaves like it, would buffer
+}
+
+// openSocket begins the answer.
+func openSocket(w http.ResponseWriter, r *http.Request, f form, timeout time.Duration) (*response, error) {
+	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout}
+	// Deadlines of the server would end every stream. Where there are none nothing has to be lifted.
+	if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, fmt.Errorf("lifting the read deadline: %w", err)
+	}
+	streamHeader(w.Header(), f)
+	if r.ProtoMajor == 1 {
+		// Not chunked, and ended by the end of the connection: every subscriber gets the same bytes (RFC 9112, 6.3).
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Transfer-Encoding", "identity")
+	}
+	w.WriteHeader(http.StatusOK)
+	return s, nil
+}
+
+func (s *response) write(b []byte) error {
+	if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := s.w.Write(b); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+// buffers are what frames are gathered in. Who waits has none.
+var buffers bufferPool
+
+type bufferPool struct{ pool sync.Pool }
+
+func (p *bufferPool) get() []byte {
+	if b, ok := p.pool.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, 4<<10)
+}
+
+// put takes a buffer back, unless one event has made it very large.
+func (p *bufferPool) put(b []byte) {
+	if cap(b) > 0 && cap(b) <= 4*pageBytes {
+		p.pool.Put(&b)
+	}
+}

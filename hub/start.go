@@ -1,0 +1,146 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// start returns the cursor of a subscription, and what is sent before anything else. There is no cursor if nothing can ever
+// come.
+func (h *Hub) start(ctx context.Context, s *subscription) (c *cursor, first []byte, err error) {
+	c = &cursor{hub: h, form: s.form, once: s.poll, failOnGap: s.failOnGap, checkpoint: true}
+	c.query.Selector = s.selector()
+	gap, err := h.place(ctx, s, &c.query)
+	if err != nil {
+		return nil, nil, err
+	}
+	if gap == nil && s.failOnGap { // the first look may find one
+		if gap, err = h.missing(ctx, c.query); err != nil {
+			return nil, nil, err
+		}
+	}
+	if gap != nil && s.failOnGap {
+		p := problem(http.StatusGone, problemGap,
+			"events after %s cannot be had any more (%s); load the current state, and subscribe from %s", gap.From, gap.Reason, gap.To)
+		p.Extra = map[string]any{"reason": gap.Reason, "from": gap.From, "to": gap.To}
+		return nil, nil, p
+	}
+	if len(s.patterns) == 0 {
+		if c.open, err = h.notEnded(ctx, s.names, c.query.After); err != nil {
+			return nil, nil, err
+		}
+		if len(c.open) == 0 {
+			return nil, nil, nil
+		}
+	}
+	first = appendRetry(nil, s.form, jitter(retryLeast, retryMost))
+	if gap != nil { // before the checkpoint: who has that would not be told again
+		first = appendControl(first, s.form, gapType, "", gap, time.Now())
+	}
+	return c, c.appendCheckpoint(first), nil
+}
+
+// place sets where a subscription begins. The gap is what it is to be told of a position that means nothing here.
+func (h *Hub) place(ctx context.Context, s *subscription, q *eventlog.Query) (gap *gapData, err error) {
+	head := h.log.Head()
+	text := s.header
+	if text == "" {
+		text = s.query
+	}
+	if text == "" {
+		return nil, h.seek(ctx, s, q, head)
+	}
+	at, err := eventlog.ParsePosition(text)
+	switch {
+	case err != nil || at.Gen != head.Gen:
+		gap = &gapData{Reason: eventlog.Reset, From: clip(text)}
+		if err := h.seek(ctx, s, q, head); err != nil {
+			return nil, err
+		}
+		gap.To = q.After.String()
+		return gap, nil
+	case at.Seq > head.Seq:
+		q.After, q.Told = head, head.Seq
+		return &gapData{Reason: eventlog.Rollback, From: text, To: head.String()}, nil
+	}
+	q.After = at
+	return nil, nil
+}
+
+// clip shortens what a client has sent as a position and is none.
+func clip(text string) string { return text[:min(len(text), 100)] }
+
+// seek is place for those who have no position: since, last, or from now on. A poll without any has all there is.
+func (h *Hub) seek(ctx context.Context, s *subscription, q *eventlog.Query, head eventlog.Position) error {
+	from := s.seek
+	if from == nil && s.poll {
+		from = &eventlog.Start{}
+	}
+	if from == nil {
+		q.After, q.Told = head, head.Seq
+		return nil
+	}
+	found, err := h.log.Seek(ctx, q.Selector, *from)
+	if err == nil {
+		*q = found
+		if q.After.IsZero() {
+			q.After.Gen = head.Gen
+		}
+	}
+	return err
+}
+
+// missing returns the gap with which a query begins, nil if there is none.
+func (h *Hub) missing(ctx context.Context, q eventlog.Query) (*gapData, error) {
+	q.Limit = 1
+	_, err := h.log.Read(ctx, q)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+		return &gapData{gap.Reason, gap.From.String(), gap.To.String()}, nil
+	}
+	return nil, err
+}
+
+// notEnded returns the topics of which something may come after a position. The newest record of a topic says whether it
+// has ended.
+func (h *Hub) notEnded(ctx context.Context, names []string, after eventlog.Position) (map[string]struct{}, error) {
+	open := make(map[string]struct{}, len(names))
+	for _, name := range names {
+		end, err := h.end(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if end == 0 || end > after.Seq {
+			open[name] = struct{}{}
+		}
+	}
+	return open, nil
+}
+
+// end returns the number of the record that ended a topic, 0 if it has not ended.
+func (h *Hub) end(ctx context.Context, name string) (uint64, error) {
+	if newest := h.window.newest(name); newest != nil {
+		if newest.Flags&eventlog.End != 0 {
+			return newest.Seq, nil
+		}
+		return 0, nil
+	}
+	q, err := h.log.Seek(ctx, eventlog.Topics(name), eventlog.Start{Last: 1})
+	if err != nil {
+		return 0, err
+	}
+	answer, err := h.log.Read(ctx, q)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // what was the newest is gone
+		answer, err = h.log.Read(ctx, gap.Partial(q))
+	}
+	if err != nil || len(answer.Records) == 0 {
+		return 0, err
+	}
+	if last := answer.Records[len(answer.Records)-1]; last.Flags&eventlog.End != 0 {
+		return last.Seq, nil
+	}
+	return 0, nil
+}

@@ -1,0 +1,97 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"runtime/pprof"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// labelled gives a goroutine a name in profiles.
+func labelled(name string, f func()) {
+	pprof.Do(context.Background(), pprof.Labels("goroutine", name), func(context.Context) { f() })
+}
+
+// warmEvents is how many of the newest events the window begins with, so that those who come back after a restart find them
+// there.
+const warmEvents = 20_000
+
+// warm fills the window with what the log had before.
+func (h *Hub) warm(ctx context.Context) error {
+	q, err := h.log.Seek(ctx, eventlog.Everything(), eventlog.Start{Last: warmEvents})
+	if err != nil {
+		return err
+	}
+	h.window.begin(q.After)
+	q.Told = q.After.Seq
+	for head := h.log.Head(); h.window.head() != head; {
+		moved, err := h.take(ctx, &q)
+		if err != nil {
+			return err
+		} else if !moved {
+			break
+		}
+	}
+	return nil
+}
+
+// take takes the next records of the log into the window and wakes those who want them. It reports whether there may be more.
+func (h *Hub) take(ctx context.Context, q *eventlog.Query) (more bool, err error) {
+	answer, err := h.log.Read(ctx, *q)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+		// All who are before it have to ask the log, which tells them.
+		*q = gap.Partial(*q)
+		h.window.begin(gap.To)
+		if gap.Reason == eventlog.Reset || gap.To.Seq > q.After.Seq {
+			q.After = gap.To
+		}
+		h.interest.wakeAll()
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	h.window.add(answer.Records, answer.Complete)
+	for i := range answer.Records {
+		h.interest.wake(&answer.Records[i])
+	}
+	q.After = answer.Complete
+	h.interest.settled.Store(&answer.Complete)
+	return answer.Complete != h.log.Head(), nil
+}
+
+// tail follows the log until ctx ends or the log is closed.
+func (h *Hub) tail(ctx context.Context) {
+	q := eventlog.Query{Selector: eventlog.Everything(), After: h.window.head(), Limit: 4096, Bytes: 8 << 20}
+	q.Told = q.After.Seq
+	const shortest, longest = 10 * time.Millisecond, time.Second
+	wait := shortest
+	for {
+		more, err := h.take(ctx, &q)
+		switch {
+		case errors.Is(err, eventlog.ErrClosed) || ctx.Err() != nil:
+			return
+		case err != nil:
+			h.opts.Logger.Error("the newest events cannot be read, and nobody gets them; it will be tried again", "err", err, "again in", wait)
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return
+			}
+			wait = min(2*wait, longest)
+			continue
+		}
+		if wait = shortest; more {
+			continue
+		}
+		select {
+		case _, ok := <-h.log.Watch():
+			if !ok {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}

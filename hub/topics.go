@@ -1,0 +1,91 @@
+package hub
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// topicsPage is how many topics one answer has, if it is not said.
+const (
+	topicsPage = 1000
+	topicsMost = 10_000
+)
+
+// topicAnswer is a topic in a list.
+type topicAnswer struct {
+	Topic  string `json:"topic"`
+	Events int64  `json:"events"`
+	Last   string `json:"last"` // position of the newest
+	Ended  bool   `json:"ended,omitempty"`
+}
+
+// serveTopics lists the topics that there are, in the order of their names, a page at a time.
+func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
+	p, err := parseParams(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	pattern := eventlog.MustPattern("**")
+	text, ok, err := p.one("pattern")
+	if err != nil {
+		return err
+	}
+	if ok {
+		if pattern, err = eventlog.ParsePattern(text); err != nil {
+			return invalidTopic(err)
+		}
+	}
+	after, _, err := p.one("after")
+	if err != nil {
+		return err
+	}
+	limit, err := limitOf(p)
+	if err != nil {
+		return err
+	}
+	if err := p.done(); err != nil {
+		return err
+	}
+	grant, err := h.authorize(r)
+	if err != nil {
+		return err
+	}
+	lister, ok := h.log.(eventlog.Lister)
+	if !ok {
+		return problem(http.StatusNotFound, problemNotFound, "this hub's log cannot list its topics")
+	}
+	answer := struct {
+		Topics []topicAnswer `json:"topics"`
+		Next   string        `json:"next,omitempty"` // the value of after with which the list goes on
+	}{Topics: []topicAnswer{}}
+	gen := h.log.Head().Gen
+	topics, err := lister.Topics(r.Context(), pattern, after, limit)
+	if err != nil {
+		return err
+	}
+	for _, t := range topics {
+		if grant.MayRead(t.Name) {
+			answer.Topics = append(answer.Topics, topicAnswer{
+				t.Name, t.Events, eventlog.Position{Gen: gen, Seq: t.Last}.String(), t.Ended,
+			})
+		}
+	}
+	if len(topics) == limit {
+		answer.Next = topics[limit-1].Name
+	}
+	return answerJSON(w, answer)
+}
+
+func limitOf(p *params) (int, error) {
+	text, ok, err := p.one("limit")
+	if err != nil || !ok {
+		return topicsPage, err
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > topicsMost {
+		return 0, problem(http.StatusBadRequest, problemInvalidRequest, "limit=%.40s makes no sense; it is 1 to %d", text, topicsMost)
+	}
+	return limit, nil
+}

@@ -1,0 +1,171 @@
+package hub
+
+import (
+	"sort"
+	"sync"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// window is the newest events in memory, shared by all subscribers. It has every record of the log after its low end, up to
+// its head.
+//
+//	low < each entry ≤ head
+//
+// Those who are at low or later find everything here that comes next; the others ask the log.
+type window struct {
+	max int64 // bytes
+
+	mu      sync.RWMutex // guards the following
+	gen     string
+	low     uint64
+	high    uint64
+	entries []*entry            // in order
+	topics  map[string][]*entry // those of each topic, in order
+	bytes   int64
+}
+
+// entry is an event in the window.
+type entry struct {
+	seq    uint64
+	topics []string
+	event  event
+}
+
+// entryOverhead is what an entry takes besides its record and its frame, more or less.
+const entryOverhead = 300
+
+func (e *entry) size() int64 { return 2*int64(e.event.record.Size()) + entryOverhead }
+
+func newWindow(at eventlog.Position, max int64) *window {
+	w := &window{max: max}
+	w.begin(at)
+	return w
+}
+
+// begin empties the window. It is for when what comes next does not follow from what was before.
+func (w *window) begin(at eventlog.Position) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gen, w.low, w.high = at.Gen, at.Seq, at.Seq
+	w.entries, w.topics, w.bytes = nil, make(map[string][]*entry), 0
+}
+
+// head returns the position up to which the window has everything.
+func (w *window) head() eventlog.Position {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return eventlog.Position{Gen: w.gen, Seq: w.high}
+}
+
+// add adds the records that come next, after which the window is complete up to a position.
+func (w *window) add(records []eventlog.Record, complete eventlog.Position) {
+	fresh := make([]entry, len(records))
+	for i := range records {
+		r := &records[i]
+		fresh[i] = entry{seq: r.Seq, topics: r.Topics, event: event{record: r, gen: complete.Gen}}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range fresh {
+		e := &fresh[i]
+		w.entries = append(w.entries, e)
+		for _, topic := range e.topics {
+			w.topics[topic] = append(w.topics[topic], e)
+		}
+		w.bytes += e.size()
+	}
+	w.high = complete.Seq
+	gone := 0
+	for w.bytes > w.max && gone < len(w.entries)-1 {
+		w.drop(w.entries[gone])
+		w.entries[gone] = nil
+		gone++
+	}
+	w.entries = w.entries[gone:]
+}
+
+// drop takes the oldest entry out of the window.
+func (w *window) drop(e *entry) {
+	w.low = e.seq
+	w.bytes -= e.size()
+	for _, topic := range e.topics {
+		of := w.topics[topic]
+		of[0] = nil
+		if len(of) == 1 {
+			delete(w.topics, topic)
+		} else {
+			w.topics[topic] = of[1:]
+		}
+	}
+}
+
+// newest returns the newest record of a topic, nil if the window has none.
+func (w *window) newest(topic string) *eventlog.Record {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if of := w.topics[topic]; len(of) > 0 {
+		return of[len(of)-1].event.record
+	}
+	return nil
+}
+
+const (
+	pageEvents = 1000   // that are read from the window at once,
+	pageLooked = 10_000 // and that are looked at for it
+)
+
+// after appends the events that a selector wants after a position, in order and up to a number of bytes, and returns up to
+// where that is complete. It is not ok if the window does not reach that far back.
+func (w *window) after(events []*event, sel *eventlog.Selector, at eventlog.Position, bytes int) (_ []*event, complete eventlog.Position, ok bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	switch {
+	case at.Gen != w.gen || at.Seq < w.low:
+		return events, at, false
+	case at.Seq >= w.high: // who has read the log may be ahead
+		return events, at, true
+	}
+	complete = eventlog.Position{Gen: w.gen, Seq: w.high}
+	from := w.candidates(sel, at.Seq)
+	for i, e := range from {
+		if i == pageLooked || len(events) == pageEvents || bytes <= 0 {
+			complete.Seq = e.seq - 1
+			break
+		}
+		if sel.MatchRecord(e.event.record) {
+			events = append(events, &e.event)
+			bytes -= e.event.record.Size()
+		}
+	}
+	return events, complete, true
+}
+
+// candidates returns the entries after a number in which a selector may find something.
+func (w *window) candidates(sel *eventlog.Selector, after uint64) []*entry {
+	names := sel.Names()
+	if len(sel.Matchers()) > 0 {
+		return since(w.entries, after)
+	}
+	if len(names) == 1 {
+		return since(w.topics[names[0]], after)
+	}
+	var all []*entry
+	for _, name := range names {
+		all = append(all, since(w.topics[name], after)...)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].seq < all[j].seq })
+	n := 0
+	for i, e := range all { // an event of several topics comes several times
+		if i == 0 || e != all[n-1] {
+			all[n] = e
+			n++
+		}
+	}
+	return all[:n]
+}
+
+func since(entries []*entry, after uint64) []*entry {
+	i := sort.Search(len(entries), func(i int) bool { return entries[i].seq > after })
+	return entries[i:]
+}
