@@ -145,7 +145,8 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 }
 
 // Shutdown ends the hub: new streams are told to come back later, those that are open get what there is, a time to come back
-// at, and are closed. It returns when all are, or with the error of ctx, after which they are cut off.
+// at, and are closed. It returns when all are, or with the error of ctx; then some take nothing, and the caller closes the
+// server, which cuts them off.
 //
 // To publish goes on until the caller closes the server; the log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
@@ -166,7 +167,6 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	h.stop()
-	<-done
 	h.tailing.Wait()
 	return err
 }

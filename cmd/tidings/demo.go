@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
-	"github.com/tidings-sse/tidings/sse"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
 )
 
 // demoCmd is the command line of tidings demo.
@@ -25,7 +28,7 @@ the source of the page, or look at what the page receives:
 
     curl -N http://localhost:3000/events
 
-The stream carries three topics:
+It is a hub, and this stream has all that it publishes. Three topics, which can be followed alone, as at /events/demo/clock:
 
     demo/counter   0, 1, 2, ... one each second, from the first visitor on (no event type)
     demo/clock     the time, each second (event type clock)
@@ -45,74 +48,83 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	url := urlOf(listeners, c.Addr)
+	d, err := newDemo(newHost(ctx).sample)
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
 	// Whoever has closed our output wants the page all the same.
 	_, _ = fmt.Fprintf(std.out, "tidings demo listens on %s: open it in a browser, or try curl -N %s/events\n", url, url)
-	return newDemo(newHost(ctx).sample).serve(ctx, listeners...)
+	return d.serve(ctx, listeners...)
 }
 
-// demo is a server that publishes to itself.
+// demo is a hub with three publishers of its own.
 type demo struct {
-	feed *feed
+	hub  *hub.Hub
+	log  eventlog.Log
 	host func(context.Context) hostSample
 
 	visited chan struct{} // closed by the first to follow
 	visit   sync.Once
 }
 
-func newDemo(host func(context.Context) hostSample) *demo {
-	return &demo{feed: newFeed(), host: host, visited: make(chan struct{})}
+// demoEvents are kept: five minutes at three events a second, for a quarter of a megabyte.
+const demoEvents = 3 * 5 * 60
+
+func newDemo(host func(context.Context) hostSample) (*demo, error) {
+	log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: demoEvents}})
+	if err != nil {
+		return nil, err
+	}
+	h, err := hub.New(log, &hub.Options{Window: 1 << 20})
+	return &demo{hub: h, log: log, host: host, visited: make(chan struct{})}, err
 }
 
-// stopGrace is how long clients have to take what is under way when the server stops: streams end at once, so only
-// one that does not read can need it, and it has missed nothing that it could not ask for again.
-const stopGrace = 500 * time.Millisecond
+// demoGrace is how long clients have to take what is under way when the demo stops: streams end at once, so only one that does
+// not read can need it, and it has missed nothing that it could not ask for again.
+const demoGrace = 500 * time.Millisecond
 
 // serve serves until ctx is cancelled or a listener fails. When it returns the addresses are free and nothing is
 // published any more.
-//
-// The order at the end: no new connections, then every stream reads what there is and ends, then those that
-// do not read are cut. A stream that ended earlier would come back to a server that is about to go.
 func (d *demo) serve(ctx context.Context, listeners ...net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second}
-	server.RegisterOnShutdown(d.feed.end)
-
+	publishing, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var running sync.WaitGroup
-	failed := make(chan error, len(listeners))
-	for _, l := range listeners {
-		running.Go(func() { failed <- server.Serve(l) })
-	}
 	for _, publish := range []func(context.Context){d.publishCount, d.publishClock, d.publishHost} {
-		running.Go(func() { publish(ctx) })
+		running.Go(func() { publish(publishing) })
 	}
-
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
+	server := &hubServer{hub: d.hub, handler: d.handler(), logger: slog.Default(), grace: demoGrace}
+	err := server.serve(ctx, listeners...)
 	cancel()
-	// The end of ctx is why we stop; what is left to do has its own time.
-	grace, done := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
-	defer done()
-	if server.Shutdown(grace) != nil {
-		_ = server.Close() // cuts connections; there is nothing in an error here that could be done better
-	}
 	running.Wait()
-	return err
+	return errors.Join(err, d.log.Close())
 }
 
-// events is the stream: one for all topics, from the position that the client asks for.
+// events is the hub, which here takes nothing from outside.
 func (d *demo) events() http.Handler {
-	options := sse.Options{
-		KeepAlive: -1, // an event each second does that
-		Retry:     time.Second,
-	}
-	return sse.Handler(&options, func(s *sse.Stream) error {
-		from, known := d.feed.start(s.LastEventID())
-		d.visit.Do(func() { close(d.visited) }) // and not before, or the first visitor could miss the 0
-		return d.feed.follow(s, from, known)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.hub.ServeHTTP(&firstLook{w, d}, r)
 	})
+}
+
+// firstLook lets the counter begin when an answer does. By then the hub knows from where it goes on for this client: earlier,
+// the first visitor could miss the 0.
+type firstLook struct {
+	http.ResponseWriter
+	demo *demo
+}
+
+func (f *firstLook) WriteHeader(status int) {
+	f.demo.visit.Do(func() { close(f.demo.visited) })
+	f.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (f *firstLook) Unwrap() http.ResponseWriter { return f.ResponseWriter }
+
+// publish publishes an event. It fails only after the end, when nobody is there to see it.
+func (d *demo) publish(ctx context.Context, topic, typ, data string) {
+	_, _ = d.hub.Publish(ctx, hub.Event{Topics: []string{topic}, Type: typ, Data: data})
 }
 
 // publishCount publishes demo/counter. It begins when somebody looks, so that everybody's first number is 0.
@@ -122,11 +134,11 @@ func (d *demo) publishCount(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	d.feed.append("", "0")
+	d.publish(ctx, "demo/counter", "", "0")
 	n := 0
 	everySecond(ctx, func() {
 		n++
-		d.feed.append("", strconv.Itoa(n))
+		d.publish(ctx, "demo/counter", "", strconv.Itoa(n))
 	})
 }
 
@@ -137,7 +149,7 @@ func (d *demo) publishClock(ctx context.Context) {
 		select {
 		case <-time.After(now.Truncate(time.Second).Add(time.Second).Sub(now)):
 			// Rounded, because it is a moment past the second, or by a change of the clock a moment before.
-			d.feed.append("clock", time.Now().Round(time.Second).Format(time.RFC3339))
+			d.publish(ctx, "demo/clock", "clock", time.Now().Round(time.Second).Format(time.RFC3339))
 		case <-ctx.Done():
 			return
 		}
@@ -148,7 +160,7 @@ func (d *demo) publishClock(ctx context.Context) {
 func (d *demo) publishHost(ctx context.Context) {
 	everySecond(ctx, func() {
 		if data, err := json.Marshal(d.host(ctx)); err == nil { // NaN is the only thing that JSON lacks
-			d.feed.append("host", string(data))
+			d.publish(ctx, "demo/host", "host", string(data))
 		}
 	})
 }

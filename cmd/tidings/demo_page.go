@@ -28,6 +28,7 @@ func (d *demo) handler() http.Handler {
 		})
 	}
 	mux.Handle("/events", d.events())
+	mux.Handle("/events/", d.events())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("there is nothing at %s: the page is at /, its event stream at /events", r.URL.Path), http.StatusNotFound)
 	})

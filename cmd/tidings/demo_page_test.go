@@ -13,7 +13,12 @@ import (
 func getDemo(t *testing.T, method, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	newDemo(nil).handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+	d, err := newDemo(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.hub.Shutdown(t.Context()) }() // there is nobody it could wait for
+	d.handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
 	return w
 }
 
@@ -94,7 +99,7 @@ func TestDemoIsHelpfulElsewhere(t *testing.T) {
 		says         string
 	}{
 		{"GET", "/event", 404, "the page is at /, its event stream at /events"},
-		{"GET", "/events/demo/counter", 404, "/events"},
+		{"GET", "/events/demo/*/**/", 400, "/events?topic="},
 		{"GET", "/favicon.ico", 404, "/event"},
 		{"POST", "/events", 405, "use GET"},
 		{"DELETE", "/", 405, "use GET"},

@@ -69,7 +69,8 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	}
 	url := urlOf(listeners, c.Addr)
 	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; try: curl -N %s/events/news & curl -d hello %s/events/news\n", url, where, url, url)
-	err = serveHub(ctx, h, logger, listeners...)
+	server := &hubServer{hub: h, handler: h, logger: logger, grace: drainTime}
+	err = server.serve(ctx, listeners...)
 	return errors.Join(err, log.Close())
 }
 
@@ -102,14 +103,25 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// serveHub serves a hub until ctx is cancelled or a listener fails.
+// hubServer serves a hub.
+type hubServer struct {
+	hub     *hub.Hub
+	handler http.Handler // the hub, or what is around it
+	logger  *slog.Logger
+	grace   time.Duration // that streams and publishers have to take what is under way at the end
+}
+
+// drainTime is the grace of tidings serve.
+const drainTime = 10 * time.Second
+
+// serve serves until ctx is cancelled or a listener fails.
 //
 // The order at the end: no new connections, then every stream gets what there is and ends, while publishers under way have
 // their answers, then those that take nothing are cut.
-func serveHub(ctx context.Context, h *hub.Hub, logger *slog.Logger, listeners ...net.Listener) error {
+func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // of single connections, by those who break them
+		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), // of single connections, by those who break them
 	}
 	var running sync.WaitGroup
 	failed := make(chan error, len(listeners))
@@ -122,17 +134,14 @@ func serveHub(ctx context.Context, h *hub.Hub, logger *slog.Logger, listeners ..
 	case err = <-failed:
 	}
 	// The end of ctx is why we stop; what is left to do has its own time.
-	grace, done := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
 	defer done()
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Shutdown(grace) }()
-	drained := h.Shutdown(grace)
+	drained := s.hub.Shutdown(grace)
 	if errors.Join(<-stopped, drained) != nil {
 		_ = server.Close() // cuts connections; there is nothing in an error here that could be done better
 	}
 	running.Wait()
 	return err
 }
-
-// drainTime is how long streams and publishers have to take what is under way when the hub stops.
-const drainTime = 10 * time.Second
