@@ -39,7 +39,7 @@ var house = map[string]room{
 	"eventlog/cluster":          {imports: []string{"eventlog"}},
 	"eventlog/cluster/natslog":  {imports: []string{"eventlog", "eventlog/cluster"}},
 	"eventlog/cluster/redislog": {imports: []string{"eventlog", "eventlog/cluster"}},
-	"access":                   {imports: []string{"eventlog"}, never: []string{"net/http"}},
+	"access":                    {imports: []string{"eventlog"}, never: []string{"net/http"}},
 	"hub":                       {imports: []string{"sse", "eventlog", "access"}, never: []string{"flag"}},
 	"console":                   {},
 	"js":                        {},

@@ -443,7 +443,8 @@ func TestASlowReaderThatFallsOutOfTheLogIsTold(t *testing.T) {
 					t.Fatalf("the stream ends after %d: %v", next, d.Err())
 				}
 				e := d.Event()
-				if e.Type == "tidings.gap" {
+				switch e.Type {
+				case "tidings.gap":
 					var g gap
 					if err := json.Unmarshal([]byte(e.Data), &g); err != nil || g.Reason != "trimmed" {
 						t.Fatalf("%s: %v", e.Data, err)
@@ -453,7 +454,7 @@ func TestASlowReaderThatFallsOutOfTheLogIsTold(t *testing.T) {
 						t.Fatal(err)
 					}
 					gaps, next = gaps+1, int(to.Seq)
-				} else if e.Type == sse.DefaultType {
+				case sse.DefaultType:
 					if want := fmt.Sprint(next) + filler; e.Data != want {
 						t.Fatalf("event %d is %.20q", next, e.Data)
 					}

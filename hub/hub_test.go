@@ -257,17 +257,6 @@ func (f *follower) next() sse.Event {
 	return sse.Event{}
 }
 
-// data returns the data of the next events of so many, checkpoints aside.
-func (f *follower) data(n int) (data []string) {
-	f.t.Helper()
-	for len(data) < n {
-		if e := f.next(); e.Type != "tidings.checkpoint" {
-			data = append(data, e.Data)
-		}
-	}
-	return data
-}
-
 // want fails the test unless the next events, checkpoints aside, are these: data, or TYPE:data for those that are no message.
 func (f *follower) want(events ...string) (last sse.Event) {
 	f.t.Helper()
