@@ -1,0 +1,155 @@
+package tidings
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What errors.Is finds in a [*Problem], for callers who do one thing or another.
+var (
+	ErrEnded        = errors.New("the topic has ended")                // 409: publish to another one
+	ErrKeyReused    = errors.New("the key was used for other content") // 422
+	ErrUnauthorized = errors.New("no token that the hub takes")        // 401
+	ErrForbidden    = errors.New("not granted")                        // 403
+	ErrTooLarge     = errors.New("too large")                          // 413
+)
+
+// sentinels say which problems are which: by name, and by status where all problems of a status are meant, or where the hub,
+// or a proxy before it, gave no name.
+var sentinels = []struct {
+	err    error
+	name   string
+	status int
+	all    bool
+}{
+	{ErrEnded, "ended", http.StatusConflict, false},
+	{ErrKeyReused, "key-reused", http.StatusUnprocessableEntity, false},
+	{ErrUnauthorized, "unauthorized", http.StatusUnauthorized, true},
+	{ErrForbidden, "forbidden", http.StatusForbidden, true},
+	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, true},
+	{ErrGap, "gap", http.StatusGone, false},
+}
+
+// Problem is a refusal, as a problem document (RFC 9457). One that came without a document has Status, Title and, if the
+// answer was plain text, Detail.
+type Problem struct {
+	Type   string // a URI that stays; see Name
+	Title  string
+	Status int
+	Detail string // what is wrong with what, and what to do
+
+	RetryAfter time.Duration // what the answer's Retry-After asked for; 0 if nothing
+
+	// Stored is how many events of a refused body the hub has stored, Last the position of the last one.
+	// [Client.PublishAll] and [Client.PublishStream] return the same for all bodies together.
+	Stored int
+	Last   string
+
+	Members map[string]json.RawMessage // the others, as they came
+}
+
+// Name returns what programs go by: the last part of the type, such as "key-reused". Without a type it is "".
+func (p *Problem) Name() string {
+	if p.Type == "about:blank" { // RFC 9457, 4.2.1: no more than the status
+		return ""
+	}
+	return p.Type[strings.LastIndexAny(p.Type, "/:#")+1:]
+}
+
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	status := strings.TrimSpace(strconv.Itoa(p.Status) + " " + p.Name())
+	if text == "" {
+		return status
+	}
+	return fmt.Sprintf("%s (%s)", text, status)
+}
+
+// Is makes errors.Is(p, ErrEnded) and its like true.
+func (p *Problem) Is(target error) bool {
+	name := p.Name()
+	for _, s := range sentinels {
+		if s.err == target {
+			return name == s.name || p.Status == s.status && (s.all || name == "")
+		}
+	}
+	return false
+}
+
+// temporary reports whether the same request may be taken later.
+func (p *Problem) temporary() bool {
+	switch p.Status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return p.Status >= 500
+}
+
+// UnmarshalJSON reads a problem document. A member that is not of its type is left out (RFC 9457, 3.1).
+func (p *Problem) UnmarshalJSON(text []byte) error {
+	*p = Problem{}
+	if err := json.Unmarshal(text, &p.Members); err != nil {
+		return err
+	}
+	for name, into := range map[string]any{
+		"type": &p.Type, "title": &p.Title, "status": &p.Status, "detail": &p.Detail, "stored": &p.Stored, "last": &p.Last,
+	} {
+		if raw, ok := p.Members[name]; ok {
+			if json.Unmarshal(raw, into) == nil {
+				delete(p.Members, name)
+			}
+		}
+	}
+	p.Stored = max(p.Stored, 0)
+	if len(p.Members) == 0 {
+		p.Members = nil
+	}
+	return nil
+}
+
+// longestDetail is how much of a text that is no document is worth showing, in bytes.
+const longestDetail = 300
+
+// problemOf returns the problem of an answer. The status of HTTP is the one that counts.
+func problemOf(status int, header http.Header, body []byte) *Problem {
+	p := new(Problem)
+	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	switch {
+	case kind == "application/problem+json" || kind == "application/json":
+		if json.Unmarshal(body, p) != nil {
+			*p = Problem{}
+		}
+	case kind == "text/plain":
+		p.Detail = strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), longestDetail)])), "")
+	}
+	p.Status = status
+	if p.Title == "" {
+		p.Title = http.StatusText(status)
+	}
+	if to := header.Get("Location"); to != "" && status/100 == 3 && p.Detail == "" {
+		p.Detail = fmt.Sprintf("the hub is elsewhere: the answer leads to %q", to)
+	}
+	p.RetryAfter = parseRetryAfter(header.Get("Retry-After"), time.Now())
+	return p
+}
+
+// parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3); anything else, and the past, is 0.
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	seconds, err := strconv.ParseUint(value, 10, 32)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest there is
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(date.Sub(now), 0)
+	}
+	return 0
+}

@@ -1,0 +1,332 @@
+package tidings
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+)
+
+// PublishOptions are those of publishing many events. Nil means all defaults.
+type PublishOptions struct {
+	// Key is what the events' own keys are made of: event i, from 0, has the key Key/i unless it brings its own. Publishing
+	// the same events again with the same Key, after a crash for instance, stores only what is missing. It is 1 to 235 visible
+	// ASCII characters; "" means a random one.
+	Key string
+
+	// BatchBytes and BatchEvents bound what goes into one request: by the size of its body and the number of its events.
+	// 0 means 256 KiB and 1,000. A larger event has a request of its own.
+	BatchBytes  int
+	BatchEvents int
+}
+
+// withDefaults returns options that can be used.
+func (o *PublishOptions) withDefaults() (PublishOptions, error) {
+	var own PublishOptions
+	if o != nil {
+		own = *o
+	}
+	if own.Key == "" {
+		own.Key = rand.Text()
+	}
+	if own.BatchBytes <= 0 {
+		own.BatchBytes = 256 << 10
+	}
+	if own.BatchEvents <= 0 {
+		own.BatchEvents = 1000
+	}
+	if len(own.Key) > longestSharedKey {
+		return own, fmt.Errorf("the key %.20q… has %d characters; one that is shared has %d at the most", own.Key, len(own.Key), longestSharedKey)
+	}
+	return own, checkKey(own.Key)
+}
+
+// longestSharedKey leaves room for a slash and a number.
+const longestSharedKey = longestKey - 20
+
+// Receipts say what the hub has stored of many events.
+type Receipts struct {
+	// Count is how many events are known to be stored, from the first on: all if there was no error. With an error, the
+	// event that was refused, or was not answered for, is one of the next; a [*Problem] says more.
+	Count int
+
+	// Duplicates is how many of them were stored before, by another call with the same key or by an attempt of this one.
+	Duplicates int
+
+	First string // the position of the first event; "" if the answer that would have told was lost
+	Last  string // the position of the last event
+	Key   string // what the keys were made of
+}
+
+// PublishAll stores events in their order, in one request if they fit, and returns when the hub has all. It tries again as
+// [Client.Publish] does. It is not atomic: each event stands alone, and the first that is refused ends it. An event that
+// cannot be sent at all, such as one without a topic, is noticed before anything is sent.
+func (c *Client) PublishAll(ctx context.Context, events []Event, o *PublishOptions) (r Receipts, err error) {
+	defer wrap(&err, "publish all")
+	for i := range events {
+		if err := events[i].check(); err != nil {
+			return r, fmt.Errorf("event %d: %w", i, err)
+		}
+	}
+	p, err := c.publication(o)
+	if err != nil {
+		return r, err
+	}
+	b := new(batch)
+	for i := range events {
+		line, err := p.line(events[i])
+		if err != nil {
+			return p.receipts, err
+		}
+		if !p.fits(b, line) {
+			if err := p.send(ctx, b); err != nil {
+				return p.receipts, err
+			}
+			b = new(batch)
+		}
+		b.add(line)
+	}
+	if b.len() > 0 {
+		err = p.send(ctx, b)
+	}
+	return p.receipts, err
+}
+
+// publication is what one call publishes.
+type publication struct {
+	client   *Client
+	options  PublishOptions
+	numbered int // events that have their line
+
+	receipts Receipts // the sender's
+}
+
+func (c *Client) publication(o *PublishOptions) (*publication, error) {
+	options, err := o.withDefaults()
+	return &publication{client: c, options: options, receipts: Receipts{Key: options.Key}}, err
+}
+
+// line returns the next event as it is sent. Its key is made of its place among all events, not of that in its batch: where
+// a batch ends depends on the network.
+func (p *publication) line(e Event) ([]byte, error) {
+	i := p.numbered
+	p.numbered++
+	if err := e.check(); err != nil {
+		return nil, fmt.Errorf("event %d: %w", i, err)
+	}
+	if e.Key == "" {
+		e.Key = p.options.Key + "/" + strconv.Itoa(i)
+	}
+	return e.appendLine(nil), nil
+}
+
+// outgoing is an event as a line of NDJSON.
+type outgoing struct {
+	Topic    string   `json:"topic,omitempty"`
+	Topics   []string `json:"topics,omitempty"`
+	Type     string   `json:"type,omitempty"`
+	Key      string   `json:"key,omitempty"`
+	Encoding string   `json:"encoding,omitempty"`
+	End      bool     `json:"end,omitempty"`
+	Data     string   `json:"data"`
+}
+
+// The encodings of data in NDJSON and envelopes.
+const (
+	utf8Encoding   = "utf-8"
+	base64Encoding = "base64"
+)
+
+func (e *Event) appendLine(b []byte) []byte {
+	out := outgoing{Type: e.Type, Key: e.Key, End: e.End, Data: string(e.Data)}
+	if topics := e.topics(); len(topics) == 1 {
+		out.Topic = topics[0]
+	} else {
+		out.Topics = topics
+	}
+	if e.Binary {
+		out.Data, out.Encoding = base64.StdEncoding.EncodeToString(e.Data), base64Encoding
+	}
+	line, _ := json.Marshal(out) // of strings
+	return append(append(b, line...), '\n')
+}
+
+// batch is the lines of one request.
+type batch struct {
+	lines []byte
+	ends  []int // of each line in lines
+}
+
+func (b *batch) len() int { return len(b.ends) }
+
+func (b *batch) add(line []byte) {
+	b.lines = append(b.lines, line...)
+	b.ends = append(b.ends, len(b.lines))
+}
+
+// from returns the lines without the first n.
+func (b *batch) from(n int) []byte {
+	if n == 0 {
+		return b.lines
+	}
+	return b.lines[b.ends[n-1]:]
+}
+
+func (p *publication) fits(b *batch, line []byte) bool {
+	return b.len() == 0 || b.len() < p.options.BatchEvents && len(b.lines)+len(line) <= p.options.BatchBytes
+}
+
+// send publishes a batch. After a broken connection nobody knows what of it is stored, so that all of it is sent again, and the
+// keys tell the hub what it has. A problem says how much is stored; the rest is sent.
+func (p *publication) send(ctx context.Context, b *batch) error {
+	stored := 0 // of the batch
+	return p.client.persist(ctx, func() (progress bool, err error) {
+		body, err := p.client.lines(b.from(stored))
+		if err != nil {
+			return false, &unsendable{err}
+		}
+		a, err := p.client.post(ctx, body)
+		rest := b.len() - stored
+		if problem, ok := errors.AsType[*Problem](err); ok && problem.Stored > 0 {
+			n := min(problem.Stored, rest)
+			stored += n
+			p.receipts.add(n, answer{Last: problem.Last})
+			if n == rest && problem.temporary() {
+				return true, nil
+			}
+			return true, err
+		}
+		switch {
+		case err != nil:
+			return false, err
+		case a.Last == "" || a.Count+a.Duplicates < rest:
+			return false, fmt.Errorf("%w: it does not say that %d events are stored", errAnswer, rest)
+		}
+		p.receipts.add(rest, a)
+		return true, nil
+	})
+}
+
+// add counts n more events, of which a says where they are.
+func (r *Receipts) add(n int, a answer) {
+	if r.Count == 0 {
+		r.First = a.First
+		if n == 1 {
+			r.First = a.Last
+		}
+	}
+	r.Count += n
+	r.Duplicates += a.Duplicates
+	r.Last = a.Last
+}
+
+// PublishStream stores the events of a sequence in their order, as they come: what has come while one request runs is the
+// next request, so that a slow sequence has an event in the hub at once and a fast one has large batches. It returns when the
+// sequence is over and the hub has all, and tries again as [Client.Publish] does; meanwhile the sequence waits. Two
+// batches are in memory at the most.
+//
+// An error of the sequence ends it, after what came before has been stored. A refusal ends it as well, but cannot break
+// off a sequence that waits for its next event: one that may wait for long should end with ctx.
+//
+// What [Client.Subscribe] yields can be handed on like this, and so can what [ReadEvents] reads.
+func (c *Client) PublishStream(ctx context.Context, events iter.Seq2[Event, error], o *PublishOptions) (r Receipts, err error) {
+	defer wrap(&err, "publish stream")
+	p, err := c.publication(o)
+	if err != nil {
+		return r, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s := &sending{batches: make(chan *batch, 1), done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.err = s.run(ctx, p)
+	}()
+	defer func() { // also when the sequence panics
+		cancel()
+		<-s.done
+	}()
+	sourceErr := s.gather(p, events)
+	close(s.batches)
+	<-s.done
+	if s.err != nil {
+		return p.receipts, s.err
+	}
+	return p.receipts, sourceErr
+}
+
+// sending is the meeting of the goroutine that gathers events and the one that sends them.
+type sending struct {
+	batches chan *batch   // holds the one that is being gathered; only gather puts it in, so that it can put it back
+	done    chan struct{} // nothing is sent any more
+	err     error         // why; to be read when done is closed
+}
+
+// gather takes the events until their end or that of the sending, and returns their error.
+func (s *sending) gather(p *publication, events iter.Seq2[Event, error]) error {
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		line, err := p.line(e)
+		if err != nil {
+			return err
+		}
+		if !s.offer(p, line) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// offer adds a line to the batch that waits, or begins one when that is on its way. It reports false when nothing is sent
+// any more.
+func (s *sending) offer(p *publication, line []byte) bool {
+	select {
+	case b := <-s.batches:
+		if p.fits(b, line) {
+			b.add(line)
+			s.batches <- b
+			return !s.over()
+		}
+		s.batches <- b
+	default:
+	}
+	b := new(batch)
+	b.add(line)
+	select {
+	case s.batches <- b:
+		return !s.over()
+	case <-s.done:
+		return false
+	}
+}
+
+func (s *sending) over() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// run sends one batch after the other, each when the one before is stored: two at a time could change places.
+func (s *sending) run(ctx context.Context, p *publication) error {
+	for {
+		select {
+		case b, ok := <-s.batches:
+			if !ok {
+				return nil
+			}
+			if err := p.send(ctx, b); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
