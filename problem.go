@@ -123,12 +123,12 @@ const longestDetail = 300
 func problemOf(status int, header http.Header, body []byte) *Problem {
 	p := new(Problem)
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	switch {
-	case kind == "application/problem+json" || kind == "application/json":
+	switch kind {
+	case "application/problem+json", "application/json":
 		if json.Unmarshal(body, p) != nil {
 			*p = Problem{}
 		}
-	case kind == "text/plain":
+	case "text/plain":
 		p.Detail = strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), longestDetail)])), "")
 	}
 	p.Status = status
