@@ -24,7 +24,8 @@ type Client struct {
 	Token string
 
 	// TokenFunc, when set, is asked for the token before each request instead, so that long subscriptions can outlive a
-	// token. An error of its counts as that of a connection: it is tried again. It must be safe for concurrent use.
+	// token. An error of its counts as that of a connection: it is tried again. A token that the hub refuses is not, so it
+	// should last for more than the request. It must be safe for concurrent use.
 	TokenFunc func(context.Context) (string, error)
 
 	// HTTP sends the requests; nil means [http.DefaultClient]. Its Timeout would cover whole subscriptions: leave it 0.

@@ -22,6 +22,10 @@ type PublishOptions struct {
 	// 0 means 256 KiB and 1,000. A larger event has a request of its own.
 	BatchBytes  int
 	BatchEvents int
+
+	// OnStored, when set, is called each time that the hub has stored some more, with all that it has by then. The goroutine
+	// that sends calls it, which of [Client.PublishStream] is one of the method's own; the next request waits for it.
+	OnStored func(Receipts)
 }
 
 // withDefaults returns options that can be used.
@@ -194,7 +198,7 @@ func (p *publication) send(ctx context.Context, b *batch) error {
 		if problem, ok := errors.AsType[*Problem](err); ok && problem.Stored > 0 {
 			n := min(problem.Stored, rest)
 			stored += n
-			p.receipts.add(n, answer{Last: problem.Last})
+			p.add(n, answer{Last: problem.Last})
 			if n == rest && problem.temporary() {
 				return true, nil
 			}
@@ -206,13 +210,14 @@ func (p *publication) send(ctx context.Context, b *batch) error {
 		case a.Last == "" || a.Count+a.Duplicates < rest:
 			return false, fmt.Errorf("%w: it does not say that %d events are stored", errAnswer, rest)
 		}
-		p.receipts.add(rest, a)
+		p.add(rest, a)
 		return true, nil
 	})
 }
 
 // add counts n more events, of which a says where they are.
-func (r *Receipts) add(n int, a answer) {
+func (p *publication) add(n int, a answer) {
+	r := &p.receipts
 	if r.Count == 0 {
 		r.First = a.First
 		if n == 1 {
@@ -222,6 +227,9 @@ func (r *Receipts) add(n int, a answer) {
 	r.Count += n
 	r.Duplicates += a.Duplicates
 	r.Last = a.Last
+	if p.options.OnStored != nil {
+		p.options.OnStored(*r)
+	}
 }
 
 // PublishStream stores the events of a sequence in their order, as they come: what has come while one request runs is the

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -363,7 +364,13 @@ func TestPublishAllGoesOnBehindWhatIsStored(t *testing.T) {
 		}
 		client := &tidings.Client{URL: "http://hub.example", HTTP: hub.client}
 		start := time.Now()
-		r, err := client.PublishAll(t.Context(), events(100), nil)
+		var counts []int
+		r, err := client.PublishAll(t.Context(), events(100), &tidings.PublishOptions{
+			OnStored: func(r tidings.Receipts) { counts = append(counts, r.Count) },
+		})
+		if len(counts) != 10 || counts[0] != 10 || counts[9] != 100 {
+			t.Errorf("of progress it was told %v", counts)
+		}
 		if err != nil || r.Count != 100 || r.Duplicates != 0 || r.Last != "abcde-100" {
 			t.Error(r, err)
 		}
@@ -389,5 +396,33 @@ func TestARefusalSaysHowManyAreStored(t *testing.T) {
 		if !errors.Is(err, tidings.ErrKeyReused) || r.Count != 7 || r.Last != "abcde-8" || len(hub.all()) != 8 {
 			t.Error(r, err, hub.all())
 		}
+	})
+}
+
+// TestARefusalOfALargeBodyIsHeard: a hub that has read enough answers and hangs up, while the client is still sending. Who takes
+// that for a broken connection sends the same again, for ever.
+func TestARefusalOfALargeBodyIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := ssetest.NewListener()
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if _, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1000)); err != nil {
+				refuse(w, http.StatusRequestEntityTooLarge, "too-large", 0, "")
+			}
+		})}
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			_ = server.Serve(l)
+		}()
+		client := &tidings.Client{URL: "http://hub.example", HTTP: l.Client(), OnRetry: func(err error, _ time.Duration) { t.Error(err) }}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err := client.Publish(ctx, tidings.Event{Topic: "news", Data: make([]byte, 4<<20)})
+		if !errors.Is(err, tidings.ErrTooLarge) {
+			t.Error(err)
+		}
+		_ = server.Close()
+		<-served
+		time.Sleep(time.Minute) // net/http's server lingers after such an answer
 	})
 }
