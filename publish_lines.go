@@ -188,7 +188,9 @@ func (p *publication) fits(b *batch, line []byte) bool {
 // keys tell the hub what it has. A problem says how much is stored; the rest is sent.
 func (p *publication) send(ctx context.Context, b *batch) error {
 	stored := 0 // of the batch
-	return p.client.persist(ctx, func() (progress bool, err error) {
+	before := 0 // events that the hub had before it got the latest request, from which it counts
+	err := p.client.persist(ctx, func() (progress bool, err error) {
+		before = p.receipts.Count
 		body, err := p.client.lines(b.from(stored))
 		if err != nil {
 			return false, &unsendable{err}
@@ -213,6 +215,10 @@ func (p *publication) send(ctx context.Context, b *batch) error {
 		p.add(rest, a)
 		return true, nil
 	})
+	if err != nil && before > 0 {
+		return fmt.Errorf("behind the first %d events: %w", before, err)
+	}
+	return err
 }
 
 // add counts n more events, of which a says where they are.

@@ -396,7 +396,37 @@ func TestARefusalSaysHowManyAreStored(t *testing.T) {
 		if !errors.Is(err, tidings.ErrKeyReused) || r.Count != 7 || r.Last != "abcde-8" || len(hub.all()) != 8 {
 			t.Error(r, err, hub.all())
 		}
+		if !strings.Contains(err.Error(), "behind the first 4 events: ") {
+			t.Errorf("%v: the hub counts from the beginning of a request, which is not where the caller does", err)
+		}
 	})
+}
+
+func TestASharedKeyLeavesRoomForNumbers(t *testing.T) {
+	for key, good := range map[string]bool{strings.Repeat("k", 235): true, strings.Repeat("k", 236): false, "a b": false} {
+		synctest.Test(t, func(t *testing.T) {
+			hub := newStoringHub(t)
+			client := &tidings.Client{URL: "http://hub.example", HTTP: hub.client}
+			_, err := client.PublishAll(t.Context(), events(1), &tidings.PublishOptions{Key: key})
+			_, err2 := client.PublishStream(t.Context(), sequence(events(1), 0), &tidings.PublishOptions{Key: key})
+			if (err == nil) != good || (err2 == nil) != good || (len(hub.got()) > 0) != good {
+				t.Error(len(key), err, err2)
+			}
+		})
+	}
+}
+
+// TestAnAnswerThatLeavesEventsOutIsAnError: silence about an event is no receipt.
+func TestAnAnswerThatLeavesEventsOutIsAnError(t *testing.T) {
+	for _, body := range []string{`{"id":"abcde-1"}`, `{"first":"abcde-1","last":"abcde-2","count":2}`, `{"count":3}`} {
+		synctest.Test(t, func(t *testing.T) {
+			server := ssetest.NewServer(t, ssetest.Status(http.StatusOK, ssetest.Send(body)))
+			r, err := clientOf(server).PublishAll(t.Context(), events(3), nil)
+			if err == nil || r.Count != 0 {
+				t.Error(body, r, err)
+			}
+		})
+	}
 }
 
 // TestARefusalOfALargeBodyIsHeard: a hub that has read enough answers and hangs up, while the client is still sending. Who takes
