@@ -22,8 +22,9 @@ type Receipt struct {
 // as ctx lasts, when the hub cannot be reached, when the connection breaks, and when the hub says to come back later; the
 // key keeps that from storing the event twice.
 //
-// An error is a [*Problem] when the hub has refused the event. After any other, such as that of ctx, it may be stored or
-// not: publishing it again with the Receipt's Key brings certainty.
+// An error is a [*Problem] when the hub has refused the event. After any other, and when ctx ended it, which then stands
+// beside the problem of the last attempt, the event may be stored or not: publishing it again with the Receipt's Key brings
+// certainty.
 func (c *Client) Publish(ctx context.Context, e Event) (r Receipt, err error) {
 	defer wrap(&err, "publish")
 	if err := e.check(); err != nil {

@@ -172,53 +172,73 @@ func (b *batch) add(line []byte) {
 	b.ends = append(b.ends, len(b.lines))
 }
 
-// from returns the lines without the first n.
-func (b *batch) from(n int) []byte {
-	if n == 0 {
-		return b.lines
+// part returns n lines, from line i on.
+func (b *batch) part(i, n int) []byte {
+	start := 0
+	if i > 0 {
+		start = b.ends[i-1]
 	}
-	return b.lines[b.ends[n-1]:]
+	return b.lines[start:b.ends[i+n-1]]
 }
 
 func (p *publication) fits(b *batch, line []byte) bool {
 	return b.len() == 0 || b.len() < p.options.BatchEvents && len(b.lines)+len(line) <= p.options.BatchBytes
 }
 
-// send publishes a batch. After a broken connection nobody knows what of it is stored, so that all of it is sent again, and the
-// keys tell the hub what it has. A problem says how much is stored; the rest is sent.
+// send publishes a batch. After a broken connection nobody knows what of it is stored, so that it is sent again, and the keys
+// tell the hub what it has. A problem says how much is stored; the rest is sent.
+//
+// What broke is half as much the next time, and then twice as much again: a line so slow that no connection lasts for the
+// whole batch would never carry it.
 func (p *publication) send(ctx context.Context, b *batch) error {
-	stored := 0 // of the batch
-	before := 0 // events that the hub had before it got the latest request, from which it counts
-	err := p.client.persist(ctx, func() (progress bool, err error) {
-		before = p.receipts.Count
-		body, err := p.client.lines(b.from(stored))
-		if err != nil {
-			return false, &unsendable{err}
-		}
-		a, err := p.client.post(ctx, body)
-		rest := b.len() - stored
-		if problem, ok := errors.AsType[*Problem](err); ok && problem.Stored > 0 {
-			n := min(problem.Stored, rest)
-			stored += n
-			p.add(n, answer{Last: problem.Last})
-			if n == rest && problem.temporary() {
-				return true, nil
+	stored := 0     // of the batch
+	most := b.len() // to be sent at once
+	for stored < b.len() {
+		before := 0 // events that the hub had before it got the latest request, from which it counts
+		err := p.client.persist(ctx, func() (progress bool, err error) {
+			before = p.receipts.Count
+			n := min(most, b.len()-stored)
+			done, err := p.sendPart(ctx, b.part(stored, n), n)
+			stored += done
+			if _, refused := errors.AsType[*Problem](err); err != nil && !refused {
+				most = max(1, n/2)
 			}
-			return true, err
-		}
+			if done == n && err != nil && passing(err) {
+				err = nil
+			}
+			return done > 0, err
+		})
 		switch {
+		case err != nil && before > 0:
+			return fmt.Errorf("behind the first %d events: %w", before, err)
 		case err != nil:
-			return false, err
-		case a.Last == "" || a.Count+a.Duplicates < rest:
-			return false, fmt.Errorf("%w: it does not say that %d events are stored", errAnswer, rest)
+			return err
 		}
-		p.add(rest, a)
-		return true, nil
-	})
-	if err != nil && before > 0 {
-		return fmt.Errorf("behind the first %d events: %w", before, err)
+		most *= 2
 	}
-	return err
+	return nil
+}
+
+// sendPart sends n lines once and returns how many of them are known to be stored.
+func (p *publication) sendPart(ctx context.Context, lines []byte, n int) (done int, err error) {
+	body, err := p.client.lines(lines)
+	if err != nil {
+		return 0, &unsendable{err}
+	}
+	a, err := p.client.post(ctx, body)
+	if problem, ok := errors.AsType[*Problem](err); ok && problem.Stored > 0 {
+		done = min(problem.Stored, n)
+		p.add(done, answer{Last: problem.Last})
+		return done, err
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case a.Last == "" || a.Count+a.Duplicates < n:
+		return 0, fmt.Errorf("%w: it does not say that %d events are stored", errAnswer, n)
+	}
+	p.add(n, a)
+	return n, nil
 }
 
 // add counts n more events, of which a says where they are.

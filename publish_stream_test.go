@@ -67,6 +67,24 @@ func TestAStreamThatBeginsAnewWithItsKeyStoresTheRest(t *testing.T) {
 	})
 }
 
+// TestABatchThatNeverGetsThroughIsMadeSmaller: sent again as it was, it would break again, for ever.
+func TestABatchThatNeverGetsThroughIsMadeSmaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := newStoringHub(t)
+		hub.fail = func(n int) (fault, int) {
+			if strings.Count(hub.got()[n].body, "\n") > 10 {
+				return cut, 0
+			}
+			return none, 0
+		}
+		client := &tidings.Client{URL: "http://hub.example", HTTP: hub.client}
+		r, err := client.PublishAll(t.Context(), events(1000), &tidings.PublishOptions{BatchEvents: 500})
+		if err != nil || r.Count != 1000 || !slices.Equal(hub.all(), numbers(1000)) {
+			t.Error(r, err, len(hub.all()))
+		}
+	})
+}
+
 func TestAnEventOfASlowStreamIsStoredAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
