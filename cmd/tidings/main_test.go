@@ -45,7 +45,7 @@ func TestMistakesSayWhereToLook(t *testing.T) {
 		{"demo --nix", "unknown flag --nix", "hint: tidings demo --help"},
 		{"demo --addr", "--addr: expected", "hint: tidings demo --help"},
 		{"demo --addr nonsense", `--addr "nonsense" is not HOST:PORT`, "hint: --addr localhost:3001"},
-		{"sub", "expected", "hint: tidings sub --help"},
+		{"sub", "say what to follow", "hint: tidings sub --help"},
 	} {
 		code, out, complaint := say(t, strings.Fields(test.line)...)
 		if code != exitUsage || out != "" {

@@ -16,7 +16,12 @@ import (
 // subCmd is `tidings sub`: curl for Server-Sent Events. The file in order: flags, help, Run. What Run does
 // is in sub_follow.go.
 type subCmd struct {
-	URL string `arg:"" name:"url" help:"The stream. Without a scheme http:// is meant; '-' reads a stream from standard input."`
+	Streams []string `arg:"" optional:"" name:"topic" help:"Topics or patterns on a hub; or the URL of any stream, where without a scheme http:// is meant; or '-' for a stream from standard input."`
+
+	hubFlags `embed:""`
+	Topics   []string `group:"Which hub" name:"topic" sep:"none" placeholder:"TOPIC" help:"A topic, also one that looks like a URL. Can be repeated."`
+	Since    string   `group:"Which hub" placeholder:"WHEN" help:"Begin in the past: 10m, 36h or 7d ago, at a time such as 2026-11-22T10:00:00Z, or with the earliest event there is."`
+	Last     int      `group:"Which hub" placeholder:"N" help:"Begin with the last N events."`
 
 	Format   string   `group:"What to show" short:"f" default:"auto" enum:"auto,pretty,raw,ndjson,data" placeholder:"FORMAT" help:"pretty, raw, ndjson or data; pretty on a terminal and raw elsewhere if not given."`
 	Types    []string `group:"What to show" name:"type" short:"t" sep:"none" placeholder:"TYPE" help:"Only events of this type. Can be repeated."`
@@ -55,13 +60,17 @@ const (
 // Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
 func (c *subCmd) Help() string {
 	return `
-Follows any stream of Server-Sent Events and reconnects when the connection breaks, from where it was.
+Follows topics of a hub, or any stream of Server-Sent Events, and reconnects when the connection breaks, from where it was.
+
+What has a scheme, a port, a dot in its first part, or is localhost, is a URL; all else is a topic, in which * stands for
+one segment and ** at the end for any number.
 
 Formats:
 
     pretty   time, type, ID, data for people; JSON on one line or broken at its commas
     raw      Server-Sent Events again, one clean stream whatever happened to the connection
-    ndjson   a line {"id", "type", "data", "time"} per event; data is a string, time that of arrival
+    ndjson   a line {"id", "type", "data", "time"} per event; data is a string, time that of arrival. Of topics, the hub's
+             own: {"id", "topic", "topics", "type", "time", "data", "encoding"}
     data     the data, and a line end
 
 On a terminal control characters and the like are shown, never obeyed, in all formats.
@@ -71,7 +80,7 @@ on standard input, and in the environment
 
     TIDINGS_TYPE    the type, "message" if the stream names none
     TIDINGS_ID      the last event ID as of this event
-    TIDINGS_TOPIC   the topic, if the data is a JSON object with "id", "topic" and "data", else empty
+    TIDINGS_TOPIC   the topic, if topics are followed or the data is a JSON object with "id", "topic" and "data", else empty
 
 Commands have no terminal. One that fails ends the run, unless --keep-going is given.
 
@@ -83,6 +92,8 @@ shown by --format raw or when asked for by --type.
 
 Examples:
 
+    tidings sub news 'weather/**'
+    tidings sub --hub https://hub.example --last 10 news
     tidings sub localhost:3000/events
     tidings sub -n 1 -f data localhost:3000/events
     tidings sub -f ndjson https://example.com/events | jq .data
@@ -106,6 +117,9 @@ Exit codes:
 
 // Run follows the stream until something ends it.
 func (c *subCmd) Run(ctx context.Context, std stdio) error {
+	if err := c.validateTopics(); err != nil {
+		return &exitError{subUsage, err}
+	}
 	if err := c.validate(); err != nil {
 		return &exitError{subUsage, err}
 	}
@@ -152,8 +166,8 @@ func catch(cancel context.CancelCauseFunc) func() {
 // validate refuses what kong cannot know to be wrong.
 func (c *subCmd) validate() error {
 	switch {
-	case c.Count < 0:
-		return errors.New("--count: the number of events cannot be negative")
+	case c.Count < 0 || c.Last < 0:
+		return errors.New("--count and --last: the number of events cannot be negative")
 	case c.Timeout < 0 || c.IdleTimeout < 0:
 		return errors.New("--timeout and --idle-timeout cannot be negative")
 	case c.KeepGoing && c.Exec == "":
@@ -162,7 +176,7 @@ func (c *subCmd) validate() error {
 		return errors.New("--comments: the format data has no place for comments")
 	case c.Comments && c.Exec != "" && c.Format == "auto":
 		return errors.New("--comments: with --exec nothing is shown unless --format is given")
-	case c.URL == "-" && c.asks():
+	case c.Streams[0] == "-" && c.asks():
 		return errors.New("a stream from standard input has no connection: of the flags only those about showing it, " +
 			"--timeout, --max-event, --exec and --keep-going make sense")
 	}

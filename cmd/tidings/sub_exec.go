@@ -9,8 +9,6 @@ import (
 	"os/exec"
 	"strings"
 	"time"
-
-	"github.com/tidings-sse/tidings/sse"
 )
 
 // runner runs a command for each event, one at a time.
@@ -24,7 +22,7 @@ const killAfter = 2 * time.Second
 
 // run runs the command for e and waits for it. When ctx is done before it ends, the command is ended with
 // everything it has started, and the error is that of ctx.
-func (r *runner) run(ctx context.Context, e sse.Event) error {
+func (r *runner) run(ctx context.Context, e message) error {
 	cmd := shell(r.line)
 	own(cmd)
 	cmd.Stdin = strings.NewReader(e.Data + "\n")
@@ -74,7 +72,10 @@ func envValue(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 
 // topicOf returns the topic of an event whose data is an envelope, the JSON object that a hub sends for
 // format=envelope: with "id", "topic" and "data", all of them strings. For other events it is empty.
-func topicOf(e sse.Event) string {
+func topicOf(e message) string {
+	if e.topic != "" {
+		return e.topic
+	}
 	if !strings.HasPrefix(e.Data, "{") {
 		return ""
 	}

@@ -57,7 +57,7 @@ func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, s
 			}
 		}
 	}
-	if c.URL == "-" {
+	if c.Streams[0] == "-" {
 		f.events = readInput(ctx, std.in, &sse.ReadOptions{MaxEvent: c.MaxEvent, Comment: comment})
 		return f, nil
 	}
@@ -158,20 +158,24 @@ const checkpoint = "tidings.checkpoint"
 // handle does with e what is to be done, and then notes it as done.
 func (f *follower) handle(ctx context.Context, e sse.Event) error {
 	if f.cmd.wants(e) {
+		m := message{Event: e}
+		if f.cmd.byTopic() {
+			m = unwrap(e)
+		}
 		if f.printer != nil {
-			if err := f.printer.event(e, time.Now()); err != nil {
+			if err := f.printer.event(m, time.Now()); err != nil {
 				return &outputError{err}
 			}
 		}
 		if f.runner != nil {
-			if err := f.exec(ctx, e); err != nil {
+			if err := f.exec(ctx, m); err != nil {
 				return err
 			}
 		}
 		f.handled++
 	}
 	if e.Type == checkpoint && f.raw { // for whoever resumes from what we write
-		if err := f.printer.event(e, time.Now()); err != nil {
+		if err := f.printer.event(message{Event: e}, time.Now()); err != nil {
 			return &outputError{err}
 		}
 	}
@@ -179,16 +183,16 @@ func (f *follower) handle(ctx context.Context, e sse.Event) error {
 	return f.state.save(e.ID)
 }
 
-func (f *follower) exec(ctx context.Context, e sse.Event) error {
+func (f *follower) exec(ctx context.Context, e message) error {
 	err := f.runner.run(ctx, e)
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return err
 	case f.cmd.KeepGoing:
-		f.status.note((&execError{e, err}).Error())
+		f.status.note((&execError{e.Event, err}).Error())
 		return nil
 	}
-	return &execError{e, err}
+	return &execError{e.Event, err}
 }
 
 // outcome turns the end of a run into what the program says and exits with.

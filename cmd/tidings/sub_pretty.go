@@ -12,7 +12,7 @@ import (
 //
 //	12:03:04.123  clock    k3f9a-17  the data of the event
 //
-// Time of arrival, type, ID, data. Columns widen as wider values appear, up to a limit, and never narrow,
+// Time of arrival, topic if topics are followed, type, ID, data. Columns widen as wider values appear, up to a limit, and never narrow,
 // so that a stream soon looks like a table. Nothing of the stream reaches the terminal unseen: see visible.
 type pretty struct {
 	w     io.Writer
@@ -21,12 +21,14 @@ type pretty struct {
 	buf   []byte
 
 	colours            map[string]string // by type, in order of appearance
+	topicWidth         int               // 0 as long as there are none
 	typeWidth, idWidth int
 	lastID             string
 }
 
 const (
 	clockLayout = "15:04:05.000"
+	maxTopicCol = 32
 	maxTypeCol  = 16
 	maxIDCol    = 16
 	minDataCol  = 30 // with less room beside the other columns, data goes below them
@@ -38,7 +40,7 @@ func newPretty(w io.Writer, s style, width func() int) *pretty {
 	return &pretty{w: w, style: s, width: width, colours: make(map[string]string), typeWidth: len(sse.DefaultType)}
 }
 
-func (p *pretty) event(e sse.Event, at time.Time) error {
+func (p *pretty) event(e message, at time.Time) error {
 	p.buf = p.buf[:0]
 	id := e.ID
 	if id == p.lastID {
@@ -47,6 +49,7 @@ func (p *pretty) event(e sse.Event, at time.Time) error {
 	p.lastID = e.ID
 	long := columns(visible(id)) > maxIDCol
 	p.add(dim, at.Format(clockLayout))
+	p.column("", visible(e.topic), &p.topicWidth, maxTopicCol)
 	p.typeColumn(e.Type)
 	if long {
 		p.column(dim, "", &p.idWidth, maxIDCol)
@@ -95,6 +98,9 @@ func (p *pretty) typeColumn(typ string) {
 // column and the room from there on, 0 for no limit.
 func (p *pretty) beginData() (indent, width int) {
 	indent = len(clockLayout) + 2 + p.typeWidth + 2
+	if p.topicWidth > 0 {
+		indent += p.topicWidth + 2
+	}
 	if p.idWidth > 0 {
 		indent += p.idWidth + 2
 	}

@@ -17,7 +17,7 @@ func prettily(t *testing.T, width int, s style, events ...sse.Event) string {
 	p := newPretty(&b, s, func() int { return width })
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for _, e := range events {
-		if err := p.event(e.Normal(), at); err != nil {
+		if err := p.event(message{Event: e.Normal()}, at); err != nil {
 			t.Fatal(err)
 		}
 		at = at.Add(time.Second)
@@ -112,7 +112,7 @@ func TestPrettyTakesTheWidthOfTheMoment(t *testing.T) {
 	p := newPretty(&b, false, func() int { return width })
 	e := sse.Event{Type: "m", Data: strings.Repeat("word ", 12)}
 	for _, width = range []int{0, 70} {
-		if err := p.event(e, time.Now()); err != nil {
+		if err := p.event(message{Event: e}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 // A printer writes each event with one Write, so that it is out before the next is waited for.
 type printer interface {
-	event(e sse.Event, at time.Time) error
+	event(e message, at time.Time) error
 	comment(text []byte, at time.Time) error
 }
 
@@ -46,7 +46,8 @@ type rawPrinter struct {
 	noted  bool
 }
 
-func (p *rawPrinter) event(e sse.Event, _ time.Time) error {
+func (p *rawPrinter) event(m message, _ time.Time) error {
+	e := m.Event
 	// An ID holds until another comes. Only a change is sent, and going back to none is one.
 	if e.ID == p.lastID {
 		e.ID = ""
@@ -91,7 +92,11 @@ type ndjsonPrinter struct {
 	buf bytes.Buffer
 }
 
-func (p *ndjsonPrinter) event(e sse.Event, at time.Time) error {
+func (p *ndjsonPrinter) event(e message, at time.Time) error {
+	if e.envelope != "" {
+		_, err := io.WriteString(p.w, e.envelope+"\n")
+		return err
+	}
 	return p.write(struct {
 		ID   string    `json:"id"`
 		Type string    `json:"type"`
@@ -121,7 +126,7 @@ func (p *ndjsonPrinter) write(v any) error {
 // dataPrinter writes the data and nothing else, each line of it ended.
 type dataPrinter struct{ w io.Writer }
 
-func (p *dataPrinter) event(e sse.Event, _ time.Time) error {
+func (p *dataPrinter) event(e message, _ time.Time) error {
 	_, err := io.WriteString(p.w, e.Data+"\n")
 	return err
 }

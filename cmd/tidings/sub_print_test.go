@@ -30,7 +30,7 @@ func reprint(t *testing.T, format, stream string) (text string, notes []string) 
 	var out bytes.Buffer
 	p := newPrinter(format, &out, false, func(note string) { notes = append(notes, note) })
 	for _, e := range read(t, stream) {
-		if err := p.event(e, time.Now()); err != nil {
+		if err := p.event(message{Event: e}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestEveryFormatWritesAnEventAtOnce(t *testing.T) {
 		var out countingWriter
 		p := newPrinter(format, &out, true, nil)
 		for n := range 3 {
-			if err := p.event(sse.Event{Type: "t", ID: "1", Data: "a\nb"}, time.Now()); err != nil || int(out) != n+1 {
+			if err := p.event(message{Event: sse.Event{Type: "t", ID: "1", Data: "a\nb"}}, time.Now()); err != nil || int(out) != n+1 {
 				t.Errorf("%s: %d writes after %d events, error %v", format, out, n+1, err)
 			}
 		}

@@ -60,7 +60,7 @@ func streamName(u *url.URL) string {
 
 // request makes the request that the flags describe.
 func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, error) {
-	u, err := parseURL(c.URL)
+	u, err := c.address()
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +85,9 @@ func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, erro
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "tidings-sub")
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", guessType(body))
 	}
