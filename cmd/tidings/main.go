@@ -22,7 +22,9 @@ const manual = `tidings: an event log that browsers can tail, with nothing but H
 Commands
   tidings demo          serve a page that counts, shows a clock and this machine's load
   tidings serve         serve a hub: publish with POST, follow with EventSource, lose nothing
-  tidings sub URL       follow any event stream: curl for Server-Sent Events
+  tidings pub TOPIC     publish to a hub: arguments, lines, NDJSON, a growing file
+  tidings sub TOPIC     follow topics of a hub, or the URL of any event stream
+  tidings topics        list the topics of a hub
   tidings log stats DIR look into a data directory; also check, dump and restored
 
   tidings COMMAND --help   all about one command
@@ -33,7 +35,8 @@ Examples
   tidings serve                                    then: curl -d hello localhost:3000/events/news
   curl -N localhost:3000/events                    what that page receives, as it is on the wire
   tidings sub localhost:3000/events                the same, easier to read
-  tidings sub localhost:3000/events --count 3      three events, then stop
+  tidings sub news 'weather/**' --last 10          topics of a hub, beginning with the last ten events
+  tidings pub news hello                           an event
 
 Exit codes
   0 it went well, 1 it failed, 2 the command line is wrong; tidings sub has more, see its help.
@@ -82,10 +85,12 @@ type program struct {
 
 // commands is what kong reads the command line into.
 type commands struct {
-	Demo  demoCmd  `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
-	Serve serveCmd `cmd:"" help:"Serve a hub: publish with POST, follow with EventSource, lose nothing."`
-	Sub   subCmd   `cmd:"" help:"Follow any event stream: curl for Server-Sent Events."`
-	Log   logCmd   `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
+	Demo   demoCmd   `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
+	Serve  serveCmd  `cmd:"" help:"Serve a hub: publish with POST, follow with EventSource, lose nothing."`
+	Pub    pubCmd    `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
+	Sub    subCmd    `cmd:"" help:"Follow topics of a hub, or any event stream: curl for Server-Sent Events."`
+	Topics topicsCmd `cmd:"" help:"List the topics of a hub."`
+	Log    logCmd    `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
 
 	Help    helpFlag    `short:"h" help:"Show this help."`
 	Version versionFlag `hidden:"" help:"Show the version."`

@@ -166,8 +166,10 @@ func catch(cancel context.CancelCauseFunc) func() {
 // validate refuses what kong cannot know to be wrong.
 func (c *subCmd) validate() error {
 	switch {
-	case c.Count < 0 || c.Last < 0:
-		return errors.New("--count and --last: the number of events cannot be negative")
+	case c.Count < 0:
+		return errors.New("--count: the number of events cannot be negative")
+	case c.Last < 0:
+		return errors.New("--last: the number of events cannot be negative")
 	case c.Timeout < 0 || c.IdleTimeout < 0:
 		return errors.New("--timeout and --idle-timeout cannot be negative")
 	case c.KeepGoing && c.Exec == "":

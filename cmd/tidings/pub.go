@@ -1,0 +1,288 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strings"
+
+	"github.com/tidings-sse/tidings"
+)
+
+// pubCmd is the command line of tidings pub. The file in order: flags, help, Run, what is published. Progress is in
+// pub_progress.go, --follow in pub_follow.go.
+type pubCmd struct {
+	Topic string   `arg:"" optional:"" help:"Where to publish. With --ndjson it may be left out: lines name their topics."`
+	Words []string `arg:"" optional:"" name:"data" help:"The event's data, words joined by a space. Without any it comes from standard input: an event for each line."`
+
+	hubFlags `embed:""`
+
+	Also   []string `group:"What to publish" sep:"none" placeholder:"TOPIC" help:"Another topic of the same events. Can be repeated."`
+	Type   string   `group:"What to publish" short:"t" placeholder:"TYPE" help:"The events' type; message if not given."`
+	File   string   `group:"What to publish" short:"f" type:"path" placeholder:"FILE" help:"Read FILE instead of standard input."`
+	Follow string   `group:"What to publish" short:"F" type:"path" placeholder:"FILE" help:"Publish each line that is written to FILE from now on, as tail -F would show it."`
+	Whole  bool     `group:"What to publish" short:"w" xor:"form" help:"All of the input is one event."`
+	Binary bool     `group:"What to publish" short:"b" help:"All of the input is one event of bytes."`
+	NDJSON bool     `group:"What to publish" xor:"form" help:"Each line is JSON: {\"data\": …} and what is wanted of topic, topics, type, key, encoding, end."`
+	End    bool     `group:"What to publish" help:"End the topic after that: nothing can be published to it any more, and who follows it is told."`
+
+	Key   string `group:"How" short:"k" placeholder:"KEY" help:"What the events' idempotency keys are made of. To publish the same again with the same KEY stores only what is missing."`
+	Quiet bool   `group:"How" short:"q" help:"Say nothing but errors."`
+}
+
+// Help is the manual.
+func (c *pubCmd) Help() string {
+	return `
+Publishes events to a hub, and is done when the hub has them all, as durably as it keeps them. It tries again when the hub cannot be
+reached or the connection breaks; nothing is stored twice by that.
+
+Prints the ID of an event, or how many were stored and the IDs of the first and the last.
+
+Examples:
+
+    tidings pub news hello
+    tidings pub news --type alert 'the house is on fire'
+    make 2>&1 | tidings pub builds/42 --end
+    tidings pub --ndjson --file events.ndjson
+    tidings pub logs/web --follow /var/log/nginx/access.log
+    tidings pub photos/1 --binary --file photo.jpg
+
+Exit codes:
+
+    0     the hub has all
+    1     something failed; some may be stored, which --key and another try bring in order
+    2     wrong usage
+    3     the hub refused
+    130   interrupted, by Ctrl-C or another signal
+`
+}
+
+const (
+	pubRefused     = 3
+	pubInterrupted = 130
+)
+
+// Run publishes.
+func (c *pubCmd) Run(ctx context.Context, std stdio) error {
+	if err := c.validate(); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	base, err := c.base()
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	p := newProgress(std.err, c.Quiet)
+	client := &tidings.Client{URL: base.String(), Token: c.Token, OnRetry: p.retry}
+	if c.single() {
+		return c.outcome(ctx, c.publishOne(ctx, client, std))
+	}
+	in, size, err := c.input(ctx, std.in)
+	if err != nil {
+		return err
+	}
+	p.begin(size)
+	got, err := client.PublishStream(ctx, c.events(p.count(in)), &tidings.PublishOptions{Key: c.Key, OnStored: p.stored})
+	p.end()
+	err = errors.Join(err, in.Close())
+	if err == nil && c.End && c.Topic != "" {
+		var end tidings.Receipt
+		if end, err = client.Publish(ctx, tidings.Event{Topics: c.topics(), End: true, Key: suffixed(c.Key, "/end")}); err == nil {
+			got.Count++
+			got.Last = end.ID
+		}
+	}
+	if got.Count > 0 && !c.Quiet {
+		_, _ = fmt.Fprintln(std.out, receiptsText(got))
+	}
+	return c.outcome(ctx, err)
+}
+
+func suffixed(key, suffix string) string {
+	if key == "" {
+		return ""
+	}
+	return key + suffix
+}
+
+// receiptsText says what was stored.
+func receiptsText(r tidings.Receipts) string {
+	text := events(r.Count) + " stored"
+	if r.Duplicates > 0 {
+		text += fmt.Sprintf(", %d of them before", r.Duplicates)
+	}
+	switch {
+	case r.First == r.Last || r.First == "":
+		return text + ": " + r.Last
+	}
+	return text + ": " + r.First + " to " + r.Last
+}
+
+// validate refuses what kong cannot know to be wrong.
+func (c *pubCmd) validate() error {
+	sources := 0
+	for _, given := range []bool{len(c.Words) > 0, c.File != "", c.Follow != ""} {
+		if given {
+			sources++
+		}
+	}
+	switch {
+	case c.Topic == "" && !c.NDJSON:
+		return errors.New("say where to publish: tidings pub TOPIC [DATA]\nhint: tidings pub --help")
+	case sources > 1:
+		return errors.New("data on the command line, --file and --follow exclude each other")
+	case c.Follow != "" && (c.Whole || c.Binary || c.End):
+		return errors.New("--follow publishes lines for ever: --whole, --binary and --end make no sense with it")
+	case c.Binary && c.NDJSON:
+		return errors.New("--binary is about input that is one event; in NDJSON a line says so itself: \"encoding\":\"base64\"")
+	case len(c.Words) > 0 && c.NDJSON:
+		return errors.New("--ndjson reads lines; give them by standard input or --file")
+	}
+	return nil
+}
+
+// single reports whether there is one event.
+func (c *pubCmd) single() bool { return len(c.Words) > 0 || c.Whole || c.Binary }
+
+func (c *pubCmd) topics() []string { return append([]string{c.Topic}, c.Also...) }
+
+// publishOne publishes one event, and prints its ID.
+func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, std stdio) error {
+	e := tidings.Event{Topics: c.topics(), Type: c.Type, Key: c.Key, Binary: c.Binary, End: c.End}
+	e.Data = []byte(strings.Join(c.Words, " "))
+	if len(c.Words) == 0 {
+		in, _, err := c.input(ctx, std.in)
+		if err != nil {
+			return err
+		}
+		if e.Data, err = io.ReadAll(in); err != nil {
+			return err
+		}
+		if err := in.Close(); err != nil {
+			return err
+		}
+	}
+	receipt, err := client.Publish(ctx, e)
+	if err == nil && !c.Quiet {
+		text := receipt.ID
+		if receipt.Duplicate {
+			text += " (stored before)"
+		}
+		_, _ = fmt.Fprintln(std.out, text)
+	}
+	return err
+}
+
+// input returns what is to be published, and its size in bytes, 0 if that is not known.
+func (c *pubCmd) input(ctx context.Context, in io.Reader) (io.ReadCloser, int64, error) {
+	switch {
+	case c.Follow != "":
+		f, err := followFile(ctx, c.Follow)
+		return f, 0, err
+	case c.File != "":
+		f, err := os.Open(c.File)
+		if err != nil {
+			return nil, 0, err
+		}
+		size := int64(0)
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		return f, size, nil
+	}
+	size := int64(0)
+	if f, ok := in.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+	}
+	return interruptible(ctx, in), size, nil
+}
+
+// interruptible ends a read that waits when ctx does. The goroutine that reads ends with the program.
+func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := io.Copy(pw, in)
+		_ = pw.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { _ = pr.CloseWithError(ctx.Err()) })
+	return pr
+}
+
+// events returns the events of the input.
+func (c *pubCmd) events(in io.Reader) iter.Seq2[tidings.Event, error] {
+	events := readLines(in)
+	if c.NDJSON {
+		events = tidings.ReadEvents(in)
+	}
+	return func(yield func(tidings.Event, error) bool) {
+		for e, err := range events {
+			if err == nil {
+				if e.Topic == "" && len(e.Topics) == 0 {
+					e.Topics = c.topics()
+				}
+				if e.Type == "" {
+					e.Type = c.Type
+				}
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// readLines returns an event for each line, without its end. A last line without one is an event, too.
+func readLines(in io.Reader) iter.Seq2[tidings.Event, error] {
+	return func(yield func(tidings.Event, error) bool) {
+		lines := newLineReader(in)
+		for {
+			line, err := lines.next()
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					yield(tidings.Event{}, err)
+				}
+				return
+			}
+			if !yield(tidings.Event{Data: bytes.Clone(line)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// outcome turns the end of a run into what the program says and exits with.
+func (c *pubCmd) outcome(ctx context.Context, err error) error {
+	problem, refused := errors.AsType[*tidings.Problem](err)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		if c.Follow != "" {
+			return nil // that is how it ends
+		}
+		return &exitError{pubInterrupted, errors.New("interrupted")}
+	case refused:
+		return &exitError{pubRefused, errors.New(visible(problemLine(problem)))}
+	}
+	return &exitError{exitFailure, errors.New(visible(reason(err)))}
+}
+
+// problemLine says why the hub refused, and what to do.
+func problemLine(p *tidings.Problem) string {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	switch {
+	case errors.Is(p, tidings.ErrUnauthorized):
+		text += "\nhint: give a token with --token or TIDINGS_TOKEN"
+	case p.Status == 404:
+		text += "\nhint: is there a hub? --hub names its base, such as http://localhost:3000"
+	}
+	return fmt.Sprintf("the hub refused (%d): %s", p.Status, text)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/tidings-sse/tidings"
+)
+
+// progress tells on standard error how far publishing has come, and why it waits. The bar is for those who watch: on a
+// terminal, when the input takes longer than a second.
+type progress struct {
+	w     io.Writer
+	quiet bool
+	bar   *progressbar.ProgressBar // nil: nobody watches
+	read  atomic.Int64             // bytes of the input
+}
+
+func newProgress(w io.Writer, quiet bool) *progress { return &progress{w: w, quiet: quiet} }
+
+// begin begins with an input of a size, 0 if that is not known.
+func (p *progress) begin(size int64) {
+	if p.quiet || !isTerminal(p.w) {
+		return
+	}
+	if size == 0 {
+		size = -1
+	}
+	p.bar = progressbar.NewOptions64(size,
+		progressbar.OptionSetWriter(p.w), progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetDescription("publishing"), progressbar.OptionSpinnerType(14))
+}
+
+// count counts what is read of the input.
+func (p *progress) count(in io.Reader) io.Reader { return &countedReader{in, &p.read} }
+
+type countedReader struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c *countedReader) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// stored is called when the hub has stored some more.
+func (p *progress) stored(r tidings.Receipts) {
+	if p.bar == nil {
+		return
+	}
+	p.bar.Describe(events(r.Count) + " stored")
+	_ = p.bar.Set64(p.read.Load()) // of a bar nobody needs the error
+}
+
+// retry is called when it has to be tried again.
+func (p *progress) retry(err error, wait time.Duration) {
+	if p.quiet {
+		return
+	}
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+	_, _ = fmt.Fprintf(p.w, "tidings pub: %s; again %s\n", visible(reason(err)), in(wait))
+}
+
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}
