@@ -11,7 +11,7 @@ func (h *Hub) later(w http.ResponseWriter, r *http.Request, f form, p *Problem) 
 	if !fromBrowser(r.Header) && r.Header.Get("Last-Event-ID") == "" {
 		return p
 	}
-	out, err := openSocket(w, r, f, h.opts.WriteTimeout)
+	out, err := openSocket(w, r, f, false, h.opts.WriteTimeout)
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ const (
 	problemForeignOrigin   = "foreign-origin"
 	problemNotFound        = "not-found"
 	problemMethod          = "method-not-allowed"
+	problemBroken          = "broken-body"
 	problemTimeout         = "timeout"
 	problemEnded           = "ended"
 	problemGap             = "gap"
@@ -72,6 +73,7 @@ var titles = map[string]string{
 	problemForeignOrigin:   "Pages of this origin may not do this",
 	problemNotFound:        "There is nothing here",
 	problemMethod:          "This cannot be done here",
+	problemBroken:          "The body broke off",
 	problemTimeout:         "The request did not come in time",
 	problemEnded:           "The topic has ended",
 	problemGap:             "Something is missing",

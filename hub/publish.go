@@ -328,14 +328,15 @@ func decodeBase64(text string) (string, error) {
 	return string(data), nil
 }
 
-// brokenBody is the problem of a body that did not come to its end. Mostly nobody is there any more to read it.
+// brokenBody is the problem of a body that did not come to its end. Mostly nobody is there any more to read it; behind a proxy
+// somebody may be, who should know that the same request may go well the next time: 408 says so.
 func brokenBody(err error) *Problem {
-	p := problem(http.StatusBadRequest, problemInvalidRequest, "the body broke off: %v", err)
+	p := problem(http.StatusRequestTimeout, problemBroken, "the body broke off (%v); send it again, with the same Idempotency-Key if it had one", err)
 	if timeout, ok := errors.AsType[interface {
 		error
 		Timeout() bool
 	}](err); ok && timeout.Timeout() {
-		p = problem(http.StatusRequestTimeout, problemTimeout, "the body did not come in time")
+		p = problem(http.StatusRequestTimeout, problemTimeout, "the body did not come in time; send it again, and faster")
 	}
 	p.Err = err
 	return p

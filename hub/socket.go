@@ -31,15 +31,15 @@ func streamHeader(h http.Header, f form) {
 	h.Set("X-Accel-Buffering", "no") // nginx, and what behaves like it, would buffer
 }
 
-// openSocket begins the answer.
-func openSocket(w http.ResponseWriter, r *http.Request, f form, timeout time.Duration) (*response, error) {
+// openSocket begins the answer. One that is complete at some time is sent so that a client can tell its end from that of the hub.
+func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, timeout time.Duration) (*response, error) {
 	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout}
 	// Deadlines of the server would end every stream. Where there are none nothing has to be lifted.
 	if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, fmt.Errorf("lifting the read deadline: %w", err)
 	}
 	streamHeader(w.Header(), f)
-	if r.ProtoMajor == 1 {
+	if r.ProtoMajor == 1 && !complete {
 		// Not chunked, and ended by the end of the connection: every subscriber gets the same bytes (RFC 9112, 6.3).
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Transfer-Encoding", "identity")

@@ -141,13 +141,15 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 		return nil
 	}
 	s := &subscriber{wanted: sub.wanted, cursor: c, woken: make(chan struct{}, 1)}
-	socket, err := openSocket(w, r, sub.form, h.opts.WriteTimeout)
+	socket, err := openSocket(w, r, sub.form, sub.poll, h.opts.WriteTimeout)
 	if err != nil {
 		return err
 	}
 	h.interest.add(s)
 	defer h.interest.remove(s)
-	s.run(r.Context(), h, socket, first)
+	if whole := s.run(r.Context(), h, socket, first); !whole && sub.poll {
+		panic(http.ErrAbortHandler) // which is how net/http is told to break off: a clean end would mean that this is all
+	}
 	return nil
 }
 
@@ -171,14 +173,15 @@ func (s *subscriber) wake(seq uint64) {
 }
 
 // run sends what there is, and what comes, until the client goes, or all has ended, or the hub drains. first is what goes out
-// before.
-func (s *subscriber) run(ctx context.Context, h *Hub, out socket, first []byte) {
+// before. It reports whether everything was sent that was there.
+func (s *subscriber) run(ctx context.Context, h *Hub, out socket, first []byte) (whole bool) {
 	c := s.cursor
 	buf := append(buffers.get(), first...)
 	defer func() { buffers.put(buf) }()
 	heartbeat := time.NewTimer(h.opts.Heartbeat)
 	defer heartbeat.Stop()
 	draining := false
+	whole = true
 	for {
 		var now state
 		var err error
@@ -187,7 +190,7 @@ func (s *subscriber) run(ctx context.Context, h *Hub, out socket, first []byte) 
 			if ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
 				h.opts.Logger.Error("a stream ends, because its events cannot be read; the client comes back", "at", c.query.After.String(), "err", err)
 			}
-			now, draining = live, true // say when to come back
+			now, draining, whole = live, true, false // say when to come back
 		}
 		if draining && now == live {
 			buf = appendRetry(buf, c.form, jitter(retryLeast/2, retryMost))
@@ -195,17 +198,17 @@ func (s *subscriber) run(ctx context.Context, h *Hub, out socket, first []byte) 
 		}
 		if len(buf) > 0 {
 			if out.write(buf) != nil {
-				return // it has gone
+				return whole // it has gone
 			}
 			buf = buf[:0]
 			heartbeat.Reset(h.opts.Heartbeat)
 		}
 		switch now {
 		case over:
-			return
+			return whole
 		case behind:
 			if ctx.Err() != nil {
-				return
+				return whole
 			}
 			continue
 		}
@@ -223,7 +226,7 @@ func (s *subscriber) run(ctx context.Context, h *Hub, out socket, first []byte) 
 		case <-h.draining:
 			draining = true
 		case <-ctx.Done():
-			return
+			return whole
 		}
 		buf = buffers.get()
 		if first := s.pending.Swap(0); first > 1 {

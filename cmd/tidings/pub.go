@@ -114,8 +114,7 @@ func receiptsText(r tidings.Receipts) string {
 	if r.Duplicates > 0 {
 		text += fmt.Sprintf(", %d of them before", r.Duplicates)
 	}
-	switch {
-	case r.First == r.Last || r.First == "":
+	if r.First == r.Last || r.First == "" {
 		return text + ": " + r.Last
 	}
 	return text + ": " + r.First + " to " + r.Last
