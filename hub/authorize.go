@@ -29,6 +29,16 @@ func forbidden(what string) *Problem {
 	return problem(http.StatusForbidden, problemForbidden, "you may not %s; ask whoever runs this hub for it", what)
 }
 
+// denied says so to whoever did not say who it is: with a token it may be granted.
+func denied(r *http.Request, g access.Grant, err error) error {
+	p, ok := errors.AsType[*Problem](err)
+	known := g.Subject != "" || r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != ""
+	if !ok || p.Name != problemForbidden || known {
+		return err
+	}
+	return problem(http.StatusUnauthorized, problemUnauthorized, "%s; or log in, or send a token, if you have one", p.Detail)
+}
+
 // checkOrigin returns an error if a request that changes something was sent by a page of another site: whoever visits a page lets
 // it send requests to any host, with their cookies, and from inside their network.
 func (h *Hub) checkOrigin(r *http.Request) error {

@@ -175,7 +175,7 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	}
 	pub.subject = pub.grant.Subject
 	if err := pub.allowed(pub.topics); err != nil {
-		return err
+		return denied(r, pub.grant, err)
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body has the encoding %.40q; send it as it is", coding)

@@ -116,7 +116,7 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 		return err
 	}
 	if err := sub.grant(grant); err != nil {
-		return err
+		return denied(r, grant, err)
 	}
 	if r.Method == http.MethodHead {
 		streamHeader(w.Header(), sub.form)
