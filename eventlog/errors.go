@@ -59,7 +59,7 @@ func (e *GapError) Partial(q Query) Query {
 // EndedError is an Append to a topic that has ended. It is ErrEnded.
 type EndedError struct {
 	Topic string
-	End   Position // of the record that ended it
+	End   Position // of the record that ended it; if that is in the same Append, which stores nothing, the one it would have had
 }
 
 func (e *EndedError) Error() string {
@@ -74,7 +74,7 @@ func (e *EndedError) Is(target error) bool { return target == ErrEnded }
 type KeyError struct {
 	Topic string // canonical
 	Key   string
-	First Position // of the record with that key
+	First Position // of the record with that key; if that is in the same Append, which stores nothing, the one it would have had
 }
 
 func (e *KeyError) Error() string {

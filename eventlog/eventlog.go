@@ -22,6 +22,8 @@
 //		}
 //	}
 //
+// This is the loop of a log's only reader: Watch wakes one. With several, one goroutine receives and wakes the others.
+//
 // # What is promised
 //
 // Order: a log has one sequence for all topics. Sequence numbers rise, none is ever used twice within a generation, and

@@ -8,6 +8,8 @@ import (
 // Retention says what a log keeps. Nil and the zero value mean the defaults. It is the same for every log; one that
 // mirrors another needs the same as that.
 //
+// A log may apply it in the background: until then, for about a second, readers can see more than it says.
+//
 // What goes by Age, Count, Bytes or Events is trimmed, and a reader that would have needed it gets a gap.
 // What goes by Latest is superseded, and nobody does.
 type Retention struct {

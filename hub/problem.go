@@ -121,7 +121,7 @@ func (h *Hub) asProblem(err error) *Problem {
 	case errors.Is(err, eventlog.ErrClosed):
 		p = h.drainProblem()
 	default:
-		h.opts.Logger.Error("a request failed", "err", err)
+		h.opts.Logger.Error("a request failed", "err", err.Error())
 		p = problem(http.StatusInternalServerError, problemInternal, "the hub's log says more; try again")
 	}
 	p.Err = err

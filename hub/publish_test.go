@@ -290,9 +290,16 @@ func TestPublishChecksWhatItIsGiven(t *testing.T) {
 	h := mustHub(t, log, nil)
 	defer func() { _ = h.Shutdown(t.Context()) }()
 	for _, e := range []hub.Event{
-		{}, {Topics: []string{""}}, {Topics: []string{"a/*"}}, {Topics: []string{"$own"}}, {Topics: []string{"a", "a"}},
-		{Topics: []string{"a"}, Type: "tidings.end"}, {Topics: []string{"a"}, Type: "a\nb"}, {Topics: []string{"a"}, Data: "\xff"},
-		{Topics: []string{"a"}, Data: strings.Repeat("x", 1<<20+1)}, {Topics: []string{"a"}, Key: "a b"},
+		{},
+		{Topics: []string{""}},
+		{Topics: []string{"a/*"}},
+		{Topics: []string{"$own"}},
+		{Topics: []string{"a", "a"}},
+		{Topics: []string{"a"}, Type: "tidings.end"},
+		{Topics: []string{"a"}, Type: "a\nb"},
+		{Topics: []string{"a"}, Data: "\xff"},
+		{Topics: []string{"a"}, Data: strings.Repeat("x", 1<<20+1)},
+		{Topics: []string{"a"}, Key: "a b"},
 	} {
 		if _, err := h.Publish(t.Context(), e); err == nil {
 			t.Errorf("%.100v was published", e)

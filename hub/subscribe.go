@@ -188,7 +188,7 @@ func (s *subscriber) run(ctx context.Context, h *Hub, out socket, first []byte) 
 		buf, now, err = c.next(ctx, buf)
 		if err != nil {
 			if ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
-				h.opts.Logger.Error("a stream ends, because its events cannot be read; the client comes back", "at", c.query.After.String(), "err", err)
+				h.opts.Logger.Error("a stream ends, because its events cannot be read; the client comes back", "at", c.query.After.String(), "err", err.Error())
 			}
 			now, draining, whole = live, true, false // say when to come back
 		}

@@ -73,7 +73,7 @@ func (h *Hub) tail(ctx context.Context) {
 		case errors.Is(err, eventlog.ErrClosed) || ctx.Err() != nil:
 			return
 		case err != nil:
-			h.opts.Logger.Error("the newest events cannot be read, and nobody gets them; it will be tried again", "err", err, "again in", wait)
+			h.opts.Logger.Error("the newest events cannot be read, and nobody gets them; it will be tried again", "err", err.Error(), "again in", wait)
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():

@@ -215,7 +215,11 @@ func (c *logCheckCmd) Run(ctx context.Context, io stdio) error {
 			fmt.Fprintln(io.err, "no problem")
 			return nil
 		}
-		fmt.Fprintf(io.err, "%s problems\nRestore the directory from a copy, then run: tidings log restored %s\n", grouped(checked.Problems), c.Dir)
+		what := "problems"
+		if checked.Problems == 1 {
+			what = "problem"
+		}
+		fmt.Fprintf(io.err, "%s %s\nRestore the directory from a copy, then run: tidings log restored %s\n", grouped(checked.Problems), what, c.Dir)
 		return &exitError{exitFailure, nil}
 	})
 }
@@ -244,8 +248,11 @@ type logDumpCmd struct {
 // Run is called by kong.
 func (c *logDumpCmd) Run(ctx context.Context, io stdio) error {
 	sel, err := c.selector()
+	if err == nil && (c.Last < 0 || c.Last > eventlog.MaxLast) {
+		err = fmt.Errorf("--last: %d is not a number from 0 to %d; 0 asks for all", c.Last, eventlog.MaxLast)
+	}
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return &exitError{exitUsage, fmt.Errorf("%w\nhint: tidings log dump --help", err)}
 	}
 	return c.inspect(func(i *disklog.Inspector) error {
 		q, err := c.start(ctx, i, sel)
@@ -259,8 +266,12 @@ func (c *logDumpCmd) Run(ctx context.Context, io stdio) error {
 			if err == nil {
 				err = enc.Encode(newDumped(i.Head().Gen, &r))
 			}
+			if ctx.Err() != nil {
+				break // Ctrl-C is how a long one ends
+			}
 			if err != nil {
-				return errors.Join(err, out.Flush())
+				_ = out.Flush() // what there is; the error is what counts
+				return err
 			}
 		}
 		return out.Flush()

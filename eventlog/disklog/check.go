@@ -46,7 +46,7 @@ func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, e
 			break
 		}
 	}
-	if isCorrupt(err) { // a block that nobody can read: what depends on it was not looked at
+	if err = typed(err); isCorrupt(err) { // a block that nobody can read: what depends on it was not looked at
 		c.problem("the store", "%v; what comes after it was not checked", err)
 		err = nil
 	}

@@ -115,12 +115,12 @@ func TestRefusedDirectories(t *testing.T) {
 		"a file": {
 			func(t *testing.T, dir string) { mustWrite(t, dir, "hello") },
 			syscall.ENOTDIR,
-			[]string{"remove the file", "name another directory"},
+			[]string{"move away the file", "name another directory"},
 		},
 		"below a file": {
 			func(t *testing.T, dir string) { mustWrite(t, filepath.Dir(dir), "hello") },
 			syscall.ENOTDIR,
-			[]string{"remove the file", "name another directory"},
+			[]string{"move away the file", "name another directory"},
 		},
 		"a newer format": {
 			func(t *testing.T, dir string) {

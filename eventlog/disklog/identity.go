@@ -67,7 +67,7 @@ func remedy(err error) string {
 	case vfs.IsNoSpaceError(err), errors.Is(err, syscall.EDQUOT):
 		return "make room on its disk"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
-		return "remove the file that is in its place"
+		return "move away the file that is in its place"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "let the process open more files"
 	}

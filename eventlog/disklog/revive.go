@@ -17,7 +17,7 @@ import (
 // failed is called by the fence of a store, by whichever goroutine has met the error and with whatever locks it holds.
 func (l *Log) failed(err error) {
 	l.opts.Logger.Error("the log cannot be written; it takes no records until it can be opened again",
-		"dir", l.dir, "err", err, "remedy", remedy(err))
+		"dir", l.dir, "err", err.Error(), "remedy", remedy(err))
 	select {
 	case l.broken <- struct{}{}:
 	default:
@@ -79,7 +79,7 @@ func (l *Log) reviveLoop() {
 				return
 			}
 			if err := l.revive(); err != nil {
-				l.opts.Logger.Warn("the log still cannot be opened", "dir", l.dir, "err", err, "again in", min(2*pause, reviveMost))
+				l.opts.Logger.Warn("the log still cannot be opened", "dir", l.dir, "err", err.Error(), "again in", min(2*pause, reviveMost))
 			}
 		}
 	}
@@ -98,7 +98,7 @@ func (l *Log) revive() error {
 	}
 	if s := l.take(); s != nil {
 		if err := s.close(); err != nil {
-			l.opts.Logger.Debug("the log was closed after a failure", "dir", l.dir, "err", err)
+			l.opts.Logger.Debug("the log was closed after a failure", "dir", l.dir, "err", err.Error())
 		}
 	}
 	s, err := l.reopen()
@@ -139,7 +139,7 @@ func (l *Log) openToRead(why error) *store {
 		}
 	}
 	if err != nil {
-		l.opts.Logger.Warn("the log cannot be read either", "dir", l.dir, "err", err)
+		l.opts.Logger.Warn("the log cannot be read either", "dir", l.dir, "err", err.Error())
 		return nil
 	}
 	return s
@@ -193,7 +193,7 @@ func (l *Log) spaceLoop() {
 		}
 		err := l.space.look(l)
 		if err != nil && known {
-			l.opts.Logger.Warn("nobody knows how much space the disk of the log has left", "dir", l.dir, "err", err)
+			l.opts.Logger.Warn("nobody knows how much space the disk of the log has left", "dir", l.dir, "err", err.Error())
 		}
 		known = err == nil
 	}

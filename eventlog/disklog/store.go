@@ -85,7 +85,7 @@ func (s *store) options(memTable uint64, log *slog.Logger) *pebble.Options {
 		DataCorruption: func(info pebble.DataCorruptionInfo) { s.damage.report(info.Path, info.Details) },
 		BackgroundError: func(err error) {
 			if !isCorrupt(err) && !s.fence.down() { // those are known
-				log.Error("the log's store failed in the background", "err", err)
+				log.Error("the log's store failed in the background", "err", err.Error())
 			}
 		},
 		FlushEnd:      func(pebble.FlushInfo) { s.merging.changed.Store(true) },
