@@ -1,5 +1,11 @@
 package hub
 
+import (
+	"runtime"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
 // Subscribers returns how many streams are open.
 func (h *Hub) Subscribers() int {
 	h.interest.mu.Lock()
@@ -16,4 +22,18 @@ func (h *Hub) Wanted() int {
 		n++
 	}
 	return n
+}
+
+// Want enters somebody who wants a topic and a pattern, and has no connection.
+func (h *Hub) Want(topic, pattern string) {
+	h.interest.add(&subscriber{
+		wanted: wanted{[]string{topic}, []eventlog.Pattern{eventlog.MustPattern(pattern)}}, woken: make(chan struct{}, 1),
+	})
+}
+
+// AwaitSettled waits until everybody has been woken who wants an event up to a position.
+func (h *Hub) AwaitSettled(at eventlog.Position) {
+	for h.interest.settled.Load().Seq < at.Seq {
+		runtime.Gosched()
+	}
 }

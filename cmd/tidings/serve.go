@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 // serveCmd is the command line of tidings serve.
 type serveCmd struct {
 	Addr   string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone, such as :3001, is on localhost."`
-	Data   string     `xor:"where" default:"tidings-data" placeholder:"DIR" help:"Where the events are kept; ${default} if not said. It is made if it is not there."`
+	Data   string     `xor:"where" type:"path" placeholder:"DIR" help:"Where the events are kept; tidings-data if not said. It is made if it is not there."`
 	Memory bool       `xor:"where" help:"Keep the events in memory instead, until the hub stops."`
 	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"What to keep of the topics that match, see below. May be said several times: the first that matches counts."`
 
@@ -88,11 +89,12 @@ func (c *serveCmd) open(logger *slog.Logger) (log eventlog.Log, where string, er
 	if c.Sync == "interval" {
 		o.Sync = disklog.SyncInterval
 	}
-	if log, err = disklog.Open(c.Data, o); err != nil {
+	dir := cmp.Or(c.Data, "tidings-data")
+	if log, err = disklog.Open(dir, o); err != nil {
 		return nil, "", err
 	}
-	if where, err = filepath.Abs(c.Data); err != nil {
-		where = c.Data
+	if where, err = filepath.Abs(dir); err != nil {
+		where = dir
 	}
 	return log, where, nil
 }

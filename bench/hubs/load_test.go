@@ -1,0 +1,283 @@
+package hubs
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const size = 100 // bytes of an event's data
+
+// client is a connection that is as cheap as it can be: the load has one core, too.
+type client struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func dial(b testing.TB, addr string) *client {
+	b.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &client{conn, bufio.NewReaderSize(conn, 2<<10)}
+}
+
+// answer reads an answer with a Content-Length, and returns its status line and body.
+func (c *client) answer() (status, body string, err error) {
+	length := 0
+	for i := 0; ; i++ {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return "", "", err
+		}
+		switch text := string(bytes.TrimRight(line, "\r\n")); {
+		case i == 0:
+			status = text
+		case text == "":
+			rest := make([]byte, length)
+			_, err := io.ReadFull(c.in, rest)
+			return status, string(rest), err
+		default:
+			if n, ok := strings.CutPrefix(text, "Content-Length: "); ok {
+				if length, err = strconv.Atoi(n); err != nil {
+					return "", "", err
+				}
+			}
+		}
+	}
+}
+
+func post(path string, header, body string) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: hub\r\n%sContent-Length: %d\r\n\r\n%s", path, header, len(body), body)
+}
+
+// BenchmarkPost answers how many events a second can be published one request at a time, by 64 publishers.
+func BenchmarkPost(b *testing.B) {
+	for _, name := range []string{"net/http", "tidings-memory", "tidings"} {
+		b.Run("publishers=64/by="+name, func(b *testing.B) {
+			addr := start(b, name)
+			request := post("/events/news", "", strings.Repeat("x", size))
+			const publishers = 64
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var clients []*client
+			for range publishers {
+				c := dial(b, addr)
+				defer func() { _ = c.Close() }()
+				clients = append(clients, c)
+			}
+			var running sync.WaitGroup
+			b.ResetTimer()
+			for _, c := range clients {
+				running.Go(func() {
+					for left.Add(-1) >= 0 {
+						if _, err := c.Write(request); err != nil {
+							b.Error(err)
+							return
+						}
+						if status, body, err := c.answer(); err != nil || !strings.Contains(status, "200") {
+							b.Errorf("%s %s %v", status, body, err)
+							return
+						}
+					}
+				})
+			}
+			running.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// BenchmarkIngest answers how many events a second can be published as NDJSON, by 4 publishers with 1,000 lines a request.
+func BenchmarkIngest(b *testing.B) {
+	for _, name := range []string{"net/http", "tidings-memory", "tidings"} {
+		b.Run("publishers=4/by="+name, func(b *testing.B) {
+			addr := start(b, name)
+			const publishers, lines = 4, 1000
+			request := post("/events/news", "Content-Type: application/x-ndjson\r\n",
+				strings.Repeat(`{"data":"`+strings.Repeat("x", size)+"\"}\n", lines))
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var running sync.WaitGroup
+			b.ResetTimer()
+			for range publishers {
+				running.Go(func() {
+					c := dial(b, addr)
+					defer func() { _ = c.Close() }()
+					for left.Add(-lines) > -lines {
+						if _, err := c.Write(request); err != nil {
+							b.Error(err)
+							return
+						}
+						if status, body, err := c.answer(); err != nil || !strings.Contains(status, "200") {
+							b.Errorf("%s %s %v", status, body, err)
+							return
+						}
+					}
+				})
+			}
+			running.Wait()
+			n := (b.N + lines - 1) / lines * lines
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// follow opens a stream, and returns when its header is there.
+func follow(b testing.TB, addr, path, lastID string) *client {
+	b.Helper()
+	c := dial(b, addr)
+	header := ""
+	if lastID != "" {
+		header = "Last-Event-ID: " + lastID + "\r\n"
+	}
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: hub\r\n%s\r\n", path, header); err != nil {
+		b.Fatal(err)
+	}
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			return c
+		}
+	}
+}
+
+// BenchmarkLatency answers how long it takes from the moment of publishing to the moment at which the subscriber has read the
+// event: 1,000 subscribers of a topic each, 100 events a second.
+func BenchmarkLatency(b *testing.B) {
+	for _, name := range []string{"net/http", "tidings-memory", "tidings"} {
+		b.Run("subscribers=1000/by="+name, func(b *testing.B) {
+			addr := start(b, name)
+			const subscribers, rate = 1000, 100
+			took := make(chan time.Duration, 1000)
+			var following sync.WaitGroup
+			var clients []*client
+			for i := range subscribers {
+				c := follow(b, addr, fmt.Sprintf("/events/t/%d", i), "")
+				clients = append(clients, c)
+				following.Go(func() {
+					for {
+						line, err := c.in.ReadSlice('\n')
+						if err != nil {
+							return
+						}
+						if text, ok := bytes.CutPrefix(line, []byte("data: ")); ok && len(text) > 1 {
+							sent, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
+							if err != nil {
+								b.Error(err)
+								return
+							}
+							took <- time.Duration(time.Now().UnixNano() - sent)
+						}
+					}
+				})
+			}
+			publisher := dial(b, addr)
+			n := max(b.N, 500)
+			tick := time.NewTicker(time.Second / rate)
+			var all []time.Duration
+			b.ResetTimer()
+			for i := range n {
+				<-tick.C
+				if _, err := publisher.Write(post(fmt.Sprintf("/events/t/%d", i*7%subscribers), "", strconv.FormatInt(time.Now().UnixNano(), 10))); err != nil {
+					b.Fatal(err)
+				}
+				if status, body, err := publisher.answer(); err != nil || !strings.Contains(status, "200") {
+					b.Fatalf("%s %s %v", status, body, err)
+				}
+				all = append(all, <-took)
+			}
+			tick.Stop()
+			slices.Sort(all)
+			b.ReportMetric(float64(all[n/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(all[n*99/100].Microseconds())/1000, "p99-ms")
+			for _, c := range append(clients, publisher) {
+				_ = c.Close()
+			}
+			following.Wait()
+		})
+	}
+}
+
+// BenchmarkReconnect answers how long it takes until 5,000 clients that come back at once, with 100 missed events each, are live
+// again: they have read what they missed, and one event more.
+func BenchmarkReconnect(b *testing.B) {
+	for _, name := range []string{"tidings-memory", "tidings"} {
+		b.Run("clients=5000/by="+name, func(b *testing.B) {
+			addr := start(b, name)
+			const clients, missed, topics = 5000, 100, 50
+			publisher := dial(b, addr)
+			defer func() { _ = publisher.Close() }()
+			first := ""
+			send := func(topic int, data string) string {
+				if _, err := publisher.Write(post(fmt.Sprintf("/events/t/%d", topic), "", data)); err != nil {
+					b.Fatal(err)
+				}
+				_, body, err := publisher.answer()
+				if err != nil {
+					b.Fatal(err)
+				}
+				return body
+			}
+			body := send(0, "before")
+			first = strings.Split(body, `"`)[3]
+			filler := strings.Repeat("x", size)
+			for i := range missed * topics {
+				send(i%topics, filler)
+			}
+			for b.Loop() {
+				var connecting, back sync.WaitGroup
+				var conns [clients]*client
+				limit := make(chan struct{}, 500) // the load opens so many at a time
+				for i := range clients {
+					connecting.Go(func() {
+						limit <- struct{}{}
+						c := dial(b, addr)
+						_, err := fmt.Fprintf(c, "GET /events/t/%d HTTP/1.1\r\nHost: hub\r\nLast-Event-ID: %s\r\n\r\n", i%topics, first)
+						<-limit
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						conns[i] = c
+						back.Add(1)
+						go func() {
+							defer back.Done()
+							for got := 0; got < missed; {
+								line, err := c.in.ReadSlice('\n')
+								if err != nil {
+									b.Error(err)
+									return
+								}
+								if bytes.HasPrefix(line, []byte("data: x")) {
+									got++
+								}
+							}
+						}()
+					})
+				}
+				connecting.Wait()
+				back.Wait()
+				b.StopTimer()
+				for _, c := range conns {
+					_ = c.Close()
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s")
+		})
+	}
+}

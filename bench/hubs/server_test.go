@@ -1,0 +1,169 @@
+package hubs
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The server has core 0, the load core 1. A process that has one core is given one thread for Go as well.
+const (
+	serverCore = "0"
+	loadCore   = "1"
+	pinned     = "TIDINGS_BENCH_PINNED"
+	plainAddr  = "TIDINGS_BENCH_PLAIN"
+)
+
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(plainAddr); addr != "" {
+		servePlain(addr)
+		return
+	}
+	if os.Getenv(pinned) == "" {
+		if taskset, err := exec.LookPath("taskset"); err == nil {
+			env := append(os.Environ(), pinned+"=1", "GOMAXPROCS=1")
+			err = syscall.Exec(taskset, append([]string{"taskset", "-c", loadCore}, os.Args...), env)
+			fmt.Fprintln(os.Stderr, "not pinned to a core:", err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// server is a process under load.
+type server struct {
+	name  string
+	start func(b *testing.B) *exec.Cmd
+}
+
+var tidings = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "tidings-bench")
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "tidings")
+	cmd := exec.Command("go", "build", "-o", program, "./cmd/tidings")
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return program, nil
+})
+
+// start starts a server on its core and returns where it listens. It ends with the benchmark.
+func start(b *testing.B, name string) (addr string) {
+	b.Helper()
+	addr = freeAddr(b)
+	program, args := os.Args[0], []string{}
+	env := []string{plainAddr + "=" + addr}
+	if name != "net/http" {
+		var err error
+		if program, err = tidings(); err != nil {
+			b.Fatal(err)
+		}
+		args = []string{"serve", "--addr", addr, "--data", filepath.Join(b.TempDir(), "data")}
+		if name == "tidings-memory" {
+			args = []string{"serve", "--addr", addr, "--memory"}
+		}
+		env = nil
+	}
+	cmd := exec.Command("taskset", append([]string{"-c", serverCore, program}, args...)...)
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), env...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+	})
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", addr); err == nil {
+			_ = conn.Close()
+			return addr
+		}
+		if time.Now().After(deadline) {
+			b.Fatalf("%s does not listen", name)
+		}
+	}
+}
+
+func freeAddr(b *testing.B) string {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// servePlain is the yardstick: POST reads the body, and hands it to the channels of those who follow; NDJSON is split into
+// lines. It keeps nothing, knows no positions, and drops what a channel cannot take.
+func servePlain(addr string) {
+	var mu sync.Mutex
+	followers := make(map[string]map[chan string]bool)
+	publish := func(topic, data string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for ch := range followers[topic] {
+			select {
+			case ch <- data:
+			default:
+			}
+		}
+	}
+	http.HandleFunc("/events/", func(w http.ResponseWriter, r *http.Request) {
+		topic := strings.TrimPrefix(r.URL.Path, "/events/")
+		if r.Method == http.MethodPost {
+			n := 0
+			if r.Header.Get("Content-Type") == "application/x-ndjson" {
+				for lines := bufio.NewScanner(r.Body); lines.Scan(); n++ {
+					publish(topic, lines.Text())
+				}
+			} else {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					return
+				}
+				publish(topic, string(body))
+			}
+			_, _ = fmt.Fprintf(w, "{\"count\":%d}\n", n)
+			return
+		}
+		ch := make(chan string, 1000)
+		mu.Lock()
+		if followers[topic] == nil {
+			followers[topic] = make(map[chan string]bool)
+		}
+		followers[topic][ch] = true
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			delete(followers[topic], ch)
+			mu.Unlock()
+		}()
+		w.Header().Set("Content-Type", "text/event-stream")
+		flush := w.(http.Flusher)
+		flush.Flush()
+		for {
+			select {
+			case data := <-ch:
+				_, _ = fmt.Fprintf(w, "data: %s\n\n", data)
+				flush.Flush()
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	fmt.Fprintln(os.Stderr, http.ListenAndServe(addr, nil))
+}
