@@ -2,6 +2,7 @@ package hub
 
 import (
 	"runtime"
+	"slices"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -36,4 +37,22 @@ func (h *Hub) AwaitSettled(at eventlog.Position) {
 	for h.interest.settled.Load().Seq < at.Seq {
 		runtime.Gosched()
 	}
+}
+
+// Routes returns the methods of each path.
+func Routes() map[string][]string {
+	all := map[string][]string{}
+	for _, r := range routes {
+		all[r.path] = slices.Clone(r.methods)
+	}
+	return all
+}
+
+// ProblemTypes returns the title of each type of problem.
+func ProblemTypes() map[string]string {
+	all := map[string]string{}
+	for name, title := range titles {
+		all[problemBase+name] = title
+	}
+	return all
 }
