@@ -113,7 +113,7 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	}
 	grant, err := h.authorize(r)
 	if err != nil {
-		return err
+		return h.refuseStream(w, r, sub.form, err)
 	}
 	if err := sub.grant(grant); err != nil {
 		return denied(r, grant, err)
@@ -123,17 +123,12 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 		return nil
 	}
 	if !h.enter() {
-		return h.later(w, r, sub.form, h.drainProblem())
+		return h.refuseStream(w, r, sub.form, h.drainProblem())
 	}
 	defer h.open.Done()
 	c, first, err := h.start(r.Context(), &sub)
-	if problem, ok := errors.AsType[*Problem](err); ok {
-		return problem
-	} else if err != nil {
-		if p := h.asProblem(err); p.RetryAfter > 0 {
-			return h.later(w, r, sub.form, p)
-		}
-		return err
+	if err != nil {
+		return h.refuseStream(w, r, sub.form, err)
 	}
 	if c == nil { // everything has ended, and the client has it
 		w.Header().Set("Cache-Control", "no-store")
