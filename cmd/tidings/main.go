@@ -26,6 +26,7 @@ Commands
   tidings pub TOPIC     publish to a hub: arguments, lines, NDJSON, a growing file
   tidings sub TOPIC     follow topics of a hub, or the URL of any event stream
   tidings topics        list the topics of a hub
+  tidings token mint    make a token for a hub; also key, and explain: why is one refused?
   tidings log stats DIR look into a data directory; also check, dump and restored
 
   tidings COMMAND --help   all about one command
@@ -93,6 +94,7 @@ type commands struct {
 	Pub    pubCmd    `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
 	Sub    subCmd    `cmd:"" help:"Follow topics of a hub, or any event stream: curl for Server-Sent Events."`
 	Topics topicsCmd `cmd:"" help:"List the topics of a hub."`
+	Token  tokenCmd  `cmd:"" help:"Make keys and tokens for a hub, and see why a token is refused."`
 	Log    logCmd    `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
 
 	Help    helpFlag    `short:"h" help:"Show this help."`
