@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -248,9 +249,7 @@ func TestWhoHasNoTokenIsAskedForOne(t *testing.T) {
 			{path: "/events/news", body: "data: x\n\n", header: map[string]string{"Content-Type": "text/event-stream"}},
 		} {
 			header := map[string]string{}
-			for name, value := range r.header {
-				header[name] = value
-			}
+			maps.Copy(header, r.header)
 			refused(g.T, r.path+" without a token", g.send(r), http.StatusUnauthorized, "unauthorized", "topic news")
 			header["Authorization"] = "Bearer some"
 			r.header = header

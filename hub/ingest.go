@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -92,9 +93,7 @@ func (h *Hub) stopped(err error, done *stored) *Problem {
 	if done.count > 0 {
 		extra["last"] = done.last.String()
 	}
-	for name, value := range p.Extra {
-		extra[name] = value
-	}
+	maps.Copy(extra, p.Extra)
 	p.Extra = extra
 	p.Detail = fmt.Sprintf("event %d: %s; the %d before it are stored", done.count, p.Detail, done.count)
 	return &p
@@ -165,7 +164,7 @@ func (h *Hub) appendSome(ctx context.Context, records []eventlog.Record, done *s
 	if len(records) == 0 {
 		return nil
 	}
-	receipts, err := h.log.Append(ctx, records)
+	receipts, err := h.append(ctx, records)
 	if recordErr, ok := errors.AsType[*eventlog.RecordError](err); ok {
 		if recordErr.Index > 0 {
 			if err := h.appendSome(ctx, records[:recordErr.Index], done); err != nil {

@@ -11,7 +11,7 @@ import (
 // and nobody would hear that the event is no longer the one that was sent. What comes before is let through.
 type textReader struct {
 	body  io.Reader
-	at    int64  // how much has been read, in bytes
+	at    int64  // up to where it is text, in bytes
 	begun []byte // a character whose rest has not come; it was let through, as whatever it is in cannot be complete
 	err   error
 }
@@ -22,7 +22,6 @@ func (r *textReader) Read(p []byte) (int, error) {
 	}
 	n, err := r.body.Read(p)
 	good := r.check(p[:n])
-	r.at += int64(good)
 	if good < n || len(r.begun) > 0 && errors.Is(err, io.EOF) {
 		r.err = problem(http.StatusBadRequest, problemInvalidEvent, "the body is not UTF-8 at byte %d; send bytes as base64", r.at)
 		return good, r.err
@@ -38,6 +37,7 @@ func (r *textReader) check(b []byte) (good int) {
 			if !utf8.Valid(r.begun) {
 				return good
 			}
+			r.at += int64(len(r.begun))
 			r.begun = r.begun[:0]
 		}
 		good++
@@ -45,8 +45,11 @@ func (r *textReader) check(b []byte) (good int) {
 	rest := b[good:]
 	whole := len(rest) - begun(rest)
 	if !utf8.Valid(rest[:whole]) {
-		return good + invalidUTF8(string(rest[:whole]))
+		bad := invalidUTF8(string(rest[:whole]))
+		r.at += int64(bad)
+		return good + bad
 	}
+	r.at += int64(whole)
 	r.begun = append(r.begun, rest[whole:]...)
 	return len(b)
 }

@@ -122,8 +122,11 @@ func (h *Hub) asProblem(err error) *Problem {
 		p.RetryAfter = 5 * time.Second
 	case errors.Is(err, eventlog.ErrClosed):
 		p = h.drainProblem()
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // nothing is wrong here: the client has gone
-		p = problem(http.StatusRequestTimeout, problemBroken, "the request was given up before its answer; send it again, with the same Idempotency-Key if it had one")
+	case errors.Is(err, context.DeadlineExceeded):
+		p = problem(http.StatusServiceUnavailable, problemUnavailable, "the log does not answer; send it again, with the same Idempotency-Key if it had one")
+		p.RetryAfter = 5 * time.Second
+	case errors.Is(err, context.Canceled): // nothing is wrong here: the client has gone
+		p = problem(http.StatusRequestTimeout, problemBroken, "the request was given up before its answer; send it again")
 	default:
 		h.opts.Logger.Error("a request failed", "err", err.Error())
 		p = problem(http.StatusInternalServerError, problemInternal, "the hub's log says more; try again")

@@ -315,7 +315,7 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	if err != nil {
 		return err
 	}
-	receipts, err := h.log.Append(r.Context(), []eventlog.Record{record})
+	receipts, err := h.append(r.Context(), []eventlog.Record{record})
 	if err != nil {
 		return appendError(err)
 	}
@@ -324,6 +324,17 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 		Duplicate bool   `json:"duplicate,omitempty"`
 	}{receipts[0].String(), receipts[0].Duplicate}
 	return answerJSON(w, answer)
+}
+
+// appendTimeout is how long the log may take for what is appended.
+const appendTimeout = time.Minute
+
+// append stores what has come whole, also when its sender goes meanwhile. With the connection ends the context of the request, and
+// with that events would be lost that came before a break, or an answer for one who has only ended what it sends.
+func (h *Hub) append(ctx context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
+	defer cancel()
+	return h.log.Append(ctx, records)
 }
 
 // appendError is what is wrong with one record, which Append says together with its index.

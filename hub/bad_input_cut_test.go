@@ -1,0 +1,148 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tidings-sse/tidings/sse"
+	"github.com/tidings-sse/tidings/sse/ssetest"
+)
+
+// cutBody is a body of three events, and how many of them are complete in a part of it.
+type cutBody struct {
+	kind, text string
+	complete   func(part string) int
+}
+
+var cutBodies = []cutBody{
+	{
+		"application/x-ndjson", "{\"data\":\"1\"}\n\n{\"data\":\"ü2\",\"type\":\"t\"}\r\n{\"data\":3}",
+		func(part string) int {
+			n := 0
+			for line := range strings.Lines(part) {
+				if strings.HasSuffix(line, "\n") && strings.TrimSpace(line) != "" {
+					n++
+				}
+			}
+			return n
+		},
+	},
+	{
+		"text/event-stream", ": hello\n\ndata: 1\nid: 7\n\nevent: t\r\ndata: ü2\r\n\r\ndata:3\r\r",
+		func(part string) int {
+			n := 0
+			for d := sse.NewDecoder(strings.NewReader(part), nil); d.Next(); {
+				n++
+			}
+			return n
+		},
+	},
+}
+
+// framings are the ways in which HTTP/1.1 says where a body ends: its length before it, or a last chunk after it.
+var framings = map[string]func(body string) (field, framed string, payload func(part string) string){
+	"length": func(body string) (string, string, func(string) string) {
+		return fmt.Sprintf("Content-Length: %d", len(body)), body, func(part string) string { return part }
+	},
+	"chunks": func(body string) (string, string, func(string) string) {
+		first := fmt.Sprintf("%x\r\n", len(body))
+		return "Transfer-Encoding: chunked", first + body + "\r\n0\r\n\r\n", func(part string) string {
+			return part[min(len(first), len(part)):min(len(first)+len(body), len(part))]
+		}
+	},
+}
+
+// TestABodyCutAnywhereGoesOnWithTheSameKey: at each byte the connection breaks off; what is complete is stored, the answer says how
+// much, the topic has not ended. Sent again with the same key the rest is stored, and everything once.
+func TestABodyCutAnywhereGoesOnWithTheSameKey(t *testing.T) {
+	t.Parallel()
+	for _, body := range cutBodies {
+		for framing, frame := range framings {
+			t.Run(body.kind+"/"+framing, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, mustMemory(t, nil), nil, transports[0])
+				field, framed, payload := frame(body.text)
+				for at := range len(framed) {
+					topic := fmt.Sprint("cut", at)
+					head := fmt.Sprintf("POST /events/%s?end=1 HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nIdempotency-Key: k\r\n%s\r\n\r\n", topic, body.kind, field)
+					c := s.dial()
+					c.say(head + framed[:at])
+					c.cut()
+					part := payload(framed[:at])
+					want := body.complete(part)
+					what := fmt.Sprintf("cut at %d, after %q", at, part)
+					p := refused(t, what, c.hear(), http.StatusRequestTimeout, "broken-body", fmt.Sprintf("the %d before it are stored", want))
+					if p.Stored == nil || *p.Stored != want || (p.Last != "") != (want > 0) || want > 0 && p.Last != s.log.Head().String() {
+						t.Errorf("%s: %+v, want %d stored up to %v", what, p, want, s.log.Head())
+					}
+					if got := len(s.eventsOf(topic)); got != want {
+						t.Errorf("%s: %d events are stored, want %d", what, got, want)
+					}
+					s.resend(what, head+framed, topic, want)
+					s.resend(what, head+framed, topic, 4)
+				}
+			})
+		}
+	}
+}
+
+// resend sends a body whole, of which some events were stored before, and checks that each is stored once.
+func (s *site) resend(what, request, topic string, before int) {
+	s.Helper()
+	c := s.dial()
+	c.say(request)
+	a := c.hear()
+	var got struct{ Count, Duplicates int }
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.Count != 4 || got.Duplicates != before {
+		s.Errorf("%s, then sent again: %+v, want 4 events, %d of them known", what, a, before)
+	}
+	want := []string{topic + " 1", topic + " t ü2", topic + " 3", topic + " (end)"}
+	if got := s.eventsOf(topic); !slices.Equal(got, want) {
+		s.Errorf("%s, then sent again: the log has %q, want %q", what, got, want)
+	}
+}
+
+// eventsOf returns what the log has of a topic.
+func (s *site) eventsOf(topic string) (of []string) {
+	for _, e := range events(s.T, s.log) {
+		if name, _, _ := strings.Cut(e, " "); name == topic {
+			of = append(of, e)
+		}
+	}
+	return of
+}
+
+// TestARetryMayOvertakeWhatItRepeats: the connection is gone without a word, and the client sends everything again while the hub may
+// still be reading the first part.
+func TestARetryMayOvertakeWhatItRepeats(t *testing.T) {
+	t.Parallel()
+	for _, body := range cutBodies {
+		for _, how := range transports {
+			t.Run(body.kind+"/"+how.name, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, mustDisk(t, nil), nil, how)
+				for at := 0; at <= len(body.text); at += 3 {
+					topic := fmt.Sprint("cut", at)
+					r := request{path: "/events/" + topic + "?end=1", header: map[string]string{"Content-Type": body.kind, "Idempotency-Key": "k"}}
+					first := r
+					first.reader = ssetest.ThenFail(strings.NewReader(body.text[:at]), io.ErrClosedPipe)
+					if resp, err := s.do(s.Context(), first); err == nil {
+						_ = resp.Body.Close()
+					}
+					r.body = body.text
+					if a := s.send(r); a.status != http.StatusOK || !strings.Contains(a.body, `"count":4`) {
+						t.Errorf("cut at %d, then sent again: %+v", at, a)
+					}
+					if got := s.eventsOf(topic); len(got) != 4 {
+						t.Errorf("cut at %d, then sent again: the log has %q", at, got)
+					}
+				}
+			})
+		}
+	}
+}

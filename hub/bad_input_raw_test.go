@@ -1,0 +1,256 @@
+package hub_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// conversation is a connection on which a test writes HTTP/1.1 itself, as no client would.
+type conversation struct {
+	*testing.T
+	*net.TCPConn
+	in *bufio.Reader
+}
+
+func (s *site) dial() *conversation {
+	s.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = conn.Close() }) // it may be closed
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		s.Fatal(err)
+	}
+	return &conversation{s.T, conn.(*net.TCPConn), bufio.NewReader(conn)}
+}
+
+func (c *conversation) say(text string) {
+	c.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// hear returns the next answer. After that of a HEAD or CONNECT it would be wrong.
+func (c *conversation) hear() answer {
+	c.Helper()
+	resp, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(body)}
+}
+
+// cut ends what is sent; the answer can still come.
+func (c *conversation) cut() {
+	c.Helper()
+	if err := c.CloseWrite(); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// TestWhatNoClientWouldSendIsRefused: characters that should have been escaped, fields that are there twice, bodies that are not
+// framed as they say.
+func TestWhatNoClientWouldSendIsRefused(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &strict, transports[0])
+	g := guard(s)
+	for _, test := range []struct {
+		head, body    string // host and the end of the header are added
+		status        int
+		problem, says string
+	}{
+		// The escaped slash was taken for a slash when another character of the path was not as it should be.
+		{"GET /events/ü%2Fb HTTP/1.1", "", 400, "invalid-topic", "topic=%C3%BC%2Fb"},
+		{"GET /events/a\"%2Fb HTTP/1.1", "", 400, "invalid-topic", "topic=a%22%2Fb"},
+		{"GET /events/{a}%2Fb HTTP/1.1", "", 400, "invalid-topic", "escaped slash"},
+		{"POST /events/a|%2f%2fb HTTP/1.1\nContent-Length: 1", "x", 400, "invalid-topic", "escaped slash"},
+		{"POST /events/^%2E%2E/%2e HTTP/1.1\nContent-Length: 1", "x", 400, "invalid-topic", "dots"},
+		{"GET /events/\xff HTTP/1.1", "", 400, "invalid-topic", "UTF-8"},
+		{"GET /events/a//\\b HTTP/1.1", "", 400, "invalid-topic", "empty segment"},
+		{"GET http://evil.example/events//news HTTP/1.1", "", 400, "invalid-topic", "empty segment"},
+		{"GET http://evil.example HTTP/1.1", "", 404, "not-found", "/events"},
+		{"GET /events#news HTTP/1.1", "", 404, "not-found", "/events"},
+		{"POST /events/news?a=%00;%zz HTTP/1.1\nContent-Length: 1", "x", 400, "invalid-request", "parameters"},
+		{"get /events HTTP/1.1", "", 405, "method-not-allowed", "get"},
+
+		{"POST /events/news HTTP/1.1\nContent-Type: text/plain\nContent-Type: image/png\nContent-Length: 1", "x", 415, "unsupported-media-type", "2 times"},
+		{"POST /events/news HTTP/1.1\nContent-Encoding: identity\nContent-Encoding: gzip\nContent-Length: 1", "x", 415, "unsupported-media-type", "gzip"},
+		{"POST /events/news HTTP/1.1\nIdempotency-Key: a\nIdempotency-Key: a\nContent-Length: 1", "x", 400, "invalid-request", "once"},
+		{"POST /events/news HTTP/1.1\nIdempotency-Key: a\nIdempotency-Key: b\nContent-Length: 1", "x", 400, "invalid-request", "once"},
+		{"POST /events/news HTTP/1.1\nOrigin: http://x\nOrigin: null\nContent-Length: 1", "x", 403, "foreign-origin", "x"},
+
+		// Who asks before it sends is told before it sends.
+		{"POST /events/news HTTP/1.1\nExpect: 100-continue\nContent-Length: 1001", "", 413, "too-large", "1000"},
+		{"POST /events/news HTTP/1.1\nExpect: 100-continue\nContent-Length: 9223372036854775807", "", 413, "too-large", "1000"},
+		{"POST /events/a//b HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 400, "invalid-topic", "empty segment"},
+		{"PUT /events/news HTTP/1.1\nExpect: 100-continue\nContent-Length: 1\nOrigin: https://evil.example", "", 403, "foreign-origin", "evil"},
+		{"POST /events/news HTTP/1.1\nExpect: 100-continue\nTransfer-Encoding: chunked\nContent-Type: multipart/form-data", "", 415, "unsupported-media-type", "data-binary"},
+		{"POST /events HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 400, "invalid-topic", "say where"},
+		{"QUERY /events HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 415, "unsupported-media-type", "form"},
+
+		// Bodies that break off, or are not chunked as they say.
+		{"POST /events/news HTTP/1.1\nContent-Length: 10", "short", 408, "broken-body", "again"},
+		{"POST /events/news HTTP/1.1\nContent-Length: 10\nContent-Type: image/png", "", 408, "broken-body", "again"},
+		{"POST /events/news?encoding=base64 HTTP/1.1\nContent-Length: 10", "eA==", 408, "broken-body", "again"},
+		{"POST /events/news HTTP/1.1\nTransfer-Encoding: chunked", "5\r\nhello\r\n", 408, "broken-body", "again"},
+		{"POST /events/news HTTP/1.1\nTransfer-Encoding: chunked", "5\r\nhel", 408, "broken-body", "again"},
+		{"POST /events/news HTTP/1.1\nTransfer-Encoding: chunked", "zz\r\nhello\r\n0\r\n\r\n", 408, "broken-body", "again"},
+		{"POST /events/news HTTP/1.1\nTransfer-Encoding: chunked", "-1\r\nhello\r\n0\r\n\r\n", 408, "broken-body", "again"},
+		{"POST /events/news HTTP/1.1\nTransfer-Encoding: chunked", "3\r\nhello\r\n0\r\n\r\n", 408, "broken-body", "again"},
+		{"POST /events/news HTTP/1.1\nTransfer-Encoding: chunked", "fffffffffffffffff\r\nhello", 408, "broken-body", "again"},
+		{"QUERY /events HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nContent-Length: 10", "topic=", 408, "broken-body", "again"},
+	} {
+		c := g.dial()
+		c.say(strings.ReplaceAll(test.head, "\n", "\r\n") + "\r\nHost: localhost\r\n\r\n" + test.body)
+		if test.status == http.StatusRequestTimeout {
+			c.cut()
+		}
+		refused(t, clipped(test.head+" "+test.body), c.hear(), test.status, test.problem, test.says)
+		g.unchanged(test.head)
+	}
+	g.silent()
+}
+
+// TestWhatNetHTTPRefusesNeverGetsToTheLog. The answers are its own.
+func TestWhatNetHTTPRefusesNeverGetsToTheLog(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &strict, transports[0])
+	g := guard(s)
+	for _, test := range []struct {
+		text   string
+		status int
+	}{
+		{"nonsense\r\n\r\n", 400},
+		{"POST /events/news\r\n\r\n", 400},
+		{"POST /events/news HTTP/9.9\r\nHost: x\r\n\r\n", 505},
+		{"POST /events/%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		{"POST /events/a\x00b HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		{"POST /events/a b HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		{"POST events/news HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		{"P@ST /events/news HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		{"POST /events/news HTTP/1.1\r\n\r\n", 400},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\nx", 400},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Length: one\r\n\r\nx", 400},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\nx", 400},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 501},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nExpect: the unexpected\r\nContent-Length: 1\r\n\r\nx", 417},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\x00b\r\nContent-Length: 1\r\n\r\nx", 400},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nContent Type: text/plain\r\nContent-Length: 1\r\n\r\nx", 400},
+		{"POST /events/news HTTP/1.1\r\nHost: x\r\nX-Large: " + strings.Repeat("x", 1<<20) + "\r\n" + strings.Repeat("Y: y\r\n", 2000), 431},
+		{"POST /events/" + strings.Repeat("x", 1<<20+8<<10), 431},
+	} {
+		c := g.dial()
+		_, _ = io.WriteString(c, test.text) // the answer may come before all of it is sent
+		if a := c.hear(); a.status != test.status {
+			t.Errorf("%q: %d %s, want %d", clipped(test.text), a.status, a.body, test.status)
+		}
+		g.unchanged(clipped(test.text))
+	}
+	g.silent()
+}
+
+// TestTwoPositionsAreAGap: to take one of them could be a loss that nobody hears of.
+func TestTwoPositionsAreAGap(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "1"}, hub.Event{Topics: []string{"news"}, Data: "2"})
+	head := s.log.Head()
+	c := s.dial()
+	c.say(fmt.Sprintf("GET /events/news?poll=1 HTTP/1.1\r\nHost: x\r\nLast-Event-ID: %s-1\r\nLast-Event-ID: %v\r\n\r\n", head.Gen, head))
+	a := c.hear()
+	if want := fmt.Sprintf(`"from":"%s-1, %v"`, head.Gen, head); a.status != http.StatusOK || !strings.Contains(a.body, `"reason":"reset"`) || !strings.Contains(a.body, want) {
+		t.Errorf("%+v, want a gap with %s", a, want)
+	}
+	if !strings.Contains(a.body, "data: 1\n") || !strings.Contains(a.body, "data: 2\n") {
+		t.Errorf("after the gap a poll has what there is: %s", a.body)
+	}
+}
+
+// TestARefusedBodyDoesNotSpoilItsConnection: after a bad line in a body that was there to its end, the hub ended the wait for more by
+// a deadline. net/http was already waiting for the next request, took the deadline for the client's going, and ended the context of all
+// requests to come on that connection: they failed with 500.
+func TestARefusedBodyDoesNotSpoilItsConnection(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	const bad = "POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 23\r\n\r\n{\"data\":\"1\"}\nnonsense\r\n"
+	const good = "POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n2"
+	const tries = 20
+	for range tries {
+		c := s.dial()
+		c.say(bad)
+		a := c.hear()
+		refused(t, bad, a, http.StatusBadRequest, "invalid-event", "the 1 before it are stored")
+		c.say(good)
+		if a := c.hear(); a.status != http.StatusOK {
+			t.Errorf("the next request on the connection: %+v", a)
+		}
+	}
+	if n := s.log.Head().Seq; n != 2*tries {
+		t.Errorf("the log has %d events, want %d", n, 2*tries)
+	}
+}
+
+// TestWhoHasSaidEverythingGetsItsAnswer, also when it ends its half of the connection before: net/http takes that for its going, and
+// ends the context of the request, in which the event was to be stored.
+func TestWhoHasSaidEverythingGetsItsAnswer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustDisk(t, nil), nil, transports[0])
+	const n = 30
+	for i := range n {
+		kind, body := "text/plain", "x"
+		if i%2 == 1 {
+			kind, body = "application/x-ndjson", `{"data":"x"}`
+		}
+		c := s.dial()
+		c.say(fmt.Sprintf("POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", kind, len(body), body))
+		c.cut()
+		if a := c.hear(); a.status != http.StatusOK {
+			t.Errorf("%s: %+v", kind, a)
+		}
+	}
+	if head := s.log.Head(); head.Seq != n {
+		t.Errorf("the log has %d events, want %d", head.Seq, n)
+	}
+}
+
+// TestARefusalDoesNotWaitForTheBody: who is still sending is told at once.
+func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	s.hubPublish(hub.Event{Topics: []string{"over"}, End: true})
+	for _, test := range []struct {
+		body          string
+		status        int
+		problem, says string
+	}{
+		{"nonsense\n", 400, "invalid-event", "event 0"},
+		{"{\"data\":1}\n{\"data\":2,\"type\":\"tidings.gap\"}\n", 400, "invalid-event", "event 1"},
+		{"{\"data\":1}\n{\"data\":2,\"topic\":\"over\"}\n", 409, "ended", "event 1"},
+	} {
+		for range 20 {
+			c := s.dial()
+			c.say(fmt.Sprintf("POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(test.body), test.body))
+			a := c.hear()
+			if refused(t, test.body, a, test.status, test.problem, test.says); a.header.Get("Connection") != "" && a.header.Get("Connection") != "close" {
+				t.Errorf("Connection: %q", a.header.Get("Connection"))
+			}
+		}
+	}
+}

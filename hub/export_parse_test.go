@@ -1,0 +1,73 @@
+package hub
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// PathTopic reads the escaped path of a topic.
+func PathTopic(escaped string) (string, error) { return pathTopic(escaped) }
+
+// Wish is what the parameters of a subscription say.
+type Wish struct {
+	Names    []string
+	Patterns []eventlog.Pattern
+	Query    string
+	Seek     eventlog.Start
+}
+
+// ParseWish reads the parameters of a subscription.
+func ParseWish(query string, now time.Time) (w Wish, err error) {
+	p, err := parseParams(query)
+	if err != nil {
+		return w, err
+	}
+	want, err := topicsOf(p, "", 1000)
+	if err != nil {
+		return w, err
+	}
+	b, err := beginOf(p, http.Header{}, now)
+	if err != nil {
+		return w, err
+	}
+	w = Wish{Names: want.names, Patterns: want.patterns, Query: b.query}
+	if b.seek != nil {
+		w.Seek = *b.seek
+	}
+	return w, p.done()
+}
+
+// ReadBody returns the events of a streamed body, up to an error.
+func ReadBody(body io.Reader, stream bool, maxEvent int, topic string) (all []Event, err error) {
+	open := newLines
+	if stream {
+		open = newStream
+	}
+	src := open(&textReader{body: body}, maxEvent)
+	pub := &publication{topics: []string{topic}, grant: access.Everything()}
+	for {
+		e, err := src.next(pub)
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return all, err
+		}
+		all = append(all, e)
+	}
+}
+
+// Line returns the line of NDJSON in which a subscriber would get an event, its end aside.
+func Line(e Event) (string, error) {
+	h := &Hub{opts: Options{MaxEvent: 1 << 20}}
+	r, err := h.record(&e, "")
+	if err != nil {
+		return "", err
+	}
+	r.Flags &^= eventlog.End
+	return (&event{record: &r, gen: "abcde"}).frame(ndjson), nil
+}
