@@ -68,7 +68,7 @@ func TestCheckingATokenAllocatesLittle(t *testing.T) {
 		name, token string
 		most        float64
 	}{
-		{"good", good, 130},
+		{"good", good, 120},
 		{"signed by somebody else", bad, 50},
 		{"too long", strings.Repeat("a", 1<<20), 10},
 	} {

@@ -71,7 +71,15 @@ func (o object) text(name string) (text string, err error) {
 	if ok, err := o.begins(name, `"`, "a string"); !ok {
 		return "", err
 	}
-	return text, json.Unmarshal(o[name], &text)
+	return unquote(o[name])
+}
+
+// unquote reads a JSON string that is known to be valid. Most have nothing to be unescaped.
+func unquote(quoted []byte) (text string, err error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1]), nil
+	}
+	return text, json.Unmarshal(quoted, &text)
 }
 
 func (o object) texts(name string) ([]string, error) {
@@ -87,18 +95,17 @@ func (o object) texts(name string) ([]string, error) {
 		if v[0] != '"' {
 			return nil, fmt.Errorf("%s is not an array of strings", name)
 		}
-		if err := json.Unmarshal(v, &texts[i]); err != nil {
+		var err error
+		if texts[i], err = unquote(v); err != nil {
 			return nil, err
 		}
 	}
 	return texts, nil
 }
 
-func (o object) bool(name string) (yes bool, err error) {
-	if ok, err := o.begins(name, "tf", "true or false"); !ok {
-		return false, err
-	}
-	return yes, json.Unmarshal(o[name], &yes)
+func (o object) bool(name string) (bool, error) {
+	ok, err := o.begins(name, "tf", "true or false")
+	return ok && o[name][0] == 't', err
 }
 
 func (o object) object(name string) (object, error) {

@@ -185,6 +185,11 @@ func (v *Verifier) checkSignature(ctx context.Context, t *parts) error {
 		}
 		tried = slices.Concat(tried, keys)
 	}
+	return t.misfit(tried)
+}
+
+// misfit says why none of the keys that were tried has signed the token.
+func (t *parts) misfit(tried []Key) error {
 	var pinned []string
 	for _, k := range tried {
 		pinned = append(pinned, k.algs...)
