@@ -43,6 +43,7 @@ var house = map[string]room{
 	"hub":                       {imports: []string{"sse", "eventlog", "access"}, never: []string{"flag"}},
 	"console":                   {},
 	"js":                        {},
+	"internal/load":             {},
 	"cmd/tidings":               {imports: everything},
 }
 

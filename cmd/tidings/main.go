@@ -27,6 +27,7 @@ Commands
   tidings sub TOPIC     follow topics of a hub, or the URL of any event stream
   tidings topics        list the topics of a hub
   tidings token mint    make a token for a hub; also key, and explain: why is one refused?
+  tidings bench         put a hub under load, this or any other, and see what it delivers
   tidings log stats DIR look into a data directory; also check, dump and restored
 
   tidings COMMAND --help   all about one command
@@ -95,6 +96,7 @@ type commands struct {
 	Sub    subCmd    `cmd:"" help:"Follow topics of a hub, or any event stream: curl for Server-Sent Events."`
 	Topics topicsCmd `cmd:"" help:"List the topics of a hub."`
 	Token  tokenCmd  `cmd:"" help:"Make keys and tokens for a hub, and see why a token is refused."`
+	Bench  benchCmd  `cmd:"" help:"Put a hub of Server-Sent Events under load, any one, and see what it delivers."`
 	Log    logCmd    `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
 
 	Help    helpFlag    `short:"h" help:"Show this help."`

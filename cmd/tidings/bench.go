@@ -1,0 +1,221 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/internal/load"
+)
+
+// benchCmd is the command line of tidings bench. What it does is in internal/load.
+type benchCmd struct {
+	hubFlags `embed:""`
+
+	Subscribe       string   `group:"Any other hub" placeholder:"URL" help:"The URL of a stream, with {topic} where the topic belongs. Without, each stream is of all topics."`
+	Publish         string   `group:"Any other hub" placeholder:"URL" help:"The URL to publish to, also with {topic}."`
+	Method          string   `group:"Any other hub" short:"X" default:"POST" placeholder:"METHOD" help:"The method to publish with."`
+	Body            string   `group:"Any other hub" short:"d" placeholder:"TEXT" help:"What to publish, with {data} where the event belongs, and {topic} if it is needed; {data} if not given."`
+	Header          []string `group:"Any other hub" short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of all requests. Can be repeated, as the next two."`
+	SubscribeHeader []string `group:"Any other hub" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of those that subscribe."`
+	PublishHeader   []string `group:"Any other hub" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of those that publish."`
+	Insecure        bool     `group:"Any other hub" help:"Take any certificate."`
+
+	Subscribers int     `group:"How much" short:"n" default:"1000" placeholder:"N" help:"How many subscribe; ${default} if not given."`
+	Topics      int     `group:"How much" short:"t" default:"1" placeholder:"N" help:"Of how many topics, in turn; ${default} if not given."`
+	Topic       string  `group:"How much" default:"bench/{n}" placeholder:"NAME" help:"What topics are called, with {n} for their number; bench/{n} if not given."`
+	Publishers  int     `group:"How much" short:"p" default:"1" placeholder:"N" help:"How many publish, each one request at a time; 0 for none, to look at a hub that has nothing to do."`
+	Rate        float64 `group:"How much" short:"r" default:"50" placeholder:"N" help:"Events a second in all; 50 if not given, 0 for as many as subscribers take."`
+	Ahead       int     `group:"How much" default:"1000" placeholder:"N" help:"With --rate 0: how many events publishers may be ahead of subscribers; ${default} if not given."`
+	Batch       int     `group:"How much" short:"b" default:"1" placeholder:"N" help:"Events in a request, --body once for each, in lines. On Tidings they are NDJSON."`
+	Size        int     `group:"How much" short:"s" default:"100" placeholder:"BYTES" help:"Data of an event; ${default} if not given, at least 35."`
+
+	Duration    time.Duration `group:"How long" default:"10s" placeholder:"DURATION" help:"How long to measure; ${default} if not given."`
+	WarmUp      time.Duration `group:"How long" default:"1s" placeholder:"DURATION" help:"How long before that; ${default} if not given."`
+	ConnectRate float64       `group:"How long" placeholder:"N" help:"Connections begun in a second; as many as can be had if not given."`
+
+	Churn     float64 `group:"What may happen" placeholder:"N" help:"Connections a second that break, and come back with Last-Event-ID."`
+	Slow      int     `group:"What may happen" placeholder:"N" help:"So many more subscribers that read slowly."`
+	SlowBytes int     `group:"What may happen" default:"100" placeholder:"BYTES" help:"What a slow one reads in a second; ${default} if not given, 0 for nothing at all."`
+	Returning int     `group:"What may happen" placeholder:"N" help:"So many more subscribers that come back at once, with missed events, when measuring begins."`
+	Missed    int     `group:"What may happen" default:"100" placeholder:"N" help:"How many each has missed; ${default} if not given."`
+
+	Streams int      `group:"How" name:"http2" placeholder:"N" help:"Use HTTP/2, with N streams on a connection. HTTP/1.1 if not given."`
+	Source  []string `group:"How" sep:"," placeholder:"ADDRESS" help:"Addresses of this machine to connect from, in turn: each has some 28,000 ports."`
+	PID     []int    `group:"How" name:"pid" placeholder:"PID" help:"A process of the hub, to see what it takes of the machine. Can be repeated."`
+	JSON    bool     `group:"How" name:"json" help:"Print JSON, for programs."`
+	Quiet   bool     `group:"How" short:"q" help:"Do not show how it goes."`
+}
+
+// Help is the manual.
+func (*benchCmd) Help() string {
+	return `
+Puts a hub under load: Tidings, or whatever speaks Server-Sent Events and takes events by HTTP.
+
+It says how many events were delivered, how long each took from publishing to reading, and what the hub took of the machine.
+Every event has a number, so that what is lost, comes twice, comes out of order or to the wrong subscriber is counted, too.
+At a rate an event's time is when it was due: a hub that lets publishers wait does not look faster for it.
+
+Subscribers and hub share a machine here. Give each its own core, or they measure each other:
+
+    taskset -c 0 tidings serve --memory
+    taskset -c 1 tidings bench --pid $(pidof tidings)
+
+Examples, of a hub at localhost:3000:
+
+    tidings bench                                        1,000 subscribers, 50 events a second
+    tidings bench -n 10000 -t 100 -r 200 -p 4            more of all
+    tidings bench --rate 0 --batch 10 -p 4               as fast as it goes
+    tidings bench -n 5000 --publishers 0 --pid 4711      memory and CPU of connections that do nothing
+    tidings bench --churn 100                            connections that break: is anything lost?
+    tidings bench --slow 50 --slow-bytes 10              readers that cannot keep up: does anybody else notice?
+    tidings bench --returning 5000 --missed 100          everybody comes back at once
+    tidings bench -n 10000 -t 10000 --http2 100          100 streams on each connection
+
+Other hubs, with what their configuration says of paths and tokens:
+
+    tidings bench --subscribe 'localhost:80/sub/{topic}' --publish 'localhost:80/pub/{topic}'
+    tidings bench --subscribe 'https://localhost/.well-known/mercure?topic={topic}' --publish https://localhost/.well-known/mercure \
+        -H "Authorization: Bearer $JWT" -H 'Content-Type: application/x-www-form-urlencoded' --body 'topic={topic}&data={data}'
+    tidings bench --subscribe 'localhost:8000/connection/uni_sse?cf_connect=%7B%22subs%22:%7B%22{topic}%22:%7B%7D%7D%7D' \
+        --publish localhost:8000/api/publish -H 'X-API-Key: KEY' --body '{"channel":"{topic}","data":{"text":"{data}"}}'
+
+Exit codes:
+
+    0     every event came to all who should have it, once and in order
+    1     it could not be measured
+    2     wrong usage
+    3     it was measured, and something was lost, came twice, out of order or to somebody else
+`
+}
+
+// benchFaulty is how it ends when the hub has done something wrong.
+const benchFaulty = 3
+
+// Run puts a hub under load.
+func (c *benchCmd) Run(ctx context.Context, std stdio) error {
+	o, err := c.options()
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	p := &benchProgress{w: std.err}
+	if !c.Quiet && isTerminal(std.err) {
+		o.Status = p.show
+	}
+	report, err := load.Run(ctx, o)
+	p.clear()
+	if err != nil {
+		return errors.New(visible(err.Error()))
+	}
+	if err := c.print(std.out, report); err != nil {
+		return err
+	}
+	if report.Faulty() {
+		return &exitError{benchFaulty, errors.New("the hub has not delivered every event once and in order to all who should have it")}
+	}
+	return nil
+}
+
+func (c *benchCmd) print(out io.Writer, report *load.Report) error {
+	if !c.JSON {
+		if isTerminal(out) {
+			out = visibleWriter{out}
+		}
+		return report.WriteText(out)
+	}
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(report)
+}
+
+// options returns what the command line asks for.
+func (c *benchCmd) options() (*load.Options, error) {
+	o := &load.Options{
+		Method: c.Method, Body: c.Body, Subscribers: c.Subscribers, Topics: c.Topics, Topic: c.Topic,
+		Publishers: c.Publishers, Rate: c.Rate, Ahead: c.Ahead, Batch: c.Batch, Size: c.Size,
+		Duration: c.Duration, WarmUp: c.WarmUp, Connects: c.ConnectRate,
+		Churn: c.Churn, Slow: c.Slow, SlowBytes: c.SlowBytes, Missing: c.Returning, Missed: c.Missed,
+		Streams: c.Streams, Insecure: c.Insecure, Source: c.Source, PIDs: c.PID,
+	}
+	var err1, err2 error
+	o.SubscribeHeader, err1 = c.headers(c.SubscribeHeader)
+	o.PublishHeader, err2 = c.headers(c.PublishHeader)
+	if err := cmp.Or(err1, err2); err != nil {
+		return nil, err
+	}
+	return o, c.setURLs(o)
+}
+
+// setURLs fills in how Tidings is spoken to, where nothing else was said.
+func (c *benchCmd) setURLs(o *load.Options) error {
+	base, err := c.base()
+	if err != nil {
+		return err
+	}
+	events := base.String() + "/events?topic={topic}"
+	if c.Publish == "" && c.Batch > 1 && c.Body == "" {
+		o.Body = `{"data":"{data}"}`
+		o.PublishHeader.Set("Content-Type", "application/x-ndjson")
+	}
+	if o.Subscribe, err = benchURL("--subscribe", cmp.Or(c.Subscribe, events)); err != nil {
+		return err
+	}
+	o.Publish, err = benchURL("--publish", cmp.Or(c.Publish, events))
+	return err
+}
+
+// benchURL completes a URL as people type it. Braces are not for net/url.
+func benchURL(flag, text string) (string, error) {
+	const stand = "tidingstopic"
+	if _, err := parseURL(strings.ReplaceAll(text, "{topic}", stand)); err != nil {
+		return "", fmt.Errorf("%s: %w", flag, err)
+	}
+	if !hasScheme.MatchString(text) {
+		text = "http://" + text
+	}
+	return text, nil
+}
+
+// headers returns the fields of requests: the token, what goes for all, and more.
+func (c *benchCmd) headers(more []string) (http.Header, error) {
+	req := &http.Request{Header: make(http.Header)}
+	req.Header.Set("User-Agent", "tidings-bench")
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	if err := setHeaders(req, c.Header); err != nil {
+		return nil, err
+	}
+	return req.Header, setHeaders(req, more) // which replaces what goes for all
+}
+
+// benchProgress shows how it goes, in a line of a terminal.
+type benchProgress struct {
+	w     io.Writer
+	shown bool
+}
+
+func (p *benchProgress) show(s load.Status) {
+	text := fmt.Sprintf("%s for %s", s.Phase, s.Since.Round(time.Second))
+	if s.Connected < int64(s.Asked) {
+		text += fmt.Sprintf(", %d of %d connected", s.Connected, s.Asked)
+	}
+	if s.Delivered > 0 {
+		text += fmt.Sprintf(", %.0f deliveries/s, p99 %s", s.Delivered, s.P99.Round(10*time.Microsecond))
+	}
+	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%.79s", text)
+	p.shown = true
+}
+
+func (p *benchProgress) clear() {
+	if p.shown {
+		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,213 @@
+package load
+
+import (
+	"maps"
+	"time"
+)
+
+// Report is what came of a run. Times are milliseconds, and what is counted a second is counted while it was measured; faults
+// are counted from the first event to the last.
+type Report struct {
+	Seconds     float64          `json:"seconds"`
+	Subscribers Subscribers      `json:"subscribers"`
+	Published   Published        `json:"published"`
+	Delivered   Delivered        `json:"delivered"`
+	Latency     Times            `json:"latency_ms"`
+	Histogram   []Bar            `json:"histogram,omitempty"`
+	Back        *Back            `json:"came_back,omitempty"`
+	Slow        *Delivered       `json:"slow,omitempty"`
+	Hub         *Hub             `json:"hub,omitempty"`
+	Errors      map[string]int64 `json:"errors,omitempty"`
+}
+
+// Subscribers is how connecting went.
+type Subscribers struct {
+	Asked     int     `json:"asked"`
+	Connected int     `json:"connected"`
+	PerSecond float64 `json:"connects_per_second"`
+	Times     Times   `json:"connect_ms"`
+}
+
+// Published is how publishing went.
+type Published struct {
+	Requests  int64   `json:"requests"`
+	Events    int64   `json:"events"`
+	PerSecond float64 `json:"events_per_second"`
+	Refused   int64   `json:"refused"`
+	Answers   Times   `json:"answer_ms"`
+}
+
+// Delivered is what subscribers have received.
+type Delivered struct {
+	Events     int64   `json:"events"`
+	PerSecond  float64 `json:"events_per_second"`
+	Lost       int64   `json:"lost"`
+	Duplicates int64   `json:"duplicates"`
+	OutOfOrder int64   `json:"out_of_order"`
+	Misrouted  int64   `json:"misrouted"`
+	Other      int64   `json:"other"` // not of this run: control events, history
+}
+
+// Times are percentiles, in milliseconds.
+type Times struct {
+	Mean float64 `json:"mean"`
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p99.9"`
+	Max  float64 `json:"max"`
+}
+
+// Bar is how many latencies were up to so many milliseconds, and longer than the bar before.
+type Bar struct {
+	UpTo  float64 `json:"up_to_ms"`
+	Count int64   `json:"count"`
+}
+
+// Back is how coming back with missed events went.
+type Back struct {
+	Clients int     `json:"clients"`
+	Live    int     `json:"live"`    // those that have had all they missed
+	Seconds float64 `json:"seconds"` // from the first that began to connect to the last that had all
+	Times   Times   `json:"live_ms"` // of each
+	Delivered
+}
+
+// Hub is what the hub took of the machine.
+type Hub struct {
+	CPUSeconds    float64 `json:"cpu_seconds"`
+	CPUPercent    float64 `json:"cpu_percent"` // of a core
+	PerDelivery   float64 `json:"cpu_us_per_delivery"`
+	Empty         int64   `json:"rss_bytes_empty"`
+	Idle          int64   `json:"rss_bytes_connected"`
+	End           int64   `json:"rss_bytes_end"`
+	PerSubscriber float64 `json:"rss_bytes_per_subscriber"`
+}
+
+// Faulty reports whether the hub has done something wrong.
+func (r *Report) Faulty() bool {
+	faulty := r.Delivered.faulty()
+	if r.Back != nil {
+		faulty = faulty || r.Back.faulty() || r.Back.Live < r.Back.Clients
+	}
+	return faulty || r.Slow != nil && r.Slow.faulty()
+}
+
+func (d *Delivered) faulty() bool { return d.Lost+d.Duplicates+d.OutOfOrder+d.Misrouted > 0 }
+
+// report says what came of it, when nothing happens any more.
+func (r *run) report(m *measurement) *Report {
+	seconds := (m.then.at - m.before.at).Seconds()
+	end := r.snapshot()
+	report := &Report{
+		Seconds:     seconds,
+		Subscribers: r.connected(),
+		Published: Published{
+			Requests: end.sent.requests, Events: end.sent.events, Refused: end.sent.refused,
+			PerSecond: float64(m.then.sent.events-m.before.sent.events) / seconds,
+			Answers:   m.then.sent.acks.times(),
+		},
+		Delivered: r.delivered(live, m, &end),
+		Latency:   end.latency.times(),
+		Errors:    maps.Clone(r.trouble.counts),
+	}
+	for _, bar := range end.latency.octaves() {
+		report.Histogram = append(report.Histogram, Bar{ms(bar.upTo), bar.count})
+	}
+	if r.Missing > 0 {
+		report.Back = r.back()
+		report.Back.Delivered = r.delivered(missed, m, &end)
+	}
+	if r.Slow > 0 {
+		report.Slow = new(r.delivered(slow, m, &end))
+	}
+	if len(r.PIDs) > 0 {
+		report.Hub = r.hub(m)
+	}
+	return report
+}
+
+// delivered says what those of a kind have received.
+func (r *run) delivered(k kind, m *measurement, end *snapshot) Delivered {
+	c := end.counts[k]
+	d := Delivered{
+		Events: c.events, Duplicates: c.again, OutOfOrder: c.late, Misrouted: c.misrouted, Other: c.other,
+		PerSecond: float64(m.then.counts[k].events-m.before.counts[k].events) / (m.then.at - m.before.at).Seconds(),
+	}
+	for _, f := range r.of(k) {
+		f.ledger.lock()
+		if f.up > 0 {
+			d.Lost += f.lost()
+		}
+		f.ledger.unlock()
+	}
+	return d
+}
+
+// connected says how connecting went for those who were there from the beginning.
+func (r *run) connected() Subscribers {
+	s := Subscribers{Asked: r.Subscribers + r.Slow}
+	var took histogram
+	first, last := time.Duration(1<<62), time.Duration(0)
+	for _, f := range r.followers[:s.Asked] {
+		f.ledger.lock()
+		if f.up > 0 {
+			s.Connected++
+			took.add(f.up - f.since)
+			first, last = min(first, f.since), max(last, f.up)
+		}
+		f.ledger.unlock()
+	}
+	if last > first {
+		s.PerSecond = float64(s.Connected) / (last - first).Seconds()
+	}
+	s.Times = took.times()
+	return s
+}
+
+// back says how it went for those who came back.
+func (r *run) back() *Back {
+	b := &Back{Clients: r.Missing}
+	var took histogram
+	first, last := time.Duration(1<<62), time.Duration(0)
+	for _, f := range r.of(missed) {
+		f.ledger.lock()
+		if f.done > 0 {
+			b.Live++
+			took.add(f.done - f.since)
+			first, last = min(first, f.since), max(last, f.done)
+		}
+		f.ledger.unlock()
+	}
+	b.Seconds = max(0, last-first).Seconds()
+	b.Times = took.times()
+	return b
+}
+
+func (r *run) hub(m *measurement) *Hub {
+	h := &Hub{CPUSeconds: (m.end.cpu - m.begin.cpu).Seconds(), Empty: m.empty.rss, Idle: m.idle.rss, End: m.end.rss}
+	h.CPUPercent = 100 * h.CPUSeconds / (m.end.at - m.begin.at).Seconds()
+	n := int64(0)
+	for k := range m.then.counts {
+		n += m.then.counts[k].events - m.before.counts[k].events
+	}
+	if n > 0 {
+		h.PerDelivery = 1e6 * h.CPUSeconds / float64(n)
+	}
+	if connected := r.connected().Connected; connected > 0 {
+		h.PerSubscriber = float64(h.Idle-h.Empty) / float64(connected)
+	}
+	return h
+}
+
+func (h *histogram) times() Times {
+	if h.n == 0 {
+		return Times{}
+	}
+	return Times{
+		Mean: ms(h.sum / time.Duration(h.n)), P50: ms(h.quantile(0.5)), P90: ms(h.quantile(0.9)), P99: ms(h.quantile(0.99)),
+		P999: ms(h.quantile(0.999)), Max: ms(h.max.Truncate(time.Microsecond)),
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d/time.Microsecond) / 1000 }

@@ -1,0 +1,347 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// plainHub is a hub as simple as can be: all events of all topics are kept, and who comes back goes on from where it was. It can be
+// made to be a bad one.
+type plainHub struct {
+	raw    bool                                     // answer without chunks
+	fault  func(subscriber int, events []int) []int // what a subscriber gets of the events that are new
+	refuse func(n int) bool                         // request number n to publish
+
+	mu       sync.Mutex
+	events   []string // guarded by mu
+	posts    int
+	streams  int
+	news     chan struct{} // closed when there is more
+	finished chan struct{}
+}
+
+func newPlainHub(t *testing.T, h *plainHub) *plainHub {
+	h.news, h.finished = make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(h.finished) })
+	return h
+}
+
+func (h *plainHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		h.publish(w, r)
+		return
+	}
+	h.mu.Lock()
+	number, from := h.streams, len(h.events)
+	h.streams++
+	h.mu.Unlock()
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		n, err := strconv.Atoi(id)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		from = n
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	var out io.Writer = w
+	flush := func() { _ = http.NewResponseController(w).Flush() }
+	if h.raw {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+		out, flush = conn, func() {}
+	}
+	fmt.Fprintf(out, "id: %d\n\n", from) // or who breaks before the first event has nothing to come back with
+	flush()
+	h.follow(r, out, flush, number, from)
+}
+
+func (h *plainHub) follow(r *http.Request, out io.Writer, flush func(), number, from int) {
+	topic := r.URL.Query().Get("topic")
+	for {
+		h.mu.Lock()
+		var fresh []int
+		for i := from; i < len(h.events); i++ {
+			if strings.HasPrefix(h.events[i], topic+" ") {
+				fresh = append(fresh, i)
+			}
+		}
+		from = len(h.events)
+		if h.fault != nil {
+			fresh = h.fault(number, fresh)
+		}
+		var frames strings.Builder
+		for _, i := range fresh {
+			_, data, _ := strings.Cut(h.events[i], " ")
+			fmt.Fprintf(&frames, "id: %d\ndata: %s\n\n", i+1, data)
+		}
+		news := h.news
+		h.mu.Unlock()
+		if _, err := io.WriteString(out, frames.String()); err != nil {
+			return
+		}
+		flush()
+		select {
+		case <-news:
+		case <-r.Context().Done():
+			return
+		case <-h.finished:
+			return
+		}
+	}
+}
+
+func (h *plainHub) publish(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.posts++
+	if err != nil || h.refuse != nil && h.refuse(h.posts) {
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+		return
+	}
+	for line := range strings.SplitSeq(string(body), "\n") {
+		h.events = append(h.events, r.URL.Query().Get("topic")+" "+line)
+	}
+	close(h.news)
+	h.news = make(chan struct{})
+}
+
+// testPatience is how long to wait for what a bad hub has lost. A good one has so long between two events, too.
+const testPatience = time.Second
+
+// under runs o against a hub.
+func under(t *testing.T, h *plainHub, o Options, start func(*httptest.Server)) *Report {
+	t.Helper()
+	server := httptest.NewUnstartedServer(newPlainHub(t, h))
+	start(server)
+	t.Cleanup(server.CloseClientConnections)
+	o.Subscribe, o.Publish = server.URL+"/?topic={topic}", server.URL+"/?topic={topic}"
+	o.Insecure, o.patience = true, testPatience
+	if o.Duration == 0 {
+		o.Duration = 300 * time.Millisecond
+	}
+	if o.Rate == 0 {
+		o.Rate = 200
+	}
+	report, err := Run(t.Context(), &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func startHTTP2(s *httptest.Server) {
+	s.EnableHTTP2 = true
+	s.StartTLS()
+}
+
+// A good hub is one on every way to it.
+func TestAGoodHubIsFoundWithoutFault(t *testing.T) {
+	for name, test := range map[string]struct {
+		start func(*httptest.Server)
+		raw   bool
+		o     Options
+	}{
+		"in chunks":     {(*httptest.Server).Start, false, Options{Topics: 3}},
+		"without":       {(*httptest.Server).Start, true, Options{Topics: 3}},
+		"TLS":           {(*httptest.Server).StartTLS, false, Options{}},
+		"HTTP/2":        {startHTTP2, false, Options{Streams: 4}},
+		"in batches":    {(*httptest.Server).Start, false, Options{Batch: 5, Publishers: 2}},
+		"broken":        {(*httptest.Server).Start, false, Options{Churn: 100}},
+		"HTTP/2 broken": {startHTTP2, false, Options{Churn: 100, Streams: 4}},
+		"slow readers":  {(*httptest.Server).Start, false, Options{Slow: 3, SlowBytes: 500}},
+		"stuck readers": {(*httptest.Server).Start, false, Options{Slow: 3}},
+		"a warm-up":     {(*httptest.Server).Start, false, Options{WarmUp: 50 * time.Millisecond, Connects: 1000}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := test.o
+			o.Subscribers, o.Publishers = 9, max(o.Publishers, 1)
+			o.Topics = max(o.Topics, 1)
+			r := under(t, &plainHub{raw: test.raw}, o, test.start)
+			want := r.Published.Events * int64(o.Subscribers/o.Topics)
+			if r.Faulty() || r.Published.Events == 0 || r.Subscribers.Connected != o.Subscribers+o.Slow {
+				t.Errorf("%+v", r)
+			}
+			if o.Topics == 1 && r.Delivered.Events != want {
+				t.Errorf("%d events were delivered, want %d", r.Delivered.Events, want)
+			}
+		})
+	}
+}
+
+// TestABadHubIsFoundOut is why one can believe the test above.
+func TestABadHubIsFoundOut(t *testing.T) {
+	first := func(subscriber int, events []int) bool { return subscriber == 0 && len(events) > 0 }
+	for name, test := range map[string]struct {
+		fault func(subscriber int, events []int) []int
+		found func(d Delivered) bool
+	}{
+		"it loses": {func(s int, events []int) []int {
+			if first(s, events) {
+				return events[1:]
+			}
+			return events
+		}, func(d Delivered) bool { return d.Lost > 0 && d.Duplicates+d.OutOfOrder+d.Misrouted == 0 }},
+		"it repeats": {func(s int, events []int) []int {
+			if first(s, events) {
+				return append(events, events[0])
+			}
+			return events
+		}, func(d Delivered) bool { return d.Duplicates > 0 && d.Lost+d.OutOfOrder+d.Misrouted == 0 }},
+		"it changes the order": {func() func(s int, events []int) []int {
+			var held []int
+			return func(s int, events []int) []int {
+				if !first(s, events) {
+					return events
+				}
+				// The first is held back until there is a second.
+				if held == nil {
+					held = events[:1]
+					return events[1:]
+				}
+				if held[0] < 0 {
+					return events
+				}
+				events = append(events, held[0])
+				held[0] = -1
+				return events
+			}
+		}(), func(d Delivered) bool { return d.OutOfOrder > 0 && d.Lost+d.Duplicates+d.Misrouted == 0 }},
+	} {
+		for name2, start := range map[string]func(*httptest.Server){"": (*httptest.Server).Start, " by HTTP/2": startHTTP2} {
+			t.Run(name+name2, func(t *testing.T) {
+				o := Options{Subscribers: 3, Publishers: 1}
+				if name2 != "" {
+					o.Streams = 10
+				}
+				fault := test.fault
+				r := under(t, &plainHub{fault: fault}, o, start)
+				if !r.Faulty() || !test.found(r.Delivered) {
+					t.Errorf("%+v", r.Delivered)
+				}
+			})
+			if name == "it changes the order" {
+				break // what it holds back is held once
+			}
+		}
+	}
+}
+
+func TestAnEventOfAnotherTopicIsFoundOut(t *testing.T) {
+	s := httptest.NewServer(newPlainHub(t, &plainHub{}))
+	t.Cleanup(s.CloseClientConnections)
+	// Both topics are published as one.
+	o := Options{Subscribe: s.URL + "/?topic=&ignored={topic}", Publish: s.URL + "/?topic=", Subscribers: 2, Topics: 2, Publishers: 1, Rate: 200, Duration: 200 * time.Millisecond, patience: testPatience}
+	r, err := Run(t.Context(), &o)
+	if err != nil || r.Delivered.Misrouted == 0 || r.Delivered.Lost > 0 || !r.Faulty() {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestWhatTheHubHasRefusedIsNotLost(t *testing.T) {
+	r := under(t, &plainHub{refuse: func(n int) bool { return n == 3 }}, Options{Subscribers: 4, Publishers: 1, Duration: time.Second}, (*httptest.Server).Start)
+	if r.Faulty() || r.Published.Refused != 1 || len(r.Errors) != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestWhoComesBackIsLiveAgainWhenItHasAll(t *testing.T) {
+	for name, start := range map[string]func(*httptest.Server){"HTTP/1.1": (*httptest.Server).Start, "HTTP/2": startHTTP2} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Subscribers: 4, Topics: 2, Publishers: 2, Batch: 3, Missing: 6, Missed: 10}
+			if name == "HTTP/2" {
+				o.Streams = 10
+			}
+			r := under(t, &plainHub{}, o, start)
+			if r.Faulty() || r.Back.Live != 6 || r.Back.Events < 60 {
+				t.Errorf("%+v, %+v", r, r.Back)
+			}
+		})
+	}
+}
+
+func TestMissedEventsThatAreGoneAreLost(t *testing.T) {
+	// Those who come back are the last to connect: 1 + 1 probe, then they.
+	forgets := func(subscriber int, events []int) []int {
+		if subscriber >= 2 && len(events) > 3 {
+			return events[3:]
+		}
+		return events
+	}
+	r := under(t, &plainHub{fault: forgets}, Options{Subscribers: 1, Publishers: 1, Missing: 2, Missed: 10}, (*httptest.Server).Start)
+	if !r.Faulty() || r.Back.Lost != 6 || r.Delivered.Lost != 0 {
+		t.Errorf("%+v, %+v", r, r.Back)
+	}
+}
+
+func TestWithoutARateSubscribersSetThePace(t *testing.T) {
+	server := httptest.NewServer(newPlainHub(t, &plainHub{}))
+	t.Cleanup(server.CloseClientConnections)
+	o := Options{Subscribe: server.URL, Publish: server.URL, Subscribers: 2, Publishers: 2, Ahead: 10, Duration: 200 * time.Millisecond}
+	r, err := Run(t.Context(), &o)
+	if err != nil || r.Faulty() || r.Delivered.Events != 2*r.Published.Events || r.Published.Events == 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestARunThatMakesNoSenseIsRefused(t *testing.T) {
+	for want, o := range map[string]Options{
+		"nothing to do":  {},
+		"negative":       {Subscribers: -1},
+		"no {data}":      {Subscribers: 1, Publishers: 1, Body: "x"},
+		"need {n}":       {Subscribers: 1, Topics: 2, Topic: "x"},
+		"published what": {Missing: 1, Missed: 1},
+		"{topic}":        {Missing: 1, Missed: 1, Publishers: 1},
+		"could break":    {Publishers: 1, Churn: 1},
+		"no address":     {Subscribers: 1, Source: []string{"x"}},
+		"topics are":     {Subscribers: 1, Topics: 1<<20 + 1},
+		"nobody listens": {Subscribers: 1, Subscribe: "http://127.0.0.1:1"},
+	} {
+		if _, err := Run(t.Context(), &o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}
+
+func TestAHubThatRefusesAllIsAnError(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	for want, o := range map[string]Options{
+		"no stream could be had: the answer was 404 Not Found":       {Subscribers: 3},
+		"nothing could be published: publishing: the answer was 404": {Publishers: 1, Rate: 100, Duration: 100 * time.Millisecond},
+	} {
+		o.Subscribe, o.Publish = server.URL, server.URL
+		if _, err := Run(t.Context(), &o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func TestWhoHasEnoughGetsAReport(t *testing.T) {
+	ctx, enough := context.WithCancel(t.Context())
+	h := newPlainHub(t, &plainHub{refuse: func(n int) bool {
+		if n == 5 {
+			enough()
+		}
+		return false
+	}})
+	server := httptest.NewServer(h)
+	t.Cleanup(server.CloseClientConnections)
+	o := Options{Subscribe: server.URL, Publish: server.URL, Subscribers: 2, Publishers: 1, Rate: 100, Duration: time.Hour}
+	if r, err := Run(ctx, &o); err != nil || r.Published.Events < 5 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
