@@ -4,6 +4,7 @@ package access
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -15,6 +16,8 @@ type Grant struct {
 
 	Publish   []eventlog.Pattern // topics that may be published to
 	Subscribe []eventlog.Pattern // topics that may be subscribed to
+
+	Expires time.Time // zero: never
 }
 
 // Everything returns the grant that allows all but the hub's own topics.
