@@ -184,9 +184,11 @@ func (h *Hub) startShards() error {
 	return nil
 }
 
-// shard returns the one that has the fewest subscribers.
+// shard returns the one that has the fewest subscribers, for one more.
 func (h *Hub) shard() *shard {
-	return slices.MinFunc(h.shards, func(a, b *shard) int { return cmp.Compare(a.members.Load(), b.members.Load()) })
+	s := slices.MinFunc(h.shards, func(a, b *shard) int { return cmp.Compare(a.members.Load(), b.members.Load()) })
+	s.members.Add(1)
+	return s
 }
 
 // Shutdown ends the hub: new streams are told to come back later, those that are open get what there is, a time to come back
@@ -232,6 +234,7 @@ func (h *Hub) closed(sub *subscriber, why reason) {
 // leave counts a subscriber out.
 func (h *Hub) leave(sub *subscriber, why reason) {
 	h.count.closed[why].Add(1)
+	sub.shard.members.Add(-1)
 	if sub.release != nil {
 		sub.release()
 	}

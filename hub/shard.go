@@ -17,7 +17,7 @@ import (
 type shard struct {
 	hub     *Hub
 	wakeup  chan struct{}
-	members atomic.Int64
+	members atomic.Int64 // subscribers, those that are on their way in or out included
 
 	mu      sync.Mutex // guards the following
 	letters []func()

@@ -24,7 +24,6 @@ func (s *shard) adopt(sub *subscriber) {
 		s.interest.add(g)
 	}
 	g.members++
-	s.members.Add(1)
 	sub.group = g
 	sub.wrote = s.wheel.now
 	if sub.runner != nil {
@@ -335,7 +334,6 @@ func (s *shard) close(sub *subscriber, why reason) {
 	sub.stage = closed
 	s.wheel.clear(sub)
 	s.poller.remove(sub)
-	s.members.Add(-1)
 	if g.members--; g.members == 0 {
 		delete(s.groups, g.key())
 		s.interest.remove(g)
