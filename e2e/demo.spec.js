@@ -1,11 +1,11 @@
 import { expect, test as base } from '@playwright/test'
-import { Demo } from './server.js'
+import { Server } from './server.js'
 import { Wire } from './wire.js'
 
 const test = base.extend({
   // demo is a running server.
   demo: async ({}, use) => {
-    const demo = await Demo.start()
+    const demo = await Server.start('demo')
     await use(demo)
     await demo.kill()
   },

@@ -2,43 +2,55 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-// Demo is the real program, tidings demo, on a port of its own that it keeps when it is started again.
-export class Demo {
+// Server is the real program, tidings demo or tidings serve, on a port of its own that it keeps when it is started again.
+export class Server {
   #process = null
+  #args
+  #said
 
-  static async start() {
-    const demo = new Demo()
-    demo.port = await freePort()
-    demo.url = `http://localhost:${demo.port}`
-    await demo.start()
-    return demo
+  static async start(...args) {
+    const server = new Server()
+    server.port = await freePort()
+    server.url = `http://localhost:${server.port}`
+    server.#args = [...args, '--addr', `localhost:${server.port}`]
+    await server.start()
+    return server
   }
 
   // start returns when the server accepts connections.
   async start() {
-    const running = spawn(process.env.TIDINGS, ['demo', '--addr', `localhost:${this.port}`], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const running = spawn(process.env.TIDINGS, this.#args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = running
-    let said = ''
-    running.stderr.on('data', (text) => { said += text })
+    this.#said = ''
+    running.stderr.on('data', (text) => { this.#said += text })
     await new Promise((resolve, reject) => {
       running.stdout.on('data', (text) => {
-        said += text
-        if (said.includes(`:${this.port}`)) { // it says so when it listens
+        this.#said += text
+        if (this.#said.includes(`:${this.port}`)) { // it says so when it listens
           resolve()
         }
       })
       running.on('error', reject)
-      running.on('exit', (code) => reject(new Error(`tidings demo ended with code ${code} and said: ${said}`)))
+      running.on('exit', () => reject(this.#ended()))
     })
   }
 
-  // kill ends it as a crash would, with no time to say anything to anybody.
+  // kill ends it as a crash would, with no time to say anything to anybody. One that has crashed by itself is an error.
   async kill() {
-    if (this.#process?.exitCode === null && this.#process.signalCode === null) {
+    const { exitCode, signalCode } = this.#process
+    if (exitCode !== null || signalCode !== null && signalCode !== 'SIGKILL') {
+      throw this.#ended()
+    }
+    if (signalCode === null) {
       const gone = once(this.#process, 'exit')
       this.#process.kill('SIGKILL')
       await gone
     }
+  }
+
+  #ended() {
+    const { exitCode, signalCode } = this.#process
+    return new Error(`tidings ${this.#args.join(' ')} ended with ${signalCode ?? `code ${exitCode}`} and said: ${this.#said}`)
   }
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -53,11 +54,16 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	control := http.NewResponseController(w)
 	batches := make(chan batch, ingestAhead)
 	enough := make(chan struct{}) // closed when nothing more is wanted
-	go h.readBody(pub, open, &idleReader{body: r.Body, control: control}, batches, enough)
+	body := &idleReader{body: r.Body, control: control, enough: enough}
+	go h.readBody(pub, open, body, batches)
 	done, err := h.appendBatches(r.Context(), batches)
 	// The reader has to be gone before the handler is. It may be waiting for the client, or for somebody to take a batch.
 	close(enough)
-	if err != nil {
+	if err != nil && !body.ended.Load() {
+		// In HTTP/1 the deadline also ends the context of all requests to come on this connection.
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close")
+		}
 		_ = control.SetReadDeadline(time.Unix(1, 0)) // where there is none the client's own end helps
 	}
 	for range batches {
@@ -94,12 +100,12 @@ func (h *Hub) stopped(err error, done *stored) *Problem {
 	return &p
 }
 
-// readBody reads a body to its end, or until enough is closed, and closes batches.
+// readBody reads a body to its end, or until nothing more is wanted, and closes batches.
 func (h *Hub) readBody(
-	pub *publication, open func(io.Reader, int) source, body *idleReader, batches chan<- batch, enough <-chan struct{},
+	pub *publication, open func(io.Reader, int) source, body *idleReader, batches chan<- batch,
 ) {
 	defer close(batches)
-	src := open(body, h.opts.MaxEvent)
+	src := open(&textReader{body: body}, h.opts.MaxEvent)
 	var b batch
 	n := 0
 	send := func() bool {
@@ -110,11 +116,11 @@ func (h *Hub) readBody(
 		case batches <- b:
 			b = batch{}
 			return true
-		case <-enough:
+		case <-body.enough:
 			return false
 		}
 	}
-	body.before = func() { body.stop = !send() } // what has come goes first
+	body.before = func() { send() } // what has come goes first
 	for {
 		e, err := src.next(pub)
 		var record eventlog.Record
@@ -200,15 +206,23 @@ type idleReader struct {
 	body    io.Reader
 	control *http.ResponseController
 	before  func()
-	stop    bool
+	enough  <-chan struct{} // closed when nobody wants more
+	ended   atomic.Bool     // there is nothing more to read
 }
 
 func (r *idleReader) Read(p []byte) (int, error) {
-	if r.before(); r.stop {
-		return 0, context.Canceled
-	}
+	r.before()
 	if err := r.control.SetReadDeadline(time.Now().Add(ingestIdle)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
-	return r.body.Read(p)
+	select {
+	case <-r.enough: // in this order: whoever closes it ends the wait by a deadline of his own, which this one must not follow
+		return 0, context.Canceled
+	default:
+	}
+	n, err := r.body.Read(p)
+	if err != nil {
+		r.ended.Store(true)
+	}
+	return n, err
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,17 +47,16 @@ func (l *lines) read() ([]byte, error) {
 	if !errors.Is(err, bufio.ErrBufferFull) {
 		return line, bodyError(err)
 	}
-	l.line = l.line[:0]
-	for errors.Is(err, bufio.ErrBufferFull) {
+	for l.line = l.line[:0]; ; line, err = l.in.ReadSlice('\n') {
 		l.line = append(l.line, line...)
 		// Escapes make a line longer than its event, up to six times; a topic or two come with it.
-		if limit := 6*l.max + 64<<10; len(l.line) > limit {
+		if limit := 6*l.max + lineBuffer; len(l.line) > limit {
 			return nil, problem(http.StatusRequestEntityTooLarge, problemTooLarge, "a line has at most %d bytes here", limit)
 		}
-		line, err = l.in.ReadSlice('\n')
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return l.line, bodyError(err)
+		}
 	}
-	l.line = append(l.line, line...)
-	return l.line, bodyError(err)
 }
 
 // bodyError is why a body cannot be read on.
@@ -72,7 +72,7 @@ func bodyError(err error) error {
 type line struct {
 	Data     json.RawMessage `json:"data"`
 	Type     string          `json:"type"`
-	Topic    string          `json:"topic"`
+	Topic    *string         `json:"topic"`
 	Topics   []string        `json:"topics"`
 	Key      string          `json:"key"`
 	Encoding string          `json:"encoding"`
@@ -93,40 +93,49 @@ func parseLine(text []byte, pub *publication) (e Event, err error) {
 	if rest := text[decoder.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
 		return e, invalidLine("something follows after the object: %.40q", rest)
 	}
-	e = Event{Topics: l.Topics, Type: l.Type, Key: l.Key, End: l.End}
-	switch {
-	case l.Topic != "" && len(l.Topics) == 0:
-		e.Topics = []string{l.Topic}
-	case l.Topic != "" && l.Topics[0] != l.Topic:
-		e.Topics = append([]string{l.Topic}, slices.DeleteFunc(l.Topics, func(t string) bool { return t == l.Topic })...)
-	case len(e.Topics) == 0:
-		e.Topics = pub.topics
+	if len(l.Key) > maxKey {
+		return e, invalidLine("its key has %d bytes, at most %d are taken", len(l.Key), maxKey)
 	}
-	if e.Type == "" {
-		e.Type = pub.typ
-	}
+	e = Event{Topics: l.names(pub.topics), Type: cmp.Or(l.Type, pub.typ), Key: l.Key, End: l.End}
 	if err := pub.allowed(e.Topics); err != nil {
 		return e, err
 	}
-	if len(l.Data) > 0 && l.Data[0] == '"' {
-		err = json.Unmarshal(l.Data, &e.Data)
-	} else if len(l.Data) > 0 {
-		e.Data = string(l.Data) // any JSON value, as it is
+	e.Data, e.Binary, err = l.content()
+	return e, err
+}
+
+// names returns the topics of a line, the canonical one first; those of the request if it names none.
+func (l *line) names(standard []string) []string {
+	switch {
+	case l.Topic == nil && l.Topics == nil:
+		return standard
+	case l.Topic == nil || len(l.Topics) > 0 && l.Topics[0] == *l.Topic:
+		return l.Topics
 	}
-	if err != nil {
-		return e, invalidLine("its data cannot be read: %v", err)
+	return append([]string{*l.Topic}, slices.DeleteFunc(l.Topics, func(t string) bool { return t == *l.Topic })...)
+}
+
+// content returns the data of a line: the text of a string, bytes if it says so, any other JSON value as it is.
+func (l *line) content() (data string, binary bool, err error) {
+	isText := len(l.Data) > 0 && l.Data[0] == '"'
+	switch {
+	case l.Encoding != "" && l.Encoding != textEncoding && l.Encoding != binaryEncoding:
+		return "", false, invalidLine("its encoding is %.40q; there are utf-8 and base64", l.Encoding)
+	case l.Data == nil && !l.End:
+		return "", false, invalidLine("it has no data; say \"data\":\"\" if that is meant")
+	case !isText && l.Data != nil && l.Encoding == binaryEncoding:
+		return "", false, invalidLine("its data is no string, so it is no base64")
+	case !isText:
+		return string(l.Data), l.Encoding == binaryEncoding, nil
 	}
-	switch l.Encoding {
-	case "", textEncoding:
-	case binaryEncoding:
-		if e.Data, err = decodeBase64(e.Data); err != nil {
-			return e, err
-		}
-		e.Binary = true
-	default:
-		return e, invalidLine("its encoding is %.40q; there are utf-8 and base64", l.Encoding)
+	if err := json.Unmarshal(l.Data, &data); err != nil {
+		return "", false, invalidLine("its data cannot be read: %v", err)
 	}
-	return e, nil
+	if l.Encoding == binaryEncoding {
+		data, err = decodeBase64(data)
+		return data, true, err
+	}
+	return data, false, nil
 }
 
 func jsonReason(err error) string {

@@ -30,7 +30,7 @@ func parseParams(query string) (*params, error) {
 
 // addForm adds the parameters in the body of a QUERY, for lists that are too long for a URL.
 func (p *params) addForm(w http.ResponseWriter, r *http.Request) error {
-	kind, err := mediaType(r.Header.Get("Content-Type"))
+	kind, err := mediaType(r.Header)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func pathTopic(escaped string) (string, error) {
 			why = "has an escaped slash"
 		}
 	}
-	if why != "" {
+	if why != "" && len(topic) <= eventlog.MaxName { // a longer one is refused in any form
 		return "", problem(http.StatusBadRequest, problemInvalidTopic,
 			"the path %s, which proxies may change; say it as a parameter: /events?topic=%s", why, url.QueryEscape(topic))
 	}
@@ -198,17 +198,22 @@ type begin struct {
 	seek   *eventlog.Start // nil: now
 }
 
-// beginOf reads it. The header wins: a browser that comes back has it, and the URL of before.
+// beginOf reads it. The header wins: a browser that comes back has it, and the URL of before. Two of them are no position, which
+// is told as a gap; to take one could be a loss that nobody hears of.
 func beginOf(p *params, header http.Header, now time.Time) (b begin, err error) {
-	b.header = header.Get("Last-Event-ID")
+	b.header = strings.Join(header.Values("Last-Event-ID"), ", ")
 	for _, name := range []string{"last_event_id", "lastEventId", "lastEventID"} {
 		value, ok, err := p.one(name)
 		if err != nil {
 			return b, err
 		}
-		if ok && value != "" && b.query == "" {
-			b.query = value
+		if !ok || value == "" {
+			continue
 		}
+		if b.query != "" && b.query != value {
+			return b, problem(http.StatusBadRequest, problemInvalidPosition, "%.60q and %.60q are two positions; say one", b.query, value)
+		}
+		b.query = value
 	}
 	since, hasSince, err1 := p.one("since")
 	last, hasLast, err2 := p.one("last")

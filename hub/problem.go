@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Problem is why a request was refused: a problem document (RFC 9457). docs/problems.md lists them.
+// Problem is why a request was refused: a problem document (RFC 9457). docs/protocol.md lists them.
 type Problem struct {
 	Name   string // that programs go by; it stays
 	Status int
@@ -33,7 +35,7 @@ const problemBase = "urn:tidings:problem:"
 // MarshalJSON returns the document.
 func (p *Problem) MarshalJSON() ([]byte, error) {
 	doc := map[string]any{
-		"type": problemBase + p.Name, "title": titles[p.Name], "status": p.Status, "detail": p.Detail,
+		"type": problemBase + p.Name, "title": cmp.Or(titles[p.Name], http.StatusText(p.Status)), "status": p.Status, "detail": p.Detail,
 	}
 	maps.Copy(doc, p.Extra)
 	return json.Marshal(doc)
@@ -120,6 +122,8 @@ func (h *Hub) asProblem(err error) *Problem {
 		p.RetryAfter = 5 * time.Second
 	case errors.Is(err, eventlog.ErrClosed):
 		p = h.drainProblem()
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // nothing is wrong here: the client has gone
+		p = problem(http.StatusRequestTimeout, problemBroken, "the request was given up before its answer; send it again, with the same Idempotency-Key if it had one")
 	default:
 		h.opts.Logger.Error("a request failed", "err", err.Error())
 		p = problem(http.StatusInternalServerError, problemInternal, "the hub's log says more; try again")

@@ -10,7 +10,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -47,18 +46,15 @@ func (h *Hub) Publish(ctx context.Context, events ...Event) ([]eventlog.Receipt,
 
 // record checks an event and returns what the log is to keep of it. subject keeps the keys of one publisher apart.
 func (h *Hub) record(e *Event, subject string) (r eventlog.Record, err error) {
-	if len(e.Topics) == 0 {
+	switch n := len(e.Topics); {
+	case n == 0:
 		return r, problem(http.StatusBadRequest, problemInvalidTopic, "the event has no topic")
+	case n > eventlog.MaxTopics:
+		return r, problem(http.StatusBadRequest, problemTooMany, "an event has at most %d topics, and this has %d", eventlog.MaxTopics, n)
 	}
-	for i, topic := range e.Topics {
-		if err := eventlog.CheckName(topic); err != nil {
-			return r, invalidTopic(err)
-		}
-		if eventlog.Reserved(topic) {
-			return r, problem(http.StatusForbidden, problemForbidden, "topics that begin with $ are the hub's own; use another name than %q", topic)
-		}
-		if slices.Contains(e.Topics[:i], topic) {
-			return r, problem(http.StatusBadRequest, problemInvalidTopic, "topic %q is there twice", topic)
+	for _, topic := range e.Topics {
+		if err := checkTopic(topic); err != nil {
+			return r, err
 		}
 	}
 	if err := checkType(e.Type); err != nil {
@@ -88,6 +84,17 @@ func (h *Hub) record(e *Event, subject string) (r eventlog.Record, err error) {
 	}
 	r.Data = lineFeeds(e.Data)
 	return r, r.Check()
+}
+
+// checkTopic returns an error if nobody may publish to a topic.
+func checkTopic(topic string) error {
+	if err := eventlog.CheckName(topic); err != nil {
+		return invalidTopic(err)
+	}
+	if eventlog.Reserved(topic) {
+		return problem(http.StatusForbidden, problemForbidden, "topics that begin with $ are the hub's own; use another name than %q", topic)
+	}
+	return nil
 }
 
 // checkType returns an error if a type cannot be sent, or is the hub's own.
@@ -159,6 +166,7 @@ type publication struct {
 	base64  bool
 	subject string
 	grant   access.Grant
+	request *http.Request
 }
 
 // publish answers a request that publishes.
@@ -173,14 +181,11 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	if pub.grant, err = h.authorize(r); err != nil {
 		return err
 	}
-	pub.subject = pub.grant.Subject
+	pub.subject, pub.request = pub.grant.Subject, r
 	if err := pub.allowed(pub.topics); err != nil {
-		return denied(r, pub.grant, err)
+		return err
 	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body has the encoding %.40q; send it as it is", coding)
-	}
-	kind, err := mediaType(r.Header.Get("Content-Type"))
+	kind, err := mediaType(r.Header)
 	if err != nil {
 		return err
 	}
@@ -231,27 +236,33 @@ func parsePublication(r *http.Request, p *params, path string) (pub publication,
 // allowed returns an error if a topic may not be published to.
 func (pub *publication) allowed(topics []string) error {
 	for _, topic := range topics {
-		if err := eventlog.CheckName(topic); err != nil {
-			return invalidTopic(err)
-		}
-		if eventlog.Reserved(topic) {
-			return problem(http.StatusForbidden, problemForbidden, "topics that begin with $ are the hub's own; use another name than %q", topic)
+		if err := checkTopic(topic); err != nil {
+			return err
 		}
 		if !pub.grant.MayPublish(topic) {
-			return forbidden("publish to topic " + topic)
+			return denied(pub.request, pub.grant, forbidden("publish to topic "+topic))
 		}
 	}
 	return nil
 }
 
-// mediaType returns the type of a body, in lower case, "" if it is not said.
-func mediaType(field string) (string, error) {
-	if field == "" {
+// mediaType returns the type of a body, in lower case, "" if it is not said. A body that is encoded has none that is taken.
+func mediaType(header http.Header) (string, error) {
+	for _, coding := range header.Values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return "", problem(http.StatusUnsupportedMediaType, problemMediaType, "the body has the encoding %.40q; send it as it is", coding)
+		}
+	}
+	fields := header.Values("Content-Type")
+	switch {
+	case len(fields) > 1:
+		return "", problem(http.StatusUnsupportedMediaType, problemMediaType, "Content-Type is there %d times; say it once", len(fields))
+	case len(fields) == 0 || fields[0] == "":
 		return "", nil
 	}
-	kind, _, err := mime.ParseMediaType(field)
-	if err != nil && kind == "" {
-		return "", problem(http.StatusUnsupportedMediaType, problemMediaType, "the Content-Type %.60q makes no sense", field)
+	kind, _, err := mime.ParseMediaType(fields[0]) // that a parameter makes no sense does no harm
+	if err != nil && kind == "" || !strings.Contains(kind, "/") {
+		return "", problem(http.StatusUnsupportedMediaType, problemMediaType, "the Content-Type %.60q makes no sense; it is one such as text/plain", fields[0])
 	}
 	return kind, nil
 }
@@ -276,6 +287,9 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	limit := int64(h.opts.MaxEvent)
 	if pub.base64 {
 		limit = int64(base64.StdEncoding.EncodedLen(h.opts.MaxEvent)) + 2 // and a line end
+	}
+	if r.ContentLength > limit { // before anything of it is sent, by those who ask with Expect: 100-continue
+		return h.tooLarge(int64(h.opts.MaxEvent))
 	}
 	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
@@ -331,6 +345,9 @@ func decodeBase64(text string) (string, error) {
 // brokenBody is the problem of a body that did not come to its end. Mostly nobody is there any more to read it; behind a proxy
 // somebody may be, who should know that the same request may go well the next time: 408 says so.
 func brokenBody(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok { // it is not the network that broke it
+		return p
+	}
 	p := problem(http.StatusRequestTimeout, problemBroken, "the body broke off (%v); send it again, with the same Idempotency-Key if it had one", err)
 	if timeout, ok := errors.AsType[interface {
 		error

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -31,7 +32,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
-	path := r.URL.EscapedPath()
+	path := sentPath(r.URL)
 	for _, route := range routes {
 		below, ok := strings.CutPrefix(path, route.path)
 		switch {
@@ -51,6 +52,15 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
 		return route.serve(h, w, r, below)
 	}
 	return problem(http.StatusNotFound, problemNotFound, "events are published to and followed at /events?topic=T, or /events/T")
+}
+
+// sentPath is the path as it was sent. EscapedPath makes a new one when there is a character in it that should have been escaped, and
+// then %2F is a slash.
+func sentPath(u *url.URL) string {
+	if plain, err := url.PathUnescape(u.RawPath); err == nil && u.RawPath != "" && plain == u.Path {
+		return u.RawPath
+	}
+	return u.EscapedPath()
 }
 
 // serveEvents publishes or subscribes.

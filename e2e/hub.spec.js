@@ -1,0 +1,49 @@
+import { expect } from '@playwright/test'
+import { test } from './hub.js'
+
+// follow lets a page follow a URL as its own script would. The page's window.received and window.source tell how it goes.
+async function follow(page, origin, url) {
+  await page.goto(origin)
+  await page.evaluate((url) => {
+    window.received = []
+    window.source = new EventSource(url)
+    for (const type of ['message', 'note', 'tidings.end']) {
+      window.source.addEventListener(type, (event) => window.received.push(`${event.type}: ${event.data}`))
+    }
+  }, url)
+}
+
+const received = (page) => page.evaluate(() => window.received)
+const state = (page) => page.evaluate(() => ['connecting', 'open', 'closed'][window.source.readyState])
+
+async function publish(url, data) {
+  const response = await fetch(url, { method: 'POST', body: data })
+  expect(response.status, await response.text()).toBe(200)
+}
+
+test('a page of an allowed origin follows a topic to its end, and stops', async ({ page, elsewhere, hub }) => {
+  const answers = []
+  page.on('response', (response) => answers.push(response.status()))
+  await follow(page, elsewhere, `${hub.url}/events/news`)
+  await expect.poll(() => state(page)).toBe('open')
+
+  await publish(`${hub.url}/events/news`, 'hello\nworld')
+  await publish(`${hub.url}/events/weather`, 'rain')
+  await publish(`${hub.url}/events/news?type=note`, 'grüße')
+  await expect.poll(() => received(page)).toEqual(['message: hello\nworld', 'note: grüße'])
+  expect(await state(page)).toBe('open')
+
+  // The browser asks again after the end, as it does after each, and is told that there is nothing more.
+  answers.length = 0
+  await publish(`${hub.url}/events/news?end=1`, 'bye')
+  await expect.poll(() => state(page)).toBe('closed')
+  expect((await received(page)).slice(2)).toEqual(['message: bye', 'tidings.end: {"topic":"news","topics":["news"]}'])
+  expect(answers).toEqual([204])
+})
+
+test('a page of another origin gets nothing', async ({ page, elsewhere, hub }) => {
+  await publish(`${hub.url}/events/news`, 'hello')
+  await follow(page, elsewhere.replace('localhost', 'other.localhost'), `${hub.url}/events/news?since=earliest`)
+  await expect.poll(() => state(page)).toBe('closed')
+  expect(await received(page)).toEqual([])
+})

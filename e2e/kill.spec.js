@@ -1,0 +1,112 @@
+// A hub that is killed at any moment loses nothing that it has acknowledged, and nobody who follows it sees an event twice
+// or none: not with an EventSource of npm, not with curl in a loop, not in Chromium.
+//
+// TIDINGS_KILLS says how often it is killed, TIDINGS_SEED repeats the moments, as far as a machine does anything twice.
+
+import { createHash } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from '@playwright/test'
+import { clients } from './clients.js'
+import { test } from './hub.js'
+import { Publisher } from './publisher.js'
+
+const kills = Number(process.env.TIDINGS_KILLS ?? 50)
+const seed = process.env.TIDINGS_SEED ?? String(Date.now())
+
+// lanes are what is published at the same time, with the longest pause between two events in milliseconds. prices is so
+// quiet that its followers are often far behind the head of the log.
+const lanes = { 'news/world': 40, 'news/sports': 40, 'chat/1': 40, 'chat/2': 40, 'https://example.com/books/1': 40, prices: 1000 }
+
+// topicsOf puts each fourth event of the news under a second topic.
+const topicsOf = (lane, n) => lane.startsWith('news/') && n % 4 === 0 ? [lane, 'urgent'] : [lane]
+
+// mixes are what is followed by a client of each kind. All begin at the beginning, so that nothing depends on who is first.
+const mixes = {
+  'topic=prices': (topic) => topic === 'prices',
+  'topic=news/*': (topic) => topic.startsWith('news/'),
+  'topic=urgent&topic=news/world&topic=chat/2': (topic) => ['urgent', 'news/world', 'chat/2'].includes(topic),
+  '': () => true,
+}
+
+test.use({ trace: 'off' }) // of streams it would keep every byte
+
+test('no client loses or repeats an event while the hub is killed again and again', async ({ page, elsewhere, hub }) => {
+  test.setTimeout(60_000 + kills * 10_000)
+  console.log(`to repeat: TIDINGS_KILLS=${kills} TIDINGS_SEED=${seed} npm test kill`)
+  await page.goto(elsewhere)
+  const following = []
+  for (const [kind, start] of Object.entries(clients)) {
+    for (const [query, wants] of Object.entries(mixes)) {
+      const client = await start(page, `${hub.url}/events?since=earliest&${query}`)
+      following.push({ kind, name: `${kind} with ${query || 'no topic'}`, wants, client })
+    }
+  }
+  const publisher = new Publisher(hub.url)
+  for (const [lane, longest] of Object.entries(lanes)) {
+    const random = randomOf(`${seed} ${lane}`)
+    publisher.count(lane, (n) => topicsOf(lane, n), () => longest * random())
+  }
+
+  // EventSource comes back after two to five seconds, curl at once: some have streams at any moment, few all.
+  const random = randomOf(seed)
+  let killed = 0
+  let broken = await breaks(following)
+  while (killed < kills || Object.values(broken).some((n) => n < kills)) {
+    await pause(4000 * random())
+    await hub.kill()
+    killed++
+    await hub.start()
+    broken = await breaks(following)
+  }
+  await publisher.stop()
+  await publisher.publish([...Object.keys(lanes), 'urgent'], 'last')
+
+  const events = inOrder(publisher.acknowledged)
+  console.log(`${killed} kills, streams broken ${JSON.stringify(broken)}, ${events.length} events, ` +
+    `${publisher.again} sent again, ${publisher.duplicates} of them known`)
+  for (const { name, wants, client } of following) {
+    await expect.poll(() => client.evaluate((client) => client.received.at(-1)), name).toMatch(/ last$/)
+    const want = events.filter((event) => event.topics.some(wants)).map((event) => `${event.id} ${event.data}`)
+    expectSame(name, await client.evaluate((client) => client.received), want)
+    await client.evaluate((client) => client.close())
+  }
+})
+
+// breaks tells how many streams were broken off, by the kind of client.
+async function breaks(following) {
+  const sums = {}
+  for (const { kind, client } of following) {
+    sums[kind] = (sums[kind] ?? 0) + await client.evaluate((client) => client.broken)
+  }
+  return sums
+}
+
+// inOrder sorts events by their numbers, and wants each number once, all in one generation, and each lane to count.
+function inOrder(acknowledged) {
+  const split = (id) => id.split('-')
+  const number = ({ id }) => Number(split(id)[1])
+  const events = acknowledged.toSorted((a, b) => number(a) - number(b))
+  expect(new Set(events.map(number)).size, 'different numbers').toBe(events.length)
+  expect(new Set(events.map(({ id }) => split(id)[0])).size, 'generations').toBe(1)
+  for (const lane of Object.keys(lanes)) {
+    const counted = events.map(({ data }) => data).filter((data) => data.startsWith(`${lane} `))
+    expectSame(lane, counted, counted.map((_, n) => `${lane} ${n}`))
+  }
+  return events
+}
+
+// expectSame shows the first difference only: of two lists of ten thousand nobody wants to see more.
+function expectSame(name, got, want) {
+  let at = 0
+  while (at < want.length && got[at] === want[at]) {
+    at++
+  }
+  const seen = (list) => ({ count: list.length, next: list.slice(at, at + 5) })
+  expect(seen(got), `${name}, from event ${at}`).toEqual(seen(want))
+}
+
+// randomOf returns a function like Math.random whose numbers depend on the seed alone.
+function randomOf(seed) {
+  let n = 0
+  return () => createHash('sha256').update(`${seed} ${n++}`).digest().readUInt32BE() / 2 ** 32
+}
