@@ -132,7 +132,9 @@ func (p *poller) run() {
 	for {
 		n := 0
 		err := raw.Read(func(fd uintptr) bool {
-			n, _ = unix.EpollWait(int(fd), events[:], 0)
+			for err := error(unix.EINTR); errors.Is(err, unix.EINTR); {
+				n, err = unix.EpollWait(int(fd), events[:], 0)
+			}
 			return n > 0
 		})
 		if err != nil {
