@@ -27,16 +27,13 @@
 //
 // # How an event goes
 //
-//	POST ─▶ authorize ─▶ publish, ingest ─▶ log
-//	                                         │  tail: each new record once
-//	                                         ▼
-//	GET  ─▶ authorize ─▶ subscribe ─▶ cursor ◀─ window ─▶ interest: who wants it ─▶ wake
-//	                                    │ ◀─ log, when it is behind the window
-//	                                    ▼
-//	                                  socket
+//	POST ─▶ authorize ─▶ publish, ingest ─▶ log ─▶ tail ─▶ window ─▶ shards: interest ─▶ groups ─▶ sockets
+//	                                         │               │          │ ▲
+//	GET  ─▶ authorize ─▶ subscribe, start ─▶ attach          │    stall │ │ join
+//	                                         └── behind ─────┴──▶ replayers: cursor ─▶ sockets
 //
 // Each step is a file. There is no queue for each subscriber, and no second way for those who are slow: a cursor that is
-// behind reads what comes next, from the window or from the log, until it is at the head.
+// behind reads what comes next, from the window or from the log, until it is where its shard is.
 package hub
 
 import (
