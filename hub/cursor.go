@@ -20,7 +20,8 @@ type cursor struct {
 
 	once       bool // the stream ends with what is there
 	failOnGap  bool
-	checkpoint bool // is due when it is at the head
+	checkpoint bool      // is due when it is at the head
+	fell       time.Time // when it was live last; zero: it has not been
 
 	events []*event
 	pieces []piece
@@ -52,6 +53,13 @@ const pageBytes = 64 << 10
 func (c *cursor) next(ctx context.Context) (pieces []piece, now state, err error) {
 	c.pieces = c.pieces[:0]
 	at := c.query.After
+	if c.tooFar() {
+		if !c.hub.opts.SkipSlow {
+			return nil, behind, errLag
+		}
+		c.moveOn()
+		return c.pieces, behind, nil
+	}
 	events, complete, ok := c.hub.window.after(c.events[:0], &c.query.Selector, at, math.MaxUint64, pageBytes)
 	if !ok {
 		var gap *eventlog.GapError

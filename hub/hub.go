@@ -78,6 +78,13 @@ type Options struct {
 	// WriteTimeout is how long a subscriber may take nothing of what it is sent. 0: 10 s
 	WriteTimeout time.Duration
 
+	// MaxLag and MaxLagTime bound how far a subscriber that was live may fall behind: in bytes of all events that have come since,
+	// and in time. 0: no bound; it goes on from the log. One beyond is disconnected, and finds everything again when it comes back;
+	// or with SkipSlow it is moved on to the newest event, and told of the gap (reason lag).
+	MaxLag     int64
+	MaxLagTime time.Duration
+	SkipSlow   bool
+
 	Logger *slog.Logger // what goes wrong where nobody hears of it; nil: slog.Default
 }
 
@@ -86,7 +93,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		d = *o
 	}
-	if d.MaxEvent < 0 || d.MaxEvent > 16<<20 || d.MaxTopics < 0 || d.Window < 0 || d.Heartbeat < 0 || d.WriteTimeout < 0 {
+	if d.MaxEvent < 0 || d.MaxEvent > 16<<20 || d.MaxTopics < 0 || d.Window < 0 || d.Heartbeat < 0 || d.WriteTimeout < 0 ||
+		d.MaxLag < 0 || d.MaxLagTime < 0 {
 		return d, fmt.Errorf("hub: an option is negative, or MaxEvent above 16 MiB: %+v", d)
 	}
 	d.MaxEvent = orElse(d.MaxEvent, 1<<20)
@@ -135,6 +143,7 @@ type Hub struct {
 
 // counters are what happened since the hub began.
 type counters struct {
+	skipped   atomic.Uint64          // slow subscribers that were moved on
 	delivered atomic.Uint64          // events, to one subscriber each
 	closed    [reasons]atomic.Uint64 // streams
 }

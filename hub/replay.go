@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 )
@@ -25,6 +26,7 @@ const (
 	finished                 // nothing will ever come
 	lost                     // it has gone
 	broken                   // the log cannot be read
+	tooSlow                  // it is too far behind
 )
 
 // turnPages is how many pages a subscriber gets in its turn.
@@ -109,11 +111,13 @@ func (s *subscriber) catchUp(ctx context.Context, buf *[]byte) progress {
 		from := c.query.After.Seq
 		pieces, now, err := c.next(ctx)
 		if err != nil {
-			if ctx.Err() == nil {
-				s.shard.hub.cannotRead(c.query.After, err)
+			now := tooSlow
+			if !errors.Is(err, errLag) {
+				now = broken
+				s.shard.hub.cannotRead(ctx, c.query.After, err)
 			}
 			_, _, _ = s.push(buf, from, []piece{retryPiece(c.group.form, from)}) // who has gone comes back anyway
-			return broken
+			return now
 		}
 		all, at, err := s.push(buf, from, pieces)
 		switch {

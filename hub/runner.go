@@ -82,8 +82,10 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 			if r.ctx.Err() != nil {
 				return gone
 			}
-			c.hub.cannotRead(c.query.After, err)
-			now, end = over, failed
+			if now, end = over, slow; !errors.Is(err, errLag) {
+				end = failed
+				c.hub.cannotRead(r.ctx, c.query.After, err)
+			}
 			pieces = []piece{retryPiece(c.group.form, 0)}
 		}
 		if why := reason(r.leaving.Load()); why != stays && now == live {
@@ -117,6 +119,7 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 		case <-r.ctx.Done():
 			return gone
 		}
+		c.fall()
 		b = r.prepare(c, buffers.get())
 	}
 }
@@ -140,8 +143,8 @@ func (r *runner) prepare(c *cursor, b []byte) []byte {
 }
 
 // cannotRead says that a stream ends because of the log.
-func (h *Hub) cannotRead(at eventlog.Position, err error) {
-	if !errors.Is(err, eventlog.ErrClosed) {
+func (h *Hub) cannotRead(ctx context.Context, at eventlog.Position, err error) {
+	if ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
 		h.opts.Logger.Error("a stream ends, because its events cannot be read; the client comes back", "at", at.String(), "err", err.Error())
 	}
 }

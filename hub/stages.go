@@ -71,6 +71,7 @@ func (s *shard) replay(sub *subscriber) {
 	if sub.cursor == nil {
 		sub.cursor = &cursor{hub: s.hub, group: sub.group, sent: sub.sent, failOnGap: sub.failOnGap}
 		sub.cursor.query = eventlog.Query{Selector: sub.group.selector, After: sub.at}
+		sub.cursor.fall()
 	}
 	s.hub.replayers.add(sub)
 }
@@ -88,6 +89,8 @@ func (s *shard) replayed(sub *subscriber, now progress) {
 		s.close(sub, gone)
 	case now == broken:
 		s.close(sub, failed)
+	case now == tooSlow:
+		s.close(sub, slow)
 	case now == finished:
 		s.close(sub, complete)
 	case now == blocked && sub.writable, now == caughtUp && sub.rest.text != "":

@@ -159,9 +159,7 @@ func (h *Hub) poll(w http.ResponseWriter, r *http.Request, c *cursor, first []by
 	for now := behind; now != over; {
 		var pieces []piece
 		if pieces, now, err = c.next(r.Context()); err != nil {
-			if r.Context().Err() == nil {
-				h.cannotRead(c.query.After, err)
-			}
+			h.cannotRead(r.Context(), c.query.After, err)
 			panic(http.ErrAbortHandler) // which is how net/http is told to break off: a clean end would mean that this is all
 		}
 		for _, p := range pieces {

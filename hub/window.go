@@ -23,6 +23,7 @@ type window struct {
 	entries []*entry            // in order
 	topics  map[string][]*entry // those of each topic, in order
 	bytes   int64
+	passed  int64 // bytes of all records that were ever added
 }
 
 // entry is an event in the window.
@@ -30,6 +31,7 @@ type entry struct {
 	seq    uint64
 	topics []string
 	event  event
+	passed int64 // bytes that had been added before it
 }
 
 // entryOverhead is what an entry takes besides its record and its frame, more or less.
@@ -74,6 +76,8 @@ func (w *window) add(records []eventlog.Record, complete eventlog.Position) {
 			w.topics[topic] = append(w.topics[topic], e)
 		}
 		w.bytes += e.size()
+		e.passed = w.passed
+		w.passed += int64(e.event.record.Size())
 	}
 	w.high = complete.Seq
 	gone := 0
