@@ -2,42 +2,66 @@ package access_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-func TestAGrantAllowsWhatItSaysAndNothingElse(t *testing.T) {
-	g := access.Grant{
-		Publish:   []eventlog.Pattern{eventlog.MustPattern("news/*")},
-		Subscribe: []eventlog.Pattern{eventlog.MustPattern("news/**"), eventlog.MustPattern("weather/paris")},
+func TestWithoutATokenThereIsWhatIsPublic(t *testing.T) {
+	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Public: []eventlog.Pattern{eventlog.MustPattern("news/**")}}
+	g, err := p.Grant(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for topic, want := range map[string]struct{ publish, read bool }{
-		"news":            {false, true},
-		"news/sports":     {true, true},
-		"news/sports/ski": {false, true},
-		"weather/paris":   {false, true},
-		"weather":         {},
-		"$hub":            {},
-	} {
-		if got := g.MayPublish(topic); got != want.publish {
-			t.Errorf("MayPublish(%q) is %v", topic, got)
-		}
-		if got := g.MayRead(topic); got != want.read {
-			t.Errorf("MayRead(%q) is %v", topic, got)
-		}
+	if !g.MayRead("news/sports") || g.MayRead("chat") || g.MayPublish("news/sports") || g.Admin || g.Subject != "" {
+		t.Errorf("%+v", g)
 	}
-	for pattern, want := range map[string]bool{
-		"news/**": true, "news/*": true, "news/sports": true, "**": false, "*/sports": false, "weather/*": false, "weather/paris": true,
-	} {
-		if got := g.MayFollow(eventlog.MustPattern(pattern)); got != want {
-			t.Errorf("MayFollow(%q) is %v", pattern, got)
-		}
+	if g, err := (&access.Policy{}).Grant(t.Context(), ""); err != nil || g.MayRead("news") {
+		t.Errorf("%+v, %v", g, err)
 	}
-	if (access.Grant{}).MayRead("news") || (access.Grant{}).MayPublish("news") || (access.Grant{}).MayFollow(eventlog.MustPattern("news")) {
-		t.Error("the zero grant allows something")
+}
+
+func TestATokenAddsToWhatIsPublic(t *testing.T) {
+	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Public: []eventlog.Pattern{eventlog.MustPattern("news/**")}}
+	g, err := p.Grant(t.Context(), hs256(`{"tidings":{"subscribe":["mail/alice"],"publish":["chat"]}}`))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if all := access.Everything(); !all.MayRead("a/b") || !all.MayPublish("a") || all.MayPublish("$hub") {
-		t.Error("Everything is not everything but the hub's own")
+	if !g.MayRead("news") || !g.MayRead("mail/alice") || !g.MayPublish("chat") || g.MayRead("chat") {
+		t.Errorf("%+v", g)
+	}
+}
+
+func TestATokenThatIsNotAcceptedGetsNotEvenWhatIsPublic(t *testing.T) {
+	p := &access.Policy{Public: []eventlog.Pattern{eventlog.MustPattern("**")}}
+	token := hs256(`{` + grants + `}`)
+	g, err := p.Grant(t.Context(), token)
+	wantRefusal(t, err, access.UnknownKey, "no key is configured", token)
+	if g.MayRead("news") {
+		t.Error("it gets something")
+	}
+	p.Verifier = &access.Verifier{Keys: []access.Key{keyFor("RS256")}}
+	g, err = p.Grant(t.Context(), token)
+	wantRefusal(t, err, access.WrongAlgorithm, "HS256", token)
+	if g.MayRead("news") {
+		t.Error("it gets something")
+	}
+}
+
+func TestARevokedTokenIsRefused(t *testing.T) {
+	at := time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
+	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Revocations: access.NewRevocations(0)}
+	if err := p.Revocations.Revoke(access.Revocation{Subject: "alice", At: at}); err != nil {
+		t.Fatal(err)
+	}
+	token := hs256(`{"sub":"alice","jti":"t1","iat":1767348000,` + grants + `}`) // 10:00:00
+	g, err := p.Grant(t.Context(), token)
+	wantRefusal(t, err, access.Revoked, `what was issued to "alice" up to 2026-01-02T10:00:00Z is revoked; this token, "t1", is of 2026-01-02T10:00:00Z`, token)
+	if g.Subject != "" || g.MayRead("news") {
+		t.Errorf("%+v", g)
+	}
+	if _, err := p.Grant(t.Context(), hs256(`{"sub":"alice","iat":1767348001,`+grants+`}`)); err != nil {
+		t.Error(err)
 	}
 }

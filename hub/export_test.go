@@ -2,6 +2,7 @@ package hub
 
 import (
 	"runtime"
+	"slices"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -50,4 +51,22 @@ func (h *Hub) AwaitSettled(at eventlog.Position) {
 			s.ask(func() { settled = s.at.Seq >= at.Seq })
 		}
 	}
+}
+
+// Routes returns the methods of each path.
+func Routes() map[string][]string {
+	all := map[string][]string{}
+	for _, r := range routes {
+		all[r.path] = slices.Clone(r.methods)
+	}
+	return all
+}
+
+// ProblemTypes returns the title of each type of problem.
+func ProblemTypes() map[string]string {
+	all := map[string]string{}
+	for name, title := range titles {
+		all[problemBase+name] = title
+	}
+	return all
 }

@@ -143,7 +143,9 @@ func serve(t *testing.T, log eventlog.Log, o *hub.Options, how transport) *site 
 		server.Start()
 	}
 	client := server.Client()
-	client.Transport.(*http.Transport).Protocols = protocols
+	transport := client.Transport.(*http.Transport)
+	transport.Protocols = protocols
+	client.Transport = checked{transport, t}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

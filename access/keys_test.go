@@ -1,0 +1,108 @@
+package access_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tidings-sse/tidings/access"
+)
+
+func block(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+func TestAKeyIsPinnedToTheUsualAlgorithmOfItsKind(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want string
+	}{
+		{secret, "HS256"},
+		{secret + "\r\n", "HS256"},
+		{strings.Repeat("x", 32), "HS256"},
+		{string(publicPEM(rsaKey())), "RS256"},
+		{block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)), "RS256"},
+		{"a comment\n" + string(publicPEM(p256Key())) + "another\n", "ES256"},
+		{string(publicPEM(p384Key())), "ES384"},
+		{string(publicPEM(p521Key())), "ES512"},
+		{string(publicPEM(ed25519Key())), "EdDSA Ed25519"},
+	} {
+		key, err := access.ParseKey([]byte(test.text))
+		if got := strings.Join(key.Algorithms(), " "); err != nil || got != test.want {
+			t.Errorf("%.30q is pinned to %q, want %q, %v", test.text, got, test.want, err)
+		}
+	}
+	key, err := access.ParseKey(publicPEM(rsaKey()), "PS256", "PS512")
+	if got := key.Algorithms(); err != nil || !slices.Equal(got, []string{"PS256", "PS512"}) {
+		t.Errorf("pinned to %v, %v", got, err)
+	}
+}
+
+func TestALineEndIsNotPartOfASecret(t *testing.T) {
+	key := must(access.ParseKey([]byte(secret + "\n")))
+	if _, err := (&access.Verifier{Keys: []access.Key{key}}).Verify(t.Context(), hs256(`{`+grants+`}`)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWhatCannotBeASafeKeyIsRefused: above all what everybody may know, which as a secret would let everybody sign.
+func TestWhatCannotBeASafeKeyIsRefused(t *testing.T) {
+	n := new(big.Int).SetBit(big.NewInt(1), 1023, 1) // no product of primes, but as long as one
+	small := must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n, E: 65537}))
+	p224 := must(x509.MarshalPKIXPublicKey(must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)).Public()))
+	spki := must(x509.MarshalPKIXPublicKey(crypto.Signer(rsaKey()).Public()))
+	public := string(publicPEM(rsaKey()))
+	for says, text := range map[string]string{
+		"0 bytes, and with less than 32 it can":  "",
+		"31 bytes, and with less than 32 it can": strings.Repeat("x", 31) + "\n",
+		"1024 bits, and must have 2048":          block("PUBLIC KEY", small),
+		"none of RSA, Ed25519, P-256":            block("PUBLIC KEY", p224),
+		"the public key cannot be read":          block("PUBLIC KEY", []byte("x")),
+		"this is a private key":                  string(privatePEM(rsaKey())),
+		"this is a certificate":                  block("CERTIFICATE", []byte("x")),
+		`PEM of a "DH PARAMETERS"`:               block("DH PARAMETERS", []byte("x")),
+		"2 whole PEM blocks":                     public + public,
+		"0 whole PEM blocks":                     strings.ReplaceAll(public, "\n", `\n`),
+	} {
+		if key, err := access.ParseKey([]byte(text)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, pinned to %v", says, err, key.Algorithms())
+		}
+	}
+	for _, known := range []string{
+		`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"a"}]}`, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA alice@example", "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAy",
+		string(spki), base64.StdEncoding.EncodeToString(spki),
+		strings.Join(strings.Split(public, "\n")[1:8], "\n"), // as some show it, without the frame of PEM
+	} {
+		key, err := access.ParseKey([]byte(known))
+		if err == nil || !strings.Contains(err.Error(), "everybody may know") {
+			t.Errorf("%.40q: %v, pinned to %v", known, err, key.Algorithms())
+		}
+	}
+}
+
+func TestAKeyIsPinnedOnlyToWhatFitsIt(t *testing.T) {
+	short := strings.Repeat("x", 32)
+	for _, test := range []struct{ text, alg, says string }{
+		{secret, "RS256", "the key is a secret, which goes with HS256, HS384, HS512, and not with RS256"},
+		{string(publicPEM(rsaKey())), "HS256", "the key is an RSA key"},
+		{string(publicPEM(p256Key())), "ES384", "the key is a P-256 key, which goes with ES256, and not with ES384"},
+		{string(publicPEM(ed25519Key())), "ES256", "the key is an Ed25519 key"},
+		{secret, "none", `there is no algorithm "none"`},
+		{secret, "hs256", `there is no algorithm "hs256"; for a secret there are HS256`},
+		{short, "HS384", "the secret has 32 bytes, and HS384 needs 48; tidings token key makes one"},
+		{short, "HS512", "the secret has 32 bytes, and HS512 needs 64"},
+	} {
+		if _, err := access.ParseKey([]byte(test.text), test.alg); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v", test.says, err)
+		}
+	}
+}

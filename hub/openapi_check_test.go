@@ -1,0 +1,299 @@
+package hub_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+)
+
+// contract is openapi.yaml, against which every answer is held that a test of this package gets.
+type contract struct {
+	doc map[string]any
+
+	mu       sync.Mutex // guards the following
+	compiler *jsonschema.Compiler
+}
+
+var openapi = sync.OnceValues(func() (*contract, error) {
+	text, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var doc map[string]any
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, err
+	}
+	asJSON, err := json.Marshal(doc) // which the compiler has its own reader for
+	if err != nil {
+		return nil, err
+	}
+	read, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		return nil, err
+	}
+	doc = read.(map[string]any)
+	closeObjects(doc)
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	compiler.AssertContent()
+	return &contract{doc: doc, compiler: compiler}, compiler.AddResource("openapi.yaml", doc)
+})
+
+// closeObjects makes the named schemas refuse what they do not name. The hub may add members one day, and clients should ignore
+// those; a member that the file does not have is a mistake today.
+func closeObjects(doc map[string]any) {
+	for _, schema := range doc["components"].(map[string]any)["schemas"].(map[string]any) {
+		if s := schema.(map[string]any); s["type"] == "object" {
+			s["unevaluatedProperties"] = false
+		}
+	}
+}
+
+func mustContract(t testing.TB) *contract {
+	t.Helper()
+	c, err := openapi()
+	if err != nil {
+		t.Fatal("openapi.yaml: ", err)
+	}
+	return c
+}
+
+// part is something in the contract, and where it is: a JSON pointer.
+type part struct {
+	c     *contract
+	place string
+	value any
+}
+
+// at goes on from the top by name, and follows references. The value is nil if there is nothing.
+func (c *contract) at(names ...string) part {
+	p := part{c, "", c.doc}
+	for _, name := range names {
+		p = p.at(name)
+	}
+	return p
+}
+
+func (p part) at(name string) part {
+	next := part{p.c, p.place + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name), p.members()[name]}
+	if ref, ok := next.members()["$ref"].(string); ok && len(next.members()) == 1 {
+		return p.c.at(strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+	}
+	return next
+}
+
+// members returns those of an object, none if it is something else.
+func (p part) members() map[string]any {
+	m, _ := p.value.(map[string]any)
+	return m
+}
+
+// validate holds a value against the schema that p is.
+func (p part) validate(value any) error {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	schema, err := p.c.compiler.Compile("openapi.yaml#" + p.place)
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
+}
+
+func (p part) validateJSON(text string) error {
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("%w in %q", err, text)
+	}
+	if err := p.validate(value); err != nil {
+		return fmt.Errorf("%w in %s", err, text)
+	}
+	return nil
+}
+
+// pathOf returns the path of the file that a request is for, "" if it is for none.
+func pathOf(escaped string) string {
+	switch {
+	case strings.HasPrefix(escaped, "/events/"):
+		return "/events/{topic}"
+	case escaped == "/events" || escaped == "/api/v1/topics":
+		return escaped
+	}
+	return ""
+}
+
+// response returns what the file says of an answer.
+func (c *contract) response(method, escapedPath string, status int) part {
+	path := c.at("paths").at(pathOf(escapedPath))
+	operation := path.at(strings.ToLower(method))
+	if method != strings.ToUpper(method) { // it is another one: methods have a case
+		operation.value = nil
+	}
+	switch {
+	case path.value == nil && status == http.StatusNotFound:
+		return c.at("components", "responses", "NotFound")
+	case path.value != nil && operation.value == nil && status == http.StatusMethodNotAllowed:
+		return c.at("components", "responses", "MethodNotAllowed")
+	}
+	return operation.at("responses").at(strconv.Itoa(status))
+}
+
+// checked is a transport that holds every answer against the contract.
+type checked struct {
+	*http.Transport
+	t testing.TB
+}
+
+func (c checked) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := c.Transport.RoundTrip(r)
+	if err != nil {
+		return resp, err
+	}
+	what := fmt.Sprintf("%s %s answers %s, and openapi.yaml", r.Method, r.URL.RequestURI(), resp.Status)
+	says := mustContract(c.t).response(r.Method, r.URL.EscapedPath(), resp.StatusCode)
+	if says.value == nil {
+		c.t.Errorf("%s has no such answer", what)
+		return resp, nil
+	}
+	if err := says.checkHeader(resp.Header); err != nil {
+		c.t.Errorf("%s: %v", what, err)
+	}
+	resp.Body = &checkedBody{ReadCloser: resp.Body, check: func(text string) {
+		if err := says.checkBody(r.Method, resp.Header.Get("Content-Type"), text); err != nil {
+			c.t.Errorf("%s: %v", what, err)
+		}
+	}}
+	return resp, nil
+}
+
+// plumbing are the header fields that belong to HTTP and not to the hub.
+var plumbing = map[string]bool{"Date": true, "Content-Length": true, "Content-Type": true, "Connection": true}
+
+// checkHeader finds fields that the file does not have, and those that are missing or have another value.
+func (p part) checkHeader(header http.Header) error {
+	var errs []error
+	known := maps.Clone(plumbing)
+	says := p.at("headers")
+	for name := range says.members() {
+		known[http.CanonicalHeaderKey(name)] = true
+		errs = append(errs, says.at(name).checkField(name, header.Values(name)))
+	}
+	for name := range header {
+		if !known[name] {
+			errs = append(errs, fmt.Errorf("it does not have the field %s", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p part) checkField(name string, values []string) error {
+	switch {
+	case len(values) == 0 && p.members()["required"] == true:
+		return fmt.Errorf("the field %s is missing", name)
+	case len(values) == 0:
+		return nil
+	case len(values) > 1:
+		return fmt.Errorf("the field %s is there %d times", name, len(values))
+	}
+	var value any = values[0]
+	if _, err := strconv.Atoi(values[0]); err == nil {
+		value = json.Number(values[0])
+	}
+	if err := p.at("schema").validate(value); err != nil {
+		return fmt.Errorf("the field %s: %w", name, err)
+	}
+	return nil
+}
+
+// checkBody holds a whole body against the schema of its type.
+func (p part) checkBody(method, contentType, text string) error {
+	kind, _, err := mime.ParseMediaType(contentType)
+	if err != nil && contentType != "" {
+		return err
+	}
+	content := p.at("content")
+	says := content.at(kind)
+	switch {
+	case says.value == nil && (len(content.members()) > 0 || kind != ""):
+		return fmt.Errorf("it does not have the type %q", contentType)
+	case says.value == nil || method == http.MethodHead:
+		if text != "" {
+			return fmt.Errorf("there should be no body, and is %q", text)
+		}
+		return nil
+	case kind == "text/event-stream":
+		return says.at("itemSchema").checkStream(text)
+	case kind == "application/x-ndjson":
+		return says.at("itemSchema").checkLines(text)
+	}
+	return says.at("schema").validateJSON(text)
+}
+
+// checkLines checks each line but empty ones.
+func (p part) checkLines(text string) error {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if err := p.validateJSON(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkStream checks each event as it stands on the wire; a decoder would add the id of the one before.
+func (p part) checkStream(text string) error {
+	for block := range strings.SplitSeq(text, "\n\n") {
+		event := map[string]any{}
+		for line := range strings.SplitSeq(block, "\n") {
+			name, value, _ := strings.Cut(line, ":")
+			value = strings.TrimPrefix(value, " ")
+			if before, ok := event[name].(string); ok && name == "data" {
+				value = before + "\n" + value
+			}
+			event[name] = value
+		}
+		if _, ok := event["data"]; !ok {
+			continue // a comment, or a retry field alone
+		}
+		delete(event, "retry")
+		if err := p.validate(event); err != nil {
+			return fmt.Errorf("%w in %q", err, block)
+		}
+	}
+	return nil
+}
+
+// checkedBody is a body that is checked when it has come to its end, unless it is very long.
+type checkedBody struct {
+	io.ReadCloser
+	text  strings.Builder
+	check func(text string)
+}
+
+const longBody = 1 << 20
+
+func (b *checkedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.text.Len() <= longBody {
+		b.text.Write(p[:n])
+	}
+	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && b.text.Len() <= longBody && b.check != nil {
+		b.check(b.text.String())
+		b.check = nil
+	}
+	return n, err
+}

@@ -1,0 +1,255 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// TestTheContractHasAllRoutes, and no others.
+func TestTheContractHasAllRoutes(t *testing.T) {
+	t.Parallel()
+	c := mustContract(t)
+	want := map[string][]string{}
+	for path, methods := range hub.Routes() {
+		if strings.HasSuffix(path, "/") {
+			path += "{topic}"
+		}
+		want[path] = append(methods, http.MethodOptions)
+	}
+	got := map[string][]string{}
+	for path := range c.at("paths").members() {
+		for method := range c.at("paths", path).members() {
+			if method != "parameters" {
+				got[path] = append(got[path], strings.ToUpper(method))
+			}
+		}
+	}
+	for _, all := range []map[string][]string{want, got} {
+		for _, methods := range all {
+			slices.Sort(methods)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("routes.go (-) and openapi.yaml (+) differ:\n%s", diff)
+	}
+}
+
+// TestTheContractHasAllProblems, and no others; and so has the page for people.
+func TestTheContractHasAllProblems(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, row := range mustContract(t).at("components", "schemas", "Problem", "anyOf").value.([]any) {
+		says := row.(map[string]any)["properties"].(map[string]any)
+		constant := func(name string) string { return says[name].(map[string]any)["const"].(string) }
+		got[constant("type")] = constant("title")
+		row := fmt.Sprintf("| %v | `%s` |", says["status"].(map[string]any)["const"], strings.TrimPrefix(constant("type"), "urn:tidings:problem:"))
+		if !strings.Contains(string(page), row) {
+			t.Errorf("docs/protocol.md does not have %s", row)
+		}
+	}
+	if diff := cmp.Diff(hub.ProblemTypes(), got); diff != "" {
+		t.Errorf("problem.go (-) and openapi.yaml (+) differ:\n%s", diff)
+	}
+}
+
+// TestTheContractHasAllParameters, and no others: a hub that gets one it does not know says which there are.
+func TestTheContractHasAllParameters(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	c := mustContract(t)
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	for path, methods := range hub.Routes() {
+		if strings.HasSuffix(path, "/") {
+			path += "{topic}"
+		}
+		for _, method := range methods {
+			if method == http.MethodHead { // answers like GET, without a body
+				continue
+			}
+			a := s.send(request{method: method, path: strings.Replace(path, "{topic}", "news", 1) + "?nonsense=1", header: form})
+			_, list, ok := strings.Cut(strings.TrimRight(detailOf(t, a), "."), "there are ")
+			if a.status != http.StatusBadRequest || !ok {
+				t.Errorf("%s %s: %+v", method, path, a)
+			}
+			reads := strings.Split(list, ", ")
+			operation := c.at("paths", path, strings.ToLower(method))
+			if diff := cmp.Diff(sorted(reads), sorted(queryNames(c, operation))); diff != "" {
+				t.Errorf("what %s %s reads (-) and openapi.yaml (+) differ:\n%s", method, path, diff)
+			}
+			fields := operation.at("requestBody").at("content").at(form["Content-Type"]).at("schema").at("properties").members()
+			if method == "QUERY" && !slices.Equal(sorted(reads), slices.Sorted(maps.Keys(fields))) {
+				t.Errorf("the form of QUERY %s has other parameters than %q", path, reads)
+			}
+		}
+	}
+}
+
+// detailOf returns the detail of a problem.
+func detailOf(t *testing.T, a answer) string {
+	t.Helper()
+	var p struct{ Detail string }
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Errorf("%+v: %v", a, err)
+	}
+	return p.Detail
+}
+
+// queryNames returns the names of an operation's parameters in the query.
+func queryNames(c *contract, operation part) (names []string) {
+	list, _ := operation.at("parameters").value.([]any)
+	for _, parameter := range list {
+		p := part{c, "", map[string]any{"it": parameter}}.at("it").members()
+		if p["in"] == "query" {
+			names = append(names, p["name"].(string))
+		}
+	}
+	return names
+}
+
+func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
+
+// TestLinesAreWhatTheContractSays: what its schema takes, the hub takes, and nothing else.
+func TestLinesAreWhatTheContractSays(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	schema := mustContract(t).at("components", "schemas", "Line")
+	for line, good := range map[string]bool{
+		`{}`:         false,
+		`{"data":1}`: true,
+		`{"data":{"a":[null]},"type":"t","topic":"a","encoding":"utf-8"}`:                        true,
+		`{"id":"k3f9a-1","time":"2026-01-01T00:00:00Z","topics":["a","b"],"data":"x","key":"k"}`: true,
+		`{"data":"AP8=","encoding":"base64"}`:                                                    true,
+		`{"topic":"ended","end":true}`:                                                           true,
+		`{"topic":"https://example.com/books/1","data":""}`:                                      true,
+		`{"topic":"a*b","data":""}`:                                                              true,
+		`{"data":"","key":"` + strings.Repeat("k", 255) + `"}`:                                   true,
+		`{"topic":"","data":1}`:                                                                  false,
+		`{"dat":1}`:                                                                              false,
+		`[]`:                                                                                     false,
+		`7`:                                                                                      false,
+		`{"end":1,"data":1}`:                                                                     false,
+		`{"type":7,"data":1}`:                                                                    false,
+		`{"type":"tidings.end","data":1}`:                                                        false,
+		`{"type":"a\nb","data":1}`:                                                               false,
+		`{"data":1,"type":"` + strings.Repeat("t", 1025) + `"}`:                                  false,
+		`{"topic":"a/*","data":1}`:                                                               false,
+		`{"topic":"**","data":1}`:                                                                false,
+		`{"topic":"$own","data":1}`:                                                              false,
+		`{"topic":"a\u200bb","data":1}`:                                                          false,
+		`{"data":1,"topic":"` + strings.Repeat("t", 1025) + `"}`:                                 false,
+		`{"topics":[""],"data":1}`:                                                               false,
+		`{"topics":["a","a"],"data":1}`:                                                          false,
+		`{"topics":"a","data":1}`:                                                                false,
+		`{"data":"!","encoding":"base64"}`:                                                       false,
+		`{"data":7,"encoding":"base64"}`:                                                         false,
+		`{"encoding":"hex","data":1}`:                                                            false,
+		`{"key":"a b","data":1}`:                                                                 false,
+		`{"data":1,"key":"` + strings.Repeat("k", 256) + `"}`:                                    false,
+	} {
+		err := schema.validateJSON(line)
+		a := s.send(request{path: "/events/news", body: line, header: map[string]string{"Content-Type": "application/x-ndjson"}})
+		if (err == nil) != good || (a.status == http.StatusOK) != good {
+			t.Errorf("%.80s is good: %v; the schema says %v, and the hub %d %s", line, good, err, a.status, a.body)
+		}
+	}
+}
+
+// TestControlEventsAreWhatTheContractSays, in both forms. The transport checks them; here they are made to be.
+func TestControlEventsAreWhatTheContractSays(t *testing.T) {
+	t.Parallel()
+	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 2}})
+	s := serve(t, log, &hub.Options{Window: 1}, transports[0])
+	begin := log.Head().Gen + "-0"
+	for range 5 {
+		s.post("news", "x")
+	}
+	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "\xff", Binary: true, End: true})
+	for _, accept := range []string{"text/event-stream", "application/x-ndjson"} {
+		for _, from := range []string{begin, "nonsense"} {
+			a := s.send(request{path: "/events/news?since=earliest", header: map[string]string{"Accept": accept, "Last-Event-ID": from}})
+			for _, typ := range []string{"tidings.gap", "tidings.checkpoint", "tidings.end"} {
+				if a.status != http.StatusOK || !strings.Contains(a.body, typ) {
+					t.Errorf("%s from %s has no %s: %+v", accept, from, typ, a)
+				}
+			}
+		}
+	}
+	if err := s.hub.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, accept := range []string{"text/event-stream", "application/x-ndjson"} {
+		a := s.send(request{path: "/events/other", header: map[string]string{"Accept": accept, "Last-Event-ID": begin}})
+		if a.status != http.StatusOK || !strings.Contains(a.body, "tidings.retry") {
+			t.Errorf("%s: %+v", accept, a)
+		}
+	}
+}
+
+// TestTheCheckOfAnswersFindsWhatIsWrong, so that its silence means something.
+func TestTheCheckOfAnswersFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	c := mustContract(t)
+	if c.response("GET", "/events", 418).value != nil || c.response("DELETE", "/events", 200).value != nil || c.response("GET", "/other", 200).value != nil {
+		t.Error("the file has answers that it has not")
+	}
+	stream := c.response("GET", "/events/a", 200)
+	good := http.Header{
+		"Cache-Control": {"no-cache, no-store, no-transform"}, "X-Accel-Buffering": {"no"}, "Vary": {"Origin, Accept"},
+	}
+	if err := stream.checkHeader(good); err != nil {
+		t.Error(err)
+	}
+	for name, value := range map[string]string{"Cache-Control": "no-store", "X-Accel-Buffering": "", "Vary": "Origin", "X-Other": "1"} {
+		header := good.Clone()
+		if header.Set(name, value); value == "" {
+			header.Del(name)
+		}
+		if stream.checkHeader(header) == nil {
+			t.Errorf("nobody minds %s: %q", name, value)
+		}
+	}
+	refused := c.response("POST", "/events", 409)
+	const end = `{"type":"urn:tidings:problem:ended","title":"The topic has ended","status":409,"detail":"x","topic":"a","end":"k3f9a-1"}`
+	if err := refused.checkBody("POST", "application/problem+json", end); err != nil {
+		t.Error(err)
+	}
+	const stopped = "event: tidings.gap\ndata: {\"reason\":\"trimmed\",\"from\":\"k3f9a-1\",\"to\":\"k3f9a-2\"}\n\n"
+	if err := stream.checkBody("GET", "text/event-stream", "retry: 2000\n\n"+stopped); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []struct {
+		says       part
+		kind, text string
+	}{
+		{refused, "application/json", end},
+		{refused, "application/problem+json", strings.Replace(end, ":ended", ":over", 1)},
+		{refused, "application/problem+json", strings.Replace(end, "409", "410", 1)},
+		{refused, "application/problem+json", strings.Replace(end, "topic", "subject", 1)},
+		{refused, "application/problem+json", strings.Replace(end, "k3f9a-1", "k3f9a-01", 1)},
+		{c.response("GET", "/events", 204), "", "x"},
+		{stream, "text/event-stream", strings.Replace(stopped, "trimmed", "tired", 1)},
+		{stream, "text/event-stream", "id: k3f9a-1\n" + stopped},
+		{stream, "text/event-stream", "event: tidings.other\nid: k3f9a-1\ndata: x\n\n"},
+		{stream, "text/event-stream", "data: x\n\n"},
+		{stream, "application/x-ndjson", "{\"type\":\"message\"}\n"},
+	} {
+		if bad.says.checkBody("GET", bad.kind, bad.text) == nil {
+			t.Errorf("nobody minds %s: %s", bad.kind, bad.text)
+		}
+	}
+}
