@@ -55,7 +55,8 @@ import (
 // Options are those of [New]. Nil and the zero value mean the defaults.
 type Options struct {
 	// Authorize says what the sender of a request may do; it is called once for each. An error is answered with 401, or with
-	// what a [*Problem] says. Nil means that everybody may do everything.
+	// what a [*Problem] says. One with RetryAfter lets browsers come back, for instance when the accounts cannot be asked; of any
+	// other refusal EventSource gives up. Nil means that everybody may do everything.
 	Authorize func(*http.Request) (access.Grant, error)
 
 	// AllowOrigins are the origins, such as https://example.com, whose pages may use the hub, besides its own. "*" allows all,

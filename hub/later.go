@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// later refuses a stream for a while. A browser's EventSource gives up for good on any status but 200, so it gets a stream that
-// says when to come back, and ends (PROTOCOL 5). Others get the status.
-func (h *Hub) later(w http.ResponseWriter, r *http.Request, f form, p *Problem) error {
-	if !fromBrowser(r.Header) && r.Header.Get("Last-Event-ID") == "" {
+// refuseStream refuses a stream. A browser's EventSource gives up for good on any status but 200, so when it is only for a while
+// it gets a stream that says when to come back, and ends (PROTOCOL 5). Others get the status.
+func (h *Hub) refuseStream(w http.ResponseWriter, r *http.Request, f form, err error) error {
+	p := h.asProblem(err)
+	if p.RetryAfter == 0 || !fromBrowser(r.Header) && r.Header.Get("Last-Event-ID") == "" {
 		return p
 	}
 	out, err := openSocket(w, r, f, false, h.opts.WriteTimeout)

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -111,7 +110,7 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	}
 	grant, err := h.authorize(r)
 	if err != nil {
-		return err
+		return h.refuseStream(w, r, sub.form, err)
 	}
 	if err := sub.grant(grant); err != nil {
 		return denied(r, grant, err)
@@ -121,19 +120,12 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 		return nil
 	}
 	if !h.enter() {
-		return h.later(w, r, sub.form, h.drainProblem())
+		return h.refuseStream(w, r, sub.form, h.drainProblem())
 	}
 	c, first, err := h.start(r.Context(), &sub)
 	if err != nil {
 		h.open.Done()
-	}
-	if problem, ok := errors.AsType[*Problem](err); ok {
-		return problem
-	} else if err != nil {
-		if p := h.asProblem(err); p.RetryAfter > 0 {
-			return h.later(w, r, sub.form, p)
-		}
-		return err
+		return h.refuseStream(w, r, sub.form, err)
 	}
 	if c == nil { // everything has ended, and the client has it
 		h.open.Done()

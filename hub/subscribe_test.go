@@ -165,6 +165,28 @@ func TestNoTopicMeansWhatIsGranted(t *testing.T) {
 	})
 }
 
+// TestAccountsThatCannotBeAskedAreNoRefusal: a program's accounts were down for a minute, and said so with a 503. Every
+// EventSource that happened to come back in that minute gave up for good.
+func TestAccountsThatCannotBeAskedAreNoRefusal(t *testing.T) {
+	t.Parallel()
+	o := &hub.Options{Authorize: func(*http.Request) (access.Grant, error) {
+		return access.Grant{}, &hub.Problem{Name: "unavailable", Status: http.StatusServiceUnavailable, Detail: "no accounts", RetryAfter: time.Second}
+	}}
+	each(t, o, func(s *site) {
+		for _, header := range []map[string]string{{"Sec-Fetch-Mode": "cors"}, lastID(s.log.Head())} {
+			a := s.send(request{path: "/events/news", header: header})
+			if a.status != http.StatusOK || !strings.Contains(a.body, "retry: ") || !strings.Contains(a.body, "event: tidings.retry\ndata: {") {
+				s.Errorf("who comes back with %v gets %+v", header, a)
+			}
+		}
+		for _, r := range []request{{path: "/events/news"}, {path: "/events/news", body: "x"}} {
+			if a := s.send(r); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+				s.Errorf("others get %+v", a)
+			}
+		}
+	})
+}
+
 // TestPagesOfAllowedOriginsMayUseTheHub, and others may not publish.
 func TestPagesOfAllowedOriginsMayUseTheHub(t *testing.T) {
 	t.Parallel()

@@ -74,6 +74,7 @@ func start(b *testing.B, name string) (addr string) {
 		if name == "tidings-memory" {
 			args = []string{"serve", "--addr", addr, "--memory"}
 		}
+		args = append(args, "--log-level", "warn") // as others have no lines of requests
 		env = nil
 	}
 	cmd := exec.Command("taskset", append([]string{"-c", serverCore, program}, args...)...)

@@ -76,9 +76,9 @@ func listenError(err error, host, port string) error {
 	switch {
 	case inUse(err):
 		other := net.JoinHostPort(host, strconv.Itoa(n%65535+1))
-		return fmt.Errorf("%s is in use by another program\nhint: tidings demo --addr %s", addr, other)
+		return fmt.Errorf("%s is in use by another program\nhint: --addr %s", addr, other)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("this system does not let you listen on %s\nhint: tidings demo --addr %s", addr, net.JoinHostPort(host, "3000"))
+		return fmt.Errorf("this system does not let you listen on %s\nhint: --addr %s", addr, net.JoinHostPort(host, "3000"))
 	}
 	return fmt.Errorf("cannot listen on %s: %w", addr, err)
 }

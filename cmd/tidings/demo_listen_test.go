@@ -38,7 +38,7 @@ func TestDemoPortInUseSaysWhatToDo(t *testing.T) {
 		}
 		for _, want := range []string{
 			"tidings: ", strconv.Itoa(port) + " is in use by another program\n",
-			"hint: tidings demo --addr ", ":" + strconv.Itoa(port%65535+1) + "\n",
+			"hint: --addr ", ":" + strconv.Itoa(port%65535+1) + "\n",
 		} {
 			if !strings.Contains(complaint, want) {
 				t.Errorf("--addr %s: %q does not contain %q", addr, complaint, want)

@@ -22,9 +22,11 @@ const manual = `tidings: an event log that browsers can tail, with nothing but H
 Commands
   tidings demo          serve a page that counts, shows a clock and this machine's load
   tidings serve         serve a hub: publish with POST, follow with EventSource, lose nothing
+  tidings config        print the settings that a hub would have, and where each comes from
   tidings pub TOPIC     publish to a hub: arguments, lines, NDJSON, a growing file
   tidings sub TOPIC     follow topics of a hub, or the URL of any event stream
   tidings topics        list the topics of a hub
+  tidings token mint    make a token for a hub; also key, and explain: why is one refused?
   tidings log stats DIR look into a data directory; also check, dump and restored
 
   tidings COMMAND --help   all about one command
@@ -73,7 +75,7 @@ func (e *exitError) Unwrap() error { return e.err }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // who presses Ctrl-C twice does not want to wait
-	p := program{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}}
+	p := program{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, environ: os.Environ()}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
@@ -81,15 +83,18 @@ func main() {
 type program struct {
 	stdio
 	commands
+	environ environ
 }
 
 // commands is what kong reads the command line into.
 type commands struct {
 	Demo   demoCmd   `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
 	Serve  serveCmd  `cmd:"" help:"Serve a hub: publish with POST, follow with EventSource, lose nothing."`
+	Config configCmd `cmd:"" help:"Print the settings that a hub would have, and where each comes from."`
 	Pub    pubCmd    `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
 	Sub    subCmd    `cmd:"" help:"Follow topics of a hub, or any event stream: curl for Server-Sent Events."`
 	Topics topicsCmd `cmd:"" help:"List the topics of a hub."`
+	Token  tokenCmd  `cmd:"" help:"Make keys and tokens for a hub, and see why a token is refused."`
 	Log    logCmd    `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
 
 	Help    helpFlag    `short:"h" help:"Show this help."`
@@ -129,7 +134,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		kong.Writers(p.out, p.err),
 		kong.NoDefaultHelp(), // it would end the process
 		kong.Help(help),
-		kong.Bind(p.stdio),
+		kong.Bind(p.stdio, p.environ),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {

@@ -8,27 +8,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/tidings-sse/tidings/eventlog"
-	"github.com/tidings-sse/tidings/eventlog/disklog"
 	"github.com/tidings-sse/tidings/hub"
 )
 
 // serveCmd is the command line of tidings serve.
 type serveCmd struct {
-	Addr   string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone, such as :3001, is on localhost."`
-	Data   string     `xor:"where" type:"path" placeholder:"DIR" help:"Where the events are kept; tidings-data if not said. It is made if it is not there."`
-	Memory bool       `xor:"where" help:"Keep the events in memory instead, until the hub stops."`
-	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"What to keep of the topics that match, see below. May be said several times: the first that matches counts."`
-
-	KeepBytes byteSize `placeholder:"SIZE" help:"What to keep in all, such as 500MB or 10GB; 1GiB if not said, 64MiB with --memory. The oldest events go first."`
-	Sync      string   `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher has the answer. interval: within 100 ms, which is faster, and the power may take what was acknowledged last."`
-
-	MaxEvent byteSize `default:"1MiB" placeholder:"SIZE" help:"The largest event that is taken; ${default} if not said, at most 16MiB."`
-	Origin   []string `placeholder:"URL" help:"An origin, such as https://example.com, whose pages may use the hub, besides its own; * for all, without their cookies. May be said several times."`
+	serveFlags `embed:""`
 }
 
 // Help is shown below the command's usage.
@@ -48,61 +36,64 @@ A page follows with new EventSource('http://localhost:3000/events/news').
 
 What no rule matches is kept for 7 days.
 
+Each flag can be said in a file (--config hub.yaml) and in the environment, too: addr: :8080 there, TIDINGS_ADDR=:8080 here. Of a
+flag that takes several values the file has a list, the environment has them with spaces between. tidings config shows what holds.
+
 Ctrl-C stops the hub: its streams get what there is, and come back when it is up again. They have missed nothing.`
 }
 
 // Run serves a hub until ctx is cancelled.
-func (c *serveCmd) Run(ctx context.Context, std stdio) error {
-	logger := slog.New(slog.NewTextHandler(std.err, nil))
-	listeners, err := listenLocal(net.Listen, c.Addr)
+//
+// What can be wrong is found before anything is opened: settings, keys, then the address, then the log.
+func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
+	if err := c.check(env); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	logger := c.logger(std.err)
+	tokens, err := c.tokens(env, logger)
+	if err != nil {
+		return err
+	}
+	defer tokens.close()
+	cert, err := c.certificate(logger)
+	if err != nil {
+		return err
+	}
+	defer cert.close()
+	place, err := c.listen(c.Addr, cert)
 	if err != nil {
 		return err
 	}
 	log, where, err := c.open(logger)
 	if err != nil {
-		closeAll(listeners)
+		place.close()
 		return err
 	}
-	h, err := hub.New(log, &hub.Options{AllowOrigins: c.Origin, MaxEvent: int(c.MaxEvent), Logger: logger})
+	h, err := hub.New(log, &hub.Options{
+		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, MaxEvent: int(c.MaxEvent), Logger: logger,
+	})
 	if err != nil {
-		closeAll(listeners)
+		place.close()
 		return errors.Join(err, log.Close())
 	}
-	url := urlOf(listeners, c.Addr)
-	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; try: curl -N %s/events/news & curl -d hello %s/events/news\n", url, where, url, url)
-	server := &hubServer{hub: h, handler: h, logger: logger, grace: drainTime}
-	err = server.serve(ctx, listeners...)
+	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
+	server := &hubServer{hub: h, handler: &requestLog{tokens.handler(h), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	err = server.serve(ctx, place.listeners...)
 	return errors.Join(err, log.Close())
 }
 
-// open opens the log, and says where it is.
-func (c *serveCmd) open(logger *slog.Logger) (log eventlog.Log, where string, err error) {
-	keep := &eventlog.Retention{Bytes: int64(c.KeepBytes)}
-	for _, k := range c.Keep {
-		keep.Rules = append(keep.Rules, k.rule)
+// hint says what to do next.
+func (c *serveCmd) hint(p *place, env environ) string {
+	const mint, grants = "for a token: tidings token mint", " --publish news --subscribe news"
+	switch {
+	case !c.keyed(env):
+		return "try: " + p.curl("-N", "/events/news") + " & " + p.curl("-d hello", "/events/news")
+	case len(c.KeyFile) > 0:
+		return mint + " --key-file " + c.KeyFile[0] + grants
+	case env.lookup(c.KeyEnv) != "":
+		return mint + grants
 	}
-	if c.Memory {
-		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: keep})
-		return log, "memory", err
-	}
-	o := &disklog.Options{Retention: keep, Logger: logger}
-	if c.Sync == "interval" {
-		o.Sync = disklog.SyncInterval
-	}
-	dir := cmp.Or(c.Data, "tidings-data")
-	if log, err = disklog.Open(dir, o); err != nil {
-		return nil, "", err
-	}
-	if where, err = filepath.Abs(dir); err != nil {
-		where = dir
-	}
-	return log, where, nil
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		_ = l.Close() // nobody was served
-	}
+	return "try: " + p.curl("-N -H 'Authorization: Bearer TOKEN'", "/events/news")
 }
 
 // hubServer serves a hub.
@@ -111,10 +102,15 @@ type hubServer struct {
 	handler http.Handler // the hub, or what is around it
 	logger  *slog.Logger
 	grace   time.Duration // that streams and publishers have to take what is under way at the end
+
+	h2c           bool          // take HTTP/2 without TLS, too
+	headerTimeout time.Duration // for the header of a request to come; 0: defaultHeaderTimeout
 }
 
 // drainTime is the grace of tidings serve.
 const drainTime = 10 * time.Second
+
+const defaultHeaderTimeout = 10 * time.Second
 
 // serve serves until ctx is cancelled or a listener fails.
 //
@@ -122,9 +118,14 @@ const drainTime = 10 * time.Second
 // their answers, then those that take nothing are cut.
 func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error {
 	server := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), // of single connections, by those who break them
+		Handler: s.handler, ReadHeaderTimeout: cmp.Or(s.headerTimeout, defaultHeaderTimeout), IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,                                               // a token, cookies, and some thousand topics in a URL
+		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), // of single connections, by those who break them
+		Protocols:      new(http.Protocols),
 	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(s.h2c)
 	var running sync.WaitGroup
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {

@@ -11,7 +11,13 @@ import (
 )
 
 // keepRule is a rule on the command line: PATTERN=LIMITS.
-type keepRule struct{ rule eventlog.Rule }
+type keepRule struct {
+	text string
+	rule eventlog.Rule
+}
+
+// MarshalText writes it as it was read.
+func (k keepRule) MarshalText() ([]byte, error) { return []byte(k.text), nil }
 
 // UnmarshalText reads it.
 func (k *keepRule) UnmarshalText(text []byte) error {
@@ -23,7 +29,7 @@ func (k *keepRule) UnmarshalText(text []byte) error {
 	if err != nil {
 		return err
 	}
-	k.rule = eventlog.Rule{Pattern: pattern}
+	*k = keepRule{string(text), eventlog.Rule{Pattern: pattern}}
 	if string(text[i+1:]) == "all" {
 		return nil
 	}
@@ -105,4 +111,15 @@ func (s *byteSize) UnmarshalText(text []byte) error {
 	}
 	*s = byteSize(n * unit)
 	return nil
+}
+
+// MarshalText writes it with the unit in which its number is the smallest whole one.
+func (s byteSize) MarshalText() ([]byte, error) {
+	number, unit := int64(s), ""
+	for _, u := range byteUnits {
+		if size := int64(u.size); int64(s)%size == 0 && int64(s)/size < number {
+			number, unit = int64(s)/size, u.name
+		}
+	}
+	return fmt.Append(nil, number, unit), nil
 }

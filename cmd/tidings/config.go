@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v4"
+)
+
+// configCmd is the command line of tidings config.
+type configCmd struct {
+	serveFlags `embed:""`
+}
+
+// Help is shown below the command's usage.
+func (*configCmd) Help() string {
+	return `Prints the settings that tidings serve would have with these flags, this environment and this file, and where each comes from: its
+default, the line of a file, a variable, a flag. What is printed can be used as a file:
+
+    tidings config > hub.yaml
+    tidings serve --config hub.yaml
+
+Keys are never shown: settings name the files and the variable that have them.
+
+Fails if tidings serve would refuse these settings.`
+}
+
+// Run prints the settings.
+func (c *configCmd) Run(line *kong.Context, std stdio, env environ) error {
+	if err := c.print(std.out, line.Selected().Flags); err != nil {
+		return err
+	}
+	if err := c.check(env); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	return nil
+}
+
+func (f *serveFlags) print(w io.Writer, flags []*kong.Flag) error {
+	root := &yaml.Node{Kind: yaml.MappingNode}
+	group := ""
+	for _, flag := range flags {
+		if flag.Name == "config" {
+			continue
+		}
+		key, value := &yaml.Node{Kind: yaml.ScalarNode, Value: flag.Name}, valueNode(flag)
+		if flag.Group != nil && flag.Group.Title != group {
+			group = flag.Group.Title
+			key.HeadComment = "\n" + group
+		}
+		origin := f.origins[flag.Name]
+		if origin == "" {
+			origin = "default"
+		}
+		if value.Kind == yaml.SequenceNode {
+			key.LineComment = origin
+		} else {
+			value.LineComment = origin
+		}
+		root.Content = append(root.Content, key, value)
+	}
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(root), encoder.Close()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s\n", bytes.TrimSpace(b.Bytes()))
+	return err
+}
+
+// valueNode returns the value of a flag as it can be written in a file. One that has none is left empty: the help says what
+// that means.
+func valueNode(flag *kong.Flag) *yaml.Node {
+	v := flag.Target
+	switch {
+	case v.Kind() == reflect.Bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: fmt.Sprint(v.Bool())}
+	case v.IsZero():
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
+	case flag.IsSlice():
+		list := &yaml.Node{Kind: yaml.SequenceNode}
+		for i := range v.Len() {
+			list.Content = append(list.Content, textNode(v.Index(i).Interface()))
+		}
+		return list
+	}
+	return textNode(v.Interface())
+}
+
+// textNode returns a value as the text that is read into it.
+func textNode(v any) *yaml.Node {
+	text := fmt.Sprint(v)
+	if m, ok := v.(encoding.TextMarshaler); ok {
+		b, err := m.MarshalText()
+		if err != nil {
+			panic(err) // of values that were read from text
+		}
+		text = string(b)
+	}
+	node := &yaml.Node{}
+	node.SetString(text)
+	return node
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// environ is the environment: NAME=value, as os.Environ returns it.
+type environ []string
+
+// lookup returns the value of a variable, "" if it has none.
+func (e environ) lookup(name string) string {
+	for _, variable := range slices.Backward(e) {
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+const envPrefix = "TIDINGS_"
+
+// variable returns the name of the environment variable that stands for a flag.
+func variable(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// settings returns what the environment says of flags. A variable that is empty is as if it were not there: that is how
+// container files leave one out.
+func (e environ) settings(flags map[string]*kong.Flag) []setting {
+	var settings []setting
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		value := e.lookup(variable(name))
+		if value == "" {
+			continue
+		}
+		s := setting{key: name, values: []string{value}, origin: "environment " + variable(name)}
+		if flags[name].IsSlice() {
+			s.values = strings.Fields(value)
+		}
+		settings = append(settings, s)
+	}
+	return settings
+}
+
+// otherVariables are those that other commands read, or give to what they run.
+var otherVariables = []string{"TIDINGS_HUB", "TIDINGS_TOKEN", "TIDINGS_TYPE", "TIDINGS_ID", "TIDINGS_TOPIC"}
+
+// serviceVariable is one that Kubernetes sets in every pod beside a service named tidings, or tidings-something.
+var serviceVariable = regexp.MustCompile(`^TIDINGS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_.+)?)?)$`)
+
+// unknown returns an error if there is a variable that nobody reads. It never shows a value, which may be a secret.
+func (e environ) unknown(flags map[string]*kong.Flag, others ...string) error {
+	known := append(others, otherVariables...)
+	for name := range flags {
+		known = append(known, variable(name))
+	}
+	for _, v := range e {
+		name, value, _ := strings.Cut(v, "=")
+		if value != "" && strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) && !serviceVariable.MatchString(name) {
+			return fmt.Errorf("unknown environment variable %s%s", name, didYouMean(name, known))
+		}
+	}
+	return nil
+}

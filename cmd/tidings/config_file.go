@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// setting is what the file or the environment says of a flag.
+type setting struct {
+	key    string // the flag's name
+	values []string
+	origin string // such as file hub.yaml:3, or environment TIDINGS_ADDR
+}
+
+// longestFile is more than anybody writes by hand.
+const longestFile = 1 << 20
+
+// readConfig reads the settings in a file: a mapping in YAML of flags' names to values, or to lists of them.
+//
+// A value is the text that it is in the file, as it would be on the command line: YAML's own types would make an octal number
+// of a mode, and a number of a size.
+func readConfig(name string) ([]setting, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
+	}
+	defer f.Close()
+	settings, err := parseConfig(io.LimitReader(f, longestFile), filepath.Base(name))
+	if err != nil {
+		return nil, fmt.Errorf("file %w", err)
+	}
+	return settings, nil
+}
+
+// parseConfig parses a file. Its errors begin with the file's name.
+func parseConfig(r io.Reader, name string) ([]setting, error) {
+	decoder := yaml.NewDecoder(r)
+	var doc, more yaml.Node
+	if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil, nil // empty, or comments only
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: there is something after the first document; write one only", name)
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%s:%d: write lines such as addr: localhost:3000", name, root.Line)
+	}
+	var settings []setting
+	lines := map[string]int{}
+	for i := 0; i < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		if first, twice := lines[key.Value]; twice {
+			return nil, fmt.Errorf("%s:%d: %s is said in line %d already", name, key.Line, key.Value, first)
+		}
+		lines[key.Value] = key.Line
+		s := setting{key: key.Value, origin: fmt.Sprintf("file %s:%d", name, key.Line)}
+		var err error
+		if s.values, err = valuesOf(value); err != nil {
+			return nil, fmt.Errorf("%s:%d: %s: %w", name, value.Line, key.Value, err)
+		}
+		settings = append(settings, s)
+	}
+	return settings, nil
+}
+
+// valuesOf returns the values of a key. Nil means that it has none, as after "data:", and is as if it were not there.
+func valuesOf(node *yaml.Node) ([]string, error) {
+	if node.Kind == yaml.ScalarNode {
+		if node.Tag == "!!null" {
+			return nil, nil
+		}
+		return []string{node.Value}, nil
+	}
+	if node.Kind != yaml.SequenceNode {
+		return nil, errors.New("this is neither a value nor a list of values")
+	}
+	values := []string{}
+	for _, item := range node.Content {
+		if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
+			return nil, fmt.Errorf("line %d of the list is no value", item.Line)
+		}
+		values = append(values, item.Value)
+	}
+	return values, nil
+}

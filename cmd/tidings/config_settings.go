@@ -1,0 +1,74 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// configFlags say where settings come from besides the command line.
+//
+// A setting has one name everywhere: --max-event is max-event in the file and TIDINGS_MAX_EVENT in the environment. The fields
+// of serveFlags are all there is to say about it; the file and the environment are read into them as the command line is.
+type configFlags struct {
+	Config string `type:"path" placeholder:"FILE" help:"A YAML file with settings: the names of these flags, without --. The environment goes before it (TIDINGS_ADDR for --addr), the command line before both."`
+}
+
+// BeforeResolve is called by kong when the flags have their defaults, and before it applies those of the command line, which
+// so go before all others.
+func (f *serveFlags) BeforeResolve(line *kong.Context, env environ) error {
+	flags := map[string]*kong.Flag{}
+	for _, flag := range line.Selected().Flags {
+		flags[flag.Name] = flag
+	}
+	f.origins = map[string]string{}
+	said := env.settings(flags)
+	file, _ := line.FlagValue(flags["config"]).(string)
+	if file = cmp.Or(file, env.lookup(variable("config"))); file != "" {
+		settings, err := readConfig(file)
+		if err != nil {
+			return err
+		}
+		said = append(settings, said...)
+	}
+	for _, s := range said {
+		if err := f.apply(s, flags); err != nil {
+			return err
+		}
+	}
+	for _, step := range line.Path {
+		if step.Flag != nil {
+			f.origins[step.Flag.Name] = "flag --" + step.Flag.Name
+		}
+	}
+	keyEnv, _ := line.FlagValue(flags["key-env"]).(string)
+	return env.unknown(flags, keyEnv, flags["key-env"].Default)
+}
+
+// apply sets a flag's field to what is said elsewhere than on the command line.
+func (f *serveFlags) apply(s setting, flags map[string]*kong.Flag) error {
+	flag, ok := flags[s.key]
+	switch {
+	case !ok || s.key == "config" && strings.HasPrefix(s.origin, "file"):
+		return fmt.Errorf("%s: unknown key %q%s", s.origin, s.key, didYouMean(s.key, slices.Collect(maps.Keys(flags))))
+	case s.values == nil:
+		return nil
+	case len(s.values) != 1 && !flag.IsSlice():
+		return fmt.Errorf("%s: %s takes one value, not a list", s.origin, s.key)
+	}
+	flag.Target.SetZero()
+	for _, value := range s.values {
+		if err := flag.Parse(kong.Scan().PushTyped(value, kong.FlagValueToken), flag.Target); err != nil {
+			return fmt.Errorf("%s: %w", s.origin, err)
+		}
+		if flag.Enum != "" && !flag.EnumMap()[value] {
+			return fmt.Errorf("%s: --%s: %q is none of %s", s.origin, s.key, value, strings.Join(flag.EnumSlice(), ", "))
+		}
+	}
+	f.origins[s.key] = s.origin
+	return nil
+}

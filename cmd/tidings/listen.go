@@ -1,0 +1,127 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// listenFlags say where a hub listens, and how it is spoken to there.
+type listenFlags struct {
+	Addr       string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone, such as :3001, is on localhost; unix:PATH is a socket in the file system."`
+	SocketMode socketMode `default:"0660" placeholder:"MODE" help:"Who may connect to a socket in the file system: its mode; ${default} if not said."`
+	TLSCert    string     `name:"tls-cert" type:"path" placeholder:"FILE" help:"The certificate for HTTPS, PEM, with those that lead to its authority. When the files change, or on SIGHUP, the new ones are used for new connections."`
+	TLSKey     string     `name:"tls-key" type:"path" placeholder:"FILE" help:"The private key of the certificate, PEM."`
+	H2C        bool       `name:"h2c" help:"Take HTTP/2 without TLS also, from a proxy that ends TLS. With TLS there is HTTP/2 anyway."`
+}
+
+// socketMode is the mode of a file, in octal.
+type socketMode fs.FileMode
+
+// UnmarshalText reads it.
+func (m *socketMode) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 8, 32)
+	if err != nil || n > uint64(fs.ModePerm) {
+		return fmt.Errorf("%q is no mode such as 0660", text)
+	}
+	*m = socketMode(n)
+	return nil
+}
+
+// MarshalText writes it.
+func (m socketMode) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", m), nil }
+
+func (f *listenFlags) checkListen() error {
+	switch {
+	case (f.TLSCert == "") != (f.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together: a certificate, and its private key")
+	case f.H2C && f.TLSCert != "":
+		return errors.New("--h2c is HTTP/2 without TLS; with --tls-cert there is HTTP/2 anyway")
+	}
+	return nil
+}
+
+// place is where a hub listens.
+type place struct {
+	listeners []net.Listener
+	url       string // that reaches it
+	socket    string // the file that the URL is asked for through, if it is a socket
+}
+
+func (p *place) close() { closeAll(p.listeners) }
+
+// curl returns the command that asks for a path.
+func (p *place) curl(flags, path string) string {
+	if p.socket != "" {
+		flags += " --unix-socket " + p.socket
+	}
+	return strings.Join(strings.Fields("curl "+flags+" "+p.url+path), " ")
+}
+
+// String says where it is.
+func (p *place) String() string {
+	if p.socket != "" {
+		return unixPrefix + p.socket
+	}
+	return p.url
+}
+
+// listen listens at an address. With a certificate, connections are TLS.
+func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
+	p := &place{}
+	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
+		l, err := listenUnix(path, fs.FileMode(f.SocketMode))
+		if err != nil {
+			return nil, err
+		}
+		p.listeners, p.url, p.socket = []net.Listener{l}, "http://localhost", path
+	} else {
+		listeners, err := listenLocal(net.Listen, addr)
+		if err != nil {
+			return nil, err
+		}
+		p.listeners, p.url = listeners, urlOf(listeners, addr)
+	}
+	if cert != nil {
+		p.url = "https" + strings.TrimPrefix(p.url, "http")
+		for i, l := range p.listeners {
+			p.listeners[i] = tls.NewListener(l, cert.config())
+		}
+	}
+	return p, nil
+}
+
+// certificate loads the certificate, and keeps it up to date. The caller closes it. Without the flags it is nil.
+func (f *listenFlags) certificate(logger *slog.Logger) (*certificate, error) {
+	if f.TLSCert == "" {
+		return nil, nil
+	}
+	c, err := loadCertificate(f.TLSCert, f.TLSKey, logger)
+	if err != nil {
+		return nil, err
+	}
+	c.start()
+	return c, nil
+}
+
+// local reports whether only programs on this machine reach an address.
+func local(addr string) bool {
+	if strings.HasPrefix(addr, unixPrefix) {
+		return true
+	}
+	host, _, err := splitAddr(addr)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// closeAll closes listeners that have served nobody.
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close() // nobody has connected yet
+	}
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Whoever renews certificates need not know that a hub uses them.
+func TestCertificateIsReplacedWithoutASignal(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := writePair(t, dir, 1)
+	log := newAwaited()
+	c, err := loadCertificate(certFile, keyFile, (&reportFlags{LogLevel: "info"}).logger(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func() int64 { return c.pair.Load().Leaf.SerialNumber.Int64() }
+	logged := func() int { text, _ := log.now(); return strings.Count(text, "\n") }
+	synctest.Test(t, func(t *testing.T) {
+		go c.watch(t.Context(), nil)
+		pass(time.Hour)
+		if number() != 1 || logged() != 0 {
+			t.Errorf("files that do not change: certificate %d, %d lines in the log", number(), logged())
+		}
+		if err := os.WriteFile(certFile, []byte("the first half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Hour)
+		if number() != 1 || logged() != 1 {
+			t.Errorf("half a change: certificate %d, %d lines in the log, want 1 once", number(), logged())
+		}
+		if err := os.Remove(certFile); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Hour)
+		writePair(t, dir, 2)
+		pass(certificatePoll)
+		if number() != 2 || logged() != 2 {
+			t.Errorf("another pair: certificate %d, %d lines in the log, want 2 once more", number(), logged())
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// authFlags say who may do what.
+type authFlags struct {
+	KeyFile   []string `sep:"none" type:"path" placeholder:"FILE" help:"A secret of 32 bytes or more with which tokens are signed. May be said several times: a token of any of them is accepted."`
+	KeyEnv    string   `default:"TIDINGS_KEY" placeholder:"NAME" help:"The environment variable that has another key, if there is one: a secret, or a public key in PEM; ${default} if not said."`
+	PublicKey []string `sep:"none" type:"path" placeholder:"FILE" help:"A public key, PEM, of whoever signs tokens: RSA, P-256, P-384, P-521 or Ed25519. May be said several times."`
+	JWKSURL   string   `name:"jwks-url" placeholder:"URL" help:"Where whoever signs tokens publishes the public keys. They are fetched again now and then, and when a token has another one."`
+
+	JWTAlg      []string `name:"jwt-alg" sep:"none" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519" placeholder:"ALG" help:"An algorithm with which tokens may be signed, such as PS256; for each key the usual one of its kind if not said: HS256, RS256, ES256, ES384, ES512 or EdDSA. May be said several times."`
+	JWTIssuer   string   `name:"jwt-issuer" placeholder:"ISS" help:"The issuer (iss) that tokens must have."`
+	JWTAudience string   `name:"jwt-audience" placeholder:"AUD" help:"The audience (aud) that tokens must have."`
+
+	TokenCookie string         `placeholder:"NAME" help:"The cookie that has the token of a page, whose EventSource cannot send an Authorization field."`
+	TokenQuery  bool           `help:"Take a token from the query, too: ?access_token=TOKEN. Servers on the way may log it: prefer the cookie."`
+	Public      []topicPattern `sep:"none" placeholder:"PATTERN" help:"What everybody may follow, without a token, too. May be said several times."`
+	Origin      []string       `sep:"none" placeholder:"URL" help:"An origin, such as https://example.com, whose pages may use the hub, besides its own; * for all, without their cookies. May be said several times."`
+	Insecure    bool           `help:"Let other machines in though there is no key, so that everybody may do everything."`
+}
+
+// topicPattern is a pattern on the command line.
+type topicPattern struct{ eventlog.Pattern }
+
+// UnmarshalText reads it.
+func (p *topicPattern) UnmarshalText(text []byte) (err error) {
+	p.Pattern, err = eventlog.ParsePattern(string(text))
+	return err
+}
+
+// MarshalText writes it.
+func (p topicPattern) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// keyed reports whether there is a key: without one nobody can be told from others.
+func (f *authFlags) keyed(env environ) bool {
+	return len(f.KeyFile)+len(f.PublicKey) > 0 || f.JWKSURL != "" || env.lookup(f.KeyEnv) != ""
+}
+
+func (f *authFlags) checkAuth(keyed bool) error {
+	if f.JWKSURL != "" {
+		if err := checkJWKS(f.JWKSURL); err != nil {
+			return fmt.Errorf("--jwks-url: %w", err)
+		}
+	}
+	if !keyed && (len(f.JWTAlg)+len(f.Public) > 0 || f.JWTIssuer+f.JWTAudience+f.TokenCookie != "" || f.TokenQuery) {
+		return errors.New("without a key everybody may do everything, and what is said about tokens would mean nothing" +
+			"\nhint: --key-file, --public-key or --jwks-url")
+	}
+	return nil
+}
+
+// tokens returns what takes tokens, nil if there is no key. The caller closes it.
+func (f *authFlags) tokens(env environ, logger *slog.Logger) (*tokens, error) {
+	if !f.keyed(env) {
+		return nil, nil
+	}
+	keys, err := f.keys(env)
+	if err != nil {
+		return nil, err
+	}
+	v := &access.Verifier{Keys: keys, Issuer: f.JWTIssuer, Audience: f.JWTAudience}
+	if f.JWKSURL != "" {
+		public := slices.DeleteFunc(slices.Clone(f.JWTAlg), isSecretAlg)
+		if len(public) == 0 {
+			public = f.JWTAlg // the error says why none fits
+		}
+		if v.JWKS, err = access.NewJWKS(fetchJWKS(f.JWKSURL), &access.JWKSOptions{Algorithms: public, Logger: logger}); err != nil {
+			return nil, fmt.Errorf("--jwks-url with --jwt-alg: %w", err)
+		}
+	}
+	t := &tokens{policy: &access.Policy{Verifier: v}, cookie: f.TokenCookie, query: f.TokenQuery, logger: logger}
+	for _, p := range f.Public {
+		t.policy.Public = append(t.policy.Public, p.Pattern)
+	}
+	return t, nil
+}
+
+// keys reads the keys that do not change.
+func (f *authFlags) keys(env environ) ([]access.Key, error) {
+	var keys []access.Key
+	for i, name := range slices.Concat(f.KeyFile, f.PublicKey) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("a key cannot be read: %w", err)
+		}
+		k, err := f.key(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if secret := isSecretAlg(k.Algorithms()[0]); secret != (i < len(f.KeyFile)) {
+			return nil, fmt.Errorf("%s: secrets are for --key-file, and public keys for --public-key", name)
+		}
+		keys = append(keys, k)
+	}
+	if text := env.lookup(f.KeyEnv); text != "" {
+		k, err := f.key([]byte(text))
+		if err != nil {
+			return nil, fmt.Errorf("environment %s: %w", f.KeyEnv, err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// key returns a key, pinned to those of --jwt-alg that fit it.
+func (f *authFlags) key(text []byte) (access.Key, error) {
+	var fit []string
+	for _, alg := range f.JWTAlg {
+		if _, err := access.ParseKey(text, alg); err == nil {
+			fit = append(fit, alg)
+		}
+	}
+	if len(fit) == 0 {
+		fit = f.JWTAlg // the error says why none fits
+	}
+	return access.ParseKey(text, fit...)
+}
+
+// isSecretAlg reports whether an algorithm goes with secrets: those of public keys have other names (RFC 7518, section 3.1).
+func isSecretAlg(alg string) bool { return strings.HasPrefix(alg, "HS") }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// logged serves a request with a handler, and returns the answer and the lines of the log.
+func logged(t *testing.T, flags reportFlags, handler http.HandlerFunc, r *http.Request) (*httptest.ResponseRecorder, []string) {
+	t.Helper()
+	log := newAwaited()
+	w := httptest.NewRecorder()
+	func() {
+		defer func() { _ = recover() }() // as net/http does
+		(&requestLog{handler, flags.logger(log)}).ServeHTTP(w, r)
+	}()
+	text, _ := log.now()
+	return w, strings.FieldsFunc(text, func(c rune) bool { return c == '\n' })
+}
+
+func TestEachRequestHasALine(t *testing.T) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		senderOf(r).subject = "ann"
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, "short and ")
+		_, _ = io.WriteString(w, "stout")
+	}
+	r := httptest.NewRequest(http.MethodPut, "/events/a%2Fb?topic=c", nil)
+	r.Header.Set(requestID, "abc-123")
+	w, lines := logged(t, reportFlags{LogFormat: "json"}, handler, r)
+	if len(lines) != 1 {
+		t.Fatalf("%d lines: %q", len(lines), lines)
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(lines[0]), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, varying := range []string{"time", "duration"} {
+		if got[varying] == nil {
+			t.Errorf("there is no %s in %s", varying, lines[0])
+		}
+		delete(got, varying)
+	}
+	want := map[string]any{
+		"level": "INFO", "msg": "request", "id": "abc-123", "remote": "192.0.2.1:1234", "method": "PUT", "path": "/events/a%2Fb", "query": "topic=c",
+		"status": 418.0, "bytes": 15.0, "subject": "ann",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the line (-want +got):\n%s", diff)
+	}
+	if id := w.Header().Get(requestID); id != "abc-123" {
+		t.Errorf("the answer has the ID %q", id)
+	}
+}
+
+func TestARequestKeepsItsIDIfThatIsSane(t *testing.T) {
+	for id, kept := range map[string]bool{
+		"abc-123": true, "01:AZ_az.09/+=@": true, strings.Repeat("a", 128): true,
+		"": false, strings.Repeat("a", 129): false, "two words": false, `quo"te`: false, "é": false, "a\x1b[31m": false, "a,b": false,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set(requestID, id)
+		w, lines := logged(t, reportFlags{LogLevel: "info"}, func(http.ResponseWriter, *http.Request) {}, r)
+		got := w.Header().Get(requestID)
+		if kept != (got == id) || got == "" || !strings.Contains(lines[0], " id="+got+" ") && !strings.Contains(lines[0], ` id="`+got+`" `) {
+			t.Errorf("ID %q became %q: %s", id, got, lines)
+		}
+	}
+}
+
+// A log is read by people in terminals, and by programs line by line.
+func TestNobodyForgesLinesOfTheLog(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		r := httptest.NewRequest(http.MethodGet, "/events/a%0Atime=now%20msg=forged%1b%5b31m?topic=%0Alevel=ERROR&x=%7F", nil)
+		r.Method = "GET\nmsg=forged\x1b[31m"
+		r.RemoteAddr = "1.2.3.4:5\nmsg=forged"
+		_, lines := logged(t, reportFlags{LogFormat: format}, func(w http.ResponseWriter, r *http.Request) { senderOf(r).subject = "eve\nmsg=forged\x1b]0;title\x07" }, r)
+		if len(lines) != 1 || strings.ContainsFunc(lines[0], func(c rune) bool { return c < ' ' || c == 0x7f }) {
+			t.Errorf("%s: %q", format, lines)
+		}
+	}
+}
+
+func TestTokensAreNeverLogged(t *testing.T) {
+	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
+	for query, want := range map[string]string{
+		"access_token=" + token:                                "access_token=redacted",
+		"topic=a%2Fb&access_token=" + token + "&last=5":        "topic=a%2Fb&access_token=redacted&last=5",
+		"access%5Ftoken=" + token:                              "access%5Ftoken=redacted",
+		"ACCESS_TOKEN=secret":                                  "ACCESS_TOKEN=redacted",
+		"token=secret&jwt=" + token + "&auth=Bearer+" + token:  "token=redacted&jwt=redacted&auth=redacted",
+		"topic=a;access_token=" + token:                        "topic=a&access_token=redacted",
+		"access_token=%zz" + token + "&topic=%zz":              "access_token=redacted&topic=redacted",
+		"x=%65yJhbGciOiJIUzI1NiJ9.e30.c2ln":                    "x=redacted",
+		"topic=https://example.com/books/1&since=earliest&end": "topic=https://example.com/books/1&since=earliest&end",
+		"": "",
+	} {
+		if got := withoutTokens(query); got != want {
+			t.Errorf("%q is logged as %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestALogThatWantsLessHasNoLinesOfRequests(t *testing.T) {
+	w, lines := logged(t, reportFlags{LogLevel: "warn"}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, httptest.NewRequest(http.MethodGet, "/", nil))
+	if len(lines) != 0 || w.Code != http.StatusNotFound || w.Header().Get(requestID) == "" {
+		t.Errorf("status %d, ID %q, lines %q", w.Code, w.Header().Get(requestID), lines)
+	}
+}
+
+func TestARequestWhoseHandlerPanicsHasALine(t *testing.T) {
+	_, lines := logged(t, reportFlags{}, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, httptest.NewRequest(http.MethodGet, "/gone", nil))
+	if len(lines) != 1 || !strings.Contains(lines[0], "path=/gone") {
+		t.Errorf("lines %q", lines)
+	}
+}
+
+// The hub takes connections over, flushes, and sets deadlines, through whatever is around it.
+func TestTheLogIsInNobodysWay(t *testing.T) {
+	log := newAwaited()
+	server := httptest.NewServer(&requestLog{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = buffered.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") // what is lost is missed below
+		_ = buffered.Flush()
+	}), (&reportFlags{}).logger(log)})
+	defer server.Close()
+	if answer, text := ask(t, clientOf(t, nil), http.MethodGet, server.URL, ""); answer.StatusCode != http.StatusOK || text != "hi" {
+		t.Errorf("%s %q", answer.Status, text)
+	}
+	log.await(t, "path=/ .*status=200")
+
+	s := startServe(t, nil)
+	follow, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/events/news", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := clientOf(t, nil).Do(follow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	if answer, text := ask(t, clientOf(t, nil), http.MethodPost, s.url+"/events/news", "hello"); answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s", answer.Status, text)
+	}
+	lines := bufio.NewScanner(stream.Body)
+	for lines.Scan() && lines.Text() != "data: hello" {
+	}
+	if err := lines.Err(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// tokenExplainCmd is the command line of tidings token explain.
+type tokenExplainCmd struct {
+	Token string `arg:"" optional:"" env:"TIDINGS_TOKEN" help:"The token, or - to read it from standard input, which shows it to nobody else on this machine; TIDINGS_TOKEN if not given."`
+
+	tokenKey `embed:""`
+
+	Issuer   string `placeholder:"ISS" help:"The issuer (iss) that the hub wants."`
+	Audience string `placeholder:"AUD" help:"The audience (aud) that the hub wants."`
+}
+
+// Help is the manual.
+func (*tokenExplainCmd) Help() string {
+	return `
+Tells what a token says, and whether a hub with that key would accept it, and if not, exactly why: what such a hub writes into its log.
+Give it the key of the hub, and the issuer and the audience if the hub asks for them. Without a key it cannot know who has made the token.
+
+Examples:
+
+    tidings token explain --key-file tidings.key - < token
+    tidings token explain --key-file public.pem --audience tidings eyJhbGciOi...
+
+Exit codes:
+
+    0     a hub with that key accepts it
+    1     something failed
+    2     wrong usage
+    3     a hub refuses it
+    4     it may be good: without a key nobody knows`
+}
+
+const (
+	tokenRefused   = 3
+	tokenUnchecked = 4
+)
+
+// Run is called by kong.
+func (c *tokenExplainCmd) Run(ctx context.Context, std stdio) error {
+	token, err := c.token(std.in)
+	if err != nil {
+		return err
+	}
+	key, err := c.checker()
+	keyless := errors.Is(err, errNoKey)
+	if err != nil && !keyless {
+		return err
+	}
+	said, unread := access.Peek(token)
+	if said.Algorithm != "" {
+		if err := explain(std.out, &said); err != nil {
+			return err
+		}
+	}
+	if keyless {
+		return verdict(std.out, unread, true)
+	}
+	v := &access.Verifier{Keys: []access.Key{key}, Issuer: c.Issuer, Audience: c.Audience}
+	_, refused := v.Verify(ctx, token)
+	return verdict(std.out, refused, false)
+}
+
+// token returns the token, from wherever it is.
+func (c *tokenExplainCmd) token(in io.Reader) (string, error) {
+	switch c.Token {
+	case "":
+		return "", &exitError{exitUsage, errors.New("say which token, or - to read it from standard input")}
+	case "-":
+		text, err := io.ReadAll(io.LimitReader(in, 2*access.MaxToken))
+		return strings.TrimSpace(string(text)), err
+	}
+	return c.Token, nil
+}
+
+// inLine keeps what a token says from looking like what we say.
+var inLine = strings.NewReplacer("\n", "\u240a", "\t", "\u2409")
+
+// explain says what a token says.
+func explain(out io.Writer, t *access.Unverified) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, inLine.Replace(visible(value))) }
+	optional := func(name, value string) {
+		if value != "" {
+			row(name, value)
+		}
+	}
+	g := &t.Claimed
+	row("subject", cmp.Or(g.Subject, "not said"))
+	optional("id", g.ID)
+	optional("issuer", t.Issuer)
+	optional("audience", strings.Join(t.Audience, ", "))
+	row("may follow", cmp.Or(patternList(g.Subscribe), "nothing"))
+	row("may publish to", cmp.Or(patternList(g.Publish), "nothing"))
+	if g.Admin {
+		row("may administer", "yes: it sees into the hub, and revokes tokens")
+	}
+	now := time.Now()
+	if !g.IssuedAt.IsZero() {
+		row("issued", moment(g.IssuedAt, now))
+	}
+	if !t.NotBefore.IsZero() {
+		row("begins", moment(t.NotBefore, now))
+	}
+	if g.Expires.IsZero() {
+		row("ends", "never")
+	} else {
+		row("ends", moment(g.Expires, now))
+	}
+	row("signed", "it says with "+t.Algorithm)
+	optional("key", t.KeyID)
+	return w.Flush()
+}
+
+func patternList(patterns []eventlog.Pattern) string {
+	texts := make([]string, len(patterns))
+	for i, p := range patterns {
+		texts[i] = p.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// moment says when something is, and how far that is from now.
+func moment(t, now time.Time) string {
+	text := t.UTC().Format(time.RFC3339)
+	if d := t.Unix() - now.Unix(); d > 0 {
+		return text + " (in " + span(d) + ")"
+	}
+	return text + " (" + span(now.Unix()-t.Unix()) + " ago)"
+}
+
+// span writes seconds as exactly as anybody wants them. A time.Duration ends after 292 years.
+func span(seconds int64) string {
+	const day = 24 * 60 * 60
+	if seconds >= 2*day {
+		return fmt.Sprintf("%d days", seconds/day)
+	}
+	return (time.Duration(seconds) * time.Second).String()
+}
+
+// verdict says whether a token is accepted, or why not, and chooses the exit code.
+func verdict(out io.Writer, err error, keyless bool) error {
+	refusal, refused := errors.AsType[*access.Refusal](err)
+	text, code := "accepted: the signature is good, and the time is right", 0
+	switch {
+	case refused:
+		text, code = "refused: "+refusal.Detail+"\na client is told: "+refusal.Public, tokenRefused
+	case keyless:
+		text, code = "not checked: anybody can have made it, as long as no key is given by --key-file or "+keyVariable, tokenUnchecked
+	}
+	if _, err := fmt.Fprintf(out, "\n%s\n", visible(text)); err != nil || code == 0 {
+		return err
+	}
+	return &exitError{code: code}
+}

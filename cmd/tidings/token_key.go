@@ -1,0 +1,57 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// tokenKeyCmd is the command line of tidings token key.
+type tokenKeyCmd struct {
+	File string `arg:"" optional:"" default:"tidings.key" placeholder:"FILE" help:"Where to write it; ${default} if not given, - for standard output. A file that is there is left alone."`
+}
+
+// Help is the manual.
+func (*tokenKeyCmd) Help() string {
+	return `
+Makes a secret for HS256, HS384 or HS512: one line of 64 random characters. Only its owner can read the file. Whoever has the secret can make
+tokens; to check them without being able to make them, use a pair of keys:
+
+    openssl genpkey -algorithm ed25519 -out private.pem
+    openssl pkey -in private.pem -pubout -out public.pem`
+}
+
+// secretBytes become 64 characters, enough for the largest hash.
+const secretBytes = 48
+
+// Run is called by kong.
+func (c *tokenKeyCmd) Run(std stdio) error {
+	random := make([]byte, secretBytes)
+	_, _ = rand.Read(random) // never fails, as it says
+	line := base64.RawURLEncoding.EncodeToString(random) + "\n"
+	if c.File == "-" {
+		_, err := fmt.Fprint(std.out, line)
+		return err
+	}
+	if err := writeNew(c.File, line); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(std.out, "%s has a new secret; next: tidings serve --key-file %s\n", c.File, c.File)
+	return err
+}
+
+// writeNew writes a file for its owner's eyes only, and none over another.
+func writeNew(name, text string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already, and to replace a key takes all of its tokens back; remove the file if that is meant", name)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}

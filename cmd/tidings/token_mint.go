@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+)
+
+// tokenMintCmd is the command line of tidings token mint.
+type tokenMintCmd struct {
+	tokenKey `embed:""`
+
+	Sub       string    `placeholder:"NAME" help:"Who it is for. Revoking and idempotency keys go by it."`
+	Subscribe []string  `short:"s" sep:"none" placeholder:"PATTERN" help:"Topics that may be followed; * stands for one segment, ** at the end for any number. Can be repeated."`
+	Publish   []string  `short:"p" sep:"none" placeholder:"PATTERN" help:"Topics that may be published to. Can be repeated."`
+	Admin     bool      `help:"Let the bearer see into the hub, and revoke tokens."`
+	TTL       tokenLife `name:"ttl" default:"1h" placeholder:"TIME" help:"How long it is good, such as 90s, 24h or 7d; forever for a token without an end, which only revoking takes back. ${default} if not given."`
+	ID        string    `name:"id" placeholder:"ID" help:"Its own name (jti), to revoke it alone; random if not given."`
+	Issuer    string    `placeholder:"ISS" help:"Who has made it (iss), if the hub wants to know."`
+	Audience  string    `placeholder:"AUD" help:"For whom it was made (aud), if the hub wants to know."`
+}
+
+// Help is the manual.
+func (*tokenMintCmd) Help() string {
+	return `
+Prints the token on standard output, and what it grants on standard error if that is a terminal.
+
+Examples:
+
+    tidings token mint --key-file tidings.key --sub alice --subscribe 'news/**' --publish chat
+    tidings token mint --key-file private.pem --sub robot --publish 'sensors/*' --ttl 30d
+    export TIDINGS_TOKEN=$(tidings token mint --key-file tidings.key --sub me --subscribe '**' --publish '**' --admin)`
+}
+
+// tokenLife is how long a token is good; 0 is for ever.
+type tokenLife time.Duration
+
+// UnmarshalText reads it.
+func (l *tokenLife) UnmarshalText(text []byte) error {
+	if string(text) == "forever" {
+		*l = 0
+		return nil
+	}
+	d, err := parseAge(string(text))
+	if err != nil {
+		return fmt.Errorf("%w, or forever", err)
+	}
+	if d < time.Second {
+		return fmt.Errorf("%q is shorter than a second, and tokens count in seconds", text)
+	}
+	*l = tokenLife(d)
+	return nil
+}
+
+// Run is called by kong.
+func (c *tokenMintCmd) Run(std stdio) error {
+	grant, err := c.grant()
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	signer, err := c.signer()
+	switch {
+	case errors.Is(err, errNoKey):
+		return &exitError{exitUsage, err}
+	case err != nil:
+		return err
+	}
+	signer.Issuer, signer.Audience = c.Issuer, c.Audience
+	token, err := signer.Mint(grant)
+	if err != nil {
+		return err
+	}
+	if isTerminal(std.err) {
+		if made, err := access.Peek(token); err == nil {
+			_ = explain(std.err, &made) // the token is what was asked for
+		}
+	}
+	_, err = fmt.Fprintln(std.out, token)
+	return err
+}
+
+// grant returns what the flags say.
+func (c *tokenMintCmd) grant() (access.Grant, error) {
+	g := access.Grant{Subject: c.Sub, ID: c.ID, IssuedAt: time.Now(), Admin: c.Admin}
+	if c.TTL > 0 {
+		g.Expires = g.IssuedAt.Add(time.Duration(c.TTL))
+	}
+	var err error
+	if g.Publish, err = parsePatterns("--publish", c.Publish); err != nil {
+		return g, err
+	}
+	if g.Subscribe, err = parsePatterns("--subscribe", c.Subscribe); err != nil {
+		return g, err
+	}
+	if len(g.Publish)+len(g.Subscribe) == 0 && !g.Admin {
+		return g, errors.New("the token would grant nothing\nhint: --subscribe 'news/**', --publish chat, --admin")
+	}
+	return g, nil
+}

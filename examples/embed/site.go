@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+//go:embed index.html
+var pageText string
+
+var page = template.Must(template.New("page").Parse(pageText))
+
+// site is what the program would be without events: a page, and people who write to each other.
+type site struct {
+	accounts *accounts
+	hub      *hub.Hub
+}
+
+func newSite(events eventlog.Log) (*site, error) {
+	accounts := newAccounts()
+	h, err := hub.New(events, &hub.Options{Authorize: accounts.authorize})
+	return &site{accounts, h}, err
+}
+
+// routes are the hub's and our own.
+func (s *site) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/events", s.hub)
+	mux.Handle("/events/", s.hub)
+	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("POST /login", s.accounts.login)
+	mux.HandleFunc("POST /logout", s.accounts.logout)
+	mux.HandleFunc("POST /messages", s.message)
+	return http.NewCrossOriginProtection().Handler(mux) // pages of other sites cannot use our visitors' cookies
+}
+
+// home shows the login, or what somebody may see and do.
+func (s *site) home(w http.ResponseWriter, r *http.Request) {
+	who, _ := s.accounts.who(r)
+	var text bytes.Buffer
+	if err := page.Execute(&text, map[string]any{"Who": who, "People": people}); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store") // it is another page after the login
+	_, _ = text.WriteTo(w)                      // who has gone does not want it
+}
+
+// message is the data of an event in users/NAME/messages.
+type message struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	Text string `json:"text"`
+}
+
+// message takes a message and publishes it to those it is about. Nobody may publish to users/** over HTTP: what is
+// there was checked here.
+func (s *site) message(w http.ResponseWriter, r *http.Request) {
+	from, ok := s.accounts.who(r)
+	if !ok {
+		http.Error(w, "log in first", http.StatusUnauthorized)
+		return
+	}
+	to, ok := people[r.PostFormValue("to")]
+	text := strings.TrimSpace(r.PostFormValue("text"))
+	if !ok || to == from || text == "" {
+		http.Error(w, "say what, and to whom", http.StatusBadRequest)
+		return
+	}
+	data, err := json.Marshal(message{From: from.Name, To: to.Name, Text: text})
+	if err == nil {
+		_, err = s.hub.Publish(r.Context(), hub.Event{ // one event, in two topics
+			Topics: []string{"users/" + to.Name + "/messages", "users/" + from.Name + "/messages"}, Data: string(data),
+		})
+	}
+	if err != nil {
+		http.Error(w, "the message was not sent: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

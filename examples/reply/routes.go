@@ -1,0 +1,72 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+//go:embed index.html
+var page string
+
+func (r *replies) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/events/replies/{id}", r.hub)
+	mux.HandleFunc("GET /{$}", servePage)
+	mux.HandleFunc("GET /replies/{id}", servePage)
+	mux.HandleFunc("POST /ask", r.serveAsk)
+	mux.HandleFunc("DELETE /replies/{id}", r.serveCancel)
+	return http.NewCrossOriginProtection().Handler(mux) // pages of other sites cannot ask: it may cost
+}
+
+func servePage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Referrer-Policy", "no-referrer") // who has the address has the reply
+	_, _ = w.Write([]byte(page))                     // who has gone does not want it
+}
+
+// serveAsk begins a reply and leads to its page.
+func (r *replies) serveAsk(w http.ResponseWriter, req *http.Request) {
+	question := strings.TrimSpace(req.PostFormValue("question"))
+	if question == "" {
+		http.Error(w, "ask something", http.StatusBadRequest)
+		return
+	}
+	id, err := r.start(req.Context(), question)
+	if problem, ok := errors.AsType[*hub.Problem](err); ok { // such as a question that is too long
+		http.Error(w, problem.Detail, problem.Status)
+		return
+	} else if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	http.Redirect(w, req, "/replies/"+id, http.StatusSeeOther)
+}
+
+// serveCancel stops a reply. Closing the page does not.
+func (r *replies) serveCancel(w http.ResponseWriter, req *http.Request) {
+	r.cancel(req.PathValue("id"))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// authorize is [hub.Options].Authorize. Who knows the id of a reply may follow that one; nobody may publish, or find
+// out what others have asked.
+func (r *replies) authorize(req *http.Request) (access.Grant, error) {
+	id := req.PathValue("id")
+	known, err := r.known(req.Context(), id)
+	switch {
+	case err != nil:
+		return access.Grant{}, &hub.Problem{
+			Name: "unavailable", Status: http.StatusServiceUnavailable, Detail: "come back in a few seconds", RetryAfter: 5 * time.Second, Err: err,
+		}
+	case !known:
+		return access.Grant{}, &hub.Problem{Name: "not-found", Status: http.StatusNotFound, Detail: "there is no such reply any more"}
+	}
+	return access.Grant{Subscribe: []eventlog.Pattern{eventlog.MustPattern("replies/" + id)}}, nil
+}

@@ -1,0 +1,79 @@
+package hub_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// A hub in a server that has more to do. Its own code publishes by a call, its own accounts say who may follow what.
+func Example() {
+	events, err := eventlog.NewMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	h, err := hub.New(events, &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
+		user, _, ok := r.BasicAuth() // or a session, or whatever there is
+		if !ok {
+			return access.Grant{}, errors.New("nobody has logged in") // is answered with 401
+		}
+		return access.Grant{
+			Subject:   user,
+			Subscribe: []eventlog.Pattern{eventlog.MustPattern("news/**")},
+		}, nil
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/events", h)
+	mux.Handle("/events/", h)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "a page of our own")
+	})
+	server := httptest.NewServer(mux)
+
+	_, err = h.Publish(context.Background(), hub.Event{Topics: []string{"news/today"}, Data: "hello"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	follow(server.URL + "/events/news/today?since=earliest")
+
+	// The end: the streams first, because a server that shuts down waits for them, and the log last.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := errors.Join(h.Shutdown(ctx), server.Config.Shutdown(ctx), events.Close()); err != nil {
+		log.Fatal(err)
+	}
+	// Output: data: hello
+}
+
+// follow prints the first data of a stream.
+func follow(url string) {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	req.SetBasicAuth("ada", "")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "data: ") {
+			fmt.Println(lines.Text())
+			return
+		}
+	}
+}
