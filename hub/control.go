@@ -17,6 +17,7 @@ const (
 	gapType        = controlPrefix + "gap"        // gapData: something that matches cannot be had any more
 	endType        = controlPrefix + "end"        // endData: topics are complete
 	retryType      = controlPrefix + "retry"      // a problem document: come back later
+	expiringType   = controlPrefix + "expiring"   // the token ends soon, and the stream with it
 )
 
 // gapData is the data of a gap: what came after From, up to and with To, may be missing. From is as the client said it.

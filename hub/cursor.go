@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -13,15 +14,27 @@ import (
 // know how bytes leave.
 type cursor struct {
 	hub   *Hub
-	form  form
+	group *group
 	query eventlog.Query // After is where it is
-	sent  eventlog.Position
-	open  map[string]struct{} // topics that have not ended; nil if there may be others
+	sent  uint64         // number in the last id that went out, or noID
 
 	once       bool // the stream ends with what is there
 	failOnGap  bool
-	checkpoint bool // is due when it is at the head
-	events     []*event
+	checkpoint bool      // is due when it is at the head
+	fell       time.Time // when it was live last; zero: it has not been
+
+	events []*event
+	pieces []piece
+}
+
+const noID = math.MaxUint64
+
+// piece is some bytes of a stream that are of use only as a whole: a frame, or the rest of one.
+type piece struct {
+	text string
+	at   uint64 // who has this has everything up to here
+	end  bool   // topics end with it
+	told bool   // it is no event: a cursor would not make it again
 }
 
 // state is what a cursor is after a step.
@@ -36,43 +49,77 @@ const (
 // pageBytes is how much of events a step makes, more or less; enough that a write is worth its while.
 const pageBytes = 64 << 10
 
-// next appends what comes next.
-func (c *cursor) next(ctx context.Context, b []byte) (_ []byte, now state, err error) {
+// next returns what comes next. The pieces are good until the next call.
+func (c *cursor) next(ctx context.Context) (pieces []piece, now state, err error) {
+	c.pieces = c.pieces[:0]
 	at := c.query.After
-	events, complete, ok := c.hub.window.after(c.events[:0], &c.query.Selector, at, pageBytes)
+	if c.tooFar() {
+		if !c.hub.opts.SkipSlow {
+			return nil, behind, errLag
+		}
+		c.moveOn()
+		return c.pieces, behind, nil
+	}
+	events, complete, ok := c.hub.window.after(c.events[:0], &c.query.Selector, at, math.MaxUint64, pageBytes)
 	if !ok {
 		var gap *eventlog.GapError
 		if events, complete, gap, err = c.read(ctx, events); err != nil {
-			return b, behind, err
+			return nil, behind, err
 		} else if gap != nil {
-			if b = c.tell(b, gap); c.failOnGap {
-				return b, over, nil // the next request is refused, with the same position
+			if c.tell(gap); c.failOnGap {
+				return c.pieces, over, nil // the next request is refused, with the same position
 			}
-			return b, behind, nil
+			return c.pieces, behind, nil
 		}
 	}
+	defer c.keep(events)
 	for _, e := range events {
-		b = append(b, e.frame(c.form)...)
-		c.sent = e.id()
-		if c.ends(e.record) {
-			c.keep(events)
-			c.query.After = c.sent
-			return b, over, nil
+		p := e.piece(c.group.form)
+		c.pieces = append(c.pieces, p)
+		c.sent = p.at
+		if p.end {
+			if ended, err := c.group.ended(ctx, c.hub, e.id()); err != nil {
+				return nil, behind, err
+			} else if ended {
+				c.query.After = e.id()
+				return c.pieces, over, nil
+			}
 		}
 	}
-	c.keep(events)
 	c.query.After = complete
 	if ok && complete == at || c.hub.caughtUp(complete) {
 		now = live
 	}
 	if now == live && c.checkpoint {
 		c.checkpoint = false
-		b = c.appendCheckpoint(b)
+		c.appendCheckpoint()
 	}
 	if now == live && c.once {
 		now = over
 	}
-	return b, now, nil
+	return c.pieces, now, nil
+}
+
+// upTo returns what comes up to a position, at which the cursor is then. If the window has not all of that in one page, or topics
+// end in it, it does nothing.
+func (c *cursor) upTo(to eventlog.Position) (pieces []piece, ok bool) {
+	events, complete, ok := c.hub.window.after(c.events[:0], &c.query.Selector, c.query.After, to.Seq, pageBytes)
+	defer c.keep(events)
+	if !ok || complete != to {
+		return nil, false
+	}
+	c.pieces = c.pieces[:0]
+	for _, e := range events {
+		p := e.piece(c.group.form)
+		if c.pieces = append(c.pieces, p); p.end {
+			return nil, false
+		}
+	}
+	if len(c.pieces) > 0 {
+		c.sent = c.pieces[len(c.pieces)-1].at
+	}
+	c.query.After = to
+	return c.pieces, true
 }
 
 // keep keeps the memory of a page for the next one, and nothing of what was in it.
@@ -86,36 +133,38 @@ func (c *cursor) keep(events []*event) {
 // read is the step of who is behind the window.
 func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complete eventlog.Position, gap *eventlog.GapError, err error) {
 	c.query.Bytes = pageBytes
-	answer, err := c.hub.log.Read(ctx, c.query)
+	page, err := c.hub.pages.read(ctx, c.group, c.query)
 	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
 		return events, complete, gap, nil
 	} else if err != nil {
 		return events, complete, nil, err
 	}
-	made := make([]event, len(answer.Records))
-	for i := range answer.Records {
-		made[i].record, made[i].gen = &answer.Records[i], answer.Complete.Gen
-		events = append(events, &made[i])
+	for i := range page.events {
+		events = append(events, &page.events[i])
 	}
 	c.checkpoint = true
-	return events, answer.Complete, nil, nil
+	return events, page.complete, nil, nil
 }
 
 // tell tells the subscriber of a gap, and goes on behind it. A gap has no id: who breaks off now is told again.
-func (c *cursor) tell(b []byte, gap *eventlog.GapError) []byte {
-	b = appendControl(b, c.form, gapType, "", gapData{gap.Reason, gap.From.String(), gap.To.String()}, time.Now())
+func (c *cursor) tell(gap *eventlog.GapError) {
 	c.query = gap.Partial(c.query)
 	c.checkpoint = true
-	return b
+	c.control(gapType, "", gapData{gap.Reason, gap.From.String(), gap.To.String()})
 }
 
 // appendCheckpoint says that everything up to here was sent, if the last id does not say so.
-func (c *cursor) appendCheckpoint(b []byte) []byte {
-	if c.sent == c.query.After {
-		return b
+func (c *cursor) appendCheckpoint() {
+	if c.sent == c.query.After.Seq {
+		return
 	}
-	c.sent = c.query.After
-	return appendControl(b, c.form, checkpointType, c.sent.String(), nil, time.Now())
+	c.sent = c.query.After.Seq
+	c.control(checkpointType, c.query.After.String(), nil)
+}
+
+func (c *cursor) control(typ, id string, data any) {
+	text := appendControl(nil, c.group.form, typ, id, data, time.Now())
+	c.pieces = append(c.pieces, piece{text: string(text), at: c.query.After.Seq, told: true})
 }
 
 // skip moves a live cursor on to before a number, up to which nothing matches.
@@ -125,19 +174,14 @@ func (c *cursor) skip(to uint64) {
 	}
 }
 
+// back moves the cursor back to a number, because what comes after it in its last page has not left.
+func (c *cursor) back(to uint64) {
+	c.query.After.Seq, c.sent = to, to
+	c.checkpoint = true
+}
+
 // caughtUp reports whether a position is at the head of the window or beyond.
 func (h *Hub) caughtUp(at eventlog.Position) bool {
 	head := h.window.head()
 	return at.Gen == head.Gen && at.Seq >= head.Seq
-}
-
-// ends reports whether a record was the last that can ever come.
-func (c *cursor) ends(r *eventlog.Record) bool {
-	if c.open == nil || r.Flags&eventlog.End == 0 {
-		return false
-	}
-	for _, topic := range r.Topics {
-		delete(c.open, topic)
-	}
-	return len(c.open) == 0
 }

@@ -8,34 +8,48 @@ import (
 )
 
 // Subscribers returns how many streams are open.
-func (h *Hub) Subscribers() int {
-	h.interest.mu.Lock()
-	defer h.interest.mu.Unlock()
-	return len(h.interest.all)
-}
-
-// Wanted returns how many topics and patterns somebody wants.
-func (h *Hub) Wanted() int {
-	h.interest.mu.Lock()
-	defer h.interest.mu.Unlock()
-	n := len(h.interest.topics)
-	if !h.interest.tree.bare() {
-		n++
+func (h *Hub) Subscribers() (n int) {
+	for _, s := range h.shards {
+		n += int(s.members.Load())
 	}
 	return n
 }
 
+// Wanted returns how many wishes the index has.
+func (h *Hub) Wanted() (n int) {
+	for _, s := range h.shards {
+		s.ask(func() {
+			if n += len(s.groups) + len(s.interest.topics); !s.interest.tree.bare() {
+				n++
+			}
+		})
+	}
+	return n
+}
+
+// ask does something in a shard's goroutine, and waits for it.
+func (s *shard) ask(f func()) {
+	done := make(chan struct{})
+	if s.post(func() { f(); close(done) }) {
+		<-done
+	}
+}
+
 // Want enters somebody who wants a topic and a pattern, and has no connection.
 func (h *Hub) Want(topic, pattern string) {
-	h.interest.add(&subscriber{
-		wanted: wanted{[]string{topic}, []eventlog.Pattern{eventlog.MustPattern(pattern)}}, woken: make(chan struct{}, 1),
-	})
+	g := newGroup(wanted{[]string{topic}, []eventlog.Pattern{eventlog.MustPattern(pattern)}}, plain)
+	s := h.shard()
+	sub := &subscriber{shard: s, group: g, fd: -1, slot: -1, runner: newRunner(h.ctx)}
+	h.open.Add(1)
+	s.post(func() { s.adopt(sub) })
 }
 
 // AwaitSettled waits until everybody has been woken who wants an event up to a position.
 func (h *Hub) AwaitSettled(at eventlog.Position) {
-	for h.interest.settled.Load().Seq < at.Seq {
-		runtime.Gosched()
+	for _, s := range h.shards {
+		for settled := false; !settled; runtime.Gosched() {
+			s.ask(func() { settled = s.at.Seq >= at.Seq })
+		}
 	}
 }
 

@@ -39,6 +39,11 @@ func (e *event) frame(f form) string {
 	return made
 }
 
+// piece returns the bytes of an event, with what a cursor has to know of them.
+func (e *event) piece(f form) piece {
+	return piece{text: e.frame(f), at: e.record.Seq, end: e.record.Flags&eventlog.End != 0}
+}
+
 func (e *event) id() eventlog.Position { return eventlog.Position{Gen: e.gen, Seq: e.record.Seq} }
 
 // appendTo appends the event, and the end of its topics if it is one. An end without data and type is nothing else.

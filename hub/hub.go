@@ -27,24 +27,25 @@
 //
 // # How an event goes
 //
-//	POST ─▶ authorize ─▶ publish, ingest ─▶ log
-//	                                         │  tail: each new record once
-//	                                         ▼
-//	GET  ─▶ authorize ─▶ subscribe ─▶ cursor ◀─ window ─▶ interest: who wants it ─▶ wake
-//	                                    │ ◀─ log, when it is behind the window
-//	                                    ▼
-//	                                  socket
+//	POST ─▶ authorize ─▶ publish, ingest ─▶ log ─▶ tail ─▶ window ─▶ shards: interest ─▶ groups ─▶ sockets
+//	                                         │               │          │ ▲
+//	GET  ─▶ authorize ─▶ subscribe, start ─▶ attach          │    stall │ │ join
+//	                                         └── behind ─────┴──▶ replayers: cursor ─▶ sockets
 //
 // Each step is a file. There is no queue for each subscriber, and no second way for those who are slow: a cursor that is
-// behind reads what comes next, from the window or from the log, until it is at the head.
+// behind reads what comes next, from the window or from the log, until it is where its shard is.
 package hub
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -78,6 +79,13 @@ type Options struct {
 	// WriteTimeout is how long a subscriber may take nothing of what it is sent. 0: 10 s
 	WriteTimeout time.Duration
 
+	// MaxLag and MaxLagTime bound how far a subscriber that was live may fall behind: in bytes of all events that have come since,
+	// and in time. 0: no bound; it goes on from the log. One beyond is disconnected, and finds everything again when it comes back;
+	// or with SkipSlow it is moved on to the newest event, and told of the gap (reason lag).
+	MaxLag     int64
+	MaxLagTime time.Duration
+	SkipSlow   bool
+
 	Logger *slog.Logger // what goes wrong where nobody hears of it; nil: slog.Default
 }
 
@@ -86,7 +94,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		d = *o
 	}
-	if d.MaxEvent < 0 || d.MaxEvent > 16<<20 || d.MaxTopics < 0 || d.Window < 0 || d.Heartbeat < 0 || d.WriteTimeout < 0 {
+	if d.MaxEvent < 0 || d.MaxEvent > 16<<20 || d.MaxTopics < 0 || d.Window < 0 || d.Heartbeat < 0 || d.WriteTimeout < 0 ||
+		d.MaxLag < 0 || d.MaxLagTime < 0 {
 		return d, fmt.Errorf("hub: an option is negative, or MaxEvent above 16 MiB: %+v", d)
 	}
 	d.MaxEvent = orElse(d.MaxEvent, 1<<20)
@@ -113,17 +122,31 @@ func orElse[T int | int64 | time.Duration](v, standard T) T {
 
 // Hub serves a log. It is an [http.Handler], and safe for concurrent use.
 type Hub struct {
-	log      eventlog.Log
-	opts     Options
-	window   *window
-	interest *interest
+	log       eventlog.Log
+	opts      Options
+	window    *window
+	pages     *pages
+	shards    []*shard
+	replayers *replayers
+	count     counters
+
+	ctx     context.Context // ends when nobody reads the log any more
+	cancel  context.CancelFunc
+	reading sync.WaitGroup // of the log: the tail and the replayers
+	stop    context.CancelFunc
+	running sync.WaitGroup // shards
 
 	draining chan struct{} // closed by Shutdown
 	drain    sync.Once
-	stop     context.CancelFunc
-	tailing  sync.WaitGroup
 	open     sync.WaitGroup // subscribers
 	opening  sync.Mutex     // held by who enters open, or begins to drain
+}
+
+// counters are what happened since the hub began.
+type counters struct {
+	skipped   atomic.Uint64          // slow subscribers that were moved on
+	delivered atomic.Uint64          // events, to one subscriber each
+	closed    [reasons]atomic.Uint64 // streams
 }
 
 // New returns a hub that serves a log. The log stays the caller's, who closes it after Shutdown. Nobody else receives from
@@ -133,21 +156,51 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{log: log, opts: opts, interest: newInterest(log.Head()), draining: make(chan struct{})}
+	h := &Hub{log: log, opts: opts, pages: newPages(log), draining: make(chan struct{})}
 	h.window = newWindow(log.Head(), opts.Window)
-	ctx, cancel := context.WithCancel(context.Background())
-	h.stop = cancel
-	if err := h.warm(ctx); err != nil {
-		cancel()
+	h.replayers = newReplayers(h)
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if err := h.warm(h.ctx); err != nil {
+		h.cancel()
 		return nil, fmt.Errorf("hub: reading the newest events: %w", err)
 	}
-	h.tailing.Go(func() { labelled("hub tail", func() { h.tail(ctx) }) })
+	if err := h.startShards(); err != nil {
+		h.cancel()
+		return nil, err
+	}
+	h.reading.Go(func() { labelled("hub tail", func() { h.tail(h.ctx) }) })
+	for range max(2, runtime.GOMAXPROCS(0)) {
+		h.reading.Go(func() { labelled("hub replayer", func() { h.replayers.run(h.ctx) }) })
+	}
 	return h, nil
 }
 
+func (h *Hub) startShards() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.stop = cancel
+	for i := range runtime.GOMAXPROCS(0) {
+		s, err := newShard(h)
+		if err != nil {
+			cancel()
+			h.running.Wait()
+			return err
+		}
+		h.shards = append(h.shards, s)
+		h.running.Go(func() { labelled(fmt.Sprint("hub shard ", i), func() { s.run(ctx) }) })
+	}
+	return nil
+}
+
+// shard returns the one that has the fewest subscribers, for one more.
+func (h *Hub) shard() *shard {
+	s := slices.MinFunc(h.shards, func(a, b *shard) int { return cmp.Compare(a.members.Load(), b.members.Load()) })
+	s.members.Add(1)
+	return s
+}
+
 // Shutdown ends the hub: new streams are told to come back later, those that are open get what there is, a time to come back
-// at, and are closed. It returns when all are, or with the error of ctx; then some take nothing, and the caller closes the
-// server, which cuts them off.
+// at, and are closed, some at a time. It returns when all are, or with the error of ctx; then those that take nothing have been
+// cut off.
 //
 // To publish goes on until the caller closes the server; the log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
@@ -155,6 +208,9 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		h.opening.Lock()
 		close(h.draining)
 		h.opening.Unlock()
+		for _, s := range h.shards {
+			s.post(s.drain)
+		}
 	})
 	done := make(chan struct{})
 	go func() {
@@ -167,9 +223,29 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
+	// In this order: a replayer has the socket that its shard is about to close.
+	h.cancel()
+	h.reading.Wait()
 	h.stop()
-	h.tailing.Wait()
+	h.running.Wait()
 	return err
+}
+
+// closed is called when a stream has ended. Those with a runner end later than that.
+func (h *Hub) closed(sub *subscriber, why reason) {
+	if sub.runner == nil {
+		h.leave(sub, why)
+	}
+}
+
+// leave counts a subscriber out.
+func (h *Hub) leave(sub *subscriber, why reason) {
+	h.count.closed[why].Add(1)
+	sub.shard.members.Add(-1)
+	if sub.release != nil {
+		sub.release()
+	}
+	h.open.Done()
 }
 
 // enter counts a subscriber, unless the hub is draining.

@@ -1,11 +1,13 @@
 package hub_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -29,11 +31,23 @@ type transport struct {
 	name string
 	tls  bool
 	h2   bool
+	kept bool // the server keeps its connections: no direct sockets
 }
 
 var transports = []transport{
-	{name: "http1"}, {name: "http1-tls", tls: true}, {name: "http2", h2: true}, {name: "http2-tls", h2: true, tls: true},
+	{name: "http1"}, {name: "http1-kept", kept: true}, {name: "http1-tls", tls: true},
+	{name: "http2", h2: true}, {name: "http2-tls", h2: true, tls: true},
 }
+
+// keeper is an answer whose connection cannot be taken, as behind some middleware.
+type keeper struct {
+	http.ResponseWriter
+	*http.ResponseController
+}
+
+func (k keeper) Flush() { _ = k.ResponseController.Flush() }
+
+func (k keeper) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, http.ErrNotSupported }
 
 // site is a hub on a real server.
 type site struct {
@@ -106,7 +120,12 @@ func (w testWriter) Write(b []byte) (int, error) {
 func serve(t *testing.T, log eventlog.Log, o *hub.Options, how transport) *site {
 	t.Helper()
 	h := mustHub(t, log, o)
-	server := httptest.NewUnstartedServer(h)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if how.kept {
+			w = keeper{w, http.NewResponseController(w)}
+		}
+		h.ServeHTTP(w, r)
+	}))
 	protocols := new(http.Protocols)
 	switch {
 	case !how.h2:

@@ -2,24 +2,55 @@ package hub
 
 import (
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // interest knows who wants what: topics by name in a map, patterns in a tree of their segments. What it costs to find out who
-// wants an event depends on its topics and those who want them, not on how many there are.
+// wants an event depends on its topics and on the subscriptions that want them, not on how many there are. It belongs to a
+// shard.
 type interest struct {
-	mu     sync.Mutex // guards the following
-	topics map[string]set
+	topics map[string]*set
 	tree   branch
-	all    set // subscribers, whatever they want
-
-	settled atomic.Pointer[eventlog.Position] // whoever wants an event up to here has been woken
 }
 
-type set map[*subscriber]struct{}
+// set is a set of groups. Most have one.
+type set struct {
+	one  *group
+	more map[*group]struct{} // with one, from two on
+}
+
+func (s *set) add(g *group) {
+	switch {
+	case s.more != nil:
+		s.more[g] = struct{}{}
+	case s.one == nil:
+		s.one = g
+	default:
+		s.more = map[*group]struct{}{s.one: {}, g: {}}
+		s.one = nil
+	}
+}
+
+func (s *set) remove(g *group) {
+	if s.one == g {
+		s.one = nil
+	}
+	if delete(s.more, g); len(s.more) == 0 {
+		s.more = nil
+	}
+}
+
+func (s *set) empty() bool { return s.one == nil && s.more == nil }
+
+func (s *set) each(f func(*group)) {
+	if s.one != nil {
+		f(s.one)
+	}
+	for g := range s.more {
+		f(g)
+	}
+}
 
 // branch is what follows after some segments.
 type branch struct {
@@ -28,74 +59,56 @@ type branch struct {
 	next map[string]*branch
 }
 
-func newInterest(at eventlog.Position) *interest {
-	in := &interest{topics: make(map[string]set), all: make(set)}
-	in.settled.Store(&at)
-	return in
-}
-
-// add enters a subscriber. Every event that comes into the window later wakes it if it is wanted.
-func (in *interest) add(s *subscriber) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.all[s] = struct{}{}
-	for _, name := range s.names {
+// add enters a group.
+func (in *interest) add(g *group) {
+	if in.topics == nil {
+		in.topics = make(map[string]*set)
+	}
+	for _, name := range g.names {
 		of := in.topics[name]
 		if of == nil {
-			of = make(set)
+			of = new(set)
 			in.topics[name] = of
 		}
-		of[s] = struct{}{}
+		of.add(g)
 	}
-	for _, p := range s.patterns {
-		in.tree.add(p.String(), s)
+	for _, p := range g.patterns {
+		in.tree.add(p.String(), g)
 	}
 }
 
-// remove takes a subscriber out.
-func (in *interest) remove(s *subscriber) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	delete(in.all, s)
-	for _, name := range s.names {
+// remove takes a group out.
+func (in *interest) remove(g *group) {
+	for _, name := range g.names {
 		of := in.topics[name]
-		if delete(of, s); len(of) == 0 {
+		if of == nil {
+			continue // a name that is there twice
+		}
+		if of.remove(g); of.empty() {
 			delete(in.topics, name)
 		}
 	}
-	for _, p := range s.patterns {
-		in.tree.remove(p.String(), s)
+	for _, p := range g.patterns {
+		in.tree.remove(p.String(), g)
 	}
 }
 
-// wake wakes everybody who wants a record.
-func (in *interest) wake(r *eventlog.Record) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
+// each calls f with every group that wants a record, with some of them more than once.
+func (in *interest) each(r *eventlog.Record, f func(*group)) {
 	for _, topic := range r.Topics {
-		for s := range in.topics[topic] {
-			s.wake(r.Seq)
+		if of := in.topics[topic]; of != nil {
+			of.each(f)
 		}
-		in.tree.wake(topic, r.Seq, true)
+		in.tree.each(topic, true, f)
 	}
 }
 
-// wakeAll wakes everybody, who then has to look for what comes next by itself.
-func (in *interest) wakeAll() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for s := range in.all {
-		s.wake(0)
-	}
-}
+func (in *interest) empty() bool { return len(in.topics) == 0 && in.tree.bare() }
 
-func (b *branch) add(pattern string, s *subscriber) {
+func (b *branch) add(pattern string, g *group) {
 	segment, rest, more := strings.Cut(pattern, "/")
 	if segment == "**" {
-		if b.rest == nil {
-			b.rest = make(set)
-		}
-		b.rest[s] = struct{}{}
+		b.rest.add(g)
 		return
 	}
 	if b.next == nil {
@@ -107,42 +120,43 @@ func (b *branch) add(pattern string, s *subscriber) {
 		b.next[segment] = next
 	}
 	if more {
-		next.add(rest, s)
+		next.add(rest, g)
 		return
 	}
-	if next.here == nil {
-		next.here = make(set)
-	}
-	next.here[s] = struct{}{}
+	next.here.add(g)
 }
 
-// remove reports whether nothing is left of the branch.
-func (b *branch) remove(pattern string, s *subscriber) (bare bool) {
+// remove takes a group out, and the branches that are bare then.
+func (b *branch) remove(pattern string, g *group) {
 	segment, rest, more := strings.Cut(pattern, "/")
 	if segment == "**" {
-		delete(b.rest, s)
-	} else if next := b.next[segment]; next != nil {
-		if more {
-			next.remove(rest, s)
-		} else {
-			delete(next.here, s)
-		}
-		if next.bare() {
-			delete(b.next, segment)
-		}
+		b.rest.remove(g)
+		return
 	}
-	return b.bare()
+	next := b.next[segment]
+	if next == nil {
+		return
+	}
+	if more {
+		next.remove(rest, g)
+	} else {
+		next.here.remove(g)
+	}
+	if next.bare() {
+		delete(b.next, segment)
+	}
 }
 
-func (b *branch) bare() bool { return len(b.here)+len(b.rest)+len(b.next) == 0 }
+func (b *branch) bare() bool { return b.here.empty() && b.rest.empty() && len(b.next) == 0 }
 
-// wake wakes those whose pattern matches what is left of a topic, as [eventlog.Pattern] says.
-func (b *branch) wake(topic string, seq uint64, first bool) {
+// each calls f with those whose pattern matches what is left of a topic, as [eventlog.Pattern] says.
+func (b *branch) each(topic string, first bool, f func(*group)) {
 	reserved := first && eventlog.Reserved(topic)
 	if !reserved {
-		for s := range b.rest {
-			s.wake(seq)
-		}
+		b.rest.each(f)
+	}
+	if len(b.next) == 0 {
+		return
 	}
 	segment, rest, more := strings.Cut(topic, "/")
 	for _, wanted := range [2]string{segment, "*"} {
@@ -150,14 +164,10 @@ func (b *branch) wake(topic string, seq uint64, first bool) {
 		switch {
 		case next == nil || wanted == "*" && reserved:
 		case more:
-			next.wake(rest, seq, false)
+			next.each(rest, false, f)
 		default:
-			for s := range next.here {
-				s.wake(seq)
-			}
-			for s := range next.rest { // a/** matches a
-				s.wake(seq)
-			}
+			next.here.each(f)
+			next.rest.each(f) // a/** matches a
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
@@ -19,6 +20,8 @@ type response struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
+
+	multiplexed bool // one of several streams on a connection
 }
 
 // streamHeader prepares the header of a stream.
@@ -33,7 +36,7 @@ func streamHeader(h http.Header, f form) {
 
 // openSocket begins the answer. One that is complete at some time is sent so that a client can tell its end from that of the hub.
 func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, timeout time.Duration) (*response, error) {
-	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout}
+	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout, multiplexed: r.ProtoMajor > 1}
 	// Deadlines of the server would end every stream. Where there are none nothing has to be lifted.
 	if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, fmt.Errorf("lifting the read deadline: %w", err)
@@ -55,7 +58,22 @@ func (s *response) write(b []byte) error {
 	if _, err := s.w.Write(b); err != nil {
 		return err
 	}
-	return s.control.Flush()
+	if err := s.control.Flush(); err != nil || !s.multiplexed {
+		return err
+	}
+	// On HTTP/2 a deadline that passes resets the stream, also when nothing is being written.
+	if err := s.control.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// whyBroken tells a client that took nothing from one that has gone.
+func whyBroken(err error) reason {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return slow
+	}
+	return gone
 }
 
 // buffers are what frames are gathered in. Who waits has none.

@@ -12,8 +12,8 @@ import (
 // start returns the cursor of a subscription, and what is sent before anything else. There is no cursor if nothing can ever
 // come.
 func (h *Hub) start(ctx context.Context, s *subscription) (c *cursor, first []byte, err error) {
-	c = &cursor{hub: h, form: s.form, once: s.poll, failOnGap: s.failOnGap, checkpoint: true}
-	c.query.Selector = s.selector()
+	c = &cursor{hub: h, group: newGroup(s.wanted, s.form), sent: noID, once: s.poll, failOnGap: s.failOnGap}
+	c.query.Selector = c.group.selector
 	gap, err := h.place(ctx, s, &c.query)
 	if err != nil {
 		return nil, nil, err
@@ -29,19 +29,21 @@ func (h *Hub) start(ctx context.Context, s *subscription) (c *cursor, first []by
 		p.Extra = map[string]any{"reason": gap.Reason, "from": gap.From, "to": gap.To}
 		return nil, nil, p
 	}
-	if len(s.patterns) == 0 {
-		if c.open, err = h.notEnded(ctx, s.names, c.query.After); err != nil {
-			return nil, nil, err
-		}
-		if len(c.open) == 0 {
-			return nil, nil, nil
-		}
+	if ended, err := c.group.ended(ctx, h, c.query.After); err != nil {
+		return nil, nil, err
+	} else if ended {
+		return nil, nil, nil
 	}
 	first = appendRetry(nil, s.form, jitter(retryLeast, retryMost))
 	if gap != nil { // before the checkpoint: who has that would not be told again
 		first = appendControl(first, s.form, gapType, "", gap, time.Now())
 	}
-	return c, c.appendCheckpoint(first), nil
+	c.appendCheckpoint()
+	for _, p := range c.pieces {
+		first = append(first, p.text...)
+	}
+	c.checkpoint = c.query.After != h.log.Head()
+	return c, first, nil
 }
 
 // place sets where a subscription begins. The gap is what it is to be told of a position that means nothing here.
@@ -102,22 +104,6 @@ func (h *Hub) missing(ctx context.Context, q eventlog.Query) (*gapData, error) {
 		return &gapData{gap.Reason, gap.From.String(), gap.To.String()}, nil
 	}
 	return nil, err
-}
-
-// notEnded returns the topics of which something may come after a position. The newest record of a topic says whether it
-// has ended.
-func (h *Hub) notEnded(ctx context.Context, names []string, after eventlog.Position) (map[string]struct{}, error) {
-	open := make(map[string]struct{}, len(names))
-	for _, name := range names {
-		end, err := h.end(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if end == 0 || end > after.Seq {
-			open[name] = struct{}{}
-		}
-	}
-	return open, nil
 }
 
 // end returns the number of the record that ended a topic, 0 if it has not ended.

@@ -1,11 +1,8 @@
 package hub
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -125,115 +122,45 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	if !h.enter() {
 		return h.refuseStream(w, r, sub.form, h.drainProblem())
 	}
-	defer h.open.Done()
 	c, first, err := h.start(r.Context(), &sub)
 	if err != nil {
+		h.open.Done()
 		return h.refuseStream(w, r, sub.form, err)
 	}
 	if c == nil { // everything has ended, and the client has it
+		h.open.Done()
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	s := &subscriber{wanted: sub.wanted, cursor: c, woken: make(chan struct{}, 1)}
-	socket, err := openSocket(w, r, sub.form, sub.poll, h.opts.WriteTimeout)
+	if sub.poll {
+		defer h.open.Done()
+		return h.poll(w, r, c, first)
+	}
+	return h.attach(w, r, &subscriber{shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: &grant, fd: -1, slot: -1}, first)
+}
+
+// poll answers with what there is, and ends.
+func (h *Hub) poll(w http.ResponseWriter, r *http.Request, c *cursor, first []byte) error {
+	out, err := openSocket(w, r, c.group.form, true, h.opts.WriteTimeout)
 	if err != nil {
 		return err
 	}
-	h.interest.add(s)
-	defer h.interest.remove(s)
-	if whole := s.run(r.Context(), h, socket, first); !whole && sub.poll {
-		panic(http.ErrAbortHandler) // which is how net/http is told to break off: a clean end would mean that this is all
+	b := append(buffers.get(), first...)
+	defer func() { buffers.put(b) }()
+	for now := behind; now != over; {
+		var pieces []piece
+		if pieces, now, err = c.next(r.Context()); err != nil {
+			h.cannotRead(r.Context(), c.query.After, err)
+			panic(http.ErrAbortHandler) // which is how net/http is told to break off: a clean end would mean that this is all
+		}
+		for _, p := range pieces {
+			b = append(b, p.text...)
+		}
+		if out.write(b) != nil {
+			return nil // it has gone
+		}
+		b = b[:0]
 	}
 	return nil
-}
-
-// subscriber is a connection, what it wants, and its cursor. There is no queue.
-type subscriber struct {
-	wanted
-	cursor *cursor
-
-	pending atomic.Uint64 // number of the first event that is wanted since the cursor was looked at; 0: none
-	woken   chan struct{}
-}
-
-// wake tells a subscriber of an event that it wants and is in the window, by its number; or by 0 that it has to look for itself.
-// Calls come in the order of the log, so that the first is the one to remember.
-func (s *subscriber) wake(seq uint64) {
-	s.pending.CompareAndSwap(0, max(seq, 1))
-	select {
-	case s.woken <- struct{}{}:
-	default:
-	}
-}
-
-// run sends what there is, and what comes, until the client goes, or all has ended, or the hub drains. first is what goes out
-// before. It reports whether everything was sent that was there.
-func (s *subscriber) run(ctx context.Context, h *Hub, out socket, first []byte) (whole bool) {
-	c := s.cursor
-	buf := append(buffers.get(), first...)
-	defer func() { buffers.put(buf) }()
-	heartbeat := time.NewTimer(h.opts.Heartbeat)
-	defer heartbeat.Stop()
-	draining := false
-	whole = true
-	for {
-		var now state
-		var err error
-		buf, now, err = c.next(ctx, buf)
-		if err != nil {
-			if ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
-				h.opts.Logger.Error("a stream ends, because its events cannot be read; the client comes back", "at", c.query.After.String(), "err", err.Error())
-			}
-			now, draining, whole = live, true, false // say when to come back
-		}
-		if draining && now == live {
-			buf = appendRetry(buf, c.form, jitter(retryLeast/2, retryMost))
-			now = over
-		}
-		if len(buf) > 0 {
-			if out.write(buf) != nil {
-				return whole // it has gone
-			}
-			buf = buf[:0]
-			heartbeat.Reset(h.opts.Heartbeat)
-		}
-		switch now {
-		case over:
-			return whole
-		case behind:
-			if ctx.Err() != nil {
-				return whole
-			}
-			continue
-		}
-		buffers.put(buf)
-		buf = nil
-		select {
-		case <-s.woken:
-		case <-heartbeat.C:
-			heartbeat.Reset(h.opts.Heartbeat)
-			if settled := h.interest.settled.Load(); s.pending.Load() == 0 && settled.Gen == c.query.After.Gen {
-				c.skip(settled.Seq) // in this order: whoever wanted something up to there has been woken
-			}
-			buf = c.appendHeartbeat(buffers.get())
-			continue
-		case <-h.draining:
-			draining = true
-		case <-ctx.Done():
-			return whole
-		}
-		buf = buffers.get()
-		if first := s.pending.Swap(0); first > 1 {
-			c.skip(first - 1)
-		}
-	}
-}
-
-// appendHeartbeat appends what goes out when nothing has for a while: a checkpoint if the log has moved on.
-func (c *cursor) appendHeartbeat(b []byte) []byte {
-	if c.query.After == c.sent {
-		return appendHeartbeat(b, c.form)
-	}
-	return c.appendCheckpoint(b)
 }

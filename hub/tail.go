@@ -37,7 +37,7 @@ func (h *Hub) warm(ctx context.Context) error {
 	return nil
 }
 
-// take takes the next records of the log into the window and wakes those who want them. It reports whether there may be more.
+// take takes the next records of the log into the window and wakes the shards. It reports whether there may be more.
 func (h *Hub) take(ctx context.Context, q *eventlog.Query) (more bool, err error) {
 	answer, err := h.log.Read(ctx, *q)
 	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
@@ -47,18 +47,21 @@ func (h *Hub) take(ctx context.Context, q *eventlog.Query) (more bool, err error
 		if gap.Reason == eventlog.Reset || gap.To.Seq > q.After.Seq {
 			q.After = gap.To
 		}
-		h.interest.wakeAll()
+		h.wakeShards()
 		return true, nil
 	} else if err != nil {
 		return false, err
 	}
 	h.window.add(answer.Records, answer.Complete)
-	for i := range answer.Records {
-		h.interest.wake(&answer.Records[i])
-	}
+	h.wakeShards()
 	q.After = answer.Complete
-	h.interest.settled.Store(&answer.Complete)
 	return answer.Complete != h.log.Head(), nil
+}
+
+func (h *Hub) wakeShards() {
+	for _, s := range h.shards {
+		s.wake()
+	}
 }
 
 // tail follows the log until ctx ends or the log is closed.

@@ -23,6 +23,7 @@ type window struct {
 	entries []*entry            // in order
 	topics  map[string][]*entry // those of each topic, in order
 	bytes   int64
+	passed  int64 // bytes of all records that were ever added
 }
 
 // entry is an event in the window.
@@ -30,6 +31,7 @@ type entry struct {
 	seq    uint64
 	topics []string
 	event  event
+	passed int64 // bytes that had been added before it
 }
 
 // entryOverhead is what an entry takes besides its record and its frame, more or less.
@@ -74,6 +76,8 @@ func (w *window) add(records []eventlog.Record, complete eventlog.Position) {
 			w.topics[topic] = append(w.topics[topic], e)
 		}
 		w.bytes += e.size()
+		e.passed = w.passed
+		w.passed += int64(e.event.record.Size())
 	}
 	w.high = complete.Seq
 	gone := 0
@@ -115,9 +119,11 @@ const (
 	pageLooked = 10_000 // and that are looked at for it
 )
 
-// after appends the events that a selector wants after a position, in order and up to a number of bytes, and returns up to
-// where that is complete. It is not ok if the window does not reach that far back.
-func (w *window) after(events []*event, sel *eventlog.Selector, at eventlog.Position, bytes int) (_ []*event, complete eventlog.Position, ok bool) {
+// after appends the events that a selector wants after a position and up to a number, in order and up to a number of bytes, and
+// returns up to where that is complete. It is not ok if the window does not reach that far back.
+func (w *window) after(
+	events []*event, sel *eventlog.Selector, at eventlog.Position, to uint64, bytes int,
+) (_ []*event, complete eventlog.Position, ok bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	switch {
@@ -126,9 +132,12 @@ func (w *window) after(events []*event, sel *eventlog.Selector, at eventlog.Posi
 	case at.Seq >= w.high: // who has read the log may be ahead
 		return events, at, true
 	}
-	complete = eventlog.Position{Gen: w.gen, Seq: w.high}
+	complete = eventlog.Position{Gen: w.gen, Seq: min(w.high, to)}
 	from := w.candidates(sel, at.Seq)
 	for i, e := range from {
+		if e.seq > to {
+			break
+		}
 		if i == pageLooked || len(events) == pageEvents || bytes <= 0 {
 			complete.Seq = e.seq - 1
 			break
@@ -139,6 +148,26 @@ func (w *window) after(events []*event, sel *eventlog.Selector, at eventlog.Posi
 		}
 	}
 	return events, complete, true
+}
+
+// next appends the events that come next after a position, whoever wants them, up to a number of events and bytes, and returns
+// up to where that is complete; if the window does not reach that far back, where its head is.
+func (w *window) next(events []*event, at eventlog.Position, limit, bytes int) (_ []*event, complete eventlog.Position, ok bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	head := eventlog.Position{Gen: w.gen, Seq: w.high}
+	if at.Gen != w.gen || at.Seq < w.low {
+		return events, head, false
+	}
+	for _, e := range since(w.entries, at.Seq) {
+		if limit--; limit < 0 || bytes <= 0 {
+			head.Seq = e.seq - 1
+			break
+		}
+		events = append(events, &e.event)
+		bytes -= e.event.record.Size()
+	}
+	return events, head, true
 }
 
 // candidates returns the entries after a number in which a selector may find something.

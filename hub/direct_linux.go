@@ -1,0 +1,230 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Direct sockets: a connection is taken from net/http, and from then on is a number. It has no goroutine and no buffer; its shard
+// sends without waiting, and hears of it through an epoll set.
+
+// send sends as much as a socket takes without waiting. It goes past the scheduler, which would otherwise take each call for one
+// that may last: measured with one core that costs more than the sending.
+func send(fd int32, b []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, nil
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// bytesOf returns the bytes of a text, which nobody changes.
+func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
+
+func closeSocket(fd int32) { _ = unix.Close(int(fd)) } // nothing can be done about an error
+
+// notSentLow is how many bytes may wait in the kernel for one subscriber who takes none, besides what is under way.
+const notSentLow = 128 << 10
+
+// detach takes the socket out of a connection, which is closed. ok is false if it is of a kind that has none of its own.
+func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error) {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return -1, false, nil
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return -1, false, err
+	}
+	dup := -1
+	var dupErr error
+	err = raw.Control(func(fd uintptr) {
+		if dup, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); dupErr == nil && isTCP(conn) {
+			tune(dup, timeout)
+		}
+	})
+	if err = errors.Join(err, dupErr); err != nil {
+		return -1, false, err
+	}
+	return int32(dup), true, conn.Close()
+}
+
+// number returns the number of a connection's socket, which stays its own.
+func number(conn net.Conn) (fd int32, ok bool) {
+	c, ok := conn.(*net.TCPConn)
+	if !ok {
+		return -1, false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, false
+	}
+	fd = -1
+	err = raw.Control(func(n uintptr) { fd = int32(n) })
+	return fd, err == nil
+}
+
+func isTCP(conn net.Conn) bool { _, ok := conn.(*net.TCPConn); return ok }
+
+// tune bounds what a subscriber who takes nothing costs the kernel, and finds those that are dead. What a system does not know
+// it goes without.
+func tune(fd int, timeout time.Duration) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLow)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(max(timeout, time.Minute)/time.Millisecond))
+}
+
+// poller tells a shard of sockets that can take more, and of clients that have gone. Its goroutine waits in the scheduler's own
+// poller for the epoll set, so that it holds no thread.
+type poller struct {
+	shard *shard
+	set   *os.File
+	fd    int
+	done  chan struct{}
+
+	// Owned by the shard:
+	slots []slot
+	free  []int32
+}
+
+// slot is a place for a subscriber. turn tells its present holder from earlier ones, of whom an event may still be under way.
+type slot struct {
+	sub  *subscriber
+	turn int32
+}
+
+func newPoller(s *shard) (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("hub: making an epoll set: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("hub: making an epoll set: %w", err), unix.Close(fd))
+	}
+	p := &poller{shard: s, set: os.NewFile(uintptr(fd), "epoll"), fd: fd, done: make(chan struct{})}
+	go labelled("hub poller", p.run)
+	return p, nil
+}
+
+// run waits for events and hands them to the shard, until close.
+func (p *poller) run() {
+	defer close(p.done)
+	raw, err := p.set.SyscallConn()
+	if err != nil {
+		return // it is closed
+	}
+	var events [256]unix.EpollEvent
+	for {
+		n := 0
+		err := raw.Read(func(fd uintptr) bool {
+			for err := error(unix.EINTR); errors.Is(err, unix.EINTR); {
+				n, err = unix.EpollWait(int(fd), events[:], 0)
+			}
+			return n > 0
+		})
+		if err != nil {
+			return
+		}
+		batch := append([]unix.EpollEvent(nil), events[:n]...)
+		if !p.shard.post(func() { p.hand(batch) }) {
+			return
+		}
+	}
+}
+
+func (p *poller) hand(events []unix.EpollEvent) {
+	for _, e := range events {
+		at := &p.slots[e.Fd]
+		if at.sub == nil || at.turn != e.Pad {
+			continue
+		}
+		over := e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+		if !over && e.Events&unix.EPOLLIN != 0 && at.sub.runner == nil {
+			over = !discard(at.sub)
+		}
+		p.shard.ready(at.sub, e.Events&unix.EPOLLOUT != 0, over)
+	}
+}
+
+// maxStray is how many bytes a client may send after its request. Nobody looks at them.
+const maxStray = 64 << 10
+
+// discard reads what a client has sent after its request. It reports whether the client may stay.
+func discard(sub *subscriber) bool {
+	var b [4 << 10]byte
+	for {
+		n, err := unix.Read(int(sub.fd), b[:])
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return true
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil || n == 0:
+			return false
+		}
+		if sub.stray += n; sub.stray > maxStray {
+			return false
+		}
+	}
+}
+
+// add begins to watch a subscriber. Each change is told once.
+func (p *poller) add(sub *subscriber) error {
+	if sub.fd < 0 {
+		return nil
+	}
+	if n := len(p.free); n > 0 {
+		sub.slot = p.free[n-1]
+		p.free = p.free[:n-1]
+	} else {
+		sub.slot = int32(len(p.slots))
+		p.slots = append(p.slots, slot{})
+	}
+	at := &p.slots[sub.slot]
+	at.sub = sub
+	at.turn++
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: sub.slot, Pad: at.turn}
+	if sub.runner == nil {
+		e.Events |= unix.EPOLLOUT
+	}
+	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, int(sub.fd), &e)
+}
+
+// remove ends watching a subscriber, and closes its socket if it is a direct one.
+func (p *poller) remove(sub *subscriber) {
+	if sub.slot < 0 {
+		return
+	}
+	p.slots[sub.slot].sub = nil
+	p.free = append(p.free, sub.slot)
+	if sub.slot = -1; sub.runner == nil {
+		closeSocket(sub.fd) // which takes it out of the set
+		sub.fd = -1
+	}
+}
+
+// close ends the goroutine, and calls f with all who are left.
+func (p *poller) close(f func(*subscriber)) {
+	_ = p.set.Close()
+	<-p.done
+	for i := range p.slots {
+		if sub := p.slots[i].sub; sub != nil {
+			f(sub)
+		}
+	}
+}

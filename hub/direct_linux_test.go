@@ -1,0 +1,211 @@
+package hub_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// raw opens a stream by hand, and reads its head.
+func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.Reader) {
+	s.Helper()
+	u, err := url.Parse(s.url)
+	if err != nil {
+		s.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		s.Fatal(err)
+	}
+	tcp := conn.(*net.TCPConn)
+	if tune != nil {
+		tune(tcp)
+	}
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, u.Host); err != nil {
+		s.Fatal(err)
+	}
+	in := bufio.NewReader(conn)
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			s.Fatal(err)
+		}
+		if line == "\r\n" {
+			return tcp, in
+		}
+	}
+}
+
+// await waits until a condition holds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not happen: %s", what)
+		}
+	}
+}
+
+// TestADirectSubscriberHasNoGoroutine.
+func TestADirectSubscriberHasNoGoroutine(t *testing.T) {
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	s.raw("/events/news", nil)
+	await(t, "the first is there", func() bool { return s.hub.Subscribers() == 1 })
+	before := runtime.NumGoroutine()
+	const n = 300
+	for range n {
+		s.raw("/events/news", nil)
+	}
+	await(t, "all are there", func() bool { return s.hub.Subscribers() == n+1 })
+	await(t, "their handlers have returned", func() bool { return runtime.NumGoroutine() <= before+n/10 })
+}
+
+// TestAReaderOfAFewBytesAtATimeGetsEveryByte: a write that was taken in part is continued where it was cut, wherever that was.
+func TestAReaderOfAFewBytesAtATimeGetsEveryByte(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &hub.Options{WriteTimeout: patience, Window: 1 << 20}, transports[0])
+	_, in := s.raw("/events/news", func(c *net.TCPConn) {
+		if err := c.SetReadBuffer(128 << 10); err != nil {
+			t.Fatal(err)
+		}
+	})
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	const n = 400
+	var want []string
+	for i := range n {
+		size := random.IntN(20_000)
+		if i%50 == 0 {
+			size = 300_000
+		}
+		want = append(want, fmt.Sprintf("%d %s", i, strings.Repeat(string(rune('a'+i%26)), size)))
+	}
+	go func() {
+		for _, data := range want {
+			s.hubPublish(hub.Event{Topics: []string{"news"}, Data: data})
+		}
+	}()
+	d := sse.NewDecoder(trickle{in, random}, nil)
+	for i := 0; i < n; {
+		if !d.Next() {
+			t.Fatalf("the stream ends after %d events: %v", i, d.Err())
+		}
+		if e := d.Event(); e.Type == sse.DefaultType {
+			if e.Data != want[i] {
+				t.Fatalf("event %d is %.30q with %d bytes, want %.30q with %d", i, e.Data, len(e.Data), want[i], len(want[i]))
+			}
+			i++
+		}
+	}
+}
+
+// trickle reads a few bytes at a time.
+type trickle struct {
+	r      io.Reader
+	random *rand.Rand
+}
+
+func (t trickle) Read(b []byte) (int, error) {
+	return t.r.Read(b[:min(len(b), 1+t.random.IntN(3000))])
+}
+
+// TestWhatAClientSendsAfterItsRequestIsNotRead, and too much of it ends the stream.
+func TestWhatAClientSendsAfterItsRequestIsNotRead(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	conn, in := s.raw("/events/news", nil)
+	if _, err := io.WriteString(conn, "GET /events/other HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+	s.post("news", "hello")
+	d := sse.NewDecoder(in, nil)
+	for d.Next() && d.Event().Data != "hello" {
+		continue
+	}
+	if d.Err() != nil {
+		t.Fatal(d.Err())
+	}
+	for i := 0; s.hub.Subscribers() > 0; i++ {
+		if i > 10_000 {
+			t.Fatal("it may send as much as it likes")
+		}
+		if _, err := conn.Write(make([]byte, 1<<10)); err != nil {
+			break // it was cut off
+		}
+	}
+	await(t, "it is gone", func() bool { return s.hub.Subscribers() == 0 })
+}
+
+// TestAClientThatClosesOneSideHasGone: nobody who reads to the end of an answer closes before.
+func TestAClientThatClosesOneSideHasGone(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	conn, _ := s.raw("/events/news", nil)
+	await(t, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it is gone", func() bool { return s.hub.Subscribers() == 0 })
+}
+
+// TestNoSocketIsLeftOpen: files are numbered from the lowest that is free, so that one more has the number it had before.
+func TestNoSocketIsLeftOpen(t *testing.T) {
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	files := func() int {
+		n := 0
+		for fd := range 1000 {
+			var stat syscall.Stat_t
+			if syscall.Fstat(fd, &stat) == nil {
+				n++
+			}
+		}
+		return n
+	}
+	conn, _ := s.raw("/events/news", nil)
+	_ = conn.Close()
+	await(t, "the first is gone", func() bool { return s.hub.Subscribers() == 0 })
+	before := files()
+	for range 100 {
+		conn, _ := s.raw("/events/news", nil)
+		_ = conn.Close()
+	}
+	await(t, "all are gone", func() bool { return s.hub.Subscribers() == 0 && files() <= before })
+}
+
+// TestDeliveryAllocatesNothingForASubscriber: ten times the subscribers, the same number of allocations.
+func TestDeliveryAllocatesNothingForASubscriber(t *testing.T) {
+	allocations := func(subscribers int) float64 {
+		s := serve(t, mustMemory(t, nil), nil, transports[0])
+		for range subscribers {
+			conn, in := s.raw("/events/news", nil)
+			go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{in}); _ = conn.Close() }()
+		}
+		await(t, "all are there", func() bool { return s.hub.Subscribers() == subscribers })
+		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "first"})
+		return testing.AllocsPerRun(50, func() {
+			r := s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "hello"})
+			s.hub.AwaitSettled(r[0].Position)
+		})
+	}
+	few, many := allocations(10), allocations(200)
+	if many-few > 50 {
+		t.Errorf("an event costs %.0f allocations with 10 subscribers, and %.0f with 200", few, many)
+	}
+}

@@ -1,0 +1,100 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// group is all subscribers of a shard that want the same in the same form. Those of them that are live are at the same place, so
+// that what comes next is put together once for all of them.
+type group struct {
+	wanted
+	form     form
+	wants    string // what is wanted, as a key
+	selector eventlog.Selector
+
+	members int           // all, in whatever state
+	live    []member      // those whose bytes the shard sends
+	waiting []*subscriber // those that have a goroutine of their own, which is woken
+
+	sent   uint64   // number of the newest event that everybody in live has
+	wrote  int64    // tick of the shard's wheel when it left
+	events []*event // what the pass under way has for the group
+	pass   uint64   // the pass that events belong to
+}
+
+// member is a live subscriber, with what is needed to send to it at hand.
+type member struct {
+	fd  int32
+	sub *subscriber
+}
+
+func newGroup(w wanted, f form) *group {
+	return &group{wanted: w, form: f, wants: w.key(), selector: w.selector()}
+}
+
+// groupKey tells groups apart.
+type groupKey struct {
+	wants string
+	form  form
+}
+
+func (g *group) key() groupKey { return groupKey{g.wants, g.form} }
+
+// key is the same for those who want the same, in whatever order they say so. No topic has a control character.
+func (w *wanted) key() string {
+	if len(w.patterns) == 0 && len(w.names) == 1 {
+		return w.names[0]
+	}
+	names := slices.Sorted(slices.Values(w.names))
+	patterns := make([]string, len(w.patterns))
+	for i, p := range w.patterns {
+		patterns[i] = p.String()
+	}
+	slices.Sort(patterns)
+	return strings.Join(append(append(names, "\x00"), patterns...), "\n")
+}
+
+// addLive and addWaiting enter a subscriber, removeFrom takes it out of where it is.
+func (g *group) addLive(s *subscriber) {
+	s.place = len(g.live)
+	g.live = append(g.live, member{s.fd, s})
+}
+
+func (g *group) addWaiting(s *subscriber) {
+	s.place = len(g.waiting)
+	g.waiting = append(g.waiting, s)
+}
+
+func (g *group) removeLive(s *subscriber) {
+	last := len(g.live) - 1
+	g.live[s.place] = g.live[last]
+	g.live[s.place].sub.place = s.place
+	g.live[last] = member{}
+	g.live = g.live[:last]
+}
+
+func (g *group) removeWaiting(s *subscriber) {
+	last := len(g.waiting) - 1
+	g.waiting[s.place] = g.waiting[last]
+	g.waiting[s.place].place = s.place
+	g.waiting[last] = nil
+	g.waiting = g.waiting[:last]
+}
+
+// ended reports whether all topics have ended, and whoever is at a position has seen it: nothing can ever come.
+func (g *group) ended(ctx context.Context, h *Hub, at eventlog.Position) (bool, error) {
+	if len(g.patterns) > 0 {
+		return false, nil
+	}
+	for _, name := range g.names {
+		end, err := h.end(ctx, name)
+		if err != nil || end == 0 || end > at.Seq {
+			return false, err
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,103 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+const lagSize, lagEvents = 100_000, 150 // more than sockets and flow control hold
+
+// publishLots publishes events that a slow reader does not take.
+func (s *site) publishLots() (filler string) {
+	s.Helper()
+	filler = strings.Repeat("x", lagSize)
+	for i := range lagEvents {
+		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(i) + filler})
+	}
+	return filler
+}
+
+// TestASlowReaderIsDisconnectedBeyondItsLag, and finds everything again when it comes back.
+func TestASlowReaderIsDisconnectedBeyondItsLag(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000}, func(s *site) {
+		resp := s.slow("/events/news", nil)
+		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		filler := s.publishLots()
+		d := sse.NewDecoder(resp.Body, nil)
+		next, last := 0, ""
+		for d.Next() {
+			e := d.Event()
+			if e.Type == sse.DefaultType {
+				if e.Data != fmt.Sprint(next)+filler {
+					s.Fatalf("event %d is %.20q", next, e.Data)
+				}
+				next++
+			}
+			last = e.ID
+		}
+		if d.Err() != nil {
+			s.Logf("cut off: %v", d.Err())
+		}
+		if next == lagEvents {
+			s.Fatal("it was not disconnected")
+		}
+		f := s.follow("/events/news", map[string]string{"Last-Event-ID": last})
+		for ; next < lagEvents; next++ {
+			f.want(fmt.Sprint(next) + filler)
+		}
+	})
+}
+
+// TestASlowReaderIsMovedOnIfThatIsSaid, and told of the gap.
+func TestASlowReaderIsMovedOnIfThatIsSaid(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true}, func(s *site) {
+		resp := s.slow("/events/news", nil)
+		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		filler := s.publishLots()
+		d := sse.NewDecoder(resp.Body, nil)
+		next, gaps := 0, 0
+		for next < lagEvents {
+			if !d.Next() {
+				s.Fatalf("the stream ends after %d: %v", next, d.Err())
+			}
+			switch e := d.Event(); e.Type {
+			case sse.DefaultType:
+				if e.Data != fmt.Sprint(next)+filler {
+					s.Fatalf("event %d is %.20q", next, e.Data)
+				}
+				next++
+			case "tidings.gap":
+				var g gap
+				if err := json.Unmarshal([]byte(e.Data), &g); err != nil || g.Reason != "lag" {
+					s.Fatalf("%s: %v", e.Data, err)
+				}
+				var gen string
+				if _, err := fmt.Sscanf(strings.Replace(g.To, "-", " ", 1), "%s %d", &gen, &next); err != nil {
+					s.Fatal(err)
+				}
+				gaps++
+			}
+		}
+		if gaps == 0 {
+			s.Error("it has missed nothing")
+		}
+		s.post("news", "live")
+		for d.Next() {
+			if e := d.Event(); e.Data == "live" {
+				return
+			}
+		}
+		if err := d.Err(); err != nil && err != io.EOF {
+			s.Error(err)
+		}
+		s.Error("it is not live")
+	})
+}

@@ -1,0 +1,64 @@
+package hub
+
+import "time"
+
+// wheel tells which subscribers are due to be looked at, for a heartbeat or because they take nothing. It belongs to a shard.
+// To set a time costs the same however many there are, and who is not due costs nothing.
+type wheel struct {
+	tick  time.Duration
+	start time.Time
+	now   int64 // ticks since start
+	slots [][]*subscriber
+}
+
+// wheelSlots bounds how far ahead a time can be; one beyond is looked at early, and set again.
+const wheelSlots = 512
+
+// newWheel returns a wheel that is as exact as the shortest of its times needs.
+func newWheel(shortest time.Duration) *wheel {
+	tick := min(max(shortest/100, time.Millisecond), 250*time.Millisecond)
+	return &wheel{tick: tick, start: time.Now(), slots: make([][]*subscriber, wheelSlots)}
+}
+
+// ticks returns a time as ticks, at least one.
+func (w *wheel) ticks(d time.Duration) int64 { return max(int64(d/w.tick), 1) }
+
+// set sets when a subscriber is due, in ticks from now, in the place of what was set before.
+func (w *wheel) set(s *subscriber, in int64) {
+	w.clear(s)
+	s.due = w.now + min(max(in, 1), wheelSlots-1)
+	slot := &w.slots[s.due%wheelSlots]
+	s.dueAt = len(*slot)
+	*slot = append(*slot, s)
+}
+
+// clear takes a subscriber off the wheel.
+func (w *wheel) clear(s *subscriber) {
+	if s.due == 0 {
+		return
+	}
+	slot := &w.slots[s.due%wheelSlots]
+	last := len(*slot) - 1
+	(*slot)[s.dueAt] = (*slot)[last]
+	(*slot)[s.dueAt].dueAt = s.dueAt
+	(*slot)[last] = nil
+	*slot = (*slot)[:last]
+	s.due = 0
+}
+
+// turn moves the wheel on to a time, and calls f with all that are due, who are off the wheel then.
+func (w *wheel) turn(now time.Time, f func(*subscriber)) {
+	to := int64(now.Sub(w.start) / w.tick)
+	for w.now < to {
+		w.now++
+		slot := &w.slots[w.now%wheelSlots]
+		for n := len(*slot); n > 0; n = len(*slot) {
+			s := (*slot)[n-1]
+			w.clear(s)
+			f(s) // which sets a later time, if any
+		}
+		if cap(*slot) > 1024 {
+			*slot = nil
+		}
+	}
+}
