@@ -70,7 +70,8 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		return err
 	}
 	h, err := hub.New(log, &hub.Options{
-		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, MaxEvent: int(c.MaxEvent), Logger: logger,
+		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger,
+		MaxEvent: int(c.MaxEvent), MaxTopics: int(c.MaxTopics),
 	})
 	if err != nil {
 		place.close()

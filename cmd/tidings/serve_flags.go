@@ -34,5 +34,6 @@ func (f *serveFlags) check(env environ) error {
 // limitFlags say how much somebody may ask for.
 type limitFlags struct {
 	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"The largest event that is taken; ${default} if not said, at most 16MiB."`
+	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"How many topics and patterns one subscription may have; ${default} if not said."`
 	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to come; ${default} if not said."`
 }

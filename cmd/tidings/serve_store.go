@@ -14,7 +14,7 @@ import (
 type storeFlags struct {
 	Data   string     `type:"path" placeholder:"DIR" help:"Where the events are kept; tidings-data if not said. It is made if it is not there."`
 	Memory bool       `help:"Keep the events in memory instead, until the hub stops."`
-	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"What to keep of the topics that match, see below. May be said several times: the first that matches counts."`
+	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"What to keep of the topics that match, such as chat/**=age:7d,count:1000. May be said several times: the first that matches counts."`
 
 	KeepBytes byteSize `placeholder:"SIZE" help:"What to keep in all, such as 500MB or 10GB; 1GiB if not said, 64MiB with --memory. The oldest events go first."`
 	Sync      string   `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher has the answer. interval: within 100 ms, which is faster, and the power may take what was acknowledged last."`

@@ -370,3 +370,20 @@ func hangup(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestServeBoundsWhatSomebodyMayAskFor(t *testing.T) {
+	s := startServe(t, environ{"TIDINGS_MAX_TOPICS=2"}, "--max-event", "10")
+	for _, test := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{http.MethodGet, "/events?poll=1&topic=a&topic=b", "", http.StatusOK},
+		{http.MethodGet, "/events?poll=1&topic=a&topic=b&topic=c", "", http.StatusBadRequest},
+		{http.MethodPost, "/events/a", "ten bytes.", http.StatusOK},
+		{http.MethodPost, "/events/a", "eleven byte", http.StatusRequestEntityTooLarge},
+	} {
+		if answer, text := ask(t, clientOf(t, nil), test.method, s.url+test.path, test.body); answer.StatusCode != test.want {
+			t.Errorf("%s %s: %s %s", test.method, test.path, answer.Status, text)
+		}
+	}
+}
