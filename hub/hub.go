@@ -137,6 +137,7 @@ type Hub struct {
 	running sync.WaitGroup // shards
 
 	draining chan struct{} // closed by Shutdown
+	lastLook chan struct{} // closed by the tail when it has looked once more after that, or has ended
 	drain    sync.Once
 	open     sync.WaitGroup // subscribers
 	opening  sync.Mutex     // held by who enters open, or begins to drain
@@ -156,7 +157,7 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{log: log, opts: opts, pages: newPages(log), draining: make(chan struct{})}
+	h := &Hub{log: log, opts: opts, pages: newPages(log), draining: make(chan struct{}), lastLook: make(chan struct{})}
 	h.window = newWindow(log.Head(), opts.Window)
 	h.replayers = newReplayers(h)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -198,7 +199,7 @@ func (h *Hub) shard() *shard {
 	return s
 }
 
-// Shutdown ends the hub: new streams are told to come back later, those that are open get what there is, a time to come back
+// Shutdown ends the hub: new streams are told to come back later, those that are open get what is stored, a time to come back
 // at, and are closed, some at a time. It returns when all are, or with the error of ctx; then those that take nothing have been
 // cut off.
 //
@@ -208,6 +209,10 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		h.opening.Lock()
 		close(h.draining)
 		h.opening.Unlock()
+		select {
+		case <-h.lastLook:
+		case <-ctx.Done():
+		}
 		for _, s := range h.shards {
 			s.post(s.drain)
 		}

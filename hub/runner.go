@@ -76,6 +76,7 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 	b := append(buffers.get(), first...)
 	defer func() { buffers.put(b) }()
 	for {
+		why := reason(r.leaving.Load()) // before it looks: what has come until then is sent
 		pieces, now, err := c.next(r.ctx)
 		end := complete
 		if err != nil {
@@ -88,7 +89,7 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 			}
 			pieces = []piece{retryPiece(c.group.form, 0)}
 		}
-		if why := reason(r.leaving.Load()); why != stays && now == live {
+		if why != stays && now == live {
 			now, end = over, why
 			pieces = append(pieces, retryPiece(c.group.form, 0))
 		}

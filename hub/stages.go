@@ -351,6 +351,8 @@ const wavesPause = 50 * time.Millisecond
 // drain tells all streams to come back later, some at a time, so that they do not all come back at once. Those that are behind
 // get what there is first.
 func (s *shard) drain() {
+	for s.deliverNext() { // what has come before
+	}
 	s.draining = true
 	for _, g := range s.groups {
 		for _, m := range g.live {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -285,6 +286,49 @@ func TestAHubThatStopsTellsItsStreams(t *testing.T) {
 			s.Errorf("others get %+v", a)
 		}
 	})
+}
+
+// TestWhatIsStoredBeforeTheStopIsSent: a program ended a topic, and stopped; its log was in memory. Now and then streams ended
+// without the end: the publisher had its answer before the hub had looked at the log, and a stream was let go that had all the
+// hub knew of.
+func TestWhatIsStoredBeforeTheStopIsSent(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			log := &held{Log: mustMemory(t, nil)}
+			s := serve(t, log, nil, how)
+			f := s.follow("/events/news", nil)
+			f.next()
+			log.reads.Lock()
+			s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "last words"})
+			stopped := make(chan error, 1)
+			go func() { stopped <- s.hub.Shutdown(s.Context()) }()
+			for s.send(request{path: "/events/other?poll=1"}).status != http.StatusServiceUnavailable {
+				continue // it has not begun yet
+			}
+			log.reads.Unlock()
+			f.want("last words")
+			f.end()
+			if err := <-stopped; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// held is a log whose reads of all topics, which are those of the tail, wait for whoever has the lock.
+type held struct {
+	eventlog.Log
+	reads sync.RWMutex
+}
+
+func (h *held) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, error) {
+	if len(q.Selector.Names()) == 0 {
+		h.reads.RLock()
+		defer h.reads.RUnlock()
+	}
+	return h.Log.Read(ctx, q)
 }
 
 func readAll(s *site, resp *http.Response) string {

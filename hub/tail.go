@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/pprof"
+	"sync"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -64,8 +65,12 @@ func (h *Hub) wakeShards() {
 	}
 }
 
-// tail follows the log until ctx ends or the log is closed.
+// tail follows the log until ctx ends or the log is closed. Streams end, when the hub drains, only after one more look: what a
+// publisher had the answer for is in the log, and may not be in the window.
 func (h *Hub) tail(ctx context.Context) {
+	looked := sync.OnceFunc(func() { close(h.lastLook) })
+	defer looked()
+	draining, last := h.draining, false
 	q := eventlog.Query{Selector: eventlog.Everything(), After: h.window.head(), Limit: 4096, Bytes: 8 << 20}
 	q.Told = q.After.Seq
 	const shortest, longest = 10 * time.Millisecond, time.Second
@@ -79,6 +84,9 @@ func (h *Hub) tail(ctx context.Context) {
 			h.opts.Logger.Error("the newest events cannot be read, and nobody gets them; it will be tried again", "err", err.Error(), "again in", wait)
 			select {
 			case <-time.After(wait):
+			case <-h.draining: // the clients find everything when they come back
+				looked()
+				return
 			case <-ctx.Done():
 				return
 			}
@@ -88,7 +96,12 @@ func (h *Hub) tail(ctx context.Context) {
 		if wait = shortest; more {
 			continue
 		}
+		if last {
+			looked()
+		}
 		select {
+		case <-draining:
+			draining, last = nil, true
 		case _, ok := <-h.log.Watch():
 			if !ok {
 				return
