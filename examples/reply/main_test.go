@@ -350,6 +350,7 @@ func TestNothingBeginsAfterAStop(t *testing.T) {
 func TestTheParrotAnswersWordByWordAndCanBeStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		var pieces []string
 		for text, err := range parrot(time.Hour)(ctx, "100 %?") {
 			if len(pieces) == 4 {
