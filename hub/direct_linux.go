@@ -198,11 +198,21 @@ func (p *poller) add(sub *subscriber) error {
 	at := &p.slots[sub.slot]
 	at.sub = sub
 	at.turn++
-	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: sub.slot, Pad: at.turn}
-	if sub.runner == nil {
-		e.Events |= unix.EPOLLOUT
+	return p.control(unix.EPOLL_CTL_ADD, sub, 0)
+}
+
+// awaitWritable lets the shard hear of it when a socket can take more. Most never need that, and would be told when they are new.
+func (p *poller) awaitWritable(sub *subscriber) error {
+	if sub.watched {
+		return nil
 	}
-	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, int(sub.fd), &e)
+	sub.watched = true
+	return p.control(unix.EPOLL_CTL_MOD, sub, unix.EPOLLOUT)
+}
+
+func (p *poller) control(op int, sub *subscriber, more uint32) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET | more, Fd: sub.slot, Pad: p.slots[sub.slot].turn}
+	return unix.EpollCtl(p.fd, op, int(sub.fd), &e)
 }
 
 // remove ends watching a subscriber, and closes its socket if it is a direct one.

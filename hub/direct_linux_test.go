@@ -51,16 +51,6 @@ func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.R
 	}
 }
 
-// await waits until a condition holds.
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not happen: %s", what)
-		}
-	}
-}
-
 // TestADirectSubscriberHasNoGoroutine.
 func TestADirectSubscriberHasNoGoroutine(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
