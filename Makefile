@@ -45,6 +45,10 @@ bench: # Measure beside other libraries for seven minutes and write the tables o
 benchlog: # Measure the log beside other stores for a quarter of an hour, likewise
 	cd bench && go run ./cmd/table -suite log
 
+.PHONY: benchfanout
+benchfanout: # Measure the hub beside other hubs for half an hour, likewise, and draw the pictures
+	cd bench && go run ./cmd/table -suite fanout
+
 .PHONY: e2e
 e2e: needs e2e/node_modules/.package-lock.json # Run the tests in a real browser
 	cd e2e && npm test --silent

@@ -36,7 +36,7 @@ type benchCmd struct {
 	Batch       int     `group:"How much" short:"b" default:"1" placeholder:"N" help:"Events in a request, --body once for each, in lines. On Tidings they are NDJSON."`
 	Size        int     `group:"How much" short:"s" default:"100" placeholder:"BYTES" help:"Data of an event; ${default} if not given, at least 35."`
 
-	Duration    time.Duration `group:"How long" default:"10s" placeholder:"DURATION" help:"How long to measure; ${default} if not given."`
+	Duration    time.Duration `group:"How long" default:"10s" placeholder:"DURATION" help:"How long to measure; ${default} if not given. With --returning at least until all are back."`
 	WarmUp      time.Duration `group:"How long" default:"1s" placeholder:"DURATION" help:"How long before that; ${default} if not given."`
 	ConnectRate float64       `group:"How long" placeholder:"N" help:"Connections begun in a second; as many as can be had if not given."`
 

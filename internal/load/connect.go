@@ -146,7 +146,7 @@ func (r *run) await(ctx context.Context, left func() int64) error {
 		case r.now()-since > r.patience:
 			return nil
 		}
-		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,7 @@ type Options struct {
 	Batch      int     // events in a request; 1 if less
 	Size       int     // bytes of an event's data; at least 35
 
-	Duration time.Duration // of what is measured
+	Duration time.Duration // of what is measured; longer if those who come back need it
 	WarmUp   time.Duration // before it
 	Connects float64       // connections begun in a second; 0: as fast as they can be had
 

@@ -194,12 +194,13 @@ func (r *run) measure(ctx context.Context, m *measurement) error {
 	m.before = r.begin()
 	r.status.phase.Store("measuring")
 	if back := r.of(missed); len(back) > 0 {
-		working.Go(func() { r.connectAll(publishing, back) })
+		working.Go(func() { r.connectAll(ctx, back) })
 	}
 	if r.Churn > 0 {
 		working.Go(func() { r.churn(publishing) })
 	}
 	_ = sleep(ctx, r.Duration)
+	_ = r.await(ctx, r.absent) // what those who were there notice of it is part of the measurement
 	m.then = r.snapshot()
 	m.end, err = r.usage()
 	stop()
@@ -215,13 +216,22 @@ func (r *run) measure(ctx context.Context, m *measurement) error {
 	return nil
 }
 
-// left returns how many events have not come yet to those who should have them, and how many have not come back.
+// absent returns how many of those who come back have not had all that they missed.
+func (r *run) absent() (n int64) {
+	for _, f := range r.of(missed) {
+		f.ledger.lock()
+		if f.done == 0 && f.state != given {
+			n++
+		}
+		f.ledger.unlock()
+	}
+	return n
+}
+
+// left returns how many events have not come yet to those who should have them.
 func (r *run) left() (n int64) {
 	for _, f := range r.followers {
 		f.ledger.lock()
-		if f.kind == missed && f.done == 0 && f.state != given {
-			n++
-		}
 		if f.kind != probe && f.up > 0 {
 			n += f.lost()
 		}

@@ -2,6 +2,7 @@
 //
 //	cd bench && go run ./cmd/table
 //	cd bench && go run ./cmd/table -suite log
+//	cd bench && go run ./cmd/table -suite fanout
 //
 // The whole suite runs several times over rather than each benchmark several times in a row, so that a machine
 // that is slower for a minute is so for all contestants.
@@ -15,15 +16,18 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"time"
 )
 
-// suite is a set of benchmarks and the tables that are made of them.
+// suite is a set of benchmarks and the tables and pictures that are made of them.
 type suite struct {
 	pkg       string
 	benchtime time.Duration
+	rounds    int
 	sections  []section
+	plots     []plot
 }
 
 // section is a table of docs/performance.md: what a benchmark says in a unit, with ratios to the row yardstick if there is
@@ -31,7 +35,7 @@ type suite struct {
 type section struct{ name, benchmark, unit, yardstick string }
 
 var suites = map[string]suite{
-	"sse": {".", 500 * time.Millisecond, []section{
+	"sse": {".", 500 * time.Millisecond, 5, []section{
 		{name: "machine"},
 		{"decode", "BenchmarkDecode", "MB/s", "bufio.Scanner"},
 		{"decode allocs", "BenchmarkDecode", "allocs/event", ""},
@@ -39,8 +43,8 @@ var suites = map[string]suite{
 		{"many lines", "BenchmarkManyLines", "MB/s", "bufio.Scanner"},
 		{"encode", "BenchmarkEncode", "ns/op", "fmt.Fprintf"},
 		{"encode allocs", "BenchmarkEncode", "allocs/op", ""},
-	}},
-	"log": {"./logs", time.Second, []section{
+	}, nil},
+	"log": {"./logs", time.Second, 5, []section{
 		{name: "log machine"},
 		{"append", "BenchmarkAppend", "records/s", "pebble"},
 		{"batch", "BenchmarkBatch", "records/s", "pebble"},
@@ -50,37 +54,58 @@ var suites = map[string]suite{
 		{"read", "BenchmarkRead", "µs", ""},
 		{"scan", "BenchmarkScan", "records/s", "pebble"},
 		{"topics", "BenchmarkTopics", "MB", ""},
+	}, nil},
+	"fanout": {"./fanout", 5 * time.Second, 3, []section{
+		{name: "fanout machine"},
+		{"fanout cost", "BenchmarkSteady", "µs/delivery", "c-loop"},
+		{"fanout latency", "BenchmarkSteady", "p99-ms", ""},
+		{"fanout saturated", "BenchmarkSaturated", "deliveries/s", "c-loop"},
+		{"fanout memory", "BenchmarkIdle", "KB/subscriber", ""},
+		{"fanout idle", "BenchmarkIdle", "%CPU", ""},
+		{"fanout connects", "BenchmarkIdle", "connects/s", "c-loop"},
+		{"fanout returning", "BenchmarkReturning", "s", ""},
+		{"fanout others", "BenchmarkReturning", "p99-ms", ""},
+		{"fanout topics", "BenchmarkTopics", "answer-p50-ms", ""},
+		{"fanout faults", "BenchmarkSteady", "faults", ""},
+		{"fanout returning faults", "BenchmarkReturning", "faults", ""},
+	}, []plot{
+		{"fanout-cost.svg", "CPU for each delivery, µs (1,000 subscribers, 50 events a second)", "BenchmarkSteady", "1000x50", "µs/delivery"},
+		{"fanout-saturated.svg", "Deliveries a second at the most (1,000 subscribers, batches of 10)", "BenchmarkSaturated", "10", "deliveries/s"},
+		{"fanout-memory.svg", "Memory for each idle subscriber, KB", "BenchmarkIdle", "plain", "KB/subscriber"},
 	}},
 }
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("table: ")
-	name := flag.String("suite", "sse", "which benchmarks to run: sse or log")
-	rounds := flag.Int("count", 5, "how often to run the suite; the tables show medians")
-	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log")
+	name := flag.String("suite", "sse", "which benchmarks to run: sse, log or fanout")
+	rounds := flag.Int("count", 0, "how often to run the suite; the tables show medians; 0: 5 times, 3 times for fanout")
+	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log, 5 for fanout")
 	page := flag.String("o", "../docs/performance.md", "the page to write the tables into")
 	flag.Parse()
 	s, ok := suites[*name]
 	if !ok {
-		log.Fatalf("there is no suite %q; choose sse or log", *name)
+		log.Fatalf("there is no suite %q; choose sse, log or fanout", *name)
 	}
 	if *benchtime > 0 {
 		s.benchtime = *benchtime
 	}
-	if err := s.run(*rounds, *page); err != nil {
+	if *rounds > 0 {
+		s.rounds = *rounds
+	}
+	if err := s.run(*page); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func (s *suite) run(rounds int, page string) error {
+func (s *suite) run(page string) error {
 	text, err := os.ReadFile(page) // first of all: to find out after the measurement would be a pity
 	if err != nil {
 		return err
 	}
 	var r results
-	for i := range rounds {
-		log.Printf("round %d of %d", i+1, rounds)
+	for i := range s.rounds {
+		log.Printf("round %d of %d", i+1, s.rounds)
 		out, err := s.benchmark()
 		if err != nil {
 			return err
@@ -91,12 +116,17 @@ func (s *suite) run(rounds int, page string) error {
 	}
 	for _, sec := range s.sections {
 		table := fmt.Sprintf("%s, %s on %s/%s, %d cores. Medians of %d rounds of %v for each cell.",
-			r.cpu, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds, s.benchtime)
+			r.cpu, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), s.rounds, s.benchtime)
 		if sec.benchmark != "" {
 			table = r.table(sec.benchmark, sec.unit, sec.yardstick)
 		}
 		if text, err = replaceSection(text, sec.name, table); err != nil {
 			return fmt.Errorf("%s: %w", page, err)
+		}
+	}
+	for _, p := range s.plots {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(page), p.file), []byte(r.svg(p)), 0o644); err != nil {
+			return err
 		}
 	}
 	return os.WriteFile(page, text, 0o644)
@@ -105,7 +135,7 @@ func (s *suite) run(rounds int, page string) error {
 // benchmark runs the suite once. Its lines go to standard error as well: it takes a minute or more.
 func (s *suite) benchmark() (io.Reader, error) {
 	var out bytes.Buffer
-	cmd := exec.Command("go", "test", "-run=^$", "-bench=.", "-count=1", "-timeout=1h", "-benchtime="+s.benchtime.String(), s.pkg)
+	cmd := exec.Command("go", "test", "-run=^$", "-bench=.", "-count=1", "-timeout=2h", "-benchtime="+s.benchtime.String(), s.pkg)
 	cmd.Stdout = io.MultiWriter(&out, os.Stderr)
 	cmd.Stderr = os.Stderr
 	return &out, cmd.Run()

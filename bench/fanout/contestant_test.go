@@ -1,0 +1,180 @@
+package fanout
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The hub has one core, the load another.
+const (
+	hubCore  = "0"
+	loadCore = "1"
+)
+
+// contestant is a hub, or what is compared with one.
+type contestant struct {
+	name    string
+	command func(b *testing.B, port int) []string // nil: it is not there
+	flags   func(port int) []string               // of tidings bench
+	batches string                                // what a batch's body looks like; "": it takes none
+	workers int                                   // processes that it starts, and works in
+}
+
+var contestants = []contestant{
+	{"c-loop", yardstick, plainFlags, "{data}", 0},
+	{"tidings-memory", func(b *testing.B, port int) []string { return tidings(b, port, "--memory") }, tidingsFlags, ndjson, 0},
+	{"tidings", func(b *testing.B, port int) []string {
+		return tidings(b, port, "--data", filepath.Join(b.TempDir(), "data"))
+	}, tidingsFlags, ndjson, 0},
+	{"net/http", plain, plainFlags, "{data}", 0},
+	{"nchan", nchan, nchanFlags, "", 1},
+	{"centrifugo", centrifugo, centrifugoFlags, "", 0},
+}
+
+const ndjson = `{"data":"{data}"}`
+
+// run runs a benchmark for those contestants that are there, and take part.
+func run(b *testing.B, prefix string, takesPart func(contestant) bool, f func(b *testing.B, h *hub)) {
+	for _, c := range contestants {
+		if !takesPart(c) {
+			continue
+		}
+		b.Run(prefix+"/by="+c.name, func(b *testing.B) {
+			if h := c.start(b); h != nil {
+				f(b, h)
+			}
+		})
+	}
+}
+
+func everybody(contestant) bool { return true }
+
+func among(names ...string) func(contestant) bool {
+	return func(c contestant) bool {
+		return slices.Contains(names, c.name)
+	}
+}
+
+// hub is a contestant that runs.
+type hub struct {
+	contestant
+	port int
+	pids []string
+}
+
+// start starts the hub on its core. It ends with the benchmark.
+func (c contestant) start(b *testing.B) *hub {
+	b.Helper()
+	h := &hub{contestant: c, port: freePort(b)}
+	command := c.command(b, h.port)
+	if command == nil {
+		b.Logf("%s is not installed, and left out", c.name)
+		return nil
+	}
+	cmd := exec.Command("taskset", append([]string{"-c", hubCore}, command...)...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+	})
+	h.await(b, cmd.Process.Pid)
+	return h
+}
+
+// await waits until the hub listens, and all of it runs.
+func (h *hub) await(b *testing.B, pid int) {
+	b.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("tcp", h.addr())
+		if err == nil {
+			_ = conn.Close()
+			if h.pids = family(b, pid); len(h.pids) > h.workers {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			b.Fatalf("%s does not listen", h.name)
+		}
+	}
+}
+
+func (h *hub) addr() string { return "127.0.0.1:" + strconv.Itoa(h.port) }
+
+// family returns a process and its children: nginx works in one.
+func family(b *testing.B, pid int) []string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return append([]string{strconv.Itoa(pid)}, strings.Fields(string(text))...)
+}
+
+func freePort(b *testing.B) int {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// built builds a program once.
+func built(name string, command func(out string) *exec.Cmd) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		out := filepath.Join(scratch, name)
+		if text, err := command(out).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%s cannot be built: %w: %s", name, err, text)
+		}
+		return out, nil
+	})
+}
+
+var (
+	tidingsProgram = built("tidings", func(out string) *exec.Cmd {
+		cmd := exec.Command("go", "build", "-o", out, "./cmd/tidings")
+		cmd.Dir = "../.."
+		return cmd
+	})
+	yardstickProgram = built("yardstick", func(out string) *exec.Cmd { return exec.Command("cc", "-O2", "-o", out, "yardstick.c") })
+)
+
+func program(b *testing.B, build func() (string, error)) string {
+	b.Helper()
+	path, err := build()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return path
+}
+
+func yardstick(b *testing.B, port int) []string {
+	return []string{program(b, yardstickProgram), strconv.Itoa(port)}
+}
+
+func plainFlags(port int) []string {
+	url := fmt.Sprintf("http://127.0.0.1:%d/events/{topic}", port)
+	return []string{"--subscribe", url, "--publish", url}
+}
+
+func tidings(b *testing.B, port int, where ...string) []string {
+	args := []string{program(b, tidingsProgram), "serve", "--addr", "127.0.0.1:" + strconv.Itoa(port), "--h2c", "--log-level", "warn"}
+	return append(args, where...)
+}
+
+func tidingsFlags(port int) []string {
+	return []string{"--hub", fmt.Sprintf("http://127.0.0.1:%d", port)}
+}
