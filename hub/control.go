@@ -46,13 +46,8 @@ func appendControl(b []byte, f form, typ, id string, data any, now time.Time) []
 	return appendEnvelope(b, f, &Envelope{ID: id, Type: typ, Time: now.UTC().Truncate(time.Millisecond), Data: text, Encoding: textEncoding})
 }
 
-// appendHeartbeat appends what keeps a connection awake and means nothing.
-func appendHeartbeat(b []byte, f form) []byte {
-	if f == ndjson {
-		return append(b, '\n')
-	}
-	return append(b, ':', '\n', '\n')
-}
+// heartbeats are what keeps a connection awake and means nothing.
+var heartbeats = [forms]string{plain: ":\n\n", envelope: ":\n\n", ndjson: "\n"}
 
 // appendRetry appends how long the client is to wait before it comes back, where that can be said.
 func appendRetry(b []byte, f form, wait time.Duration) []byte {

@@ -16,6 +16,7 @@ type cursor struct {
 	hub   *Hub
 	group *group
 	query eventlog.Query // After is where it is
+	until uint64         // head of the log when it began: the window may not have got so far yet
 	sent  uint64         // number in the last id that went out, or noID
 
 	once       bool // the stream ends with what is there
@@ -61,8 +62,9 @@ func (c *cursor) next(ctx context.Context) (pieces []piece, now state, err error
 		return c.pieces, behind, nil
 	}
 	events, complete, ok := c.hub.window.after(c.events[:0], &c.query.Selector, at, math.MaxUint64, pageBytes)
-	if !ok {
+	if !ok || complete == at && at.Seq < c.until {
 		var gap *eventlog.GapError
+		ok = false
 		if events, complete, gap, err = c.read(ctx, events); err != nil {
 			return nil, behind, err
 		} else if gap != nil {
@@ -87,7 +89,10 @@ func (c *cursor) next(ctx context.Context) (pieces []piece, now state, err error
 		}
 	}
 	c.query.After = complete
-	if ok && complete == at || c.hub.caughtUp(complete) {
+	if !ok && complete == at {
+		c.until = 0 // there is no more, whatever the head was
+	}
+	if ok && complete == at || complete.Seq >= c.until && c.hub.caughtUp(complete) {
 		now = live
 	}
 	if now == live && c.checkpoint {

@@ -93,7 +93,7 @@ func tune(fd int, timeout time.Duration) {
 // poller for the epoll set, so that it holds no thread.
 type poller struct {
 	shard *shard
-	set   *os.File
+	set   *os.File // nil before start
 	fd    int
 	done  chan struct{}
 
@@ -108,17 +108,20 @@ type slot struct {
 	turn int32
 }
 
-func newPoller(s *shard) (*poller, error) {
+// start makes the epoll set, for the first subscriber who needs it: a hub without direct sockets waits for nothing that is not
+// Go's own, so that it can be tested in a bubble of testing/synctest.
+func (p *poller) start(s *shard) error {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("hub: making an epoll set: %w", err)
+		return fmt.Errorf("making an epoll set: %w", err)
 	}
 	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, errors.Join(fmt.Errorf("hub: making an epoll set: %w", err), unix.Close(fd))
+		return errors.Join(fmt.Errorf("making an epoll set: %w", err), unix.Close(fd))
 	}
-	p := &poller{shard: s, set: os.NewFile(uintptr(fd), "epoll"), fd: fd, done: make(chan struct{})}
+	p.shard, p.fd = s, fd
+	p.set, p.done = os.NewFile(uintptr(fd), "epoll"), make(chan struct{})
 	go labelled("hub poller", p.run)
-	return p, nil
+	return nil
 }
 
 // run waits for events and hands them to the shard, until close.
@@ -188,6 +191,11 @@ func (p *poller) add(sub *subscriber) error {
 	if sub.fd < 0 {
 		return nil
 	}
+	if p.set == nil {
+		if err := p.start(sub.shard); err != nil {
+			return err
+		}
+	}
 	if n := len(p.free); n > 0 {
 		sub.slot = p.free[n-1]
 		p.free = p.free[:n-1]
@@ -198,16 +206,30 @@ func (p *poller) add(sub *subscriber) error {
 	at := &p.slots[sub.slot]
 	at.sub = sub
 	at.turn++
-	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: sub.slot, Pad: at.turn}
-	if sub.runner == nil {
-		e.Events |= unix.EPOLLOUT
+	return p.control(unix.EPOLL_CTL_ADD, sub, 0)
+}
+
+// awaitWritable lets the shard hear of it when a socket can take more. Most never need that, and would be told when they are new.
+func (p *poller) awaitWritable(sub *subscriber) error {
+	if sub.watched {
+		return nil
 	}
-	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, int(sub.fd), &e)
+	sub.watched = true
+	return p.control(unix.EPOLL_CTL_MOD, sub, unix.EPOLLOUT)
+}
+
+func (p *poller) control(op int, sub *subscriber, more uint32) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET | more, Fd: sub.slot, Pad: p.slots[sub.slot].turn}
+	return unix.EpollCtl(p.fd, op, int(sub.fd), &e)
 }
 
 // remove ends watching a subscriber, and closes its socket if it is a direct one.
 func (p *poller) remove(sub *subscriber) {
 	if sub.slot < 0 {
+		if sub.runner == nil && sub.fd >= 0 { // it could not be watched
+			closeSocket(sub.fd)
+			sub.fd = -1
+		}
 		return
 	}
 	p.slots[sub.slot].sub = nil
@@ -220,6 +242,9 @@ func (p *poller) remove(sub *subscriber) {
 
 // close ends the goroutine, and calls f with all who are left.
 func (p *poller) close(f func(*subscriber)) {
+	if p.set == nil {
+		return
+	}
 	_ = p.set.Close()
 	<-p.done
 	for i := range p.slots {

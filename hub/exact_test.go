@@ -120,6 +120,29 @@ func TestACheckpointEndsTheReplay(t *testing.T) {
 	})
 }
 
+// deaf is a log that tells nobody of what is new.
+type deaf struct{ eventlog.Log }
+
+func (deaf) Watch() <-chan struct{} { return nil }
+
+// TestWhoAsksGetsWhatWasAcknowledged, also when the hub's memory of the newest events is late: a poll right after the answer to a
+// POST once came without its event.
+func TestWhoAsksGetsWhatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, deaf{mustMemory(t, nil)}, nil, how)
+			id := s.post("news", "hello")
+			a := s.send(request{path: "/events/news?poll=1&last=1&format=envelope"})
+			if !strings.Contains(a.body, id) || !strings.Contains(a.body, "hello") {
+				t.Errorf("a poll after %s was acknowledged: %s", id, a.body)
+			}
+			s.follow("/events/news?since=earliest", nil).want("hello")
+		})
+	}
+}
+
 // gap is the data of a tidings.gap.
 type gap struct{ Reason, From, To string }
 

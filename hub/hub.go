@@ -165,10 +165,7 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 		h.cancel()
 		return nil, fmt.Errorf("hub: reading the newest events: %w", err)
 	}
-	if err := h.startShards(); err != nil {
-		h.cancel()
-		return nil, err
-	}
+	h.startShards()
 	h.reading.Go(func() { labelled("hub tail", func() { h.tail(h.ctx) }) })
 	for range max(2, runtime.GOMAXPROCS(0)) {
 		h.reading.Go(func() { labelled("hub replayer", func() { h.replayers.run(h.ctx) }) })
@@ -176,20 +173,14 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	return h, nil
 }
 
-func (h *Hub) startShards() error {
+func (h *Hub) startShards() {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop = cancel
 	for i := range runtime.GOMAXPROCS(0) {
-		s, err := newShard(h)
-		if err != nil {
-			cancel()
-			h.running.Wait()
-			return err
-		}
+		s := newShard(h)
 		h.shards = append(h.shards, s)
 		h.running.Go(func() { labelled(fmt.Sprint("hub shard ", i), func() { s.run(ctx) }) })
 	}
-	return nil
 }
 
 // shard returns the one that has the fewest subscribers, for one more.

@@ -138,7 +138,7 @@ func (r *runner) prepare(c *cursor, b []byte) []byte {
 	}
 	c.pieces = c.pieces[:0]
 	if c.appendCheckpoint(); len(c.pieces) == 0 {
-		return appendHeartbeat(b, c.group.form)
+		return append(b, heartbeats[c.group.form]...)
 	}
 	return append(b, c.pieces[0].text...)
 }

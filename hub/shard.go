@@ -29,7 +29,7 @@ type shard struct {
 	interest interest
 	ahead    []*subscriber
 	wheel    *wheel
-	poller   *poller
+	poller   poller
 	draining bool
 	leaving  []*subscriber
 
@@ -40,14 +40,11 @@ type shard struct {
 	pieces  []piece
 }
 
-func newShard(h *Hub) (*shard, error) {
-	s := &shard{
+func newShard(h *Hub) *shard {
+	return &shard{
 		hub: h, wakeup: make(chan struct{}, 1), at: h.window.head(), groups: make(map[groupKey]*group),
 		wheel: newWheel(min(h.opts.Heartbeat, h.opts.WriteTimeout)),
 	}
-	var err error
-	s.poller, err = newPoller(s)
-	return s, err
 }
 
 // wake lets the shard look for what is new.

@@ -41,8 +41,7 @@ func (s *shard) adopt(sub *subscriber) {
 	}
 	sub.cursor.group = g
 	if err := s.poller.add(sub); err != nil {
-		s.hub.opts.Logger.Error("a stream cannot be watched, and is closed; its client comes back", "err", err.Error())
-		s.close(sub, failed)
+		s.unwatchable(sub, err)
 		return
 	}
 	if sub.rest.text != "" {
@@ -53,12 +52,17 @@ func (s *shard) adopt(sub *subscriber) {
 	s.replayOrJoin(sub)
 }
 
+func (s *shard) unwatchable(sub *subscriber, err error) {
+	s.hub.opts.Logger.Error("a stream cannot be watched, and is closed; its client comes back", "err", err.Error())
+	s.close(sub, failed)
+}
+
 // fewMissed is how many records a subscriber may be behind for its shard to send it the rest by itself.
 const fewMissed = 16
 
 // replayOrJoin goes on with a subscriber whose cursor may be near to where the shard is.
 func (s *shard) replayOrJoin(sub *subscriber) {
-	if at := sub.cursor.query.After; at.Gen == s.at.Gen && at.Seq+fewMissed >= s.at.Seq {
+	if at := sub.cursor.query.After; at.Gen == s.at.Gen && at.Seq+fewMissed >= s.at.Seq && s.at.Seq >= sub.cursor.until {
 		s.join(sub)
 		return
 	}
@@ -185,6 +189,10 @@ func (s *shard) stall(sub *subscriber, rest piece, at eventlog.Position) {
 
 // halt lets a subscriber wait until it takes more.
 func (s *shard) halt(sub *subscriber) {
+	if err := s.poller.awaitWritable(sub); err != nil {
+		s.unwatchable(sub, err)
+		return
+	}
 	sub.stage = stalled
 	s.wheel.set(sub, s.wheel.ticks(s.hub.opts.WriteTimeout))
 }
@@ -278,7 +286,7 @@ func (s *shard) setBeat(sub *subscriber) {
 func (s *shard) beat(sub *subscriber) piece {
 	sub.sent = max(sub.sent, sub.group.sent)
 	if sub.sent == s.at.Seq {
-		return piece{text: string(appendHeartbeat(nil, sub.group.form)), at: s.at.Seq, told: true}
+		return piece{text: heartbeats[sub.group.form], at: s.at.Seq, told: true}
 	}
 	sub.sent = s.at.Seq
 	return piece{text: string(appendControl(nil, sub.group.form, checkpointType, s.at.String(), nil, time.Now())), at: s.at.Seq, told: true}

@@ -42,7 +42,10 @@ func (h *Hub) start(ctx context.Context, s *subscription) (c *cursor, first []by
 	for _, p := range c.pieces {
 		first = append(first, p.text...)
 	}
-	c.checkpoint = c.query.After != h.log.Head()
+	head := h.log.Head()
+	if c.checkpoint = c.query.After != head; head.Gen == c.query.After.Gen {
+		c.until = head.Seq
+	}
 	return c, first, nil
 }
 

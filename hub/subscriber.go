@@ -32,6 +32,7 @@ type subscriber struct {
 	// Those whose bytes the shard sends:
 	fd       int32
 	slot     int32   // at the poller
+	watched  bool    // the poller tells when it can take more
 	stray    int     // bytes that came after the request
 	rest     piece   // what is left of a piece that was sent in part
 	last     bool    // nothing comes after rest

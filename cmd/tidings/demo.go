@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -115,9 +116,17 @@ type firstLook struct {
 }
 
 func (f *firstLook) WriteHeader(status int) {
-	f.demo.visit.Do(func() { close(f.demo.visited) })
+	f.visit()
 	f.ResponseWriter.WriteHeader(status)
 }
+
+// Hijack is how the hub takes a connection for itself.
+func (f *firstLook) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	f.visit()
+	return http.NewResponseController(f.ResponseWriter).Hijack()
+}
+
+func (f *firstLook) visit() { f.demo.visit.Do(func() { close(f.demo.visited) }) }
 
 // Unwrap is for http.ResponseController.
 func (f *firstLook) Unwrap() http.ResponseWriter { return f.ResponseWriter }
