@@ -180,8 +180,9 @@ type measurement struct {
 // measure lets publishers publish, and connections come and go, for as long as was asked for.
 func (r *run) measure(ctx context.Context, m *measurement) error {
 	publishing, stop := context.WithCancel(ctx)
-	defer stop()
 	var working sync.WaitGroup
+	finish := func() { stop(); working.Wait() }
+	defer finish()
 	r.status.phase.Store("warming up")
 	for _, p := range r.publishers {
 		working.Go(func() { p.work(publishing) })
@@ -203,8 +204,7 @@ func (r *run) measure(ctx context.Context, m *measurement) error {
 	_ = r.await(ctx, r.absent) // what those who were there notice of it is part of the measurement
 	m.then = r.snapshot()
 	m.end, err = r.usage()
-	stop()
-	working.Wait()
+	finish()
 	if err != nil {
 		return err
 	}

@@ -273,6 +273,16 @@ func TestWhoComesBackIsLiveAgainWhenItHasAll(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeMissedIsAnError(t *testing.T) {
+	server := httptest.NewServer(newPlainHub(t, &plainHub{refuse: func(int) bool { return true }}))
+	t.Cleanup(server.CloseClientConnections)
+	o := Options{Subscribe: server.URL + "/?topic={topic}", Publish: server.URL + "/?topic={topic}", Publishers: 1, Missing: 2, Missed: 10}
+	_, err := Run(t.Context(), &o)
+	if want := "what is to be missed could not be published: publishing: the answer was 503"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
 func TestMissedEventsThatAreGoneAreLost(t *testing.T) {
 	// Those who come back are the last to connect: 1 + 1 probe, then they.
 	forgets := func(subscriber int, events []int) []int {
