@@ -76,13 +76,13 @@ func BenchmarkSteady(b *testing.B) {
 	}
 }
 
-// BenchmarkSaturated answers how much a hub delivers at the most: 1,000 subscribers of a topic, 4 publishers that wait for nothing
+// BenchmarkSaturated answers how much a hub delivers at the most: 1,000 subscribers of a topic, 16 publishers that wait for nothing
 // but their answers, or for subscribers that are far behind.
 func BenchmarkSaturated(b *testing.B) {
 	for _, batch := range []string{"1", "10"} {
 		takesPart := func(c contestant) bool { return batch == "1" || c.batches != "" }
 		run(b, "batch="+batch, takesPart, func(b *testing.B, h *hub) {
-			args := []string{"-n", "1000", "-p", "4", "--rate", "0", "--batch", batch}
+			args := []string{"-n", "1000", "-p", "16", "--rate", "0", "--batch", batch}
 			if batch != "1" && h.batches != ndjson {
 				args = append(args, "--body", h.batches)
 			}
@@ -103,6 +103,10 @@ func BenchmarkIdle(b *testing.B) {
 		b.Run("connection=plain/by="+c.name, func(b *testing.B) { c.idle(b) })
 		if strings.HasPrefix(c.name, "tidings") {
 			b.Run("connection=http2/by="+c.name, func(b *testing.B) { c.idle(b, "--http2", "100") })
+		}
+		if c.name == "tidings-memory" {
+			c.command, c.flags = tidingsTLS, tidingsTLSFlags
+			b.Run("connection=tls/by="+c.name, func(b *testing.B) { c.idle(b) })
 		}
 	}
 }

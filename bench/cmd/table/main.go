@@ -70,7 +70,7 @@ var suites = map[string]suite{
 		{"fanout returning faults", "BenchmarkReturning", "faults", ""},
 	}, []plot{
 		{"fanout-cost.svg", "CPU for each delivery, µs (1,000 subscribers, 50 events a second)", "BenchmarkSteady", "1000x50", "µs/delivery"},
-		{"fanout-saturated.svg", "Deliveries a second at the most (1,000 subscribers, batches of 10)", "BenchmarkSaturated", "10", "deliveries/s"},
+		{"fanout-saturated.svg", "Deliveries a second at the most (1,000 subscribers, 16 publishers)", "BenchmarkSaturated", "1", "deliveries/s"},
 		{"fanout-memory.svg", "Memory for each idle subscriber, KB", "BenchmarkIdle", "plain", "KB/subscriber"},
 	}},
 }

@@ -35,7 +35,9 @@ func (r *results) table(name, unit, yardstick string) string {
 			value := c.median(unit)
 			fmt.Fprintf(&b, " %s", short(value))
 			if yardstick != "" {
-				fmt.Fprintf(&b, " (%s)", short(value/r.cell(name, column, yardstick).median(unit)))
+				if base := r.cell(name, column, yardstick).median(unit); base > 0 {
+					fmt.Fprintf(&b, " (%s)", short(value/base))
+				}
 			}
 			b.WriteString(" |")
 		}

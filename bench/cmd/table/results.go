@@ -30,7 +30,7 @@ func (r *results) add(output io.Reader) error {
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
 		if cpu, ok := strings.CutPrefix(lines.Text(), "cpu: "); ok {
-			r.cpu = cpu
+			r.cpu = strings.TrimSpace(cpu)
 		}
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {

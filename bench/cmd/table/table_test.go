@@ -45,3 +45,16 @@ func TestBenchmarkWithoutColumnAndRowIsRefused(t *testing.T) {
 		t.Error("it was taken")
 	}
 }
+
+// A row may be alone in its column: then there is nothing to compare it with.
+func TestWithoutAYardstickThereIsNoRatio(t *testing.T) {
+	var r results
+	output := "BenchmarkX/c=one/by=plain-2 1 10 ns/op 2 MB/s\nBenchmarkX/c=two/by=ours-2 1 10 ns/op 4 MB/s\n"
+	if err := r.add(strings.NewReader(output)); err != nil {
+		t.Fatal(err)
+	}
+	want := "| MB/s | one | two |\n|---|---:|---:|\n| plain | 2.00 (1.00) | – |\n| ours | – | 4.00 |\n"
+	if got := r.table("BenchmarkX", "MB/s", "plain"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
