@@ -36,8 +36,11 @@ type transport struct {
 }
 
 var transports = []transport{
-	{name: "http1"}, {name: "http1-kept", kept: true}, {name: "http1-tls", tls: true},
-	{name: "http2", h2: true}, {name: "http2-tls", h2: true, tls: true},
+	{name: "http1"},
+	{name: "http1-kept", kept: true},
+	{name: "http1-tls", tls: true},
+	{name: "http2", h2: true},
+	{name: "http2-tls", h2: true, tls: true},
 }
 
 // keeper is an answer whose connection cannot be taken, as behind some middleware.

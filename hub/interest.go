@@ -103,8 +103,6 @@ func (in *interest) each(r *eventlog.Record, f func(*group)) {
 	}
 }
 
-func (in *interest) empty() bool { return len(in.topics) == 0 && in.tree.bare() }
-
 func (b *branch) add(pattern string, g *group) {
 	segment, rest, more := strings.Cut(pattern, "/")
 	if segment == "**" {

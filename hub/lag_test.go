@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -95,7 +96,7 @@ func TestASlowReaderIsMovedOnIfThatIsSaid(t *testing.T) {
 				return
 			}
 		}
-		if err := d.Err(); err != nil && err != io.EOF {
+		if err := d.Err(); err != nil && !errors.Is(err, io.EOF) {
 			s.Error(err)
 		}
 		s.Error("it is not live")

@@ -104,10 +104,10 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 			c.hub.count.delivered.Add(uint64(len(c.events)))
 			b = b[:0]
 		}
-		switch {
-		case now == over:
+		switch now {
+		case over:
 			return end
-		case now == behind:
+		case behind:
 			if r.ctx.Err() != nil {
 				return gone
 			}
