@@ -22,6 +22,7 @@ type group struct {
 
 	sent   uint64   // number of the newest event that everybody in live has
 	wrote  int64    // tick of the shard's wheel when it left
+	bytes  int64    // that were sent to each of those in live, since there is a group
 	events []*event // what the pass under way has for the group
 	pass   uint64   // the pass that events belong to
 }
@@ -62,6 +63,7 @@ func (w *wanted) key() string {
 func (g *group) addLive(s *subscriber) {
 	s.place = len(g.live)
 	g.live = append(g.live, member{s.fd, s})
+	s.bytes -= g.bytes
 }
 
 func (g *group) addWaiting(s *subscriber) {
@@ -70,6 +72,7 @@ func (g *group) addWaiting(s *subscriber) {
 }
 
 func (g *group) removeLive(s *subscriber) {
+	s.bytes += g.bytes
 	last := len(g.live) - 1
 	g.live[s.place] = g.live[last]
 	g.live[s.place].sub.place = s.place

@@ -137,7 +137,11 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 		defer h.open.Done()
 		return h.poll(w, r, c, first)
 	}
-	return h.attach(w, r, &subscriber{shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: &grant, fd: -1, slot: -1}, first)
+	stream := &subscriber{shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: &grant, fd: -1, slot: -1}
+	if h.opts.OnStream != nil {
+		stream.ended = h.opts.OnStream(r)
+	}
+	return h.attach(w, r, stream, first)
 }
 
 // poll answers with what there is, and ends.

@@ -24,6 +24,9 @@ type subscriber struct {
 	grant   *access.Grant
 	release func() // gives back what it has taken of the limits
 
+	ended func(StreamEnd) // is told in the end; nil: nobody
+	bytes int64           // that have left. While it is live those of its group come on top
+
 	due       int64 // tick at which it is looked at; 0: never
 	dueAt     int   // where in the wheel's slot
 	wrote     int64 // tick at which it took something last, unless group.wrote is newer
@@ -110,6 +113,7 @@ func (s *subscriber) push(b *[]byte, from uint64, pieces []piece) (all bool, at 
 		return false, from, err
 	}
 	s.moved = s.moved || n > 0
+	s.bytes += int64(n)
 	if left := len(s.rest.text); left > 0 {
 		if n < left {
 			s.rest.text = s.rest.text[n:]
