@@ -145,6 +145,7 @@ type Hub struct {
 	shards    []*shard
 	replayers *replayers
 	count     counters
+	strangers strangers
 
 	ctx     context.Context // ends when nobody reads the log any more
 	cancel  context.CancelFunc
