@@ -104,8 +104,8 @@ Examples:
 
 Exit codes:
 
-    0     ended as asked: --count reached, the server said there is no more (204), the stream ended
-          under --once, or the reader of the output has gone
+    0     ended as asked: --count reached, the topics are complete or the server said there is no more (204),
+          the stream ended under --once, or the reader of the output has gone
     1     something failed
     2     wrong usage
     3     the server refused: its status or content type is not that of a stream

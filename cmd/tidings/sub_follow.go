@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type follower struct {
 	runner  *runner // nil: run nothing
 	state   *state  // nil: keep no position
 	status  *status
+
+	unended map[string]bool // the topics that have not ended yet, if all are named without wildcards; else nil
 
 	handled int    // events that went all the way
 	lastID  string // as of the last of them
@@ -77,6 +80,7 @@ func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte))
 		}
 	}
 	f.setStart(req)
+	f.unended = f.cmd.exactTopics()
 	client := f.cmd.client()
 	client.Comment = comment
 	client.Observe = func(s sse.State, failure *sse.Failure) {
@@ -146,10 +150,36 @@ func (f *follower) follow(ctx context.Context) error {
 		if f.cmd.Count > 0 && f.handled == f.cmd.Count {
 			return nil
 		}
+		if f.complete(e) { // to ask again would bring a 204, after a pause
+			f.status.mention(strings.Join(f.cmd.Streams, ", ") + completeText(len(f.cmd.Streams)))
+			return nil
+		}
 	}
 	f.status.mention("the stream has ended")
 	return nil
 }
+
+func completeText(topics int) string {
+	if topics == 1 {
+		return " is complete"
+	}
+	return " are complete"
+}
+
+// complete reports whether an event was the last that can come: the end of the last topic.
+func (f *follower) complete(e sse.Event) bool {
+	var end struct{ Topics []string }
+	if e.Type != endType || len(f.unended) == 0 || json.Unmarshal([]byte(e.Data), &end) != nil {
+		return false
+	}
+	for _, topic := range end.Topics {
+		delete(f.unended, topic)
+	}
+	return len(f.unended) == 0
+}
+
+// endType is the type by which a Tidings hub says that topics are complete.
+const endType = "tidings.end"
 
 // checkpoint is the type by which a Tidings hub says that the position has moved on although nothing happened. It
 // is kept as a position, but is no event to show, to count or to run a command for.

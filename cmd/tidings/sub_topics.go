@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -39,6 +40,18 @@ func isTopic(arg string) bool {
 
 // byTopic reports whether topics of a hub are followed, and not a URL.
 func (c *subCmd) byTopic() bool { return len(c.Topics) > 0 || slices.ContainsFunc(c.Streams, isTopic) }
+
+// exactTopics are the topics that are followed, nil if there are patterns among them.
+func (c *subCmd) exactTopics() map[string]bool {
+	if !c.byTopic() || slices.ContainsFunc(c.Streams, eventlog.IsPattern) {
+		return nil
+	}
+	topics := map[string]bool{}
+	for _, t := range c.Streams {
+		topics[t] = true
+	}
+	return topics
+}
 
 // validateTopics refuses what makes no sense about topics and streams.
 func (c *subCmd) validateTopics() error {
