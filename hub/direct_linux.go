@@ -39,7 +39,7 @@ func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), 
 func closeSocket(fd int32) { _ = unix.Close(int(fd)) } // nothing can be done about an error
 
 // notSentLow is how many bytes may wait in the kernel for one subscriber who takes none, besides what is under way.
-const notSentLow = 128 << 10
+const notSentLow = 32 << 10
 
 // detach takes the socket out of a connection, which is closed. ok is false if it is of a kind that has none of its own.
 func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error) {
