@@ -44,7 +44,7 @@ func (h *Hub) runHere(ctx context.Context, sub *subscriber, out socket, first []
 	defer sub.runner.cancel()
 	c := sub.cursor
 	why := drained
-	if sub.shard.post(func() { sub.shard.adopt(sub) }) {
+	if sub.shard.post(func() { sub.shard.admit(sub) }) {
 		why = sub.runner.run(c, out, first)
 		sub.shard.post(func() { sub.shard.close(sub, why) })
 	}
@@ -80,7 +80,7 @@ func (h *Hub) takeOver(conn net.Conn, sub *subscriber, first []byte, early int) 
 	if all, _, err := sub.push(&first, 0, nil); err != nil || all {
 		sub.rest = piece{} // who has gone is found out soon
 	}
-	if !sub.shard.post(func() { sub.shard.adopt(sub) }) {
+	if !sub.shard.post(func() { sub.shard.admit(sub) }) {
 		sub.shard.abandon(sub)
 	}
 }

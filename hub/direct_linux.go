@@ -247,6 +247,11 @@ func (p *poller) close(f func(*subscriber)) {
 	}
 	_ = p.set.Close()
 	<-p.done
+	p.each(f)
+}
+
+// each calls f with all who are watched.
+func (p *poller) each(f func(*subscriber)) {
 	for i := range p.slots {
 		if sub := p.slots[i].sub; sub != nil {
 			f(sub)

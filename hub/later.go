@@ -12,6 +12,7 @@ func (h *Hub) refuseStream(w http.ResponseWriter, r *http.Request, f form, err e
 	if p.RetryAfter == 0 || !fromBrowser(r.Header) && r.Header.Get("Last-Event-ID") == "" {
 		return p
 	}
+	h.count.refuse(p)
 	out, err := openSocket(w, r, f, false, h.opts.WriteTimeout)
 	if err != nil {
 		return err

@@ -80,10 +80,6 @@ func (r *replayers) run(ctx context.Context) {
 			if cap(buf) > 4*pageBytes {
 				buf = nil // one event has made it very large
 			}
-			if now == midway {
-				r.add(s)
-				continue
-			}
 			s.shard.post(func() { s.shard.replayed(s, now) })
 		}
 	}

@@ -89,8 +89,10 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 			}
 			pieces = []piece{retryPiece(c.group.form, 0)}
 		}
-		if why != stays && now == live {
-			now, end = over, why
+		if why != stays && (now == live || why != drained) {
+			if now, end = over, why; why != drained {
+				pieces = nil // it may have no more
+			}
 			pieces = append(pieces, retryPiece(c.group.form, 0))
 		}
 		for _, p := range append(r.takeNotes(), pieces...) {
@@ -101,7 +103,7 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 				return whyBroken(err)
 			}
 			r.wrote.Store(true)
-			c.hub.count.delivered.Add(uint64(len(c.events)))
+			c.hub.count.sent(1, eventsIn(pieces), len(b))
 			b = b[:0]
 		}
 		switch now {

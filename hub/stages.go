@@ -97,7 +97,7 @@ func (s *shard) replayed(sub *subscriber, now progress) {
 		s.close(sub, slow)
 	case now == finished:
 		s.close(sub, complete)
-	case now == blocked && sub.writable, now == caughtUp && sub.rest.text != "":
+	case now == midway, now == blocked && sub.writable, now == caughtUp && sub.rest.text != "":
 		sub.writable = false
 		s.replay(sub)
 	case now == blocked:

@@ -21,8 +21,9 @@ type subscriber struct {
 	sent      uint64            // number in its last id, unless group.sent is newer
 	failOnGap bool
 
-	grant   *access.Grant
-	release func() // gives back what it has taken of the limits
+	grant  *access.Grant
+	from   address
+	opened int64 // when, in µs since 1970; no two of a hub have the same, so that it is a name, too
 
 	due       int64 // tick at which it is looked at; 0: never
 	dueAt     int   // where in the wheel's slot
@@ -57,6 +58,10 @@ const (
 	waiting        // it has a runner
 	closed
 )
+
+func (s stage) String() string {
+	return [...]string{"new", "catching up", "stalled", "ahead", "live", "live", "closed"}[s]
+}
 
 // reason is why a stream ended.
 type reason uint8
@@ -110,16 +115,38 @@ func (s *subscriber) push(b *[]byte, from uint64, pieces []piece) (all bool, at 
 		return false, from, err
 	}
 	s.moved = s.moved || n > 0
+	s.shard.hub.count.sent(1, 0, n)
 	if left := len(s.rest.text); left > 0 {
 		if n < left {
 			s.rest.text = s.rest.text[n:]
 			return false, s.rest.at, nil
 		}
 		n -= left
+		s.shard.hub.count.sent(1, eventsIn([]piece{s.rest}), 0)
 		s.rest = piece{}
 	}
 	s.rest, at = cut(pieces, n, from)
+	s.shard.hub.count.sent(1, eventsUpTo(pieces, n), 0)
 	return n == sum(pieces), at, nil
+}
+
+// eventsIn returns how many of some pieces are events, and eventsUpTo how many of those that n bytes hold whole.
+func eventsIn(pieces []piece) (events int) {
+	for i := range pieces {
+		if !pieces[i].told {
+			events++
+		}
+	}
+	return events
+}
+
+func eventsUpTo(pieces []piece, n int) int {
+	whole := 0
+	for whole < len(pieces) && n >= len(pieces[whole].text) {
+		n -= len(pieces[whole].text)
+		whole++
+	}
+	return eventsIn(pieces[:whole])
 }
 
 func sum(pieces []piece) (n int) {
