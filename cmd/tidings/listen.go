@@ -63,6 +63,14 @@ func (p *place) curl(flags, path string) string {
 	return strings.Join(strings.Fields("curl "+flags+" "+p.url+path), " ")
 }
 
+// browse is the beginning of a sentence that says what to do with it.
+func (p *place) browse() string {
+	if p.socket != "" {
+		return ""
+	}
+	return "open it in a browser, or "
+}
+
 // String says where it is.
 func (p *place) String() string {
 	if p.socket != "" {

@@ -21,7 +21,7 @@ type serveCmd struct {
 
 // Help is shown below the command's usage.
 func (*serveCmd) Help() string {
-	return `Publish and follow, each in a terminal of its own:
+	return `Open http://localhost:3000: the page there follows and publishes. Or do so in terminals, each in one of its own:
 
     curl -N localhost:3000/events/news
     curl -d hello localhost:3000/events/news
@@ -78,7 +78,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		return errors.Join(err, log.Close())
 	}
 	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
-	server := &hubServer{hub: h, handler: &requestLog{tokens.handler(h), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	server := &hubServer{hub: h, handler: &requestLog{hubPage.before(tokens.handler(h)), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	err = server.serve(ctx, place.listeners...)
 	return errors.Join(err, log.Close())
 }
@@ -88,7 +88,7 @@ func (c *serveCmd) hint(p *place, env environ) string {
 	const mint, grants = "for a token: tidings token mint", " --publish news --subscribe news"
 	switch {
 	case !c.keyed(env):
-		return "try: " + p.curl("-N", "/events/news") + " & " + p.curl("-d hello", "/events/news")
+		return p.browse() + "try: " + p.curl("-N", "/events/news") + " & " + p.curl("-d hello", "/events/news")
 	case len(c.KeyFile) > 0:
 		return mint + " --key-file " + c.KeyFile[0] + grants
 	case env.lookup(c.KeyEnv) != "":

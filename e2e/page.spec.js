@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process'
+import { expect } from '@playwright/test'
+import { test } from './hub.js'
+import { Server } from './server.js'
+
+const events = (page) => page.locator('#events .data')
+
+async function publish(hub, path, data) {
+  const response = await fetch(`${hub.url}${path}`, { method: 'POST', body: data })
+  expect(response.status, await response.text()).toBe(200)
+}
+
+test('the page of a hub shows what is published, here and elsewhere', async ({ page, hub }, info) => {
+  const faults = []
+  page.on('pageerror', (error) => faults.push(String(error)))
+  page.on('console', (message) => faults.push(message.text()))
+  await publish(hub, '/events/news', 'before')
+  await page.goto(hub.url)
+  await expect(page.locator('#state')).toHaveText('open')
+  await expect(events(page)).toHaveText(['before'])
+
+  // A type of its own hides an event from nobody here.
+  await publish(hub, '/events/weather/rome?type=temperature', '{"c":21}')
+  await page.fill('#data', 'grüße\nwelt')
+  await page.click('#publish button')
+  await expect(page.locator('#stored')).toHaveText(/^stored as [a-z0-9]+-3$/)
+  await expect(events(page)).toHaveText(['grüße\nwelt', '{"c":21}', 'before'])
+  await page.screenshot({ path: info.outputPath('hub.png'), fullPage: true })
+
+  await page.fill('#topic', 'weather/**')
+  await expect(page.locator('#curl-follow')).toHaveText(`curl -N '${hub.url}/events/weather/**'`)
+  await page.click('#follow button')
+  await expect(events(page)).toHaveText(['{"c":21}'])
+
+  await page.fill('#to', 'no/*')
+  await page.click('#publish button')
+  await expect(page.locator('#stored')).toHaveClass('refused')
+  await expect(page.locator('#stored')).toHaveText(/pattern|\*/)
+  expect(faults.filter((fault) => !fault.includes('400'))).toEqual([])
+})
+
+test('the page of a hub comes back after a crash, and misses nothing', async ({ page, hub }) => {
+  await page.goto(hub.url)
+  await publish(hub, '/events/news', '1')
+  await expect(events(page)).toHaveText(['1'])
+  await hub.kill()
+  await expect(page.locator('#state')).toHaveText('reconnecting')
+  await hub.start()
+  await publish(hub, '/events/news', '2')
+  await expect(events(page)).toHaveText(['2', '1'])
+  await expect(page.locator('#state')).toHaveText('open')
+})
+
+test('the page of a hub says when a topic is complete', async ({ page, hub }) => {
+  await publish(hub, '/events/builds/42?end=1', 'ok')
+  await page.goto(hub.url)
+  await page.fill('#topic', 'builds/42')
+  await page.click('#follow button')
+  await expect(events(page)).toHaveText(['builds/42 is complete.', 'ok'])
+  await expect(page.locator('#explain')).toHaveText(/complete/)
+})
+
+test('the page of a hub with keys takes a token', async ({ page }, info) => {
+  const key = info.outputPath('key')
+  const tidings = (...args) => execFileSync(process.env.TIDINGS, args, { encoding: 'utf8' }).trim()
+  tidings('token', 'key', key)
+  const hub = await Server.start('serve', '--memory', '--key-file', key)
+  await page.goto(hub.url)
+  await expect(page.locator('#explain')).toHaveText(/token is needed/)
+  await page.fill('#token', 'nonsense')
+  await page.click('#follow button')
+  await expect(page.locator('#explain')).toHaveText(/does not take this token/)
+  await page.fill('#token', tidings('token', 'mint', '--key-file', key, '--subscribe', '**', '--publish', '**'))
+  await page.click('#follow button')
+  await expect(page.locator('#state')).toHaveText('open')
+  await page.fill('#data', 'hello')
+  await page.click('#publish button')
+  await expect(events(page)).toHaveText(['hello'])
+  await hub.kill()
+})
