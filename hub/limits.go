@@ -16,19 +16,19 @@ type limits struct {
 	most, perAddress, perToken int // streams; 0: no bound
 
 	addressRate *buckets[address]
-	tokenRate   *buckets[string]
+	tokenRate   *buckets[holder]
 
 	mu        sync.Mutex // guards the following
 	open      int
 	addresses map[address]int // streams of each network,
-	tokens    map[string]int  // and of each subject or token
+	tokens    map[holder]int  // and of each subject or token
 }
 
 func newLimits(o *Options) *limits {
 	return &limits{
 		most: o.MaxConnections, perAddress: o.MaxPerAddress, perToken: o.MaxPerToken,
-		addressRate: newBuckets[address](o.PublishPerAddress), tokenRate: newBuckets[string](o.PublishPerToken),
-		addresses: make(map[address]int), tokens: make(map[string]int),
+		addressRate: newBuckets[address](o.PublishPerAddress), tokenRate: newBuckets[holder](o.PublishPerToken),
+		addresses: make(map[address]int), tokens: make(map[holder]int),
 	}
 }
 
@@ -46,15 +46,14 @@ func (o *Options) checkLimits() error {
 	return nil
 }
 
-// holder returns whom limits count as one by token: the subject, or the token if it names none. "" is anybody.
-func holder(g *access.Grant) string {
-	if g.Subject != "" {
-		return "s" + g.Subject
+// holder is whom limits count as one by token: the subject, or the token if it names none. The zero holder is anybody.
+type holder struct{ subject, token string }
+
+func holderOf(g *access.Grant) holder {
+	if g.Subject == "" {
+		return holder{token: g.ID}
 	}
-	if g.ID != "" {
-		return "t" + g.ID
-	}
-	return ""
+	return holder{subject: g.Subject}
 }
 
 // limit is one of the bounds, as metrics call it.
@@ -83,7 +82,7 @@ const comeBack = 5 * time.Second
 
 // enter counts a stream in, until exit, or says why not.
 func (l *limits) enter(from address, g *access.Grant) error {
-	network, who := from.network(), holder(g)
+	network, who := from.network(), holderOf(g)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var p *Problem
@@ -94,13 +93,13 @@ func (l *limits) enter(from address, g *access.Grant) error {
 	case l.perAddress > 0 && from.known() && l.addresses[network] >= l.perAddress:
 		p = problem(http.StatusTooManyRequests, problemTooManyStreams, "your address has %d streams open, and may have no more; close one, or share one between pages", l.perAddress)
 		p.Err = &limitError{limitAddress}
-	case l.perToken > 0 && who != "" && l.tokens[who] >= l.perToken:
+	case l.perToken > 0 && who != (holder{}) && l.tokens[who] >= l.perToken:
 		p = problem(http.StatusTooManyRequests, problemTooManyStreams, "whoever has this token has %d streams open, and may have no more; close one, or share one between pages", l.perToken)
 		p.Err = &limitError{limitToken}
 	default:
 		l.open++
 		count(l.perAddress > 0 && from.known(), l.addresses, network)
-		count(l.perToken > 0 && who != "", l.tokens, who)
+		count(l.perToken > 0 && who != (holder{}), l.tokens, who)
 		return nil
 	}
 	p.RetryAfter = comeBack
@@ -115,7 +114,7 @@ func count[K comparable](counts bool, in map[K]int, k K) {
 
 // exit counts a stream out.
 func (l *limits) exit(from address, g *access.Grant) {
-	network, who := from.network(), holder(g)
+	network, who := from.network(), holderOf(g)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open--
@@ -141,7 +140,7 @@ func (l *limits) publish(from address, g *access.Grant, n int) (taken int, p *Pr
 			p = tooFast(limitAddressRate, "from your address", l.addressRate.rate, wait)
 		}
 	}
-	if who := holder(g); who != "" {
+	if who := holderOf(g); who != (holder{}) {
 		may, wait := l.tokenRate.take(who, taken, now)
 		if may < taken {
 			p = tooFast(limitTokenRate, "with this token", l.tokenRate.rate, wait)
