@@ -77,7 +77,7 @@ func (h *Hub) stats(ctx context.Context) *Stats {
 		s.Log.Unseen = bounds.Head.Seq - seen.Seq
 	}
 	s.Window.Events, s.Window.Bytes = h.window.size()
-	s.Revocations = len(h.revocations.All())
+	s.Revocations = h.revocations.Len()
 	return s
 }
 
