@@ -62,7 +62,8 @@ func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error)
 	if err = errors.Join(err, dupErr); err != nil {
 		return -1, false, err
 	}
-	return int32(dup), true, conn.Close()
+	_ = conn.Close() // of our own number there is nothing to be closed
+	return int32(dup), true, nil
 }
 
 // number returns the number of a connection's socket, which stays its own.
@@ -234,9 +235,12 @@ func (p *poller) remove(sub *subscriber) {
 	}
 	p.slots[sub.slot].sub = nil
 	p.free = append(p.free, sub.slot)
-	if sub.slot = -1; sub.runner == nil {
+	sub.slot = -1
+	if sub.runner == nil {
 		closeSocket(sub.fd) // which takes it out of the set
 		sub.fd = -1
+	} else {
+		_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(sub.fd), nil) // it stays open until its runner has ended
 	}
 }
 

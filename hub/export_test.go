@@ -20,21 +20,13 @@ func (h *Hub) Subscribers() (n int) {
 // Wanted returns how many wishes the index has.
 func (h *Hub) Wanted() (n int) {
 	for _, s := range h.shards {
-		s.ask(func() {
+		s.await(func() {
 			if n += len(s.groups) + len(s.interest.topics); !s.interest.tree.bare() {
 				n++
 			}
 		})
 	}
 	return n
-}
-
-// ask does something in a shard's goroutine, and waits for it.
-func (s *shard) ask(f func()) {
-	done := make(chan struct{})
-	if s.post(func() { f(); close(done) }) {
-		<-done
-	}
 }
 
 // Want enters somebody who wants a topic and a pattern, and has no connection.
@@ -52,7 +44,7 @@ func (h *Hub) Want(topic, pattern string) {
 func (h *Hub) AwaitSettled(at eventlog.Position) {
 	for _, s := range h.shards {
 		for settled := false; !settled; runtime.Gosched() {
-			s.ask(func() { settled = s.at.Seq >= at.Seq })
+			s.await(func() { settled = s.at.Seq >= at.Seq })
 		}
 	}
 }

@@ -99,7 +99,7 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 			b = append(b, p.text...)
 		}
 		if len(b) > 0 {
-			if err := out.write(b); err != nil {
+			if err := out.write(r.ctx, b); err != nil {
 				return whyBroken(err)
 			}
 			r.wrote.Store(true)
@@ -122,7 +122,6 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 		case <-r.ctx.Done():
 			return gone
 		}
-		c.fall()
 		b = r.prepare(c, buffers.get())
 	}
 }
@@ -130,10 +129,15 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 // prepare lets the cursor skip what is not for it, and appends a heartbeat if one is due.
 func (r *runner) prepare(c *cursor, b []byte) []byte {
 	beat := r.beatAt.Swap(nil) // in this order: whoever wanted something up to there has been woken
-	if first := r.pending.Swap(0); first > 1 {
+	switch first := r.pending.Swap(0); {
+	case first > 1:
+		c.fall(first)
 		c.skip(first - 1)
-	} else if first == 0 && beat != nil && beat.Gen == c.query.After.Gen {
+	case first == 0 && beat != nil && beat.Gen == c.query.After.Gen:
 		c.skip(beat.Seq)
+		fallthrough
+	default:
+		c.fall(0)
 	}
 	if beat == nil {
 		return b

@@ -70,6 +70,14 @@ func (s *shard) post(letter func()) bool {
 	return !stopped
 }
 
+// await gives the shard something to do, and waits until it is done, or the shard has ended.
+func (s *shard) await(letter func()) {
+	done := make(chan struct{})
+	if s.post(func() { letter(); close(done) }) {
+		<-done
+	}
+}
+
 func (s *shard) takeLetters() []func() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -88,8 +88,8 @@ func cut(pieces []piece, n int, from uint64) (rest piece, at uint64) {
 	at = from
 	for _, p := range pieces {
 		if n < len(p.text) {
-			if n > 0 || p.told {
-				p.text = p.text[n:]
+			if n > 0 || p.begun || p.told {
+				p.text, p.begun = p.text[n:], true
 				return p, p.at
 			}
 			return piece{}, at
@@ -100,10 +100,13 @@ func cut(pieces []piece, n int, from uint64) (rest piece, at uint64) {
 	return piece{}, at
 }
 
-// push sends what is left of before, and some pieces after it. It reports whether all of that has left, and up to where
+// push sends what is left of before, or if that is nothing, some pieces. It reports whether all of that has left, and up to where
 // everything has. An error means that the client has gone.
 func (s *subscriber) push(b *[]byte, from uint64, pieces []piece) (all bool, at uint64, err error) {
-	*b = append((*b)[:0], s.rest.text...)
+	if s.rest.text != "" {
+		pieces = []piece{s.rest}
+	}
+	*b = (*b)[:0]
 	for i := range pieces {
 		*b = append(*b, pieces[i].text...)
 	}
@@ -115,19 +118,9 @@ func (s *subscriber) push(b *[]byte, from uint64, pieces []piece) (all bool, at 
 		return false, from, err
 	}
 	s.moved = s.moved || n > 0
-	s.shard.hub.count.sent(1, 0, n)
-	if left := len(s.rest.text); left > 0 {
-		if n < left {
-			s.rest.text = s.rest.text[n:]
-			return false, s.rest.at, nil
-		}
-		n -= left
-		s.shard.hub.count.sent(1, eventsIn([]piece{s.rest}), 0)
-		s.rest = piece{}
-	}
+	s.shard.hub.count.sent(1, eventsUpTo(pieces, n), n)
 	s.rest, at = cut(pieces, n, from)
-	s.shard.hub.count.sent(1, eventsUpTo(pieces, n), 0)
-	return n == sum(pieces), at, nil
+	return n == len(*b), at, nil
 }
 
 // eventsIn returns how many of some pieces are events, and eventsUpTo how many of those that n bytes hold whole.
@@ -147,13 +140,6 @@ func eventsUpTo(pieces []piece, n int) int {
 		whole++
 	}
 	return eventsIn(pieces[:whole])
-}
-
-func sum(pieces []piece) (n int) {
-	for i := range pieces {
-		n += len(pieces[i].text)
-	}
-	return n
 }
 
 // retryPiece says when to come back.

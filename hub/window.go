@@ -111,6 +111,13 @@ func (w *window) drop(e *entry) {
 	}
 }
 
+// has reports whether the window has everything that comes after a position.
+func (w *window) has(at eventlog.Position) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return at.Gen == w.gen && at.Seq >= w.low
+}
+
 // newest returns the newest record of a topic, nil if the window has none.
 func (w *window) newest(topic string) *eventlog.Record {
 	w.mu.RLock()
