@@ -21,6 +21,7 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, sub *subscriber, fi
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err == nil {
 			head := appendHead(nil, w.Header())
+			sub.bytes = -int64(len(head))
 			var early int
 			if buffered != nil {
 				early = buffered.Reader.Buffered()
@@ -51,6 +52,7 @@ func (h *Hub) runHere(ctx context.Context, sub *subscriber, out socket, first []
 	why := drained
 	if sub.shard.post(func() { sub.shard.admit(sub) }) {
 		why = sub.runner.run(c, out, first)
+		sub.bytes += sub.runner.bytes
 	}
 	if !stop() {
 		<-aborted

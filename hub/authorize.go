@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -118,4 +119,28 @@ func (h *Hub) allowed(origin string) bool {
 
 func (h *Hub) named(origin string) bool {
 	return slices.ContainsFunc(h.opts.AllowOrigins, func(o string) bool { return strings.EqualFold(o, origin) })
+}
+
+// strangers are the origins whose pages were kept out. Their browsers say so in the page's console only, and a request to read looks like
+// any other: so each of them is told of once.
+type strangers struct {
+	mu  sync.Mutex
+	met map[string]bool
+}
+
+// manyStrangers is of how many is told; whoever makes origins up fills no log.
+const manyStrangers = 20
+
+// meet reports whether an origin is to be told of.
+func (s *strangers) meet(origin string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.met) == manyStrangers || len(origin) > 200 || s.met[origin] {
+		return false
+	}
+	if s.met == nil {
+		s.met = map[string]bool{}
+	}
+	s.met[origin] = true
+	return true
 }

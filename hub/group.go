@@ -23,6 +23,7 @@ type group struct {
 
 	sent   uint64   // number of the newest event that everybody in live has
 	wrote  int64    // tick of the shard's wheel when it left
+	bytes  int64    // that were sent to each of those in live, since there is a group
 	events []*event // what the pass under way has for the group
 	pass   uint64   // the pass that events belong to
 }
@@ -66,6 +67,7 @@ func (w *wanted) key() string {
 func (g *group) addLive(s *subscriber) {
 	s.place = len(g.live)
 	g.live = append(g.live, member{s.fd, s})
+	s.bytes -= g.bytes
 }
 
 func (g *group) addWaiting(s *subscriber) {
@@ -74,6 +76,7 @@ func (g *group) addWaiting(s *subscriber) {
 }
 
 func (g *group) removeLive(s *subscriber) {
+	s.bytes += g.bytes
 	last := len(g.live) - 1
 	g.live[s.place] = g.live[last]
 	g.live[s.place].sub.place = s.place

@@ -25,6 +25,11 @@
 // Slowness: a subscriber holds up nobody. One that takes nothing for [Options.WriteTimeout] is cut off, and finds everything
 // again when it comes back.
 //
+// # What is around it
+//
+// On Linux the hub takes the connections of streams over HTTP/1.1, and ServeHTTP returns when a stream begins. Middleware that counts
+// time or bytes sees a short answer without a status; [Options.OnStream] tells when a stream is over.
+//
 // # How an event goes
 //
 //	POST ─▶ authorize ─▶ publish, ingest ─▶ log ─▶ tail ─▶ window ─▶ shards: interest ─▶ groups ─▶ sockets
@@ -112,7 +117,18 @@ type Options struct {
 	MaxLagTime time.Duration
 	SkipSlow   bool
 
+	// OnStream is called when a stream begins, and what it returns, unless that is nil, when the stream has ended, from a goroutine of
+	// its own. On Linux that is long after ServeHTTP has returned, since the hub takes connections over. What the function keeps is
+	// kept for each stream: some kilobytes, if it is the request.
+	OnStream func(*http.Request) func(StreamEnd)
+
 	Logger *slog.Logger // what goes wrong where nobody hears of it; nil: slog.Default
+}
+
+// StreamEnd is what became of a stream.
+type StreamEnd struct {
+	Bytes  int64  // that went out after the header
+	Reason string // gone, complete, drained, slow, expired, revoked or failed
 }
 
 func (o *Options) withDefaults() (Options, error) {
@@ -165,6 +181,7 @@ type Hub struct {
 	revocations *revocations
 	count       counters
 	metrics     http.Handler
+	strangers   strangers
 
 	ctx     context.Context // ends when nobody reads the log any more
 	cancel  context.CancelFunc
@@ -278,7 +295,15 @@ func (h *Hub) closed(sub *subscriber, why reason) {
 func (h *Hub) leave(sub *subscriber, why reason) {
 	h.count.closed[why].Add(1)
 	sub.shard.members.Add(-1)
-	h.exit(sub.from, sub.grant)
+	h.limits.exit(sub.from, sub.grant)
+	if sub.ended == nil {
+		h.open.Done()
+		return
+	}
+	go func() { // a shard waits for nobody
+		defer h.open.Done()
+		sub.ended(StreamEnd{max(sub.bytes, 0), why.String()})
+	}()
 }
 
 // enter counts somebody who follows, until exit, unless the hub is draining or there is no room.

@@ -124,7 +124,14 @@ func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) e
 func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
 	header.Add("Vary", "Origin, Accept")
 	origin := r.Header.Get("Origin")
-	if origin == "" || !h.allowed(origin) {
+	if origin == "" {
+		return
+	}
+	if !h.allowed(origin) {
+		if !sameOrigin(origin, r) && h.strangers.meet(origin) {
+			h.opts.Logger.Warn("pages of another origin cannot use this hub, unless it is one of Options.AllowOrigins", "origin", origin,
+				"hint", "tidings serve --origin "+origin)
+		}
 		return
 	}
 	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")

@@ -19,6 +19,7 @@ type runner struct {
 	pending atomic.Uint64                     // number of the first event that is wanted since the cursor was looked at; 0: none
 	beatAt  atomic.Pointer[eventlog.Position] // a heartbeat is due; whoever wants an event up to here has been woken
 	wrote   atomic.Bool                       // since the shard looked last
+	bytes   int64                             // that were written; its goroutine's
 	leaving atomic.Uint32                     // a reason: it is to end when it is live
 
 	mu    sync.Mutex
@@ -103,6 +104,7 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 				return whyBroken(err)
 			}
 			r.wrote.Store(true)
+			r.bytes += int64(len(b))
 			c.hub.count.sent(1, eventsIn(pieces), len(b))
 			b = b[:0]
 		}

@@ -203,12 +203,14 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 			rest, at := cut(s.pieces, n, from.Seq)
 			s.hub.count.sent(1, eventsUpTo(s.pieces, n), n)
 			m.sub.moved = n > 0
+			m.sub.bytes += int64(n)
 			s.stall(m.sub, rest, eventlog.Position{Gen: from.Gen, Seq: at})
 		}
 	}
 	s.hub.count.sent(len(g.live), len(g.events), len(b))
 	last := g.events[len(g.events)-1].id()
 	g.sent, g.wrote = last.Seq, s.wheel.now
+	g.bytes += int64(len(b))
 	if ends {
 		s.endGroup(g, last)
 	}

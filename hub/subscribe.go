@@ -138,9 +138,13 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 		defer h.exit(from, &grant)
 		return h.poll(w, r, c, first, &grant)
 	}
-	return h.attach(w, r, &subscriber{
+	stream := &subscriber{
 		shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: &grant, from: from, opened: h.count.open(), fd: -1, slot: -1,
-	}, first)
+	}
+	if h.opts.OnStream != nil {
+		stream.ended = h.opts.OnStream(r)
+	}
+	return h.attach(w, r, stream, first)
 }
 
 // poll answers with what there is, and ends.

@@ -25,6 +25,9 @@ type subscriber struct {
 	from   address
 	opened int64 // when, in µs since 1970; no two of a hub have the same, so that it is a name, too
 
+	ended func(StreamEnd) // is told in the end; nil: nobody
+	bytes int64           // that have left. While it is live those of its group come on top
+
 	due       int64 // tick at which it is looked at; 0: never
 	dueAt     int   // where in the wheel's slot
 	wrote     int64 // tick at which it took something last, unless group.wrote is newer
@@ -118,6 +121,7 @@ func (s *subscriber) push(b *[]byte, from uint64, pieces []piece) (all bool, at 
 		return false, from, err
 	}
 	s.moved = s.moved || n > 0
+	s.bytes += int64(n)
 	s.shard.hub.count.sent(1, eventsUpTo(pieces, n), n)
 	s.rest, at = cut(pieces, n, from)
 	return n == len(*b), at, nil

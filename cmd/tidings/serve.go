@@ -70,7 +70,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		return err
 	}
 	h, err := hub.New(log, &hub.Options{
-		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger,
+		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream,
 		MaxEvent: int(c.MaxEvent), MaxTopics: int(c.MaxTopics),
 	})
 	if err != nil {

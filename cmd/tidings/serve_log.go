@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/tidings-sse/tidings/hub"
 )
 
 // reportFlags say what a hub tells its operator, on standard error.
@@ -28,8 +30,8 @@ func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// requestLog gives each request an ID, and logs it when its handler is done with it: a stream when it ends, and one whose connection the
-// hub has taken over when it has done so.
+// requestLog gives each request an ID, and logs it when it is over: a stream when it has ended, of which the hub tells, since by then the
+// handler may be long done.
 //
 // Nobody forges lines: slog quotes what is no plain text, and the path stays as it came, escaped.
 type requestLog struct {
@@ -43,35 +45,75 @@ const requestID = "X-Request-Id"
 func (l *requestLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := r.Header.Get(requestID)
 	if !saneID(id) {
-		id = rand.Text()
+		id = rand.Text()[:12] // 60 bits tell apart what is in one log
 	}
 	w.Header().Set(requestID, id)
 	if !l.logger.Enabled(r.Context(), slog.LevelInfo) {
 		l.next.ServeHTTP(w, r)
 		return
 	}
-	began, path, query := time.Now(), r.URL.EscapedPath(), withoutTokens(r.URL.RawQuery) // the hub may change the request
-	sender := &sender{id: id}
+	line := &requestLine{
+		sender: sender{id: id}, logger: l.logger, began: time.Now(), remote: r.RemoteAddr,
+		method: short(r.Method), path: short(r.URL.EscapedPath()), query: short(withoutTokens(r.URL.RawQuery)), // the hub may change the request
+	}
 	answer := &loggedAnswer{ResponseWriter: w}
 	defer func() {
-		l.logger.Info("request",
-			"id", id, "remote", r.RemoteAddr, "method", short(r.Method), "path", short(path), "query", short(query),
-			"status", answer.sent(), "bytes", answer.bytes, "duration", time.Since(began), "subject", sender.subject)
+		if !line.streams {
+			line.write(answer.sent(), answer.bytes)
+		}
 	}()
-	l.next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), senderKey{}, sender)))
+	l.next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), lineKey{}, line)))
 }
 
-// sender is who has sent a request. The log asks, and whoever knows writes it down.
+// requestLine is a line that is still to be written. Each stream has one, so that it keeps some texts, and not the request.
+type requestLine struct {
+	sender
+	logger                      *slog.Logger
+	began                       time.Time
+	remote, method, path, query string
+	streams                     bool // it is written when the stream has ended
+}
+
+// sender is who has sent a request. Whoever knows writes it down.
 type sender struct{ id, subject string }
 
-type senderKey struct{} // of a request's *sender
+type lineKey struct{} // of a request's *requestLine
+
+// lineOf returns the line of a request, nil if there will be none.
+func lineOf(r *http.Request) *requestLine {
+	line, _ := r.Context().Value(lineKey{}).(*requestLine)
+	return line
+}
 
 // senderOf returns the sender of a request, a new one if nobody asks.
 func senderOf(r *http.Request) *sender {
-	if s, ok := r.Context().Value(senderKey{}).(*sender); ok {
-		return s
+	if line := lineOf(r); line != nil {
+		return &line.sender
 	}
 	return new(sender)
+}
+
+// logStream is what the hub calls when a stream begins. What it returns is called in the end.
+func logStream(r *http.Request) func(hub.StreamEnd) {
+	line := lineOf(r)
+	if line == nil {
+		return nil
+	}
+	line.streams = true
+	return func(end hub.StreamEnd) { line.write(http.StatusOK, end.Bytes, slog.String("ended", end.Reason)) }
+}
+
+// write writes the line. What is empty is left out.
+func (l *requestLine) write(status int, bytes int64, more ...slog.Attr) {
+	all := []slog.Attr{slog.String("id", l.id), slog.String("remote", l.remote), slog.String("method", l.method), slog.String("path", l.path)}
+	if l.query != "" {
+		all = append(all, slog.String("query", l.query))
+	}
+	all = append(all, slog.Int("status", status), slog.Int64("bytes", bytes), slog.Duration("duration", time.Since(l.began).Round(time.Microsecond)))
+	if l.subject != "" {
+		all = append(all, slog.String("subject", l.subject))
+	}
+	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "request", append(all, more...)...)
 }
 
 // saneID reports whether an ID that a client sent is one to be repeated.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -159,5 +160,23 @@ func TestTheLogIsInNobodysWay(t *testing.T) {
 	}
 	if err := lines.Err(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAStreamHasItsLineWhenItIsOver: it had one when it began, with bytes=0 and a duration of a millisecond.
+func TestAStreamHasItsLineWhenItIsOver(t *testing.T) {
+	s := startServe(t, nil, "--log-format", "json")
+	if answer, text := ask(t, clientOf(t, nil), http.MethodPost, s.url+"/events/news?end=1", "hello"); answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s", answer.Status, text)
+	}
+	_, stream := ask(t, clientOf(t, nil), http.MethodGet, s.url+"/events/news?since=earliest", "")
+	want := fmt.Sprintf(`"query":"since=earliest","status":200,"bytes":%d,"duration":`, len(stream))
+	line := s.log.await(t, `.*"query":"since=earliest".*\n`)
+	if !strings.Contains(line, want) || !strings.Contains(line, `"ended":"complete"`) {
+		t.Errorf("%s, want %s and how it ended", line, want)
+	}
+	s.stop()
+	if text, _ := s.log.now(); strings.Count(text, `"query":"since=earliest"`) != 1 {
+		t.Errorf("it has other lines, too:\n%s", text)
 	}
 }

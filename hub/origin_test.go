@@ -1,0 +1,59 @@
+package hub_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestTheLogNamesPagesThatAreKeptOut: a page from another port got nothing, its browser spoke of CORS where nobody looks, and the log of
+// the hub had a request with status 200.
+func TestTheLogNamesPagesThatAreKeptOut(t *testing.T) {
+	var log lockedBuffer
+	s := serve(t, mustMemory(t, nil), &hub.Options{
+		AllowOrigins: []string{"http://friend.example"}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	}, transports[0])
+	visit := func(method, origin string) {
+		s.send(request{method: method, path: "/events/news?poll=1", header: map[string]string{"Origin": origin}})
+	}
+	visit(http.MethodGet, "http://friend.example")
+	visit(http.MethodGet, s.url)
+	if log.String() != "" {
+		t.Errorf("it complains of its own pages: %s", log.String())
+	}
+	visit(http.MethodGet, "http://localhost:3005")
+	visit(http.MethodGet, "http://localhost:3005")
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `hint="tidings serve --origin http://localhost:3005"`) {
+		t.Errorf("it says %s", got)
+	}
+	for i := range 100 {
+		visit(http.MethodPost, fmt.Sprint("http://made-up.example:", i+1))
+	}
+	if n := strings.Count(log.String(), "\n"); n != 20 {
+		t.Errorf("whoever makes origins up makes %d lines", n)
+	}
+}
