@@ -107,6 +107,13 @@ func (s *Revocations) All() []Revocation {
 	return all
 }
 
+// Len returns how many there are, with those that are over and not forgotten yet.
+func (s *Revocations) Len() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.subjects) + len(s.ids)
+}
+
 // over reports whether all tokens that a revocation refuses have ended, whatever the leeway.
 func (s *Revocations) over(at time.Time) bool {
 	return s.maxLife > 0 && time.Since(at) > s.maxLife+maxLeeway

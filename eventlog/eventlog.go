@@ -215,6 +215,12 @@ type Lookup interface {
 	Lookup(ctx context.Context, id string) (Position, bool, error)
 }
 
+// Readier is a log that tells whether it takes records at the moment.
+type Readier interface {
+	// Ready returns nil, or the error with which Append would refuse a record. It waits no longer than ctx.
+	Ready(ctx context.Context) error
+}
+
 // Lister is a log that tells which topics there are.
 type Lister interface {
 	// Topics returns the topics of which there are records and that m matches, in the order of their names, those after a

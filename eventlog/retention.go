@@ -14,7 +14,7 @@ import (
 // What goes by Latest is superseded, and nobody does.
 type Retention struct {
 	// Rules are asked in order, and the first whose pattern matches a topic is the only one for it. A topic that none
-	// matches is kept for 7 days.
+	// matches is kept for 7 days, a [Reserved] one until Bytes and Events take it.
 	Rules []Rule
 
 	Bytes  int64 // of all records together, by Record.Size; the oldest go first, whatever their rule. 0: 1 GiB; negative: no bound
@@ -91,6 +91,9 @@ func invalidRule(i int, reason string) error {
 	return &InvalidError{What: fmt.Sprintf("retention rule %d", i+1), Reason: reason}
 }
 
+// unbound is the rule of the hub's own topics: what they say holds however old it is.
+var unbound Rule
+
 // Rule returns the rule for a topic. r has its defaults filled in.
 func (r *Retention) Rule(topic string) *Rule {
 	last := len(r.Rules) - 1
@@ -98,6 +101,9 @@ func (r *Retention) Rule(topic string) *Rule {
 		if r.Rules[i].Pattern.Match(topic) {
 			return &r.Rules[i]
 		}
+	}
+	if Reserved(topic) {
+		return &unbound
 	}
 	return &r.Rules[last]
 }

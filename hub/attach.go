@@ -43,13 +43,21 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, sub *subscriber, fi
 func (h *Hub) runHere(ctx context.Context, sub *subscriber, out socket, first []byte) {
 	sub.runner = newRunner(ctx)
 	defer sub.runner.cancel()
+	aborted := make(chan struct{})
+	stop := context.AfterFunc(sub.runner.ctx, func() { // a write may be waiting
+		out.abort()
+		close(aborted)
+	})
 	c := sub.cursor
 	why := drained
-	if sub.shard.post(func() { sub.shard.adopt(sub) }) {
+	if sub.shard.post(func() { sub.shard.admit(sub) }) {
 		why = sub.runner.run(c, out, first)
 		sub.bytes += sub.runner.bytes
-		sub.shard.post(func() { sub.shard.close(sub, why) })
 	}
+	if !stop() {
+		<-aborted
+	}
+	sub.shard.await(func() { sub.shard.close(sub, why) }) // it watches a socket that is about to be closed
 	h.leave(sub, why)
 }
 
@@ -82,7 +90,7 @@ func (h *Hub) takeOver(conn net.Conn, sub *subscriber, first []byte, early int) 
 	if all, _, err := sub.push(&first, 0, nil); err != nil || all {
 		sub.rest = piece{} // who has gone is found out soon
 	}
-	if !sub.shard.post(func() { sub.shard.adopt(sub) }) {
+	if !sub.shard.post(func() { sub.shard.admit(sub) }) {
 		sub.shard.abandon(sub)
 	}
 }
@@ -109,13 +117,18 @@ type connection struct {
 	timeout time.Duration
 }
 
-func (c *connection) write(b []byte) error {
+func (c *connection) write(ctx context.Context, b []byte) error {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil { // after the deadline, which might replace that of abort
 		return err
 	}
 	_, err := c.conn.Write(b)
 	return err
 }
+
+func (c *connection) abort() { _ = c.conn.SetWriteDeadline(longAgo) } // one that has gone needs none
 
 // watchable returns the number of the socket below a TLS connection.
 func watchable(conn net.Conn) (fd int32, ok bool) {

@@ -17,12 +17,14 @@ type cursor struct {
 	group *group
 	query eventlog.Query // After is where it is
 	until uint64         // head of the log when it began: the window may not have got so far yet
+	byLog bool           // up to there it reads the log, which knows what is superseded
 	sent  uint64         // number in the last id that went out, or noID
 
 	once       bool // the stream ends with what is there
 	failOnGap  bool
 	checkpoint bool      // is due when it is at the head
 	fell       time.Time // when it was live last; zero: it has not been
+	fellAt     int64     // bytes that the window had had then
 
 	events []*event
 	pieces []piece
@@ -36,6 +38,8 @@ type piece struct {
 	at   uint64 // who has this has everything up to here
 	end  bool   // topics end with it
 	told bool   // it is no event: a cursor would not make it again
+
+	begun bool // a part of it has left
 }
 
 // state is what a cursor is after a step.
@@ -54,18 +58,11 @@ const pageBytes = 64 << 10
 func (c *cursor) next(ctx context.Context) (pieces []piece, now state, err error) {
 	c.pieces = c.pieces[:0]
 	at := c.query.After
-	if c.tooFar() {
-		if !c.hub.opts.SkipSlow {
-			return nil, behind, errLag
-		}
-		c.moveOn()
-		return c.pieces, behind, nil
-	}
 	events, complete, ok := c.hub.window.after(c.events[:0], &c.query.Selector, at, math.MaxUint64, pageBytes)
-	if !ok || complete == at && at.Seq < c.until {
+	if !ok || at.Seq < c.until && (c.byLog || complete == at) {
 		var gap *eventlog.GapError
 		ok = false
-		if events, complete, gap, err = c.read(ctx, events); err != nil {
+		if events, complete, gap, err = c.read(ctx, events[:0]); err != nil {
 			return nil, behind, err
 		} else if gap != nil {
 			if c.tell(gap); c.failOnGap {
@@ -75,6 +72,14 @@ func (c *cursor) next(ctx context.Context) (pieces []piece, now state, err error
 		}
 	}
 	defer c.keep(events)
+	if len(events) > 0 && c.tooFar(events[0].id()) {
+		if !c.hub.opts.SkipSlow {
+			return nil, behind, errLag
+		}
+		if moved, err := c.moveOn(ctx); moved || err != nil {
+			return c.pieces, behind, err
+		}
+	}
 	for _, e := range events {
 		p := e.piece(c.group.form)
 		c.pieces = append(c.pieces, p)
@@ -154,7 +159,7 @@ func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complet
 // tell tells the subscriber of a gap, and goes on behind it. A gap has no id: who breaks off now is told again.
 func (c *cursor) tell(gap *eventlog.GapError) {
 	c.query = gap.Partial(c.query)
-	c.checkpoint = true
+	c.sent, c.checkpoint = noID, true // a number alone says nothing after a reset
 	c.control(gapType, "", gapData{gap.Reason, gap.From.String(), gap.To.String()})
 }
 
@@ -179,9 +184,10 @@ func (c *cursor) skip(to uint64) {
 	}
 }
 
-// back moves the cursor back to a number, because what comes after it in its last page has not left.
+// back moves the cursor back to a number, because what comes after it in its last page has not left. Which id went out last is not
+// looked for: at worst a checkpoint says it again.
 func (c *cursor) back(to uint64) {
-	c.query.After.Seq, c.sent = to, to
+	c.query.After.Seq, c.sent = to, noID
 	c.checkpoint = true
 }
 

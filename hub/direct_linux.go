@@ -39,7 +39,7 @@ func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), 
 func closeSocket(fd int32) { _ = unix.Close(int(fd)) } // nothing can be done about an error
 
 // notSentLow is how many bytes may wait in the kernel for one subscriber who takes none, besides what is under way.
-const notSentLow = 128 << 10
+const notSentLow = 32 << 10
 
 // detach takes the socket out of a connection, which is closed. ok is false if it is of a kind that has none of its own.
 func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error) {
@@ -62,7 +62,8 @@ func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error)
 	if err = errors.Join(err, dupErr); err != nil {
 		return -1, false, err
 	}
-	return int32(dup), true, conn.Close()
+	_ = conn.Close() // of our own number there is nothing to be closed
+	return int32(dup), true, nil
 }
 
 // number returns the number of a connection's socket, which stays its own.
@@ -234,9 +235,12 @@ func (p *poller) remove(sub *subscriber) {
 	}
 	p.slots[sub.slot].sub = nil
 	p.free = append(p.free, sub.slot)
-	if sub.slot = -1; sub.runner == nil {
+	sub.slot = -1
+	if sub.runner == nil {
 		closeSocket(sub.fd) // which takes it out of the set
 		sub.fd = -1
+	} else {
+		_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(sub.fd), nil) // it stays open until its runner has ended
 	}
 }
 
@@ -247,6 +251,11 @@ func (p *poller) close(f func(*subscriber)) {
 	}
 	_ = p.set.Close()
 	<-p.done
+	p.each(f)
+}
+
+// each calls f with all who are watched.
+func (p *poller) each(f func(*subscriber)) {
 	for i := range p.slots {
 		if sub := p.slots[i].sub; sub != nil {
 			f(sub)

@@ -25,4 +25,5 @@ type poller struct{}
 func (*poller) add(*subscriber) error           { return nil }
 func (*poller) awaitWritable(*subscriber) error { return nil }
 func (*poller) remove(*subscriber)              {}
+func (*poller) each(func(*subscriber))          {}
 func (*poller) close(func(*subscriber))         {}

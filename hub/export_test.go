@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"context"
 	"runtime"
 	"slices"
 
+	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
@@ -18,7 +20,7 @@ func (h *Hub) Subscribers() (n int) {
 // Wanted returns how many wishes the index has.
 func (h *Hub) Wanted() (n int) {
 	for _, s := range h.shards {
-		s.ask(func() {
+		s.await(func() {
 			if n += len(s.groups) + len(s.interest.topics); !s.interest.tree.bare() {
 				n++
 			}
@@ -27,20 +29,14 @@ func (h *Hub) Wanted() (n int) {
 	return n
 }
 
-// ask does something in a shard's goroutine, and waits for it.
-func (s *shard) ask(f func()) {
-	done := make(chan struct{})
-	if s.post(func() { f(); close(done) }) {
-		<-done
-	}
-}
-
 // Want enters somebody who wants a topic and a pattern, and has no connection.
 func (h *Hub) Want(topic, pattern string) {
 	g := newGroup(wanted{[]string{topic}, []eventlog.Pattern{eventlog.MustPattern(pattern)}}, plain)
 	s := h.shard()
-	sub := &subscriber{shard: s, group: g, fd: -1, slot: -1, runner: newRunner(h.ctx)}
-	h.open.Add(1)
+	sub := &subscriber{shard: s, group: g, fd: -1, slot: -1, runner: newRunner(h.ctx), grant: new(access.Grant)}
+	if err := h.enter(sub.from, sub.grant); err != nil {
+		panic(err)
+	}
 	s.post(func() { s.adopt(sub) })
 }
 
@@ -48,8 +44,49 @@ func (h *Hub) Want(topic, pattern string) {
 func (h *Hub) AwaitSettled(at eventlog.Position) {
 	for _, s := range h.shards {
 		for settled := false; !settled; runtime.Gosched() {
-			s.ask(func() { settled = s.at.Seq >= at.Seq })
+			s.await(func() { settled = s.at.Seq >= at.Seq })
 		}
+	}
+}
+
+// Closed returns how many streams have ended for a reason.
+func (h *Hub) Closed(why string) uint64 {
+	for r := range reasons {
+		if r.String() == why {
+			return h.count.closed[r].Load()
+		}
+	}
+	return 0
+}
+
+// Revoke takes something back, and Revoked reports whether a grant was.
+func (h *Hub) Revoke(ctx context.Context, one access.Revocation) error {
+	_, err := h.revocations.add(ctx, one)
+	return err
+}
+
+func (h *Hub) Revoked(g access.Grant) bool {
+	_, yes := h.revocations.Revoked(g)
+	return yes
+}
+
+// Revocations returns those that are in force.
+func (h *Hub) Revocations() []access.Revocation { return h.revocations.All() }
+
+// KeepRevocations writes them anew if that is due.
+func (h *Hub) KeepRevocations(ctx context.Context) error {
+	h.awaitTail()
+	if !h.revocations.fading() {
+		return nil
+	}
+	err := h.revocations.snapshot(ctx)
+	h.awaitTail()
+	return err
+}
+
+func (h *Hub) awaitTail() {
+	for h.window.head().Seq < h.log.Head().Seq {
+		runtime.Gosched()
 	}
 }
 

@@ -2,8 +2,9 @@ package hub
 
 import (
 	"context"
+	"math"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -45,18 +46,21 @@ type groupKey struct {
 
 func (g *group) key() groupKey { return groupKey{g.wants, g.form} }
 
-// key is the same for those who want the same, in whatever order they say so. No topic has a control character.
+// key is the same for those who want the same, in whatever order they say so. A topic can have any byte in it, so each is said with
+// its length.
 func (w *wanted) key() string {
-	if len(w.patterns) == 0 && len(w.names) == 1 {
-		return w.names[0]
-	}
 	names := slices.Sorted(slices.Values(w.names))
 	patterns := make([]string, len(w.patterns))
 	for i, p := range w.patterns {
 		patterns[i] = p.String()
 	}
 	slices.Sort(patterns)
-	return strings.Join(append(append(names, "\x00"), patterns...), "\n")
+	key := []byte(strconv.Itoa(len(names)))
+	for _, text := range append(names, patterns...) {
+		key = strconv.AppendInt(append(key, ' '), int64(len(text)), 10)
+		key = append(append(key, ':'), text...)
+	}
+	return string(key)
 }
 
 // addLive and addWaiting enter a subscriber, removeFrom takes it out of where it is.
@@ -88,13 +92,28 @@ func (g *group) removeWaiting(s *subscriber) {
 	g.waiting = g.waiting[:last]
 }
 
+// firstEnd returns the number of the first record after a position that ends a topic of those who are followed by name, 0 if there is
+// none.
+func (g *group) firstEnd(ctx context.Context, h *Hub, after uint64) (first uint64, err error) {
+	for _, name := range g.names {
+		end, err := h.end(ctx, name, math.MaxUint64)
+		if err != nil {
+			return 0, err
+		}
+		if end > after && (first == 0 || end < first) {
+			first = end
+		}
+	}
+	return first, nil
+}
+
 // ended reports whether all topics have ended, and whoever is at a position has seen it: nothing can ever come.
 func (g *group) ended(ctx context.Context, h *Hub, at eventlog.Position) (bool, error) {
 	if len(g.patterns) > 0 {
 		return false, nil
 	}
 	for _, name := range g.names {
-		end, err := h.end(ctx, name)
+		end, err := h.end(ctx, name, at.Seq)
 		if err != nil || end == 0 || end > at.Seq {
 			return false, err
 		}

@@ -47,10 +47,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -67,6 +67,32 @@ type Options struct {
 	// AllowOrigins are the origins, such as https://example.com, whose pages may use the hub, besides its own. "*" allows all,
 	// without their cookies.
 	AllowOrigins []string
+
+	// Local lets the hub answer only who asks it as localhost, 127.0.0.1 or [::1], from this machine and not through a proxy. It is
+	// for hubs that let everybody do everything: without it a page that somebody visits could have a name that leads here.
+	Local bool
+
+	// TrustedProxies are the networks of proxies who are believed when they say for whom they ask, in X-Forwarded-For or Forwarded.
+	// With any, who asks through a Unix socket is one, too.
+	TrustedProxies []netip.Prefix
+
+	// Revocations are what was taken back; the hub adds what it is told by /api/v1/revoke, and by its log when it begins. An
+	// [access.Policy] that has them, too, says of each refusal why. Nil: a set of the hub's own
+	Revocations *access.Revocations
+
+	// MaxConnections is how many streams may be open, of those who follow and of those who publish; MaxPerAddress and
+	// MaxPerToken, how many by one address, a /64 network of IPv6, and by one subject, or one token if it has none. Who comes when
+	// there is no room is refused, and nobody has to go for it. 0: no bound
+	MaxConnections int
+	MaxPerAddress  int
+	MaxPerToken    int
+
+	// PublishPerAddress and PublishPerToken are how fast one of them may publish. The zero Rate: no bound
+	PublishPerAddress Rate
+	PublishPerToken   Rate
+
+	// BodyTimeout is how long a body may take that is one event. 0: 1 minute
+	BodyTimeout time.Duration
 
 	// MaxEvent is the size of the largest event that is taken, in bytes of its data. 0: 1 MiB; at most 16 MiB
 	MaxEvent int
@@ -114,6 +140,13 @@ func (o *Options) withDefaults() (Options, error) {
 		d.MaxLag < 0 || d.MaxLagTime < 0 {
 		return d, fmt.Errorf("hub: an option is negative, or MaxEvent above 16 MiB: %+v", d)
 	}
+	if err := d.checkLimits(); err != nil {
+		return d, err
+	}
+	d.BodyTimeout = orElse(d.BodyTimeout, time.Minute)
+	if d.Revocations == nil {
+		d.Revocations = access.NewRevocations(0)
+	}
 	d.MaxEvent = orElse(d.MaxEvent, 1<<20)
 	d.MaxTopics = orElse(d.MaxTopics, 1000)
 	d.Window = orElse(d.Window, 64<<20)
@@ -138,14 +171,17 @@ func orElse[T int | int64 | time.Duration](v, standard T) T {
 
 // Hub serves a log. It is an [http.Handler], and safe for concurrent use.
 type Hub struct {
-	log       eventlog.Log
-	opts      Options
-	window    *window
-	pages     *pages
-	shards    []*shard
-	replayers *replayers
-	count     counters
-	strangers strangers
+	log         eventlog.Log
+	opts        Options
+	window      *window
+	pages       *pages
+	shards      []*shard
+	replayers   *replayers
+	limits      *limits
+	revocations *revocations
+	count       counters
+	metrics     http.Handler
+	strangers   strangers
 
 	ctx     context.Context // ends when nobody reads the log any more
 	cancel  context.CancelFunc
@@ -160,13 +196,6 @@ type Hub struct {
 	opening  sync.Mutex     // held by who enters open, or begins to drain
 }
 
-// counters are what happened since the hub began.
-type counters struct {
-	skipped   atomic.Uint64          // slow subscribers that were moved on
-	delivered atomic.Uint64          // events, to one subscriber each
-	closed    [reasons]atomic.Uint64 // streams
-}
-
 // New returns a hub that serves a log. The log stays the caller's, who closes it after Shutdown. Nobody else receives from
 // its Watch.
 func New(log eventlog.Log, o *Options) (*Hub, error) {
@@ -174,7 +203,12 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{log: log, opts: opts, pages: newPages(log), draining: make(chan struct{}), lastLook: make(chan struct{})}
+	h := &Hub{
+		log: log, opts: opts, pages: newPages(log), limits: newLimits(&opts), draining: make(chan struct{}), lastLook: make(chan struct{}),
+	}
+	h.count.begin()
+	h.revocations = &revocations{hub: h, Revocations: opts.Revocations}
+	h.metrics = newMetrics(h)
 	h.window = newWindow(log.Head(), opts.Window)
 	h.replayers = newReplayers(h)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -182,7 +216,13 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 		h.cancel()
 		return nil, fmt.Errorf("hub: reading the newest events: %w", err)
 	}
+	h.count.taken.Store(0) // what was there before has not come
+	if err := h.revocations.load(h.ctx); err != nil {
+		h.cancel()
+		return nil, fmt.Errorf("hub: reading what was revoked: %w", err)
+	}
 	h.startShards()
+	h.reading.Go(func() { labelled("hub revocations", func() { h.revocations.keep(h.ctx) }) })
 	h.reading.Go(func() { labelled("hub tail", func() { h.tail(h.ctx) }) })
 	for range max(2, runtime.GOMAXPROCS(0)) {
 		h.reading.Go(func() { labelled("hub replayer", func() { h.replayers.run(h.ctx) }) })
@@ -255,9 +295,7 @@ func (h *Hub) closed(sub *subscriber, why reason) {
 func (h *Hub) leave(sub *subscriber, why reason) {
 	h.count.closed[why].Add(1)
 	sub.shard.members.Add(-1)
-	if sub.release != nil {
-		sub.release()
-	}
+	h.limits.exit(sub.from, sub.grant)
 	if sub.ended == nil {
 		h.open.Done()
 		return
@@ -268,15 +306,24 @@ func (h *Hub) leave(sub *subscriber, why reason) {
 	}()
 }
 
-// enter counts a subscriber, unless the hub is draining.
-func (h *Hub) enter() bool {
+// enter counts somebody who follows, until exit, unless the hub is draining or there is no room.
+func (h *Hub) enter(from address, g *access.Grant) error {
+	if err := h.limits.enter(from, g); err != nil {
+		return err
+	}
 	h.opening.Lock()
 	defer h.opening.Unlock()
 	select {
 	case <-h.draining:
-		return false
+		h.limits.exit(from, g)
+		return h.drainProblem()
 	default:
 		h.open.Add(1)
-		return true
+		return nil
 	}
+}
+
+func (h *Hub) exit(from address, g *access.Grant) {
+	h.limits.exit(from, g)
+	h.open.Done()
 }

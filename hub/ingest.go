@@ -52,12 +52,16 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	if pub.end && len(pub.topics) == 0 {
 		return problem(http.StatusBadRequest, problemInvalidRequest, "end=1 ends the topics that the request names, and it names none")
 	}
+	if err := h.limits.enter(pub.from, &pub.grant); err != nil {
+		return err
+	}
+	defer h.limits.exit(pub.from, &pub.grant)
 	control := http.NewResponseController(w)
 	batches := make(chan batch, ingestAhead)
 	enough := make(chan struct{}) // closed when nothing more is wanted
 	body := &idleReader{body: r.Body, control: control, enough: enough}
 	go h.readBody(pub, open, body, batches)
-	done, err := h.appendBatches(r.Context(), batches)
+	done, err := h.appendBatches(r.Context(), pub, batches)
 	// The reader has to be gone before the handler is. It may be waiting for the client, or for somebody to take a batch.
 	close(enough)
 	if err != nil && !body.ended.Load() {
@@ -147,10 +151,17 @@ func (h *Hub) readBody(
 }
 
 // appendBatches appends what the reader brings.
-func (h *Hub) appendBatches(ctx context.Context, batches <-chan batch) (done stored, err error) {
+func (h *Hub) appendBatches(ctx context.Context, pub *publication, batches <-chan batch) (done stored, err error) {
 	for b := range batches {
-		if err := h.appendSome(ctx, b.records, &done); err != nil {
+		if err := h.stillMay(pub); err != nil {
 			return done, err
+		}
+		n, tooFast := h.limits.publish(pub.from, &pub.grant, len(b.records))
+		if err := h.appendSome(ctx, b.records[:n], &done); err != nil {
+			return done, err
+		}
+		if tooFast != nil {
+			return done, tooFast
 		}
 		if b.err != nil {
 			return done, b.err
@@ -175,6 +186,7 @@ func (h *Hub) appendSome(ctx context.Context, records []eventlog.Record, done *s
 	} else if err != nil {
 		return err
 	}
+	h.count.stored(receipts)
 	for _, receipt := range receipts {
 		if done.count++; receipt.Duplicate {
 			done.duplicates++

@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-const lagSize, lagEvents = 100_000, 150 // more than sockets and flow control hold
+const lagSize, lagEvents = 100_000, 400 // more than sockets and flow control hold
 
 // publishLots publishes events that a slow reader does not take.
 func (s *site) publishLots() (filler string) {

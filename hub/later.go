@@ -12,12 +12,13 @@ func (h *Hub) refuseStream(w http.ResponseWriter, r *http.Request, f form, err e
 	if p.RetryAfter == 0 || !fromBrowser(r.Header) && r.Header.Get("Last-Event-ID") == "" {
 		return p
 	}
+	h.count.refuse(p)
 	out, err := openSocket(w, r, f, false, h.opts.WriteTimeout)
 	if err != nil {
 		return err
 	}
 	b := appendRetry(nil, f, jitter(p.RetryAfter, 2*p.RetryAfter))
-	_ = out.write(appendControl(b, f, retryType, "", p, time.Now())) // who has gone comes back anyway
+	_ = out.write(r.Context(), appendControl(b, f, retryType, "", p, time.Now())) // who has gone comes back anyway
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -38,9 +39,6 @@ func (p *params) addForm(w http.ResponseWriter, r *http.Request) error {
 		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body of a QUERY is a form, application/x-www-form-urlencoded, with the parameters of a GET")
 	}
 	const limit = 4 << 20
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the form has at most %d bytes here", limit)
@@ -89,12 +87,34 @@ func (p *params) flag(name string) (bool, error) {
 	return false, problem(http.StatusBadRequest, problemInvalidRequest, "%s=%.40s makes no sense; it is 1 or 0", name, value)
 }
 
+// number returns a parameter that is a number.
+func (p *params) number(name string, standard, least, most int) (int, error) {
+	text, ok, err := p.one(name)
+	if err != nil || !ok {
+		return standard, err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		return 0, problem(http.StatusBadRequest, problemInvalidRequest, "%s=%.40s makes no sense; it is %d to %d", name, text, least, most)
+	}
+	return n, nil
+}
+
+// noParams returns an error if there are parameters where none are known.
+func noParams(r *http.Request) error {
+	p, err := parseParams(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	return p.done()
+}
+
 // done returns an error if there is a parameter that nobody has asked for.
 func (p *params) done() error {
 	for _, name := range slices.Sorted(mapKeys(p.values)) {
 		if !slices.Contains(p.known, name) {
 			return problem(http.StatusBadRequest, problemInvalidRequest,
-				"there is no parameter %.40q here; there are %s", name, strings.Join(p.known, ", "))
+				"there is no parameter %.40q here; there are %s", name, cmp.Or(strings.Join(p.known, ", "), "none"))
 		}
 	}
 	return nil

@@ -50,6 +50,7 @@ const (
 	problemUnauthorized    = "unauthorized"
 	problemForbidden       = "forbidden"
 	problemForeignOrigin   = "foreign-origin"
+	problemLocalOnly       = "local-only"
 	problemNotFound        = "not-found"
 	problemMethod          = "method-not-allowed"
 	problemBroken          = "broken-body"
@@ -60,7 +61,11 @@ const (
 	problemTooMany         = "too-many-topics"
 	problemMediaType       = "unsupported-media-type"
 	problemKeyReused       = "key-reused"
+	problemTooManyStreams  = "too-many-streams"
+	problemTooFast         = "too-fast"
+	problemFull            = "full"
 	problemUnavailable     = "unavailable"
+	problemNotReady        = "not-ready"
 	problemDraining        = "draining"
 	problemInternal        = "internal"
 )
@@ -73,6 +78,7 @@ var titles = map[string]string{
 	problemUnauthorized:    "Who are you?",
 	problemForbidden:       "This is not granted",
 	problemForeignOrigin:   "Pages of this origin may not do this",
+	problemLocalOnly:       "This hub is for its own machine",
 	problemNotFound:        "There is nothing here",
 	problemMethod:          "This cannot be done here",
 	problemBroken:          "The body broke off",
@@ -83,7 +89,11 @@ var titles = map[string]string{
 	problemTooMany:         "These are too many topics",
 	problemMediaType:       "The body is of a kind that is not taken",
 	problemKeyReused:       "The idempotency key was used for something else",
+	problemTooManyStreams:  "These are too many streams",
+	problemTooFast:         "This is too fast",
+	problemFull:            "There is no room",
 	problemUnavailable:     "Nothing can be stored at the moment",
+	problemNotReady:        "The hub is not ready",
 	problemDraining:        "The hub is about to stop",
 	problemInternal:        "Something went wrong in the hub",
 }
@@ -159,6 +169,7 @@ func plainly(err error) string {
 // refuse answers with a problem document.
 func (h *Hub) refuse(w http.ResponseWriter, err error) {
 	p := h.asProblem(err)
+	h.count.refuse(p)
 	header := w.Header()
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("Cache-Control", "no-store")
@@ -167,7 +178,7 @@ func (h *Hub) refuse(w http.ResponseWriter, err error) {
 		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
 	if (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) && header.Get("WWW-Authenticate") == "" {
-		header.Set("WWW-Authenticate", `Bearer realm="tidings"`)
+		header.Set("WWW-Authenticate", challenge(p))
 	}
 	body, _ := json.Marshal(p) // of strings and numbers
 	w.WriteHeader(p.Status)

@@ -166,6 +166,7 @@ type publication struct {
 	base64  bool
 	subject string
 	grant   access.Grant
+	from    address
 	request *http.Request
 }
 
@@ -181,7 +182,7 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	if pub.grant, err = h.authorize(r); err != nil {
 		return err
 	}
-	pub.subject, pub.request = pub.grant.Subject, r
+	pub.subject, pub.request, pub.from = pub.grant.Subject, r, h.addressOf(r)
 	if err := pub.allowed(pub.topics); err != nil {
 		return err
 	}
@@ -276,8 +277,14 @@ func isText(kind string) bool {
 	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
-// bodyTimeout is how long a body may take that is one event.
-const bodyTimeout = time.Minute
+// readDeadline sets when a body has to be there.
+func (h *Hub) readDeadline(w http.ResponseWriter) error {
+	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opts.BodyTimeout))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
 
 // publishBody publishes a body that is one event.
 func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publication, kind string) error {
@@ -291,7 +298,10 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	if r.ContentLength > limit { // before anything of it is sent, by those who ask with Expect: 100-continue
 		return h.tooLarge(int64(h.opts.MaxEvent))
 	}
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if _, tooFast := h.limits.publish(pub.from, &pub.grant, 1); tooFast != nil {
+		return tooFast
+	}
+	if err := h.readDeadline(w); err != nil {
 		return err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
@@ -323,6 +333,7 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 		ID        string `json:"id"`
 		Duplicate bool   `json:"duplicate,omitempty"`
 	}{receipts[0].String(), receipts[0].Duplicate}
+	h.count.stored(receipts)
 	return answerJSON(w, answer)
 }
 

@@ -80,10 +80,6 @@ func (r *replayers) run(ctx context.Context) {
 			if cap(buf) > 4*pageBytes {
 				buf = nil // one event has made it very large
 			}
-			if now == midway {
-				r.add(s)
-				continue
-			}
 			s.shard.post(func() { s.shard.replayed(s, now) })
 		}
 	}
@@ -93,7 +89,7 @@ func (r *replayers) run(ctx context.Context) {
 func (s *subscriber) catchUp(ctx context.Context, buf *[]byte) progress {
 	c := s.cursor
 	for range turnPages {
-		if s.rest.end || s.last { // what comes after it depends on its having left
+		if s.rest.text != "" { // first: a page may be something that is told once
 			end := s.rest.end
 			all, _, err := s.push(buf, s.rest.at, nil)
 			switch {

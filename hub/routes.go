@@ -10,6 +10,7 @@ import (
 // route is what can be done under a path.
 type route struct {
 	path    string // that ends in / for all below it
+	side    side
 	methods []string
 	serve   func(h *Hub, w http.ResponseWriter, r *http.Request, below string) error
 }
@@ -18,40 +19,64 @@ const methodQuery = "QUERY" // a GET whose parameters are a form in the body
 
 // routes is all there is. Paths are compared as they are, escaped, and never redirected.
 var routes = []route{
-	{"/events", []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}, serveEvents},
-	{"/events/", []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}, serveEvents},
-	{"/api/v1/topics", []string{http.MethodGet, http.MethodHead}, serveTopics},
+	{"/events", users, []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}, serveEvents},
+	{"/events/", users, []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}, serveTopic},
+	{"/api/v1/topics", users, []string{http.MethodGet, http.MethodHead}, serveTopics},
+
+	{"/healthz", everyone, []string{http.MethodGet, http.MethodHead}, serveHealth},
+	{"/readyz", everyone, []string{http.MethodGet, http.MethodHead}, serveReady},
+
+	{"/api/v1/stats", admins, []string{http.MethodGet, http.MethodHead}, serveStats},
+	{"/api/v1/subscribers", admins, []string{http.MethodGet, http.MethodHead}, serveSubscribers},
+	{"/api/v1/revoke", admins, []string{http.MethodPost}, serveRevoke},
+	{"/metrics", admins, []string{http.MethodGet, http.MethodHead}, serveMetrics},
+	{"/debug/pprof/", admins, []string{http.MethodGet, http.MethodHead}, serveProfile},
 }
 
 // ServeHTTP answers a request.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.allowOrigin(w.Header(), r)
-	if err := h.serve(w, r); err != nil {
+	err := h.checkLocal(r)
+	if err == nil {
+		err = h.serve(w, r)
+	}
+	if err != nil {
 		h.refuse(w, err)
 	}
 }
 
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
-	path := sentPath(r.URL)
-	for _, route := range routes {
-		below, ok := strings.CutPrefix(path, route.path)
-		switch {
-		case !ok || below != "" && !strings.HasSuffix(route.path, "/"):
-			continue
-		case r.Method == http.MethodOptions:
-			preflight(w.Header(), route.methods)
-			w.WriteHeader(http.StatusNoContent)
-			return nil
-		case !slices.Contains(route.methods, r.Method):
-			w.Header().Set("Allow", strings.Join(append(route.methods, http.MethodOptions), ", "))
-			return problem(http.StatusMethodNotAllowed, problemMethod, "%.20s is not for %s; %s are", r.Method, route.path, strings.Join(route.methods, ", "))
+	route, below, err := find(r)
+	switch {
+	case err != nil:
+		return err
+	case r.Method == http.MethodOptions:
+		return preflight(w, route)
+	case !slices.Contains(route.methods, r.Method):
+		return notAllowed(w, r, route)
+	case route.side == admins:
+		if err := h.checkAdmin(r); err != nil {
+			return err
 		}
-		if below == "" && strings.HasSuffix(route.path, "/") {
-			return problem(http.StatusBadRequest, problemInvalidTopic, "there is no topic after %s; say it there, or as a parameter: /events?topic=news", route.path)
-		}
-		return route.serve(h, w, r, below)
 	}
-	return problem(http.StatusNotFound, problemNotFound, "events are published to and followed at /events?topic=T, or /events/T")
+	return route.serve(h, w, r, below)
+}
+
+// find returns the route of a request, and what its path has below it.
+func find(r *http.Request) (found *route, below string, err error) {
+	path := sentPath(r.URL)
+	for i := range routes {
+		route := &routes[i]
+		if below, ok := strings.CutPrefix(path, route.path); ok && (below == "" || strings.HasSuffix(route.path, "/")) {
+			return route, below, nil
+		}
+	}
+	return nil, "", problem(http.StatusNotFound, problemNotFound, "events are published to and followed at /events?topic=T, or /events/T")
+}
+
+func notAllowed(w http.ResponseWriter, r *http.Request, route *route) error {
+	w.Header().Set("Allow", strings.Join(append(route.methods, http.MethodOptions), ", "))
+	return problem(http.StatusMethodNotAllowed, problemMethod, "%.20s is not for %s; %s are", r.Method, route.path, strings.Join(route.methods, ", "))
 }
 
 // sentPath is the path as it was sent. EscapedPath makes a new one when there is a character in it that should have been escaped, and
@@ -63,15 +88,20 @@ func sentPath(u *url.URL) string {
 	return u.EscapedPath()
 }
 
-// serveEvents publishes or subscribes.
-func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, below string) error {
-	topic := ""
-	if below != "" {
-		var err error
-		if topic, err = pathTopic(below); err != nil {
-			return err
-		}
+// serveTopic publishes or subscribes to the topic below its path.
+func serveTopic(h *Hub, w http.ResponseWriter, r *http.Request, below string) error {
+	if below == "" {
+		return problem(http.StatusBadRequest, problemInvalidTopic, "there is no topic after /events/; say it there, or as a parameter: /events?topic=news")
 	}
+	topic, err := pathTopic(below)
+	if err != nil {
+		return err
+	}
+	return serveEvents(h, w, r, topic)
+}
+
+// serveEvents publishes or subscribes to a topic, "" if parameters say which.
+func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) error {
 	p, err := parseParams(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -80,6 +110,9 @@ func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, below string) e
 	case http.MethodPost, http.MethodPut:
 		return h.publish(w, r, p, topic)
 	case methodQuery:
+		if err := h.readDeadline(w); err != nil {
+			return err
+		}
 		if err := p.addForm(w, r); err != nil {
 			return err
 		}
@@ -112,13 +145,15 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
 
 // preflight says what a page may send. It needs no token; for origins that may nothing the answer lacks the field that
 // would allow it.
-func preflight(header http.Header, methods []string) {
+func preflight(w http.ResponseWriter, route *route) error {
+	header := w.Header()
 	header.Set("Cache-Control", "no-store")
-	header.Set("Allow", strings.Join(append(methods, http.MethodOptions), ", "))
-	if header.Get("Access-Control-Allow-Origin") == "" {
-		return
+	header.Set("Allow", strings.Join(append(route.methods, http.MethodOptions), ", "))
+	if header.Get("Access-Control-Allow-Origin") != "" {
+		header.Set("Access-Control-Allow-Methods", strings.Join(route.methods, ", "))
+		header.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control")
+		header.Set("Access-Control-Max-Age", "600")
 	}
-	header.Set("Access-Control-Allow-Methods", strings.Join(methods, ", "))
-	header.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control")
-	header.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }

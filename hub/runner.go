@@ -90,20 +90,22 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 			}
 			pieces = []piece{retryPiece(c.group.form, 0)}
 		}
-		if why != stays && now == live {
-			now, end = over, why
+		if why != stays && (now == live || why != drained) {
+			if now, end = over, why; why != drained {
+				pieces = nil // it may have no more
+			}
 			pieces = append(pieces, retryPiece(c.group.form, 0))
 		}
 		for _, p := range append(r.takeNotes(), pieces...) {
 			b = append(b, p.text...)
 		}
 		if len(b) > 0 {
-			if err := out.write(b); err != nil {
+			if err := out.write(r.ctx, b); err != nil {
 				return whyBroken(err)
 			}
 			r.wrote.Store(true)
 			r.bytes += int64(len(b))
-			c.hub.count.delivered.Add(uint64(len(c.events)))
+			c.hub.count.sent(1, eventsIn(pieces), len(b))
 			b = b[:0]
 		}
 		switch now {
@@ -122,7 +124,6 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 		case <-r.ctx.Done():
 			return gone
 		}
-		c.fall()
 		b = r.prepare(c, buffers.get())
 	}
 }
@@ -130,10 +131,15 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 // prepare lets the cursor skip what is not for it, and appends a heartbeat if one is due.
 func (r *runner) prepare(c *cursor, b []byte) []byte {
 	beat := r.beatAt.Swap(nil) // in this order: whoever wanted something up to there has been woken
-	if first := r.pending.Swap(0); first > 1 {
+	switch first := r.pending.Swap(0); {
+	case first > 1:
+		c.fall(first)
 		c.skip(first - 1)
-	} else if first == 0 && beat != nil && beat.Gen == c.query.After.Gen {
+	case first == 0 && beat != nil && beat.Gen == c.query.After.Gen:
 		c.skip(beat.Seq)
+		fallthrough
+	default:
+		c.fall(0)
 	}
 	if beat == nil {
 		return b

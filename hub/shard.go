@@ -31,6 +31,7 @@ type shard struct {
 	wheel    *wheel
 	poller   poller
 	draining bool
+	sweeping atomic.Bool // it will look for whom to expel
 	leaving  []*subscriber
 
 	pass    uint64
@@ -67,6 +68,14 @@ func (s *shard) post(letter func()) bool {
 		s.wake()
 	}
 	return !stopped
+}
+
+// await gives the shard something to do, and waits until it is done, or the shard has ended.
+func (s *shard) await(letter func()) {
+	done := make(chan struct{})
+	if s.post(func() { letter(); close(done) }) {
+		<-done
+	}
 }
 
 func (s *shard) takeLetters() []func() {
@@ -156,6 +165,7 @@ func (s *shard) deliverNext() bool {
 	s.at = to
 	for _, g := range s.touched {
 		s.deliver(g, from)
+		s.hub.count.latency.observe(time.Since(g.events[0].record.Time))
 		clear(g.events)
 		if g.events = g.events[:0]; cap(g.events) > 64 {
 			g.events = nil
@@ -191,12 +201,13 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 				s.pieces = append(s.pieces, e.piece(g.form))
 			}
 			rest, at := cut(s.pieces, n, from.Seq)
+			s.hub.count.sent(1, eventsUpTo(s.pieces, n), n)
 			m.sub.moved = n > 0
 			m.sub.bytes += int64(n)
 			s.stall(m.sub, rest, eventlog.Position{Gen: from.Gen, Seq: at})
 		}
 	}
-	s.hub.count.delivered.Add(uint64(len(g.live) * len(g.events)))
+	s.hub.count.sent(len(g.live), len(g.events), len(b))
 	last := g.events[len(g.events)-1].id()
 	g.sent, g.wrote = last.Seq, s.wheel.now
 	g.bytes += int64(len(b))

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,7 +13,10 @@ import (
 // socket is how bytes leave to one subscriber.
 type socket interface {
 	// write hands bytes to the connection, and returns an error when the subscriber has gone or takes nothing.
-	write(b []byte) error
+	write(ctx context.Context, b []byte) error
+
+	// abort ends a write that is waiting. It is called when the context of write has ended.
+	abort()
 }
 
 // response is a socket over net/http, of any version of HTTP.
@@ -51,8 +55,11 @@ func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, t
 	return s, nil
 }
 
-func (s *response) write(b []byte) error {
+func (s *response) write(ctx context.Context, b []byte) error {
 	if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if err := ctx.Err(); err != nil { // after the deadline, which might replace that of abort
 		return err
 	}
 	if _, err := s.w.Write(b); err != nil {
@@ -67,6 +74,11 @@ func (s *response) write(b []byte) error {
 	}
 	return nil
 }
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+func (s *response) abort() { _ = s.control.SetWriteDeadline(longAgo) } // one that has gone needs none
 
 // whyBroken tells a client that took nothing from one that has gone.
 func whyBroken(err error) reason {

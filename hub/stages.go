@@ -62,7 +62,8 @@ const fewMissed = 16
 
 // replayOrJoin goes on with a subscriber whose cursor may be near to where the shard is.
 func (s *shard) replayOrJoin(sub *subscriber) {
-	if at := sub.cursor.query.After; at.Gen == s.at.Gen && at.Seq+fewMissed >= s.at.Seq && s.at.Seq >= sub.cursor.until {
+	c := sub.cursor
+	if at := c.query.After; at.Gen == s.at.Gen && at.Seq+fewMissed >= s.at.Seq && s.at.Seq >= c.until && (!c.byLog || at.Seq >= c.until) {
 		s.join(sub)
 		return
 	}
@@ -75,7 +76,7 @@ func (s *shard) replay(sub *subscriber) {
 	if sub.cursor == nil {
 		sub.cursor = &cursor{hub: s.hub, group: sub.group, sent: sub.sent, failOnGap: sub.failOnGap}
 		sub.cursor.query = eventlog.Query{Selector: sub.group.selector, After: sub.at}
-		sub.cursor.fall()
+		sub.cursor.fall(sub.at.Seq + 1)
 	}
 	s.hub.replayers.add(sub)
 }
@@ -97,7 +98,7 @@ func (s *shard) replayed(sub *subscriber, now progress) {
 		s.close(sub, slow)
 	case now == finished:
 		s.close(sub, complete)
-	case now == blocked && sub.writable, now == caughtUp && sub.rest.text != "":
+	case now == midway, now == blocked && sub.writable, now == caughtUp && sub.rest.text != "":
 		sub.writable = false
 		s.replay(sub)
 	case now == blocked:

@@ -18,7 +18,8 @@ func (h *Hub) start(ctx context.Context, s *subscription) (c *cursor, first []by
 	if err != nil {
 		return nil, nil, err
 	}
-	if gap == nil && s.failOnGap { // the first look may find one
+	c.byLog = s.seek != nil
+	if gap == nil && s.failOnGap && !h.window.has(c.query.After) { // the first look may find one
 		if gap, err = h.missing(ctx, c.query); err != nil {
 			return nil, nil, err
 		}
@@ -109,12 +110,10 @@ func (h *Hub) missing(ctx context.Context, q eventlog.Query) (*gapData, error) {
 	return nil, err
 }
 
-// end returns the number of the record that ended a topic, 0 if it has not ended.
-func (h *Hub) end(ctx context.Context, name string) (uint64, error) {
-	if newest := h.window.newest(name); newest != nil {
-		if newest.Flags&eventlog.End != 0 {
-			return newest.Seq, nil
-		}
+// end returns the number of the record that ended a topic, 0 if it has not ended, as of a number or later. The window may not have got
+// so far; and when it has an end, the log may have forgotten that, so that the name is free.
+func (h *Hub) end(ctx context.Context, name string, asOf uint64) (uint64, error) {
+	if newest := h.window.newest(name); newest != nil && newest.Flags&eventlog.End == 0 && asOf <= h.window.head().Seq {
 		return 0, nil
 	}
 	q, err := h.log.Seek(ctx, eventlog.Topics(name), eventlog.Start{Last: 1})

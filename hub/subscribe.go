@@ -119,25 +119,28 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 		streamHeader(w.Header(), sub.form)
 		return nil
 	}
-	if !h.enter() {
-		return h.refuseStream(w, r, sub.form, h.drainProblem())
+	from := h.addressOf(r)
+	if err := h.enter(from, &grant); err != nil {
+		return h.refuseStream(w, r, sub.form, err)
 	}
 	c, first, err := h.start(r.Context(), &sub)
 	if err != nil {
-		h.open.Done()
+		h.exit(from, &grant)
 		return h.refuseStream(w, r, sub.form, err)
 	}
 	if c == nil { // everything has ended, and the client has it
-		h.open.Done()
+		h.exit(from, &grant)
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	if sub.poll {
-		defer h.open.Done()
-		return h.poll(w, r, c, first)
+		defer h.exit(from, &grant)
+		return h.poll(w, r, c, first, &grant)
 	}
-	stream := &subscriber{shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: &grant, fd: -1, slot: -1}
+	stream := &subscriber{
+		shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: &grant, from: from, opened: h.count.open(), fd: -1, slot: -1,
+	}
 	if h.opts.OnStream != nil {
 		stream.ended = h.opts.OnStream(r)
 	}
@@ -145,7 +148,7 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 }
 
 // poll answers with what there is, and ends.
-func (h *Hub) poll(w http.ResponseWriter, r *http.Request, c *cursor, first []byte) error {
+func (h *Hub) poll(w http.ResponseWriter, r *http.Request, c *cursor, first []byte, g *access.Grant) error {
 	out, err := openSocket(w, r, c.group.form, true, h.opts.WriteTimeout)
 	if err != nil {
 		return err
@@ -158,12 +161,16 @@ func (h *Hub) poll(w http.ResponseWriter, r *http.Request, c *cursor, first []by
 			h.cannotRead(r.Context(), c.query.After, err)
 			panic(http.ErrAbortHandler) // which is how net/http is told to break off: a clean end would mean that this is all
 		}
+		if h.over(g) != nil {
+			panic(http.ErrAbortHandler)
+		}
 		for _, p := range pieces {
 			b = append(b, p.text...)
 		}
-		if out.write(b) != nil {
+		if out.write(r.Context(), b) != nil {
 			return nil // it has gone
 		}
+		h.count.sent(1, eventsIn(pieces), len(b))
 		b = b[:0]
 	}
 	return nil

@@ -21,8 +21,9 @@ type subscriber struct {
 	sent      uint64            // number in its last id, unless group.sent is newer
 	failOnGap bool
 
-	grant   *access.Grant
-	release func() // gives back what it has taken of the limits
+	grant  *access.Grant
+	from   address
+	opened int64 // when, in µs since 1970; no two of a hub have the same, so that it is a name, too
 
 	ended func(StreamEnd) // is told in the end; nil: nobody
 	bytes int64           // that have left. While it is live those of its group come on top
@@ -61,6 +62,10 @@ const (
 	closed
 )
 
+func (s stage) String() string {
+	return [...]string{"new", "catching up", "stalled", "ahead", "live", "live", "closed"}[s]
+}
+
 // reason is why a stream ended.
 type reason uint8
 
@@ -86,8 +91,8 @@ func cut(pieces []piece, n int, from uint64) (rest piece, at uint64) {
 	at = from
 	for _, p := range pieces {
 		if n < len(p.text) {
-			if n > 0 || p.told {
-				p.text = p.text[n:]
+			if n > 0 || p.begun || p.told {
+				p.text, p.begun = p.text[n:], true
 				return p, p.at
 			}
 			return piece{}, at
@@ -98,10 +103,13 @@ func cut(pieces []piece, n int, from uint64) (rest piece, at uint64) {
 	return piece{}, at
 }
 
-// push sends what is left of before, and some pieces after it. It reports whether all of that has left, and up to where
+// push sends what is left of before, or if that is nothing, some pieces. It reports whether all of that has left, and up to where
 // everything has. An error means that the client has gone.
 func (s *subscriber) push(b *[]byte, from uint64, pieces []piece) (all bool, at uint64, err error) {
-	*b = append((*b)[:0], s.rest.text...)
+	if s.rest.text != "" {
+		pieces = []piece{s.rest}
+	}
+	*b = (*b)[:0]
 	for i := range pieces {
 		*b = append(*b, pieces[i].text...)
 	}
@@ -114,23 +122,28 @@ func (s *subscriber) push(b *[]byte, from uint64, pieces []piece) (all bool, at 
 	}
 	s.moved = s.moved || n > 0
 	s.bytes += int64(n)
-	if left := len(s.rest.text); left > 0 {
-		if n < left {
-			s.rest.text = s.rest.text[n:]
-			return false, s.rest.at, nil
-		}
-		n -= left
-		s.rest = piece{}
-	}
+	s.shard.hub.count.sent(1, eventsUpTo(pieces, n), n)
 	s.rest, at = cut(pieces, n, from)
-	return n == sum(pieces), at, nil
+	return n == len(*b), at, nil
 }
 
-func sum(pieces []piece) (n int) {
+// eventsIn returns how many of some pieces are events, and eventsUpTo how many of those that n bytes hold whole.
+func eventsIn(pieces []piece) (events int) {
 	for i := range pieces {
-		n += len(pieces[i].text)
+		if !pieces[i].told {
+			events++
+		}
 	}
-	return n
+	return events
+}
+
+func eventsUpTo(pieces []piece, n int) int {
+	whole := 0
+	for whole < len(pieces) && n >= len(pieces[whole].text) {
+		n -= len(pieces[whole].text)
+		whole++
+	}
+	return eventsIn(pieces[:whole])
 }
 
 // retryPiece says when to come back.

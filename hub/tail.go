@@ -53,6 +53,8 @@ func (h *Hub) take(ctx context.Context, q *eventlog.Query) (more bool, err error
 	} else if err != nil {
 		return false, err
 	}
+	h.count.take(answer.Records)
+	h.revocations.see(answer.Records)
 	h.window.add(answer.Records, answer.Complete)
 	h.wakeShards()
 	q.After = answer.Complete
@@ -81,6 +83,7 @@ func (h *Hub) tail(ctx context.Context) {
 		case errors.Is(err, eventlog.ErrClosed) || ctx.Err() != nil:
 			return
 		case err != nil:
+			h.count.unread.Store(true)
 			h.opts.Logger.Error("the newest events cannot be read, and nobody gets them; it will be tried again", "err", err.Error(), "again in", wait)
 			select {
 			case <-time.After(wait):
@@ -93,6 +96,7 @@ func (h *Hub) tail(ctx context.Context) {
 			wait = min(2*wait, longest)
 			continue
 		}
+		h.count.unread.Store(false)
 		if wait = shortest; more {
 			continue
 		}

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -41,7 +40,7 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	if err != nil {
 		return err
 	}
-	limit, err := limitOf(p)
+	limit, err := p.number("limit", topicsPage, 1, topicsMost)
 	if err != nil {
 		return err
 	}
@@ -76,16 +75,4 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 		answer.Next = topics[limit-1].Name
 	}
 	return answerJSON(w, answer)
-}
-
-func limitOf(p *params) (int, error) {
-	text, ok, err := p.one("limit")
-	if err != nil || !ok {
-		return topicsPage, err
-	}
-	limit, err := strconv.Atoi(text)
-	if err != nil || limit < 1 || limit > topicsMost {
-		return 0, problem(http.StatusBadRequest, problemInvalidRequest, "limit=%.40s makes no sense; it is 1 to %d", text, topicsMost)
-	}
-	return limit, nil
 }

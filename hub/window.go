@@ -53,6 +53,13 @@ func (w *window) begin(at eventlog.Position) {
 	w.entries, w.topics, w.bytes = nil, make(map[string][]*entry), 0
 }
 
+// size returns how many events the window has, and what they take.
+func (w *window) size() (events int, bytes int64) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return len(w.entries), w.bytes
+}
+
 // head returns the position up to which the window has everything.
 func (w *window) head() eventlog.Position {
 	w.mu.RLock()
@@ -102,6 +109,13 @@ func (w *window) drop(e *entry) {
 			w.topics[topic] = of[1:]
 		}
 	}
+}
+
+// has reports whether the window has everything that comes after a position.
+func (w *window) has(at eventlog.Position) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return at.Gen == w.gen && at.Seq >= w.low
 }
 
 // newest returns the newest record of a topic, nil if the window has none.

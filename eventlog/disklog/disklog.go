@@ -167,8 +167,9 @@ type Log struct {
 }
 
 var (
-	_ eventlog.Mirror = (*Log)(nil)
-	_ eventlog.Lookup = (*Log)(nil)
+	_ eventlog.Mirror  = (*Log)(nil)
+	_ eventlog.Lookup  = (*Log)(nil)
+	_ eventlog.Readier = (*Log)(nil)
 )
 
 // Open opens the log in a directory, and makes both if they are not there. One process at a time can do so.

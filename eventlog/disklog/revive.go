@@ -26,10 +26,8 @@ func (l *Log) failed(err error) {
 
 // writable is hold for the committer: it returns an error if the log takes no records.
 func (l *Log) writable() (*store, error) {
-	if free := l.space.short.Load(); free != 0 {
-		return nil, &eventlog.UnavailableError{Reason: fmt.Sprintf(
-			"its disk has %d MiB left and %d MiB are kept in reserve, nothing was stored; make room on the disk, or let retention keep less",
-			free>>20, l.opts.Reserve>>20)}
+	if err := l.full(); err != nil {
+		return nil, err
 	}
 	s, err := l.hold(context.Background())
 	if err == nil && s.fence.down() {
@@ -37,6 +35,33 @@ func (l *Log) writable() (*store, error) {
 		return nil, refused(s.fence.err())
 	}
 	return s, err
+}
+
+// Ready implements [eventlog.Readier].
+func (l *Log) Ready(ctx context.Context) error {
+	if err := l.full(); err != nil {
+		return err
+	}
+	s, err := l.use(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	if s.fence.down() {
+		return refused(s.fence.err())
+	}
+	return nil
+}
+
+// full returns an error if there is no room on the disk.
+func (l *Log) full() error {
+	free := l.space.short.Load()
+	if free == 0 {
+		return nil
+	}
+	return &eventlog.UnavailableError{Reason: fmt.Sprintf(
+		"its disk has %d MiB left and %d MiB are kept in reserve, nothing was stored; make room on the disk, or let retention keep less",
+		free>>20, l.opts.Reserve>>20)}
 }
 
 // refused is the error of what was not even begun, because the disk had failed.

@@ -1,0 +1,61 @@
+package hub
+
+import (
+	"net/http"
+	"slices"
+)
+
+// side is for whom a route is.
+type side int
+
+const (
+	users    side = iota // it finds out itself what its caller may do
+	everyone             // there is nothing to find out
+	admins               // its caller has a grant with Admin
+)
+
+// Admin returns a handler for a listener of its own, to which only those have access who administer the hub: it asks for no token. It
+// has the routes that ServeHTTP has for administrators, such as /metrics, and /healthz and /readyz.
+func (h *Hub) Admin() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h.checkLocal(r)
+		if err == nil {
+			err = h.serveAdmin(w, r)
+		}
+		if err != nil {
+			h.refuse(w, err)
+		}
+	})
+}
+
+func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
+	route, below, err := find(r)
+	switch {
+	case err != nil:
+		return err
+	case route.side == users:
+		return problem(http.StatusNotFound, problemNotFound, "this is the listener for administrators; there are /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/ here")
+	case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") == "cross-site": // no page is served here, so that it is none of ours
+		return problem(http.StatusForbidden, problemForeignOrigin, "pages may not administer a hub on this listener; ask it by a program")
+	case r.Method == http.MethodOptions:
+		return preflight(w, route)
+	case !slices.Contains(route.methods, r.Method):
+		return notAllowed(w, r, route)
+	}
+	return route.serve(h, w, r, below)
+}
+
+// checkAdmin returns an error unless the sender of a request may administer the hub. Pages of other sites may not, whoever visits them.
+func (h *Hub) checkAdmin(r *http.Request) error {
+	if err := h.checkOrigin(r); err != nil {
+		return err
+	}
+	grant, err := h.authorize(r)
+	if err != nil {
+		return err
+	}
+	if !grant.Admin {
+		return denied(r, grant, forbidden("administer this hub"))
+	}
+	return nil
+}

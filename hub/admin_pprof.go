@@ -1,0 +1,78 @@
+package hub
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"runtime/pprof"
+	"runtime/trace"
+	"time"
+)
+
+// What go tool pprof and go tool trace ask for. Package net/http/pprof would open it to everybody who reaches the default ServeMux of a
+// program that embeds the hub.
+
+// profileMost is how long a profile of the processor and a trace may be.
+const profileMost = 5 * time.Minute
+
+// serveProfile answers with a profile of the process.
+func serveProfile(h *Hub, w http.ResponseWriter, r *http.Request, name string) error {
+	p, err := parseParams(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	debug, err := p.number("debug", 0, 0, 2)
+	if err != nil {
+		return err
+	}
+	seconds, err := p.number("seconds", 30, 1, int(profileMost/time.Second))
+	if err != nil {
+		return err
+	}
+	if err := p.done(); err != nil {
+		return err
+	}
+	length := time.Duration(seconds) * time.Second
+	switch name {
+	case "profile":
+		return h.recording(w, r, length, pprof.StartCPUProfile, pprof.StopCPUProfile)
+	case "trace":
+		return h.recording(w, r, length, trace.Start, trace.Stop)
+	}
+	of := pprof.Lookup(name)
+	if of == nil {
+		return problem(http.StatusNotFound, problemNotFound, "there is no profile %.40q; there are profile, trace, heap, allocs, goroutine, block, mutex and threadcreate", name)
+	}
+	profileHeader(w.Header(), debug > 0)
+	_ = of.WriteTo(w, debug) // who has gone does not want it
+	return nil
+}
+
+// recording answers with what is recorded for some time. There is one such recording in a process at a time.
+func (h *Hub) recording(w http.ResponseWriter, r *http.Request, length time.Duration, start func(io.Writer) error, stop func()) error {
+	deadline := time.Now().Add(length + h.opts.WriteTimeout)
+	if err := http.NewResponseController(w).SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	profileHeader(w.Header(), false)
+	if err := start(w); err != nil {
+		p := problem(http.StatusServiceUnavailable, problemFull, "somebody else is recording (%v); come back later", err)
+		p.RetryAfter = comeBack
+		return p
+	}
+	defer stop()
+	select {
+	case <-time.After(length):
+	case <-r.Context().Done():
+	case <-h.draining:
+	}
+	return nil
+}
+
+func profileHeader(header http.Header, text bool) {
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if header.Set("Content-Type", "application/octet-stream"); text {
+		header.Set("Content-Type", "text/plain; charset=utf-8")
+	}
+}

@@ -1,0 +1,196 @@
+package hub_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// TestAdministratorsSeeWhoFollows, a page at a time.
+func TestAdministratorsSeeWhoFollows(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, how)
+			g := all("ann")
+			g.ID = "a1"
+			for i := range 5 {
+				k.follow(fmt.Sprintf("/events?topic=news/%d&topic=sports/**", i), bearer(k.token(g))).want("tidings.checkpoint:")
+			}
+			boss := bearer(k.token(all("boss")))
+			var list struct {
+				Subscribers []hub.Subscriber
+				Next        string
+			}
+			seen := 0
+			for after := ""; ; after = list.Next {
+				a := k.send(request{path: "/api/v1/subscribers?limit=2&after=" + after, header: boss})
+				list.Next = ""
+				if err := json.Unmarshal([]byte(a.body), &list); err != nil || a.status != http.StatusOK {
+					t.Fatalf("%+v: %v", a, err)
+				}
+				for _, s := range list.Subscribers {
+					want := []string{fmt.Sprint("news/", seen), "sports/**"}
+					if s.Subject != "ann" || s.Token != "a1" || fmt.Sprint(s.Topics) != fmt.Sprint(want) || s.Stage != "live" || s.Lag != 0 || s.Address == "" || s.Since.IsZero() {
+						t.Errorf("number %d is %+v", seen, s)
+					}
+					seen++
+				}
+				if list.Next == "" {
+					break
+				}
+			}
+			if seen != 5 {
+				t.Errorf("%d are listed", seen)
+			}
+			for _, query := range []string{"limit=0", "limit=1001", "limit=x", "after=x", "page=1"} {
+				refused(t, query, k.send(request{path: "/api/v1/subscribers?" + query, header: boss}), http.StatusBadRequest, "invalid-request", "")
+			}
+		})
+	}
+}
+
+// TestStatisticsAreTheMetricsInOnePiece.
+func TestStatisticsAreTheMetricsInOnePiece(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	boss := bearer(k.token(all("boss")))
+	k.send(request{path: "/events/news", body: "x", header: boss})
+	k.revoke(`{"sub":"ann"}`)
+	var s hub.Stats
+	await(t, "the event is seen", func() bool {
+		a := k.send(request{path: "/api/v1/stats", header: boss})
+		if err := json.Unmarshal([]byte(a.body), &s); err != nil {
+			t.Fatalf("%+v: %v", a, err)
+		}
+		return s.Events.Stored == 2
+	})
+	if !s.Ready || s.Log.Head != 2 || s.Log.Events != 2 || s.Log.Generation != k.log.Head().Gen || s.Revocations != 1 || s.Window.Bytes == 0 || s.Began.IsZero() {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestProfilesCanBeTaken, one at a time where they take time, and are not given to everybody by the way.
+func TestProfilesCanBeTaken(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	boss := bearer(k.token(all("boss")))
+	for _, name := range []string{"heap", "goroutine", "allocs", "block", "mutex", "threadcreate", "trace?seconds=1"} {
+		if a := k.send(request{path: "/debug/pprof/" + name, header: boss}); a.status != http.StatusOK || a.body == "" {
+			t.Errorf("%s: %d %q", name, a.status, clipped(a.body))
+		}
+	}
+	if a := k.send(request{path: "/debug/pprof/goroutine?debug=1", header: boss}); !strings.Contains(a.body, "goroutine profile") {
+		t.Errorf("%+v", a)
+	}
+	for path, status := range map[string]int{
+		"/debug/pprof/": 404, "/debug/pprof/cmdline": 404, "/debug/pprof/heap/..": 404, "/debug/pprof": 404, "/debug/pprof/profile?seconds=301": 400, "/debug/pprof/heap?debug=3": 400,
+	} {
+		if a := k.send(request{path: path, header: boss}); a.status != status {
+			t.Errorf("%s: %+v", path, a)
+		}
+	}
+	if _, pattern := http.DefaultServeMux.Handler(httptest.NewRequest(http.MethodGet, "/debug/pprof/heap", nil)); pattern != "" {
+		t.Errorf("whoever serves the default ServeMux gives profiles to everybody: %s", pattern)
+	}
+}
+
+// TestTheAdministratorsListenerAsksForNoToken, has nothing that is for others, and refuses pages.
+func TestTheAdministratorsListenerAsksForNoToken(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	admin := k.hub.Admin()
+	for _, test := range []struct {
+		method, path, body string
+		header             map[string]string
+		status             int
+	}{
+		{"GET", "/metrics", "", nil, 200},
+		{"GET", "/api/v1/stats", "", nil, 200},
+		{"GET", "/api/v1/subscribers", "", nil, 200},
+		{"GET", "/debug/pprof/heap", "", nil, 200},
+		{"GET", "/healthz", "", nil, 200},
+		{"HEAD", "/readyz", "", nil, 200},
+		{"POST", "/api/v1/revoke", `{"sub":"ann"}`, nil, 200},
+		{"POST", "/api/v1/revoke", `{"sub":"bob"}`, map[string]string{"Origin": "http://admin.example"}, 403},
+		{"POST", "/api/v1/revoke", `{"sub":"bob"}`, map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		{"GET", "/metrics", "", map[string]string{"Origin": "null"}, 403},
+		{"GET", "/events/news?poll=1", "", nil, 404},
+		{"POST", "/events/news", "x", nil, 404},
+		{"GET", "/api/v1/topics", "", nil, 404},
+		{"DELETE", "/metrics", "", nil, 405},
+		{"GET", "/api/v1/revoke", "", nil, 405},
+		{"GET", "/", "", nil, 404},
+	} {
+		r := httptest.NewRequest(test.method, "http://admin.example"+test.path, strings.NewReader(test.body))
+		for name, value := range test.header {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		if admin.ServeHTTP(w, r); w.Code != test.status {
+			t.Errorf("%s %s %v: %d %s", test.method, test.path, test.header, w.Code, w.Body)
+		}
+	}
+	if revoked := k.hub.Revocations(); len(revoked) != 1 || revoked[0].Subject != "ann" {
+		t.Errorf("revoked are %+v", revoked)
+	}
+}
+
+// unready is a log that can be broken.
+type unready struct {
+	*eventlog.Memory
+	broken, unreadable atomic.Bool
+}
+
+func (l *unready) Ready(context.Context) error {
+	if l.broken.Load() {
+		return &eventlog.UnavailableError{Reason: "the disk at a secret place is full"}
+	}
+	return nil
+}
+
+func (l *unready) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, error) {
+	if l.unreadable.Load() {
+		return eventlog.Answer{}, eventlog.ErrCorrupt
+	}
+	return l.Memory.Read(ctx, q)
+}
+
+// TestReadyMeansIt: not while what is published would not be stored, or not be seen, or the hub stops. Healthy it is all the time.
+func TestReadyMeansIt(t *testing.T) {
+	t.Parallel()
+	log := &unready{Memory: mustMemory(t, nil)}
+	k := serveKeyed(t, log, hub.Options{}, transports[0])
+	ready := func() int { return k.send(request{path: "/readyz"}).status }
+	if got := ready(); got != http.StatusOK {
+		t.Fatal(got)
+	}
+	log.broken.Store(true)
+	a := k.send(request{path: "/readyz"})
+	if refused(t, "a full disk", a, http.StatusServiceUnavailable, "not-ready", "takes no events"); strings.Contains(a.body, "secret") || a.header.Get("Retry-After") == "" {
+		t.Errorf("%+v", a)
+	}
+	k.awaitMetrics("tidings_ready 0")
+	log.broken.Store(false)
+	log.unreadable.Store(true)
+	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
+	await(t, "what cannot be read is noticed", func() bool { return ready() == http.StatusServiceUnavailable })
+	log.unreadable.Store(false)
+	await(t, "what can be read again is noticed", func() bool { return ready() == http.StatusOK })
+	if err := k.hub.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "while it stops", k.send(request{path: "/readyz"}), http.StatusServiceUnavailable, "draining", "")
+	if a := k.send(request{path: "/healthz"}); a.status != http.StatusOK {
+		t.Errorf("%+v", a)
+	}
+}

@@ -1,0 +1,296 @@
+package hub_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// What a stranger may try who can reach the hub. Tokens are in refusals_test.go, limits in limits_test.go, other machines' names in
+// local_test.go, paths and bodies that make no sense in bad_input_test.go.
+
+// exposed serves a hub as a program would that faces strangers, and returns where.
+func exposed(t *testing.T, o hub.Options) (s *site, addr string) {
+	t.Helper()
+	log := mustMemory(t, nil)
+	h := mustHub(t, log, &o)
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ReadHeaderTimeout = time.Second
+	server.Config.MaxHeaderBytes = 64 << 10
+	server.Start()
+	t.Cleanup(func() {
+		if err := h.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	return &site{T: t, hub: h, log: log, url: server.URL, client: server.Client()}, server.Listener.Addr().String()
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// TestThousandsOfHalfOpenRequestsHoldUpNobody, and are let go.
+func TestThousandsOfHalfOpenRequestsHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	const half = 2000
+	s, addr := exposed(t, hub.Options{})
+	f := s.follow("/events/news", nil)
+	f.want("tidings.checkpoint:")
+	before := runtime.NumGoroutine()
+	conns := make([]net.Conn, half)
+	for i := range conns {
+		conns[i] = dial(t, addr)
+		if _, err := io.WriteString(conns[i], "POST /events/news HTTP/1.1\r\nHost: x\r\nX-Slow: "); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.post("news", "in spite of them")
+	f.want("in spite of them")
+	for i, conn := range conns { // the header's time is over for all of them
+		if _, err := io.Copy(io.Discard, conn); err != nil {
+			t.Fatalf("number %d: %v", i, err)
+		}
+		_ = conn.Close()
+	}
+	await(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() < before+half/10 })
+	wantEvents(t, s.log, "news in spite of them")
+}
+
+// TestABodyThatDripsIsCutOff: a byte now and then keeps no connection for ever (slowloris).
+func TestABodyThatDripsIsCutOff(t *testing.T) {
+	t.Parallel()
+	s, addr := exposed(t, hub.Options{BodyTimeout: 500 * time.Millisecond})
+	for name, head := range map[string]string{
+		"a body":        "POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+		"chunks":        "POST /events/news HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"a form":        "QUERY /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n",
+		"a revocation":  "POST /api/v1/revoke HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+		"a base64 body": "POST /events/news?encoding=base64 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+	} {
+		conn := dial(t, addr)
+		if _, err := io.WriteString(conn, head); err != nil {
+			t.Fatal(err)
+		}
+		stop := make(chan struct{})
+		go func() {
+			drip := "x"
+			if strings.Contains(head, "chunked") {
+				drip = "1\r\nx\r\n"
+			}
+			for tick := time.NewTicker(50 * time.Millisecond); ; {
+				select {
+				case <-tick.C:
+					_, _ = io.WriteString(conn, drip) // until it is cut off
+				case <-stop:
+					tick.Stop()
+					return
+				}
+			}
+		}()
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		close(stop)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		body, _ := io.ReadAll(resp.Body) // the connection may be reset behind it
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), ":timeout") {
+			t.Errorf("%s: %d %s", name, resp.StatusCode, body)
+		}
+	}
+	if head := s.log.Head(); head.Seq != 0 {
+		t.Errorf("something was stored: %v", events(t, s.log))
+	}
+}
+
+// TestHeaderBombsAreRefused before anybody reads them, and leave the hub as it was.
+func TestHeaderBombsAreRefused(t *testing.T) {
+	t.Parallel()
+	s, addr := exposed(t, hub.Options{})
+	for name, bomb := range map[string]string{
+		"one long field":  "GET /events/news HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n",
+		"many fields":     "GET /events/news HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: y\r\n", 1<<17) + "\r\n",
+		"a long path":     "GET /events/" + strings.Repeat("x", 1<<20) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"a long token":    "GET /events/news HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + strings.Repeat("x", 1<<20) + "\r\n\r\n",
+		"no end of line":  "GET /events/news HTTP/1.1\r\nHost: " + strings.Repeat("x", 1<<20),
+		"a long position": "GET /events/news HTTP/1.1\r\nHost: x\r\nLast-Event-ID: " + strings.Repeat("9", 1<<20) + "\r\n\r\n",
+	} {
+		conn := dial(t, addr)
+		go func() { _, _ = io.WriteString(conn, bomb) }() // which is reset when the answer has been sent
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if err == nil && !strings.HasPrefix(line, "HTTP/1.1 431") && !strings.HasPrefix(line, "HTTP/1.1 400") && !strings.HasPrefix(line, "HTTP/1.1 414") {
+			t.Errorf("%s: %q", name, line)
+		}
+	}
+	many := "/events?" + strings.Repeat("topic=x&", 1<<12)
+	refused(t, "many topics", s.send(request{path: many}), http.StatusBadRequest, "too-many-topics", "")
+	s.post("news", "still here")
+	await(t, "nobody is left", func() bool { return s.hub.Subscribers() == 0 })
+}
+
+// TestPagesOfOthersCannotPublishWithACookie. The story: a page that somebody visits who is logged in here posts a form; their browser sends the
+// cookie along, whatever CORS says of reading the answer.
+func TestPagesOfOthersCannotPublishWithACookie(t *testing.T) {
+	t.Parallel()
+	const ours = "https://app.example"
+	for _, allow := range [][]string{nil, {ours}, {"*"}, {ours, "*"}} {
+		k := serveKeyed(t, mustMemory(t, nil), hub.Options{AllowOrigins: allow}, transports[0])
+		token := k.token(all("ann"))
+		named := len(allow) > 0 && allow[0] == ours
+		star := len(allow) > 0 && allow[len(allow)-1] == "*"
+		for name, test := range map[string]struct {
+			header         map[string]string
+			cookie, bearer bool // whether it is let in with that
+		}{
+			"no page":                  {nil, true, true},
+			"a page of the hub":        {map[string]string{"Origin": k.url, "Sec-Fetch-Site": "same-origin"}, true, true},
+			"a page, before Origin":    {map[string]string{"Sec-Fetch-Site": "same-origin"}, true, true},
+			"typed into the browser":   {map[string]string{"Sec-Fetch-Site": "none"}, true, true},
+			"an origin that may":       {map[string]string{"Origin": ours, "Sec-Fetch-Site": "cross-site"}, named, named || star},
+			"a foreign page":           {map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, false, star},
+			"a foreign page, hidden":   {map[string]string{"Sec-Fetch-Site": "cross-site"}, false, false},
+			"a neighbour":              {map[string]string{"Sec-Fetch-Site": "same-site"}, false, false},
+			"a neighbour, by name":     {map[string]string{"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}, false, star},
+			"a sandboxed page":         {map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}, false, star},
+			"a longer name":            {map[string]string{"Origin": k.url + ".evil.example"}, false, star},
+			"a name before it":         {map[string]string{"Origin": "https://evil.example/" + k.url}, false, star},
+			"an origin that is longer": {map[string]string{"Origin": ours + ".evil.example"}, false, star},
+		} {
+			for _, path := range []string{"/events/news", "/api/v1/revoke"} {
+				for _, cookie := range []bool{true, false} {
+					header := map[string]string{"Content-Type": "text/plain"}
+					maps.Copy(header, test.header)
+					good := test.bearer
+					if header["Authorization"] = "Bearer " + token; cookie {
+						delete(header, "Authorization")
+						header["Cookie"] = "token=" + token
+						good = test.cookie
+					}
+					what := fmt.Sprintf("allowed are %q: %s, %s, cookie %v", allow, name, path, cookie)
+					a := k.send(request{path: path, body: `{"sub":"nobody"}`, header: header})
+					if good && a.status != http.StatusOK {
+						t.Errorf("%s: %+v", what, a)
+					} else if !good {
+						refused(t, what, a, http.StatusForbidden, "foreign-origin", "")
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestPagesOfOthersCannotLookIntoTheHub, nor read what is answered.
+func TestPagesOfOthersCannotLookIntoTheHub(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AllowOrigins: []string{"https://app.example"}}, transports[0])
+	cookie := "token=" + k.token(all("boss"))
+	for _, path := range []string{"/metrics", "/api/v1/stats", "/api/v1/subscribers", "/debug/pprof/heap"} {
+		for _, header := range []map[string]string{
+			{"Cookie": cookie, "Origin": "https://evil.example"}, {"Cookie": cookie, "Sec-Fetch-Site": "cross-site"},
+		} {
+			refused(t, path, k.send(request{path: path, header: header}), http.StatusForbidden, "foreign-origin", "")
+		}
+		a := k.send(request{path: path, header: map[string]string{"Cookie": cookie, "Origin": "https://app.example"}})
+		if a.status != http.StatusOK || a.header.Get("Access-Control-Allow-Origin") != "https://app.example" {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
+	}
+	a := k.send(request{path: "/events/news?poll=1", header: map[string]string{"Cookie": cookie, "Origin": "https://evil.example"}})
+	if a.header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("%v", a.header)
+	}
+}
+
+// TestNoOtherWayLeadsToAnAdministratorsPath: what is not the path itself is nothing.
+func TestNoOtherWayLeadsToAnAdministratorsPath(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	reader := bearer(k.token(access.Grant{Subject: "reader", Subscribe: patterns("**")}))
+	for _, path := range []string{
+		"/metrics/", "//metrics", "/./metrics", "/events/../metrics", "/%6detrics", "/metrics%00", "/METRICS", "/metrics;x", "/healthz/../metrics",
+		"/api/v1/revoke/", "/api//v1/revoke", "/api/v1/../v1/stats", "/debug/pprof", "/debug/pprof//heap", "/debug/pprof/../../metrics", "/debug%2Fpprof%2Fheap",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodHead} {
+			a := k.send(request{method: method, path: path, header: reader})
+			if a.status < 400 || strings.Contains(a.body, "tidings_") {
+				t.Errorf("%s %s: %+v", method, path, a)
+			}
+		}
+	}
+}
+
+// TestNobodyForgesLinesOfTheLog, and nothing secret is in it, nor in the metrics.
+func TestNobodyForgesLinesOfTheLog(t *testing.T) {
+	t.Parallel()
+	const forged = "level=ERROR msg=forged"
+	o := hub.Options{}
+	signer := mustSigner(t)
+	policy := policyOf(signer)
+	o.Authorize = func(r *http.Request) (access.Grant, error) {
+		if r.Header.Get("X-Break") != "" {
+			return access.Grant{}, &access.Refusal{Reason: access.WrongIssuer, Public: "no", Detail: "its issuer is \"\n" + forged + "\x1b[2J"}
+		}
+		return policy(r)
+	}
+	k := serveKeyed(t, mustMemory(t, nil), o, transports[0])
+	token := k.token(all("ann\n" + forged))
+	boss := k.token(all("boss"))
+	for _, r := range []request{
+		{path: "/events/news?x=%0A" + strings.ReplaceAll(forged, " ", "+")},
+		{path: "/events/a%0A" + strings.ReplaceAll(forged, " ", "%20"), body: "x"},
+		{path: "/events/news", body: "secret data", header: bearer(token)},
+		{path: "/events/news?poll=1", header: map[string]string{"Cookie": "token=" + token, "User-Agent": forged}},
+		{path: "/events/news", header: map[string]string{"X-Break": "1"}},
+		{path: "/events/news", header: bearer(token + "x")},
+		{path: "/events/news", header: bearer("\x7f" + forged)},
+		{path: "/api/v1/revoke", body: `{"sub":"ann\n` + forged + `"}`, header: bearer(boss)},
+		{path: "/events/news?poll=1", header: bearer(token)}, // revoked
+		{path: "/events/news", body: "{\"data\":\"\\n" + forged + "\"", header: map[string]string{"Content-Type": "application/x-ndjson", "Authorization": "Bearer " + boss}},
+	} {
+		resp, err := k.do(t.Context(), r)
+		if err != nil {
+			continue // the client refuses to send it
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	text := k.logs.String()
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "time=") || strings.HasPrefix(line, forged) || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\x1b\r") {
+			t.Errorf("a line of the log is %q", line)
+		}
+	}
+	if !strings.Contains(text, "forged") { // or nothing was tried
+		t.Errorf("the log says nothing of it: %s", text)
+	}
+	metrics := k.send(request{path: "/metrics", header: bearer(boss)}).body
+	for _, secret := range []string{secretKey, token, boss, strings.Split(token, ".")[2], "secret data"} {
+		if strings.Contains(text, secret) || strings.Contains(metrics, secret) {
+			t.Errorf("%q is in the log or the metrics", clipped(secret))
+		}
+	}
+}

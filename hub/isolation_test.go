@@ -1,0 +1,87 @@
+package hub_test
+
+import (
+	"net/http"
+	"net/url"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// TestAnExactTopicOfAnyBytesSilencesNobody: exact= takes any bytes. One with a NUL and a newline has the key of another wish, and
+// whoever comes after it is put into its group: it gets nothing, and checkpoints say that it has everything.
+func TestAnExactTopicOfAnyBytesSilencesNobody(t *testing.T) {
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			s := serve(t, mustMemory(t, nil), &hub.Options{Heartbeat: 50 * time.Millisecond}, how)
+			for range runtime.GOMAXPROCS(0) { // one for each shard
+				s.follow("/events?exact="+url.QueryEscape("\x00\n**"), nil).next()
+			}
+			await(t, "they are there", func() bool { return s.hub.Subscribers() == runtime.GOMAXPROCS(0) })
+			victim := s.follow("/events", nil) // everything
+			first := victim.next()
+			id := s.post("news", "hello")
+			for range 1 {
+				e := victim.next()
+				if e.Data == "hello" {
+					return
+				}
+				t.Logf("the victim (first at %s) gets %+v; published was %s", first.ID, e, id)
+			}
+			t.Error("the event never came; the checkpoint claims that it did")
+		})
+	}
+}
+
+// TestAnExactTopicOfAnyBytesReadsNothingElse: the other way round it gets what its group gets.
+func TestAnExactTopicOfAnyBytesReadsNothingElse(t *testing.T) {
+	o := &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
+		if r.Header.Get("Authorization") == "Bearer admin" {
+			return access.Everything(), nil
+		}
+		return access.Grant{Subscribe: []eventlog.Pattern{eventlog.MustPattern("public/*")}}, nil
+	}}
+	s := serve(t, mustMemory(t, nil), o, transports[0])
+	admin := map[string]string{"Authorization": "Bearer admin"}
+	for range runtime.GOMAXPROCS(0) {
+		s.follow("/events?topic=public/a&topic=secret", admin).next()
+	}
+	await(t, "they are there", func() bool { return s.hub.Subscribers() == runtime.GOMAXPROCS(0) })
+	if a := s.send(request{path: "/events?poll=1&topic=secret"}); a.status != 401 {
+		t.Fatalf("%+v", a)
+	}
+	spy := s.follow("/events?exact="+url.QueryEscape("public/a\nsecret\n\x00"), nil)
+	spy.next()
+	await(t, "it is there", func() bool { return s.hub.Subscribers() == runtime.GOMAXPROCS(0)+1 })
+	s.hubPublish(hub.Event{Topics: []string{"secret"}, Data: "the password"})
+	select {
+	case e := <-spy.events:
+		t.Errorf("who may read public/* only got %+v", e)
+	case <-time.After(time.Second):
+	}
+}
+
+// TestPagesAreNotSharedAcrossGrants: the cache of pages goes by the same key, for all shards and for polls.
+func TestPagesAreNotSharedAcrossGrants(t *testing.T) {
+	o := &hub.Options{Window: 1, Authorize: func(r *http.Request) (access.Grant, error) {
+		if r.Header.Get("Authorization") == "Bearer admin" {
+			return access.Everything(), nil
+		}
+		return access.Grant{Subscribe: []eventlog.Pattern{eventlog.MustPattern("public/*")}}, nil
+	}}
+	s := serve(t, mustMemory(t, nil), o, transports[0])
+	begin := s.log.Head()
+	for range 3000 { // more than a page
+		s.hubPublish(hub.Event{Topics: []string{"secret"}, Data: "the password"})
+	}
+	admin := map[string]string{"Authorization": "Bearer admin", "Last-Event-ID": begin.String()}
+	s.send(request{path: "/events?poll=1&topic=public/a&topic=secret", header: admin})
+	a := s.send(request{path: "/events?poll=1&exact=" + url.QueryEscape("public/a\nsecret\n\x00"), header: lastID(begin)})
+	if len(a.body) > 1000 {
+		t.Errorf("who may read public/* only got %d bytes: %.200q", len(a.body), a.body)
+	}
+}

@@ -1,0 +1,100 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// TestAStreamEndsBeforeItsTokenDoes, is warned of it, and can be followed from where it was with a new token.
+func TestAStreamEndsBeforeItsTokenDoes(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, how)
+			ends := time.Now().Add(3 * time.Second)
+			short := access.Grant{Subject: "ann", Subscribe: patterns("news"), Expires: ends}
+			boss := bearer(k.token(all("boss")))
+			f := k.follow("/events/news", bearer(k.token(short)))
+			k.send(request{path: "/events/news", body: "one", header: boss})
+			seen := awaitEvent(t, f, "tidings.expiring", "one")
+			var says struct{ Expires time.Time }
+			if err := json.Unmarshal([]byte(seen["tidings.expiring"].Data), &says); err != nil || !says.Expires.Equal(ends.Truncate(time.Second)) {
+				t.Errorf("%+v (%v), want %v", seen, err, ends)
+			}
+			f.end()
+			if time.Now().After(ends) {
+				t.Errorf("it has outlived its token")
+			}
+			k.send(request{path: "/events/news", body: "two", header: boss})
+			next := bearer(k.token(all("ann")))
+			next["Last-Event-ID"] = seen["one"].ID
+			k.follow("/events/news", next).want("two")
+			await(t, "the reason is counted", func() bool { return k.hub.Closed("expired") == 1 })
+		})
+	}
+}
+
+// awaitEvent reads until there were events of some types or with some data.
+func awaitEvent(t *testing.T, f *follower, names ...string) map[string]sse.Event {
+	t.Helper()
+	seen := map[string]sse.Event{}
+	for len(seen) < len(names) {
+		e := f.next()
+		for _, name := range names {
+			if e.Type == name || e.Data == name {
+				seen[name] = e
+			}
+		}
+	}
+	return seen
+}
+
+// TestABodyThatOutlivesItsTokenIsStopped, with what was stored.
+func TestABodyThatOutlivesItsTokenIsStopped(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	g := all("ann")
+	g.IssuedAt = time.Now().Add(-time.Minute)
+	body := make(chunks)
+	header := bearer(k.token(g))
+	header["Content-Type"] = "application/x-ndjson"
+	answered := make(chan answer, 1)
+	go func() {
+		answered <- k.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: header})
+	}()
+	body <- `{"data":"one"}` + "\n"
+	await(t, "the first event", func() bool { return k.log.Head().Seq == 1 })
+	if a := k.send(request{path: "/api/v1/revoke", body: `{"sub":"ann"}`, header: bearer(k.token(all("boss")))}); a.status != http.StatusOK {
+		t.Fatalf("%+v", a)
+	}
+	body <- `{"data":"two"}` + "\n"
+	p := refused(t, "the body", <-answered, http.StatusUnauthorized, "unauthorized", "revoked")
+	if p.Stored == nil || *p.Stored != 1 {
+		t.Errorf("%+v", p)
+	}
+	close(body)
+	for _, event := range events(t, k.log) {
+		if strings.Contains(event, "two") {
+			t.Errorf("the log has %q", event)
+		}
+	}
+}
+
+// chunks is a body whose pieces come one by one.
+type chunks chan string
+
+func (c chunks) Read(p []byte) (int, error) {
+	text, ok := <-c
+	if !ok {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return copy(p, text), nil
+}

@@ -1,0 +1,217 @@
+package hub_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// TestEveryLimitHasItsAnswer is the table of limits: whoever goes beyond one is refused, with a status, a problem, a time to come back where
+// that helps, and a metric; whoever is in stays.
+func TestEveryLimitHasItsAnswer(t *testing.T) {
+	t.Parallel()
+	const later = true
+	lines := map[string]string{"Content-Type": "application/x-ndjson"}
+	once := request{path: "/events/news", body: "x"}
+	for name, test := range map[string]struct {
+		options hub.Options
+		before  []request // that are good
+		streams int       // that are open
+		request request
+		status  int
+		problem string
+		limit   string // its metric
+		later   bool
+	}{
+		"connections":             {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news"}, 503, "full", "connections", later},
+		"connections, polls too":  {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news?poll=1"}, 503, "full", "connections", later},
+		"connections, bodies too": {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news", body: `{"data":1}`, header: lines}, 503, "full", "connections", later},
+		"per address":             {hub.Options{MaxPerAddress: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", "connections_per_address", later},
+		"per token":               {hub.Options{MaxPerToken: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", "connections_per_token", later},
+		"rate per address":        {hub.Options{PublishPerAddress: hub.Rate{PerSecond: 0.01, Burst: 2}}, []request{once, once}, 0, once, 429, "too-fast", "publish_per_address", later},
+		"rate per token":          {hub.Options{PublishPerToken: hub.Rate{PerSecond: 0.01, Burst: 2}}, []request{once, once}, 0, once, 429, "too-fast", "publish_per_token", later},
+		"rate, a streamed body":   {hub.Options{PublishPerToken: hub.Rate{PerSecond: 0.01, Burst: 2}}, nil, 0, request{path: "/events/news", body: "1\n2\n3\n", header: lines}, 400, "invalid-event", "", false},
+		"rate, good lines":        {hub.Options{PublishPerToken: hub.Rate{PerSecond: 0.01, Burst: 2}}, nil, 0, request{path: "/events/news", body: strings.Repeat(`{"data":1}`+"\n", 3), header: lines}, 429, "too-fast", "publish_per_token", later},
+		"event size":              {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: "more than ten"}, 413, "too-large", "", false},
+		"topics":                  {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events?topic=a&topic=b&topic=c"}, 400, "too-many-topics", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := serveKeyed(t, mustMemory(t, nil), test.options, transports[0])
+			header := bearer(k.token(all("ann")))
+			var open []*follower
+			for range test.streams {
+				open = append(open, k.follow("/events/news", header))
+			}
+			for _, r := range test.before {
+				r.header = header
+				if a := k.send(r); a.status != http.StatusOK {
+					t.Fatalf("%+v", a)
+				}
+			}
+			r := test.request
+			r.header = map[string]string{"Authorization": header["Authorization"]}
+			maps.Copy(r.header, test.request.header)
+			a := k.send(r)
+			p := refused(t, name, a, test.status, test.problem, "")
+			if test.later != (a.header.Get("Retry-After") != "") {
+				t.Errorf("Retry-After: %q in %+v", a.header.Get("Retry-After"), p)
+			}
+			metrics := k.send(request{path: "/metrics", header: header}).body
+			for _, want := range []string{
+				fmt.Sprintf(`tidings_requests_refused_total{problem="%s"} 1`, test.problem),
+				fmt.Sprintf(`tidings_limits_reached_total{limit="%s"} 1`, test.limit),
+			} {
+				if !strings.Contains(metrics, want) && !strings.Contains(want, `limit=""`) {
+					t.Errorf("the metrics lack %s", want)
+				}
+			}
+			k.hubPublish(hub.Event{Topics: []string{"news"}, Data: "goes on"})
+			for _, f := range open {
+				f.want("goes on")
+			}
+		})
+	}
+}
+
+// TestWhoIsRefusedForAWhileComesBack: browsers and those who resume are told when, in a stream; others by Retry-After.
+func TestWhoIsRefusedForAWhileComesBack(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			k := serveKeyed(t, mustMemory(t, nil), hub.Options{MaxPerToken: 1}, how)
+			header := bearer(k.token(all("ann")))
+			first := k.follow("/events/news", header)
+			first.want("tidings.checkpoint:")
+			for _, field := range []string{"Sec-Fetch-Mode", "Last-Event-ID"} {
+				again := map[string]string{"Authorization": header["Authorization"], field: "cors"}
+				a := k.send(request{path: "/events/news", header: again})
+				if a.status != http.StatusOK || !strings.Contains(a.body, "retry: ") || !strings.Contains(a.body, "event: tidings.retry") || !strings.Contains(a.body, "too-many-streams") {
+					t.Errorf("%s: %+v", field, a)
+				}
+			}
+			first.close()
+			await(t, "room", func() bool { return k.hub.Subscribers() == 0 })
+			k.follow("/events/news", header).want("tidings.checkpoint:")
+		})
+	}
+}
+
+// TestWhoHasGoneMakesRoom, however it went: nobody is counted twice, or for ever.
+func TestWhoHasGoneMakesRoom(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{MaxConnections: 1, MaxPerAddress: 1}, func(s *site) {
+		s.hubPublish(hub.Event{Topics: []string{"over"}, End: true})
+		for _, r := range []request{
+			{path: "/events/news?poll=1"},
+			{path: "/events/over"}, // 204
+			{path: "/events/over?since=earliest"},
+			{path: "/events/news?on_gap=fail", header: map[string]string{"Last-Event-ID": "zzzzz-1"}}, // 410
+			{path: "/events/news", body: "x\n", header: map[string]string{"Content-Type": "application/x-ndjson"}},
+			{path: "/events/news", body: "data: x\n\n", header: map[string]string{"Content-Type": "text/event-stream"}},
+			{method: http.MethodHead, path: "/events/news"},
+		} {
+			s.send(r)
+			f := s.follow("/events/news", nil)
+			f.want("tidings.checkpoint:")
+			f.close()
+			await(s.T, "room", func() bool { return s.hub.Subscribers() == 0 })
+		}
+	})
+}
+
+// TestARateIsEarnedOverTime, by each for itself.
+func TestARateIsEarnedOverTime(t *testing.T) {
+	t.Parallel()
+	b, now := hub.NewBuckets(hub.Rate{PerSecond: 10, Burst: 5}), time.Unix(1000, 0)
+	for _, step := range []struct {
+		after  time.Duration
+		who, n int
+		taken  int
+		wait   time.Duration
+	}{
+		{0, 1, 3, 3, 0},
+		{0, 1, 3, 2, 100 * time.Millisecond},
+		{0, 1, 1, 0, 100 * time.Millisecond},
+		{0, 2, 5, 5, 0},
+		{50 * time.Millisecond, 1, 1, 0, 50 * time.Millisecond},
+		{50 * time.Millisecond, 1, 1, 1, 0},
+		{time.Hour, 1, 100, 5, 100 * time.Millisecond}, // no more than the burst is saved
+	} {
+		now = now.Add(step.after)
+		if taken, wait := b.Take(step.who, step.n, now); taken != step.taken || wait != step.wait {
+			t.Errorf("%+v: %d, %v", step, taken, wait)
+		}
+	}
+}
+
+// TestManyAddressesDoNotFillTheMemory, nor make room for themselves by taking it from others.
+func TestManyAddressesDoNotFillTheMemory(t *testing.T) {
+	t.Parallel()
+	b, now := hub.NewBuckets(hub.Rate{PerSecond: 1, Burst: 2}), time.Unix(1000, 0)
+	for k := range hub.MaxBuckets {
+		b.Take(k, 2, now)
+	}
+	if taken, _ := b.Take(-1, 2, now); taken != 2 {
+		t.Errorf("the first who finds no room gets %d", taken)
+	}
+	if taken, _ := b.Take(-2, 2, now); taken != 0 || b.Len() != hub.MaxBuckets {
+		t.Errorf("the second gets %d, and %d are kept", taken, b.Len())
+	}
+	if taken, _ := b.Take(0, 2, now.Add(time.Second)); taken != 1 {
+		t.Errorf("who was there before gets %d", taken)
+	}
+	if b.Take(-3, 1, now.Add(time.Hour)); b.Len() != 1 {
+		t.Errorf("after an hour %d are kept", b.Len())
+	}
+}
+
+// TestOptionsThatMakeNoSenseAreRefused.
+func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, o := range []hub.Options{
+		{MaxConnections: -1},
+		{MaxPerAddress: -1},
+		{MaxPerToken: -1},
+		{BodyTimeout: -1},
+		{PublishPerToken: hub.Rate{PerSecond: -1}},
+		{PublishPerAddress: hub.Rate{Burst: 1}},
+		{PublishPerAddress: hub.Rate{PerSecond: 1, Burst: -1}},
+	} {
+		if _, err := hub.New(mustMemory(t, nil), &o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
+	}
+}
+
+// BenchmarkLimits asks what all limits together cost a request.
+func BenchmarkLimits(b *testing.B) {
+	log, err := eventlog.NewMemory(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	fast := hub.Rate{PerSecond: 1e9, Burst: 1e9}
+	h, err := hub.New(log, &hub.Options{MaxConnections: 1e6, MaxPerAddress: 1e6, MaxPerToken: 1e6, PublishPerAddress: fast, PublishPerToken: fast})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = h.Shutdown(b.Context()) }()
+	r := httptest.NewRequest(http.MethodPost, "/events/news", nil)
+	g := access.Everything()
+	g.Subject = "somebody"
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := h.Charge(r, &g); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

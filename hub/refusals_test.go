@@ -1,0 +1,104 @@
+package hub_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// TestEveryRefusalSaysWhyAsFarAsItMay is the table of who is refused what, and how: by status, problem and WWW-Authenticate (RFC 6750), and what
+// the operator's log says.
+func TestEveryRefusalSaysWhyAsFarAsItMay(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	other, err := access.ParseSigner([]byte("another secret, of somebody else altogether"), "HS256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := other.Mint(all("mallory"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		realm = `Bearer realm="tidings"`
+		bad   = realm + `, error="invalid_token"`
+		small = realm + `, error="insufficient_scope"`
+	)
+	reader := k.token(access.Grant{Subject: "reader", Subscribe: patterns("news/**")})
+	forged := reader[:strings.LastIndexByte(reader, '.')+1] + strings.Repeat("A", 43)
+	none := "eyJhbGciOiJub25lIn0." + strings.Split(reader, ".")[1] + "."
+	for name, test := range map[string]struct {
+		request
+		token     string
+		status    int
+		problem   string
+		challenge string // begins with
+		says      string // the public detail has it
+		logged    string // the log has it
+	}{
+		"nobody, publishing":       {request{path: "/events/a", body: "x"}, "", 401, "unauthorized", realm, "token", ""},
+		"nobody, following":        {request{path: "/events/a"}, "", 401, "unauthorized", realm, "token", ""},
+		"nobody, administering":    {request{path: "/metrics"}, "", 401, "unauthorized", realm, "token", ""},
+		"nobody, reserved":         {request{path: "/events/$tidings/revocations"}, "", 401, "unauthorized", realm, "token", ""},
+		"too little, publishing":   {request{path: "/events/news/a", body: "x"}, reader, 403, "forbidden", small, "publish to topic news/a", ""},
+		"too little, following":    {request{path: "/events/other"}, reader, 403, "forbidden", small, "subscribe to topic other", ""},
+		"too little, a wider one":  {request{path: "/events?topic=**"}, reader, 403, "forbidden", small, "subscribe to pattern **", ""},
+		"too little, a replay":     {request{path: "/events/other?since=earliest&poll=1"}, reader, 403, "forbidden", small, "subscribe to topic other", ""},
+		"too little, metrics":      {request{path: "/metrics"}, reader, 403, "forbidden", small, "administer", ""},
+		"too little, stats":        {request{path: "/api/v1/stats"}, reader, 403, "forbidden", small, "administer", ""},
+		"too little, subscribers":  {request{path: "/api/v1/subscribers"}, reader, 403, "forbidden", small, "administer", ""},
+		"too little, profiles":     {request{path: "/debug/pprof/heap"}, reader, 403, "forbidden", small, "administer", ""},
+		"too little, revoking":     {request{path: "/api/v1/revoke", body: `{"sub":"boss"}`}, reader, 403, "forbidden", small, "administer", ""},
+		"all, the hub's own topic": {request{path: "/events?exact=$tidings/revocations"}, k.token(all("boss")), 403, "forbidden", small, "$tidings/revocations", ""},
+		"all, what it matches":     {request{path: "/events?topic=$tidings/*"}, k.token(all("boss")), 403, "forbidden", small, "$tidings/*", ""},
+		"garbage":                  {request{path: "/events/a"}, "garbage", 401, "unauthorized", bad, "malformed", "reason=malformed"},
+		"another key":              {request{path: "/events/a"}, foreign, 401, "unauthorized", bad, "not signed with a key", "reason=signature"},
+		"forged":                   {request{path: "/events/a"}, forged, 401, "unauthorized", bad, "not signed with a key", "reason=signature"},
+		"not signed":               {request{path: "/events/a"}, none, 401, "unauthorized", bad, "not signed with a key", "reason=algorithm"},
+		"expired":                  {request{path: "/events/a"}, k.token(access.Grant{Subject: "late", Expires: time.Now().Add(-time.Hour)}), 401, "unauthorized", bad, "expired at", "late"},
+		"of the future":            {request{path: "/events/a"}, k.token(access.Grant{IssuedAt: time.Now().Add(time.Hour)}), 401, "unauthorized", bad, "future", "reason=not_yet_valid"},
+		"too long":                 {request{path: "/events/a"}, strings.Repeat("x", access.MaxToken+1), 401, "unauthorized", bad, "too long", "reason=malformed"},
+		"garbage, administering":   {request{path: "/metrics"}, "garbage", 401, "unauthorized", bad, "malformed", "reason=malformed"},
+	} {
+		r := test.request
+		r.header = map[string]string{}
+		if test.token != "" {
+			r.header["Authorization"] = "Bearer " + test.token
+		}
+		a := k.send(r)
+		refused(t, name, a, test.status, test.problem, test.says)
+		if got := a.header.Get("WWW-Authenticate"); !strings.HasPrefix(got, test.challenge) || test.challenge == realm && got != realm {
+			t.Errorf("%s: WWW-Authenticate: %s, want %s", name, got, test.challenge)
+		}
+		if !strings.Contains(k.logs.String(), test.logged) {
+			t.Errorf("%s: the log does not say %q:\n%s", name, test.logged, k.logs)
+		}
+	}
+	for _, secret := range []string{secretKey, reader, foreign, forged, strings.Split(reader, ".")[2], "an unknown key"} {
+		if strings.Contains(k.logs.String(), secret) {
+			t.Errorf("the log has %q:\n%s", secret, k.logs)
+		}
+	}
+}
+
+// TestKeysThatCannotBeHadAreNoReasonToGiveUp: the same token is good later, and a browser comes back.
+func TestKeysThatCannotBeHadAreNoReasonToGiveUp(t *testing.T) {
+	t.Parallel()
+	o := hub.Options{Authorize: func(*http.Request) (access.Grant, error) {
+		return access.Grant{}, &access.Refusal{Reason: access.Unavailable, Public: "tokens cannot be checked at the moment", Detail: "no route to keys.example"}
+	}}
+	k := serveKeyed(t, mustMemory(t, nil), o, transports[0])
+	a := k.send(request{path: "/events/a"})
+	refused(t, "without a browser", a, http.StatusServiceUnavailable, "unavailable", "at the moment")
+	if a.header.Get("Retry-After") == "" || !strings.Contains(k.logs.String(), "keys.example") || strings.Contains(a.body, "keys.example") {
+		t.Errorf("%+v, and the log has %s", a, k.logs)
+	}
+	a = k.send(request{path: "/events/a", header: map[string]string{"Sec-Fetch-Mode": "cors"}})
+	if a.status != http.StatusOK || !strings.Contains(a.body, "tidings.retry") {
+		t.Errorf("%+v", a)
+	}
+}

@@ -1,0 +1,69 @@
+package hub_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// BenchmarkRevoke asks how long it takes to take back the tokens of 800 subjects who have 10 streams each, one request to the log after the
+// other, until all of the streams have ended. An operation is all of that.
+func BenchmarkRevoke(b *testing.B) {
+	const subjects, each = 800, 10
+	log, err := eventlog.NewMemory(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, err := hub.New(log, &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
+		g := access.Everything()
+		g.Subject, g.IssuedAt = r.Header.Get("X-Subject"), time.Now() // logged in again and again
+		return g, nil
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	defer func() { _ = h.Shutdown(b.Context()) }()
+	for b.Loop() {
+		b.StopTimer()
+		var conns []net.Conn
+		for i := range subjects * each {
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			conns = append(conns, conn)
+			_, _ = fmt.Fprintf(conn, "GET /events/news HTTP/1.1\r\nHost: x\r\nX-Subject: user %d\r\n\r\n", i/each)
+			if line, err := bufio.NewReaderSize(conn, 64).ReadString('\n'); err != nil || line != "HTTP/1.1 200 OK\r\n" {
+				b.Fatal(line, err)
+			}
+		}
+		for h.Subscribers() < len(conns) {
+			runtime.Gosched()
+		}
+		b.StartTimer()
+		for i := range subjects {
+			if err := h.Revoke(b.Context(), access.Revocation{Subject: fmt.Sprint("user ", i), At: time.Now()}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for h.Subscribers() > 0 {
+			runtime.Gosched()
+		}
+		b.StopTimer()
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+		b.StartTimer()
+	}
+}

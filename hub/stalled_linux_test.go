@@ -1,0 +1,73 @@
+package hub_test
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// stuckInAnEvent opens a direct stream whose client has read a part of a large event, and stalls in the middle of it.
+func stuckInAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *bufio.Reader, string) {
+	o.Window, o.WriteTimeout, o.MaxEvent = 1, patience, 16<<20
+	s := serve(t, log, o, transports[0])
+	_, in := s.raw("/events/news", func(c *net.TCPConn) {
+		if err := c.SetReadBuffer(16 << 10); err != nil {
+			t.Fatal(err)
+		}
+	})
+	await(t, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "big" + strings.Repeat("x", 15<<20)})
+	await(t, "it is sent in part", func() bool { return s.hub.Stalled() == 1 })
+	return s, in, log.Head().String()
+}
+
+// TestAStalledReaderIsToldOfItsGap: the gap goes out behind what is left of an event; if not all of that is taken, the
+// cursor is moved back, the gap is forgotten, and Query.Told says that it was told.
+func TestAStalledReaderIsToldOfItsGap(t *testing.T) {
+	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
+	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})
+	for i := range 20 {
+		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(i)})
+	}
+	d := sse.NewDecoder(trickle{in, rand.New(rand.NewPCG(1, 2))}, &sse.ReadOptions{MaxEvent: 32 << 20})
+	var got []string
+	for d.Next() {
+		e := d.Event()
+		got = append(got, fmt.Sprintf("%s %s %.4s", e.Type, e.ID, e.Data))
+		if e.Data == "19" {
+			break
+		}
+	}
+	if text := strings.Join(got, "\n"); !strings.Contains(text, "tidings.gap") {
+		t.Errorf("17 events are missing, and nobody says so:\n%s", text)
+	}
+}
+
+// TestAStalledReaderIsToldOfANewGeneration: the same with a new generation; the cursor goes on at the old number in it.
+func TestAStalledReaderIsToldOfANewGeneration(t *testing.T) {
+	log := mustMemory(t, nil)
+	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})
+	if err := log.SetGeneration(t.Context(), "newgn", 0); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint("new ", i)})
+	}
+	d := sse.NewDecoder(trickle{in, rand.New(rand.NewPCG(1, 2))}, &sse.ReadOptions{MaxEvent: 32 << 20})
+	var got []string
+	for d.Next() {
+		e := d.Event()
+		if e.Type == "tidings.gap" {
+			return
+		}
+		got = append(got, fmt.Sprintf("%s %s %.6s", e.Type, e.ID, e.Data))
+	}
+	t.Errorf("the generation has changed, newgn-1 is missing, and nobody says so:\n%s", strings.Join(got, "\n"))
+}

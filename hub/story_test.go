@@ -1,0 +1,250 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// TestANewGenerationAtTheSameNumberHasACheckpoint: the gap is told, and the checkpoint that is to move the position is left out, because
+// its number is that of the last ID, which was of another generation.
+func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
+	each(t, &hub.Options{Heartbeat: 50 * time.Millisecond}, func(s *site) {
+		s.post("news", "1")
+		s.hub.AwaitSettled(s.log.Head())
+		f := s.follow("/events/news", nil)
+		f.next() // a checkpoint at 1
+		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		if err := s.log.(eventlog.Mirror).SetGeneration(s.Context(), "newgn", 1); err != nil {
+			s.Fatal(err)
+		}
+		if got := f.gap(); got.Reason != "reset" || got.To != "newgn-1" {
+			s.Errorf("it gets %+v", got)
+		}
+		select {
+		case e := <-f.events:
+			if e.ID != "newgn-1" {
+				s.Errorf("%+v", e)
+			}
+		case <-time.After(500 * time.Millisecond): // ten heartbeats
+			s.Error("no checkpoint follows the gap: the client stays at a position of the old generation")
+		}
+	})
+}
+
+// late is a log of whose news nobody hears until it is let go.
+type late struct {
+	eventlog.Log
+	watch chan struct{}
+}
+
+func (l *late) Watch() <-chan struct{} { return l.watch }
+
+// TestAnEndThatIsReadAheadOfTheWindowEndsTheStream: who reads the end in the log before the window has it, stays for ever.
+func TestAnEndThatIsReadAheadOfTheWindowEndsTheStream(t *testing.T) {
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			log := &late{mustMemory(t, nil), make(chan struct{}, 1)}
+			for i := range 3 {
+				mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint(i)})
+			}
+			s := serve(t, log, &hub.Options{Window: 1}, how)
+			mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Flags: eventlog.End})
+			f := s.follow("/events/news?since=earliest", nil)
+			f.want("0", "1", "2", `tidings.end:{"topic":"news","topics":["news"]}`)
+			log.watch <- struct{}{}
+			f.end()
+		})
+	}
+}
+
+// TestTheNameOfATrimmedEndIsFree, but the window still has the end, and answers 204, on which EventSource gives up.
+func TestTheNameOfATrimmedEndIsFree(t *testing.T) {
+	now := time.Now()
+	log := mustMemory(t, &eventlog.MemoryOptions{
+		Now:       func() time.Time { return now },
+		Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Age: time.Minute}}},
+	})
+	s := serve(t, log, nil, transports[0])
+	s.send(request{method: http.MethodPost, path: "/events/job?end=1"})
+	now = now.Add(time.Hour)
+	s.post("other", "1") // trims
+	s.hub.AwaitSettled(log.Head())
+	a := s.send(request{path: "/events/job?poll=1"})
+	if a.status == http.StatusNoContent {
+		t.Error("204")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	resp, err := s.do(ctx, request{path: "/events/job"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if a := s.send(request{path: "/events/job", body: "new"}); a.status == 200 && resp.StatusCode == http.StatusNoContent {
+		t.Errorf("publishing to the topic gives %d, following it gave %d", a.status, resp.StatusCode)
+	}
+}
+
+// TestLastCountsWhatTheLogHas, the window delivers what was superseded, too.
+func TestLastCountsWhatTheLogHas(t *testing.T) {
+	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("state"), Latest: 1}}}})
+	s := serve(t, log, nil, transports[0])
+	s.post("b", "b1")
+	for i := range 10 {
+		s.post("state", fmt.Sprint("s", i))
+	}
+	s.post("b", "b2")
+	s.hub.AwaitSettled(log.Head())
+	a := s.send(request{path: "/events?poll=1&last=3"})
+	if n := strings.Count(a.body, "data: "); n != 3 {
+		t.Errorf("last=3 gives %d events:\n%s", n, a.body)
+	}
+}
+
+// TestNothingIsGoneThatTheWindowHas: on_gap=fail asks the log only, and refuses what the window has.
+func TestNothingIsGoneThatTheWindowHas(t *testing.T) {
+	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
+	s := serve(t, log, nil, transports[0])
+	begin := log.Head()
+	for i := range 10 {
+		s.post("news", fmt.Sprint(i))
+		s.hub.AwaitSettled(log.Head())
+	}
+	tell := s.send(request{path: "/events/news?poll=1", header: lastID(begin)})
+	fail := s.send(request{path: "/events/news?poll=1&on_gap=fail", header: lastID(begin)})
+	if !strings.Contains(tell.body, "tidings.gap") && fail.status == http.StatusGone {
+		t.Errorf("without on_gap=fail %d events come and no gap; with it the answer is %d %s", strings.Count(tell.body, "data: "), fail.status, fail.body)
+	}
+}
+
+// TestAnyOriginDoesNotMeanItsCookies: "*" allows all origins, it says, without their cookies.
+func TestAnyOriginDoesNotMeanItsCookies(t *testing.T) {
+	s := serve(t, mustMemory(t, nil), &hub.Options{AllowOrigins: []string{"*"}, Authorize: func(r *http.Request) (access.Grant, error) {
+		if _, err := r.Cookie("session"); err != nil {
+			return access.Grant{}, nil
+		}
+		return access.Everything(), nil
+	}}, transports[0])
+	a := s.send(request{path: "/events/news", body: "forged", header: map[string]string{
+		"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site", "Cookie": "session=alice", "Content-Type": "text/plain",
+	}})
+	if a.status == 200 {
+		t.Errorf("a page of any site publishes with the cookies of its visitor: %+v", a)
+	}
+}
+
+// TestShutdownCutsOffStalledRunners: when Shutdown returns with the error of its context, those that take nothing have been
+// cut off, it says.
+func TestShutdownCutsOffStalledRunners(t *testing.T) {
+	each(t, &hub.Options{WriteTimeout: 10 * patience}, func(s *site) {
+		resp := s.slow("/events/news", nil)
+		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		s.publishLots()
+		ctx, cancel := context.WithTimeout(s.Context(), 300*time.Millisecond)
+		defer cancel()
+		if err := s.hub.Shutdown(ctx); err == nil {
+			s.Error("it takes nothing, and Shutdown has an end")
+		}
+		await(s.T, "it is cut off", func() bool { return s.hub.Subscribers() == 0 })
+		_ = resp.Body.Close()
+	})
+}
+
+// TestWhoIsMovedOnIsToldOfTheEnd: who is moved on over the end of its only topic is never told, and waits for ever.
+func TestWhoIsMovedOnIsToldOfTheEnd(t *testing.T) {
+	s := serve(t, mustMemory(t, nil), &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true, Heartbeat: 100 * time.Millisecond}, transports[0])
+	resp := s.slow("/events/news", nil)
+	await(t, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+	s.publishLots()
+	s.send(request{method: http.MethodPost, path: "/events/news?end=1"})
+	done := make(chan string)
+	go func() {
+		d, log := sse.NewDecoder(resp.Body, nil), ""
+		for d.Next() {
+			if e := d.Event(); e.Type != sse.DefaultType {
+				log += e.Type + " " + e.ID + " " + e.Data + "\n"
+			}
+			if len(log) > 3000 {
+				break
+			}
+		}
+		done <- log
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		_ = resp.Body.Close()
+		t.Errorf("its topic has ended, and its stream stays open and says:\n%.600s", <-done)
+	}
+}
+
+// TestWhoIsLiveHasNoGapWhenTheHubStops: a runner's cursor stands where its last heartbeat was, and is measured from there when
+// something else than an event wakes it.
+func TestWhoIsLiveHasNoGapWhenTheHubStops(t *testing.T) {
+	each(t, &hub.Options{MaxLag: 10_000, SkipSlow: true}, func(s *site) {
+		f := s.follow("/events/quiet", nil)
+		f.next()
+		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		for range 50 {
+			s.hubPublish(hub.Event{Topics: []string{"other"}, Data: strings.Repeat("x", 1000)})
+		}
+		s.hub.AwaitSettled(s.log.Head())
+		ctx, cancel := context.WithTimeout(s.Context(), patience)
+		defer cancel()
+		go func() { _ = s.hub.Shutdown(ctx) }()
+		for {
+			select {
+			case e := <-f.events:
+				if e.Type == "tidings.gap" {
+					s.Errorf("it was live and has missed nothing, and gets %+v", e)
+				}
+				continue
+			case <-f.ended:
+			case <-time.After(2 * time.Second):
+				s.Error("no end")
+			}
+			return
+		}
+	})
+}
+
+// TestNobodyIsSlowWhenTheTailIsOvertaken: one topic loses records by its own rule before the window has them. All who were
+// live on other topics, and lack nothing, are disconnected as slow, or moved on over what is theirs.
+func TestNobodyIsSlowWhenTheTailIsOvertaken(t *testing.T) {
+	for _, skip := range []bool{false, true} {
+		for _, how := range transports[:4] {
+			t.Run(fmt.Sprint(how.name, " skip=", skip), func(t *testing.T) {
+				log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("x"), Count: 3}}}})
+				s := serve(t, log, &hub.Options{MaxLag: 1 << 30, SkipSlow: skip}, how)
+				f := s.follow("/events/news", nil)
+				f.next()
+				s.post("news", "1")
+				f.want("1")
+				batch := []eventlog.Record{{Topics: []string{"news"}, Data: "2"}}
+				for range 10 {
+					batch = append(batch, eventlog.Record{Topics: []string{"x"}, Data: "x"})
+				}
+				mustAppend(t, log, append(batch, eventlog.Record{Topics: []string{"news"}, Data: "3"})...)
+				for _, want := range []string{"2", "3"} {
+					select {
+					case e := <-f.events:
+						if e.Data != want {
+							t.Fatalf("MaxLag is 1 GiB, nothing of its topic is gone, and it gets %+v", e)
+						}
+					case err := <-f.ended:
+						t.Fatalf("MaxLag is 1 GiB, it is live, and it is disconnected (%v)", err)
+					}
+				}
+			})
+		}
+	}
+}
