@@ -53,7 +53,7 @@ func listenLocal(listen listenFunc, addr string) ([]net.Listener, error) {
 // splitAddr understands localhost:3001, [::1]:3001, :3001 and 3001.
 func splitAddr(addr string) (host, port string, err error) {
 	full := addr
-	if !strings.Contains(addr, ":") {
+	if addr != "" && strings.Trim(addr, "0123456789") == "" {
 		full = ":" + addr
 	}
 	host, port, err = net.SplitHostPort(full)
@@ -61,12 +61,25 @@ func splitAddr(addr string) (host, port string, err error) {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return "", "", &exitError{exitUsage, fmt.Errorf("--addr %q is not HOST:PORT\nhint: --addr localhost:3001", addr)}
+		return "", "", &exitError{exitUsage, addrError(addr, port)}
 	}
 	if host == "" {
 		host = "localhost"
 	}
 	return host, port, nil
+}
+
+// addrError says what is wrong with an address of which net.SplitHostPort has found a port, or "".
+func addrError(addr, port string) error {
+	switch ip := net.ParseIP(strings.Trim(addr, "[]")); {
+	case port != "" && !strings.Contains(port, "/"):
+		return fmt.Errorf("--addr %q: %s is no port, which is a number up to 65535\nhint: --addr localhost:3001", addr, port)
+	case ip != nil:
+		return fmt.Errorf("--addr %q: there is no port in it\nhint: --addr %s", addr, net.JoinHostPort(ip.String(), "3000"))
+	case addr != "" && !strings.ContainsAny(addr, ":/ "):
+		return fmt.Errorf("--addr %q: there is no port in it\nhint: --addr %s:3000", addr, addr)
+	}
+	return fmt.Errorf("--addr %q is not HOST:PORT\nhint: --addr localhost:3001", addr)
 }
 
 // listenError says what to do about it.
@@ -79,6 +92,9 @@ func listenError(err error, host, port string) error {
 		return fmt.Errorf("%s is in use by another program\nhint: --addr %s", addr, other)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("this system does not let you listen on %s\nhint: --addr %s", addr, net.JoinHostPort(host, "3000"))
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return fmt.Errorf("--addr %s: the name %s cannot be resolved: %s", addr, host, dns.Err)
 	}
 	return fmt.Errorf("cannot listen on %s: %w", addr, err)
 }

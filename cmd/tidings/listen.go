@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // listenFlags say where a hub listens, and how it is spoken to there.
@@ -37,6 +39,11 @@ func (m *socketMode) UnmarshalText(text []byte) error {
 func (m socketMode) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", m), nil }
 
 func (f *listenFlags) checkListen() error {
+	if !strings.HasPrefix(f.Addr, unixPrefix) {
+		if _, _, err := splitAddr(f.Addr); err != nil {
+			return err
+		}
+	}
 	switch {
 	case (f.TLSCert == "") != (f.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together: a certificate, and its private key")
@@ -125,6 +132,20 @@ func local(addr string) bool {
 	host, _, err := splitAddr(addr)
 	ip := net.ParseIP(host)
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// resolvable returns an error if an address has a name that nobody knows.
+func resolvable(addr string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	host, port, err := splitAddr(addr)
+	if err == nil {
+		_, err = net.DefaultResolver.LookupHost(ctx, host) // an IP is itself
+	}
+	if err != nil {
+		return listenError(err, host, port)
+	}
+	return nil
 }
 
 // closeAll closes listeners that have served nobody.

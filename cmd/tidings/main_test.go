@@ -44,7 +44,7 @@ func TestMistakesSayWhereToLook(t *testing.T) {
 		{"--nix", "unknown flag --nix", "hint: tidings --help"},
 		{"demo --nix", "unknown flag --nix", "hint: tidings demo --help"},
 		{"demo --addr", "--addr: expected", "hint: tidings demo --help"},
-		{"demo --addr nonsense", `--addr "nonsense" is not HOST:PORT`, "hint: --addr localhost:3001"},
+		{"demo --addr nonsense", `--addr "nonsense": there is no port in it`, "hint: --addr nonsense:3000"},
 		{"sub", "say what to follow", "hint: tidings sub --help"},
 	} {
 		code, out, complaint := say(t, strings.Fields(test.line)...)

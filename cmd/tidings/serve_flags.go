@@ -25,6 +25,9 @@ func (f *serveFlags) check(env environ) error {
 		return err
 	}
 	if !local(f.Addr) && !keyed && !f.Insecure {
+		if err := resolvable(f.Addr); err != nil {
+			return err
+		}
 		return fmt.Errorf("--addr %s lets other machines in, and without a key everybody may do everything"+
 			"\nhint: tidings token key makes one for --key-file; or say --insecure, if you mean it", f.Addr)
 	}

@@ -321,6 +321,10 @@ func TestServeRemovesASocketThatNobodyUsesAndNothingElse(t *testing.T) {
 
 func TestServeLetsNoOtherMachineInWithoutAKey(t *testing.T) {
 	secret := environ{"TIDINGS_KEY=" + testSecret}
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		addr    string
 		refused bool
@@ -328,7 +332,7 @@ func TestServeLetsNoOtherMachineInWithoutAKey(t *testing.T) {
 		{"0.0.0.0:0", true},
 		{"[::]:0", true},
 		{"192.0.2.1:3000", true},
-		{"hub.example:3000", true},
+		{name + ":3000", true},
 		{"localhost:0", false},
 		{":0", false},
 		{"127.0.0.1:0", false},
@@ -384,6 +388,22 @@ func TestServeBoundsWhatSomebodyMayAskFor(t *testing.T) {
 	} {
 		if answer, text := ask(t, clientOf(t, nil), test.method, s.url+test.path, test.body); answer.StatusCode != test.want {
 			t.Errorf("%s %s: %s %s", test.method, test.path, answer.Status, text)
+		}
+	}
+}
+
+// TestServeSaysWhatIsWrongWithAnAddress: of one without a port, or with a name that nobody knows, it said that it lets other machines in.
+func TestServeSaysWhatIsWrongWithAnAddress(t *testing.T) {
+	for addr, want := range map[string]string{
+		"localhost":        "there is no port in it\nhint: --addr localhost:3000\n",
+		"::1":              "there is no port in it\nhint: --addr [::1]:3000\n",
+		"localhost:99999":  "99999 is no port",
+		"localhost:http":   "http is no port",
+		"no..host:3002":    "the name no..host cannot be resolved",
+		"http://localhost": "is not HOST:PORT",
+	} {
+		if code, out, complaint := say(t, "serve", "--memory", "--addr", addr); code == 0 || out != "" || !strings.Contains(complaint, want) {
+			t.Errorf("--addr %s: exit code %d, %s, want %s", addr, code, complaint, want)
 		}
 	}
 }
