@@ -17,6 +17,7 @@ import (
 type listenFlags struct {
 	Addr       string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone, such as :3001, is on localhost; unix:PATH is a socket in the file system."`
 	SocketMode socketMode `default:"0660" placeholder:"MODE" help:"Who may connect to a socket in the file system: its mode; ${default} if not said."`
+	AdminAddr  string     `placeholder:"HOST:PORT" help:"Where administration listens: metrics, stats, subscribers, revocation and profiles, without a token, for those who can reach it. If not said, these are at --addr, for tokens with admin: true."`
 	TLSCert    string     `name:"tls-cert" type:"path" placeholder:"FILE" help:"The certificate for HTTPS, PEM, with those that lead to its authority. When the files change, or on SIGHUP, the new ones are used for new connections."`
 	TLSKey     string     `name:"tls-key" type:"path" placeholder:"FILE" help:"The private key of the certificate, PEM."`
 	H2C        bool       `name:"h2c" help:"Take HTTP/2 without TLS also, from a proxy that ends TLS. With TLS there is HTTP/2 anyway."`
@@ -130,8 +131,13 @@ func local(addr string) bool {
 		return true
 	}
 	host, _, err := splitAddr(addr)
+	return err == nil && loopback(host)
+}
+
+// loopback reports whether a host is this machine, and nobody else's.
+func loopback(host string) bool {
 	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // resolvable returns an error if an address has a name that nobody knows.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,19 +65,30 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 	if err != nil {
 		return err
 	}
-	log, where, err := c.open(logger)
+	admin, err := c.listenAdmin()
 	if err != nil {
 		place.close()
 		return err
 	}
-	h, err := hub.New(log, &hub.Options{
-		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream,
-		MaxEvent: int(c.MaxEvent), MaxTopics: int(c.MaxTopics),
-	})
+	log, where, err := c.open(logger)
 	if err != nil {
 		place.close()
+		admin.close()
+		return err
+	}
+	o := &hub.Options{
+		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream,
+		Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure && !strings.HasPrefix(c.Addr, unixPrefix),
+	}
+	c.limit(o)
+	h, err := hub.New(log, o)
+	if err != nil {
+		place.close()
+		admin.close()
 		return errors.Join(err, log.Close())
 	}
+	stopAdmin := admin.serve(h.Admin(), logger)
+	defer stopAdmin()
 	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
 	server := &hubServer{hub: h, handler: &requestLog{hubPage.before(tokens.handler(h)), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	err = server.serve(ctx, place.listeners...)

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
 )
 
 // serveFlags is all that can be said about a hub. Each subject is a struct of its own, beside what is made of it.
@@ -32,11 +31,4 @@ func (f *serveFlags) check(env environ) error {
 			"\nhint: tidings token key makes one for --key-file; or say --insecure, if you mean it", f.Addr)
 	}
 	return nil
-}
-
-// limitFlags say how much somebody may ask for.
-type limitFlags struct {
-	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"The largest event that is taken; ${default} if not said, at most 16MiB."`
-	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"How many topics and patterns one subscription may have; ${default} if not said."`
-	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to come; ${default} if not said."`
 }

@@ -78,11 +78,22 @@ type served struct {
 // startServe runs tidings serve in memory, on a port that the system chooses unless args say otherwise.
 func startServe(t *testing.T, env environ, args ...string) *served {
 	t.Helper()
+	return startServing(t, env, append([]string{"--memory"}, args...)...)
+}
+
+// startServeIn does so with its events in a directory.
+func startServeIn(t *testing.T, dir string, env environ, args ...string) *served {
+	t.Helper()
+	return startServing(t, env, append([]string{"--data", dir}, args...)...)
+}
+
+func startServing(t *testing.T, env environ, args ...string) *served {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &served{out: newAwaited(), log: newAwaited()}
 	p := program{stdio: stdio{in: strings.NewReader(""), out: s.out, err: s.log}, environ: env}
 	ended := make(chan int, 1)
-	go func() { ended <- p.run(ctx, append([]string{"serve", "--memory", "--addr", "localhost:0"}, args...)) }()
+	go func() { ended <- p.run(ctx, append([]string{"serve", "--addr", "localhost:0"}, args...)) }()
 	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if code := <-ended; code != 0 {
@@ -228,7 +239,7 @@ func TestServeWithoutACertificateThatCanBeUsedDoesNotStart(t *testing.T) {
 		"cannot be used: open " + dir + "/none: no such": {"--tls-cert", dir + "/none", "--tls-key", key},
 		"cannot be used: tls: ":                          {"--tls-cert", key, "--tls-key", cert},
 	} {
-		code, out, complaint := say(t, append([]string{"serve", "--memory", "--addr", "localhost:0"}, args...)...)
+		code, out, complaint := say(t, append([]string{"serve", "--addr", "localhost:0"}, args...)...)
 		if code == 0 || out != "" || !strings.Contains(complaint, want) {
 			t.Errorf("%q: exit code %d, output %q, %s\nwant %s", args, code, out, complaint, want)
 		}

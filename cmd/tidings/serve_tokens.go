@@ -34,6 +34,14 @@ func (t *tokens) authorizer() func(*http.Request) (access.Grant, error) {
 	return t.authorize
 }
 
+// revocations returns what the hub adds to, nil if there are no tokens to be revoked.
+func (t *tokens) revocations() *access.Revocations {
+	if t == nil {
+		return nil
+	}
+	return t.policy.Revocations
+}
+
 // authorize says what the sender of a request may do. Why a token is refused is for the log; the client hears what it may know.
 func (t *tokens) authorize(r *http.Request) (access.Grant, error) {
 	token, err := t.of(r)

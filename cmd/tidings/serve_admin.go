@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// listenAdmin listens where administration has an address of its own; without one the place has no listeners.
+func (f *listenFlags) listenAdmin() (*place, error) {
+	if f.AdminAddr == "" {
+		return &place{}, nil
+	}
+	return f.listen(f.AdminAddr, nil)
+}
+
+// adminGrace is how long an answer to whoever administers the hub may take at the end.
+const adminGrace = 2 * time.Second
+
+// serve serves at a place until stop is called, which waits for answers that are under way. Nobody notices if it fails before: whoever
+// asks does.
+func (p *place) serve(h http.Handler, logger *slog.Logger) (stop func()) {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: defaultHeaderTimeout, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	var running sync.WaitGroup
+	for _, l := range p.listeners {
+		running.Go(func() { _ = server.Serve(l) })
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+		running.Wait()
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// limitFlags say how much somebody may ask for.
+type limitFlags struct {
+	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"The largest event that is taken; ${default} if not said, at most 16MiB."`
+	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"How many topics and patterns one subscription may have; ${default} if not said."`
+	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to come; ${default} if not said."`
+	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long a body may take to come that is one event; ${default} if not said."`
+
+	MaxConnections           int `default:"0" placeholder:"N" help:"How many streams may be open; 0 is any number. Who comes when there is no room is told to come back later."`
+	MaxConnectionsPerAddress int `default:"0" placeholder:"N" help:"How many of them by one address, or /64 network of IPv6; 0 is any number."`
+	MaxConnectionsPerToken   int `default:"0" placeholder:"N" help:"How many of them by one subject (sub), or one token if it has none; 0 is any number."`
+
+	PublishRatePerAddress eventRate `placeholder:"RATE" help:"How many events one address may publish, such as 100/s, or 100/s:500 for as many as 500 at once after a pause; any number if not said."`
+	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or one token."`
+
+	WriteTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a subscriber may take nothing of what it is sent; ${default} if not said. It is disconnected then, and has missed nothing when it comes back."`
+	MaxLag       byteSize      `placeholder:"SIZE" help:"How far a subscriber that was live may fall behind, in bytes of all events since; any number if not said. One beyond is disconnected, and has missed nothing when it comes back."`
+	MaxLagTime   time.Duration `default:"0s" placeholder:"TIME" help:"The same in time; 0s is any time."`
+	SkipSlow     bool          `help:"Move those who are too far behind on to the newest event instead, and tell them of the gap."`
+
+	TrustedProxy []netip.Prefix `sep:"none" placeholder:"NETWORK" help:"A network of proxies, such as 10.0.0.0/8, which are believed when they say for whom they ask (X-Forwarded-For, Forwarded). May be said several times."`
+}
+
+// eventRate is a rate on the command line.
+type eventRate struct{ hub.Rate }
+
+// UnmarshalText reads 100/s and 100/s:500.
+func (r *eventRate) UnmarshalText(text []byte) (err error) {
+	average, burst, hasBurst := strings.Cut(string(text), ":")
+	r.Rate = hub.Rate{}
+	if r.PerSecond, err = strconv.ParseFloat(strings.TrimSuffix(average, "/s"), 64); err == nil && hasBurst {
+		r.Burst, err = strconv.Atoi(burst)
+	}
+	if err != nil || !(r.PerSecond > 0) || math.IsInf(r.PerSecond, 0) || hasBurst && r.Burst < 1 {
+		return fmt.Errorf("%q is no rate such as 100/s or 100/s:500", text)
+	}
+	return nil
+}
+
+// MarshalText writes it.
+func (r eventRate) MarshalText() ([]byte, error) {
+	switch {
+	case r.PerSecond == 0:
+		return nil, nil
+	case r.Burst == 0:
+		return fmt.Appendf(nil, "%g/s", r.PerSecond), nil
+	}
+	return fmt.Appendf(nil, "%g/s:%d", r.PerSecond, r.Burst), nil
+}
+
+// limit sets what the flags say.
+func (f *limitFlags) limit(o *hub.Options) {
+	o.MaxEvent, o.MaxTopics, o.BodyTimeout = int(f.MaxEvent), int(f.MaxTopics), f.BodyTimeout
+	o.MaxConnections, o.MaxPerAddress, o.MaxPerToken = f.MaxConnections, f.MaxConnectionsPerAddress, f.MaxConnectionsPerToken
+	o.PublishPerAddress, o.PublishPerToken = f.PublishRatePerAddress.Rate, f.PublishRatePerToken.Rate
+	o.WriteTimeout, o.MaxLag, o.MaxLagTime, o.SkipSlow = f.WriteTimeout, int64(f.MaxLag), f.MaxLagTime, f.SkipSlow
+	o.TrustedProxies = f.TrustedProxy
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/hub"
+)
+
+func TestRatesAreReadAndWritten(t *testing.T) {
+	for text, want := range map[string]hub.Rate{
+		"100/s": {PerSecond: 100}, "100": {PerSecond: 100}, "0.5/s:10": {PerSecond: 0.5, Burst: 10}, "": {}, "0/s": {}, "x": {}, "1/s:": {},
+		"1/s:0": {}, "-1/s": {}, "Inf/s": {}, "NaN/s": {}, "1/m": {},
+	} {
+		var got eventRate
+		err := got.UnmarshalText([]byte(text))
+		if (err == nil) != (want != hub.Rate{}) || err == nil && got.Rate != want {
+			t.Errorf("%q is %+v, %v", text, got.Rate, err)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		var again eventRate
+		written, err := got.MarshalText()
+		if err != nil || again.UnmarshalText(written) != nil || again != got {
+			t.Errorf("%q is written as %q", text, written)
+		}
+	}
+}
+
+// TestEveryLimitReachesTheHub: none is taken and forgotten.
+func TestEveryLimitReachesTheHub(t *testing.T) {
+	s := startServe(t, nil, "--max-connections-per-address", "1", "--publish-rate-per-address", "1/s:2")
+	client := clientOf(t, nil)
+	follower, err := client.Get(s.url + "/events/news")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Body.Close()
+	if answer, text := ask(t, client, http.MethodGet, s.url+"/events/news", ""); answer.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("a second stream: %s %s", answer.Status, text)
+	}
+	codes := []int{}
+	for range 3 {
+		answer, _ := ask(t, client, http.MethodPost, s.url+"/events/news", "x")
+		codes = append(codes, answer.StatusCode)
+	}
+	if diff := cmp.Diff([]int{200, 200, 429}, codes); diff != "" {
+		t.Errorf("three events at once, where two may be (-want +got):\n%s", diff)
+	}
+	var f limitFlags
+	f.MaxLag, f.MaxLagTime, f.SkipSlow, f.WriteTimeout, f.BodyTimeout = 1, time.Second, true, time.Minute, time.Hour
+	var o hub.Options
+	f.limit(&o)
+	if o.MaxLag != 1 || o.MaxLagTime != time.Second || !o.SkipSlow || o.WriteTimeout != time.Minute || o.BodyTimeout != time.Hour {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestAHubWithoutAKeyIsForThisMachineOnly: a page whose name leads here, or a proxy, gets nothing.
+func TestAHubWithoutAKeyIsForThisMachineOnly(t *testing.T) {
+	s := startServe(t, nil)
+	for _, header := range [][]string{{"X-Forwarded-For", "192.0.2.1"}, {"Forwarded", "for=192.0.2.1"}} {
+		if answer, text := ask(t, clientOf(t, nil), http.MethodPost, s.url+"/events/news", "x", header...); answer.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s %s", header, answer.Status, text)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/events?poll=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "rebound.example"
+	answer, err := clientOf(t, nil).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusForbidden {
+		t.Errorf("as rebound.example: %s", answer.Status)
+	}
+}
+
+// TestAdministrationMayListenElsewhere, where it needs no token; at the hub's own address it does.
+func TestAdministrationMayListenElsewhere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--admin-addr", addr)
+	client := clientOf(t, nil)
+	if answer, text := ask(t, client, http.MethodGet, "http://"+addr+"/metrics", ""); answer.StatusCode != http.StatusOK {
+		t.Errorf("%s %s", answer.Status, text)
+	}
+	if answer, text := ask(t, client, http.MethodGet, s.url+"/metrics", ""); answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("%s %s", answer.Status, text)
+	}
+	if answer, text := ask(t, client, http.MethodGet, "http://"+addr+"/events", ""); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("%s %s", answer.Status, text)
+	}
+}
+
+// TestWhatWasRevokedStaysRevoked, over a restart too, for the hub and for the policy that reads tokens.
+func TestWhatWasRevokedStaysRevoked(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := l.Addr().String()
+	_ = l.Close()
+	dir := filepath.Join(t.TempDir(), "data")
+	ann := mint(t, testSecret, "ann")
+	for round := range 2 {
+		s := startServeIn(t, dir, environ{"TIDINGS_KEY=" + testSecret}, "--admin-addr", admin)
+		client := clientOf(t, nil)
+		if round == 0 {
+			if answer, text := ask(t, client, http.MethodPost, s.url+"/events/news", "x", "Authorization", "Bearer "+ann); answer.StatusCode != http.StatusOK {
+				t.Fatalf("%s %s", answer.Status, text)
+			}
+			if answer, text := ask(t, client, http.MethodPost, "http://"+admin+"/api/v1/revoke", `{"sub":"ann"}`); answer.StatusCode != http.StatusOK {
+				t.Fatalf("%s %s", answer.Status, text)
+			}
+		}
+		if answer, text := ask(t, client, http.MethodPost, s.url+"/events/news", "x", "Authorization", "Bearer "+ann); answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("round %d: %s %s", round, answer.Status, text)
+		}
+		s.stop()
+	}
+}
