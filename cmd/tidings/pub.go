@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/tidings-sse/tidings"
 )
@@ -32,6 +33,8 @@ type pubCmd struct {
 
 	Key   string `group:"How" short:"k" placeholder:"KEY" help:"What the events' idempotency keys are made of. To publish the same again with the same KEY stores only what is missing."`
 	Quiet bool   `group:"How" short:"q" help:"Say nothing but errors."`
+
+	Timeout time.Duration `group:"How" placeholder:"DURATION" help:"Give up after this time, such as 10s, 5m or 1h30m; 0 for never."`
 }
 
 // Help is the manual.
@@ -57,12 +60,14 @@ Exit codes:
     1     something failed; some may be stored, which --key and another try bring in order
     2     wrong usage
     3     the hub refused
+    4     --timeout is over
     130   interrupted, by Ctrl-C or another signal
 `
 }
 
 const (
 	pubRefused     = 3
+	pubTimeout     = 4
 	pubInterrupted = 130
 )
 
@@ -75,8 +80,13 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	p := newProgress(std.err, c.Quiet)
-	client := &tidings.Client{URL: base.String(), Token: c.Token, OnRetry: p.retry}
+	if c.Timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, c.Timeout, errTimeout)
+		defer stop()
+	}
+	p := &progress{w: std.err, hub: streamName(base), quiet: c.Quiet}
+	client := &tidings.Client{URL: base.String(), Token: c.Token, OnRetry: p.retry, Backoff: patienceWith(base)}
 	if c.single() {
 		return c.outcome(ctx, c.publishOne(ctx, client, std))
 	}
@@ -133,6 +143,8 @@ func (c *pubCmd) validate() error {
 		return errors.New("say where to publish: tidings pub TOPIC [DATA]\nhint: tidings pub --help")
 	case sources > 1:
 		return errors.New("data on the command line, --file and --follow exclude each other")
+	case c.Timeout < 0:
+		return errors.New("--timeout cannot be negative")
 	case c.Follow != "" && (c.Whole || c.Binary || c.End):
 		return errors.New("--follow publishes lines for ever: --whole, --binary and --end make no sense with it")
 	case c.Binary && c.NDJSON:
@@ -263,6 +275,9 @@ func (c *pubCmd) outcome(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		if c.Follow != "" {
 			return nil // that is how it ends
+		}
+		if cause := context.Cause(ctx); errors.Is(cause, errTimeout) {
+			return &exitError{pubTimeout, fmt.Errorf("%w: %s; some may be stored, which --key and another try bring in order", cause, c.Timeout)}
 		}
 		return &exitError{pubInterrupted, errors.New("interrupted")}
 	case refused:

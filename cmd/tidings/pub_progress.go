@@ -15,12 +15,12 @@ import (
 // terminal, when the input takes longer than a second.
 type progress struct {
 	w     io.Writer
+	hub   string // where it is
 	quiet bool
+	tried bool                     // it was told where the hub was looked for
 	bar   *progressbar.ProgressBar // nil: nobody watches
 	read  atomic.Int64             // bytes of the input
 }
-
-func newProgress(w io.Writer, quiet bool) *progress { return &progress{w: w, quiet: quiet} }
 
 // begin begins with an input of a size, 0 if that is not known.
 func (p *progress) begin(size int64) {
@@ -67,7 +67,14 @@ func (p *progress) retry(err error, wait time.Duration) {
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
-	_, _ = fmt.Fprintf(p.w, "tidings pub: %s; again %s\n", visible(reason(err)), in(wait))
+	where, hint := "", ""
+	if !p.tried {
+		if where = p.hub + ": "; nobody(err) {
+			hint = "; " + hubHint + "; --timeout would give up"
+		}
+	}
+	p.tried = true
+	_, _ = fmt.Fprintf(p.w, "tidings pub: %s; again %s%s\n", visible(where+reason(err)), in(wait), hint)
 }
 
 func (p *progress) end() {

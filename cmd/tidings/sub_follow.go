@@ -82,9 +82,18 @@ func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte))
 	f.setStart(req)
 	f.unended = f.cmd.exactTopics()
 	client := f.cmd.client()
+	client.Backoff = patienceWith(req.URL)
+	name := streamName(req.URL)
+	f.status.server = name
+	if f.cmd.byTopic() {
+		base := *req.URL
+		base.Path, base.RawPath, base.RawQuery = strings.TrimSuffix(base.Path, "/events"), "", ""
+		f.status.server, f.status.hub = streamName(&base), true
+		name = f.status.server + " for " + strings.Join(f.cmd.Streams, ", ")
+	}
 	client.Comment = comment
 	client.Observe = func(s sse.State, failure *sse.Failure) {
-		f.status.observe(s, failure, streamName(f.url), f.source.LastEventID())
+		f.status.observe(s, failure, name, f.source.LastEventID())
 	}
 	f.source = client.Open(req)
 	f.events = f.source.Events()

@@ -23,6 +23,9 @@ type status struct {
 	pretty   bool // events are printed so
 	style    style
 
+	server string // where the connection leads
+	hub    bool   // that is a hub, and not any server of streams
+
 	open, opened bool // the connection is open; one was before
 }
 
@@ -80,6 +83,9 @@ func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
 		hint := ""
 		if !s.opened && f.Attempt == 1 {
 			hint = "; --once would give up"
+			if s.hub && nobody(f.Err) {
+				hint = "; " + hubHint + hint
+			}
 		}
 		s.say(s.broken() + " (" + reason(f.Err) + "); again " + in(f.Delay) + hint)
 		s.open = false
@@ -95,10 +101,22 @@ func after(lastID string) string {
 }
 
 func (s *status) broken() string {
-	if s.open {
+	switch {
+	case s.open:
 		return "connection lost"
+	case s.opened:
+		return "no connection"
 	}
-	return "no connection"
+	return "no connection to " + s.server
+}
+
+// hubHint is for those who find nobody where a hub was to be.
+const hubHint = "is there a hub? --hub names it, and tidings serve starts one"
+
+// nobody reports whether a request failed because there was nobody to send it to.
+func nobody(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // in says how long d is, for a person who waits.

@@ -75,7 +75,7 @@ func TestWaitsAreToldAsPeopleTellThem(t *testing.T) {
 func TestStatusTellsTheStoryOfAConnection(t *testing.T) {
 	tell := func(terminal bool) string {
 		var b strings.Builder
-		s := &status{w: &b, terminal: terminal, pretty: true}
+		s := &status{w: &b, server: "http://example.com", hub: true, terminal: terminal, pretty: true}
 		lost := &sse.Failure{Err: sse.ErrEnded, Delay: time.Second}
 		refused := &sse.Failure{Err: &sse.ResponseError{StatusCode: 503, Status: "503 \x1b[31mBusy"}, Delay: 2 * time.Second}
 		s.observe(sse.Connecting, nil, "http://example.com", "")

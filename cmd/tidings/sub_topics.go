@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/sse"
@@ -30,6 +31,14 @@ func (h *hubFlags) base() (*url.URL, error) {
 	}
 	u.Path, u.RawPath, u.RawQuery = strings.TrimRight(u.Path, "/"), "", ""
 	return u, nil
+}
+
+// patienceWith returns how long to wait between attempts. What is on this machine is started by whoever waits, and overrun by nobody.
+func patienceWith(u *url.URL) sse.Backoff {
+	if loopback(u.Hostname()) {
+		return sse.Backoff{Max: 2 * time.Second}
+	}
+	return sse.Backoff{}
 }
 
 // isTopic tells a topic from the URL of a stream: that names a scheme, or a host that has a dot, a port, or is localhost.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -99,7 +100,11 @@ func (c *topicsCmd) page(ctx context.Context, base *url.URL, after string, left 
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return page, fmt.Errorf("%s\nhint: is there a hub? --hub names it, and tidings serve starts one", visible(reason(err)))
+		text := visible(streamName(base) + ": " + reason(err))
+		if nobody(err) {
+			text += "\nhint: " + hubHint
+		}
+		return page, errors.New(text)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	const limit = 64 << 20

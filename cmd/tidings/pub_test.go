@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// nowhere returns the URL of a hub that is not there.
+func nowhere(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "http://" + l.Addr().String()
+}
+
+// TestWhoeverFindsNoHubIsToldWhereItWasLookedFor: tidings pub tried for ever, and said "connection refused; again in 1.0 s".
+func TestWhoeverFindsNoHubIsToldWhereItWasLookedFor(t *testing.T) {
+	hub := nowhere(t)
+	for _, args := range [][]string{{"pub", "news", "hello"}, {"sub", "news"}, {"topics"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		complaint, ended := newAwaited(), make(chan int)
+		p := program{stdio: stdio{in: strings.NewReader(""), out: newAwaited(), err: complaint}}
+		go func() { ended <- p.run(ctx, append(args, "--hub", hub)) }()
+		complaint.await(t, regexp.QuoteMeta(hub)+".*connection refused(?s:.*)"+regexp.QuoteMeta(hubHint))
+		cancel()
+		if code := <-ended; code == 0 {
+			t.Errorf("%q: exit code 0", args)
+		}
+	}
+}
+
+func TestPubGivesUpInTime(t *testing.T) {
+	code, out, complaint := say(t, "pub", "news", "hello", "--hub", nowhere(t), "--timeout", "1ms")
+	if code != pubTimeout || out != "" || !strings.Contains(complaint, "the time is over: 1ms") {
+		t.Errorf("exit code %d, output %q, %s", code, out, complaint)
+	}
+}
