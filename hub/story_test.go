@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -129,10 +130,10 @@ func TestNothingIsGoneThatTheWindowHas(t *testing.T) {
 // TestAnyOriginDoesNotMeanItsCookies: "*" allows all origins, it says, without their cookies.
 func TestAnyOriginDoesNotMeanItsCookies(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{AllowOrigins: []string{"*"}, Authorize: func(r *http.Request) (access.Grant, error) {
-		if _, err := r.Cookie("session"); err != nil {
-			return access.Grant{}, nil
+		if session, _ := r.Cookie("session"); session != nil {
+			return access.Everything(), nil
 		}
-		return access.Everything(), nil
+		return access.Grant{}, nil
 	}}, transports[0])
 	a := s.send(request{path: "/events/news", body: "forged", header: map[string]string{
 		"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site", "Cookie": "session=alice", "Content-Type": "text/plain",
@@ -200,7 +201,13 @@ func TestWhoIsLiveHasNoGapWhenTheHubStops(t *testing.T) {
 		s.hub.AwaitSettled(s.log.Head())
 		ctx, cancel := context.WithTimeout(s.Context(), patience)
 		defer cancel()
-		go func() { _ = s.hub.Shutdown(ctx) }()
+		var stopping sync.WaitGroup
+		defer stopping.Wait()
+		stopping.Go(func() {
+			if err := s.hub.Shutdown(ctx); err != nil {
+				s.Error(err)
+			}
+		})
 		for {
 			select {
 			case e := <-f.events:
@@ -209,7 +216,7 @@ func TestWhoIsLiveHasNoGapWhenTheHubStops(t *testing.T) {
 				}
 				continue
 			case <-f.ended:
-			case <-time.After(2 * time.Second):
+			case <-time.After(patience):
 				s.Error("no end")
 			}
 			return
