@@ -281,20 +281,20 @@ func (c *pubCmd) outcome(ctx context.Context, err error) error {
 		}
 		return &exitError{pubInterrupted, errors.New("interrupted")}
 	case refused:
-		return &exitError{pubRefused, errors.New(visible(problemLine(problem)))}
+		return &exitError{pubRefused, errors.New(visible(problemLine(problem, c.Token)))}
 	}
 	return &exitError{exitFailure, errors.New(visible(reason(err)))}
 }
 
 // problemLine says why the hub refused, and what to do.
-func problemLine(p *tidings.Problem) string {
+func problemLine(p *tidings.Problem, token string) string {
 	text := p.Detail
 	if text == "" {
 		text = p.Title
 	}
 	switch {
 	case errors.Is(p, tidings.ErrUnauthorized):
-		text += "\nhint: give a token with --token or TIDINGS_TOKEN"
+		text += "\nhint: " + tokenHint(token)
 	case p.Status == 404:
 		text += "\nhint: is there a hub? --hub names its base, such as http://localhost:3000"
 	}

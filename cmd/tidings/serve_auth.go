@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -69,6 +70,11 @@ func (f *authFlags) tokens(env environ, logger *slog.Logger) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range f.KeyFile {
+		if info, err := os.Stat(name); err == nil && info.Mode()&0o004 != 0 && runtime.GOOS != "windows" {
+			logger.Warn("everybody on this machine can read a secret, and make tokens with it", "file", name, "hint", "chmod 600 "+name)
+		}
+	}
 	v := &access.Verifier{Keys: keys, Issuer: f.JWTIssuer, Audience: f.JWTAudience}
 	if f.JWKSURL != "" {
 		public := slices.DeleteFunc(slices.Clone(f.JWTAlg), isSecretAlg)
@@ -90,13 +96,13 @@ func (f *authFlags) tokens(env environ, logger *slog.Logger) (*tokens, error) {
 func (f *authFlags) keys(env environ) ([]access.Key, error) {
 	var keys []access.Key
 	for i, name := range slices.Concat(f.KeyFile, f.PublicKey) {
-		text, err := os.ReadFile(name)
+		text, err := readKey(name)
 		if err != nil {
-			return nil, fmt.Errorf("a key cannot be read: %w", err)
+			return nil, err
 		}
 		k, err := f.key(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, keyError(name, err)
 		}
 		if secret := isSecretAlg(k.Algorithms()[0]); secret != (i < len(f.KeyFile)) {
 			return nil, fmt.Errorf("%s: secrets are for --key-file, and public keys for --public-key", name)
@@ -106,7 +112,7 @@ func (f *authFlags) keys(env environ) ([]access.Key, error) {
 	if text := env.lookup(f.KeyEnv); text != "" {
 		k, err := f.key([]byte(text))
 		if err != nil {
-			return nil, fmt.Errorf("environment %s: %w", f.KeyEnv, err)
+			return nil, keyError("environment "+f.KeyEnv, err)
 		}
 		keys = append(keys, k)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 
@@ -42,7 +43,10 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 		o.Sync = disklog.SyncInterval
 	}
 	dir := cmp.Or(f.Data, "tidings-data")
-	if log, err = disklog.Open(dir, o); err != nil {
+	switch log, err = disklog.Open(dir, o); {
+	case errors.Is(err, disklog.ErrInUse):
+		return nil, "", fmt.Errorf("%w\nhint: is it a hub? tidings pub, sub and topics use one that runs; --hub names it", err)
+	case err != nil:
 		return nil, "", err
 	}
 	if where, err = filepath.Abs(dir); err != nil {

@@ -265,7 +265,7 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 		f.status.mention("the stream has ended")
 		return nil
 	case errors.As(err, &refusal):
-		return &exitError{subRefused, errors.New(refusalText(refusal, f.url))}
+		return &exitError{subRefused, errors.New(refusalText(refusal, f.url, f.cmd.Token))}
 	case errors.As(err, &away):
 		return &exitError{subRefused, errors.New(visible(reason(err)))}
 	case errors.As(err, &request):

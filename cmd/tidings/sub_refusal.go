@@ -17,7 +17,7 @@ const (
 
 // refusalText says why there is no stream, in the server's own words as far as they help, and what to do. All of it
 // is visible.
-func refusalText(err *sse.ResponseError, u *url.URL) string {
+func refusalText(err *sse.ResponseError, u *url.URL, token string) string {
 	var b strings.Builder
 	b.WriteString(visible(reason(err)))
 	for _, line := range bodyLines(err) {
@@ -26,17 +26,17 @@ func refusalText(err *sse.ResponseError, u *url.URL) string {
 	if challenge := err.Header.Get("WWW-Authenticate"); challenge != "" {
 		b.WriteString("\n  WWW-Authenticate: " + shorten(visible(challenge), refusalLine))
 	}
-	if hint := refusalHint(err, u); hint != "" {
+	if hint := refusalHint(err, u, token); hint != "" {
 		b.WriteString("\nhint: " + hint)
 	}
 	return b.String()
 }
 
-func refusalHint(err *sse.ResponseError, u *url.URL) string {
+func refusalHint(err *sse.ResponseError, u *url.URL, token string) string {
 	root := u.Path == "" || u.Path == "/"
 	switch {
 	case err.StatusCode == http.StatusUnauthorized:
-		return "give a token with -H 'Authorization: Bearer …'"
+		return tokenHint(token)
 	case root && (err.StatusCode == http.StatusOK || err.StatusCode == http.StatusNotFound):
 		stream := *u
 		stream.Path = "/events"
@@ -45,6 +45,14 @@ func refusalHint(err *sse.ResponseError, u *url.URL) string {
 		return "choose another method with -X"
 	}
 	return ""
+}
+
+// tokenHint says what to do after a 401 that a token has brought, or the want of one.
+func tokenHint(token string) string {
+	if token == "" {
+		return "give a token with --token or TIDINGS_TOKEN"
+	}
+	return "tidings token explain says what is wrong with the token"
 }
 
 // bodyLines returns the first lines of a refusal's body: title and detail of a problem document (RFC 9457), the

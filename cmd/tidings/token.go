@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
@@ -45,13 +47,30 @@ var errNoKey = errors.New("say which key: --key-file FILE, or " + keyVariable + 
 // read returns the text of the key, and where it is from. The error is errNoKey if none was given.
 func (k *tokenKey) read() (text []byte, from string, err error) {
 	if k.KeyFile != "" {
-		text, err := os.ReadFile(k.KeyFile)
+		text, err := readKey(k.KeyFile)
 		return text, k.KeyFile, err
 	}
 	if text := os.Getenv(keyVariable); text != "" {
 		return []byte(text), "environment " + keyVariable, nil
 	}
 	return nil, "", errNoKey
+}
+
+// readKey reads a file with a key.
+func readKey(name string) ([]byte, error) {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no key in %s: no such file\nhint: tidings token key %s makes one", name, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("a key cannot be read: %w", err)
+	}
+	return text, nil
+}
+
+// keyError says what is wrong with a key, in the words of package access.
+func keyError(from string, err error) error {
+	return fmt.Errorf("%s: %s", from, strings.TrimPrefix(err.Error(), "access: "))
 }
 
 // algorithms are those for a key, none if its usual one.
@@ -76,7 +95,7 @@ func (k *tokenKey) checker() (access.Key, error) {
 		}
 	}
 	if err != nil {
-		return access.Key{}, fmt.Errorf("%s: %w", from, err)
+		return access.Key{}, keyError(from, err)
 	}
 	return key, nil
 }
@@ -89,7 +108,7 @@ func (k *tokenKey) signer() (*access.Signer, error) {
 	}
 	signer, err := access.ParseSigner(text, k.Alg)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", from, err)
+		return nil, keyError(from, err)
 	}
 	return signer, nil
 }

@@ -65,13 +65,31 @@ func (c *tokenExplainCmd) Run(ctx context.Context, std stdio) error {
 		if err := explain(std.out, &said); err != nil {
 			return err
 		}
+		if _, err := fmt.Fprintln(std.out); err != nil {
+			return err
+		}
 	}
-	if keyless {
-		return verdict(std.out, unread, true)
+	switch {
+	case unread != nil && keyless:
+		return refused(std.out, unread)
+	case keyless:
+		return verdict(std.out, "not checked: anybody can have made it, as long as no key is given by --key-file or "+keyVariable, tokenUnchecked)
 	}
 	v := &access.Verifier{Keys: []access.Key{key}, Issuer: c.Issuer, Audience: c.Audience}
-	_, refused := v.Verify(ctx, token)
-	return verdict(std.out, refused, false)
+	grant, err := v.Verify(ctx, token)
+	if err != nil {
+		return refused(std.out, err)
+	}
+	return verdict(std.out, "accepted: the signature is good, and "+inTime(said.Claimed.Expires, grant.Expires), 0)
+}
+
+// inTime says why a token is accepted that says when it ends, and is taken until a moment.
+func inTime(ends, taken time.Time) string {
+	if ends.Equal(taken) {
+		return "the time is right"
+	}
+	now := time.Now().Unix()
+	return fmt.Sprintf("it ended %s ago, for which %s are allowed, because clocks differ", span(now-ends.Unix()), span(taken.Unix()-ends.Unix()))
 }
 
 // token returns the token, from wherever it is.
@@ -151,17 +169,18 @@ func span(seconds int64) string {
 	return (time.Duration(seconds) * time.Second).String()
 }
 
-// verdict says whether a token is accepted, or why not, and chooses the exit code.
-func verdict(out io.Writer, err error, keyless bool) error {
-	refusal, refused := errors.AsType[*access.Refusal](err)
-	text, code := "accepted: the signature is good, and the time is right", 0
-	switch {
-	case refused:
-		text, code = "refused: "+refusal.Detail+"\na client is told: "+refusal.Public, tokenRefused
-	case keyless:
-		text, code = "not checked: anybody can have made it, as long as no key is given by --key-file or "+keyVariable, tokenUnchecked
+// refused says why a hub does not accept a token. Another error is ours.
+func refused(out io.Writer, err error) error {
+	refusal, ok := errors.AsType[*access.Refusal](err)
+	if !ok {
+		return err
 	}
-	if _, err := fmt.Fprintf(out, "\n%s\n", visible(text)); err != nil || code == 0 {
+	return verdict(out, "refused: "+refusal.Detail+"\na client is told: "+refusal.Public, tokenRefused)
+}
+
+// verdict says what a hub would do, and chooses the exit code.
+func verdict(out io.Writer, text string, code int) error {
+	if _, err := fmt.Fprintln(out, visible(text)); err != nil || code == 0 {
 		return err
 	}
 	return &exitError{code: code}

@@ -56,16 +56,16 @@ func (l *tokenLife) UnmarshalText(text []byte) error {
 
 // Run is called by kong.
 func (c *tokenMintCmd) Run(std stdio) error {
-	grant, err := c.grant()
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
 	signer, err := c.signer()
 	switch {
 	case errors.Is(err, errNoKey):
 		return &exitError{exitUsage, err}
 	case err != nil:
 		return err
+	}
+	grant, err := c.grant()
+	if err != nil {
+		return &exitError{exitUsage, err}
 	}
 	signer.Issuer, signer.Audience = c.Issuer, c.Audience
 	token, err := signer.Mint(grant)

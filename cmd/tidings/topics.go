@@ -55,7 +55,7 @@ func (c *topicsCmd) Run(ctx context.Context, std stdio) error {
 		return &exitError{exitUsage, fmt.Errorf("--limit: the number of topics cannot be negative")}
 	}
 	print, flush := c.printer(std.out)
-	left := c.Limit
+	left, some := c.Limit, false
 	for after := ""; ; {
 		page, err := c.page(ctx, base, after, left)
 		if err != nil {
@@ -67,10 +67,26 @@ func (c *topicsCmd) Run(ctx context.Context, std stdio) error {
 			}
 		}
 		left -= len(page.Topics)
+		some = some || len(page.Topics) > 0
 		if after = page.Next; after == "" || c.Limit > 0 && left <= 0 {
+			if !some {
+				_, _ = fmt.Fprintln(std.err, "tidings topics: "+visible(c.noneText()))
+			}
 			return flush()
 		}
 	}
+}
+
+// noneText says that there is nothing to list.
+func (c *topicsCmd) noneText() string {
+	text := "there are no topics"
+	if c.Pattern != "**" {
+		text = "no topic matches " + c.Pattern
+	}
+	if c.Token == "" {
+		text += ", or none that may be followed without a token (--token)"
+	}
+	return text
 }
 
 type topicsAnswer struct {
@@ -115,7 +131,7 @@ func (c *topicsCmd) page(ctx context.Context, base *url.URL, after string, left 
 	if resp.StatusCode != http.StatusOK {
 		return page, &exitError{pubRefused, fmt.Errorf("%s", refusalText(&sse.ResponseError{
 			StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: body,
-		}, u))}
+		}, u, c.Token))}
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
 		return page, fmt.Errorf("%s gives no list of topics: %w", u.Host, err)

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+)
+
+// TestExplainSaysWhyAnEndedTokenIsAccepted: it said that the token had ended, and then that the time was right.
+func TestExplainSaysWhyAnEndedTokenIsAccepted(t *testing.T) {
+	signer, err := access.ParseSigner([]byte(testSecret), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := time.Now().Add(-time.Second)
+	token, err := signer.Mint(access.Grant{Subject: "ann", Admin: true, IssuedAt: ended.Add(-time.Hour), Expires: ended})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, out, complaint := say(t, "token", "explain", "--key-file", writeFile(t, "key", testSecret), token)
+	if code != 0 || !strings.Contains(out, "\naccepted: the signature is good, and it ended ") || !strings.Contains(out, "ago, for which 30s are allowed") {
+		t.Errorf("exit code %d, %s%s", code, out, complaint)
+	}
+	if _, out, _ := say(t, "token", "explain", "garbage"); !strings.HasPrefix(out, "refused: ") {
+		t.Errorf("of garbage it says %q", out)
+	}
+}
+
+// TestWhoeverIsRefusedHearsWhatToDo: with a bad token they were told to give one.
+func TestWhoeverIsRefusedHearsWhatToDo(t *testing.T) {
+	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret})
+	for _, args := range [][]string{{"pub", "news", "hello"}, {"sub", "news"}} {
+		for token, want := range map[string]string{"": "give a token with --token", "nonsense": "tidings token explain says what is wrong"} {
+			code, _, complaint := say(t, append(args, "--hub", s.url, "--token", token)...)
+			if code != subRefused || !strings.Contains(complaint, "hint: "+want) {
+				t.Errorf("%q with token %q: exit code %d, %s", args, token, code, complaint)
+			}
+		}
+	}
+}
+
+// TestTopicsSaysThatThereIsNothingToList: it said nothing.
+func TestTopicsSaysThatThereIsNothingToList(t *testing.T) {
+	open, keyed := startServe(t, nil), startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--public", "public/**")
+	if answer, text := ask(t, clientOf(t, nil), http.MethodPost, open.url+"/events/news", "hello"); answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s", answer.Status, text)
+	}
+	for _, test := range []struct {
+		url, pattern, out, complaint string
+	}{
+		{open.url, "**", "news\n", ""},
+		{open.url, "no/**", "", "no topic matches no/**"},
+		{keyed.url, "**", "", "or none that may be followed without a token (--token)"},
+	} {
+		code, out, complaint := say(t, "topics", "--hub", test.url, test.pattern)
+		if code != 0 || out != test.out || !strings.Contains(complaint, test.complaint) || test.complaint == "" && complaint != "" {
+			t.Errorf("%s: exit code %d, %q, %s", test.pattern, code, out, complaint)
+		}
+	}
+}
+
+func TestServeSaysWhatIsWrongWithAKey(t *testing.T) {
+	key := writeFile(t, "short", "short")
+	_, _, complaint := say(t, "serve", "--memory", "--addr", ":0", "--key-file", key)
+	if !strings.HasPrefix(complaint, "tidings: "+key+": the secret has 5 bytes") {
+		t.Error(complaint)
+	}
+	_, _, complaint = say(t, "serve", "--memory", "--addr", ":0", "--key-file", key+"er")
+	if !strings.HasSuffix(complaint, "\nhint: tidings token key "+key+"er makes one\n") {
+		t.Error(complaint)
+	}
+	open := writeFile(t, "open", testSecret)
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := startServe(t, nil, "--key-file", open)
+	s.log.await(t, "everybody on this machine can read a secret.*chmod 600 ")
+}
+
+// TestASecondHubOnADirectoryIsSentToTheFirst: it was told to end the other one, and nothing about using it.
+func TestASecondHubOnADirectoryIsSentToTheFirst(t *testing.T) {
+	dir := t.TempDir()
+	startServe(t, nil, "--memory=false", "--data", dir)
+	code, _, complaint := say(t, "serve", "--addr", ":0", "--data", dir)
+	if code != exitFailure || !strings.Contains(complaint, "hint: is it a hub?") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+}
