@@ -215,7 +215,10 @@ func TestWhoIsLiveHasNoGapWhenTheHubStops(t *testing.T) {
 					s.Errorf("it was live and has missed nothing, and gets %+v", e)
 				}
 				continue
-			case <-f.ended:
+			case err := <-f.ended:
+				if err != nil {
+					s.Error(err)
+				}
 			case <-time.After(patience):
 				s.Error("no end")
 			}
