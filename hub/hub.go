@@ -233,7 +233,7 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 func (h *Hub) startShards() {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop = cancel
-	for i := range runtime.GOMAXPROCS(0) {
+	for i := range min(runtime.GOMAXPROCS(0), runtime.NumCPU()) {
 		s := newShard(h)
 		h.shards = append(h.shards, s)
 		h.running.Go(func() { labelled(fmt.Sprint("hub shard ", i), func() { s.run(ctx) }) })

@@ -81,7 +81,6 @@ func (c contestant) start(b *testing.B) *hub {
 		return nil
 	}
 	cmd := exec.Command("taskset", append([]string{"-c", hubCore}, command...)...)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)

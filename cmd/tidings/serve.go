@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +51,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 	if err := c.check(env); err != nil {
 		return &exitError{exitUsage, err}
 	}
+	twoAtLeast(env)
 	logger := c.logger(std.err)
 	tokens, err := c.tokens(env, logger)
 	if err != nil {
@@ -93,6 +95,14 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 	server := &hubServer{hub: h, handler: &requestLog{hubPage.before(tokens.handler(h)), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	err = server.serve(ctx, place.listeners...)
 	return errors.Join(err, log.Close())
+}
+
+// twoAtLeast lets Go run two goroutines at a time on a machine with one core. With one it looks for what has come from the network only
+// every 10 ms as long as there is something else to do, and a publisher would wait that long behind deliveries.
+func twoAtLeast(env environ) {
+	if env.lookup("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) == 1 {
+		runtime.GOMAXPROCS(2)
+	}
 }
 
 // hint says what to do next.
@@ -142,7 +152,7 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	var running sync.WaitGroup
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		running.Go(func() { failed <- server.Serve(l) })
+		running.Go(func() { failed <- server.Serve(&pacedListener{Listener: l}) })
 	}
 	var err error
 	select {
