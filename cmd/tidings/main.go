@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -35,9 +36,9 @@ Commands
 
 Examples
   tidings demo                                     then open http://localhost:3000
-  tidings serve                                    then: curl -d hello localhost:3000/events/news
   curl -N localhost:3000/events                    what that page receives, as it is on the wire
   tidings sub localhost:3000/events                the same, easier to read
+  tidings serve                                    then: curl -d hello localhost:3000/events/news
   tidings sub news 'weather/**' --last 10          topics of a hub, beginning with the last ten events
   tidings pub news hello                           an event
 
@@ -112,6 +113,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitUsage
 	case args[0] == "help": // many type it
 		args = append(args[1:len(args):len(args)], "--help")
+	case args[0] == "version": // and that
+		args = []string{"--version"}
 	}
 	err := p.command(ctx, args)
 	if err == nil {
@@ -160,7 +163,11 @@ func usageError(err error) error {
 			name = node.FullPath()
 		}
 	}
-	return &exitError{exitUsage, fmt.Errorf("%w\nhint: %s --help", err, name)}
+	text := plainly(err.Error())
+	if listens := name == "tidings serve" || name == "tidings demo"; listens && strings.HasPrefix(text, "unknown flag --port") {
+		return &exitError{exitUsage, fmt.Errorf("%s; the port is part of --addr\nhint: %s --addr :3001", text, name)}
+	}
+	return &exitError{exitUsage, fmt.Errorf("%s\nhint: %s --help", text, name)}
 }
 
 // errAnswered ends the parsing of a command line that only asks something, and has its answer.

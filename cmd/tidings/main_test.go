@@ -28,6 +28,7 @@ func TestQuestionsAreAnsweredOnStandardOutput(t *testing.T) {
 		{"help demo", "Usage: tidings demo"},
 		{"sub --help", "Usage: tidings sub"},
 		{"--version", "tidings " + version() + " (go"},
+		{"version", "tidings " + version() + " (go"},
 	} {
 		code, out, complaint := say(t, strings.Fields(test.line)...)
 		if code != 0 || complaint != "" || !strings.Contains(out, test.want) {
@@ -43,7 +44,13 @@ func TestMistakesSayWhereToLook(t *testing.T) {
 		{"dmo", `did you mean "demo"?`, "hint: tidings --help"},
 		{"--nix", "unknown flag --nix", "hint: tidings --help"},
 		{"demo --nix", "unknown flag --nix", "hint: tidings demo --help"},
-		{"demo --addr", "--addr: expected", "hint: tidings demo --help"},
+		{"demo --addr", "--addr: there is no value", "hint: tidings demo --help"},
+		{"demo --port 3002", "the port is part of --addr", "hint: tidings demo --addr :3001"},
+		{"sub news --last ten", `--last: "ten" is no whole number`, "hint: tidings sub --help"},
+		{"sub news --timeout soon", `--timeout: "soon" is no time such as 10s`, "hint: tidings sub --help"},
+		{"serve --max-topics many", `--max-topics: "many" is no whole number from 0 on`, "hint: tidings serve --help"},
+		{"serve --sync sometimes", `--sync: "sometimes" is none of "always", "interval"`, "hint: tidings serve --help"},
+		{"serve --h2c=perhaps", `--h2c: "perhaps" is neither true nor false`, "hint: tidings serve --help"},
 		{"demo --addr nonsense", `--addr "nonsense": there is no port in it`, "hint: --addr nonsense:3000"},
 		{"sub", "say what to follow", "hint: tidings sub --help"},
 	} {

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+)
+
+// plainly puts what kong says about a command line into words for whoever wrote it, rather than for whoever wrote the program.
+func plainly(text string) string {
+	for _, p := range plainWords {
+		text = p.kong.ReplaceAllStringFunc(text, func(match string) string {
+			plain := p.kong.ReplaceAllString(match, p.plain)
+			return strings.ReplaceAll(plain, `","`, `", "`)
+		})
+	}
+	return text
+}
+
+var plainWords = []struct {
+	kong  *regexp.Regexp
+	plain string
+}{
+	{regexp.MustCompile(`expected (?:a valid \d+ bit|an) int but got ("[^"]*")(?: \(.*\))?`), "$1 is no whole number"},
+	{regexp.MustCompile(`expected (?:a valid \d+ bit|an) uint but got ("[^"]*")(?: \(.*\))?`), "$1 is no whole number from 0 on"},
+	{regexp.MustCompile(`expected a float but got ("[^"]*")(?: \(.*\))?`), "$1 is no number"},
+	{regexp.MustCompile(`expected duration but got ("[^"]*").*`), "$1 is no time such as 10s, 5m or 1h30m"},
+	{regexp.MustCompile(`bool value must be .* but got ("[^"]*")`), "$1 is neither true nor false"},
+	{regexp.MustCompile(`(--\S+) must be one of ((?:"[^"]*",?)+) but got ("[^"]*")`), "$1: $3 is none of $2"},
+	{regexp.MustCompile(`expected \S+ value but got "EOL" \(<EOL>\)`), "there is no value"},
+}
