@@ -54,7 +54,8 @@ export class Server {
   }
 }
 
-async function freePort() {
+// freePort returns a port that nobody listens on.
+export async function freePort() {
   const listener = createServer().listen(0, 'localhost')
   await once(listener, 'listening')
   const { port } = listener.address()

@@ -1,0 +1,123 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { freePort } from './server.js'
+
+// documented returns what docs/deploy.md shows in a language.
+export function documented(language) {
+  const text = readFileSync(join(import.meta.dirname, '../docs/deploy.md'), 'utf8')
+  const blocks = [...text.matchAll(/^```(.*)\n([^]*?)^```$/gm)]
+  return blocks.find(([, name]) => name === language)[2]
+}
+
+// kinds are the proxies that docs/deploy.md is about: where they listen there, how the documented part becomes a whole
+// file, and how they stay in the foreground.
+const kinds = {
+  nginx: {
+    listen: 'listen 443',
+    whole: (part, folder) => `
+      daemon off;
+      pid ${folder}/pid;
+      events {}
+      http {
+        access_log off;
+        client_body_temp_path ${folder}/body;
+        proxy_temp_path ${folder}/proxy;
+        fastcgi_temp_path ${folder}/fastcgi;
+        uwsgi_temp_path ${folder}/uwsgi;
+        scgi_temp_path ${folder}/scgi;
+        ${part}
+      }`,
+    command: (file) => ['nginx', '-e', 'stderr', '-c', file],
+  },
+  HAProxy: {
+    listen: 'bind :443',
+    whole: (part) => part,
+    command: (file) => ['haproxy', '-db', '-f', file],
+  },
+}
+
+// Proxy is a real proxy before a hub, with what docs/deploy.md shows but for its port and its files.
+export class Proxy {
+  #process
+  #ended
+  #command
+
+  static async start(name, hub, folder) {
+    const proxy = new Proxy()
+    const kind = kinds[name]
+    proxy.port = await freePort()
+    proxy.url = `https://localhost:${proxy.port}`
+    mkdirSync(folder, { recursive: true })
+    proxy.certificate = certify(folder)
+    const part = replace(documented(name.toLowerCase()), {
+      [kind.listen]: kind.listen.replace(/:?443/, `127.0.0.1:${proxy.port}`),
+      '127.0.0.1:3000': `127.0.0.1:${hub.port}`,
+      '/etc/ssl/events.example.com': `${folder}/tls`,
+    })
+    const file = join(folder, 'conf')
+    writeFileSync(file, kind.whole(part, folder))
+    proxy.#command = kind.command(file)
+    await proxy.start()
+    return proxy
+  }
+
+  // start returns when the proxy accepts connections.
+  async start() {
+    const [program, ...args] = this.#command
+    const PATH = `${process.env.PATH}:/usr/sbin` // where Debian has them, and does not look for anybody but root
+    const running = spawn(program, args, { env: { ...process.env, PATH }, stdio: ['ignore', 'ignore', 'pipe'] })
+    this.#process = running
+    let said = ''
+    running.stderr.on('data', (text) => { said += text })
+    this.#ended = once(running, 'exit')
+    const failed = this.#ended.then(([code]) => {
+      throw new Error(`${this.#command.join(' ')} ended with code ${code} and said: ${said}`)
+    })
+    failed.catch(() => {}) // when it has started stop waits for that
+    while (!await accepts(this.port)) {
+      await Promise.race([pause(20), failed])
+    }
+  }
+
+  // stop ends the proxy and with it all its connections.
+  async stop() {
+    this.#process.kill()
+    await this.#ended
+  }
+}
+
+function replace(text, pairs) {
+  for (const [from, to] of Object.entries(pairs)) {
+    if (!text.includes(from)) {
+      throw new Error(`docs/deploy.md is expected to say ${from}`)
+    }
+    text = text.replaceAll(from, to)
+  }
+  return text
+}
+
+// certify makes a certificate for localhost and returns its file, which has the key as well, as HAProxy wants it.
+function certify(folder) {
+  const [certificate, key] = [`${folder}/tls.pem`, `${folder}/tls.key`]
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+    '-addext', 'subjectAltName=DNS:localhost', '-out', certificate, '-keyout', key], { stdio: 'pipe' })
+  writeFileSync(certificate, readFileSync(key), { flag: 'a' })
+  return certificate
+}
+
+// accepts reports whether somebody listens on a port.
+async function accepts(port) {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}

@@ -1,0 +1,183 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { expect } from '@playwright/test'
+import { clients } from './clients.js'
+import { Curl } from './curl.js'
+import { test as base } from './hub.js'
+import { documented, Proxy } from './proxy.js'
+import { Server } from './server.js'
+
+const tidings = (...args) => execFileSync(process.env.TIDINGS, args, { encoding: 'utf8' })
+
+const test = base.extend({
+  kind: ['', { option: true }], // of proxy
+  perAddress: [100, { option: true }], // how many streams one address may have
+
+  // hub is as docs/deploy.md configures it, and has a token that may do everything.
+  hub: async ({ elsewhere, perAddress }, use, info) => {
+    const [file, key] = ['hub.yaml', 'key'].map((name) => info.outputPath(name))
+    writeFileSync(file, documented('yaml'))
+    tidings('token', 'key', key)
+    const hub = await Server.start('serve', '--config', file, '--data', info.outputPath('data'), '--key-file', key,
+      '--origin', elsewhere, '--max-connections-per-address', perAddress)
+    hub.token = tidings('token', 'mint', '--key-file', key, '--publish', '**', '--subscribe', '**').trim()
+    await use(hub)
+    await hub.kill()
+  },
+
+  front: async ({ hub, kind }, use, info) => {
+    const front = await Proxy.start(kind, hub, info.outputPath('proxy'))
+    await use(front)
+    await front.stop()
+  },
+
+  // curl asks the hub through the proxy.
+  curl: async ({ hub, front }, use) => {
+    const all = []
+    await use((path, ...args) => {
+      const curl = new Curl('--cacert', front.certificate, '-H', `Authorization: Bearer ${hub.token}`, ...args, front.url + path)
+      all.push(curl)
+      return curl
+    })
+    await Promise.all(all.map((curl) => curl.close()))
+  },
+
+  // publish publishes through the proxy and returns the event's id.
+  publish: async ({ curl }, use) => {
+    await use(async (topic, data) => JSON.parse(await curl(`/events/${topic}`, '--data-binary', data).rest()).id)
+  },
+})
+
+const versions = ['--http1.1', '--http2']
+const onlyStatus = ['-o', '/dev/null', '-w', '%{http_code}']
+
+// Each event is waited for before the next is published, so that a proxy that keeps one back fails the test.
+for (const kind of ['nginx', 'HAProxy']) {
+  test.describe(`behind ${kind}`, () => {
+    test.use({ kind, ignoreHTTPSErrors: true })
+
+    for (const version of versions) {
+      test(`events arrive one by one with ${version}`, async ({ curl, publish }) => {
+        const stream = curl('/events/news/**', version)
+        await stream.open()
+        for (let n = 0; n < 10; n++) {
+          const id = await publish('news/sports', `event ${n}`)
+          expect(await stream.event()).toEqual({ id, data: `event ${n}` })
+        }
+      })
+
+      test(`lines are events as soon as they are sent with ${version}`, async ({ curl }) => {
+        const stream = curl('/events/news', version)
+        await stream.open()
+        const body = curl('/events/news', version, '-T', '-', '-H', 'Content-Type: application/x-ndjson')
+        for (let n = 0; n < 10; n++) {
+          body.send(JSON.stringify({ data: `event ${n}` }))
+          expect(await stream.event()).toMatchObject({ data: `event ${n}` })
+        }
+        for (let n = 0; n < 3; n++) { // more than a proxy takes by itself of one body
+          body.send(JSON.stringify({ data: 'x'.repeat(900_000) }))
+        }
+        expect(JSON.parse(await body.rest())).toMatchObject({ count: 13 })
+      })
+    }
+
+    test('a quiet stream gets its heartbeat', async ({ curl }) => {
+      await Promise.all(versions.map(async (version) => {
+        const stream = curl('/events/news', version)
+        await stream.open()
+        expect(await stream.next()).toEqual({ '': '' })
+      }))
+    })
+
+    test('a stream resumes when the proxy is back', async ({ curl, front, publish, hub }) => {
+      const before = curl('/events/news')
+      await before.open()
+      await publish('news', 'seen')
+      const { id } = await before.event()
+      await front.stop()
+      await before.rest()
+      const missed = await fetch(`${hub.url}/events/news`, { method: 'POST', headers: { Authorization: `Bearer ${hub.token}` }, body: 'missed' })
+      expect(missed.status).toBe(200)
+      await front.start()
+      const after = curl('/events/news', '-H', `Last-Event-ID: ${id}`)
+      expect(await after.event()).toMatchObject({ data: 'missed' })
+      await publish('news', 'live')
+      expect(await after.event()).toMatchObject({ data: 'live' })
+    })
+
+    test('a page follows over restarts of the proxy and of the hub', async ({ page, elsewhere, front, hub, publish }) => {
+      const answers = []
+      page.on('response', (response) => answers.push(response.status()))
+      await page.goto(elsewhere)
+      const client = await clients.Chromium(page, `${front.url}/events/news/**`)
+      const received = () => client.evaluate((client) => client.received)
+      const expected = []
+      const tell = async (data) => {
+        expected.push(`${await publish('news/sports', data)} ${data}`)
+        await expect.poll(received).toEqual(expected)
+      }
+      await expect.poll(() => answers.length).toBe(2)
+      await tell('hello')
+      await front.stop()
+      await front.start()
+      await tell('after a restart of the proxy')
+
+      // An EventSource that gets 502 or 503 has ended for good.
+      await hub.kill()
+      const asked = answers.length
+      await expect.poll(() => answers.length).toBeGreaterThan(asked)
+      await hub.start()
+      await tell('after a restart of the hub')
+      expect(answers.every((status) => status === 200)).toBe(true)
+    })
+
+    test('who publishes is told that the hub is away, and who follows comes back', async ({ curl, hub }) => {
+      await hub.kill()
+      const ask = (...args) => curl('/events/news', '-H', 'Accept: text/event-stream', '-H', 'Origin: https://app.example', '-D', '-', ...args).rest()
+      expect(await ask('-d', 'lost')).toMatch(/^HTTP.* 503 /)
+      const stream = (await ask('--http1.1')).toLowerCase()
+      for (const line of ['http/1.1 200 ok', 'content-type: text/event-stream', 'access-control-allow-origin: https://app.example',
+        'access-control-allow-credentials: true', 'cache-control: no-store']) {
+        expect(stream).toContain(line)
+      }
+    })
+
+    test('a path arrives as it was sent', async ({ curl, publish }) => {
+      const envelopes = curl('/events/gr%C3%BC%C3%9Fe/**?format=envelope', '-g')
+      await envelopes.open()
+      await publish('gr%C3%BC%C3%9Fe/a%20b%3Fc', 'hello')
+      expect(JSON.parse((await envelopes.event()).data)).toMatchObject({ topic: 'grüße/a b?c' })
+      for (const path of ['/events/a%2Fb', '/events/a//b', '/events/a/./b', '/events/a/../b', '/events/a/']) {
+        const answer = await curl(path, '--path-as-is', '-w', '\n%{http_code}').rest()
+        expect(answer, path).toMatch(/topic=[^]*:invalid-topic[^]*400$/)
+      }
+    })
+
+    test('a page of the hub itself may publish, and others may not', async ({ curl, front }) => {
+      for (const [origin, status] of [[front.url, '200'], ['https://other.example', '403']]) {
+        for (const version of versions) {
+          const answer = curl('/events/news', version, '-d', 'hello', '-H', `Origin: ${origin}`, ...onlyStatus)
+          expect(await answer.rest()).toBe(status)
+        }
+      }
+    })
+
+    test.describe('with one stream for each address', () => {
+      test.use({ perAddress: 1 })
+
+      for (const version of versions) {
+        test(`whoever leaves makes room for others of that address with ${version}`, async ({ curl }) => {
+          const from = (address, query, ...args) => curl(`/events/news${query}`, version, '--interface', address, ...args)
+          const poll = (address, ...args) => from(address, '?poll=1', ...onlyStatus, ...args).rest()
+          const stream = from('127.0.0.2', '')
+          await stream.open()
+          expect(await poll('127.0.0.3')).toBe('200')
+          const lies = ['-H', 'X-Forwarded-For: 127.0.0.3', '-H', 'Forwarded: for=127.0.0.3']
+          expect(await poll('127.0.0.2', ...lies)).toBe('429')
+          await stream.close()
+          await expect.poll(() => poll('127.0.0.2')).toBe('200')
+        })
+      }
+    })
+  })
+}
