@@ -253,9 +253,7 @@ func BenchmarkReconnect(b *testing.B) {
 							return
 						}
 						conns[i] = c
-						back.Add(1)
-						go func() {
-							defer back.Done()
+						back.Go(func() {
 							for got := 0; got < missed; {
 								line, err := c.in.ReadSlice('\n')
 								if err != nil {
@@ -266,7 +264,7 @@ func BenchmarkReconnect(b *testing.B) {
 									got++
 								}
 							}
-						}()
+						})
 					})
 				}
 				connecting.Wait()

@@ -40,12 +40,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// server is a process under load.
-type server struct {
-	name  string
-	start func(b *testing.B) *exec.Cmd
-}
-
 var tidings = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tidings-bench")
 	if err != nil {
