@@ -97,7 +97,7 @@ func (c *cursor) next(ctx context.Context) (pieces []piece, now state, err error
 	if !ok && complete == at {
 		c.until = 0 // there is no more, whatever the head was
 	}
-	if ok && complete == at || complete.Seq >= c.until && c.hub.caughtUp(complete) {
+	if complete == at || complete.Seq >= c.until && c.hub.caughtUp(complete) {
 		now = live
 	}
 	if now == live && c.checkpoint {

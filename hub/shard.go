@@ -235,7 +235,8 @@ func (s *shard) gather(g *group) (b []byte, ends bool) {
 func (s *shard) endGroup(g *group, at eventlog.Position) {
 	ended, err := g.ended(s.hub.ctx, s.hub, at)
 	if err != nil {
-		s.hub.opts.Logger.Error("whether topics have ended cannot be read; their streams stay open", "err", err.Error())
+		s.hub.opts.Logger.Error("whether topics have ended cannot be read; their streams end, and the clients find out when they come back", "err", err.Error())
+		ended = true
 	}
 	for ended && len(g.live) > 0 {
 		s.close(g.live[0].sub, complete)

@@ -113,7 +113,7 @@ func (s *shard) join(sub *subscriber) {
 	c := sub.cursor
 	at := c.query.After
 	switch {
-	case at.Gen != s.at.Gen && at.Gen != s.hub.window.head().Gen: // of a generation that is over: the log tells it
+	case at.Gen != s.at.Gen && at.Gen != s.hub.window.head().Gen && at.Gen != s.hub.log.Head().Gen: // it is over: the log tells it
 		s.replay(sub)
 		return
 	case at.Gen != s.at.Gen || at.Seq > s.at.Seq:
