@@ -90,6 +90,11 @@ func valueNode(flag *kong.Flag) *yaml.Node {
 		}
 		return list
 	}
+	_, marshals := v.Interface().(encoding.TextMarshaler)
+	_, named := v.Interface().(fmt.Stringer) // such as a time
+	if (v.CanInt() || v.CanUint()) && !marshals && !named {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: fmt.Sprint(v.Interface())}
+	}
 	return textNode(v.Interface())
 }
 

@@ -239,3 +239,15 @@ func TestSizesAreWrittenAsTheyCanBeRead(t *testing.T) {
 		}
 	}
 }
+
+func TestConfigWritesNumbersAsNumbers(t *testing.T) {
+	_, out, _ := sayIn(t, nil, "config")
+	for key, want := range map[string]string{
+		"max-topics": "max-topics: 1000 # default", "max-event": "max-event: 1MiB # default",
+		"header-timeout": "header-timeout: 10s # default", "socket-mode": `socket-mode: "0660" # default`,
+	} {
+		if got := configLine(t, out, key); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -90,11 +91,13 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 	if c.single() {
 		return c.outcome(ctx, c.publishOne(ctx, client, std))
 	}
-	in, size, err := c.input(ctx, std.in)
+	in, size, err := c.input(ctx, std)
 	if err != nil {
 		return err
 	}
-	p.begin(size)
+	if !c.typed(std.in) { // to whom a bar would be in the way
+		p.begin(size)
+	}
 	got, err := client.PublishStream(ctx, c.events(p.count(in)), &tidings.PublishOptions{Key: c.Key, OnStored: p.stored})
 	p.end()
 	err = errors.Join(err, in.Close())
@@ -105,7 +108,7 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 			got.Last = end.ID
 		}
 	}
-	if got.Count > 0 && !c.Quiet {
+	if (got.Count > 0 || err == nil) && !c.Quiet {
 		_, _ = fmt.Fprintln(std.out, receiptsText(got))
 	}
 	return c.outcome(ctx, err)
@@ -124,7 +127,10 @@ func receiptsText(r tidings.Receipts) string {
 	if r.Duplicates > 0 {
 		text += fmt.Sprintf(", %d of them before", r.Duplicates)
 	}
-	if r.First == r.Last || r.First == "" {
+	switch {
+	case r.Last == "":
+		return text
+	case r.First == r.Last || r.First == "":
 		return text + ": " + r.Last
 	}
 	return text + ": " + r.First + " to " + r.Last
@@ -165,7 +171,7 @@ func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, std std
 	e := tidings.Event{Topics: c.topics(), Type: c.Type, Key: c.Key, Binary: c.Binary, End: c.End}
 	e.Data = []byte(strings.Join(c.Words, " "))
 	if len(c.Words) == 0 {
-		in, _, err := c.input(ctx, std.in)
+		in, _, err := c.input(ctx, std)
 		if err != nil {
 			return err
 		}
@@ -188,7 +194,7 @@ func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, std std
 }
 
 // input returns what is to be published, and its size in bytes, 0 if that is not known.
-func (c *pubCmd) input(ctx context.Context, in io.Reader) (io.ReadCloser, int64, error) {
+func (c *pubCmd) input(ctx context.Context, std stdio) (io.ReadCloser, int64, error) {
 	switch {
 	case c.Follow != "":
 		f, err := followFile(ctx, c.Follow)
@@ -205,12 +211,33 @@ func (c *pubCmd) input(ctx context.Context, in io.Reader) (io.ReadCloser, int64,
 		return f, size, nil
 	}
 	size := int64(0)
-	if f, ok := in.(*os.File); ok {
+	if f, ok := std.in.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 			size = info.Size()
 		}
 	}
-	return interruptible(ctx, in), size, nil
+	if c.typed(std.in) && !c.Quiet {
+		_, _ = fmt.Fprintln(std.err, "tidings pub: "+c.typingText())
+	}
+	return interruptible(ctx, std.in), size, nil
+}
+
+// typed reports whether somebody types the input.
+func (c *pubCmd) typed(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	return ok && c.File+c.Follow == "" && isTerminal(f)
+}
+
+// typingText says what is waited for, to whoever has to type it.
+func (c *pubCmd) typingText() string {
+	end := "Ctrl-D"
+	if runtime.GOOS == "windows" {
+		end = "Ctrl-Z and Enter"
+	}
+	if c.single() {
+		return "type the data; " + end + " ends it"
+	}
+	return "type lines, each of them an event; " + end + " ends"
 }
 
 // interruptible ends a read that waits when ctx does. The goroutine that reads ends with the program.

@@ -41,3 +41,10 @@ func TestPubGivesUpInTime(t *testing.T) {
 		t.Errorf("exit code %d, output %q, %s", code, out, complaint)
 	}
 }
+
+func TestPubSaysThatThereWasNothingToStore(t *testing.T) {
+	s := startServe(t, nil)
+	if code, out, complaint := say(t, "pub", "news", "--hub", s.url); code != 0 || out != "0 events stored\n" || complaint != "" {
+		t.Errorf("exit code %d, output %q, %s", code, out, complaint)
+	}
+}

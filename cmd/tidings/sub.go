@@ -63,7 +63,7 @@ func (c *subCmd) Help() string {
 Follows topics of a hub, or any stream of Server-Sent Events, and reconnects when the connection breaks, from where it was.
 
 What has a scheme, a port, a dot in its first part, or is localhost, is a URL; all else is a topic, in which * stands for
-one segment and ** at the end for any number.
+one segment and ** at the end for any number. Quote patterns: a shell takes * for the names of files.
 
 Formats:
 
