@@ -194,7 +194,7 @@ func TestARefusedBodyDoesNotSpoilItsConnection(t *testing.T) {
 	for range 300 { // it was a race
 		c := s.dial()
 		c.say(bad)
-		refused(t, bad, c.hear(), http.StatusBadRequest, "invalid-event", "the 1 before it are stored")
+		refused(t, bad, c.hear(), http.StatusBadRequest, "invalid-event", "the one before it is stored")
 		c.say(next)
 		if a := c.hear(); a.status != http.StatusOK {
 			t.Fatalf("the next request on the connection: %+v", a)

@@ -99,8 +99,19 @@ func (h *Hub) stopped(err error, done *stored) *Problem {
 	}
 	maps.Copy(extra, p.Extra)
 	p.Extra = extra
-	p.Detail = fmt.Sprintf("event %d: %s; the %d before it are stored", done.count, p.Detail, done.count)
+	p.Detail = fmt.Sprintf("event %d: %s; %s", done.count, p.Detail, storedText(done.count))
 	return &p
+}
+
+// storedText says of how many events before one that they are stored.
+func storedText(count int) string {
+	switch count {
+	case 0:
+		return "nothing is stored"
+	case 1:
+		return "the one before it is stored"
+	}
+	return fmt.Sprintf("the %d before it are stored", count)
 }
 
 // readBody reads a body to its end, or until nothing more is wanted, and closes batches.
