@@ -18,7 +18,7 @@ const (
 // has the routes that ServeHTTP has for administrators, such as /metrics, and /healthz and /readyz.
 func (h *Hub) Admin() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := h.checkLocal(r)
+		err := h.checkAdminLocal(r)
 		if err == nil {
 			err = h.serveAdmin(w, r)
 		}
@@ -28,6 +28,20 @@ func (h *Hub) Admin() http.Handler {
 	})
 }
 
+// checkAdminLocal is checkLocal for Admin.
+func (h *Hub) checkAdminLocal(r *http.Request) error {
+	if h.opts.Local || !h.opts.AdminLocal {
+		return h.checkLocal(r)
+	}
+	return localOnly(r, "this listener asks for no token, so that it is for this machine only, as localhost, 127.0.0.1 or [::1]")
+}
+
+// fromPage reports whether a page has sent a request. What somebody types into a browser's address bar is none.
+func fromPage(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return r.Header.Get("Origin") != "" || site != "" && site != "none"
+}
+
 func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	route, below, err := find(r)
 	switch {
@@ -35,7 +49,7 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case route.side == users:
 		return problem(http.StatusNotFound, problemNotFound, "this is the listener for administrators; there are /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/ here")
-	case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") == "cross-site": // no page is served here, so that it is none of ours
+	case fromPage(r): // no page is served here, so that it is none of ours
 		return problem(http.StatusForbidden, problemForeignOrigin, "pages may not administer a hub on this listener; ask it by a program")
 	case r.Method == http.MethodOptions:
 		return preflight(w, route)

@@ -123,6 +123,9 @@ func TestTheAdministratorsListenerAsksForNoToken(t *testing.T) {
 		{"POST", "/api/v1/revoke", `{"sub":"ann"}`, nil, 200},
 		{"POST", "/api/v1/revoke", `{"sub":"bob"}`, map[string]string{"Origin": "http://admin.example"}, 403},
 		{"POST", "/api/v1/revoke", `{"sub":"bob"}`, map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		{"GET", "/debug/pprof/heap", "", map[string]string{"Sec-Fetch-Site": "same-site"}, 403},
+		{"GET", "/metrics", "", map[string]string{"Sec-Fetch-Site": "same-origin"}, 403},
+		{"GET", "/metrics", "", map[string]string{"Sec-Fetch-Site": "none"}, 200},
 		{"GET", "/metrics", "", map[string]string{"Origin": "null"}, 403},
 		{"GET", "/events/news?poll=1", "", nil, 404},
 		{"POST", "/events/news", "x", nil, 404},
@@ -142,6 +145,55 @@ func TestTheAdministratorsListenerAsksForNoToken(t *testing.T) {
 	}
 	if revoked := k.hub.Revocations(); len(revoked) != 1 || revoked[0].Subject != "ann" {
 		t.Errorf("revoked are %+v", revoked)
+	}
+}
+
+// TestALocalAdministratorsListenerIsForItsMachineOnly. The story: a page had a name that led to 127.0.0.1 for a moment (DNS rebinding), and
+// read from the listener of a hub with keys, which asks for no token and looked at no name.
+func TestALocalAdministratorsListenerIsForItsMachineOnly(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AdminLocal: true}, transports[0])
+	for _, test := range []struct {
+		host, peer, forwarded string
+		status                int
+	}{
+		{"localhost:3001", "127.0.0.1:1", "", 200},
+		{"[::1]:3001", "[::1]:1", "", 200},
+		{"localhost", "@", "", 200},
+		{"rebound.example:3001", "127.0.0.1:1", "", 403},
+		{"localhost:3001", "127.0.0.1:1", "192.0.2.1", 403},
+		{"localhost:3001", "192.0.2.1:1", "", 403},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.Host, r.RemoteAddr = test.host, test.peer
+		if test.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", test.forwarded)
+		}
+		w := httptest.NewRecorder()
+		if k.hub.Admin().ServeHTTP(w, r); w.Code != test.status || strings.Contains(w.Body.String(), "a key") {
+			t.Errorf("%+v: %d %s", test, w.Code, w.Body)
+		}
+	}
+	if a := k.send(request{path: "/healthz", header: map[string]string{"X-Forwarded-For": "192.0.2.1"}}); a.status != http.StatusOK {
+		t.Errorf("the hub itself: %+v", a)
+	}
+}
+
+// TestAdministrationIsInOnePlace: with a listener of its own, not even administrators have it elsewhere.
+func TestAdministrationIsInOnePlace(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AdminElsewhere: true}, transports[0])
+	boss := bearer(k.token(all("boss")))
+	for path, status := range map[string]int{
+		"/metrics": 404, "/api/v1/stats": 404, "/api/v1/subscribers": 404, "/api/v1/revoke": 404, "/debug/pprof/heap": 404, "/healthz": 200, "/readyz": 200, "/api/v1/topics": 200,
+	} {
+		r, w := httptest.NewRequest(http.MethodGet, path, nil), httptest.NewRecorder()
+		for name, value := range boss {
+			r.Header.Set(name, value)
+		}
+		if k.hub.ServeHTTP(w, r); w.Code != status {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
 	}
 }
 

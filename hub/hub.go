@@ -72,6 +72,11 @@ type Options struct {
 	// for hubs that let everybody do everything: without it a page that somebody visits could have a name that leads here.
 	Local bool
 
+	// AdminElsewhere keeps what is for administrators out of ServeHTTP, for hubs that serve [Hub.Admin] on a listener of its own.
+	// AdminLocal is Local for that listener.
+	AdminElsewhere bool
+	AdminLocal     bool
+
 	// TrustedProxies are the networks of proxies who are believed when they say for whom they ask, in X-Forwarded-For or Forwarded.
 	// With any, who asks through a Unix socket is one, too.
 	TrustedProxies []netip.Prefix

@@ -16,24 +16,29 @@ func (h *Hub) checkLocal(r *http.Request) error {
 	if !h.opts.Local {
 		return nil
 	}
+	return localOnly(r, "without a key everybody may do everything here, so that this hub is for this machine only, as localhost, 127.0.0.1 or [::1]; "+
+		"give it a key to let others in")
+}
+
+// localOnly returns an error, which says why it is one, if a request comes from somewhere else.
+func localOnly(r *http.Request, because string) error {
 	if !slices.Contains(localNames, strings.ToLower(nameOf(r.Host))) {
-		return notLocal("it was asked as %.100q", r.Host)
+		return notLocal(because, "it was asked as %.100q", r.Host)
 	}
 	if peer, ok := parseAddress(r.RemoteAddr); ok && !peer.IsLoopback() {
-		return notLocal("the request comes from another machine")
+		return notLocal(because, "the request comes from another machine")
 	}
 	for name := range r.Header {
 		if name == "Forwarded" || strings.HasPrefix(name, "X-Forwarded-") {
-			return notLocal("the request comes through a proxy: it has the field %.60s", name)
+			return notLocal(because, "the request comes through a proxy: it has the field %.60s", name)
 		}
 	}
 	return nil
 }
 
-func notLocal(why string, args ...any) *Problem {
+func notLocal(because, why string, args ...any) *Problem {
 	p := problem(http.StatusForbidden, problemLocalOnly, why, args...)
-	p.Detail += "; without a key everybody may do everything here, so that this hub is for this machine only, as localhost, 127.0.0.1 or [::1]; " +
-		"give it a key to let others in"
+	p.Detail += "; " + because
 	return p
 }
 

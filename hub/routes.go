@@ -50,6 +50,8 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case err != nil:
 		return err
+	case route.side == admins && h.opts.AdminElsewhere:
+		return problem(http.StatusNotFound, problemNotFound, "administration has a listener of its own")
 	case r.Method == http.MethodOptions:
 		return preflight(w, route)
 	case !slices.Contains(route.methods, r.Method):

@@ -17,7 +17,7 @@ import (
 type listenFlags struct {
 	Addr       string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone, such as :3001, is on localhost; unix:PATH is a socket in the file system."`
 	SocketMode socketMode `default:"0660" placeholder:"MODE" help:"Who may connect to a socket in the file system: its mode; ${default} if not said."`
-	AdminAddr  string     `placeholder:"HOST:PORT" help:"Where administration listens: metrics, stats, subscribers, revocation and profiles, without a token, for those who can reach it. If not said, these are at --addr, for tokens with admin: true."`
+	AdminAddr  string     `placeholder:"HOST:PORT" help:"Where administration listens: metrics, stats, subscribers, revocation and profiles, without a token, for those who can reach it, and nothing of it is at --addr. Other machines can only with --insecure. If not said, these are at --addr, for tokens with admin: true."`
 	TLSCert    string     `name:"tls-cert" type:"path" placeholder:"FILE" help:"The certificate for HTTPS, PEM, with those that lead to its authority. When the files change, or on SIGHUP, the new ones are used for new connections."`
 	TLSKey     string     `name:"tls-key" type:"path" placeholder:"FILE" help:"The private key of the certificate, PEM."`
 	H2C        bool       `name:"h2c" help:"Take HTTP/2 without TLS also, from a proxy that ends TLS. With TLS there is HTTP/2 anyway."`
@@ -40,9 +40,12 @@ func (m *socketMode) UnmarshalText(text []byte) error {
 func (m socketMode) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", m), nil }
 
 func (f *listenFlags) checkListen() error {
-	if !strings.HasPrefix(f.Addr, unixPrefix) {
-		if _, _, err := splitAddr(f.Addr); err != nil {
-			return err
+	if err := checkAddr(f.Addr); err != nil {
+		return err
+	}
+	if f.AdminAddr != "" {
+		if err := checkAddr(f.AdminAddr); err != nil {
+			return fmt.Errorf("--admin-addr: %w", err)
 		}
 	}
 	switch {
@@ -52,6 +55,15 @@ func (f *listenFlags) checkListen() error {
 		return errors.New("--h2c is HTTP/2 without TLS; with --tls-cert there is HTTP/2 anyway")
 	}
 	return nil
+}
+
+// checkAddr refuses what is no address.
+func checkAddr(addr string) error {
+	if strings.HasPrefix(addr, unixPrefix) {
+		return nil
+	}
+	_, _, err := splitAddr(addr)
+	return err
 }
 
 // place is where a hub listens.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -80,7 +79,8 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 	}
 	o := &hub.Options{
 		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream,
-		Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure && !strings.HasPrefix(c.Addr, unixPrefix),
+		Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
+		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr),
 	}
 	c.limit(o)
 	h, err := hub.New(log, o)

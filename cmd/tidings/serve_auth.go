@@ -28,7 +28,7 @@ type authFlags struct {
 	TokenQuery  bool           `help:"Take a token from the query, too: ?access_token=TOKEN. Servers on the way may log it: prefer the cookie."`
 	Public      []topicPattern `sep:"none" placeholder:"PATTERN" help:"What everybody may follow, without a token, too. May be said several times."`
 	Origin      []string       `sep:"none" placeholder:"URL" help:"An origin, such as https://example.com, whose pages may use the hub, besides its own; * for all, without their cookies. May be said several times."`
-	Insecure    bool           `help:"Let other machines in though there is no key, so that everybody may do everything."`
+	Insecure    bool           `help:"Let other machines in where no token is asked for, so that everybody may do everything: at --addr without a key, and at --admin-addr."`
 }
 
 // topicPattern is a pattern on the command line.

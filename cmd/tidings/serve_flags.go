@@ -23,6 +23,10 @@ func (f *serveFlags) check(env environ) error {
 	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkAuth(keyed)); err != nil {
 		return err
 	}
+	if f.AdminAddr != "" && !local(f.AdminAddr) && !f.Insecure {
+		return fmt.Errorf("--admin-addr %s lets other machines in, and asks nobody for a token"+
+			"\nhint: --admin-addr localhost:9090; or say --insecure, if you mean it", f.AdminAddr)
+	}
 	if !local(f.Addr) && !keyed && !f.Insecure {
 		if err := resolvable(f.Addr); err != nil {
 			return err

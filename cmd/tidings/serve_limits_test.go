@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,18 +76,35 @@ func TestAHubWithoutAKeyIsForThisMachineOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Host = "rebound.example"
+	if r.Host = "rebound.example"; statusOf(t, r) != http.StatusForbidden {
+		t.Errorf("as rebound.example it is not refused")
+	}
+}
+
+// TestASocketWithoutAKeyIsForThisMachineToo. The story: a proxy before the socket of a hub without a key let the internet in.
+func TestASocketWithoutAKeyIsForThisMachineToo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.sock")
+	startServe(t, nil, "--addr", "unix:"+path)
+	client := clientOf(t, throughSocket(path))
+	for url, header := range map[string][]string{"http://hub.example": nil, "http://localhost": {"X-Forwarded-For", "192.0.2.1"}} {
+		if answer, text := ask(t, client, http.MethodPost, url+"/events/news", "x", header...); answer.StatusCode != http.StatusForbidden {
+			t.Errorf("%s %s: %s %s", url, header, answer.Status, text)
+		}
+	}
+}
+
+// statusOf sends a request, and returns the status of the answer.
+func statusOf(t *testing.T, r *http.Request) int {
+	t.Helper()
 	answer, err := clientOf(t, nil).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusForbidden {
-		t.Errorf("as rebound.example: %s", answer.Status)
-	}
+	_ = answer.Body.Close() // of no interest
+	return answer.StatusCode
 }
 
-// TestAdministrationMayListenElsewhere, where it needs no token; at the hub's own address it does.
+// TestAdministrationMayListenElsewhere, where it needs no token, and then only there. It is for this machine only, even if there is a key.
 func TestAdministrationMayListenElsewhere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -99,11 +117,34 @@ func TestAdministrationMayListenElsewhere(t *testing.T) {
 	if answer, text := ask(t, client, http.MethodGet, "http://"+addr+"/metrics", ""); answer.StatusCode != http.StatusOK {
 		t.Errorf("%s %s", answer.Status, text)
 	}
-	if answer, text := ask(t, client, http.MethodGet, s.url+"/metrics", ""); answer.StatusCode != http.StatusUnauthorized {
+	if answer, text := ask(t, client, http.MethodGet, s.url+"/metrics", ""); answer.StatusCode != http.StatusNotFound {
 		t.Errorf("%s %s", answer.Status, text)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/api/v1/subscribers", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Host = "rebound.example:3001"; statusOf(t, r) != http.StatusForbidden {
+		t.Errorf("as rebound.example it is not refused")
 	}
 	if answer, text := ask(t, client, http.MethodGet, "http://"+addr+"/events", ""); answer.StatusCode != http.StatusNotFound {
 		t.Errorf("%s %s", answer.Status, text)
+	}
+}
+
+// TestAdministrationIsForOtherMachinesOnlyIfOneSaysSo. The story: --admin-addr 0.0.0.0:9090 gave it to everybody, without a word.
+func TestAdministrationIsForOtherMachinesOnlyIfOneSaysSo(t *testing.T) {
+	env := environ{"TIDINGS_KEY=" + testSecret}
+	for addr, want := range map[string]string{
+		"0.0.0.0:9090": "asks nobody for a token", "[::]:9090": "asks nobody for a token", "192.0.2.1:9090": "asks nobody for a token", "nonsense": "--admin-addr: ",
+		"localhost:9090": "", "[::1]:9090": "", ":9090": "", "unix:admin.sock": "",
+	} {
+		if code, _, complaint := sayIn(t, env, "config", "--admin-addr", addr); (code == 0) != (want == "") || !strings.Contains(complaint, want) {
+			t.Errorf("--admin-addr %s: exit code %d, %s", addr, code, complaint)
+		}
+	}
+	if code, _, complaint := sayIn(t, env, "config", "--admin-addr", "0.0.0.0:9090", "--insecure"); code != 0 {
+		t.Errorf("with --insecure: exit code %d, %s", code, complaint)
 	}
 }
 
