@@ -21,8 +21,8 @@ import (
 const (
 	serverCore = "0"
 	loadCore   = "1"
-	pinned     = "TIDINGS_BENCH_PINNED"
-	plainAddr  = "TIDINGS_BENCH_PLAIN"
+	pinned     = "BENCH_PINNED"
+	plainAddr  = "BENCH_PLAIN"
 )
 
 func TestMain(m *testing.M) {
