@@ -72,6 +72,10 @@ func (s *shard) replayOrJoin(sub *subscriber) {
 
 // replay hands a subscriber to a replayer, which posts it back.
 func (s *shard) replay(sub *subscriber) {
+	if sub.end != 0 && s.wheel.now >= sub.end { // who takes a little now and then is seldom found by look
+		s.close(sub, expired)
+		return
+	}
 	sub.stage = catching
 	if sub.cursor == nil {
 		sub.cursor = &cursor{hub: s.hub, group: sub.group, sent: sub.sent, failOnGap: sub.failOnGap}
@@ -195,7 +199,15 @@ func (s *shard) halt(sub *subscriber) {
 		return
 	}
 	sub.stage = stalled
-	s.wheel.set(sub, s.wheel.ticks(s.hub.opts.WriteTimeout))
+	s.setPatience(sub, s.wheel.ticks(s.hub.opts.WriteTimeout))
+}
+
+// setPatience sets when one who takes nothing is looked at the next time: not after its end.
+func (s *shard) setPatience(sub *subscriber, in int64) {
+	if sub.end != 0 {
+		in = min(in, sub.end-s.wheel.now)
+	}
+	s.wheel.set(sub, in)
 }
 
 // ready is called when a socket can take more, or its client has gone.
@@ -233,7 +245,7 @@ func (s *shard) look(sub *subscriber) {
 	case stalled:
 		timeout := s.wheel.ticks(s.hub.opts.WriteTimeout)
 		if silent := s.wheel.now - sub.wrote; silent < timeout {
-			s.wheel.set(sub, timeout-silent)
+			s.setPatience(sub, timeout-silent)
 			return
 		}
 		s.close(sub, slow)
