@@ -3,6 +3,7 @@ package hub
 import (
 	"net/http"
 
+	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
@@ -51,6 +52,9 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	if err != nil {
 		return err
 	}
+	if len(grant.Subscribe) == 0 {
+		return denied(r, grant, forbidden("list the topics, since you may follow none"))
+	}
 	lister, ok := h.log.(eventlog.Lister)
 	if !ok {
 		return problem(http.StatusNotFound, problemNotFound, "this hub's log cannot list its topics")
@@ -60,19 +64,26 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 		Next   string        `json:"next,omitempty"` // the value of after with which the list goes on
 	}{Topics: []topicAnswer{}}
 	gen := h.log.Head().Gen
-	topics, err := lister.Topics(r.Context(), pattern, after, limit)
+	topics, err := lister.Topics(r.Context(), readable{pattern, &grant}, after, limit)
 	if err != nil {
 		return err
 	}
 	for _, t := range topics {
-		if grant.MayRead(t.Name) {
-			answer.Topics = append(answer.Topics, topicAnswer{
-				t.Name, t.Events, eventlog.Position{Gen: gen, Seq: t.Last}.String(), t.Ended,
-			})
-		}
+		answer.Topics = append(answer.Topics, topicAnswer{
+			t.Name, t.Events, eventlog.Position{Gen: gen, Seq: t.Last}.String(), t.Ended,
+		})
 	}
 	if len(topics) == limit {
 		answer.Next = topics[limit-1].Name
 	}
 	return answerJSON(w, answer)
 }
+
+// readable matches what a pattern does and a grant allows to read: a page that ended with another topic would have to name it, to go on
+// after it.
+type readable struct {
+	eventlog.Pattern
+	grant *access.Grant
+}
+
+func (m readable) Match(topic string) bool { return m.Pattern.Match(topic) && m.grant.MayRead(topic) }
