@@ -2,6 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
+// The hub would take the tests' own variables for settings.
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TIDINGS_')))
+
 // Server is the real program, tidings demo or tidings serve, on a port of its own that it keeps when it is started again.
 export class Server {
   #process = null
@@ -19,7 +22,7 @@ export class Server {
 
   // start returns when the server accepts connections.
   async start() {
-    const running = spawn(process.env.TIDINGS, this.#args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const running = spawn(process.env.TIDINGS, this.#args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
     this.#process = running
     this.#said = ''
     running.stderr.on('data', (text) => { this.#said += text })
