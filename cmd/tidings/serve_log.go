@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,6 +125,31 @@ func saneID(id string) bool {
 	return id != "" && len(id) <= 128 && strings.Trim(id, sane) == ""
 }
 
+// isSecretName reports whether somebody may give a secret under a name.
+func isSecretName(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"token", "jwt", "auth", "secret", "passw", "api_key", "api-key", "apikey", "signature"}, func(s string) bool {
+		return strings.Contains(name, s)
+	})
+}
+
+// compact is what a token looks like (RFC 7515, section 3.1), and the name of some hosts.
+var compact = regexp.MustCompile(`([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.`)
+
+// hasToken reports whether there is a token in a text. Its header is JSON in base64: {" is eyJ there, and white space may be before it.
+func hasToken(text string) bool {
+	if strings.Contains(text, "eyJ") {
+		return true
+	}
+	for _, parts := range compact.FindAllStringSubmatch(text, -1) {
+		header, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err == nil && strings.HasPrefix(strings.TrimSpace(string(header)), "{") {
+			return true
+		}
+	}
+	return false
+}
+
 // withoutTokens returns a query as it came, without the values of access_token and whatever else looks like a token.
 func withoutTokens(query string) string {
 	var b strings.Builder
@@ -132,8 +160,10 @@ func withoutTokens(query string) string {
 		key, value, _ := strings.Cut(part, "=")
 		plainKey, err := url.QueryUnescape(key)
 		plain, err2 := url.QueryUnescape(value)
-		// The JSON of every token begins with {", and it in base64 with eyJ.
-		if err != nil || err2 != nil || strings.Contains(strings.ToLower(plainKey), "token") || strings.Contains(plain, "eyJ") {
+		switch {
+		case hasToken(plainKey):
+			part = "redacted"
+		case err != nil || err2 != nil || isSecretName(plainKey) || hasToken(plain):
 			part = key + "=redacted"
 		}
 		b.WriteString(part)

@@ -101,6 +101,14 @@ func TestTokensAreNeverLogged(t *testing.T) {
 		"access_token=%zz" + token + "&topic=%zz":              "access_token=redacted&topic=redacted",
 		"x=%65yJhbGciOiJIUzI1NiJ9.e30.c2ln":                    "x=redacted",
 		"topic=https://example.com/books/1&since=earliest&end": "topic=https://example.com/books/1&since=earliest&end",
+		"jwt=eyAiYWxnIjoiSFMyNTYifQ.e30.c2ln":                  "jwt=redacted",
+		"x=eyAiYWxnIjoiSFMyNTYifQ.e30.c2ln":                    "x=redacted", // white space after {
+		"x=Bearer+ewogICJhbGciOiJIUzI1NiJ9.e30.c2ln":           "x=redacted", // a line end
+		"x=IHsiYWxnIjoiSFMyNTYifQ.e30.c2ln":                    "x=redacted", // white space before it
+		"auth=hunter2&password=hunter2":                        "auth=redacted&password=redacted",
+		"api_key=hunter2&clientSecret=hunter2":                 "api_key=redacted&clientSecret=redacted",
+		token + "&topic=a":                                     "redacted&topic=a",
+		"topic=www.example.com&topic=a.b.c&key=eu.de.1.2":      "topic=www.example.com&topic=a.b.c&key=eu.de.1.2",
 		"": "",
 	} {
 		if got := withoutTokens(query); got != want {
