@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,14 @@ func readConfig(name string) ([]setting, error) {
 		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
 	}
 	defer f.Close()
-	settings, err := parseConfig(io.LimitReader(f, longestFile), filepath.Base(name))
+	text, err := io.ReadAll(io.LimitReader(f, longestFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
+	}
+	if len(text) > longestFile {
+		return nil, fmt.Errorf("file %s has more than %d bytes; is it a configuration?", filepath.Base(name), longestFile)
+	}
+	settings, err := parseConfig(bytes.NewReader(text), filepath.Base(name))
 	if err != nil {
 		return nil, fmt.Errorf("file %w", err)
 	}

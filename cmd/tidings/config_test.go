@@ -101,7 +101,7 @@ func TestConfigPrintsWhatCanBeUsedAsAFile(t *testing.T) {
 	all := environ{
 		"TIDINGS_ADDR=unix:/run/a b.sock", "TIDINGS_SOCKET_MODE=0600", "TIDINGS_DATA=/var/lib/tidings", "TIDINGS_KEEP=a/**=age:24h,count:3 *=all",
 		"TIDINGS_KEEP_BYTES=10GB", "TIDINGS_SYNC=interval", "TIDINGS_MAX_EVENT=3MiB", "TIDINGS_HEADER_TIMEOUT=1m30s",
-		"TIDINGS_ORIGIN=* https://a.example", "TIDINGS_H2C=yes", "TIDINGS_KEY_FILE=/etc/one /etc/two", "TIDINGS_KEY_ENV=HUB_SECRET", "TIDINGS_PUBLIC=news/** **",
+		"TIDINGS_ORIGIN=* https://a.example", "TIDINGS_H2C=yes", "TIDINGS_KEY_FILE=/etc/one /etc/two", "TIDINGS_KEY_ENV=HUB_SECRET", "HUB_SECRET=" + testSecret, "TIDINGS_PUBLIC=news/** **",
 		"TIDINGS_LOG_FORMAT=json", "TIDINGS_LOG_LEVEL=debug",
 	}
 	withoutOrigins := func(text string) string { return regexp.MustCompile(`(?m) # .*$`).ReplaceAllString(text, "") }
@@ -110,7 +110,7 @@ func TestConfigPrintsWhatCanBeUsedAsAFile(t *testing.T) {
 		if code != 0 {
 			t.Fatalf("exit code %d: %s", code, complaint)
 		}
-		code, twice, complaint := sayIn(t, nil, "config", "--config", writeFile(t, "hub.yaml", once))
+		code, twice, complaint := sayIn(t, environ{"HUB_SECRET=" + testSecret}, "config", "--config", writeFile(t, "hub.yaml", once))
 		if code != 0 {
 			t.Fatalf("exit code %d: %s\n%s", code, complaint, once)
 		}
@@ -130,6 +130,50 @@ func TestConfigNeverShowsKeys(t *testing.T) {
 		_, out, complaint := sayIn(t, environ{"TIDINGS_KEY=" + secret, "TIDINGS_OTHER=" + secret}, args...)
 		if strings.Contains(out+complaint, secret[:8]) {
 			t.Errorf("tidings %s shows it:\n%s%s", args, out, complaint)
+		}
+	}
+}
+
+// A misspelt variable left the hub open.
+func TestConfigRefusesAVariableForTheKeyThatIsNotThere(t *testing.T) {
+	for _, value := range []string{"HUB_KEY=" + testSecret, "HUBKEY="} {
+		code, _, complaint := sayIn(t, environ{value}, "config", "--key-env", "HUBKEY")
+		if code != exitUsage || !strings.Contains(complaint, "no key in the environment variable HUBKEY") {
+			t.Errorf("exit code %d: %s", code, complaint)
+		}
+	}
+}
+
+// What came after 1 MiB was not read, and nobody was told.
+func TestConfigRefusesAFileThatIsTooLong(t *testing.T) {
+	name := writeFile(t, "hub.yaml", strings.Repeat("# comment\n", longestFile/10+1)+"nonsense: 1\n")
+	if code, _, complaint := sayIn(t, nil, "config", "--config", name); code != exitUsage || !strings.Contains(complaint, "hub.yaml has more than") {
+		t.Errorf("exit code %d: %s", code, complaint)
+	}
+}
+
+// tidings config accepted what tidings serve refused, or took for no timeout at all.
+func TestConfigRefusesLimitsThatAreLessThanNothing(t *testing.T) {
+	for _, flag := range []string{
+		"--max-connections=-1", "--max-connections-per-address=-1", "--max-connections-per-token=-1", "--max-topics=-1", "--max-event=-1",
+		"--header-timeout=-1s", "--body-timeout=-1s", "--write-timeout=-1s", "--max-lag=-1", "--max-lag-time=-1s", "--max-event=17MiB",
+	} {
+		name, _, _ := strings.Cut(flag, "=")
+		if code, _, complaint := sayIn(t, nil, "config", flag); code != exitUsage || !strings.Contains(complaint, name) {
+			t.Errorf("%s: exit code %d: %s", flag, code, complaint)
+		}
+	}
+}
+
+// A secret in the address of public keys was printed.
+func TestConfigNeverShowsSecretsOfURLs(t *testing.T) {
+	for at, good := range map[string]bool{
+		"https://id.example/keys?api_key=hunter2": false, "https://me:hunter2@id.example/keys": false, "http://id.example/keys?x=hunter2": false,
+		"https://id.example/keys?p=b2c_1_signin": true,
+	} {
+		code, out, complaint := sayIn(t, nil, "config", "--jwks-url", at)
+		if strings.Contains(out+complaint, "hunter2") || (code == 0) != good {
+			t.Errorf("%s: exit code %d: %s%s", at, code, complaint, out)
 		}
 	}
 }

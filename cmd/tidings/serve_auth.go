@@ -18,7 +18,7 @@ type authFlags struct {
 	KeyFile   []string `sep:"none" type:"path" placeholder:"FILE" help:"A secret of 32 bytes or more with which tokens are signed. May be said several times: a token of any of them is accepted."`
 	KeyEnv    string   `default:"TIDINGS_KEY" placeholder:"NAME" help:"The environment variable that has another key, if there is one: a secret, or a public key in PEM; ${default} if not said."`
 	PublicKey []string `sep:"none" type:"path" placeholder:"FILE" help:"A public key, PEM, of whoever signs tokens: RSA, P-256, P-384, P-521 or Ed25519. May be said several times."`
-	JWKSURL   string   `name:"jwks-url" placeholder:"URL" help:"Where whoever signs tokens publishes the public keys. They are fetched again now and then, and when a token has another one."`
+	JWKSURL   jwksURL  `name:"jwks-url" placeholder:"URL" help:"Where whoever signs tokens publishes the public keys. They are fetched again now and then, and when a token has another one."`
 
 	JWTAlg      []string `name:"jwt-alg" sep:"none" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519" placeholder:"ALG" help:"An algorithm with which tokens may be signed, such as PS256; for each key the usual one of its kind if not said: HS256, RS256, ES256, ES384, ES512 or EdDSA. May be said several times."`
 	JWTIssuer   string   `name:"jwt-issuer" placeholder:"ISS" help:"The issuer (iss) that tokens must have."`
@@ -48,13 +48,12 @@ func (f *authFlags) keyed(env environ) bool {
 	return len(f.KeyFile)+len(f.PublicKey) > 0 || f.JWKSURL != "" || env.lookup(f.KeyEnv) != ""
 }
 
-func (f *authFlags) checkAuth(keyed bool) error {
-	if f.JWKSURL != "" {
-		if err := checkJWKS(f.JWKSURL); err != nil {
-			return fmt.Errorf("--jwks-url: %w", err)
-		}
+// checkAuth refuses what makes no hub with a key of what was meant to be one.
+func (f *authFlags) checkAuth(env environ) error {
+	if f.KeyEnv != keyVariable && env.lookup(f.KeyEnv) == "" {
+		return fmt.Errorf("--key-env: there is no key in the environment variable %s", f.KeyEnv)
 	}
-	if !keyed && (len(f.JWTAlg)+len(f.Public) > 0 || f.JWTIssuer+f.JWTAudience+f.TokenCookie != "" || f.TokenQuery) {
+	if !f.keyed(env) && (len(f.JWTAlg)+len(f.Public) > 0 || f.JWTIssuer+f.JWTAudience+f.TokenCookie != "" || f.TokenQuery) {
 		return errors.New("without a key everybody may do everything, and what is said about tokens would mean nothing" +
 			"\nhint: --key-file, --public-key or --jwks-url")
 	}
@@ -81,7 +80,7 @@ func (f *authFlags) tokens(env environ, logger *slog.Logger) (*tokens, error) {
 		if len(public) == 0 {
 			public = f.JWTAlg // the error says why none fits
 		}
-		if v.JWKS, err = access.NewJWKS(fetchJWKS(f.JWKSURL), &access.JWKSOptions{Algorithms: public, Logger: logger}); err != nil {
+		if v.JWKS, err = access.NewJWKS(fetchJWKS(string(f.JWKSURL)), &access.JWKSOptions{Algorithms: public, Logger: logger}); err != nil {
 			return nil, fmt.Errorf("--jwks-url with --jwt-alg: %w", err)
 		}
 	}

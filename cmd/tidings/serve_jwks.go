@@ -11,6 +11,15 @@ import (
 	"time"
 )
 
+// jwksURL is where keys are published. It is checked before anything shows it.
+type jwksURL string
+
+// UnmarshalText reads it.
+func (u *jwksURL) UnmarshalText(text []byte) error {
+	*u = jwksURL(text)
+	return checkJWKS(string(text))
+}
+
 // checkJWKS refuses a URL whose keys somebody on the way could exchange for others, or that has a secret in it.
 func checkJWKS(text string) error {
 	u, err := url.Parse(text)
@@ -20,9 +29,19 @@ func checkJWKS(text string) error {
 	case u.User != nil:
 		return errors.New("public keys need no password; leave it out of the URL")
 	case u.Host == "" || !secure(u):
-		return fmt.Errorf("%s is not safe; use https", u.Redacted())
+		return fmt.Errorf("%s is not safe; use https", withoutQuery(u))
+	}
+	for name := range u.Query() {
+		if isSecretName(name) {
+			return fmt.Errorf("public keys need no secret; leave %q out of the URL", name)
+		}
 	}
 	return nil
+}
+
+// withoutQuery returns a URL as it can be shown.
+func withoutQuery(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // secure reports whether nobody can change what a URL gives on its way to us.
@@ -40,7 +59,7 @@ func fetchJWKS(at string) func(context.Context) ([]byte, error) {
 		Timeout: 10 * time.Second,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if len(via) > 3 || !secure(r.URL) {
-				return fmt.Errorf("it leads to %s, where it is not followed", r.URL.Redacted())
+				return fmt.Errorf("it leads to %s, where it is not followed", withoutQuery(r.URL))
 			}
 			return nil
 		},
@@ -52,16 +71,19 @@ func fetchJWKS(at string) func(context.Context) ([]byte, error) {
 		}
 		r.Header.Set("User-Agent", "tidings-serve")
 		answer, err := client.Do(r)
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			return nil, fmt.Errorf("%s: %w", withoutQuery(r.URL), failed.Err) // the whole one has all of the URL
+		}
 		if err != nil {
 			return nil, err
 		}
 		defer answer.Body.Close()
 		if answer.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("%s answers %s", at, answer.Status)
+			return nil, fmt.Errorf("%s answers %s", withoutQuery(r.URL), answer.Status)
 		}
 		doc, err := io.ReadAll(io.LimitReader(answer.Body, longestJWKS+1))
 		if err == nil && len(doc) > longestJWKS {
-			return nil, fmt.Errorf("%s has more than %d bytes", at, longestJWKS)
+			return nil, fmt.Errorf("%s has more than %d bytes", withoutQuery(r.URL), longestJWKS)
 		}
 		return doc, err
 	}

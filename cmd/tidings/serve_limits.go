@@ -18,9 +18,9 @@ type limitFlags struct {
 	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to come; ${default} if not said."`
 	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long a body may take to come that is one event; ${default} if not said."`
 
-	MaxConnections           int `default:"0" placeholder:"N" help:"How many streams may be open; 0 is any number. Who comes when there is no room is told to come back later."`
-	MaxConnectionsPerAddress int `default:"0" placeholder:"N" help:"How many of them by one address, or /64 network of IPv6; 0 is any number."`
-	MaxConnectionsPerToken   int `default:"0" placeholder:"N" help:"How many of them by one subject (sub), or one token if it has none; 0 is any number."`
+	MaxConnections           uint32 `default:"0" placeholder:"N" help:"How many streams may be open; 0 is any number. Who comes when there is no room is told to come back later."`
+	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"How many of them by one address, or /64 network of IPv6; 0 is any number."`
+	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"How many of them by one subject (sub), or one token if it has none; 0 is any number."`
 
 	PublishRatePerAddress eventRate `placeholder:"RATE" help:"How many events one address may publish, such as 100/s, or 100/s:500 for as many as 500 at once after a pause; any number if not said."`
 	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or one token."`
@@ -60,10 +60,32 @@ func (r eventRate) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%g/s:%d", r.PerSecond, r.Burst), nil
 }
 
+const largestEvent = 16 << 20
+
+func (f *limitFlags) checkLimits() error {
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+	}{
+		{"header-timeout", f.HeaderTimeout},
+		{"body-timeout", f.BodyTimeout},
+		{"write-timeout", f.WriteTimeout},
+		{"max-lag-time", f.MaxLagTime},
+	} {
+		if d.value < 0 {
+			return fmt.Errorf("--%s %s is less than no time", d.flag, d.value)
+		}
+	}
+	if f.MaxEvent > largestEvent {
+		return fmt.Errorf("--max-event is more than %d bytes, the most that there can be", largestEvent)
+	}
+	return nil
+}
+
 // limit sets what the flags say.
 func (f *limitFlags) limit(o *hub.Options) {
 	o.MaxEvent, o.MaxTopics, o.BodyTimeout = int(f.MaxEvent), int(f.MaxTopics), f.BodyTimeout
-	o.MaxConnections, o.MaxPerAddress, o.MaxPerToken = f.MaxConnections, f.MaxConnectionsPerAddress, f.MaxConnectionsPerToken
+	o.MaxConnections, o.MaxPerAddress, o.MaxPerToken = int(f.MaxConnections), int(f.MaxConnectionsPerAddress), int(f.MaxConnectionsPerToken)
 	o.PublishPerAddress, o.PublishPerToken = f.PublishRatePerAddress.Rate, f.PublishRatePerToken.Rate
 	o.WriteTimeout, o.MaxLag, o.MaxLagTime, o.SkipSlow = f.WriteTimeout, int64(f.MaxLag), f.MaxLagTime, f.SkipSlow
 	o.TrustedProxies = f.TrustedProxy
