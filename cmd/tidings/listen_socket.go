@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -20,14 +21,38 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", path)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
-	if err := os.Chmod(path, mode); err != nil {
-		return nil, errors.Join(err, l.Close())
+	l.SetUnlinkOnClose(false)
+	s := &socketListener{UnixListener: l, path: path}
+	if s.file, err = os.Lstat(path); err == nil {
+		err = os.Chmod(path, mode)
 	}
-	return l, nil
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// socketListener removes its socket at the end, unless another program has put its own in the place of it.
+type socketListener struct {
+	*net.UnixListener
+	path   string
+	file   fs.FileInfo
+	remove sync.Once
+}
+
+// Close implements [net.Listener]. The file goes first: as long as somebody listens on it no other can be taken for it.
+func (l *socketListener) Close() error {
+	var err error
+	l.remove.Do(func() {
+		if now, gone := os.Lstat(l.path); gone == nil && os.SameFile(now, l.file) {
+			err = os.Remove(l.path)
+		}
+	})
+	return errors.Join(err, l.UnixListener.Close())
 }
 
 func removeStale(path string) error {

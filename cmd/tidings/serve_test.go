@@ -301,6 +301,34 @@ func TestServeListensOnASocketInTheFileSystem(t *testing.T) {
 	}
 }
 
+// A hub that went away removed the socket of the one that had taken its place.
+func TestServeLeavesTheSocketOfItsSuccessorAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.sock")
+	first, err := listenUnix(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil { // as one does that found nobody listening a moment ago
+		t.Fatal(err)
+	}
+	second, err := listenUnix(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("nobody finds the second one: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("its socket is still there: %v", err)
+	}
+}
+
 // A hub that was killed leaves its socket behind.
 func TestServeRemovesASocketThatNobodyUsesAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
