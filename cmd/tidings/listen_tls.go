@@ -77,22 +77,30 @@ const certificatePoll = 10 * time.Second
 func (c *certificate) watch(ctx context.Context, now <-chan os.Signal) {
 	tick := time.NewTicker(certificatePoll)
 	defer tick.Stop()
+	failed := false // to use the files as they are, which was logged
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if !c.changed() {
+			if c.changed() {
+				failed = false
+			} else if !failed {
 				continue
 			}
 		case <-now:
 			c.changed()
+			failed = false
 		}
 		if err := c.load(); err != nil {
-			// The files are replaced one after the other: the next look may find a pair.
-			c.logger.Error("the certificate is not replaced", "err", err.Error())
+			// The files are replaced one after the other: the next look may find a pair, also if it finds nothing new.
+			if !failed {
+				c.logger.Error("the certificate is not replaced", "err", err.Error())
+			}
+			failed = true
 			continue
 		}
+		failed = false
 		leaf := c.pair.Load().Leaf
 		c.logger.Info("the certificate is replaced", "names", leaf.DNSNames, "expires", leaf.NotAfter)
 	}

@@ -1,12 +1,48 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// What could not be read at the first look was never read again: whoever lets the hub read a file leaves its time and size as they are.
+func TestCertificateIsTriedUntilItCanBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := writePair(t, dir, 1)
+	log := newAwaited()
+	c, err := loadCertificate(certFile, keyFile, (&reportFlags{LogLevel: "info"}).logger(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePair(t, dir, 2)
+	good, err := os.ReadFile(keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	when := time.Now()
+	write := func(text []byte) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(keyFile, text, 0o600), os.Chtimes(keyFile, when, when)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		go c.watch(t.Context(), nil)
+		write(bytes.Repeat([]byte("x"), len(good)))
+		pass(time.Hour)
+		write(good)
+		pass(certificatePoll)
+		text, _ := log.now()
+		if n := c.pair.Load().Leaf.SerialNumber.Int64(); n != 2 || strings.Count(text, "not replaced") != 1 {
+			t.Errorf("certificate %d, want 2, and one complaint:\n%s", n, text)
+		}
+	})
+}
 
 // Whoever renews certificates need not know that a hub uses them.
 func TestCertificateIsReplacedWithoutASignal(t *testing.T) {
