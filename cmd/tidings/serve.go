@@ -89,10 +89,11 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		admin.close()
 		return errors.Join(err, log.Close())
 	}
-	stopAdmin := admin.serve(h.Admin(), logger)
+	bodyTimeout := cmp.Or(c.BodyTimeout, defaultBodyTimeout)
+	stopAdmin := admin.serve(boundBodies(h.Admin(), bodyTimeout), logger)
 	defer stopAdmin()
 	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
-	server := &hubServer{hub: h, handler: &requestLog{hubPage.before(tokens.handler(h)), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	server := &hubServer{hub: h, handler: &requestLog{boundBodies(hubPage.before(tokens.handler(h)), bodyTimeout), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	err = server.serve(ctx, place.listeners...)
 	return errors.Join(err, log.Close())
 }
@@ -133,7 +134,10 @@ type hubServer struct {
 // drainTime is the grace of tidings serve.
 const drainTime = 10 * time.Second
 
-const defaultHeaderTimeout = 10 * time.Second
+const (
+	defaultHeaderTimeout = 10 * time.Second
+	defaultBodyTimeout   = time.Minute
+)
 
 // serve serves until ctx is cancelled or a listener fails.
 //

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -173,5 +174,36 @@ func TestWhatWasRevokedStaysRevoked(t *testing.T) {
 			t.Errorf("round %d: %s %s", round, answer.Status, text)
 		}
 		s.stop()
+	}
+}
+
+// TestABodyThatDoesNotComeHoldsNoConnection. The story: a stranger without a token announces a body, and sends none. The answer was there,
+// but the connection stayed for ever, at the page, at what was refused, and where administration listens.
+func TestABodyThatDoesNotComeHoldsNoConnection(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := l.Addr().String()
+	_ = l.Close()
+	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--body-timeout", "100ms", "--admin-addr", admin)
+	for request, addr := range map[string]string{
+		"GET /": strings.TrimPrefix(s.url, "http://"), "GET /healthz": strings.TrimPrefix(s.url, "http://"), "POST /events/news": strings.TrimPrefix(s.url, "http://"),
+		"GET /metrics": admin,
+	} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, request+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(conn); err != nil || len(answer) == 0 {
+			t.Errorf("%s: the connection does not end after its answer: %v %q", request, err, answer)
+		}
+		_ = conn.Close() // it has ended
 	}
 }
