@@ -15,7 +15,7 @@ import (
 // it, and kept.
 //
 // A token whose key is not known has the document fetched, for it may be a new key; such tokens wait for it. But whatever tokens come,
-// it is not fetched more often than every 10 seconds, and one at a time. A document that is older than 15 minutes is fetched again while
+// it is not fetched more often than every 10 seconds, and one at a time; meanwhile refusals of unknown keys are temporary. A document that is older than 15 minutes is fetched again while
 // tokens are checked with what there is, so that a key that was taken out of it is soon not accepted any more. If it cannot be fetched the
 // keys stay good for a day; after that they are forgotten, and refusals are temporary.
 type JWKS struct {
@@ -81,7 +81,7 @@ func (j *JWKS) Close() {
 // Refresh fetches the document, if that was not done in the last 10 seconds, and returns why that has failed. It need not be called; a hub
 // does when it starts, so that its operator learns of a wrong address before its users do.
 func (j *JWKS) Refresh(ctx context.Context) error {
-	if err := j.wait(ctx); err != nil {
+	if _, err := j.wait(ctx); err != nil {
 		return err
 	}
 	j.mu.Lock()
@@ -98,7 +98,8 @@ func (j *JWKS) find(ctx context.Context, t *parts) ([]Key, error) {
 		}
 		return t.few(fit)
 	}
-	if err := j.wait(ctx); err != nil {
+	asked, err := j.wait(ctx)
+	if err != nil {
 		return nil, refuse(Unavailable, noKeys, "the JWKS could not be waited for: %v", err)
 	}
 	keys, at = j.current()
@@ -109,6 +110,9 @@ func (j *JWKS) find(ctx context.Context, t *parts) ([]Key, error) {
 	defer j.mu.Unlock()
 	if j.failure != nil { // the key may be in the document that could not be fetched
 		return nil, refuse(Unavailable, noKeys, "its key %.100q is not known, and the JWKS cannot be fetched: %v", t.kid, j.failure)
+	}
+	if !asked { // the key may be newer than the document, of which a client shall not despair
+		return nil, refuse(Unavailable, noKeys, "its key %.100q is none of the %d in the JWKS, which was fetched just now; it is fetched again in a moment", t.kid, len(keys))
 	}
 	return nil, refuse(UnknownKey, notOurs, "its key %.100q is none of the %d in the JWKS, as of %v ago", t.kid, len(keys), time.Since(at).Round(time.Second))
 }
@@ -157,17 +161,17 @@ func (t *parts) few(keys []Key) ([]Key, error) {
 	return fit, nil
 }
 
-// wait waits for the fetch that is under way, or begun now. It returns at once if the last one began a moment ago.
-func (j *JWKS) wait(ctx context.Context) error {
+// wait waits for the fetch that is under way, or begun now. If the last one began a moment ago it returns at once, and that nobody was asked.
+func (j *JWKS) wait(ctx context.Context) (asked bool, err error) {
 	busy := j.begin()
 	if busy == nil {
-		return nil
+		return false, nil
 	}
 	select {
 	case <-busy:
-		return nil
+		return true, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 
