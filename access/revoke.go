@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Revocation takes tokens back: those of a subject, or a single one by its ID, that were issued up to a time. What is issued to the same
-// subject after that is good again. As JSON it is what a hub keeps in its log.
+// Revocation takes tokens back: those of a subject that were issued up to a time, or a single one by its ID, whenever it was issued. What is
+// issued to the same subject after that time is good again. As JSON it is what a hub keeps in its log.
 type Revocation struct {
 	Subject string    `json:"sub,omitempty"` // or
 	ID      string    `json:"jti,omitempty"`
@@ -82,10 +82,10 @@ func (s *Revocations) Revoked(g Grant) (at time.Time, yes bool) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	at = s.subjects[g.Subject]
-	if byID := s.ids[g.ID]; byID.After(at) {
-		at = byID
+	if at, yes = s.ids[g.ID]; yes {
+		return at, true
 	}
+	at = s.subjects[g.Subject]
 	return at, !at.IsZero() && !g.IssuedAt.After(at)
 }
 

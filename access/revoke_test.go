@@ -153,3 +153,14 @@ func TestRevocationsAreBoundedAndNoneIsDroppedForAnother(t *testing.T) {
 		}
 	})
 }
+
+// TestATokenOfAClockThatIsAheadIsRevokedByItsID: what was made after the revocation, as it seems, could not be taken back at all.
+func TestATokenOfAClockThatIsAheadIsRevokedByItsID(t *testing.T) {
+	s := access.NewRevocations(0)
+	if err := s.Revoke(access.Revocation{ID: "a1", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, yes := s.Revoked(access.Grant{ID: "a1", IssuedAt: time.Now().Add(20 * time.Second)}); !yes {
+		t.Error("it is accepted")
+	}
+}
