@@ -16,7 +16,7 @@ type runner struct {
 	cancel context.CancelFunc
 	woken  chan struct{}
 
-	pending atomic.Uint64                     // number of the first event that is wanted since the cursor was looked at; 0: none
+	pending atomic.Uint64                     // 1 and the number of the first event that is wanted since the cursor was looked at; 0: none
 	beatAt  atomic.Pointer[eventlog.Position] // a heartbeat is due; whoever wants an event up to here has been woken
 	wrote   atomic.Bool                       // since the shard looked last
 	bytes   int64                             // that were written; its goroutine's
@@ -35,7 +35,7 @@ func newRunner(ctx context.Context) *runner {
 // wake tells a runner of an event that it wants and is in the window, by its number; or by 0 that it has to look for itself.
 // Calls come in the order of the log, so that the first is the one to remember.
 func (r *runner) wake(seq uint64) {
-	r.pending.CompareAndSwap(0, max(seq, 1))
+	r.pending.CompareAndSwap(0, seq+1)
 	r.nudge()
 }
 
@@ -133,8 +133,10 @@ func (r *runner) prepare(c *cursor, b []byte) []byte {
 	beat := r.beatAt.Swap(nil) // in this order: whoever wanted something up to there has been woken
 	switch first := r.pending.Swap(0); {
 	case first > 1:
-		c.fall(first)
-		c.skip(first - 1)
+		c.fall(first - 1)
+		c.skip(first - 2)
+	case first == 1: // it is to look for itself, from where it is
+		c.fall(c.query.After.Seq + 1)
 	case first == 0 && beat != nil && beat.Gen == c.query.After.Gen:
 		c.skip(beat.Seq)
 		fallthrough

@@ -182,7 +182,7 @@ func (s *shard) lag(sub *subscriber) uint64 {
 		at = sub.cursor.query.After
 	case sub.runner != nil:
 		if first := sub.runner.pending.Load(); first > 1 {
-			at.Gen, at.Seq = s.at.Gen, first-1
+			at.Gen, at.Seq = s.at.Gen, first-2
 		}
 	}
 	if at.Gen != s.at.Gen || at.Seq > s.at.Seq {
