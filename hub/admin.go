@@ -18,7 +18,10 @@ const (
 // has the routes that ServeHTTP has for administrators, such as /metrics, and /healthz and /readyz.
 func (h *Hub) Admin() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := h.checkAdminLocal(r)
+		err := h.boundBody(w, r)
+		if err == nil {
+			err = h.checkAdminLocal(r)
+		}
 		if err == nil {
 			err = h.serveAdmin(w, r)
 		}

@@ -212,6 +212,12 @@ func (h *Hub) appendSome(ctx context.Context, records []eventlog.Record, done *s
 
 // endTopics ends the topics of the request, after a body that has ended cleanly.
 func (h *Hub) endTopics(ctx context.Context, pub *publication, done *stored) error {
+	if err := h.stillMay(pub); err != nil {
+		return err
+	}
+	if _, tooFast := h.limits.publish(pub.from, &pub.grant, 1); tooFast != nil {
+		return tooFast
+	}
 	e := Event{Topics: pub.topics, End: true}
 	if pub.key != "" {
 		e.Key = pub.key + "/end"

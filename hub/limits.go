@@ -118,14 +118,16 @@ func (l *limits) exit(from address, g *access.Grant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open--
-	discount(l.addresses, network)
-	discount(l.tokens, who)
+	discount(from.known(), l.addresses, network)
+	discount(who != (holder{}), l.tokens, who)
 }
 
-func discount[K comparable](in map[K]int, k K) {
-	if n := in[k]; n > 1 {
+func discount[K comparable](counts bool, in map[K]int, k K) {
+	switch n := in[k]; {
+	case !counts:
+	case n > 1:
 		in[k] = n - 1
-	} else {
+	default:
 		delete(in, k)
 	}
 }
@@ -144,7 +146,9 @@ func (l *limits) publish(from address, g *access.Grant, n int) (taken int, p *Pr
 		may, wait := l.tokenRate.take(who, taken, now)
 		if may < taken {
 			p = tooFast(limitTokenRate, "with this token", l.tokenRate.rate, wait)
-			l.addressRate.giveBack(from.network(), taken-may)
+			if from.known() {
+				l.addressRate.giveBack(from.network(), taken-may)
+			}
 			taken = may
 		}
 	}

@@ -37,8 +37,9 @@ func newBuckets[K comparable](r Rate) *buckets[K] {
 	if r.Burst == 0 {
 		r.Burst = max(int(r.PerSecond), 1)
 	}
-	each := max(int64(float64(time.Second)/r.PerSecond), 1)
-	burst := int64(math.Min(float64(each)*float64(r.Burst), math.MaxInt64/4))
+	const most = math.MaxInt64 / 8 // ns, some 36 years: sums with the time of day have room
+	each := int64(min(max(float64(time.Second)/r.PerSecond, 1), most))
+	burst := int64(min(float64(each)*float64(r.Burst), most))
 	return &buckets[K]{rate: r, each: each, burst: burst, used: make(map[K]int64)}
 }
 

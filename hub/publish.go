@@ -277,6 +277,15 @@ func isText(kind string) bool {
 	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
+// boundBody sets when the body of a request has to be there, if it has one, also one that nobody reads: net/http does, to keep the
+// connection, and would wait for it.
+func (h *Hub) boundBody(w http.ResponseWriter, r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	return h.readDeadline(w)
+}
+
 // readDeadline sets when a body has to be there.
 func (h *Hub) readDeadline(w http.ResponseWriter) error {
 	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opts.BodyTimeout))
@@ -301,9 +310,6 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	if _, tooFast := h.limits.publish(pub.from, &pub.grant, 1); tooFast != nil {
 		return tooFast
 	}
-	if err := h.readDeadline(w); err != nil {
-		return err
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -323,6 +329,9 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	}
 	record, err := h.record(&e, pub.subject)
 	if err != nil {
+		return err
+	}
+	if err := h.stillMay(pub); err != nil { // the body may have taken its time
 		return err
 	}
 	receipts, err := h.append(r.Context(), []eventlog.Record{record})

@@ -36,7 +36,10 @@ var routes = []route{
 // ServeHTTP answers a request.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.allowOrigin(w.Header(), r)
-	err := h.checkLocal(r)
+	err := h.boundBody(w, r)
+	if err == nil {
+		err = h.checkLocal(r)
+	}
 	if err == nil {
 		err = h.serve(w, r)
 	}
@@ -112,9 +115,6 @@ func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) e
 	case http.MethodPost, http.MethodPut:
 		return h.publish(w, r, p, topic)
 	case methodQuery:
-		if err := h.readDeadline(w); err != nil {
-			return err
-		}
 		if err := p.addForm(w, r); err != nil {
 			return err
 		}

@@ -51,8 +51,11 @@ func (r *runner) beat(at eventlog.Position) {
 	r.nudge()
 }
 
+// leave tells a runner to end. Who may have no more gets no more, also when the hub drains meanwhile: then it would get the rest first.
 func (r *runner) leave(why reason) {
-	r.leaving.Store(uint32(why))
+	if !r.leaving.CompareAndSwap(uint32(stays), uint32(why)) && why != drained {
+		r.leaving.Store(uint32(why))
+	}
 	r.nudge()
 }
 

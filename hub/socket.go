@@ -42,8 +42,11 @@ func streamHeader(h http.Header, f form) {
 func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, timeout time.Duration) (*response, error) {
 	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout, multiplexed: r.ProtoMajor > 1}
 	// Deadlines of the server would end every stream. Where there are none nothing has to be lifted.
-	if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, fmt.Errorf("lifting the read deadline: %w", err)
+	// That of a body that nobody has read stays for an answer that is complete: net/http reads it before it sends the header.
+	if !complete || r.ContentLength == 0 || r.Method == methodQuery {
+		if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return nil, fmt.Errorf("lifting the read deadline: %w", err)
+		}
 	}
 	streamHeader(w.Header(), f)
 	if r.ProtoMajor == 1 && !complete {

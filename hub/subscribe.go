@@ -123,26 +123,32 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	if err := h.enter(from, &grant); err != nil {
 		return h.refuseStream(w, r, sub.form, err)
 	}
+	kept := false // by a stream that goes on
+	defer func() {
+		if !kept { // also when somebody else's code panics
+			h.exit(from, &grant)
+		}
+	}()
 	c, first, err := h.start(r.Context(), &sub)
 	if err != nil {
-		h.exit(from, &grant)
 		return h.refuseStream(w, r, sub.form, err)
 	}
 	if c == nil { // everything has ended, and the client has it
-		h.exit(from, &grant)
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	if sub.poll {
-		defer h.exit(from, &grant)
 		return h.poll(w, r, c, first, &grant)
 	}
+	var ended func(StreamEnd)
+	if h.opts.OnStream != nil {
+		ended = h.opts.OnStream(r)
+	}
+	kept = true
 	stream := &subscriber{
 		shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: &grant, from: from, opened: h.count.open(), fd: -1, slot: -1,
-	}
-	if h.opts.OnStream != nil {
-		stream.ended = h.opts.OnStream(r)
+		ended: ended,
 	}
 	return h.attach(w, r, stream, first)
 }

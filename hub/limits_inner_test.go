@@ -1,0 +1,45 @@
+package hub
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+)
+
+// TestWhoHasNoAddressFreesNoPlaceOfAnother: an unknown address has the network ::/64, as ::1 does, whose place it took along.
+func TestWhoHasNoAddressFreesNoPlaceOfAnother(t *testing.T) {
+	h := &Hub{}
+	at := func(remote string) address {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = remote
+		return h.addressOf(r)
+	}
+	l, g := newLimits(&Options{MaxPerAddress: 1}), new(access.Grant)
+	for _, remote := range []string{"[::1]:1", "@"} {
+		if err := l.enter(at(remote), g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.exit(at("@"), g)
+	if l.enter(at("[::1]:2"), g) == nil {
+		t.Error("::1 has two streams, and may have one")
+	}
+}
+
+// TestAVeryLowRateIsABound: nanoseconds in which an event is earned overflowed.
+func TestAVeryLowRateIsABound(t *testing.T) {
+	for _, perSecond := range []float64{1e-9, 1e-10, 1e-300} {
+		b := newBuckets[int](Rate{PerSecond: perSecond, Burst: 1})
+		taken, now := 0, time.Now()
+		for i := range 1000 {
+			n, _ := b.take(1, 1, now.Add(time.Duration(i)*time.Microsecond))
+			taken += n
+		}
+		if taken != 1 {
+			t.Errorf("%d events in a millisecond at %g a second, want 1", taken, perSecond)
+		}
+	}
+}
