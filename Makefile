@@ -65,7 +65,7 @@ vet:
 
 .PHONY: race
 race:
-	$(call in_modules,go test -race -shuffle=on ./...)
+	$(call in_modules,go test -race -shuffle=on -timeout 30m ./...)
 
 # Those that run with the others kill a few only: with the race detector a process takes long to start.
 .PHONY: kills
