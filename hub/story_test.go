@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,14 +70,15 @@ func TestAnEndThatIsReadAheadOfTheWindowEndsTheStream(t *testing.T) {
 
 // TestTheNameOfATrimmedEndIsFree, but the window still has the end, and answers 204, on which EventSource gives up.
 func TestTheNameOfATrimmedEndIsFree(t *testing.T) {
-	now := time.Now()
+	begin := time.Now()
+	var later atomic.Int64
 	log := mustMemory(t, &eventlog.MemoryOptions{
-		Now:       func() time.Time { return now },
+		Now:       func() time.Time { return begin.Add(time.Duration(later.Load())) },
 		Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Age: time.Minute}}},
 	})
 	s := serve(t, log, nil, transports[0])
 	s.send(request{method: http.MethodPost, path: "/events/job?end=1"})
-	now = now.Add(time.Hour)
+	later.Store(int64(time.Hour))
 	s.post("other", "1") // trims
 	s.hub.AwaitSettled(log.Head())
 	a := s.send(request{path: "/events/job?poll=1"})
