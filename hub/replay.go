@@ -100,8 +100,10 @@ func (s *subscriber) catchUp(ctx context.Context, buf *[]byte) progress {
 			case s.last:
 				return finished
 			}
-			if ended, err := c.group.ended(ctx, s.shard.hub, c.query.After); end && err == nil && ended {
-				return finished
+			if end { // whether that was the last may have to be read from the log
+				if ended, err := c.group.ended(ctx, s.shard.hub, c.query.After); err == nil && ended {
+					return finished
+				}
 			}
 		}
 		from := c.query.After.Seq

@@ -90,7 +90,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		return errors.Join(err, log.Close())
 	}
 	bodyTimeout := cmp.Or(c.BodyTimeout, defaultBodyTimeout)
-	stopAdmin := admin.serve(boundBodies(h.Admin(), bodyTimeout), logger)
+	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
 	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
 	server := &hubServer{hub: h, handler: &requestLog{boundBodies(hubPage.before(tokens.handler(h)), bodyTimeout), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
