@@ -64,11 +64,16 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	done, err := h.appendBatches(r.Context(), pub, batches)
 	// The reader has to be gone before the handler is. It may be waiting for the client, or for somebody to take a batch.
 	close(enough)
-	if err != nil && !body.ended.Load() {
-		// In HTTP/1 the deadline also ends the context of all requests to come on this connection.
-		if r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close")
-		}
+	switch {
+	case err == nil || body.ended.Load():
+	case r.ProtoMajor == 1:
+		h.refuseSender(w, r, h.stopped(err, &done), func() {
+			for range batches {
+				continue
+			}
+		})
+		return nil
+	default:
 		_ = control.SetReadDeadline(time.Unix(1, 0)) // where there is none the client's own end helps
 	}
 	for range batches {

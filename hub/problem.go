@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -173,7 +174,6 @@ func (h *Hub) refuse(w http.ResponseWriter, err error) {
 	header := w.Header()
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("Cache-Control", "no-store")
-	header.Del("Content-Length")
 	if p.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
@@ -181,6 +181,26 @@ func (h *Hub) refuse(w http.ResponseWriter, err error) {
 		header.Set("WWW-Authenticate", challenge(p))
 	}
 	body, _ := json.Marshal(p) // of strings and numbers
+	body = append(body, '\n')
+	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(body, '\n')) // who has gone does not want it
+	_, _ = w.Write(body) // who has gone does not want it
+}
+
+// lingering is how long somebody who is refused may go on sending.
+const lingering = 5 * time.Second
+
+// refuseSender refuses somebody in HTTP/1 who may still be sending his body, or may be silent in the middle of it. He is told at once, and
+// what he sends is thrown away for a moment: a connection that is closed with bytes unread takes the answer with it (RFC 9112,
+// section 9.6). net/http would read first and answer then. stop waits for whoever reads the body.
+func (h *Hub) refuseSender(w http.ResponseWriter, r *http.Request, err error, stop func()) {
+	w.Header().Set("Connection", "close")
+	h.refuse(w, err)
+	control := http.NewResponseController(w)
+	_ = control.Flush() // who has gone does not want it, nor does a server without deadlines keep him
+	until := time.Now().Add(lingering)
+	_ = control.SetReadDeadline(until)
+	stop()
+	_ = control.SetReadDeadline(until) // again: whoever was reading may have set another one meanwhile
+	_, _ = io.Copy(io.Discard, r.Body)
 }

@@ -43,7 +43,11 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = h.serve(w, r)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case r.ProtoMajor == 1 && r.ContentLength < 0:
+		h.refuseSender(w, r, err, func() {})
+	default:
 		h.refuse(w, err)
 	}
 }

@@ -1,0 +1,56 @@
+package hub_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// refusedBodies are requests whose body is refused after its first line, or before it.
+var refusedBodies = map[string]struct {
+	head   string
+	status int
+}{
+	"an event that is none": {"POST /events/news HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n", 400},
+	"a path that is none":   {"POST /events/a//b HTTP/1.1\r\nHost: localhost\r\n", 400},
+	"nothing that is there": {"PUT /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/event-stream\r\n", 404},
+}
+
+// TestWhoIsStillSendingHearsWhyHeIsRefused, and finds no connection that was reset: some clients send everything before they read.
+func TestWhoIsStillSendingHearsWhyHeIsRefused(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &strict, transports[0])
+	line := strings.Repeat("nonsense", 1<<13) + "\n"
+	const lines = 100 // more than sockets and net/http take
+	for name, test := range refusedBodies {
+		c := s.dial()
+		c.say(test.head + "Transfer-Encoding: chunked\r\n\r\n")
+		for range lines {
+			c.say(fmt.Sprintf("%x\r\n%s\r\n", len(line), line))
+		}
+		if a := c.hear(); a.status != test.status {
+			t.Errorf("%s, in chunks: %d %s", name, a.status, a.body)
+		}
+	}
+	c := s.dial()
+	c.say(refusedBodies["an event that is none"].head + fmt.Sprintf("Content-Length: %d\r\n\r\n", lines*len(line)))
+	for range lines {
+		c.say(line)
+	}
+	if a := c.hear(); a.status != 400 {
+		t.Errorf("with a length: %d %s", a.status, a.body)
+	}
+}
+
+// TestWhoPausesInABodyHearsAtOnceWhyHeIsRefused, before the rest of it, which may never come.
+func TestWhoPausesInABodyHearsAtOnceWhyHeIsRefused(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &strict, transports[0])
+	for name, test := range refusedBodies {
+		c := s.dial()
+		c.say(test.head + "Transfer-Encoding: chunked\r\n\r\n9\r\nnonsense\n\r\n")
+		if a := c.hear(); a.status != test.status {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
