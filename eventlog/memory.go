@@ -44,7 +44,8 @@ type Memory struct {
 	holes   []hole // in order
 
 	ages []age
-	due  int64 // up to this time no record gets too old
+	full uint64 // up to here only records of reserved topics are left, where Bytes and Events did not let more be there
+	due  int64  // up to this time no record gets too old
 }
 
 var (

@@ -44,11 +44,8 @@ func (m *Memory) keep(r *stored) {
 			m.supersede(t)
 		}
 	}
+	m.trimTotal()
 	m.tidy()
-	for m.ret.Bytes > 0 && m.bytes > m.ret.Bytes || m.ret.Events > 0 && m.events > m.ret.Events {
-		m.trimOldest()
-		m.tidy()
-	}
 }
 
 // expire trims what is too old now.
@@ -82,11 +79,23 @@ func (m *Memory) expireAt(a *age, now int64) (due int64) {
 	return math.MaxInt64
 }
 
-// trimOldest trims the oldest record in all of its topics. There it is the oldest too.
-func (m *Memory) trimOldest() {
-	r := m.records.all()[0].record
+// trimTotal trims the oldest records as long as there are too many in all.
+func (m *Memory) trimTotal() {
+	for _, slot := range m.slotsAbove(m.full) {
+		if (m.ret.Bytes == 0 || m.bytes <= m.ret.Bytes) && (m.ret.Events == 0 || m.events <= m.ret.Events) {
+			break
+		}
+		if slot.record != nil {
+			m.trimOldest(slot.record)
+		}
+		m.full = slot.seq
+	}
+}
+
+// trimOldest trims a record in its topics, of each of which it is the oldest, but for reserved ones.
+func (m *Memory) trimOldest(r *stored) {
 	for _, t := range r.topics {
-		if t.has(r) {
+		if t.has(r) && !Reserved(t.name) {
 			m.trim(t)
 		}
 	}

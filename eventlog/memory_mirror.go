@@ -120,6 +120,7 @@ func (m *Memory) cut(after uint64) {
 	for i := range m.ages {
 		m.ages[i].done = min(m.ages[i].done, after)
 	}
+	m.full = min(m.full, after)
 	for len(m.holes) > 0 && m.holes[len(m.holes)-1].from >= after {
 		m.holes = m.holes[:len(m.holes)-1]
 	}

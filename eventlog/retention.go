@@ -14,11 +14,13 @@ import (
 // What goes by Latest is superseded, and nobody does.
 type Retention struct {
 	// Rules are asked in order, and the first whose pattern matches a topic is the only one for it. A topic that none
-	// matches is kept for 7 days, a [Reserved] one until Bytes and Events take it.
+	// matches is kept for 7 days. Of a [Reserved] one the newest 10,000 records are kept, and older ones are superseded.
 	Rules []Rule
 
-	Bytes  int64 // of all records together, by Record.Size; the oldest go first, whatever their rule. 0: 1 GiB; negative: no bound
-	Events int64 // records in all, likewise. 0 or negative: no bound
+	// Bytes and Events are of all records together. The oldest go first, whatever their rule; but records of [Reserved] topics,
+	// which count like the others, stay, and the others go for them: what the hub says for itself has to hold whatever is published.
+	Bytes  int64 // by Record.Size. 0: 1 GiB; negative: no bound
+	Events int64 // 0 or negative: no bound
 
 	// Topics is how many dead topics, those of which no record is left, are remembered with what they have lost.
 	// Those that died first are forgotten and raise Bounds.Floor. 0: 1 million; negative: none
@@ -45,6 +47,7 @@ const (
 	defaultTopics = 1_000_000
 	defaultKeyAge = 24 * time.Hour
 	defaultKeys   = 1_000_000
+	reservedKeep  = 10_000
 )
 
 // WithDefaults returns a copy of r with the defaults filled in: there is a rule for every topic, and no
@@ -91,8 +94,8 @@ func invalidRule(i int, reason string) error {
 	return &InvalidError{What: fmt.Sprintf("retention rule %d", i+1), Reason: reason}
 }
 
-// unbound is the rule of the hub's own topics: what they say holds however old it is.
-var unbound Rule
+// reserved is the rule of the hub's own topics: what they say holds however old it is, until the hub says it anew.
+var reserved = Rule{Latest: reservedKeep}
 
 // Rule returns the rule for a topic. r has its defaults filled in.
 func (r *Retention) Rule(topic string) *Rule {
@@ -103,7 +106,7 @@ func (r *Retention) Rule(topic string) *Rule {
 		}
 	}
 	if Reserved(topic) {
-		return &unbound
+		return &reserved
 	}
 	return &r.Rules[last]
 }

@@ -26,7 +26,7 @@ func TestTheDefaultsAreSevenDaysOrOneGiB(t *testing.T) {
 		if d.Rule("any").Age != 7*24*time.Hour {
 			t.Errorf("the rule of a topic is %+v", d.Rule("any"))
 		}
-		if got := *d.Rule("$own"); got != (eventlog.Rule{}) {
+		if got := *d.Rule("$own"); got != (eventlog.Rule{Latest: 10_000}) {
 			t.Errorf("the rule of a reserved topic is %+v, and its age matters to nobody", got)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // What was revoked stands in the log, as events of a topic of the hub's own, so that it survives a restart, and all hubs of a log have it.
-// The log forgets what is old; what is in force is written anew in time.
+// Of such a topic the log keeps the newest records, whatever else is published; what is in force is written anew in time.
 
 // revocationsTopic is where revocations are kept. Its records are lists of [access.Revocation], as JSON; one of type snapshot begins
 // with everything that was in force then, so that nothing before it is needed.
@@ -29,7 +29,7 @@ type revocations struct {
 	*access.Revocations
 	hub *Hub
 
-	begin atomic.Uint64 // number of the record with which what is needed of the topic begins; 0: nothing is
+	records atomic.Int64 // of the topic, since the one with which what is needed of it begins
 }
 
 // load reads what stands in the log.
@@ -79,12 +79,10 @@ func (r *revocations) learn(record *eventlog.Record) {
 	if err != nil {
 		r.hub.opts.Logger.Error("a revocation in the log cannot be used; what it has taken back may be accepted", "at", record.Seq, "err", err.Error())
 	}
-	switch {
-	case record.Type == snapshotType && len(list) == 0:
-		r.begin.Store(0)
-	case record.Type == snapshotType || r.begin.Load() == 0:
-		r.begin.Store(record.Seq)
+	if record.Type == snapshotType {
+		r.records.Store(0)
 	}
+	r.records.Add(1)
 }
 
 // add takes something back, now and for good.
@@ -124,6 +122,10 @@ func (r *revocations) expel() {
 const (
 	keepEvery = 10 * time.Second // how often it is looked whether the log is about to forget
 	keepInOne = 10_000           // revocations in a record
+
+	// keepAfter is how many records are written until all that is in force is written anew. The log keeps four times as many, so that
+	// it forgets none in a burst, and a hub that begins has not much to read.
+	keepAfter = 2500
 )
 
 // keep writes what is in force anew before the log forgets it, until ctx ends.
@@ -145,12 +147,8 @@ func (r *revocations) keep(ctx context.Context) {
 	}
 }
 
-// fading reports whether the log may forget soon: what is needed is in the older half of what it has. While a log grows that is so each
-// time it has doubled.
-func (r *revocations) fading() bool {
-	begin, b := r.begin.Load(), r.hub.log.Bounds()
-	return begin > 0 && begin < b.First+(b.Head.Seq-b.First+1)/2
-}
+// fading reports whether the log may forget soon.
+func (r *revocations) fading() bool { return r.records.Load() > keepAfter }
 
 // snapshot writes all that is in force.
 func (r *revocations) snapshot(ctx context.Context) error {

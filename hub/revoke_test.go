@@ -104,17 +104,47 @@ func TestWhatWasRevokedStaysSo(t *testing.T) {
 	}
 }
 
-// TestWhatWasRevokedIsNotForgottenWithTheLog: retention takes the oldest, and a restart would let them in again.
-func TestWhatWasRevokedIsNotForgottenWithTheLog(t *testing.T) {
+// TestABurstOfEventsTakesNoRevocation: retention took the oldest, revocations as well when many events came between two looks of the hub
+// at them, and after a restart they were let in again who had been revoked.
+func TestABurstOfEventsTakesNoRevocation(t *testing.T) {
 	t.Parallel()
-	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 20}})
+	for name, retention := range map[string]eventlog.Retention{"events": {Events: 20}, "bytes": {Bytes: 2000}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := mustMemory(t, &eventlog.MemoryOptions{Retention: &retention})
+			h := mustHub(t, log, nil)
+			if err := h.Revoke(t.Context(), access.Revocation{Subject: "ann", At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			for range 200 {
+				mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
+			}
+			if err := h.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			again := mustHub(t, log, nil)
+			defer func() { _ = again.Shutdown(t.Context()) }()
+			if !again.Revoked(access.Grant{Subject: "ann"}) {
+				t.Error("ann is let in again")
+			}
+		})
+	}
+}
+
+// TestWhatIsInForceIsWrittenAnewBeforeTheLogForgetsIt, of which it keeps the newest only.
+func TestWhatIsInForceIsWrittenAnewBeforeTheLogForgetsIt(t *testing.T) {
+	t.Parallel()
+	log := mustMemory(t, nil)
 	h := mustHub(t, log, nil)
 	if err := h.Revoke(t.Context(), access.Revocation{Subject: "ann", At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	for range 10 {
-		for range 9 {
-			mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
+	for i := range 12_000 {
+		if err := h.Revoke(t.Context(), access.Revocation{Subject: "bob", At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		if i%1000 > 0 {
+			continue
 		}
 		if err := h.KeepRevocations(t.Context()); err != nil {
 			t.Fatal(err)
@@ -122,6 +152,9 @@ func TestWhatWasRevokedIsNotForgottenWithTheLog(t *testing.T) {
 	}
 	if err := h.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if n := log.Bounds().Events; n > 10_000 {
+		t.Errorf("the log has %d records", n)
 	}
 	again := mustHub(t, log, nil)
 	defer func() { _ = again.Shutdown(t.Context()) }()

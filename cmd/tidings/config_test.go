@@ -197,6 +197,7 @@ func TestConfigRefusesWhatItDoesNotKnow(t *testing.T) {
 		{"one of several", "sync: sometimes\n", nil, `file hub.yaml:1: --sync: "sometimes" is none of always, interval`},
 		{"a value in a list", "keep:\n- a=age:1h\n- nonsense\n", nil, `file hub.yaml:1: --keep: "nonsense" is no rule`},
 		{"a list", "addr: [a, b]\n", nil, "file hub.yaml:1: addr takes one value, not a list"},
+		{"the hub's own topics", "keep: $tidings/**=age:1h\n", nil, "of the hub's own topics is the hub's to say"},
 		{"lists in a list", "keep: [[a]]\n", nil, "file hub.yaml:1: keep: "},
 		{"a mapping", "addr:\n  port: 80\n", nil, "file hub.yaml:2: addr: this is neither a value nor a list"},
 		{"twice", "addr: :80\nmemory: true\naddr: :81\n", nil, "file hub.yaml:3: addr is said in line 1 already"},

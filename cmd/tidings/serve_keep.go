@@ -29,6 +29,9 @@ func (k *keepRule) UnmarshalText(text []byte) error {
 	if err != nil {
 		return err
 	}
+	if eventlog.Reserved(pattern.String()) {
+		return fmt.Errorf("%q begins with $: what is kept of the hub's own topics is the hub's to say", pattern.String())
+	}
 	*k = keepRule{string(text), eventlog.Rule{Pattern: pattern}}
 	if string(text[i+1:]) == "all" {
 		return nil

@@ -35,7 +35,7 @@ type store struct {
 	chunkBytes int // see chunk.full
 
 	// Of the trimmer.
-	examined map[time.Duration]uint64 // by age: everything up to here was looked at
+	examined map[time.Duration]uint64 // by age, 0 for the total: everything before it was looked at
 	swept    bool                     // all topics were looked at since the store was opened
 	unread   unread
 

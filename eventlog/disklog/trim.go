@@ -232,16 +232,16 @@ func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, er
 	return done, err
 }
 
-// trimTotal removes the oldest records, until what is left is as much as the whole log shall keep.
+// trimTotal removes the oldest records but those of reserved topics, until what is left is as much as the whole log shall keep.
 func (l *Log) trimTotal(ctx context.Context) error {
 	most := l.opts.Retention
-	at := uint64(0)
+	const total = 0 // which is no age
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
 		if err := k.s.recount(ctx); err != nil {
 			return true, err
 		}
-		w := walk{chunk: k, at: max(at, k.meta.first)}
-		defer func() { at = w.at }()
+		w := walk{chunk: k, at: max(k.s.examined[total], k.meta.first)}
+		k.written = func() { k.s.examined[total] = w.at }
 		stale := false
 		done, err := w.run(func(r *eventlog.Record) bool {
 			if stale = k.s.stale(); stale {
@@ -252,7 +252,7 @@ func (l *Log) trimTotal(ctx context.Context) error {
 			if (most.Events == 0 || events <= most.Events) && (most.Bytes == 0 || bytes <= most.Bytes) {
 				return false
 			}
-			k.drop(r, func(string) bool { return true }, trimmed)
+			k.drop(r, func(topic string) bool { return !eventlog.Reserved(topic) }, trimmed)
 			return true
 		})
 		return done && !stale, err

@@ -3,6 +3,7 @@ package logtest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -224,6 +225,30 @@ var retention = []test{
 			b.gap(b.after(0, one("b")), eventlog.Trimmed, 2)
 			b.noGap(b.after(0, one("c")), 3, 6)
 		}
+	}},
+	{"WhatTheHubSaysForItselfStaysWhateverIsPublished", func(b *bench) {
+		b.open(&eventlog.Retention{Bytes: -1, Events: 3, Rules: keep(rule("**", eventlog.Rule{})).Rules})
+		b.put("$own")
+		b.put("$own", "a") // 2
+		for range 10 {
+			b.put("a")
+		}
+		b.equal("what is left", b.numbers(eventlog.Everything()), []uint64{1, 2, 12})
+		b.noGap(b.after(0, one("$own")), 1, 2)
+		b.gap(b.after(0, one("a")), eventlog.Trimmed, 11)
+		b.put("$own") // 13: the others go for it
+		b.put("a")
+		b.equal("what is left", b.numbers(eventlog.Everything()), []uint64{1, 2, 13})
+		b.noGap(b.after(0, one("$own")), 1, 2, 13)
+	}},
+	{"OfWhatTheHubSaysForItselfTheNewestAreKept", func(b *bench) {
+		b.open(nil)
+		records := slices.Repeat([]eventlog.Record{event("$own")}, 10_000)
+		b.append(records...)
+		b.append(records[:3]...)
+		b.clock.move(1000 * 24 * time.Hour)
+		b.settle()
+		b.noGap(b.after(0, one("$own")), seqs(4, 10_003)...)
 	}},
 	{"EndsAreNeitherCountedNorTrimmedByNumber", func(b *bench) {
 		for _, kept := range []eventlog.Rule{{Count: 2}, {Latest: 2}} {

@@ -217,7 +217,7 @@ func (m *model) store(r *modelRecord) {
 			break
 		}
 		for i, topic := range r.Topics {
-			if r.state[i] == live {
+			if r.state[i] == live && !eventlog.Reserved(topic) {
 				m.remove(r, topic, trimmed)
 			}
 		}
