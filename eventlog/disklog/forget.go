@@ -110,7 +110,7 @@ func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error
 	if t != nil {
 		return t.last <= removed, nil
 	}
-	if k.s.marks.of(topic).last.Load() <= removed {
+	if k.s.marks.last(topic) <= removed {
 		return true, nil
 	}
 	if k.now == nil { // it may have been revived since the view was made

@@ -44,7 +44,7 @@ func (s *store) mayMiss(sel *eventlog.Selector, after uint64) bool {
 		return true
 	}
 	for _, name := range sel.Names() {
-		if s.marks.of(name).trimmed.Load() > after {
+		if s.marks.trimmed(name) > after {
 			return true
 		}
 	}
@@ -80,7 +80,7 @@ func (v *view) lost(ctx context.Context, sel *eventlog.Selector, after uint64) (
 		if i%256 == 0 && ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		if v.trim.floor <= after && v.s.marks.of(name).trimmed.Load() <= after {
+		if v.trim.floor <= after && v.s.marks.trimmed(name) <= after {
 			continue
 		}
 		lost, err := v.lostByTopic(ctx, sel, name, after)

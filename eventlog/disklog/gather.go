@@ -89,7 +89,7 @@ func (v *view) collect(ctx context.Context, sel *eventlog.Selector, f *found, fr
 
 // collectTopic adds what one topic has.
 func (v *view) collectTopic(f *found, topic string, from uint64) error {
-	if !f.back && v.s.marks.of(topic).last.Load() <= from {
+	if !f.back && v.s.marks.last(topic) <= from {
 		return nil
 	}
 	v.key = appendName(v.key[:0], kindIndex, topic)

@@ -50,7 +50,7 @@ func (s *store) quiet(q *eventlog.Query) bool {
 // news reports whether one of the topics may have a record after a number.
 func (s *store) news(names []string, after uint64) bool {
 	for _, name := range names {
-		if s.marks.of(name).last.Load() > after {
+		if s.marks.last(name) > after {
 			return true
 		}
 	}
