@@ -212,7 +212,7 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 		log: log, opts: opts, pages: newPages(log), limits: newLimits(&opts), draining: make(chan struct{}), lastLook: make(chan struct{}),
 	}
 	h.count.begin()
-	h.revocations = &revocations{hub: h, Revocations: opts.Revocations}
+	h.revocations = newRevocations(h, opts.Revocations)
 	h.metrics = newMetrics(h)
 	h.window = newWindow(log.Head(), opts.Window)
 	h.replayers = newReplayers(h)

@@ -168,8 +168,9 @@ func (h *Hub) readBody(
 
 // appendBatches appends what the reader brings.
 func (h *Hub) appendBatches(ctx context.Context, pub *publication, batches <-chan batch) (done stored, err error) {
-	for b := range batches {
-		if err := h.stillMay(pub); err != nil {
+	for {
+		b, more, err := h.await(pub, batches)
+		if err != nil || !more {
 			return done, err
 		}
 		n, tooFast := h.limits.publish(pub.from, &pub.grant, len(b.records))
@@ -183,7 +184,6 @@ func (h *Hub) appendBatches(ctx context.Context, pub *publication, batches <-cha
 			return done, b.err
 		}
 	}
-	return done, nil
 }
 
 // appendSome appends records, up to one that cannot be.

@@ -30,7 +30,18 @@ type revocations struct {
 	hub *Hub
 
 	records atomic.Int64 // of the topic, since the one with which what is needed of it begins
+
+	news atomic.Pointer[chan struct{}] // closed by the next one
 }
+
+func newRevocations(h *Hub, set *access.Revocations) *revocations {
+	r := &revocations{hub: h, Revocations: set}
+	r.news.Store(new(make(chan struct{})))
+	return r
+}
+
+// next returns a channel that is closed when something is revoked.
+func (r *revocations) next() <-chan struct{} { return *r.news.Load() }
 
 // load reads what stands in the log.
 func (r *revocations) load(ctx context.Context) error {
@@ -102,8 +113,10 @@ func (r *revocations) add(ctx context.Context, one access.Revocation) (eventlog.
 	return receipts[0].Position, nil
 }
 
-// expel ends the streams that are revoked. Each shard looks through its subscribers once for all that was revoked meanwhile.
+// expel ends the streams that are revoked. Each shard looks through its subscribers once for all that was revoked meanwhile; who publishes
+// in a stream looks himself.
 func (r *revocations) expel() {
+	close(*r.news.Swap(new(make(chan struct{}))))
 	for _, s := range r.hub.shards {
 		if s.sweeping.Swap(true) {
 			continue

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/hub"
 )
 
@@ -37,5 +40,48 @@ func TestABodyUnderWayIsRefusedWhenItsSenderIsRevoked(t *testing.T) {
 				t.Errorf("the log went on to %v", got)
 			}
 		})
+	}
+}
+
+// TestAStreamedBodyEndsAtOnceWithItsToken, also one that is silent: it was only stored no more, and its sender heard that with the next
+// thing he sent.
+func TestAStreamedBodyEndsAtOnceWithItsToken(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]struct {
+		detail string
+		happen func(k *keyed)
+		grant  func() access.Grant
+	}{
+		"revoked": {"revoked", func(k *keyed) { k.revoke(`{"sub":"ann"}`) }, func() access.Grant { return old("ann", "a1") }},
+		"expired": {"expired", func(*keyed) {}, func() access.Grant {
+			g := all("ann")
+			g.Expires = time.Now().Add(2 * time.Second)
+			return g
+		}},
+	} {
+		for _, how := range transports {
+			for kind, text := range map[string]string{"application/x-ndjson": "{\"data\":\"one\"}\n", "text/event-stream": "data: one\n\n"} {
+				t.Run(strings.Join([]string{name, how.name, kind}, " "), func(t *testing.T) {
+					t.Parallel()
+					k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, how)
+					header := bearer(k.token(end.grant()))
+					header["Content-Type"] = kind
+					r, w := io.Pipe()
+					defer func() { _ = w.Close() }()
+					answered := make(chan answer, 1)
+					go func() {
+						answered <- k.send(request{method: http.MethodPost, path: "/events/news", reader: r, header: header})
+					}()
+					fmt.Fprint(w, text)
+					await(t, "the first event is stored", func() bool { return k.log.Head().Seq == 1 })
+					end.happen(k)
+					a := <-answered
+					refused(t, name, a, http.StatusUnauthorized, "unauthorized", end.detail)
+					if !strings.Contains(a.body, `"stored":1`) || !strings.Contains(a.header.Get("WWW-Authenticate"), "invalid_token") {
+						t.Errorf("%+v", a)
+					}
+				})
+			}
+		}
 	}
 }
