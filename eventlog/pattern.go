@@ -40,7 +40,7 @@ func checkText(what, text string) error {
 		return &InvalidError{What: what, Value: text, Reason: "it is not UTF-8"}
 	}
 	for i, c := range text {
-		if unicode.In(c, unicode.Cc, unicode.Cf) {
+		if (c < ' ' || c > '~') && unicode.In(c, unicode.Cc, unicode.Cf) {
 			return &InvalidError{What: what, Value: text, Reason: fmt.Sprintf("%U at byte %d is a control or format character", c, i)}
 		}
 	}

@@ -183,6 +183,7 @@ type Hub struct {
 	shards      []*shard
 	replayers   *replayers
 	limits      *limits
+	appending   sharedTimeout
 	revocations *revocations
 	count       counters
 	metrics     http.Handler

@@ -61,7 +61,7 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	enough := make(chan struct{}) // closed when nothing more is wanted
 	body := &idleReader{body: r.Body, control: control, enough: enough}
 	go h.readBody(pub, open, body, batches)
-	done, err := h.appendBatches(r.Context(), pub, batches)
+	done, err := h.appendBatches(pub, batches)
 	// The reader has to be gone before the handler is. It may be waiting for the client, or for somebody to take a batch.
 	close(enough)
 	switch {
@@ -80,7 +80,7 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 		continue
 	}
 	if err == nil && pub.end {
-		err = h.endTopics(r.Context(), pub, &done)
+		err = h.endTopics(pub, &done)
 	}
 	if err != nil {
 		return h.stopped(err, &done)
@@ -167,14 +167,14 @@ func (h *Hub) readBody(
 }
 
 // appendBatches appends what the reader brings.
-func (h *Hub) appendBatches(ctx context.Context, pub *publication, batches <-chan batch) (done stored, err error) {
+func (h *Hub) appendBatches(pub *publication, batches <-chan batch) (done stored, err error) {
 	for {
 		b, more, err := h.await(pub, batches)
 		if err != nil || !more {
 			return done, err
 		}
 		n, tooFast := h.limits.publish(pub.from, &pub.grant, len(b.records))
-		if err := h.appendSome(ctx, b.records[:n], &done); err != nil {
+		if err := h.appendSome(b.records[:n], &done); err != nil {
 			return done, err
 		}
 		if tooFast != nil {
@@ -187,14 +187,14 @@ func (h *Hub) appendBatches(ctx context.Context, pub *publication, batches <-cha
 }
 
 // appendSome appends records, up to one that cannot be.
-func (h *Hub) appendSome(ctx context.Context, records []eventlog.Record, done *stored) error {
+func (h *Hub) appendSome(records []eventlog.Record, done *stored) error {
 	if len(records) == 0 {
 		return nil
 	}
-	receipts, err := h.append(ctx, records)
+	receipts, err := h.append(records)
 	if recordErr, ok := errors.AsType[*eventlog.RecordError](err); ok {
 		if recordErr.Index > 0 {
-			if err := h.appendSome(ctx, records[:recordErr.Index], done); err != nil {
+			if err := h.appendSome(records[:recordErr.Index], done); err != nil {
 				return err
 			}
 		}
@@ -216,7 +216,7 @@ func (h *Hub) appendSome(ctx context.Context, records []eventlog.Record, done *s
 }
 
 // endTopics ends the topics of the request, after a body that has ended cleanly.
-func (h *Hub) endTopics(ctx context.Context, pub *publication, done *stored) error {
+func (h *Hub) endTopics(pub *publication, done *stored) error {
 	if err := h.stillMay(pub); err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (h *Hub) endTopics(ctx context.Context, pub *publication, done *stored) err
 	if err != nil {
 		return err
 	}
-	return h.appendSome(ctx, []eventlog.Record{record}, done)
+	return h.appendSome([]eventlog.Record{record}, done)
 }
 
 // idleReader is a body whose silence has a limit. Before it waits for the client it lets go what is there.

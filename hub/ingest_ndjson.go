@@ -85,13 +85,10 @@ type line struct {
 // parseLine returns the event of a line. Its topics are those of the request if it names none.
 func parseLine(text []byte, pub *publication) (e Event, err error) {
 	var l line
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&l); err != nil {
-		return e, invalidLine("%v", jsonReason(err))
-	}
-	if rest := text[decoder.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
-		return e, invalidLine("something follows after the object: %.40q", rest)
+	if !scanLine(text, &l) {
+		if l, err = decodeLine(text); err != nil {
+			return e, err
+		}
 	}
 	if len(l.Key) > maxKey {
 		return e, invalidLine("its key has %d bytes, at most %d are taken", len(l.Key), maxKey)
@@ -102,6 +99,19 @@ func parseLine(text []byte, pub *publication) (e Event, err error) {
 	}
 	e.Data, e.Binary, err = l.content()
 	return e, err
+}
+
+// decodeLine reads any line.
+func decodeLine(text []byte) (l line, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&l); err != nil {
+		return l, invalidLine("%v", jsonReason(err))
+	}
+	if rest := text[decoder.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
+		return l, invalidLine("something follows after the object: %.40q", rest)
+	}
+	return l, nil
 }
 
 // names returns the topics of a line, the canonical one first; those of the request if it names none.
@@ -128,7 +138,7 @@ func (l *line) content() (data string, binary bool, err error) {
 	case !isText:
 		return string(l.Data), l.Encoding == binaryEncoding, nil
 	}
-	if err := json.Unmarshal(l.Data, &data); err != nil {
+	if data, err = unquote(l.Data); err != nil {
 		return "", false, invalidLine("its data cannot be read: %v", err)
 	}
 	if l.Encoding == binaryEncoding {

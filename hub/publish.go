@@ -310,7 +310,7 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	if _, tooFast := h.limits.publish(pub.from, &pub.grant, 1); tooFast != nil {
 		return tooFast
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := readBody(w, r, limit)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return h.tooLarge(int64(h.opts.MaxEvent))
@@ -334,27 +334,34 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	if err := h.stillMay(pub); err != nil { // the body may have taken its time
 		return err
 	}
-	receipts, err := h.append(r.Context(), []eventlog.Record{record})
+	receipts, err := h.append([]eventlog.Record{record})
 	if err != nil {
 		return appendError(err)
 	}
-	answer := struct {
-		ID        string `json:"id"`
-		Duplicate bool   `json:"duplicate,omitempty"`
-	}{receipts[0].String(), receipts[0].Duplicate}
 	h.count.stored(receipts)
-	return answerJSON(w, answer)
+	answerText(w, receiptJSON(&receipts[0]))
+	return nil
 }
 
-// appendTimeout is how long the log may take for what is appended.
-const appendTimeout = time.Minute
+// readBody reads a body whole, at most so much if it does not say its length.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength < 0 {
+		return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, body)
+	return body, err
+}
 
-// append stores what has come whole, also when its sender goes meanwhile. With the connection ends the context of the request, and
-// with that events would be lost that came before a break, or an answer for one who has only ended what it sends.
-func (h *Hub) append(ctx context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
-	defer cancel()
-	return h.log.Append(ctx, records)
+// receiptJSON is the answer for one event. Neither a generation nor a number has anything to escape.
+func receiptJSON(r *eventlog.Receipt) []byte {
+	text := make([]byte, 0, 64)
+	text = append(text, `{"id":"`...)
+	text = append(text, r.String()...)
+	if r.Duplicate {
+		return append(text, `","duplicate":true}`...)
+	}
+	return append(text, `"}`...)
 }
 
 // appendError is what is wrong with one record, which Append says together with its index.
@@ -396,8 +403,13 @@ func answerJSON(w http.ResponseWriter, answer any) error {
 	if err != nil {
 		return err
 	}
+	answerText(w, text)
+	return nil
+}
+
+// answerText answers with JSON.
+func answerText(w http.ResponseWriter, text []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(append(text, '\n')) // who has gone can ask again, with the same key
-	return nil
 }

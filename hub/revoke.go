@@ -106,7 +106,7 @@ func (r *revocations) add(ctx context.Context, one access.Revocation) (eventlog.
 	if err != nil {
 		return eventlog.Position{}, err
 	}
-	receipts, err := r.hub.append(ctx, []eventlog.Record{{Topics: []string{revocationsTopic}, Type: "revocation", Data: string(text)}})
+	receipts, err := r.hub.append([]eventlog.Record{{Topics: []string{revocationsTopic}, Type: "revocation", Data: string(text)}})
 	if err != nil {
 		return eventlog.Position{}, err
 	}
@@ -180,7 +180,7 @@ func (r *revocations) snapshot(ctx context.Context) error {
 		}
 		records = append(records, record)
 	}
-	_, err := r.hub.append(ctx, records)
+	_, err := r.hub.append(records)
 	return err
 }
 
