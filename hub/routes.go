@@ -119,9 +119,7 @@ func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) e
 	case http.MethodPost, http.MethodPut:
 		return h.publish(w, r, p, topic)
 	case methodQuery:
-		if err := p.addForm(w, r); err != nil {
-			return err
-		}
+		return h.query(w, r, p, topic)
 	}
 	return h.subscribe(w, r, p, topic)
 }

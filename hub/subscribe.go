@@ -112,24 +112,62 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	if err != nil {
 		return h.refuseStream(w, r, sub.form, err)
 	}
-	if err := sub.grant(grant); err != nil {
-		return denied(r, grant, err)
+	return h.follow(w, r, &sub, &grant)
+}
+
+// query answers a QUERY with a stream. What it asks for is in its body, which may be large, and is read of those only who are let in.
+func (h *Hub) query(w http.ResponseWriter, r *http.Request, p *params, path string) error {
+	refused := plain
+	if acceptsNDJSON(r.Header) {
+		refused = ndjson
+	}
+	grant, err := h.authorize(r)
+	if err != nil {
+		return h.refuseStream(w, r, refused, err)
+	}
+	if len(grant.Subscribe) == 0 {
+		return denied(r, grant, forbidden("subscribe to anything"))
+	}
+	if err := h.readForm(w, r, p, &grant); err != nil {
+		return h.refuseStream(w, r, refused, err)
+	}
+	sub, err := h.parseSubscription(r, p, path)
+	if err != nil {
+		return err
+	}
+	return h.follow(w, r, &sub, &grant)
+}
+
+// readForm reads the form of somebody who has a place meanwhile. It is not that of his stream, for which a hub would wait that drains.
+func (h *Hub) readForm(w http.ResponseWriter, r *http.Request, p *params, g *access.Grant) error {
+	from := h.addressOf(r)
+	if err := h.limits.enter(from, g); err != nil {
+		return err
+	}
+	defer h.limits.exit(from, g)
+	return p.addForm(w, r)
+}
+
+// follow sends a stream to somebody who may have it.
+func (h *Hub) follow(w http.ResponseWriter, r *http.Request, sub *subscription, grant *access.Grant) error {
+	if err := sub.grant(*grant); err != nil {
+		return denied(r, *grant, err)
 	}
 	if r.Method == http.MethodHead {
 		streamHeader(w.Header(), sub.form)
 		return nil
 	}
 	from := h.addressOf(r)
-	if err := h.enter(from, &grant); err != nil {
+	if err := h.enter(from, grant); err != nil {
 		return h.refuseStream(w, r, sub.form, err)
 	}
 	kept := false // by a stream that goes on
 	defer func() {
 		if !kept { // also when somebody else's code panics
-			h.exit(from, &grant)
+			h.exit(from, grant)
 		}
 	}()
-	c, first, err := h.start(r.Context(), &sub)
+	c, first, err := h.start(r.Context(), sub)
 	if err != nil {
 		return h.refuseStream(w, r, sub.form, err)
 	}
@@ -139,7 +177,7 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 		return nil
 	}
 	if sub.poll {
-		return h.poll(w, r, c, first, &grant)
+		return h.poll(w, r, c, first, grant)
 	}
 	var ended func(StreamEnd)
 	if h.opts.OnStream != nil {
@@ -147,7 +185,7 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	}
 	kept = true
 	stream := &subscriber{
-		shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: &grant, from: from, opened: h.count.open(), fd: -1, slot: -1,
+		shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: grant, from: from, opened: h.count.open(), fd: -1, slot: -1,
 		ended: ended,
 	}
 	return h.attach(w, r, stream, first)
