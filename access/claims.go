@@ -160,8 +160,9 @@ func (g *Grant) whose() string {
 
 // grant returns what is granted. Streams end when the token does by its own clock. Whoever comes within the leeway after that has what is
 // left of it: a stream that ends as soon as it begins is a loop.
-func (v *Verifier) grant(c *claims, now time.Time) Grant {
+func (v *Verifier) grant(t *parts, c *claims, now time.Time) Grant {
 	g := c.grant
+	g.Credential = t.credential()
 	if !g.Expires.IsZero() && !now.Before(g.Expires) {
 		g.Expires = g.Expires.Add(v.leeway())
 	}

@@ -12,6 +12,10 @@ type Grant struct {
 	// Subject names who it is, and keeps the idempotency keys of one apart from those of others. It may be empty.
 	Subject string
 
+	// Credential is not 0 if a credential was accepted, and tells it from others: of a token it is a hash of what is signed. It says that
+	// somebody is known who has no Subject, who is forbidden what he may not do instead of asked who he is, and is counted for himself.
+	Credential uint64
+
 	ID       string    // of the token that grants it, to revoke it alone; may be empty
 	IssuedAt time.Time // zero: not known
 	Expires  time.Time // when the streams that it allows end; zero: never

@@ -2,7 +2,9 @@ package access
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -60,7 +62,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 	if err := v.checkClaims(&c, now); err != nil {
 		return Grant{}, err
 	}
-	return v.grant(&c, now), nil
+	return v.grant(t, &c, now), nil
 }
 
 // Unverified is what a token says of itself. Anybody can write a token: it is for people who want to know what they have in hand,
@@ -135,6 +137,12 @@ func split(token string) (*parts, error) {
 		return bad("its header: %v", err)
 	}
 	return t, nil
+}
+
+// credential returns what tells a token from others. The signature is not in it: of the same token there may be several.
+func (t *parts) credential() uint64 {
+	sum := sha256.Sum256([]byte(t.signed))
+	return max(binary.BigEndian.Uint64(sum[:]), 1)
 }
 
 // types are those of a token that grants access, in lower case: RFC 7519, section 5.1, and RFC 9068, section 2.1. Other tokens of the

@@ -83,7 +83,7 @@ func forbidden(what string) *Problem {
 // denied says so to whoever did not say who it is: with a token it may be granted.
 func denied(r *http.Request, g access.Grant, err error) error {
 	p, ok := errors.AsType[*Problem](err)
-	known := g.Subject != "" || r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != ""
+	known := holderOf(&g) != (holder{}) || r.Header.Get("Authorization") != "" // which was accepted, or there was an error
 	if !ok || p.Name != problemForbidden || known {
 		return err
 	}

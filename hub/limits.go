@@ -46,14 +46,21 @@ func (o *Options) checkLimits() error {
 	return nil
 }
 
-// holder is whom limits count as one by token: the subject, or the token if it names none. The zero holder is anybody.
-type holder struct{ subject, token string }
+// holder is whom limits count as one by token: the subject, or the token if it names none, by its ID if it has one. The zero holder is
+// anybody.
+type holder struct {
+	subject, token string
+	credential     uint64
+}
 
 func holderOf(g *access.Grant) holder {
-	if g.Subject == "" {
+	switch {
+	case g.Subject != "":
+		return holder{subject: g.Subject}
+	case g.ID != "":
 		return holder{token: g.ID}
 	}
-	return holder{subject: g.Subject}
+	return holder{credential: g.Credential}
 }
 
 // limit is one of the bounds, as metrics call it.

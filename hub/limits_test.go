@@ -106,6 +106,21 @@ func TestWhoIsRefusedForAWhileComesBack(t *testing.T) {
 	}
 }
 
+// TestTokensWithoutAnyNameAreCountedEachForItself: they were counted for nobody, so that who had one had no limit.
+func TestTokensWithoutAnyNameAreCountedEachForItself(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &hub.Options{MaxPerToken: 1, Authorize: func(r *http.Request) (access.Grant, error) {
+		g := access.Everything()
+		g.Credential = uint64(len(r.Header.Get("X-Token")))
+		return g, nil
+	}}, transports[0])
+	for _, token := range []string{"one", "another"} {
+		header := map[string]string{"X-Token": token}
+		s.follow("/events/news", header).want("tidings.checkpoint:")
+		refused(t, token, s.send(request{path: "/events/news", header: header}), http.StatusTooManyRequests, "too-many-streams", "token")
+	}
+}
+
 // TestWhoHasGoneMakesRoom, however it went: nobody is counted twice, or for ever.
 func TestWhoHasGoneMakesRoom(t *testing.T) {
 	t.Parallel()

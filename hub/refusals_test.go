@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -100,5 +101,41 @@ func TestKeysThatCannotBeHadAreNoReasonToGiveUp(t *testing.T) {
 	a = k.send(request{path: "/events/a", header: map[string]string{"Sec-Fetch-Mode": "cors"}})
 	if a.status != http.StatusOK || !strings.Contains(a.body, "tidings.retry") {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestWhoHasShownNothingIsAskedWhoItIs, and whoever has is told that he may not. The story: any cookie made somebody known, and a token
+// without a name was known in the field Authorization only.
+func TestWhoHasShownNothingIsAskedWhoItIs(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	nameless := k.token(access.Grant{Subscribe: patterns("news")})
+	for name, test := range map[string]struct {
+		header    map[string]string
+		status    int
+		problem   string
+		challenge string
+	}{
+		"nothing":             {nil, http.StatusUnauthorized, "unauthorized", `Bearer realm="tidings"`},
+		"some other cookie":   {map[string]string{"Cookie": "theme=dark"}, http.StatusUnauthorized, "unauthorized", `Bearer realm="tidings"`},
+		"a token":             {bearer(nameless), http.StatusForbidden, "forbidden", `Bearer realm="tidings", error="insufficient_scope"`},
+		"a token in a cookie": {map[string]string{"Cookie": "theme=dark; token=" + nameless}, http.StatusForbidden, "forbidden", `Bearer realm="tidings", error="insufficient_scope"`},
+	} {
+		for what, r := range map[string]request{
+			"publishing": {path: "/events/a", body: "x"}, "following": {path: "/events/a"}, "asking": {method: "QUERY", path: "/events/a", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}},
+			"administering": {path: "/metrics"},
+		} {
+			header := maps.Clone(test.header)
+			if header == nil {
+				header = map[string]string{}
+			}
+			maps.Copy(header, r.header)
+			r.header = header
+			a := k.send(r)
+			refused(t, name+", "+what, a, test.status, test.problem, "")
+			if got := a.header.Get("WWW-Authenticate"); got != test.challenge {
+				t.Errorf("%s, %s: WWW-Authenticate: %s", name, what, got)
+			}
+		}
 	}
 }
