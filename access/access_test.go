@@ -51,7 +51,7 @@ func TestATokenThatIsNotAcceptedGetsNotEvenWhatIsPublic(t *testing.T) {
 
 func TestARevokedTokenIsRefused(t *testing.T) {
 	at := time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
-	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Revocations: access.NewRevocations(0)}
+	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Revocations: access.NewRevocations(0, -1)}
 	if err := p.Revocations.Revoke(access.Revocation{Subject: "alice", At: at}); err != nil {
 		t.Fatal(err)
 	}

@@ -26,10 +26,11 @@ const maxRevocations = 100_000
 
 // Revocations are those in force. Nil has none.
 //
-// A time of issue has whole seconds: a token of the same second as its revocation is refused, too. So is one that does not say when it was
-// issued.
+// The clock of an issuer may be ahead, and then a token that was there before a revocation seems to be of later. All of a subject that
+// were issued up to the leeway after its revocation are therefore refused, for as long as they live; what is issued after that is good. A
+// time of issue has whole seconds: a token of the same second is refused, too. So is one that does not say when it was issued.
 type Revocations struct {
-	maxLife time.Duration
+	maxLife, leeway time.Duration
 
 	mu       sync.RWMutex // guards the following
 	subjects map[string]time.Time
@@ -39,9 +40,11 @@ type Revocations struct {
 // NewRevocations returns a set without any. MaxLife is that of the [Verifier]: no token lives longer, so that a revocation can be forgotten
 // after that time, when all tokens that it refuses have ended. 0: there is no such bound, and revocations are kept for ever.
 //
+// Leeway is by how much the clocks of issuers may be ahead of this one, as that of the Verifier: 0: 30 s; negative: not at all.
+//
 // No more than 100,000 are kept. Those beyond are refused: to drop another one instead would let its tokens in again.
-func NewRevocations(maxLife time.Duration) *Revocations {
-	return &Revocations{maxLife: maxLife, subjects: make(map[string]time.Time), ids: make(map[string]time.Time)}
+func NewRevocations(maxLife, leeway time.Duration) *Revocations {
+	return &Revocations{maxLife: maxLife, leeway: leewayOf(leeway), subjects: make(map[string]time.Time), ids: make(map[string]time.Time)}
 }
 
 // Revoke adds a revocation. Of several for the same subject or ID the newest counts, in whatever order they come. The error is
@@ -85,8 +88,11 @@ func (s *Revocations) Revoked(g Grant) (at time.Time, yes bool) {
 	if at, yes = s.ids[g.ID]; yes {
 		return at, true
 	}
-	at = s.subjects[g.Subject]
-	return at, !at.IsZero() && !g.IssuedAt.After(at)
+	if at = s.subjects[g.Subject]; at.IsZero() {
+		return at, false
+	}
+	at = at.Add(s.leeway)
+	return at, !g.IssuedAt.After(at)
 }
 
 // All returns those in force, the oldest first.
@@ -114,9 +120,9 @@ func (s *Revocations) Len() int {
 	return len(s.subjects) + len(s.ids)
 }
 
-// over reports whether all tokens that a revocation refuses have ended, whatever the leeway.
+// over reports whether all tokens that a revocation refuses have ended, whatever the leeway: that of their issue and that of their end.
 func (s *Revocations) over(at time.Time) bool {
-	return s.maxLife > 0 && time.Since(at) > s.maxLife+maxLeeway
+	return s.maxLife > 0 && time.Since(at) > s.maxLife+2*maxLeeway
 }
 
 // forget drops what is over, and reports whether there is room.

@@ -37,11 +37,13 @@ const (
 	maxLeeway     = time.Hour
 )
 
-func (v *Verifier) leeway() time.Duration {
-	if v.Leeway == 0 {
+func (v *Verifier) leeway() time.Duration { return leewayOf(v.Leeway) }
+
+func leewayOf(d time.Duration) time.Duration {
+	if d == 0 {
 		return defaultLeeway
 	}
-	return min(max(v.Leeway, 0), maxLeeway)
+	return min(max(d, 0), maxLeeway)
 }
 
 // Verify returns what a token grants. The error is a *[Refusal]. It waits only for keys that have to be fetched, and no longer than

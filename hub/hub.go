@@ -82,7 +82,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 
 	// Revocations are what was taken back; the hub adds what it is told by /api/v1/revoke, and by its log when it begins. An
-	// [access.Policy] that has them, too, says of each refusal why. Nil: a set of the hub's own
+	// [access.Policy] that has them, too, says of each refusal why. Nil: a set of the hub's own, for grants that are issued by the clock of
+	// this machine
 	Revocations *access.Revocations
 
 	// MaxConnections is how many streams may be open, of those who follow and of those who publish; MaxPerAddress and
@@ -150,7 +151,7 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	d.BodyTimeout = orElse(d.BodyTimeout, time.Minute)
 	if d.Revocations == nil {
-		d.Revocations = access.NewRevocations(0)
+		d.Revocations = access.NewRevocations(0, -1)
 	}
 	d.MaxEvent = orElse(d.MaxEvent, 1<<20)
 	d.MaxTopics = orElse(d.MaxTopics, 1000)

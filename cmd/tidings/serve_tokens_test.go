@@ -138,7 +138,7 @@ func TestServeLooksForATokenInTheHeaderThenTheCookieThenTheQuery(t *testing.T) {
 		{name: "a token alone", s: s, field: ann, status: 401, detail: "write the word Bearer"},
 		{name: "a scheme alone", s: s, field: "Bearer ", status: 401, detail: "write the word Bearer"},
 		{name: "none", s: s, status: 401},
-		{name: "cookie, not enabled", s: only, cookie: ann, status: 403},
+		{name: "cookie, not enabled", s: only, cookie: ann, status: 401},
 		{name: "query, not enabled", s: only, query: ann, status: 400, detail: "access_token"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
