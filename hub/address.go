@@ -41,6 +41,10 @@ func (h *Hub) addressOf(r *http.Request) address {
 	return at.As16()
 }
 
+// ClientAddress returns the IP address that a request comes from, as limits count it: through proxies that are trusted, that for which they
+// ask. It is empty if it is not known.
+func (h *Hub) ClientAddress(r *http.Request) string { return h.addressOf(r).String() }
+
 // trusted reports whether an address is that of a proxy that is believed. One that is not known is that of a Unix socket.
 func (h *Hub) trusted(at netip.Addr) bool {
 	return !at.IsValid() || slices.ContainsFunc(h.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(at) })

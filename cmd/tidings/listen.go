@@ -45,7 +45,7 @@ func (f *listenFlags) checkListen() error {
 	}
 	if f.AdminAddr != "" {
 		if err := checkAddr(f.AdminAddr); err != nil {
-			return fmt.Errorf("--admin-addr: %w", err)
+			return ofAdmin(err)
 		}
 	}
 	switch {
@@ -59,7 +59,10 @@ func (f *listenFlags) checkListen() error {
 
 // checkAddr refuses what is no address.
 func checkAddr(addr string) error {
-	if strings.HasPrefix(addr, unixPrefix) {
+	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
+		if path == "" {
+			return &exitError{exitUsage, errors.New("--addr unix: names no file\nhint: --addr unix:/run/tidings.sock")}
+		}
 		return nil
 	}
 	_, _, err := splitAddr(addr)

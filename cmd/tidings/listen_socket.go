@@ -6,34 +6,78 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const unixPrefix = "unix:"
 
-// listenUnix listens on a socket in the file system. What a program that was killed has left there is removed; the socket of one that
+// listenUnix listens on a socket in the file system. What a program that was killed has left there is replaced; the socket of one that
 // runs, and what is no socket, is not.
+//
+// The socket is made in a directory of its own, which nobody else may enter, until it has its mode: before that the umask says who may
+// connect. The directory also keeps two programs that begin at the same time from replacing each other's socket.
 func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
-	if path == "" {
-		return nil, &exitError{exitUsage, errors.New("--addr unix: names no file\nhint: --addr unix:/run/tidings.sock")}
+	private := path + ".new"
+	if err := makePrivate(private); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
-	if err := removeStale(path); err != nil {
+	l, err := putSocket(path, private, mode)
+	if gone := os.RemoveAll(private); gone != nil && err == nil {
+		return nil, errors.Join(gone, l.Close())
+	}
+	if err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	return l, nil
+}
+
+// putSocket makes a socket in a directory, and puts it where it is asked for.
+func putSocket(path, private string, mode fs.FileMode) (*socketListener, error) {
+	if err := checkFree(path); err != nil {
+		return nil, err
+	}
+	at := filepath.Join(private, "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: at, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false)
-	s := &socketListener{UnixListener: l, path: path}
-	if s.file, err = os.Lstat(path); err == nil {
-		err = os.Chmod(path, mode)
+	made := &socketListener{UnixListener: l, path: path}
+	if err := os.Chmod(at, mode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if made.file, err = os.Lstat(at); err == nil {
+		err = os.Rename(at, path)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, l.Close())
 	}
-	return s, nil
+	return made, nil
+}
+
+// startsWithin is how long nobody takes to put a socket in its place.
+const startsWithin = 10 * time.Second
+
+// makePrivate makes a directory, unless another program has it at the moment. One that is older is of a program that was killed.
+func makePrivate(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return err
+	case time.Since(info.ModTime()) < startsWithin:
+		return fmt.Errorf("another program is about to, by %s; name another socket", dir)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o700)
 }
 
 // socketListener removes its socket at the end, unless another program has put its own in the place of it.
@@ -55,7 +99,8 @@ func (l *socketListener) Close() error {
 	return errors.Join(err, l.UnixListener.Close())
 }
 
-func removeStale(path string) error {
+// checkFree returns an error unless a socket may be put at a path.
+func checkFree(path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -73,7 +118,7 @@ func removeStale(path string) error {
 	case !connRefused(err):
 		return fmt.Errorf("%s is there already, and whether a program uses it cannot be told: %w", path, err)
 	}
-	return os.Remove(path)
+	return nil
 }
 
 // connRefused reports whether nobody listens where a connection was tried.

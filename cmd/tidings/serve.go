@@ -62,6 +62,9 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		return err
 	}
 	defer cert.close()
+	if cert == nil && !isTerminal(std.err) {
+		defer ignoreHangups(logger)()
+	}
 	place, err := c.listen(c.Addr, cert)
 	if err != nil {
 		return err
@@ -93,7 +96,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
 	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
-	server := &hubServer{hub: h, handler: &requestLog{boundBodies(hubPage.before(tokens.handler(h)), bodyTimeout), logger}, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	server := &hubServer{hub: h, handler: c.logged(boundBodies(hubPage.before(tokens.handler(h)), bodyTimeout), h, logger), logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	err = server.serve(ctx, place.listeners...)
 	return errors.Join(err, log.Close())
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,7 +15,20 @@ func (f *listenFlags) listenAdmin() (*place, error) {
 	if f.AdminAddr == "" {
 		return &place{}, nil
 	}
-	return f.listen(f.AdminAddr, nil)
+	p, err := f.listen(f.AdminAddr, nil)
+	if err != nil {
+		return nil, ofAdmin(err)
+	}
+	return p, nil
+}
+
+// ofAdmin makes of what is wrong with --addr the same of --admin-addr.
+func ofAdmin(err error) error {
+	said := errors.New(strings.ReplaceAll(err.Error(), "--addr", "--admin-addr"))
+	if exit, ok := errors.AsType[*exitError](err); ok {
+		return &exitError{exit.code, said}
+	}
+	return said
 }
 
 // adminGrace is how long an answer to whoever administers the hub may take at the end.

@@ -137,7 +137,7 @@ func TestAdministrationMayListenElsewhere(t *testing.T) {
 func TestAdministrationIsForOtherMachinesOnlyIfOneSaysSo(t *testing.T) {
 	env := environ{"TIDINGS_KEY=" + testSecret}
 	for addr, want := range map[string]string{
-		"0.0.0.0:9090": "asks nobody for a token", "[::]:9090": "asks nobody for a token", "192.0.2.1:9090": "asks nobody for a token", "nonsense": "--admin-addr: ",
+		"0.0.0.0:9090": "asks nobody for a token", "[::]:9090": "asks nobody for a token", "192.0.2.1:9090": "asks nobody for a token", "nonsense": "--admin-addr \"nonsense\": ",
 		"localhost:9090": "", "[::1]:9090": "", ":9090": "", "unix:admin.sock": "",
 	} {
 		if code, _, complaint := sayIn(t, env, "config", "--admin-addr", addr); (code == 0) != (want == "") || !strings.Contains(complaint, want) {

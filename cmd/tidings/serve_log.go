@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -40,6 +41,16 @@ func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 type requestLog struct {
 	next   http.Handler
 	logger *slog.Logger
+	remote func(*http.Request) string // where a request comes from
+}
+
+// logged logs the requests to a hub. Those that come through proxies which are trusted come from whom these ask for.
+func (f *limitFlags) logged(next http.Handler, h *hub.Hub, logger *slog.Logger) *requestLog {
+	remote := func(r *http.Request) string { return r.RemoteAddr }
+	if len(f.TrustedProxy) > 0 {
+		remote = func(r *http.Request) string { return cmp.Or(h.ClientAddress(r), r.RemoteAddr) }
+	}
+	return &requestLog{next, logger, remote}
 }
 
 // requestID is the header field that carries it, from a proxy to us and from us to the client.
@@ -56,7 +67,7 @@ func (l *requestLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	line := &requestLine{
-		sender: sender{id: id}, logger: l.logger, began: time.Now(), remote: r.RemoteAddr,
+		sender: sender{id: id, remote: l.remote(r)}, logger: l.logger, began: time.Now(),
 		method: short(r.Method), path: short(r.URL.EscapedPath()), query: short(withoutTokens(r.URL.RawQuery)), // the hub may change the request
 	}
 	answer := &loggedAnswer{ResponseWriter: w}
@@ -71,14 +82,14 @@ func (l *requestLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // requestLine is a line that is still to be written. Each stream has one, so that it keeps some texts, and not the request.
 type requestLine struct {
 	sender
-	logger                      *slog.Logger
-	began                       time.Time
-	remote, method, path, query string
-	streams                     bool // it is written when the stream has ended
+	logger              *slog.Logger
+	began               time.Time
+	method, path, query string
+	streams             bool // it is written when the stream has ended
 }
 
 // sender is who has sent a request. Whoever knows writes it down.
-type sender struct{ id, subject string }
+type sender struct{ id, remote, subject string }
 
 type lineKey struct{} // of a request's *requestLine
 

@@ -20,7 +20,7 @@ func logged(t *testing.T, flags reportFlags, handler http.HandlerFunc, r *http.R
 	w := httptest.NewRecorder()
 	func() {
 		defer func() { _ = recover() }() // as net/http does
-		(&requestLog{handler, flags.logger(log)}).ServeHTTP(w, r)
+		new(limitFlags).logged(handler, nil, flags.logger(log)).ServeHTTP(w, r)
 	}()
 	text, _ := log.now()
 	return w, strings.FieldsFunc(text, func(c rune) bool { return c == '\n' })
@@ -134,7 +134,7 @@ func TestARequestWhoseHandlerPanicsHasALine(t *testing.T) {
 // The hub takes connections over, flushes, and sets deadlines, through whatever is around it.
 func TestTheLogIsInNobodysWay(t *testing.T) {
 	log := newAwaited()
-	server := httptest.NewServer(&requestLog{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(new(limitFlags).logged(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -143,7 +143,7 @@ func TestTheLogIsInNobodysWay(t *testing.T) {
 		defer conn.Close()
 		_, _ = buffered.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") // what is lost is missed below
 		_ = buffered.Flush()
-	}), (&reportFlags{}).logger(log)})
+	}), nil, (&reportFlags{}).logger(log)))
 	defer server.Close()
 	if answer, text := ask(t, clientOf(t, nil), http.MethodGet, server.URL, ""); answer.StatusCode != http.StatusOK || text != "hi" {
 		t.Errorf("%s %q", answer.Status, text)
@@ -187,4 +187,16 @@ func TestAStreamHasItsLineWhenItIsOver(t *testing.T) {
 	if text, _ := s.log.now(); strings.Count(text, `"query":"since=earliest"`) != 1 {
 		t.Errorf("it has other lines, too:\n%s", text)
 	}
+}
+
+// TestARequestThroughATrustedProxyIsLoggedFromItsClient: the lines of all of them had the address of the proxy, also of refused tokens.
+func TestARequestThroughATrustedProxyIsLoggedFromItsClient(t *testing.T) {
+	key := environ{"TIDINGS_KEY=" + testSecret}
+	s := startServe(t, key, "--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "::1/128")
+	ask(t, clientOf(t, nil), http.MethodGet, s.url+"/events/news", "", "X-Forwarded-For", "192.0.2.7", "Authorization", "Bearer x")
+	s.log.await(t, `msg="token refused" id=\S+ remote=192\.0\.2\.7 `)
+	s.log.await(t, `msg=request id=\S+ remote=192\.0\.2\.7 `)
+	s = startServe(t, key)
+	ask(t, clientOf(t, nil), http.MethodGet, s.url+"/healthz", "", "X-Forwarded-For", "192.0.2.7")
+	s.log.await(t, `msg=request id=\S+ remote="?(127\.0\.0\.1|\[::1\]):\d+`)
 }

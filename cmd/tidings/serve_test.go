@@ -329,6 +329,100 @@ func TestServeLeavesTheSocketOfItsSuccessorAlone(t *testing.T) {
 	}
 }
 
+// TestNobodyConnectsToASocketBeforeItHasItsMode: between listening and that the umask said who may.
+func TestNobodyConnectsToASocketBeforeItHasItsMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.sock")
+	stop, looked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(looked)
+		for {
+			if info, err := os.Lstat(path); err == nil && info.Mode().Perm() != 0o600 {
+				t.Errorf("its mode was %v", info.Mode())
+				return
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for range 100 {
+		l, err := listenUnix(path, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	<-looked
+}
+
+// TestOfHubsThatBeginTogetherOneHasTheSocket: each took what the other had just made for what a killed one had left, and removed it.
+func TestOfHubsThatBeginTogetherOneHasTheSocket(t *testing.T) {
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "hub.sock")
+		stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stale.SetUnlinkOnClose(false)
+		if err := stale.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan net.Listener, 8)
+		var begun sync.WaitGroup
+		for range cap(got) {
+			begun.Go(func() {
+				if l, err := listenUnix(path, 0o600); err == nil {
+					got <- l
+				}
+			})
+		}
+		begun.Wait()
+		close(got)
+		n := 0
+		for l := range got {
+			n++
+			if conn, err := net.Dial("unix", path); err != nil {
+				t.Errorf("nobody finds it: %v", err)
+			} else {
+				_ = conn.Close() // it was only a question
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if n != 1 {
+			t.Fatalf("%d listen", n)
+		}
+	}
+}
+
+// TestAHubThatWasKilledWhileItBeganIsInNobodysWay, but for a moment in which it might live.
+func TestAHubThatWasKilledWhileItBeganIsInNobodysWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.sock")
+	if err := os.Mkdir(path+".new", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenUnix(path, 0o600); err == nil || !strings.Contains(err.Error(), "another program") {
+		t.Errorf("at once: %v", err)
+	}
+	old := time.Now().Add(-time.Minute)
+	if err := os.Chtimes(path+".new", old, old); err != nil {
+		t.Fatal(err)
+	}
+	l, err := listenUnix(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A hub that was killed leaves its socket behind.
 func TestServeRemovesASocketThatNobodyUsesAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
@@ -402,6 +496,16 @@ func TestServeLetsNoOtherMachineInWithoutAKey(t *testing.T) {
 	}
 }
 
+// TestHangupEndsNoHubThatHasNothingToReadAgain: who asked it to read its files again ended it.
+func TestHangupEndsNoHubThatHasNothingToReadAgain(t *testing.T) {
+	s := startServe(t, nil)
+	hangup(t)
+	s.log.await(t, "msg=\"SIGHUP: there is no certificate")
+	if answer, text := ask(t, clientOf(t, nil), http.MethodPost, s.url+"/events/news", "still here"); answer.StatusCode != http.StatusOK {
+		t.Errorf("%s %s", answer.Status, text)
+	}
+}
+
 // hangup sends this process SIGHUP.
 func hangup(t *testing.T) {
 	t.Helper()
@@ -443,6 +547,14 @@ func TestServeSaysWhatIsWrongWithAnAddress(t *testing.T) {
 	} {
 		if code, out, complaint := say(t, "serve", "--memory", "--addr", addr); code == 0 || out != "" || !strings.Contains(complaint, want) {
 			t.Errorf("--addr %s: exit code %d, %s, want %s", addr, code, complaint, want)
+		}
+		if addr == "no..host:3002" { // it is refused as another machine
+			continue
+		}
+		want = strings.ReplaceAll(want, "--addr", "--admin-addr")
+		code, _, complaint := say(t, "serve", "--memory", "--addr", "localhost:0", "--admin-addr", addr)
+		if code == 0 || !strings.HasPrefix(complaint, "tidings: --admin-addr ") || !strings.Contains(complaint, want) || strings.Contains(complaint, "--addr") {
+			t.Errorf("--admin-addr %s: exit code %d, %s, want %s", addr, code, complaint, want)
 		}
 	}
 }

@@ -50,7 +50,8 @@ func (t *tokens) authorize(r *http.Request) (access.Grant, error) {
 	}
 	grant, err := t.policy.Grant(r.Context(), token)
 	if refusal, ok := errors.AsType[*access.Refusal](err); ok {
-		t.logger.Info("token refused", "id", senderOf(r).id, "remote", r.RemoteAddr, "reason", refusal.Reason, "why", refusal.Detail)
+		who := senderOf(r)
+		t.logger.Info("token refused", "id", who.id, "remote", who.remote, "reason", refusal.Reason, "why", refusal.Detail)
 		return grant, refusalProblem(refusal)
 	}
 	senderOf(r).subject = grant.Subject
