@@ -192,7 +192,7 @@ func TestCatchingUpOverWhatOthersKeepIsLinear(t *testing.T) {
 	sel := eventlog.Topics("count", "all")
 	page := func() { mustRead(t, log, eventlog.Query{Selector: sel, Limit: 10}) }
 	least := math.Inf(1)
-	for range 5 { // they are those of the whole process, compactions included
+	for try := 0; try < 5 && least > 2*n; try++ { // they are those of the whole process, compactions included
 		least = min(least, testing.AllocsPerRun(1, page))
 	}
 	if least > 2*n { // to look at all took some five for each

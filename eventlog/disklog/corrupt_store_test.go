@@ -268,6 +268,9 @@ func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 				if !closed && strings.HasSuffix(file, ".log") && (how == "lost" || how == "empty") {
 					continue // as if nothing had been written, which nobody can know
 				}
+				if raced && r.IntN(3) > 0 {
+					continue // the other cases are for runs without the race detector, and for other seeds
+				}
 				what := fmt.Sprintf("closed: %v, %s: %s", closed, file, how)
 				var sum outcome
 				refused := 0

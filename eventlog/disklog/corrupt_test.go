@@ -226,7 +226,10 @@ func (d *damaged) check(t *testing.T, log *disklog.Log, how strictness) (lost ma
 	d.how = how
 	lost = d.missing(t, d.read(t, log, eventlog.Everything(), 0), func(*eventlog.Record) bool { return true }, nil)
 	topics := make(map[string]bool)
-	for _, rec := range d.records {
+	for i, rec := range d.records {
+		if raced && i%4 > 0 {
+			continue
+		}
 		for _, topic := range rec.Topics {
 			topics[topic] = true
 		}

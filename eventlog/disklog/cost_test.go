@@ -109,6 +109,7 @@ func TestUpToDateReaderCostsNoIO(t *testing.T) {
 }
 
 func TestTopicsInMemoryAreBounded(t *testing.T) {
+	t.Parallel()
 	l := mustOpen(t, t.TempDir(), nil)
 	records := make([]eventlog.Record, 1000)
 	for i := range 135 {

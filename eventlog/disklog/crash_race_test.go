@@ -2,7 +2,8 @@
 
 package disklog_test
 
-// Pebble is some twenty times slower when races are looked for: it checks itself then.
+// Pebble is some twenty times slower when races are looked for: it checks itself then. Therefore the tests do less of the same,
+// and make test runs them without the race detector as well.
 const (
 	raced      = true
 	crashTotal = 6  // crashes of each test,

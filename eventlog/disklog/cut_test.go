@@ -76,7 +76,7 @@ func TestACutLeavesNothingBehind(t *testing.T) {
 	r := rand.New(rand.NewPCG(repeatable(t), 1))
 	rounds := 40
 	if raced {
-		rounds = 8
+		rounds = 4
 	}
 	for range rounds {
 		o, _ := stillOptions(
