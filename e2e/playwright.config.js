@@ -18,9 +18,17 @@ export default defineConfig({
   reporter: 'list',
   forbidOnly: !!process.env.CI,
   retries: 0, // a test that passes sometimes has found something
-  workers: 1, // machines with two cores shall pass, too
+  // Most of the time is spent waiting, for heartbeats and for clients that come back after seconds. Machines with two cores
+  // shall pass, too.
+  fullyParallel: true,
+  workers: 2,
   timeout: 60_000,
   expect: { timeout: 20_000 },
+  // What takes longest begins first. A trace of it would keep every byte of its streams.
+  projects: [
+    { name: 'kill', testMatch: 'kill.spec.js', use: { trace: 'off' } },
+    { name: 'others', testIgnore: 'kill.spec.js' },
+  ],
   use: {
     browserName: 'chromium',
     headless: true,
