@@ -37,13 +37,8 @@ func (h *Hub) unready(ctx context.Context) *Problem {
 		return h.drainProblem()
 	default:
 	}
-	notReady := func(detail string) *Problem {
-		p := problem(http.StatusServiceUnavailable, problemNotReady, "%s", detail)
-		p.RetryAfter = comeBack
-		return p
-	}
 	if h.count.unread.Load() {
-		return notReady("the newest events cannot be read from the log; the hub's log says more")
+		return h.unreadable()
 	}
 	log, ok := h.log.(eventlog.Readier)
 	if !ok {
@@ -55,4 +50,15 @@ func (h *Hub) unready(ctx context.Context) *Problem {
 		return notReady("the log takes no events at the moment; the hub's log says more")
 	}
 	return nil
+}
+
+// unreadable is the problem of a hub that cannot read its log.
+func (h *Hub) unreadable() *Problem {
+	return notReady("the newest events cannot be read from the log; the hub's log says more")
+}
+
+func notReady(detail string) *Problem {
+	p := problem(http.StatusServiceUnavailable, problemNotReady, "%s", detail)
+	p.RetryAfter = comeBack
+	return p
 }

@@ -51,6 +51,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -196,7 +197,8 @@ type Hub struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup // shards
 
-	draining chan struct{} // closed by Shutdown
+	blind    atomic.Bool   // the log cannot be read since a while
+	draining chan struct{} // closed by Shutdown, or when the log is closed
 	lastLook chan struct{} // closed by the tail when it has looked once more after that, or has ended
 	drain    sync.Once
 	open     sync.WaitGroup // subscribers
@@ -230,7 +232,7 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	}
 	h.startShards()
 	h.reading.Go(func() { labelled("hub revocations", func() { h.revocations.keep(h.ctx) }) })
-	h.reading.Go(func() { labelled("hub tail", func() { h.tail(h.ctx) }) })
+	h.reading.Go(func() { labelled("hub tail", func() { h.tail(h.ctx); h.orphaned() }) })
 	for range max(2, runtime.GOMAXPROCS(0)) {
 		h.reading.Go(func() { labelled("hub replayer", func() { h.replayers.run(h.ctx) }) })
 	}
@@ -260,18 +262,7 @@ func (h *Hub) shard() *shard {
 //
 // To publish goes on until the caller closes the server; the log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
-	h.drain.Do(func() {
-		h.opening.Lock()
-		close(h.draining)
-		h.opening.Unlock()
-		select {
-		case <-h.lastLook:
-		case <-ctx.Done():
-		}
-		for _, s := range h.shards {
-			s.post(s.drain)
-		}
-	})
+	h.endStreams(ctx)
 	done := make(chan struct{})
 	go func() {
 		h.open.Wait()
@@ -289,6 +280,22 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	h.stop()
 	h.running.Wait()
 	return err
+}
+
+// endStreams begins to end all streams, and lets none in any more.
+func (h *Hub) endStreams(ctx context.Context) {
+	h.drain.Do(func() {
+		h.opening.Lock()
+		close(h.draining)
+		h.opening.Unlock()
+		select {
+		case <-h.lastLook:
+		case <-ctx.Done():
+		}
+		for _, s := range h.shards {
+			s.post(s.drain)
+		}
+	})
 }
 
 // closed is called when a stream has ended. Those with a runner end later than that.
@@ -325,9 +332,13 @@ func (h *Hub) enter(from address, g *access.Grant) error {
 		h.limits.exit(from, g)
 		return h.drainProblem()
 	default:
-		h.open.Add(1)
-		return nil
 	}
+	if h.blind.Load() {
+		h.limits.exit(from, g)
+		return h.unreadable()
+	}
+	h.open.Add(1)
+	return nil
 }
 
 func (h *Hub) exit(from address, g *access.Grant) {

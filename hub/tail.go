@@ -67,6 +67,34 @@ func (h *Hub) wakeShards() {
 	}
 }
 
+// blindAfter is for how long streams wait for a log that cannot be read. After that they have only heartbeats to hear, and their clients are
+// better told that something is wrong.
+const blindAfter = time.Minute
+
+// turnAway ends all streams, and lets none in until the log can be read again.
+func (h *Hub) turnAway() {
+	if h.blind.Swap(true) {
+		return
+	}
+	h.opts.Logger.Error("the log cannot be read for too long; all streams end, and whoever comes is told to come back later")
+	for _, s := range h.shards {
+		s.post(func() { s.each(func(sub *subscriber) { s.expel(sub, failed) }) })
+	}
+}
+
+// orphaned ends all streams if the log was closed and the hub was not: nothing will come.
+func (h *Hub) orphaned() {
+	select {
+	case <-h.ctx.Done():
+		return
+	case <-h.draining:
+		return
+	default:
+	}
+	h.opts.Logger.Error("the log is closed; all streams end, and whoever comes is told to come back later")
+	h.endStreams(h.ctx)
+}
+
 // tail follows the log until ctx ends or the log is closed. Streams end, when the hub drains, only after one more look: what a
 // publisher had the answer for is in the log, and may not be in the window.
 func (h *Hub) tail(ctx context.Context) {
@@ -77,13 +105,16 @@ func (h *Hub) tail(ctx context.Context) {
 	q.Told = q.After.Seq
 	const shortest, longest = 10 * time.Millisecond, time.Second
 	wait := shortest
+	var since time.Time // that it cannot be read
 	for {
 		more, err := h.take(ctx, &q)
 		switch {
 		case errors.Is(err, eventlog.ErrClosed) || ctx.Err() != nil:
 			return
 		case err != nil:
-			h.count.unread.Store(true)
+			if !h.count.unread.Swap(true) {
+				since = time.Now()
+			}
 			h.opts.Logger.Error("the newest events cannot be read, and nobody gets them; it will be tried again", "err", err.Error(), "again in", wait)
 			select {
 			case <-time.After(wait):
@@ -94,9 +125,13 @@ func (h *Hub) tail(ctx context.Context) {
 				return
 			}
 			wait = min(2*wait, longest)
+			if time.Since(since) > blindAfter {
+				h.turnAway()
+			}
 			continue
 		}
 		h.count.unread.Store(false)
+		h.blind.Store(false)
 		if wait = shortest; more {
 			continue
 		}
