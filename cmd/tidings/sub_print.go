@@ -31,7 +31,7 @@ func newPrinter(format string, out io.Writer, s style, note func(string)) printe
 	case "ndjson":
 		return &ndjsonPrinter{w: out}
 	case "data":
-		return &dataPrinter{w: out}
+		return &dataPrinter{w: out, note: note}
 	}
 	return &rawPrinter{w: out, note: note}
 }
@@ -123,10 +123,20 @@ func (p *ndjsonPrinter) write(v any) error {
 	return err
 }
 
-// dataPrinter writes the data and nothing else, each line of it ended.
-type dataPrinter struct{ w io.Writer }
+// dataPrinter writes the data and nothing else, each line of it ended. What a hub says of the stream is no data: of a gap there is a note.
+type dataPrinter struct {
+	w    io.Writer
+	note func(string)
+}
 
 func (p *dataPrinter) event(e message, _ time.Time) error {
+	switch {
+	case e.Type == "tidings.gap":
+		p.note("events are missing: " + e.Data)
+		return nil
+	case strings.HasPrefix(e.Type, "tidings."):
+		return nil
+	}
 	_, err := io.WriteString(p.w, e.Data+"\n")
 	return err
 }

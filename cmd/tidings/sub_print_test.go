@@ -104,3 +104,20 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	*w++
 	return len(p), nil
 }
+
+// TestDataIsOnlyThatOfEvents: the JSON in which a hub says that a topic has ended was printed among it.
+func TestDataIsOnlyThatOfEvents(t *testing.T) {
+	var out strings.Builder
+	var notes []string
+	p := newPrinter("data", &out, false, func(note string) { notes = append(notes, note) })
+	for _, e := range []sse.Event{
+		{Type: "message", Data: "one"}, {Type: "tidings.gap", Data: `{"reason":"trimmed"}`}, {Type: "host", Data: "two"}, {Type: "tidings.end", Data: `{"topic":"news"}`},
+	} {
+		if err := p.event(message{Event: e}, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out.String() != "one\ntwo\n" || len(notes) != 1 || !strings.Contains(notes[0], "trimmed") {
+		t.Errorf("%q, notes %q", out.String(), notes)
+	}
+}
