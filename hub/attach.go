@@ -8,13 +8,14 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
 // attach makes a stream of an answer. Where it can, it takes the connection from net/http; who has returned from here is a
 // number and some bytes in a shard. The caller has entered the hub.
 //
-// Otherwise the handler's goroutine stays, and is the subscriber's runner.
+// Otherwise the handler has to stay, and is told so by what is returned.
 func (h *Hub) attach(w http.ResponseWriter, r *http.Request, sub *subscriber, first []byte) error {
 	if r.ProtoMajor == 1 && runtime.GOOS == "linux" {
 		streamHeader(w.Header(), sub.group.form)
@@ -35,30 +36,33 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, sub *subscriber, fi
 		h.leave(sub, gone)
 		return err
 	}
-	h.runHere(r.Context(), sub, out, first)
-	return nil
+	h.run(sub, out, first)
+	return &held{sub.runner, out.done}
 }
 
-// runHere is the subscriber's runner, until its stream ends.
-func (h *Hub) runHere(ctx context.Context, sub *subscriber, out socket, first []byte) {
-	sub.runner = newRunner(ctx)
-	defer sub.runner.cancel()
-	aborted := make(chan struct{})
-	stop := context.AfterFunc(sub.runner.ctx, func() { // a write may be waiting
-		out.abort()
-		close(aborted)
-	})
-	c := sub.cursor
-	why := drained
-	if sub.shard.post(func() { sub.shard.admit(sub) }) {
-		why = sub.runner.run(c, out, first)
-		sub.bytes += sub.runner.bytes
+// held is what is returned in place of an error for a stream whose handler has to stay, up to where the handler begins: what is below
+// takes several kilobytes of stack, which each such stream would keep.
+type held struct {
+	runner *runner
+	done   <-chan struct{}
+}
+
+func (*held) Error() string { return "the handler stays" }
+
+// wait returns when the stream has ended. Its client has gone when the request's context ends; to wait for both at once would take more
+// of the stack than Go lets go of.
+func (s *held) wait(ctx context.Context) {
+	stop := context.AfterFunc(ctx, s.runner.abort)
+	<-s.done
+	stop()
+}
+
+// run hands a subscriber to its shard, with a runner.
+func (h *Hub) run(sub *subscriber, out socket, first []byte) {
+	sub.runner = newRunner(sub, out, first)
+	if !sub.shard.post(func() { sub.shard.admit(sub) }) {
+		sub.runner.end(drained)
 	}
-	if !stop() {
-		<-aborted
-	}
-	sub.shard.await(func() { sub.shard.close(sub, why) }) // it watches a socket that is about to be closed
-	h.leave(sub, why)
 }
 
 // appendHead appends the head of an answer of HTTP/1.1 that ends with its connection (RFC 9112, 6.3).
@@ -82,7 +86,7 @@ func (h *Hub) takeOver(conn net.Conn, sub *subscriber, first []byte, early int) 
 		return
 	}
 	if !ok {
-		go labelled("hub runner", func() { h.runHijacked(conn, sub, first) })
+		h.takeWaiting(conn, sub, first)
 		return
 	}
 	sub.fd, sub.stray = fd, early
@@ -95,46 +99,54 @@ func (h *Hub) takeOver(conn net.Conn, sub *subscriber, first []byte, early int) 
 	}
 }
 
-// runHijacked is the runner of a connection that sends by calls that wait.
-func (h *Hub) runHijacked(conn net.Conn, sub *subscriber, first []byte) {
-	defer func() { _ = conn.Close() }()
-	ctx, cancel := context.WithCancel(h.ctx)
-	defer cancel()
-	if fd, ok := watchable(conn); ok {
+// takeWaiting is takeOver for a connection that sends by calls that wait.
+func (h *Hub) takeWaiting(conn net.Conn, sub *subscriber, first []byte) {
+	fd, ok := watchable(conn)
+	if ok {
 		sub.fd = fd // the poller tells when its client has gone
-	} else {
+	}
+	h.run(sub, &connection{conn: conn, timeout: h.opts.WriteTimeout}, first)
+	if !ok {
 		go func() {
 			_, _ = io.Copy(io.Discard, conn)
-			cancel()
+			sub.runner.abort()
 		}()
 	}
-	h.runHere(ctx, sub, &connection{conn, h.opts.WriteTimeout}, first)
 }
 
 // connection is a socket that is ours, and waits.
 type connection struct {
 	conn    net.Conn
 	timeout time.Duration
+	aborted atomic.Bool
 }
 
-func (c *connection) write(ctx context.Context, b []byte) error {
+func (c *connection) write(b []byte) error {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // after the deadline, which might replace that of abort
-		return err
+	if c.aborted.Load() { // after the deadline, which might replace that of abort
+		return errAborted
 	}
 	_, err := c.conn.Write(b)
 	return err
 }
 
-func (c *connection) abort() { _ = c.conn.SetWriteDeadline(longAgo) } // one that has gone needs none
+func (c *connection) abort() {
+	c.aborted.Store(true)
+	_ = c.conn.SetWriteDeadline(longAgo) // one that has gone needs none
+}
 
-// watchable returns the number of the socket below a TLS connection.
+func (c *connection) close() { _ = c.conn.Close() } // nothing can be done about an error
+
+// watchable returns the number of the socket below a TLS connection, of which nobody reads any more then.
 func watchable(conn net.Conn) (fd int32, ok bool) {
 	secure, isTLS := conn.(*tls.Conn)
 	if !isTLS {
 		return -1, false
 	}
-	return number(secure.NetConn())
+	if fd, ok = number(secure.NetConn()); ok {
+		forgetHandshake(secure)
+	}
+	return fd, ok
 }

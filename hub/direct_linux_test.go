@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -36,10 +37,15 @@ func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.R
 	if tune != nil {
 		tune(tcp)
 	}
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, u.Host); err != nil {
+	stream := conn
+	if u.Scheme == "https" {
+		roots := s.client.Transport.(checked).TLSClientConfig.RootCAs
+		stream = tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: u.Hostname()})
+	}
+	if _, err := fmt.Fprintf(stream, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, u.Host); err != nil {
 		s.Fatal(err)
 	}
-	in := bufio.NewReader(conn)
+	in := bufio.NewReader(stream)
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -51,18 +57,25 @@ func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.R
 	}
 }
 
-// TestADirectSubscriberHasNoGoroutine.
-func TestADirectSubscriberHasNoGoroutine(t *testing.T) {
-	s := serve(t, mustMemory(t, nil), nil, transports[0])
-	s.raw("/events/news", nil)
-	await(t, "the first is there", func() bool { return s.hub.Subscribers() == 1 })
-	before := runtime.NumGoroutine()
-	const n = 300
-	for range n {
-		s.raw("/events/news", nil)
+// TestAnIdleSubscriberOfHTTP1HasNoGoroutine, also with TLS.
+func TestAnIdleSubscriberOfHTTP1HasNoGoroutine(t *testing.T) {
+	for _, how := range transports {
+		if how.h2 || how.kept {
+			continue
+		}
+		t.Run(how.name, func(t *testing.T) {
+			s := serve(t, mustMemory(t, nil), nil, how)
+			s.raw("/events/news", nil)
+			await(t, "the first is there", func() bool { return s.hub.Subscribers() == 1 })
+			before := runtime.NumGoroutine()
+			const n = 300
+			for range n {
+				s.raw("/events/news", nil)
+			}
+			await(t, "all are there", func() bool { return s.hub.Subscribers() == n+1 })
+			await(t, "their handlers have returned", func() bool { return runtime.NumGoroutine() <= before+n/10 })
+		})
 	}
-	await(t, "all are there", func() bool { return s.hub.Subscribers() == n+1 })
-	await(t, "their handlers have returned", func() bool { return runtime.NumGoroutine() <= before+n/10 })
 }
 
 // TestAReaderOfAFewBytesAtATimeGetsEveryByte: a write that was taken in part is continued where it was cut, wherever that was.

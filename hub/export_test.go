@@ -33,12 +33,20 @@ func (h *Hub) Wanted() (n int) {
 func (h *Hub) Want(topic, pattern string) {
 	g := newGroup(wanted{[]string{topic}, []eventlog.Pattern{eventlog.MustPattern(pattern)}}, plain)
 	s := h.shard()
-	sub := &subscriber{shard: s, group: g, fd: -1, slot: -1, runner: newRunner(h.ctx), grant: new(access.Grant)}
+	sub := &subscriber{shard: s, group: g, fd: -1, slot: -1, cursor: new(cursor), runner: &runner{out: nowhere{}}, grant: new(access.Grant)}
+	sub.runner.turn.Store(1) // it has a turn, that never ends
 	if err := h.enter(sub.from, sub.grant); err != nil {
 		panic(err)
 	}
 	s.post(func() { s.adopt(sub) })
 }
+
+// nowhere is the socket of nobody.
+type nowhere struct{}
+
+func (nowhere) write([]byte) error { return nil }
+func (nowhere) abort()             {}
+func (nowhere) close()             {}
 
 // AwaitSettled waits until everybody has been woken who wants an event up to a position.
 func (h *Hub) AwaitSettled(at eventlog.Position) {

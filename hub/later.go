@@ -18,7 +18,7 @@ func (h *Hub) refuseStream(w http.ResponseWriter, r *http.Request, f form, err e
 		return err
 	}
 	b := appendRetry(nil, f, jitter(p.RetryAfter, 2*p.RetryAfter))
-	_ = out.write(r.Context(), appendControl(b, f, retryType, "", p, time.Now())) // who has gone comes back anyway
+	_ = out.write(appendControl(b, f, retryType, "", p, time.Now())) // who has gone comes back anyway
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,8 +44,11 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = h.serve(w, r)
 	}
+	stream, stays := errors.AsType[*held](err)
 	switch {
 	case err == nil:
+	case stays:
+		stream.wait(r.Context())
 	case r.ProtoMajor == 1 && r.ContentLength < 0:
 		h.refuseSender(w, r, err, func() {})
 	default:

@@ -3,33 +3,36 @@ package hub
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// runner is the goroutine of a subscriber whose bytes leave by a call that waits: HTTP/2, TLS, and where there are no direct
-// sockets. It has the cursor; the shard wakes it.
+// runner sends to a subscriber by calls that wait: HTTP/2, TLS, and where there are no direct sockets. It has the cursor; the shard
+// wakes it. It has a goroutine, of the shard's crew, only while there is something to be sent: most subscribers would have a stack for nothing.
 type runner struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	woken  chan struct{}
+	sub    *subscriber
+	cursor *cursor // its goroutine's, once it has been started
+	out    socket
 
+	turn    atomic.Uint32                     // 0: it sleeps; else it has a turn, or waits for one, and this grows each time it is woken
 	pending atomic.Uint64                     // 1 and the number of the first event that is wanted since the cursor was looked at; 0: none
 	beatAt  atomic.Pointer[eventlog.Position] // a heartbeat is due; whoever wants an event up to here has been woken
 	wrote   atomic.Bool                       // since the shard looked last
-	bytes   int64                             // that were written; its goroutine's
 	leaving atomic.Uint32                     // a reason: it is to end when it is live
 
 	mu    sync.Mutex
 	notes []piece // guarded by mu: what is to go out besides
+
+	awake bool  // it has had a turn; its goroutine's, as what follows
+	bytes int64 // that were written
 }
 
-func newRunner(ctx context.Context) *runner {
-	r := &runner{woken: make(chan struct{}, 1)}
-	r.ctx, r.cancel = context.WithCancel(ctx)
-	return r
+// newRunner returns one that sends something first.
+func newRunner(sub *subscriber, out socket, first []byte) *runner {
+	return &runner{sub: sub, cursor: sub.cursor, out: out, notes: []piece{{text: string(first), told: true}}}
 }
 
 // wake tells a runner of an event that it wants and is in the window, by its number; or by 0 that it has to look for itself.
@@ -39,10 +42,10 @@ func (r *runner) wake(seq uint64) {
 	r.nudge()
 }
 
+// nudge lets a runner have a turn, or one more after that which it has.
 func (r *runner) nudge() {
-	select {
-	case r.woken <- struct{}{}:
-	default:
+	if r.turn.Add(1) == 1 {
+		r.sub.shard.crew.add(r)
 	}
 }
 
@@ -57,6 +60,12 @@ func (r *runner) leave(why reason) {
 		r.leaving.Store(uint32(why))
 	}
 	r.nudge()
+}
+
+// abort ends a runner whose client has gone, or for whom nobody waits any more. A write that waits fails.
+func (r *runner) abort() {
+	r.leave(gone)
+	r.out.abort()
 }
 
 func (r *runner) say(p piece) {
@@ -74,22 +83,52 @@ func (r *runner) takeNotes() []piece {
 	return notes
 }
 
-// run sends what there is, and what comes, until the client goes, or all has ended, or it is told to leave. first is what goes
-// out before.
-func (r *runner) run(c *cursor, out socket, first []byte) reason {
-	b := append(buffers.get(), first...)
-	defer func() { buffers.put(b) }()
+// run is a turn, and one more each time it was woken meanwhile.
+func (r *runner) run() {
+	for {
+		turn := r.turn.Load()
+		b := buffers.get()
+		why := r.send(&b)
+		buffers.put(b)
+		if why != stays {
+			r.end(why)
+			return // turn is left as it is: nobody wakes who has ended
+		}
+		if r.turn.CompareAndSwap(turn, 0) {
+			return
+		}
+	}
+}
+
+// end is the end of the stream. The shard, which may watch the socket, lets go of it before that is closed.
+func (r *runner) end(why reason) {
+	sub := r.sub
+	sub.bytes += r.bytes
+	sub.shard.await(func() { sub.shard.close(sub, why) })
+	sub.shard.hub.leave(sub, why)
+	r.out.close()
+}
+
+// send sends what there is. It returns why the stream ends, or that it stays: because the client has gone, or all topics have ended, or
+// it is told to leave.
+func (r *runner) send(buf *[]byte) reason {
+	c := r.cursor
+	b := r.prepare(c, *buf)
+	defer func() { *buf = b }()
 	for {
 		why := reason(r.leaving.Load()) // before it looks: what has come until then is sent
-		pieces, now, err := c.next(r.ctx)
+		if why == gone {
+			return gone
+		}
+		pieces, now, err := c.next(c.hub.ctx)
 		end := complete
 		if err != nil {
-			if r.ctx.Err() != nil {
+			if c.hub.ctx.Err() != nil {
 				return gone
 			}
 			if now, end = over, slow; !errors.Is(err, errLag) {
 				end = failed
-				c.hub.cannotRead(r.ctx, c.query.After, err)
+				c.hub.cannotRead(c.hub.ctx, c.query.After, err)
 			}
 			pieces = []piece{retryPiece(c.group.form, 0)}
 		}
@@ -103,8 +142,8 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 			b = append(b, p.text...)
 		}
 		if len(b) > 0 {
-			if err := out.write(r.ctx, b); err != nil {
-				return whyBroken(err)
+			if err := r.out.write(b); err != nil {
+				return r.whyBroken(err)
 			}
 			r.wrote.Store(true)
 			r.bytes += int64(len(b))
@@ -114,25 +153,26 @@ func (r *runner) run(c *cursor, out socket, first []byte) reason {
 		switch now {
 		case over:
 			return end
-		case behind:
-			if r.ctx.Err() != nil {
-				return gone
-			}
-			continue
+		case live:
+			return stays
 		}
-		buffers.put(b)
-		b = nil
-		select {
-		case <-r.woken:
-		case <-r.ctx.Done():
-			return gone
-		}
-		b = r.prepare(c, buffers.get())
 	}
 }
 
-// prepare lets the cursor skip what is not for it, and appends a heartbeat if one is due.
+// whyBroken tells a client that took nothing from one that has gone.
+func (r *runner) whyBroken(err error) reason {
+	if reason(r.leaving.Load()) != gone && errors.Is(err, os.ErrDeadlineExceeded) {
+		return slow
+	}
+	return gone
+}
+
+// prepare lets the cursor of one that was live skip what is not for it, and appends a heartbeat if one is due.
 func (r *runner) prepare(c *cursor, b []byte) []byte {
+	if !r.awake {
+		r.awake = true
+		return b
+	}
 	beat := r.beatAt.Swap(nil) // in this order: whoever wanted something up to there has been woken
 	switch first := r.pending.Swap(0); {
 	case first > 1:

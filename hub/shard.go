@@ -18,6 +18,7 @@ type shard struct {
 	hub     *Hub
 	wakeup  chan struct{}
 	members atomic.Int64 // subscribers, those that are on their way in or out included
+	crew    crew         // of those that have a runner
 
 	mu      sync.Mutex // guards the following
 	letters []func()
@@ -115,12 +116,20 @@ func (s *shard) stop() {
 	for _, letter := range s.takeLetters() {
 		letter()
 	}
-	s.poller.close(func(sub *subscriber) { s.close(sub, drained) })
+	s.poller.close(s.cut)
 	for _, g := range s.groups {
 		for len(g.waiting) > 0 {
-			s.close(g.waiting[0], drained)
+			s.cut(g.waiting[0])
 		}
 	}
+}
+
+// cut closes one that is still there at the end.
+func (s *shard) cut(sub *subscriber) {
+	if sub.runner != nil {
+		sub.runner.abort()
+	}
+	s.close(sub, drained)
 }
 
 // abandon closes one that came after the end.

@@ -1,23 +1,28 @@
 package hub
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // socket is how bytes leave to one subscriber.
 type socket interface {
 	// write hands bytes to the connection, and returns an error when the subscriber has gone or takes nothing.
-	write(ctx context.Context, b []byte) error
+	write(b []byte) error
 
-	// abort ends a write that is waiting. It is called when the context of write has ended.
+	// abort ends a write that is waiting, and those that come. It may be called at any time, also after close.
 	abort()
+
+	// close is called once, after the last write.
+	close()
 }
+
+// errAborted is that of writes after abort.
+var errAborted = errors.New("the stream was broken off")
 
 // response is a socket over net/http, of any version of HTTP.
 type response struct {
@@ -26,6 +31,10 @@ type response struct {
 	timeout time.Duration
 
 	multiplexed bool // one of several streams on a connection
+
+	aborted atomic.Bool
+	mu      sync.Mutex    // held by who uses control besides write, so that nobody does after close
+	done    chan struct{} // closed by close: the handler may return
 }
 
 // streamHeader prepares the header of a stream.
@@ -40,7 +49,7 @@ func streamHeader(h http.Header, f form) {
 
 // openSocket begins the answer. One that is complete at some time is sent so that a client can tell its end from that of the hub.
 func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, timeout time.Duration) (*response, error) {
-	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout, multiplexed: r.ProtoMajor > 1}
+	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout, multiplexed: r.ProtoMajor > 1, done: make(chan struct{})}
 	// Deadlines of the server would end every stream. Where there are none nothing has to be lifted.
 	// That of a body that nobody has read stays for an answer that is complete: net/http reads it before it sends the header.
 	if !complete || r.ContentLength == 0 || r.Method == methodQuery {
@@ -58,12 +67,12 @@ func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, t
 	return s, nil
 }
 
-func (s *response) write(ctx context.Context, b []byte) error {
+func (s *response) write(b []byte) error {
 	if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // after the deadline, which might replace that of abort
-		return err
+	if s.aborted.Load() { // after the deadline, which might replace that of abort
+		return errAborted
 	}
 	if _, err := s.w.Write(b); err != nil {
 		return err
@@ -81,14 +90,21 @@ func (s *response) write(ctx context.Context, b []byte) error {
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
-func (s *response) abort() { _ = s.control.SetWriteDeadline(longAgo) } // one that has gone needs none
-
-// whyBroken tells a client that took nothing from one that has gone.
-func whyBroken(err error) reason {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return slow
+func (s *response) abort() {
+	s.aborted.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.done: // net/http has it back
+	default:
+		_ = s.control.SetWriteDeadline(longAgo) // one that has gone needs none
 	}
-	return gone
+}
+
+func (s *response) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.done)
 }
 
 // buffers are what frames are gathered in. Who waits has none.

@@ -24,22 +24,21 @@ func (s *shard) adopt(sub *subscriber) {
 		s.interest.add(g)
 	}
 	g.members++
-	sub.group = g
+	sub.group, sub.cursor.group = g, g
 	sub.wrote = s.wheel.now
 	if sub.runner != nil {
 		sub.stage = waiting
 		g.addWaiting(sub)
 		if err := s.poller.add(sub); err != nil {
-			sub.runner.cancel()
+			sub.runner.abort()
 		}
-		sub.runner.wake(0) // what has come before it was here
+		sub.runner.nudge()
 		s.setBeat(sub)
 		if s.draining {
 			s.farewell(sub)
 		}
 		return
 	}
-	sub.cursor.group = g
 	if err := s.poller.add(sub); err != nil {
 		s.unwatchable(sub, err)
 		return
@@ -214,7 +213,7 @@ func (s *shard) setPatience(sub *subscriber, in int64) {
 func (s *shard) ready(sub *subscriber, writable, over bool) {
 	switch {
 	case over && sub.runner != nil:
-		sub.runner.cancel()
+		sub.runner.abort()
 	case over && sub.stage == catching:
 		sub.doomed = gone
 	case over:
@@ -353,7 +352,6 @@ func (s *shard) close(sub *subscriber, why reason) {
 		g.removeLive(sub)
 	case waiting:
 		g.removeWaiting(sub)
-		sub.runner.cancel()
 	}
 	sub.stage = closed
 	s.wheel.clear(sub)

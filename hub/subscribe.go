@@ -211,7 +211,7 @@ func (h *Hub) poll(w http.ResponseWriter, r *http.Request, c *cursor, first []by
 		for _, p := range pieces {
 			b = append(b, p.text...)
 		}
-		if out.write(r.Context(), b) != nil {
+		if out.write(b) != nil {
 			return nil // it has gone
 		}
 		h.count.sent(1, eventsIn(pieces), len(b))
