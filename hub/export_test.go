@@ -33,8 +33,9 @@ func (h *Hub) Wanted() (n int) {
 func (h *Hub) Want(topic, pattern string) {
 	g := newGroup(wanted{[]string{topic}, []eventlog.Pattern{eventlog.MustPattern(pattern)}}, plain)
 	s := h.shard()
-	sub := &subscriber{shard: s, group: g, fd: -1, slot: -1, cursor: new(cursor), runner: &runner{out: nowhere{}}, grant: new(access.Grant)}
-	sub.runner.turn.Store(1) // it has a turn, that never ends
+	c := &cursor{hub: h, group: g, sent: noID, query: eventlog.Query{Selector: g.selector, After: h.window.head()}}
+	sub := &subscriber{shard: s, group: g, fd: -1, slot: -1, cursor: c, grant: new(access.Grant)}
+	sub.runner = newRunner(sub, nowhere{}, nil)
 	if err := h.enter(sub.from, sub.grant); err != nil {
 		panic(err)
 	}

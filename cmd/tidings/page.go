@@ -30,19 +30,33 @@ func pageOf(name string) page {
 	}
 }
 
-// before serves the page's files, and leaves everything else to a handler. Paths are compared as they are, and never redirected.
-func (p page) before(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		i := slices.IndexFunc(p, func(f pageFile) bool { return f.path == r.URL.Path })
-		if i < 0 || r.Method != http.MethodGet && r.Method != http.MethodHead {
-			next.ServeHTTP(w, r)
-			return
-		}
-		guard(w.Header())
-		w.Header().Set("Content-Type", p[i].contentType)
-		w.Header().Set("Cache-Control", "no-cache")
-		http.ServeFileFS(w, r, pageFiles, p[i].name)
-	})
+// pageBefore serves a page's files, and leaves everything else to a handler. Paths are compared as they are, and never redirected.
+type pageBefore struct {
+	page
+	next http.Handler
+}
+
+// before puts the page before a handler.
+func (p page) before(next http.Handler) http.Handler { return &pageBefore{p, next} }
+
+// ServeHTTP implements [http.Handler].
+func (p *pageBefore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !p.serve(w, r) {
+		p.next.ServeHTTP(w, r)
+	}
+}
+
+// serve serves a file of the page, if that is asked for.
+func (p page) serve(w http.ResponseWriter, r *http.Request) bool {
+	i := slices.IndexFunc(p, func(f pageFile) bool { return f.path == r.URL.Path })
+	if i < 0 || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	guard(w.Header())
+	w.Header().Set("Content-Type", p[i].contentType)
+	w.Header().Set("Cache-Control", "no-cache")
+	http.ServeFileFS(w, r, pageFiles, p[i].name)
+	return true
 }
 
 // guard keeps browsers from taking anything from elsewhere into a page.

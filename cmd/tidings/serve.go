@@ -51,6 +51,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		return &exitError{exitUsage, err}
 	}
 	twoAtLeast(env)
+	go boundGarbage(ctx, env)
 	logger := c.logger(std.err)
 	tokens, err := c.tokens(env, logger)
 	if err != nil {
@@ -96,7 +97,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
 	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
-	server := &hubServer{hub: h, handler: c.logged(boundBodies(hubPage.before(tokens.handler(h)), bodyTimeout), h, logger), logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	server := &hubServer{hub: h, handler: c.logged(&bodyBound{hubPage.before(tokens.handler(h)), bodyTimeout}, h, logger), logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	err = server.serve(ctx, place.listeners...)
 	return errors.Join(err, log.Close())
 }

@@ -56,27 +56,34 @@ func (f *limitFlags) logged(next http.Handler, h *hub.Hub, logger *slog.Logger) 
 // requestID is the header field that carries it, from a proxy to us and from us to the client.
 const requestID = "X-Request-Id"
 
+// ServeHTTP leaves all it can to others: streams of HTTP/2 keep its part of the stack for as long as they last.
 func (l *requestLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := r.Header.Get(requestID)
-	if !saneID(id) {
-		id = rand.Text()[:12] // 60 bits tell apart what is in one log
-	}
+	id := idOf(r)
 	w.Header().Set(requestID, id)
 	if !l.logger.Enabled(r.Context(), slog.LevelInfo) {
 		l.next.ServeHTTP(w, r)
 		return
 	}
+	r, line := l.begin(id, r)
+	answer := &loggedAnswer{ResponseWriter: w}
+	defer line.end(answer)
+	l.next.ServeHTTP(answer, r)
+}
+
+// begin begins the line of a request, which the hub may change later.
+func (l *requestLog) begin(id string, r *http.Request) (*http.Request, *requestLine) {
 	line := &requestLine{
 		sender: sender{id: id, remote: l.remote(r)}, logger: l.logger, began: time.Now(),
-		method: short(r.Method), path: short(r.URL.EscapedPath()), query: short(withoutTokens(r.URL.RawQuery)), // the hub may change the request
+		method: short(r.Method), path: short(r.URL.EscapedPath()), query: short(withoutTokens(r.URL.RawQuery)),
 	}
-	answer := &loggedAnswer{ResponseWriter: w}
-	defer func() {
-		if !line.streams {
-			line.write(answer.sent(), answer.bytes)
-		}
-	}()
-	l.next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), lineKey{}, line)))
+	return r.WithContext(context.WithValue(r.Context(), lineKey{}, line)), line
+}
+
+// end writes the line, unless it is that of a stream.
+func (l *requestLine) end(answer *loggedAnswer) {
+	if !l.streams {
+		l.write(answer.sent(), answer.bytes)
+	}
 }
 
 // requestLine is a line that is still to be written. Each stream has one, so that it keeps some texts, and not the request.
@@ -128,6 +135,14 @@ func (l *requestLine) write(status int, bytes int64, more ...slog.Attr) {
 		all = append(all, slog.String("subject", l.subject))
 	}
 	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "request", append(all, more...)...)
+}
+
+// idOf returns the ID of a request, a new one if its sender gave it none.
+func idOf(r *http.Request) string {
+	if id := r.Header.Get(requestID); saneID(id) {
+		return id
+	}
+	return rand.Text()[:12] // 60 bits tell apart what is in one log
 }
 
 // saneID reports whether an ID that a client sent is one to be repeated.

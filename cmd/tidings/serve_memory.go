@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// Most of a hub's memory is that of streams that get nothing at the moment. By itself Go lets as much garbage lie about as there is in use, so
+// that each stream would cost twice. But less room for garbage is more work: so it depends on how much is made.
+
+const (
+	lookEvery = time.Second
+	leastRoom = 8 << 20 // bytes of garbage that are never too many
+
+	standardPercent = 100 // Go's own
+	fewPercent      = 3   // less is not worth stopping everybody
+)
+
+// boundGarbage keeps the room for garbage as small as it can be until ctx ends, unless whoever runs the hub has said how large it is to be.
+func boundGarbage(ctx context.Context, env environ) {
+	if env.lookup("GOGC") != "" {
+		return
+	}
+	set, before := standardPercent, uint64(0)
+	values := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	for tick := time.Tick(lookEvery); ; {
+		select {
+		case <-ctx.Done():
+			debug.SetGCPercent(standardPercent)
+			return
+		case <-tick:
+		}
+		metrics.Read(values)
+		live, made := values[0].Value.Uint64(), values[1].Value.Uint64()
+		if percent := garbagePercent(live, made-before); percent > set+fewPercent || percent < set-fewPercent {
+			debug.SetGCPercent(percent)
+			set = percent
+		}
+		before = made
+	}
+}
+
+// garbagePercent returns what GOGC should be when so much is in use, and so much was made since the last look: room for what is made until
+// the next, between an eighth of what is in use and all of it.
+func garbagePercent(live, made uint64) int {
+	return int(min(100*max(made, live/8, leastRoom)/max(live, 1), standardPercent))
+}
