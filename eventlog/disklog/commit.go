@@ -22,6 +22,7 @@ type commit struct {
 	written  bool  // the batch was given to Pebble; of a large one nothing is left in it then
 	size     int   // bytes of the batch
 	failed   error // of all requests
+	stored   []eventlog.Record
 
 	// While it is being made:
 	it        *pebble.Iterator
@@ -190,6 +191,11 @@ func (c *commit) given() bool {
 
 // fill decides on all requests and writes what is to be stored into the batch.
 func (c *commit) fill() error {
+	n := 0
+	for _, r := range c.requests {
+		n += len(r.records)
+	}
+	c.stored = make([]eventlog.Record, 0, n)
 	for _, r := range c.requests {
 		r.receipts, r.err = nil, nil
 		decisions, err := c.decide(r)
@@ -257,6 +263,9 @@ func (c *commit) put(r *request, i int) error {
 	if err := c.batch.Set(c.key, r.value(i, h.time), nil); err != nil {
 		return err
 	}
+	c.stored = append(c.stored, *rec)
+	stored := &c.stored[len(c.stored)-1]
+	stored.Seq, stored.Time = h.seq, unixMilli(h.time)
 	e := entry{size: size}
 	if rec.Flags&eventlog.End != 0 {
 		e.flags |= entryEnd

@@ -65,7 +65,7 @@ type Options struct {
 	Sync     Sync
 	Interval time.Duration // of SyncInterval; 0: 100 ms
 
-	// Cache is the memory for what was read, in bytes. Besides it the log takes up to 256 MiB for what was
+	// Cache is the memory for what was read, in bytes. Besides it the log takes up to 64 MiB for what was
 	// written and is not in its place yet. 0: 64 MiB
 	Cache int64
 
@@ -88,7 +88,7 @@ const (
 	defaultInterval   = 100 * time.Millisecond
 	defaultCache      = 64 << 20
 	defaultReserve    = 256 << 20
-	defaultMemTable   = 64 << 20 // larger ones write less in all, and take longer to replay after a crash
+	defaultMemTable   = 16 << 20 // larger ones are colder memory: events are in order as they come, so that little is saved when they are merged
 	defaultChunkBytes = 1 << 20
 )
 

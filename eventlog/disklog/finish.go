@@ -34,7 +34,8 @@ func (l *Log) publishCommit(c *commit) error {
 	if c.store.fence.down() {
 		return broken(c.store.fence.err())
 	}
-	if l.Head() != c.head {
+	if head := l.Head(); head != c.head {
+		c.store.newest.add(c.stored, head.Seq, c.head.Seq)
 		l.publish(c.head)
 	}
 	l.trim.excess(c.excess)

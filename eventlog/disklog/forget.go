@@ -36,6 +36,9 @@ func (k *chunk) commit() error {
 	defer s.losses.end()
 	s.trim.Store(&meta)
 	k.size = k.batch.Len()
+	if n := len(k.buried); n > 0 {
+		s.newest.removed(k.buried[n-1])
+	}
 	if err := s.db.Apply(k.batch, pebble.NoSync); err != nil {
 		s.fence.bring(err)
 		return broken(err)

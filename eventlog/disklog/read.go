@@ -26,6 +26,9 @@ func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Positi
 	if s.quiet(&q) {
 		return eventlog.Answer{Complete: head}, nil
 	}
+	if a, ok := s.recent(&q, head); ok {
+		return a, nil
+	}
 	v, err := s.view(head.Seq)
 	if err != nil {
 		return eventlog.Answer{}, err

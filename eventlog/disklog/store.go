@@ -50,6 +50,7 @@ type store struct {
 	trim   atomic.Pointer[trimMeta] // set before what it says becomes true, so that a reader is rather warned in vain
 	holes  atomic.Pointer[[]hole]   // in order
 	losses *losses
+	newest newest
 	events atomic.Int64 // records there are,
 	bytes  atomic.Int64 // and their size
 }

@@ -142,6 +142,7 @@ func (s *store) become(gen string, head headMeta, meta trimMeta, holes []hole) {
 	s.topics.init()
 	s.marks = newMarks(head.seq, meta.trimmed)
 	s.losses = new(losses)
+	s.newest.forget()
 	s.damage.forget()
 	for age, at := range s.examined {
 		s.examined[age] = min(at, head.seq+1)
