@@ -1,0 +1,65 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// countedSeek is a log that counts how often it is asked where something is.
+type countedSeek struct {
+	*eventlog.Memory
+	asked atomic.Int64
+}
+
+func (l *countedSeek) Seek(ctx context.Context, s eventlog.Selector, from eventlog.Start) (eventlog.Query, error) {
+	l.asked.Add(1)
+	return l.Memory.Seek(ctx, s, from)
+}
+
+// TestTopicsThatEndOneByOneCostAQuestionEach. The story: for each end the log was asked about every topic of the subscription that had
+// ended before. With a thousand of them that was half a million questions, each time they were replayed, and in the way of everybody else of a
+// shard when they ended.
+func TestTopicsThatEndOneByOneCostAQuestionEach(t *testing.T) {
+	t.Parallel()
+	const topics = 300
+	query := make([]string, topics)
+	for i := range query {
+		query[i] = fmt.Sprintf("topic=t%d", i)
+	}
+	path := "/events?" + strings.Join(query, "&")
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			log := &countedSeek{Memory: mustMemory(t, nil)}
+			s := serve(t, log, nil, how)
+			complete := func(f *follower, asked int64) {
+				t.Helper()
+				for i := range topics {
+					f.want(fmt.Sprint(i))
+					if e := f.next(); e.Type != "tidings.end" || !strings.Contains(e.Data, fmt.Sprintf(`"t%d"`, i)) {
+						t.Fatalf("after the event of t%d comes %+v", i, e)
+					}
+				}
+				f.end()
+				if asked = log.asked.Load() - asked; asked > 4*topics {
+					t.Errorf("the log was asked %d times for %d ends", asked, topics)
+				}
+			}
+			live := s.follow(path, nil)
+			live.want("tidings.checkpoint:")
+			asked := log.asked.Load()
+			for i := range topics {
+				s.hubPublish(hub.Event{Topics: []string{fmt.Sprintf("t%d", i)}, Data: fmt.Sprint(i), End: true})
+			}
+			complete(live, asked)
+			asked = log.asked.Load()
+			complete(s.follow(path+"&since=earliest", nil), asked)
+		})
+	}
+}
