@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -18,8 +17,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// What a stranger may try who can reach the hub. Tokens are in refusals_test.go, limits in limits_test.go, other machines' names in
-// local_test.go, paths and bodies that make no sense in bad_input_test.go.
+// What a stranger may try who can reach the hub. What he may write himself that looks like a token is in hardening_tokens_test.go, thousands of
+// requests that never come whole in hardening_half_open_test.go, limits in limits_test.go, other machines' names in local_test.go, paths and
+// bodies that make no sense in bad_input_test.go.
 
 // exposed serves a hub as a program would that faces strangers, and returns where.
 func exposed(t *testing.T, o hub.Options) (s *site, addr string) {
@@ -50,33 +50,6 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	return conn
-}
-
-// TestThousandsOfHalfOpenRequestsHoldUpNobody, and are let go.
-func TestThousandsOfHalfOpenRequestsHoldUpNobody(t *testing.T) {
-	t.Parallel()
-	const half = 2000
-	s, addr := exposed(t, hub.Options{})
-	f := s.follow("/events/news", nil)
-	f.want("tidings.checkpoint:")
-	before := runtime.NumGoroutine()
-	conns := make([]net.Conn, half)
-	for i := range conns {
-		conns[i] = dial(t, addr)
-		if _, err := io.WriteString(conns[i], "POST /events/news HTTP/1.1\r\nHost: x\r\nX-Slow: "); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.post("news", "in spite of them")
-	f.want("in spite of them")
-	for i, conn := range conns { // the header's time is over for all of them
-		if _, err := io.Copy(io.Discard, conn); err != nil {
-			t.Fatalf("number %d: %v", i, err)
-		}
-		_ = conn.Close()
-	}
-	await(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() < before+half/10 })
-	wantEvents(t, s.log, "news in spite of them")
 }
 
 // TestABodyThatDripsIsCutOff: a byte now and then keeps no connection for ever (slowloris).
@@ -125,6 +98,34 @@ func TestABodyThatDripsIsCutOff(t *testing.T) {
 	if head := s.log.Head(); head.Seq != 0 {
 		t.Errorf("something was stored: %v", events(t, s.log))
 	}
+}
+
+// TestAHeaderThatDripsIsCutOff: each line comes soon after the one before, and there is always another one (slowloris).
+func TestAHeaderThatDripsIsCutOff(t *testing.T) {
+	t.Parallel()
+	s, addr := exposed(t, hub.Options{})
+	conn := dial(t, addr)
+	if _, err := io.WriteString(conn, "POST /events/news HTTP/1.1\r\nHost: x\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	dripped := make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for range tick.C {
+			if _, err := io.WriteString(conn, "X: y\r\n"); err != nil {
+				dripped <- err
+				return
+			}
+		}
+	}()
+	select {
+	case <-dripped:
+	case <-time.After(patience):
+		t.Fatal("it goes on for ever")
+	}
+	s.post("news", "still here")
+	wantEvents(t, s.log, "news still here")
 }
 
 // TestHeaderBombsAreRefused before anybody reads them, and leave the hub as it was.

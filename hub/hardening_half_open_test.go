@@ -1,0 +1,190 @@
+package hub_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// halfOpen is how many requests begin and never come whole. The process that has one end of them cannot have the other one, too: that is more
+// files than it may open.
+const halfOpen = 10_000
+
+// strangerVariable makes the test binary the stranger who sends them, to the address that it has.
+const strangerVariable = "TIDINGS_TEST_STRANGER"
+
+// TestMain makes the test binary play the stranger.
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(strangerVariable); addr != "" {
+		if err := beginRequests(addr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// beginRequests begins all requests, says so, and then how many of them were ended by the other side.
+func beginRequests(addr string) error {
+	conns := make([]net.Conn, halfOpen)
+	for i := range conns {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return fmt.Errorf("number %d: %w", i, err)
+		}
+		conns[i] = conn
+		if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(conn, "POST /events/news HTTP/1.1\r\nHost: x\r\nX-Slow: "); err != nil {
+			return fmt.Errorf("number %d: %w", i, err)
+		}
+	}
+	fmt.Println("begun")
+	ended := 0
+	for _, conn := range conns {
+		if n, err := io.Copy(io.Discard, conn); n == 0 && (err == nil || errors.Is(err, syscall.ECONNRESET)) {
+			ended++
+		}
+	}
+	fmt.Println("ended", ended)
+	return nil
+}
+
+// patientListener keeps the times by which requests have to come until it is told that they are over: so that all are there at once, however
+// slow this machine is.
+type patientListener struct {
+	net.Listener
+	mu    sync.Mutex // guards conns
+	conns []*patientConn
+}
+
+// Accept implements [net.Listener].
+func (l *patientListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &patientConn{Conn: conn}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = append(l.conns, c)
+	return c, nil
+}
+
+// due returns those whose request has to come by some time.
+func (l *patientListener) due() (due []*patientConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
+		if c.due.Load() {
+			due = append(due, c)
+		}
+	}
+	return due
+}
+
+type patientConn struct {
+	net.Conn
+	due atomic.Bool
+}
+
+// SetReadDeadline implements [net.Conn].
+func (c *patientConn) SetReadDeadline(at time.Time) error {
+	c.due.Store(time.Now().Before(at))
+	if c.due.Load() {
+		return nil
+	}
+	return c.Conn.SetReadDeadline(at)
+}
+
+// servePatiently serves a hub whose requests have time, and says how many connections are open.
+func servePatiently(t *testing.T) (s *site, listener *patientListener, open *atomic.Int64) {
+	t.Helper()
+	open = new(atomic.Int64)
+	log := mustMemory(t, nil)
+	h := mustHub(t, log, nil)
+	server := httptest.NewUnstartedServer(h)
+	listener = &patientListener{Listener: server.Listener}
+	server.Listener = listener
+	server.Config.ReadHeaderTimeout = time.Minute
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateHijacked, http.StateClosed:
+			open.Add(-1)
+		case http.StateActive, http.StateIdle:
+		}
+	}
+	server.Start()
+	t.Cleanup(func() {
+		if err := h.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	return &site{T: t, hub: h, log: log, url: server.URL, client: server.Client()}, listener, open
+}
+
+// TestThousandsOfHalfOpenRequestsHoldUpNobody, and are let go with all that they had.
+func TestThousandsOfHalfOpenRequestsHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	s, listener, open := servePatiently(t)
+	f := s.follow("/events/news", nil)
+	f.want("tidings.checkpoint:")
+	goroutines, connections := runtime.NumGoroutine(), open.Load()
+
+	stranger := exec.CommandContext(t.Context(), os.Args[0])
+	stranger.Env = append(os.Environ(), strangerVariable+"="+listener.Addr().String())
+	var complaint strings.Builder
+	stranger.Stderr = &complaint
+	out, err := stranger.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(out)
+	if !said.Scan() || said.Text() != "begun" {
+		t.Fatalf("the stranger: %q %s", said.Text(), complaint.String())
+	}
+	await(t, "all are there", func() bool { return len(listener.due()) >= halfOpen })
+	if n := open.Load(); n < halfOpen {
+		t.Errorf("%d connections are open", n)
+	}
+	s.post("news", "in spite of them")
+	f.want("in spite of them")
+	s.follow("/events/news?since=earliest", nil).want("in spite of them")
+
+	for _, c := range listener.due() { // their time is over
+		if err := c.Conn.SetReadDeadline(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said.Scan(); said.Text() != fmt.Sprint("ended ", halfOpen) {
+		t.Errorf("the stranger: %q %s", said.Text(), complaint.String())
+	}
+	if err := stranger.Wait(); err != nil {
+		t.Errorf("the stranger: %v %s", err, complaint.String())
+	}
+	await(t, "their connections are closed", func() bool { return open.Load() <= connections+2 }) // of this test
+	await(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() < goroutines+halfOpen/10 })
+	wantEvents(t, s.log, "news in spite of them")
+}
