@@ -45,6 +45,10 @@ bench: # Measure beside other libraries for seven minutes and write the tables o
 benchlog: # Measure the log beside other stores for a quarter of an hour, likewise
 	cd bench && go run ./cmd/table -suite log
 
+.PHONY: benchhub
+benchhub: # Measure how fast the hub takes and hands on for five minutes, likewise
+	cd bench && go run ./cmd/table -suite hub
+
 .PHONY: benchfanout
 benchfanout: # Measure the hub beside other hubs for half an hour, likewise, and draw the pictures
 	cd bench && go run ./cmd/table -suite fanout

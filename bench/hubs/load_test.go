@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -156,12 +159,15 @@ func follow(b testing.TB, addr, path, lastID string) *client {
 }
 
 // BenchmarkLatency answers how long it takes from the moment of publishing to the moment at which the subscriber has read the
-// event: 1,000 subscribers of a topic each, 100 events a second.
+// event: 1,000 subscribers of a topic each, 100 events a second. What is durable cannot be faster than the disk, which is measured alone: so
+// much is written, and synced, as often.
 func BenchmarkLatency(b *testing.B) {
+	const rate = 100
+	b.Run("subscribers=1000/by=fdatasync", func(b *testing.B) { benchmarkSync(b, rate) })
 	for _, name := range []string{"net/http", "tidings-memory", "tidings"} {
 		b.Run("subscribers=1000/by="+name, func(b *testing.B) {
 			addr := start(b, name)
-			const subscribers, rate = 1000, 100
+			const subscribers = 1000
 			took := make(chan time.Duration, 1000)
 			var following sync.WaitGroup
 			var clients []*client
@@ -201,15 +207,45 @@ func BenchmarkLatency(b *testing.B) {
 				all = append(all, <-took)
 			}
 			tick.Stop()
-			slices.Sort(all)
-			b.ReportMetric(float64(all[n/2].Microseconds())/1000, "p50-ms")
-			b.ReportMetric(float64(all[n*99/100].Microseconds())/1000, "p99-ms")
+			report(b, all)
 			for _, c := range append(clients, publisher) {
 				_ = c.Close()
 			}
 			following.Wait()
 		})
 	}
+}
+
+// benchmarkSync is how long the disk takes.
+func benchmarkSync(b *testing.B, rate int) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	tick := time.NewTicker(time.Second / time.Duration(rate))
+	defer tick.Stop()
+	event := make([]byte, 2*size)
+	var all []time.Duration
+	for range max(b.N, 500) {
+		<-tick.C
+		began := time.Now()
+		if _, err := f.Write(event); err != nil {
+			b.Fatal(err)
+		}
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, time.Since(began))
+	}
+	report(b, all)
+}
+
+// report reports the middle of what was measured, and the end of it.
+func report(b *testing.B, all []time.Duration) {
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
 }
 
 // BenchmarkReconnect answers how long it takes until 5,000 clients that come back at once, with 100 missed events each, are live

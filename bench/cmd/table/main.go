@@ -2,6 +2,7 @@
 //
 //	cd bench && go run ./cmd/table
 //	cd bench && go run ./cmd/table -suite log
+//	cd bench && go run ./cmd/table -suite hub
 //	cd bench && go run ./cmd/table -suite fanout
 //
 // The whole suite runs several times over rather than each benchmark several times in a row, so that a machine
@@ -55,6 +56,14 @@ var suites = map[string]suite{
 		{"scan", "BenchmarkScan", "records/s", "pebble"},
 		{"topics", "BenchmarkTopics", "MB", ""},
 	}, nil},
+	"hub": {"./hubs", 2 * time.Second, 3, []section{
+		{name: "hub machine"},
+		{"hub post", "BenchmarkPost", "events/s", "net/http"},
+		{"hub ingest", "BenchmarkIngest", "events/s", "net/http"},
+		{"hub latency", "BenchmarkLatency", "p50-ms", ""},
+		{"hub late", "BenchmarkLatency", "p99-ms", ""},
+		{"hub reconnect", "BenchmarkReconnect", "s", ""},
+	}, nil},
 	"fanout": {"./fanout", 5 * time.Second, 3, []section{
 		{name: "fanout machine"},
 		{"fanout cost", "BenchmarkSteady", "µs/delivery", "c-loop"},
@@ -78,14 +87,14 @@ var suites = map[string]suite{
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("table: ")
-	name := flag.String("suite", "sse", "which benchmarks to run: sse, log or fanout")
-	rounds := flag.Int("count", 0, "how often to run the suite; the tables show medians; 0: 5 times, 3 times for fanout")
-	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log, 5 for fanout")
+	name := flag.String("suite", "sse", "which benchmarks to run: sse, log, hub or fanout")
+	rounds := flag.Int("count", 0, "how often to run the suite; the tables show medians; 0: 5 times, 3 times for hub and fanout")
+	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log, 2 for hub, 5 for fanout")
 	page := flag.String("o", "../docs/performance.md", "the page to write the tables into")
 	flag.Parse()
 	s, ok := suites[*name]
 	if !ok {
-		log.Fatalf("there is no suite %q; choose sse, log or fanout", *name)
+		log.Fatalf("there is no suite %q; choose sse, log, hub or fanout", *name)
 	}
 	if *benchtime > 0 {
 		s.benchtime = *benchtime
