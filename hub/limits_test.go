@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -15,12 +16,17 @@ import (
 )
 
 // TestEveryLimitHasItsAnswer is the table of limits: whoever goes beyond one is refused, with a status, a problem, a time to come back where
-// that helps, and a metric; whoever is in stays.
+// that helps, and a metric; whoever is in stays. A limit is no question of who somebody is: WWW-Authenticate asks for no other token. The time
+// of a header is a limit of the server, which closes the connection: TestAHeaderThatDripsIsCutOff.
 func TestEveryLimitHasItsAnswer(t *testing.T) {
 	t.Parallel()
 	const later = true
 	lines := map[string]string{"Content-Type": "application/x-ndjson"}
+	frames := map[string]string{"Content-Type": "text/event-stream"}
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	once := request{path: "/events/news", body: "x"}
+	limit := func(name string) string { return fmt.Sprintf("limits_reached_total{limit=%q} 1", name) }
+	slow := hub.Rate{PerSecond: 0.01, Burst: 2}
 	for name, test := range map[string]struct {
 		options hub.Options
 		before  []request // that are good
@@ -28,20 +34,35 @@ func TestEveryLimitHasItsAnswer(t *testing.T) {
 		request request
 		status  int
 		problem string
-		limit   string // its metric
+		metric  string // besides that of its problem
 		later   bool
 	}{
-		"connections":             {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news"}, 503, "full", "connections", later},
-		"connections, polls too":  {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news?poll=1"}, 503, "full", "connections", later},
-		"connections, bodies too": {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news", body: `{"data":1}`, header: lines}, 503, "full", "connections", later},
-		"per address":             {hub.Options{MaxPerAddress: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", "connections_per_address", later},
-		"per token":               {hub.Options{MaxPerToken: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", "connections_per_token", later},
-		"rate per address":        {hub.Options{PublishPerAddress: hub.Rate{PerSecond: 0.01, Burst: 2}}, []request{once, once}, 0, once, 429, "too-fast", "publish_per_address", later},
-		"rate per token":          {hub.Options{PublishPerToken: hub.Rate{PerSecond: 0.01, Burst: 2}}, []request{once, once}, 0, once, 429, "too-fast", "publish_per_token", later},
-		"rate, a streamed body":   {hub.Options{PublishPerToken: hub.Rate{PerSecond: 0.01, Burst: 2}}, nil, 0, request{path: "/events/news", body: "1\n2\n3\n", header: lines}, 400, "invalid-event", "", false},
-		"rate, good lines":        {hub.Options{PublishPerToken: hub.Rate{PerSecond: 0.01, Burst: 2}}, nil, 0, request{path: "/events/news", body: strings.Repeat(`{"data":1}`+"\n", 3), header: lines}, 429, "too-fast", "publish_per_token", later},
-		"event size":              {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: "more than ten"}, 413, "too-large", "", false},
-		"topics":                  {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events?topic=a&topic=b&topic=c"}, 400, "too-many-topics", "", false},
+		"connections":                 {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news"}, 503, "full", limit("connections"), later},
+		"connections, polls too":      {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news?poll=1"}, 503, "full", limit("connections"), later},
+		"connections, bodies too":     {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news", body: `{"data":1}`, header: lines}, 503, "full", limit("connections"), later},
+		"per address":                 {hub.Options{MaxPerAddress: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", limit("connections_per_address"), later},
+		"per address, bodies too":     {hub.Options{MaxPerAddress: 2}, nil, 2, request{path: "/events/news", body: "data: x\n\n", header: frames}, 429, "too-many-streams", limit("connections_per_address"), later},
+		"per token":                   {hub.Options{MaxPerToken: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", limit("connections_per_token"), later},
+		"per token, bodies too":       {hub.Options{MaxPerToken: 2}, nil, 2, request{path: "/events/news", body: `{"data":1}`, header: lines}, 429, "too-many-streams", limit("connections_per_token"), later},
+		"rate per address":            {hub.Options{PublishPerAddress: slow}, []request{once, once}, 0, once, 429, "too-fast", limit("publish_per_address"), later},
+		"rate per address, lines":     {hub.Options{PublishPerAddress: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat(`{"data":1}`+"\n", 3), header: lines}, 429, "too-fast", limit("publish_per_address"), later},
+		"rate per token":              {hub.Options{PublishPerToken: slow}, []request{once, once}, 0, once, 429, "too-fast", limit("publish_per_token"), later},
+		"rate per token, lines":       {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat(`{"data":1}`+"\n", 3), header: lines}, 429, "too-fast", limit("publish_per_token"), later},
+		"rate per token, frames":      {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat("data: x\n\n", 3), header: frames}, 429, "too-fast", limit("publish_per_token"), later},
+		"a bad line, before a rate":   {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: "1\n2\n3\n", header: lines}, 400, "invalid-event", "", false},
+		"event size":                  {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: "more than ten"}, 413, "too-large", "", false},
+		"event size, base64":          {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news?encoding=base64", body: "bW9yZSB0aGFuIHRlbg=="}, 413, "too-large", "", false},
+		"event size, lines":           {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: `{"data":"more than ten"}`, header: lines}, 413, "too-large", "", false},
+		"event size, frames":          {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: "data: more than ten\n\n", header: frames}, 413, "too-large", "", false},
+		"topics":                      {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events?topic=a&topic=b&topic=c"}, 400, "too-many-topics", "", false},
+		"patterns":                    {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events?topic=a/*&topic=b/*&topic=**"}, 400, "too-many-topics", "", false},
+		"topics and patterns":         {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events/a?topic=b/**&exact=c*"}, 400, "too-many-topics", "", false},
+		"topics, in a form":           {hub.Options{MaxTopics: 2}, nil, 0, request{method: "QUERY", path: "/events", body: "topic=a&topic=b&topic=c", header: form}, 400, "too-many-topics", "", false},
+		"topics, of an event":         {hub.Options{}, nil, 0, request{path: "/events?" + strings.Repeat("topic=a&", eventlog.MaxTopics) + "topic=b", body: "x"}, 400, "too-many-topics", "", false},
+		"the time of a body":          {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{path: "/events/news", reader: neverComes(t)}, 408, "timeout", "", false},
+		"the time of a form":          {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{method: "QUERY", path: "/events", reader: neverComes(t), header: form}, 408, "timeout", "", false},
+		"the size of a form":          {hub.Options{}, nil, 0, request{method: "QUERY", path: "/events", body: "topic=" + strings.Repeat("x", 8<<20), header: form}, 413, "too-large", "", false},
+		"the size of what is revoked": {hub.Options{}, nil, 0, request{path: "/api/v1/revoke", body: strings.Repeat(" ", 5000)}, 413, "too-large", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,12 +86,12 @@ func TestEveryLimitHasItsAnswer(t *testing.T) {
 			if test.later != (a.header.Get("Retry-After") != "") {
 				t.Errorf("Retry-After: %q in %+v", a.header.Get("Retry-After"), p)
 			}
+			if ask := a.header.Get("WWW-Authenticate"); ask != "" {
+				t.Errorf("WWW-Authenticate: %s", ask)
+			}
 			metrics := k.send(request{path: "/metrics", header: header}).body
-			for _, want := range []string{
-				fmt.Sprintf(`tidings_requests_refused_total{problem="%s"} 1`, test.problem),
-				fmt.Sprintf(`tidings_limits_reached_total{limit="%s"} 1`, test.limit),
-			} {
-				if !strings.Contains(metrics, want) && !strings.Contains(want, `limit=""`) {
+			for _, want := range []string{fmt.Sprintf("requests_refused_total{problem=%q} 1", test.problem), test.metric} {
+				if !strings.Contains(metrics, want+"\n") {
 					t.Errorf("the metrics lack %s", want)
 				}
 			}
@@ -80,6 +101,13 @@ func TestEveryLimitHasItsAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// neverComes returns a body of which nothing ever comes.
+func neverComes(t *testing.T) io.Reader {
+	r, w := io.Pipe()
+	t.Cleanup(func() { _ = w.Close() }) // never fails
+	return r
 }
 
 // TestWhoIsRefusedForAWhileComesBack: browsers and those who resume are told when, in a stream; others by Retry-After.
