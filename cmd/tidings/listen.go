@@ -102,6 +102,12 @@ func (p *place) String() string {
 	return p.url
 }
 
+// listenPlain listens without TCP's keep-alive. Heartbeats and timeouts find out who has gone, and a connection would cost four system calls
+// more.
+func listenPlain(network, addr string) (net.Listener, error) {
+	return (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), network, addr)
+}
+
 // listen listens at an address. With a certificate, connections are TLS.
 func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
 	p := &place{}
@@ -112,7 +118,7 @@ func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
 		}
 		p.listeners, p.url, p.socket = []net.Listener{l}, "http://localhost", path
 	} else {
-		listeners, err := listenLocal(net.Listen, addr)
+		listeners, err := listenLocal(listenPlain, addr)
 		if err != nil {
 			return nil, err
 		}
