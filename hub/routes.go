@@ -34,8 +34,15 @@ var routes = []route{
 	{"/debug/pprof/", admins, []string{http.MethodGet, http.MethodHead}, serveProfile},
 }
 
-// ServeHTTP answers a request.
+// ServeHTTP answers a request. Its frame is small: that of a stream of HTTP/2 lasts as long as the stream.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if stream := h.answer(w, r); stream != nil {
+		stream.wait(r.Context())
+	}
+}
+
+// answer answers a request, and returns the stream whose handler has to stay, if it is one.
+func (h *Hub) answer(w http.ResponseWriter, r *http.Request) *held {
 	h.allowOrigin(w.Header(), r)
 	err := h.boundBody(w, r)
 	if err == nil {
@@ -46,14 +53,13 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	stream, stays := errors.AsType[*held](err)
 	switch {
-	case err == nil:
-	case stays:
-		stream.wait(r.Context())
+	case err == nil, stays:
 	case r.ProtoMajor == 1 && r.ContentLength < 0:
 		h.refuseSender(w, r, err, func() {})
 	default:
 		h.refuse(w, err)
 	}
+	return stream
 }
 
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {

@@ -93,11 +93,11 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		admin.close()
 		return errors.Join(err, log.Close())
 	}
-	bodyTimeout := cmp.Or(c.BodyTimeout, defaultBodyTimeout)
+	front := &front{c.requestLog(h, logger), cmp.Or(c.BodyTimeout, defaultBodyTimeout), hubPage, tokens, h}
 	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
 	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
-	server := &hubServer{hub: h, handler: c.logged(&bodyBound{hubPage.before(tokens.handler(h)), bodyTimeout}, h, logger), logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	server := &hubServer{hub: h, handler: front, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	err = server.serve(ctx, place.listeners...)
 	return errors.Join(err, log.Close())
 }

@@ -39,50 +39,43 @@ func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 //
 // Nobody forges lines: slog quotes what is no plain text, and the path stays as it came, escaped.
 type requestLog struct {
-	next   http.Handler
 	logger *slog.Logger
 	remote func(*http.Request) string // where a request comes from
 }
 
-// logged logs the requests to a hub. Those that come through proxies which are trusted come from whom these ask for.
-func (f *limitFlags) logged(next http.Handler, h *hub.Hub, logger *slog.Logger) *requestLog {
+// requestLog returns the log of the requests to a hub. Those that come through proxies which are trusted come from whom these ask for.
+func (f *limitFlags) requestLog(h *hub.Hub, logger *slog.Logger) *requestLog {
 	remote := func(r *http.Request) string { return r.RemoteAddr }
 	if len(f.TrustedProxy) > 0 {
 		remote = func(r *http.Request) string { return cmp.Or(h.ClientAddress(r), r.RemoteAddr) }
 	}
-	return &requestLog{next, logger, remote}
+	return &requestLog{logger, remote}
 }
 
 // requestID is the header field that carries it, from a proxy to us and from us to the client.
 const requestID = "X-Request-Id"
 
-// ServeHTTP leaves all it can to others: streams of HTTP/2 keep its part of the stack for as long as they last.
-func (l *requestLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// begin begins the line of a request, which the hub may change later, and sees what is answered. The line is nil if there will be none.
+func (l *requestLog) begin(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *requestLine) {
 	id := idOf(r)
 	w.Header().Set(requestID, id)
 	if !l.logger.Enabled(r.Context(), slog.LevelInfo) {
-		l.next.ServeHTTP(w, r)
-		return
+		return w, nil
 	}
-	r, line := l.begin(id, r)
-	answer := &loggedAnswer{ResponseWriter: w}
-	defer line.end(answer)
-	l.next.ServeHTTP(answer, r)
-}
-
-// begin begins the line of a request, which the hub may change later.
-func (l *requestLog) begin(id string, r *http.Request) (*http.Request, *requestLine) {
 	line := &requestLine{
 		sender: sender{id: id, remote: l.remote(r)}, logger: l.logger, began: time.Now(),
 		method: short(r.Method), path: short(r.URL.EscapedPath()), query: short(withoutTokens(r.URL.RawQuery)),
+		answer: &loggedAnswer{ResponseWriter: w},
 	}
-	return r.WithContext(context.WithValue(r.Context(), lineKey{}, line)), line
+	// In place, since net/http has the request for as long as a stream of HTTP/2 lasts, and there would be two.
+	*r = *r.WithContext(context.WithValue(r.Context(), lineKey{}, line))
+	return line.answer, line
 }
 
 // end writes the line, unless it is that of a stream.
-func (l *requestLine) end(answer *loggedAnswer) {
-	if !l.streams {
-		l.write(answer.sent(), answer.bytes)
+func (l *requestLine) end() {
+	if l != nil && l.answer != nil {
+		l.write(l.answer.sent(), l.answer.bytes)
 	}
 }
 
@@ -92,7 +85,7 @@ type requestLine struct {
 	logger              *slog.Logger
 	began               time.Time
 	method, path, query string
-	streams             bool // it is written when the stream has ended
+	answer              *loggedAnswer // nil: that of a stream, and the line is written when it has ended
 }
 
 // sender is who has sent a request. Whoever knows writes it down.
@@ -117,10 +110,13 @@ func senderOf(r *http.Request) *sender {
 // logStream is what the hub calls when a stream begins. What it returns is called in the end.
 func logStream(r *http.Request) func(hub.StreamEnd) {
 	line := lineOf(r)
+	if r.ProtoMajor > 1 {
+		r.Header, r.URL = nil, nil // net/http keeps the request for as long as the stream lasts, and nobody reads that any more
+	}
 	if line == nil {
 		return nil
 	}
-	line.streams = true
+	line.answer = nil
 	return func(end hub.StreamEnd) { line.write(http.StatusOK, end.Bytes, slog.String("ended", end.Reason)) }
 }
 

@@ -20,7 +20,7 @@ func logged(t *testing.T, flags reportFlags, handler http.HandlerFunc, r *http.R
 	w := httptest.NewRecorder()
 	func() {
 		defer func() { _ = recover() }() // as net/http does
-		new(limitFlags).logged(handler, nil, flags.logger(log)).ServeHTTP(w, r)
+		(&front{log: new(limitFlags).requestLog(nil, flags.logger(log)), next: handler}).ServeHTTP(w, r)
 	}()
 	text, _ := log.now()
 	return w, strings.FieldsFunc(text, func(c rune) bool { return c == '\n' })
@@ -134,7 +134,7 @@ func TestARequestWhoseHandlerPanicsHasALine(t *testing.T) {
 // The hub takes connections over, flushes, and sets deadlines, through whatever is around it.
 func TestTheLogIsInNobodysWay(t *testing.T) {
 	log := newAwaited()
-	server := httptest.NewServer(new(limitFlags).logged(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(&front{log: new(limitFlags).requestLog(nil, new(reportFlags).logger(log)), next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -143,7 +143,7 @@ func TestTheLogIsInNobodysWay(t *testing.T) {
 		defer conn.Close()
 		_, _ = buffered.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") // what is lost is missed below
 		_ = buffered.Flush()
-	}), nil, (&reportFlags{}).logger(log)))
+	})})
 	defer server.Close()
 	if answer, text := ask(t, clientOf(t, nil), http.MethodGet, server.URL, ""); answer.StatusCode != http.StatusOK || text != "hi" {
 		t.Errorf("%s %q", answer.Status, text)

@@ -94,19 +94,16 @@ func (t *tokens) of(r *http.Request) (string, error) {
 
 type queryToken struct{} // of the token that was in a request's query
 
-// handler takes the token out of the query, if it may be there, so that nobody after that can log or repeat it.
-func (t *tokens) handler(next http.Handler) http.Handler {
+// takeFromQuery takes the token out of a request's query, if it may be there, so that nobody after that can log or repeat it.
+func (t *tokens) takeFromQuery(r *http.Request) {
 	if t == nil || !t.query {
-		return next
+		return
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if token, rest, ok := cutToken(r.URL.RawQuery); ok {
-			r = r.Clone(context.WithValue(r.Context(), queryToken{}, token))
-			r.URL.RawQuery = rest
-			r.RequestURI = r.URL.RequestURI()
-		}
-		next.ServeHTTP(w, r)
-	})
+	if token, rest, ok := cutToken(r.URL.RawQuery); ok {
+		*r = *r.WithContext(context.WithValue(r.Context(), queryToken{}, token))
+		r.URL.RawQuery = rest
+		r.RequestURI = r.URL.RequestURI()
+	}
 }
 
 // cutToken returns the token in a query, and the query without it, otherwise as it was.
