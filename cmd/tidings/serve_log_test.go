@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/hub"
 )
 
 // logged serves a request with a handler, and returns the answer and the lines of the log.
@@ -199,4 +201,18 @@ func TestARequestThroughATrustedProxyIsLoggedFromItsClient(t *testing.T) {
 	s = startServe(t, key)
 	ask(t, clientOf(t, nil), http.MethodGet, s.url+"/healthz", "", "X-Forwarded-For", "192.0.2.7")
 	s.log.await(t, `msg=request id=\S+ remote="?(127\.0\.0\.1|\[::1\]):\d+`)
+}
+
+// A page's cookies and token can be many times what a stream costs otherwise.
+func TestAStreamOfHTTP2DoesNotKeepItsRequest(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/events/news", nil)
+	r.ProtoMajor = 2
+	inner := func(_ http.ResponseWriter, r *http.Request) { logStream(r)(hub.StreamEnd{Reason: "gone"}) }
+	_, lines := logged(t, reportFlags{}, inner, r)
+	if r.Header != nil || r.URL != nil {
+		t.Errorf("net/http keeps the header %v and the URL %v", r.Header, r.URL)
+	}
+	if len(lines) != 1 || !strings.Contains(lines[0], "path=/events/news") {
+		t.Errorf("lines %q", lines)
+	}
 }

@@ -14,6 +14,8 @@ const (
 	lookEvery = time.Second
 	leastRoom = 8 << 20 // bytes of garbage that are never too many
 
+	restMade = 1 << 20 // bytes a second that a hub makes at most when it has come to rest
+
 	standardPercent = 100 // Go's own
 	fewPercent      = 3   // less is not worth stopping everybody
 )
@@ -24,7 +26,12 @@ func boundGarbage(ctx context.Context, env environ) {
 		return
 	}
 	set, before := standardPercent, uint64(0)
-	values := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	values := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
 	for tick := time.Tick(lookEvery); ; {
 		select {
 		case <-ctx.Done():
@@ -38,12 +45,19 @@ func boundGarbage(ctx context.Context, env environ) {
 			debug.SetGCPercent(percent)
 			set = percent
 		}
+		if inUse, free := values[2].Value.Uint64(), values[3].Value.Uint64(); atRest(made-before, inUse+free-min(live, inUse)) {
+			debug.FreeOSMemory()
+		}
 		before = made
 	}
 }
 
 // garbagePercent returns what GOGC should be when so much is in use, and so much was made since the last look: room for what is made until
-// the next, between an eighth of what is in use and all of it.
+// the next, between a sixteenth of what is in use and all of it.
 func garbagePercent(live, made uint64) int {
-	return int(min(100*max(made, live/8, leastRoom)/max(live, 1), standardPercent))
+	return int(min(100*max(made, live/16, leastRoom)/max(live, 1), standardPercent))
 }
+
+// atRest reports whether a hub has come to rest, and still has much that it needed on the way there, as after thousands have connected at
+// once: garbage, and what is free but Go's. By itself Go would collect the next time there is as much again, and keep a tenth of what is in use.
+func atRest(made, left uint64) bool { return made < restMade && left > leastRoom }
