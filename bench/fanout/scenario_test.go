@@ -96,8 +96,8 @@ func BenchmarkSaturated(b *testing.B) {
 // idle is how many connections memory is measured with. A process may have some 20,000 files.
 var idle = [2]int{2000, 18000}
 
-// BenchmarkIdle answers what a subscriber costs that gets nothing: memory, as the slope from few to many, and the CPU of a hub that
-// has nothing to do.
+// BenchmarkIdle answers what a subscriber costs that gets nothing: memory, as the slope from few to many, when it has not
+// fallen for 3 seconds (or after 10, see internal/load), and the CPU of a hub that has nothing to do.
 func BenchmarkIdle(b *testing.B) {
 	for _, c := range contestants {
 		b.Run("connection=plain/by="+c.name, func(b *testing.B) { c.idle(b) })

@@ -159,15 +159,26 @@ func (r *run) whole(ctx context.Context) (*Report, error) {
 	return r.report(&m), nil
 }
 
-// settle returns what the hub takes with everybody connected, and nothing else to do.
+// settle returns what the hub takes with everybody connected, and nothing else to do: when its memory has not fallen for some time, or
+// when it has had time enough. Right after thousands have connected it has what it needed for that, too.
 func (r *run) settle(ctx context.Context) (usage, error) {
-	if len(r.PIDs) > 0 {
-		const calm = time.Second
-		if err := sleep(ctx, calm); err != nil {
+	u, err := r.usage()
+	if len(r.PIDs) == 0 {
+		return u, err
+	}
+	const looks, calm = 10, 3 // seconds
+	for look, still := 0, 0; err == nil && look < looks && still < calm; look++ {
+		if err := sleep(ctx, time.Second); err != nil {
 			return usage{}, err
 		}
+		before := u.rss
+		if u, err = r.usage(); u.rss < before {
+			still = 0
+		} else {
+			still++
+		}
 	}
-	return r.usage()
+	return u, err
 }
 
 // measurement is what was the case at certain times.
