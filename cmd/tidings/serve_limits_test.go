@@ -207,3 +207,22 @@ func TestABodyThatDoesNotComeHoldsNoConnection(t *testing.T) {
 		_ = conn.Close() // it has ended
 	}
 }
+
+// TestAHeaderThatDoesNotComeHoldsNoConnection: nobody answers to half a request, and its connection is closed.
+func TestAHeaderThatDoesNotComeHoldsNoConnection(t *testing.T) {
+	s := startServe(t, nil, "--header-timeout", "100ms")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience / 5)); err != nil { // sooner than without the flag
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /events/news HTTP/1.1\r\nHost: localhost\r\nX: "); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(conn); err != nil || len(answer) > 0 {
+		t.Errorf("%v %q", err, answer)
+	}
+}
