@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,4 +98,27 @@ func (c chunks) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	return copy(p, text), nil
+}
+
+// TestATokenIsCheckedOnce for each connection, however many events come or go by it.
+func TestATokenIsCheckedOnce(t *testing.T) {
+	t.Parallel()
+	policy := policyOf(mustSigner(t))
+	var checked atomic.Int64
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
+		checked.Add(1)
+		return policy(r)
+	}}, transports[0])
+	header := bearer(k.token(all("ann")))
+	f := k.follow("/events/news", header)
+	header = map[string]string{"Authorization": header["Authorization"], "Content-Type": "application/x-ndjson"}
+	if a := k.send(request{path: "/events/news", body: strings.Repeat(`{"data":"x"}`+"\n", 100), header: header}); a.status != http.StatusOK {
+		t.Fatalf("%+v", a)
+	}
+	for range 100 {
+		f.want("x")
+	}
+	if n := checked.Load(); n != 2 {
+		t.Errorf("for a stream of 100 events, and one body with them, it was checked %d times", n)
+	}
 }
