@@ -172,7 +172,9 @@ func TestNoClockSavesATokenFromARevocation(t *testing.T) {
 		for given, leeway := range map[time.Duration]time.Duration{0: 30 * time.Second, -1: 0, time.Minute: time.Minute} {
 			v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}, Leeway: given}
 			p := &access.Policy{Verifier: v, Revocations: access.NewRevocations(0, given)}
-			token := func() string { return hs256(fmt.Sprintf(`{"sub":"alice","iat":%d,%s}`, time.Now().Add(leeway).Unix(), grants)) }
+			token := func() string {
+				return hs256(fmt.Sprintf(`{"sub":"alice","iat":%d,%s}`, time.Now().Add(leeway).Unix(), grants))
+			}
 			before := token()
 			if _, err := p.Grant(t.Context(), before); err != nil {
 				t.Fatal(err)
