@@ -58,7 +58,11 @@ func (p *params) addForm(w http.ResponseWriter, r *http.Request) error {
 // all returns the values of a parameter.
 func (p *params) all(name string) []string {
 	p.known = append(p.known, name)
-	return p.values[name]
+	values := p.values[name]
+	for i, value := range values {
+		values[i] = strings.Clone(value) // or an event, or a group, would keep the line of its request
+	}
+	return values
 }
 
 // one returns the value of a parameter that can be there once.
@@ -159,7 +163,7 @@ func pathTopic(escaped string) (string, error) {
 		return "", problem(http.StatusBadRequest, problemInvalidTopic,
 			"the path %s, which proxies may change; say it as a parameter: /events?topic=%s", why, url.QueryEscape(topic))
 	}
-	return topic, nil
+	return strings.Clone(topic), nil // as in all
 }
 
 // wanted is what a subscription asks for.

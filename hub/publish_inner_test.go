@@ -1,0 +1,60 @@
+package hub
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// TestAnEventKeepsNothingOfItsRequest: a topic that is a part of the request's line would keep all of it in memory, and the token in it.
+func TestAnEventKeepsNothingOfItsRequest(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/events/news?topic=sports&type=note&access_token=secret", nil)
+	p, err := parseParams(r.URL.RawQuery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.known = append(p.known, "access_token")
+	path, err := pathTopic(strings.TrimPrefix(sentPath(r.URL), "/events/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := parsePublication(r, p, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range append(pub.topics, pub.typ) {
+		for _, whole := range []string{r.RequestURI, r.URL.Path, r.URL.RawQuery} {
+			at, from := uintptr(unsafe.Pointer(unsafe.StringData(part))), uintptr(unsafe.Pointer(unsafe.StringData(whole)))
+			if at >= from && at < from+uintptr(len(whole)) {
+				t.Errorf("%q is a part of %q", part, whole)
+			}
+		}
+	}
+}
+
+// room is a body that notes how much room there is for it.
+type room struct{ most int }
+
+func (r *room) Read(p []byte) (int, error) {
+	r.most = max(r.most, len(p))
+	return 0, io.ErrUnexpectedEOF
+}
+
+func (*room) Close() error { return nil }
+
+// TestABodyThatHasNotComeTakesNoMemory: only its length has.
+func TestABodyThatHasNotComeTakesNoMemory(t *testing.T) {
+	t.Parallel()
+	body := &room{}
+	r := &http.Request{ContentLength: 1 << 20, Body: body}
+	if _, err := readBody(httptest.NewRecorder(), r, 1<<20); err == nil {
+		t.Error("a body that breaks off is taken for one")
+	}
+	if body.most > trusted {
+		t.Errorf("there are %d bytes for a body of which nothing has come", body.most)
+	}
+}
