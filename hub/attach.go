@@ -37,14 +37,14 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, sub *subscriber, fi
 		return err
 	}
 	h.run(sub, out, first)
-	return &held{sub.runner, out.done}
+	return &held{sub.runner, out}
 }
 
 // held is what is returned in place of an error for a stream whose handler has to stay, up to where the handler begins: what is below
 // takes several kilobytes of stack, which each such stream would keep.
 type held struct {
 	runner *runner
-	done   <-chan struct{}
+	out    *response
 }
 
 func (*held) Error() string { return "the handler stays" }
@@ -53,14 +53,18 @@ func (*held) Error() string { return "the handler stays" }
 // of the stack than Go lets go of.
 func (s *held) wait(ctx context.Context) {
 	stop := context.AfterFunc(ctx, s.runner.abort)
-	<-s.done
+	<-s.out.done
 	stop()
+	if s.out.panicked != nil {
+		panic(s.out.panicked) // for whom net/http calls, as if the handler had written itself
+	}
 }
 
 // run hands a subscriber to its shard, with a runner.
 func (h *Hub) run(sub *subscriber, out socket, first []byte) {
 	sub.runner = newRunner(sub, out, first)
 	if !sub.shard.post(func() { sub.shard.admit(sub) }) {
+		sub.runner.turn.Store(1) // nobody wakes who has ended
 		sub.runner.end(drained)
 	}
 }

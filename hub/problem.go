@@ -201,6 +201,7 @@ func (h *Hub) refuseSender(w http.ResponseWriter, r *http.Request, err error, st
 	until := time.Now().Add(lingering)
 	_ = control.SetReadDeadline(until)
 	stop()
-	_ = control.SetReadDeadline(until) // again: whoever was reading may have set another one meanwhile
-	_, _ = io.Copy(io.Discard, r.Body)
+	if err := control.SetReadDeadline(until); err == nil { // again: whoever was reading may have set another one meanwhile
+		_, _ = io.Copy(io.Discard, r.Body)
+	}
 }

@@ -23,8 +23,9 @@ type runner struct {
 	wrote   atomic.Bool                       // since the shard looked last
 	leaving atomic.Uint32                     // a reason: it is to end when it is live
 
-	mu    sync.Mutex
-	notes []piece // guarded by mu: what is to go out besides
+	mu    sync.Mutex         // guards the following
+	notes []piece            // what is to go out besides
+	stop  context.CancelFunc // of reading the log, while it does
 
 	awake bool  // it has had a turn; its goroutine's, as what follows
 	bytes int64 // that were written
@@ -66,6 +67,11 @@ func (r *runner) leave(why reason) {
 func (r *runner) abort() {
 	r.leave(gone)
 	r.out.abort()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stop != nil {
+		r.stop()
+	}
 }
 
 func (r *runner) say(p piece) {
@@ -120,10 +126,10 @@ func (r *runner) send(buf *[]byte) reason {
 		if why == gone {
 			return gone
 		}
-		pieces, now, err := c.next(c.hub.ctx)
+		pieces, now, err := r.next(c)
 		end := complete
 		if err != nil {
-			if c.hub.ctx.Err() != nil {
+			if c.hub.ctx.Err() != nil || reason(r.leaving.Load()) == gone {
 				return gone
 			}
 			if now, end = over, slow; !errors.Is(err, errLag) {
@@ -157,6 +163,27 @@ func (r *runner) send(buf *[]byte) reason {
 			return stays
 		}
 	}
+}
+
+// next returns what comes next. Whoever has to read the log does so no longer than its client is there.
+func (r *runner) next(c *cursor) ([]piece, state, error) {
+	if c.query.After.Seq >= c.until && c.hub.window.has(c.query.After) {
+		return c.next(c.hub.ctx)
+	}
+	ctx, stop := context.WithCancel(c.hub.ctx)
+	defer stop()
+	r.setStop(stop)
+	defer r.setStop(nil)
+	if reason(r.leaving.Load()) == gone {
+		stop()
+	}
+	return c.next(ctx)
+}
+
+func (r *runner) setStop(stop context.CancelFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop = stop
 }
 
 // whyBroken tells a client that took nothing from one that has gone.

@@ -32,6 +32,8 @@ type response struct {
 
 	multiplexed bool // one of several streams on a connection
 
+	panicked any // by a writer that an embedder has put in between
+
 	aborted atomic.Bool
 	mu      sync.Mutex    // held by who uses control besides write, so that nobody does after close
 	done    chan struct{} // closed by close: the handler may return
@@ -67,7 +69,12 @@ func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, t
 	return s, nil
 }
 
-func (s *response) write(b []byte) error {
+func (s *response) write(b []byte) (err error) {
+	defer func() {
+		if s.panicked = recover(); s.panicked != nil {
+			err = errAborted
+		}
+	}()
 	if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
