@@ -1,6 +1,7 @@
 package disklog
 
 import (
+	"slices"
 	"sort"
 	"sync"
 
@@ -31,6 +32,9 @@ func (n *newest) add(records []eventlog.Record, after, to uint64) {
 	n.high = to
 	if len(records) == 0 {
 		return
+	}
+	if cap(records) > 2*len(records) { // there was room for some that were duplicates, or refused
+		records = slices.Clone(records)
 	}
 	n.commits = append(n.commits, records)
 	n.bytes += sizeOf(records)

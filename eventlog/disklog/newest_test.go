@@ -69,3 +69,32 @@ func TestTheNewestComeFromMemory(t *testing.T) {
 		t.Errorf("%d bytes are kept", l.store.newest.bytes)
 	}
 }
+
+// TestTheNewestTakeNoMoreThanTheyMay, also when most of what comes is there already.
+func TestTheNewestTakeNoMoreThanTheyMay(t *testing.T) {
+	t.Parallel()
+	l, err := Open(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	batch := make([]eventlog.Record, 1000)
+	for i := range batch {
+		batch[i] = eventlog.Record{Topics: []string{"a"}, Data: "x", Key: fmt.Sprint(i)}
+	}
+	for i := range 10 {
+		batch[0].Key = fmt.Sprint("new ", i)
+		if _, err := l.Append(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, records := range l.store.newest.commits {
+		if cap(records) > 2*len(records) {
+			t.Errorf("%d records have room for %d", len(records), cap(records))
+		}
+	}
+}
