@@ -25,7 +25,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
 	l, err := putSocket(path, private, mode)
-	if gone := os.RemoveAll(private); gone != nil && err == nil {
+	if gone := removePrivate(private); gone != nil && err == nil {
 		return nil, errors.Join(gone, l.Close())
 	}
 	if err != nil {
@@ -34,12 +34,18 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	return l, nil
 }
 
+// longestSocket is how long the name of a socket may be on Linux; elsewhere it is a few bytes less, and the system says so.
+const longestSocket = 107
+
 // putSocket makes a socket in a directory, and puts it where it is asked for.
 func putSocket(path, private string, mode fs.FileMode) (*socketListener, error) {
 	if err := checkFree(path); err != nil {
 		return nil, err
 	}
-	at := filepath.Join(private, "s")
+	at := filepath.Join(private, privateSocket)
+	if most := longestSocket - len(at) + len(path); len(at) > longestSocket {
+		return nil, fmt.Errorf("cannot listen on %s: the name of the socket has %d bytes, at most %d are possible", path, len(path), most)
+	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: at, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
@@ -71,13 +77,26 @@ func makePrivate(dir string) error {
 	switch {
 	case err != nil:
 		return err
-	case time.Since(info.ModTime()) < startsWithin:
+	case !info.IsDir():
+		return fmt.Errorf("%s is in the way; name another socket, or remove it", dir)
+	case time.Since(info.ModTime()).Abs() < startsWithin:
 		return fmt.Errorf("another program is about to, by %s; name another socket", dir)
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := removePrivate(dir); err != nil {
 		return err
 	}
 	return os.Mkdir(dir, 0o700)
+}
+
+// privateSocket is what the socket is called in its private directory.
+const privateSocket = "s"
+
+// removePrivate removes a private directory. If something else is in it, it is none, and stays.
+func removePrivate(dir string) error {
+	if err := os.Remove(filepath.Join(dir, privateSocket)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Remove(dir)
 }
 
 // socketListener removes its socket at the end, unless another program has put its own in the place of it.

@@ -558,3 +558,33 @@ func TestServeSaysWhatIsWrongWithAnAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestASocketTakesNothingOfOthersAway: what has the name of its directory, and is none, stays.
+func TestASocketTakesNothingOfOthersAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	theirs := filepath.Join(path+".new", "thesis")
+	if err := os.Mkdir(path+".new", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(theirs, []byte("years of work"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path+".new", old, old); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenUnix(path, 0o600); err == nil {
+		t.Error("it listens")
+	}
+	if _, err := os.Stat(theirs); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTheNameOfASocketIsBounded, and who names a longer one is told by how much.
+func TestTheNameOfASocketIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", 107))
+	if _, err := listenUnix(path, 0o600); err == nil || !strings.Contains(err.Error(), "at most 101") {
+		t.Errorf("%v", err)
+	}
+}
