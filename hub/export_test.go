@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"context"
 	"runtime"
 	"slices"
 
@@ -69,8 +68,8 @@ func (h *Hub) Closed(why string) uint64 {
 }
 
 // Revoke takes something back, and Revoked reports whether a grant was.
-func (h *Hub) Revoke(ctx context.Context, one access.Revocation) error {
-	_, err := h.revocations.add(ctx, one)
+func (h *Hub) Revoke(one access.Revocation) error {
+	_, err := h.revocations.add(one)
 	return err
 }
 
@@ -83,12 +82,12 @@ func (h *Hub) Revoked(g access.Grant) bool {
 func (h *Hub) Revocations() []access.Revocation { return h.revocations.All() }
 
 // KeepRevocations writes them anew if that is due.
-func (h *Hub) KeepRevocations(ctx context.Context) error {
+func (h *Hub) KeepRevocations() error {
 	h.awaitTail()
 	if !h.revocations.fading() {
 		return nil
 	}
-	err := h.revocations.snapshot(ctx)
+	err := h.revocations.snapshot()
 	h.awaitTail()
 	return err
 }

@@ -64,21 +64,20 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	done, err := h.appendBatches(pub, batches)
 	// The reader has to be gone before the handler is. It may be waiting for the client, or for somebody to take a batch.
 	close(enough)
+	gone := func() {
+		for range batches {
+			continue
+		}
+	}
 	switch {
 	case err == nil || body.ended.Load():
 	case r.ProtoMajor == 1:
-		h.refuseSender(w, r, h.stopped(err, &done), func() {
-			for range batches {
-				continue
-			}
-		})
+		h.refuseSender(w, r, h.stopped(err, &done), gone)
 		return nil
 	default:
-		_ = control.SetReadDeadline(time.Unix(1, 0)) // where there is none the client's own end helps
+		_ = control.SetReadDeadline(longAgo) // where there is none the client's own end helps
 	}
-	for range batches {
-		continue
-	}
+	gone()
 	if err == nil && pub.end {
 		err = h.endTopics(pub, &done)
 	}

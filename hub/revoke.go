@@ -97,7 +97,7 @@ func (r *revocations) learn(record *eventlog.Record) {
 }
 
 // add takes something back, now and for good.
-func (r *revocations) add(ctx context.Context, one access.Revocation) (eventlog.Position, error) {
+func (r *revocations) add(one access.Revocation) (eventlog.Position, error) {
 	if err := r.Revoke(one); err != nil { // first: if it cannot be stored, it is in force at least
 		return eventlog.Position{}, err
 	}
@@ -154,7 +154,7 @@ func (r *revocations) keep(ctx context.Context) {
 		if !r.fading() {
 			continue
 		}
-		if err := r.snapshot(ctx); err != nil && ctx.Err() == nil {
+		if err := r.snapshot(); err != nil && ctx.Err() == nil {
 			r.hub.opts.Logger.Error("what was revoked cannot be written anew; the log may forget it, and a restart would accept it", "err", err.Error())
 		}
 	}
@@ -164,7 +164,7 @@ func (r *revocations) keep(ctx context.Context) {
 func (r *revocations) fading() bool { return r.records.Load() > keepAfter }
 
 // snapshot writes all that is in force.
-func (r *revocations) snapshot(ctx context.Context) error {
+func (r *revocations) snapshot() error {
 	all := r.All()
 	records := []eventlog.Record{}
 	for first := true; first || len(all) > 0; first = false {
@@ -208,7 +208,7 @@ func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	if err != nil {
 		return err
 	}
-	at, err := h.revocations.add(r.Context(), one)
+	at, err := h.revocations.add(one)
 	switch {
 	case errors.Is(err, access.ErrTooMany):
 		p := problem(http.StatusServiceUnavailable, problemFull, "there are too many revocations; change the key, which takes back all of its tokens at once")

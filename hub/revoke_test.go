@@ -113,7 +113,7 @@ func TestABurstOfEventsTakesNoRevocation(t *testing.T) {
 			t.Parallel()
 			log := mustMemory(t, &eventlog.MemoryOptions{Retention: &retention})
 			h := mustHub(t, log, nil)
-			if err := h.Revoke(t.Context(), access.Revocation{Subject: "ann", At: time.Now()}); err != nil {
+			if err := h.Revoke(access.Revocation{Subject: "ann", At: time.Now()}); err != nil {
 				t.Fatal(err)
 			}
 			for range 200 {
@@ -136,17 +136,17 @@ func TestWhatIsInForceIsWrittenAnewBeforeTheLogForgetsIt(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)
 	h := mustHub(t, log, nil)
-	if err := h.Revoke(t.Context(), access.Revocation{Subject: "ann", At: time.Now()}); err != nil {
+	if err := h.Revoke(access.Revocation{Subject: "ann", At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 12_000 {
-		if err := h.Revoke(t.Context(), access.Revocation{Subject: "bob", At: time.Now()}); err != nil {
+		if err := h.Revoke(access.Revocation{Subject: "bob", At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		if i%1000 > 0 {
 			continue
 		}
-		if err := h.KeepRevocations(t.Context()); err != nil {
+		if err := h.KeepRevocations(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,18 +11,25 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestTheNewestComeFromMemory, just as they would come from the disk, and within bounds.
-func TestTheNewestComeFromMemory(t *testing.T) {
-	t.Parallel()
+// openNew opens a log in a directory of its own, for as long as the test takes.
+func openNew(t *testing.T) *Log {
+	t.Helper()
 	l, err := Open(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return l
+}
+
+// TestTheNewestComeFromMemory, just as they would come from the disk, and within bounds.
+func TestTheNewestComeFromMemory(t *testing.T) {
+	t.Parallel()
+	l := openNew(t)
 	appendOne := func(name, data string) {
 		t.Helper()
 		r := eventlog.Record{
@@ -73,15 +80,7 @@ func TestTheNewestComeFromMemory(t *testing.T) {
 // TestTheNewestTakeNoMoreThanTheyMay, also when most of what comes is there already.
 func TestTheNewestTakeNoMoreThanTheyMay(t *testing.T) {
 	t.Parallel()
-	l, err := Open(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	l := openNew(t)
 	batch := make([]eventlog.Record, 1000)
 	for i := range batch {
 		batch[i] = eventlog.Record{Topics: []string{"a"}, Data: "x", Key: fmt.Sprint(i)}
