@@ -143,3 +143,24 @@ func (p Pattern) Covers(other Pattern) bool {
 	}
 	return len(mine) == len(theirs)
 }
+
+// Overlaps reports whether there is a topic that both p and another pattern match.
+func (p Pattern) Overlaps(other Pattern) bool {
+	switch {
+	case p.text == "" || other.text == "":
+		return false
+	case p.text[0] == '*' && Reserved(other.text) || other.text[0] == '*' && Reserved(p.text):
+		return false
+	}
+	mine, theirs := strings.Split(p.text, "/"), strings.Split(other.text, "/")
+	for i := 0; ; i++ {
+		switch inMine, inTheirs := i < len(mine), i < len(theirs); {
+		case inMine && mine[i] == "**" || inTheirs && theirs[i] == "**":
+			return true
+		case !inMine || !inTheirs:
+			return inMine == inTheirs
+		case mine[i] != theirs[i] && mine[i] != "*" && theirs[i] != "*":
+			return false
+		}
+	}
+}

@@ -199,3 +199,36 @@ func TestPrefixesCoverOneAnother(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestPatternsOverlapIfATopicMatchesBoth.
+func TestPatternsOverlapIfATopicMatchesBoth(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"news", "news", true},
+		{"news", "newt", false},
+		{"news", "news/sports", false},
+		{"news/**", "news", true},
+		{"news/**", "news/*", true},
+		{"news/*", "news", false},
+		{"news/*", "news/", true},
+		{"a/*/c", "*/b/*", true},
+		{"a/*/c", "*/b/d", false},
+		{"a/*", "*/*/*", false},
+		{"a/**", "*/b/**", true},
+		{"a/**", "b/**", false},
+		{"**", "a/b/c", true},
+		{"**", "*", true},
+		{"**", "$tidings/x", false},
+		{"*/x", "$tidings/*", false},
+		{"$tidings/**", "$tidings/x", true},
+		{"", "", false},
+	} {
+		a, _ := eventlog.ParsePattern(test.a)
+		b, _ := eventlog.ParsePattern(test.b)
+		if a.Overlaps(b) != test.want || b.Overlaps(a) != test.want {
+			t.Errorf("%q and %q: %v and %v, want %v", test.a, test.b, a.Overlaps(b), b.Overlaps(a), test.want)
+		}
+	}
+}

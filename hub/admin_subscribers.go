@@ -30,8 +30,11 @@ const (
 	subscriberNames = 20 // topics of each that are listed
 )
 
-// serveSubscribers lists the streams that are open, the oldest first, a page at a time.
+// serveSubscribers lists the open streams that a filter selects, the oldest first, a page at a time, or closes them.
 func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
+	if r.Method == http.MethodDelete {
+		return serveCloseSubscribers(h, w, r)
+	}
 	p, err := parseParams(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -48,6 +51,10 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	if err != nil {
 		return err
 	}
+	filter, err := filterOf(p)
+	if err != nil {
+		return err
+	}
 	if err := p.done(); err != nil {
 		return err
 	}
@@ -57,7 +64,7 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 		Subscribers []Subscriber `json:"subscribers"`
 		Next        string       `json:"next,omitempty"` // the value of after with which the list goes on
 	}{Subscribers: []Subscriber{}}
-	all := slices.Concat(ask(ctx, h.shards, func(s *shard) []listed { return s.list(after, limit) })...)
+	all := slices.Concat(ask(ctx, h.shards, func(s *shard) []listed { return s.list(filter, after, limit) })...)
 	for _, one := range firstListed(all, limit) {
 		answer.Subscribers = append(answer.Subscribers, one.Subscriber)
 	}
@@ -80,11 +87,11 @@ func firstListed(all []listed, limit int) []listed {
 	return all[:min(len(all), limit)]
 }
 
-// list returns the oldest subscribers of a shard that were opened after another one.
-func (s *shard) list(after int64, limit int) []listed {
+// list returns the oldest subscribers of a shard that match a filter and were opened after another one.
+func (s *shard) list(f filter, after int64, limit int) []listed {
 	var all []listed
 	s.each(func(sub *subscriber) {
-		if sub.opened > after {
+		if sub.opened > after && f.match(sub) {
 			all = append(all, listed{opened: sub.opened, sub: sub})
 		}
 	})

@@ -135,7 +135,7 @@ type Options struct {
 // StreamEnd is what became of a stream.
 type StreamEnd struct {
 	Bytes  int64  // that went out after the header
-	Reason string // gone, complete, drained, slow, expired, revoked or failed
+	Reason string // gone, complete, drained, slow, expired, revoked, failed or closed
 }
 
 func (o *Options) withDefaults() (Options, error) {

@@ -140,6 +140,8 @@ func templated(route string) string {
 	switch {
 	case route == "/debug/pprof/":
 		return route + "{profile}"
+	case route == "/api/v1/subscribers/":
+		return route + "{id}"
 	case strings.HasSuffix(route, "/"):
 		return route + "{topic}"
 	}

@@ -28,7 +28,8 @@ var routes = []route{
 	{"/readyz", everyone, []string{http.MethodGet, http.MethodHead}, serveReady},
 
 	{"/api/v1/stats", admins, []string{http.MethodGet, http.MethodHead}, serveStats},
-	{"/api/v1/subscribers", admins, []string{http.MethodGet, http.MethodHead}, serveSubscribers},
+	{"/api/v1/subscribers", admins, []string{http.MethodGet, http.MethodHead, http.MethodDelete}, serveSubscribers},
+	{"/api/v1/subscribers/", admins, []string{http.MethodDelete}, serveCloseSubscriber},
 	{"/api/v1/revoke", admins, []string{http.MethodPost}, serveRevoke},
 	{"/metrics", admins, []string{http.MethodGet, http.MethodHead}, serveMetrics},
 	{"/debug/pprof/", admins, []string{http.MethodGet, http.MethodHead}, serveProfile},

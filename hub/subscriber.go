@@ -20,6 +20,7 @@ type subscriber struct {
 	at        eventlog.Position // everything up to here was sent. While it is live that is where the shard is
 	sent      uint64            // number in its last id, unless group.sent is newer
 	failOnGap bool
+	leaving   bool // an administrator has closed it
 
 	grant  *access.Grant
 	from   address
@@ -70,19 +71,20 @@ func (s stage) String() string {
 type reason uint8
 
 const (
-	stays    reason = iota
-	gone            // the client has left
-	complete        // everything was sent that can ever come
-	drained         // the hub stops
-	slow            // it took nothing for too long
-	expired         // its token has ended
-	revoked         // its token is not accepted any more
-	failed          // the log cannot be read
+	stays     reason = iota
+	gone             // the client has left
+	complete         // everything was sent that can ever come
+	drained          // the hub stops
+	slow             // it took nothing for too long
+	expired          // its token has ended
+	revoked          // its token is not accepted any more
+	failed           // the log cannot be read
+	dismissed        // an administrator has closed it
 	reasons
 )
 
 func (r reason) String() string {
-	return [reasons]string{"open", "gone", "complete", "drained", "slow", "expired", "revoked", "failed"}[r]
+	return [reasons]string{"open", "gone", "complete", "drained", "slow", "expired", "revoked", "failed", "closed"}[r]
 }
 
 // cut returns what is left when n bytes of some pieces have left, and up to where everything has then; from, if that is nothing.

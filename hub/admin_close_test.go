@@ -1,0 +1,167 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// subscribers returns what the list says with a filter.
+func (k *keyed) subscribers(query string) (list []hub.Subscriber) {
+	k.Helper()
+	a := k.send(request{path: "/api/v1/subscribers?" + query, header: bearer(k.token(all("boss")))})
+	var says struct{ Subscribers []hub.Subscriber }
+	if err := json.Unmarshal([]byte(a.body), &says); err != nil || a.status != http.StatusOK {
+		k.Fatalf("%s: %+v", query, a)
+	}
+	return says.Subscribers
+}
+
+// closeStreams sends a DELETE below /api/v1/subscribers, and returns how many streams it has closed.
+func (k *keyed) closeStreams(below string) int {
+	k.Helper()
+	a := k.send(request{method: http.MethodDelete, path: "/api/v1/subscribers" + below, header: bearer(k.token(all("boss")))})
+	var says struct{ Closed int }
+	if err := json.Unmarshal([]byte(a.body), &says); err != nil || a.status != http.StatusOK {
+		k.Fatalf("%s: %+v", below, a)
+	}
+	return says.Closed
+}
+
+// TestAnAdministratorClosesAStream: it ends with a retry, on every transport. Its client may come back, and has missed nothing.
+func TestAnAdministratorClosesAStream(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, how)
+			ann, bob := bearer(k.token(all("ann"))), bearer(k.token(all("bob")))
+			closed, open := k.follow("/events/news", ann), k.follow("/events/news", bob)
+			for _, f := range []*follower{closed, open} {
+				f.want("tidings.checkpoint:")
+			}
+			k.send(request{path: "/events/news", body: "one", header: bob})
+			last := closed.want("one")
+			open.want("one")
+			list := k.subscribers("subject=ann")
+			if len(list) != 1 {
+				t.Fatalf("%+v", list)
+			}
+			if n := k.closeStreams("/" + list[0].ID); n != 1 {
+				t.Errorf("closed: %d", n)
+			}
+			closed.end()
+			k.awaitMetrics(`tidings_streams_closed_total{reason="closed"} 1`)
+			boss := bearer(k.token(all("boss")))
+			a := k.send(request{method: http.MethodDelete, path: "/api/v1/subscribers/" + list[0].ID, header: boss})
+			refused(t, "a stream that has ended", a, http.StatusNotFound, "not-found", list[0].ID)
+
+			k.send(request{path: "/events/news", body: "two", header: bob})
+			open.want("two")
+			ann["Last-Event-ID"] = last.ID
+			k.follow("/events/news", ann).want("two")
+		})
+	}
+}
+
+// TestStreamsAreSelected by the same filters for the list and for closing.
+func TestStreamsAreSelected(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	for subject, path := range map[string]string{
+		"ann": "/events?topic=news/sports&topic=weather", "bob": "/events/news/**", "eve": "/events?topic=sensors/*/heat", "all": "/events",
+	} {
+		g := all(subject)
+		g.ID = subject + "-1"
+		k.follow(path, bearer(k.token(g))).want("tidings.checkpoint:")
+	}
+	for query, want := range map[string]string{
+		"":                           "all ann bob eve",
+		"lag=0":                      "all ann bob eve",
+		"subject=ann":                "ann",
+		"subject=an":                 "",
+		"subject=":                   "",
+		"token=bob-1":                "bob",
+		"subject=ann&token=bob-1":    "",
+		"topic=news/sports":          "all ann bob",
+		"topic=news/sports/tennis":   "all bob",
+		"topic=news/*":               "all ann bob",
+		"topic=sensors/**":           "all eve",
+		"topic=*/1/*":                "all bob eve",
+		"topic=**":                   "all ann bob eve",
+		"topic=weather&subject=all":  "all",
+		"address=127.0.0.1":          "all ann bob eve",
+		"address=::ffff:127.0.0.1":   "all ann bob eve",
+		"address=127.0.0.0/8":        "all ann bob eve",
+		"address=192.0.2.1":          "",
+		"address=::1":                "",
+		"lag=1":                      "",
+		"topic=$tidings/revocations": "",
+	} {
+		var got []string
+		for _, s := range k.subscribers(query) {
+			got = append(got, s.Subject)
+		}
+		if got := strings.Join(sorted(got), " "); got != want {
+			t.Errorf("%s selects %q, want %q", query, got, want)
+		}
+	}
+	if n := k.closeStreams("?topic=news/sports&subject=bob"); n != 1 {
+		t.Errorf("closed: %d", n)
+	}
+	if n := k.closeStreams("?subject=nobody"); n != 0 {
+		t.Errorf("closed: %d", n)
+	}
+	if n := k.closeStreams("?all=1"); n != 3 {
+		t.Errorf("closed: %d", n)
+	}
+	await(t, "all are gone", func() bool { return len(k.subscribers("")) == 0 })
+}
+
+// TestOnlyAdministratorsCloseStreams, who say which, and no page of another site does.
+func TestOnlyAdministratorsCloseStreams(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	user := all("ann")
+	user.Admin = false
+	boss, ann := bearer(k.token(all("boss"))), bearer(k.token(user))
+	stream := k.follow("/events/news", ann)
+	stream.want("tidings.checkpoint:")
+	id := k.subscribers("")[0].ID
+	foreign := func(field, value string) map[string]string {
+		header := bearer(k.token(all("boss")))
+		header[field] = value
+		return header
+	}
+	for _, below := range []string{"?all=1", "/" + id} {
+		for _, test := range []struct {
+			header  map[string]string
+			status  int
+			problem string
+		}{
+			{nil, http.StatusUnauthorized, "unauthorized"},
+			{ann, http.StatusForbidden, "forbidden"},
+			{foreign("Origin", "http://evil.example"), http.StatusForbidden, "foreign-origin"},
+			{foreign("Sec-Fetch-Site", "cross-site"), http.StatusForbidden, "foreign-origin"},
+		} {
+			a := k.send(request{method: http.MethodDelete, path: "/api/v1/subscribers" + below, header: test.header})
+			refused(t, below, a, test.status, test.problem, "")
+		}
+	}
+	for _, query := range []string{"", "?all=0", "?lag=0", "?all=1&subject=ann", "?all=2", "?topic=a*b", "?address=here", "?lag=-1", "?subject=a&subject=b", "?limit=1", "/" + id + "?all=1"} {
+		a := k.send(request{method: http.MethodDelete, path: "/api/v1/subscribers" + query, header: boss})
+		if a.status != http.StatusBadRequest {
+			t.Errorf("%s: %+v", query, a)
+		}
+	}
+	for _, id := range []string{"", "x", "0", "-1", "9223372036854775808", "%2e", id + "/"} {
+		a := k.send(request{method: http.MethodDelete, path: "/api/v1/subscribers/" + id, header: boss})
+		refused(t, id, a, http.StatusNotFound, "not-found", "")
+	}
+	if n := k.closeStreams("/" + id); n != 1 {
+		t.Errorf("the stream was closed before: %d", n)
+	}
+}

@@ -1,0 +1,96 @@
+package hub
+
+import (
+	"math"
+	"net/http"
+	"net/netip"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// filter selects streams: those that fulfil all of its conditions, which a shard checks in its goroutine. The zero filter selects all.
+type filter []func(*subscriber) bool
+
+func (f filter) match(sub *subscriber) bool {
+	for _, fulfils := range f {
+		if !fulfils(sub) {
+			return false
+		}
+	}
+	return true
+}
+
+// filterOf reads the parameters that select streams: subject, token, address, topic and lag.
+func filterOf(p *params) (f filter, err error) {
+	add := func(name string, condition func(value string) (func(*subscriber) bool, error)) {
+		value, ok, problem := p.one(name)
+		if problem == nil && ok {
+			var fulfils func(*subscriber) bool
+			if fulfils, problem = condition(value); problem == nil {
+				f = append(f, fulfils)
+			}
+		}
+		if err == nil {
+			err = problem
+		}
+	}
+	add("subject", func(value string) (func(*subscriber) bool, error) {
+		return func(sub *subscriber) bool { return sub.grant.Subject == value }, nil
+	})
+	add("token", func(value string) (func(*subscriber) bool, error) {
+		return func(sub *subscriber) bool { return sub.grant.ID == value }, nil
+	})
+	add("address", func(value string) (func(*subscriber) bool, error) {
+		prefix, err := parsePrefix(value)
+		if err != nil {
+			return nil, err
+		}
+		return func(sub *subscriber) bool {
+			return sub.from.known() && prefix.Contains(netip.AddrFrom16(sub.from).Unmap())
+		}, nil
+	})
+	add("topic", func(value string) (func(*subscriber) bool, error) {
+		pattern, err := eventlog.ParsePattern(value)
+		if err != nil {
+			return nil, invalidTopic(err)
+		}
+		return func(sub *subscriber) bool { return sub.group.overlaps(pattern) }, nil
+	})
+	lag, problem := p.number("lag", 0, 0, math.MaxInt)
+	if err == nil {
+		err = problem
+	}
+	if lag > 0 {
+		f = append(f, func(sub *subscriber) bool { return sub.shard.lag(sub) >= uint64(lag) })
+	}
+	return f, err
+}
+
+// parsePrefix reads an IP address, or a network such as 192.0.2.0/24.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if prefix, err := netip.ParsePrefix(text); err == nil {
+		return prefix, nil
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, problem(http.StatusBadRequest, problemInvalidRequest,
+			"address=%.60s makes no sense; it is an IP address, or a network such as 192.0.2.0/24", text)
+	}
+	addr = addr.Unmap().WithZone("")
+	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}
+
+// overlaps reports whether there is a topic that a pattern matches and that is wanted.
+func (w *wanted) overlaps(pattern eventlog.Pattern) bool {
+	for _, name := range w.names {
+		if pattern.Match(name) {
+			return true
+		}
+	}
+	for _, wants := range w.patterns {
+		if pattern.Overlaps(wants) {
+			return true
+		}
+	}
+	return false
+}
