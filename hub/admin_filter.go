@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -82,15 +83,8 @@ func parsePrefix(text string) (netip.Prefix, error) {
 
 // overlaps reports whether there is a topic that a pattern matches and that is wanted.
 func (w *wanted) overlaps(pattern eventlog.Pattern) bool {
-	for _, name := range w.names {
-		if pattern.Match(name) {
-			return true
-		}
+	if slices.ContainsFunc(w.names, pattern.Match) {
+		return true
 	}
-	for _, wants := range w.patterns {
-		if pattern.Overlaps(wants) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.patterns, pattern.Overlaps)
 }

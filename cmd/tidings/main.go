@@ -9,8 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -30,6 +28,8 @@ Commands
   tidings token mint    make a token for a hub; also key, and explain: why is one refused?
   tidings bench         put a hub under load, this or any other, and see what it delivers
   tidings log stats DIR look into a data directory; also check, dump and restored
+  tidings completion    complete commands and flags in bash, zsh or fish
+  tidings man           print the manual page: tidings man | man -l -
 
   tidings COMMAND --help   all about one command
   tidings --version        which tidings this is
@@ -99,6 +99,10 @@ type commands struct {
 	Token  tokenCmd  `cmd:"" help:"Make keys and tokens for a hub, and see why a token is refused."`
 	Bench  benchCmd  `cmd:"" help:"Put a hub of Server-Sent Events under load, any one, and see what it delivers."`
 	Log    logCmd    `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
+
+	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in bash, zsh or fish."`
+	Man        manCmd        `cmd:"" help:"Print the manual page, tidings(1)."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"Say what could come next on a command line."`
 
 	Help    helpFlag    `short:"h" help:"Show this help."`
 	Version versionFlag `hidden:"" help:"Show the version."`
@@ -190,24 +194,4 @@ func help(options kong.HelpOptions, line *kong.Context) error {
 	}
 	_, err := io.WriteString(line.Stdout, manual)
 	return err
-}
-
-type versionFlag bool
-
-// BeforeReset is called by kong before anything else is checked.
-func (versionFlag) BeforeReset(line *kong.Context) error {
-	_, err := fmt.Fprintf(line.Stdout, "tidings %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	if err != nil {
-		return err
-	}
-	return errAnswered
-}
-
-// version returns what the Go command has stamped on the binary: a release, or a pseudo-version that
-// ends in the commit and in +dirty if there were changes. In a test or with go run it is "(devel)".
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown)"
 }
