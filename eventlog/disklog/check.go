@@ -37,9 +37,9 @@ func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, e
 		return Checked{}, err
 	}
 	c := &checker{view: v, ctx: ctx, report: report, seed: maphash.MakeSeed()}
-	if i.missing() {
-		c.problem("the end of the log", "it was closed at %v, and its records end at %v; readers will be told of a gap, "+
-			"or restore the directory from a copy", i.closed, i.store.position())
+	if p, missing := i.missing(); missing {
+		c.problem("the end of the log", "everything up to %v was on disk, and the records end at %v; readers will be told of a gap, "+
+			"or restore the directory from a copy", p, i.store.position())
 	}
 	for _, step := range []func() error{c.blocks, c.records, c.index, c.compare, c.statusKeys, c.ghosts, c.states, c.deadList, c.keys, c.ids, c.sums} {
 		if err = step(); err != nil {

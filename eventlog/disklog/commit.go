@@ -161,6 +161,9 @@ func (c *commit) write(l *Log) error {
 			return err
 		}
 	}
+	if s.head.synced = 0; l.opts.Sync == SyncAlways {
+		s.head.synced = l.Head().Seq // see laterBatches
+	}
 	if err := c.batch.Set([]byte(metaHead), s.head.value(), nil); err != nil {
 		return err
 	}

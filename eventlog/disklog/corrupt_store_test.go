@@ -314,10 +314,10 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 	}
 }
 
-// TestDamageAtTheEndAfterACrash: how the manifest and the write-ahead log end after a crash nobody can know. What was
-// acknowledged last may be missing without a word if just that is damaged, or all from there on is cut off. Damage is noticed
-// before the last entry of the manifest, and in what was synced by a note in the write-ahead log, but for headers in its last
-// block. Pebble 2.1.7 notes less than it has synced: it does not count what fills a block.
+// TestDamageAtTheEndAfterACrash: after a power loss nobody can know how the manifest and the write-ahead log ended. Acknowledged
+// records may be missing without a word if just the last entry is damaged, or everything from there on is cut off. Damage is noticed before the
+// last entry of the manifest, and in what the write-ahead log says was synced, but for headers in its last block. What is noticed beyond
+// that is in corrupt_killed_test.go.
 func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 3))

@@ -488,7 +488,7 @@ func TestClosedLogTellsWhatIsMissing(t *testing.T) {
 	}
 	var problems []string
 	if _, err := i.Check(t.Context(), func(p disklog.Problem) { problems = append(problems, p.String()) }); err != nil ||
-		len(problems) != 1 || !strings.Contains(problems[0], "closed at "+later.String()) {
+		len(problems) != 1 || !strings.Contains(problems[0], later.String()+" was on disk") {
 		t.Errorf("Check has found %q, %v", problems, err)
 	}
 	if err := i.Close(); err != nil {

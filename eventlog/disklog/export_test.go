@@ -3,6 +3,7 @@ package disklog
 import (
 	"bytes"
 	"fmt"
+	"io"
 
 	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -49,4 +50,9 @@ func (l *Log) Taken() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.back != nil
+}
+
+// newReader is record.NewReader for a number whose type has no name here.
+func newReader[N ~uint64](f io.Reader, number uint64, make func(io.Reader, N) *record.Reader) *record.Reader {
+	return make(f, N(number))
 }

@@ -28,7 +28,14 @@ func (l *Log) finishLoop() {
 
 // publishCommit makes a batch visible, unless its store has failed: nobody knows then what is on disk, and the next store
 // may be open already, and ahead.
+//
+// With SyncAlways it first writes that the batch is on disk, see acknowledged.go.
 func (l *Log) publishCommit(c *commit) error {
+	if l.opts.Sync == SyncAlways && l.Head() != c.head {
+		if err := c.store.acknowledged.write(c.head); err != nil {
+			c.store.fence.bring(err)
+		}
+	}
 	l.mu.Lock() // so that nobody puts the next one in place
 	defer l.mu.Unlock()
 	if c.store.fence.down() {

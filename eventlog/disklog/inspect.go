@@ -19,12 +19,17 @@ type Inspector struct {
 	dir    directory
 	id     identity
 	store  *store
-	closed eventlog.Position // the head when the log was closed, if it was
+	proven []eventlog.Position // what was on disk, by what stands beside the store
 }
 
-// missing reports whether the log was closed with more than is there.
-func (i *Inspector) missing() bool {
-	return i.closed.Gen == i.store.gen && i.closed.Seq > i.store.head.seq
+// missing returns a position that was on disk and is not there any more, if there is one.
+func (i *Inspector) missing() (p eventlog.Position, ok bool) {
+	for _, p := range i.proven {
+		if p.Gen != "" && (p.Gen != i.store.gen || p.Seq > i.store.head.seq) {
+			return p, true
+		}
+	}
+	return p, false
 }
 
 var errInspecting = errors.New("the log was opened to be looked at, not to be written")
@@ -57,7 +62,7 @@ func Inspect(dir string) (_ *Inspector, err error) {
 	if err := s.open(l, errInspecting); err != nil {
 		return nil, errors.Join(openError(d.name, err), d.lock.Close())
 	}
-	i := &Inspector{dir: d, id: id, store: s, closed: readClosing(d.fs, d.name).head}
+	i := &Inspector{dir: d, id: id, store: s, proven: []eventlog.Position{readClosing(d.fs, d.name).head, readAcknowledged(d.fs, d.name)}}
 	if err := s.whole(); errors.Is(err, errHalfCut) {
 		return nil, errors.Join(&DirError{d.name, "let the process whose log this is open it, which finishes that", err}, i.Close())
 	}
@@ -111,10 +116,11 @@ const largestTopics = 10
 // Stats counts what the log holds. It reads the index, not the records.
 func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
 	s := i.store
+	_, missing := i.missing()
 	st := Stats{
 		Dir: i.dir.name, Format: i.id.Format, Bounds: eventlog.Bounds{Head: s.position()},
 		Dead: int(s.trim.Load().died - s.head.revived), Keys: s.head.keys - s.trim.Load().keys,
-		Closed: s.lease <= s.head.seq && !i.missing(), Disk: int64(s.db.Metrics().DiskSpaceUsage()),
+		Closed: s.lease <= s.head.seq && !missing, Disk: int64(s.db.Metrics().DiskSpaceUsage()),
 	}
 	s.bounds(&st.Bounds)
 	for _, h := range *s.holes.Load() {

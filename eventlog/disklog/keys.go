@@ -205,14 +205,15 @@ type headMeta struct {
 	bytes   uint64 // and their size
 	keys    uint64 // keys ever used
 	revived uint64 // topics that were dead and have records again
+	synced  uint64 // the newest number that was acknowledged with everything on disk when this was written; 0: not known
 }
 
 func (m headMeta) value() []byte {
-	return appendNumbers(nil, m.seq, m.time, m.events, m.bytes, m.keys, m.revived)
+	return appendNumbers(nil, m.seq, m.time, m.events, m.bytes, m.keys, m.revived, m.synced)
 }
 
 func decodeHeadMeta(value []byte) (m headMeta, err error) {
-	if _, ok := cutNumbers(value, &m.seq, &m.time, &m.events, &m.bytes, &m.keys, &m.revived); !ok {
+	if _, ok := cutNumbers(value, &m.seq, &m.time, &m.events, &m.bytes, &m.keys, &m.revived, &m.synced); !ok {
 		return m, corrupt("head", "a number is cut off")
 	}
 	return m, nil

@@ -36,7 +36,7 @@ func TestKeysAndValuesStayAsTheyAre(t *testing.T) {
 		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease}, " "))},
 		{"entry", entry{entryEnd | entryPlain, 300, 1000}.appendTo(nil)},
 		{"topic state", topicState{3, 2, 1}.value()},
-		{"head", headMeta{1, 2, 3, 4, 5, 6}.value()},
+		{"head", headMeta{1, 2, 3, 4, 5, 6, 7}.value()},
 		{"trim", trimMeta{1, 2, 3, 4, 5, 6, 7, 8, 9}.value()},
 		{"key use", keyUse{seq: 5, time: 6, content: h}.value()},
 		{"hash", hashBytes(sum([]byte("news"), []byte("order-1")))},
@@ -69,7 +69,7 @@ func TestValuesAreReadAsTheyWereWritten(t *testing.T) {
 	if got, err := decodeTopicState(s.value()); err != nil || got != s {
 		t.Errorf("topic state: got %v, %v, want %v", got, err, s)
 	}
-	h := headMeta{1, 2, 3, 4, 5, 6}
+	h := headMeta{1, 2, 3, 4, 5, 6, 7}
 	if got, err := decodeHeadMeta(h.value()); err != nil || got != h {
 		t.Errorf("head: got %v, %v, want %v", got, err, h)
 	}

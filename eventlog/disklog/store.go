@@ -30,7 +30,10 @@ type store struct {
 	fresh   bool // it was made when it was opened
 	ret     *eventlog.Retention
 	marks   *marks
-	users   sync.WaitGroup // see use.go
+
+	acknowledged acknowledged // of the finisher, and of whoever begins a generation
+
+	users sync.WaitGroup // see use.go
 
 	chunkBytes int // see chunk.full
 
@@ -136,7 +139,8 @@ func (l *Log) openOnce(newGeneration bool) (_ *store, err error) {
 	if err := s.open(l, nil); err != nil {
 		return nil, openError(l.dir, err)
 	}
-	err = s.load(newGeneration, readClosing(l.fs, l.dir).head)
+	proven := []eventlog.Position{readClosing(l.fs, l.dir).head, readAcknowledged(l.fs, l.dir)}
+	err = s.load(newGeneration, proven)
 	if err = errors.Join(err, s.fence.err()); err != nil {
 		return nil, errors.Join(openError(l.dir, err), s.close())
 	}
@@ -155,6 +159,7 @@ func (l *Log) newStore() *store {
 		examined:   make(map[time.Duration]uint64),
 	}
 	s.merging = newCompactions(s.fence)
+	s.acknowledged = acknowledged{fs: s.fence, dir: l.dir}
 	return s
 }
 
@@ -198,9 +203,9 @@ func openError(dir string, err error) error {
 	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, asDamage(err)}
 }
 
-// load reads what is kept in memory, and writes what has to be on disk before the first record is. closed is where the head
-// was when the log was closed, if it was.
-func (s *store) load(newGeneration bool, closed eventlog.Position) error {
+// load reads what is kept in memory, and writes what has to be on disk before the first record is. proven are positions up to
+// which everything was on disk, by what stands beside the store; the zero position is none.
+func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err != nil {
 		return err
@@ -215,19 +220,18 @@ func (s *store) load(newGeneration bool, closed eventlog.Position) error {
 	if err := s.resume(); err != nil {
 		return err
 	}
-	switch closed.Gen {
-	case "":
-	case s.gen:
-		s.lease = max(s.lease, closed.Seq) // if the head is not there any more, that is as after a crash
-	default: // the end is missing, and with it the beginning of a generation
+	if s.loseProven(proven) {
 		newGeneration = true
 	}
 	if newGeneration {
 		s.gen = otherGeneration(s.gen)
+		if err := s.acknowledged.forget(); err != nil {
+			return err
+		}
 	}
 	s.marks = newMarks(max(s.head.seq, s.lease), s.trim.Load().trimmed)
 	s.topics.init()
-	return s.apply(func(b *pebble.Batch) error {
+	err = s.apply(func(b *pebble.Batch) error {
 		if s.lease > s.head.seq {
 			// The store was not closed. Up to the lease readers may have seen records that are gone.
 			lost := hole{s.head.seq + 1, s.lease, eventlog.Rollback}
@@ -239,11 +243,35 @@ func (s *store) load(newGeneration bool, closed eventlog.Position) error {
 			s.holes.Store(&holes)
 		}
 		s.lease = s.head.seq // the first batch takes one, if it needs it
+		s.head.synced = 0
 		return errors.Join(
 			b.Set([]byte(metaGeneration), []byte(s.gen), nil),
 			b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil),
 			b.Set([]byte(metaHead), s.head.value(), nil))
 	})
+	return errors.Join(err, s.acknowledged.begin(s.position()))
+}
+
+// loseProven compares the head of the store with positions that were on disk. What is missing of this generation becomes a lost
+// range: its numbers are not used again. A position of another generation proves that the store has lost the beginning of that one.
+func (s *store) loseProven(proven []eventlog.Position) (newGeneration bool) {
+	head := s.position()
+	var missing eventlog.Position
+	for _, p := range proven {
+		switch {
+		case p.Gen == "":
+		case p.Gen != s.gen:
+			newGeneration, missing = true, p
+		case p.Seq > head.Seq:
+			s.lease, missing = max(s.lease, p.Seq), p
+		}
+	}
+	if missing.Gen != "" && !s.fresh {
+		s.damage.log.Error("acknowledged records are missing at the end of the log, which the disk has lost or damaged; "+
+			"their numbers are not used again, and readers are told of a gap; see to the disk, and restore the log from a copy if that matters",
+			"dir", s.damage.dir, "acknowledged", missing.String(), "head", head.String())
+	}
+	return newGeneration
 }
 
 // otherGeneration returns a generation that is not gen.
@@ -354,7 +382,7 @@ func (s *store) close() error {
 		b := s.db.NewBatch()
 		err = errors.Join(b.Set([]byte(metaLease), appendNumbers(nil, s.head.seq), nil), s.db.Apply(b, pebble.Sync), b.Close())
 	}
-	err = errors.Join(err, s.db.Close())
+	err = errors.Join(err, s.db.Close(), s.acknowledged.close())
 	s.cache.Unref()
 	if failed := s.fence.err(); failed != nil {
 		return fmt.Errorf("eventlog: the last records may be lost: %w", failed)

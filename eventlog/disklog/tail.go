@@ -9,21 +9,20 @@ import (
 	"io"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Pebble 2.1.7 reads its manifest, the list of its tables, up to the first thing that makes no sense, takes that for the
-// end, and goes on without the tables that came after. So it does with the write-ahead log, but for damage that is followed
-// by something whole in another block of 32 KiB. After a crash that is right: what was written last is not on disk as a
-// whole. Otherwise records that were acknowledged would be gone and nobody told. Therefore both are looked at before Pebble
-// is.
+// Pebble 2.1.7 reads its manifest, the list of its tables, up to the first thing that makes no sense. It takes that for the
+// end and goes on without the tables that come after. It treats the write-ahead log alike, unless a later chunk says that the place
+// was synced; but it counts only a part of what it has synced. After a crash this is right: what was written last is not on disk as
+// a whole. After damage, acknowledged records would be gone and nobody would be told. Therefore the log checks both files before
+// Pebble opens them.
 //
-// Both are sequences of chunks: a checksum of 4 bytes, the length of the payload, of 2 bytes, a type, of 1, and then of the
-// write-ahead log the number of its file, of 4, and up to where it was synced when the chunk was written, of 8; then the
-// payload. The checksum is over all from the type on. Numbers are little-endian.
+// Both are sequences of chunks. Numbers are little-endian, and the checksum covers everything from the type on:
+//
+//	checksum 4 | length of the payload 2 | type 1 | (write-ahead log only: file number 4, synced offset 8) | payload
 
 // chunks are those of a kind of files.
 type chunks struct {
@@ -142,7 +141,7 @@ func logsOf(names []string) (logs []logFile) {
 	return logs
 }
 
-// check reads a file, and calls entry with the beginning of each entry. It returns how many bytes of the file make sense, and
+// check reads a file and calls entry with the beginning of each entry. It returns how many bytes of the file make sense, and
 // whether something comes after that makes none. That is an error if it shows that it was not the end.
 func (c chunks) check(fsys vfs.FS, dir, name string, number uint64, entry func([]byte) error) (whole int64, torn bool, err error) {
 	f, err := fsys.Open(fsys.PathJoin(dir, name))
@@ -150,45 +149,39 @@ func (c chunks) check(fsys vfs.FS, dir, name string, number uint64, entry func([
 		return 0, false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	r := newReader(f, number, record.NewReader)
-	var head [64]byte // enough for what entry wants
-	for err == nil {
-		whole = r.Offset()
-		var body io.Reader
-		if body, err = r.Next(); err != nil {
-			break
-		}
-		n := 0
-		for err == nil && n < len(head) {
-			var more int
-			more, err = body.Read(head[n:])
-			n += more
-		}
-		if errors.Is(err, io.EOF) {
-			err = nil
-		} else if err == nil {
-			_, err = io.Copy(io.Discard, body)
-		}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, false, err
+	}
+	r := entries{chunks: c, f: f, number: number}
+	for {
+		begin, ok, err := r.next()
 		if err != nil {
-			break
-		}
-		if err := entry(head[:n]); err != nil {
 			return whole, true, err
 		}
+		if !ok {
+			break
+		}
+		if err := entry(begin); err != nil {
+			return whole, true, err
+		}
+		whole = r.at
 	}
-	if !errors.Is(err, io.EOF) && !record.IsInvalidRecord(err) {
-		return whole, true, err
+	proven, err := c.later(f, whole, number)
+	if err == nil && proven {
+		err = &eventlog.CorruptError{What: name, Offset: int(whole), Reason: "it makes no sense, and goes on after that"}
 	}
-	const far = 1 << 20 // enough for the block, beyond which Pebble looks by itself, and for most manifests
-	rest, readErr := io.ReadAll(io.NewSectionReader(f, whole, far))
-	if readErr != nil {
-		return whole, true, readErr
+	return whole, info.Size() > whole, err
+}
+
+// later reports whether what comes after a place that makes no sense proves that the place was on disk.
+func (c chunks) later(f io.ReaderAt, from int64, number uint64) (bool, error) {
+	if c.header == logChunks.header {
+		return laterBatches(f, from, number)
 	}
-	torn = record.IsInvalidRecord(err) || len(rest) > 0 // to Pebble a header with a wrong length may be the end, too
-	if c.later(bytesAt{rest, whole}, number) {
-		return whole, true, &eventlog.CorruptError{What: name, Offset: int(whole), Reason: "it makes no sense, and goes on after that"}
-	}
-	return whole, torn, nil
+	const far = 1 << 20 // enough for most manifests
+	rest, err := io.ReadAll(io.NewSectionReader(f, from, far))
+	return c.goesOn(bytesAt{rest, from}), err
 }
 
 // bytesAt is a part of a file.
@@ -199,32 +192,6 @@ type bytesAt struct {
 
 func (b bytesAt) end() int64 { return b.from + int64(len(b.b)) }
 
-// later reports whether something comes after a chunk that makes no sense which was not written before that was on disk. What
-// looks like a chunk may be something that somebody has published; that does not know what comes after it.
-func (c chunks) later(b bytesAt, number uint64) bool {
-	if c.header == manifestChunks.header {
-		return c.goesOn(b)
-	}
-	// Chunks say up to where the log was synced when they were written. They follow the one that makes no sense, if its header
-	// does. If not, Pebble looks for them in the next block.
-	skipped := false
-	for at := b.from; at < b.end(); {
-		next, whole := c.next(b, at, number)
-		if whole && binary.LittleEndian.Uint64(b.b[at-b.from+11:]) > uint64(b.from) {
-			return true
-		}
-		if next == 0 {
-			chunk := b.b[at-b.from:]
-			if skipped || len(chunk) < c.header || !c.known(chunk, number) {
-				return false
-			}
-			skipped, next = true, at+c.size(chunk)
-		}
-		at = next
-	}
-	return false
-}
-
 // size returns the length of a chunk by its header.
 func (c chunks) size(chunk []byte) int64 {
 	return int64(c.header) + int64(binary.LittleEndian.Uint16(chunk[4:]))
@@ -233,9 +200,8 @@ func (c chunks) size(chunk []byte) int64 {
 // goesOn reports whether an entry of the manifest begins somewhere from which on whole chunks follow to the end. Each is synced
 // before the next one begins.
 func (c chunks) goesOn(b bytesAt) bool {
-	const full, first = 1, 2
 	for from := b.from + 1; from+int64(c.header) <= b.end(); from++ {
-		if kind := b.b[from-b.from+6]; kind != full && kind != first {
+		if kind := b.b[from-b.from+6]; kind != 1+fullChunk && kind != 1+firstChunk {
 			continue
 		}
 		at := from
@@ -249,10 +215,85 @@ func (c chunks) goesOn(b bytesAt) bool {
 	return false
 }
 
+// entries reads the entries of a file one after the other. Pebble has a reader, too; where a checksum does not match, that one tries for
+// half a second whether a single bit is wrong.
+type entries struct {
+	chunks
+	f      io.ReaderAt
+	number uint64
+	at     int64    // where the next chunk begins
+	block  bytesAt  // which was read last
+	head   [64]byte // of the entry, enough for what check wants
+}
+
+// The kinds of chunks of an entry: the only one, the first, one in the middle, the last.
+const (
+	fullChunk = iota
+	firstChunk
+	middleChunk
+	lastChunk
+)
+
+// chunkKind returns the kind of a chunk, whose types are from 1 on in the manifest and from 9 on in the write-ahead log.
+func chunkKind(chunk []byte) int { return int(chunk[6]-1) % 4 }
+
+// next returns the beginning of the next entry, until the next call. It is not ok where no whole one follows.
+func (r *entries) next() (begin []byte, ok bool, err error) {
+	n, begun := 0, false
+	for {
+		chunk, err := r.chunk()
+		if err != nil || chunk == nil {
+			return nil, false, err
+		}
+		kind := chunkKind(chunk)
+		if first := kind == fullChunk || kind == firstChunk; first && begun {
+			return nil, false, nil
+		} else if !first && !begun {
+			continue // Pebble skips it, too
+		}
+		begun = true
+		if n += copy(r.head[n:], chunk[r.header:]); kind == fullChunk || kind == lastChunk {
+			return r.head[:n], true, nil
+		}
+	}
+}
+
+// chunk returns the next chunk, nil where no whole one follows.
+func (r *entries) chunk() ([]byte, error) {
+	for {
+		if r.at >= r.block.end() {
+			begin := r.at &^ (blockSize - 1)
+			if r.block.b != nil && begin == r.block.from {
+				return nil, nil // the last block is short
+			}
+			if r.block.b == nil {
+				r.block.b = make([]byte, blockSize)
+			}
+			n, err := r.f.ReadAt(r.block.b[:blockSize], begin)
+			if err != nil && !errors.Is(err, io.EOF) {
+				return nil, err
+			}
+			if r.block = (bytesAt{r.block.b[:n], begin}); n == 0 {
+				return nil, nil
+			}
+		}
+		begin := r.at
+		next, whole := r.chunks.next(r.block, begin, r.number)
+		if next == 0 {
+			return nil, nil
+		}
+		if r.at = next; whole {
+			return r.block.b[begin-r.block.from : next-r.block.from], nil
+		}
+	}
+}
+
+// blockSize is that of both files. No chunk goes over the end of a block.
+const blockSize = 32 << 10
+
 // next returns where the chunk ends that begins somewhere, if it is a whole one, or the padding; 0 if it is neither.
 func (c chunks) next(b bytesAt, at int64, number uint64) (next int64, whole bool) {
-	const block = 32 << 10
-	left := block - at%block // no chunk goes over the end of a block
+	left := blockSize - at%blockSize
 	if left < int64(c.header) {
 		return at + left, false
 	}
@@ -265,11 +306,6 @@ func (c chunks) next(b bytesAt, at int64, number uint64) (next int64, whole bool
 		return 0, false
 	}
 	return at + size, true
-}
-
-// newReader is record.NewReader for a number whose type has no name here.
-func newReader[N ~uint64](f io.Reader, number uint64, make func(io.Reader, N) *record.Reader) *record.Reader {
-	return make(f, N(number))
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -41,6 +41,9 @@ func (l *Log) setGeneration(gen string, after uint64) error {
 		err = failed
 	}
 	if err == nil {
+		err = s.acknowledged.begin(s.position())
+	}
+	if err == nil {
 		l.publish(s.position())
 	}
 	if err == nil || !begun {
@@ -65,15 +68,15 @@ func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) 
 	case gen == s.gen && after < s.head.seq:
 		return false, &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is the log's own, in which a number is not used twice"}
 	case after == 0:
-		return true, s.clear(gen)
+		return true, errors.Join(s.acknowledged.forget(), s.clear(gen))
 	}
 	// First all that has to be read is read, so that damage changes nothing.
 	if err := s.cut(gen, after, false); err != nil {
 		return false, err
 	}
-	err = s.apply(func(b *pebble.Batch) error {
+	err = errors.Join(s.acknowledged.forget(), s.apply(func(b *pebble.Batch) error {
 		return b.Set([]byte(metaCut), append(appendNumbers(nil, after), gen...), nil)
-	})
+	}))
 	if err != nil {
 		return true, err
 	}

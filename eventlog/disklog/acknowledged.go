@@ -1,0 +1,92 @@
+package disklog
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Pebble's write-ahead log cannot show that its own end is missing. When the process is killed and the file is then damaged, cut
+// off or overwritten with zeros, Pebble replays what comes before and starts to use the same numbers again. Therefore the log writes
+// the newest acknowledged position to a second file.
+//
+// The finisher overwrites it in place after each sync and before it acknowledges, without a sync of its own. Such a write costs
+// one system call per group commit. It survives the end of the process. After a power loss the file may show an older
+// position, but never one that was not on disk: what it says is always true.
+const acknowledgedFile = "acknowledged"
+
+// The content is one line of fixed length: generation, number, checksum of both.
+const (
+	acknowledgedText = "%-6s %020d "
+	acknowledgedSize = len("gen123 00000000000000000001 ")
+)
+
+// acknowledged is the file of a directory. The zero file is none, and has to begin.
+type acknowledged struct {
+	fs   vfs.FS
+	dir  string
+	file vfs.File
+	buf  []byte
+}
+
+// begin makes the file anew: a copy of the directory by hard links has the same one. A crash may leave the one before it.
+func (a *acknowledged) begin(p eventlog.Position) error {
+	if err := a.close(); err != nil {
+		return err
+	}
+	path := a.fs.PathJoin(a.dir, acknowledgedFile)
+	file, err := a.fs.Create(path+".new", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	a.file = file
+	return errors.Join(a.write(p), a.fs.Rename(path+".new", path))
+}
+
+// write says that everything up to a position is on disk.
+func (a *acknowledged) write(p eventlog.Position) error {
+	a.buf = fmt.Appendf(a.buf[:0], acknowledgedText, p.Gen, p.Seq)
+	a.buf = fmt.Appendf(a.buf, "%08x\n", crc32.ChecksumIEEE(a.buf))
+	_, err := a.file.WriteAt(a.buf, 0)
+	return err
+}
+
+// forget removes the file, and is done when that is on disk. It comes before a generation begins: from then on a file that
+// names another generation than the store proves that the store has lost the beginning of its own.
+func (a *acknowledged) forget() error {
+	err := a.fs.Remove(a.fs.PathJoin(a.dir, acknowledgedFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return syncDir(a.fs, a.dir)
+}
+
+func (a *acknowledged) close() error {
+	if a.file == nil {
+		return nil
+	}
+	file := a.file
+	a.file = nil
+	return file.Close()
+}
+
+// readAcknowledged returns the zero position if nothing is known: there is no such file, or a power loss has torn it.
+func readAcknowledged(fsys vfs.FS, dir string) eventlog.Position {
+	text, err := readFile(fsys, fsys.PathJoin(dir, acknowledgedFile))
+	if err != nil || len(text) < acknowledgedSize {
+		return eventlog.Position{}
+	}
+	var p eventlog.Position
+	var sum uint32
+	n, _ := fmt.Sscanf(string(text), "%s %d %x", &p.Gen, &p.Seq, &sum)
+	if n < 3 || sum != crc32.ChecksumIEEE(text[:acknowledgedSize]) || !eventlog.ValidGeneration(p.Gen) || p.Seq == math.MaxUint64 {
+		return eventlog.Position{}
+	}
+	return p
+}

@@ -1,0 +1,157 @@
+package disklog_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// A hub was killed after 20 batches of 500 events, each acknowledged. One bad byte at 30 % of its write-ahead log, and the next
+// start had 5,000 events of 10,000, said nothing, and gave the numbers again.
+
+// mustKill returns what a process leaves that has appended batches of a size, each after the answer to the one before, and was
+// killed. A small memtable makes Pebble write several logs and use their files again.
+func mustKill(t *testing.T, r *rand.Rand, batches, size, data, memTable int) *remains {
+	t.Helper()
+	fs := vfs.NewMem()
+	o := faultOptions(fs)
+	o.SetMemTable(memTable)
+	o.TrimOnlyWhenAsked()
+	log, err := disklog.Open(remainsDir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &remains{last: size}
+	for range batches {
+		batch := make([]eventlog.Record, size)
+		for i := range batch {
+			at := r.IntN(len(faultNoise) - data)
+			batch[i] = eventlog.Record{Topics: []string{fmt.Sprint("topic/", i%5)}, Data: faultNoise[at : at+r.IntN(data)]}
+		}
+		for i, receipt := range mustAppend(t, log, batch...) {
+			batch[i].Seq, batch[i].Time = receipt.Seq, receipt.Time
+		}
+		m.records = append(m.records, batch...)
+	}
+	m.fs, m.log = with(t, contents(t, fs)), newestLog(t, fs)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// walHarms damage a write-ahead log from a place on.
+var walHarms = map[string]func(r *rand.Rand, b []byte, at int) []byte{
+	"a bad byte": func(r *rand.Rand, b []byte, at int) []byte { b[at] ^= byte(1 + r.IntN(255)); return b },
+	"truncation": func(_ *rand.Rand, b []byte, at int) []byte { return b[:at] },
+	"zeros":      func(r *rand.Rand, b []byte, at int) []byte { clear(b[at:min(len(b), at+1+r.IntN(64<<10))]); return b },
+	"zeros up to the end": func(_ *rand.Rand, b []byte, at int) []byte {
+		clear(b[at:])
+		return b
+	},
+}
+
+// damages calls f with each harm in each tenth of the newest log of killed processes. TIDINGS_DAMAGES says how many processes of each kind
+// are killed.
+func damages(t *testing.T, f func(what string, m *remains, files map[string]string, r *rand.Rand)) {
+	rounds := times("TIDINGS_DAMAGES", 1)
+	r := rand.New(rand.NewPCG(repeatable(t), 12))
+	for range rounds {
+		for _, kind := range []struct {
+			name                 string
+			batches, size, bytes int
+			memTable             int
+		}{
+			{"single posts", 150, 1, 800, 16 << 20},
+			{"single posts and many logs", 150, 1, 800, 64 << 10},
+			{"batches", 12, 200, 400, 16 << 20},
+		} {
+			m := mustKill(t, r, kind.batches, kind.size, kind.bytes, kind.memTable)
+			whole := contents(t, m.fs)
+			size := len(strings.TrimRight(whole[m.log], "\x00"))
+			for name, harm := range walHarms {
+				for tenth := range 10 {
+					if raced && r.IntN(4) > 0 {
+						continue
+					}
+					at := (size*tenth + r.IntN(size)) / 10
+					files := maps.Clone(whole)
+					files[m.log] = string(harm(r, []byte(whole[m.log]), min(at, size-1)))
+					if files[m.log] == whole[m.log] {
+						continue
+					}
+					f(fmt.Sprintf("%s, %s at %d of %d bytes", kind.name, name, at, size), m, files, r)
+				}
+			}
+		}
+	}
+}
+
+// TestDamageToTheLogOfAKilledProcessIsNeverSilent: the log is refused, or readers are told what is lost, and no number comes twice.
+func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
+	t.Parallel()
+	refused, told, n := 0, 0, 0
+	damages(t, func(what string, m *remains, files map[string]string, _ *rand.Rand) {
+		o := m.open(t, files)
+		if o.silent > 0 {
+			t.Errorf("%s: %d acknowledged records are missing, and nobody is told", what, o.silent)
+		}
+		if n++; o.refused {
+			refused++
+		} else if o.told > 0 {
+			told++
+		}
+	})
+	t.Logf("of %d logs %d were refused, and of %d readers are told what is lost", n, refused, told)
+}
+
+// TestTwoBatchesBehindDamageProveThatItWasAcknowledged, also where the power has taken what the log notes besides: a batch says which
+// of those before it were acknowledged.
+func TestTwoBatchesBehindDamageProveThatItWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(repeatable(t), 13))
+	m := mustKill(t, r, 20, 200, 400, 16<<20)
+	whole := contents(t, m.fs)
+	delete(whole, "acknowledged")
+	ends := disklog.EntriesOf(m.log, whole[m.log])
+	if o := m.open(t, whole); o.refused || o.told+o.silent > 0 {
+		t.Fatalf("untouched: %+v", o)
+	}
+	behind := ends[len(ends)-4] // two whole batches come after the block in which this ends
+	for range 300 / crashSteps {
+		at := ends[0] + r.IntN(behind-ends[0])
+		files := maps.Clone(whole)
+		files[m.log] = flip(whole[m.log], at)
+		if o := m.open(t, files); !o.refused {
+			t.Errorf("damaged at %d, and two batches come after %d: %+v", at, behind, o)
+		}
+	}
+}
+
+// TestAcknowledgedPositionThatMakesNoSenseIsIgnored: it is as if nothing had been noted.
+func TestAcknowledgedPositionThatMakesNoSenseIsIgnored(t *testing.T) {
+	t.Parallel()
+	m := mustKill(t, rand.New(rand.NewPCG(repeatable(t), 14)), 5, 3, 400, 16<<20)
+	whole := contents(t, m.fs)
+	noted := whole["acknowledged"]
+	for _, text := range []string{
+		"", "\x00", strings.Repeat("\x00", len(noted)), noted[:len(noted)/2], strings.Repeat("x", 100),
+		strings.Replace(noted, "015 ", "999 ", 1), // its checksum is that of another number
+	} {
+		if text == noted {
+			t.Fatalf("the file is %q", noted)
+		}
+		files := maps.Clone(whole)
+		files["acknowledged"] = text
+		if o := m.open(t, files); o.refused || o.told+o.silent > 0 {
+			t.Errorf("with %q: %+v", text, o)
+		}
+	}
+}
