@@ -24,7 +24,8 @@ import (
 //   - Trimming steps over it.
 //
 // To read a damaged block is expensive: Pebble 2.1.7 tries whether any single bit makes its checksum right, which takes 13
-// ms for 4 KiB, and half a minute for each MiB. Therefore what is known to be damaged is remembered, and not read again.
+// ms for 4 KiB, and half a minute for each MiB. Therefore the log remembers what is damaged, and does not read it again; blocks in
+// corruption_reads.go, records and topics here.
 //
 // Pebble's iterators stop at a damaged block, and not only for those who want what is in it: each looks for its next key in
 // every level. What helps is in corruption_blocks.go and corruption_events.go.

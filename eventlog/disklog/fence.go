@@ -25,6 +25,7 @@ type fence struct {
 	vfs.FS
 	failed atomic.Pointer[error]
 	onFail func(error) // called once, in the goroutine that has met the error
+	bad    badBlocks   // of tables
 
 	mu      sync.Mutex
 	spilled map[string][]byte // flushed tables that are not on disk as a whole, by path; guarded by mu

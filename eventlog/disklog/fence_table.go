@@ -174,5 +174,9 @@ func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	if ok {
 		return vfs.NewMemFile(table), nil
 	}
-	return f.FS.Open(name, opts...)
+	file, err := f.FS.Open(name, opts...)
+	if err != nil || !isTable(name) {
+		return file, err
+	}
+	return &readTable{file, f.PathBase(name), &f.bad}, nil
 }

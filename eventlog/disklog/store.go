@@ -86,7 +86,10 @@ func (s *store) options(memTable uint64, log *slog.Logger) *pebble.Options {
 	}
 	// Corruption is told to whoever reads it, see corruption.go; the logger would take it for the end of the process.
 	o.EventListener = &pebble.EventListener{
-		DataCorruption: func(info pebble.DataCorruptionInfo) { s.damage.report(info.Path, info.Details) },
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			s.fence.bad.learn(info.Path, info.Details)
+			s.damage.report(info.Path, info.Details)
+		},
 		BackgroundError: func(err error) {
 			if !isCorrupt(err) && !s.fence.down() { // those are known
 				log.Error("the log's store failed in the background", "err", err.Error())
@@ -345,7 +348,7 @@ func setHole(b *pebble.Batch, h hole) error {
 // get returns a copy of a value, nil if there is none.
 //
 // Pebble's own way asks the filters of tables, and meets no damage but that of the key itself or of a filter. A filter is
-// large, and takes Pebble half a minute for each MiB to be found damaged. Therefore it comes second when there is damage.
+// large, and to find it damaged takes Pebble half a minute for each MiB. Therefore it comes second when there is damage.
 func (s *store) get(key []byte) ([]byte, error) {
 	if s.damage.found.Load() {
 		if value, err := s.seek(key); !isCorrupt(err) {
