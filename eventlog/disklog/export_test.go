@@ -56,3 +56,6 @@ func (l *Log) Taken() bool {
 func newReader[N ~uint64](f io.Reader, number uint64, make func(io.Reader, N) *record.Reader) *record.Reader {
 	return make(f, N(number))
 }
+
+// Fingerprint returns the fingerprint of a directory with this file.
+func Fingerprint(path string) string { return fingerprint(path) }
