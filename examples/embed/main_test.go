@@ -180,6 +180,36 @@ func TestWhatIsNotGrantedIsRefused(t *testing.T) {
 }
 
 // TestPagesOfOtherSitesPublishNothing: the browser sends our visitors' cookies with what such a page posts.
+// TestTheHubsInterfaceForProgramsIsThere: only /events was mounted, and /api/v1/topics was not found.
+func TestTheHubsInterfaceForProgramsIsThere(t *testing.T) {
+	site, _ := start(t)
+	grace, ada := login(t, site, "grace"), login(t, site, "ada")
+	for _, path := range []string{"/events/news/sports", "/messages"} {
+		if status, text := grace.post(path, "to=alan&text=hello"); status >= 300 {
+			t.Fatalf("%s: %d %s", path, status, text)
+		}
+	}
+	for _, test := range []struct {
+		who    *browser
+		path   string
+		status int
+		says   string
+	}{
+		{grace, "/api/v1/topics", http.StatusOK, `{"topics":[{"topic":"news/sports",`},
+		{grace, "/api/v1/topics", http.StatusOK, `"users/grace/messages"`},
+		{ada, "/api/v1/topics", http.StatusOK, `{"topics":[{"topic":"news/sports",`},
+		{grace, "/api/v1/stats", http.StatusForbidden, "administer"},
+		{login(t, site, ""), "/api/v1/topics", http.StatusUnauthorized, "unauthorized"},
+	} {
+		if status, text := test.who.get(test.path); status != test.status || !strings.Contains(text, test.says) {
+			t.Errorf("%s: %d %s, want %d %s", test.path, status, text, test.status, test.says)
+		}
+	}
+	if _, text := ada.get("/api/v1/topics"); strings.Contains(text, "users/") {
+		t.Errorf("ada sees topics of others: %s", text)
+	}
+}
+
 func TestPagesOfOtherSitesPublishNothing(t *testing.T) {
 	site, events := start(t)
 	grace := login(t, site, "grace")

@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// notRun are the blocks whose commands cannot be run by a test, by their first line, and why.
+var notRun = map[string]string{
+	"go get github.com/tidings-sse/tidings/sse": "the module is not published yet",
+	"useradd --system tidings":                  "it makes an account and a service of the system",
+	"systemctl stop tidings":                    "it restores a service of the system from a backup",
+}
+
+// before are commands that have to be run before a block, by the block's first line: what its page takes for granted.
+var before = map[string]string{
+	"tidings bench -n 1000 --rate 50":             "tidings serve --memory # a hub without a key again",
+	"tidings log stats data":                      "tidings serve --data data\ntidings pub news/sports 'goal!'\n# and end it:\ntidings serve --memory",
+	"ADMIN=$(tidings token mint --key-file tidin": "test -f tidings.key || tidings token key\ntidings serve --key-file tidings.key",
+}
+
+// insteadOf are the parts of commands for which their reader has something else.
+var insteadOf = strings.NewReplacer(
+	"TIDINGS_TOKEN=... ", `TIDINGS_TOKEN="$(cat token)" `,
+	"https://hub.example/", "http://localhost:3000/",
+	"tidings bench -n 1000 --rate 50", "tidings bench -n 1000 --rate 50 --duration 1s",
+	"tidings serve", "tidings serve --addr localhost:0",
+	"tidings demo", "tidings demo --addr localhost:0",
+)
+
+// TestTheCommandsOfThePagesRun, one after the other as a reader would type them, in a home of their own. A command that serves or follows stays
+// while the others run.
+func TestTheCommandsOfThePagesRun(t *testing.T) {
+	for _, program := range []string{"bash", "curl", "make", "go"} {
+		commandPath(t, program)
+	}
+	pages, skipped := map[string][]fragment{}, 0
+	for _, f := range fragments(t) {
+		if f.language == "sh" {
+			pages[f.page] = append(pages[f.page], f)
+		}
+	}
+	for page, blocks := range pages {
+		for _, f := range blocks {
+			first, _, _ := strings.Cut(f.text, "\n")
+			if notRun[first] != "" {
+				skipped++
+			}
+		}
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			t.Parallel()
+			r := newReader(t)
+			for _, f := range blocks {
+				r.read(f)
+			}
+			r.serve("")
+		})
+	}
+	if skipped != len(notRun) {
+		t.Errorf("%d blocks are not run, and the list has %d", skipped, len(notRun))
+	}
+}
+
+// TestAWrongCommandInAPageIsFound, so that the silence of the test above means something.
+func TestAWrongCommandInAPageIsFound(t *testing.T) {
+	r := newReader(t)
+	r.serve("tidings serve --addr localhost:0 --memory")
+	defer r.serve("")
+	events := r.url + "/events"
+	for _, wrong := range []string{
+		"curl -d x '" + events + "/a/**'", "curl '" + events + "/news?poll=1&topc=x'", "curl -H 'Authorization: Bearer x' -X DELETE " + events,
+		"tidings tpoics", "tidings sub --nonsense", "false", "nothing",
+	} {
+		if err := r.run(wrong); err == nil {
+			t.Errorf("nobody minds %s", wrong)
+		}
+	}
+	if err := r.run("curl -d x " + events + "/news"); err != nil {
+		t.Error(err)
+	}
+}
+
+// reader is somebody who types what a page shows.
+type reader struct {
+	*testing.T
+	dir string // where they are, and at home
+	env []string
+	in  io.Writer     // of the shell in which commands run that end
+	out *bufio.Reader // of the same
+
+	url     string // of the hub that was started last
+	hub     *stays
+	follows []*stays
+}
+
+// stays is a command that runs until somebody ends it.
+type stays struct {
+	command string
+	cmd     *exec.Cmd
+	out     *awaited // errors, too
+	ended   chan error
+}
+
+func newReader(t *testing.T) *reader {
+	dir := t.TempDir()
+	cache, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE", "GOPATH").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := strings.Fields(string(cache))
+	r := &reader{T: t, dir: dir, env: append(os.Environ(),
+		"HOME="+dir, "GOCACHE="+paths[0], "GOMODCACHE="+paths[1], "GOPATH="+paths[2], "GOBIN="+filepath.Join(dir, "bin"), "GORACE=atexit_sleep_ms=0", "NO_PROXY=localhost",
+	)}
+	for name, text := range map[string]string{
+		".curlrc":     "silent\nshow-error\nfail-with-body\n", // so that a refusal is an error
+		"Makefile":    "all:\n\t@echo one; echo two >&2\n",
+		"picture.png": "\x89PNG\r\n\x1a\n\x00",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shell := exec.Command("bash", "--norc", "-o", "pipefail", "-s")
+	shell.Dir, shell.Env = dir, r.env
+	out, in := io.Pipe()
+	shell.Stdout, shell.Stderr = in, in
+	stdin, err := shell.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = in.Close()
+		if err := shell.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	r.in, r.out = stdin, bufio.NewReader(out)
+	return r
+}
+
+// read types the commands of a block.
+func (r *reader) read(f fragment) {
+	r.Helper()
+	first, _, _ := strings.Cut(f.text, "\n")
+	if notRun[first] != "" {
+		return
+	}
+	text := f.text
+	for begins, commands := range before {
+		if strings.HasPrefix(first, begins) && (r.url == "" || !strings.HasPrefix(begins, "ADMIN")) {
+			text = commands + "\n" + text
+		}
+	}
+	text = regexp.MustCompile(`(\||&&|\\)\n`).ReplaceAllString(text, "$1 ")
+	for command := range strings.Lines(text) {
+		command = insteadOf.Replace(strings.TrimSpace(command))
+		if r.url != "" {
+			command = strings.ReplaceAll(command, "localhost:3000", strings.TrimPrefix(r.url, "http://"))
+		}
+		switch {
+		case regexp.MustCompile(`^(tidings|go run ./cmd/tidings) (serve|demo)`).MatchString(command):
+			r.serve(command)
+		case regexp.MustCompile(`^curl -N|^(\S+="\$\(.*\)" )?tidings sub`).MatchString(command):
+			r.follow(command)
+		case command != "" && !strings.HasPrefix(command, "#"):
+			if err := r.run(command); err != nil {
+				r.Errorf("%s: %s: %v", f, command, err)
+			}
+		}
+	}
+	for _, s := range r.follows {
+		r.end(s, "exit status 130", "signal: interrupt")
+	}
+	r.follows = nil
+}
+
+const readersPatience = time.Minute
+
+// run types a command that ends. It returns an error with what was said if that did not go well.
+func (r *reader) run(command string) error {
+	r.Helper()
+	whole := "{ " + command + "\n}"
+	if strings.Contains(command, "./cmd/") { // it is typed in the clone
+		whole = "(cd " + repository(r.T) + " && " + command + "\n)"
+	}
+	const mark = "the command has ended with"
+	fmt.Fprintf(r.in, "export TIDINGS_HUB=%s\n%s </dev/null\nprintf '\\n%s %%s\\n' $?\n", r.url, whole, mark)
+	timer := time.AfterFunc(readersPatience, func() { panic(command + " does not end") })
+	defer timer.Stop()
+	var said strings.Builder
+	for {
+		line, err := r.out.ReadString('\n')
+		if err != nil {
+			r.Fatalf("%s: %v\n%s", command, err, said.String())
+		}
+		if code, ok := strings.CutPrefix(line, mark+" "); ok {
+			if code != "0\n" {
+				return fmt.Errorf("exit code %s%s", code, said.String())
+			}
+			break
+		}
+		said.WriteString(line)
+	}
+	if strings.HasPrefix(command, "tidings token mint") { // its reader keeps the token
+		if err := os.WriteFile(filepath.Join(r.dir, "token"), []byte(strings.TrimSpace(said.String())), 0o600); err != nil {
+			r.Fatal(err)
+		}
+	}
+	return nil
+}
+
+// start types a command that stays, in a terminal of its own.
+func (r *reader) start(command string) *stays {
+	r.Helper()
+	s := &stays{command: command, cmd: exec.Command("bash", "--norc", "-c", command), out: newAwaited(), ended: make(chan error, 1)}
+	s.cmd.Dir = r.dir
+	if strings.Contains(command, "./cmd/") {
+		s.cmd.Dir = repository(r.T)
+	}
+	s.cmd.Env = append(r.env, "TIDINGS_HUB="+r.url)
+	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		r.Fatal(err)
+	}
+	go func() { s.ended <- s.cmd.Wait() }()
+	r.Cleanup(func() { _ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) })
+	return s
+}
+
+// end presses Ctrl-C, unless the command has ended well by itself.
+func (r *reader) end(s *stays, accepted ...string) {
+	r.Helper()
+	select {
+	case err := <-s.ended:
+		if err != nil {
+			text, _ := s.out.now()
+			r.Errorf("%s: %v\n%s", s.command, err, text)
+		}
+		return
+	default:
+	}
+	if err := syscall.Kill(-s.cmd.Process.Pid, syscall.SIGINT); err != nil {
+		r.Error(err)
+	}
+	select {
+	case err := <-s.ended:
+		if err != nil && !strings.Contains(strings.Join(accepted, ", "), err.Error()) {
+			text, _ := s.out.now()
+			r.Errorf("%s: %v\n%s", s.command, err, text)
+		}
+	case <-time.After(readersPatience):
+		r.Fatalf("%s does not end", s.command)
+	}
+}
+
+// serve ends the hub that there is, and types a command that starts another one, if it is not empty.
+func (r *reader) serve(command string) {
+	r.Helper()
+	if r.hub != nil {
+		r.end(r.hub, map[bool]string{true: "exit status 1"}[strings.HasPrefix(r.hub.command, "go run")]) // with which go run ends by Ctrl-C
+		r.hub = nil
+	}
+	if command == "" {
+		return
+	}
+	r.hub = r.start(command)
+	line := r.hub.out.await(r.T, `listens on http://localhost:\d+`)
+	r.url = line[strings.Index(line, "http"):]
+}
+
+// follow types a command that follows, and waits until it is connected or has ended.
+func (r *reader) follow(command string) {
+	r.Helper()
+	opened := r.opened()
+	s := r.start(command)
+	deadline := time.Now().Add(readersPatience)
+	for r.opened() == opened {
+		select {
+		case err := <-s.ended:
+			s.ended <- err
+			r.follows = append(r.follows, s)
+			return
+		case <-time.After(10 * time.Millisecond): // nobody tells
+		}
+		if time.Now().After(deadline) {
+			text, _ := s.out.now()
+			r.Fatalf("%s does not connect\n%s", command, text)
+		}
+	}
+	r.follows = append(r.follows, s)
+}
+
+// opened returns how many streams the hub has opened.
+func (r *reader) opened() uint64 {
+	r.Helper()
+	ctx, stop := context.WithTimeout(r.Context(), readersPatience)
+	defer stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/api/v1/stats", nil)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if key := filepath.Join(r.dir, "tidings.key"); strings.Contains(r.hub.command, "--key-file") {
+		_, token, _ := say(r.T, "token", "mint", "--key-file", key, "--sub", "test", "--admin")
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var stats struct{ Streams struct{ Opened uint64 } }
+	if err := json.NewDecoder(resp.Body).Decode(&stats); err != nil || resp.StatusCode != http.StatusOK {
+		r.Fatalf("%s: %v", resp.Status, err)
+	}
+	return stats.Streams.Opened
+}

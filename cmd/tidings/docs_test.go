@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What the pages of this repository show is tested: Go is compiled (docs_go_test.go), commands are run (docs_commands_test.go).
+
+// repository returns the folder of the repository.
+func repository(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// fragment is a fenced block of a page.
+type fragment struct {
+	page, language string
+	line           int // of its first line
+	text           string
+}
+
+func (f fragment) String() string { return fmt.Sprintf("%s:%d", f.page, f.line) }
+
+// fragments returns the fenced blocks of all pages.
+func fragments(t *testing.T) (all []fragment) {
+	t.Helper()
+	root := repository(t)
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "node_modules" || path != root && strings.HasPrefix(entry.Name(), ".")):
+			return fs.SkipDir
+		case filepath.Ext(path) != ".md":
+			return nil
+		}
+		page, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all = append(all, fragmentsOf(t, filepath.ToSlash(page), string(text))...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func fragmentsOf(t *testing.T, page, text string) (all []fragment) {
+	t.Helper()
+	var open *fragment
+	for i, line := range strings.Split(text, "\n") {
+		fence, ok := strings.CutPrefix(strings.TrimLeft(line, " "), "```")
+		switch {
+		case ok && open == nil:
+			open = &fragment{page: page, language: fence, line: i + 2}
+		case ok:
+			all = append(all, *open)
+			open = nil
+		case open != nil:
+			open.text += line + "\n"
+		}
+	}
+	if open != nil {
+		t.Errorf("%s: the block is not closed", open)
+	}
+	return all
+}
+
+// TestEveryFragmentOfThePagesIsTested: each language that they use has a test.
+func TestEveryFragmentOfThePagesIsTested(t *testing.T) {
+	tested := map[string]string{
+		"go":      "TestTheGoOfThePagesCompiles",
+		"sh":      "TestTheCommandsOfThePagesRun",
+		"js":      "TestTheScriptsOfThePagesAreSound",
+		"json":    "here",
+		"yaml":    "TestTheFilesOfThePagesAreConfigurations",
+		"nginx":   "e2e/proxy.spec.js",
+		"haproxy": "e2e/proxy.spec.js",
+		"":        "nothing: it is a picture or a table of text",
+	}
+	for _, f := range fragments(t) {
+		if tested[f.language] == "" && f.language != "ini" { // a unit of systemd, which is not there where tests run
+			t.Errorf("%s: no test takes fragments of %q", f, f.language)
+		}
+		if f.language == "json" && !json.Valid([]byte(f.text)) {
+			t.Errorf("%s is no JSON", f)
+		}
+	}
+}
+
+// TestTheFilesOfThePagesAreConfigurations that a hub takes.
+func TestTheFilesOfThePagesAreConfigurations(t *testing.T) {
+	for _, f := range fragments(t) {
+		if f.language != "yaml" {
+			continue
+		}
+		if code, _, complaint := say(t, "config", "--config", writeFile(t, "hub.yaml", f.text)); code != 0 || complaint != "" {
+			t.Errorf("%s: exit code %d, %s", f, code, complaint)
+		}
+	}
+}
+
+// TestTheScriptsOfThePagesAreSound to the engine that would run them.
+func TestTheScriptsOfThePagesAreSound(t *testing.T) {
+	node := commandPath(t, "node")
+	for _, f := range fragments(t) {
+		if f.language != "js" {
+			continue
+		}
+		if out, err := exec.Command(node, "--check", writeFile(t, "page.mjs", f.text)).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", f, err, out)
+		}
+	}
+}
