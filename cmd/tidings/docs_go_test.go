@@ -33,14 +33,14 @@ func (f fragment) whole() string {
 	if rest, ok := strings.CutPrefix(f.text, "package main\n"); ok { // which would be linked
 		return fmt.Sprintf("package fragment\n//line %s:%d\n%s", f.page, f.line+1, rest)
 	}
-	around := ""
+	var around strings.Builder
 	for line, declarations := range surroundings {
 		if strings.Contains(f.text, line) {
-			around += declarations + "\n"
+			around.WriteString(declarations + "\n")
 		}
 	}
 	const head, tail = "package fragment\n", "return nil\n}\n"
-	function := around + "func _() error {\n" + fmt.Sprintf("//line %s:%d\n", f.page, f.line) + f.text
+	function := around.String() + "func _() error {\n" + fmt.Sprintf("//line %s:%d\n", f.page, f.line) + f.text
 	file, err := parser.ParseFile(token.NewFileSet(), "", head+function+tail, parser.SkipObjectResolution)
 	if err != nil {
 		return head + function + tail // the compiler says it, too
