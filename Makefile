@@ -65,11 +65,11 @@ needs:
 
 .PHONY: vet
 vet:
-	$(call in_modules,go vet ./...)
+	$(call in_modules,go vet -tags programs ./...)
 
 .PHONY: race
 race:
-	$(call in_modules,go test -race -shuffle=on -timeout 30m ./...)
+	$(call in_modules,go test -race -shuffle=on -tags programs -timeout 15m ./...)
 
 # With the race detector the tests of the log on disk do less of the same, see eventlog/disklog/crash_race_test.go. Here they
 # do everything.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,19 +109,6 @@ func TestTheFilesOfThePagesAreConfigurations(t *testing.T) {
 		}
 		if code, _, complaint := say(t, "config", "--config", writeFile(t, "hub.yaml", f.text)); code != 0 || complaint != "" {
 			t.Errorf("%s: exit code %d, %s", f, code, complaint)
-		}
-	}
-}
-
-// TestTheScriptsOfThePagesAreSound to the engine that would run them.
-func TestTheScriptsOfThePagesAreSound(t *testing.T) {
-	node := commandPath(t, "node")
-	for _, f := range fragments(t) {
-		if f.language != "js" {
-			continue
-		}
-		if out, err := exec.Command(node, "--check", writeFile(t, "page.mjs", f.text)).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", f, err, out)
 		}
 	}
 }

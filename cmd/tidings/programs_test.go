@@ -1,0 +1,21 @@
+//go:build programs
+
+package main
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// Tests with the tag programs run programs beside Go: shells, curl, git. So go test ./... needs nothing but Go, and make test, which installs
+// them, runs these tests, too.
+
+// commandPath returns the path of a program that a test needs.
+func commandPath(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%v; .ci/needs installs it", err)
+	}
+	return path
+}
