@@ -128,7 +128,7 @@ func problemOf(status int, header http.Header, body []byte) *Problem {
 		if json.Unmarshal(body, p) != nil {
 			*p = Problem{}
 		}
-	case "text/plain":
+	case "text/plain", "": // net/http says without a type that it speaks HTTPS only
 		p.Detail = strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), longestDetail)])), "")
 	}
 	p.Status = status

@@ -11,30 +11,32 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/address"
 	"github.com/tidings-sse/tidings/internal/load"
 )
 
 // benchCmd is the command line of tidings bench. What it does is in internal/load.
 type benchCmd struct {
+	At string `arg:"" optional:"" name:"url" help:"The hub; any other form of --hub will do as well."`
+
 	hubFlags `embed:""`
 
 	Subscribe       string   `group:"Any other hub" placeholder:"URL" help:"The URL of a stream, with {topic} where the topic belongs. Without, each stream is of all topics."`
 	Publish         string   `group:"Any other hub" placeholder:"URL" help:"The URL to publish to, also with {topic}."`
 	Method          string   `group:"Any other hub" short:"X" default:"POST" placeholder:"METHOD" help:"The method to publish with."`
-	Body            string   `group:"Any other hub" short:"d" placeholder:"TEXT" help:"What to publish, with {data} where the event belongs, and {topic} if it is needed; {data} if not given."`
+	Data            string   `group:"Any other hub" short:"d" aliases:"body" placeholder:"TEXT" help:"What to publish, with {data} where the event belongs, and {topic} if it is needed; {data} if not given. --body is the same."`
 	Header          []string `group:"Any other hub" short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of all requests. Can be repeated, as the next two."`
 	SubscribeHeader []string `group:"Any other hub" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of those that subscribe."`
 	PublishHeader   []string `group:"Any other hub" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of those that publish."`
-	Insecure        bool     `group:"Any other hub" help:"Take any certificate."`
 
-	Subscribers int     `group:"How much" short:"n" default:"1000" placeholder:"N" help:"How many subscribe; ${default} if not given."`
-	Topics      int     `group:"How much" short:"t" default:"1" placeholder:"N" help:"Of how many topics, in turn; ${default} if not given."`
+	Subscribers int     `group:"How much" default:"1000" placeholder:"N" help:"How many subscribe; ${default} if not given."`
+	Topics      int     `group:"How much" default:"1" placeholder:"N" help:"Of how many topics, in turn; ${default} if not given."`
 	Topic       string  `group:"How much" default:"bench/{n}" placeholder:"NAME" help:"What topics are called, with {n} for their number; bench/{n} if not given."`
-	Publishers  int     `group:"How much" short:"p" default:"1" placeholder:"N" help:"How many publish, each one request at a time; 0 for none, to look at a hub that has nothing to do."`
-	Rate        float64 `group:"How much" short:"r" default:"50" placeholder:"N" help:"Events a second in all; 50 if not given, 0 for as many as subscribers take."`
+	Publishers  int     `group:"How much" default:"1" placeholder:"N" help:"How many publish, each one request at a time; 0 for none, to look at a hub that has nothing to do."`
+	Rate        float64 `group:"How much" default:"50" placeholder:"N" help:"Events a second in all; 50 if not given, 0 for as many as subscribers take."`
 	Ahead       int     `group:"How much" default:"1000" placeholder:"N" help:"With --rate 0: how many events publishers may be ahead of subscribers; ${default} if not given."`
-	Batch       int     `group:"How much" short:"b" default:"1" placeholder:"N" help:"Events in a request, --body once for each, in lines. On Tidings they are NDJSON."`
-	Size        int     `group:"How much" short:"s" default:"100" placeholder:"BYTES" help:"Data of an event; ${default} if not given, at least 35."`
+	Batch       int     `group:"How much" default:"1" placeholder:"N" help:"Events in a request, --data once for each, in lines. On Tidings they are NDJSON."`
+	Size        int     `group:"How much" default:"100" placeholder:"BYTES" help:"Data of an event; ${default} if not given, at least 35."`
 
 	Duration    time.Duration `group:"How long" default:"10s" placeholder:"DURATION" help:"How long to measure; ${default} if not given. With --returning at least until all are back."`
 	WarmUp      time.Duration `group:"How long" default:"1s" placeholder:"DURATION" help:"How long before that; ${default} if not given."`
@@ -69,22 +71,23 @@ Subscribers and hub share a machine here. Give each its own core, or they measur
 
 Examples, of a hub at localhost:3000:
 
-    tidings bench                                        1,000 subscribers, 50 events a second
-    tidings bench -n 10000 -t 100 -r 200 -p 4            more of all
-    tidings bench --rate 0 --batch 10 -p 4               as fast as it goes
-    tidings bench -n 5000 --publishers 0 --pid 4711      memory and CPU of connections that do nothing
-    tidings bench --churn 100                            connections that break: is anything lost?
-    tidings bench --slow 50 --slow-bytes 10              readers that cannot keep up: does anybody else notice?
-    tidings bench --returning 5000 --missed 100          everybody comes back at once
-    tidings bench -n 10000 -t 10000 --http2 100          100 streams on each connection
+    tidings bench                                            1,000 subscribers, 50 events a second
+    tidings bench https://hub.example --ca ca.pem            another hub
+    tidings bench --subscribers 10000 --topics 100 --rate 200 --publishers 4
+    tidings bench --rate 0 --batch 10 --publishers 4         as fast as it goes
+    tidings bench --publishers 0 --pid 4711                  memory and CPU of connections that do nothing
+    tidings bench --churn 100                                connections that break: is anything lost?
+    tidings bench --slow 50 --slow-bytes 10                  readers that cannot keep up: does anybody else notice?
+    tidings bench --returning 5000 --missed 100              everybody comes back at once
+    tidings bench --topics 1000 --http2 100                  100 streams on each connection
 
 Other hubs, with what their configuration says of paths and tokens:
 
     tidings bench --subscribe 'localhost:80/sub/{topic}' --publish 'localhost:80/pub/{topic}'
     tidings bench --subscribe 'https://localhost/.well-known/mercure?topic={topic}' --publish https://localhost/.well-known/mercure \
-        -H "Authorization: Bearer $JWT" -H 'Content-Type: application/x-www-form-urlencoded' --body 'topic={topic}&data={data}'
+        -H "Authorization: Bearer $JWT" -H 'Content-Type: application/x-www-form-urlencoded' --data 'topic={topic}&data={data}'
     tidings bench --subscribe 'localhost:8000/connection/uni_sse?cf_connect=%7B%22subs%22:%7B%22{topic}%22:%7B%7D%7D%7D' \
-        --publish localhost:8000/api/publish -H 'X-API-Key: KEY' --body '{"channel":"{topic}","data":{"text":"{data}"}}'
+        --publish localhost:8000/api/publish -H 'X-API-Key: KEY' --data '{"channel":"{topic}","data":{"text":"{data}"}}'
 
 Exit codes:
 
@@ -100,6 +103,9 @@ const benchFaulty = 3
 
 // Run puts a hub under load.
 func (c *benchCmd) Run(ctx context.Context, std stdio) error {
+	if err := c.choose(); err != nil {
+		return &exitError{exitUsage, err}
+	}
 	o, err := c.options()
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -111,7 +117,8 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	report, err := load.Run(ctx, o)
 	p.clear()
 	if err != nil {
-		return errors.New(visible(err.Error()))
+		h, _ := c.hub() // options has read it before
+		return errors.New(visible(benchText(err)) + hintLine(benchHint(err, h, c.Token)))
 	}
 	if err := c.print(std.out, report); err != nil {
 		return err
@@ -120,6 +127,45 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 		return &exitError{benchFaulty, errors.New("the hub has not delivered every event once and in order to all who should have it")}
 	}
 	return nil
+}
+
+// choose settles which hub is meant.
+func (c *benchCmd) choose() error {
+	if c.At == "" {
+		return nil
+	}
+	topics, rest, err := c.take([]string{c.At})
+	switch {
+	case err != nil:
+		return err
+	case len(rest) > 0:
+		return fmt.Errorf("%q is no URL; topics are called as --topic says", c.At)
+	case len(topics) > 0:
+		return fmt.Errorf("%q is the URL of a stream: --subscribe takes it, and --publish the URL to publish to", c.At)
+	case c.Subscribe != "" && c.Publish != "":
+		return fmt.Errorf("with --subscribe and --publish there is nothing to do for the hub %s", c.At)
+	}
+	return nil
+}
+
+// benchHint says what to do about it.
+func benchHint(err error, h address.Hub, token string) string {
+	refusal, ok := errors.AsType[*load.Refusal](err)
+	switch {
+	case !ok:
+		return connectionHint(err, h)
+	case refusal.Status == http.StatusBadRequest && h.URL.Scheme == "http": // what else it says was not kept
+		return "does it speak HTTPS? That would be " + withScheme(h.URL, "https")
+	}
+	return statusHint(refusal.Status, "", h.URL, token)
+}
+
+// benchText says what kept load from being put on a hub.
+func benchText(err error) string {
+	if text := certificateText(err); text != "" {
+		return text
+	}
+	return err.Error()
 }
 
 func (c *benchCmd) print(out io.Writer, report *load.Report) error {
@@ -138,11 +184,11 @@ func (c *benchCmd) print(out io.Writer, report *load.Report) error {
 // options returns what the command line asks for.
 func (c *benchCmd) options() (*load.Options, error) {
 	o := &load.Options{
-		Method: c.Method, Body: c.Body, Subscribers: c.Subscribers, Topics: c.Topics, Topic: c.Topic,
+		Method: c.Method, Body: c.Data, Subscribers: c.Subscribers, Topics: c.Topics, Topic: c.Topic,
 		Publishers: c.Publishers, Rate: c.Rate, Ahead: c.Ahead, Batch: c.Batch, Size: c.Size,
 		Duration: c.Duration, WarmUp: c.WarmUp, Connects: c.ConnectRate,
 		Churn: c.Churn, Slow: c.Slow, SlowBytes: c.SlowBytes, Missing: c.Returning, Missed: c.Missed,
-		Streams: c.Streams, Insecure: c.Insecure, Source: c.Source, PIDs: c.PID,
+		Streams: c.Streams, Source: c.Source, PIDs: c.PID,
 	}
 	var err1, err2 error
 	o.SubscribeHeader, err1 = c.headers(c.SubscribeHeader)
@@ -155,12 +201,16 @@ func (c *benchCmd) options() (*load.Options, error) {
 
 // setURLs fills in how Tidings is spoken to, where nothing else was said.
 func (c *benchCmd) setURLs(o *load.Options) error {
-	base, err := c.base()
+	h, err := c.hub()
 	if err != nil {
 		return err
 	}
-	events := base.String() + "/events?topic={topic}"
-	if c.Publish == "" && c.Batch > 1 && c.Body == "" {
+	if o.TLS, err = c.tlsConfig(); err != nil {
+		return err
+	}
+	o.Socket = h.Socket
+	events := h.URL.String() + "/events?topic={topic}"
+	if c.Publish == "" && c.Batch > 1 && c.Data == "" {
 		o.Body = `{"data":"{data}"}`
 		o.PublishHeader.Set("Content-Type", "application/x-ndjson")
 	}
@@ -174,10 +224,14 @@ func (c *benchCmd) setURLs(o *load.Options) error {
 // benchURL completes a URL as people type it. Braces are not for net/url.
 func benchURL(flag, text string) (string, error) {
 	const stand = "tidingstopic"
-	if _, err := parseURL(strings.ReplaceAll(text, "{topic}", stand)); err != nil {
+	u, err := address.Parse(strings.ReplaceAll(text, "{topic}", stand))
+	if err != nil {
 		return "", fmt.Errorf("%s: %w", flag, err)
 	}
-	if !hasScheme.MatchString(text) {
+	if rest, ok := strings.CutPrefix(text, ":"); ok {
+		text = u.Host[:len(u.Host)-len(u.Port())] + rest
+	}
+	if !strings.Contains(text, "://") || !strings.EqualFold(text[:strings.Index(text, "://")], u.Scheme) {
 		text = "http://" + text
 	}
 	return text, nil

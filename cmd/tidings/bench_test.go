@@ -37,12 +37,12 @@ func startHub(t *testing.T) (url string) {
 func TestBenchFindsOurHubWithoutFault(t *testing.T) {
 	url := startHub(t)
 	for _, line := range []string{
-		"-n 20 -t 4 -p 2 -r 200",
-		"-n 20 --churn 100 -r 200",
-		"-n 5 --rate 0 --batch 10",
-		"-n 5 -t 2 --returning 10 --missed 20",
-		"-n 5 --slow 5 --slow-bytes 0",
-		"-n 5 --publishers 0",
+		"--subscribers 20 --topics 4 --publishers 2 --rate 200",
+		"--subscribers 20 --churn 100 --rate 200",
+		"--subscribers 5 --rate 0 --batch 10",
+		"--subscribers 5 --topics 2 --returning 10 --missed 20",
+		"--subscribers 5 --slow 5 --slow-bytes 0",
+		"--subscribers 5 --publishers 0",
 	} {
 		code, out, complaint := say(t, append([]string{"bench", "--hub", url, "--duration=200ms", "--warm-up=50ms"}, strings.Fields(line)...)...)
 		if code != 0 || complaint != "" || !strings.Contains(out, "0 lost, 0 twice, 0 out of order, 0 misrouted") {
@@ -54,7 +54,7 @@ func TestBenchFindsOurHubWithoutFault(t *testing.T) {
 // Programs read these names.
 func TestBenchJSONHasTheNamesThatProgramsKnow(t *testing.T) {
 	pid := strconv.Itoa(os.Getpid())
-	code, out, complaint := say(t, "bench", "--hub", startHub(t), "-n", "5", "--returning", "5", "--slow", "1", "--duration=200ms", "--warm-up=0", "--pid", pid, "--json")
+	code, out, complaint := say(t, "bench", "--hub", startHub(t), "--subscribers", "5", "--returning", "5", "--slow", "1", "--duration=200ms", "--warm-up=0", "--pid", pid, "--json")
 	if code != 0 || complaint != "" {
 		t.Fatalf("exit code %d, standard error %q", code, complaint)
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
 // listenFunc is net.Listen, or what a test puts in its place.
@@ -78,6 +80,9 @@ func addrError(addr, port string) error {
 		return fmt.Errorf("--addr %q: there is no port in it\nhint: --addr %s", addr, net.JoinHostPort(ip.String(), "3000"))
 	case addr != "" && !strings.ContainsAny(addr, ":/ "):
 		return fmt.Errorf("--addr %q: there is no port in it\nhint: --addr %s:3000", addr, addr)
+	}
+	if h, err := address.ParseHub(addr); err == nil && h.URL.Port() != "" {
+		return fmt.Errorf("--addr %q is not HOST:PORT\nhint: --addr %s", addr, h.URL.Host)
 	}
 	return fmt.Errorf("--addr %q is not HOST:PORT\nhint: --addr localhost:3001", addr)
 }

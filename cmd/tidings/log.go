@@ -238,7 +238,7 @@ func (c *logRestoredCmd) Run(io stdio) error {
 
 type logDumpCmd struct {
 	logDir
-	Topic []string `short:"t" sep:"none" placeholder:"TOPIC" help:"Only this topic, or the topics that this pattern matches. Can be repeated."`
+	Topic []string `sep:"none" placeholder:"TOPIC" help:"Only this topic, or the topics that this pattern matches. Can be repeated."`
 	Exact []string `sep:"none" placeholder:"TOPIC" help:"Only this topic, as it is written. Can be repeated."`
 	After string   `xor:"start" placeholder:"POSITION" help:"Begin after this position, such as k3f9a-10482."`
 	Since string   `xor:"start" placeholder:"TIME" help:"Begin with the records of this time, such as 2026-11-22T10:00:00Z, or of this long ago, such as 10m."`

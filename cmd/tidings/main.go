@@ -34,6 +34,7 @@ Commands
   tidings COMMAND --help   all about one command
   tidings --version        which tidings this is
 
+` + addressRule + `
 Examples
   tidings demo                                     then open http://localhost:3000
   curl -N localhost:3000/events                    what that page receives, as it is on the wire
@@ -43,7 +44,7 @@ Examples
   tidings pub news hello                           an event
 
 Exit codes
-  0 it went well, 1 it failed, 2 the command line is wrong; tidings sub has more, see its help.
+  0 it went well, 1 it failed, 2 the command line is wrong, 3 the hub refused; tidings sub has more, see its help.
   Ctrl-C stops every command cleanly.
 `
 
@@ -51,6 +52,7 @@ Exit codes
 const (
 	exitFailure = 1
 	exitUsage   = 2
+	exitRefused = 3 // by the hub
 )
 
 // stdio is where a command reads and writes: the process's own in main, buffers in tests.
@@ -129,7 +131,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		exit = &exitError{exitFailure, err}
 	}
 	if exit.err != nil {
-		p.complain(fmt.Sprintf("tidings: %v\n", err))
+		p.complain(fmt.Sprintf("tidings: %s\n", strings.TrimPrefix(err.Error(), "tidings: ")))
 	}
 	return exit.code
 }
@@ -156,6 +158,9 @@ func (p *program) command(ctx context.Context, args []string) error {
 	case err != nil:
 		return usageError(err)
 	}
+	if err := checkHubless(line.Selected()); err != nil {
+		return err
+	}
 	return line.Run()
 }
 
@@ -170,6 +175,9 @@ func usageError(err error) error {
 	text := plainly(err.Error())
 	if listens := name == "tidings serve" || name == "tidings demo"; listens && strings.HasPrefix(text, "unknown flag --port") {
 		return &exitError{exitUsage, fmt.Errorf("%s; the port is part of --addr\nhint: %s --addr :3001", text, name)}
+	}
+	if hint := addrHint(name, text); hint != "" {
+		return &exitError{exitUsage, fmt.Errorf("%s; where to listen is said by --addr\nhint: %s", text, hint)}
 	}
 	return &exitError{exitUsage, fmt.Errorf("%s\nhint: %s --help", text, name)}
 }

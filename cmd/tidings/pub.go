@@ -7,35 +7,41 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/http"
 	"os"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings"
+
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
 // pubCmd is the command line of tidings pub. The file in order: flags, help, Run, what is published. Progress is in
 // pub_progress.go, --follow in pub_follow.go.
 type pubCmd struct {
-	Topic string   `arg:"" optional:"" help:"Where to publish. With --ndjson it may be left out: lines name their topics."`
+	Topic string   `arg:"" optional:"" help:"Where to publish; the hub's URL may come first. With --ndjson it may be left out: lines name their topics."`
 	Words []string `arg:"" optional:"" name:"data" help:"The event's data, words joined by a space. Without any it comes from standard input: an event for each line."`
 
 	hubFlags `embed:""`
 
+	Topics []string `group:"What to publish" name:"topic" sep:"none" placeholder:"TOPIC" help:"Where to publish, also a topic that looks like a URL; then all arguments are data. Can be repeated."`
 	Also   []string `group:"What to publish" sep:"none" placeholder:"TOPIC" help:"Another topic of the same events. Can be repeated."`
 	Type   string   `group:"What to publish" short:"t" placeholder:"TYPE" help:"The events' type; message if not given."`
-	File   string   `group:"What to publish" short:"f" type:"path" placeholder:"FILE" help:"Read FILE instead of standard input."`
+	File   string   `group:"What to publish" type:"path" placeholder:"FILE" help:"Read FILE instead of standard input."`
 	Follow string   `group:"What to publish" short:"F" type:"path" placeholder:"FILE" help:"Publish each line that is written to FILE from now on, as tail -F would show it."`
 	Whole  bool     `group:"What to publish" short:"w" xor:"form" help:"All of the input is one event."`
 	Binary bool     `group:"What to publish" short:"b" help:"All of the input is one event of bytes."`
 	NDJSON bool     `group:"What to publish" xor:"form" help:"Each line is JSON: {\"data\": …} and what is wanted of topic, topics, type, key, encoding, end."`
 	End    bool     `group:"What to publish" help:"End the topic after that: nothing can be published to it any more, and who follows it is told."`
 
-	Key   string `group:"How" short:"k" placeholder:"KEY" help:"What the events' idempotency keys are made of. To publish the same again with the same KEY stores only what is missing."`
+	Key   string `group:"How" placeholder:"KEY" help:"What the events' idempotency keys are made of. To publish the same again with the same KEY stores only what is missing."`
 	Quiet bool   `group:"How" short:"q" help:"Say nothing but errors."`
 
 	Timeout time.Duration `group:"How" placeholder:"DURATION" help:"Give up after this time, such as 10s, 5m or 1h30m; 0 for never."`
+
+	topics []string // of events that name none
 }
 
 // Help is the manual.
@@ -49,6 +55,7 @@ Prints the ID of an event, or how many were stored and the IDs of the first and 
 Examples:
 
     tidings pub news hello
+    tidings pub https://hub.example news hello
     tidings pub news --type alert 'the house is on fire'
     make 2>&1 | tidings pub builds/42 --end
     tidings pub --ndjson --file events.ndjson
@@ -74,10 +81,13 @@ const (
 
 // Run publishes.
 func (c *pubCmd) Run(ctx context.Context, std stdio) error {
+	if err := c.choose(); err != nil {
+		return &exitError{exitUsage, err}
+	}
 	if err := c.validate(); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	base, err := c.base()
+	hub, err := c.connect("pub")
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -86,10 +96,12 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 		ctx, stop = context.WithTimeoutCause(ctx, c.Timeout, errTimeout)
 		defer stop()
 	}
-	p := &progress{w: std.err, hub: streamName(base), quiet: c.Quiet}
-	client := &tidings.Client{URL: base.String(), Token: c.Token, OnRetry: p.retry, Backoff: patienceWith(base)}
+	p := &progress{w: std.err, hub: hub.Hub, quiet: c.Quiet}
+	client := &tidings.Client{
+		URL: hub.URL.String(), Token: c.Token, HTTP: hub.http, OnRetry: p.retry, Backoff: patienceWith(hub.URL.Hostname()),
+	}
 	if c.single() {
-		return c.outcome(ctx, c.publishOne(ctx, client, std))
+		return c.outcome(ctx, hub, c.publishOne(ctx, client, std))
 	}
 	in, size, err := c.input(ctx, std)
 	if err != nil {
@@ -101,9 +113,9 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 	got, err := client.PublishStream(ctx, c.events(p.count(in)), &tidings.PublishOptions{Key: c.Key, OnStored: p.stored})
 	p.end()
 	err = errors.Join(err, in.Close())
-	if err == nil && c.End && c.Topic != "" {
+	if err == nil && c.End && len(c.topics) > 0 {
 		var end tidings.Receipt
-		if end, err = client.Publish(ctx, tidings.Event{Topics: c.topics(), End: true, Key: suffixed(c.Key, "/end")}); err == nil {
+		if end, err = client.Publish(ctx, tidings.Event{Topics: c.topics, End: true, Key: suffixed(c.Key, "/end")}); err == nil {
 			got.Count++
 			got.Last = end.ID
 		}
@@ -111,7 +123,7 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 	if (got.Count > 0 || err == nil) && !c.Quiet {
 		_, _ = fmt.Fprintln(std.out, receiptsText(got))
 	}
-	return c.outcome(ctx, err)
+	return c.outcome(ctx, hub, err)
 }
 
 func suffixed(key, suffix string) string {
@@ -136,6 +148,34 @@ func receiptsText(r tidings.Receipts) string {
 	return text + ": " + r.First + " to " + r.Last
 }
 
+// choose settles what goes where: hub, topics and data.
+func (c *pubCmd) choose() error {
+	args := c.Words
+	if c.Topic != "" || len(c.Words) > 0 {
+		args = append([]string{c.Topic}, c.Words...)
+	}
+	if len(c.Topics) > 0 && len(args) > 0 && address.Is(args[0]) {
+		return fmt.Errorf("%q is the hub, or data of %s? Say --hub %[1]s, or give data that looks like a URL by standard input", args[0], c.Topics[0])
+	}
+	named, args, err := c.take(args)
+	if err != nil {
+		return err
+	}
+	c.topics = append(named, c.Topics...)
+	if len(c.topics) == 0 && len(args) > 0 {
+		c.topics, args = args[:1:1], args[1:]
+		if err := checkTopics(c.topics...); err != nil {
+			return err
+		}
+	}
+	c.Words = args
+	if err := checkTopics(c.Also...); err != nil {
+		return fmt.Errorf("--also: %w", err)
+	}
+	c.topics = append(c.topics, c.Also...)
+	return nil
+}
+
 // validate refuses what kong cannot know to be wrong.
 func (c *pubCmd) validate() error {
 	sources := 0
@@ -145,7 +185,7 @@ func (c *pubCmd) validate() error {
 		}
 	}
 	switch {
-	case c.Topic == "" && !c.NDJSON:
+	case len(c.topics) == 0 && !c.NDJSON:
 		return errors.New("say where to publish: tidings pub TOPIC [DATA]\nhint: tidings pub --help")
 	case sources > 1:
 		return errors.New("data on the command line, --file and --follow exclude each other")
@@ -164,11 +204,9 @@ func (c *pubCmd) validate() error {
 // single reports whether there is one event.
 func (c *pubCmd) single() bool { return len(c.Words) > 0 || c.Whole || c.Binary }
 
-func (c *pubCmd) topics() []string { return append([]string{c.Topic}, c.Also...) }
-
 // publishOne publishes one event, and prints its ID.
 func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, std stdio) error {
-	e := tidings.Event{Topics: c.topics(), Type: c.Type, Key: c.Key, Binary: c.Binary, End: c.End}
+	e := tidings.Event{Topics: c.topics, Type: c.Type, Key: c.Key, Binary: c.Binary, End: c.End}
 	e.Data = []byte(strings.Join(c.Words, " "))
 	if len(c.Words) == 0 {
 		in, _, err := c.input(ctx, std)
@@ -261,7 +299,7 @@ func (c *pubCmd) events(in io.Reader) iter.Seq2[tidings.Event, error] {
 		for e, err := range events {
 			if err == nil {
 				if e.Topic == "" && len(e.Topics) == 0 {
-					e.Topics = c.topics()
+					e.Topics = c.topics
 				}
 				if e.Type == "" {
 					e.Type = c.Type
@@ -294,7 +332,7 @@ func readLines(in io.Reader) iter.Seq2[tidings.Event, error] {
 }
 
 // outcome turns the end of a run into what the program says and exits with.
-func (c *pubCmd) outcome(ctx context.Context, err error) error {
+func (c *pubCmd) outcome(ctx context.Context, hub *hubClient, err error) error {
 	problem, refused := errors.AsType[*tidings.Problem](err)
 	switch {
 	case err == nil:
@@ -308,22 +346,20 @@ func (c *pubCmd) outcome(ctx context.Context, err error) error {
 		}
 		return &exitError{pubInterrupted, errors.New("interrupted")}
 	case refused:
-		return &exitError{pubRefused, errors.New(visible(problemLine(problem, c.Token)))}
+		return &exitError{pubRefused, errors.New(visible(problemLine(problem, hub)))}
 	}
-	return &exitError{exitFailure, errors.New(visible(reason(err)))}
+	return &exitError{exitFailure, errors.New(visible(reason(err)) + hintLine(connectionHint(err, hub.Hub)))}
 }
 
 // problemLine says why the hub refused, and what to do.
-func problemLine(p *tidings.Problem, token string) string {
+func problemLine(p *tidings.Problem, hub *hubClient) string {
 	text := p.Detail
 	if text == "" {
 		text = p.Title
 	}
-	switch {
-	case errors.Is(p, tidings.ErrUnauthorized):
-		text += "\nhint: " + tokenHint(token)
-	case p.Status == 404:
-		text += "\nhint: is there a hub? --hub names its base, such as http://localhost:3000"
+	hint := statusHint(p.Status, p.Detail, hub.URL, hub.token)
+	if p.Status == http.StatusNotFound {
+		hint = "is there a hub at " + hub.String() + "? A topic that looks like a URL goes by --topic"
 	}
-	return fmt.Sprintf("the hub refused (%d): %s", p.Status, text)
+	return fmt.Sprintf("the hub refused (%d): %s", p.Status, text) + hintLine(hint)
 }

@@ -9,13 +9,14 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/tidings-sse/tidings"
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
 // progress tells on standard error how far publishing has come, and why it waits. The bar is for those who watch: on a
 // terminal, when the input takes longer than a second.
 type progress struct {
 	w     io.Writer
-	hub   string // where it is
+	hub   address.Hub
 	quiet bool
 	tried bool                     // it was told where the hub was looked for
 	bar   *progressbar.ProgressBar // nil: nobody watches
@@ -69,8 +70,9 @@ func (p *progress) retry(err error, wait time.Duration) {
 	}
 	where, hint := "", ""
 	if !p.tried {
-		if where = p.hub + ": "; nobody(err) {
-			hint = "; " + hubHint + "; --timeout would give up"
+		where = p.hub.String() + ": "
+		if hint = connectionHint(err, p.hub); hint != "" {
+			hint = "; " + hint + "; --timeout would give up"
 		}
 	}
 	p.tried = true

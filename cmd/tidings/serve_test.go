@@ -135,13 +135,21 @@ func ask(t *testing.T, client *http.Client, method, url, body string, header ...
 // writePair writes a certificate of a number for localhost, and its key.
 func writePair(t *testing.T, dir string, number int64) (certFile, keyFile string) {
 	t.Helper()
+	return writeCertificate(t, dir, &x509.Certificate{
+		SerialNumber: big.NewInt(number), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	})
+}
+
+// writeCertificate writes a certificate for localhost that is signed by itself, and its key.
+func writeCertificate(t *testing.T, dir string, template *x509.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	template.DNSNames = []string{"localhost"}
+	if template.SerialNumber == nil {
+		template.SerialNumber = big.NewInt(1)
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(number), DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -16,7 +17,7 @@ import (
 // subCmd is `tidings sub`: curl for Server-Sent Events. The file in order: flags, help, Run. What Run does
 // is in sub_follow.go.
 type subCmd struct {
-	Streams []string `arg:"" optional:"" name:"topic" help:"Topics or patterns on a hub; or the URL of any stream, where without a scheme http:// is meant; or '-' for a stream from standard input."`
+	Args []string `arg:"" optional:"" name:"topic" help:"Topics or patterns on a hub, whose URL may come first; or the URL of any stream; or '-' for a stream from standard input."`
 
 	hubFlags `embed:""`
 	Topics   []string `group:"Which hub" name:"topic" sep:"none" placeholder:"TOPIC" help:"A topic, also one that looks like a URL. Can be repeated."`
@@ -43,8 +44,11 @@ type subCmd struct {
 	MaxEvent    int           `group:"How long to stay" placeholder:"BYTES" help:"Largest event accepted; 16 MiB if not given, -1 for any."`
 
 	Exec      string `group:"What to do with events" short:"e" placeholder:"COMMAND" help:"Run COMMAND for each event, instead of printing it unless --format is given."`
-	KeepGoing bool   `group:"What to do with events" short:"k" help:"Go on with the next event when COMMAND fails."`
+	KeepGoing bool   `group:"What to do with events" help:"Go on with the next event when COMMAND fails."`
 	State     string `group:"What to do with events" short:"s" placeholder:"FILE" help:"Keep the position in FILE, and begin where the last run ended."`
+
+	topics []string // of a hub; none if another stream is followed
+	stream string   // its URL, or "-"
 }
 
 // How tidings sub ends. The codes are part of the interface: Help lists them.
@@ -62,8 +66,8 @@ func (c *subCmd) Help() string {
 	return `
 Follows topics of a hub, or any stream of Server-Sent Events, and reconnects when the connection breaks, from where it was.
 
-What has a scheme, a port, a dot in its first part, or is localhost, is a URL; all else is a topic, in which * stands for
-one segment and ** at the end for any number. Quote patterns: a shell takes * for the names of files.
+What has a scheme (https://…), a port (:3000) or is localhost is a URL, all else is a topic: see tidings --help. In topics *
+stands for one segment and ** at the end for any number. Quote patterns: a shell takes * for the names of files.
 
 Formats:
 
@@ -93,7 +97,7 @@ shown by --format raw or when asked for by --type.
 Examples:
 
     tidings sub news 'weather/**'
-    tidings sub --hub https://hub.example --last 10 news
+    tidings sub https://hub.example news --last 10
     tidings sub localhost:3000/events
     tidings sub -n 1 -f data localhost:3000/events
     tidings sub -f ndjson https://example.com/events | jq .data
@@ -117,7 +121,7 @@ Exit codes:
 
 // Run follows the stream until something ends it.
 func (c *subCmd) Run(ctx context.Context, std stdio) error {
-	if err := c.validateTopics(); err != nil {
+	if err := c.choose(); err != nil {
 		return &exitError{subUsage, err}
 	}
 	if err := c.validate(); err != nil {
@@ -178,7 +182,7 @@ func (c *subCmd) validate() error {
 		return errors.New("--comments: the format data has no place for comments")
 	case c.Comments && c.Exec != "" && c.Format == "auto":
 		return errors.New("--comments: with --exec nothing is shown unless --format is given")
-	case c.Streams[0] == "-" && c.asks():
+	case c.stream == "-" && c.asks():
 		return errors.New("a stream from standard input has no connection: of the flags only those about showing it, " +
 			"--timeout, --max-event, --exec and --keep-going make sense")
 	}
@@ -213,8 +217,8 @@ func (c *subCmd) wants(e sse.Event) bool {
 }
 
 // client returns the client that the flags describe.
-func (c *subCmd) client() *sse.Client {
-	client := &sse.Client{IdleTimeout: c.IdleTimeout, MaxEvent: c.MaxEvent, Repeat: c.Repeat}
+func (c *subCmd) client(h *http.Client) *sse.Client {
+	client := &sse.Client{HTTP: h, IdleTimeout: c.IdleTimeout, MaxEvent: c.MaxEvent, Repeat: c.Repeat}
 	switch {
 	case c.Once:
 		client.Recover = func(*sse.Failure) (time.Duration, bool) { return 0, false }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/sse"
+
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
 // follower takes events from a stream to whatever the flags ask for:
@@ -60,7 +62,7 @@ func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, s
 			}
 		}
 	}
-	if c.Streams[0] == "-" {
+	if c.stream == "-" {
 		f.events = readInput(ctx, std.in, &sse.ReadOptions{MaxEvent: c.MaxEvent, Comment: comment})
 		return f, nil
 	}
@@ -69,27 +71,29 @@ func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, s
 
 // open prepares the subscription.
 func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte)) error {
-	req, err := f.cmd.request(ctx, in)
+	req, hub, err := f.cmd.request(ctx, in)
+	if err != nil {
+		return &exitError{subUsage, err}
+	}
+	h, err := f.cmd.httpClient(hub)
 	if err != nil {
 		return &exitError{subUsage, err}
 	}
 	f.url = req.URL
 	if f.cmd.State != "" {
-		if f.state, err = openState(f.cmd.State, streamName(req.URL), f.saveInterval()); err != nil {
+		if f.state, err = openState(f.cmd.State, stateName(hub, req.URL), f.saveInterval()); err != nil {
 			return &exitError{subFailed, err}
 		}
 	}
 	f.setStart(req)
 	f.unended = f.cmd.exactTopics()
-	client := f.cmd.client()
-	client.Backoff = patienceWith(req.URL)
-	name := streamName(req.URL)
-	f.status.server = name
+	client := f.cmd.client(h)
+	client.Backoff = patienceWith(req.URL.Hostname())
+	name := address.Name(req.URL)
+	f.status.server, f.status.at = name, address.Hub{URL: req.URL}
 	if f.cmd.byTopic() {
-		base := *req.URL
-		base.Path, base.RawPath, base.RawQuery = strings.TrimSuffix(base.Path, "/events"), "", ""
-		f.status.server, f.status.hub = streamName(&base), true
-		name = f.status.server + " for " + strings.Join(f.cmd.Streams, ", ")
+		f.status.server, f.status.hub, f.status.at = hub.String(), true, hub
+		name = f.status.server + " for " + strings.Join(f.cmd.topics, ", ")
 	}
 	client.Comment = comment
 	client.Observe = func(s sse.State, failure *sse.Failure) {
@@ -98,6 +102,14 @@ func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte))
 	f.source = client.Open(req)
 	f.events = f.source.Events()
 	return nil
+}
+
+// stateName is how a state file names the stream that its position belongs to.
+func stateName(hub address.Hub, u *url.URL) string {
+	if hub.Socket == "" {
+		return address.Name(u)
+	}
+	return hub.String() + u.RequestURI()
 }
 
 // saveInterval is how far the state file may lag behind. A command takes longer than a write to the disk and
@@ -160,7 +172,7 @@ func (f *follower) follow(ctx context.Context) error {
 			return nil
 		}
 		if f.complete(e) { // to ask again would bring a 204, after a pause
-			f.status.mention(strings.Join(f.cmd.Streams, ", ") + completeText(len(f.cmd.Streams)))
+			f.status.mention(strings.Join(f.cmd.topics, ", ") + completeText(len(f.cmd.topics)))
 			return nil
 		}
 	}
@@ -271,7 +283,7 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 	case errors.As(err, &request):
 		return &exitError{subUsage, errors.New(request.Reason)}
 	}
-	return &exitError{subFailed, errors.New(visible(reason(err)))}
+	return &exitError{subFailed, errors.New(visible(reason(err)) + hintLine(connectionHint(err, f.status.at)))}
 }
 
 // interrupted ends a run that the user ended.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/tidings-sse/tidings/sse"
+
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
 const (
@@ -26,33 +28,23 @@ func refusalText(err *sse.ResponseError, u *url.URL, token string) string {
 	if challenge := err.Header.Get("WWW-Authenticate"); challenge != "" {
 		b.WriteString("\n  WWW-Authenticate: " + shorten(visible(challenge), refusalLine))
 	}
-	if hint := refusalHint(err, u, token); hint != "" {
-		b.WriteString("\nhint: " + hint)
-	}
-	return b.String()
+	return b.String() + hintLine(refusalHint(err, u, token))
 }
 
 func refusalHint(err *sse.ResponseError, u *url.URL, token string) string {
+	if hint := statusHint(err.StatusCode, string(err.Body), u, token); hint != "" {
+		return hint
+	}
 	root := u.Path == "" || u.Path == "/"
 	switch {
-	case err.StatusCode == http.StatusUnauthorized:
-		return tokenHint(token)
 	case root && (err.StatusCode == http.StatusOK || err.StatusCode == http.StatusNotFound):
 		stream := *u
 		stream.Path = "/events"
-		return fmt.Sprintf("this is no stream; is there one at %s?", streamName(&stream))
+		return fmt.Sprintf("this is no stream; is there one at %s?", address.Name(&stream))
 	case err.StatusCode == http.StatusMethodNotAllowed:
 		return "choose another method with -X"
 	}
 	return ""
-}
-
-// tokenHint says what to do after a 401 that a token has brought, or the want of one.
-func tokenHint(token string) string {
-	if token == "" {
-		return "give a token with --token or TIDINGS_TOKEN"
-	}
-	return "tidings token explain says what is wrong with the token"
 }
 
 // bodyLines returns the first lines of a refusal's body: title and detail of a problem document (RFC 9457), the

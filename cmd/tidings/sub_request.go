@@ -7,66 +7,21 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
+
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// parseURL completes what people type: "localhost:3000/events" means http://localhost:3000/events.
-func parseURL(text string) (*url.URL, error) {
-	given := text
-	switch {
-	case text == "":
-		return nil, fmt.Errorf("the URL is empty")
-	case strings.HasPrefix(text, "/"):
-		return nil, fmt.Errorf("%q is a path without a host\nhint: write localhost:3000%s, or whatever the host is", given, text)
-	case !hasScheme.MatchString(text):
-		text = "http://" + text
-	}
-	u, err := url.Parse(text)
+// request makes the request that the flags describe, and names the hub that it goes to.
+func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, address.Hub, error) {
+	u, hub, err := c.address()
 	if err != nil {
-		if inner, ok := err.(*url.Error); ok { //nolint:errorlint // url.Parse wraps in nothing else, and its text repeats the URL
-			err = inner.Err
-		}
-		return nil, fmt.Errorf("%q is no URL: %w", given, err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("%q: streams come by http:// or https://, not by %s://", given, u.Scheme)
-	}
-	if u.Hostname() == "" {
-		return nil, fmt.Errorf("%q names no host", given)
-	}
-	if p := u.Port(); p != "" {
-		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
-			return nil, fmt.Errorf("%q: there is no port %s", given, p)
-		}
-	}
-	u.Fragment, u.RawFragment = "", "" // never sent
-	return u, nil
-}
-
-var hasScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
-
-// streamName is how a stream is named in messages and in state files: its URL without the password.
-func streamName(u *url.URL) string {
-	named := *u
-	if u.User != nil {
-		named.User = url.User(u.User.Username())
-	}
-	return named.String()
-}
-
-// request makes the request that the flags describe.
-func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, error) {
-	u, err := c.address()
-	if err != nil {
-		return nil, err
+		return nil, hub, err
 	}
 	body, err := c.body(in)
 	if err != nil {
-		return nil, err
+		return nil, hub, err
 	}
 	method := c.Method
 	if method == "" {
@@ -82,7 +37,7 @@ func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, erro
 	}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), reader)
 	if err != nil {
-		return nil, err
+		return nil, hub, err
 	}
 	req.Header.Set("User-Agent", "tidings-sub")
 	if c.Token != "" {
@@ -92,9 +47,9 @@ func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, erro
 		req.Header.Set("Content-Type", guessType(body))
 	}
 	if err := setHeaders(req, c.Header); err != nil {
-		return nil, err
+		return nil, hub, err
 	}
-	return req, nil
+	return req, hub, nil
 }
 
 // body returns what --data stands for, nil if it was not given.

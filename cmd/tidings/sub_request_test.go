@@ -4,33 +4,16 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
-func TestURLsAreCompletedAsPeopleMeanThem(t *testing.T) {
-	for text, want := range map[string]string{
-		"localhost:3000/events":           "http://localhost:3000/events",
-		"localhost":                       "http://localhost",
-		"[::1]:3000/events":               "http://[::1]:3000/events",
-		"127.0.0.1:3000":                  "http://127.0.0.1:3000",
-		"https://example.com/a?topic=b/c": "https://example.com/a?topic=b/c",
-		"HTTP://example.com/":             "http://example.com/",
-		"example.com/events#part":         "http://example.com/events",
-		"example.com/?u=https://x.org/":   "http://example.com/?u=https://x.org/",
-		"http://user:secret@example.com/": "http://user:secret@example.com/",
-	} {
-		u, err := parseURL(text)
-		if err != nil || u.String() != want {
-			t.Errorf("parseURL(%q) = %v, %v, want %q", text, u, err, want)
-		}
-	}
-}
-
 func TestPasswordsAreNotNamed(t *testing.T) {
-	u, err := parseURL("http://user:secret@example.com/events")
+	u, err := address.Parse("http://user:secret@example.com/events")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := streamName(u), "http://user@example.com/events"; got != want {
+	if got, want := address.Name(u), "http://user@example.com/events"; got != want {
 		t.Errorf("the stream is named %q, want %q", got, want)
 	}
 }

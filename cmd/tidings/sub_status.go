@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/address"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -25,6 +26,7 @@ type status struct {
 
 	server string // where the connection leads
 	hub    bool   // that is a hub, and not any server of streams
+	at     address.Hub
 
 	open, opened bool // the connection is open; one was before
 }
@@ -83,8 +85,8 @@ func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
 		hint := ""
 		if !s.opened && f.Attempt == 1 {
 			hint = "; --once would give up"
-			if s.hub && nobody(f.Err) {
-				hint = "; " + hubHint + hint
+			if more := connectionHint(f.Err, s.at); more != "" && (s.hub || more != hubHint) {
+				hint = "; " + more + hint
 			}
 		}
 		s.say(s.broken() + " (" + reason(f.Err) + "); again " + in(f.Delay) + hint)
@@ -108,15 +110,6 @@ func (s *status) broken() string {
 		return "no connection"
 	}
 	return "no connection to " + s.server
-}
-
-// hubHint is for those who find nobody where a hub was to be.
-const hubHint = "is there a hub? --hub names it, and tidings serve starts one"
-
-// nobody reports whether a request failed because there was nobody to send it to.
-func nobody(err error) bool {
-	dns, ok := errors.AsType[*net.DNSError](err)
-	return ok && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // in says how long d is, for a person who waits.
@@ -159,8 +152,14 @@ func reason(err error) string {
 		return "no host has the name " + dns.Name
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return "the server speaks HTTP, not HTTPS: the URL begins with http://"
+	case tlsRefused(err):
+		return "the server speaks HTTP, not HTTPS"
+	case tlsWanted(err):
+		return "the server speaks HTTPS, not HTTP"
+	case certificateText(err) != "":
+		return certificateText(err)
+	case nobody(err):
+		return "there is no socket"
 	case errors.Is(err, syscall.ECONNRESET):
 		return "connection reset"
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -172,7 +171,7 @@ func reason(err error) string {
 	case errors.As(err, &wrapped):
 		err = wrapped.Err // without method and URL, which are known
 	}
-	return strings.TrimPrefix(err.Error(), "sse: ")
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "tidings: "), "sse: ")
 }
 
 // shorten cuts text that is longer than limit bytes, between two characters.

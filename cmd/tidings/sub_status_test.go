@@ -18,7 +18,7 @@ import (
 func failureOf(t *testing.T, answer ssetest.Answer) error {
 	t.Helper()
 	server := ssetest.NewTCPServer(t, answer)
-	c := (&subCmd{Once: true, MaxEvent: 10}).client()
+	c := (&subCmd{Once: true, MaxEvent: 10}).client(nil)
 	c.HTTP = server.Client()
 	c.IdleTimeout = 100 * time.Millisecond
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)

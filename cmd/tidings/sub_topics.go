@@ -1,111 +1,89 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/address"
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// hubFlags say which hub is meant. The commands that speak with one share them.
-type hubFlags struct {
-	Hub   string `group:"Which hub" env:"TIDINGS_HUB" placeholder:"URL" help:"The hub; http://localhost:3000 if not given."`
-	Token string `group:"Which hub" env:"TIDINGS_TOKEN" placeholder:"TOKEN" help:"The token that says who you are."`
-}
-
-const defaultHub = "http://localhost:3000"
-
-// base returns the hub's URL, without a slash at its end.
-func (h *hubFlags) base() (*url.URL, error) {
-	u, err := parseURL(cmp.Or(h.Hub, defaultHub))
+// choose settles what is followed: topics of a hub, the URL of a stream, or standard input.
+func (c *subCmd) choose() error {
+	switch args := c.Args; {
+	case len(args) > 0 && args[0] == "-" && len(args)+len(c.Topics) > 1:
+		return errors.New("standard input is one stream, without topics")
+	case len(c.Topics) == 0 && len(args) == 1 && (args[0] == "-" || isStream(args[0])):
+		return c.chooseStream(args[0])
+	}
+	named, rest, err := c.take(c.Args)
 	if err != nil {
-		return nil, fmt.Errorf("--hub: %w", err)
+		return err
 	}
-	u.Path, u.RawPath, u.RawQuery = strings.TrimRight(u.Path, "/"), "", ""
-	return u, nil
+	if err := checkTopics(rest...); err != nil {
+		return err
+	}
+	c.topics = slices.Concat(named, rest, c.Topics)
+	switch {
+	case len(c.topics) == 0:
+		return errors.New("say what to follow: a topic, such as news, or the URL of a stream\nhint: tidings sub --help")
+	case c.Since != "" && c.Last != 0:
+		return errors.New("--since and --last exclude each other")
+	}
+	return nil
 }
 
-// patienceWith returns how long to wait between attempts. What is on this machine is started by whoever waits, and overrun by nobody.
-func patienceWith(u *url.URL) sse.Backoff {
-	if loopback(u.Hostname()) {
-		return sse.Backoff{Max: 2 * time.Second}
-	}
-	return sse.Backoff{}
-}
+// isStream reports whether an argument that is alone is the URL of a stream, rather than the address of a hub.
+func isStream(arg string) bool { return address.Is(arg) && !strings.HasPrefix(arg, unixPrefix) }
 
-// isTopic tells a topic from the URL of a stream: that names a scheme, or a host that has a dot, a port, or is localhost.
-func isTopic(arg string) bool {
-	host, _, _ := strings.Cut(arg, "/")
-	return arg != "-" && host != "" && !hasScheme.MatchString(arg) && !strings.ContainsAny(host, ".:") && host != "localhost"
+func (c *subCmd) chooseStream(arg string) error {
+	if c.Since != "" || c.Last != 0 {
+		return errors.New("--since and --last are about topics on a hub; put them into the URL instead")
+	}
+	c.stream = arg
+	return c.oneHub(arg)
 }
 
 // byTopic reports whether topics of a hub are followed, and not a URL.
-func (c *subCmd) byTopic() bool { return len(c.Topics) > 0 || slices.ContainsFunc(c.Streams, isTopic) }
+func (c *subCmd) byTopic() bool { return len(c.topics) > 0 }
 
 // exactTopics are the topics that are followed, nil if there are patterns among them.
 func (c *subCmd) exactTopics() map[string]bool {
-	if !c.byTopic() || slices.ContainsFunc(c.Streams, eventlog.IsPattern) {
+	if !c.byTopic() || slices.ContainsFunc(c.topics, eventlog.IsPattern) {
 		return nil
 	}
 	topics := map[string]bool{}
-	for _, t := range c.Streams {
+	for _, t := range c.topics {
 		topics[t] = true
 	}
 	return topics
 }
 
-// validateTopics refuses what makes no sense about topics and streams.
-func (c *subCmd) validateTopics() error {
-	topics := slices.Clone(c.Topics)
-	for _, arg := range c.Streams {
-		if isTopic(arg) {
-			topics = append(topics, arg)
-		} else if c.byTopic() || len(c.Streams) > 1 {
-			return fmt.Errorf("%q is a URL, of which there can be only one; topics are followed on the hub of --hub (a topic that looks like a URL goes by --topic)", arg)
-		}
-	}
-	switch {
-	case len(topics) > 0:
-		c.Streams = topics
-		if c.Since != "" && c.Last != 0 {
-			return errors.New("--since and --last exclude each other")
-		}
-		return nil
-	case len(c.Streams) == 0:
-		return errors.New("say what to follow: a topic, such as news, or the URL of a stream\nhint: tidings sub --help")
-	case c.Since != "" || c.Last != 0:
-		return errors.New("--since and --last are about topics on a hub; put them into the URL instead")
-	}
-	return nil
-}
-
-// address returns the URL of what is to be followed.
-func (c *subCmd) address() (*url.URL, error) {
+// address returns the URL of what is to be followed, and the hub that it belongs to: the zero one for any other server.
+func (c *subCmd) address() (*url.URL, address.Hub, error) {
 	if !c.byTopic() {
-		return parseURL(c.Streams[0])
+		u, err := address.Parse(c.stream)
+		return u, address.Hub{}, err
 	}
-	u, err := c.base()
+	h, err := c.hub()
 	if err != nil {
-		return nil, err
+		return nil, h, err
 	}
-	query := url.Values{"topic": c.Streams, "format": {"envelope"}}
+	query := url.Values{"topic": c.topics, "format": {"envelope"}}
 	if c.Since != "" {
 		query.Set("since", c.Since)
 	}
 	if c.Last > 0 {
 		query.Set("last", strconv.Itoa(c.Last))
 	}
-	u.Path += "/events"
+	u := h.URL.JoinPath("events")
 	u.RawQuery = query.Encode()
-	return u, nil
+	return u, h, nil
 }
 
 // message is an event as it is shown. One that came in an envelope has a topic, and the envelope.

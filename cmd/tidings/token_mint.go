@@ -13,8 +13,8 @@ type tokenMintCmd struct {
 	tokenKey `embed:""`
 
 	Sub       string    `placeholder:"NAME" help:"Who it is for. Revoking and idempotency keys go by it."`
-	Subscribe []string  `short:"s" sep:"none" placeholder:"PATTERN" help:"Topics that may be followed; * stands for one segment, ** at the end for any number. Can be repeated."`
-	Publish   []string  `short:"p" sep:"none" placeholder:"PATTERN" help:"Topics that may be published to. Can be repeated."`
+	Subscribe []string  `sep:"none" placeholder:"PATTERN" help:"Topics that may be followed; * stands for one segment, ** at the end for any number. Can be repeated."`
+	Publish   []string  `sep:"none" placeholder:"PATTERN" help:"Topics that may be published to. Can be repeated."`
 	Admin     bool      `help:"Let the bearer see into the hub, and revoke tokens."`
 	TTL       tokenLife `name:"ttl" default:"1h" placeholder:"TIME" help:"How long it is good, such as 90s, 24h or 7d; forever for a token without an end, which only revoking takes back. ${default} if not given."`
 	ID        string    `name:"id" placeholder:"ID" help:"Its own name (jti), to revoke it alone; random if not given."`

@@ -10,18 +10,19 @@ import (
 	"net/url"
 	"strconv"
 	"text/tabwriter"
-
-	"github.com/tidings-sse/tidings/sse"
 )
 
 // topicsCmd is the command line of tidings topics.
 type topicsCmd struct {
-	Pattern string `arg:"" optional:"" default:"**" help:"Only topics that match; * stands for one segment, ** at the end for any number."`
+	Args []string `arg:"" optional:"" name:"pattern" help:"Only topics that match; * stands for one segment, ** at the end for any number. The hub's URL may come first."`
 
 	hubFlags `embed:""`
+	Topic    string `group:"Which hub" placeholder:"PATTERN" help:"The pattern, also one that looks like a URL."`
 
-	Limit  int    `short:"n" placeholder:"N" help:"The first N; 0 for all."`
+	Count  int    `short:"n" aliases:"limit" placeholder:"N" help:"The first N; 0 for all. --limit is the same."`
 	Format string `short:"f" enum:"auto,table,names,ndjson" default:"auto" placeholder:"FORMAT" help:"table, names or ndjson; a table on a terminal and names elsewhere if not given."`
+
+	pattern string
 }
 
 // Help is the manual.
@@ -34,7 +35,7 @@ Examples:
 
     tidings topics
     tidings topics 'sensors/*/temperature' --format names
-    tidings topics --hub https://hub.example`
+    tidings topics https://hub.example`
 }
 
 // topicLine is a topic as the hub tells of it.
@@ -47,17 +48,17 @@ type topicLine struct {
 
 // Run lists them, a page at a time.
 func (c *topicsCmd) Run(ctx context.Context, std stdio) error {
-	base, err := c.base()
+	if err := c.choose(); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	hub, err := c.connect("topics")
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	if c.Limit < 0 {
-		return &exitError{exitUsage, fmt.Errorf("--limit: the number of topics cannot be negative")}
-	}
 	print, flush := c.printer(std.out)
-	left, some := c.Limit, false
+	left, some := c.Count, false
 	for after := ""; ; {
-		page, err := c.page(ctx, base, after, left)
+		page, err := c.page(ctx, hub, after, left)
 		if err != nil {
 			return err
 		}
@@ -68,7 +69,7 @@ func (c *topicsCmd) Run(ctx context.Context, std stdio) error {
 		}
 		left -= len(page.Topics)
 		some = some || len(page.Topics) > 0
-		if after = page.Next; after == "" || c.Limit > 0 && left <= 0 {
+		if after = page.Next; after == "" || c.Count > 0 && left <= 0 {
 			if !some {
 				_, _ = fmt.Fprintln(std.err, "tidings topics: "+visible(c.noneText()))
 			}
@@ -77,11 +78,37 @@ func (c *topicsCmd) Run(ctx context.Context, std stdio) error {
 	}
 }
 
+// choose settles which topics are meant.
+func (c *topicsCmd) choose() error {
+	named, rest, err := c.take(c.Args)
+	if err != nil {
+		return err
+	}
+	if err := checkTopics(rest...); err != nil {
+		return err
+	}
+	patterns := append(named, rest...)
+	if c.Topic != "" {
+		patterns = append(patterns, c.Topic)
+	}
+	switch {
+	case len(patterns) > 1:
+		return fmt.Errorf("there is one pattern at a time, not %d\nhint: quote it, for a shell takes * for the names of files", len(patterns))
+	case c.Count < 0:
+		return errors.New("--count: the number of topics cannot be negative")
+	}
+	c.pattern = "**"
+	if len(patterns) == 1 {
+		c.pattern = patterns[0]
+	}
+	return nil
+}
+
 // noneText says that there is nothing to list.
 func (c *topicsCmd) noneText() string {
 	text := "there are no topics"
-	if c.Pattern != "**" {
-		text = "no topic matches " + c.Pattern
+	if c.pattern != "**" {
+		text = "no topic matches " + c.pattern
 	}
 	if c.Token == "" {
 		text += ", or none that may be followed without a token (--token)"
@@ -95,48 +122,16 @@ type topicsAnswer struct {
 }
 
 // page asks for the topics after one.
-func (c *topicsCmd) page(ctx context.Context, base *url.URL, after string, left int) (page topicsAnswer, err error) {
+func (c *topicsCmd) page(ctx context.Context, hub *hubClient, after string, left int) (page topicsAnswer, err error) {
 	const most = 1000
-	query := url.Values{"pattern": {c.Pattern}, "limit": {strconv.Itoa(most)}}
-	if c.Limit > 0 && left < most {
+	query := url.Values{"pattern": {c.pattern}, "limit": {strconv.Itoa(most)}}
+	if c.Count > 0 && left < most {
 		query.Set("limit", strconv.Itoa(left))
 	}
 	if after != "" {
 		query.Set("after", after)
 	}
-	u := base.JoinPath("api/v1/topics")
-	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return page, err
-	}
-	req.Header.Set("User-Agent", "tidings-topics")
-	if c.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.Token)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		text := visible(streamName(base) + ": " + reason(err))
-		if nobody(err) {
-			text += "\nhint: " + hubHint
-		}
-		return page, errors.New(text)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	const limit = 64 << 20
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit))
-	if err != nil {
-		return page, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return page, &exitError{pubRefused, fmt.Errorf("%s", refusalText(&sse.ResponseError{
-			StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: body,
-		}, u, c.Token))}
-	}
-	if err := json.Unmarshal(body, &page); err != nil {
-		return page, fmt.Errorf("%s gives no list of topics: %w", u.Host, err)
-	}
-	return page, nil
+	return page, hub.ask(ctx, http.MethodGet, "api/v1/topics", query, nil, &page)
 }
 
 // printer returns what prints a topic, and what is called after the last.

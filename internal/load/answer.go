@@ -135,19 +135,22 @@ func (a *answer) takeLine(b []byte) ([]byte, error) {
 	return after, nil
 }
 
-// refusal is an answer that is no stream. To ask again would bring the same.
-type refusal struct{ text string }
+// Refusal is an answer that is no stream, or says that nothing was published. To ask again would bring the same.
+type Refusal struct {
+	Status int
+	text   string
+}
 
-func (r *refusal) Error() string { return r.text }
+func (r *Refusal) Error() string { return r.text }
 
 // checkStream says why an answer is no stream of events.
 func checkStream(resp *http.Response) error {
 	kind := resp.Header.Get("Content-Type")
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		return &refusal{"the answer was " + resp.Status}
+		return &Refusal{resp.StatusCode, "the answer was " + resp.Status}
 	case !strings.HasPrefix(kind, "text/event-stream"):
-		return &refusal{fmt.Sprintf("the answer is %.60q, not text/event-stream", kind)}
+		return &Refusal{resp.StatusCode, fmt.Sprintf("the answer is %.60q, not text/event-stream", kind)}
 	}
 	return nil
 }

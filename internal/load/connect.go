@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ func (r *run) closed(f *follower, err error) {
 		return
 	}
 	r.trouble.note(err)
-	if _, refused := errors.AsType[*refusal](err); refused {
+	if final(err) {
 		f.state = given
 		if f.up == 0 {
 			r.settled.Add(1)
@@ -87,6 +88,13 @@ func (r *run) closed(f *follower, err error) {
 		return
 	}
 	time.AfterFunc(comeBack, func() { r.connect(f) })
+}
+
+// final reports whether another attempt would fail alike: the answer is no stream, or there is no TLS to be had.
+func final(err error) bool {
+	_, refused := errors.AsType[*Refusal](err)
+	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	return refused || distrusted || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // release gives back what a connection had.
@@ -128,7 +136,7 @@ func (r *run) connectAll(ctx context.Context, followers []*follower) {
 func (r *run) awaitConnected(ctx context.Context, n int64) error {
 	err := r.await(ctx, func() (left int64) { return n - r.settled.Load() })
 	if err == nil && r.up.Load() == 0 && n > 0 {
-		return fmt.Errorf("no stream could be had: %s", r.trouble.most())
+		return fmt.Errorf("no stream could be had: %w", r.trouble.most())
 	}
 	return err
 }
@@ -164,32 +172,36 @@ func (r *run) churn(ctx context.Context) {
 type trouble struct {
 	mu     sync.Mutex
 	counts map[string]int64
+	errors map[string]error // the first of each
 }
 
 func (t *trouble) note(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.counts == nil {
-		t.counts = make(map[string]int64)
+		t.counts, t.errors = make(map[string]int64), make(map[string]error)
 	}
-	text := innermost(err).Error()
+	err = innermost(err)
+	text := err.Error()
 	if errors.Is(err, io.EOF) {
 		text = "the stream ended"
 	}
-	t.counts[text]++
+	if t.counts[text]++; t.counts[text] == 1 {
+		t.errors[text] = err
+	}
 }
 
 // most returns the commonest.
-func (t *trouble) most() string {
+func (t *trouble) most() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text, most := "there was no answer", int64(0)
+	err, most := errors.New("there was no answer"), int64(0)
 	for s, n := range t.counts {
 		if n > most {
-			text, most = s, n
+			err, most = t.errors[s], n
 		}
 	}
-	return text
+	return err
 }
 
 // innermost returns the error without where it happened: ports and the like make each one another.

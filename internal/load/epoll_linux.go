@@ -44,7 +44,7 @@ type socket struct {
 
 // newEpoll returns nil if the hub is not spoken to by plain HTTP/1.1.
 func newEpoll(ctx context.Context, r *run) (*epoll, error) {
-	if r.subscribe.Scheme != "http" || r.Streams > 0 {
+	if r.subscribe.Scheme != "http" || r.Streams > 0 || r.Socket != "" {
 		return nil, nil
 	}
 	// The address is one that answers: localhost may have several.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,10 +38,11 @@ type Options struct {
 	Missing   int     // so many more subscribers, which come back when the measurement begins …
 	Missed    int     // … and have missed so many events each
 
-	Streams  int      // of HTTP/2 on a connection; 0: HTTP/1.1
-	Insecure bool     // take any certificate
-	Source   []string // addresses of this machine to connect from, in turn: one has some 28,000 ports
-	PIDs     []int    // processes of the hub
+	Streams int         // of HTTP/2 on a connection; 0: HTTP/1.1
+	TLS     *tls.Config // of connections by https; nil: the usual one
+	Socket  string      // a file to connect to instead of the hosts of the URLs; "": none
+	Source  []string    // addresses of this machine to connect from, in turn: one has some 28,000 ports
+	PIDs    []int       // processes of the hub
 
 	Status func(Status) // if not nil, called now and then with how it goes
 

@@ -3,7 +3,6 @@ package load
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -170,7 +169,7 @@ func (p *publisher) send(topic int, body []byte) error {
 	defer func() { _ = resp.Body.Close() }() // it was read
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err == nil && resp.StatusCode/100 != 2 {
-		err = errors.New("publishing: the answer was " + resp.Status + ": " + shortText(text))
+		err = &Refusal{resp.StatusCode, "publishing: the answer was " + resp.Status + ": " + shortText(text)}
 	}
 	return err
 }

@@ -220,7 +220,7 @@ func (r *run) measure(ctx context.Context, m *measurement) error {
 		return err
 	}
 	if s := r.snapshot(); r.Publishers > 0 && s.sent.events == 0 && s.sent.refused > 0 {
-		return fmt.Errorf("nothing could be published: %s", r.trouble.most())
+		return fmt.Errorf("nothing could be published: %w", r.trouble.most())
 	}
 	r.status.phase.Store("waiting for the last events")
 	_ = r.await(ctx, r.left) // whoever has no patience gets a report, too

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -129,7 +130,7 @@ func under(t *testing.T, h *plainHub, o Options, start func(*httptest.Server)) *
 	start(server)
 	t.Cleanup(server.CloseClientConnections)
 	o.Subscribe, o.Publish = server.URL+"/?topic={topic}", server.URL+"/?topic={topic}"
-	o.Insecure, o.patience = true, testPatience
+	o.TLS, o.patience = &tls.Config{InsecureSkipVerify: true}, testPatience
 	if o.Duration == 0 {
 		o.Duration = 300 * time.Millisecond
 	}

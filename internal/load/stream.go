@@ -3,7 +3,6 @@ package load
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -118,13 +117,16 @@ func (r *run) transport(k kind, number int) *http.Transport {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			dialer := net.Dialer{LocalAddr: r.source(number)}
+			if r.Socket != "" {
+				return new(net.Dialer).DialContext(ctx, "unix", r.Socket)
+			}
 			conn, err := dialer.DialContext(ctx, network, addr)
 			if tcp, ok := conn.(*net.TCPConn); ok && k == slow {
 				err = cmp.Or(err, tcp.SetReadBuffer(4<<10)) // or the kernel reads ahead for it
 			}
 			return conn, err
 		},
-		TLSClientConfig:    &tls.Config{InsecureSkipVerify: r.Insecure},
+		TLSClientConfig:    r.TLS.Clone(),
 		DisableCompression: true,
 		Protocols:          new(http.Protocols),
 	}

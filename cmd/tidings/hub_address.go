@@ -1,0 +1,133 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tidings-sse/tidings/internal/address"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// addressRule is the rule of all commands for hub, URL and topic, as the manual tells it. The code is [hubFlags.take] and
+// [address.Is].
+const addressRule = `Hub, URL and topic
+  A first argument that has a scheme (https://…, unix:PATH), has a port (host:3000, :3000) or is localhost
+  is the URL of a hub, or of a stream. Topics come after it:
+
+    tidings pub https://hub.example news hello       tidings pub :3000/events/news hello
+    tidings sub localhost:3001 news 'weather/**'     tidings topics unix:/run/tidings.sock
+
+  Everything else is a topic: news, news.json, example.com/news. A topic that looks like a URL goes by --topic:
+
+    tidings pub --topic https://example.com/books/1 hello
+
+  Without a URL the hub is that of --hub, else that of the variable TIDINGS_HUB, else http://localhost:3000. They
+  take the same forms.
+`
+
+// hubFlags say which hub is meant, and how it is reached. All commands that speak with a hub embed them.
+type hubFlags struct {
+	Hub      string `group:"Which hub" env:"TIDINGS_HUB" placeholder:"URL" help:"The hub, such as https://hub.example, localhost:3000, :3000 or unix:PATH; http://localhost:3000 if not given."`
+	Token    string `group:"Which hub" env:"TIDINGS_TOKEN" placeholder:"TOKEN" help:"The token that says who you are."`
+	CA       string `group:"Which hub" name:"ca" type:"path" placeholder:"FILE" help:"Trust the authorities in FILE, PEM, besides those of the system."`
+	Insecure bool   `group:"Which hub" help:"Take any certificate: whoever is in between can read and change everything."`
+}
+
+// hubVariable is the variable of the environment that names the hub.
+const hubVariable = "TIDINGS_HUB"
+
+// take takes the hub from the arguments of a command, if the first is an address. It returns the topics that the address names and
+// the arguments that are left.
+func (f *hubFlags) take(args []string) (topics, rest []string, err error) {
+	if len(args) == 0 || !address.Is(args[0]) {
+		return nil, args, nil
+	}
+	if err := f.oneHub(args[0]); err != nil {
+		return nil, nil, err
+	}
+	h, topics, err := address.ParseTopics(args[0])
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w\nhint: a topic that looks like a URL goes by --topic", err)
+	}
+	f.Hub = h.Reachable()
+	return topics, args[1:], nil
+}
+
+// oneHub refuses an address as an argument when --hub names a hub as well. The environment's is only the default.
+func (f *hubFlags) oneHub(arg string) error {
+	if f.Hub != "" && f.Hub != os.Getenv(hubVariable) {
+		return fmt.Errorf("there are two hubs: --hub %s, and %s\nhint: leave one of them out; a topic that looks like a URL goes by --topic", f.Hub, arg)
+	}
+	return nil
+}
+
+// checkTopics refuses arguments that are no topics by the rule.
+func checkTopics(args ...string) error {
+	for _, arg := range args {
+		switch {
+		case arg == "":
+			return errors.New("an argument is empty, which names no topic")
+		case strings.HasPrefix(arg, "/"):
+			return fmt.Errorf("%q is a path without a host\nhint: write localhost:3000%s, or whatever the host is; a topic of this name goes by --topic", arg, arg)
+		case address.Is(arg):
+			return fmt.Errorf("%q looks like a URL: that of a hub comes first, and a topic of this name goes by --topic", arg)
+		}
+	}
+	return nil
+}
+
+// checkHubless refuses a first argument that is an address, for a command that speaks with no hub: a file has rarely such a name.
+func checkHubless(command *kong.Node) error {
+	speaks := slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "hub" })
+	if speaks || command.Hidden || len(command.Positional) == 0 { // what is hidden is run by scripts
+		return nil
+	}
+	arg := fmt.Sprint(command.Positional[0].Target.Interface())
+	if !address.Is(arg) {
+		return nil
+	}
+	return &exitError{exitUsage, fmt.Errorf("%q looks like the URL of a hub, and %s speaks with none; write ./%[1]s for a file of this name\nhint: %[2]s --help",
+		arg, command.FullPath())}
+}
+
+// addrHint is for commands that listen, and got an address as an argument: it says the flag for it. "" for any other text of kong.
+func addrHint(command, text string) string {
+	arg, ok := strings.CutPrefix(text, "unexpected argument ")
+	if !ok || !address.Is(arg) || command != "tidings serve" && command != "tidings demo" && command != "tidings config" {
+		return ""
+	}
+	h, err := address.ParseHub(arg)
+	if err != nil {
+		return ""
+	}
+	addr := h.String()
+	if h.Socket == "" {
+		addr = h.URL.Host
+	}
+	return command + " --addr " + addr
+}
+
+// hub returns the address of the hub.
+func (f *hubFlags) hub() (address.Hub, error) {
+	h, err := address.ParseHub(f.Hub)
+	if err != nil {
+		return h, fmt.Errorf("--hub: %w", err)
+	}
+	return h, nil
+}
+
+// patienceWith returns how long to wait between attempts. A hub on this machine is restarted by the person who waits, and one
+// client overloads nothing.
+func patienceWith(host string) sse.Backoff {
+	if loopback(cmp.Or(host, "localhost")) {
+		return sse.Backoff{Max: 2 * time.Second}
+	}
+	return sse.Backoff{}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/tidings-sse/tidings/internal/address"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// hubClient speaks with a hub for a command.
+type hubClient struct {
+	address.Hub
+	http  *http.Client
+	token string
+	name  string // of the command, for the field User-Agent
+}
+
+// connect returns the client that the flags describe. Nothing is sent before the first request.
+func (f *hubFlags) connect(command string) (*hubClient, error) {
+	h, err := f.hub()
+	if err != nil {
+		return nil, err
+	}
+	client, err := f.httpClient(h)
+	if err != nil {
+		return nil, err
+	}
+	return &hubClient{Hub: h, http: client, token: f.Token, name: "tidings-" + command}, nil
+}
+
+// httpClient returns what sends requests to a hub, or to any server if that is its zero value.
+func (f *hubFlags) httpClient(h address.Hub) (*http.Client, error) {
+	config, err := f.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	transport := h.Transport(http.DefaultTransport.(*http.Transport))
+	transport.TLSClientConfig = config
+	return &http.Client{Transport: transport}, nil
+}
+
+// tlsConfig returns what --ca and --insecure ask for.
+func (f *hubFlags) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{InsecureSkipVerify: f.Insecure}
+	if f.CA == "" {
+		return config, nil
+	}
+	text, err := os.ReadFile(f.CA)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a machine may have none of its own
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--ca: there is no certificate in %s, which has to be PEM", f.CA)
+	}
+	config.RootCAs = roots
+	return config, nil
+}
+
+// longestAnswer is as much of an answer as is read, in bytes.
+const longestAnswer = 64 << 20
+
+// ask sends a request to the hub's API and reads the JSON of the answer into a value, nil for none. Path is what follows the hub's URL. A
+// refusal ends the program with the code of one.
+func (c *hubClient) ask(ctx context.Context, method, path string, query url.Values, body []byte, into any) error {
+	u := c.URL.JoinPath(path)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", c.name)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return errors.New(visible(c.String()+": "+reason(err)) + hintLine(connectionHint(err, c.Hub)))
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, longestAnswer))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		return &exitError{exitRefused, errors.New(refusalText(&sse.ResponseError{
+			StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: text,
+		}, u, c.token))}
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("%s gives no answer of a hub: %w", c, err)
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+// Package address reads the addresses of hubs and streams as people write them. The command line and the Go client share it, so
+// that both take the same forms:
+//
+//	https://hub.example          a hub, or a stream
+//	https://example.com/tidings  a hub behind a prefix
+//	localhost:3000, [::1]:3000   http:// is meant
+//	:3000, 3000                  localhost is meant; the second form is for hubs only
+//	unix:/run/tidings.sock       a hub that listens on a socket in the file system
+//
+// [Is] is the rule that tells an address from a topic on the command line. Topics that look like an address exist: programs
+// publish to them, and people name them by a flag.
+package address
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Default is where a hub listens unless it is told otherwise.
+const Default = "http://localhost:3000"
+
+const unixPrefix = "unix:"
+
+var (
+	scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+
+	// addresses are the forms that no topic has on the command line: a scheme, http: with a slash forgotten, localhost, and a
+	// port of digits. Of several colons none is a port, so that urn:isbn:3 is a topic.
+	addresses = regexp.MustCompile(`^(?i:[a-z][a-z0-9+.-]*://|https?:|unix:|localhost([:/?#]|$)|` +
+		`([^/?#@]*@)?(\[[^\]/]*\]|[^/:@?#\[\]]*):[0-9]+([/?#]|$))`)
+)
+
+// Is reports whether text is an address rather than a topic: it has a scheme (https://…, unix:…) or a port (host:3000, :3000), or its host
+// is localhost. So example.com/news and news.json are topics.
+func Is(text string) bool { return addresses.MatchString(text) }
+
+// Parse reads the URL of a stream, or of anything else that is asked for by HTTP.
+func Parse(text string) (*url.URL, error) {
+	given := text
+	switch {
+	case text == "":
+		return nil, errors.New("the URL is empty")
+	case strings.HasPrefix(text, "/"):
+		return nil, fmt.Errorf("%q is a path without a host", given)
+	case strings.HasPrefix(text, unixPrefix):
+		return nil, fmt.Errorf("%q is the address of a hub, not of a stream", given)
+	case strings.HasPrefix(text, ":"):
+		text = "localhost" + text
+	}
+	if !scheme.MatchString(text) {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		if inner, ok := errors.AsType[*url.Error](err); ok { // its own text repeats the URL
+			err = inner.Err
+		}
+		return nil, fmt.Errorf("%q is no URL: %w", withoutPassword(given), err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%q: streams come by http:// or https://, not by %s://", withoutPassword(given), u.Scheme)
+	}
+	if strings.EqualFold(u.Host, "http:") || strings.EqualFold(u.Host, "https:") {
+		return nil, fmt.Errorf("%q is no URL: two slashes follow %s", given, u.Host)
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("%q names no host", withoutPassword(given))
+	}
+	if p := u.Port(); p != "" {
+		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+			return nil, fmt.Errorf("%q: there is no port %s", withoutPassword(given), p)
+		}
+	}
+	u.Fragment, u.RawFragment = "", "" // never sent
+	return u, nil
+}
+
+var password = regexp.MustCompile(`^([^/?#@]*://)?([^/?#@:]*):[^/?#@]*@`)
+
+// withoutPassword returns text as it may be shown.
+func withoutPassword(text string) string { return password.ReplaceAllString(text, "$1$2:…@") }
+
+// A Hub is the address of a hub.
+type Hub struct {
+	URL    *url.URL // what comes before /events, without a slash at its end
+	Socket string   // the file of the socket that the URL is asked for through; "" for TCP
+}
+
+// ParseHub reads the address of a hub; "" is [Default]. The URL of the hub's /events is that of the hub, too.
+func ParseHub(text string) (Hub, error) {
+	if path, ok := strings.CutPrefix(text, unixPrefix); ok {
+		if path = strings.TrimPrefix(path, "//"); path == "" {
+			return Hub{}, fmt.Errorf("%q names no file", text)
+		}
+		return Hub{URL: &url.URL{Scheme: "http", Host: "localhost"}, Socket: path}, nil
+	}
+	full := text
+	switch ip := net.ParseIP(text); {
+	case text == "":
+		full = Default
+	case strings.Trim(text, "0123456789") == "":
+		full = ":" + text
+	case ip != nil && strings.Contains(text, ":"):
+		return Hub{}, fmt.Errorf("%q: an IPv6 address stands in brackets, such as %s", text, net.JoinHostPort(text, "3000"))
+	}
+	u, err := Parse(full)
+	if err != nil {
+		return Hub{}, err
+	}
+	if u.RawQuery != "" {
+		return Hub{}, fmt.Errorf("%q has a query: it is the URL of a stream, not of a hub", withoutPassword(text))
+	}
+	setPath(u, strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), eventsPath))
+	return Hub{URL: u}, nil
+}
+
+const eventsPath = "/events"
+
+// setPath sets the path of u, which has been a part of its escaped path.
+func setPath(u *url.URL, escaped string) {
+	escaped = strings.TrimRight(escaped, "/")
+	u.Path, _ = url.PathUnescape(escaped) // it came out of url.Parse
+	u.RawPath = escaped
+}
+
+// ParseTopics reads an address that may name topics, as the URL of a hub's stream does: http://localhost:3000/events/news, or
+// http://localhost:3000/events?topic=news. Without any the topics are nil.
+func ParseTopics(text string) (h Hub, topics []string, err error) {
+	if strings.HasPrefix(text, unixPrefix) {
+		h, err = ParseHub(text)
+		return h, nil, err
+	}
+	u, err := Parse(text)
+	if err != nil {
+		return Hub{}, nil, err
+	}
+	for name, values := range u.Query() {
+		if name != "topic" {
+			return Hub{}, nil, fmt.Errorf("%q: of a hub's URL only topic= can be used here, not %s=", withoutPassword(text), name)
+		}
+		topics = values
+	}
+	path := u.EscapedPath()
+	if base, topic, ok := strings.Cut(path, eventsPath+"/"); ok && topic != "" {
+		name, err := topicOf(topic)
+		if err != nil {
+			return Hub{}, nil, fmt.Errorf("%q: %w", withoutPassword(text), err)
+		}
+		topics = append([]string{name}, topics...)
+		path = base
+	}
+	u.RawQuery = ""
+	setPath(u, strings.TrimSuffix(strings.TrimRight(path, "/"), eventsPath))
+	return Hub{URL: u}, topics, nil
+}
+
+// topicOf returns the topic in a path, by the rules of a hub.
+func topicOf(escaped string) (string, error) {
+	topic, err := url.PathUnescape(escaped)
+	if err != nil {
+		return "", err
+	}
+	for segment := range strings.SplitSeq(escaped, "/") {
+		switch {
+		case segment == "" || segment == "." || segment == ".." || strings.Contains(strings.ToUpper(segment), "%2F"):
+			return "", fmt.Errorf("a path cannot hold this topic: write /events?topic=%s", url.QueryEscape(topic))
+		}
+	}
+	return topic, nil
+}
+
+// String returns the address as it is shown: without a password.
+func (h Hub) String() string {
+	if h.Socket != "" {
+		return unixPrefix + h.Socket
+	}
+	return Name(h.URL)
+}
+
+// Reachable returns the address in full, for [ParseHub].
+func (h Hub) Reachable() string {
+	if h.Socket != "" {
+		return unixPrefix + h.Socket
+	}
+	return h.URL.String()
+}
+
+// Name returns a URL as it is shown and kept: without its password.
+func Name(u *url.URL) string {
+	named := *u
+	if u.User != nil {
+		named.User = url.User(u.User.Username())
+	}
+	return named.String()
+}
