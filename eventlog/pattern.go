@@ -5,15 +5,18 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // MaxName is the size of the longest native topic and of the longest pattern, in bytes.
 const MaxName = 1024
 
-// CheckName returns an *InvalidError or *SizeError if topic is not a native one: 1 to 1,024 bytes of UTF-8 without control
-// and format characters (Cc, Cf), read as segments between slashes, none of which is * or **.
+// CheckName returns an *InvalidError or *SizeError if topic is not a native one: 1 to 1,024 bytes of UTF-8 in Unicode Normalization
+// Form C, without control and format characters (Cc, Cf), read as segments between slashes, none of which is * or **.
 //
-// A log takes other topics as well; these are the ones that a [Pattern] makes sense of.
+// A log takes other topics as well; these are the ones that a [Pattern] makes sense of. A pattern matches topics by their bytes,
+// so that a stored topic that is not in NFC can still be read by a pattern with a wildcard.
 func CheckName(topic string) error {
 	if err := checkText("topic", topic); err != nil {
 		return err
@@ -36,6 +39,8 @@ func checkText(what, text string) error {
 		return &InvalidError{What: what, Reason: "it is empty"}
 	case len(text) > MaxName:
 		return &SizeError{What: what, Size: len(text), Max: MaxName}
+	case isPrintable(text):
+		return nil // ASCII is UTF-8 and in NFC
 	case !utf8.ValidString(text):
 		return &InvalidError{What: what, Value: text, Reason: "it is not UTF-8"}
 	}
@@ -44,7 +49,46 @@ func checkText(what, text string) error {
 			return &InvalidError{What: what, Value: text, Reason: fmt.Sprintf("%U at byte %d is a control or format character", c, i)}
 		}
 	}
-	return nil
+	return CheckNFC(what, text)
+}
+
+// isPrintable reports whether a text has printable ASCII characters only.
+func isPrintable(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// CheckNFC returns an *InvalidError if a text is not in Unicode Normalization Form C (UAX #15). Two names that differ only in their
+// form look alike everywhere, and would be two topics: a publisher on one system and a subscriber on another never meet. The error
+// has the form to use instead. What names the text in the error, such as "topic".
+func CheckNFC(what, text string) error {
+	if norm.NFC.QuickSpanString(text) == len(text) || norm.NFC.IsNormalString(text) { // the first allocates nothing
+		return nil
+	}
+	at, found, want := notNFC(text)
+	return &InvalidError{
+		What: what, Value: text,
+		Reason: fmt.Sprintf("it is not in Unicode Normalization Form C (NFC); write %.300q instead, which has %+q at byte %d and not %+q",
+			norm.NFC.String(text), want, at, found),
+	}
+}
+
+// notNFC returns the first characters of a text that are not in NFC, and what they are there.
+func notNFC(text string) (at int, found, want string) {
+	for at = norm.NFC.QuickSpanString(text); at < len(text); at += len(found) {
+		found = text[at:]
+		if n := norm.NFC.NextBoundaryInString(found, true); n > 0 {
+			found = found[:n]
+		}
+		if want = norm.NFC.String(found); want != found {
+			break
+		}
+	}
+	return at, found, want
 }
 
 // Pattern is a set of topics, written as a topic whose segments may be wildcards: * stands for one segment, also an empty

@@ -2,6 +2,7 @@ package eventlog_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +110,58 @@ func TestMatchingAllocatesNothing(t *testing.T) {
 	p := eventlog.MustPattern("a/*/c/**")
 	if n := testing.AllocsPerRun(100, func() { p.Match("a/b/c/d/e/f") }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestNamesAndPatternsAreInNFC(t *testing.T) {
+	for text, nfc := range map[string]string{
+		"cafe\u0301": "caf\u00e9", "a/o\u0308/**": "a/\u00f6/**", "*/\u212b": "*/\u00c5", "\u1100\u1161": "\uac00", "q\u0307\u0323": "q\u0323\u0307",
+	} {
+		_, err := eventlog.ParsePattern(text)
+		if !errors.Is(err, eventlog.ErrInvalid) || !strings.Contains(err.Error(), `"`+nfc+`"`) {
+			t.Errorf("pattern %+q: %v", text, err)
+		}
+		if _, err := eventlog.ParsePattern(nfc); err != nil {
+			t.Errorf("pattern %+q: %v", nfc, err)
+		}
+		if eventlog.IsPattern(text) {
+			continue
+		}
+		if err := eventlog.CheckName(text); !errors.Is(err, eventlog.ErrInvalid) || !strings.Contains(err.Error(), `"`+nfc+`"`) {
+			t.Errorf("topic %+q: %v", text, err)
+		}
+		if err := eventlog.CheckName(nfc); err != nil {
+			t.Errorf("topic %+q: %v", nfc, err)
+		}
+	}
+}
+
+// TestCheckingANameAllocatesNothing, neither of ASCII nor of other text.
+func TestCheckingANameAllocatesNothing(t *testing.T) {
+	for _, name := range []string{"sensors/7/temperature", "https://example.com/books/1?x=y", "menu/caf\u00e9/\u65e5\u672c", strings.Repeat("\u00e4", 500)} {
+		if n := testing.AllocsPerRun(100, func() {
+			if err := eventlog.CheckName(name); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := eventlog.ParsePattern(name); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%.30q: %v allocations", name, n)
+		}
+	}
+}
+
+// BenchmarkCheckName: what does a publisher pay for the check of a topic?
+func BenchmarkCheckName(b *testing.B) {
+	for _, name := range []string{"sensors/7/temperature", "sensors/7/temp\u00e9rature"} {
+		b.Run(fmt.Sprintf("%+q", name), func(b *testing.B) {
+			for b.Loop() {
+				if err := eventlog.CheckName(name); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

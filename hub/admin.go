@@ -55,7 +55,7 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	case fromPage(r): // no page is served here, so that it is none of ours
 		return problem(http.StatusForbidden, problemForeignOrigin, "pages may not administer a hub on this listener; ask it by a program")
 	case r.Method == http.MethodOptions:
-		return preflight(w, route)
+		return preflight(w, r, route)
 	case !slices.Contains(route.methods, r.Method):
 		return notAllowed(w, r, route)
 	}

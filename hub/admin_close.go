@@ -11,7 +11,7 @@ import (
 
 // serveCloseSubscriber closes the stream whose ID stands in the path.
 func serveCloseSubscriber(h *Hub, w http.ResponseWriter, r *http.Request, id string) error {
-	if err := noParams(r); err != nil {
+	if err := h.noParams(r); err != nil {
 		return err
 	}
 	n := 0
@@ -26,7 +26,7 @@ func serveCloseSubscriber(h *Hub, w http.ResponseWriter, r *http.Request, id str
 
 // serveCloseSubscribers closes the streams that a filter selects. To close all of them, the request has to say so.
 func serveCloseSubscribers(h *Hub, w http.ResponseWriter, r *http.Request) error {
-	p, err := parseParams(r.URL.RawQuery)
+	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}

@@ -130,6 +130,7 @@ func TestOnlyAdministratorsCloseStreams(t *testing.T) {
 	boss, ann := bearer(k.token(all("boss"))), bearer(k.token(user))
 	stream := k.follow("/events/news", ann)
 	stream.want("tidings.checkpoint:")
+	await(t, "the stream is listed", func() bool { return len(k.subscribers("")) == 1 })
 	id := k.subscribers("")[0].ID
 	foreign := func(field, value string) map[string]string {
 		header := bearer(k.token(all("boss")))

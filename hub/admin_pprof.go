@@ -17,7 +17,7 @@ const profileMost = 5 * time.Minute
 
 // serveProfile answers with a profile of the process.
 func serveProfile(h *Hub, w http.ResponseWriter, r *http.Request, name string) error {
-	p, err := parseParams(r.URL.RawQuery)
+	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	if r.Method == http.MethodDelete {
 		return serveCloseSubscribers(h, w, r)
 	}
-	p, err := parseParams(r.URL.RawQuery)
+	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}

@@ -166,23 +166,6 @@ func TestWhatNetHTTPRefusesNeverGetsToTheLog(t *testing.T) {
 	g.silent()
 }
 
-// TestTwoPositionsAreAGap: to take one of them could be a loss that nobody hears of.
-func TestTwoPositionsAreAGap(t *testing.T) {
-	t.Parallel()
-	s := serve(t, mustMemory(t, nil), nil, transports[0])
-	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "1"}, hub.Event{Topics: []string{"news"}, Data: "2"})
-	head := s.log.Head()
-	c := s.dial()
-	c.say(fmt.Sprintf("GET /events/news?poll=1 HTTP/1.1\r\nHost: x\r\nLast-Event-ID: %s-1\r\nLast-Event-ID: %v\r\n\r\n", head.Gen, head))
-	a := c.hear()
-	if want := fmt.Sprintf(`"from":"%s-1, %v"`, head.Gen, head); a.status != http.StatusOK || !strings.Contains(a.body, `"reason":"reset"`) || !strings.Contains(a.body, want) {
-		t.Errorf("%+v, want a gap with %s", a, want)
-	}
-	if !strings.Contains(a.body, "data: 1\n") || !strings.Contains(a.body, "data: 2\n") {
-		t.Errorf("after the gap a poll has what there is: %s", a.body)
-	}
-}
-
 // TestARefusedBodyDoesNotSpoilItsConnection: after a bad line in a body that was there to its end, the hub ended the wait for more by
 // a deadline. net/http was already waiting for the next request, took the deadline for the client's going, and ended the context of all
 // requests to come on that connection: they failed with 500.

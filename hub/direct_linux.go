@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"syscall"
@@ -87,7 +88,9 @@ func isTCP(conn net.Conn) bool { _, ok := conn.(*net.TCPConn); return ok }
 // it goes without.
 func tune(fd int, timeout time.Duration) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLow)
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(max(timeout, time.Minute)/time.Millisecond))
+	// The kernel refuses more than an int32 of milliseconds, some 24 days, and the socket would have its default.
+	silence := min(max(timeout, time.Minute)/time.Millisecond, math.MaxInt32)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence))
 }
 
 // poller tells a shard of sockets that can take more, and of clients that have gone. Its goroutine waits in the scheduler's own

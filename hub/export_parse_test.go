@@ -19,13 +19,13 @@ func PathTopic(escaped string) (string, error) { return pathTopic(escaped) }
 type Wish struct {
 	Names    []string
 	Patterns []eventlog.Pattern
-	Query    string
+	At       []string // positions
 	Seek     eventlog.Start
 }
 
 // ParseWish reads the parameters of a subscription.
 func ParseWish(query string, now time.Time) (w Wish, err error) {
-	p, err := parseParams(query)
+	p, err := new(Hub).parseParams(query)
 	if err != nil {
 		return w, err
 	}
@@ -37,7 +37,7 @@ func ParseWish(query string, now time.Time) (w Wish, err error) {
 	if err != nil {
 		return w, err
 	}
-	w = Wish{Names: want.names, Patterns: want.patterns, Query: b.query}
+	w = Wish{Names: want.names, Patterns: want.patterns, At: b.positions}
 	if b.seek != nil {
 		w.Seek = *b.seek
 	}

@@ -67,7 +67,7 @@ func FuzzPathTopic(f *testing.F) {
 func FuzzParameters(f *testing.F) {
 	for _, query := range []string{
 		"topic=news&topic=a/*&exact=a*b&last=5", "topic=%C3%BC&since=2026-11-22T10:00:00%2B01:00", "since=7d", "since=earliest&last=1",
-		"last_event_id=abcde-7&lastEventId=abcde-7", "last_event_id=", "topics=a", "topic=a;b", "topic=%zz", "%74opic=a", "last=-0",
+		"last_event_id=abcde-7&lastEventId=abcde-7", "last_event_id=", "topics=a", "topic=a;b", "topic=%zz", "%74opic=a", "last=-0", "_=%zz", "topic=a&_ts=1", "topic=e%CC%81",
 	} {
 		f.Add(query)
 	}
@@ -92,7 +92,7 @@ func FuzzParameters(f *testing.F) {
 			return
 		}
 		for name := range values {
-			if !slices.Contains([]string{"topic", "exact", "since", "last", "last_event_id", "lastEventId", "lastEventID"}, name) {
+			if !slices.Contains([]string{"_", "_t", "_ts", "topic", "exact", "since", "last", "last_event_id", "lastEventId", "lastEventID"}, name) {
 				t.Errorf("%q is taken, with the parameter %q", query, name)
 			}
 		}

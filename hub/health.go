@@ -9,8 +9,8 @@ import (
 )
 
 // serveHealth answers that the process is there, and nothing more: who asks it restarts the hub if it is not.
-func serveHealth(_ *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(r); err != nil {
+func serveHealth(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
+	if err := h.noParams(r); err != nil {
 		return err
 	}
 	return answerJSON(w, map[string]bool{"healthy": true})
@@ -18,7 +18,7 @@ func serveHealth(_ *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 
 // serveReady answers whether requests should be sent here.
 func serveReady(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(r); err != nil {
+	if err := h.noParams(r); err != nil {
 		return err
 	}
 	if p := h.unready(r.Context()); p != nil {

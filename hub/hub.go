@@ -46,6 +46,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/netip"
 	"runtime"
@@ -104,8 +105,13 @@ type Options struct {
 	// MaxEvent is the size of the largest event that is taken, in bytes of its data. 0: 1 MiB; at most 16 MiB
 	MaxEvent int
 
-	// MaxTopics is how many topics and patterns one subscription may have. 0: 1,000
+	// MaxTopics is how many topics and patterns one subscription may have. The form of a QUERY may have 4 KiB for each of them, and at
+	// least 4 MiB. 0: 1,000
 	MaxTopics int
+
+	// IgnoreParams are parameters that are ignored wherever they come: those that libraries and proxies add. The hub ignores _, _t
+	// and _ts always, and refuses other parameters that it does not know. One that has a meaning for the hub cannot be ignored.
+	IgnoreParams []string
 
 	// Window is how much of the newest events is kept in memory, in bytes, shared by all subscribers. Those who are farther
 	// behind read the log. 0: 64 MiB
@@ -138,16 +144,61 @@ type StreamEnd struct {
 	Reason string // gone, complete, drained, slow, expired, revoked, failed or closed
 }
 
+// Check returns what is wrong with the options, as New would. Nil options are good.
+func (o *Options) Check() error {
+	_, err := o.withDefaults()
+	return err
+}
+
+// longestTime is the longest time that an option may say. Sums of times and dates stay in their range.
+const longestTime = 10 * 365 * 24 * time.Hour
+
+// checkNumbers returns an error if a size is out of its bounds, or a time.
+func (o *Options) checkNumbers() error {
+	for _, n := range []struct {
+		name        string
+		value, most int64
+	}{
+		{"MaxEvent", int64(o.MaxEvent), eventlog.MaxData},
+		{"MaxTopics", int64(o.MaxTopics), math.MaxInt32},
+		{"MaxConnections", int64(o.MaxConnections), math.MaxInt64},
+		{"MaxPerAddress", int64(o.MaxPerAddress), math.MaxInt64},
+		{"MaxPerToken", int64(o.MaxPerToken), math.MaxInt64},
+		{"Window", o.Window, math.MaxInt64},
+		{"MaxLag", o.MaxLag, math.MaxInt64},
+	} {
+		if n.value < 0 || n.value > n.most {
+			return fmt.Errorf("hub: %s is %d; it is 0 to %d", n.name, n.value, n.most)
+		}
+	}
+	for _, t := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"BodyTimeout", o.BodyTimeout},
+		{"Heartbeat", o.Heartbeat},
+		{"WriteTimeout", o.WriteTimeout},
+		{"MaxLagTime", o.MaxLagTime},
+	} {
+		if t.value < 0 || t.value > longestTime {
+			return fmt.Errorf("hub: %s is %v; it is 0 to %v", t.name, t.value, longestTime)
+		}
+	}
+	return nil
+}
+
 func (o *Options) withDefaults() (Options, error) {
 	var d Options
 	if o != nil {
 		d = *o
 	}
-	if d.MaxEvent < 0 || d.MaxEvent > 16<<20 || d.MaxTopics < 0 || d.Window < 0 || d.Heartbeat < 0 || d.WriteTimeout < 0 ||
-		d.MaxLag < 0 || d.MaxLagTime < 0 {
-		return d, fmt.Errorf("hub: an option is negative, or MaxEvent above 16 MiB: %+v", d)
+	if err := d.checkNumbers(); err != nil {
+		return d, err
 	}
 	if err := d.checkLimits(); err != nil {
+		return d, err
+	}
+	if _, err := ignoredParams(d.IgnoreParams); err != nil {
 		return d, err
 	}
 	d.BodyTimeout = orElse(d.BodyTimeout, time.Minute)
@@ -180,6 +231,7 @@ func orElse[T int | int64 | time.Duration](v, standard T) T {
 type Hub struct {
 	log         eventlog.Log
 	opts        Options
+	ignored     map[string]bool // parameters
 	window      *window
 	pages       *pages
 	shards      []*shard
@@ -212,8 +264,12 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
+	ignored, err := ignoredParams(opts.IgnoreParams)
+	if err != nil {
+		return nil, err
+	}
 	h := &Hub{
-		log: log, opts: opts, pages: newPages(log), limits: newLimits(&opts), draining: make(chan struct{}), lastLook: make(chan struct{}),
+		log: log, opts: opts, ignored: ignored, pages: newPages(log), limits: newLimits(&opts), draining: make(chan struct{}), lastLook: make(chan struct{}),
 	}
 	h.count.begin()
 	h.revocations = newRevocations(h, opts.Revocations)

@@ -170,8 +170,8 @@ type request struct {
 	header map[string]string
 }
 
-// do sends a request. The caller closes the body.
-func (s *site) do(ctx context.Context, r request) (*http.Response, error) {
+// do sends a request, after changing it. The caller closes the body.
+func (s *site) do(ctx context.Context, r request, change ...func(*http.Request)) (*http.Response, error) {
 	s.Helper()
 	body := r.reader
 	if body == nil && r.body != "" {
@@ -188,6 +188,9 @@ func (s *site) do(ctx context.Context, r request) (*http.Response, error) {
 	}
 	for name, value := range r.header {
 		req.Header.Set(name, value)
+	}
+	for _, f := range change {
+		f(req)
 	}
 	return s.client.Do(req)
 }
@@ -239,8 +242,14 @@ type follower struct {
 // follow opens a stream, and reads it until the test ends or close is called.
 func (s *site) follow(path string, header map[string]string) *follower {
 	s.Helper()
+	return s.open(request{path: path, header: header})
+}
+
+// open is follow for other requests.
+func (s *site) open(r request, change ...func(*http.Request)) *follower {
+	s.Helper()
 	ctx, cancel := context.WithCancel(s.Context())
-	resp, err := s.do(ctx, request{path: path, header: header})
+	resp, err := s.do(ctx, r, change...)
 	if err != nil {
 		cancel()
 		s.Fatal(err)
@@ -249,7 +258,7 @@ func (s *site) follow(path string, header map[string]string) *follower {
 	s.Cleanup(f.close)
 	if resp.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(resp.Body)
-		s.Fatalf("GET %s: %d %s", path, resp.StatusCode, body)
+		s.Fatalf("%s %s: %d %s", r.method, r.path, resp.StatusCode, body)
 	}
 	go func() {
 		defer func() { _ = resp.Body.Close() }()

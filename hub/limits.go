@@ -33,11 +33,6 @@ func newLimits(o *Options) *limits {
 }
 
 func (o *Options) checkLimits() error {
-	for _, n := range []int{o.MaxConnections, o.MaxPerAddress, o.MaxPerToken, int(o.BodyTimeout)} {
-		if n < 0 {
-			return fmt.Errorf("hub: a limit is negative: %d", n)
-		}
-	}
 	for _, r := range []Rate{o.PublishPerAddress, o.PublishPerToken} {
 		if r.PerSecond < 0 || r.Burst < 0 || math.IsNaN(r.PerSecond) || math.IsInf(r.PerSecond, 0) || r.PerSecond == 0 && r.Burst > 0 {
 			return fmt.Errorf("hub: %+v is no rate; it has events per second, more than 0, and how many at once", r)

@@ -43,3 +43,13 @@ func TestAVeryLowRateIsABound(t *testing.T) {
 		}
 	}
 }
+
+// TestAVeryHighRateAllowsItsBurst: more than an int of events a second at once were one.
+func TestAVeryHighRateAllowsItsBurst(t *testing.T) {
+	for _, perSecond := range []float64{1e6, 1e18, 1e19, 1e300} {
+		b := newBuckets[int](Rate{PerSecond: perSecond})
+		if taken, _ := b.take(1, 1000, time.Now()); taken != 1000 {
+			t.Errorf("of %g events a second, %d of 1000 may be published at once", perSecond, taken)
+		}
+	}
+}

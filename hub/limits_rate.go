@@ -35,7 +35,7 @@ func newBuckets[K comparable](r Rate) *buckets[K] {
 		return nil
 	}
 	if r.Burst == 0 {
-		r.Burst = max(int(r.PerSecond), 1)
+		r.Burst = int(min(max(r.PerSecond, 1), math.MaxInt32)) // a float that is too large for an int is any int
 	}
 	const most = math.MaxInt64 / 8 // ns, some 36 years: sums with the time of day have room
 	each := int64(min(max(float64(time.Second)/r.PerSecond, 1), most))

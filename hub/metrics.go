@@ -123,7 +123,7 @@ func (l *latency) metric() prometheus.Metric {
 
 // serveMetrics answers with the metrics.
 func serveMetrics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(r); err != nil {
+	if err := h.noParams(r); err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -10,27 +12,98 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// params are the parameters of a request, from its query or from the form in its body. Those that nobody has asked for are
-// refused: a misspelt one would be ignored otherwise, and the request do something else.
+// params are the parameters of a request: those of its query, and of a QUERY also those of the form in its body. A handler asks for
+// the parameters that it knows, then calls done, which refuses the rest. A misspelt parameter that was ignored would make the request
+// do something else in silence.
+//
+// The hub parses them itself, because package net/url refuses more than 10,000 parameters, and Options.MaxTopics may allow more. Memory
+// stays bounded: most is the number of parameters that are kept.
 type params struct {
-	values url.Values
-	known  []string
+	values  url.Values
+	known   []string
+	ignored map[string]bool
+	count   int
+	most    int
 }
 
-func parseParams(query string) (*params, error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return nil, problem(http.StatusBadRequest, problemInvalidRequest, "the parameters cannot be read: %v", err)
-	}
-	return &params{values: values}, nil
+// cacheBusters are the parameters that libraries add so that no cache answers. The hub ignores them always.
+var cacheBusters = []string{"_", "_t", "_ts"}
+
+// knownParams are all parameters that a handler of the hub asks for. None of them can be ignored.
+var knownParams = []string{
+	"topic", "exact", "last_event_id", "lastEventId", "lastEventID", "since", "last", "poll", "format", "on_gap", "type", "end", "encoding",
+	"pattern", "after", "limit", "subject", "token", "address", "lag", "all", "seconds", "debug",
 }
+
+// ignoredParams returns the set of parameters that are ignored.
+func ignoredParams(names []string) (map[string]bool, error) {
+	set := make(map[string]bool)
+	for _, name := range append(slices.Clone(cacheBusters), names...) {
+		switch {
+		case name == "":
+			return nil, errors.New("hub: the name of a parameter to be ignored is empty")
+		case slices.Contains(knownParams, name):
+			return nil, fmt.Errorf("hub: the parameter %q has a meaning, and cannot be ignored", name)
+		}
+		set[name] = true
+	}
+	return set, nil
+}
+
+// otherParams is the room for parameters that are no topics.
+const otherParams = 100
+
+// parseParams reads the parameters of a request's query.
+func (h *Hub) parseParams(query string) (*params, error) {
+	p := &params{values: url.Values{}, ignored: h.ignored, most: max(h.opts.MaxTopics, eventlog.MaxTopics) + otherParams}
+	for part := range strings.SplitSeq(query, "&") {
+		if err := p.add(part); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// add reads one parameter, name=value. It reads nothing of an ignored one but its name.
+func (p *params) add(part string) error {
+	if part == "" {
+		return nil
+	}
+	rawName, rawValue, _ := strings.Cut(part, "=")
+	name, err := url.QueryUnescape(rawName)
+	if err == nil && p.ignored[name] {
+		return nil
+	}
+	value := ""
+	switch {
+	case strings.Contains(part, ";"):
+		err = errors.New("there is a semicolon; write & between parameters, and %3B in a value")
+	case err == nil:
+		value, err = url.QueryUnescape(rawValue)
+	}
+	if err != nil {
+		return problem(http.StatusBadRequest, problemInvalidRequest, "the parameter %.60q cannot be read: %v", part, err)
+	}
+	if p.count++; p.count > p.most {
+		return problem(http.StatusBadRequest, problemTooMany, "a request has at most %d parameters here", p.most)
+	}
+	p.values[name] = append(p.values[name], value)
+	return nil
+}
+
+const (
+	formLeast    = 4 << 20  // a form may have so many bytes at least,
+	formPerTopic = 4 << 10  // and so many for each topic that it may name: the longest name has 3 KiB when all of it is escaped
+	longestParam = 64 << 10 // in a form
+)
 
 // addForm adds the parameters in the body of a QUERY, for lists that are too long for a URL.
-func (p *params) addForm(w http.ResponseWriter, r *http.Request) error {
+func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params) error {
 	kind, err := mediaType(r.Header)
 	if err != nil {
 		return err
@@ -38,19 +111,30 @@ func (p *params) addForm(w http.ResponseWriter, r *http.Request) error {
 	if kind != "application/x-www-form-urlencoded" {
 		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body of a QUERY is a form, application/x-www-form-urlencoded, with the parameters of a GET")
 	}
-	const limit = 4 << 20
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	limit := max(formLeast, int64(h.opts.MaxTopics)*formPerTopic)
+	if err = p.readForm(http.MaxBytesReader(w, r.Body, limit)); err == nil {
+		return nil
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the form has at most %d bytes here", limit)
-	} else if err != nil {
-		return brokenBody(err)
 	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return problem(http.StatusBadRequest, problemInvalidRequest, "the form cannot be read: %v", err)
-	}
-	for name, values := range form {
-		p.values[name] = append(p.values[name], values...)
+	return brokenBody(err)
+}
+
+// readForm reads parameters one by one, so that no more than they is ever in memory.
+func (p *params) readForm(body io.Reader) error {
+	in := bufio.NewReaderSize(body, longestParam)
+	for last := false; !last; {
+		part, err := in.ReadSlice('&')
+		switch last = errors.Is(err, io.EOF); {
+		case errors.Is(err, bufio.ErrBufferFull):
+			return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "a parameter of the form has at most %d bytes", longestParam)
+		case err != nil && !last:
+			return err
+		}
+		if err := p.add(strings.TrimSuffix(string(part), "&")); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -105,8 +189,8 @@ func (p *params) number(name string, standard, least, most int) (int, error) {
 }
 
 // noParams returns an error if there are parameters where none are known.
-func noParams(r *http.Request) error {
-	p, err := parseParams(r.URL.RawQuery)
+func (h *Hub) noParams(r *http.Request) error {
+	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -118,7 +202,7 @@ func (p *params) done() error {
 	for _, name := range slices.Sorted(mapKeys(p.values)) {
 		if !slices.Contains(p.known, name) {
 			return problem(http.StatusBadRequest, problemInvalidRequest,
-				"there is no parameter %.40q here; there are %s", name, cmp.Or(strings.Join(p.known, ", "), "none"))
+				"there is no parameter %.40q here, and the hub's operator has not had it ignored; there are %s", name, cmp.Or(strings.Join(p.known, ", "), "none"))
 		}
 	}
 	return nil
@@ -182,13 +266,15 @@ func topicsOf(p *params, path string, most int) (w wanted, err error) {
 	if n := len(topics) + len(exact); n > most {
 		return w, problem(http.StatusBadRequest, problemTooMany, "a subscription has at most %d topics and patterns here, and this has %d", most, n)
 	}
+	seen := map[string]bool{} // patterns, of which there may be thousands
 	for _, text := range topics {
 		pattern, err := eventlog.ParsePattern(text)
 		switch {
 		case err != nil:
 			return w, invalidTopic(err)
 		case eventlog.IsPattern(text):
-			if !slices.Contains(w.patterns, pattern) {
+			if !seen[text] {
+				seen[text] = true
 				w.patterns = append(w.patterns, pattern)
 			}
 		default:
@@ -196,7 +282,7 @@ func topicsOf(p *params, path string, most int) (w wanted, err error) {
 		}
 	}
 	for _, name := range exact {
-		if err := eventlog.CheckTopic(name); err != nil {
+		if err := checkExact(name); err != nil {
 			return w, invalidTopic(err)
 		}
 		w.names = append(w.names, name)
@@ -204,6 +290,16 @@ func topicsOf(p *params, path string, most int) (w wanted, err error) {
 	slices.Sort(w.names)
 	w.names = slices.Compact(w.names)
 	return w, nil
+}
+
+// checkExact returns an error if nobody can follow a topic by its name. A log may have topics that are no text; text is in NFC.
+func checkExact(name string) error {
+	if utf8.ValidString(name) {
+		if err := eventlog.CheckNFC("topic", name); err != nil {
+			return err
+		}
+	}
+	return eventlog.CheckTopic(name)
 }
 
 // selector returns what the log and the window are asked with.
@@ -217,27 +313,19 @@ func (w *wanted) selector() eventlog.Selector {
 
 // begin is where a subscription wants to begin.
 type begin struct {
-	header string          // Last-Event-ID; what cannot be read there is a gap
-	query  string          // as a parameter; that is a mistake
-	seek   *eventlog.Start // nil: now
+	positions []string        // as the client wrote them
+	seek      *eventlog.Start // if none of them is of use; nil: now
 }
 
-// beginOf reads it. The header wins: a browser that comes back has it, and the URL of before. Two of them are no position, which
-// is told as a gap; to take one could be a loss that nobody hears of.
+// positionParams are the parameters that may hold a position: our own, and those of libraries that put the last id into the URL.
+var positionParams = []string{"last_event_id", "lastEventId", "lastEventID"}
+
+// beginOf reads where a subscription begins. No position is refused: a browser whose reconnection failed would never come back. See
+// Hub.place for which of them counts.
 func beginOf(p *params, header http.Header, now time.Time) (b begin, err error) {
-	b.header = strings.Join(header.Values("Last-Event-ID"), ", ")
-	for _, name := range []string{"last_event_id", "lastEventId", "lastEventID"} {
-		value, ok, err := p.one(name)
-		if err != nil {
-			return b, err
-		}
-		if !ok || value == "" {
-			continue
-		}
-		if b.query != "" && b.query != value {
-			return b, problem(http.StatusBadRequest, problemInvalidPosition, "%.60q and %.60q are two positions; say one", b.query, value)
-		}
-		b.query = value
+	b.add(header.Values("Last-Event-ID"))
+	for _, name := range positionParams {
+		b.add(p.all(name))
 	}
 	since, hasSince, err1 := p.one("since")
 	last, hasLast, err2 := p.one("last")
@@ -253,12 +341,18 @@ func beginOf(p *params, header http.Header, now time.Time) (b begin, err error) 
 	case hasLast:
 		b.seek, err = parseLast(last)
 	}
-	if err == nil && b.query != "" {
-		if _, posErr := eventlog.ParsePosition(b.query); posErr != nil {
-			err = problem(http.StatusBadRequest, problemInvalidPosition, "%s", plainly(posErr))
+	return b, err
+}
+
+// add adds positions. A proxy may have joined several header lines with commas (RFC 9110, section 5.3).
+func (b *begin) add(lines []string) {
+	for _, line := range lines {
+		for text := range strings.SplitSeq(line, ",") {
+			if text = strings.TrimSpace(text); text != "" {
+				b.positions = append(b.positions, strings.Clone(text))
+			}
 		}
 	}
-	return b, err
 }
 
 func parseSince(text string, now time.Time) (*eventlog.Start, error) {

@@ -44,59 +44,59 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 
 // The names of problems.
 const (
-	problemInvalidRequest  = "invalid-request"
-	problemInvalidTopic    = "invalid-topic"
-	problemInvalidPosition = "invalid-position"
-	problemInvalidEvent    = "invalid-event"
-	problemUnauthorized    = "unauthorized"
-	problemForbidden       = "forbidden"
-	problemForeignOrigin   = "foreign-origin"
-	problemLocalOnly       = "local-only"
-	problemNotFound        = "not-found"
-	problemMethod          = "method-not-allowed"
-	problemBroken          = "broken-body"
-	problemTimeout         = "timeout"
-	problemEnded           = "ended"
-	problemGap             = "gap"
-	problemTooLarge        = "too-large"
-	problemTooMany         = "too-many-topics"
-	problemMediaType       = "unsupported-media-type"
-	problemKeyReused       = "key-reused"
-	problemTooManyStreams  = "too-many-streams"
-	problemTooFast         = "too-fast"
-	problemFull            = "full"
-	problemUnavailable     = "unavailable"
-	problemNotReady        = "not-ready"
-	problemDraining        = "draining"
-	problemInternal        = "internal"
+	problemInvalidRequest = "invalid-request"
+	problemInvalidTopic   = "invalid-topic"
+	problemInvalidEvent   = "invalid-event"
+	problemUnauthorized   = "unauthorized"
+	problemForbidden      = "forbidden"
+	problemForeignOrigin  = "foreign-origin"
+	problemLocalOnly      = "local-only"
+	problemNotFound       = "not-found"
+	problemMethod         = "method-not-allowed"
+	problemNotAcceptable  = "not-acceptable"
+	problemBroken         = "broken-body"
+	problemTimeout        = "timeout"
+	problemEnded          = "ended"
+	problemGap            = "gap"
+	problemTooLarge       = "too-large"
+	problemTooMany        = "too-many-topics"
+	problemMediaType      = "unsupported-media-type"
+	problemKeyReused      = "key-reused"
+	problemTooManyStreams = "too-many-streams"
+	problemTooFast        = "too-fast"
+	problemFull           = "full"
+	problemUnavailable    = "unavailable"
+	problemNotReady       = "not-ready"
+	problemDraining       = "draining"
+	problemInternal       = "internal"
 )
 
 var titles = map[string]string{
-	problemInvalidRequest:  "The request makes no sense",
-	problemInvalidTopic:    "This is no topic or pattern",
-	problemInvalidPosition: "This is no position",
-	problemInvalidEvent:    "This event cannot be published",
-	problemUnauthorized:    "Who are you?",
-	problemForbidden:       "This is not granted",
-	problemForeignOrigin:   "Pages of this origin may not do this",
-	problemLocalOnly:       "This hub is for its own machine",
-	problemNotFound:        "There is nothing here",
-	problemMethod:          "This cannot be done here",
-	problemBroken:          "The body broke off",
-	problemTimeout:         "The request did not come in time",
-	problemEnded:           "The topic has ended",
-	problemGap:             "Something is missing",
-	problemTooLarge:        "This is too large",
-	problemTooMany:         "These are too many topics",
-	problemMediaType:       "The body is of a kind that is not taken",
-	problemKeyReused:       "The idempotency key was used for something else",
-	problemTooManyStreams:  "These are too many streams",
-	problemTooFast:         "This is too fast",
-	problemFull:            "There is no room",
-	problemUnavailable:     "Nothing can be stored at the moment",
-	problemNotReady:        "The hub is not ready",
-	problemDraining:        "The hub is about to stop",
-	problemInternal:        "Something went wrong in the hub",
+	problemInvalidRequest: "The request makes no sense",
+	problemInvalidTopic:   "This is no topic or pattern",
+	problemInvalidEvent:   "This event cannot be published",
+	problemUnauthorized:   "Who are you?",
+	problemForbidden:      "This is not granted",
+	problemForeignOrigin:  "Pages of this origin may not do this",
+	problemLocalOnly:      "This hub is for its own machine",
+	problemNotFound:       "There is nothing here",
+	problemMethod:         "This cannot be done here",
+	problemNotAcceptable:  "Accept refuses all forms that there are",
+	problemBroken:         "The body broke off",
+	problemTimeout:        "The request did not come in time",
+	problemEnded:          "The topic has ended",
+	problemGap:            "Something is missing",
+	problemTooLarge:       "This is too large",
+	problemTooMany:        "These are too many topics",
+	problemMediaType:      "The body is of a kind that is not taken",
+	problemKeyReused:      "The idempotency key was used for something else",
+	problemTooManyStreams: "These are too many streams",
+	problemTooFast:        "This is too fast",
+	problemFull:           "There is no room",
+	problemUnavailable:    "Nothing can be stored at the moment",
+	problemNotReady:       "The hub is not ready",
+	problemDraining:       "The hub is about to stop",
+	problemInternal:       "Something went wrong in the hub",
 }
 
 func problem(status int, name, format string, args ...any) *Problem {

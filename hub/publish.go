@@ -193,7 +193,7 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	switch {
 	case isNDJSON(kind):
 		return h.ingest(w, r, &pub, newLines)
-	case kind == "text/event-stream":
+	case kind == streamType:
 		return h.ingest(w, r, &pub, newStream)
 	case strings.HasPrefix(kind, "multipart/"):
 		return problem(http.StatusUnsupportedMediaType, problemMediaType, "a form with parts has no one body; send the data itself: curl --data-binary @FILE")

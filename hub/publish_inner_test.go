@@ -13,7 +13,7 @@ import (
 func TestAnEventKeepsNothingOfItsRequest(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodPost, "/events/news?topic=sports&type=note&access_token=secret", nil)
-	p, err := parseParams(r.URL.RawQuery)
+	p, err := new(Hub).parseParams(r.URL.RawQuery)
 	if err != nil {
 		t.Fatal(err)
 	}

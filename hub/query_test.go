@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
 )
 
@@ -74,4 +77,55 @@ func TestAFormThatIsUnderWayHasAPlace(t *testing.T) {
 		t.Error(resp.Status)
 	}
 	await(t, "there is room", func() bool { return s.send(poll).status == http.StatusOK })
+}
+
+// formOf returns a form with many topics, each with a long name, and one at its end.
+func formOf(n int, prefix, last string) string {
+	var b strings.Builder
+	for i := range n - 1 {
+		fmt.Fprintf(&b, "topic=%s/%d&", prefix, i)
+	}
+	b.WriteString("topic=" + last)
+	return b.String()
+}
+
+// TestASubscriptionHasAsManyTopicsAsTheHubAllows: with MaxTopics 50,000 a QUERY with more than 10,000 of them failed, at a limit of net/url
+// of which no setting tells; and one with long names at 4 MiB.
+func TestASubscriptionHasAsManyTopicsAsTheHubAllows(t *testing.T) {
+	t.Parallel()
+	const most = 50_000
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	for name, log := range map[string]eventlog.Log{"memory": mustMemory(t, nil), "disk": mustDisk(t, nil)} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, log, &hub.Options{MaxTopics: most}, transports[0])
+			s.post("the/last", "before")
+			for what, body := range map[string]string{
+				"topics":              formOf(most, "a", "the/last"),
+				"patterns":            formOf(most, "*", "the/*"),
+				"names that are long": formOf(5000, url.QueryEscape(strings.Repeat("ü", 480)), "the/last"), // 14 MB
+			} {
+				f := s.open(request{method: "QUERY", path: "/events?last=1", body: body, header: form})
+				f.want("before")
+				s.post("the/last", "after "+what)
+				f.want("after " + what)
+				f.close()
+				s.post("the/last", "before")
+			}
+			a := s.send(request{method: "QUERY", path: "/events", body: formOf(most+1, "a", "b"), header: form})
+			refused(t, "one more", a, http.StatusBadRequest, "too-many-topics", "50001")
+			a = s.send(request{method: "QUERY", path: "/events", body: strings.Repeat("topic=a&", 3*most), header: form})
+			refused(t, "many more", a, http.StatusBadRequest, "too-many-topics", "50100")
+			a = s.send(request{method: "QUERY", path: "/events", body: "topic=" + strings.Repeat("a", 100_000), header: form})
+			refused(t, "a long parameter", a, http.StatusRequestEntityTooLarge, "too-large", "parameter")
+		})
+	}
+}
+
+// TestAFormHasAnEnd: it is as large as the topics may be that the hub allows, and no larger.
+func TestAFormHasAnEnd(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &hub.Options{IgnoreParams: []string{"pad"}}, transports[0])
+	body := strings.Repeat("pad="+strings.Repeat("x", 1000)+"&", 5000)
+	a := s.send(request{method: "QUERY", path: "/events", body: body, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}})
+	refused(t, "5 MB", a, http.StatusRequestEntityTooLarge, "too-large", "4194304")
 }

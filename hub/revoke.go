@@ -195,7 +195,7 @@ const maxRevocation = 4 << 10
 
 // serveRevoke takes back the tokens of a subject, or one token.
 func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(r); err != nil {
+	if err := h.noParams(r); err != nil {
 		return err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRevocation))

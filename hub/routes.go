@@ -71,7 +71,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
 	case route.side == admins && h.opts.AdminElsewhere:
 		return problem(http.StatusNotFound, problemNotFound, "administration has a listener of its own")
 	case r.Method == http.MethodOptions:
-		return preflight(w, route)
+		return preflight(w, r, route)
 	case !slices.Contains(route.methods, r.Method):
 		return notAllowed(w, r, route)
 	case route.side == admins:
@@ -122,7 +122,7 @@ func serveTopic(h *Hub, w http.ResponseWriter, r *http.Request, below string) er
 
 // serveEvents publishes or subscribes to a topic, "" if parameters say which.
 func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) error {
-	p, err := parseParams(r.URL.RawQuery)
+	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -158,17 +158,52 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
 	header.Set("Access-Control-Allow-Credentials", "true")
 }
 
-// preflight says what a page may send. It needs no token; for origins that may nothing the answer lacks the field that
-// would allow it.
-func preflight(w http.ResponseWriter, route *route) error {
+// allowHeaders are the header fields of a request that have a meaning here.
+const allowHeaders = "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control"
+
+// preflight says what a page may send: all methods of the route, and any header field that it asks for, because libraries add fields of
+// their own, which change nothing here. It needs no token. For an origin that is not allowed the answer lacks the fields that would allow it.
+func preflight(w http.ResponseWriter, r *http.Request, route *route) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
+	header.Set("Vary", strings.Join(append(header.Values("Vary"), "Access-Control-Request-Headers"), ", "))
 	header.Set("Allow", strings.Join(append(route.methods, http.MethodOptions), ", "))
 	if header.Get("Access-Control-Allow-Origin") != "" {
 		header.Set("Access-Control-Allow-Methods", strings.Join(route.methods, ", "))
-		header.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control")
+		header.Set("Access-Control-Allow-Headers", strings.Join(append([]string{allowHeaders}, requestedHeaders(r.Header)...), ", "))
 		header.Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// requestedHeaders returns the names of header fields that a page asks for (Fetch standard, Access-Control-Request-Headers), those of
+// allowHeaders aside. What is no name of a field is left out, so that nothing else can be written into the answer.
+func requestedHeaders(header http.Header) (names []string) {
+	known := make(map[string]bool)
+	for name := range strings.SplitSeq(strings.ToLower(allowHeaders), ", ") {
+		known[name] = true
+	}
+	for _, line := range header.Values("Access-Control-Request-Headers") {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.ToLower(strings.TrimSpace(name))
+			if isToken(name) && !known[name] {
+				known[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// isToken reports whether a text is a token, such as the name of a header field (RFC 9110, section 5.6.2).
+func isToken(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		letter := 'a' <= c|' ' && c|' ' <= 'z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return text != ""
 }

@@ -41,7 +41,7 @@ type response struct {
 
 // streamHeader prepares the header of a stream.
 func streamHeader(h http.Header, f form) {
-	h.Set("Content-Type", "text/event-stream")
+	h.Set("Content-Type", streamType)
 	if f == ndjson {
 		h.Set("Content-Type", ndjsonType)
 	}

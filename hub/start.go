@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -50,31 +51,34 @@ func (h *Hub) start(ctx context.Context, s *subscription) (c *cursor, first []by
 	return c, first, nil
 }
 
-// place sets where a subscription begins. The gap is what it is to be told of a position that means nothing here.
+// place sets where a subscription begins: after the latest of its valid positions, which are those of this generation up to the head.
+// Positions of other generations, beyond the head, or that are none count only if no valid one is there. Then the subscriber is told of a gap.
+// Without any position it begins as since and last say.
 func (h *Hub) place(ctx context.Context, s *subscription, q *eventlog.Query) (gap *gapData, err error) {
 	head := h.log.Head()
-	text := s.header
-	if text == "" {
-		text = s.query
-	}
-	if text == "" {
-		return nil, h.seek(ctx, s, q, head)
-	}
-	at, err := eventlog.ParsePosition(text)
-	switch {
-	case err != nil || at.Gen != head.Gen:
-		gap = &gapData{Reason: eventlog.Reset, From: clip(text)}
-		if err := h.seek(ctx, s, q, head); err != nil {
-			return nil, err
+	var beyond, unknown string // the first of each kind
+	for _, text := range s.positions {
+		at, err := eventlog.ParsePosition(text)
+		switch {
+		case err != nil || at.Gen != head.Gen:
+			unknown = cmp.Or(unknown, text)
+		case at.Seq > head.Seq:
+			beyond = cmp.Or(beyond, text)
+		case q.After.IsZero() || at.Seq > q.After.Seq:
+			q.After = at
 		}
-		gap.To = q.After.String()
-		return gap, nil
-	case at.Seq > head.Seq:
-		q.After, q.Told = head, head.Seq
-		return &gapData{Reason: eventlog.Rollback, From: text, To: head.String()}, nil
 	}
-	q.After = at
-	return nil, nil
+	switch {
+	case !q.After.IsZero():
+		return nil, nil
+	case beyond != "":
+		q.After, q.Told = head, head.Seq
+		return &gapData{Reason: eventlog.Rollback, From: beyond, To: head.String()}, nil
+	}
+	if err := h.seek(ctx, s, q, head); err != nil || unknown == "" {
+		return nil, err
+	}
+	return &gapData{Reason: eventlog.Reset, From: clip(unknown), To: q.After.String()}, nil
 }
 
 // clip shortens what a client has sent as a position and is none.

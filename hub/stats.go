@@ -213,7 +213,7 @@ func ask[T any](ctx context.Context, shards []*shard, question func(*shard) T) (
 
 // serveStats answers with the statistics.
 func serveStats(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(r); err != nil {
+	if err := h.noParams(r); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), statsTimeout)

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -33,10 +32,10 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 	if err != nil {
 		return s, err
 	}
-	switch {
-	case acceptsNDJSON(r.Header):
-		s.form = ndjson
-	case format == "envelope":
+	if s.form, err = negotiate(r.Header); err != nil {
+		return s, err
+	}
+	if s.form == plain && format == "envelope" {
 		s.form = envelope
 	}
 	if format != "" && format != "envelope" && format != "plain" {
@@ -50,28 +49,6 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 		return s, problem(http.StatusBadRequest, problemInvalidRequest, "on_gap=%.40s makes no sense; it is tell or fail", onGap)
 	}
 	return s, p.done()
-}
-
-const ndjsonType = "application/x-ndjson"
-
-// acceptsNDJSON reports whether a client asks for NDJSON by name; browsers and curl take anything.
-func acceptsNDJSON(header http.Header) bool {
-	for _, line := range header.Values("Accept") {
-		for part := range strings.SplitSeq(line, ",") {
-			if kind, _, _ := strings.Cut(part, ";"); isNDJSON(strings.TrimSpace(kind)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func isNDJSON(kind string) bool {
-	switch strings.ToLower(kind) {
-	case ndjsonType, "application/ndjson", "application/jsonl", "application/jsonlines":
-		return true
-	}
-	return false
 }
 
 // grant checks what a subscription wants against what is granted. Without topics it wants all that is.
@@ -117,9 +94,9 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 
 // query answers a QUERY with a stream. What it asks for is in its body, which may be large, and is read of those only who are let in.
 func (h *Hub) query(w http.ResponseWriter, r *http.Request, p *params, path string) error {
-	refused := plain
-	if acceptsNDJSON(r.Header) {
-		refused = ndjson
+	refused, err := negotiate(r.Header) // the form of a refusal
+	if err != nil {
+		return err
 	}
 	grant, err := h.authorize(r)
 	if err != nil {
@@ -145,7 +122,7 @@ func (h *Hub) readForm(w http.ResponseWriter, r *http.Request, p *params, g *acc
 		return err
 	}
 	defer h.limits.exit(from, g)
-	return p.addForm(w, r)
+	return h.addForm(w, r, p)
 }
 
 // follow sends a stream to somebody who may have it.

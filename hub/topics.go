@@ -23,7 +23,7 @@ type topicAnswer struct {
 
 // serveTopics lists the topics that there are, in the order of their names, a page at a time.
 func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	p, err := parseParams(r.URL.RawQuery)
+	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}

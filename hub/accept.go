@@ -1,0 +1,173 @@
+package hub
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// A subscriber chooses between an event stream and NDJSON with the field Accept (RFC 9110, section 12.5.1). Nothing else is
+// negotiated: answers to publishers and problem documents have one type each.
+
+const (
+	streamType = "text/event-stream"
+	ndjsonType = "application/x-ndjson"
+)
+
+// ndjsonNames are the names under which NDJSON is known. What is answered is the first.
+var ndjsonNames = []string{ndjsonType, "application/ndjson", "application/jsonl", "application/jsonlines"}
+
+// isNDJSON reports whether a media type, without parameters, is NDJSON.
+func isNDJSON(kind string) bool {
+	for _, name := range ndjsonNames {
+		if strings.EqualFold(kind, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// negotiate returns the form of a stream that a client prefers: plain for an event stream, or ndjson.
+//
+// A client that weighs both alike gets NDJSON if it names it, else an event stream, so that browsers and curl, which accept anything, get
+// that. A type that Accept does not cover is a last resort, which RFC 9110 permits instead of a refusal; one with the weight 0 is never
+// sent. A client that refuses both gets 406.
+func negotiate(header http.Header) (form, error) {
+	ranges := parseAccept(header.Values("Accept"))
+	stream, lines := weigh(ranges, streamType), weigh(ranges, ndjsonNames...)
+	switch {
+	case stream.refused() && lines.refused():
+		return plain, problem(http.StatusNotAcceptable, problemNotAcceptable,
+			"Accept refuses both that there is, %s and %s; give one of them a weight above 0, or leave it out", streamType, ndjsonType)
+	case lines.refused():
+		return plain, nil
+	case stream.refused(), lines.weight > stream.weight:
+		return ndjson, nil
+	case lines.weight == stream.weight && lines.named():
+		return ndjson, nil
+	}
+	return plain, nil
+}
+
+// mediaRange is an element of Accept.
+type mediaRange struct {
+	kind, subtype string // in lower case; * for any
+	params        int    // besides the weight
+	weight        float64
+}
+
+// opinion is what Accept says about a representation.
+type opinion struct {
+	precision int     // of the range that decides; 0: no range covers it
+	weight    float64 // 0 to 1
+}
+
+// The precision of a range. One that names a type and has parameters is above named by their number.
+const (
+	anything = iota + 1 // */*
+	family              // text/*
+	named               // text/plain
+)
+
+func (o opinion) refused() bool { return o.precision > 0 && o.weight == 0 }
+
+func (o opinion) named() bool { return o.precision >= named }
+
+// weigh returns what is said about a representation that has several names. The most precise range decides, of equally precise ones that with
+// the largest weight.
+func weigh(ranges []mediaRange, names ...string) (best opinion) {
+	for _, r := range ranges {
+		for _, name := range names {
+			o := opinion{r.precision(name), r.weight}
+			if o.precision > best.precision || o.precision == best.precision && o.precision > 0 && o.weight > best.weight {
+				best = o
+			}
+		}
+	}
+	return best
+}
+
+// precision returns how precisely a range names a media type, 0 if it does not cover it.
+func (r *mediaRange) precision(name string) int {
+	kind, subtype, _ := strings.Cut(name, "/")
+	switch {
+	case r.kind == "*" && r.subtype == "*":
+		return anything
+	case r.kind != kind:
+		return 0
+	case r.subtype == "*":
+		return family
+	case r.subtype != subtype:
+		return 0
+	}
+	return named + r.params
+}
+
+// parseAccept reads the lines of Accept. A range that cannot be read is passed over.
+func parseAccept(lines []string) (ranges []mediaRange) {
+	for _, line := range lines {
+		for element := range splitQuoted(line, ',') {
+			if r, ok := parseRange(element); ok {
+				ranges = append(ranges, r)
+			}
+		}
+	}
+	return ranges
+}
+
+// parseRange reads a range with its parameters. What comes after the weight belongs to no media type.
+func parseRange(element string) (r mediaRange, ok bool) {
+	r.weight = 1
+	first := true
+	for part := range splitQuoted(element, ';') {
+		part = strings.TrimSpace(part)
+		if first {
+			first = false
+			r.kind, r.subtype, ok = strings.Cut(strings.ToLower(part), "/")
+			if ok = ok && r.kind != "" && r.subtype != "" && (r.kind != "*" || r.subtype == "*"); !ok {
+				return r, false
+			}
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		switch name = strings.TrimSpace(name); {
+		case strings.EqualFold(name, "q"):
+			r.weight, ok = parseWeight(strings.TrimSpace(value))
+			return r, ok
+		case name != "":
+			r.params++
+		}
+	}
+	return r, ok
+}
+
+// parseWeight reads a weight (RFC 9110, section 12.4.2). What is out of its bounds is taken as the nearer of them.
+func parseWeight(text string) (float64, bool) {
+	q, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(q) {
+		return 0, false
+	}
+	return min(max(q, 0), 1), true
+}
+
+// splitQuoted splits a field's value at a separator, but not inside quoted strings (RFC 9110, section 5.6.4).
+func splitQuoted(text string, separator byte) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		begin, quoted := 0, false
+		for i := 0; i < len(text); i++ {
+			switch {
+			case text[i] == '"':
+				quoted = !quoted
+			case quoted && text[i] == '\\':
+				i++
+			case !quoted && text[i] == separator:
+				if !yield(text[begin:i]) {
+					return
+				}
+				begin = i + 1
+			}
+		}
+		yield(text[begin:])
+	}
+}

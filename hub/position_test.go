@@ -1,0 +1,144 @@
+package hub_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// positions are the positions of a request: lines of the header field, and parameters, each NAME=VALUE.
+type positions struct {
+	header []string
+	query  []string
+}
+
+// followFrom opens a stream with positions in all their places.
+func (s *site) followFrom(path string, at positions) *follower {
+	s.Helper()
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	for _, param := range at.query {
+		name, value, _ := strings.Cut(param, "=")
+		path += separator + name + "=" + url.QueryEscape(value)
+		separator = "&"
+	}
+	return s.open(request{path: path}, func(r *http.Request) { r.Header["Last-Event-Id"] = at.header })
+}
+
+// TestTheLatestOfSeveralPositionsCounts, wherever they stand and however often. The story: a polyfill puts the last id into the URL of each
+// reconnection under a name of its own, beside the position that the page's URL had from the start; the hub refused both together, and the
+// page was dead.
+func TestTheLatestOfSeveralPositionsCounts(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		var ids []string
+		for i := range 6 {
+			ids = append(ids, s.post("news", fmt.Sprint(i)))
+		}
+		other, beyond := "zzzzz-900", s.log.Head().Gen+"-900"
+		for _, at := range []positions{
+			{header: []string{ids[3]}},
+			{header: []string{ids[1], ids[3]}},
+			{header: []string{ids[3], ids[1]}},
+			{header: []string{ids[3], ids[3]}},
+			{header: []string{ids[1] + ", " + ids[3]}},
+			{header: []string{ids[3] + "," + ids[1]}},
+			{header: []string{ids[1]}, query: []string{"last_event_id=" + ids[3]}},
+			{header: []string{ids[3]}, query: []string{"lastEventId=" + ids[1]}},
+			{query: []string{"last_event_id=" + ids[1], "lastEventId=" + ids[3]}},
+			{query: []string{"lastEventID=" + ids[3], "lastEventId=" + ids[2], "last_event_id=" + ids[1]}},
+			{query: []string{"lastEventId=" + ids[1], "lastEventId=" + ids[3]}},
+			{query: []string{"last_event_id=" + ids[3], "last_event_id="}},
+			{query: []string{"last_event_id=" + ids[3] + "\n"}},
+			// Others do not count beside a valid one.
+			{header: []string{other}, query: []string{"last_event_id=" + ids[3]}},
+			{header: []string{beyond}, query: []string{"last_event_id=" + ids[3]}},
+			{header: []string{ids[3]}, query: []string{"lastEventID=" + beyond}},
+			{header: []string{"undefined"}, query: []string{"lastEventID=" + ids[3]}},
+			{header: []string{ids[3]}, query: []string{"last_event_id=null", "lastEventId=" + other}},
+			{query: []string{"last_event_id=" + beyond, "lastEventId=" + other, "lastEventID=" + ids[3]}},
+		} {
+			f := s.followFrom("/events/news?since=earliest", at)
+			if first := f.next(); first.Type != "tidings.checkpoint" || first.ID != ids[3] {
+				s.Errorf("%q: the stream begins with %+v", at, first)
+			}
+			f.want("4", "5")
+			f.close()
+		}
+	})
+}
+
+// nonsense are texts that are no position of any hub.
+var nonsense = []string{
+	"7", "0", "-1", "abcde-", "abcde-01", "abcde--1", "abcde-1_0", "abcde-+1", "ABCDE-1", "abcd-1", "-0", "abcde-18446744073709551616", "x-abcde-1",
+	"ü\xff", "*", "null", "undefined", "NaN", "[object Object]", `"abcde-1"`, "abcde-1 abcde-2", "%", "<script>", strings.Repeat("9", 5000),
+}
+
+// TestNoPositionMakesAStreamFail, in whatever place it stands: a page whose EventSource gets an error never comes back. It is told of a gap
+// instead, and begins as the request says for those who have no position.
+func TestNoPositionMakesAStreamFail(t *testing.T) {
+	t.Parallel()
+	each(t, &strict, func(s *site) {
+		g := guard(s)
+		head := g.head.String()
+		check := func(text string, at positions, reason, from string) {
+			f := g.followFrom("/events/news", at)
+			defer f.close()
+			if got := f.gap(); got.Reason != reason || got.To != head || from != "" && got.From != from || len(got.From) > 200 {
+				g.Errorf("%.60q: %+v", at, got)
+			}
+			if e := f.next(); e.Type != "tidings.checkpoint" || e.ID != head {
+				g.Errorf("%.60q in %.60q: after the gap comes %+v", text, at, e)
+			}
+		}
+		for _, text := range append([]string{"zzzzz-1", "zzzzz-0", head + "0x"}, nonsense...) {
+			for _, at := range []positions{
+				{header: []string{text}},
+				{header: []string{text, text}},
+				{query: []string{"last_event_id=" + text}},
+				{query: []string{"lastEventId=" + text}},
+				{query: []string{"lastEventID=" + text, "lastEventID=" + text}},
+			} {
+				check(text, at, "reset", "")
+			}
+		}
+		for _, text := range []string{g.head.Gen + "-18446744073709551615", g.head.Gen + "-9999999999"} {
+			check(text, positions{header: []string{text}}, "rollback", text)
+			check(text, positions{query: []string{"last_event_id=" + text}}, "rollback", text)
+			check(text, positions{header: []string{"zzzzz-1"}, query: []string{"last_event_id=" + text}}, "rollback", text)
+		}
+		f := g.followFrom("/events/news?since=earliest", positions{query: []string{"lastEventId=undefined"}})
+		if got := f.gap(); got.Reason != "reset" || got.From != "undefined" {
+			g.Errorf("%+v", got)
+		}
+		f.want("first")
+		for _, at := range []string{"last_event_id=7", "last_event_id=zzzzz-1", "lastEventId=" + g.head.Gen + "-999"} {
+			refused(g.T, at, g.send(request{path: "/events/news?on_gap=fail&" + at}), http.StatusGone, "gap", "")
+		}
+		g.unchanged("positions")
+		g.silent()
+	})
+}
+
+// TestAPositionChangesNoOtherRefusal: 204, 401 and 403 stay what they are, whatever the position.
+func TestAPositionChangesNoOtherRefusal(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	k.hubPublish(hub.Event{Topics: []string{"over"}, End: true})
+	end := k.log.Head().String()
+	token := bearer(k.token(access.Grant{Subject: "ann", Subscribe: patterns("over")}))
+	for _, at := range []string{"last_event_id=" + end, "lastEventId=" + end + "&last_event_id=7"} {
+		if a := k.send(request{path: "/events/over?" + at, header: token}); a.status != http.StatusNoContent {
+			t.Errorf("%s: %d %s", at, a.status, a.body)
+		}
+		refused(t, at, k.send(request{path: "/events/over?" + at}), http.StatusUnauthorized, "unauthorized", "")
+		refused(t, at, k.send(request{path: "/events/news?" + at, header: token}), http.StatusForbidden, "forbidden", "")
+	}
+}
