@@ -57,9 +57,13 @@ type SubscribeOptions struct {
 	IdleTimeout time.Duration
 
 	// MaxEvent is the size of the largest event that is accepted, in bytes of its envelope; a larger one ends the sequence.
-	// 0 means [sse.DefaultMaxEvent], negative no bound.
+	// 0 means 128 MiB, which no event of a hub exceeds; negative no bound. Memory is taken only as events need it.
 	MaxEvent int
 }
+
+// largestEnvelope is more than the envelope of any event. A hub takes up to 16 MiB, of which JSON makes up to six times as much when all of
+// it is escaped, and a thousand topics of 1 KiB, which an envelope has with the same escapes.
+const largestEnvelope = 128 << 20
 
 // Gap is what the hub says of events that are gone.
 type Gap struct {
@@ -129,6 +133,9 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 	idle := s.options.IdleTimeout
 	if idle == 0 {
 		idle = 90 * time.Second
+	}
+	if s.options.MaxEvent == 0 {
+		s.options.MaxEvent = largestEnvelope
 	}
 	s.source = (&sse.Client{
 		HTTP: c.client(req.URL), Backoff: c.Backoff, IdleTimeout: max(idle, 0), MaxEvent: s.options.MaxEvent,

@@ -53,6 +53,9 @@ func (f *authFlags) checkAuth(env environ) error {
 	if f.KeyEnv != keyVariable && env.lookup(f.KeyEnv) == "" {
 		return fmt.Errorf("--key-env: there is no key in the environment variable %s", f.KeyEnv)
 	}
+	if f.TokenCookie != "" && !isFieldName(f.TokenCookie) {
+		return fmt.Errorf("--token-cookie: no cookie can have the name %q; it has letters, digits and - or _", f.TokenCookie)
+	}
 	if !f.keyed(env) && (len(f.JWTAlg)+len(f.Public) > 0 || f.JWTIssuer+f.JWTAudience+f.TokenCookie != "" || f.TokenQuery) {
 		return errors.New("without a key everybody may do everything, and what is said about tokens would mean nothing" +
 			"\nhint: --key-file, --public-key or --jwks-url")

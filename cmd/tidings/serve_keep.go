@@ -109,7 +109,7 @@ func (s *byteSize) UnmarshalText(text []byte) error {
 		}
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || n <= 0 || n*unit < 1 || n*unit > 1<<60 {
+	if err != nil || !(n*unit >= 1 && n*unit <= 1<<60) { // NaN is neither
 		return fmt.Errorf("%q is not a size such as 500MB or 10GiB", text)
 	}
 	*s = byteSize(n * unit)

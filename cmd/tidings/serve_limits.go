@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 type limitFlags struct {
 	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"The largest event that is taken; ${default} if not said, at most 16MiB."`
 	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"How many topics and patterns one subscription may have; ${default} if not said."`
+	IgnoreParam   []string      `sep:"none" placeholder:"NAME" help:"A parameter that a library or proxy adds to requests, such as datastar: it is ignored. Other unknown parameters are refused, except _, _t and _ts, which are always ignored. Can be repeated."`
 	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to come; ${default} if not said."`
 	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long a body may take to come that is one event; ${default} if not said."`
 
@@ -60,26 +62,37 @@ func (r eventRate) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%g/s:%d", r.PerSecond, r.Burst), nil
 }
 
-const largestEvent = 16 << 20
+const (
+	largestEvent = 16 << 20
+	longestTime  = 10 * 365 * 24 * time.Hour
+)
 
 func (f *limitFlags) checkLimits() error {
 	for _, d := range []struct {
-		flag  string
-		value time.Duration
+		flag         string
+		value, least time.Duration
 	}{
-		{"header-timeout", f.HeaderTimeout},
-		{"body-timeout", f.BodyTimeout},
-		{"write-timeout", f.WriteTimeout},
-		{"max-lag-time", f.MaxLagTime},
+		{"header-timeout", f.HeaderTimeout, time.Millisecond},
+		{"body-timeout", f.BodyTimeout, time.Millisecond},
+		{"write-timeout", f.WriteTimeout, time.Millisecond},
+		{"max-lag-time", f.MaxLagTime, 0},
 	} {
-		if d.value < 0 {
-			return fmt.Errorf("--%s %s is less than no time", d.flag, d.value)
+		if d.value < d.least || d.value > longestTime {
+			return fmt.Errorf("--%s is %v; it is %v to %v", d.flag, d.value, d.least, longestTime)
 		}
 	}
-	if f.MaxEvent > largestEvent {
+	switch {
+	case f.MaxEvent > largestEvent:
 		return fmt.Errorf("--max-event is more than %d bytes, the most that there can be", largestEvent)
+	case f.MaxTopics == 0:
+		return errors.New("--max-topics is 0, and nobody could follow a topic; it is 1 to 65535")
 	}
-	return nil
+	if err := (&hub.Options{IgnoreParams: f.IgnoreParam}).Check(); err != nil {
+		return fmt.Errorf("--ignore-param: %w", err)
+	}
+	var o hub.Options
+	f.limit(&o)
+	return o.Check()
 }
 
 // limit sets what the flags say.
@@ -88,5 +101,5 @@ func (f *limitFlags) limit(o *hub.Options) {
 	o.MaxConnections, o.MaxPerAddress, o.MaxPerToken = int(f.MaxConnections), int(f.MaxConnectionsPerAddress), int(f.MaxConnectionsPerToken)
 	o.PublishPerAddress, o.PublishPerToken = f.PublishRatePerAddress.Rate, f.PublishRatePerToken.Rate
 	o.WriteTimeout, o.MaxLag, o.MaxLagTime, o.SkipSlow = f.WriteTimeout, int64(f.MaxLag), f.MaxLagTime, f.SkipSlow
-	o.TrustedProxies = f.TrustedProxy
+	o.TrustedProxies, o.IgnoreParams = f.TrustedProxy, f.IgnoreParam
 }

@@ -17,7 +17,7 @@ type storeFlags struct {
 	Memory bool       `help:"Keep the events in memory instead, until the hub stops."`
 	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"What to keep of the topics that match, such as chat/**=age:7d,count:1000. May be said several times: the first that matches counts."`
 
-	KeepBytes byteSize `placeholder:"SIZE" help:"What to keep in all, such as 500MB or 10GB; 1GiB if not said, 64MiB with --memory. The oldest events go first."`
+	KeepBytes byteSize `placeholder:"SIZE" help:"What to keep in all, such as 500MB or 10GB; 1GiB if not said; with --memory 64MiB and 100,000 events. The oldest events go first."`
 	Sync      string   `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher has the answer. interval: within 100 ms, which is faster, and the power may take what was acknowledged last."`
 }
 
@@ -25,15 +25,28 @@ func (f *storeFlags) checkStore() error {
 	if f.Memory && f.Data != "" {
 		return errors.New("--memory and --data exclude each other; tidings config shows where each is said")
 	}
+	if _, err := f.retention().WithDefaults(); err != nil {
+		return fmt.Errorf("--keep: %w", err)
+	}
 	return nil
+}
+
+// retention returns what is kept. The log in memory has a bound for the number of events, too, unless its bytes are set: that would keep
+// less than what was asked for.
+func (f *storeFlags) retention() *eventlog.Retention {
+	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes)}
+	if f.Memory && f.KeepBytes > 0 {
+		keep.Events = -1
+	}
+	for _, k := range f.Keep {
+		keep.Rules = append(keep.Rules, k.rule)
+	}
+	return keep
 }
 
 // open opens the log, and says where it is.
 func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, err error) {
-	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes)}
-	for _, k := range f.Keep {
-		keep.Rules = append(keep.Rules, k.rule)
-	}
+	keep := f.retention()
 	if f.Memory {
 		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: keep})
 		return log, "memory", err
