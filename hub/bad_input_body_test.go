@@ -218,7 +218,7 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 	})
 }
 
-// TestAStreamedBodyThatEndsTooEarlyIsRefused, also when its bytes are all there: an event that is not complete is none.
+// TestAStreamedBodyThatEndsTooEarlyIsRefused, also when its bytes are all there: what would be lost is refused.
 func TestAStreamedBodyThatEndsTooEarlyIsRefused(t *testing.T) {
 	t.Parallel()
 	var requests []badRequest
@@ -226,11 +226,12 @@ func TestAStreamedBodyThatEndsTooEarlyIsRefused(t *testing.T) {
 		{"application/x-ndjson", `{"data":"x"`, "EOF"},
 		{"application/x-ndjson", `{"data":"`, "EOF"},
 		{"application/x-ndjson", "{\"data\":\"\xe2\x82", "UTF-8"},
-		{"text/event-stream", "data: x", "empty line"},
-		{"text/event-stream", "data: x\n", "empty line"},
-		{"text/event-stream", "data: x\r", "empty line"},
-		{"text/event-stream", "da", "empty line"},
-		{"text/event-stream", ": a\n\nevent: x\n", "empty line"},
+		{"text/event-stream", "da", `"da"`},
+		{"text/event-stream", "event: x\nda", `"da"`},
+		{"text/event-stream", "{\"error\":1}\n", "no field"},
+		{"text/event-stream", "<html>\n</html>\n\n", "no field"},
+		{"text/event-stream", ": a\n\nevent: x\n", "no data"},
+		{"text/event-stream", "data:\n", "no data"},
 		{"text/event-stream", "data: \xe2\x82", "UTF-8"},
 	} {
 		requests = append(requests, badRequest{

@@ -251,6 +251,30 @@ func TestRetriesAtTheSameTimeGetTheSameAnswer(t *testing.T) {
 	}
 }
 
+// TestTheLastEventOfACleanBodyNeedsNoBlankLine: a program that is piped in may end without one, and the end of the topic
+// then comes behind its last event.
+func TestTheLastEventOfACleanBodyNeedsNoBlankLine(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ kind, body, last string }{
+		{"text/event-stream", "data: 1\n\ndata: 2\n", "news 2"},
+		{"text/event-stream", "data: 1\n\ndata: 2", "news 2"},
+		{"text/event-stream", "data: 1\r\rdata: 2\r", "news 2"},
+		{"text/event-stream", "data: 1\r\n\r\ndata: 2\r\n: bye\r\n", "news 2"},
+		{"text/event-stream", "data: 1\n\nevent: t\ndata: 2\ndata: 3\nid: 7", "news t 2 3"},
+		{"application/x-ndjson", "{\"data\":\"1\"}\n{\"data\":\"2\"}", "news 2"},
+		{"application/x-ndjson", "{\"data\":\"1\"}\n{\"data\":\"2\"}\r", "news 2"},
+	} {
+		each(t, nil, func(s *site) {
+			a := s.send(request{path: "/events/news?end=1", body: test.body, header: map[string]string{"Content-Type": test.kind, "Idempotency-Key": "k"}})
+			var got struct{ Count int }
+			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.Count != 3 {
+				t.Errorf("%q: got %d %s", test.body, a.status, a.body)
+			}
+			wantEvents(s.T, s.log, "news 1", test.last, "news (end)")
+		})
+	}
+}
+
 // TestABodyThatBreaksOffLeavesWhatWasStored, and nothing of the event in which it breaks.
 func TestABodyThatBreaksOffLeavesWhatWasStored(t *testing.T) {
 	t.Parallel()

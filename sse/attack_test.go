@@ -380,7 +380,7 @@ func TestAPasswordIsInNoError(t *testing.T) {
 }
 
 func TestAnEndWithoutDataNeedsNoJSON(t *testing.T) {
-	for _, err := range sse.JSON[int](sse.Read(strings.NewReader("data: 1\n\nevent: end\ndata:\n\n"), nil), &sse.JSONOptions{DoneType: "end"}) {
+	for _, err := range sse.JSON[int](sse.Read(strings.NewReader("data: 1\n\nevent: end\ndata:\n\n"), nil), &sse.JSONOptions{Done: sse.OfType("end")}) {
 		if err != nil {
 			t.Error(err)
 		}

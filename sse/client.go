@@ -18,9 +18,10 @@ import (
 // It runs in the goroutine that ranges over the sequence and starts none of its own.
 type Client struct {
 	// HTTP sends the requests; nil means [http.DefaultClient]. Its Timeout covers whole streams: leave it 0.
-	// Redirects are followed as its CheckRedirect allows, 10 by default, always from the request's own URL.
-	// To another origin only Accept, Cache-Control and Last-Event-ID go along, and nothing goes to it that
-	// had a body. A cookie jar keeps its own rules about what it adds.
+	// Redirects are followed as its CheckRedirect allows, 10 by default. To another origin only Accept, Cache-Control
+	// and Last-Event-ID go along, and nothing goes to it that had a body. A reconnection starts from the request's own
+	// URL, or from where the redirects led if the policy sets [Failure.KeepRedirect]; to another origin it sends no more than
+	// the redirect did. A cookie jar keeps its own rules about what it adds.
 	HTTP *http.Client
 
 	// Backoff is how long to wait before reconnecting.
@@ -33,9 +34,10 @@ type Client struct {
 	// broken. Comments are no silence. 0 means none. Time the caller spends with an event does not count.
 	IdleTimeout time.Duration
 
-	// MaxEvent and Comment are those of [ReadOptions]. Comment is called by the ranging goroutine.
+	// MaxEvent, Comment and Dataless are those of [ReadOptions]. Comment is called by the ranging goroutine.
 	MaxEvent int
 	Comment  func(text []byte)
+	Dataless bool
 
 	// Observe, when set, is called by the ranging goroutine with every change of state, in order: Connecting
 	// with nil, then Open, then Connecting with the failure before each wait, at last Closed with the
@@ -79,10 +81,8 @@ func (c *Client) Subscribe(req *http.Request) iter.Seq2[Event, error] {
 // the range over [Source.Events] begins. A Source that is not ranged over is to be closed.
 func (c *Client) Open(req *http.Request) *Source {
 	ctx, cancel := context.WithCancel(req.Context())
-	s := &Source{
-		client: c, http: redirector(c.HTTP), req: req, ctx: ctx, cancel: cancel,
-		lastEventID: req.Header.Get(headerLastEventID),
-	}
+	s := &Source{client: c, req: req, ctx: ctx, cancel: cancel, lastEventID: req.Header.Get(headerLastEventID)}
+	s.http = redirector(c.HTTP, func(req *http.Request) { s.redirected = req })
 	s.events = once(s.run)
 	return s
 }

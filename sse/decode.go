@@ -2,7 +2,6 @@ package sse
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -13,23 +12,6 @@ import (
 
 // DefaultMaxEvent is the size of the largest event accepted when nothing else is said: 16 MiB.
 const DefaultMaxEvent = 16 << 20
-
-// ErrTruncated is what errors.Is finds in the error of a stream that ended inside an event, or before the end
-// that [JSONOptions] asks for.
-var ErrTruncated = errors.New("stream ended too early")
-
-// TruncatedError says where the event began that a stream's end cut off. The standard has it discarded
-// (WHATWG HTML 9.2.6); it is never delivered.
-type TruncatedError struct {
-	Offset int64 // in bytes from the start of the stream
-}
-
-func (e *TruncatedError) Error() string {
-	return fmt.Sprintf("sse: the stream ended inside the event that began at byte %d; the event was discarded", e.Offset)
-}
-
-// Is makes errors.Is(err, ErrTruncated) true.
-func (e *TruncatedError) Is(target error) bool { return target == ErrTruncated }
 
 // TooLargeError says that an event is larger than [ReadOptions.MaxEvent] allows.
 type TooLargeError struct {
@@ -51,6 +33,10 @@ type ReadOptions struct {
 	// Comment, when set, is called with the text of every comment line, in order with the events. The text
 	// is valid during the call only. One longer than MaxEvent is cut there.
 	Comment func(text []byte)
+
+	// Dataless also delivers blocks that have an event field but no data field, as events without data. The
+	// standard discards them (WHATWG HTML 9.2.6), but some servers end their streams with one: "event: done".
+	Dataless bool
 }
 
 // Decoder reads events from a stream (WHATWG HTML 9.2.5 and 9.2.6) without allocating for each:
@@ -67,6 +53,8 @@ type Decoder struct {
 	r       io.Reader
 	max     int
 	comment func([]byte)
+	// dataless delivers blocks that have a type but no data.
+	dataless bool
 
 	// data ≤ dataEnd ≤ line ≤ lf, cr ≤ end ≤ len(buf)
 	//
@@ -91,6 +79,7 @@ type Decoder struct {
 	begun   bool // the event being read has any field that end of stream would lose
 	full    bool // the last Read used all the room it was given
 	quiet   int  // how often in a row the buffer was emptied while less than a quarter of it was in use
+	stray   stray
 
 	view    []byte // Data
 	fixed   []byte // Data, when it had to be mended
@@ -121,7 +110,7 @@ const (
 func NewDecoder(r io.Reader, opts *ReadOptions) *Decoder {
 	d := &Decoder{max: DefaultMaxEvent}
 	if opts != nil {
-		d.comment = opts.Comment
+		d.comment, d.dataless = opts.Comment, opts.Dataless
 		switch {
 		case opts.MaxEvent > 0:
 			d.max = opts.MaxEvent
@@ -139,8 +128,9 @@ func (d *Decoder) Reset(r io.Reader) {
 		d.max = DefaultMaxEvent
 	}
 	*d = Decoder{
-		r: r, max: d.max, comment: d.comment, bom: true,
+		r: r, max: d.max, comment: d.comment, dataless: d.dataless, bom: true,
 		buf: d.buf, fixed: d.fixed[:0], typ: d.typ[:0], id: d.id[:0], nextID: d.nextID[:0], owned: d.owned,
+		stray: stray{line: d.stray.line[:0]},
 	}
 	d.owned.id, d.owned.stale = "", false
 }
@@ -173,7 +163,7 @@ func (d *Decoder) ID() []byte { return d.id }
 func (d *Decoder) Retry() (time.Duration, bool) { return d.retry, d.retried }
 
 // Err returns nil after a clean end of the stream, else why Next returned false: a [*TruncatedError], a
-// [*TooLargeError], or the reader's error, wrapped.
+// [*TooLargeError], or, when this side stopped the reading, the reader's error, wrapped.
 func (d *Decoder) Err() error { return d.err }
 
 // Next reads until the next event is complete and reports whether there is one.
@@ -263,7 +253,9 @@ func (d *Decoder) field(start, eol int) error {
 		return d.shortField(line, "retry")
 	case ':':
 		d.report(line)
+		return nil
 	}
+	d.stray.note(line)
 	return nil
 }
 
@@ -272,6 +264,7 @@ func (d *Decoder) shortField(line []byte, name string) error {
 	n := valueAt(line, name)
 	switch {
 	case n < 0:
+		d.stray.note(line)
 		return nil
 	case len(line)-n > d.max:
 		return d.tooLarge()
@@ -370,14 +363,16 @@ func parseRetry(value []byte) (time.Duration, bool) {
 	return time.Duration(ms) * time.Millisecond, len(value) > 0
 }
 
-// dispatch ends a block and reports whether it made an event (WHATWG HTML 9.2.6, "dispatch the event").
+// dispatch ends a block and reports whether it is an event (WHATWG HTML 9.2.6, "dispatch the event").
 // The id is taken over even when there is no data.
 func (d *Decoder) dispatch() bool {
 	if d.hasNext {
 		d.id, d.nextID, d.hasNext = d.nextID, d.id, false
 		d.owned.stale = true
 	}
-	if !d.hasData {
+	event := d.hasData || d.dataless && len(d.typ) > 0
+	d.stray.endBlock(event)
+	if !event {
 		return false
 	}
 	d.view = d.buf[d.data:d.dataEnd]

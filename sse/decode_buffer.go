@@ -89,6 +89,10 @@ func (d *Decoder) settlePartialLine() error {
 			d.report(line)
 			d.skip = skipComment
 		case ignored(line):
+			if len(line) < maxStray && d.readErr == nil {
+				return nil // enough to say at the end what it was
+			}
+			d.stray.note(line)
 			d.skip = skipField
 		default:
 			return d.checkPartial(line)
@@ -129,18 +133,6 @@ func (d *Decoder) checkPartial(line []byte) error {
 		if size > d.max {
 			return d.tooLarge()
 		}
-	}
-	return nil
-}
-
-// endOfStream returns the error for a stream of which nothing more will come, nil if its end is clean.
-func (d *Decoder) endOfStream() error {
-	if !d.eof {
-		return fmt.Errorf("sse: reading the stream: %w", d.readErr)
-	}
-	insideField := d.skip == skipField || d.line < d.end && d.buf[d.line] != ':'
-	if d.begun || insideField {
-		return &TruncatedError{Offset: d.block}
 	}
 	return nil
 }

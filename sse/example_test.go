@@ -77,7 +77,7 @@ func ExampleJSON() {
 	stream := "data: {\"text\": \"Hel\"}\n\ndata: {\"text\": \"lo\"}\n\n" // and here the connection broke
 	type delta struct{ Text string }
 	events := sse.Read(strings.NewReader(stream), nil)
-	for m, err := range sse.JSON[delta](events, &sse.JSONOptions{Done: "[DONE]"}) {
+	for m, err := range sse.JSON[delta](events, &sse.JSONOptions{Done: sse.WithData("[DONE]"), Error: sse.ErrorMember}) {
 		if err != nil {
 			fmt.Println(err)
 			break
@@ -87,7 +87,7 @@ func ExampleJSON() {
 	// Output:
 	// Hel
 	// lo
-	// sse: stream ended too early: there was no event with data "[DONE]"
+	// sse: stream ended too early: the event that ends it did not come
 }
 
 func ExampleEvent_Frame() {

@@ -80,7 +80,8 @@ func FuzzAFreshDecoderGivesNormal(f *testing.F) {
 func FuzzJSONNeverPanics(f *testing.F) {
 	f.Add("data: {\"a\":1}\n\ndata: [DONE]\n\n", "[DONE]", "stop")
 	f.Fuzz(func(t *testing.T, stream, done, doneType string) {
-		options := &sse.JSONOptions{Done: done, DoneType: doneType}
+		isDone, isType := sse.WithData(done), sse.OfType(doneType)
+		options := &sse.JSONOptions{Error: sse.ErrorMember, Done: func(e sse.Event) bool { return isDone(e) || isType(e) }}
 		var last error
 		for _, err := range sse.JSON[map[string]any](sse.Read(strings.NewReader(stream), nil), options) {
 			if last != nil {

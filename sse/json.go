@@ -2,23 +2,34 @@ package sse
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"strings"
 )
 
-// JSONOptions say where a stream of JSON ends and how it tells of errors. Nil means that every event is a
-// value, that the stream ends where it ends, and that events of type "error" are errors.
+// JSONOptions says which events of a stream are values, which are errors, and which event ends the stream. Nil means
+// all defaults. Its functions are called by the goroutine that ranges over the sequence, for each event in the order
+// of the fields.
 type JSONOptions struct {
-	// Done is the data of the event that ends the stream, such as "[DONE]". It is not yielded.
-	Done string
-
-	// DoneType is the type of the event that ends the stream, such as "message_stop". It is yielded, unless it has no
-	// data.
-	DoneType string
-
-	// Error tells an event that reports an error from a value: the sequence ends with the error it
-	// returns, if any. Nil means that events of type "error" end it with an [*EventError].
+	// Error returns the error that an event reports, nil if it reports none. The sequence ends with that error. Nil
+	// means that events of type "error" are errors; [ErrorMember] also finds errors inside the JSON.
 	Error func(Event) error
+
+	// Done reports whether an event ends the stream, such as OfType("response.completed", "response.failed") or
+	// WithData("[DONE]"). A stream that ends before is truncated. The event itself is yielded first if its data
+	// decodes. Nil means that the stream ends where it ends. An end that has no data field at all is an event only with
+	// [ReadOptions.Dataless].
+	Done func(Event) bool
+
+	// Skip reports whether an event is to be left out, such as OfType("ping"). Nil leaves out nothing. Events without data
+	// and the control events of a hub are left out whatever Skip says; it sees them, too.
+	Skip func(Event) bool
+
+	// Undecodable is called with an event whose data does not decode into a T. The event is left out when it returns
+	// nil; the sequence ends with any other error. Nil means that the sequence ends with the [*JSONError].
+	Undecodable func(*JSONError) error
 }
 
 // Message is an event whose data was JSON.
@@ -28,9 +39,15 @@ type Message[T any] struct {
 }
 
 // EventError is an error that the server reported as an event.
-type EventError struct{ Event Event }
+type EventError struct {
+	Event   Event
+	Message string // the text of the error inside the event's JSON, "" if none was found
+}
 
 func (e *EventError) Error() string {
+	if e.Message != "" {
+		return fmt.Sprintf("sse: the server reported an error: %.300s", e.Message)
+	}
 	return fmt.Sprintf("sse: the server reported an error: %.300s", e.Event.Data)
 }
 
@@ -46,64 +63,116 @@ func (e *JSONError) Error() string {
 
 func (e *JSONError) Unwrap() error { return e.Err }
 
-// JSON decodes the data of each event into a T. It goes over any sequence of events: [Read],
-// [ReadResponse], [Client.Subscribe].
+// JSON decodes the data of each event into a T. It takes any sequence of events: [Read], [ReadResponse],
+// [Client.Subscribe].
 //
-// When options name the event that ends the stream, a sequence that ends before it yields an error
-// for which errors.Is(err, ErrTruncated) holds, so that an answer which was cut off never looks like a whole one.
-// An event that is not JSON ends the sequence with a [*JSONError].
+// With [JSONOptions.Done], a sequence that ends before that event yields an error for which
+// errors.Is(err, ErrTruncated) holds, so that an answer which was cut off never looks like a whole one. An end whose
+// blank line is missing counts if the stream ended cleanly behind it.
+//
+// JSON leaves out:
+//   - events without data;
+//   - the control events of a Tidings hub, whose type begins with "tidings.". One of them, tidings.gap, tells of lost
+//     events: look for it in Skip;
+//   - heartbeats that do not decode: events of type ping, heartbeat, keepalive or keep-alive.
+//
+// Any other event whose data does not decode is an error, unless [JSONOptions.Undecodable] takes it.
 func JSON[T any](events iter.Seq2[Event, error], opts *JSONOptions) iter.Seq2[Message[T], error] {
 	var o JSONOptions
 	if opts != nil {
 		o = *opts
 	}
 	if o.Error == nil {
-		o.Error = errorByType
+		o.Error = errorType
 	}
 	return once(func(yield func(Message[T], error) bool) {
 		for e, err := range events {
-			if err != nil {
-				yield(Message[T]{}, err)
-				return
-			}
-			if o.Done != "" && e.Data == o.Done || o.DoneType != "" && e.Type == o.DoneType && e.Data == "" {
-				return
-			}
 			m := Message[T]{Event: e}
-			if err := o.decode(e, &m.Value); err != nil {
+			if err != nil {
+				m.Event = Event{}
+				if t, ok := errors.AsType[*TruncatedError](err); ok && t.Err == nil {
+					m.Event = t.Event
+				}
+				has, err := o.finish(m.Event, &m.Value, err)
+				if has || err != nil {
+					yield(m, err)
+				}
+				return
+			}
+			has, last, err := o.take(e, &m.Value)
+			if err != nil {
 				yield(Message[T]{Event: e}, err)
 				return
 			}
-			if !yield(m, nil) || o.DoneType != "" && e.Type == o.DoneType {
+			if has && !yield(m, nil) || last {
 				return
 			}
 		}
-		if o.Done != "" || o.DoneType != "" {
-			yield(Message[T]{}, fmt.Errorf("sse: %w: there was no %s", ErrTruncated, o.awaited()))
+		if o.Done != nil {
+			yield(Message[T]{}, fmt.Errorf("sse: %w: the event that ends it did not come", ErrTruncated))
 		}
 	})
 }
 
-func (o *JSONOptions) decode(e Event, value any) error {
+// take decodes e into value. It reports whether e has a value and whether it is the last event.
+func (o *JSONOptions) take(e Event, value any) (has, last bool, err error) {
 	if err := o.Error(e); err != nil {
-		return err
+		return false, false, err
 	}
-	if err := json.Unmarshal([]byte(e.Data), value); err != nil {
-		return &JSONError{Event: e, Err: err}
+	last = o.Done != nil && o.Done(e)
+	skip := o.Skip != nil && o.Skip(e)
+	data := strings.TrimSpace(e.Data)
+	if skip || data == "" || isControl(e) {
+		return false, last, nil
 	}
-	return nil
+	if err = json.Unmarshal([]byte(e.Data), value); err == nil {
+		return !last || data != "null", last, nil
+	}
+	if last && data[0] != '{' || isHeartbeat(e) {
+		return false, last, nil // a mark such as [DONE]
+	}
+	failure := &JSONError{Event: e, Err: err}
+	if o.Undecodable != nil {
+		return false, last, o.Undecodable(failure)
+	}
+	return false, last, failure
 }
 
-func (o *JSONOptions) awaited() string {
-	if o.Done != "" {
-		return fmt.Sprintf("event with data %q", o.Done)
+// finish decides about a sequence that ended with err; e is what came of the event before its end. It reports whether
+// e is the awaited end and has a value, and returns nil if the sequence is whole after all.
+func (o *JSONOptions) finish(e Event, value any, err error) (has bool, _ error) {
+	if e != (Event{}) {
+		if reported := o.Error(e); reported != nil {
+			return false, fmt.Errorf("%w (%w)", reported, err)
+		}
 	}
-	return fmt.Sprintf("event of type %q", o.DoneType)
+	if o.Done == nil {
+		return false, err
+	}
+	if e != (Event{}) && o.Done(e) {
+		strict := *o
+		strict.Undecodable = nil // the end itself may be cut off
+		if has, _, failure := strict.take(e, value); failure == nil {
+			return has, nil
+		}
+	}
+	// The errors of sequences that know nothing of an awaited end.
+	if errors.Is(err, ErrEnded) || errors.Is(err, ErrIdle) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if !errors.Is(err, ErrTruncated) {
+			return false, fmt.Errorf("sse: %w: %w", ErrTruncated, err)
+		}
+	}
+	return false, err
 }
 
-func errorByType(e Event) error {
-	if e.Type == "error" {
-		return &EventError{Event: e}
+// isControl reports whether e is a control event of a Tidings hub, which says something about the stream. A hub
+// refuses to publish events of such types.
+func isControl(e Event) bool { return strings.HasPrefix(e.Type, "tidings.") }
+
+func isHeartbeat(e Event) bool {
+	switch e.Type {
+	case "ping", "heartbeat", "keepalive", "keep-alive":
+		return true
 	}
-	return nil
+	return false
 }

@@ -29,6 +29,10 @@ type Failure struct {
 	// Delay is what [Client.Backoff] makes of Attempt and Retry. When the failure is observed, it is the
 	// time that will be waited.
 	Delay time.Duration
+
+	// KeepRedirect, set by the policy, makes the reconnection repeat the request that got the last answer: it goes
+	// straight to where the redirects led. It has no effect when no redirect was answered.
+	KeepRedirect bool
 }
 
 // failure describes err as the latest in a row.
@@ -59,7 +63,8 @@ func (c *Client) recover(f *Failure) bool {
 }
 
 // Resilient is the policy for programs that run for long: it reconnects, with growing delays, as long as that
-// may help. What helps no more is an answer other than 408, 425, 429 and 5xx, a content type other than
+// may help. It always starts from the request's own URL, so that a server which redirects to one of many can choose
+// again. What helps no more is an answer other than 408, 425, 429 and 5xx, a content type other than
 // text/event-stream, a redirect that leads nowhere, a certificate that is not trusted, HTTP where HTTPS was wanted, an
 // event that is too large. A server that cannot be reached may come up, so that goes on for ever: [Client.Observe] tells.
 // Retry-After is honoured up to an hour, with a tenth of jitter on top. No wait is shorter than 10 ms.
@@ -91,7 +96,9 @@ func temporary(status int) bool {
 }
 
 // WHATWG is the browser's policy to the letter (WHATWG HTML 9.2.2 and 9.2.3): any answer that is not an event stream
-// ends it for good, anything else is followed by a reconnection after exactly the reconnection time.
+// ends it for good, anything else is followed by a reconnection after exactly the reconnection time. After redirects
+// of any status it reconnects to the URL that answered last, as browsers do. A redirect whose target never answered
+// changes nothing: there Chromium goes back and the standard does not, which would leave a client with a dead address.
 // The sole exception is an event beyond [Client.MaxEvent], which a browser would take in.
 func WHATWG(f *Failure) (time.Duration, bool) {
 	var (
@@ -102,6 +109,7 @@ func WHATWG(f *Failure) (time.Duration, bool) {
 	if errors.As(f.Err, &refusal) || errors.As(f.Err, &request) || errors.As(f.Err, &large) {
 		return 0, false
 	}
+	f.KeepRedirect = true
 	return f.Retry, true
 }
 

@@ -23,9 +23,10 @@ func (e *RedirectError) Unwrap() error { return e.Err }
 
 const maxRedirects = 10 // as net/http; browsers allow 20
 
-// redirector returns client with redirects that give nothing away to other origins. net/http itself drops only a
-// few well-known fields, keeps them within a domain whatever the scheme, and sends the body anywhere.
-func redirector(client *http.Client) *http.Client {
+// redirector returns client with redirects that give nothing away to other origins, and calls followed with a copy of
+// each request that follows one. net/http itself drops only a few well-known fields, keeps them within a domain
+// whatever the scheme, and sends the body anywhere.
+func redirector(client *http.Client, followed func(*http.Request)) *http.Client {
 	if client == nil {
 		client = http.DefaultClient
 	}
@@ -34,19 +35,28 @@ func redirector(client *http.Client) *http.Client {
 		if err := guardRedirect(req, via); err != nil {
 			return err
 		}
-		switch {
-		case check == nil && len(via) >= maxRedirects:
-			return refuseRedirect(req, fmt.Sprintf("there were %d redirects before", len(via)))
-		case check == nil:
-			return nil
-		}
-		err := check(req, via)
-		if err == nil || errors.Is(err, http.ErrUseLastResponse) {
+		if err := allowRedirect(check, req, via); err != nil {
 			return err
 		}
-		return &RedirectError{URL: req.URL.Redacted(), Reason: err.Error(), Err: err}
+		followed(req.Clone(req.Context())) // before a cookie jar adds to it
+		return nil
 	}
 	return &c
+}
+
+// allowRedirect asks the caller's rule, or bounds the number of redirects if there is none.
+func allowRedirect(check func(*http.Request, []*http.Request) error, req *http.Request, via []*http.Request) error {
+	switch {
+	case check == nil && len(via) >= maxRedirects:
+		return refuseRedirect(req, fmt.Sprintf("there were %d redirects before", len(via)))
+	case check == nil:
+		return nil
+	}
+	err := check(req, via)
+	if err == nil || errors.Is(err, http.ErrUseLastResponse) {
+		return err
+	}
+	return &RedirectError{URL: req.URL.Redacted(), Reason: err.Error(), Err: err}
 }
 
 func guardRedirect(req *http.Request, via []*http.Request) error {

@@ -3,6 +3,8 @@ package sse_test
 import (
 	"errors"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +29,7 @@ func TestARedirectWithinTheOriginKeepsEverything(t *testing.T) {
 			if r.URL.Path != "/elsewhere" || r.Header.Get("Authorization") == "" || r.Header.Get("X-Own") == "" || r.Header.Get("Last-Event-ID") != "7" {
 				t.Errorf("%d: the second request was %s with %v", code, r.URL, r.Header)
 			}
-			// Reconnections begin at the request's own URL again.
+			// The resilient policy starts from the request's own URL again.
 			if r := s.requests[2]; r.URL.Path != "/events" || r.Header.Get("Authorization") == "" {
 				t.Errorf("%d: the third request was %s with %v", code, r.URL, r.Header)
 			}
@@ -107,6 +109,46 @@ func TestTheBrowsersRuleComesBackAfterARedirectLoop(t *testing.T) {
 		c.Recover = sse.WHATWG
 		if data, err := collect(c.Subscribe(get(t.Context()))); err != nil || !slices.Equal(data, []string{"a"}) {
 			t.Errorf("got %q, %v", data, err)
+		}
+	})
+}
+
+// TestAReconnectionRepeatsTheRequestThatWasAnswered: what a POST has become, it stays; a body is sent again only where the
+// redirect sent it.
+func TestAReconnectionRepeatsTheRequestThatWasAnswered(t *testing.T) {
+	for code, want := range map[int]struct{ method, body string }{301: {"GET", ""}, 302: {"GET", ""}, 303: {"GET", ""}, 307: {"POST", "q"}, 308: {"POST", "q"}} {
+		answers := []answer{redirect(code, "/there"), stream("id: 1\ndata: a\n\n"), stream("data: b\n\n")}
+		inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
+			c.Recover, c.Repeat = sse.WHATWG, true
+			if data, err := collect(c.Subscribe(post(t.Context(), "q"))); err != nil || !slices.Equal(data, []string{"a", "b"}) {
+				t.Errorf("%d: got %q, %v", code, data, err)
+			}
+			for i := 1; i < 4; i++ {
+				if r := s.requests[i]; r.URL.Path != "/there" || r.Method != want.method || s.bodies[i] != want.body {
+					t.Errorf("%d: request %d was %s %s with body %q", code, i, r.Method, r.URL, s.bodies[i])
+				}
+			}
+		})
+	}
+}
+
+// TestCookiesOfAJarAreSentOnceOnAReconnection: the jar adds them to each request, also to one that is repeated.
+func TestCookiesOfAJarAreSentOnceOnAReconnection(t *testing.T) {
+	answers := []answer{redirect(302, "http://other.test/x"), stream("data: a\n\n"), stream("data: b\n\n")}
+	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range []string{"server", "other"} {
+			jar.SetCookies(&url.URL{Scheme: "http", Host: host + ".test"}, []*http.Cookie{{Name: host, Value: "1"}})
+		}
+		c.HTTP.Jar, c.Recover = jar, sse.WHATWG
+		if _, err := collect(c.Subscribe(get(t.Context()))); err != nil {
+			t.Error(err)
+		}
+		if got := s.header("Cookie"); !slices.Equal(got, []string{"server=1", "other=1", "other=1", "other=1"}) {
+			t.Errorf("the cookies were %q", got)
 		}
 	})
 }

@@ -49,7 +49,7 @@ var (
 type Source struct {
 	client *Client
 	http   *http.Client
-	req    *http.Request
+	req    *http.Request   // the caller's
 	ctx    context.Context // done when the request's is, on Close, and at the end of the sequence
 	cancel context.CancelFunc
 	events iter.Seq2[Event, error]
@@ -65,6 +65,10 @@ type Source struct {
 	asked    bool
 	failures int  // in a row
 	sent     bool // the request's own body has been used
+
+	redirected *http.Request // that follows the last redirect of the current attempt; nil if there was none
+	answered   *http.Request // redirected, once it has an answer
+	from       *http.Request // what a reconnection repeats instead of req; nil until a policy sets KeepRedirect
 }
 
 // State returns the current state.
@@ -147,6 +151,9 @@ func (s *Source) follow(yield func(Event, error) bool) *Failure {
 			if !repeatable || !s.client.recover(failure) {
 				return failure
 			}
+			if failure.KeepRedirect && s.answered != nil {
+				s.from = s.answered
+			}
 		}
 	}
 }
@@ -215,6 +222,7 @@ func (s *Source) connect(ctx context.Context, idle *idleTimer, yield func(Event,
 	if err != nil {
 		return err
 	}
+	s.redirected, s.answered = nil, nil
 	idle.start()
 	resp, err := s.http.Do(req)
 	idle.stop()
@@ -222,6 +230,7 @@ func (s *Source) connect(ctx context.Context, idle *idleTimer, yield func(Event,
 		return err
 	}
 	defer resp.Body.Close()
+	s.answered = s.redirected
 	// A transport may let a read wait although the context is done. Then closing the body ends it.
 	defer context.AfterFunc(ctx, func() { _ = resp.Body.Close() })()
 	if resp.StatusCode == http.StatusNoContent {
@@ -244,6 +253,10 @@ func (s *Source) connect(ctx context.Context, idle *idleTimer, yield func(Event,
 // (WHATWG HTML 9.2.2, the constructor) unless the caller has said otherwise.
 func (s *Source) request(ctx context.Context) (*http.Request, error) {
 	req := s.req.Clone(ctx)
+	if s.from != nil {
+		req = s.from.Clone(ctx)
+		req.Response = nil
+	}
 	if s.sent && req.GetBody != nil {
 		body, err := req.GetBody()
 		if err != nil {
@@ -271,7 +284,7 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 
 // read yields the events of one connection.
 func (s *Source) read(ctx context.Context, body io.Reader, yield func(Event, error) bool) error {
-	d := NewDecoder(body, &ReadOptions{MaxEvent: s.client.MaxEvent, Comment: s.comment(ctx)})
+	d := NewDecoder(body, &ReadOptions{MaxEvent: s.client.MaxEvent, Comment: s.comment(ctx), Dataless: s.client.Dataless})
 	defer func() {
 		if retry, ok := d.Retry(); ok {
 			s.retry, s.asked = retry, true

@@ -146,7 +146,9 @@ func reason(err error) string {
 		return strings.TrimPrefix(redirect.Error(), "sse: ")
 	case errors.Is(err, sse.ErrIdle):
 		return "the server was silent for too long"
-	case errors.As(err, &cut):
+	case errors.As(err, &cut) && cut.Err == nil && cut.Line != "":
+		return fmt.Sprintf("the stream ended with %q", cut.Line)
+	case errors.As(err, &cut) && cut.Err == nil:
 		return "the stream was cut off inside an event"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "no host has the name " + dns.Name

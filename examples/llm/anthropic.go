@@ -13,9 +13,14 @@ type delta struct {
 	Delta struct{ Text string }
 }
 
-// anthropic ends with an event of type message_stop. Its errors have type error, which is what package sse expects
-// anyway.
-var anthropic = sse.JSONOptions{DoneType: "message_stop"}
+// anthropic ends with an event of type message_stop. Everything but text is skipped; errors are not.
+var anthropic = sse.JSONOptions{
+	Error: sse.ErrorMember,
+	Done:  sse.OfType("message_stop"),
+	Skip:  func(e sse.Event) bool { return !isDelta(e) },
+}
+
+var isDelta = sse.OfType("content_block_delta")
 
 func askAnthropic(ctx context.Context, q question) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
@@ -33,7 +38,7 @@ func askAnthropic(ctx context.Context, q question) iter.Seq2[string, error] {
 				yield("", err)
 				return
 			}
-			if m.Event.Type == "content_block_delta" && !yield(m.Value.Delta.Text, nil) {
+			if !yield(m.Value.Delta.Text, nil) {
 				return
 			}
 		}

@@ -50,18 +50,19 @@ func TestAnswerThatWasCutOffIsNotWhole(t *testing.T) {
 }
 
 func TestModelThatReportsAnErrorIsHeard(t *testing.T) {
-	overloaded := sse.Handler(nil, func(s *sse.Stream) error {
-		typ := ""
-		if s.Request().URL.Path == "/v1/messages" {
-			typ = "error"
-		}
-		return s.Send(sse.Event{Type: typ, Data: `{"error":{"message":"too many parrots"}}`})
-	})
-	answer(t, overloaded, func(t *testing.T, tokens []string, err error) {
-		if err == nil || !strings.Contains(err.Error(), "too many parrots") {
-			t.Errorf("got %q, %v", tokens, err)
-		}
-	})
+	for _, event := range []sse.Event{
+		{Type: "error", Data: `{"type":"error","error":{"type":"overloaded_error","message":"too many parrots"}}`},
+		{Data: `{"error":{"message":"too many parrots"}}`},
+		{Data: `{"id":1,"error":{"message":"too many parrots"},"choices":[]}`},
+		{Data: `{"error":"too many parrots"}`},
+	} {
+		overloaded := sse.Handler(nil, func(s *sse.Stream) error { return s.Send(event) })
+		answer(t, overloaded, func(t *testing.T, tokens []string, err error) {
+			if err == nil || !strings.Contains(err.Error(), "too many parrots") {
+				t.Errorf("got %q, %v", tokens, err)
+			}
+		})
+	}
 }
 
 func TestRefusalSaysWhy(t *testing.T) {

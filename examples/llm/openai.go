@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"iter"
 	"os"
-	"strings"
 
 	"github.com/tidings-sse/tidings/sse"
 )
@@ -18,19 +15,10 @@ type chunk struct {
 	}
 }
 
-// openAI ends with an event whose data is [DONE], and reports an error as data.
+// openAI ends with an event whose data is [DONE], and reports an error as a member of a chunk.
 var openAI = sse.JSONOptions{
-	Done: "[DONE]",
-	Error: func(e sse.Event) error {
-		if !strings.HasPrefix(e.Data, `{"error"`) {
-			return nil
-		}
-		var failure struct{ Error struct{ Message string } }
-		if err := json.Unmarshal([]byte(e.Data), &failure); err != nil {
-			return err
-		}
-		return errors.New(failure.Error.Message)
-	},
+	Error: sse.ErrorMember,
+	Done:  sse.WithData("[DONE]"),
 }
 
 func askOpenAI(ctx context.Context, q question) iter.Seq2[string, error] {

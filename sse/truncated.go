@@ -1,0 +1,141 @@
+package sse
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+)
+
+// ErrTruncated is what errors.Is finds in the error of a stream that is not whole: its connection broke, it ended
+// inside an event, or it ended before the event that [JSONOptions.Done] waits for.
+var ErrTruncated = errors.New("stream ended too early")
+
+// TruncatedError says how a stream was cut off. Every event before Offset was delivered; what came of the event
+// after it is discarded (WHATWG HTML 9.2.6).
+type TruncatedError struct {
+	// Offset is where the discarded event began, in bytes from the start of the stream.
+	Offset int64
+
+	// Err is the reader's error, such as [io.ErrUnexpectedEOF] or a reset of the connection or of the HTTP/2
+	// stream. It is nil when the reader ended with [io.EOF].
+	Err error
+
+	// Event is as much of the discarded event as was there, unfinished line included, when Err is nil.
+	Event Event
+
+	// Line is the start of the line after the last event that is no field of an event stream, "" if there is none.
+	// A proxy's page or a server's JSON error shows here.
+	Line string
+}
+
+func (e *TruncatedError) Error() string {
+	var text string
+	switch {
+	case e.Err != nil:
+		text = fmt.Sprintf("sse: the stream broke off in or before the event at byte %d: %v", e.Offset, e.Err)
+	case e.Line != "":
+		return fmt.Sprintf("sse: the stream ended with a line that is no field of an event stream: %q", e.Line)
+	default:
+		return fmt.Sprintf("sse: the stream ended inside the event that began at byte %d; the event was discarded", e.Offset)
+	}
+	if e.Line != "" {
+		text += fmt.Sprintf("; its last lines begin with %q", e.Line)
+	}
+	return text
+}
+
+// Is makes errors.Is(err, ErrTruncated) true.
+func (e *TruncatedError) Is(target error) bool { return target == ErrTruncated }
+
+func (e *TruncatedError) Unwrap() error { return e.Err }
+
+// endOfStream returns the error for a stream of which nothing more will come, nil if its end is clean.
+func (d *Decoder) endOfStream() error {
+	if !d.eof {
+		if stoppedHere(d.readErr) {
+			return fmt.Errorf("sse: reading the stream: %w", d.readErr)
+		}
+		return &TruncatedError{Offset: d.block, Err: d.readErr, Line: d.stray.text()}
+	}
+	insideField := d.skip == skipField || d.line < d.end && d.buf[d.line] != ':'
+	if !d.begun && !insideField && len(d.stray.line) == 0 {
+		return nil
+	}
+	e := &TruncatedError{Offset: d.block, Event: d.unfinished()}
+	e.Line = d.stray.text() // after the unfinished line was looked at
+	return e
+}
+
+// unfinished returns the event that the end of the stream cut off, as far as it came.
+func (d *Decoder) unfinished() Event {
+	line := d.buf[d.line:d.end]
+	if d.skip == skipNothing && len(line) > 0 && line[0] != ':' {
+		retry, retried := d.retry, d.retried
+		err := d.field(d.line, d.end)
+		d.retry, d.retried = retry, retried // a field that was cut off does not count
+		if err != nil {
+			return Event{} // too large: not worth keeping
+		}
+	}
+	if !d.begun {
+		return Event{}
+	}
+	e := Event{Type: string(d.Type()), Data: toValidUTF8(string(d.buf[d.data:d.dataEnd])), ID: string(d.id)}
+	if d.hasNext {
+		e.ID = string(d.nextID)
+	}
+	return e
+}
+
+// stoppedHere reports whether a read failed because this side stopped it: by its context, its deadline, or by closing
+// what is read. That says nothing about the stream.
+func stoppedHere(err error) bool {
+	for _, own := range []error{
+		context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded,
+		http.ErrBodyReadAfterClose, net.ErrClosed, fs.ErrClosed, io.ErrClosedPipe,
+	} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// stray keeps the start of the first line after the last event that no server means as a field, such as the first
+// line of an HTML page. The standard ignores such lines; at the end of a stream they say why it ended.
+type stray struct {
+	line []byte
+	word bool // line is a single word, which may be a field without a value if a blank line follows
+}
+
+const maxStray = 100 // bytes of a line
+
+// note looks at a line whose field the standard does not know, or at the start of it.
+func (s *stray) note(line []byte) {
+	if len(s.line) > 0 || bytes.HasPrefix(line, []byte("\uFEFF")) {
+		return
+	}
+	start := line[:min(len(line), maxStray)]
+	name, _, colon := bytes.Cut(start, []byte(":"))
+	field := isToken(string(name))
+	if field && colon {
+		return
+	}
+	s.line, s.word = append(s.line[:0], start...), field
+}
+
+// endBlock forgets the line when an event follows it.
+func (s *stray) endBlock(event bool) {
+	if event || s.word {
+		s.line, s.word = s.line[:0], false
+	}
+}
+
+func (s *stray) text() string { return strings.ToValidUTF8(string(s.line), "") }
