@@ -58,6 +58,8 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		return preflight(w, r, route)
 	case !slices.Contains(route.methods, r.Method):
 		return notAllowed(w, r, route)
+	case !h.opened.Load():
+		return h.serveUnopened(w, r, route)
 	}
 	return route.serve(h, w, r, below)
 }

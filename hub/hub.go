@@ -242,6 +242,7 @@ type Hub struct {
 	count       counters
 	metrics     http.Handler
 	strangers   strangers
+	opened      atomic.Bool // Open has returned; before that the hub has no log, and most fields are zero
 
 	ctx     context.Context // ends when nobody reads the log any more
 	cancel  context.CancelFunc
@@ -260,37 +261,12 @@ type Hub struct {
 // New returns a hub that serves a log. The log stays the caller's, who closes it after Shutdown. Nobody else receives from
 // its Watch.
 func New(log eventlog.Log, o *Options) (*Hub, error) {
-	opts, err := o.withDefaults()
+	h, err := Prepare(o)
 	if err != nil {
 		return nil, err
 	}
-	ignored, err := ignoredParams(opts.IgnoreParams)
-	if err != nil {
+	if err := h.Open(context.Background(), log); err != nil {
 		return nil, err
-	}
-	h := &Hub{
-		log: log, opts: opts, ignored: ignored, pages: newPages(log), limits: newLimits(&opts), draining: make(chan struct{}), lastLook: make(chan struct{}),
-	}
-	h.count.begin()
-	h.revocations = newRevocations(h, opts.Revocations)
-	h.metrics = newMetrics(h)
-	h.window = newWindow(log.Head(), opts.Window)
-	h.replayers = newReplayers(h)
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	if err := h.warm(h.ctx); err != nil {
-		h.cancel()
-		return nil, fmt.Errorf("hub: reading the newest events: %w", err)
-	}
-	h.count.taken.Store(0) // what was there before has not come
-	if err := h.revocations.load(h.ctx); err != nil {
-		h.cancel()
-		return nil, fmt.Errorf("hub: reading what was revoked: %w", err)
-	}
-	h.startShards()
-	h.reading.Go(func() { labelled("hub revocations", func() { h.revocations.keep(h.ctx) }) })
-	h.reading.Go(func() { labelled("hub tail", func() { h.tail(h.ctx); h.orphaned() }) })
-	for range max(2, runtime.GOMAXPROCS(0)) {
-		h.reading.Go(func() { labelled("hub replayer", func() { h.replayers.run(h.ctx) }) })
 	}
 	return h, nil
 }
@@ -318,6 +294,11 @@ func (h *Hub) shard() *shard {
 //
 // To publish goes on until the caller closes the server; the log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
+	if !h.opened.Load() { // nobody was let in
+		h.drain.Do(func() { close(h.draining) })
+		h.cancel()
+		return nil
+	}
 	h.endStreams(ctx)
 	done := make(chan struct{})
 	go func() {

@@ -34,6 +34,9 @@ type Event struct {
 // Publish stores events, all or none, as if they had been posted, and returns where they are. Errors are those of
 // [eventlog.Log].Append, and a [*Problem] for what no subscriber could be sent. It asks no Authorize.
 func (h *Hub) Publish(ctx context.Context, events ...Event) ([]eventlog.Receipt, error) {
+	if !h.opened.Load() {
+		return nil, unopened()
+	}
 	records := make([]eventlog.Record, len(events))
 	for i := range events {
 		var err error

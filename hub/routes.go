@@ -16,6 +16,9 @@ type route struct {
 	serve   func(h *Hub, w http.ResponseWriter, r *http.Request, below string) error
 }
 
+// healthPath is the one route that needs no log.
+const healthPath = "/healthz"
+
 const methodQuery = "QUERY" // a GET whose parameters are a form in the body
 
 // routes is all there is. Paths are compared as they are, escaped, and never redirected.
@@ -24,7 +27,7 @@ var routes = []route{
 	{"/events/", users, []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}, serveTopic},
 	{"/api/v1/topics", users, []string{http.MethodGet, http.MethodHead}, serveTopics},
 
-	{"/healthz", everyone, []string{http.MethodGet, http.MethodHead}, serveHealth},
+	{healthPath, everyone, []string{http.MethodGet, http.MethodHead}, serveHealth},
 	{"/readyz", everyone, []string{http.MethodGet, http.MethodHead}, serveReady},
 
 	{"/api/v1/stats", admins, []string{http.MethodGet, http.MethodHead}, serveStats},
@@ -74,6 +77,8 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
 		return preflight(w, r, route)
 	case !slices.Contains(route.methods, r.Method):
 		return notAllowed(w, r, route)
+	case !h.opened.Load():
+		return h.serveUnopened(w, r, route)
 	case route.side == admins:
 		if err := h.checkAdmin(r); err != nil {
 			return err

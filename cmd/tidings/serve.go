@@ -44,9 +44,13 @@ Ctrl-C stops the hub: its streams get what there is, and come back when it is up
 }
 
 // Run serves a hub until ctx is cancelled.
-//
-// What can be wrong is found before anything is opened: settings, keys, then the address, then the log.
 func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
+	return c.run(ctx, std, env, c.open)
+}
+
+// run finds what can be wrong before it opens anything: settings, keys, then the address, then the log. It listens while the log is being
+// opened, so that probes have an answer.
+func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpener) error {
 	if err := c.check(env); err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -75,31 +79,38 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 		place.close()
 		return err
 	}
-	log, where, err := c.open(logger)
-	if err != nil {
-		place.close()
-		admin.close()
-		return err
-	}
 	o := &hub.Options{
 		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream,
 		Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
 		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr),
 	}
 	c.limit(o)
-	h, err := hub.New(log, o)
+	h, err := hub.Prepare(o)
 	if err != nil {
 		place.close()
 		admin.close()
-		return errors.Join(err, log.Close())
+		return err
 	}
 	front := &front{c.requestLog(h, logger), cmp.Or(c.BodyTimeout, defaultBodyTimeout), hubPage, tokens, h}
 	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
-	_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, where, c.hint(place, env))
+	var opened openedLog
 	server := &hubServer{hub: h, handler: front, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	server.open = func(ctx context.Context) error {
+		if opened = open.await(ctx, logger); opened.err != nil {
+			return opened.err
+		}
+		if err := h.Open(ctx, opened.log); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, opened.where, c.hint(place, env))
+		return nil
+	}
 	err = server.serve(ctx, place.listeners...)
-	return errors.Join(err, log.Close())
+	if opened.err == nil && opened.log != nil {
+		err = errors.Join(err, opened.log.Close())
+	}
+	return err
 }
 
 // twoAtLeast lets Go run two goroutines at a time on a machine with one core. With one it looks for what has come from the network only
@@ -131,6 +142,8 @@ type hubServer struct {
 	logger  *slog.Logger
 	grace   time.Duration // that streams and publishers have to take what is under way at the end
 
+	open func(context.Context) error // opens the hub, which serves meanwhile; nil: it is open
+
 	h2c           bool          // take HTTP/2 without TLS, too
 	headerTimeout time.Duration // for the header of a request to come; 0: defaultHeaderTimeout
 }
@@ -143,7 +156,7 @@ const (
 	defaultBodyTimeout   = time.Minute
 )
 
-// serve serves until ctx is cancelled or a listener fails.
+// serve serves until ctx is cancelled, a listener fails, or the hub cannot be opened.
 //
 // The order at the end: no new connections, then every stream gets what there is and ends, while publishers under way have
 // their answers, then those that take nothing are cut.
@@ -162,11 +175,7 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	for _, l := range listeners {
 		running.Go(func() { failed <- server.Serve(&pacedListener{Listener: l}) })
 	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
+	err := s.await(ctx, failed)
 	// The end of ctx is why we stop; what is left to do has its own time.
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
 	defer done()
@@ -178,4 +187,29 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	}
 	running.Wait()
 	return err
+}
+
+// await opens the hub and returns when it is time to stop, with the error that is the reason. By then nothing is being opened any more.
+func (s *hubServer) await(ctx context.Context, failed <-chan error) (err error) {
+	opening, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opened := make(chan error, 1)
+	if s.open != nil {
+		go func() { opened <- s.open(opening) }()
+		select {
+		case err = <-opened:
+		case err = <-failed:
+			cancel()
+			<-opened
+		}
+		if err != nil {
+			return stopped(ctx, err)
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err = <-failed:
+		return err
+	}
 }
