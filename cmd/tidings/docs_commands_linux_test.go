@@ -28,16 +28,16 @@ var notRun = map[string]string{
 
 // before are commands that have to be run before a block, by the block's first line: what its page takes for granted.
 var before = map[string]string{
-	"tidings bench -n 1000 --rate 50":             "tidings serve --memory # a hub without a key again",
-	"tidings log stats data":                      "tidings serve --data data\ntidings pub news/sports 'goal!'\n# and end it:\ntidings serve --memory",
-	"ADMIN=$(tidings token mint --key-file tidin": "test -f tidings.key || tidings token key\ntidings serve --key-file tidings.key",
+	"tidings bench ":                               "tidings serve --memory # a hub without a key again",
+	"tidings log stats data":                       "tidings serve --data data\ntidings pub news/sports 'goal!'\n# and end it:\ntidings serve --memory",
+	"export TIDINGS_TOKEN=$(tidings token mint --": "test -f tidings.key || tidings token key\ntidings serve --key-file tidings.key",
 }
 
 // insteadOf are the parts of commands for which their reader has something else.
 var insteadOf = strings.NewReplacer(
 	"TIDINGS_TOKEN=... ", `TIDINGS_TOKEN="$(cat token)" `,
 	"https://hub.example/", "http://localhost:3000/",
-	"tidings bench -n 1000 --rate 50", "tidings bench -n 1000 --rate 50 --duration 1s",
+	"tidings bench --subscribers", "tidings bench --duration 1s --subscribers",
 	"tidings serve", "tidings serve --addr localhost:0",
 	"tidings demo", "tidings demo --addr localhost:0",
 )
@@ -165,7 +165,7 @@ func (r *reader) read(f fragment) {
 	}
 	text := f.text
 	for begins, commands := range before {
-		if strings.HasPrefix(first, begins) && (r.url == "" || !strings.HasPrefix(begins, "ADMIN")) {
+		if strings.HasPrefix(first, begins) && (r.url == "" || !strings.HasPrefix(begins, "export")) {
 			text = commands + "\n" + text
 		}
 	}

@@ -25,6 +25,9 @@ Commands
   tidings pub TOPIC     publish to a hub: arguments, lines, NDJSON, a growing file
   tidings sub TOPIC     follow topics of a hub, or the URL of any event stream
   tidings topics        list the topics of a hub
+  tidings stats         print how a hub does: streams, events, the log, refusals
+  tidings streams       list who follows what, and how far behind; close streams, revoke their tokens
+  tidings revoke        take back the tokens of a name, or one token
   tidings token mint    make a token for a hub; also key, and explain: why is one refused?
   tidings bench         put a hub under load, this or any other, and see what it delivers
   tidings log stats DIR look into a data directory; also check, dump and restored
@@ -92,15 +95,18 @@ type program struct {
 
 // commands is what kong reads the command line into.
 type commands struct {
-	Demo   demoCmd   `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
-	Serve  serveCmd  `cmd:"" help:"Serve a hub: publish with POST, follow with EventSource, lose nothing."`
-	Config configCmd `cmd:"" help:"Print the settings that a hub would have, and where each comes from."`
-	Pub    pubCmd    `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
-	Sub    subCmd    `cmd:"" help:"Follow topics of a hub, or any event stream: curl for Server-Sent Events."`
-	Topics topicsCmd `cmd:"" help:"List the topics of a hub."`
-	Token  tokenCmd  `cmd:"" help:"Make keys and tokens for a hub, and see why a token is refused."`
-	Bench  benchCmd  `cmd:"" help:"Put a hub of Server-Sent Events under load, any one, and see what it delivers."`
-	Log    logCmd    `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
+	Demo    demoCmd    `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
+	Serve   serveCmd   `cmd:"" help:"Serve a hub: publish with POST, follow with EventSource, lose nothing."`
+	Config  configCmd  `cmd:"" help:"Print the settings that a hub would have, and where each comes from."`
+	Pub     pubCmd     `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
+	Sub     subCmd     `cmd:"" help:"Follow topics of a hub, or any event stream: curl for Server-Sent Events."`
+	Topics  topicsCmd  `cmd:"" help:"List the topics of a hub."`
+	Stats   statsCmd   `cmd:"" help:"Print how a hub does: streams, events, the log, refusals."`
+	Streams streamsCmd `cmd:"" help:"List who follows what on a hub, and how far behind; close streams, revoke their tokens."`
+	Revoke  revokeCmd  `cmd:"" help:"Take tokens back: all of a name, or one."`
+	Token   tokenCmd   `cmd:"" help:"Make keys and tokens for a hub, and see why a token is refused."`
+	Bench   benchCmd   `cmd:"" help:"Put a hub of Server-Sent Events under load, any one, and see what it delivers."`
+	Log     logCmd     `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
 
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in bash, zsh or fish."`
 	Man        manCmd        `cmd:"" help:"Print the manual page, tidings(1)."`

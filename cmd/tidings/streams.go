@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// streamsCmd is the command line of tidings streams.
+type streamsCmd struct {
+	IDs []string `arg:"" optional:"" name:"id" help:"Only the streams with these IDs, from the list. The hub's URL may come first."`
+
+	hubFlags `embed:""`
+
+	Topic   string `group:"Which streams" placeholder:"PATTERN" help:"Those that follow this topic, or a topic that this pattern matches."`
+	Sub     string `group:"Which streams" placeholder:"NAME" help:"Those whose token was issued to NAME."`
+	JTI     string `group:"Which streams" name:"jti" placeholder:"ID" help:"Those of the token with this ID (jti)."`
+	Address string `group:"Which streams" placeholder:"IP" help:"Those from this address, or from a network such as 192.0.2.0/24."`
+	Lag     int    `group:"Which streams" placeholder:"N" help:"Those that are behind by N events of the log or more."`
+	All     bool   `group:"Which streams" help:"All of them, for --close and --revoke."`
+	Count   int    `group:"Which streams" short:"n" placeholder:"N" help:"List the first N, the oldest ones; 0 for all."`
+
+	Close  bool   `group:"What to do" xor:"do" help:"Close them. Their clients are told when to come back, and may: they miss nothing."`
+	Revoke bool   `group:"What to do" xor:"do" help:"Revoke their tokens, each by its ID (jti). Their streams end, and the tokens are refused from now on."`
+	Format string `group:"What to do" short:"f" enum:"auto,table,ndjson" default:"auto" placeholder:"FORMAT" help:"table or ndjson; a table on a terminal and NDJSON elsewhere if not given."`
+}
+
+// Help is the manual.
+func (*streamsCmd) Help() string {
+	return `
+Lists the streams that are open, the oldest first: who follows what, since when, from where, and how many events of the log the stream is
+behind. With --close or --revoke it ends them.
+
+A closed stream gets a last checkpoint with a jittered retry, and its client may come back, having missed nothing. To keep a client out, revoke its
+token.
+
+A hub with keys wants a token that says admin; where administration has a listener of its own (--admin-addr), name that listener.
+
+Examples:
+
+    tidings streams
+    tidings streams --topic 'news/**' --lag 1000
+    tidings streams --sub alice --revoke
+    tidings streams 1795826166000000 --close`
+}
+
+// Run lists or ends them.
+func (c *streamsCmd) Run(ctx context.Context, std stdio) error {
+	topics, ids, err := c.take(c.IDs)
+	if err == nil {
+		err = c.validate(topics, ids)
+	}
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	client, err := c.connect("streams")
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	switch {
+	case c.Close:
+		return c.closeThem(ctx, client, ids, std.out)
+	case c.Revoke:
+		return c.revokeThem(ctx, client, ids, std)
+	}
+	print, flush := c.printer(std.out)
+	n := 0
+	err = c.each(ctx, client, ids, func(s *hub.Subscriber) error {
+		n++
+		return print(s)
+	})
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		text := "no stream is open"
+		if len(c.filter())+len(ids) > 0 {
+			text = "no open stream matches"
+		}
+		_, _ = fmt.Fprintln(std.err, "tidings streams: "+text)
+	}
+	return flush()
+}
+
+func (c *streamsCmd) validate(topics, ids []string) error {
+	if len(topics) > 0 {
+		return fmt.Errorf("the URL of a hub has no topic in it; --topic %s selects the streams that follow it", topics[0])
+	}
+	for _, id := range ids {
+		if n, err := strconv.ParseInt(id, 10, 64); err != nil || n <= 0 {
+			return fmt.Errorf("%q is no ID of a stream, which is a number; --topic selects streams by what they follow", id)
+		}
+	}
+	filters := len(c.filter()) > 0
+	switch {
+	case c.Lag < 0:
+		return errors.New("--lag: a number of events cannot be negative")
+	case c.Count < 0:
+		return errors.New("-n: a number of streams cannot be negative")
+	case len(ids) > 0 && filters:
+		return errors.New("IDs say which streams; --topic, --sub, --jti, --address and --lag select others")
+	case c.All && (len(ids) > 0 || filters):
+		return errors.New("--all is for all streams; leave it out, or the IDs and flags that select some of them")
+	case (c.Close || c.Revoke) && c.Count > 0:
+		return errors.New("-n is for the list; --close and --revoke end all streams that match")
+	case (c.Close || c.Revoke) && len(ids) == 0 && !filters && !c.All:
+		return errWhich
+	}
+	return nil
+}
+
+// filter returns the parameters that select streams.
+func (c *streamsCmd) filter() url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{"topic": c.Topic, "subject": c.Sub, "token": c.JTI, "address": c.Address} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if c.Lag > 0 {
+		q.Set("lag", strconv.Itoa(c.Lag))
+	}
+	return q
+}
+
+// streamsPath is where the hub has the list.
+const streamsPath = "api/v1/subscribers"
+
+// each calls f with the streams that are selected, the oldest first.
+func (c *streamsCmd) each(ctx context.Context, client *hubClient, ids []string, f func(*hub.Subscriber) error) error {
+	if len(ids) > 0 {
+		return c.eachOf(ctx, client, ids, f)
+	}
+	const most = 1000
+	query, left := c.filter(), c.Count
+	for {
+		query.Set("limit", strconv.Itoa(most))
+		if c.Count > 0 && left < most {
+			query.Set("limit", strconv.Itoa(left))
+		}
+		page, err := subscribersPage(ctx, client, query)
+		if err != nil {
+			return err
+		}
+		for i := range page.Subscribers {
+			if err := f(&page.Subscribers[i]); err != nil {
+				return err
+			}
+		}
+		left -= len(page.Subscribers)
+		if page.Next == "" || c.Count > 0 && left <= 0 {
+			return nil
+		}
+		query.Set("after", page.Next)
+	}
+}
+
+// eachOf calls f with the streams of some IDs, as far as they are open. Such a stream is the first after the ID before its own.
+func (c *streamsCmd) eachOf(ctx context.Context, client *hubClient, ids []string, f func(*hub.Subscriber) error) error {
+	for _, id := range ids {
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil {
+			return err
+		}
+		page, err := subscribersPage(ctx, client, url.Values{"after": {strconv.FormatInt(n-1, 10)}, "limit": {"1"}})
+		if err != nil {
+			return err
+		}
+		if len(page.Subscribers) == 0 || page.Subscribers[0].ID != strconv.FormatInt(n, 10) {
+			return notOpen(id)
+		}
+		if err := f(&page.Subscribers[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func notOpen(id string) error {
+	return fmt.Errorf("no open stream has the ID %s; it may have ended", id)
+}
+
+type subscribersAnswer struct {
+	Subscribers []hub.Subscriber `json:"subscribers"`
+	Next        string           `json:"next"`
+}
+
+func subscribersPage(ctx context.Context, client *hubClient, query url.Values) (page subscribersAnswer, err error) {
+	return page, client.ask(ctx, http.MethodGet, streamsPath, query, nil, &page)
+}
+
+// closeThem closes the streams that are selected.
+func (c *streamsCmd) closeThem(ctx context.Context, client *hubClient, ids []string, out io.Writer) error {
+	var sum struct {
+		Closed int `json:"closed"`
+	}
+	ask := func(path string, query url.Values) error {
+		var answer struct {
+			Closed int `json:"closed"`
+		}
+		err := client.ask(ctx, http.MethodDelete, path, query, nil, &answer)
+		sum.Closed += answer.Closed
+		return err
+	}
+	var err error
+	for _, id := range ids {
+		err = errors.Join(err, ask(streamsPath+"/"+id, nil))
+	}
+	if len(ids) == 0 {
+		query := c.filter()
+		if c.All {
+			query.Set("all", "1")
+		}
+		err = ask(streamsPath, query)
+	}
+	if err != nil && sum.Closed == 0 {
+		return err
+	}
+	return errors.Join(err, c.tell(out, fmt.Sprintf("closed %s; clients may come back, and miss nothing", number(sum.Closed, "stream")), sum))
+}
+
+// revokeThem takes back the tokens of the streams that are selected. A token without an ID cannot be taken back alone: that is said, and
+// what to do instead.
+func (c *streamsCmd) revokeThem(ctx context.Context, client *hubClient, ids []string, std stdio) error {
+	var tokens []string
+	var without error
+	err := c.each(ctx, client, ids, func(s *hub.Subscriber) error {
+		switch {
+		case s.Token != "" && !slices.Contains(tokens, s.Token):
+			tokens = append(tokens, s.Token)
+		case s.Token == "" && s.Subject != "":
+			without = errors.Join(without, fmt.Errorf("stream %s: its token has no ID\nhint: tidings revoke --sub %s takes back all tokens of that name", s.ID, visible(s.Subject)))
+		case s.Token == "":
+			without = errors.Join(without, fmt.Errorf("stream %s: it has no token that could be taken back\nhint: tidings streams %[1]s --close ends it", s.ID))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	done := struct {
+		Revoked []string `json:"revoked"`
+	}{[]string{}}
+	for _, token := range tokens {
+		if _, err := revoke(ctx, client, revocation{ID: token}); err != nil {
+			return errors.Join(fmt.Errorf("after %s: %w", number(len(done.Revoked), "token"), err), without)
+		}
+		done.Revoked = append(done.Revoked, token)
+	}
+	return errors.Join(c.tell(std.out, "revoked "+number(len(tokens), "token")+"; their streams end, and the tokens are refused from now on", done), without)
+}
+
+// tell says what was done, in words on a terminal and as JSON elsewhere.
+func (c *streamsCmd) tell(out io.Writer, words string, value any) error {
+	if c.Format == "table" || c.Format == "auto" && isTerminal(out) {
+		_, err := fmt.Fprintln(out, words)
+		return err
+	}
+	return json.NewEncoder(out).Encode(value)
+}
+
+// number returns a number of things, such as 1 stream or 2 streams.
+func number[N int | int64 | uint64](n N, of string) string {
+	if n != 1 {
+		of += "s"
+	}
+	return fmt.Sprintf("%d %s", n, of)
+}
+
+// printer returns what prints a stream, and what is called after the last.
+func (c *streamsCmd) printer(out io.Writer) (print func(*hub.Subscriber) error, flush func() error) {
+	if c.Format == "ndjson" || c.Format == "auto" && !isTerminal(out) {
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		return func(s *hub.Subscriber) error { return enc.Encode(s) }, func() error { return nil }
+	}
+	w, begun := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), false
+	return func(s *hub.Subscriber) error {
+		if !begun {
+			begun = true
+			_, _ = fmt.Fprint(w, "ID\tOPEN FOR\tSTATE\tBEHIND\tWHO\tFROM\tTOPICS\n") // in memory
+		}
+		topics := strings.Join(s.Topics, " ")
+		if s.More > 0 {
+			topics += fmt.Sprintf(" and %d more", s.More)
+		}
+		who := s.Subject
+		if who == "" {
+			who = "-"
+		}
+		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
+			s.ID, shortly(time.Since(s.Since)), s.Stage, s.Lag, visible(who), s.Address, visible(topics))
+		return err
+	}, w.Flush
+}
