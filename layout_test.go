@@ -44,6 +44,7 @@ var house = map[string]room{
 	"console":                   {},
 	"js":                        {},
 	"internal/address":          {},
+	"internal/blockcheck":       {std: true},
 	"internal/load":             {},
 	"cmd/tidings":               {imports: everything},
 }

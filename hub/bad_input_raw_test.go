@@ -48,6 +48,7 @@ func (c *conversation) hear() answer {
 		c.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	checkBlocks(c, "a stream by hand", resp)
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		c.Fatal(err)

@@ -39,7 +39,7 @@ func guard(s *site) *guarded {
 	s.Helper()
 	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "first", Key: "used"}, hub.Event{Topics: []string{"over"}, End: true})
 	g := &guarded{site: s, follower: s.follow("/events", nil), head: s.log.Head(), events: events(s.T, s.log)}
-	g.follower.want("tidings.checkpoint:")
+	g.follower.want("tidings.checkpoint:{}")
 	return g
 }
 

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"encoding/json"
 	"math/rand/v2"
 	"time"
@@ -13,7 +14,7 @@ import (
 const controlPrefix = "tidings."
 
 const (
-	checkpointType = controlPrefix + "checkpoint" // an id and empty data: everything up to here that matches was sent
+	checkpointType = controlPrefix + "checkpoint" // an id, and {} as data: everything up to here that matches was sent
 	gapType        = controlPrefix + "gap"        // gapData: something that matches cannot be had any more
 	endType        = controlPrefix + "end"        // endData: topics are complete
 	retryType      = controlPrefix + "retry"      // a problem document: come back later
@@ -33,29 +34,31 @@ type endData struct {
 	Topics []string `json:"topics"` // all of them
 }
 
-// appendControl appends a control event. Its id is a position the subscriber has reached, or empty.
-func appendControl(b []byte, f form, typ, id string, data any, now time.Time) []byte {
-	text := ""
-	if data != nil {
-		encoded, _ := json.Marshal(data) // of strings and numbers
-		text = string(encoded)
-	}
+// appendControl appends a control event, which is not empty: see appendSSE. Its ID is a position that the subscriber has
+// reached, or "". Its Data is JSON; "" becomes {}, so that consumers can parse the data of every event.
+// NDJSON has no reconnection time, and leaves Retry out.
+func appendControl(b []byte, f form, e sse.Event, now time.Time) []byte {
+	e.Data = cmp.Or(e.Data, "{}")
 	if f != ndjson { // also in an envelope's stream: whoever listens for it knows what its data is
-		return appendSSE(b, id, typ, text)
+		return appendSSE(b, e)
 	}
-	return appendEnvelope(b, f, &Envelope{ID: id, Type: typ, Time: now.UTC().Truncate(time.Millisecond), Data: text, Encoding: textEncoding})
+	return appendEnvelope(b, f, &Envelope{ID: e.ID, Type: e.Type, Time: now.UTC().Truncate(time.Millisecond), Data: e.Data, Encoding: textEncoding})
 }
 
-// heartbeats are what keeps a connection awake and means nothing.
-var heartbeats = [forms]string{plain: ":\n\n", envelope: ":\n\n", ndjson: "\n"}
-
-// appendRetry appends how long the client is to wait before it comes back, where that can be said.
-func appendRetry(b []byte, f form, wait time.Duration) []byte {
-	if f == ndjson {
-		return b
-	}
-	return sse.AppendRetry(b, wait)
+// controlData encodes the data of a control event: strings, numbers and times in range, which cannot fail.
+func controlData(v any) string {
+	text, _ := json.Marshal(v)
+	return string(text)
 }
+
+// checkpointAt returns a checkpoint. It also tells the client how long to wait before it reconnects, unless retry is 0.
+func checkpointAt(at eventlog.Position, retry time.Duration) sse.Event {
+	return sse.Event{Type: checkpointType, ID: at.String(), Retry: retry}
+}
+
+// heartbeats keep a connection awake and mean nothing. In an event stream that is a comment without a blank line, at which
+// some clients would dispatch an empty message. So it may be sent only between events, never inside one.
+var heartbeats = [forms]string{plain: ":\n", envelope: ":\n", ndjson: "\n"}
 
 // Of each connection the first delay is its own, so that not even the sudden end of a hub brings all clients back at once.
 const (

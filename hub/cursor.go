@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // cursor is where a subscriber is, and makes what comes next for it. There is one way to be behind, whatever the reason: it
@@ -160,7 +161,7 @@ func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complet
 func (c *cursor) tell(gap *eventlog.GapError) {
 	c.query = gap.Partial(c.query)
 	c.sent, c.checkpoint = noID, true // a number alone says nothing after a reset
-	c.control(gapType, "", gapData{gap.Reason, gap.From.String(), gap.To.String()})
+	c.tellGap(gapData{gap.Reason, gap.From.String(), gap.To.String()})
 }
 
 // appendCheckpoint says that everything up to here was sent, if the last id does not say so.
@@ -169,11 +170,13 @@ func (c *cursor) appendCheckpoint() {
 		return
 	}
 	c.sent = c.query.After.Seq
-	c.control(checkpointType, c.query.After.String(), nil)
+	c.control(checkpointAt(c.query.After, 0))
 }
 
-func (c *cursor) control(typ, id string, data any) {
-	text := appendControl(nil, c.group.form, typ, id, data, time.Now())
+func (c *cursor) tellGap(gap gapData) { c.control(sse.Event{Type: gapType, Data: controlData(gap)}) }
+
+func (c *cursor) control(e sse.Event) {
+	text := appendControl(nil, c.group.form, e, time.Now())
 	c.pieces = append(c.pieces, piece{text: string(text), at: c.query.After.Seq, told: true})
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/blockcheck"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -52,7 +53,8 @@ func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.R
 			s.Fatal(err)
 		}
 		if line == "\r\n" {
-			return tcp, in
+			body := blockcheck.Body(io.NopCloser(in), func(fault error) { s.Errorf("%s: %v", path, fault) })
+			return tcp, bufio.NewReader(body)
 		}
 	}
 }
@@ -203,8 +205,8 @@ func TestDeliveryAllocatesNothingForASubscriber(t *testing.T) {
 	allocations := func(subscribers int) float64 {
 		s := serve(t, mustMemory(t, nil), nil, transports[0])
 		for range subscribers {
-			conn, in := s.raw("/events/news", nil)
-			go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{in}); _ = conn.Close() }()
+			conn, _ := s.raw("/events/news", nil) // read as it is: checking the stream allocates
+			go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{conn}); _ = conn.Close() }()
 		}
 		await(t, "all are there", func() bool { return s.hub.Subscribers() == subscribers })
 		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "first"})

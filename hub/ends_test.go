@@ -52,7 +52,7 @@ func TestTopicsThatEndOneByOneCostAQuestionEach(t *testing.T) {
 				}
 			}
 			live := s.follow(path, nil)
-			live.want("tidings.checkpoint:")
+			live.want("tidings.checkpoint:{}")
 			asked := log.asked.Load()
 			for i := range topics {
 				s.hubPublish(hub.Event{Topics: []string{fmt.Sprintf("t%d", i)}, Data: fmt.Sprint(i), End: true})

@@ -92,11 +92,11 @@ func TestPositionsOnQuietTopicsAdvance(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 20 * time.Millisecond}, func(s *site) {
 		f := s.follow("/events/quiet", nil)
-		f.want("tidings.checkpoint:")
+		f.want("tidings.checkpoint:{}")
 		s.post("other", "1")
 		head := s.post("other", "2")
 		for e := f.next(); e.ID != head; e = f.next() {
-			if e.Type != "tidings.checkpoint" || e.Data != "" {
+			if e.Type != "tidings.checkpoint" || e.Data != "{}" {
 				s.Fatalf("%+v", e)
 			}
 		}
@@ -113,8 +113,8 @@ func TestACheckpointEndsTheReplay(t *testing.T) {
 		s.post("news", "1")
 		head := s.post("other", "2")
 		f := s.follow("/events/news", lastID(begin))
-		f.want("tidings.checkpoint:", "1")
-		if e := f.want("tidings.checkpoint:"); e.ID != head {
+		f.want("tidings.checkpoint:{}", "1")
+		if e := f.want("tidings.checkpoint:{}"); e.ID != head {
 			s.Errorf("the checkpoint after the replay is at %s, want %s", e.ID, head)
 		}
 	})
@@ -181,7 +181,7 @@ func TestTrimmedHistoryIsAGap(t *testing.T) {
 				t.Errorf("the gap is %+v, want %+v", got, want)
 			}
 			f.want("7", "8", "9")
-			if e := f.want("tidings.checkpoint:"); e.ID != log.Head().String() {
+			if e := f.want("tidings.checkpoint:{}"); e.ID != log.Head().String() {
 				t.Errorf("the checkpoint is %+v, want one at the head", e)
 			}
 			// What was superseded is no gap.

@@ -1,19 +1,18 @@
 package hub_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // A hub in a server that has more to do. Its own code publishes by a call, its own accounts say who may follow what.
@@ -55,10 +54,10 @@ func Example() {
 	if err := errors.Join(h.Shutdown(ctx), server.Config.Shutdown(ctx), events.Close()); err != nil {
 		log.Fatal(err)
 	}
-	// Output: data: hello
+	// Output: hello
 }
 
-// follow prints the first data of a stream.
+// follow prints the data of the first event of a stream.
 func follow(url string) {
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -69,10 +68,12 @@ func follow(url string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "data: ") {
-			fmt.Println(lines.Text())
+	for event, err := range sse.ReadResponse(resp, nil) { // which closes the body
+		if err != nil {
+			log.Fatal(err)
+		}
+		if event.Type == sse.DefaultType { // the hub's own events are of other types
+			fmt.Println(event.Data)
 			return
 		}
 	}

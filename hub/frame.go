@@ -54,7 +54,7 @@ func (e *event) appendTo(b []byte, f form) []byte {
 		b = e.appendEvent(b, f)
 	}
 	if end {
-		b = appendControl(b, f, endType, e.id().String(), endData{r.Topics[0], r.Topics}, r.Time)
+		b = appendControl(b, f, sse.Event{Type: endType, ID: e.id().String(), Data: controlData(endData{r.Topics[0], r.Topics})}, r.Time)
 	}
 	return b
 }
@@ -66,7 +66,7 @@ func (e *event) appendEvent(b []byte, f form) []byte {
 		data, encoding = base64.StdEncoding.EncodeToString([]byte(data)), binaryEncoding
 	}
 	if f == plain {
-		return appendSSE(b, e.id().String(), r.Type, data)
+		return appendSSE(b, sse.Event{ID: e.id().String(), Type: r.Type, Data: data})
 	}
 	return appendEnvelope(b, f, &Envelope{
 		ID: e.id().String(), Topic: r.Topics[0], Topics: r.Topics, Type: orMessage(r.Type), Time: r.Time, Data: data, Encoding: encoding,
@@ -98,16 +98,18 @@ func orMessage(typ string) string {
 
 // appendSSE appends an event that was checked when it was published. What was published by others, in a log that is not ours
 // alone, loses what cannot be sent.
-func appendSSE(b []byte, id, typ, data string) []byte {
-	b, err := sse.Event{ID: id, Type: typ, Data: data}.AppendTo(b)
+//
+// All that a hub sends in an event stream comes from here, besides heartbeats. So every block has data.
+func appendSSE(b []byte, e sse.Event) []byte {
+	b, err := e.AppendTo(b)
 	if err != nil {
-		typ = strings.Map(func(c rune) rune {
+		e.Type = strings.Map(func(c rune) rune {
 			if c == '\r' || c == '\n' || c == 0 {
 				return -1
 			}
 			return c
-		}, typ)
-		b, _ = sse.Event{ID: id, Type: typ, Data: data}.AppendTo(b)
+		}, e.Type)
+		b, _ = e.AppendTo(b)
 	}
 	return b
 }
@@ -117,5 +119,5 @@ func appendEnvelope(b []byte, f form, e *Envelope) []byte {
 	if f == ndjson {
 		return append(append(b, text...), '\n')
 	}
-	return appendSSE(b, e.ID, e.Type, string(text))
+	return appendSSE(b, sse.Event{ID: e.ID, Type: e.Type, Data: string(text)})
 }

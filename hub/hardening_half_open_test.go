@@ -147,7 +147,7 @@ func TestThousandsOfHalfOpenRequestsHoldUpNobody(t *testing.T) {
 	t.Parallel()
 	s, listener, open := servePatiently(t)
 	f := s.follow("/events/news", nil)
-	f.want("tidings.checkpoint:")
+	f.want("tidings.checkpoint:{}")
 	goroutines, connections := runtime.NumGoroutine(), open.Load()
 
 	stranger := exec.CommandContext(t.Context(), os.Args[0])

@@ -394,7 +394,7 @@ func TestWhatIsPublishedArrives(t *testing.T) {
 	each(t, nil, func(s *site) {
 		f := s.follow("/events/news", nil)
 		first := f.next()
-		if first.Type != "tidings.checkpoint" || first.Data != "" || first.ID != s.log.Head().String() {
+		if first.Type != "tidings.checkpoint" || first.Data != "{}" || first.ID != s.log.Head().String() {
 			s.Errorf("the first event is %+v, want a checkpoint at %v", first, s.log.Head())
 		}
 		id := s.post("news", "hello")

@@ -57,7 +57,7 @@ func (c *cursor) moveOn(ctx context.Context) (bool, error) {
 	}
 	c.query.After, c.query.Told = to, to.Seq
 	c.sent, c.checkpoint = noID, true
-	c.control(gapType, "", gapData{lagReason, from.String(), to.String()})
+	c.tellGap(gapData{lagReason, from.String(), to.String()})
 	c.hub.count.skipped.Add(1)
 	return true, nil
 }

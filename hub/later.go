@@ -3,6 +3,8 @@ package hub
 import (
 	"net/http"
 	"time"
+
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // refuseStream refuses a stream. A browser's EventSource gives up for good on any status but 200, so when it is only for a while
@@ -17,8 +19,8 @@ func (h *Hub) refuseStream(w http.ResponseWriter, r *http.Request, f form, err e
 	if err != nil {
 		return err
 	}
-	b := appendRetry(nil, f, jitter(p.RetryAfter, 2*p.RetryAfter))
-	_ = out.write(appendControl(b, f, retryType, "", p, time.Now())) // who has gone comes back anyway
+	later := sse.Event{Type: retryType, Data: controlData(p), Retry: jitter(p.RetryAfter, 2*p.RetryAfter)}
+	_ = out.write(appendControl(nil, f, later, time.Now())) // a client that has gone comes back anyway
 	return nil
 }
 

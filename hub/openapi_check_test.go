@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/blockcheck"
 )
 
 // contract is openapi.yaml, against which every answer is held that a test of this package gets.
@@ -164,7 +165,14 @@ func (c *contract) response(method, escapedPath string, status int) part {
 	return operation.at("responses").at(strconv.Itoa(status))
 }
 
-// checked is a transport that holds every answer against the contract.
+// checkBlocks holds a stream that a test reads to what impatient clients need, if it is an event stream. See package blockcheck.
+func checkBlocks(t testing.TB, what string, resp *http.Response) {
+	if resp.Header.Get("Content-Type") == "text/event-stream" {
+		resp.Body = blockcheck.Body(resp.Body, func(fault error) { t.Errorf("%s: %v", what, fault) })
+	}
+}
+
+// checked is a transport that holds every answer against the contract, and every stream to package blockcheck.
 type checked struct {
 	*http.Transport
 	t testing.TB
@@ -184,6 +192,7 @@ func (c checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := says.checkHeader(resp.Header); err != nil {
 		c.t.Errorf("%s: %v", what, err)
 	}
+	checkBlocks(c.t, r.URL.RequestURI(), resp)
 	resp.Body = &checkedBody{ReadCloser: resp.Body, check: func(text string) {
 		if err := says.checkBody(r.Method, resp.Header.Get("Content-Type"), text); err != nil {
 			c.t.Errorf("%s: %v", what, err)
@@ -271,22 +280,25 @@ func (p part) checkLines(text string) error {
 	return nil
 }
 
-// checkStream checks each event as it stands on the wire; a decoder would add the id of the one before.
+// checkStream checks each event as it stands on the wire; a decoder would add the id of the one before. What is behind the last
+// blank line is comments, or a block that was cut.
 func (p part) checkStream(text string) error {
-	for block := range strings.SplitSeq(text, "\n\n") {
+	blocks := strings.SplitAfter(text, "\n\n")
+	for _, block := range blocks[:len(blocks)-1] {
 		event := map[string]any{}
-		for line := range strings.SplitSeq(block, "\n") {
+		for line := range strings.SplitSeq(strings.TrimSuffix(block, "\n\n"), "\n") {
 			name, value, _ := strings.Cut(line, ":")
+			if name == "" {
+				continue // a comment
+			}
 			value = strings.TrimPrefix(value, " ")
 			if before, ok := event[name].(string); ok && name == "data" {
 				value = before + "\n" + value
 			}
-			event[name] = value
+			if event[name] = value; name == "retry" {
+				event[name] = json.Number(value)
+			}
 		}
-		if _, ok := event["data"]; !ok {
-			continue // a comment, or a retry field alone
-		}
-		delete(event, "retry")
 		if err := p.validate(event); err != nil {
 			return fmt.Errorf("%w in %q", err, block)
 		}

@@ -228,7 +228,7 @@ func TestTheCheckOfAnswersFindsWhatIsWrong(t *testing.T) {
 		t.Error(err)
 	}
 	const stopped = "event: tidings.gap\ndata: {\"reason\":\"trimmed\",\"from\":\"k3f9a-1\",\"to\":\"k3f9a-2\"}\n\n"
-	if err := stream.checkBody("GET", "text/event-stream", "retry: 2000\n\n"+stopped); err != nil {
+	if err := stream.checkBody("GET", "text/event-stream", ":\n"+stopped+"event: tidings.checkpoint\nretry: 2000\ndata: {}\nid: k3f9a-2\n\n:\n"); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []struct {
@@ -245,6 +245,10 @@ func TestTheCheckOfAnswersFindsWhatIsWrong(t *testing.T) {
 		{stream, "text/event-stream", "id: k3f9a-1\n" + stopped},
 		{stream, "text/event-stream", "event: tidings.other\nid: k3f9a-1\ndata: x\n\n"},
 		{stream, "text/event-stream", "data: x\n\n"},
+		{stream, "text/event-stream", "retry: 2000\n\n" + stopped},
+		{stream, "text/event-stream", "retry: 2000\n" + stopped},
+		{stream, "text/event-stream", "event: tidings.checkpoint\ndata:\nid: k3f9a-2\n\n"},
+		{stream, "text/event-stream", ":\n\n" + stopped},
 		{stream, "application/x-ndjson", "{\"type\":\"message\"}\n"},
 	} {
 		if bad.says.checkBody("GET", bad.kind, bad.text) == nil {

@@ -30,7 +30,7 @@ func TestStreamsEndWithTheirLog(t *testing.T) {
 				open = append(open, k.follow(path, header))
 			}
 			for _, f := range open {
-				f.want("tidings.checkpoint:")
+				f.want("tidings.checkpoint:{}")
 			}
 			if err := log.Close(); err != nil {
 				t.Fatal(err)
@@ -88,6 +88,7 @@ func TestStreamsOfALogThatCannotBeReadEndAfterAWhile(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = resp.Body.Close() })
+			checkBlocks(t, path, resp)
 			return resp
 		}
 		open := get("/events/news")

@@ -114,7 +114,7 @@ func (s *subscriber) catchUp(ctx context.Context, buf *[]byte) progress {
 				now = broken
 				s.shard.hub.cannotRead(ctx, c.query.After, err)
 			}
-			_, _, _ = s.push(buf, from, []piece{retryPiece(c.group.form, from)}) // who has gone comes back anyway
+			_, _, _ = s.push(buf, from, []piece{lastPiece(c.group.form, c.query.After)}) // a client that has gone comes back anyway
 			return now
 		}
 		all, at, err := s.push(buf, from, pieces)

@@ -126,6 +126,7 @@ func (r *runner) send(buf *[]byte) reason {
 		if why == gone {
 			return gone
 		}
+		from := c.query.After // everything up to here was sent
 		pieces, now, err := r.next(c)
 		end := complete
 		if err != nil {
@@ -136,13 +137,15 @@ func (r *runner) send(buf *[]byte) reason {
 				end = failed
 				c.hub.cannotRead(c.hub.ctx, c.query.After, err)
 			}
-			pieces = []piece{retryPiece(c.group.form, 0)}
+			pieces = []piece{lastPiece(c.group.form, from)}
 		}
 		if why != stays && (now == live || why != drained) {
-			if now, end = over, why; why != drained {
+			if now, end = over, why; why == drained {
+				from = c.query.After
+			} else {
 				pieces = nil // it may have no more
 			}
-			pieces = append(pieces, retryPiece(c.group.form, 0))
+			pieces = append(pieces, lastPiece(c.group.form, from))
 		}
 		for _, p := range append(r.takeNotes(), pieces...) {
 			b = append(b, p.text...)

@@ -92,6 +92,9 @@ func (s *shard) replayed(sub *subscriber, now progress) {
 	}
 	switch {
 	case sub.doomed != stays:
+		if now != lost && sub.doomed != gone {
+			s.sayLast(sub)
+		}
 		s.close(sub, sub.doomed)
 	case now == lost:
 		s.close(sub, gone)
@@ -301,7 +304,7 @@ func (s *shard) beat(sub *subscriber) piece {
 		return piece{text: heartbeats[sub.group.form], at: s.at.Seq, told: true}
 	}
 	sub.sent = s.at.Seq
-	return piece{text: string(appendControl(nil, sub.group.form, checkpointType, s.at.String(), nil, time.Now())), at: s.at.Seq, told: true}
+	return piece{text: string(appendControl(nil, sub.group.form, checkpointAt(s.at, 0), time.Now())), at: s.at.Seq, told: true}
 }
 
 // say sends a piece to one who is live, or lets its runner do it.
@@ -331,15 +334,29 @@ func (s *shard) expel(sub *subscriber, why reason) {
 	case waiting:
 		sub.runner.leave(why)
 	case current:
-		s.say(sub, retryPiece(sub.group.form, 0))
+		s.say(sub, lastPiece(sub.group.form, s.at))
 		if sub.stage == current {
 			s.close(sub, why)
 			return
 		}
 		sub.last = true
 	default:
+		s.sayLast(sub)
 		s.close(sub, why)
 	}
+}
+
+// sayLast tells a subscriber that is behind, and is about to be closed, which position it has reached. One that is inside a block, or
+// whose socket is full, is not told: its last ID is good enough.
+func (s *shard) sayLast(sub *subscriber) {
+	if sub.rest.text != "" || sub.stage == closed {
+		return
+	}
+	at := sub.at
+	if sub.cursor != nil {
+		at = sub.cursor.query.After
+	}
+	_, _, _ = sub.push(&s.buf, at.Seq, []piece{lastPiece(sub.group.form, at)}) // a client that has gone comes back anyway
 }
 
 // close ends a stream.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // start returns the cursor of a subscription, and what is sent before anything else. There is no cursor if nothing can ever
@@ -36,14 +37,11 @@ func (h *Hub) start(ctx context.Context, s *subscription) (c *cursor, first []by
 	} else if ended {
 		return nil, nil, nil
 	}
-	first = appendRetry(nil, s.form, jitter(retryLeast, retryMost))
-	if gap != nil { // before the checkpoint: who has that would not be told again
-		first = appendControl(first, s.form, gapType, "", gap, time.Now())
+	if gap != nil { // before the checkpoint: a client that has the checkpoint is not told of the gap again
+		first = appendControl(first, s.form, sse.Event{Type: gapType, Data: controlData(gap)}, time.Now())
 	}
-	c.appendCheckpoint()
-	for _, p := range c.pieces {
-		first = append(first, p.text...)
-	}
+	first = appendControl(first, s.form, checkpointAt(c.query.After, jitter(retryLeast, retryMost)), time.Now())
+	c.sent = c.query.After.Seq
 	head := h.log.Head()
 	if c.checkpoint = c.query.After != head; head.Gen == c.query.After.Gen {
 		c.until = head.Seq

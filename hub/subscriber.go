@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // subscriber is a stream: what it wants, where it is, and how its bytes leave. There is no queue.
@@ -148,9 +149,11 @@ func eventsUpTo(pieces []piece, n int) int {
 	return eventsIn(pieces[:whole])
 }
 
-// retryPiece says when to come back.
-func retryPiece(f form, at uint64) piece {
-	return piece{text: string(appendRetry(nil, f, jitter(retryLeast/2, retryMost))), at: at, told: true}
+// lastPiece is what a stream ends with that its client is to come back to: a checkpoint at the position that it has
+// reached, with a reconnection time.
+func lastPiece(f form, at eventlog.Position) piece {
+	last := checkpointAt(at, jitter(retryLeast/2, retryMost))
+	return piece{text: string(appendControl(nil, f, last, time.Now())), at: at.Seq, told: true}
 }
 
 // expiringPiece says that the token ends soon.
@@ -158,5 +161,5 @@ func expiringPiece(f form, at uint64, end time.Time) piece {
 	data := struct {
 		Expires time.Time `json:"expires"`
 	}{end.UTC().Truncate(time.Second)}
-	return piece{text: string(appendControl(nil, f, expiringType, "", data, time.Now())), at: at, told: true}
+	return piece{text: string(appendControl(nil, f, sse.Event{Type: expiringType, Data: controlData(data)}, time.Now())), at: at, told: true}
 }

@@ -20,7 +20,8 @@ type Options struct {
 	// end every stream, do not apply to the stream.
 	WriteTimeout time.Duration
 
-	// Retry is the reconnection time that the stream asks the client for at its start; 0 sends none.
+	// Retry is the reconnection time that the stream asks the client for. It leaves with the header as a line that
+	// joins the block of the first event: see [AppendRetry]. 0 sends none.
 	Retry time.Duration
 
 	// MaxAge ends the stream after 80 to 100 % of this time, at random, so that clients move to another server in

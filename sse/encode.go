@@ -22,6 +22,10 @@ func (e *FieldError) Error() string {
 
 // AppendTo appends e to b as it goes on the wire, and a blank line. It allocates only what b lacks.
 //
+// The block always has a data field, and its id field comes last. Some clients dispatch an empty message at a blank
+// line without data. Some store the id when they read its line, and lose the event when the connection breaks before
+// the blank line; with the id last only the break between the two can hurt them.
+//
 // It returns b as it was and a [*FieldError] when Type holds CR, LF or NUL; when ID holds a control character
 // other than an inner tab, or begins or ends with a space or tab, because such an ID could not come back in a
 // Last-Event-ID header; and when Retry is negative. Data may be any text. Invalid UTF-8 is sent
@@ -35,6 +39,10 @@ func (e Event) AppendTo(b []byte) ([]byte, error) {
 		b = append(b, e.Type...)
 		b = append(b, '\n')
 	}
+	if e.Retry > 0 {
+		b = AppendRetry(b, e.Retry)
+	}
+	b = appendLines(b, "data:", e.Data)
 	if e.ID != "" {
 		b = append(b, "id: "...)
 		b = append(b, e.ID...)
@@ -42,26 +50,21 @@ func (e Event) AppendTo(b []byte) ([]byte, error) {
 	} else if e.ResetID {
 		b = append(b, "id\n"...)
 	}
-	if e.Retry > 0 {
-		b = appendRetryLine(b, e.Retry)
-	}
-	b = appendLines(b, "data:", e.Data)
 	return append(b, '\n'), nil
 }
 
-// AppendComment appends text as comment lines, one per line of text, and a blank line. Readers ignore it;
-// connections and proxies stay awake.
+// AppendComment appends text as comment lines, one per line of text. No blank line follows, because some clients
+// dispatch an empty message at one; the next event follows directly. Readers ignore comments; connections and proxies
+// stay awake. A comment may stand between events, not inside one.
 func AppendComment(b []byte, text string) []byte {
-	return append(appendLines(b, ":", text), '\n')
+	return appendLines(b, ":", text)
 }
 
-// AppendRetry appends a retry field of d in whole milliseconds, rounded up, and a blank line. It dispatches
-// no event. A negative d counts as 0.
+// AppendRetry appends a retry field of d in whole milliseconds, rounded up, as one line. No blank line follows: the
+// line joins the block of the next event. Readers obey it as soon as they have read the line, also when no event
+// follows. A negative d counts as 0.
 func AppendRetry(b []byte, d time.Duration) []byte {
-	return append(appendRetryLine(b, max(d, 0)), '\n')
-}
-
-func appendRetryLine(b []byte, d time.Duration) []byte {
+	d = max(d, 0)
 	ms := int64(d / time.Millisecond)
 	if d%time.Millisecond > 0 {
 		ms++

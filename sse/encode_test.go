@@ -21,11 +21,11 @@ func TestEventOnTheWire(t *testing.T) {
 		{"zero", sse.Event{}, "data:\n\n"},
 		{"data", sse.Event{Data: "hello"}, "data: hello\n\n"},
 		{"leading space survives", sse.Event{Data: " hello"}, "data:  hello\n\n"},
-		{"all fields", sse.Event{Type: "add", ID: "7", Retry: 1500 * time.Millisecond, Data: "x"}, "event: add\nid: 7\nretry: 1500\ndata: x\n\n"},
+		{"all fields", sse.Event{Type: "add", ID: "7", Retry: 1500 * time.Millisecond, Data: "x"}, "event: add\nretry: 1500\ndata: x\nid: 7\n\n"},
 		{"default type is no field", sse.Event{Type: "message", Data: "x"}, "data: x\n\n"},
 		{"retry rounds up", sse.Event{Retry: time.Microsecond}, "retry: 1\ndata:\n\n"},
-		{"reset id", sse.Event{ResetID: true, Data: "x"}, "id\ndata: x\n\n"},
-		{"id wins over reset", sse.Event{ID: "1", ResetID: true, Data: "x"}, "id: 1\ndata: x\n\n"},
+		{"reset id", sse.Event{ResetID: true, Data: "x"}, "data: x\nid\n\n"},
+		{"id wins over reset", sse.Event{ID: "1", ResetID: true, Data: "x"}, "data: x\nid: 1\n\n"},
 		{"LF", sse.Event{Data: "a\nb"}, "data: a\ndata: b\n\n"},
 		{"CR", sse.Event{Data: "a\rb"}, "data: a\ndata: b\n\n"},
 		{"CRLF is one line end", sse.Event{Data: "a\r\nb"}, "data: a\ndata: b\n\n"},
@@ -34,8 +34,8 @@ func TestEventOnTheWire(t *testing.T) {
 		{"only line ends", sse.Event{Data: "\n\n"}, "data:\ndata:\ndata:\n\n"},
 		{"last CR", sse.Event{Data: "a\r"}, "data: a\ndata:\n\n"},
 		{"NUL in data", sse.Event{Data: "a\x00b"}, "data: a\x00b\n\n"},
-		{"tab inside an id", sse.Event{ID: "a\tb", Data: "x"}, "id: a\tb\ndata: x\n\n"},
-		{"id beyond ASCII", sse.Event{ID: "näch-ste", Data: "x"}, "id: näch-ste\ndata: x\n\n"},
+		{"tab inside an id", sse.Event{ID: "a\tb", Data: "x"}, "data: x\nid: a\tb\n\n"},
+		{"id beyond ASCII", sse.Event{ID: "näch-ste", Data: "x"}, "data: x\nid: näch-ste\n\n"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -91,12 +91,23 @@ func TestCommentAndRetryDispatchNothing(t *testing.T) {
 	b := sse.AppendComment(nil, "one\ntwo\r\n\rdata: forged")
 	b = sse.AppendRetry(b, 2*time.Second)
 	b = sse.AppendRetry(b, -time.Second)
-	want := ": one\n: two\n:\n: data: forged\n\nretry: 2000\n\nretry: 0\n\n"
+	want := ": one\n: two\n:\n: data: forged\nretry: 2000\nretry: 0\n"
 	if string(b) != want {
 		t.Errorf("got %q, want %q", b, want)
 	}
 	for event, err := range sse.Read(bytes.NewReader(b), nil) {
 		t.Errorf("got %v, %v; want nothing", event, err)
+	}
+}
+
+// TestARetryLineCountsWhenItHasBeenRead, also if the connection breaks before the event whose block it joins.
+func TestARetryLineCountsWhenItHasBeenRead(t *testing.T) {
+	d := sse.NewDecoder(bytes.NewReader(sse.AppendRetry(nil, 7*time.Second)), nil)
+	if d.Next() {
+		t.Errorf("got %v, want nothing", d.Event())
+	}
+	if wait, ok := d.Retry(); !ok || wait != 7*time.Second {
+		t.Errorf("the reconnection time is %v, %v", wait, ok)
 	}
 }
 
@@ -111,7 +122,7 @@ func TestFrameIsSharedAndImmutable(t *testing.T) {
 	if n, err := frame.WriteTo(&out); err != nil || n != int64(frame.Len()) {
 		t.Errorf("WriteTo gave %d, %v; want %d", n, err, frame.Len())
 	}
-	if out.String() != "id: 1\ndata: x\n\n" {
+	if out.String() != "data: x\nid: 1\n\n" {
 		t.Errorf("the frame is %q now", out.String())
 	}
 	var zero sse.Frame

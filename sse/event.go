@@ -10,8 +10,8 @@ const DefaultType = "message"
 
 // Event is one event of a stream: what EventSource hands to a page as a MessageEvent.
 //
-// An Event is always dispatched at the other end. To send a line that is not an event use
-// [AppendComment] or [AppendRetry].
+// An Event is always dispatched at the other end, also one that has nothing but a Retry. To send a line that is not
+// an event use [AppendComment] or [AppendRetry].
 type Event struct {
 	// Type names the kind of event. A received event always has one: [DefaultType] when the stream named
 	// none. In a sent event "" and [DefaultType] are the same and put no field on the wire.

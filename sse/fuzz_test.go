@@ -6,9 +6,11 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tidings-sse/tidings/internal/blockcheck"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -73,6 +75,51 @@ func FuzzAFreshDecoderGivesNormal(f *testing.F) {
 		}
 		if diff := cmp.Diff([]sse.Event{event.Normal(), after}, decode(bytes.NewReader(b), 0).Events); diff != "" {
 			t.Errorf("%#v went out as %q and came back otherwise:\n%s", event, b, diff)
+		}
+	})
+}
+
+// FuzzEveryBlockHasData: whatever is sent, in whatever order, no blank line stands where no event ends, no comment inside a block,
+// and the id comes last. A client that dispatches at every blank line sees the events and nothing else.
+func FuzzEveryBlockHasData(f *testing.F) {
+	f.Add([]byte("erc"), "add", "a\r\n\n\rb", "17", int64(2386))
+	f.Add([]byte("crrec"), "", "", "", int64(0))
+	f.Add([]byte("eeecefrf"), "x", "\n\n", "1\r2", int64(-1))
+	f.Add([]byte("re"), "message", ":\n\nretry: 1", "\xff", int64(1)<<62)
+	f.Fuzz(func(t *testing.T, calls []byte, typ, text, id string, wait int64) {
+		var b []byte
+		events := 0
+		event := sse.Event{Type: typ, Data: text, ID: id, Retry: time.Duration(wait), ResetID: wait%2 == 0}
+		if strings.HasPrefix(typ, "tidings.") {
+			return // the data of a hub's control event is JSON, which is not checked here
+		}
+		for _, call := range calls {
+			var err error
+			switch call {
+			case 'e':
+				b, err = event.AppendTo(b)
+			case 'f':
+				var frame sse.Frame
+				frame, err = event.Frame()
+				b = frame.AppendTo(b)
+			case 'r':
+				b = sse.AppendRetry(b, time.Duration(wait))
+				continue
+			default:
+				b = sse.AppendComment(b, text)
+				continue
+			}
+			if err == nil {
+				events++
+			}
+		}
+		if err := blockcheck.Check(b); err != nil {
+			t.Errorf("%s of %#v: %v", calls, event, err)
+		}
+		dispatched := 0
+		client := blockcheck.Hasty{}
+		if err := client.Read(bytes.NewReader(b), func(m blockcheck.Message) { dispatched++ }); err != nil || dispatched != events {
+			t.Errorf("%q has %d events, and a hasty client dispatches %d, %v", b, events, dispatched, err)
 		}
 	})
 }

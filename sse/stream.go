@@ -102,7 +102,7 @@ func (s *Stream) SendFrame(frames ...Frame) error {
 	return s.write(s.buf)
 }
 
-// Comment sends text as a comment, which clients ignore.
+// Comment sends text as comment lines, which clients ignore. No blank line follows: see [AppendComment].
 func (s *Stream) Comment(text string) error {
 	s.mu.lock()
 	defer s.mu.unlock()
@@ -292,5 +292,5 @@ func (s *Stream) survive() {
 	}
 }
 
-// keepAliveComment ends with a blank line for the sake of clients that split a stream at blank lines.
-var keepAliveComment = []byte(":\n\n")
+// keepAliveComment has no blank line, at which some clients would dispatch an empty message.
+var keepAliveComment = AppendComment(nil, "")

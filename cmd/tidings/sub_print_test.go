@@ -58,7 +58,7 @@ func FuzzRawIsTheSameStream(f *testing.F) {
 
 func TestRawLeavesOutAnIDThatNobodyCouldSendBack(t *testing.T) {
 	got, notes := reprint(t, "raw", "id: 1\ndata: a\n\nid: \x01\ndata: b\n\ndata: c\n\nid: \x02\ndata: d\n\nid: 2\ndata: e\n\n")
-	want := "id: 1\ndata: a\n\nid\ndata: b\n\ndata: c\n\nid\ndata: d\n\nid: 2\ndata: e\n\n"
+	want := "data: a\nid: 1\n\ndata: b\nid\n\ndata: c\n\ndata: d\nid\n\ndata: e\nid: 2\n\n"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
