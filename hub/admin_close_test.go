@@ -41,7 +41,7 @@ func TestAnAdministratorClosesAStream(t *testing.T) {
 			ann, bob := bearer(k.token(all("ann"))), bearer(k.token(all("bob")))
 			closed, open := k.follow("/events/news", ann), k.follow("/events/news", bob)
 			for _, f := range []*follower{closed, open} {
-				f.want("tidings.checkpoint:")
+				f.want("tidings.checkpoint:{}")
 			}
 			k.send(request{path: "/events/news", body: "one", header: bob})
 			last := closed.want("one")
@@ -76,7 +76,7 @@ func TestStreamsAreSelected(t *testing.T) {
 	} {
 		g := all(subject)
 		g.ID = subject + "-1"
-		k.follow(path, bearer(k.token(g))).want("tidings.checkpoint:")
+		k.follow(path, bearer(k.token(g))).want("tidings.checkpoint:{}")
 	}
 	for query, want := range map[string]string{
 		"":                           "all ann bob eve",
@@ -129,7 +129,7 @@ func TestOnlyAdministratorsCloseStreams(t *testing.T) {
 	user.Admin = false
 	boss, ann := bearer(k.token(all("boss"))), bearer(k.token(user))
 	stream := k.follow("/events/news", ann)
-	stream.want("tidings.checkpoint:")
+	stream.want("tidings.checkpoint:{}")
 	await(t, "the stream is listed", func() bool { return len(k.subscribers("")) == 1 })
 	id := k.subscribers("")[0].ID
 	foreign := func(field, value string) map[string]string {
