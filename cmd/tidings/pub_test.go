@@ -48,3 +48,22 @@ func TestPubSaysThatThereWasNothingToStore(t *testing.T) {
 		t.Errorf("exit code %d, output %q, %s", code, out, complaint)
 	}
 }
+
+func TestTheLastLineOfAPipeNeedsNoLineEnd(t *testing.T) {
+	for input, args := range map[string][]string{
+		"1\n2":                               nil,
+		"1\r\n2\n":                           nil,
+		"{\"data\":\"1\"}\n{\"data\":\"2\"}": {"--ndjson"},
+	} {
+		s := startServe(t, nil)
+		var out, complaint strings.Builder
+		p := program{stdio: stdio{in: strings.NewReader(input), out: &out, err: &complaint}}
+		if code := p.run(t.Context(), append([]string{"pub", "news", "--end", "--hub", s.url}, args...)); code != 0 {
+			t.Fatalf("%q: exit code %d, %s", input, code, complaint.String())
+		}
+		code, got, _ := say(t, "sub", "news", "--hub", s.url, "--since", "earliest", "--format", "data")
+		if code != 0 || got != "1\n2\n" {
+			t.Errorf("%q: exit code %d, the topic has %q", input, code, got)
+		}
+	}
+}
