@@ -27,7 +27,8 @@
 // Slowness: nothing is queued. A reader that is slow holds up its own connection; the hub decides what becomes of it. A
 // stream of events that is published waits for the hub, with two batches in memory at the most.
 //
-// Hubs that cannot be reached are waited for, for as long as the context lasts. [Client.OnRetry] hears why.
+// Waiting: a hub that cannot be reached is waited for, for as long as the context lasts. The first failure is logged as a
+// warning; [Client.OnRetry] hears of all.
 //
 // # Where things are
 //

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // What errors.Is finds in a [*Problem], for callers who do one thing or another.
@@ -53,6 +55,15 @@ type Problem struct {
 
 	Members map[string]json.RawMessage // the others, as they came
 }
+
+// refused is the problem of a stream that was refused, with the answer itself: errors.As finds both.
+type refused struct {
+	problem *Problem
+	answer  *sse.ResponseError
+}
+
+func (e *refused) Error() string   { return e.problem.Error() }
+func (e *refused) Unwrap() []error { return []error{e.problem, e.answer} }
 
 // Name returns what programs go by: the last part of the type, such as "key-reused". Without a type it is "".
 func (p *Problem) Name() string {

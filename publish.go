@@ -128,7 +128,7 @@ func (c *Client) post(ctx context.Context, p *posting) (a answer, err error) {
 		// Without a value the field stays here.
 		req.Header["Idempotency-Key"] = nil
 	}
-	if err := c.authorize(req); err != nil {
+	if err := c.prepare(req); err != nil {
 		return a, &unsendable{err}
 	}
 	client := *c.client(p.url)

@@ -234,8 +234,8 @@ func (p *publication) sendPart(ctx context.Context, lines []byte, n int) (done i
 	switch {
 	case err != nil:
 		return 0, err
-	case a.Last == "" || a.Count+a.Duplicates < n:
-		return 0, fmt.Errorf("%w: it does not say that %d events are stored", errAnswer, n)
+	case a.Last == "" || a.Count < n:
+		return 0, fmt.Errorf("%w: it says that %d events are stored, of %d", errAnswer, a.Count, n)
 	}
 	p.add(n, a)
 	return n, nil

@@ -19,7 +19,7 @@ const longestAsked = time.Hour
 // persist calls attempt until it succeeds, fails for good, or ctx ends. An attempt that got some of its work done reports
 // progress, after which waiting begins anew.
 func (c *Client) persist(ctx context.Context, attempt func() (progress bool, err error)) error {
-	for failures := 1; ; failures++ {
+	for failures, first := 1, true; ; failures, first = failures+1, false {
 		progress, err := attempt()
 		switch {
 		case err == nil:
@@ -32,9 +32,7 @@ func (c *Client) persist(ctx context.Context, attempt func() (progress bool, err
 			failures = 1
 		}
 		wait := c.delay(err, failures)
-		if c.OnRetry != nil {
-			c.OnRetry(err, wait)
-		}
+		c.retrying(ctx, first, err, wait)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

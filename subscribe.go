@@ -52,6 +52,15 @@ type SubscribeOptions struct {
 	// see [Client.TokenFunc].
 	OnExpiring func()
 
+	// OnRaw hears each event as it came, control events too, before it is yielded or its own function is called.
+	OnRaw func(sse.Event)
+
+	// OnComment hears the stream's comments, such as heartbeats. The text is valid during the call.
+	OnComment func(text []byte)
+
+	// Recover decides after each failure whether to connect again, and after how long; nil means [sse.Resilient].
+	Recover func(*sse.Failure) (time.Duration, bool)
+
 	// IdleTimeout is the longest silence before a connection counts as broken. It must be longer than the pause between the
 	// hub's heartbeats, 25 s by default. 0 means 90 s, negative for ever.
 	IdleTimeout time.Duration
@@ -100,7 +109,7 @@ type End struct {
 //   - when all topics are complete, without an error;
 //   - when ctx is done, at once, with its error;
 //   - at a gap that nobody hears of, or whose hearer returns an error;
-//   - when the hub refuses for good, with a [*Problem];
+//   - when the hub refuses for good, with a [*Problem], beside the [*sse.ResponseError] that it came by;
 //   - when the answer is not that of a hub, or the event too large.
 //
 // The error is the last thing it yields.
@@ -111,7 +120,7 @@ func (c *Client) Subscribe(ctx context.Context, topics []string, o *SubscribeOpt
 // Open is Subscribe for those who need the position, or close from elsewhere. Nothing is sent before the range over
 // [Subscription.Events] begins. A Subscription that is not ranged over is to be closed.
 func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions) *Subscription {
-	s := &Subscription{client: c, unended: make(map[string]bool)}
+	s := &Subscription{client: c, ctx: ctx, unended: make(map[string]bool)}
 	if o != nil {
 		s.options = *o
 	}
@@ -139,7 +148,8 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 	}
 	s.source = (&sse.Client{
 		HTTP: c.client(req.URL), Backoff: c.Backoff, IdleTimeout: max(idle, 0), MaxEvent: s.options.MaxEvent,
-		Observe: s.observe, Repeat: true, // a QUERY changes nothing
+		Observe: s.observe, Comment: s.options.OnComment, Recover: s.options.Recover,
+		Repeat: true, // a QUERY changes nothing
 	}).Open(req)
 	return s
 }
@@ -147,6 +157,7 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 // Subscription is what follows topics. Its methods are safe for concurrent use.
 type Subscription struct {
 	client  *Client
+	ctx     context.Context
 	options SubscribeOptions
 	source  *sse.Source // nil if it could not be made
 	refused error       // why it could not
@@ -155,6 +166,7 @@ type Subscription struct {
 	unended map[string]bool // the topics that may have more to come
 	endless bool            // there are patterns: topics without end
 	away    *Problem        // the hub has asked to come back later
+	told    bool            // that there is no connection
 }
 
 // Events connects and yields the events, as [Client.Subscribe] says. It can be ranged over once.
@@ -194,6 +206,7 @@ func (s *Subscription) run(yield func(Event, error) bool) error {
 			return plainly(err)
 		}
 		if strings.HasPrefix(raw.Type, controlPrefix) {
+			s.raw(raw)
 			if err := s.control(raw); err != nil {
 				return err
 			}
@@ -206,11 +219,18 @@ func (s *Subscription) run(yield func(Event, error) bool) error {
 		if err != nil {
 			return err
 		}
+		s.raw(raw)
 		if !yield(e, nil) {
 			return nil
 		}
 	}
 	return nil
+}
+
+func (s *Subscription) raw(e sse.Event) {
+	if s.options.OnRaw != nil {
+		s.options.OnRaw(e)
+	}
 }
 
 // subscription returns the request of a subscription: a GET if its URL is one that nobody on the way refuses, else a QUERY.
@@ -246,34 +266,37 @@ func (c *Client) subscription(ctx context.Context, topics []string, o *Subscribe
 	if err != nil {
 		return nil, err
 	}
+	err = c.prepare(req)
 	if o.After != "" {
 		req.Header.Set("Last-Event-ID", o.After)
 	}
-	return req, c.authorize(req)
+	return req, err
 }
 
 // observe hears of each change of state before the next event is yielded.
 func (s *Subscription) observe(state sse.State, f *sse.Failure) {
 	switch {
 	case state == sse.Open:
-		s.away = nil
+		s.away, s.told = nil, false
 		if s.options.OnOpen != nil {
 			s.options.OnOpen()
 		}
-	case state == sse.Connecting && f != nil && s.client.OnRetry != nil:
+	case state == sse.Connecting && f != nil:
 		err := plainly(f.Err)
 		if s.away != nil {
 			err = s.away
 		}
-		s.client.OnRetry(err, f.Delay)
+		ended := errors.Is(err, sse.ErrEnded) // which is how streams come to an end, and no trouble
+		s.client.retrying(s.ctx, !s.told && !ended, err, f.Delay)
+		s.told = s.told || !ended
 	}
 }
 
-// plainly returns what a hub that gave no stream has said instead.
+// plainly returns what a hub that gave no stream has said instead. errors.As finds the [*Problem], and the [*sse.ResponseError].
 func plainly(err error) error {
 	refusal, ok := errors.AsType[*sse.ResponseError](err)
 	if !ok || refusal.StatusCode == http.StatusOK {
 		return err
 	}
-	return problemOf(refusal.StatusCode, refusal.Header, refusal.Body)
+	return &refused{problemOf(refusal.StatusCode, refusal.Header, refusal.Body), refusal}
 }

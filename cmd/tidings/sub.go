@@ -216,16 +216,9 @@ func (c *subCmd) wants(e sse.Event) bool {
 	return slices.Contains(c.Types, e.Type)
 }
 
-// client returns the client that the flags describe.
+// client returns the client that the flags describe, for a stream that is not a hub's.
 func (c *subCmd) client(h *http.Client) *sse.Client {
-	client := &sse.Client{HTTP: h, IdleTimeout: c.IdleTimeout, MaxEvent: c.MaxEvent, Repeat: c.Repeat}
-	switch {
-	case c.Once:
-		client.Recover = func(*sse.Failure) (time.Duration, bool) { return 0, false }
-	case c.Browser:
-		client.Recover = sse.WHATWG
-	}
-	return client
+	return &sse.Client{HTTP: h, IdleTimeout: c.IdleTimeout, MaxEvent: c.MaxEvent, Repeat: c.Repeat, Recover: c.recover()}
 }
 
 var errTimeout = errors.New("the time is over")

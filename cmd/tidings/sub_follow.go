@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,17 +23,14 @@ import (
 // It does so one event at a time, in one goroutine, so that the position never passes what was done. A slow
 // command holds up the connection and nothing piles up.
 type follower struct {
-	cmd     *subCmd
-	url     *url.URL    // nil for standard input
-	source  *sse.Source // nil for standard input
-	events  iter.Seq2[sse.Event, error]
-	printer printer // nil: print nothing
-	raw     bool    // it prints a stream again
-	runner  *runner // nil: run nothing
-	state   *state  // nil: keep no position
-	status  *status
-
-	unended map[string]bool // the topics that have not ended yet, if all are named without wildcards; else nil
+	cmd      *subCmd
+	messages iter.Seq2[message, error]
+	url      *url.URL // nil for standard input
+	printer  printer  // nil: print nothing
+	raw      bool     // it prints a stream again
+	runner   *runner  // nil: run nothing
+	state    *state   // nil: keep no position
+	status   *status
 
 	handled int    // events that went all the way
 	lastID  string // as of the last of them
@@ -63,7 +59,7 @@ func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, s
 		}
 	}
 	if c.stream == "-" {
-		f.events = readInput(ctx, std.in, &sse.ReadOptions{MaxEvent: c.MaxEvent, Comment: comment})
+		f.messages = f.rawMessages(readInput(ctx, std.in, &sse.ReadOptions{MaxEvent: c.MaxEvent, Comment: comment}))
 		return f, nil
 	}
 	return f, f.open(ctx, std.in, comment)
@@ -86,21 +82,22 @@ func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte))
 		}
 	}
 	f.setStart(req)
-	f.unended = f.cmd.exactTopics()
-	client := f.cmd.client(h)
-	client.Backoff = patienceWith(req.URL.Hostname())
-	name := address.Name(req.URL)
-	f.status.server, f.status.at = name, address.Hub{URL: req.URL}
+	f.status.server, f.status.at = address.Name(req.URL), address.Hub{URL: req.URL}
 	if f.cmd.byTopic() {
 		f.status.server, f.status.hub, f.status.at = hub.String(), true, hub
-		name = f.status.server + " for " + strings.Join(f.cmd.topics, ", ")
+		if !f.cmd.own() {
+			return f.openHub(ctx, req, hub, h, comment)
+		}
 	}
+	client := f.cmd.client(h)
+	client.Backoff = patienceWith(req.URL.Hostname())
 	client.Comment = comment
+	var source *sse.Source
 	client.Observe = func(s sse.State, failure *sse.Failure) {
-		f.status.observe(s, failure, name, f.source.LastEventID())
+		f.status.observe(s, failure, f.status.server, source.LastEventID())
 	}
-	f.source = client.Open(req)
-	f.events = f.source.Events()
+	source = client.Open(req)
+	f.messages = f.rawMessages(source.Events())
 	return nil
 }
 
@@ -121,9 +118,11 @@ func (f *follower) saveInterval() time.Duration {
 	return time.Second
 }
 
+const lastEventID = "Last-Event-Id" // in the canonical form of net/http
+
 // setStart sets the starting position: --last-event-id, else a header, else the state file.
 func (f *follower) setStart(req *http.Request) {
-	const name = "Last-Event-ID"
+	const name = lastEventID
 	if id := f.cmd.LastEventID; id != nil {
 		req.Header.Set(name, *id)
 		return
@@ -161,22 +160,22 @@ func (f *follower) run(ctx context.Context) error {
 }
 
 func (f *follower) follow(ctx context.Context) error {
-	for e, err := range f.events {
+	for m, err := range f.messages {
 		if err != nil {
 			return err
 		}
-		if err := f.handle(ctx, e); err != nil {
+		if err := f.handle(ctx, m); err != nil {
 			return err
 		}
 		if f.cmd.Count > 0 && f.handled == f.cmd.Count {
 			return nil
 		}
-		if f.complete(e) { // to ask again would bring a 204, after a pause
-			f.status.mention(strings.Join(f.cmd.topics, ", ") + completeText(len(f.cmd.topics)))
-			return nil
-		}
 	}
-	f.status.mention("the stream has ended")
+	text := "the stream has ended"
+	if n := len(f.cmd.exactTopics()); n > 0 {
+		text = strings.Join(f.cmd.topics, ", ") + completeText(n)
+	}
+	f.status.mention(text)
 	return nil
 }
 
@@ -187,32 +186,14 @@ func completeText(topics int) string {
 	return " are complete"
 }
 
-// complete reports whether an event was the last that can come: the end of the last topic.
-func (f *follower) complete(e sse.Event) bool {
-	var end struct{ Topics []string }
-	if e.Type != endType || len(f.unended) == 0 || json.Unmarshal([]byte(e.Data), &end) != nil {
-		return false
-	}
-	for _, topic := range end.Topics {
-		delete(f.unended, topic)
-	}
-	return len(f.unended) == 0
-}
-
-// endType is the type by which a Tidings hub says that topics are complete.
-const endType = "tidings.end"
-
 // checkpoint is the type by which a Tidings hub says that the position has moved on although nothing happened. It
 // is kept as a position, but is no event to show, to count or to run a command for.
 const checkpoint = "tidings.checkpoint"
 
-// handle does with e what is to be done, and then notes it as done.
-func (f *follower) handle(ctx context.Context, e sse.Event) error {
+// handle does with m what is to be done, and then notes it as done.
+func (f *follower) handle(ctx context.Context, m message) error {
+	e := m.Event
 	if f.cmd.wants(e) {
-		m := message{Event: e}
-		if f.cmd.byTopic() {
-			m = unwrap(e)
-		}
 		if f.printer != nil {
 			if err := f.printer.event(m, time.Now()); err != nil {
 				return &outputError{err}
@@ -226,7 +207,7 @@ func (f *follower) handle(ctx context.Context, e sse.Event) error {
 		f.handled++
 	}
 	if e.Type == checkpoint && f.raw { // for whoever resumes from what we write
-		if err := f.printer.event(message{Event: e}, time.Now()); err != nil {
+		if err := f.printer.event(m, time.Now()); err != nil {
 			return &outputError{err}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -173,8 +174,11 @@ func reason(err error) string {
 	case errors.As(err, &wrapped):
 		err = wrapped.Err // without method and URL, which are known
 	}
-	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "tidings: "), "sse: ")
+	return strings.TrimPrefix(ourPrefix.ReplaceAllString(err.Error(), ""), "sse: ")
 }
+
+// ourPrefix is what the Go client puts before its errors.
+var ourPrefix = regexp.MustCompile(`^tidings: (publish( all| stream)?|subscribe): `)
 
 // shorten cuts text that is longer than limit bytes, between two characters.
 func shorten(text string, limit int) string {
