@@ -17,7 +17,7 @@ import (
 var surroundings = map[string]string{
 	"events := sse.ReadResponse(resp, nil)":             "var resp *http.Response",
 	"events, err := eventlog.NewMemory(nil) // or":      "var ctx context.Context\nfunc session(*http.Request) (user struct{ ID string }, err error) { return }",
-	`client := &tidings.Client{URL: "http://localhost:`: "var ctx context.Context",
+	`client := &tidings.Client{URL: "localhost:`: "var ctx context.Context",
 }
 
 const module = "github.com/tidings-sse/tidings"
