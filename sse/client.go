@@ -11,45 +11,50 @@ import (
 	"time"
 )
 
-// Client follows event streams and reconnects as EventSource does (WHATWG HTML 9.2.2 and 9.2.3), with what
-// programs need beyond it. The zero value is ready. A Client is safe for concurrent use and must not be
-// changed while in use.
+// Client subscribes to event streams and reconnects as EventSource does (WHATWG HTML 9.2.2 and 9.2.3). Unlike
+// EventSource it sends any request and backs off. The zero value is ready to use. A Client is safe for concurrent use;
+// its fields must not be changed while it is in use.
 //
-// It runs in the goroutine that ranges over the sequence and starts none of its own.
+// A subscription runs in the goroutine that ranges over its sequence; a Client starts no goroutines.
 type Client struct {
-	// HTTP sends the requests; nil means [http.DefaultClient]. Its Timeout covers whole streams: leave it 0.
-	// Redirects are followed as its CheckRedirect allows, 10 by default. To another origin only Accept, Cache-Control
-	// and Last-Event-ID go along, and nothing goes to it that had a body. A reconnection starts from the request's own
-	// URL, or from where the redirects led if the policy sets [Failure.KeepRedirect]; to another origin it sends no more than
-	// the redirect did. A cookie jar keeps its own rules about what it adds.
+	// HTTP sends the requests; nil means [http.DefaultClient]. Its Timeout must be 0, because it limits the whole
+	// stream.
+	//
+	// The client follows redirects as CheckRedirect allows, by default up to 10. A redirect to another origin drops all
+	// header fields but Accept, Cache-Control and Last-Event-ID, and is refused if the request has a body. A cookie jar
+	// adds cookies by its own rules.
+	//
+	// A reconnection starts from the request's own URL, or from the URL that answered last if the policy sets
+	// [Failure.KeepRedirect]. Header fields that a redirect dropped stay dropped.
 	HTTP *http.Client
 
-	// Backoff is how long to wait before reconnecting.
+	// Backoff computes the delay before each reconnection.
 	Backoff Backoff
 
-	// Recover decides after each failure whether to reconnect, and after how long; nil means [Resilient].
+	// Recover is the policy: it decides after each failure whether to reconnect, and after which delay. Nil means
+	// [Resilient]; [WHATWG] is the policy of browsers.
 	Recover func(*Failure) (time.Duration, bool)
 
-	// IdleTimeout is the longest silence, while connecting or connected, before a connection counts as
-	// broken. Comments are no silence. 0 means none. Time the caller spends with an event does not count.
+	// IdleTimeout is the longest time to wait for bytes, while connecting or connected, before the connection counts as
+	// broken. Comments count as bytes. The time that the caller spends on an event does not count. 0 means no limit.
 	IdleTimeout time.Duration
 
-	// MaxEvent, Comment and Dataless are those of [ReadOptions]. Comment is called by the ranging goroutine.
+	// MaxEvent, Comment and Dataless are those of [ReadOptions]. The ranging goroutine calls Comment.
 	MaxEvent int
 	Comment  func(text []byte)
 	Dataless bool
 
-	// Observe, when set, is called by the ranging goroutine with every change of state, in order: Connecting
-	// with nil, then Open, then Connecting with the failure before each wait, at last Closed with the
-	// failure that ended it, or nil.
+	// Observe, if set, is called by the ranging goroutine at each change of state, in order: Connecting with nil at the
+	// start, Open when events may arrive, Connecting with the failure before each delay, and Closed at the end with the
+	// last failure, or nil.
 	Observe func(State, *Failure)
 
-	// Repeat lets requests be repeated that are not GET or HEAD. They need no body, or a GetBody.
+	// Repeat allows reconnections for methods other than GET and HEAD. A request with a body then needs GetBody.
 	Repeat bool
 }
 
-// Subscribe follows the stream at a URL with the zero [Client]. See [Client.Subscribe]. While the server cannot be reached it
-// waits and tries again, for as long as ctx lasts and without a word; a Client with Observe hears why.
+// Subscribe receives the events of the stream at a URL with the zero [Client]; see [Client.Subscribe]. While the
+// server is unreachable it retries silently until ctx is done. To learn why, use a Client with Observe.
 func Subscribe(ctx context.Context, address string) iter.Seq2[Event, error] {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -64,21 +69,21 @@ func Subscribe(ctx context.Context, address string) iter.Seq2[Event, error] {
 	return c.Subscribe(req)
 }
 
-// Subscribe sends req, yields the events of the answer, and reconnects when it ends, with the last event ID. A
-// starting position is set as header Last-Event-ID in req. The sequence can be used once; it ends
-//   - when the loop breaks, without another word;
-//   - when the server answers 204 No Content, without an error;
-//   - when the request's context is done, at once, with its error;
-//   - when Recover gives up, with the error of the last failure.
+// Subscribe sends req, yields the events of the response, and reconnects with the last event ID when the stream ends.
+// To start from a position, set Last-Event-ID in the header of req. The sequence can be used once. It ends
+//   - without an error when the loop breaks;
+//   - without an error when the server answers 204 No Content;
+//   - with the context's error as soon as the request's context is done;
+//   - with the last failure when Recover gives up.
 //
-// A request that is not GET or HEAD is sent once unless Repeat says otherwise: its sequence ends without
-// an error when the stream ends cleanly, else with the failure.
+// A request whose method is not GET or HEAD is sent once, unless Repeat is set: its sequence ends without an error when
+// the stream ends cleanly, else with the failure.
 func (c *Client) Subscribe(req *http.Request) iter.Seq2[Event, error] {
 	return c.Open(req).Events()
 }
 
-// Open is Subscribe for those who look at the state, restart or close from elsewhere. Nothing is sent before
-// the range over [Source.Events] begins. A Source that is not ranged over is to be closed.
+// Open is Subscribe for callers that need the state, or restart or close the subscription from other goroutines. The
+// request is sent when the range over [Source.Events] begins. Close a Source that is never ranged over.
 func (c *Client) Open(req *http.Request) *Source {
 	ctx, cancel := context.WithCancel(req.Context())
 	s := &Source{client: c, req: req, ctx: ctx, cancel: cancel, lastEventID: req.Header.Get(headerLastEventID)}
@@ -87,12 +92,12 @@ func (c *Client) Open(req *http.Request) *Source {
 	return s
 }
 
-// RequestError says why a request cannot be used for a subscription. It was not sent, or not sent again.
+// RequestError says why a request cannot be sent, or cannot be sent again.
 type RequestError struct{ Reason string }
 
 func (e *RequestError) Error() string { return "sse: unusable request: " + e.Reason }
 
-// check finds what would make every attempt fail alike, which no reconnecting would mend.
+// check finds faults of the request that would make every attempt fail.
 func (c *Client) check(req *http.Request) error {
 	if req.URL == nil {
 		return &RequestError{"it has no URL"}
@@ -121,7 +126,7 @@ func (c *Client) check(req *http.Request) error {
 	return nil
 }
 
-// speaksHTTP reports whether only HTTP can be meant: a transport of the caller's own may know other schemes.
+// speaksHTTP reports whether the transport is net/http's; a custom one may support other schemes.
 func (c *Client) speaksHTTP() bool {
 	if c.HTTP == nil || c.HTTP.Transport == nil {
 		return true
@@ -130,7 +135,7 @@ func (c *Client) speaksHTTP() bool {
 	return standard
 }
 
-// unreachable says what is wrong with an address that no host can have, "" if nothing is.
+// unreachable says what is wrong with the host and port of a URL, "" if nothing is.
 func unreachable(u *url.URL) string {
 	if u.Hostname() == "" {
 		return "names no host"
@@ -149,11 +154,11 @@ func (c *Client) repeatable(req *http.Request) bool {
 
 const headerLastEventID = "Last-Event-Id" // in the canonical form of net/http
 
-// maxSentID is the longest last event ID that goes back to a server. Few accept a header field beyond 8 KiB,
-// and one refused for its size would end the subscription.
+// maxSentID is the longest last event ID, in bytes, that is sent to a server. Many servers refuse header fields larger
+// than 8 KiB, and a refusal would end the subscription.
 const maxSentID = 8 << 10
 
-// sendable reports whether net/http agrees to send value as a header field's.
+// sendable reports whether net/http sends value in a header field.
 func sendable(value string) bool {
 	for i := range len(value) {
 		if c := value[i]; c < 0x20 && c != '\t' || c == 0x7F {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// idleTimer calls a function when something takes too long. It runs only while someone waits for the server, so
-// that a slow consumer is not taken for a silent server. A nil idleTimer never fires.
+// idleTimer calls fire when the server sends nothing for the timeout. It runs only while a read waits for the server,
+// so that a slow consumer does not count as a silent server. A nil idleTimer never fires.
 type idleTimer struct {
 	timeout time.Duration
 	fire    func()

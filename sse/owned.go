@@ -5,19 +5,19 @@ import "strings"
 // owned makes the strings of an [Event] from a Decoder's views with one allocation at most.
 type owned struct {
 	id    string            // of the last event: most streams have none or change it with every event
-	stale bool              // an id field has been read since; only then are the two compared, for IDs may be long
+	stale bool              // an id field was read since; only then are the IDs compared, because they may be long
 	typ   string            // of the last event
-	types map[string]string // those seen before: a stream has few
+	types map[string]string // interned types; a stream has few
 }
 
 const (
 	maxTypes  = 32   // distinct types kept per Decoder
-	maxType   = 64   // bytes; longer ones are not worth keeping
-	maxShared = 1024 // bytes of data that may stay alive because an ID shares their memory
+	maxType   = 64   // bytes; longer types are not interned
+	maxShared = 1024 // bytes of data that an ID may keep alive because both share one allocation
 )
 
-// Event returns the current event with strings of its own. It allocates once at the most, as long as the
-// stream keeps to a few types and events with an ID of their own have up to 1 KiB of data.
+// Event returns a copy of the current event. It allocates at most once if the stream has few types and the data of
+// events with a new ID is at most 1 KiB.
 func (d *Decoder) Event() Event {
 	e := Event{Type: d.owned.intern(d.typ)}
 	switch {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ErrUsed is what a second range over a sequence of this package yields: the stream behind it is gone.
+// ErrUsed is the error that a second range over a sequence of this package yields.
 var ErrUsed = errors.New("sse: the sequence has been used already; it can be ranged over once")
 
 // Read returns the events of r. The sequence ends without an error when the stream ends cleanly; else with
@@ -30,10 +30,10 @@ func Read(r io.Reader, opts *ReadOptions) iter.Seq2[Event, error] {
 	})
 }
 
-// ReadResponse returns the events of an answer, having checked that it is one: status 200, a Content-Type of
-// text/event-stream as browsers understand it (parameters are ignored), and no Content-Encoding that the
-// transport has not undone. If not, the sequence yields a [*ResponseError]. It closes the body when it ends,
-// however it ends. Anything else is as with [Read]. To stop a read that waits, cancel the request's context.
+// ReadResponse returns the events of an HTTP response, as [Read] does. It first checks the response: status 200, content
+// type text/event-stream as browsers understand it (parameters are ignored), and no Content-Encoding that the transport
+// has left in place. A response that fails the check yields a [*ResponseError]. The sequence closes the body when it
+// ends. To stop a read that waits, cancel the request's context.
 func ReadResponse(resp *http.Response, opts *ReadOptions) iter.Seq2[Event, error] {
 	return once(func(yield func(Event, error) bool) {
 		defer resp.Body.Close()
@@ -59,17 +59,17 @@ func once[V any](seq iter.Seq2[V, error]) iter.Seq2[V, error] {
 }
 
 const (
-	maxErrorBody  = 64 << 10        // bytes of a refusal's body that are kept
-	errorBodyTime = 5 * time.Second // how long a refusal's body is waited for
+	maxErrorBody  = 64 << 10        // bytes of an error response's body that are kept
+	errorBodyTime = 5 * time.Second // how long to wait for them
 )
 
-// ResponseError says that an answer is not an event stream. It holds what the server said instead.
+// ResponseError says that a response is not an event stream. It holds the response.
 type ResponseError struct {
 	StatusCode int
 	Status     string // such as "404 Not Found"
 	Header     http.Header
-	Body       []byte // the first 64 KiB at the most, and what came within 5 s
-	Reason     string // what was expected and what came
+	Body       []byte // up to 64 KiB, and only what arrived within 5 s
+	Reason     string // what was expected and what the server sent
 }
 
 func (e *ResponseError) Error() string {
@@ -100,9 +100,8 @@ func checkResponse(resp *http.Response) error {
 	}
 }
 
-// readErrorBody reads the start of a refusal. A server that lets it trickle must not hold up the caller, so
-// the body is closed under a reader that waits too long. What could not be read is not worth an error
-// of its own: the refusal is what the caller has to know.
+// readErrorBody reads the start of an error response. It closes the body when errorBodyTime is over, so that a server
+// that sends slowly does not block the caller. A read error is dropped: the response itself is the error to report.
 func readErrorBody(body io.ReadCloser) []byte {
 	stop := time.AfterFunc(errorBodyTime, func() { _ = body.Close() })
 	defer stop.Stop()

@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// Failure is why a connection ended or could not be made.
+// Failure describes a connection that ended or could not be established.
 type Failure struct {
-	// Err is [ErrEnded] after the clean end of a stream, a [*ResponseError] for a refusal, else a
-	// [*RedirectError], [*TruncatedError], [*TooLargeError], [ErrIdle], or what the transport said.
+	// Err is [ErrEnded] after the clean end of a stream, a [*ResponseError] for a response that is no event stream, else
+	// a [*RedirectError], [*TruncatedError], [*TooLargeError], [ErrIdle], or the transport's error.
 	Err error
 
-	// Attempt counts the failures in a row, from 1. An event starts the count anew, and so does
-	// a connection that lasted [Backoff.Max].
+	// Attempt counts consecutive failures, from 1. An event resets the count, and so does a connection that lasted
+	// for [Backoff.Max].
 	Attempt int
 
-	// Retry is the reconnection time of the standard: what the server asked for last, else [Backoff.Base].
+	// Retry is the standard's reconnection time: the server's last retry field, else [Backoff.Base].
 	Retry time.Duration
 
-	// RetryAfter is what the answer's Retry-After field asks for (RFC 9110, 10.2.3); 0 if nothing.
+	// RetryAfter is the delay in the response's Retry-After field (RFC 9110, 10.2.3); 0 if there is none.
 	RetryAfter time.Duration
 
-	// Delay is what [Client.Backoff] makes of Attempt and Retry. When the failure is observed, it is the
-	// time that will be waited.
+	// Delay is the delay that [Client.Backoff] computes from Attempt and Retry. In [Client.Observe] it is the delay that
+	// the policy chose.
 	Delay time.Duration
 
 	// KeepRedirect, set by the policy, makes the reconnection repeat the request that got the last answer: it goes
@@ -35,7 +35,7 @@ type Failure struct {
 	KeepRedirect bool
 }
 
-// failure describes err as the latest in a row.
+// failure counts err as the next consecutive failure and describes it.
 func (s *Source) failure(err error) *Failure {
 	s.failures++
 	b := s.client.Backoff.withDefaults()
@@ -51,7 +51,7 @@ func (s *Source) failure(err error) *Failure {
 	return f
 }
 
-// recover asks the policy whether to go on after f, and notes the delay in it.
+// recover asks the policy whether to reconnect after f and stores the delay in f.
 func (c *Client) recover(f *Failure) bool {
 	policy := c.Recover
 	if policy == nil {
@@ -62,12 +62,15 @@ func (c *Client) recover(f *Failure) bool {
 	return again
 }
 
-// Resilient is the policy for programs that run for long: it reconnects, with growing delays, as long as that
-// may help. It always starts from the request's own URL, so that a server which redirects to one of many can choose
-// again. What helps no more is an answer other than 408, 425, 429 and 5xx, a content type other than
-// text/event-stream, a redirect that leads nowhere, a certificate that is not trusted, HTTP where HTTPS was wanted, an
-// event that is too large. A server that cannot be reached may come up, so that goes on for ever: [Client.Observe] tells.
-// Retry-After is honoured up to an hour, with a tenth of jitter on top. No wait is shorter than 10 ms.
+// Resilient is the policy for long-running programs: it reconnects with exponential backoff after every failure that
+// may be temporary. An unreachable server counts as temporary, so it retries without limit; [Client.Observe] shows it.
+//
+// It gives up after a status other than 408, 425, 429 and 5xx, a content type other than text/event-stream, a redirect
+// that cannot be followed, a certificate that is not trusted, an HTTP server behind an https URL, and an event that is too
+// large.
+//
+// Each reconnection starts from the request's own URL, so that a server which redirects to one of many can choose again.
+// Retry-After is honoured up to one hour, plus up to a tenth of jitter. The shortest delay is 10 ms.
 func Resilient(f *Failure) (time.Duration, bool) {
 	var (
 		refusal  *ResponseError
@@ -95,11 +98,13 @@ func temporary(status int) bool {
 	return status >= 500
 }
 
-// WHATWG is the browser's policy to the letter (WHATWG HTML 9.2.2 and 9.2.3): any answer that is not an event stream
-// ends it for good, anything else is followed by a reconnection after exactly the reconnection time. After redirects
-// of any status it reconnects to the URL that answered last, as browsers do. A redirect whose target never answered
-// changes nothing: there Chromium goes back and the standard does not, which would leave a client with a dead address.
-// The sole exception is an event beyond [Client.MaxEvent], which a browser would take in.
+// WHATWG is the policy of browsers (WHATWG HTML 9.2.2 and 9.2.3). A response that is no event stream ends the
+// subscription. After any other failure it reconnects after exactly the reconnection time. After redirects of any status
+// it reconnects to the URL that answered last.
+//
+// It differs from the standard in two cases. If the target of a redirect never answers, it returns to the URL before, as
+// Chromium does; the standard would stay with the dead target. An event larger than [Client.MaxEvent] ends the
+// subscription; a browser has no limit.
 func WHATWG(f *Failure) (time.Duration, bool) {
 	var (
 		refusal *ResponseError
@@ -113,22 +118,22 @@ func WHATWG(f *Failure) (time.Duration, bool) {
 	return f.Retry, true
 }
 
-// Backoff makes delays that grow with every failure in a row. Fields that are zero have their defaults.
+// Backoff computes delays that grow with each consecutive failure. Zero fields mean their defaults.
 type Backoff struct {
 	Base   time.Duration // before the first reconnection, unless the server's retry field says otherwise; 1 s
-	Max    time.Duration // the longest delay before jitter; 30 s, or what the server asked for if that is longer
-	Factor float64       // from one failure to the next; 2
-	Jitter float64       // the part of a delay that is added at random at the most; 0.5. Negative means none
+	Max    time.Duration // the longest delay before jitter; 30 s, or the server's retry field if that is longer
+	Factor float64       // growth from one failure to the next; 2
+	Jitter float64       // the largest fraction of the delay that is added at random; 0.5. Negative means none
 }
 
 const (
-	// leastDelay keeps a server that asks for no delay, and ends its streams at once, from being called in a tight loop.
+	// leastDelay prevents a tight loop when a server asks for no delay and ends its streams at once.
 	leastDelay = 10 * time.Millisecond
-	// leastRepeated is what delays grow from when a server asks for none and then fails.
+	// leastRepeated is the delay from which backoff grows when a server asks for none and then fails.
 	leastRepeated = 100 * time.Millisecond
-	// longestAsked is as long as a client waits because a server, perhaps by mistake, said so.
+	// longestAsked is the longest delay that a server can ask for; a longer one is probably a mistake.
 	longestAsked = time.Hour
-	// longestDelay is what a Duration can still hold, 146 years.
+	// longestDelay keeps delays within the range of a Duration: 146 years.
 	longestDelay = 1 << 62
 )
 
@@ -148,8 +153,8 @@ func (b Backoff) withDefaults() Backoff {
 	return b
 }
 
-// delay returns how long to wait after the given number of failures in a row when base is to be waited after
-// the first. Jitter only adds: nobody comes back earlier than the server asked.
+// delay returns the delay after a number of consecutive failures; base is the delay after the first. Jitter only adds,
+// so that no client reconnects earlier than the server asked.
 func (b Backoff) delay(base time.Duration, failures int) time.Duration {
 	if failures > 1 {
 		base = max(base, leastRepeated)
@@ -159,7 +164,7 @@ func (b Backoff) delay(base time.Duration, failures int) time.Duration {
 	return time.Duration(min(grown+grown*max(b.Jitter, 0)*rand.Float64(), longestDelay))
 }
 
-// parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3); anything else, and the past, is 0.
+// parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3). It returns 0 for a date in the past and for other text.
 func parseRetryAfter(value string, now time.Time) time.Duration {
 	seconds, err := strconv.ParseUint(value, 10, 32)
 	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest there is

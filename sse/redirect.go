@@ -10,7 +10,7 @@ import (
 
 // RedirectError says why a redirect was not followed.
 type RedirectError struct {
-	URL    string // where it led, without password
+	URL    string // the target, without password
 	Reason string
 	Err    error // of the caller's own CheckRedirect, if it was that
 }
@@ -23,9 +23,9 @@ func (e *RedirectError) Unwrap() error { return e.Err }
 
 const maxRedirects = 10 // as net/http; browsers allow 20
 
-// redirector returns client with redirects that give nothing away to other origins, and calls followed with a copy of
-// each request that follows one. net/http itself drops only a few well-known fields, keeps them within a domain
-// whatever the scheme, and sends the body anywhere.
+// redirector returns a copy of client that leaks nothing to other origins when it follows a redirect. It calls followed
+// with a copy of each redirected request. net/http itself drops only a few well-known header fields, keeps those within
+// a domain whatever the scheme, and sends the body to any host.
 func redirector(client *http.Client, followed func(*http.Request)) *http.Client {
 	if client == nil {
 		client = http.DefaultClient
@@ -66,8 +66,8 @@ func guardRedirect(req *http.Request, via []*http.Request) error {
 	if fault := unreachable(req.URL); fault != "" {
 		return refuseRedirect(req, "it "+fault)
 	}
-	// Once elsewhere, for good: a way back must not bring the credentials back, since whoever redirects chooses
-	// the path they would go to.
+	// Once a chain has left the origin, a redirect back does not restore the credentials: the other origin would choose
+	// the path that receives them.
 	crossed := false
 	for _, r := range append(via[1:len(via):len(via)], req) {
 		crossed = crossed || origin(r.URL) != origin(via[0].URL)
@@ -79,7 +79,7 @@ func guardRedirect(req *http.Request, via []*http.Request) error {
 		_ = req.Body.Close()
 		return refuseRedirect(req, "it leads to another origin, which must not get the body")
 	}
-	req.Host, req.URL.User = "", nil // net/http keeps the one; the other would become an Authorization
+	req.Host, req.URL.User = "", nil // net/http keeps Host; User would become an Authorization field
 	for name := range req.Header {
 		switch name {
 		case "Accept", "Cache-Control", headerLastEventID:

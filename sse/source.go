@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// State is where a [Source] stands; the numbers are those of EventSource.readyState (WHATWG HTML 9.2.2).
+// State is the state of a [Source]. The values are those of EventSource.readyState (WHATWG HTML 9.2.2).
 type State int
 
 // The states of a Source.
 const (
-	Connecting State = iota // connecting, or waiting to
-	Open                    // events may arrive
-	Closed                  // over for good
+	Connecting State = iota // connecting, or waiting before a reconnection
+	Open                    // connected; events may arrive
+	Closed                  // the subscription has ended
 )
 
 func (s State) String() string {
@@ -35,17 +35,17 @@ func (s State) String() string {
 // ErrEnded is the failure of a connection whose stream ended cleanly.
 var ErrEnded = errors.New("sse: the server ended the stream")
 
-// ErrIdle is the failure of a connection that was silent for [Client.IdleTimeout].
+// ErrIdle is the failure of a connection on which no bytes arrived for [Client.IdleTimeout].
 var ErrIdle = errors.New("sse: the server was silent for longer than the idle timeout")
 
-// How an attempt can end besides failing.
+// Ends of an attempt that are not failures.
 var (
 	errBreak     = errors.New("the caller broke out of the loop")
 	errNoContent = errors.New("the server answered 204")
 	errRestart   = errors.New("sse: restarted")
 )
 
-// Source is a subscription with its state. Its methods are safe for concurrent use.
+// Source is a subscription. Its methods are safe for concurrent use.
 type Source struct {
 	client *Client
 	http   *http.Client
@@ -58,10 +58,10 @@ type Source struct {
 	state       State
 	lastEventID string
 	interrupt   context.CancelCauseFunc // ends the current attempt or wait
-	restart     bool                    // wanted since the current attempt began
+	restart     bool                    // Restart was called since the current attempt began
 
-	// The rest belongs to the ranging goroutine.
-	retry    time.Duration // what the server asked for, if asked
+	// The ranging goroutine owns the rest.
+	retry    time.Duration // from the server's last retry field, if asked
 	asked    bool
 	failures int  // in a row
 	sent     bool // the request's own body has been used
@@ -81,17 +81,17 @@ func (s *Source) State() State {
 	return s.state
 }
 
-// LastEventID returns the ID from which the source would resume: that of the event yielded last. Blocks without data
-// move it on as well, but that shows only with the next event or at the end of the connection.
+// LastEventID returns the ID from which the source would resume: that of the event yielded last. A block without data
+// can advance it, too; that becomes visible with the next event or at the end of the connection.
 func (s *Source) LastEventID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lastEventID
 }
 
-// Restart drops the connection, or the wait for one, and connects anew at once from the last event ID. It
-// counts as no failure. The sequence of a request that is not repeated ends instead. Before and after the range
-// it does nothing.
+// Restart drops the connection, or ends the delay before one, and reconnects at once with the last event ID, to the URL
+// of the attempt before. It does not count as a failure. If the request is not repeatable, the sequence ends instead.
+// Before and after the range, Restart does nothing.
 func (s *Source) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,18 +101,18 @@ func (s *Source) Restart() {
 	}
 }
 
-// Close ends the sequence, without an error and at once: what has not been yielded by then never is. It can
-// be called at any time, and more than once.
+// Close ends the sequence at once and without an error; no more events are yielded. It can be called at any time and
+// more than once.
 func (s *Source) Close() { s.cancel() }
 
-// Events connects and yields the events, as [Client.Subscribe] says. It is the same sequence every time.
+// Events returns the sequence of events that [Client.Subscribe] describes. Every call returns the same sequence.
 func (s *Source) Events() iter.Seq2[Event, error] { return s.events }
 
 func (s *Source) run(yield func(Event, error) bool) {
 	defer s.cancel()
 	defer func() {
 		if !s.sent && s.req.Body != nil {
-			_ = s.req.Body.Close() // as http.Client does with what it cannot send
+			_ = s.req.Body.Close() // as http.Client does with a request that it cannot send
 		}
 	}()
 	failure := s.follow(yield)
@@ -122,7 +122,7 @@ func (s *Source) run(yield func(Event, error) bool) {
 	}
 }
 
-// follow goes from connection to connection and returns the failure that ended it, nil when it was not one.
+// follow connects again and again and returns the failure that ended the subscription, nil if it ended without one.
 func (s *Source) follow(yield func(Event, error) bool) *Failure {
 	if err := s.client.check(s.req); err != nil {
 		return &Failure{Err: err}
@@ -158,7 +158,7 @@ func (s *Source) follow(yield func(Event, error) bool) *Failure {
 	}
 }
 
-// ended tells the end of the request's context, which is an error, from Close, which is none.
+// ended returns the failure if the request's context is done, nil if Close was called.
 func (s *Source) ended() *Failure {
 	if err := s.req.Context().Err(); err != nil {
 		return &Failure{Err: err}
@@ -175,8 +175,8 @@ func (s *Source) enter(state State, f *Failure) {
 	}
 }
 
-// interruptible returns a context that Restart can end, and the function that must end it. A restart that was
-// wanted between the attempt and the wait after it ends the wait; the next attempt is what it asked for.
+// interruptible returns a context that Restart can cancel, for an attempt or for the delay after it. The caller must
+// call the returned function. If Restart was called between the attempt and the delay, the delay ends at once.
 func (s *Source) interruptible(attempt bool) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	s.mu.Lock()
@@ -202,14 +202,14 @@ func (s *Source) wait(d time.Duration) {
 	}
 }
 
-// attempt connects once and yields what comes. It returns why that ended, never nil.
+// attempt connects once and yields the events of the connection. It returns why the connection ended, never nil.
 func (s *Source) attempt(yield func(Event, error) bool) error {
 	ctx, cancel := s.interruptible(true)
 	defer cancel(nil)
 	idle := newIdleTimer(s.client.IdleTimeout, func() { cancel(ErrIdle) })
 	err := s.connect(ctx, idle, yield)
 	if errors.Is(err, errBreak) {
-		return err // whatever else has happened: nothing may be yielded any more
+		return err // first: after a break nothing may be yielded
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, errRestart) || errors.Is(cause, ErrIdle) {
 		return cause
@@ -231,7 +231,7 @@ func (s *Source) connect(ctx context.Context, idle *idleTimer, yield func(Event,
 	}
 	defer resp.Body.Close()
 	s.answered = s.redirected
-	// A transport may let a read wait although the context is done. Then closing the body ends it.
+	// Some transports do not end a read when the context is done. Closing the body does.
 	defer context.AfterFunc(ctx, func() { _ = resp.Body.Close() })()
 	if resp.StatusCode == http.StatusNoContent {
 		return errNoContent
@@ -242,15 +242,15 @@ func (s *Source) connect(ctx context.Context, idle *idleTimer, yield func(Event,
 	s.enter(Open, nil)
 	opened := time.Now()
 	err = s.read(ctx, idle.reader(resp.Body), yield)
-	// A connection that held is a success, even if nothing happened on it.
+	// A connection that lasted counts as a success, even without events.
 	if time.Since(opened) >= s.client.Backoff.withDefaults().Max {
 		s.failures = 0
 	}
 	return err
 }
 
-// request returns what the next attempt sends: the caller's request with what EventSource adds to it
-// (WHATWG HTML 9.2.2, the constructor) unless the caller has said otherwise.
+// request returns the request of the next attempt: the caller's, or the one that was redirected, with the header fields
+// that EventSource adds (WHATWG HTML 9.2.2, the constructor) unless the caller has set them.
 func (s *Source) request(ctx context.Context) (*http.Request, error) {
 	req := s.req.Clone(ctx)
 	if s.from != nil {
@@ -274,7 +274,7 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 	if len(req.Header.Values("Cache-Control")) == 0 {
 		req.Header.Set("Cache-Control", "no-cache")
 	}
-	// An ID that cannot be sent must not stop the reconnection, so it stays away.
+	// An ID that cannot be sent must not prevent the reconnection, so it is left out.
 	req.Header.Del(headerLastEventID)
 	if id := s.LastEventID(); id != "" && len(id) <= maxSentID && sendable(id) {
 		req.Header.Set(headerLastEventID, id)
@@ -290,8 +290,8 @@ func (s *Source) read(ctx context.Context, body io.Reader, yield func(Event, err
 			s.retry, s.asked = retry, true
 		}
 	}()
-	// The standard starts every stream with an empty ID buffer, which by its letter would lose the ID with the
-	// first event that has none; browsers carry it over.
+	// The standard starts each stream with an empty ID buffer, so that the first event without an ID would erase the
+	// position. Browsers carry the ID over.
 	d.resume(s.LastEventID())
 	for d.Next() {
 		if ctx.Err() != nil {
@@ -311,7 +311,7 @@ func (s *Source) read(ctx context.Context, body io.Reader, yield func(Event, err
 	return ErrEnded
 }
 
-// comment returns what hears the comments of one connection, until it is over.
+// comment returns the function that receives the comments of one connection until ctx is done.
 func (s *Source) comment(ctx context.Context) func([]byte) {
 	if s.client.Comment == nil {
 		return nil

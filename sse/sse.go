@@ -1,6 +1,6 @@
-// Package sse is both ends of Server-Sent Events, the protocol behind the browser's EventSource, as the WHATWG
-// HTML Living Standard defines it in section 9.2 (https://html.spec.whatwg.org/multipage/server-sent-events.html).
-// It needs nothing but the standard library.
+// Package sse implements client and server of Server-Sent Events, the protocol behind the browser's EventSource, as
+// defined by the WHATWG HTML Living Standard in section 9.2
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html). It depends only on the standard library.
 //
 // A server sends events:
 //
@@ -13,7 +13,7 @@
 //		}
 //	}))
 //
-// A client follows them, over reconnections and for as long as the context lasts:
+// A client receives them and reconnects until the context is done:
 //
 //	for event, err := range sse.Subscribe(ctx, "http://localhost:3000/clock") {
 //		if err != nil {
@@ -22,23 +22,24 @@
 //		fmt.Println(event.Data)
 //	}
 //
-// # What is promised
+// # Guarantees
 //
-// Order: events are yielded in the order of the stream, and sent in the order of the calls. What one call sends
-// is never mixed with what another sends.
+// Order: a client yields events in the order of the stream. A server sends events in the order of the calls; concurrent
+// calls never interleave their bytes.
 //
-// Loss: an event is yielded whole or not at all. A [Client] reconnects with the ID of the last event that it
-// yielded; whether the server then goes on from there is up to the server. An ID that no header can carry, because of
-// control characters or its size, is not sent: the server then does what it does for a client without one.
+// Loss: an event is yielded whole or not at all. A [Client] reconnects with the ID of the last event that it yielded;
+// the server decides whether to resume from there. An ID with control characters, or one longer than 8 KiB, is not sent
+// back, because it does not fit in a header field: the server then treats the client as a new one.
 //
-// Slowness: a stream's writer waits for its client for [Options.WriteTimeout] at the most, then the stream is broken and
-// says so; nothing is queued. A reader that is slow holds up its own connection and nothing else.
+// Slow consumers: a write waits for the client for up to [Options.WriteTimeout], then the stream fails. Streams queue
+// nothing. A slow reader delays only its own connection.
 //
-// Size: an event beyond 16 MiB is refused with a typed error; comments and unknown fields of any length cost no
-// memory.
+// Memory: an event larger than 16 MiB ends the stream with a [*TooLargeError], unless configured otherwise. Comments and
+// unknown fields of any length need no memory.
 //
-// # Where things are
+// # Index
 //
-// Bytes: [Event.AppendTo], [Frame], [Decoder]. Streams of any origin: [Read], [ReadResponse], [JSON]. Following:
-// [Subscribe], [Client], [Source]. Serving: [Handler], [Accept], [Stream]. Testing: package ssetest.
+// Encoding and decoding: [Event.AppendTo], [Frame], [Decoder]. Reading a stream from any source: [Read],
+// [ReadResponse], [JSON]. Subscribing: [Subscribe], [Client], [Source]. Serving: [Handler], [Accept], [Stream]. Testing:
+// package ssetest.
 package sse
