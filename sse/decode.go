@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// The file in order: what a caller sets and gets, then Next and the fields it reads. The buffer is in decode_buffer.go.
+// This file holds the Decoder's methods, then Next and the fields that it parses. decode_buffer.go holds the buffer,
+// truncated.go the end of a stream.
 
-// DefaultMaxEvent is the size of the largest event accepted when nothing else is said: 16 MiB.
+// DefaultMaxEvent is the default of [ReadOptions.MaxEvent]: 16 MiB.
 const DefaultMaxEvent = 16 << 20
 
 // TooLargeError says that an event is larger than [ReadOptions.MaxEvent] allows.
@@ -25,13 +26,13 @@ func (e *TooLargeError) Error() string {
 
 // ReadOptions are the options of everything that reads a stream. Nil means all defaults.
 type ReadOptions struct {
-	// MaxEvent bounds an event's data, and each of its other fields, in bytes. 0 means [DefaultMaxEvent],
-	// negative no bound. Comments and fields that the standard does not know never count; those nobody asked
-	// for take no memory either, however long they are.
+	// MaxEvent is the largest size in bytes of an event's data, and of each of its other fields. 0 means
+	// [DefaultMaxEvent], negative no limit. Comments and unknown fields do not count; the decoder discards them without
+	// buffering.
 	MaxEvent int
 
-	// Comment, when set, is called with the text of every comment line, in order with the events. The text
-	// is valid during the call only. One longer than MaxEvent is cut there.
+	// Comment, if set, is called with the text of every comment line, in order with the events. The text is valid only
+	// during the call. A text longer than MaxEvent is truncated.
 	Comment func(text []byte)
 
 	// Dataless also delivers blocks that have an event field but no data field, as events without data. The
@@ -47,8 +48,8 @@ type ReadOptions struct {
 //	}
 //	return d.Err()
 //
-// An event is delivered as soon as the byte that completes it is there, be it a lone CR. The time taken is
-// linear in the number of bytes, whatever they are. A Decoder is not safe for concurrent use.
+// An event is delivered as soon as the byte that completes it arrives, even a lone CR. Decoding takes time linear in the
+// number of bytes, for any input. A Decoder is not safe for concurrent use.
 type Decoder struct {
 	r       io.Reader
 	max     int
@@ -63,26 +64,26 @@ type Decoder struct {
 	//	 └──────┴───────────────┴─────────┴───────────────┴──────────────────┴──────┘
 	//	        data            dataEnd   line            lf or cr           end
 	//
-	// A data line that is the only one of its event stays where it is. Further lines are moved down to join
-	// it, which always fits: "\n" and the value are shorter than "data", the value and a line end.
+	// The first data line of an event stays where it is. Further data lines are moved down behind it, which always fits:
+	// "\n" and the value are shorter than "data:", the value and a line end.
 	buf           []byte
 	data, dataEnd int
 	line, end     int
-	lf, cr        int   // the next of each at or after line; end when there is none yet
+	lf, cr        int   // index of the next LF and CR at or after line; end if there is none yet
 	base          int64 // offset in the stream of buf[0], as seen from line
 	block         int64 // offset in the stream of the first line of the event being read
 
-	bom     bool // nothing has been consumed: a byte order mark may stand here
-	afterCR bool // the last line ended with CR: an LF that follows belongs to it
+	bom     bool // at the start of the stream, where a byte order mark may stand
+	afterCR bool // the last line ended with CR, so that a following LF belongs to it
 	skip    skip // whether the rest of the current line is ignored
 	hasData bool // the event being read has a data field
-	begun   bool // the event being read has any field that end of stream would lose
-	full    bool // the last Read used all the room it was given
-	quiet   int  // how often in a row the buffer was emptied while less than a quarter of it was in use
+	begun   bool // the event being read has a field that the end of the stream would discard
+	full    bool // the last Read filled the buffer
+	quiet   int  // consecutive times that the buffer was emptied with less than a quarter of it in use
 	stray   stray
 
 	view    []byte // Data
-	fixed   []byte // Data, when it had to be mended
+	fixed   []byte // Data with invalid UTF-8 replaced
 	typ     []byte // Type; empty for DefaultType
 	id      []byte // ID
 	nextID  []byte // ID from the next blank line on, when hasNext
@@ -90,14 +91,14 @@ type Decoder struct {
 	retry   time.Duration
 	retried bool
 
-	readErr error // what r said at last; delivered when all that came before it is
+	readErr error // the error of r; reported after all bytes before it are decoded
 	eof     bool  // readErr is io.EOF itself, not an error that wraps it
 	over    bool  // Next has returned false
 	err     error // Err
 	owned   owned
 }
 
-// skip says what a line is whose rest is ignored.
+// skip says why the rest of a line is ignored.
 type skip byte
 
 const (
@@ -122,7 +123,7 @@ func NewDecoder(r io.Reader, opts *ReadOptions) *Decoder {
 	return d
 }
 
-// Reset makes d read a new stream from r with the same options and the memory it has.
+// Reset makes d read a new stream from r. It keeps the options and reuses the buffers.
 func (d *Decoder) Reset(r io.Reader) {
 	if d.max == 0 { // a zero Decoder
 		d.max = DefaultMaxEvent
@@ -154,16 +155,16 @@ var message = []byte(DefaultType)
 // Data returns the current event's data, its lines joined by LF.
 func (d *Decoder) Data() []byte { return d.view }
 
-// ID returns the last event ID: the current event's own or the latest before it. After Next has returned
-// false it is the one to resume from, which a block without data may have set.
+// ID returns the last event ID: that of the current event, or the latest before it. After Next has returned false it is
+// the ID to resume from, which may come from a block without data.
 func (d *Decoder) ID() []byte { return d.id }
 
-// Retry returns the reconnection time that the stream asked for last, and whether it did. It holds from the
-// moment its line was read. Values beyond what a Duration holds, 292 years, become the longest Duration.
+// Retry returns the value of the last retry field, and whether there was one. It takes effect as soon as its line is
+// read. Values too large for a Duration (292 years) become the largest Duration.
 func (d *Decoder) Retry() (time.Duration, bool) { return d.retry, d.retried }
 
-// Err returns nil after a clean end of the stream, else why Next returned false: a [*TruncatedError], a
-// [*TooLargeError], or, when this side stopped the reading, the reader's error, wrapped.
+// Err returns nil after a clean end of the stream, else the reason why Next returned false: a [*TruncatedError], a
+// [*TooLargeError], or the reader's error, wrapped, if this side stopped the reading.
 func (d *Decoder) Err() error { return d.err }
 
 // Next reads until the next event is complete and reports whether there is one.
@@ -206,8 +207,8 @@ func (d *Decoder) beginBlock() {
 	d.typ = d.typ[:0]
 }
 
-// passLineEnd moves line behind the line end at eol. A CR ends a line at once; whether an LF belongs to it
-// may be known only after the next Read.
+// passLineEnd moves line behind the line end at eol. A CR ends a line at once; the next Read may show that an LF
+// belongs to it.
 func (d *Decoder) passLineEnd(eol int) {
 	next := eol + 1
 	if eol == d.cr {
@@ -219,7 +220,7 @@ func (d *Decoder) passLineEnd(eol int) {
 		d.cr = d.find('\r', next)
 	}
 	if d.lf < next {
-		// Most lines of data are followed by a blank one: see it without a call.
+		// A blank line follows most data lines: check for it without a call.
 		if next < d.end && d.buf[next] == '\n' {
 			d.lf = next
 		} else {
@@ -237,7 +238,7 @@ func (d *Decoder) find(c byte, from int) int {
 	return d.end
 }
 
-// field takes the line buf[start:eol], which is not empty (WHATWG HTML 9.2.6, "process the field").
+// field processes the line buf[start:eol], which is not empty (WHATWG HTML 9.2.6, "process the field").
 func (d *Decoder) field(start, eol int) error {
 	line := d.buf[start:eol]
 	switch line[0] {
@@ -259,7 +260,7 @@ func (d *Decoder) field(start, eol int) error {
 	return nil
 }
 
-// shortField takes a line if its field is the one called name, which is not data.
+// shortField processes a line if its field is name, which is not data.
 func (d *Decoder) shortField(line []byte, name string) error {
 	n := valueAt(line, name)
 	switch {
@@ -287,8 +288,8 @@ func (d *Decoder) shortField(line []byte, name string) error {
 	return nil
 }
 
-// valueAt returns where the value begins in a line whose field name is name, behind the colon and one space
-// at the most; -1 if it is another field.
+// valueAt returns the index of the value in a line of the field name, after the colon and at most one space, or -1 if
+// the line is another field.
 func valueAt(line []byte, name string) int {
 	n := len(name)
 	if len(line) < n || string(line[:n]) != name {
@@ -327,7 +328,7 @@ func (d *Decoder) addData(start, end int) error {
 
 func (d *Decoder) tooLarge() error { return &TooLargeError{Limit: d.max, Offset: d.block} }
 
-// report hands a comment line to whoever asked for it.
+// report passes a comment line to ReadOptions.Comment.
 func (d *Decoder) report(line []byte) {
 	if d.comment == nil {
 		return
@@ -344,8 +345,8 @@ func (d *Decoder) report(line []byte) {
 	d.comment(text)
 }
 
-// parseRetry reads a reconnection time in milliseconds, ASCII digits only. Larger values than a Duration can
-// hold become the longest one. The standard leaves "no digits at all" open; browsers ignore it, and so do we.
+// parseRetry reads a reconnection time in milliseconds, ASCII digits only. Values too large for a Duration become the
+// largest one. The standard does not cover an empty value; browsers and this decoder ignore it.
 func parseRetry(value []byte) (time.Duration, bool) {
 	const longest = math.MaxInt64 / int64(time.Millisecond)
 	var ms int64
@@ -364,7 +365,7 @@ func parseRetry(value []byte) (time.Duration, bool) {
 }
 
 // dispatch ends a block and reports whether it is an event (WHATWG HTML 9.2.6, "dispatch the event").
-// The id is taken over even when there is no data.
+// The ID takes effect even without data.
 func (d *Decoder) dispatch() bool {
 	if d.hasNext {
 		d.id, d.nextID, d.hasNext = d.nextID, d.id, false
@@ -383,7 +384,7 @@ func (d *Decoder) dispatch() bool {
 	return true
 }
 
-// appendMended appends src to dst, mended if it is not UTF-8.
+// appendMended appends src to dst with invalid UTF-8 replaced.
 func appendMended(dst, src []byte) []byte {
 	if validUTF8(src) {
 		return append(dst, src...)

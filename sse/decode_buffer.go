@@ -5,16 +5,16 @@ import (
 	"io"
 )
 
-// This file is how a Decoder's buffer is filled and what happens at its edges: the start of the stream, a line or a line
-// end that was split, the end.
+// This file fills a Decoder's buffer and handles its edges: the start of the stream, and lines and line ends that two
+// Reads split.
 
 const (
-	minBuffer = 4 << 10  // what a quiet stream needs: one TCP segment of small events
-	maxAhead  = 32 << 10 // what a fast stream is read in: measured best, for it stays in the nearest cache
+	minBuffer = 4 << 10  // for a quiet stream: one TCP segment of small events
+	maxAhead  = 32 << 10 // for a fast stream: the fastest size measured, because it fits in the L1 cache
 )
 
-// fill reads more. It is called when the rest of the buffer holds no line end, and returns false, with err set if there
-// is one, when the stream is over.
+// fill reads more bytes. Next calls it when the rest of the buffer holds no line end. At the end of the stream it sets
+// err, if there is an error, and returns false.
 func (d *Decoder) fill() bool {
 	if d.err = d.settlePartialLine(); d.err != nil {
 		return false
@@ -58,8 +58,8 @@ func (d *Decoder) fill() bool {
 	return true
 }
 
-// passBOM steps over one byte order mark at the start of the stream (WHATWG HTML 9.2.5). It is called until
-// enough bytes are there to tell.
+// passBOM skips one byte order mark at the start of the stream (WHATWG HTML 9.2.5). fill calls it until enough bytes
+// have arrived.
 func (d *Decoder) passBOM() {
 	const mark = "\uFEFF"
 	got := d.buf[:d.end]
@@ -73,8 +73,8 @@ func (d *Decoder) passBOM() {
 	}
 }
 
-// settlePartialLine looks at a line whose end has not arrived: one that will be ignored is let go, one
-// that is already too large is refused.
+// settlePartialLine handles a line whose end has not arrived: it discards a line that will be ignored, and refuses a
+// line that is already too large.
 func (d *Decoder) settlePartialLine() error {
 	line := d.buf[d.line:d.end]
 	if len(line) == 0 || d.bom && d.readErr == nil {
@@ -90,7 +90,7 @@ func (d *Decoder) settlePartialLine() error {
 			d.skip = skipComment
 		case ignored(line):
 			if len(line) < maxStray && d.readErr == nil {
-				return nil // enough to say at the end what it was
+				return nil // keep it for the error at the end of the stream
 			}
 			d.stray.note(line)
 			d.skip = skipField
@@ -107,7 +107,7 @@ func (d *Decoder) settlePartialLine() error {
 
 var fieldNames = [...]string{"data", "event", "id", "retry"}
 
-// ignored reports whether a line that begins with b is of no known field, however it goes on.
+// ignored reports whether no line that begins with b can be a known field.
 func ignored(b []byte) bool {
 	for _, name := range fieldNames {
 		n := min(len(b), len(name))
@@ -118,12 +118,12 @@ func ignored(b []byte) bool {
 	return true
 }
 
-// checkPartial refuses a line of a known field whose value is too large already, so that an endless
-// line is refused at the same byte however it is split.
+// checkPartial refuses an unfinished line of a known field whose value is too large, so that an endless line is refused
+// at the same byte however it is split.
 func (d *Decoder) checkPartial(line []byte) error {
 	for _, name := range fieldNames {
 		n := valueAt(line, name)
-		if n < 0 || len(line) == len(name) { // without a colon, it may become another field's name
+		if n < 0 || len(line) == len(name) { // without a colon, more bytes may make it another name
 			continue
 		}
 		size := len(line) - n
@@ -137,9 +137,9 @@ func (d *Decoder) checkPartial(line []byte) error {
 	return nil
 }
 
-// makeRoom makes room for the next Read. What is live moves down once three quarters of the buffer are used
-// and half of it at the most is live, else the buffer doubles: either way every byte is moved a bounded
-// number of times, and every Read has a quarter of the buffer.
+// makeRoom makes room for the next Read. When three quarters of the buffer are used, it moves the live bytes down if
+// they fill at most half of the buffer, else it doubles the buffer. So each byte is moved a bounded number of times, and
+// each Read has at least a quarter of the buffer.
 func (d *Decoder) makeRoom() {
 	live := d.dataEnd - d.data + d.end - d.line
 	size := max(len(d.buf), minBuffer)
@@ -166,7 +166,7 @@ func (d *Decoder) makeRoom() {
 	d.buf, d.data, d.dataEnd, d.line, d.end, d.lf, d.cr = to, 0, n, n, m, m, m
 }
 
-// seldomUsed reports that a buffer which one large event has made large may shrink again.
+// seldomUsed reports whether the buffer, grown by a large event, has been mostly empty for long enough to shrink.
 func (d *Decoder) seldomUsed(size int) bool {
 	if d.end > size/4 {
 		d.quiet = 0

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// JSONOptions says which events of a stream are values, which are errors, and which event ends the stream. Nil means
-// all defaults. Its functions are called by the goroutine that ranges over the sequence, for each event in the order
-// of the fields.
+// JSONOptions says which events of a stream are values, which are errors, and which event ends the stream. Nil means all
+// defaults. The ranging goroutine calls the functions, for each event in the order of the fields.
 type JSONOptions struct {
 	// Error returns the error that an event reports, nil if it reports none. The sequence ends with that error. Nil
 	// means that events of type "error" are errors; [ErrorMember] also finds errors inside the JSON.
@@ -23,12 +22,12 @@ type JSONOptions struct {
 	// [ReadOptions.Dataless].
 	Done func(Event) bool
 
-	// Skip reports whether an event is to be left out, such as OfType("ping"). Nil leaves out nothing. Events without data
-	// and the control events of a hub are left out whatever Skip says; it sees them, too.
+	// Skip reports whether to skip an event, such as OfType("ping"). Nil skips nothing. Events without data and the
+	// control events of a hub are always skipped; Skip is called for them, too.
 	Skip func(Event) bool
 
-	// Undecodable is called with an event whose data does not decode into a T. The event is left out when it returns
-	// nil; the sequence ends with any other error. Nil means that the sequence ends with the [*JSONError].
+	// Undecodable is called with an event whose data does not decode into a T. If it returns nil, the event is skipped;
+	// else the sequence ends with its error. Nil means that the sequence ends with the [*JSONError].
 	Undecodable func(*JSONError) error
 }
 
@@ -67,16 +66,16 @@ func (e *JSONError) Unwrap() error { return e.Err }
 // [Client.Subscribe].
 //
 // With [JSONOptions.Done], a sequence that ends before that event yields an error for which
-// errors.Is(err, ErrTruncated) holds, so that an answer which was cut off never looks like a whole one. An end whose
-// blank line is missing counts if the stream ended cleanly behind it.
+// errors.Is(err, ErrTruncated) holds, so that a truncated answer never looks like a complete one. The last event counts
+// without its blank line if the stream ended cleanly.
 //
-// JSON leaves out:
+// JSON skips:
 //   - events without data;
-//   - the control events of a Tidings hub, whose type begins with "tidings.". One of them, tidings.gap, tells of lost
-//     events: look for it in Skip;
+//   - the control events of a Tidings hub, whose type begins with "tidings.". One of them, tidings.gap, reports lost
+//     events: to notice it, check for it in Skip;
 //   - heartbeats that do not decode: events of type ping, heartbeat, keepalive or keep-alive.
 //
-// Any other event whose data does not decode is an error, unless [JSONOptions.Undecodable] takes it.
+// Any other event whose data does not decode is an error, unless [JSONOptions.Undecodable] accepts it.
 func JSON[T any](events iter.Seq2[Event, error], opts *JSONOptions) iter.Seq2[Message[T], error] {
 	var o JSONOptions
 	if opts != nil {

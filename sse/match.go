@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// OfType returns a function that reports whether an event is of one of the given types, for [JSONOptions]. An event
-// that names no type has that of its JSON's member "type": some relays drop the event field and leave the data as it
-// was.
+// OfType returns a predicate for [JSONOptions]: whether an event has one of the given types. For an event without a type
+// the predicate compares the member "type" of its JSON, because some relays drop the event field.
 func OfType(types ...string) func(Event) bool {
 	return func(e Event) bool { return slices.Contains(types, typeOf(e)) }
 }
 
-// WithData returns a function that reports whether an event's data is one of the given texts, white space around them
-// aside, for [JSONOptions].
+// WithData returns a predicate for [JSONOptions]: whether an event's data is one of the given texts. White space around
+// them does not count.
 func WithData(texts ...string) func(Event) bool {
 	texts = slices.Clone(texts)
 	for i := range texts {
@@ -23,8 +22,8 @@ func WithData(texts ...string) func(Event) bool {
 	return func(e Event) bool { return slices.Contains(texts, strings.TrimSpace(e.Data)) }
 }
 
-// ErrorMember is a [JSONOptions.Error]. It returns an [*EventError] for an event of type "error", as [OfType] has it,
-// and for one whose data is a JSON object with a member "error", wherever that stands in it. A member that is null,
+// ErrorMember is a value for [JSONOptions.Error]. It returns an [*EventError] for an event of type "error", as defined by
+// [OfType], and for an event whose data is a JSON object with a member "error" at any place. A member that is null,
 // false, 0 or "" is no error.
 func ErrorMember(e Event) error {
 	members := membersOf(e.Data)

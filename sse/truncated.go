@@ -17,8 +17,8 @@ import (
 // inside an event, or it ended before the event that [JSONOptions.Done] waits for.
 var ErrTruncated = errors.New("stream ended too early")
 
-// TruncatedError says how a stream was cut off. Every event before Offset was delivered; what came of the event
-// after it is discarded (WHATWG HTML 9.2.6).
+// TruncatedError says how a stream was cut off. All events before Offset were delivered; the unfinished event behind it
+// was discarded (WHATWG HTML 9.2.6).
 type TruncatedError struct {
 	// Offset is where the discarded event began, in bytes from the start of the stream.
 	Offset int64
@@ -27,11 +27,11 @@ type TruncatedError struct {
 	// stream. It is nil when the reader ended with [io.EOF].
 	Err error
 
-	// Event is as much of the discarded event as was there, unfinished line included, when Err is nil.
+	// Event is the discarded event as far as it arrived, unfinished line included. It is empty if Err is set.
 	Event Event
 
-	// Line is the start of the line after the last event that is no field of an event stream, "" if there is none.
-	// A proxy's page or a server's JSON error shows here.
+	// Line is the start, up to 100 bytes, of the first line after the last event that is no field of an event stream,
+	// such as a proxy's error page or a JSON error. It is "" if there is none.
 	Line string
 }
 
@@ -69,11 +69,11 @@ func (d *Decoder) endOfStream() error {
 		return nil
 	}
 	e := &TruncatedError{Offset: d.block, Event: d.unfinished()}
-	e.Line = d.stray.text() // after the unfinished line was looked at
+	e.Line = d.stray.text() // after unfinished, which may set it
 	return e
 }
 
-// unfinished returns the event that the end of the stream cut off, as far as it came.
+// unfinished returns the event that the end of the stream cut off, as far as it arrived.
 func (d *Decoder) unfinished() Event {
 	line := d.buf[d.line:d.end]
 	if d.skip == skipNothing && len(line) > 0 && line[0] != ':' {
@@ -94,8 +94,8 @@ func (d *Decoder) unfinished() Event {
 	return e
 }
 
-// stoppedHere reports whether a read failed because this side stopped it: by its context, its deadline, or by closing
-// what is read. That says nothing about the stream.
+// stoppedHere reports whether a read failed because this side stopped it, by its context, by a deadline, or by closing
+// the reader. Such an error does not mean that the stream was cut off.
 func stoppedHere(err error) bool {
 	for _, own := range []error{
 		context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded,
@@ -108,16 +108,17 @@ func stoppedHere(err error) bool {
 	return false
 }
 
-// stray keeps the start of the first line after the last event that no server means as a field, such as the first
-// line of an HTML page. The standard ignores such lines; at the end of a stream they say why it ended.
+// stray keeps the start of the first line after the last event that no server means as a field, such as the first line
+// of an HTML page. The standard ignores such lines; at the end of a stream they explain its end.
 type stray struct {
 	line []byte
-	word bool // line is a single word, which may be a field without a value if a blank line follows
+	word bool // line is a single word; before a blank line it counts as a field without a value
 }
 
 const maxStray = 100 // bytes of a line
 
-// note looks at a line whose field the standard does not know, or at the start of it.
+// note records a line, or the start of one, whose field the standard does not define. It ignores "name: value", which the
+// standard may define later.
 func (s *stray) note(line []byte) {
 	if len(s.line) > 0 || bytes.HasPrefix(line, []byte("\uFEFF")) {
 		return
