@@ -1,14 +1,18 @@
 package sse_test
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/tidings-sse/tidings/sse"
 )
 
+// token is that of RFC 9110, section 5.6.2.
+var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
 // reference reads a whole stream as the standard's text goes, sentence by sentence and with no thought of speed
 // (WHATWG HTML 9.2.5 and 9.2.6). The decoder is compared with it. It returns the events, the last event ID, and
-// whether the stream ended inside an event.
+// whether the stream ended inside an event, or behind a line that is no field and that no event followed.
 func reference(stream []byte) (events []sse.Event, lastEventID string, truncated bool) {
 	text := strings.TrimPrefix(string(sse.AppendValidUTF8(nil, stream)), "\uFEFF")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
@@ -18,6 +22,7 @@ func reference(stream []byte) (events []sse.Event, lastEventID string, truncated
 
 	var data, typ strings.Builder
 	id := ""
+	page, word := false, false // lines that are no field: what no server means as one, and single words
 	for _, line := range lines {
 		if line == "" {
 			lastEventID = id
@@ -27,7 +32,9 @@ func reference(stream []byte) (events []sse.Event, lastEventID string, truncated
 					e.Type = typ.String()
 				}
 				events = append(events, e)
+				page = false
 			}
+			word = false
 			data.Reset()
 			typ.Reset()
 			truncated = false
@@ -48,7 +55,18 @@ func reference(stream []byte) (events []sse.Event, lastEventID string, truncated
 				id = value
 				truncated = true
 			}
+		case "", "retry": // a comment, or the reconnection time
+		default:
+			start := line[:min(len(line), 100)]
+			name, _, colon := strings.Cut(start, ":")
+			switch token := token.MatchString(name); {
+			case strings.HasPrefix(line, "\uFEFF"), token && colon:
+			case token:
+				word = true
+			default:
+				page = true
+			}
 		}
 	}
-	return events, lastEventID, truncated || rest != "" && rest[0] != ':'
+	return events, lastEventID, truncated || page || word || rest != "" && rest[0] != ':'
 }

@@ -120,13 +120,13 @@ const maxStray = 100 // bytes of a line
 // note records a line, or the start of one, whose field the standard does not define. It ignores "name: value", which the
 // standard may define later.
 func (s *stray) note(line []byte) {
-	if len(s.line) > 0 || bytes.HasPrefix(line, []byte("\uFEFF")) {
+	if len(s.line) > 0 && !s.word || bytes.HasPrefix(line, []byte("\uFEFF")) {
 		return
 	}
 	start := line[:min(len(line), maxStray)]
 	name, _, colon := bytes.Cut(start, []byte(":"))
 	field := isToken(string(name))
-	if field && colon {
+	if field && (colon || len(s.line) > 0) {
 		return
 	}
 	s.line, s.word = append(s.line[:0], start...), field
