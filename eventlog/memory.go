@@ -6,6 +6,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/tidings-sse/tidings/internal/queue"
 )
 
 // Memory is a log in memory. What Append has acknowledged is there until retention takes it or the process ends; the next
@@ -16,7 +18,7 @@ import (
 // The files: memory_append.go decides in log order and stores, with memory_keys.go for idempotency; memory_keep.go
 // removes; memory_read.go reads, with memory_gap.go for what is missing, memory_view.go for what is there and
 // memory_merge.go to put it in order; memory_mirror.go takes what another log has decided. memory_topic.go,
-// memory_tree.go and memory_queue.go are what all this is kept in.
+// memory_tree.go are what all this is kept in, with internal/queue.
 type Memory struct {
 	ret   Retention // with its defaults
 	clock func() time.Time
@@ -28,9 +30,9 @@ type Memory struct {
 	head   uint64
 	last   int64 // time of the newest record, in milliseconds as all times in here
 
-	records queue[slot] // by number; the first is there, others may be gone
-	events  int64       // how many of them are there
-	bytes   int64       // and their Record.Size
+	records queue.Queue[slot] // by number; the first is there, others may be gone
+	events  int64             // how many of them are there
+	bytes   int64             // and their Record.Size
 	ids     map[string]*stored
 	keys    keys
 
@@ -160,7 +162,7 @@ func (m *Memory) Bounds() Bounds {
 	m.rlock()
 	defer m.mu.RUnlock()
 	b := Bounds{Head: m.at(m.head), Events: m.events, Bytes: m.bytes, Trimmed: m.trimmed, Floor: m.floor}
-	if slots := m.records.all(); len(slots) > 0 {
+	if slots := m.records.All(); len(slots) > 0 {
 		b.First = slots[0].seq
 	}
 	if n := len(m.holes); n > 0 {

@@ -134,11 +134,11 @@ func (m *Memory) store(given *Record, use *keyUse, seq uint64, ms int64) {
 	r.Topics = make([]string, len(given.Topics))
 	for i, name := range given.Topics {
 		t := m.topic(name)
-		t.live.push(r)
+		t.live.Push(r)
 		t.last = seq
 		r.topics[i], r.Topics[i] = t, t.name
 	}
-	m.records.push(slot{seq, ms, r})
+	m.records.Push(slot{seq, ms, r})
 	m.head, m.last = seq, ms
 	m.count(r, 1)
 	m.link(r)

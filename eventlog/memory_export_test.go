@@ -12,7 +12,7 @@ type Held struct{ Topics, Records, Keys, IDs int }
 func (m *Memory) Held() Held {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return Held{len(m.topics), cap(m.records.items), len(m.keys.known) + len(m.keys.order.all()), len(m.ids)}
+	return Held{len(m.topics), cap(m.records.All()), len(m.keys.known) + m.keys.order.Len(), len(m.ids)}
 }
 
 // CheckInvariants returns an error if the tables of the log contradict each other.
@@ -20,7 +20,7 @@ func (m *Memory) CheckInvariants() error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	events, bytes := int64(0), int64(0)
-	for _, slot := range m.records.all() {
+	for _, slot := range m.records.All() {
 		r := slot.record
 		if r == nil {
 			continue
@@ -29,7 +29,7 @@ func (m *Memory) CheckInvariants() error {
 		for _, t := range r.topics {
 			if t.has(r) {
 				live++
-				if newer := above(t.live.all(), r.Seq-1); len(newer) == 0 || newer[0] != r {
+				if newer := above(t.live.All(), r.Seq-1); len(newer) == 0 || newer[0] != r {
 					return fmt.Errorf("record %d is not in %q", r.Seq, t.name)
 				}
 			}
@@ -61,7 +61,7 @@ func (m *Memory) CheckInvariants() error {
 }
 
 func (m *Memory) checkTopic(t *topic) error {
-	live, elsewhere := t.live.all(), t.elsewhere.all()
+	live, elsewhere := t.live.All(), t.elsewhere.All()
 	switch {
 	case m.topics[t.name] != t:
 		return fmt.Errorf("it is not in the map")

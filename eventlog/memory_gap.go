@@ -61,7 +61,7 @@ func (v *view) missing(told uint64) uint64 {
 
 // missing returns the newest record after told that the topic has lost by trimming and s does not find under another one.
 func (t *topic) missing(s Selector, told uint64) uint64 {
-	elsewhere := above(t.elsewhere.all(), told)
+	elsewhere := above(t.elsewhere.All(), told)
 	for i := len(elsewhere) - 1; i >= 0; i-- {
 		if !elsewhere[i].found(s) {
 			return elsewhere[i].Seq

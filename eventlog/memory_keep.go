@@ -33,7 +33,7 @@ func (m *Memory) keep(r *stored) {
 		if age := limit(t.rule); age > 0 {
 			m.due = min(m.due, r.Time.UnixMilli()+age)
 		}
-		n := len(t.live.all())
+		n := t.live.Len()
 		if t.end() != nil {
 			n--
 		}
@@ -103,18 +103,18 @@ func (m *Memory) trimOldest(r *stored) {
 
 // trim takes the oldest record out of a topic, which a reader may miss.
 func (m *Memory) trim(t *topic) {
-	r := t.live.pop()
-	t.elsewhere.push(r)
+	r := t.live.Pop()
+	t.elsewhere.Push(r)
 	m.trimmed = max(m.trimmed, r.Seq)
 	m.leave(r)
-	if len(t.live.all()) == 0 {
+	if t.live.Len() == 0 {
 		m.bury(t)
 	}
 }
 
 // supersede takes the oldest record out of a topic because of newer ones.
 func (m *Memory) supersede(t *topic) {
-	r := t.live.pop()
+	r := t.live.Pop()
 	t.superseded = r.Seq
 	m.leave(r)
 }
@@ -137,10 +137,10 @@ func (m *Memory) leave(r *stored) {
 // tidy drops the slots of records that are gone, those at the front, and all when they have become the greater part.
 // It is not done while somebody goes through the slots.
 func (m *Memory) tidy() {
-	for slots := m.records.all(); len(slots) > 0 && slots[0].record == nil; slots = m.records.all() {
-		m.records.pop()
+	for slots := m.records.All(); len(slots) > 0 && slots[0].record == nil; slots = m.records.All() {
+		m.records.Pop()
 	}
-	if int64(len(m.records.all())) > 2*m.events {
-		m.records.retain(func(s slot) bool { return s.record != nil })
+	if int64(m.records.Len()) > 2*m.events {
+		m.records.Retain(func(s slot) bool { return s.record != nil })
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
+
+	"github.com/tidings-sse/tidings/internal/queue"
 )
 
 // keys are the idempotency keys that are known. Of a key and its record there are only hashes, so that one that
@@ -13,7 +15,7 @@ type keys struct {
 	most  uint64
 	used  uint64 // so far
 	known map[digest]*keyUse
-	order queue[*keyUse]
+	order queue.Queue[*keyUse]
 }
 
 // keyUse is a record that was stored with a key.
@@ -66,9 +68,9 @@ func (k *keys) knows(use *keyUse, used uint64, time int64) bool {
 func (k *keys) add(use *keyUse) {
 	k.used = use.n
 	k.known[use.id] = use
-	k.order.push(use)
-	for all := k.order.all(); !k.knows(all[0], use.n, use.time); all = k.order.all() {
-		if oldest := k.order.pop(); k.known[oldest.id] == oldest {
+	k.order.Push(use)
+	for all := k.order.All(); !k.knows(all[0], use.n, use.time); all = k.order.All() {
+		if oldest := k.order.Pop(); k.known[oldest.id] == oldest {
 			delete(k.known, oldest.id)
 		}
 	}
@@ -76,10 +78,10 @@ func (k *keys) add(use *keyUse) {
 
 // cut undoes the uses by records above seq. What they have pushed out does not come back.
 func (k *keys) cut(seq uint64) {
-	k.order.retain(func(use *keyUse) bool { return use.seq <= seq })
+	k.order.Retain(func(use *keyUse) bool { return use.seq <= seq })
 	k.used = 0
 	clear(k.known)
-	for _, use := range k.order.all() {
+	for _, use := range k.order.All() {
 		k.known[use.id], k.used = use, use.n
 	}
 }

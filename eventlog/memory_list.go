@@ -13,7 +13,7 @@ func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit 
 		return nil, ErrClosed
 	}
 	for t := range m.names.with(which.Prefix()) {
-		live := t.live.all()
+		live := t.live.All()
 		if t.name <= after || len(live) == 0 || !which.Match(t.name) {
 			continue
 		}

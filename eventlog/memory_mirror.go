@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/tidings-sse/tidings/internal/queue"
 )
 
 // AppendAt stores records at their positions, as [Mirror] says. The receipt of one that is left out has the position that
@@ -111,9 +113,9 @@ func (m *Memory) cut(after uint64) {
 			m.unlink(slot.record)
 		}
 	}
-	m.records.truncate(len(m.records.all()) - len(newer))
+	m.records.Truncate(m.records.Len() - len(newer))
 	m.last = time.Time{}.UnixMilli()
-	if slots := m.records.all(); len(slots) > 0 {
+	if slots := m.records.All(); len(slots) > 0 {
 		m.last = slots[len(slots)-1].time
 	}
 	m.keys.cut(after)
@@ -138,7 +140,7 @@ func (m *Memory) cutTopics(after uint64) {
 			t.cut(after)
 			m.trimmed, m.gone = max(m.trimmed, t.lost), max(m.gone, t.lost)
 		}
-		if len(t.live.all()) == 0 {
+		if t.live.Len() == 0 {
 			empty = append(empty, t)
 		}
 	}
@@ -157,16 +159,16 @@ func (m *Memory) cutTopics(after uint64) {
 // been those that go: then it counts as having lost something right up to where it is cut. Likewise for what was superseded
 // by records that go: it would be there without them.
 func (t *topic) cut(after uint64) {
-	for _, q := range []*queue[*stored]{&t.live, &t.elsewhere} {
-		q.truncate(len(q.all()) - len(above(q.all(), after)))
+	for _, q := range []*queue.Queue[*stored]{&t.live, &t.elsewhere} {
+		q.Truncate(q.Len() - len(above(q.All(), after)))
 	}
 	t.lost = max(min(t.lost, after), min(t.superseded, after))
 	t.superseded = 0
-	for all := t.elsewhere.all(); len(all) > 0 && all[0].Seq <= t.lost; all = t.elsewhere.all() {
-		t.elsewhere.pop()
+	for all := t.elsewhere.All(); len(all) > 0 && all[0].Seq <= t.lost; all = t.elsewhere.All() {
+		t.elsewhere.Pop()
 	}
 	t.last = t.lost
-	for _, all := range [][]*stored{t.elsewhere.all(), t.live.all()} {
+	for _, all := range [][]*stored{t.elsewhere.All(), t.live.All()} {
 		if len(all) > 0 {
 			t.last = max(t.last, all[len(all)-1].Seq)
 		}

@@ -155,7 +155,7 @@ func (m *Memory) pageBefore(
 
 // beforeTime returns the number before the oldest record of a time and later, or the head.
 func (m *Memory) beforeTime(since time.Time) uint64 {
-	slots := m.records.all()
+	slots := m.records.All()
 	first := sort.Search(len(slots), func(i int) bool { return !moment(slots[i].time).Before(since) })
 	for _, slot := range slots[first:] {
 		if slot.record != nil {

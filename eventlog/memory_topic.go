@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/tidings-sse/tidings/internal/queue"
 )
 
 // topic is what the log knows of a topic.
@@ -15,13 +17,13 @@ import (
 type topic struct {
 	name string
 	rule *Rule
-	live queue[*stored] // what readers find under this name
-	last uint64         // the newest record it ever had
+	live queue.Queue[*stored] // what readers find under this name
+	last uint64               // the newest record it ever had
 
 	// What it lost by trimming. A reader has missed a record only if none of its other topics had it for him: therefore
 	// lost is the newest that is nowhere any more, and elsewhere are those after it that other topics still have.
 	lost      uint64
-	elsewhere queue[*stored]
+	elsewhere queue.Queue[*stored]
 
 	superseded uint64 // the newest that latest has removed
 
@@ -48,13 +50,13 @@ func (m *Memory) topic(name string) *topic {
 
 // has reports whether a record of the topic is still found under its name.
 func (t *topic) has(r *stored) bool {
-	live := t.live.all()
+	live := t.live.All()
 	return len(live) > 0 && live[0].Seq <= r.Seq
 }
 
 // end returns the record that has ended the topic, or nil.
 func (t *topic) end() *stored {
-	if live := t.live.all(); len(live) > 0 && live[len(live)-1].Flags&End != 0 {
+	if live := t.live.All(); len(live) > 0 && live[len(live)-1].Flags&End != 0 {
 		return live[len(live)-1]
 	}
 	return nil
@@ -62,14 +64,14 @@ func (t *topic) end() *stored {
 
 // lose is told that a record is nowhere any more. It reports whether the topic has lost it by trimming.
 func (t *topic) lose(r *stored) bool {
-	all := t.elsewhere.all()
+	all := t.elsewhere.All()
 	i := len(all) - len(above(all, r.Seq)) - 1
 	if i < 0 || all[i] != r {
 		return false
 	}
 	t.lost = r.Seq
 	for range i + 1 {
-		t.elsewhere.pop()
+		t.elsewhere.Pop()
 	}
 	return true
 }
@@ -81,7 +83,7 @@ func above(records []*stored, seq uint64) []*stored {
 
 // slotsAbove is above for the whole log.
 func (m *Memory) slotsAbove(seq uint64) []slot {
-	slots := m.records.all()
+	slots := m.records.All()
 	return slots[sort.Search(len(slots), func(i int) bool { return slots[i].seq > seq }):]
 }
 
@@ -93,7 +95,7 @@ func (r *stored) found(s Selector) bool {
 // bury remembers a topic that has no record any more, and forgets others when there are too many. Those whose
 // last record is the oldest go first, which raises the floor the least.
 func (m *Memory) bury(t *topic) {
-	t.live = queue[*stored]{}
+	t.live = queue.Queue[*stored]{}
 	heap.Push(&m.dead, t)
 	for len(m.dead) > m.ret.Topics {
 		t := heap.Pop(&m.dead).(*topic)
@@ -103,7 +105,7 @@ func (m *Memory) bury(t *topic) {
 }
 
 func (m *Memory) forget(t *topic) {
-	t.elsewhere = queue[*stored]{} // records that are there still refer to t
+	t.elsewhere = queue.Queue[*stored]{} // records that are there still refer to t
 	delete(m.topics, t.name)
 	m.names = m.names.remove(t.name)
 }

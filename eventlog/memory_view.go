@@ -135,7 +135,7 @@ func (v *view) merge(slots []slot, backwards bool, yield func(*stored) bool) {
 	first, last := slots[0].seq, slots[len(slots)-1].seq
 	m := merge{backwards: backwards}
 	for _, t := range v.topics {
-		run := above(t.live.all(), first-1)
+		run := above(t.live.All(), first-1)
 		run = run[:len(run)-len(above(run, last))]
 		if len(run) > 0 {
 			m.runs = append(m.runs, run)

@@ -4,30 +4,31 @@ import (
 	"context"
 	"runtime/pprof"
 	"sync"
+
+	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// crew are the goroutines in which the runners of a shard have their turns. Who is done with one takes the next that waits: a new
-// goroutine for each would have to let its stack grow first, which costs as much as a third of the sending.
+// crew is the pool of goroutines that run the runners of a shard. A goroutine that finishes a turn takes the next waiting runner: a
+// new goroutine for each turn would grow its stack first, which costs a third of the sending.
 //
-// Any of them may have to wait, for a client or for the log. So there is always one who could take the next turn.
+// A turn may block on a client or on the log. So one goroutine is always spare, and takes the next turn.
 type crew struct {
-	mu    sync.Mutex // guards the following
-	queue []*runner
-	taken int  // of the queue
-	spare bool // somebody has been started, and has not taken anything yet
+	mu      sync.Mutex // guards the following
+	waiting queue.Queue[*runner]
+	spare   bool // a goroutine has been started and has not taken anything yet
 }
 
 // add lets a runner have a turn.
 func (c *crew) add(r *runner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queue = append(c.queue, r)
+	c.waiting.Push(r)
 	c.hire()
 }
 
 // hire starts somebody if there is something to be taken. The caller has the lock.
 func (c *crew) hire() {
-	if !c.spare && c.taken < len(c.queue) {
+	if !c.spare && c.waiting.Len() > 0 {
 		c.spare = true
 		go c.work()
 	}
@@ -50,12 +51,10 @@ func (c *crew) take(first bool) (r *runner) {
 	if first {
 		c.spare = false
 	}
-	if c.taken == len(c.queue) {
-		c.queue, c.taken = c.queue[:0], 0
+	if c.waiting.Len() == 0 {
 		return nil
 	}
-	r, c.queue[c.taken] = c.queue[c.taken], nil
-	c.taken++
+	r = c.waiting.Pop()
 	c.hire()
 	return r
 }

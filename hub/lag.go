@@ -70,7 +70,7 @@ func (w *window) since(from eventlog.Position) int64 {
 	if from.Gen != w.gen || from.Seq <= w.low {
 		return w.passed
 	}
-	after := since(w.entries, from.Seq-1)
+	after := since(w.entries.All(), from.Seq-1)
 	if len(after) == 0 {
 		return 0
 	}

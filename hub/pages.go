@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/queue"
 )
 
 // pages reads the log for those who are behind the window. When thousands come back to the same place they want the same page,
@@ -14,7 +15,7 @@ type pages struct {
 
 	mu     sync.Mutex // guards the following
 	kept   map[pageKey]*page
-	order  []pageKey // of kept, the oldest first
+	order  queue.Queue[pageKey] // of kept, the oldest first
 	bytes  int
 	notNow map[pageKey]chan struct{} // closed when a page that is being read is there, or cannot be had
 }
@@ -95,11 +96,11 @@ func (p *pages) load(ctx context.Context, q eventlog.Query) (*page, error) {
 // keep keeps a page in the place of the oldest. The caller holds the lock.
 func (p *pages) keep(key pageKey, made *page) {
 	p.kept[key] = made
-	p.order = append(p.order, key)
+	p.order.Push(key)
 	p.bytes += made.bytes + entryOverhead
 	for p.bytes > pagesBytes {
-		p.bytes -= p.kept[p.order[0]].bytes + entryOverhead
-		delete(p.kept, p.order[0])
-		p.order = p.order[1:]
+		oldest := p.order.Pop()
+		p.bytes -= p.kept[oldest].bytes + entryOverhead
+		delete(p.kept, oldest)
 	}
 }

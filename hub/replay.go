@@ -5,6 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+
+	"github.com/tidings-sse/tidings/internal/queue"
 )
 
 // replayers bring those who are behind to where their shards are, off the shards, so that who is live does not wait for them.
@@ -12,8 +14,8 @@ import (
 type replayers struct {
 	hub   *Hub
 	some  chan struct{} // there may be something in the queue
-	mu    sync.Mutex    // guards the following
-	queue []*subscriber
+	mu      sync.Mutex    // guards the following
+	waiting queue.Queue[*subscriber]
 }
 
 // progress is what became of a subscriber in its turn.
@@ -38,7 +40,7 @@ func newReplayers(h *Hub) *replayers {
 
 func (r *replayers) add(s *subscriber) {
 	r.mu.Lock()
-	r.queue = append(r.queue, s)
+	r.waiting.Push(s)
 	r.mu.Unlock()
 	r.wake()
 }
@@ -54,13 +56,11 @@ func (r *replayers) wake() {
 func (r *replayers) take() *subscriber {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		r.queue = nil
+	if r.waiting.Len() == 0 {
 		return nil
 	}
-	s := r.queue[0]
-	r.queue[0] = nil
-	if r.queue = r.queue[1:]; len(r.queue) > 0 {
+	s := r.waiting.Pop()
+	if r.waiting.Len() > 0 {
 		r.wake() // another one may help
 	}
 	return s

@@ -56,7 +56,7 @@ func TestAStreamThatComesAfterTheEndEndsOnce(t *testing.T) {
 	h.run(sub, nothing{}, nil)
 	sub.runner.abort()
 	h.open.Wait()
-	if s.crew.queue != nil {
+	if s.crew.waiting.Len() > 0 {
 		t.Error("the stream ends once more")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/queue"
 )
 
 // window is the newest events in memory, shared by all subscribers. It has every record of the log after its low end, up to
@@ -20,8 +21,8 @@ type window struct {
 	gen     string
 	low     uint64
 	high    uint64
-	entries []*entry            // in order
-	topics  map[string][]*entry // those of each topic, in order
+	entries queue.Queue[*entry]             // in order
+	topics  map[string]*queue.Queue[*entry] // those of each topic, in order
 	bytes   int64
 	passed  int64 // bytes of all records that were ever added
 }
@@ -50,14 +51,14 @@ func (w *window) begin(at eventlog.Position) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gen, w.low, w.high = at.Gen, at.Seq, at.Seq
-	w.entries, w.topics, w.bytes = nil, make(map[string][]*entry), 0
+	w.entries, w.topics, w.bytes = queue.Queue[*entry]{}, make(map[string]*queue.Queue[*entry]), 0
 }
 
 // size returns how many events the window has, and what they take.
 func (w *window) size() (events int, bytes int64) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return len(w.entries), w.bytes
+	return w.entries.Len(), w.bytes
 }
 
 // head returns the position up to which the window has everything.
@@ -78,35 +79,34 @@ func (w *window) add(records []eventlog.Record, complete eventlog.Position) {
 	defer w.mu.Unlock()
 	for i := range fresh {
 		e := &fresh[i]
-		w.entries = append(w.entries, e)
+		w.entries.Push(e)
 		for _, topic := range e.topics {
-			w.topics[topic] = append(w.topics[topic], e)
+			of := w.topics[topic]
+			if of == nil {
+				of = new(queue.Queue[*entry])
+				w.topics[topic] = of
+			}
+			of.Push(e)
 		}
 		w.bytes += e.size()
 		e.passed = w.passed
 		w.passed += int64(e.event.record.Size())
 	}
 	w.high = complete.Seq
-	gone := 0
-	for w.bytes > w.max && gone < len(w.entries)-1 {
-		w.drop(w.entries[gone])
-		w.entries[gone] = nil
-		gone++
+	for w.bytes > w.max && w.entries.Len() > 1 {
+		w.dropOldest()
 	}
-	w.entries = w.entries[gone:]
 }
 
-// drop takes the oldest entry out of the window.
-func (w *window) drop(e *entry) {
+// dropOldest removes the oldest entry. The caller holds mu.
+func (w *window) dropOldest() {
+	e := w.entries.Pop()
 	w.low = e.seq
 	w.bytes -= e.size()
 	for _, topic := range e.topics {
 		of := w.topics[topic]
-		of[0] = nil
-		if len(of) == 1 {
+		if of.Pop(); of.Len() == 0 {
 			delete(w.topics, topic)
-		} else {
-			w.topics[topic] = of[1:]
 		}
 	}
 }
@@ -122,8 +122,17 @@ func (w *window) has(at eventlog.Position) bool {
 func (w *window) newest(topic string) *eventlog.Record {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if of := w.topics[topic]; len(of) > 0 {
-		return of[len(of)-1].event.record
+	all := w.of(topic)
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1].event.record
+}
+
+// of returns the entries of a topic, in order. The caller holds mu.
+func (w *window) of(topic string) []*entry {
+	if of := w.topics[topic]; of != nil {
+		return of.All()
 	}
 	return nil
 }
@@ -173,7 +182,7 @@ func (w *window) next(events []*event, at eventlog.Position, limit, bytes int) (
 	if at.Gen != w.gen || at.Seq < w.low {
 		return events, head, false
 	}
-	for _, e := range since(w.entries, at.Seq) {
+	for _, e := range since(w.entries.All(), at.Seq) {
 		if limit--; limit < 0 || bytes <= 0 {
 			head.Seq = e.seq - 1
 			break
@@ -188,14 +197,14 @@ func (w *window) next(events []*event, at eventlog.Position, limit, bytes int) (
 func (w *window) candidates(sel *eventlog.Selector, after uint64) []*entry {
 	names := sel.Names()
 	if len(sel.Matchers()) > 0 {
-		return since(w.entries, after)
+		return since(w.entries.All(), after)
 	}
 	if len(names) == 1 {
-		return since(w.topics[names[0]], after)
+		return since(w.of(names[0]), after)
 	}
 	var all []*entry
 	for _, name := range names {
-		all = append(all, since(w.topics[name], after)...)
+		all = append(all, since(w.of(name), after)...)
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].seq < all[j].seq })
 	n := 0
