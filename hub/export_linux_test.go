@@ -13,3 +13,11 @@ func (h *Hub) Stalled() (n int) {
 	}
 	return n
 }
+
+// Passes returns how many passes the shards have made.
+func (h *Hub) Passes() (n uint64) {
+	for _, s := range h.shards {
+		s.await(func() { n += s.pass })
+	}
+	return n
+}

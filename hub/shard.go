@@ -35,7 +35,8 @@ type shard struct {
 	sweeping atomic.Bool // it will look for whom to expel
 	leaving  []*subscriber
 
-	pass    uint64
+	pass    uint64 // counts passes
+	rest    rest
 	events  []*event
 	touched []*group
 	buf     []byte
@@ -91,9 +92,11 @@ func (s *shard) takeLetters() []func() {
 func (s *shard) run(ctx context.Context) {
 	tick := time.NewTicker(s.wheel.tick)
 	defer tick.Stop()
+	defer s.rest.begin().Stop()
 	for {
 		select {
 		case <-s.wakeup:
+		case <-s.rest.over.C:
 		case now := <-tick.C:
 			s.wheel.turn(now, s.look)
 		case <-ctx.Done():
@@ -104,7 +107,7 @@ func (s *shard) run(ctx context.Context) {
 			for _, letter := range s.takeLetters() {
 				letter()
 			}
-			more = s.deliverNext()
+			more = !s.rest.on() && s.deliverInTurn()
 		}
 	}
 }
@@ -142,6 +145,16 @@ const (
 	passEvents = 1000      // that are taken in one pass,
 	passBytes  = 128 << 10 // and their bytes, more or less
 )
+
+// deliverInTurn is deliverNext with a rest behind it.
+func (s *shard) deliverInTurn() bool {
+	began := time.Now()
+	if !s.deliverNext() {
+		return false
+	}
+	s.rest.after(time.Since(began))
+	return true
+}
 
 // deliverNext takes the next events to all who are live. It reports whether there were any.
 func (s *shard) deliverNext() bool {
