@@ -12,6 +12,7 @@ type view struct {
 	known    int      // names that the log knows
 	topics   []*topic // what is selected of the topics that the log knows
 	listed   listed
+	cost     int    // of the selector
 	stopped  uint64 // the number at which going through the log was stopped, if it was
 }
 
@@ -36,7 +37,7 @@ const (
 
 // view returns what a selector finds.
 func (m *Memory) view(s Selector) *view {
-	v := &view{Memory: m, selector: s, topics: make([]*topic, 0, len(s.names))}
+	v := &view{Memory: m, selector: s, cost: s.Cost(), topics: make([]*topic, 0, len(s.names))}
 	for _, name := range s.names {
 		if t := m.topics[name]; t != nil {
 			v.topics = append(v.topics, t)
@@ -51,9 +52,6 @@ func (m *Memory) view(s Selector) *view {
 	return v
 }
 
-// work is what each topic and each record costs that is looked at, in what it costs with few matchers.
-func (v *view) work() int { return 1 + len(v.selector.matchers)/8 }
-
 // list adds the topics that matchers select, if that was not tried before. It returns false if there are more than so many
 // to look at, matching or not.
 func (v *view) list(most int) bool {
@@ -61,7 +59,7 @@ func (v *view) list(most int) bool {
 		return v.listed == completely
 	}
 	v.listed = tooMany
-	most /= v.work()
+	most /= v.cost
 	for _, prefix := range v.selector.Prefixes() {
 		for t := range v.names.with(prefix) {
 			if most--; most < 0 {
@@ -88,7 +86,7 @@ func (v *view) records(after, before uint64, backwards bool) iter.Seq[*stored] {
 		rest := slots
 		if len(v.selector.matchers) > 0 {
 			var few []slot
-			if few, rest = divide(slots, max(1, aFew/v.work()), backwards); !v.scan(few, backwards, yield) {
+			if few, rest = divide(slots, max(1, aFew/v.cost), backwards); !v.scan(few, backwards, yield) {
 				return
 			}
 		}
@@ -96,7 +94,7 @@ func (v *view) records(after, before uint64, backwards bool) iter.Seq[*stored] {
 			v.merge(rest, backwards, yield)
 			return
 		}
-		some, rest := divide(rest, maxScan/v.work(), backwards)
+		some, rest := divide(rest, max(1, maxScan/v.cost), backwards)
 		if v.scan(some, backwards, yield) && len(rest) > 0 {
 			last, _ := divide(some, 1, !backwards)
 			v.stopped = last[0].seq

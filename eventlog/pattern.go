@@ -12,6 +12,10 @@ import (
 // MaxName is the size of the longest native topic and of the longest pattern, in bytes.
 const MaxName = 1024
 
+// MaxSegments is how many segments a pattern with wildcards may have. Topics have no such bound: a pattern of fewer segments matches
+// them by ** at its end.
+const MaxSegments = 64
+
 // CheckName returns an *InvalidError or *SizeError if topic is not a native one: 1 to 1,024 bytes of UTF-8 in Unicode Normalization
 // Form C, without control and format characters (Cc, Cf), read as segments between slashes, none of which is * or **.
 //
@@ -101,8 +105,8 @@ func notNFC(text string) (at int, found, want string) {
 // A wildcard at the beginning does not match [Reserved] topics. The zero Pattern matches nothing.
 type Pattern struct{ text string }
 
-// ParsePattern reads a pattern. One without wildcards matches the topic of that name. The error is an *InvalidError or
-// a *SizeError.
+// ParsePattern reads a pattern. One without wildcards matches the topic of that name. One with wildcards has at most MaxSegments
+// segments. The error is an *InvalidError or a *SizeError.
 func ParsePattern(text string) (Pattern, error) {
 	if err := checkText("pattern", text); err != nil {
 		return Pattern{}, err
@@ -117,6 +121,12 @@ func ParsePattern(text string) (Pattern, error) {
 				What: "pattern", Value: text,
 				Reason: "a * has to be a whole segment; a topic with a * in its name can be asked for by its exact name only",
 			}
+		}
+	}
+	if n := strings.Count(text, "/") + 1; n > MaxSegments && IsPattern(text) {
+		return Pattern{}, &InvalidError{
+			What: "pattern", Value: text,
+			Reason: fmt.Sprintf("it has %d segments, and a pattern with wildcards has at most %d; end it with ** for deeper topics", n, MaxSegments),
 		}
 	}
 	return Pattern{text}, nil
@@ -169,23 +179,29 @@ func (p Pattern) Match(topic string) bool {
 	return false // the topic has more segments
 }
 
-// Covers reports whether p matches all topics that another pattern matches.
+// Covers reports whether p matches all topics that another pattern matches. It allocates nothing and takes time linear in the
+// shorter one.
 func (p Pattern) Covers(other Pattern) bool {
 	if p.text == "" || other.text == "" || p.text[0] == '*' && Reserved(other.text) {
 		return false
 	}
-	mine, theirs := strings.Split(p.text, "/"), strings.Split(other.text, "/")
-	for i, segment := range mine {
-		switch {
-		case segment == "**":
+	mine, theirs := p.text, other.text
+	for more, rest := true, true; ; {
+		var segment, covered string
+		if segment, mine, more = strings.Cut(mine, "/"); segment == "**" {
 			return true
-		case i == len(theirs):
-			return false
-		case theirs[i] == "**" || segment != "*" && segment != theirs[i]:
+		}
+		if !rest {
 			return false
 		}
+		covered, theirs, rest = strings.Cut(theirs, "/")
+		switch {
+		case covered == "**" || segment != "*" && segment != covered:
+			return false
+		case !more:
+			return !rest
+		}
 	}
-	return len(mine) == len(theirs)
 }
 
 // Overlaps reports whether there is a topic that both p and another pattern match.

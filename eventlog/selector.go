@@ -3,6 +3,8 @@ package eventlog
 import (
 	"slices"
 	"strings"
+
+	"github.com/tidings-sse/tidings/internal/patterns"
 )
 
 // Matcher is a set of topics that is known by a rule rather than by their names. [Pattern] is the native one.
@@ -22,8 +24,13 @@ type Matcher interface {
 type Selector struct {
 	names    []string // sorted, each once
 	matchers []Matcher
+	tree     *patterns.Tree[struct{}] // of the matchers that are patterns; nil: they are asked one by one
+	others   []Matcher                // that are not in the tree
 	filter   func(*Record) bool
 }
+
+// fewPatterns are asked one by one: a tree costs memory, and finds the one that matches no sooner.
+const fewPatterns = 8
 
 // Topics returns the selector of these topics, by name.
 func Topics(names ...string) Selector { return Select(names) }
@@ -31,11 +38,28 @@ func Topics(names ...string) Selector { return Select(names) }
 // Select returns the selector of topics by name and of those that a matcher matches.
 func Select(names []string, matchers ...Matcher) Selector {
 	sorted := slices.Sorted(slices.Values(names))
-	return Selector{names: slices.Compact(sorted), matchers: slices.Clone(matchers)}
+	s := Selector{names: slices.Compact(sorted), matchers: slices.Clone(matchers)}
+	s.others = s.matchers
+	if len(matchers) > fewPatterns {
+		s.plant()
+	}
+	return s
+}
+
+// plant puts the patterns into a tree, in which 1,000 of them cost little more to ask than one.
+func (s *Selector) plant() {
+	s.tree, s.others = new(patterns.Tree[struct{}]), nil
+	for _, m := range s.matchers {
+		if p, ok := m.(Pattern); !ok {
+			s.others = append(s.others, m)
+		} else if p.text != "" {
+			s.tree.At(p.text)
+		}
+	}
 }
 
 // Everything returns the selector of all topics, the reserved ones included.
-func Everything() Selector { return Selector{matchers: []Matcher{everything{}}} }
+func Everything() Selector { return Select(nil, everything{}) }
 
 type everything struct{}
 
@@ -65,12 +89,35 @@ func (s Selector) Match(topic string) bool {
 	if _, ok := slices.BinarySearch(s.names, topic); ok {
 		return true
 	}
-	for _, m := range s.matchers {
+	if s.tree != nil && topic != "" {
+		found := false
+		s.tree.Match(topic, func(*struct{}) bool {
+			found = true
+			return false
+		})
+		if found {
+			return true
+		}
+	}
+	for _, m := range s.others {
 		if m.Match(topic) {
 			return true
 		}
 	}
 	return false
+}
+
+// Cost returns what a Match costs at most, in what it costs with a few matchers of a few segments. Who asks for many topics in
+// one go under a lock divides by it how many that may be.
+func (s Selector) Cost() int {
+	steps := len(s.matchers)
+	for _, m := range s.matchers {
+		if p, ok := m.(Pattern); ok {
+			steps += strings.Count(p.text, "/")
+		}
+	}
+	const few = 8
+	return 1 + steps/few
 }
 
 // MatchRecord reports whether a record is wanted that is there under all of its topics.

@@ -39,6 +39,8 @@ func TestBadParametersOfASubscriptionAreRefused(t *testing.T) {
 		{"topic=a%E2%80%8Bb", "invalid-topic", "U+200B"},
 		{"topic=a*", "invalid-topic", "*"},
 		{"topic=a/**/b", "invalid-topic", "**"},
+		{"topic=" + strings.Repeat("*/", 511) + "*", "invalid-topic", "512 segments"},
+		{"topic=" + strings.Repeat("a/", eventlog.MaxSegments) + "**", "invalid-topic", "65 segments"},
 		{"topic=" + strings.Repeat("x", eventlog.MaxName+1), "invalid-topic", "1024"},
 		{"exact=", "invalid-topic", "empty"},
 		{"exact=" + strings.Repeat("x", eventlog.MaxTopic+1), "invalid-topic", "8192"},

@@ -3,6 +3,7 @@ package hub
 import (
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
@@ -20,7 +21,7 @@ func (h *Hub) Subscribers() (n int) {
 func (h *Hub) Wanted() (n int) {
 	for _, s := range h.shards {
 		s.await(func() {
-			if n += len(s.groups) + len(s.interest.topics); !s.interest.tree.bare() {
+			if n += len(s.groups) + len(s.interest.topics); !s.interest.tree.Empty() {
 				n++
 			}
 		})
@@ -51,8 +52,14 @@ func (nowhere) close()             {}
 // AwaitSettled waits until everybody has been woken who wants an event up to a position.
 func (h *Hub) AwaitSettled(at eventlog.Position) {
 	for _, s := range h.shards {
-		for settled := false; !settled; runtime.Gosched() {
-			s.await(func() { settled = s.at.Seq >= at.Seq })
+		for settled := false; !settled; {
+			var rest time.Duration
+			s.await(func() { settled, rest = s.at.Seq >= at.Seq, time.Until(s.rest.until) })
+			if rest > 0 && !settled {
+				time.Sleep(rest) // which ends exactly then
+			} else {
+				runtime.Gosched()
+			}
 		}
 	}
 }
@@ -114,4 +121,14 @@ func ProblemTypes() map[string]string {
 		all[problemBase+name] = title
 	}
 	return all
+}
+
+// At returns up to where all shards have delivered.
+func (h *Hub) At() (at eventlog.Position) {
+	for i, s := range h.shards {
+		if s.await(func() {}); i == 0 || s.at.Seq < at.Seq { // or the shard has ended
+			at = s.at
+		}
+	}
+	return at
 }

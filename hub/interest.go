@@ -1,17 +1,15 @@
 package hub
 
 import (
-	"strings"
-
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/patterns"
 )
 
-// interest knows who wants what: topics by name in a map, patterns in a tree of their segments. What it costs to find out who
-// wants an event depends on its topics and on the subscriptions that want them, not on how many there are. It belongs to a
-// shard.
+// interest is a shard's index of which groups want which topics: names in a map, patterns in a tree. The cost of a lookup depends on
+// the topics of the event and on the subscriptions that match them, not on the number of subscriptions.
 type interest struct {
 	topics map[string]*set
-	tree   branch
+	tree   patterns.Tree[set]
 }
 
 // set is a set of groups. Most have one.
@@ -32,16 +30,16 @@ func (s *set) add(g *group) {
 	}
 }
 
-func (s *set) remove(g *group) {
+// remove takes a group out, and reports whether the set is empty then.
+func (s *set) remove(g *group) (empty bool) {
 	if s.one == g {
 		s.one = nil
 	}
 	if delete(s.more, g); len(s.more) == 0 {
 		s.more = nil
 	}
+	return s.one == nil && s.more == nil
 }
-
-func (s *set) empty() bool { return s.one == nil && s.more == nil }
 
 func (s *set) each(f func(*group)) {
 	if s.one != nil {
@@ -50,13 +48,6 @@ func (s *set) each(f func(*group)) {
 	for g := range s.more {
 		f(g)
 	}
-}
-
-// branch is what follows after some segments.
-type branch struct {
-	here set // patterns that end here,
-	rest set // or with ** after this
-	next map[string]*branch
 }
 
 // add enters a group.
@@ -73,7 +64,7 @@ func (in *interest) add(g *group) {
 		of.add(g)
 	}
 	for _, p := range g.patterns {
-		in.tree.add(p.String(), g)
+		in.tree.At(p.String()).add(g)
 	}
 }
 
@@ -84,88 +75,29 @@ func (in *interest) remove(g *group) {
 		if of == nil {
 			continue // a name that is there twice
 		}
-		if of.remove(g); of.empty() {
+		if of.remove(g) {
 			delete(in.topics, name)
 		}
 	}
 	for _, p := range g.patterns {
-		in.tree.remove(p.String(), g)
+		if of := in.tree.At(p.String()); of.remove(g) {
+			in.tree.Delete(p.String())
+		}
 	}
 }
 
-// each calls f with every group that wants a record, with some of them more than once.
-func (in *interest) each(r *eventlog.Record, f func(*group)) {
+// each calls f with every group that wants a record, with some of them more than once. It returns what that took, in lookups of names
+// and steps in the tree.
+func (in *interest) each(r *eventlog.Record, f func(*group)) (steps int) {
+	every := func(of *set) bool {
+		of.each(f)
+		return true
+	}
 	for _, topic := range r.Topics {
 		if of := in.topics[topic]; of != nil {
 			of.each(f)
 		}
-		in.tree.each(topic, true, f)
+		steps += 1 + in.tree.Match(topic, every)
 	}
-}
-
-func (b *branch) add(pattern string, g *group) {
-	segment, rest, more := strings.Cut(pattern, "/")
-	if segment == "**" {
-		b.rest.add(g)
-		return
-	}
-	if b.next == nil {
-		b.next = make(map[string]*branch)
-	}
-	next := b.next[segment]
-	if next == nil {
-		next = &branch{}
-		b.next[segment] = next
-	}
-	if more {
-		next.add(rest, g)
-		return
-	}
-	next.here.add(g)
-}
-
-// remove takes a group out, and the branches that are bare then.
-func (b *branch) remove(pattern string, g *group) {
-	segment, rest, more := strings.Cut(pattern, "/")
-	if segment == "**" {
-		b.rest.remove(g)
-		return
-	}
-	next := b.next[segment]
-	if next == nil {
-		return
-	}
-	if more {
-		next.remove(rest, g)
-	} else {
-		next.here.remove(g)
-	}
-	if next.bare() {
-		delete(b.next, segment)
-	}
-}
-
-func (b *branch) bare() bool { return b.here.empty() && b.rest.empty() && len(b.next) == 0 }
-
-// each calls f with those whose pattern matches what is left of a topic, as [eventlog.Pattern] says.
-func (b *branch) each(topic string, first bool, f func(*group)) {
-	reserved := first && eventlog.Reserved(topic)
-	if !reserved {
-		b.rest.each(f)
-	}
-	if len(b.next) == 0 {
-		return
-	}
-	segment, rest, more := strings.Cut(topic, "/")
-	for _, wanted := range [2]string{segment, "*"} {
-		next := b.next[wanted]
-		switch {
-		case next == nil || wanted == "*" && reserved:
-		case more:
-			next.each(rest, false, f)
-		default:
-			next.here.each(f)
-			next.rest.each(f) // a/** matches a
-		}
-	}
+	return steps
 }

@@ -12,8 +12,8 @@ import (
 // replayers bring those who are behind to where their shards are, off the shards, so that who is live does not wait for them.
 // There are few, whatever the number of subscribers: each gets some pages, and then the others have their turn.
 type replayers struct {
-	hub   *Hub
-	some  chan struct{} // there may be something in the queue
+	hub     *Hub
+	some    chan struct{} // there may be something in the queue
 	mu      sync.Mutex    // guards the following
 	waiting queue.Queue[*subscriber]
 }

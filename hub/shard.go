@@ -103,7 +103,7 @@ func (s *shard) run(ctx context.Context) {
 			s.stop()
 			return
 		}
-		for more := true; more; {
+		for more := true; more && ctx.Err() == nil; {
 			for _, letter := range s.takeLetters() {
 				letter()
 			}
@@ -144,6 +144,7 @@ func (s *shard) abandon(sub *subscriber) {
 const (
 	passEvents = 1000      // that are taken in one pass,
 	passBytes  = 128 << 10 // and their bytes, more or less
+	passSteps  = 1_000_000 // in the index of interest, about 10 ms, after which it takes no more events
 )
 
 // deliverInTurn is deliverNext with a rest behind it.
@@ -180,8 +181,13 @@ func (s *shard) deliverNext() bool {
 			g.events = append(g.events, e)
 		}
 	}
-	for _, e = range events {
-		s.interest.each(e.record, touch)
+	steps := 0
+	for i := range events {
+		e = events[i]
+		if steps += s.interest.each(e.record, touch); steps > passSteps {
+			to.Seq = e.record.Seq
+			break
+		}
 	}
 	from := s.at
 	s.at = to

@@ -387,7 +387,13 @@ const wavesPause = 50 * time.Millisecond
 // drain tells all streams to come back later, some at a time, so that they do not all come back at once. Those that are behind
 // get what there is first.
 func (s *shard) drain() {
-	for s.deliverNext() { // what has come before
+	// First what has come before. Events may go on coming faster than they are delivered; clients get those when they come back.
+	head := s.hub.window.head()
+	if s.at.Gen != head.Gen {
+		s.deliverNext()
+	}
+	for s.at.Gen == head.Gen && s.at.Seq < head.Seq && s.hub.ctx.Err() == nil {
+		s.deliverNext()
 	}
 	s.draining = true
 	for _, g := range s.groups {

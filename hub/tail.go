@@ -101,6 +101,7 @@ func (h *Hub) tail(ctx context.Context) {
 	looked := sync.OnceFunc(func() { close(h.lastLook) })
 	defer looked()
 	draining, last := h.draining, false
+	var until eventlog.Position // the head when the hub began to drain
 	q := eventlog.Query{Selector: eventlog.Everything(), After: h.window.head(), Limit: 4096, Bytes: 8 << 20}
 	q.Told = q.After.Seq
 	const shortest, longest = 10 * time.Millisecond, time.Second
@@ -132,15 +133,21 @@ func (h *Hub) tail(ctx context.Context) {
 		}
 		h.count.unread.Store(false)
 		h.blind.Store(false)
-		if wait = shortest; more {
-			continue
-		}
-		if last {
+		wait = shortest
+		if last && (!more || q.After.Gen != until.Gen || q.After.Seq >= until.Seq) {
 			looked()
+		}
+		if more { // which may be so for as long as anybody publishes
+			select {
+			case <-draining:
+				draining, last, until = nil, true, h.log.Head()
+			default:
+			}
+			continue
 		}
 		select {
 		case <-draining:
-			draining, last = nil, true
+			draining, last, until = nil, true, h.log.Head()
 		case _, ok := <-h.log.Watch():
 			if !ok {
 				return

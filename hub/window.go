@@ -139,7 +139,7 @@ func (w *window) of(topic string) []*entry {
 
 const (
 	pageEvents = 1000   // that are read from the window at once,
-	pageLooked = 10_000 // and that are looked at for it
+	pageLooked = 10_000 // and that are looked at for it, by a selector that costs little
 )
 
 // after appends the events that a selector wants after a position and up to a number, in order and up to a number of bytes, and
@@ -156,12 +156,12 @@ func (w *window) after(
 		return events, at, true
 	}
 	complete = eventlog.Position{Gen: w.gen, Seq: min(w.high, to)}
-	from := w.candidates(sel, at.Seq)
+	from, most := w.candidates(sel, at.Seq), max(1, pageLooked/sel.Cost())
 	for i, e := range from {
 		if e.seq > to {
 			break
 		}
-		if i == pageLooked || len(events) == pageEvents || bytes <= 0 {
+		if i == most || len(events) == pageEvents || bytes <= 0 {
 			complete.Seq = e.seq - 1
 			break
 		}

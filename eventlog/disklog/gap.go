@@ -198,7 +198,9 @@ func (v *view) lostByRule(ctx context.Context, sel *eventlog.Selector, after uin
 	if v.s.losses.known(sel.Matchers(), after) {
 		return newest, nil
 	}
-	found := make([]uint64, len(sel.Matchers())) // the newest that was trimmed, for each
+	matchers := sel.Matchers()
+	learns := len(matchers) <= lossesKept  // more are not remembered
+	found := make([]uint64, len(matchers)) // the newest that was trimmed, for each
 	left := lostTopics
 	for _, prefix := range sel.Prefixes() {
 		from := appendEscaped([]byte{kindTopic}, prefix)
@@ -216,10 +218,12 @@ func (v *view) lostByRule(ctx context.Context, sel *eventlog.Selector, after uin
 			if err != nil {
 				return 0, err
 			}
-			wanted := false
-			for i, m := range sel.Matchers() {
-				if m.Match(topic) {
-					wanted, found[i] = true, max(found[i], state.trimmed)
+			wanted := sel.Match(topic)
+			if wanted && learns {
+				for i, m := range matchers {
+					if m.Match(topic) {
+						found[i] = max(found[i], state.trimmed)
+					}
 				}
 			}
 			if !wanted || state.trimmed <= max(after, newest) {
@@ -237,8 +241,10 @@ func (v *view) lostByRule(ctx context.Context, sel *eventlog.Selector, after uin
 			return 0, err
 		}
 	}
-	for i, m := range sel.Matchers() {
-		v.s.losses.learn(m, found[i], v.chunks)
+	if learns {
+		for i, m := range matchers {
+			v.s.losses.learn(m, found[i], v.chunks)
+		}
 	}
 	return newest, nil
 }

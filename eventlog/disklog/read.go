@@ -150,13 +150,14 @@ func (a *answer) fill(ctx context.Context) error {
 	}
 	// A few records on there may be enough that match. If not, either the topics are walked, if they are fewer than what is
 	// left to look through, or the scan goes on, for a while.
-	if err := a.scan(ctx, scanFirst); err != nil || a.over || a.complete == a.head || a.full(0) {
+	cost := sel.Cost()
+	if err := a.scan(ctx, max(1, scanFirst/cost)); err != nil || a.over || a.complete == a.head || a.full(0) {
 		return err
 	}
-	seqs, to, err := a.gather(ctx, sel, a.complete, a.q.Limit, int(min((a.head-a.complete)/seekCost, walkMost)))
+	seqs, to, err := a.gather(ctx, sel, a.complete, a.q.Limit, int(min((a.head-a.complete)/seekCost, walkMost))/cost)
 	switch {
 	case errors.Is(err, errTooMany), isCorrupt(err):
-		return a.scan(ctx, scanMost)
+		return a.scan(ctx, max(1, scanMost/cost))
 	case err != nil:
 		return err
 	}

@@ -1,0 +1,91 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// publishAlways publishes from several goroutines until stop is called.
+func publishAlways(t *testing.T, h *hub.Hub, topic string) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for range 4 {
+		running.Go(func() {
+			batch := make([]hub.Event, 100)
+			for i := range batch {
+				batch[i] = hub.Event{Topics: []string{topic}, Data: "x"}
+			}
+			for ctx.Err() == nil {
+				if _, err := h.Publish(ctx, batch...); err != nil && ctx.Err() == nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	return func() { cancel(); running.Wait() }
+}
+
+// TestAHubDrainsWhileOthersPublish: the tail and the shards went on until nothing came any more before they told streams to leave, and
+// that was never while somebody published as fast as they delivered.
+func TestAHubDrainsWhileOthersPublish(t *testing.T) {
+	log := mustMemory(t, nil)
+	s := serve(t, log, nil, transports[0])
+	const subscribers = 20
+	var ended sync.WaitGroup
+	for range subscribers {
+		_, in := s.raw("/events/news", nil)
+		ended.Go(func() { _, _ = io.Copy(io.Discard, in) })
+	}
+	await(t, "all are there", func() bool { return s.hub.Subscribers() == subscribers })
+	stop := publishAlways(t, s.hub, "news")
+	defer stop()
+	await(t, "much is published", func() bool { return log.Head().Seq > 50_000 })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.hub.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	ended.Wait()
+	if n := s.hub.Closed("drained"); n != subscribers {
+		t.Errorf("%d of %d streams were drained", n, subscribers)
+	}
+}
+
+// TestAHubEndsWithinItsGrace whatever its shards have to do: here, to match more events than they ever can with patterns that were made
+// to cost much, and with more that comes.
+func TestAHubEndsWithinItsGrace(t *testing.T) {
+	log := mustMemory(t, nil)
+	h, err := hub.New(log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4096 {
+		h.Want("", costly(n))
+	}
+	stop := publishAlways(t, h, strings.Repeat("a/", eventlog.MaxSegments-1)+"a")
+	defer stop()
+	await(t, "shards have enough to do", func() bool { return log.Head().Seq > 10_000 })
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = h.Shutdown(over) // which waits for shards and replayers
+	if done, there := h.At(), log.Head(); done.Seq+1000 > there.Seq {
+		t.Errorf("shards have delivered up to %v of %v before they ended", done, there)
+	}
+}
+
+// costly returns one of many patterns that differ in their first segments from each other, and in their last from every topic.
+func costly(n int) string {
+	p := []string{}
+	for i := range eventlog.MaxSegments - 1 {
+		p = append(p, [2]string{"a", "*"}[n>>min(i, 60)&1])
+	}
+	return strings.Join(append(p, fmt.Sprint(n)), "/")
+}

@@ -1,0 +1,213 @@
+// Package patterns has the one index of topic patterns, for the log and for the hub.
+//
+// It answers which patterns of many match a topic. It knows the syntax of patterns (* is one segment, ** at the end is any number of
+// them), and trusts its callers to have checked it.
+//
+// # What a match costs
+//
+// The tree has one node where patterns part, and none for the segments between: so it has at most two nodes for each pattern, however
+// many segments that has. A match looks at each segment of a label at most once:
+//
+//	steps ≤ 1 + segments of all patterns whose beginning matches the topic
+//
+// Patterns with other beginnings cost nothing. The bound is not exponential in the number of wildcards: a topic reaches
+// each node at most once, because each node has one path.
+package patterns
+
+import "strings"
+
+// Tree is a set of patterns with a value for each. The zero Tree is empty. It has no lock of its own.
+type Tree[V any] struct{ root node[V] }
+
+// node stands for the segments on the way to it. Its children differ in their first segment.
+type node[V any] struct {
+	label string // segments between the parent and here, each followed by a slash; empty for the root only
+	here  *V     // of the pattern that ends here
+	rest  *V     // of the pattern that goes on with **, and nothing else
+	next  map[string]*node[V]
+}
+
+// At returns the value of a pattern. A pattern that is not in the tree yet is added with the zero value.
+func (t *Tree[V]) At(pattern string) *V {
+	path, open := pathOf(pattern)
+	v := t.root.reach(path).value(open)
+	if *v == nil {
+		*v = new(V)
+	}
+	return *v
+}
+
+// Delete removes a pattern and its value.
+func (t *Tree[V]) Delete(pattern string) {
+	path, open := pathOf(pattern)
+	t.root.remove(path, open)
+}
+
+// Empty reports whether no pattern is in the tree.
+func (t *Tree[V]) Empty() bool {
+	return t.root.here == nil && t.root.rest == nil && len(t.root.next) == 0
+}
+
+// Match calls f with the value of each pattern that matches a topic, until f returns false. It returns how many segments
+// it has looked at.
+//
+// A wildcard at the beginning matches no topic that begins with $.
+func (t *Tree[V]) Match(topic string, f func(*V) bool) (steps int) {
+	m := match[V]{f: f, reserved: strings.HasPrefix(topic, "$")}
+	m.visit(&t.root, topic, true)
+	return m.steps
+}
+
+// pathOf returns the segments of a pattern, each followed by a slash, and whether it is open: whether ** follows.
+func pathOf(pattern string) (path string, open bool) {
+	switch path, open = strings.CutSuffix(pattern, "**"); {
+	case !open:
+		return pattern + "/", false
+	case path == "" || strings.HasSuffix(path, "/"):
+		return path, true
+	}
+	return pattern + "/", false // a segment that only ends in **
+}
+
+func (n *node[V]) value(open bool) **V {
+	if open {
+		return &n.rest
+	}
+	return &n.here
+}
+
+// first returns the first segment of a path, with its slash.
+func first(path string) string { return path[:strings.IndexByte(path, '/')+1] }
+
+// common returns the segments with which two paths begin.
+func common(a, b string) string {
+	n := 0
+	for n < len(a) && n < len(b) {
+		segment := first(a[n:])
+		if !strings.HasPrefix(b[n:], segment) {
+			break
+		}
+		n += len(segment)
+	}
+	return a[:n]
+}
+
+// reach returns the node of a path, which it adds if there is none.
+func (n *node[V]) reach(path string) *node[V] {
+	for path != "" {
+		key := first(path)
+		child := n.next[key]
+		if child == nil {
+			child = &node[V]{label: path}
+			n.link(child)
+			return child
+		}
+		shared := common(child.label, path)
+		if shared != child.label { // they part here
+			fork := &node[V]{label: shared}
+			child.label = child.label[len(shared):]
+			fork.link(child)
+			n.link(fork)
+			child = fork
+		}
+		n, path = child, path[len(shared):]
+	}
+	return n
+}
+
+func (n *node[V]) link(child *node[V]) {
+	if n.next == nil {
+		n.next = make(map[string]*node[V], 1)
+	}
+	n.next[first(child.label)] = child
+}
+
+// remove removes a pattern below a node, and the nodes that stand for nothing then.
+func (n *node[V]) remove(path string, open bool) {
+	if path == "" {
+		*n.value(open) = nil
+		return
+	}
+	child := n.next[first(path)]
+	if child == nil || !strings.HasPrefix(path, child.label) {
+		return
+	}
+	child.remove(path[len(child.label):], open)
+	if child.here != nil || child.rest != nil || len(child.next) > 1 {
+		return
+	}
+	delete(n.next, first(child.label))
+	for _, only := range child.next { // nothing parts here any more
+		only.label = child.label + only.label
+		n.link(only)
+	}
+}
+
+// match is a walk through the tree.
+type match[V any] struct {
+	f        func(*V) bool
+	reserved bool // the topic is: wildcards at the root do not match it
+	steps    int
+	enough   bool
+}
+
+// visit looks at a node that matches the topic up to a rest. more is false if the topic has no segment left.
+func (m *match[V]) visit(n *node[V], topic string, more bool) {
+	m.steps++
+	root := n.label == ""
+	if n.rest != nil && !(root && m.reserved) {
+		m.found(n.rest)
+	}
+	if !more {
+		if n.here != nil {
+			m.found(n.here)
+		}
+		return
+	}
+	if len(n.next) == 0 || m.enough {
+		return
+	}
+	key := topic
+	if i := strings.IndexByte(topic, '/'); i >= 0 {
+		key = topic[:i+1]
+		m.enter(n.next[key], topic)
+	} else {
+		m.enter(n.lastSegment(key), topic)
+	}
+	if key != "*" && key != "*/" && !(root && m.reserved) {
+		m.enter(n.next["*/"], topic)
+	}
+}
+
+// lastSegment returns the child for a segment that has no slash behind it.
+func (n *node[V]) lastSegment(segment string) *node[V] {
+	var room [64]byte
+	return n.next[string(append(append(room[:0], segment...), '/'))] // which allocates nothing
+}
+
+// enter goes to a child, if its label matches.
+func (m *match[V]) enter(n *node[V], topic string) {
+	if n == nil || m.enough {
+		return
+	}
+	more := true
+	for label := n.label; label != ""; {
+		if !more {
+			return
+		}
+		m.steps++
+		var want, got string
+		want, label, _ = strings.Cut(label, "/")
+		got, topic, more = strings.Cut(topic, "/")
+		if want != "*" && want != got {
+			return
+		}
+	}
+	m.visit(n, topic, more)
+}
+
+func (m *match[V]) found(v *V) {
+	if !m.enough {
+		m.enough = !m.f(v)
+	}
+}
