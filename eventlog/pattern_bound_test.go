@@ -3,6 +3,7 @@ package eventlog_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,5 +71,47 @@ func TestCoveringAllocatesNothing(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestCoveringMeansThatEveryTopicIsMatched compares Covers with Match on all short patterns: what matters is that a grant never covers
+// a pattern that matches more than the grant.
+func TestCoveringMeansThatEveryTopicIsMatched(t *testing.T) {
+	var patterns []eventlog.Pattern
+	var topics []string
+	texts := []string{"a", "*", "", "$a"}
+	for depth := 1; depth <= 3; depth++ {
+		for n := range len(texts) * len(texts) * len(texts) {
+			all := make([]string, depth)
+			for i := range all {
+				all[i], n = texts[n%len(texts)], n/len(texts)
+			}
+			text := strings.Join(all, "/")
+			for _, p := range []string{text, text + "/**"} {
+				if parsed, err := eventlog.ParsePattern(p); err == nil && !slices.Contains(patterns, parsed) {
+					patterns = append(patterns, parsed)
+				}
+			}
+			if text = strings.ReplaceAll(text, "*", "other"); text != "" {
+				topics = append(topics, text, text+"/a/other", text+"/other")
+			}
+		}
+	}
+	patterns = append(patterns, eventlog.MustPattern("**"))
+	for _, p := range patterns {
+		for _, q := range patterns {
+			covers := true
+			for _, topic := range topics {
+				if q.Match(topic) && !p.Match(topic) {
+					covers = false
+					break
+				}
+			}
+			if got := p.Covers(q); got && !covers {
+				t.Fatalf("%q does not cover %q", p, q)
+			} else if !got && covers && q.Match(strings.ReplaceAll(strings.TrimSuffix(q.String(), "/**"), "*", "other")) && !strings.HasPrefix(q.String(), "*") {
+				t.Errorf("%q covers %q", p, q)
+			}
+		}
 	}
 }
