@@ -30,6 +30,9 @@
 // On Linux the hub takes the connections of streams over HTTP/1.1, and ServeHTTP returns when a stream begins. Middleware that counts
 // time or bytes sees a short answer without a status; [Options.OnStream] tells when a stream is over.
 //
+// Each stream of HTTP/2 keeps the stack of its handler for as long as it lasts, that of middleware included. A process whose main work is
+// a hub can use [TuneProcess] and [PaceAccept], as tidings serve does; a hub needs neither.
+//
 // # How an event goes
 //
 //	POST ─▶ authorize ─▶ publish, ingest ─▶ log ─▶ tail ─▶ window ─▶ shards: interest ─▶ groups ─▶ sockets

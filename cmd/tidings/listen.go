@@ -102,8 +102,7 @@ func (p *place) String() string {
 	return p.url
 }
 
-// listenPlain listens without TCP's keep-alive. Heartbeats and timeouts find out who has gone, and a connection would cost four system calls
-// more.
+// listenPlain listens without TCP's keep-alive, as [hub.PaceAccept] recommends.
 func listenPlain(network, addr string) (net.Listener, error) {
 	return (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), network, addr)
 }

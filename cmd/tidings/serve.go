@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"sync"
 	"time"
 
@@ -54,8 +53,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	if err := c.check(env); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	twoAtLeast(env)
-	go boundGarbage(ctx, env)
+	go hub.TuneProcess(ctx)
 	logger := c.logger(std.err)
 	tokens, err := c.tokens(env, logger)
 	if err != nil {
@@ -113,14 +111,6 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	return err
 }
 
-// twoAtLeast lets Go run two goroutines at a time on a machine with one core. With one it looks for what has come from the network only
-// every 10 ms as long as there is something else to do, and a publisher would wait that long behind deliveries.
-func twoAtLeast(env environ) {
-	if env.lookup("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) == 1 {
-		runtime.GOMAXPROCS(2)
-	}
-}
-
 // hint says what to do next.
 func (c *serveCmd) hint(p *place, env environ) string {
 	const mint, grants = "for a token: tidings token mint", " --publish news --subscribe news"
@@ -173,7 +163,7 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	var running sync.WaitGroup
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		running.Go(func() { failed <- server.Serve(&pacedListener{Listener: l}) })
+		running.Go(func() { failed <- server.Serve(hub.PaceAccept(l)) })
 	}
 	err := s.await(ctx, failed)
 	// The end of ctx is why we stop; what is left to do has its own time.

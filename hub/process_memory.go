@@ -1,4 +1,4 @@
-package main
+package hub
 
 import (
 	"context"
@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// Most of a hub's memory is that of streams that get nothing at the moment. By itself Go lets as much garbage lie about as there is in use, so
-// that each stream would cost twice. But less room for garbage is more work: so it depends on how much is made.
+// Most of a hub's memory belongs to streams that receive nothing at the moment. By default Go lets as much garbage accumulate as there is
+// live memory, so each stream would cost twice. Less room for garbage means more collections. So the room follows the rate
+// of allocation.
 
 const (
 	lookEvery = time.Second
@@ -20,11 +21,8 @@ const (
 	fewPercent      = 3   // less is not worth stopping everybody
 )
 
-// boundGarbage keeps the room for garbage as small as it can be until ctx ends, unless whoever runs the hub has said how large it is to be.
-func boundGarbage(ctx context.Context, env environ) {
-	if env.lookup("GOGC") != "" {
-		return
-	}
+// boundGarbage keeps the room for garbage as small as the rate of allocation allows, until ctx ends.
+func boundGarbage(ctx context.Context) {
 	set, before := standardPercent, uint64(0)
 	values := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"},

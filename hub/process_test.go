@@ -1,0 +1,58 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// TestTuningAProcessRespectsItsEnvironment, and ends with its context.
+func TestTuningAProcessRespectsItsEnvironment(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	defer debug.SetGCPercent(debug.SetGCPercent(70))
+	for _, test := range []struct {
+		procs string
+		want  int
+	}{{"", 2}, {"1", 1}} {
+		t.Setenv("GOMAXPROCS", test.procs)
+		t.Setenv("GOGC", "70")
+		before := runtime.GOMAXPROCS(1)
+		hub.TuneProcess(over)
+		if got := runtime.GOMAXPROCS(before); got != test.want {
+			t.Errorf("with GOMAXPROCS=%q it is %d, want %d", test.procs, got, test.want)
+		}
+		if got := debug.SetGCPercent(70); got != 70 {
+			t.Errorf("GOGC=70 was overruled: %d", got)
+		}
+	}
+}
+
+// TestAPacedListenerLetsOthersIn: with one processor, a goroutine that is ready runs before the 17th connection is accepted.
+func TestAPacedListenerLetsOthersIn(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	l := hub.PaceAccept(new(crowd))
+	var ran atomic.Bool
+	go ran.Store(true)
+	for n := range 17 {
+		if _, err := l.Accept(); !errors.Is(err, errCrowd) {
+			t.Fatal(n, err)
+		}
+	}
+	if !ran.Load() {
+		t.Error("17 connections were accepted before anybody else ran")
+	}
+}
+
+// crowd is a listener that has always one more.
+type crowd struct{ net.Listener }
+
+var errCrowd = errors.New("one of a crowd")
+
+func (*crowd) Accept() (net.Conn, error) { return nil, errCrowd }
