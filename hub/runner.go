@@ -139,7 +139,7 @@ func (r *runner) send(buf *[]byte) reason {
 			}
 			pieces = []piece{lastPiece(c.group.form, from)}
 		}
-		if why != stays && (now == live || why != drained) {
+		if why != stays && (now == live || why != drained || r.sub.shard.hasEnough(c)) {
 			if now, end = over, why; why == drained {
 				from = c.query.After
 			} else {

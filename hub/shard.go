@@ -32,6 +32,7 @@ type shard struct {
 	wheel    *wheel
 	poller   poller
 	draining bool
+	until    eventlog.Position // the head when draining began: streams get what comes before, and end
 	sweeping atomic.Bool // it will look for whom to expel
 	leaving  []*subscriber
 

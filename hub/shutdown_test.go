@@ -16,9 +16,9 @@ import (
 func publishAlways(t *testing.T, h *hub.Hub, topic string) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		running.Go(func() {
-			batch := make([]hub.Event, 100)
+			batch := make([]hub.Event, 20)
 			for i := range batch {
 				batch[i] = hub.Event{Topics: []string{topic}, Data: "x"}
 			}
@@ -38,7 +38,7 @@ func publishAlways(t *testing.T, h *hub.Hub, topic string) (stop func()) {
 func TestAHubDrainsWhileOthersPublish(t *testing.T) {
 	log := mustMemory(t, nil)
 	s := serve(t, log, nil, transports[0])
-	const subscribers = 20
+	const subscribers = 5
 	var ended sync.WaitGroup
 	for range subscribers {
 		_, in := s.raw("/events/news", nil)
@@ -47,7 +47,7 @@ func TestAHubDrainsWhileOthersPublish(t *testing.T) {
 	await(t, "all are there", func() bool { return s.hub.Subscribers() == subscribers })
 	stop := publishAlways(t, s.hub, "news")
 	defer stop()
-	await(t, "much is published", func() bool { return log.Head().Seq > 50_000 })
+	await(t, "much is published", func() bool { return log.Head().Seq > 5_000 })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.hub.Shutdown(ctx); err != nil {
@@ -72,7 +72,7 @@ func TestAHubEndsWithinItsGrace(t *testing.T) {
 	}
 	stop := publishAlways(t, h, strings.Repeat("a/", eventlog.MaxSegments-1)+"a")
 	defer stop()
-	await(t, "shards have enough to do", func() bool { return log.Head().Seq > 10_000 })
+	await(t, "shards have enough to do", func() bool { return log.Head().Seq > 5_000 })
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	_ = h.Shutdown(over) // which waits for shards and replayers

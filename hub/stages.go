@@ -104,6 +104,9 @@ func (s *shard) replayed(sub *subscriber, now progress) {
 		s.close(sub, slow)
 	case now == finished:
 		s.close(sub, complete)
+	case now == midway && s.draining && s.hasEnough(sub.cursor):
+		s.sayLast(sub)
+		s.close(sub, drained)
 	case now == midway, now == blocked && sub.writable, now == caughtUp && sub.rest.text != "":
 		sub.writable = false
 		s.replay(sub)
@@ -388,11 +391,11 @@ const wavesPause = 50 * time.Millisecond
 // get what there is first.
 func (s *shard) drain() {
 	// First what has come before. Events may go on coming faster than they are delivered; clients get those when they come back.
-	head := s.hub.window.head()
-	if s.at.Gen != head.Gen {
+	s.until = s.hub.window.head()
+	if s.at.Gen != s.until.Gen {
 		s.deliverNext()
 	}
-	for s.at.Gen == head.Gen && s.at.Seq < head.Seq && s.hub.ctx.Err() == nil {
+	for s.at.Gen == s.until.Gen && s.at.Seq < s.until.Seq && s.hub.ctx.Err() == nil {
 		s.deliverNext()
 	}
 	s.draining = true
@@ -403,6 +406,13 @@ func (s *shard) drain() {
 		s.leaving = append(s.leaving, g.waiting...)
 	}
 	s.drainWave(max(len(s.leaving)/20, 250))
+}
+
+// hasEnough reports whether a cursor has passed everything that came before draining began. A subscriber might never be live while
+// publishers are faster than it reads.
+func (s *shard) hasEnough(c *cursor) bool {
+	at := c.query.After
+	return at.Gen != s.until.Gen || at.Seq >= s.until.Seq
 }
 
 func (s *shard) drainWave(size int) {
