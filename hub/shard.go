@@ -33,7 +33,7 @@ type shard struct {
 	poller   poller
 	draining bool
 	until    eventlog.Position // the head when draining began: streams get what comes before, and end
-	sweeping atomic.Bool // it will look for whom to expel
+	sweeping atomic.Bool       // it will look for whom to expel
 	leaving  []*subscriber
 
 	pass    uint64 // counts passes
