@@ -18,7 +18,17 @@ run: # Serve the demo on http://localhost:3000
 	go run ./cmd/tidings demo
 
 .PHONY: test
-test: needs vet race kills e2e # Run every test; installs what they need, or says what is missing
+test: needs vet race log e2e # Run every test, in at most ten minutes on two cores; installs what they need, or says what is missing
+
+# How often make soak repeats what make test does a few times: kills of a hub and of a log, losses of power, operations against the model, faults of
+# a disk, damages of a killed log. Each variable can be set for a single test, too, and a test that fails says the TIDINGS_SEED that repeats it.
+SOAK := TIDINGS_KILLS=500 TIDINGS_CRASHES=500 TIDINGS_OPS=10000 TIDINGS_FAULTS=20 TIDINGS_DAMAGES=20
+
+.PHONY: soak
+soak: needs e2e/node_modules/.package-lock.json # Repeat the tests that kill, crash and damage for hours; make SOAK="TIDINGS_KILLS=50" soak is shorter
+	$(SOAK) go test -race -shuffle=on -timeout 12h ./eventlog
+	$(SOAK) go test -shuffle=on -timeout 12h ./eventlog/disklog
+	cd e2e && $(SOAK) npm test --silent -- kill.spec.js
 
 .PHONY: lint
 lint: # Check code, format and go.mod files
@@ -73,10 +83,9 @@ race:
 
 # With the race detector the tests of the log on disk do less of the same, see eventlog/disklog/crash_race_test.go. Here they
 # do everything.
-.PHONY: kills
-kills:
-	go test -shuffle=on -skip '^TestKillLosesNothing' ./eventlog/disklog
-	TIDINGS_KILLS=200 go test -run '^TestKillLosesNothing' ./eventlog/disklog
+.PHONY: log
+log:
+	go test -shuffle=on -timeout 10m ./eventlog/disklog
 
 # npm writes this file at the end of an installation, and only then, so it is the stamp of one.
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json e2e/.npmrc

@@ -10,7 +10,7 @@ import { clients } from './clients.js'
 import { test } from './hub.js'
 import { Publisher } from './publisher.js'
 
-const kills = Number(process.env.TIDINGS_KILLS ?? 50)
+const kills = Number(process.env.TIDINGS_KILLS ?? 12)
 const seed = process.env.TIDINGS_SEED ?? String(Date.now())
 
 // lanes are what is published at the same time, with the longest pause between two events in milliseconds. prices is so

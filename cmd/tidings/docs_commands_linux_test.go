@@ -36,7 +36,7 @@ var before = map[string]string{
 // insteadOf are the parts of commands for which their reader has something else.
 var insteadOf = strings.NewReplacer(
 	"TIDINGS_TOKEN=... ", `TIDINGS_TOKEN="$(cat token)" `,
-	"https://hub.example/", "http://localhost:3000/",
+	"https://hub.example", "http://localhost:3000",
 	"tidings bench --subscribers", "tidings bench --duration 1s --subscribers",
 	"tidings serve", "tidings serve --addr localhost:0",
 	"tidings demo", "tidings demo --addr localhost:0",

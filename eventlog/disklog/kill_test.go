@@ -22,7 +22,7 @@ import (
 // one, or the test itself, opens what it has left. Clients of a process that was killed repeat in the next one what they got
 // no answer to.
 //
-// TIDINGS_KILLS says how many each test kills. make test kills 200; without it there are as many as a quick run has time for.
+// TIDINGS_KILLS says how many each test kills, as in make soak; without it there are as many as a quick run has time for.
 
 const (
 	victimClients = 16
