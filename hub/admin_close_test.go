@@ -20,6 +20,12 @@ func (k *keyed) subscribers(query string) (list []hub.Subscriber) {
 	return says.Subscribers
 }
 
+// awaitSubscribers waits until so many streams are listed: the first bytes of a stream come before its shard has it.
+func (k *keyed) awaitSubscribers(n int) {
+	k.Helper()
+	await(k.T, "the streams are listed", func() bool { return len(k.subscribers("")) == n })
+}
+
 // closeStreams sends a DELETE below /api/v1/subscribers, and returns how many streams it has closed.
 func (k *keyed) closeStreams(below string) int {
 	k.Helper()
@@ -46,6 +52,7 @@ func TestAnAdministratorClosesAStream(t *testing.T) {
 			k.send(request{path: "/events/news", body: "one", header: bob})
 			last := closed.want("one")
 			open.want("one")
+			k.awaitSubscribers(2)
 			list := k.subscribers("subject=ann")
 			if len(list) != 1 {
 				t.Fatalf("%+v", list)
@@ -78,6 +85,7 @@ func TestStreamsAreSelected(t *testing.T) {
 		g.ID = subject + "-1"
 		k.follow(path, bearer(k.token(g))).want("tidings.checkpoint:{}")
 	}
+	k.awaitSubscribers(4)
 	for query, want := range map[string]string{
 		"":                           "all ann bob eve",
 		"lag=0":                      "all ann bob eve",
@@ -118,7 +126,7 @@ func TestStreamsAreSelected(t *testing.T) {
 	if n := k.closeStreams("?all=1"); n != 3 {
 		t.Errorf("closed: %d", n)
 	}
-	await(t, "all are gone", func() bool { return len(k.subscribers("")) == 0 })
+	k.awaitSubscribers(0)
 }
 
 // TestOnlyAdministratorsCloseStreams, who say which, and no page of another site does.
@@ -131,6 +139,7 @@ func TestOnlyAdministratorsCloseStreams(t *testing.T) {
 	stream := k.follow("/events/news", ann)
 	stream.want("tidings.checkpoint:{}")
 	await(t, "the stream is listed", func() bool { return len(k.subscribers("")) == 1 })
+	k.awaitSubscribers(1)
 	id := k.subscribers("")[0].ID
 	foreign := func(field, value string) map[string]string {
 		header := bearer(k.token(all("boss")))

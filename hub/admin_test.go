@@ -26,6 +26,7 @@ func TestAdministratorsSeeWhoFollows(t *testing.T) {
 			for i := range 5 {
 				k.follow(fmt.Sprintf("/events?topic=news/%d&topic=sports/**", i), bearer(k.token(g))).want("tidings.checkpoint:{}")
 			}
+			k.awaitSubscribers(5)
 			boss := bearer(k.token(all("boss")))
 			var list struct {
 				Subscribers []hub.Subscriber

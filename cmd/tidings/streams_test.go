@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ type administered struct {
 	*served
 	signer *access.Signer
 	boss   string
+	open   int // streams
 }
 
 func startAdministered(t *testing.T) *administered {
@@ -28,7 +30,7 @@ func startAdministered(t *testing.T) *administered {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &administered{t, startServe(t, environ{"TIDINGS_KEY=" + testSecret}), signer, ""}
+	a := &administered{t, startServe(t, environ{"TIDINGS_KEY=" + testSecret}), signer, "", 0}
 	a.boss = a.token(access.Grant{Subject: "boss", Admin: true})
 	return a
 }
@@ -65,6 +67,8 @@ func (a *administered) follow(topics, token string) <-chan struct{} {
 	if !d.Next() {
 		a.Fatal(d.Err())
 	}
+	a.open++
+	a.awaitOpen() // the first bytes of a stream come before the hub lists it
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -75,6 +79,16 @@ func (a *administered) follow(topics, token string) <-chan struct{} {
 	return ended
 }
 
+// awaitOpen waits until the hub lists as many streams as there are.
+func (a *administered) awaitOpen() {
+	a.Helper()
+	for deadline := time.Now().Add(patience); len(a.list()) != a.open; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			a.Fatalf("%d streams are listed, and %d are open", len(a.list()), a.open)
+		}
+	}
+}
+
 func (a *administered) awaitEnd(ended <-chan struct{}) {
 	a.Helper()
 	select {
@@ -82,6 +96,7 @@ func (a *administered) awaitEnd(ended <-chan struct{}) {
 	case <-time.After(patience):
 		a.Fatal("the stream goes on")
 	}
+	a.open--
 }
 
 // as runs a command with the token of the administrator.
@@ -187,6 +202,7 @@ func TestStreamsRevokesTheirTokens(t *testing.T) {
 	if code, _, complaint := say(t, "pub", "--hub", a.url, "--token", ann, "news", "x"); code != exitRefused {
 		t.Errorf("the token is accepted: exit code %d, %s", code, complaint)
 	}
+	a.awaitOpen()
 	if list := a.list(); len(list) != 1 || list[0].Subject != "bob" {
 		t.Errorf("open are %+v", list)
 	}
