@@ -60,6 +60,9 @@ func TestAnAdministratorClosesAStream(t *testing.T) {
 			if n := k.closeStreams("/" + list[0].ID); n != 1 {
 				t.Errorf("closed: %d", n)
 			}
+			if e := closed.next(); e.Type != "tidings.checkpoint" || e.ID != last.ID {
+				t.Errorf("the last it hears is %+v", e)
+			}
 			closed.end()
 			k.awaitMetrics(`tidings_streams_closed_total{reason="closed"} 1`)
 			boss := bearer(k.token(all("boss")))
