@@ -186,8 +186,9 @@ func (p Pattern) Covers(other Pattern) bool {
 		return false
 	}
 	mine, theirs := p.text, other.text
-	for more, rest := true, true; ; {
+	for rest := true; ; {
 		var segment, covered string
+		var more bool
 		if segment, mine, more = strings.Cut(mine, "/"); segment == "**" {
 			return true
 		}

@@ -154,8 +154,8 @@ type match[V any] struct {
 // visit looks at a node that matches the topic up to a rest. more is false if the topic has no segment left.
 func (m *match[V]) visit(n *node[V], topic string, more bool) {
 	m.steps++
-	root := n.label == ""
-	if n.rest != nil && !(root && m.reserved) {
+	wild := n.label != "" || !m.reserved // a wildcard may come next
+	if n.rest != nil && wild {
 		m.found(n.rest)
 	}
 	if !more {
@@ -174,7 +174,7 @@ func (m *match[V]) visit(n *node[V], topic string, more bool) {
 	} else {
 		m.enter(n.lastSegment(key), topic)
 	}
-	if key != "*" && key != "*/" && !(root && m.reserved) {
+	if key != "*" && key != "*/" && wild {
 		m.enter(n.next["*/"], topic)
 	}
 }
