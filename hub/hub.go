@@ -73,8 +73,9 @@ type Options struct {
 	// without their cookies.
 	AllowOrigins []string
 
-	// Local lets the hub answer only who asks it as localhost, 127.0.0.1 or [::1], from this machine and not through a proxy. It is
-	// for hubs that let everybody do everything: without it a page that somebody visits could have a name that leads here.
+	// Local restricts the hub to requests from this machine: asked as localhost, 127.0.0.1 or [::1], without a field that proxies add, and
+	// in HTTP/1.1 or later. It is for hubs that let everybody do everything: without it a page that somebody visits could have a name that
+	// leads here. It cannot see a proxy that adds nothing: a hub that others can reach needs an Authorize.
 	Local bool
 
 	// AdminElsewhere keeps what is for administrators out of ServeHTTP, for hubs that serve [Hub.Admin] on a listener of its own.

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// localNames are what a hub that is for this machine only may be called (PROTOCOL 6).
+// localNames are the names by which a hub for this machine only is asked (PROTOCOL 6).
 var localNames = []string{"localhost", "127.0.0.1", "[::1]"}
 
-// checkLocal returns an error if a hub that is for this machine only is asked from somewhere else. A request that comes from this machine
-// may still be sent by a page of a stranger, who has given a name of theirs its address (DNS rebinding), or by a proxy for anybody.
+// checkLocal returns an error if a hub that is for this machine only is asked from elsewhere. A connection from this machine proves
+// little: a page of a stranger may give a name of theirs our address (DNS rebinding), and a proxy sends what anybody asks.
 func (h *Hub) checkLocal(r *http.Request) error {
 	if !h.opts.Local {
 		return nil
@@ -20,7 +20,7 @@ func (h *Hub) checkLocal(r *http.Request) error {
 		"give it a key to let others in")
 }
 
-// localOnly returns an error, which says why it is one, if a request comes from somewhere else.
+// localOnly returns an error, which ends in because, if a request comes from elsewhere.
 func localOnly(r *http.Request, because string) error {
 	if !slices.Contains(localNames, strings.ToLower(nameOf(r.Host))) {
 		return notLocal(because, "it was asked as %.100q", r.Host)
@@ -29,11 +29,33 @@ func localOnly(r *http.Request, because string) error {
 		return notLocal(because, "the request comes from another machine")
 	}
 	for name := range r.Header {
-		if name == "Forwarded" || strings.HasPrefix(name, "X-Forwarded-") {
+		if addedByProxies(name) {
 			return notLocal(because, "the request comes through a proxy: it has the field %.60s", name)
 		}
 	}
+	// nginx before 1.29.7 asks in HTTP/1.0, under the hub's own name and with no field more, unless it is told otherwise. No browser and no
+	// usual client does. Health checks do, and learn nothing.
+	if !r.ProtoAtLeast(1, 1) && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
+		return notLocal(because, "the request is in HTTP/1.0, as proxies send it; ask in HTTP/1.1")
+	}
 	return nil
+}
+
+// addedByProxies reports whether a field is one that proxies, content delivery networks and tunnels add to what they pass on, and that
+// browsers and other clients do not send. Most of them say for whom the proxy asks, each in its own word.
+func addedByProxies(name string) bool {
+	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	is := func(test func(s, part string) bool, parts ...string) bool {
+		return slices.ContainsFunc(parts, func(part string) bool { return test(name, part) })
+	}
+	return slices.Contains([]string{
+		"via", "cdn-loop", // the standard ones (RFC 9110, section 7.6.3; RFC 8586), besides Forwarded
+		"x-scheme", "x-url-scheme", "front-end-https", "x-cloud-trace-context", "x-request-start", "x-varnish",
+	}, name) ||
+		strings.Contains(name, "forwarded") ||
+		is(strings.HasSuffix, "-ip", "clientip", "socketip", "-addr", "-address") ||
+		is(strings.HasPrefix, "x-original-", "x-real-", "x-proxy", "x-envoy-", "x-amz-cf-", "x-amzn-", "x-azure-", "x-arr-", "x-appengine-", "x-vercel-",
+			"x-nf-", "x-sucuri-", "x-akamai-", "akamai-", "cf-", "fly-", "fastly-", "incap-", "tailscale-", "ngrok-")
 }
 
 func notLocal(because, why string, args ...any) *Problem {
