@@ -103,6 +103,11 @@ type Options struct {
 	PublishPerAddress Rate
 	PublishPerToken   Rate
 
+	// MaxBodyMemory is the most memory, in bytes, that all bodies together may take while they are published: what has come of them and is not
+	// stored yet, and their decoders. The first 16 KiB of each body are not counted. One address, or one token, may take half of it. A body over
+	// a limit is refused with 503 or 429. 0: 128 MiB; otherwise at least 6 times MaxEvent
+	MaxBodyMemory int64
+
 	// BodyTimeout is how long a body may take that is one event. 0: 1 minute
 	BodyTimeout time.Duration
 
@@ -168,6 +173,7 @@ func (o *Options) checkNumbers() error {
 		{"MaxConnections", int64(o.MaxConnections), math.MaxInt64},
 		{"MaxPerAddress", int64(o.MaxPerAddress), math.MaxInt64},
 		{"MaxPerToken", int64(o.MaxPerToken), math.MaxInt64},
+		{"MaxBodyMemory", o.MaxBodyMemory, math.MaxInt64},
 		{"Window", o.Window, math.MaxInt64},
 		{"MaxLag", o.MaxLag, math.MaxInt64},
 	} {
@@ -209,7 +215,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if d.Revocations == nil {
 		d.Revocations = access.NewRevocations(0, -1)
 	}
-	d.MaxEvent = orElse(d.MaxEvent, 1<<20)
+	d.MaxEvent = orElse(d.MaxEvent, defaultMaxEvent)
+	d.MaxBodyMemory = orElse(d.MaxBodyMemory, defaultBodyMemory)
 	d.MaxTopics = orElse(d.MaxTopics, 1000)
 	d.Window = orElse(d.Window, 64<<20)
 	d.Heartbeat = orElse(d.Heartbeat, 25*time.Second)
@@ -223,6 +230,8 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	return d, nil
 }
+
+const defaultMaxEvent = 1 << 20
 
 func orElse[T int | int64 | time.Duration](v, standard T) T {
 	if v == 0 {
@@ -241,6 +250,7 @@ type Hub struct {
 	shards      []*shard
 	replayers   *replayers
 	limits      *limits
+	bodies      *bodyMemory
 	appending   sharedTimeout
 	revocations *revocations
 	count       counters

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -27,13 +26,14 @@ type source interface {
 const (
 	ingestIdle  = 5 * time.Minute // how long a streamed body may be silent
 	ingestBatch = 1000            // events that are appended together at the most
-	ingestAhead = 4               // batches that are read ahead
+	ingestAhead = 1               // batches that wait to be appended while another one is, and a third is read
 )
 
 // batch is what the reader of a body hands to the handler.
 type batch struct {
 	records []eventlog.Record
 	bytes   int
+	rented  int64 // of the budget for bodies, until it is appended
 	err     error // why there are no more after these
 }
 
@@ -57,20 +57,22 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	}
 	defer h.limits.exit(pub.from, &pub.grant)
 	control := http.NewResponseController(w)
-	batches := make(chan batch, ingestAhead)
 	enough := make(chan struct{}) // closed when nothing more is wanted
-	body := &idleReader{body: r.Body, control: control, enough: enough}
-	go h.readBody(pub, open, body, batches)
-	done, err := h.appendBatches(pub, batches)
+	in := &intake{
+		hub: h, pub: pub, batches: make(chan batch, ingestAhead),
+		body: &idleReader{body: r.Body, control: control, enough: enough},
+	}
+	go in.read(open)
+	done, err := h.appendBatches(in)
 	// The reader has to be gone before the handler is. It may be waiting for the client, or for somebody to take a batch.
 	close(enough)
 	gone := func() {
-		for range batches {
-			continue
+		for b := range in.batches {
+			in.settle(&b)
 		}
 	}
 	switch {
-	case err == nil || body.ended.Load():
+	case err == nil || in.body.ended.Load():
 	case r.ProtoMajor == 1:
 		h.refuseSender(w, r, h.stopped(err, &done), gone)
 		return nil
@@ -118,68 +120,22 @@ func storedText(count int) string {
 	return fmt.Sprintf("the %d before it are stored", count)
 }
 
-// readBody reads a body to its end, or until nothing more is wanted, and closes batches.
-func (h *Hub) readBody(
-	pub *publication, open func(io.Reader, int) source, body *idleReader, batches chan<- batch,
-) {
-	defer close(batches)
-	src := open(&textReader{body: body}, h.opts.MaxEvent)
-	var b batch
-	n := 0
-	send := func() bool {
-		if len(b.records) == 0 && b.err == nil {
-			return true
-		}
-		select {
-		case batches <- b:
-			b = batch{}
-			return true
-		case <-body.enough:
-			return false
-		}
-	}
-	body.before = func() { send() } // what has come goes first
-	for {
-		e, err := src.next(pub)
-		var record eventlog.Record
-		if err == nil {
-			if e.Key == "" && pub.key != "" {
-				e.Key = pub.key + "/" + strconv.Itoa(n)
-			}
-			n++
-			record, err = h.record(&e, pub.subject)
-		}
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				b.err = err
-			}
-			send()
-			return
-		}
-		b.records = append(b.records, record)
-		if b.bytes += record.Size(); len(b.records) == ingestBatch || b.bytes >= 1<<20 {
-			if !send() {
-				return
-			}
-		}
-	}
-}
-
 // appendBatches appends what the reader brings.
-func (h *Hub) appendBatches(pub *publication, batches <-chan batch) (done stored, err error) {
+func (h *Hub) appendBatches(in *intake) (done stored, err error) {
 	for {
-		b, more, err := h.await(pub, batches)
+		b, more, err := h.await(in.pub, in.batches)
 		if err != nil || !more {
 			return done, err
 		}
-		n, tooFast := h.limits.publish(pub.from, &pub.grant, len(b.records))
-		if err := h.appendSome(b.records[:n], &done); err != nil {
+		n, tooFast := h.limits.publish(in.pub.from, &in.pub.grant, len(b.records))
+		err = h.appendSome(b.records[:n], &done)
+		in.settle(&b)
+		switch {
+		case err != nil:
 			return done, err
-		}
-		if tooFast != nil {
+		case tooFast != nil:
 			return done, tooFast
-		}
-		if b.err != nil {
+		case b.err != nil:
 			return done, b.err
 		}
 	}

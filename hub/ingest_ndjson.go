@@ -14,16 +14,41 @@ import (
 
 // lines is a body of NDJSON: an event each line, as an envelope is. Empty lines are skipped.
 type lines struct {
+	body *fillable
 	in   *bufio.Reader
 	max  int
-	line []byte
+	line []byte // one that does not fit into the buffer of in
 }
 
-// lineBuffer is how much of a body is read at once. It makes a batch.
-const lineBuffer = 64 << 10
+const (
+	// lineBuffer is how much of a body is read at once, of one that comes fast. It makes a batch.
+	lineBuffer = 64 << 10
+
+	// firstBuffer is for bodies that come line by line, of which there may be many.
+	firstBuffer = 4 << 10
+)
 
 func newLines(body io.Reader, maxEvent int) source {
-	return &lines{in: bufio.NewReaderSize(body, lineBuffer), max: maxEvent}
+	in := &fillable{in: body}
+	return &lines{body: in, in: bufio.NewReaderSize(in, firstBuffer), max: maxEvent}
+}
+
+// fillable is a reader that notes when there was more to read than there was room.
+type fillable struct {
+	in     io.Reader
+	filled bool
+}
+
+func (r *fillable) Read(p []byte) (n int, err error) {
+	n, err = r.in.Read(p)
+	r.filled = r.filled || n == len(p)
+	return n, err
+}
+
+// widen gives a body that comes fast a larger buffer.
+func (l *lines) widen() {
+	ahead, _ := l.in.Peek(l.in.Buffered())
+	l.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), l.body), lineBuffer)
 }
 
 func (l *lines) next(pub *publication) (Event, error) {
@@ -43,6 +68,12 @@ func (l *lines) next(pub *publication) (Event, error) {
 
 // read returns the next line, which is valid until the next call.
 func (l *lines) read() ([]byte, error) {
+	if l.body.filled && l.in.Size() < lineBuffer {
+		l.widen()
+	}
+	if cap(l.line) > lineBuffer {
+		l.line = nil // one long line is no reason to keep as much for all
+	}
 	line, err := l.in.ReadSlice('\n')
 	if !errors.Is(err, bufio.ErrBufferFull) {
 		return line, bodyError(err)

@@ -33,6 +33,9 @@ func newLimits(o *Options) *limits {
 }
 
 func (o *Options) checkLimits() error {
+	if o.MaxBodyMemory > 0 && o.MaxBodyMemory < 2*largestBody*int64(orElse(o.MaxEvent, defaultMaxEvent)) {
+		return fmt.Errorf("hub: MaxBodyMemory is %d, and must be at least %d times MaxEvent", o.MaxBodyMemory, 2*largestBody)
+	}
 	for _, r := range []Rate{o.PublishPerAddress, o.PublishPerToken} {
 		if r.PerSecond < 0 || r.Burst < 0 || math.IsNaN(r.PerSecond) || math.IsInf(r.PerSecond, 0) || r.PerSecond == 0 && r.Burst > 0 {
 			return fmt.Errorf("hub: %+v is no rate; it has events per second, more than 0, and how many at once", r)
@@ -67,11 +70,17 @@ const (
 	limitToken
 	limitAddressRate
 	limitTokenRate
+	limitBodies
+	limitAddressBodies
+	limitTokenBodies
 	limitCount
 )
 
 func (l limit) String() string {
-	return [limitCount]string{"connections", "connections_per_address", "connections_per_token", "publish_per_address", "publish_per_token"}[l]
+	return [limitCount]string{
+		"connections", "connections_per_address", "connections_per_token", "publish_per_address", "publish_per_token",
+		"body_memory", "body_memory_per_address", "body_memory_per_token",
+	}[l]
 }
 
 // limitError is a bound that was met.

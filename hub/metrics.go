@@ -40,6 +40,7 @@ var (
 	logBytesMetric  = metric("log_bytes", "Bytes that the events in the log count for.")
 	windowMetric    = metric("window_events", "Events in memory.")
 	windowBytes     = metric("window_bytes", "Bytes that the events in memory take.")
+	bodiesMetric    = metric("body_bytes", "Bytes of memory that bodies take which are being published.")
 	unseenMetric    = metric("log_unseen_events", "Events in the log that the hub has not seen yet.")
 	readyMetric     = metric("ready", "1 if the hub is ready, as /readyz says.")
 )
@@ -102,6 +103,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(unseenMetric, float64(s.Log.Unseen))
 	gauge(windowMetric, float64(s.Window.Events))
 	gauge(windowBytes, float64(s.Window.Bytes))
+	gauge(bodiesMetric, float64(s.Bodies.Bytes))
 	ready := 0.0
 	if s.Ready {
 		ready = 1

@@ -23,7 +23,10 @@ func Prepare(o *Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{opts: opts, ignored: ignored, limits: newLimits(&opts), draining: make(chan struct{}), lastLook: make(chan struct{})}
+	h := &Hub{
+		opts: opts, ignored: ignored, limits: newLimits(&opts), bodies: newBodyMemory(opts.MaxBodyMemory),
+		draining: make(chan struct{}), lastLook: make(chan struct{}),
+	}
 	h.count.begin()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil

@@ -103,16 +103,19 @@ const (
 )
 
 // addForm adds the parameters in the body of a QUERY, for lists that are too long for a URL.
-func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params) error {
-	kind, err := mediaType(r.Header)
+func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *rent) error {
+	sent, err := payloadOf(r.Header)
 	if err != nil {
 		return err
 	}
-	if kind != "application/x-www-form-urlencoded" {
+	if sent.kind != "application/x-www-form-urlencoded" {
 		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body of a QUERY is a form, application/x-www-form-urlencoded, with the parameters of a GET")
 	}
 	limit := max(formLeast, int64(h.opts.MaxTopics)*formPerTopic)
-	if err = p.readForm(http.MaxBytesReader(w, r.Body, limit)); err == nil {
+	form, end := openBody(r.Body, &sent, 2*limit+codingOverhead, rent)
+	defer end()
+	form = &meter{in: form, most: limit, take: rent.take, rent: rent}
+	if err = p.readForm(http.MaxBytesReader(w, io.NopCloser(form), limit)); err == nil {
 		return nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

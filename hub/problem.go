@@ -63,6 +63,7 @@ const (
 	problemMediaType      = "unsupported-media-type"
 	problemKeyReused      = "key-reused"
 	problemTooManyStreams = "too-many-streams"
+	problemTooManyBodies  = "too-many-bodies"
 	problemTooFast        = "too-fast"
 	problemFull           = "full"
 	problemUnavailable    = "unavailable"
@@ -91,6 +92,7 @@ var titles = map[string]string{
 	problemMediaType:      "The body is of a kind that is not taken",
 	problemKeyReused:      "The idempotency key was used for something else",
 	problemTooManyStreams: "These are too many streams",
+	problemTooManyBodies:  "These are too many bodies at once",
 	problemTooFast:        "This is too fast",
 	problemFull:           "There is no room",
 	problemUnavailable:    "Nothing can be stored at the moment",
@@ -180,6 +182,9 @@ func (h *Hub) refuse(w http.ResponseWriter, err error) {
 	if (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) && header.Get("WWW-Authenticate") == "" {
 		header.Set("WWW-Authenticate", challenge(p))
 	}
+	if errors.Is(p.Err, errCoding) {
+		header.Set("Accept-Encoding", acceptedCodings) // RFC 9110, section 15.5.16
+	}
 	body, _ := json.Marshal(p) // of strings and numbers
 	body = append(body, '\n')
 	header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -189,6 +194,15 @@ func (h *Hub) refuse(w http.ResponseWriter, err error) {
 
 // lingering is how long somebody who is refused may go on sending.
 const lingering = 5 * time.Second
+
+// refuseRest refuses a request of which a part is not read.
+func (h *Hub) refuseRest(w http.ResponseWriter, r *http.Request, err error) error {
+	if r.ProtoMajor != 1 {
+		return err
+	}
+	h.refuseSender(w, r, err, func() {})
+	return nil
+}
 
 // refuseSender refuses somebody in HTTP/1 who may still be sending his body, or may be silent in the middle of it. He is told at once, and
 // what he sends is thrown away for a moment: a connection that is closed with bytes unread takes the answer with it (RFC 9112,

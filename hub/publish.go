@@ -7,13 +7,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
@@ -171,6 +170,8 @@ type publication struct {
 	grant   access.Grant
 	from    address
 	request *http.Request
+	payload payload
+	rent    rent
 }
 
 // publish answers a request that publishes.
@@ -189,11 +190,12 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	if err := pub.allowed(pub.topics); err != nil {
 		return err
 	}
-	kind, err := mediaType(r.Header)
-	if err != nil {
+	if pub.payload, err = payloadOf(r.Header); err != nil {
 		return err
 	}
-	switch {
+	pub.rent = rent{memory: h.bodies, from: pub.from, grant: &pub.grant}
+	defer pub.rent.end()
+	switch kind := pub.payload.kind; {
 	case isNDJSON(kind):
 		return h.ingest(w, r, &pub, newLines)
 	case kind == streamType:
@@ -201,7 +203,7 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	case strings.HasPrefix(kind, "multipart/"):
 		return problem(http.StatusUnsupportedMediaType, problemMediaType, "a form with parts has no one body; send the data itself: curl --data-binary @FILE")
 	}
-	return h.publishBody(w, r, &pub, kind)
+	return h.publishBody(w, r, &pub)
 }
 
 func parsePublication(r *http.Request, p *params, path string) (pub publication, err error) {
@@ -250,36 +252,6 @@ func (pub *publication) allowed(topics []string) error {
 	return nil
 }
 
-// mediaType returns the type of a body, in lower case, "" if it is not said. A body that is encoded has none that is taken.
-func mediaType(header http.Header) (string, error) {
-	for _, coding := range header.Values("Content-Encoding") {
-		if coding != "" && !strings.EqualFold(coding, "identity") {
-			return "", problem(http.StatusUnsupportedMediaType, problemMediaType, "the body has the encoding %.40q; send it as it is", coding)
-		}
-	}
-	fields := header.Values("Content-Type")
-	switch {
-	case len(fields) > 1:
-		return "", problem(http.StatusUnsupportedMediaType, problemMediaType, "Content-Type is there %d times; say it once", len(fields))
-	case len(fields) == 0 || fields[0] == "":
-		return "", nil
-	}
-	kind, _, err := mime.ParseMediaType(fields[0]) // that a parameter makes no sense does no harm
-	if err != nil && kind == "" || !strings.Contains(kind, "/") {
-		return "", problem(http.StatusUnsupportedMediaType, problemMediaType, "the Content-Type %.60q makes no sense; it is one such as text/plain", fields[0])
-	}
-	return kind, nil
-}
-
-// isText reports whether a body of a type is text. That includes what curl says of everything.
-func isText(kind string) bool {
-	switch kind {
-	case "", "application/x-www-form-urlencoded", "application/json", "application/xml", "application/javascript":
-		return true
-	}
-	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
-}
-
 // boundBody sets when the body of a request has to be there, if it has one, also one that nobody reads: net/http does, to keep the
 // connection, and would wait for it.
 func (h *Hub) boundBody(w http.ResponseWriter, r *http.Request) error {
@@ -299,7 +271,7 @@ func (h *Hub) readDeadline(w http.ResponseWriter) error {
 }
 
 // publishBody publishes a body that is one event.
-func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publication, kind string) error {
+func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publication) error {
 	if len(pub.topics) == 0 {
 		return problem(http.StatusBadRequest, problemInvalidTopic, "say where to publish: POST /events/T, or /events?topic=T")
 	}
@@ -307,24 +279,28 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	if pub.base64 {
 		limit = int64(base64.StdEncoding.EncodedLen(h.opts.MaxEvent)) + 2 // and a line end
 	}
-	if r.ContentLength > limit { // before anything of it is sent, by those who ask with Expect: 100-continue
+	if pub.payload.plain() && r.ContentLength > limit { // before anything of it is sent, by those who ask with Expect: 100-continue
 		return h.tooLarge(int64(h.opts.MaxEvent))
 	}
 	if _, tooFast := h.limits.publish(pub.from, &pub.grant, 1); tooFast != nil {
 		return tooFast
 	}
-	body, err := readBody(w, r, limit)
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return h.tooLarge(int64(h.opts.MaxEvent))
-		}
-		return brokenBody(err)
+	data, err := readEvent(r, &pub.payload, limit, &pub.rent)
+	switch {
+	case err == nil:
+	case errors.Is(err, errTooLong):
+		return h.refuseRest(w, r, h.tooLarge(int64(h.opts.MaxEvent)))
+	default:
+		return h.refuseRest(w, r, brokenBody(err))
 	}
-	e := Event{Topics: pub.topics, Type: pub.typ, Data: string(body), Binary: !isText(kind), Key: pub.key, End: pub.end}
+	e := Event{Topics: pub.topics, Type: pub.typ, Data: data, Binary: !pub.payload.text, Key: pub.key, End: pub.end}
 	if e.Binary {
-		e.ContentType = kind
+		e.ContentType = pub.payload.kind
 	}
 	if pub.base64 {
+		if err := pub.rent.take(int64(base64.StdEncoding.DecodedLen(len(data)))); err != nil {
+			return err
+		}
 		if e.Data, err = decodeBase64(e.Data); err != nil {
 			return err
 		}
@@ -344,22 +320,6 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	h.count.stored(receipts)
 	answerText(w, receiptJSON(&receipts[0]))
 	return nil
-}
-
-// trusted is the length of a body that has memory before it has come.
-const trusted = 16 << 10
-
-// readBody reads a body whole, at most so much if it does not say its length.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength < 0 {
-		return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	}
-	if r.ContentLength > trusted {
-		return io.ReadAll(r.Body)
-	}
-	body := make([]byte, r.ContentLength)
-	_, err := io.ReadFull(r.Body, body)
-	return body, err
 }
 
 // receiptJSON is the answer for one event. Neither a generation nor a number has anything to escape.
@@ -386,7 +346,7 @@ func decodeBase64(text string) (string, error) {
 	if err != nil {
 		return "", problem(http.StatusBadRequest, problemInvalidEvent, "the data is no base64 (RFC 4648, section 4): %v", err)
 	}
-	return string(data), nil
+	return unsafe.String(unsafe.SliceData(data), len(data)), nil // nobody else has it
 }
 
 // brokenBody is the problem of a body that did not come to its end. Mostly nobody is there any more to read it; behind a proxy

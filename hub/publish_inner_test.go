@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/tidings-sse/tidings/access"
 )
 
 // TestAnEventKeepsNothingOfItsRequest: a topic that is a part of the request's line would keep all of it in memory, and the token in it.
@@ -51,7 +53,8 @@ func TestABodyThatHasNotComeTakesNoMemory(t *testing.T) {
 	t.Parallel()
 	body := &room{}
 	r := &http.Request{ContentLength: 1 << 20, Body: body}
-	if _, err := readBody(httptest.NewRecorder(), r, 1<<20); err == nil {
+	rent := rent{memory: newBodyMemory(64 << 20), grant: &access.Grant{}}
+	if _, err := readEvent(r, &payload{text: true}, 1<<20, &rent); err == nil {
 		t.Error("a body that breaks off is taken for one")
 	}
 	if body.most > trusted {

@@ -42,6 +42,11 @@ type Stats struct {
 		Bytes  int64 `json:"bytes"`
 	} `json:"window"`
 
+	Bodies struct {
+		Bytes int64 `json:"bytes"` // of memory that bodies take which are being published
+		Most  int64 `json:"most"`
+	} `json:"bodies"`
+
 	Refused struct {
 		Requests map[string]uint64 `json:"requests"` // by problem
 		Tokens   map[string]uint64 `json:"tokens"`   // by reason
@@ -77,6 +82,7 @@ func (h *Hub) stats(ctx context.Context) *Stats {
 		s.Log.Unseen = bounds.Head.Seq - seen.Seq
 	}
 	s.Window.Events, s.Window.Bytes = h.window.size()
+	s.Bodies.Bytes, s.Bodies.Most = h.bodies.inUse(), h.bodies.most
 	s.Revocations = h.revocations.Len()
 	return s
 }

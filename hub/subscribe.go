@@ -122,7 +122,9 @@ func (h *Hub) readForm(w http.ResponseWriter, r *http.Request, p *params, g *acc
 		return err
 	}
 	defer h.limits.exit(from, g)
-	return h.addForm(w, r, p)
+	rent := rent{memory: h.bodies, from: from, grant: g}
+	defer rent.end()
+	return h.addForm(w, r, p, &rent)
 }
 
 // follow sends a stream to somebody who may have it.

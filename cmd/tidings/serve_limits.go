@@ -17,6 +17,7 @@ type limitFlags struct {
 	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"The largest event that is taken; ${default} if not said, at most 16MiB."`
 	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"How many topics and patterns one subscription may have; ${default} if not said."`
 	IgnoreParam   []string      `sep:"none" placeholder:"NAME" help:"A parameter that a library or proxy adds to requests, such as datastar: it is ignored. Other unknown parameters are refused, except _, _t and _ts, which are always ignored. Can be repeated."`
+	MaxBodyMemory byteSize      `default:"128MiB" placeholder:"SIZE" help:"The memory that all bodies together may take while they are published, beyond the first 16KiB of each; ${default} if not said, at least 6 times --max-event. One address, or one token, may take half of it."`
 	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to come; ${default} if not said."`
 	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long a body may take to come that is one event; ${default} if not said."`
 
@@ -65,6 +66,7 @@ func (r eventRate) MarshalText() ([]byte, error) {
 const (
 	largestEvent = 16 << 20
 	longestTime  = 10 * 365 * 24 * time.Hour
+	leastBodies  = 6 // that --max-body-memory has room for
 )
 
 func (f *limitFlags) checkLimits() error {
@@ -87,6 +89,9 @@ func (f *limitFlags) checkLimits() error {
 	case f.MaxTopics == 0:
 		return errors.New("--max-topics is 0, and nobody could follow a topic; it is 1 to 65535")
 	}
+	if f.MaxBodyMemory < leastBodies*f.MaxEvent {
+		return fmt.Errorf("--max-body-memory has no room for events of --max-event; it is at least %d bytes, %d times as much", leastBodies*f.MaxEvent, leastBodies)
+	}
 	if err := (&hub.Options{IgnoreParams: f.IgnoreParam}).Check(); err != nil {
 		return fmt.Errorf("--ignore-param: %w", err)
 	}
@@ -98,6 +103,7 @@ func (f *limitFlags) checkLimits() error {
 // limit sets what the flags say.
 func (f *limitFlags) limit(o *hub.Options) {
 	o.MaxEvent, o.MaxTopics, o.BodyTimeout = int(f.MaxEvent), int(f.MaxTopics), f.BodyTimeout
+	o.MaxBodyMemory = int64(f.MaxBodyMemory)
 	o.MaxConnections, o.MaxPerAddress, o.MaxPerToken = int(f.MaxConnections), int(f.MaxConnectionsPerAddress), int(f.MaxConnectionsPerToken)
 	o.PublishPerAddress, o.PublishPerToken = f.PublishRatePerAddress.Rate, f.PublishRatePerToken.Rate
 	o.WriteTimeout, o.MaxLag, o.MaxLagTime, o.SkipSlow = f.WriteTimeout, int64(f.MaxLag), f.MaxLagTime, f.SkipSlow

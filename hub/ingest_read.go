@@ -1,0 +1,149 @@
+package hub
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"sync"
+)
+
+// intake reads a streamed body, in a goroutine of its own, and hands it on in batches. What it has read and what is not appended yet is taken
+// from the budget for bodies.
+type intake struct {
+	hub     *Hub
+	pub     *publication
+	body    *idleReader
+	batches chan batch
+
+	next    batch          // of the reader
+	waiting sync.WaitGroup // batches that were handed over and are not settled
+}
+
+// read reads the body to its end, or until nothing more is wanted, and closes batches.
+func (in *intake) read(open func(io.Reader, int) source) {
+	defer close(in.batches)
+	in.body.before = func() { in.send() } // what has come goes first
+	most := 6*int64(in.hub.opts.MaxEvent) + 2*lineBuffer
+	decoding := decode(in.body, in.pub.payload.codings, 2*most+codingOverhead, &in.pub.rent)
+	defer decoding.end()
+	meter := &meter{in: decoding.out, most: most, take: in.take, rent: &in.pub.rent}
+	defer meter.renew()
+	var text io.Reader = &textReader{body: meter}
+	if p := &in.pub.payload; p.charset != nil {
+		text = decodeText(meter, p.charset, p.label)
+	}
+	src := open(text, in.hub.opts.MaxEvent)
+	for n := 0; ; n++ {
+		e, err := src.next(in.pub)
+		if err == nil {
+			decoding.renew()
+			meter.renew()
+			err = in.add(&e, n)
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				in.next.err = err
+			}
+			in.send()
+			return
+		}
+	}
+}
+
+// add adds event n to the next batch. io.EOF means that nobody wants it.
+func (in *intake) add(e *Event, n int) error {
+	if e.Key == "" && in.pub.key != "" {
+		e.Key = in.pub.key + "/" + strconv.Itoa(n)
+	}
+	record, err := in.hub.record(e, in.pub.subject)
+	if err != nil {
+		return err
+	}
+	if more := int64(in.next.bytes+record.Size()) - in.next.rented; more > 0 {
+		more = inSteps(more)
+		if err := in.take(more); err != nil {
+			return err
+		}
+		in.next.rented += more
+	}
+	in.next.records = append(in.next.records, record)
+	in.next.bytes += record.Size()
+	if (len(in.next.records) == ingestBatch || in.next.bytes >= 1<<20) && !in.send() {
+		return io.EOF
+	}
+	return nil
+}
+
+// send hands the batch over, if there is anything in it, and reports whether it is wanted.
+func (in *intake) send() bool {
+	if len(in.next.records) == 0 && in.next.err == nil {
+		return true
+	}
+	in.waiting.Add(1)
+	select {
+	case in.batches <- in.next:
+		in.next = batch{}
+		return true
+	case <-in.body.enough:
+		in.waiting.Done()
+		return false
+	}
+}
+
+// settle gives back the memory of a batch that was appended, or is not wanted.
+func (in *intake) settle(b *batch) {
+	in.pub.rent.giveBack(b.rented)
+	in.waiting.Done()
+}
+
+// take takes memory. Before it is refused, it waits for what the body itself has not given back.
+func (in *intake) take(n int64) error {
+	if in.pub.rent.take(n) == nil {
+		return nil
+	}
+	in.send()
+	in.waiting.Wait()
+	return in.pub.rent.take(n)
+}
+
+// inSteps rounds memory up, so that it is not asked for with each event.
+func inSteps(n int64) int64 {
+	const step = 64 << 10
+	return (n + step - 1) / step * step
+}
+
+// meter counts what has come of a body since its last event, and takes memory for it: whoever looks for the end of an event keeps what
+// it has seen, in a buffer that doubles, up to the size of the largest one.
+type meter struct {
+	in   io.Reader
+	most int64 // that is kept
+	take func(int64) error
+	rent *rent
+
+	come int64 // since the last event
+	held int64
+}
+
+func (m *meter) Read(p []byte) (n int, err error) {
+	n, err = m.in.Read(p)
+	m.come += int64(n)
+	if m.come <= lineBuffer { // mostly there are many events in it
+		return n, err
+	}
+	if more := 2*min(m.come, m.most) - m.held; more > 0 {
+		more = inSteps(more)
+		if err := m.take(more); err != nil {
+			return 0, err
+		}
+		m.held += more
+	}
+	return n, err
+}
+
+// renew says that what has come is an event, or is dropped.
+func (m *meter) renew() {
+	if m.come = 0; m.held > 0 {
+		m.rent.giveBack(m.held)
+		m.held = 0
+	}
+}
