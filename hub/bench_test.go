@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -35,6 +36,30 @@ func BenchmarkIngest(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkPost answers what an event of its own costs the hub, the network and the log aside.
+func BenchmarkPost(b *testing.B) {
+	log, err := eventlog.NewMemory(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	h, err := hub.New(instantLog{log}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = h.Shutdown(b.Context()) }()
+	data := strings.Repeat("x", 200)
+	body := strings.NewReader("")
+	r := httptest.NewRequest(http.MethodPost, "/events/news", io.NopCloser(body))
+	r.ContentLength = int64(len(data))
+	r.Header.Set("Content-Type", "application/json")
+	b.ReportAllocs()
+	for b.Loop() {
+		body.Reset(data)
+		h.ServeHTTP(&discarded{header: http.Header{}}, r)
+	}
 }
 
 // BenchmarkFirstPublish answers what publishing to a topic that nobody knew costs when others have 100,000 subscriptions,

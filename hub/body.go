@@ -83,7 +83,10 @@ func readWhole(in io.Reader, length, limit int64, rent *rent) ([]byte, error) {
 // grow returns a buffer with more room, of end bytes at the most. While it is copied there are two.
 func grow(buffer []byte, end int64, rent *rent) ([]byte, error) {
 	was := int64(cap(buffer))
-	size := min(2*was, end)
+	size := 2 * was
+	if size+size/8 >= end { // the rest would need a copy of its own
+		size = end
+	}
 	if size > trusted {
 		held := int64(0) // the first one may be within what is trusted, and not taken
 		if was > trusted {

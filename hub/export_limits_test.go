@@ -33,3 +33,6 @@ func (b Buckets) Len() int                                         { return len(
 
 // MaxBuckets is how many are kept.
 const MaxBuckets = maxBuckets
+
+// BodyBytes is how much memory bodies have taken that are being published.
+func (h *Hub) BodyBytes() int64 { return h.bodies.inUse() }

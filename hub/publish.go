@@ -286,11 +286,11 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 		return tooFast
 	}
 	data, err := readEvent(r, &pub.payload, limit, &pub.rent)
-	switch {
-	case err == nil:
-	case errors.Is(err, errTooLong):
-		return h.refuseRest(w, r, h.tooLarge(int64(h.opts.MaxEvent)))
-	default:
+	if err != nil {
+		pub.rent.end() // what is still sent is thrown away, and takes no memory
+		if errors.Is(err, errTooLong) {
+			err = h.tooLarge(int64(h.opts.MaxEvent))
+		}
 		return h.refuseRest(w, r, brokenBody(err))
 	}
 	e := Event{Topics: pub.topics, Type: pub.typ, Data: data, Binary: !pub.payload.text, Key: pub.key, End: pub.end}

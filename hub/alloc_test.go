@@ -1,0 +1,61 @@
+package hub_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// instantLog stores nothing, and says that it has.
+type instantLog struct{ eventlog.Log }
+
+func (l instantLog) Append(_ context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
+	return make([]eventlog.Receipt, len(records)), nil
+}
+
+// discarded is an answer that nobody reads.
+type discarded struct {
+	header http.Header
+	status int
+}
+
+func (d *discarded) Header() http.Header         { return d.header }
+func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discarded) WriteHeader(status int)      { d.status = status }
+
+// TestASinglePostAllocatesLittle: what bodies may be in other forms costs nothing for one that is plain.
+func TestASinglePostAllocatesLittle(t *testing.T) {
+	h := mustHub(t, instantLog{mustMemory(t, nil)}, nil)
+	defer func() {
+		if err := h.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for contentType, most := range map[string]float64{"": 21, "application/json": 21, "text/plain; charset=utf-8": 21, "image/png": 21} {
+		body := strings.NewReader("")
+		r := httptest.NewRequest(http.MethodPost, "/events/news", io.NopCloser(body))
+		const data = `{"some":"data","of":"an event"}`
+		r.ContentLength = int64(len(data))
+		if contentType != "" {
+			r.Header.Set("Content-Type", contentType)
+		}
+		w := &discarded{header: http.Header{}}
+		got := testing.AllocsPerRun(200, func() {
+			body.Reset(data)
+			clear(w.header)
+			w.status = 0
+			h.ServeHTTP(w, r)
+		})
+		if w.status != 0 && w.status != http.StatusOK {
+			t.Errorf("%s: %d", contentType, w.status)
+		}
+		if got > most {
+			t.Errorf("%s: %v allocations, want at most %v", contentType, got, most)
+		}
+	}
+}
