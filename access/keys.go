@@ -102,6 +102,9 @@ func kindOf(material any) (kind string, fit []string, usual int, err error) {
 		if len(k) < minSecret {
 			return "", nil, 0, fmt.Errorf("access: the secret has %d bytes, and with less than %d it can be guessed; tidings token key makes one", len(k), minSecret)
 		}
+		if why := guessable(k); why != "" {
+			return "", nil, 0, fmt.Errorf("access: the secret %s, and can be guessed; tidings token key makes one", why)
+		}
 		return "a secret", []string{"HS256", "HS384", "HS512"}, 1, nil
 	case *rsa.PublicKey:
 		if n := k.N.BitLen(); n < minRSA || n > maxRSA {
@@ -121,6 +124,44 @@ func kindOf(material any) (kind string, fit []string, usual int, err error) {
 		}
 	}
 	return "", nil, 0, fmt.Errorf("access: the key, a %T, is none of RSA, Ed25519, P-256, P-384 and P-521", material)
+}
+
+// minDistinct is how many different bytes a secret has at least. One of 32 random bytes, written in hexadecimal or any other way, has more: that it has
+// fewer than 8 happens once in 10^14 times.
+const minDistinct = 8
+
+// guessable says what is wrong with a secret that was not made at random: placeholders, files of zeros, a word that was repeated until it
+// was long enough. It finds only what nobody can have meant; a sentence is accepted.
+func guessable(secret []byte) string {
+	var seen [256]bool
+	distinct := 0
+	steps := make(map[byte]int) // from each byte to the next
+	for i, c := range secret {
+		if !seen[c] {
+			seen[c] = true
+			distinct++
+		}
+		if i > 0 {
+			steps[c-secret[i-1]]++
+		}
+	}
+	switch {
+	case distinct == 1:
+		return "is one byte, repeated"
+	case distinct < minDistinct:
+		return fmt.Sprintf("has only %d different bytes", distinct)
+	}
+	for period := 1; period <= len(secret)/2; period++ {
+		if bytes.Equal(secret[period:], secret[:len(secret)-period]) {
+			return fmt.Sprintf("is %d bytes, repeated", period)
+		}
+	}
+	for _, n := range steps {
+		if n > len(secret)*3/4 {
+			return "is a sequence, such as 12345"
+		}
+	}
+	return ""
 }
 
 // parseMaterial reads a secret or a public key.

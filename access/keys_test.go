@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -28,7 +29,8 @@ func TestAKeyIsPinnedToTheUsualAlgorithmOfItsKind(t *testing.T) {
 	}{
 		{secret, "HS256"},
 		{secret + "\r\n", "HS256"},
-		{strings.Repeat("x", 32), "HS256"},
+		{"0123456789abcdeffedcba9876543210", "HS256"},
+		{"a whole sentence of more than 32", "HS256"},
 		{string(publicPEM(rsaKey())), "RS256"},
 		{block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)), "RS256"},
 		{"a comment\n" + string(publicPEM(p256Key())) + "another\n", "ES256"},
@@ -90,7 +92,7 @@ func TestWhatCannotBeASafeKeyIsRefused(t *testing.T) {
 }
 
 func TestAKeyIsPinnedOnlyToWhatFitsIt(t *testing.T) {
-	short := strings.Repeat("x", 32)
+	short := "0123456789abcdeffedcba9876543210"
 	for _, test := range []struct{ text, alg, says string }{
 		{secret, "RS256", "the key is a secret, which goes with HS256, HS384, HS512, and not with RS256"},
 		{string(publicPEM(rsaKey())), "HS256", "the key is an RSA key"},
@@ -103,6 +105,39 @@ func TestAKeyIsPinnedOnlyToWhatFitsIt(t *testing.T) {
 	} {
 		if _, err := access.ParseKey([]byte(test.text), test.alg); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", test.says, err)
+		}
+	}
+}
+
+// TestASecretThatCanBeGuessedIsRefused, with the way to make one: files of zeros, placeholders, a word that was made long enough.
+func TestASecretThatCanBeGuessedIsRefused(t *testing.T) {
+	sequence := make([]byte, 64)
+	for i := range sequence {
+		sequence[i] = byte(i)
+	}
+	for _, text := range []string{
+		strings.Repeat("\x00", 32), strings.Repeat("\x00", 4096), strings.Repeat("\xff", 64), strings.Repeat("a", 32) + "\n", strings.Repeat("a", 31) + "b",
+		strings.Repeat("x", 1000) + "yz", strings.Repeat("ab", 32), strings.Repeat("0123456789", 4), strings.Repeat("secret", 6), strings.Repeat("password", 4),
+		strings.Repeat("changeme!", 5)[:40], strings.Repeat("correct horse battery", 2), "abcdefghijklmnopqrstuvwxyz0123456789", string(sequence),
+		"0101010101010101010101010101010101110", "zyxwvutsrqponmlkjihgfedcba9876543210",
+	} {
+		_, err := access.ParseKey([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), "guessed") || !strings.Contains(err.Error(), "tidings token key") || strings.Contains(err.Error(), "secretsecret") {
+			t.Errorf("%.40q: %v", text, err)
+		}
+		if _, err := access.ParseSigner([]byte(text), ""); err == nil {
+			t.Errorf("%.40q signs", text)
+		}
+	}
+	for range 2000 {
+		random := make([]byte, 32)
+		_, _ = rand.Read(random) // never fails, as it says
+		random[0] |= 0x80        // no JSON
+		random[31] |= 0x80       // no line end
+		for _, text := range []string{string(random), base64.RawURLEncoding.EncodeToString(random), fmt.Sprintf("%x", random)} {
+			if _, err := access.ParseKey([]byte(text)); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
 		}
 	}
 }

@@ -133,7 +133,7 @@ func (f *frames) header() error {
 			continue
 		} else if err != nil {
 			f.at = unknownPart
-			return nil
+			return nil //nolint:nilerr // the decoder says it
 		}
 		break
 	}

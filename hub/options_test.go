@@ -46,6 +46,7 @@ func TestEveryOptionMeansWhatItSays(t *testing.T) {
 		"PublishPerToken":   {perToken, badPerToken},
 		"BodyTimeout":       numbers(func(o *hub.Options, n int64) { o.BodyTimeout = time.Duration(n) }, []int64{int64(time.Second), int64(longest)}, -1, int64(longest)+1),
 		"MaxEvent":          numbers(func(o *hub.Options, n int64) { o.MaxEvent = int(n) }, []int64{5, eventlog.MaxData}, -1, eventlog.MaxData+1),
+		"MaxBodyMemory":     numbers(func(o *hub.Options, n int64) { o.MaxBodyMemory = n }, []int64{6 << 20, math.MaxInt64}, -1, 1, 6<<20-1),
 		"MaxTopics":         numbers(func(o *hub.Options, n int64) { o.MaxTopics = int(n) }, []int64{1, math.MaxInt32}, -1, math.MaxInt32+1),
 		"Window":            numbers(func(o *hub.Options, n int64) { o.Window = n }, []int64{1, math.MaxInt64}, -1),
 		"Heartbeat":         numbers(func(o *hub.Options, n int64) { o.Heartbeat = time.Duration(n) }, []int64{1, int64(longest)}, -1, int64(longest)+1),

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
@@ -26,7 +27,9 @@ type Problem struct {
 	Err        error         // the cause, not told to the client
 }
 
-func (p *Problem) Error() string { return fmt.Sprintf("hub: %s: %s", p.Name, p.Detail) }
+func (p *Problem) Error() string {
+	return fmt.Sprintf("hub: %s: %s", p.Name, access.HideTokens(p.Detail))
+}
 
 func (p *Problem) Unwrap() error { return p.Err }
 
@@ -36,7 +39,7 @@ const problemBase = "urn:tidings:problem:"
 // MarshalJSON returns the document.
 func (p *Problem) MarshalJSON() ([]byte, error) {
 	doc := map[string]any{
-		"type": problemBase + p.Name, "title": cmp.Or(titles[p.Name], http.StatusText(p.Status)), "status": p.Status, "detail": p.Detail,
+		"type": problemBase + p.Name, "title": cmp.Or(titles[p.Name], http.StatusText(p.Status)), "status": p.Status, "detail": access.HideTokens(p.Detail),
 	}
 	maps.Copy(doc, p.Extra)
 	return json.Marshal(doc)
@@ -141,7 +144,7 @@ func (h *Hub) asProblem(err error) *Problem {
 	case errors.Is(err, context.Canceled): // nothing is wrong here: the client has gone
 		p = problem(http.StatusRequestTimeout, problemBroken, "the request was given up before its answer; send it again")
 	default:
-		h.opts.Logger.Error("a request failed", "err", err.Error())
+		h.opts.Logger.Error("a request failed", "err", access.HideTokens(err.Error()))
 		p = problem(http.StatusInternalServerError, problemInternal, "the hub's log says more; try again")
 	}
 	p.Err = err

@@ -68,6 +68,8 @@ var settingBounds = map[string]bounds{
 	"max-topics": {
 		works: []string{"1", "65535"}, refused: []string{"0", "-1", "65536", "1e3"},
 	},
+	"max-body-memory": {works: []string{"6MiB", "1048576TiB"}, refused: []string{"0", "1", "-1", "6291455B", "1048577TiB"}},
+
 	"ignore-param":   {works: []string{"datastar", "_", "utm_source", "\u00e9", "a b"}, refused: []string{"", "topic", "last_event_id", "lastEventId", "limit", "poll"}},
 	"header-timeout": {works: []string{"1s", "87600h"}, refused: []string{"0s", "0", "-1s", "999us", "87601h", "2562047h", "10"}},
 	"body-timeout":   {works: []string{"1s", "87600h"}, refused: []string{"0s", "-1s", "999us", "87601h"}},

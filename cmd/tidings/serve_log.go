@@ -4,16 +4,15 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/hub"
 )
 
@@ -64,7 +63,7 @@ func (l *requestLog) begin(w http.ResponseWriter, r *http.Request) (http.Respons
 	}
 	line := &requestLine{
 		sender: sender{id: id, remote: l.remote(r)}, logger: l.logger, began: time.Now(),
-		method: short(r.Method), path: short(r.URL.EscapedPath()), query: short(withoutTokens(r.URL.RawQuery)),
+		method: short(access.HideTokens(r.Method)), path: short(pathWithoutTokens(r.URL.EscapedPath())), query: short(withoutTokens(r.URL.RawQuery)),
 		answer: &loggedAnswer{ResponseWriter: w},
 	}
 	// In place, since net/http has the request for as long as a stream of HTTP/2 lasts, and there would be two.
@@ -144,7 +143,7 @@ func idOf(r *http.Request) string {
 // saneID reports whether an ID that a client sent is one to be repeated.
 func saneID(id string) bool {
 	const sane = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+=@"
-	return id != "" && len(id) <= 128 && strings.Trim(id, sane) == ""
+	return id != "" && len(id) <= 128 && strings.Trim(id, sane) == "" && !access.HasToken(id)
 }
 
 // isSecretName reports whether somebody may give a secret under a name.
@@ -155,23 +154,6 @@ func isSecretName(name string) bool {
 	})
 }
 
-// compact is what a token looks like (RFC 7515, section 3.1), and the name of some hosts.
-var compact = regexp.MustCompile(`([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.`)
-
-// hasToken reports whether there is a token in a text. Its header is JSON in base64: {" is eyJ there, and white space may be before it.
-func hasToken(text string) bool {
-	if strings.Contains(text, "eyJ") {
-		return true
-	}
-	for _, parts := range compact.FindAllStringSubmatch(text, -1) {
-		header, err := base64.RawURLEncoding.DecodeString(parts[1])
-		if err == nil && strings.HasPrefix(strings.TrimSpace(string(header)), "{") {
-			return true
-		}
-	}
-	return false
-}
-
 // withoutTokens returns a query as it came, without the values of access_token and whatever else looks like a token.
 func withoutTokens(query string) string {
 	var b strings.Builder
@@ -180,17 +162,53 @@ func withoutTokens(query string) string {
 			b.WriteByte('&')
 		}
 		key, value, _ := strings.Cut(part, "=")
-		plainKey, err := url.QueryUnescape(key)
-		plain, err2 := url.QueryUnescape(value)
+		plainKey, err := unescaped(key, url.QueryUnescape)
+		plain, err2 := unescaped(value, url.QueryUnescape)
 		switch {
-		case hasToken(plainKey):
+		case access.HasToken(plainKey):
 			part = "redacted"
-		case err != nil || err2 != nil || isSecretName(plainKey) || hasToken(plain):
+		case err != nil || err2 != nil || isSecretName(plainKey) || access.HasToken(plain):
 			part = key + "=redacted"
 		}
 		b.WriteString(part)
 	}
 	return b.String()
+}
+
+// pathWithoutTokens returns an escaped path as it came, but for the segments in which there is a token, or a parameter that has one.
+func pathWithoutTokens(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		plain, err := unescaped(segment, url.PathUnescape)
+		bearer := len(plain) > 6 && strings.EqualFold(plain[:6], "bearer")
+		if err != nil || bearer || access.HasToken(plain) || slices.ContainsFunc(strings.FieldsFunc(plain, isDelimiter), isSecretPair) {
+			segments[i] = "redacted"
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// isDelimiter reports whether a character is between the parameters of a query.
+func isDelimiter(c rune) bool { return c == '?' || c == '&' || c == ';' || c == ',' }
+
+// isSecretPair reports whether a text is the name of a secret with its value.
+func isSecretPair(text string) bool {
+	i := strings.IndexAny(text, "=:")
+	return i >= 0 && isSecretName(text[:i])
+}
+
+// unescaped undoes escapes, also of what was escaped twice.
+func unescaped(text string, unescape func(string) (string, error)) (string, error) {
+	for range 3 {
+		plain, err := unescape(text)
+		if err != nil || plain == text {
+			return plain, err
+		}
+		if text = plain; strings.IndexByte(text, '%') < 0 {
+			break
+		}
+	}
+	return text, nil
 }
 
 // short cuts what would make a line too long to read.

@@ -91,6 +91,39 @@ func TestNobodyForgesLinesOfTheLog(t *testing.T) {
 	}
 }
 
+// TestTokensInPathsAndMethodsAreNeverLogged, nor in the ID of a request: somebody pastes one where it does not belong.
+func TestTokensInPathsAndMethodsAreNeverLogged(t *testing.T) {
+	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
+	for path, want := range map[string]string{
+		"/events/" + token:                                "/events/redacted",
+		"/" + token + "/events":                           "/redacted/events",
+		"/events/a/" + token + "/b%2Fc":                   "/events/a/redacted/b%2Fc",
+		"/events/%65yJhbGciOiJIUzI1NiJ9.e30.c2ln":         "/events/redacted",
+		"/events/%2565yJhbGciOiJIUzI1NiJ9.e30.c2ln":       "/events/redacted",
+		"/events/IHsiYWxnIjoiSFMyNTYifQ.e30.c2ln":         "/events/redacted",
+		"/events/news%3Faccess_token=hunter2":             "/events/redacted",
+		"/events/news&access_token=hunter2/more":          "/events/redacted/more",
+		"/events/authorization:hunter2":                   "/events/redacted",
+		"/events/Authorization%3D%20Bearer%20hunter2":     "/events/redacted",
+		"/events/Bearer%20hunter2":                        "/events/redacted",
+		"/events/www.example.com/a.b.c/tokens/auth/x=y":   "/events/www.example.com/a.b.c/tokens/auth/x=y",
+		"/events/https:%2F%2Fexample.com%2Fbooks%2F1/%20": "/events/https:%2F%2Fexample.com%2Fbooks%2F1/%20",
+	} {
+		if got := pathWithoutTokens(path); got != want {
+			t.Errorf("%q is logged as %q, want %q", path, got, want)
+		}
+	}
+	for _, format := range []string{"text", "json"} {
+		r := httptest.NewRequest(http.MethodGet, "/events/"+token+"?topic="+token, nil)
+		r.Method = token
+		r.Header.Set(requestID, token)
+		w, lines := logged(t, reportFlags{LogFormat: format}, func(http.ResponseWriter, *http.Request) {}, r)
+		if text := strings.Join(lines, "") + fmt.Sprint(w.Header()); len(lines) != 1 || strings.Contains(text, "eyJ") || strings.Contains(text, token[30:]) {
+			t.Errorf("%s: %s", format, text)
+		}
+	}
+}
+
 func TestTokensAreNeverLogged(t *testing.T) {
 	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 	for query, want := range map[string]string{

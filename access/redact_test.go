@@ -1,0 +1,29 @@
+package access_test
+
+import (
+	"testing"
+
+	"github.com/tidings-sse/tidings/access"
+)
+
+// TestTokensAreHidden, and names that look a little like them are not.
+func TestTokensAreHidden(t *testing.T) {
+	t.Parallel()
+	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
+	for text, want := range map[string]string{
+		token:                                         "redacted",
+		"topic " + token + " has ended":               "topic redacted has ended",
+		`the path "` + token[:30] + `" is`:            `the path "redacted" is`,
+		token[:14]:                                    "redacted",
+		"eyAiYWxnIjoiSFMyNTYifQ.e30.c2ln":             "redacted", // white space after {
+		"IHsiYWxnIjoiSFMyNTYifQ.e30.":                 "redacted", // and before it, without a signature
+		"a/" + token + "/b?x=" + token:                "a/redacted/b?x=redacted",
+		token + ".two.more":                           "redacted", // encrypted ones have five parts
+		"www.example.com a.b.c eu.de.1.2 heyJude/eyJ": "www.example.com a.b.c eu.de.1.2 heyJude/eyJ",
+		"": "",
+	} {
+		if got := access.HideTokens(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
