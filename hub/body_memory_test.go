@@ -60,9 +60,9 @@ func (b *haltingBody) Close() error {
 	return nil
 }
 
-// crowd sends bodies that halt, one for each header, until each has halted or is refused. It returns the refusals, and what lets the others go on
+// haltingCrowd sends bodies that halt, one for each header, until each has halted or is refused. It returns the refusals, and what lets the others go on
 // and returns their answers.
-func crowd(s *site, n int, contentType string, body func() *haltingBody, header func(i int) map[string]string) (refused []answer, finish func() []answer) {
+func haltingCrowd(s *site, n int, contentType string, body func() *haltingBody, header func(i int) map[string]string) (refused []answer, finish func() []answer) {
 	goOn := make(chan struct{})
 	answers := make(chan answer, n)
 	there := make(chan struct{}, n)
@@ -140,7 +140,7 @@ func TestBodiesInFlightHaveABudget(t *testing.T) {
 				},
 			}, transports[0])
 			before := heap()
-			refused, finish := crowd(s, test.n, test.contentType, body, test.header)
+			refused, finish := haltingCrowd(s, test.n, test.contentType, body, test.header)
 			await(t, "what was read is counted", func() bool { return s.hub.BodyBytes() > 0 })
 			// What is refused takes a moment to be given back; what is taken for good would stay.
 			await(t, "bodies take little more than their budget", func() bool { return heap()-before < test.most+test.most/2+int64(test.n)*(64<<10) }) // with the buffers of both ends
@@ -211,7 +211,7 @@ func TestIdleStreamsOfPublishersTakeLittle(t *testing.T) {
 	const n = 200
 	halting := func() *haltingBody { return &haltingBody{head: "{\"data\":\"x\"}\n"} }
 	before := heap()
-	refused, finish := crowd(s, n, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
+	refused, finish := haltingCrowd(s, n, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
 	for range n {
 		f.want("x")
 	}
@@ -237,7 +237,7 @@ func TestPublishersStreamsCountAsConnections(t *testing.T) {
 			s := serve(t, mustMemory(t, nil), &o, transports[0])
 			f := s.follow("/events/news", nil)
 			halting := func() *haltingBody { return &haltingBody{head: "{\"data\":\"x\"}\n"} }
-			_, finish := crowd(s, 2, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
+			_, finish := haltingCrowd(s, 2, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
 			f.want("x", "x")
 			for _, r := range []request{
 				{path: "/events/news", body: "{\"data\":\"y\"}\n", header: kind("application/x-ndjson")},
