@@ -61,8 +61,13 @@ type SubscribeOptions struct {
 	// Recover decides after each failure whether to connect again, and after how long; nil means [sse.Resilient].
 	Recover func(*sse.Failure) (time.Duration, bool)
 
+	// Heartbeat asks the hub to send a checkpoint after this much silence, so that OnCheckpoint shows that the connection lives. 0
+	// means the hub's own heartbeats, 25 s apart by default, which show only to IdleTimeout. The hub refuses an interval below its bound,
+	// 5 s by default; and its own interval counts if that is shorter.
+	Heartbeat time.Duration
+
 	// IdleTimeout is the longest silence before a connection counts as broken. It must be longer than the pause between the
-	// hub's heartbeats, 25 s by default. 0 means 90 s, negative for ever.
+	// hub's heartbeats. 0 means 90 s, or three times Heartbeat if that is shorter, but at least 10 s; negative for ever.
 	IdleTimeout time.Duration
 
 	// MaxEvent is the size of the largest event that is accepted, in bytes of its envelope; a larger one ends the sequence.
@@ -141,7 +146,9 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 	}
 	idle := s.options.IdleTimeout
 	if idle == 0 {
-		idle = 90 * time.Second
+		if idle = 90 * time.Second; s.options.Heartbeat > 0 {
+			idle = max(min(idle, 3*s.options.Heartbeat), 10*time.Second)
+		}
 	}
 	if s.options.MaxEvent == 0 {
 		s.options.MaxEvent = largestEnvelope
@@ -250,6 +257,9 @@ func (c *Client) subscription(ctx context.Context, topics []string, o *Subscribe
 	}
 	if o.Last != 0 {
 		params.Set("last", strconv.Itoa(o.Last))
+	}
+	if o.Heartbeat != 0 {
+		params.Set("heartbeat", o.Heartbeat.String())
 	}
 	u, err := c.endpoint(params)
 	if err != nil {

@@ -2,9 +2,11 @@ package tidings_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/tidings-sse/tidings"
 	"github.com/tidings-sse/tidings/eventlog"
@@ -71,5 +73,31 @@ func TestSubscribeFollowsAsManyTopicsAsTheHubAllows(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		break
+	}
+}
+
+// TestSubscribeSeesTheHeartbeatsItAsksFor: on a quiet topic OnCheckpoint shows that the connection lives.
+func TestSubscribeSeesTheHeartbeatsItAsksFor(t *testing.T) {
+	_, client := startHub(t, &hub.Options{Heartbeat: time.Hour, HeartbeatMin: time.Millisecond})
+	heard := 0
+	var s *tidings.Subscription
+	s = client.Open(t.Context(), []string{"news"}, &tidings.SubscribeOptions{
+		Heartbeat: 10 * time.Millisecond, IdleTimeout: -1,
+		OnCheckpoint: func(string) {
+			if heard++; heard == 4 { // the first is that of the beginning
+				s.Close()
+			}
+		},
+	})
+	for e, err := range s.Events() {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if heard != 4 {
+		t.Errorf("%d checkpoints", heard)
+	}
+	for _, err := range client.Subscribe(t.Context(), []string{"news"}, &tidings.SubscribeOptions{Heartbeat: time.Microsecond}) {
+		if problem, ok := errors.AsType[*tidings.Problem](err); !ok || problem.Name() != "invalid-request" {
+			t.Errorf("a heartbeat below the hub's bound: %v", err)
+		}
 	}
 }

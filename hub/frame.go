@@ -13,7 +13,7 @@ import (
 )
 
 // form is how events look to a subscriber.
-type form int
+type form uint8
 
 const (
 	plain    form = iota // an SSE event with the data

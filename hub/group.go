@@ -6,15 +6,17 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// group is all subscribers of a shard that want the same in the same form. Those of them that are live are at the same place, so
+// group is all subscribers of a shard that want the same in the same form, with the same heartbeat. Those of them that are live are at the same place, so
 // that what comes next is put together once for all of them.
 type group struct {
 	wanted
 	form     form
+	beat     beat
 	wants    string // what is wanted, as a key
 	selector eventlog.Selector
 
@@ -45,9 +47,19 @@ func newGroup(w wanted, f form) *group {
 type groupKey struct {
 	wants string
 	form  form
+	beat  beat
 }
 
-func (g *group) key() groupKey { return groupKey{g.wants, g.form} }
+// beat is how often heartbeats come that are checkpoints, in milliseconds, at most the hub's own interval. 0 means comments, at that interval.
+// It stands in the group, so that it costs a subscriber no memory.
+type beat uint32
+
+// longestBeat is the longest interval, far beyond what a proxy waits.
+const longestBeat = 24 * time.Hour
+
+func beatOf(d time.Duration) beat { return beat(max(min(d, longestBeat).Milliseconds(), 1)) }
+
+func (g *group) key() groupKey { return groupKey{g.wants, g.form, g.beat} }
 
 // key is the same for those who want the same, in whatever order they say so. A topic can have any byte in it, so each is said with
 // its length.

@@ -126,8 +126,15 @@ type Options struct {
 	// behind read the log. 0: 64 MiB
 	Window int64
 
-	// Heartbeat is the longest silence on a connection. 0: 25 s
+	// Heartbeat is the longest silence on a connection: then it gets a comment, or a checkpoint if the log has moved on. 0: 25 s
 	Heartbeat time.Duration
+
+	// HeartbeatMin is the shortest interval of heartbeats that a subscriber may ask for, with the parameter heartbeat. 0: 5 s
+	HeartbeatMin time.Duration
+
+	// MaxAge is the longest life of a stream: it ends after 80 to 100 % of it, with a checkpoint and a time to come back at, and its client
+	// goes on from there. Proxies keep connections to the hub whose browsers have gone; those end with it. 0: no bound
+	MaxAge time.Duration
 
 	// WriteTimeout is how long a subscriber may take nothing of what it is sent. 0: 10 s
 	WriteTimeout time.Duration
@@ -150,7 +157,7 @@ type Options struct {
 // StreamEnd is what became of a stream.
 type StreamEnd struct {
 	Bytes  int64  // that went out after the header
-	Reason string // gone, complete, drained, slow, expired, revoked, failed or closed
+	Reason string // gone, complete, drained, slow, expired, revoked, failed, closed or aged
 }
 
 // Check returns what is wrong with the options, as New would. Nil options are good.
@@ -187,6 +194,8 @@ func (o *Options) checkNumbers() error {
 	}{
 		{"BodyTimeout", o.BodyTimeout},
 		{"Heartbeat", o.Heartbeat},
+		{"HeartbeatMin", o.HeartbeatMin},
+		{"MaxAge", o.MaxAge},
 		{"WriteTimeout", o.WriteTimeout},
 		{"MaxLagTime", o.MaxLagTime},
 	} {
@@ -220,6 +229,7 @@ func (o *Options) withDefaults() (Options, error) {
 	d.MaxTopics = orElse(d.MaxTopics, 1000)
 	d.Window = orElse(d.Window, 64<<20)
 	d.Heartbeat = orElse(d.Heartbeat, 25*time.Second)
+	d.HeartbeatMin = orElse(d.HeartbeatMin, 5*time.Second)
 	d.WriteTimeout = orElse(d.WriteTimeout, 10*time.Second)
 	if d.Authorize == nil {
 		everything := access.Everything()

@@ -9,8 +9,9 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// A stream lives as long as what allows it. It ends somewhat before its token does, so that those whose tokens were issued together do not
-// come back together, and its client is told in time to get another one.
+// A stream lives as long as its token, and no longer than Options.MaxAge. It ends at a random moment of the last fifth of that time, so that
+// streams that began together, or whose tokens were issued together, do not come back together. The client is told in time to get another
+// token.
 
 // warning is how long before its end a stream is told of it.
 const warning = 30 * time.Second
@@ -28,15 +29,41 @@ func (s *shard) admit(sub *subscriber) {
 	}
 }
 
-// setLife sets when a subscriber is warned, and ends: at 80 to 100 % of what its token has left.
+// setLife sets when a subscriber is warned, and when it ends: at 80 to 100 % of what its token has left, or of MaxAge if that is earlier.
 func (s *shard) setLife(sub *subscriber) {
-	if sub.grant.Expires.IsZero() {
-		return
+	now := s.wheel.at(time.Now())
+	if !sub.grant.Expires.IsZero() {
+		sub.end = now + s.wheel.ticks(mostOf(time.Until(sub.grant.Expires)))
+		sub.warn = max(sub.end-s.wheel.ticks(warning), 1)
 	}
-	life := time.Duration((0.8 + 0.2*rand.Float64()) * float64(time.Until(sub.grant.Expires)))
-	now := int64(time.Since(s.wheel.start) / s.wheel.tick)
-	sub.end = now + s.wheel.ticks(life)
-	sub.warn = max(sub.end-s.wheel.ticks(warning), 1)
+	if s.hub.opts.MaxAge > 0 {
+		if end := now + s.wheel.ticks(mostOf(s.hub.opts.MaxAge)); sub.end == 0 || end < sub.end {
+			sub.end, sub.ages = end, true
+		}
+	}
+}
+
+// mostOf returns a random time of 80 to 100 % of another one.
+func mostOf(d time.Duration) time.Duration {
+	return time.Duration((0.8 + 0.2*rand.Float64()) * float64(d))
+}
+
+// over returns why a subscriber ends at its end.
+func (sub *subscriber) over() reason {
+	if sub.ages {
+		return aged
+	}
+	return expired
+}
+
+// shortestWait returns the shortest time that a shard has to measure well. A heartbeat that a subscriber asks for is exact enough with
+// ticks twice as long.
+func (o *Options) shortestWait() time.Duration {
+	shortest := min(o.Heartbeat, o.WriteTimeout, 2*o.HeartbeatMin)
+	if o.MaxAge > 0 {
+		shortest = min(shortest, o.MaxAge)
+	}
+	return shortest
 }
 
 // stillMay returns an error if somebody who publishes for a long time may do so no more.

@@ -36,7 +36,7 @@ var cacheBusters = []string{"_", "_t", "_ts"}
 
 // knownParams are all parameters that a handler of the hub asks for. None of them can be ignored.
 var knownParams = []string{
-	"topic", "exact", "last_event_id", "lastEventId", "lastEventID", "since", "last", "poll", "format", "on_gap", "type", "end", "encoding",
+	"topic", "exact", "last_event_id", "lastEventId", "lastEventID", "since", "last", "poll", "format", "on_gap", "heartbeat", "type", "end", "encoding",
 	"pattern", "after", "limit", "subject", "token", "address", "lag", "all", "seconds", "debug",
 }
 

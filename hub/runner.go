@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -20,7 +21,7 @@ type runner struct {
 	turn    atomic.Uint32                     // 0: it sleeps; else it has a turn, or waits for one, and this grows each time it is woken
 	pending atomic.Uint64                     // 1 and the number of the first event that is wanted since the cursor was looked at; 0: none
 	beatAt  atomic.Pointer[eventlog.Position] // a heartbeat is due; whoever wants an event up to here has been woken
-	wrote   atomic.Bool                       // since the shard looked last
+	wrote   atomic.Int64                      // tick of the shard's wheel at which it wrote last
 	leaving atomic.Uint32                     // a reason: it is to end when it is live
 
 	mu    sync.Mutex         // guards the following
@@ -154,7 +155,7 @@ func (r *runner) send(buf *[]byte) reason {
 			if err := r.out.write(b); err != nil {
 				return r.whyBroken(err)
 			}
-			r.wrote.Store(true)
+			r.wrote.Store(r.sub.shard.wheel.at(time.Now()))
 			r.bytes += int64(len(b))
 			c.hub.count.sent(1, eventsIn(pieces), len(b))
 			b = b[:0]
@@ -220,6 +221,9 @@ func (r *runner) prepare(c *cursor, b []byte) []byte {
 		return b
 	}
 	c.pieces = c.pieces[:0]
+	if c.group.beat > 0 { // the subscriber wants to see each heartbeat
+		c.sent = noID
+	}
 	if c.appendCheckpoint(); len(c.pieces) == 0 {
 		return append(b, heartbeats[c.group.form]...)
 	}

@@ -47,7 +47,7 @@ type shard struct {
 func newShard(h *Hub) *shard {
 	return &shard{
 		hub: h, wakeup: make(chan struct{}, 1), at: h.window.head(), groups: make(map[groupKey]*group),
-		wheel: newWheel(min(h.opts.Heartbeat, h.opts.WriteTimeout)),
+		wheel: newWheel(h.opts.shortestWait()),
 	}
 }
 

@@ -72,7 +72,8 @@ func (s *shard) replayOrJoin(sub *subscriber) {
 // replay hands a subscriber to a replayer, which posts it back.
 func (s *shard) replay(sub *subscriber) {
 	if sub.end != 0 && s.wheel.now >= sub.end { // who takes a little now and then is seldom found by look
-		s.close(sub, expired)
+		s.sayLast(sub)
+		s.close(sub, sub.over())
 		return
 	}
 	sub.stage = catching
@@ -237,7 +238,7 @@ func (s *shard) look(sub *subscriber) {
 	switch {
 	case sub.end != 0 && s.wheel.now >= sub.end:
 		sub.end = 0
-		s.expel(sub, expired)
+		s.expel(sub, sub.over())
 		return
 	case sub.warn != 0 && s.wheel.now >= sub.warn && (sub.stage == current || sub.stage == waiting):
 		sub.warn = 0
@@ -255,14 +256,12 @@ func (s *shard) look(sub *subscriber) {
 		}
 		s.close(sub, slow)
 	case current:
-		if s.silent(max(sub.wrote, sub.group.wrote)) {
+		if s.silent(sub.group, max(sub.wrote, sub.group.wrote)) {
 			s.say(sub, s.beat(sub))
 		}
 		s.setBeat(sub)
 	case waiting:
-		if wrote := sub.runner.wrote.Swap(false); wrote {
-			sub.wrote = s.wheel.now
-		} else if s.silent(sub.wrote) {
+		if sub.wrote = max(sub.wrote, sub.runner.wrote.Load()); s.silent(sub.group, sub.wrote) {
 			sub.runner.beat(s.at)
 			sub.wrote = s.wheel.now
 		}
@@ -272,9 +271,17 @@ func (s *shard) look(sub *subscriber) {
 	}
 }
 
+// interval returns how long the members of a group may be silent, in ticks.
+func (s *shard) interval(g *group) int64 {
+	if g.beat > 0 {
+		return s.wheel.ticks(time.Duration(g.beat) * time.Millisecond)
+	}
+	return s.wheel.ticks(s.hub.opts.Heartbeat)
+}
+
 // silent reports whether it is time for a heartbeat.
-func (s *shard) silent(wrote int64) bool {
-	return s.wheel.now-wrote >= s.wheel.ticks(s.hub.opts.Heartbeat)*3/4
+func (s *shard) silent(g *group, wrote int64) bool {
+	return s.wheel.now-wrote >= s.interval(g)*3/4
 }
 
 // setBeat sets when a subscriber is looked at the next time. Heartbeats are spread, so that those who came together are not
@@ -283,11 +290,13 @@ func (s *shard) setBeat(sub *subscriber) {
 	if sub.stage == closed || sub.stage == stalled {
 		return
 	}
-	in := s.wheel.ticks(s.hub.opts.Heartbeat)
+	in := s.interval(sub.group)
 	if sub.stage == current || sub.stage == waiting {
 		wrote := sub.wrote
 		if sub.stage == current {
 			wrote = max(wrote, sub.group.wrote)
+		} else {
+			wrote = max(wrote, sub.runner.wrote.Load())
 		}
 		in = max(in-(s.wheel.now-wrote), 1)
 		in -= rand.Int64N(in/8 + 1)
@@ -300,10 +309,11 @@ func (s *shard) setBeat(sub *subscriber) {
 	s.wheel.set(sub, in)
 }
 
-// beat returns what goes out when nothing has for a while: a checkpoint, if the log has moved on.
+// beat returns what goes out when nothing has for a while: a checkpoint if the log has moved on, or if the subscriber asked for heartbeats
+// that it can see.
 func (s *shard) beat(sub *subscriber) piece {
 	sub.sent = max(sub.sent, sub.group.sent)
-	if sub.sent == s.at.Seq {
+	if sub.sent == s.at.Seq && sub.group.beat == 0 {
 		return piece{text: heartbeats[sub.group.form], at: s.at.Seq, told: true}
 	}
 	sub.sent = s.at.Seq

@@ -15,6 +15,7 @@ import (
 // come.
 func (h *Hub) start(ctx context.Context, s *subscription) (c *cursor, first []byte, err error) {
 	c = &cursor{hub: h, group: newGroup(s.wanted, s.form), sent: noID, once: s.poll, failOnGap: s.failOnGap}
+	c.group.beat = s.beat
 	c.query.Selector = c.group.selector
 	gap, err := h.place(ctx, s, &c.query)
 	if err != nil {

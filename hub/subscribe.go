@@ -15,6 +15,7 @@ type subscription struct {
 	form      form
 	poll      bool
 	failOnGap bool
+	beat      beat
 }
 
 // parseSubscription reads it. Nothing is done yet.
@@ -48,7 +49,25 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 	if s.failOnGap = onGap == "fail"; onGap != "" && onGap != "fail" && onGap != "tell" {
 		return s, problem(http.StatusBadRequest, problemInvalidRequest, "on_gap=%.40s makes no sense; it is tell or fail", onGap)
 	}
+	if s.beat, err = h.parseHeartbeat(p); err != nil {
+		return s, err
+	}
 	return s, p.done()
+}
+
+// parseHeartbeat reads how often a subscriber wants a heartbeat that it can see. A longer interval than the hub's own would be silent for
+// longer than the operator wants: the hub's own counts then.
+func (h *Hub) parseHeartbeat(p *params) (beat, error) {
+	text, ok, err := p.one("heartbeat")
+	if err != nil || !ok {
+		return 0, err
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < h.opts.HeartbeatMin {
+		return 0, problem(http.StatusBadRequest, problemInvalidRequest,
+			"heartbeat=%.40s makes no sense; it is a time such as 15s, at least %v here", text, h.opts.HeartbeatMin)
+	}
+	return beatOf(min(d, h.opts.Heartbeat)), nil
 }
 
 // grant checks what a subscription wants against what is granted. Without topics it wants all that is.

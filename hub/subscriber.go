@@ -21,6 +21,7 @@ type subscriber struct {
 	at        eventlog.Position // everything up to here was sent. While it is live that is where the shard is
 	sent      uint64            // number in its last id, unless group.sent is newer
 	failOnGap bool
+	ages      bool // end is that of Options.MaxAge, which comes before that of its token
 	leaving   bool // an administrator has closed it
 
 	grant  *access.Grant
@@ -33,7 +34,7 @@ type subscriber struct {
 	due       int64 // tick at which it is looked at; 0: never
 	dueAt     int   // where in the wheel's slot
 	wrote     int64 // tick at which it took something last, unless group.wrote is newer
-	warn, end int64 // ticks at which its token is about to end, and does; 0: never
+	warn, end int64 // ticks at which its token is about to end, and at which it or the stream's life ends; 0: never
 
 	// Those whose bytes the shard sends:
 	fd       int32
@@ -81,11 +82,12 @@ const (
 	revoked          // its token is not accepted any more
 	failed           // the log cannot be read
 	dismissed        // an administrator has closed it
+	aged             // it has reached Options.MaxAge
 	reasons
 )
 
 func (r reason) String() string {
-	return [reasons]string{"open", "gone", "complete", "drained", "slow", "expired", "revoked", "failed", "closed"}[r]
+	return [reasons]string{"open", "gone", "complete", "drained", "slow", "expired", "revoked", "failed", "closed", "aged"}[r]
 }
 
 // cut returns what is left when n bytes of some pieces have left, and up to where everything has then; from, if that is nothing.

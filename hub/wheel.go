@@ -20,6 +20,9 @@ func newWheel(shortest time.Duration) *wheel {
 	return &wheel{tick: tick, start: time.Now(), slots: make([][]*subscriber, wheelSlots)}
 }
 
+// at returns the tick of a time. Any goroutine may call it.
+func (w *wheel) at(now time.Time) int64 { return int64(now.Sub(w.start) / w.tick) }
+
 // ticks returns a time as ticks, at least one.
 func (w *wheel) ticks(d time.Duration) int64 { return max(int64(d/w.tick), 1) }
 
@@ -48,7 +51,7 @@ func (w *wheel) clear(s *subscriber) {
 
 // turn moves the wheel on to a time, and calls f with all that are due, who are off the wheel then.
 func (w *wheel) turn(now time.Time, f func(*subscriber)) {
-	to := int64(now.Sub(w.start) / w.tick)
+	to := w.at(now)
 	for w.now < to {
 		w.now++
 		slot := &w.slots[w.now%wheelSlots]

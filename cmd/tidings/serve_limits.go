@@ -29,6 +29,8 @@ type limitFlags struct {
 	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or one token."`
 
 	WriteTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a subscriber may take nothing of what it is sent; ${default} if not said. It is disconnected then, and has missed nothing when it comes back."`
+	MaxAge       time.Duration `default:"0s" placeholder:"TIME" help:"The longest life of a stream, such as 1h; 0s is no bound. The stream ends after 80 to 100 % of it, and its client comes back and has missed nothing. Use it behind a proxy that keeps connections whose browsers have gone."`
+	HeartbeatMin time.Duration `default:"5s" placeholder:"TIME" help:"The shortest interval of heartbeats that a subscriber may ask for (?heartbeat=15s); ${default} if not said."`
 	MaxLag       byteSize      `placeholder:"SIZE" help:"How far a subscriber that was live may fall behind, in bytes of all events since; any number if not said. One beyond is disconnected, and has missed nothing when it comes back."`
 	MaxLagTime   time.Duration `default:"0s" placeholder:"TIME" help:"The same in time; 0s is any time."`
 	SkipSlow     bool          `help:"Move those who are too far behind on to the newest event instead, and tell them of the gap."`
@@ -77,6 +79,8 @@ func (f *limitFlags) checkLimits() error {
 		{"header-timeout", f.HeaderTimeout, time.Millisecond},
 		{"body-timeout", f.BodyTimeout, time.Millisecond},
 		{"write-timeout", f.WriteTimeout, time.Millisecond},
+		{"max-age", f.MaxAge, 0},
+		{"heartbeat-min", f.HeartbeatMin, time.Millisecond},
 		{"max-lag-time", f.MaxLagTime, 0},
 	} {
 		if d.value < d.least || d.value > longestTime {
@@ -107,5 +111,6 @@ func (f *limitFlags) limit(o *hub.Options) {
 	o.MaxConnections, o.MaxPerAddress, o.MaxPerToken = int(f.MaxConnections), int(f.MaxConnectionsPerAddress), int(f.MaxConnectionsPerToken)
 	o.PublishPerAddress, o.PublishPerToken = f.PublishRatePerAddress.Rate, f.PublishRatePerToken.Rate
 	o.WriteTimeout, o.MaxLag, o.MaxLagTime, o.SkipSlow = f.WriteTimeout, int64(f.MaxLag), f.MaxLagTime, f.SkipSlow
+	o.MaxAge, o.HeartbeatMin = f.MaxAge, f.HeartbeatMin
 	o.TrustedProxies, o.IgnoreParams = f.TrustedProxy, f.IgnoreParam
 }

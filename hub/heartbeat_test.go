@@ -1,0 +1,149 @@
+package hub_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// quick has heartbeats that a test can wait for. Its own are far off, so that those that come are those that were asked for.
+var quick = hub.Options{Heartbeat: time.Hour, HeartbeatMin: 5 * time.Millisecond}
+
+// TestAPageSeesTheHeartbeatsItAsksFor: a comment does not reach a page, which cannot tell a quiet topic from a connection that is dead. All
+// forms have the heartbeat as a checkpoint, also when the position is the same as before; and events go on between.
+func TestAPageSeesTheHeartbeatsItAsksFor(t *testing.T) {
+	t.Parallel()
+	each(t, &quick, func(s *site) {
+		for name, open := range map[string]func() *follower{
+			"plain":    func() *follower { return s.follow("/events/news?heartbeat=20ms", nil) },
+			"envelope": func() *follower { return s.follow("/events/news?heartbeat=20ms&format=envelope", nil) },
+			"form": func() *follower {
+				return s.open(request{method: "QUERY", path: "/events/news", body: "heartbeat=20ms", header: map[string]string{
+					"Content-Type": "application/x-www-form-urlencoded",
+				}})
+			},
+		} {
+			f := open()
+			at := s.log.Head().String()
+			for range 4 { // the first is that of the beginning
+				if e := f.next(); e.Type != "tidings.checkpoint" || e.ID != at || e.Data != "{}" {
+					s.Errorf("%s: %+v, want a checkpoint at %s", name, e, at)
+				}
+			}
+			id := s.post("news", "hello")
+			for e := f.next(); e.ID != id; e = f.next() {
+				if e.Type != "tidings.checkpoint" || e.ID != at {
+					s.Errorf("%s: before the event comes %+v", name, e)
+				}
+			}
+			other := s.post("other", "not for it")
+			for e := f.next(); e.ID != other; e = f.next() {
+				if e.Type != "tidings.checkpoint" || e.ID != id {
+					s.Errorf("%s: after the event comes %+v", name, e)
+				}
+			}
+			f.close()
+		}
+		resp := s.slow("/events/news?heartbeat=20ms", map[string]string{"Accept": "application/x-ndjson"})
+		buf, text := make([]byte, 1000), ""
+		for strings.Count(text, `"type":"tidings.checkpoint"`) < 4 {
+			n, err := resp.Body.Read(buf)
+			if err != nil {
+				s.Fatal(err)
+			}
+			text += string(buf[:n])
+		}
+		if strings.Contains(text, "\n\n") {
+			s.Errorf("NDJSON has empty lines:\n%s", text)
+		}
+	})
+}
+
+// TestAHeartbeatIsNoStrangersBusiness: subscribers of the same topic with other intervals, or with none, have their own.
+func TestAHeartbeatIsNoStrangersBusiness(t *testing.T) {
+	t.Parallel()
+	each(t, &quick, func(s *site) {
+		silent := s.follow("/events/news", nil)
+		silent.want("tidings.checkpoint:{}")
+		lively := s.follow("/events/news?heartbeat=10ms", nil)
+		for range 5 {
+			lively.want("tidings.checkpoint:{}")
+		}
+		id := s.post("news", "hello")
+		if e := silent.next(); e.ID != id {
+			s.Errorf("it asked for no heartbeats and has %+v", e)
+		}
+		lively.want("hello")
+	})
+}
+
+// TestAHeartbeatIsNoShorterThanTheOperatorWants, and what is no time is refused. A longer one than the hub's own is the hub's own.
+func TestAHeartbeatIsNoShorterThanTheOperatorWants(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &hub.Options{Heartbeat: 20 * time.Millisecond}, transports[0])
+	for _, text := range []string{"", "0", "0s", "-5s", "4999ms", "5", "5x", "NaN", "1e3s", "9999999h"} {
+		refused(t, text, s.send(request{path: "/events/news?heartbeat=" + text}), http.StatusBadRequest, "invalid-request", "at least 5s")
+	}
+	refused(t, "twice", s.send(request{path: "/events/news?heartbeat=5s&heartbeat=5s"}), http.StatusBadRequest, "invalid-request", "2 times")
+	refused(t, "publishing", s.send(request{path: "/events/news?heartbeat=5s", body: "x"}), http.StatusBadRequest, "invalid-request", "heartbeat")
+	for _, text := range []string{"5s", "1h", "2000h", "1m30s"} {
+		f := s.follow("/events/news?heartbeat="+text, nil)
+		f.want("tidings.checkpoint:{}", "tidings.checkpoint:{}", "tidings.checkpoint:{}")
+		f.close()
+	}
+	if a := s.send(request{path: "/events/news?poll=1&heartbeat=5s"}); a.status != http.StatusOK {
+		t.Errorf("a poll: %d %s", a.status, a.body)
+	}
+}
+
+// TestNothingIsLostAtTheMaximumAgeOfAStream: each connection ends in time, with a checkpoint that has the position and the time to come back
+// after, and a client that comes back from there has every event once.
+func TestNothingIsLostAtTheMaximumAgeOfAStream(t *testing.T) {
+	t.Parallel()
+	each(t, &hub.Options{MaxAge: 40 * time.Millisecond}, func(s *site) {
+		const connections = 5
+		published, next := 0, 0
+		publish := func() {
+			s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(published)}, hub.Event{Topics: []string{"other"}, Data: "x"})
+			published++
+		}
+		publish()
+		header := map[string]string{"Last-Event-ID": s.log.Head().Gen + "-0"}
+		for range connections {
+			publish() // while nobody follows
+			resp := s.slow("/events/news", header)
+			var text bytes.Buffer
+			for d := sse.NewDecoder(io.TeeReader(resp.Body, &text), nil); d.Next(); {
+				if string(d.Type()) != sse.DefaultType {
+					continue
+				}
+				if got := string(d.Data()); got != fmt.Sprint(next) {
+					s.Fatalf("the next event is %q, want %d", got, next)
+				}
+				if next++; next == published && next%3 != 0 { // while it follows; then it is silent until its end
+					publish()
+				}
+			}
+			last := endsWithRetry.FindStringSubmatch(text.String())
+			if last == nil {
+				s.Fatalf("the stream ends without a checkpoint that has a time to come back after:\n%s", text.String())
+			}
+			header["Last-Event-ID"] = last[1]
+		}
+		if next != published {
+			s.Errorf("%d events were published, and %d came", published, next)
+		}
+		await(s.T, "the reason is counted", func() bool { return s.hub.Closed("aged") == connections })
+	})
+}
+
+// endsWithRetry matches the end of a stream whose client is to come back.
+var endsWithRetry = regexp.MustCompile(`\n\nevent: tidings\.checkpoint\nretry: [1-4][0-9]{3}\ndata: \{\}\nid: ([0-9a-z]+-[0-9]+)\n\n$`)
