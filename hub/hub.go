@@ -220,6 +220,11 @@ func (o *Options) withDefaults() (Options, error) {
 	if _, err := ignoredParams(d.IgnoreParams); err != nil {
 		return d, err
 	}
+	for _, origin := range d.AllowOrigins {
+		if err := CheckOrigin(origin); err != nil {
+			return d, fmt.Errorf("hub: AllowOrigins: %w", err)
+		}
+	}
 	d.BodyTimeout = orElse(d.BodyTimeout, time.Minute)
 	if d.Revocations == nil {
 		d.Revocations = access.NewRevocations(0, -1)
@@ -310,6 +315,17 @@ func (h *Hub) shard() *shard {
 	s := slices.MinFunc(h.shards, func(a, b *shard) int { return cmp.Compare(a.members.Load(), b.members.Load()) })
 	s.members.Add(1)
 	return s
+}
+
+// Streams returns how many streams are open.
+func (h *Hub) Streams() (n int) {
+	if !h.opened.Load() {
+		return 0
+	}
+	for _, s := range h.shards {
+		n += int(s.members.Load())
+	}
+	return n
 }
 
 // Shutdown ends the hub: new streams are told to come back later, those that are open get what is stored, a time to come back

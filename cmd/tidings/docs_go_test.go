@@ -15,9 +15,9 @@ import (
 
 // surroundings are what fragments use and pages do not say, by a line of the fragment: declarations before the function that it stands in.
 var surroundings = map[string]string{
-	"events := sse.ReadResponse(resp, nil)":             "var resp *http.Response",
-	"events, err := eventlog.NewMemory(nil) // or":      "var ctx context.Context\nfunc session(*http.Request) (user struct{ ID string }, err error) { return }",
-	`client := &tidings.Client{URL: "localhost:`: "var ctx context.Context",
+	"events := sse.ReadResponse(resp, nil)":        "var resp *http.Response",
+	"events, err := eventlog.NewMemory(nil) // or": "var ctx context.Context\nfunc session(*http.Request) (user struct{ ID string }, err error) { return }",
+	`client := &tidings.Client{URL: "localhost:`:   "var ctx context.Context",
 }
 
 const module = "github.com/tidings-sse/tidings"

@@ -89,7 +89,11 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		admin.close()
 		return err
 	}
-	front := &front{c.requestLog(h, logger), cmp.Or(c.BodyTimeout, defaultBodyTimeout), hubPage, tokens, h}
+	requests := c.requestLog(h, logger)
+	if !c.requests(std.err) {
+		requests.logger = nil
+	}
+	front := &front{requests, cmp.Or(c.BodyTimeout, defaultBodyTimeout), hubPage, tokens, h}
 	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
 	var opened openedLog
@@ -106,7 +110,12 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	}
 	err = server.serve(ctx, place.listeners...)
 	if opened.err == nil && opened.log != nil {
-		err = errors.Join(err, opened.log.Close())
+		began := time.Now()
+		closing := opened.log.Close()
+		if closing == nil {
+			logger.Info("the log is closed", "events", opened.where, "took", time.Since(began).Round(time.Millisecond))
+		}
+		err = errors.Join(err, closing)
 	}
 	return err
 }
@@ -166,17 +175,29 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 		running.Go(func() { failed <- server.Serve(hub.PaceAccept(l)) })
 	}
 	err := s.await(ctx, failed)
+	began, streams := time.Now(), s.hub.Streams()
+	s.logger.Info("stopping", "reason", whyStopped(ctx, err), "streams", streams)
 	// The end of ctx is why we stop; what is left to do has its own time.
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
 	defer done()
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Shutdown(grace) }()
 	drained := s.hub.Shutdown(grace)
-	if errors.Join(<-stopped, drained) != nil {
+	cut := errors.Join(<-stopped, drained) != nil
+	if cut {
 		_ = server.Close() // cuts connections; there is nothing in an error here that could be done better
 	}
 	running.Wait()
+	s.logger.Info("stopped", "streams", streams, "cut", cut, "took", time.Since(began).Round(time.Millisecond))
 	return err
+}
+
+// whyStopped says why a hub stops: for an error, or because its context has ended, which by a signal says which one.
+func whyStopped(ctx context.Context, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return context.Cause(ctx).Error()
 }
 
 // await opens the hub and returns when it is time to stop, with the error that is the reason. By then nothing is being opened any more.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
 )
 
 // authFlags say who may do what.
@@ -55,6 +56,11 @@ func (f *authFlags) checkAuth(env environ) error {
 	}
 	if f.TokenCookie != "" && !isFieldName(f.TokenCookie) {
 		return fmt.Errorf("--token-cookie: no cookie can have the name %q; it has letters, digits and - or _", f.TokenCookie)
+	}
+	for _, origin := range f.Origin {
+		if err := hub.CheckOrigin(origin); err != nil {
+			return fmt.Errorf("--origin: %w", err)
+		}
 	}
 	if !f.keyed(env) && (len(f.JWTAlg)+len(f.Public) > 0 || f.JWTIssuer+f.JWTAudience+f.TokenCookie != "" || f.TokenQuery) {
 		return errors.New("without a key everybody may do everything, and what is said about tokens would mean nothing" +

@@ -42,7 +42,7 @@ var settingBounds = map[string]bounds{
 			"**=count:5,latest:5", "**=", "=all", "a*=all", "$x=all", strings.Repeat("x", 1025) + "=age:1h", "cafe\u0301/**=age:1h",
 		},
 	},
-	"keep-bytes": {works: []string{"64MiB", "1048576TiB"}, refused: []string{"0", "-1GB", "1048577TiB", "1e40", "NaN", "Inf"}},
+	"keep-bytes": {works: []string{"1MiB", "1048576TiB"}, refused: []string{"0", "1", "1048575B", "1MB", "-1GB", "1048577TiB", "1e40", "NaN", "Inf"}},
 	"sync":       {works: []string{"always", "interval"}, refused: []string{"", "never"}},
 
 	"key-file":     {held: "TestServeAsksForTokens"},
@@ -61,7 +61,10 @@ var settingBounds = map[string]bounds{
 		works:   []string{"**", "news/**", strings.Repeat("x", 1024), "caf\u00e9"},
 		refused: []string{"", "a*", "**/a", strings.Repeat("x", 1025), "cafe\u0301"},
 	},
-	"origin":   {works: []string{"https://app.example", "*"}},
+	"origin": {
+		works:   []string{"https://app.example", "http://localhost:5173", "*", "null"},
+		refused: []string{"", "app.example", "https://app.example/", "https://app.example/path", "https://*.example", "https://app.example:443"},
+	},
 	"insecure": {works: []string{"true", "false"}},
 
 	"max-event": {works: []string{"2B", "16MiB"}, refused: []string{"0", "-1", "16777217B", "17MiB"}},
@@ -95,8 +98,9 @@ var settingBounds = map[string]bounds{
 	"skip-slow":     {works: []string{"true", "false"}},
 	"trusted-proxy": {works: []string{"0.0.0.0/0", "::/0", "127.0.0.1/32"}, refused: []string{"10.0.0.0/33", "10.0.0.0", "proxy"}},
 
-	"log-format": {works: []string{"text", "json"}, refused: []string{"", "xml"}},
-	"log-level":  {works: []string{"debug", "error"}, refused: []string{"", "all"}},
+	"log-format":   {works: []string{"text", "json"}, refused: []string{"", "xml"}},
+	"log-requests": {works: []string{"auto", "always", "never"}, refused: []string{"", "on"}},
+	"log-level":    {works: []string{"debug", "error"}, refused: []string{"", "all"}},
 }
 
 // TestEverySettingMeansWhatItSays at its bounds. The story: --max-topics 50000 was taken, and a subscription with more than 10,000 topics failed

@@ -20,7 +20,7 @@ type serveFlags struct {
 // check refuses what makes no sense together, or is not safe.
 func (f *serveFlags) check(env environ) error {
 	keyed := f.keyed(env)
-	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkAuth(env), f.checkLimits()); err != nil {
+	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkAuth(env), f.checkLimits()); err != nil {
 		return err
 	}
 	if f.AdminAddr != "" && !local(f.AdminAddr) && !f.Insecure {

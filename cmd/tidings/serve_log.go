@@ -18,8 +18,17 @@ import (
 
 // reportFlags say what a hub tells its operator, on standard error.
 type reportFlags struct {
-	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text, or json for programs that gather logs."`
-	LogLevel  string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"The least that is logged: debug, info, warn or error. At info there is a line for each request, when it is over."`
+	LogFormat   string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text, or json for programs that gather logs."`
+	LogLevel    string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"The least that is logged: debug, info, warn or error."`
+	LogRequests string `enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"A line for each request, when it is over, at level info: always, never, or auto, which leaves them out on a terminal."`
+}
+
+// requests reports whether each request has a line in a log that goes to w.
+func (f *reportFlags) requests(w io.Writer) bool {
+	if f.LogRequests == "auto" {
+		return !isTerminal(w)
+	}
+	return f.LogRequests == "always"
 }
 
 // logger returns a logger that writes lines to w.
@@ -38,7 +47,7 @@ func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 //
 // Nobody forges lines: slog quotes what is no plain text, and the path stays as it came, escaped.
 type requestLog struct {
-	logger *slog.Logger
+	logger *slog.Logger               // nil: nobody wants lines
 	remote func(*http.Request) string // where a request comes from
 }
 
@@ -58,7 +67,7 @@ const requestID = "X-Request-Id"
 func (l *requestLog) begin(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *requestLine) {
 	id := idOf(r)
 	w.Header().Set(requestID, id)
-	if !l.logger.Enabled(r.Context(), slog.LevelInfo) {
+	if l.logger == nil || !l.logger.Enabled(r.Context(), slog.LevelInfo) {
 		return w, nil
 	}
 	line := &requestLine{

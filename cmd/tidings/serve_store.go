@@ -17,8 +17,19 @@ type storeFlags struct {
 	Memory bool       `help:"Keep the events in memory instead, until the hub stops."`
 	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"What to keep of the topics that match, such as chat/**=age:7d,count:1000. May be said several times: the first that matches counts."`
 
-	KeepBytes byteSize `placeholder:"SIZE" help:"What to keep in all, such as 500MB or 10GB; 1GiB if not said; with --memory 64MiB and 100,000 events. The oldest events go first."`
+	KeepBytes byteSize `placeholder:"SIZE" help:"What to keep in all, such as 500MB or 10GB; 1GiB if not said; with --memory 64MiB and 100,000 events; at least 1MiB, and --max-event. The oldest events go first."`
 	Sync      string   `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher has the answer. interval: within 100 ms, which is faster, and the power may take what was acknowledged last."`
+}
+
+// leastKept is the least that --keep-bytes can be.
+const leastKept byteSize = 1 << 20
+
+// checkKept refuses bounds that the largest event alone would reach: it would be gone as soon as it is stored, and so would all others.
+func (f *serveFlags) checkKept() error {
+	if least := max(leastKept, f.MaxEvent); f.KeepBytes != 0 && f.KeepBytes < least {
+		return fmt.Errorf("--keep-bytes is less than %s, which one event may have (--max-event)\nhint: --keep sets bounds for single topics", inBytes(int64(least)))
+	}
+	return nil
 }
 
 func (f *storeFlags) checkStore() error {

@@ -139,6 +139,9 @@ func (c *subCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	if f.printer != nil {
+		defer watchReader(std.out, func() { cancel(&outputError{errReaderGone}) })()
+	}
 	return f.outcome(ctx, f.run(ctx))
 }
 

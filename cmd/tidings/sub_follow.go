@@ -244,7 +244,7 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 	)
 	switch {
 	case errors.As(err, &output):
-		if brokenPipe(output.err) {
+		if errors.Is(output.err, errReaderGone) || brokenPipe(output.err) {
 			return nil
 		}
 		return &exitError{subFailed, err}
@@ -284,6 +284,9 @@ func events(n int) string {
 	}
 	return fmt.Sprintf("%d events", n)
 }
+
+// errReaderGone is the output's error when nobody reads it any more, which is noticed before anything is written.
+var errReaderGone = errors.New("nobody reads it any more")
 
 // outputError says that an event could not be printed.
 type outputError struct{ err error }

@@ -115,6 +115,44 @@ func TestAReaderThatHasEnoughEndsTheRunQuietly(t *testing.T) {
 	}
 }
 
+// TestAReaderThatHasGoneEndsAQuietStreamToo: tidings sub … | head -1 stayed until the next event, which on a quiet topic never comes.
+func TestAReaderThatHasGoneEndsAQuietStreamToo(t *testing.T) {
+	for _, format := range []string{"raw", "data", "ndjson", "pretty"} {
+		server := ssetest.NewTCPServer(t, ssetest.Stream(ssetest.Send("id: 1\ndata: 1\n\n"), ssetest.Hold()))
+		file := filepath.Join(t.TempDir(), "state")
+		cmd, stderr := subProcess(t, "--state", file, "-f", format, server.URL)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(t, cmd)
+		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		out.Close()
+		if code := ended(t, cmd); code != 0 || stderr.Len() > 0 {
+			t.Errorf("%s: exit code %d, %q", format, code, stderr)
+		}
+		if got := savedID(t, file); got != "1" && got != "" { // "" when the reader went before the event was done with
+			t.Errorf("%s: the position is %q", format, got)
+		}
+	}
+}
+
+// The reader may also go before anything comes, and while there is no connection.
+func TestAReaderThatHasGoneEndsAWaitToo(t *testing.T) {
+	cmd, _ := subProcess(t, "-q", nowhere(t)+"/events")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, cmd)
+	out.Close()
+	if code := ended(t, cmd); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // However the program ends, its state file is whole, and with --exec up to the last command.
 func TestAKilledRunLeavesAPosition(t *testing.T) {
 	server := ssetest.NewTCPServer(t, ssetest.Stream(ssetest.Send("id: 7\ndata: 1\n\nid: 8\ndata: 2\n\n"), ssetest.Hold()),

@@ -63,7 +63,11 @@ func (p *pretty) event(e message, at time.Time) error {
 		p.line(dim, id, indent+len(label), max(width-len(label), 0))
 		p.newLine(indent)
 	}
-	p.data(e.Data, indent, width)
+	if text := sentence(e.Event); text != "" {
+		p.line(p.colour(e.Type), text, indent, width)
+	} else {
+		p.data(e.Data, indent, width)
+	}
 	return p.flush()
 }
 

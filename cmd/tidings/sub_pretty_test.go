@@ -69,6 +69,34 @@ func TestPrettyPutsDataBelowOnANarrowTerminal(t *testing.T) {
 	}
 }
 
+func TestPrettySaysInASentenceWhatAHubSaysOfTheStream(t *testing.T) {
+	got := prettily(t, 0, false,
+		sse.Event{Type: "tidings.gap", Data: `{"reason":"trimmed","from":"k3f9a-1","to":"k3f9a-9"}`},
+		sse.Event{Type: "tidings.gap", Data: `{"reason":"reset","from":"old","to":"k3f9a-9"}`},
+		sse.Event{Type: "tidings.gap", Data: `{"reason":"of a hub to come"}`},
+		sse.Event{Type: "tidings.end", ID: "k3f9a-10", Data: `{"topic":"builds/1","topics":["builds/1","builds"]}`},
+		sse.Event{Type: "tidings.end", ID: "k3f9a-11", Data: `{"topic":"\u001b[2J"}`},
+		sse.Event{Type: "tidings.retry", Data: `{"title":"Busy","detail":"there are too many streams","status":503}`},
+		sse.Event{Type: "tidings.expiring", Data: `{}`},
+		sse.Event{Type: "tidings.new", Data: `{"a":1}`},
+		sse.Event{Type: "tidings.gap", Data: `nonsense`},
+		sse.Event{Type: "gap", Data: `{"reason":"trimmed"}`})
+	for i, want := range []string{
+		"events are missing after k3f9a-1, up to k3f9a-9 (trimmed): the hub does not keep them any more",
+		"events are missing after old, up to k3f9a-9 (reset): the hub has another log now",
+		"events are missing (of a hub to come)",
+		"builds/1, builds are complete: nothing more will be published there",
+		"␛[2J is complete",
+		"the hub asks to come back later: there are too many streams",
+		"the token ends soon",
+		`{"a": 1}`, "nonsense", `{"reason": "trimmed"}`,
+	} {
+		if line := strings.Split(got, "\n")[i]; !strings.Contains(line, want) {
+			t.Errorf("line %d is %q, want %q in it", i, line, want)
+		}
+	}
+}
+
 func TestPrettyColoursTypesInOrderOfAppearance(t *testing.T) {
 	got := prettily(t, 0, true,
 		sse.Event{Type: "host", Data: "x"}, sse.Event{Data: "x"}, sse.Event{Type: "clock", Data: "x"},

@@ -132,7 +132,11 @@ type dataPrinter struct {
 func (p *dataPrinter) event(e message, _ time.Time) error {
 	switch {
 	case e.Type == "tidings.gap":
-		p.note("events are missing: " + e.Data)
+		text := sentence(e.Event)
+		if text == "" {
+			text = "events are missing: " + e.Data
+		}
+		p.note(text)
 		return nil
 	case strings.HasPrefix(e.Type, "tidings."):
 		return nil

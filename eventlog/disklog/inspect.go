@@ -3,6 +3,7 @@ package disklog
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"iter"
 	"path/filepath"
 	"time"
@@ -88,7 +89,7 @@ type Stats struct {
 	Format int
 	eventlog.Bounds
 	Oldest, Newest time.Time // of the records; zero if there are none
-	Disk           int64     // bytes of the directory's files
+	Disk           int64     // bytes of all files in the directory, whatever they are for
 	Topics         int       // that have records
 	Dead           int       // topics that have none and are remembered
 	Keys           uint64    // idempotency keys that are remembered
@@ -120,9 +121,13 @@ func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
 	st := Stats{
 		Dir: i.dir.name, Format: i.id.Format, Bounds: eventlog.Bounds{Head: s.position()},
 		Dead: int(s.trim.Load().died - s.head.revived), Keys: s.head.keys - s.trim.Load().keys,
-		Closed: s.lease <= s.head.seq && !missing, Disk: int64(s.db.Metrics().DiskSpaceUsage()),
+		Closed: s.lease <= s.head.seq && !missing,
 	}
 	s.bounds(&st.Bounds)
+	var err error
+	if st.Disk, err = directorySize(i.dir.name); err != nil {
+		return st, accessError(i.dir.name, err)
+	}
 	for _, h := range *s.holes.Load() {
 		st.Holes = append(st.Holes, Hole{h.from, h.to, h.reason})
 	}
@@ -137,6 +142,22 @@ func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
 		}
 	}
 	return st, i.countTopics(ctx, &st)
+}
+
+// directorySize returns the bytes of all files in a directory: Pebble counts only its own that are in use, and not what it leaves to be recycled
+// or removed, nor our files beside it.
+func directorySize(dir string) (size int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			size += info.Size()
+		}
+		return err
+	})
+	return size, err
 }
 
 // countTopics goes through the index.
