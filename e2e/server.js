@@ -45,10 +45,15 @@ export class Server {
       throw this.#ended()
     }
     if (signalCode === null) {
-      const gone = once(this.#process, 'exit')
-      this.#process.kill('SIGKILL')
-      await gone
+      await this.stop('SIGKILL')
     }
+  }
+
+  // stop ends it by a signal. With SIGTERM it says goodbye to its streams.
+  async stop(signal) {
+    const gone = once(this.#process, 'exit')
+    this.#process.kill(signal)
+    await gone
   }
 
   #ended() {
