@@ -17,7 +17,7 @@ export class Curl {
     this.#running.stdin.write(`${line}\n`)
   }
 
-  // next returns the next block of a stream, its fields by name; a comment has the name ''.
+  // next returns the next block of a stream, its fields by name, or a comment between blocks, which has the name ''.
   async next() {
     for (const fields = {}; ;) {
       const { value: line, done } = await this.#lines.next()
@@ -29,6 +29,9 @@ export class Curl {
       }
       const [, name, value] = /^([a-z]*):? ?(.*)$/.exec(line)
       fields[name] = value
+      if (name === '') { // no blank line follows a comment
+        return fields
+      }
     }
   }
 
