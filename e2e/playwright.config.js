@@ -23,6 +23,7 @@ export default defineConfig({
   fullyParallel: true,
   workers: 2,
   timeout: 60_000,
+  globalTimeout: process.env.TIDINGS_KILLS ? 0 : 10 * 60_000, // make soak takes as long as it takes
   expect: { timeout: 20_000 },
   // What takes longest begins first. A trace of it would keep every byte of its streams.
   projects: [
