@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -31,7 +33,7 @@ func manPage(app *kong.Node) string {
 	title, sections := manualSections()
 	name, what, _ := strings.Cut(title, ": ")
 	var p roff
-	p.line(`.TH %s 1 "%s" "%s %s" "User Commands"`, strings.ToUpper(name), builtOn(), name, roffText(version()))
+	p.line(`.TH %s 1 "%s" "%s %s" "User Commands"`, strings.ToUpper(name), cmp.Or(builtOn(), time.Now().Format(time.DateOnly)), name, roffText(version()))
 	p.line(".SH NAME\n%s \\- %s", name, roffText(strings.TrimSuffix(what, ".")))
 	p.line(".SH SYNOPSIS\n.B %s\n.I COMMAND\n[\\fIFLAGS\\fR] [\\fIARGUMENTS\\fR]", name)
 	p.line(".SH COMMANDS")
