@@ -128,6 +128,7 @@ func newReader(t *testing.T) *reader {
 	for name, text := range map[string]string{
 		".curlrc":     "silent\nshow-error\nfail-with-body\n", // so that a refusal is an error
 		"Makefile":    "all:\n\t@echo one; echo two >&2\n",
+		"notes.txt":   "buy milk\n",
 		"picture.png": "\x89PNG\r\n\x1a\n\x00",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
