@@ -48,7 +48,7 @@ export class Publisher {
   }
 }
 
-// post returns the hub's answer, null if it did not come whole.
+// post returns the hub's answer, null if it did not come whole or is that the hub is not ready yet.
 async function post(url, request) {
   let status, text
   try {
@@ -57,6 +57,9 @@ async function post(url, request) {
     text = await response.text()
   } catch {
     return null // the hub is away
+  }
+  if (status === 503) {
+    return null // it is opening its log
   }
   if (status !== 200) {
     throw new Error(`publishing to ${url} was refused with ${status}: ${text}`)

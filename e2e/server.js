@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 
 // The hub would take the tests' own variables for settings.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TIDINGS_')))
@@ -20,7 +21,7 @@ export class Server {
     return server
   }
 
-  // start returns when the server accepts connections.
+  // start returns when the server accepts connections, and has opened its log.
   async start() {
     const running = spawn(process.env.TIDINGS, this.#args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
     this.#process = running
@@ -36,6 +37,9 @@ export class Server {
       running.on('error', reject)
       running.on('exit', () => reject(this.#ended()))
     })
+    while ((await fetch(`${this.url}/readyz`)).status === 503) {
+      await pause(10)
+    }
   }
 
   // kill ends it as a crash would, with no time to say anything to anybody. One that has crashed by itself is an error.
