@@ -211,7 +211,7 @@ func (s *hubServer) await(ctx context.Context, failed <-chan error) (err error) 
 		case err = <-opened:
 		case err = <-failed:
 			cancel()
-			_ = <-opened // err says why
+			<-opened //nolint:errcheck // the listener has failed first
 		}
 		if err != nil {
 			return stopped(ctx, err)
