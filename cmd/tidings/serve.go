@@ -211,7 +211,7 @@ func (s *hubServer) await(ctx context.Context, failed <-chan error) (err error) 
 		case err = <-opened:
 		case err = <-failed:
 			cancel()
-			<-opened //nolint:errcheck // the listener has failed first
+			<-opened //nolint:errcheck // err says why
 		}
 		if err != nil {
 			return stopped(ctx, err)
