@@ -189,6 +189,9 @@ type Bounds struct {
 	// Floor is the highest sequence number of a topic that is dead and forgotten. A reader before it gets a gap for
 	// every topic that the log does not know.
 	Floor uint64
+
+	DeadTopics int64 // topics without records that are remembered with what they have lost
+	DeadBytes  int64 // that they count for, see DeadTopicSize
 }
 
 // Mirror is a log that can follow another one: it takes positions as they are given. Whoever mirrors does not call Append.

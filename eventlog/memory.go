@@ -38,7 +38,8 @@ type Memory struct {
 
 	topics map[string]*topic // all that are known: live, or dead and remembered
 	names  *topic            // the same, as a tree by name
-	dead   graveyard         // those without a record
+	dead   graveyard         // those without a record,
+	buried int64             // and their DeadTopicSize
 
 	trimmed uint64 // the newest record that a topic has lost
 	gone    uint64 // the newest record that is nowhere any more, and not only because it was superseded
@@ -161,7 +162,7 @@ func (m *Memory) Head() Position {
 func (m *Memory) Bounds() Bounds {
 	m.rlock()
 	defer m.mu.RUnlock()
-	b := Bounds{Head: m.at(m.head), Events: m.events, Bytes: m.bytes, Trimmed: m.trimmed, Floor: m.floor}
+	b := Bounds{Head: m.at(m.head), Events: m.events, Bytes: m.bytes, Trimmed: m.trimmed, Floor: m.floor, DeadTopics: int64(len(m.dead)), DeadBytes: m.buried}
 	if slots := m.records.All(); len(slots) > 0 {
 		b.First = slots[0].seq
 	}

@@ -144,7 +144,7 @@ func (m *Memory) cutTopics(after uint64) {
 			empty = append(empty, t)
 		}
 	}
-	m.dead = nil // their order is another one now
+	m.dead, m.buried = nil, 0 // their order is another one now
 	for _, t := range empty {
 		if t.grave = 0; t.last > 0 {
 			m.bury(t)

@@ -44,6 +44,7 @@ func (m *Memory) topic(name string) *topic {
 	}
 	if t.grave > 0 {
 		heap.Remove(&m.dead, t.grave-1)
+		m.buried -= DeadTopicSize(name)
 	}
 	return t
 }
@@ -97,8 +98,10 @@ func (r *stored) found(s Selector) bool {
 func (m *Memory) bury(t *topic) {
 	t.live = queue.Queue[*stored]{}
 	heap.Push(&m.dead, t)
-	for len(m.dead) > m.ret.Topics {
+	m.buried += DeadTopicSize(t.name)
+	for !m.ret.Remembers(int64(len(m.dead)), m.buried) {
 		t := heap.Pop(&m.dead).(*topic)
+		m.buried -= DeadTopicSize(t.name)
 		m.floor = max(m.floor, t.last)
 		m.forget(t)
 	}

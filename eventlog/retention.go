@@ -23,7 +23,8 @@ type Retention struct {
 	Events int64 // 0 or negative: no bound
 
 	// Topics is how many dead topics, those of which no record is left, are remembered with what they have lost.
-	// Those that died first are forgotten and raise Bounds.Floor. 0: 1 million; negative: none
+	// By [DeadTopicSize] they take at most an eighth of Bytes, if that is a bound, besides the records. Those that died first are
+	// forgotten and raise Bounds.Floor. 0: 1 million; negative: none
 	Topics int
 
 	// KeyAge and Keys say for how long a key is known: for this time, and until so many others have been used, measured
@@ -109,4 +110,12 @@ func (r *Retention) Rule(topic string) *Rule {
 		return &reserved
 	}
 	return &r.Rules[last]
+}
+
+// DeadTopicSize is what it counts for to remember a dead topic: twice its name and 128 bytes, which is about what it takes on disk.
+func DeadTopicSize(topic string) int64 { return 2*int64(len(topic)) + 128 }
+
+// Remembers reports whether so many dead topics of this size in all may be remembered. r has its defaults filled in.
+func (r *Retention) Remembers(topics, size int64) bool {
+	return topics <= int64(r.Topics) && (r.Bytes == 0 || size <= r.Bytes/8)
 }

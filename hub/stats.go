@@ -35,6 +35,9 @@ type Stats struct {
 		Events     int64  `json:"events"`
 		Bytes      int64  `json:"bytes"`
 		Unseen     uint64 `json:"unseen"` // events that the hub has not taken yet
+
+		DeadTopics     int64 `json:"dead_topics"` // without events, that are remembered with what they have lost
+		DeadTopicBytes int64 `json:"dead_topic_bytes"`
 	} `json:"log"`
 
 	Window struct {
@@ -78,6 +81,7 @@ func (h *Hub) stats(ctx context.Context) *Stats {
 	bounds, seen := h.log.Bounds(), h.window.head()
 	s.Log.Generation, s.Log.Head, s.Log.First = bounds.Head.Gen, bounds.Head.Seq, bounds.First
 	s.Log.Events, s.Log.Bytes = bounds.Events, bounds.Bytes
+	s.Log.DeadTopics, s.Log.DeadTopicBytes = bounds.DeadTopics, bounds.DeadBytes
 	if seen.Gen == bounds.Head.Gen && seen.Seq < bounds.Head.Seq {
 		s.Log.Unseen = bounds.Head.Seq - seen.Seq
 	}

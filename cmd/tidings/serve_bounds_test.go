@@ -42,8 +42,11 @@ var settingBounds = map[string]bounds{
 			"**=count:5,latest:5", "**=", "=all", "a*=all", "$x=all", strings.Repeat("x", 1025) + "=age:1h", "cafe\u0301/**=age:1h",
 		},
 	},
-	"keep-bytes": {works: []string{"1MiB", "1048576TiB"}, refused: []string{"0", "1", "1048575B", "1MB", "-1GB", "1048577TiB", "1e40", "NaN", "Inf"}},
-	"sync":       {works: []string{"always", "interval"}, refused: []string{"", "never"}},
+	"keep-bytes":        {works: []string{"1MiB", "1048576TiB"}, refused: []string{"0", "1", "1048575B", "1MB", "-1GB", "1048577TiB", "1e40", "NaN", "Inf"}},
+	"topics-remembered": {works: []string{"0", "1", "4294967295"}, refused: []string{"-1", "4294967296", "1e6"}},
+	"min-free":          {works: []string{"0", "1B", "1048576TiB"}, refused: []string{"-1", "1048577TiB", "NaN", "0.1B"}},
+
+	"sync": {works: []string{"always", "interval"}, refused: []string{"", "never"}},
 
 	"key-file":     {held: "TestServeAsksForTokens"},
 	"key-env":      {held: "TestServeAsksForTokens"},

@@ -18,7 +18,11 @@ type storeFlags struct {
 	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"What to keep of the topics that match, such as chat/**=age:7d,count:1000. May be said several times: the first that matches counts."`
 
 	KeepBytes byteSize `placeholder:"SIZE" help:"What to keep in all, such as 500MB or 10GB; 1GiB if not said; with --memory 64MiB and 100,000 events; at least 1MiB, and --max-event. The oldest events go first."`
-	Sync      string   `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher has the answer. interval: within 100 ms, which is faster, and the power may take what was acknowledged last."`
+
+	TopicsRemembered uint32    `default:"1000000" placeholder:"N" help:"How many topics to remember of which no event is left, with what they have lost; ${default} if not said. They take at most an eighth of keep-bytes besides. Of forgotten ones a reader may be told of a gap where there is none."`
+	MinFree          freeSpace `default:"256MiB" placeholder:"SIZE" help:"How much of the disk stays free: below that the hub takes no events until there is room again; ${default} if not said, 0 for none."`
+
+	Sync string `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher has the answer. interval: within 100 ms, which is faster, and the power may take what was acknowledged last."`
 }
 
 // leastKept is the least that --keep-bytes can be.
@@ -45,7 +49,10 @@ func (f *storeFlags) checkStore() error {
 // retention returns what is kept. The log in memory has a bound for the number of events, too, unless its bytes are set: that would keep
 // less than what was asked for.
 func (f *storeFlags) retention() *eventlog.Retention {
-	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes)}
+	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes), Topics: int(f.TopicsRemembered)}
+	if keep.Topics == 0 {
+		keep.Topics = -1 // which is none to the log
+	}
 	if f.Memory && f.KeepBytes > 0 {
 		keep.Events = -1
 	}
@@ -62,7 +69,10 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: keep})
 		return log, "memory", err
 	}
-	o := &disklog.Options{Retention: keep, Logger: logger}
+	o := &disklog.Options{Retention: keep, Logger: logger, Reserve: int64(f.MinFree)}
+	if f.MinFree == 0 {
+		o.Reserve = -1
+	}
 	if f.Sync == "interval" {
 		o.Sync = disklog.SyncInterval
 	}
@@ -76,5 +86,27 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 	if where, err = filepath.Abs(dir); err != nil {
 		where = dir
 	}
+	logger.Info("events are kept on disk", "dir", where, "head", log.Head().String(), "min-free", text(f.MinFree), "sync", f.Sync)
 	return log, where, nil
+}
+
+// freeSpace is a size on the command line that may be 0.
+type freeSpace byteSize
+
+// UnmarshalText reads it.
+func (s *freeSpace) UnmarshalText(text []byte) error {
+	if string(text) == "0" {
+		*s = 0
+		return nil
+	}
+	return (*byteSize)(s).UnmarshalText(text)
+}
+
+// MarshalText writes it.
+func (s freeSpace) MarshalText() ([]byte, error) { return byteSize(s).MarshalText() }
+
+// text returns what MarshalText writes.
+func text(s freeSpace) string {
+	b, _ := s.MarshalText() // never fails
+	return string(b)
 }

@@ -321,10 +321,11 @@ func (c *checker) states() error {
 }
 
 func (c *checker) deadList() error {
-	n := uint64(0)
+	n, size := uint64(0), int64(0)
 	err := c.each(kindDead, func(key, _ []byte) error {
 		n++
 		topic := string(key[9:])
+		size += eventlog.DeadTopicSize(topic)
 		value, found, err := c.find(topicKey(nil, topic))
 		if err != nil {
 			return err
@@ -341,6 +342,9 @@ func (c *checker) deadList() error {
 	})
 	if dead := c.trim.died - c.s.head.revived; err == nil && dead != n {
 		c.problem("dead topics", "there are %d, and %d were counted", n, dead)
+	}
+	if counted := c.s.deadBytes.Load(); err == nil && counted != size {
+		c.problem("dead topics", "they count for %d bytes, and %d were counted", size, counted)
 	}
 	return err
 }

@@ -325,6 +325,9 @@ func (c *commit) begin(topic string, t *topicInfo) error {
 		c.key = deadKey(c.key[:0], t.dead, topic)
 		t.dead = 0
 		s.head.revived++
+		s.head.revivedBytes += uint64(eventlog.DeadTopicSize(topic))
+		s.deadTopics.Add(-1)
+		s.deadBytes.Add(-eventlog.DeadTopicSize(topic))
 		return c.batch.Delete(c.key, nil)
 	}
 	floor := s.trim.Load().floor

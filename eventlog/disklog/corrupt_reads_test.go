@@ -52,7 +52,11 @@ func TestDamagedBlocksAreReadOnce(t *testing.T) {
 	t.Parallel()
 	m := mustTables(t)
 	whole := contents(t, m.fs)
-	for _, other := range []string{"e", "i", "s"} {
+	others := []string{"e", "i", "s"}
+	if raced {
+		others = others[:1] // Pebble takes seconds for each damaged block then
+	}
+	for _, other := range others {
 		files := maps.Clone(whole)
 		damaged := make(map[readPlace]string)
 		for file, text := range whole {

@@ -250,6 +250,7 @@ func (c *cutter) listDead(topic string, was, last uint64) error {
 		err = c.batch.Delete(deadKey(nil, was, topic), nil)
 	default:
 		c.meta.died++
+		c.meta.diedBytes += uint64(eventlog.DeadTopicSize(topic))
 	}
 	return errors.Join(err, c.batch.Set(deadKey(nil, last, topic), nil, nil))
 }

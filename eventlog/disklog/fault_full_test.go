@@ -2,6 +2,7 @@ package disklog_test
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,8 @@ func TestBelowTheReserveNothingIsStored(t *testing.T) {
 		fs := newFaultFS(vfs.NewCrashableMem())
 		fs.setFree(1 << 30)
 		o := faultOptions(fs)
+		var said strings.Builder // by the loop that looks at the disk; nobody else complains
+		o.Logger = slog.New(slog.NewTextHandler(&said, nil))
 		o.Reserve = 100 << 20
 		o.Retention = &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Age: time.Hour}}}
 		log := mustOpen(t, "log", o)
@@ -54,6 +57,12 @@ func TestBelowTheReserveNothingIsStored(t *testing.T) {
 		fs.setFree(100 << 20)
 		time.Sleep(2 * time.Second)
 		mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "hello"})
+		synctest.Wait()
+		for _, line := range []string{"the log takes no records until there is room again", "has room again"} {
+			if n := strings.Count(said.String(), line); n != 1 {
+				t.Errorf("%q was said %d times:\n%s", line, n, &said)
+			}
+		}
 	})
 }
 

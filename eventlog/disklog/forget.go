@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // commit writes the chunk. The caller holds the turn.
@@ -31,7 +33,7 @@ func (k *chunk) commit() error {
 		}
 		return k.err
 	}
-	meta := k.meta
+	meta, before := k.meta, s.trim.Load()
 	s.losses.begin(k.changes)
 	defer s.losses.end()
 	s.trim.Store(&meta)
@@ -45,6 +47,8 @@ func (k *chunk) commit() error {
 	}
 	s.events.Add(-int64(len(k.buried)))
 	s.bytes.Add(-k.bytes)
+	s.deadTopics.Add(int64(meta.died - before.died))
+	s.deadBytes.Add(int64(meta.diedBytes - before.diedBytes))
 	return nil
 }
 
@@ -68,6 +72,7 @@ func (k *chunk) settle(topic string, c *change) {
 	}
 	k.set(deadKey(nil, removed, topic), nil)
 	k.meta.died++
+	k.meta.diedBytes += uint64(eventlog.DeadTopicSize(topic))
 	if t != nil {
 		t.dead = removed
 	}
@@ -130,12 +135,12 @@ func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error
 	return !found, it.Error()
 }
 
-// forgetTopics forgets dead topics, a chunk of them at most, down to so many. The caller holds the turn, and has made
-// the chunk while it did.
-func (k *chunk) forgetTopics(most uint64) error {
-	dead := k.meta.died - k.s.head.revived
+// forgetTopics forgets dead topics, a chunk of them at most, down to what the rules let be remembered. The caller holds the turn,
+// and has made the chunk while it did.
+func (k *chunk) forgetTopics() error {
+	dead, size := k.s.deadTopics.Load(), k.s.deadBytes.Load()
 	n := 0
-	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && dead > most && n < chunkTopic && !k.full(); ok = k.it.Next() {
+	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && !k.s.ret.Remembers(dead, size) && n < chunkTopic && !k.full(); ok = k.it.Next() {
 		key := append([]byte{}, k.it.Key()...)
 		topic := string(key[9:])
 		k.delete(key)
@@ -143,7 +148,9 @@ func (k *chunk) forgetTopics(most uint64) error {
 		k.meta.floor = max(k.meta.floor, seqOf(key[:9]))
 		k.s.topics.drop(topic)
 		k.meta.died--
+		k.meta.diedBytes -= uint64(eventlog.DeadTopicSize(topic))
 		dead--
+		size -= eventlog.DeadTopicSize(topic)
 		n++
 	}
 	if n == 0 && k.it.Error() == nil {

@@ -206,14 +206,16 @@ type headMeta struct {
 	keys    uint64 // keys ever used
 	revived uint64 // topics that were dead and have records again
 	synced  uint64 // the newest number that was acknowledged with everything on disk when this was written; 0: not known
+
+	revivedBytes uint64 // 1, and the eventlog.DeadTopicSize of those in revived; 0: written by a version that did not count
 }
 
 func (m headMeta) value() []byte {
-	return appendNumbers(nil, m.seq, m.time, m.events, m.bytes, m.keys, m.revived, m.synced)
+	return appendNumbers(nil, m.seq, m.time, m.events, m.bytes, m.keys, m.revived, m.synced, m.revivedBytes)
 }
 
 func decodeHeadMeta(value []byte) (m headMeta, err error) {
-	if _, ok := cutNumbers(value, &m.seq, &m.time, &m.events, &m.bytes, &m.keys, &m.revived, &m.synced); !ok {
+	if _, ok := cutNumbers(value, &m.seq, &m.time, &m.events, &m.bytes, &m.keys, &m.revived, &m.synced, &m.revivedBytes); !ok {
 		return m, corrupt("head", "a number is cut off")
 	}
 	return m, nil
@@ -230,10 +232,12 @@ type trimMeta struct {
 	died    uint64 // topics that have died, those that were forgotten not counted
 	keys    uint64 // the newest key that was forgotten
 	first   uint64 // there is no record before it
+
+	diedBytes uint64 // 1, and the eventlog.DeadTopicSize of those in died; 0: written by a version that did not count
 }
 
 func (m *trimMeta) numbers() []*uint64 {
-	return []*uint64{&m.events, &m.bytes, &m.trimmed, &m.gone, &m.partial, &m.floor, &m.died, &m.keys, &m.first}
+	return []*uint64{&m.events, &m.bytes, &m.trimmed, &m.gone, &m.partial, &m.floor, &m.died, &m.keys, &m.first, &m.diedBytes}
 }
 
 func (m trimMeta) value() []byte {

@@ -36,8 +36,8 @@ func TestKeysAndValuesStayAsTheyAre(t *testing.T) {
 		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease}, " "))},
 		{"entry", entry{entryEnd | entryPlain, 300, 1000}.appendTo(nil)},
 		{"topic state", topicState{3, 2, 1}.value()},
-		{"head", headMeta{1, 2, 3, 4, 5, 6, 7}.value()},
-		{"trim", trimMeta{1, 2, 3, 4, 5, 6, 7, 8, 9}.value()},
+		{"head", headMeta{1, 2, 3, 4, 5, 6, 7, 8}.value()},
+		{"trim", trimMeta{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}.value()},
 		{"key use", keyUse{seq: 5, time: 6, content: h}.value()},
 		{"hash", hashBytes(sum([]byte("news"), []byte("order-1")))},
 	} {
@@ -69,11 +69,11 @@ func TestValuesAreReadAsTheyWereWritten(t *testing.T) {
 	if got, err := decodeTopicState(s.value()); err != nil || got != s {
 		t.Errorf("topic state: got %v, %v, want %v", got, err, s)
 	}
-	h := headMeta{1, 2, 3, 4, 5, 6, 7}
+	h := headMeta{1, 2, 3, 4, 5, 6, 7, 8}
 	if got, err := decodeHeadMeta(h.value()); err != nil || got != h {
 		t.Errorf("head: got %v, %v, want %v", got, err, h)
 	}
-	m := trimMeta{1, 2, 3, 4, 5, 6, 7, 8, 9}
+	m := trimMeta{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 	if got, err := decodeTrimMeta(m.value()); err != nil || got != m {
 		t.Errorf("trim: got %v, %v, want %v", got, err, m)
 	}

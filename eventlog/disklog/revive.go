@@ -234,10 +234,15 @@ func (s *space) look(l *Log) error {
 	} else if err != nil {
 		return &os.PathError{Op: "disk usage", Path: l.dir, Err: err}
 	}
-	if usage.AvailBytes < uint64(l.opts.Reserve) {
-		s.short.Store(max(usage.AvailBytes, 1))
-	} else {
-		s.short.Store(0)
+	if usage.AvailBytes >= uint64(l.opts.Reserve) {
+		if s.short.Swap(0) != 0 {
+			l.opts.Logger.Info("the disk of the log has room again; the log takes records", "dir", l.dir, "free", usage.AvailBytes)
+		}
+		return nil
+	}
+	if s.short.Swap(max(usage.AvailBytes, 1)) == 0 {
+		l.opts.Logger.Error("the disk of the log is nearly full; the log takes no records until there is room again",
+			"dir", l.dir, "free", usage.AvailBytes, "reserve", l.opts.Reserve, "remedy", "make room on the disk, or let retention keep less")
 	}
 	return nil
 }

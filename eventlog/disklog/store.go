@@ -56,6 +56,9 @@ type store struct {
 	newest newest
 	events atomic.Int64 // records there are,
 	bytes  atomic.Int64 // and their size
+
+	deadTopics atomic.Int64 // that are remembered,
+	deadBytes  atomic.Int64 // and their eventlog.DeadTopicSize
 }
 
 // hole is a range of numbers in which records may have been lost, for all topics.
@@ -250,7 +253,8 @@ func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
 		return errors.Join(
 			b.Set([]byte(metaGeneration), []byte(s.gen), nil),
 			b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil),
-			b.Set([]byte(metaHead), s.head.value(), nil))
+			b.Set([]byte(metaHead), s.head.value(), nil),
+			b.Set([]byte(metaTrim), s.trim.Load().value(), nil))
 	})
 	return errors.Join(err, s.acknowledged.begin(s.position()))
 }
@@ -304,11 +308,41 @@ func (s *store) loadMeta() error {
 	if _, ok := cutNumbers(lease, &s.lease); !ok {
 		return corrupt("lease", "a number is cut off")
 	}
+	if err := s.countDead(&t); err != nil {
+		return err
+	}
 	s.trim.Store(&t)
-	s.events.Store(int64(s.head.events - t.events))
-	s.bytes.Store(int64(s.head.bytes - t.bytes))
+	s.setCounts()
 	holes, err := s.loadHoles()
 	s.holes.Store(&holes)
+	return err
+}
+
+// setCounts sets what is counted in memory to what the store says.
+func (s *store) setCounts() {
+	t := s.trim.Load()
+	s.events.Store(int64(s.head.events - t.events))
+	s.bytes.Store(int64(s.head.bytes - t.bytes))
+	s.deadTopics.Store(int64(t.died - s.head.revived))
+	s.deadBytes.Store(int64(t.diedBytes - s.head.revivedBytes))
+}
+
+// countDead counts the bytes of dead topics if an older version has written the head or what trimming counts.
+func (s *store) countDead(t *trimMeta) error {
+	if s.head.revivedBytes != 0 && t.diedBytes != 0 {
+		return nil
+	}
+	s.head.revivedBytes, t.diedBytes = 1, 1
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindDead}, UpperBound: []byte{kindDead + 1}})
+	if err != nil {
+		return err
+	}
+	for it.First(); it.Valid(); it.Next() {
+		t.diedBytes += uint64(eventlog.DeadTopicSize(string(it.Key()[9:])))
+	}
+	if err = errors.Join(it.Error(), it.Close()); isCorrupt(err) {
+		return nil // the list is damaged, and those that cannot be read count for nothing
+	}
 	return err
 }
 
@@ -398,6 +432,7 @@ func (s *store) position() eventlog.Position { return eventlog.Position{Gen: s.g
 func (s *store) bounds(b *eventlog.Bounds) {
 	t := s.trim.Load()
 	b.Events, b.Bytes = s.count()
+	b.DeadTopics, b.DeadBytes = s.deadTopics.Load(), s.deadBytes.Load()
 	b.Floor, b.Trimmed = t.floor, max(t.trimmed, t.floor)
 	if holes := *s.holes.Load(); len(holes) > 0 {
 		b.Trimmed = max(b.Trimmed, holes[len(holes)-1].to)

@@ -328,7 +328,7 @@ func (l *Log) forgetKeys(ctx context.Context) error {
 	return l.chunks(ctx, func(k *chunk) (bool, error) { return k.forgetKeys(l) })
 }
 
-// forgetTopics forgets the dead topics that died first, as long as there are more than shall be remembered.
+// forgetTopics forgets the dead topics that died first, as long as there are more than may be remembered.
 func (l *Log) forgetTopics(ctx context.Context) error {
 	for {
 		s, err := l.use(ctx)
@@ -346,8 +346,7 @@ func (l *Log) forgetTopics(ctx context.Context) error {
 func (l *Log) forgetSome(s *store) (done bool, err error) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	most := uint64(max(l.opts.Retention.Topics, 0))
-	if dead := s.trim.Load().died - s.head.revived; dead <= most || s.fence.down() {
+	if s.ret.Remembers(s.deadTopics.Load(), s.deadBytes.Load()) || s.fence.down() {
 		return true, nil
 	}
 	k, err := newChunk(s, math.MaxUint64)
@@ -355,7 +354,7 @@ func (l *Log) forgetSome(s *store) (done bool, err error) {
 		return true, err
 	}
 	defer func() { err = errors.Join(err, k.close()) }()
-	if err := k.forgetTopics(most); err != nil {
+	if err := k.forgetTopics(); err != nil {
 		return true, err
 	}
 	return false, k.commit()

@@ -109,7 +109,7 @@ func (s *store) resume() error {
 
 // clear removes everything, which is one batch however much there is.
 func (s *store) clear(gen string) error {
-	head, meta := headMeta{time: s.head.time}, trimMeta{}
+	head, meta := headMeta{time: s.head.time, revivedBytes: 1}, trimMeta{diedBytes: 1}
 	err := s.apply(func(b *pebble.Batch) error {
 		var errs []error
 		for _, kind := range []byte{
@@ -140,8 +140,7 @@ func (s *store) become(gen string, head headMeta, meta trimMeta, holes []hole) {
 	s.gen, s.head, s.lease = gen, head, head.seq
 	s.trim.Store(&meta)
 	s.holes.Store(&holes)
-	s.events.Store(int64(head.events - meta.events))
-	s.bytes.Store(int64(head.bytes - meta.bytes))
+	s.setCounts()
 	s.topics.init()
 	s.marks = newMarks(head.seq, meta.trimmed)
 	s.losses = new(losses)

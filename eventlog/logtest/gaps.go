@@ -124,6 +124,26 @@ var gaps = []test{
 		b.put("short")               // 9, and 6 goes
 		b.gap(q, eventlog.Trimmed, 6)
 	}},
+	{"DeadTopicsAreForgottenWhenTheirNamesTakeTooMuch", func(b *bench) {
+		const size, most = 1000, 80_000
+		r := keep(rule("**", eventlog.Rule{Age: time.Second}))
+		r.Bytes = most
+		b.open(r)
+		name := func(i int) string { return fmt.Sprintf("%0*d", size, i) }
+		for i := range 20 {
+			b.put(name(i)) // 1 to 20
+		}
+		b.clock.move(time.Minute)
+		b.settle()
+		b.put("last")
+		b.settle()
+		bounds, one := b.log.Bounds(), eventlog.DeadTopicSize(name(0))
+		b.equal("dead topics", bounds.DeadTopics, most/8/one)
+		b.equal("their bytes", bounds.DeadBytes, most/8/one*one)
+		b.equal("floor", bounds.Floor, uint64(20-most/8/one))
+		b.put(name(19)) // known again
+		b.equal("dead topics", b.log.Bounds().DeadTopics, most/8/one-1)
+	}},
 	{"BelowTheFloorAnUnknownTopicCountsAsTrimmed", func(b *bench) {
 		r := keep(rule("short/**", eventlog.Rule{Age: time.Second}), rule("**", eventlog.Rule{}))
 		r.Topics = 2

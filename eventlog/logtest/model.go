@@ -87,19 +87,24 @@ func (m *model) expire(now time.Time) {
 // remove takes a record out of a topic, and forgets topics if too many are dead.
 func (m *model) remove(r *modelRecord, topic string, s state) {
 	r.state[slices.Index(r.Topics, topic)] = s
-	var dead []string
-	for name := range m.topics {
-		if len(m.of(name, live)) == 0 {
-			dead = append(dead, name)
-		}
-	}
-	if len(dead) > m.ret.Topics {
+	for dead, size := m.dead(); !m.ret.Remembers(int64(len(dead)), size); dead, size = m.dead() {
 		oldest := slices.MinFunc(dead, func(a, b string) int {
 			return cmp.Or(cmp.Compare(m.lastOf(a), m.lastOf(b)), cmp.Compare(a, b))
 		})
 		m.floor = max(m.floor, m.lastOf(oldest))
 		delete(m.topics, oldest)
 	}
+}
+
+// dead returns the topics that have no records, and what they count for.
+func (m *model) dead() (topics []string, size int64) {
+	for name := range m.topics {
+		if len(m.of(name, live)) == 0 {
+			topics = append(topics, name)
+			size += eventlog.DeadTopicSize(name)
+		}
+	}
+	return topics, size
 }
 
 func (m *model) lastOf(topic string) (last uint64) {
@@ -226,6 +231,8 @@ func (m *model) store(r *modelRecord) {
 
 func (m *model) bounds() eventlog.Bounds {
 	b := eventlog.Bounds{Head: eventlog.Position{Gen: m.gen, Seq: m.head}, Floor: m.floor, Trimmed: m.hole}
+	dead, size := m.dead()
+	b.DeadTopics, b.DeadBytes = int64(len(dead)), size
 	for _, r := range m.records {
 		if slices.Contains(r.state, trimmed) {
 			b.Trimmed = max(b.Trimmed, r.Seq)

@@ -130,6 +130,7 @@ func (g *game) step() {
 	model, log := g.model.bounds(), g.log.Bounds()
 	if g.cut {
 		model.Trimmed, model.Floor = log.Trimmed, log.Floor
+		model.DeadTopics, model.DeadBytes = log.DeadTopics, log.DeadBytes
 	}
 	g.same("bounds", model, log)
 }
