@@ -68,11 +68,11 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	if cert == nil && !isTerminal(std.err) {
 		defer ignoreHangups(logger)()
 	}
-	place, err := c.listen(c.Addr, cert)
+	place, err := c.listen(c.Addr, cert, logger)
 	if err != nil {
 		return err
 	}
-	admin, err := c.listenAdmin()
+	admin, err := c.listenAdmin(logger)
 	if err != nil {
 		place.close()
 		return err
@@ -83,6 +83,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr),
 	}
 	c.limit(o)
+	o.MaxConnections = boundStreams(o.MaxConnections)
 	h, err := hub.Prepare(o)
 	if err != nil {
 		place.close()

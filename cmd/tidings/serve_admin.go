@@ -11,11 +11,11 @@ import (
 )
 
 // listenAdmin listens where administration has an address of its own; without one the place has no listeners.
-func (f *listenFlags) listenAdmin() (*place, error) {
+func (f *listenFlags) listenAdmin(logger *slog.Logger) (*place, error) {
 	if f.AdminAddr == "" {
 		return &place{}, nil
 	}
-	p, err := f.listen(f.AdminAddr, nil)
+	p, err := f.listen(f.AdminAddr, nil, logger)
 	if err != nil {
 		return nil, ofAdmin(err)
 	}

@@ -21,7 +21,7 @@ type limitFlags struct {
 	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to come; ${default} if not said."`
 	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long a body may take to come that is one event; ${default} if not said."`
 
-	MaxConnections           uint32 `default:"0" placeholder:"N" help:"How many streams may be open; 0 is any number. Who comes when there is no room is told to come back later."`
+	MaxConnections           uint32 `default:"0" placeholder:"N" help:"How many streams may be open; 0 is as many as the process may open files for, without those that the log needs. Who comes when there is no room is told to come back later."`
 	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"How many of them by one address, or /64 network of IPv6; 0 is any number."`
 	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"How many of them by one subject (sub), or one token if it has none; 0 is any number."`
 

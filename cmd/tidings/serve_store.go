@@ -76,6 +76,9 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 	if f.Sync == "interval" {
 		o.Sync = disklog.SyncInterval
 	}
+	if limit, ok := fileLimit(); ok {
+		_, o.Files = fileReserve(limit)
+	}
 	dir := cmp.Or(f.Data, "tidings-data")
 	switch log, err = disklog.Open(dir, o); {
 	case errors.Is(err, disklog.ErrInUse):

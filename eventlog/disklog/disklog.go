@@ -69,6 +69,10 @@ type Options struct {
 	// written and is not in its place yet. 0: 64 MiB
 	Cache int64
 
+	// Files is how many tables of the store are open at most; a few more files come on top of them. With fewer, reading
+	// what is old opens them again and again. 0: 1,000
+	Files int
+
 	// Reserve is the free space on the disk, in bytes, below which Append is refused, so that what is needed to make
 	// room can still be written. 0: 256 MiB; negative: none
 	Reserve int64
@@ -88,6 +92,7 @@ const (
 	defaultInterval   = 100 * time.Millisecond
 	defaultCache      = 64 << 20
 	defaultReserve    = 256 << 20
+	defaultFiles      = 1000
 	defaultMemTable   = 16 << 20 // larger ones are colder memory: events are in order as they come, so that little is saved when they are merged
 	defaultChunkBytes = 1 << 20
 )
@@ -105,11 +110,12 @@ func (o *Options) withDefaults() (Options, error) {
 	switch {
 	case d.Sync != SyncAlways && d.Sync != SyncInterval:
 		return d, &eventlog.InvalidError{What: "option Sync", Value: fmt.Sprint(int(d.Sync)), Reason: "it is neither SyncAlways nor SyncInterval"}
-	case d.Interval < 0 || d.Cache < 0:
-		return d, &eventlog.InvalidError{What: "option", Reason: "Interval or Cache is negative"}
+	case d.Interval < 0 || d.Cache < 0 || d.Files < 0:
+		return d, &eventlog.InvalidError{What: "option", Reason: "Interval, Cache or Files is negative"}
 	}
 	d.Interval = orElse(d.Interval, defaultInterval)
 	d.Cache = orElse(d.Cache, defaultCache)
+	d.Files = orElse(d.Files, defaultFiles)
 	d.Reserve = orElse(d.Reserve, defaultReserve)
 	d.memTable = orElse(d.memTable, defaultMemTable)
 	d.chunkBytes = orElse(d.chunkBytes, defaultChunkBytes)

@@ -74,7 +74,7 @@ const leaseSize = 1 << 20
 // maxHoles are remembered one by one; beyond that the oldest two become one, which may warn readers in between in vain.
 const maxHoles = 1000
 
-func (s *store) options(memTable uint64, log *slog.Logger) *pebble.Options {
+func (s *store) options(memTable uint64, files int, log *slog.Logger) *pebble.Options {
 	o := &pebble.Options{
 		FS:                    s.fence,
 		Cache:                 s.cache,
@@ -84,7 +84,7 @@ func (s *store) options(memTable uint64, log *slog.Logger) *pebble.Options {
 		L0CompactionThreshold: 4,
 		L0StopWritesThreshold: math.MaxInt32, // the committer waits by itself, see awaitMerging
 		LBaseMaxBytes:         256 << 20,
-		MaxOpenFiles:          1000,
+		MaxOpenFiles:          files,
 		BytesPerSync:          1 << 20, // flushes reach the disk little by little, and do not hold up the log's sync
 	}
 	// Corruption is told to whoever reads it, see corruption.go; the logger would take it for the end of the process.
@@ -171,7 +171,7 @@ func (l *Log) newStore() *store {
 
 // open opens Pebble. Behind a fence that is down already, because of an error, it only reads.
 func (s *store) open(l *Log, down error) (err error) {
-	o := s.options(l.opts.memTable, l.opts.Logger)
+	o := s.options(l.opts.memTable, l.opts.Files, l.opts.Logger)
 	o.Lock = l.lock
 	if o.ReadOnly = down != nil; o.ReadOnly {
 		s.fence.failed.Store(&down)
