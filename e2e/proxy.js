@@ -40,12 +40,13 @@ const kinds = {
   },
 }
 
-// Proxy is a real proxy before a hub, with what docs/deploy.md shows but for its port and its files.
+// Proxy is a real proxy in front of a hub.
 export class Proxy {
   #process
   #ended
   #command
 
+  // start starts a proxy as docs/deploy.md configures it, except for its port and its files.
   static async start(name, hub, folder) {
     const proxy = new Proxy()
     const kind = kinds[name]
@@ -53,16 +54,36 @@ export class Proxy {
     proxy.url = `https://localhost:${proxy.port}`
     mkdirSync(folder, { recursive: true })
     proxy.certificate = certify(folder)
-    const part = replace(documented(name.toLowerCase()), {
+    await proxy.#configure(kind, folder, replace(documented(name.toLowerCase()), {
       [kind.listen]: kind.listen.replace(/:?443/, `127.0.0.1:${proxy.port}`),
       '127.0.0.1:3000': `127.0.0.1:${hub.port}`,
       '/etc/ssl/events.example.com': `${folder}/tls`,
-    })
+    }))
+    return proxy
+  }
+
+  // startPlain starts nginx with one proxy_pass and nothing else but what is added to it.
+  static async startPlain(hub, folder, added) {
+    const proxy = new Proxy()
+    proxy.port = await freePort()
+    proxy.url = `http://localhost:${proxy.port}`
+    mkdirSync(folder, { recursive: true })
+    await proxy.#configure(kinds.nginx, folder, `
+      server {
+        listen 127.0.0.1:${proxy.port};
+        location / {
+          proxy_pass http://127.0.0.1:${hub.port};
+          ${added}
+        }
+      }`)
+    return proxy
+  }
+
+  async #configure(kind, folder, part) {
     const file = join(folder, 'conf')
     writeFileSync(file, kind.whole(part, folder))
-    proxy.#command = kind.command(file)
-    await proxy.start()
-    return proxy
+    this.#command = kind.command(file)
+    await this.start()
   }
 
   // start returns when the proxy accepts connections.
