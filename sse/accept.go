@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// Options are what a stream does by itself. Nil means all defaults.
+// Options configure a [Stream]. Nil means all defaults.
 type Options struct {
-	// KeepAlive is the longest silence before a comment is sent, so that proxies keep the connection and
-	// dead peers are noticed. 0 means 15 s, negative no comments.
+	// KeepAlive is the longest time without a write. After it the stream sends an empty comment, which keeps proxies
+	// from closing the connection and detects dead clients. 0 means 15 s, negative no comments.
 	KeepAlive time.Duration
 
-	// WriteTimeout is how long one write may wait for the client to take what was sent. Then the stream is
-	// broken. 0 means 10 s, negative for ever. [http.Server.WriteTimeout], and ReadTimeout, which would both
-	// end every stream, do not apply to the stream.
+	// WriteTimeout limits how long one write waits for the client. A write that takes longer fails with a
+	// [*WriteError] and ends the stream. 0 means 10 s, negative no limit. It replaces [http.Server.WriteTimeout] and
+	// ReadTimeout, which would end every stream.
 	WriteTimeout time.Duration
 
-	// Retry is the reconnection time that the stream asks the client for. It leaves with the header as a line that
-	// joins the block of the first event: see [AppendRetry]. 0 sends none.
+	// Retry is the reconnection time that the stream sends to the client. The retry line follows the header and
+	// becomes part of the first event: see [AppendRetry]. 0 sends none.
 	Retry time.Duration
 
-	// MaxAge ends the stream after 80 to 100 % of this time, at random, so that clients move to another server in
-	// their own time. Context is then done and Send fails, with [ErrMaxAge]. 0 means never.
+	// MaxAge limits the lifetime of the stream, so that clients spread over the servers again when they reconnect. The
+	// stream ends after a random 80 to 100 % of it: Context is done, and Send returns [ErrMaxAge]. 0 means no limit.
 	MaxAge time.Duration
 }
 
@@ -43,32 +43,34 @@ func (o *Options) withDefaults() Options {
 	return d
 }
 
-// Accept starts an event stream as the answer to r: status 200, Content-Type text/event-stream, fields that
-// keep caches and proxies from storing, changing or holding back what is sent. All of it has left when Accept
-// returns, so that the client's connection is open. A Cache-Control that has been set before stays. The caller
-// closes the stream before the handler returns.
+// Accept starts an event stream as the response to r, over HTTP/1 or HTTP/2. It sends status 200, the content type
+// text/event-stream, and header fields that tell caches and proxies not to store, change or buffer the stream. A
+// Cache-Control field that is already set stays. When Accept returns, the header has been sent and the client's
+// connection is open. The caller must close the stream before the handler returns.
 //
-// HEAD, whose answer has no body, is to be answered before. While a body of r has not been read to its end, HTTP/1 notices
-// that the client has gone only when it writes. Accept fails, and has written nothing, when w cannot flush, which
-// middleware without an Unwrap method causes, or when the request's context is done already. Middleware that compresses
-// must let streams alone: a Flush that keeps bytes back cannot be seen from here. Accept takes HTTP/1 and HTTP/2.
+// Accept fails and writes nothing if w cannot flush, or if the request's context is already done. The usual cause of
+// the former is middleware whose response writer has no Unwrap method. Middleware must not compress streams: Accept
+// cannot detect a Flush that holds bytes back.
+//
+// The response to HEAD has no body: answer it without Accept. On HTTP/1, while the request's body is not fully read,
+// net/http detects only by writing that the client has disconnected.
 func Accept(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, error) {
 	s, err := newStream(w, r, o)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.Flush(); err != nil {
-		_ = s.Close() // never fails; err is what the caller has to know
+		_ = s.Close() // always nil
 		return nil, err
 	}
-	s.tend(s.options.KeepAlive)
+	s.startTimers(s.options.KeepAlive)
 	return s, nil
 }
 
-// newStream returns a Stream that has sent nothing yet and does nothing by itself.
+// newStream returns a Stream that has sent nothing and runs no timers.
 func newStream(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, error) {
 	if !canFlush(w) {
-		return nil, fmt.Errorf("sse: %T cannot flush: give the middleware that made it a method Unwrap() http.ResponseWriter: %w", w, errors.ErrUnsupported)
+		return nil, fmt.Errorf("sse: the response writer %T cannot flush; if middleware made it, give it a method Unwrap() http.ResponseWriter: %w", w, errors.ErrUnsupported)
 	}
 	s := &Stream{w: w, control: http.NewResponseController(w), request: r, options: o.withDefaults(), mu: make(mutex, 1)}
 	s.ctx, s.cancel = context.WithCancelCause(r.Context())
@@ -76,7 +78,7 @@ func newStream(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, err
 	return s, nil
 }
 
-// canFlush reports what http.ResponseController.Flush would, without sending the header.
+// canFlush reports whether http.ResponseController supports Flush on w. A trial Flush would send the header.
 func canFlush(w http.ResponseWriter) bool {
 	for {
 		switch t := w.(type) {
@@ -90,22 +92,21 @@ func canFlush(w http.ResponseWriter) bool {
 	}
 }
 
-// setHeader prepares the header of the stream.
 func (s *Stream) setHeader() {
 	h := s.w.Header()
 	if s.request.ProtoMajor == 1 && s.serverTimeout(writeTimeout) <= 0 && s.options.WriteTimeout > 0 {
-		// The end of the answer gets a deadline, which would stay on the connection: see end.
+		// net/http would not lift the deadline that end sets, so the connection cannot be reused.
 		h.Set("Connection", "close")
 	}
 	h.Set("Content-Type", contentType)
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-cache, no-store, no-transform")
 	}
-	h.Set("X-Accel-Buffering", "no") // nginx, and what behaves like it, would buffer
+	h.Set("X-Accel-Buffering", "no") // for nginx and proxies that behave like it
 	h.Del("Content-Length")
 }
 
-// jittered returns a time between 80 and 100 % of d.
+// jittered returns a random time between 80 and 100 % of d.
 func jittered(d time.Duration) time.Duration {
 	return d - time.Duration(rand.Float64()*float64(d)/5)
 }

@@ -1,6 +1,6 @@
 package sse_test
 
-// What an attack on this package has found. Each test opens with its story.
+// Each test in this file holds a fault that an adversarial review found. Its comment begins with the fault.
 
 import (
 	"bufio"
@@ -24,9 +24,9 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// TestBreakIsFinalWhateverHappensWithIt: a restart that came with a break had the source reconnect and yield into a
-// loop that was over, which panics.
-func TestBreakIsFinalWhateverHappensWithIt(t *testing.T) {
+// TestBreakWinsOverRestart: after a Restart and a break, the source reconnected and yielded into the finished loop,
+// which panics.
+func TestBreakWinsOverRestart(t *testing.T) {
 	inBubble(t, []answer{stream("data: a\n\n").then(hold), stream("data: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		source := c.Open(get(t.Context()))
 		for range source.Events() {
@@ -39,12 +39,12 @@ func TestBreakIsFinalWhateverHappensWithIt(t *testing.T) {
 	})
 }
 
-// TestABodyThatNeverComesHoldsNothingUp: before the header net/http read what was left of the body, with no deadline,
-// because ours had been lifted; one small request held up everything that sent to the stream.
-func TestABodyThatNeverComesHoldsNothingUp(t *testing.T) {
+// TestMissingRequestBodyDoesNotDelayTheStream: net/http read the rest of the body before it sent the header. The stream
+// had removed the read deadline, so one client could block every goroutine that sent to the stream.
+func TestMissingRequestBodyDoesNotDelayTheStream(t *testing.T) {
 	for name, h := range map[string]http.Handler{
 		"Handler": sse.Handler(nil, func(s *sse.Stream) error { return s.Send(sse.Event{Data: "x"}) }),
-		"Accept":  accept(nil, func(s *sse.Stream) { _ = s.Send(sse.Event{Data: "x"}) }), // seen by the client
+		"Accept":  accept(nil, func(s *sse.Stream) { _ = s.Send(sse.Event{Data: "x"}) }), // the client checks that it arrives
 		"status":  sse.Handler(nil, func(*sse.Stream) error { return &sse.StatusError{Code: 403, Message: "data: x"} }),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestABodyThatNeverComesHoldsNothingUp(t *testing.T) {
 			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"); err != nil {
 				t.Fatal(err)
 			}
-			if name != "status" { // which net/http itself does not send before it has waited for the body
+			if name != "status" { // net/http itself waits for the body before it sends a status
 				r := bufio.NewReader(conn)
 				for line := ""; !strings.HasPrefix(line, "data: x"); {
 					if line, err = r.ReadString('\n'); err != nil {
@@ -64,15 +64,15 @@ func TestABodyThatNeverComesHoldsNothingUp(t *testing.T) {
 					}
 				}
 			}
-			_ = conn.Close() // or the server would wait for its read deadline
+			_ = conn.Close() // otherwise the server waits for its read deadline
 			server.Close()
 		})
 	}
 }
 
-// TestASlowUploadArrivesWhole: a body that took longer than the second after which the stream opens by itself lost what
-// came then, without an error.
-func TestASlowUploadArrivesWhole(t *testing.T) {
+// TestSlowUploadArrivesCompletely: a stream opens after one second even if nothing is sent. A request body that was
+// still arriving by then lost the rest, without an error.
+func TestSlowUploadArrivesCompletely(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
 		body, err := io.ReadAll(s.Request().Body)
 		if err != nil {
@@ -105,9 +105,9 @@ func TestASlowUploadArrivesWhole(t *testing.T) {
 	})
 }
 
-// TestARequestThatIsOverBeforeTheFirstByteIsAnswered: a context that middleware or a shutdown had ended was taken for a
-// client that had gone, which got an empty answer without a type and gave up for good.
-func TestARequestThatIsOverBeforeTheFirstByteIsAnswered(t *testing.T) {
+// TestRequestCanceledBeforeTheFirstByteIsAnswered: when middleware or a shutdown had canceled the context, the handler
+// assumed a disconnected client. The client got an empty response without a content type and never reconnected.
+func TestRequestCanceledBeforeTheFirstByteIsAnswered(t *testing.T) {
 	for name, test := range map[string]struct {
 		err    func(s *sse.Stream) error
 		status int
@@ -134,12 +134,12 @@ func TestARequestThatIsOverBeforeTheFirstByteIsAnswered(t *testing.T) {
 	}
 }
 
-// TestTheEndOfAnAnswerHasADeadlineToo: the last chunk is written by net/http when the handler has returned, to a client that
-// may have stopped reading. It held the connection for ever.
-func TestTheEndOfAnAnswerHasADeadlineToo(t *testing.T) {
+// TestEndOfResponseHasADeadline: net/http writes the last chunk after the handler returns. That write had no deadline,
+// so a client that had stopped reading held the connection forever.
+func TestEndOfResponseHasADeadline(t *testing.T) {
 	for name, h := range map[string]http.Handler{
 		"Handler": sse.Handler(&sse.Options{WriteTimeout: time.Second}, func(s *sse.Stream) error { return s.Send(sse.Event{Data: "x"}) }),
-		"Accept":  accept(&sse.Options{WriteTimeout: time.Second}, func(s *sse.Stream) { _ = s.Send(sse.Event{Data: "x"}) }), // seen by the client
+		"Accept":  accept(&sse.Options{WriteTimeout: time.Second}, func(s *sse.Stream) { _ = s.Send(sse.Event{Data: "x"}) }), // the client checks that it arrives
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -171,21 +171,21 @@ func TestTheEndOfAnAnswerHasADeadlineToo(t *testing.T) {
 				if rest, _ := io.ReadAll(r); bytes.HasSuffix(rest, []byte("0\r\n\r\n")) {
 					t.Errorf("a minute later the rest arrives: %q", rest)
 				}
-				_, _ = conn.Close(), server.Close() // it is over either way
+				_, _ = conn.Close(), server.Close() // errors do not matter here
 				<-ended
 			})
 		})
 	}
 }
 
-// explosive is a response writer that panics when the keep-alive writes.
-type explosive struct{ discard }
+// panicking is a response writer whose Write panics.
+type panicking struct{ discard }
 
-func (explosive) Write([]byte) (int, error) { panic(http.ErrAbortHandler) }
+func (panicking) Write([]byte) (int, error) { panic(http.ErrAbortHandler) }
 
-// TestAKeepAliveThatPanicsEndsTheStreamAndNoMore: in its goroutine nobody recovered, and the program ended.
-func TestAKeepAliveThatPanicsEndsTheStreamAndNoMore(t *testing.T) {
-	s, err := sse.Accept(explosive{discard{http.Header{}}}, httptest.NewRequest("GET", "/", nil), &sse.Options{KeepAlive: time.Millisecond})
+// TestPanicInKeepAliveEndsOnlyTheStream: nothing recovered the panic in the timer's goroutine, and the program ended.
+func TestPanicInKeepAliveEndsOnlyTheStream(t *testing.T) {
+	s, err := sse.Accept(panicking{discard{http.Header{}}}, httptest.NewRequest("GET", "/", nil), &sse.Options{KeepAlive: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,9 +196,9 @@ func TestAKeepAliveThatPanicsEndsTheStreamAndNoMore(t *testing.T) {
 	}
 }
 
-// TestALongIDIsNotLookedAtForEveryEvent holds by ending: each event compared the whole last event ID with that of the
-// event before, a millisecond for six bytes.
-func TestALongIDIsNotLookedAtForEveryEvent(t *testing.T) {
+// TestLongIDIsNotComparedForEveryEvent: each event compared its whole last event ID with the previous one, which took a
+// millisecond for an event of six bytes. The test would then run for 20 minutes.
+func TestLongIDIsNotComparedForEveryEvent(t *testing.T) {
 	stream := "id: " + strings.Repeat("9", 8<<20) + "\ndata\n\n" + strings.Repeat("data\n\n", 1<<20)
 	n := 0
 	for event, err := range sse.Read(strings.NewReader(stream), nil) {
@@ -212,8 +212,9 @@ func TestALongIDIsNotLookedAtForEveryEvent(t *testing.T) {
 	}
 }
 
-// TestTheContextsErrorAtMaxAgeIsAPlannedEnd: it is what most functions return, and broke the stream off.
-func TestTheContextsErrorAtMaxAgeIsAPlannedEnd(t *testing.T) {
+// TestContextErrorAtMaxAgeEndsTheStreamCleanly: most functions return the error of their context, which aborted the
+// stream.
+func TestContextErrorAtMaxAgeEndsTheStreamCleanly(t *testing.T) {
 	h := sse.Handler(&sse.Options{MaxAge: time.Minute}, func(s *sse.Stream) error {
 		if err := s.Send(sse.Event{Data: "x"}); err != nil {
 			return err
@@ -232,9 +233,9 @@ func TestTheContextsErrorAtMaxAgeIsAPlannedEnd(t *testing.T) {
 	}
 }
 
-// TestWhatABrokenConnectionSaidLastCounts: an ID without data, and a retry, were forgotten when silence or a restart
-// ended the connection.
-func TestWhatABrokenConnectionSaidLastCounts(t *testing.T) {
+// TestLastIDAndRetryOfABrokenConnectionCount: when a timeout or a restart ended the connection, the client forgot an ID
+// without data and the last retry field.
+func TestLastIDAndRetryOfABrokenConnectionCount(t *testing.T) {
 	inBubble(t, []answer{stream("id: 1\ndata: a\n\nid: 7\nretry: 5000\n\n").then(hold)}, func(t *testing.T, s *server, c *sse.Client) {
 		c.IdleTimeout = 10 * time.Second
 		if _, err := collect(c.Subscribe(get(t.Context()))); err != nil {
@@ -249,8 +250,9 @@ func TestWhatABrokenConnectionSaidLastCounts(t *testing.T) {
 	})
 }
 
-// TestTheBeginningOfAnotherFieldIsNoData: cut behind "data", a field named database counted as one more line.
-func TestTheBeginningOfAnotherFieldIsNoData(t *testing.T) {
+// TestFieldNameThatBeginsWithDataIsIgnored: when a read ended behind "data", the field "database" counted as a data
+// line.
+func TestFieldNameThatBeginsWithDataIsIgnored(t *testing.T) {
 	const stream = "data:abc\ndatabase: x\n\n"
 	for _, r := range []io.Reader{strings.NewReader(stream), iotest.OneByteReader(strings.NewReader(stream))} {
 		if got := decode(r, 3); got.Err != "" || len(got.Events) != 1 {
@@ -259,8 +261,9 @@ func TestTheBeginningOfAnotherFieldIsNoData(t *testing.T) {
 	}
 }
 
-// TestARedirectTakesNoHostAlong: a Host of the caller's own went to the other origin if the Location had no scheme.
-func TestARedirectTakesNoHostAlong(t *testing.T) {
+// TestRedirectToAnotherOriginDropsHost: a Host set by the caller went to the other origin if the Location had no
+// scheme.
+func TestRedirectToAnotherOriginDropsHost(t *testing.T) {
 	inBubble(t, []answer{redirect(302, "//user:word@other.test/x"), stream("")}, func(t *testing.T, s *server, c *sse.Client) {
 		req := get(t.Context())
 		req.Host = "tenant-secret.internal"
@@ -273,8 +276,8 @@ func TestARedirectTakesNoHostAlong(t *testing.T) {
 	})
 }
 
-// TestWhatCanNeverWorkIsNotTriedForEver: each of these was repeated without end, or panicked.
-func TestWhatCanNeverWorkIsNotTriedForEver(t *testing.T) {
+// TestPermanentFailuresAreNotRetried: each of these requests was retried forever, or panicked.
+func TestPermanentFailuresAreNotRetried(t *testing.T) {
 	for _, location := range []string{"http:///x", "http://x.test:99999/"} {
 		inBubble(t, []answer{redirect(302, location)}, func(t *testing.T, s *server, c *sse.Client) {
 			if _, err := collect(c.Subscribe(get(t.Context()))); !isType[*sse.RedirectError](err) {
@@ -301,10 +304,10 @@ func TestWhatCanNeverWorkIsNotTriedForEver(t *testing.T) {
 	})
 }
 
-// TestAPanicDoesNotLookLikeAWholeStream, although middleware recovers it.
-func TestAPanicDoesNotLookLikeAWholeStream(t *testing.T) {
+// TestPanicAbortsTheStream: when middleware recovered the panic, the stream looked complete.
+func TestPanicAbortsTheStream(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
-		_ = s.Send(sse.Event{Data: "x"}) // seen by the client
+		_ = s.Send(sse.Event{Data: "x"}) // the client checks that it arrives
 		panic("a mistake")
 	})
 	recovering := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -318,7 +321,7 @@ func TestAPanicDoesNotLookLikeAWholeStream(t *testing.T) {
 	})
 }
 
-// failing is middleware whose writes fail from the second on.
+// failing is middleware whose second and later writes fail.
 type failing struct {
 	http.ResponseWriter
 	writes *int
@@ -333,11 +336,11 @@ func (f failing) Write(p []byte) (int, error) {
 	return f.ResponseWriter.Write(p)
 }
 
-// TestAFailedWriteDoesNotLookLikeAWholeStream, although the function has not looked at its error.
-func TestAFailedWriteDoesNotLookLikeAWholeStream(t *testing.T) {
+// TestFailedWriteAbortsTheStream: when the function ignored the error of a write, the stream looked complete.
+func TestFailedWriteAbortsTheStream(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
 		for range 3 {
-			_ = s.Send(sse.Event{Data: "x"}) // the point of the test
+			_ = s.Send(sse.Event{Data: "x"}) // ignored on purpose
 		}
 		return nil
 	})
@@ -349,7 +352,7 @@ func TestAFailedWriteDoesNotLookLikeAWholeStream(t *testing.T) {
 	})
 }
 
-func TestNumbersThatAreNoneHaveNoEffect(t *testing.T) {
+func TestInvalidNumbersHaveNoEffect(t *testing.T) {
 	for _, b := range []sse.Backoff{{Factor: math.NaN()}, {Jitter: math.NaN()}} {
 		if d := sse.DelayAfter(b, &sse.Failure{Attempt: 3, Retry: time.Second}).Delay; d < 4*time.Second || d > 6*time.Second {
 			t.Errorf("%+v waits %v", b, d)
@@ -362,7 +365,7 @@ func TestNumbersThatAreNoneHaveNoEffect(t *testing.T) {
 	}
 }
 
-func TestACallersOwnBaseIsNotCut(t *testing.T) {
+func TestBackoffBaseHasNoUpperLimit(t *testing.T) {
 	inBubble(t, []answer{stream("data: a\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		c.Backoff.Base = 2 * time.Hour
 		if _, err := collect(c.Subscribe(get(t.Context()))); err != nil || s.waits()[0] != 2*time.Hour {
@@ -371,7 +374,7 @@ func TestACallersOwnBaseIsNotCut(t *testing.T) {
 	})
 }
 
-func TestAPasswordIsInNoError(t *testing.T) {
+func TestErrorsContainNoPassword(t *testing.T) {
 	for _, url := range []string{"http://user:secret@host:bad/", "ftp://user:secret@host/"} {
 		if _, err := collect(sse.Subscribe(t.Context(), url)); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("the error is %v", err)
@@ -379,7 +382,7 @@ func TestAPasswordIsInNoError(t *testing.T) {
 	}
 }
 
-func TestAnEndWithoutDataNeedsNoJSON(t *testing.T) {
+func TestFinalEventWithoutDataNeedsNoJSON(t *testing.T) {
 	for _, err := range sse.JSON[int](sse.Read(strings.NewReader("data: 1\n\nevent: end\ndata:\n\n"), nil), &sse.JSONOptions{Done: sse.OfType("end")}) {
 		if err != nil {
 			t.Error(err)
@@ -387,7 +390,7 @@ func TestAnEndWithoutDataNeedsNoJSON(t *testing.T) {
 	}
 }
 
-func TestAZeroDecoderIsReadyAfterReset(t *testing.T) {
+func TestZeroDecoderIsReadyAfterReset(t *testing.T) {
 	var d sse.Decoder
 	d.Reset(bytes.NewReader([]byte("data: 1\n\n")))
 	if !d.Next() || string(d.Data()) != "1" || d.Next() || d.Err() != nil {

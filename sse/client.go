@@ -97,13 +97,13 @@ type RequestError struct{ Reason string }
 
 func (e *RequestError) Error() string { return "sse: unusable request: " + e.Reason }
 
-// check finds faults of the request that would make every attempt fail.
+// check returns an error if every attempt to send req would fail.
 func (c *Client) check(req *http.Request) error {
 	if req.URL == nil {
 		return &RequestError{"it has no URL"}
 	}
 	if req.RequestURI != "" {
-		return &RequestError{"its RequestURI is set, as in a request that a server has received; make a new one"}
+		return &RequestError{"its RequestURI is set, as in a request that a server received; create a new request"}
 	}
 	if c.speaksHTTP() {
 		if s := req.URL.Scheme; s != "http" && s != "https" {
@@ -116,12 +116,12 @@ func (c *Client) check(req *http.Request) error {
 	for name, values := range req.Header {
 		for _, value := range values {
 			if !isToken(name) || !sendable(value) {
-				return &RequestError{fmt.Sprintf("the header field %q cannot be sent: it holds a control character, or its name is no token", name)}
+				return &RequestError{fmt.Sprintf("the header field %q cannot be sent: its name is invalid, or its value contains a control character", name)}
 			}
 		}
 	}
 	if c.repeatable(req) && req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
-		return &RequestError{"a body that is sent again with every reconnection needs GetBody"}
+		return &RequestError{"its GetBody is nil, but each reconnection sends the body again"}
 	}
 	return nil
 }
@@ -135,14 +135,14 @@ func (c *Client) speaksHTTP() bool {
 	return standard
 }
 
-// unreachable says what is wrong with the host and port of a URL, "" if nothing is.
+// unreachable says what is wrong with the host or port of a URL, "" if both are valid.
 func unreachable(u *url.URL) string {
 	if u.Hostname() == "" {
 		return "names no host"
 	}
 	if p := u.Port(); p != "" {
 		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
-			return "has no port that exists"
+			return "has an invalid port"
 		}
 	}
 	return ""

@@ -18,10 +18,10 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// answer is what a test's server does with one request.
+// answer handles one request of a test's server.
 type answer func(w http.ResponseWriter, r *http.Request)
 
-// stream answers with an event stream that ends cleanly after text.
+// stream responds with an event stream that ends cleanly after text.
 func stream(text string) answer {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -29,11 +29,11 @@ func stream(text string) answer {
 	}
 }
 
-// then does one thing after the other, with a flush between.
+// then returns an answer that runs a, flushes, and runs b.
 func (a answer) then(b answer) answer {
 	return func(w http.ResponseWriter, r *http.Request) {
 		a(w, r)
-		_ = http.NewResponseController(w).Flush() // a client that is gone by then is no fault of the test
+		_ = http.NewResponseController(w).Flush() // fails if the client has disconnected, which some tests intend
 		b(w, r)
 	}
 }
@@ -53,7 +53,7 @@ func status(code int, header ...string) answer {
 	}
 }
 
-// server answers one request after the other, and 204 when it has no more answers, and keeps what it was asked.
+// server answers each request with the next of its answers, and with 204 when none is left. It records the requests.
 type server struct {
 	mu       sync.Mutex
 	answers  []answer
@@ -89,7 +89,7 @@ func (s *server) header(name string) []string {
 	return values
 }
 
-// waits returns the time between each request and the one before.
+// waits returns the times between consecutive requests.
 func (s *server) waits() []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *server) waits() []time.Duration {
 	return waits
 }
 
-// log is a client's life as one list of strings.
+// lifeLog records a client's changes of state as text.
 type lifeLog []string
 
 func (l *lifeLog) observe(state sse.State, f *sse.Failure) {
@@ -119,7 +119,7 @@ func get(ctx context.Context) *http.Request {
 	return req
 }
 
-// collect ranges to the end.
+// collect returns the data of all events, and the last error.
 func collect(events func(func(sse.Event, error) bool)) (data []string, err error) {
 	for event, e := range events {
 		if e != nil {
@@ -131,7 +131,8 @@ func collect(events func(func(sse.Event, error) bool)) (data []string, err error
 	return data, err
 }
 
-// inBubble runs a test with a server and a client in a bubble, where time passes when everybody waits.
+// inBubble runs a test with a server and a client in a synctest bubble, where time passes only while all goroutines
+// wait.
 func inBubble(t *testing.T, answers []answer, test func(t *testing.T, s *server, c *sse.Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -140,7 +141,7 @@ func inBubble(t *testing.T, answers []answer, test func(t *testing.T, s *server,
 	})
 }
 
-func TestAPlainSubscription(t *testing.T) {
+func TestSubscribeYieldsEvents(t *testing.T) {
 	inBubble(t, []answer{stream("id: 1\ndata: a\n\nevent: x\ndata: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		var got []sse.Event
 		for event, err := range c.Subscribe(get(t.Context())) {
@@ -154,12 +155,12 @@ func TestAPlainSubscription(t *testing.T) {
 			t.Error(diff)
 		}
 		if accept, cache := s.header("Accept")[0], s.header("Cache-Control")[0]; accept != "text/event-stream" || cache != "no-cache" {
-			t.Errorf("the request said Accept %q, Cache-Control %q", accept, cache)
+			t.Errorf("the request has Accept %q, Cache-Control %q", accept, cache)
 		}
 	})
 }
 
-func TestReconnectsAfterAnyEndOfAStream(t *testing.T) {
+func TestClientReconnectsAfterAnyEndOfAStream(t *testing.T) {
 	ends := map[string]answer{
 		"clean":          stream("id: 1\ndata: a\n\n"),
 		"inside event":   stream("id: 1\ndata: a\n\nid: 2\ndata: lost\n"),
@@ -174,7 +175,7 @@ func TestReconnectsAfterAnyEndOfAStream(t *testing.T) {
 				if err != nil || !slices.Equal(data, []string{"a", "b", "c"}) {
 					t.Errorf("got %q, %v", data, err)
 				}
-				// The id of the first stream lasts through the second, which has none.
+				// The second stream has no ID, so the ID of the first stream remains.
 				if got := s.header("Last-Event-ID"); !slices.Equal(got, []string{"", "1", "1", "1"}) {
 					t.Errorf("Last-Event-ID was %q", got)
 				}
@@ -186,7 +187,7 @@ func TestReconnectsAfterAnyEndOfAStream(t *testing.T) {
 	}
 }
 
-func TestAStartingPositionIsSentAndKept(t *testing.T) {
+func TestInitialLastEventIDIsSentAndKept(t *testing.T) {
 	inBubble(t, []answer{stream("data: a\n\n"), stream("id\ndata: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		req := get(t.Context())
 		req.Header.Set("Last-Event-ID", "näch-7")
@@ -199,7 +200,7 @@ func TestAStartingPositionIsSentAndKept(t *testing.T) {
 	})
 }
 
-func TestAnIDThatCannotBeSentNeverStopsTheReconnection(t *testing.T) {
+func TestUnsendableIDDoesNotPreventReconnection(t *testing.T) {
 	for name, id := range map[string]string{"control": "a\x01b", "delete": "\x7f", "endless": strings.Repeat("9", 1<<20)} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, []answer{stream("id: " + id + "\ndata: a\n\n"), stream("data: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
@@ -215,7 +216,7 @@ func TestAnIDThatCannotBeSentNeverStopsTheReconnection(t *testing.T) {
 	}
 }
 
-func TestARefusalThatReconnectingCannotMendEnds(t *testing.T) {
+func TestPermanentRefusalEndsTheSubscription(t *testing.T) {
 	tests := map[string]struct {
 		answer answer
 		status int
@@ -238,14 +239,14 @@ func TestARefusalThatReconnectingCannotMendEnds(t *testing.T) {
 					t.Errorf("the error is %v", err)
 				}
 				if len(s.header("")) != 1 {
-					t.Error("the client came back")
+					t.Error("the client reconnected")
 				}
 			})
 		})
 	}
 }
 
-func TestRefusalsThatPassAreWaitedOut(t *testing.T) {
+func TestTemporaryRefusalsAreRetried(t *testing.T) {
 	answers := []answer{status(500), status(503), status(429), status(408), stream("data: a\n\n"), status(502)}
 	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
 		data, err := collect(c.Subscribe(get(t.Context())))
@@ -253,7 +254,7 @@ func TestRefusalsThatPassAreWaitedOut(t *testing.T) {
 			t.Errorf("got %q, %v", data, err)
 		}
 		second := time.Second
-		// The event starts the count anew: its stream's end is the first failure in a row, 502 the second.
+		// The event resets the count: the end of its stream is the first consecutive failure, the 502 the second.
 		if got, want := s.waits(), []time.Duration{second, 2 * second, 4 * second, 8 * second, second, 2 * second}; !slices.Equal(got, want) {
 			t.Errorf("the client waited %v, want %v", got, want)
 		}
@@ -267,8 +268,8 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		if _, err := collect(c.Subscribe(get(t.Context()))); err != nil {
 			t.Error(err)
 		}
-		// A tenth of jitter may be added. The date is 90 s after the beginning, of which some have passed; what
-		// is no time at all leaves the backoff of the fourth failure in a row.
+		// Jitter may add up to a tenth. The date is 90 s after the start, and 20 to 22 s have passed. An invalid value
+		// leaves the backoff of the fourth consecutive failure.
 		hour := float64(time.Hour)
 		wants := [][2]float64{{20e9, 22e9}, {68e9, 77e9}, {hour, hour * 1.1}, {8e9, 8e9}}
 		for i, got := range s.waits() {
@@ -279,7 +280,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	})
 }
 
-func TestTheServersRetryReplacesTheBase(t *testing.T) {
+func TestServerRetryReplacesTheBase(t *testing.T) {
 	answers := []answer{stream("retry: 5000\n"), status(503), stream("retry: 0\n\ndata: a\n\n"), stream("data: b\n\n"), stream("retry: 99999999999999999999\n")}
 	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
 		data, err := collect(c.Subscribe(get(t.Context())))
@@ -293,7 +294,7 @@ func TestTheServersRetryReplacesTheBase(t *testing.T) {
 	})
 }
 
-func TestAServerThatAsksForNoDelayIsNotCalledInATightLoop(t *testing.T) {
+func TestZeroRetryDoesNotCauseATightLoop(t *testing.T) {
 	b := sse.Backoff{Jitter: -1}
 	for attempt, want := range map[int]time.Duration{1: 0, 2: 200 * time.Millisecond, 5: 1600 * time.Millisecond, 100: 30 * time.Second} {
 		if got := sse.DelayAfter(b, &sse.Failure{Attempt: attempt}).Delay; got != want {
@@ -302,7 +303,7 @@ func TestAServerThatAsksForNoDelayIsNotCalledInATightLoop(t *testing.T) {
 	}
 }
 
-func TestAbsurdBackoffsStillWait(t *testing.T) {
+func TestExtremeBackoffsStillWait(t *testing.T) {
 	for _, b := range []sse.Backoff{
 		{Max: 1<<63 - 1, Factor: 1e308, Jitter: 1e308}, {Base: 1<<63 - 1}, {Base: -1, Max: -1, Factor: -1}, {Factor: 1e-300},
 	} {
@@ -329,7 +330,7 @@ func TestJitterOnlyAdds(t *testing.T) {
 	}
 }
 
-func TestWHATWGWaitsExactlyAndTakesNoRefusal(t *testing.T) {
+func TestWHATWGWaitsExactlyAndStopsOnRefusal(t *testing.T) {
 	answers := []answer{stream("retry: 7000\n\ndata: a\n\n"), stream("data: b\n\n").then(cut), cut, cut, status(503, "Retry-After", "1")}
 	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
 		c.Recover = sse.WHATWG
@@ -345,7 +346,7 @@ func TestWHATWGWaitsExactlyAndTakesNoRefusal(t *testing.T) {
 	})
 }
 
-func TestSilenceBreaksAConnection(t *testing.T) {
+func TestSilentConnectionIsReplaced(t *testing.T) {
 	tests := map[string]answer{
 		"while connecting":  hold,
 		"before any event":  stream("").then(hold),
@@ -363,43 +364,43 @@ func TestSilenceBreaksAConnection(t *testing.T) {
 				}
 				want := 41 * time.Second
 				if name == "in a refusal body" {
-					want = 6 * time.Second // refusals have 5 s to say their word
+					want = 6 * time.Second // the client waits at most 5 s for the body of a refusal
 				} else if !slices.Contains(life, "connecting: "+sse.ErrIdle.Error()) {
 					t.Errorf("the states were %q", life)
 				}
 				if got := s.waits(); !slices.Equal(got, []time.Duration{want}) {
-					t.Errorf("the client came back after %v, want %v", got, want)
+					t.Errorf("the client reconnected after %v, want %v", got, want)
 				}
 			})
 		})
 	}
 }
 
-func TestCommentsAndSlowConsumersAreNoSilence(t *testing.T) {
-	beat := func(w http.ResponseWriter, r *http.Request) {
+func TestCommentsAndSlowConsumersAreNotIdle(t *testing.T) {
+	comments := func(w http.ResponseWriter, r *http.Request) {
 		for range 10 {
 			time.Sleep(30 * time.Second) // the bubble's clock
 			fmt.Fprint(w, ":\n")
-			_ = http.NewResponseController(w).Flush() // seen as a missing beat
+			_ = http.NewResponseController(w).Flush() // a failure shows as a missing comment
 		}
 	}
-	inBubble(t, []answer{stream("data: a\n\n").then(beat).then(stream("data: b\n\n"))}, func(t *testing.T, s *server, c *sse.Client) {
+	inBubble(t, []answer{stream("data: a\n\n").then(comments).then(stream("data: b\n\n"))}, func(t *testing.T, s *server, c *sse.Client) {
 		c.IdleTimeout = 40 * time.Second
-		comments := 0
-		c.Comment = func([]byte) { comments++ }
+		received := 0
+		c.Comment = func([]byte) { received++ }
 		for _, err := range c.Subscribe(get(t.Context())) {
 			if err != nil {
 				t.Error(err)
 			}
 			time.Sleep(time.Minute) // a consumer slower than the timeout
 		}
-		if len(s.header("")) != 2 || comments != 10 {
-			t.Errorf("%d requests, %d comments", len(s.header("")), comments)
+		if len(s.header("")) != 2 || received != 10 {
+			t.Errorf("%d requests, %d comments", len(s.header("")), received)
 		}
 	})
 }
 
-func TestTheEndOfTheContextEndsTheSequenceAtOnce(t *testing.T) {
+func TestCanceledContextEndsTheSequenceAtOnce(t *testing.T) {
 	tests := map[string]answer{
 		"while connecting": hold,
 		"while reading":    stream("").then(hold),
@@ -421,7 +422,7 @@ func TestTheEndOfTheContextEndsTheSequenceAtOnce(t *testing.T) {
 	}
 }
 
-func TestNothingIsYieldedAfterTheContextHasEnded(t *testing.T) {
+func TestNothingIsYieldedAfterCancellation(t *testing.T) {
 	inBubble(t, []answer{stream("id: 1\ndata: a\n\nid: 2\ndata: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -440,10 +441,10 @@ func TestNothingIsYieldedAfterTheContextHasEnded(t *testing.T) {
 }
 
 func TestBreakClosesTheConnection(t *testing.T) {
-	gone := make(chan struct{})
+	disconnected := make(chan struct{})
 	first := stream("data: a\n\n").then(func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
-		close(gone)
+		close(disconnected)
 	})
 	inBubble(t, []answer{first}, func(t *testing.T, s *server, c *sse.Client) {
 		var life lifeLog
@@ -454,7 +455,7 @@ func TestBreakClosesTheConnection(t *testing.T) {
 			}
 			break
 		}
-		<-gone
+		<-disconnected
 		if !slices.Equal(life, []string{"connecting", "open", "closed"}) {
 			t.Errorf("the states were %q", life)
 		}
@@ -480,18 +481,18 @@ func TestStatesAreObservedInOrder(t *testing.T) {
 	})
 }
 
-func TestRestartConnectsAnewAtOnce(t *testing.T) {
+func TestRestartReconnectsAtOnce(t *testing.T) {
 	answers := []answer{stream("id: 1\ndata: a\n\n").then(hold), status(503, "Retry-After", "3000"), stream("data: b\n\n")}
 	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
 		var source *sse.Source
 		begin := time.Now()
 		c.Observe = func(state sse.State, f *sse.Failure) {
 			if f != nil {
-				source.Restart() // before the long wait for 3000 s has begun
+				source.Restart() // before the delay of 3000 s begins
 			}
 		}
 		source = c.Open(get(t.Context()))
-		source.Restart() // before the range it does nothing
+		source.Restart() // does nothing before the range
 		var data []string
 		for event, err := range source.Events() {
 			if err != nil {
@@ -502,7 +503,7 @@ func TestRestartConnectsAnewAtOnce(t *testing.T) {
 				source.Restart()
 			}
 		}
-		source.Restart() // and after it
+		source.Restart() // does nothing after the range
 		if !slices.Equal(data, []string{"a", "b"}) || time.Since(begin) > 10*time.Second {
 			t.Errorf("after %v: %q", time.Since(begin), data)
 		}
@@ -579,7 +580,7 @@ func TestAPostIsNeverRepeatedBySurprise(t *testing.T) {
 	}
 }
 
-func TestAPostIsRepeatedWholeWhenAsked(t *testing.T) {
+func TestRepeatSendsTheWholePostAgain(t *testing.T) {
 	inBubble(t, []answer{stream("id: 1\ndata: a\n\n"), status(503), stream("data: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		c.Repeat = true
 		data, err := collect(c.Subscribe(post(t.Context(), "question")))
@@ -592,7 +593,7 @@ func TestAPostIsRepeatedWholeWhenAsked(t *testing.T) {
 	})
 }
 
-// closing is a body that tells whether it was closed.
+// closing is a body that records whether it was closed.
 type closing struct {
 	io.Reader
 	closed bool
@@ -603,7 +604,7 @@ func (c *closing) Close() error {
 	return nil
 }
 
-func TestTheRequestsOwnBodyIsUsedAndClosed(t *testing.T) {
+func TestRequestBodyIsUsedAndClosed(t *testing.T) {
 	inBubble(t, []answer{stream("data: a\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		req := post(t.Context(), "x")
 		own := &closing{Reader: strings.NewReader("x")}
@@ -614,7 +615,7 @@ func TestTheRequestsOwnBodyIsUsedAndClosed(t *testing.T) {
 	})
 }
 
-func TestASourceIsRangedOverOnce(t *testing.T) {
+func TestSourceYieldsItsEventsOnce(t *testing.T) {
 	inBubble(t, []answer{stream("data: a\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		source := c.Open(get(t.Context()))
 		for range source.Events() {
@@ -625,7 +626,7 @@ func TestASourceIsRangedOverOnce(t *testing.T) {
 	})
 }
 
-func TestARequestThatCannotWorkIsRefusedBeforeItIsSent(t *testing.T) {
+func TestUnusableRequestIsRefusedBeforeItIsSent(t *testing.T) {
 	request := func(method, url string, body io.Reader) *http.Request {
 		req, err := http.NewRequestWithContext(t.Context(), method, url, body)
 		if err != nil {
@@ -644,7 +645,7 @@ func TestARequestThatCannotWorkIsRefusedBeforeItIsSent(t *testing.T) {
 		"no host":                         request("GET", "http:///events", nil),
 		"port without a host":             request("GET", "http://:3000/events", nil),
 		"port that does not exist":        request("GET", "http://x.test:99999/events", nil),
-		"body that can be had once":       once,
+		"body without GetBody":            once,
 		"control character in a header":   control,
 		"header name that is not a token": name,
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// The conformance cases are files in ssetest/cases: every sentence of WHATWG HTML 9.2.2 to 9.2.6 and the behaviours of
-// the web-platform-tests.
+// The conformance cases are files in ssetest/cases. They cover every sentence of WHATWG HTML 9.2.2 to 9.2.6 and the
+// behaviours that the web-platform-tests check.
 
 func TestParserConformance(t *testing.T) {
 	t.Run("views", func(t *testing.T) {
@@ -25,7 +25,7 @@ func TestParserConformance(t *testing.T) {
 	})
 }
 
-// parser returns a function that reads a whole stream with a decoder; event takes the current event from it.
+// parser returns a function that decodes a whole stream; event gets the current event from the decoder.
 func parser(event func(*sse.Decoder) sse.Event) func(io.Reader) ssetest.Parsed {
 	return func(stream io.Reader) (p ssetest.Parsed) {
 		d := sse.NewDecoder(stream, &sse.ReadOptions{Comment: func(text []byte) {
@@ -41,8 +41,8 @@ func parser(event func(*sse.Decoder) sse.Event) func(io.Reader) ssetest.Parsed {
 	}
 }
 
-// TestLifecycleConformance holds the client with the browser's policy against the cases. With it the client must wait
-// exactly the reconnection time.
+// TestLifecycleConformance runs the cases against the client with the browsers' policy, under which the client must
+// wait exactly the reconnection time.
 func TestLifecycleConformance(t *testing.T) {
 	const reconnectionTime = 3 * time.Second
 	ssetest.TestLifecycle(t, ssetest.LifecycleClient{

@@ -17,14 +17,14 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// cutter is a way to break off an answer behind text.
+// cutter is a way to interrupt a response after some text.
 type cutter struct {
 	name  string
 	serve func(t *testing.T, text string) *http.Response
 }
 
-// cutters break off in the ways that HTTP knows, but for the end of a body that only the connection's end delimits: that
-// one looks clean.
+// cutters covers the ways in which HTTP reports an interrupted response. The end of a body that only the end of the
+// connection delimits is missing, because it looks clean.
 var cutters = []cutter{
 	{"chunked", rawCut("Transfer-Encoding: chunked\r\n\r\n%[2]x\r\n%[1]s\r\n", false)},
 	{"inside a chunk", rawCut("Transfer-Encoding: chunked\r\n\r\nffff\r\n%[1]s", false)},
@@ -39,8 +39,8 @@ var cutters = []cutter{
 	{"h2c, connection closed", http2Cut(false, net.Conn.Close)},
 }
 
-// rawCut answers with the bytes of format, given a text and its length, and closes the connection, or resets it when
-// the client has read the text.
+// rawCut responds with format, whose arguments are a text and its length. Then it closes the connection, or resets it
+// as soon as the client has read the text.
 func rawCut(format string, reset bool) func(*testing.T, string) *http.Response {
 	return func(t *testing.T, text string) *http.Response {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -74,7 +74,7 @@ func serveRaw(l net.Listener, answer string, read <-chan struct{}, reset bool) e
 		return err
 	}
 	if reset {
-		<-read // a reset may take from the client what it has not read
+		<-read // a reset may discard bytes that the client has not read
 		if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func serveRaw(l net.Listener, answer string, read <-chan struct{}, reset bool) e
 	return conn.Close()
 }
 
-// http2Cut resets the stream, or cuts the whole connection with end.
+// http2Cut resets the stream. If end is set, it ends the whole connection with it.
 func http2Cut(secure bool, end func(net.Conn) error) func(*testing.T, string) *http.Response {
 	return func(t *testing.T, text string) *http.Response {
 		type connKey struct{}
@@ -122,7 +122,7 @@ func http2Cut(secure bool, end func(net.Conn) error) func(*testing.T, string) *h
 	}
 }
 
-// getFrom sends a request and closes read when n bytes of the answer's body have been read.
+// getFrom sends a request. It closes read as soon as n bytes of the response's body have been read.
 func getFrom(t *testing.T, client *http.Client, url string, n int, read chan struct{}) *http.Response {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -154,12 +154,12 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestACutAnswerIsTruncatedHoweverItIsCut(t *testing.T) {
+func TestEveryKindOfInterruptedResponseIsTruncated(t *testing.T) {
 	const whole = "data: {\"text\":\"a\"}\n\n"
 	for _, c := range cutters {
 		for name, rest := range map[string]string{
 			"between events": "", "inside an event": "data: {\"te", "before the blank line": "data: {}\n", "in the end": "data: [DONE]\n",
-			"behind a comment": ": beat\n",
+			"behind a comment": ": heartbeat\n",
 		} {
 			t.Run(c.name+" "+name, func(t *testing.T) {
 				check := func(t *testing.T, got []string, err error) {
@@ -194,7 +194,7 @@ func TestACutAnswerIsTruncatedHoweverItIsCut(t *testing.T) {
 	}
 }
 
-func TestABodyWithoutFramingIsTruncatedWithoutItsEnd(t *testing.T) {
+func TestBodyWithoutFramingIsTruncatedWithoutItsFinalEvent(t *testing.T) {
 	resp := rawCut("Connection: close\r\n\r\n%[1]s", false)(t, "data: {\"text\":\"a\"}\n\n")
 	var last error
 	for _, err := range sse.JSON[text](sse.ReadResponse(resp, nil), &sse.JSONOptions{Done: sse.WithData("[DONE]")}) {
@@ -205,9 +205,9 @@ func TestABodyWithoutFramingIsTruncatedWithoutItsEnd(t *testing.T) {
 	}
 }
 
-// TestAReadThatTheCallerStopsIsNotTruncated: "the answer was cut off" would be the wrong thing to say to somebody who
-// has pressed Ctrl-C.
-func TestAReadThatTheCallerStopsIsNotTruncated(t *testing.T) {
+// TestReadStoppedByTheCallerIsNotTruncated: a program that is interrupted with Ctrl-C must not report a truncated
+// stream.
+func TestReadStoppedByTheCallerIsNotTruncated(t *testing.T) {
 	for _, cause := range []error{context.Canceled, context.DeadlineExceeded, http.ErrBodyReadAfterClose, net.ErrClosed, io.ErrClosedPipe} {
 		r := io.MultiReader(strings.NewReader("data: a\n\ndata: b"), iotest.ErrReader(fmt.Errorf("wrapped: %w", cause)))
 		if data, err := collect(sse.Read(r, nil)); isTruncated(err) || !errors.Is(err, cause) || !slices.Equal(data, []string{"a"}) {
@@ -244,9 +244,8 @@ func TestAReadThatTheCallerStopsIsNotTruncated(t *testing.T) {
 	}
 }
 
-// TestSequencesOfOtherOriginAreTruncatedToo: JSON takes any sequence, also one whose errors are the reader's own or a
-// client's.
-func TestSequencesOfOtherOriginAreTruncatedToo(t *testing.T) {
+// TestJSONDetectsTruncationInAnySequence: a sequence passed to JSON may end with the errors of a reader or of a Client.
+func TestJSONDetectsTruncationInAnySequence(t *testing.T) {
 	for err, want := range map[error]bool{
 		io.ErrUnexpectedEOF: true, sse.ErrEnded: true, sse.ErrIdle: true, context.Canceled: false, error(&sse.ResponseError{}): false,
 	} {

@@ -48,8 +48,8 @@ type ReadOptions struct {
 //	}
 //	return d.Err()
 //
-// An event is delivered as soon as the byte that completes it arrives, even a lone CR. Decoding takes time linear in the
-// number of bytes, for any input. A Decoder is not safe for concurrent use.
+// An event is delivered as soon as the byte that completes it arrives, even a lone CR. Decoding takes time linear in
+// the number of bytes, for any input. A Decoder is not safe for concurrent use.
 type Decoder struct {
 	r       io.Reader
 	max     int
@@ -60,7 +60,7 @@ type Decoder struct {
 	// data ≤ dataEnd ≤ line ≤ lf, cr ≤ end ≤ len(buf)
 	//
 	//	 ┌──────┬───────────────┬─────────┬───────────────┬──────────────────┬──────┐
-	//	 │ used │ event's data  │  used   │ current line  │ not yet looked at│ room │ buf
+	//	 │ used │ event's data  │  used   │ current line  │ not yet scanned  │ free │ buf
 	//	 └──────┴───────────────┴─────────┴───────────────┴──────────────────┴──────┘
 	//	        data            dataEnd   line            lf or cr           end
 	//
@@ -76,8 +76,8 @@ type Decoder struct {
 	bom     bool // at the start of the stream, where a byte order mark may stand
 	afterCR bool // the last line ended with CR, so that a following LF belongs to it
 	skip    skip // whether the rest of the current line is ignored
-	hasData bool // the event being read has a data field
-	begun   bool // the event being read has a field that the end of the stream would discard
+	hasData bool // the current block has a data field
+	begun   bool // the current block has a field that would be lost if the stream ended
 	full    bool // the last Read filled the buffer
 	quiet   int  // consecutive times that the buffer was emptied with less than a quarter of it in use
 	stray   stray
@@ -104,7 +104,7 @@ type skip byte
 const (
 	skipNothing skip = iota
 	skipComment
-	skipField // of a name the standard does not know
+	skipField // of a name that the standard does not define
 )
 
 // NewDecoder returns a Decoder that reads from r. It reads ahead, up to 32 KiB or the size of an event.

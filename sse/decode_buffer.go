@@ -138,8 +138,8 @@ func (d *Decoder) checkPartial(line []byte) error {
 }
 
 // makeRoom makes room for the next Read. When three quarters of the buffer are used, it moves the live bytes down if
-// they fill at most half of the buffer, else it doubles the buffer. So each byte is moved a bounded number of times, and
-// each Read has at least a quarter of the buffer.
+// they fill at most half of the buffer, else it doubles the buffer. So each byte is moved a bounded number of times,
+// and each Read has at least a quarter of the buffer.
 func (d *Decoder) makeRoom() {
 	live := d.dataEnd - d.data + d.end - d.line
 	size := max(len(d.buf), minBuffer)

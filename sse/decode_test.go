@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// outcome is everything that a stream amounts to.
+// outcome is everything that a decoder reports about a stream.
 type outcome struct {
 	Events      []sse.Event
 	LastEventID string
@@ -34,7 +34,7 @@ func decode(r io.Reader, maxEvent int) outcome {
 	for d.Next() {
 		o.Events = append(o.Events, sse.Event{Type: string(d.Type()), Data: string(d.Data()), ID: string(d.ID())})
 		if owned := d.Event(); owned != o.Events[len(o.Events)-1] {
-			panic(fmt.Sprintf("Event gives %v, the views %v", owned, o.Events[len(o.Events)-1]))
+			panic(fmt.Sprintf("Event returned %v, the views %v", owned, o.Events[len(o.Events)-1]))
 		}
 	}
 	o.LastEventID = string(d.ID())
@@ -45,7 +45,7 @@ func decode(r io.Reader, maxEvent int) outcome {
 	return o
 }
 
-// chunks gives one part of a stream per Read.
+// chunks is a reader that returns one chunk of a stream per Read.
 type chunks [][]byte
 
 func (c *chunks) Read(p []byte) (int, error) {
@@ -59,9 +59,9 @@ func (c *chunks) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestALoneCRCompletesAnEventAtOnce reads from a connection that falls silent after each CR. A decoder that waits for
-// the byte after it, to see whether it is an LF, would never deliver.
-func TestALoneCRCompletesAnEventAtOnce(t *testing.T) {
+// TestLoneCRCompletesAnEventAtOnce reads from a connection that is silent after each CR. A decoder that waits for a
+// possible LF would never deliver the event.
+func TestLoneCRCompletesAnEventAtOnce(t *testing.T) {
 	for _, stream := range []string{"data: x\r\r", "data: x\n\r", "data: x\r\n\r", "id: 1\r\rdata: x\r\r"} {
 		t.Run(fmt.Sprintf("%q", stream), func(t *testing.T) {
 			silent := errors.New("the decoder wanted more")
@@ -76,7 +76,7 @@ func TestALoneCRCompletesAnEventAtOnce(t *testing.T) {
 	}
 }
 
-func TestAnEventLargerThanTheLimitIsRefused(t *testing.T) {
+func TestEventLargerThanTheLimitIsRefused(t *testing.T) {
 	tests := []struct {
 		name, stream string
 		fits         bool
@@ -114,7 +114,7 @@ func TestAnEventLargerThanTheLimitIsRefused(t *testing.T) {
 	}
 }
 
-func TestWithoutALimitAnythingFits(t *testing.T) {
+func TestNegativeLimitAcceptsAnySize(t *testing.T) {
 	data := strings.Repeat("x", sse.DefaultMaxEvent+1)
 	stream := "data: " + data + "\n\n"
 	if got := decode(strings.NewReader(stream), 0); !strings.Contains(got.Err, "larger than 16777216 bytes") {
@@ -125,9 +125,9 @@ func TestWithoutALimitAnythingFits(t *testing.T) {
 	}
 }
 
-// TestEndlessCommentsAndUnknownFieldsTakeNoMemory was a way to fill the memory of any client: both are ignored
-// by the standard, neither ends.
-func TestEndlessCommentsAndUnknownFieldsTakeNoMemory(t *testing.T) {
+// TestEndlessCommentsAndUnknownFieldsNeedNoMemory: the standard ignores both. A server could fill a client's memory
+// with a line that never ends.
+func TestEndlessCommentsAndUnknownFieldsNeedNoMemory(t *testing.T) {
 	for _, start := range []string{":", "unknown: ", "datum", "data\xff", "\x00"} {
 		t.Run(start, func(t *testing.T) {
 			d := sse.NewDecoder(io.MultiReader(
@@ -139,7 +139,7 @@ func TestEndlessCommentsAndUnknownFieldsTakeNoMemory(t *testing.T) {
 				t.Errorf("got %.100q, %v", d.Data(), d.Err())
 			}
 			if d.BufferSize() > 128<<10 {
-				t.Errorf("the buffer has grown to %d bytes", d.BufferSize())
+				t.Errorf("the buffer grew to %d bytes", d.BufferSize())
 			}
 		})
 	}
@@ -154,7 +154,7 @@ func (e endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestALongCommentIsCutForWhoeverAsked(t *testing.T) {
+func TestLongCommentIsTruncatedForTheCallback(t *testing.T) {
 	stream := ": " + strings.Repeat("é", 100) + "\n:\n:x\ndata: 1\n\n"
 	want := []string{strings.Repeat("é", 5) + "\uFFFD", "", "x"}
 	for _, r := range []io.Reader{strings.NewReader(stream), iotest.OneByteReader(strings.NewReader(stream))} {
@@ -164,8 +164,8 @@ func TestALongCommentIsCutForWhoeverAsked(t *testing.T) {
 	}
 }
 
-// TestPathologicalStreamsAreReadInLinearTime holds by ending at all: at 1 MiB in single bytes, a
-// decoder that looks again at what it has seen is busy for long.
+// TestPathologicalStreamsAreReadInLinearTime reads 1 MiB byte by byte. A decoder that scans bytes again would run for
+// so long that the test times out.
 func TestPathologicalStreamsAreReadInLinearTime(t *testing.T) {
 	const size = 1 << 20
 	streams := map[string]string{
@@ -227,7 +227,7 @@ func TestOwnedStringsAllocateOnceAnEvent(t *testing.T) {
 	}
 }
 
-func TestABufferThatOneLargeEventMadeLargeShrinks(t *testing.T) {
+func TestBufferShrinksAfterALargeEvent(t *testing.T) {
 	large := "data: " + strings.Repeat("x", 8<<20) + "\n\n"
 	parts := chunks{[]byte(large)}
 	for range 2000 {
@@ -235,16 +235,16 @@ func TestABufferThatOneLargeEventMadeLargeShrinks(t *testing.T) {
 	}
 	d := sse.NewDecoder(&parts, nil)
 	if !d.Next() || d.BufferSize() < 8<<20 {
-		t.Fatalf("the large event needs a buffer of %d bytes? %v", d.BufferSize(), d.Err())
+		t.Fatalf("with the large event the buffer has %d bytes, %v", d.BufferSize(), d.Err())
 	}
 	for d.Next() {
 	}
 	if d.BufferSize() > 64<<10 {
-		t.Errorf("2000 small events later the buffer still has %d bytes", d.BufferSize())
+		t.Errorf("after 2000 small events the buffer still has %d bytes", d.BufferSize())
 	}
 }
 
-func TestErrTellsHowTheStreamEnded(t *testing.T) {
+func TestErrSaysHowTheStreamEnded(t *testing.T) {
 	broken := errors.New("broken")
 	t.Run("inside an event", func(t *testing.T) {
 		d := sse.NewDecoder(strings.NewReader("data: 1\n\nid: 2\ndata: 2\n"), nil)
@@ -255,7 +255,7 @@ func TestErrTellsHowTheStreamEnded(t *testing.T) {
 			t.Errorf("the error is %v", d.Err())
 		}
 		if string(d.ID()) != "" {
-			t.Errorf("the discarded event has set the id to %q", d.ID())
+			t.Errorf("the discarded event set the id to %q", d.ID())
 		}
 	})
 	t.Run("by the reader", func(t *testing.T) {
@@ -267,19 +267,19 @@ func TestErrTellsHowTheStreamEnded(t *testing.T) {
 			t.Error("there is an event after the error")
 		}
 	})
-	t.Run("by a reader that gives data with its error", func(t *testing.T) {
+	t.Run("by a reader that returns data with its error", func(t *testing.T) {
 		d := sse.NewDecoder(iotest.DataErrReader(strings.NewReader("data: 1\n\n")), nil)
 		if !d.Next() || d.Next() || d.Err() != nil {
 			t.Errorf("the error is %v", d.Err())
 		}
 	})
-	t.Run("by a reader that gives nothing", func(t *testing.T) {
+	t.Run("by a reader that returns nothing", func(t *testing.T) {
 		d := sse.NewDecoder(readerFunc(func([]byte) (int, error) { return 0, nil }), nil)
 		if d.Next() || !errors.Is(d.Err(), io.ErrNoProgress) {
 			t.Errorf("the error is %v", d.Err())
 		}
 	})
-	t.Run("by a reader that lies", func(t *testing.T) {
+	t.Run("by a reader that returns an impossible count", func(t *testing.T) {
 		d := sse.NewDecoder(readerFunc(func(p []byte) (int, error) { return len(p) + 1, nil }), nil)
 		if d.Next() || d.Err() == nil {
 			t.Errorf("the error is %v", d.Err())
@@ -310,7 +310,7 @@ func TestRetrySaturates(t *testing.T) {
 	}
 }
 
-func TestASequenceIsUsedOnce(t *testing.T) {
+func TestReadYieldsItsEventsOnce(t *testing.T) {
 	events := sse.Read(strings.NewReader("data: 1\n\ndata: 2\n\n"), nil)
 	for event, err := range events {
 		if err != nil || event.Data != "1" {

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// FieldError says which field of an [Event] cannot be sent, and why. Nothing was written.
+// FieldError says which field of an [Event] cannot be sent, and why. Nothing of the event was written.
 type FieldError struct {
 	Field  string // "event", "id" or "retry", as on the wire
 	Value  string // the refused value
-	Offset int    // of the first byte in Value that stands in the way
+	Offset int    // index in Value of the first byte that cannot be sent
 	Reason string
 }
 
@@ -20,16 +20,20 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("sse: %s field %.64q: byte %d: %s", e.Field, e.Value, e.Offset, e.Reason)
 }
 
-// AppendTo appends e to b as it goes on the wire, and a blank line. It allocates only what b lacks.
+// AppendTo appends the encoding of e, including the blank line at its end, to b. It allocates only to grow b.
 //
-// The block always has a data field, and its id field comes last. Some clients dispatch an empty message at a blank
-// line without data. Some store the id when they read its line, and lose the event when the connection breaks before
-// the blank line; with the id last only the break between the two can hurt them.
+// The encoding always has a data field, because some clients dispatch an empty message at a blank line without data.
+// The id field comes last. Some clients store the ID when they read its line: if the connection then breaks before the
+// blank line, they resume after an event that they never dispatched. With the id last, only a break directly before the
+// blank line has this effect.
 //
-// It returns b as it was and a [*FieldError] when Type holds CR, LF or NUL; when ID holds a control character
-// other than an inner tab, or begins or ends with a space or tab, because such an ID could not come back in a
-// Last-Event-ID header; and when Retry is negative. Data may be any text. Invalid UTF-8 is sent
-// as it is; the reader will see U+FFFD.
+// AppendTo returns b unchanged and a [*FieldError] if
+//   - Type contains CR, LF or NUL;
+//   - ID contains a control character other than an inner tab, or begins or ends with a space or tab, because a
+//     Last-Event-ID header could not carry it back;
+//   - Retry is negative.
+//
+// Data may be any text. Invalid UTF-8 is sent unchanged; readers decode it as U+FFFD.
 func (e Event) AppendTo(b []byte) ([]byte, error) {
 	if err := e.check(); err != nil {
 		return b, err
@@ -53,16 +57,16 @@ func (e Event) AppendTo(b []byte) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// AppendComment appends text as comment lines, one per line of text. No blank line follows, because some clients
-// dispatch an empty message at one; the next event follows directly. Readers ignore comments; connections and proxies
-// stay awake. A comment may stand between events, not inside one.
+// AppendComment appends text to b as comment lines, one per line of text. Readers ignore comments; their bytes keep
+// idle connections open. AppendComment adds no blank line, because some clients dispatch an empty message at one. Put
+// comments between events, not inside one.
 func AppendComment(b []byte, text string) []byte {
 	return appendLines(b, ":", text)
 }
 
-// AppendRetry appends a retry field of d in whole milliseconds, rounded up, as one line. No blank line follows: the
-// line joins the block of the next event. Readers obey it as soon as they have read the line, also when no event
-// follows. A negative d counts as 0.
+// AppendRetry appends a retry field to b as one line. It rounds d up to whole milliseconds; a negative d counts as 0.
+// No blank line follows: the line becomes part of the next event. Readers apply it when they read the line, even if no
+// event follows.
 func AppendRetry(b []byte, d time.Duration) []byte {
 	d = max(d, 0)
 	ms := int64(d / time.Millisecond)
@@ -74,8 +78,8 @@ func AppendRetry(b []byte, d time.Duration) []byte {
 	return append(b, '\n')
 }
 
-// appendLines appends each line of text behind name. It looks for each kind of line end once per line end
-// found, so its time is linear in len(text) whatever mixture of line ends it holds.
+// appendLines appends each line of text after name. It searches for each kind of line end only behind the last one
+// found, so its time is linear in len(text) for any mixture of line ends.
 func appendLines(b []byte, name, text string) []byte {
 	lf, cr := indexOr(text, '\n', 0), indexOr(text, '\r', 0)
 	for start := 0; ; {
@@ -113,17 +117,17 @@ func indexOr(s string, c byte, from int) int {
 func (e *Event) check() error {
 	for i := range len(e.Type) {
 		if c := e.Type[i]; c == '\n' || c == '\r' || c == 0 {
-			return &FieldError{"event", e.Type, i, "CR, LF and NUL cannot be part of an event type"}
+			return &FieldError{"event", e.Type, i, "an event type cannot contain CR, LF or NUL"}
 		}
 	}
 	for i := range len(e.ID) {
 		switch c := e.ID[i]; {
 		case c == '\t' || c == ' ':
 			if i == 0 || i == len(e.ID)-1 {
-				return &FieldError{"id", e.ID, i, "space around an id is lost in the Last-Event-ID header"}
+				return &FieldError{"id", e.ID, i, "an id cannot begin or end with a space or tab, because the Last-Event-ID header drops it"}
 			}
 		case c < 0x20 || c == 0x7F:
-			return &FieldError{"id", e.ID, i, "a control character cannot travel back in the Last-Event-ID header"}
+			return &FieldError{"id", e.ID, i, "an id cannot contain a control character, because the Last-Event-ID header cannot carry it"}
 		}
 	}
 	if e.Retry < 0 {
@@ -132,11 +136,11 @@ func (e *Event) check() error {
 	return nil
 }
 
-// Frame is an event's bytes on the wire: encoded once, immutable, shared by all who send it. The zero Frame is
-// empty. Frames are safe for concurrent use.
+// Frame is an encoded event. It is immutable, so that many streams can share one encoding. The zero Frame is empty.
+// Frames are safe for concurrent use.
 type Frame struct{ bytes []byte }
 
-// Frame encodes e once for many receivers. It fails as [Event.AppendTo] does.
+// Frame encodes e for any number of receivers. It returns the errors of [Event.AppendTo].
 func (e Event) Frame() (Frame, error) {
 	b, err := e.AppendTo(make([]byte, 0, len("event: \nid: \ndata: \n\n")+len(e.Type)+len(e.ID)+len(e.Data)))
 	if err != nil {

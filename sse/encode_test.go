@@ -51,7 +51,7 @@ func TestEventOnTheWire(t *testing.T) {
 	}
 }
 
-func TestAFieldThatCannotTravelIsRefused(t *testing.T) {
+func TestUnsendableFieldIsRefused(t *testing.T) {
 	tests := []struct {
 		name   string
 		event  sse.Event
@@ -100,8 +100,8 @@ func TestCommentAndRetryDispatchNothing(t *testing.T) {
 	}
 }
 
-// TestARetryLineCountsWhenItHasBeenRead, also if the connection breaks before the event whose block it joins.
-func TestARetryLineCountsWhenItHasBeenRead(t *testing.T) {
+// TestRetryLineCountsWithoutAnEvent: readers apply a retry line even if the connection breaks before the next event.
+func TestRetryLineCountsWithoutAnEvent(t *testing.T) {
 	d := sse.NewDecoder(bytes.NewReader(sse.AppendRetry(nil, 7*time.Second)), nil)
 	if d.Next() {
 		t.Errorf("got %v, want nothing", d.Event())
@@ -123,7 +123,7 @@ func TestFrameIsSharedAndImmutable(t *testing.T) {
 		t.Errorf("WriteTo gave %d, %v; want %d", n, err, frame.Len())
 	}
 	if out.String() != "data: x\nid: 1\n\n" {
-		t.Errorf("the frame is %q now", out.String())
+		t.Errorf("the frame became %q", out.String())
 	}
 	var zero sse.Frame
 	if zero.Len() != 0 || zero.String() != "" {
@@ -139,7 +139,7 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestNormal(t *testing.T) {
+func TestNormalIsWhatADecoderReads(t *testing.T) {
 	got := sse.Event{Data: "a\r\nb\rc\xff\xe2\x82\xff", ID: "\xc3", Retry: time.Second, ResetID: true}.Normal()
 	want := sse.Event{Type: "message", Data: "a\nb\nc\uFFFD\uFFFD\uFFFD", ID: "\uFFFD"}
 	if diff := cmp.Diff(want, got); diff != "" {

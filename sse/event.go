@@ -5,37 +5,37 @@ import (
 	"time"
 )
 
-// DefaultType is the type of an event that names none (WHATWG HTML 9.2.6, "dispatch the event").
+// DefaultType is the type of an event that has no event field (WHATWG HTML 9.2.6, "dispatch the event").
 const DefaultType = "message"
 
-// Event is one event of a stream: what EventSource hands to a page as a MessageEvent.
+// Event is one event of a stream. EventSource passes it to a page as a MessageEvent.
 //
-// An Event is always dispatched at the other end, also one that has nothing but a Retry. To send a line that is not
-// an event use [AppendComment] or [AppendRetry].
+// The receiver dispatches every Event, even one with only a Retry. To send a line that is no event, use [AppendComment]
+// or [AppendRetry].
 type Event struct {
-	// Type names the kind of event. A received event always has one: [DefaultType] when the stream named
-	// none. In a sent event "" and [DefaultType] are the same and put no field on the wire.
+	// Type is the event's type, the name that addEventListener takes. A received event without an event field has
+	// [DefaultType]. In a sent event, "" and [DefaultType] are the same: no event field is sent.
 	Type string
 
-	// Data is the payload. It is sent as one data field per line, where LF, CR and CRLF all end a line,
-	// and arrives with LF between the lines. The empty string is sent as an empty data field.
+	// Data is the payload. Each of its lines is sent as one data field. LF, CR and CRLF end a line; the receiver gets LF
+	// for all three. The empty string is sent as an empty data field.
 	Data string
 
-	// ID, when received, is the last event ID as of this event, which an earlier event may have set.
-	// When sent, "" leaves the reader's last event ID as it is.
+	// ID of a received event is the last event ID up to this event; an earlier event may have set it. In a sent event, ""
+	// leaves the receiver's last event ID unchanged.
 	ID string
 
-	// Retry, sent only, tells the reader how long to wait before it reconnects. It goes out in whole
-	// milliseconds, rounded up. 0 sends nothing; negative is refused.
+	// Retry is the reconnection time to send, rounded up to whole milliseconds. 0 sends nothing; a negative value is an
+	// error. In a received event it is 0.
 	Retry time.Duration
 
-	// ResetID, sent only, puts an empty id field on the wire when ID is "", which makes the reader
-	// forget its last event ID. Relays need it, few others do.
+	// ResetID sends an empty id field if ID is "", so that the receiver forgets its last event ID. Relays need it. In a
+	// received event it is false.
 	ResetID bool
 }
 
-// Normal returns e as a fresh decoder gives it after reading what [Event.AppendTo] wrote: the type filled
-// in, line ends as LF, each maximal subpart of invalid UTF-8 as one U+FFFD, and nothing that is sent only.
+// Normal returns the event that a new [Decoder] reads from the output of [Event.AppendTo]. It fills in the type, turns
+// line ends into LF and each maximal subpart of invalid UTF-8 into U+FFFD, and clears Retry and ResetID.
 func (e Event) Normal() Event {
 	if e.Type == "" {
 		e.Type = DefaultType

@@ -7,14 +7,14 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Room sends what one says to all who listen. Each event is encoded once. A listener that does not keep up is let go; its
-// browser comes back by itself.
+// Room sends each message to all listeners. It encodes each event once. It ends the stream of a listener that is too
+// slow; the listener's browser reconnects.
 type Room struct {
 	mu        sync.Mutex // guards the following
 	listeners map[chan sse.Frame]bool
 }
 
-// Say sends text to everybody.
+// Say sends text to all listeners.
 func (r *Room) Say(text string) error {
 	frame, err := sse.Event{Data: text}.Frame()
 	if err != nil {
@@ -34,7 +34,7 @@ func (r *Room) Say(text string) error {
 }
 
 func (r *Room) listen(s *sse.Stream) error {
-	if err := s.Flush(); err != nil { // the browser's open event, before anybody speaks
+	if err := s.Flush(); err != nil { // opens the browser's connection before the first message
 		return err
 	}
 	frames := make(chan sse.Frame, 16)
@@ -61,7 +61,7 @@ func (r *Room) listen(s *sse.Stream) error {
 	}
 }
 
-// One event for many clients.
+// Sends each event to many clients.
 func ExampleHandler_broadcast() {
 	room := &Room{listeners: make(map[chan sse.Frame]bool)}
 	http.Handle("GET /events", sse.Handler(nil, room.listen))

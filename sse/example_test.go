@@ -29,7 +29,7 @@ func ExampleHandler() {
 	}))
 }
 
-// A finite stream that resumes where the client left off, and tells it to stop for good at the end.
+// Serves a finite stream that clients can resume. At its end it tells them to stop reconnecting.
 func ExampleHandler_resume() {
 	lines := []string{"one", "two", "three"}
 	server := httptest.NewServer(sse.Handler(&sse.Options{Retry: time.Millisecond}, func(s *sse.Stream) error {
@@ -46,7 +46,7 @@ func ExampleHandler_resume() {
 	}))
 	defer server.Close()
 
-	// Each connection gives one line; the client comes back for the next, until it is told to stop.
+	// Each connection delivers one line. The client reconnects for the next one until the server answers 204.
 	for event, err := range sse.Subscribe(context.Background(), server.URL) {
 		if err != nil {
 			log.Fatal(err)
@@ -72,9 +72,9 @@ func ExampleDecoder() {
 	// message "2\n3"
 }
 
-// A language model's answer: whole only if the sentinel came.
+// Reads the answer of a language model. It is complete only if the final event [DONE] arrived.
 func ExampleJSON() {
-	stream := "data: {\"text\": \"Hel\"}\n\ndata: {\"text\": \"lo\"}\n\n" // and here the connection broke
+	stream := "data: {\"text\": \"Hel\"}\n\ndata: {\"text\": \"lo\"}\n\n" // here the connection broke
 	type delta struct{ Text string }
 	events := sse.Read(strings.NewReader(stream), nil)
 	for m, err := range sse.JSON[delta](events, &sse.JSONOptions{Done: sse.WithData("[DONE]"), Error: sse.ErrorMember}) {
@@ -87,7 +87,7 @@ func ExampleJSON() {
 	// Output:
 	// Hel
 	// lo
-	// sse: stream ended too early: the event that ends it did not come
+	// sse: stream ended too early: the final event did not arrive
 }
 
 func ExampleEvent_Frame() {

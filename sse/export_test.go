@@ -1,6 +1,6 @@
 package sse
 
-// Cracks in the wall for the tests outside.
+// Internals that the tests in package sse_test use.
 
 var (
 	AppendValidUTF8 = appendValidUTF8
@@ -11,7 +11,7 @@ var (
 // BufferSize returns the size of the decoder's buffer.
 func (d *Decoder) BufferSize() int { return len(d.buf) }
 
-// DelayAfter notes in f what b waits after as many failures as f has seen, when its Retry was asked for.
+// DelayAfter sets f.Delay to the delay that b computes for f.Attempt failures if the server asked for f.Retry.
 func DelayAfter(b Backoff, f *Failure) *Failure {
 	f.Delay = b.withDefaults().delay(f.Retry, f.Attempt)
 	return f

@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// FuzzDecodingIsIndependentOfTheSplitting also holds the decoder against the plain reading of the standard.
+// FuzzDecodingIsIndependentOfTheSplitting also compares the decoder with reference, a literal reading of the standard.
 func FuzzDecodingIsIndependentOfTheSplitting(f *testing.F) {
 	for _, stream := range []string{
 		"\uFEFFdata: 1\n\n", "data\r\rdata\n\ndata\r\n\r\n", "id: 1\nevent: x\nretry: 12\ndata:  a\ndata:b\n\n: c\n\nid\ndata\n\n",
@@ -38,7 +38,7 @@ func FuzzDecodingIsIndependentOfTheSplitting(f *testing.F) {
 	})
 }
 
-// split cuts a stream at random places, empty reads included.
+// split splits a stream at random places. Some chunks are empty.
 func split(stream []byte, seed uint64) *chunks {
 	random := rand.New(rand.NewPCG(seed, 0))
 	var c chunks
@@ -50,8 +50,8 @@ func split(stream []byte, seed uint64) *chunks {
 	return &c
 }
 
-// FuzzAFreshDecoderGivesNormal also shows that no event can forge a field or another event: what follows it is
-// read as it was sent.
+// FuzzAFreshDecoderGivesNormal also checks that no event can forge a field or another event: the event after it must be
+// decoded as it was sent.
 func FuzzAFreshDecoderGivesNormal(f *testing.F) {
 	f.Add("", "", "", false)
 	f.Add("add", "a\r\nb\n\rc\x00", "17", false)
@@ -74,13 +74,14 @@ func FuzzAFreshDecoderGivesNormal(f *testing.F) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]sse.Event{event.Normal(), after}, decode(bytes.NewReader(b), 0).Events); diff != "" {
-			t.Errorf("%#v went out as %q and came back otherwise:\n%s", event, b, diff)
+			t.Errorf("%#v was sent as %q and decoded differently:\n%s", event, b, diff)
 		}
 	})
 }
 
-// FuzzEveryBlockHasData: whatever is sent, in whatever order, no blank line stands where no event ends, no comment inside a block,
-// and the id comes last. A client that dispatches at every blank line sees the events and nothing else.
+// FuzzEveryBlockHasData encodes events, comments and retry lines in any order. Blank lines must only end events,
+// comments must only stand between events, and the id field must come last. A client that dispatches a message at every
+// blank line must then see exactly the events.
 func FuzzEveryBlockHasData(f *testing.F) {
 	f.Add([]byte("erc"), "add", "a\r\n\n\rb", "17", int64(2386))
 	f.Add([]byte("crrec"), "", "", "", int64(0))
@@ -91,7 +92,7 @@ func FuzzEveryBlockHasData(f *testing.F) {
 		events := 0
 		event := sse.Event{Type: typ, Data: text, ID: id, Retry: time.Duration(wait), ResetID: wait%2 == 0}
 		if strings.HasPrefix(typ, "tidings.") {
-			return // the data of a hub's control event is JSON, which is not checked here
+			return // blockcheck requires JSON as the data of a hub's control event
 		}
 		for _, call := range calls {
 			var err error

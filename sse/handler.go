@@ -9,37 +9,44 @@ import (
 	"time"
 )
 
-// ErrStop, returned by a [Handler]'s function before it has sent anything, makes the answer 204 No Content, on
-// which EventSource and [Client] stop for good. Later it ends the stream like nil; the next request can be
-// answered with it.
-var ErrStop = errors.New("sse: there is no more to come")
+// ErrStop tells the client to stop reconnecting. When a [Handler]'s function returns it before it sends anything, the
+// response is 204 No Content, after which neither EventSource nor [Client] reconnects. Returned later, it ends the
+// stream as nil does: the client reconnects, and the function can return ErrStop for that request.
+var ErrStop = errors.New("sse: no more events will come")
 
-// StatusError, returned by a [Handler]'s function before it has sent anything, makes the answer an error.
+// StatusError makes the response an HTTP error when a [Handler]'s function returns it before it sends anything.
 type StatusError struct {
 	Code    int    // 400 to 599
-	Message string // for the client, as plain text
+	Message string // the body of the response, as plain text
 }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("sse: status %d: %s", e.Code, e.Message) }
 
-// openAfter is when a Handler's stream opens although its function has sent nothing: late enough for a decision
-// that takes a look into a database to still become a status, early enough that nobody wonders.
+// openAfter is the delay after which a Handler's stream sends its header although its function has sent nothing. It is
+// long enough for a database query that decides about the status, and short for a user who waits.
 const openAfter = time.Second
 
-// Handler returns a handler that answers each request with a stream and calls f for it. The stream is closed when
-// f returns.
+// Handler returns a handler that answers each request with a stream. It calls f and closes the stream when f returns.
+// It answers HEAD without calling f.
 //
-// The header leaves with the first thing that f sends, [Stream.Flush] included, or by itself after one second.
+// The first call of f that sends something, [Stream.Flush] included, sends the header. After one second, or
+// [Options.KeepAlive] if that is shorter, the header is sent anyway.
 //
-// What f returns before that becomes the answer's status: [ErrStop] 204, a [*StatusError] its code, any other error
-// 500, and is logged; nil gives an empty stream.
+// If f returns before the header is sent, its error decides the status of the response:
+//   - nil, [ErrMaxAge] and the error of a request context that is done give 200 and an empty stream;
+//   - [ErrStop] gives 204;
+//   - a [*StatusError] gives its code;
+//   - any other error gives 500 and is logged.
 //
-// What f returns after that ends the stream: nil, ErrStop and [ErrMaxAge] cleanly; any other error breaks it off, so
-// that a client can tell it from a whole one, and is logged, except for one of the stream itself when the client has
-// gone or is stuck. Clients reconnect after either.
+// If f returns later, its error decides how the stream ends:
+//   - nil, [ErrStop] and [ErrMaxAge] end it cleanly;
+//   - any other error aborts it, so that the client can tell that it is incomplete. The error is logged, unless the
+//     client has disconnected or a write to it has failed.
 //
-// HEAD is answered without calling f. Errors are logged by [slog.Default]. A response writer that cannot flush gives
-// 500. HTTP/1.0, and a response writer without deadlines, cannot break off: the stream then ends as if whole.
+// Clients reconnect in both cases.
+//
+// Errors are logged with [slog.Default]. A response writer that cannot flush gives status 500. A stream over HTTP/1.0,
+// or on a response writer without deadlines, cannot be aborted: it ends cleanly even after an error.
 func Handler(o *Options, f func(*Stream) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := newStream(w, r, o)
@@ -57,27 +64,27 @@ func Handler(o *Options, f func(*Stream) error) http.Handler {
 		if s.options.KeepAlive > 0 {
 			first = min(first, s.options.KeepAlive)
 		}
-		s.tend(first)
+		s.startTimers(first)
 		returned := false
 		defer func() {
-			// Middleware may recover a panic of f; the stream must not look whole then.
+			// Middleware may recover a panic of f. The stream must not look complete then.
 			if _ = s.Close(); !returned && s.opened {
-				s.breakOff()
+				s.abort()
 			}
 		}()
 		err = f(s)
-		over := context.Cause(s.ctx)
-		_ = s.Close() // always nil; from here on the response is this goroutine's alone
-		s.finish(err, over)
+		cause := context.Cause(s.ctx)
+		_ = s.Close() // always nil; no other goroutine uses the response from here on
+		s.finish(err, cause)
 		returned = true
 	})
 }
 
-// finish turns what the handler's function returned into the end of the answer. The stream is closed; over is why it was
-// over before that, nil if it was not.
-func (s *Stream) finish(err, over error) {
-	if errors.Is(err, ErrMaxAge) || errors.Is(err, context.Canceled) && (errors.Is(over, ErrMaxAge) || errors.Is(over, ErrClosed)) {
-		err = nil // the stream ended as planned, and the function said so in its own way
+// finish ends the response as err, the error of the handler's function, demands. The stream is already closed; cause is
+// the reason why its context was done before that, nil if it was not.
+func (s *Stream) finish(err, cause error) {
+	if errors.Is(err, ErrMaxAge) || errors.Is(err, context.Canceled) && (errors.Is(cause, ErrMaxAge) || errors.Is(cause, ErrClosed)) {
+		err = nil // a planned end, even if the function returned the error of its context
 	}
 	if s.opened {
 		s.finishStream(err)
@@ -86,22 +93,23 @@ func (s *Stream) finish(err, over error) {
 	}
 }
 
-// finishStream ends a stream of which something has been sent.
+// finishStream ends a stream whose header has been sent.
 func (s *Stream) finishStream(err error) {
 	if errors.Is(err, ErrStop) {
 		err = nil
 	}
-	gone := s.failed != nil || s.request.Context().Err() != nil // or stuck, or the server is about to stop
-	if err != nil && !gone {
+	// The client has disconnected or is stuck, or the server shuts down.
+	expected := s.failed != nil || s.request.Context().Err() != nil
+	if err != nil && !expected {
 		report(s.request, err)
 	}
 	if err != nil || s.failed != nil {
-		s.breakOff()
+		s.abort()
 	}
 }
 
-// finishAnswer answers a request of which nothing has been sent. If its context is done, the client may have gone, but also
-// the server be about to stop: whoever is there still gets an empty stream, and comes back.
+// finishAnswer answers a request whose header has not been sent. If the request's context is done, the client may have
+// disconnected, or the server may be shutting down. In the second case an empty stream makes the client reconnect.
 func (s *Stream) finishAnswer(err error) {
 	var status *StatusError
 	switch {
@@ -125,9 +133,9 @@ func isContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// breakOff keeps net/http from ending the answer properly: a deadline in the past makes the last chunk of HTTP/1
-// fail and resets a stream of HTTP/2. Panicking with http.ErrAbortHandler would do the same, but frighten middleware.
-func (s *Stream) breakOff() { s.setWriteDeadline(time.Unix(1, 0)) }
+// abort keeps net/http from ending the response cleanly: a deadline in the past makes the last chunk of HTTP/1 fail and
+// resets a stream of HTTP/2. A panic with http.ErrAbortHandler does the same, but middleware may log or swallow it.
+func (s *Stream) abort() { s.setWriteDeadline(time.Unix(1, 0)) }
 
 func report(r *http.Request, err error) {
 	slog.ErrorContext(r.Context(), "event stream failed", "method", r.Method, "path", r.URL.Path, "error", err)

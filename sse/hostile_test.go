@@ -17,7 +17,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// raw serves every connection by writing to it, over TCP.
+// raw serves TCP connections: it reads a request from each and calls write with the connection.
 func raw(t *testing.T, write func(w *bufio.Writer) error) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -34,7 +34,7 @@ func raw(t *testing.T, write func(w *bufio.Writer) error) (url string) {
 			}
 			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
 				w := bufio.NewWriter(conn)
-				_ = write(w) // the client hangs up on most of it
+				_ = write(w) // fails because the client closes most connections
 				_ = w.Flush()
 			}
 			_ = conn.Close()
@@ -47,7 +47,7 @@ func raw(t *testing.T, write func(w *bufio.Writer) error) (url string) {
 	return "http://" + l.Addr().String()
 }
 
-// giveUp lets a hostile server's connection fail once and no more.
+// giveUp is a policy that never reconnects.
 func giveUp(*sse.Failure) (time.Duration, bool) { return 0, false }
 
 func TestHostileServers(t *testing.T) {
@@ -87,12 +87,12 @@ func TestHostileServers(t *testing.T) {
 			_, err := w.WriteString("HTTP/1.1 200 OK\r\nContent-Type: text/event-streams\r\n\r\ndata: 1\n\n")
 			return err
 		}, `content type "text/event-streams" instead of`},
-		"gzip nobody asked for": {func(w *bufio.Writer) error {
+		"gzip that was not requested": {func(w *bufio.Writer) error {
 			_, _ = w.WriteString(ok + "Content-Encoding: gzip\r\n\r\n")
 			z := gzip.NewWriter(w)
 			_, _ = z.Write([]byte("data: 1\n\n"))
 			return z.Close()
-		}, `content coding "gzip", which nobody asked for`},
+		}, `content coding "gzip", which the client did not request`},
 		"cut in a chunk": {func(w *bufio.Writer) error {
 			_, err := w.WriteString(ok + "Transfer-Encoding: chunked\r\n\r\n9\r\nda")
 			return err
@@ -116,7 +116,7 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-func TestATrickleOfSingleBytesArrivesWhole(t *testing.T) {
+func TestEventSentByteByByteArrivesWhole(t *testing.T) {
 	url := raw(t, func(w *bufio.Writer) error {
 		_, _ = w.WriteString("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
 		for _, b := range []byte("\uFEFFid: ä\r\ndata: 1\rdata: 2\n\r\n") {
@@ -133,7 +133,7 @@ func TestATrickleOfSingleBytesArrivesWhole(t *testing.T) {
 	}
 }
 
-func TestCompressionThatTheTransportAskedForIsUndone(t *testing.T) {
+func TestCompressionRequestedByTheTransportIsDecoded(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("Content-Encoding", "gzip")
@@ -160,8 +160,8 @@ func TestCompressionThatTheTransportAskedForIsUndone(t *testing.T) {
 	}
 }
 
-// TestAConnectionNeedsNoGoroutineOfItsOwn compares with as many plain requests by net/http.
-func TestAConnectionNeedsNoGoroutineOfItsOwn(t *testing.T) {
+// TestSubscriptionStartsNoGoroutine compares subscriptions with the same number of plain requests of net/http.
+func TestSubscriptionStartsNoGoroutine(t *testing.T) {
 	const connections = 50
 	s := httptest.NewServer(http.HandlerFunc(stream("data: 1\n\n").then(hold)))
 	defer s.Close()
@@ -184,7 +184,7 @@ func TestAConnectionNeedsNoGoroutineOfItsOwn(t *testing.T) {
 			<-ended
 		}
 		for runtime.NumGoroutine() > before {
-			runtime.Gosched() // net/http's goroutines end on their own; a leak never lets this loop end
+			runtime.Gosched() // net/http's goroutines end without help; after a leak this loop does not end
 		}
 		return n
 	}
@@ -216,7 +216,7 @@ func TestAConnectionNeedsNoGoroutineOfItsOwn(t *testing.T) {
 			}
 		}
 	})
-	if ours > plain+connections/2 { // net/http's own goroutines come and go while they are counted
+	if ours > plain+connections/2 { // the number of net/http's own goroutines varies
 		t.Errorf("%d subscriptions hold %d goroutines, %d plain requests hold %d", connections, ours, connections, plain)
 	}
 }

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// JSONOptions says which events of a stream are values, which are errors, and which event ends the stream. Nil means all
-// defaults. The ranging goroutine calls the functions, for each event in the order of the fields.
+// JSONOptions says which events of a stream are values, which are errors, and which event ends the stream. Nil means
+// all defaults. The ranging goroutine calls the functions, for each event in the order of the fields.
 type JSONOptions struct {
 	// Error returns the error that an event reports, nil if it reports none. The sequence ends with that error. Nil
 	// means that events of type "error" are errors; [ErrorMember] also finds errors inside the JSON.
 	Error func(Event) error
 
 	// Done reports whether an event ends the stream, such as OfType("response.completed", "response.failed") or
-	// WithData("[DONE]"). A stream that ends before is truncated. The event itself is yielded first if its data
-	// decodes. Nil means that the stream ends where it ends. An end that has no data field at all is an event only with
+	// WithData("[DONE]"). This final event is yielded if its data decodes. A stream that ends before it is truncated. Nil
+	// means that the stream may end after any event. A final event without a data field is found only with
 	// [ReadOptions.Dataless].
 	Done func(Event) bool
 
@@ -108,7 +108,7 @@ func JSON[T any](events iter.Seq2[Event, error], opts *JSONOptions) iter.Seq2[Me
 			}
 		}
 		if o.Done != nil {
-			yield(Message[T]{}, fmt.Errorf("sse: %w: the event that ends it did not come", ErrTruncated))
+			yield(Message[T]{}, fmt.Errorf("sse: %w: the final event did not arrive", ErrTruncated))
 		}
 	})
 }
@@ -128,7 +128,7 @@ func (o *JSONOptions) take(e Event, value any) (has, last bool, err error) {
 		return !last || data != "null", last, nil
 	}
 	if last && data[0] != '{' || isHeartbeat(e) {
-		return false, last, nil // a mark such as [DONE]
+		return false, last, nil // a marker such as [DONE]
 	}
 	failure := &JSONError{Event: e, Err: err}
 	if o.Undecodable != nil {
@@ -137,8 +137,8 @@ func (o *JSONOptions) take(e Event, value any) (has, last bool, err error) {
 	return false, last, failure
 }
 
-// finish decides about a sequence that ended with err; e is what came of the event before its end. It reports whether
-// e is the awaited end and has a value, and returns nil if the sequence is whole after all.
+// finish handles a sequence that ended with err. e is the unfinished event as far as it arrived. finish returns nil if
+// e is the final event, which makes the sequence complete, and reports whether e has a value.
 func (o *JSONOptions) finish(e Event, value any, err error) (has bool, _ error) {
 	if e != (Event{}) {
 		if reported := o.Error(e); reported != nil {
@@ -150,12 +150,12 @@ func (o *JSONOptions) finish(e Event, value any, err error) (has bool, _ error) 
 	}
 	if e != (Event{}) && o.Done(e) {
 		strict := *o
-		strict.Undecodable = nil // the end itself may be cut off
+		strict.Undecodable = nil // the data of a final event that does not decode may be cut off
 		if has, _, failure := strict.take(e, value); failure == nil {
 			return has, nil
 		}
 	}
-	// The errors of sequences that know nothing of an awaited end.
+	// Sequences that do not know the final event end with these errors.
 	if errors.Is(err, ErrEnded) || errors.Is(err, ErrIdle) || errors.Is(err, io.ErrUnexpectedEOF) {
 		if !errors.Is(err, ErrTruncated) {
 			return false, fmt.Errorf("sse: %w: %w", ErrTruncated, err)
@@ -164,8 +164,7 @@ func (o *JSONOptions) finish(e Event, value any, err error) (has bool, _ error) 
 	return false, err
 }
 
-// isControl reports whether e is a control event of a Tidings hub, which says something about the stream. A hub
-// refuses to publish events of such types.
+// isControl reports whether e is a control event of a Tidings hub. A hub refuses to publish events with such types.
 func isControl(e Event) bool { return strings.HasPrefix(e.Type, "tidings.") }
 
 func isHeartbeat(e Event) bool {

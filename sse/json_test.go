@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-func TestJSONTellsATruncatedStreamFromAWholeOne(t *testing.T) {
+func TestJSONDistinguishesTruncatedFromCompleteStreams(t *testing.T) {
 	type delta struct {
 		Text string `json:"text"`
 	}
@@ -58,12 +58,12 @@ func TestJSONTellsATruncatedStreamFromAWholeOne(t *testing.T) {
 	}
 }
 
-// text is what most cases decode into.
+// text is the value type of most cases.
 type text struct {
 	Text string `json:"text"`
 }
 
-// readJSON decodes a stream and returns the texts and the error at its end.
+// readJSON decodes a stream and returns its texts and the error that ended it.
 func readJSON(stream string, o *sse.JSONOptions) (texts []string, err error) {
 	for m, e := range sse.JSON[text](sse.Read(strings.NewReader(stream), nil), o) {
 		if e != nil {
@@ -74,7 +74,7 @@ func readJSON(stream string, o *sse.JSONOptions) (texts []string, err error) {
 	return texts, nil
 }
 
-func TestJSONReadsOnFromEventsThatHoldNoValue(t *testing.T) {
+func TestJSONSkipsEventsWithoutAValue(t *testing.T) {
 	for name, event := range map[string]string{
 		"empty data":        "data:\n\n",
 		"blank data":        "data:   \n\n",
@@ -100,15 +100,15 @@ func TestJSONReadsOnFromEventsThatHoldNoValue(t *testing.T) {
 	}
 }
 
-// TestNoEventThatMayHoldAValueIsLeftOut: a program's own event of type ping may hold a value.
-func TestNoEventThatMayHoldAValueIsLeftOut(t *testing.T) {
+// TestJSONYieldsEveryEventThatDecodes: a program's own event of type ping may hold a value.
+func TestJSONYieldsEveryEventThatDecodes(t *testing.T) {
 	texts, err := readJSON("event: ping\ndata: {\"text\":\"a\"}\n\nevent: tidings\ndata: {\"text\":\"b\"}\n\n", nil)
 	if err != nil || !slices.Equal(texts, []string{"a", "b"}) {
 		t.Errorf("got %q, %v", texts, err)
 	}
 }
 
-func TestWhatDoesNotDecodeIsAnErrorThatNamesTheEvent(t *testing.T) {
+func TestUndecodableEventIsAnErrorThatNamesIt(t *testing.T) {
 	for _, data := range []string{"17", `"text"`, "true", "[1]", "<html>", "{", `{"text":1}`} {
 		stream := "data: {\"text\":\"a\"}\n\nevent: odd\ndata: " + data + "\n\ndata: {\"text\":\"b\"}\n\n"
 		texts, err := readJSON(stream, nil)
@@ -138,7 +138,7 @@ func TestWhatDoesNotDecodeIsAnErrorThatNamesTheEvent(t *testing.T) {
 	}
 }
 
-// TestSkipHidesNeitherEndNorError: "leave out everything that is not text" must not make the end of a stream go unseen.
+// TestSkipHidesNeitherEndNorError: a Skip that skips everything but text must not hide the final event or an error.
 func TestSkipHidesNeitherEndNorError(t *testing.T) {
 	o := &sse.JSONOptions{Error: sse.ErrorMember, Done: sse.OfType("stop"), Skip: func(e sse.Event) bool { return e.Type != "delta" }}
 	texts, err := readJSON("event: delta\ndata: {\"text\":\"a\"}\n\nevent: other\ndata: 1\n\nevent: stop\ndata: {}\n\n", o)
@@ -163,13 +163,13 @@ func TestSkipSeesTheGapsOfAHub(t *testing.T) {
 	}
 }
 
-func TestEveryKindOfEndIsFound(t *testing.T) {
+func TestEveryKindOfFinalEventIsFound(t *testing.T) {
 	responses := sse.OfType("response.completed", "response.incomplete", "response.failed")
 	marks := sse.WithData("[DONE]", "END")
 	tests := map[string]struct {
 		end  string
 		done func(sse.Event) bool
-		want string // that the end adds
+		want string // the text of the final event
 	}{
 		"completed":            {"event: response.completed\ndata: {\"text\":\"z\"}\n\n", responses, "z"},
 		"incomplete":           {"event: response.incomplete\ndata: {\"text\":\"z\"}\n\n", responses, "z"},
@@ -206,7 +206,7 @@ func TestEveryKindOfEndIsFound(t *testing.T) {
 
 func hasFinishReason(e sse.Event) bool { return strings.Contains(e.Data, `"finishReason"`) }
 
-func TestAnEndWithoutADataFieldIsFoundWhenAskedFor(t *testing.T) {
+func TestDatalessFindsAFinalEventWithoutData(t *testing.T) {
 	const stream = "event: a\n\ndata: {\"text\":\"a\"}\n\nid: 1\n\nevent: done\n\n"
 	for dataless, check := range map[bool]func(error) bool{true: func(err error) bool { return err == nil }, false: isTruncated} {
 		events := sse.Read(strings.NewReader(stream), &sse.ReadOptions{Dataless: dataless})
@@ -221,8 +221,8 @@ func TestAnEndWithoutADataFieldIsFoundWhenAskedFor(t *testing.T) {
 	}
 }
 
-// TestAnEndThatIsCutOffItselfIsNone: the type of the end has come, the last of its data has not.
-func TestAnEndThatIsCutOffItselfIsNone(t *testing.T) {
+// TestInterruptedFinalEventDoesNotCount: the type of the final event arrived, but not all of its data.
+func TestInterruptedFinalEventDoesNotCount(t *testing.T) {
 	for _, end := range []string{
 		"event: response.completed\ndata: {\"text\":\"z",
 		"event: response.completed\ndata: {\"text\":\n",
@@ -241,7 +241,7 @@ func TestAnEndThatIsCutOffItselfIsNone(t *testing.T) {
 	}
 }
 
-func TestAnErrorMemberIsFoundWhereverItStands(t *testing.T) {
+func TestErrorMemberIsFoundAnywhere(t *testing.T) {
 	for data, message := range map[string]string{
 		`{"error":{"message":"m","code":1}}`:            "m",
 		`{"id":1,"error":{"message":"m"},"choices":[]}`: "m",
@@ -267,7 +267,7 @@ func TestAnErrorMemberIsFoundWhereverItStands(t *testing.T) {
 	}
 }
 
-func TestWhatOnlyLooksLikeAnErrorMemberIsNone(t *testing.T) {
+func TestLookalikesOfAnErrorMemberAreNoErrors(t *testing.T) {
 	for _, data := range []string{
 		`{"error":null}`, `{"error": null ,"text":"x"}`, `{"error":""}`, `{"error":false}`, `{"error":0}`,
 		`{"text":"{\"error\":\"m\"}"}`, `{"text":"error"}`, `{"inner":{"error":"m"}}`, `{"errors":["m"]}`, `{"Error":"m"}`, `{}`,
@@ -283,7 +283,7 @@ func TestWhatOnlyLooksLikeAnErrorMemberIsNone(t *testing.T) {
 	}
 }
 
-func TestAStreamThatEndsWithWhatIsNoFieldQuotesIt(t *testing.T) {
+func TestTruncatedErrorQuotesALineThatIsNoField(t *testing.T) {
 	page := "<!DOCTYPE html>\n<html>\n<head><title>502 Bad Gateway</title></head>\n\n<body>" + strings.Repeat("x", 1<<16) + "</body>\n</html>\n"
 	for name, test := range map[string]struct{ end, quoted string }{
 		"JSON":            {"{\"error\":1}\n", `{\"error\":1}`},
@@ -311,7 +311,7 @@ func TestAStreamThatEndsWithWhatIsNoFieldQuotesIt(t *testing.T) {
 	}
 }
 
-func TestLinesThatAStandardMayAddLaterAreIgnored(t *testing.T) {
+func TestFieldsOfFutureStandardsAreIgnored(t *testing.T) {
 	for _, end := range []string{"priority: 1\n", "x-y: z\n\n", "ping\n\n", ": ok\n", "{\"odd\":1}\ndata: {}\n\n"} {
 		if _, err := readJSON("data: {}\n\n"+end, nil); err != nil {
 			t.Errorf("%q: the error is %v", end, err)

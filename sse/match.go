@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// OfType returns a predicate for [JSONOptions]: whether an event has one of the given types. For an event without a type
-// the predicate compares the member "type" of its JSON, because some relays drop the event field.
+// OfType returns a predicate for [JSONOptions]: whether an event has one of the given types. For an event without a
+// type the predicate compares the member "type" of its JSON, because some relays drop the event field.
 func OfType(types ...string) func(Event) bool {
 	return func(e Event) bool { return slices.Contains(types, typeOf(e)) }
 }
@@ -22,8 +22,8 @@ func WithData(texts ...string) func(Event) bool {
 	return func(e Event) bool { return slices.Contains(texts, strings.TrimSpace(e.Data)) }
 }
 
-// ErrorMember is a value for [JSONOptions.Error]. It returns an [*EventError] for an event of type "error", as defined by
-// [OfType], and for an event whose data is a JSON object with a member "error" at any place. A member that is null,
+// ErrorMember is a value for [JSONOptions.Error]. It returns an [*EventError] for an event of type "error", as defined
+// by [OfType], and for an event whose data is a JSON object with a member "error" at any place. A member that is null,
 // false, 0 or "" is no error.
 func ErrorMember(e Event) error {
 	members := membersOf(e.Data)

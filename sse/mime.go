@@ -5,9 +5,9 @@ import "strings"
 // contentType is the MIME type of an event stream (WHATWG HTML 9.2.5).
 const contentType = "text/event-stream"
 
-// isEventStream reports whether Content-Type fields say text/event-stream as browsers read them (Fetch
-// Standard, "extract a MIME type"): the last value that is a MIME type counts, parameters do not, and a
-// parameter that is none does no harm. mime.ParseMediaType refuses what browsers accept.
+// isEventStream reports whether browsers read Content-Type fields as text/event-stream (Fetch Standard, "extract a MIME
+// type"). The last valid MIME type counts. Parameters are ignored, even malformed ones, which mime.ParseMediaType
+// refuses.
 func isEventStream(fields []string) bool {
 	essence := ""
 	for value := range splitOutsideQuotes(strings.Join(fields, ", ")) {
@@ -18,8 +18,7 @@ func isEventStream(fields []string) bool {
 	return essence == contentType
 }
 
-// splitOutsideQuotes splits a field at its commas, leaving those in quoted strings (Fetch Standard, "get,
-// decode, and split").
+// splitOutsideQuotes splits a field at the commas outside quoted strings (Fetch Standard, "get, decode, and split").
 func splitOutsideQuotes(field string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		quoted, start := false, 0
@@ -40,8 +39,8 @@ func splitOutsideQuotes(field string) func(yield func(string) bool) {
 	}
 }
 
-// mimeEssence returns "type/subtype" in lower case, or "" if value is no MIME type (MIME Sniffing Standard,
-// "parse a MIME type").
+// mimeEssence returns "type/subtype" in lower case, or "" if value is not a MIME type (MIME Sniffing Standard, "parse a
+// MIME type").
 func mimeEssence(value string) string {
 	const space = " \t\r\n"
 	value, _, _ = strings.Cut(value, ";")

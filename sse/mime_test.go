@@ -6,7 +6,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-func TestTheContentTypeIsReadAsBrowsersReadIt(t *testing.T) {
+func TestContentTypeIsReadAsInBrowsers(t *testing.T) {
 	tests := []struct {
 		want   bool
 		fields []string

@@ -30,10 +30,10 @@ func Read(r io.Reader, opts *ReadOptions) iter.Seq2[Event, error] {
 	})
 }
 
-// ReadResponse returns the events of an HTTP response, as [Read] does. It first checks the response: status 200, content
-// type text/event-stream as browsers understand it (parameters are ignored), and no Content-Encoding that the transport
-// has left in place. A response that fails the check yields a [*ResponseError]. The sequence closes the body when it
-// ends. To stop a read that waits, cancel the request's context.
+// ReadResponse returns the events of an HTTP response, as [Read] does. It first checks the response: status 200,
+// content type text/event-stream as browsers understand it (parameters are ignored), and no Content-Encoding that the
+// transport has left in place. A response that fails the check yields a [*ResponseError]. The sequence closes the body
+// when it ends. To stop a read that waits, cancel the request's context.
 func ReadResponse(resp *http.Response, opts *ReadOptions) iter.Seq2[Event, error] {
 	return once(func(yield func(Event, error) bool) {
 		defer resp.Body.Close()
@@ -45,7 +45,7 @@ func ReadResponse(resp *http.Response, opts *ReadOptions) iter.Seq2[Event, error
 	})
 }
 
-// once returns seq for a single use.
+// once returns a sequence that yields the elements of seq on its first use and ErrUsed on any later use.
 func once[V any](seq iter.Seq2[V, error]) iter.Seq2[V, error] {
 	var used atomic.Bool
 	return func(yield func(V, error) bool) {
@@ -90,7 +90,7 @@ func checkResponse(resp *http.Response) error {
 	case !isEventStream(resp.Header.Values("Content-Type")):
 		reason = fmt.Sprintf("the server answered with content type %.100q instead of %q", resp.Header.Get("Content-Type"), contentType)
 	case coding != "" && !strings.EqualFold(coding, "identity"):
-		reason = fmt.Sprintf("the server used content coding %.40q, which nobody asked for", coding)
+		reason = fmt.Sprintf("the server used content coding %.40q, which the client did not request", coding)
 	default:
 		return nil
 	}

@@ -66,11 +66,11 @@ func (c *Client) recover(f *Failure) bool {
 // may be temporary. An unreachable server counts as temporary, so it retries without limit; [Client.Observe] shows it.
 //
 // It gives up after a status other than 408, 425, 429 and 5xx, a content type other than text/event-stream, a redirect
-// that cannot be followed, a certificate that is not trusted, an HTTP server behind an https URL, and an event that is too
-// large.
+// that cannot be followed, a certificate that is not trusted, an HTTP server behind an https URL, and an event that is
+// too large.
 //
-// Each reconnection starts from the request's own URL, so that a server which redirects to one of many can choose again.
-// Retry-After is honoured up to one hour, plus up to a tenth of jitter. The shortest delay is 10 ms.
+// Each reconnection starts from the request's own URL, so that a server which redirects to one of many can choose
+// again. Retry-After is honoured up to one hour, plus up to a tenth of jitter. The shortest delay is 10 ms.
 func Resilient(f *Failure) (time.Duration, bool) {
 	var (
 		refusal  *ResponseError
@@ -99,11 +99,11 @@ func temporary(status int) bool {
 }
 
 // WHATWG is the policy of browsers (WHATWG HTML 9.2.2 and 9.2.3). A response that is no event stream ends the
-// subscription. After any other failure it reconnects after exactly the reconnection time. After redirects of any status
-// it reconnects to the URL that answered last.
+// subscription. After any other failure it reconnects after exactly the reconnection time. After redirects of any
+// status it reconnects to the URL that answered last.
 //
-// It differs from the standard in two cases. If the target of a redirect never answers, it returns to the URL before, as
-// Chromium does; the standard would stay with the dead target. An event larger than [Client.MaxEvent] ends the
+// It differs from the standard in two cases. If the target of a redirect never answers, it returns to the URL before,
+// as Chromium does; the standard would stay with the dead target. An event larger than [Client.MaxEvent] ends the
 // subscription; a browser has no limit.
 func WHATWG(f *Failure) (time.Duration, bool) {
 	var (
@@ -167,7 +167,7 @@ func (b Backoff) delay(base time.Duration, failures int) time.Duration {
 // parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3). It returns 0 for a date in the past and for other text.
 func parseRetryAfter(value string, now time.Time) time.Duration {
 	seconds, err := strconv.ParseUint(value, 10, 32)
-	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest there is
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest value of 32 bits
 		return time.Duration(seconds) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {

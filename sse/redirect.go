@@ -12,7 +12,7 @@ import (
 type RedirectError struct {
 	URL    string // the target, without password
 	Reason string
-	Err    error // of the caller's own CheckRedirect, if it was that
+	Err    error // from the caller's CheckRedirect; nil if another rule refused the redirect
 }
 
 func (e *RedirectError) Error() string {
@@ -44,11 +44,11 @@ func redirector(client *http.Client, followed func(*http.Request)) *http.Client 
 	return &c
 }
 
-// allowRedirect asks the caller's rule, or bounds the number of redirects if there is none.
+// allowRedirect applies check, the caller's rule. Without one it limits the number of redirects.
 func allowRedirect(check func(*http.Request, []*http.Request) error, req *http.Request, via []*http.Request) error {
 	switch {
 	case check == nil && len(via) >= maxRedirects:
-		return refuseRedirect(req, fmt.Sprintf("there were %d redirects before", len(via)))
+		return refuseRedirect(req, fmt.Sprintf("it exceeds the limit of %d redirects", maxRedirects))
 	case check == nil:
 		return nil
 	}
@@ -61,7 +61,7 @@ func allowRedirect(check func(*http.Request, []*http.Request) error, req *http.R
 
 func guardRedirect(req *http.Request, via []*http.Request) error {
 	if s := req.URL.Scheme; s != "http" && s != "https" {
-		return refuseRedirect(req, "it leaves HTTP")
+		return refuseRedirect(req, "its scheme is neither http nor https")
 	}
 	if fault := unreachable(req.URL); fault != "" {
 		return refuseRedirect(req, "it "+fault)
@@ -77,7 +77,7 @@ func guardRedirect(req *http.Request, via []*http.Request) error {
 	}
 	if req.Body != nil && req.Body != http.NoBody {
 		_ = req.Body.Close()
-		return refuseRedirect(req, "it leads to another origin, which must not get the body")
+		return refuseRedirect(req, "its target is another origin, which must not receive the request's body")
 	}
 	req.Host, req.URL.User = "", nil // net/http keeps Host; User would become an Authorization field
 	for name := range req.Header {

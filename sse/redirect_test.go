@@ -15,7 +15,7 @@ import (
 // redirect answers with a redirect to url.
 func redirect(code int, url string) answer { return status(code, "Location", url) }
 
-func TestARedirectWithinTheOriginKeepsEverything(t *testing.T) {
+func TestRedirectWithinTheOriginKeepsTheHeader(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		inBubble(t, []answer{redirect(code, "/elsewhere"), stream("data: a\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 			req := get(t.Context())
@@ -29,7 +29,7 @@ func TestARedirectWithinTheOriginKeepsEverything(t *testing.T) {
 			if r.URL.Path != "/elsewhere" || r.Header.Get("Authorization") == "" || r.Header.Get("X-Own") == "" || r.Header.Get("Last-Event-ID") != "7" {
 				t.Errorf("%d: the second request was %s with %v", code, r.URL, r.Header)
 			}
-			// The resilient policy starts from the request's own URL again.
+			// Resilient reconnects to the request's own URL.
 			if r := s.requests[2]; r.URL.Path != "/events" || r.Header.Get("Authorization") == "" {
 				t.Errorf("%d: the third request was %s with %v", code, r.URL, r.Header)
 			}
@@ -37,9 +37,9 @@ func TestARedirectWithinTheOriginKeepsEverything(t *testing.T) {
 	}
 }
 
-// TestARedirectToAnotherOriginTakesNothingAlong: net/http on its own drops four fields and no more, and none at all
-// between a domain and its subdomains.
-func TestARedirectToAnotherOriginTakesNothingAlong(t *testing.T) {
+// TestRedirectToAnotherOriginDropsCredentials: net/http itself drops only four fields, and none between a domain and
+// its subdomains.
+func TestRedirectToAnotherOriginDropsCredentials(t *testing.T) {
 	for name, there := range map[string]string{
 		"host": "http://other.test/x", "subdomain": "http://sub.server.test/x", "port": "http://server.test:81/x",
 		"and back": "http://other.test/back",
@@ -75,7 +75,7 @@ func TestARedirectToAnotherOriginTakesNothingAlong(t *testing.T) {
 	}
 }
 
-func TestARedirectThatLeadsNowhereEnds(t *testing.T) {
+func TestUnusableRedirectEndsTheSubscription(t *testing.T) {
 	loop := slices.Repeat([]answer{redirect(302, "/again")}, 100)
 	tests := map[string]struct {
 		answers  []answer
@@ -103,7 +103,7 @@ func TestARedirectThatLeadsNowhereEnds(t *testing.T) {
 	}
 }
 
-func TestTheBrowsersRuleComesBackAfterARedirectLoop(t *testing.T) {
+func TestWHATWGReconnectsAfterARedirectLoop(t *testing.T) {
 	answers := append(slices.Repeat([]answer{redirect(302, "/again")}, 10), stream("data: a\n\n"))
 	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
 		c.Recover = sse.WHATWG
@@ -113,9 +113,9 @@ func TestTheBrowsersRuleComesBackAfterARedirectLoop(t *testing.T) {
 	})
 }
 
-// TestAReconnectionRepeatsTheRequestThatWasAnswered: what a POST has become, it stays; a body is sent again only where the
-// redirect sent it.
-func TestAReconnectionRepeatsTheRequestThatWasAnswered(t *testing.T) {
+// TestKeptRedirectRepeatsTheAnsweredRequest: if a redirect turned a POST into a GET, the reconnection is a GET. The
+// body is sent again only if the redirect sent it.
+func TestKeptRedirectRepeatsTheAnsweredRequest(t *testing.T) {
 	for code, want := range map[int]struct{ method, body string }{301: {"GET", ""}, 302: {"GET", ""}, 303: {"GET", ""}, 307: {"POST", "q"}, 308: {"POST", "q"}} {
 		answers := []answer{redirect(code, "/there"), stream("id: 1\ndata: a\n\n"), stream("data: b\n\n")}
 		inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
@@ -132,8 +132,9 @@ func TestAReconnectionRepeatsTheRequestThatWasAnswered(t *testing.T) {
 	}
 }
 
-// TestCookiesOfAJarAreSentOnceOnAReconnection: the jar adds them to each request, also to one that is repeated.
-func TestCookiesOfAJarAreSentOnceOnAReconnection(t *testing.T) {
+// TestJarCookiesAreSentOnceOnReconnection: a cookie jar also adds cookies to a repeated request, which must not already
+// contain them.
+func TestJarCookiesAreSentOnceOnReconnection(t *testing.T) {
 	answers := []answer{redirect(302, "http://other.test/x"), stream("data: a\n\n"), stream("data: b\n\n")}
 	inBubble(t, answers, func(t *testing.T, s *server, c *sse.Client) {
 		jar, err := cookiejar.New(nil)
@@ -153,7 +154,7 @@ func TestCookiesOfAJarAreSentOnceOnAReconnection(t *testing.T) {
 	})
 }
 
-func TestTheCallersOwnRedirectRuleIsAsked(t *testing.T) {
+func TestCallersCheckRedirectIsUsed(t *testing.T) {
 	inBubble(t, []answer{redirect(302, "/x")}, func(t *testing.T, s *server, c *sse.Client) {
 		c.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		_, err := collect(c.Subscribe(get(t.Context())))

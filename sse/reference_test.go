@@ -7,12 +7,12 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// token is that of RFC 9110, section 5.6.2.
+// token matches a token (RFC 9110, section 5.6.2).
 var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
-// reference reads a whole stream as the standard's text goes, sentence by sentence and with no thought of speed
-// (WHATWG HTML 9.2.5 and 9.2.6). The decoder is compared with it. It returns the events, the last event ID, and
-// whether the stream ended inside an event, or behind a line that is no field and that no event followed.
+// reference decodes a whole stream by the text of the standard, sentence by sentence, without regard to speed (WHATWG
+// HTML 9.2.5 and 9.2.6). Tests compare the decoder with it. It returns the events, the last event ID, and whether the
+// stream is truncated: it ended inside an event, or after its last event there is a line that is not a field.
 func reference(stream []byte) (events []sse.Event, lastEventID string, truncated bool) {
 	text := strings.TrimPrefix(string(sse.AppendValidUTF8(nil, stream)), "\uFEFF")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
@@ -22,7 +22,7 @@ func reference(stream []byte) (events []sse.Event, lastEventID string, truncated
 
 	var data, typ strings.Builder
 	id := ""
-	page, word := false, false // lines that are no field: what no server means as one, and single words
+	page, word := false, false // not a field: a line since the last event, a single word since the last blank line
 	for _, line := range lines {
 		if line == "" {
 			lastEventID = id

@@ -7,13 +7,13 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// serve serves h in memory, for bubbles, and returns a client that reaches it under any host's name.
+// serve serves h in memory, as synctest bubbles need, and returns a client that reaches it under any host name.
 func serve(t *testing.T, h http.Handler) *http.Client {
 	t.Helper()
 	return serveWith(t, &http.Server{Handler: h}, http1)
 }
 
-// protocol is what client and server speak: the tests of the server run over each.
+// protocol selects the HTTP version of client and server. The tests of the server run over each.
 type protocol func(p *http.Protocols)
 
 func http1(p *http.Protocols) { p.SetHTTP1(true) }

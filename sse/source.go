@@ -38,7 +38,7 @@ var ErrEnded = errors.New("sse: the server ended the stream")
 // ErrIdle is the failure of a connection on which no bytes arrived for [Client.IdleTimeout].
 var ErrIdle = errors.New("sse: the server was silent for longer than the idle timeout")
 
-// Ends of an attempt that are not failures.
+// Reasons why an attempt ended that are not failures.
 var (
 	errBreak     = errors.New("the caller broke out of the loop")
 	errNoContent = errors.New("the server answered 204")
@@ -112,7 +112,7 @@ func (s *Source) run(yield func(Event, error) bool) {
 	defer s.cancel()
 	defer func() {
 		if !s.sent && s.req.Body != nil {
-			_ = s.req.Body.Close() // as http.Client does with a request that it cannot send
+			_ = s.req.Body.Close() // as http.Client closes the body of a request that it cannot send
 		}
 	}()
 	failure := s.follow(yield)
@@ -190,7 +190,7 @@ func (s *Source) interruptible(attempt bool) (context.Context, context.CancelCau
 	return ctx, cancel
 }
 
-// wait returns after d, or when the source is restarted or over.
+// wait returns after d, on Restart, or when the source is closed.
 func (s *Source) wait(d time.Duration) {
 	ctx, cancel := s.interruptible(false)
 	defer cancel(nil)
@@ -209,7 +209,7 @@ func (s *Source) attempt(yield func(Event, error) bool) error {
 	idle := newIdleTimer(s.client.IdleTimeout, func() { cancel(ErrIdle) })
 	err := s.connect(ctx, idle, yield)
 	if errors.Is(err, errBreak) {
-		return err // first: after a break nothing may be yielded
+		return err // checked first, because nothing may be yielded after a break
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, errRestart) || errors.Is(cause, ErrIdle) {
 		return cause
@@ -260,7 +260,7 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 	if s.sent && req.GetBody != nil {
 		body, err := req.GetBody()
 		if err != nil {
-			return nil, &RequestError{Reason: "its body cannot be had again: " + err.Error()}
+			return nil, &RequestError{Reason: "its body cannot be sent again: " + err.Error()}
 		}
 		req.Body = body
 	}

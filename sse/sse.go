@@ -34,12 +34,12 @@
 // Slow consumers: a write waits for the client for up to [Options.WriteTimeout], then the stream fails. Streams queue
 // nothing. A slow reader delays only its own connection.
 //
-// Memory: an event larger than 16 MiB ends the stream with a [*TooLargeError], unless configured otherwise. Comments and
-// unknown fields of any length need no memory.
+// Memory: an event larger than 16 MiB ends the stream with a [*TooLargeError], unless configured otherwise. Comments
+// and unknown fields of any length need no memory.
 //
 // # Index
 //
 // Encoding and decoding: [Event.AppendTo], [Frame], [Decoder]. Reading a stream from any source: [Read],
-// [ReadResponse], [JSON]. Subscribing: [Subscribe], [Client], [Source]. Serving: [Handler], [Accept], [Stream]. Testing:
-// package ssetest.
+// [ReadResponse], [JSON]. Subscribing: [Subscribe], [Client], [Source]. Serving: [Handler], [Accept], [Stream].
+// Testing: package ssetest.
 package sse

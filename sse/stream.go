@@ -9,64 +9,64 @@ import (
 	"time"
 )
 
-// Why a stream is over, besides what the request's context and the connection say.
+// Reasons why a stream ended. Others are a [*WriteError] and the cause of the request's context.
 var (
-	ErrClosed = errors.New("sse: the stream is closed")
-	ErrMaxAge = errors.New("sse: the stream has reached its maximum age")
+	ErrClosed = errors.New("sse: the stream is closed")               // [Stream.Close] was called
+	ErrMaxAge = errors.New("sse: the stream reached its maximum age") // see [Options.MaxAge]
 )
 
-// WriteError says that the client did not take what was sent: it has gone, or has let [Options.WriteTimeout]
-// pass. The stream is over.
+// WriteError says that a write to the client failed: the client has disconnected, or did not read for
+// [Options.WriteTimeout]. The stream has ended.
 type WriteError struct{ Err error }
 
 func (e *WriteError) Error() string {
-	return "sse: the client did not take the event: " + e.Err.Error()
+	return "sse: writing to the client: " + e.Err.Error()
 }
 
 func (e *WriteError) Unwrap() error { return e.Err }
 
-// Stream is the server's end of an event stream. Its methods are safe for concurrent use; what one call sends stays
-// together. Each returns when the bytes have been handed to the connection. After the end of the stream each
-// returns the reason: a [*WriteError], [ErrMaxAge], [ErrClosed], or that the request's context is done.
+// Stream is the server's end of an event stream. Its methods are safe for concurrent use; concurrent calls never
+// interleave their bytes. A method that sends returns when the connection has accepted the bytes. After the end of the
+// stream it returns the reason: a [*WriteError], [ErrMaxAge], [ErrClosed], or the cause of the request's context.
 type Stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	request *http.Request
 	options Options
-	ctx     context.Context // done when the stream is over
+	ctx     context.Context // done at the end of the stream
 	cancel  context.CancelCauseFunc
 
-	mu     mutex // guards the following, and writing
-	opened bool  // the header has been sent
-	failed error // why a write failed
-	ended  bool  // Close has been called
-	buf    []byte
-	last   time.Time   // of the last write
-	tender *time.Timer // sends keep-alives
-	ageing *time.Timer
+	mu             mutex // guards the following, and the response writer
+	opened         bool  // the header has been sent
+	failed         error // the *WriteError of a failed write
+	ended          bool  // Close has been called
+	buf            []byte
+	lastWrite      time.Time
+	keepAliveTimer *time.Timer
+	maxAgeTimer    *time.Timer
 }
 
-// mutex is held while a write waits for its client, which may take long. It is a channel because one who waits for that
-// counts as waiting in a testing/synctest bubble, unlike one who waits for a sync.Mutex: there the
+// mutex is held during a write, which may wait long for the client. It is a channel so that a goroutine that waits for
+// it counts as durably blocked in a testing/synctest bubble. With a sync.Mutex the bubble's clock would stop, and the
 // write's deadline would never come.
 type mutex chan struct{}
 
 func (m mutex) lock()   { m <- struct{}{} }
 func (m mutex) unlock() { <-m }
 
-// Context is done when the stream is over: the client has gone, [Options.MaxAge] is reached, a write failed, or
-// the stream was closed. Its [context.Cause] is the reason; only for a write that failed it may be
-// [context.Canceled] instead, because net/http notices that as well.
+// Context is done at the end of the stream: when the client disconnects, [Options.MaxAge] is reached, a write fails, or
+// Close is called. Its [context.Cause] is the reason. After a failed write the cause may be [context.Canceled] instead,
+// because net/http also detects the failure.
 func (s *Stream) Context() context.Context { return s.ctx }
 
 // Request returns the request that the stream answers.
 func (s *Stream) Request() *http.Request { return s.request }
 
-// LastEventID returns the position from which the client wants to go on, "" if it has none (WHATWG HTML 9.2.4).
+// LastEventID returns the ID after which the client wants to resume, "" if it has none (WHATWG HTML 9.2.4).
 func (s *Stream) LastEventID() string { return s.request.Header.Get(headerLastEventID) }
 
-// Send sends an event. An event that cannot be sent gives a [*FieldError], writes nothing, and leaves the stream as
-// it is.
+// Send sends an event. For an event that cannot be encoded it returns a [*FieldError] and writes nothing; the stream
+// stays usable.
 func (s *Stream) Send(e Event) error {
 	s.mu.lock()
 	defer s.mu.unlock()
@@ -78,8 +78,8 @@ func (s *Stream) Send(e Event) error {
 	return s.write(b)
 }
 
-// SendJSON sends an event of type typ with v as JSON. A value that is none writes nothing and leaves
-// the stream as it is.
+// SendJSON sends an event of type typ whose data is v as JSON. For a value that cannot be encoded it returns an error
+// and writes nothing; the stream stays usable.
 func (s *Stream) SendJSON(typ string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *Stream) SendJSON(typ string, v any) error {
 	return s.Send(Event{Type: typ, Data: string(data)})
 }
 
-// SendFrame sends frames in one write. Without any it is Flush.
+// SendFrame sends frames in one write. Without frames it acts as Flush.
 func (s *Stream) SendFrame(frames ...Frame) error {
 	s.mu.lock()
 	defer s.mu.unlock()
@@ -102,7 +102,7 @@ func (s *Stream) SendFrame(frames ...Frame) error {
 	return s.write(s.buf)
 }
 
-// Comment sends text as comment lines, which clients ignore. No blank line follows: see [AppendComment].
+// Comment sends text as comment lines, which clients ignore: see [AppendComment].
 func (s *Stream) Comment(text string) error {
 	s.mu.lock()
 	defer s.mu.unlock()
@@ -110,54 +110,54 @@ func (s *Stream) Comment(text string) error {
 	return s.write(s.buf)
 }
 
-// Flush sends the header if nothing has been sent. In a [Handler] it makes the client's connection open at once.
+// Flush sends the header if it has not been sent. In a [Handler] this opens the client's connection at once.
 func (s *Stream) Flush() error {
 	s.mu.lock()
 	defer s.mu.unlock()
 	if s.opened {
-		return s.over()
+		return s.endReason()
 	}
 	return s.write(nil)
 }
 
-// Close ends the stream and the keep-alive. When it returns, nothing writes to the response any more, which
-// would panic inside net/http once the handler has returned; so it waits for a write under way. The handler is to
-// return soon: the end of the answer has WriteTimeout, or the server's own, from now. Close can be called more than once
-// and always returns nil.
+// Close ends the stream. It waits for a write in progress and stops the timers, because a write after the handler has
+// returned would panic inside net/http. The handler should return soon: net/http must send the end of the response
+// within the server's WriteTimeout, or [Options.WriteTimeout] if the server has none. Close can be called more than
+// once and always returns nil.
 func (s *Stream) Close() error {
 	s.cancel(ErrClosed)
 	s.mu.lock()
 	defer s.mu.unlock()
-	if s.tender != nil {
-		s.tender.Stop()
+	if s.keepAliveTimer != nil {
+		s.keepAliveTimer.Stop()
 	}
-	if s.ageing != nil {
-		s.ageing.Stop()
+	if s.maxAgeTimer != nil {
+		s.maxAgeTimer.Stop()
 	}
 	if !s.ended {
 		s.ended = true
-		s.end()
+		s.setFinalDeadlines()
 	}
 	return nil
 }
 
-// over returns why the stream is over, nil if it is not. The caller holds mu.
-func (s *Stream) over() error {
+// endReason returns why the stream has ended, nil if it has not. The caller holds mu.
+func (s *Stream) endReason() error {
 	if s.failed != nil || s.ctx.Err() == nil {
 		return s.failed
 	}
 	return context.Cause(s.ctx)
 }
 
-// maxKept is the size in bytes of the buffer that a stream keeps for its next event.
+// maxKept is the size, in bytes, of the largest buffer that a stream keeps for its next event.
 const maxKept = 64 << 10
 
-// write sends the header if need be, then b, at once. The caller holds mu.
+// write sends the header if necessary, then b, and flushes. The caller holds mu.
 func (s *Stream) write(b []byte) error {
-	if err := s.over(); err != nil {
+	if err := s.endReason(); err != nil {
 		return err
 	}
-	s.last = time.Now()
+	s.lastWrite = time.Now()
 	s.beginWrite()
 	err := s.writeNow(b)
 	s.endWrite()
@@ -171,22 +171,24 @@ func (s *Stream) write(b []byte) error {
 	return s.failed
 }
 
-// liftDeadlines lifts what http.Server has set for the whole answer. Its ReadTimeout would end the request's context,
-// its WriteTimeout, on HTTP/2, the stream, whether or not anything is read or written then.
+// liftDeadlines removes the deadlines that http.Server sets for the whole response. ReadTimeout would end the request's
+// context, and on HTTP/2 WriteTimeout would end the stream, even while nothing is read or written.
 //
-// On HTTP/1 the header waits, without a deadline, for a body that has been announced and not read, and what somebody
-// is reading of it by then is lost. With full duplex it does not.
+// It enables full duplex because HTTP/1 otherwise reads the rest of the request's body before it sends the header. That
+// read has no deadline here, and it takes bytes from a handler that is reading the body.
 func (s *Stream) liftDeadlines() {
 	_ = s.control.EnableFullDuplex()
 	s.setReadDeadline(time.Time{})
 	s.setWriteDeadline(time.Time{})
 }
 
-// end gives net/http a time for what it does when the handler has returned: sending the end of the answer, and reading what
-// is left of the request's body. It is the server's own timeout if there is one, else ours. net/http sets a deadline for
-// reading anew for the next request on the connection, and one for writing if it has a timeout. If not, a
-// connection of HTTP/1 that has served a stream is closed (see setHeader), and an answer that became none has no deadline.
-func (s *Stream) end() {
+// setFinalDeadlines limits what net/http does after the handler has returned: it sends the end of the response and
+// reads the rest of the request's body. The limit is the server's timeout, else Options.WriteTimeout.
+//
+// net/http resets the read deadline for the next request on the connection. It resets the write deadline only if the
+// server has a WriteTimeout. If not, setHeader makes net/http close an HTTP/1 connection after the stream; a response
+// that is no stream gets no write deadline, so that its connection can be reused.
+func (s *Stream) setFinalDeadlines() {
 	write, read := s.serverTimeout(writeTimeout), s.serverTimeout(readTimeout)
 	if write <= 0 && (s.opened || s.request.ProtoMajor != 1) {
 		write = s.options.WriteTimeout
@@ -205,7 +207,7 @@ func (s *Stream) end() {
 func writeTimeout(s *http.Server) time.Duration { return s.WriteTimeout }
 func readTimeout(s *http.Server) time.Duration  { return s.ReadTimeout }
 
-// serverTimeout returns one of the server's timeouts, 0 if the server is not known.
+// serverTimeout returns one of the server's timeouts, 0 if the request does not name its server.
 func (s *Stream) serverTimeout(which func(*http.Server) time.Duration) time.Duration {
 	if server, ok := s.request.Context().Value(http.ServerContextKey).(*http.Server); ok {
 		return which(server)
@@ -213,7 +215,8 @@ func (s *Stream) serverTimeout(which func(*http.Server) time.Duration) time.Dura
 	return 0
 }
 
-// beginWrite gives the next write its time, endWrite lifts that again, for HTTP/2's sake.
+// beginWrite sets the deadline of the next write. endWrite removes it, because on HTTP/2 a deadline that expires resets
+// the stream even while nothing is written.
 func (s *Stream) beginWrite() {
 	if s.options.WriteTimeout > 0 {
 		s.setWriteDeadline(time.Now().Add(s.options.WriteTimeout))
@@ -226,8 +229,8 @@ func (s *Stream) endWrite() {
 	}
 }
 
-// setWriteDeadline and setReadDeadline do what they can: a response writer without deadlines, such as a test's, is no
-// error, and a broken connection says so when it is written to.
+// setWriteDeadline and setReadDeadline ignore errors: a response writer may lack deadlines, as in tests, and the next
+// write reports a broken connection.
 func (s *Stream) setWriteDeadline(t time.Time) { _ = s.control.SetWriteDeadline(t) }
 func (s *Stream) setReadDeadline(t time.Time)  { _ = s.control.SetReadDeadline(t) }
 
@@ -250,47 +253,49 @@ func (s *Stream) writeNow(b []byte) error {
 	return s.control.Flush()
 }
 
-// tend starts what the stream does by itself. The first look is after first, if positive.
-func (s *Stream) tend(first time.Duration) {
+// startTimers starts the timers for the keep-alive and the maximum age. The keep-alive first runs after first; it does
+// not run if first is not positive.
+func (s *Stream) startTimers(first time.Duration) {
 	s.mu.lock()
 	defer s.mu.unlock()
 	if s.options.MaxAge > 0 {
-		s.ageing = time.AfterFunc(jittered(s.options.MaxAge), func() { s.cancel(ErrMaxAge) })
+		s.maxAgeTimer = time.AfterFunc(jittered(s.options.MaxAge), func() { s.cancel(ErrMaxAge) })
 	}
 	if first > 0 {
-		s.tender = time.AfterFunc(first, s.keepAlive)
+		s.keepAliveTimer = time.AfterFunc(first, s.keepAlive)
 	}
 }
 
-// keepAlive opens the stream if nothing has, sends a comment if nothing else was sent for long, and comes again
-// when the next may be due. Sending an event therefore costs no timer operation.
+// keepAlive sends the header if it has not been sent, or a comment if nothing was written for Options.KeepAlive. It
+// then schedules itself for the time when the next comment may be due, so that sending an event needs no timer
+// operation.
 func (s *Stream) keepAlive() {
 	s.mu.lock()
 	defer s.mu.unlock()
-	if s.over() != nil {
+	if s.endReason() != nil {
 		return
 	}
-	defer s.survive()
+	defer s.recoverWrite()
 	interval := s.options.KeepAlive
 	switch {
 	case !s.opened:
-		_ = s.write(nil) // like any failed write it ends the stream and is its cause
-	case interval > 0 && time.Since(s.last) >= interval:
+		_ = s.write(nil) // a failure ends the stream and becomes its cause
+	case interval > 0 && time.Since(s.lastWrite) >= interval:
 		_ = s.write(keepAliveComment)
 	}
 	if interval > 0 {
-		s.tender.Reset(max(interval-time.Since(s.last), time.Millisecond))
+		s.keepAliveTimer.Reset(max(interval-time.Since(s.lastWrite), time.Millisecond))
 	}
 }
 
-// survive turns a panic of the response writer into a failed write. In a handler net/http recovers it; in a timer's
-// goroutine it would end the program. The caller holds mu.
-func (s *Stream) survive() {
+// recoverWrite turns a panic of the response writer into a failed write. net/http recovers a panic in a handler, but in
+// a timer's goroutine a panic would end the program. The caller holds mu.
+func (s *Stream) recoverWrite() {
 	if p := recover(); p != nil {
 		s.failed = &WriteError{fmt.Errorf("the response writer panicked: %v", p)}
 		s.cancel(s.failed)
 	}
 }
 
-// keepAliveComment has no blank line, at which some clients would dispatch an empty message.
+// keepAliveComment has no blank line, because some clients dispatch an empty message at one.
 var keepAliveComment = AppendComment(nil, "")

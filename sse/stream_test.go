@@ -19,7 +19,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// overEach runs a test in a bubble over each protocol, with a server that has the tightest timeouts there are.
+// overEach runs a test in a synctest bubble over each protocol. The server's timeouts are short, so that the tests fail
+// if a stream does not remove them.
 func overEach(t *testing.T, h http.Handler, test func(t *testing.T, c *http.Client)) {
 	t.Helper()
 	for name, speak := range protocols {
@@ -32,7 +33,8 @@ func overEach(t *testing.T, h http.Handler, test func(t *testing.T, c *http.Clie
 	}
 }
 
-// do sends a request. A stream that it answers with is held to what impatient clients need: see package blockcheck.
+// do sends a request. If the response is a stream, package blockcheck checks that clients which dispatch at every blank
+// line read it correctly.
 func do(t *testing.T, c *http.Client, method string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://server.test/events", nil)
@@ -65,7 +67,7 @@ func accept(o *sse.Options, f func(*sse.Stream)) http.Handler {
 func TestAcceptOpensTheConnectionAtOnce(t *testing.T) {
 	h := accept(&sse.Options{Retry: 3 * time.Second}, func(s *sse.Stream) { <-s.Context().Done() })
 	overEach(t, h, func(t *testing.T, c *http.Client) {
-		resp := do(t, c, "GET") // the handler sends nothing: without a flush this would not return
+		resp := do(t, c, "GET") // the handler sends nothing, so this returns only if Accept flushes
 		want := map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no"}
 		for name, value := range want {
 			if got := resp.Header.Get(name); got != value {
@@ -79,9 +81,9 @@ func TestAcceptOpensTheConnectionAtOnce(t *testing.T) {
 	})
 }
 
-// TestAStreamOutlivesTheServersTimeouts: WriteTimeout ends the streams of every other Go library; ReadTimeout cancels
-// the request's context even when nothing is left to read.
-func TestAStreamOutlivesTheServersTimeouts(t *testing.T) {
+// TestStreamOutlivesTheServersTimeouts: otherwise WriteTimeout ends every stream, and ReadTimeout cancels the request's
+// context even when nothing is left to read.
+func TestStreamOutlivesTheServersTimeouts(t *testing.T) {
 	for name, options := range map[string]*sse.Options{"defaults": nil, "no timeouts": {WriteTimeout: -1, KeepAlive: -1}} {
 		t.Run(name, func(t *testing.T) {
 			h := accept(options, func(s *sse.Stream) {
@@ -102,7 +104,7 @@ func TestAStreamOutlivesTheServersTimeouts(t *testing.T) {
 	}
 }
 
-func TestAStuckClientBreaksItsStreamAfterTheWriteTimeout(t *testing.T) {
+func TestStuckClientEndsItsStreamAfterTheWriteTimeout(t *testing.T) {
 	var took time.Duration
 	var sent error
 	ended := make(chan struct{})
@@ -114,12 +116,12 @@ func TestAStuckClientBreaksItsStreamAfterTheWriteTimeout(t *testing.T) {
 		}
 		took = time.Since(begin)
 		if again := s.Send(sse.Event{Data: "x"}); !errors.Is(again, sent) || s.Context().Err() == nil {
-			t.Errorf("then Send gives %v, the context %v", again, s.Context().Err())
+			t.Errorf("then Send returned %v, the context %v", again, s.Context().Err())
 		}
 	})
 	overEach(t, h, func(t *testing.T, c *http.Client) {
 		ended, sent = make(chan struct{}), nil
-		do(t, c, "GET") // nobody reads the body
+		do(t, c, "GET") // the body is not read
 		<-ended
 		if _, ok := errors.AsType[*sse.WriteError](sent); !ok || took < 7*time.Second || took > 8*time.Second {
 			t.Errorf("after %v Send gave %v", took, sent)
@@ -127,7 +129,7 @@ func TestAStuckClientBreaksItsStreamAfterTheWriteTimeout(t *testing.T) {
 	})
 }
 
-func TestKeepAliveSpeaksOnlyIntoSilence(t *testing.T) {
+func TestKeepAliveIsSentOnlyDuringSilence(t *testing.T) {
 	h := accept(&sse.Options{KeepAlive: 10 * time.Second}, func(s *sse.Stream) {
 		for _, seconds := range []int{9, 9, 9, 25, 9} {
 			time.Sleep(time.Duration(seconds) * time.Second)
@@ -169,7 +171,7 @@ func TestMaxAgeEndsAStreamWithJitter(t *testing.T) {
 	}
 }
 
-func TestTheFateOfAHandlersErrorBeforeTheFirstByte(t *testing.T) {
+func TestHandlerErrorBeforeTheFirstByteBecomesTheStatus(t *testing.T) {
 	tests := map[string]struct {
 		err    error
 		status int
@@ -185,7 +187,7 @@ func TestTheFateOfAHandlersErrorBeforeTheFirstByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := captureLog(t)
 			h := sse.Handler(nil, func(s *sse.Stream) error {
-				time.Sleep(900 * time.Millisecond) // a decision may take its time
+				time.Sleep(900 * time.Millisecond) // less than the second after which the stream opens
 				return test.err
 			})
 			overEach(t, h, func(t *testing.T, c *http.Client) {
@@ -205,8 +207,8 @@ func TestTheFateOfAHandlersErrorBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
-// TestTheFateOfAHandlersErrorAfterTheFirstByte: a stream that failed must not look like one that is whole.
-func TestTheFateOfAHandlersErrorAfterTheFirstByte(t *testing.T) {
+// TestHandlerErrorAfterTheFirstByteAbortsTheStream: a stream that failed must not look complete.
+func TestHandlerErrorAfterTheFirstByteAbortsTheStream(t *testing.T) {
 	tests := map[string]struct {
 		err   error
 		whole bool
@@ -215,7 +217,7 @@ func TestTheFateOfAHandlersErrorAfterTheFirstByte(t *testing.T) {
 		"stop":   {sse.ErrStop, true},
 		"age":    {sse.ErrMaxAge, true},
 		"status": {&sse.StatusError{Code: 403}, false},
-		"other":  {errors.New("database gone"), false},
+		"other":  {errors.New("database closed"), false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -231,7 +233,7 @@ func TestTheFateOfAHandlersErrorAfterTheFirstByte(t *testing.T) {
 				if (err == nil) != test.whole || len(data) != 1 {
 					t.Errorf("the client sees %q, %v", data, err)
 				}
-				// The connection, or the next, goes on serving.
+				// The same connection, or a new one, serves the next request.
 				if data, _ := collect(sse.ReadResponse(do(t, c, "GET"), nil)); len(data) != 1 {
 					t.Errorf("the next request sees %q", data)
 				}
@@ -243,8 +245,9 @@ func TestTheFateOfAHandlersErrorAfterTheFirstByte(t *testing.T) {
 	}
 }
 
-// TestAConnectionServesOnAfterAStream: a deadline that a stream left behind would break a later answer.
-func TestAConnectionServesOnAfterAStream(t *testing.T) {
+// TestConnectionServesRequestsAfterAStream: a deadline that a stream leaves on the connection would break a later
+// response.
+func TestConnectionServesRequestsAfterAStream(t *testing.T) {
 	h := sse.Handler(&sse.Options{WriteTimeout: time.Second}, func(s *sse.Stream) error {
 		if s.Request().Method == "POST" {
 			return &sse.StatusError{Code: 403, Message: "no"}
@@ -267,7 +270,7 @@ func TestAConnectionServesOnAfterAStream(t *testing.T) {
 	}
 }
 
-// captureLog collects what goes to slog.Default until the returned function is called.
+// captureLog redirects slog.Default until the end of the test. The returned function returns what was logged so far.
 func captureLog(t *testing.T) func() string {
 	var mu sync.Mutex
 	var b bytes.Buffer
@@ -289,7 +292,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-func TestAHandlerThatSaysNothingOpensAfterASecond(t *testing.T) {
+func TestSilentHandlerOpensTheStreamAfterASecond(t *testing.T) {
 	h := sse.Handler(&sse.Options{KeepAlive: -1}, func(s *sse.Stream) error {
 		time.Sleep(time.Hour)
 		return sse.ErrStop // too late for a 204
@@ -306,10 +309,10 @@ func TestAHandlerThatSaysNothingOpensAfterASecond(t *testing.T) {
 	})
 }
 
-func TestFlushOpensAHandlersStreamAtOnce(t *testing.T) {
+func TestFlushOpensTheStreamAtOnce(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
-		_ = s.Flush() // the client has the header then, and may leave before this returns
-		_ = s.Flush() // again does no harm
+		_ = s.Flush() // fails if the client has the header and disconnects before this returns
+		_ = s.Flush() // has no effect
 		<-s.Context().Done()
 		return s.Flush()
 	})
@@ -321,7 +324,7 @@ func TestFlushOpensAHandlersStreamAtOnce(t *testing.T) {
 	})
 }
 
-func TestHeadIsAnsweredWithoutAStream(t *testing.T) {
+func TestHEADIsAnsweredWithoutAStream(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
 		t.Error("the function was called")
 		return nil
@@ -334,7 +337,7 @@ func TestHeadIsAnsweredWithoutAStream(t *testing.T) {
 	})
 }
 
-func TestAClientThatLeavesEndsTheContext(t *testing.T) {
+func TestClientDisconnectEndsTheContext(t *testing.T) {
 	left := make(chan error)
 	h := sse.Handler(nil, func(s *sse.Stream) error {
 		if err := s.Send(sse.Event{Data: "x"}); err != nil {
@@ -342,7 +345,7 @@ func TestAClientThatLeavesEndsTheContext(t *testing.T) {
 		}
 		<-s.Context().Done()
 		left <- s.Send(sse.Event{Data: "y"})
-		return errors.New("must not be logged: nobody is there")
+		return errors.New("must not be logged: the client has disconnected")
 	})
 	overEach(t, h, func(t *testing.T, c *http.Client) {
 		log := captureLog(t)
@@ -350,7 +353,7 @@ func TestAClientThatLeavesEndsTheContext(t *testing.T) {
 			break
 		}
 		if err := <-left; err == nil {
-			t.Error("an event was sent to nobody")
+			t.Error("an event was sent to a disconnected client")
 		}
 		synctest.Wait()
 		if log() != "" {
@@ -359,7 +362,7 @@ func TestAClientThatLeavesEndsTheContext(t *testing.T) {
 	})
 }
 
-func TestWhatOneCallSendsStaysTogether(t *testing.T) {
+func TestConcurrentCallsDoNotInterleave(t *testing.T) {
 	frame, err := sse.Event{Data: strings.Repeat("frame\n", 50)}.Frame()
 	if err != nil {
 		t.Fatal(err)
@@ -397,8 +400,8 @@ func TestWhatOneCallSendsStaysTogether(t *testing.T) {
 	})
 }
 
-// TestNothingIsWrittenAfterTheHandlerHasReturned: a keep-alive that comes late would panic inside net/http.
-func TestNothingIsWrittenAfterTheHandlerHasReturned(t *testing.T) {
+// TestNothingIsWrittenAfterTheHandlerReturns: a late keep-alive would panic inside net/http.
+func TestNothingIsWrittenAfterTheHandlerReturns(t *testing.T) {
 	var streams []*sse.Stream
 	h := accept(&sse.Options{KeepAlive: time.Millisecond}, func(s *sse.Stream) {
 		streams = append(streams, s)
@@ -422,13 +425,13 @@ func TestNothingIsWrittenAfterTheHandlerHasReturned(t *testing.T) {
 	})
 }
 
-func TestAnEventThatCannotBeSentLeavesTheStreamAsItIs(t *testing.T) {
+func TestUnsendableEventLeavesTheStreamUsable(t *testing.T) {
 	h := accept(nil, func(s *sse.Stream) {
 		if err := s.Send(sse.Event{ID: "a\nb"}); !isType[*sse.FieldError](err) {
 			t.Errorf("Send gave %v", err)
 		}
 		if err := s.SendJSON("x", make(chan int)); err == nil {
-			t.Error("a channel is no JSON")
+			t.Error("SendJSON sent a channel")
 		}
 		if err := s.Send(sse.Event{Data: "good"}); err != nil {
 			t.Error(err)
@@ -441,9 +444,9 @@ func TestAnEventThatCannotBeSentLeavesTheStreamAsItIs(t *testing.T) {
 	})
 }
 
-func TestTheStreamKnowsItsRequest(t *testing.T) {
+func TestStreamProvidesItsRequest(t *testing.T) {
 	h := accept(nil, func(s *sse.Stream) {
-		_ = s.Send(sse.Event{Data: s.Request().URL.Path + " " + s.LastEventID()}) // seen by the client
+		_ = s.Send(sse.Event{Data: s.Request().URL.Path + " " + s.LastEventID()}) // the client checks that it arrives
 	})
 	overEach(t, h, func(t *testing.T, c *http.Client) {
 		req := get(t.Context())
@@ -457,7 +460,7 @@ func TestTheStreamKnowsItsRequest(t *testing.T) {
 	})
 }
 
-// mute is a response writer that cannot flush, wrapped is middleware done right.
+// mute is a response writer that cannot flush. wrapped is middleware with an Unwrap method.
 type (
 	mute    struct{ http.ResponseWriter }
 	wrapped struct{ http.ResponseWriter }
@@ -465,9 +468,9 @@ type (
 
 func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func TestMiddlewareIsSeenThrough(t *testing.T) {
+func TestStreamWorksThroughMiddleware(t *testing.T) {
 	h := accept(nil, func(s *sse.Stream) {
-		time.Sleep(time.Hour) // longer than the server's timeouts: the deadlines get through as well
+		time.Sleep(time.Hour) // longer than the server's timeouts, which the stream removes through the middleware
 		_ = s.Send(sse.Event{Data: "x"})
 	})
 	through := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrapped{wrapped{w}}, r) })
@@ -485,7 +488,7 @@ func TestAcceptWritesNothingWhenItFails(t *testing.T) {
 		t.Errorf("Accept gave %v, %v", s, err)
 	}
 	if rec.Body.Len() > 0 || len(rec.Header()) > 0 || rec.Flushed {
-		t.Errorf("it has written %v %q", rec.Header(), rec.Body)
+		t.Errorf("it wrote %v %q", rec.Header(), rec.Body)
 	}
 	captureLog(t)
 	h := sse.Handler(nil, func(*sse.Stream) error { return nil })
@@ -494,7 +497,7 @@ func TestAcceptWritesNothingWhenItFails(t *testing.T) {
 	}
 }
 
-func TestAWriterWithoutDeadlinesIsNoError(t *testing.T) {
+func TestResponseWriterNeedsNoDeadlines(t *testing.T) {
 	rec := httptest.NewRecorder()
 	s, err := sse.Accept(rec, httptest.NewRequest("GET", "/", nil), nil)
 	if err != nil {
@@ -505,7 +508,7 @@ func TestAWriterWithoutDeadlinesIsNoError(t *testing.T) {
 	}
 }
 
-// discard is a client that takes everything.
+// discard is a response writer that discards everything.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header         { return d.header }
@@ -528,14 +531,14 @@ func TestSendingAllocatesNothing(t *testing.T) {
 	event := sse.Event{Type: "add", ID: "17", Data: "one\ntwo"}
 	if n := testing.AllocsPerRun(100, func() {
 		if s.Send(event) != nil || s.SendFrame(frame) != nil || s.SendFrame(frame, frame) != nil {
-			t.Error("it does not send")
+			t.Error("sending failed")
 		}
 	}); n != 0 {
 		t.Errorf("sending allocates %v times", n)
 	}
 }
 
-func TestOverRealConnectionsWithTLS(t *testing.T) {
+func TestStreamOverTLSConnections(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
 		for i := range 100 {
 			if err := s.Send(sse.Event{ID: fmt.Sprint(i), Data: s.Request().Proto}); err != nil {

@@ -30,8 +30,8 @@ type TruncatedError struct {
 	// Event is the discarded event as far as it arrived, unfinished line included. It is empty if Err is set.
 	Event Event
 
-	// Line is the start, up to 100 bytes, of the first line after the last event that is no field of an event stream,
-	// such as a proxy's error page or a JSON error. It is "" if there is none.
+	// Line is the first line after the last event that is not a field of an event stream, such as the start of a proxy's
+	// error page or a JSON error. It is "" if there is none, and truncated to 100 bytes.
 	Line string
 }
 
@@ -39,14 +39,14 @@ func (e *TruncatedError) Error() string {
 	var text string
 	switch {
 	case e.Err != nil:
-		text = fmt.Sprintf("sse: the stream broke off in or before the event at byte %d: %v", e.Offset, e.Err)
+		text = fmt.Sprintf("sse: the stream was cut off in or before the event at byte %d: %v", e.Offset, e.Err)
 	case e.Line != "":
-		return fmt.Sprintf("sse: the stream ended with a line that is no field of an event stream: %q", e.Line)
+		return fmt.Sprintf("sse: the stream ended with a line that is not a field of an event stream: %q", e.Line)
 	default:
 		return fmt.Sprintf("sse: the stream ended inside the event that began at byte %d; the event was discarded", e.Offset)
 	}
 	if e.Line != "" {
-		text += fmt.Sprintf("; its last lines begin with %q", e.Line)
+		text += fmt.Sprintf("; after the last event came the line %q", e.Line)
 	}
 	return text
 }
@@ -56,7 +56,7 @@ func (e *TruncatedError) Is(target error) bool { return target == ErrTruncated }
 
 func (e *TruncatedError) Unwrap() error { return e.Err }
 
-// endOfStream returns the error for a stream of which nothing more will come, nil if its end is clean.
+// endOfStream returns the error for a stream that has ended, nil if its end is clean.
 func (d *Decoder) endOfStream() error {
 	if !d.eof {
 		if stoppedHere(d.readErr) {
@@ -81,7 +81,7 @@ func (d *Decoder) unfinished() Event {
 		err := d.field(d.line, d.end)
 		d.retry, d.retried = retry, retried // a field that was cut off does not count
 		if err != nil {
-			return Event{} // too large: not worth keeping
+			return Event{} // too large
 		}
 	}
 	if !d.begun {
@@ -108,17 +108,17 @@ func stoppedHere(err error) bool {
 	return false
 }
 
-// stray keeps the start of the first line after the last event that no server means as a field, such as the first line
-// of an HTML page. The standard ignores such lines; at the end of a stream they explain its end.
+// stray keeps the start of the first line after the last event that cannot be meant as a field, such as the first line
+// of an HTML page. The standard ignores such lines; at the end of a stream they explain why it ended.
 type stray struct {
 	line []byte
-	word bool // line is a single word; before a blank line it counts as a field without a value
+	word bool // line is a single word; if a blank line follows, it is a field without a value
 }
 
 const maxStray = 100 // bytes of a line
 
-// note records a line, or the start of one, whose field the standard does not define. It ignores "name: value", which the
-// standard may define later.
+// note records a line, or the start of one, whose field the standard does not define. It ignores "name: value", which
+// the standard may define later.
 func (s *stray) note(line []byte) {
 	if len(s.line) > 0 && !s.word || bytes.HasPrefix(line, []byte("\uFEFF")) {
 		return

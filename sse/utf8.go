@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// validUTF8 is utf8.Valid for text that is mostly ASCII with something else here and there: it goes in long steps
-// again after every rune, not only up to the first that is not ASCII.
+// validUTF8 reports whether p is valid UTF-8. For mostly ASCII text it is faster than utf8.Valid, which takes long
+// steps only up to the first non-ASCII byte; validUTF8 takes them again after each rune.
 func validUTF8(p []byte) bool {
 	for {
 		p = p[asciiSteps(p):]
@@ -25,7 +25,8 @@ func validUTF8(p []byte) bool {
 	}
 }
 
-// asciiSteps returns how much of p is ASCII, in steps of 32 bytes and then of 8.
+// asciiSteps returns the length of a prefix of p that is all ASCII. It checks 32 bytes at a time, then 8, so up to 7
+// more ASCII bytes may follow.
 func asciiSteps(p []byte) int {
 	const high = 0x8080808080808080
 	n := 0
@@ -44,9 +45,9 @@ func asciiSteps(p []byte) int {
 	return n
 }
 
-// appendValidUTF8 appends src to dst as the "UTF-8 decode" algorithm of the Encoding Standard reads it: every
-// maximal subpart of an ill-formed sequence becomes one U+FFFD (Unicode 16.0, section 3.9, table 3-8).
-// That is neither one per byte, as a range over a string gives, nor one per run, as [bytes.ToValidUTF8] gives.
+// appendValidUTF8 appends src to dst as the "UTF-8 decode" algorithm of the Encoding Standard decodes it: each maximal
+// subpart of an ill-formed sequence becomes one U+FFFD (Unicode 16.0, section 3.9, table 3-8). A range over a string
+// gives one per byte instead, and [bytes.ToValidUTF8] one per run.
 func appendValidUTF8(dst, src []byte) []byte {
 	for len(src) > 0 {
 		r, size := utf8.DecodeRune(src)
@@ -61,9 +62,9 @@ func appendValidUTF8(dst, src []byte) []byte {
 	return dst
 }
 
-// maximalSubpart returns the length of the longest prefix of the ill-formed s that could have begun a
-// well-formed sequence, at least 1. The bounds of the second byte are those of the Encoding Standard's UTF-8
-// decoder: they shut out overlong forms, surrogates and what lies beyond U+10FFFF.
+// maximalSubpart returns the length of the longest prefix of s that can begin a well-formed sequence, at least 1. s
+// begins with an ill-formed sequence. The limits of the second byte are those of the Encoding Standard's UTF-8 decoder:
+// they exclude overlong forms, surrogates and values above U+10FFFF.
 func maximalSubpart(s []byte) int {
 	need, low, high := 0, byte(0x80), byte(0xBF)
 	switch b := s[0]; {

@@ -46,7 +46,7 @@ func TestReasonsArePlainWords(t *testing.T) {
 		{ssetest.Stream(ssetest.Hold()), "the server was silent for too long"},
 		{ssetest.Status(500), "the server answered 500 Internal Server Error"},
 		{ssetest.Status(200), `the server answered with content type "" instead of "text/event-stream"`},
-		{ssetest.Redirect(302, "ftp://example.com/"), `the redirect to "ftp://example.com/" was not followed: it leaves HTTP`},
+		{ssetest.Redirect(302, "ftp://example.com/"), `the redirect to "ftp://example.com/" was not followed: its scheme is neither http nor https`},
 		{ssetest.Raw(), "the server hung up without an answer"},
 	} {
 		if got := reason(failureOf(t, c.answer)); got != c.want {
