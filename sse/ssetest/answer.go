@@ -6,43 +6,43 @@ import (
 	"slices"
 )
 
-// Answer is what a script has for one request: a status and header, which leave at once, then step by step a body. When
-// the steps are over the answer ends cleanly. Answers can be used any number of times.
+// Answer is the scripted response to one request. The status and header are sent at once; then the steps send the body.
+// After the last step the response ends cleanly. An Answer can be used any number of times.
 type Answer struct {
-	// Status is the answer's status code; 0 means that there is no HTTP in the answer: the steps send the bytes
-	// of the connection, status line and all, and at the end the connection is closed.
+	// Status is the status code. 0 means a raw answer: the steps send all bytes of the connection, including the status
+	// line, and the connection is closed after the last step.
 	Status int
 
-	// Header is sent as it is; nothing is guessed, Content-Type neither. Date and the fields that frame the body are
-	// added.
+	// Header is sent unchanged; net/http does not guess a Content-Type. It adds Date and the fields that frame the body.
 	Header http.Header
 
 	Steps []Step
 }
 
-// Stream returns an answer of status 200 and type text/event-stream.
+// Stream returns an answer with status 200 and content type text/event-stream.
 func Stream(steps ...Step) Answer {
 	return Status(http.StatusOK, steps...).With("Content-Type", "text/event-stream")
 }
 
-// Status returns an answer of the given status, from 200 to 599, without a header.
+// Status returns an answer with the given status, from 200 to 599, and no header.
 func Status(code int, steps ...Step) Answer {
 	return Answer{Status: code, Steps: steps}
 }
 
-// Redirect returns an answer of the given status that leads to location.
+// Redirect returns an answer with the given status that redirects to location.
 func Redirect(code int, location string) Answer {
 	return Status(code).With("Location", location)
 }
 
-// Raw returns an answer whose steps send the very bytes of the connection, for servers that break HTTP, or break off
-// before the answer has begun. It needs HTTP/1. In it [Cut] is [Reset]: there is no other way to break off that
-// all clients notice.
+// Raw returns an answer whose steps send all bytes of the connection. It imitates servers that violate HTTP, or that
+// fail before they answer. It needs HTTP/1. In a raw answer [Cut] acts as [Reset], the only failure that all clients
+// detect there.
 func Raw(steps ...Step) Answer {
 	return Answer{Steps: steps}
 }
 
-// With returns the answer with values for one header field in place of those it had; with none the field goes.
+// With returns a copy of the answer in which values replace those of the header field name. Without values it removes
+// the field.
 func (a Answer) With(name string, values ...string) Answer {
 	a.Header = maps.Clone(a.Header)
 	if a.Header == nil {
@@ -52,7 +52,7 @@ func (a Answer) With(name string, values ...string) Answer {
 	return a
 }
 
-// Then returns the answer with further steps behind those it has.
+// Then returns a copy of the answer with further steps at its end.
 func (a Answer) Then(steps ...Step) Answer {
 	a.Steps = slices.Concat(a.Steps, steps)
 	return a

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// The cases are data, so that programs in any language can run them; cases/README.md describes the files.
+// The cases are JSON files, so that programs in any language can run them. cases/README.md describes the format.
 
 //go:embed cases/parser.json
 var parserJSON []byte
@@ -23,15 +23,15 @@ var (
 	lifecycleCases = sync.OnceValue(func() []LifecycleCase { return load[LifecycleCase, lifecycleFile]("lifecycle.json", lifecycleJSON) })
 )
 
-// ParserCases returns the cases of cases/parser.json: streams and what a parser makes of them (WHATWG HTML 9.2.5 and
-// 9.2.6). The caller must not change what the elements refer to.
+// ParserCases returns the cases of cases/parser.json: streams, and the events that a parser must read from them (WHATWG
+// HTML 9.2.5 and 9.2.6). The caller must not modify the slices and maps inside the elements.
 func ParserCases() []ParserCase { return slices.Clone(parserCases()) }
 
-// LifecycleCases returns the cases of cases/lifecycle.json: what servers do and how a client goes on
-// (WHATWG HTML 9.2.2 to 9.2.4). The caller must not change what the elements refer to.
+// LifecycleCases returns the cases of cases/lifecycle.json: how a server responds, and how a client must react (WHATWG
+// HTML 9.2.2 to 9.2.4). The caller must not modify the slices and maps inside the elements.
 func LifecycleCases() []LifecycleCase { return slices.Clone(lifecycleCases()) }
 
-// load reads one of the embedded files. That they are sound is tested, so a fault is a panic.
+// load decodes an embedded file. It panics if the file is invalid, which a test rules out.
 func load[Case any, File interface{ convert() Case }](name string, text []byte) []Case {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -46,7 +46,7 @@ func load[Case any, File interface{ convert() Case }](name string, text []byte) 
 	return cases
 }
 
-// caseEvent is an event as the files have it.
+// caseEvent is an event in a case file.
 type caseEvent struct {
 	Type      string `json:"type"`
 	Data      string `json:"data"`
@@ -54,7 +54,7 @@ type caseEvent struct {
 	ID        string `json:"id"`
 }
 
-// parts is a long text written short: each element is repeated so many times.
+// parts is the short form of a long text: each element repeats a text.
 type parts []part
 
 type part struct {

@@ -26,17 +26,17 @@ func TestCasesAreComplete(t *testing.T) {
 	names := map[string]bool{}
 	check := func(name, section, says string) {
 		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
-			t.Errorf("the name %q is not of a-z, 0-9 and -", name)
+			t.Errorf("the name %q has characters other than a-z, 0-9 and -", name)
 		}
 		if names[name] {
 			t.Errorf("there are two cases %q", name)
 		}
 		names[name] = true
 		if !slices.Contains([]string{"9.2.2", "9.2.3", "9.2.4", "9.2.5", "9.2.6"}, section) {
-			t.Errorf("%s: there is no section %q", name, section)
+			t.Errorf("%s: unknown section %q", name, section)
 		}
 		if !strings.HasSuffix(says, ".") {
-			t.Errorf("%s: %q is no sentence", name, says)
+			t.Errorf("%s: %q is not a sentence", name, says)
 		}
 	}
 	for _, c := range parser {
@@ -47,15 +47,15 @@ func TestCasesAreComplete(t *testing.T) {
 		check(c.Name, c.Section, c.Says)
 		outcomes := []ssetest.Outcome{ssetest.OutcomeOpen, ssetest.OutcomeWaiting, ssetest.OutcomeStopped, ssetest.OutcomeFailed, ssetest.OutcomeClosed}
 		if !slices.Contains(outcomes, c.Outcome) {
-			t.Errorf("%s: there is no outcome %q", c.Name, c.Outcome)
+			t.Errorf("%s: unknown outcome %q", c.Name, c.Outcome)
 		}
 		if len(c.Connections) == 0 || (c.Close != nil) != (c.Outcome == ssetest.OutcomeClosed) {
-			t.Errorf("%s makes no sense", c.Name)
+			t.Errorf("%s has no connections, or its close and its outcome disagree", c.Name)
 		}
 	}
 }
 
-// TestCasesUseOneFormOfAStream holds the files against what their README says of them.
+// TestCasesUseOneFormOfAStream checks that each case has one of the three forms of a stream that the README describes.
 func TestCasesUseOneFormOfAStream(t *testing.T) {
 	text, err := os.ReadFile("cases/parser.json")
 	if err != nil {
@@ -78,17 +78,17 @@ func TestCasesUseOneFormOfAStream(t *testing.T) {
 	}
 }
 
-func TestCheckSaysWhatIsWrong(t *testing.T) {
+func TestCheckListsTheDifferences(t *testing.T) {
 	c := ssetest.ParserCase{Want: ssetest.Parsed{
 		Events:      []sse.Event{{Type: "message", Data: "1"}, {Type: "message", Data: "2"}},
 		LastEventID: "7", Retry: time.Second, Retried: true, Comments: []string{"hi"}, Truncated: true,
 	}}
 	if err := c.Check(c.Want); err != nil {
-		t.Errorf("what was wanted gives %v", err)
+		t.Errorf("the wanted result gives %v", err)
 	}
 	err := c.Check(ssetest.Parsed{Events: []sse.Event{{Type: "message", Data: strings.Repeat("x", 1000)}}})
 	if err == nil {
-		t.Fatal("nothing is wrong")
+		t.Fatal("Check found no difference")
 	}
 	for _, part := range []string{
 		"number of events: got 1, want 2", `event 0: got {Type: "message", Data: "xxx`, "(1002 bytes)",
@@ -101,14 +101,14 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	}
 	c = ssetest.ParserCase{RetryAtLeast: time.Hour, Want: ssetest.Parsed{Retried: true}}
 	if err := c.Check(ssetest.Parsed{Retried: true, Retry: 2 * time.Hour}); err != nil {
-		t.Errorf("more than the least gives %v", err)
+		t.Errorf("a time above the minimum gives %v", err)
 	}
 	if err := c.Check(ssetest.Parsed{Retried: true, Retry: time.Minute}); err == nil {
-		t.Error("less than the least is no fault")
+		t.Error("a time below the minimum gives no error")
 	}
 }
 
-// naive reads a stream as many do it: lines by LF, the rest by guess.
+// naive is a parser with common faults: it only knows LF, and only data fields.
 func naive(stream io.Reader) (p ssetest.Parsed) {
 	text, _ := io.ReadAll(stream)
 	for block := range bytes.SplitSeq(text, []byte("\n\n")) {
@@ -127,11 +127,11 @@ func TestParserCasesFindTheFaultsOfANaiveParser(t *testing.T) {
 		}
 	}
 	if all := len(ssetest.ParserCases()); failed < all*3/4 {
-		t.Errorf("it fails %d of %d cases only", failed, all)
+		t.Errorf("the naive parser fails only %d of %d cases", failed, all)
 	}
 }
 
-func TestParserRunner(t *testing.T) {
+func TestParserRunsEveryCase(t *testing.T) {
 	calls := map[string]int{}
 	ssetest.TestParser(t, func(stream io.Reader) (p ssetest.Parsed) {
 		calls[t.Name()]++
@@ -145,7 +145,7 @@ func TestParserRunner(t *testing.T) {
 		return p
 	})
 	if calls[t.Name()] < 20*len(ssetest.ParserCases()) {
-		t.Errorf("the parser was called %d times only", calls[t.Name()])
+		t.Errorf("the parser was called only %d times", calls[t.Name()])
 	}
 }
 
@@ -164,44 +164,44 @@ func client(policy func(*sse.Failure) (time.Duration, bool)) ssetest.LifecycleCl
 	}
 }
 
-func TestLifecycleCasesFindTheFaultsOfAClient(t *testing.T) {
+func TestLifecycleCasesFindFaultyClients(t *testing.T) {
 	for name, c := range map[string]struct {
 		client ssetest.LifecycleClient
-		cases  map[string]string // a part of what must be said of it
+		cases  map[string]string // name of a case → part of its error
 	}{
 		"one that never gives up": {
 			client(func(f *sse.Failure) (time.Duration, bool) { return time.Second, true }),
 			map[string]string{
-				"status-404": "there were 2 requests, want 1",
-				"retry":      "request 1: it came 1s after the end of the one before, want 3s",
-				"mime-html":  "the client goes on, want it failed",
+				"status-404": "got 2 requests, want 1",
+				"retry":      "request 1: it came 1s after the end of the previous connection, want 3s",
+				"mime-html":  "the client is still running, want failed",
 			},
 		},
 		"one that always gives up": {
 			client(func(*sse.Failure) (time.Duration, bool) { return 0, false }),
 			map[string]string{
 				"end-clean": "states: got [connecting open closed], want [connecting open connecting open]",
-				"end-cut":   "there were 1 requests, want 2",
-				"retry":     "the client has ended with error ",
+				"end-cut":   "got 1 requests, want 2",
+				"retry":     "the client ended with error ",
 			},
 		},
 		"one that waits too long": {
 			client(func(f *sse.Failure) (time.Duration, bool) { return f.Retry + 1, true }),
-			map[string]string{"end-clean": "request 1: it came 1.000000001s after the end of the one before, want 1s"},
+			map[string]string{"end-clean": "request 1: it came 1.000000001s after the end of the previous connection, want 1s"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, want := range slices.Sorted(maps.Keys(c.cases)) {
 				err := ssetest.RunLifecycleCase(t, want, c.client)
 				if err == nil || !strings.Contains(err.Error(), c.cases[want]) {
-					t.Errorf("case %s says %v, want %q", want, err, c.cases[want])
+					t.Errorf("case %s gives %v, want %q", want, err, c.cases[want])
 				}
 			}
 		})
 	}
 }
 
-func TestLifecycleCheckReadsRequests(t *testing.T) {
+func TestLifecycleChecksRequests(t *testing.T) {
 	c := client(sse.WHATWG)
 	open := c.Open
 	c.Open = func(req *http.Request, http *http.Client, observe func(sse.State)) ssetest.Session {
@@ -213,25 +213,25 @@ func TestLifecycleCheckReadsRequests(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"opens":                               "request 0: the method is QUERY, want GET",
-		"request-url-query":                   "request 0: it went to http://a.example/elsewhere?a=1&b=%20, want http://a.example/stream?a=1&b=%20",
+		"request-url-query":                   "request 0: the URL is http://a.example/elsewhere?a=1&b=%20, want http://a.example/stream?a=1&b=%20",
 		"id-none":                             "",
-		"request-accept":                      `request 0: its fields Accept are ["*/*"], want one, "text/event-stream"`,
-		"request-first-without-last-event-id": `request 0: it has the field Last-Event-ID: ["forged"], want none`,
+		"request-accept":                      `request 0: its header field Accept is ["*/*"], want exactly "text/event-stream"`,
+		"request-first-without-last-event-id": `request 0: it has header field Last-Event-ID ["forged"], want none`,
 	} {
 		err := ssetest.RunLifecycleCase(t, name, c)
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("case %s says %v, want %q", name, err, want)
+			t.Errorf("case %s gives %v, want %q", name, err, want)
 		}
 	}
 }
 
-// muted is a session that keeps its error to itself; loud is one that has an error even when it was closed.
+// withoutError is a session that hides its error. withError is a session that yields an error even after Close.
 type (
-	muted struct{ ssetest.Session }
-	loud  struct{ ssetest.Session }
+	withoutError struct{ ssetest.Session }
+	withError    struct{ ssetest.Session }
 )
 
-func (m muted) Events() iter.Seq2[sse.Event, error] {
+func (m withoutError) Events() iter.Seq2[sse.Event, error] {
 	return func(yield func(sse.Event, error) bool) {
 		for e, err := range m.Session.Events() {
 			if err != nil || !yield(e, nil) {
@@ -241,24 +241,24 @@ func (m muted) Events() iter.Seq2[sse.Event, error] {
 	}
 }
 
-func (l loud) Events() iter.Seq2[sse.Event, error] {
+func (l withError) Events() iter.Seq2[sse.Event, error] {
 	return func(yield func(sse.Event, error) bool) {
 		for e, err := range l.Session.Events() {
 			if !yield(e, err) {
 				return
 			}
 		}
-		yield(sse.Event{}, errors.New("oh"))
+		yield(sse.Event{}, errors.New("late"))
 	}
 }
 
-func TestLifecycleCheckReadsTheEnd(t *testing.T) {
+func TestLifecycleChecksTheOutcome(t *testing.T) {
 	for name, c := range map[string]struct {
 		wrap func(ssetest.Session) ssetest.Session
 		want string
 	}{
-		"status-404":        {func(s ssetest.Session) ssetest.Session { return muted{s} }, "the client has ended without an error"},
-		"close-after-event": {func(s ssetest.Session) ssetest.Session { return loud{s} }, "the client was closed, but ends with error oh"},
+		"status-404":        {func(s ssetest.Session) ssetest.Session { return withoutError{s} }, "the client ended without an error"},
+		"close-after-event": {func(s ssetest.Session) ssetest.Session { return withError{s} }, "the client was closed, but ended with error late"},
 	} {
 		wrapped := client(sse.WHATWG)
 		open := wrapped.Open
@@ -266,11 +266,11 @@ func TestLifecycleCheckReadsTheEnd(t *testing.T) {
 			return c.wrap(open(req, http, observe))
 		}
 		if err := ssetest.RunLifecycleCase(t, name, wrapped); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("case %s says %v, want %q", name, err, c.want)
+			t.Errorf("case %s gives %v, want %q", name, err, c.want)
 		}
 	}
 }
 
-func TestLifecycleRunner(t *testing.T) {
+func TestLifecycleRunsEveryCase(t *testing.T) {
 	ssetest.TestLifecycle(t, client(sse.WHATWG))
 }

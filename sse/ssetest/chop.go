@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 )
 
-// Chop returns a reader of what r gives, in pieces of the given sizes in bytes, and all that is left after them as it
-// comes. So Chop(r, n) splits a stream in two. No read crosses from one piece to the next; where r itself gives less,
-// or the reader asks for less, a piece takes several. A size of 0 is a read of nothing and no error, which
+// Chop returns a reader that splits the bytes of r into chunks of the given sizes in bytes. The rest follows unsplit,
+// so Chop(r, n) splits a stream in two. No Read returns bytes of two chunks. A chunk takes several Reads if r returns
+// less, or if the caller's buffer is smaller. A size of 0 makes one Read return no bytes and no error, which
 // [io.Reader] allows.
 func Chop(r io.Reader, sizes ...int) io.Reader {
 	next := 0
@@ -20,31 +20,30 @@ func Chop(r io.Reader, sizes ...int) io.Reader {
 	}}
 }
 
-// ChopEvery returns a reader of what r gives in pieces of size bytes, as [Chop] does; 1 means byte by byte. A size
-// below 1 panics.
+// ChopEvery returns a reader that splits the bytes of r into chunks of size bytes, as [Chop] does. It panics if size is
+// less than 1.
 func ChopEvery(r io.Reader, size int) io.Reader {
 	if size < 1 {
-		panic("ssetest: pieces of less than one byte never come to an end")
+		panic("ssetest: the size of a chunk must be at least 1 byte")
 	}
 	return &chopped{r: r, size: func() (int, bool) { return size, true }}
 }
 
-// ChopRandomly returns a reader of what r gives in pieces of 0 to longest bytes, as [Chop] does. The same seed gives
-// the same pieces; a test says it when it fails. A longest below 1 panics.
+// ChopRandomly returns a reader that splits the bytes of r into chunks of 0 to longest bytes, as [Chop] does. The same
+// seed gives the same chunks: report it when a test fails. It panics if longest is less than 1.
 func ChopRandomly(r io.Reader, seed uint64, longest int) io.Reader {
 	if longest < 1 {
-		panic("ssetest: pieces of less than one byte never come to an end")
+		panic("ssetest: the size of a chunk must be at least 1 byte")
 	}
 	random := rand.New(rand.NewPCG(seed, 0))
 	return &chopped{r: r, size: func() (int, bool) { return random.IntN(longest + 1), true }}
 }
 
-// chopped is not safe for concurrent use, as readers are not.
 type chopped struct {
 	r     io.Reader
-	size  func() (n int, more bool) // of the next piece; no more: the rest is one
-	left  int                       // of the current piece
-	whole bool                      // there are no further pieces
+	size  func() (n int, more bool) // size of the next chunk; more is false if the rest is unsplit
+	left  int                       // unread bytes of the current chunk
+	whole bool                      // the rest is unsplit
 }
 
 func (c *chopped) Read(b []byte) (int, error) {
@@ -64,7 +63,7 @@ func (c *chopped) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ThenFail returns a reader of what r gives and then, in place of io.EOF, err: a stream that is broken off.
+// ThenFail returns a reader that reads r and returns err in place of io.EOF, like a connection that breaks.
 func ThenFail(r io.Reader, err error) io.Reader { return &failing{r, err} }
 
 type failing struct {

@@ -10,29 +10,29 @@ import (
 	"testing"
 )
 
-// Collector ranges over a sequence in a goroutine, keeps what it yields, and lets a test wait for it. Its methods are
-// safe for concurrent use.
+// Collector ranges over a sequence in a goroutine and keeps its values, so that a test can wait for them. Its methods
+// are safe for concurrent use.
 type Collector[T any] struct {
 	mu      sync.Mutex // guards the following
-	bell    bell
+	changes notifier
 	values  []T
-	taken   int  // of values, by Next
-	stopped bool // the next value breaks the loop
-	over    bool
-	err     error // what ended the sequence
+	taken   int   // how many of values Next has returned
+	stopped bool  // the loop breaks at the next value
+	over    bool  // the sequence has ended
+	err     error // the error that the sequence yielded last
 
 	done chan struct{}
 }
 
-// Collect starts to range over seq, the error of which comes last, if any. At the end of the test it stops as
-// [Collector.Stop] does and waits; a sequence that still sleeps then must end by itself, as one does whose context is
-// [testing.TB.Context]. If it does not within 10 s the test fails.
+// Collect starts a goroutine that ranges over seq until its end, or until it yields an error. At the end of the test it
+// calls [Collector.Stop] and waits for the goroutine; after 10 s the test fails. A sequence that waits must therefore
+// end with the test, for example because its context is [testing.TB.Context].
 func Collect[T any](t testing.TB, seq iter.Seq2[T, error]) *Collector[T] {
 	c := &Collector[T]{done: make(chan struct{})}
 	go c.collect(seq)
 	t.Cleanup(func() {
 		c.Stop()
-		waitFor(t, c.done, "a sequence that was collected")
+		waitFor(t, c.done, "a collected sequence")
 	})
 	return c
 }
@@ -52,10 +52,10 @@ func (c *Collector[T]) collect(seq iter.Seq2[T, error]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over, c.err = true, last
-	c.bell.ring()
+	c.changes.notify()
 }
 
-// add keeps v and reports whether to go on.
+// add keeps v and reports whether the loop continues.
 func (c *Collector[T]) add(v T) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,19 +63,19 @@ func (c *Collector[T]) add(v T) bool {
 		return false
 	}
 	c.values = append(c.values, v)
-	c.bell.ring()
+	c.changes.notify()
 	return true
 }
 
-// Stop makes the loop break at the next value, which is not kept.
+// Stop makes the loop break at the next value, which it does not keep.
 func (c *Collector[T]) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = true
 }
 
-// Next waits for the value after that of the last call. When there is none the error is io.EOF if the sequence ended
-// without an error, else its error, or the cause of ctx's end; later calls go on where this one gave up.
+// Next returns the next value and waits for it if necessary. At the end of the sequence it returns the sequence's
+// error, or io.EOF if there was none. When ctx is done it returns the cause; a later call waits for the same value.
 func (c *Collector[T]) Next(ctx context.Context) (T, error) {
 	var next T
 	err := c.await(ctx, func() bool { return c.taken < len(c.values) })
@@ -92,8 +92,8 @@ func (c *Collector[T]) Next(ctx context.Context) (T, error) {
 	return next, nil
 }
 
-// Wait waits until there are n values in all and returns those there are then. The error, when they are fewer,
-// is as that of [Collector.Next].
+// Wait waits until the sequence has yielded n values in all, and returns all values so far. If there are fewer, its
+// error is that of [Collector.Next].
 func (c *Collector[T]) Wait(ctx context.Context, n int) ([]T, error) {
 	err := c.await(ctx, func() bool { return len(c.values) >= n })
 	c.mu.Lock()
@@ -103,13 +103,13 @@ func (c *Collector[T]) Wait(ctx context.Context, n int) ([]T, error) {
 	case len(values) >= n:
 		return values, nil
 	case err != nil:
-		return values, fmt.Errorf("ssetest: there are %d of %d values: %w", len(values), n, err)
+		return values, fmt.Errorf("ssetest: got %d of %d values: %w", len(values), n, err)
 	}
 	return values, c.ending()
 }
 
-// End waits for the end of the sequence and returns all its values and its error, nil if it ended without one. When ctx
-// ends first, the error is its cause.
+// End waits for the end of the sequence. It returns all values and the error of the sequence, nil if there was none. If
+// ctx is done first, it returns its cause.
 func (c *Collector[T]) End(ctx context.Context) ([]T, error) {
 	err := c.await(ctx, func() bool { return false })
 	c.mu.Lock()
@@ -120,22 +120,22 @@ func (c *Collector[T]) End(ctx context.Context) ([]T, error) {
 	return slices.Clone(c.values), err
 }
 
-// All returns the values there are so far.
+// All returns the values so far.
 func (c *Collector[T]) All() []T {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.values)
 }
 
-// Done is closed when the sequence has ended and its goroutine is about to.
+// Done returns a channel that is closed at the end of the sequence.
 func (c *Collector[T]) Done() <-chan struct{} { return c.done }
 
-// await waits until enough, called under mu, reports true or the sequence is over.
+// await waits until enough, called under mu, reports true, or until the sequence ends.
 func (c *Collector[T]) await(ctx context.Context, enough func() bool) error {
-	return await(ctx, &c.mu, &c.bell, func() bool { return enough() || c.over })
+	return await(ctx, &c.mu, &c.changes, func() bool { return enough() || c.over })
 }
 
-// ending returns why there is no further value. The caller holds mu.
+// ending returns the error that stands for the end of the sequence. The caller holds mu.
 func (c *Collector[T]) ending() error {
 	if c.err != nil {
 		return c.err

@@ -13,7 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// numbers yields 1 to n, a minute apart, then err if any. Like a client's sequence it ends with its context.
+// numbers yields 1 to n, one per minute, then err if it is not nil. It ends when ctx is done, as a client's sequence
+// does.
 func numbers(ctx context.Context, n int, err error) iter.Seq2[int, error] {
 	return func(yield func(int, error) bool) {
 		for i := range n {
@@ -32,7 +33,7 @@ func numbers(ctx context.Context, n int, err error) iter.Seq2[int, error] {
 	}
 }
 
-func TestCollect(t *testing.T) {
+func TestCollectorWaitsForValuesAndTheEnd(t *testing.T) {
 	failure := errors.New("broken")
 	for name, c := range map[string]struct{ err, next, end error }{
 		"clean":  {nil, io.EOF, nil},
@@ -54,7 +55,7 @@ func TestCollect(t *testing.T) {
 					t.Errorf("a short wait gives %v and %v", all, err)
 				}
 				if n, err := got.Next(short); n != 2 || err != nil {
-					t.Errorf("the second, which is there, is %d and %v", n, err)
+					t.Errorf("the second, which has arrived, is %d and %v", n, err)
 				}
 				if n, err := got.Next(short); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("a short wait gives %d and %v", n, err)
@@ -95,16 +96,16 @@ func TestStopBreaksTheLoop(t *testing.T) {
 	})
 }
 
-func TestASequenceThatOutlivesTheTestFailsIt(t *testing.T) {
+func TestSequenceThatOutlivesTheTestFailsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		noted := &errorsOf{TB: t}
+		inner := &errorsOf{TB: t}
 		release := make(chan struct{})
-		t.Cleanup(func() { // runs after the collector's own
-			if len(noted.errors) != 1 {
-				t.Errorf("the errors are %q, want one", noted.errors)
+		t.Cleanup(func() { // runs after the collector's cleanup
+			if len(inner.errors) != 1 {
+				t.Errorf("the errors are %q, want one", inner.errors)
 			}
 			close(release)
 		})
-		ssetest.Collect(noted, func(func(int, error) bool) { <-release })
+		ssetest.Collect(inner, func(func(int, error) bool) { <-release })
 	})
 }

@@ -55,7 +55,7 @@ func read(t *testing.T, c net.Conn, size int) string {
 	return string(b[:n])
 }
 
-func TestAReadNeverJoinsWrites(t *testing.T) {
+func TestReadNeverJoinsWrites(t *testing.T) {
 	client, server := connect(t, 0)
 	write(t, server, "abc")
 	write(t, server, "")
@@ -67,7 +67,7 @@ func TestAReadNeverJoinsWrites(t *testing.T) {
 	}
 }
 
-func TestAStuckReaderBlocksTheWriter(t *testing.T) {
+func TestFullBufferBlocksTheWriter(t *testing.T) {
 	for _, buffer := range []int{0, 1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			size := buffer
@@ -75,7 +75,7 @@ func TestAStuckReaderBlocksTheWriter(t *testing.T) {
 				size = ssetest.DefaultBuffer
 			}
 			client, server := connect(t, buffer)
-			write(t, server, strings.Repeat("x", size)) // fits
+			write(t, server, strings.Repeat("x", size)) // fills the buffer
 			done := make(chan error)
 			go func() {
 				n, err := server.Write([]byte("yz"))
@@ -101,7 +101,7 @@ func TestAStuckReaderBlocksTheWriter(t *testing.T) {
 	}
 }
 
-func TestTheDirectionsAreIndependent(t *testing.T) {
+func TestDirectionsAreIndependent(t *testing.T) {
 	client, server := connect(t, 3)
 	write(t, server, "abc")
 	write(t, client, "def")
@@ -160,7 +160,7 @@ func TestResetIsAnErrorAtBothEnds(t *testing.T) {
 	}
 }
 
-func TestAnEndWakesThoseWhoWait(t *testing.T) {
+func TestEndOfAConnectionWakesReadsAndWrites(t *testing.T) {
 	for name, c := range map[string]struct {
 		end         func(client, server *ssetest.Conn)
 		read, write error // of the client
@@ -200,7 +200,7 @@ func TestAnEndWakesThoseWhoWait(t *testing.T) {
 	}
 }
 
-func TestDeadlines(t *testing.T) {
+func TestConnDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := connect(t, 1)
 		start := time.Now()
@@ -211,18 +211,18 @@ func TestDeadlines(t *testing.T) {
 				t.Errorf("after %v a read gives %v, want a timeout after %v", time.Since(start), err, after)
 			}
 			if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
-				t.Errorf("%v is no net.Error that says Timeout", err)
+				t.Errorf("%v is not a net.Error with Timeout", err)
 			}
 		}
 		_ = client.SetReadDeadline(start.Add(time.Second))
 		timesOut(time.Second)
-		timesOut(time.Second) // it stays
+		timesOut(time.Second) // the deadline stays
 
-		_ = client.SetReadDeadline(start.Add(time.Minute)) // a later one replaces it
+		_ = client.SetReadDeadline(start.Add(time.Minute)) // the next call replaces it
 		_ = client.SetReadDeadline(start.Add(time.Hour))
 		timesOut(time.Hour)
 
-		// Lifted, nothing fails any more, and the other direction never did.
+		// After the deadline is removed, reads succeed. Writes never failed.
 		_ = client.SetReadDeadline(start.Add(2 * time.Hour))
 		_ = client.SetReadDeadline(time.Time{})
 		write(t, client, "a")
@@ -232,7 +232,7 @@ func TestDeadlines(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 
-		// What is there is not read after the deadline, as with a real socket, but it is not lost.
+		// After a deadline a Read fails even if bytes have arrived, as with a TCP socket. The bytes are not lost.
 		write(t, server, "c")
 		_ = client.SetReadDeadline(time.Now())
 		timesOut(4 * time.Hour)
@@ -243,7 +243,7 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-func TestListener(t *testing.T) {
+func TestListenerAcceptsUntilClose(t *testing.T) {
 	l := ssetest.NewListener()
 	client, err := l.Dial(t.Context()) // before Accept
 	if err != nil {
@@ -273,9 +273,9 @@ func TestListener(t *testing.T) {
 		t.Errorf("dialling after Close gives %v", err)
 	}
 	if _, err := other.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("a connection that nobody accepted reads %v", err)
+		t.Errorf("reading a connection that was not accepted gives %v", err)
 	}
-	write(t, server, "x") // one that was accepted lives on
+	write(t, server, "x") // an accepted connection stays open
 	if got := read(t, client, 1); got != "x" {
 		t.Errorf("got %q", got)
 	}
@@ -300,7 +300,7 @@ func TestCloseWakesAccept(t *testing.T) {
 	})
 }
 
-func TestDialWaitsForItsContextOnly(t *testing.T) {
+func TestDialWaitsUntilItsContextIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ssetest.NewListener()
 		defer l.Close()
@@ -318,7 +318,7 @@ func TestDialWaitsForItsContextOnly(t *testing.T) {
 	})
 }
 
-func TestResetAllIsAPowerCut(t *testing.T) {
+func TestResetAllAbortsEveryConnection(t *testing.T) {
 	l := ssetest.NewListener()
 	defer l.Close()
 	var clients []*ssetest.Conn
@@ -334,7 +334,7 @@ func TestResetAllIsAPowerCut(t *testing.T) {
 		write(t, server, "x")
 		clients = append(clients, client)
 	}
-	_ = clients[0].Close() // and is no longer the listener's business
+	_ = clients[0].Close() // the listener forgets it
 	l.ResetAll()
 	for i, client := range clients[1:] {
 		got, err := io.ReadAll(client)
@@ -343,11 +343,11 @@ func TestResetAllIsAPowerCut(t *testing.T) {
 		}
 	}
 	if _, err := l.Dial(t.Context()); err != nil {
-		t.Errorf("after the cut nobody gets in: %v", err)
+		t.Errorf("dialling after ResetAll gives %v", err)
 	}
 }
 
-func TestClientReachesTheListenerWhateverTheHost(t *testing.T) {
+func TestClientReachesTheListenerUnderAnyHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ssetest.NewListener()
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,4 @@
-// Package ssetest is for tests of programs that send or read event streams. A test of one looks like this:
+// Package ssetest helps to test programs that send or receive event streams. A test of a client looks like this:
 //
 //	func TestMyProgramSurvivesABrokenStream(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
@@ -8,26 +8,27 @@
 //			)
 //			got := ssetest.Collect(t, myProgram(t.Context(), server.Client(), server.URL))
 //			events, err := got.Wait(t.Context(), 2)
-//			again, _ := server.Request(t.Context(), 1) // and its Header, when it came, …
+//			again, _ := server.Request(t.Context(), 1) // its Header, its time, …
 //		})
 //	}
 //
-// A [Server] plays its script over an in-memory network, so the test can live in a testing/synctest bubble: a delay of
-// an hour takes no time, and "nothing more happens" is a fact, not a guess. [NewTCPServer] plays the same over a real
-// socket, [NewScript] behind any server. [Listener] is that network alone, for servers of your own.
+// A [Server] answers requests from a script, over an in-memory network. The test can therefore run in a
+// testing/synctest bubble, where an hour of delay takes no time and a test can prove that nothing more happens.
+// [NewTCPServer] uses a TCP socket instead, and [NewScript] works behind any server. [Listener] is the in-memory
+// network alone.
 //
-// The other way round, [Record] runs a handler and shows event by event and flush by flush what it sent.
-// [Chop] and its relatives give a reader's bytes in awkward pieces. [TestParser] and [TestLifecycle] hold
-// an implementation against the cases in the folder cases, which programs in other languages can read, too.
+// To test a server, [Record] runs a handler and records each event and flush that it sends. [Chop], [ChopEvery] and
+// [ChopRandomly] split a reader's bytes into chunks. [TestParser] and [TestLifecycle] run the conformance cases in the
+// folder cases against an implementation. The cases are JSON files, which programs in other languages can read, too.
 //
-// # What is promised
+// # Guarantees
 //
-// Order: answers are given in the order of the script, one to each request as it arrives, and each on a connection of
-// its own, so that no HTTP client repeats a request behind the test's back.
+// Order: the answers of a script go to the requests in the order of their arrival, one to each. A [Server] closes the
+// connection after each answer, so that no HTTP client silently repeats a request on a reused connection.
 //
-// Splits: what one write sent never joins the next in one read on the in-memory network, so pieces arrive as they
-// were cut. A real socket promises nothing of the kind.
+// Chunks: on the in-memory network a read never returns bytes of two writes, so chunks arrive as they were sent. A TCP
+// socket guarantees nothing about chunks.
 //
-// Ends: what a test started is over when its Cleanup functions have run. Whatever blocks does so on channels made where
-// the waiting happens, durably for a bubble; make listeners, servers and recorders inside the bubble.
+// Cleanup: everything that a test starts ends before its Cleanup functions have run. Waiting goroutines are durably
+// blocked for a synctest bubble, if the listener, server or recorder was created inside the bubble.
 package ssetest

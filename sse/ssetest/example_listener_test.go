@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// stuck is a test of what a server does with a client that reads no more.
+// stuck tests how a server treats a client that has stopped reading.
 func stuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		over := make(chan error, 1)
@@ -44,7 +44,7 @@ func stuck(t *testing.T) {
 	})
 }
 
-// A listener is a network of its own, with as much room as a test wants.
+// Serves on an in-memory network whose buffers are small, so that a client which does not read blocks the server.
 func ExampleListener() {
 	// In your own file, stuck is called TestStuckClient.
 	_ = stuck

@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// silence is a test of what a handler sends while nothing happens.
+// silence tests what a handler sends while it has no events.
 func silence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler := sse.Handler(&sse.Options{KeepAlive: time.Minute}, func(s *sse.Stream) error {
@@ -31,12 +31,12 @@ func silence(t *testing.T) {
 		}
 		<-time.After(10*time.Minute + time.Second)
 		if n := len(rec.Comments()); n != 10 {
-			t.Errorf("in ten minutes of silence there were %d comments", n)
+			t.Errorf("ten minutes without events gave %d comments", n)
 		}
 	})
 }
 
-// A handler is tested event by event.
+// Tests a handler event by event.
 func ExampleRecord() {
 	// In your own file, silence is called TestSilence.
 	_ = silence

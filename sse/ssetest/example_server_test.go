@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// resume is a test of a client whose first stream is broken off. It lives in a bubble, where a delay of a minute takes
-// no time.
+// resume tests a client whose first stream breaks. It runs in a synctest bubble, where a delay of a minute takes no
+// time.
 func resume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t,
@@ -40,7 +40,7 @@ func resume(t *testing.T) {
 	})
 }
 
-// A client is tested against a server that plays a script.
+// Tests a client against a server with scripted answers.
 func ExampleNewServer() {
 	// In your own file, resume is called TestResume.
 	_ = resume

@@ -11,14 +11,14 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// TestExamples runs the examples that are tests.
+// TestExamples runs the examples that are written as tests.
 func TestExamples(t *testing.T) {
 	t.Run("resume", resume)
 	t.Run("silence", silence)
 	t.Run("stuck", stuck)
 }
 
-// A parser must not care how the network cuts a stream.
+// Checks that a parser reads the same events wherever the network splits the stream.
 func ExampleChop() {
 	for at := range 4 {
 		stream := ssetest.Chop(strings.NewReader("data: a\r\n\r\n"), at*3)
@@ -33,7 +33,7 @@ func ExampleChop() {
 	// a <nil>
 }
 
-// A stream that is broken off is not one that ended.
+// Checks that a reader distinguishes a broken stream from one that ended.
 func ExampleThenFail() {
 	stream := ssetest.ThenFail(strings.NewReader("data: a\n\n"), io.ErrUnexpectedEOF)
 	for event, err := range sse.Read(stream, nil) {
@@ -44,7 +44,7 @@ func ExampleThenFail() {
 	// "" true
 }
 
-// The cases are data: each says what it holds.
+// Prints a case. Each case names the section of the standard and says what it requires.
 func ExampleParserCases() {
 	for _, c := range ssetest.ParserCases() {
 		if c.Name == "tab-stays" {
@@ -53,6 +53,6 @@ func ExampleParserCases() {
 		}
 	}
 	// Output:
-	// 9.2.6 A tab behind the colon is not taken off.
+	// 9.2.6 A tab after the colon is not removed.
 	// "data:\t1\n\ndata: \t2\n\ndata:\t 3\n\n"
 }

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 )
 
-// RunLifecycleCase runs the case of that name in a bubble and returns what it finds.
+// RunLifecycleCase runs the named case in a synctest bubble and returns the violations that it finds.
 func RunLifecycleCase(t *testing.T, name string, client LifecycleClient) error {
 	for _, c := range LifecycleCases() {
 		if c.Name != name {

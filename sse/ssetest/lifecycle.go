@@ -9,76 +9,77 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// LifecycleCase is what a server does, connection by connection, and what a client makes of it.
+// LifecycleCase describes how a server responds, connection by connection, and how a client must react.
 type LifecycleCase struct {
 	Name    string
-	Section string // of the WHATWG HTML Living Standard, such as "9.2.3"
+	Section string // section of the WHATWG HTML Living Standard, such as "9.2.3"
 	Says    string // what the section requires, in our words
 
-	URL         string      // what the client is pointed at
-	Header      http.Header // what the program adds to its requests
+	URL         string      // the URL that the program gives to the client
+	Header      http.Header // header fields that the program adds to the request
 	Connections []Connection
-	Close       *Closing    // when the program closes the client; nil when the case is over
-	States      []sse.State // that the client goes through before it is closed for the end of the case
+	Close       *Closing    // when the program closes the client; nil means at the end of the case
+	States      []sse.State // the client's states before the end of the case
 	Events      []sse.Event
 	Outcome     Outcome
 }
 
-// Connection is a request that must come and how it is answered.
+// Connection is an expected request and the answer to it.
 type Connection struct {
-	URL    string             // of the request; "" means any
-	Header map[string]*string // of the request; nil means that the field must be absent. Others may be anything
+	URL    string             // the request's URL; "" accepts any
+	Header map[string]*string // header fields that the request must have; nil means that the field must be absent
 
-	// After is the time since the end of the connection before, or the client's own reconnection time if
-	// AfterDefault is set. A client may wait longer (WHATWG HTML 9.2.3). Negative means that it does not matter.
+	// After is how long the client must wait after the end of the previous connection. If AfterDefault is set, it is the
+	// client's own reconnection time. A client may wait longer (WHATWG HTML 9.2.3). Negative means any time.
 	After        time.Duration
 	AfterDefault bool
 
 	Answer Answer
-	Repeat bool // as many further requests as come get the same answer
+	Repeat bool // all further requests get the same answer
 }
 
-// Closing says when the program closes the client: after a number of events, or when it enters a state for the nth time.
+// Closing says when the program closes the client: after a number of events, or when it enters a state for the nth
+// time.
 type Closing struct {
 	Events int
 	State  sse.State
-	Times  int // which time that is, from 1; 0 if it is the events that count
+	Times  int // n, counted from 1; 0 if the number of events decides
 }
 
-// Outcome is how a case stands when nothing more can happen.
+// Outcome is the state of the client at the end of a case.
 type Outcome string
 
-// The outcomes. In all but the first two no further request comes, ever.
+// The outcomes. After all but the first two the client never sends another request.
 const (
 	OutcomeOpen    Outcome = "open"    // the last connection is open, or was never answered
-	OutcomeWaiting Outcome = "waiting" // the client waits for so long that the case does not
-	OutcomeStopped Outcome = "stopped" // the server said 204; whether the client calls that an error is its affair
-	OutcomeFailed  Outcome = "failed"  // the client has given up, with an error
-	OutcomeClosed  Outcome = "closed"  // the program has closed the client
+	OutcomeWaiting Outcome = "waiting" // the client waits for a reconnection beyond the end of the case
+	OutcomeStopped Outcome = "stopped" // the server answered 204; the client may report this as an error or not
+	OutcomeFailed  Outcome = "failed"  // the client gave up with an error
+	OutcomeClosed  Outcome = "closed"  // the program closed the client
 )
 
-// Session is a client at work. [*sse.Source] is one.
+// Session is a subscription of a client under test. [*sse.Source] implements it.
 type Session interface {
 	// Events connects and yields events until the client is closed or gives up. It is called once.
 	Events() iter.Seq2[sse.Event, error]
-	// Close ends Events without an error. It is called from within the loop over Events and within calls of observe.
+	// Close ends Events without an error. It may be called inside the loop over Events and inside calls of observe.
 	Close()
 }
 
-// LifecycleClient is the client that [TestLifecycle] holds against the cases.
+// LifecycleClient is the client that [TestLifecycle] tests.
 type LifecycleClient struct {
-	// Open returns a session that sends req, by way of client, and calls observe with every state that it enters, in
-	// order, before the next event is yielded.
+	// Open returns a session that sends req with client. The session calls observe with each state that it enters, in
+	// order, before it yields the next event.
 	Open func(req *http.Request, client *http.Client, observe func(sse.State)) Session
 
-	// ReconnectionTime is what the client waits before a reconnection when no server has asked for another time.
+	// ReconnectionTime is how long the client waits before a reconnection if no server sent a retry field.
 	ReconnectionTime time.Duration
 
-	// Exact makes it a fault to wait for longer than the reconnection time, which the standard allows.
+	// Exact forbids the client to wait longer than the reconnection time, which the standard allows.
 	Exact bool
 }
 
-// lifecycleFile is a case as cases/lifecycle.json has it.
+// lifecycleFile is a case in cases/lifecycle.json.
 type lifecycleFile struct {
 	Name, Section, Says string
 	URL                 string
@@ -167,7 +168,7 @@ func stateNamed(name string) sse.State {
 			return s
 		}
 	}
-	panic(fmt.Sprintf("ssetest: cases/lifecycle.json: there is no state %q", name))
+	panic(fmt.Sprintf("ssetest: cases/lifecycle.json: unknown state %q", name))
 }
 
 func endNamed(name string) Step {
@@ -181,5 +182,5 @@ func endNamed(name string) Step {
 	case "hold":
 		return Hold()
 	}
-	panic(fmt.Sprintf("ssetest: cases/lifecycle.json: there is no end %q", name))
+	panic(fmt.Sprintf("ssetest: cases/lifecycle.json: unknown end %q", name))
 }

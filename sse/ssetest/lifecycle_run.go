@@ -15,12 +15,12 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// aWhile is how long a case runs in its bubble. Every delay of the cases is shorter, except those that say that the
-// client is still waiting.
-const aWhile = time.Hour
+// caseTime is how long a case runs, on the clock of its bubble. It is longer than every delay in the cases, except in
+// those with OutcomeWaiting.
+const caseTime = time.Hour
 
-// TestLifecycle runs every lifecycle case, each as a subtest in a synctest bubble of its own, where an hour of waiting
-// takes no time, against a server in memory.
+// TestLifecycle runs each lifecycle case as a subtest, against an in-memory server. Each subtest has its own synctest
+// bubble, where an hour of waiting takes no time.
 func TestLifecycle(t *testing.T, client LifecycleClient) {
 	for _, c := range LifecycleCases() {
 		t.Run(c.Name, func(t *testing.T) {
@@ -43,11 +43,11 @@ type lifecycle struct {
 	mu     sync.Mutex // guards the following
 	states []sse.State
 	events []sse.Event
-	over   bool
-	err    error // what the sequence ended with
+	over   bool  // the sequence of events has ended
+	err    error // the error that the sequence yielded last
 }
 
-// run runs the case and returns all that was not as it should be.
+// run runs the case and returns an error that lists all violations.
 func (c LifecycleCase) run(t testing.TB, client LifecycleClient) error {
 	l := &lifecycle{LifecycleCase: c, client: client, server: NewServer(t)}
 	for _, connection := range c.Connections {
@@ -57,7 +57,7 @@ func (c LifecycleCase) run(t testing.TB, client LifecycleClient) error {
 		}
 	}
 	if !c.repeats() {
-		l.server.Otherwise(Raw(Hold())) // and counted; an answer would let a client turn in a tight loop
+		l.server.Otherwise(Raw(Hold())) // an answer could make the client reconnect in a tight loop
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.URL, nil)
 	if err != nil {
@@ -68,9 +68,9 @@ func (c LifecycleCase) run(t testing.TB, client LifecycleClient) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		l.follow()
+		l.collect()
 	}()
-	<-time.After(aWhile)
+	<-time.After(caseTime)
 	return l.check(done)
 }
 
@@ -78,7 +78,7 @@ func (c LifecycleCase) repeats() bool {
 	return len(c.Connections) > 0 && c.Connections[len(c.Connections)-1].Repeat
 }
 
-// observe notes a state and closes the client if the case says so.
+// observe records a state, and closes the client if the case demands it.
 func (l *lifecycle) observe(s sse.State) {
 	l.mu.Lock()
 	l.states = append(l.states, s)
@@ -94,8 +94,8 @@ func (l *lifecycle) observe(s sse.State) {
 	}
 }
 
-// follow notes the events, closes the client if the case says so, and notes the end.
-func (l *lifecycle) follow() {
+// collect records the events and the end of the sequence, and closes the client if the case demands it.
+func (l *lifecycle) collect() {
 	var last error
 	n := 0
 	for e, err := range l.session.Events() {
@@ -116,7 +116,7 @@ func (l *lifecycle) follow() {
 	l.over, l.err = true, last
 }
 
-// check compares what has happened in a while with the case, then closes the client, which must end it.
+// check compares the client's behaviour so far with the case. Then it closes the client, which must end its sequence.
 func (l *lifecycle) check(done <-chan struct{}) error {
 	l.mu.Lock()
 	states, events, over, err := slices.Clone(l.states), slices.Clone(l.events), l.over, l.err
@@ -130,12 +130,12 @@ func (l *lifecycle) check(done <-chan struct{}) error {
 	}
 	faults = append(faults, l.checkOutcome(over, err))
 	l.session.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), aWhile)
+	ctx, cancel := context.WithTimeout(context.Background(), caseTime)
 	defer cancel()
 	select {
 	case <-done:
 	case <-ctx.Done():
-		faults = append(faults, errors.New("closing the client does not end it"))
+		faults = append(faults, errors.New("closing the client did not end its sequence"))
 	}
 	return errors.Join(faults...)
 }
@@ -143,13 +143,13 @@ func (l *lifecycle) check(done <-chan struct{}) error {
 func (l *lifecycle) checkOutcome(over bool, err error) error {
 	switch {
 	case !over && l.Outcome != OutcomeOpen && l.Outcome != OutcomeWaiting:
-		return fmt.Errorf("the client goes on, want it %s", l.Outcome)
+		return fmt.Errorf("the client is still running, want %s", l.Outcome)
 	case over && (l.Outcome == OutcomeOpen || l.Outcome == OutcomeWaiting):
-		return fmt.Errorf("the client has ended with error %w, want it %s", err, l.Outcome)
+		return fmt.Errorf("the client ended with error %w, want %s", err, l.Outcome)
 	case l.Outcome == OutcomeFailed && err == nil:
-		return errors.New("the client has ended without an error")
+		return errors.New("the client ended without an error")
 	case l.Outcome == OutcomeClosed && err != nil:
-		return fmt.Errorf("the client was closed, but ends with error %w", err)
+		return fmt.Errorf("the client was closed, but ended with error %w", err)
 	}
 	return nil
 }
@@ -157,7 +157,7 @@ func (l *lifecycle) checkOutcome(over bool, err error) error {
 func (l *lifecycle) checkRequests(requests []*Exchange) []error {
 	var faults []error
 	if n, want := len(requests), len(l.Connections); n < want || n > want && !l.repeats() {
-		faults = append(faults, fmt.Errorf("there were %d requests, want %d", n, want))
+		faults = append(faults, fmt.Errorf("got %d requests, want %d", n, want))
 	}
 	for i := range min(len(requests), len(l.Connections)) {
 		want, got := l.Connections[i], requests[i]
@@ -168,15 +168,15 @@ func (l *lifecycle) checkRequests(requests []*Exchange) []error {
 			fault("the method is %s, want GET", got.Method)
 		}
 		if want.URL != "" && got.URL.String() != want.URL {
-			fault("it went to %s, want %s", got.URL, want.URL)
+			fault("the URL is %s, want %s", got.URL, want.URL)
 		}
 		for name, value := range want.Header {
 			values := got.Header.Values(name)
 			switch {
 			case value == nil && len(values) > 0:
-				fault("it has the field %s: %q, want none", name, values)
+				fault("it has header field %s %q, want none", name, values)
 			case value != nil && (len(values) != 1 || values[0] != *value):
-				fault("its fields %s are %q, want one, %q", name, values, *value)
+				fault("its header field %s is %q, want exactly %q", name, values, *value)
 			}
 		}
 		if i > 0 {
@@ -194,11 +194,11 @@ func (l *lifecycle) checkDelay(want Connection, before, got *Exchange, fault fun
 	ended, _ := before.Ended()
 	waited := got.At.Sub(ended)
 	if after >= 0 && (waited < after || l.client.Exact && waited > after) {
-		fault("it came %v after the end of the one before, want %v", waited, after)
+		fault("it came %v after the end of the previous connection, want %v", waited, after)
 	}
 }
 
-// list formats events one by one.
+// list formats events for an error message.
 func list(events []sse.Event) string {
 	texts := make([]string, len(events))
 	for i, e := range events {

@@ -8,19 +8,19 @@ import (
 	"syscall"
 )
 
-// DefaultBuffer is how many bytes a connection holds in each direction when nothing else is said: 64 KiB.
-// A kernel's socket takes more, and how much is hard to say.
+// DefaultBuffer is the default of [Listener.Buffer]: 64 KiB. The buffers of a kernel's socket are larger, and their
+// size is hard to predict.
 const DefaultBuffer = 64 << 10
 
-// backlog is how many connections can be dialled before one is accepted.
+// backlog is the number of dialled connections that can wait for Accept.
 const backlog = 128
 
-// Listener is a network in memory with one listener on it. Serve it as any [net.Listener]; reach it by [Listener.Dial]
-// or an HTTP client of [Listener.Client]. Inside a synctest bubble everything that waits on it is durably blocked,
-// provided that the listener was made in the bubble. Its methods are safe for concurrent use.
+// Listener is an in-memory network with one listener. Servers use it as a [net.Listener]; clients connect with
+// [Listener.Dial] or the HTTP client of [Listener.Client]. If it is created in a synctest bubble, goroutines that wait
+// on it are durably blocked. Its methods are safe for concurrent use.
 type Listener struct {
-	// Buffer is how many bytes a connection holds in each direction before its writer blocks. Set it before
-	// the first Dial; 0 means [DefaultBuffer], negative panics.
+	// Buffer is how many bytes a connection buffers in each direction before a write blocks. Set it before the first Dial.
+	// 0 means [DefaultBuffer]; a negative value panics.
 	Buffer int
 
 	waiting chan *Conn
@@ -28,14 +28,14 @@ type Listener struct {
 
 	mu      sync.Mutex // guards the following
 	closed  bool
-	conns   map[*Conn]bool // the accepted ends of those that are open
+	conns   map[*Conn]bool // the server's ends of the open connections
 	dialled int
 	client  *http.Client
 }
 
 var _ net.Listener = (*Listener)(nil)
 
-// NewListener returns a Listener that connections can be dialled to at once; 128 of them wait to be accepted.
+// NewListener returns a Listener. Up to 128 connections can wait for Accept.
 func NewListener() *Listener {
 	return &Listener{
 		waiting: make(chan *Conn, backlog),
@@ -59,8 +59,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Dial returns a new connection to the listener. It waits only while 128 others have not been accepted, and as long as
-// ctx lasts. After Close it is refused with ECONNREFUSED.
+// Dial returns a new connection to the listener. While 128 others wait for Accept, Dial waits until ctx is done. After
+// Close it fails with ECONNREFUSED.
 func (l *Listener) Dial(ctx context.Context) (*Conn, error) { return l.dial(ctx, false) }
 
 func (l *Listener) dial(ctx context.Context, secure bool) (*Conn, error) {
@@ -92,7 +92,7 @@ func (l *Listener) connect(secure bool) (dialled, accepted *Conn, err error) {
 		size = DefaultBuffer
 	}
 	if size < 0 {
-		panic("ssetest: Listener.Buffer is negative; nothing could ever be sent")
+		panic("ssetest: Listener.Buffer is negative")
 	}
 	from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 1024 + l.dialled%64000}
 	l.dialled++
@@ -110,7 +110,8 @@ func (l *Listener) forget(c *Conn) {
 	delete(l.conns, c)
 }
 
-// dropIfClosed resets what nobody will accept any more: a Dial and a Close can both succeed at once.
+// dropIfClosed resets the connections that wait for Accept if the listener is closed. Dial and Close both call it,
+// because a Dial can succeed during a Close.
 func (l *Listener) dropIfClosed() {
 	select {
 	case <-l.done:
@@ -127,7 +128,7 @@ func (l *Listener) dropIfClosed() {
 	}
 }
 
-// Close stops listening. Connections that were accepted live on, those that were not are reset. It returns nil.
+// Close stops listening. It resets the connections that wait for Accept; accepted ones stay open. It returns nil.
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	if !l.closed {
@@ -143,8 +144,8 @@ func (l *Listener) Close() error {
 	return nil
 }
 
-// ResetAll breaks off every connection, as [Conn.Reset] does at the listener's end; what has arrived at a client can
-// still be read there. The listener goes on listening.
+// ResetAll aborts every connection, as [Conn.Reset] does at the listener's end. Clients can still read the bytes that
+// were sent before. The listener keeps listening.
 func (l *Listener) ResetAll() {
 	l.mu.Lock()
 	open := make([]*Conn, 0, len(l.conns))
@@ -157,7 +158,7 @@ func (l *Listener) ResetAll() {
 	}
 }
 
-// Addr returns the address of the listener, 192.0.2.1:80, of a network that exists in documentation only.
+// Addr returns the address of the listener, 192.0.2.1:80, which belongs to a documentation network.
 func (l *Listener) Addr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}
 }
@@ -166,9 +167,9 @@ func (l *Listener) failed(op string, err error) error {
 	return &net.OpError{Op: op, Net: "tcp", Addr: l.Addr(), Err: err}
 }
 
-// Client returns the HTTP client, always the same, whose every connection goes to the listener, whatever host the URL
-// names. So tests can have as many origins as they like. https works without encryption, and the server sees HTTP/1.1.
-// It follows redirects as any client and has neither a timeout nor a cookie jar.
+// Client returns an HTTP client whose connections all go to the listener, for any host in the URL. So one listener can
+// serve many origins. An https URL works without encryption, and the server sees HTTP/1.1. The client has no timeout
+// and no cookie jar. Every call returns the same client.
 func (l *Listener) Client() *http.Client {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,8 +179,8 @@ func (l *Listener) Client() *http.Client {
 	return l.client
 }
 
-// Transport returns a new transport as [Listener.Client] has one, for tests that change its fields. Its idle
-// connections are the caller's to close, by CloseIdleConnections, or end with the server.
+// Transport returns a new transport like that of [Listener.Client], for tests that change its fields. Its idle
+// connections end with the server; the caller can close them earlier with CloseIdleConnections.
 func (l *Listener) Transport() *http.Transport {
 	dial := func(secure bool) func(context.Context, string, string) (net.Conn, error) {
 		return func(ctx context.Context, _, _ string) (net.Conn, error) {

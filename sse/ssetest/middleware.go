@@ -2,11 +2,11 @@ package ssetest
 
 import "net/http"
 
-// Wrap returns w as well-behaved middleware hands it on: with nothing but the methods of [http.ResponseWriter] and
-// an Unwrap, which is all that [http.ResponseController] needs to flush.
+// Wrap returns a response writer like that of correct middleware. It has only the methods of [http.ResponseWriter] and
+// Unwrap, which [http.ResponseController] needs to flush w.
 func Wrap(w http.ResponseWriter) http.ResponseWriter { return &wrapped{bare{w}} }
 
-// Bare returns w as middleware hands it on that knows nothing of streams: it cannot be flushed, nor unwrapped.
+// Bare returns a response writer like that of middleware without support for streams: it has neither Flush nor Unwrap.
 func Bare(w http.ResponseWriter) http.ResponseWriter { return bare{w} }
 
 type bare struct{ w http.ResponseWriter }

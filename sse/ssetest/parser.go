@@ -12,30 +12,30 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// ParserCase is a stream and what a parser makes of it.
+// ParserCase is a stream and the result that a parser must return for it.
 type ParserCase struct {
 	Name    string
-	Section string // of the WHATWG HTML Living Standard, such as "9.2.6"
+	Section string // section of the WHATWG HTML Living Standard, such as "9.2.6"
 	Says    string // what the section requires, in our words
 	Stream  []byte
 	Want    Parsed
 
-	// RetryAtLeast, if not 0, replaces Want.Retry: the stream asks for so long a time that parsers may cut it to what
-	// they can represent, but not below this.
+	// RetryAtLeast, if not 0, replaces Want.Retry. It is for reconnection times that a parser may reduce to the largest
+	// value that it can represent, but not below RetryAtLeast.
 	RetryAtLeast time.Duration
 }
 
-// Parsed is what came of a stream.
+// Parsed is the result of parsing a stream.
 type Parsed struct {
-	Events      []sse.Event   // with Type, Data and ID as received, nothing else
-	LastEventID string        // at the end of the stream, as of the last blank line
-	Retry       time.Duration // the reconnection time asked for last; 0 with Retried false if none was
-	Retried     bool
-	Comments    []string // each without its colon and one space
-	Truncated   bool     // the end of the stream cut off what would have been part of an event
+	Events      []sse.Event   // as received: only Type, Data and ID are set
+	LastEventID string        // the last event ID at the last blank line
+	Retry       time.Duration // the reconnection time of the last valid retry field
+	Retried     bool          // there was a valid retry field
+	Comments    []string      // each without its colon and one space
+	Truncated   bool          // the end of the stream cut off a part of an event
 }
 
-// parserFile is a case as cases/parser.json has it.
+// parserFile is a case in cases/parser.json.
 type parserFile struct {
 	Name, Section, Says string
 	Stream              string
@@ -52,7 +52,7 @@ type parserFile struct {
 func (f parserFile) convert() ParserCase {
 	c := ParserCase{
 		Name: f.Name, Section: f.Section, Says: f.Says,
-		Stream:       slices.Concat([]byte(f.Stream), f.Base64, []byte(f.Parts.text())), // one of them is there
+		Stream:       slices.Concat([]byte(f.Stream), f.Base64, []byte(f.Parts.text())), // exactly one is set
 		RetryAtLeast: time.Duration(f.RetryAtLeast) * time.Millisecond,
 		Want: Parsed{
 			Events: events(f.Events), LastEventID: f.LastEventID, Comments: f.Comments, Truncated: f.Truncated,
@@ -73,7 +73,7 @@ func events(from []caseEvent) []sse.Event {
 	return to
 }
 
-// Check returns an error that says all in which got is not what the case wants.
+// Check returns an error that lists all differences between got and the wanted result.
 func (c ParserCase) Check(got Parsed) error {
 	want := c.Want
 	if c.RetryAtLeast > 0 && got.Retry >= c.RetryAtLeast {
@@ -113,7 +113,7 @@ func retry(p Parsed) string {
 	return p.Retry.String()
 }
 
-// brief formats a value for an error message, however long it is.
+// brief formats a value for an error message and shortens it to 300 bytes.
 func brief(v any) string {
 	var s string
 	switch v := v.(type) {
@@ -130,9 +130,9 @@ func brief(v any) string {
 	return s
 }
 
-// TestParser runs every parser case, each as a subtest: whole, byte by byte, with every second read empty, and split in
-// two at every place (at some 350 places of a stream of more than 500 bytes). parse reads the stream to its end; it gets no
-// error other than io.EOF from it.
+// TestParser runs each parser case as a subtest. It passes the stream to parse whole, byte by byte, with every second
+// read empty, and split in two before every byte (before some 350 bytes of a stream longer than 500 bytes). parse must
+// read the stream to its end, which is always io.EOF.
 func TestParser(t *testing.T, parse func(stream io.Reader) Parsed) {
 	for _, c := range ParserCases() {
 		t.Run(c.Name, func(t *testing.T) {
@@ -168,8 +168,8 @@ func variants(stream []byte) []variant {
 	return all
 }
 
-// splits returns where to split a stream of n bytes in two: everywhere, or densely at both ends and at powers of two,
-// where buffers end, and thinly between.
+// splits returns the offsets at which to split a stream of n bytes: all offsets of a short stream. For a long stream it
+// returns all offsets near both ends and near powers of two, where buffers end, and a few between.
 func splits(n int) []int {
 	const dense = 100
 	var at []int

@@ -11,17 +11,17 @@ import (
 
 // pipe is one direction of a connection.
 type pipe struct {
-	mu   sync.Mutex // guards the following
-	bell bell
+	mu      sync.Mutex // guards the following
+	changes notifier
 
-	// What was written and not yet read, one element per Write: a Read takes from the first alone.
-	// size is their sum, never more than max.
+	// Unread bytes, one element per Write. A Read takes bytes from the first element only.
+	// size is the sum of their lengths, at most max.
 	queue     [][]byte
 	size, max int
 
-	closed bool  // no more will be written; the reader sees EOF behind the queue
-	unread bool  // nobody will read any more
-	broken error // the reader sees it behind the queue, the writer at once
+	closed bool  // the writing end is closed; the reader gets EOF after the queue
+	unread bool  // the reading end is closed
+	broken error // set by a reset; the reader gets it after the queue, the writer at once
 
 	readDeadline, writeDeadline deadline
 }
@@ -48,7 +48,7 @@ func (p *pipe) read(b []byte) (int, error) {
 	}
 }
 
-// take moves bytes of the oldest write to b.
+// take moves bytes of the oldest Write to b.
 func (p *pipe) take(b []byte) int {
 	n := copy(b, p.queue[0])
 	p.queue[0] = p.queue[0][n:]
@@ -56,7 +56,7 @@ func (p *pipe) take(b []byte) int {
 		p.queue = p.queue[1:]
 	}
 	p.size -= n
-	p.bell.ring()
+	p.changes.notify()
 	return n
 }
 
@@ -82,16 +82,16 @@ func (p *pipe) write(b []byte) (int, error) {
 			p.queue = append(p.queue, append([]byte(nil), part...))
 			p.size += len(part)
 			written += len(part)
-			p.bell.ring()
+			p.changes.notify()
 			continue
 		}
 		p.wait()
 	}
 }
 
-// wait gives up mu until something has changed.
+// wait waits for a change. It releases mu while it waits.
 func (p *pipe) wait() {
-	changed := p.bell.next()
+	changed := p.changes.next()
 	p.mu.Unlock()
 	<-changed
 	p.mu.Lock()
@@ -102,10 +102,10 @@ func (p *pipe) change(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f()
-	p.bell.ring()
+	p.changes.notify()
 }
 
-// closeWriting is the clean end: the reader still gets what was written.
+// closeWriting closes the writing end. The reader still gets the queue.
 func (p *pipe) closeWriting() {
 	p.change(func() {
 		p.closed = true
@@ -113,7 +113,7 @@ func (p *pipe) closeWriting() {
 	})
 }
 
-// closeReading makes the reader's end useless to both.
+// closeReading closes the reading end: it drops the queue and makes reads and writes fail.
 func (p *pipe) closeReading() {
 	p.change(func() {
 		p.unread, p.queue, p.size = true, nil, 0
@@ -121,11 +121,11 @@ func (p *pipe) closeReading() {
 	})
 }
 
-// reset breaks the direction off. drop also loses what has not been read.
+// reset makes reads and writes fail. With drop it also drops the queue.
 func (p *pipe) reset(drop bool) {
 	p.change(func() {
 		if p.closed || p.unread {
-			return // over already, and in its own way
+			return // an earlier end stays
 		}
 		p.broken = syscall.ECONNRESET
 		if drop {
@@ -136,13 +136,13 @@ func (p *pipe) reset(drop bool) {
 	})
 }
 
-// deadline is a moment from which on reads, or writes, fail. It is guarded by the pipe's mutex.
+// deadline is the time from which reads or writes fail. The pipe's mutex guards it.
 type deadline struct {
 	passed bool
 	timer  *time.Timer
 }
 
-// set moves the deadline d of p to t; the zero time means none.
+// set sets the deadline d of p to t. The zero time means none.
 func (d *deadline) set(p *pipe, t time.Time) {
 	p.change(func() {
 		d.stop()
@@ -158,7 +158,7 @@ func (d *deadline) set(p *pipe, t time.Time) {
 		var timer *time.Timer
 		timer = time.AfterFunc(left, func() {
 			p.change(func() {
-				// The timer may have fired while another was being set.
+				// This timer may have fired while set replaced it.
 				d.passed = d.passed || d.timer == timer
 			})
 		})

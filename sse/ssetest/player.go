@@ -11,27 +11,27 @@ import (
 	"time"
 )
 
-// How an answer ends before its last step.
+// Reasons why an answer ends before its last step.
 var (
-	errLeft   = errors.New("the client left, or the script was closed")
-	errClosed = errors.New("the script was closed")
-	errCut    = errors.New("cut")
-	errReset  = errors.New("reset")
-	errEnd    = errors.New("end")
+	errDisconnected = errors.New("the client disconnected, or the script was closed")
+	errClosed       = errors.New("the script was closed")
+	errCut          = errors.New("cut")
+	errReset        = errors.New("reset")
+	errEnd          = errors.New("end")
 )
 
-// player gives one answer to one request.
+// player runs the steps of one answer to one request.
 type player struct {
 	w    http.ResponseWriter
-	conn net.Conn        // that of an answer without HTTP, else nil
-	ctx  context.Context // done when the client has left or the script is closed
+	conn net.Conn        // the connection of a raw answer, else nil
+	ctx  context.Context // done when the client disconnects or the script is closed
 }
 
-func (p *player) left() <-chan struct{} { return p.ctx.Done() }
+func (p *player) disconnected() <-chan struct{} { return p.ctx.Done() }
 
 func (p *player) over() error {
 	if p.ctx.Err() != nil {
-		return errLeft
+		return errDisconnected
 	}
 	return nil
 }
@@ -48,38 +48,38 @@ func (p *player) play(steps []Step) error {
 	return nil
 }
 
-func (p *player) send(piece string) error {
-	if piece == "" {
+func (p *player) send(chunk string) error {
+	if chunk == "" {
 		return p.over()
 	}
 	if p.conn != nil {
-		if _, err := io.WriteString(p.conn, piece); err != nil {
-			return errLeft
+		if _, err := io.WriteString(p.conn, chunk); err != nil {
+			return errDisconnected
 		}
 		return p.over()
 	}
-	if _, err := io.WriteString(p.w, piece); err != nil {
-		return errLeft
+	if _, err := io.WriteString(p.w, chunk); err != nil {
+		return errDisconnected
 	}
 	return p.flush()
 }
 
 func (p *player) flush() error {
 	if err := http.NewResponseController(p.w).Flush(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return errLeft
+		return errDisconnected
 	}
 	return p.over()
 }
 
-// answer plays a and returns why it ended, nil if it played to the end. A cut of an HTTP answer is left to the caller,
-// since it takes a panic.
+// answer runs the steps of a. It returns nil after the last step, else the reason why the answer ended before. After
+// errCut the caller of an HTTP answer must panic with http.ErrAbortHandler.
 func answer(t testing.TB, w http.ResponseWriter, r *http.Request, a Answer) error {
 	if a.Status == 0 {
 		return answerRaw(t, w, r, a)
 	}
 	p := &player{w: w, ctx: r.Context()}
 	defer context.AfterFunc(p.ctx, func() {
-		// A write to a client that does not read would otherwise wait on.
+		// Ends a write that waits for a client which does not read.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
 	})()
 	setHeader(w.Header(), a.Header)
@@ -92,13 +92,13 @@ func answer(t testing.TB, w http.ResponseWriter, r *http.Request, a Answer) erro
 		if conn, hijackErr := hijack(w); hijackErr == nil {
 			reset(conn)
 		} else {
-			err = errCut // HTTP/2, where a cut is the reset of the stream
+			err = errCut // on HTTP/2 a cut resets the stream
 		}
 	}
 	return err
 }
 
-// setHeader prepares exactly the fields in from: net/http guesses no type where it finds the field without a value.
+// setHeader sets exactly the fields in from. An empty Content-Type field keeps net/http from guessing one.
 func setHeader(to, from http.Header) {
 	to["Content-Type"] = nil
 	for name, values := range from {
@@ -109,14 +109,14 @@ func setHeader(to, from http.Header) {
 func answerRaw(t testing.TB, w http.ResponseWriter, r *http.Request, a Answer) error {
 	conn, err := hijack(w)
 	if err != nil {
-		t.Errorf("ssetest: a raw answer needs a connection of HTTP/1 to itself: %v", err)
+		t.Errorf("ssetest: a raw answer needs an HTTP/1 connection: %v", err)
 		w.WriteHeader(http.StatusInternalServerError)
 		return nil
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	watched := make(chan struct{})
 	go func() {
-		// net/http looks after a hijacked connection no more, so notice here that the client leaves.
+		// net/http does not watch a hijacked connection, so detect here that the client disconnects.
 		defer close(watched)
 		_, _ = io.Copy(io.Discard, conn)
 		cancel()
@@ -128,7 +128,7 @@ func answerRaw(t testing.TB, w http.ResponseWriter, r *http.Request, a Answer) e
 	if errors.Is(err, errCut) || errors.Is(err, errReset) {
 		reset(conn)
 	} else {
-		_ = conn.Close() // what can be sent has been
+		_ = conn.Close() // an error does not matter: all steps are done
 	}
 	cancel()
 	<-watched
@@ -140,7 +140,7 @@ func hijack(w http.ResponseWriter) (net.Conn, error) {
 	return conn, err
 }
 
-// reset breaks conn off in the way of its kind.
+// reset aborts conn with a TCP reset, or with Conn.Reset in memory.
 func reset(conn net.Conn) {
 	switch c := conn.(type) {
 	case *Conn:
@@ -150,12 +150,12 @@ func reset(conn net.Conn) {
 		reset(c.NetConn())
 		return
 	case *net.TCPConn:
-		_ = c.SetLinger(0) // makes Close send a reset; if it fails the connection is gone anyway
+		_ = c.SetLinger(0) // makes Close send a reset; fails only if the connection is already closed
 	}
 	_ = conn.Close()
 }
 
-// readBody reads the body of a request. What a client broke off is kept as far as it came.
+// readBody reads the body of a request, as far as it arrives.
 func readBody(r *http.Request) []byte {
 	var b bytes.Buffer
 	_, _ = io.Copy(&b, r.Body)

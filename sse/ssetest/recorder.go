@@ -17,30 +17,30 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Recorder is an [http.ResponseWriter] that shows what a handler sends as its client would see it. Only what was flushed
-// counts as sent, so that a forgotten Flush shows; the end of the handler flushes what is left. It supports what
-// [http.ResponseController] does, but for Hijack and EnableFullDuplex. It takes in any amount; for a client that does
-// not read, serve on a [Listener]. Its methods are safe for concurrent use.
+// Recorder is an [http.ResponseWriter] that records a response as its client would receive it. Only flushed bytes count
+// as sent, so that a missing Flush shows; the end of the handler flushes the rest. It supports
+// [http.ResponseController] except Hijack and EnableFullDuplex. It accepts any number of bytes: to test a client that
+// does not read, use a [Listener]. Its methods are safe for concurrent use.
 type Recorder struct {
 	t      testing.TB
 	events *Collector[sse.Event]
-	ctx    context.Context // done when the client leaves
+	ctx    context.Context // done when the client disconnects
 	leave  context.CancelFunc
 
 	mu       sync.Mutex // guards the following
-	bell     bell
+	changes  notifier
 	header   http.Header
-	sent     http.Header // header as of WriteHeader
+	sent     http.Header // copy of header at WriteHeader
 	status   int         // 0 before WriteHeader
-	opened   bool        // status and header have left
+	opened   bool        // status and header have been flushed
 	pending  []byte      // written, not flushed
 	flushes  []string
-	unread   []byte // flushed, not decoded yet
+	unread   []byte // flushed, not decoded
 	comments []string
 	deadline time.Time // of writes
-	failure  error     // what writes fail with
+	failure  error     // the error of all further writes
 	finished bool
-	broken   bool // the end was no clean one
+	broken   bool // the response ended uncleanly
 }
 
 var (
@@ -48,7 +48,8 @@ var (
 	_ http.Flusher        = (*Recorder)(nil)
 )
 
-// NewRecorder returns a Recorder for a handler that the test runs. It ends with [Recorder.Finish], or with the test.
+// NewRecorder returns a Recorder for a handler that the test itself runs. The test calls [Recorder.Finish] when the
+// handler returns; the end of the test calls it, too.
 func NewRecorder(t testing.TB) *Recorder {
 	r := &Recorder{t: t, header: make(http.Header)}
 	r.ctx, r.leave = context.WithCancel(context.Background())
@@ -60,8 +61,9 @@ func NewRecorder(t testing.TB) *Recorder {
 	return r
 }
 
-// Record runs h in a goroutine for the request, until it returns or the client leaves, at the latest at the end of the
-// test. A panic breaks the answer off, as with net/http; other than by [http.ErrAbortHandler] it also fails the test.
+// Record starts a goroutine that runs h with the request, and records its response. At the end of the test it calls
+// [Recorder.Leave] and waits for h to return. A panic aborts the response, as in net/http, and fails the test unless it
+// is [http.ErrAbortHandler].
 func Record(t testing.TB, h http.Handler, request *http.Request) *Recorder {
 	r := NewRecorder(t)
 	returned := make(chan struct{})
@@ -81,7 +83,7 @@ func Record(t testing.TB, h http.Handler, request *http.Request) *Recorder {
 	return r
 }
 
-// finish ends the answer of a handler that has returned or panicked.
+// finish ends the response after the handler has returned or panicked.
 func (r *Recorder) finish() {
 	if cause := recover(); cause != nil {
 		if err, _ := cause.(error); !errors.Is(err, http.ErrAbortHandler) {
@@ -92,10 +94,10 @@ func (r *Recorder) finish() {
 	r.Finish()
 }
 
-// Header returns the header that leaves with the first flush.
+// Header returns the header, which the first flush sends.
 func (r *Recorder) Header() http.Header { return r.header }
 
-// WriteHeader sets the status. As with net/http only the first call counts.
+// WriteHeader sets the status. Only the first call counts, as in net/http.
 func (r *Recorder) WriteHeader(status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,13 +110,13 @@ func (r *Recorder) writeHeader(status int) {
 	}
 }
 
-// Write keeps b until the next flush. After the handler's end it fails with [http.ErrHandlerTimeout], where net/http
+// Write buffers b until the next flush. After the end of the handler it fails with [http.ErrHandlerTimeout]; net/http
 // would panic.
 func (r *Recorder) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.writeHeader(http.StatusOK)
-	if err := r.unable(); err != nil {
+	if err := r.writeError(); err != nil {
 		return 0, err
 	}
 	if r.status == http.StatusNoContent || r.status == http.StatusNotModified {
@@ -124,15 +126,15 @@ func (r *Recorder) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Flush is FlushError for those who do not look.
+// Flush calls FlushError and ignores its error.
 func (r *Recorder) Flush() { _ = r.FlushError() }
 
-// FlushError sends what was written. The first one sends the header, too.
+// FlushError sends the buffered bytes. The first flush also sends the header.
 func (r *Recorder) FlushError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.writeHeader(http.StatusOK)
-	if err := r.unable(); err != nil {
+	if err := r.writeError(); err != nil {
 		return err
 	}
 	r.flush()
@@ -146,11 +148,11 @@ func (r *Recorder) flush() {
 		r.unread = append(r.unread, r.pending...)
 		r.pending = r.pending[:0]
 	}
-	r.bell.ring()
+	r.changes.notify()
 }
 
-// unable returns why nothing can be written any more.
-func (r *Recorder) unable() error {
+// writeError returns the error of a write now, nil if it succeeds.
+func (r *Recorder) writeError() error {
 	switch {
 	case r.finished:
 		return http.ErrHandlerTimeout
@@ -166,8 +168,8 @@ func (r *Recorder) late() bool {
 	return !r.deadline.IsZero() && !time.Now().Before(r.deadline)
 }
 
-// SetWriteDeadline sets the moment from which on writing fails. An answer that ends after it is broken off, as with
-// net/http. The zero time lifts it. It returns nil.
+// SetWriteDeadline sets the time from which writes fail. A response that ends after it is aborted, as in net/http. The
+// zero time removes the deadline. It returns nil.
 func (r *Recorder) SetWriteDeadline(t time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -178,8 +180,8 @@ func (r *Recorder) SetWriteDeadline(t time.Time) error {
 // SetReadDeadline does nothing and returns nil.
 func (r *Recorder) SetReadDeadline(time.Time) error { return nil }
 
-// Finish is the return of the handler, for those who call it themselves. The answer ends, cleanly unless writes
-// have come to fail by then.
+// Finish ends the response, as the return of the handler does. The end is clean unless writes fail by then. Tests that
+// call their handler themselves call Finish after it.
 func (r *Recorder) Finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -187,21 +189,22 @@ func (r *Recorder) Finish() {
 		return
 	}
 	r.writeHeader(http.StatusOK)
-	r.broken = r.unable() != nil
+	r.broken = r.writeError() != nil
 	if !r.broken {
 		r.flush()
 	}
 	r.finished = true
-	r.bell.ring()
+	r.changes.notify()
 }
 
-// Leave is the client going away: writes fail with EPIPE, and the context of a request that [Record] runs is done.
+// Leave simulates a client that disconnects: further writes fail with EPIPE, and the context of the request that
+// [Record] passes to its handler is canceled.
 func (r *Recorder) Leave() {
-	r.Fail(fmt.Errorf("ssetest: the client has left: %w", syscall.EPIPE))
+	r.Fail(fmt.Errorf("ssetest: the client has disconnected: %w", syscall.EPIPE))
 	r.leave()
 }
 
-// Fail makes all further writes and flushes fail with err, as on a connection that is broken. The first call counts.
+// Fail makes all further writes and flushes fail with err, as on a broken connection. Only the first call counts.
 func (r *Recorder) Fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,10 +213,10 @@ func (r *Recorder) Fail(err error) {
 	}
 }
 
-// Opened waits until the status and the header have left and returns them; the status is 0 when the answer was broken off
-// before. The error is the cause of ctx's end.
+// Opened waits until the status and the header are sent, and returns them. The status is 0 if the response was aborted
+// before. If ctx is done first, the error wraps its cause.
 func (r *Recorder) Opened(ctx context.Context) (status int, header http.Header, err error) {
-	if err := await(ctx, &r.mu, &r.bell, func() bool { return r.opened || r.finished }); err != nil {
+	if err := await(ctx, &r.mu, &r.changes, func() bool { return r.opened || r.finished }); err != nil {
 		return 0, nil, fmt.Errorf("ssetest: waiting for the header: %w", err)
 	}
 	r.mu.Lock()
@@ -224,15 +227,14 @@ func (r *Recorder) Opened(ctx context.Context) (status int, header http.Header, 
 	return r.status, r.sent.Clone(), nil
 }
 
-// Flushes returns what was sent so far, by flush: each element ends where a client sees the stream pause. A flush of
-// nothing is not among them.
+// Flushes returns the bytes sent so far, one element per flush. It omits flushes without bytes.
 func (r *Recorder) Flushes() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.flushes)
 }
 
-// Comments returns the comments that were sent so far.
+// Comments returns the comments sent so far.
 func (r *Recorder) Comments() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -245,24 +247,24 @@ func (r *Recorder) comment(text []byte) {
 	r.comments = append(r.comments, string(text))
 }
 
-// WriteDeadline returns the deadline of writes as it was set last, the zero time if there is none.
+// WriteDeadline returns the current deadline of writes, the zero time if there is none.
 func (r *Recorder) WriteDeadline() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.deadline
 }
 
-// Events returns the events that are sent, as a client reads them, whatever the status and type of the answer. A clean
-// end is one without an error; after a broken one the error is io.ErrUnexpectedEOF.
+// Events returns the events that a client reads from the response, for any status and content type. After a clean end
+// the sequence has no error; after an aborted response its error wraps io.ErrUnexpectedEOF.
 func (r *Recorder) Events() *Collector[sse.Event] { return r.events }
 
-// recorded reads what was flushed.
+// recorded reads the flushed bytes.
 type recorded struct{ r *Recorder }
 
 func (d recorded) Read(b []byte) (int, error) {
 	r := d.r
-	// Only the end of the recorder ends this wait, which the test's cleanup brings about.
-	_ = await(context.Background(), &r.mu, &r.bell, func() bool { return len(r.unread) > 0 || r.finished })
+	// The wait ends at the latest when the test's cleanup finishes the recorder.
+	_ = await(context.Background(), &r.mu, &r.changes, func() bool { return len(r.unread) > 0 || r.finished })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {

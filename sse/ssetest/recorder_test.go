@@ -74,12 +74,12 @@ func TestRecorderShowsEventsAndFlushes(t *testing.T) {
 	})
 }
 
-func TestRecorderHidesWhatWasNotFlushed(t *testing.T) {
+func TestRecorderHidesUnflushedBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := ssetest.NewRecorder(t)
-		rec.WriteHeader(100) // no answer yet
+		rec.WriteHeader(100) // has no effect: it is informational
 		rec.WriteHeader(201)
-		rec.WriteHeader(202) // too late
+		rec.WriteHeader(202) // has no effect: only the first call counts
 		send(t, rec, "data: 1\n\n")
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -88,12 +88,12 @@ func TestRecorderHidesWhatWasNotFlushed(t *testing.T) {
 			t.Errorf("waiting for the header gives %v", err)
 		}
 		if got := rec.Events().All(); len(got) != 0 || len(rec.Flushes()) != 0 {
-			t.Errorf("unflushed, a client sees %v", got)
+			t.Errorf("before the flush the client sees %v", got)
 		}
 		rec.Flush()
 		e, err := rec.Events().Next(t.Context())
 		if e.Data != "1" || err != nil {
-			t.Errorf("flushed, a client sees %+v and %v", e, err)
+			t.Errorf("after the flush the client sees %+v and %v", e, err)
 		}
 		if status, _, _ := rec.Opened(t.Context()); status != 201 {
 			t.Errorf("the status is %d", status)
@@ -106,7 +106,7 @@ func TestRecorderHidesWhatWasNotFlushed(t *testing.T) {
 	})
 }
 
-func TestRecorderLetsHandlersServeWithSSE(t *testing.T) {
+func TestRecorderWorksWithSSEHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler := sse.Handler(&sse.Options{KeepAlive: time.Minute}, func(s *sse.Stream) error {
 			if err := s.Send(sse.Event{ID: "1", Data: "a"}); err != nil {
@@ -128,12 +128,12 @@ func TestRecorderLetsHandlersServeWithSSE(t *testing.T) {
 		}
 		rec.Leave()
 		if _, err := rec.Events().End(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("what the client left ends with %v", err)
+			t.Errorf("after Leave the events end with %v", err)
 		}
 	})
 }
 
-func TestRecorderTellsABrokenEnd(t *testing.T) {
+func TestRecorderReportsAnAbortedResponse(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(w http.ResponseWriter)
 		want error
@@ -160,15 +160,15 @@ func TestRecorderTellsABrokenEnd(t *testing.T) {
 	}
 }
 
-func TestAPanicOfTheHandlerFailsTheTest(t *testing.T) {
+func TestPanicOfTheHandlerFailsTheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		noted := &errorsOf{TB: t}
-		rec := ssetest.Record(noted, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oh") }), request(t))
+		inner := &errorsOf{TB: t}
+		rec := ssetest.Record(inner, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oh") }), request(t))
 		if _, err := rec.Events().End(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("the stream ends with %v", err)
 		}
-		if len(noted.errors) != 1 || !strings.Contains(noted.errors[0], "panicked: oh") {
-			t.Errorf("the errors are %q", noted.errors)
+		if len(inner.errors) != 1 || !strings.Contains(inner.errors[0], "panicked: oh") {
+			t.Errorf("the errors are %q", inner.errors)
 		}
 		if status, _, err := rec.Opened(t.Context()); status != 0 || err != nil {
 			t.Errorf("it opened with %d and %v", status, err)
@@ -176,15 +176,15 @@ func TestAPanicOfTheHandlerFailsTheTest(t *testing.T) {
 	})
 }
 
-func TestWritesFail(t *testing.T) {
+func TestRecorderWritesFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		failure := errors.New("pulled the plug")
+		failure := errors.New("connection broken")
 		for name, c := range map[string]struct {
 			prepare func(*ssetest.Recorder)
 			want    error
 		}{
-			"by order":           {func(r *ssetest.Recorder) { r.Fail(failure); r.Leave() }, failure},
-			"the client left":    {(*ssetest.Recorder).Leave, syscall.EPIPE},
+			"Fail was called":    {func(r *ssetest.Recorder) { r.Fail(failure); r.Leave() }, failure},
+			"Leave was called":   {(*ssetest.Recorder).Leave, syscall.EPIPE},
 			"after the deadline": {func(r *ssetest.Recorder) { _ = r.SetWriteDeadline(time.Now()) }, os.ErrDeadlineExceeded},
 		} {
 			rec := ssetest.NewRecorder(t)
@@ -212,7 +212,7 @@ func TestWritesFail(t *testing.T) {
 	})
 }
 
-func TestTheEndOfTheTestEndsTheHandler(t *testing.T) {
+func TestEndOfTheTestEndsTheHandler(t *testing.T) {
 	var err error
 	t.Run("", func(t *testing.T) {
 		ssetest.Record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -225,14 +225,14 @@ func TestTheEndOfTheTestEndsTheHandler(t *testing.T) {
 	}
 }
 
-func TestMiddleware(t *testing.T) {
+func TestWrapFlushesAndBareDoesNot(t *testing.T) {
 	rec := ssetest.NewRecorder(t)
 	for _, w := range []http.ResponseWriter{ssetest.Wrap(rec), ssetest.Wrap(ssetest.Wrap(rec))} {
 		if _, ok := w.(http.Flusher); ok {
-			t.Error("wrapped, it shows its Flush")
+			t.Error("the wrapped writer has a Flush method")
 		}
 		if err := http.NewResponseController(w).Flush(); err != nil {
-			t.Errorf("wrapped, it cannot be flushed: %v", err)
+			t.Errorf("the wrapped writer cannot be flushed: %v", err)
 		}
 		w.Header().Set("X-A", "1")
 		w.WriteHeader(200)
@@ -240,7 +240,7 @@ func TestMiddleware(t *testing.T) {
 	}
 	bare := ssetest.Bare(rec)
 	if err := http.NewResponseController(bare).Flush(); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("bare, flushing gives %v", err)
+		t.Errorf("flushing the bare writer gives %v", err)
 	}
 	rec.Finish()
 	if events, err := rec.Events().End(t.Context()); len(events) != 2 || err != nil {

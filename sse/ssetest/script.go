@@ -11,17 +11,16 @@ import (
 	"time"
 )
 
-// Script answers requests in turn, each with the next of its answers, and records them. It is an [http.Handler], to be
-// put behind any server or middleware; [NewServer] brings a server with it. Its methods are safe for concurrent use.
+// Script is an [http.Handler] that answers each request with the next of its answers, and records the requests. It
+// works behind any server or middleware; [NewServer] includes a server. Its methods are safe for concurrent use.
 //
-// A request beyond its answers fails the test and gets status 410, after which clients come no more; one that does is
-// left waiting. That happens easily: a client comes back after the clean end of a stream, so a script that has no
-// more to say ends with [Hold].
+// A request after the last answer fails the test and gets status 410, so that the client stops. Any later request gets
+// a silent stream. Clients reconnect after the clean end of a stream, so let the last answer end with [Hold].
 type Script struct {
 	t testing.TB
 
 	mu        sync.Mutex // guards the following
-	bell      bell
+	changes   notifier
 	answers   []Answer
 	otherwise *Answer
 	exchanges []*Exchange
@@ -33,8 +32,8 @@ type Script struct {
 
 var _ http.Handler = (*Script)(nil)
 
-// NewScript returns a Script with the given answers. At the end of the test it is closed, before which a server that
-// uses it need not be.
+// NewScript returns a Script with the given answers. The end of the test closes it; the server that uses it need not be
+// closed before.
 func NewScript(t testing.TB, answers ...Answer) *Script {
 	s := &Script{t: t, answers: slices.Clone(answers)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -42,37 +41,37 @@ func NewScript(t testing.TB, answers ...Answer) *Script {
 	return s
 }
 
-// Add puts answers behind those that are there.
+// Add appends answers to the script.
 func (s *Script) Add(answers ...Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answers = append(s.answers, answers...)
 }
 
-// Otherwise sets what requests beyond the script get, instead of failing the test.
+// Otherwise sets the answer to requests after the last answer of the script. Such requests then do not fail the test.
 func (s *Script) Otherwise(a Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.otherwise = &a
 }
 
-// Remaining returns how many answers no request has come for yet.
+// Remaining returns the number of answers that no request has used.
 func (s *Script) Remaining() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return max(len(s.answers)-len(s.exchanges), 0)
 }
 
-// Requests returns the requests that have come, in their order.
+// Requests returns the requests so far, in the order of their arrival.
 func (s *Script) Requests() []*Exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.exchanges)
 }
 
-// Request waits for request number n, counted from 0, and returns it. The error is the cause of ctx's end.
+// Request waits for request number n, counted from 0, and returns it. If ctx is done first, the error wraps its cause.
 func (s *Script) Request(ctx context.Context, n int) (*Exchange, error) {
-	err := await(ctx, &s.mu, &s.bell, func() bool { return len(s.exchanges) > n })
+	err := await(ctx, &s.mu, &s.changes, func() bool { return len(s.exchanges) > n })
 	if err != nil {
 		return nil, fmt.Errorf("ssetest: waiting for request number %d: %w", n, err)
 	}
@@ -81,7 +80,7 @@ func (s *Script) Request(ctx context.Context, n int) (*Exchange, error) {
 	return s.exchanges[n], nil
 }
 
-// Close breaks off the answers that are being given and waits until they are. It may be called more than once.
+// Close aborts the unfinished answers and waits for their ends. It can be called more than once.
 func (s *Script) Close() {
 	s.stop()
 	s.wait()
@@ -95,16 +94,16 @@ func (s *Script) stop() {
 }
 
 func (s *Script) wait() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 	defer cancel()
-	if err := await(ctx, &s.mu, &s.bell, func() bool { return s.running == 0 }); err != nil {
-		s.t.Errorf("ssetest: a step of the script is still running %v after its end", patience)
+	if err := await(ctx, &s.mu, &s.changes, func() bool { return s.running == 0 }); err != nil {
+		s.t.Errorf("ssetest: a step of the script is still running %v after Close", cleanupTimeout)
 	}
 }
 
-// ServeHTTP gives the next answer.
+// ServeHTTP sends the next answer.
 func (s *Script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := readBody(r) // first, so that a client which is slow with it takes no answer yet
+	body := readBody(r) // first, so that a request uses no answer before its body has arrived
 	a, x := s.begin(r, body)
 	if x == nil {
 		panic(http.ErrAbortHandler) // closed: the test is over
@@ -115,12 +114,12 @@ func (s *Script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := answer(s.t, w, r.WithContext(ctx), a)
 	s.finish(x, err)
 	if s.ctx.Err() != nil || errors.Is(err, errCut) && a.Status != 0 {
-		// net/http's way to break off: the connection is closed, the body incomplete.
+		// Makes net/http close the connection before the body is complete.
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// begin records a request and returns its answer, nothing if the script is closed.
+// begin records a request and returns its answer. It returns a nil Exchange if the script is closed.
 func (s *Script) begin(r *http.Request, body []byte) (Answer, *Exchange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +133,7 @@ func (s *Script) begin(r *http.Request, body []byte) (Answer, *Exchange) {
 	}
 	s.exchanges = append(s.exchanges, x)
 	s.running++
-	s.bell.ring()
+	s.changes.notify()
 	switch {
 	case n < len(s.answers):
 		return s.answers[n], x
@@ -142,21 +141,21 @@ func (s *Script) begin(r *http.Request, body []byte) (Answer, *Exchange) {
 		return *s.otherwise, x
 	}
 	if n > len(s.answers) {
-		// Whoever repeats even what got a 410 would do so for ever, in a bubble without taking any time.
+		// A client that ignores the 410 would reconnect forever, and in a bubble without any time passing.
 		return Stream(Hold()), x
 	}
-	s.t.Errorf("ssetest: request number %d, %s %s, is one more than the %d of the script; "+
-		"should its last answer end with Hold()?", n, x.Method, x.URL, len(s.answers))
+	s.t.Errorf("ssetest: no answer for request number %d, %s %s: the script has %d; "+
+		"if the client should not reconnect, end the last answer with Hold()", n, x.Method, x.URL, len(s.answers))
 	return Status(http.StatusGone, Send("the test's script has no answer to this request\n")), x
 }
 
 func (s *Script) finish(x *Exchange, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if errors.Is(err, errLeft) && s.closed {
+	if errors.Is(err, errDisconnected) && s.closed {
 		err = errClosed
 	}
 	x.end(err)
 	s.running--
-	s.bell.ring()
+	s.changes.notify()
 }

@@ -10,16 +10,15 @@ import (
 	"testing"
 )
 
-// Server is a [Script] with an HTTP/1.1 server around it. Every request needs a connection of its own, since the server
-// keeps none alive: net/http's client, for one, repeats a request by itself when a reused connection fails.
+// Server is a [Script] behind an HTTP/1.1 server. The server closes each connection after its response, because HTTP
+// clients such as net/http's silently repeat a request when a reused connection fails.
 type Server struct {
 	*Script
 
-	// URL is where the server is reached, such as http://sse.example, without a path. In memory any other host does as
-	// well.
+	// URL is the server's URL without a path, such as http://sse.example. An in-memory server accepts any host.
 	URL string
 
-	// Listener is the network of a server in memory, nil over TCP.
+	// Listener is the network of an in-memory server, nil over TCP.
 	Listener *Listener
 
 	http   *http.Server
@@ -27,18 +26,18 @@ type Server struct {
 	served chan struct{}
 }
 
-// NewServer starts a server in memory that gives the answers in turn. It is closed at the end of the test. Made
-// in a synctest bubble, it and its clients belong in there.
+// NewServer starts an in-memory server that sends the answers in order. The end of the test closes it. If it is created
+// in a synctest bubble, its clients must run in the same bubble.
 func NewServer(t testing.TB, answers ...Answer) *Server {
 	l := NewListener()
 	return serve(t, l, &Server{URL: "http://sse.example", Listener: l, client: l.Client()}, answers)
 }
 
-// NewTCPServer starts the same server on a free port of the loopback interface, which no bubble can follow.
+// NewTCPServer is [NewServer] on a free TCP port of the loopback interface. It does not work in a synctest bubble.
 func NewTCPServer(t testing.TB, answers ...Answer) *Server {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("ssetest: no port to listen on: %v", err)
+		t.Fatalf("ssetest: listening on a TCP port: %v", err)
 	}
 	client := &http.Client{Transport: &http.Transport{}}
 	return serve(t, l, &Server{URL: "http://" + l.Addr().String(), client: client}, answers)
@@ -50,7 +49,7 @@ func serve(t testing.TB, l net.Listener, s *Server, answers []Answer) *Server {
 	s.http = &http.Server{
 		Handler:     s.Script,
 		ConnContext: rememberScheme,
-		ErrorLog:    log.New(io.Discard, "", 0), // what goes wrong is the script's doing
+		ErrorLog:    log.New(io.Discard, "", 0), // the scripts cause errors on purpose
 	}
 	s.http.SetKeepAlivesEnabled(false)
 	go func() {
@@ -61,16 +60,15 @@ func serve(t testing.TB, l net.Listener, s *Server, answers []Answer) *Server {
 	return s
 }
 
-// Client returns the HTTP client for the server, always the same. It has no timeout and no cookie jar.
+// Client returns an HTTP client for the server, without a timeout or a cookie jar. Every call returns the same client.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Close stops the server, breaks off its connections and waits for its answers to end. It may be called more than
-// once.
+// Close stops the server, closes its connections and waits for its answers to end. It can be called more than once.
 func (s *Server) Close() {
-	// The script first, so that a step which waits ends. Then the connections, or a write to a client that reads no
-	// more would not. Only then can the answers be waited for.
+	// Stop the script first, which ends waiting steps. Then close the connections, which ends writes to clients that do
+	// not read. After both, every answer ends.
 	s.stop()
-	_ = s.http.Close() // the listener's error, of which nothing follows
+	_ = s.http.Close() // an error of the listener has no consequence
 	<-s.served
 	s.wait()
 	s.client.CloseIdleConnections()
@@ -85,7 +83,7 @@ func rememberScheme(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// fullURL returns the URL that the client meant.
+// fullURL returns the URL of the request with the scheme and host that the client used.
 func fullURL(r *http.Request) *url.URL {
 	u := *r.URL
 	u.Scheme, u.Host = "http", r.Host

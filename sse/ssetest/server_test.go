@@ -21,7 +21,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// everywhere runs test against both kinds of servers: in memory, and that in a bubble, and over TCP.
+// everywhere runs test with an in-memory server in a synctest bubble, and with a TCP server.
 func everywhere(t *testing.T, test func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server)) {
 	t.Run("memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func body(t *testing.T, resp *http.Response) string {
 	return string(b)
 }
 
-func TestAnswersComeInTurn(t *testing.T) {
+func TestAnswersAreSentInOrder(t *testing.T) {
 	everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
 		server := start(
 			ssetest.Stream(ssetest.Send("data: 1\n\n")),
@@ -113,12 +113,12 @@ func TestRequestsAreRecorded(t *testing.T) {
 		<-x.Done()
 		ended, left := x.Ended()
 		if x.At.Before(before) || ended.Before(x.At) || left {
-			t.Errorf("it came at %v, ended at %v, the client left: %v", x.At, ended, left)
+			t.Errorf("it came at %v, ended at %v, the client disconnected: %v", x.At, ended, left)
 		}
 	})
 }
 
-func TestWaitingForARequest(t *testing.T) {
+func TestRequestWaitsForItsRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, ssetest.Stream(), ssetest.Stream(ssetest.Pause(time.Minute)))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -133,11 +133,11 @@ func TestWaitingForARequest(t *testing.T) {
 			t.Fatalf("got %v and %v", x, err)
 		}
 		if at, _ := x.Ended(); !at.IsZero() {
-			t.Error("the answer has ended before its pause")
+			t.Error("the answer ended before its pause")
 		}
 		<-x.Done()
 		if at, left := x.Ended(); at.Sub(x.At) != time.Minute || left {
-			t.Errorf("the answer took %v, the client left: %v", at.Sub(x.At), left)
+			t.Errorf("the answer took %v, the client disconnected: %v", at.Sub(x.At), left)
 		}
 		if _, err := server.Request(ctx, 2); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waiting for a third request gives %v", err)
@@ -145,7 +145,7 @@ func TestWaitingForARequest(t *testing.T) {
 	})
 }
 
-func TestPiecesArriveAsTheyWereCut(t *testing.T) {
+func TestChunksArriveAsSent(t *testing.T) {
 	want := []string{"da", "ta: 1\r", "\n", "\r\n", ": x\n\n"}
 	for name, answer := range map[string]ssetest.Answer{
 		"chunked": ssetest.Stream(ssetest.Send(want...)),
@@ -161,7 +161,7 @@ func TestPiecesArriveAsTheyWereCut(t *testing.T) {
 	}
 }
 
-func TestPausesTakeTheirTime(t *testing.T) {
+func TestPausesDelayTheSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, ssetest.Stream(
 			ssetest.Send("data: 1\n\n"), ssetest.Pause(time.Hour), ssetest.Send("data: 2\n\n"),
@@ -201,7 +201,7 @@ func TestWaitForHoldsUntilReleased(t *testing.T) {
 	})
 }
 
-func TestBreakingOff(t *testing.T) {
+func TestClientSeesHowAnAnswerEnds(t *testing.T) {
 	head := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 	for name, c := range map[string]struct {
 		answer ssetest.Answer
@@ -231,7 +231,7 @@ func TestBreakingOff(t *testing.T) {
 	}
 }
 
-func TestBreakingOffBeforeTheAnswer(t *testing.T) {
+func TestClientSeesFailuresBeforeTheAnswer(t *testing.T) {
 	for name, step := range map[string]ssetest.Step{
 		"reset":    ssetest.Reset(),
 		"close":    ssetest.End(),
@@ -257,7 +257,7 @@ func TestBreakingOffBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAClientThatLeavesEndsTheAnswer(t *testing.T) {
+func TestClientDisconnectEndsTheAnswer(t *testing.T) {
 	for name, answer := range map[string]ssetest.Answer{
 		"hold":     ssetest.Stream(ssetest.Hold()),
 		"pause":    ssetest.Stream(ssetest.Pause(24 * time.Hour)),
@@ -278,7 +278,7 @@ func TestAClientThatLeavesEndsTheAnswer(t *testing.T) {
 				}
 				<-x.Done()
 				if _, left := x.Ended(); !left {
-					t.Error("that the client left was not noticed")
+					t.Error("Ended does not report that the client disconnected")
 				}
 			})
 		})
@@ -296,7 +296,7 @@ func TestClosingTheServerEndsAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
 				server := start(answer)
-				_ = get(t, server, "/") // reads nothing
+				_ = get(t, server, "/") // does not read the body
 				begun := time.Now()
 				server.Close()
 				server.Close()
@@ -305,7 +305,7 @@ func TestClosingTheServerEndsAnswers(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, left := x.Ended(); left {
-					t.Error("it is said that the client left")
+					t.Error("Ended reports that the client disconnected")
 				}
 				if took := time.Since(begun); took > 5*time.Second {
 					t.Errorf("closing took %v", took)
@@ -315,7 +315,7 @@ func TestClosingTheServerEndsAnswers(t *testing.T) {
 	}
 }
 
-// errorsOf is a test that notes its errors.
+// errorsOf is a testing.TB that records errors instead of failing.
 type errorsOf struct {
 	testing.TB
 	errors []string
@@ -325,30 +325,30 @@ func (e *errorsOf) Errorf(format string, args ...any) {
 	e.errors = append(e.errors, fmt.Sprintf(format, args...))
 }
 
-func TestARequestBeyondTheScriptFailsTheTest(t *testing.T) {
+func TestRequestAfterTheLastAnswerFailsTheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		noted := &errorsOf{TB: t}
-		server := ssetest.NewServer(noted, ssetest.Stream())
+		inner := &errorsOf{TB: t}
+		server := ssetest.NewServer(inner, ssetest.Stream())
 		body(t, get(t, server, "/first"))
-		if len(noted.errors) > 0 {
-			t.Fatalf("the scripted request fails the test: %q", noted.errors)
+		if len(inner.errors) > 0 {
+			t.Fatalf("the scripted request failed the test: %q", inner.errors)
 		}
 		if resp := get(t, server, "/second"); resp.StatusCode != http.StatusGone {
 			t.Errorf("the second request gets %s", resp.Status)
 		}
-		if want := "ssetest: request number 1, GET http://sse.example/second, is one more than the 1 of the script; should its last answer end with Hold()?"; !slices.Equal(noted.errors, []string{want}) {
-			t.Errorf("the errors are %q, want %q", noted.errors, want)
+		if want := "ssetest: no answer for request number 1, GET http://sse.example/second: the script has 1; if the client should not reconnect, end the last answer with Hold()"; !slices.Equal(inner.errors, []string{want}) {
+			t.Errorf("the errors are %q, want %q", inner.errors, want)
 		}
 	})
 }
 
-// TestAScriptThatIsTooShortEndsTheTestAtOnce: a client that came back got a 500, came back, and so on until the test timed
-// out; in a bubble that took no time, but all of a core, and the reason was never shown.
-func TestAScriptThatIsTooShortEndsTheTestAtOnce(t *testing.T) {
+// TestScriptThatIsTooShortEndsTheTest: a request after the last answer got a 500, so the client reconnected again and
+// again. In a bubble the retries took no time but a whole core, and the test timed out without showing the reason.
+func TestScriptThatIsTooShortEndsTheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		noted := &errorsOf{TB: t}
-		server := ssetest.NewServer(noted, ssetest.Stream(ssetest.Send("data: 1\n\n")))
-		for _, policy := range []func(*sse.Failure) (time.Duration, bool){nil, stubborn} {
+		inner := &errorsOf{TB: t}
+		server := ssetest.NewServer(inner, ssetest.Stream(ssetest.Send("data: 1\n\n")))
+		for _, policy := range []func(*sse.Failure) (time.Duration, bool){nil, neverGiveUp} {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
@@ -361,15 +361,15 @@ func TestAScriptThatIsTooShortEndsTheTestAtOnce(t *testing.T) {
 				t.Error("there are two events")
 			}
 		}
-		if n := len(server.Requests()); n > 4 || len(noted.errors) != 1 {
-			t.Errorf("%d requests, errors %q", n, noted.errors)
+		if n := len(server.Requests()); n > 4 || len(inner.errors) != 1 {
+			t.Errorf("%d requests, errors %q", n, inner.errors)
 		}
 	})
 }
 
-func stubborn(*sse.Failure) (time.Duration, bool) { return time.Second, true }
+func neverGiveUp(*sse.Failure) (time.Duration, bool) { return time.Second, true }
 
-func TestAScriptCanGrow(t *testing.T) {
+func TestScriptCanGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t)
 		server.Add(ssetest.Status(201), ssetest.Status(202))
@@ -387,7 +387,7 @@ func TestAScriptCanGrow(t *testing.T) {
 	})
 }
 
-func TestAnAnswerSendsNothingItWasNotTold(t *testing.T) {
+func TestAnswerHasNoImplicitHeader(t *testing.T) {
 	server := ssetest.NewServer(t, ssetest.Status(200, ssetest.Send("<html>")))
 	resp := get(t, server, "/")
 	resp.Header.Del("Date")
@@ -409,7 +409,7 @@ func TestAnswersAreValues(t *testing.T) {
 	}
 }
 
-func TestRedirect(t *testing.T) {
+func TestRedirectIsFollowedToAnyHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, ssetest.Redirect(307, "https://other.example:1234/there"), ssetest.Stream())
 		get(t, server, "/here")
@@ -423,7 +423,7 @@ func TestRedirect(t *testing.T) {
 	})
 }
 
-func TestEveryRequestHasItsConnection(t *testing.T) {
+func TestEveryRequestHasItsOwnConnection(t *testing.T) {
 	everywhere(t, func(t *testing.T, start func(...ssetest.Answer) *ssetest.Server) {
 		server := start(ssetest.Stream(), ssetest.Stream(), ssetest.Stream())
 		seen := map[string]bool{}
@@ -439,7 +439,7 @@ func TestEveryRequestHasItsConnection(t *testing.T) {
 	})
 }
 
-func TestDoCallsBack(t *testing.T) {
+func TestDoCallsItsFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reached := make(chan int, 2)
 		server := ssetest.NewServer(t, ssetest.Stream(
@@ -453,9 +453,9 @@ func TestDoCallsBack(t *testing.T) {
 	})
 }
 
-func TestAScriptServesHTTP2(t *testing.T) {
-	noted := &errorsOf{TB: t}
-	script := ssetest.NewScript(noted,
+func TestScriptServesHTTP2(t *testing.T) {
+	inner := &errorsOf{TB: t}
+	script := ssetest.NewScript(inner,
 		ssetest.Stream(ssetest.Send("data: 1\n\n")),
 		ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Cut()),
 		ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Reset()),
@@ -488,15 +488,15 @@ func TestAScriptServesHTTP2(t *testing.T) {
 	if err := resp.Body.Close(); err != nil {
 		t.Error(err)
 	}
-	if len(noted.errors) != 1 || !strings.Contains(noted.errors[0], "HTTP/1") {
-		t.Errorf("a raw answer over HTTP/2 gives the errors %q", noted.errors)
+	if len(inner.errors) != 1 || !strings.Contains(inner.errors[0], "HTTP/1") {
+		t.Errorf("a raw answer over HTTP/2 gives the errors %q", inner.errors)
 	}
 }
 
-func TestAnEventThatCannotBeSentPanicsAtOnce(t *testing.T) {
+func TestSendEventPanicsForAnUnsendableEvent(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("it does not")
+			t.Error("SendEvent did not panic")
 		}
 	}()
 	ssetest.SendEvent(sse.Event{Type: "a\nb"})

@@ -6,16 +6,16 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Step is one thing that a scripted answer does. Any step ends early when the client leaves or the script is closed, and
-// then no other follows.
+// Step is one action of a scripted answer. When the client disconnects or the script is closed, the current step ends
+// early and no other follows.
 type Step struct{ run func(*player) error }
 
-// Send sends text in one write and flush for each piece: the pieces are where a reader sees the stream split, exactly so
-// on the in-memory network. An empty piece flushes nothing.
-func Send(pieces ...string) Step {
+// Send sends each chunk with one write and one flush. On the in-memory network the client reads exactly these chunks.
+// An empty chunk sends nothing.
+func Send(chunks ...string) Step {
 	return Step{func(p *player) error {
-		for _, piece := range pieces {
-			if err := p.send(piece); err != nil {
+		for _, chunk := range chunks {
+			if err := p.send(chunk); err != nil {
 				return err
 			}
 		}
@@ -23,21 +23,21 @@ func Send(pieces ...string) Step {
 	}}
 }
 
-// SendEvent sends events, each in a write of its own. It panics at once if one of them cannot be sent, which is a
-// mistake in the test.
+// SendEvent sends each event with one write. It panics if an event cannot be encoded, because that is a mistake in the
+// test.
 func SendEvent(events ...sse.Event) Step {
-	pieces := make([]string, len(events))
+	chunks := make([]string, len(events))
 	for i, e := range events {
 		frame, err := e.Frame()
 		if err != nil {
 			panic("ssetest: " + err.Error())
 		}
-		pieces[i] = frame.String()
+		chunks[i] = frame.String()
 	}
-	return Send(pieces...)
+	return Send(chunks...)
 }
 
-// Trickle sends text in pieces of size bytes, with a pause before each. A size below 1 is 1.
+// Trickle sends text in chunks of size bytes, with a pause before each. A size below 1 means 1.
 func Trickle(text string, size int, pause time.Duration) Step {
 	size = max(size, 1)
 	var steps []Step
@@ -49,7 +49,7 @@ func Trickle(text string, size int, pause time.Duration) Step {
 	return sequence(steps)
 }
 
-// Forever repeats steps until the client leaves: a server that never comes to an end.
+// Forever repeats steps until the client disconnects or the script is closed.
 func Forever(steps ...Step) Step {
 	all := sequence(steps)
 	return Step{func(p *player) error {
@@ -72,25 +72,25 @@ func Pause(d time.Duration) Step {
 		select {
 		case <-timer.C:
 			return p.over()
-		case <-p.left():
-			return errLeft
+		case <-p.disconnected():
+			return errDisconnected
 		}
 	}}
 }
 
-// WaitFor sends nothing until the test closes released, or sends to it.
+// WaitFor sends nothing until the test closes released or sends to it.
 func WaitFor(released <-chan struct{}) Step {
 	return Step{func(p *player) error {
 		select {
 		case <-released:
 			return p.over()
-		case <-p.left():
-			return errLeft
+		case <-p.disconnected():
+			return errDisconnected
 		}
 	}}
 }
 
-// Hold keeps the connection open and silent until the client leaves or the script is closed.
+// Hold keeps the connection open and silent until the client disconnects or the script is closed.
 func Hold() Step { return WaitFor(nil) }
 
 // Do calls f.
@@ -101,16 +101,15 @@ func Do(f func()) Step {
 	}}
 }
 
-// Cut ends the answer as broken off: the connection is closed before the body is complete, which an HTTP client
-// reports as an error. Only a body without any framing, as HTTP/1.0 has it, looks whole; there use [Reset].
+// Cut closes the connection before the body is complete, which HTTP clients report as an error. A body without framing,
+// as in HTTP/1.0, looks complete to them; use [Reset] there.
 func Cut() Step { return Step{func(*player) error { return errCut }} }
 
-// Reset breaks the connection off: the client reads what was sent before, if its network lets it, then gets an error.
-// Over HTTP/2 only the stream is reset.
+// Reset resets the connection: the client gets an error. On the in-memory network it first reads the bytes sent before;
+// a TCP reset may discard them. Over HTTP/2 only the stream is reset.
 func Reset() Step { return Step{func(*player) error { return errReset }} }
 
-// End ends the answer cleanly, as the end of the steps does. It is for those who like to see it, and for what [Forever]
-// repeats.
+// End ends the answer cleanly, as after its last step. It also ends [Forever].
 func End() Step { return Step{func(*player) error { return errEnd }} }
 
 func sequence(steps []Step) Step {
