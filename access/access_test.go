@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-func TestWithoutATokenThereIsWhatIsPublic(t *testing.T) {
+func TestClientWithoutATokenGetsPublicTopics(t *testing.T) {
 	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Public: []eventlog.Pattern{eventlog.MustPattern("news/**")}}
 	g, err := p.Grant(t.Context(), "")
 	if err != nil {
@@ -22,7 +22,7 @@ func TestWithoutATokenThereIsWhatIsPublic(t *testing.T) {
 	}
 }
 
-func TestATokenAddsToWhatIsPublic(t *testing.T) {
+func TestTokenAddsToPublicTopics(t *testing.T) {
 	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Public: []eventlog.Pattern{eventlog.MustPattern("news/**")}}
 	g, err := p.Grant(t.Context(), hs256(`{"tidings":{"subscribe":["mail/alice"],"publish":["chat"]}}`))
 	if err != nil {
@@ -33,23 +33,23 @@ func TestATokenAddsToWhatIsPublic(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsNotAcceptedGetsNotEvenWhatIsPublic(t *testing.T) {
+func TestRefusedTokenGetsNoPublicTopics(t *testing.T) {
 	p := &access.Policy{Public: []eventlog.Pattern{eventlog.MustPattern("**")}}
 	token := hs256(`{` + grants + `}`)
 	g, err := p.Grant(t.Context(), token)
 	wantRefusal(t, err, access.UnknownKey, "no key is configured", token)
 	if g.MayRead("news") {
-		t.Error("it gets something")
+		t.Error("the refused token may read news")
 	}
 	p.Verifier = &access.Verifier{Keys: []access.Key{keyFor("RS256")}}
 	g, err = p.Grant(t.Context(), token)
 	wantRefusal(t, err, access.WrongAlgorithm, "HS256", token)
 	if g.MayRead("news") {
-		t.Error("it gets something")
+		t.Error("the refused token may read news")
 	}
 }
 
-func TestARevokedTokenIsRefused(t *testing.T) {
+func TestRevokedTokenIsRefused(t *testing.T) {
 	at := time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
 	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Revocations: access.NewRevocations(0, -1)}
 	if err := p.Revocations.Revoke(access.Revocation{Subject: "alice", At: at}); err != nil {
@@ -57,7 +57,7 @@ func TestARevokedTokenIsRefused(t *testing.T) {
 	}
 	token := hs256(`{"sub":"alice","jti":"t1","iat":1767348000,` + grants + `}`) // 10:00:00
 	g, err := p.Grant(t.Context(), token)
-	wantRefusal(t, err, access.Revoked, `what was issued to "alice" up to 2026-01-02T10:00:00Z is revoked; this token, "t1", is of 2026-01-02T10:00:00Z`, token)
+	wantRefusal(t, err, access.Revoked, `tokens issued to "alice" up to 2026-01-02T10:00:00Z are revoked; this token, "t1", was issued at 2026-01-02T10:00:00Z`, token)
 	if g.Subject != "" || g.MayRead("news") {
 		t.Errorf("%+v", g)
 	}

@@ -15,8 +15,8 @@ import (
 const usualClaims = `{"iss":"https://id.example","aud":"tidings","sub":"alice","jti":"3f1c9a52b7","iat":1767348000,"nbf":1767348000,"exp":99999999999,
 	"tidings":{"publish":["chat/alice"],"subscribe":["news/**","chat/*","mail/alice/**"]}}`
 
-// BenchmarkVerify answers what it costs to let somebody in, once for each connection. The yardstick, in the same run, is the check of the
-// signature alone.
+// BenchmarkVerify answers: what does checking a token cost, once per connection? The yardstick in the same run is the bare signature
+// check.
 func BenchmarkVerify(b *testing.B) {
 	for _, alg := range allAlgorithms {
 		token := forge(alg, fmt.Sprintf(`{"alg":%q,"typ":"JWT"}`, alg), usualClaims)
@@ -47,7 +47,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkVerifyLargest answers what the dearest token costs: 1,000 patterns in 8 KiB.
+// BenchmarkVerifyLargest answers: what does the most expensive token cost? It has 1,000 patterns in 8 KiB.
 func BenchmarkVerifyLargest(b *testing.B) {
 	token := hs256(`{"tidings":{"subscribe":["` + strings.TrimSuffix(strings.Repeat(`ab","`, 1000), `","`) + `"]}}`)
 	v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}}
@@ -59,7 +59,7 @@ func BenchmarkVerifyLargest(b *testing.B) {
 	}
 }
 
-// TestCheckingATokenAllocatesLittle counts: a stranger can have tokens checked as fast as it can send them.
+// TestCheckingATokenAllocatesLittle: anybody can send tokens, so a bad one must be cheap to refuse.
 func TestCheckingATokenAllocatesLittle(t *testing.T) {
 	v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}}
 	good := hs256(usualClaims)
@@ -69,11 +69,11 @@ func TestCheckingATokenAllocatesLittle(t *testing.T) {
 		most        float64
 	}{
 		{"good", good, 120},
-		{"signed by somebody else", bad, 50},
+		{"bad signature", bad, 50},
 		{"too long", strings.Repeat("a", 1<<20), 10},
 	} {
 		if n := testing.AllocsPerRun(100, func() { _, _ = v.Verify(t.Context(), test.token) }); n > test.most {
-			t.Errorf("%s: %v allocations, %v are the most", test.name, n, test.most)
+			t.Errorf("%s: %v allocations, the limit is %v", test.name, n, test.most)
 		}
 	}
 }

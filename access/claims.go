@@ -4,13 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// claims are what a token says: RFC 7519, section 4.1, and ours. What is absent is zero.
+// claims are the checked content of a token. A claim that the token lacks is zero.
 type claims struct {
 	issuer    string
 	audience  []string
@@ -18,119 +20,99 @@ type claims struct {
 	grant     Grant
 }
 
-// Bounds of what one token may say. The longest sub and jti are as long as OpenID Connect lets a sub be.
+// payload is the JSON of the claims: those of RFC 7519, section 4.1, and ours. Claims that are not listed here are ignored.
+type payload struct {
+	Issuer    string      `json:"iss"`
+	Audience  audience    `json:"aud"`
+	Subject   string      `json:"sub"`
+	ID        string      `json:"jti"`
+	Expires   numericDate `json:"exp"`
+	NotBefore numericDate `json:"nbf"`
+	IssuedAt  numericDate `json:"iat"`
+	Tidings   *permission `json:"tidings"`
+}
+
+// permission is the claim "tidings".
+type permission struct {
+	Publish   []string `json:"publish"`
+	Subscribe []string `json:"subscribe"`
+	Admin     bool     `json:"admin"`
+}
+
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom]. It refuses names that it does not know, because one could be a restriction.
+func (p *permission) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain permission
+	return json.UnmarshalDecode(dec, (*plain)(p), json.RejectUnknownMembers(true))
+}
+
+// Limits of one token. OpenID Connect Core, section 2, allows a sub of 255 bytes.
 const (
 	maxPatterns = 1000
 	maxID       = 255
 )
 
-// parseClaims reads the claims of a token. The error is a *Refusal, and comes with what could be read.
-func parseClaims(payload []byte) (claims, error) {
-	var c claims
-	o, err := parseObject(payload)
-	if err != nil {
+// parseClaims reads the claims of a token. With an error, a *Refusal, it also returns the claims read before it.
+func parseClaims(text []byte) (claims, error) {
+	var p payload
+	err := decodeToken(text, &p)
+	c := claims{
+		issuer: p.Issuer, audience: p.Audience, notBefore: p.NotBefore.Time,
+		grant: Grant{Subject: p.Subject, ID: p.ID, IssuedAt: p.IssuedAt.Time, Expires: p.Expires.Time},
+	}
+	if _, ok := errors.AsType[syntaxError](err); ok {
 		return c, refuse(Malformed, unreadable, "its claims: %v", err)
 	}
-	if err := c.read(o); err != nil {
+	if err == nil {
+		err = c.grant.read(&p)
+	}
+	if err != nil {
 		return c, refuse(BadClaims, wrongClaims, "%v", err)
 	}
 	return c, nil
 }
 
-func (c *claims) read(o object) (err error) {
-	if c.issuer, err = o.text("iss"); err != nil {
+// read checks the names and takes over what is granted.
+func (g *Grant) read(p *payload) (err error) {
+	switch {
+	case len(p.Subject) > maxID:
+		return fmt.Errorf("sub has %d bytes; the limit is %d", len(p.Subject), maxID)
+	case len(p.ID) > maxID:
+		return fmt.Errorf("jti has %d bytes; the limit is %d", len(p.ID), maxID)
+	case p.Tidings == nil:
+		return errors.New(`it has no claim "tidings", such as "tidings": {"subscribe": ["news/**"]}; it may be a token for another service`)
+	}
+	ours := p.Tidings
+	if n := len(ours.Publish) + len(ours.Subscribe); n > maxPatterns {
+		return fmt.Errorf("tidings has %d patterns; the limit is %d", n, maxPatterns)
+	}
+	if g.Publish, err = parsePatterns("publish", ours.Publish); err != nil {
 		return err
 	}
-	if c.audience, err = o.audience("aud"); err != nil {
-		return err
-	}
-	g := &c.grant
-	if g.Subject, err = o.name("sub"); err != nil {
-		return err
-	}
-	if g.ID, err = o.name("jti"); err != nil {
-		return err
-	}
-	if g.Expires, err = o.time("exp"); err != nil {
-		return err
-	}
-	if c.notBefore, err = o.time("nbf"); err != nil {
-		return err
-	}
-	if g.IssuedAt, err = o.time("iat"); err != nil {
-		return err
-	}
-	if !o.has("tidings") {
-		return errors.New(`it has no claim tidings, such as "tidings": {"subscribe": ["news/**"]}: it may be a token for something else`)
-	}
-	return g.read(o)
-}
-
-// read reads what is granted. A name that is not known could be a restriction: it is not passed over.
-func (g *Grant) read(o object) error {
-	ours, err := o.object("tidings")
-	if err != nil {
-		return err
-	}
-	for name := range ours {
-		if name != "publish" && name != "subscribe" && name != "admin" {
-			return fmt.Errorf("tidings has %.100q; what it may have is publish, subscribe and admin", name)
-		}
-	}
-	if g.Publish, err = ours.patterns("publish"); err != nil {
-		return err
-	}
-	if g.Subscribe, err = ours.patterns("subscribe"); err != nil {
-		return err
-	}
-	if n := len(g.Publish) + len(g.Subscribe); n > maxPatterns {
-		return fmt.Errorf("tidings has %d patterns; %d are the most", n, maxPatterns)
-	}
-	g.Admin, err = ours.bool("admin")
+	g.Subscribe, err = parsePatterns("subscribe", ours.Subscribe)
+	g.Admin = ours.Admin
 	return err
 }
 
-// patterns reads a list of patterns.
-func (o object) patterns(name string) ([]eventlog.Pattern, error) {
-	texts, err := o.texts(name)
-	if err != nil || len(texts) == 0 {
-		return nil, err
-	}
-	patterns := make([]eventlog.Pattern, len(texts))
+func parsePatterns(name string, texts []string) ([]eventlog.Pattern, error) {
+	var patterns []eventlog.Pattern
 	for i, text := range texts {
-		if patterns[i], err = eventlog.ParsePattern(text); err != nil {
-			return nil, fmt.Errorf("tidings.%s: number %d: %.300s", name, i+1, err.Error())
+		p, err := eventlog.ParsePattern(text)
+		if err != nil {
+			return nil, fmt.Errorf("tidings.%s.%d: %.300s", name, i, err.Error())
 		}
+		patterns = append(patterns, p)
 	}
 	return patterns, nil
 }
 
-// name reads a text that names somebody or something.
-func (o object) name(name string) (string, error) {
-	text, err := o.text(name)
-	if err == nil && len(text) > maxID {
-		err = fmt.Errorf("%s has %d bytes; %d are the most", name, len(text), maxID)
-	}
-	return text, err
-}
-
-// audience reads aud, which is one text or several.
-func (o object) audience(name string) ([]string, error) {
-	if strings.HasPrefix(string(o[name]), `"`) {
-		one, err := o.text(name)
-		return []string{one}, err
-	}
-	return o.texts(name)
-}
-
-// checkClaims checks what the token says of itself against what this hub wants. The error is a *Refusal.
+// checkClaims compares the claims with the configuration and the clock. The error is a *Refusal.
 func (v *Verifier) checkClaims(c *claims, now time.Time) error {
 	leeway, g := v.leeway(), &c.grant
 	switch {
 	case v.Issuer != "" && c.issuer != v.Issuer:
 		return refuse(WrongIssuer, notForUs, "its issuer is %.100q, and must be %q", c.issuer, v.Issuer)
 	case v.Audience != "" && !slices.Contains(c.audience, v.Audience):
-		return refuse(WrongAudience, notForUs, "its audience is %.300s, and must be or have %q", fmt.Sprintf("%.100q", c.audience), v.Audience)
+		return refuse(WrongAudience, notForUs, "its audience is %.300s, and must contain %q", fmt.Sprintf("%.100q", c.audience), v.Audience)
 	case !g.Expires.IsZero() && !now.Before(g.Expires.Add(leeway)):
 		return refuse(Expired, "the token expired at "+clock(g.Expires), "it expired %v ago, at %s%s",
 			now.Sub(g.Expires).Round(time.Second), clock(g.Expires), g.whose())
@@ -138,19 +120,19 @@ func (v *Verifier) checkClaims(c *claims, now time.Time) error {
 		return refuse(NotYetValid, "the token is not valid before "+clock(c.notBefore), "it is not valid before %s, in %v (nbf)%s",
 			clock(c.notBefore), c.notBefore.Sub(now).Round(time.Second), g.whose())
 	case now.Before(g.IssuedAt.Add(-leeway)):
-		return refuse(NotYetValid, "the token is of the future", "it was issued in the future, at %s, in %v (iat): the clock of its issuer or of this machine is wrong%s",
+		return refuse(NotYetValid, "the token was issued in the future", "it was issued in the future, at %s, in %v (iat): the clock of the issuer or of this machine is wrong%s",
 			clock(g.IssuedAt), g.IssuedAt.Sub(now).Round(time.Second), g.whose())
 	case v.MaxLife == 0:
 		return nil
 	case g.Expires.IsZero() || g.IssuedAt.IsZero():
 		return refuse(BadClaims, wrongClaims, "it must have iat and exp, at most %v apart%s", v.MaxLife, g.whose())
 	case g.Expires.Sub(g.IssuedAt) > v.MaxLife:
-		return refuse(BadClaims, wrongClaims, "it lives for %v, and may for %v%s", g.Expires.Sub(g.IssuedAt), v.MaxLife, g.whose())
+		return refuse(BadClaims, wrongClaims, "its lifetime is %v; the limit is %v%s", g.Expires.Sub(g.IssuedAt), v.MaxLife, g.whose())
 	}
 	return nil
 }
 
-// whose says of whom a token is, for a refusal.
+// whose returns the end of a refusal that names the subject.
 func (g *Grant) whose() string {
 	if g.Subject == "" {
 		return ""
@@ -158,9 +140,9 @@ func (g *Grant) whose() string {
 	return fmt.Sprintf("; its subject is %q", g.Subject)
 }
 
-// grant returns what is granted. Streams end when the token does by its own clock. Whoever comes within the leeway after that has what is
-// left of it: a stream that ends as soon as it begins is a loop.
-func (v *Verifier) grant(t *parts, c *claims, now time.Time) Grant {
+// grantOf returns the grant of a token that passed all checks. A stream ends at exp. A token that is accepted within the leeway
+// after exp is good until the leeway ends; otherwise its stream would end at once and the client would reconnect in a loop.
+func (v *Verifier) grantOf(t *parts, c *claims, now time.Time) Grant {
 	g := c.grant
 	g.Credential = t.credential()
 	if !g.Expires.IsZero() && !now.Before(g.Expires) {

@@ -19,7 +19,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// The tests write their tokens by hand, from text, so that these may be what no honest issuer writes.
+// The tests build tokens from text, so that they can also build those that no honest issuer makes.
 
 const secret = "a secret of forty bytes and a few more on top of that: it fits HS512"
 
@@ -34,7 +34,7 @@ var (
 	})
 )
 
-// privateKey returns the key of an algorithm.
+// privateKey returns the signing key for an algorithm.
 func privateKey(alg string) any {
 	switch alg {
 	case "ES256":
@@ -65,7 +65,7 @@ func must[T any](v T, err error) T {
 
 func base64url(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// forge signs a header and claims, whatever they say, by an algorithm.
+// forge signs any header and claims with an algorithm.
 func forge(alg, header, claims string) string {
 	return forgeWith(alg, privateKey(alg), header, claims)
 }
@@ -78,12 +78,12 @@ func forgeWith(alg string, key any, header, claims string) string {
 	return signed + "." + base64url(string(must(jwt.GetSigningMethod(alg).Sign(signed, key))))
 }
 
-// hs256 signs claims as an honest issuer would.
+// hs256 returns a well-formed token with the given claims.
 func hs256(claims string) string { return forge("HS256", `{"alg":"HS256","typ":"JWT"}`, claims) }
 
 const grants = `"tidings":{"subscribe":["news/**"]}`
 
-// publicPEM returns the public half of a key as PEM, and a secret as it is.
+// publicPEM returns the public half of a key as PEM; a secret stays as it is.
 func publicPEM(key any) []byte {
 	if s, ok := key.([]byte); ok {
 		return s
@@ -101,25 +101,25 @@ func privatePEM(key any) []byte {
 
 func keyFor(alg string) access.Key { return must(access.ParseKey(publicPEM(privateKey(alg)), alg)) }
 
-// wantRefusal checks that an error is a refusal for a reason, that it says something, and that it gives nothing away.
+// wantRefusal checks that err is a refusal with the reason, that its detail contains says, and that it reveals nothing of the token.
 func wantRefusal(t *testing.T, err error, reason access.Reason, says, token string) {
 	t.Helper()
-	r, ok := err.(*access.Refusal) //nolint:errorlint // it is promised to be one, not to wrap one
+	r, ok := err.(*access.Refusal) //nolint:errorlint // the promise is a *Refusal, not an error that wraps one
 	if !ok {
-		t.Fatalf("the error is %v, a %T", err, err)
+		t.Fatalf("the error is %v, a %T, want a *Refusal", err, err)
 	}
 	if r.Reason != reason || !strings.Contains(r.Detail, says) {
 		t.Errorf("refused for %s: %s\nwant %s: …%s…", r.Reason, r.Detail, reason, says)
 	}
 	if r.Public == "" || strings.ContainsFunc(r.Public, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) {
-		t.Errorf("the public text %q is no error_description", r.Public)
+		t.Errorf("the public text %q is not a valid error_description", r.Public)
 	}
 	if len(r.Detail) > 1500 {
 		t.Errorf("the detail has %d bytes", len(r.Detail))
 	}
 	for _, part := range append(strings.Split(token, "."), secret) {
 		if len(part) > 20 && strings.Contains(r.Detail+r.Public+r.Error(), part) {
-			t.Errorf("the refusal gives away %q: %v", part, r)
+			t.Errorf("the refusal reveals %q: %v", part, r)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// FuzzVerify: whatever the token, nothing panics, and nothing is granted that was not signed. The yardstick is HMAC by hand.
+// FuzzVerify checks that no token causes a panic, and that only a token with a valid HMAC is accepted.
 func FuzzVerify(f *testing.F) {
 	v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}}
 	good := hs256(`{"sub":"alice","exp":99999999999,` + grants + `}`)
@@ -28,19 +28,19 @@ func FuzzVerify(f *testing.F) {
 			if g.Subject != "" || g.Admin || g.Publish != nil || g.Subscribe != nil {
 				t.Errorf("a refusal grants %+v", g)
 			}
-			wantRefusal(t, err, err.(*access.Refusal).Reason, "", token) //nolint:errorlint // wantRefusal says so
+			wantRefusal(t, err, err.(*access.Refusal).Reason, "", token) //nolint:errorlint // see wantRefusal
 			return
 		}
 		end := strings.LastIndexByte(token, '.')
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write([]byte(token[:end]))
 		if want := base64.RawURLEncoding.EncodeToString(mac.Sum(nil)); token[end+1:] != want {
-			t.Errorf("what nobody has signed grants %+v", g)
+			t.Errorf("a token without a valid signature grants %+v", g)
 		}
 	})
 }
 
-// FuzzClaims: claims that are signed are read or refused, and what is granted is within the bounds.
+// FuzzClaims checks that signed claims are refused, or give a grant that can be minted again.
 func FuzzClaims(f *testing.F) {
 	for _, claims := range []string{
 		`{"sub":"alice","exp":99999999999.5,"aud":["a"],` + grants + `}`, `{"tidings":{"admin":true,"publish":["a/*"]}}`, `{"tidings":{},"tidings":{}}`, `{`, `[]`, `null`,
@@ -52,7 +52,7 @@ func FuzzClaims(f *testing.F) {
 	s := must(access.ParseSigner([]byte(secret), ""))
 	f.Fuzz(func(t *testing.T, claims string) {
 		g, err := v.Verify(t.Context(), hs256(claims))
-		if err != nil || len(claims) > 1000 { // a long one can be too long with what Mint adds
+		if err != nil || len(claims) > 1000 { // with what Mint adds, longer ones may exceed MaxToken
 			return
 		}
 		for _, p := range append(g.Publish, g.Subscribe...) {
@@ -60,8 +60,7 @@ func FuzzClaims(f *testing.F) {
 				t.Error("a pattern is empty")
 			}
 		}
-		// What is granted can be granted again, and is the same. A random ID would lead the fuzzer astray.
-		g.ID = "t1"
+		g.ID = "t1" // a random ID would mislead the fuzzer
 		token, err := s.Mint(g)
 		if err != nil {
 			t.Fatalf("%+v cannot be minted: %v", g, err)

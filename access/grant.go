@@ -7,25 +7,25 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Grant is what somebody may do. The zero Grant allows nothing.
+// Grant is what a client may do. The zero Grant allows nothing.
 type Grant struct {
-	// Subject names who it is, and keeps the idempotency keys of one apart from those of others. It may be empty.
+	// Subject names the client and separates its idempotency keys from those of other subjects. It may be empty.
 	Subject string
 
-	// Credential is not 0 if a credential was accepted, and tells it from others: of a token it is a hash of what is signed. It says that
-	// somebody is known who has no Subject, who is forbidden what he may not do instead of asked who he is, and is counted for himself.
+	// Credential identifies the accepted credential; for a token it is a hash of the signed part. It is 0 if there was none.
+	// A client with a Credential but no Subject is authenticated: it gets 403 instead of 401, and has limits of its own.
 	Credential uint64
 
-	ID       string    // of the token that grants it, to revoke it alone; may be empty
-	IssuedAt time.Time // zero: not known
-	Expires  time.Time // when the streams that it allows end; zero: never
+	ID       string    // the token's ID, to revoke it alone; may be empty
+	IssuedAt time.Time // zero: unknown
+	Expires  time.Time // the end of the streams that the grant allows; zero: none
 
-	Publish   []eventlog.Pattern // topics that may be published to
-	Subscribe []eventlog.Pattern // topics that may be subscribed to
-	Admin     bool               // the hub itself may be looked into, and told what to do
+	Publish   []eventlog.Pattern // topics that the client may publish to
+	Subscribe []eventlog.Pattern // topics that the client may subscribe to
+	Admin     bool               // the client may inspect and administer the hub
 }
 
-// Everything returns the grant that allows all but the hub's own topics.
+// Everything returns a grant for everything except the hub's own topics.
 func Everything() Grant {
 	all := []eventlog.Pattern{eventlog.MustPattern("**")}
 	return Grant{Publish: all, Subscribe: all, Admin: true}
@@ -41,8 +41,8 @@ func (g Grant) MayRead(topic string) bool {
 	return slices.ContainsFunc(g.Subscribe, func(p eventlog.Pattern) bool { return p.Match(topic) })
 }
 
-// MayFollow reports whether the grant allows subscribing to a pattern: one of its own has to cover it. What several of them
-// allow together is not looked at.
+// MayFollow reports whether the grant allows subscribing to a pattern. One of the granted patterns must cover it alone; the union of
+// several is not considered.
 func (g Grant) MayFollow(pattern eventlog.Pattern) bool {
 	return slices.ContainsFunc(g.Subscribe, func(p eventlog.Pattern) bool { return p.Covers(pattern) })
 }

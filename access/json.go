@@ -1,136 +1,127 @@
 package access
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// object is a JSON object as it has to be in a token: each name once, spelled exactly.
+// Tokens and key documents are read by the strict rules of RFC 7493: UTF-8 only, each name once in an object, names compared with
+// case. encoding/json accepts a repeated name and "Exp" for "exp", so that two programs could read one token differently.
 //
-// encoding/json takes the last of two equal names, and Exp for exp. Others take the first. A token that two programs read
-// differently is one that says to the hub what its issuer never said.
-type object map[string]json.RawMessage
+// The json package imported here is encoding/json/v2 for Go 1.26. From Go 1.27 on it is an alias of the standard library.
 
-func parseObject(data []byte) (object, error) {
-	if !utf8.Valid(data) {
-		return nil, errors.New("not UTF-8") // encoding/json would mend it, and make one name of two
-	}
-	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
-		return nil, errors.New("not a JSON object")
-	}
-	var o object
-	if err := json.Unmarshal(data, &o); err != nil {
-		return nil, err
-	}
-	if members(data) != len(o) {
-		return nil, errors.New("a name is there twice")
-	}
-	return o, nil
+// decodeToken reads the JSON object in data into v, a pointer to a struct. Unlike json.Unmarshal it refuses null for a field of v.
+// An error never repeats a value.
+func decodeToken(data []byte, v any) error {
+	return explain(json.Unmarshal(data, v, json.WithUnmarshalers(refuseNull)))
 }
 
-// members counts those of a valid JSON object: each has a colon.
-func members(object []byte) (n int) {
-	depth, quoted := 0, false
-	for i := 0; i < len(object); i++ {
-		switch c := object[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-		case c == ':' && depth == 1:
-			n++
+// refuseNull is called before each value that has a field to go to. Null would otherwise stand for the zero value of every type.
+var refuseNull = json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v any) error {
+	if dec.PeekKind() == jsontext.KindNull {
+		return &json.SemanticError{GoType: reflect.TypeOf(v).Elem()}
+	}
+	return errors.ErrUnsupported // go on as usual
+})
+
+// syntaxError says why data is not strict JSON.
+type syntaxError struct{ error }
+
+// explain replaces an error of the json package, which names Go types, by one that names the claim and the type it must have.
+func explain(err error) error {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return syntaxError{fmt.Errorf("the name %.100q appears twice in one object", syntax.JSONPointer.LastToken())}
 		}
+		return syntaxError{fmt.Errorf("invalid JSON at byte %d: %.100s", syntax.ByteOffset, syntax.Err.Error())}
 	}
-	return n
+	semantic, ok := errors.AsType[*json.SemanticError](err)
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return syntaxError{fmt.Errorf("invalid JSON: %.100s", err.Error())}
+	case semantic.JSONPointer == "":
+		return syntaxError{errors.New("not a JSON object")}
+	case errors.Is(err, json.ErrUnknownName):
+		return fmt.Errorf("%s has the unknown name %.100q", path(semantic.JSONPointer.Parent()), semantic.JSONPointer.LastToken())
+	}
+	if own, ok := errors.AsType[valueError](err); ok {
+		return fmt.Errorf("%s %w", path(semantic.JSONPointer), own)
+	}
+	return fmt.Errorf("%s is not %s", path(semantic.JSONPointer), wanted(semantic.GoType))
 }
 
-func (o object) has(name string) bool { _, ok := o[name]; return ok }
-
-// begins reports whether a value is there, and an error if it is not of the kind that begins with one of these bytes. In Go null
-// fits everything, and in a token nothing.
-func (o object) begins(name, with, kind string) (bool, error) {
-	v, ok := o[name]
-	if ok && bytes.IndexByte([]byte(with), v[0]) < 0 {
-		return false, fmt.Errorf("%s is not %s", name, kind)
-	}
-	return ok, nil
+// path writes a JSON Pointer as people write it: "tidings.publish.0".
+func path(p jsontext.Pointer) string {
+	return strings.ReplaceAll(strings.TrimPrefix(string(p), "/"), "/", ".")
 }
 
-func (o object) text(name string) (text string, err error) {
-	if ok, err := o.begins(name, `"`, "a string"); !ok {
-		return "", err
+// wanted names the JSON type of a field.
+func wanted(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
 	}
-	return unquote(o[name])
+	switch {
+	case t == reflect.TypeFor[numericDate]():
+		return "a number of seconds"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		return "an array of objects"
+	case t.Kind() == reflect.Slice:
+		return "an array of strings"
+	case t.Kind() == reflect.Struct:
+		return "an object"
+	}
+	return "a string"
 }
 
-// unquote reads a JSON string that is known to be valid. Most have nothing to be unescaped.
-func unquote(quoted []byte) (text string, err error) {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1]), nil
-	}
-	return text, json.Unmarshal(quoted, &text)
-}
+// valueError completes the sentence that begins with the name of a claim.
+type valueError string
 
-func (o object) texts(name string) ([]string, error) {
-	if ok, err := o.begins(name, "[", "an array of strings"); !ok {
-		return nil, err
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(o[name], &list); err != nil {
-		return nil, err
-	}
-	texts := make([]string, len(list))
-	for i, v := range list {
-		if v[0] != '"' {
-			return nil, fmt.Errorf("%s is not an array of strings", name)
-		}
-		var err error
-		if texts[i], err = unquote(v); err != nil {
-			return nil, err
-		}
-	}
-	return texts, nil
-}
+func (e valueError) Error() string { return string(e) }
 
-func (o object) bool(name string) (bool, error) {
-	ok, err := o.begins(name, "tf", "true or false")
-	return ok && o[name][0] == 't', err
-}
+// numericDate is a time as tokens write it (RFC 7519, section 2): seconds since 1970, possibly with a fraction.
+type numericDate struct{ time.Time }
 
-func (o object) object(name string) (object, error) {
-	if ok, err := o.begins(name, "{", "an object"); !ok {
-		return nil, err
-	}
-	inner, err := parseObject(o[name])
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return inner, nil
-}
-
-// lastSecond is the end of the year 9999, behind which a time cannot be written as RFC 3339.
+// lastSecond is the end of the year 9999, the last that RFC 3339 can write.
 const lastSecond = 253402300799
 
-// time reads a NumericDate (RFC 7519, section 2): seconds since 1970, which may have a fraction.
-func (o object) time(name string) (time.Time, error) {
-	if ok, err := o.begins(name, "-0123456789", "a number of seconds"); !ok {
-		return time.Time{}, err
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
+func (d *numericDate) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
 	}
-	f, err := strconv.ParseFloat(string(o[name]), 64)
+	if raw.Kind() != jsontext.KindNumber {
+		return &json.SemanticError{}
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || f < 0 || f > lastSecond {
-		return time.Time{}, fmt.Errorf("%s is %.40s, which is no time between the years 1970 and 9999", name, o[name])
+		return valueError(fmt.Sprintf("is %.40s, which is not a time between the years 1970 and 9999", raw))
 	}
 	whole, part := math.Modf(f)
-	return time.Unix(int64(whole), int64(part*1e9)), nil
+	d.Time = time.Unix(int64(whole), int64(part*1e9))
+	return nil
+}
+
+// audience is the claim aud (RFC 7519, section 4.1.3): one string, or an array of strings.
+type audience []string
+
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
+func (a *audience) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() != jsontext.KindString {
+		return json.UnmarshalDecode(dec, (*[]string)(a))
+	}
+	*a = make(audience, 1)
+	return json.UnmarshalDecode(dec, &(*a)[0])
 }

@@ -7,15 +7,16 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 )
 
-// jwk is a JSON Web Key (RFC 7517; RFC 7518, section 6; RFC 8037) as far as it is a public one.
+// jwk is a public JSON Web Key (RFC 7517; RFC 7518, section 6; RFC 8037).
 type jwk struct {
 	Kty string   `json:"kty"`
 	Use string   `json:"use"`
@@ -27,51 +28,51 @@ type jwk struct {
 	E   string   `json:"e"`
 	X   string   `json:"x"`
 	Y   string   `json:"y"`
-	D   string   `json:"d"` // only in a private one
+	D   string   `json:"d"` // only private keys have it
 }
 
-// Bounds of a key document.
+// Limits of a key document.
 const (
 	maxDocument = 1 << 20 // bytes
 	maxKeys     = 64
 )
 
-// parseJWKS returns the keys of a JWKS document that tokens can be checked with, pinned to algorithms, by default to the one that the
-// key names or the usual one of its kind; and why others are left out.
-func parseJWKS(doc []byte, algorithms []string) (keys []Key, left []error, err error) {
+// parseJWKS returns the keys of a JWKS document that can check tokens, and an error for each other signature key. A key is pinned to
+// the given algorithms as far as they fit it; without any, to the algorithm that the document names or the usual one of its type.
+func parseJWKS(doc []byte, algorithms []string) (keys []Key, skipped []error, err error) {
 	if len(doc) > maxDocument {
-		return nil, nil, fmt.Errorf("the key document has %d bytes; %d are the most", len(doc), maxDocument)
+		return nil, nil, fmt.Errorf("the key document has %d bytes; the limit is %d", len(doc), maxDocument)
 	}
 	var set struct {
 		Keys []jwk `json:"keys"`
 	}
-	if err := json.Unmarshal(doc, &set); err != nil {
-		return nil, nil, fmt.Errorf("the key document is no JWKS: %w", err)
+	if err := explain(json.Unmarshal(doc, &set)); err != nil {
+		return nil, nil, fmt.Errorf("the key document is not a JWKS: %w", err)
 	}
 	if len(set.Keys) > maxKeys {
-		return nil, nil, fmt.Errorf("the key document has %d keys; %d are the most", len(set.Keys), maxKeys)
+		return nil, nil, fmt.Errorf("the key document has %d keys; the limit is %d", len(set.Keys), maxKeys)
 	}
 	for i, j := range set.Keys {
 		if j.Use == "enc" || len(j.Ops) > 0 && !slices.Contains(j.Ops, "verify") {
-			continue // it is not for signatures, as it says
+			continue // not a key for signatures
 		}
 		key, err := j.key(algorithms)
 		if err != nil {
-			left = append(left, fmt.Errorf("key %d (kid %.100q) of the key document is not used: %w", i+1, j.Kid, err))
+			skipped = append(skipped, fmt.Errorf("key %d (kid %.100q) of the key document is not used: %w", i+1, j.Kid, err))
 			continue
 		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, nil, errors.Join(append([]error{errors.New("the key document has no key that tokens could be checked with")}, left...)...)
+		return nil, nil, errors.Join(append([]error{errors.New("the key document has no key that can check tokens")}, skipped...)...)
 	}
-	return keys, left, nil
+	return keys, skipped, nil
 }
 
-// key returns the key, pinned. A symmetric one is never taken: a secret that can be fetched is none.
+// key returns the key pinned to its algorithms. It refuses symmetric keys: a secret that can be downloaded is not secret.
 func (j *jwk) key(algorithms []string) (Key, error) {
 	if j.D != "" {
-		return Key{}, errors.New("it is a private key, which everybody who reads the document can now sign with")
+		return Key{}, errors.New("it is a private key; whoever can read the document can sign tokens with it")
 	}
 	material, err := j.material()
 	if err != nil {
@@ -92,7 +93,7 @@ func (j *jwk) key(algorithms []string) (Key, error) {
 		return !slices.Contains(fit, alg) || len(algorithms) > 0 && !slices.Contains(algorithms, alg)
 	})
 	if len(pins) == 0 {
-		return Key{}, fmt.Errorf("its algorithm, %.20q, and its kind, %q, leave nothing of what is wanted: %v", j.Alg, j.Kty, algorithms)
+		return Key{}, fmt.Errorf("its type is %q and its algorithm is %.20q, which does not go with the configured algorithms: %v", j.Kty, j.Alg, algorithms)
 	}
 	return Key{id: j.Kid, algs: pins, material: material}, nil
 }
@@ -110,7 +111,7 @@ func (j *jwk) material() (any, error) {
 		}
 		return ed25519.PublicKey(x), err
 	}
-	return nil, fmt.Errorf("its kind, %.20q, is none of RSA, EC and OKP", j.Kty)
+	return nil, fmt.Errorf("its type, %.20q, is none of RSA, EC and OKP", j.Kty)
 }
 
 func (j *jwk) rsa() (*rsa.PublicKey, error) {
@@ -124,7 +125,7 @@ func (j *jwk) rsa() (*rsa.PublicKey, error) {
 	}
 	exponent := new(big.Int).SetBytes(e).Int64()
 	if exponent < 3 || exponent > 1<<31-1 || exponent%2 == 0 {
-		return nil, fmt.Errorf("its exponent, %d, cannot be one", exponent)
+		return nil, fmt.Errorf("its exponent, %d, is not valid", exponent)
 	}
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent)}, nil
 }
@@ -145,10 +146,10 @@ func (j *jwk) ecdsa() (*ecdsa.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y)) // refuses what is not on the curve
+	return ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y)) // checks that the point is on the curve
 }
 
-// octets reads a number or a point in base64url. With a size it is filled up with zeros in front, which some leave out.
+// octets decodes a number or a coordinate from base64url. With a size it adds the leading zeros that some issuers leave out.
 func octets(name, text string, size int) ([]byte, error) {
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
 	switch {
@@ -159,7 +160,7 @@ func octets(name, text string, size int) ([]byte, error) {
 	case size == 0:
 		return b, nil
 	case len(b) > size:
-		return nil, fmt.Errorf("its %s has %d bytes; %d are the most", name, len(b), size)
+		return nil, fmt.Errorf("its %s has %d bytes; the limit is %d", name, len(b), size)
 	}
 	return append(bytes.Repeat([]byte{0}, size-len(b)), b...), nil
 }

@@ -11,55 +11,56 @@ import (
 	"time"
 )
 
-// JWKS is a set of keys that somebody else publishes and changes: a JSON Web Key Set (RFC 7517). It is fetched when the first token needs
-// it, and kept.
+// JWKS is a JSON Web Key Set (RFC 7517): a document of public keys that an issuer publishes and changes. The first token that needs
+// it has it fetched.
 //
-// A token whose key is not known has the document fetched, for it may be a new key; such tokens wait for it. But whatever tokens come,
-// it is not fetched more often than every 10 seconds, and one at a time; meanwhile refusals of unknown keys are temporary. A document that is older than 15 minutes is fetched again while
-// tokens are checked with what there is, so that a key that was taken out of it is soon not accepted any more. If it cannot be fetched the
-// keys stay good for a day; after that they are forgotten, and refusals are temporary.
+// A token with an unknown key ID waits for the document to be fetched again, because the key may be new. The document is fetched at
+// most once in 10 seconds; until then such tokens get a temporary refusal. A document older than 15 minutes is fetched again in the
+// background, so that removed keys are soon refused. If it cannot be fetched, its keys stay valid for a day. After that they are
+// dropped, and refusals are temporary.
 type JWKS struct {
 	fetch      func(context.Context) ([]byte, error)
 	algorithms []string
 	logger     *slog.Logger
 
-	ctx     context.Context // of all fetches; ended by Close
+	ctx     context.Context // of all fetches; canceled by Close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu      sync.Mutex    // guards the following
-	set     []Key         // as of the last fetch that went well
-	at      time.Time     // when that began
-	asked   time.Time     // when the last fetch began
+	mu      sync.Mutex    // guards the following fields
+	set     []Key         // from the last successful fetch
+	at      time.Time     // when that fetch started
+	asked   time.Time     // when the last fetch started
 	failure error         // of the last fetch
-	busy    chan struct{} // closed at the end of the fetch under way; nil: there is none
+	busy    chan struct{} // closed when the running fetch ends; nil: none is running
 }
 
 const (
-	jwksPause   = 10 * time.Second
-	jwksAge     = 15 * time.Minute
-	jwksKept    = 24 * time.Hour
-	jwksTimeout = 10 * time.Second // for one fetch
+	jwksPause   = 10 * time.Second // between the starts of two fetches
+	jwksAge     = 15 * time.Minute // after which the document is fetched again
+	jwksKept    = 24 * time.Hour   // for which keys stay valid without a successful fetch
+	jwksTimeout = 10 * time.Second // of one fetch
 )
 
-// JWKSOptions are those of [NewJWKS]. Nil and the zero value mean the defaults.
+// JWKSOptions are the options of [NewJWKS]. Nil and the zero value mean the defaults.
 type JWKSOptions struct {
-	// Algorithms are all that are accepted. Empty: for each key the one that the document says, or the usual one of its kind, see
-	// [ParseKey]. Those of secrets, HS256 and so on, never are.
+	// Algorithms lists the accepted algorithms. Empty: for each key the algorithm that the document names, or the usual one of
+	// its type, see [ParseKey]. Algorithms with a secret, such as HS256, are never accepted.
 	Algorithms []string
 
-	Logger *slog.Logger // of documents that could not be fetched, and keys that are not used; nil: slog.Default
+	// Logger receives failed fetches and keys that are not used. Nil: slog.Default.
+	Logger *slog.Logger
 }
 
-// NewJWKS returns the keys in a document that fetch returns. Fetch obeys its context, which has 10 seconds, and needs to return no more
-// than 1 MiB. The caller closes the JWKS. The error is an algorithm that cannot be.
+// NewJWKS returns a key set that is read from the document that fetch returns. The context of fetch ends after 10 seconds; fetch may
+// refuse documents larger than 1 MiB. The caller closes the JWKS. NewJWKS fails on an algorithm that cannot have a public key.
 func NewJWKS(fetch func(context.Context) ([]byte, error), o *JWKSOptions) (*JWKS, error) {
 	if o == nil {
 		o = &JWKSOptions{}
 	}
 	for _, alg := range o.Algorithms {
 		if method := methods[alg]; method == nil || isSecret(alg) {
-			return nil, fmt.Errorf("access: a JWKS has no keys for the algorithm %q; %s are those with public keys", alg, strings.Join(publicAlgorithms(), ", "))
+			return nil, fmt.Errorf("access: a JWKS cannot have keys for the algorithm %q; use one of %s", alg, strings.Join(publicAlgorithms(), ", "))
 		}
 	}
 	j := &JWKS{fetch: fetch, algorithms: o.Algorithms, logger: o.Logger}
@@ -70,16 +71,16 @@ func NewJWKS(fetch func(context.Context) ([]byte, error), o *JWKSOptions) (*JWKS
 	return j, nil
 }
 
-// Close ends a fetch that is under way and waits for its end. Tokens are refused after that, unless their key is already there.
+// Close cancels a running fetch and waits for its end. After Close only tokens with known keys are accepted.
 func (j *JWKS) Close() {
-	j.mu.Lock() // so that no fetch begins after it
+	j.mu.Lock() // no fetch starts after the cancel
 	j.cancel()
 	j.mu.Unlock()
 	j.running.Wait()
 }
 
-// Refresh fetches the document, if that was not done in the last 10 seconds, and returns why that has failed. It need not be called; a hub
-// does when it starts, so that its operator learns of a wrong address before its users do.
+// Refresh fetches the document, unless the last fetch started within 10 seconds, and returns the error of the last fetch. Calling it
+// is optional: a hub does so when it starts, so that its operator learns of a wrong URL before the users do.
 func (j *JWKS) Refresh(ctx context.Context) error {
 	if _, err := j.wait(ctx); err != nil {
 		return err
@@ -89,35 +90,35 @@ func (j *JWKS) Refresh(ctx context.Context) error {
 	return j.failure
 }
 
-// find returns the keys that a token could be signed with. The error is a *Refusal.
+// find returns the keys that may have signed a token. The error is a *Refusal.
 func (j *JWKS) find(ctx context.Context, t *parts) ([]Key, error) {
 	keys, at := j.current()
 	if fit := named(keys, t.kid); len(fit) > 0 {
 		if time.Since(at) > jwksAge {
-			j.begin()
+			j.startFetch()
 		}
-		return t.few(fit)
+		return t.limitKeys(fit)
 	}
 	asked, err := j.wait(ctx)
 	if err != nil {
-		return nil, refuse(Unavailable, noKeys, "the JWKS could not be waited for: %v", err)
+		return nil, refuse(Unavailable, noKeys, "waiting for the JWKS: %v", err)
 	}
 	keys, at = j.current()
 	if fit := named(keys, t.kid); len(fit) > 0 {
-		return t.few(fit)
+		return t.limitKeys(fit)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.failure != nil { // the key may be in the document that could not be fetched
-		return nil, refuse(Unavailable, noKeys, "its key %.100q is not known, and the JWKS cannot be fetched: %v", t.kid, j.failure)
+	if j.failure != nil { // the document that could not be fetched may have the key
+		return nil, refuse(Unavailable, noKeys, "its key %.100q is unknown, and the JWKS cannot be fetched: %v", t.kid, j.failure)
 	}
-	if !asked { // the key may be newer than the document, of which a client shall not despair
-		return nil, refuse(Unavailable, noKeys, "its key %.100q is none of the %d in the JWKS, which was fetched just now; it is fetched again in a moment", t.kid, len(keys))
+	if !asked { // the key may be newer than the document
+		return nil, refuse(Unavailable, noKeys, "its key %.100q is not among the %d of the JWKS, which was fetched just now; it is fetched again in a moment", t.kid, len(keys))
 	}
-	return nil, refuse(UnknownKey, notOurs, "its key %.100q is none of the %d in the JWKS, as of %v ago", t.kid, len(keys), time.Since(at).Round(time.Second))
+	return nil, refuse(UnknownKey, notOurs, "its key %.100q is not among the %d of the JWKS, fetched %v ago", t.kid, len(keys), time.Since(at).Round(time.Second))
 }
 
-// current returns the keys there are, and of when they are.
+// current returns the keys that are still valid, and when they were fetched.
 func (j *JWKS) current() ([]Key, time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -127,7 +128,8 @@ func (j *JWKS) current() ([]Key, time.Time) {
 	return j.set, j.at
 }
 
-// named returns the keys of that name. A token that names no key may be of any, and a key without a name may have signed any token.
+// named returns the keys with an ID, and those without any, which may have signed every token. A token without an ID may be signed
+// by every key.
 func named(keys []Key, kid string) []Key {
 	if kid == "" {
 		return keys
@@ -141,11 +143,12 @@ func named(keys []Key, kid string) []Key {
 	return fit
 }
 
-// maxTries is how many keys are tried on one token, so that a token costs little, also one that was made to cost much.
+// maxTries is how many keys are tried on one token. It bounds the cost of a token made to be expensive.
 const maxTries = 8
 
-// few leaves out the keys of other algorithms, unless that leaves none, and the refusal has to say what there is.
-func (t *parts) few(keys []Key) ([]Key, error) {
+// limitKeys returns the keys for the token's algorithm, at most maxTries. If there are none it returns all keys, for the refusal to
+// list their algorithms.
+func (t *parts) limitKeys(keys []Key) ([]Key, error) {
 	var fit []Key
 	for _, k := range keys {
 		if slices.Contains(k.algs, t.alg) {
@@ -156,14 +159,14 @@ func (t *parts) few(keys []Key) ([]Key, error) {
 	case len(fit) == 0:
 		return keys, nil
 	case len(fit) > maxTries:
-		return nil, refuse(UnknownKey, notOurs, "it names no key (kid), and %d in the JWKS are of its algorithm; %d would be tried", len(fit), maxTries)
+		return nil, refuse(UnknownKey, notOurs, "it has no key ID (kid), and the JWKS has %d keys for its algorithm; at most %d are tried", len(fit), maxTries)
 	}
 	return fit, nil
 }
 
-// wait waits for the fetch that is under way, or begun now. If the last one began a moment ago it returns at once, and that nobody was asked.
+// wait waits for the running fetch, or starts one. If the last one started less than jwksPause ago, it returns false at once.
 func (j *JWKS) wait(ctx context.Context) (asked bool, err error) {
-	busy := j.begin()
+	busy := j.startFetch()
 	if busy == nil {
 		return false, nil
 	}
@@ -175,15 +178,16 @@ func (j *JWKS) wait(ctx context.Context) (asked bool, err error) {
 	}
 }
 
-// begin begins a fetch if there is none and the last one was not begun just now. It returns what is closed at its end.
-func (j *JWKS) begin() <-chan struct{} {
+// startFetch starts a fetch, unless one is running or the last one started less than jwksPause ago. It returns a channel that is
+// closed when the running fetch ends, or nil.
+func (j *JWKS) startFetch() <-chan struct{} {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
 	case j.busy != nil:
 		return j.busy
 	case j.ctx.Err() != nil:
-		j.failure = errors.New("it was closed")
+		j.failure = errors.New("the JWKS was closed")
 		return nil
 	case !j.asked.IsZero() && time.Since(j.asked) < jwksPause:
 		return nil
@@ -195,18 +199,18 @@ func (j *JWKS) begin() <-chan struct{} {
 	return busy
 }
 
-// refresh fetches the document. The token that asks for it may be given up while others wait for the same document.
+// refresh fetches the document. It does not use the context of the token that started it, because other tokens wait for it too.
 func (j *JWKS) refresh(busy chan struct{}) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(j.ctx, jwksTimeout)
 	defer cancel()
 	doc, err := j.fetch(ctx)
 	var keys []Key
-	var left []error
+	var skipped []error
 	if err == nil {
-		keys, left, err = parseJWKS(doc, j.algorithms)
+		keys, skipped, err = parseJWKS(doc, j.algorithms)
 	}
-	j.tell(err, left)
+	j.log(err, skipped)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failure = err; err == nil {
@@ -216,12 +220,12 @@ func (j *JWKS) refresh(busy chan struct{}) {
 	close(busy)
 }
 
-// tell logs what is wrong, which nobody else hears of as long as the keys that are there are good enough.
-func (j *JWKS) tell(err error, left []error) {
+// log reports a failed fetch and skipped keys. As long as older keys are valid, no client notices either.
+func (j *JWKS) log(err error, skipped []error) {
 	if err != nil {
-		j.logger.Error("the keys for tokens could not be fetched; those that are there are kept for a day", "error", err)
+		j.logger.Error("cannot fetch the keys for tokens; keys fetched before stay valid for a day", "error", err)
 	}
-	for _, l := range left {
-		j.logger.Warn(l.Error())
+	for _, s := range skipped {
+		j.logger.Warn(s.Error())
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// jwk returns the public half of a key as a JSON Web Key, with what else is given as name and value.
+// jwk returns the public half of a key as a JSON Web Key, with more members given as name and value.
 func jwk(key any, more ...string) map[string]any {
 	b64 := func(b []byte) string { return base64url(string(b)) }
 	j := make(map[string]any)
@@ -45,7 +45,7 @@ func document(keys ...map[string]any) []byte {
 	return must(json.Marshal(map[string]any{"keys": keys}))
 }
 
-// endpoint serves a key document, and counts.
+// endpoint serves a key document and counts the fetches.
 type endpoint struct {
 	mu      sync.Mutex
 	doc     []byte
@@ -83,7 +83,7 @@ func (e *endpoint) fetched(t *testing.T, want int) {
 	}
 }
 
-// verifier returns one with the endpoint's keys, and what is logged.
+// verifier returns a verifier that uses the endpoint's keys, and its log.
 func (e *endpoint) verifier(t *testing.T, algorithms ...string) (*access.Verifier, *bytes.Buffer) {
 	t.Helper()
 	log := new(bytes.Buffer)
@@ -112,7 +112,7 @@ func refuses(t *testing.T, v *access.Verifier, token string, reason access.Reaso
 	wantRefusal(t, err, reason, says, token)
 }
 
-func TestKeysOfEveryKindComeByADocument(t *testing.T) {
+func TestJWKSMayHaveKeysOfEveryType(t *testing.T) {
 	e := &endpoint{doc: document(
 		jwk(rsaKey(), "kid", "r", "use", "sig"), jwk(rsaKey(), "kid", "p", "alg", "PS256"), jwk(p256Key(), "kid", "2"), jwk(p384Key(), "kid", "3", "alg", "ES384"),
 		jwk(p521Key(), "kid", "5"), jwk(ed25519Key(), "kid", "e"),
@@ -120,9 +120,9 @@ func TestKeysOfEveryKindComeByADocument(t *testing.T) {
 	v, log := e.verifier(t)
 	for kid, alg := range map[string]string{"r": "RS256", "p": "PS256", "2": "ES256", "3": "ES384", "5": "ES512", "e": "EdDSA"} {
 		accepts(t, v, named(alg, kid))
-		accepts(t, v, forge(alg, `{"alg":"`+alg+`"}`, `{`+grants+`}`)) // no kid: all that fit are tried
+		accepts(t, v, forge(alg, `{"alg":"`+alg+`"}`, `{`+grants+`}`)) // no kid: all keys for the algorithm are tried
 	}
-	refuses(t, v, named("RS512", "r"), access.WrongAlgorithm, `"RS512", and what could check it is pinned to RS256`)
+	refuses(t, v, named("RS512", "r"), access.WrongAlgorithm, `"RS512", and the keys are pinned to RS256`)
 	refuses(t, v, named("RS256", "p"), access.WrongAlgorithm, "pinned to PS256")
 	refuses(t, v, named("HS256", "r"), access.WrongAlgorithm, "HS256")
 	refuses(t, v, named("ES256", "e"), access.WrongAlgorithm, "pinned to Ed25519, EdDSA")
@@ -131,14 +131,14 @@ func TestKeysOfEveryKindComeByADocument(t *testing.T) {
 	}
 }
 
-func TestAlgorithmsOfADocumentArePinnedToo(t *testing.T) {
+func TestJWKSKeysArePinnedToConfiguredAlgorithms(t *testing.T) {
 	e := &endpoint{doc: document(jwk(rsaKey(), "kid", "r"), jwk(p256Key(), "kid", "2"), jwk(rsaKey(), "kid", "p", "alg", "PS512"))}
 	v, log := e.verifier(t, "RS512", "ES256")
 	accepts(t, v, named("RS512", "r"))
 	accepts(t, v, named("ES256", "2"))
 	refuses(t, v, named("RS256", "r"), access.WrongAlgorithm, "pinned to RS512")
 	if !strings.Contains(log.String(), "key 3") {
-		t.Errorf("nobody hears of the key that is not used: %s", log)
+		t.Errorf("the unused key is not logged: %s", log)
 	}
 	for _, alg := range []string{"HS256", "none", "rs256"} {
 		if _, err := access.NewJWKS(e.fetch, &access.JWKSOptions{Algorithms: []string{alg}}); err == nil {
@@ -147,7 +147,7 @@ func TestAlgorithmsOfADocumentArePinnedToo(t *testing.T) {
 	}
 }
 
-func TestKeysThatWouldNotBeSafeAreLeftOutAndTold(t *testing.T) {
+func TestUnsafeJWKSKeysAreSkippedAndLogged(t *testing.T) {
 	off := jwk(p256Key(), "kid", "bad")
 	off["y"] = off["x"]
 	long := jwk(ed25519Key(), "kid", "bad")
@@ -156,50 +156,52 @@ func TestKeysThatWouldNotBeSafeAreLeftOutAndTold(t *testing.T) {
 	weak["n"] = base64url("\x80" + strings.Repeat("\x01", 127))
 	even := jwk(rsaKey(), "kid", "bad", "e", "Ag")
 	for says, bad := range map[string]map[string]any{
-		"none of RSA, EC and OKP":      jwk([]byte(secret), "kid", "bad", "alg", "HS256"),
-		"it is a private key":          jwk(rsaKey(), "kid", "bad", "d", "AQAB"),
-		"1024 bits":                    weak,
-		"its exponent, 2,":             even,
-		"not on":                       off,
-		"its x has 33 bytes":           long,
-		"it has no n":                  {"kty": "RSA", "kid": "bad"},
-		"its n: illegal base64":        {"kty": "RSA", "kid": "bad", "n": "!", "e": "AQAB"},
-		"P-256, P-384 and P-521":       jwk(p256Key(), "kid", "bad", "crv", "secp256k1"),
-		"is not Ed25519":               jwk(ed25519Key(), "kid", "bad", "crv", "X25519"),
-		"its algorithm, \\\"HS256\\\"": jwk(rsaKey(), "kid", "bad", "alg", "HS256"),
+		"none of RSA, EC and OKP":        jwk([]byte(secret), "kid", "bad", "alg", "HS256"),
+		"it is a private key":            jwk(rsaKey(), "kid", "bad", "d", "AQAB"),
+		"1024 bits":                      weak,
+		"its exponent, 2,":               even,
+		"not on":                         off,
+		"its x has 33 bytes":             long,
+		"it has no n":                    {"kty": "RSA", "kid": "bad"},
+		"its n: illegal base64":          {"kty": "RSA", "kid": "bad", "n": "!", "e": "AQAB"},
+		"P-256, P-384 and P-521":         jwk(p256Key(), "kid", "bad", "crv", "secp256k1"),
+		"is not Ed25519":                 jwk(ed25519Key(), "kid", "bad", "crv", "X25519"),
+		"its algorithm is \\\"HS256\\\"": jwk(rsaKey(), "kid", "bad", "alg", "HS256"),
 	} {
 		e := &endpoint{doc: document(bad, jwk(p384Key(), "kid", "good"))}
 		v, log := e.verifier(t)
 		accepts(t, v, named("ES384", "good"))
-		refuses(t, v, forgeWith("HS256", []byte(secret), `{"alg":"HS256","kid":"bad"}`, `{`+grants+`}`), access.Unavailable, `its key "bad" is none of the 1 in the JWKS`)
+		refuses(t, v, forgeWith("HS256", []byte(secret), `{"alg":"HS256","kid":"bad"}`, `{`+grants+`}`), access.Unavailable, `its key "bad" is not among the 1 of the JWKS`)
 		if got := log.String(); !strings.Contains(got, says) || !strings.Contains(got, "key 1 (kid") || strings.Contains(got, base64url(secret)) {
 			t.Errorf("want %s, logged: %s", says, got)
 		}
 	}
 }
 
-func TestKeysForOtherThingsArePassedOver(t *testing.T) {
+func TestJWKSKeysForOtherUsesAreIgnored(t *testing.T) {
 	wrap := jwk(p256Key(), "kid", "wrap")
 	wrap["key_ops"] = []string{"wrapKey"}
 	e := &endpoint{doc: document(jwk(rsaKey(), "kid", "enc", "use", "enc"), wrap, jwk(p384Key(), "kid", "good"))}
 	v, log := e.verifier(t)
 	accepts(t, v, named("ES384", "good"))
-	refuses(t, v, named("RS256", "enc"), access.Unavailable, "none of the 1")
+	refuses(t, v, named("RS256", "enc"), access.Unavailable, "not among the 1")
 	if log.Len() > 0 {
 		t.Errorf("logged: %s", log)
 	}
 }
 
-func TestADocumentThatIsNoneIsATemporaryRefusal(t *testing.T) {
+func TestBadKeyDocumentIsATemporaryRefusal(t *testing.T) {
 	many := make([]map[string]any, 65)
 	for i := range many {
 		many[i] = jwk(ed25519Key(), "kid", fmt.Sprint(i))
 	}
 	for says, doc := range map[string][]byte{
-		"is no JWKS":               []byte("<html>"),
-		"no key that tokens":       []byte(`{}`),
-		"65 keys; 64 are the most": document(many...),
-		"bytes; 1048576 are the":   bytes.Repeat([]byte(" "), 1<<20+1),
+		"is not a JWKS":                   []byte("<html>"),
+		"keys is not an array of objects": []byte(`{"keys":"RSA"}`),
+		"appears twice in one object":     []byte(`{"keys":[{"kty":"OKP","kid":"a","kid":"b"}]}`),
+		"no key that can check tokens":    []byte(`{"Keys":[]}`),
+		"65 keys; the limit is 64":        document(many...),
+		"bytes; the limit is 1048576":     bytes.Repeat([]byte(" "), 1<<20+1),
 	} {
 		e := &endpoint{doc: doc}
 		v, log := e.verifier(t)
@@ -210,12 +212,12 @@ func TestADocumentThatIsNoneIsATemporaryRefusal(t *testing.T) {
 			t.Errorf("%s: the refusal is not temporary", says)
 		}
 		if !strings.Contains(log.String(), says) {
-			t.Errorf("%s: nobody hears of it", says)
+			t.Errorf("%s: it is not logged", says)
 		}
 	}
 }
 
-func TestANewKeyIsKnownAtOnce(t *testing.T) {
+func TestNewKeyIsAcceptedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{doc: document(jwk(p256Key(), "kid", "old")), slow: time.Second}
 		v, _ := e.verifier(t)
@@ -228,36 +230,36 @@ func TestANewKeyIsKnownAtOnce(t *testing.T) {
 	})
 }
 
-// TestANewKeyIsNotRefusedForGoodByAnOldDocument. The story: a stranger sends a token of any key, and has the document fetched; the keys are
-// changed right after that, and for ten seconds all pages with tokens of the new key were told that it is nobody's, and gave up.
-func TestANewKeyIsNotRefusedForGoodByAnOldDocument(t *testing.T) {
+// TestNewKeyIsNotRefusedForGood: any token with an unknown key triggers a fetch. If the issuer adds a key right after that, tokens with it
+// cannot be checked for ten seconds. Their refusal must be temporary, or EventSource would give up.
+func TestNewKeyIsNotRefusedForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{doc: document(jwk(p256Key(), "kid", "old"))}
 		v, _ := e.verifier(t)
 		refuses(t, v, named("ES256", "nobody's"), access.UnknownKey, `its key "nobody's"`)
 		e.set(document(jwk(p256Key(), "kid", "old"), jwk(p384Key(), "kid", "new")), nil)
-		refuses(t, v, named("ES384", "new"), access.Unavailable, `its key "new" is none of the 1 in the JWKS`)
+		refuses(t, v, named("ES384", "new"), access.Unavailable, `its key "new" is not among the 1 of the JWKS`)
 		time.Sleep(10 * time.Second)
 		accepts(t, v, named("ES384", "new"))
 		e.fetched(t, 2)
 	})
 }
 
-func TestAKeyThatWasTakenOutIsSoonRefused(t *testing.T) {
+func TestRemovedKeyIsSoonRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{doc: document(jwk(p256Key(), "kid", "stolen"), jwk(p384Key(), "kid", "good")), slow: time.Second}
 		v, _ := e.verifier(t)
 		accepts(t, v, named("ES256", "stolen"))
 		e.set(document(jwk(p384Key(), "kid", "good")), nil)
 		time.Sleep(15*time.Minute + time.Second)
-		accepts(t, v, named("ES384", "good")) // nobody waits for the document while there is a key
+		accepts(t, v, named("ES384", "good")) // a token with a known key does not wait for the fetch
 		time.Sleep(2 * time.Second)
-		refuses(t, v, named("ES256", "stolen"), access.Unavailable, `its key "stolen" is none of the 1 in the JWKS`)
+		refuses(t, v, named("ES256", "stolen"), access.Unavailable, `its key "stolen" is not among the 1 of the JWKS`)
 		e.fetched(t, 2)
 	})
 }
 
-// TestUnknownKeysDoNotFloodTheEndpoint: anybody can send a token with a key that nobody knows.
+// TestUnknownKeysDoNotFloodTheEndpoint: anybody can send tokens with unknown keys.
 func TestUnknownKeysDoNotFloodTheEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{doc: document(jwk(p256Key(), "kid", "good")), slow: time.Second}
@@ -271,7 +273,7 @@ func TestUnknownKeysDoNotFloodTheEndpoint(t *testing.T) {
 		e.fetched(t, 1)
 		for range 60 { // a minute
 			if _, err := v.Verify(t.Context(), token); err == nil {
-				t.Error("it is accepted")
+				t.Error("the token is accepted")
 			}
 			time.Sleep(time.Second)
 		}
@@ -281,7 +283,7 @@ func TestUnknownKeysDoNotFloodTheEndpoint(t *testing.T) {
 	})
 }
 
-func TestKeysOutliveAnEndpointThatIsDownForADay(t *testing.T) {
+func TestKeysStayValidWhileTheEndpointIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{doc: document(jwk(p256Key(), "kid", "good"))}
 		v, log := e.verifier(t)
@@ -291,9 +293,9 @@ func TestKeysOutliveAnEndpointThatIsDownForADay(t *testing.T) {
 		accepts(t, v, named("ES256", "good"))
 		synctest.Wait()
 		if !strings.Contains(log.String(), "the endpoint is down") {
-			t.Errorf("nobody hears of it: %s", log)
+			t.Errorf("the failure is not logged: %s", log)
 		}
-		refuses(t, v, named("ES256", "new"), access.Unavailable, `its key "new" is not known, and the JWKS cannot be fetched: the endpoint is down`)
+		refuses(t, v, named("ES256", "new"), access.Unavailable, `its key "new" is unknown, and the JWKS cannot be fetched: the endpoint is down`)
 		time.Sleep(time.Hour + time.Second)
 		refuses(t, v, named("ES256", "good"), access.Unavailable, "the endpoint is down")
 		e.set(document(jwk(p256Key(), "kid", "good")), nil)
@@ -302,8 +304,8 @@ func TestKeysOutliveAnEndpointThatIsDownForADay(t *testing.T) {
 	})
 }
 
-// TestAFetchGoesOnWithoutWhoAskedForIt: a client that leaves at once, again and again, would else keep every new key away.
-func TestAFetchGoesOnWithoutWhoAskedForIt(t *testing.T) {
+// TestFetchContinuesAfterItsClientDisconnects: otherwise a client that keeps reconnecting could keep out all new keys.
+func TestFetchContinuesAfterItsClientDisconnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{doc: document(jwk(p256Key(), "kid", "good")), slow: 2 * time.Second}
 		v, _ := e.verifier(t)
@@ -317,7 +319,7 @@ func TestAFetchGoesOnWithoutWhoAskedForIt(t *testing.T) {
 	})
 }
 
-func TestAFetchThatHangsIsGivenUp(t *testing.T) {
+func TestFetchTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{slow: time.Hour}
 		v, _ := e.verifier(t)
@@ -329,7 +331,7 @@ func TestAFetchThatHangsIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestRefreshTellsWhatIsWrongWithTheDocument(t *testing.T) {
+func TestRefreshReturnsTheErrorOfTheFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{err: errors.New("no such host")}
 		v, _ := e.verifier(t)
@@ -344,7 +346,7 @@ func TestRefreshTellsWhatIsWrongWithTheDocument(t *testing.T) {
 	})
 }
 
-func TestCloseEndsAFetch(t *testing.T) {
+func TestCloseCancelsAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{slow: time.Hour, doc: document(jwk(p256Key()))}
 		v, _ := e.verifier(t)
@@ -355,26 +357,26 @@ func TestCloseEndsAFetch(t *testing.T) {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		refuses(t, v, named("ES256", "good"), access.Unavailable, "it was closed")
+		refuses(t, v, named("ES256", "good"), access.Unavailable, "the JWKS was closed")
 		e.fetched(t, 1)
 	})
 }
 
-// TestATokenWithoutAKeyIDCostsNoMoreThanAFew: it would have to be checked with all keys.
-func TestATokenWithoutAKeyIDCostsNoMoreThanAFew(t *testing.T) {
+// TestTokenWithoutAKeyIDIsTriedOnFewKeys: such a token could be signed with any key of the document.
+func TestTokenWithoutAKeyIDIsTriedOnFewKeys(t *testing.T) {
 	keys := make([]map[string]any, 9)
 	for i := range keys {
 		keys[i] = jwk(p256Key(), "kid", fmt.Sprint(i))
 	}
 	v, _ := (&endpoint{doc: document(keys...)}).verifier(t)
 	token := forge("ES256", `{"alg":"ES256"}`, `{`+grants+`}`)
-	refuses(t, v, token, access.UnknownKey, "it names no key (kid), and 9 in the JWKS are of its algorithm")
+	refuses(t, v, token, access.UnknownKey, "it has no key ID (kid), and the JWKS has 9 keys for its algorithm")
 	accepts(t, v, named("ES256", "8"))
 	v, _ = (&endpoint{doc: document(keys[:8]...)}).verifier(t)
 	accepts(t, v, token)
 }
 
-func TestKeysOfOurOwnComeBeforeTheDocument(t *testing.T) {
+func TestConfiguredKeysAreTriedBeforeTheJWKS(t *testing.T) {
 	e := &endpoint{err: errors.New("down")}
 	v, _ := e.verifier(t)
 	v.Keys = []access.Key{keyFor("HS256")}

@@ -18,22 +18,22 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Key checks signatures, with the algorithms that it is pinned to and no other.
+// Key verifies signatures, only with the algorithms that it is pinned to.
 type Key struct {
-	id       string   // in a JWKS; "" fits every token
+	id       string   // the kid in a JWKS; "": the key is tried on every token
 	algs     []string // never empty
 	material any      // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 }
 
-// Algorithms returns what the key is pinned to.
+// Algorithms returns the algorithms that the key is pinned to.
 func (k Key) Algorithms() []string { return slices.Clone(k.algs) }
 
-// signed reports whether the key has signed a token.
+// signed reports whether the token's signature was made with this key.
 func (k Key) signed(t *parts) bool {
 	return slices.Contains(k.algs, t.alg) && methods[t.alg].Verify(t.signed, t.signature, k.material) == nil
 }
 
-// methods are the algorithms: RFC 7518, section 3.1, RFC 8037, and RFC 9864, which gives EdDSA with Ed25519 the name of the latter.
+// methods are the supported algorithms: RFC 7518, section 3.1; RFC 8037; and RFC 9864, which names EdDSA with Ed25519 "Ed25519".
 var methods = map[string]jwt.SigningMethod{
 	"HS256": jwt.SigningMethodHS256, "HS384": jwt.SigningMethodHS384, "HS512": jwt.SigningMethodHS512,
 	"RS256": jwt.SigningMethodRS256, "RS384": jwt.SigningMethodRS384, "RS512": jwt.SigningMethodRS512,
@@ -42,19 +42,20 @@ var methods = map[string]jwt.SigningMethod{
 	"EdDSA": jwt.SigningMethodEdDSA, "Ed25519": jwt.SigningMethodEdDSA,
 }
 
-// The sizes of keys. Secrets are those of RFC 7518, section 3.2: as long as the hash. RSA from 2,048 bits is section 3.3; above 8,192 a
-// check takes so long that somebody could keep the hub busy with it.
+// Sizes of keys: a secret is at least as long as the hash (RFC 7518, section 3.2), an RSA key has at least 2,048 bits (section 3.3).
+// Verifying with more than 8,192 bits is so slow that tokens could overload the hub.
 const (
 	minSecret = 32
 	minRSA    = 2048
 	maxRSA    = 8192
 )
 
-// ParseKey returns the key in a file or a variable of the environment: a public key in PEM, or else a secret, which is all of the text
-// but a line end behind it. A secret has 32 bytes or more.
+// ParseKey reads a key from the text of a file or an environment variable: a public key in PEM, or a secret. A secret is the whole
+// text without the line end after it, at least 32 bytes. A secret that can be guessed gives [ErrWeakSecret], a private key
+// [ErrPrivate].
 //
-// A key is pinned to algorithms, which by default is the usual one of its kind: HS256 for a secret, RS256 for RSA, ES256, ES384
-// or ES512 as the curve says, and EdDSA for Ed25519, also by its newer name Ed25519.
+// The key is pinned to the given algorithms. Without any it is pinned to the usual one of its type: HS256 for a secret, RS256 for RSA,
+// ES256, ES384 or ES512 for P-256, P-384 or P-521, and for Ed25519 EdDSA, also under its newer name Ed25519.
 func ParseKey(text []byte, algorithms ...string) (Key, error) {
 	material, err := parseMaterial(text)
 	if err != nil {
@@ -63,7 +64,7 @@ func ParseKey(text []byte, algorithms ...string) (Key, error) {
 	return newKey(material, algorithms)
 }
 
-// newKey pins a key.
+// newKey pins a key to algorithms.
 func newKey(material any, algorithms []string) (Key, error) {
 	kind, fit, usual, err := kindOf(material)
 	if err != nil {
@@ -75,40 +76,41 @@ func newKey(material any, algorithms []string) (Key, error) {
 	for _, alg := range algorithms {
 		switch {
 		case methods[alg] == nil:
-			return Key{}, fmt.Errorf("access: there is no algorithm %q; for %s there are %s", alg, kind, strings.Join(fit, ", "))
+			return Key{}, fmt.Errorf("access: unknown algorithm %q; %s goes with %s", alg, kind, strings.Join(fit, ", "))
 		case !slices.Contains(fit, alg):
-			return Key{}, fmt.Errorf("access: the key is %s, which goes with %s, and not with %s", kind, strings.Join(fit, ", "), alg)
+			return Key{}, fmt.Errorf("access: the key is %s, which goes with %s, not with %s", kind, strings.Join(fit, ", "), alg)
 		case isSecret(alg) && len(material.([]byte)) < secretSize(alg):
-			return Key{}, fmt.Errorf("access: the secret has %d bytes, and %s needs %d; tidings token key makes one", len(material.([]byte)), alg, secretSize(alg))
+			return Key{}, fmt.Errorf("%w: it has %d bytes, and %s needs %d", ErrWeakSecret, len(material.([]byte)), alg, secretSize(alg))
 		}
 	}
 	return Key{algs: slices.Clone(algorithms), material: material}, nil
 }
 
-// isSecret reports whether an algorithm is one of those whose key signs and checks.
+// isSecret reports whether the key of an algorithm is a secret, which both signs and verifies.
 func isSecret(alg string) bool { return strings.HasPrefix(alg, "HS") }
 
+// publicAlgorithms returns the algorithms with public keys, sorted.
 func publicAlgorithms() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(methods)), isSecret)
 }
 
-// secretSize is how long the secret of an algorithm is at least, in bytes.
+// secretSize returns the minimum length of the secret of an algorithm, in bytes.
 func secretSize(alg string) int { return methods[alg].(*jwt.SigningMethodHMAC).Hash.Size() }
 
-// kindOf returns what a key is, the algorithms that it fits, and how many of these, from the first, are the usual ones.
+// kindOf returns the type of a key, the algorithms that fit it, and how many of these, from the first, are the default.
 func kindOf(material any) (kind string, fit []string, usual int, err error) {
 	switch k := material.(type) {
 	case []byte:
 		if len(k) < minSecret {
-			return "", nil, 0, fmt.Errorf("access: the secret has %d bytes, and with less than %d it can be guessed; tidings token key makes one", len(k), minSecret)
+			return "", nil, 0, fmt.Errorf("%w: it has %d bytes, and needs at least %d", ErrWeakSecret, len(k), minSecret)
 		}
 		if why := guessable(k); why != "" {
-			return "", nil, 0, fmt.Errorf("access: the secret %s, and can be guessed; tidings token key makes one", why)
+			return "", nil, 0, fmt.Errorf("%w: it %s", ErrWeakSecret, why)
 		}
 		return "a secret", []string{"HS256", "HS384", "HS512"}, 1, nil
 	case *rsa.PublicKey:
 		if n := k.N.BitLen(); n < minRSA || n > maxRSA {
-			return "", nil, 0, fmt.Errorf("access: the RSA key has %d bits, and must have %d to %d", n, minRSA, maxRSA)
+			return "", nil, 0, fmt.Errorf("access: the RSA key has %d bits; it must have %d to %d", n, minRSA, maxRSA)
 		}
 		return "an RSA key", []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}, 1, nil
 	case ed25519.PublicKey:
@@ -123,19 +125,19 @@ func kindOf(material any) (kind string, fit []string, usual int, err error) {
 			return "a P-521 key", []string{"ES512"}, 1, nil
 		}
 	}
-	return "", nil, 0, fmt.Errorf("access: the key, a %T, is none of RSA, Ed25519, P-256, P-384 and P-521", material)
+	return "", nil, 0, fmt.Errorf("access: unsupported key, a %T; use RSA, Ed25519, P-256, P-384 or P-521", material)
 }
 
-// minDistinct is how many different bytes a secret has at least. One of 32 random bytes, written in hexadecimal or any other way, has more: that it has
-// fewer than 8 happens once in 10^14 times.
+// minDistinct is the minimum number of different bytes in a secret. Of 32 random bytes, raw or in hexadecimal, fewer than one in 10^14
+// has less than 8.
 const minDistinct = 8
 
-// guessable says what is wrong with a secret that was not made at random: placeholders, files of zeros, a word that was repeated until it
-// was long enough. It finds only what nobody can have meant; a sentence is accepted.
+// guessable says why a secret is not random: a placeholder, a file of zeros, a repeated word. It finds only obvious mistakes; a
+// sentence is accepted. It returns "" for a secret that it accepts.
 func guessable(secret []byte) string {
 	var seen [256]bool
 	distinct := 0
-	steps := make(map[byte]int) // from each byte to the next
+	steps := make(map[byte]int) // differences between neighboring bytes
 	for i, c := range secret {
 		if !seen[c] {
 			seen[c] = true
@@ -147,13 +149,13 @@ func guessable(secret []byte) string {
 	}
 	switch {
 	case distinct == 1:
-		return "is one byte, repeated"
+		return "repeats one byte"
 	case distinct < minDistinct:
 		return fmt.Sprintf("has only %d different bytes", distinct)
 	}
 	for period := 1; period <= len(secret)/2; period++ {
 		if bytes.Equal(secret[period:], secret[:len(secret)-period]) {
-			return fmt.Sprintf("is %d bytes, repeated", period)
+			return fmt.Sprintf("repeats the same %d bytes", period)
 		}
 	}
 	for _, n := range steps {
@@ -166,15 +168,15 @@ func guessable(secret []byte) string {
 
 // parseMaterial reads a secret or a public key.
 //
-// What everybody may know must never become a secret: whoever has it could sign with it. So a text that is, or once was, a public key in
-// any usual form is refused if it is not PEM.
+// A public key must never be taken for a secret, because everybody who has it could then sign tokens. So a text is refused if it is a
+// public key in a common form other than PEM.
 func parseMaterial(text []byte) (any, error) {
 	block, err := onlyBlock(text)
 	switch {
 	case err != nil:
 		return nil, err
 	case block == nil && looksPublic(text):
-		return nil, errors.New("access: this is a key that everybody may know, or a set of them, and not a secret; give a public key as PEM, which begins with -----BEGIN PUBLIC KEY-----")
+		return nil, errors.New("access: this is a public key or a key set, not a secret; give a public key as PEM, which begins with -----BEGIN PUBLIC KEY-----")
 	case block == nil:
 		return bytes.TrimRight(text, "\r\n"), nil
 	}
@@ -185,24 +187,29 @@ func parseMaterial(text []byte) (any, error) {
 	case "RSA PUBLIC KEY":
 		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	case "CERTIFICATE":
-		return nil, errors.New("access: this is a certificate; take the public key out of it with openssl x509 -noout -pubkey -in FILE")
+		return nil, errors.New("access: this is a certificate; extract its public key with openssl x509 -noout -pubkey -in FILE")
 	default:
 		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			return nil, ErrPrivate
 		}
-		return nil, fmt.Errorf("access: this is PEM of a %.40q, and not of a public key", block.Type)
+		return nil, fmt.Errorf("access: the PEM block is %.40q, not a public key", block.Type)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("access: the public key cannot be read: %w", err)
+		return nil, fmt.Errorf("access: reading the public key: %w", err)
 	}
 	return key, nil
 }
 
-// ErrPrivate is a private key where a public one is enough.
-var ErrPrivate = errors.New("access: this is a private key, and to check tokens takes the public one: openssl pkey -in FILE -pubout")
+var (
+	// ErrPrivate is returned for a private key where the public key is enough.
+	ErrPrivate = errors.New("access: this is a private key; tokens are checked with the public key, which openssl pkey -in FILE -pubout prints")
 
-// onlyBlock returns the PEM block of a text, nil if it is no PEM. OpenSSL writes the parameters of a curve in front of a key; what is
-// between the blocks is a comment.
+	// ErrWeakSecret is wrapped by the error for a secret that is too short or can be guessed.
+	ErrWeakSecret = errors.New("access: weak secret")
+)
+
+// onlyBlock returns the one PEM block of a text, or nil if the text is not PEM. It skips comments, and the curve parameters that OpenSSL
+// writes before a key.
 func onlyBlock(text []byte) (*pem.Block, error) {
 	if !bytes.Contains(text, []byte("-----BEGIN")) {
 		return nil, nil
@@ -214,13 +221,13 @@ func onlyBlock(text []byte) (*pem.Block, error) {
 		}
 	}
 	if len(blocks) != 1 {
-		return nil, fmt.Errorf("access: there are %d whole PEM blocks in this, and one key is wanted", len(blocks))
+		return nil, fmt.Errorf("access: the text has %d complete PEM blocks; it must have exactly one key", len(blocks))
 	}
 	return blocks[0], nil
 }
 
-// looksPublic reports whether a text is a public key, or has some, in another form than PEM: a JWKS, a line of SSH, DER, or the
-// naked base64 that is between the frame of PEM.
+// looksPublic reports whether a text contains a public key in another form than PEM: a JWKS, a line of SSH, DER, or the base64 of a PEM
+// block without its first and last line.
 func looksPublic(text []byte) bool {
 	text = bytes.TrimSpace(text)
 	for _, prefix := range []string{"{", "ssh-", "ecdsa-sha2-"} {

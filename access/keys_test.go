@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -22,7 +23,7 @@ func block(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-func TestAKeyIsPinnedToTheUsualAlgorithmOfItsKind(t *testing.T) {
+func TestKeyIsPinnedToTheUsualAlgorithmOfItsType(t *testing.T) {
 	for _, test := range []struct {
 		text string
 		want string
@@ -49,31 +50,31 @@ func TestAKeyIsPinnedToTheUsualAlgorithmOfItsKind(t *testing.T) {
 	}
 }
 
-func TestALineEndIsNotPartOfASecret(t *testing.T) {
+func TestLineEndIsNotPartOfASecret(t *testing.T) {
 	key := must(access.ParseKey([]byte(secret + "\n")))
 	if _, err := (&access.Verifier{Keys: []access.Key{key}}).Verify(t.Context(), hs256(`{`+grants+`}`)); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestWhatCannotBeASafeKeyIsRefused: above all what everybody may know, which as a secret would let everybody sign.
-func TestWhatCannotBeASafeKeyIsRefused(t *testing.T) {
-	n := new(big.Int).SetBit(big.NewInt(1), 1023, 1) // no product of primes, but as long as one
+// TestUnsafeKeyIsRefused: above all a public key in a wrong form, which as a secret would let everybody sign tokens.
+func TestUnsafeKeyIsRefused(t *testing.T) {
+	n := new(big.Int).SetBit(big.NewInt(1), 1023, 1) // only its length matters
 	small := must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n, E: 65537}))
 	p224 := must(x509.MarshalPKIXPublicKey(must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)).Public()))
 	spki := must(x509.MarshalPKIXPublicKey(crypto.Signer(rsaKey()).Public()))
 	public := string(publicPEM(rsaKey()))
 	for says, text := range map[string]string{
-		"0 bytes, and with less than 32 it can":  "",
-		"31 bytes, and with less than 32 it can": strings.Repeat("x", 31) + "\n",
-		"1024 bits, and must have 2048":          block("PUBLIC KEY", small),
-		"none of RSA, Ed25519, P-256":            block("PUBLIC KEY", p224),
-		"the public key cannot be read":          block("PUBLIC KEY", []byte("x")),
-		"this is a private key":                  string(privatePEM(rsaKey())),
-		"this is a certificate":                  block("CERTIFICATE", []byte("x")),
-		`PEM of a "DH PARAMETERS"`:               block("DH PARAMETERS", []byte("x")),
-		"2 whole PEM blocks":                     public + public,
-		"0 whole PEM blocks":                     strings.ReplaceAll(public, "\n", `\n`),
+		"0 bytes, and needs at least 32":  "",
+		"31 bytes, and needs at least 32": strings.Repeat("x", 31) + "\n",
+		"1024 bits; it must have 2048":    block("PUBLIC KEY", small),
+		"use RSA, Ed25519, P-256":         block("PUBLIC KEY", p224),
+		"reading the public key: asn1":    block("PUBLIC KEY", []byte("x")),
+		"this is a private key":           string(privatePEM(rsaKey())),
+		"this is a certificate":           block("CERTIFICATE", []byte("x")),
+		`PEM block is "DH PARAMETERS"`:    block("DH PARAMETERS", []byte("x")),
+		"2 complete PEM blocks":           public + public,
+		"0 complete PEM blocks":           strings.ReplaceAll(public, "\n", `\n`),
 	} {
 		if key, err := access.ParseKey([]byte(text)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, pinned to %v", says, err, key.Algorithms())
@@ -82,26 +83,26 @@ func TestWhatCannotBeASafeKeyIsRefused(t *testing.T) {
 	for _, known := range []string{
 		`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"a"}]}`, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA alice@example", "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAy",
 		string(spki), base64.StdEncoding.EncodeToString(spki),
-		strings.Join(strings.Split(public, "\n")[1:8], "\n"), // as some show it, without the frame of PEM
+		strings.Join(strings.Split(public, "\n")[1:8], "\n"), // PEM without its first and last line
 	} {
 		key, err := access.ParseKey([]byte(known))
-		if err == nil || !strings.Contains(err.Error(), "everybody may know") {
+		if err == nil || !strings.Contains(err.Error(), "this is a public key or a key set") {
 			t.Errorf("%.40q: %v, pinned to %v", known, err, key.Algorithms())
 		}
 	}
 }
 
-func TestAKeyIsPinnedOnlyToWhatFitsIt(t *testing.T) {
+func TestKeyIsPinnedOnlyToAlgorithmsThatFitIt(t *testing.T) {
 	short := "0123456789abcdeffedcba9876543210"
 	for _, test := range []struct{ text, alg, says string }{
-		{secret, "RS256", "the key is a secret, which goes with HS256, HS384, HS512, and not with RS256"},
+		{secret, "RS256", "the key is a secret, which goes with HS256, HS384, HS512, not with RS256"},
 		{string(publicPEM(rsaKey())), "HS256", "the key is an RSA key"},
-		{string(publicPEM(p256Key())), "ES384", "the key is a P-256 key, which goes with ES256, and not with ES384"},
+		{string(publicPEM(p256Key())), "ES384", "the key is a P-256 key, which goes with ES256, not with ES384"},
 		{string(publicPEM(ed25519Key())), "ES256", "the key is an Ed25519 key"},
-		{secret, "none", `there is no algorithm "none"`},
-		{secret, "hs256", `there is no algorithm "hs256"; for a secret there are HS256`},
-		{short, "HS384", "the secret has 32 bytes, and HS384 needs 48; tidings token key makes one"},
-		{short, "HS512", "the secret has 32 bytes, and HS512 needs 64"},
+		{secret, "none", `unknown algorithm "none"`},
+		{secret, "hs256", `unknown algorithm "hs256"; a secret goes with HS256`},
+		{short, "HS384", "weak secret: it has 32 bytes, and HS384 needs 48"},
+		{short, "HS512", "weak secret: it has 32 bytes, and HS512 needs 64"},
 	} {
 		if _, err := access.ParseKey([]byte(test.text), test.alg); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", test.says, err)
@@ -109,8 +110,8 @@ func TestAKeyIsPinnedOnlyToWhatFitsIt(t *testing.T) {
 	}
 }
 
-// TestASecretThatCanBeGuessedIsRefused, with the way to make one: files of zeros, placeholders, a word that was made long enough.
-func TestASecretThatCanBeGuessedIsRefused(t *testing.T) {
+// TestSecretThatCanBeGuessedIsRefused: files of zeros, placeholders, a repeated word.
+func TestSecretThatCanBeGuessedIsRefused(t *testing.T) {
 	sequence := make([]byte, 64)
 	for i := range sequence {
 		sequence[i] = byte(i)
@@ -122,18 +123,18 @@ func TestASecretThatCanBeGuessedIsRefused(t *testing.T) {
 		"0101010101010101010101010101010101110", "zyxwvutsrqponmlkjihgfedcba9876543210",
 	} {
 		_, err := access.ParseKey([]byte(text))
-		if err == nil || !strings.Contains(err.Error(), "guessed") || !strings.Contains(err.Error(), "tidings token key") || strings.Contains(err.Error(), "secretsecret") {
+		if !errors.Is(err, access.ErrWeakSecret) || strings.Contains(err.Error(), "secretsecret") {
 			t.Errorf("%.40q: %v", text, err)
 		}
 		if _, err := access.ParseSigner([]byte(text), ""); err == nil {
-			t.Errorf("%.40q signs", text)
+			t.Errorf("a signer accepts %.40q", text)
 		}
 	}
 	for range 2000 {
 		random := make([]byte, 32)
-		_, _ = rand.Read(random) // never fails, as it says
-		random[0] |= 0x80        // no JSON
-		random[31] |= 0x80       // no line end
+		_, _ = rand.Read(random) // never fails
+		random[0] |= 0x80        // not JSON
+		random[31] |= 0x80       // not a line end
 		for _, text := range []string{string(random), base64.RawURLEncoding.EncodeToString(random), fmt.Sprintf("%x", random)} {
 			if _, err := access.ParseKey([]byte(text)); err != nil {
 				t.Errorf("%q: %v", text, err)

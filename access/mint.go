@@ -7,15 +7,16 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Signer makes tokens. A hub needs none: it is for whoever logs people in, and for the command line.
+// Signer makes tokens. Login servers and the command line use it; a hub only verifies.
 type Signer struct {
 	Issuer   string // iss; "": none
 	Audience string // aud; "": none
@@ -25,7 +26,8 @@ type Signer struct {
 	public  Key
 }
 
-// ParseSigner returns a signer with a secret, as in [ParseKey], or with a private key in PEM. Algorithm "" is the usual one for the key.
+// ParseSigner returns a signer for a secret, see [ParseKey], or for a private key in PEM. Algorithm "" means the usual one of the key's
+// type.
 func ParseSigner(text []byte, algorithm string) (*Signer, error) {
 	private, public, err := parsePrivate(text)
 	if err != nil {
@@ -42,14 +44,14 @@ func ParseSigner(text []byte, algorithm string) (*Signer, error) {
 	return &Signer{alg: key.algs[0], private: private, public: key}, nil
 }
 
-// parsePrivate reads what can sign, and what checks that.
+// parsePrivate reads a signing key, and returns it with the key that verifies its signatures.
 func parsePrivate(text []byte) (private, public any, err error) {
 	material, err := parseMaterial(text)
 	switch {
 	case err == nil:
 		secret, ok := material.([]byte)
 		if !ok {
-			return nil, nil, errors.New("access: this is a public key, with which nothing can be signed; give the private one")
+			return nil, nil, errors.New("access: this is a public key, which cannot sign; give the private key")
 		}
 		return secret, secret, nil
 	case !errors.Is(err, ErrPrivate):
@@ -67,38 +69,38 @@ func parsePrivate(text []byte) (private, public any, err error) {
 	case "PRIVATE KEY":
 		private, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	default:
-		err = fmt.Errorf("%s cannot be read here; write it without a password by openssl pkey -in FILE", block.Type)
+		err = fmt.Errorf("the PEM block %q is not supported; openssl pkey -in FILE writes the key without a password", block.Type)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("access: the private key: %w", err)
+		return nil, nil, fmt.Errorf("access: reading the private key: %w", err)
 	}
 	switch k := private.(type) {
 	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
 		return private, k.(crypto.Signer).Public(), nil
 	}
-	return nil, nil, fmt.Errorf("access: the private key, a %T, is none of RSA, Ed25519, P-256, P-384 and P-521", private)
+	return nil, nil, fmt.Errorf("access: unsupported private key, a %T; use RSA, Ed25519, P-256, P-384 or P-521", private)
 }
 
-// Key returns the key that checks the tokens of this signer, pinned to its algorithm.
+// Key returns the key that verifies the signer's tokens, pinned to its algorithm.
 func (s *Signer) Key() Key { return s.public }
 
-// minted is what is in a token; claims reads it.
+// minted is the JSON of the claims that a signer writes; see payload for the reading side.
 type minted struct {
-	Issuer   string `json:"iss,omitempty"`
-	Audience string `json:"aud,omitempty"`
-	Subject  string `json:"sub,omitempty"`
+	Issuer   string `json:"iss,omitzero"`
+	Audience string `json:"aud,omitzero"`
+	Subject  string `json:"sub,omitzero"`
 	ID       string `json:"jti"`
 	IssuedAt int64  `json:"iat"`
-	Expires  *int64 `json:"exp,omitempty"`
+	Expires  *int64 `json:"exp,omitzero"`
 	Tidings  struct {
-		Publish   []string `json:"publish,omitempty"`
-		Subscribe []string `json:"subscribe,omitempty"`
-		Admin     bool     `json:"admin,omitempty"`
+		Publish   []string `json:"publish,omitzero"`
+		Subscribe []string `json:"subscribe,omitzero"`
+		Admin     bool     `json:"admin,omitzero"`
 	} `json:"tidings"`
 }
 
-// Mint returns a token that grants g: what [Verifier.Verify] makes of it is g again, with times in whole seconds. Without an ID it has a
-// random one, and without a time of issue it is of now.
+// Mint returns a token that grants g. [Verifier.Verify] turns it into g again, with times in whole seconds. If g has no ID, Mint makes a
+// random one; if it has no IssuedAt, the time is now.
 func (s *Signer) Mint(g Grant) (string, error) {
 	c := minted{Issuer: s.Issuer, Audience: s.Audience, Subject: g.Subject, ID: g.ID, IssuedAt: g.IssuedAt.Unix()}
 	if g.ID == "" {
@@ -116,7 +118,7 @@ func (s *Signer) Mint(g Grant) (string, error) {
 		return "", err
 	}
 	if _, err := parseClaims(payload); err != nil {
-		return "", fmt.Errorf("access: no hub would accept the token: %w", err)
+		return "", fmt.Errorf("access: hubs would refuse the token: %w", err)
 	}
 	header := fmt.Sprintf(`{"alg":%q,"typ":"JWT"}`, s.alg)
 	signed := strict.EncodeToString([]byte(header)) + "." + strict.EncodeToString(payload)
@@ -126,7 +128,7 @@ func (s *Signer) Mint(g Grant) (string, error) {
 	}
 	token := signed + "." + strict.EncodeToString(signature)
 	if len(token) > MaxToken {
-		return "", fmt.Errorf("access: the token would have %d bytes, and hubs accept %d; grant fewer patterns, or wider ones", len(token), MaxToken)
+		return "", fmt.Errorf("access: the token would have %d bytes, and hubs accept %d; grant fewer or wider patterns", len(token), MaxToken)
 	}
 	return token, nil
 }

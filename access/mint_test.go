@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-func TestWhatIsMintedIsWhatIsGranted(t *testing.T) {
+func TestMintedTokenVerifiesToTheSameGrant(t *testing.T) {
 	for _, alg := range allAlgorithms {
 		t.Run(alg, func(t *testing.T) {
 			s, err := access.ParseSigner(privatePEM(privateKey(alg)), alg)
@@ -48,7 +48,7 @@ func TestWhatIsMintedIsWhatIsGranted(t *testing.T) {
 	}
 }
 
-func TestATokenHasANameAndATimeToBeRevokedBy(t *testing.T) {
+func TestMintedTokenCanBeRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(access.ParseSigner([]byte(secret), ""))
 		v := &access.Verifier{Keys: []access.Key{s.Key()}}
@@ -60,7 +60,7 @@ func TestATokenHasANameAndATimeToBeRevokedBy(t *testing.T) {
 	})
 }
 
-func TestPrivateKeysAreReadInTheFormsThatOpenSSLWrites(t *testing.T) {
+func TestSignerReadsTheFormatsOfOpenSSL(t *testing.T) {
 	block := func(kind string, der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
@@ -77,12 +77,12 @@ func TestPrivateKeysAreReadInTheFormsThatOpenSSLWrites(t *testing.T) {
 		accepts(t, &access.Verifier{Keys: []access.Key{s.Key()}}, must(s.Mint(access.Grant{})))
 	}
 	for says, text := range map[string]string{
-		"this is a public key":     string(publicPEM(rsaKey())),
-		"without a password":       block("ENCRYPTED PRIVATE KEY", []byte("x")),
-		"the private key: asn1":    block("PRIVATE KEY", []byte("x")),
-		"the secret has 5 bytes":   "short",
-		"2 whole PEM blocks":       ec + ec,
-		"none of RSA, Ed25519, P-": block("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(must(ecdh.X25519().GenerateKey(rand.Reader))))),
+		"this is a public key":       string(publicPEM(rsaKey())),
+		"without a password":         block("ENCRYPTED PRIVATE KEY", []byte("x")),
+		"reading the private key":    block("PRIVATE KEY", []byte("x")),
+		"weak secret: it has 5 byte": "short",
+		"2 complete PEM blocks":      ec + ec,
+		"use RSA, Ed25519, P-":       block("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(must(ecdh.X25519().GenerateKey(rand.Reader))))),
 	} {
 		if _, err := access.ParseSigner([]byte(text), ""); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
@@ -90,8 +90,8 @@ func TestPrivateKeysAreReadInTheFormsThatOpenSSLWrites(t *testing.T) {
 	}
 }
 
-// TestATokenThatNoHubWouldAcceptIsNotMade, so that whoever makes it hears of it, and not whoever gets it.
-func TestATokenThatNoHubWouldAcceptIsNotMade(t *testing.T) {
+// TestMintRefusesATokenThatHubsWouldRefuse, so that the error reaches the issuer and not the client.
+func TestMintRefusesATokenThatHubsWouldRefuse(t *testing.T) {
 	s := must(access.ParseSigner([]byte(secret), ""))
 	patterns := make([]eventlog.Pattern, 1001)
 	for i := range patterns {

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// Logs and answers should not repeat a token that somebody has put where none belongs: into a path, a method, a topic or the ID of a request.
+// Clients sometimes put a token where none belongs: into a path, a method, a topic or a request ID. Logs and answers must not repeat it.
 
-// compact is what a token looks like (RFC 7515, section 3.1), and the name of some hosts.
+// compact matches tokens in the compact form (RFC 7515, section 3.1), and also some host names.
 var compact = regexp.MustCompile(`([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]*`)
 
-// begun is what the beginning of a token looks like, as in a text that was cut: {" is eyJ in base64.
+// begun matches the beginning of a truncated token: {" is eyJ in base64.
 var begun = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
 
-// HasToken reports whether there may be a token in a text, or a part of one. It rather reports one too many.
+// HasToken reports whether a text may contain a token or the beginning of one. It may also report a text that has none.
 func HasToken(text string) bool { return strings.Contains(text, "eyJ") || HideTokens(text) != text }
 
-// HideTokens returns a text in which "redacted" stands for each token, and for each part that begins as one does.
+// HideTokens replaces each token in a text, and each beginning of one, by "redacted".
 func HideTokens(text string) string {
 	if strings.IndexByte(text, '.') >= 0 {
 		text = compact.ReplaceAllStringFunc(text, func(found string) string {
@@ -34,7 +34,7 @@ func HideTokens(text string) string {
 	return text
 }
 
-// isHeader reports whether a text is the header of a token, which is JSON in base64. White space may be before it.
+// isHeader reports whether a text is the header of a token: a JSON object in base64, possibly after white space.
 func isHeader(text string) bool {
 	header, err := base64.RawURLEncoding.DecodeString(text)
 	return err == nil && strings.HasPrefix(strings.TrimSpace(string(header)), "{")

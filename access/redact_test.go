@@ -6,7 +6,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// TestTokensAreHidden, and names that look a little like them are not.
+// TestTokensAreHidden, but host names and topics with dots are not.
 func TestTokensAreHidden(t *testing.T) {
 	t.Parallel()
 	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
@@ -16,9 +16,9 @@ func TestTokensAreHidden(t *testing.T) {
 		`the path "` + token[:30] + `" is`:            `the path "redacted" is`,
 		token[:14]:                                    "redacted",
 		"eyAiYWxnIjoiSFMyNTYifQ.e30.c2ln":             "redacted", // white space after {
-		"IHsiYWxnIjoiSFMyNTYifQ.e30.":                 "redacted", // and before it, without a signature
+		"IHsiYWxnIjoiSFMyNTYifQ.e30.":                 "redacted", // and before it; no signature
 		"a/" + token + "/b?x=" + token:                "a/redacted/b?x=redacted",
-		token + ".two.more":                           "redacted", // encrypted ones have five parts
+		token + ".two.more":                           "redacted", // encrypted tokens have five parts
 		"www.example.com a.b.c eu.de.1.2 heyJude/eyJ": "www.example.com a.b.c eu.de.1.2 heyJude/eyJ",
 		"": "",
 	} {

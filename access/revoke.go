@@ -10,25 +10,24 @@ import (
 	"time"
 )
 
-// Revocation takes tokens back: those of a subject that were issued up to a time, or a single one by its ID, whenever it was issued. What is
-// issued to the same subject after that time is good again. As JSON it is what a hub keeps in its log.
+// Revocation revokes the tokens of a subject that were issued up to a time, or one token by its ID, whenever it was issued. Tokens issued
+// to the subject after that time are accepted. A hub stores revocations in its log as JSON.
 type Revocation struct {
-	Subject string    `json:"sub,omitempty"` // or
+	Subject string    `json:"sub,omitempty"` // either Subject or ID is set
 	ID      string    `json:"jti,omitempty"`
 	At      time.Time `json:"at"`
 }
 
-// ErrTooMany is a revocation that does not fit any more.
-var ErrTooMany = errors.New("access: too many revocations are in force; change the key, which takes back all of its tokens at once")
+// ErrTooMany is returned for a revocation over the limit of 100,000.
+var ErrTooMany = errors.New("access: too many revocations; change the key instead, which revokes all of its tokens at once")
 
-// maxRevocations bounds the memory for revocations to some 30 MB.
+// maxRevocations limits the memory of revocations to about 30 MB.
 const maxRevocations = 100_000
 
-// Revocations are those in force. Nil has none.
+// Revocations is the set of revocations in force. A nil set is empty.
 //
-// The clock of an issuer may be ahead, and then a token that was there before a revocation seems to be of later. All of a subject that
-// were issued up to the leeway after its revocation are therefore refused, for as long as they live; what is issued after that is good. A
-// time of issue has whole seconds: a token of the same second is refused, too. So is one that does not say when it was issued.
+// If the clock of an issuer is ahead, a token made before a revocation seems to be newer. So revoking a subject refuses all its tokens
+// with an iat up to the leeway after the revocation, for as long as they live. A token without iat is refused, too.
 type Revocations struct {
 	maxLife, leeway time.Duration
 
@@ -37,31 +36,31 @@ type Revocations struct {
 	ids      map[string]time.Time
 }
 
-// NewRevocations returns a set without any. MaxLife is that of the [Verifier]: no token lives longer, so that a revocation can be forgotten
-// after that time, when all tokens that it refuses have ended. 0: there is no such bound, and revocations are kept for ever.
+// NewRevocations returns an empty set, with the MaxLife and Leeway of the [Verifier].
 //
-// Leeway is by how much the clocks of issuers may be ahead of this one, as that of the Verifier: 0: 30 s; negative: not at all.
+// A revocation is dropped when all tokens that it refuses have expired. With a maxLife of 0 tokens may never expire, and revocations are
+// kept forever. Leeway is how far the clocks of issuers may be ahead of this one; 0: 30 s; negative: none.
 //
-// No more than 100,000 are kept. Those beyond are refused: to drop another one instead would let its tokens in again.
+// The set keeps at most 100,000 revocations and refuses more. Dropping an old one instead would make its tokens valid again.
 func NewRevocations(maxLife, leeway time.Duration) *Revocations {
 	return &Revocations{maxLife: maxLife, leeway: leewayOf(leeway), subjects: make(map[string]time.Time), ids: make(map[string]time.Time)}
 }
 
-// Revoke adds a revocation. Of several for the same subject or ID the newest counts, in whatever order they come. The error is
-// ErrTooMany, or says what is wrong with r.
+// Revoke adds a revocation. Of several for the same subject or ID the one with the latest time counts, in whatever order they are
+// added. Revoke returns ErrTooMany over the limit, and another error if r is invalid.
 func (s *Revocations) Revoke(r Revocation) error {
 	name := cmp.Or(r.Subject, r.ID)
 	switch {
 	case (r.Subject == "") == (r.ID == ""):
-		return errors.New("access: a revocation is of a subject (sub) or of a token (jti), and not of both or none")
+		return errors.New("access: a revocation needs either a subject (sub) or a token ID (jti), not both")
 	case len(name) > maxID:
-		return fmt.Errorf("access: a revocation of a name with %d bytes; tokens have no more than %d", len(name), maxID)
+		return fmt.Errorf("access: the subject or token ID of a revocation has %d bytes; the limit is %d", len(name), maxID)
 	case r.At.IsZero():
-		return errors.New("access: a revocation without the time up to which tokens are taken back")
+		return errors.New("access: a revocation needs the time up to which tokens are revoked (at)")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over(r.At) {
+	if s.expired(r.At) {
 		return nil
 	}
 	in := s.ids
@@ -69,7 +68,7 @@ func (s *Revocations) Revoke(r Revocation) error {
 		in = s.subjects
 	}
 	before, known := in[name]
-	if !known && len(s.subjects)+len(s.ids) >= maxRevocations && !s.forget() {
+	if !known && len(s.subjects)+len(s.ids) >= maxRevocations && !s.prune() {
 		return ErrTooMany
 	}
 	if r.At.After(before) {
@@ -78,7 +77,7 @@ func (s *Revocations) Revoke(r Revocation) error {
 	return nil
 }
 
-// Revoked reports whether a grant was taken back, and up to which time of issue.
+// Revoked reports whether a grant was revoked, and up to which time of issue.
 func (s *Revocations) Revoked(g Grant) (at time.Time, yes bool) {
 	if s == nil {
 		return time.Time{}, false
@@ -95,11 +94,11 @@ func (s *Revocations) Revoked(g Grant) (at time.Time, yes bool) {
 	return at, !g.IssuedAt.After(at)
 }
 
-// All returns those in force, the oldest first.
+// All returns the revocations in force, the oldest first.
 func (s *Revocations) All() []Revocation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forget()
+	s.prune()
 	all := make([]Revocation, 0, len(s.subjects)+len(s.ids))
 	for name, at := range s.subjects {
 		all = append(all, Revocation{Subject: name, At: at})
@@ -113,22 +112,22 @@ func (s *Revocations) All() []Revocation {
 	return all
 }
 
-// Len returns how many there are, with those that are over and not forgotten yet.
+// Len returns the number of revocations, including expired ones that are not dropped yet.
 func (s *Revocations) Len() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.subjects) + len(s.ids)
 }
 
-// over reports whether all tokens that a revocation refuses have ended, whatever the leeway: that of their issue and that of their end.
-func (s *Revocations) over(at time.Time) bool {
+// expired reports whether all tokens that a revocation refuses have expired. Both their iat and their exp may be off by the leeway.
+func (s *Revocations) expired(at time.Time) bool {
 	return s.maxLife > 0 && time.Since(at) > s.maxLife+2*maxLeeway
 }
 
-// forget drops what is over, and reports whether there is room.
-func (s *Revocations) forget() bool {
+// prune drops expired revocations, and reports whether another one fits.
+func (s *Revocations) prune() bool {
 	for _, in := range []map[string]time.Time{s.subjects, s.ids} {
-		maps.DeleteFunc(in, func(_ string, at time.Time) bool { return s.over(at) })
+		maps.DeleteFunc(in, func(_ string, at time.Time) bool { return s.expired(at) })
 	}
 	return len(s.subjects)+len(s.ids) < maxRevocations
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-func TestRevokingTakesBackWhatWasIssuedUpToThen(t *testing.T) {
+func TestRevocationCoversTokensIssuedUpToItsTime(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 500e6, time.UTC)
 	s := access.NewRevocations(0, -1)
 	for _, r := range []access.Revocation{{Subject: "alice", At: at}, {ID: "t1", At: at}} {
@@ -29,7 +29,7 @@ func TestRevokingTakesBackWhatWasIssuedUpToThen(t *testing.T) {
 		{access.Grant{Subject: "alice", IssuedAt: at.Add(-time.Hour)}, true},
 		{access.Grant{Subject: "alice", IssuedAt: at.Truncate(time.Second)}, true}, // a time of issue has whole seconds
 		{access.Grant{Subject: "alice", IssuedAt: at}, true},
-		{access.Grant{Subject: "alice"}, true}, // it does not say
+		{access.Grant{Subject: "alice"}, true}, // no time of issue
 		{access.Grant{Subject: "alice", IssuedAt: at.Add(time.Second)}, false},
 		{access.Grant{Subject: "bob", IssuedAt: at.Add(-time.Hour)}, false},
 		{access.Grant{Subject: "t1", ID: "alice", IssuedAt: at.Add(-time.Hour)}, false},
@@ -41,11 +41,11 @@ func TestRevokingTakesBackWhatWasIssuedUpToThen(t *testing.T) {
 		}
 	}
 	if _, yes := (*access.Revocations)(nil).Revoked(access.Grant{Subject: "alice"}); yes {
-		t.Error("nothing revokes")
+		t.Error("a nil set revokes a token")
 	}
 }
 
-func TestTheNewestRevocationCountsInWhateverOrderTheyCome(t *testing.T) {
+func TestNewestRevocationCountsInAnyOrder(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	s := access.NewRevocations(0, -1)
 	for _, later := range []time.Duration{0, 5 * time.Minute, 2 * time.Minute} {
@@ -59,7 +59,7 @@ func TestTheNewestRevocationCountsInWhateverOrderTheyCome(t *testing.T) {
 	}
 }
 
-func TestRevocationsOutliveARestart(t *testing.T) {
+func TestRevocationsSurviveARestart(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC)
 	before, after := access.NewRevocations(0, -1), access.NewRevocations(0, -1)
 	for _, r := range []access.Revocation{{ID: "t1", At: at}, {Subject: "alice", At: at.Add(-time.Second)}} {
@@ -82,11 +82,11 @@ func TestRevocationsOutliveARestart(t *testing.T) {
 	}
 }
 
-func TestRevocationsWithoutSenseAreErrors(t *testing.T) {
+func TestInvalidRevocationIsAnError(t *testing.T) {
 	s, at := access.NewRevocations(0, -1), time.Now()
 	for _, r := range []access.Revocation{{At: at}, {Subject: "a", ID: "b", At: at}, {Subject: "a"}, {ID: strings.Repeat("x", 256), At: at}} {
 		if err := s.Revoke(r); err == nil {
-			t.Errorf("%.100v is taken", r)
+			t.Errorf("%.100v is accepted", r)
 		}
 	}
 	if n := len(s.All()); n != 0 {
@@ -94,7 +94,7 @@ func TestRevocationsWithoutSenseAreErrors(t *testing.T) {
 	}
 }
 
-func TestARevocationIsForgottenOnlyWhenNoTokenCanNeedIt(t *testing.T) {
+func TestRevocationIsDroppedOnlyWhenAllItsTokensExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, forever := access.NewRevocations(24*time.Hour, -1), access.NewRevocations(0, -1)
 		r := access.Revocation{Subject: "alice", At: time.Now()}
@@ -104,25 +104,25 @@ func TestARevocationIsForgottenOnlyWhenNoTokenCanNeedIt(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(26 * time.Hour) // and an hour for each of two clocks that differ
+		time.Sleep(26 * time.Hour) // 24 hours, and twice the maximum leeway of an hour
 		if _, yes := s.Revoked(old); !yes || len(s.All()) != 1 {
-			t.Error("it was forgotten too early")
+			t.Error("it was dropped too early")
 		}
 		time.Sleep(time.Second)
 		if n := len(s.All()); n != 0 {
 			t.Errorf("%d are kept", n)
 		}
 		if err := s.Revoke(r); err != nil || len(s.All()) != 0 {
-			t.Errorf("it comes back from the log: %v", err)
+			t.Errorf("an expired revocation read from the log is kept: %v", err)
 		}
 		time.Sleep(1000 * 24 * time.Hour)
 		if _, yes := forever.Revoked(old); !yes {
-			t.Error("it was forgotten though a token may live for ever")
+			t.Error("it was dropped although tokens may live forever")
 		}
 	})
 }
 
-func TestRevocationsAreBoundedAndNoneIsDroppedForAnother(t *testing.T) {
+func TestRevocationsAreLimitedAndNoneIsDroppedForAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := access.NewRevocations(time.Hour, -1)
 		at := time.Now()
@@ -139,7 +139,7 @@ func TestRevocationsAreBoundedAndNoneIsDroppedForAnother(t *testing.T) {
 			t.Error(err)
 		}
 		if err := s.Revoke(access.Revocation{Subject: "1", At: at.Add(time.Second)}); err != nil {
-			t.Errorf("one that is known does not fit: %v", err)
+			t.Errorf("a newer time for a known subject is refused: %v", err)
 		}
 		if _, yes := s.Revoked(access.Grant{ID: "0", IssuedAt: at}); !yes {
 			t.Error("the first was dropped")
@@ -154,20 +154,20 @@ func TestRevocationsAreBoundedAndNoneIsDroppedForAnother(t *testing.T) {
 	})
 }
 
-// TestATokenOfAClockThatIsAheadIsRevokedByItsID: what was made after the revocation, as it seems, could not be taken back at all.
-func TestATokenOfAClockThatIsAheadIsRevokedByItsID(t *testing.T) {
+// TestTokenIDIsRevokedWhateverItsTimeOfIssue: the clock of an issuer may be ahead.
+func TestTokenIDIsRevokedWhateverItsTimeOfIssue(t *testing.T) {
 	s := access.NewRevocations(0, -1)
 	if err := s.Revoke(access.Revocation{ID: "a1", At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if _, yes := s.Revoked(access.Grant{ID: "a1", IssuedAt: time.Now().Add(20 * time.Second)}); !yes {
-		t.Error("it is accepted")
+		t.Error("the token is accepted")
 	}
 }
 
-// TestNoClockSavesATokenFromARevocation: the clock of an issuer may be ahead by the leeway, and a token that it had made before the
-// revocation survived that. What is made when the leeway is over is good.
-func TestNoClockSavesATokenFromARevocation(t *testing.T) {
+// TestClockThatIsAheadDoesNotEvadeARevocation: the clock of an issuer may be ahead by the leeway, so that a token made before a revocation
+// seems to be newer. A token made after the leeway is accepted.
+func TestClockThatIsAheadDoesNotEvadeARevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for given, leeway := range map[time.Duration]time.Duration{0: 30 * time.Second, -1: 0, time.Minute: time.Minute} {
 			v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}, Leeway: given}
@@ -184,11 +184,11 @@ func TestNoClockSavesATokenFromARevocation(t *testing.T) {
 			}
 			for range 3 {
 				_, err := p.Grant(t.Context(), before)
-				wantRefusal(t, err, access.Revoked, "is revoked", before)
+				wantRefusal(t, err, access.Revoked, "are revoked", before)
 				time.Sleep(time.Minute)
 			}
 			if _, err := p.Grant(t.Context(), token()); err != nil {
-				t.Errorf("with a leeway of %v, one that was made after it: %v", leeway, err)
+				t.Errorf("with a leeway of %v, a token made after it is refused: %v", leeway, err)
 			}
 		}
 	})

@@ -10,28 +10,30 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxToken is the size of the longest token, in bytes: what fits the header of a request with some room for others.
+// MaxToken is the maximum size of a token in bytes. It fits a request header next to other fields.
 const MaxToken = 8 << 10
 
-// Verifier checks tokens. Each is checked with Keys first and with those of JWKS after that.
+// Verifier checks tokens, first with Keys and then with those of JWKS.
 type Verifier struct {
 	Keys []Key
 	JWKS *JWKS // nil: none
 
-	Issuer   string // the iss that tokens must have; "": any, or none
-	Audience string // what must be in the aud of tokens; "": anything, or nothing
+	Issuer   string // the required iss; "": not checked
+	Audience string // a required element of aud; "": not checked
 
-	// Leeway is for clocks that differ: exp, nbf and iat are taken as they come within it. 0: 30 s; negative: none; at most an hour.
+	// Leeway is how far the clocks of issuers may differ from this one. It applies to exp, nbf and iat. 0: 30 s; negative: none; the
+	// maximum is an hour.
 	Leeway time.Duration
 
-	// MaxLife is the longest time between iat and exp, both of which a token then must have. 0: no bound, and a token may live for
-	// ever.
+	// MaxLife limits the time between iat and exp, both of which a token must then have. 0: no limit, and exp may be missing.
 	MaxLife time.Duration
 }
 
-// defaultLeeway is enough for clocks that are set by hand, and short beside any life of a token.
+// defaultLeeway is enough for clocks set by hand, and short compared with the life of a token.
 const (
 	defaultLeeway = 30 * time.Second
 	maxLeeway     = time.Hour
@@ -46,8 +48,7 @@ func leewayOf(d time.Duration) time.Duration {
 	return min(max(d, 0), maxLeeway)
 }
 
-// Verify returns what a token grants. The error is a *[Refusal]. It waits only for keys that have to be fetched, and no longer than
-// ctx.
+// Verify checks a token and returns its grant. The error is a *[Refusal]. Verify blocks only while a key is fetched, until ctx ends.
 func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 	t, err := split(token)
 	if err != nil {
@@ -64,11 +65,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 	if err := v.checkClaims(&c, now); err != nil {
 		return Grant{}, err
 	}
-	return v.grant(t, &c, now), nil
+	return v.grantOf(t, &c, now), nil
 }
 
-// Unverified is what a token says of itself. Anybody can write a token: it is for people who want to know what they have in hand,
-// and nothing of it is to be acted on.
+// Unverified is the content of a token whose signature was not checked. It is meant for display only: anybody can write such a token.
 type Unverified struct {
 	Algorithm, KeyID string
 	Issuer           string
@@ -77,7 +77,7 @@ type Unverified struct {
 	Claimed          Grant // Expires is the token's exp
 }
 
-// Peek reads a token without checking that it was signed by anybody. With an error, a *[Refusal], it returns what could be read.
+// Peek reads a token without checking its signature. With an error, a *[Refusal], it returns the content read before the error.
 func Peek(token string) (Unverified, error) {
 	t, err := split(token)
 	if err != nil {
@@ -89,38 +89,38 @@ func Peek(token string) (Unverified, error) {
 	}, err
 }
 
-// parts are those of a token. Of its header only alg and kid are looked at, as hints to find a key that is pinned to that
-// algorithm: jku, jwk, x5u and x5c, which bring or name a key, are not read at all.
+// parts is a decoded token. From its header only alg and kid are used, as hints for finding a key. The fields that carry or locate a
+// key (jku, jwk, x5u, x5c) are ignored.
 type parts struct {
 	alg, kid  string
-	signed    string // what is signed
+	signed    string // the header and the claims as sent
 	payload   []byte
 	signature []byte
 }
 
-// strict refuses bits that do not count, so that a token cannot be written in two ways. It still skips line ends.
+// strict refuses stray bits at the end, so that each token has one spelling. It does not refuse line ends; split does.
 var strict = base64.RawURLEncoding.Strict()
 
-// split takes a token apart. The error is a *Refusal.
+// split decodes a token. The error is a *Refusal.
 func split(token string) (*parts, error) {
 	bad := func(format string, args ...any) (*parts, error) {
 		return nil, refuse(Malformed, unreadable, format, args...)
 	}
 	if len(token) > MaxToken {
-		return nil, refuse(Malformed, "the token is too long", "it has %d bytes; %d are the most that are accepted", len(token), MaxToken)
+		return nil, refuse(Malformed, "the token is too long", "it has %d bytes; the limit is %d", len(token), MaxToken)
 	}
 	if scheme, _, ok := strings.Cut(token, " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return bad("it begins with the word Bearer, which belongs in front of the token and not into it")
+		return bad("it begins with the word Bearer, which is not part of the token")
 	}
 	if strings.ContainsAny(token, "\r\n") {
-		return bad("there is a line end in it")
+		return bad("it contains a line end")
 	}
 	switch n := strings.Count(token, "."); n {
 	case 2:
 	case 4:
 		return bad("it is encrypted (JWE), which is not supported")
 	default:
-		return bad("it has %d dots, and a token has 2: header.claims.signature", n)
+		return bad("it has %d dots instead of 2 (header.claims.signature)", n)
 	}
 	end := strings.LastIndexByte(token, '.')
 	t := &parts{signed: token[:end]}
@@ -141,42 +141,39 @@ func split(token string) (*parts, error) {
 	return t, nil
 }
 
-// credential returns what tells a token from others. The signature is not in it: of the same token there may be several.
+// credential returns a hash that identifies a token. It leaves out the signature, because one token may be signed more than once.
 func (t *parts) credential() uint64 {
 	sum := sha256.Sum256([]byte(t.signed))
 	return max(binary.BigEndian.Uint64(sum[:]), 1)
 }
 
-// types are those of a token that grants access, in lower case: RFC 7519, section 5.1, and RFC 9068, section 2.1. Other tokens of the
-// same issuer, such as those that log somebody out, are signed with the same key and must not be taken for one.
+// types are the values of typ of an access token, in lower case: RFC 7519, section 5.1, and RFC 9068, section 2.1. Other tokens of the
+// same issuer, such as logout tokens, are signed with the same key and must not grant access.
 var types = []string{"", "jwt", "at+jwt", "application/at+jwt"}
 
 func (t *parts) readHeader(data []byte) error {
-	h, err := parseObject(data)
-	if err != nil {
+	var h struct {
+		Alg  string         `json:"alg"`
+		Kid  string         `json:"kid"`
+		Typ  string         `json:"typ"`
+		Crit jsontext.Value `json:"crit"`
+		Cty  jsontext.Value `json:"cty"`
+	}
+	if err := decodeToken(data, &h); err != nil {
 		return err
 	}
-	if t.alg, err = h.text("alg"); err != nil {
-		return err
-	}
-	if t.kid, err = h.text("kid"); err != nil {
-		return err
-	}
-	typ, err := h.text("typ")
-	switch {
-	case err != nil:
-		return err
-	case !slices.Contains(types, strings.ToLower(typ)):
-		return fmt.Errorf("typ is %.100q, which is no token for access", typ)
-	case h.has("crit"): // RFC 7515, section 4.1.11: what is critical has to be understood
-		return errors.New("it has crit, and nothing that could be critical is supported")
-	case h.has("cty"): // RFC 7519, section 5.2
-		return errors.New("it has cty: a token within a token is not supported")
+	switch t.alg, t.kid = h.Alg, h.Kid; {
+	case !slices.Contains(types, strings.ToLower(h.Typ)):
+		return fmt.Errorf("typ is %.100q, which is not an access token", h.Typ)
+	case h.Crit != nil: // RFC 7515, section 4.1.11: critical extensions must be understood
+		return errors.New("it has crit, and no critical extension is supported")
+	case h.Cty != nil: // RFC 7519, section 5.2
+		return errors.New("it has cty: nested tokens are not supported")
 	}
 	return nil
 }
 
-// checkSignature looks for a key that has signed the token.
+// checkSignature looks for a key that signed the token. The error is a *Refusal.
 func (v *Verifier) checkSignature(ctx context.Context, t *parts) error {
 	if strings.EqualFold(t.alg, "none") || t.alg == "" {
 		return refuse(WrongAlgorithm, notOurs, "it is not signed: its algorithm is %q", t.alg)
@@ -198,7 +195,7 @@ func (v *Verifier) checkSignature(ctx context.Context, t *parts) error {
 	return t.misfit(tried)
 }
 
-// misfit says why none of the keys that were tried has signed the token.
+// misfit returns the refusal of a token that none of the tried keys signed.
 func (t *parts) misfit(tried []Key) error {
 	var pinned []string
 	for _, k := range tried {
@@ -206,13 +203,13 @@ func (t *parts) misfit(tried []Key) error {
 	}
 	switch {
 	case len(tried) == 0:
-		return refuse(UnknownKey, notOurs, "no key is configured to check tokens with")
+		return refuse(UnknownKey, notOurs, "no key is configured to check tokens")
 	case !slices.Contains(pinned, t.alg):
 		slices.Sort(pinned)
-		return refuse(WrongAlgorithm, notOurs, "it says that it is signed with %.20q, and what could check it is pinned to %s",
+		return refuse(WrongAlgorithm, notOurs, "its algorithm is %.20q, and the keys are pinned to %s",
 			t.alg, strings.Join(slices.Compact(pinned), ", "))
 	}
-	return refuse(BadSignature, notOurs, "its %s signature does not fit: it was signed with another key, or changed after that", t.alg)
+	return refuse(BadSignature, notOurs, "its %s signature does not match: it was signed with another key, or modified later", t.alg)
 }
 
 func signedBy(keys []Key, t *parts) bool {

@@ -17,10 +17,10 @@ import (
 
 var byText = cmp.Comparer(func(a, b eventlog.Pattern) bool { return a == b })
 
-// anyCredential compares grants whose tokens are not known to the test.
+// anyCredential ignores the hash of the token.
 var anyCredential = cmpopts.IgnoreFields(access.Grant{}, "Credential")
 
-func TestAGoodTokenGrantsWhatItSays(t *testing.T) {
+func TestValidTokenGrantsWhatItClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}, Issuer: "https://id.example", Audience: "tidings", MaxLife: time.Hour}
 		now := time.Now().Truncate(time.Second)
@@ -42,8 +42,8 @@ func TestAGoodTokenGrantsWhatItSays(t *testing.T) {
 	})
 }
 
-// TestATokenThatNamesNobodyIsStillKnown, and told from another one: whatever else it lacks.
-func TestATokenThatNamesNobodyIsStillKnown(t *testing.T) {
+// TestTokenWithoutASubjectHasACredential that differs from that of other tokens.
+func TestTokenWithoutASubjectHasACredential(t *testing.T) {
 	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}}
 	none := must(p.Grant(t.Context(), ""))
 	one, same := must(p.Grant(t.Context(), hs256(`{`+grants+`}`))), must(p.Grant(t.Context(), hs256(`{`+grants+`}`)))
@@ -53,7 +53,7 @@ func TestATokenThatNamesNobodyIsStillKnown(t *testing.T) {
 	}
 }
 
-func TestEveryAlgorithmChecksItsOwnAndNoOther(t *testing.T) {
+func TestEveryAlgorithmVerifiesOnlyItsOwnSignatures(t *testing.T) {
 	for _, signed := range allAlgorithms {
 		token := forge(signed, `{"alg":"`+signed+`"}`, `{`+grants+`}`)
 		for _, pinned := range allAlgorithms {
@@ -63,19 +63,19 @@ func TestEveryAlgorithmChecksItsOwnAndNoOther(t *testing.T) {
 			case signed == pinned && err != nil:
 				t.Errorf("%s: %v", signed, err)
 			case signed != pinned:
-				wantRefusal(t, err, access.WrongAlgorithm, `says that it is signed with "`+signed+`", and what could check it is pinned to `+pinned, token)
+				wantRefusal(t, err, access.WrongAlgorithm, `its algorithm is "`+signed+`", and the keys are pinned to `+pinned, token)
 			}
 		}
 		// Another key of the same algorithm.
 		tampered := strings.Replace(token, base64url(`{`+grants+`}`), base64url(`{`+strings.Replace(grants, "news/**", "*", 1)+`}`), 1)
 		_, err := (&access.Verifier{Keys: []access.Key{keyFor(signed)}}).Verify(t.Context(), tampered)
-		wantRefusal(t, err, access.BadSignature, "its "+signed+" signature does not fit", tampered)
+		wantRefusal(t, err, access.BadSignature, "its "+signed+" signature does not match", tampered)
 	}
 }
 
-// TestAPublicKeyIsNoSecret: whoever verifies by the algorithm that the token names can be given a token that was signed by HMAC with the
-// public key, which everybody has.
-func TestAPublicKeyIsNoSecret(t *testing.T) {
+// TestPublicKeyIsNeverUsedAsASecret: a verifier that trusts the token's alg accepts a token signed by HMAC with the public key, which
+// everybody has.
+func TestPublicKeyIsNeverUsedAsASecret(t *testing.T) {
 	public := publicPEM(rsaKey())
 	for _, alg := range []string{"HS256", "HS384", "HS512"} {
 		for _, form := range [][]byte{public, []byte(strings.TrimSpace(string(public)))} {
@@ -89,7 +89,7 @@ func TestAPublicKeyIsNoSecret(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsNotSignedIsRefused(t *testing.T) {
+func TestUnsignedTokenIsRefused(t *testing.T) {
 	v := &access.Verifier{Keys: []access.Key{keyFor("HS256"), keyFor("RS256")}}
 	good := hs256(`{` + grants + `}`)
 	signature := good[strings.LastIndexByte(good, '.')+1:]
@@ -121,28 +121,28 @@ func TestMalformedTokensAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, tokens := range map[string][]string{
-		"bytes; 8192 are the most":          {strings.Repeat("a", 8193), hs256(`{"x":"` + strings.Repeat("x", 8000) + `",` + grants + `}`), strings.Repeat(".", 1<<20)},
-		"dots, and a token has 2":           {"x", ".", head + "." + body, good + ".", "." + good},
-		"encrypted (JWE)":                   {"a.b.c.d.e"},
-		"the word Bearer":                   {"Bearer " + good, "bearer x"},
-		"a line end":                        {good + "\n", head + "\r\n." + body + "." + signature},
-		"its header is not base64url":       {"=" + good, head[:5] + "+." + body + "." + signature, head + "=." + body + "." + signature, " " + good},
-		"its claims are not base64url":      {head + "." + body + "==." + signature, head + ".é." + signature},
-		"its signature is not base64url":    {good + " ", good + "=", head + "." + body + "." + signature[:len(signature)-1] + otherTail(signature)},
-		"its header: not a JSON object":     {".." + signature, "." + body + "." + signature, header(`[]`), header(`"alg"`), header(`null`), header(``)},
-		"its header: a name is there twice": {header(`{"alg":"HS256","alg":"none"}`), header(`{"alg":"none","\u0061lg":"HS256"}`), header(`{"alg":"HS256","kid":"a","kid":"b"}`), header(`{"alg":"HS256","\ud800":1,"\ufffd":2}`), header(`{"alg":"HS256","x":":\"{","x":[{":":1}]}`)},
-		"its header: alg is not a string":   {header(`{"alg":null}`), header(`{"alg":["HS256"]}`), header(`{"alg":{}}`), header(`{"alg":256}`)},
-		"its header: kid is not a string":   {header(`{"alg":"HS256","kid":null}`), header(`{"alg":"HS256","kid":{"$ne":""}}`), header(`{"alg":"HS256","kid":0}`)},
-		"after top-level value":             {header(`{"alg":"HS256"}{}`), header(`{"alg":"HS256"} x`), hs256(`{` + grants + `}{"exp":1}`)},
-		"unexpected end of JSON input":      {header(`{"alg":"HS256"`), header(`{"alg":"HS256`), header(`{"alg":`), header(`{"alg"`), header(`{`)},
-		"its header: not UTF-8":             {header("{\"alg\":\"HS256\",\"\xff\":1}")},
-		`typ is "logout+jwt"`:               {header(`{"alg":"HS256","typ":"logout+jwt"}`)},
-		"its header: it has crit":           {header(`{"alg":"HS256","crit":["b64"],"b64":false}`), header(`{"alg":"HS256","crit":[]}`)},
-		"a token within a token":            {forge("HS256", `{"alg":"HS256","cty":"JWT"}`, good)},
-		"its claims: not a JSON object":     {hs256(good), hs256(`[]`), hs256(`"x"`), hs256(``), hs256(`null`), hs256(strings.Repeat("[", 5000))},
-		"its claims: a name is there twice": {hs256(`{"exp":1,"exp":9999999999,` + grants + `}`), hs256(`{"exp":1,"e\u0078p":9999999999,` + grants + `}`), hs256(`{` + grants + `,"tidings":{"admin":true}}`)},
-		"its claims: not UTF-8":             {hs256("{\"sub\":\"\xff\"," + grants + "}")},
-		"its claims: invalid character":     {hs256(`{'sub':1}`), hs256(`{"exp":0x10,` + grants + `}`), hs256(`{"exp":NaN,` + grants + `}`), hs256(`{"exp":+1}`)},
+		"bytes; the limit is 8192":         {strings.Repeat("a", 8193), hs256(`{"x":"` + strings.Repeat("x", 8000) + `",` + grants + `}`), strings.Repeat(".", 1<<20)},
+		"dots instead of 2":                {"x", ".", head + "." + body, good + ".", "." + good},
+		"encrypted (JWE)":                  {"a.b.c.d.e"},
+		"the word Bearer":                  {"Bearer " + good, "bearer x"},
+		"a line end":                       {good + "\n", head + "\r\n." + body + "." + signature},
+		"its header is not base64url":      {"=" + good, head[:5] + "+." + body + "." + signature, head + "=." + body + "." + signature, " " + good},
+		"its claims are not base64url":     {head + "." + body + "==." + signature, head + ".é." + signature},
+		"its signature is not base64url":   {good + " ", good + "=", head + "." + body + "." + signature[:len(signature)-1] + otherTail(signature)},
+		"its header: not a JSON object":    {header(`[]`), header(`"alg"`), header(`null`)},
+		"appears twice in one object":      {header(`{"alg":"HS256","alg":"none"}`), header(`{"alg":"none","\u0061lg":"HS256"}`), header(`{"alg":"HS256","kid":"a","kid":"b"}`), header(`{"alg":"HS256","x":":\"{","x":[{":":1}]}`), header(`{"alg":"HS256","x":{"a":1,"a":2}}`)},
+		"invalid surrogate":                {header(`{"alg":"HS256","\ud800":1,"\ufffd":2}`)},
+		"its header: alg is not a string":  {header(`{"alg":null}`), header(`{"alg":["HS256"]}`), header(`{"alg":{}}`), header(`{"alg":256}`)},
+		"its header: kid is not a string":  {header(`{"alg":"HS256","kid":null}`), header(`{"alg":"HS256","kid":{"$ne":""}}`), header(`{"alg":"HS256","kid":0}`)},
+		"after top-level value":            {header(`{"alg":"HS256"}{}`), header(`{"alg":"HS256"} x`), hs256(`{` + grants + `}{"exp":1}`)},
+		"unexpected EOF":                   {".." + signature, "." + body + "." + signature, header(``), hs256(``), hs256(strings.Repeat("{\"a\":", 500)), header(`{"alg":"HS256"`), header(`{"alg":"HS256`), header(`{"alg":`), header(`{"alg"`), header(`{`)},
+		"invalid UTF-8":                    {header("{\"alg\":\"HS256\",\"\xff\":1}"), hs256("{\"sub\":\"\xff\"," + grants + "}")},
+		`typ is "logout+jwt"`:              {header(`{"alg":"HS256","typ":"logout+jwt"}`)},
+		"its header: it has crit":          {header(`{"alg":"HS256","crit":["b64"],"b64":false}`), header(`{"alg":"HS256","crit":[]}`)},
+		"nested tokens":                    {forge("HS256", `{"alg":"HS256","cty":"JWT"}`, good)},
+		"its claims: not a JSON object":    {hs256(`[]`), hs256(`"x"`), hs256(`null`), hs256(strings.Repeat("[", 5000))},
+		"its claims: the name":             {hs256(`{"exp":1,"exp":9999999999,` + grants + `}`), hs256(`{"exp":1,"e\u0078p":9999999999,` + grants + `}`), hs256(`{` + grants + `,"tidings":{"admin":true}}`), hs256(`{"tidings":{"admin":false,"admin":true}}`)},
+		"its claims: invalid JSON at byte": {hs256(good), hs256(`{'sub':1}`), hs256(`{"exp":0x10,` + grants + `}`), hs256(`{"exp":NaN,` + grants + `}`), hs256(`{"exp":+1}`)},
 	} {
 		for _, token := range tokens {
 			_, err := v.Verify(t.Context(), token)
@@ -151,7 +151,7 @@ func TestMalformedTokensAreRefused(t *testing.T) {
 	}
 }
 
-// otherTail returns another last character of base64url that stands for the same bytes, if one does not look closely.
+// otherTail returns another last character of base64url that a lenient decoder reads as the same bytes.
 func otherTail(encoded string) string {
 	last := encoded[len(encoded)-1:]
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -162,31 +162,33 @@ func otherTail(encoded string) string {
 	return string(other)
 }
 
-func TestClaimsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestInvalidClaimsAreRefused(t *testing.T) {
 	many := func(n int) string { return `["` + strings.TrimSuffix(strings.Repeat(`a","`, n), `","`) + `"]` }
 	v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}}
 	for says, claims := range map[string][]string{
-		"no claim tidings":                                       {`{}`, `{"sub":"alice","exp":99999999999}`, `{"Tidings":{}}`, `{"tidings ":{}}`},
+		`no claim "tidings"`:                                     {`{}`, `{"sub":"alice","exp":99999999999}`, `{"Tidings":{}}`, `{"tidings ":{}}`},
 		"tidings is not an object":                               {`{"tidings":null}`, `{"tidings":[]}`, `{"tidings":"news/**"}`, `{"tidings":true}`},
-		"tidings: a name is there twice":                         {`{"tidings":{"admin":false,"admin":true}}`},
-		`tidings has "subcribe"`:                                 {`{"tidings":{"subcribe":["a"]}}`},
-		`tidings has "Admin"`:                                    {`{"tidings":{"Admin":true}}`},
-		"publish is not an array of strings":                     {`{"tidings":{"publish":"news"}}`, `{"tidings":{"publish":null}}`, `{"tidings":{"publish":{"0":"a"}}}`, `{"tidings":{"publish":[["a"]]}}`, `{"tidings":{"publish":["a",null]}}`, `{"tidings":{"publish":[1]}}`},
+		`tidings has the unknown name "subcribe"`:                {`{"tidings":{"subcribe":["a"]}}`},
+		`tidings has the unknown name "Admin"`:                   {`{"tidings":{"Admin":true}}`},
+		"publish is not an array of strings":                     {`{"tidings":{"publish":"news"}}`, `{"tidings":{"publish":null}}`, `{"tidings":{"publish":{"0":"a"}}}`},
+		"publish.0 is not a string":                              {`{"tidings":{"publish":[["a"]]}}`, `{"tidings":{"publish":[1]}}`},
+		"publish.1 is not a string":                              {`{"tidings":{"publish":["a",null]}}`},
 		"admin is not true or false":                             {`{"tidings":{"admin":"true"}}`, `{"tidings":{"admin":1}}`, `{"tidings":{"admin":null}}`},
-		"tidings.subscribe: number 2":                            {`{"tidings":{"subscribe":["a",""]}}`, `{"tidings":{"subscribe":["a","b*"]}}`, `{"tidings":{"subscribe":["a","**/b"]}}`, `{"tidings":{"subscribe":["a","\u0000"]}}`, `{"tidings":{"subscribe":["a","` + strings.Repeat("x", 1025) + `"]}}`},
+		"tidings.subscribe.1: ":                                  {`{"tidings":{"subscribe":["a",""]}}`, `{"tidings":{"subscribe":["a","b*"]}}`, `{"tidings":{"subscribe":["a","**/b"]}}`, `{"tidings":{"subscribe":["a","\u0000"]}}`, `{"tidings":{"subscribe":["a","` + strings.Repeat("x", 1025) + `"]}}`},
 		"tidings has 1001 patterns":                              {`{"tidings":{"subscribe":` + many(1001) + `}}`, `{"tidings":{"subscribe":` + many(1000) + `,"publish":["b"]}}`},
 		"sub is not a string":                                    {`{"sub":1,` + grants + `}`, `{"sub":null,` + grants + `}`, `{"sub":["alice"],` + grants + `}`},
 		"sub has 256 bytes":                                      {`{"sub":"` + strings.Repeat("x", 256) + `",` + grants + `}`},
 		"jti has 256 bytes":                                      {`{"jti":"` + strings.Repeat("x", 256) + `",` + grants + `}`},
 		"jti is not a string":                                    {`{"jti":false,` + grants + `}`},
 		"iss is not a string":                                    {`{"iss":{},` + grants + `}`},
-		"aud is not an array of strings":                         {`{"aud":null,` + grants + `}`, `{"aud":1,` + grants + `}`, `{"aud":["a",{}],` + grants + `}`},
+		"aud is not an array of strings":                         {`{"aud":null,` + grants + `}`, `{"aud":1,` + grants + `}`},
+		"aud.1 is not a string":                                  {`{"aud":["a",{}],` + grants + `}`},
 		"exp is not a number of seconds":                         {`{"exp":"99999999999",` + grants + `}`, `{"exp":null,` + grants + `}`, `{"exp":[99999999999],` + grants + `}`, `{"exp":true,` + grants + `}`},
-		"exp is -1, which is no time":                            {`{"exp":-1,` + grants + `}`},
-		"exp is 1e300, which is no time":                         {`{"exp":1e300,` + grants + `}`},
-		"exp is 1e999, which is no time":                         {`{"exp":1e999,` + grants + `}`},
+		"exp is -1, which is not a time":                         {`{"exp":-1,` + grants + `}`},
+		"exp is 1e300, which is not a time":                      {`{"exp":1e300,` + grants + `}`},
+		"exp is 1e999, which is not a time":                      {`{"exp":1e999,` + grants + `}`},
 		"exp is 9223372036854775808, which is":                   {`{"exp":9223372036854775808,` + grants + `}`},
-		"exp is 1795345200000, which is":                         {`{"exp":1795345200000,` + grants + `}`}, // milliseconds, a usual mistake
+		"exp is 1795345200000, which is":                         {`{"exp":1795345200000,` + grants + `}`}, // milliseconds, a common mistake
 		"nbf is not a number of seconds":                         {`{"nbf":"0",` + grants + `}`},
 		"iat is not a number of seconds":                         {`{"iat":"now",` + grants + `}`},
 		"exp is 9999999999999999999999999999999999999999, which": {`{"exp":` + strings.Repeat("9", 5000) + `,` + grants + `}`},
@@ -199,8 +201,8 @@ func TestClaimsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
-// TestATokenCountsForItsTimeAndTheLeeway runs in bubbles, in which it is midnight of the first of January 2000, UTC.
-func TestATokenCountsForItsTimeAndTheLeeway(t *testing.T) {
+// TestTokenIsValidForItsTimeAndTheLeeway runs in bubbles, whose clocks start at 2000-01-01 00:00 UTC.
+func TestTokenIsValidForItsTimeAndTheLeeway(t *testing.T) {
 	for _, test := range []struct {
 		claim   string
 		seconds float64 // from now
@@ -237,13 +239,13 @@ func TestATokenCountsForItsTimeAndTheLeeway(t *testing.T) {
 			case err != nil:
 				t.Errorf("%s %v from now: %v", test.claim, test.seconds, err)
 			case !g.Expires.IsZero() && !g.Expires.After(now):
-				t.Errorf("%s %v from now: the grant ended at %v, before it was made", test.claim, test.seconds, g.Expires)
+				t.Errorf("%s %v from now: the grant has already expired, at %v", test.claim, test.seconds, g.Expires)
 			}
 		})
 	}
 }
 
-func TestATokenForSomebodyElseIsRefused(t *testing.T) {
+func TestTokenOfAnotherIssuerOrAudienceIsRefused(t *testing.T) {
 	v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}, Issuer: "https://id.example", Audience: "tidings"}
 	for _, test := range []struct {
 		claims string
@@ -254,7 +256,7 @@ func TestATokenForSomebodyElseIsRefused(t *testing.T) {
 		{`"iss":"https://id.example","aud":["a","tidings"]`, "", ""},
 		{`"aud":"tidings"`, access.WrongIssuer, `its issuer is "", and must be "https://id.example"`},
 		{`"iss":"https://id.example/","aud":"tidings"`, access.WrongIssuer, `"https://id.example/"`},
-		{`"iss":"https://id.example"`, access.WrongAudience, `its audience is [], and must be or have "tidings"`},
+		{`"iss":"https://id.example"`, access.WrongAudience, `its audience is [], and must contain "tidings"`},
 		{`"iss":"https://id.example","aud":[]`, access.WrongAudience, `[]`},
 		{`"iss":"https://id.example","aud":"Tidings"`, access.WrongAudience, `["Tidings"]`},
 		{`"iss":"https://id.example","aud":["a","tidings2"]`, access.WrongAudience, `["a" "tidings2"]`},
@@ -272,13 +274,13 @@ func TestATokenForSomebodyElseIsRefused(t *testing.T) {
 	}
 }
 
-func TestATokenLivesNoLongerThanItMay(t *testing.T) {
+func TestTokenLifetimeIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
 		v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}, MaxLife: time.Hour}
 		for claims, says := range map[string]string{
 			fmt.Sprintf(`"iat":%d,"exp":%d`, now, now+3600): "",
-			fmt.Sprintf(`"iat":%d,"exp":%d`, now, now+3601): "it lives for 1h0m1s, and may for 1h0m0s",
+			fmt.Sprintf(`"iat":%d,"exp":%d`, now, now+3601): "its lifetime is 1h0m1s; the limit is 1h0m0s",
 			fmt.Sprintf(`"exp":%d`, now+3600):               "it must have iat and exp",
 			fmt.Sprintf(`"iat":%d`, now):                    "it must have iat and exp",
 		} {
@@ -293,8 +295,8 @@ func TestATokenLivesNoLongerThanItMay(t *testing.T) {
 	})
 }
 
-// TestNothingInAHeaderLeadsToAKey: a token that brings its own key, or says where to find one, is checked with ours all the same.
-func TestNothingInAHeaderLeadsToAKey(t *testing.T) {
+// TestHeaderCannotSupplyAKey: a token that carries a key, or the address of one, is still checked with the configured keys.
+func TestHeaderCannotSupplyAKey(t *testing.T) {
 	v := &access.Verifier{Keys: []access.Key{keyFor("RS256")}}
 	mine := forgeWith("ES256", p256Key(), `{"alg":"ES256","jwk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`, `{`+grants+`}`)
 	_, err := v.Verify(t.Context(), mine)
@@ -313,7 +315,7 @@ func TestNothingInAHeaderLeadsToAKey(t *testing.T) {
 	}
 }
 
-func TestPeekReadsWhatNobodyHasSigned(t *testing.T) {
+func TestPeekReadsAnUnsignedToken(t *testing.T) {
 	token := base64url(`{"alg":"none","kid":"k1"}`) + "." + base64url(`{"iss":"me","aud":"you","nbf":1,"exp":2,`+grants+`}`) + "."
 	got, err := access.Peek(token)
 	if err != nil {
@@ -328,8 +330,8 @@ func TestPeekReadsWhatNobodyHasSigned(t *testing.T) {
 	}
 	token = base64url(`{"alg":"HS256"}`) + "." + base64url(`{"sub":"alice"}`) + "."
 	got, err = access.Peek(token)
-	wantRefusal(t, err, access.BadClaims, "no claim tidings", token)
+	wantRefusal(t, err, access.BadClaims, `no claim "tidings"`, token)
 	if got.Claimed.Subject != "alice" || got.Algorithm != "HS256" {
-		t.Errorf("what could be read is lost: %+v", got)
+		t.Errorf("Peek lost what it read before the error: %+v", got)
 	}
 }
