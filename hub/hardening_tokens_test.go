@@ -107,10 +107,10 @@ func TestNoForgedTokenOpensAnything(t *testing.T) {
 	}
 
 	const (
-		notOurs    = "the token was not signed with a key that is accepted here"
+		notOurs    = "the token was not signed with a key that this hub accepts"
 		unreadable = "the token is malformed"
-		notForUs   = "the token was made by or for somebody else"
-		senseless  = "what the token says is not valid here"
+		notForUs   = "the token has another issuer or audience"
+		senseless  = "a claim of the token is missing or invalid"
 	)
 	refusals := map[access.Reason]int{}
 	for name, test := range map[string]struct {
@@ -131,7 +131,7 @@ func TestNoForgedTokenOpensAnything(t *testing.T) {
 		"expired":                           {forge(t, secret, hs256, at("exp", now-3600)), access.Expired, "the token expired at 20"},
 		"expired for ever":                  {forge(t, secret, hs256, at("exp", 0)), access.Expired, "the token expired at 1970"},
 		"not yet valid":                     {forge(t, secret, hs256, at("nbf", now+3600)), access.NotYetValid, "the token is not valid before 20"},
-		"of the future":                     {forge(t, secret, hs256, at("iat", now+3600)), access.NotYetValid, "the token is of the future"},
+		"of the future":                     {forge(t, secret, hs256, at("iat", now+3600)), access.NotYetValid, "the token was issued in the future"},
 		"wrong audience":                    {forge(t, secret, hs256, `{"iss":"https://id.example","aud":["billing","tidings2"],`+grants+`}`), access.WrongAudience, notForUs},
 		"no audience":                       {forge(t, secret, hs256, `{"iss":"https://id.example",`+grants+`}`), access.WrongAudience, notForUs},
 		"wrong issuer":                      {forge(t, secret, hs256, `{"iss":"https://evil.example","aud":"tidings",`+grants+`}`), access.WrongIssuer, notForUs},

@@ -98,11 +98,11 @@ func TestServeRefusesKeysThatAreNone(t *testing.T) {
 		args []string
 	}{
 		"no such file":                                   {nil, []string{"--key-file", "nowhere"}},
-		"short: the secret has 5 bytes":                  {nil, []string{"--key-file", writeFile(t, "short", "short")}},
-		"environment TIDINGS_KEY: the secret":            {environ{"TIDINGS_KEY=short"}, nil},
+		"short: weak secret: it has 5 bytes":             {nil, []string{"--key-file", writeFile(t, "short", "short")}},
+		"environment TIDINGS_KEY: weak secret":           {environ{"TIDINGS_KEY=short"}, nil},
 		"key.pem: secrets are for --key-file":            {nil, []string{"--key-file", pem}},
 		"secret: secrets are for --key-file":             {nil, []string{"--public-key", secret}},
-		"and not with RS256":                             {nil, []string{"--key-file", secret, "--jwt-alg", "RS256"}},
+		"not with RS256":                                 {nil, []string{"--key-file", secret, "--jwt-alg", "RS256"}},
 		"--jwt-alg":                                      {nil, []string{"--key-file", secret, "--jwt-alg", "none"}},
 		"--jwks-url with --jwt-alg":                      {nil, []string{"--jwks-url", "https://id.example/keys", "--jwt-alg", "HS256"}},
 		"--jwks-url: http://id.example/keys is not safe": {nil, []string{"--jwks-url", "http://id.example/keys"}},

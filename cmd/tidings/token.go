@@ -68,9 +68,13 @@ func readKey(name string) ([]byte, error) {
 	return text, nil
 }
 
-// keyError says what is wrong with a key, in the words of package access.
+// keyError names the file or variable of an invalid key. For a weak secret it adds how to make a better one.
 func keyError(from string, err error) error {
-	return fmt.Errorf("%s: %s", from, strings.TrimPrefix(err.Error(), "access: "))
+	text := fmt.Sprintf("%s: %s", from, strings.TrimPrefix(err.Error(), "access: "))
+	if errors.Is(err, access.ErrWeakSecret) {
+		text += "\nhint: tidings token key makes one"
+	}
+	return errors.New(text)
 }
 
 // algorithms are those for a key, none if its usual one.

@@ -66,7 +66,7 @@ func TestTopicsSaysThatThereIsNothingToList(t *testing.T) {
 func TestServeSaysWhatIsWrongWithAKey(t *testing.T) {
 	key := writeFile(t, "short", "short")
 	_, _, complaint := say(t, "serve", "--memory", "--addr", ":0", "--key-file", key)
-	if !strings.HasPrefix(complaint, "tidings: "+key+": the secret has 5 bytes") {
+	if !strings.HasPrefix(complaint, "tidings: "+key+": weak secret: it has 5 bytes, and needs at least 32\nhint: tidings token key makes one") {
 		t.Error(complaint)
 	}
 	_, _, complaint = say(t, "serve", "--memory", "--addr", ":0", "--key-file", key+"er")
