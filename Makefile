@@ -20,8 +20,9 @@ run: # Serve the demo on http://localhost:3000
 .PHONY: test
 test: needs vet race log e2e # Run every test, in at most ten minutes on two cores; installs what they need, or says what is missing
 
-# How often make soak repeats what make test does a few times: kills of a hub and of a log, losses of power, operations against the model, faults of
-# a disk, damages of a killed log. Each variable can be set for a single test, too, and a test that fails says the TIDINGS_SEED that repeats it.
+# How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
+# model, disk faults, and damage to the files of killed logs. Each variable also works for a single test. A test that fails prints the TIDINGS_SEED
+# that repeats it.
 SOAK := TIDINGS_KILLS=500 TIDINGS_CRASHES=500 TIDINGS_OPS=10000 TIDINGS_FAULTS=20 TIDINGS_DAMAGES=20
 
 .PHONY: soak
