@@ -14,40 +14,40 @@ import (
 )
 
 const (
-	// How many connections may be under way: many enough for the fastest hub, and far below the 4,096 that a listener on Linux
-	// keeps waiting.
+	// maxDialing limits the connections that are being opened. It is enough for the fastest hub, and far below the 4,096
+	// connections that Linux queues for a listener.
 	maxDialing = 500
-	// When a connection has failed or broken, its follower comes back after this time.
-	comeBack = time.Second
+	// reconnectDelay is the time between the end of a connection and the next attempt.
+	reconnectDelay = time.Second
 )
 
-// connect begins to connect f. It waits while too many do.
-func (r *run) connect(f *follower) {
+// connect starts a connection for sub. It waits while maxDialing others are being opened.
+func (r *run) connect(sub *subscriber) {
 	select {
 	case r.dialing <- struct{}{}:
 	case <-r.ctx.Done():
 		return
 	}
-	f.ledger.lock()
-	defer f.ledger.unlock()
-	if f.state != away || r.ctx.Err() != nil {
+	sub.shard.lock()
+	defer sub.shard.unlock()
+	if sub.state != disconnected || r.ctx.Err() != nil {
 		<-r.dialing
 		return
 	}
-	f.restart()
-	f.conn++
-	f.state = dialing
-	if f.since == 0 {
-		f.since = r.now()
+	sub.restart()
+	sub.conn++
+	sub.state = dialing
+	if sub.since == 0 {
+		sub.since = r.now()
 	}
-	f.via.open(f, r.request(f))
+	sub.via.open(sub, r.request(sub))
 }
 
-// request returns what f asks for: to go on from where it was.
-func (r *run) request(f *follower) *http.Request {
+// request returns a request that resumes after sub's last event ID.
+func (r *run) request(sub *subscriber) *http.Request {
 	target := *r.subscribe
-	if f.topic >= 0 {
-		target = *r.targets[f.topic]
+	if sub.topic >= 0 {
+		target = *r.targets[sub.topic]
 	}
 	req := &http.Request{Method: http.MethodGet, URL: &target, Host: target.Host, Header: r.SubscribeHeader.Clone()}
 	if req.Header == nil {
@@ -56,92 +56,92 @@ func (r *run) request(f *follower) *http.Request {
 	if req.Header.Get("Accept") == "" {
 		req.Header.Set("Accept", "text/event-stream")
 	}
-	if len(f.id) > 0 {
-		req.Header.Set("Last-Event-ID", string(f.id))
+	if len(sub.id) > 0 {
+		req.Header.Set("Last-Event-ID", string(sub.id))
 	}
 	return req
 }
 
-// opened says that f has a stream. Its ledger is locked, as for closed and drop.
-func (r *run) opened(f *follower) {
+// opened records that sub's stream is open. The caller holds the lock of its shard, also for closed and release.
+func (r *run) opened(sub *subscriber) {
 	<-r.dialing
-	f.state = open
+	sub.state = open
 	r.up.Add(1)
-	if f.up == 0 {
-		f.up = r.now()
+	if sub.up == 0 {
+		sub.up = r.now()
 		r.settled.Add(1)
 	}
 }
 
-// closed says that f's connection is no more, or that there will be none.
-func (r *run) closed(f *follower, err error) {
-	r.release(f)
+// closed records that sub's connection ended or failed with err, and schedules a reconnection unless err is final.
+func (r *run) closed(sub *subscriber, err error) {
+	r.release(sub)
 	if r.ctx.Err() != nil {
 		return
 	}
-	r.trouble.note(err)
+	r.errorCounts.add(err)
 	if final(err) {
-		f.state = given
-		if f.up == 0 {
+		sub.state = gaveUp
+		if sub.up == 0 {
 			r.settled.Add(1)
 		}
 		return
 	}
-	time.AfterFunc(comeBack, func() { r.connect(f) })
+	time.AfterFunc(reconnectDelay, func() { r.connect(sub) })
 }
 
-// final reports whether another attempt would fail alike: the answer is no stream, or there is no TLS to be had.
+// final reports whether another attempt would fail with the same error: the response is not a stream, or TLS fails.
 func final(err error) bool {
 	_, refused := errors.AsType[*Refusal](err)
 	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	return refused || distrusted || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// release gives back what a connection had.
-func (r *run) release(f *follower) {
-	switch f.state {
+// release frees the place of sub's connection and marks sub as disconnected.
+func (r *run) release(sub *subscriber) {
+	switch sub.state {
 	case dialing:
 		<-r.dialing
 	case open:
 		r.up.Add(-1)
 	}
-	f.state = away
+	sub.state = disconnected
 }
 
-// reconnect breaks f's connection, and makes another one.
-func (r *run) reconnect(f *follower) {
-	f.ledger.lock()
-	if f.state != open {
-		f.ledger.unlock()
-		return // it is about to come back by itself
+// reconnect drops sub's connection and opens another one.
+func (r *run) reconnect(sub *subscriber) {
+	sub.shard.lock()
+	if sub.state != open {
+		sub.shard.unlock()
+		return // it is already reconnecting
 	}
-	f.via.drop(f)
-	r.release(f)
-	f.ledger.unlock()
-	r.connect(f)
+	sub.via.drop(sub)
+	r.release(sub)
+	sub.shard.unlock()
+	r.connect(sub)
 }
 
-// connectAll begins to connect them all, at the rate that was asked for.
-func (r *run) connectAll(ctx context.Context, followers []*follower) {
+// connectAll starts connections for all subscribers, at the rate Options.Connects.
+func (r *run) connectAll(ctx context.Context, subscribers []*subscriber) {
 	p := r.newPace(r.Connects)
-	for _, f := range followers {
+	for _, sub := range subscribers {
 		if p.wait(ctx) != nil {
 			return
 		}
-		r.connect(f)
+		r.connect(sub)
 	}
 }
 
-// awaitConnected waits until n have a stream, or know that they get none.
+// awaitConnected waits until n subscribers have had a stream or were refused. It fails if none is connected.
 func (r *run) awaitConnected(ctx context.Context, n int64) error {
 	err := r.await(ctx, func() (left int64) { return n - r.settled.Load() })
 	if err == nil && r.up.Load() == 0 && n > 0 {
-		return fmt.Errorf("no stream could be had: %w", r.trouble.most())
+		return fmt.Errorf("no subscriber could connect: %w", r.errorCounts.mostFrequent())
 	}
 	return err
 }
 
-// await waits until nothing is left, or nothing comes any more.
+// await waits until left returns 0, or until its result has not changed for Options.stallTimeout.
 func (r *run) await(ctx context.Context, left func() int64) error {
 	last, since := int64(-1), r.now()
 	for {
@@ -151,7 +151,7 @@ func (r *run) await(ctx context.Context, left func() int64) error {
 			return nil
 		case n != last:
 			last, since = n, r.now()
-		case r.now()-since > r.patience:
+		case r.now()-since > r.stallTimeout:
 			return nil
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
@@ -160,22 +160,22 @@ func (r *run) await(ctx context.Context, left func() int64) error {
 	}
 }
 
-// churn breaks connections, one after the other.
+// churn drops connections at the rate Options.Churn, one subscriber after the other.
 func (r *run) churn(ctx context.Context) {
 	p := r.newPace(r.Churn)
 	for i := 0; p.wait(ctx) == nil; i++ {
-		r.reconnect(r.followers[i%r.Subscribers])
+		r.reconnect(r.subscribers[i%r.Subscribers])
 	}
 }
 
-// trouble counts errors by what they say.
-type trouble struct {
+// errorCounts counts errors by their text.
+type errorCounts struct {
 	mu     sync.Mutex
 	counts map[string]int64
-	errors map[string]error // the first of each
+	errors map[string]error // the first error with each text
 }
 
-func (t *trouble) note(err error) {
+func (t *errorCounts) add(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.counts == nil {
@@ -191,11 +191,11 @@ func (t *trouble) note(err error) {
 	}
 }
 
-// most returns the commonest.
-func (t *trouble) most() error {
+// mostFrequent returns the most frequent error.
+func (t *errorCounts) mostFrequent() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err, most := errors.New("there was no answer"), int64(0)
+	err, most := errors.New("the hub did not answer"), int64(0)
 	for s, n := range t.counts {
 		if n > most {
 			err, most = t.errors[s], n
@@ -204,7 +204,8 @@ func (t *trouble) most() error {
 	return err
 }
 
-// innermost returns the error without where it happened: ports and the like make each one another.
+// innermost unwraps an error completely. Outer texts contain ports and the like, so equal errors would not count
+// together.
 func innermost(err error) error {
 	for {
 		inner := errors.Unwrap(err)

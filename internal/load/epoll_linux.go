@@ -15,46 +15,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epoll is the carrier for many connections of plain HTTP/1.1: one goroutine for each ledger reads whatever has come to
-// any of its followers into one buffer.
+// epoll is the connector for plain HTTP/1.1. One goroutine per shard reads the connections of all its subscribers into
+// one buffer.
 type epoll struct {
 	run     *run
 	addr    *net.TCPAddr
-	loops   map[*ledger]*loop
+	loops   map[*shard]*loop
 	running sync.WaitGroup
 }
 
-// loop reads for the followers of a ledger, whose lock guards them.
+// loop reads for the subscribers of a shard. The shard's lock guards its fields.
 type loop struct {
-	run       *run
-	ledger    *ledger
-	fd        int
-	file      *os.File // fd, known to Go's own poller: an epoll set is readable when something in it is
-	followers []*follower
-	buf       []byte
+	run         *run
+	shard       *shard
+	fd          int
+	file        *os.File // fd for Go's netpoller: an epoll set is readable when a socket in it is ready
+	subscribers []*subscriber
+	buf         []byte
 }
 
-// socket is a follower's connection.
+// socket is the connection of a subscriber.
 type socket struct {
-	answer
-	number  int32 // of the follower in its loop
+	response
+	number  int32 // index of the subscriber in its loop
 	fd      int
-	request []byte // that has not been sent yet
+	request []byte // nil when it has been sent
 }
 
-// newEpoll returns nil if the hub is not spoken to by plain HTTP/1.1.
+// newEpoll returns nil unless the run uses plain HTTP/1.1 over TCP.
 func newEpoll(ctx context.Context, r *run) (*epoll, error) {
 	if r.subscribe.Scheme != "http" || r.Streams > 0 || r.Socket != "" {
 		return nil, nil
 	}
-	// The address is one that answers: localhost may have several.
+	// Find an address that accepts connections: localhost may have several.
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", hostPort(r.subscribe))
 	if err != nil {
-		return nil, fmt.Errorf("nobody listens at %s: %w", hostPort(r.subscribe), innermost(err))
+		return nil, fmt.Errorf("connecting to %s: %w", hostPort(r.subscribe), innermost(err))
 	}
-	_ = conn.Close() // nothing was said
-	e := &epoll{run: r, addr: conn.RemoteAddr().(*net.TCPAddr), loops: make(map[*ledger]*loop)}
-	for _, l := range r.ledgers {
+	_ = conn.Close() // nothing was written
+	e := &epoll{run: r, addr: conn.RemoteAddr().(*net.TCPAddr), loops: make(map[*shard]*loop)}
+	for _, l := range r.shards {
 		loop, err := newLoop(r, l)
 		if err != nil {
 			e.stop()
@@ -66,46 +66,46 @@ func newEpoll(ctx context.Context, r *run) (*epoll, error) {
 	return e, nil
 }
 
-func newLoop(r *run, l *ledger) (*loop, error) {
+func newLoop(r *run, l *shard) (*loop, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // so that NewFile lets Go's poller wait for it
+	if err := unix.SetNonblock(fd, true); err != nil { // so that NewFile adds it to Go's netpoller
 		return nil, errors.Join(os.NewSyscallError("fcntl", err), unix.Close(fd))
 	}
-	return &loop{run: r, ledger: l, fd: fd, file: os.NewFile(uintptr(fd), "epoll"), buf: make([]byte, 256<<10)}, nil
+	return &loop{run: r, shard: l, fd: fd, file: os.NewFile(uintptr(fd), "epoll"), buf: make([]byte, 256<<10)}, nil
 }
 
-// take makes f one that is read for.
-func (e *epoll) take(f *follower) {
-	l := e.loops[f.ledger]
-	f.wire = &socket{number: int32(len(l.followers)), fd: -1}
-	l.followers = append(l.followers, f)
+// take adds a subscriber to the loop of its shard.
+func (e *epoll) take(sub *subscriber) {
+	l := e.loops[sub.shard]
+	sub.wire = &socket{number: int32(len(l.subscribers)), fd: -1}
+	l.subscribers = append(l.subscribers, sub)
 }
 
-// open begins to connect. What comes of it, the loop learns.
-func (e *epoll) open(f *follower, req *http.Request) {
-	s := f.wire.(*socket)
-	if err := e.dial(f, s, req); err != nil {
-		e.loops[f.ledger].close(f, err)
+// open starts to connect. The loop handles the result.
+func (e *epoll) open(sub *subscriber, req *http.Request) {
+	s := sub.wire.(*socket)
+	if err := e.dial(sub, s, req); err != nil {
+		e.loops[sub.shard].close(sub, err)
 	}
 }
 
-func (e *epoll) dial(f *follower, s *socket, req *http.Request) error {
+func (e *epoll) dial(sub *subscriber, s *socket, req *http.Request) error {
 	var request bytes.Buffer
 	if err := req.Write(&request); err != nil {
 		return err
 	}
-	s.answer, s.request = answer{}, request.Bytes()
+	s.response, s.request = response{}, request.Bytes()
 	family, to := sockaddr(e.addr)
 	var err error
 	if s.fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		s.fd = -1
 		return os.NewSyscallError("socket", err)
 	}
-	if from, ok := e.run.source(f.number).(*net.TCPAddr); ok {
-		// The port is chosen by where it connects to, or one address had to do for all.
+	if from, ok := e.run.source(sub.number).(*net.TCPAddr); ok {
+		// Chooses the port at connect, so that connections to different addresses can share a port.
 		if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
@@ -117,7 +117,7 @@ func (e *epoll) dial(f *follower, s *socket, req *http.Request) error {
 	if err := unix.Connect(s.fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return os.NewSyscallError("connect", err)
 	}
-	return e.loops[f.ledger].watch(unix.EPOLL_CTL_ADD, unix.EPOLLOUT, f, s)
+	return e.loops[sub.shard].watch(unix.EPOLL_CTL_ADD, unix.EPOLLOUT, sub, s)
 }
 
 func sockaddr(a *net.TCPAddr) (family int, to unix.Sockaddr) {
@@ -127,65 +127,66 @@ func sockaddr(a *net.TCPAddr) (family int, to unix.Sockaddr) {
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: a.Port, Addr: [16]byte(a.IP.To16())}
 }
 
-func (e *epoll) drop(f *follower) {
-	s := f.wire.(*socket)
-	_ = unix.Close(s.fd) // which also takes it out of the set
+func (e *epoll) drop(sub *subscriber) {
+	s := sub.wire.(*socket)
+	_ = unix.Close(s.fd) // also removes it from the epoll set
 	s.fd = -1
 }
 
 func (e *epoll) stop() {
 	for _, l := range e.loops {
-		l.ledger.lock()
-		for _, f := range l.followers {
-			if s := f.wire.(*socket); s.fd >= 0 {
-				e.drop(f)
+		l.shard.lock()
+		for _, sub := range l.subscribers {
+			if s := sub.wire.(*socket); s.fd >= 0 {
+				e.drop(sub)
 			}
 		}
-		l.ledger.unlock()
+		l.shard.unlock()
 		_ = l.file.Close() // ends read
 	}
 	e.running.Wait()
 }
 
-// watch waits for what a follower's socket is to do next. The numbers of follower and connection come back with it.
-func (l *loop) watch(op int, events uint32, f *follower, s *socket) error {
-	err := unix.EpollCtl(l.fd, op, s.fd, &unix.EpollEvent{Events: events, Fd: s.number, Pad: int32(f.conn)})
+// watch registers events of a subscriber's socket. Each event carries the index of the subscriber and the number of its
+// connection.
+func (l *loop) watch(op int, events uint32, sub *subscriber, s *socket) error {
+	err := unix.EpollCtl(l.fd, op, s.fd, &unix.EpollEvent{Events: events, Fd: s.number, Pad: int32(sub.conn)})
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// read reads until the set is closed.
+// read handles events until the epoll set is closed.
 func (l *loop) read() {
 	raw, err := l.file.SyscallConn()
 	if err != nil {
-		return // it is closed already
+		return // already closed
 	}
 	events := make([]unix.EpollEvent, 256)
 	for {
 		n := 0
 		err := raw.Read(func(fd uintptr) bool {
-			n, _ = unix.EpollWait(int(fd), events, 0) // n is -1 with an error, of which there is only EINTR
+			n, _ = unix.EpollWait(int(fd), events, 0) // n is -1 after an error, which can only be EINTR
 			return n != 0
 		})
 		if err != nil {
 			return
 		}
-		l.ledger.lock()
+		l.shard.lock()
 		for _, ev := range events[:max(n, 0)] {
-			f := l.followers[ev.Fd]
-			if s := f.wire.(*socket); s.fd >= 0 && int32(f.conn) == ev.Pad {
-				if err := l.ready(f, s); err != nil {
-					l.close(f, err)
+			sub := l.subscribers[ev.Fd]
+			if s := sub.wire.(*socket); s.fd >= 0 && int32(sub.conn) == ev.Pad {
+				if err := l.ready(sub, s); err != nil {
+					l.close(sub, err)
 				}
 			}
 		}
-		l.ledger.unlock()
+		l.shard.unlock()
 	}
 }
 
-// ready sends the request, or reads what has come.
-func (l *loop) ready(f *follower, s *socket) error {
+// ready sends the request, or reads received bytes.
+func (l *loop) ready(sub *subscriber, s *socket) error {
 	if s.request != nil {
-		return l.send(f, s)
+		return l.send(sub, s)
 	}
 	n, err := unix.Read(s.fd, l.buf)
 	switch {
@@ -197,11 +198,11 @@ func (l *loop) ready(f *follower, s *socket) error {
 		return io.EOF
 	}
 	now := l.run.now()
-	return s.take(l.buf[:n], func() { l.run.opened(f) }, func(b []byte) { f.receive(b, now) })
+	return s.take(l.buf[:n], func() { l.run.opened(sub) }, func(b []byte) { sub.receive(b, now) })
 }
 
-// send sends the request, which fits into what a new socket takes.
-func (l *loop) send(f *follower, s *socket) error {
+// send sends the request, which fits into the buffer of a new socket.
+func (l *loop) send(sub *subscriber, s *socket) error {
 	code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && code != 0 {
 		err = syscall.Errno(code)
@@ -217,15 +218,15 @@ func (l *loop) send(f *follower, s *socket) error {
 		return os.NewSyscallError("write", err)
 	}
 	s.request = nil
-	return l.watch(unix.EPOLL_CTL_MOD, unix.EPOLLIN|unix.EPOLLRDHUP, f, s)
+	return l.watch(unix.EPOLL_CTL_MOD, unix.EPOLLIN|unix.EPOLLRDHUP, sub, s)
 }
 
-// close ends a connection that has failed, or whose stream is over.
-func (l *loop) close(f *follower, err error) {
-	s := f.wire.(*socket)
+// close closes a connection that failed or whose response ended.
+func (l *loop) close(sub *subscriber, err error) {
+	s := sub.wire.(*socket)
 	if s.fd >= 0 {
 		_ = unix.Close(s.fd)
 		s.fd = -1
 	}
-	l.run.closed(f, err)
+	l.run.closed(sub, err)
 }

@@ -4,9 +4,9 @@ package load
 
 import "context"
 
-// epoll is for Linux.
-type epoll struct{ *streams }
+// epoll exists only on Linux.
+type epoll struct{ *httpConnector }
 
 func newEpoll(context.Context, *run) (*epoll, error) { return nil, nil }
 
-func (e *epoll) take(*follower) {}
+func (e *epoll) take(*subscriber) {}

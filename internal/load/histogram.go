@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// histogram counts durations in microseconds. Buckets are as wide as a 32nd of what they hold at the most, so that a
-// quantile is right to 3 % from some microseconds to some hours, and to count is to add one.
+// histogram counts durations in microseconds. The width of a bucket is at most 1/32 of its durations, so quantiles are
+// accurate to 3 % from microseconds to hours.
 type histogram struct {
 	buckets [1024]int64
 	n       int64
@@ -14,7 +14,7 @@ type histogram struct {
 	max     time.Duration
 }
 
-const bucketBits = 5 // of a number that are told apart, behind its first
+const bucketBits = 5 // bits of a number after its first one that select the bucket
 
 func bucketOf(us uint64) int {
 	if us < 2<<bucketBits {
@@ -51,7 +51,7 @@ func (h *histogram) merge(o *histogram) {
 	h.max = max(h.max, o.max)
 }
 
-// quantile returns the duration that a share q of all does not exceed, 0 if there are none.
+// quantile returns the duration that a fraction q of all durations does not exceed, 0 if there are none.
 func (h *histogram) quantile(q float64) time.Duration {
 	rank := int64(q * float64(h.n))
 	for i, n := range h.buckets {
@@ -62,13 +62,13 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return h.max
 }
 
-// octave is a bar of a histogram for people: durations of more than half of UpTo.
+// octave is a bar of the histogram that people see. It counts the durations from half of upTo to upTo.
 type octave struct {
 	upTo  time.Duration
 	count int64
 }
 
-// octaves returns the bars from the shortest duration to the longest, with the empty ones between.
+// octaves returns the bars from the shortest to the longest duration, including empty ones between.
 func (h *histogram) octaves() (bars []octave) {
 	for i, n := range h.buckets {
 		top := bucketTop(i)

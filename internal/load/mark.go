@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// mark says of an event whose it is. On the wire it is 35 characters that are the same in JSON, in forms and in URLs:
+// mark identifies an event. Its encoding has 35 characters, none of which needs escaping in JSON, forms or URLs:
 //
 //	~tb 1f3a 0002a 007 0000002a 00003b9aca00
 //	    run  topic pub seq      ns since the run began
 //
-// The run is in it because a hub with a memory may hand out the events of one before.
+// It contains the run, because a hub that retains events may deliver those of an earlier run.
 type mark struct {
 	topic     int
 	publisher int
@@ -19,17 +19,17 @@ type mark struct {
 	at        time.Duration
 }
 
-// The digits of a mark, which are part of the format and bound what a run can have.
+// The size of a mark and the limits that its digits set. They are part of the format.
 const (
 	markSize      = 35
 	maxTopics     = 1 << 20
 	maxPublishers = 1 << 12
 )
 
-// magic is how the marks of a run begin.
+// magic returns the first bytes of every mark of a run.
 func magic(run uint16) []byte { return fmt.Appendf(nil, "~tb%04x", run) }
 
-// appendMark appends m, and fills up to size bytes.
+// appendMark appends m to b, padded to size bytes.
 func appendMark(b, magic []byte, m mark, size int) []byte {
 	end := len(b) + max(size, markSize)
 	b = append(b, magic...)
@@ -43,7 +43,7 @@ func appendMark(b, magic []byte, m mark, size int) []byte {
 	return b
 }
 
-// findMark finds the mark in a line, wherever the hub has put it.
+// findMark finds a mark anywhere in a line, because hubs may wrap the data.
 func findMark(line, magic []byte) (m mark, ok bool) {
 	if !bytes.HasPrefix(line, magic) {
 		i := bytes.Index(line, magic)
@@ -80,7 +80,7 @@ func readHex(b []byte) (n uint64, ok bool) {
 	return n, bad < 16
 }
 
-// hexValues has the value of each digit, and 255 for what is none.
+// hexValues maps each hexadecimal digit to its value, and other bytes to 255.
 var hexValues = func() (values [256]byte) {
 	for i := range values {
 		values[i] = 255

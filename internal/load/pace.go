@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// pace says when something is due that happens again and again.
+// pace schedules an action at a fixed rate.
 type pace struct {
 	run   *run
-	first time.Duration // when it is due at first
-	every time.Duration // 0: it is always due
+	first time.Duration // when the action is due first
+	every time.Duration // interval; 0 means no limit
 
 	n    int64
-	late time.Duration // of what was waited for last
+	late time.Duration // how long after the due time the last wait was called; 0 if before
 }
 
-// newPace returns one of so many times a second, 0 for as often as can be.
+// newPace returns a pace of rate actions per second; 0 means no limit.
 func (r *run) newPace(rate float64) *pace {
 	p := &pace{run: r, first: r.now()}
 	if rate > 0 {
@@ -24,14 +24,14 @@ func (r *run) newPace(rate float64) *pace {
 	return p
 }
 
-// wait waits until it is due. It returns an error when ctx is over.
+// wait waits until the action is due. It returns an error when ctx is done.
 func (p *pace) wait(ctx context.Context) error {
 	now := p.run.now()
 	due := p.first + time.Duration(p.n)*p.every
 	p.n++
 	p.late = 0
 	if p.every > 0 && now < due {
-		return sleep(ctx, due-now) // if a timer comes late, that is not the hub's fault
+		return sleep(ctx, due-now) // a late timer does not count as late, because the hub did not cause it
 	}
 	if p.every > 0 {
 		p.late = now - due
@@ -39,7 +39,7 @@ func (p *pace) wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// sleep waits for d, or returns an error when ctx ends first.
+// sleep waits for d. It returns an error if ctx is done first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

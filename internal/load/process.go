@@ -7,14 +7,14 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// usage is what the hub's processes have taken of the machine.
+// usage is the CPU time and memory of the hub's processes.
 type usage struct {
 	cpu time.Duration
-	rss int64 // bytes that are in memory, without what the kernel has for its sockets
+	rss int64 // resident bytes, without the kernel's socket buffers
 	at  time.Duration
 }
 
-// usage asks the system. Without PIDs it is nothing.
+// usage asks the system for the usage of Options.PIDs. Without PIDs it is zero.
 func (r *run) usage() (usage, error) {
 	u := usage{at: r.now()}
 	for _, pid := range r.PIDs {

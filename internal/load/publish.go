@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// stream is what a publisher has published on a topic. Only the publisher touches it; others look when it has ended.
+// stream records what a publisher has published on a topic. Others read it only after the publisher has ended.
 type stream struct {
 	published uint32
-	refused   []span // of those the hub said no to, or nothing
+	refused   []span // events whose request failed or was refused
 }
 
-// publisher sends one request at a time, so that there is an order that its events have.
+// publisher sends one request at a time, so that its events have a defined order.
 type publisher struct {
 	run    *run
 	number int
@@ -28,7 +28,7 @@ type publisher struct {
 	sent sent // guarded by mu
 }
 
-// sent is what came of publishing.
+// sent counts a publisher's requests.
 type sent struct {
 	requests int64
 	events   int64
@@ -55,46 +55,46 @@ func (r *run) newPublishers() {
 	}
 }
 
-// work publishes until ctx is over. The last request has its answer then.
-func (p *publisher) work(ctx context.Context) {
+// publishLoop publishes until ctx is done. It returns after the response to its last request.
+func (p *publisher) publishLoop(ctx context.Context) {
 	r := p.run
 	requests := r.Rate / float64(r.Publishers*r.Batch)
 	pace := r.newPace(requests)
-	pace.first += pace.every * time.Duration(p.number) / time.Duration(r.Publishers) // they take turns
+	pace.first += pace.every * time.Duration(p.number) / time.Duration(r.Publishers) // spreads the publishers evenly over an interval
 	for i := 0; pace.wait(ctx) == nil; i++ {
 		if r.Rate == 0 && r.waitForSubscribers(ctx) != nil {
 			return
 		}
 		topic := (p.number + i*r.Publishers) % r.Topics
 		if err := p.publish(topic, r.Batch, r.now()-pace.late); err != nil {
-			const breath = 100 * time.Millisecond
-			_ = sleep(ctx, breath) // its error is that of pace.wait
+			const retryDelay = 100 * time.Millisecond
+			_ = sleep(ctx, retryDelay) // pace.wait returns the same error
 		}
 	}
 }
 
-// waitForSubscribers waits while publishers are far ahead of them.
+// waitForSubscribers waits while publishers are more than Options.Ahead events ahead of the average subscriber.
 func (r *run) waitForSubscribers(ctx context.Context) error {
-	const look, stalled = 100 * time.Microsecond, 100 * time.Millisecond
+	const poll, stalled = 100 * time.Microsecond, 100 * time.Millisecond
 	last, since := int64(-1), r.now()
 	for {
-		passed := r.passed()
+		passed := r.processed()
 		switch {
-		case r.due.Load()-passed <= int64(r.Ahead)*r.audience():
+		case r.due.Load()-passed <= int64(r.Ahead)*r.recipients():
 			return ctx.Err()
 		case passed != last:
 			last, since = passed, r.now()
-		case r.now()-since > stalled: // it has lost something; who waits for that waits for ever
+		case r.now()-since > stalled: // the missing events are lost, so waiting longer has no use
 			return ctx.Err()
 		}
-		if err := sleep(ctx, look); err != nil {
+		if err := sleep(ctx, poll); err != nil {
 			return err
 		}
 	}
 }
 
-// audience is how many subscribers receive an event, on average, and at least 1.
-func (r *run) audience() int64 {
+// recipients returns how many live subscribers receive an event on average, at least 1.
+func (r *run) recipients() int64 {
 	n := int64(r.Subscribers)
 	if r.byTopic() {
 		n /= int64(r.Topics)
@@ -102,10 +102,10 @@ func (r *run) audience() int64 {
 	return max(n, 1)
 }
 
-// passed returns how many events subscribers have behind them.
-func (r *run) passed() (n int64) {
-	for _, l := range r.ledgers {
-		n += l.passed.Load()
+// processed returns how many events all live subscribers together have processed.
+func (r *run) processed() (n int64) {
+	for _, l := range r.shards {
+		n += l.processedNow.Load()
 	}
 	return n
 }
@@ -115,9 +115,9 @@ func (p *publisher) publish(topic, n int, at time.Duration) error {
 	r := p.run
 	s := &r.streams[r.stream(topic, p.number)]
 	batch := span{s.published, s.published + uint32(n)}
-	s.published = batch.to // whatever comes of it: a number has one event
+	s.published = batch.to // even if the request fails: a number is never used for two events
 	body := p.body(topic, batch, at)
-	r.due.Add(int64(n) * r.audience())
+	r.due.Add(int64(n) * r.recipients())
 	began := r.now()
 	err := p.send(topic, body)
 	took := r.now() - began
@@ -126,10 +126,10 @@ func (p *publisher) publish(topic, n int, at time.Duration) error {
 	defer p.mu.Unlock()
 	p.sent.requests++
 	if err != nil {
-		r.due.Add(-int64(n) * r.audience())
+		r.due.Add(-int64(n) * r.recipients())
 		s.refused = append(s.refused, batch)
 		p.sent.refused += int64(n)
-		r.trouble.note(err)
+		r.errorCounts.add(err)
 		return err
 	}
 	p.sent.events += int64(n)
@@ -137,7 +137,7 @@ func (p *publisher) publish(topic, n int, at time.Duration) error {
 	return nil
 }
 
-// body returns the body of a request: the template once for each event.
+// body returns the body of a request: one line per event, made from Options.Body.
 func (p *publisher) body(topic int, batch span, at time.Duration) []byte {
 	r := p.run
 	before, after, _ := strings.Cut(strings.ReplaceAll(r.Body, "{topic}", r.topicName(topic)), "{data}")
@@ -153,10 +153,10 @@ func (p *publisher) body(topic int, batch span, at time.Duration) []byte {
 	return b
 }
 
-// send makes a request, and wants an answer of 200 or so.
+// send sends a request. It returns a *Refusal if the status is not 2xx.
 func (p *publisher) send(topic int, body []byte) error {
 	r := p.run
-	// Not the context of publishing: who cuts off a request does not know what came of it.
+	// Uses the context of the run, because a request that the end of publishing canceled would have an unknown result.
 	req, err := http.NewRequestWithContext(r.ctx, r.Method, urlFor(r.Publish, r.topicName(topic)), bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -166,15 +166,15 @@ func (p *publisher) send(topic int, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read
+	defer func() { _ = resp.Body.Close() }() // the body was read
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err == nil && resp.StatusCode/100 != 2 {
-		err = &Refusal{resp.StatusCode, "publishing: the answer was " + resp.Status + ": " + shortText(text)}
+		err = &Refusal{resp.StatusCode, "publishing: the hub answered " + resp.Status + ": " + shortText(text)}
 	}
 	return err
 }
 
-// shortText returns the beginning of what a hub says, in one line.
+// shortText returns the first 200 bytes of a response's body as one line.
 func shortText(text []byte) string {
 	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "\uFFFD")), " ")
 	return fmt.Sprintf("%.200s", s)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Report is what came of a run. Times are milliseconds, and what is counted a second is counted while it was measured; faults
-// are counted from the first event to the last.
+// Report is the result of a run. Times are in milliseconds. Rates cover the measurement only; faults are counted from
+// the first to the last event of the run.
 type Report struct {
 	Seconds     float64          `json:"seconds"`
 	Subscribers Subscribers      `json:"subscribers"`
@@ -20,7 +20,7 @@ type Report struct {
 	Errors      map[string]int64 `json:"errors,omitempty"`
 }
 
-// Subscribers is how connecting went.
+// Subscribers describes how the subscribers connected.
 type Subscribers struct {
 	Asked     int     `json:"asked"`
 	Connected int     `json:"connected"`
@@ -28,7 +28,7 @@ type Subscribers struct {
 	Times     Times   `json:"connect_ms"`
 }
 
-// Published is how publishing went.
+// Published describes the published events.
 type Published struct {
 	Requests  int64   `json:"requests"`
 	Events    int64   `json:"events"`
@@ -37,7 +37,7 @@ type Published struct {
 	Answers   Times   `json:"answer_ms"`
 }
 
-// Delivered is what subscribers have received.
+// Delivered describes the received events.
 type Delivered struct {
 	Events     int64   `json:"events"`
 	PerSecond  float64 `json:"events_per_second"`
@@ -58,22 +58,22 @@ type Times struct {
 	Max  float64 `json:"max"`
 }
 
-// Bar is how many latencies were up to so many milliseconds, and longer than the bar before.
+// Bar counts latencies of at most UpTo milliseconds that exceed the UpTo of the previous bar.
 type Bar struct {
 	UpTo  float64 `json:"up_to_ms"`
 	Count int64   `json:"count"`
 }
 
-// Back is how coming back with missed events went.
+// Back describes how returning subscribers caught up with the events that they had missed.
 type Back struct {
 	Clients int     `json:"clients"`
-	Live    int     `json:"live"`    // those that have had all they missed
-	Seconds float64 `json:"seconds"` // from the first that began to connect to the last that had all
-	Times   Times   `json:"live_ms"` // of each
+	Live    int     `json:"live"`    // subscribers that have received all missed events
+	Seconds float64 `json:"seconds"` // from the first connect to the last subscriber that caught up
+	Times   Times   `json:"live_ms"` // how long each subscriber needed
 	Delivered
 }
 
-// Hub is what the hub took of the machine.
+// Hub describes the CPU time and memory of the hub.
 type Hub struct {
 	CPUSeconds    float64 `json:"cpu_seconds"`
 	CPUPercent    float64 `json:"cpu_percent"` // of a core
@@ -84,7 +84,8 @@ type Hub struct {
 	PerSubscriber float64 `json:"rss_bytes_per_subscriber"`
 }
 
-// Faulty reports whether the hub has done something wrong.
+// Faulty reports whether events were lost, duplicated, reordered or misrouted, or a returning subscriber did not catch
+// up.
 func (r *Report) Faulty() bool {
 	faulty := r.Delivered.faulty()
 	if r.Back != nil {
@@ -95,7 +96,7 @@ func (r *Report) Faulty() bool {
 
 func (d *Delivered) faulty() bool { return d.Lost+d.Duplicates+d.OutOfOrder+d.Misrouted > 0 }
 
-// report says what came of it, when nothing happens any more.
+// report returns the report of a run whose publishers have ended.
 func (r *run) report(m *measurement) *Report {
 	seconds := (m.then.at - m.before.at).Seconds()
 	end := r.snapshot()
@@ -109,14 +110,14 @@ func (r *run) report(m *measurement) *Report {
 		},
 		Delivered: r.delivered(live, m, &end),
 		Latency:   end.latency.times(),
-		Errors:    maps.Clone(r.trouble.counts),
+		Errors:    maps.Clone(r.errorCounts.counts),
 	}
 	for _, bar := range end.latency.octaves() {
 		report.Histogram = append(report.Histogram, Bar{ms(bar.upTo), bar.count})
 	}
 	if r.Missing > 0 {
 		report.Back = r.back()
-		report.Back.Delivered = r.delivered(missed, m, &end)
+		report.Back.Delivered = r.delivered(returning, m, &end)
 	}
 	if r.Slow > 0 {
 		report.Slow = new(r.delivered(slow, m, &end))
@@ -127,36 +128,36 @@ func (r *run) report(m *measurement) *Report {
 	return report
 }
 
-// delivered says what those of a kind have received.
+// delivered describes what the subscribers of a kind have received.
 func (r *run) delivered(k kind, m *measurement, end *snapshot) Delivered {
 	c := end.counts[k]
 	d := Delivered{
 		Events: c.events, Duplicates: c.again, OutOfOrder: c.late, Misrouted: c.misrouted, Other: c.other,
 		PerSecond: float64(m.then.counts[k].events-m.before.counts[k].events) / (m.then.at - m.before.at).Seconds(),
 	}
-	for _, f := range r.of(k) {
-		f.ledger.lock()
-		if f.up > 0 {
-			d.Lost += f.lost()
+	for _, sub := range r.of(k) {
+		sub.shard.lock()
+		if sub.up > 0 {
+			d.Lost += sub.lost()
 		}
-		f.ledger.unlock()
+		sub.shard.unlock()
 	}
 	return d
 }
 
-// connected says how connecting went for those who were there from the beginning.
+// connected describes how the live and slow subscribers connected.
 func (r *run) connected() Subscribers {
 	s := Subscribers{Asked: r.Subscribers + r.Slow}
 	var took histogram
 	first, last := time.Duration(1<<62), time.Duration(0)
-	for _, f := range r.followers[:s.Asked] {
-		f.ledger.lock()
-		if f.up > 0 {
+	for _, sub := range r.subscribers[:s.Asked] {
+		sub.shard.lock()
+		if sub.up > 0 {
 			s.Connected++
-			took.add(f.up - f.since)
-			first, last = min(first, f.since), max(last, f.up)
+			took.add(sub.up - sub.since)
+			first, last = min(first, sub.since), max(last, sub.up)
 		}
-		f.ledger.unlock()
+		sub.shard.unlock()
 	}
 	if last > first {
 		s.PerSecond = float64(s.Connected) / (last - first).Seconds()
@@ -165,19 +166,19 @@ func (r *run) connected() Subscribers {
 	return s
 }
 
-// back says how it went for those who came back.
+// back describes how the returning subscribers caught up.
 func (r *run) back() *Back {
 	b := &Back{Clients: r.Missing}
 	var took histogram
 	first, last := time.Duration(1<<62), time.Duration(0)
-	for _, f := range r.of(missed) {
-		f.ledger.lock()
-		if f.done > 0 {
+	for _, sub := range r.of(returning) {
+		sub.shard.lock()
+		if sub.done > 0 {
 			b.Live++
-			took.add(f.done - f.since)
-			first, last = min(first, f.since), max(last, f.done)
+			took.add(sub.done - sub.since)
+			first, last = min(first, sub.since), max(last, sub.done)
 		}
-		f.ledger.unlock()
+		sub.shard.unlock()
 	}
 	b.Seconds = max(0, last-first).Seconds()
 	b.Times = took.times()

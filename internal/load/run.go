@@ -12,37 +12,36 @@ import (
 	"time"
 )
 
-// run is one run.
+// run is the state of a run.
 type run struct {
 	*Options
-	ctx   context.Context // ends with the run
+	ctx   context.Context // done at the end of the run
 	began time.Time
 	magic []byte
 
-	subscribe *url.URL   // that of topic 0
+	subscribe *url.URL   // of topic 0
 	targets   []*url.URL // by topic
 	sources   []net.Addr
 
 	streams []stream // by topic and publisher
-	backlog []uint32 // by topic: the number behind the last that was missed
+	backlog []uint32 // by topic: the end of the missed sequence numbers
 
-	ledgers    []*ledger
-	followers  []*follower // by kind: live, slow, missed, probe
-	publishers []*publisher
-	carriers   []carrier
+	shards      []*shard
+	subscribers []*subscriber // sorted by kind
+	publishers  []*publisher
+	connectors  []connector
 
-	dialing chan struct{} // has one for each connection under way
-	settled atomic.Int64  // followers that have had a stream, or will get none
-	up      atomic.Int64  // followers that have one
-	due     atomic.Int64  // events that live followers should get
-	trouble trouble
-	status  status
+	dialing     chan struct{} // one element per connection that is being opened
+	settled     atomic.Int64  // subscribers that have had a stream or were refused
+	up          atomic.Int64  // subscribers with an open stream
+	due         atomic.Int64  // events that live subscribers should receive
+	errorCounts errorCounts
+	status      status
 }
 
-// Run does what o says. If ctx ends while it measures, the report is of what was measured until then.
+// Run measures a hub as o says. If ctx is done during the measurement, Run returns the report of the time until then.
 func Run(ctx context.Context, o *Options) (*Report, error) {
-	// One for who reads without end, and one for those who wait for the network: with a single P they would look for what has
-	// come only every 10 ms.
+	// With a single P, goroutines that read without pause would delay the netpoller by up to 10 ms.
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
@@ -52,13 +51,13 @@ func Run(ctx context.Context, o *Options) (*Report, error) {
 	}
 	all, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.ctx = all
-	if err := r.setCarriers(ctx); err != nil {
+	if err := r.setConnectors(ctx); err != nil {
 		stop()
 		return nil, err
 	}
-	report, err := r.whole(ctx)
+	report, err := r.execute(ctx)
 	stop()
-	for _, c := range r.carriers {
+	for _, c := range r.connectors {
 		c.stop()
 	}
 	return report, err
@@ -84,46 +83,46 @@ func newRun(o *Options) (*run, error) {
 	for _, s := range r.Source {
 		ip := net.ParseIP(s)
 		if ip == nil {
-			return nil, fmt.Errorf("%q is no address", s)
+			return nil, fmt.Errorf("%q is not an IP address", s)
 		}
 		r.sources = append(r.sources, &net.TCPAddr{IP: ip})
 	}
 	r.streams = make([]stream, r.Topics*r.Publishers)
 	r.backlog = make([]uint32, r.Topics)
 	for range min(runtime.NumCPU(), 4) {
-		r.ledgers = append(r.ledgers, new(ledger))
+		r.shards = append(r.shards, new(shard))
 	}
-	r.newFollowers()
+	r.newSubscribers()
 	r.newPublishers()
 	return r, nil
 }
 
-func (r *run) newFollowers() {
-	for k, n := range [kinds]int{live: r.Subscribers, slow: r.Slow, missed: r.Missing, probe: min(r.Missing, r.Topics)} {
+func (r *run) newSubscribers() {
+	for k, n := range [kinds]int{live: r.Subscribers, slow: r.Slow, returning: r.Missing, probe: min(r.Missing, r.Topics)} {
 		for i := range n {
-			f := &follower{run: r, kind: kind(k), number: len(r.followers), topic: i % r.Topics}
-			f.tallies = make([]tally, r.Publishers)
+			sub := &subscriber{run: r, kind: kind(k), number: len(r.subscribers), topic: i % r.Topics}
+			sub.tallies = make([]tally, r.Publishers)
 			if !r.byTopic() {
-				f.topic = -1
-				f.tallies = make([]tally, len(r.streams))
+				sub.topic = -1
+				sub.tallies = make([]tally, len(r.streams))
 			}
-			f.magic = r.magic
-			r.followers = append(r.followers, f)
+			sub.magic = r.magic
+			r.subscribers = append(r.subscribers, sub)
 		}
 	}
 }
 
-// of returns the followers of a kind.
-func (r *run) of(k kind) []*follower {
+// of returns the subscribers of kind k, which are adjacent in r.subscribers.
+func (r *run) of(k kind) []*subscriber {
 	first := 0
-	for first < len(r.followers) && r.followers[first].kind < k {
+	for first < len(r.subscribers) && r.subscribers[first].kind < k {
 		first++
 	}
 	end := first
-	for end < len(r.followers) && r.followers[end].kind == k {
+	for end < len(r.subscribers) && r.subscribers[end].kind == k {
 		end++
 	}
-	return r.followers[first:end]
+	return r.subscribers[first:end]
 }
 
 // now returns the time since the run began.
@@ -131,8 +130,8 @@ func (r *run) now() time.Duration { return time.Since(r.began) }
 
 func (r *run) stream(topic, publisher int) int { return topic*r.Publishers + publisher }
 
-// whole does everything, one after the other.
-func (r *run) whole(ctx context.Context) (*Report, error) {
+// execute runs all phases in order.
+func (r *run) execute(ctx context.Context) (*Report, error) {
 	watching := r.watch(ctx)
 	defer watching()
 	var m measurement
@@ -140,17 +139,17 @@ func (r *run) whole(ctx context.Context) (*Report, error) {
 	if m.empty, err = r.usage(); err != nil {
 		return nil, err
 	}
-	there := r.followers[:r.Subscribers+r.Slow]
+	there := r.subscribers[:r.Subscribers+r.Slow]
 	r.status.phase.Store("connecting")
 	r.connectAll(ctx, there)
 	if err := r.awaitConnected(ctx, int64(len(there))); err != nil {
 		return nil, err
 	}
-	if m.idle, err = r.settle(ctx); err != nil {
+	if m.idle, err = r.awaitSteadyMemory(ctx); err != nil {
 		return nil, err
 	}
 	r.status.phase.Store("publishing what will be missed")
-	if err := r.letMiss(ctx); err != nil {
+	if err := r.prepareBacklog(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.measure(ctx, &m); err != nil {
@@ -159,15 +158,16 @@ func (r *run) whole(ctx context.Context) (*Report, error) {
 	return r.report(&m), nil
 }
 
-// settle returns what the hub takes with everybody connected, and nothing else to do: when its memory has not fallen for some time, or
-// when it has had time enough. Right after thousands have connected it has what it needed for that, too.
-func (r *run) settle(ctx context.Context) (usage, error) {
+// awaitSteadyMemory returns the hub's usage with all subscribers connected and no events. Right after thousands of
+// connects its memory still includes what they needed temporarily, so it waits until the memory has not fallen for 3 s,
+// at most 10 s.
+func (r *run) awaitSteadyMemory(ctx context.Context) (usage, error) {
 	u, err := r.usage()
 	if len(r.PIDs) == 0 {
 		return u, err
 	}
-	const looks, calm = 10, 3 // seconds
-	for look, still := 0, 0; err == nil && look < looks && still < calm; look++ {
+	const polls, steady = 10, 3 // seconds
+	for poll, still := 0, 0; err == nil && poll < polls && still < steady; poll++ {
 		if err := sleep(ctx, time.Second); err != nil {
 			return usage{}, err
 		}
@@ -181,14 +181,14 @@ func (r *run) settle(ctx context.Context) (usage, error) {
 	return u, err
 }
 
-// measurement is what was the case at certain times.
+// measurement holds the figures at the boundaries of the phases.
 type measurement struct {
-	empty, idle  usage // before connections, and with them
+	empty, idle  usage // before and after the subscribers connect
 	begin, end   usage
 	before, then snapshot
 }
 
-// measure lets publishers publish, and connections come and go, for as long as was asked for.
+// measure warms up, measures for Options.Duration, and waits for the last events.
 func (r *run) measure(ctx context.Context, m *measurement) error {
 	publishing, stop := context.WithCancel(ctx)
 	var working sync.WaitGroup
@@ -196,23 +196,23 @@ func (r *run) measure(ctx context.Context, m *measurement) error {
 	defer finish()
 	r.status.phase.Store("warming up")
 	for _, p := range r.publishers {
-		working.Go(func() { p.work(publishing) })
+		working.Go(func() { p.publishLoop(publishing) })
 	}
-	_ = sleep(ctx, r.WarmUp) // if ctx is over, so is all that follows
+	_ = sleep(ctx, r.WarmUp) // if ctx is done, all following waits return at once
 	var err error
 	if m.begin, err = r.usage(); err != nil {
 		return err
 	}
 	m.before = r.begin()
 	r.status.phase.Store("measuring")
-	if back := r.of(missed); len(back) > 0 {
+	if back := r.of(returning); len(back) > 0 {
 		working.Go(func() { r.connectAll(ctx, back) })
 	}
 	if r.Churn > 0 {
 		working.Go(func() { r.churn(publishing) })
 	}
 	_ = sleep(ctx, r.Duration)
-	_ = r.await(ctx, r.absent) // what those who were there notice of it is part of the measurement
+	_ = r.await(ctx, r.catchingUp) // the effect of returning subscribers on the others is part of the measurement
 	m.then = r.snapshot()
 	m.end, err = r.usage()
 	finish()
@@ -220,38 +220,38 @@ func (r *run) measure(ctx context.Context, m *measurement) error {
 		return err
 	}
 	if s := r.snapshot(); r.Publishers > 0 && s.sent.events == 0 && s.sent.refused > 0 {
-		return fmt.Errorf("nothing could be published: %w", r.trouble.most())
+		return fmt.Errorf("no event could be published: %w", r.errorCounts.mostFrequent())
 	}
 	r.status.phase.Store("waiting for the last events")
-	_ = r.await(ctx, r.left) // whoever has no patience gets a report, too
+	_ = r.await(ctx, r.outstanding) // if ctx is done, the report covers the events so far
 	return nil
 }
 
-// absent returns how many of those who come back have not had all that they missed.
-func (r *run) absent() (n int64) {
-	for _, f := range r.of(missed) {
-		f.ledger.lock()
-		if f.done == 0 && f.state != given {
+// catchingUp returns how many returning subscribers have not received all missed events.
+func (r *run) catchingUp() (n int64) {
+	for _, sub := range r.of(returning) {
+		sub.shard.lock()
+		if sub.done == 0 && sub.state != gaveUp {
 			n++
 		}
-		f.ledger.unlock()
+		sub.shard.unlock()
 	}
 	return n
 }
 
-// left returns how many events have not come yet to those who should have them.
-func (r *run) left() (n int64) {
-	for _, f := range r.followers {
-		f.ledger.lock()
-		if f.kind != probe && f.up > 0 {
-			n += f.lost()
+// outstanding returns how many events have not yet reached their subscribers.
+func (r *run) outstanding() (n int64) {
+	for _, sub := range r.subscribers {
+		sub.shard.lock()
+		if sub.kind != probe && sub.up > 0 {
+			n += sub.lost()
 		}
-		f.ledger.unlock()
+		sub.shard.unlock()
 	}
 	return n
 }
 
-// snapshot is what was counted up to a time.
+// snapshot holds the counts at one time.
 type snapshot struct {
 	at      time.Duration
 	counts  [kinds]counts
@@ -261,7 +261,7 @@ type snapshot struct {
 
 func (r *run) snapshot() (s snapshot) {
 	s.at = r.now()
-	for _, l := range r.ledgers {
+	for _, l := range r.shards {
 		l.lock()
 		for k := range s.counts {
 			s.counts[k].add(l.counts[k])
@@ -277,10 +277,10 @@ func (r *run) snapshot() (s snapshot) {
 	return s
 }
 
-// begin takes a snapshot, and begins to measure times.
+// begin takes a snapshot and resets the histograms.
 func (r *run) begin() snapshot {
 	s := r.snapshot()
-	for _, l := range r.ledgers {
+	for _, l := range r.shards {
 		l.lock()
 		l.latency = histogram{}
 		l.unlock()
@@ -293,9 +293,9 @@ func (r *run) begin() snapshot {
 	return s
 }
 
-// received returns how many events those of a kind have.
+// received returns how many events the subscribers of a kind have received.
 func (r *run) received(k kind) (n int64) {
-	for _, l := range r.ledgers {
+	for _, l := range r.shards {
 		l.lock()
 		n += l.counts[k].events
 		l.unlock()

@@ -14,28 +14,27 @@ import (
 	"time"
 )
 
-// plainHub is a hub as simple as can be: all events of all topics are kept, and who comes back goes on from where it was. It can be
-// made to be a bad one.
-type plainHub struct {
-	raw    bool                                     // answer without chunks
-	fault  func(subscriber int, events []int) []int // what a subscriber gets of the events that are new
-	refuse func(n int) bool                         // request number n to publish
+// testHub is a minimal hub. It keeps all events of all topics, and subscribers can resume. It can inject faults.
+type testHub struct {
+	raw    bool                                     // respond without chunked encoding
+	fault  func(subscriber int, events []int) []int // returns the events that a subscriber gets instead of the new ones
+	refuse func(n int) bool                         // whether to refuse request number n to publish
 
 	mu       sync.Mutex
 	events   []string // guarded by mu
 	posts    int
 	streams  int
-	news     chan struct{} // closed when there is more
+	news     chan struct{} // closed when there are new events
 	finished chan struct{}
 }
 
-func newPlainHub(t *testing.T, h *plainHub) *plainHub {
+func newTestHub(t *testing.T, h *testHub) *testHub {
 	h.news, h.finished = make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() { close(h.finished) })
 	return h
 }
 
-func (h *plainHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *testHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		h.publish(w, r)
 		return
@@ -64,12 +63,12 @@ func (h *plainHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
 		out, flush = conn, func() {}
 	}
-	fmt.Fprintf(out, "id: %d\n\n", from) // or who breaks before the first event has nothing to come back with
+	fmt.Fprintf(out, "id: %d\n\n", from) // gives a subscriber an ID to resume from before the first event
 	flush()
 	h.follow(r, out, flush, number, from)
 }
 
-func (h *plainHub) follow(r *http.Request, out io.Writer, flush func(), number, from int) {
+func (h *testHub) follow(r *http.Request, out io.Writer, flush func(), number, from int) {
 	topic := r.URL.Query().Get("topic")
 	for {
 		h.mu.Lock()
@@ -104,7 +103,7 @@ func (h *plainHub) follow(r *http.Request, out io.Writer, flush func(), number, 
 	}
 }
 
-func (h *plainHub) publish(w http.ResponseWriter, r *http.Request) {
+func (h *testHub) publish(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -120,17 +119,17 @@ func (h *plainHub) publish(w http.ResponseWriter, r *http.Request) {
 	h.news = make(chan struct{})
 }
 
-// testPatience is how long to wait for what a bad hub has lost. A good one has so long between two events, too.
-const testPatience = time.Second
+// testStallTimeout limits the wait for events that a faulty hub has lost. A correct hub must deliver within it, too.
+const testStallTimeout = time.Second
 
-// under runs o against a hub.
-func under(t *testing.T, h *plainHub, o Options, start func(*httptest.Server)) *Report {
+// runAgainst runs o against a hub and returns the report.
+func runAgainst(t *testing.T, h *testHub, o Options, start func(*httptest.Server)) *Report {
 	t.Helper()
-	server := httptest.NewUnstartedServer(newPlainHub(t, h))
+	server := httptest.NewUnstartedServer(newTestHub(t, h))
 	start(server)
 	t.Cleanup(server.CloseClientConnections)
 	o.Subscribe, o.Publish = server.URL+"/?topic={topic}", server.URL+"/?topic={topic}"
-	o.TLS, o.patience = &tls.Config{InsecureSkipVerify: true}, testPatience
+	o.TLS, o.stallTimeout = &tls.Config{InsecureSkipVerify: true}, testStallTimeout
 	if o.Duration == 0 {
 		o.Duration = 300 * time.Millisecond
 	}
@@ -149,8 +148,8 @@ func startHTTP2(s *httptest.Server) {
 	s.StartTLS()
 }
 
-// A good hub is one on every way to it.
-func TestAGoodHubIsFoundWithoutFault(t *testing.T) {
+// TestCorrectHubHasNoFaults measures a correct hub over each kind of connection.
+func TestCorrectHubHasNoFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		start func(*httptest.Server)
 		raw   bool
@@ -171,7 +170,7 @@ func TestAGoodHubIsFoundWithoutFault(t *testing.T) {
 			o := test.o
 			o.Subscribers, o.Publishers = 9, max(o.Publishers, 1)
 			o.Topics = max(o.Topics, 1)
-			r := under(t, &plainHub{raw: test.raw}, o, test.start)
+			r := runAgainst(t, &testHub{raw: test.raw}, o, test.start)
 			want := r.Published.Events * int64(o.Subscribers/o.Topics)
 			if r.Faulty() || r.Published.Events == 0 || r.Subscribers.Connected != o.Subscribers+o.Slow {
 				t.Errorf("%+v", r)
@@ -183,8 +182,8 @@ func TestAGoodHubIsFoundWithoutFault(t *testing.T) {
 	}
 }
 
-// TestABadHubIsFoundOut is why one can believe the test above.
-func TestABadHubIsFoundOut(t *testing.T) {
+// TestFaultyHubIsDetected injects each fault, to show that TestCorrectHubHasNoFaults could fail.
+func TestFaultyHubIsDetected(t *testing.T) {
 	first := func(subscriber int, events []int) bool { return subscriber == 0 && len(events) > 0 }
 	for name, test := range map[string]struct {
 		fault func(subscriber int, events []int) []int
@@ -208,7 +207,7 @@ func TestABadHubIsFoundOut(t *testing.T) {
 				if !first(s, events) {
 					return events
 				}
-				// The first is held back until there is a second.
+				// The first event is held back until there is a second one.
 				if held == nil {
 					held = events[:1]
 					return events[1:]
@@ -229,44 +228,44 @@ func TestABadHubIsFoundOut(t *testing.T) {
 					o.Streams = 10
 				}
 				fault := test.fault
-				r := under(t, &plainHub{fault: fault}, o, start)
+				r := runAgainst(t, &testHub{fault: fault}, o, start)
 				if !r.Faulty() || !test.found(r.Delivered) {
 					t.Errorf("%+v", r.Delivered)
 				}
 			})
 			if name == "it changes the order" {
-				break // what it holds back is held once
+				break // its fault can be used only once
 			}
 		}
 	}
 }
 
-func TestAnEventOfAnotherTopicIsFoundOut(t *testing.T) {
-	s := httptest.NewServer(newPlainHub(t, &plainHub{}))
+func TestMisroutedEventIsDetected(t *testing.T) {
+	s := httptest.NewServer(newTestHub(t, &testHub{}))
 	t.Cleanup(s.CloseClientConnections)
-	// Both topics are published as one.
-	o := Options{Subscribe: s.URL + "/?topic=&ignored={topic}", Publish: s.URL + "/?topic=", Subscribers: 2, Topics: 2, Publishers: 1, Rate: 200, Duration: 200 * time.Millisecond, patience: testPatience}
+	// The hub gets both topics as one.
+	o := Options{Subscribe: s.URL + "/?topic=&ignored={topic}", Publish: s.URL + "/?topic=", Subscribers: 2, Topics: 2, Publishers: 1, Rate: 200, Duration: 200 * time.Millisecond, stallTimeout: testStallTimeout}
 	r, err := Run(t.Context(), &o)
 	if err != nil || r.Delivered.Misrouted == 0 || r.Delivered.Lost > 0 || !r.Faulty() {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
 
-func TestWhatTheHubHasRefusedIsNotLost(t *testing.T) {
-	r := under(t, &plainHub{refuse: func(n int) bool { return n == 3 }}, Options{Subscribers: 4, Publishers: 1, Duration: time.Second}, (*httptest.Server).Start)
+func TestRefusedEventIsNotLost(t *testing.T) {
+	r := runAgainst(t, &testHub{refuse: func(n int) bool { return n == 3 }}, Options{Subscribers: 4, Publishers: 1, Duration: time.Second}, (*httptest.Server).Start)
 	if r.Faulty() || r.Published.Refused != 1 || len(r.Errors) != 1 {
 		t.Errorf("%+v", r)
 	}
 }
 
-func TestWhoComesBackIsLiveAgainWhenItHasAll(t *testing.T) {
+func TestReturningSubscribersCatchUp(t *testing.T) {
 	for name, start := range map[string]func(*httptest.Server){"HTTP/1.1": (*httptest.Server).Start, "HTTP/2": startHTTP2} {
 		t.Run(name, func(t *testing.T) {
 			o := Options{Subscribers: 4, Topics: 2, Publishers: 2, Batch: 3, Missing: 6, Missed: 10}
 			if name == "HTTP/2" {
 				o.Streams = 10
 			}
-			r := under(t, &plainHub{}, o, start)
+			r := runAgainst(t, &testHub{}, o, start)
 			if r.Faulty() || r.Back.Live != 6 || r.Back.Events < 60 {
 				t.Errorf("%+v, %+v", r, r.Back)
 			}
@@ -274,32 +273,32 @@ func TestWhoComesBackIsLiveAgainWhenItHasAll(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeMissedIsAnError(t *testing.T) {
-	server := httptest.NewServer(newPlainHub(t, &plainHub{refuse: func(int) bool { return true }}))
+func TestUnpublishableBacklogIsAnError(t *testing.T) {
+	server := httptest.NewServer(newTestHub(t, &testHub{refuse: func(int) bool { return true }}))
 	t.Cleanup(server.CloseClientConnections)
 	o := Options{Subscribe: server.URL + "/?topic={topic}", Publish: server.URL + "/?topic={topic}", Publishers: 1, Missing: 2, Missed: 10}
 	_, err := Run(t.Context(), &o)
-	if want := "what is to be missed could not be published: publishing: the answer was 503"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "publishing the events to be missed: publishing: the hub answered 503"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
 
-func TestMissedEventsThatAreGoneAreLost(t *testing.T) {
-	// Those who come back are the last to connect: 1 + 1 probe, then they.
+func TestMissedEventsThatTheHubDroppedAreLost(t *testing.T) {
+	// Subscribers 0 and 1 are the live one and the probe; the returning ones connect after them.
 	forgets := func(subscriber int, events []int) []int {
 		if subscriber >= 2 && len(events) > 3 {
 			return events[3:]
 		}
 		return events
 	}
-	r := under(t, &plainHub{fault: forgets}, Options{Subscribers: 1, Publishers: 1, Missing: 2, Missed: 10}, (*httptest.Server).Start)
+	r := runAgainst(t, &testHub{fault: forgets}, Options{Subscribers: 1, Publishers: 1, Missing: 2, Missed: 10}, (*httptest.Server).Start)
 	if !r.Faulty() || r.Back.Lost != 6 || r.Delivered.Lost != 0 {
 		t.Errorf("%+v, %+v", r, r.Back)
 	}
 }
 
-func TestWithoutARateSubscribersSetThePace(t *testing.T) {
-	server := httptest.NewServer(newPlainHub(t, &plainHub{}))
+func TestPublishersWithoutARateWaitForSubscribers(t *testing.T) {
+	server := httptest.NewServer(newTestHub(t, &testHub{}))
 	t.Cleanup(server.CloseClientConnections)
 	o := Options{Subscribe: server.URL, Publish: server.URL, Subscribers: 2, Publishers: 2, Ahead: 10, Duration: 200 * time.Millisecond}
 	r, err := Run(t.Context(), &o)
@@ -308,18 +307,18 @@ func TestWithoutARateSubscribersSetThePace(t *testing.T) {
 	}
 }
 
-func TestARunThatMakesNoSenseIsRefused(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	for want, o := range map[string]Options{
-		"nothing to do":  {},
-		"negative":       {Subscribers: -1},
-		"no {data}":      {Subscribers: 1, Publishers: 1, Body: "x"},
-		"need {n}":       {Subscribers: 1, Topics: 2, Topic: "x"},
-		"published what": {Missing: 1, Missed: 1},
-		"{topic}":        {Missing: 1, Missed: 1, Publishers: 1},
-		"could break":    {Publishers: 1, Churn: 1},
-		"no address":     {Subscribers: 1, Source: []string{"x"}},
-		"topics are":     {Subscribers: 1, Topics: 1<<20 + 1},
-		"nobody listens": {Subscribers: 1, Subscribe: "http://127.0.0.1:1"},
+		"nothing to do":             {},
+		"negative":                  {Subscribers: -1},
+		"not contain {data}":        {Subscribers: 1, Publishers: 1, Body: "x"},
+		"need {n}":                  {Subscribers: 1, Topics: 2, Topic: "x"},
+		"need a publisher":          {Missing: 1, Missed: 1},
+		"{topic}":                   {Missing: 1, Missed: 1, Publishers: 1},
+		"needs subscribers":         {Publishers: 1, Churn: 1},
+		"not an IP address":         {Subscribers: 1, Source: []string{"x"}},
+		"topics exceed":             {Subscribers: 1, Topics: 1<<20 + 1},
+		"connecting to 127.0.0.1:1": {Subscribers: 1, Subscribe: "http://127.0.0.1:1"},
 	} {
 		if _, err := Run(t.Context(), &o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
@@ -327,12 +326,12 @@ func TestARunThatMakesNoSenseIsRefused(t *testing.T) {
 	}
 }
 
-func TestAHubThatRefusesAllIsAnError(t *testing.T) {
+func TestRefusingHubIsAnError(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
 	for want, o := range map[string]Options{
-		"no stream could be had: the answer was 404 Not Found":       {Subscribers: 3},
-		"nothing could be published: publishing: the answer was 404": {Publishers: 1, Rate: 100, Duration: 100 * time.Millisecond},
+		"no subscriber could connect: the hub answered 404 Not Found":   {Subscribers: 3},
+		"no event could be published: publishing: the hub answered 404": {Publishers: 1, Rate: 100, Duration: 100 * time.Millisecond},
 	} {
 		o.Subscribe, o.Publish = server.URL, server.URL
 		if _, err := Run(t.Context(), &o); err == nil || !strings.Contains(err.Error(), want) {
@@ -341,11 +340,11 @@ func TestAHubThatRefusesAllIsAnError(t *testing.T) {
 	}
 }
 
-func TestWhoHasEnoughGetsAReport(t *testing.T) {
-	ctx, enough := context.WithCancel(t.Context())
-	h := newPlainHub(t, &plainHub{refuse: func(n int) bool {
+func TestInterruptedRunReturnsAReport(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	h := newTestHub(t, &testHub{refuse: func(n int) bool {
 		if n == 5 {
-			enough()
+			interrupt()
 		}
 		return false
 	}})

@@ -2,16 +2,16 @@ package load
 
 import "bytes"
 
-// scanner finds events in a stream that comes in pieces of any size (WHATWG HTML, 9.2.6). It is cheaper than a decoder
-// because it wants only two things of an event: its mark and its ID.
+// scanner finds events in a stream that arrives in chunks of any size (WHATWG HTML, 9.2.6). It is cheaper than a
+// decoder because it extracts only the mark and the ID of an event.
 type scanner struct {
 	magic []byte
-	rest  []byte // of a line whose end has not come yet
-	cr    bool   // the last byte was a CR, to which an LF may belong
+	rest  []byte // the start of an unfinished line
+	cr    bool   // the last byte was a CR, to which a following LF belongs
 
-	id []byte // of the last event that was whole: where to go on from
+	id []byte // last event ID
 
-	// The event that is under way.
+	// The current event.
 	newID  []byte
 	hasID  bool
 	data   bool
@@ -19,9 +19,9 @@ type scanner struct {
 	mark   mark
 }
 
-// scan takes in what came, and calls got for each event that is complete by it. It changes b.
+// scan scans received bytes and calls got for each event that they complete. It modifies b.
 func (s *scanner) scan(b []byte, got func(m mark, marked bool)) {
-	if s.cr || bytes.IndexByte(b, '\r') >= 0 { // hardly ever
+	if s.cr || bytes.IndexByte(b, '\r') >= 0 { // rare
 		b = s.onlyLF(b)
 	}
 	if len(s.rest) > 0 {
@@ -46,7 +46,7 @@ func (s *scanner) scan(b []byte, got func(m mark, marked bool)) {
 	}
 }
 
-// onlyLF makes LF of CR and CRLF, in place.
+// onlyLF replaces CR and CRLF by LF, in place.
 func (s *scanner) onlyLF(b []byte) []byte {
 	out := b[:0]
 	for _, c := range b {
@@ -79,7 +79,7 @@ func (s *scanner) line(line []byte, got func(m mark, marked bool)) {
 	}
 }
 
-// dispatch ends an event. Its ID counts from now on, also if there was no data.
+// dispatch ends an event. Its ID takes effect even without data.
 func (s *scanner) dispatch(got func(m mark, marked bool)) {
 	if s.hasID {
 		s.id, s.newID = s.newID, s.id
@@ -90,7 +90,7 @@ func (s *scanner) dispatch(got func(m mark, marked bool)) {
 	s.hasID, s.data, s.marked = false, false, false
 }
 
-// restart forgets what was under way: a new connection begins. The ID stays.
+// restart discards the unfinished event before a new connection. The last event ID stays.
 func (s *scanner) restart() {
 	s.rest, s.cr = s.rest[:0], false
 	s.hasID, s.data, s.marked = false, false, false

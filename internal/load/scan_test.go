@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// seen is what a scanner found.
+// seen is the result of a scanner.
 type seen struct {
 	marks []mark
 	other int
 	id    string
 }
 
-func scanned(pieces ...string) (s seen) {
+func scanned(chunks ...string) (s seen) {
 	sc := scanner{magic: magic(7)}
-	for _, p := range pieces {
+	for _, p := range chunks {
 		sc.scan([]byte(p), func(m mark, marked bool) {
 			if marked {
 				s.marks = append(s.marks, m)
@@ -35,7 +35,7 @@ var (
 	second = mark{1<<20 - 1, 1<<12 - 1, 1<<32 - 1, 1<<48 - 1}
 )
 
-func TestPiecesOfAnySizeGiveTheSameEvents(t *testing.T) {
+func TestChunksOfAnySizeGiveTheSameEvents(t *testing.T) {
 	text := ": hello\nretry: 10\n\nid: 1\ndata: " + marked(first) + "\n\nid:2\ndata:{\"text\":\"" + marked(second) + "\"}\ndata\n\n" +
 		"event: tidings.checkpoint\nid: 3\ndata:\n\ndata: " + marked(first)[:20] + "\n\nid: 4\ndata: " + marked(first)
 	for _, end := range []string{"\n", "\r\n", "\r"} {
@@ -43,7 +43,7 @@ func TestPiecesOfAnySizeGiveTheSameEvents(t *testing.T) {
 		for i := range stream {
 			got := scanned(stream[:i], stream[i:])
 			if len(got.marks) != 2 || got.marks[0] != first || got.marks[1] != second || got.other != 2 || got.id != "3" {
-				t.Fatalf("in pieces of %d and %d bytes, with %q: %+v", i, len(stream)-i, end, got)
+				t.Fatalf("in chunks of %d and %d bytes, with %q: %+v", i, len(stream)-i, end, got)
 			}
 		}
 		if got := scanned(strings.Split(stream, "")...); len(got.marks) != 2 || got.other != 2 || got.id != "3" {
@@ -52,13 +52,13 @@ func TestPiecesOfAnySizeGiveTheSameEvents(t *testing.T) {
 	}
 }
 
-func TestWhatAnotherRunHasLeftIsNotCounted(t *testing.T) {
+func TestEventsOfAnotherRunAreNotCounted(t *testing.T) {
 	if got := scanned("data: " + string(appendMark(nil, magic(8), first, 0)) + "\n\n"); len(got.marks) != 0 || got.other != 1 {
 		t.Errorf("%+v", got)
 	}
 }
 
-func TestEventsHaveTheSizeThatWasAskedFor(t *testing.T) {
+func TestEventsHaveTheConfiguredSize(t *testing.T) {
 	for size, want := range map[int]int{0: markSize, markSize: markSize, 100: 100} {
 		if got := appendMark([]byte("x"), magic(7), second, size); len(got) != want+1 {
 			t.Errorf("asked for %d bytes: %q", size, got)
@@ -66,14 +66,14 @@ func TestEventsHaveTheSizeThatWasAskedFor(t *testing.T) {
 	}
 }
 
-// BenchmarkScan answers how many events of 100 bytes a core can take in when they come many at a time.
+// BenchmarkScan answers how many events of 100 bytes a core can scan when 100 events arrive in each chunk.
 func BenchmarkScan(b *testing.B) {
-	piece := []byte(strings.Repeat("id: k3f9a-10482\ndata: "+string(appendMark(nil, magic(7), first, 100))+"\n\n", 100))
+	chunk := []byte(strings.Repeat("id: k3f9a-10482\ndata: "+string(appendMark(nil, magic(7), first, 100))+"\n\n", 100))
 	sc := scanner{magic: magic(7)}
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		sc.scan(piece, func(mark, bool) { n++ })
+		sc.scan(chunk, func(mark, bool) { n++ })
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Status is how a run goes.
+// Status is the progress of a run.
 type Status struct {
 	Phase     string
-	Since     time.Duration // the phase began
+	Since     time.Duration // since the start of the phase
 	Connected int64
-	Asked     int     // subscribers
-	Delivered float64 // events a second, of late
+	Asked     int     // how many subscribers should be connected
+	Delivered float64 // recent events per second
 	P99       time.Duration
 }
 
-// status is what the watcher needs.
+// status holds the phase for watch.
 type status struct{ phase atomic.Value }
 
-// watch calls Options.Status until it is stopped by what it returns.
+// watch starts a goroutine that calls Options.Status. The returned function stops it and waits for it.
 func (r *run) watch(ctx context.Context) (stop func()) {
 	if r.Status == nil {
 		return func() {}
@@ -28,15 +28,15 @@ func (r *run) watch(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r.tell(ctx)
+		r.reportStatus(ctx)
 	}()
 	return func() { cancel(); <-done }
 }
 
-func (r *run) tell(ctx context.Context) {
-	const often = 500 * time.Millisecond
+func (r *run) reportStatus(ctx context.Context) {
+	const interval = 500 * time.Millisecond
 	phase, since, last := "", r.now(), r.snapshot()
-	for sleep(ctx, often) == nil {
+	for sleep(ctx, interval) == nil {
 		if now, _ := r.status.phase.Load().(string); now != phase {
 			phase, since = now, last.at
 		}

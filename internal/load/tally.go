@@ -2,35 +2,36 @@ package load
 
 import "slices"
 
-// tally is what a subscriber has of one publisher on one topic. All before next was seen, except for the holes.
+// tally records which sequence numbers of one publisher on one topic a subscriber has received: all numbers below next,
+// except those in gaps.
 type tally struct {
-	next  uint32
-	holes []span
+	next uint32
+	gaps []span
 }
 
-// span is the numbers from, from+1, … to-1.
+// span is the range of numbers from, from+1, … to-1.
 type span struct{ from, to uint32 }
 
 type verdict int
 
 const (
 	inOrder verdict = iota
-	late            // after one that was published after it
-	again           // seen before
+	late            // after a higher number
+	again           // a duplicate
 )
 
-// see counts number seq.
+// see records number seq and returns how it arrived.
 func (t *tally) see(seq uint32) verdict {
 	if seq >= t.next {
 		if seq > t.next {
-			t.holes = append(t.holes, span{t.next, seq})
+			t.gaps = append(t.gaps, span{t.next, seq})
 		}
 		t.next = seq + 1
 		return inOrder
 	}
-	for i, h := range t.holes {
+	for i, h := range t.gaps {
 		if h.from <= seq && seq < h.to {
-			t.holes = slices.Replace(t.holes, i, i+1, h.without(seq)...)
+			t.gaps = slices.Replace(t.gaps, i, i+1, h.without(seq)...)
 			return late
 		}
 	}
@@ -46,12 +47,13 @@ func (s span) without(seq uint32) (left []span) {
 	return left
 }
 
-// lost returns how many of the first end numbers were not seen. Those in refused were never promised to anybody.
+// lost returns how many numbers below end are missing. It does not count numbers in refused, which the hub may not have
+// published.
 func (t *tally) lost(end uint32, refused []span) (n int64) {
-	if len(t.holes) == 0 && t.next >= end {
+	if len(t.gaps) == 0 && t.next >= end {
 		return 0
 	}
-	for _, h := range append(slices.Clip(t.holes), span{t.next, max(end, t.next)}) {
+	for _, h := range append(slices.Clip(t.gaps), span{t.next, max(end, t.next)}) {
 		n += int64(h.to - h.from)
 		for _, r := range refused {
 			n -= h.overlap(r)

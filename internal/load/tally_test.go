@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-func TestEveryFaultIsCountedForWhatItIs(t *testing.T) {
+func TestTallyCountsEveryKindOfFault(t *testing.T) {
 	for _, test := range []struct {
 		name        string
 		seen        []uint32
 		late, again int
-		lost        int64 // of ten
+		lost        int64 // of ten events
 		refused     []span
 	}{
 		{"all", []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 0, 0, 0, nil},
@@ -19,14 +19,14 @@ func TestEveryFaultIsCountedForWhatItIs(t *testing.T) {
 		{"the first is missing", []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9}, 0, 0, 1, nil},
 		{"the last is missing", []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8}, 0, 0, 1, nil},
 		{"some are missing", []uint32{0, 3, 4, 8, 9}, 0, 0, 5, nil},
-		{"two have changed places", []uint32{0, 2, 1, 3, 4, 5, 6, 7, 8, 9}, 1, 0, 0, nil},
+		{"two have swapped places", []uint32{0, 2, 1, 3, 4, 5, 6, 7, 8, 9}, 1, 0, 0, nil},
 		{"one comes last", []uint32{0, 1, 3, 4, 5, 6, 7, 8, 9, 2}, 1, 0, 0, nil},
 		{"backwards", []uint32{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, 9, 0, 0, nil},
 		{"one comes twice", []uint32{0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 0, 1, 0, nil},
 		{"a late one comes twice", []uint32{0, 2, 1, 1, 3, 4, 5, 6, 7, 8, 9}, 1, 1, 0, nil},
-		{"one was refused, and is not there", []uint32{0, 1, 2, 3, 4, 6, 7, 8, 9}, 0, 0, 0, []span{{5, 6}}},
+		{"one was refused and did not arrive", []uint32{0, 1, 2, 3, 4, 6, 7, 8, 9}, 0, 0, 0, []span{{5, 6}}},
 		{"some were refused, others are missing", []uint32{0, 1, 2, 9}, 0, 0, 4, []span{{3, 4}, {5, 6}}},
-		{"one was refused, and is there", []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 0, 0, 0, []span{{5, 6}}},
+		{"one was refused but arrived", []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 0, 0, 0, []span{{5, 6}}},
 	} {
 		var got tally
 		counts := make(map[verdict]int)
@@ -39,7 +39,7 @@ func TestEveryFaultIsCountedForWhatItIs(t *testing.T) {
 	}
 }
 
-func TestQuantilesAreRightToThreePercent(t *testing.T) {
+func TestQuantilesAreAccurateToThreePercent(t *testing.T) {
 	var h, o histogram
 	for i := 1; i <= 100000; i++ {
 		(*[]*histogram{&h, &o}[i%2]).add(time.Duration(i) * 10 * time.Microsecond)
@@ -64,7 +64,7 @@ func TestEveryDurationHasItsBucket(t *testing.T) {
 	}
 }
 
-func TestBarsHoldAllThatWasCounted(t *testing.T) {
+func TestBarsContainEveryDuration(t *testing.T) {
 	var h histogram
 	for _, ms := range []int{1, 1, 3, 40} {
 		h.add(time.Duration(ms) * time.Millisecond)

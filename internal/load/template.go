@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// topicName returns the name of a topic.
+// topicName returns the name of topic number n.
 func (o *Options) topicName(n int) string { return strings.ReplaceAll(o.Topic, "{n}", strconv.Itoa(n)) }
 
-// urlFor fills in a topic: in a path a slash stays one, in a query it is escaped as all else.
+// urlFor replaces {topic} in a URL. It keeps the topic's slashes in the path and escapes them in the query.
 func urlFor(template, topic string) string {
 	path, query, found := strings.Cut(template, "?")
 	path = strings.ReplaceAll(path, "{topic}", (&url.URL{Path: topic}).EscapedPath())

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// WriteText writes the report for people.
+// WriteText writes the report as text for people.
 func (r *Report) WriteText(w io.Writer) error {
 	t := &text{w: w}
 	s := r.Subscribers
@@ -35,12 +35,12 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.histogram(r.Histogram)
 	}
 	for _, e := range slices.Sorted(maps.Keys(r.Errors)) {
-		t.line("trouble", "%s times: %s", count(r.Errors[e]), e)
+		t.line("error", "%s times: %s", count(r.Errors[e]), e)
 	}
 	return t.err
 }
 
-// text writes lines with a name before them, and remembers the first error.
+// text writes labelled lines and keeps the first error.
 type text struct {
 	w   io.Writer
 	err error
@@ -82,7 +82,7 @@ func (t Times) text() string {
 	return fmt.Sprintf("ms: p50 %s, p90 %s, p99 %s, p99.9 %s, max %s", figure(t.P50), figure(t.P90), figure(t.P99), figure(t.P999), figure(t.Max))
 }
 
-// count writes a number in groups of three digits.
+// count formats a number with commas between groups of three digits.
 func count(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -91,7 +91,7 @@ func count(n int64) string {
 	return s
 }
 
-// figure writes a number with three digits that count.
+// figure formats a number with three significant digits.
 func figure(x float64) string {
 	switch {
 	case math.Abs(x) >= 100:

@@ -10,30 +10,30 @@ import (
 	"strings"
 )
 
-// answer takes an HTTP/1.1 answer apart as it comes: the head, then a body that ends by length, by chunks or with the
-// connection (RFC 9112, section 6.3).
-type answer struct {
-	state answerState
+// response parses an HTTP/1.1 response as it arrives: the header, then a body that a length, chunks or the end of the
+// connection delimit (RFC 9112, section 6.3).
+type response struct {
+	state responseState
 	head  []byte
-	left  int64 // of the body, or of the chunk; -1 if only the end of the connection tells
+	left  int64 // bytes left of the body or the chunk; -1 if the end of the connection delimits the body
 	line  []byte
 }
 
-type answerState int
+type responseState int
 
 const (
-	inHead answerState = iota
+	inHead responseState = iota
 	inBody
 	inChunkSize
 	inChunk
 	inChunkEnd
 )
 
-const maxHead = 64 << 10 // bytes; net/http's clients take a megabyte, nobody sends it
+const maxHead = 64 << 10 // bytes of a header, or of the line before a chunk
 
-// take takes what came. It calls opened when there is a stream, once, and body with what belongs to it. After io.EOF the
-// answer is over; any other error says what was wrong with it.
-func (a *answer) take(b []byte, opened func(), body func([]byte)) error {
+// take parses the next bytes. It calls opened once, when the header of a stream is complete, and body with bytes of the
+// body. It returns io.EOF at the end of the response, and another error if the response is invalid.
+func (a *response) take(b []byte, opened func(), body func([]byte)) error {
 	for len(b) > 0 {
 		var err error
 		switch a.state {
@@ -53,13 +53,13 @@ func (a *answer) take(b []byte, opened func(), body func([]byte)) error {
 	return nil
 }
 
-func (a *answer) takeHead(b []byte) ([]byte, error) {
+func (a *response) takeHead(b []byte) ([]byte, error) {
 	before := len(a.head)
 	a.head = append(a.head, b...)
 	i := bytes.Index(a.head[max(before-3, 0):], []byte("\r\n\r\n"))
 	if i < 0 {
 		if len(a.head) > maxHead {
-			return nil, errors.New("the head of the answer does not end")
+			return nil, fmt.Errorf("the response header is longer than %d bytes", maxHead)
 		}
 		return nil, nil
 	}
@@ -69,13 +69,13 @@ func (a *answer) takeHead(b []byte) ([]byte, error) {
 	return b[end-before:], err
 }
 
-// readHead sees whether it is a stream, and how that ends.
-func (a *answer) readHead(head []byte) error {
+// readHead checks that the response is a stream, and learns how its body is delimited.
+func (a *response) readHead(head []byte) error {
 	resp, err := http.ReadResponse(bufio.NewReaderSize(bytes.NewReader(head), len(head)), nil)
 	if err != nil {
-		return fmt.Errorf("the answer makes no sense: %w", err)
+		return fmt.Errorf("the hub's response is not HTTP: %w", err)
 	}
-	_ = resp.Body.Close() // there is nothing in it
+	_ = resp.Body.Close() // the reader holds only the header
 	if err := checkStream(resp); err != nil {
 		return err
 	}
@@ -86,8 +86,8 @@ func (a *answer) readHead(head []byte) error {
 	return nil
 }
 
-// takeBody hands out what belongs to the body, or to the chunk.
-func (a *answer) takeBody(b []byte, body func([]byte)) ([]byte, error) {
+// takeBody passes bytes of the body or the chunk to body, and returns the rest.
+func (a *response) takeBody(b []byte, body func([]byte)) ([]byte, error) {
 	if a.left < 0 {
 		body(b)
 		return nil, nil
@@ -104,12 +104,12 @@ func (a *answer) takeBody(b []byte, body func([]byte)) ([]byte, error) {
 	return b[n:], nil
 }
 
-// takeLine takes the line before or after a chunk (RFC 9112, section 7.1).
-func (a *answer) takeLine(b []byte) ([]byte, error) {
+// takeLine parses the line before or after a chunk, and returns the rest (RFC 9112, section 7.1).
+func (a *response) takeLine(b []byte) ([]byte, error) {
 	before, after, ok := bytes.Cut(b, []byte{'\n'})
 	if !ok {
 		if a.line = append(a.line, b...); len(a.line) > maxHead {
-			return nil, errors.New("the line before a chunk does not end")
+			return nil, fmt.Errorf("the line before a chunk is longer than %d bytes", maxHead)
 		}
 		return nil, nil
 	}
@@ -118,7 +118,7 @@ func (a *answer) takeLine(b []byte) ([]byte, error) {
 	a.line = a.line[:0]
 	if a.state == inChunkEnd {
 		if len(size) > 0 {
-			return nil, errors.New("a chunk is longer than it says")
+			return nil, errors.New("a chunk is longer than its size")
 		}
 		a.state = inChunkSize
 		return after, nil
@@ -127,7 +127,7 @@ func (a *answer) takeLine(b []byte) ([]byte, error) {
 	n, ok := readHex(digits)
 	switch {
 	case !ok || len(digits) == 0 || len(digits) > 15:
-		return nil, fmt.Errorf("%.20q is no size of a chunk", digits)
+		return nil, fmt.Errorf("%.20q is not the size of a chunk", digits)
 	case n == 0:
 		return nil, io.EOF
 	}
@@ -135,7 +135,7 @@ func (a *answer) takeLine(b []byte) ([]byte, error) {
 	return after, nil
 }
 
-// Refusal is an answer that is no stream, or says that nothing was published. To ask again would bring the same.
+// Refusal is a response that is not an event stream, or that refuses to publish. Another attempt would fail as well.
 type Refusal struct {
 	Status int
 	text   string
@@ -143,14 +143,14 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.text }
 
-// checkStream says why an answer is no stream of events.
+// checkStream returns a *Refusal if resp is not an event stream.
 func checkStream(resp *http.Response) error {
 	kind := resp.Header.Get("Content-Type")
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		return &Refusal{resp.StatusCode, "the answer was " + resp.Status}
+		return &Refusal{resp.StatusCode, "the hub answered " + resp.Status}
 	case !strings.HasPrefix(kind, "text/event-stream"):
-		return &Refusal{resp.StatusCode, fmt.Sprintf("the answer is %.60q, not text/event-stream", kind)}
+		return &Refusal{resp.StatusCode, fmt.Sprintf("the hub answered with content type %.60q instead of text/event-stream", kind)}
 	}
 	return nil
 }

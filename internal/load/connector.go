@@ -1,0 +1,38 @@
+package load
+
+import (
+	"context"
+	"net/http"
+)
+
+// connector opens the connections of subscribers and passes the received bytes to them. All calls between the two hold
+// the lock of the subscriber's shard.
+//
+// After open, a connector calls run.opened and later run.closed, or only run.closed. After drop it calls neither.
+type connector interface {
+	open(sub *subscriber, req *http.Request)
+	drop(sub *subscriber)
+	stop() // drops all connections and waits for the connector's goroutines
+}
+
+// setConnectors chooses a connector for each subscriber. Slow consumers use net/http, because epoll reads all
+// available bytes at once.
+func (r *run) setConnectors(ctx context.Context) error {
+	fast, err := newEpoll(ctx, r)
+	if err != nil {
+		return err
+	}
+	slowly := newHTTPConnector(r)
+	r.connectors = []connector{slowly}
+	if fast != nil {
+		r.connectors = append(r.connectors, fast)
+	}
+	for i, sub := range r.subscribers {
+		sub.via, sub.shard = slowly, r.shards[i%len(r.shards)]
+		if fast != nil && sub.kind != slow {
+			sub.via = fast
+			fast.take(sub)
+		}
+	}
+	return nil
+}
