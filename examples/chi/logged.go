@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// logged is middleware as many write it themselves: it logs each request with its status.
+// logged is typical handwritten middleware: it logs each request with its status.
 func logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
@@ -26,6 +26,6 @@ func (r *statusRecorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets package sse, like http.ResponseController, find the methods behind the wrapper that flush and set
-// deadlines. Without it there is no stream.
+// Unwrap gives package sse and http.ResponseController access to the wrapped writer, which can flush and set deadlines.
+// Without it, streams fail.
 func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

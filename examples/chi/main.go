@@ -1,4 +1,4 @@
-// Command chi mounts an event stream in a chi router among the usual middleware.
+// Command chi serves an event stream in a chi router with the usual middleware.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 	server := http.Server{
 		Addr:         "localhost:3000",
 		Handler:      router(clock),
-		WriteTimeout: 10 * time.Second, // for pages; package sse lifts it for streams
+		WriteTimeout: 10 * time.Second, // for pages; package sse removes it for streams
 	}
 	log.Fatal(server.ListenAndServe())
 }
@@ -31,7 +31,7 @@ func router(events func(*sse.Stream) error) http.Handler {
 	r.Use(logged, middleware.Recoverer)
 	r.Method(http.MethodGet, "/events", sse.Handler(nil, events))
 
-	// These are for pages only: compression holds events back, a time limit ends the stream.
+	// For pages only: compression would delay events, and a timeout would end streams.
 	r.Group(func(r chi.Router) {
 		r.Use(middleware.Compress(5), middleware.Timeout(5*time.Second))
 		r.Method(http.MethodGet, "/", http.FileServerFS(page))

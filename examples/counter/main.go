@@ -1,4 +1,4 @@
-// Command counter is the plainest event stream there is: a page that counts the seconds.
+// Command counter is the smallest event stream: a page that counts seconds.
 package main
 
 import (
@@ -25,7 +25,7 @@ func counter(every time.Duration) http.Handler {
 	mux.Handle("GET /events", sse.Handler(nil, func(s *sse.Stream) error {
 		for n := 0; ; n++ {
 			if err := s.Send(sse.Event{Data: fmt.Sprint(n)}); err != nil {
-				return err // the page was closed
+				return err // the client has disconnected
 			}
 			time.Sleep(every)
 		}

@@ -28,7 +28,7 @@ func TestCountsFromZero(t *testing.T) {
 	}
 }
 
-func TestPageListensToTheEvents(t *testing.T) {
+func TestPageSubscribesToTheEvents(t *testing.T) {
 	answer := httptest.NewRecorder()
 	counter(time.Second).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
 	if body := answer.Body.String(); !strings.Contains(body, "new EventSource('/events')") {

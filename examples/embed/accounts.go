@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// person is somebody who may log in. Names become parts of topics: whoever makes accounts of what people type refuses
-// the characters / and * in them.
+// person is an account. Its name becomes a segment of topics, so a program that lets people choose names must refuse
+// the characters / and *.
 type person struct {
 	Name   string
 	Editor bool // may publish news
@@ -23,7 +23,8 @@ var people = map[string]person{
 	"grace": {Name: "grace", Editor: true},
 }
 
-// grant is what the hub lets somebody do: everybody follows the news and what is for them, editors publish news.
+// grant returns what a person may do on the hub. Everybody subscribes to the news and their own messages; editors also
+// publish news.
 func (p person) grant() access.Grant {
 	news := eventlog.MustPattern("news/**")
 	g := access.Grant{Subject: p.Name, Subscribe: []eventlog.Pattern{news, eventlog.MustPattern("users/" + p.Name + "/**")}}
@@ -33,55 +34,56 @@ func (p person) grant() access.Grant {
 	return g
 }
 
-// accounts are the people and who of them has logged in.
+// accounts holds the sessions of the people who have logged in.
 type accounts struct {
 	mu       sync.Mutex
-	sessions map[string]person // by the value of their cookie
+	sessions map[string]person // by value of the cookie; guarded by mu
 }
 
 func newAccounts() *accounts { return &accounts{sessions: make(map[string]person)} }
 
-// authorize is [hub.Options].Authorize. The hub calls it once for each stream, and for each request to publish.
+// authorize is the Authorize function of [hub.Options]. The hub calls it once for each stream and each request to
+// publish.
 func (a *accounts) authorize(r *http.Request) (access.Grant, error) {
-	who, ok := a.who(r)
+	p, ok := a.sender(r)
 	if !ok {
-		return access.Grant{}, errors.New("no session") // answered with 401; what is not in the grant with 403
+		return access.Grant{}, errors.New("no session") // the hub answers 401, and 403 for actions outside the grant
 	}
-	return who.grant(), nil
+	return p.grant(), nil
 }
 
 const cookieName = "session"
 
-// who returns the sender of a request.
-func (a *accounts) who(r *http.Request) (person, bool) {
+// sender returns the person who is logged in with the request's cookie.
+func (a *accounts) sender(r *http.Request) (person, bool) {
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
 		return person{}, false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	who, ok := a.sessions[cookie.Value]
-	return who, ok
+	p, ok := a.sessions[cookie.Value]
+	return p, ok
 }
 
-// login begins a session. This is where a real one asks for a password.
+// login starts a session. A real program would check a password here.
 func (a *accounts) login(w http.ResponseWriter, r *http.Request) {
-	who, ok := people[r.PostFormValue("name")]
+	p, ok := people[r.PostFormValue("name")]
 	if !ok {
-		http.Error(w, "nobody has that name", http.StatusUnauthorized)
+		http.Error(w, "unknown name", http.StatusUnauthorized)
 		return
 	}
 	value := rand.Text()
 	a.mu.Lock()
-	a.sessions[value] = who
+	a.sessions[value] = p
 	a.mu.Unlock()
-	http.SetCookie(w, &http.Cookie{ // with Secure: true where there is HTTPS
+	http.SetCookie(w, &http.Cookie{ // add Secure: true if the site uses HTTPS
 		Name: cookieName, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// logout ends a session: its next request is refused. A stream that is open goes on until its page is closed.
+// logout ends a session: later requests with its cookie are refused. An open stream continues until its page is closed.
 func (a *accounts) logout(w http.ResponseWriter, r *http.Request) {
 	if cookie, err := r.Cookie(cookieName); err == nil {
 		a.mu.Lock()

@@ -1,7 +1,7 @@
-// Command embed is a server with pages, a login and accounts of its own, in which a hub takes care of the events. The
-// hub is a handler like any other: it asks the accounts who may do what, and the program publishes by a call.
+// Command embed is a server with its own pages, login and accounts that embeds a hub. The hub is an ordinary handler:
+// it asks the accounts what a request may do, and the program publishes with a function call.
 //
-//	go run ./embed            # and log in as ada in one window, as grace in another
+//	go run ./embed            # then log in as ada in one window and as grace in another
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "localhost:3000", "where to listen; port 0 takes any free one")
+	addr := flag.String("addr", "localhost:3000", "`address` to listen on; port 0 means any free port")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -29,15 +29,15 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Printf("open http://localhost:%d and log in; in a private window as somebody else", listener.Addr().(*net.TCPAddr).Port)
+	log.Printf("open http://localhost:%d and log in; log in as another person in a private window", listener.Addr().(*net.TCPAddr).Port)
 	if err := run(ctx, listener); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// run serves until ctx is over.
+// run serves until ctx is done.
 func run(ctx context.Context, listener net.Listener) error {
-	events, err := eventlog.NewMemory(nil) // disklog.Open("events", nil) keeps them when the program stops
+	events, err := eventlog.NewMemory(nil) // disklog.Open("events", nil) would keep the events after a restart
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,9 @@ func run(ctx context.Context, listener net.Listener) error {
 	return errors.Join(serve(ctx, server, listener, site.hub), events.Close())
 }
 
-// serve serves until ctx is over. Then it stops in this order: the streams, for which server.Shutdown would wait for
-// ever; then the other requests, which may publish to the end; those who take nothing are cut off. The log is closed by
-// the caller when nobody needs it any more.
+// serve serves until ctx is done, then shuts down in this order. First the hub ends its streams, because
+// server.Shutdown would wait for them forever. Then the other requests finish; they may still publish. Then connections
+// whose clients do not read are closed. The caller closes the log last.
 func serve(ctx context.Context, server *http.Server, listener net.Listener, h *hub.Hub) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

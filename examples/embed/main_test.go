@@ -17,7 +17,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// start serves a site with a log of its own.
+// start serves a site with its own log. It returns the site's URL and the log.
 func start(t *testing.T) (string, eventlog.Log) {
 	t.Helper()
 	events, err := eventlog.NewMemory(nil)
@@ -39,14 +39,14 @@ func start(t *testing.T) (string, eventlog.Log) {
 	return server.URL, events
 }
 
-// browser has cookies.
+// browser is a client with cookies.
 type browser struct {
 	*testing.T
 	url    string
 	client http.Client
 }
 
-// login returns the browser of somebody who has logged in, or of a stranger, if there is no name.
+// login returns a browser that is logged in under name. With an empty name it is not logged in.
 func login(t *testing.T, site, name string) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -58,7 +58,7 @@ func login(t *testing.T, site, name string) *browser {
 		return b
 	}
 	if status, page := b.post("/login", url.Values{"name": {name}}.Encode()); status != http.StatusOK || !strings.Contains(page, "Hello, <span class=\"name\">"+name) {
-		t.Fatalf("the login of %s leads to %d %s", name, status, page)
+		t.Fatalf("the login of %s gives %d %s", name, status, page)
 	}
 	return b
 }
@@ -99,7 +99,8 @@ func (b *browser) get(path string) (status int, answer string) {
 	return b.send(b.request(http.MethodGet, path, ""))
 }
 
-// want follows everything that is granted, from the earliest, until there are as many events as wanted.
+// want subscribes to everything that the grant allows, from the earliest event, and compares the data with the wanted
+// data.
 func (b *browser) want(data ...string) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Second)
@@ -122,7 +123,7 @@ func (b *browser) want(data ...string) {
 	}
 }
 
-// TestEverybodyGetsTheNewsAndTheirOwnMessages, and those of nobody else.
+// TestEverybodyGetsTheNewsAndTheirOwnMessages also checks that nobody gets the messages of others.
 func TestEverybodyGetsTheNewsAndTheirOwnMessages(t *testing.T) {
 	site, _ := start(t)
 	ada, alan, grace := login(t, site, "ada"), login(t, site, "alan"), login(t, site, "grace")
@@ -141,14 +142,14 @@ func TestEverybodyGetsTheNewsAndTheirOwnMessages(t *testing.T) {
 	alan.want("first", "second")
 }
 
-// TestWhatIsNotGrantedIsRefused, and the log is as it was.
-func TestWhatIsNotGrantedIsRefused(t *testing.T) {
+// TestActionsOutsideTheGrantAreRefused also checks that refused requests publish nothing.
+func TestActionsOutsideTheGrantAreRefused(t *testing.T) {
 	site, events := start(t)
 	if status, _ := login(t, site, "").post("/login", "name=eve"); status != http.StatusUnauthorized {
-		t.Errorf("whoever there is not logs in: %d", status)
+		t.Errorf("the login with an unknown name gives %d", status)
 	}
 	for _, test := range []struct {
-		name, path, body string // without a body it follows
+		name, path, body string // an empty body means GET
 		want             int
 	}{
 		{"", "/events", "", 401},
@@ -175,13 +176,12 @@ func TestWhatIsNotGrantedIsRefused(t *testing.T) {
 		}
 	}
 	if head := events.Head(); head.Seq != 0 {
-		t.Errorf("the log has moved to %s", head)
+		t.Errorf("the log moved to %s", head)
 	}
 }
 
-// TestPagesOfOtherSitesPublishNothing: the browser sends our visitors' cookies with what such a page posts.
-// TestTheHubsInterfaceForProgramsIsThere: only /events was mounted, and /api/v1/topics was not found.
-func TestTheHubsInterfaceForProgramsIsThere(t *testing.T) {
+// TestHubServesItsAPI: when only /events was mounted, /api/v1/topics was not found.
+func TestHubServesItsAPI(t *testing.T) {
 	site, _ := start(t)
 	grace, ada := login(t, site, "grace"), login(t, site, "ada")
 	for _, path := range []string{"/events/news/sports", "/messages"} {
@@ -210,6 +210,7 @@ func TestTheHubsInterfaceForProgramsIsThere(t *testing.T) {
 	}
 }
 
+// TestPagesOfOtherSitesPublishNothing: browsers send our visitors' cookies with requests of such pages.
 func TestPagesOfOtherSitesPublishNothing(t *testing.T) {
 	site, events := start(t)
 	grace := login(t, site, "grace")
@@ -221,11 +222,11 @@ func TestPagesOfOtherSitesPublishNothing(t *testing.T) {
 		}
 	}
 	if head := events.Head(); head.Seq != 0 {
-		t.Errorf("the log has moved to %s", head)
+		t.Errorf("the log moved to %s", head)
 	}
 }
 
-func TestALogoutEndsTheSession(t *testing.T) {
+func TestLogoutEndsTheSession(t *testing.T) {
 	site, _ := start(t)
 	ada := login(t, site, "ada")
 	stolen, err := url.Parse(site)
@@ -234,30 +235,30 @@ func TestALogoutEndsTheSession(t *testing.T) {
 	}
 	cookies := ada.client.Jar.Cookies(stolen)
 	if status, page := ada.post("/logout", ""); status != http.StatusOK || !strings.Contains(page, "Who are you?") {
-		t.Errorf("a logout leads to %d %s", status, page)
+		t.Errorf("the logout gives %d %s", status, page)
 	}
 	ada.client.Jar.SetCookies(stolen, cookies)
 	if status, answer := ada.get("/events"); status != http.StatusUnauthorized {
-		t.Errorf("the cookie of before gets %d %s", status, answer)
+		t.Errorf("the old cookie gets %d %s", status, answer)
 	}
 }
 
-// TestThePageFollowsTheHub, but not before the login.
-func TestThePageFollowsTheHub(t *testing.T) {
+// TestPageSubscribesAfterTheLogin also checks that only editors get the form to publish.
+func TestPageSubscribesAfterTheLogin(t *testing.T) {
 	site, _ := start(t)
 	for name, want := range map[string]bool{"": false, "ada": true, "grace": true} {
 		status, page := login(t, site, name).get("/")
 		if got := strings.Contains(page, "new EventSource('/events?"); status != http.StatusOK || got != want {
-			t.Errorf("the page of %q: %d, follows: %t", name, status, got)
+			t.Errorf("the page of %q: %d, subscribes: %t", name, status, got)
 		}
 		if got := strings.Contains(page, `id="publish"`); got != (name == "grace") {
-			t.Errorf("the page of %q lets publish: %t", name, got)
+			t.Errorf("the page of %q has the form to publish: %t", name, got)
 		}
 	}
 }
 
-// TestAStopWaitsForNoStream, though one is open: it is told to come back, and ends.
-func TestAStopWaitsForNoStream(t *testing.T) {
+// TestShutdownEndsOpenStreams: a shutdown must not wait for streams, which have no end of their own.
+func TestShutdownEndsOpenStreams(t *testing.T) {
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		t.Fatal(err)
@@ -271,12 +272,12 @@ func TestAStopWaitsForNoStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if status, answer := grace.post("/events/news/office", "last words"); status != http.StatusOK {
+	if status, answer := grace.post("/events/news/office", "last news"); status != http.StatusOK {
 		t.Fatalf("%d %s", status, answer)
 	}
 	stop()
 	stream, err := io.ReadAll(resp.Body)
-	if err != nil || !strings.Contains(string(stream), "data: last words\n") {
+	if err != nil || !strings.Contains(string(stream), "data: last news\n") {
 		t.Errorf("the stream was %q, %v", stream, err)
 	}
 	if err := <-stopped; err != nil {

@@ -17,7 +17,7 @@ var pageText string
 
 var page = template.Must(template.New("page").Parse(pageText))
 
-// site is what the program would be without events: a page, and people who write to each other.
+// site is the program itself: a page, people who send messages to each other, and a hub for the events.
 type site struct {
 	accounts *accounts
 	hub      *hub.Hub
@@ -29,29 +29,29 @@ func newSite(events eventlog.Log) (*site, error) {
 	return &site{accounts, h}, err
 }
 
-// routes are the hub's and our own.
+// routes returns the handler for the hub's paths and the site's own.
 func (s *site) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/events", s.hub)
 	mux.Handle("/events/", s.hub)
-	mux.Handle("/api/v1/", s.hub) // topics for everybody who may read them; the rest for a grant with Admin, which nobody has here
+	mux.Handle("/api/v1/", s.hub) // lists the topics that a grant allows; other paths need a grant with Admin, which nobody has here
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("POST /login", s.accounts.login)
 	mux.HandleFunc("POST /logout", s.accounts.logout)
 	mux.HandleFunc("POST /messages", s.message)
-	return http.NewCrossOriginProtection().Handler(mux) // pages of other sites cannot use our visitors' cookies
+	return http.NewCrossOriginProtection().Handler(mux) // pages of other sites cannot act as our visitors
 }
 
-// home shows the login, or what somebody may see and do.
+// home shows the login, or the page of the person who is logged in.
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
-	who, _ := s.accounts.who(r)
+	who, _ := s.accounts.sender(r)
 	var text bytes.Buffer
 	if err := page.Execute(&text, map[string]any{"Who": who, "People": people}); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store") // it is another page after the login
-	_, _ = text.WriteTo(w)                      // who has gone does not want it
+	w.Header().Set("Cache-Control", "no-store") // the login changes the page
+	_, _ = text.WriteTo(w)                      // fails only if the client has disconnected
 }
 
 // message is the data of an event in users/NAME/messages.
@@ -61,10 +61,10 @@ type message struct {
 	Text string `json:"text"`
 }
 
-// message takes a message and publishes it to those it is about. Nobody may publish to users/** over HTTP: what is
-// there was checked here.
+// message publishes a message to its sender and its recipient. No grant allows publishing to users/** over HTTP, so
+// every event there has passed the checks here.
 func (s *site) message(w http.ResponseWriter, r *http.Request) {
-	from, ok := s.accounts.who(r)
+	from, ok := s.accounts.sender(r)
 	if !ok {
 		http.Error(w, "log in first", http.StatusUnauthorized)
 		return
@@ -72,7 +72,7 @@ func (s *site) message(w http.ResponseWriter, r *http.Request) {
 	to, ok := people[r.PostFormValue("to")]
 	text := strings.TrimSpace(r.PostFormValue("text"))
 	if !ok || to == from || text == "" {
-		http.Error(w, "say what, and to whom", http.StatusBadRequest)
+		http.Error(w, "a message needs a text and another person as recipient", http.StatusBadRequest)
 		return
 	}
 	data, err := json.Marshal(message{From: from.Name, To: to.Name, Text: text})

@@ -1,4 +1,4 @@
-// Command gin mounts an event stream in a gin engine among the usual middleware.
+// Command gin serves an event stream in a gin engine with the usual middleware.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 	server := http.Server{
 		Addr:         "localhost:3000",
 		Handler:      router(clock),
-		WriteTimeout: 10 * time.Second, // for pages; package sse lifts it for streams
+		WriteTimeout: 10 * time.Second, // for pages; package sse removes it for streams
 	}
 	log.Fatal(server.ListenAndServe())
 }
@@ -30,7 +30,7 @@ func router(events func(*sse.Stream) error) http.Handler {
 	r := gin.New()
 	r.Use(gin.Logger(), gin.Recovery())
 
-	// Compression is for pages only: it holds events back.
+	// For pages only: compression would delay events.
 	r.Use(gzip.Gzip(gzip.DefaultCompression, gzip.WithExcludedPaths([]string{"/events"})))
 
 	r.GET("/", gin.WrapH(http.FileServerFS(page)))

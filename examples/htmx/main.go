@@ -1,5 +1,5 @@
-// Command htmx is a poll without a line of JavaScript: every open page shows the votes as they are cast, because
-// htmx puts the HTML that events carry into the page.
+// Command htmx is a poll that updates on every open page. It needs no JavaScript of its own: events carry HTML, and
+// htmx inserts it into the page.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 var page embed.FS
 
 func main() {
-	addr := flag.String("addr", "localhost:3000", "where to listen; port 0 takes any free one")
+	addr := flag.String("addr", "localhost:3000", "`address` to listen on; port 0 means any free port")
 	flag.Parse()
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -29,5 +29,5 @@ func handler(p *poll) http.Handler {
 	mux.Handle("GET /", http.FileServerFS(page))
 	mux.Handle("GET /events", p.events())
 	mux.HandleFunc("POST /votes", p.vote)
-	return http.NewCrossOriginProtection().Handler(mux) // other sites cannot vote for our visitors
+	return http.NewCrossOriginProtection().Handler(mux) // pages of other sites cannot vote as our visitors
 }

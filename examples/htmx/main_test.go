@@ -11,11 +11,11 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-func TestEveryPageSeesAVote(t *testing.T) {
+func TestEveryPageGetsAVote(t *testing.T) {
 	poll := handler(newPoll("Tea", "<Coffee>"))
 	server := httptest.NewServer(poll)
 	t.Cleanup(server.Close)
-	first, second := follow(t, server), follow(t, server)
+	first, second := subscribe(t, server), subscribe(t, server)
 	for _, votes := range []func() string{first, second} {
 		if html := votes(); !strings.Contains(html, `<td>0</td>`) || !strings.Contains(html, "&lt;Coffee&gt;") {
 			t.Errorf("before the vote: %s", html)
@@ -31,14 +31,14 @@ func TestEveryPageSeesAVote(t *testing.T) {
 	}
 }
 
-func TestVoteForNothingIsRefused(t *testing.T) {
+func TestVoteForUnknownChoiceIsRefused(t *testing.T) {
 	if status := vote(handler(newPoll("Tea")), "Wine"); status != http.StatusNotFound {
 		t.Errorf("got status %d", status)
 	}
 }
 
-// follow returns a function that waits for the next votes.
-func follow(t *testing.T, server *httptest.Server) (votes func() string) {
+// subscribe returns a function that waits for the next votes.
+func subscribe(t *testing.T, server *httptest.Server) (votes func() string) {
 	next, stop := iter.Pull2(sse.Subscribe(t.Context(), server.URL+"/events"))
 	t.Cleanup(stop)
 	return func() string {

@@ -9,12 +9,12 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// poll counts votes. What goes to the pages is the state, not each vote: a page that was away or is slow has nothing
-// to catch up with.
+// poll counts votes. Events carry the whole state, not single votes, so a page that was disconnected or is slow has
+// missed nothing.
 type poll struct {
 	mu      sync.Mutex // guards the following
 	choices []choice
-	changed chan struct{} // closed and replaced when a vote comes in
+	changed chan struct{} // closed and replaced at each vote
 }
 
 type choice struct {
@@ -30,7 +30,7 @@ func newPoll(names ...string) *poll {
 	return p
 }
 
-// fragment is the HTML that an event carries. htmx gives life to the buttons each time.
+// fragment is the HTML of an event. htmx activates its buttons when it inserts it.
 var fragment = template.Must(template.New("").Parse(`{{range .}}
 <tr>
 	<th><button name="for" value="{{.Name}}" hx-post="/votes" hx-swap="none">{{.Name}}</button></th>
@@ -38,7 +38,7 @@ var fragment = template.Must(template.New("").Parse(`{{range .}}
 	<td>{{.Votes}}</td>
 </tr>{{end}}`))
 
-// events sends the votes whenever they change, at first as they are.
+// events sends the current votes, and again after each change.
 func (p *poll) events() http.Handler {
 	return sse.Handler(nil, func(s *sse.Stream) error {
 		for {
@@ -58,7 +58,7 @@ func (p *poll) events() http.Handler {
 	})
 }
 
-// render returns the votes as HTML and a channel that is closed when they are no longer those.
+// render returns the votes as HTML, and a channel that is closed at the next change.
 func (p *poll) render() (html string, changed <-chan struct{}, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,5 +79,5 @@ func (p *poll) vote(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	http.Error(w, "there is no such choice", http.StatusNotFound)
+	http.Error(w, "unknown choice", http.StatusNotFound)
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// delta is the part of Anthropic's events that holds text: those of type content_block_delta.
+// delta is the part that this program reads of Anthropic's content_block_delta events, which carry the text.
 type delta struct {
 	Delta struct{ Text string }
 }
 
-// anthropic ends with an event of type message_stop. Everything but text is skipped; errors are not.
+// anthropic says that the final event has type message_stop. It skips events without text, but never errors.
 var anthropic = sse.JSONOptions{
 	Error: sse.ErrorMember,
 	Done:  sse.OfType("message_stop"),

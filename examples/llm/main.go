@@ -1,9 +1,9 @@
-// Command llm asks a language model and prints the answer as it comes, token by token. Without -url it asks a
-// model of its own that says one thing only, so that it runs with no key and no network:
+// Command llm asks a language model and prints the answer token by token as it arrives. Without -url it asks a fake
+// model in its own process, so that it runs without a key and a network:
 //
 //	go run ./llm
 //	go run ./llm -api anthropic
-//	go run ./llm -cut         # the model stops in the middle, without an error
+//	go run ./llm -cut         # the model stops in the middle without an error
 //	OPENAI_API_KEY=... go run ./llm -url https://api.openai.com -model gpt-5-mini "Why is the sky blue?"
 package main
 
@@ -24,13 +24,14 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// apis are the ways to ask. Each yields the text of an answer piece by piece and an error if it is not whole.
+// apis maps the values of -api to functions. Each function yields the chunks of an answer, and an error if the answer
+// is incomplete.
 var apis = map[string]func(context.Context, question) iter.Seq2[string, error]{
 	"openai":    askOpenAI,
 	"anthropic": askAnthropic,
 }
 
-// question is what is asked, and where.
+// question is a question to a model at a URL.
 type question struct {
 	url, model, text string
 }
@@ -38,15 +39,15 @@ type question struct {
 func main() {
 	log.SetFlags(0)
 	var q question
-	flag.StringVar(&q.url, "url", "", "base URL of the model's HTTP interface; none: a model in this process")
+	flag.StringVar(&q.url, "url", "", "base `URL` of the model's API; empty means a fake model in this process")
 	flag.StringVar(&q.model, "model", "parrot", "name of the model")
-	api := flag.String("api", "openai", "whose interface it is: openai or anthropic")
-	cut := flag.Bool("cut", false, "let the model in this process stop in the middle")
+	api := flag.String("api", "openai", "the model's `API`: openai or anthropic")
+	cut := flag.Bool("cut", false, "make the fake model stop in the middle")
 	flag.Parse()
 	q.text = strings.Join(flag.Args(), " ")
 	ask, ok := apis[*api]
 	if !ok {
-		log.Fatalf("unknown -api %q", *api)
+		log.Fatalf("unknown -api %q; use openai or anthropic", *api)
 	}
 	if q.url == "" {
 		listener, err := net.Listen("tcp", "localhost:0")
@@ -63,7 +64,7 @@ func main() {
 	}
 }
 
-// show prints an answer as it comes and says why it is not whole, if it is not.
+// show prints an answer as it arrives. It returns an error if the answer is incomplete.
 func show(answer iter.Seq2[string, error]) error {
 	defer fmt.Println()
 	for text, err := range answer {

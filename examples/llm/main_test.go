@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// answer asks model by each API in turn.
+// answer asks model with each API and passes the answer to check.
 func answer(t *testing.T, model http.Handler, check func(t *testing.T, tokens []string, err error)) {
 	for name, ask := range apis {
 		t.Run(name, func(t *testing.T) {
@@ -33,7 +33,7 @@ func collect(answer iter.Seq2[string, error]) (tokens []string, err error) {
 	return tokens, nil
 }
 
-func TestWholeAnswerComesWordByWord(t *testing.T) {
+func TestCompleteAnswerArrivesWordByWord(t *testing.T) {
 	answer(t, &parrot{}, func(t *testing.T, tokens []string, err error) {
 		if err != nil || strings.Join(tokens, "") != says || len(tokens) != len(strings.Fields(says)) {
 			t.Errorf("got %q, %v", tokens, err)
@@ -41,7 +41,7 @@ func TestWholeAnswerComesWordByWord(t *testing.T) {
 	})
 }
 
-func TestAnswerThatWasCutOffIsNotWhole(t *testing.T) {
+func TestInterruptedAnswerIsAnError(t *testing.T) {
 	answer(t, &parrot{cut: true}, func(t *testing.T, tokens []string, err error) {
 		if !errors.Is(err, sse.ErrTruncated) || len(tokens) != 5 {
 			t.Errorf("got %q, %v", tokens, err)
@@ -49,7 +49,7 @@ func TestAnswerThatWasCutOffIsNotWhole(t *testing.T) {
 	})
 }
 
-func TestModelThatReportsAnErrorIsHeard(t *testing.T) {
+func TestErrorOfTheModelIsReported(t *testing.T) {
 	for _, event := range []sse.Event{
 		{Type: "error", Data: `{"type":"error","error":{"type":"overloaded_error","message":"too many parrots"}}`},
 		{Data: `{"error":{"message":"too many parrots"}}`},
@@ -65,7 +65,7 @@ func TestModelThatReportsAnErrorIsHeard(t *testing.T) {
 	}
 }
 
-func TestRefusalSaysWhy(t *testing.T) {
+func TestRefusalOfTheModelIsReported(t *testing.T) {
 	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "no such key", http.StatusUnauthorized)
 	})

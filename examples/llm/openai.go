@@ -8,14 +8,14 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// chunk is the part of OpenAI's chunks that holds text. Many other servers of models send the same.
+// chunk is the part that this program reads of OpenAI's events. Many other model servers send the same format.
 type chunk struct {
 	Choices []struct {
 		Delta struct{ Content string }
 	}
 }
 
-// openAI ends with an event whose data is [DONE], and reports an error as a member of a chunk.
+// openAI says that the data of the final event is [DONE], and that a chunk with a member "error" is an error.
 var openAI = sse.JSONOptions{
 	Error: sse.ErrorMember,
 	Done:  sse.WithData("[DONE]"),

@@ -8,13 +8,13 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// says is all that the parrot says.
+// says is the parrot's answer to every question.
 const says = "Server-Sent Events carry an answer while it is being thought. 🦜"
 
-// parrot is a language model for tests and for computers without a network. It speaks both dialects.
+// parrot is a fake language model with the APIs of OpenAI and Anthropic.
 type parrot struct {
 	pause time.Duration // between words
-	cut   bool          // stop in the middle, as a proxy with a time limit makes a model do
+	cut   bool          // end the stream in the middle, as a proxy with a timeout does
 }
 
 func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -51,7 +51,7 @@ func (p *parrot) anthropic(s *sse.Stream) error {
 	return s.SendJSON("message_stop", map[string]string{"type": "message_stop"})
 }
 
-// speak says word by word and reports whether it came to the end.
+// speak calls say with each word of the answer, and reports whether it reached the end.
 func (p *parrot) speak(say func(word string) error) (whole bool, err error) {
 	for i, word := range strings.SplitAfter(says, " ") {
 		if p.cut && i == 5 {

@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// post sends a question and returns the events of the answer. It is not asked again when the answer breaks off: that
+// post sends a question and returns the events of the answer. It does not retry an interrupted answer, because that
 // would cost twice.
 func post(ctx context.Context, url string, header map[string]string, body any) iter.Seq2[sse.Event, error] {
 	return func(yield func(sse.Event, error) bool) {

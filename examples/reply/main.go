@@ -1,11 +1,10 @@
-// Command reply turns what a language model says into a topic: any number of viewers follow it, from the start whenever
-// they come, reload as they like, and see where it ends. The model goes on when nobody looks, until it has said all or
-// somebody stops it.
+// Command reply publishes the reply of a language model to a topic. Any number of viewers subscribe to it at any time,
+// see it from the start, can reload the page, and learn when it ends. The model continues without viewers until the
+// reply is complete or somebody stops it.
 //
 //	go run ./reply
 //
-// A hub that runs already needs no program for that. Whatever sends an event stream can be piped into a topic, which
-// ends when the stream does:
+// A running hub does not need this program. Pipe any event stream into a topic; the topic ends when the stream does:
 //
 //	curl -N https://api.openai.com/v1/chat/completions ... |
 //		curl -T - -H 'Content-Type: text/event-stream' 'localhost:3000/events/replies/1?end=1'
@@ -27,7 +26,7 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "localhost:3000", "where to listen; port 0 takes any free one")
+	addr := flag.String("addr", "localhost:3000", "`address` to listen on; port 0 means any free port")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -41,7 +40,7 @@ func main() {
 	}
 }
 
-// run serves until ctx is over.
+// run serves until ctx is done.
 func run(ctx context.Context, listener net.Listener, ask model) error {
 	events, err := eventlog.NewMemory(nil)
 	if err != nil {
@@ -55,9 +54,9 @@ func run(ctx context.Context, listener net.Listener, ask model) error {
 	return errors.Join(serve(ctx, server, listener, replies), events.Close())
 }
 
-// serve serves until ctx is over. Then it stops in this order: the models, whose replies end; the streams, which get
-// those ends; the other requests; those who take nothing are cut off. The log is closed by the caller when nobody
-// needs it any more.
+// serve serves until ctx is done, then shuts down in this order. First it stops the models, which ends their replies.
+// Then the hub sends these ends to the viewers and ends their streams. Then the other requests finish. Then connections
+// whose clients do not read are closed. The caller closes the log last.
 func serve(ctx context.Context, server *http.Server, listener net.Listener, r *replies) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -20,11 +20,11 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// script is a model that says what a test gives it, when the test gives it.
+// script is a model whose test sends the chunks of the reply.
 type script struct {
-	pieces chan string // closed: that was all
-	failed chan error
-	over   chan error // why it ended, as it saw it
+	chunks chan string // closed at the end of the reply
+	failed chan error  // the test sends an error of the model
+	over   chan error  // the model sends why it ended
 }
 
 func newScript() *script { return &script{make(chan string), make(chan error), make(chan error, 8)} }
@@ -33,7 +33,7 @@ func (s *script) reply(ctx context.Context, _ string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for {
 			select {
-			case text, ok := <-s.pieces:
+			case text, ok := <-s.chunks:
 				if !ok {
 					s.over <- nil
 					return
@@ -97,7 +97,7 @@ func (s *site) request(method, where, body string) *http.Request {
 	return req
 }
 
-// send returns the answer of a request, without its body.
+// send sends a request and returns the response after reading its body.
 func (s *site) send(req *http.Request) *http.Response {
 	s.Helper()
 	resp, err := http.DefaultClient.Do(req)
@@ -111,27 +111,28 @@ func (s *site) send(req *http.Request) *http.Response {
 	return resp
 }
 
-// ask returns the id of a reply. It closes its connection: the page of who has asked is gone.
+// ask asks a question and returns the ID of the reply. It closes its connection, like a viewer who leaves the page.
 func (s *site) ask(question string) (id string) {
 	s.Helper()
 	req := s.request(http.MethodPost, "/ask", url.Values{"question": {question}}.Encode())
 	req.Close = true
 	resp := s.send(req)
 	if resp.StatusCode != http.StatusOK {
-		s.Fatalf("asking leads to %d", resp.StatusCode)
+		s.Fatalf("asking gives %d", resp.StatusCode)
 	}
-	return path.Base(resp.Request.URL.Path) // where the redirect has led to
+	return path.Base(resp.Request.URL.Path) // the target of the redirect
 }
 
-// view is what a viewer has seen.
+// view is what a viewer has received.
 type view struct {
 	question, text string
-	last           string // id
-	end            string // the type of the last event before the end, if it is none of the text; "all" if that was all
-	pieces         int
+	last           string // last event ID
+	end            string // stoppedType or failedType; "all" for a complete reply
+	chunks         int
 }
 
-// watch follows a reply as the page does, until its end or until enough pieces are there. It begins behind the last event of v.
+// watch subscribes to a reply as the page does, from the last event of v until the end or until there are enough
+// chunks.
 func (s *site) watch(id string, v view, enough int) (view, error) {
 	req := s.request(http.MethodGet, "/events/replies/"+id+"?since=earliest", "")
 	if v.last != "" {
@@ -146,7 +147,7 @@ func (s *site) watch(id string, v view, enough int) (view, error) {
 		switch event.Type {
 		case sse.DefaultType:
 			v.text += event.Data
-			if v.pieces++; v.pieces == enough {
+			if v.chunks++; v.chunks == enough {
 				return v, nil
 			}
 		case questionType:
@@ -157,13 +158,13 @@ func (s *site) watch(id string, v view, enough int) (view, error) {
 			return v, nil
 		case "tidings.checkpoint":
 		default:
-			return v, errors.New("there was " + event.Type)
+			return v, errors.New("unexpected event " + event.Type)
 		}
 	}
-	return v, errors.New("the stream was over without an end")
+	return v, errors.New("the stream ended without the end of the topic")
 }
 
-// mustWatch is watch for those who wait for it.
+// mustWatch is watch, and fails the test on an error. It must not be called from other goroutines.
 func (s *site) mustWatch(id string, v view, enough int) view {
 	s.Helper()
 	v, err := s.watch(id, v, enough)
@@ -173,58 +174,58 @@ func (s *site) mustWatch(id string, v view, enough int) view {
 	return v
 }
 
-// TestAllViewersSeeTheSameTextOnce, whether they come early, in the middle or late.
+// TestAllViewersSeeTheSameTextOnce has viewers that subscribe before, during and after the reply.
 func TestAllViewersSeeTheSameTextOnce(t *testing.T) {
 	model := newScript()
 	s := start(t, model.reply)
 	id := s.ask("why?")
-	pieces := strings.SplitAfter("because the sky is\nblue 🦜 and  wide", " ")
+	chunks := strings.SplitAfter("because the sky is\nblue 🦜 and  wide", " ")
 	var watching sync.WaitGroup
 	watch := func() {
 		for range 5 {
 			watching.Go(func() {
 				v, err := s.watch(id, view{}, -1)
-				if err != nil || v.text != strings.Join(pieces, "") || v.question != "why?" || v.pieces != len(pieces) || v.end != "all" {
+				if err != nil || v.text != strings.Join(chunks, "") || v.question != "why?" || v.chunks != len(chunks) || v.end != "all" {
 					s.Errorf("a viewer sees %+v, %v", v, err)
 				}
 			})
 		}
 	}
 	watch()
-	for i, piece := range pieces {
-		if i == len(pieces)/2 {
+	for i, chunk := range chunks {
+		if i == len(chunks)/2 {
 			watch()
 		}
-		model.pieces <- piece
+		model.chunks <- chunk
 	}
-	close(model.pieces)
+	close(model.chunks)
 	watching.Wait()
 	watch()
 	watching.Wait()
 }
 
-// TestABreakGoesOnWhereItWas, and the model has not waited for anybody.
-func TestABreakGoesOnWhereItWas(t *testing.T) {
+// TestViewerResumesAfterABreak also checks that the model continues without viewers.
+func TestViewerResumesAfterABreak(t *testing.T) {
 	model := newScript()
 	s := start(t, model.reply)
 	id := s.ask("why?")
-	model.pieces <- "one "
-	model.pieces <- "two "
-	seen := s.mustWatch(id, view{}, 2) // and goes
-	model.pieces <- "three "
-	close(model.pieces)
-	if seen = s.mustWatch(id, seen, -1); seen.text != "one two three " || seen.question != "why?" || seen.pieces != 3 {
-		t.Errorf("who came back has seen %+v", seen)
+	model.chunks <- "one "
+	model.chunks <- "two "
+	seen := s.mustWatch(id, view{}, 2) // then disconnects
+	model.chunks <- "three "
+	close(model.chunks)
+	if seen = s.mustWatch(id, seen, -1); seen.text != "one two three " || seen.question != "why?" || seen.chunks != 3 {
+		t.Errorf("the resumed viewer has seen %+v", seen)
 	}
-	if seen = s.mustWatch(id, view{}, -1); seen.text != "one two three " || seen.pieces != 3 {
-		t.Errorf("who has reloaded the page sees %+v", seen)
+	if seen = s.mustWatch(id, view{}, -1); seen.text != "one two three " || seen.chunks != 3 {
+		t.Errorf("after a reload a viewer sees %+v", seen)
 	}
 }
 
-// TestWhoHasSeenTheEndGets204: EventSource stops for good.
-func TestWhoHasSeenTheEndGets204(t *testing.T) {
+// TestViewerAfterTheEndGets204: on a 204, EventSource stops reconnecting.
+func TestViewerAfterTheEndGets204(t *testing.T) {
 	model := newScript()
-	close(model.pieces)
+	close(model.chunks)
 	s := start(t, model.reply)
 	id := s.ask("why?")
 	seen := s.mustWatch(id, view{}, -1)
@@ -235,15 +236,15 @@ func TestWhoHasSeenTheEndGets204(t *testing.T) {
 	}
 }
 
-// TestACancelStopsTheModelAndEndsTheTopic, which to go away does not.
-func TestACancelStopsTheModelAndEndsTheTopic(t *testing.T) {
+// TestCancelStopsTheModelAndEndsTheTopic also checks that a viewer who disconnects does not stop the model.
+func TestCancelStopsTheModelAndEndsTheTopic(t *testing.T) {
 	model := newScript()
 	s := start(t, model.reply)
 	id := s.ask("why?")
-	model.pieces <- "because "
-	s.mustWatch(id, view{}, 1) // and goes
-	model.pieces <- "it "
-	for range 2 { // the second time there is nothing left to stop
+	model.chunks <- "because "
+	s.mustWatch(id, view{}, 1) // then disconnects
+	model.chunks <- "it "
+	for range 2 { // the second DELETE has no effect
 		if resp := s.send(s.request(http.MethodDelete, "/replies/"+id, "")); resp.StatusCode != http.StatusNoContent {
 			t.Errorf("DELETE: %d", resp.StatusCode)
 		}
@@ -256,19 +257,19 @@ func TestACancelStopsTheModelAndEndsTheTopic(t *testing.T) {
 	}
 }
 
-func TestAModelThatFailsEndsTheTopic(t *testing.T) {
+func TestFailedModelEndsTheTopic(t *testing.T) {
 	model := newScript()
 	s := start(t, model.reply)
 	id := s.ask("why?")
-	model.pieces <- "because "
-	model.failed <- errors.New("a secret of the model's")
+	model.chunks <- "because "
+	model.failed <- errors.New("a secret of the model")
 	if seen := s.mustWatch(id, view{}, -1); seen.text != "because " || seen.end != failedType {
 		t.Errorf("a viewer sees %+v", seen)
 	}
 }
 
-// TestOnlyTheOneReplyCanBeFollowed, nobody publishes, and the log is as it was.
-func TestOnlyTheOneReplyCanBeFollowed(t *testing.T) {
+// TestOnlyTheNamedReplyIsAllowed also checks that refused requests publish nothing.
+func TestOnlyTheNamedReplyIsAllowed(t *testing.T) {
 	model := newScript()
 	s := start(t, model.reply)
 	mine, other := s.ask("mine"), s.ask("other")
@@ -300,15 +301,15 @@ func TestOnlyTheOneReplyCanBeFollowed(t *testing.T) {
 	foreign := s.request(http.MethodPost, "/ask", "question=costly")
 	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
 	if resp := s.send(foreign); resp.StatusCode != http.StatusForbidden {
-		t.Errorf("a page of another site asks: %d", resp.StatusCode)
+		t.Errorf("a question from another site gives %d", resp.StatusCode)
 	}
 	if now := s.log.Head(); now != head {
-		t.Errorf("the log has moved from %s to %s", head, now)
+		t.Errorf("the log moved from %s to %s", head, now)
 	}
 }
 
-// TestAStopEndsTheReplies: their viewers are told so, and nothing begins any more.
-func TestAStopEndsTheReplies(t *testing.T) {
+// TestShutdownEndsRunningReplies: the viewers get the end of the topic.
+func TestShutdownEndsRunningReplies(t *testing.T) {
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		t.Fatal(err)
@@ -319,7 +320,7 @@ func TestAStopEndsTheReplies(t *testing.T) {
 	go func() { stopped <- run(ctx, listener, model.reply) }()
 	s := &site{T: t, url: "http://" + listener.Addr().String()}
 	id := s.ask("why?")
-	model.pieces <- "because "
+	model.chunks <- "because "
 	half := s.mustWatch(id, view{}, 1)
 	resp, err := http.DefaultClient.Do(s.request(http.MethodGet, "/events/replies/"+id+"?since=earliest", ""))
 	if err != nil {
@@ -336,40 +337,40 @@ func TestAStopEndsTheReplies(t *testing.T) {
 	}
 }
 
-func TestNothingBeginsAfterAStop(t *testing.T) {
+func TestNoReplyStartsAfterStop(t *testing.T) {
 	s := start(t, newScript().reply)
 	s.replies.stop()
 	if resp := s.send(s.request(http.MethodPost, "/ask", "question=why")); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("got %d", resp.StatusCode)
 	}
 	if head := s.log.Head(); head.Seq != 0 {
-		t.Errorf("the log has moved to %s", head)
+		t.Errorf("the log moved to %s", head)
 	}
 }
 
-func TestTheParrotAnswersWordByWordAndCanBeStopped(t *testing.T) {
+func TestParrotAnswersWordByWordUntilStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		var pieces []string
+		var chunks []string
 		for text, err := range parrot(time.Hour)(ctx, "100 %?") {
-			if len(pieces) == 4 {
+			if len(chunks) == 4 {
 				if !errors.Is(err, context.Canceled) {
-					t.Errorf("a parrot that was stopped says %q, %v", text, err)
+					t.Errorf("the stopped parrot says %q, %v", text, err)
 				}
 				break
 			}
-			if pieces = append(pieces, text); len(pieces) == 4 {
+			if chunks = append(chunks, text); len(chunks) == 4 {
 				cancel()
 			}
 		}
-		if got := strings.Join(pieces, ""); got != "You asked: “100 %?”\n\nI " {
+		if got := strings.Join(chunks, ""); got != "You asked: “100 %?”\n\nI " {
 			t.Errorf("it says %q", got)
 		}
 	})
 }
 
-func TestThePageFollowsItsReply(t *testing.T) {
+func TestPageSubscribesToItsReply(t *testing.T) {
 	s := start(t, newScript().reply)
 	resp, err := http.DefaultClient.Do(s.request(http.MethodGet, "/replies/1", ""))
 	if err != nil {

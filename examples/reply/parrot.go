@@ -10,13 +10,13 @@ import (
 
 const says = `You asked: “%s”
 
-I am a parrot and know one answer only, but I give it the way large models do: word by word, while it is being thought. 🦜
+I am a parrot and know only one answer, but I give it as large models do: word by word. 🦜
 
-Each word becomes an event in the topic of this reply. Whoever opens this page gets all of them from the start, and then the next ones as they come. Reload it in the middle: nothing is lost, and nothing is asked twice. Close it, and I go on. Open it in ten windows: I still say everything only once.
+Each word is an event in the topic of this reply. This page gets all of them from the start, and then the next ones as they arrive. Reload it in the middle: nothing is lost, and the question is not asked again. Close it, and I continue. Open it in ten windows: I still say everything only once.
 
-When I have said all, the topic ends. Viewers are told so, and who comes later finds the whole reply. Only the button below stops me earlier.`
+After my last word the topic ends and viewers see that. Later viewers find the whole reply. Only the button below stops me earlier.`
 
-// parrot is a model for computers without a network.
+// parrot returns a fake model that needs no network. It pauses before each word.
 func parrot(pause time.Duration) model {
 	return func(ctx context.Context, question string) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) {

@@ -12,11 +12,11 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// model says its reply piece by piece; an error means that it is not whole. The functions of ../llm that ask a real
-// model return the same sequence.
+// model yields the chunks of a reply, and an error if the reply is incomplete. The functions in ../llm that ask real
+// models return the same kind of sequence.
 type model func(ctx context.Context, question string) iter.Seq2[string, error]
 
-// replies are topics of their own each: a question, the pieces of the reply, and an end.
+// replies publishes each reply to its own topic: the question, the chunks of the reply, and the end.
 type replies struct {
 	hub   *hub.Hub
 	log   eventlog.Log
@@ -36,24 +36,25 @@ func newReplies(log eventlog.Log, ask model) (*replies, error) {
 	return r, err
 }
 
-// What a topic has besides pieces of text, which are messages. An end without any of these is that of a whole reply.
+// Types of the events of a topic. A chunk of text has the default type. A complete reply ends without a stopped or
+// failed event.
 const (
 	questionType = "question"
-	stoppedType  = "stopped" // somebody did not want the rest
-	failedType   = "failed"  // the model did
+	stoppedType  = "stopped" // a viewer stopped the reply
+	failedType   = "failed"  // the model failed
 )
 
-var errStopping = errors.New("the server is about to stop")
+var errStopping = errors.New("the server is shutting down")
 
-// start asks the model and returns the id of the reply, which comes in its own time.
+// start asks the model and returns the ID of the reply at once. A goroutine publishes the reply.
 func (r *replies) start(ctx context.Context, question string) (id string, err error) {
 	id = rand.Text()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it ends with stop, not with the request
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the reply outlives the request; cancel and stop end it
 	if !r.enter(id, cancel) {
 		cancel()
 		return "", errStopping
 	}
-	// Before anybody has the id: a viewer's topic is there.
+	// The topic must exist before a viewer has its ID.
 	if _, err := r.hub.Publish(ctx, hub.Event{Topics: topics(id), Type: questionType, Data: question}); err != nil {
 		r.leave(id)
 		return "", err
@@ -65,23 +66,23 @@ func (r *replies) start(ctx context.Context, question string) (id string, err er
 	return id, nil
 }
 
-// copy publishes a reply as it comes. Whatever happens it ends the topic, so that no viewer waits for nothing.
+// copy publishes a reply as it arrives. It always ends the topic, so that no viewer waits forever.
 func (r *replies) copy(ctx context.Context, id, question string) {
 	end := hub.Event{Topics: topics(id), End: true}
-	err := r.copyPieces(ctx, id, question)
+	err := r.copyChunks(ctx, id, question)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		end.Type = stoppedType
 	case err != nil:
-		slog.Error("a reply is not whole", "id", id, "err", err)
-		end.Type = failedType // why is not for viewers
+		slog.Error("the model failed; the reply is incomplete", "id", id, "err", err)
+		end.Type = failedType // viewers do not get the error
 	}
 	if _, err := r.hub.Publish(context.WithoutCancel(ctx), end); err != nil {
-		slog.Error("a reply has no end, and its viewers wait", "id", id, "err", err)
+		slog.Error("the end of a reply could not be published; its viewers keep waiting", "id", id, "err", err)
 	}
 }
 
-func (r *replies) copyPieces(ctx context.Context, id, question string) error {
+func (r *replies) copyChunks(ctx context.Context, id, question string) error {
 	for text, err := range r.model(ctx, question) {
 		if err != nil {
 			return err
@@ -95,7 +96,7 @@ func (r *replies) copyPieces(ctx context.Context, id, question string) error {
 
 func topics(id string) []string { return []string{"replies/" + id} }
 
-// known reports whether there is a reply.
+// known reports whether the topic of a reply exists.
 func (r *replies) known(ctx context.Context, id string) (bool, error) {
 	q, err := r.log.Seek(ctx, eventlog.Topics(topics(id)...), eventlog.Start{Last: 1})
 	if err != nil {
@@ -105,7 +106,7 @@ func (r *replies) known(ctx context.Context, id string) (bool, error) {
 	return len(answer.Records) > 0, err
 }
 
-// cancel ends a reply where it is. One that has ended stays as it is.
+// cancel stops a running reply. It has no effect on one that has ended.
 func (r *replies) cancel(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,7 +115,7 @@ func (r *replies) cancel(id string) {
 	}
 }
 
-// stop ends all replies, and returns when their topics have ended.
+// stop stops all replies and returns when their topics have ended. Later calls of start fail.
 func (r *replies) stop() {
 	r.mu.Lock()
 	r.stopped = true
@@ -125,7 +126,7 @@ func (r *replies) stop() {
 	r.active.Wait()
 }
 
-// enter counts a reply, unless all are to stop.
+// enter registers a running reply. It returns false after stop.
 func (r *replies) enter(id string, cancel context.CancelFunc) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

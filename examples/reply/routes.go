@@ -22,20 +22,20 @@ func (r *replies) routes() http.Handler {
 	mux.HandleFunc("GET /replies/{id}", servePage)
 	mux.HandleFunc("POST /ask", r.serveAsk)
 	mux.HandleFunc("DELETE /replies/{id}", r.serveCancel)
-	return http.NewCrossOriginProtection().Handler(mux) // pages of other sites cannot ask: it may cost
+	return http.NewCrossOriginProtection().Handler(mux) // pages of other sites cannot ask, because a question may cost money
 }
 
 func servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Referrer-Policy", "no-referrer") // who has the address has the reply
-	_, _ = w.Write([]byte(page))                     // who has gone does not want it
+	w.Header().Set("Referrer-Policy", "no-referrer") // the URL gives access to the reply
+	_, _ = w.Write([]byte(page))                     // fails only if the client has disconnected
 }
 
-// serveAsk begins a reply and leads to its page.
+// serveAsk starts a reply and redirects to its page.
 func (r *replies) serveAsk(w http.ResponseWriter, req *http.Request) {
 	question := strings.TrimSpace(req.PostFormValue("question"))
 	if question == "" {
-		http.Error(w, "ask something", http.StatusBadRequest)
+		http.Error(w, "the question is empty", http.StatusBadRequest)
 		return
 	}
 	id, err := r.start(req.Context(), question)
@@ -49,24 +49,24 @@ func (r *replies) serveAsk(w http.ResponseWriter, req *http.Request) {
 	http.Redirect(w, req, "/replies/"+id, http.StatusSeeOther)
 }
 
-// serveCancel stops a reply. Closing the page does not.
+// serveCancel stops a reply.
 func (r *replies) serveCancel(w http.ResponseWriter, req *http.Request) {
 	r.cancel(req.PathValue("id"))
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// authorize is [hub.Options].Authorize. Who knows the id of a reply may follow that one; nobody may publish, or find
-// out what others have asked.
+// authorize is the Authorize function of [hub.Options]. A request with the ID of a reply may subscribe to its topic
+// only, and nobody may publish. So nobody can find the questions of others.
 func (r *replies) authorize(req *http.Request) (access.Grant, error) {
 	id := req.PathValue("id")
 	known, err := r.known(req.Context(), id)
 	switch {
 	case err != nil:
 		return access.Grant{}, &hub.Problem{
-			Name: "unavailable", Status: http.StatusServiceUnavailable, Detail: "come back in a few seconds", RetryAfter: 5 * time.Second, Err: err,
+			Name: "unavailable", Status: http.StatusServiceUnavailable, Detail: "the log cannot be read; try again in a few seconds", RetryAfter: 5 * time.Second, Err: err,
 		}
 	case !known:
-		return access.Grant{}, &hub.Problem{Name: "not-found", Status: http.StatusNotFound, Detail: "there is no such reply any more"}
+		return access.Grant{}, &hub.Problem{Name: "not-found", Status: http.StatusNotFound, Detail: "there is no reply with this ID; it may have expired"}
 	}
 	return access.Grant{Subscribe: []eventlog.Pattern{eventlog.MustPattern("replies/" + id)}}, nil
 }

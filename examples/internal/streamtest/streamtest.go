@@ -1,4 +1,4 @@
-// Package streamtest checks what a router and its middleware must leave to an event stream.
+// Package streamtest tests that event streams work behind a router and its middleware.
 package streamtest
 
 import (
@@ -13,20 +13,19 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Router returns a router that serves events at /events, behind middleware that compresses other pages.
+// Router returns a router that serves events at /events and a page at /. Its middleware compresses only the page.
 type Router func(events func(*sse.Stream) error) http.Handler
 
-// Run checks that events come one by one, uncompressed, for longer than http.Server.WriteTimeout, and that
-// a panic is the end of its own stream only.
+// Run tests that events arrive one by one, uncompressed and beyond http.Server.WriteTimeout, and that a panic ends only
+// its own stream.
 func Run(t *testing.T, router Router) {
-	t.Run("events come one by one", router.flushes)
+	t.Run("events arrive one by one", router.flushes)
 	t.Run("streams outlive WriteTimeout", router.outlivesWriteTimeout)
 	t.Run("events are not compressed", router.compressesPagesOnly)
-	t.Run("panics are recovered from", router.recovers)
+	t.Run("a panic ends only its own stream", router.recovers)
 }
 
-// flushes has the stream send an event only after the one before it has arrived, so anything that holds events
-// back holds up the test.
+// flushes sends each event only after the previous one has arrived, so the test fails if middleware buffers events.
 func (router Router) flushes(t *testing.T) {
 	arrived := make(chan struct{})
 	server := httptest.NewServer(router(func(s *sse.Stream) error {
@@ -43,12 +42,12 @@ func (router Router) flushes(t *testing.T) {
 		return nil
 	}))
 	t.Cleanup(server.Close)
-	next, stop := iter.Pull2(follow(t, server))
+	next, stop := iter.Pull2(subscribe(t, server))
 	t.Cleanup(stop)
 	for n := range 3 {
 		event, err, _ := next()
 		if err != nil || event.Data != fmt.Sprint(n) {
-			t.Fatalf("instead of event %d came %+v, %v", n, event, err)
+			t.Fatalf("event %d is %+v, %v", n, event, err)
 		}
 		arrived <- struct{}{}
 	}
@@ -69,7 +68,7 @@ func (router Router) outlivesWriteTimeout(t *testing.T) {
 	server.Config.WriteTimeout = timeout
 	server.Start()
 	t.Cleanup(server.Close)
-	for event, err := range follow(t, server) {
+	for event, err := range subscribe(t, server) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +97,7 @@ func (router Router) recovers(t *testing.T) {
 	}
 }
 
-// get returns the answer to a client that takes gzip.
+// get returns the response to a client that accepts gzip.
 func get(router http.Handler, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Header.Set("Accept-Encoding", "gzip")
@@ -107,8 +106,8 @@ func get(router http.Handler, path string) *httptest.ResponseRecorder {
 	return answer
 }
 
-// follow returns the events of one connection. It gives up on a router that holds them back.
-func follow(t *testing.T, server *httptest.Server) iter.Seq2[sse.Event, error] {
+// subscribe returns the events of one connection. It fails after 10 s, for routers that buffer events.
+func subscribe(t *testing.T, server *httptest.Server) iter.Seq2[sse.Event, error] {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/events", nil)
