@@ -48,12 +48,12 @@ func (o *Options) withDefaults() Options {
 // Cache-Control field that is already set stays. When Accept returns, the header has been sent and the client's
 // connection is open. The caller must close the stream before the handler returns.
 //
-// Accept fails and writes nothing if w cannot flush, or if the request's context is already done. The usual cause of
-// the former is middleware whose response writer has no Unwrap method. Middleware must not compress streams: Accept
-// cannot detect a Flush that holds bytes back.
+// Accept fails and writes nothing if w cannot flush, or if the request's context is already done. Middleware that wraps
+// a response writer needs an Unwrap method, or w cannot flush. Middleware must not compress streams: Accept cannot
+// detect a Flush that holds bytes back.
 //
-// The response to HEAD has no body: answer it without Accept. On HTTP/1, while the request's body is not fully read,
-// net/http detects only by writing that the client has disconnected.
+// Answer HEAD requests without Accept, because their responses have no body. On HTTP/1, read the request's whole body
+// first: until then net/http detects a disconnected client only when a write fails.
 func Accept(w http.ResponseWriter, r *http.Request, o *Options) (*Stream, error) {
 	s, err := newStream(w, r, o)
 	if err != nil {
@@ -95,7 +95,7 @@ func canFlush(w http.ResponseWriter) bool {
 func (s *Stream) setHeader() {
 	h := s.w.Header()
 	if s.request.ProtoMajor == 1 && s.serverTimeout(writeTimeout) <= 0 && s.options.WriteTimeout > 0 {
-		// net/http would not lift the deadline that end sets, so the connection cannot be reused.
+		// net/http would keep the deadline that setFinalDeadlines sets, so the connection cannot be reused.
 		h.Set("Connection", "close")
 	}
 	h.Set("Content-Type", contentType)

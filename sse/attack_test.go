@@ -1,6 +1,6 @@
 package sse_test
 
-// Each test in this file holds a fault that an adversarial review found. Its comment begins with the fault.
+// Each test in this file covers a fault that an adversarial review found. Its comment begins with the fault.
 
 import (
 	"bufio"

@@ -35,8 +35,9 @@ type Client struct {
 	// [Resilient]; [WHATWG] is the policy of browsers.
 	Recover func(*Failure) (time.Duration, bool)
 
-	// IdleTimeout is the longest time to wait for bytes, while connecting or connected, before the connection counts as
-	// broken. Comments count as bytes. The time that the caller spends on an event does not count. 0 means no limit.
+	// IdleTimeout limits the wait for bytes, both for the response and inside the stream. A connection that is silent for
+	// longer counts as broken. Comments are bytes, too. The time that the caller spends on an event does not count. 0
+	// means no limit.
 	IdleTimeout time.Duration
 
 	// MaxEvent, Comment and Dataless are those of [ReadOptions]. The ranging goroutine calls Comment.
@@ -44,9 +45,11 @@ type Client struct {
 	Comment  func(text []byte)
 	Dataless bool
 
-	// Observe, if set, is called by the ranging goroutine at each change of state, in order: Connecting with nil at the
-	// start, Open when events may arrive, Connecting with the failure before each delay, and Closed at the end with the
-	// last failure, or nil.
+	// Observe, if set, is called by the ranging goroutine at each change of state, in order:
+	//   - Connecting with nil at the start, and after [Source.Restart];
+	//   - Open with nil when events may arrive;
+	//   - Connecting with the failure before each delay;
+	//   - Closed at the end, with the failure that ended the subscription, or nil.
 	Observe func(State, *Failure)
 
 	// Repeat allows reconnections for methods other than GET and HEAD. A request with a body then needs GetBody.

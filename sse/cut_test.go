@@ -137,7 +137,7 @@ func getFrom(t *testing.T, client *http.Client, url string, n int, read chan str
 	return resp
 }
 
-// countedBody closes read when left more bytes have been read.
+// countedBody closes read after left bytes have been read.
 type countedBody struct {
 	io.ReadCloser
 	left int

@@ -291,7 +291,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestRetrySaturates(t *testing.T) {
+func TestHugeRetryBecomesTheLargestDuration(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"0":                      0,
 		"1500":                   1500 * time.Millisecond,

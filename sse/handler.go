@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// ErrStop tells the client to stop reconnecting. When a [Handler]'s function returns it before it sends anything, the
-// response is 204 No Content, after which neither EventSource nor [Client] reconnects. Returned later, it ends the
-// stream as nil does: the client reconnects, and the function can return ErrStop for that request.
+// ErrStop is what a [Handler]'s function returns to make the client stop reconnecting. Before the header is sent, it
+// makes the response 204 No Content, after which neither EventSource nor [Client] reconnects. Later it ends the stream
+// as nil does: the client reconnects, and the function can return ErrStop for the new request.
 var ErrStop = errors.New("sse: no more events will come")
 
-// StatusError makes the response an HTTP error when a [Handler]'s function returns it before it sends anything.
+// StatusError is what a [Handler]'s function returns before the header is sent to make the response an HTTP error.
 type StatusError struct {
 	Code    int    // 400 to 599
 	Message string // the body of the response, as plain text
@@ -33,7 +33,7 @@ const openAfter = time.Second
 // [Options.KeepAlive] if that is shorter, the header is sent anyway.
 //
 // If f returns before the header is sent, its error decides the status of the response:
-//   - nil, [ErrMaxAge] and the error of a request context that is done give 200 and an empty stream;
+//   - nil, [ErrMaxAge], and the context's error after the request was canceled give 200 and an empty stream;
 //   - [ErrStop] gives 204;
 //   - a [*StatusError] gives its code;
 //   - any other error gives 500 and is logged.

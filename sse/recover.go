@@ -30,8 +30,8 @@ type Failure struct {
 	// the policy chose.
 	Delay time.Duration
 
-	// KeepRedirect, set by the policy, makes the reconnection repeat the request that got the last answer: it goes
-	// straight to where the redirects led. It has no effect when no redirect was answered.
+	// KeepRedirect, set by the policy, makes reconnections go directly to the target of the last redirect. It has no
+	// effect if there was no redirect, or if its target did not answer.
 	KeepRedirect bool
 }
 
@@ -65,9 +65,12 @@ func (c *Client) recover(f *Failure) bool {
 // Resilient is the policy for long-running programs: it reconnects with exponential backoff after every failure that
 // may be temporary. An unreachable server counts as temporary, so it retries without limit; [Client.Observe] shows it.
 //
-// It gives up after a status other than 408, 425, 429 and 5xx, a content type other than text/event-stream, a redirect
-// that cannot be followed, a certificate that is not trusted, an HTTP server behind an https URL, and an event that is
-// too large.
+// It gives up after
+//   - a status other than 408, 425, 429 and 5xx;
+//   - a content type other than text/event-stream;
+//   - a redirect that cannot be followed;
+//   - an untrusted certificate, or an HTTP server behind an https URL;
+//   - an event that is too large.
 //
 // Each reconnection starts from the request's own URL, so that a server which redirects to one of many can choose
 // again. Retry-After is honoured up to one hour, plus up to a tenth of jitter. The shortest delay is 10 ms.
@@ -102,7 +105,7 @@ func temporary(status int) bool {
 // subscription. After any other failure it reconnects after exactly the reconnection time. After redirects of any
 // status it reconnects to the URL that answered last.
 //
-// It differs from the standard in two cases. If the target of a redirect never answers, it returns to the URL before,
+// It differs from the standard in two cases. If the target of a redirect never answers, it returns to the previous URL,
 // as Chromium does; the standard would stay with the dead target. An event larger than [Client.MaxEvent] ends the
 // subscription; a browser has no limit.
 func WHATWG(f *Failure) (time.Duration, bool) {
@@ -129,7 +132,7 @@ type Backoff struct {
 const (
 	// leastDelay prevents a tight loop when a server asks for no delay and ends its streams at once.
 	leastDelay = 10 * time.Millisecond
-	// leastRepeated is the delay from which backoff grows when a server asks for none and then fails.
+	// leastRepeated is the least base delay after two or more consecutive failures, for servers that ask for no delay.
 	leastRepeated = 100 * time.Millisecond
 	// longestAsked is the longest delay that a server can ask for; a longer one is probably a mistake.
 	longestAsked = time.Hour

@@ -81,8 +81,8 @@ func (s *Source) State() State {
 	return s.state
 }
 
-// LastEventID returns the ID from which the source would resume: that of the event yielded last. A block without data
-// can advance it, too; that becomes visible with the next event or at the end of the connection.
+// LastEventID returns the ID after which the source would resume: the ID of the event yielded last. A block without
+// data can also set it; that becomes visible with the next event or at the end of the connection.
 func (s *Source) LastEventID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *Source) LastEventID() string {
 }
 
 // Restart drops the connection, or ends the delay before one, and reconnects at once with the last event ID, to the URL
-// of the attempt before. It does not count as a failure. If the request is not repeatable, the sequence ends instead.
+// of the previous attempt. It does not count as a failure. If the request is not repeatable, the sequence ends instead.
 // Before and after the range, Restart does nothing.
 func (s *Source) Restart() {
 	s.mu.Lock()

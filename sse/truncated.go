@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// ErrTruncated is what errors.Is finds in the error of a stream that is not whole: its connection broke, it ended
-// inside an event, or it ended before the event that [JSONOptions.Done] waits for.
+// ErrTruncated marks the error of an incomplete stream. errors.Is(err, ErrTruncated) is true if the connection broke,
+// or the stream ended inside an event or before the final event of [JSONOptions.Done].
 var ErrTruncated = errors.New("stream ended too early")
 
 // TruncatedError says how a stream was cut off. All events before Offset were delivered; the unfinished event behind it

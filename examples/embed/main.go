@@ -1,4 +1,4 @@
-// Command embed is a server with its own pages, login and accounts that embeds a hub. The hub is an ordinary handler:
+// Command embed is a server with an embedded hub and its own pages, login and accounts. The hub is an ordinary handler:
 // it asks the accounts what a request may do, and the program publishes with a function call.
 //
 //	go run ./embed            # then log in as ada in one window and as grace in another

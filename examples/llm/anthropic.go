@@ -13,7 +13,7 @@ type delta struct {
 	Delta struct{ Text string }
 }
 
-// anthropic says that the final event has type message_stop. It skips events without text, but never errors.
+// anthropic reads Anthropic's streams: the final event has type message_stop, and events without text are skipped.
 var anthropic = sse.JSONOptions{
 	Error: sse.ErrorMember,
 	Done:  sse.OfType("message_stop"),

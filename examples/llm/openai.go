@@ -15,7 +15,7 @@ type chunk struct {
 	}
 }
 
-// openAI says that the data of the final event is [DONE], and that a chunk with a member "error" is an error.
+// openAI reads OpenAI's streams: the data of the final event is [DONE], and a chunk with a member "error" is an error.
 var openAI = sse.JSONOptions{
 	Error: sse.ErrorMember,
 	Done:  sse.WithData("[DONE]"),

@@ -29,6 +29,6 @@
 // Chunks: on the in-memory network a read never returns bytes of two writes, so chunks arrive as they were sent. A TCP
 // socket guarantees nothing about chunks.
 //
-// Cleanup: everything that a test starts ends before its Cleanup functions have run. Waiting goroutines are durably
-// blocked for a synctest bubble, if the listener, server or recorder was created inside the bubble.
+// Cleanup: everything that the helpers start has ended after the test's Cleanup functions. Create listeners, servers
+// and recorders inside a synctest bubble, and goroutines that wait for them are durably blocked.
 package ssetest
