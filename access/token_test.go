@@ -201,6 +201,33 @@ func TestInvalidClaimsAreRefused(t *testing.T) {
 	}
 }
 
+// TestGrantsOfATokenAreInNFC. Story: an issuer on another system wrote é in two characters. The token was good, and granted a topic that
+// nobody can publish to and nobody can follow. The reason has the pattern to write instead; the client learns only that the claims are wrong.
+func TestGrantsOfATokenAreInNFC(t *testing.T) {
+	v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}}
+	claims := func(name, pattern string) string { return fmt.Sprintf(`{"tidings":{%q:["news","%s"]}}`, name, pattern) }
+	for pattern, nfc := range map[string]string{
+		"cafe\u0301":              "caf\u00e9",
+		`cafe\u0301`:              "caf\u00e9", // the same, as JSON escapes it
+		"menu/*/cafe\u0301/**":    "menu/*/caf\u00e9/**",
+		"\u212bngstro\u0308m":     "\u00c5ngstr\u00f6m",
+		"\u1112\u1161\u11ab/*":    "\ud55c/*",
+		"a\u0307\u0323":           "\u1ea1\u0307",
+		"https://e\u0301.example": "https://\u00e9.example",
+	} {
+		for _, name := range []string{"publish", "subscribe"} {
+			token := hs256(claims(name, pattern))
+			_, err := v.Verify(t.Context(), token)
+			wantRefusal(t, err, access.BadClaims, "tidings."+name+".1: ", token)
+			wantRefusal(t, err, access.BadClaims, fmt.Sprintf("write %q instead", nfc), token)
+			g, err := v.Verify(t.Context(), hs256(claims(name, nfc)))
+			if granted := append(g.Publish, g.Subscribe...); err != nil || len(granted) != 2 || granted[1].String() != nfc {
+				t.Errorf("%s %q grants %v, %v", name, nfc, granted, err)
+			}
+		}
+	}
+}
+
 // TestTokenIsValidForItsTimeAndTheLeeway runs in bubbles, whose clocks start at 2000-01-01 00:00 UTC.
 func TestTokenIsValidForItsTimeAndTheLeeway(t *testing.T) {
 	for _, test := range []struct {

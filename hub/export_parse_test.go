@@ -12,9 +12,6 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// PathTopic reads the escaped path of a topic.
-func PathTopic(escaped string) (string, error) { return pathTopic(escaped) }
-
 // Wish is what the parameters of a subscription say.
 type Wish struct {
 	Names    []string

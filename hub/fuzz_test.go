@@ -33,36 +33,6 @@ func blames(t *testing.T, err error) {
 	}
 }
 
-// FuzzPathTopic: a path is read as the topic that every proxy on its way would have taken it for, or refused.
-func FuzzPathTopic(f *testing.F) {
-	for _, path := range []string{"news", "a/b", "a%20b/%C3%BC", "a%2Fb", "a//b", "./a", "a/%2e%2E", "a/", "100%25", "%", "ü\"%2f", "a%00b"} {
-		f.Add(path)
-	}
-	f.Fuzz(func(t *testing.T, path string) {
-		topic, err := hub.PathTopic(path)
-		if err != nil {
-			blames(t, err)
-			return
-		}
-		if len(topic) > eventlog.MaxName {
-			return // refused by its size, whatever it is
-		}
-		var escaped []string
-		for segment := range strings.SplitSeq(topic, "/") {
-			if segment == "" || segment == "." || segment == ".." {
-				t.Errorf("%q is the topic %q", path, topic)
-			}
-			escaped = append(escaped, url.PathEscape(segment))
-		}
-		if strings.Count(path, "/") != len(escaped)-1 {
-			t.Errorf("%q and its topic %q differ in their segments", path, topic)
-		}
-		if again, err := hub.PathTopic(strings.Join(escaped, "/")); err != nil || again != topic {
-			t.Errorf("%q is %q, which is %q, %v", path, topic, again, err)
-		}
-	})
-}
-
 // FuzzParameters: how parameters are written does not matter, and what nobody asks for is refused.
 func FuzzParameters(f *testing.F) {
 	for _, query := range []string{

@@ -228,31 +228,6 @@ func invalidTopic(err error) *Problem {
 	return p
 }
 
-// pathTopic returns the topic or pattern in an escaped path below /events/. What a path cannot say without being changed on
-// its way, or taken for another one, has to be a parameter.
-func pathTopic(escaped string) (string, error) {
-	topic, err := url.PathUnescape(escaped)
-	if err != nil {
-		return "", problem(http.StatusBadRequest, problemInvalidTopic, "the path cannot be read: %v", err)
-	}
-	why := ""
-	for segment := range strings.SplitSeq(escaped, "/") {
-		switch plain, _ := url.PathUnescape(segment); {
-		case segment == "":
-			why = "has an empty segment"
-		case plain == "." || plain == "..":
-			why = "has a segment of dots"
-		case strings.Contains(plain, "/"):
-			why = "has an escaped slash"
-		}
-	}
-	if why != "" && len(topic) <= eventlog.MaxName { // a longer one is refused in any form
-		return "", problem(http.StatusBadRequest, problemInvalidTopic,
-			"the path %s, which proxies may change; say it as a parameter: /events?topic=%s", why, url.QueryEscape(topic))
-	}
-	return strings.Clone(topic), nil // as in all
-}
-
 // wanted is what a subscription asks for.
 type wanted struct {
 	names    []string

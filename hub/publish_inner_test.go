@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 )
 
 // TestAnEventKeepsNothingOfItsRequest: a topic that is a part of the request's line would keep all of it in memory, and the token in it.
@@ -20,7 +21,7 @@ func TestAnEventKeepsNothingOfItsRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.known = append(p.known, "access_token")
-	path, err := pathTopic(strings.TrimPrefix(sentPath(r.URL), "/events/"))
+	path, err := pathtopic.Parse(strings.TrimPrefix(sentPath(r.URL), "/events/"))
 	if err != nil {
 		t.Fatal(err)
 	}

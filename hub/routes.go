@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 )
 
 // route is what can be done under a path.
@@ -118,9 +120,9 @@ func serveTopic(h *Hub, w http.ResponseWriter, r *http.Request, below string) er
 	if below == "" {
 		return problem(http.StatusBadRequest, problemInvalidTopic, "there is no topic after /events/; say it there, or as a parameter: /events?topic=news")
 	}
-	topic, err := pathTopic(below)
+	topic, err := pathtopic.Parse(below)
 	if err != nil {
-		return err
+		return problem(http.StatusBadRequest, problemInvalidTopic, "%v", err)
 	}
 	return serveEvents(h, w, r, topic)
 }

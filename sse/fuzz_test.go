@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -25,17 +26,26 @@ func FuzzDecodingIsIndependentOfTheSplitting(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, seed uint64, limit uint16) {
 		whole := decode(bytes.NewReader(stream), int(limit))
-		if diff := cmp.Diff(whole, decode(split(stream, seed), int(limit))); diff != "" {
+		if diff := differ(whole, decode(split(stream, seed), int(limit))); diff != "" {
 			t.Errorf("splitting by seed %d changes the outcome of %q:\n%s", seed, stream, diff)
 		}
 		if limit != 0 {
 			return
 		}
 		events, id, truncated := reference(stream)
-		if diff := cmp.Diff(events, whole.Events); diff != "" || id != whole.LastEventID || truncated != (whole.Err != "") {
+		if diff := differ(events, whole.Events); diff != "" || id != whole.LastEventID || truncated != (whole.Err != "") {
 			t.Errorf("%q: by the standard last id %q, truncated %v; got %q, %q\n%s", stream, id, truncated, whole.LastEventID, whole.Err, diff)
 		}
 	})
+}
+
+// differ returns how two values differ, "" if they are equal, which nearly all are. For those, cmp.Diff takes twice the time of all the
+// rest of an input.
+func differ(x, y any) string {
+	if reflect.DeepEqual(x, y) {
+		return ""
+	}
+	return cmp.Diff(x, y)
 }
 
 // split splits a stream at random places. Some chunks are empty.
@@ -73,7 +83,7 @@ func FuzzAFreshDecoderGivesNormal(f *testing.F) {
 		if b, err = after.AppendTo(b); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]sse.Event{event.Normal(), after}, decode(bytes.NewReader(b), 0).Events); diff != "" {
+		if diff := differ([]sse.Event{event.Normal(), after}, decode(bytes.NewReader(b), 0).Events); diff != "" {
 			t.Errorf("%#v was sent as %q and decoded differently:\n%s", event, b, diff)
 		}
 	})

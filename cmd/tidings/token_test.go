@@ -30,6 +30,30 @@ func TestExplainSaysWhyAnEndedTokenIsAccepted(t *testing.T) {
 	}
 }
 
+// TestTokenMintTakesPatternsInNFC: a hub would refuse others, and whoever makes the token can still write them otherwise.
+func TestTokenMintTakesPatternsInNFC(t *testing.T) {
+	mint := []string{"token", "mint", "--key-file", writeFile(t, "key", testSecret)}
+	for pattern, nfc := range map[string]string{
+		"cafe\u0301":         "caf\u00e9",
+		"menu/cafe\u0301/**": "menu/caf\u00e9/**",
+		"*/\u2126":           "*/\u03a9",
+	} {
+		for _, flag := range []string{"--publish", "--subscribe"} {
+			code, out, complaint := say(t, append(mint, flag, "news", flag, pattern)...)
+			if code != exitUsage || out != "" || !strings.Contains(complaint, flag+": ") || !strings.Contains(complaint, "(NFC); write \""+nfc+"\" instead") {
+				t.Errorf("%s %+q: exit code %d, %q, %s", flag, pattern, code, out, complaint)
+			}
+			code, token, complaint := say(t, append(mint, flag, nfc)...)
+			if code != 0 {
+				t.Fatalf("%s %q: exit code %d, %s", flag, nfc, code, complaint)
+			}
+			if code, out, _ := say(t, "token", "explain", "--key-file", mint[3], strings.TrimSpace(token)); code != 0 || !strings.Contains(out, " "+nfc+"\n") {
+				t.Errorf("what %s %q makes is explained with exit code %d as %s", flag, nfc, code, out)
+			}
+		}
+	}
+}
+
 // TestWhoeverIsRefusedHearsWhatToDo: with a bad token they were told to give one.
 func TestWhoeverIsRefusedHearsWhatToDo(t *testing.T) {
 	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret})
