@@ -288,8 +288,8 @@ func (d *Decoder) shortField(line []byte, name string) error {
 	return nil
 }
 
-// valueAt returns the index of the value in a line of the field name, after the colon and at most one space, or -1 if
-// the line is another field.
+// valueAt returns the index of the value in a line of the field name, or -1 if the line is another field. The value
+// begins after the colon and at most one space.
 func valueAt(line []byte, name string) int {
 	n := len(name)
 	if len(line) < n || string(line[:n]) != name {

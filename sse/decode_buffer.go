@@ -118,8 +118,8 @@ func ignored(b []byte) bool {
 	return true
 }
 
-// checkPartial refuses an unfinished line of a known field whose value is too large, so that an endless line is refused
-// at the same byte however it is split.
+// checkPartial refuses an unfinished line of a known field whose value is too large. So an endless line is refused at
+// the same byte however it is split.
 func (d *Decoder) checkPartial(line []byte) error {
 	for _, name := range fieldNames {
 		n := valueAt(line, name)
@@ -137,9 +137,9 @@ func (d *Decoder) checkPartial(line []byte) error {
 	return nil
 }
 
-// makeRoom makes room for the next Read. When three quarters of the buffer are used, it moves the live bytes down if
-// they fill at most half of the buffer, else it doubles the buffer. So each byte is moved a bounded number of times,
-// and each Read has at least a quarter of the buffer.
+// makeRoom makes room for the next Read. It acts when three quarters of the buffer are used. If the live bytes fill at
+// most half of the buffer, it moves them down, else it doubles the buffer. So each byte is moved a bounded number of
+// times, and each Read has at least a quarter of the buffer.
 func (d *Decoder) makeRoom() {
 	live := d.dataEnd - d.data + d.end - d.line
 	size := max(len(d.buf), minBuffer)

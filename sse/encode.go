@@ -79,7 +79,7 @@ func AppendRetry(b []byte, d time.Duration) []byte {
 }
 
 // appendLines appends each line of text after name. It searches for each kind of line end only behind the last one
-// found, so its time is linear in len(text) for any mixture of line ends.
+// found. So its time is linear in len(text) for any mixture of line ends.
 func appendLines(b []byte, name, text string) []byte {
 	lf, cr := indexOr(text, '\n', 0), indexOr(text, '\r', 0)
 	for start := 0; ; {

@@ -65,9 +65,9 @@ func (e *JSONError) Unwrap() error { return e.Err }
 // JSON decodes the data of each event into a T. It takes any sequence of events: [Read], [ReadResponse],
 // [Client.Subscribe].
 //
-// With [JSONOptions.Done], a sequence that ends before that event yields an error for which
-// errors.Is(err, ErrTruncated) holds, so that a truncated answer never looks like a complete one. The last event counts
-// without its blank line if the stream ended cleanly.
+// With [JSONOptions.Done], a truncated answer never looks like a complete one: a sequence that ends before the final
+// event yields an error that matches [ErrTruncated]. The last event counts without its blank line if the stream ended
+// cleanly.
 //
 // JSON skips:
 //   - events without data;

@@ -23,8 +23,8 @@ func WithData(texts ...string) func(Event) bool {
 }
 
 // ErrorMember is a value for [JSONOptions.Error]. It returns an [*EventError] for an event of type "error", as defined
-// by [OfType], and for an event whose data is a JSON object with a member "error" at any place. A member that is null,
-// false, 0 or "" is no error.
+// by [OfType]. It also returns one if the data is a JSON object with a member "error", at any place in the object. A
+// member that is null, false, 0 or "" is no error.
 func ErrorMember(e Event) error {
 	members := membersOf(e.Data)
 	failure, reported := members["error"]

@@ -16,8 +16,8 @@ const (
 	maxShared = 1024 // bytes of data that an ID may keep alive because both share one allocation
 )
 
-// Event returns a copy of the current event. It allocates at most once if the stream has few types and the data of
-// events with a new ID is at most 1 KiB.
+// Event returns a copy of the current event. It allocates at most once if the stream has few types, and if events with
+// a new ID have at most 1 KiB of data.
 func (d *Decoder) Event() Event {
 	e := Event{Type: d.owned.intern(d.typ)}
 	switch {

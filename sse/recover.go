@@ -12,8 +12,8 @@ import (
 
 // Failure describes a connection that ended or could not be established.
 type Failure struct {
-	// Err is [ErrEnded] after the clean end of a stream, a [*ResponseError] for a response that is no event stream, else
-	// a [*RedirectError], [*TruncatedError], [*TooLargeError], [ErrIdle], or the transport's error.
+	// Err is [ErrEnded] after the clean end of a stream, and a [*ResponseError] for a response that is no event stream.
+	// Else it is a [*RedirectError], a [*TruncatedError], a [*TooLargeError], [ErrIdle], or the transport's error.
 	Err error
 
 	// Attempt counts consecutive failures, from 1. An event resets the count, and so does a connection that lasted

@@ -89,7 +89,7 @@ func (s *Source) LastEventID() string {
 	return s.lastEventID
 }
 
-// Restart drops the connection, or ends the delay before one, and reconnects at once with the last event ID, to the URL
+// Restart drops the connection, or ends the delay before one. It reconnects at once with the last event ID, to the URL
 // of the previous attempt. It does not count as a failure. If the request is not repeatable, the sequence ends instead.
 // Before and after the range, Restart does nothing.
 func (s *Source) Restart() {
@@ -249,8 +249,8 @@ func (s *Source) connect(ctx context.Context, idle *idleTimer, yield func(Event,
 	return err
 }
 
-// request returns the request of the next attempt: the caller's, or the one that was redirected, with the header fields
-// that EventSource adds (WHATWG HTML 9.2.2, the constructor) unless the caller has set them.
+// request returns the request of the next attempt: the caller's, or the one that was redirected. It adds the header
+// fields that EventSource adds (WHATWG HTML 9.2.2, the constructor), unless the caller has set them.
 func (s *Source) request(ctx context.Context) (*http.Request, error) {
 	req := s.req.Clone(ctx)
 	if s.from != nil {

@@ -1,5 +1,5 @@
-// Package sse implements client and server of Server-Sent Events, the protocol behind the browser's EventSource, as
-// defined by the WHATWG HTML Living Standard in section 9.2
+// Package sse implements client and server of Server-Sent Events, the protocol behind the browser's EventSource. The
+// protocol is defined in section 9.2 of the WHATWG HTML Living Standard
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html). It depends only on the standard library.
 //
 // A server sends events:

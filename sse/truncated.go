@@ -30,8 +30,8 @@ type TruncatedError struct {
 	// Event is the discarded event as far as it arrived, unfinished line included. It is empty if Err is set.
 	Event Event
 
-	// Line is the first line after the last event that is not a field of an event stream, such as the start of a proxy's
-	// error page or a JSON error. It is "" if there is none, and truncated to 100 bytes.
+	// Line is the first line after the last event that is not a field of an event stream. Examples are a JSON error, and
+	// the start of a proxy's error page. It is "" if there is none, and truncated to 100 bytes.
 	Line string
 }
 
@@ -108,8 +108,9 @@ func stoppedHere(err error) bool {
 	return false
 }
 
-// stray keeps the start of the first line after the last event that cannot be meant as a field, such as the first line
-// of an HTML page. The standard ignores such lines; at the end of a stream they explain why it ended.
+// stray keeps the start of a line that cannot be meant as a field, such as the first line of an HTML page. It keeps the
+// first such line after the last event. The standard ignores such lines; at the end of a stream they explain why it
+// ended.
 type stray struct {
 	line []byte
 	word bool // line is a single word; if a blank line follows, it is a field without a value

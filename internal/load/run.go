@@ -159,7 +159,7 @@ func (r *run) execute(ctx context.Context) (*Report, error) {
 }
 
 // awaitSteadyMemory returns the hub's usage with all subscribers connected and no events. Right after thousands of
-// connects its memory still includes what they needed temporarily, so it waits until the memory has not fallen for 3 s,
+// connects, its memory includes temporary buffers. So awaitSteadyMemory waits until the memory has not fallen for 3 s,
 // at most 10 s.
 func (r *run) awaitSteadyMemory(ctx context.Context) (usage, error) {
 	u, err := r.usage()

@@ -13,7 +13,7 @@
 //	}
 //
 // A [Server] answers requests from a script, over an in-memory network. The test can therefore run in a
-// testing/synctest bubble, where an hour of delay takes no time and a test can prove that nothing more happens.
+// testing/synctest bubble: an hour of delay takes no time, and a test can prove that nothing more happens.
 // [NewTCPServer] uses a TCP socket instead, and [NewScript] works behind any server. [Listener] is the in-memory
 // network alone.
 //

@@ -130,9 +130,9 @@ func brief(v any) string {
 	return s
 }
 
-// TestParser runs each parser case as a subtest. It passes the stream to parse whole, byte by byte, with every second
-// read empty, and split in two at every offset (at some 350 offsets if it is longer than 500 bytes). parse must read
-// the stream to its end, which is always io.EOF.
+// TestParser runs each parser case as a subtest. It passes the stream to parse whole, byte by byte, and with every
+// second read empty. It also splits the stream in two at every offset, or at some 350 offsets if it is longer than 500
+// bytes. parse must read the stream to its end, which is always io.EOF.
 func TestParser(t *testing.T, parse func(stream io.Reader) Parsed) {
 	for _, c := range ParserCases() {
 		t.Run(c.Name, func(t *testing.T) {
