@@ -4,47 +4,38 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// The types of control events, which are about the stream and come between the others.
-const (
-	controlPrefix  = "tidings."
-	checkpointType = controlPrefix + "checkpoint" // the position has advanced though no event was for us
-	gapType        = controlPrefix + "gap"        // data: a Gap
-	endType        = controlPrefix + "end"        // data: an End
-	expiringType   = controlPrefix + "expiring"   // the token ends soon
-	retryType      = controlPrefix + "retry"      // data: a problem document; the hub asks to come back later
-)
-
-// control deals with a control event. One that it does not know is of a hub to come, and none that a client must
-// understand. The error ends the subscription.
+// control handles a control event. It ignores types that it does not know: a later hub may send more, and a client need not understand
+// them. An error ends the subscription.
 func (s *Subscription) control(raw sse.Event) error {
 	o := &s.options
 	switch raw.Type {
-	case checkpointType:
+	case wire.TypeCheckpoint:
 		if o.OnCheckpoint != nil {
 			o.OnCheckpoint(raw.ID)
 		}
-	case gapType:
-		var gap Gap
-		if err := parseControl(raw, &gap); err != nil {
-			return err
+	case wire.TypeGap:
+		gap, err := wire.ParseGap(raw.Data)
+		if err != nil {
+			return badControl(raw, err)
 		}
 		if o.OnGap == nil {
-			return &GapError{Gap: gap}
+			return &GapError{Gap: Gap(gap)}
 		}
-		return o.OnGap(gap)
-	case endType:
+		return o.OnGap(Gap(gap))
+	case wire.TypeEnd:
 		return s.end(raw)
-	case expiringType:
+	case wire.TypeExpiring:
 		if o.OnExpiring != nil {
 			o.OnExpiring()
 		}
-	case retryType:
+	case wire.TypeRetry:
 		problem := new(Problem)
-		if err := parseControl(raw, problem); err != nil {
-			return err
+		if err := json.Unmarshal([]byte(raw.Data), problem); err != nil {
+			return badControl(raw, err)
 		}
 		s.away = problem
 	}
@@ -52,25 +43,20 @@ func (s *Subscription) control(raw sse.Event) error {
 }
 
 func (s *Subscription) end(raw sse.Event) error {
-	end := End{ID: raw.ID}
-	if err := parseControl(raw, &end); err != nil {
-		return err
-	}
-	if len(end.Topics) == 0 {
-		end.Topics = []string{end.Topic}
+	end, err := wire.ParseEnd(raw.Data)
+	if err != nil {
+		return badControl(raw, err)
 	}
 	for _, t := range end.Topics {
 		delete(s.unended, t)
 	}
 	if s.options.OnEnd != nil {
-		s.options.OnEnd(end)
+		s.options.OnEnd(End{ID: raw.ID, Topic: end.Topic, Topics: end.Topics})
 	}
 	return nil
 }
 
-func parseControl(raw sse.Event, into any) error {
-	if err := json.Unmarshal([]byte(raw.Data), into); err != nil {
-		return fmt.Errorf("%w: its %s is not JSON as it should be: %w", errAnswer, raw.Type, err)
-	}
-	return nil
+// badControl is the error of a control event whose data cannot be read.
+func badControl(raw sse.Event, err error) error {
+	return fmt.Errorf("%w: the data of %s cannot be read: %w", errAnswer, raw.Type, err)
 }

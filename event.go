@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Event is what is published and what subscribers get.
@@ -83,12 +85,9 @@ func (e *Event) check() error {
 	return nil
 }
 
-// longestKey is what a hub takes.
-const longestKey = 255
-
 func checkKey(key string) error {
-	if len(key) > longestKey {
-		return fmt.Errorf("the key %.20q… has %d characters; a key has %d at the most", key, len(key), longestKey)
+	if len(key) > wire.MaxKey {
+		return fmt.Errorf("the key %.20q… has %d characters; a key has %d at the most", key, len(key), wire.MaxKey)
 	}
 	if !visible(key) {
 		return fmt.Errorf("the key %q is not of visible ASCII characters only", key)

@@ -3,12 +3,13 @@ package tidings
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"unicode/utf8"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // longestLine bounds a line of NDJSON, in bytes.
@@ -43,51 +44,37 @@ func ReadEvents(r io.Reader) iter.Seq2[Event, error] {
 	}
 }
 
-// incoming is a line of NDJSON.
-type incoming struct {
-	ID       json.RawMessage `json:"id"`   // left out
-	Time     json.RawMessage `json:"time"` // left out
-	Topic    string          `json:"topic"`
-	Topics   []string        `json:"topics"`
-	Type     string          `json:"type"`
-	Key      string          `json:"key"`
-	Encoding string          `json:"encoding"`
-	End      bool            `json:"end"`
-	Data     json.RawMessage `json:"data"`
-}
-
-// parseLine refuses members that it does not know: a misspelt one would be lost without a word.
+// parseLine returns the event of a line.
 func parseLine(line []byte) (Event, error) {
-	var in incoming
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
+	if !utf8.Valid(line) {
+		return Event{}, errors.New("the line is not UTF-8")
+	}
+	l, err := wire.ParseLine(line)
+	if err != nil {
 		return Event{}, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Event{}, errors.New("there is more than one JSON value")
+	data, binary, err := l.Content()
+	if err != nil {
+		return Event{}, err
 	}
-	if in.Data == nil && !in.End {
-		return Event{}, errors.New("the event has no data")
+	e := Event{Topics: l.Topics, Type: l.Type, Key: l.Key, End: l.End, Binary: binary}
+	if l.Topic != nil {
+		e.Topic = *l.Topic
 	}
-	e := Event{Topic: in.Topic, Topics: in.Topics, Type: in.Type, Key: in.Key, End: in.End, Data: in.Data}
-	text, isText := "", len(in.Data) > 0 && in.Data[0] == '"'
-	if isText {
-		if err := json.Unmarshal(in.Data, &text); err != nil {
-			return Event{}, err
-		}
-		e.Data = []byte(text)
-	}
-	switch {
-	case in.Encoding == "" || in.Encoding == utf8Encoding:
-	case in.Encoding == base64Encoding && (isText || in.Data == nil):
-		data, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return Event{}, err
-		}
-		e.Data, e.Binary = data, true
-	default:
-		return Event{}, fmt.Errorf("the encoding %.40q is not utf-8, nor base64 of a string", in.Encoding)
+	if l.Data != nil {
+		e.Data = []byte(data)
 	}
 	return e, nil
+}
+
+// appendLine appends the event as a line.
+func (e *Event) appendLine(b []byte) []byte {
+	l := wire.Line{Type: e.Type, Key: e.Key, End: e.End}
+	if topics := e.topics(); len(topics) == 1 {
+		l.Topic = &topics[0]
+	} else {
+		l.Topics = topics
+	}
+	l.SetContent(string(e.Data), e.Binary)
+	return l.Append(b)
 }

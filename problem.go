@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -26,16 +27,16 @@ var (
 // or a proxy before it, gave no name.
 var sentinels = []struct {
 	err    error
-	name   string
+	name   wire.ProblemName
 	status int
 	all    bool
 }{
-	{ErrEnded, "ended", http.StatusConflict, false},
-	{ErrKeyReused, "key-reused", http.StatusUnprocessableEntity, false},
-	{ErrUnauthorized, "unauthorized", http.StatusUnauthorized, true},
-	{ErrForbidden, "forbidden", http.StatusForbidden, true},
-	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, true},
-	{ErrGap, "gap", http.StatusGone, false},
+	{ErrEnded, wire.ProblemEnded, http.StatusConflict, false},
+	{ErrKeyReused, wire.ProblemKeyReused, http.StatusUnprocessableEntity, false},
+	{ErrUnauthorized, wire.ProblemUnauthorized, http.StatusUnauthorized, true},
+	{ErrForbidden, wire.ProblemForbidden, http.StatusForbidden, true},
+	{ErrTooLarge, wire.ProblemTooLarge, http.StatusRequestEntityTooLarge, true},
+	{ErrGap, wire.ProblemGap, http.StatusGone, false},
 }
 
 // Problem is a refusal, as a problem document (RFC 9457). One that came without a document has Status, Title and, if the
@@ -66,12 +67,7 @@ func (e *refused) Error() string   { return e.problem.Error() }
 func (e *refused) Unwrap() []error { return []error{e.problem, e.answer} }
 
 // Name returns what programs go by: the last part of the type, such as "key-reused". Without a type it is "".
-func (p *Problem) Name() string {
-	if p.Type == "about:blank" { // RFC 9457, 4.2.1: no more than the status
-		return ""
-	}
-	return p.Type[strings.LastIndexAny(p.Type, "/:#")+1:]
-}
+func (p *Problem) Name() string { return string(wire.ParseProblemName(p.Type)) }
 
 func (p *Problem) Error() string {
 	text := p.Detail
@@ -87,7 +83,7 @@ func (p *Problem) Error() string {
 
 // Is makes errors.Is(p, ErrEnded) and its like true.
 func (p *Problem) Is(target error) bool {
-	name := p.Name()
+	name := wire.ParseProblemName(p.Type)
 	for _, s := range sentinels {
 		if s.err == target {
 			return name == s.name || p.Status == s.status && (s.all || name == "")
@@ -135,7 +131,7 @@ func problemOf(status int, header http.Header, body []byte) *Problem {
 	p := new(Problem)
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	switch kind {
-	case "application/problem+json", "application/json":
+	case wire.MediaProblem, "application/json":
 		if json.Unmarshal(body, p) != nil {
 			*p = Problem{}
 		}

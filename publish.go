@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Receipt says where the hub has stored an event.
@@ -56,7 +58,7 @@ func (c *Client) Publish(ctx context.Context, e Event) (r Receipt, err error) {
 const (
 	textType   = "text/plain; charset=utf-8"
 	binaryType = "application/octet-stream"
-	linesType  = "application/x-ndjson"
+	linesType  = wire.MediaNDJSON
 )
 
 // longestURL is how long a URL may be that nobody on the way refuses, in bytes.
@@ -73,12 +75,12 @@ type posting struct {
 // single returns what publishes one event: its data as the body and the rest as parameters, which takes any topic. If they
 // are too long for a URL it is a line.
 func (c *Client) single(e Event) (*posting, error) {
-	params := url.Values{"topic": e.topics()}
+	params := url.Values{wire.ParamTopic: e.topics()}
 	if e.Type != "" {
-		params.Set("type", e.Type)
+		params.Set(wire.ParamType, e.Type)
 	}
 	if e.End {
-		params.Set("end", "1")
+		params.Set(wire.ParamEnd, "1")
 	}
 	u, err := c.endpoint(params)
 	if err != nil {
@@ -122,11 +124,11 @@ func (c *Client) post(ctx context.Context, p *posting) (a answer, err error) {
 	req.Header.Set("Content-Type", p.contentType)
 	req.Header.Set("Accept", "application/json")
 	if p.key != "" {
-		req.Header.Set("Idempotency-Key", p.key)
+		req.Header.Set(wire.HeaderIdempotencyKey, p.key)
 	} else {
 		// net/http may send it again at once when a connection that was idle turns out to be closed: every line has a key.
 		// Without a value the field stays here.
-		req.Header["Idempotency-Key"] = nil
+		req.Header[wire.HeaderIdempotencyKey] = nil
 	}
 	if err := c.prepare(req); err != nil {
 		return a, &unsendable{err}

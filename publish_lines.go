@@ -3,12 +3,12 @@ package tidings
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"strconv"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // PublishOptions are those of publishing many events. Nil means all defaults.
@@ -50,7 +50,7 @@ func (o *PublishOptions) withDefaults() (PublishOptions, error) {
 }
 
 // longestSharedKey leaves room for a slash and a number.
-const longestSharedKey = longestKey - 20
+const longestSharedKey = wire.MaxKey - 20
 
 // Receipts say what the hub has stored of many events.
 type Receipts struct {
@@ -126,37 +126,6 @@ func (p *publication) line(e Event) ([]byte, error) {
 		e.Key = p.options.Key + "/" + strconv.Itoa(i)
 	}
 	return e.appendLine(nil), nil
-}
-
-// outgoing is an event as a line of NDJSON.
-type outgoing struct {
-	Topic    string   `json:"topic,omitempty"`
-	Topics   []string `json:"topics,omitempty"`
-	Type     string   `json:"type,omitempty"`
-	Key      string   `json:"key,omitempty"`
-	Encoding string   `json:"encoding,omitempty"`
-	End      bool     `json:"end,omitempty"`
-	Data     string   `json:"data"`
-}
-
-// The encodings of data in NDJSON and envelopes.
-const (
-	utf8Encoding   = "utf-8"
-	base64Encoding = "base64"
-)
-
-func (e *Event) appendLine(b []byte) []byte {
-	out := outgoing{Type: e.Type, Key: e.Key, End: e.End, Data: string(e.Data)}
-	if topics := e.topics(); len(topics) == 1 {
-		out.Topic = topics[0]
-	} else {
-		out.Topics = topics
-	}
-	if e.Binary {
-		out.Data, out.Encoding = base64.StdEncoding.EncodeToString(e.Data), base64Encoding
-	}
-	line, _ := json.Marshal(out) // of strings
-	return append(append(b, line...), '\n')
 }
 
 // batch is the lines of one request.

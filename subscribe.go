@@ -11,11 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
 // Earliest, as [SubscribeOptions.Since], is the first event that the hub still has.
-const Earliest = "earliest"
+const Earliest = wire.SinceEarliest
 
 // SubscribeOptions say where a subscription begins and who hears of what is not an event. Nil means from now on. The
 // functions are called by the goroutine that ranges, in order with the events.
@@ -81,9 +82,9 @@ const largestEnvelope = 128 << 20
 
 // Gap is what the hub says of events that are gone.
 type Gap struct {
-	Reason string `json:"reason"` // "trimmed", "reset", "rollback" or "lag"
-	From   string `json:"from"`   // the position after which something is missing
-	To     string `json:"to"`     // the position up to which it is; what is retained follows
+	Reason string // "trimmed", "reset", "rollback", "corrupt" or "lag"
+	From   string // the position after which events are missing
+	To     string // the position up to which they are missing; the retained events follow
 }
 
 // ErrGap is what errors.Is finds in a [*GapError].
@@ -102,9 +103,9 @@ func (e *GapError) Is(target error) bool { return target == ErrGap }
 
 // End says that topics are complete: nothing will ever be published to them again.
 type End struct {
-	ID     string   `json:"-"`      // the position of the end
-	Topic  string   `json:"topic"`  // the canonical one
-	Topics []string `json:"topics"` // all that ended together, Topic first
+	ID     string   // the position of the end
+	Topic  string   // the canonical topic
+	Topics []string // all topics that ended together, Topic first
 }
 
 // Subscribe yields the events of topics, which may be patterns: an asterisk stands for one segment between slashes, ** at the
@@ -212,7 +213,7 @@ func (s *Subscription) run(yield func(Event, error) bool) error {
 		if err != nil {
 			return plainly(err)
 		}
-		if strings.HasPrefix(raw.Type, controlPrefix) {
+		if wire.IsControl(raw.Type) {
 			s.raw(raw)
 			if err := s.control(raw); err != nil {
 				return err
@@ -245,21 +246,21 @@ func (c *Client) subscription(ctx context.Context, topics []string, o *Subscribe
 	if !visible(o.After) {
 		return nil, fmt.Errorf("the position %.100q is not one that a hub gave", o.After)
 	}
-	params := url.Values{"format": {"envelope"}}
+	params := url.Values{wire.ParamFormat: {wire.FormatEnvelope}}
 	if len(topics) > 0 {
-		params["topic"] = topics
+		params[wire.ParamTopic] = topics
 	}
 	if len(o.Exact) > 0 {
-		params["exact"] = o.Exact
+		params[wire.ParamExact] = o.Exact
 	}
 	if o.Since != "" {
-		params.Set("since", o.Since)
+		params.Set(wire.ParamSince, o.Since)
 	}
 	if o.Last != 0 {
-		params.Set("last", strconv.Itoa(o.Last))
+		params.Set(wire.ParamLast, strconv.Itoa(o.Last))
 	}
 	if o.Heartbeat != 0 {
-		params.Set("heartbeat", o.Heartbeat.String())
+		params.Set(wire.ParamHeartbeat, o.Heartbeat.String())
 	}
 	u, err := c.endpoint(params)
 	if err != nil {
@@ -270,7 +271,7 @@ func (c *Client) subscription(ctx context.Context, topics []string, o *Subscribe
 		u.RawQuery = ""
 		req, err = http.NewRequestWithContext(ctx, "QUERY", u.String(), strings.NewReader(params.Encode()))
 		if err == nil {
-			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			req.Header.Set("Content-Type", wire.MediaForm)
 		}
 	}
 	if err != nil {
@@ -278,7 +279,7 @@ func (c *Client) subscription(ctx context.Context, topics []string, o *Subscribe
 	}
 	err = c.prepare(req)
 	if o.After != "" {
-		req.Header.Set("Last-Event-ID", o.After)
+		req.Header.Set(wire.HeaderLastEventID, o.After)
 	}
 	return req, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // An administrator closes streams. The client of a closed stream is told when to come back, at a jittered moment, and may come back: to keep
@@ -34,7 +36,7 @@ func serveCloseSubscribers(h *Hub, w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	all, err := p.flag("all")
+	all, err := p.flag(wire.ParamAll)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // filter selects streams: those that fulfil all of its conditions, which a shard checks in its goroutine. The zero filter selects all.
@@ -35,13 +36,13 @@ func filterOf(p *params) (f filter, err error) {
 			err = problem
 		}
 	}
-	add("subject", func(value string) (func(*subscriber) bool, error) {
+	add(wire.ParamSubject, func(value string) (func(*subscriber) bool, error) {
 		return func(sub *subscriber) bool { return sub.grant.Subject == value }, nil
 	})
-	add("token", func(value string) (func(*subscriber) bool, error) {
+	add(wire.ParamToken, func(value string) (func(*subscriber) bool, error) {
 		return func(sub *subscriber) bool { return sub.grant.ID == value }, nil
 	})
-	add("address", func(value string) (func(*subscriber) bool, error) {
+	add(wire.ParamAddress, func(value string) (func(*subscriber) bool, error) {
 		prefix, err := parsePrefix(value)
 		if err != nil {
 			return nil, err
@@ -50,14 +51,14 @@ func filterOf(p *params) (f filter, err error) {
 			return sub.from.known() && prefix.Contains(netip.AddrFrom16(sub.from).Unmap())
 		}, nil
 	})
-	add("topic", func(value string) (func(*subscriber) bool, error) {
+	add(wire.ParamTopic, func(value string) (func(*subscriber) bool, error) {
 		pattern, err := eventlog.ParsePattern(value)
 		if err != nil {
 			return nil, invalidTopic(err)
 		}
 		return func(sub *subscriber) bool { return sub.group.overlaps(pattern) }, nil
 	})
-	lag, problem := p.number("lag", 0, 0, math.MaxInt)
+	lag, problem := p.number(wire.ParamLag, 0, 0, math.MaxInt)
 	if err == nil {
 		err = problem
 	}

@@ -7,6 +7,8 @@ import (
 	"runtime/pprof"
 	"runtime/trace"
 	"time"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // What go tool pprof and go tool trace ask for. Package net/http/pprof would open it to everybody who reaches the default ServeMux of a
@@ -21,11 +23,11 @@ func serveProfile(h *Hub, w http.ResponseWriter, r *http.Request, name string) e
 	if err != nil {
 		return err
 	}
-	debug, err := p.number("debug", 0, 0, 2)
+	debug, err := p.number(wire.ParamDebug, 0, 0, 2)
 	if err != nil {
 		return err
 	}
-	seconds, err := p.number("seconds", 30, 1, int(profileMost/time.Second))
+	seconds, err := p.number(wire.ParamSeconds, 30, 1, int(profileMost/time.Second))
 	if err != nil {
 		return err
 	}

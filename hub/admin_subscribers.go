@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Subscriber is a stream, as an administrator sees it.
@@ -39,7 +41,7 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	if err != nil {
 		return err
 	}
-	text, _, err := p.one("after")
+	text, _, err := p.one(wire.ParamAfter)
 	if err != nil {
 		return err
 	}
@@ -47,7 +49,7 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	if err != nil {
 		return problem(http.StatusBadRequest, problemInvalidRequest, "after=%.40s makes no sense; it is what next was on the page before", text)
 	}
-	limit, err := p.number("limit", subscribersPage, 1, subscribersMost)
+	limit, err := p.number(wire.ParamLimit, subscribersPage, 1, subscribersMost)
 	if err != nil {
 		return err
 	}

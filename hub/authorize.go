@@ -67,9 +67,9 @@ func challenge(p *Problem) string {
 	const realm = `Bearer realm="tidings"`
 	refusal, ok := errors.AsType[*access.Refusal](p.Err)
 	switch {
-	case ok && p.Name == problemUnauthorized:
+	case ok && p.is(problemUnauthorized):
 		return realm + `, error="invalid_token", error_description="` + refusal.Public + `"`
-	case p.Name == problemForbidden:
+	case p.is(problemForbidden):
 		return realm + `, error="insufficient_scope"`
 	}
 	return realm
@@ -84,7 +84,7 @@ func forbidden(what string) *Problem {
 func denied(r *http.Request, g access.Grant, err error) error {
 	p, ok := errors.AsType[*Problem](err)
 	known := holderOf(&g) != (holder{}) || r.Header.Get("Authorization") != "" // which was accepted, or there was an error
-	if !ok || p.Name != problemForbidden || known {
+	if !ok || !p.is(problemForbidden) || known {
 		return err
 	}
 	return problem(http.StatusUnauthorized, problemUnauthorized, "%s; or log in, or send a token, if you have one", p.Detail)

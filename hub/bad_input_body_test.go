@@ -169,7 +169,7 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 			{"{\"data\":\"x\",\"tpye\":\"note\"}\n", 400, "invalid-event", "tpye"},
 			{"{\"data\":\"x\",\"encoding\":\"gzip\"}\n", 400, "invalid-event", "gzip"},
 			{"{\"data\":\"x\",\"encoding\":\"base64\"}\n", 400, "invalid-event", "base64"},
-			{"{\"data\":1234,\"encoding\":\"base64\"}\n", 400, "invalid-event", "no string"},
+			{"{\"data\":1234,\"encoding\":\"base64\"}\n", 400, "invalid-event", "not a string"},
 			{"{\"data\":\"" + strings.Repeat("x", 1001) + "\"}\n", 413, "too-large", "1000"},
 			{"{\"data\":\"" + strings.Repeat("x", 100_000) + "\"}\n", 413, "too-large", "bytes"},
 			{strings.Repeat(" ", 100_000) + "\n", 413, "too-large", "a line"},

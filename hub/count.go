@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // counters are what happened since the hub began. All of it is counted where it happens, once for many subscribers where that is possible,
@@ -44,8 +45,8 @@ var tokenReasons = []access.Reason{
 func (c *counters) begin() {
 	c.began = time.Now()
 	c.refused = map[string]*atomic.Uint64{otherProblem: new(atomic.Uint64)}
-	for name := range titles {
-		c.refused[name] = new(atomic.Uint64)
+	for _, p := range wire.Problems() {
+		c.refused[string(p.Name)] = new(atomic.Uint64)
 	}
 	c.tokens = make(map[access.Reason]*atomic.Uint64)
 	for _, reason := range tokenReasons {

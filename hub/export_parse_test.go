@@ -2,10 +2,8 @@ package hub
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -69,24 +67,4 @@ func Line(e Event) (string, error) {
 	}
 	r.Flags &^= eventlog.End
 	return (&event{record: &r, gen: "abcde"}).frame(ndjson), nil
-}
-
-// ScanLine reads a line of NDJSON in both ways. It is not plain if only one of them can.
-func ScanLine(text []byte) (plain bool, scanned, decoded string, err error) {
-	var fast line
-	if !scanLine(text, &fast) {
-		return false, "", "", nil
-	}
-	slow, err := decodeLine(text)
-	slow.ID, slow.Time = nil, nil
-	return true, fast.describe(), slow.describe(), err
-}
-
-func (l *line) describe() string {
-	topic := "none"
-	if l.Topic != nil {
-		topic = strconv.Quote(*l.Topic)
-	}
-	data, binary, err := l.content()
-	return fmt.Sprintf("%q %q %s %q %q %q %v: %q %v %v", l.Data, l.Type, topic, l.Topics, l.Key, l.Encoding, l.End, data, binary, err)
 }

@@ -114,15 +114,6 @@ func Routes() map[string][]string {
 	return all
 }
 
-// ProblemTypes returns the title of each type of problem.
-func ProblemTypes() map[string]string {
-	all := map[string]string{}
-	for name, title := range titles {
-		all[problemBase+name] = title
-	}
-	return all
-}
-
 // At returns up to where all shards have delivered.
 func (h *Hub) At() (at eventlog.Position) {
 	for i, s := range h.shards {

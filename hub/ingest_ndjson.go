@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // lines is a body of NDJSON: an event each line, as an envelope is. Empty lines are skipped.
@@ -98,102 +98,29 @@ func bodyError(err error) error {
 	return brokenBody(err)
 }
 
-// line is what a line may have. What goes out comes in again: id, time and topic of the envelope are known, and ignored where
-// they are the hub's to say.
-type line struct {
-	Data     json.RawMessage `json:"data"`
-	Type     string          `json:"type"`
-	Topic    *string         `json:"topic"`
-	Topics   []string        `json:"topics"`
-	Key      string          `json:"key"`
-	Encoding string          `json:"encoding"`
-	End      bool            `json:"end"`
-
-	ID   json.RawMessage `json:"id"`
-	Time json.RawMessage `json:"time"`
-}
-
-// parseLine returns the event of a line. Its topics are those of the request if it names none.
+// parseLine returns the event of a line. A line without topics has those of the request, and one without a type has the request's.
 func parseLine(text []byte, pub *publication) (e Event, err error) {
-	var l line
-	if !scanLine(text, &l) {
-		if l, err = decodeLine(text); err != nil {
-			return e, err
-		}
+	l, err := wire.ParseLine(text)
+	if err != nil {
+		return e, invalidLine("%w", err)
 	}
-	if len(l.Key) > maxKey {
-		return e, invalidLine("its key has %d bytes, at most %d are taken", len(l.Key), maxKey)
+	if len(l.Key) > wire.MaxKey {
+		return e, invalidLine("its key has %d bytes; the longest key has %d", len(l.Key), wire.MaxKey)
 	}
-	e = Event{Topics: l.names(pub.topics), Type: cmp.Or(l.Type, pub.typ), Key: l.Key, End: l.End}
+	e = Event{Topics: l.Names(), Type: cmp.Or(l.Type, pub.typ), Key: l.Key, End: l.End}
+	if e.Topics == nil {
+		e.Topics = pub.topics
+	}
 	if err := pub.allowed(e.Topics); err != nil {
 		return e, err
 	}
-	e.Data, e.Binary, err = l.content()
-	return e, err
-}
-
-// decodeLine reads any line.
-func decodeLine(text []byte) (l line, err error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&l); err != nil {
-		return l, invalidLine("%v", jsonReason(err))
+	if e.Data, e.Binary, err = l.Content(); err != nil {
+		return e, invalidLine("%w", err)
 	}
-	if rest := text[decoder.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
-		return l, invalidLine("something follows after the object: %.40q", rest)
-	}
-	return l, nil
-}
-
-// names returns the topics of a line, the canonical one first; those of the request if it names none.
-func (l *line) names(standard []string) []string {
-	switch {
-	case l.Topic == nil && l.Topics == nil:
-		return standard
-	case l.Topic == nil || len(l.Topics) > 0 && l.Topics[0] == *l.Topic:
-		return l.Topics
-	}
-	return append([]string{*l.Topic}, slices.DeleteFunc(l.Topics, func(t string) bool { return t == *l.Topic })...)
-}
-
-// content returns the data of a line: the text of a string, bytes if it says so, any other JSON value as it is.
-func (l *line) content() (data string, binary bool, err error) {
-	isText := len(l.Data) > 0 && l.Data[0] == '"'
-	switch {
-	case l.Encoding != "" && l.Encoding != textEncoding && l.Encoding != binaryEncoding:
-		return "", false, invalidLine("its encoding is %.40q; there are utf-8 and base64", l.Encoding)
-	case l.Data == nil && !l.End:
-		return "", false, invalidLine("it has no data; say \"data\":\"\" if that is meant")
-	case !isText && l.Data != nil && l.Encoding == binaryEncoding:
-		return "", false, invalidLine("its data is no string, so it is no base64")
-	case !isText:
-		return string(l.Data), l.Encoding == binaryEncoding, nil
-	}
-	if data, err = unquote(l.Data); err != nil {
-		return "", false, invalidLine("its data cannot be read: %v", err)
-	}
-	if l.Encoding == binaryEncoding {
-		data, err = decodeBase64(data)
-		return data, true, err
-	}
-	return data, false, nil
-}
-
-func jsonReason(err error) string {
-	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Sprintf("%s is a %s", orElseText(typeErr.Field, "it"), typeErr.Value)
-	}
-	return err.Error()
-}
-
-func orElseText(text, standard string) string {
-	if text == "" {
-		return standard
-	}
-	return text
+	return e, nil
 }
 
 func invalidLine(format string, args ...any) *Problem {
 	return problem(http.StatusBadRequest, problemInvalidEvent,
-		"the line is no event such as {\"topic\":\"news\",\"data\":\"hello\"}: %s", fmt.Sprintf(format, args...))
+		"the line is not an event such as {\"topic\":\"news\",\"data\":\"hello\"}: %s", fmt.Errorf(format, args...))
 }

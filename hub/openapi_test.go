@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +15,8 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/wire"
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // TestTheContractHasAllRoutes, and no others.
@@ -50,19 +53,92 @@ func TestTheContractHasAllProblems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]string{}
+	var got []wire.ProblemType
 	for _, row := range mustContract(t).at("components", "schemas", "Problem", "anyOf").value.([]any) {
 		says := row.(map[string]any)["properties"].(map[string]any)
-		constant := func(name string) string { return says[name].(map[string]any)["const"].(string) }
-		got[constant("type")] = constant("title")
-		row := fmt.Sprintf("| %v | `%s` |", says["status"].(map[string]any)["const"], strings.TrimPrefix(constant("type"), "urn:tidings:problem:"))
-		if !strings.Contains(string(page), row) {
+		constant := func(name string) string { return fmt.Sprint(says[name].(map[string]any)["const"]) }
+		status, err := strconv.Atoi(constant("status"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := wire.ProblemType{Name: wire.ParseProblemName(constant("type")), Status: status, Title: constant("title")}
+		if got = append(got, p); p.Name.URI() != constant("type") {
+			t.Errorf("openapi.yaml has the type %s", constant("type"))
+		}
+		if row := fmt.Sprintf("| %d | `%s` |", p.Status, p.Name); !strings.Contains(string(page), row) {
 			t.Errorf("docs/protocol.md does not have %s", row)
 		}
 	}
-	if diff := cmp.Diff(hub.ProblemTypes(), got); diff != "" {
-		t.Errorf("problem.go (-) and openapi.yaml (+) differ:\n%s", diff)
+	if diff := cmp.Diff(wire.Problems(), got); diff != "" {
+		t.Errorf("package wire (-) and openapi.yaml (+) differ:\n%s", diff)
 	}
+}
+
+// TestTheContractSpellsNamesAsPackageWireDoes: a client reads by package wire what the contract promises.
+func TestTheContractSpellsNamesAsPackageWireDoes(t *testing.T) {
+	t.Parallel()
+	c := mustContract(t)
+	schemas := c.at("components", "schemas")
+	members := func(name string) []string {
+		return slices.Sorted(maps.Keys(schemas.at(name).at("properties").members()))
+	}
+	texts := func(p part) (all []string) {
+		for _, value := range p.value.([]any) {
+			all = append(all, value.(string))
+		}
+		return sorted(all)
+	}
+	var controls []string
+	for _, kind := range schemas.at("ControlEnvelope").at("oneOf").value.([]any) {
+		controls = append(controls, kind.(map[string]any)["properties"].(map[string]any)["type"].(map[string]any)["const"].(string))
+	}
+	var params []string
+	for path, operations := range c.at("paths").members() {
+		for method := range operations.(map[string]any) {
+			params = append(params, queryNames(c, c.at("paths", path, method))...)
+		}
+	}
+	slices.Sort(params)
+	topic := "a"
+	line := wire.Line{Topic: &topic, Topics: []string{"a"}, Type: "t", Key: "k", End: true}
+	line.SetContent("x", true)
+	envelope := wire.Envelope{ID: "abcde-1", Topic: "a", Topics: []string{"a"}}
+	names := c.at("components", "parameters")
+	for what, both := range map[string][2][]string{
+		"control events":       {sorted(wire.Controls()), sorted(controls)},
+		"reasons of a gap":     {sorted(wire.GapReasons()), texts(schemas.at("Gap").at("properties").at("reason").at("enum"))},
+		"encodings":            {sorted([]string{wire.UTF8, wire.Base64}), texts(schemas.at("Encoding").at("enum"))},
+		"formats":              {sorted([]string{wire.FormatPlain, wire.FormatEnvelope}), texts(names.at("format").at("schema").at("enum"))},
+		"answers to a gap":     {sorted([]string{wire.OnGapTell, wire.OnGapFail}), texts(names.at("on_gap").at("schema").at("enum"))},
+		"parameters":           {sorted(wire.Params()), slices.Compact(params)},
+		"members of a line":    {sorted(append(membersOf(t, line.Append(nil)), "id", "time")), members("Line")},
+		"members of an event":  {membersOf(t, envelope.Append(nil)), members("Envelope")},
+		"members of a gap":     {membersOf(t, []byte(wire.Gap{}.Data())), members("Gap")},
+		"members of an end":    {membersOf(t, []byte(wire.End{}.Data())), members("End")},
+		"members of a warning": {membersOf(t, []byte(wire.Expiring{}.Data())), members("Expiring")},
+	} {
+		if diff := cmp.Diff(both[0], both[1]); diff != "" {
+			t.Errorf("%s: package wire (-) and openapi.yaml (+) differ:\n%s", what, diff)
+		}
+	}
+	for _, reason := range []eventlog.Reason{eventlog.Trimmed, eventlog.Reset, eventlog.Rollback, eventlog.Corrupt} {
+		if !slices.Contains(wire.GapReasons(), string(reason)) {
+			t.Errorf("package wire does not have the reason %s of package eventlog", reason)
+		}
+	}
+	if wire.DefaultType != sse.DefaultType {
+		t.Errorf("packages wire and sse have the default types %q and %q", wire.DefaultType, sse.DefaultType)
+	}
+}
+
+// membersOf returns the names in a JSON object.
+func membersOf(t *testing.T, object []byte) []string {
+	t.Helper()
+	var all map[string]any
+	if err := json.Unmarshal(object, &all); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // TestTheContractHasAllParameters, and no others: a hub that gets one it does not know says which there are.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // params are the parameters of a request: those of its query, and of a QUERY also those of the form in its body. A handler asks for
@@ -34,12 +36,6 @@ type params struct {
 // cacheBusters are the parameters that libraries add so that no cache answers. The hub ignores them always.
 var cacheBusters = []string{"_", "_t", "_ts"}
 
-// knownParams are all parameters that a handler of the hub asks for. None of them can be ignored.
-var knownParams = []string{
-	"topic", "exact", "last_event_id", "lastEventId", "lastEventID", "since", "last", "poll", "format", "on_gap", "heartbeat", "type", "end", "encoding",
-	"pattern", "after", "limit", "subject", "token", "address", "lag", "all", "seconds", "debug",
-}
-
 // ignoredParams returns the set of parameters that are ignored.
 func ignoredParams(names []string) (map[string]bool, error) {
 	set := make(map[string]bool)
@@ -47,7 +43,7 @@ func ignoredParams(names []string) (map[string]bool, error) {
 		switch {
 		case name == "":
 			return nil, errors.New("hub: the name of a parameter to be ignored is empty")
-		case slices.Contains(knownParams, name):
+		case slices.Contains(wire.Params(), name):
 			return nil, fmt.Errorf("hub: the parameter %q has a meaning, and cannot be ignored", name)
 		}
 		set[name] = true
@@ -108,7 +104,7 @@ func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *r
 	if err != nil {
 		return err
 	}
-	if sent.kind != "application/x-www-form-urlencoded" {
+	if sent.kind != wire.MediaForm {
 		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body of a QUERY is a form, application/x-www-form-urlencoded, with the parameters of a GET")
 	}
 	limit := max(formLeast, int64(h.opts.MaxTopics)*formPerTopic)
@@ -202,23 +198,13 @@ func (h *Hub) noParams(r *http.Request) error {
 
 // done returns an error if there is a parameter that nobody has asked for.
 func (p *params) done() error {
-	for _, name := range slices.Sorted(mapKeys(p.values)) {
+	for _, name := range slices.Sorted(maps.Keys(p.values)) {
 		if !slices.Contains(p.known, name) {
 			return problem(http.StatusBadRequest, problemInvalidRequest,
 				"there is no parameter %.40q here, and the hub's operator has not had it ignored; there are %s", name, cmp.Or(strings.Join(p.known, ", "), "none"))
 		}
 	}
 	return nil
-}
-
-func mapKeys(values url.Values) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for name := range values {
-			if !yield(name) {
-				return
-			}
-		}
-	}
 }
 
 // invalidTopic is the problem of a topic or pattern that breaks a rule.
@@ -236,11 +222,11 @@ type wanted struct {
 
 // topicsOf reads the topics and patterns of a subscription.
 func topicsOf(p *params, path string, most int) (w wanted, err error) {
-	topics := p.all("topic")
+	topics := p.all(wire.ParamTopic)
 	if path != "" {
 		topics = append([]string{path}, topics...)
 	}
-	exact := p.all("exact")
+	exact := p.all(wire.ParamExact)
 	if n := len(topics) + len(exact); n > most {
 		return w, problem(http.StatusBadRequest, problemTooMany, "a subscription has at most %d topics and patterns here, and this has %d", most, n)
 	}
@@ -295,18 +281,15 @@ type begin struct {
 	seek      *eventlog.Start // if none of them is of use; nil: now
 }
 
-// positionParams are the parameters that may hold a position: our own, and those of libraries that put the last id into the URL.
-var positionParams = []string{"last_event_id", "lastEventId", "lastEventID"}
-
 // beginOf reads where a subscription begins. No position is refused: a browser whose reconnection failed would never come back. See
 // Hub.place for which of them counts.
 func beginOf(p *params, header http.Header, now time.Time) (b begin, err error) {
-	b.add(header.Values("Last-Event-ID"))
-	for _, name := range positionParams {
+	b.add(header.Values(wire.HeaderLastEventID))
+	for _, name := range wire.PositionParams() {
 		b.add(p.all(name))
 	}
-	since, hasSince, err1 := p.one("since")
-	last, hasLast, err2 := p.one("last")
+	since, hasSince, err1 := p.one(wire.ParamSince)
+	last, hasLast, err2 := p.one(wire.ParamLast)
 	switch {
 	case err1 != nil:
 		return b, err1
@@ -334,7 +317,7 @@ func (b *begin) add(lines []string) {
 }
 
 func parseSince(text string, now time.Time) (*eventlog.Start, error) {
-	if text == "earliest" {
+	if text == wire.SinceEarliest {
 		return &eventlog.Start{}, nil // the zero one
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Problem is why a request was refused: a problem document (RFC 9457). docs/protocol.md lists them.
@@ -33,13 +34,13 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.Err }
 
-// problemBase makes a URI of a name. It names, and leads nowhere.
-const problemBase = "urn:tidings:problem:"
+func (p *Problem) is(name wire.ProblemName) bool { return p.Name == string(name) }
 
 // MarshalJSON returns the document.
 func (p *Problem) MarshalJSON() ([]byte, error) {
+	name := wire.ProblemName(p.Name)
 	doc := map[string]any{
-		"type": problemBase + p.Name, "title": cmp.Or(titles[p.Name], http.StatusText(p.Status)), "status": p.Status, "detail": access.HideTokens(p.Detail),
+		"type": name.URI(), "title": cmp.Or(name.Title(), http.StatusText(p.Status)), "status": p.Status, "detail": access.HideTokens(p.Detail),
 	}
 	maps.Copy(doc, p.Extra)
 	return json.Marshal(doc)
@@ -47,65 +48,36 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 
 // The names of problems.
 const (
-	problemInvalidRequest = "invalid-request"
-	problemInvalidTopic   = "invalid-topic"
-	problemInvalidEvent   = "invalid-event"
-	problemUnauthorized   = "unauthorized"
-	problemForbidden      = "forbidden"
-	problemForeignOrigin  = "foreign-origin"
-	problemLocalOnly      = "local-only"
-	problemNotFound       = "not-found"
-	problemMethod         = "method-not-allowed"
-	problemNotAcceptable  = "not-acceptable"
-	problemBroken         = "broken-body"
-	problemTimeout        = "timeout"
-	problemEnded          = "ended"
-	problemGap            = "gap"
-	problemTooLarge       = "too-large"
-	problemTooMany        = "too-many-topics"
-	problemMediaType      = "unsupported-media-type"
-	problemKeyReused      = "key-reused"
-	problemTooManyStreams = "too-many-streams"
-	problemTooManyBodies  = "too-many-bodies"
-	problemTooFast        = "too-fast"
-	problemFull           = "full"
-	problemUnavailable    = "unavailable"
-	problemNotReady       = "not-ready"
-	problemDraining       = "draining"
-	problemInternal       = "internal"
+	problemInvalidRequest = wire.ProblemInvalidRequest
+	problemInvalidTopic   = wire.ProblemInvalidTopic
+	problemInvalidEvent   = wire.ProblemInvalidEvent
+	problemUnauthorized   = wire.ProblemUnauthorized
+	problemForbidden      = wire.ProblemForbidden
+	problemForeignOrigin  = wire.ProblemForeignOrigin
+	problemLocalOnly      = wire.ProblemLocalOnly
+	problemNotFound       = wire.ProblemNotFound
+	problemMethod         = wire.ProblemMethodNotAllowed
+	problemNotAcceptable  = wire.ProblemNotAcceptable
+	problemBroken         = wire.ProblemBrokenBody
+	problemTimeout        = wire.ProblemTimeout
+	problemEnded          = wire.ProblemEnded
+	problemGap            = wire.ProblemGap
+	problemTooLarge       = wire.ProblemTooLarge
+	problemTooMany        = wire.ProblemTooManyTopics
+	problemMediaType      = wire.ProblemUnsupportedMedia
+	problemKeyReused      = wire.ProblemKeyReused
+	problemTooManyStreams = wire.ProblemTooManyStreams
+	problemTooManyBodies  = wire.ProblemTooManyBodies
+	problemTooFast        = wire.ProblemTooFast
+	problemFull           = wire.ProblemFull
+	problemUnavailable    = wire.ProblemUnavailable
+	problemNotReady       = wire.ProblemNotReady
+	problemDraining       = wire.ProblemDraining
+	problemInternal       = wire.ProblemInternal
 )
 
-var titles = map[string]string{
-	problemInvalidRequest: "The request makes no sense",
-	problemInvalidTopic:   "This is no topic or pattern",
-	problemInvalidEvent:   "This event cannot be published",
-	problemUnauthorized:   "Who are you?",
-	problemForbidden:      "This is not granted",
-	problemForeignOrigin:  "Pages of this origin may not do this",
-	problemLocalOnly:      "This hub is for its own machine",
-	problemNotFound:       "There is nothing here",
-	problemMethod:         "This cannot be done here",
-	problemNotAcceptable:  "Accept refuses all forms that there are",
-	problemBroken:         "The body broke off",
-	problemTimeout:        "The request did not come in time",
-	problemEnded:          "The topic has ended",
-	problemGap:            "Something is missing",
-	problemTooLarge:       "This is too large",
-	problemTooMany:        "These are too many topics",
-	problemMediaType:      "The body is of a kind that is not taken",
-	problemKeyReused:      "The idempotency key was used for something else",
-	problemTooManyStreams: "These are too many streams",
-	problemTooManyBodies:  "These are too many bodies at once",
-	problemTooFast:        "This is too fast",
-	problemFull:           "There is no room",
-	problemUnavailable:    "Nothing can be stored at the moment",
-	problemNotReady:       "The hub is not ready",
-	problemDraining:       "The hub is about to stop",
-	problemInternal:       "Something went wrong in the hub",
-}
-
-func problem(status int, name, format string, args ...any) *Problem {
-	return &Problem{Name: name, Status: status, Detail: fmt.Sprintf(format, args...)}
+func problem(status int, name wire.ProblemName, format string, args ...any) *Problem {
+	return &Problem{Name: string(name), Status: status, Detail: fmt.Sprintf(format, args...)}
 }
 
 // asProblem says what an error means to the client.
@@ -177,7 +149,7 @@ func (h *Hub) refuse(w http.ResponseWriter, err error) {
 	p := h.asProblem(err)
 	h.count.refuse(p)
 	header := w.Header()
-	header.Set("Content-Type", "application/problem+json")
+	header.Set("Content-Type", wire.MediaProblem)
 	header.Set("Cache-Control", "no-store")
 	if p.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))

@@ -12,10 +12,10 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Event is an event that is to be published.
@@ -114,12 +114,10 @@ func checkType(typ string) error {
 	return nil
 }
 
-// maxKey is the length of the longest idempotency key. Events of a streamed body add their number to it.
-const maxKey = 255
-
+// checkKey checks an idempotency key. Events of a streamed body have the body's key and their number.
 func checkKey(key string) error {
-	if len(key) > maxKey+len("/18446744073709551615") || strings.ContainsFunc(key, func(c rune) bool { return c < '!' || c > '~' }) {
-		return problem(http.StatusBadRequest, problemInvalidRequest, "an idempotency key is 1 to %d visible ASCII characters", maxKey)
+	if len(key) > wire.MaxKey+len("/18446744073709551615") || strings.ContainsFunc(key, func(c rune) bool { return c < '!' || c > '~' }) {
+		return problem(http.StatusBadRequest, problemInvalidRequest, "an idempotency key is 1 to %d visible ASCII characters", wire.MaxKey)
 	}
 	return nil
 }
@@ -210,23 +208,23 @@ func parsePublication(r *http.Request, p *params, path string) (pub publication,
 	if path != "" {
 		pub.topics = append(pub.topics, path)
 	}
-	pub.topics = append(pub.topics, p.all("topic")...)
-	if pub.typ, _, err = p.one("type"); err != nil {
+	pub.topics = append(pub.topics, p.all(wire.ParamTopic)...)
+	if pub.typ, _, err = p.one(wire.ParamType); err != nil {
 		return pub, err
 	}
-	if pub.end, err = p.flag("end"); err != nil {
+	if pub.end, err = p.flag(wire.ParamEnd); err != nil {
 		return pub, err
 	}
-	encoding, hasEncoding, err := p.one("encoding")
+	encoding, hasEncoding, err := p.one(wire.ParamEncoding)
 	if err != nil {
 		return pub, err
 	}
-	if pub.base64 = encoding == binaryEncoding; hasEncoding && !pub.base64 && encoding != textEncoding {
+	if pub.base64 = encoding == wire.Base64; hasEncoding && !pub.base64 && encoding != wire.UTF8 {
 		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "encoding=%.40s makes no sense; it is base64 or utf-8", encoding)
 	}
-	keys := r.Header.Values("Idempotency-Key")
-	if len(keys) > 1 || len(keys) == 1 && (keys[0] == "" || len(keys[0]) > maxKey) {
-		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "Idempotency-Key is there once, with 1 to %d visible ASCII characters", maxKey)
+	keys := r.Header.Values(wire.HeaderIdempotencyKey)
+	if len(keys) > 1 || len(keys) == 1 && (keys[0] == "" || len(keys[0]) > wire.MaxKey) {
+		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "Idempotency-Key is there once, with 1 to %d visible ASCII characters", wire.MaxKey)
 	} else if len(keys) == 1 {
 		pub.key = keys[0]
 	}
@@ -301,8 +299,8 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 		if err := pub.rent.take(int64(base64.StdEncoding.DecodedLen(len(data)))); err != nil {
 			return err
 		}
-		if e.Data, err = decodeBase64(e.Data); err != nil {
-			return err
+		if e.Data, err = wire.DecodeBase64(e.Data); err != nil {
+			return problem(http.StatusBadRequest, problemInvalidEvent, "%v", err)
 		}
 		e.Binary = true
 	}
@@ -339,14 +337,6 @@ func appendError(err error) error {
 		return recordErr.Err
 	}
 	return err
-}
-
-func decodeBase64(text string) (string, error) {
-	data, err := base64.StdEncoding.DecodeString(strings.TrimRight(text, "\r\n"))
-	if err != nil {
-		return "", problem(http.StatusBadRequest, problemInvalidEvent, "the data is no base64 (RFC 4648, section 4): %v", err)
-	}
-	return unsafe.String(unsafe.SliceData(data), len(data)), nil // nobody else has it
 }
 
 // brokenBody is the problem of a body that did not come to its end. Mostly nobody is there any more to read it; behind a proxy

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // topicsPage is how many topics one answer has, if it is not said.
@@ -28,7 +29,7 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 		return err
 	}
 	pattern := eventlog.MustPattern("**")
-	text, ok, err := p.one("pattern")
+	text, ok, err := p.one(wire.ParamPattern)
 	if err != nil {
 		return err
 	}
@@ -37,11 +38,11 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 			return invalidTopic(err)
 		}
 	}
-	after, _, err := p.one("after")
+	after, _, err := p.one(wire.ParamAfter)
 	if err != nil {
 		return err
 	}
-	limit, err := p.number("limit", topicsPage, 1, topicsMost)
+	limit, err := p.number(wire.ParamLimit, topicsPage, 1, topicsMost)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidings-sse/tidings/internal/address"
 	"github.com/tidings-sse/tidings/internal/load"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // benchCmd is the command line of tidings bench. What it does is in internal/load.
@@ -212,7 +213,7 @@ func (c *benchCmd) setURLs(o *load.Options) error {
 	events := h.URL.String() + "/events?topic={topic}"
 	if c.Publish == "" && c.Batch > 1 && c.Data == "" {
 		o.Body = `{"data":"{data}"}`
-		o.PublishHeader.Set("Content-Type", "application/x-ndjson")
+		o.PublishHeader.Set("Content-Type", wire.MediaNDJSON)
 	}
 	if o.Subscribe, err = benchURL("--subscribe", cmp.Or(c.Subscribe, events)); err != nil {
 		return err

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/eventlog/disklog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // logCmd is `tidings log`: what to do with a data directory in hand.
@@ -346,16 +347,11 @@ type dumped struct {
 
 func newDumped(gen string, r *eventlog.Record) dumped {
 	d := dumped{
-		ID: eventlog.Position{Gen: gen, Seq: r.Seq}.String(), Topic: r.Topics[0], Topics: r.Topics, Type: r.Type,
-		Time: r.Time.Format("2006-01-02T15:04:05.000Z07:00"), Data: r.Data, Encoding: "utf-8",
+		ID: eventlog.Position{Gen: gen, Seq: r.Seq}.String(), Topic: r.Topics[0], Topics: r.Topics, Type: cmp.Or(r.Type, wire.DefaultType),
+		Time:        r.Time.Format("2006-01-02T15:04:05.000Z07:00"),
 		ContentType: r.ContentType, Key: r.Key, PublisherID: r.ID, Retry: r.Retry.Milliseconds(),
 		End: r.Flags&eventlog.End != 0, Private: r.Flags&eventlog.Private != 0,
 	}
-	if d.Type == "" {
-		d.Type = "message"
-	}
-	if r.Flags&eventlog.Binary != 0 || !utf8.ValidString(r.Data) {
-		d.Data, d.Encoding = base64.StdEncoding.EncodeToString([]byte(r.Data)), "base64"
-	}
+	d.Data, d.Encoding = wire.Encode(r.Data, r.Flags&eventlog.Binary != 0)
 	return d
 }

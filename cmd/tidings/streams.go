@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // streamsCmd is the command line of tidings streams.
@@ -123,13 +124,15 @@ func (c *streamsCmd) validate(topics, ids []string) error {
 // filter returns the parameters that select streams.
 func (c *streamsCmd) filter() url.Values {
 	q := url.Values{}
-	for name, value := range map[string]string{"topic": c.Topic, "subject": c.Sub, "token": c.JTI, "address": c.Address} {
+	for name, value := range map[string]string{
+		wire.ParamTopic: c.Topic, wire.ParamSubject: c.Sub, wire.ParamToken: c.JTI, wire.ParamAddress: c.Address,
+	} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
 	if c.Lag > 0 {
-		q.Set("lag", strconv.Itoa(c.Lag))
+		q.Set(wire.ParamLag, strconv.Itoa(c.Lag))
 	}
 	return q
 }
@@ -145,9 +148,9 @@ func (c *streamsCmd) each(ctx context.Context, client *hubClient, ids []string, 
 	const most = 1000
 	query, left := c.filter(), c.Count
 	for {
-		query.Set("limit", strconv.Itoa(most))
+		query.Set(wire.ParamLimit, strconv.Itoa(most))
 		if c.Count > 0 && left < most {
-			query.Set("limit", strconv.Itoa(left))
+			query.Set(wire.ParamLimit, strconv.Itoa(left))
 		}
 		page, err := subscribersPage(ctx, client, query)
 		if err != nil {
@@ -162,7 +165,7 @@ func (c *streamsCmd) each(ctx context.Context, client *hubClient, ids []string, 
 		if page.Next == "" || c.Count > 0 && left <= 0 {
 			return nil
 		}
-		query.Set("after", page.Next)
+		query.Set(wire.ParamAfter, page.Next)
 	}
 }
 
@@ -173,7 +176,7 @@ func (c *streamsCmd) eachOf(ctx context.Context, client *hubClient, ids []string
 		if err != nil {
 			return err
 		}
-		page, err := subscribersPage(ctx, client, url.Values{"after": {strconv.FormatInt(n-1, 10)}, "limit": {"1"}})
+		page, err := subscribersPage(ctx, client, url.Values{wire.ParamAfter: {strconv.FormatInt(n-1, 10)}, wire.ParamLimit: {"1"}})
 		if err != nil {
 			return err
 		}
@@ -220,7 +223,7 @@ func (c *streamsCmd) closeThem(ctx context.Context, client *hubClient, ids []str
 	if len(ids) == 0 {
 		query := c.filter()
 		if c.All {
-			query.Set("all", "1")
+			query.Set(wire.ParamAll, "1")
 		}
 		err = ask(streamsPath, query)
 	}

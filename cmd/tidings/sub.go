@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -214,7 +215,7 @@ func (c *subCmd) format(out io.Writer) string {
 // wants reports whether --type lets e through.
 func (c *subCmd) wants(e sse.Event) bool {
 	if len(c.Types) == 0 {
-		return e.Type != checkpoint
+		return e.Type != wire.TypeCheckpoint
 	}
 	return slices.Contains(c.Types, e.Type)
 }

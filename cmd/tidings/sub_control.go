@@ -1,52 +1,48 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
 
+	"github.com/tidings-sse/tidings"
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// sentence says what a hub says about a stream, for people: "" if e says nothing of that kind, or says it in a way that we do not know.
+// sentence describes a control event of a hub to a person. It is "" for other events, and for control events that this version does not
+// know or cannot read.
 func sentence(e sse.Event) string {
-	var said struct {
-		Reason, From, To string // of a gap
-		Topic            string
-		Topics           []string // of an end
-		Title, Detail    string   // of a problem
-	}
-	if !strings.HasPrefix(e.Type, controlPrefix) || e.Data != "" && json.Unmarshal([]byte(e.Data), &said) != nil {
-		return ""
-	}
-	switch strings.TrimPrefix(e.Type, controlPrefix) {
-	case "gap":
-		return gapSentence(said.Reason, said.From, said.To)
-	case "end":
-		if len(said.Topics) == 0 && said.Topic != "" {
-			said.Topics = []string{said.Topic}
+	switch e.Type {
+	case wire.TypeGap:
+		if gap, err := wire.ParseGap(e.Data); err == nil {
+			return gapSentence(gap.Reason, gap.From, gap.To)
 		}
-		if n := len(said.Topics); n > 0 {
-			return strings.Join(said.Topics, ", ") + completeText(n) + ": nothing more will be published there"
+	case wire.TypeEnd:
+		if end, err := wire.ParseEnd(e.Data); err == nil && end.Topics[0] != "" {
+			return strings.Join(end.Topics, ", ") + completeText(len(end.Topics)) + ": nothing more will be published there"
 		}
-	case "expiring":
+	case wire.TypeExpiring:
 		return "the token ends soon, and the stream with it"
-	case "retry":
-		if text := said.Detail; text != "" {
-			return "the hub asks to come back later: " + text
-		} else if said.Title != "" {
-			return "the hub asks to come back later: " + said.Title
+	case wire.TypeRetry:
+		var problem tidings.Problem
+		if err := json.Unmarshal([]byte(e.Data), &problem); err == nil {
+			if text := cmp.Or(problem.Detail, problem.Title); text != "" {
+				return "the hub asks to come back later: " + text
+			}
 		}
 	}
 	return ""
 }
 
-// gapReasons say why events are missing.
+// gapReasons explain the reasons of a gap.
 var gapReasons = map[string]string{
-	"trimmed":  "the hub does not keep them any more",
-	"reset":    "the hub has another log now, to which the position does not belong",
-	"rollback": "the hub has lost them",
-	"lag":      "this reader was too slow",
+	wire.ReasonTrimmed:  "the hub does not keep them any more",
+	wire.ReasonReset:    "the hub has another log now, to which the position does not belong",
+	wire.ReasonRollback: "the hub has lost them",
+	wire.ReasonCorrupt:  "the hub can no longer read them",
+	wire.ReasonLag:      "this reader was too slow",
 }
 
 func gapSentence(reason, from, to string) string {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 
 	"github.com/tidings-sse/tidings/internal/address"
@@ -186,10 +187,6 @@ func completeText(topics int) string {
 	return " are complete"
 }
 
-// checkpoint is the type by which a Tidings hub says that the position has moved on although nothing happened. It
-// is kept as a position, but is no event to show, to count or to run a command for.
-const checkpoint = "tidings.checkpoint"
-
 // handle does with m what is to be done, and then notes it as done.
 func (f *follower) handle(ctx context.Context, m message) error {
 	e := m.Event
@@ -206,7 +203,7 @@ func (f *follower) handle(ctx context.Context, m message) error {
 		}
 		f.handled++
 	}
-	if e.Type == checkpoint && f.raw { // for whoever resumes from what we write
+	if e.Type == wire.TypeCheckpoint && f.raw { // a reader of the output may resume from it
 		if err := f.printer.event(m, time.Now()); err != nil {
 			return &outputError{err}
 		}

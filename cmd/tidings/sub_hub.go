@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidings-sse/tidings"
 	"github.com/tidings-sse/tidings/internal/address"
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -54,7 +55,7 @@ func (f *follower) hubMessages(ctx context.Context, client *tidings.Client, opti
 		stopped bool
 	)
 	options.OnRaw = func(e sse.Event) {
-		if last = e; strings.HasPrefix(e.Type, controlPrefix) && !stopped && !yield(message{Event: e}, nil) {
+		if last = e; wire.IsControl(e.Type) && !stopped && !yield(message{Event: e}, nil) {
 			stopped = true
 			s.Close()
 		}

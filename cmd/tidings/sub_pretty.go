@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -32,8 +33,6 @@ const (
 	maxTypeCol  = 16
 	maxIDCol    = 16
 	minDataCol  = 30 // with less room beside the other columns, data goes below them
-
-	controlPrefix = "tidings." // of the types by which a hub speaks about the stream itself
 )
 
 func newPretty(w io.Writer, s style, width func() int) *pretty {
@@ -92,7 +91,7 @@ func (p *pretty) column(colour, value string, width *int, limit int) {
 
 func (p *pretty) typeColumn(typ string) {
 	limit := maxTypeCol
-	if strings.HasPrefix(typ, controlPrefix) {
+	if wire.IsControl(typ) {
 		limit = 0 // a long name that is rare
 	}
 	p.column(p.colour(typ), visible(typ), &p.typeWidth, limit)
@@ -172,9 +171,9 @@ func (p *pretty) colour(typ string) string {
 	switch {
 	case typ == sse.DefaultType:
 		return ""
-	case typ == "error" || typ == "tidings.gap":
+	case typ == "error" || typ == wire.TypeGap:
 		return red
-	case strings.HasPrefix(typ, controlPrefix):
+	case wire.IsControl(typ):
 		return dim
 	}
 	c, ok := p.colours[typ]

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -131,14 +132,14 @@ type dataPrinter struct {
 
 func (p *dataPrinter) event(e message, _ time.Time) error {
 	switch {
-	case e.Type == "tidings.gap":
+	case e.Type == wire.TypeGap:
 		text := sentence(e.Event)
 		if text == "" {
 			text = "events are missing: " + e.Data
 		}
 		p.note(text)
 		return nil
-	case strings.HasPrefix(e.Type, "tidings."):
+	case wire.IsControl(e.Type):
 		return nil
 	}
 	_, err := io.WriteString(p.w, e.Data+"\n")

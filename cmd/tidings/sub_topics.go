@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/internal/address"
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -74,12 +74,12 @@ func (c *subCmd) address() (*url.URL, address.Hub, error) {
 	if err != nil {
 		return nil, h, err
 	}
-	query := url.Values{"topic": c.topics, "format": {"envelope"}}
+	query := url.Values{wire.ParamTopic: c.topics, wire.ParamFormat: {wire.FormatEnvelope}}
 	if c.Since != "" {
-		query.Set("since", c.Since)
+		query.Set(wire.ParamSince, c.Since)
 	}
 	if c.Last > 0 {
-		query.Set("last", strconv.Itoa(c.Last))
+		query.Set(wire.ParamLast, strconv.Itoa(c.Last))
 	}
 	u := h.URL.JoinPath("events")
 	u.RawQuery = query.Encode()
@@ -93,13 +93,14 @@ type message struct {
 	envelope string
 }
 
-// unwrap takes an event out of its envelope. What is in none stays what it is, such as control events.
+// unwrap takes an event out of its envelope. An event without one, such as a control event, stays as it is.
 func unwrap(e sse.Event) message {
 	m := message{Event: e}
-	var envelope struct{ Topic, Type, Data string }
-	if strings.HasPrefix(e.Type, controlPrefix) || json.Unmarshal([]byte(e.Data), &envelope) != nil {
+	if wire.IsControl(e.Type) {
 		return m
 	}
-	m.envelope, m.topic, m.Data = e.Data, envelope.Topic, envelope.Data
+	if envelope, err := wire.ParseEnvelope(e.Data); err == nil {
+		m.envelope, m.topic, m.Data = e.Data, envelope.Topic, envelope.Data
+	}
 	return m
 }

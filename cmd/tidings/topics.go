@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"text/tabwriter"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // topicsCmd is the command line of tidings topics.
@@ -124,12 +126,12 @@ type topicsAnswer struct {
 // page asks for the topics after one.
 func (c *topicsCmd) page(ctx context.Context, hub *hubClient, after string, left int) (page topicsAnswer, err error) {
 	const most = 1000
-	query := url.Values{"pattern": {c.pattern}, "limit": {strconv.Itoa(most)}}
+	query := url.Values{wire.ParamPattern: {c.pattern}, wire.ParamLimit: {strconv.Itoa(most)}}
 	if c.Count > 0 && left < most {
-		query.Set("limit", strconv.Itoa(left))
+		query.Set(wire.ParamLimit, strconv.Itoa(left))
 	}
 	if after != "" {
-		query.Set("after", after)
+		query.Set(wire.ParamAfter, after)
 	}
 	return page, hub.ask(ctx, http.MethodGet, "api/v1/topics", query, nil, &page)
 }

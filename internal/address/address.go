@@ -19,6 +19,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Default is where a hub listens unless it is told otherwise.
@@ -140,7 +142,7 @@ func ParseTopics(text string) (h Hub, topics []string, err error) {
 		return Hub{}, nil, err
 	}
 	for name, values := range u.Query() {
-		if name != "topic" {
+		if name != wire.ParamTopic {
 			return Hub{}, nil, fmt.Errorf("%q: of a hub's URL only topic= can be used here, not %s=", withoutPassword(text), name)
 		}
 		topics = values

@@ -1,4 +1,4 @@
-package hub
+package wire
 
 import (
 	"bytes"
@@ -6,23 +6,25 @@ import (
 	"strings"
 )
 
-// Most lines of NDJSON are plain, and come by the hundred thousand. scanLine reads those. Whatever it does not know for certain it leaves to
-// encoding/json, which takes ten times as long, and says what is wrong: so both take the same, and there is one place for errors.
-
-// scanLine reads a line whose fields are known, each there once, with names, topics and the like as they are, without escapes. If it
-// is not ok, the line may still be an event.
-func scanLine(text []byte, l *line) (ok bool) {
+// scanLine reads a plain line: each member is known and occurs once, and names, topics and the like have no escapes. Most lines are plain,
+// and a publisher sends them by the hundred thousand; encoding/json takes ten times as long. If scanLine is not ok, the line may still be
+// an event: decodeLine reads it, or says what is wrong. FuzzScanLine checks that both read the same.
+func scanLine(text []byte, l *Line) (ok bool) {
 	s := lineScanner{rest: text}
 	var seen lineField
 	for more := s.take('{'); more; more = s.take(',') {
 		name, isName := s.plain()
 		field := fieldOf(name)
 		if !isName || field == 0 || seen&field != 0 || !s.take(':') || !s.field(field, l) {
+			*l = Line{}
 			return false
 		}
 		seen |= field
 	}
-	return seen != 0 && s.take('}') && len(s.rest) == 0
+	if ok = seen != 0 && s.take('}') && len(s.rest) == 0; !ok {
+		*l = Line{}
+	}
+	return ok
 }
 
 type lineField uint
@@ -41,23 +43,23 @@ const (
 
 func fieldOf(name []byte) lineField {
 	switch string(name) {
-	case "data":
+	case nameData:
 		return fieldData
-	case "type":
+	case nameType:
 		return fieldType
-	case "topic":
+	case nameTopic:
 		return fieldTopic
-	case "topics":
+	case nameTopics:
 		return fieldTopics
-	case "key":
+	case nameKey:
 		return fieldKey
-	case "encoding":
+	case nameEncoding:
 		return fieldEncoding
-	case "end":
+	case nameEnd:
 		return fieldEnd
-	case "id":
+	case nameID:
 		return fieldID
-	case "time":
+	case nameTime:
 		return fieldTime
 	}
 	return 0
@@ -67,13 +69,13 @@ func fieldOf(name []byte) lineField {
 type lineScanner struct{ rest []byte }
 
 // field reads the value of a field.
-func (s *lineScanner) field(field lineField, l *line) (ok bool) {
+func (s *lineScanner) field(field lineField, l *Line) (ok bool) {
 	var text []byte
 	switch field {
 	case fieldData:
 		l.Data, ok = s.value()
 		return ok
-	case fieldID, fieldTime: // the hub's to say
+	case fieldID, fieldTime: // ignored
 		_, ok = s.value()
 		return ok
 	case fieldTopics:
@@ -99,7 +101,7 @@ func (s *lineScanner) field(field lineField, l *line) (ok bool) {
 	return true
 }
 
-func (s *lineScanner) topics(l *line) (ok bool) {
+func (s *lineScanner) topics(l *Line) (ok bool) {
 	for more := s.take('['); more; more = s.take(',') {
 		topic, ok := s.plain()
 		if !ok {

@@ -1,0 +1,67 @@
+package wire
+
+// The parameters of requests.
+const (
+	// Where to publish, and what to subscribe to.
+	ParamTopic = "topic" // topics; in a subscription patterns, too
+	ParamExact = "exact" // topics of a subscription in which an asterisk is an asterisk
+
+	// Of an event that is published.
+	ParamType     = "type"
+	ParamEnd      = "end"
+	ParamEncoding = "encoding" // UTF8 or Base64
+
+	// Where a subscription starts: see also PositionParams.
+	ParamSince = "since" // SinceEarliest, a time, or a duration before now
+	ParamLast  = "last"  // so many events before now
+
+	// How a subscription is answered.
+	ParamPoll      = "poll"      // 1: what there is, then the end
+	ParamFormat    = "format"    // FormatPlain or FormatEnvelope
+	ParamOnGap     = "on_gap"    // OnGapTell or OnGapFail
+	ParamHeartbeat = "heartbeat" // the interval
+
+	// Of lists.
+	ParamPattern = "pattern" // of topics
+	ParamAfter   = "after"   // what the page before gave as next
+	ParamLimit   = "limit"   // of one page
+
+	// Which subscribers an administrator means: their topic, and
+	ParamSubject = "subject"
+	ParamToken   = "token" // the jti
+	ParamAddress = "address"
+	ParamLag     = "lag" // at least so many events
+	ParamAll     = "all"
+
+	// Of profiles.
+	ParamSeconds = "seconds"
+	ParamDebug   = "debug"
+)
+
+// The values of parameters that have a fixed set.
+const (
+	SinceEarliest  = "earliest"
+	FormatPlain    = "plain"
+	FormatEnvelope = "envelope"
+	OnGapTell      = "tell"
+	OnGapFail      = "fail"
+)
+
+// PositionParams are the parameters that hold a position: the hub's own, and those of libraries for EventSource that send the last id in
+// the URL.
+func PositionParams() []string { return []string{"last_event_id", "lastEventId", "lastEventID"} }
+
+// Params are the names of all parameters.
+func Params() []string {
+	return append(PositionParams(), ParamTopic, ParamExact, ParamType, ParamEnd, ParamEncoding, ParamSince, ParamLast, ParamPoll, ParamFormat, ParamOnGap,
+		ParamHeartbeat, ParamPattern, ParamAfter, ParamLimit, ParamSubject, ParamToken, ParamAddress, ParamLag, ParamAll, ParamSeconds, ParamDebug)
+}
+
+// The header fields that are not common to all of HTTP.
+const (
+	HeaderLastEventID    = "Last-Event-ID"   // WHATWG HTML, section 9.2.4
+	HeaderIdempotencyKey = "Idempotency-Key" // draft-ietf-httpapi-idempotency-key-header
+)
+
+// MaxKey is the length of the longest idempotency key, in bytes.
+const MaxKey = 255
