@@ -1,0 +1,101 @@
+package tidings_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// pages returns the text of each page of documentation, by its path.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	pages := make(map[string]string)
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages[filepath.ToSlash(name)] = string(text)
+		}
+	}
+	return pages
+}
+
+var (
+	fenced   = regexp.MustCompile("(?s)```.*?```")
+	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading  = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	unlinked = regexp.MustCompile(`[^a-z0-9 _-]`) // the characters that an anchor leaves out
+)
+
+// hasAnchor reports whether a page has the heading that an anchor names.
+func hasAnchor(page, anchor string) bool {
+	for _, m := range heading.FindAllStringSubmatch(page, -1) {
+		if strings.ReplaceAll(unlinked.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
+}
+
+func TestLinksBetweenPagesResolve(t *testing.T) {
+	all := pages(t)
+	found := 0
+	for name, text := range all {
+		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			found++
+			path, anchor, _ := strings.Cut(m[1], "#")
+			target := name
+			if path != "" {
+				target = filepath.ToSlash(filepath.Join(filepath.Dir(name), path))
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s links to %s, which does not exist", name, m[1])
+			} else if anchor != "" && !hasAnchor(all[target], anchor) {
+				t.Errorf("%s links to %s, which has no such heading", name, m[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d links were found", found)
+	}
+}
+
+func TestEveryDecisionHasItsPartsAndItsPlaceInTheIndex(t *testing.T) {
+	all := pages(t)
+	index := all["docs/decisions/README.md"]
+	numbers := make(map[string]string)
+	for path, text := range all {
+		dir, name := filepath.Split(path)
+		if dir != "docs/decisions/" || name == "README.md" {
+			continue
+		}
+		number, _, _ := strings.Cut(name, "-")
+		if other := numbers[number]; other != "" {
+			t.Errorf("%s and %s have the same number", name, other)
+		}
+		numbers[number] = name
+		title, _, _ := strings.Cut(strings.TrimPrefix(text, "# "), "\n")
+		if !strings.Contains(index, "- ["+number+"]("+name+") "+title+"\n") {
+			t.Errorf("the index does not have %s with the title %q", name, title)
+		}
+		for _, part := range []string{"**Context.** ", "**Decision.** ", "**Consequence.** "} {
+			if strings.Count(text, part) != 1 {
+				t.Errorf("%s does not have exactly one %s", name, part)
+			}
+		}
+	}
+	if len(numbers) == 0 {
+		t.Error("there is no decision")
+	}
+}
