@@ -19,17 +19,17 @@ import (
 
 const module = "github.com/tidings-sse/tidings"
 
-// room is what a package may do. Tests are guests and may import what they like.
-type room struct {
-	imports []string // packages of ours, by folder; those in tests do not count
-	never   []string // import paths, and all below them
-	std     bool     // nothing outside the standard library and ours
+// rules are the allowed imports of a package. They do not apply to its tests.
+type rules struct {
+	imports []string // packages of this module, by folder
+	never   []string // forbidden import paths, with all paths below them
+	std     bool     // only the standard library and this module
 }
 
 var everything = []string{"*"}
 
-// house is the table of ARCHITECTURE.md, the planned rooms included: a package that is not in it does not belong.
-var house = map[string]room{
+// layout is the table of ARCHITECTURE.md, with the packages that are planned. Every package must be in it.
+var layout = map[string]rules{
 	".":                         {imports: []string{"sse", "internal/address", "internal/wire"}},
 	"sse":                       {std: true},
 	"sse/ssetest":               {imports: []string{"sse"}, std: true},
@@ -53,7 +53,7 @@ var house = map[string]room{
 	"cmd/tidings":               {imports: everything},
 }
 
-// pkg is what go list tells of a package.
+// pkg is the output of go list for a package.
 type pkg struct {
 	ImportPath string
 	Doc        string
@@ -67,18 +67,18 @@ func (p pkg) folder() string {
 	return strings.TrimPrefix(p.ImportPath, module+"/")
 }
 
-// broken returns what p does that its room does not allow.
-func (r room) broken(p pkg) (faults []string) {
+// broken returns the rules that p breaks.
+func (r rules) broken(p pkg) (faults []string) {
 	for _, path := range p.Imports {
 		ours := strings.HasPrefix(path+"/", module+"/")
 		folder := strings.TrimPrefix(path, module+"/")
 		switch {
 		case ours && !slices.Contains(r.imports, "*") && !slices.Contains(r.imports, folder):
-			faults = append(faults, fmt.Sprintf("%s imports %s, which its room does not allow", p.folder(), folder))
+			faults = append(faults, fmt.Sprintf("%s imports %s, which layout does not allow", p.folder(), folder))
 		case !ours && r.std && strings.Contains(strings.Split(path, "/")[0], "."):
-			faults = append(faults, fmt.Sprintf("%s imports %s, but may use the standard library only", p.folder(), path))
+			faults = append(faults, fmt.Sprintf("%s imports %s, but may use only the standard library", p.folder(), path))
 		case slices.ContainsFunc(r.never, func(n string) bool { return strings.HasPrefix(path+"/", n+"/") }):
-			faults = append(faults, fmt.Sprintf("%s imports %s, which it never shall", p.folder(), path))
+			faults = append(faults, fmt.Sprintf("%s imports %s, which is forbidden", p.folder(), path))
 		}
 	}
 	if p.Doc == "" {
@@ -108,12 +108,12 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
-func TestEveryPackageKeepsToItsRoom(t *testing.T) {
+func TestEveryPackageKeepsToItsImports(t *testing.T) {
 	found := 0
 	for _, p := range packages(t) {
-		r, ok := house[p.folder()]
+		r, ok := layout[p.folder()]
 		if !ok {
-			t.Errorf("%s is no room of the house: add it to the table here and in ARCHITECTURE.md, or do without", p.folder())
+			t.Errorf("%s is not in layout: add it here and to ARCHITECTURE.md", p.folder())
 			continue
 		}
 		found++
@@ -126,8 +126,8 @@ func TestEveryPackageKeepsToItsRoom(t *testing.T) {
 	}
 }
 
-// TestABrokenRoomIsNoticed keeps the test above from passing for want of eyes.
-func TestABrokenRoomIsNoticed(t *testing.T) {
+// TestForbiddenImportIsNoticed proves that the test above can fail.
+func TestForbiddenImportIsNoticed(t *testing.T) {
 	tests := map[string]struct {
 		pkg    pkg
 		faults int
@@ -143,27 +143,26 @@ func TestABrokenRoomIsNoticed(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := house[test.pkg.folder()].broken(test.pkg); len(got) != test.faults {
+			if got := layout[test.pkg.folder()].broken(test.pkg); len(got) != test.faults {
 				t.Errorf("%d faults, want %d: %q", len(got), test.faults, got)
 			}
 		})
 	}
 }
 
-// TestTheHouseIsTold: a table that a reader cannot find is none.
-func TestTheHouseIsTold(t *testing.T) {
+func TestArchitectureNamesEveryPackage(t *testing.T) {
 	text, err := os.ReadFile("ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range packages(t) {
 		if p.folder() != "." && !bytes.Contains(text, []byte("`"+p.folder()+"`")) {
-			t.Errorf("ARCHITECTURE.md says nothing of %s", p.folder())
+			t.Errorf("ARCHITECTURE.md does not name `%s`", p.folder())
 		}
 	}
 }
 
-func TestGoModAsksForNoNewerGoThanThis(t *testing.T) {
+func TestGoModNeedsNoNewerGoThanThis(t *testing.T) {
 	for _, dir := range []string{".", "examples", "bench", "internal/tools"} {
 		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err != nil {
@@ -171,19 +170,19 @@ func TestGoModAsksForNoNewerGoThanThis(t *testing.T) {
 		}
 		match := regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(text)
 		if match == nil {
-			t.Fatalf("%s/go.mod names no version of Go", dir)
+			t.Fatalf("%s/go.mod has no go line", dir)
 		}
 		if want := "go" + string(match[1]); version.Compare(want, runtime.Version()) > 0 {
-			t.Errorf("%s/go.mod asks for %s, this is %s", dir, want, runtime.Version())
+			t.Errorf("%s/go.mod needs %s, and this is %s", dir, want, runtime.Version())
 		}
 	}
 }
 
-// The words are in two parts so that this file does not find itself.
+// The words are split so that the test does not find them in this file.
 var unfinished = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b|t\.Sk` + `ip\(`)
 
-// TestNothingIsLeftUnfinishedInAFile: what is left to do stands in an issue, where somebody finds it.
-func TestNothingIsLeftUnfinishedInAFile(t *testing.T) {
+// TestNoFileHasUnfinishedWork: unfinished work belongs in an issue.
+func TestNoFileHasUnfinishedWork(t *testing.T) {
 	machine, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -213,6 +212,6 @@ func TestNothingIsLeftUnfinishedInAFile(t *testing.T) {
 		return nil
 	})
 	if err != nil || files < 50 {
-		t.Errorf("%d files were looked at, %v", files, err)
+		t.Errorf("%d files were read, %v", files, err)
 	}
 }

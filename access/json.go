@@ -14,7 +14,7 @@ import (
 )
 
 // Tokens and key documents are read by the strict rules of RFC 7493: UTF-8 only, each name once in an object, names compared with
-// case. encoding/json accepts a repeated name and "Exp" for "exp", so that two programs could read one token differently.
+// case. encoding/json accepts a repeated name, and "Exp" for "exp". Two programs could then read one token differently.
 //
 // The json package imported here is encoding/json/v2 for Go 1.26. From Go 1.27 on it is an alias of the standard library.
 
@@ -35,7 +35,7 @@ var refuseNull = json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v any) error
 // syntaxError says why data is not strict JSON.
 type syntaxError struct{ error }
 
-// explain replaces an error of the json package, which names Go types, by one that names the claim and the type it must have.
+// explain replaces an error of the json package, which names Go types, by one that names the claim and its JSON type.
 func explain(err error) error {
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(err, jsontext.ErrDuplicateName) {

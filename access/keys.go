@@ -137,7 +137,7 @@ const minDistinct = 8
 func guessable(secret []byte) string {
 	var seen [256]bool
 	distinct := 0
-	steps := make(map[byte]int) // differences between neighboring bytes
+	steps := make(map[byte]int) // differences between neighbouring bytes
 	for i, c := range secret {
 		if !seen[c] {
 			seen[c] = true
