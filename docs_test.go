@@ -30,6 +30,7 @@ func pages(t *testing.T) map[string]string {
 
 var (
 	fenced   = regexp.MustCompile("(?s)```.*?```")
+	file     = regexp.MustCompile("`([a-zA-Z0-9_][a-zA-Z0-9_/.-]*/[a-zA-Z0-9_.-]+\\.(?:go|js|yaml|md|golden|c|mod))`")
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading  = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	unlinked = regexp.MustCompile(`[^a-z0-9 _-]`) // the characters that an anchor leaves out
@@ -68,6 +69,21 @@ func TestLinksBetweenPagesResolve(t *testing.T) {
 	}
 	if found < 20 {
 		t.Errorf("only %d links were found", found)
+	}
+}
+
+func TestFilesNamedInPagesExist(t *testing.T) {
+	found := 0
+	for page, text := range pages(t) {
+		for _, m := range file.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+			found++
+			if _, err := os.Stat(m[1]); err != nil {
+				t.Errorf("%s names %s, which does not exist", page, m[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d names of files were found", found)
 	}
 }
 

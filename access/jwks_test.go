@@ -131,6 +131,13 @@ func TestJWKSMayHaveKeysOfEveryType(t *testing.T) {
 	}
 }
 
+func TestNullMemberOfAJWKCountsAsMissing(t *testing.T) {
+	key := jwk(p256Key(), "kid", "2")
+	key["alg"], key["use"], key["key_ops"], key["x5c"] = nil, nil, nil, nil
+	v, _ := (&endpoint{doc: document(key)}).verifier(t)
+	accepts(t, v, named("ES256", "2"))
+}
+
 func TestJWKSKeysArePinnedToConfiguredAlgorithms(t *testing.T) {
 	e := &endpoint{doc: document(jwk(rsaKey(), "kid", "r"), jwk(p256Key(), "kid", "2"), jwk(rsaKey(), "kid", "p", "alg", "PS512"))}
 	v, log := e.verifier(t, "RS512", "ES256")
