@@ -1,6 +1,7 @@
 package tidings
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,10 +94,7 @@ func (c *Client) retrying(ctx context.Context, first bool, err error, wait time.
 	if !first {
 		return
 	}
-	log := c.Log
-	if log == nil {
-		log = slog.Default()
-	}
+	log := cmp.Or(c.Log, slog.Default())
 	where, _ := c.hub() // endpoint has read it before
 	log.WarnContext(ctx, "tidings: the hub is not reached; trying again", "hub", where.String(), "error", err, "wait", wait)
 }
@@ -130,10 +128,7 @@ func (c *Client) authorize(req *http.Request) error {
 
 // client returns what sends requests to hub.
 func (c *Client) client(hub *url.URL) *http.Client {
-	client := http.DefaultClient
-	if c.HTTP != nil {
-		client = c.HTTP
-	}
+	client := cmp.Or(c.HTTP, http.DefaultClient)
 	if h, err := c.hub(); err == nil && h.Socket != "" {
 		own := *client
 		own.Transport = socketTransport(h)

@@ -1,6 +1,7 @@
 package tidings
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,10 +71,7 @@ func (e *refused) Unwrap() []error { return []error{e.problem, e.answer} }
 func (p *Problem) Name() string { return string(wire.ParseProblemName(p.Type)) }
 
 func (p *Problem) Error() string {
-	text := p.Detail
-	if text == "" {
-		text = p.Title
-	}
+	text := cmp.Or(p.Detail, p.Title)
 	status := strings.TrimSpace(strconv.Itoa(p.Status) + " " + p.Name())
 	if text == "" {
 		return status
@@ -90,15 +88,6 @@ func (p *Problem) Is(target error) bool {
 		}
 	}
 	return false
-}
-
-// temporary reports whether the same request may be taken later.
-func (p *Problem) temporary() bool {
-	switch p.Status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return true
-	}
-	return p.Status >= 500
 }
 
 // UnmarshalJSON reads a problem document. A member that is not of its type is left out (RFC 9457, 3.1).
@@ -139,24 +128,10 @@ func problemOf(status int, header http.Header, body []byte) *Problem {
 		p.Detail = strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), longestDetail)])), "")
 	}
 	p.Status = status
-	if p.Title == "" {
-		p.Title = http.StatusText(status)
-	}
+	p.Title = cmp.Or(p.Title, http.StatusText(status))
 	if to := header.Get("Location"); to != "" && status/100 == 3 && p.Detail == "" {
 		p.Detail = fmt.Sprintf("the hub is elsewhere: the answer leads to %q", to)
 	}
-	p.RetryAfter = parseRetryAfter(header.Get("Retry-After"), time.Now())
+	p.RetryAfter = sse.ParseRetryAfter(header.Get("Retry-After"), time.Now())
 	return p
-}
-
-// parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3); anything else, and the past, is 0.
-func parseRetryAfter(value string, now time.Time) time.Duration {
-	seconds, err := strconv.ParseUint(value, 10, 32)
-	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest there is
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(date.Sub(now), 0)
-	}
-	return 0
 }

@@ -2,6 +2,7 @@ package tidings
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -32,9 +33,7 @@ func (c *Client) Publish(ctx context.Context, e Event) (r Receipt, err error) {
 	if err := e.check(); err != nil {
 		return Receipt{}, err
 	}
-	if e.Key == "" {
-		e.Key = rand.Text()
-	}
+	e.Key = cmp.Or(e.Key, rand.Text())
 	r.Key = e.Key
 	p, err := c.single(e)
 	if err != nil {

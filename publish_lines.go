@@ -1,6 +1,7 @@
 package tidings
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -34,9 +35,7 @@ func (o *PublishOptions) withDefaults() (PublishOptions, error) {
 	if o != nil {
 		own = *o
 	}
-	if own.Key == "" {
-		own.Key = rand.Text()
-	}
+	own.Key = cmp.Or(own.Key, rand.Text())
 	if own.BatchBytes <= 0 {
 		own.BatchBytes = 256 << 10
 	}
@@ -122,9 +121,7 @@ func (p *publication) line(e Event) ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, fmt.Errorf("event %d: %w", i, err)
 	}
-	if e.Key == "" {
-		e.Key = p.options.Key + "/" + strconv.Itoa(i)
-	}
+	e.Key = cmp.Or(e.Key, p.options.Key+"/"+strconv.Itoa(i))
 	return e.appendLine(nil), nil
 }
 
@@ -172,8 +169,8 @@ func (p *publication) send(ctx context.Context, b *batch) error {
 			if _, refused := errors.AsType[*Problem](err); err != nil && !refused {
 				most = max(1, n/2)
 			}
-			if done == n && err != nil && passing(err) {
-				err = nil
+			if _, again := p.client.recover(err, 1); done == n && err != nil && again {
+				err = nil // what failed is the rest of the answer
 			}
 			return done > 0, err
 		})

@@ -1,6 +1,7 @@
 package tidings
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -151,9 +152,7 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 			idle = max(min(idle, 3*s.options.Heartbeat), 10*time.Second)
 		}
 	}
-	if s.options.MaxEvent == 0 {
-		s.options.MaxEvent = largestEnvelope
-	}
+	s.options.MaxEvent = cmp.Or(s.options.MaxEvent, largestEnvelope)
 	s.source = (&sse.Client{
 		HTTP: c.client(req.URL), Backoff: c.Backoff, IdleTimeout: max(idle, 0), MaxEvent: s.options.MaxEvent,
 		Observe: s.observe, Comment: s.options.OnComment, Recover: s.options.Recover,

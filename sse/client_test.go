@@ -303,6 +303,20 @@ func TestZeroRetryDoesNotCauseATightLoop(t *testing.T) {
 	}
 }
 
+// TestOtherRequestsRetryAtTheSamePace: [sse.Backoff.Delay] is the delay of a client that no server asked to wait.
+func TestOtherRequestsRetryAtTheSamePace(t *testing.T) {
+	b := sse.Backoff{Base: 2 * time.Second, Max: 10 * time.Second, Jitter: -1}
+	for failures, want := range map[int]time.Duration{1: 2 * time.Second, 2: 4 * time.Second, 3: 8 * time.Second, 4: 10 * time.Second, 1000: 10 * time.Second} {
+		client := sse.DelayAfter(b, &sse.Failure{Attempt: failures, Retry: b.Base}).Delay
+		if got := b.Delay(failures); got != want || got != client {
+			t.Errorf("after %d failures the delay is %v, want %v; that of a client is %v", failures, got, want, client)
+		}
+	}
+	if d := (sse.Backoff{}).Delay(1); d < time.Second || d > 1500*time.Millisecond {
+		t.Errorf("by default the first delay is %v", d)
+	}
+}
+
 func TestExtremeBackoffsStillWait(t *testing.T) {
 	for _, b := range []sse.Backoff{
 		{Max: 1<<63 - 1, Factor: 1e308, Jitter: 1e308}, {Base: 1<<63 - 1}, {Base: -1, Max: -1, Factor: -1}, {Factor: 1e-300},

@@ -5,7 +5,6 @@ package sse
 var (
 	AppendValidUTF8 = appendValidUTF8
 	IsEventStream   = isEventStream
-	ParseRetryAfter = parseRetryAfter
 )
 
 // BufferSize returns the size of the decoder's buffer.

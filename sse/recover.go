@@ -45,7 +45,7 @@ func (s *Source) failure(err error) *Failure {
 		f.Retry, base = s.retry, min(s.retry, longestAsked)
 	}
 	if refusal, ok := errors.AsType[*ResponseError](err); ok {
-		f.RetryAfter = parseRetryAfter(refusal.Header.Get("Retry-After"), time.Now())
+		f.RetryAfter = ParseRetryAfter(refusal.Header.Get("Retry-After"), time.Now())
 	}
 	f.Delay = b.delay(base, f.Attempt)
 	return f
@@ -156,6 +156,13 @@ func (b Backoff) withDefaults() Backoff {
 	return b
 }
 
+// Delay returns the delay after a number of consecutive failures, at least one. It is for programs that retry other
+// requests at the same pace; [Client] computes its own delays.
+func (b Backoff) Delay(failures int) time.Duration {
+	b = b.withDefaults()
+	return b.delay(b.Base, failures)
+}
+
 // delay returns the delay after a number of consecutive failures; base is the delay after the first. Jitter only adds,
 // so that no client reconnects earlier than the server asked.
 func (b Backoff) delay(base time.Duration, failures int) time.Duration {
@@ -167,8 +174,9 @@ func (b Backoff) delay(base time.Duration, failures int) time.Duration {
 	return time.Duration(min(grown+grown*max(b.Jitter, 0)*rand.Float64(), longestDelay))
 }
 
-// parseRetryAfter reads seconds or a date (RFC 9110, 10.2.3). It returns 0 for a date in the past and for other text.
-func parseRetryAfter(value string, now time.Time) time.Duration {
+// ParseRetryAfter reads the value of a Retry-After field: seconds or a date (RFC 9110, 10.2.3). It returns the delay from
+// now, 0 for a date in the past and for other text.
+func ParseRetryAfter(value string, now time.Time) time.Duration {
 	seconds, err := strconv.ParseUint(value, 10, 32)
 	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest value of 32 bits
 		return time.Duration(seconds) * time.Second

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -53,10 +54,7 @@ func (f *serveFlags) print(w io.Writer, flags []*kong.Flag) error {
 			group = flag.Group.Title
 			key.HeadComment = "\n" + group
 		}
-		origin := f.origins[flag.Name]
-		if origin == "" {
-			origin = "default"
-		}
+		origin := cmp.Or(f.origins[flag.Name], "default")
 		if value.Kind == yaml.SequenceNode {
 			key.LineComment = origin
 		} else {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -65,10 +66,7 @@ func splitAddr(addr string) (host, port string, err error) {
 	if err != nil {
 		return "", "", &exitError{exitUsage, addrError(addr, port)}
 	}
-	if host == "" {
-		host = "localhost"
-	}
-	return host, port, nil
+	return cmp.Or(host, "localhost"), port, nil
 }
 
 // addrError says what is wrong with an address of which net.SplitHostPort has found a port, or "".

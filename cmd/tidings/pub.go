@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -301,9 +302,7 @@ func (c *pubCmd) events(in io.Reader) iter.Seq2[tidings.Event, error] {
 				if e.Topic == "" && len(e.Topics) == 0 {
 					e.Topics = c.topics
 				}
-				if e.Type == "" {
-					e.Type = c.Type
-				}
+				e.Type = cmp.Or(e.Type, c.Type)
 			}
 			if !yield(e, err) {
 				return
@@ -353,13 +352,9 @@ func (c *pubCmd) outcome(ctx context.Context, hub *hubClient, err error) error {
 
 // problemLine says why the hub refused, and what to do.
 func problemLine(p *tidings.Problem, hub *hubClient) string {
-	text := p.Detail
-	if text == "" {
-		text = p.Title
-	}
 	hint := statusHint(p.Status, p.Detail, hub.URL, hub.token)
 	if p.Status == http.StatusNotFound {
 		hint = "is there a hub at " + hub.String() + "? A topic that looks like a URL goes by --topic"
 	}
-	return fmt.Sprintf("the hub refused (%d): %s", p.Status, text) + hintLine(hint)
+	return fmt.Sprintf("the hub refused (%d): %s", p.Status, cmp.Or(p.Detail, p.Title)) + hintLine(hint)
 }

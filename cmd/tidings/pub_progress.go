@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -28,10 +29,7 @@ func (p *progress) begin(size int64) {
 	if p.quiet || !isTerminal(p.w) {
 		return
 	}
-	if size == 0 {
-		size = -1
-	}
-	p.bar = progressbar.NewOptions64(size,
+	p.bar = progressbar.NewOptions64(cmp.Or(size, -1),
 		progressbar.OptionSetWriter(p.w), progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetDescription("publishing"), progressbar.OptionSpinnerType(14))

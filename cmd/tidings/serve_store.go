@@ -49,10 +49,7 @@ func (f *storeFlags) checkStore() error {
 // retention returns what is kept. The log in memory has a bound for the number of events, too, unless its bytes are set: that would keep
 // less than what was asked for.
 func (f *storeFlags) retention() *eventlog.Retention {
-	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes), Topics: int(f.TopicsRemembered)}
-	if keep.Topics == 0 {
-		keep.Topics = -1 // which is none to the log
-	}
+	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes), Topics: cmp.Or(int(f.TopicsRemembered), -1)} // -1 is none to the log
 	if f.Memory && f.KeepBytes > 0 {
 		keep.Events = -1
 	}
@@ -69,10 +66,7 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: keep})
 		return log, "memory", err
 	}
-	o := &disklog.Options{Retention: keep, Logger: logger, Reserve: int64(f.MinFree)}
-	if f.MinFree == 0 {
-		o.Reserve = -1
-	}
+	o := &disklog.Options{Retention: keep, Logger: logger, Reserve: cmp.Or(int64(f.MinFree), -1)} // -1 is none to the log
 	if f.Sync == "interval" {
 		o.Sync = disklog.SyncInterval
 	}

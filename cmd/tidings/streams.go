@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -298,12 +299,8 @@ func (c *streamsCmd) printer(out io.Writer) (print func(*hub.Subscriber) error, 
 		if s.More > 0 {
 			topics += fmt.Sprintf(" and %d more", s.More)
 		}
-		who := s.Subject
-		if who == "" {
-			who = "-"
-		}
 		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
-			s.ID, shortly(time.Since(s.Since)), s.Stage, s.Lag, visible(who), s.Address, visible(topics))
+			s.ID, shortly(time.Since(s.Since)), s.Stage, s.Lag, visible(cmp.Or(s.Subject, "-")), s.Address, visible(topics))
 		return err
 	}, w.Flush
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+
+	"github.com/rivo/uniseg"
 )
 
 // A piece is a part of a text that stays on one line.
@@ -21,9 +23,9 @@ func fill(pieces []piece, width int) [][]piece {
 	start, used := 0, 0
 	for i := 0; i < len(pieces); {
 		// What stands together up to the next place where a line may begin.
-		end, wide := i+1, columns(pieces[i].text)
+		end, wide := i+1, uniseg.StringWidth(pieces[i].text)
 		for end < len(pieces) && !pieces[end].brk {
-			wide += columns(pieces[end].text)
+			wide += uniseg.StringWidth(pieces[end].text)
 			end++
 		}
 		if width > 0 && i > start && used+wide > width {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rivo/uniseg"
+
 	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
@@ -46,7 +48,7 @@ func (p *pretty) event(e message, at time.Time) error {
 		id = "" // one that an earlier event brought would only be noise
 	}
 	p.lastID = e.ID
-	long := columns(visible(id)) > maxIDCol
+	long := uniseg.StringWidth(visible(id)) > maxIDCol
 	p.add(dim, at.Format(clockLayout))
 	p.column("", visible(e.topic), &p.topicWidth, maxTopicCol)
 	p.typeColumn(e.Type)
@@ -79,7 +81,7 @@ func (p *pretty) comment(text []byte, at time.Time) error {
 // column appends a value, padded to the widest so far, behind a gap. A column that never had a value takes
 // no room; a value beyond the limit pushes its own line's data to the right.
 func (p *pretty) column(colour, value string, width *int, limit int) {
-	n := columns(value)
+	n := uniseg.StringWidth(value)
 	*width = max(*width, min(n, limit))
 	if *width == 0 {
 		return

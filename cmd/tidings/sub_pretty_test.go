@@ -57,6 +57,23 @@ func TestPrettyIsATable(t *testing.T) {
 	}
 }
 
+// TestWideCharactersKeepTheTableAligned: a terminal shows 世界 in four columns, é in one, and a family of joined people in two.
+func TestWideCharactersKeepTheTableAligned(t *testing.T) {
+	got := prettily(t, 80, false,
+		sse.Event{Type: "世界", Data: "four"},
+		sse.Event{Type: "cafe\u0301", Data: "four, too"},
+		sse.Event{Type: "👨\u200d👩\u200d👧", Data: "two"},
+		sse.Event{Data: "message sets the width"},
+	)
+	want := "12:00:00.000  世界     four\n" +
+		"12:00:01.000  cafe\u0301     four, too\n" +
+		"12:00:02.000  👨\u200d👩\u200d👧       two\n" +
+		"12:00:03.000  message  message sets the width\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestPrettyPutsDataBelowOnANarrowTerminal(t *testing.T) {
 	got := prettily(t, 50, false, sse.Event{ID: "k3f9a-1", Data: `{"cpu":12.5,"load1":0.75,"memory":{"used":650567680}}`})
 	want := `

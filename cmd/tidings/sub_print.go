@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,11 +134,7 @@ type dataPrinter struct {
 func (p *dataPrinter) event(e message, _ time.Time) error {
 	switch {
 	case e.Type == wire.TypeGap:
-		text := sentence(e.Event)
-		if text == "" {
-			text = "events are missing: " + e.Data
-		}
-		p.note(text)
+		p.note(cmp.Or(sentence(e.Event), "events are missing: "+e.Data))
 		return nil
 	case wire.IsControl(e.Type):
 		return nil

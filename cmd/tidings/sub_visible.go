@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // visible returns text with everything that would act on a terminal, or hide from its reader, as something to
@@ -54,42 +53,4 @@ func (v visibleWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// columns returns how many columns of a terminal text takes. It is right for what streams commonly hold; where
-// it is not, a line is broken a little early or late.
-func columns(text string) int {
-	n := 0
-	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf {
-			i++
-			n++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		i += size
-		switch {
-		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
-		case unicode.Is(wide, r):
-			n += 2
-		default:
-			n++
-		}
-	}
-	return n
-}
-
-// wide holds the blocks whose characters take two columns (Unicode Standard Annex 11, roughly).
-var wide = &unicode.RangeTable{
-	R16: []unicode.Range16{
-		{0x1100, 0x115F, 1},
-		{0x2E80, 0x303E, 1},
-		{0x3041, 0xA4CF, 1},
-		{0xAC00, 0xD7A3, 1},
-		{0xF900, 0xFAFF, 1},
-		{0xFE30, 0xFE6F, 1},
-		{0xFF00, 0xFF60, 1},
-		{0xFFE0, 0xFFE6, 1},
-	},
-	R32: []unicode.Range32{{0x1F300, 0x1F64F, 1}, {0x1F680, 0x1F6FF, 1}, {0x1F900, 0x1F9FF, 1}, {0x20000, 0x3FFFD, 1}},
 }

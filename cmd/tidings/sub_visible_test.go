@@ -49,13 +49,3 @@ func FuzzVisibleIsVisible(f *testing.F) {
 		}
 	})
 }
-
-func TestColumns(t *testing.T) {
-	for text, want := range map[string]int{
-		"": 0, "abc": 3, "grüße": 5, "世界": 4, "e\u0301": 1, "😀!": 3, "한글": 4, "ｆｕ": 4, "👨\u200d👩": 4,
-	} {
-		if got := columns(text); got != want {
-			t.Errorf("columns(%q) = %d, want %d", text, got, want)
-		}
-	}
-}
