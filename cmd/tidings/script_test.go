@@ -28,8 +28,9 @@ func TestMain(m *testing.M) {
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
 	testscript.Main(m, map[string]func(){
-		"tidings": main,
-		"visit":   visit,
+		"tidings":       main,
+		"tidings-hasty": func() { drainTime = time.Second; main() },
+		"visit":         visit,
 	})
 }
 

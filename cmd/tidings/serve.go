@@ -148,8 +148,8 @@ type hubServer struct {
 	headerTimeout time.Duration // for the header of a request to come; 0: defaultHeaderTimeout
 }
 
-// drainTime is the grace of tidings serve.
-const drainTime = 10 * time.Second
+// drainTime is the grace of tidings serve. It is a variable so that a test can shorten it.
+var drainTime = 10 * time.Second
 
 const (
 	defaultHeaderTimeout = 10 * time.Second
