@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -42,7 +41,12 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 	doc := map[string]any{
 		"type": name.URI(), "title": cmp.Or(name.Title(), http.StatusText(p.Status)), "status": p.Status, "detail": access.HideTokens(p.Detail),
 	}
-	maps.Copy(doc, p.Extra)
+	for name, value := range p.Extra {
+		if text, ok := value.(string); ok {
+			value = access.HideTokens(text)
+		}
+		doc[name] = value
+	}
 	return json.Marshal(doc)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/sse"
 )
@@ -77,7 +78,7 @@ func (h *Hub) place(ctx context.Context, s *subscription, q *eventlog.Query) (ga
 	if err := h.seek(ctx, s, q, head); err != nil || unknown == "" {
 		return nil, err
 	}
-	return &gapData{Reason: eventlog.Reset, From: clip(unknown), To: q.After.String()}, nil
+	return &gapData{Reason: eventlog.Reset, From: access.HideTokens(clip(unknown)), To: q.After.String()}, nil
 }
 
 // clip shortens what a client has sent as a position and is none.
