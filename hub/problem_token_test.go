@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,9 +63,7 @@ func TestTokensInRequestsAreNeverRepeated(t *testing.T) {
 			"a failure of the log":    {k, request{path: "/events/" + token, body: "x"}, http.StatusInternalServerError},
 		} {
 			header := map[string]string{"Authorization": everything["Authorization"]}
-			for name, value := range test.r.header {
-				header[name] = value
-			}
+			maps.Copy(header, test.r.header)
 			test.r.header = header
 			a := test.k.send(test.r)
 			if a.status != test.status {
@@ -86,7 +85,7 @@ func TestTokensInRequestsAreNeverRepeated(t *testing.T) {
 // wantNoPart checks that neither what a token says nor its signature is in a text.
 func wantNoPart(t *testing.T, what, text, token string) {
 	t.Helper()
-	for _, part := range strings.Split(token, ".") {
+	for part := range strings.SplitSeq(token, ".") {
 		if strings.Contains(text, part[4:]) { // it may be cut, and what is before it may be there
 			t.Errorf("%s: %q is in %s", what, part, text)
 		}

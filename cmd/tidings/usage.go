@@ -20,6 +20,9 @@ var plainWords = []struct {
 	kong  *regexp.Regexp
 	plain string
 }{
+	{regexp.MustCompile(`expected a valid 16 bit uint but got ("\d+")(?: \(.*\))?`), "$1 is too large; 65535 is the most"},
+	{regexp.MustCompile(`expected a valid 32 bit uint but got ("\d+")(?: \(.*\))?`), "$1 is too large; 4294967295 is the most"},
+	{regexp.MustCompile(`expected a valid \d+ bit u?int but got ("\d+")(?: \(.*\))?`), "$1 is too large"},
 	{regexp.MustCompile(`expected (?:a valid \d+ bit|an) int but got ("[^"]*")(?: \(.*\))?`), "$1 is no whole number"},
 	{regexp.MustCompile(`expected (?:a valid \d+ bit|an) uint but got ("[^"]*")(?: \(.*\))?`), "$1 is no whole number from 0 on"},
 	{regexp.MustCompile(`expected a float but got ("[^"]*")(?: \(.*\))?`), "$1 is no number"},
@@ -27,4 +30,5 @@ var plainWords = []struct {
 	{regexp.MustCompile(`bool value must be .* but got ("[^"]*")`), "$1 is neither true nor false"},
 	{regexp.MustCompile(`(--\S+) must be one of ((?:"[^"]*",?)+) but got ("[^"]*")`), "$1: $3 is none of $2"},
 	{regexp.MustCompile(`expected \S+ value but got "EOL" \(<EOL>\)`), "there is no value"},
+	{regexp.MustCompile(`expected \S+ value but got ("-[^"]*") \((?:short|long) flag\); perhaps try (--[^= ]+)=.*`), "$1 looks like a flag; if it is the value, write $2=$1"},
 }
