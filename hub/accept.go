@@ -5,18 +5,15 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // A subscriber chooses between an event stream and NDJSON with the field Accept (RFC 9110, section 12.5.1). Nothing else is
 // negotiated: answers to publishers and problem documents have one type each.
 
-const (
-	streamType = "text/event-stream"
-	ndjsonType = "application/x-ndjson"
-)
-
 // ndjsonNames are the names under which NDJSON is known. What is answered is the first.
-var ndjsonNames = []string{ndjsonType, "application/ndjson", "application/jsonl", "application/jsonlines"}
+var ndjsonNames = []string{wire.MediaNDJSON, "application/ndjson", "application/jsonl", "application/jsonlines"}
 
 // isNDJSON reports whether a media type, without parameters, is NDJSON.
 func isNDJSON(kind string) bool {
@@ -28,26 +25,26 @@ func isNDJSON(kind string) bool {
 	return false
 }
 
-// negotiate returns the form of a stream that a client prefers: plain for an event stream, or ndjson.
+// negotiate returns the form of a stream that a client prefers: an event stream, plain, or NDJSON.
 //
 // A client that weighs both alike gets NDJSON if it names it, else an event stream, so that browsers and curl, which accept anything, get
 // that. A type that Accept does not cover is a last resort, which RFC 9110 permits instead of a refusal; one with the weight 0 is never
 // sent. A client that refuses both gets 406.
-func negotiate(header http.Header) (form, error) {
+func negotiate(header http.Header) (*nativeEncoding, error) {
 	ranges := parseAccept(header.Values("Accept"))
-	stream, lines := weigh(ranges, streamType), weigh(ranges, ndjsonNames...)
+	stream, lines := weigh(ranges, wire.MediaSSE), weigh(ranges, ndjsonNames...)
 	switch {
 	case stream.refused() && lines.refused():
-		return plain, problem(http.StatusNotAcceptable, problemNotAcceptable,
-			"Accept refuses both that there is, %s and %s; give one of them a weight above 0, or leave it out", streamType, ndjsonType)
+		return nil, problem(http.StatusNotAcceptable, problemNotAcceptable,
+			"Accept refuses both that there is, %s and %s; give one of them a weight above 0, or leave it out", wire.MediaSSE, wire.MediaNDJSON)
 	case lines.refused():
-		return plain, nil
+		return plainEncoding, nil
 	case stream.refused(), lines.weight > stream.weight:
-		return ndjson, nil
+		return ndjsonEncoding, nil
 	case lines.weight == stream.weight && lines.named():
-		return ndjson, nil
+		return ndjsonEncoding, nil
 	}
-	return plain, nil
+	return plainEncoding, nil
 }
 
 // mediaRange is an element of Accept.

@@ -26,7 +26,7 @@ func (h *Hub) Admin() http.Handler {
 			err = h.serveAdmin(w, r)
 		}
 		if err != nil {
-			h.refuse(w, err)
+			h.refuse(w, r, native{}, err)
 		}
 	})
 }
@@ -46,22 +46,20 @@ func fromPage(r *http.Request) bool {
 }
 
 func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
-	route, below, err := find(r)
+	route, below := h.find(r)
 	switch {
-	case err != nil:
-		return err
-	case route.side == users:
+	case route.Serve == nil, route.side == users:
 		return problem(http.StatusNotFound, problemNotFound, "this is the listener for administrators; there are /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/ here")
 	case fromPage(r): // no page is served here, so that it is none of ours
 		return problem(http.StatusForbidden, problemForeignOrigin, "pages may not administer a hub on this listener; ask it by a program")
 	case r.Method == http.MethodOptions:
-		return preflight(w, r, route)
-	case !slices.Contains(route.methods, r.Method):
-		return notAllowed(w, r, route)
-	case !h.opened.Load():
-		return h.serveUnopened(w, r, route)
+		return preflight(w, r, &route.Route)
+	case !slices.Contains(route.Methods, r.Method):
+		return notAllowed(w, r, &route.Route)
+	case !h.opened.Load() && route.Path != healthPath:
+		return h.unopened()
 	}
-	return route.serve(h, w, r, below)
+	return route.Serve(h, w, r, below)
 }
 
 // checkAdmin returns an error unless the sender of a request may administer the hub. Pages of other sites may not, whoever visits them.
@@ -69,7 +67,7 @@ func (h *Hub) checkAdmin(r *http.Request) error {
 	if err := h.checkOrigin(r); err != nil {
 		return err
 	}
-	grant, err := h.authorize(r)
+	grant, err := h.Authorize(r)
 	if err != nil {
 		return err
 	}

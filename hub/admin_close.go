@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
@@ -18,7 +19,7 @@ func serveCloseSubscriber(h *Hub, w http.ResponseWriter, r *http.Request, id str
 	}
 	n := 0
 	if opened, err := strconv.ParseInt(id, 10, 64); err == nil {
-		n = h.closeStreams(r.Context(), func(sub *subscriber) bool { return sub.opened == opened })
+		n = h.closeStreams(r.Context(), func(i *fanout.Info) bool { return i.ID == opened })
 	}
 	if n == 0 {
 		return problem(http.StatusNotFound, problemNotFound, "no open stream has the ID %.40q; IDs are in the list at /api/v1/subscribers", id)
@@ -59,23 +60,8 @@ func (h *Hub) answerClosed(w http.ResponseWriter, n int) error {
 
 // closeStreams ends the streams that match, and returns how many there were. A shard that does not answer in time closes its streams later,
 // and they are not counted.
-func (h *Hub) closeStreams(ctx context.Context, match func(*subscriber) bool) (n int) {
+func (h *Hub) closeStreams(ctx context.Context, match func(*fanout.Info) bool) int {
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
-	for _, closed := range ask(ctx, h.shards, func(s *shard) int { return s.expelAll(match) }) {
-		n += closed
-	}
-	return n
-}
-
-// expelAll ends the streams of a shard that match.
-func (s *shard) expelAll(match func(*subscriber) bool) (n int) {
-	s.each(func(sub *subscriber) {
-		if !sub.leaving && match(sub) {
-			sub.leaving = true
-			n++
-			s.expel(sub, dismissed)
-		}
-	})
-	return n
+	return h.fanout.Dismiss(ctx, match)
 }

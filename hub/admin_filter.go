@@ -5,17 +5,19 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // filter selects streams: those that fulfil all of its conditions, which a shard checks in its goroutine. The zero filter selects all.
-type filter []func(*subscriber) bool
+type filter []func(*fanout.Info) bool
 
-func (f filter) match(sub *subscriber) bool {
+func (f filter) match(i *fanout.Info) bool {
 	for _, fulfils := range f {
-		if !fulfils(sub) {
+		if !fulfils(i) {
 			return false
 		}
 	}
@@ -24,10 +26,10 @@ func (f filter) match(sub *subscriber) bool {
 
 // filterOf reads the parameters that select streams: subject, token, address, topic and lag.
 func filterOf(p *params) (f filter, err error) {
-	add := func(name string, condition func(value string) (func(*subscriber) bool, error)) {
+	add := func(name string, condition func(value string) (func(*fanout.Info) bool, error)) {
 		value, ok, problem := p.one(name)
 		if problem == nil && ok {
-			var fulfils func(*subscriber) bool
+			var fulfils func(*fanout.Info) bool
 			if fulfils, problem = condition(value); problem == nil {
 				f = append(f, fulfils)
 			}
@@ -36,34 +38,34 @@ func filterOf(p *params) (f filter, err error) {
 			err = problem
 		}
 	}
-	add(wire.ParamSubject, func(value string) (func(*subscriber) bool, error) {
-		return func(sub *subscriber) bool { return sub.grant.Subject == value }, nil
+	add(wire.ParamSubject, func(value string) (func(*fanout.Info) bool, error) {
+		return func(i *fanout.Info) bool { return clientOf(i).grant.Subject == value }, nil
 	})
-	add(wire.ParamToken, func(value string) (func(*subscriber) bool, error) {
-		return func(sub *subscriber) bool { return sub.grant.ID == value }, nil
+	add(wire.ParamToken, func(value string) (func(*fanout.Info) bool, error) {
+		return func(i *fanout.Info) bool { return clientOf(i).grant.ID == value }, nil
 	})
-	add(wire.ParamAddress, func(value string) (func(*subscriber) bool, error) {
+	add(wire.ParamAddress, func(value string) (func(*fanout.Info) bool, error) {
 		prefix, err := parsePrefix(value)
 		if err != nil {
 			return nil, err
 		}
-		return func(sub *subscriber) bool {
-			return sub.from.known() && prefix.Contains(netip.AddrFrom16(sub.from).Unmap())
+		return func(i *fanout.Info) bool {
+			return clientOf(i).from.known() && prefix.Contains(netip.AddrFrom16(clientOf(i).from).Unmap())
 		}, nil
 	})
-	add(wire.ParamTopic, func(value string) (func(*subscriber) bool, error) {
+	add(wire.ParamTopic, func(value string) (func(*fanout.Info) bool, error) {
 		pattern, err := eventlog.ParsePattern(value)
 		if err != nil {
 			return nil, invalidTopic(err)
 		}
-		return func(sub *subscriber) bool { return sub.group.overlaps(pattern) }, nil
+		return func(i *fanout.Info) bool { return overlaps(i.Selector, pattern) }, nil
 	})
 	lag, problem := p.number(wire.ParamLag, 0, 0, math.MaxInt)
 	if err == nil {
 		err = problem
 	}
 	if lag > 0 {
-		f = append(f, func(sub *subscriber) bool { return sub.shard.lag(sub) >= uint64(lag) })
+		f = append(f, func(i *fanout.Info) bool { return i.Lag >= uint64(lag) })
 	}
 	return f, err
 }
@@ -82,10 +84,17 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
-// overlaps reports whether there is a topic that a pattern matches and that is wanted.
-func (w *wanted) overlaps(pattern eventlog.Pattern) bool {
-	if slices.ContainsFunc(w.names, pattern.Match) {
+// overlaps reports whether there is a topic that a pattern matches and a selector wants. Whether a matcher that is no pattern wants one is not
+// known: such a selector overlaps if the matcher's prefix leaves it possible.
+func overlaps(s *eventlog.Selector, pattern eventlog.Pattern) bool {
+	if slices.ContainsFunc(s.Names(), pattern.Match) {
 		return true
 	}
-	return slices.ContainsFunc(w.patterns, pattern.Overlaps)
+	return slices.ContainsFunc(s.Matchers(), func(m eventlog.Matcher) bool {
+		if p, ok := m.(eventlog.Pattern); ok {
+			return pattern.Overlaps(p)
+		}
+		a, b := m.Prefix(), pattern.Prefix()
+		return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+	})
 }

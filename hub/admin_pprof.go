@@ -66,7 +66,7 @@ func (h *Hub) recording(w http.ResponseWriter, r *http.Request, length time.Dura
 	select {
 	case <-time.After(length):
 	case <-r.Context().Done():
-	case <-h.draining:
+	case <-h.draining():
 	}
 	return nil
 }

@@ -3,11 +3,12 @@ package hub
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
@@ -66,9 +67,8 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 		Subscribers []Subscriber `json:"subscribers"`
 		Next        string       `json:"next,omitempty"` // the value of after with which the list goes on
 	}{Subscribers: []Subscriber{}}
-	all := slices.Concat(ask(ctx, h.shards, func(s *shard) []listed { return s.list(filter, after, limit) })...)
-	for _, one := range firstListed(all, limit) {
-		answer.Subscribers = append(answer.Subscribers, one.Subscriber)
+	for _, info := range h.fanout.List(ctx, filter.match, after, limit) {
+		answer.Subscribers = append(answer.Subscribers, describe(&info))
 	}
 	if n := len(answer.Subscribers); n == limit {
 		answer.Next = answer.Subscribers[n-1].ID
@@ -76,47 +76,20 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	return answerJSON(w, answer)
 }
 
-// listed is a subscriber in a list.
-type listed struct {
-	opened int64
-	sub    *subscriber // only its shard may look at it
-	Subscriber
-}
+// clientOf returns who has a stream.
+func clientOf(i *fanout.Info) *client { return i.Client.(*client) }
 
-// firstListed returns the oldest ones.
-func firstListed(all []listed, limit int) []listed {
-	slices.SortFunc(all, func(a, b listed) int { return cmp.Compare(a.opened, b.opened) })
-	return all[:min(len(all), limit)]
-}
-
-// list returns the oldest subscribers of a shard that match a filter and were opened after another one.
-func (s *shard) list(f filter, after int64, limit int) []listed {
-	var all []listed
-	s.each(func(sub *subscriber) {
-		if sub.opened > after && f.match(sub) {
-			all = append(all, listed{opened: sub.opened, sub: sub})
-		}
-	})
-	all = firstListed(all, limit)
-	for i := range all {
-		all[i].Subscriber = s.describe(all[i].sub)
-		all[i].sub = nil
-	}
-	return all
-}
-
-func (s *shard) describe(sub *subscriber) Subscriber {
+func describe(i *fanout.Info) Subscriber {
+	c := clientOf(i)
 	d := Subscriber{
-		ID: strconv.FormatInt(sub.opened, 10), Since: time.UnixMicro(sub.opened).UTC(), Subject: sub.grant.Subject, Token: sub.grant.ID,
-		Address: sub.from.String(), Kind: kindNames[0], Form: formNames[sub.group.form], Stage: sub.stage.String(), Lag: s.lag(sub),
+		ID: strconv.FormatInt(i.ID, 10), Since: i.Opened(), Subject: c.grant.Subject, Token: c.grant.ID, Address: c.from.String(),
+		Kind: kindName(i.Direct), Form: i.Encoding.Key(), Stage: i.Stage, Lag: i.Lag,
 	}
-	if sub.runner != nil {
-		d.Kind = kindNames[1]
+	names, matchers := i.Selector.Names(), i.Selector.Matchers()
+	d.Topics = append(d.Topics, names[:min(len(names), subscriberNames)]...)
+	for _, m := range matchers[:min(len(matchers), subscriberNames-len(d.Topics))] {
+		d.Topics = append(d.Topics, fmt.Sprint(m))
 	}
-	d.Topics = append(d.Topics, sub.group.names[:min(len(sub.group.names), subscriberNames)]...)
-	for _, p := range sub.group.patterns[:min(len(sub.group.patterns), subscriberNames-len(d.Topics))] {
-		d.Topics = append(d.Topics, p.String())
-	}
-	d.More = len(sub.group.names) + len(sub.group.patterns) - len(d.Topics)
+	d.More = len(names) + len(matchers) - len(d.Topics)
 	return d
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// authorize finds out what the sender of a request may do. Why somebody is refused is for the operator; a client hears what it may know.
-func (h *Hub) authorize(r *http.Request) (access.Grant, error) {
+// Authorize returns what the sender of a request may do, as [Options.Authorize] says, unless that has expired or was revoked. The error is a
+// [*Problem]. The full reason for a refusal goes to the operator; the client gets what it may know.
+func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 	grant, err := h.opts.Authorize(r)
 	if err == nil {
 		err = h.over(&grant)
@@ -121,21 +122,20 @@ func (h *Hub) named(origin string) bool {
 	return slices.ContainsFunc(h.opts.AllowOrigins, func(o string) bool { return strings.EqualFold(o, origin) })
 }
 
-// strangers are the origins whose pages were kept out. Their browsers say so in the page's console only, and a request to read looks like
-// any other: so each of them is told of once.
-type strangers struct {
+// origins are those whose pages were refused. Browsers report that in the page's console only, so the hub logs each origin once.
+type origins struct {
 	mu  sync.Mutex
 	met map[string]bool
 }
 
-// manyStrangers is of how many is told; whoever makes origins up fills no log.
-const manyStrangers = 20
+// mostOrigins is how many origins are logged, so that a client that makes origins up does not fill the log.
+const mostOrigins = 20
 
-// meet reports whether an origin is to be told of.
-func (s *strangers) meet(origin string) bool {
+// meet reports whether an origin is to be logged.
+func (s *origins) meet(origin string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.met) == manyStrangers || len(origin) > 200 || s.met[origin] {
+	if len(s.met) == mostOrigins || len(origin) > 200 || s.met[origin] {
 		return false
 	}
 	if s.met == nil {

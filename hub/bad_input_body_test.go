@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 func kind(contentType string) map[string]string {
@@ -304,7 +305,7 @@ func TestWhatLooksLikeAnEventInsideDataStaysData(t *testing.T) {
 			for e.Type == "tidings.checkpoint" {
 				e = enveloped.next()
 			}
-			var got hub.Envelope
+			var got wire.Envelope
 			if err := json.Unmarshal([]byte(e.Data), &got); err != nil || got.Data != data || e.Type != "message" || e.ID != s.log.Head().String() {
 				s.Errorf("%q arrives as %+v (%v)", forged, e, err)
 			}

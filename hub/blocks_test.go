@@ -18,6 +18,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
 	"github.com/tidings-sse/tidings/internal/blockcheck"
+	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -63,7 +64,7 @@ func TestEveryControlEventHasJSONAsData(t *testing.T) {
 		a := s.send(request{path: "/events/news?since=earliest&poll=1", header: header})
 		types := map[string]bool{}
 		for line := range strings.Lines(a.body) {
-			var e hub.Envelope
+			var e wire.Envelope
 			var data map[string]any
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				s.Fatal(err)

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"errors"
-	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -11,27 +10,15 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// counters are what happened since the hub began. All of it is counted where it happens, once for many subscribers where that is possible,
-// and looked at when somebody asks.
+// counters count what happened since the hub began, besides what fan-out counts.
 type counters struct {
-	began time.Time
-	last  atomic.Int64 // µs since 1970 at which the newest stream was opened
-
-	opened     atomic.Uint64          // streams
-	closed     [reasons]atomic.Uint64 // streams
-	taken      atomic.Uint64          // events that came into the log
-	delivered  atomic.Uint64          // events, to one subscriber each
-	bytes      atomic.Uint64          // to subscribers
-	duplicates atomic.Uint64          // events that were stored before
-	skipped    atomic.Uint64          // slow subscribers that were moved on
-	latency    latency
+	began      time.Time
+	duplicates atomic.Uint64 // events that were stored before
 
 	refused  map[string]*atomic.Uint64        // requests, by problem; "other" for those of an embedder
 	tokens   map[access.Reason]*atomic.Uint64 // that were refused
 	limits   [limitCount]atomic.Uint64        // times that one was reached
 	unlisted atomic.Uint64                    // tokens that were refused for a reason of an embedder's own
-
-	unread atomic.Bool // the log cannot be read at the moment
 }
 
 // otherProblem is what metrics call problems that are not the hub's own: labels are bounded.
@@ -53,29 +40,6 @@ func (c *counters) begin() {
 		c.tokens[reason] = new(atomic.Uint64)
 	}
 }
-
-// open counts a stream, and returns when it was opened: no two have the same.
-func (c *counters) open() int64 {
-	c.opened.Add(1)
-	for {
-		last := c.last.Load()
-		now := max(time.Now().UnixMicro(), last+1)
-		if c.last.CompareAndSwap(last, now) {
-			return now
-		}
-	}
-}
-
-// sent counts what some subscribers got, each the same.
-func (c *counters) sent(subscribers, events, bytes int) {
-	if events > 0 {
-		c.delivered.Add(uint64(subscribers * events))
-	}
-	c.bytes.Add(uint64(subscribers * bytes))
-}
-
-// take counts what has come into the log.
-func (c *counters) take(records []eventlog.Record) { c.taken.Add(uint64(len(records))) }
 
 func (c *counters) stored(receipts []eventlog.Receipt) {
 	for i := range receipts {
@@ -103,19 +67,4 @@ func (c *counters) refuseToken(reason access.Reason) {
 		return
 	}
 	c.unlisted.Add(1)
-}
-
-// latency counts how long events took from the log to the sockets, once for those who got the same at the same time.
-type latency struct {
-	buckets [latencyBuckets]atomic.Uint64 // the i-th has those that took less than 2^i ms
-	sum     atomic.Int64                  // ns
-}
-
-// latencyBuckets reach from 1 ms, the unit of a record's time, to a minute.
-const latencyBuckets = 18
-
-func (l *latency) observe(took time.Duration) {
-	took = max(took, 0)
-	l.buckets[min(bits.Len64(uint64(took/time.Millisecond)), latencyBuckets-1)].Add(1)
-	l.sum.Add(int64(took))
 }

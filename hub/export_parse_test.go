@@ -28,13 +28,13 @@ func ParseWish(query string, now time.Time) (w Wish, err error) {
 	if err != nil {
 		return w, err
 	}
-	b, err := beginOf(p, http.Header{}, now)
+	b, err := startOf(p, http.Header{}, now)
 	if err != nil {
 		return w, err
 	}
-	w = Wish{Names: want.names, Patterns: want.patterns, At: b.positions}
-	if b.seek != nil {
-		w.Seek = *b.seek
+	w = Wish{Names: want.names, Patterns: want.patterns, At: b.Positions}
+	if b.Seek != nil {
+		w.Seek = *b.Seek
 	}
 	return w, p.done()
 }
@@ -66,5 +66,5 @@ func Line(e Event) (string, error) {
 		return "", err
 	}
 	r.Flags &^= eventlog.End
-	return (&event{record: &r, gen: "abcde"}).frame(ndjson), nil
+	return string(ndjsonEncoding.Event(nil, eventlog.Position{Gen: "abcde"}, &r)), nil
 }

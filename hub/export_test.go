@@ -1,74 +1,83 @@
 package hub
 
 import (
+	"context"
 	"runtime"
 	"slices"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
 // Subscribers returns how many streams are open.
-func (h *Hub) Subscribers() (n int) {
-	for _, s := range h.shards {
-		n += int(s.members.Load())
+func (h *Hub) Subscribers() int { return h.Streams() }
+
+func (h *Hub) shardCensus() fanout.Census {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return h.fanout.Census(ctx)
+}
+
+// Wanted returns how many entries the index of interest has.
+func (h *Hub) Wanted() int { return h.shardCensus().Indexed }
+
+// Stalled returns how many streams have full sockets.
+func (h *Hub) Stalled() int { return h.shardCensus().Behind["stalled"] }
+
+// Adopted returns how many streams the shards have taken in.
+func (h *Hub) Adopted() (n int) {
+	for _, open := range h.shardCensus().Open {
+		n += open
 	}
 	return n
 }
 
-// Wanted returns how many wishes the index has.
-func (h *Hub) Wanted() (n int) {
-	for _, s := range h.shards {
-		s.await(func() {
-			if n += len(s.groups) + len(s.interest.topics); !s.interest.tree.Empty() {
-				n++
-			}
-		})
-	}
-	return n
-}
+// Settled returns the number up to which all shards have delivered.
+func (h *Hub) Settled() uint64 { return h.fanout.Settled() }
 
-// Want enters somebody who wants a topic and a pattern, and has no connection.
+// Passes returns how many passes the shards have made.
+func (h *Hub) Passes() uint64 { return h.shardCensus().Passes }
+
+// Want opens a stream for a topic and a pattern that has no connection.
 func (h *Hub) Want(topic, pattern string) {
-	g := newGroup(wanted{[]string{topic}, []eventlog.Pattern{eventlog.MustPattern(pattern)}}, plain)
-	s := h.shard()
-	c := &cursor{hub: h, group: g, sent: noID, query: eventlog.Query{Selector: g.selector, After: h.window.head()}}
-	sub := &subscriber{shard: s, group: g, fd: -1, slot: -1, cursor: c, grant: new(access.Grant)}
-	sub.runner = newRunner(sub, nowhere{}, nil)
-	if err := h.enter(sub.from, sub.grant); err != nil {
+	c := &client{hub: h}
+	if err := h.limits.enter(c.from, &c.grant); err != nil {
 		panic(err)
 	}
-	s.post(func() { s.adopt(sub) })
+	stream, err := h.fanout.Open(context.Background(), &fanout.Subscription{
+		Selector: eventlog.Select([]string{topic}, eventlog.MustPattern(pattern)), Encoding: plainEncoding, Client: c,
+	})
+	if err != nil {
+		panic(err)
+	}
+	stream.Serve(nobody{})
 }
 
-// nowhere is the socket of nobody.
-type nowhere struct{}
+// nobody is a socket that takes everything.
+type nobody struct{}
 
-func (nowhere) write([]byte) error { return nil }
-func (nowhere) abort()             {}
-func (nowhere) close()             {}
+func (nobody) Write([]byte) error { return nil }
+func (nobody) Abort()             {}
+func (nobody) Close()             {}
 
-// AwaitSettled waits until everybody has been woken who wants an event up to a position.
+// AwaitSettled waits until all shards have delivered up to a position.
 func (h *Hub) AwaitSettled(at eventlog.Position) {
-	for _, s := range h.shards {
-		for settled := false; !settled; {
-			var rest time.Duration
-			s.await(func() { settled, rest = s.at.Seq >= at.Seq, time.Until(s.rest.until) })
-			if rest > 0 && !settled {
-				time.Sleep(rest) // which ends exactly then
-			} else {
-				runtime.Gosched()
-			}
+	for tries := 0; h.fanout.Settled() < at.Seq; tries++ {
+		if tries%100 == 99 {
+			time.Sleep(100 * time.Microsecond) // in a bubble, time passes only while everybody waits
+		} else {
+			runtime.Gosched()
 		}
 	}
 }
 
 // Closed returns how many streams have ended for a reason.
 func (h *Hub) Closed(why string) uint64 {
-	for r := range reasons {
-		if r.String() == why {
-			return h.count.closed[r].Load()
+	for reason, n := range h.fanout.Counts().Closed {
+		if reason.String() == why {
+			return n
 		}
 	}
 	return 0
@@ -100,26 +109,16 @@ func (h *Hub) KeepRevocations() error {
 }
 
 func (h *Hub) awaitTail() {
-	for h.window.head().Seq < h.log.Head().Seq {
+	for h.fanout.Counts().Seen.Seq < h.log.Head().Seq {
 		runtime.Gosched()
 	}
 }
 
-// Routes returns the methods of each path.
+// Routes returns the methods of each path of the native dialect and of the hub.
 func Routes() map[string][]string {
 	all := map[string][]string{}
-	for _, r := range routes {
-		all[r.path] = slices.Clone(r.methods)
+	for _, r := range routesOf(nil) {
+		all[r.Path] = slices.Clone(r.Methods)
 	}
 	return all
-}
-
-// At returns up to where all shards have delivered.
-func (h *Hub) At() (at eventlog.Position) {
-	for i, s := range h.shards {
-		if s.await(func() {}); i == 0 || s.at.Seq < at.Seq { // or the shard has ended
-			at = s.at
-		}
-	}
-	return at
 }

@@ -33,11 +33,11 @@ const readyTimeout = 2 * time.Second
 // unready returns why the hub is not ready: it stops, or what is published would not be stored, or not be seen.
 func (h *Hub) unready(ctx context.Context) *Problem {
 	select {
-	case <-h.draining:
+	case <-h.draining():
 		return h.drainProblem()
 	default:
 	}
-	if h.count.unread.Load() {
+	if !h.fanout.Readable() {
 		return h.unreadable()
 	}
 	log, ok := h.log.(eventlog.Readier)

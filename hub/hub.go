@@ -33,33 +33,33 @@
 // Each stream of HTTP/2 keeps the stack of its handler for as long as it lasts, that of middleware included. A process whose main work is
 // a hub can use [TuneProcess] and [PaceAccept], as tidings serve does; a hub needs neither.
 //
-// # How an event goes
+// # The path of an event
 //
-//	POST ─▶ authorize ─▶ publish, ingest ─▶ log ─▶ tail ─▶ window ─▶ shards: interest ─▶ groups ─▶ sockets
-//	                                         │               │          │ ▲
-//	GET  ─▶ authorize ─▶ subscribe, start ─▶ attach          │    stall │ │ join
-//	                                         └── behind ─────┴──▶ replayers: cursor ─▶ sockets
+//	POST ─▶ authorize ─▶ publish, ingest ─▶ log ─▶ fan-out ─▶ sockets
+//	GET  ─▶ authorize ─▶ subscribe ─▶ stream ─▶ attach ─▶ fan-out
 //
-// Each step is a file. There is no queue for each subscriber, and no second way for those who are slow: a cursor that is
-// behind reads what comes next, from the window or from the log, until it is where its shard is.
+// Fan-out, the path from the log to the sockets, is package hub/internal/fanout. This package is the HTTP around it.
+//
+// # Dialects
+//
+// What requests and answers look like is a [Dialect]. The native one is always there: its routes are /events and /api/v1/topics. Others
+// can be added with [Options.Dialects], on the same log.
 package hub
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
-	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
 // Options are those of [New]. Nil and the zero value mean the defaults.
@@ -151,6 +151,9 @@ type Options struct {
 	// kept for each stream: some kilobytes, if it is the request.
 	OnStream func(*http.Request) func(StreamEnd)
 
+	// Dialects are interfaces over HTTP besides the native one. No two may have the same path.
+	Dialects []Dialect
+
 	Logger *slog.Logger // what goes wrong where nobody hears of it; nil: slog.Default
 }
 
@@ -225,6 +228,9 @@ func (o *Options) withDefaults() (Options, error) {
 			return d, fmt.Errorf("hub: AllowOrigins: %w", err)
 		}
 	}
+	if err := checkRoutes(d.Dialects); err != nil {
+		return d, err
+	}
 	d.BodyTimeout = orElse(d.BodyTimeout, time.Minute)
 	if d.Revocations == nil {
 		d.Revocations = access.NewRevocations(0, -1)
@@ -258,37 +264,30 @@ func orElse[T int | int64 | time.Duration](v, standard T) T {
 // Hub serves a log. It is an [http.Handler], and safe for concurrent use.
 type Hub struct {
 	log         eventlog.Log
+	fanout      *fanout.Fanout
 	opts        Options
+	routes      []served
 	ignored     map[string]bool // parameters
-	window      *window
-	pages       *pages
-	shards      []*shard
-	replayers   *replayers
 	limits      *limits
 	bodies      *bodyMemory
 	appending   sharedTimeout
 	revocations *revocations
 	count       counters
 	metrics     http.Handler
-	strangers   strangers
+	refused     origins
 	opened      atomic.Bool // Open has returned; before that the hub has no log, and most fields are zero
 
-	ctx     context.Context // ends when nobody reads the log any more
-	cancel  context.CancelFunc
-	reading sync.WaitGroup // of the log: the tail and the replayers
-	stop    context.CancelFunc
-	running sync.WaitGroup // shards
+	ctx        context.Context // of goroutines in background
+	cancel     context.CancelFunc
+	background sync.WaitGroup
 
-	blind    atomic.Bool   // the log cannot be read since a while
-	draining chan struct{} // closed by Shutdown, or when the log is closed
-	lastLook chan struct{} // closed by the tail when it has looked once more after that, or has ended
-	drain    sync.Once
-	open     sync.WaitGroup // subscribers
-	opening  sync.Mutex     // held by who enters open, or begins to drain
+	closing chan struct{}  // closed by Shutdown, if it comes before Open
+	stop    sync.Once      // closes closing
+	ending  sync.WaitGroup // calls of what OnStream returned
 }
 
-// New returns a hub that serves a log. The log stays the caller's, who closes it after Shutdown. Nobody else receives from
-// its Watch.
+// New returns a hub that serves a log. The caller keeps the log, and closes it after Shutdown. Nothing else may receive from its Watch
+// channel.
 func New(log eventlog.Log, o *Options) (*Hub, error) {
 	h, err := Prepare(o)
 	if err != nil {
@@ -300,125 +299,52 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	return h, nil
 }
 
-func (h *Hub) startShards() {
-	ctx, cancel := context.WithCancel(context.Background())
-	h.stop = cancel
-	for i := range min(runtime.GOMAXPROCS(0), runtime.NumCPU()) {
-		s := newShard(h)
-		h.shards = append(h.shards, s)
-		h.running.Go(func() { labelled(fmt.Sprint("hub shard ", i), func() { s.run(ctx) }) })
-	}
-}
-
-// shard returns the one that has the fewest subscribers, for one more.
-func (h *Hub) shard() *shard {
-	s := slices.MinFunc(h.shards, func(a, b *shard) int { return cmp.Compare(a.members.Load(), b.members.Load()) })
-	s.members.Add(1)
-	return s
-}
-
 // Streams returns how many streams are open.
-func (h *Hub) Streams() (n int) {
+func (h *Hub) Streams() int {
 	if !h.opened.Load() {
 		return 0
 	}
-	for _, s := range h.shards {
-		n += int(s.members.Load())
-	}
-	return n
+	return h.fanout.Streams()
 }
 
-// Shutdown ends the hub: new streams are told to come back later, those that are open get what is stored, a time to come back
-// at, and are closed, some at a time. It returns when all are, or with the error of ctx; then those that take nothing have been
-// cut off.
+// Shutdown ends the hub: new streams are told to come back later; open streams get the events that are stored and a time to reconnect at,
+// and are closed in waves. Shutdown returns when all are closed, or when ctx ends, with its error; streams that are left are cut then.
 //
-// To publish goes on until the caller closes the server; the log stays open.
+// Publishing goes on until the caller closes the server. The log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
-	if !h.opened.Load() { // nobody was let in
-		h.drain.Do(func() { close(h.draining) })
+	if !h.opened.Load() { // there are no streams
+		h.stop.Do(func() { close(h.closing) })
 		h.cancel()
 		return nil
 	}
-	h.endStreams(ctx)
-	done := make(chan struct{})
-	go func() {
-		h.open.Wait()
-		close(done)
-	}()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	// In this order: a replayer has the socket that its shard is about to close.
+	err := h.fanout.Shutdown(ctx)
 	h.cancel()
-	h.reading.Wait()
-	h.stop()
-	h.running.Wait()
+	h.background.Wait()
+	if err == nil {
+		err = h.awaitEnding(ctx)
+	}
 	return err
 }
 
-// endStreams begins to end all streams, and lets none in any more.
-func (h *Hub) endStreams(ctx context.Context) {
-	h.drain.Do(func() {
-		h.opening.Lock()
-		close(h.draining)
-		h.opening.Unlock()
-		select {
-		case <-h.lastLook:
-		case <-ctx.Done():
-		}
-		for _, s := range h.shards {
-			s.post(s.drain)
-		}
-	})
-}
-
-// closed is called when a stream has ended. Those with a runner end later than that.
-func (h *Hub) closed(sub *subscriber, why reason) {
-	if sub.runner == nil {
-		h.leave(sub, why)
-	}
-}
-
-// leave counts a subscriber out.
-func (h *Hub) leave(sub *subscriber, why reason) {
-	h.count.closed[why].Add(1)
-	sub.shard.members.Add(-1)
-	h.limits.exit(sub.from, sub.grant)
-	if sub.ended == nil {
-		h.open.Done()
-		return
-	}
-	go func() { // a shard waits for nobody
-		defer h.open.Done()
-		sub.ended(StreamEnd{max(sub.bytes, 0), why.String()})
+// awaitEnding waits until the functions that OnStream returned have returned.
+func (h *Hub) awaitEnding(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		h.ending.Wait()
+		close(done)
 	}()
-}
-
-// enter counts somebody who follows, until exit, unless the hub is draining or there is no room.
-func (h *Hub) enter(from address, g *access.Grant) error {
-	if err := h.limits.enter(from, g); err != nil {
-		return err
-	}
-	h.opening.Lock()
-	defer h.opening.Unlock()
 	select {
-	case <-h.draining:
-		h.limits.exit(from, g)
-		return h.drainProblem()
-	default:
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if h.blind.Load() {
-		h.limits.exit(from, g)
-		return h.unreadable()
-	}
-	h.open.Add(1)
-	return nil
 }
 
-func (h *Hub) exit(from address, g *access.Grant) {
-	h.limits.exit(from, g)
-	h.open.Done()
+// draining returns a channel that is closed when the hub begins to end streams.
+func (h *Hub) draining() <-chan struct{} {
+	if h.opened.Load() {
+		return h.fanout.Draining()
+	}
+	return h.closing
 }

@@ -74,7 +74,7 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	switch {
 	case err == nil || in.body.ended.Load():
 	case r.ProtoMajor == 1:
-		h.refuseSender(w, r, h.stopped(err, &done), gone)
+		h.refuseSender(w, r, native{}, h.stopped(err, &done), gone)
 		return nil
 	default:
 		_ = control.SetReadDeadline(longAgo) // where there is none the client's own end helps

@@ -30,7 +30,7 @@ func TestASlowReaderIsDisconnectedBeyondItsLag(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000}, func(s *site) {
 		resp := s.slow("/events/news", nil)
-		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		await(s.T, "it is there", func() bool { return s.hub.Adopted() == 1 })
 		filler := s.publishLots()
 		d := sse.NewDecoder(resp.Body, nil)
 		next, last := 0, ""
@@ -62,7 +62,7 @@ func TestASlowReaderIsMovedOnIfThatIsSaid(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true}, func(s *site) {
 		resp := s.slow("/events/news", nil)
-		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		await(s.T, "it is there", func() bool { return s.hub.Adopted() == 1 })
 		filler := s.publishLots()
 		d := sse.NewDecoder(resp.Body, nil)
 		next, gaps := 0, 0

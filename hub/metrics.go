@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
 // Metrics are the counters, in the form that Prometheus reads. Each hub has a registry of its own, so that several in one process stay
@@ -87,7 +89,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	counter(duplicateMetric, s.Events.Duplicates)
 	counter(deliveredMetric, s.Events.Delivered)
 	counter(bytesMetric, s.Events.DeliveredBytes)
-	out <- c.hub.count.latency.metric()
+	out <- latencyHistogram(c.hub.fanout.Counts())
 	for problem, n := range s.Refused.Requests {
 		counter(refusedMetric, n, problem)
 	}
@@ -115,16 +117,17 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(readyMetric, ready)
 }
 
-// metric returns the histogram.
-func (l *latency) metric() prometheus.Metric {
-	buckets := make(map[float64]uint64, latencyBuckets-1)
-	var n uint64
-	for i := range l.buckets {
-		if n += l.buckets[i].Load(); i < latencyBuckets-1 {
-			buckets[(time.Millisecond << i).Seconds()] = n
+// latencyHistogram returns the histogram of deliveries.
+func latencyHistogram(n fanout.Counts) prometheus.Metric {
+	last := len(n.Latency) - 1
+	buckets := make(map[float64]uint64, last)
+	var total uint64
+	for i, count := range n.Latency {
+		if total += count; i < last {
+			buckets[(time.Millisecond << i).Seconds()] = total
 		}
 	}
-	return prometheus.MustNewConstHistogram(latencyMetric, n, time.Duration(l.sum.Load()).Seconds(), buckets)
+	return prometheus.MustNewConstHistogram(latencyMetric, total, n.LatencySum.Seconds(), buckets)
 }
 
 // serveMetrics answers with the metrics.

@@ -3,11 +3,10 @@ package hub
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"runtime"
-	"strings"
+	"runtime/pprof"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
 // Prepare returns a hub that has no log yet, for programs that listen before their log is open: to open a large or damaged log may take
@@ -24,61 +23,47 @@ func Prepare(o *Options) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{
-		opts: opts, ignored: ignored, limits: newLimits(&opts), bodies: newBodyMemory(opts.MaxBodyMemory),
-		draining: make(chan struct{}), lastLook: make(chan struct{}),
+		opts: opts, ignored: ignored, limits: newLimits(&opts), bodies: newBodyMemory(opts.MaxBodyMemory), routes: routesOf(opts.Dialects),
+		closing: make(chan struct{}),
 	}
 	h.count.begin()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }
 
-// Open gives the hub its log and lets everybody in. It is called once, and not after Shutdown. It reads the newest events first, until ctx
-// ends. The log stays the caller's, as that of [New].
-func (h *Hub) Open(ctx context.Context, log eventlog.Log) error {
-	h.log, h.pages = log, newPages(log)
+// Open gives the hub its log and begins to serve. It is called once, and not after Shutdown. It reads the newest events first, until ctx
+// ends. The caller keeps the log, as for [New].
+func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
+	h.log = log
 	h.revocations = newRevocations(h, h.opts.Revocations)
 	h.metrics = newMetrics(h)
-	h.window = newWindow(log.Head(), h.opts.Window)
-	h.replayers = newReplayers(h)
-	if err := h.warm(ctx); err != nil {
+	h.fanout, err = fanout.New(ctx, log, fanout.Options{
+		Window: h.opts.Window, Heartbeat: h.opts.Heartbeat, ShortestHeartbeat: h.opts.HeartbeatMin, WriteTimeout: h.opts.WriteTimeout,
+		MaxAge: h.opts.MaxAge, MaxLag: h.opts.MaxLag, MaxLagTime: h.opts.MaxLagTime, SkipSlow: h.opts.SkipSlow, Logger: h.opts.Logger,
+		OnRecords: h.revocations.see,
+	})
+	if err != nil {
 		h.cancel()
 		return fmt.Errorf("hub: reading the newest events: %w", err)
 	}
-	h.count.taken.Store(0) // what was there before has not come
 	if err := h.revocations.load(ctx); err != nil {
 		h.cancel()
 		return fmt.Errorf("hub: reading what was revoked: %w", err)
 	}
-	h.startShards()
-	h.reading.Go(func() { labelled("hub revocations", func() { h.revocations.keep(h.ctx) }) })
-	h.reading.Go(func() { labelled("hub tail", func() { h.tail(h.ctx); h.orphaned() }) })
-	for range max(2, runtime.GOMAXPROCS(0)) {
-		h.reading.Go(func() { labelled("hub replayer", func() { h.replayers.run(h.ctx) }) })
-	}
-	h.opened.Store(true) // everything above is there for whoever reads true
+	h.fanout.Start()
+	h.background.Go(func() {
+		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub revocations"), h.revocations.keep)
+	})
+	h.opened.Store(true) // everything above is there for goroutines that read true
 	return nil
 }
 
-// serveUnopened answers a request to a hub whose log is not open yet.
-func (h *Hub) serveUnopened(w http.ResponseWriter, r *http.Request, route *route) error {
-	if route.path == healthPath {
-		return route.serve(h, w, r, "")
-	}
-	p := unopened()
+// unopened is why the hub serves nothing before Open.
+func (h *Hub) unopened() *Problem {
 	select {
-	case <-h.draining:
-		p = h.drainProblem()
+	case <-h.draining():
+		return h.drainProblem()
 	default:
+		return notReady("the hub is opening its log; come back in a few seconds")
 	}
-	if streams := strings.HasPrefix(route.path, "/events"); streams && (r.Method == http.MethodGet || r.Method == methodQuery) {
-		form, err := negotiate(r.Header)
-		if err != nil {
-			return err
-		}
-		return h.refuseStream(w, r, form, p)
-	}
-	return p
 }
-
-// unopened is why the hub takes nothing before Open.
-func unopened() *Problem { return notReady("the hub is opening its log; come back in a few seconds") }

@@ -275,18 +275,12 @@ func (w *wanted) selector() eventlog.Selector {
 	return eventlog.Select(w.names, matchers...)
 }
 
-// begin is where a subscription wants to begin.
-type begin struct {
-	positions []string        // as the client wrote them
-	seek      *eventlog.Start // if none of them is of use; nil: now
-}
-
-// beginOf reads where a subscription begins. No position is refused: a browser whose reconnection failed would never come back. See
-// Hub.place for which of them counts.
-func beginOf(p *params, header http.Header, now time.Time) (b begin, err error) {
-	b.add(header.Values(wire.HeaderLastEventID))
+// startOf reads where a subscription begins. No position is refused: a browser whose reconnection failed would never come back. [Start] says
+// which of them counts.
+func startOf(p *params, header http.Header, now time.Time) (b Start, err error) {
+	b.Positions = appendPositions(nil, header.Values(wire.HeaderLastEventID))
 	for _, name := range wire.PositionParams() {
-		b.add(p.all(name))
+		b.Positions = appendPositions(b.Positions, p.all(name))
 	}
 	since, hasSince, err1 := p.one(wire.ParamSince)
 	last, hasLast, err2 := p.one(wire.ParamLast)
@@ -298,22 +292,23 @@ func beginOf(p *params, header http.Header, now time.Time) (b begin, err error) 
 	case hasSince && hasLast:
 		return b, problem(http.StatusBadRequest, problemInvalidRequest, "since and last exclude each other; say one of them")
 	case hasSince:
-		b.seek, err = parseSince(since, now)
+		b.Seek, err = parseSince(since, now)
 	case hasLast:
-		b.seek, err = parseLast(last)
+		b.Seek, err = parseLast(last)
 	}
 	return b, err
 }
 
-// add adds positions. A proxy may have joined several header lines with commas (RFC 9110, section 5.3).
-func (b *begin) add(lines []string) {
+// appendPositions appends positions. A proxy may have joined several header lines with commas (RFC 9110, section 5.3).
+func appendPositions(positions, lines []string) []string {
 	for _, line := range lines {
 		for text := range strings.SplitSeq(line, ",") {
 			if text = strings.TrimSpace(text); text != "" {
-				b.positions = append(b.positions, strings.Clone(text))
+				positions = append(positions, strings.Clone(text))
 			}
 		}
 	}
+	return positions
 }
 
 func parseSince(text string, now time.Time) (*eventlog.Start, error) {

@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
@@ -94,6 +95,7 @@ func (h *Hub) asProblem(err error) *Problem {
 	size, isSize := errors.AsType[*eventlog.SizeError](err)
 	ended, isEnded := errors.AsType[*eventlog.EndedError](err)
 	key, isKey := errors.AsType[*eventlog.KeyError](err)
+	gap, isGap := errors.AsType[*GapError](err)
 	tooLong, isTooLong := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case isInvalid:
@@ -109,6 +111,14 @@ func (h *Hub) asProblem(err error) *Problem {
 		p = problem(http.StatusUnprocessableEntity, problemKeyReused,
 			"the key was used for another event of topic %q, %s; use a new key for a new event", key.Topic, key.First)
 		p.Extra = map[string]any{"first": key.First.String()}
+	case isGap:
+		p = problem(http.StatusGone, problemGap,
+			"events after %s cannot be had any more (%s); load the current state, and subscribe from %s", gap.From, gap.Reason, gap.To)
+		p.Extra = map[string]any{"reason": gap.Reason, "from": gap.From, "to": gap.To.String()}
+	case errors.Is(err, fanout.ErrDraining):
+		p = h.drainProblem()
+	case errors.Is(err, fanout.ErrUnreadable):
+		p = h.unreadable()
 	case errors.Is(err, eventlog.ErrUnavailable):
 		p = problem(http.StatusServiceUnavailable, problemUnavailable, "%s", plainly(err))
 		p.RetryAfter = 5 * time.Second
@@ -134,9 +144,11 @@ func (h *Hub) tooLarge(limit int64) *Problem {
 
 func (h *Hub) drainProblem() *Problem {
 	p := problem(http.StatusServiceUnavailable, problemDraining, "come back in a few seconds, to the hub that takes its place")
-	p.RetryAfter = jitter(time.Second, retryMost)
+	p.RetryAfter = jitter(time.Second, 5*time.Second)
 	return p
 }
+
+func jitter(least, most time.Duration) time.Duration { return least + rand.N(most-least) }
 
 // plainly is the text of an error of package eventlog, without the package's name.
 func plainly(err error) string {
@@ -148,27 +160,11 @@ func plainly(err error) string {
 	return text
 }
 
-// refuse answers with a problem document.
-func (h *Hub) refuse(w http.ResponseWriter, err error) {
+// refuse counts a refusal, and answers in a dialect.
+func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, d Dialect, err error) {
 	p := h.asProblem(err)
 	h.count.refuse(p)
-	header := w.Header()
-	header.Set("Content-Type", wire.MediaProblem)
-	header.Set("Cache-Control", "no-store")
-	if p.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
-	}
-	if (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) && header.Get("WWW-Authenticate") == "" {
-		header.Set("WWW-Authenticate", challenge(p))
-	}
-	if errors.Is(p.Err, errCoding) {
-		header.Set("Accept-Encoding", acceptedCodings) // RFC 9110, section 15.5.16
-	}
-	body, _ := json.Marshal(p) // of strings and numbers
-	body = append(body, '\n')
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(p.Status)
-	_, _ = w.Write(body) // who has gone does not want it
+	d.Refuse(w, r, p)
 }
 
 // lingering is how long somebody who is refused may go on sending.
@@ -179,16 +175,16 @@ func (h *Hub) refuseRest(w http.ResponseWriter, r *http.Request, err error) erro
 	if r.ProtoMajor != 1 {
 		return err
 	}
-	h.refuseSender(w, r, err, func() {})
+	h.refuseSender(w, r, native{}, err, func() {})
 	return nil
 }
 
 // refuseSender refuses somebody in HTTP/1 who may still be sending his body, or may be silent in the middle of it. He is told at once, and
 // what he sends is thrown away for a moment: a connection that is closed with bytes unread takes the answer with it (RFC 9112,
 // section 9.6). net/http would read first and answer then. stop waits for whoever reads the body.
-func (h *Hub) refuseSender(w http.ResponseWriter, r *http.Request, err error, stop func()) {
+func (h *Hub) refuseSender(w http.ResponseWriter, r *http.Request, d Dialect, err error, stop func()) {
 	w.Header().Set("Connection", "close")
-	h.refuse(w, err)
+	h.refuse(w, r, d, err)
 	control := http.NewResponseController(w)
 	_ = control.Flush() // who has gone does not want it, nor does a server without deadlines keep him
 	until := time.Now().Add(lingering)

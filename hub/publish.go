@@ -28,13 +28,15 @@ type Event struct {
 	ContentType string // of bytes
 	Key         string // idempotency: the same key and event is stored once
 	End         bool   // it is the last of its topics
+
+	Flags eventlog.Flags // more properties of the record, for the filters of a dialect
 }
 
 // Publish stores events, all or none, as if they had been posted, and returns where they are. Errors are those of
 // [eventlog.Log].Append, and a [*Problem] for what no subscriber could be sent. It asks no Authorize.
 func (h *Hub) Publish(ctx context.Context, events ...Event) ([]eventlog.Receipt, error) {
 	if !h.opened.Load() {
-		return nil, unopened()
+		return nil, h.unopened()
 	}
 	records := make([]eventlog.Record, len(events))
 	for i := range events {
@@ -44,6 +46,31 @@ func (h *Hub) Publish(ctx context.Context, events ...Event) ([]eventlog.Receipt,
 		}
 	}
 	return h.log.Append(ctx, records)
+}
+
+// PublishRequest stores the events that a request publishes, all or none, for a dialect that has checked the topics against the grant. It
+// keeps to the limits of rate, keeps the idempotency keys of subjects apart, and stores the events also if the client disconnects meanwhile.
+// Errors are those of Publish, and a [*Problem] if the grant is over or the client publishes too fast.
+func (h *Hub) PublishRequest(r *http.Request, grant access.Grant, events ...Event) ([]eventlog.Receipt, error) {
+	if _, tooFast := h.limits.publish(h.addressOf(r), &grant, len(events)); tooFast != nil {
+		return nil, tooFast
+	}
+	if err := h.stillGranted(&grant); err != nil {
+		return nil, err
+	}
+	records := make([]eventlog.Record, len(events))
+	for i := range events {
+		var err error
+		if records[i], err = h.record(&events[i], grant.Subject); err != nil {
+			return nil, err
+		}
+	}
+	receipts, err := h.append(records)
+	if err != nil {
+		return nil, appendError(err)
+	}
+	h.count.stored(receipts)
+	return receipts, nil
 }
 
 // record checks an event and returns what the log is to keep of it. subject keeps the keys of one publisher apart.
@@ -68,7 +95,7 @@ func (h *Hub) record(e *Event, subject string) (r eventlog.Record, err error) {
 	if len(e.Data) > h.opts.MaxEvent {
 		return r, h.tooLarge(int64(h.opts.MaxEvent))
 	}
-	r = eventlog.Record{Topics: e.Topics, Type: e.Type, Data: e.Data, Key: scoped(subject, e.Key)}
+	r = eventlog.Record{Topics: e.Topics, Type: e.Type, Data: e.Data, Key: scoped(subject, e.Key), Flags: e.Flags}
 	if r.Type == "message" {
 		r.Type = "" // the same
 	}
@@ -104,8 +131,8 @@ func checkType(typ string) error {
 	switch {
 	case typ == "":
 		return nil
-	case strings.HasPrefix(typ, controlPrefix):
-		return problem(http.StatusBadRequest, problemInvalidEvent, "types that begin with %s are the hub's own; use another one than %.60q", controlPrefix, typ)
+	case strings.HasPrefix(typ, wire.ControlPrefix):
+		return problem(http.StatusBadRequest, problemInvalidEvent, "types that begin with %s are the hub's own; use another one than %.60q", wire.ControlPrefix, typ)
 	case !utf8.ValidString(typ) || strings.ContainsFunc(typ, unicode.IsControl):
 		return problem(http.StatusBadRequest, problemInvalidEvent, "the type %.60q has a control character or is not UTF-8", typ)
 	case len(typ) > 1<<10:
@@ -181,7 +208,7 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	if err := h.checkOrigin(r); err != nil {
 		return err
 	}
-	if pub.grant, err = h.authorize(r); err != nil {
+	if pub.grant, err = h.Authorize(r); err != nil {
 		return err
 	}
 	pub.subject, pub.request, pub.from = pub.grant.Subject, r, h.addressOf(r)
@@ -196,7 +223,7 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	switch kind := pub.payload.kind; {
 	case isNDJSON(kind):
 		return h.ingest(w, r, &pub, newLines)
-	case kind == streamType:
+	case kind == wire.MediaSSE:
 		return h.ingest(w, r, &pub, newStream)
 	case strings.HasPrefix(kind, "multipart/"):
 		return problem(http.StatusUnsupportedMediaType, problemMediaType, "a form with parts has no one body; send the data itself: curl --data-binary @FILE")

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // TestTheBodyIsTheData, whatever curl calls it.
@@ -56,7 +57,7 @@ func TestBytesLeaveAsBase64(t *testing.T) {
 			for e.Type == "tidings.checkpoint" {
 				e = enveloped.next()
 			}
-			var got hub.Envelope
+			var got wire.Envelope
 			if err := json.Unmarshal([]byte(e.Data), &got); err != nil || got.Data != encoded || got.Encoding != "base64" || got.ID != e.ID {
 				s.Errorf("the envelope is %s (%v)", e.Data, err)
 			}
@@ -74,7 +75,7 @@ func TestAnEnvelopeHasEverything(t *testing.T) {
 		id := s.log.Head().String()
 		check := func(text string) {
 			s.Helper()
-			var got hub.Envelope
+			var got wire.Envelope
 			if err := json.Unmarshal([]byte(text), &got); err != nil {
 				s.Fatal(err)
 			}

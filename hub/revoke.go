@@ -113,23 +113,10 @@ func (r *revocations) add(one access.Revocation) (eventlog.Position, error) {
 	return receipts[0].Position, nil
 }
 
-// expel ends the streams that are revoked. Each shard looks through its subscribers once for all that was revoked meanwhile; who publishes
-// in a stream looks himself.
+// expel ends the streams that are revoked. A client that publishes in a stream is stopped by next.
 func (r *revocations) expel() {
 	close(*r.news.Swap(new(make(chan struct{}))))
-	for _, s := range r.hub.shards {
-		if s.sweeping.Swap(true) {
-			continue
-		}
-		s.post(func() {
-			s.sweeping.Store(false)
-			s.each(func(sub *subscriber) {
-				if _, yes := r.Revoked(*sub.grant); yes {
-					s.expel(sub, revoked)
-				}
-			})
-		})
-	}
+	r.hub.fanout.EndRevoked()
 }
 
 const (

@@ -10,12 +10,10 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 )
 
-// route is what can be done under a path.
-type route struct {
-	path    string // that ends in / for all below it
-	side    side
-	methods []string
-	serve   func(h *Hub, w http.ResponseWriter, r *http.Request, below string) error
+// ownRoute is a route of the hub itself, whatever the dialects are.
+type ownRoute struct {
+	side side
+	Route
 }
 
 // healthPath is the one route that needs no log.
@@ -23,21 +21,19 @@ const healthPath = "/healthz"
 
 const methodQuery = "QUERY" // a GET whose parameters are a form in the body
 
-// routes is all there is. Paths are compared as they are, escaped, and never redirected.
-var routes = []route{
-	{"/events", users, []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}, serveEvents},
-	{"/events/", users, []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}, serveTopic},
-	{"/api/v1/topics", users, []string{http.MethodGet, http.MethodHead}, serveTopics},
+var reading = []string{http.MethodGet, http.MethodHead}
 
-	{healthPath, everyone, []string{http.MethodGet, http.MethodHead}, serveHealth},
-	{"/readyz", everyone, []string{http.MethodGet, http.MethodHead}, serveReady},
+// ownRoutes are refused in the native dialect. Paths are compared as they are, escaped, and never redirected.
+var ownRoutes = []ownRoute{
+	{everyone, Route{healthPath, reading, serveHealth}},
+	{everyone, Route{"/readyz", reading, serveReady}},
 
-	{"/api/v1/stats", admins, []string{http.MethodGet, http.MethodHead}, serveStats},
-	{"/api/v1/subscribers", admins, []string{http.MethodGet, http.MethodHead, http.MethodDelete}, serveSubscribers},
-	{"/api/v1/subscribers/", admins, []string{http.MethodDelete}, serveCloseSubscriber},
-	{"/api/v1/revoke", admins, []string{http.MethodPost}, serveRevoke},
-	{"/metrics", admins, []string{http.MethodGet, http.MethodHead}, serveMetrics},
-	{"/debug/pprof/", admins, []string{http.MethodGet, http.MethodHead}, serveProfile},
+	{admins, Route{"/api/v1/stats", reading, serveStats}},
+	{admins, Route{"/api/v1/subscribers", append(slices.Clone(reading), http.MethodDelete), serveSubscribers}},
+	{admins, Route{"/api/v1/subscribers/", []string{http.MethodDelete}, serveCloseSubscriber}},
+	{admins, Route{"/api/v1/revoke", []string{http.MethodPost}, serveRevoke}},
+	{admins, Route{"/metrics", reading, serveMetrics}},
+	{admins, Route{"/debug/pprof/", reading, serveProfile}},
 }
 
 // ServeHTTP answers a request. Its frame is small: that of a stream of HTTP/2 lasts as long as the stream.
@@ -50,60 +46,63 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer answers a request, and returns the stream whose handler has to stay, if it is one.
 func (h *Hub) answer(w http.ResponseWriter, r *http.Request) *held {
 	h.allowOrigin(w.Header(), r)
+	route, below := h.find(r)
 	err := h.boundBody(w, r)
 	if err == nil {
 		err = h.checkLocal(r)
 	}
 	if err == nil {
-		err = h.serve(w, r)
+		err = h.serve(w, r, route, below)
 	}
 	stream, stays := errors.AsType[*held](err)
 	switch {
 	case err == nil, stays:
 	case r.ProtoMajor == 1 && r.ContentLength < 0:
-		h.refuseSender(w, r, err, func() {})
+		h.refuseSender(w, r, route.dialect, err, func() {})
 	default:
-		h.refuse(w, err)
+		h.refuse(w, r, route.dialect, err)
 	}
 	return stream
 }
 
-func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
-	route, below, err := find(r)
+func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below string) error {
 	switch {
-	case err != nil:
-		return err
+	case route.Serve == nil:
+		return problem(http.StatusNotFound, problemNotFound, "events are published to and followed at /events?topic=T, or /events/T")
 	case route.side == admins && h.opts.AdminElsewhere:
 		return problem(http.StatusNotFound, problemNotFound, "administration has a listener of its own")
 	case r.Method == http.MethodOptions:
-		return preflight(w, r, route)
-	case !slices.Contains(route.methods, r.Method):
-		return notAllowed(w, r, route)
-	case !h.opened.Load():
-		return h.serveUnopened(w, r, route)
+		return preflight(w, r, &route.Route)
+	case !slices.Contains(route.Methods, r.Method):
+		return notAllowed(w, r, &route.Route)
+	case !h.opened.Load() && route.Path != healthPath:
+		return h.unopened()
 	case route.side == admins:
 		if err := h.checkAdmin(r); err != nil {
 			return err
 		}
 	}
-	return route.serve(h, w, r, below)
+	return route.Serve(h, w, r, below)
 }
+
+// nowhere is the route of paths that have none.
+var nowhere = served{dialect: native{}}
 
 // find returns the route of a request, and what its path has below it.
-func find(r *http.Request) (found *route, below string, err error) {
+func (h *Hub) find(r *http.Request) (found *served, below string) {
 	path := sentPath(r.URL)
-	for i := range routes {
-		route := &routes[i]
-		if below, ok := strings.CutPrefix(path, route.path); ok && (below == "" || strings.HasSuffix(route.path, "/")) {
-			return route, below, nil
+	for i := range h.routes {
+		route := &h.routes[i]
+		if below, ok := strings.CutPrefix(path, route.Path); ok && (below == "" || strings.HasSuffix(route.Path, "/")) {
+			return route, below
 		}
 	}
-	return nil, "", problem(http.StatusNotFound, problemNotFound, "events are published to and followed at /events?topic=T, or /events/T")
+	return &nowhere, ""
 }
 
-func notAllowed(w http.ResponseWriter, r *http.Request, route *route) error {
-	w.Header().Set("Allow", strings.Join(append(route.methods, http.MethodOptions), ", "))
-	return problem(http.StatusMethodNotAllowed, problemMethod, "%.20s is not for %s; %s are", r.Method, route.path, strings.Join(route.methods, ", "))
+func notAllowed(w http.ResponseWriter, r *http.Request, route *Route) error {
+	w.Header().Set("Allow", strings.Join(append(slices.Clone(route.Methods), http.MethodOptions), ", "))
+	return problem(http.StatusMethodNotAllowed, problemMethod, "%.20s is not for %s; %s are", r.Method, route.Path, strings.Join(route.Methods, ", "))
 }
 
 // sentPath is the path as it was sent. EscapedPath makes a new one when there is a character in it that should have been escaped, and
@@ -150,7 +149,7 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
 		return
 	}
 	if !h.allowed(origin) {
-		if !sameOrigin(origin, r) && h.strangers.meet(origin) {
+		if !sameOrigin(origin, r) && h.refused.meet(origin) {
 			h.opts.Logger.Warn("pages of another origin cannot use this hub, unless it is one of Options.AllowOrigins", "origin", origin,
 				"hint", "tidings serve --origin "+origin)
 		}
@@ -170,13 +169,13 @@ const allowHeaders = "Authorization, Last-Event-ID, Idempotency-Key, Content-Typ
 
 // preflight says what a page may send: all methods of the route, and any header field that it asks for, because libraries add fields of
 // their own, which change nothing here. It needs no token. For an origin that is not allowed the answer lacks the fields that would allow it.
-func preflight(w http.ResponseWriter, r *http.Request, route *route) error {
+func preflight(w http.ResponseWriter, r *http.Request, route *Route) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Vary", strings.Join(append(header.Values("Vary"), "Access-Control-Request-Headers"), ", "))
-	header.Set("Allow", strings.Join(append(route.methods, http.MethodOptions), ", "))
+	header.Set("Allow", strings.Join(append(slices.Clone(route.Methods), http.MethodOptions), ", "))
 	if header.Get("Access-Control-Allow-Origin") != "" {
-		header.Set("Access-Control-Allow-Methods", strings.Join(route.methods, ", "))
+		header.Set("Access-Control-Allow-Methods", strings.Join(route.Methods, ", "))
 		header.Set("Access-Control-Allow-Headers", strings.Join(append([]string{allowHeaders}, requestedHeaders(r.Header)...), ", "))
 		header.Set("Access-Control-Max-Age", "600")
 	}

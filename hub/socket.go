@@ -7,24 +7,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
-// socket is how bytes leave to one subscriber.
-type socket interface {
-	// write hands bytes to the connection, and returns an error when the subscriber has gone or takes nothing.
-	write(b []byte) error
-
-	// abort ends a write that is waiting, and those that come. It may be called at any time, also after close.
-	abort()
-
-	// close is called once, after the last write.
-	close()
-}
-
-// errAborted is that of writes after abort.
-var errAborted = errors.New("the stream was broken off")
-
-// response is a socket over net/http, of any version of HTTP.
+// response is a [fanout.Socket] over net/http, of any version of HTTP.
 type response struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -35,33 +22,25 @@ type response struct {
 	panicked any // by a writer that an embedder has put in between
 
 	aborted atomic.Bool
-	mu      sync.Mutex    // held by who uses control besides write, so that nobody does after close
-	done    chan struct{} // closed by close: the handler may return
+	mu      sync.Mutex    // held to use control outside Write, so that nothing does after Close
+	done    chan struct{} // closed by Close: the handler may return
 }
 
-// streamHeader prepares the header of a stream.
-func streamHeader(h http.Header, f form) {
-	h.Set("Content-Type", streamType)
-	if f == ndjson {
-		h.Set("Content-Type", ndjsonType)
-	}
-	h.Set("Cache-Control", "no-cache, no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no") // nginx, and what behaves like it, would buffer
-}
+var _ fanout.Socket = (*response)(nil)
 
-// openSocket begins the answer. One that is complete at some time is sent so that a client can tell its end from that of the hub.
-func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, timeout time.Duration) (*response, error) {
+// openSocket begins the answer. A complete answer is sent so that a client can tell its end from that of the hub.
+func openSocket(w http.ResponseWriter, r *http.Request, enc Encoding, complete bool, timeout time.Duration) (*response, error) {
 	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout, multiplexed: r.ProtoMajor > 1, done: make(chan struct{})}
-	// Deadlines of the server would end every stream. Where there are none nothing has to be lifted.
-	// That of a body that nobody has read stays for an answer that is complete: net/http reads it before it sends the header.
+	// The deadlines of a server would end every stream. A writer without deadlines has none to lift.
+	// The read deadline stays for a complete answer to a request with a body: net/http reads the body before it sends the header.
 	if !complete || r.ContentLength == 0 || r.Method == methodQuery {
 		if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return nil, fmt.Errorf("lifting the read deadline: %w", err)
 		}
 	}
-	streamHeader(w.Header(), f)
+	enc.Header(w.Header())
 	if r.ProtoMajor == 1 && !complete {
-		// Not chunked, and ended by the end of the connection: every subscriber gets the same bytes (RFC 9112, 6.3).
+		// Not chunked, and ended by the end of the connection: every subscriber gets the same bytes (RFC 9112, section 6.3).
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Transfer-Encoding", "identity")
 	}
@@ -69,17 +48,17 @@ func openSocket(w http.ResponseWriter, r *http.Request, f form, complete bool, t
 	return s, nil
 }
 
-func (s *response) write(b []byte) (err error) {
+func (s *response) Write(b []byte) (err error) {
 	defer func() {
 		if s.panicked = recover(); s.panicked != nil {
-			err = errAborted
+			err = fanout.ErrAborted
 		}
 	}()
 	if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	if s.aborted.Load() { // after the deadline, which might replace that of abort
-		return errAborted
+	if s.aborted.Load() { // after the deadline, which might replace that of Abort
+		return fanout.ErrAborted
 	}
 	if _, err := s.w.Write(b); err != nil {
 		return err
@@ -87,7 +66,7 @@ func (s *response) write(b []byte) (err error) {
 	if err := s.control.Flush(); err != nil || !s.multiplexed {
 		return err
 	}
-	// On HTTP/2 a deadline that passes resets the stream, also when nothing is being written.
+	// On HTTP/2 a deadline that passes resets the stream, also while nothing is written.
 	if err := s.control.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
@@ -97,38 +76,19 @@ func (s *response) write(b []byte) (err error) {
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
-func (s *response) abort() {
+func (s *response) Abort() {
 	s.aborted.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
 	case <-s.done: // net/http has it back
 	default:
-		_ = s.control.SetWriteDeadline(longAgo) // one that has gone needs none
+		_ = s.control.SetWriteDeadline(longAgo) // a client that has disconnected needs none
 	}
 }
 
-func (s *response) close() {
+func (s *response) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.done)
-}
-
-// buffers are what frames are gathered in. Who waits has none.
-var buffers bufferPool
-
-type bufferPool struct{ pool sync.Pool }
-
-func (p *bufferPool) get() []byte {
-	if b, ok := p.pool.Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return make([]byte, 0, 4<<10)
-}
-
-// put takes a buffer back, unless one event has made it very large.
-func (p *bufferPool) put(b []byte) {
-	if cap(b) > 0 && cap(b) <= 4*pageBytes {
-		p.pool.Put(&b)
-	}
 }

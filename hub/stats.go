@@ -1,9 +1,13 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"time"
+
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
 // Stats are how a hub does: what its metrics say, in one piece. Numbers that only rise are since it began.
@@ -62,7 +66,7 @@ type Stats struct {
 // StreamCount is how many streams of a kind are open.
 type StreamCount struct {
 	Kind  string `json:"kind"` // how bytes leave: direct, from the shard to the socket; or goroutine, by one for each
-	Form  string `json:"form"` // sse, envelope or ndjson
+	Form  string `json:"form"` // sse, envelope or ndjson, or the key of another dialect's encoding
 	Count int    `json:"count"`
 }
 
@@ -78,14 +82,21 @@ func (h *Hub) stats(ctx context.Context) *Stats {
 	h.census(ctx, s)
 	h.count.into(s)
 
-	bounds, seen := h.log.Bounds(), h.window.head()
+	n := h.fanout.Counts()
+	s.Streams.Opened, s.Streams.Moved, s.Streams.Closed = n.Opened, n.Moved, make(map[string]uint64)
+	for reason, closed := range n.Closed {
+		s.Streams.Closed[reason.String()] = closed
+	}
+	s.Events.Stored, s.Events.Delivered, s.Events.DeliveredBytes = n.Stored, n.Delivered, n.Bytes
+	s.Window.Events, s.Window.Bytes = n.WindowEvents, n.WindowBytes
+
+	bounds := h.log.Bounds()
 	s.Log.Generation, s.Log.Head, s.Log.First = bounds.Head.Gen, bounds.Head.Seq, bounds.First
 	s.Log.Events, s.Log.Bytes = bounds.Events, bounds.Bytes
 	s.Log.DeadTopics, s.Log.DeadTopicBytes = bounds.DeadTopics, bounds.DeadBytes
-	if seen.Gen == bounds.Head.Gen && seen.Seq < bounds.Head.Seq {
-		s.Log.Unseen = bounds.Head.Seq - seen.Seq
+	if n.Seen.Gen == bounds.Head.Gen && n.Seen.Seq < bounds.Head.Seq {
+		s.Log.Unseen = bounds.Head.Seq - n.Seen.Seq
 	}
-	s.Window.Events, s.Window.Bytes = h.window.size()
 	s.Bodies.Bytes, s.Bodies.Most = h.bodies.inUse(), h.bodies.most
 	s.Revocations = h.revocations.Len()
 	return s
@@ -93,13 +104,7 @@ func (h *Hub) stats(ctx context.Context) *Stats {
 
 // into copies the counters.
 func (c *counters) into(s *Stats) {
-	s.Streams.Opened, s.Streams.Moved = c.opened.Load(), c.skipped.Load()
-	s.Streams.Closed = make(map[string]uint64)
-	for r := gone; r < reasons; r++ {
-		s.Streams.Closed[r.String()] = c.closed[r].Load()
-	}
-	s.Events.Stored, s.Events.Duplicates = c.taken.Load(), c.duplicates.Load()
-	s.Events.Delivered, s.Events.DeliveredBytes = c.delivered.Load(), c.bytes.Load()
+	s.Events.Duplicates = c.duplicates.Load()
 	s.Refused.Requests, s.Refused.Tokens, s.Refused.Limits = make(map[string]uint64), make(map[string]uint64), make(map[string]uint64)
 	for name, n := range c.refused {
 		s.Refused.Requests[name] = n.Load()
@@ -112,113 +117,31 @@ func (c *counters) into(s *Stats) {
 	}
 }
 
-// tally is what one shard has.
-type tally struct {
-	open   [2][forms]int // direct or not
-	behind [closed]int   // by stage
-	lag    uint64
+// kindName says how the bytes of a stream leave.
+func kindName(direct bool) string {
+	if direct {
+		return "direct"
+	}
+	return "goroutine"
 }
 
-var (
-	kindNames = [2]string{"direct", "goroutine"}
-	formNames = [forms]string{"sse", "envelope", "ndjson"}
-)
-
-// census asks the shards for their streams. What one does not say in time is missing.
+// census counts the open streams. Those of a shard that does not answer in time are missing. The forms of the native dialect are always
+// there, others when they have a stream.
 func (h *Hub) census(ctx context.Context, s *Stats) {
-	var all tally
-	for _, t := range ask(ctx, h.shards, (*shard).tally) {
-		for kind := range t.open {
-			for f := range t.open[kind] {
-				all.open[kind][f] += t.open[kind][f]
-			}
-		}
-		for stage := range t.behind {
-			all.behind[stage] += t.behind[stage]
-		}
-		all.lag = max(all.lag, t.lag)
-	}
-	for kind := range all.open {
-		for f := range all.open[kind] {
-			s.Streams.Open = append(s.Streams.Open, StreamCount{kindNames[kind], formNames[f], all.open[kind][f]})
+	census := h.fanout.Census(ctx)
+	for _, direct := range []bool{true, false} {
+		for _, form := range []*nativeEncoding{plainEncoding, envelopeEncoding, ndjsonEncoding} {
+			kind := fanout.Kind{Direct: direct, Encoding: form.key}
+			s.Streams.Open = append(s.Streams.Open, StreamCount{kindName(direct), form.key, census.Open[kind]})
+			delete(census.Open, kind)
 		}
 	}
-	s.Streams.Behind = make(map[string]int)
-	for _, of := range []stage{catching, stalled, ahead} {
-		s.Streams.Behind[of.String()] = all.behind[of]
+	others := len(s.Streams.Open)
+	for kind, n := range census.Open {
+		s.Streams.Open = append(s.Streams.Open, StreamCount{kindName(kind.Direct), kind.Encoding, n})
 	}
-	s.Streams.MaxLag = all.lag
-}
-
-// tally counts what a shard has. It looks at single subscribers only if some are behind.
-func (s *shard) tally() (t tally) {
-	behind := false
-	for _, g := range s.groups {
-		t.open[0][g.form] += g.members - len(g.waiting)
-		t.open[1][g.form] += len(g.waiting)
-		behind = behind || g.members > len(g.live)
-	}
-	if behind {
-		s.each(func(sub *subscriber) {
-			t.behind[sub.stage]++
-			t.lag = max(t.lag, s.lag(sub))
-		})
-	}
-	return t
-}
-
-// each calls f with all subscribers of a shard that it has taken in.
-func (s *shard) each(f func(*subscriber)) {
-	s.poller.each(func(sub *subscriber) {
-		if sub.runner == nil {
-			f(sub)
-		}
-	})
-	for _, g := range s.groups {
-		for _, sub := range g.waiting {
-			f(sub)
-		}
-	}
-}
-
-// lag returns by how many events of the log, whoever wants them, a subscriber is behind its shard, as far as that is known: of one that is
-// being brought up to date, since it was handed over.
-func (s *shard) lag(sub *subscriber) uint64 {
-	at := sub.at
-	switch {
-	case sub.stage == current || sub.stage == ahead:
-		return 0
-	case sub.stage == stalled && sub.cursor != nil:
-		at = sub.cursor.query.After
-	case sub.runner != nil:
-		if first := sub.runner.pending.Load(); first > 1 {
-			at.Gen, at.Seq = s.at.Gen, first-2
-		}
-	}
-	if at.Gen != s.at.Gen || at.Seq > s.at.Seq {
-		return 0
-	}
-	return s.at.Seq - at.Seq
-}
-
-// ask asks shards for something in their goroutines, and returns what they say in time.
-func ask[T any](ctx context.Context, shards []*shard, question func(*shard) T) (answers []T) {
-	all := make(chan T, len(shards))
-	asked := 0
-	for _, s := range shards {
-		if s.post(func() { all <- question(s) }) {
-			asked++
-		}
-	}
-	for range asked {
-		select {
-		case answer := <-all:
-			answers = append(answers, answer)
-		case <-ctx.Done():
-			return answers
-		}
-	}
-	return answers
+	slices.SortFunc(s.Streams.Open[others:], func(a, b StreamCount) int { return cmp.Or(cmp.Compare(a.Form, b.Form), cmp.Compare(a.Kind, b.Kind)) })
+	s.Streams.Behind, s.Streams.MaxLag = census.Behind, census.MaxLag
 }
 
 // serveStats answers with the statistics.

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -8,22 +9,22 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// subscription is what a request asks for.
+// subscription is what a request asks for, as it was parsed.
 type subscription struct {
 	wanted
-	begin
-	form      form
+	start     Start
+	encoding  *nativeEncoding
 	poll      bool
 	failOnGap bool
-	beat      beat
+	heartbeat time.Duration
 }
 
-// parseSubscription reads it. Nothing is done yet.
+// parseSubscription reads a request. It does nothing yet.
 func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subscription, err error) {
 	if s.wanted, err = topicsOf(p, path, h.opts.MaxTopics); err != nil {
 		return s, err
 	}
-	if s.begin, err = beginOf(p, r.Header, time.Now()); err != nil {
+	if s.start, err = startOf(p, r.Header, time.Now()); err != nil {
 		return s, err
 	}
 	if s.poll, err = p.flag("poll"); err != nil {
@@ -33,11 +34,11 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 	if err != nil {
 		return s, err
 	}
-	if s.form, err = negotiate(r.Header); err != nil {
+	if s.encoding, err = negotiate(r.Header); err != nil {
 		return s, err
 	}
-	if s.form == plain && format == "envelope" {
-		s.form = envelope
+	if s.encoding == plainEncoding && format == "envelope" {
+		s.encoding = envelopeEncoding
 	}
 	if format != "" && format != "envelope" && format != "plain" {
 		return s, problem(http.StatusBadRequest, problemInvalidRequest, "format=%.40s makes no sense; it is plain or envelope", format)
@@ -49,15 +50,15 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 	if s.failOnGap = onGap == "fail"; onGap != "" && onGap != "fail" && onGap != "tell" {
 		return s, problem(http.StatusBadRequest, problemInvalidRequest, "on_gap=%.40s makes no sense; it is tell or fail", onGap)
 	}
-	if s.beat, err = h.parseHeartbeat(p); err != nil {
+	if s.heartbeat, err = h.parseHeartbeat(p); err != nil {
 		return s, err
 	}
 	return s, p.done()
 }
 
-// parseHeartbeat reads how often a subscriber wants a heartbeat that it can see. A longer interval than the hub's own would be silent for
-// longer than the operator wants: the hub's own counts then.
-func (h *Hub) parseHeartbeat(p *params) (beat, error) {
+// parseHeartbeat reads how often a subscriber wants a heartbeat that it can see. The hub's own interval is the longest: the operator wants no
+// longer silence.
+func (h *Hub) parseHeartbeat(p *params) (time.Duration, error) {
 	text, ok, err := p.one("heartbeat")
 	if err != nil || !ok {
 		return 0, err
@@ -67,7 +68,7 @@ func (h *Hub) parseHeartbeat(p *params) (beat, error) {
 		return 0, problem(http.StatusBadRequest, problemInvalidRequest,
 			"heartbeat=%.40s makes no sense; it is a time such as 15s, at least %v here", text, h.opts.HeartbeatMin)
 	}
-	return beatOf(min(d, h.opts.Heartbeat)), nil
+	return min(d, h.opts.Heartbeat), nil
 }
 
 // grant checks what a subscription wants against what is granted. Without topics it wants all that is.
@@ -104,28 +105,27 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	if err != nil {
 		return err
 	}
-	grant, err := h.authorize(r)
+	grant, err := h.Authorize(r)
 	if err != nil {
-		return h.refuseStream(w, r, sub.form, err)
+		return err
 	}
 	return h.follow(w, r, &sub, &grant)
 }
 
-// query answers a QUERY with a stream. What it asks for is in its body, which may be large, and is read of those only who are let in.
+// query answers a QUERY with a stream. Its parameters are in its body, which may be large, and is read only for clients that may have a stream.
 func (h *Hub) query(w http.ResponseWriter, r *http.Request, p *params, path string) error {
-	refused, err := negotiate(r.Header) // the form of a refusal
-	if err != nil {
+	if _, err := negotiate(r.Header); err != nil {
 		return err
 	}
-	grant, err := h.authorize(r)
+	grant, err := h.Authorize(r)
 	if err != nil {
-		return h.refuseStream(w, r, refused, err)
+		return err
 	}
 	if len(grant.Subscribe) == 0 {
 		return denied(r, grant, forbidden("subscribe to anything"))
 	}
 	if err := h.readForm(w, r, p, &grant); err != nil {
-		return h.refuseStream(w, r, refused, err)
+		return err
 	}
 	sub, err := h.parseSubscription(r, p, path)
 	if err != nil {
@@ -134,7 +134,8 @@ func (h *Hub) query(w http.ResponseWriter, r *http.Request, p *params, path stri
 	return h.follow(w, r, &sub, &grant)
 }
 
-// readForm reads the form of somebody who has a place meanwhile. It is not that of his stream, for which a hub would wait that drains.
+// readForm reads the form of a client, which has the place of a stream meanwhile. It is not that of its own stream, for which Shutdown would
+// wait.
 func (h *Hub) readForm(w http.ResponseWriter, r *http.Request, p *params, g *access.Grant) error {
 	from := h.addressOf(r)
 	if err := h.limits.enter(from, g); err != nil {
@@ -146,74 +147,18 @@ func (h *Hub) readForm(w http.ResponseWriter, r *http.Request, p *params, g *acc
 	return h.addForm(w, r, p, &rent)
 }
 
-// follow sends a stream to somebody who may have it.
+// follow answers with a stream, to a client that may have it.
 func (h *Hub) follow(w http.ResponseWriter, r *http.Request, sub *subscription, grant *access.Grant) error {
 	if err := sub.grant(*grant); err != nil {
 		return denied(r, *grant, err)
 	}
-	if r.Method == http.MethodHead {
-		streamHeader(w.Header(), sub.form)
-		return nil
-	}
-	from := h.addressOf(r)
-	if err := h.enter(from, grant); err != nil {
-		return h.refuseStream(w, r, sub.form, err)
-	}
-	kept := false // by a stream that goes on
-	defer func() {
-		if !kept { // also when somebody else's code panics
-			h.exit(from, grant)
-		}
-	}()
-	c, first, err := h.start(r.Context(), sub)
-	if err != nil {
-		return h.refuseStream(w, r, sub.form, err)
-	}
-	if c == nil { // everything has ended, and the client has it
+	err := h.Stream(w, r, *grant, &Subscription{
+		Selector: sub.selector(), Start: sub.start, Encoding: sub.encoding, Heartbeat: sub.heartbeat, FailOnGap: sub.failOnGap, Poll: sub.poll,
+	})
+	if errors.Is(err, ErrComplete) { // EventSource stops
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	if sub.poll {
-		return h.poll(w, r, c, first, grant)
-	}
-	var ended func(StreamEnd)
-	if h.opts.OnStream != nil {
-		ended = h.opts.OnStream(r)
-	}
-	kept = true
-	stream := &subscriber{
-		shard: h.shard(), group: c.group, cursor: c, failOnGap: c.failOnGap, grant: grant, from: from, opened: h.count.open(), fd: -1, slot: -1,
-		ended: ended,
-	}
-	return h.attach(w, r, stream, first)
-}
-
-// poll answers with what there is, and ends.
-func (h *Hub) poll(w http.ResponseWriter, r *http.Request, c *cursor, first []byte, g *access.Grant) error {
-	out, err := openSocket(w, r, c.group.form, true, h.opts.WriteTimeout)
-	if err != nil {
-		return err
-	}
-	b := append(buffers.get(), first...)
-	defer func() { buffers.put(b) }()
-	for now := behind; now != over; {
-		var pieces []piece
-		if pieces, now, err = c.next(r.Context()); err != nil {
-			h.cannotRead(r.Context(), c.query.After, err)
-			panic(http.ErrAbortHandler) // which is how net/http is told to break off: a clean end would mean that this is all
-		}
-		if h.over(g) != nil {
-			panic(http.ErrAbortHandler)
-		}
-		for _, p := range pieces {
-			b = append(b, p.text...)
-		}
-		if out.write(b) != nil {
-			return nil // it has gone
-		}
-		h.count.sent(1, eventsIn(pieces), len(b))
-		b = b[:0]
-	}
-	return nil
+	return err
 }

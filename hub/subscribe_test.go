@@ -15,6 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // TestWhoSubscribesSaysWhereToBegin, in all the ways there are.
@@ -61,7 +62,7 @@ func TestWhoSubscribesSaysWhereToBegin(t *testing.T) {
 		a := s.send(request{path: "/events?poll=1&" + test.query, header: header})
 		var got []string
 		for line := range strings.Lines(a.body) {
-			var e hub.Envelope
+			var e wire.Envelope
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}

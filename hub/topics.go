@@ -49,7 +49,7 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	if err := p.done(); err != nil {
 		return err
 	}
-	grant, err := h.authorize(r)
+	grant, err := h.Authorize(r)
 	if err != nil {
 		return err
 	}

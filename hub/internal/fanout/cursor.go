@@ -1,0 +1,194 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// cursor is the position of a subscriber that is not live, and makes the bytes that come next for it. Whatever made the subscriber fall
+// behind, the cursor reads on, from the window or, below that, from the log, until it is at the head. It never blocks on the client, and does
+// not know how bytes leave.
+type cursor struct {
+	f     *Fanout
+	group *group
+	query eventlog.Query // After is the position
+	until uint64         // head of the log when the cursor began: the window may not have got so far yet
+	byLog bool           // up to there it reads the log, which leaves out superseded records
+	sent  uint64         // sequence number of the last position that the client was sent, or unsent
+
+	once       bool // the stream ends at the head
+	failOnGap  bool
+	checkpoint bool      // one is due at the head
+	fell       time.Time // when the subscriber was live last; zero: never
+	fellAt     int64     // bytes that the window had had then
+
+	events []*event
+	chunks []chunk
+}
+
+// unsent says that no position was sent, or that it is not known which one.
+const unsent = math.MaxUint64
+
+// outcome is what a step of a cursor led to.
+type outcome int
+
+const (
+	more   outcome = iota // there may be more to read
+	atHead                // the cursor is at the head
+	atEnd                 // nothing will ever come
+)
+
+// pageBytes is about how many bytes of events a step makes: enough to make a write worth its cost.
+const pageBytes = 64 << 10
+
+// next returns what comes next. The chunks are valid until the next call.
+func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err error) {
+	c.chunks = c.chunks[:0]
+	at := c.query.After
+	events, complete, ok := c.f.window.after(c.events[:0], &c.query.Selector, at, math.MaxUint64, pageBytes)
+	if !ok || at.Seq < c.until && (c.byLog || complete == at) {
+		var gap *eventlog.GapError
+		ok = false
+		if events, complete, gap, err = c.read(ctx, events[:0]); err != nil {
+			return nil, more, err
+		} else if gap != nil {
+			if c.reportGap(gap); c.failOnGap {
+				return c.chunks, atEnd, nil // the next request, with the same position, is refused
+			}
+			return c.chunks, more, nil
+		}
+	}
+	defer c.keep(events)
+	if len(events) > 0 && c.tooFarBehind(events[0].position()) {
+		if !c.f.opts.SkipSlow {
+			return nil, more, errTooSlow
+		}
+		if moved, err := c.moveOn(ctx); moved || err != nil {
+			return c.chunks, more, err
+		}
+	}
+	for _, e := range events {
+		if c.appendEvent(e); !e.ends() {
+			continue
+		}
+		if ended, err := c.f.ends.complete(ctx, c.group, e.position()); err != nil {
+			return nil, more, err
+		} else if ended {
+			c.query.After = e.position()
+			return c.chunks, atEnd, nil
+		}
+	}
+	c.query.After = complete
+	if !ok && complete == at {
+		c.until = 0 // there is no more, whatever the head was
+	}
+	if complete == at || complete.Seq >= c.until && c.f.window.reached(complete) {
+		now = atHead
+	}
+	if now == atHead && c.checkpoint {
+		c.checkpoint = false
+		c.appendCheckpoint()
+	}
+	if now == atHead && c.once {
+		now = atEnd
+	}
+	return c.chunks, now, nil
+}
+
+// upTo returns what comes up to a position, and moves the cursor there. If that is more than one page of the window, or if topics end in it, it
+// does nothing and ok is false.
+func (c *cursor) upTo(to eventlog.Position) (chunks []chunk, ok bool) {
+	events, complete, ok := c.f.window.after(c.events[:0], &c.query.Selector, c.query.After, to.Seq, pageBytes)
+	defer c.keep(events)
+	if !ok || complete != to {
+		return nil, false
+	}
+	c.chunks = c.chunks[:0]
+	sent := c.sent
+	for _, e := range events {
+		if c.appendEvent(e); e.ends() {
+			c.sent = sent
+			return nil, false
+		}
+	}
+	c.query.After = to
+	return c.chunks, true
+}
+
+// appendEvent appends an event to the chunks. An event that the encoding hides leaves no position with the client.
+func (c *cursor) appendEvent(e *event) {
+	made := e.chunk(c.group.encoding)
+	c.chunks = append(c.chunks, made)
+	if made.text != "" {
+		c.sent = made.at
+	}
+}
+
+// keep keeps the memory of a page for the next one, but not its events.
+func (c *cursor) keep(events []*event) {
+	clear(events)
+	if c.events = events[:0]; cap(events) > 64 {
+		c.events = nil
+	}
+}
+
+// read is the step of a cursor that is below the window.
+func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complete eventlog.Position, gap *eventlog.GapError, err error) {
+	c.query.Bytes = pageBytes
+	page, err := c.f.pages.read(ctx, c.group.wants, c.query)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+		return events, complete, gap, nil
+	} else if err != nil {
+		return events, complete, nil, err
+	}
+	for i := range page.events {
+		events = append(events, &page.events[i])
+	}
+	c.checkpoint = true
+	return events, page.complete, nil, nil
+}
+
+// reportGap tells the client about a gap, and moves the cursor behind it. A gap carries no position, so that a client that disconnects now is
+// told again.
+func (c *cursor) reportGap(gap *eventlog.GapError) {
+	c.query = gap.Partial(c.query)
+	c.sent, c.checkpoint = unsent, true // after a reset, a sequence number alone says nothing
+	c.appendGap(Gap{gap.Reason, gap.From.String(), gap.To})
+}
+
+func (c *cursor) appendGap(gap Gap) {
+	c.control(Control{Kind: ControlGap, At: c.query.After, Gap: &gap})
+}
+
+// appendCheckpoint says that everything up to here was sent, if the last position that was sent does not say so.
+func (c *cursor) appendCheckpoint() {
+	if c.sent == c.query.After.Seq {
+		return
+	}
+	c.sent = c.query.After.Seq
+	c.control(Control{Kind: ControlCheckpoint, At: c.query.After})
+}
+
+func (c *cursor) control(message Control) {
+	if made := c.group.control(message); made.text != "" {
+		c.chunks = append(c.chunks, made)
+	}
+}
+
+// skip moves the cursor of a live subscriber to a sequence number, up to which nothing matches.
+func (c *cursor) skip(to uint64) {
+	if to > c.query.After.Seq {
+		c.query.After.Seq = to
+	}
+}
+
+// back moves the cursor back to a sequence number, because what comes after it in the last page was not sent. It does not look for the last
+// position that was sent: at worst a checkpoint repeats it.
+func (c *cursor) back(to uint64) {
+	c.query.After.Seq, c.sent = to, unsent
+	c.checkpoint = true
+}

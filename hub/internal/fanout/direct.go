@@ -1,0 +1,365 @@
+package fanout
+
+import (
+	"net"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// direct is a subscriber whose socket belongs to its shard: it has no goroutine and no buffer, and sends do not block. It is how plain
+// HTTP/1.1 is served on Linux. What system calls it takes is in direct_linux.go.
+//
+// Its shard owns it, except at the stage catching, when a replayer does and only stage, writable, doomed and the wheel's fields are the
+// shard's.
+type direct struct {
+	subscriber
+
+	fd, slot int32  // slot is its place at the poller
+	stray    int32  // bytes that the client has sent after its request
+	watched  bool   // the poller reports when the socket can take more
+	last     bool   // nothing comes after rest
+	moved    bool   // it has taken bytes since the shard looked last
+	writable bool   // its socket can take more; set at the stage catching
+	doomed   Reason // it is to end for this reason; set at the stage catching
+
+	at     eventlog.Position // everything up to here was sent, unless it is live: then it is where the shard is
+	sent   uint64            // sequence number of the last position that the client has, unless group.sent is newer
+	rest   chunk             // what is left of a chunk that was sent in part
+	cursor *cursor           // while it is not live
+}
+
+// attachDirect makes a direct subscriber of a stream, if the connection is of a kind that allows it. It sends the first bytes.
+func (st *Stream) attachDirect(conn net.Conn, head []byte, early int) (ok bool) {
+	f := st.f
+	fd, ok, err := detach(conn, f.opts.WriteTimeout)
+	if !ok && err == nil {
+		return false
+	}
+	d := &direct{fd: fd, slot: -1, stray: int32(min(early, maxStray+1)), cursor: st.cursor}
+	d.subscriber = st.subscriber(d)
+	d.bytes = -int64(len(head))
+	if err != nil {
+		_ = conn.Close()
+		f.leave(&d.subscriber, Gone)
+		return true
+	}
+	first := append(head, st.first...)
+	d.rest = chunk{text: string(first), at: st.cursor.query.After.Seq, control: true}
+	if all, _, err := d.push(&first, 0, nil); err != nil || all {
+		d.rest = chunk{} // a client that has disconnected is found soon
+	}
+	if s := d.shard; !s.post(func() { s.adopt(&d.subscriber) }) {
+		closeSocket(fd)
+		f.leave(&d.subscriber, Drained)
+	}
+	return true
+}
+
+func (d *direct) start() {
+	s := d.shard
+	d.at, d.cursor.group = d.cursor.query.After, d.group
+	slot, err := s.poller.add(&d.subscriber, d.fd)
+	if err != nil {
+		d.unwatchable(err)
+		return
+	}
+	d.slot = slot
+	if d.rest.text != "" {
+		d.awaitWritable()
+		return
+	}
+	s.scheduleHeartbeat(&d.subscriber)
+	c := d.cursor
+	if at := c.query.After; at.Gen == s.at.Gen && at.Seq+fewMissed >= s.at.Seq && s.at.Seq >= c.until && (!c.byLog || at.Seq >= c.until) {
+		d.join()
+		return
+	}
+	d.replay()
+}
+
+// fewMissed is how many records a subscriber may be behind for its shard to send it the rest without a replayer.
+const fewMissed = 16
+
+func (d *direct) unwatchable(err error) {
+	d.shard.f.opts.Logger.Error("a stream cannot be watched, and is closed; its client comes back", "err", err.Error())
+	d.shard.close(&d.subscriber, Failed)
+}
+
+// replay gives the subscriber to a replayer, which posts replayed.
+func (d *direct) replay() {
+	s := d.shard
+	if s.over(&d.subscriber) { // the wheel seldom finds a subscriber that takes a little now and then
+		d.sendLeaving()
+		s.close(&d.subscriber, d.whyOver())
+		return
+	}
+	d.stage = catching
+	if d.cursor == nil {
+		d.cursor = &cursor{f: s.f, group: d.group, sent: d.sent, failOnGap: d.failOnGap}
+		d.cursor.query = eventlog.Query{Selector: d.group.selector, After: d.at}
+		d.cursor.fellBehind(d.at.Seq + 1)
+	}
+	s.f.replayers.add(d)
+}
+
+// replayed is called when a replayer gives the subscriber back.
+func (d *direct) replayed(now progress) {
+	s := d.shard
+	d.noteMoved()
+	switch {
+	case d.doomed != open:
+		if now != lost && d.doomed != Gone {
+			d.sendLeaving()
+		}
+		s.close(&d.subscriber, d.doomed)
+	case now == lost:
+		s.close(&d.subscriber, Gone)
+	case now == broken:
+		s.close(&d.subscriber, Failed)
+	case now == tooSlow:
+		s.close(&d.subscriber, Slow)
+	case now == finished:
+		s.close(&d.subscriber, Complete)
+	case now == midway && s.draining && s.hasEnough(d.cursor.query.After):
+		d.sendLeaving()
+		s.close(&d.subscriber, Drained)
+	case now == midway, now == blocked && d.writable, now == caughtUp && d.rest.text != "":
+		d.writable = false
+		d.replay()
+	case now == blocked:
+		d.awaitWritable()
+	default:
+		d.join()
+	}
+}
+
+// join makes the subscriber live. Its cursor has caught up.
+func (d *direct) join() {
+	s, c := d.shard, d.cursor
+	at := c.query.After
+	switch {
+	case at.Gen != s.at.Gen && at.Gen != s.f.window.head().Gen && at.Gen != s.f.log.Head().Gen: // that generation is over; the log reports it
+		d.replay()
+		return
+	case at.Gen != s.at.Gen || at.Seq > s.at.Seq:
+		d.stage = ahead
+		s.ahead = append(s.ahead, d)
+		return
+	case at.Seq < s.at.Seq && !d.closeUp():
+		return
+	}
+	d.stage, d.at, d.sent = live, s.at, c.sent
+	d.cursor = nil
+	d.group.addLive(d)
+	s.scheduleHeartbeat(&d.subscriber)
+	if s.draining {
+		d.leave(Drained)
+	}
+}
+
+// closeUp sends what has come since the replayer looked. If that is not possible at once, it gives the subscriber to a replayer and reports
+// false.
+func (d *direct) closeUp() bool {
+	s, c := d.shard, d.cursor
+	from := c.query.After
+	chunks, ok := c.upTo(s.at)
+	if !ok {
+		d.replay()
+		return false
+	}
+	all, at, err := d.push(&s.buf, from.Seq, chunks)
+	switch {
+	case err != nil:
+		s.close(&d.subscriber, Gone)
+		return false
+	case !all:
+		c.back(at)
+		d.awaitWritable()
+		return false
+	}
+	d.wrote = s.wheel.now
+	return true
+}
+
+// leaveLive takes the subscriber out of the live members of its group.
+func (d *direct) leaveLive(at eventlog.Position) {
+	g := d.group
+	g.removeLive(d)
+	d.at, d.sent = at, max(d.sent, g.sent)
+	d.wrote = max(d.wrote, g.wrote)
+}
+
+// stall is called when the live subscriber takes no more bytes.
+func (d *direct) stall(rest chunk, at eventlog.Position) {
+	d.leaveLive(at)
+	d.rest, d.sent = rest, at.Seq
+	d.noteMoved()
+	d.awaitWritable()
+}
+
+// noteMoved starts the write timeout anew if the subscriber has taken bytes.
+func (d *direct) noteMoved() {
+	if d.moved {
+		d.moved = false
+		d.wrote = d.shard.wheel.now
+	}
+}
+
+// awaitWritable lets the subscriber wait until its socket takes more, for at most the write timeout.
+func (d *direct) awaitWritable() {
+	s := d.shard
+	if !d.watched {
+		d.watched = true
+		if err := s.poller.awaitWritable(d.slot, d.fd); err != nil {
+			d.unwatchable(err)
+			return
+		}
+	}
+	d.stage = stalled
+	s.scheduleTimeout(&d.subscriber, s.wheel.ticks(s.f.opts.WriteTimeout))
+}
+
+// push sends rest, or some chunks if there is no rest. It reports whether all of that was sent, and the sequence number up to which everything
+// was. An error means that the client has disconnected.
+func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (all bool, at uint64, err error) {
+	if d.rest.text != "" {
+		chunks = []chunk{d.rest}
+	}
+	*b = (*b)[:0]
+	for i := range chunks {
+		*b = append(*b, chunks[i].text...)
+	}
+	if len(*b) == 0 {
+		return true, from, nil
+	}
+	n, err := send(d.fd, *b)
+	if err != nil {
+		return false, from, err
+	}
+	d.moved = d.moved || n > 0
+	d.bytes += int64(n)
+	d.shard.f.count.sent(1, eventsUpTo(chunks, n), n)
+	d.rest, at = cut(chunks, n, from)
+	return n == len(*b), at, nil
+}
+
+func (d *direct) send(c chunk) {
+	s := d.shard
+	c.at = s.at.Seq
+	s.chunks = append(s.chunks[:0], c)
+	all, _, err := d.push(&s.buf, s.at.Seq, s.chunks)
+	switch {
+	case err != nil:
+		s.close(&d.subscriber, Gone)
+	case all:
+		d.wrote = s.wheel.now
+	default:
+		d.stall(d.rest, s.at)
+	}
+}
+
+// heartbeat sends a checkpoint if the log has moved on, or if the subscriber asked for heartbeats that it can see.
+func (d *direct) heartbeat() {
+	s, g := d.shard, d.group
+	d.sent = max(d.sent, g.sent)
+	if d.sent != s.at.Seq || g.heartbeat > 0 {
+		if c := g.control(Control{Kind: ControlCheckpoint, At: s.at}); c.text != "" {
+			d.sent = s.at.Seq
+			d.send(c)
+			return
+		}
+	}
+	d.send(g.control(Control{Kind: ControlHeartbeat}))
+}
+
+func (d *direct) leave(why Reason) {
+	s := d.shard
+	switch d.stage {
+	case catching:
+		d.doomed = why
+	case live:
+		d.send(d.group.leaving(s.at))
+		if d.stage == live {
+			s.close(&d.subscriber, why)
+			return
+		}
+		d.last = true
+	default:
+		d.sendLeaving()
+		s.close(&d.subscriber, why)
+	}
+}
+
+// sendLeaving tells a client that is behind, and whose stream is about to be closed, which position it has reached. A client whose socket is
+// full is not told: its last position is good enough.
+func (d *direct) sendLeaving() {
+	if d.rest.text != "" || d.stage == closed {
+		return
+	}
+	at := d.at
+	if d.cursor != nil {
+		at = d.cursor.query.After
+	}
+	_, _, _ = d.push(&d.shard.buf, at.Seq, []chunk{d.group.leaving(at)}) // a client that has disconnected comes back anyway
+}
+
+func (d *direct) abort(why Reason) {
+	if d.stage == catching {
+		d.doomed = why
+		return
+	}
+	d.shard.close(&d.subscriber, why)
+}
+
+func (d *direct) ready(readable, writable bool) {
+	switch {
+	case readable && !d.discardInput():
+		d.abort(Gone)
+	case !writable:
+	case d.stage == catching:
+		d.writable = true
+	case d.stage == stalled:
+		d.replay()
+	}
+}
+
+func (d *direct) lastWrite() int64 {
+	if d.stage == live {
+		return max(d.wrote, d.group.wrote)
+	}
+	return d.wrote
+}
+
+func (d *direct) lag() uint64 {
+	at := d.at
+	switch {
+	case d.stage == live || d.stage == ahead:
+		return 0
+	case d.stage == stalled && d.cursor != nil:
+		at = d.cursor.query.After
+	}
+	return d.shard.behind(at)
+}
+
+// behind returns by how many records a position is behind the shard, 0 if it is of another generation.
+func (s *shard) behind(at eventlog.Position) uint64 {
+	if at.Gen != s.at.Gen || at.Seq > s.at.Seq {
+		return 0
+	}
+	return s.at.Seq - at.Seq
+}
+
+func (d *direct) release(why Reason) {
+	if d.stage == live {
+		d.group.removeLive(d)
+	}
+	d.stage = closed
+	if d.slot >= 0 {
+		d.shard.poller.remove(d.slot)
+		d.slot = -1
+	}
+	closeSocket(d.fd) // which takes it out of the epoll set
+	d.fd = -1
+	d.cursor, d.rest = nil, chunk{}
+	d.shard.f.leave(&d.subscriber, why)
+}

@@ -1,0 +1,111 @@
+package fanout
+
+import (
+	"errors"
+	"math"
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// send sends as much as a socket takes without blocking. It bypasses the Go scheduler, which would otherwise treat each call as one that may
+// block: measured with one core, that costs more than the sending.
+func send(fd int32, b []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, nil
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// bytesOf returns the bytes of a text. They must not be changed.
+func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
+
+func closeSocket(fd int32) { _ = unix.Close(int(fd)) } // nothing can be done about an error
+
+// notSentLow is how many bytes may wait in the kernel for one subscriber that takes none, besides those under way.
+const notSentLow = 32 << 10
+
+// detach takes the socket out of a connection and closes the connection. ok is false if the connection has no plain socket.
+func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error) {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return -1, false, nil
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return -1, false, err
+	}
+	dup := -1
+	var dupErr error
+	err = raw.Control(func(fd uintptr) {
+		if dup, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); dupErr == nil && isTCP(conn) {
+			tune(dup, timeout)
+		}
+	})
+	if err = errors.Join(err, dupErr); err != nil {
+		return -1, false, err
+	}
+	_ = conn.Close() // the socket stays open by its other number
+	return int32(dup), true, nil
+}
+
+// socketOf returns the number of a connection's socket, which stays the connection's.
+func socketOf(conn net.Conn) (fd int32, ok bool) {
+	c, ok := conn.(*net.TCPConn)
+	if !ok {
+		return -1, false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, false
+	}
+	fd = -1
+	err = raw.Control(func(n uintptr) { fd = int32(n) })
+	return fd, err == nil
+}
+
+func isTCP(conn net.Conn) bool { _, ok := conn.(*net.TCPConn); return ok }
+
+// tune limits what a subscriber that takes nothing costs the kernel, and makes the kernel close dead connections. A system that does not
+// know one of the options goes without it.
+func tune(fd int, timeout time.Duration) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLow)
+	// The kernel refuses more than an int32 of milliseconds, some 24 days, and the socket would have its default.
+	silence := min(max(timeout, time.Minute)/time.Millisecond, math.MaxInt32)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence))
+}
+
+// maxStray is how many bytes a client may send after its request. Nothing reads them.
+const maxStray = 64 << 10
+
+// discardInput discards what a client has sent after its request. It reports whether the stream may stay open.
+func (d *direct) discardInput() bool {
+	var b [4 << 10]byte
+	for {
+		n, err := unix.Read(int(d.fd), b[:])
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return true
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil || n == 0:
+			return false
+		}
+		if d.stray += int32(n); d.stray > maxStray {
+			return false
+		}
+	}
+}

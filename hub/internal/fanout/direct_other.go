@@ -1,0 +1,35 @@
+//go:build !linux
+
+package fanout
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// Direct sockets exist on Linux only. On other systems detach finds none, so that every subscriber has a runner.
+
+const maxStray = 0
+
+func detach(net.Conn, time.Duration) (fd int32, ok bool, err error) { return -1, false, nil }
+
+func send(int32, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func closeSocket(int32) {}
+
+func bytesOf(text string) []byte { return []byte(text) }
+
+func socketOf(net.Conn) (fd int32, ok bool) { return -1, false }
+
+func (*direct) discardInput() bool { return true }
+
+// poller watches nothing: runners learn from their connections that clients have disconnected.
+type poller struct{}
+
+func (*poller) add(*subscriber, int32) (slot int32, err error) { return -1, errors.ErrUnsupported }
+func (*poller) awaitWritable(slot, fd int32) error             { return errors.ErrUnsupported }
+func (*poller) remove(slot int32)                              {}
+func (*poller) unwatch(fd int32)                               {}
+func (*poller) each(func(*subscriber))                         {}
+func (*poller) stop()                                          {}

@@ -1,0 +1,79 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// A topic has ended when its newest record has the flag End: no record can follow, until retention trims the end and frees the name. A
+// stream is complete when all topics of its selector are named, have ended, and the stream has sent all those ends.
+
+// ends answers questions about the ends of topics, from the window where that is possible, else from the log.
+type ends struct {
+	log    eventlog.Log
+	window *window
+}
+
+// of returns the sequence number of the record that ended a topic, as of some sequence number or later. 0 means that the topic has not ended.
+// Only an answer of "not ended" may come from the window: the log may have trimmed an end that the window still has.
+func (e *ends) of(ctx context.Context, name string, asOf uint64) (uint64, error) {
+	if newest := e.window.newest(name); newest != nil && newest.Flags&eventlog.End == 0 && asOf <= e.window.head().Seq {
+		return 0, nil
+	}
+	q, err := e.log.Seek(ctx, eventlog.Topics(name), eventlog.Start{Last: 1})
+	if err != nil {
+		return 0, err
+	}
+	answer, err := e.log.Read(ctx, q)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // the record that was the newest is gone
+		answer, err = e.log.Read(ctx, gap.Partial(q))
+	}
+	if err != nil || len(answer.Records) == 0 {
+		return 0, err
+	}
+	if last := answer.Records[len(answer.Records)-1]; last.Flags&eventlog.End != 0 {
+		return last.Seq, nil
+	}
+	return 0, nil
+}
+
+// complete reports whether a stream of a group that is at a position is complete.
+//
+// A selector may have a thousand names that end one after the other. So complete first asks for the name that had not ended the last time,
+// then for those behind it: each end costs about one question. Names do not begin again, except those whose end was trimmed; that costs
+// questions and changes no answer.
+func (e *ends) complete(ctx context.Context, g *group, at eventlog.Position) (bool, error) {
+	if len(g.selector.Matchers()) > 0 {
+		return false, nil
+	}
+	names := g.selector.Names()
+	first := int(g.unended.Load())
+	for i := range names {
+		i = (first + i) % len(names)
+		end, err := e.of(ctx, names[i], at.Seq)
+		if err != nil || end == 0 || end > at.Seq {
+			g.unended.Store(int32(i))
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// firstAfter returns the sequence number of the first record after a position that ends a named topic of a group, 0 if there is none. It may
+// read the log once for each name. It is asked for a subscriber that is moved on, which does not happen again before the subscriber has
+// fallen behind by its whole limit.
+func (e *ends) firstAfter(ctx context.Context, g *group, after uint64) (first uint64, err error) {
+	for _, name := range g.selector.Names() {
+		end, err := e.of(ctx, name, math.MaxUint64)
+		if err != nil {
+			return 0, err
+		}
+		if end > after && (first == 0 || end < first) {
+			first = end
+		}
+	}
+	return first, nil
+}

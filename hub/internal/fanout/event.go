@@ -1,0 +1,102 @@
+package fanout
+
+import (
+	"sync/atomic"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// event is a record on its way to subscribers. Its bytes are made once for each encoding and shared by all subscribers.
+type event struct {
+	record *eventlog.Record
+	gen    string
+	frames atomic.Pointer[frame]
+}
+
+// frame is the event in one encoding. The frames of an event form a list, which is short: a hub has a handful of encodings.
+type frame struct {
+	encoding string // its key
+	text     string
+	next     *frame
+}
+
+func (e *event) position() eventlog.Position { return eventlog.Position{Gen: e.gen, Seq: e.record.Seq} }
+
+// ends reports whether the event ends its topics.
+func (e *event) ends() bool { return e.record.Flags&eventlog.End != 0 }
+
+// frame returns the bytes of the event. Nothing in them differs between subscribers.
+func (e *event) frame(enc Encoding) string {
+	key := enc.Key()
+	known := e.frames.Load()
+	if f := known.find(key); f != nil {
+		return f.text
+	}
+	made := &frame{key, string(enc.Event(nil, e.position(), e.record)), known}
+	for !e.frames.CompareAndSwap(made.next, made) {
+		if made.next = e.frames.Load(); made.next.find(key) != nil {
+			break // another goroutine has made the same
+		}
+	}
+	return made.text
+}
+
+// find returns the frame of an encoding in a list, nil if it has none.
+func (f *frame) find(key string) *frame {
+	for f != nil && f.encoding != key {
+		f = f.next
+	}
+	return f
+}
+
+// chunk returns the bytes of the event, with what a cursor has to know about them.
+func (e *event) chunk(enc Encoding) chunk {
+	return chunk{text: e.frame(enc), at: e.record.Seq, end: e.ends()}
+}
+
+// chunk is a part of a stream that is of use only as a whole: the bytes of an event or of a control message, or what is left of them.
+type chunk struct {
+	text    string
+	at      uint64 // a client that has the chunk has everything up to this sequence number
+	end     bool   // topics end with it
+	control bool   // it is a control message: a cursor would not make it again
+	partial bool   // a part of it was sent
+}
+
+// cut returns what is left after n bytes of some chunks were sent, and the sequence number up to which everything was sent; from, if that
+// is nothing. An event of which nothing was sent is not kept: a cursor makes it again.
+func cut(chunks []chunk, n int, from uint64) (rest chunk, at uint64) {
+	at = from
+	for _, c := range chunks {
+		if n < len(c.text) {
+			if n > 0 || c.partial || c.control {
+				c.text, c.partial = c.text[n:], true
+				return c, c.at
+			}
+			return chunk{}, at
+		}
+		n -= len(c.text)
+		at = c.at
+	}
+	return chunk{}, at
+}
+
+// eventsIn returns how many of some chunks are events.
+func eventsIn(chunks []chunk) (events int) {
+	for i := range chunks {
+		if !chunks[i].control {
+			events++
+		}
+	}
+	return events
+}
+
+// eventsUpTo returns how many events n bytes of some chunks hold whole.
+func eventsUpTo(chunks []chunk, n int) int {
+	whole := 0
+	for whole < len(chunks) && n >= len(chunks[whole].text) {
+		n -= len(chunks[whole].text)
+		whole++
+	}
+	return eventsIn(chunks[:whole])
+}

@@ -1,0 +1,104 @@
+package fanout
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// textEncoding writes a line for each event and each control message.
+type textEncoding struct{}
+
+func (textEncoding) Key() string { return "text" }
+
+func (textEncoding) Event(b []byte, at eventlog.Position, r *eventlog.Record) []byte {
+	return fmt.Appendf(b, "%d %s\n", at.Seq, r.Data)
+}
+
+func (textEncoding) Control(b []byte, c Control) []byte {
+	name := [...]string{"opened", "checkpoint", "gap", "expiring", "leaving", "heartbeat"}[c.Kind]
+	return fmt.Appendf(b, "%s %d\n", name, c.At.Seq)
+}
+
+// anyone is a client that may have everything.
+type anyone struct{ closed chan End }
+
+func (anyone) Expires() time.Time { return time.Time{} }
+func (anyone) Revoked() bool      { return false }
+
+func (a anyone) Closed(end End) {
+	if a.closed != nil {
+		a.closed <- end
+	}
+}
+
+// nothing is a socket that takes everything.
+type nothing struct{}
+
+func (nothing) Write([]byte) error { return nil }
+func (nothing) Abort()             {}
+func (nothing) Close()             {}
+
+// start returns a Fanout of a log in memory, which a test may shut down itself.
+func start(t *testing.T, change ...func(*Options)) (*Fanout, *eventlog.Memory) {
+	t.Helper()
+	log, err := eventlog.NewMemory(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{
+		Window: 64 << 20, Heartbeat: 25 * time.Second, ShortestHeartbeat: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		Logger: slog.New(slog.DiscardHandler),
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	f, err := New(t.Context(), log, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Start()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		_ = f.Shutdown(ctx)
+		_ = log.Close()
+	})
+	return f, log
+}
+
+func publish(t *testing.T, log eventlog.Log, records ...eventlog.Record) {
+	t.Helper()
+	if _, err := log.Append(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// subscription is one to the topic news.
+func subscription() *Subscription {
+	return &Subscription{Selector: eventlog.Topics("news"), Encoding: textEncoding{}, Client: anyone{}}
+}
+
+// stream opens a stream.
+func stream(t *testing.T, f *Fanout, s *Subscription) *Stream {
+	t.Helper()
+	st, err := f.Open(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// directOf returns a direct subscriber of the shard with a socket, that nothing has adopted.
+func directOf(t *testing.T, f *Fanout, s *Subscription, fd int32) *direct {
+	t.Helper()
+	st := stream(t, f, s)
+	st.taken = true
+	d := &direct{fd: fd, slot: -1, cursor: st.cursor}
+	d.subscriber = st.subscriber(d)
+	return d
+}

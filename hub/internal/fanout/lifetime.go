@@ -1,0 +1,111 @@
+package fanout
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// A stream lasts as long as its client may have it, and at most Options.MaxAge. It ends at a random moment in the last fifth of that time, so
+// that streams that began together, or whose tokens were issued together, do not reconnect together. The client gets a warning in time to
+// get another token.
+
+// warning is how long before its end a client is warned.
+const warning = 30 * time.Second
+
+// limitLife sets when a subscriber is warned, and when it ends: at 80 to 100 % of what its client has left, or of MaxAge if that is
+// earlier.
+func (s *shard) limitLife(sub *subscriber) {
+	now := s.wheel.at(time.Now())
+	if expires := sub.client.Expires(); !expires.IsZero() {
+		sub.end = now + s.wheel.ticks(mostOf(time.Until(expires)))
+		sub.warn = max(sub.end-s.wheel.ticks(warning), 1)
+	}
+	if s.f.opts.MaxAge > 0 {
+		if end := now + s.wheel.ticks(mostOf(s.f.opts.MaxAge)); sub.end == 0 || end < sub.end {
+			sub.end, sub.ages = end, true
+		}
+	}
+}
+
+// mostOf returns a random time of 80 to 100 % of another one.
+func mostOf(d time.Duration) time.Duration {
+	return time.Duration((0.8 + 0.2*rand.Float64()) * float64(d))
+}
+
+// over reports whether the life of a subscriber is over.
+func (s *shard) over(sub *subscriber) bool { return sub.end != 0 && s.wheel.now >= sub.end }
+
+// whyOver returns the reason for which a subscriber ends when its life is over.
+func (sub *subscriber) whyOver() Reason {
+	if sub.ages {
+		return Aged
+	}
+	return Expired
+}
+
+// due is called by the wheel. It ends a subscriber whose life or patience is over, or sends what is due.
+func (s *shard) due(sub *subscriber) {
+	switch {
+	case s.over(sub):
+		sub.end = 0
+		sub.via.leave(sub.whyOver())
+		return
+	case sub.warn != 0 && s.wheel.now >= sub.warn && sub.stage == live:
+		sub.warn = 0
+		sub.via.send(sub.group.control(Control{Kind: ControlExpiring, Expires: sub.client.Expires()}))
+		if sub.stage == closed || sub.due != 0 {
+			return
+		}
+	}
+	switch sub.stage {
+	case stalled:
+		timeout := s.wheel.ticks(s.f.opts.WriteTimeout)
+		if silent := s.wheel.now - sub.wrote; silent < timeout {
+			s.scheduleTimeout(sub, timeout-silent)
+			return
+		}
+		s.close(sub, Slow)
+	case live:
+		if s.wheel.now-sub.via.lastWrite() >= s.interval(sub.group)*3/4 {
+			sub.via.heartbeat()
+		}
+		s.scheduleHeartbeat(sub)
+	case catching, ahead:
+		s.scheduleHeartbeat(sub)
+	}
+}
+
+// interval returns how long the members of a group may get nothing, in ticks.
+func (s *shard) interval(g *group) int64 {
+	if g.heartbeat > 0 {
+		return s.wheel.ticks(time.Duration(g.heartbeat) * time.Millisecond)
+	}
+	return s.wheel.ticks(s.f.opts.Heartbeat)
+}
+
+// scheduleHeartbeat sets when the wheel looks at a subscriber the next time. Heartbeats are spread, so that subscribers that came together
+// are not written to together for ever.
+func (s *shard) scheduleHeartbeat(sub *subscriber) {
+	if sub.stage == closed || sub.stage == stalled {
+		return
+	}
+	in := s.interval(sub.group)
+	if sub.stage == live {
+		in = max(in-(s.wheel.now-sub.via.lastWrite()), 1)
+		in -= rand.Int64N(in/8 + 1)
+	}
+	for _, due := range [2]int64{sub.warn, sub.end} {
+		if due != 0 {
+			in = min(in, max(due-s.wheel.now, 1))
+		}
+	}
+	s.wheel.set(sub, in)
+}
+
+// scheduleTimeout sets when the wheel looks at a stalled subscriber, not later than its life ends.
+func (s *shard) scheduleTimeout(sub *subscriber, in int64) {
+	if sub.end != 0 {
+		in = min(in, sub.end-s.wheel.now)
+	}
+	s.wheel.set(sub, in)
+}

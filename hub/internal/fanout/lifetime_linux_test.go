@@ -1,0 +1,55 @@
+package fanout
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestAStreamThatIsBehindEndsWithItsToken: a subscriber that takes a little now and then was looked at only after WriteTimeout, counted anew
+// each time, so that it read on for as long as it liked.
+func TestAStreamThatIsBehindEndsWithItsToken(t *testing.T) {
+	for name, step := range map[string]func(*shard, *direct){
+		"stalled": func(s *shard, d *direct) {
+			d.end = s.wheel.now + 1
+			d.awaitWritable()
+			if d.due > d.end {
+				t.Errorf("it is looked at in tick %d, and its token ends in %d", d.due, d.end)
+			}
+			s.wheel.now = d.end
+			s.due(&d.subscriber)
+		},
+		"given back":          func(_ *shard, d *direct) { d.replayed(midway) },
+		"takes a little more": func(_ *shard, d *direct) { d.stage = stalled; d.ready(false, true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := start(t, func(o *Options) { o.WriteTimeout = time.Hour })
+			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(pair[1])
+			d := directOf(t, f, subscription(), int32(pair[0]))
+			s := d.shard
+			s.await(func() {
+				d.stage, d.end = catching, max(s.wheel.now, 1)
+				s.wheel.now = d.end
+				d.group.members++
+				s.groups[d.group.key] = d.group
+				s.interest.add(d.group)
+				if d.slot, err = s.poller.add(&d.subscriber, d.fd); err != nil {
+					t.Error(err)
+					return
+				}
+				step(s, d)
+				if d.stage != closed {
+					t.Errorf("it is %v", d.stage)
+				}
+			})
+			if n := f.Counts().Closed[Expired]; n != 1 {
+				t.Errorf("%d have expired", n)
+			}
+		})
+	}
+}

@@ -1,0 +1,106 @@
+package fanout
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/queue"
+)
+
+// pages reads the log for cursors that are below the window. When thousands of clients reconnect at the same position, their cursors want
+// the same page. It is read once: cursors that ask while it is being read wait for it, and the newest pages are kept.
+type pages struct {
+	log eventlog.Log
+
+	mu      sync.Mutex // guards the following
+	kept    map[pageKey]*page
+	order   queue.Queue[pageKey] // of kept, the oldest first
+	bytes   int
+	loading map[pageKey]chan struct{} // closed when the page was read, or could not be
+}
+
+// pageKey names a page. A page of a log never changes, except that retention trims it.
+type pageKey struct {
+	wants string // see group
+	after eventlog.Position
+	told  uint64
+}
+
+// page is the result of a read.
+type page struct {
+	events   []event
+	complete eventlog.Position
+	bytes    int
+}
+
+// pagesBytes limits the events of all pages that are kept, by their size.
+const pagesBytes = 4 << 20
+
+func newPages(log eventlog.Log) *pages {
+	return &pages{log: log, kept: make(map[pageKey]*page), loading: make(map[pageKey]chan struct{})}
+}
+
+// read returns the page of a query, whose selector has a key.
+func (p *pages) read(ctx context.Context, wants string, q eventlog.Query) (*page, error) {
+	key := pageKey{wants, q.After, q.Told}
+	for {
+		p.mu.Lock()
+		if found := p.kept[key]; found != nil && q.After.Gen == p.log.Head().Gen {
+			p.mu.Unlock()
+			return found, nil
+		}
+		wait := p.loading[key]
+		if wait == nil {
+			break
+		}
+		p.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	done := make(chan struct{})
+	p.loading[key] = done
+	p.mu.Unlock()
+
+	made, err := p.load(ctx, q)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.loading, key)
+	close(done)
+	if err != nil {
+		return nil, err
+	}
+	if made.complete != p.log.Head() { // at the head, the next read may find more
+		p.keep(key, made)
+	}
+	return made, nil
+}
+
+func (p *pages) load(ctx context.Context, q eventlog.Query) (*page, error) {
+	answer, err := p.log.Read(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	made := &page{events: make([]event, len(answer.Records)), complete: answer.Complete}
+	for i := range answer.Records {
+		made.events[i].record, made.events[i].gen = &answer.Records[i], answer.Complete.Gen
+		made.bytes += answer.Records[i].Size()
+	}
+	return made, nil
+}
+
+// keep keeps a page and drops the oldest ones. The caller holds mu.
+func (p *pages) keep(key pageKey, made *page) {
+	p.kept[key] = made
+	p.order.Push(key)
+	p.bytes += made.bytes + entryOverhead
+	for p.bytes > pagesBytes {
+		oldest := p.order.Pop()
+		p.bytes -= p.kept[oldest].bytes + entryOverhead
+		delete(p.kept, oldest)
+	}
+}

@@ -1,0 +1,163 @@
+package fanout
+
+import (
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// A pass takes all events since the last one and goes to each live subscriber once, with everything that is for it. One write with ten
+// events costs little more than one with a single event, so that the more there is to do, the less each event costs.
+
+const (
+	passEvents = 1000      // events that one pass takes at most
+	passBytes  = 128 << 10 // about how many bytes of events one pass takes at most
+	passSteps  = 1_000_000 // steps in the index of interest, about 10 ms, after which a pass takes no more events
+)
+
+// deliverInTurn makes a pass with a rest after it. It reports whether there were new events.
+func (s *shard) deliverInTurn() bool {
+	began := time.Now()
+	if !s.deliverNext() {
+		return false
+	}
+	s.rest.after(time.Since(began))
+	return true
+}
+
+// deliverNext makes a pass. It reports whether there were new events.
+func (s *shard) deliverNext() bool {
+	events, to, ok := s.f.window.next(s.events[:0], s.at, passEvents, passBytes)
+	s.events = events
+	switch {
+	case !ok:
+		s.resyncAll()
+		s.at = to
+		s.catchAhead()
+		s.settled.Store(s.at.Seq)
+		return true
+	case to == s.at:
+		return false
+	}
+	from := s.at
+	s.at = s.offer(events, to)
+	for _, g := range s.touched {
+		s.deliver(g, from)
+		s.f.count.latency.observe(time.Since(g.events[0].record.Time))
+		clear(g.events)
+		if g.events = g.events[:0]; cap(g.events) > 64 {
+			g.events = nil
+		}
+	}
+	clear(s.touched)
+	s.touched = s.touched[:0]
+	clear(events)
+	s.catchAhead()
+	s.settled.Store(s.at.Seq)
+	return true
+}
+
+// offer offers events to the groups that may want them, and collects in touched the groups that do. It returns the position up to which
+// it has come, which is before to if the lookups cost too much.
+func (s *shard) offer(events []*event, to eventlog.Position) eventlog.Position {
+	s.pass++
+	var e *event
+	steps := 0
+	touch := func(g *group) {
+		cost, first := g.offer(e, s.pass)
+		steps += cost
+		if first {
+			s.touched = append(s.touched, g)
+		}
+	}
+	for _, e = range events {
+		if steps += s.interest.each(e.record, touch); steps > passSteps {
+			to.Seq = e.record.Seq
+			break
+		}
+	}
+	return to
+}
+
+// deliver sends the events of a group to its members. Live members have everything up to from.
+func (s *shard) deliver(g *group, from eventlog.Position) {
+	for _, r := range g.runners {
+		r.wake(g.events[0].record.Seq)
+	}
+	if len(g.live) == 0 {
+		return
+	}
+	b, ends := s.gather(g)
+	for i := 0; i < len(g.live) && len(b) > 0; {
+		m := g.live[i]
+		n, err := send(m.fd, b)
+		switch {
+		case n == len(b):
+			i++
+		case err != nil:
+			s.close(&m.sub.subscriber, Gone) // which puts another member in its place
+		default:
+			s.chunks = s.chunks[:0]
+			for _, e := range g.events {
+				s.chunks = append(s.chunks, e.chunk(g.encoding))
+			}
+			rest, at := cut(s.chunks, n, from.Seq)
+			s.f.count.sent(1, eventsUpTo(s.chunks, n), n)
+			m.sub.moved = n > 0
+			m.sub.bytes += int64(n)
+			m.sub.stall(rest, eventlog.Position{Gen: from.Gen, Seq: at})
+		}
+	}
+	last := g.events[len(g.events)-1].position()
+	if len(b) > 0 {
+		s.f.count.sent(len(g.live), len(g.events), len(b))
+		g.sent, g.wrote = last.Seq, s.wheel.now
+		g.bytes += int64(len(b))
+	}
+	if ends {
+		s.endGroup(g, last)
+	}
+}
+
+// gather returns the bytes of a group's events, one after the other, and whether topics end with them. The result is valid until the next
+// call.
+func (s *shard) gather(g *group) (b []byte, ends bool) {
+	if len(g.events) == 1 {
+		c := g.events[0].chunk(g.encoding)
+		return bytesOf(c.text), c.end
+	}
+	s.buf = s.buf[:0]
+	for _, e := range g.events {
+		c := e.chunk(g.encoding)
+		s.buf = append(s.buf, c.text...)
+		ends = ends || c.end
+	}
+	return s.buf, ends
+}
+
+// endGroup closes the live streams of a group if they are complete.
+func (s *shard) endGroup(g *group, at eventlog.Position) {
+	complete, err := s.f.ends.complete(s.f.ctx, g, at)
+	if err != nil {
+		s.f.opts.Logger.Error("whether topics have ended cannot be read; their streams end, and the clients find out when they come back", "err", err.Error())
+		complete = true
+	}
+	for complete && len(g.live) > 0 {
+		s.close(&g.live[0].sub.subscriber, Complete)
+	}
+}
+
+// resyncAll gives all live subscribers a cursor: the window has jumped, and what comes next is not in it.
+func (s *shard) resyncAll() {
+	for _, g := range s.groups {
+		g.sent = 0
+		for len(g.live) > 0 {
+			d := g.live[0].sub
+			d.leaveLive(s.at)
+			d.replay()
+		}
+		for _, r := range g.runners {
+			r.wake(0)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+
+	"github.com/tidings-sse/tidings/internal/queue"
+)
+
+// replayers bring direct subscribers that are behind to the position of their shards. They run outside the shards, so that live subscribers do
+// not wait for them. There are few, whatever the number of subscribers: each subscriber gets some pages in its turn, then waits for the
+// next turn.
+type replayers struct {
+	wakeup  chan struct{} // there may be something in waiting
+	mu      sync.Mutex    // guards the following
+	waiting queue.Queue[*direct]
+}
+
+// progress is the result of a subscriber's turn.
+type progress int
+
+const (
+	midway   progress = iota // there is more
+	caughtUp                 // it is at the head
+	blocked                  // its socket is full
+	finished                 // nothing will ever come
+	lost                     // the client has disconnected
+	broken                   // the log cannot be read
+	tooSlow                  // it is too far behind
+)
+
+// turnPages is how many pages a subscriber gets in its turn.
+const turnPages = 8
+
+func newReplayers() *replayers { return &replayers{wakeup: make(chan struct{}, 1)} }
+
+func (r *replayers) add(d *direct) {
+	r.mu.Lock()
+	r.waiting.Push(d)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *replayers) wake() {
+	select {
+	case r.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the subscriber that has waited longest, nil if there is none.
+func (r *replayers) take() *direct {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting.Len() == 0 {
+		return nil
+	}
+	d := r.waiting.Pop()
+	if r.waiting.Len() > 0 {
+		r.wake() // another replayer may help
+	}
+	return d
+}
+
+// run is one replayer, until ctx ends.
+func (r *replayers) run(ctx context.Context) {
+	var buf []byte
+	for {
+		select {
+		case <-r.wakeup:
+		case <-ctx.Done():
+			return
+		}
+		for d := r.take(); d != nil && ctx.Err() == nil; d = r.take() {
+			now := d.catchUp(ctx, &buf)
+			if cap(buf) > 4*pageBytes {
+				buf = nil // one event has made it very large
+			}
+			d.shard.post(func() { d.replayed(now) })
+		}
+	}
+}
+
+// catchUp is a turn: it sends the subscriber what comes next, as far as its socket takes it.
+func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
+	c := d.cursor
+	for range turnPages {
+		if d.rest.text != "" { // first: a page may hold a control message that is made once
+			if now := d.finishRest(ctx, buf); now != midway {
+				return now
+			}
+		}
+		from := c.query.After.Seq
+		chunks, now, err := c.next(ctx)
+		if err != nil {
+			now := tooSlow
+			if !errors.Is(err, errTooSlow) {
+				now = broken
+				d.shard.f.logUnreadable(ctx, c.query.After, err)
+			}
+			_, _, _ = d.push(buf, from, []chunk{c.group.leaving(c.query.After)}) // a client that has disconnected comes back anyway
+			return now
+		}
+		all, at, err := d.push(buf, from, chunks)
+		switch {
+		case err != nil:
+			return lost
+		case !all:
+			d.last = now == atEnd && d.rest.text != "" && d.rest.at == chunks[len(chunks)-1].at
+			c.back(at)
+			return blocked
+		case now == atEnd:
+			return finished
+		case now == atHead:
+			return caughtUp
+		}
+		runtime.Gosched() // shards go first
+	}
+	return midway
+}
+
+// finishRest sends what is left of a chunk. The result is midway if the subscriber can go on.
+func (d *direct) finishRest(ctx context.Context, buf *[]byte) progress {
+	end := d.rest.end
+	all, _, err := d.push(buf, d.rest.at, nil)
+	switch {
+	case err != nil:
+		return lost
+	case !all:
+		return blocked
+	case d.last:
+		return finished
+	}
+	if end { // whether it was the last may have to be read from the log
+		c := d.cursor
+		if ended, err := c.f.ends.complete(ctx, c.group, c.query.After); err == nil && ended {
+			return finished
+		}
+	}
+	return midway
+}

@@ -1,0 +1,40 @@
+package fanout
+
+import "time"
+
+// rest is the pause of a shard between two passes over its subscribers.
+//
+// A pass over 1,000 subscribers takes about 5 ms, a publish 40 µs. When every processor of the Go scheduler runs a shard, publishers get a
+// turn only between two passes. A shard that started its next pass at the first new event would send one event for each pass. During a
+// rest publishers append more events, and the next pass sends all of them in one write for each subscriber.
+//
+// A rest delays no event that comes later than the rest ends: with 50 events a second to 1,000 subscribers, none.
+type rest struct {
+	over  *time.Timer // fires when the rest ends
+	until time.Time
+}
+
+// The length of a rest. Measured with one processor, 1,000 subscribers and 16 publishers: half of a pass delivers 36 times as many events as no
+// rest, a quarter 28 times. Twice as long does not deliver more.
+const (
+	restShare = 2                     // a rest takes half as long as the pass before it,
+	restMost  = 5 * time.Millisecond  // but not longer than this: that is time for 100 publishes, whatever the number of subscribers
+	restLeast = 50 * time.Microsecond // a shorter one is left out: a process that sleeps wakes up a millisecond later
+)
+
+// begin prepares the timer and returns it.
+func (r *rest) begin() *time.Timer {
+	r.over = time.NewTimer(0)
+	return r.over
+}
+
+// after begins a rest after a pass.
+func (r *rest) after(took time.Duration) {
+	if d := min(took/restShare, restMost); d >= restLeast {
+		r.until = time.Now().Add(d)
+		r.over.Reset(d)
+	}
+}
+
+// on reports whether the shard rests. When the rest ends, over fires.
+func (r *rest) on() bool { return time.Now().Before(r.until) }

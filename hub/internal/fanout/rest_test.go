@@ -1,0 +1,81 @@
+package fanout
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// TestARestIsLimitedByThePassBeforeIt, so that a delivery waits at most half as long as it would for the pass, and 5 ms.
+func TestARestIsLimitedByThePassBeforeIt(t *testing.T) {
+	for _, test := range []struct{ pass, rest time.Duration }{
+		{0, 0},
+		{20 * time.Microsecond, 0},
+		{5 * time.Millisecond, 2500 * time.Microsecond},
+		{time.Second, 5 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var r rest
+			defer r.begin().Stop()
+			<-r.over.C
+			began := time.Now()
+			r.after(test.pass)
+			if r.on() != (test.rest > 0) {
+				t.Fatalf("after a pass of %v: rest is %v", test.pass, r.on())
+			}
+			if test.rest == 0 {
+				return
+			}
+			<-r.over.C
+			if took := time.Since(began); took != test.rest || r.on() {
+				t.Errorf("after a pass of %v the rest took %v, want %v; still on: %v", test.pass, took, test.rest, r.on())
+			}
+		})
+	}
+}
+
+// TestEventsThatComeDuringARestLeaveTogether: a shard ran after each append, so that each event cost a pass over all subscribers.
+func TestEventsThatComeDuringARestLeaveTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, log := start(t)
+		publish := func() {
+			publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: "x"})
+			synctest.Wait()
+		}
+		passes := func() (n uint64) {
+			for _, s := range f.shards {
+				s.await(func() { n += s.pass })
+			}
+			return n
+		}
+		shards := uint64(len(f.shards))
+		publish()
+		publish()
+		if n := passes(); n != 2*shards {
+			t.Fatalf("%d passes in %d shards for two events that come apart", n, shards)
+		}
+		for _, s := range f.shards {
+			s.await(func() { s.rest.after(4 * time.Millisecond) })
+		}
+		for range 100 {
+			publish()
+		}
+		if n := passes(); n != 2*shards {
+			t.Errorf("%d passes in %d shards before the rest was over", n, shards)
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if n := passes(); n != 3*shards {
+			t.Errorf("%d passes in %d shards; 100 events that came during a rest have to leave in one", n, shards)
+		}
+		for _, s := range f.shards {
+			s.await(func() {
+				if s.at != log.Head() {
+					t.Errorf("a shard is at %v after its rest, and the log at %v", s.at, log.Head())
+				}
+			})
+		}
+	})
+}

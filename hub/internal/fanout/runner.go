@@ -1,0 +1,295 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// runner is a subscriber whose writes block: over TLS, HTTP/2, or where there are no direct sockets. It has its cursor from start to end,
+// and the shard wakes it. It occupies a goroutine of the shard's pool only while there is something to send: most subscribers would keep a
+// stack for nothing.
+type runner struct {
+	subscriber
+	fd, slot int32 // of the socket that the poller watches for hang-ups; -1: none
+
+	out    Socket
+	cursor *cursor // the goroutine's, once the runner was started
+
+	turn        atomic.Uint32                     // 0: asleep; else it has or awaits a turn, and each wake adds one
+	pending     atomic.Uint64                     // 1 and the number of the first event that is wanted since the cursor was looked at; 0: none
+	heartbeatAt atomic.Pointer[eventlog.Position] // a heartbeat is due; a wake came for every event up to here that is wanted
+	wroteAt     atomic.Int64                      // tick of the shard's wheel at which it wrote last
+	leaving     atomic.Uint32                     // a Reason: it is to end when it is at the head
+
+	mu       sync.Mutex         // guards the following
+	messages []chunk            // control messages that are to be sent
+	stop     context.CancelFunc // of reading the log, while it does
+
+	awake   bool  // it has had a turn; the goroutine's, as is written
+	written int64 // bytes
+}
+
+// newRunner returns a runner that sends something first.
+func (st *Stream) newRunner(out Socket, first []byte) *runner {
+	r := &runner{fd: -1, slot: -1, out: out, cursor: st.cursor, messages: []chunk{{text: string(first), control: true}}}
+	r.subscriber = st.subscriber(r)
+	return r
+}
+
+// admit gives the runner to its shard.
+func (r *runner) admit() {
+	if !r.shard.post(func() { r.shard.adopt(&r.subscriber) }) {
+		r.turn.Store(1) // so that nothing wakes it after its end
+		r.end(Drained)
+	}
+}
+
+func (r *runner) start() {
+	s, g := r.shard, r.group
+	r.cursor.group = g
+	r.stage = live
+	g.addRunner(r)
+	if r.fd >= 0 {
+		slot, err := s.poller.add(&r.subscriber, r.fd)
+		if r.slot = slot; err != nil {
+			r.disconnected()
+		}
+	}
+	r.schedule()
+	s.scheduleHeartbeat(&r.subscriber)
+	if s.draining {
+		r.leave(Drained)
+	}
+}
+
+// wake tells the runner about an event that it wants and that is in the window, by its sequence number; or by 0 that it has to look for
+// itself. Calls come in the order of the log, so that the first is the one to remember.
+func (r *runner) wake(seq uint64) {
+	r.pending.CompareAndSwap(0, seq+1)
+	r.schedule()
+}
+
+// schedule gives the runner a turn, or one more after the one that it has.
+func (r *runner) schedule() {
+	if r.turn.Add(1) == 1 {
+		r.shard.pool.add(r)
+	}
+}
+
+func (r *runner) heartbeat() {
+	at := r.shard.at
+	r.heartbeatAt.Store(&at)
+	r.wrote = r.shard.wheel.now
+	r.schedule()
+}
+
+// leave makes the runner end. A client whose permission has ended gets no more events, also when the hub drains at the same time: draining
+// alone would send what is left first.
+func (r *runner) leave(why Reason) {
+	if !r.leaving.CompareAndSwap(uint32(open), uint32(why)) && why != Drained {
+		r.leaving.Store(uint32(why))
+	}
+	r.schedule()
+}
+
+// disconnected ends the runner because its client has disconnected, or nothing waits for it any more. A write that blocks fails. Any
+// goroutine may call it.
+func (r *runner) disconnected() {
+	r.leave(Gone)
+	r.out.Abort()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stop != nil {
+		r.stop()
+	}
+}
+
+func (r *runner) abort(Reason) { r.disconnected() }
+
+func (r *runner) ready(readable, writable bool) {}
+
+func (r *runner) lastWrite() int64 { return max(r.wrote, r.wroteAt.Load()) }
+
+func (r *runner) lag() uint64 {
+	first := r.pending.Load()
+	if first <= 1 {
+		return 0
+	}
+	return r.shard.behind(eventlog.Position{Gen: r.shard.at.Gen, Seq: first - 2})
+}
+
+func (r *runner) release(Reason) {
+	if r.stage == live {
+		r.group.removeRunner(r)
+	}
+	r.stage = closed
+	if r.slot >= 0 {
+		r.shard.poller.remove(r.slot)
+		r.shard.poller.unwatch(r.fd) // the socket stays open until the runner has ended
+		r.slot = -1
+	}
+}
+
+func (r *runner) send(c chunk) {
+	r.mu.Lock()
+	r.messages = append(r.messages, c)
+	r.mu.Unlock()
+	r.schedule()
+}
+
+func (r *runner) takeMessages() []chunk {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	messages := r.messages
+	r.messages = nil
+	return messages
+}
+
+// run is a turn, and one more each time the runner was woken meanwhile.
+func (r *runner) run() {
+	for {
+		turn := r.turn.Load()
+		b := buffers.get()
+		why := r.sendAll(&b)
+		buffers.put(b)
+		if why != open {
+			r.end(why)
+			return // turn stays as it is, so that nothing wakes the runner
+		}
+		if r.turn.CompareAndSwap(turn, 0) {
+			return
+		}
+	}
+}
+
+// end ends the stream. The shard, which may watch the socket, lets go of it before it is closed.
+func (r *runner) end(why Reason) {
+	s := r.shard
+	r.bytes += r.written
+	s.await(func() { s.close(&r.subscriber, why) })
+	s.f.leave(&r.subscriber, why)
+	r.out.Close()
+}
+
+// sendAll sends everything up to the head. It returns why the stream ends, or open.
+func (r *runner) sendAll(buf *[]byte) Reason {
+	c := r.cursor
+	first := !r.awake // the first write sends the header, also when there is nothing to say yet
+	b := r.prepare(*buf)
+	defer func() { *buf = b }()
+	for {
+		why := Reason(r.leaving.Load()) // before the cursor moves: what has come until then is sent
+		if why == Gone {
+			return Gone
+		}
+		from := c.query.After // everything up to here was sent
+		chunks, now, err := r.next()
+		end := Complete
+		if err != nil {
+			if c.f.ctx.Err() != nil || Reason(r.leaving.Load()) == Gone {
+				return Gone
+			}
+			if now, end = atEnd, Slow; !errors.Is(err, errTooSlow) {
+				end = Failed
+				c.f.logUnreadable(c.f.ctx, c.query.After, err)
+			}
+			chunks = []chunk{c.group.leaving(from)}
+		}
+		if why != open && (now == atHead || why != Drained || r.shard.hasEnough(c.query.After)) {
+			if now, end = atEnd, why; why == Drained {
+				from = c.query.After
+			} else {
+				chunks = nil // the client may have no more
+			}
+			chunks = append(chunks, c.group.leaving(from))
+		}
+		for _, made := range append(r.takeMessages(), chunks...) {
+			b = append(b, made.text...)
+		}
+		if len(b) > 0 || first {
+			if err := r.out.Write(b); err != nil {
+				return r.whyBroken(err)
+			}
+			first = false
+			r.wroteAt.Store(r.shard.wheel.at(time.Now()))
+			r.written += int64(len(b))
+			c.f.count.sent(1, eventsIn(chunks), len(b))
+			b = b[:0]
+		}
+		switch now {
+		case atEnd:
+			return end
+		case atHead:
+			return open
+		}
+	}
+}
+
+// next returns what comes next. Reading the log ends when the client disconnects.
+func (r *runner) next() ([]chunk, outcome, error) {
+	c := r.cursor
+	if c.query.After.Seq >= c.until && c.f.window.has(c.query.After) {
+		return c.next(c.f.ctx)
+	}
+	ctx, stop := context.WithCancel(c.f.ctx)
+	defer stop()
+	r.setStop(stop)
+	defer r.setStop(nil)
+	if Reason(r.leaving.Load()) == Gone {
+		stop()
+	}
+	return c.next(ctx)
+}
+
+func (r *runner) setStop(stop context.CancelFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop = stop
+}
+
+// whyBroken tells a client that accepts no bytes from one that has disconnected.
+func (r *runner) whyBroken(err error) Reason {
+	if Reason(r.leaving.Load()) != Gone && errors.Is(err, os.ErrDeadlineExceeded) {
+		return Slow
+	}
+	return Gone
+}
+
+// prepare lets the cursor of a subscriber that was live skip what is not for it, and appends a heartbeat if one is due.
+func (r *runner) prepare(b []byte) []byte {
+	c := r.cursor
+	if !r.awake {
+		r.awake = true
+		return b
+	}
+	due := r.heartbeatAt.Swap(nil) // in this order: wakes for events up to there have come
+	switch first := r.pending.Swap(0); {
+	case first > 1:
+		c.fellBehind(first - 1)
+		c.skip(first - 2)
+	case first == 1: // it is to look for itself, from where it is
+		c.fellBehind(c.query.After.Seq + 1)
+	case first == 0 && due != nil && due.Gen == c.query.After.Gen:
+		c.skip(due.Seq)
+		fallthrough
+	default:
+		c.fellBehind(0)
+	}
+	if due == nil {
+		return b
+	}
+	c.chunks = c.chunks[:0]
+	if c.group.heartbeat > 0 { // the subscriber wants to see each heartbeat
+		c.sent = unsent
+	}
+	if c.appendCheckpoint(); len(c.chunks) == 0 {
+		return append(b, c.group.control(Control{Kind: ControlHeartbeat}).text...)
+	}
+	return append(b, c.chunks[0].text...)
+}

@@ -1,0 +1,142 @@
+package fanout
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// shard is a goroutine that owns subscribers. Only it touches what it owns, so that nothing on the path of an event has a lock. Other
+// goroutines reach it through post, and functions run in the order in which they were posted.
+type shard struct {
+	f       *Fanout
+	wakeup  chan struct{}
+	members atomic.Int64  // subscribers, including those that are about to enter or leave
+	settled atomic.Uint64 // sequence number up to which events were delivered
+	pool    runnerPool
+
+	mu      sync.Mutex // guards the following
+	posted  []func()
+	stopped bool
+
+	// Owned by the goroutine:
+	at       eventlog.Position // live subscribers have everything up to here
+	groups   map[string]*group
+	interest interest
+	ahead    []*direct // see stage ahead
+	wheel    *wheel
+	poller   poller
+	draining bool
+	until    eventlog.Position // the head when draining began: streams get what comes before, and end
+	leaving  []*subscriber     // that have not been told yet that the hub drains
+	sweeping atomic.Bool       // a look for revoked subscribers is posted
+
+	pass    uint64 // counts passes
+	rest    rest
+	events  []*event
+	touched []*group
+	buf     []byte
+	chunks  []chunk
+}
+
+func newShard(f *Fanout) *shard {
+	s := &shard{
+		f: f, wakeup: make(chan struct{}, 1), at: f.window.head(), groups: make(map[string]*group),
+		wheel: newWheel(f.opts.shortestWait()),
+	}
+	s.settled.Store(s.at.Seq)
+	return s
+}
+
+// wake makes the shard look for new events.
+func (s *shard) wake() {
+	select {
+	case s.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// post queues a function for the shard to run. It reports false if the shard has ended, and the function will not run.
+func (s *shard) post(f func()) bool {
+	s.mu.Lock()
+	stopped := s.stopped
+	if !stopped {
+		s.posted = append(s.posted, f)
+	}
+	s.mu.Unlock()
+	if !stopped {
+		s.wake()
+	}
+	return !stopped
+}
+
+// await posts a function and waits until it has run, or returns at once if the shard has ended.
+func (s *shard) await(f func()) {
+	done := make(chan struct{})
+	if s.post(func() { f(); close(done) }) {
+		<-done
+	}
+}
+
+func (s *shard) takePosted() []func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	posted := s.posted
+	s.posted = nil
+	return posted
+}
+
+// run is the goroutine. When ctx ends, it closes the streams that are left.
+func (s *shard) run(ctx context.Context) {
+	tick := time.NewTicker(s.wheel.tick)
+	defer tick.Stop()
+	defer s.rest.begin().Stop()
+	for {
+		select {
+		case <-s.wakeup:
+		case <-s.rest.over.C:
+		case now := <-tick.C:
+			s.wheel.turn(now, s.due)
+		case <-ctx.Done():
+			s.stop()
+			return
+		}
+		for more := true; more && ctx.Err() == nil; {
+			for _, f := range s.takePosted() {
+				f()
+			}
+			more = !s.rest.on() && s.deliverInTurn()
+		}
+	}
+}
+
+func (s *shard) stop() {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	for _, f := range s.takePosted() {
+		f()
+	}
+	s.poller.stop()
+	var left []*subscriber
+	s.each(func(sub *subscriber) { left = append(left, sub) })
+	for _, sub := range left {
+		sub.via.abort(Drained)
+		s.close(sub, Drained)
+	}
+}
+
+// each calls f with all subscribers of the shard.
+func (s *shard) each(f func(*subscriber)) {
+	s.poller.each(f)
+	for _, g := range s.groups {
+		for _, r := range g.runners {
+			if r.slot < 0 {
+				f(&r.subscriber)
+			}
+		}
+	}
+}

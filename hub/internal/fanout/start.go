@@ -1,0 +1,108 @@
+package fanout
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Start says where a stream begins. The zero Start is now.
+type Start struct {
+	// Positions are those that the client has sent, as it wrote them. The stream begins after the latest that is valid: of this
+	// generation, and not beyond the head. If none is, the client gets a gap.
+	Positions []string
+
+	// Seek is where the stream begins if no position is valid. nil: now
+	Seek *eventlog.Start
+}
+
+// begin sets the cursor of a stream, and the gap with which it begins, if any.
+func (st *Stream) begin(ctx context.Context, s *Subscription) error {
+	f, c := st.f, st.cursor
+	gap, err := f.place(ctx, s, &c.query)
+	if err != nil {
+		return err
+	}
+	c.byLog = s.From.Seek != nil
+	if gap == nil && s.FailOnGap && !f.window.has(c.query.After) { // the first read may find one
+		if gap, err = f.firstGap(ctx, c.query); err != nil {
+			return err
+		}
+	}
+	if gap != nil && s.FailOnGap {
+		return &GapError{*gap}
+	}
+	if complete, err := f.ends.complete(ctx, c.group, c.query.After); err != nil {
+		return err
+	} else if complete {
+		return ErrEnded
+	}
+	st.gap = gap
+	c.sent = c.query.After.Seq // by the message that opens the stream
+	head := f.log.Head()
+	if c.checkpoint = c.query.After != head; head.Gen == c.query.After.Gen {
+		c.until = head.Seq
+	}
+	return nil
+}
+
+// place sets where a query begins. Positions of other generations, beyond the head, or that are none count only if no valid one is there.
+// Then place returns a gap.
+func (f *Fanout) place(ctx context.Context, s *Subscription, q *eventlog.Query) (gap *Gap, err error) {
+	head := f.log.Head()
+	var beyond, unknown string // the first of each kind
+	for _, text := range s.From.Positions {
+		at, err := eventlog.ParsePosition(text)
+		switch {
+		case err != nil || at.Gen != head.Gen:
+			unknown = cmp.Or(unknown, text)
+		case at.Seq > head.Seq:
+			beyond = cmp.Or(beyond, text)
+		case q.After.IsZero() || at.Seq > q.After.Seq:
+			q.After = at
+		}
+	}
+	switch {
+	case !q.After.IsZero():
+		return nil, nil
+	case beyond != "":
+		q.After, q.Told = head, head.Seq
+		return &Gap{eventlog.Rollback, beyond, head}, nil
+	}
+	if err := f.seek(ctx, s, q, head); err != nil || unknown == "" {
+		return nil, err
+	}
+	return &Gap{eventlog.Reset, unknown[:min(len(unknown), 100)], q.After}, nil
+}
+
+// seek is place for a stream without a position. A poll that does not say where it begins gets everything.
+func (f *Fanout) seek(ctx context.Context, s *Subscription, q *eventlog.Query, head eventlog.Position) error {
+	from := s.From.Seek
+	if from == nil && s.Once {
+		from = &eventlog.Start{}
+	}
+	if from == nil {
+		q.After, q.Told = head, head.Seq
+		return nil
+	}
+	found, err := f.log.Seek(ctx, q.Selector, *from)
+	if err == nil {
+		*q = found
+		if q.After.IsZero() {
+			q.After.Gen = head.Gen
+		}
+	}
+	return err
+}
+
+// firstGap returns the gap with which a query begins, nil if there is none.
+func (f *Fanout) firstGap(ctx context.Context, q eventlog.Query) (*Gap, error) {
+	q.Limit = 1
+	_, err := f.log.Read(ctx, q)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+		return &Gap{gap.Reason, gap.From.String(), gap.To}, nil
+	}
+	return nil, err
+}

@@ -1,0 +1,159 @@
+package fanout
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Subscription is what a client wants, and may have.
+type Subscription struct {
+	Selector eventlog.Selector
+
+	// Filter names the selector's filter: subscriptions with the same name and the same topics share their bytes, so that their
+	// filters must keep the same records. Empty, a filtered subscription shares nothing. It has no meaning without a filter.
+	Filter string
+
+	From     Start
+	Encoding Encoding
+
+	// Heartbeat makes each heartbeat a checkpoint, and is their interval. 0: heartbeats at the interval of Options
+	Heartbeat time.Duration
+
+	FailOnGap bool // a gap ends the stream, and one at its beginning is a *GapError
+	Once      bool // the stream ends at the head; it is for Poll
+
+	Client Client
+}
+
+// Client is who has a stream, as far as fan-out has to know. Its methods must not block.
+type Client interface {
+	// Expires returns when the client may have no more. Zero: never
+	Expires() time.Time
+
+	// Revoked reports whether the permission of the client was revoked. See [Fanout.EndRevoked].
+	Revoked() bool
+
+	// Closed is called once, when an attached stream has ended.
+	Closed(End)
+}
+
+// End is how a stream ended.
+type End struct {
+	Bytes  int64 // sent after the header
+	Reason Reason
+}
+
+// Socket is a connection whose writes block.
+type Socket interface {
+	// Write hands bytes to the connection. It returns an error when the client has disconnected, or has accepted no bytes for
+	// the write timeout: that one is os.ErrDeadlineExceeded.
+	Write(b []byte) error
+
+	// Abort makes a write that blocks fail, and those that follow. It may be called at any time, also after Close.
+	Abort()
+
+	// Close is called once, after the last write.
+	Close()
+}
+
+// Stream is a subscription whose beginning is known. It has to be attached to a connection, polled, or closed.
+type Stream struct {
+	f      *Fanout
+	client Client
+	cursor *cursor
+	gap    *Gap
+	first  []byte // of the stream
+	taken  bool   // it is attached or closed
+}
+
+// Open finds out where a subscription begins. Errors are [ErrEnded] if nothing can ever come, [ErrDraining], [ErrUnreadable], a
+// [*GapError], and those of the log.
+func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
+	if err := f.enter(); err != nil {
+		return nil, err
+	}
+	g := newGroup(s)
+	st := &Stream{f: f, client: s.Client, cursor: &cursor{f: f, group: g, sent: unsent, once: s.Once, failOnGap: s.FailOnGap}}
+	opened := false
+	defer func() {
+		if !opened { // also when code of the log or of a matcher panics
+			st.Close()
+		}
+	}()
+	st.cursor.query.Selector = s.Selector
+	if err := st.begin(ctx, s); err != nil {
+		return nil, err
+	}
+	at := st.cursor.query.After
+	if st.gap != nil { // before the position: a client that has the position is not told about the gap again
+		st.first = append(st.first, g.control(Control{Kind: ControlGap, At: at, Gap: st.gap}).text...)
+	}
+	st.first = append(st.first, g.control(Control{Kind: ControlOpened, At: at, Retry: jitter(shortestReconnect, longestReconnect)}).text...)
+	opened = true
+	return st, nil
+}
+
+// At returns the position after which the stream begins.
+func (st *Stream) At() eventlog.Position { return st.cursor.query.After }
+
+// Gap returns the gap with which the stream begins, nil if there is none.
+func (st *Stream) Gap() *Gap { return st.gap }
+
+// Close ends a stream that is not attached. For one that is, it does nothing.
+func (st *Stream) Close() {
+	if !st.taken {
+		st.taken = true
+		st.f.open.Done()
+	}
+}
+
+// Attach gives the stream a connection, to which it first sends a header. early is how many bytes the client has sent already after its
+// request.
+func (st *Stream) Attach(conn net.Conn, header []byte, early int) {
+	st.taken = true
+	if !st.attachDirect(conn, header, early) {
+		st.attachConnection(conn, header)
+	}
+}
+
+// Serve gives the stream a socket, and returns the function that ends the stream at once, because the client has disconnected.
+func (st *Stream) Serve(out Socket) (abort func()) {
+	st.taken = true
+	r := st.newRunner(out, st.first)
+	r.admit()
+	return r.disconnected
+}
+
+// subscriber returns what a shard has to know about the stream.
+func (st *Stream) subscriber(via delivery) subscriber {
+	return subscriber{
+		shard: st.f.leastShard(), group: st.cursor.group, client: st.client, via: via, id: st.f.count.open(), failOnGap: st.cursor.failOnGap,
+	}
+}
+
+// Poll writes what there is up to the head, and returns. The error is that of the log, or of write, which ends the poll.
+func (st *Stream) Poll(ctx context.Context, write func([]byte) error) error {
+	c := st.cursor
+	b := append(buffers.get(), st.first...)
+	defer func() { buffers.put(b) }()
+	for now := more; now != atEnd; {
+		var chunks []chunk
+		var err error
+		if chunks, now, err = c.next(ctx); err != nil {
+			st.f.logUnreadable(ctx, c.query.After, err)
+			return err
+		}
+		for _, made := range chunks {
+			b = append(b, made.text...)
+		}
+		if err := write(b); err != nil {
+			return err
+		}
+		st.f.count.sent(1, eventsIn(chunks), len(b))
+		b = b[:0]
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package fanout
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// subscriber is what a shard knows about a stream, however its bytes leave. It is part of a direct or of a runner. There is no queue.
+type subscriber struct {
+	shard  *shard
+	group  *group
+	client Client
+	via    delivery
+
+	id    int64 // when it was opened, in µs since 1970; no two of a Fanout have the same
+	bytes int64 // sent; while a direct subscriber is live, those of its group come on top
+
+	due       int64 // tick at which the wheel looks at it; 0: never
+	wrote     int64 // tick at which it took bytes last; see delivery.lastWrite
+	warn, end int64 // ticks at which its client is warned, and its stream ends; 0: never
+
+	dueAt int32 // index in the wheel's slot
+	place int32 // index in the list of its group
+
+	stage     stage
+	failOnGap bool
+	ages      bool // end comes from Options.MaxAge rather than from the client
+	dismissed bool // an administrator has closed it
+}
+
+// delivery is how the bytes of a subscriber leave: direct, or runner. Only the subscriber's shard calls it.
+type delivery interface {
+	// start begins to send. The shard and the group have counted the subscriber.
+	start()
+
+	// send sends a control message to a live subscriber.
+	send(c chunk)
+
+	// heartbeat sends a heartbeat to a live subscriber.
+	heartbeat()
+
+	// leave ends the stream in order, with a last control message if the client can get one.
+	leave(why Reason)
+
+	// abort ends the stream without another byte.
+	abort(why Reason)
+
+	// ready is called when the socket has bytes to read, or can take more.
+	ready(readable, writable bool)
+
+	// lastWrite returns the tick at which the subscriber took bytes last.
+	lastWrite() int64
+
+	// lag returns by how many events of the log the subscriber is behind its shard, as far as the shard knows: of a
+	// subscriber that a replayer has, when the replayer got it.
+	lag() uint64
+
+	// release frees what the subscriber has in its group and at the poller. The stream has ended.
+	release(why Reason)
+}
+
+var (
+	_ delivery = (*direct)(nil)
+	_ delivery = (*runner)(nil)
+)
+
+// stage is where a subscriber is in its life. A runner is live from start to close; its own cursor knows whether it is behind.
+type stage uint8
+
+const (
+	fresh    stage = iota
+	catching       // a replayer has it
+	stalled        // its socket is full
+	ahead          // its cursor has read in the log what the window does not have yet
+	live
+	closed
+)
+
+func (s stage) String() string {
+	return [...]string{"new", "catching up", "stalled", "ahead", "live", "closed"}[s]
+}
+
+// Reason is why a stream ended.
+type Reason uint8
+
+const (
+	open      Reason = iota
+	Gone             // the client has disconnected
+	Complete         // all topics have ended, and everything was sent
+	Drained          // the hub stops
+	Slow             // the client accepted no bytes for too long, or is too far behind
+	Expired          // the permission of the client has ended
+	Revoked          // the permission of the client was revoked
+	Failed           // the log cannot be read
+	Dismissed        // an administrator has closed it
+	Aged             // it has reached Options.MaxAge
+	reasons
+)
+
+func (r Reason) String() string {
+	return [reasons]string{"open", "gone", "complete", "drained", "slow", "expired", "revoked", "failed", "closed", "aged"}[r]
+}
+
+// Reasons returns all reasons for which a stream can end.
+func Reasons() (all []Reason) {
+	for r := Gone; r < reasons; r++ {
+		all = append(all, r)
+	}
+	return all
+}
+
+// jitter returns a random time between two.
+func jitter(least, most time.Duration) time.Duration { return least + rand.N(most-least) }
+
+// The time after which a client should reconnect. Each stream gets its own, so that not even the sudden end of a hub brings all clients
+// back at once.
+const (
+	shortestReconnect = 2 * time.Second
+	longestReconnect  = 5 * time.Second
+)
+
+// leaving returns the control message with which a stream ends whose client may come back: the position that it has reached, and when to
+// reconnect.
+func (g *group) leaving(at eventlog.Position) chunk {
+	return g.control(Control{Kind: ControlLeaving, At: at, Retry: jitter(shortestReconnect/2, longestReconnect)})
+}
+
+// control returns a control message in the encoding of the group. It may have no bytes.
+func (g *group) control(c Control) chunk {
+	c.Now = time.Now()
+	return chunk{text: string(g.encoding.Control(nil, c)), at: c.At.Seq, control: true}
+}

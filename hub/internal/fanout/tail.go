@@ -1,0 +1,194 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"runtime/pprof"
+	"sync"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// labelled names a goroutine in profiles.
+func labelled(name string, f func()) {
+	pprof.Do(context.Background(), pprof.Labels("goroutine", name), func(context.Context) { f() })
+}
+
+// preloaded is how many of the newest records the window begins with, so that clients that reconnect after a restart find them there.
+const preloaded = 20_000
+
+// preload fills the window with the newest records of the log.
+func (f *Fanout) preload(ctx context.Context) error {
+	q, err := f.log.Seek(ctx, eventlog.Everything(), eventlog.Start{Last: preloaded})
+	if err != nil {
+		return err
+	}
+	f.window.begin(q.After)
+	q.Told = q.After.Seq
+	for head := f.log.Head(); f.window.head() != head; {
+		moved, err := f.take(ctx, &q, func([]eventlog.Record) {})
+		if err != nil {
+			return err
+		} else if !moved {
+			break
+		}
+	}
+	return nil
+}
+
+// take calls seen with the next records of the log and moves them into the window. It reports whether there may be more.
+func (f *Fanout) take(ctx context.Context, q *eventlog.Query, seen func([]eventlog.Record)) (more bool, err error) {
+	answer, err := f.log.Read(ctx, *q)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+		// Subscribers before the gap have to read the log, which reports it to each of them.
+		*q = gap.Partial(*q)
+		f.window.begin(gap.To)
+		if gap.Reason == eventlog.Reset || gap.To.Seq > q.After.Seq {
+			q.After = gap.To
+		}
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	seen(answer.Records)
+	f.window.add(answer.Records, answer.Complete)
+	q.After = answer.Complete
+	return answer.Complete != f.log.Head(), nil
+}
+
+// seen is called with the records that come in after the start.
+func (f *Fanout) seen(records []eventlog.Record) {
+	f.count.taken.Add(uint64(len(records)))
+	if f.opts.OnRecords != nil {
+		f.opts.OnRecords(records)
+	}
+}
+
+// refuseAfter is how long streams wait for a log that cannot be read. After that the clients get only heartbeats, and it is better to tell
+// them that something is wrong.
+const refuseAfter = time.Minute
+
+// refuseStreams ends all streams and refuses new ones until the log can be read again.
+func (f *Fanout) refuseStreams() {
+	if f.refusing.Swap(true) {
+		return
+	}
+	f.opts.Logger.Error("the log cannot be read for too long; all streams end, and new ones are told to come back later")
+	for _, s := range f.shards {
+		s.post(func() { s.each(func(sub *subscriber) { sub.via.leave(Failed) }) })
+	}
+}
+
+// endWithLog ends all streams if the log was closed and the Fanout was not: no event will come.
+func (f *Fanout) endWithLog() {
+	select {
+	case <-f.ctx.Done():
+		return
+	case <-f.draining:
+		return
+	default:
+	}
+	f.opts.Logger.Error("the log is closed; all streams end, and new ones are told to come back later")
+	f.endStreams(f.ctx)
+}
+
+// tail follows the log until it is closed or reading ends.
+func (f *Fanout) tail() {
+	t := &tail{
+		f: f, draining: f.draining, wait: shortestRetry, lastRead: sync.OnceFunc(func() { close(f.lastRead) }),
+		query: eventlog.Query{Selector: eventlog.Everything(), After: f.window.head(), Limit: 4096, Bytes: 8 << 20},
+	}
+	t.query.Told = t.query.After.Seq
+	t.run()
+	t.lastRead()
+	f.endWithLog()
+}
+
+// tail reads the log for the window. When streams begin to end, it first reads what the log has at that moment: a publisher may have the
+// answer for a record that is not in the window yet.
+type tail struct {
+	f     *Fanout
+	query eventlog.Query
+
+	draining <-chan struct{}   // nil once it was closed
+	last     eventlog.Position // then: the head of the log at that moment
+	lastRead func()            // says that the window has everything up to last
+
+	failing time.Time // since when the log cannot be read
+	wait    time.Duration
+}
+
+const shortestRetry, longestRetry = 10 * time.Millisecond, time.Second
+
+func (t *tail) run() {
+	f := t.f
+	for {
+		more, err := f.take(f.ctx, &t.query, f.seen)
+		switch {
+		case errors.Is(err, eventlog.ErrClosed) || f.ctx.Err() != nil:
+			return
+		case err != nil:
+			if !t.failed(err) {
+				return
+			}
+			continue
+		}
+		for _, s := range f.shards {
+			s.wake()
+		}
+		f.unread.Store(false)
+		f.refusing.Store(false)
+		t.wait = shortestRetry
+		if at := t.query.After; t.draining == nil && (!more || at.Gen != t.last.Gen || at.Seq >= t.last.Seq) {
+			t.lastRead()
+		}
+		if !t.awaitRecords(more) {
+			return
+		}
+	}
+}
+
+// awaitRecords waits until there may be something to read, which is now if there is more. It reports false when reading ends.
+func (t *tail) awaitRecords(more bool) bool {
+	if more { // which may be so for as long as anybody publishes
+		select {
+		case <-t.draining:
+			t.beginDraining()
+		default:
+		}
+		return true
+	}
+	select {
+	case <-t.draining:
+		t.beginDraining()
+	case _, ok := <-t.f.log.Watch():
+		return ok
+	case <-t.f.ctx.Done():
+		return false
+	}
+	return true
+}
+
+func (t *tail) beginDraining() { t.draining, t.last = nil, t.f.log.Head() }
+
+// failed waits before the next attempt to read a log that cannot be read. It reports false when there is none.
+func (t *tail) failed(err error) bool {
+	f := t.f
+	if !f.unread.Swap(true) {
+		t.failing = time.Now()
+	}
+	f.opts.Logger.Error("the newest events cannot be read, and no subscriber gets them; it will be tried again", "err", err.Error(), "again in", t.wait)
+	select {
+	case <-time.After(t.wait):
+	case <-f.draining: // clients find everything when they reconnect
+		return false
+	case <-f.ctx.Done():
+		return false
+	}
+	t.wait = min(2*t.wait, longestRetry)
+	if time.Since(t.failing) > refuseAfter {
+		f.refuseStreams()
+	}
+	return true
+}

@@ -1,0 +1,81 @@
+package hub
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/internal/wire"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// native is the native dialect. docs/protocol.md describes it. Its streams are in subscribe.go, their form in native_encoding.go.
+type native struct{}
+
+var _ Dialect = native{}
+
+func (native) Routes() []Route {
+	methods := []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}
+	return []Route{
+		{"/events", methods, serveEvents},
+		{"/events/", methods, serveTopic},
+		{"/api/v1/topics", []string{http.MethodGet, http.MethodHead}, serveTopics},
+	}
+}
+
+// Refuse answers with a problem document (RFC 9457).
+func (native) Refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
+	if enc, err := negotiate(r.Header); err == nil && p.RetryAfter > 0 && wantsRetry(r) {
+		refuseForNow(w, r, enc, p)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", wire.MediaProblem)
+	header.Set("Cache-Control", "no-store")
+	if p.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
+	}
+	if (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) && header.Get("WWW-Authenticate") == "" {
+		header.Set("WWW-Authenticate", challenge(p))
+	}
+	if errors.Is(p.Err, errCoding) {
+		header.Set("Accept-Encoding", acceptedCodings) // RFC 9110, section 15.5.16
+	}
+	body, _ := json.Marshal(p) // of strings and numbers
+	body = append(body, '\n')
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // a client that has disconnected does not want it
+}
+
+// wantsRetry reports whether a request asks for a stream and comes from a browser, or from a client that resumes. EventSource gives up for
+// good on any status but 200. So a refusal that lasts for a while only is a stream that says when to come back, and ends (PROTOCOL 5). Others
+// get the status.
+func wantsRetry(r *http.Request) bool {
+	path := sentPath(r.URL)
+	if r.Method != http.MethodGet && r.Method != methodQuery || path != "/events" && !strings.HasPrefix(path, "/events/") {
+		return false
+	}
+	if r.Header.Get(wire.HeaderLastEventID) != "" {
+		return true
+	}
+	return slices.ContainsFunc([]string{"Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-Dest"}, func(name string) bool { return r.Header.Get(name) != "" })
+}
+
+// refuseForNow refuses a stream with a stream.
+func refuseForNow(w http.ResponseWriter, r *http.Request, enc *nativeEncoding, p *Problem) {
+	enc.Header(w.Header())
+	text, _ := json.Marshal(p) // of strings and numbers
+	retry := sse.Event{Type: wire.TypeRetry, Data: string(text), Retry: jitter(p.RetryAfter, 2*p.RetryAfter)}
+	body := enc.appendControl(nil, retry, time.Now())
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // a client that has disconnected comes back anyway
+}

@@ -1,0 +1,121 @@
+package hub
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// nativeEncoding is a form of the native dialect. See package internal/wire.
+type nativeEncoding struct {
+	key       string
+	enveloped bool // events are envelopes
+	lines     bool // NDJSON
+}
+
+var (
+	plainEncoding    = &nativeEncoding{key: "sse"}
+	envelopeEncoding = &nativeEncoding{key: "envelope", enveloped: true}
+	ndjsonEncoding   = &nativeEncoding{key: "ndjson", enveloped: true, lines: true}
+)
+
+func (n *nativeEncoding) Key() string { return n.key }
+
+// Header implements [Encoding].
+func (n *nativeEncoding) Header(h http.Header) {
+	h.Set("Content-Type", wire.MediaSSE)
+	if n.lines {
+		h.Set("Content-Type", wire.MediaNDJSON)
+	}
+	h.Set("Cache-Control", "no-cache, no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no") // nginx, and proxies that behave like it, would buffer
+}
+
+// Event implements [Encoding]. An end without data and type is only an end.
+func (n *nativeEncoding) Event(b []byte, at eventlog.Position, r *eventlog.Record) []byte {
+	end := r.Flags&eventlog.End != 0
+	if !end || r.Data != "" || r.Type != "" {
+		b = n.appendEvent(b, at.String(), r)
+	}
+	if end {
+		b = n.appendControl(b, sse.Event{Type: wire.TypeEnd, ID: at.String(), Data: wire.End{Topic: r.Topics[0], Topics: r.Topics}.Data()}, r.Time)
+	}
+	return b
+}
+
+func (n *nativeEncoding) appendEvent(b []byte, id string, r *eventlog.Record) []byte {
+	data, encoding := wire.Encode(r.Data, r.Flags&eventlog.Binary != 0)
+	if !n.enveloped {
+		return appendSSE(b, sse.Event{ID: id, Type: r.Type, Data: data})
+	}
+	return n.appendEnvelope(b, &wire.Envelope{
+		ID: id, Topic: r.Topics[0], Topics: r.Topics, Type: cmp.Or(r.Type, wire.DefaultType), Time: r.Time, Data: data, Encoding: encoding,
+	})
+}
+
+func (n *nativeEncoding) appendEnvelope(b []byte, e *wire.Envelope) []byte {
+	if n.lines {
+		return append(e.Append(b), '\n')
+	}
+	return appendSSE(b, sse.Event{ID: e.ID, Type: e.Type, Data: string(e.Append(nil))})
+}
+
+// Control implements [Encoding].
+func (n *nativeEncoding) Control(b []byte, c Control) []byte {
+	e := sse.Event{Retry: c.Retry}
+	switch c.Kind {
+	case ControlOpened, ControlCheckpoint, ControlLeaving:
+		e.Type, e.ID = wire.TypeCheckpoint, c.At.String()
+	case ControlGap:
+		e.Type, e.Data = wire.TypeGap, wire.Gap{Reason: string(c.Gap.Reason), From: access.HideTokens(c.Gap.From), To: c.Gap.To.String()}.Data()
+	case ControlExpiring:
+		e.Type, e.Data = wire.TypeExpiring, wire.Expiring{Expires: c.Expires.UTC().Truncate(time.Second)}.Data()
+	case ControlHeartbeat:
+		return append(b, n.heartbeat()...)
+	default:
+		return b
+	}
+	return n.appendControl(b, e, c.Now)
+}
+
+// heartbeat is a comment in an event stream. It has no blank line, at which some clients would dispatch an empty message.
+func (n *nativeEncoding) heartbeat() string {
+	if n.lines {
+		return "\n"
+	}
+	return ":\n"
+}
+
+// appendControl appends a control event. Its ID is a position that the subscriber has reached, or "". Its data is JSON; "" becomes [wire.NoData]. An event stream of envelopes has control events as they are: clients that listen for them know
+// their data. NDJSON has no reconnection time, and leaves Retry out.
+func (n *nativeEncoding) appendControl(b []byte, e sse.Event, now time.Time) []byte {
+	e.Data = cmp.Or(e.Data, wire.NoData)
+	if !n.lines {
+		return appendSSE(b, e)
+	}
+	return n.appendEnvelope(b, &wire.Envelope{ID: e.ID, Type: e.Type, Time: now.UTC().Truncate(time.Millisecond), Data: e.Data, Encoding: wire.UTF8})
+}
+
+// appendSSE appends an event that was checked when it was published. A record of another program, in a shared log, loses what cannot be
+// sent.
+//
+// Everything that the native dialect sends in an event stream comes from here, besides heartbeats. So every block has data.
+func appendSSE(b []byte, e sse.Event) []byte {
+	b, err := e.AppendTo(b)
+	if err != nil {
+		e.Type = strings.Map(func(c rune) rune {
+			if c == '\r' || c == '\n' || c == 0 {
+				return -1
+			}
+			return c
+		}, e.Type)
+		b, _ = e.AppendTo(b)
+	}
+	return b
+}

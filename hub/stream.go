@@ -1,0 +1,95 @@
+package hub
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/hub/internal/fanout"
+)
+
+// client is who has a stream. It is what fan-out knows of the hub.
+type client struct {
+	hub   *Hub
+	grant access.Grant
+	from  address
+	ended func(StreamEnd) // nil: nobody is told
+}
+
+var _ fanout.Client = (*client)(nil)
+
+func (c *client) Expires() time.Time { return c.grant.Expires }
+
+func (c *client) Revoked() bool {
+	_, yes := c.hub.revocations.Revoked(c.grant)
+	return yes
+}
+
+// Closed frees the client's place.
+func (c *client) Closed(end fanout.End) {
+	c.hub.limits.exit(c.from, &c.grant)
+	if c.ended != nil {
+		c.hub.ending.Go(func() { c.ended(StreamEnd{end.Bytes, end.Reason.String()}) }) // a shard waits for nobody
+	}
+}
+
+// Stream answers a request with a stream, to a client that has a grant for it. The caller returns the error, which may say that the stream
+// has begun and the handler has to stay. A request with the method HEAD gets the header only.
+//
+// Errors before the stream begins are [ErrComplete], a [*GapError], a [*Problem], and those of the log.
+func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant, s *Subscription) error {
+	if r.Method == http.MethodHead {
+		s.Encoding.Header(w.Header())
+		return nil
+	}
+	c := &client{hub: h, grant: grant, from: h.addressOf(r)}
+	if err := h.limits.enter(c.from, &c.grant); err != nil {
+		return err
+	}
+	kept := false // by a stream that goes on
+	defer func() {
+		if !kept { // also when somebody else's code panics
+			h.limits.exit(c.from, &c.grant)
+		}
+	}()
+	stream, err := h.fanout.Open(r.Context(), &fanout.Subscription{
+		Selector: s.Selector, Filter: s.Filter, From: s.Start, Encoding: s.Encoding, Heartbeat: s.Heartbeat, FailOnGap: s.FailOnGap, Once: s.Poll,
+		Client: c,
+	})
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	if s.Begin != nil {
+		s.Begin(w.Header(), stream.At(), stream.Gap())
+	}
+	if s.Poll {
+		return h.poll(w, r, stream, s.Encoding, c)
+	}
+	if h.opts.OnStream != nil {
+		c.ended = h.opts.OnStream(r)
+	}
+	kept = true
+	return h.attach(w, r, stream, s.Encoding, c)
+}
+
+// poll answers with what there is, and ends.
+func (h *Hub) poll(w http.ResponseWriter, r *http.Request, stream *fanout.Stream, enc Encoding, c *client) error {
+	out, err := openSocket(w, r, enc, true, h.opts.WriteTimeout)
+	if err != nil {
+		return err
+	}
+	gone := false
+	err = stream.Poll(r.Context(), func(b []byte) error {
+		if err := h.over(&c.grant); err != nil {
+			return err
+		}
+		err := out.Write(b)
+		gone = err != nil
+		return err
+	})
+	if err != nil && !gone {
+		panic(http.ErrAbortHandler) // which makes net/http break off: a clean end would mean that this is all
+	}
+	return nil
+}
