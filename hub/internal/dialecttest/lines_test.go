@@ -1,0 +1,122 @@
+package dialecttest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// lines is a dialect. GET /lines/T follows a topic, or with a * at its end all topics that begin so. POST /lines/T publishes, with private=1 a
+// private event, that only members get.
+type lines struct{}
+
+func (lines) Routes() []hub.Route {
+	return []hub.Route{{Path: "/lines/", Methods: []string{http.MethodGet, http.MethodHead, http.MethodPost}, Serve: serve}}
+}
+
+// Refuse answers in plain text. This dialect knows one status for all that is not granted.
+func (lines) Refuse(w http.ResponseWriter, _ *http.Request, p *hub.Problem) {
+	status := p.Status
+	if status == http.StatusForbidden {
+		status = http.StatusUnauthorized
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, "%s: %s\n", p.Name, p.Detail)
+}
+
+// private is a flag of records.
+const private eventlog.Flags = 1 << 40
+
+func public(r *eventlog.Record) bool { return r.Flags&private == 0 }
+
+func serve(h *hub.Hub, w http.ResponseWriter, r *http.Request, below string) error {
+	grant, err := h.Authorize(r)
+	if err != nil {
+		return err
+	}
+	if r.Method == http.MethodPost {
+		return publish(h, w, r, grant, below)
+	}
+	s := hub.Subscription{Encoding: text{}, Selector: eventlog.Topics(below)}
+	if prefix, ok := strings.CutSuffix(below, "*"); ok {
+		s.Selector = eventlog.Select(nil, beginning(prefix))
+	} else if !grant.MayRead(below) {
+		return &hub.Problem{Name: "not-for-you", Status: http.StatusForbidden, Detail: "ask for " + below}
+	}
+	if grant.Subject != "member" {
+		s.Selector, s.Filter = s.Selector.Filter(public), "public"
+	}
+	if after := r.URL.Query().Get("after"); after == "start" {
+		s.Start.Seek = &eventlog.Start{}
+	} else if after != "" {
+		s.Start.Positions = []string{after}
+	}
+	s.Poll = r.URL.Query().Has("poll")
+	s.Begin = func(header http.Header, at eventlog.Position, gap *hub.Gap) {
+		header.Set("Lines-After", at.String())
+		if gap != nil {
+			header.Set("Lines-Lost-After", gap.From)
+		}
+	}
+	err = h.Stream(w, r, grant, &s)
+	if errors.Is(err, hub.ErrComplete) {
+		return &hub.Problem{Name: "complete", Status: http.StatusGone, Detail: "no line will come"}
+	}
+	return err
+}
+
+func publish(h *hub.Hub, w http.ResponseWriter, r *http.Request, grant access.Grant, topic string) error {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	e := hub.Event{Topics: []string{topic}, Data: string(data), End: r.URL.Query().Has("end")}
+	if r.URL.Query().Has("private") {
+		e.Flags = private
+	}
+	receipts, err := h.PublishRequest(r, grant, e)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, receipts[0])
+	return err
+}
+
+// beginning matches the topics that begin with a text. It is no native pattern.
+type beginning string
+
+func (b beginning) Prefix() string          { return string(b) }
+func (b beginning) Match(topic string) bool { return strings.HasPrefix(topic, string(b)) }
+func (b beginning) String() string          { return string(b) + "*" }
+
+// text is the encoding.
+type text struct{}
+
+func (text) Key() string { return "lines" }
+
+func (text) Header(h http.Header) {
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+}
+
+// Event hides ends: a stream that is complete ends, which says enough.
+func (text) Event(b []byte, _ eventlog.Position, r *eventlog.Record) []byte {
+	if r.Flags&eventlog.End != 0 && r.Data == "" {
+		return b
+	}
+	return append(append(b, r.Data...), '\n')
+}
+
+func (text) Control(b []byte, c hub.Control) []byte {
+	if c.Kind == hub.ControlHeartbeat {
+		return append(b, '\n')
+	}
+	return b
+}
