@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
 // Pebble's write-ahead log cannot show that its own end is missing. When the process is killed and the file is then damaged, cut
@@ -64,7 +65,7 @@ func (a *acknowledged) forget() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(a.fs, a.dir)
+	return guard.SyncDir(a.fs, a.dir)
 }
 
 func (a *acknowledged) close() error {

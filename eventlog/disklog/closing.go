@@ -6,31 +6,26 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
 // closing is what a log that was closed has left in the file owner. The next one looks whether that is what there is: what
 // is missing at the end of Pebble's files would be taken for what a crash has taken, and nobody told.
 type closing struct {
 	head     eventlog.Position
-	manifest string
-	size     int64
+	manifest guard.Manifest
 }
 
 const closingText = "closed at %s with %d bytes of %s\n"
 
 // writeClosing is called when everything is on disk.
 func writeClosing(fsys vfs.FS, dir string, head eventlog.Position) error {
-	names, err := fsys.List(dir)
-	if err != nil {
-		return err
-	}
-	name := manifestOf(names)
-	info, err := fsys.Stat(fsys.PathJoin(dir, name))
+	m, err := guard.ReadManifest(fsys, dir)
 	if err != nil {
 		return err
 	}
 	return replaceFile(fsys, dir, ownerFile, func(string) ([]byte, error) {
-		return fmt.Appendf(nil, closingText, head, info.Size(), name), nil
+		return fmt.Appendf(nil, closingText, head, m.Size, m.Name), nil
 	})
 }
 
@@ -41,7 +36,7 @@ func readClosing(fsys vfs.FS, dir string) (c closing) {
 		return closing{}
 	}
 	var head string
-	if n, _ := fmt.Sscanf(string(text), closingText, &head, &c.size, &c.manifest); n < 3 {
+	if n, _ := fmt.Sscanf(string(text), closingText, &head, &c.manifest.Size, &c.manifest.Name); n < 3 {
 		return closing{}
 	}
 	if c.head, err = eventlog.ParsePosition(head); err != nil {

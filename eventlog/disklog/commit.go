@@ -99,9 +99,32 @@ func enough(requests []*request) int {
 // commitBatch writes a batch and hands it to the finisher.
 func (l *Log) commitBatch(requests []*request) {
 	c := &commit{requests: requests}
-	l.awaitMerging()
+	l.awaitCompactions()
 	c.failed = l.commit(c)
 	l.unsynced <- c
+}
+
+// compactionPoll is how often awaitCompactions looks again. It rarely waits, and then for long.
+const compactionPoll = 20 * time.Millisecond
+
+// awaitCompactions waits until compactions have caught up. It does not wait when they cannot, because blocks are damaged.
+func (l *Log) awaitCompactions() {
+	for {
+		s, err := l.hold(context.Background())
+		if err != nil {
+			return
+		}
+		behind := s.db.Behind() && !s.damage.found.Load()
+		s.release()
+		if !behind {
+			return
+		}
+		select {
+		case <-time.After(compactionPoll):
+		case <-l.closing:
+			return
+		}
+	}
 }
 
 func (l *Log) commit(c *commit) error {
@@ -162,7 +185,7 @@ func (c *commit) write(l *Log) error {
 		}
 	}
 	if s.head.synced = 0; l.opts.Sync == SyncAlways {
-		s.head.synced = l.Head().Seq // see laterBatches
+		s.head.synced = l.Head().Seq // see progress
 	}
 	if err := c.batch.Set([]byte(metaHead), s.head.value(), nil); err != nil {
 		return err

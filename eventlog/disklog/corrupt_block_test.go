@@ -119,7 +119,7 @@ func mustTables(t *testing.T) *remains {
 	if err := log.Trim(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // opening writes a table of what is in the write-ahead log
+	for range 3 { // opening writes a table of what is in the write-ahead log
 		if err := log.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
 // A damaged disk takes a block here and there: some records, or some entries of the index. What follows from that is kept as
@@ -47,6 +48,9 @@ func typed(err error) error {
 func asDamage(err error) error {
 	if errors.Is(err, eventlog.ErrCorrupt) {
 		return err
+	}
+	if file, ok := errors.AsType[*guard.CorruptError](err); ok {
+		return &eventlog.CorruptError{What: file.File, Offset: int(file.Offset), Reason: file.Reason}
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return corrupt("store", text)

@@ -64,7 +64,7 @@ func (c *cutter) flush() error {
 	if err := c.batch.Set([]byte(metaTrim), c.meta.value(), nil); err != nil {
 		return err
 	}
-	err := errors.Join(c.s.db.Apply(c.batch, pebble.NoSync), c.batch.Close(), c.s.fence.err())
+	err := errors.Join(c.s.db.Apply(c.batch, pebble.NoSync), c.batch.Close(), c.s.db.Err())
 	c.batch = c.s.db.NewBatch()
 	return err
 }

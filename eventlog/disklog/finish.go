@@ -33,13 +33,13 @@ func (l *Log) finishLoop() {
 func (l *Log) publishCommit(c *commit) error {
 	if l.opts.Sync == SyncAlways && l.Head() != c.head {
 		if err := c.store.acknowledged.write(c.head); err != nil {
-			c.store.fence.bring(err)
+			c.store.db.Fail(err)
 		}
 	}
 	l.mu.Lock() // so that nobody puts the next one in place
 	defer l.mu.Unlock()
-	if c.store.fence.down() {
-		return broken(c.store.fence.err())
+	if c.store.db.Failed() {
+		return broken(c.store.db.Err())
 	}
 	if head := l.Head(); head != c.head {
 		c.store.newest.add(c.stored, head.Seq, c.head.Seq)
@@ -59,7 +59,7 @@ func (c *commit) sync(err error) error {
 		err = closeErr
 	}
 	if err != nil {
-		c.store.fence.bring(err)
+		c.store.db.Fail(err)
 		return broken(err)
 	}
 	return nil
@@ -88,9 +88,9 @@ func (l *Log) syncNow() {
 		return
 	}
 	defer s.release()
-	if !s.fence.down() {
+	if !s.db.Failed() {
 		if err := s.db.LogData(nil, pebble.Sync); err != nil {
-			s.fence.bring(err)
+			s.db.Fail(err)
 		}
 	}
 }

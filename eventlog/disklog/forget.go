@@ -42,7 +42,7 @@ func (k *chunk) commit() error {
 		s.newest.removed(k.buried[n-1])
 	}
 	if err := s.db.Apply(k.batch, pebble.NoSync); err != nil {
-		s.fence.bring(err)
+		s.db.Fail(err)
 		return broken(err)
 	}
 	s.events.Add(-int64(len(k.buried)))

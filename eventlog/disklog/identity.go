@@ -14,6 +14,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
 // A data directory is Pebble's, with two files more: tidings.json says whose it is and from where, and owner
@@ -210,7 +212,7 @@ func makeDir(fsys vfs.FS, dir string) error {
 	}
 	for above := fsys.PathDir(dir); ; above = fsys.PathDir(above) {
 		// One that this user cannot read is none that was made here.
-		if err := syncDir(fsys, above); err != nil && !errors.Is(err, fs.ErrPermission) {
+		if err := guard.SyncDir(fsys, above); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 		if above == fsys.PathDir(above) {
@@ -258,8 +260,8 @@ func checkStore(fsys vfs.FS, dir string, id identity) error {
 	}
 	switch {
 	case id.Fingerprint == unsettled: // it may not have come so far
-	case manifestOf(names) == "":
-		return openError(dir, corrupt("store", "there is no file "+storeMarker+"*"))
+	case guard.ManifestName(names) == "":
+		return openError(dir, corrupt("store", "there is no file "+guard.MarkerPrefix+"*"))
 	}
 	return nil
 }
@@ -322,7 +324,7 @@ func onlyIfEmpty(fsys vfs.FS, dir string) error {
 		return accessError(dir, err)
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, storeMarker) {
+		if strings.HasPrefix(name, guard.MarkerPrefix) {
 			return &DirError{
 				dir, "if it is a log of tidings, restore that file or run: tidings log restored " + dir + "; if not, name another directory",
 				fmt.Errorf("%w: %w", ErrNotALog, errNoIdentity),
@@ -387,13 +389,5 @@ func replaceFile(fsys vfs.FS, dir, name string, content func(path string) ([]byt
 	if err := fsys.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return syncDir(fsys, dir)
-}
-
-func syncDir(fsys vfs.FS, dir string) error {
-	d, err := fsys.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return guard.SyncDir(fsys, dir)
 }

@@ -59,8 +59,8 @@ func Inspect(dir string) (_ *Inspector, err error) {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	l := &Log{dir: d.name, fs: d.fs, lock: d.lock, opts: opts}
-	s := l.newStore()
-	if err := s.open(l, errInspecting); err != nil {
+	s, err := l.openDB(errInspecting)
+	if err != nil {
 		return nil, errors.Join(openError(d.name, err), d.lock.Close())
 	}
 	i := &Inspector{dir: d, id: id, store: s, proven: []eventlog.Position{readClosing(d.fs, d.name).head, readAcknowledged(d.fs, d.name)}}
@@ -79,7 +79,6 @@ func Inspect(dir string) (_ *Inspector, err error) {
 // Close lets others have the directory.
 func (i *Inspector) Close() error {
 	err := i.store.db.Close()
-	i.store.cache.Unref()
 	return errors.Join(err, i.dir.lock.Close())
 }
 

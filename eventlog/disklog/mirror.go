@@ -50,7 +50,7 @@ func (l *Log) skip(to uint64, reason eventlog.Reason) error {
 	if err := s.skip(hole{s.head.seq + 1, to, reason}); err != nil {
 		return err
 	}
-	if failed := s.fence.err(); failed != nil {
+	if failed := s.db.Err(); failed != nil {
 		return broken(failed)
 	}
 	l.publish(s.position())
@@ -70,7 +70,7 @@ func (s *store) skip(h hole) error {
 		}
 		return err
 	})
-	if err == nil && !s.fence.down() {
+	if err == nil && !s.db.Failed() {
 		s.holes.Store(&holes)
 	}
 	return err

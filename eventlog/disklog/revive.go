@@ -30,9 +30,9 @@ func (l *Log) writable() (*store, error) {
 		return nil, err
 	}
 	s, err := l.hold(context.Background())
-	if err == nil && s.fence.down() {
+	if err == nil && s.db.Failed() {
 		defer s.release()
-		return nil, refused(s.fence.err())
+		return nil, refused(s.db.Err())
 	}
 	return s, err
 }
@@ -47,8 +47,8 @@ func (l *Log) Ready(ctx context.Context) error {
 		return err
 	}
 	defer s.release()
-	if s.fence.down() {
-		return refused(s.fence.err())
+	if s.db.Failed() {
+		return refused(s.db.Err())
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (l *Log) reviveLoop() {
 func (l *Log) isBroken() bool {
 	l.taken.Lock()
 	defer l.taken.Unlock()
-	return l.store == nil || l.store.fence.down()
+	return l.store == nil || l.store.db.Failed()
 }
 
 // revive closes the store, which changes nothing on disk, and opens the next.
@@ -146,7 +146,7 @@ func (l *Log) reopen() (*store, error) {
 	}
 	if head := l.Head(); s.head.seq < head.Seq && s.gen == head.Gen {
 		// What was acknowledged is gone: the disk has lied about a sync. Readers get to know, and no number comes twice.
-		if err := errors.Join(s.loseUpTo(head.Seq), s.fence.err()); err != nil {
+		if err := errors.Join(s.loseUpTo(head.Seq), s.db.Err()); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}
@@ -156,8 +156,7 @@ func (l *Log) reopen() (*store, error) {
 // openToRead opens a store that could not be opened otherwise, because of an error, for those who read. It is nil if that is
 // not possible either.
 func (l *Log) openToRead(why error) *store {
-	s := l.newStore()
-	err := s.open(l, why)
+	s, err := l.openDB(why)
 	if err == nil {
 		if err = s.loadToRead(l.Head()); err != nil {
 			err = errors.Join(err, s.close())

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,20 +14,18 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
 // store is a log while it is open: Pebble, and what is kept in memory of its content. A Log has one after the other, when
 // one fails.
 type store struct {
-	db      *pebble.DB
-	cache   *pebble.Cache
-	fence   *fence
-	merging *compactions
-	damage  damage
-	gen     string
-	fresh   bool // it was made when it was opened
-	ret     *eventlog.Retention
-	marks   *marks
+	db     *guard.DB
+	damage damage
+	gen    string
+	fresh  bool // created by this process
+	ret    *eventlog.Retention
+	marks  *marks
 
 	acknowledged acknowledged // of the finisher, and of whoever begins a generation
 
@@ -74,89 +70,42 @@ const leaseSize = 1 << 20
 // maxHoles are remembered one by one; beyond that the oldest two become one, which may warn readers in between in vain.
 const maxHoles = 1000
 
-func (s *store) options(memTable uint64, files int, log *slog.Logger) *pebble.Options {
-	o := &pebble.Options{
-		FS:                    s.fence,
-		Cache:                 s.cache,
+// tuning returns Pebble's options for a log.
+func (o *Options) tuning() pebble.Options {
+	p := pebble.Options{
+		CacheSize:             o.Cache,
 		FormatMajorVersion:    pebble.FormatNewest,
-		Logger:                &pebbleLogger{log, s.fence},
-		MemTableSize:          memTable,
+		MemTableSize:          o.memTable,
 		L0CompactionThreshold: 4,
-		L0StopWritesThreshold: math.MaxInt32, // the committer waits by itself, see awaitMerging
 		LBaseMaxBytes:         256 << 20,
-		MaxOpenFiles:          files,
-		BytesPerSync:          1 << 20, // flushes reach the disk little by little, and do not hold up the log's sync
+		MaxOpenFiles:          o.Files,
+		BytesPerSync:          1 << 20, // flushes reach the disk bit by bit and do not delay the sync of the write-ahead log
+
+		BlockPropertyCollectors: []func() pebble.BlockPropertyCollector{collectRanges},
 	}
-	// Corruption is told to whoever reads it, see corruption.go; the logger would take it for the end of the process.
-	o.EventListener = &pebble.EventListener{
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			s.fence.bad.learn(info.Path, info.Details)
-			s.damage.report(info.Path, info.Details)
-		},
-		BackgroundError: func(err error) {
-			if !isCorrupt(err) && !s.fence.down() { // those are known
-				log.Error("the log's store failed in the background", "err", err.Error())
-			}
-		},
-		FlushEnd:      func(pebble.FlushInfo) { s.merging.changed.Store(true) },
-		CompactionEnd: func(info pebble.CompactionInfo) { s.merging.ended(info.Err) },
+	for i := range p.Levels {
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	o.Experimental.CompactionScheduler = s.merging
-	o.BlockPropertyCollectors = []func() pebble.BlockPropertyCollector{collectRanges}
-	for i := range o.Levels {
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	return o
+	return p
 }
 
-// pebbleLogger takes the end of the process for a failure of the store.
-type pebbleLogger struct {
-	log   *slog.Logger
-	fence *fence
-}
-
-func (l *pebbleLogger) Infof(string, ...any) {} // of every flush and compaction; nobody wants to know
-
-func (l *pebbleLogger) Errorf(format string, args ...any) {
-	l.log.Error("the log's store: " + fmt.Sprintf(format, args...))
-}
-
-func (l *pebbleLogger) Fatalf(format string, args ...any) {
-	l.fence.bring(fmt.Errorf(format, args...))
-}
-
-// openStore opens the directory, which is locked. With newGeneration it begins one.
-//
-// A new store is opened twice. Pebble 2.1.7 begins its first log file before the store has its format, and there cannot tell
-// damage from the end. The next one it can.
+// openStore opens the store of the directory, which is locked. With newGeneration it begins one.
 func (l *Log) openStore(newGeneration bool) (*store, error) {
-	s, err := l.openOnce(newGeneration)
-	if err == nil && s.fresh {
-		if err := s.close(); err != nil {
-			return nil, openError(l.dir, err)
-		}
-		return l.openOnce(false)
-	}
-	return s, err
-}
-
-func (l *Log) openOnce(newGeneration bool) (_ *store, err error) {
-	s := l.newStore()
-	if err := s.open(l, nil); err != nil {
+	s, err := l.openDB(nil)
+	if err != nil {
 		return nil, openError(l.dir, err)
 	}
 	proven := []eventlog.Position{readClosing(l.fs, l.dir).head, readAcknowledged(l.fs, l.dir)}
 	err = s.load(newGeneration, proven)
-	if err = errors.Join(err, s.fence.err()); err != nil {
+	if err = errors.Join(err, s.db.Err()); err != nil {
 		return nil, errors.Join(openError(l.dir, err), s.close())
 	}
 	return s, nil
 }
 
-func (l *Log) newStore() *store {
+// openDB opens Pebble and loads nothing yet. If readOnly is not nil, nothing is written, and it is the error of appends.
+func (l *Log) openDB(readOnly error) (*store, error) {
 	s := &store{
-		cache:  pebble.NewCache(l.opts.Cache),
-		fence:  newFence(l.fs, l.failed),
 		damage: damage{log: l.opts.Logger, dir: l.dir},
 		ret:    l.opts.Retention,
 
@@ -164,38 +113,35 @@ func (l *Log) newStore() *store {
 		chunkBytes: l.opts.chunkBytes,
 		examined:   make(map[time.Duration]uint64),
 	}
-	s.merging = newCompactions(s.fence)
-	s.acknowledged = acknowledged{fs: s.fence, dir: l.dir}
-	return s
+	db, err := guard.Open(l.dir, &guard.Options{
+		FS:       l.fs,
+		Lock:     l.lock,
+		Pebble:   l.opts.tuning(),
+		ReadOnly: readOnly,
+		Manifest: readClosing(l.fs, l.dir).manifest,
+		Progress: progress,
+		Logger:   l.opts.Logger,
+		OnFail:   l.failed,
+		OnDamage: s.damage.report,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.db = db
+	s.acknowledged = acknowledged{fs: db.FS(), dir: l.dir}
+	return s, nil
 }
 
-// open opens Pebble. Behind a fence that is down already, because of an error, it only reads.
-func (s *store) open(l *Log, down error) (err error) {
-	o := s.options(l.opts.memTable, l.opts.Files, l.opts.Logger)
-	o.Lock = l.lock
-	if o.ReadOnly = down != nil; o.ReadOnly {
-		s.fence.failed.Store(&down)
+// progress decodes what a batch of the committer says about acknowledged records, for [guard.Options].
+func progress(key, value []byte) (guard.Progress, bool) {
+	switch string(key) {
+	case metaGeneration:
+		return guard.Progress{Restart: true}, true
+	case metaHead:
+		head, err := decodeHeadMeta(value)
+		return guard.Progress{Position: head.seq, Acknowledged: head.synced}, err == nil
 	}
-	defer func() {
-		if gaveUp := recover(); gaveUp != nil { // on data that makes no sense to it
-			err = corrupt("store", fmt.Sprint(gaveUp))
-		}
-		if failed := s.fence.err(); failed != nil && down == nil {
-			err = failed // whatever else went wrong, went wrong after it
-		}
-		if err == nil {
-			return
-		}
-		if s.db != nil {
-			err = errors.Join(err, s.db.Close())
-		}
-		s.merging.Unregister()
-		s.cache.Unref()
-	}()
-	if err = checkTails(l.fs, l.dir); err == nil {
-		s.db, err = pebble.Open(l.dir, o)
-	}
-	return err
+	return guard.Progress{}, false
 }
 
 // openError says what is wrong with a directory whose store cannot be opened. What is no error of the file system comes from
@@ -414,14 +360,13 @@ func (s *store) seek(key []byte) (value []byte, err error) {
 // close closes the store. What it returns is lost nowhere: unsynced records are on disk or reported.
 func (s *store) close() error {
 	var err error
-	if !s.fence.down() && s.lease > s.head.seq {
+	if !s.db.Failed() && s.lease > s.head.seq {
 		// Nothing was lost, and the next to open need not think so.
 		b := s.db.NewBatch()
 		err = errors.Join(b.Set([]byte(metaLease), appendNumbers(nil, s.head.seq), nil), s.db.Apply(b, pebble.Sync), b.Close())
 	}
 	err = errors.Join(err, s.db.Close(), s.acknowledged.close())
-	s.cache.Unref()
-	if failed := s.fence.err(); failed != nil {
+	if failed := s.db.Err(); failed != nil {
 		return fmt.Errorf("eventlog: the last records may be lost: %w", failed)
 	}
 	return err

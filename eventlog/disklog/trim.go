@@ -171,8 +171,8 @@ func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error
 		return true, err
 	}
 	defer s.release()
-	if s.fence.down() {
-		return true, broken(s.fence.err())
+	if s.db.Failed() {
+		return true, broken(s.db.Err())
 	}
 	k, err := newChunk(s, l.Head().Seq)
 	if err != nil {
@@ -346,7 +346,7 @@ func (l *Log) forgetTopics(ctx context.Context) error {
 func (l *Log) forgetSome(s *store) (done bool, err error) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	if s.ret.Remembers(s.deadTopics.Load(), s.deadBytes.Load()) || s.fence.down() {
+	if s.ret.Remembers(s.deadTopics.Load(), s.deadBytes.Load()) || s.db.Failed() {
 		return true, nil
 	}
 	k, err := newChunk(s, math.MaxUint64)

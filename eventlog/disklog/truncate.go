@@ -37,7 +37,7 @@ func (l *Log) setGeneration(gen string, after uint64) error {
 		return err
 	}
 	begun, err := s.setGeneration(gen, after)
-	if failed := s.fence.err(); begun && failed != nil {
+	if failed := s.db.Err(); begun && failed != nil {
 		err = failed
 	}
 	if err == nil {
@@ -51,7 +51,7 @@ func (l *Log) setGeneration(gen string, after uint64) error {
 		return err
 	}
 	// What is there is neither the one nor the other. The reviver opens it again, which goes on with it.
-	s.fence.bring(err)
+	s.db.Fail(err)
 	l.put(nil, unopened(errors.Join(err, s.close())))
 	return broken(err)
 }
@@ -59,8 +59,8 @@ func (l *Log) setGeneration(gen string, after uint64) error {
 // setGeneration reports whether anything was changed.
 func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) {
 	switch {
-	case s.fence.down():
-		return false, refused(s.fence.err())
+	case s.db.Failed():
+		return false, refused(s.db.Err())
 	case after > s.head.seq:
 		return false, &eventlog.InvalidError{
 			What: "sequence number", Value: fmt.Sprint(after), Reason: fmt.Sprintf("the head is only at %d", s.head.seq),

@@ -1,4 +1,4 @@
-package disklog
+package guard
 
 import (
 	"fmt"
@@ -12,14 +12,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Pebble 2.1.7 does not remember that a block is damaged. Whoever needs it reads it again, and each time Pebble tries for every
-// single bit whether it makes the checksum right. A filter is needed for each number that is looked up by itself, and a large one takes
-// seconds each time. Therefore the log remembers the blocks that Pebble reports, and fails further reads of them at once.
-
-// badBlocks are the damaged blocks of tables. They are known as long as the store is open.
+// badBlocks are the blocks of tables that Pebble has reported as damaged. Further reads of them fail at once. They are
+// remembered until the store is closed; the next one may find the disk in better health.
 type badBlocks struct {
-	any    atomic.Bool
-	mu     sync.Mutex // guards blocks
+	any    atomic.Bool // so that reads of an undamaged store take no lock
+	mu     sync.Mutex  // guards blocks
 	blocks map[badBlock]struct{}
 }
 
@@ -28,10 +25,10 @@ type badBlock struct {
 	offset int64
 }
 
-// badBlockText is how Pebble says which block of a file is damaged: by its offset and length.
+// badBlockText matches Pebble's text for a damaged block, which has its offset and length.
 var badBlockText = regexp.MustCompile(`block (\d+)/\d+: \S+ checksum mismatch`)
 
-// learn takes an error that Pebble has reported for a file.
+// learn remembers the block that an error of Pebble names.
 func (b *badBlocks) learn(path string, err error) {
 	found := badBlockText.FindStringSubmatch(err.Error())
 	if found == nil {
@@ -39,7 +36,7 @@ func (b *badBlocks) learn(path string, err error) {
 	}
 	offset, err := strconv.ParseInt(found[1], 10, 64)
 	if err != nil {
-		return // it is no number of this world; the block is read again
+		return // out of range; the block will be read again
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -60,17 +57,17 @@ func (b *badBlocks) has(file string, offset int64) bool {
 	return ok
 }
 
-// readTable is a table that is open to be read.
+// readTable is a table that is open for reading.
 type readTable struct {
 	vfs.File
 	name string // without its directory
 	bad  *badBlocks
 }
 
-// ReadAt fails where a damaged block begins. Pebble reads blocks one by one.
+// ReadAt fails for a block that is known to be damaged. Pebble reads blocks one at a time, from their beginning.
 func (t *readTable) ReadAt(p []byte, offset int64) (int, error) {
 	if t.bad.has(t.name, offset) {
-		return 0, fmt.Errorf("%s: block %d is known to be damaged: %w", t.name, offset, pebble.ErrCorruption)
+		return 0, fmt.Errorf("%s: the block at %d is known to be damaged: %w", t.name, offset, pebble.ErrCorruption)
 	}
 	return t.File.ReadAt(p, offset)
 }

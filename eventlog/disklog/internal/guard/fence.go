@@ -1,4 +1,4 @@
-package disklog
+package guard
 
 import (
 	"errors"
@@ -11,55 +11,54 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// fence stands between Pebble and the file system. The first thing that cannot be written brings it down: from then on
-// nothing reaches the disk any more, and Pebble is told that all went well.
+// fence is the file system between Pebble and the disk. The first failed write brings it down: from then on nothing reaches the
+// disk, and Pebble is told that every write succeeds.
 //
-// That is because Pebble takes a failed write for the end of the process: it calls Logger.Fatalf, panics while it holds
-// locks, or dies of unlocking a mutex twice when the log file is being changed. While it opens, it would try for ever to
-// flush. Nobody may believe it afterwards: whoever acknowledges a write, or has opened a store, asks the fence first. Then
-// the store is closed, which changes nothing on disk, and opened again behind a new fence.
+// Pebble's reports of success mean nothing after that. Callers of the store check err before they acknowledge a write or
+// trust a store that they opened. They then close the store, which changes nothing on disk, and open it again behind a new
+// fence.
 //
-// Tables are different, because Pebble reads them: those of merging report their errors, see mergedTable, and those of
-// memory go on in memory, see flushedTable.
+// Pebble reads tables back, so they need more care: a failed compaction is reported (compactionTable), and a failed flush goes
+// on in memory (flushTable).
 type fence struct {
 	vfs.FS
-	failed atomic.Pointer[error]
-	onFail func(error) // called once, in the goroutine that has met the error
+	cause  atomic.Pointer[error]
+	onFail func(error) // called once, by the goroutine that met the error; may be nil
 	bad    badBlocks   // of tables
 
-	mu      sync.Mutex
-	spilled map[string][]byte // flushed tables that are not on disk as a whole, by path; guarded by mu
+	mu      sync.Mutex        // guards spilled
+	spilled map[string][]byte // flushed tables that are not on disk as a whole, by path
 }
 
 func newFence(inner vfs.FS, onFail func(error)) *fence {
 	return &fence{FS: inner, onFail: onFail, spilled: make(map[string][]byte)}
 }
 
-// err returns what has brought the fence down, or nil.
+// err returns the error that brought the fence down, or nil.
 func (f *fence) err() error {
-	if failed := f.failed.Load(); failed != nil {
-		return *failed
+	if cause := f.cause.Load(); cause != nil {
+		return *cause
 	}
 	return nil
 }
 
-func (f *fence) down() bool { return f.failed.Load() != nil }
+func (f *fence) down() bool { return f.cause.Load() != nil }
 
-// bring brings the fence down.
-func (f *fence) bring(err error) {
-	if f.failed.CompareAndSwap(nil, &err) {
+// fail brings the fence down.
+func (f *fence) fail(err error) {
+	if f.cause.CompareAndSwap(nil, &err) && f.onFail != nil {
 		f.onFail(err)
 	}
 }
 
-// check takes the error of something that should have been written.
+// check brings the fence down if a write failed.
 func (f *fence) check(err error) {
 	if err != nil {
-		f.bring(err)
+		f.fail(err)
 	}
 }
 
-// file returns what stands for a file that should have been made.
+// file wraps a file that was created. If that failed, it returns one in memory.
 func (f *fence) file(file vfs.File, err error) (vfs.File, error) {
 	f.check(err)
 	if err != nil || file == nil {
@@ -73,7 +72,7 @@ func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	switch {
 	case !isTable(name):
 	case category == "pebble-compaction":
-		return f.createMerged(name, category)
+		return f.createCompacted(name, category)
 	default:
 		return f.createFlushed(name, category)
 	}
@@ -83,14 +82,15 @@ func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	return f.file(f.FS.Create(name, category))
 }
 
-// beforeMarker makes sure that what a marker of Pebble names is in the directory on disk before the marker is. Pebble 2.1.7
-// syncs both at once, and a file system that does not keep their order may have after a crash the one and not the other, with
-// which nothing can be opened: cockroachdb/pebble issue 5825.
+// beforeMarker makes the manifest durable before the marker that names it is created, see the package comment.
 func (f *fence) beforeMarker(name string) {
-	if !f.down() && strings.HasPrefix(f.PathBase(name), "marker.") {
-		f.check(syncDir(f.FS, f.PathDir(name)))
+	if !f.down() && strings.HasPrefix(f.PathBase(name), markerPrefix) {
+		f.check(SyncDir(f.FS, f.PathDir(name)))
 	}
 }
+
+// markerPrefix begins the names of all markers, those of the manifest and of the format.
+const markerPrefix = "marker."
 
 func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
 	if f.down() {
@@ -127,7 +127,7 @@ func (f *fence) Remove(name string) error {
 	}
 	err := f.FS.Remove(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return err // Pebble knows what to do, and nothing is wrong with the disk
+		return err // Pebble expects this; the disk is fine
 	}
 	f.check(err)
 	return nil
@@ -178,7 +178,7 @@ func (f *fencedFile) WriteAt(p []byte, offset int64) (int, error) {
 	return len(p), nil
 }
 
-// Preallocate makes writing faster where the file system knows how to. Many do not, and nobody has to care.
+// Preallocate only makes writes faster. Many file systems do not support it, so its error does not bring the fence down.
 func (f *fencedFile) Preallocate(offset, length int64) error {
 	if f.fence.down() {
 		return nil

@@ -1,8 +1,9 @@
-package disklog
+package guard
 
 import (
 	"context"
 	"errors"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,32 +11,34 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// compactions says when Pebble may merge tables: one at a time, as it does by itself, but not when the disk has failed, and
-// after it went wrong only with growing pauses. By itself Pebble tries again at once, for ever: one damaged block in a young
-// table would keep a processor busy and the disk writing.
+// compactions is Pebble's compaction scheduler: one compaction at a time, none after the disk has failed, and growing pauses after
+// failures.
 type compactions struct {
 	fence *fence
 	db    pebble.DBForCompaction
-	poke  chan struct{} // wakes the loop
+	poke  chan struct{} // wakes grantLoop
 	over  chan struct{} // closed by Unregister
 	loop  sync.WaitGroup
 
-	changed atomic.Bool // there are other tables than when behind has looked
-	tables  int         // on top of each other, when it has; it is called by the committer alone
+	changed   atomic.Bool // tables changed since behind last counted sublevels
+	sublevels int         // of level 0, as behind last counted them; used by its caller's goroutine only
 
-	mu      sync.Mutex // guards the following fields; Pebble may hold locks of its own when it takes it
+	mu      sync.Mutex // guards the following fields; Pebble may call with its own locks held
 	closed  bool
 	running bool
-	refused int           // how often Pebble was refused since it was last asked in vain; it waits to be asked
-	pause   time.Duration // after the next failure
-	until   time.Time     // of the pause
+	refused int           // requests that were refused and that Pebble may still want granted
+	pause   time.Duration // after the last failure, 0 after a success
+	until   time.Time     // the end of the pause
 }
 
 var _ pebble.CompactionScheduler = (*compactions)(nil)
 
 const (
-	compactAgain = time.Second // the first pause
-	compactMost  = 5 * time.Minute
+	firstPause   = time.Second
+	longestPause = 5 * time.Minute
+
+	// maxSublevels is how many tables may overlap in level 0 before writers should wait: each costs every read.
+	maxSublevels = 40
 )
 
 func newCompactions(f *fence) *compactions {
@@ -45,10 +48,12 @@ func newCompactions(f *fence) *compactions {
 // Register implements pebble.CompactionScheduler.
 func (c *compactions) Register(_ int, db pebble.DBForCompaction) {
 	c.db = db
-	c.loop.Go(func() { labelled("disklog compactions", c.grantLoop) })
+	c.loop.Go(func() {
+		pprof.Do(context.Background(), pprof.Labels("goroutine", "pebble compactions"), func(context.Context) { c.grantLoop() })
+	})
 }
 
-// Unregister implements pebble.CompactionScheduler. It may be called twice: Pebble forgets to when it cannot be opened.
+// Unregister implements pebble.CompactionScheduler. It may be called twice.
 func (c *compactions) Unregister() {
 	c.mu.Lock()
 	if !c.closed {
@@ -86,7 +91,7 @@ func (c *compactions) wake() {
 	}
 }
 
-// grantLoop gives the permissions that were refused, as soon as it can.
+// grantLoop grants refused requests as soon as a compaction may begin.
 func (c *compactions) grantLoop() {
 	for {
 		select {
@@ -108,7 +113,7 @@ func (c *compactions) grant() {
 	refused := c.refused
 	c.mu.Unlock()
 	if c.db.Schedule(c) {
-		return // Done comes here again
+		return // Done wakes the loop again
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,7 +123,7 @@ func (c *compactions) grant() {
 	}
 }
 
-// ended takes the result of a compaction.
+// ended records the result of a compaction, and begins a pause if it failed.
 func (c *compactions) ended(err error) {
 	c.changed.Store(true)
 	c.mu.Lock()
@@ -127,7 +132,7 @@ func (c *compactions) ended(err error) {
 		c.pause = 0
 		return
 	}
-	c.pause = min(max(2*c.pause, compactAgain), compactMost)
+	c.pause = min(max(2*c.pause, firstPause), longestPause)
 	c.until = time.Now().Add(c.pause)
 	time.AfterFunc(c.pause, c.wake)
 }
@@ -149,38 +154,10 @@ func (c *compactions) Done() {
 	c.wake()
 }
 
-// tablesMost is how many tables may lie on top of each other before appends wait until some are merged: each costs those who
-// read.
-const tablesMost = 40
-
-// behind reports whether appends have to wait. They do not where merging can never catch up, because something is damaged or
-// the disk has failed.
-func (s *store) behind() bool {
-	if s.merging.changed.Swap(false) {
-		s.merging.tables = int(s.db.Metrics().Levels[0].Sublevels)
+// behind reports whether level 0 has so many overlapping tables that writers should wait.
+func (c *compactions) behind(db *pebble.DB) bool {
+	if c.changed.Swap(false) {
+		c.sublevels = int(db.Metrics().Levels[0].Sublevels)
 	}
-	return s.merging.tables >= tablesMost && !s.fence.down() && !s.damage.found.Load()
+	return c.sublevels >= maxSublevels
 }
-
-// awaitMerging waits until merging has caught up. Pebble would do so itself, but where nobody could call it off.
-func (l *Log) awaitMerging() {
-	for {
-		s, err := l.hold(context.Background())
-		if err != nil {
-			return
-		}
-		behind := s.behind()
-		s.release()
-		if !behind {
-			return
-		}
-		select {
-		case <-time.After(mergingEvery):
-		case <-l.closing:
-			return
-		}
-	}
-}
-
-// mergingEvery is how often somebody who waits for merging looks. Few do, and they wait for long.
-const mergingEvery = 20 * time.Millisecond
