@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -296,7 +297,7 @@ func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 	if err := checkStore(fsys, dir, identity{}); err != nil {
 		return err
 	}
-	db, err := pebble.Open(dir, &pebble.Options{FS: fsys, ReadOnly: true, Lock: lock, Logger: silent{}})
+	db, err := guard.Open(dir, &guard.Options{FS: fsys, Lock: lock, ReadOnly: errInspecting, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return openError(dir, err)
 	}
@@ -308,13 +309,6 @@ func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 	}
 	return errors.Join(err, db.Close())
 }
-
-// silent is a logger for those who have the errors.
-type silent struct{}
-
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
-func (silent) Fatalf(string, ...any) {}
 
 // onlyIfEmpty returns an error if there is anything in dir that is not ours: a store without tidings.json has lost it, or is
 // somebody else's. That file is there before the store is.
