@@ -52,6 +52,7 @@ func TestTokensInRequestsAreNeverRepeated(t *testing.T) {
 			"a time":                  {k, request{path: "/events/news?since=" + token}, http.StatusBadRequest},
 			"a number":                {k, request{path: "/events/news?last=" + token}, http.StatusBadRequest},
 			"a position":              {k, request{path: "/events/news?on_gap=fail&last_event_id=" + token}, http.StatusGone},
+			"a gap":                   {k, request{path: "/events/news?poll=1&last_event_id=" + token}, http.StatusOK},
 			"a format":                {k, request{path: "/events/news?format=" + token}, http.StatusBadRequest},
 			"a media type":            {k, request{path: "/events/news", body: "x", header: map[string]string{"Content-Type": token}}, http.StatusUnsupportedMediaType},
 			"a charset":               {k, request{path: "/events/news", body: "x", header: map[string]string{"Content-Type": "text/plain; charset=" + token}}, http.StatusUnsupportedMediaType},
