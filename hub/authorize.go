@@ -39,7 +39,7 @@ func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 		p.Detail = refusal.Public + "; get a new one, and try again with it"
 	}
 	if isRefusal {
-		h.opts.Logger.Info("a token was refused", "from", h.addressOf(r).String(), "reason", string(refusal.Reason), "why", refusal.Detail)
+		h.opts.Logger.InfoContext(r.Context(), "token refused", "remote", h.addressOf(r).String(), "reason", string(refusal.Reason), "why", refusal.Detail)
 	}
 	p.Err = err
 	return grant, p

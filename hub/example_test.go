@@ -57,6 +57,46 @@ func Example() {
 	// Output: hello
 }
 
+// Tokens decide what clients may do: those of the Authorization field, and for pages those of a cookie.
+func ExampleTokens() {
+	key, err := access.ParseKey([]byte("a secret of 32 bytes or more, from a file"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy := &access.Policy{
+		Verifier:    &access.Verifier{Keys: []access.Key{key}},
+		Public:      []eventlog.Pattern{eventlog.MustPattern("news/**")}, // without a token, too
+		Revocations: access.NewRevocations(0, 0),
+	}
+	events, err := eventlog.NewMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	h, err := hub.New(events, &hub.Options{
+		Authorize:   hub.Tokens(policy, hub.TokenCookie("session")),
+		Revocations: policy.Revocations,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	for _, topic := range []string{"news/today", "chat"} {
+		resp, err := http.Get(server.URL + "/events/" + topic + "?poll=1")
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		fmt.Println(topic, resp.StatusCode)
+	}
+	server.Close()
+	if err := errors.Join(h.Shutdown(context.Background()), events.Close()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// news/today 200
+	// chat 401
+}
+
 // follow prints the data of the first event of a stream.
 func follow(url string) {
 	req, err := http.NewRequest(http.MethodGet, url, nil)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 
@@ -35,13 +34,7 @@ func mustSigner(t testing.TB) *access.Signer {
 // policyOf returns an Authorize that takes tokens of a signer.
 func policyOf(signer *access.Signer, public ...string) func(*http.Request) (access.Grant, error) {
 	policy := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{signer.Key()}}, Public: patterns(public...)}
-	return func(r *http.Request) (access.Grant, error) {
-		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if cookie, err := r.Cookie("token"); err == nil && token == "" {
-			token = cookie.Value
-		}
-		return policy.Grant(r.Context(), token)
-	}
+	return hub.Tokens(policy, hub.TokenCookie("token"))
 }
 
 func patterns(texts ...string) (all []eventlog.Pattern) {

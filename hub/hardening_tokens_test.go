@@ -78,13 +78,9 @@ func TestNoForgedTokenOpensAnything(t *testing.T) {
 	private, public := mustRSA(t)
 	other, _ := mustRSA(t)
 	policy := strictPolicy(t, public)
-	k := serveKeyed(t, mustMemory(t, nil), hub.Options{Revocations: policy.Revocations, Authorize: func(r *http.Request) (access.Grant, error) {
-		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if cookie, err := r.Cookie("token"); err == nil && token == "" {
-			token = cookie.Value
-		}
-		return policy.Grant(r.Context(), token)
-	}}, transports[0])
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{
+		Revocations: policy.Revocations, Authorize: hub.Tokens(policy, hub.TokenCookie("token")),
+	}, transports[0])
 
 	const (
 		hs256  = `{"alg":"HS256","typ":"JWT"}`

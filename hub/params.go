@@ -29,6 +29,7 @@ type params struct {
 	values  url.Values
 	known   []string
 	ignored map[string]bool
+	inForm  bool // add reads the form
 	count   int
 	most    int
 }
@@ -43,7 +44,7 @@ func ignoredParams(names []string) (map[string]bool, error) {
 		switch {
 		case name == "":
 			return nil, errors.New("hub: the name of a parameter to be ignored is empty")
-		case slices.Contains(wire.Params(), name):
+		case slices.Contains(wire.Params(), name), name == wire.ParamAccessToken:
 			return nil, fmt.Errorf("hub: the parameter %q has a meaning, and cannot be ignored", name)
 		}
 		set[name] = true
@@ -65,14 +66,15 @@ func (h *Hub) parseParams(query string) (*params, error) {
 	return p, nil
 }
 
-// add reads one parameter, name=value. It reads nothing of an ignored one but its name.
+// add reads one parameter, name=value. Of an ignored parameter it reads only the name. A token in the URL is ignored, because it is
+// for [Options.Authorize]; a token in a form is refused, because nothing reads it there.
 func (p *params) add(part string) error {
 	if part == "" {
 		return nil
 	}
 	rawName, rawValue, _ := strings.Cut(part, "=")
 	name, err := url.QueryUnescape(rawName)
-	if err == nil && p.ignored[name] {
+	if err == nil && (p.ignored[name] || name == wire.ParamAccessToken && !p.inForm) {
 		return nil
 	}
 	value := ""
@@ -122,6 +124,7 @@ func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *r
 
 // readForm reads parameters one by one, so that no more than they is ever in memory.
 func (p *params) readForm(body io.Reader) error {
+	p.inForm = true
 	in := bufio.NewReaderSize(body, longestParam)
 	for last := false; !last; {
 		part, err := in.ReadSlice('&')

@@ -150,8 +150,7 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
 	}
 	if !h.allowed(origin) {
 		if !sameOrigin(origin, r) && h.refused.meet(origin) {
-			h.opts.Logger.Warn("pages of another origin cannot use this hub, unless it is one of Options.AllowOrigins", "origin", origin,
-				"hint", "tidings serve --origin "+origin)
+			h.opts.Logger.Warn("refused a page of another origin; allow that origin if its pages may use the hub", "origin", origin)
 		}
 		return
 	}

@@ -94,7 +94,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	if !c.requests(std.err) {
 		requests.logger = nil
 	}
-	front := &front{requests, cmp.Or(c.BodyTimeout, defaultBodyTimeout), hubPage, tokens, h}
+	front := &front{requests, cmp.Or(c.BodyTimeout, defaultBodyTimeout), hubPage, h}
 	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
 	var opened openedLog

@@ -93,7 +93,7 @@ func (f *authFlags) tokens(env environ, logger *slog.Logger) (*tokens, error) {
 			return nil, fmt.Errorf("--jwks-url with --jwt-alg: %w", err)
 		}
 	}
-	t := &tokens{policy: &access.Policy{Verifier: v, Revocations: access.NewRevocations(0, v.Leeway)}, cookie: f.TokenCookie, query: f.TokenQuery, logger: logger}
+	t := &tokens{&access.Policy{Verifier: v, Revocations: access.NewRevocations(0, v.Leeway)}, f.sources()}
 	for _, p := range f.Public {
 		t.policy.Public = append(t.policy.Public, p.Pattern)
 	}

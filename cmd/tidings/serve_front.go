@@ -11,7 +11,6 @@ type front struct {
 	log         *requestLog
 	bodyTimeout time.Duration
 	page        page
-	tokens      *tokens
 	next        http.Handler
 }
 
@@ -20,7 +19,6 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w, line := f.log.begin(w, r)
 	defer line.end()
 	f.boundBody(w, r)
-	f.tokens.takeFromQuery(r)
 	if !f.page.serve(w, r) {
 		f.next.ServeHTTP(w, r)
 	}

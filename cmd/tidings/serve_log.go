@@ -37,9 +37,9 @@ func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(f.LogLevel)) // it is one of the four
 	o := &slog.HandlerOptions{Level: level}
 	if f.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(withIDs{slog.NewJSONHandler(w, o)})
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(withIDs{slog.NewTextHandler(w, o)})
 }
 
 // requestLog gives each request an ID, and logs it when it is over: a stream when it has ended, of which the hub tells, since by then the
@@ -71,7 +71,7 @@ func (l *requestLog) begin(w http.ResponseWriter, r *http.Request) (http.Respons
 		return w, nil
 	}
 	line := &requestLine{
-		sender: sender{id: id, remote: l.remote(r)}, logger: l.logger, began: time.Now(),
+		logger: l.logger, id: id, remote: l.remote(r), began: time.Now(),
 		method: short(access.HideTokens(r.Method)), path: short(pathWithoutTokens(r.URL.EscapedPath())), query: short(withoutTokens(r.URL.RawQuery)),
 		answer: &loggedAnswer{ResponseWriter: w},
 	}
@@ -89,35 +89,43 @@ func (l *requestLine) end() {
 
 // requestLine is a line that is still to be written. Each stream has one, so that it keeps some texts, and not the request.
 type requestLine struct {
-	sender
 	logger              *slog.Logger
+	id, remote, subject string
 	began               time.Time
 	method, path, query string
 	answer              *loggedAnswer // nil: that of a stream, and the line is written when it has ended
 }
 
-// sender is who has sent a request. Whoever knows writes it down.
-type sender struct{ id, remote, subject string }
-
 type lineKey struct{} // of a request's *requestLine
 
-// lineOf returns the line of a request, nil if there will be none.
-func lineOf(r *http.Request) *requestLine {
-	line, _ := r.Context().Value(lineKey{}).(*requestLine)
+// lineOf returns the line of the request that has a context, nil if there will be none.
+func lineOf(ctx context.Context) *requestLine {
+	line, _ := ctx.Value(lineKey{}).(*requestLine)
 	return line
 }
 
-// senderOf returns the sender of a request, a new one if nobody asks.
-func senderOf(r *http.Request) *sender {
-	if line := lineOf(r); line != nil {
-		return &line.sender
+// withIDs adds the ID of a request to the lines that the hub logs about it.
+type withIDs struct{ slog.Handler }
+
+// Handle implements [slog.Handler].
+func (h withIDs) Handle(ctx context.Context, record slog.Record) error {
+	if line := lineOf(ctx); line != nil {
+		record.AddAttrs(slog.String("id", line.id))
 	}
-	return new(sender)
+	return h.Handler.Handle(ctx, record)
 }
+
+// WithAttrs implements [slog.Handler].
+func (h withIDs) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withIDs{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements [slog.Handler].
+func (h withIDs) WithGroup(name string) slog.Handler { return withIDs{h.Handler.WithGroup(name)} }
 
 // logStream is what the hub calls when a stream begins. What it returns is called in the end.
 func logStream(r *http.Request) func(hub.StreamEnd) {
-	line := lineOf(r)
+	line := lineOf(r.Context())
 	if r.ProtoMajor > 1 {
 		r.Header, r.URL = nil, nil // net/http keeps the request for as long as the stream lasts, and nobody reads that any more
 	}

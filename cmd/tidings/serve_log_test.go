@@ -30,7 +30,7 @@ func logged(t *testing.T, flags reportFlags, handler http.HandlerFunc, r *http.R
 
 func TestEachRequestHasALine(t *testing.T) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		senderOf(r).subject = "ann"
+		lineOf(r.Context()).subject = "ann"
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = io.WriteString(w, "short and ")
 		_, _ = io.WriteString(w, "stout")
@@ -84,7 +84,9 @@ func TestNobodyForgesLinesOfTheLog(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/events/a%0Atime=now%20msg=forged%1b%5b31m?topic=%0Alevel=ERROR&x=%7F", nil)
 		r.Method = "GET\nmsg=forged\x1b[31m"
 		r.RemoteAddr = "1.2.3.4:5\nmsg=forged"
-		_, lines := logged(t, reportFlags{LogFormat: format}, func(w http.ResponseWriter, r *http.Request) { senderOf(r).subject = "eve\nmsg=forged\x1b]0;title\x07" }, r)
+		_, lines := logged(t, reportFlags{LogFormat: format}, func(w http.ResponseWriter, r *http.Request) {
+			lineOf(r.Context()).subject = "eve\nmsg=forged\x1b]0;title\x07"
+		}, r)
 		if len(lines) != 1 || strings.ContainsFunc(lines[0], func(c rune) bool { return c < ' ' || c == 0x7f }) {
 			t.Errorf("%s: %q", format, lines)
 		}
@@ -229,7 +231,7 @@ func TestARequestThroughATrustedProxyIsLoggedFromItsClient(t *testing.T) {
 	key := environ{"TIDINGS_KEY=" + testSecret}
 	s := startServe(t, key, "--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "::1/128")
 	ask(t, clientOf(t, nil), http.MethodGet, s.url+"/events/news", "", "X-Forwarded-For", "192.0.2.7", "Authorization", "Bearer x")
-	s.log.await(t, `msg="token refused" id=\S+ remote=192\.0\.2\.7 `)
+	s.log.await(t, `msg="token refused" remote=192\.0\.2\.7 reason=malformed .* id=\S+\n`)
 	s.log.await(t, `msg=request id=\S+ remote=192\.0\.2\.7 `)
 	s = startServe(t, key)
 	ask(t, clientOf(t, nil), http.MethodGet, s.url+"/healthz", "", "X-Forwarded-For", "192.0.2.7")

@@ -232,21 +232,3 @@ func TestPublishedKeysThatAreNotSafeAreNotTaken(t *testing.T) {
 		}
 	}
 }
-
-func TestATokenIsCutOutOfTheQueryAndNothingElseIs(t *testing.T) {
-	for query, want := range map[string]struct {
-		token, rest string
-		ok          bool
-	}{
-		"":                                  {"", "", false},
-		"topic=a%2Fb&x":                     {"", "topic=a%2Fb&x", false},
-		"access_token=T":                    {"T", "", true},
-		"topic=a;b&access_token=T&&%zz=1":   {"T", "topic=a;b&&%zz=1", true},
-		"access_token":                      {"", "", true},
-		"my_access_token=T&access_tokens=T": {"", "my_access_token=T&access_tokens=T", false},
-	} {
-		if token, rest, ok := cutToken(query); token != want.token || rest != want.rest || ok != want.ok {
-			t.Errorf("cutToken(%q) is %q, %q, %v", query, token, rest, ok)
-		}
-	}
-}

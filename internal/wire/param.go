@@ -38,6 +38,10 @@ const (
 	ParamDebug   = "debug"
 )
 
+// ParamAccessToken is the parameter of a URL that has a token (RFC 6750, section 2.3). It belongs to the authorisation of a request, as the
+// field Authorization does.
+const ParamAccessToken = "access_token"
+
 // The values of parameters that have a fixed set.
 const (
 	SinceEarliest  = "earliest"
