@@ -17,6 +17,7 @@ import (
 var surroundings = map[string]string{
 	"events := sse.ReadResponse(resp, nil)":        "var resp *http.Response",
 	"events, err := eventlog.NewMemory(nil) // or": "var ctx context.Context\nfunc session(*http.Request) (user struct{ ID string }, err error) { return }",
+	"policy := &access.Policy{":                    "var secret []byte\nvar events eventlog.Log",
 	`client := &tidings.Client{URL: "localhost:`:   "var ctx context.Context",
 }
 
