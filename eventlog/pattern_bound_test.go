@@ -115,3 +115,44 @@ func TestCoveringMeansThatEveryTopicIsMatched(t *testing.T) {
 		}
 	}
 }
+
+// TestASelectorOfManyPatternsCostsLittleMoreThanOne: 20,000 patterns in a tree are matched in a few steps. They once counted as 20,000
+// steps, so that each page of a replay had one event.
+func TestASelectorOfManyPatternsCostsLittleMoreThanOne(t *testing.T) {
+	of := func(n int, form string) eventlog.Selector {
+		matchers := make([]eventlog.Matcher, n)
+		for i := range matchers {
+			matchers[i] = eventlog.MustPattern(fmt.Sprintf(form, i))
+		}
+		return eventlog.Select(nil, matchers...)
+	}
+	for _, form := range []string{"a/%d/*", "a/*/%d/**", "*/%d/*/*", "%d", "%d/**"} {
+		if cost := of(20_000, form).Cost(); cost > 3 {
+			t.Errorf("20,000 patterns like %q cost %d, want little more than one pattern", form, cost)
+		}
+	}
+	// What is matched one by one counts in full.
+	others := make([]eventlog.Matcher, 800)
+	for i := range others {
+		others[i] = suffix(fmt.Sprint(i))
+	}
+	if cost := eventlog.Select(nil, others...).Cost(); cost < 100 {
+		t.Errorf("800 other matchers cost %d", cost)
+	}
+	// So do patterns that part at each wildcard: a topic a/a/a... visits each of their nodes.
+	var parting []eventlog.Matcher
+	for i := range 1 << 10 {
+		segments := make([]string, 10)
+		for bit := range segments {
+			segments[bit] = []string{"a", "*"}[i>>bit&1]
+		}
+		parting = append(parting, eventlog.MustPattern(strings.Join(segments, "/")))
+	}
+	if cost := eventlog.Select(nil, parting...).Cost(); cost < 100 {
+		t.Errorf("1,024 patterns that all match one topic cost %d", cost)
+	}
+	var none eventlog.Selector
+	if cost := none.Cost(); cost != 1 {
+		t.Errorf("the zero selector costs %d", cost)
+	}
+}

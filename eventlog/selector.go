@@ -26,6 +26,7 @@ type Selector struct {
 	matchers []Matcher
 	tree     *patterns.Tree[struct{}] // of the matchers that are patterns; nil: they are asked one by one
 	others   []Matcher                // that are not in the tree
+	steps    int                      // segments and matchers that a Match looks at, at most
 	filter   func(*Record) bool
 }
 
@@ -43,6 +44,7 @@ func Select(names []string, matchers ...Matcher) Selector {
 	if len(matchers) > fewPatterns {
 		s.plant()
 	}
+	s.steps = s.count()
 	return s
 }
 
@@ -107,17 +109,28 @@ func (s Selector) Match(topic string) bool {
 	return false
 }
 
-// Cost returns what a Match costs at most, in what it costs with a few matchers of a few segments. Who asks for many topics in
-// one go under a lock divides by it how many that may be.
+// Cost returns an upper bound of the work of a Match, in units of a selector with a few short matchers; at least 1. Code that
+// matches many topics under a lock divides its batch size by it.
+//
+// Patterns in the tree cost what a walk through it costs, however many they are: see the package comment of patterns.
 func (s Selector) Cost() int {
-	steps := len(s.matchers)
-	for _, m := range s.matchers {
+	const few = 8
+	return 1 + s.steps/few
+}
+
+// count returns the steps of a Match: one for each matcher outside the tree and one for each slash in it, and the longest walk
+// through the tree.
+func (s *Selector) count() int {
+	steps := len(s.others)
+	for _, m := range s.others {
 		if p, ok := m.(Pattern); ok {
 			steps += strings.Count(p.text, "/")
 		}
 	}
-	const few = 8
-	return 1 + steps/few
+	if s.tree != nil {
+		steps += s.tree.MostSteps()
+	}
+	return steps
 }
 
 // MatchRecord reports whether a record is wanted that is there under all of its topics.

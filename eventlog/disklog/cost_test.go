@@ -127,3 +127,36 @@ func TestTopicsInMemoryAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestReplayByManyPatternsTakesFewPages: 20,000 patterns took one page, and one sort of all of them, for each event.
+func TestReplayByManyPatternsTakesFewPages(t *testing.T) {
+	t.Parallel()
+	const events, patterns = 5000, 20_000
+	records := make([]eventlog.Record, events)
+	for i := range records {
+		records[i] = eventlog.Record{Topics: []string{fmt.Sprintf("device/%d/state", i)}}
+	}
+	matchers := make([]eventlog.Matcher, patterns)
+	for i := range matchers {
+		matchers[i] = eventlog.MustPattern(fmt.Sprintf("device/%d/*", 2*i))
+	}
+	memory, err := eventlog.NewMemory(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, log := range map[string]eventlog.Log{"disk": mustOpen(t, t.TempDir(), nil), "memory": memory} {
+		mustAppend(t, log, records...)
+		pages, found := 0, 0
+		for q := (eventlog.Query{Selector: eventlog.Select(nil, matchers...)}); q.After != log.Head(); pages++ {
+			if pages == 20 {
+				t.Fatalf("%s: after 20 pages a reader is at %v of %d events", name, q.After, events)
+			}
+			answer := mustRead(t, log, q)
+			found += len(answer.Records)
+			q.After = answer.Complete
+		}
+		if found != events/2 {
+			t.Errorf("%s: %d events, want %d", name, found, events/2)
+		}
+	}
+}

@@ -58,6 +58,23 @@ func (t *Tree[V]) Match(topic string, f func(*V) bool) (steps int) {
 	return m.steps
 }
 
+// MostSteps returns an upper bound of what Match returns, for any topic. It visits each node once.
+//
+// A topic takes at most two ways at a node: its own segment and the wildcard.
+func (t *Tree[V]) MostSteps() int { return t.root.mostSteps() }
+
+func (n *node[V]) mostSteps() int {
+	literal, wild := 0, 0
+	for key, child := range n.next {
+		if steps := child.mostSteps(); key == "*/" {
+			wild = steps
+		} else {
+			literal = max(literal, steps)
+		}
+	}
+	return 1 + strings.Count(n.label, "/") + literal + wild
+}
+
 // pathOf returns the segments of a pattern, each followed by a slash, and whether it is open: whether ** follows.
 func pathOf(pattern string) (path string, open bool) {
 	switch path, open = strings.CutSuffix(pattern, "**"); {

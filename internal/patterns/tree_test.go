@@ -72,6 +72,9 @@ func TestTreeAnswersLikePatternByPattern(t *testing.T) {
 			}
 		}
 		slices.Sort(want)
+		if steps, most := tree.Match(topic, func(*string) bool { return true }), tree.MostSteps(); steps > most {
+			t.Fatalf("seed %d: matching %q takes %d steps, and MostSteps says %d", seed, topic, steps, most)
+		}
 		if got := matching(t, &tree, topic); !slices.Equal(got, want) {
 			t.Fatalf("seed %d: %q is matched by %q, want %q", seed, topic, got, want)
 		}
