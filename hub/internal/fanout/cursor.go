@@ -99,6 +99,16 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 	return c.chunks, now, nil
 }
 
+// fewMissed is how many records a subscriber may be behind for its shard to send it the rest without a replayer.
+const fewMissed = 16
+
+// missesMore reports whether a replayer has to bring the cursor to a position: it is too far behind, or the log knows better than the window
+// what comes next.
+func (c *cursor) missesMore(at eventlog.Position) bool {
+	from := c.query.After
+	return from.Gen != at.Gen || from.Seq+fewMissed < at.Seq || at.Seq < c.until || c.byLog && from.Seq < c.until
+}
+
 // upTo returns what comes up to a position, and moves the cursor there. If that is more than one page of the window, or if topics end in it, it
 // does nothing and ok is false.
 func (c *cursor) upTo(to eventlog.Position) (chunks []chunk, ok bool) {

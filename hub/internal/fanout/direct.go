@@ -70,15 +70,12 @@ func (d *direct) start() {
 	}
 	s.scheduleHeartbeat(&d.subscriber)
 	c := d.cursor
-	if at := c.query.After; at.Gen == s.at.Gen && at.Seq+fewMissed >= s.at.Seq && s.at.Seq >= c.until && (!c.byLog || at.Seq >= c.until) {
-		d.join()
+	if c.once || c.missesMore(s.at) {
+		d.replay()
 		return
 	}
-	d.replay()
+	d.join()
 }
-
-// fewMissed is how many records a subscriber may be behind for its shard to send it the rest without a replayer.
-const fewMissed = 16
 
 func (d *direct) unwatchable(err error) {
 	d.shard.f.opts.Logger.Error("a stream cannot be watched, and is closed; its client comes back", "err", err.Error())

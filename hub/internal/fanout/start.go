@@ -26,8 +26,8 @@ func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 		return err
 	}
 	c.byLog = s.From.Seek != nil
-	if gap == nil && s.FailOnGap && !f.window.has(c.query.After) { // the first read may find one
-		if gap, err = f.firstGap(ctx, c.query); err != nil {
+	if gap == nil && !f.window.has(c.query.After) { // the window has no gaps
+		if gap, err = f.firstGap(ctx, &c.query); err != nil {
 			return err
 		}
 	}
@@ -37,7 +37,10 @@ func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 	if complete, err := f.ends.complete(ctx, c.group, c.query.After); err != nil {
 		return err
 	} else if complete {
-		return ErrEnded
+		if gap == nil {
+			return ErrEnded
+		}
+		c.once = true // the client learns of the gap first, and of the end when it reconnects
 	}
 	st.gap = gap
 	c.sent = c.query.After.Seq // by the message that opens the stream
@@ -97,11 +100,13 @@ func (f *Fanout) seek(ctx context.Context, s *Subscription, q *eventlog.Query, h
 	return err
 }
 
-// firstGap returns the gap with which a query begins, nil if there is none.
-func (f *Fanout) firstGap(ctx context.Context, q eventlog.Query) (*Gap, error) {
-	q.Limit = 1
-	_, err := f.log.Read(ctx, q)
+// firstGap returns the gap with which a query begins, nil if there is none. The query then continues after the gap.
+func (f *Fanout) firstGap(ctx context.Context, q *eventlog.Query) (*Gap, error) {
+	first := *q
+	first.Limit = 1
+	_, err := f.log.Read(ctx, first)
 	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+		*q = gap.Partial(*q)
 		return &Gap{gap.Reason, gap.From.String(), gap.To}, nil
 	}
 	return nil, err

@@ -1,0 +1,75 @@
+package hub_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// TestAStreamBeginsWithItsGap, whatever the reason: a client that has read the first checkpoint knows already what is missing. A gap that
+// only the log knew once came after that checkpoint.
+func TestAStreamBeginsWithItsGap(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{
+				{Pattern: eventlog.MustPattern("news"), Count: 3},
+			}}})
+			begin := log.Head()
+			for i := range 10 {
+				mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint(i)})
+			}
+			s := serve(t, log, &hub.Options{Window: 1}, how)
+			lost := log.Head()
+			if err := log.Skip(t.Context(), lost.Seq+10, eventlog.Rollback); err != nil {
+				t.Fatal(err)
+			}
+			s.post("news", "10")
+			unknown := eventlog.Position{Gen: "zzzzz", Seq: 3}
+			beyond := eventlog.Position{Gen: lost.Gen, Seq: lost.Seq + 1000}
+			for reason, from := range map[string]eventlog.Position{"trimmed": begin, "rollback": lost, "reset": unknown, "beyond": beyond} {
+				f := s.follow("/events/news", lastID(from))
+				first := f.next()
+				if first.Type != "tidings.gap" || first.ID != "" {
+					t.Errorf("%s: the stream begins with %+v", reason, first)
+				}
+				if e := f.next(); e.Type != "tidings.checkpoint" || e.ID == "" {
+					t.Errorf("%s: after the gap comes %+v", reason, e)
+				}
+				if reason == "trimmed" {
+					f.want("8", "9") // each once, and no second gap before the lost range
+				}
+				f.close()
+			}
+		})
+	}
+}
+
+// TestAGapIsReportedAlsoWhenItsTopicHasEnded: a client of an ended topic whose position means nothing here once got 204, and never heard
+// that it had missed something. The stream now reports the gap and closes; the reconnection gets 204.
+func TestAGapIsReportedAlsoWhenItsTopicHasEnded(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		s.post("news", "1")
+		if a := s.send(request{method: http.MethodPost, path: "/events/news?end=1"}); a.status != http.StatusOK {
+			s.Fatalf("%+v", a)
+		}
+		head := s.log.Head()
+		for reason, from := range map[string]eventlog.Position{
+			"rollback": {Gen: head.Gen, Seq: head.Seq + 100}, "reset": {Gen: "zzzzz", Seq: 1},
+		} {
+			f := s.follow("/events/news", lastID(from))
+			if got, want := f.gap(), (gap{reason, from.String(), head.String()}); got != want {
+				s.Errorf("the gap is %+v, want %+v", got, want)
+			}
+			f.end()
+		}
+		if a := s.send(request{path: "/events/news", header: lastID(head)}); a.status != http.StatusNoContent {
+			s.Errorf("a reconnection from the head: %+v", a)
+		}
+	})
+}
