@@ -117,10 +117,17 @@ func addrHint(command, text string) string {
 // hub returns the address of the hub.
 func (f *hubFlags) hub() (address.Hub, error) {
 	h, err := address.ParseHub(f.Hub)
-	if err != nil {
-		return h, fmt.Errorf("--hub: %w", err)
+	if err == nil {
+		return h, nil
 	}
-	return h, nil
+	from := "--hub"
+	if f.Hub == os.Getenv(hubVariable) {
+		from = hubVariable
+	}
+	if stream, topics, no := address.ParseTopics(strings.TrimRight(f.Hub, "/")); no == nil && len(topics) > 0 {
+		return h, fmt.Errorf("%s: %w\nhint: give the hub as %s, and topics as arguments or by --topic", from, err, stream)
+	}
+	return h, fmt.Errorf("%s: %w", from, err)
 }
 
 // patienceWith returns how long to wait between attempts. A hub on this machine is restarted by the person who waits, and one

@@ -157,6 +157,30 @@ func TestNothingIsStoredUnderATopicThatLooksLikeAURL(t *testing.T) {
 	}
 }
 
+// TestAHubsURLNamesNoTopic: --hub http://localhost:3000/events/aa published to the topic aa/events, and TIDINGS_HUB alike.
+func TestAHubsURLNamesNoTopic(t *testing.T) {
+	s := startServe(t, nil)
+	for _, command := range hubCommands {
+		for _, path := range []string{"/events/aa", "/events/aa/b/", "/events/events", "/events?topic=aa"} {
+			args := append(slices.Clone(command), "--hub", s.url+path)
+			code, out, complaint := say(t, args...)
+			if code != exitUsage || out != "" || !strings.HasPrefix(complaint, "tidings: --hub: ") || !strings.Contains(complaint, "hint: give the hub as "+s.url+",") {
+				t.Errorf("%q: exit code %d, output %q, %s", args, code, out, complaint)
+			}
+		}
+	}
+	t.Setenv(hubVariable, s.url+"/events/aa")
+	for _, command := range append(slices.Clone(hubCommands), []string{"stats"}, []string{"streams"}, []string{"revoke", "--sub", "a"}) {
+		code, out, complaint := say(t, command...)
+		if code != exitUsage || out != "" || !strings.HasPrefix(complaint, "tidings: TIDINGS_HUB: ") || !strings.Contains(complaint, s.url) {
+			t.Errorf("%q: exit code %d, output %q, %s", command, code, out, complaint)
+		}
+	}
+	if got := topicsOf(t, s.url); len(got) > 0 {
+		t.Errorf("the hub has the topics %q", got)
+	}
+}
+
 func TestTheURLOfAStreamCanBePublishedTo(t *testing.T) {
 	s := startServe(t, nil)
 	for _, args := range [][]string{

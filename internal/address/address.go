@@ -93,7 +93,8 @@ type Hub struct {
 	Socket string   // the file of the socket that the URL is asked for through; "" for TCP
 }
 
-// ParseHub reads the address of a hub; "" is [Default]. The URL of the hub's /events is that of the hub, too.
+// ParseHub reads the address of a hub; "" is [Default]. The URL of the hub's /events is that of the hub, too. The URL of a topic,
+// …/events/news, is refused: its path is no prefix of a hub, and [ParseTopics] reads it.
 func ParseHub(text string) (Hub, error) {
 	if path, ok := strings.CutPrefix(text, unixPrefix); ok {
 		if path = strings.TrimPrefix(path, "//"); path == "" {
@@ -118,6 +119,10 @@ func ParseHub(text string) (Hub, error) {
 		return Hub{}, fmt.Errorf("%q has a query: it is the URL of a stream, not of a hub", withoutPassword(text))
 	}
 	setPath(u, strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), eventsPath))
+	if base, _, names := strings.Cut(u.EscapedPath()+"/", eventsPath+"/"); names {
+		setPath(u, base)
+		return Hub{}, fmt.Errorf("%q names a topic besides the hub, which is %s", withoutPassword(text), Name(u))
+	}
 	return Hub{URL: u}, nil
 }
 

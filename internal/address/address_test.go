@@ -92,6 +92,12 @@ func TestWhatIsNoHubSaysWhy(t *testing.T) {
 		"http://hub.example?topic=a":      "has a query",
 		"http://u:secret@hub.example?a=b": "u:…@hub.example",
 		"http://u:secret@hub example":     "u:…@hub example",
+
+		"http://localhost:3000/events/aa":            "names a topic besides the hub, which is http://localhost:3000",
+		"https://u:secret@hub.example/x/events/a/b/": "which is https://u@hub.example/x",
+		"localhost:3000/events/events":               "which is http://localhost:3000",
+		"localhost:3000/events/a/events":             "which is http://localhost:3000",
+		":3000/events/weather/**":                    "which is http://localhost:3000",
 	} {
 		_, err := ParseHub(text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
