@@ -58,5 +58,5 @@ func (s *Subscription) end(raw sse.Event) error {
 
 // badControl is the error of a control event whose data cannot be read.
 func badControl(raw sse.Event, err error) error {
-	return fmt.Errorf("%w: the data of %s cannot be read: %w", errAnswer, raw.Type, err)
+	return fmt.Errorf("%w: the data of %s cannot be read: %w", ErrNoHub, raw.Type, err)
 }

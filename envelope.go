@@ -15,11 +15,11 @@ func parseEnvelope(raw sse.Event) (Event, error) {
 		err = fmt.Errorf("its id is %.100q", e.ID)
 	}
 	if err != nil {
-		return Event{}, fmt.Errorf("%w: the event %q has no valid envelope: %w", errAnswer, raw.ID, err)
+		return Event{}, fmt.Errorf("%w: the event %q has no valid envelope: %w", ErrNoHub, raw.ID, err)
 	}
 	data, binary, err := e.Content()
 	if err != nil {
-		return Event{}, fmt.Errorf("%w: the event %q: %w", errAnswer, raw.ID, err)
+		return Event{}, fmt.Errorf("%w: the event %q: %w", ErrNoHub, raw.ID, err)
 	}
 	return Event{ID: e.ID, Topic: e.Topic, Topics: e.Topics, Type: e.Type, Time: e.Time, Data: []byte(data), Binary: binary}, nil
 }

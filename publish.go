@@ -42,7 +42,7 @@ func (c *Client) Publish(ctx context.Context, e Event) (r Receipt, err error) {
 	err = c.persist(ctx, func() (bool, error) {
 		a, err := c.post(ctx, p)
 		if err == nil && a.ID == "" && a.Last == "" {
-			err = fmt.Errorf("%w: it has no id", errAnswer)
+			err = fmt.Errorf("%w: it has no id", ErrNoHub)
 		}
 		r.ID, r.Duplicate = a.ID, a.Duplicate
 		if a.ID == "" { // of an event that went as a line
@@ -148,7 +148,7 @@ func (c *Client) post(ctx context.Context, p *posting) (a answer, err error) {
 		return a, err
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
-		return a, fmt.Errorf("%w: %w", errAnswer, err)
+		return a, fmt.Errorf("%w: %w", ErrNoHub, err)
 	}
 	return a, nil
 }

@@ -201,7 +201,7 @@ func (p *publication) sendPart(ctx context.Context, lines []byte, n int) (done i
 	case err != nil:
 		return 0, err
 	case a.Last == "" || a.Count < n:
-		return 0, fmt.Errorf("%w: it says that %d events are stored, of %d", errAnswer, a.Count, n)
+		return 0, fmt.Errorf("%w: it says that %d events are stored, of %d", ErrNoHub, a.Count, n)
 	}
 	p.add(n, a)
 	return n, nil

@@ -210,6 +210,9 @@ func TestARefusalIsFinalAndSaysWhich(t *testing.T) {
 		{http.StatusConflict, "something-else", nil},
 		{http.StatusRequestEntityTooLarge, "too-large", tidings.ErrTooLarge},
 		{http.StatusUnprocessableEntity, "key-reused", tidings.ErrKeyReused},
+		{http.StatusNotImplemented, "", nil}, // what a server of files says to a POST; it was tried again for ever
+		{http.StatusHTTPVersionNotSupported, "", nil},
+		{http.StatusLoopDetected, "", nil},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.status, " ", test.name), func(t *testing.T) {

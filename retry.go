@@ -45,13 +45,14 @@ func interrupted(ctx context.Context, err error) error {
 	return fmt.Errorf("%w; the last attempt: %w", ctx.Err(), err)
 }
 
-// errAnswer is the error of an answer that no hub gives. Whoever gave it, the next one will be the same.
-var errAnswer = errors.New("the answer is not that of a hub")
+// ErrNoHub is what errors.Is finds when the answer is one that no hub gives, such as a page. It is final: the next answer would be the
+// same. A refusal by another server is a [*Problem] without a Type.
+var ErrNoHub = errors.New("the answer is not that of a hub")
 
 // recover decides whether to try again after a number of consecutive failures, the last of which is err, and after how long. It follows the
 // policy of subscriptions, [sse.Resilient].
 func (c *Client) recover(err error, failures int) (time.Duration, bool) {
-	if _, ok := errors.AsType[*unsendable](err); ok || errors.Is(err, errAnswer) {
+	if _, ok := errors.AsType[*unsendable](err); ok || errors.Is(err, ErrNoHub) {
 		return 0, false
 	}
 	f := &sse.Failure{Err: err, Attempt: failures, Delay: c.Backoff.Delay(failures)}

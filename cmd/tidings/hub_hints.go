@@ -40,6 +40,23 @@ func connectionHint(err error, at address.Hub) string {
 	return certificateHint(err)
 }
 
+// noHubHint is for an answer that no hub gives at an address, "" for one that says nothing about that: any proxy may be overloaded, or
+// want a token.
+func noHubHint(at address.Hub, status int) string {
+	switch {
+	case status/100 <= 3, status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
+	default:
+		return ""
+	}
+	hint := "is there a hub at " + at.String() + "?"
+	if path := strings.TrimPrefix(at.URL.Path, "/event/"); path != "" {
+		topic := *at.URL
+		topic.Path, topic.RawPath = "/events/"+strings.TrimPrefix(path, "/"), ""
+		hint += " The URL of a topic is such as " + address.Name(&topic)
+	}
+	return hint
+}
+
 // nobody reports whether a request failed because there was nobody to send it to.
 func nobody(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)

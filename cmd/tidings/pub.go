@@ -30,7 +30,7 @@ type pubCmd struct {
 	Topics []string `group:"What to publish" name:"topic" sep:"none" placeholder:"TOPIC" help:"Where to publish, also a topic that looks like a URL; then all arguments are data. Can be repeated."`
 	Also   []string `group:"What to publish" sep:"none" placeholder:"TOPIC" help:"Another topic of the same events. Can be repeated."`
 	Type   string   `group:"What to publish" short:"t" placeholder:"TYPE" help:"The events' type; message if not given."`
-	File   string   `group:"What to publish" type:"path" placeholder:"FILE" help:"Read FILE instead of standard input."`
+	File   string   `group:"What to publish" type:"path" placeholder:"FILE" help:"Read FILE instead of standard input; - is standard input, which may be empty then."`
 	Follow string   `group:"What to publish" short:"F" type:"path" placeholder:"FILE" help:"Publish each line that is written to FILE from now on, as tail -F would show it."`
 	Whole  bool     `group:"What to publish" short:"w" xor:"form" help:"All of the input is one event."`
 	Binary bool     `group:"What to publish" short:"b" help:"All of the input is one event of bytes."`
@@ -102,9 +102,9 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 		URL: hub.URL.String(), Token: c.Token, HTTP: hub.http, OnRetry: p.retry, Backoff: patienceWith(hub.URL.Hostname()),
 	}
 	if c.single() {
-		return c.outcome(ctx, hub, c.publishOne(ctx, client, std))
+		return c.outcome(ctx, hub, c.publishOne(ctx, client, hub, std))
 	}
-	in, size, err := c.input(ctx, std)
+	in, size, err := c.input(ctx, hub, std)
 	if err != nil {
 		return err
 	}
@@ -121,10 +121,32 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 			got.Last = end.ID
 		}
 	}
+	if err == nil && got.Count == 0 && c.implicit() {
+		return &exitError{exitFailure, errors.New(c.nothingText(hub))}
+	}
 	if (got.Count > 0 || err == nil) && !c.Quiet {
 		_, _ = fmt.Fprintln(std.out, receiptsText(got))
 	}
 	return c.outcome(ctx, hub, err)
+}
+
+// implicit reports whether the input is standard input because nothing else was said. A forgotten topic or forgotten data makes it so.
+func (c *pubCmd) implicit() bool { return c.File+c.Follow == "" && len(c.Words) == 0 && !c.NDJSON }
+
+// nothingText says that there was nothing to publish, and how the command line was understood: the first word may have been meant as
+// data.
+func (c *pubCmd) nothingText(hub *hubClient) string {
+	return fmt.Sprintf("there was nothing to publish to %s: standard input is empty\n"+
+		"hint: tidings pub TOPIC DATA publishes DATA; with --file - empty input is no mistake", visible(c.whereText(hub)))
+}
+
+// whereText names topics and hub.
+func (c *pubCmd) whereText(hub *hubClient) string {
+	what := "topic "
+	if len(c.topics) > 1 {
+		what = "topics "
+	}
+	return what + strings.Join(c.topics, ", ") + " at " + hub.String()
 }
 
 func suffixed(key, suffix string) string {
@@ -169,12 +191,28 @@ func (c *pubCmd) choose() error {
 			return err
 		}
 	}
+	if err := c.checkData(args); err != nil {
+		return err
+	}
 	c.Words = args
 	if err := checkTopics(c.Also...); err != nil {
 		return fmt.Errorf("--also: %w", err)
 	}
 	c.topics = append(c.topics, c.Also...)
 	return nil
+}
+
+// checkData refuses data whose first word is the address of a hub, when no hub is named: tidings pub news localhost:3000 hello means a
+// hub. One word that is a whole URL is data: people publish links. Whoever means such data quotes it, or names the hub.
+func (c *pubCmd) checkData(words []string) error {
+	if len(words) == 0 || !address.Is(words[0]) || c.Hub != "" && c.Hub != os.Getenv(hubVariable) {
+		return nil
+	}
+	if len(words) == 1 && (strings.ContainsAny(words[0], " \n") || strings.Contains(words[0], "://")) {
+		return nil
+	}
+	return fmt.Errorf("%q looks like the URL of a hub, which comes first: tidings pub %[1]s %s …\nhint: name the hub with --hub if it is data",
+		words[0], strings.Join(c.topics, " "))
 }
 
 // validate refuses what kong cannot know to be wrong.
@@ -206,11 +244,11 @@ func (c *pubCmd) validate() error {
 func (c *pubCmd) single() bool { return len(c.Words) > 0 || c.Whole || c.Binary }
 
 // publishOne publishes one event, and prints its ID.
-func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, std stdio) error {
+func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, hub *hubClient, std stdio) error {
 	e := tidings.Event{Topics: c.topics, Type: c.Type, Key: c.Key, Binary: c.Binary, End: c.End}
 	e.Data = []byte(strings.Join(c.Words, " "))
 	if len(c.Words) == 0 {
-		in, _, err := c.input(ctx, std)
+		in, _, err := c.input(ctx, hub, std)
 		if err != nil {
 			return err
 		}
@@ -233,12 +271,12 @@ func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, std std
 }
 
 // input returns what is to be published, and its size in bytes, 0 if that is not known.
-func (c *pubCmd) input(ctx context.Context, std stdio) (io.ReadCloser, int64, error) {
+func (c *pubCmd) input(ctx context.Context, hub *hubClient, std stdio) (io.ReadCloser, int64, error) {
 	switch {
 	case c.Follow != "":
 		f, err := followFile(ctx, c.Follow)
 		return f, 0, err
-	case c.File != "":
+	case c.File != "" && c.File != "-":
 		f, err := os.Open(c.File)
 		if err != nil {
 			return nil, 0, err
@@ -256,7 +294,7 @@ func (c *pubCmd) input(ctx context.Context, std stdio) (io.ReadCloser, int64, er
 		}
 	}
 	if c.typed(std.in) && !c.Quiet {
-		_, _ = fmt.Fprintln(std.err, "tidings pub: "+c.typingText())
+		_, _ = fmt.Fprintln(std.err, "tidings pub: "+visible(c.typingText(hub)))
 	}
 	return interruptible(ctx, std.in), size, nil
 }
@@ -264,19 +302,23 @@ func (c *pubCmd) input(ctx context.Context, std stdio) (io.ReadCloser, int64, er
 // typed reports whether somebody types the input.
 func (c *pubCmd) typed(in io.Reader) bool {
 	f, ok := in.(*os.File)
-	return ok && c.File+c.Follow == "" && isTerminal(f)
+	return ok && (c.File == "" || c.File == "-") && c.Follow == "" && isTerminal(f)
 }
 
 // typingText says what is waited for, to whoever has to type it.
-func (c *pubCmd) typingText() string {
+func (c *pubCmd) typingText(hub *hubClient) string {
 	end := "Ctrl-D"
 	if runtime.GOOS == "windows" {
 		end = "Ctrl-Z and Enter"
 	}
-	if c.single() {
-		return "type the data; " + end + " ends it"
+	where := "to " + c.whereText(hub) + ": "
+	if len(c.topics) == 0 {
+		where = "to " + hub.String() + ": " // lines of NDJSON name their topics
 	}
-	return "type lines, each of them an event; " + end + " ends"
+	if c.single() {
+		return where + "type the data; " + end + " ends it"
+	}
+	return where + "type lines, each of them an event; " + end + " ends"
 }
 
 // interruptible ends a read that waits when ctx does. The goroutine that reads ends with the program.
@@ -347,14 +389,18 @@ func (c *pubCmd) outcome(ctx context.Context, hub *hubClient, err error) error {
 	case refused:
 		return &exitError{pubRefused, errors.New(visible(problemLine(problem, hub)))}
 	}
-	return &exitError{exitFailure, errors.New(visible(reason(err)) + hintLine(connectionHint(err, hub.Hub)))}
+	hint := connectionHint(err, hub.Hub)
+	if errors.Is(err, tidings.ErrNoHub) {
+		hint = noHubHint(hub.Hub, http.StatusOK)
+	}
+	return &exitError{exitFailure, errors.New(visible(reason(err)) + hintLine(hint))}
 }
 
 // problemLine says why the hub refused, and what to do.
 func problemLine(p *tidings.Problem, hub *hubClient) string {
 	hint := statusHint(p.Status, p.Detail, hub.URL, hub.token)
-	if p.Status == http.StatusNotFound {
-		hint = "is there a hub at " + hub.String() + "? A topic that looks like a URL goes by --topic"
+	if p.Status == http.StatusNotFound || p.Type == "" && hint == "" { // a hub's own refusals have a type
+		hint = noHubHint(hub.Hub, p.Status)
 	}
 	return fmt.Sprintf("the hub refused (%d): %s", p.Status, cmp.Or(p.Detail, p.Title)) + hintLine(hint)
 }

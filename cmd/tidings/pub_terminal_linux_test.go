@@ -14,7 +14,7 @@ func TestPubSaysWhatItWaitsFor(t *testing.T) {
 	out, complaint, ended := newAwaited(), newAwaited(), make(chan int)
 	p := program{stdio: stdio{in: terminal, out: out, err: complaint}}
 	go func() { ended <- p.run(t.Context(), []string{"pub", "news", "--hub", s.url}) }()
-	complaint.await(t, regexp.QuoteMeta("tidings pub: type lines, each of them an event; Ctrl-D ends\n"))
+	complaint.await(t, regexp.QuoteMeta("tidings pub: to topic news at "+s.url+": type lines, each of them an event; Ctrl-D ends\n"))
 	if _, err := person.WriteString("hello\nworld\n\x04"); err != nil {
 		t.Fatal(err)
 	}

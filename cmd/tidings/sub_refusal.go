@@ -37,9 +37,9 @@ func refusalHint(err *sse.ResponseError, u *url.URL, token string) string {
 	}
 	root := u.Path == "" || u.Path == "/"
 	switch {
-	case root && (err.StatusCode == http.StatusOK || err.StatusCode == http.StatusNotFound):
+	case root && err.StatusCode == http.StatusOK, err.StatusCode == http.StatusNotFound && !strings.Contains(u.Path+"/", "/events/"):
 		stream := *u
-		stream.Path = "/events"
+		stream.Path, stream.RawPath = strings.TrimSuffix("/events/"+strings.TrimLeft(strings.TrimPrefix(u.Path, "/event/"), "/"), "/"), ""
 		return fmt.Sprintf("this is no stream; is there one at %s?", address.Name(&stream))
 	case err.StatusCode == http.StatusMethodNotAllowed:
 		return "choose another method with -X"
