@@ -206,11 +206,16 @@ func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 		p.Detail = "it is revoked until the hub is started again, and could not be stored: " + p.Detail
 		return &p
 	}
-	h.opts.Logger.Info("tokens were revoked", "sub", one.Subject, "jti", one.ID)
-	return answerJSON(w, struct {
+	answer := struct {
 		access.Revocation
-		Stored string `json:"stored"` // where in the log
-	}{one, at.String()})
+		Until  time.Time `json:"until,omitzero"` // tokens of the subject issued up to then are refused
+		Stored string    `json:"stored"`         // where in the log
+	}{Revocation: one, Stored: at.String()}
+	if one.Subject != "" {
+		answer.Until, _ = h.revocations.Revoked(access.Grant{Subject: one.Subject})
+	}
+	h.opts.Logger.Info("tokens were revoked", "sub", one.Subject, "jti", one.ID, "until", answer.Until)
+	return answerJSON(w, answer)
 }
 
 func parseRevocation(body []byte) (one access.Revocation, err error) {

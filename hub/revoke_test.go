@@ -31,6 +31,30 @@ func (k *keyed) revoke(body string) {
 	}
 }
 
+// TestARevocationSaysUpToWhenTokensAreRefused: the answer gave the time of the request, and refused a token issued 3 seconds later.
+func TestARevocationSaysUpToWhenTokensAreRefused(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	answer := func(body string) (says struct{ At, Until time.Time }) {
+		a := k.send(request{path: "/api/v1/revoke", body: body, header: bearer(k.token(all("boss")))})
+		if err := json.Unmarshal([]byte(a.body), &says); err != nil || says.At.IsZero() {
+			t.Fatalf("%s: %+v, %v", body, a, err)
+		}
+		return says
+	}
+	until := answer(`{"sub":"ann"}`).Until
+	for issued, want := range map[time.Time]int{until.Truncate(time.Second): http.StatusUnauthorized, until.Add(2 * time.Second): http.StatusOK} {
+		g := all("ann")
+		g.IssuedAt = issued
+		if a := k.send(request{path: "/events/news", body: "x", header: bearer(k.token(g))}); a.status != want {
+			t.Errorf("refused up to %s: a token of %s gets %+v", until, issued, a)
+		}
+	}
+	if says := answer(`{"jti":"a1"}`); !says.Until.IsZero() {
+		t.Errorf("a token by its ID is refused up to %s", says.Until)
+	}
+}
+
 // old is a grant of a minute ago: what was issued in the second of its revocation is refused, too.
 func old(subject, id string) access.Grant {
 	g := all(subject)

@@ -91,6 +91,9 @@ func statusHint(status int, said string, u *url.URL, token string) string {
 			}
 		}
 	case http.StatusUnauthorized:
+		if token != "" && strings.Contains(said, "the token was revoked") {
+			return "get a new token: this one was revoked" // token explain cannot know
+		}
 		return tokenHint(token)
 	case http.StatusForbidden:
 		if token != "" {

@@ -54,17 +54,22 @@ func (c *revokeCmd) Run(ctx context.Context, std stdio) error {
 	}
 	what := "the token " + visible(c.JTI) + " is refused from now on"
 	if c.Sub != "" {
-		what = fmt.Sprintf("all tokens issued to %s up to %s are refused from now on", visible(c.Sub), done.At.Local().Format(time.DateTime))
+		until := done.Until
+		if until.IsZero() { // an older hub
+			until = done.At
+		}
+		what = fmt.Sprintf("all tokens issued to %s up to %s are refused from now on", visible(c.Sub), until.Local().Format(time.DateTime+" MST"))
 	}
 	_, err = fmt.Fprintf(std.out, "%s; stored as %s\n", what, visible(done.Stored))
 	return err
 }
 
-// revocation is what a hub is asked to take back, and in its answer, since when and where that is stored.
+// revocation is what a hub is asked to take back, and in its answer, since when, up to when and where that is stored.
 type revocation struct {
 	Subject string    `json:"sub,omitempty"`
 	ID      string    `json:"jti,omitempty"`
 	At      time.Time `json:"at,omitzero"`
+	Until   time.Time `json:"until,omitzero"` // tokens of the subject issued up to then are refused
 	Stored  string    `json:"stored,omitempty"`
 }
 

@@ -208,6 +208,18 @@ func TestStreamsRevokesTheirTokens(t *testing.T) {
 	}
 	if code, out, complaint := a.as("revoke", "--sub", "bob", "--format", "text"); code != 0 || !strings.HasPrefix(out, "all tokens issued to bob up to ") {
 		t.Errorf("exit code %d, %s%s", code, out, complaint)
+	} else if _, rest, _ := strings.Cut(out, " up to "); true {
+		text, _, _ := strings.Cut(rest, " are refused")
+		until, err := time.ParseInLocation(time.DateTime+" MST", text, time.Local)
+		if err != nil || until.Before(time.Now().Add(10*time.Second)) { // the leeway is 30 s
+			t.Errorf("refused up to %q, %v", text, err)
+		}
+	}
+	for _, args := range [][]string{{"pub", "news", "x"}, {"sub", "news", "--once"}, {"topics"}} {
+		code, _, complaint := say(t, append(args, "--hub", a.url, "--token", bob)...)
+		if code != exitRefused || !strings.Contains(complaint, "hint: get a new token: this one was revoked") || strings.Contains(complaint, "explain") {
+			t.Errorf("%q with a revoked token: exit code %d, %s", args, code, complaint)
+		}
 	}
 	a.awaitEnd(other)
 	code, out, complaint := a.as("revoke", "--jti", "x9")
