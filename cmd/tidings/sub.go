@@ -72,7 +72,8 @@ stands for one segment and ** at the end for any number. Quote patterns: a shell
 
 Formats:
 
-    pretty   time, type, ID, data for people; JSON on one line or broken at its commas
+    pretty   time, type, ID, data for people; JSON on one line or broken at its commas. Of topics the time is when the hub stored
+             the event, otherwise when it arrived
     raw      Server-Sent Events again, one clean stream whatever happened to the connection
     ndjson   a line {"id", "type", "data", "time"} per event; data is a string, time that of arrival. Of topics, the hub's
              own: {"id", "topic", "topics", "type", "time", "data", "encoding"}

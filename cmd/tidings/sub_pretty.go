@@ -15,7 +15,8 @@ import (
 //
 //	12:03:04.123  clock    k3f9a-17  the data of the event
 //
-// Time of arrival, topic if topics are followed, type, ID, data. Columns widen as wider values appear, up to a limit, and never narrow,
+// Time, topic if topics are followed, type, ID, data. The time is when the hub stored the event, with the date if that is another day, or
+// the time of arrival if the event does not say. Columns widen as wider values appear, up to a limit, and never narrow,
 // so that a stream soon looks like a table. Nothing of the stream reaches the terminal unseen: see visible.
 type pretty struct {
 	w     io.Writer
@@ -24,7 +25,8 @@ type pretty struct {
 	buf   []byte
 
 	colours            map[string]string // by type, in order of appearance
-	topicWidth         int               // 0 as long as there are none
+	timeWidth          int
+	topicWidth         int // 0 as long as there are none
 	typeWidth, idWidth int
 	lastID             string
 }
@@ -38,7 +40,7 @@ const (
 )
 
 func newPretty(w io.Writer, s style, width func() int) *pretty {
-	return &pretty{w: w, style: s, width: width, colours: make(map[string]string), typeWidth: len(sse.DefaultType)}
+	return &pretty{w: w, style: s, width: width, colours: make(map[string]string), timeWidth: len(clockLayout), typeWidth: len(sse.DefaultType)}
 }
 
 func (p *pretty) event(e message, at time.Time) error {
@@ -49,7 +51,10 @@ func (p *pretty) event(e message, at time.Time) error {
 	}
 	p.lastID = e.ID
 	long := uniseg.StringWidth(visible(id)) > maxIDCol
-	p.add(dim, at.Format(clockLayout))
+	stamp := stampOf(e.time, at)
+	p.timeWidth = max(p.timeWidth, len(stamp))
+	p.pad(p.timeWidth - len(stamp))
+	p.add(dim, stamp)
 	p.column("", visible(e.topic), &p.topicWidth, maxTopicCol)
 	p.typeColumn(e.Type)
 	if long {
@@ -70,6 +75,18 @@ func (p *pretty) event(e message, at time.Time) error {
 		p.data(e.Data, indent, width)
 	}
 	return p.flush()
+}
+
+// stampOf returns the time of an event that arrives at a time, and may have one of its own.
+func stampOf(own, at time.Time) string {
+	if own.IsZero() {
+		return at.Format(clockLayout)
+	}
+	own = own.In(at.Location())
+	if own.Format(time.DateOnly) == at.Format(time.DateOnly) {
+		return own.Format(clockLayout)
+	}
+	return own.Format(time.DateTime)
 }
 
 func (p *pretty) comment(text []byte, at time.Time) error {
@@ -102,7 +119,7 @@ func (p *pretty) typeColumn(typ string) {
 // beginData goes to where data begins: beside the columns if there is room, else below. It returns that
 // column and the room from there on, 0 for no limit.
 func (p *pretty) beginData() (indent, width int) {
-	indent = len(clockLayout) + 2 + p.typeWidth + 2
+	indent = p.timeWidth + 2 + p.typeWidth + 2
 	if p.topicWidth > 0 {
 		indent += p.topicWidth + 2
 	}

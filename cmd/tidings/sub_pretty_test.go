@@ -57,6 +57,30 @@ func TestPrettyIsATable(t *testing.T) {
 	}
 }
 
+// TestPrettyShowsWhenAnEventWasStored: --last and --since showed the time of arrival, which is the same for all that is replayed.
+func TestPrettyShowsWhenAnEventWasStored(t *testing.T) {
+	var b strings.Builder
+	p := newPretty(&b, false, func() int { return 80 })
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.FixedZone("", 3600))
+	for _, e := range []sse.Event{
+		{ID: "k3f9a-1", Data: `{"id":"k3f9a-1","topic":"news","time":"2026-11-22T10:30:00.5Z","data":"today"}`},
+		{ID: "k3f9a-2", Data: `{"id":"k3f9a-2","topic":"news","time":"2026-11-15T23:30:00Z","data":"last week"}`},
+		{ID: "k3f9a-3", Data: `{"id":"k3f9a-3","topic":"news","data":"of an unknown time"}`},
+	} {
+		if err := p.event(unwrap(e.Normal()), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := `
+11:30:00.500  news  message  k3f9a-1  today
+2026-11-16 00:30:00  news  message  k3f9a-2  last week
+       12:00:00.000  news  message  k3f9a-3  of an unknown time
+`
+	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestWideCharactersKeepTheTableAligned: a terminal shows 世界 in four columns, é in one, and a family of joined people in two.
 func TestWideCharactersKeepTheTableAligned(t *testing.T) {
 	got := prettily(t, 80, false,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/internal/address"
@@ -86,10 +87,11 @@ func (c *subCmd) address() (*url.URL, address.Hub, error) {
 	return u, h, nil
 }
 
-// message is an event as it is shown. One that came in an envelope has a topic, and the envelope.
+// message is an event as it is shown. One that came in an envelope has a topic, the time when the hub stored it, and the envelope.
 type message struct {
 	sse.Event
 	topic    string
+	time     time.Time
 	envelope string
 }
 
@@ -100,7 +102,7 @@ func unwrap(e sse.Event) message {
 		return m
 	}
 	if envelope, err := wire.ParseEnvelope(e.Data); err == nil {
-		m.envelope, m.topic, m.Data = e.Data, envelope.Topic, envelope.Data
+		m.envelope, m.topic, m.time, m.Data = e.Data, envelope.Topic, envelope.Time, envelope.Data
 	}
 	return m
 }
