@@ -181,6 +181,8 @@ func (c *subCmd) validate() error {
 		return errors.New("--last: the number of events cannot be negative")
 	case c.Timeout < 0 || c.IdleTimeout < 0:
 		return errors.New("--timeout and --idle-timeout cannot be negative")
+	case c.byTopic() && (c.Method != "" || c.Data != nil):
+		return errors.New("--method and --data are for other streams, not for topics\nhint: to publish, use tidings pub")
 	case c.KeepGoing && c.Exec == "":
 		return errors.New("--keep-going is about the command of --exec, which is missing")
 	case c.Comments && c.Format == "data":

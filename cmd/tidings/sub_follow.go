@@ -60,7 +60,7 @@ func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, s
 		}
 	}
 	if c.stream == "-" {
-		f.messages = f.rawMessages(readInput(ctx, std.in, &sse.ReadOptions{MaxEvent: c.MaxEvent, Comment: comment}))
+		f.messages = rawMessages(readInput(ctx, std.in, &sse.ReadOptions{MaxEvent: c.MaxEvent, Comment: comment}))
 		return f, nil
 	}
 	return f, f.open(ctx, std.in, comment)
@@ -86,9 +86,7 @@ func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte))
 	f.status.server, f.status.at = address.Name(req.URL), address.Hub{URL: req.URL}
 	if f.cmd.byTopic() {
 		f.status.server, f.status.hub, f.status.at = hub.String(), true, hub
-		if !f.cmd.own() {
-			return f.openHub(ctx, req, hub, h, comment)
-		}
+		return f.openHub(ctx, req, hub, h, comment)
 	}
 	client := f.cmd.client(h)
 	client.Backoff = patienceWith(req.URL.Hostname())
@@ -98,7 +96,7 @@ func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte))
 		f.status.observe(s, failure, f.status.server, source.LastEventID())
 	}
 	source = client.Open(req)
-	f.messages = f.rawMessages(source.Events())
+	f.messages = rawMessages(source.Events())
 	return nil
 }
 

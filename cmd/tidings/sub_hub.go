@@ -16,7 +16,7 @@ import (
 )
 
 // Topics of a hub are followed with the client for hubs, which checks envelopes and positions, and asks for long lists of topics by
-// QUERY. Everything else is followed with package sse: the URL of a stream, and a request of the user's own by --method or --data.
+// QUERY. The URL of a stream is followed with package sse, by a request of the user's own if --method or --data say so.
 
 // openHub prepares the subscription to topics of a hub. The request says what is to be sent besides.
 func (f *follower) openHub(ctx context.Context, req *http.Request, hub address.Hub, h *http.Client, comment func([]byte)) error {
@@ -77,14 +77,10 @@ func (f *follower) hubMessages(ctx context.Context, client *tidings.Client, opti
 }
 
 // rawMessages yields the events of a stream that is followed with package sse.
-func (f *follower) rawMessages(events iter.Seq2[sse.Event, error]) iter.Seq2[message, error] {
+func rawMessages(events iter.Seq2[sse.Event, error]) iter.Seq2[message, error] {
 	return func(yield func(message, error) bool) {
 		for e, err := range events {
-			m := message{Event: e}
-			if err == nil && f.cmd.byTopic() {
-				m = unwrap(e)
-			}
-			if !yield(m, err) {
+			if !yield(message{Event: e}, err) {
 				return
 			}
 		}
@@ -101,6 +97,3 @@ func (c *subCmd) recover() func(*sse.Failure) (time.Duration, bool) {
 	}
 	return nil
 }
-
-// own reports whether the request is one of the user's own making.
-func (c *subCmd) own() bool { return c.Method != "" || c.Data != nil }
