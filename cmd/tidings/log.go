@@ -47,9 +47,17 @@ type logDir struct {
 func (d *logDir) inspect(f func(*disklog.Inspector) error) error {
 	i, err := disklog.Inspect(d.Dir)
 	if err != nil {
-		return err
+		return whenInUse(err)
 	}
 	return errors.Join(f(i), i.Close())
+}
+
+// whenInUse adds to the error of a directory that a process has open what can be done meanwhile.
+func whenInUse(err error) error {
+	if !errors.Is(err, disklog.ErrInUse) {
+		return err
+	}
+	return fmt.Errorf("%w\nhint: is it a hub? tidings stats, topics and sub ask one that runs; --hub names it", err)
 }
 
 type logStatsCmd struct {
@@ -231,7 +239,7 @@ type logRestoredCmd struct{ logDir }
 func (c *logRestoredCmd) Run(io stdio) error {
 	gen, err := disklog.Restored(c.Dir)
 	if err != nil {
-		return err
+		return whenInUse(err)
 	}
 	_, err = fmt.Fprintf(io.out, "%s begins generation %s; readers with older positions will be told by a gap\n", c.Dir, gen)
 	return err

@@ -175,9 +175,11 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	for _, l := range listeners {
 		running.Go(func() { failed <- server.Serve(hub.PaceAccept(l)) })
 	}
-	err := s.await(ctx, failed)
+	started, err := s.await(ctx, failed)
 	began, streams := time.Now(), s.hub.Streams()
-	s.logger.Info("stopping", "reason", whyStopped(ctx, err), "streams", streams)
+	if started || err == nil { // what has not started does not stop: the error alone says why
+		s.logger.Info("stopping", "reason", whyStopped(ctx, err), "streams", streams)
+	}
 	// The end of ctx is why we stop; what is left to do has its own time.
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
 	defer done()
@@ -189,7 +191,9 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 		_ = server.Close() // cuts connections; there is nothing in an error here that could be done better
 	}
 	running.Wait()
-	s.logger.Info("stopped", "streams", streams, "cut", cut, "took", time.Since(began).Round(time.Millisecond))
+	if started || err == nil {
+		s.logger.Info("stopped", "streams", streams, "cut", cut, "took", time.Since(began).Round(time.Millisecond))
+	}
 	return err
 }
 
@@ -201,8 +205,9 @@ func whyStopped(ctx context.Context, err error) string {
 	return context.Cause(ctx).Error()
 }
 
-// await opens the hub and returns when it is time to stop, with the error that is the reason. By then nothing is being opened any more.
-func (s *hubServer) await(ctx context.Context, failed <-chan error) (err error) {
+// await opens the hub and returns when it is time to stop, with the error that is the reason, and whether the hub was open. By then nothing
+// is being opened any more.
+func (s *hubServer) await(ctx context.Context, failed <-chan error) (started bool, err error) {
 	opening, cancel := context.WithCancel(ctx)
 	defer cancel()
 	opened := make(chan error, 1)
@@ -215,13 +220,13 @@ func (s *hubServer) await(ctx context.Context, failed <-chan error) (err error) 
 			<-opened //nolint:errcheck // err says why
 		}
 		if err != nil {
-			return stopped(ctx, err)
+			return false, stopped(ctx, err)
 		}
 	}
 	select {
 	case <-ctx.Done():
-		return nil
+		return true, nil
 	case err = <-failed:
-		return err
+		return true, err
 	}
 }

@@ -75,10 +75,8 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 	}
 	dir := cmp.Or(f.Data, "tidings-data")
 	switch log, err = disklog.Open(dir, o); {
-	case errors.Is(err, disklog.ErrInUse):
-		return nil, "", fmt.Errorf("%w\nhint: is it a hub? tidings pub, sub and topics use one that runs; --hub names it", err)
 	case err != nil:
-		return nil, "", err
+		return nil, "", whenInUse(err)
 	}
 	if where, err = filepath.Abs(dir); err != nil {
 		where = dir

@@ -60,6 +60,12 @@ func accessError(dir string, err error) error {
 	return &DirError{dir, remedy(err) + ", or name another directory", err}
 }
 
+// cannotMake reports whether a directory could not be made because its parent, which is there, takes none.
+func cannotMake(err error) bool {
+	path, ok := errors.AsType[*fs.PathError](err)
+	return ok && path.Op == "mkdir" && errors.Is(err, fs.ErrNotExist)
+}
+
 // remedy returns what to do about an error of the file system.
 func remedy(err error) string {
 	switch {
@@ -71,6 +77,8 @@ func remedy(err error) string {
 		return "make room on its disk"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
 		return "move away the file that is in its place"
+	case cannotMake(err):
+		return "no directory can be made there, as in /proc"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "let the process open more files"
 	}
