@@ -273,6 +273,7 @@ type Hub struct {
 	appending   sharedTimeout
 	revocations *revocations
 	count       counters
+	stored      signal // events, for subscriptions in this process
 	metrics     http.Handler
 	refused     origins
 	opened      atomic.Bool // Open has returned; before that the hub has no log, and most fields are zero

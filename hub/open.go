@@ -40,7 +40,10 @@ func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 	h.fanout, err = fanout.New(ctx, log, fanout.Options{
 		Window: h.opts.Window, Heartbeat: h.opts.Heartbeat, ShortestHeartbeat: h.opts.HeartbeatMin, WriteTimeout: h.opts.WriteTimeout,
 		MaxAge: h.opts.MaxAge, MaxLag: h.opts.MaxLag, MaxLagTime: h.opts.MaxLagTime, SkipSlow: h.opts.SkipSlow, Logger: h.opts.Logger,
-		OnRecords: h.revocations.see,
+		OnRecords: func(records []eventlog.Record) {
+			h.revocations.see(records)
+			h.stored.notify()
+		},
 	})
 	if err != nil {
 		h.cancel()

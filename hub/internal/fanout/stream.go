@@ -99,6 +99,9 @@ func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
 // At returns the position after which the stream begins.
 func (st *Stream) At() eventlog.Position { return st.cursor.query.After }
 
+// Query returns the query to the log whose answers are what the stream has to send.
+func (st *Stream) Query() eventlog.Query { return st.cursor.query }
+
 // Gap returns the gap with which the stream begins, nil if there is none.
 func (st *Stream) Gap() *Gap { return st.gap }
 
