@@ -44,9 +44,10 @@ var layout = map[string]rules{
 	"eventlog/cluster/natslog":        {imports: []string{"eventlog", "eventlog/cluster"}},
 	"eventlog/cluster/redislog":       {imports: []string{"eventlog", "eventlog/cluster"}},
 	"access":                          {imports: []string{"eventlog"}, never: []string{"net/http"}},
-	"hub":                             {imports: []string{"sse", "eventlog", "access", "internal/wire", "hub/internal/fanout", "hub/internal/pathtopic"}, never: []string{"flag"}},
+	"hub":                             {imports: []string{"sse", "eventlog", "access", "internal/wire", "hub/internal/fanout", "hub/internal/pathtopic"}, never: []string{"flag", "github.com/prometheus"}},
 	"hub/internal/pathtopic":          {imports: []string{"eventlog"}, never: []string{"net/http"}},
 	"hub/internal/fanout":             {imports: []string{"eventlog", "internal/queue", "internal/patterns"}, never: []string{"net/http"}},
+	"hub/metrics":                     {imports: []string{"hub"}},
 	"hub/internal/dialecttest":        {imports: []string{"hub", "eventlog", "access"}},
 	"console":                         {},
 	"js":                              {},
@@ -161,6 +162,19 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 	for _, p := range packages(t) {
 		if p.folder() != "." && !bytes.Contains(text, []byte("`"+p.folder()+"`")) {
 			t.Errorf("ARCHITECTURE.md does not name `%s`", p.folder())
+		}
+	}
+}
+
+// TestAnEmbedderLinksNoPrometheus: package hub/metrics is for programs that want metrics, and the others must not pay for them.
+func TestAnEmbedderLinksNoPrometheus(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./hub").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range strings.Lines(string(out)) {
+		if strings.HasPrefix(path, "github.com/prometheus/") || strings.HasPrefix(path, "google.golang.org/protobuf/") {
+			t.Errorf("package hub links %s", path)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -61,19 +62,34 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	if err := p.done(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), statsTimeout)
-	defer cancel()
 	answer := struct {
 		Subscribers []Subscriber `json:"subscribers"`
 		Next        string       `json:"next,omitempty"` // the value of after with which the list goes on
-	}{Subscribers: []Subscriber{}}
-	for _, info := range h.fanout.List(ctx, filter.match, after, limit) {
-		answer.Subscribers = append(answer.Subscribers, describe(&info))
-	}
+	}{Subscribers: h.subscribers(r.Context(), filter.match, after, limit)}
 	if n := len(answer.Subscribers); n == limit {
 		answer.Next = answer.Subscribers[n-1].ID
 	}
 	return answerJSON(w, answer)
+}
+
+// Subscribers returns all open streams, the oldest first. Streams of shards that do not answer until ctx ends, or within 5 seconds, are
+// missing. Before [Hub.Open] there are none, which is an error.
+func (h *Hub) Subscribers(ctx context.Context) ([]Subscriber, error) {
+	if !h.opened.Load() {
+		return nil, h.unopened()
+	}
+	return h.subscribers(ctx, func(*fanout.Info) bool { return true }, 0, math.MaxInt), nil
+}
+
+// subscribers returns the streams that match and whose IDs are above after, at most limit of them, the oldest first.
+func (h *Hub) subscribers(ctx context.Context, match func(*fanout.Info) bool, after int64, limit int) []Subscriber {
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	defer cancel()
+	all := []Subscriber{}
+	for _, info := range h.fanout.List(ctx, match, after, limit) {
+		all = append(all, describe(&info))
+	}
+	return all
 }
 
 // clientOf returns who has a stream.

@@ -68,13 +68,13 @@ func TestAnIdleSubscriberOfHTTP1HasNoGoroutine(t *testing.T) {
 		t.Run(how.name, func(t *testing.T) {
 			s := serve(t, mustMemory(t, nil), nil, how)
 			s.raw("/events/news", nil)
-			await(t, "the first is there", func() bool { return s.hub.Subscribers() == 1 })
+			await(t, "the first is there", func() bool { return s.hub.Streams() == 1 })
 			before := runtime.NumGoroutine()
 			const n = 300
 			for range n {
 				s.raw("/events/news", nil)
 			}
-			await(t, "all are there", func() bool { return s.hub.Subscribers() == n+1 })
+			await(t, "all are there", func() bool { return s.hub.Streams() == n+1 })
 			await(t, "their handlers have returned", func() bool { return runtime.NumGoroutine() <= before+n/10 })
 		})
 	}
@@ -138,7 +138,7 @@ func TestWhatAClientSendsAfterItsRequestIsNotRead(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /events/other HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
 	s.post("news", "hello")
 	d := sse.NewDecoder(in, nil)
 	for d.Next() && d.Event().Data != "hello" {
@@ -147,7 +147,7 @@ func TestWhatAClientSendsAfterItsRequestIsNotRead(t *testing.T) {
 	if d.Err() != nil {
 		t.Fatal(d.Err())
 	}
-	for i := 0; s.hub.Subscribers() > 0; i++ {
+	for i := 0; s.hub.Streams() > 0; i++ {
 		if i > 10_000 {
 			t.Fatal("it may send as much as it likes")
 		}
@@ -155,7 +155,7 @@ func TestWhatAClientSendsAfterItsRequestIsNotRead(t *testing.T) {
 			break // it was cut off
 		}
 	}
-	await(t, "it is gone", func() bool { return s.hub.Subscribers() == 0 })
+	await(t, "it is gone", func() bool { return s.hub.Streams() == 0 })
 }
 
 // TestAClientThatClosesOneSideHasGone: nobody who reads to the end of an answer closes before.
@@ -163,11 +163,11 @@ func TestAClientThatClosesOneSideHasGone(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	conn, _ := s.raw("/events/news", nil)
-	await(t, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
 	if err := conn.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "it is gone", func() bool { return s.hub.Subscribers() == 0 })
+	await(t, "it is gone", func() bool { return s.hub.Streams() == 0 })
 }
 
 // TestNoSocketIsLeftOpen: files are numbered from the lowest that is free, so that one more has the number it had before.
@@ -191,13 +191,13 @@ func TestNoSocketIsLeftOpen(t *testing.T) {
 	for _, conn := range first {
 		_ = conn.Close()
 	}
-	await(t, "the first are gone", func() bool { return s.hub.Subscribers() == 0 })
+	await(t, "the first are gone", func() bool { return s.hub.Streams() == 0 })
 	before := files()
 	for range 100 {
 		conn, _ := s.raw("/events/news", nil)
 		_ = conn.Close()
 	}
-	await(t, "all are gone", func() bool { return s.hub.Subscribers() == 0 && files() <= before })
+	await(t, "all are gone", func() bool { return s.hub.Streams() == 0 && files() <= before })
 }
 
 // TestDeliveryAllocatesNothingForASubscriber: ten times the subscribers, the same number of allocations.
@@ -208,7 +208,7 @@ func TestDeliveryAllocatesNothingForASubscriber(t *testing.T) {
 			conn, _ := s.raw("/events/news", nil) // read as it is: checking the stream allocates
 			go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{conn}); _ = conn.Close() }()
 		}
-		await(t, "all are there", func() bool { return s.hub.Subscribers() == subscribers })
+		await(t, "all are there", func() bool { return s.hub.Streams() == subscribers })
 		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "first"})
 		return testing.AllocsPerRun(50, func() {
 			r := s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "hello"})

@@ -506,7 +506,7 @@ func TestAReaderThatTakesNothingIsCutOff(t *testing.T) {
 		for i := range n {
 			s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(i) + filler})
 		}
-		await(s.T, "the reader is cut off", func() bool { return s.hub.Subscribers() == 0 })
+		await(s.T, "the reader is cut off", func() bool { return s.hub.Streams() == 0 })
 		for {
 			for got < n && d.Next() {
 				e := d.Event()

@@ -11,9 +11,6 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
-// Subscribers returns how many streams are open.
-func (h *Hub) Subscribers() int { return h.Streams() }
-
 func (h *Hub) shardCensus() fanout.Census {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -150,7 +150,7 @@ func TestHeaderBombsAreRefused(t *testing.T) {
 	many := "/events?" + strings.Repeat("topic=x&", 1<<12)
 	refused(t, "many topics", s.send(request{path: many}), http.StatusBadRequest, "too-many-topics", "")
 	s.post("news", "still here")
-	await(t, "nobody is left", func() bool { return s.hub.Subscribers() == 0 })
+	await(t, "nobody is left", func() bool { return s.hub.Streams() == 0 })
 }
 
 // TestPagesOfOthersCannotPublishWithACookie. The story: a page that somebody visits who is logged in here posts a form; their browser sends the

@@ -87,6 +87,9 @@ type Options struct {
 	// With any, who asks through a Unix socket is one, too.
 	TrustedProxies []netip.Prefix
 
+	// Metrics makes the handler of /metrics when the hub opens: see package hub/metrics. Nil: /metrics is not there
+	Metrics func(*Hub) http.Handler
+
 	// Revocations are what was taken back; the hub adds what it is told by /api/v1/revoke, and by its log when it begins. An
 	// [access.Policy] that has them, too, says of each refusal why. Nil: a set of the hub's own, for grants that are issued by the clock of
 	// this machine

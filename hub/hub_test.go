@@ -21,6 +21,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/hub/metrics"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -105,6 +106,9 @@ func mustHub(t *testing.T, log eventlog.Log, o *hub.Options) *hub.Hub {
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	}
+	if opts.Metrics == nil {
+		opts.Metrics = metrics.Handler
 	}
 	h, err := hub.New(log, &opts)
 	if err != nil {

@@ -21,7 +21,7 @@ func TestAnExactTopicOfAnyBytesSilencesNobody(t *testing.T) {
 			for range runtime.GOMAXPROCS(0) { // one for each shard
 				s.follow("/events?exact="+url.QueryEscape("\x00\n**"), nil).next()
 			}
-			await(t, "they are there", func() bool { return s.hub.Subscribers() == runtime.GOMAXPROCS(0) })
+			await(t, "they are there", func() bool { return s.hub.Streams() == runtime.GOMAXPROCS(0) })
 			victim := s.follow("/events", nil) // everything
 			first := victim.next()
 			id := s.post("news", "hello")
@@ -50,13 +50,13 @@ func TestAnExactTopicOfAnyBytesReadsNothingElse(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		s.follow("/events?topic=public/a&topic=secret", admin).next()
 	}
-	await(t, "they are there", func() bool { return s.hub.Subscribers() == runtime.GOMAXPROCS(0) })
+	await(t, "they are there", func() bool { return s.hub.Streams() == runtime.GOMAXPROCS(0) })
 	if a := s.send(request{path: "/events?poll=1&topic=secret"}); a.status != 401 {
 		t.Fatalf("%+v", a)
 	}
 	spy := s.follow("/events?exact="+url.QueryEscape("public/a\nsecret\n\x00"), nil)
 	spy.next()
-	await(t, "it is there", func() bool { return s.hub.Subscribers() == runtime.GOMAXPROCS(0)+1 })
+	await(t, "it is there", func() bool { return s.hub.Streams() == runtime.GOMAXPROCS(0)+1 })
 	s.hubPublish(hub.Event{Topics: []string{"secret"}, Data: "the password"})
 	select {
 	case e := <-spy.events:

@@ -128,7 +128,7 @@ func TestWhoIsRefusedForAWhileComesBack(t *testing.T) {
 				}
 			}
 			first.close()
-			await(t, "room", func() bool { return k.hub.Subscribers() == 0 })
+			await(t, "room", func() bool { return k.hub.Streams() == 0 })
 			k.follow("/events/news", header).want("tidings.checkpoint:{}")
 		})
 	}
@@ -167,7 +167,7 @@ func TestWhoHasGoneMakesRoom(t *testing.T) {
 			f := s.follow("/events/news", nil)
 			f.want("tidings.checkpoint:{}")
 			f.close()
-			await(s.T, "room", func() bool { return s.hub.Subscribers() == 0 })
+			await(s.T, "room", func() bool { return s.hub.Streams() == 0 })
 		}
 	})
 }

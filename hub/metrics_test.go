@@ -3,6 +3,7 @@ package hub_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -159,5 +160,48 @@ func TestNobodyOutsideChoosesALabel(t *testing.T) {
 	}
 	if !strings.Contains(body, `tidings_requests_refused_total{problem="other"} 20`) {
 		t.Error("those of an embedder are not counted")
+	}
+}
+
+// TestAHubWithoutMetricsSaysHowToGetThem: a program that embeds a hub links no library for metrics unless it wants them.
+func TestAHubWithoutMetricsSaysHowToGetThem(t *testing.T) {
+	t.Parallel()
+	h, err := hub.New(mustMemory(t, nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	if h.ServeHTTP(w, r); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "Options.Metrics") {
+		t.Error(w.Code, w.Body)
+	}
+	if err := h.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAProgramCanAskItsHubHowItDoes, without HTTP.
+func TestAProgramCanAskItsHubHowItDoes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	s.follow("/events/news", nil)
+	s.post("news", "x")
+	all, err := s.hub.Subscribers(t.Context())
+	if err != nil || len(all) != 1 || !slices.Equal(all[0].Topics, []string{"news"}) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	stats, err := s.hub.Stats(t.Context())
+	if err != nil || !stats.Ready || stats.Streams.Opened != 1 || stats.Log.Events != 1 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	unopened, err := hub.Prepare(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unopened.Stats(t.Context()); err == nil {
+		t.Error("a hub without a log has statistics")
+	}
+	if _, err := unopened.Subscribers(t.Context()); err == nil {
+		t.Error("a hub without a log has subscribers")
 	}
 }

@@ -36,7 +36,9 @@ func Prepare(o *Options) (*Hub, error) {
 func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 	h.log = log
 	h.revocations = newRevocations(h, h.opts.Revocations)
-	h.metrics = newMetrics(h)
+	if h.opts.Metrics != nil {
+		h.metrics = h.opts.Metrics(h)
+	}
 	h.fanout, err = fanout.New(ctx, log, fanout.Options{
 		Window: h.opts.Window, Heartbeat: h.opts.Heartbeat, ShortestHeartbeat: h.opts.HeartbeatMin, WriteTimeout: h.opts.WriteTimeout,
 		MaxAge: h.opts.MaxAge, MaxLag: h.opts.MaxLag, MaxLagTime: h.opts.MaxLagTime, SkipSlow: h.opts.SkipSlow, Logger: h.opts.Logger,

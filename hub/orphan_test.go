@@ -96,7 +96,7 @@ func TestStreamsOfALogThatCannotBeReadEndAfterAWhile(t *testing.T) {
 		log.broken.Store(true)
 		mustAppend(t, log.Memory, eventlog.Record{Topics: []string{"away"}})
 		time.Sleep(30 * time.Second)
-		if n := h.Subscribers(); n != 1 {
+		if n := h.Streams(); n != 1 {
 			t.Fatalf("after half a minute there are %d streams", n)
 		}
 		if _, err := io.ReadAll(open.Body); err != nil { // which ends

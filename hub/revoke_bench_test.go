@@ -48,7 +48,7 @@ func BenchmarkRevoke(b *testing.B) {
 				b.Fatal(line, err)
 			}
 		}
-		for h.Subscribers() < len(conns) {
+		for h.Streams() < len(conns) {
 			runtime.Gosched()
 		}
 		b.StartTimer()
@@ -57,7 +57,7 @@ func BenchmarkRevoke(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		for h.Subscribers() > 0 {
+		for h.Streams() > 0 {
 			runtime.Gosched()
 		}
 		b.StopTimer()

@@ -18,7 +18,7 @@ func TestPublishersAreLetInWithOneProcessor(t *testing.T) {
 	for range subscribers { // whose sockets have room for all that is published
 		s.raw("/events/news", nil)
 	}
-	await(t, "all are there", func() bool { return s.hub.Subscribers() == subscribers })
+	await(t, "all are there", func() bool { return s.hub.Streams() == subscribers })
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: publishers}}
 	defer client.CloseIdleConnections()
 	var running sync.WaitGroup

@@ -44,7 +44,7 @@ func TestAHubDrainsWhileOthersPublish(t *testing.T) {
 		_, in := s.raw("/events/news", nil)
 		ended.Go(func() { _, _ = io.Copy(io.Discard, in) })
 	}
-	await(t, "all are there", func() bool { return s.hub.Subscribers() == subscribers })
+	await(t, "all are there", func() bool { return s.hub.Streams() == subscribers })
 	stop := publishAlways(t, s.hub, "news")
 	defer stop()
 	await(t, "much is published", func() bool { return log.Head().Seq > 5_000 })

@@ -22,7 +22,7 @@ func stuckInAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *buf
 			t.Fatal(err)
 		}
 	})
-	await(t, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
 	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "big" + strings.Repeat("x", 2<<20)})
 	await(t, "it is sent in part", func() bool { return s.hub.Stalled() == 1 })
 	return s, in, log.Head().String()

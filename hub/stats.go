@@ -32,6 +32,8 @@ type Stats struct {
 		DeliveredBytes uint64 `json:"delivered_bytes"`
 	} `json:"events"`
 
+	Latency Latency `json:"-"` // from the log to the sockets, once for all subscribers that get the same bytes together
+
 	Log struct {
 		Generation string `json:"generation"`
 		First      uint64 `json:"first"`
@@ -63,6 +65,13 @@ type Stats struct {
 	Revocations int `json:"revocations"`
 }
 
+// Latency is a histogram of durations.
+type Latency struct {
+	Buckets map[float64]uint64 // how many took at most so many seconds
+	Count   uint64
+	Sum     time.Duration
+}
+
 // StreamCount is how many streams of a kind are open.
 type StreamCount struct {
 	Kind  string `json:"kind"` // how bytes leave: direct, from the shard to the socket; or goroutine, by one for each
@@ -73,7 +82,14 @@ type StreamCount struct {
 // statsTimeout is how long shards may take to say what they have.
 const statsTimeout = 5 * time.Second
 
-func (h *Hub) stats(ctx context.Context) *Stats {
+// Stats returns the statistics of the hub, as /api/v1/stats has them. Shards that do not answer until ctx ends, or within 5 seconds, are
+// not counted. Before [Hub.Open] there are none, which is an error.
+func (h *Hub) Stats(ctx context.Context) (*Stats, error) {
+	if !h.opened.Load() {
+		return nil, h.unopened()
+	}
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	defer cancel()
 	s := &Stats{Began: h.count.began.UTC()}
 	if p := h.unready(ctx); p != nil {
 		s.Unready = p.Detail
@@ -88,6 +104,7 @@ func (h *Hub) stats(ctx context.Context) *Stats {
 		s.Streams.Closed[reason.String()] = closed
 	}
 	s.Events.Stored, s.Events.Delivered, s.Events.DeliveredBytes = n.Stored, n.Delivered, n.Bytes
+	s.Latency = latencyOf(&n)
 	s.Window.Events, s.Window.Bytes = n.WindowEvents, n.WindowBytes
 
 	bounds := h.log.Bounds()
@@ -99,7 +116,18 @@ func (h *Hub) stats(ctx context.Context) *Stats {
 	}
 	s.Bodies.Bytes, s.Bodies.Most = h.bodies.inUse(), h.bodies.most
 	s.Revocations = h.revocations.Len()
-	return s
+	return s, nil
+}
+
+// latencyOf returns the histogram of deliveries. The last bucket of fan-out has no upper bound, and is in Count only.
+func latencyOf(n *fanout.Counts) Latency {
+	l := Latency{Buckets: make(map[float64]uint64), Sum: n.LatencySum}
+	for i, count := range n.Latency {
+		if l.Count += count; i < len(n.Latency)-1 {
+			l.Buckets[(time.Millisecond << i).Seconds()] = l.Count
+		}
+	}
+	return l
 }
 
 // into copies the counters.
@@ -149,7 +177,9 @@ func serveStats(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error 
 	if err := h.noParams(r); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), statsTimeout)
-	defer cancel()
-	return answerJSON(w, h.stats(ctx))
+	s, err := h.Stats(r.Context())
+	if err != nil {
+		return err
+	}
+	return answerJSON(w, s)
 }

@@ -24,7 +24,7 @@ func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
 		s.hub.AwaitSettled(s.log.Head())
 		f := s.follow("/events/news", nil)
 		f.next() // a checkpoint at 1
-		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		await(s.T, "it is there", func() bool { return s.hub.Streams() == 1 })
 		if err := s.log.(eventlog.Mirror).SetGeneration(s.Context(), "newgn", 1); err != nil {
 			s.Fatal(err)
 		}
@@ -150,14 +150,14 @@ func TestAnyOriginDoesNotMeanItsCookies(t *testing.T) {
 func TestShutdownCutsOffStalledRunners(t *testing.T) {
 	each(t, &hub.Options{WriteTimeout: 10 * patience}, func(s *site) {
 		resp := s.slow("/events/news", nil)
-		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		await(s.T, "it is there", func() bool { return s.hub.Streams() == 1 })
 		s.publishLots()
 		ctx, cancel := context.WithTimeout(s.Context(), 300*time.Millisecond)
 		defer cancel()
 		if err := s.hub.Shutdown(ctx); err == nil {
 			s.Error("it takes nothing, and Shutdown has an end")
 		}
-		await(s.T, "it is cut off", func() bool { return s.hub.Subscribers() == 0 })
+		await(s.T, "it is cut off", func() bool { return s.hub.Streams() == 0 })
 		_ = resp.Body.Close()
 	})
 }
@@ -166,7 +166,7 @@ func TestShutdownCutsOffStalledRunners(t *testing.T) {
 func TestWhoIsMovedOnIsToldOfTheEnd(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true, Heartbeat: 100 * time.Millisecond}, transports[0])
 	resp := s.slow("/events/news", nil)
-	await(t, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
 	s.publishLots()
 	s.send(request{method: http.MethodPost, path: "/events/news?end=1"})
 	done := make(chan string)
@@ -196,7 +196,7 @@ func TestWhoIsLiveHasNoGapWhenTheHubStops(t *testing.T) {
 	each(t, &hub.Options{MaxLag: 10_000, SkipSlow: true}, func(s *site) {
 		f := s.follow("/events/quiet", nil)
 		f.next()
-		await(s.T, "it is there", func() bool { return s.hub.Subscribers() == 1 })
+		await(s.T, "it is there", func() bool { return s.hub.Streams() == 1 })
 		for range 50 {
 			s.hubPublish(hub.Event{Topics: []string{"other"}, Data: strings.Repeat("x", 1000)})
 		}

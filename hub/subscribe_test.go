@@ -425,15 +425,15 @@ func TestNobodyIsLeftBehind(t *testing.T) {
 			f.next()
 			followers = append(followers, f)
 		}
-		if n := s.hub.Subscribers(); n != 20 {
+		if n := s.hub.Streams(); n != 20 {
 			s.Errorf("there are %d subscribers", n)
 		}
 		for _, f := range followers {
 			f.close()
 		}
-		for deadline := time.Now().Add(patience); s.hub.Subscribers() > 0 || s.hub.Wanted() > 0; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(patience); s.hub.Streams() > 0 || s.hub.Wanted() > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				s.Fatalf("%d subscribers are left, and %d wishes", s.hub.Subscribers(), s.hub.Wanted())
+				s.Fatalf("%d subscribers are left, and %d wishes", s.hub.Streams(), s.hub.Wanted())
 			}
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/hub/metrics"
 )
 
 // serveCmd is the command line of tidings serve.
@@ -78,7 +79,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		return err
 	}
 	o := &hub.Options{
-		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream,
+		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream, Metrics: metrics.Handler,
 		Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
 		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr),
 	}
