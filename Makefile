@@ -1,6 +1,6 @@
-# The one door to everything that is done with this repository. Plain go test ./... works, too, with nothing but Go.
+# All tasks of this repository. Plain go test ./... also works, with Go alone.
 
-# The product, and the modules beside it whose dependencies it shall not have.
+# The product, and the separate modules whose dependencies must not reach it.
 MODULES := . examples bench
 
 FUZZTIME ?= 30s
@@ -50,19 +50,19 @@ fuzz: # Run each fuzz target for FUZZTIME, 30s if not said
 	done
 
 .PHONY: bench
-bench: # Measure beside other libraries for seven minutes and write the tables of docs/performance.md
+bench: # Benchmark sse against other libraries (7 minutes) and write the tables of docs/performance.md
 	cd bench && go run ./cmd/table
 
 .PHONY: benchlog
-benchlog: # Measure the log beside other stores for a quarter of an hour, likewise
+benchlog: # Benchmark the log against other stores (15 minutes), likewise
 	cd bench && go run ./cmd/table -suite log
 
 .PHONY: benchhub
-benchhub: # Measure how fast the hub takes and hands on for five minutes, likewise
+benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), likewise
 	cd bench && go run ./cmd/table -suite hub
 
 .PHONY: benchfanout
-benchfanout: # Measure the hub beside other hubs for half an hour, likewise, and draw the pictures
+benchfanout: # Benchmark fan-out against other hubs (30 minutes), likewise, and draw the charts
 	cd bench && go run ./cmd/table -suite fanout
 
 .PHONY: e2e
@@ -83,13 +83,13 @@ vet:
 race:
 	$(call in_modules,go test -race -shuffle=on -tags programs -timeout 15m ./...)
 
-# With the race detector the tests of the log on disk do less of the same, see eventlog/disklog/crash_race_test.go. Here they
-# do everything.
+# Under the race detector the tests of the log on disk run fewer trials, see eventlog/disklog/crash_race_test.go. This target runs
+# all of them.
 .PHONY: log
 log:
 	go test -shuffle=on -timeout 10m ./eventlog/disklog
 
-# npm writes this file at the end of an installation, and only then, so it is the stamp of one.
+# npm writes this file last, so it marks a complete installation.
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json e2e/.npmrc
 	cd e2e && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --loglevel=error --no-audit --no-fund
 	@touch $@

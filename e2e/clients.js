@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { EventSource as NpmEventSource } from 'eventsource'
 
-// Three clients that know nothing of Tidings. Each is told a URL and has received, all events as text, and broken, how
-// often a stream ended that it had. They may live in a page, so evaluate is how to look at one:
+// Three clients that know nothing of Tidings. Each subscribes to a URL. received holds all events as text; broken counts the streams
+// that ended. A client may live in a page, so tests read it through evaluate:
 // await client.evaluate((client) => client.received).
 
 export const clients = {
@@ -16,8 +16,7 @@ function here(client) {
   return { evaluate: async (look) => look(client) }
 }
 
-// follow is all that a user of EventSource does, which takes care of the rest. It is also run in the page, and so cannot
-// use anything else of this file.
+// follow is everything that a user of EventSource writes. It also runs in the page, so it cannot use anything else in this file.
 function follow(EventSource, url) {
   const source = new EventSource(url)
   const client = { received: [], broken: 0, close: () => source.close() }
@@ -25,15 +24,15 @@ function follow(EventSource, url) {
   source.addEventListener('tidings.gap', (event) => client.received.push(`gap ${event.data}`))
   let open = false
   source.onopen = () => { open = true }
-  source.onerror = () => { // also when nobody answers
+  source.onerror = () => { // also when nothing answers
     client.broken += open
     open = false
   }
   return client
 }
 
-// Curl is the loop that a shell user writes around curl -N: when it ends it is started again, with the id of the last
-// event that was complete.
+// Curl is the loop that a shell user writes around curl -N: when curl exits, the loop starts it again with the id of the last
+// complete event.
 class Curl {
   received = []
   broken = 0

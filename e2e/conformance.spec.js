@@ -1,5 +1,5 @@
-// Our conformance cases are our reading of the standard. This holds them against somebody else's: each stream is served
-// to Chromium's own EventSource, which must make of it what the case says.
+// Our conformance cases are our reading of the standard. This test checks them against Chromium: it serves each stream to
+// Chromium's EventSource, which must dispatch the events of the case.
 
 import { readFileSync } from 'node:fs'
 import { once } from 'node:events'
@@ -9,8 +9,8 @@ import { expect, test } from '@playwright/test'
 
 const cases = JSON.parse(readFileSync(join(import.meta.dirname, '../sse/ssetest/cases/parser.json'), 'utf8'))
 
-// deviations are the cases in which Chromium is known not to do what the standard says, with what it does instead.
-// If it mends its ways, the test fails and the entry can go.
+// deviations lists the cases in which Chromium departs from the standard, with what it does instead. When a new Chromium follows the
+// standard, the test fails and the entry can be deleted.
 const deviations = {
   'bom-then-blank-line': 'a line end right behind the byte order mark becomes a part of the next line',
 }
@@ -36,8 +36,7 @@ test('Chromium reads each stream as our cases say', async ({ page }) => {
   expect(got).toEqual(want)
 })
 
-// follow runs in the page: it opens a stream for each case and returns the events of each. Those that come back
-// to the server do so once.
+// follow runs in the page. It opens a stream for each case and returns its events. A stream that reconnects does so once.
 function follow({ types, comeBack }) {
   return Promise.all(comeBack.map((back, i) => new Promise((resolve) => {
     const source = new EventSource(`/case/${i}`)
@@ -62,11 +61,11 @@ function follow({ types, comeBack }) {
 }
 
 // serve answers the first request for each case with its stream and the second with 204, so that the browser stops.
-// lastEventIds has what the second said.
+// lastEventIds holds the Last-Event-ID of the second request.
 async function serve(cases) {
   const asked = new Set()
   const lastEventIds = []
-  // The lenient parser, because nothing that a browser sends as an ID shall be hidden from us.
+  // The lenient parser, so that the test sees whatever a browser sends as an ID.
   const server = createServer({ insecureHTTPParser: true }, (request, response) => {
     const number = /^\/case\/(\d+)$/.exec(request.url)?.[1]
     if (number === undefined) {
@@ -106,12 +105,12 @@ function wanted({ type, data, dataParts, id }) {
   return { type, data: data ?? text(dataParts), id }
 }
 
-// comesBack is false for the cases that ask for so long a reconnection time that nobody waits for it.
+// comesBack is false for cases whose reconnection time is too long to wait for.
 function comesBack(c) {
   return !c.retryAtLeast && (c.retry ?? 0) <= 5000
 }
 
-// asHeader is what is left of an ID on its way: HTTP takes white space off the ends of a field.
+// asHeader returns an ID as the server receives it: HTTP strips white space from the ends of a field.
 function asHeader(id) {
   return id.replace(/^[ \t]+|[ \t]+$/g, '')
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
-// Curl is one run of curl, which hands on at once what it gets.
+// Curl is one run of curl, unbuffered.
 export class Curl {
   #running
   #lines
@@ -12,7 +12,7 @@ export class Curl {
     this.#lines = createInterface({ input: this.#running.stdout })[Symbol.asyncIterator]()
   }
 
-  // send gives it a line of the body, if it was started with -T -.
+  // send writes a line of the body, if curl runs with -T -.
   send(line) {
     this.#running.stdin.write(`${line}\n`)
   }
@@ -35,12 +35,12 @@ export class Curl {
     }
   }
 
-  // open returns when the stream has begun, after the first checkpoint.
+  // open returns after the first checkpoint of the stream.
   async open() {
     while ((await this.next()).event !== 'tidings.checkpoint');
   }
 
-  // event returns the next event that onmessage would see.
+  // event returns the next event that onmessage would receive.
   async event() {
     for (;;) {
       const fields = await this.next()
@@ -50,7 +50,7 @@ export class Curl {
     }
   }
 
-  // rest ends the body and returns all that is still to come.
+  // rest ends the body and returns the remaining output.
   async rest() {
     this.#running.stdin.end()
     const lines = []

@@ -8,8 +8,7 @@ const retry = /retry: \d{4}/g
 // others; the next two a byte, or `step` bytes, further into these blocks, and so on. A cut is a clean end or, with reset, a reset of the
 // connection.
 //
-// It also asks clients to reconnect at once, and puts a heartbeat of the hub behind each block: a test that waits as long as a hub takes for
-// either would take minutes.
+// It also asks clients to reconnect at once, and adds a heartbeat after each block: waiting for the hub's own times would take minutes.
 export class Cutter {
   cuts = 0
   afterID = [] // the data of the events that were cut between their id and their blank line
@@ -48,7 +47,7 @@ export class Cutter {
     from.on('end', () => to.end())
     let body = ''
     from.setEncoding('latin1').on('data', (text) => {
-      // The hub writes a block at once, and so the first comes in one piece.
+      // The hub writes a block in one call, so the first block arrives in one chunk.
       text = text.replace(retry, 'retry: 0001').replaceAll('\n\n', '\n\n:\n')
       const sent = body.length
       body += text
@@ -60,7 +59,7 @@ export class Cutter {
       to.write(body.slice(sent, cut), 'latin1')
       from.destroy()
       this.#note(body.slice(0, cut))
-      reset ? setTimeout(() => to.resetAndDestroy(), 20) : to.end() // what was sent is to arrive before a reset
+      reset ? setTimeout(() => to.resetAndDestroy(), 20) : to.end() // lets the bytes arrive before the reset
     })
   }
 
@@ -72,7 +71,7 @@ export class Cutter {
     }
   }
 
-  // calm lets all streams pass from now on.
+  // calm stops cutting.
   calm() {
     this.#cutting = false
   }

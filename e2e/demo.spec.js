@@ -3,28 +3,28 @@ import { Server } from './server.js'
 import { Wire } from './wire.js'
 
 const test = base.extend({
-  // demo is a running server.
+  // demo is a running demo server.
   demo: async ({}, use) => {
     const demo = await Server.start('demo')
     await use(demo)
     await demo.kill()
   },
 
-  // wire is a cable to it.
+  // wire is a TCP relay to the server that a test can interrupt.
   wire: async ({ demo }, use) => {
     const wire = await Wire.to(demo.port)
     await use(wire)
     wire.close()
   },
 
-  // manners hold in every test: the page asks nobody but its own server for anything, and has no errors.
+  // manners hold in every test: the page sends requests only to its own server, and logs no errors.
   manners: [async ({ page }, use) => {
     const origins = new Set()
     const faults = []
     page.on('request', (request) => origins.add(new URL(request.url()).origin))
     page.on('pageerror', (error) => faults.push(`uncaught: ${error}`))
     page.on('console', (message) => {
-      // What the browser itself says of a server that is away is no error of the page.
+      // The browser's own message about an unreachable server is no error of the page.
       const away = message.location().url.endsWith('/events') && /net::ERR_/.test(message.text())
       if (message.type() === 'error' && !away) {
         faults.push(`console: ${message.text()}`)
@@ -36,8 +36,8 @@ const test = base.extend({
   }, { auto: true }],
 })
 
-// open shows the page and returns a function that tells which numbers have arrived, in their order. The page itself
-// forgets old ones.
+// open shows the page and returns a function that returns the numbers received so far, in order. The page itself drops old
+// numbers.
 async function open(page, url) {
   await page.addInitScript(() => {
     window.arrived = []
@@ -54,7 +54,7 @@ async function open(page, url) {
   return () => page.evaluate(() => window.arrived)
 }
 
-// expectConsecutive waits for so many numbers and wants each to be one more than the last.
+// expectConsecutive waits for the given count of numbers and requires each to be one more than the last.
 async function expectConsecutive(numbers, howMany) {
   await expect.poll(async () => (await numbers()).length).toBeGreaterThanOrEqual(howMany)
   const got = await numbers()
@@ -84,7 +84,7 @@ test('the page counts 0, 1, 2 and shows the clock and the machine', async ({ pag
   await expect.poll(() => chart.innerHTML()).not.toBe(drawn)
   await expect(page.locator('#load')).toHaveText(/[0-9]/)
 
-  // For people who look at what they have changed.
+  // Attached to the report, for people who change the page.
   await page.screenshot({ path: info.outputPath('demo.png'), fullPage: true })
 })
 
@@ -112,7 +112,7 @@ test('a connection that breaks loses no number', async ({ page, wire }) => {
   wire.unplug()
   await expect(page.locator('#state')).toHaveText('reconnecting')
   const before = (await numbers()).length
-  // Stay away until numbers must have been missed: two seconds of theirs, by the browser's own clock.
+  // Stay disconnected until the page must have missed numbers: two seconds by the browser's clock.
   const since = await page.evaluate(() => performance.now())
   await page.waitForFunction((since) => performance.now() - since > 2000, since)
 

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test as base } from '@playwright/test'
 
-// The example loads htmx from a CDN. Here the npm packages stand in for it; that their hashes are those in the page
-// is checked by the browser itself, which runs nothing else.
+// The example loads htmx from a CDN. Here the npm packages replace the CDN. The browser itself checks their hashes against those in
+// the page.
 const cdn = 'https://cdn.jsdelivr.net/npm/'
 
 const test = base.extend({
-  // url is where the example is running.
+  // url is the address of the running example.
   url: async ({}, use, info) => {
     const program = info.outputPath('htmx')
     execFileSync('go', ['build', '-o', program, './htmx'], { cwd: join(import.meta.dirname, '../examples'), stdio: 'inherit' })

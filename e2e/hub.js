@@ -4,7 +4,7 @@ import { test as base } from '@playwright/test'
 import { Server } from './server.js'
 
 export const test = base.extend({
-  // elsewhere is the origin of an empty page that is not the hub's.
+  // elsewhere is the origin of an empty page on another server.
   elsewhere: async ({}, use) => {
     const site = createServer((_, response) => {
       response.setHeader('Content-Type', 'text/html')
@@ -16,7 +16,7 @@ export const test = base.extend({
     site.closeAllConnections()
   },
 
-  // hub is a running hub with an empty durable log, which the page elsewhere may use.
+  // hub is a running hub with an empty durable log. It allows the origin of elsewhere.
   hub: async ({ elsewhere }, use, info) => {
     const hub = await Server.start('serve', '--data', info.outputPath('data'), '--origin', elsewhere)
     await use(hub)

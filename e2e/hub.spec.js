@@ -1,7 +1,7 @@
 import { expect } from '@playwright/test'
 import { test } from './hub.js'
 
-// follow lets a page follow a URL as its own script would. The page's window.received and window.source tell how it goes.
+// follow subscribes a page to a URL, as its own script would. window.received and window.source hold the state.
 async function follow(page, origin, url) {
   await page.goto(origin)
   await page.evaluate((url) => {
@@ -33,7 +33,7 @@ test('a page of an allowed origin follows a topic to its end, and stops', async 
   await expect.poll(() => received(page)).toEqual(['message: hello\nworld', 'note: grüße'])
   expect(await state(page)).toBe('open')
 
-  // The browser asks again after the end, as it does after each, and is told that there is nothing more.
+  // The browser reconnects after the end, as after each stream, and gets 204.
   answers.length = 0
   await publish(`${hub.url}/events/news?end=1`, 'bye')
   await expect.poll(() => state(page)).toBe('closed')

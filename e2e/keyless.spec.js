@@ -3,7 +3,7 @@ import { test as base } from './hub.js'
 import { Proxy } from './proxy.js'
 
 // The story: a hub without keys is for its own machine. Someone writes `proxy_pass http://127.0.0.1:3000;` into nginx and nothing else.
-// nginx asks under the hub's own name and adds no field, and so everybody in the world could read, publish and administrate.
+// nginx sends the hub's own name as Host and adds no field, so anyone on the internet could read, publish and administrate.
 const test = base.extend({
   added: ['', { option: true }], // to the proxy_pass
 

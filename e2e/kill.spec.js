@@ -1,7 +1,7 @@
-// A hub that is killed at any moment loses nothing that it has acknowledged, and nobody who follows it sees an event twice
-// or none: not with an EventSource of npm, not with curl in a loop, not in Chromium.
+// A hub that is killed at any moment loses no acknowledged event, and no subscriber misses an event or gets one twice. The subscribers are
+// npm's EventSource, curl in a loop, and Chromium.
 //
-// TIDINGS_KILLS says how often it is killed, TIDINGS_SEED repeats the moments, as far as a machine does anything twice.
+// TIDINGS_KILLS sets the number of kills. TIDINGS_SEED repeats their moments, as far as the machine's timing allows.
 
 import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -13,14 +13,14 @@ import { Publisher } from './publisher.js'
 const kills = Number(process.env.TIDINGS_KILLS ?? 12)
 const seed = process.env.TIDINGS_SEED ?? String(Date.now())
 
-// lanes are what is published at the same time, with the longest pause between two events in milliseconds. prices is so
-// quiet that its followers are often far behind the head of the log.
+// lanes are published at the same time, each with its longest pause between two events in milliseconds. prices is so quiet that its
+// subscribers are often far behind the head of the log.
 const lanes = { 'news/world': 40, 'news/sports': 40, 'chat/1': 40, 'chat/2': 40, 'https://example.com/books/1': 40, prices: 1000 }
 
 // topicsOf puts each fourth event of the news under a second topic.
 const topicsOf = (lane, n) => lane.startsWith('news/') && n % 4 === 0 ? [lane, 'urgent'] : [lane]
 
-// mixes are what is followed by a client of each kind. All begin at the beginning, so that nothing depends on who is first.
+// mixes are the topics that clients of each kind subscribe to. All start at the earliest event, so the order of connecting does not matter.
 const mixes = {
   'topic=prices': (topic) => topic === 'prices',
   'topic=news/*': (topic) => topic.startsWith('news/'),
@@ -45,8 +45,8 @@ test('no client loses or repeats an event while the hub is killed again and agai
     publisher.count(lane, (n) => topicsOf(lane, n), () => longest * random())
   }
 
-  // EventSource comes back after two to five seconds, curl at once: some have streams at any moment, few all. Most hubs live
-  // for less than half a second, few for up to four.
+  // EventSource reconnects after two to five seconds, curl at once. At any moment some clients are connected, seldom all. Most hubs live
+  // for less than half a second, some for up to four.
   const random = randomOf(seed)
   let killed = 0
   let broken = await breaks(following)
@@ -71,7 +71,7 @@ test('no client loses or repeats an event while the hub is killed again and agai
   }
 })
 
-// breaks tells how many streams were broken off, by the kind of client.
+// breaks counts the broken streams by kind of client.
 async function breaks(following) {
   const sums = {}
   for (const { kind, client } of following) {
@@ -80,7 +80,7 @@ async function breaks(following) {
   return sums
 }
 
-// inOrder sorts events by their numbers, and wants each number once, all in one generation, and each lane to count.
+// inOrder sorts events by sequence number. It requires each number once, one generation, and consecutive counts in each lane.
 function inOrder(acknowledged) {
   const split = (id) => id.split('-')
   const number = ({ id }) => Number(split(id)[1])
@@ -94,7 +94,7 @@ function inOrder(acknowledged) {
   return events
 }
 
-// expectSame shows the first difference only: of two lists of ten thousand nobody wants to see more.
+// expectSame reports only the first difference: the lists have ten thousand entries.
 function expectSame(name, got, want) {
   let at = 0
   while (at < want.length && got[at] === want[at]) {

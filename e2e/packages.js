@@ -6,9 +6,9 @@ import { EventSource as NpmEventSource } from 'eventsource'
 import { createParser } from 'eventsource-parser'
 import { EventSource as UndiciEventSource } from 'undici'
 
-// The clients of npm in wide use. Each is told a URL, parses every message as JSON, control events of the hub included, and has
-// received, the number n of each event in the order of arrival, and phantoms, the messages that are no JSON: empty ones, and parts of
-// events. Those that need a browser live in a page, so evaluate is how to look at one, as in clients.js.
+// The npm clients in wide use. Each subscribes to a URL and parses every message as JSON, control events included. received holds the
+// number n of each event in order of arrival; phantoms holds the messages that are not JSON: empty ones, and parts of events. Clients that
+// need a browser live in a page, so tests read them through evaluate, as in clients.js.
 
 export const packages = {
   eventsource: async (_, url) => here(overEventSource(NpmEventSource, url)),
@@ -24,13 +24,13 @@ function here(client) {
   return { evaluate: async (look, argument) => look(client, argument) }
 }
 
-// inPage starts a client in a page. start is run there, and can use nothing of this file but what it is given.
+// inPage starts a client in a page. start runs there and can use only its arguments.
 async function inPage(page, start, name, url) {
   const client = `((module) => (${start})(module, ${JSON.stringify(url)}, ${take}))(${bundle(name)})`
   return page.evaluateHandle(client)
 }
 
-// take takes what a page would get in. It is the only place that looks at data.
+// take records a message as a page would handle it. Only this function reads data.
 function take(client, data) {
   try {
     const { n } = JSON.parse(data)
@@ -51,7 +51,7 @@ function overEventSource(EventSource, url) {
   return client
 }
 
-// overParser is the loop that the README of eventsource-parser leaves to its users. A network error and a clean end are the same.
+// overParser is the reconnection loop that eventsource-parser leaves to its users. It treats a network error like a clean end.
 function overParser(url) {
   const client = { received: [], phantoms: [], close: () => { closed = true; controller?.abort() } }
   let closed = false, id = '', retry = 1000, controller
@@ -72,7 +72,7 @@ function overParser(url) {
           parser.feed(text)
         }
       } catch {
-        // the hub is away, or the connection broke
+        // the hub is unreachable, or the connection broke
       }
     }
   }

@@ -1,5 +1,5 @@
-// The clients of npm in wide use get every event once from a hub, and no message that is none: over restarts, and behind a proxy that
-// cuts anywhere. Where a client cannot do that, because it does not keep to the standard, the test says so and holds what it can do.
+// The npm clients in wide use get every event once from a hub and no phantom messages, over restarts and behind a proxy that cuts
+// anywhere. Where a client departs from the standard and cannot do that, the test says so and checks what the client can do.
 
 import { expect } from '@playwright/test'
 import { Cutter } from './cutter.js'
@@ -20,7 +20,7 @@ test('every client gets every event once over restarts', async ({ page, elsewher
   for (const signal of ['SIGTERM', 'SIGKILL']) {
     await hub.stop(signal)
     await hub.start()
-    n = await publish(hub, n, 20) // while all are away
+    n = await publish(hub, n, 20) // while all clients are disconnected
     await round()
   }
   for (const name of names) {
@@ -29,7 +29,7 @@ test('every client gets every event once over restarts', async ({ page, elsewher
   }
 })
 
-// canDo is what clients can do behind a proxy that cuts streams anywhere, if that is less than every event once and nothing else.
+// canDo describes the clients that cannot get every event once, and nothing else, behind a proxy that cuts anywhere.
 const canDo = {
   // It stores an id when it has read its line (getMessages in parse.js calls onId there). An event that is cut between its id and its
   // blank line counts as received, and is lost. All others arrive once. A reset may take away what was not read yet, the id included: then
@@ -101,7 +101,7 @@ const counted = (n) => Array.from({ length: n }, (_, i) => i)
 const received = (client) => client.evaluate(({ received }) => received)
 const phantoms = (client) => client.evaluate(({ phantoms }) => phantoms)
 
-// all does something for each name at the same time, and returns what comes of it by name.
+// all runs a function for all names concurrently, and returns the results by name.
 async function all(names, act) {
   return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await act(name)])))
 }

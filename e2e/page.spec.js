@@ -19,7 +19,7 @@ test('the page of a hub shows what is published, here and elsewhere', async ({ p
   await expect(page.locator('#state')).toHaveText('open')
   await expect(events(page)).toHaveText(['before'])
 
-  // A type of its own hides an event from nobody here.
+  // The page also shows events that have a type.
   await publish(hub, '/events/weather/rome?type=temperature', '{"c":21}')
   await page.fill('#data', 'grüße\nwelt')
   await page.click('#publish button')

@@ -1,12 +1,12 @@
 import { accessSync, constants } from 'node:fs'
 import { defineConfig } from '@playwright/test'
 
-// The browser is the system's own and never downloaded: what we test is what people have.
+// Tests use the system's browser and never download one.
 const chromium = process.env.CHROMIUM || '/usr/bin/chromium'
 try {
   accessSync(chromium, constants.X_OK)
 } catch {
-  // A test that needs a browser fails without one. If it were skipped, nobody would see that it never ran.
+  // A test that needs a browser fails without one: a skipped test would go unnoticed.
   throw new Error(`There is no Chromium at ${chromium}: install it (Debian: apt-get install chromium) or name another one: CHROMIUM=/path/to/it`)
 }
 
@@ -17,15 +17,14 @@ export default defineConfig({
   outputDir: 'test-results',
   reporter: 'list',
   forbidOnly: !!process.env.CI,
-  retries: 0, // a test that passes sometimes has found something
-  // Most of the time is spent waiting, for heartbeats and for clients that come back after seconds. Machines with two cores
-  // shall pass, too.
+  retries: 0, // a flaky test is a finding
+  // The tests mostly wait for heartbeats and reconnections, so two workers suit two cores.
   fullyParallel: true,
   workers: 2,
   timeout: 60_000,
-  globalTimeout: process.env.TIDINGS_KILLS ? 0 : 10 * 60_000, // make soak takes as long as it takes
+  globalTimeout: process.env.TIDINGS_KILLS ? 0 : 10 * 60_000, // make soak has no limit
   expect: { timeout: 20_000 },
-  // What takes longest begins first. A trace of it would keep every byte of its streams.
+  // The longest test starts first. It has no trace, which would keep every byte of its streams.
   projects: [
     { name: 'kill', testMatch: 'kill.spec.js', use: { trace: 'off' } },
     { name: 'others', testIgnore: 'kill.spec.js' },
@@ -37,9 +36,9 @@ export default defineConfig({
     launchOptions: {
       executablePath: chromium,
       args: [
-        '--no-sandbox', // root in a container has none
+        '--no-sandbox', // root has no sandbox in a container
         '--disable-gpu',
-        // The rest keeps the browser from talking to anybody but us.
+        // The other flags keep the browser from sending requests of its own.
         '--disable-quic',
         '--no-first-run',
         '--disable-background-networking',

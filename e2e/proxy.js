@@ -13,8 +13,8 @@ export function documented(language) {
   return blocks.find(([, name]) => name === language)[2]
 }
 
-// kinds are the proxies that docs/deploy.md is about: where they listen there, how the documented part becomes a whole
-// file, and how they stay in the foreground.
+// kinds are the proxies of docs/deploy.md: their documented ports, how the documented part becomes a complete file, and how they run in
+// the foreground.
 const kinds = {
   nginx: {
     listen: 'listen 443',
@@ -62,7 +62,7 @@ export class Proxy {
     return proxy
   }
 
-  // startPlain starts nginx with one proxy_pass and nothing else but what is added to it.
+  // startPlain starts nginx with one proxy_pass and the given lines, nothing else.
   static async startPlain(hub, folder, added) {
     const proxy = new Proxy()
     proxy.port = await freePort()
@@ -89,7 +89,7 @@ export class Proxy {
   // start returns when the proxy accepts connections.
   async start() {
     const [program, ...args] = this.#command
-    const PATH = `${process.env.PATH}:/usr/sbin` // where Debian has them, and does not look for anybody but root
+    const PATH = `${process.env.PATH}:/usr/sbin` // Debian installs them there, outside the PATH of ordinary users
     const running = spawn(program, args, { env: { ...process.env, PATH }, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = running
     let said = ''
@@ -98,13 +98,13 @@ export class Proxy {
     const failed = this.#ended.then(([code]) => {
       throw new Error(`${this.#command.join(' ')} ended with code ${code} and said: ${said}`)
     })
-    failed.catch(() => {}) // when it has started stop waits for that
+    failed.catch(() => {}) // stop waits for it once the proxy has started
     while (!await accepts(this.port)) {
       await Promise.race([pause(20), failed])
     }
   }
 
-  // stop ends the proxy and with it all its connections.
+  // stop ends the proxy and all its connections.
   async stop() {
     this.#process.kill()
     await this.#ended
@@ -121,7 +121,7 @@ function replace(text, pairs) {
   return text
 }
 
-// certify makes a certificate for localhost and returns its file, which has the key as well, as HAProxy wants it.
+// certify makes a certificate for localhost and returns its file. The file includes the key, as HAProxy requires.
 function certify(folder) {
   const [certificate, key] = [`${folder}/tls.pem`, `${folder}/tls.key`]
   execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
@@ -130,7 +130,7 @@ function certify(folder) {
   return certificate
 }
 
-// accepts reports whether somebody listens on a port.
+// accepts reports whether a port accepts connections.
 async function accepts(port) {
   const socket = connect(port, '127.0.0.1')
   try {

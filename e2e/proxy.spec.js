@@ -11,9 +11,9 @@ const tidings = (...args) => execFileSync(process.env.TIDINGS, args, { encoding:
 
 const test = base.extend({
   kind: ['', { option: true }], // of proxy
-  perAddress: [100, { option: true }], // how many streams one address may have
+  perAddress: [100, { option: true }], // streams for each address
 
-  // hub is as docs/deploy.md configures it, and has a token that may do everything.
+  // hub is configured as in docs/deploy.md. Its token allows everything.
   hub: async ({ elsewhere, perAddress }, use, info) => {
     const [file, key] = ['hub.yaml', 'key'].map((name) => info.outputPath(name))
     writeFileSync(file, documented('yaml'))
@@ -31,7 +31,7 @@ const test = base.extend({
     await front.stop()
   },
 
-  // curl asks the hub through the proxy.
+  // curl sends a request to the hub through the proxy.
   curl: async ({ hub, front }, use) => {
     const all = []
     await use((path, ...args) => {
@@ -51,7 +51,7 @@ const test = base.extend({
 const versions = ['--http1.1', '--http2']
 const onlyStatus = ['-o', '/dev/null', '-w', '%{http_code}']
 
-// Each event is waited for before the next is published, so that a proxy that keeps one back fails the test.
+// The test waits for each event before it publishes the next, so a proxy that buffers fails.
 for (const kind of ['nginx', 'HAProxy']) {
   test.describe(`behind ${kind}`, () => {
     test.use({ kind, ignoreHTTPSErrors: true })
@@ -74,7 +74,7 @@ for (const kind of ['nginx', 'HAProxy']) {
           body.send(JSON.stringify({ data: `event ${n}` }))
           expect(await stream.event()).toMatchObject({ data: `event ${n}` })
         }
-        for (let n = 0; n < 3; n++) { // more than a proxy takes by itself of one body
+        for (let n = 0; n < 3; n++) { // more than one request body that a proxy would buffer
           body.send(JSON.stringify({ data: 'x'.repeat(900_000) }))
         }
         expect(JSON.parse(await body.rest())).toMatchObject({ count: 13 })
@@ -122,7 +122,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       await front.start()
       await tell('after a restart of the proxy')
 
-      // An EventSource that gets 502 or 503 has ended for good.
+      // 502 or 503 would end an EventSource for good.
       await hub.kill()
       const asked = answers.length
       await expect.poll(() => answers.length).toBeGreaterThan(asked)
@@ -131,7 +131,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       expect(answers.every((status) => status === 200)).toBe(true)
     })
 
-    test('who publishes is told that the hub is away, and who follows comes back', async ({ curl, hub }) => {
+    test('a publisher learns that the hub is unreachable, and a subscriber reconnects', async ({ curl, hub }) => {
       await hub.kill()
       const ask = (...args) => curl('/events/news', '-H', 'Accept: text/event-stream', '-H', 'Origin: https://app.example', '-D', '-', ...args).rest()
       expect(await ask('-d', 'lost')).toMatch(/^HTTP.* 503 /)
@@ -142,7 +142,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       }
     })
 
-    test('a path arrives as it was sent', async ({ curl, publish }) => {
+    test('a path reaches the hub unchanged', async ({ curl, publish }) => {
       const envelopes = curl('/events/gr%C3%BC%C3%9Fe/**?format=envelope', '-g')
       await envelopes.open()
       await publish('gr%C3%BC%C3%9Fe/a%20b%3Fc', 'hello')
@@ -166,7 +166,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       test.use({ perAddress: 1 })
 
       for (const version of versions) {
-        test(`whoever leaves makes room for others of that address with ${version}`, async ({ curl }) => {
+        test(`a closed stream makes room for another of its address with ${version}`, async ({ curl }) => {
           const from = (address, query, ...args) => curl(`/events/news${query}`, version, '--interface', address, ...args)
           const poll = (address, ...args) => from(address, '?poll=1', ...onlyStatus, ...args).rest()
           const stream = from('127.0.0.2', '')

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
-// Publisher knows exactly what it has published: an event is sent again, with the same key, until the hub has
-// acknowledged it.
+// Publisher records exactly what it has published: it repeats an event with the same key until the hub acknowledges it.
 export class Publisher {
   acknowledged = [] // { id, topics, data }
-  again = 0 // how often an event had to be sent again
-  duplicates = 0 // how many of these the hub had stored, and was killed before it could say so
+  again = 0 // events that were sent again
+  duplicates = 0 // of these, events that the hub had stored before it was killed
   #hub
   #stopped = false
   #lanes = []
@@ -15,7 +14,7 @@ export class Publisher {
     this.#hub = hub
   }
 
-  // count begins to publish `name 0`, `name 1`, ... with a pause after each.
+  // count publishes `name 0`, `name 1`, ... with a pause after each, until stop.
   count(name, topicsOf, pauseOf) {
     const lane = async () => {
       for (let n = 0; !this.#stopped; n++) {
@@ -26,7 +25,7 @@ export class Publisher {
     this.#lanes.push(lane())
   }
 
-  // stop returns when everything that was begun is acknowledged.
+  // stop returns when every event is acknowledged.
   async stop() {
     this.#stopped = true
     await Promise.all(this.#lanes)
@@ -48,7 +47,7 @@ export class Publisher {
   }
 }
 
-// post returns the hub's answer, null if it did not come whole or is that the hub is not ready yet.
+// post returns the hub's answer. null means that no complete answer arrived, or that the hub is not ready yet.
 async function post(url, request) {
   let status, text
   try {
@@ -56,10 +55,10 @@ async function post(url, request) {
     status = response.status
     text = await response.text()
   } catch {
-    return null // the hub is away
+    return null // the hub is unreachable
   }
   if (status === 503) {
-    return null // it is opening its log
+    return null // the hub is opening its log
   }
   if (status !== 200) {
     throw new Error(`publishing to ${url} was refused with ${status}: ${text}`)

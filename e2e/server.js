@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 
-// The hub would take the tests' own variables for settings.
+// The hub would read the tests' own variables as settings.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TIDINGS_')))
 
-// Server is the real program, tidings demo or tidings serve, on a port of its own that it keeps when it is started again.
+// Server runs the real program, tidings demo or tidings serve, on its own port, which it keeps over restarts.
 export class Server {
   #process = null
   #args
@@ -30,7 +30,7 @@ export class Server {
     await new Promise((resolve, reject) => {
       running.stdout.on('data', (text) => {
         this.#said += text
-        if (this.#said.includes(`:${this.port}`)) { // it says so when it listens
+        if (this.#said.includes(`:${this.port}`)) { // printed when it listens
           resolve()
         }
       })
@@ -42,7 +42,7 @@ export class Server {
     }
   }
 
-  // kill ends it as a crash would, with no time to say anything to anybody. One that has crashed by itself is an error.
+  // kill ends the program by SIGKILL. It is an error if the program has already exited.
   async kill() {
     const { exitCode, signalCode } = this.#process
     if (exitCode !== null || signalCode !== null && signalCode !== 'SIGKILL') {
@@ -53,7 +53,7 @@ export class Server {
     }
   }
 
-  // stop ends it by a signal. With SIGTERM it says goodbye to its streams.
+  // stop ends the program by a signal. SIGTERM drains its streams.
   async stop(signal) {
     const gone = once(this.#process, 'exit')
     this.#process.kill(signal)
@@ -66,7 +66,7 @@ export class Server {
   }
 }
 
-// freePort returns a port that nobody listens on.
+// freePort returns an unused port.
 export async function freePort() {
   const listener = createServer().listen(0, 'localhost')
   await once(listener, 'listening')

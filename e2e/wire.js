@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
-// Wire is a cable to a server that a test can pull out and put back: a port that passes every byte on.
+// Wire is a TCP relay to a server that a test can unplug and plug in again.
 export class Wire {
   #sockets = new Set()
   #listener
@@ -32,7 +32,7 @@ export class Wire {
     }
   }
 
-  // unplug breaks all connections, and each new one, until plug.
+  // unplug breaks all connections, and every new one, until plug.
   unplug() {
     this.#plugged = false
     for (const socket of this.#sockets) {
