@@ -49,12 +49,15 @@ func (f *serveFlags) print(w io.Writer, flags []*kong.Flag) error {
 		if flag.Name == "config" {
 			continue
 		}
-		key, value := &yaml.Node{Kind: yaml.ScalarNode, Value: flag.Name}, valueNode(flag)
+		key, value := &yaml.Node{Kind: yaml.ScalarNode, Value: flag.Name}, f.valueNode(flag)
 		if flag.Group != nil && flag.Group.Title != group {
 			group = flag.Group.Title
 			key.HeadComment = "\n" + group
 		}
 		origin := cmp.Or(f.origins[flag.Name], "default")
+		if flag.Name == "keep-bytes" && f.Memory && f.KeepBytes == 0 {
+			origin += ": 64MiB and 100,000 events" // no value says both
+		}
 		if value.Kind == yaml.SequenceNode {
 			key.LineComment = origin
 		} else {
@@ -72,14 +75,33 @@ func (f *serveFlags) print(w io.Writer, flags []*kong.Flag) error {
 	return err
 }
 
+// impliedDefaults are those that the flags themselves do not have: what holds depends on other settings, or is the log's to choose.
+var impliedDefaults = map[string]string{"data": defaultData, "keep": "**=age:7d", "keep-bytes": "1GiB"}
+
+// implied returns the default of a setting that was not said, "" for none.
+func (f *serveFlags) implied(name string) string {
+	switch {
+	case f.Memory && name != "keep":
+		return ""
+	case name == "data":
+		return kong.ExpandPath(defaultData) // as those are that were said
+	}
+	return impliedDefaults[name]
+}
+
 // valueNode returns the value of a flag as it can be written in a file. One that has none is left empty: the help says what
 // that means.
-func valueNode(flag *kong.Flag) *yaml.Node {
+func (f *serveFlags) valueNode(flag *kong.Flag) *yaml.Node {
 	v := flag.Target
+	implied := f.implied(flag.Name)
 	switch {
+	case v.IsZero() && implied != "" && flag.IsSlice():
+		return &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{textNode(implied)}}
+	case v.IsZero() && implied != "":
+		return textNode(implied)
 	case v.Kind() == reflect.Bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: fmt.Sprint(v.Bool())}
-	case v.IsZero():
+	case v.IsZero() && flag.Default == "": // a zero that means something is written
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
 	case flag.IsSlice():
 		list := &yaml.Node{Kind: yaml.SequenceNode}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -10,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/configuration.md anew")
@@ -33,8 +34,8 @@ func settingsTable(t *testing.T) string {
 				fmt.Fprintf(&b, "\n### %s\n\n| setting | default | meaning |\n|---|---|---|\n", group)
 			}
 			value := ""
-			if flag.Default != "" {
-				value = "`" + flag.Default + "`"
+			if text := cmp.Or(flag.Default, impliedDefaults[flag.Name]); text != "" {
+				value = "`" + text + "`"
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", flag.Name, value, strings.ReplaceAll(flag.Help, "|", `\|`))
 		}
@@ -59,7 +60,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		}
 		return
 	}
-	if diff := cmp.Diff(want, string(parts[2])); diff != "" {
+	if diff := gocmp.Diff(want, string(parts[2])); diff != "" {
 		t.Errorf("go test ./cmd/tidings -run %s -update writes it anew (-flags +page):\n%s", t.Name(), diff)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -245,7 +246,7 @@ func TestConfigFileIsNamedByTheEnvironmentToo(t *testing.T) {
 		t.Errorf("got\n%s", out)
 	}
 	_, out, _ := sayIn(t, env, "config", "--config", two)
-	if configLine(t, out, "max-event") != "max-event: 2KiB # file two.yaml:1" || configLine(t, out, "data") != "data: # default" {
+	if configLine(t, out, "max-event") != "max-event: 2KiB # file two.yaml:1" || configLine(t, out, "data") != "data: "+kong.ExpandPath("tidings-data")+" # default" {
 		t.Errorf("got\n%s", out)
 	}
 }

@@ -25,6 +25,9 @@ type storeFlags struct {
 	Sync string `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher has the answer. interval: within 100 ms, which is faster, and the power may take what was acknowledged last."`
 }
 
+// defaultData is where the events are kept unless something else is said.
+const defaultData = "tidings-data"
+
 // leastKept is the least that --keep-bytes can be.
 const leastKept byteSize = 1 << 20
 
@@ -73,7 +76,7 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 	if limit, ok := fileLimit(); ok {
 		_, o.Files = fileReserve(limit)
 	}
-	dir := cmp.Or(f.Data, "tidings-data")
+	dir := cmp.Or(f.Data, defaultData)
 	switch log, err = disklog.Open(dir, o); {
 	case err != nil:
 		return nil, "", whenInUse(err)
