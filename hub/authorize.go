@@ -33,7 +33,7 @@ func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 	p := problem(http.StatusUnauthorized, problemUnauthorized, "the request does not say who sends it in a way that is accepted here; log in, or send a token")
 	switch {
 	case isRefusal && refusal.Temporary():
-		p = problem(http.StatusServiceUnavailable, problemUnavailable, "%s", refusal.Public)
+		p = problem(http.StatusServiceUnavailable, problemUnchecked, "%s", refusal.Public)
 		p.RetryAfter = comeBack
 	case isRefusal:
 		p.Detail = refusal.Public + "; get a new one, and try again with it"

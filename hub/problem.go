@@ -74,6 +74,7 @@ const (
 	problemTooManyStreams = wire.ProblemTooManyStreams
 	problemTooManyBodies  = wire.ProblemTooManyBodies
 	problemTooFast        = wire.ProblemTooFast
+	problemUnchecked      = wire.ProblemUnchecked
 	problemFull           = wire.ProblemFull
 	problemUnavailable    = wire.ProblemUnavailable
 	problemNotReady       = wire.ProblemNotReady

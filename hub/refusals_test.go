@@ -94,9 +94,12 @@ func TestKeysThatCannotBeHadAreNoReasonToGiveUp(t *testing.T) {
 	}}
 	k := serveKeyed(t, mustMemory(t, nil), o, transports[0])
 	a := k.send(request{path: "/events/a"})
-	refused(t, "without a browser", a, http.StatusServiceUnavailable, "unavailable", "at the moment")
+	refused(t, "without a browser", a, http.StatusServiceUnavailable, "tokens-unavailable", "at the moment")
 	if a.header.Get("Retry-After") == "" || !strings.Contains(k.logs.String(), "keys.example") || strings.Contains(a.body, "keys.example") {
 		t.Errorf("%+v, and the log has %s", a, k.logs)
+	}
+	if !strings.Contains(a.body, `"title":"Tokens cannot be checked at the moment"`) { // it blamed the log
+		t.Errorf("%s", a.body)
 	}
 	a = k.send(request{path: "/events/a", header: map[string]string{"Sec-Fetch-Mode": "cors"}})
 	if a.status != http.StatusOK || !strings.Contains(a.body, "tidings.retry") {

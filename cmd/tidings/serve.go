@@ -61,6 +61,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		return err
 	}
 	defer tokens.close()
+	tokens.fetch(ctx)
 	cert, err := c.certificate(logger)
 	if err != nil {
 		return err

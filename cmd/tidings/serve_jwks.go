@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,8 @@ func (u *jwksURL) UnmarshalText(text []byte) error {
 func checkJWKS(text string) error {
 	u, err := url.Parse(text)
 	switch {
+	case !strings.Contains(text, "://"): // also localhost:9000/keys, whose scheme would be localhost
+		return errors.New("the URL has no scheme: write https:// before it")
 	case err != nil:
 		return errors.New("this is no URL")
 	case u.User != nil:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/tidings-sse/tidings/access"
@@ -12,6 +13,14 @@ import (
 type tokens struct {
 	policy  *access.Policy
 	sources []hub.TokenSource // besides the Authorization field
+}
+
+// fetch fetches the published keys, if there are any to be fetched, so that the operator learns of a wrong URL before the users do: the
+// key set logs what fails. It does not wait. close ends it.
+func (t *tokens) fetch(ctx context.Context) {
+	if t != nil && t.policy.Verifier.JWKS != nil {
+		go func() { _ = t.policy.Verifier.JWKS.Refresh(ctx) }()
+	}
 }
 
 func (t *tokens) close() {

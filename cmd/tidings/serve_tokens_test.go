@@ -97,17 +97,20 @@ func TestServeRefusesKeysThatAreNone(t *testing.T) {
 		env  environ
 		args []string
 	}{
-		"no such file":                                   {nil, []string{"--key-file", "nowhere"}},
-		"short: weak secret: it has 5 bytes":             {nil, []string{"--key-file", writeFile(t, "short", "short")}},
-		"environment TIDINGS_KEY: weak secret":           {environ{"TIDINGS_KEY=short"}, nil},
-		"key.pem: secrets are for --key-file":            {nil, []string{"--key-file", pem}},
-		"secret: secrets are for --key-file":             {nil, []string{"--public-key", secret}},
-		"not with RS256":                                 {nil, []string{"--key-file", secret, "--jwt-alg", "RS256"}},
-		"--jwt-alg":                                      {nil, []string{"--key-file", secret, "--jwt-alg", "none"}},
-		"--jwks-url with --jwt-alg":                      {nil, []string{"--jwks-url", "https://id.example/keys", "--jwt-alg", "HS256"}},
-		"--jwks-url: http://id.example/keys is not safe": {nil, []string{"--jwks-url", "http://id.example/keys"}},
-		"public keys need no password":                   {nil, []string{"--jwks-url", "https://me:secret@id.example/keys"}},
-		"without a key everybody may do everything":      {nil, []string{"--jwt-issuer", "https://id.example"}},
+		"no such file":                                                {nil, []string{"--key-file", "nowhere"}},
+		"short: weak secret: it has 5 bytes":                          {nil, []string{"--key-file", writeFile(t, "short", "short")}},
+		"environment TIDINGS_KEY: weak secret":                        {environ{"TIDINGS_KEY=short"}, nil},
+		"key.pem: secrets are for --key-file":                         {nil, []string{"--key-file", pem}},
+		"secret: secrets are for --key-file":                          {nil, []string{"--public-key", secret}},
+		"not with RS256":                                              {nil, []string{"--key-file", secret, "--jwt-alg", "RS256"}},
+		"--jwt-alg":                                                   {nil, []string{"--key-file", secret, "--jwt-alg", "none"}},
+		"--jwks-url with --jwt-alg":                                   {nil, []string{"--jwks-url", "https://id.example/keys", "--jwt-alg", "HS256"}},
+		"--jwks-url: http://id.example/keys is not safe":              {nil, []string{"--jwks-url", "http://id.example/keys"}},
+		"--jwks-url: the URL has no scheme: write https:// before it": {nil, []string{"--jwks-url", "id.example/keys"}},
+		"no scheme: write https:// before":                            {nil, []string{"--jwks-url", "127.0.0.1:9000/keys"}},
+		"has no scheme: write https://":                               {nil, []string{"--jwks-url", "localhost:9000/keys"}},
+		"public keys need no password":                                {nil, []string{"--jwks-url", "https://me:secret@id.example/keys"}},
+		"without a key everybody may do everything":                   {nil, []string{"--jwt-issuer", "https://id.example"}},
 	} {
 		code, out, complaint := sayIn(t, test.env, append([]string{"serve", "--memory", "--addr", "localhost:0"}, test.args...)...)
 		if code == 0 || out != "" || !strings.Contains(complaint, want) || strings.Contains(complaint, "secret@") {
@@ -203,6 +206,14 @@ func TestServeFetchesThePublishedKeys(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("the keys were fetched %d times for three tokens", n)
 	}
+}
+
+// TestServeSaysAtOnceThatKeysCannotBeFetched: a wrong URL was silent until somebody came with a token.
+func TestServeSaysAtOnceThatKeysCannotBeFetched(t *testing.T) {
+	published := httptest.NewServer(http.NotFoundHandler())
+	defer published.Close()
+	s := startServe(t, nil, "--jwks-url", published.URL+"/keys")
+	s.log.await(t, `level=ERROR msg="cannot fetch the keys for tokens.*/keys answers 404`)
 }
 
 // A redirect to plain HTTP would let somebody on the way give us keys; a document without an end would fill the memory.

@@ -30,6 +30,7 @@ const (
 	ProblemTooFast          ProblemName = "too-fast"
 	ProblemInternal         ProblemName = "internal"
 	ProblemUnavailable      ProblemName = "unavailable"
+	ProblemUnchecked        ProblemName = "tokens-unavailable"
 	ProblemFull             ProblemName = "full"
 	ProblemNotReady         ProblemName = "not-ready"
 	ProblemDraining         ProblemName = "draining"
@@ -67,6 +68,7 @@ var problems = []ProblemType{
 	{ProblemTooFast, 429, "Too many events are being published"},
 	{ProblemInternal, 500, "The hub failed"},
 	{ProblemUnavailable, 503, "The log stores no events at the moment"},
+	{ProblemUnchecked, 503, "Tokens cannot be checked at the moment"},
 	{ProblemFull, 503, "The hub is at its limit"},
 	{ProblemNotReady, 503, "The hub is not ready"},
 	{ProblemDraining, 503, "The hub is shutting down"},
