@@ -96,11 +96,14 @@ Exit codes:
     1     it could not be measured
     2     wrong usage
     3     it was measured, and something was lost, came twice, out of order or to somebody else
+    130   interrupted, by Ctrl-C or another signal; what was measured until then is printed
 `
 }
 
-// benchFaulty is how it ends when the hub has done something wrong.
-const benchFaulty = 3
+const (
+	benchFaulty      = 3 // the hub has done something wrong
+	benchInterrupted = 130
+)
 
 // Run puts a hub under load.
 func (c *benchCmd) Run(ctx context.Context, std stdio) error {
@@ -117,7 +120,9 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	}
 	report, err := load.Run(ctx, o)
 	p.clear()
-	if err != nil {
+	if err != nil && ctx.Err() != nil {
+		return &exitError{benchInterrupted, errors.New("interrupted")}
+	} else if err != nil {
 		h, _ := c.hub() // options has read it before
 		return errors.New(visible(benchText(err)) + hintLine(benchHint(err, h, c.Token)))
 	}
@@ -126,6 +131,9 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	}
 	if report.Faulty() {
 		return &exitError{benchFaulty, errors.New("the hub has not delivered every event once and in order to all who should have it")}
+	}
+	if report.Interrupted {
+		return &exitError{benchInterrupted, errors.New("interrupted")}
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strconv"
@@ -48,6 +50,46 @@ func TestBenchFindsOurHubWithoutFault(t *testing.T) {
 		if code != 0 || complaint != "" || !strings.Contains(out, "0 lost, 0 twice, 0 out of order, 0 misrouted") {
 			t.Errorf("tidings bench %s: exit code %d, standard error %q, output\n%s", line, code, complaint, out)
 		}
+	}
+}
+
+// TestBenchSaysThatItWasInterrupted: Ctrl-C gave "context canceled" while connecting, and exit code 0 or a loss that had not happened
+// later.
+func TestBenchSaysThatItWasInterrupted(t *testing.T) {
+	posted := make(chan struct{}, 100)
+	for phase, handler := range map[string]http.HandlerFunc{
+		"connecting": func(w http.ResponseWriter, r *http.Request) {
+			posted <- struct{}{}
+			<-r.Context().Done()
+		},
+		"measuring": func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				posted <- struct{}{}
+				return
+			}
+			w.Header().Set("Content-Type", "text/event-stream")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+	} {
+		server := httptest.NewServer(handler)
+		ctx, interrupt := context.WithCancel(t.Context())
+		var out, complaint strings.Builder
+		p := program{stdio: stdio{in: strings.NewReader(""), out: &out, err: &complaint}}
+		ended := make(chan int)
+		go func() {
+			ended <- p.run(ctx, []string{"bench", "--hub", server.URL, "--subscribers=1", "--rate=20", "--duration=1h", "--warm-up=0s"})
+		}()
+		<-posted
+		interrupt()
+		if code := <-ended; code != benchInterrupted || complaint.String() != "tidings: interrupted\n" {
+			t.Errorf("%s: exit code %d, %s", phase, code, complaint.String())
+		}
+		if phase == "measuring" && !strings.Contains(out.String(), "interrupted  after ") {
+			t.Errorf("it prints\n%s", out.String())
+		}
+		server.CloseClientConnections()
+		server.Close()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // the first to the last event of the run.
 type Report struct {
 	Seconds     float64          `json:"seconds"`
+	Interrupted bool             `json:"interrupted,omitempty"` // the run ended early; events on their way do not count as lost
 	Subscribers Subscribers      `json:"subscribers"`
 	Published   Published        `json:"published"`
 	Delivered   Delivered        `json:"delivered"`
@@ -85,11 +86,11 @@ type Hub struct {
 }
 
 // Faulty reports whether events were lost, duplicated, reordered or misrouted, or a returning subscriber did not catch
-// up.
+// up. Of an interrupted run no returning subscriber has to have caught up.
 func (r *Report) Faulty() bool {
 	faulty := r.Delivered.faulty()
 	if r.Back != nil {
-		faulty = faulty || r.Back.faulty() || r.Back.Live < r.Back.Clients
+		faulty = faulty || r.Back.faulty() || r.Back.Live < r.Back.Clients && !r.Interrupted
 	}
 	return faulty || r.Slow != nil && r.Slow.faulty()
 }
@@ -102,6 +103,7 @@ func (r *run) report(m *measurement) *Report {
 	end := r.snapshot()
 	report := &Report{
 		Seconds:     seconds,
+		Interrupted: r.interrupted,
 		Subscribers: r.connected(),
 		Published: Published{
 			Requests: end.sent.requests, Events: end.sent.events, Refused: end.sent.refused,

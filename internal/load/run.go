@@ -37,9 +37,12 @@ type run struct {
 	due         atomic.Int64  // events that live subscribers should receive
 	errorCounts errorCounts
 	status      status
+
+	interrupted bool // ctx ended the run early; set when the publishers have ended
 }
 
-// Run measures a hub as o says. If ctx is done during the measurement, Run returns the report of the time until then.
+// Run measures a hub as o says. If ctx is done during the measurement, Run returns the report of the time until then, which says so.
+// If it is done before, Run returns the error of ctx.
 func Run(ctx context.Context, o *Options) (*Report, error) {
 	// With a single P, goroutines that read without pause would delay the netpoller by up to 10 ms.
 	if runtime.GOMAXPROCS(0) < 2 {
@@ -223,7 +226,7 @@ func (r *run) measure(ctx context.Context, m *measurement) error {
 		return fmt.Errorf("no event could be published: %w", r.errorCounts.mostFrequent())
 	}
 	r.status.phase.Store("waiting for the last events")
-	_ = r.await(ctx, r.outstanding) // if ctx is done, the report covers the events so far
+	r.interrupted = r.await(ctx, r.outstanding) != nil || ctx.Err() != nil // the report covers the events so far
 	return nil
 }
 

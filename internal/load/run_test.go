@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -352,6 +353,29 @@ func TestInterruptedRunReturnsAReport(t *testing.T) {
 	t.Cleanup(server.CloseClientConnections)
 	o := Options{Subscribe: server.URL, Publish: server.URL, Subscribers: 2, Publishers: 1, Rate: 100, Duration: time.Hour}
 	if r, err := Run(ctx, &o); err != nil || r.Published.Events < 5 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestEventsOnTheirWayAreNotLostInAnInterruptedRun: Ctrl-C counted what was in flight as lost. An event that a later one has overtaken is.
+func TestEventsOnTheirWayAreNotLostInAnInterruptedRun(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	h := newTestHub(t, &testHub{
+		refuse: func(n int) bool {
+			if n == 30 {
+				interrupt()
+			}
+			return false
+		},
+		fault: func(_ int, events []int) []int {
+			return slices.DeleteFunc(events, func(i int) bool { return i == 2 || i > 4 })
+		},
+	})
+	server := httptest.NewServer(h)
+	t.Cleanup(server.CloseClientConnections)
+	o := Options{Subscribe: server.URL, Publish: server.URL, Subscribers: 1, Publishers: 1, Rate: 100, Duration: time.Hour}
+	r, err := Run(ctx, &o)
+	if err != nil || !r.Interrupted || r.Delivered.Lost != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -80,8 +80,8 @@ func (sub *subscriber) tally(m mark) (*tally, bool) {
 	return &sub.tallies[m.publisher], m.topic == sub.topic
 }
 
-// lost returns how many events sub should have received but has not. For a slow consumer it counts only the gaps,
-// because it may still read the rest.
+// lost returns how many events sub should have received but has not. For a slow consumer, and in a run that was
+// interrupted, it counts only the gaps: the rest may be on its way.
 func (sub *subscriber) lost() (n int64) {
 	for i := range sub.tallies {
 		topic, publisher := sub.topic, i
@@ -90,7 +90,7 @@ func (sub *subscriber) lost() (n int64) {
 		}
 		s := &sub.run.streams[sub.run.stream(topic, publisher)]
 		end := s.published
-		if sub.kind == slow {
+		if sub.kind == slow || sub.run.interrupted {
 			end = 0
 		}
 		n += sub.tallies[i].lost(end, s.refused)

@@ -14,6 +14,9 @@ import (
 func (r *Report) WriteText(w io.Writer) error {
 	t := &text{w: w}
 	s := r.Subscribers
+	if r.Interrupted {
+		t.line("interrupted", "after %s s; events on their way do not count as lost", figure(r.Seconds))
+	}
 	t.line("subscribers", "%s of %s connected, %s/s; %s", count(int64(s.Connected)), count(int64(s.Asked)), figure(s.PerSecond), s.Times.text())
 	if p := r.Published; p.Requests > 0 {
 		t.line("published", "%s events in %s requests, %s/s; %s", count(p.Events), count(p.Requests), figure(p.PerSecond), p.Answers.text())
