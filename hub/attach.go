@@ -15,6 +15,8 @@ import (
 func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stream, enc Encoding, c *client) error {
 	if r.ProtoMajor == 1 && runtime.GOOS == "linux" {
 		enc.Header(w.Header())
+		c.taken = true
+		h.takenOver.Add(1)
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err == nil {
 			early := 0
@@ -24,6 +26,8 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stre
 			stream.Attach(conn, appendHead(nil, w.Header()), early)
 			return nil
 		}
+		c.taken = false
+		h.takenOver.Add(-1)
 	}
 	out, err := openSocket(w, r, enc, false, h.opts.WriteTimeout)
 	if err != nil {

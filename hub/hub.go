@@ -279,7 +279,8 @@ type Hub struct {
 	stored      signal // events, for subscriptions in this process
 	metrics     http.Handler
 	refused     origins
-	opened      atomic.Bool // Open has returned; before that the hub has no log, and most fields are zero
+	takenOver   atomic.Int64 // connections
+	opened      atomic.Bool  // Open has returned; before that the hub has no log, and most fields are zero
 
 	ctx        context.Context // of goroutines in background
 	cancel     context.CancelFunc
@@ -310,6 +311,10 @@ func (h *Hub) Streams() int {
 	}
 	return h.fanout.Streams()
 }
+
+// TakenOver returns how many connections the hub has taken over from net/http and not closed yet: those of streams over HTTP/1.1 on Linux.
+// A server does not count them (see [http.Server.ConnState]).
+func (h *Hub) TakenOver() int { return int(h.takenOver.Load()) }
 
 // Shutdown ends the hub: new streams are told to come back later; open streams get the events that are stored and a time to reconnect at,
 // and are closed in waves. Shutdown returns when all are closed, or when ctx ends, with its error; streams that are left are cut then.

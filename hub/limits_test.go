@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,70 @@ func TestWhoIsRefusedForAWhileComesBack(t *testing.T) {
 			first.close()
 			await(t, "room", func() bool { return k.hub.Streams() == 0 })
 			k.follow("/events/news", header).want("tidings.checkpoint:{}")
+		})
+	}
+}
+
+// TestRefusedFollowersGiveTheirConnectionsUp: they kept them for minutes, and took the places of everybody else. A publisher who is too fast
+// keeps its connection, and comes back in a moment.
+func TestRefusedFollowersGiveTheirConnectionsUp(t *testing.T) {
+	t.Parallel()
+	follow, publish := request{path: "/events/news"}, request{path: "/events/news", body: "x"}
+	for name, test := range map[string]struct {
+		options hub.Options
+		taken   request // takes the place
+		request request
+		drain   bool
+		closes  bool
+	}{
+		"full":             {hub.Options{MaxConnections: 1}, follow, follow, false, true},
+		"too many streams": {hub.Options{MaxPerAddress: 1}, follow, follow, false, true},
+		"draining":         {hub.Options{}, publish, follow, true, true},
+		"too fast":         {hub.Options{PublishPerAddress: hub.Rate{PerSecond: 0.01, Burst: 1}}, publish, publish, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, mustMemory(t, nil), &test.options, transports[0])
+			if test.taken.body == "" {
+				s.follow("/events/news", nil)
+			} else {
+				s.send(test.taken)
+			}
+			if test.drain {
+				if err := s.hub.Shutdown(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := s.do(t.Context(), test.request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Body.Close()
+			if a.Header.Get("Retry-After") == "" || a.Close != test.closes {
+				t.Errorf("%d, header %v, the connection is closed: %t, want %t", a.StatusCode, a.Header, a.Close, test.closes)
+			}
+		})
+	}
+}
+
+// TestConnectionsOfStreamsAreCountedUntilTheyAreClosed: a server does not count those that the hub has taken over.
+func TestConnectionsOfStreamsAreCountedUntilTheyAreClosed(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, mustMemory(t, nil), nil, how)
+			f := s.follow("/events/news", nil)
+			f.want("tidings.checkpoint:{}")
+			want := 0
+			if runtime.GOOS == "linux" && !how.h2 && !how.kept {
+				want = 1
+			}
+			if got := s.hub.TakenOver(); got != want {
+				t.Errorf("%d connections are taken over by one stream, want %d", got, want)
+			}
+			f.close()
+			await(t, "none is taken", func() bool { return s.hub.Streams() == 0 && s.hub.TakenOver() == 0 })
 		})
 	}
 }

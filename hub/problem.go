@@ -165,7 +165,16 @@ func plainly(err error) string {
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, d Dialect, err error) {
 	p := h.asProblem(err)
 	h.count.refuse(p)
+	if r.ProtoMajor == 1 && p.crowded() {
+		w.Header().Set("Connection", "close")
+	}
 	d.Refuse(w, r, p)
+}
+
+// crowded reports whether a client was refused because there is no room for another stream. Its connection would take the place of
+// somebody who has one, idle, for minutes.
+func (p *Problem) crowded() bool {
+	return p.is(problemTooManyStreams) || p.is(problemFull) || p.is(problemDraining)
 }
 
 // lingering is how long somebody who is refused may go on sending.

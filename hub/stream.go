@@ -14,6 +14,7 @@ type client struct {
 	grant access.Grant
 	from  address
 	ended func(StreamEnd) // nil: nobody is told
+	taken bool            // its connection is one of Hub.takenOver
 }
 
 var _ fanout.Client = (*client)(nil)
@@ -28,6 +29,9 @@ func (c *client) Revoked() bool {
 // Closed frees the client's place.
 func (c *client) Closed(end fanout.End) {
 	c.hub.limits.exit(c.from, &c.grant)
+	if c.taken {
+		c.hub.takenOver.Add(-1)
+	}
 	if c.ended != nil {
 		c.hub.ending.Go(func() { c.ended(StreamEnd{end.Bytes, end.Reason.String()}) }) // a shard waits for nobody
 	}

@@ -107,8 +107,8 @@ func listenPlain(network, addr string) (net.Listener, error) {
 	return (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), network, addr)
 }
 
-// listen listens at an address, and leaves the log the files that it needs. With a certificate, connections are TLS.
-func (f *listenFlags) listen(addr string, cert *certificate, logger *slog.Logger) (*place, error) {
+// listen listens at an address. With a certificate, connections are TLS.
+func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
 	p := &place{}
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
 		l, err := listenUnix(path, fs.FileMode(f.SocketMode))
@@ -123,7 +123,6 @@ func (f *listenFlags) listen(addr string, cert *certificate, logger *slog.Logger
 		}
 		p.listeners, p.url = listeners, urlOf(listeners, addr)
 	}
-	reserveFiles(p.listeners, logger)
 	if cert != nil {
 		p.url = "https" + strings.TrimPrefix(p.url, "http")
 		for i, l := range p.listeners {

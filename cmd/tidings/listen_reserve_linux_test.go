@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,98 +11,170 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// TestFollowersLeaveTheLogItsFiles: followers could take all files that the process may open. The log failed at its next file then,
-// and took no more events.
-func TestFollowersLeaveTheLogItsFiles(t *testing.T) {
+// TestFollowersLeaveEverybodyElseAConnection: with more followers than fit, new connections were reset: those of publishers, of probes
+// and of administrators. The bound of streams forgot the files of the log, and refused followers kept their connections for minutes. So
+// everybody connects anew here, after the followers.
+func TestFollowersLeaveEverybodyElseAConnection(t *testing.T) {
 	t.Parallel()
-	const files = 400
+	for _, files := range []int{256, 400} {
+		t.Run(strconv.Itoa(files), func(t *testing.T) {
+			t.Parallel()
+			hub := startWithFiles(t, files)
+			var followers []net.Conn
+			for range files + 50 {
+				c := hub.dial(t)
+				if follows(t, c) {
+					followers = append(followers, c)
+				}
+			}
+			if least := files / 2; len(followers) < least {
+				t.Fatalf("%d follow, want %d at the least", len(followers), least)
+			}
+			hub.answersAll(t)
+			for range 40 { // the log needs several new files for that
+				hub.publish(t, 1<<20)
+			}
+			hub.answersAll(t)
+			for _, c := range followers {
+				_ = c.Close()
+			}
+			for deadline := time.Now().Add(patience); !follows(t, hub.dial(t)); { // the hub hears of that
+				if time.Now().After(deadline) {
+					t.Fatal("nobody can follow, although all others have left")
+				}
+			}
+			if text, _ := hub.log.now(); strings.Contains(text, "too many open files") || strings.Contains(text, "connections are closed") {
+				t.Errorf("files ran out:\n%s", text)
+			}
+		})
+	}
+}
+
+// TestIdleConnectionsMakeRoom: whoever has been answered keeps a connection for the next request only while there is room.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	t.Parallel()
+	const files = 256
 	hub := startWithFiles(t, files)
-	publisher := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}} // has its connection before all others
-	publish := func(size int) {
-		t.Helper()
-		resp, body := ask(t, publisher, http.MethodPost, hub.url+"/events/news", strings.Repeat("x", size))
-		if resp.StatusCode != http.StatusOK {
-			t.Fatalf("publishing: %s %s", resp.Status, body)
+	for range files + 50 {
+		c := hub.dial(t)
+		if status := statusLine(t, c, "GET /healthz"); !strings.HasPrefix(status, "HTTP/1.1 200 ") {
+			t.Fatalf("a probe gets %q", status)
 		}
 	}
-	publish(1)
-	var followers []net.Conn
-	closed := 0
+	hub.answersAll(t)
+	if !follows(t, hub.dial(t)) {
+		t.Error("idle connections shut out a follower")
+	}
+}
+
+// TestAdministrationHasConnectionsOfItsOwn: also when all others are taken by clients that never say what they want.
+func TestAdministrationHasConnectionsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	const files = 256
+	hub := startWithFiles(t, files)
 	for range files {
-		c, err := net.Dial("tcp", strings.TrimPrefix(hub.url, "http://"))
-		if err != nil {
+		if _, err := io.WriteString(hub.dial(t), "GET /events/none HTTP/1.1\r\nHost: local"); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = c.Close() })
-		if !follows(t, c) {
-			closed++
-			continue
-		}
-		followers = append(followers, c)
-	}
-	if least := files / 2; len(followers) < least || closed == 0 {
-		t.Fatalf("%d follow, want %d at the least, and %d were closed", len(followers), least, closed)
-	}
-	for range 40 { // the log needs several new files for that
-		publish(1 << 20)
-	}
-	if resp, body := ask(t, publisher, http.MethodGet, hub.url+"/readyz", ""); resp.StatusCode != http.StatusOK {
-		t.Errorf("with its files taken the hub is not ready: %s %s", resp.Status, body)
 	}
 	hub.log.await(t, "new connections are closed")
-	for _, c := range followers {
-		_ = c.Close()
+	for range 20 {
+		hub.administers(t)
 	}
-	for deadline := time.Now().Add(patience); ; { // the hub hears of that
-		c, err := net.Dial("tcp", strings.TrimPrefix(hub.url, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		again := follows(t, c)
-		_ = c.Close()
-		if again {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nobody can follow, although all others have left")
-		}
+}
+
+// statusLine sends a request and returns the first line of the answer, or "" if the connection is closed instead.
+func statusLine(t *testing.T, c net.Conn, request string) string {
+	t.Helper()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
 	}
-	if text, _ := hub.log.now(); strings.Contains(text, "too many open files") {
-		t.Errorf("files ran out:\n%s", text)
+	_, err := io.WriteString(c, request+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	var line string
+	if err == nil {
+		line, err = bufio.NewReader(c).ReadString('\n')
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("%s is not answered", request)
+	}
+	return line
 }
 
 // follows asks for a stream, and reports whether it begins. If not the connection has to be closed.
 func follows(t *testing.T, c net.Conn) bool {
 	t.Helper()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	_, err := io.WriteString(c, "GET /events/none HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	var line string
-	if err == nil {
-		line, err = bufio.NewReader(c).ReadString('\n')
-	}
+	line := statusLine(t, c, "GET /events/none")
 	switch {
 	case strings.HasPrefix(line, "HTTP/1.1 200 "):
 		return true
-	case strings.HasPrefix(line, "HTTP/1.1 503 "): // too many streams; the connection stays
-		return false
-	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+	case strings.HasPrefix(line, "HTTP/1.1 503 "), line == "": // too many streams
 		return false
 	}
-	t.Fatalf("a follower gets %q, %v", line, err)
+	t.Fatalf("a follower gets %q", line)
 	return false
 }
 
+// limited is a hub whose process may open few files.
+type limited struct {
+	*served
+	admin string // the socket of its administration
+}
+
+// dial connects to it.
+func (s *limited) dial(t *testing.T) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// anew is a client that connects for each request.
+var anew = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+func (s *limited) publish(t *testing.T, size int) {
+	t.Helper()
+	if resp, body := ask(t, anew, http.MethodPost, s.url+"/events/news", strings.Repeat("x", size)); resp.StatusCode != http.StatusOK {
+		t.Fatalf("publishing: %s %s", resp.Status, body)
+	}
+}
+
+func (s *limited) administers(t *testing.T) {
+	t.Helper()
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", s.admin)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+	if resp, body := ask(t, client, http.MethodGet, "http://localhost/api/v1/stats", ""); resp.StatusCode != http.StatusOK {
+		t.Fatalf("administration: %s %s", resp.Status, body)
+	}
+}
+
+// answersAll publishes, asks as probes do, and administers.
+func (s *limited) answersAll(t *testing.T) {
+	t.Helper()
+	for range 30 {
+		s.publish(t, 1)
+		for _, path := range []string{"/healthz", "/readyz"} {
+			if resp, body := ask(t, anew, http.MethodGet, s.url+path, ""); resp.StatusCode != http.StatusOK {
+				t.Fatalf("%s: %s %s", path, resp.Status, body)
+			}
+		}
+		s.administers(t)
+	}
+}
+
 // startWithFiles runs tidings serve as a process that may open so many files.
-func startWithFiles(t *testing.T, files int) *served {
+func startWithFiles(t *testing.T, files int) *limited {
 	t.Helper()
 	dir := t.TempDir()
 	binary, err := os.Executable()
@@ -111,9 +184,9 @@ func startWithFiles(t *testing.T, files int) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec ./tidings serve --addr localhost:0 --data log --min-free 0 --log-level warn`, files))
+	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec ./tidings serve --addr localhost:0 --admin-addr unix:admin --data log --min-free 0 --log-level warn`, files))
 	cmd.Dir = dir
-	s := &served{out: newAwaited(), log: newAwaited()}
+	s := &limited{served: &served{out: newAwaited(), log: newAwaited()}, admin: filepath.Join(dir, "admin")}
 	cmd.Stdout, cmd.Stderr = s.out, s.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -70,11 +70,11 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	if cert == nil && !isTerminal(std.err) {
 		defer ignoreHangups(logger)()
 	}
-	place, err := c.listen(c.Addr, cert, logger)
+	place, err := c.listen(c.Addr, cert)
 	if err != nil {
 		return err
 	}
-	admin, err := c.listenAdmin(logger)
+	admin, err := c.listenAdmin()
 	if err != nil {
 		place.close()
 		return err
@@ -172,10 +172,11 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(s.h2c)
+	places := boundPublic(server, s.hub.TakenOver, s.logger)
 	var running sync.WaitGroup
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		running.Go(func() { failed <- server.Serve(hub.PaceAccept(l)) })
+		running.Go(func() { failed <- server.Serve(places.listener(hub.PaceAccept(l))) })
 	}
 	started, err := s.await(ctx, failed)
 	began, streams := time.Now(), s.hub.Streams()

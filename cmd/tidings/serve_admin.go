@@ -11,11 +11,11 @@ import (
 )
 
 // listenAdmin listens where administration has an address of its own; without one the place has no listeners.
-func (f *listenFlags) listenAdmin(logger *slog.Logger) (*place, error) {
+func (f *listenFlags) listenAdmin() (*place, error) {
 	if f.AdminAddr == "" {
 		return &place{}, nil
 	}
-	p, err := f.listen(f.AdminAddr, nil, logger)
+	p, err := f.listen(f.AdminAddr, nil)
 	if err != nil {
 		return nil, ofAdmin(err)
 	}
@@ -41,9 +41,10 @@ func (p *place) serve(h http.Handler, logger *slog.Logger) (stop func()) {
 		Handler: h, ReadHeaderTimeout: defaultHeaderTimeout, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	places := boundAdmin(server, logger)
 	var running sync.WaitGroup
 	for _, l := range p.listeners {
-		running.Go(func() { _ = server.Serve(l) })
+		running.Go(func() { _ = server.Serve(places.listener(l)) })
 	}
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), adminGrace)

@@ -73,9 +73,7 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 	if f.Sync == "interval" {
 		o.Sync = disklog.SyncInterval
 	}
-	if limit, ok := fileLimit(); ok {
-		_, o.Files = fileReserve(limit)
-	}
+	o.Files = currentShare().tables
 	dir := cmp.Or(f.Data, defaultData)
 	switch log, err = disklog.Open(dir, o); {
 	case err != nil:
