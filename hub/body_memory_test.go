@@ -124,6 +124,10 @@ func TestBodiesInFlightHaveABudget(t *testing.T) {
 		{"events", "text/plain", 60, event, manyAddresses, 4 << 20, 32 << 20, 32 << 20, 503, "full"}, // the story, at a quarter of its size
 		{"lines", "application/x-ndjson", 30, line, manyAddresses, 1 << 20, 8 << 20, 8 << 20, 503, "full"},
 		{"streams", "text/event-stream", 30, stream, manyAddresses, 1 << 20, 8 << 20, 8 << 20, 503, "full"},
+		// 3,500 lines of 64,000 bytes without their end took 500 MB, of which nothing was counted.
+		{"short lines", "application/x-ndjson", 100, line, manyAddresses, 60 << 10, 1 << 20, 1 << 20, 503, "full"},
+		{"short streams", "text/event-stream", 100, stream, manyAddresses, 60 << 10, 1 << 20, 1 << 20, 503, "full"},
+		{"short lines from one address", "application/x-ndjson", 100, line, oneAddress, 60 << 10, 1 << 20, 512 << 10, 429, "your address"},
 		{"from one address", "text/plain", 30, event, oneAddress, 1 << 20, 8 << 20, 4 << 20, 429, "your address"},
 		{"lines from one address", "application/x-ndjson", 30, line, oneAddress, 1 << 20, 8 << 20, 4 << 20, 429, "your address"},
 		{"with one token", "text/plain", 30, event, oneToken, 1 << 20, 8 << 20, 4 << 20, 429, "this token"},
@@ -220,6 +224,57 @@ func TestIdleStreamsOfPublishersTakeLittle(t *testing.T) {
 		t.Errorf("%d bytes are counted, and %d are taken, for %d streams in which nothing is under way; %d are refused", s.hub.BodyBytes(), taken, n, len(refused))
 	}
 	finish()
+}
+
+// TestSmallEventsComeInWhenThereIsNoMemory: streamed bodies, too, fast ones and slow ones.
+func TestSmallEventsComeInWhenThereIsNoMemory(t *testing.T) {
+	const size, budget = 60 << 10, 1 << 20
+	s := serve(t, mustMemory(t, nil), &hub.Options{
+		MaxEvent: size, MaxBodyMemory: budget, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	}, transports[0])
+	from := func(i int) map[string]string {
+		return map[string]string{"X-Forwarded-For": fmt.Sprintf("192.0.2.%d", i)}
+	}
+	_, finish := haltingCrowd(s, 100, "text/plain", func() *haltingBody { return &haltingBody{fill: size - 100} }, from)
+	await(t, "there is no memory", func() bool { return s.hub.BodyBytes() > budget-size })
+	for kind, event := range map[string]string{"application/x-ndjson": "{\"data\":\"small\"}\n", "text/event-stream": "data: small\n\n"} {
+		for _, n := range []int{1, 10_000} {
+			header := from(200)
+			header["Content-Type"] = kind
+			if a := s.send(request{path: "/events/other", body: strings.Repeat(event, n), header: header}); a.status != http.StatusOK {
+				t.Errorf("%d events as %s: %d %s", n, kind, a.status, a.body)
+			}
+		}
+	}
+	finish()
+}
+
+// TestFormsHaveABudget: each took 64 KiB before anything had come, which was not counted, and so were parameters of that length.
+func TestFormsHaveABudget(t *testing.T) {
+	const n, budget = 100, 1 << 20
+	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: 1 << 10, MaxBodyMemory: budget}, transports[0])
+	send := func(fill int) {
+		for range n {
+			c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			const head = "QUERY /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000000\r\n\r\ntopic="
+			if _, err := io.WriteString(c, head+strings.Repeat("x", fill)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(10)
+	if now := s.hub.BodyBytes(); now > 0 {
+		t.Errorf("%d bytes are counted of forms that have 10", now)
+	}
+	send(60_000)
+	await(t, "some are counted and some are refused", func() bool { return s.hub.BodyBytes() > 0 && s.hub.Refused("too-many-bodies") > 0 })
+	if now := s.hub.BodyBytes(); now > budget/2 {
+		t.Errorf("%d bytes are counted, of %d", now, budget/2)
+	}
 }
 
 // TestPublishersStreamsCountAsConnections: in all, by address and by token, with those who follow.

@@ -36,3 +36,6 @@ const MaxBuckets = maxBuckets
 
 // BodyBytes is how much memory bodies have taken that are being published.
 func (h *Hub) BodyBytes() int64 { return h.bodies.inUse() }
+
+// Refused is how many requests were refused with a problem.
+func (h *Hub) Refused(problem string) uint64 { return h.count.refused[problem].Load() }

@@ -45,7 +45,10 @@ func ReadBody(body io.Reader, stream bool, maxEvent int, topic string) (all []Ev
 	if stream {
 		open = newStream
 	}
-	src := open(&textReader{body: body}, maxEvent)
+	rent := rent{memory: newBodyMemory(defaultBodyMemory), grant: new(access.Grant)}
+	m := &meter{in: body, most: 6*int64(maxEvent) + 2*wideBuffer, take: rent.take, rent: &rent}
+	src := open(&textReader{body: m}, m, maxEvent)
+	defer src.close()
 	pub := &publication{topics: []string{topic}, grant: access.Everything()}
 	for {
 		e, err := src.next(pub)

@@ -21,7 +21,13 @@ import (
 type source interface {
 	// next returns the next event, io.EOF after the last, or why the body cannot be read on.
 	next(pub *publication) (Event, error)
+
+	// close gives back what a source has borrowed.
+	close()
 }
+
+// openSource returns the events of a body whose bytes come through a meter.
+type openSource func(body io.Reader, m *meter, maxEvent int) source
 
 const (
 	ingestIdle  = 5 * time.Minute // how long a streamed body may be silent
@@ -45,7 +51,7 @@ type stored struct {
 }
 
 // ingest publishes a streamed body.
-func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, open func(body io.Reader, maxEvent int) source) error {
+func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, open openSource) error {
 	if pub.base64 {
 		return problem(http.StatusBadRequest, problemInvalidRequest, "encoding=base64 is for a body that is one event; in NDJSON each line says so")
 	}

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
@@ -13,43 +12,14 @@ import (
 )
 
 // lines is a body of NDJSON: an event each line, as an envelope is. Empty lines are skipped.
-type lines struct {
-	body *fillable
-	in   *bufio.Reader
-	max  int
-	line []byte // one that does not fit into the buffer of in
+type lines struct{ in *pieces }
+
+func newLines(body io.Reader, m *meter, maxEvent int) source {
+	// Escapes make a line longer than its event, up to six times; a topic or two come with it.
+	return &lines{newPieces(body, m, '\n', 6*maxEvent+wideBuffer)}
 }
 
-const (
-	// lineBuffer is how much of a body is read at once, of one that comes fast. It makes a batch.
-	lineBuffer = 64 << 10
-
-	// firstBuffer is for bodies that come line by line, of which there may be many.
-	firstBuffer = 4 << 10
-)
-
-func newLines(body io.Reader, maxEvent int) source {
-	in := &fillable{in: body}
-	return &lines{body: in, in: bufio.NewReaderSize(in, firstBuffer), max: maxEvent}
-}
-
-// fillable is a reader that notes when there was more to read than there was room.
-type fillable struct {
-	in     io.Reader
-	filled bool
-}
-
-func (r *fillable) Read(p []byte) (n int, err error) {
-	n, err = r.in.Read(p)
-	r.filled = r.filled || n == len(p)
-	return n, err
-}
-
-// widen gives a body that comes fast a larger buffer.
-func (l *lines) widen() {
-	ahead, _ := l.in.Peek(l.in.Buffered())
-	l.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), l.body), lineBuffer)
-}
+func (l *lines) close() { l.in.close() }
 
 func (l *lines) next(pub *publication) (Event, error) {
 	for {
@@ -68,26 +38,11 @@ func (l *lines) next(pub *publication) (Event, error) {
 
 // read returns the next line, which is valid until the next call.
 func (l *lines) read() ([]byte, error) {
-	if l.body.filled && l.in.Size() < lineBuffer {
-		l.widen()
+	line, err := l.in.next()
+	if errors.Is(err, errLongPiece) {
+		return nil, problem(http.StatusRequestEntityTooLarge, problemTooLarge, "a line has at most %d bytes here", l.in.most)
 	}
-	if cap(l.line) > lineBuffer {
-		l.line = nil // one long line is no reason to keep as much for all
-	}
-	line, err := l.in.ReadSlice('\n')
-	if !errors.Is(err, bufio.ErrBufferFull) {
-		return line, bodyError(err)
-	}
-	for l.line = l.line[:0]; ; line, err = l.in.ReadSlice('\n') {
-		l.line = append(l.line, line...)
-		// Escapes make a line longer than its event, up to six times; a topic or two come with it.
-		if limit := 6*l.max + lineBuffer; len(l.line) > limit {
-			return nil, problem(http.StatusRequestEntityTooLarge, problemTooLarge, "a line has at most %d bytes here", limit)
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return l.line, bodyError(err)
-		}
-	}
+	return line, bodyError(err)
 }
 
 // bodyError is why a body cannot be read on.

@@ -20,10 +20,10 @@ type intake struct {
 }
 
 // read reads the body to its end, or until nothing more is wanted, and closes batches.
-func (in *intake) read(open func(io.Reader, int) source) {
+func (in *intake) read(open openSource) {
 	defer close(in.batches)
 	in.body.before = func() { in.send() } // what has come goes first
-	most := 6*int64(in.hub.opts.MaxEvent) + 2*lineBuffer
+	most := 6*int64(in.hub.opts.MaxEvent) + 2*wideBuffer
 	decoding := decode(in.body, in.pub.payload.codings, 2*most+codingOverhead, &in.pub.rent)
 	defer decoding.end()
 	meter := &meter{in: decoding.out, most: most, take: in.take, rent: &in.pub.rent}
@@ -32,7 +32,8 @@ func (in *intake) read(open func(io.Reader, int) source) {
 	if p := &in.pub.payload; p.charset != nil {
 		text = decodeText(meter, p.charset, p.label)
 	}
-	src := open(text, in.hub.opts.MaxEvent)
+	src := open(text, meter, in.hub.opts.MaxEvent)
+	defer src.close()
 	for n := 0; ; n++ {
 		e, err := src.next(in.pub)
 		if err == nil {
@@ -60,11 +61,9 @@ func (in *intake) add(e *Event, n int) error {
 		return err
 	}
 	if more := int64(in.next.bytes+record.Size()) - in.next.rented; more > 0 {
-		more = inSteps(more)
-		if err := in.take(more); err != nil {
+		if err := in.rentBatch(more); err != nil {
 			return err
 		}
-		in.next.rented += more
 	}
 	in.next.records = append(in.next.records, record)
 	in.next.bytes += record.Size()
@@ -106,44 +105,16 @@ func (in *intake) take(n int64) error {
 	return in.pub.rent.take(n)
 }
 
-// inSteps rounds memory up, so that it is not asked for with each event.
-func inSteps(n int64) int64 {
+// rentBatch takes memory for the next batch: more than it needs, so that not each event takes some, or if there is none, what it needs.
+func (in *intake) rentBatch(n int64) error {
 	const step = 64 << 10
-	return (n + step - 1) / step * step
-}
-
-// meter counts what has come of a body since its last event, and takes memory for it: whoever looks for the end of an event keeps what
-// it has seen, in a buffer that doubles, up to the size of the largest one.
-type meter struct {
-	in   io.Reader
-	most int64 // that is kept
-	take func(int64) error
-	rent *rent
-
-	come int64 // since the last event
-	held int64
-}
-
-func (m *meter) Read(p []byte) (n int, err error) {
-	n, err = m.in.Read(p)
-	m.come += int64(n)
-	if m.come <= lineBuffer { // mostly there are many events in it
-		return n, err
-	}
-	if more := 2*min(m.come, m.most) - m.held; more > 0 {
-		more = inSteps(more)
-		if err := m.take(more); err != nil {
-			return 0, err
+	steps := (n + step - 1) / step * step
+	if in.pub.rent.take(steps) != nil {
+		steps = n
+		if err := in.take(n); err != nil {
+			return err
 		}
-		m.held += more
 	}
-	return n, err
-}
-
-// renew says that what has come is an event, or is dropped.
-func (m *meter) renew() {
-	if m.come = 0; m.held > 0 {
-		m.rent.giveBack(m.held)
-		m.held = 0
-	}
+	in.next.rented += steps
+	return nil
 }

@@ -18,10 +18,12 @@ type stream struct {
 	over    bool // the event that the end of the body cut off has been taken
 }
 
-func newStream(body io.Reader, maxEvent int) source {
+func newStream(body io.Reader, _ *meter, maxEvent int) source {
 	// What is too large is the hub's to say, with its own words: a little more is let through.
 	return &stream{max: maxEvent, decoder: sse.NewDecoder(body, &sse.ReadOptions{MaxEvent: maxEvent + 4<<10})}
 }
+
+func (*stream) close() {}
 
 func (s *stream) next(pub *publication) (Event, error) {
 	var e sse.Event

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -112,8 +111,8 @@ func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *r
 	limit := max(formLeast, int64(h.opts.MaxTopics)*formPerTopic)
 	form, end := openBody(r.Body, &sent, 2*limit+codingOverhead, rent)
 	defer end()
-	form = &meter{in: form, most: limit, take: rent.take, rent: rent}
-	if err = p.readForm(http.MaxBytesReader(w, io.NopCloser(form), limit)); err == nil {
+	meter := &meter{in: form, most: limit, take: rent.take, rent: rent} // all parameters are kept: it is never renewed
+	if err = p.readForm(http.MaxBytesReader(w, io.NopCloser(meter), limit), meter); err == nil {
 		return nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -123,13 +122,13 @@ func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *r
 }
 
 // readForm reads parameters one by one, so that no more than they is ever in memory.
-func (p *params) readForm(body io.Reader) error {
-	p.inForm = true
-	in := bufio.NewReaderSize(body, longestParam)
+func (p *params) readForm(body io.Reader, m *meter) error {
+	in := newPieces(body, m, '&', longestParam)
+	defer in.close()
 	for last := false; !last; {
-		part, err := in.ReadSlice('&')
+		part, err := in.next()
 		switch last = errors.Is(err, io.EOF); {
-		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, errLongPiece):
 			return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "a parameter of the form has at most %d bytes", longestParam)
 		case err != nil && !last:
 			return err
