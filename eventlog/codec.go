@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// A record is encoded as fields in the order of their tags. Sequence number and time are kept beside it.
+// A record is encoded as a sequence of fields in the order of their tags. Sequence number and time are stored outside of it.
 //
-//	field   = tag length value    tag and length as varints of encoding/binary
-//	value   = bytes, or for numbers a varint
+//	field   = tag length value    tag and length are varints of encoding/binary
+//	value   = bytes, or a varint for numbers
 //
-// A tag that is not in the list below belongs to a newer version, comes after those that are, and is kept.
-// docs/format.md is the description for others; testdata/record.golden pins it.
+// Fields with a tag that is not in the list below come from a newer version. They follow the known ones and are kept.
+// docs/format.md documents the encoding for others; testdata/record.golden pins it.
 const (
-	tagTopic       = 1 // once for each topic, canonical first
+	tagTopic       = 1 // one field per topic, the canonical one first
 	tagType        = 2
 	tagData        = 3
 	tagContentType = 4
@@ -23,10 +23,10 @@ const (
 	tagID          = 6
 	tagRetry       = 7 // number, milliseconds
 	tagFlags       = 8 // number
-	tagUnknown     = 9 // the first that is not in this version
+	tagUnknown     = 9 // the first tag that this version does not know
 )
 
-// AppendTo appends the encoded record to b, without Seq and Time. Fields that are empty take no space.
+// AppendTo appends the encoded record to b, without Seq and Time. Empty fields take no space.
 func (r *Record) AppendTo(b []byte) []byte {
 	for _, topic := range r.Topics {
 		b = appendField(b, tagTopic, topic)
@@ -62,8 +62,8 @@ func appendNumber(b []byte, tag, n uint64) []byte {
 	return append(b, value[:size]...)
 }
 
-// DecodeRecord decodes what AppendTo has encoded. The record's strings are parts of s, so that it allocates nothing but
-// the slice of topics. The error is a *CorruptError with the offset at which s ceases to make sense.
+// DecodeRecord decodes a record that AppendTo encoded. The record's strings share memory with s; only the slice of topics is
+// allocated. The error is a *CorruptError with the offset of the first byte that makes no sense.
 func DecodeRecord(s string) (Record, error) {
 	var r Record
 	var single [1]string
@@ -123,7 +123,7 @@ func DecodeRecord(s string) (Record, error) {
 	return r, nil
 }
 
-// field returns the first field of s and its size, 0 if it is not whole.
+// field returns the first field of s and its size, 0 if the field is cut off.
 func field(s string) (tag uint64, value string, size int) {
 	tag, n := uvarint(s)
 	if n == 0 {
@@ -137,8 +137,8 @@ func field(s string) (tag uint64, value string, size int) {
 	return tag, s[n+m : size], size
 }
 
-// uvarint is binary.Uvarint of a string. It returns size 0 if s has no whole varint, or not in its shortest form:
-// a record has one encoding.
+// uvarint is binary.Uvarint for a string. It returns size 0 if s begins with no whole varint, or one that is not in its shortest
+// form: each record has exactly one encoding.
 func uvarint(s string) (n uint64, size int) {
 	for i := 0; i < len(s) && i < binary.MaxVarintLen64; i++ {
 		c := s[i]
@@ -169,7 +169,7 @@ func milliseconds(value string, offset int) (time.Duration, error) {
 	return time.Duration(ms) * time.Millisecond, err
 }
 
-// checkUnknown returns an error if text is not a series of fields that this version does not know.
+// checkUnknown returns an error if text is not a sequence of fields that this version does not know.
 func checkUnknown(text string) error {
 	last := uint64(tagUnknown)
 	for rest := text; rest != ""; {

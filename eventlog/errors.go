@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// What callers branch on. The typed errors below say more and are one of these to errors.Is.
+// Sentinels for errors.Is. The typed errors below match one of them and have details.
 var (
 	ErrClosed      = errors.New("eventlog: the log is closed")
 	ErrGap         = errors.New("eventlog: records are missing")
@@ -19,44 +19,44 @@ var (
 	ErrUnavailable = errors.New("eventlog: the store takes no records at the moment")
 )
 
-// Reason is why records are missing.
+// Reason says why records are missing.
 type Reason string
 
 const (
-	Trimmed  Reason = "trimmed"  // retention has removed them
-	Reset    Reason = "reset"    // the position is of another generation of the log
-	Rollback Reason = "rollback" // they were there, or may have been, and were lost in a crash, or upstream of a mirror
-	Corrupt  Reason = "corrupt"  // they are there, but can no longer be read
+	Trimmed  Reason = "trimmed"  // removed by retention
+	Reset    Reason = "reset"    // the reader's position is of another generation of the log
+	Rollback Reason = "rollback" // lost, or possibly lost, in a crash here or in the log that is mirrored
+	Corrupt  Reason = "corrupt"  // on disk, but unreadable
 )
 
-// GapError is a Read that would have been incomplete. It is ErrGap.
+// GapError is returned by a Read whose answer would be incomplete. It matches ErrGap.
 type GapError struct {
 	Reason Reason
-	From   Position // of the query: what is missing comes after it
-	To     Position // nothing is missing after it; after a reset, and for a position beyond the head, it is the head
+	From   Position // of the query: the missing records come after it
+	To     Position // nothing is missing after it; after a reset or from beyond the head, it is the head
 }
 
 func (e *GapError) Error() string {
 	return fmt.Sprintf("eventlog: records that match after %v and up to %v are missing (%s)", e.From, e.To, e.Reason)
 }
 
-// Is makes a GapError an ErrGap.
+// Is reports whether target is ErrGap.
 func (e *GapError) Is(target error) bool { return target == ErrGap }
 
-// Partial returns the query that goes on from q when its reader has been told: for everything that is still there after
-// its position, in order. After a reset, and from a position beyond the head, that is what comes from now on.
+// Partial returns the query that continues after the gap was reported to the reader: it finds everything after q.After that is
+// still there. After a reset, and from a position beyond the head, it finds new records only.
 func (e *GapError) Partial(q Query) Query {
 	q.Told = e.To.Seq
 	switch {
 	case q.After.IsZero():
-		q.After.Gen = e.To.Gen // what was told belongs to this generation
+		q.After.Gen = e.To.Gen // Told belongs to this generation
 	case q.After.Gen != e.To.Gen || q.After.Seq > e.To.Seq:
 		q.After = e.To
 	}
 	return q
 }
 
-// EndedError is an Append to a topic that has ended. It is ErrEnded.
+// EndedError is returned by an Append to a topic that has ended. It matches ErrEnded.
 type EndedError struct {
 	Topic string
 	End   Position // of the record that ended it; if that is in the same Append, which stores nothing, the one it would have had
@@ -67,10 +67,10 @@ func (e *EndedError) Error() string {
 		quote(e.Topic), e.End)
 }
 
-// Is makes an EndedError an ErrEnded.
+// Is reports whether target is ErrEnded.
 func (e *EndedError) Is(target error) bool { return target == ErrEnded }
 
-// KeyError is an Append whose key was used for a record with other content. It is ErrKeyReused.
+// KeyError is returned by an Append whose key was used for a record with other content. It matches ErrKeyReused.
 type KeyError struct {
 	Topic string // canonical
 	Key   string
@@ -82,10 +82,10 @@ func (e *KeyError) Error() string {
 		quote(e.Key), quote(e.Topic), e.First)
 }
 
-// Is makes a KeyError an ErrKeyReused.
+// Is reports whether target is ErrKeyReused.
 func (e *KeyError) Is(target error) bool { return target == ErrKeyReused }
 
-// RecordError is what is wrong with one record of those that were to be appended.
+// RecordError says which record of an Append is invalid, and why.
 type RecordError struct {
 	Index int // from 0
 	Err   error
@@ -95,7 +95,7 @@ func (e *RecordError) Error() string { return fmt.Sprintf("record %d: %v", e.Ind
 
 func (e *RecordError) Unwrap() error { return e.Err }
 
-// SizeError is something that is larger than a log takes. It is ErrTooLarge.
+// SizeError reports something larger than a log accepts. It matches ErrTooLarge.
 type SizeError struct {
 	What      string
 	Size, Max int
@@ -105,10 +105,10 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("eventlog: %s is too large: %d, the limit is %d", e.What, e.Size, e.Max)
 }
 
-// Is makes a SizeError an ErrTooLarge.
+// Is reports whether target is ErrTooLarge.
 func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }
 
-// InvalidError is something that breaks a rule. It is ErrInvalid.
+// InvalidError reports a value that breaks a rule. It matches ErrInvalid.
 type InvalidError struct {
 	What   string // such as "pattern"
 	Value  string // as given; may be empty
@@ -122,10 +122,10 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("eventlog: invalid %s %s: %s", e.What, quote(e.Value), e.Reason)
 }
 
-// Is makes an InvalidError an ErrInvalid.
+// Is reports whether target is ErrInvalid.
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// PositionError is a text that is no position. It is ErrPosition.
+// PositionError reports a text that is not a position. It matches ErrPosition.
 type PositionError struct {
 	Text   string
 	Reason string
@@ -135,13 +135,13 @@ func (e *PositionError) Error() string {
 	return fmt.Sprintf("eventlog: %s is no position such as k3f9a-10482: %s", quote(e.Text), e.Reason)
 }
 
-// Is makes a PositionError an ErrPosition.
+// Is reports whether target is ErrPosition.
 func (e *PositionError) Is(target error) bool { return target == ErrPosition }
 
-// CorruptError is stored data that makes no sense. It is ErrCorrupt.
+// CorruptError reports stored data that makes no sense. It matches ErrCorrupt.
 type CorruptError struct {
 	What   string // what it should have been, such as "record"
-	Offset int    // in bytes; 0: at the beginning, or nobody knows
+	Offset int    // in bytes; 0: at the beginning, or not known
 	Reason string
 }
 
@@ -152,11 +152,11 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("eventlog: corrupt %s, at byte %d: %s", e.What, e.Offset, e.Reason)
 }
 
-// Is makes a CorruptError an ErrCorrupt.
+// Is reports whether target is ErrCorrupt.
 func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
 
-// UnavailableError is an Append that the store refuses for now: it is full, or has failed and is being opened again.
-// Reads may go on. It is ErrUnavailable.
+// UnavailableError is returned by an Append that the store refuses for now: its disk is full, or it has failed and is being
+// opened again. Reads may still work. It matches ErrUnavailable.
 type UnavailableError struct {
 	Reason string // what happened and what to do
 	Err    error  // the cause; may be nil
@@ -169,12 +169,12 @@ func (e *UnavailableError) Error() string {
 	return fmt.Sprintf("eventlog: the log takes no records at the moment: %s: %v", e.Reason, e.Err)
 }
 
-// Is makes an UnavailableError an ErrUnavailable.
+// Is reports whether target is ErrUnavailable.
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// quote shows text from outside in an error: on one line, and not all of it if it is long.
+// quote quotes text from outside for an error: on one line, and cut off if it is long.
 func quote(text string) string {
 	const most = 80
 	if len(text) > most {

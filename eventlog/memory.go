@@ -10,45 +10,43 @@ import (
 	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// Memory is a log in memory. What Append has acknowledged is there until retention takes it or the process ends; the next
-// one has another generation. Calls take short turns under a lock, and none waits for anything else.
+// Memory is a log in memory. It keeps what Append acknowledged until retention removes it or the process ends; the next Memory
+// has another generation. Calls hold a lock for a short time and wait for nothing else. Memory is also a [Mirror], a [Lookup] and
+// a [Lister].
 //
-// It is a [Mirror] and a [Lookup] too.
-//
-// The files: memory_append.go decides in log order and stores, with memory_keys.go for idempotency; memory_keep.go
-// removes; memory_read.go reads, with memory_gap.go for what is missing, memory_view.go for what is there and
-// memory_merge.go to put it in order; memory_mirror.go takes what another log has decided. memory_topic.go,
-// memory_tree.go are what all this is kept in, with internal/queue.
+// The files: memory_append.go decides and stores, memory_keys.go has the idempotency keys, memory_keep.go applies retention.
+// memory_read.go reads, with memory_gap.go for gaps, memory_view.go to find records and memory_merge.go to order them.
+// memory_mirror.go stores what another log decided. memory_topic.go, memory_tree.go and internal/queue are the data structures.
 type Memory struct {
 	ret   Retention // with its defaults
 	clock func() time.Time
 	watch chan struct{}
 
-	mu     sync.RWMutex // guards the following
+	mu     sync.RWMutex // guards the following fields
 	closed bool
 	gen    string
 	head   uint64
-	last   int64 // time of the newest record, in milliseconds as all times in here
+	last   int64 // time of the newest record; all times here are Unix milliseconds
 
-	records queue.Queue[slot] // by number; the first is there, others may be gone
-	events  int64             // how many of them are there
-	bytes   int64             // and their Record.Size
+	records queue.Queue[slot] // in order; the first one exists, later ones may be gone
+	events  int64             // number of existing records
+	bytes   int64             // their Record.Size
 	ids     map[string]*stored
 	keys    keys
 
-	topics map[string]*topic // all that are known: live, or dead and remembered
-	names  *topic            // the same, as a tree by name
-	dead   graveyard         // those without a record,
-	buried int64             // and their DeadTopicSize
+	topics    map[string]*topic // all that are known, live or dead
+	names     *topic            // the same, as a tree by name
+	dead      deadHeap          // the topics without records
+	deadBytes int64             // their DeadTopicSize
 
-	trimmed uint64 // the newest record that a topic has lost
-	gone    uint64 // the newest record that is nowhere any more, and not only because it was superseded
+	trimmed uint64 // the newest record that was trimmed from a topic
+	gone    uint64 // the newest record that no topic has any more, unless it was only superseded
 	floor   uint64
 	holes   []hole // in order
 
 	ages []age
-	full uint64 // up to here only records of reserved topics are left, where Bytes and Events did not let more be there
-	due  int64  // up to this time no record gets too old
+	full uint64 // up to here, trimming by Bytes and Events left only records of reserved topics
+	due  int64  // no record gets too old before this time
 }
 
 var (
@@ -56,31 +54,30 @@ var (
 	_ Lookup = (*Memory)(nil)
 )
 
-// slot is the place of a record in log order.
+// slot is the place of a record in the log's order.
 type slot struct {
 	seq    uint64
 	time   int64
 	record *stored // nil: it is gone
 }
 
-// stored is a record that is there. The record itself never changes, so that readers may have it without the lock.
+// stored is an existing record. The record itself never changes, so that readers can use it without the lock.
 type stored struct {
 	Record
 	topics []*topic // of Record.Topics, in the same order
 	live   int      // how many of them still have it
 
-	older, newer *stored // of the same Record.ID
+	older, newer *stored // records with the same ID
 }
 
 // MemoryOptions are the options of [NewMemory]. Nil and the zero value mean the defaults.
 type MemoryOptions struct {
-	// Retention is what the log keeps. Here Bytes 0 means 64 MiB and Events 0 means 100,000, so that a log to which
-	// nobody gives a thought stays small. The process needs more than what is counted: for each event about 250 bytes, for
-	// each topic about 200 and its name, also for one that is dead and remembered, for each known key about 150.
+	// Retention is what the log keeps. In memory, Bytes 0 means 64 MiB and Events 0 means 100,000. The process needs more
+	// memory than Bytes counts: about 250 bytes per event, 200 and the name per topic, live or dead, and 150 per idempotency key.
 	Retention *Retention
 
-	Generation string           // 5 or 6 characters a-z0-9; empty means a random one
-	Now        func() time.Time // the clock, called by any goroutine; nil means time.Now
+	Generation string           // 5 or 6 characters a-z0-9; empty: a random one
+	Now        func() time.Time // the clock, called concurrently; nil: time.Now
 }
 
 const (
@@ -88,7 +85,7 @@ const (
 	defaultMemoryEvents = 100_000
 )
 
-// NewMemory returns an empty log. The error is an *InvalidError about the options.
+// NewMemory returns an empty log. The error is an *InvalidError about an option.
 func NewMemory(o *MemoryOptions) (*Memory, error) {
 	if o == nil {
 		o = &MemoryOptions{}
@@ -140,7 +137,7 @@ func checkGeneration(gen string) error {
 	return nil
 }
 
-// Close ends the log. Head and Bounds go on telling what it held. The error is always nil.
+// Close closes the log. Head and Bounds keep returning what it held. The error is always nil.
 func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -158,11 +155,11 @@ func (m *Memory) Head() Position {
 	return m.at(m.head)
 }
 
-// Bounds tells what the log holds.
+// Bounds describes what the log holds.
 func (m *Memory) Bounds() Bounds {
 	m.rlock()
 	defer m.mu.RUnlock()
-	b := Bounds{Head: m.at(m.head), Events: m.events, Bytes: m.bytes, Trimmed: m.trimmed, Floor: m.floor, DeadTopics: int64(len(m.dead)), DeadBytes: m.buried}
+	b := Bounds{Head: m.at(m.head), Events: m.events, Bytes: m.bytes, Trimmed: m.trimmed, Floor: m.floor, DeadTopics: int64(len(m.dead)), DeadBytes: m.deadBytes}
 	if slots := m.records.All(); len(slots) > 0 {
 		b.First = slots[0].seq
 	}
@@ -172,10 +169,10 @@ func (m *Memory) Bounds() Bounds {
 	return b
 }
 
-// Watch returns a channel that receives after Head has moved.
+// Watch returns a channel that receives a value after Head has moved.
 func (m *Memory) Watch() <-chan struct{} { return m.watch }
 
-// wake tells the receiver of Watch that the head has moved. One who has not received yet will see this move as well.
+// wake notifies the receiver of Watch. If it has not received the previous value yet, that one is enough.
 func (m *Memory) wake() {
 	select {
 	case m.watch <- struct{}{}:
@@ -183,7 +180,7 @@ func (m *Memory) wake() {
 	}
 }
 
-// rlock locks the log for reading when nothing in it is older than it may be.
+// rlock locks the log for reading, after it has trimmed records that are too old.
 func (m *Memory) rlock() {
 	now := m.clock().UnixMilli()
 	m.mu.RLock()
@@ -197,14 +194,14 @@ func (m *Memory) rlock() {
 	m.mu.RLock()
 }
 
-// usable returns the error of a call that cannot even begin. The log may be closed right after.
+// usable returns an error if a call cannot begin. The log may be closed right after it returned nil.
 func (m *Memory) usable(ctx context.Context) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.over(ctx)
 }
 
-// over returns the error of a call that the log or its caller has given up.
+// over returns an error if the log was closed or the context ended.
 func (m *Memory) over(ctx context.Context) error {
 	if m.closed {
 		return ErrClosed

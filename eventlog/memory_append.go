@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Append stores records, all or none, as [Log] says. It fails with *RecordError, *SizeError, [ErrClosed] and the error of
-// the context.
+// Append implements [Log]. It fails with *RecordError, *SizeError, [ErrClosed] and the error of the context.
 func (m *Memory) Append(ctx context.Context, records []Record) ([]Receipt, error) {
 	if err := m.checkBatch(ctx, records); err != nil {
 		return nil, err
@@ -38,7 +37,7 @@ func (m *Memory) Append(ctx context.Context, records []Record) ([]Receipt, error
 	return receipts, nil
 }
 
-// checkBatch returns what is wrong with a call before log order has a say.
+// checkBatch returns the errors that do not depend on the content of the log.
 func (m *Memory) checkBatch(ctx context.Context, records []Record) error {
 	if err := m.usable(ctx); err != nil {
 		return err
@@ -46,13 +45,13 @@ func (m *Memory) checkBatch(ctx context.Context, records []Record) error {
 	return CheckBatch(records)
 }
 
-// decider decides what becomes of records one after the other. It knows what its earlier ones mean for the later
-// ones and changes nothing in the log, so that one that is refused can still undo all of them.
+// decider decides on records one after the other. It remembers what earlier records mean for later ones and does not change the
+// log, so that one refused record can undo all of them.
 type decider struct {
 	*Memory
 	seq   uint64 // of the last record
-	time  int64  // of the next
-	used  uint64 // keys, so far
+	time  int64  // of the next record
+	used  uint64 // number of keys used so far
 	ended map[string]uint64
 	uses  map[digest]*keyUse
 }
@@ -61,8 +60,8 @@ func (m *Memory) decider(seq uint64, time int64) decider {
 	return decider{Memory: m, seq: seq, time: time, used: m.keys.used}
 }
 
-// decide returns the receipt of a record. The key comes before the end: who repeats a publish gets the first
-// answer again, also when the topic has ended since.
+// decide returns the receipt of a record. It checks the key before the end of the topic: a repeated publish gets its first
+// answer again, even if the topic has ended since.
 func (d *decider) decide(r *Record, use *keyUse) Receipt {
 	if use != nil {
 		if first := d.use(use.id); first != nil {
@@ -83,7 +82,7 @@ func (d *decider) decide(r *Record, use *keyUse) Receipt {
 	return Receipt{Position: d.at(d.seq), Time: moment(d.time)}
 }
 
-// note remembers what a record means for those that come after it.
+// note remembers what a record means for later ones.
 func (d *decider) note(r *Record, use *keyUse) {
 	if r.Flags&End != 0 {
 		if d.ended == nil {
@@ -103,7 +102,7 @@ func (d *decider) note(r *Record, use *keyUse) {
 	}
 }
 
-// use returns the use of a key if it is known.
+// use returns the last use of a key, nil if the key is not known.
 func (d *decider) use(id digest) *keyUse {
 	use := d.uses[id]
 	if use == nil {
@@ -115,7 +114,7 @@ func (d *decider) use(id digest) *keyUse {
 	return use
 }
 
-// end returns the number of the record that has ended a topic, or 0.
+// end returns the number of the record that ended a topic, or 0.
 func (d *decider) end(name string) uint64 {
 	if t := d.topics[name]; t != nil {
 		if end := t.end(); end != nil {
@@ -125,8 +124,8 @@ func (d *decider) end(name string) uint64 {
 	return d.ended[name]
 }
 
-// store adds a record and removes what retention does not keep beside it. That happens record by record, so that a
-// mirror has the same log whatever batches the records have come in.
+// store adds a record and then applies retention. It does so record by record, so that a mirror keeps the same records whatever
+// batches they came in.
 func (m *Memory) store(given *Record, use *keyUse, seq uint64, ms int64) {
 	r := &stored{Record: *given, topics: make([]*topic, len(given.Topics)), live: len(given.Topics)}
 	r.Seq, r.Time = seq, moment(ms)
@@ -148,7 +147,7 @@ func (m *Memory) store(given *Record, use *keyUse, seq uint64, ms int64) {
 	m.keep(r)
 }
 
-// count adds a record to what Bounds tells, or with -1 takes it off.
+// count adds n times a record to the counters.
 func (m *Memory) count(r *stored, n int64) {
 	m.events += n
 	m.bytes += n * int64(r.Size())
@@ -165,7 +164,7 @@ func (m *Memory) link(r *stored) {
 	m.ids[r.ID] = r
 }
 
-// unlink takes a record out of those of its ID.
+// unlink removes a record from those of its ID.
 func (m *Memory) unlink(r *stored) {
 	switch {
 	case r.ID == "":

@@ -1,15 +1,15 @@
 package eventlog
 
-// hole is what a mirror could not get: the records after from and up to to, of whatever topics.
+// hole is a range after from and up to to, in which a mirror may have lost records of any topic.
 type hole struct {
 	from, to uint64
 	reason   Reason
 }
 
-// maxHoles are remembered one by one; beyond that the oldest two become one, which may warn readers in between in vain.
+// maxHoles is how many holes are remembered. Beyond that, the oldest two are merged, which may report gaps in between needlessly.
 const maxHoles = 1000
 
-// gap returns what an answer to q would lack, or nil. v is of the same selector.
+// gap returns the gap in the answer to q, or nil. v must be of the same selector.
 func (m *Memory) gap(q Query, v *view) *GapError {
 	after, head := q.After, m.at(m.head)
 	if after.IsZero() {
@@ -32,9 +32,10 @@ func (m *Memory) gap(q Query, v *view) *GapError {
 	return &GapError{Reason: reason, From: q.After, To: m.at(to)}
 }
 
-// missing returns the newest record after told that matched and was lost by trimming; 0 if there is none.
+// missing returns the newest record after told that matched and was lost to trimming, 0 if there is none.
 //
-// The floor stands for the topics that are forgotten. A pattern may have matched one of them, a name did if it is unknown.
+// Forgotten topics may have lost anything up to the floor. A pattern may match one of them, and a name that is not known may be
+// one.
 func (v *view) missing(told uint64) uint64 {
 	if told >= v.trimmed {
 		return 0
@@ -59,7 +60,7 @@ func (v *view) missing(told uint64) uint64 {
 	return lost
 }
 
-// missing returns the newest record after told that the topic has lost by trimming and s does not find under another one.
+// missing returns the newest record after told that the topic lost to trimming and that s does not find under another topic.
 func (t *topic) missing(s Selector, told uint64) uint64 {
 	elsewhere := above(t.elsewhere.All(), told)
 	for i := len(elsewhere) - 1; i >= 0; i-- {

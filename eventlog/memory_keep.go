@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// age is one of the ages up to which rules keep records. Times rise with numbers, so that each age goes through the log
-// once, in order: its next record is the first that can be too old.
+// age is one of the ages by which rules trim. Times rise with sequence numbers, so that one pass through the log per age is
+// enough: done never moves back, except when records are dropped.
 type age struct {
 	limit int64  // in milliseconds
-	done  uint64 // the record up to which it has gone
+	done  uint64 // the record up to which this age was applied
 }
 
-// ages returns the different ages of rules.
+// ages returns the different ages of the rules.
 func ages(rules []Rule) (all []age) {
 	for i := range rules {
 		a := age{limit: limit(&rules[i])}
@@ -24,10 +24,10 @@ func ages(rules []Rule) (all []age) {
 	return all
 }
 
-// limit returns the age of a rule. What is below a millisecond makes no difference between whole ones.
+// limit returns the age of a rule in milliseconds.
 func limit(rule *Rule) int64 { return int64(rule.Age / time.Millisecond) }
 
-// keep removes what the log does not keep beside a new record.
+// keep applies the limits that a new record may have exceeded.
 func (m *Memory) keep(r *stored) {
 	for _, t := range r.topics {
 		if age := limit(t.rule); age > 0 {
@@ -48,7 +48,7 @@ func (m *Memory) keep(r *stored) {
 	m.tidy()
 }
 
-// expire trims what is too old now.
+// expire trims the records that are too old.
 func (m *Memory) expire(now int64) {
 	if now <= m.due {
 		return
@@ -60,7 +60,7 @@ func (m *Memory) expire(now int64) {
 	m.tidy()
 }
 
-// expireAt trims what is older than an age, where that is the rule, and returns up to when there is no more.
+// expireAt trims records of topics with one age, and returns the time when the next record becomes too old.
 func (m *Memory) expireAt(a *age, now int64) (due int64) {
 	for _, slot := range m.slotsAbove(a.done) {
 		if r := slot.record; r != nil {
@@ -70,7 +70,7 @@ func (m *Memory) expireAt(a *age, now int64) (due int64) {
 				case slot.time+a.limit >= now:
 					return slot.time + a.limit
 				default:
-					m.trim(t) // r: what was before it is of the same age and has gone already
+					m.trim(t) // r, because older records of the topic are trimmed already
 				}
 			}
 		}
@@ -79,7 +79,7 @@ func (m *Memory) expireAt(a *age, now int64) (due int64) {
 	return math.MaxInt64
 }
 
-// trimTotal trims the oldest records as long as there are too many in all.
+// trimTotal trims the oldest records until the limits of the whole log hold.
 func (m *Memory) trimTotal() {
 	for _, slot := range m.slotsAbove(m.full) {
 		if (m.ret.Bytes == 0 || m.bytes <= m.ret.Bytes) && (m.ret.Events == 0 || m.events <= m.ret.Events) {
@@ -92,7 +92,7 @@ func (m *Memory) trimTotal() {
 	}
 }
 
-// trimOldest trims a record in its topics, of each of which it is the oldest, but for reserved ones.
+// trimOldest trims the oldest record of the log from its topics, except reserved ones. It is the oldest in each of them.
 func (m *Memory) trimOldest(r *stored) {
 	for _, t := range r.topics {
 		if t.has(r) && !Reserved(t.name) {
@@ -101,25 +101,25 @@ func (m *Memory) trimOldest(r *stored) {
 	}
 }
 
-// trim takes the oldest record out of a topic, which a reader may miss.
+// trim removes the oldest record from a topic. Readers may miss it.
 func (m *Memory) trim(t *topic) {
 	r := t.live.Pop()
 	t.elsewhere.Push(r)
 	m.trimmed = max(m.trimmed, r.Seq)
 	m.leave(r)
 	if t.live.Len() == 0 {
-		m.bury(t)
+		m.rememberDead(t)
 	}
 }
 
-// supersede takes the oldest record out of a topic because of newer ones.
+// supersede removes the oldest record from a topic because newer ones replace it. Readers do not miss it.
 func (m *Memory) supersede(t *topic) {
 	r := t.live.Pop()
 	t.superseded = r.Seq
 	m.leave(r)
 }
 
-// leave is called when a topic has a record no more, and removes the record if that was the last one.
+// leave is called when a topic no longer has a record. It removes the record if no other topic has it.
 func (m *Memory) leave(r *stored) {
 	if r.live--; r.live > 0 {
 		return
@@ -134,8 +134,8 @@ func (m *Memory) leave(r *stored) {
 	}
 }
 
-// tidy drops the slots of records that are gone, those at the front, and all when they have become the greater part.
-// It is not done while somebody goes through the slots.
+// tidy drops the slots of records that are gone: those at the front, and all of them once they are the majority. Do not call it
+// during an iteration over the slots.
 func (m *Memory) tidy() {
 	for slots := m.records.All(); len(slots) > 0 && slots[0].record == nil; slots = m.records.All() {
 		m.records.Pop()

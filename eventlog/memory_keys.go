@@ -8,25 +8,25 @@ import (
 	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// keys are the idempotency keys that are known. Of a key and its record there are only hashes, so that one that
-// is remembered takes the same space whatever it belongs to, and longer than its record.
+// keys are the known idempotency keys. Only hashes of keys and contents are kept, so that each takes the same memory, and can
+// outlive its record.
 type keys struct {
 	age   int64
 	most  uint64
-	used  uint64 // so far
+	used  uint64 // number of uses so far
 	known map[digest]*keyUse
 	order queue.Queue[*keyUse]
 }
 
-// keyUse is a record that was stored with a key.
+// keyUse is the use of a key by a stored record.
 type keyUse struct {
 	id, content digest
-	n           uint64 // which use of any key this was, from 1
+	n           uint64 // number of the use, from 1, over all keys
 	seq         uint64
 	time        int64
 }
 
-// digest is half of a SHA-256. Who wanted two texts with the same one would have to try some 2^64, to deceive himself.
+// digest is the first half of a SHA-256. To find a collision takes about 2^64 attempts.
 type digest [sha256.Size / 2]byte
 
 func newKeys(ret *Retention) keys {
@@ -37,8 +37,7 @@ func newKeys(ret *Retention) keys {
 	}
 }
 
-// keyUses returns, for each record that has a key, the use that storing it will be. It is called without the lock:
-// hashing megabytes takes a while.
+// keyUses returns the use for each record that has a key. Call it without the lock, because hashing takes time.
 func keyUses(records []Record) []*keyUse {
 	uses := make([]*keyUse, len(records))
 	for i := range records {
@@ -59,12 +58,12 @@ func hash(b []byte) (d digest) {
 	return d
 }
 
-// knows reports whether a use is still known to a record of this time that comes after so many uses.
+// knows reports whether a key is still known for a record with this time and after this many uses.
 func (k *keys) knows(use *keyUse, used uint64, time int64) bool {
 	return used-use.n < k.most && time-use.time <= k.age
 }
 
-// add records a use, and lets go of those that no later record can know.
+// add records a use, and forgets those that later records can no longer know.
 func (k *keys) add(use *keyUse) {
 	k.used = use.n
 	k.known[use.id] = use
@@ -76,7 +75,7 @@ func (k *keys) add(use *keyUse) {
 	}
 }
 
-// cut undoes the uses by records above seq. What they have pushed out does not come back.
+// cut removes the uses by records after seq. Those that add forgot for them do not come back.
 func (k *keys) cut(seq uint64) {
 	k.order.Retain(func(use *keyUse) bool { return use.seq <= seq })
 	k.used = 0

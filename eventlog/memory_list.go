@@ -2,7 +2,7 @@ package eventlog
 
 import "context"
 
-// Topics returns the topics of which there are records, as Lister says.
+// Topics implements [Lister].
 func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit int) (topics []TopicInfo, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -2,13 +2,13 @@ package eventlog
 
 import "container/heap"
 
-// merge merges runs of records that are each in order. It is a heap of them by the record that comes next.
+// merge merges sorted runs of records. It is a heap of the runs by their next record.
 type merge struct {
 	runs      [][]*stored // none is empty
 	backwards bool
 }
 
-// all yields the records, each once.
+// all yields the records in order, without duplicates.
 func (m *merge) all(yield func(*stored) bool) {
 	var last *stored
 	for heap.Init(m); len(m.runs) > 0; {
@@ -25,7 +25,7 @@ func (m *merge) all(yield func(*stored) bool) {
 	}
 }
 
-// next returns the record of a run that comes next.
+// next returns the next record of a run.
 func (m *merge) next(i int) *stored {
 	run := m.runs[i]
 	if m.backwards {
@@ -34,7 +34,7 @@ func (m *merge) next(i int) *stored {
 	return run[0]
 }
 
-// advance takes the next record off the first run.
+// advance removes the next record from the first run.
 func (m *merge) advance() {
 	run := m.runs[0]
 	if m.backwards {

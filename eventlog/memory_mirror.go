@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// AppendAt stores records at their positions, as [Mirror] says. The receipt of one that is left out has the position that
-// it would have had. It fails with *RecordError, *SizeError, [ErrClosed] and the error of the context.
+// AppendAt implements [Mirror]. The receipt of a record that is left out has the position that the record would have had.
+// AppendAt fails with *RecordError, *SizeError, [ErrClosed] and the error of the context.
 func (m *Memory) AppendAt(ctx context.Context, records []Record) ([]Receipt, error) {
 	if err := m.checkBatch(ctx, records); err != nil {
 		return nil, err
@@ -36,8 +36,7 @@ func (m *Memory) AppendAt(ctx context.Context, records []Record) ([]Receipt, err
 	return receipts, nil
 }
 
-// appendAt decides and stores one record. What it decides depends on the records before it and not on
-// those that came in the same call.
+// appendAt decides on one record and stores it. The decision depends on the records before it, not on the batch.
 func (m *Memory) appendAt(r *Record, use *keyUse) Receipt {
 	d := m.decider(r.Seq-1, max(r.Time.UnixMilli(), m.last))
 	receipt := d.decide(r, use)
@@ -51,8 +50,7 @@ func (m *Memory) appendAt(r *Record, use *keyUse) Receipt {
 	return receipt
 }
 
-// Skip moves the head and records that what is between is lost. It fails with *InvalidError, [ErrClosed] and the error of
-// the context.
+// Skip implements [Mirror]. It fails with *InvalidError, [ErrClosed] and the error of the context.
 func (m *Memory) Skip(ctx context.Context, to uint64, reason Reason) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -76,8 +74,8 @@ func (m *Memory) Skip(ctx context.Context, to uint64, reason Reason) error {
 	return nil
 }
 
-// SetGeneration begins a new generation after a sequence number, which is not above the head. It fails with *InvalidError,
-// [ErrClosed] and the error of the context.
+// SetGeneration implements [Mirror]. It fails with *InvalidError if after is above the head, with [ErrClosed] and the error of
+// the context.
 func (m *Memory) SetGeneration(ctx context.Context, gen string, after uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,7 +102,7 @@ func (m *Memory) SetGeneration(ctx context.Context, gen string, after uint64) er
 	return nil
 }
 
-// cut removes all that came after a number, without a trace.
+// cut removes everything after a sequence number.
 func (m *Memory) cut(after uint64) {
 	newer := m.slotsAbove(after)
 	for _, slot := range newer {
@@ -144,20 +142,19 @@ func (m *Memory) cutTopics(after uint64) {
 			empty = append(empty, t)
 		}
 	}
-	m.dead, m.buried = nil, 0 // their order is another one now
+	m.dead, m.deadBytes = nil, 0 // rebuilt below, in the new order
 	for _, t := range empty {
-		if t.grave = 0; t.last > 0 {
-			m.bury(t)
+		if t.deadIndex = 0; t.last > 0 {
+			m.rememberDead(t)
 		} else {
-			m.forget(t) // it has never been
+			m.forget(t) // it did not exist before the cut
 		}
 	}
 	m.tidy()
 }
 
-// cut removes from a topic what came after a number. Of what it lost only the newest numbers are known, and they may have
-// been those that go: then it counts as having lost something right up to where it is cut. Likewise for what was superseded
-// by records that go: it would be there without them.
+// cut removes a topic's records after a number. For what it lost and what was superseded only the newest number is known. If
+// that is after the cut, anything up to the cut may be missing, so the topic counts as having lost records right up to it.
 func (t *topic) cut(after uint64) {
 	for _, q := range []*queue.Queue[*stored]{&t.live, &t.elsewhere} {
 		q.Truncate(q.Len() - len(above(q.All(), after)))

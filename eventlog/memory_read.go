@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// A filter is somebody else's function: it may be slow, and it may call the log. So it is not called under the lock.
-// What matches is taken in pages, under the lock, and filtered after. Pages cost no copying: they refer to
-// the records.
+// A filter is the caller's function: it may be slow, and it may call the log. It is therefore not called under the lock. Read
+// takes pages of matching records under the lock and filters them afterwards. A page refers to records and copies none.
 
-// filterPage is how many records a page for a filter has at least, so that one that drops almost all of them does not
-// take the lock for each.
+// filterPage is the minimum size of a page when there is a filter, so that a filter that drops nearly everything does not take
+// the lock for each record.
 const filterPage = 256
 
-// page is a part of an answer, as it was at one moment.
+// page is a part of an answer.
 type page struct {
 	gen     string
-	records []*stored // that match, the filter aside
-	upTo    uint64    // from the position asked for, this is everything
-	head    bool      // and upTo is the head
+	records []*stored // that match, before the filter
+	upTo    uint64    // the records are complete up to here
+	head    bool      // upTo is the head
 }
 
-// Read returns what matches after a position. It fails with *GapError, [ErrClosed] and the error of the context.
+// Read implements [Log]. It fails with *GapError, [ErrClosed] and the error of the context.
 func (m *Memory) Read(ctx context.Context, q Query) (Answer, error) {
 	q = q.WithDefaults()
 	var answer Answer
@@ -32,7 +31,7 @@ func (m *Memory) Read(ctx context.Context, q Query) (Answer, error) {
 	for first := true; ; first = false {
 		p, err := m.page(ctx, q)
 		if errors.Is(err, ErrGap) && !first {
-			return answer, nil // complete up to here; trimming has overtaken us, and the next Read says so
+			return answer, nil // complete up to here; what follows was trimmed meanwhile, and the next Read returns the gap
 		} else if err != nil {
 			return Answer{}, err
 		}
@@ -55,7 +54,7 @@ func (m *Memory) Read(ctx context.Context, q Query) (Answer, error) {
 	}
 }
 
-// page takes the first records that match q.
+// page returns the first records that match q.
 func (m *Memory) page(ctx context.Context, q Query) (page, error) {
 	m.rlock()
 	defer m.mu.RUnlock()
@@ -84,7 +83,7 @@ func (m *Memory) page(ctx context.Context, q Query) (page, error) {
 	return p, nil
 }
 
-// Seek returns the query with which a reader begins that wants some history.
+// Seek implements [Log].
 func (m *Memory) Seek(ctx context.Context, s Selector, from Start) (Query, error) {
 	if err := m.usable(ctx); err != nil {
 		return Query{}, err
@@ -109,12 +108,12 @@ func (m *Memory) Seek(ctx context.Context, s Selector, from Start) (Query, error
 	}
 	q := Query{Selector: s, After: m.at(min(after, m.head))}
 	if gap := m.gap(q, m.view(s)); gap != nil {
-		q.Told = gap.To.Seq // it has gone before the reader came
+		q.Told = gap.To.Seq // it was missing before the reader started
 	}
 	return q, nil
 }
 
-// beforeLast returns the number before the n newest records that s wants.
+// beforeLast returns the number before the n newest records that s selects.
 func (m *Memory) beforeLast(ctx context.Context, s Selector, n int) (uint64, error) {
 	for before := uint64(math.MaxUint64); before > 0; {
 		var records []*stored
@@ -134,8 +133,7 @@ func (m *Memory) beforeLast(ctx context.Context, s Selector, n int) (uint64, err
 	return 0, nil
 }
 
-// pageBefore takes the last records that match and come before a number, newest first. What it has not looked at comes
-// before rest.
+// pageBefore returns the last matching records before a number, newest first. Records before rest were not searched.
 func (m *Memory) pageBefore(
 	ctx context.Context, s Selector, before uint64, size int,
 ) (records []*stored, rest uint64, err error) {
@@ -153,7 +151,7 @@ func (m *Memory) pageBefore(
 	return records, v.stopped, nil
 }
 
-// beforeTime returns the number before the oldest record of a time and later, or the head.
+// beforeTime returns the number before the first record that is not older than a time; the head if all are older.
 func (m *Memory) beforeTime(since time.Time) uint64 {
 	slots := m.records.All()
 	first := sort.Search(len(slots), func(i int) bool { return !moment(slots[i].time).Before(since) })
@@ -165,7 +163,7 @@ func (m *Memory) beforeTime(since time.Time) uint64 {
 	return m.head
 }
 
-// Lookup returns the position of the newest record with a [Record.ID].
+// Lookup implements [Lookup].
 func (m *Memory) Lookup(ctx context.Context, id string) (Position, bool, error) {
 	m.rlock()
 	defer m.mu.RUnlock()

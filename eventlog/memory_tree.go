@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// The topics that a log knows are a treap: a binary tree by name that is also a heap by weight. The weights are random,
-// which keeps it as flat as a tree into which the names came in random order. A tree finds the names with a prefix, as
-// patterns need it, and a topic that comes or goes costs the same however many there are.
+// The known topics form a treap: a binary tree by name that is also a heap by random weights, which keeps it balanced. It finds the
+// names with a prefix, as patterns need. Inserting and removing a topic costs O(log n).
 
-// insert returns the tree with t, whose name is not in it yet.
+// insert returns the tree with t, whose name must not be in it.
 func (root *topic) insert(t *topic) *topic {
 	switch {
 	case root == nil:
@@ -25,7 +24,7 @@ func (root *topic) insert(t *topic) *topic {
 	return root
 }
 
-// split returns the names before and after one that is not in the tree.
+// split returns the trees of the names before and after a name that is not in the tree.
 func (root *topic) split(name string) (before, after *topic) {
 	switch {
 	case root == nil:
@@ -56,7 +55,7 @@ func (root *topic) remove(name string) *topic {
 	return root
 }
 
-// join returns the tree of two, of which all names in the first come before those in the second.
+// join merges two trees. All names in the first come before those in the second.
 func join(before, after *topic) *topic {
 	switch {
 	case before == nil:
@@ -72,7 +71,7 @@ func join(before, after *topic) *topic {
 	}
 }
 
-// with yields the topics whose names begin with prefix, in order.
+// with yields the topics with a prefix, in the order of their names.
 func (root *topic) with(prefix string) iter.Seq[*topic] {
 	return func(yield func(*topic) bool) { root.walk(prefix, yield) }
 }

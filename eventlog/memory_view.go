@@ -5,18 +5,18 @@ import (
 	"sort"
 )
 
-// view is what a selector finds in the log. It is made and used under the lock.
+// view is what a selector finds in the log. It is used under the lock.
 type view struct {
 	*Memory
 	selector Selector
-	known    int      // names that the log knows
-	topics   []*topic // what is selected of the topics that the log knows
+	known    int      // how many of the selected names the log knows
+	topics   []*topic // selected topics that the log knows
 	listed   listed
-	cost     int    // of the selector
-	stopped  uint64 // the number at which going through the log was stopped, if it was
+	cost     int    // Selector.Cost
+	stopped  uint64 // where records stopped searching early; 0: it did not
 }
 
-// listed says whether the topics of a view have those that matchers select.
+// listed says whether the topics of a view include those that matchers select.
 type listed int
 
 const (
@@ -25,14 +25,13 @@ const (
 	tooMany
 )
 
-// Numbers that could be others. Going to the next topic by name takes a quarter of a microsecond or more, and four times as
-// long as going to the next record. The longest walk and the longest scan take ten milliseconds, during which nobody can
-// append.
+// Limits of a search. Going to the next topic by name takes at least a quarter of a microsecond, four times as long as going to the
+// next record. With these limits, appends wait at most ten milliseconds for a search.
 const (
 	maxWalk  = 1 << 15 // topics
 	maxScan  = 1 << 16 // records
 	perTopic = 4       // records
-	aFew     = 2048    // records: what fills an answer if every second one matches
+	aFew     = 2048    // records, which fill an answer if every second one matches
 )
 
 // view returns what a selector finds.
@@ -52,8 +51,8 @@ func (m *Memory) view(s Selector) *view {
 	return v
 }
 
-// list adds the topics that matchers select, if that was not tried before. It returns false if there are more than so many
-// to look at, matching or not.
+// list adds the topics that matchers select, unless that was tried before. It returns false if it would have to look at more than
+// most topics.
 func (v *view) list(most int) bool {
 	if v.listed != notYet {
 		return v.listed == completely
@@ -74,11 +73,11 @@ func (v *view) list(most int) bool {
 	return true
 }
 
-// records yields what is found after one number and before another, in order or, backwards, newest first.
+// records yields what is found after one number and before another: in order, or newest first if backwards.
 //
-// It goes through the log or merges what the topics have, whatever is less. For matchers, it first goes through a
-// few records: near the head there are not more, and where many match the reader has enough. If much remains
-// to go through, it stops somewhere, so that the lock is not held for long, and says where.
+// It scans the log or merges the records of the topics, whatever is cheaper. For matchers it first scans a few records: near the
+// head there are no more, and where many match the reader has enough. If too much is left, it stops early and sets stopped, so
+// that the lock is not held for long.
 func (v *view) records(after, before uint64, backwards bool) iter.Seq[*stored] {
 	slots := v.slotsAbove(after)
 	slots = slots[:sort.Search(len(slots), func(i int) bool { return slots[i].seq >= before })]
@@ -102,7 +101,7 @@ func (v *view) records(after, before uint64, backwards bool) iter.Seq[*stored] {
 	}
 }
 
-// divide returns the n slots that come first, if there are so many, and the others.
+// divide returns the first n slots and the others.
 func divide(slots []slot, n int, backwards bool) (some, rest []slot) {
 	n = min(len(slots), n)
 	if backwards {
@@ -125,7 +124,7 @@ func (v *view) scan(slots []slot, backwards bool, yield func(*stored) bool) bool
 	return true
 }
 
-// merge yields what the topics have in the range of slots.
+// merge yields the records of the topics within the range of slots.
 func (v *view) merge(slots []slot, backwards bool, yield func(*stored) bool) {
 	if len(slots) == 0 {
 		return

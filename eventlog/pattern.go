@@ -9,18 +9,18 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// MaxName is the size of the longest native topic and of the longest pattern, in bytes.
+// MaxName is the maximum size of native topics and of patterns, in bytes.
 const MaxName = 1024
 
-// MaxSegments is how many segments a pattern with wildcards may have. Topics have no such bound: a pattern of fewer segments matches
-// them by ** at its end.
+// MaxSegments is the maximum number of segments of a pattern with wildcards. Topics may have more; a pattern that ends with **
+// matches them.
 const MaxSegments = 64
 
-// CheckName returns an *InvalidError or *SizeError if topic is not a native one: 1 to 1,024 bytes of UTF-8 in Unicode Normalization
-// Form C, without control and format characters (Cc, Cf), read as segments between slashes, none of which is * or **.
+// CheckName returns an *InvalidError or *SizeError if topic is not a native topic: 1 to 1,024 bytes of UTF-8 in Unicode
+// Normalization Form C, without control and format characters (Cc, Cf), whose segments between slashes are neither * nor **.
 //
-// A log takes other topics as well; these are the ones that a [Pattern] makes sense of. A pattern matches topics by their bytes,
-// so that a stored topic that is not in NFC can still be read by a pattern with a wildcard.
+// A log accepts other topics too, but only native ones are meant for a [Pattern]. A pattern compares bytes, so that a wildcard
+// also matches a stored topic that is not in NFC.
 func CheckName(topic string) error {
 	if err := checkText("topic", topic); err != nil {
 		return err
@@ -33,7 +33,7 @@ func CheckName(topic string) error {
 	return nil
 }
 
-// Reserved reports whether the first segment of a topic begins with $. Such topics are the hub's own, and no pattern that
+// Reserved reports whether the first segment of a topic begins with $. The hub uses such topics for itself. No pattern that
 // begins with a wildcard matches them.
 func Reserved(topic string) bool { return strings.HasPrefix(topic, "$") }
 
@@ -56,7 +56,7 @@ func checkText(what, text string) error {
 	return CheckNFC(what, text)
 }
 
-// isPrintable reports whether a text has printable ASCII characters only.
+// isPrintable reports whether a text has only printable ASCII characters.
 func isPrintable(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
@@ -66,11 +66,11 @@ func isPrintable(text string) bool {
 	return true
 }
 
-// CheckNFC returns an *InvalidError if a text is not in Unicode Normalization Form C (UAX #15). Two names that differ only in their
-// form look alike everywhere, and would be two topics: a publisher on one system and a subscriber on another never meet. The error
-// has the form to use instead. What names the text in the error, such as "topic".
+// CheckNFC returns an *InvalidError if a text is not in Unicode Normalization Form C (UAX #15). Names that differ only in their
+// form look the same but would be different topics, so that a publisher and a subscriber could miss each other. The error has
+// the normalized text. What names the text in the error, such as "topic".
 func CheckNFC(what, text string) error {
-	if norm.NFC.QuickSpanString(text) == len(text) || norm.NFC.IsNormalString(text) { // the first allocates nothing
+	if norm.NFC.QuickSpanString(text) == len(text) || norm.NFC.IsNormalString(text) { // the first check allocates nothing
 		return nil
 	}
 	at, found, want := notNFC(text)
@@ -81,7 +81,7 @@ func CheckNFC(what, text string) error {
 	}
 }
 
-// notNFC returns the first characters of a text that are not in NFC, and what they are there.
+// notNFC returns the offset of the first characters that are not in NFC, those characters, and their normalized form.
 func notNFC(text string) (at int, found, want string) {
 	for at = norm.NFC.QuickSpanString(text); at < len(text); at += len(found) {
 		found = text[at:]
@@ -95,17 +95,17 @@ func notNFC(text string) (at int, found, want string) {
 	return at, found, want
 }
 
-// Pattern is a set of topics, written as a topic whose segments may be wildcards: * stands for one segment, also an empty
-// one, and ** at the end for any number of them, also none.
+// Pattern is a set of topics. It is written like a topic, with wildcards as segments: * matches one segment, also an empty one;
+// ** matches any number of segments, also none, and is allowed only at the end.
 //
 //	sensors/*/temperature    one kind of reading from all sensors
 //	news/**                  news, news/sports, news/sports/tennis
 //	**                       everything
 //
-// A wildcard at the beginning does not match [Reserved] topics. The zero Pattern matches nothing.
+// A wildcard as the first segment does not match [Reserved] topics. The zero Pattern matches nothing.
 type Pattern struct{ text string }
 
-// ParsePattern reads a pattern. One without wildcards matches the topic of that name. One with wildcards has at most MaxSegments
+// ParsePattern parses a pattern. Without wildcards it matches the topic of that name. With wildcards it has at most MaxSegments
 // segments. The error is an *InvalidError or a *SizeError.
 func ParsePattern(text string) (Pattern, error) {
 	if err := checkText("pattern", text); err != nil {
@@ -132,7 +132,7 @@ func ParsePattern(text string) (Pattern, error) {
 	return Pattern{text}, nil
 }
 
-// MustPattern is ParsePattern for patterns in source code. It panics if text is none.
+// MustPattern is ParsePattern for patterns in source code. It panics if text is invalid.
 func MustPattern(text string) Pattern {
 	p, err := ParsePattern(text)
 	if err != nil {
@@ -141,13 +141,13 @@ func MustPattern(text string) Pattern {
 	return p
 }
 
-// IsPattern reports whether a text that ParsePattern accepts has wildcards.
+// IsPattern reports whether a text has wildcards, if ParsePattern accepts it.
 func IsPattern(text string) bool { return strings.Contains(text, "*") }
 
 // String returns the pattern as it was parsed.
 func (p Pattern) String() string { return p.text }
 
-// Prefix returns what all topics that match begin with, so that an index needs to look nowhere else.
+// Prefix returns the text with which all matching topics begin. An index has to search nowhere else.
 func (p Pattern) Prefix() string {
 	literal, rest, _ := strings.Cut(p.text, "*")
 	if rest == "*" { // a/** matches a
@@ -156,7 +156,7 @@ func (p Pattern) Prefix() string {
 	return literal
 }
 
-// Match reports whether the pattern matches a topic. It allocates nothing and takes time linear in the shorter one.
+// Match reports whether the pattern matches a topic. It allocates nothing and takes time linear in the shorter of the two.
 func (p Pattern) Match(topic string) bool {
 	if p.text == "" || topic == "" || p.text[0] == '*' && Reserved(topic) {
 		return false
@@ -179,8 +179,8 @@ func (p Pattern) Match(topic string) bool {
 	return false // the topic has more segments
 }
 
-// Covers reports whether p matches all topics that another pattern matches. It allocates nothing and takes time linear in the
-// shorter one.
+// Covers reports whether p matches every topic that another pattern matches. It allocates nothing and takes time linear in the
+// shorter of the two.
 func (p Pattern) Covers(other Pattern) bool {
 	if p.text == "" || other.text == "" || p.text[0] == '*' && Reserved(other.text) {
 		return false
@@ -205,7 +205,7 @@ func (p Pattern) Covers(other Pattern) bool {
 	}
 }
 
-// Overlaps reports whether there is a topic that both p and another pattern match.
+// Overlaps reports whether at least one topic matches both p and another pattern.
 func (p Pattern) Overlaps(other Pattern) bool {
 	switch {
 	case p.text == "" || other.text == "":

@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// Position is a place in a log: after the record with this sequence number. Its text is the id that Server-Sent Events
-// carry, such as k3f9a-10482.
+// Position is a place in a log: directly after the record with this sequence number. Its text, such as k3f9a-10482, is the id of
+// Server-Sent Events.
 //
-// Positions can be compared with ==. Of two with the same generation the one with the greater number is later.
+// Positions can be compared with ==. Within a generation, a greater number is later.
 type Position struct {
-	Gen string // 5 or 6 characters a-z0-9: the generation of the log, that is, of its numbers
+	Gen string // generation of the log, in which numbers are unique: 5 or 6 characters a-z0-9
 	Seq uint64 // from 1; 0 is before everything
 }
 
-// IsZero reports whether p is the zero Position, which comes before everything in any generation.
+// IsZero reports whether p is the zero Position, which is before all records of any generation.
 func (p Position) IsZero() bool { return p == Position{} }
 
-// String returns the text of p, <gen>-<seq>. It has only characters a-z0-9 and a hyphen, so that it stays a
-// CORS-safelisted value of the field Last-Event-ID. The zero Position is "-0", which ParsePosition refuses.
+// String returns the text of p, <gen>-<seq>. Its characters are a-z, 0-9 and a hyphen, so that it is a CORS-safelisted value of
+// Last-Event-ID. The zero Position is "-0", which ParsePosition refuses.
 func (p Position) String() string { return string(p.AppendTo(make([]byte, 0, 27))) }
 
 // AppendTo appends the text of p to b.
@@ -27,7 +27,7 @@ func (p Position) AppendTo(b []byte) []byte {
 	return strconv.AppendUint(append(append(b, p.Gen...), '-'), p.Seq, 10)
 }
 
-// ParsePosition reads the text of a position, in exactly the form that String gives. The error is a *PositionError.
+// ParsePosition parses the text of a position, in exactly the form of String. The error is a *PositionError.
 func ParsePosition(text string) (Position, error) {
 	gen, number, ok := strings.Cut(text, "-")
 	switch {
@@ -38,7 +38,7 @@ func ParsePosition(text string) (Position, error) {
 	case len(number) > 1 && number[0] == '0':
 		return Position{}, &PositionError{text, "the number after the hyphen begins with 0"}
 	}
-	for i := range len(number) { // ParseUint takes no sign, but other digits of Go: 1_000
+	for i := range len(number) { // ParseUint would accept 1_000
 		if number[i] < '0' || number[i] > '9' {
 			return Position{}, &PositionError{text, "after the hyphen there is more than a decimal number"}
 		}
@@ -60,7 +60,7 @@ func ValidGeneration(gen string) bool {
 	return len(gen) == 5 || len(gen) == 6
 }
 
-// NewGeneration returns a generation at random, one of 60 million.
+// NewGeneration returns a random generation, one of 60 million.
 func NewGeneration() string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	gen := make([]byte, 0, 5)

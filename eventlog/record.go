@@ -7,48 +7,47 @@ import (
 	"time"
 )
 
-// Record is an event as a log keeps it. All strings but Type may hold any bytes; what they mean is the business of those
-// who append and read.
+// Record is an event in a log. Its strings, except Type, may hold any bytes; the log does not interpret them.
 type Record struct {
 	Seq  uint64    // set by the log: the sequence number
 	Time time.Time // set by the log: when it was appended; milliseconds, UTC
 
-	// Topics are the names under which readers find the record, 1 to 1,000 of 1 to 8,192 bytes each. The first is the
-	// canonical one. None is there twice.
+	// Topics are the names under which readers find the record: 1 to 1,000 different ones of 1 to 8,192 bytes. The first is the
+	// canonical topic.
 	Topics []string
 
 	Type        string        // the event's name; at most 1 KiB
 	Data        string        // at most 16 MiB
 	ContentType string        // of the data; at most 1 KiB
-	Key         string        // idempotency key, unique together with the canonical topic, see Retention.KeyAge; at most 1 KiB
-	ID          string        // the publisher's own, for Lookup; at most 1 KiB
-	Retry       time.Duration // a delay that goes along with the event; milliseconds, none if 0
+	Key         string        // idempotency key, unique within the canonical topic, see Retention.KeyAge; at most 1 KiB
+	ID          string        // the publisher's own ID, for Lookup; at most 1 KiB
+	Retry       time.Duration // the reconnection time that is sent with the event, in milliseconds; 0: none
 	Flags       Flags
 
-	// Unknown holds fields that a newer version has written, as they are encoded. They are kept.
+	// Unknown holds encoded fields that a newer version wrote. The log keeps them.
 	Unknown string
 }
 
-// Flags are properties of a record that are either there or not. Unknown ones are kept.
+// Flags are properties of a record. The log keeps flags that it does not know.
 type Flags uint64
 
 const (
-	End     Flags = 1 << iota // the last record of its topics: Append to them fails from now on, until age or bytes trim it
-	Private                   // not for everybody; what that means is the reader's business
+	End     Flags = 1 << iota // ends its topics: Append to them fails until retention trims the record by age or bytes
+	Private                   // not for everybody; readers decide what that means
 	Binary                    // the data is not text
 )
 
-// The limits of records, in bytes but for MaxTopics and MaxCount. A larger one is refused with a *SizeError.
+// Limits of records, in bytes except MaxTopics and MaxCount. Larger ones are refused with a *SizeError.
 const (
 	MaxTopic  = 8 << 10
 	MaxTopics = 1000
 	MaxField  = 1 << 10 // Type, ContentType, Key, ID
 	MaxData   = 16 << 20
 	MaxBatch  = 64 << 20 // the records of one Append, by Size
-	MaxCount  = 10_000   // their number
+	MaxCount  = 10_000   // number of records in one Append
 )
 
-// Check returns what is wrong with a record that is to be appended: *SizeError or *InvalidError.
+// Check returns a *SizeError or *InvalidError if the record cannot be appended.
 func (r *Record) Check() error {
 	switch {
 	case len(r.Topics) == 0:
@@ -78,8 +77,8 @@ func (r *Record) Check() error {
 	return checkUnknown(r.Unknown)
 }
 
-// CheckTopic returns a *SizeError if a log cannot take the topic: it has 1 to 8,192 bytes. The rules of native topics,
-// which are stricter, are those of [CheckName].
+// CheckTopic returns an error if a log cannot store the topic: it has 1 to 8,192 bytes. [CheckName] has the stricter rules of
+// native topics.
 func CheckTopic(topic string) error {
 	switch {
 	case topic == "":
@@ -91,7 +90,7 @@ func CheckTopic(topic string) error {
 }
 
 func duplicate(topics []string) (string, bool) {
-	const few = 8 // up to here comparing all with all is faster than a map, and allocates nothing
+	const few = 8 // up to this many, comparing each with each is faster than a map, and allocates nothing
 	if len(topics) <= few {
 		for i, topic := range topics {
 			if slices.Contains(topics[:i], topic) {
@@ -110,22 +109,21 @@ func duplicate(topics []string) (string, bool) {
 	return "", false
 }
 
-// Size returns what the record counts for in Query.Bytes, Retention.Bytes and MaxBatch: the bytes of its
-// topics and fields and 64 more, for what keeps them.
+// Size returns the size of the record for Query.Bytes, Retention.Bytes and MaxBatch: its topics twice, its other fields, and
+// 64 bytes of overhead.
 func (r *Record) Size() int {
 	n := 64 + len(r.Type) + len(r.Data) + len(r.ContentType) + len(r.Key) + len(r.ID) + len(r.Unknown)
 	for _, topic := range r.Topics {
-		n += 2 * len(topic) // once in the record, once in the index
+		n += 2 * len(topic) // in the record and in the index
 	}
 	return n
 }
 
-// MaxSeq is the largest number that a mirror takes, far beyond what any log will count to: nobody who adds to a number needs
-// to think of its end.
+// MaxSeq is the largest sequence number that a mirror accepts. No log reaches it by counting, and sums of it do not overflow.
 const MaxSeq = 1 << 62
 
-// CheckPlaced returns a *RecordError if records that carry number and time of their own cannot stand in a log: numbers rise and
-// are above the head, times are of the years 1970 to 9999.
+// CheckPlaced returns a *RecordError if a mirror cannot store these records after this head: their numbers rise and are above the
+// head, and their times are of the years 1970 to 9999.
 func CheckPlaced(head uint64, records []Record) error {
 	for i := range records {
 		r := &records[i]
@@ -147,7 +145,7 @@ func CheckPlaced(head uint64, records []Record) error {
 	return nil
 }
 
-// CheckSkip returns an *InvalidError if a mirror cannot skip from a head to a number for a reason.
+// CheckSkip returns an *InvalidError if a mirror cannot skip from a head to a number for this reason.
 func CheckSkip(head, to uint64, reason Reason) error {
 	switch {
 	case to <= head || to > MaxSeq:
@@ -163,11 +161,11 @@ func CheckSkip(head, to uint64, reason Reason) error {
 	return nil
 }
 
-// maxReason is the length of a Reason, in bytes. A log remembers each, and tells all readers.
+// maxReason is the maximum length of a Reason in bytes.
 const maxReason = 64
 
-// CheckBatch returns what is wrong with records that are to be appended together: a *RecordError, or a *SizeError for
-// all of them.
+// CheckBatch returns an error if these records cannot be appended together: a *RecordError for one of them, or a *SizeError
+// for all.
 func CheckBatch(records []Record) error {
 	if len(records) > MaxCount {
 		return &SizeError{What: "number of records", Size: len(records), Max: MaxCount}

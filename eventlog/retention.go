@@ -5,41 +5,41 @@ import (
 	"time"
 )
 
-// Retention says what a log keeps. Nil and the zero value mean the defaults. It is the same for every log; one that
-// mirrors another needs the same as that.
+// Retention says what a log keeps. Nil and the zero value mean the defaults. A mirror needs the same Retention as the log that
+// it follows.
 //
-// A log may apply it in the background: until then, for about a second, readers can see more than it says.
+// A log may apply retention in the background. Readers may see more than it allows for about a second.
 //
-// What goes by Age, Count, Bytes or Events is trimmed, and a reader that would have needed it gets a gap.
-// What goes by Latest is superseded, and nobody does.
+// Age, Count, Bytes and Events trim records: readers that did not see them get a gap. Latest supersedes records: readers get no
+// gap.
 type Retention struct {
-	// Rules are asked in order, and the first whose pattern matches a topic is the only one for it. A topic that none
-	// matches is kept for 7 days. Of a [Reserved] one the newest 10,000 records are kept, and older ones are superseded.
+	// Rules are tried in order; the first one whose pattern matches a topic is its only rule. Topics without a matching rule
+	// keep their records for 7 days. [Reserved] topics without one keep their newest 10,000 records; older ones are superseded.
 	Rules []Rule
 
-	// Bytes and Events are of all records together. The oldest go first, whatever their rule; but records of [Reserved] topics,
-	// which count like the others, stay, and the others go for them: what the hub says for itself has to hold whatever is published.
-	Bytes  int64 // by Record.Size. 0: 1 GiB; negative: no bound
-	Events int64 // 0 or negative: no bound
+	// Bytes and Events limit all records together. The oldest records are trimmed first, whatever their rule. Records of
+	// [Reserved] topics count too, but are not trimmed by these limits: what the hub stores for itself has to stay.
+	Bytes  int64 // by Record.Size; 0: 1 GiB; negative: no limit
+	Events int64 // 0 or negative: no limit
 
-	// Topics is how many dead topics, those of which no record is left, are remembered with what they have lost.
-	// By [DeadTopicSize] they take at most an eighth of Bytes, if that is a bound, besides the records. Those that died first are
-	// forgotten and raise Bounds.Floor. 0: 1 million; negative: none
+	// Topics is how many dead topics the log remembers. A topic is dead when it has no records left; the log remembers what it
+	// lost, to report gaps. Dead topics also take at most an eighth of Bytes, by [DeadTopicSize]. Beyond these limits those that
+	// died first are forgotten, and raise Bounds.Floor. 0: 1 million; negative: none
 	Topics int
 
-	// KeyAge and Keys say for how long a key is known: for this time, and until so many others have been used, measured
-	// in the time and order of records. 0: 24 hours and 1 million.
+	// KeyAge and Keys limit how long an idempotency key is known: for this time, and until this many other keys were used.
+	// Time is that of the records. 0: 24 hours and 1 million
 	KeyAge time.Duration
 	Keys   int
 }
 
-// Rule says what is kept of the topics that match a pattern, each for itself. One without a limit keeps until Bytes and
-// Events of the whole log take it.
+// Rule says what each topic that matches a pattern keeps. Without any limit, a topic keeps its records until the limits of the
+// whole log trim them.
 type Rule struct {
 	Pattern Pattern
-	Age     time.Duration // trim what is older; 0: no bound
-	Count   int           // trim all but so many of the newest; 0: no bound. An end is not counted and not trimmed by it
-	Latest  int           // supersede all but so many of the newest; 0: no bound. Likewise for ends
+	Age     time.Duration // trim older records; 0: no limit
+	Count   int           // trim all but this many of the newest; 0: no limit. The record that ends a topic is neither counted nor trimmed
+	Latest  int           // supersede all but this many of the newest; 0: no limit. Ends as for Count
 }
 
 const (
@@ -51,9 +51,8 @@ const (
 	reservedKeep  = 10_000
 )
 
-// WithDefaults returns a copy of r with the defaults filled in: there is a rule for every topic, and no
-// field is 0 or negative where that has a meaning of its own, but for Events, where 0 remains for no bound, Bytes, where
-// no bound becomes 0 too, and Topics, where none becomes 0. The error is an *InvalidError.
+// WithDefaults returns a copy of r with the defaults filled in, including a last rule that matches every topic. In the copy, 0
+// means no limit for Bytes and Events, and no dead topics for Topics. The error is an *InvalidError.
 func (r *Retention) WithDefaults() (Retention, error) {
 	var d Retention
 	if r != nil {
@@ -95,10 +94,10 @@ func invalidRule(i int, reason string) error {
 	return &InvalidError{What: fmt.Sprintf("retention rule %d", i+1), Reason: reason}
 }
 
-// reserved is the rule of the hub's own topics: what they say holds however old it is, until the hub says it anew.
+// reserved is the rule of reserved topics: the newest records stay, however old they are.
 var reserved = Rule{Latest: reservedKeep}
 
-// Rule returns the rule for a topic. r has its defaults filled in.
+// Rule returns the rule for a topic. The defaults of r must be filled in.
 func (r *Retention) Rule(topic string) *Rule {
 	last := len(r.Rules) - 1
 	for i := range r.Rules[:last] {
@@ -112,10 +111,11 @@ func (r *Retention) Rule(topic string) *Rule {
 	return &r.Rules[last]
 }
 
-// DeadTopicSize is what it counts for to remember a dead topic: twice its name and 128 bytes, which is about what it takes on disk.
+// DeadTopicSize is the size that a dead topic counts for: twice its name and 128 bytes, about what it takes on disk.
 func DeadTopicSize(topic string) int64 { return 2*int64(len(topic)) + 128 }
 
-// Remembers reports whether so many dead topics of this size in all may be remembered. r has its defaults filled in.
+// Remembers reports whether the log may remember this many dead topics with this total size. The defaults of r must be filled
+// in.
 func (r *Retention) Remembers(topics, size int64) bool {
 	return topics <= int64(r.Topics) && (r.Bytes == 0 || size <= r.Bytes/8)
 }

@@ -7,36 +7,35 @@ import (
 	"github.com/tidings-sse/tidings/internal/patterns"
 )
 
-// Matcher is a set of topics that is known by a rule rather than by their names. [Pattern] is the native one.
+// Matcher is a set of topics that is defined by a rule. [Pattern] is the native implementation.
 type Matcher interface {
-	// Prefix returns what all topics that match begin with; empty if nothing is known.
+	// Prefix returns the text with which all matching topics begin; empty if it is not known.
 	Prefix() string
 
-	// Match reports whether a topic is in the set. It has to give the same answer for ever, and to be safe to call
-	// from several goroutines.
+	// Match reports whether a topic is in the set. Its answer for a topic never changes. It must be safe for concurrent use.
 	Match(topic string) bool
 }
 
-// Selector says what a reader wants: the records that have at least one of some topics, by name or by rule. The log and
-// the hub's index of who is interested in what go by the same selector.
+// Selector says which records a reader wants: those with at least one of some topics, selected by name or by rule. The log and the
+// hub's subscriptions use the same selectors.
 //
-// It does not change once it is made, and can be used by several goroutines. The zero Selector wants nothing.
+// A Selector is immutable and safe for concurrent use. The zero Selector selects nothing.
 type Selector struct {
-	names    []string // sorted, each once
+	names    []string // sorted, without duplicates
 	matchers []Matcher
-	tree     *patterns.Tree[struct{}] // of the matchers that are patterns; nil: they are asked one by one
+	tree     *patterns.Tree[struct{}] // of the matchers that are patterns; nil: each is asked
 	others   []Matcher                // that are not in the tree
 	steps    int                      // segments and matchers that a Match looks at, at most
 	filter   func(*Record) bool
 }
 
-// fewPatterns are asked one by one: a tree costs memory, and finds the one that matches no sooner.
+// fewPatterns is the number of patterns from which on a tree is built. For fewer, a tree takes memory and is not faster.
 const fewPatterns = 8
 
-// Topics returns the selector of these topics, by name.
+// Topics returns the selector of topics by name.
 func Topics(names ...string) Selector { return Select(names) }
 
-// Select returns the selector of topics by name and of those that a matcher matches.
+// Select returns the selector of topics by name and of the topics that a matcher matches.
 func Select(names []string, matchers ...Matcher) Selector {
 	sorted := slices.Sorted(slices.Values(names))
 	s := Selector{names: slices.Compact(sorted), matchers: slices.Clone(matchers)}
@@ -48,7 +47,7 @@ func Select(names []string, matchers ...Matcher) Selector {
 	return s
 }
 
-// plant puts the patterns into a tree, in which 1,000 of them cost little more to ask than one.
+// plant puts the patterns into a tree: with it, matching against 1,000 patterns costs little more than against one.
 func (s *Selector) plant() {
 	s.tree, s.others = new(patterns.Tree[struct{}]), nil
 	for _, m := range s.matchers {
@@ -60,7 +59,7 @@ func (s *Selector) plant() {
 	}
 }
 
-// Everything returns the selector of all topics, the reserved ones included.
+// Everything returns the selector of all topics, including reserved ones.
 func Everything() Selector { return Select(nil, everything{}) }
 
 type everything struct{}
@@ -68,9 +67,9 @@ type everything struct{}
 func (everything) Prefix() string    { return "" }
 func (everything) Match(string) bool { return true }
 
-// Filter returns a selector that wants of s only the records for which keep is true. Such a selector gets gaps as s does:
-// nobody knows any more what keep would have said of a record that is gone. The function is called by several goroutines,
-// shall change nothing, be quick, and not call the log that it filters; it sees a record with Seq and Time.
+// Filter returns a selector of those records of s for which keep is true. It gets the same gaps as s, because the log cannot ask
+// keep about records that are gone. The log calls keep concurrently, with records that have Seq and Time. It must be fast, must
+// not modify the record and must not call the log.
 func (s Selector) Filter(keep func(*Record) bool) Selector {
 	if before := s.filter; before != nil {
 		s.filter = func(r *Record) bool { return before(r) && keep(r) }
@@ -80,13 +79,13 @@ func (s Selector) Filter(keep func(*Record) bool) Selector {
 	return s
 }
 
-// Names returns the topics that are selected by name, in order, each once. Nobody changes them.
+// Names returns the topics that are selected by name, sorted, without duplicates. The slice must not be modified.
 func (s Selector) Names() []string { return s.names }
 
-// Matchers returns the rules by which topics are selected. Nobody changes them.
+// Matchers returns the rules by which topics are selected. The slice must not be modified.
 func (s Selector) Matchers() []Matcher { return s.matchers }
 
-// Match reports whether a record with this topic is wanted, the filter aside.
+// Match reports whether s selects a topic. It ignores the filter.
 func (s Selector) Match(topic string) bool {
 	if _, ok := slices.BinarySearch(s.names, topic); ok {
 		return true
@@ -133,15 +132,15 @@ func (s *Selector) count() int {
 	return steps
 }
 
-// MatchRecord reports whether a record is wanted that is there under all of its topics.
+// MatchRecord reports whether s selects a record that all of its topics still have.
 func (s Selector) MatchRecord(r *Record) bool {
 	return slices.ContainsFunc(r.Topics, s.Match) && s.Keep(r)
 }
 
-// Keep reports whether the filter wants the record, whatever its topics.
+// Keep reports whether the filter keeps a record. It ignores the topics.
 func (s Selector) Keep(r *Record) bool { return s.filter == nil || s.filter(r) }
 
-// Filtered reports whether there is a filter, without which Keep is always true.
+// Filtered reports whether s has a filter. Without one, Keep is always true.
 func (s Selector) Filtered() bool { return s.filter != nil }
 
 // All reports whether s selects every topic.
@@ -149,7 +148,7 @@ func (s Selector) All() bool {
 	return slices.ContainsFunc(s.matchers, func(m Matcher) bool { _, all := m.(everything); return all })
 }
 
-// Prefixes returns the literal prefixes of the matchers, in order, without those that another one covers.
+// Prefixes returns the prefixes of the matchers, sorted, without those that another prefix covers.
 func (s Selector) Prefixes() []string {
 	prefixes := make([]string, 0, len(s.matchers))
 	for _, m := range s.matchers {
@@ -157,7 +156,7 @@ func (s Selector) Prefixes() []string {
 	}
 	slices.Sort(prefixes)
 	kept := prefixes[:0]
-	for _, prefix := range prefixes { // whoever covers it comes before it
+	for _, prefix := range prefixes { // sorted: a prefix comes before those that it covers
 		if len(kept) == 0 || !strings.HasPrefix(prefix, kept[len(kept)-1]) {
 			kept = append(kept, prefix)
 		}
