@@ -30,7 +30,7 @@ func memoryHarness() logtest.Harness {
 
 func TestMemoryKeepsThePromisesOfALog(t *testing.T) { logtest.Run(t, memoryHarness()) }
 
-func TestMemoryDoesWhatTheModelDoes(t *testing.T) {
+func TestMemoryAgreesWithTheModel(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -39,7 +39,7 @@ func TestMemoryDoesWhatTheModelDoes(t *testing.T) {
 	}
 }
 
-// number returns the value of an environment variable, for those who want more of a test, or the same once more.
+// number returns the value of an environment variable, to make a test longer or to repeat its seed.
 func number(name string, standard uint64) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
 		return n

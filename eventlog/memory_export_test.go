@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// Held is what a Memory holds on to.
+// Held is the number of entries in the tables of a Memory.
 type Held struct{ Topics, Records, Keys, IDs int }
 
-// Held returns how much there is in the log's tables.
+// Held returns the sizes of the log's tables.
 func (m *Memory) Held() Held {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -82,7 +82,7 @@ func (m *Memory) checkTopic(t *topic) error {
 	return nil
 }
 
-// Page does what Read does at once, under the lock, and returns up to where that is everything.
+// Page returns the position up to which one page of a Read is complete.
 func (m *Memory) Page(ctx context.Context, q Query) (Position, error) {
 	p, err := m.page(ctx, q.WithDefaults())
 	return Position{p.gen, p.upTo}, err

@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-func TestMemoryIsBoundedUnlessAskedNotTo(t *testing.T) {
+func TestMemoryHasLimitsByDefault(t *testing.T) {
 	records := func(n, size int) []eventlog.Record {
 		all := make([]eventlog.Record, n)
 		for i := range all {
@@ -41,8 +41,8 @@ func TestMemoryIsBoundedUnlessAskedNotTo(t *testing.T) {
 	}
 }
 
-// TestNothingIsGivenPastItsAge: nobody appends, and nevertheless what is too old is gone for whoever asks.
-func TestNothingIsGivenPastItsAge(t *testing.T) {
+// Records that are too old must be gone for readers even if nothing is appended.
+func TestReadersNeverGetRecordsThatAreTooOld(t *testing.T) {
 	var now atomic.Int64
 	m := newMemory(t, &eventlog.MemoryOptions{
 		Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: glob("short"), Age: time.Second}}},
@@ -76,7 +76,7 @@ func TestNothingIsGivenPastItsAge(t *testing.T) {
 	}
 }
 
-func TestWhatIsGoneTakesNoMemory(t *testing.T) {
+func TestRemovedRecordsTakeNoMemory(t *testing.T) {
 	const n = 10_000
 	ret := eventlog.Retention{
 		Rules:  []eventlog.Rule{{Pattern: glob("latest/**"), Latest: 1}, {Pattern: glob("count/**"), Count: 1}},
@@ -105,7 +105,7 @@ func TestWhatIsGoneTakesNoMemory(t *testing.T) {
 	}
 }
 
-func TestTheMemoryOfABurstIsGivenBack(t *testing.T) {
+func TestMemoryShrinksAfterABurst(t *testing.T) {
 	now := time.Now()
 	m := newMemory(t, &eventlog.MemoryOptions{Now: func() time.Time { return now }})
 	for range 50_000 {

@@ -14,9 +14,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestAMirrorDecidesAlikeWhateverTheBatches: one hub gets the records of a shared log one by one, another one all at once,
-// and they have to come to the same log. What bytes trim frees names, so it cannot wait for the end of a batch.
-func TestAMirrorDecidesAlikeWhateverTheBatches(t *testing.T) {
+// One hub may get the records of a shared log one by one, another one all at once. Both must keep the same records. Trimming by
+// bytes frees topic names, so it must not wait for the end of a batch.
+func TestMirrorDecisionsDoNotDependOnBatches(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if flagged := *seedFlag; flagged != 0 {
 		seed = flagged
@@ -62,13 +62,13 @@ func appendAt(t *testing.T, m *eventlog.Memory, records ...eventlog.Record) []ev
 	return receipts
 }
 
-// at returns a record with a number, and a time at which none is too old for a while.
+// at returns a record with a number and the current time.
 func at(seq uint64, r eventlog.Record) eventlog.Record {
 	r.Seq, r.Time = seq, time.Date(2100, 1, 1, 0, 0, 0, int(seq)*int(time.Millisecond), time.UTC)
 	return r
 }
 
-func TestWhatAMirrorRefusesStoresNothing(t *testing.T) {
+func TestRefusedMirrorCallStoresNothing(t *testing.T) {
 	m := newMemory(t, nil)
 	appendAt(t, m, at(10, event("", "t")))
 	tests := map[string]struct {
@@ -104,9 +104,9 @@ func TestWhatAMirrorRefusesStoresNothing(t *testing.T) {
 	}
 }
 
-// TestANewGenerationLosesNothingSilently compares a log that was cut with one that never had more: what that one
-// would give, the cut one gives too, or says that it cannot. It must not let a record be superseded by one that goes.
-func TestANewGenerationLosesNothingSilently(t *testing.T) {
+// The test compares a log that was cut with one that never had more records. Everything that the latter returns, the cut log
+// returns too, or it reports a gap. Records that were dropped must not have superseded others.
+func TestNewGenerationLosesNothingSilently(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if flagged := *seedFlag; flagged != 0 {
 		seed = flagged
@@ -154,7 +154,7 @@ func TestANewGenerationLosesNothingSilently(t *testing.T) {
 	}
 }
 
-func TestANewGenerationUndoesWhatItDrops(t *testing.T) {
+func TestNewGenerationUndoesDroppedRecords(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Generation: "first"})
 	keyed := func(key string) eventlog.Record {
 		return eventlog.Record{Topics: []string{"keyed"}, Key: key, ID: "id"}
@@ -197,8 +197,8 @@ func TestANewGenerationUndoesWhatItDrops(t *testing.T) {
 	}
 }
 
-// TestAgesGoOnAfterACut: what had been looked at for its age comes again with other records.
-func TestAgesGoOnAfterACut(t *testing.T) {
+// After a cut, sequence numbers to which an age was already applied come again with other records.
+func TestAgesApplyAfterACut(t *testing.T) {
 	now := at(0, eventlog.Record{}).Time
 	m := newMemory(t, &eventlog.MemoryOptions{
 		Generation: "first", Now: func() time.Time { return now },
@@ -221,8 +221,8 @@ func TestAgesGoOnAfterACut(t *testing.T) {
 	}
 }
 
-// TestACutShortensAHole: of a hole that reaches beyond the new generation's beginning, the part before it remains.
-func TestACutShortensAHole(t *testing.T) {
+// A hole that reaches beyond the cut keeps its part before the cut.
+func TestCutShortensAHole(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Generation: "first"})
 	for to, reason := range []eventlog.Reason{0: "", 4: eventlog.Rollback, 8: eventlog.Rollback, 12: eventlog.Corrupt} {
 		if reason != "" {

@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestAFilterMayUseTheLog: it is not called under the log's lock, where this would wait for itself.
-func TestAFilterMayUseTheLog(t *testing.T) {
+// Filters are called without the log's lock; with it, this test would deadlock.
+func TestFilterMayCallTheLog(t *testing.T) {
 	m := newMemory(t, nil)
 	appendTo(t, m, event("a", "t"), event("b", "t"))
 	s := eventlog.Topics("t").Filter(func(r *eventlog.Record) bool {
@@ -29,9 +29,9 @@ func TestAFilterMayUseTheLog(t *testing.T) {
 	}
 }
 
-// TestATrimmedReadEndsWhereItWasComplete: what a slow filter has not come to can be trimmed meanwhile. Then the answer ends
-// before, and the next one is the gap.
-func TestATrimmedReadEndsWhereItWasComplete(t *testing.T) {
+// Records that a slow filter has not seen yet may be trimmed meanwhile. The answer then ends before them, and the next Read returns
+// the gap.
+func TestReadEndsBeforeRecordsTrimmedMeanwhile(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 1000}})
 	for range 1000 {
 		appendTo(t, m, event("", "t"))
@@ -56,9 +56,9 @@ func TestATrimmedReadEndsWhereItWasComplete(t *testing.T) {
 	}
 }
 
-// TestPatternsOfManyTopicsAreNeverSilent: with so many topics it is not looked at each of them, and a loss in any of them
-// counts. The records are still exactly those that match.
-func TestPatternsOfManyTopicsAreNeverSilent(t *testing.T) {
+// With many topics the log does not look at each of them: a loss in any topic counts. The records are still exactly those
+// that match.
+func TestPatternsOfManyTopicsReportEveryLoss(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{
 		Rules:  []eventlog.Rule{{Pattern: glob("one"), Count: 1}},
 		Events: -1, Bytes: -1,
@@ -90,8 +90,8 @@ func TestPatternsOfManyTopicsAreNeverSilent(t *testing.T) {
 	}
 }
 
-// TestAPatternFindsTheSameByAnyWay: in a longer log a read by pattern has a choice of ways.
-func TestAPatternFindsTheSameByAnyWay(t *testing.T) {
+// In a long log, a read by pattern can choose between scanning and merging.
+func TestScanAndMergeFindTheSame(t *testing.T) {
 	m := newMemory(t, nil)
 	var all []eventlog.Record
 	for i := range 6000 {
@@ -130,7 +130,7 @@ func TestAPatternFindsTheSameByAnyWay(t *testing.T) {
 	}
 }
 
-// BenchmarkMemoryRead: does reading ten records cost the same by name and by pattern, however many others there are?
+// BenchmarkMemoryRead answers: does reading ten records cost the same by name and by pattern, whatever else is stored?
 func BenchmarkMemoryRead(b *testing.B) {
 	m, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: &eventlog.Retention{
 		Rules: []eventlog.Rule{{Pattern: glob("one"), Count: 1}},
@@ -161,15 +161,15 @@ func BenchmarkMemoryRead(b *testing.B) {
 	}
 }
 
-// countingMatcher matches nothing, and counts how often it is asked.
+// countingMatcher matches nothing and counts calls.
 type countingMatcher struct{ asked *int }
 
 func (countingMatcher) Prefix() string        { return "" }
 func (m countingMatcher) Match(_ string) bool { *m.asked++; return false }
 
-// TestManyMatchersDoNotHoldUpAppends: the bounds of a Read were those of topics and records that it looks at, for however many
-// matchers, and each looked at all of them under the lock.
-func TestManyMatchersDoNotHoldUpAppends(t *testing.T) {
+// The cost of a Read under the lock was limited in topics and records, but each of them was matched against all matchers, however
+// many there were.
+func TestManyMatchersDoNotDelayAppends(t *testing.T) {
 	m := newMemory(t, nil)
 	var all []eventlog.Record
 	for i := range 60_000 {

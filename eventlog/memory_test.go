@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// What holds for every log is tested by package logtest. Here is what is particular to the one in memory.
+// Package logtest tests what holds for every log. These tests are for the log in memory only.
 
 func newMemory(t *testing.T, o *eventlog.MemoryOptions) *eventlog.Memory {
 	t.Helper()
@@ -51,7 +51,7 @@ func event(data string, topics ...string) eventlog.Record {
 
 var glob = eventlog.MustPattern
 
-// dataAfter reads everything, and returns the data as one text, or the gap.
+// dataAfter reads everything after a number and returns the data as one text, or the gap.
 func dataAfter(t *testing.T, m *eventlog.Memory, s eventlog.Selector, after uint64) string {
 	t.Helper()
 	var data []string
@@ -88,7 +88,7 @@ func TestMemoryOptionsAreChecked(t *testing.T) {
 	}
 }
 
-func TestReadersShareWhatWasAppended(t *testing.T) {
+func TestReadersShareRecords(t *testing.T) {
 	m := newMemory(t, nil)
 	data := strings.Repeat("large", 1000)
 	topics := []string{"t", "u"}
@@ -105,7 +105,7 @@ func TestReadersShareWhatWasAppended(t *testing.T) {
 	}
 }
 
-// TestRetryIsInMilliseconds: it is what any other log gives back, and what a key is compared by.
+// Retry is stored in milliseconds in every log, and keys compare it so.
 func TestRetryIsInMilliseconds(t *testing.T) {
 	m := newMemory(t, nil)
 	r := eventlog.Record{Topics: []string{"t"}, Key: "k", Retry: 1500 * time.Microsecond}
@@ -120,7 +120,7 @@ func TestRetryIsInMilliseconds(t *testing.T) {
 	}
 }
 
-func TestLookupFindsTheNewestThatIsThere(t *testing.T) {
+func TestLookupFindsTheNewestExistingRecord(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{
 		Rules: []eventlog.Rule{{Pattern: glob("one"), Count: 1}},
 	}})
@@ -135,7 +135,7 @@ func TestLookupFindsTheNewestThatIsThere(t *testing.T) {
 	}
 }
 
-func TestAClosedMemoryStillTellsWhatItHeld(t *testing.T) {
+func TestClosedMemoryKeepsHeadAndBounds(t *testing.T) {
 	m := newMemory(t, nil)
 	appendTo(t, m, event("a", "t"))
 	head, bounds := m.Head(), m.Bounds()
@@ -144,7 +144,7 @@ func TestAClosedMemoryStillTellsWhatItHeld(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	<-m.Watch() // from the record
+	<-m.Watch() // the value for the record
 	if _, open := <-m.Watch(); open {
 		t.Error("the channel of Watch is open")
 	}
@@ -165,8 +165,8 @@ func TestAClosedMemoryStillTellsWhatItHeld(t *testing.T) {
 	}
 }
 
-// TestMemoryStandsManyAtOnce is for the race detector, and for the order that readers see while trimming goes on.
-func TestMemoryStandsManyAtOnce(t *testing.T) {
+// This test is for the race detector, and for the order of records that readers see during trimming.
+func TestMemoryIsSafeForConcurrentUse(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{
 		Events: 200,
 		Rules:  []eventlog.Rule{{Pattern: glob("a/*"), Count: 20}},
@@ -216,7 +216,7 @@ func TestMemoryStandsManyAtOnce(t *testing.T) {
 	readers.Wait()
 }
 
-// BenchmarkMemoryAppend: what does one event cost that pushes another one out?
+// BenchmarkMemoryAppend answers: what does an event cost that makes retention trim another one?
 func BenchmarkMemoryAppend(b *testing.B) {
 	m, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 10_000}})
 	if err != nil {

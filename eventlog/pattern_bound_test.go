@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestAPatternHasABoundedNumberOfSegments, and a topic has not.
-func TestAPatternHasABoundedNumberOfSegments(t *testing.T) {
+// Topics have no such limit.
+func TestPatternHasALimitedNumberOfSegments(t *testing.T) {
 	segments := func(n int) string { return strings.Repeat("a/", n-1) }
 	for _, text := range []string{
 		segments(eventlog.MaxSegments) + "*", segments(eventlog.MaxSegments) + "**", segments(512) + "a",
@@ -36,8 +36,8 @@ func TestAPatternHasABoundedNumberOfSegments(t *testing.T) {
 	}
 }
 
-// TestASelectorOfManyPatternsMatchesLikeItsPatterns: a few are asked one by one, many by a tree.
-func TestASelectorOfManyPatternsMatchesLikeItsPatterns(t *testing.T) {
+// Few patterns are matched one by one, many with a tree.
+func TestSelectorOfManyPatternsMatchesLikeItsPatterns(t *testing.T) {
 	for _, n := range []int{1, 8, 9, 1000} {
 		var matchers []eventlog.Matcher
 		for i := range n {
@@ -62,7 +62,7 @@ type suffix string
 func (suffix) Prefix() string            { return "" }
 func (s suffix) Match(topic string) bool { return strings.HasSuffix(topic, string(s)) }
 
-// TestCoveringAllocatesNothing: it is asked for each pattern of a subscription and each of a grant.
+// Covers is called for each pair of a subscription's and a grant's patterns.
 func TestCoveringAllocatesNothing(t *testing.T) {
 	p, other := eventlog.MustPattern("a/*/**"), eventlog.MustPattern("a/b/c/*")
 	if n := testing.AllocsPerRun(100, func() {
@@ -74,9 +74,8 @@ func TestCoveringAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestCoveringMeansThatEveryTopicIsMatched compares Covers with Match on all short patterns: what matters is that a grant never covers
-// a pattern that matches more than the grant.
-func TestCoveringMeansThatEveryTopicIsMatched(t *testing.T) {
+// The test compares Covers with Match for all short patterns. A grant must never cover a pattern that matches more than the grant.
+func TestCoveringPatternMatchesEveryTopicOfTheOther(t *testing.T) {
 	var patterns []eventlog.Pattern
 	var topics []string
 	texts := []string{"a", "*", "", "$a"}

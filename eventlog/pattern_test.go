@@ -54,7 +54,7 @@ func TestPatternsMatchSegments(t *testing.T) {
 	}
 }
 
-func TestOtherStarsAreRefusedAndTheErrorSaysWhatToDo(t *testing.T) {
+func TestMisplacedStarsAreRefusedWithARemedy(t *testing.T) {
 	for _, text := range []string{"a*", "*a", "a*b/c", "a/b*", "***", "a/***", "**/a", "a/**/b", "**/**", "a/** "} {
 		_, err := eventlog.ParsePattern(text)
 		if !errors.Is(err, eventlog.ErrInvalid) || !strings.Contains(err.Error(), text) {
@@ -96,7 +96,7 @@ func TestNoSegmentOfANativeTopicIsAWildcard(t *testing.T) {
 	}
 }
 
-func TestThePrefixIsThatOfAllThatMatch(t *testing.T) {
+func TestPrefixBeginsEveryMatch(t *testing.T) {
 	for pattern, want := range map[string]string{
 		"a": "a", "a/b": "a/b", "a/*": "a/", "a/**": "a", "a/*/b": "a/", "*": "", "**": "", "*/a": "", "a/*/**": "a/", "$x/**": "$x", "/**": "",
 	} {
@@ -136,7 +136,7 @@ func TestNamesAndPatternsAreInNFC(t *testing.T) {
 	}
 }
 
-// TestCheckingANameAllocatesNothing, neither of ASCII nor of other text.
+// Checking must not allocate, neither for ASCII nor for other text.
 func TestCheckingANameAllocatesNothing(t *testing.T) {
 	for _, name := range []string{"sensors/7/temperature", "https://example.com/books/1?x=y", "menu/caf\u00e9/\u65e5\u672c", strings.Repeat("\u00e4", 500)} {
 		if n := testing.AllocsPerRun(100, func() {
@@ -152,7 +152,7 @@ func TestCheckingANameAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkCheckName: what does a publisher pay for the check of a topic?
+// BenchmarkCheckName answers: what does checking a topic cost a publisher?
 func BenchmarkCheckName(b *testing.B) {
 	for _, name := range []string{"sensors/7/temperature", "sensors/7/temp\u00e9rature"} {
 		b.Run(fmt.Sprintf("%+q", name), func(b *testing.B) {
@@ -165,7 +165,7 @@ func BenchmarkCheckName(b *testing.B) {
 	}
 }
 
-// slowly is what Match does, as one would write it without a thought of speed.
+// slowly is a simple, slow implementation of Match.
 func slowly(pattern, topic string) bool {
 	want, got := strings.Split(pattern, "/"), strings.Split(topic, "/")
 	if topic == "" || strings.HasPrefix(want[0], "*") && strings.HasPrefix(got[0], "$") {
@@ -204,7 +204,7 @@ func FuzzPatternMatch(f *testing.F) {
 	})
 }
 
-func TestASelectorIsAUnion(t *testing.T) {
+func TestSelectorIsAUnion(t *testing.T) {
 	s := eventlog.Select([]string{"b", "a", "b"}, eventlog.MustPattern("c/**"))
 	for topic, want := range map[string]bool{"a": true, "b": true, "c": true, "c/d": true, "d": false, "": false, "A": false} {
 		if s.Match(topic) != want {
@@ -225,7 +225,7 @@ func TestASelectorIsAUnion(t *testing.T) {
 	}
 }
 
-func TestFiltersAddUp(t *testing.T) {
+func TestFiltersCombine(t *testing.T) {
 	even := func(r *eventlog.Record) bool { return r.Seq%2 == 0 }
 	large := func(r *eventlog.Record) bool { return r.Seq > 10 }
 	s := eventlog.Topics("a")
@@ -240,7 +240,7 @@ func TestFiltersAddUp(t *testing.T) {
 	}
 }
 
-func TestPrefixesCoverOneAnother(t *testing.T) {
+func TestPrefixesCoveredByOthersAreLeftOut(t *testing.T) {
 	var matchers []eventlog.Matcher
 	for _, text := range []string{"b/*", "a/x/*", "a/**", "ab/*", "c", "b/c/*"} {
 		matchers = append(matchers, eventlog.MustPattern(text))
@@ -253,7 +253,6 @@ func TestPrefixesCoverOneAnother(t *testing.T) {
 	}
 }
 
-// TestPatternsOverlapIfATopicMatchesBoth.
 func TestPatternsOverlapIfATopicMatchesBoth(t *testing.T) {
 	for _, test := range []struct {
 		a, b string

@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-func TestPositionsAreReadAsTheyAreWritten(t *testing.T) {
+func TestPositionsRoundTrip(t *testing.T) {
 	for _, p := range []eventlog.Position{{"k3f9a", 10482}, {"00000", 0}, {"zzzzzz", math.MaxUint64}, {"abc12", 1}} {
 		got, err := eventlog.ParsePosition(p.String())
 		if err != nil || got != p {
@@ -21,7 +21,7 @@ func TestPositionsAreReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestOnlyTheTextOfAPositionIsOne(t *testing.T) {
+func TestInvalidPositionsAreRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "-", "k3f9a", "k3f9a-", "-5", "k3f9-5", "k3f9aaa-5", "K3f9a-5", "k3f9a-05", "k3f9a-00", "k3f9a-+5", "k3f9a--5", "k3f9a- 5", " k3f9a-5",
 		"k3f9a-5 ", "k3f9a-5\n", "k3f9a-1_000", "k3f9a-0x5", "k3f9a-5-5", "k3f9a-18446744073709551616", "k3f9ä-5", "k3f9a-٥", "k3f9a-1e3",
@@ -36,15 +36,15 @@ func TestOnlyTheTextOfAPositionIsOne(t *testing.T) {
 	}
 }
 
-// TestAPositionStaysASafelistedHeaderValue: only such characters go into Last-Event-ID across origins without a preflight.
-func TestAPositionStaysASafelistedHeaderValue(t *testing.T) {
+// Only these characters may be in Last-Event-ID across origins without a preflight.
+func TestPositionIsASafelistedHeaderValue(t *testing.T) {
 	text := eventlog.Position{Gen: eventlog.NewGeneration(), Seq: math.MaxUint64}.String()
 	if strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		t.Errorf("%q has other characters than a-z0-9 and a hyphen", text)
 	}
 }
 
-func TestNewGenerationsAreValidAndDiffer(t *testing.T) {
+func TestNewGenerationsAreValidAndDifferent(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 1000 {
 		gen := eventlog.NewGeneration()
@@ -58,7 +58,7 @@ func TestNewGenerationsAreValidAndDiffer(t *testing.T) {
 	}
 }
 
-func TestWritingAPositionAllocatesNothing(t *testing.T) {
+func TestFormattingAPositionAllocatesNothing(t *testing.T) {
 	p, b := eventlog.Position{Gen: "k3f9a", Seq: math.MaxUint64}, make([]byte, 0, 32)
 	if n := testing.AllocsPerRun(100, func() { b = p.AppendTo(b[:0]) }); n != 0 {
 		t.Errorf("%v allocations", n)

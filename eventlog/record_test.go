@@ -32,7 +32,7 @@ var examples = []struct {
 	{"of a newer version", eventlog.Record{Topics: []string{"a"}, Data: "d", Flags: 1 << 40, Unknown: "\x09\x01x\x09\x00\xc8\x01\x02yz"}},
 }
 
-func TestTheRecordFormatStaysAsItIs(t *testing.T) {
+func TestRecordFormatDoesNotChange(t *testing.T) {
 	var b strings.Builder
 	for _, e := range examples {
 		fmt.Fprintf(&b, "%-18s %s\n", e.name, hex.EncodeToString(e.record.AppendTo(nil)))
@@ -63,7 +63,7 @@ func TestTheRecordFormatStaysAsItIs(t *testing.T) {
 	}
 }
 
-func TestDamagedRecordsAreRefusedWithTheOffset(t *testing.T) {
+func TestDamagedRecordsAreRefusedWithAnOffset(t *testing.T) {
 	for name, test := range map[string]struct {
 		hex    string
 		offset int
@@ -96,7 +96,7 @@ func TestDamagedRecordsAreRefusedWithTheOffset(t *testing.T) {
 	}
 }
 
-func TestRecordsAreCodedWithoutWaste(t *testing.T) {
+func TestRecordCodingAllocatesLittle(t *testing.T) {
 	r := eventlog.Record{Topics: []string{"news/sports"}, Type: "goal", Data: strings.Repeat("x", 200)}
 	b := r.AppendTo(nil)
 	if n := testing.AllocsPerRun(100, func() { b = r.AppendTo(b[:0]) }); n != 0 {
@@ -106,7 +106,7 @@ func TestRecordsAreCodedWithoutWaste(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = eventlog.DecodeRecord(s) }); n > 1 {
 		t.Errorf("decoding allocates %v times", n)
 	}
-	// A length that lies must not be believed: this claims 2^60 bytes.
+	// A wrong length must not be trusted: this one claims 2^60 bytes.
 	lie := "\x01\x01a\x03" + "\x80\x80\x80\x80\x80\x80\x80\x80\x10" + "x"
 	if n := testing.AllocsPerRun(100, func() { _, _ = eventlog.DecodeRecord(lie) }); n > 8 {
 		t.Errorf("a lie costs %v allocations", n)
@@ -145,7 +145,7 @@ func FuzzRecordFields(f *testing.F) {
 	})
 }
 
-func TestErrorsNameTheThingOnOneLineAndNotAtLength(t *testing.T) {
+func TestErrorsQuoteValuesShortAndOnOneLine(t *testing.T) {
 	long := strings.Repeat("x", 5000) + "\n"
 	for _, err := range []error{
 		&eventlog.EndedError{Topic: "a\nb", End: eventlog.Position{Gen: "k3f9a", Seq: 7}},
@@ -163,7 +163,7 @@ func TestErrorsNameTheThingOnOneLineAndNotAtLength(t *testing.T) {
 	}
 }
 
-func TestPartialGoesOnWhereAGapWasTold(t *testing.T) {
+func TestPartialContinuesAfterTheGap(t *testing.T) {
 	at := func(gen string, seq uint64) eventlog.Position { return eventlog.Position{Gen: gen, Seq: seq} }
 	for name, test := range map[string]struct {
 		after eventlog.Position

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-func TestTheDefaultsAreSevenDaysOrOneGiB(t *testing.T) {
+func TestDefaultsAreSevenDaysAndOneGiB(t *testing.T) {
 	for _, r := range []*eventlog.Retention{nil, {}} {
 		d, err := r.WithDefaults()
 		if err != nil {
@@ -32,14 +32,14 @@ func TestTheDefaultsAreSevenDaysOrOneGiB(t *testing.T) {
 	}
 }
 
-func TestNegativeMeansNoBound(t *testing.T) {
+func TestNegativeMeansNoLimit(t *testing.T) {
 	d, err := (&eventlog.Retention{Bytes: -1, Events: -1, Topics: -1}).WithDefaults()
 	if err != nil || d.Bytes != 0 || d.Events != 0 || d.Topics != 0 {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
 
-func TestRulesThatMakeNoSenseAreRefusedAndNamed(t *testing.T) {
+func TestInvalidRulesAreRefusedByNumber(t *testing.T) {
 	p := eventlog.MustPattern("a/**")
 	for _, r := range []eventlog.Rule{
 		{Count: 1},
@@ -61,7 +61,7 @@ func TestRulesThatMakeNoSenseAreRefusedAndNamed(t *testing.T) {
 	}
 }
 
-func TestDefaultsLeaveTheCallersRulesAlone(t *testing.T) {
+func TestDefaultsDoNotModifyTheCallersRules(t *testing.T) {
 	rules := make([]eventlog.Rule, 1, 8)
 	rules[0] = eventlog.Rule{Pattern: eventlog.MustPattern("a"), Count: 1}
 	if _, err := (&eventlog.Retention{Rules: rules}).WithDefaults(); err != nil || rules[:2][1] != (eventlog.Rule{}) {

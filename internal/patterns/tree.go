@@ -1,33 +1,32 @@
-// Package patterns has the one index of topic patterns, for the log and for the hub.
+// Package patterns implements an index of topic patterns, for the log and for the hub: which of many patterns match a topic?
 //
-// It answers which patterns of many match a topic. It knows the syntax of patterns (* is one segment, ** at the end is any number of
-// them), and trusts its callers to have checked it.
+// It knows the syntax of patterns (* matches one segment, ** at the end matches any number) and expects callers to check it.
 //
-// # What a match costs
+// # Cost of a match
 //
-// The tree has one node where patterns part, and none for the segments between: so it has at most two nodes for each pattern, however
-// many segments that has. A match looks at each segment of a label at most once:
+// The tree has nodes only where patterns diverge, at most two per pattern, however many segments it has. A match visits each
+// segment of a label at most once:
 //
 //	steps ≤ 1 + segments of all patterns whose beginning matches the topic
 //
-// Patterns with other beginnings cost nothing. The bound is not exponential in the number of wildcards: a topic reaches
-// each node at most once, because each node has one path.
+// Other patterns cost nothing. The cost is not exponential in the number of wildcards, because each node has one path and a topic
+// reaches it at most once.
 package patterns
 
 import "strings"
 
-// Tree is a set of patterns with a value for each. The zero Tree is empty. It has no lock of its own.
+// Tree is a set of patterns with a value for each. The zero Tree is empty. It is not safe for concurrent use.
 type Tree[V any] struct{ root node[V] }
 
-// node stands for the segments on the way to it. Its children differ in their first segment.
+// node is reached by the segments on its path. The first segments of its children differ.
 type node[V any] struct {
 	label string // segments between the parent and here, each followed by a slash; empty for the root only
-	here  *V     // of the pattern that ends here
-	rest  *V     // of the pattern that goes on with **, and nothing else
+	here  *V     // value of the pattern that ends here; nil: none does
+	rest  *V     // value of the pattern that ends here with **; nil: none does
 	next  map[string]*node[V]
 }
 
-// At returns the value of a pattern. A pattern that is not in the tree yet is added with the zero value.
+// At returns the value of a pattern. It adds the pattern with a zero value if it is not in the tree.
 func (t *Tree[V]) At(pattern string) *V {
 	path, open := pathOf(pattern)
 	v := t.root.reach(path).value(open)
@@ -43,15 +42,15 @@ func (t *Tree[V]) Delete(pattern string) {
 	t.root.remove(path, open)
 }
 
-// Empty reports whether no pattern is in the tree.
+// Empty reports whether the tree has no patterns.
 func (t *Tree[V]) Empty() bool {
 	return t.root.here == nil && t.root.rest == nil && len(t.root.next) == 0
 }
 
-// Match calls f with the value of each pattern that matches a topic, until f returns false. It returns how many segments
-// it has looked at.
+// Match calls f with the value of each pattern that matches a topic, until f returns false. It returns the number of segments it
+// compared.
 //
-// A wildcard at the beginning matches no topic that begins with $.
+// A wildcard as the first segment does not match topics that begin with $.
 func (t *Tree[V]) Match(topic string, f func(*V) bool) (steps int) {
 	m := match[V]{f: f, reserved: strings.HasPrefix(topic, "$")}
 	m.visit(&t.root, topic, true)
@@ -75,7 +74,7 @@ func (n *node[V]) mostSteps() int {
 	return 1 + strings.Count(n.label, "/") + literal + wild
 }
 
-// pathOf returns the segments of a pattern, each followed by a slash, and whether it is open: whether ** follows.
+// pathOf returns the segments of a pattern, each followed by a slash, and whether ** follows them.
 func pathOf(pattern string) (path string, open bool) {
 	switch path, open = strings.CutSuffix(pattern, "**"); {
 	case !open:
@@ -93,10 +92,10 @@ func (n *node[V]) value(open bool) **V {
 	return &n.here
 }
 
-// first returns the first segment of a path, with its slash.
+// first returns the first segment of a path, including its slash.
 func first(path string) string { return path[:strings.IndexByte(path, '/')+1] }
 
-// common returns the segments with which two paths begin.
+// common returns the segments that two paths have in common at the beginning.
 func common(a, b string) string {
 	n := 0
 	for n < len(a) && n < len(b) {
@@ -109,7 +108,7 @@ func common(a, b string) string {
 	return a[:n]
 }
 
-// reach returns the node of a path, which it adds if there is none.
+// reach returns the node of a path, and adds it if needed.
 func (n *node[V]) reach(path string) *node[V] {
 	for path != "" {
 		key := first(path)
@@ -120,7 +119,7 @@ func (n *node[V]) reach(path string) *node[V] {
 			return child
 		}
 		shared := common(child.label, path)
-		if shared != child.label { // they part here
+		if shared != child.label { // the paths diverge here
 			fork := &node[V]{label: shared}
 			child.label = child.label[len(shared):]
 			fork.link(child)
@@ -139,7 +138,7 @@ func (n *node[V]) link(child *node[V]) {
 	n.next[first(child.label)] = child
 }
 
-// remove removes a pattern below a node, and the nodes that stand for nothing then.
+// remove removes a pattern below a node, and nodes that are no longer needed.
 func (n *node[V]) remove(path string, open bool) {
 	if path == "" {
 		*n.value(open) = nil
@@ -154,21 +153,21 @@ func (n *node[V]) remove(path string, open bool) {
 		return
 	}
 	delete(n.next, first(child.label))
-	for _, only := range child.next { // nothing parts here any more
+	for _, only := range child.next { // nothing diverges here any more
 		only.label = child.label + only.label
 		n.link(only)
 	}
 }
 
-// match is a walk through the tree.
+// match is one walk through the tree.
 type match[V any] struct {
 	f        func(*V) bool
-	reserved bool // the topic is: wildcards at the root do not match it
+	reserved bool // the topic begins with $: wildcards at the root do not match
 	steps    int
 	enough   bool
 }
 
-// visit looks at a node that matches the topic up to a rest. more is false if the topic has no segment left.
+// visit handles a node whose path matches the beginning of the topic. topic is the rest; more is false if no segment is left.
 func (m *match[V]) visit(n *node[V], topic string, more bool) {
 	m.steps++
 	wild := n.label != "" || !m.reserved // a wildcard may come next
@@ -196,13 +195,13 @@ func (m *match[V]) visit(n *node[V], topic string, more bool) {
 	}
 }
 
-// lastSegment returns the child for a segment that has no slash behind it.
+// lastSegment returns the child for a segment without a slash.
 func (n *node[V]) lastSegment(segment string) *node[V] {
 	var room [64]byte
-	return n.next[string(append(append(room[:0], segment...), '/'))] // which allocates nothing
+	return n.next[string(append(append(room[:0], segment...), '/'))] // does not allocate
 }
 
-// enter goes to a child, if its label matches.
+// enter visits a child if its label matches.
 func (m *match[V]) enter(n *node[V], topic string) {
 	if n == nil || m.enough {
 		return

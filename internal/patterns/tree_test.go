@@ -25,8 +25,8 @@ func matching(t *testing.T, tree *patterns.Tree[string], topic string) (found []
 	return found
 }
 
-// TestTreeAnswersLikePatternByPattern compares it with eventlog.Pattern.Match, while patterns come and go.
-func TestTreeAnswersLikePatternByPattern(t *testing.T) {
+// The test compares the tree with eventlog.Pattern.Match while patterns are added and deleted.
+func TestTreeMatchesLikeEachPattern(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
@@ -81,9 +81,8 @@ func TestTreeAnswersLikePatternByPattern(t *testing.T) {
 	}
 }
 
-// TestAMatchCostsWhatMatches counts steps: patterns made to be costly take no more than one look at each of their segments, and
-// others nothing.
-func TestAMatchCostsWhatMatches(t *testing.T) {
+// Patterns that are made to be expensive cost at most one step per segment; patterns with another beginning cost nothing.
+func TestMatchCostsOnlyMatchingBeginnings(t *testing.T) {
 	const segments = 512
 	deep := func(n int, f func(i int) string) string {
 		all := make([]string, n)
@@ -121,8 +120,8 @@ func TestAMatchCostsWhatMatches(t *testing.T) {
 	}
 }
 
-// TestATreeForgetsWhatIsDeleted: no node is left over.
-func TestATreeForgetsWhatIsDeleted(t *testing.T) {
+// Deleting all patterns must leave no node.
+func TestDeletedPatternsLeaveNoNodes(t *testing.T) {
 	var tree patterns.Tree[string]
 	all := []string{"a/b/c", "a/b/d", "a/*/c/**", "**", "*", "a/b", "a/b/**", ""}
 	for range 2 {
@@ -138,8 +137,8 @@ func TestATreeForgetsWhatIsDeleted(t *testing.T) {
 	}
 }
 
-// TestAMatchAllocatesNothing, however often it branches.
-func TestAMatchAllocatesNothing(t *testing.T) {
+// Matching must not allocate, however often it branches.
+func TestMatchAllocatesNothing(t *testing.T) {
 	var tree patterns.Tree[string]
 	for _, p := range []string{"a/b/c", "a/*/c", "*/b/**", "**"} {
 		*tree.At(p) = p

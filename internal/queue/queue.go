@@ -1,30 +1,28 @@
-// Package queue has the one first-in-first-out queue of this module.
+// Package queue implements a first-in-first-out queue.
 //
-// A queue that never runs empty must not grow either. Its memory is proportional to what waits in it now, not to what
-// has passed through it, and shrinks again after a burst.
+// Its memory is proportional to the number of items in it, not to the number that passed through it, also if it never runs empty
+// and after a burst.
 package queue
 
-// Queue is a slice that grows at the end and is consumed at the front. Push and Pop take constant time, averaged over many
-// calls. The zero value is an empty queue. It has no lock of its own.
+// Queue is a slice that grows at the end and is consumed at the front. Push and Pop take amortized constant time. The zero value
+// is an empty queue. It is not safe for concurrent use.
 //
-//	items:  0 0 0 | a b c        the zeros are free: what Pop has returned is not kept alive
+//	items:  0 0 0 | a b c        items before head are zeroed, so that they can be collected
 //	        head ─┘
 //
-// After Pop, at most half of items is free, and the slice has room for at most four times as many items as wait, or for
-// small ones.
+// After Pop, at most half of items is free, and the capacity is at most four times the length, except for small ones.
 type Queue[T any] struct {
 	items []T
 	head  int // items before it are free
 }
 
-// small is a capacity below which there is no memory worth giving back.
+// small is the capacity below which memory is not given back.
 const small = 8
 
-// Len returns how many items wait.
+// Len returns the number of items.
 func (q *Queue[T]) Len() int { return len(q.items) - q.head }
 
-// All returns the items that wait, oldest first. The result is valid until the queue changes; its elements may be changed in
-// place.
+// All returns the items, oldest first. The result is valid until the queue changes; its elements may be modified.
 func (q *Queue[T]) All() []T { return q.items[q.head:] }
 
 // Push adds an item at the end.

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestQueueBehavesLikeASlice compares random sequences of calls with a plain slice, which is obviously right.
+// The test compares random sequences of calls with a plain slice.
 func TestQueueBehavesLikeASlice(t *testing.T) {
 	for range 200 {
 		seed := rand.Uint64()
@@ -45,8 +45,7 @@ func TestQueueBehavesLikeASlice(t *testing.T) {
 	}
 }
 
-// TestQueueThatNeverRunsEmptyStaysSmall: reclaiming slots only when the queue is empty let it grow for as long as the load
-// lasted.
+// The queue once reclaimed memory only when it was empty, so that it grew under a constant load.
 func TestQueueThatNeverRunsEmptyStaysSmall(t *testing.T) {
 	var q Queue[int]
 	const waiting = 10
@@ -64,7 +63,7 @@ func TestQueueThatNeverRunsEmptyStaysSmall(t *testing.T) {
 	}
 }
 
-// TestQueueShrinksAfterABurst also while items keep coming.
+// It must shrink even while items keep coming.
 func TestQueueShrinksAfterABurst(t *testing.T) {
 	var q Queue[int]
 	const burst, waiting = 100_000, 10
