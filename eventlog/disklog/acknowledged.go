@@ -13,22 +13,22 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// Pebble's write-ahead log cannot show that its own end is missing. When the process is killed and the file is then damaged, cut
-// off or overwritten with zeros, Pebble replays what comes before and starts to use the same numbers again. Therefore the log writes
-// the newest acknowledged position to a second file.
+// The write-ahead log cannot show that its own end is missing. If the process is killed and the file is then damaged, truncated or
+// overwritten with zeros, Pebble replays what comes before, and the log would use the same numbers again. Therefore the log
+// keeps its newest acknowledged position in a second file.
 //
-// The finisher overwrites it in place after each sync and before it acknowledges, without a sync of its own. Such a write costs
-// one system call per group commit. It survives the end of the process. After a power loss the file may show an older
-// position, but never one that was not on disk: what it says is always true.
+// The finisher overwrites the position after each sync and before it acknowledges, without a sync of its own. That costs one system
+// call per group commit and survives the end of the process. After a power loss the file may have an older position, but never
+// one that was not on disk: what it says is always true.
 const acknowledgedFile = "acknowledged"
 
-// The content is one line of fixed length: generation, number, checksum of both.
+// The content is one line of fixed length: generation, number, and a checksum of both.
 const (
 	acknowledgedText = "%-6s %020d "
 	acknowledgedSize = len("gen123 00000000000000000001 ")
 )
 
-// acknowledged is the file of a directory. The zero file is none, and has to begin.
+// acknowledged writes the file. The zero value has no file yet; begin creates it.
 type acknowledged struct {
 	fs   vfs.FS
 	dir  string
@@ -36,7 +36,7 @@ type acknowledged struct {
 	buf  []byte
 }
 
-// begin makes the file anew: a copy of the directory by hard links has the same one. A crash may leave the one before it.
+// begin creates the file again: a copy of the directory by hard links shares the old one. After a crash the old one may remain.
 func (a *acknowledged) begin(p eventlog.Position) error {
 	if err := a.close(); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (a *acknowledged) begin(p eventlog.Position) error {
 	return errors.Join(a.write(p), a.fs.Rename(path+".new", path))
 }
 
-// write says that everything up to a position is on disk.
+// write records that everything up to a position is on disk.
 func (a *acknowledged) write(p eventlog.Position) error {
 	a.buf = fmt.Appendf(a.buf[:0], acknowledgedText, p.Gen, p.Seq)
 	a.buf = fmt.Appendf(a.buf, "%08x\n", crc32.ChecksumIEEE(a.buf))
@@ -58,8 +58,8 @@ func (a *acknowledged) write(p eventlog.Position) error {
 	return err
 }
 
-// forget removes the file, and is done when that is on disk. It comes before a generation begins: from then on a file that
-// names another generation than the store proves that the store has lost the beginning of its own.
+// forget removes the file durably. Call it before a generation begins. From then on, a file that names another generation than the
+// store proves that the store lost the beginning of its own.
 func (a *acknowledged) forget() error {
 	err := a.fs.Remove(a.fs.PathJoin(a.dir, acknowledgedFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -77,7 +77,7 @@ func (a *acknowledged) close() error {
 	return file.Close()
 }
 
-// readAcknowledged returns the zero position if nothing is known: there is no such file, or a power loss has torn it.
+// readAcknowledged returns the zero position if there is no valid file.
 func readAcknowledged(fsys vfs.FS, dir string) eventlog.Position {
 	text, err := readFile(fsys, fsys.PathJoin(dir, acknowledgedFile))
 	if err != nil || len(text) < acknowledgedSize {

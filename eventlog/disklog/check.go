@@ -12,25 +12,24 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Problem is something in a data directory that is not as docs/format.md says.
+// Problem is a contradiction in a data directory, or between it and docs/format.md.
 type Problem struct {
-	What string // the thing, such as "record 17"
-	Why  string // what is wrong with it, and what follows
+	What string // the object, such as "record 17"
+	Why  string // what is wrong with it, and what follows from that
 }
 
 func (p Problem) String() string { return p.What + ": " + p.Why }
 
-// Checked is what Check has looked at.
+// Checked counts what Check has read.
 type Checked struct {
 	Records, Entries, Topics, Keys, IDs int64
 	Problems                            int64
 }
 
-// Check reads everything that is in the directory, and compares it with itself. Each problem goes to report. The error is
-// that of the context or of the file system; damage is no error but a problem.
+// Check reads everything in the directory and reports contradictions. Damage is a problem to report, not an error: errors are
+// those of the context and the file system.
 //
-// It takes memory for nothing but what it is looking at: whether records and index agree is found by sums over both, and
-// only if they differ is each looked up.
+// Memory use is constant. Records and index are compared by checksums over both; only if these differ, each entry is looked up.
 func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, error) {
 	v, err := i.store.view(i.store.head.seq)
 	if err != nil {
@@ -41,12 +40,12 @@ func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, e
 		c.problem("the end of the log", "everything up to %v was on disk, and the records end at %v; readers will be told of a gap, "+
 			"or restore the directory from a copy", p, i.store.position())
 	}
-	for _, step := range []func() error{c.blocks, c.records, c.index, c.compare, c.statusKeys, c.ghosts, c.states, c.deadList, c.keys, c.ids, c.sums} {
+	for _, step := range []func() error{c.blocks, c.records, c.index, c.compare, c.statusKeys, c.elsewhere, c.states, c.deadList, c.keys, c.ids, c.sums} {
 		if err = step(); err != nil {
 			break
 		}
 	}
-	if err = typed(err); isCorrupt(err) { // a block that nobody can read: what depends on it was not looked at
+	if err = typed(err); isCorrupt(err) { // an unreadable block; what depends on it was not checked
 		c.problem("the store", "%v; what comes after it was not checked", err)
 		err = nil
 	}
@@ -60,7 +59,7 @@ type checker struct {
 	checked Checked
 	seed    maphash.Seed
 
-	bySum, byIndex uint64 // of what records say is in the index, and of what is there
+	bySum, byIndex uint64 // checksums of the index: as the records say, and as it is
 	idSum, byIDs   uint64
 	size           int64
 }
@@ -70,7 +69,7 @@ func (c *checker) problem(what, format string, args ...any) {
 	c.report(Problem{what, fmt.Sprintf(format, args...)})
 }
 
-// each calls f with all keys of a kind.
+// each calls f with every key of a kind.
 func (c *checker) each(kind byte, f func(key, value []byte) error) error {
 	it, err := c.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
 	if err != nil {
@@ -88,7 +87,7 @@ func (c *checker) each(kind byte, f func(key, value []byte) error) error {
 	return errors.Join(it.Error(), it.Close())
 }
 
-// blocks lets Pebble compare its checksums and levels.
+// blocks lets Pebble verify its block checksums and levels.
 func (c *checker) blocks() error {
 	if err := c.s.db.CheckLevels(nil); err != nil {
 		c.problem("the store", "%v; restore the directory from a copy", err)
@@ -96,7 +95,7 @@ func (c *checker) blocks() error {
 	return nil
 }
 
-// entrySum is what one entry of the index adds to the sum of all. The order does not matter.
+// entrySum returns the checksum of one index entry. The checksum of all is their sum, so that order does not matter.
 func (c *checker) entrySum(topic string, seq uint64, flags byte, size uint64) uint64 {
 	var h maphash.Hash
 	h.SetSeed(c.seed)
@@ -115,7 +114,7 @@ func flagsOf(r *eventlog.Record) (flags byte) {
 	return flags
 }
 
-// records decodes all records.
+// records decodes every record.
 func (c *checker) records() error {
 	last := uint64(0)
 	return c.each(kindEvent, func(key, value []byte) error {
@@ -150,7 +149,7 @@ func (c *checker) records() error {
 	})
 }
 
-// expect adds what the index should say of a record.
+// expect adds the index entries that a record should have to the checksum.
 func (c *checker) expect(r *eventlog.Record) error {
 	statuses, err := c.statuses(r.Seq)
 	if err != nil {
@@ -164,7 +163,7 @@ func (c *checker) expect(r *eventlog.Record) error {
 	return nil
 }
 
-// index reads all entries.
+// index reads every index entry.
 func (c *checker) index() error {
 	topic, ord, ended := "", uint64(0), false
 	return c.each(kindIndex, func(key, value []byte) error {
@@ -192,7 +191,7 @@ func (c *checker) index() error {
 	})
 }
 
-// compare looks each entry and each record up if the sums differ.
+// compare looks up every index entry and every record, if their checksums differ.
 func (c *checker) compare() error {
 	if c.bySum == c.byIndex {
 		return nil
@@ -261,7 +260,7 @@ func (c *checker) compareRecord(r *eventlog.Record) error {
 	return nil
 }
 
-// statusKeys compares what has become of records with them.
+// statusKeys compares the statuses of records with the records.
 func (c *checker) statusKeys() error {
 	return c.each(kindStatus, func(key, value []byte) error {
 		what := fmt.Sprintf("statuses of record %d", seqOf(key))
@@ -284,7 +283,7 @@ func (c *checker) statusKeys() error {
 			if value[i] != trimmed {
 				continue
 			}
-			if _, found, err := c.find(namedKey(nil, kindGhost, topic, r.Seq)); err != nil {
+			if _, found, err := c.find(namedKey(nil, kindElsewhere, topic, r.Seq)); err != nil {
 				return err
 			} else if !found {
 				c.problem(what, "topic %q has trimmed it, and does not know; its readers may miss it silently", topic)
@@ -294,8 +293,8 @@ func (c *checker) statusKeys() error {
 	})
 }
 
-func (c *checker) ghosts() error {
-	return c.each(kindGhost, func(key, _ []byte) error {
+func (c *checker) elsewhere() error {
+	return c.each(kindElsewhere, func(key, _ []byte) error {
 		topic, rest, ok := cutName(key[1:])
 		if !ok || len(rest) != 8 {
 			c.problem(fmt.Sprintf("ghost key %x", key), "it is damaged")
@@ -398,7 +397,7 @@ func (c *checker) ids() error {
 	return err
 }
 
-// sums compares what was counted with what was written.
+// sums compares the counters with what was read.
 func (c *checker) sums() error {
 	if events := c.s.events.Load(); events != c.checked.Records {
 		c.problem("the count of records", "it is %d, there are %d", events, c.checked.Records)

@@ -10,33 +10,33 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// chunk is a batch of what is trimmed at once, with all that follows from it: a record is removed with its last topic,
-// and each topic remembers what it has lost.
+// chunk is one batch of trimming with all its consequences: a record is removed when its last topic drops it, and each topic
+// remembers what it lost.
 //
-// It is made from a view, while others append. That is safe because trimming alone removes anything and changes the state of
-// a topic, and it goes from the oldest on; whether a topic has new records since is looked at in commit.
+// A chunk is built from a view while appends go on. That is safe because only trimming removes records and changes topic
+// states, oldest first. Only commit looks at whether a topic has new records since.
 type chunk struct {
 	*view
 	batch    *pebble.Batch
 	meta     trimMeta
 	changes  map[string]*change
-	statusOf map[uint64][]byte // of records with several topics, as this chunk leaves them
-	buried   []uint64          // records that are removed for good,
-	bytes    int64             // and their size
-	cost     int               // bytes that the batch will have, more or less
-	size     int               // bytes that it had when it was committed
-	now      *pebble.Iterator  // of the store when the chunk is committed
-	err      error             // the first that was met
-	written  func()            // called when it is
+	statusOf map[uint64][]byte // statuses of records with several topics, after this chunk
+	removed  []uint64          // records to remove
+	bytes    int64             // their size
+	cost     int               // approximate size of the batch in bytes
+	size     int               // actual size of the batch, once committed
+	now      *pebble.Iterator  // over the store at the time of the commit
+	err      error             // the first error
+	written  func()            // called after the commit
 }
 
-// change is what a chunk means for a topic.
+// change is the effect of a chunk on a topic.
 type change struct {
 	state   topicState
 	write   bool     // the state has changed
-	entries []uint64 // the records that were removed from the topic, the newest last
-	ord     uint64   // its number in the topic, if that is known
-	freed   bool     // the topic's end was removed
+	entries []uint64 // records removed from the topic, in order
+	ord     uint64   // number of the last of them within the topic, if known
+	freed   bool     // the record that ended the topic was removed
 }
 
 func newChunk(s *store, head uint64) (*chunk, error) {
@@ -61,7 +61,7 @@ func (k *chunk) close() error {
 // empty reports whether there is nothing to commit.
 func (k *chunk) empty() bool { return k.batch.Empty() && len(k.changes) == 0 }
 
-// fail notes an error. What is damaged does not keep the rest from being trimmed.
+// fail keeps the first error. Damage does not stop trimming.
 func (k *chunk) fail(err error) {
 	if k.err == nil && !isCorrupt(err) {
 		k.err = err
@@ -78,10 +78,10 @@ func (k *chunk) set(key, value []byte) {
 	k.fail(k.batch.Set(key, value, nil))
 }
 
-// full reports whether a chunk is as large as one should be. A record with many topics may alone be more.
-func (k *chunk) full() bool { return k.cost >= k.s.chunkBytes || len(k.buried) >= chunkRecords }
+// full reports whether the chunk has reached its limits. A single record with many topics may exceed them.
+func (k *chunk) full() bool { return k.cost >= k.s.chunkBytes || len(k.removed) >= chunkRecords }
 
-// change returns what the chunk has to say of a topic.
+// change returns the chunk's change of a topic, and begins it if needed.
 func (k *chunk) change(topic string) *change {
 	c := k.changes[topic]
 	if c == nil {
@@ -90,16 +90,16 @@ func (k *chunk) change(topic string) *change {
 		if ok {
 			c.state, err = decodeTopicState(value)
 		}
-		if k.fail(err); isCorrupt(err) { // it counts as having lost as much as any
+		if k.fail(err); isCorrupt(err) { // assume the worst: the topic lost as much as any
 			c.state, c.write = topicState{k.meta.trimmed, k.meta.trimmed, k.meta.gone}, true
 		}
 		k.changes[topic] = c
-		k.cost += 2*len(topic) + 256 // the topic's state, that it has died, and to find that out
+		k.cost += 2*len(topic) + 256 // its state, its entry as a dead topic, and finding out whether it died
 	}
 	return c
 }
 
-// drop removes a record from the topics that are picked.
+// drop removes a record from the topics that pick selects.
 func (k *chunk) drop(r *eventlog.Record, pick func(topic string) bool, how byte) {
 	statuses, fresh := k.statusesOf(r)
 	var dropped []int
@@ -120,11 +120,11 @@ func (k *chunk) drop(r *eventlog.Record, pick func(topic string) bool, how byte)
 	case alive:
 		k.keepPart(r, statuses, dropped)
 	default:
-		k.bury(r, statuses, fresh)
+		k.remove(r, statuses, fresh)
 	}
 }
 
-// statusesOf returns what has become of a record under each topic, to be changed, and whether nothing has so far.
+// statusesOf returns a modifiable copy of the record's statuses, and whether the record had none so far.
 func (k *chunk) statusesOf(r *eventlog.Record) (statuses []byte, fresh bool) {
 	if statuses := k.statusOf[r.Seq]; statuses != nil {
 		return statuses, false
@@ -144,12 +144,12 @@ func (k *chunk) unindex(topic string, r *eventlog.Record, how byte) {
 	c.freed = c.freed || r.Flags&eventlog.End != 0
 }
 
-// lose notes that a topic has lost a record.
+// lose notes that a topic loses a record.
 func (k *chunk) lose(topic string, seq uint64, how byte) *change {
 	c := k.change(topic)
 	c.entries = append(c.entries, seq)
 	c.write = true
-	k.cost += len(topic) + 12 // its entry in the index
+	k.cost += len(topic) + 12 // its index entry
 	c.state.last = max(c.state.last, seq)
 	if how == trimmed {
 		c.state.trimmed = max(c.state.trimmed, seq)
@@ -158,8 +158,8 @@ func (k *chunk) lose(topic string, seq uint64, how byte) *change {
 	return c
 }
 
-// gone notes that a record that a topic has trimmed is not there any more under other topics either. A topic that was
-// forgotten has that in the floor.
+// gone notes that a record which a topic trimmed no longer exists under other topics either. For a forgotten topic, the floor
+// says so already.
 func (k *chunk) gone(topic string, seq uint64) {
 	c := k.change(topic)
 	k.meta.gone = max(k.meta.gone, seq)
@@ -170,21 +170,21 @@ func (k *chunk) gone(topic string, seq uint64) {
 	c.write = true
 }
 
-// keepPart keeps a record that some of its topics still have.
+// keepPart keeps a record for the topics that still have it.
 func (k *chunk) keepPart(r *eventlog.Record, statuses []byte, dropped []int) {
 	k.statusOf[r.Seq] = statuses
 	k.meta.partial = max(k.meta.partial, r.Seq)
 	k.set(statusKey(nil, r.Seq), statuses)
 	for _, i := range dropped {
 		if statuses[i] == trimmed {
-			k.set(namedKey(nil, kindGhost, r.Topics[i], r.Seq), nil)
+			k.set(namedKey(nil, kindElsewhere, r.Topics[i], r.Seq), nil)
 		}
 	}
 }
 
-// bury removes a record that no topic has any more.
-func (k *chunk) bury(r *eventlog.Record, statuses []byte, fresh bool) {
-	k.buried = append(k.buried, r.Seq)
+// remove removes a record that no topic has any more.
+func (k *chunk) remove(r *eventlog.Record, statuses []byte, fresh bool) {
+	k.removed = append(k.removed, r.Seq)
 	k.bytes += int64(r.Size())
 	if r.ID != "" {
 		k.delete(namedKey(nil, kindID, r.ID, r.Seq))
@@ -198,14 +198,14 @@ func (k *chunk) bury(r *eventlog.Record, statuses []byte, fresh bool) {
 		}
 		k.gone(topic, r.Seq)
 		if !fresh {
-			k.delete(namedKey(nil, kindGhost, topic, r.Seq))
+			k.delete(namedKey(nil, kindElsewhere, topic, r.Seq))
 		}
 	}
 }
 
-// buryPlain removes a record that has one topic only, without having read it.
-func (k *chunk) buryPlain(topic string, seq uint64, e entry, how byte) {
-	k.buried = append(k.buried, seq)
+// removePlain removes a record with a single topic, without reading it.
+func (k *chunk) removePlain(topic string, seq uint64, e entry, how byte) {
+	k.removed = append(k.removed, seq)
 	k.bytes += int64(e.size)
 	k.lose(topic, seq, how)
 	if how == trimmed {
@@ -213,8 +213,7 @@ func (k *chunk) buryPlain(topic string, seq uint64, e entry, how byte) {
 	}
 }
 
-// dropUnread removes a record that cannot be read from a topic. What other topics it has nobody knows; they cannot read it
-// either.
+// dropUnread removes an unreadable record from a topic. Its other topics are not known; they cannot read it either.
 func (k *chunk) dropUnread(topic string, seq uint64, how byte) {
 	k.lose(topic, seq, how)
 	if how == trimmed {
@@ -222,13 +221,13 @@ func (k *chunk) dropUnread(topic string, seq uint64, how byte) {
 	}
 }
 
-// walk goes through the records in order, a chunk at a time.
+// walk visits the records in order, one chunk at a time.
 type walk struct {
 	*chunk
-	at uint64 // everything before it was looked at
+	at uint64 // everything before it was visited
 }
 
-// run calls f with each record until it returns false, and reports whether it has come to the end of what there is.
+// run calls f with each record until f returns false or the chunk is full. done reports whether nothing is left to visit.
 func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
 	ev := w.events(context.Background())
 	contiguous := w.at <= w.meta.first
@@ -237,7 +236,7 @@ func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
 		if n++; n > chunkRecords || w.full() {
 			return false, w.err
 		}
-		if ev.gone != (span{}) { // it stays, whatever it is
+		if ev.gone != (span{}) { // unreadable records stay
 			w.at, contiguous = ev.gone.to+1, false
 			continue
 		}
@@ -246,26 +245,26 @@ func (w *walk) run(f func(*eventlog.Record) bool) (done bool, err error) {
 			w.at, contiguous = ev.seq+1, false
 			continue
 		}
-		removed := len(w.buried)
+		removed := len(w.removed)
 		if !f(&r) {
 			w.at = r.Seq
 			return true, w.err
 		}
 		w.at = r.Seq + 1
-		if contiguous = contiguous && len(w.buried) > removed; contiguous {
+		if contiguous = contiguous && len(w.removed) > removed; contiguous {
 			w.meta.first = r.Seq + 1
 		}
 	}
 	return true, errors.Join(w.err, ev.err)
 }
 
-// numbered is an entry with the number of its record.
+// numbered is an index entry with the number of its record.
 type numbered struct {
 	entry
 	seq uint64
 }
 
-// trimTopic removes what a topic has beyond the number of its rule, a chunk of it at most.
+// trimTopic removes what a topic has beyond its rule's Count or Latest, at most one chunk.
 func (k *chunk) trimTopic(topic string) (done bool, err error) {
 	rule := k.s.ret.Rule(topic)
 	keep, how := uint64(rule.Count), byte(trimmed)
@@ -288,7 +287,7 @@ func (k *chunk) trimTopic(topic string) (done bool, err error) {
 			return false, k.err
 		}
 		if e.flags&entryPlain != 0 {
-			k.buryPlain(topic, e.seq, e.entry, how)
+			k.removePlain(topic, e.seq, e.entry, how)
 		} else {
 			r, err := k.event(e.seq)
 			switch {
@@ -305,7 +304,7 @@ func (k *chunk) trimTopic(topic string) (done bool, err error) {
 	return len(excess) < chunkTopic, k.err
 }
 
-// newestOrd returns the number within its topic of the newest record that is no end.
+// newestOrd returns the number, within its topic, of the newest record that does not end the topic.
 func (k *chunk) newestOrd(topic string) (uint64, error) {
 	prefix := appendName(nil, kindIndex, topic)
 	for ok := k.it.SeekLT(appendSeq(prefix[:len(prefix):len(prefix)], k.head+1)); ok && bytes.HasPrefix(k.it.Key(), prefix); ok = k.it.Prev() {
@@ -320,7 +319,7 @@ func (k *chunk) newestOrd(topic string) (uint64, error) {
 	return 0, k.it.Error()
 }
 
-// entriesUpTo returns the first entries of a topic that are no ends, up to a number within the topic.
+// entriesUpTo returns the first entries of a topic up to a number within the topic, except the one that ends it.
 func (k *chunk) entriesUpTo(topic string, most uint64) (entries []numbered, err error) {
 	prefix := appendName(nil, kindIndex, topic)
 	for ok := k.it.SeekGE(prefix); ok && bytes.HasPrefix(k.it.Key(), prefix) && len(entries) < chunkTopic; ok = k.it.Next() {
@@ -338,7 +337,7 @@ func (k *chunk) entriesUpTo(topic string, most uint64) (entries []numbered, err 
 	return entries, k.it.Error()
 }
 
-// topics returns the first so many topics that are not before a name.
+// topics returns at most most topics, from a name on.
 func (k *chunk) topics(from string, most int) (topics []string, err error) {
 	next := appendEscaped([]byte{kindIndex}, from)
 	for len(topics) < most && k.it.SeekGE(next) && k.it.Key()[0] == kindIndex {
@@ -348,7 +347,7 @@ func (k *chunk) topics(from string, most int) (topics []string, err error) {
 		}
 		topics = append(topics, topic)
 		next = appendName(next[:0], kindIndex, topic)
-		next[len(next)-1]++ // behind all of the topic, before all others
+		next[len(next)-1]++ // after all keys of the topic, before all others
 	}
 	return topics, k.it.Error()
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// closing is what a log that was closed has left in the file owner. The next one looks whether that is what there is: what
-// is missing at the end of Pebble's files would be taken for what a crash has taken, and nobody told.
+// closing is what a log wrote to the file owner when it was closed. At the next start, the log compares it with what it finds:
+// Pebble would take a missing end of its files for the result of a crash.
 type closing struct {
 	head     eventlog.Position
 	manifest guard.Manifest

@@ -12,42 +12,42 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// commit is a batch on its way: the requests it answers, and what it writes.
+// commit is one batch: the requests that it answers and what it writes.
 type commit struct {
 	store    *store
 	batch    *pebble.Batch
 	requests []*request
-	now      uint64 // Unix milliseconds, never less than the newest record's
+	now      uint64 // Unix milliseconds, at least the time of the newest record
 	head     eventlog.Position
-	written  bool  // the batch was given to Pebble; of a large one nothing is left in it then
-	size     int   // bytes of the batch
-	failed   error // of all requests
+	written  bool  // the batch was handed to Pebble, which empties large ones
+	size     int   // of the batch in bytes
+	failed   error // applies to all requests
 	stored   []eventlog.Record
 
-	// While it is being made:
+	// Used while the batch is built:
 	it        *pebble.Iterator
 	used      map[hash]keyUse
 	decisions []decision
 	key       []byte
 	value     []byte
-	excess    []string // topics that trimming shall look at, when it can see the batch
+	excess    []string // topics over their limit; the trimmer gets them once the batch is visible
 }
 
 const (
-	commitBytes   = 4 << 20 // of one batch, beyond which it takes no more requests
+	commitBytes   = 4 << 20 // a batch of this size takes no more requests
 	commitRecords = 8192
 
-	// pipeline is how many batches may wait for their sync while the next one is made. With none, nothing is written while the
-	// disk syncs; with many, each sync is worth less.
+	// pipeline is the number of batches that may wait for their sync while the next one is built. With none, nothing is written
+	// during a sync; with many, each sync covers less.
 	pipeline = 2
 )
 
-// labelled gives a goroutine a name in profiles.
+// labelled runs f with a label for profiles.
 func labelled(name string, f func()) {
 	pprof.Do(context.Background(), pprof.Labels("goroutine", name), func(context.Context) { f() })
 }
 
-// detach copies what belongs to the caller: one that stops waiting may change it while the committer reads.
+// detach copies the slices of the caller, who may modify them after it stopped waiting.
 func detach(records []eventlog.Record) []eventlog.Record {
 	n := 0
 	for i := range records {
@@ -63,7 +63,7 @@ func detach(records []eventlog.Record) []eventlog.Record {
 	return records
 }
 
-// commitLoop is the one committer. While one batch is being synced the next gathers in the queue.
+// commitLoop is the single committer. While one batch is being synced, the next one gathers in the queue.
 func (l *Log) commitLoop() {
 	defer close(l.unsynced)
 	var waiting []*request
@@ -83,7 +83,7 @@ func (l *Log) commitLoop() {
 	}
 }
 
-// enough returns how many of the requests make one batch.
+// enough returns how many requests fit into one batch, at least one.
 func enough(requests []*request) int {
 	bytes, records := 0, 0
 	for i, r := range requests {
@@ -104,7 +104,7 @@ func (l *Log) commitBatch(requests []*request) {
 	l.unsynced <- c
 }
 
-// compactionPoll is how often awaitCompactions looks again. It rarely waits, and then for long.
+// compactionPoll is how often awaitCompactions checks.
 const compactionPoll = 20 * time.Millisecond
 
 // awaitCompactions waits until compactions have caught up. It does not wait when they cannot, because blocks are damaged.
@@ -144,7 +144,7 @@ func (l *Log) commit(c *commit) error {
 	return err
 }
 
-// commitExclusive does what nothing else may come in between of.
+// commitExclusive runs a function with no batch before it in progress.
 func (l *Log) commitExclusive(r *request) {
 	barrier := &request{done: make(chan struct{})}
 	l.unsynced <- &commit{requests: []*request{barrier}}
@@ -153,20 +153,20 @@ func (l *Log) commitExclusive(r *request) {
 	close(r.done)
 }
 
-// write makes the batch and gives it to Pebble. The caller holds the turn.
+// write builds the batch and hands it to Pebble. The caller holds the turn.
 func (c *commit) write(l *Log) error {
 	s := c.store
 	s.topics.age()
 	c.batch = s.db.NewBatch()
 	c.now = uint64(max(l.opts.Now().UnixMilli(), 0))
 	if s.head.time > c.now {
-		s.late(l, c.now)
+		s.warnLateClock(l, c.now)
 		c.now = s.head.time
 	}
 	before := s.head.seq
 	err := c.fill()
 	if c.it != nil {
-		if closeErr := c.it.Close(); err == nil && !isCorrupt(closeErr) { // of that, its request has an answer
+		if closeErr := c.it.Close(); err == nil && !isCorrupt(closeErr) { // the request that met damage has its own error
 			err = closeErr
 		}
 	}
@@ -176,8 +176,8 @@ func (c *commit) write(l *Log) error {
 	}
 	sync := l.opts.Sync == SyncAlways
 	if !sync && s.head.seq+leaseSize/2 > s.lease && !c.given() {
-		// Before the lease runs out, the next one has to be on disk. A mirror needs none: it gets again what it has lost, at
-		// the same numbers.
+		// The next lease must be on disk before this one is used up. A mirror needs none: it receives lost records again, at the
+		// same numbers.
 		s.lease = s.head.seq + leaseSize
 		sync = true
 		if err := c.batch.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil); err != nil {
@@ -197,25 +197,25 @@ func (c *commit) write(l *Log) error {
 	return s.db.Apply(c.batch, pebble.NoSync)
 }
 
-// lateAfter is by how much the clock may be behind the newest record before somebody should know.
-const lateAfter = time.Minute
+// lateLimit is how far the clock may be behind the newest record before the log warns.
+const lateLimit = time.Minute
 
-// late says once that the clock is behind the newest record. It was wrong then, or is now.
-func (s *store) late(l *Log, now uint64) {
-	if s.head.time-now > uint64(lateAfter.Milliseconds()) && !s.saidLate {
-		s.saidLate = true
+// warnLateClock warns once that the clock is behind the newest record.
+func (s *store) warnLateClock(l *Log, now uint64) {
+	if s.head.time-now > uint64(lateLimit.Milliseconds()) && !s.lateWarned {
+		s.lateWarned = true
 		l.opts.Logger.Warn("the clock is behind the log's newest record, whose time all new ones get until then; "+
 			"what is kept by age is kept longer, see to the clock",
 			"dir", l.dir, "newest", unixMilli(s.head.time), "now", unixMilli(now))
 	}
 }
 
-// given reports whether all numbers were given.
+// given reports whether all requests brought their own numbers.
 func (c *commit) given() bool {
 	return !slices.ContainsFunc(c.requests, func(r *request) bool { return !r.given })
 }
 
-// fill decides on all requests and writes what is to be stored into the batch.
+// fill decides on all requests and adds what they store to the batch.
 func (c *commit) fill() error {
 	n := 0
 	for _, r := range c.requests {
@@ -245,7 +245,7 @@ func (c *commit) fill() error {
 	return nil
 }
 
-// settle does what was decided for record i, and writes its receipt.
+// settle carries out the decision about record i and fills its receipt.
 func (c *commit) settle(r *request, i int, d *decision) error {
 	h, receipt, now := &c.store.head, &r.receipts[i], c.now
 	if r.given {
@@ -277,7 +277,7 @@ func (s *store) at(seq uint64) eventlog.Position { return eventlog.Position{Gen:
 
 func unixMilli(ms uint64) time.Time { return time.UnixMilli(int64(ms)).UTC() }
 
-// put writes a record and everything by which it is found. Its number and time are those of the head.
+// put adds a record and its index entries to the batch. Its number and time are those of the head.
 func (c *commit) put(r *request, i int) error {
 	h, rec := &c.store.head, &r.records[i]
 	size := uint64(rec.Size())
@@ -316,7 +316,7 @@ func (c *commit) put(r *request, i int) error {
 	return nil
 }
 
-// index enters the newest record under a topic.
+// index adds the newest record to a topic's index.
 func (c *commit) index(topic string, e entry) error {
 	s := c.store
 	t, err := c.topic(topic)
@@ -341,7 +341,7 @@ func (c *commit) index(topic string, e entry) error {
 	return c.batch.Set(c.key, c.value, nil)
 }
 
-// begin writes what has to be known of a topic that had no records.
+// begin writes what must be known about a topic that had no records.
 func (c *commit) begin(topic string, t *topicInfo) error {
 	s := c.store
 	if t.dead != 0 {
@@ -358,14 +358,14 @@ func (c *commit) begin(topic string, t *topicInfo) error {
 		t.known = true
 		return nil
 	}
-	// It may have been forgotten, and have lost anything up to the floor.
+	// The topic may have been forgotten: then it may have lost anything up to the floor.
 	t.known = true
 	c.key = topicKey(c.key[:0], topic)
 	raise(&s.marks.of(topic).trimmed, floor)
 	return c.batch.Set(c.key, topicState{last: floor, trimmed: floor, gone: floor}.value(), nil)
 }
 
-// useKey writes down the use of a key by the newest record.
+// useKey stores that the newest record used a key.
 func (c *commit) useKey(k preparedKey) error {
 	h := &c.store.head
 	h.keys++

@@ -15,28 +15,25 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// A damaged disk takes a block here and there: some records, or some entries of the index. What follows from that is kept as
-// small as it can be:
+// Damage on disk usually affects a few blocks: some records or some index entries. The consequences are kept small:
 //
-//   - A record that cannot be read is a gap to those whose record it is. They are told once, and read on.
-//   - Where the index cannot be read, the records are looked through. They name their topics, and nobody misses anything.
-//   - Where what a topic has lost cannot be read, it counts as having lost as much as any.
-//   - An append that would need to know what cannot be read is refused; the others are not.
-//   - Trimming steps over it.
+//   - An unreadable record is a gap, reported once to the readers that select it.
+//   - Where the index is unreadable, reads scan the records instead, which name their topics.
+//   - Where the state of a topic is unreadable, the topic counts as having lost as much as any.
+//   - Appends that depend on something unreadable are refused; others succeed.
+//   - Trimming skips unreadable records.
 //
-// To read a damaged block is expensive: Pebble 2.1.7 tries whether any single bit makes its checksum right, which takes 13
-// ms for 4 KiB, and half a minute for each MiB. Therefore the log remembers what is damaged, and does not read it again; blocks in
-// corruption_reads.go, records and topics here.
+// Reading a damaged block is slow (see package guard), so the log remembers damaged records and topics.
 //
-// Pebble's iterators stop at a damaged block, and not only for those who want what is in it: each looks for its next key in
-// every level. What helps is in corruption_blocks.go and corruption_events.go.
+// A Pebble iterator fails at any damaged block in its way, also at one that has nothing it looks for, because it merges all levels.
+// corruption_blocks.go and corruption_events.go work around that.
 
-// isCorrupt reports whether an error says that something stored makes no sense.
+// isCorrupt reports whether an error says that stored data makes no sense.
 func isCorrupt(err error) bool {
 	return err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, eventlog.ErrCorrupt))
 }
 
-// typed makes an error of damage one of package eventlog, in one line: Pebble's bring more. Others it leaves alone.
+// typed converts an error about damage to an *eventlog.CorruptError, and returns others as they are.
 func typed(err error) error {
 	if !isCorrupt(err) {
 		return err
@@ -44,7 +41,7 @@ func typed(err error) error {
 	return asDamage(err)
 }
 
-// asDamage is typed for an error that comes from damage, whatever it is.
+// asDamage converts any error to an *eventlog.CorruptError, with the first line of its text.
 func asDamage(err error) error {
 	if errors.Is(err, eventlog.ErrCorrupt) {
 		return err
@@ -56,28 +53,27 @@ func asDamage(err error) error {
 	return corrupt("store", text)
 }
 
-// span is a range of sequence numbers, both ends included. The zero span is none.
+// span is a range of sequence numbers, including both ends. The zero span is empty.
 type span struct{ from, to uint64 }
 
-// damage is what is known of a store to be unreadable. It is found by those who read, and not kept on disk: the next store
-// may have found a disk in better health.
+// damage is what is known to be unreadable. Reads find it. It is not stored: the disk may be in better health at the next start.
 type damage struct {
 	log *slog.Logger
 	dir string
 
-	found   atomic.Bool   // anything
-	changes atomic.Uint64 // of what is lost
+	found   atomic.Bool   // there is any damage
+	changes atomic.Uint64 // counts changes of lost
 
 	mu     sync.Mutex // guards the following fields
 	files  map[string]struct{}
-	lost   spans               // numbers whose records cannot be read
-	topics map[string]struct{} // whose index cannot be read, or some of them
+	lost   spans               // numbers of unreadable records
+	topics map[string]struct{} // topics with an unreadable index, or some of them
 }
 
-// topicsDamaged is how many topics are remembered. Others are tried again by each reader.
+// topicsDamaged is how many topics are remembered. Reads of other damaged topics find the damage again.
 const topicsDamaged = 10_000
 
-// report writes to the log that a file is damaged, once for each.
+// report logs that a file is damaged, once per file.
 func (d *damage) report(file string, err error) {
 	d.mu.Lock()
 	d.found.Store(true)
@@ -95,7 +91,7 @@ func (d *damage) report(file string, err error) {
 	}
 }
 
-// at returns the range of lost numbers that one is in.
+// at returns the range of lost numbers that contains n.
 func (d *damage) at(n uint64) (span, bool) {
 	if !d.found.Load() {
 		return span{}, false
@@ -105,7 +101,7 @@ func (d *damage) at(n uint64) (span, bool) {
 	return d.lost.at(n)
 }
 
-// add remembers that numbers are lost.
+// add marks numbers as lost.
 func (d *damage) add(s span) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -114,7 +110,7 @@ func (d *damage) add(s span) {
 	d.changes.Add(1)
 }
 
-// split cuts a range at the first place, in a direction, where numbers that are lost and others meet.
+// split cuts a range at the first border, in a direction, between lost numbers and others.
 func (d *damage) split(s span, back bool) (near, rest span) {
 	if !d.found.Load() {
 		return s, span{}
@@ -124,7 +120,7 @@ func (d *damage) split(s span, back bool) (near, rest span) {
 	return d.lost.split(s, back)
 }
 
-// index reports whether the index of one of these topics is known to be damaged.
+// index reports whether one of these topics has an index that is known to be damaged.
 func (d *damage) index(topics []string) bool {
 	if !d.found.Load() {
 		return false
@@ -134,7 +130,7 @@ func (d *damage) index(topics []string) bool {
 	return slices.ContainsFunc(topics, func(topic string) bool { _, ok := d.topics[topic]; return ok })
 }
 
-// addIndex remembers that the index of a topic is damaged.
+// addIndex marks the index of a topic as damaged.
 func (d *damage) addIndex(topic string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -147,7 +143,7 @@ func (d *damage) addIndex(topic string) {
 	}
 }
 
-// forget is for when numbers come to mean something else.
+// forget drops what is known, because sequence numbers get another meaning.
 func (d *damage) forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -155,10 +151,10 @@ func (d *damage) forget() {
 	d.changes.Add(1)
 }
 
-// spans are ranges in order, with something in between.
+// spans are sorted ranges that do not touch.
 type spans []span
 
-// at returns the range that a number is in.
+// at returns the range that contains n.
 func (s spans) at(n uint64) (span, bool) {
 	i, _ := slices.BinarySearchFunc(s, n, func(s span, n uint64) int {
 		if s.to < n {
@@ -172,9 +168,9 @@ func (s spans) at(n uint64) (span, bool) {
 	return span{}, false
 }
 
-// split cuts a range at the first border of one of the others, in a direction. What is left is zero if there is none.
+// split cuts a range at the first border of the spans, in a direction. rest is the zero span if there is none.
 func (s spans) split(a span, back bool) (near, rest span) {
-	cut := uint64(0) // the first number of the upper part
+	cut := uint64(0) // first number of the upper part
 	for _, known := range s {
 		for _, border := range [2]uint64{known.from, known.to + 1} {
 			if border > a.from && border <= a.to && (cut == 0 || back) {
@@ -191,7 +187,7 @@ func (s spans) split(a span, back bool) (near, rest span) {
 	return span{a.from, cut - 1}, span{cut, a.to}
 }
 
-// add adds a range, and makes one of those that meet.
+// add adds a range and merges ranges that touch.
 func (s *spans) add(a span) {
 	i, _ := slices.BinarySearchFunc(*s, a.from, func(s span, from uint64) int {
 		if s.to+1 < from {
@@ -206,8 +202,7 @@ func (s *spans) add(a span) {
 	*s = slices.Replace(*s, i, j, a)
 }
 
-// exact reads the value of one key past damaged blocks: of tables that say they do not have it no block is read. It is nil
-// if there is none.
+// exact returns the value of one key, avoiding damaged blocks where filters allow it; nil if there is none.
 func (v *view) exact(key []byte, o *pebble.IterOptions) (value []byte, err error) {
 	if v.one != nil {
 		err = v.one.Close()
@@ -226,13 +221,13 @@ func (v *view) exact(key []byte, o *pebble.IterOptions) (value []byte, err error
 	return v.one.ValueAndErr()
 }
 
-// only goes to the only key in the bounds of an iterator. First by the filters of tables: of those that say they do not have
-// it no block is read. But it may be a filter that is damaged.
+// only moves an iterator to the only key in its bounds. It first asks the filters of tables, which avoids reading blocks of tables
+// without the key. If a filter is damaged itself, it searches without them.
 func only(it *pebble.Iterator, key []byte) bool {
 	return it.SeekPrefixGE(key) || isCorrupt(it.Error()) && it.First()
 }
 
-// single reads one record past damaged blocks.
+// single reads one record, avoiding damaged blocks.
 func (v *view) single(seq uint64) (value []byte, err error) {
 	if _, lost := v.s.damage.at(seq); lost {
 		return nil, errLost
@@ -247,7 +242,7 @@ func (v *view) single(seq uint64) (value []byte, err error) {
 	return value, err
 }
 
-// noteIndex finds out for which of some topics the index cannot be read.
+// noteIndex finds out which topics have an unreadable index.
 func (a *answer) noteIndex(topics []string) {
 	for _, topic := range topics {
 		if err := a.collectTopic(&found{limit: a.q.Limit, end: a.head}, topic, a.complete); isCorrupt(err) {
@@ -261,8 +256,7 @@ var (
 	errNoRecord = corrupt("index", "it names a record that is not there")
 )
 
-// missing is gap, for a view in which that may be unreadable: then all of the selected topics count as having lost as much
-// as any.
+// missing is gap for a view whose states may be unreadable: then each selected topic counts as having lost as much as any.
 func (v *view) missing(ctx context.Context, sel *eventlog.Selector, from eventlog.Position, after uint64) (*eventlog.GapError, error) {
 	gap, err := v.gap(ctx, sel, from, after)
 	if !isCorrupt(err) {
@@ -276,7 +270,7 @@ func (v *view) missing(ctx context.Context, sel *eventlog.Selector, from eventlo
 	return &eventlog.GapError{Reason: eventlog.Corrupt, From: from, To: v.s.at(to)}, nil
 }
 
-// unreadable is the error of an append that would need to know what cannot be read.
+// unreadable converts the error of an append that depends on something unreadable.
 func unreadable(err error) error {
 	if !isCorrupt(err) {
 		return err

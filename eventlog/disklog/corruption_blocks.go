@@ -7,11 +7,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 )
 
-// Each block of a table is described by the range of the records in it. Who looks for records reads no other blocks, so that
-// damage elsewhere is not in the way: an iterator looks for its next key in every level, and that may be in a damaged block
-// which has nothing to do with what is looked for.
+// Each block of a table is tagged with the range of the records in it. Iterators over records read no other blocks, so that
+// damage elsewhere does not stop them.
 
-// blockRange is the name under which a table has the ranges, part of the format.
+// blockRange is the name of the tag in tables, part of the format.
 const blockRange = "tidings.records"
 
 // recordRange is sstable.IntervalMapper.
@@ -26,7 +25,7 @@ func (recordRange) MapPointKey(key pebble.InternalKey, _ []byte) (sstable.BlockI
 	return sstable.BlockInterval{Lower: seq, Upper: seq + 1}, nil
 }
 
-// MapRangeKeys implements sstable.IntervalMapper. There are none.
+// MapRangeKeys implements sstable.IntervalMapper. The log has no range keys.
 func (recordRange) MapRangeKeys(sstable.Span) (sstable.BlockInterval, error) {
 	return sstable.BlockInterval{}, nil
 }
@@ -35,8 +34,8 @@ func collectRanges() pebble.BlockPropertyCollector {
 	return sstable.NewBlockIntervalCollector(blockRange, recordRange{}, nil)
 }
 
-// recordsIn returns the options of an iterator over the records in a range. Filters cost something with each block, and are
-// left out as long as nothing is known to be damaged: who meets damage tries again with them.
+// recordsIn returns the options of an iterator over the records in a range. Filters cost something per block, so they are used only
+// once damage was found; reads that meet damage try again with them.
 func (d *damage) recordsIn(s span) *pebble.IterOptions {
 	o := &pebble.IterOptions{LowerBound: eventKey(nil, s.from), UpperBound: eventKey(nil, s.to+1)}
 	if s.to == math.MaxUint64 {

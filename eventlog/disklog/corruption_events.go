@@ -6,35 +6,35 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// events goes through the records, in one direction, past what is damaged. At each step it stands at a record or at a range
-// that cannot be read.
+// events iterates over records in one direction and steps over damage. Each step stands at a record or at a range of unreadable
+// ones.
 //
-// It begins with a window over all there is to read. When it comes to a damaged block it halves what is left of the window,
-// and so on, until few numbers are left, of which each is read for itself.
+// It begins with a window over everything. At a damaged block it halves what is left of the window, repeatedly, until a few
+// numbers are left, which it reads one by one.
 type events struct {
 	*view
-	ctx  context.Context // of the call that reads
+	ctx  context.Context // of the read
 	back bool
 
 	seq   uint64
 	value []byte
-	gone  span // what cannot be read, if it stands there
+	gone  span // the unreadable range, if it stands at one
 	err   error
 
 	window span
-	it     *pebble.Iterator // over the window; nil: there is none
-	todo   []span           // the windows that come after it, the next one last
+	it     *pebble.Iterator // over the window; nil: none is open
+	todo   []span           // windows that follow, the next one last
 }
 
 const (
-	// few is how many numbers are read one by one. To try in vain to read them together costs as much as thousands of numbers.
+	// few is how many numbers are read one by one. A failed attempt to read them together costs as much as thousands of numbers.
 	few = 64
 
-	// lostAtOnce is how many numbers that cannot be read make one step.
+	// lostAtOnce is the maximum number of unreadable records in one step.
 	lostAtOnce = 4096
 )
 
-// events returns the cursor over the records.
+// events returns the iterator over records.
 func (v *view) events(ctx context.Context) *events {
 	if v.cursor == nil {
 		v.cursor = &events{view: v}
@@ -43,9 +43,9 @@ func (v *view) events(ctx context.Context) *events {
 	return v.cursor
 }
 
-// seekGE goes to the first record that is not before a number.
+// seekGE moves to the first record from a number on.
 func (e *events) seekGE(seq uint64) bool {
-	if e.covers(seq) { // to open an iterator costs more than to move one
+	if e.covers(seq) { // moving an iterator is cheaper than opening one
 		e.key = eventKey(e.key[:0], seq)
 		if e.it.SeekGE(e.key) {
 			return e.stand()
@@ -59,7 +59,7 @@ func (e *events) seekGE(seq uint64) bool {
 	return e.advance()
 }
 
-// seekLT goes to the last record before a number. From there on next goes backwards.
+// seekLT moves to the last record before a number. Then next moves backwards.
 func (e *events) seekLT(seq uint64) bool {
 	e.begin()
 	if e.back = true; seq > 1 {
@@ -68,13 +68,13 @@ func (e *events) seekLT(seq uint64) bool {
 	return e.advance()
 }
 
-// covers reports whether the window goes on from a number to the head.
+// covers reports whether the open window reaches from a number to the head.
 func (e *events) covers(seq uint64) bool {
 	return e.it != nil && e.err == nil && !e.back && e.gone == span{} && e.window.size() > 1 && e.window.from <= seq && seq <= e.head &&
 		e.window.to == e.head
 }
 
-// widen opens a window over all records, for those who go to and fro in it.
+// widen opens a window over all records, for callers that seek often.
 func (e *events) widen() {
 	if e.begin(); e.head > 0 {
 		e.todo = append(e.todo, span{1, e.head})
@@ -87,7 +87,7 @@ func (e *events) begin() {
 	e.close()
 }
 
-// next goes on. It returns false at the end, and after an error.
+// next moves on. It returns false at the end and after an error.
 func (e *events) next() bool {
 	if e.gone == (span{}) {
 		if e.window.size() > 1 && (e.back && e.it.Prev() || !e.back && e.it.Next()) {
@@ -98,7 +98,7 @@ func (e *events) next() bool {
 	return e.advance()
 }
 
-// at returns the number at which it stands, the first of those that cannot be read.
+// at returns the number it stands at; of an unreadable range, the first.
 func (e *events) at() uint64 {
 	if e.gone != (span{}) {
 		return e.gone.from
@@ -106,7 +106,7 @@ func (e *events) at() uint64 {
 	return e.seq
 }
 
-// record skips what cannot be read.
+// record moves past unreadable ranges.
 func (e *events) record(ok bool) bool {
 	for ; ok; ok = e.next() {
 		if e.gone == (span{}) {
@@ -116,14 +116,14 @@ func (e *events) record(ok bool) bool {
 	return false
 }
 
-// stand takes the record at which the iterator is.
+// stand reads the record at the iterator's position.
 func (e *events) stand() bool {
 	e.seq = seqOf(e.it.Key())
 	e.value, e.err = e.it.ValueAndErr()
 	return e.err == nil
 }
 
-// advance goes to the first record of the next windows, and to what cannot be read before it.
+// advance moves to the first record in the next windows, or to an unreadable range before it.
 func (e *events) advance() bool {
 	e.gone = span{}
 	for n := 0; len(e.todo) > 0 && n < lostAtOnce; {
@@ -141,7 +141,7 @@ func (e *events) advance() bool {
 			if e.gone == (span{}) {
 				return e.stand()
 			}
-			e.todo = append(e.todo, e.window) // after what cannot be read
+			e.todo = append(e.todo, e.window) // comes after the unreadable range
 			e.close()
 			return true
 		}
@@ -155,7 +155,7 @@ func (e *events) advance() bool {
 	return e.gone != (span{})
 }
 
-// open opens the next window, up to what is known to be lost. It reports whether that is lost with which it begins.
+// open opens the next window up to the border of known damage. It reports whether the window itself is known to be lost.
 func (e *events) open() (lost bool) {
 	w := e.todo[len(e.todo)-1]
 	e.todo = e.todo[:len(e.todo)-1]
@@ -172,7 +172,7 @@ func (e *events) open() (lost bool) {
 	return false
 }
 
-// first goes to the first record of the window.
+// first moves to the first record of the window.
 func (e *events) first() bool {
 	switch {
 	case e.window.size() == 1:
@@ -185,8 +185,8 @@ func (e *events) first() bool {
 	}
 }
 
-// leave closes the window, of which something is left that was not read. If that is because of damage it makes smaller ones
-// of it. It reports whether it was a single number, which is lost.
+// leave closes the window, of which left was not read. If damage is the reason, it splits left into smaller windows, or reports a
+// single number as lost.
 func (e *events) leave(left span) (lost bool) {
 	err := e.it.Error()
 	e.close()
@@ -197,7 +197,7 @@ func (e *events) leave(left span) (lost bool) {
 		e.err = err
 		return false
 	}
-	e.s.damage.found.Store(true) // the next windows are opened with filters
+	e.s.damage.found.Store(true) // from now on windows use filters
 	switch {
 	case e.window.size() == 1:
 		e.s.damage.add(e.window)
@@ -222,7 +222,7 @@ func (e *events) leave(left span) (lost bool) {
 	return false
 }
 
-// lose adds numbers to what cannot be read.
+// lose adds numbers to the unreadable range.
 func (e *events) lose(s span) {
 	if e.gone != (span{}) {
 		s = span{min(s.from, e.gone.from), max(s.to, e.gone.to)}
@@ -242,7 +242,7 @@ func (e *events) close() {
 
 func (s span) size() uint64 { return s.to - s.from + 1 }
 
-// after returns what of a range comes after a number, in a direction; nothing is the zero span.
+// after returns the part of a range after a number, in a direction; the zero span if there is none.
 func (s span) after(seq uint64, back bool) span {
 	switch {
 	case back && seq > s.from:

@@ -9,9 +9,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// cut removes everything after a number, as if it had never been, and begins a generation. It takes as many batches as
-// it needs, none of them large. Each leaves what can be gone on with: a record goes together with all that points to it.
-// Without write it reads all that it has to read, and changes nothing.
+// cut removes everything after a sequence number and begins a generation. It uses as many batches of limited size as needed. An
+// interrupted cut can be resumed after any batch, because a record is removed together with everything that refers to it. With write
+// false it only reads what it would have to read.
 func (s *store) cut(gen string, after uint64, write bool) error {
 	v, err := s.view(s.head.seq)
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *store) cut(gen string, after uint64, write bool) error {
 		}
 	}
 	if err == nil {
-		c.lower()
+		c.lowerTotals()
 		if err = begin(c.batch, gen, c.head, c.meta); err == nil && write {
 			err = s.db.Apply(c.batch, pebble.Sync)
 		}
@@ -38,7 +38,7 @@ func (s *store) cut(gen string, after uint64, write bool) error {
 	return err
 }
 
-// cutter is a cut that is being made.
+// cutter is a cut in progress.
 type cutter struct {
 	*view
 	write bool
@@ -48,10 +48,10 @@ type cutter struct {
 	meta  trimMeta
 	holes []hole
 
-	lowered map[string]struct{} // topics that this batch has dealt with
+	lowered map[string]struct{} // topics whose state this batch has written
 }
 
-// flush writes the batch, if it is large enough.
+// flush writes the batch if it is large enough.
 func (c *cutter) flush() error {
 	if c.batch.Len() < c.s.chunkBytes && len(c.lowered) < chunkRecords {
 		return nil
@@ -69,7 +69,7 @@ func (c *cutter) flush() error {
 	return err
 }
 
-// records removes the records and what points to them.
+// records removes the records and what refers to them.
 func (c *cutter) records() error {
 	ev, err := c.reader()
 	if err != nil {
@@ -100,20 +100,19 @@ func (c *cutter) remove(r *eventlog.Record) error {
 	for _, topic := range r.Topics {
 		err = errors.Join(err, c.loses(topic, r.Seq),
 			c.batch.Delete(namedKey(nil, kindIndex, topic, r.Seq), nil),
-			c.batch.Delete(namedKey(nil, kindGhost, topic, r.Seq), nil))
+			c.batch.Delete(namedKey(nil, kindElsewhere, topic, r.Seq), nil))
 	}
 	return err
 }
 
-// loses deals with a topic that loses records, when the first of them goes. Of one that has lost nothing before nothing is
-// known any more.
+// loses handles the first record that a topic loses. A topic that had lost nothing before becomes unknown.
 func (c *cutter) loses(topic string, seq uint64) error {
 	if _, ok := c.lowered[topic]; ok {
 		return nil
 	}
 	first, err := c.first(topic)
 	if err != nil || first == 0 || first > seq {
-		return err // it has trimmed this one; its turn comes with the first that it has, or in states
+		return err // the topic had trimmed this record; it is handled at its first existing one, or in states
 	}
 	c.lowered[topic] = struct{}{}
 	if first != seq {
@@ -127,10 +126,10 @@ func (c *cutter) loses(topic string, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	return c.bringDown(topic, state)
+	return c.lowerState(topic, state)
 }
 
-// first returns the number of the first record after the cut that a topic has, 0 if there is none.
+// first returns the number of the topic's first record after the cut, 0 if there is none.
 func (c *cutter) first(topic string) (uint64, error) {
 	prefix := appendName(nil, kindIndex, topic)
 	if c.it.SeekGE(appendSeq(prefix[:len(prefix):len(prefix)], c.after+1)) && bytes.HasPrefix(c.it.Key(), prefix) {
@@ -139,8 +138,8 @@ func (c *cutter) first(topic string) (uint64, error) {
 	return 0, c.it.Error()
 }
 
-// newest finds the time of the record that is the newest now. If none is left, or none was dropped, it stays: times never go
-// back.
+// newest sets the time of the head to that of the newest remaining record. If none is left or none was dropped, the time stays:
+// times never decrease.
 func (c *cutter) newest() error {
 	if c.head.seq == c.after {
 		return nil
@@ -156,7 +155,7 @@ func (c *cutter) newest() error {
 	return c.ev.Error()
 }
 
-// keys removes those that the records have used.
+// keys removes the keys that the dropped records used.
 func (c *cutter) keys() error {
 	newest := c.meta.keys
 	for ok := c.it.SeekLT([]byte{kindKeyLine + 1}); ok && c.it.Key()[0] == kindKeyLine; ok = c.it.Prev() {
@@ -187,13 +186,13 @@ func (c *cutter) keys() error {
 	return c.it.Error()
 }
 
-// states brings down what those topics have lost that have no records after the cut: what comes after it was never there.
+// states lowers what topics lost that have no records after the cut: losses after the cut never happened.
 func (c *cutter) states() error {
 	it, err := c.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindTopic}, UpperBound: []byte{kindTopic + 1}})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = it.Close() }() // its errors are returned below
+	defer func() { _ = it.Close() }() // it.Error is returned below
 	for ok := it.First(); ok; ok = it.Next() {
 		state, err := decodeTopicState(it.Value())
 		if err != nil {
@@ -208,7 +207,7 @@ func (c *cutter) states() error {
 		}
 		first, err := c.first(topic)
 		if err == nil && first == 0 {
-			err = c.bringDown(topic, state)
+			err = c.lowerState(topic, state)
 		}
 		if err == nil {
 			err = c.flush()
@@ -220,10 +219,10 @@ func (c *cutter) states() error {
 	return it.Error()
 }
 
-// bringDown writes the state of a topic that loses records, or had lost some that are never to have been. Of what it had lost
-// only the newest number is known; if that goes, the topic counts as having lost something right up to the cut. So does what
-// was superseded, maybe by records that go: without them it would be there.
-func (c *cutter) bringDown(topic string, was topicState) error {
+// lowerState writes the state of a topic after the cut. Of what a topic lost, only the newest number is known. If that is after the cut,
+// the topic counts as having lost records right up to the cut. The same holds for superseded records: those that superseded them may
+// be gone now.
+func (c *cutter) lowerState(topic string, was topicState) error {
 	last := min(was.last, c.after)
 	state := topicState{last, min(was.trimmed, c.after), min(was.gone, c.after)}
 	if was.last > was.trimmed || c.s.ret.Rule(topic).Latest > 0 {
@@ -236,7 +235,7 @@ func (c *cutter) bringDown(topic string, was topicState) error {
 	return c.listDead(topic, was.last, last)
 }
 
-// listDead enters a topic in the list of the dead if it has no records now, by the last it has lost.
+// listDead adds a topic to the dead topics if it has no records any more.
 func (c *cutter) listDead(topic string, was, last uint64) error {
 	prefix := appendName(nil, kindIndex, topic)
 	if c.it.SeekGE(prefix) && bytes.HasPrefix(c.it.Key(), prefix) && seqOf(c.it.Key()) <= c.after {
@@ -255,15 +254,15 @@ func (c *cutter) listDead(topic string, was, last uint64) error {
 	return errors.Join(err, c.batch.Set(deadKey(nil, last, topic), nil, nil))
 }
 
-// lower brings down what was lost in all.
-func (c *cutter) lower() {
+// lowerTotals lowers what the log as a whole lost.
+func (c *cutter) lowerTotals() {
 	for _, n := range []*uint64{&c.meta.trimmed, &c.meta.gone, &c.meta.partial, &c.meta.floor} {
 		*n = min(*n, c.after)
 	}
 	c.meta.first = min(c.meta.first, c.after+1)
 }
 
-// cutHoles forgets holes after the cut.
+// cutHoles removes holes after the cut.
 func (c *cutter) cutHoles() error {
 	for _, h := range *c.s.holes.Load() {
 		if h.to <= c.after {

@@ -6,19 +6,18 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// decision is what log order makes of a record.
+// decision is the outcome for one record.
 type decision struct {
-	first   keyUse // of a duplicate: the record with that key
+	first   keyUse // of a duplicate: the use of its key
 	refused error
 }
 
 func (d *decision) stores() bool { return d.refused == nil && d.first.seq == 0 }
 
-// decide says what becomes of each record of a request, which comes after everything before, its own earlier
-// records included. It changes nothing.
+// decide decides on each record of a request, in log order: after everything stored before, and after the request's own earlier
+// records. It changes nothing.
 //
-// A key comes before an end: the repetition of a publish is answered as the first one was, even if the topic has
-// ended since.
+// Keys are checked before ends: a repeated publish gets its first answer again, even if the topic has ended since.
 func (c *commit) decide(r *request) ([]decision, error) {
 	c.decisions = append(c.decisions[:0], make([]decision, len(r.records))...)
 	d := decider{commit: c, now: c.now, seq: c.store.head.seq, keys: c.store.head.keys, last: c.store.head.time}
@@ -31,16 +30,16 @@ func (c *commit) decide(r *request) ([]decision, error) {
 	return c.decisions, nil
 }
 
-// decider is what has to be known of a request's earlier records. They are few, or rarely have keys and ends.
+// decider has what matters about the earlier records of a request. Few requests have many records with keys and ends.
 type decider struct {
 	*commit
-	now, seq, keys uint64 // of the record that is being decided on
-	last           uint64 // time of the newest that is stored
+	now, seq, keys uint64 // of the current record
+	last           uint64 // time of the newest stored record
 	ended          map[string]uint64
 	used           map[hash]keyUse
 }
 
-// at moves on to the number and time that record i would have.
+// at moves on to record i with its number and time.
 func (d *decider) at(r *request, i int) {
 	if d.seq++; r.given {
 		d.seq = r.records[i].Seq
@@ -80,14 +79,14 @@ func (d *decider) record(r *request, i int, out *decision) error {
 	return nil
 }
 
-// pass gives back the number of a record that is not stored.
+// pass returns the number of a record that is not stored.
 func (d *decider) pass(r *request) {
 	if !r.given {
 		d.seq--
 	}
 }
 
-// note remembers what record i means for those after it in the same request.
+// note remembers what record i means for later records of the request.
 func (d *decider) note(r *request, i int) {
 	rec := &r.records[i]
 	d.last = d.now
@@ -124,7 +123,7 @@ func (d *decider) end(topic string) (uint64, error) {
 func (d *decider) use(key hash) (keyUse, bool, error) {
 	use, ok := d.used[key]
 	if !ok {
-		use, ok = d.commit.used[key] // in this batch, but not in the store yet
+		use, ok = d.commit.used[key] // used in this batch, which is not in the store yet
 	}
 	if !ok {
 		var err error
@@ -149,7 +148,7 @@ func (d *decider) storedUse(key hash) (keyUse, bool, error) {
 	return use, err == nil, err
 }
 
-// iter returns an iterator over the store as it was when the batch began: what came since is in memory.
+// iter returns an iterator over the store as it was when the batch began. Changes since then are in memory.
 func (c *commit) iter() (*pebble.Iterator, error) {
 	if c.it == nil {
 		it, err := c.store.db.NewIter(nil)
@@ -161,7 +160,7 @@ func (c *commit) iter() (*pebble.Iterator, error) {
 	return c.it, nil
 }
 
-// firstRefusal returns the error of a request that has to be stored as a whole.
+// firstRefusal returns the first refusal, for requests that are stored as a whole or not at all.
 func firstRefusal(decisions []decision) error {
 	for i := range decisions {
 		if err := decisions[i].refused; err != nil {

@@ -1,4 +1,4 @@
-// Package disklog is the durable log of package eventlog: in one directory, on Pebble, for one process.
+// Package disklog implements the log of package eventlog durably: in one directory, on Pebble, for one process.
 //
 //	log, err := disklog.Open("/var/lib/tidings", nil)
 //	if err != nil {
@@ -6,33 +6,33 @@
 //	}
 //	defer log.Close()
 //
-// # What is promised
+// # Promises
 //
-// Everything that package eventlog promises, and:
+// In addition to those of package eventlog:
 //
-// Durability: with [SyncAlways], the default, a record that Append has acknowledged survives the end of the process
-// by any signal, of the machine, and of its power. With [SyncInterval] it is visible before it is on disk; a crash takes the
-// newest, and readers that were there are told by a gap. No sequence number is used twice, in either case.
+// Durability: with [SyncAlways], the default, a record that Append acknowledged survives the death of the process, a crash of the
+// machine and a power loss. With [SyncInterval] it is visible before it is on disk: a crash loses the newest records, and their
+// readers get a gap. In both cases no sequence number is used twice.
 //
-// Cost: a record is written once, with its index, as one atomic batch. One committer syncs for all who append at the same
-// time. Opening does not read the records. Memory does not grow with their number nor with that of their topics.
+// Cost: a record is written once, together with its index, in one atomic batch. One committer syncs for all concurrent appends
+// (group commit). Opening does not read the records. Memory does not grow with the number of records or topics.
 //
-// Failure: below [Options.Reserve] of free space, and after anything could not be written or synced, the log takes no
-// records and says so with [eventlog.ErrUnavailable]; reads go on. It opens the store again by itself when the
-// cause is gone. It never ends the process.
+// Failure: when free space falls below [Options.Reserve], or a write or sync fails, appends fail with [eventlog.ErrUnavailable]
+// and reads continue. The log recovers by itself when the cause is gone. It never ends the process.
 //
-// Generations: a directory that is not the one it was, because it is a copy or was restored, begins a new generation.
-// What cannot be noticed, a restore in place, is said with [Restored].
+// Generations: a log whose directory is a copy of another one begins a new generation. A backup that was restored in place cannot
+// be detected; call [Restored] for it.
 //
-// # How a record goes
+// # The path of a record
 //
 //	Append ─▶ queue ─▶ committer: decide, number, one batch ─▶ Pebble ─▶ finisher: synced? ─▶ head, receipts, Watch
-//	            (queue.go)    (commit.go, decide.go)                     (finish.go)
-//	Read   ─▶ is something gone? ─▶ by index or by scan ─▶ records
-//	            (gap.go)              (read.go, gather.go)
-//	trimmer ─▶ (trim.go and the files beside it)
+//	         (queue.go)    (commit.go, decide.go)                        (finish.go)
+//	Read ─▶ is there a gap? ─▶ by index or by scan ─▶ records
+//	            (gap.go)          (read.go, gather.go)
+//	trimmer ─▶ chunks ─▶ Pebble
+//	           (trim.go, chunk.go, forget.go)
 //
-// The bytes are described in keys.go and docs/format.md.
+// keys.go and docs/format.md describe the stored bytes. Package guard protects all of this from the ways in which Pebble fails.
 package disklog
 
 import (
@@ -50,42 +50,42 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Sync says when Append answers.
+// Sync says when Append returns.
 type Sync int
 
 const (
-	SyncAlways   Sync = iota // when the record is on disk
-	SyncInterval             // at once; it is on disk within Options.Interval
+	SyncAlways   Sync = iota // when the records are on disk
+	SyncInterval             // at once; the records are on disk within Options.Interval
 )
 
-// Options are those of [Open]. Nil and the zero value mean the defaults.
+// Options are the options of [Open]. Nil and the zero value mean the defaults.
 type Options struct {
 	Retention *eventlog.Retention
 
 	Sync     Sync
-	Interval time.Duration // of SyncInterval; 0: 100 ms
+	Interval time.Duration // time between syncs with SyncInterval; 0: 100 ms
 
-	// Cache is the memory for what was read, in bytes. Besides it the log takes up to 64 MiB for what was
-	// written and is not in its place yet. 0: 64 MiB
+	// Cache is the size of the read cache in bytes. The log uses up to 64 MiB more for memtables, and as much on disk for
+	// write-ahead logs. 0: 64 MiB
 	Cache int64
 
-	// Files is how many tables of the store are open at most; a few more files come on top of them. With fewer, reading
-	// what is old opens them again and again. 0: 1,000
+	// Files is the maximum number of table files that are open at a time; a few other files come on top. With a small number,
+	// reading old records opens files again and again. 0: 1,000
 	Files int
 
-	// Reserve is the free space on the disk, in bytes, below which Append is refused, so that what is needed to make
-	// room can still be written. 0: 256 MiB; negative: none
+	// Reserve is the free disk space in bytes below which Append is refused, so that trimming can still write. 0: 256 MiB;
+	// negative: none
 	Reserve int64
 
-	Logger *slog.Logger     // what goes wrong, and is mended, in the background; nil: slog.Default
-	Now    func() time.Time // the time of records, called by several goroutines at a time; nil: time.Now
+	Logger *slog.Logger     // for problems in the background; nil: slog.Default
+	Now    func() time.Time // the clock for the time of records, called concurrently; nil: time.Now
 
-	fs        vfs.FS // of tests
-	idleTrims bool   // of tests: nothing is trimmed but by Trim
-	memTable  uint64 // of tests: bytes that Pebble keeps in memory before it writes a table
+	fs        vfs.FS // for tests
+	idleTrims bool   // for tests: only Trim trims
+	memTable  uint64 // for tests: size of Pebble's memtable in bytes
 
-	chunkBytes int             // of tests: see chunk.full
-	onChunk    func(bytes int) // of tests: called when a chunk was written
+	chunkBytes int             // for tests: see chunk.full
+	onChunk    func(bytes int) // for tests: called after a chunk was written
 }
 
 const (
@@ -93,7 +93,7 @@ const (
 	defaultCache      = 64 << 20
 	defaultReserve    = 256 << 20
 	defaultFiles      = 1000
-	defaultMemTable   = 16 << 20 // larger ones are colder memory: events are in order as they come, so that little is saved when they are merged
+	defaultMemTable   = 16 << 20 // larger ones save little, because records are written in key order, and miss the CPU cache more
 	defaultChunkBytes = 1 << 20
 )
 
@@ -136,38 +136,38 @@ func orElse[T comparable](v, standard T) T {
 	return v
 }
 
-// Log is a durable log. It is an eventlog.Log, Mirror and Lookup.
+// Log is a durable log. It implements eventlog.Log, Mirror, Lookup, Lister and Readier.
 type Log struct {
 	dir  string
 	opts Options
 	fs   vfs.FS
 	lock *pebble.Lock
 
-	head  atomic.Pointer[eventlog.Position] // set by whoever has the committer's turn, see publish
+	head  atomic.Pointer[eventlog.Position] // set by publish
 	watch chan struct{}
 	queue queue
 	space space
 
-	// What is open, see use.go.
-	taken sync.Mutex // held by whoever has taken the store away
+	// The open store, see use.go.
+	taken sync.Mutex // held while the store is taken away
 	mu    sync.Mutex // guards the following fields
 	store *store
-	why   error           // why there is none
-	back  chan struct{}   // closed when the store is put back; nil if nobody has taken it
-	last  eventlog.Bounds // when it was taken
+	why   error           // why there is no store
+	back  chan struct{}   // closed when the store is put back; nil: it is not taken away
+	last  eventlog.Bounds // when it was taken away
 
-	// turn is held by whoever changes the store: the committer for a batch, the trimmer for a chunk.
+	// turn is held while the store is changed: by the committer for a batch, by the trimmer for a chunk.
 	turn sync.Mutex
 
-	unsynced chan *commit  // from committer to finisher: written, and waiting for the sync
-	broken   chan struct{} // wakes the reviver
+	unsynced chan *commit  // from committer to finisher: batches that wait for their sync
+	broken   chan struct{} // wakes recoverLoop
 
 	trim trimmer
 
-	// How the log ends: closing is closed first, each goroutine of running then comes to its end.
+	// Close closes closing first; then each goroutine of running ends.
 	closeOnce sync.Once
 	closing   <-chan struct{}
-	stop      context.CancelFunc // closes it
+	stop      context.CancelFunc // closes closing
 	running   sync.WaitGroup
 	closeErr  error
 }
@@ -175,13 +175,14 @@ type Log struct {
 var (
 	_ eventlog.Mirror  = (*Log)(nil)
 	_ eventlog.Lookup  = (*Log)(nil)
+	_ eventlog.Lister  = (*Log)(nil)
 	_ eventlog.Readier = (*Log)(nil)
 )
 
-// Open opens the log in a directory, and makes both if they are not there. One process at a time can do so.
+// Open opens the log in a directory, and creates both if needed. One process at a time can open a directory.
 //
-// Errors: a *DirError says what is wrong with the directory and what to do; an *eventlog.InvalidError is one in the
-// options; an *eventlog.CorruptError is damage in what the log needs in order to open.
+// Errors: a *DirError says what is wrong with the directory and what to do. An *eventlog.InvalidError is about an option. An
+// *eventlog.CorruptError, inside a *DirError, is damage without which the log cannot be opened.
 func Open(dir string, o *Options) (*Log, error) {
 	opts, err := o.withDefaults()
 	if err != nil {
@@ -190,9 +191,8 @@ func Open(dir string, o *Options) (*Log, error) {
 	return open(dir, opts, false)
 }
 
-// Restored says that what is in a directory was restored or copied from somewhere, and lets the log begin a
-// new generation when it is opened next: otherwise it might give numbers to new records that readers have seen on others.
-// It returns the new generation.
+// Restored declares that a directory was restored from a backup or copied. It begins a new generation and returns it. Otherwise
+// new records could get numbers that readers have seen on other records.
 func Restored(dir string) (string, error) {
 	opts, err := (&Options{Reserve: -1}).withDefaults()
 	if err != nil {
@@ -238,7 +238,7 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 		return nil, err
 	}
 	l.publish(l.store.position())
-	if err = errors.Join(d.settle(same), l.space.look(l)); err != nil {
+	if err = errors.Join(d.settle(same), l.space.check(l)); err != nil {
 		return nil, errors.Join(accessError(l.dir, err), l.store.close())
 	}
 	l.run(ctx)
@@ -250,7 +250,7 @@ func (l *Log) run(ctx context.Context) {
 		"committer": l.commitLoop,
 		"finisher":  l.finishLoop,
 		"trimmer":   func() { l.trimLoop(ctx) },
-		"reviver":   l.reviveLoop,
+		"recovery":  l.recoverLoop,
 		"space":     l.spaceLoop,
 	} {
 		l.running.Go(func() { labelled("disklog "+name, loop) })
@@ -262,8 +262,8 @@ func (l *Log) run(ctx context.Context) {
 
 // Close implements eventlog.Log.
 //
-// The order: first nothing new is taken, then what was taken is committed and answered, then trimming and reviving stop, and
-// only then the store is closed, which waits for readers.
+// The order: it refuses new calls, commits and answers those it accepted, stops the background goroutines, and closes the store,
+// which waits for reads.
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
 		l.queue.close()
@@ -284,12 +284,12 @@ func (l *Log) Close() error {
 // Head implements eventlog.Log.
 func (l *Log) Head() eventlog.Position { return *l.head.Load() }
 
-// publish makes everything up to a position visible. Its callers take turns: nobody publishes while another does.
+// publish makes everything up to a position visible. Calls must not overlap.
 func (l *Log) publish(head eventlog.Position) {
 	l.head.Store(&head)
 	select {
 	case l.watch <- struct{}{}:
-	default: // one is enough
+	default: // the receiver has a value waiting already
 	}
 }
 

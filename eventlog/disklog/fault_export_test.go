@@ -4,4 +4,4 @@ package disklog
 func (o *Options) SetMemTable(bytes int) { o.memTable = uint64(bytes) }
 
 // LookAtSpace looks now how much space the disk has left.
-func (l *Log) LookAtSpace() error { return l.space.look(l) }
+func (l *Log) LookAtSpace() error { return l.space.check(l) }

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fingerprint tells a file in a directory from copies of both: by inode and time of birth, which stay when a volume is
-// mounted elsewhere and are new in a copy, and by the machine, for a copy of the whole volume. A copy by hard links has the
-// same file, in another directory. Empty: nothing is known.
+// fingerprint identifies a file in a directory, so that copies of it are recognised. Inode and birth time stay the same when the
+// volume is mounted elsewhere, and differ in a copy. The inode of the directory reveals a copy by hard links, the machine ID a copy
+// of the whole volume. The result is empty if nothing is known.
 func fingerprint(path string) string {
 	file, dir := statMark(path), statMark(filepath.Dir(path))
 	if file == "" || dir == "" {
@@ -24,7 +24,7 @@ func fingerprint(path string) string {
 	return fmt.Sprintf("%s, in %s, machine %s", file, dir, strings.TrimSpace(string(machine)))
 }
 
-// statMark returns inode and time of birth. A file system without times of birth has its device instead.
+// statMark returns inode and birth time. On file systems without birth times it returns inode and device.
 func statMark(path string) string {
 	var st unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_INO|unix.STATX_BTIME, &st); err != nil {

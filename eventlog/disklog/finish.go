@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// finishLoop waits for the syncs of the committer's batches, one after the other, and lets their requests know.
+// finishLoop waits for the syncs of batches in order, and answers their requests.
 func (l *Log) finishLoop() {
 	for c := range l.unsynced {
 		err := c.failed
@@ -26,17 +26,17 @@ func (l *Log) finishLoop() {
 	}
 }
 
-// publishCommit makes a batch visible, unless its store has failed: nobody knows then what is on disk, and the next store
-// may be open already, and ahead.
+// publishCommit makes a batch visible, unless its store has failed. Then it is not known what is on disk, and the next store may
+// be open already with a newer head.
 //
-// With SyncAlways it first writes that the batch is on disk, see acknowledged.go.
+// With SyncAlways it first notes that the batch is on disk, see acknowledged.go.
 func (l *Log) publishCommit(c *commit) error {
 	if l.opts.Sync == SyncAlways && l.Head() != c.head {
 		if err := c.store.acknowledged.write(c.head); err != nil {
 			c.store.db.Fail(err)
 		}
 	}
-	l.mu.Lock() // so that nobody puts the next one in place
+	l.mu.Lock() // so that the store is not replaced meanwhile
 	defer l.mu.Unlock()
 	if c.store.db.Failed() {
 		return broken(c.store.db.Err())
@@ -49,8 +49,8 @@ func (l *Log) publishCommit(c *commit) error {
 	return nil
 }
 
-// sync waits until the batch is on disk, if it is on its way there. Anything that is wrong with it ends the
-// store: the committer counts on what it has written.
+// sync waits until the batch is on disk. After any error the store has to be opened again, because the committer relies on
+// what it has written.
 func (c *commit) sync(err error) error {
 	if err == nil && c.written {
 		err = c.batch.SyncWait()
@@ -65,7 +65,7 @@ func (c *commit) sync(err error) error {
 	return nil
 }
 
-// syncLoop is that of SyncInterval.
+// syncLoop syncs at intervals, for SyncInterval.
 func (l *Log) syncLoop() {
 	tick := time.NewTicker(l.opts.Interval)
 	defer tick.Stop()
@@ -73,7 +73,7 @@ func (l *Log) syncLoop() {
 		select {
 		case <-tick.C:
 		case <-l.closing:
-			return // closing Pebble syncs
+			return // closing the store syncs
 		}
 		if head := l.Head(); head != synced {
 			l.syncNow()

@@ -11,11 +11,11 @@ import (
 
 // commit writes the chunk. The caller holds the turn.
 //
-// What readers go by in memory is set before the batch is applied: who sees the batch has to know of it. What
-// is only counted is set after it.
+// State in memory that readers use is updated before the batch is applied, because a reader that sees the batch must also see that
+// state. Counters are updated afterwards.
 func (k *chunk) commit() error {
 	s := k.s
-	k.meta.events += uint64(len(k.buried))
+	k.meta.events += uint64(len(k.removed))
 	k.meta.bytes += uint64(k.bytes)
 	for topic, c := range k.changes {
 		if !c.write {
@@ -25,10 +25,10 @@ func (k *chunk) commit() error {
 		k.set(topicKey(nil, topic), c.state.value())
 		raise(&s.marks.of(topic).trimmed, c.state.trimmed)
 	}
-	k.removeBuried()
+	k.removeRecords()
 	k.set([]byte(metaTrim), k.meta.value())
 	if k.err != nil {
-		for topic := range k.changes { // what the committer knows of them has been changed, and nothing has
+		for topic := range k.changes { // their cached state was changed, and the store was not
 			s.topics.drop(topic)
 		}
 		return k.err
@@ -38,21 +38,21 @@ func (k *chunk) commit() error {
 	defer s.losses.end()
 	s.trim.Store(&meta)
 	k.size = k.batch.Len()
-	if n := len(k.buried); n > 0 {
-		s.newest.removed(k.buried[n-1])
+	if n := len(k.removed); n > 0 {
+		s.newest.removed(k.removed[n-1])
 	}
 	if err := s.db.Apply(k.batch, pebble.NoSync); err != nil {
 		s.db.Fail(err)
 		return broken(err)
 	}
-	s.events.Add(-int64(len(k.buried)))
+	s.events.Add(-int64(len(k.removed)))
 	s.bytes.Add(-k.bytes)
 	s.deadTopics.Add(int64(meta.died - before.died))
 	s.deadBytes.Add(int64(meta.diedBytes - before.diedBytes))
 	return nil
 }
 
-// settle brings the committer's knowledge of a topic up to date, and notes if it has died.
+// settle updates the committer's cache for a topic, and notes if the topic has died.
 func (k *chunk) settle(topic string, c *change) {
 	if len(c.entries) == 0 {
 		return
@@ -78,14 +78,14 @@ func (k *chunk) settle(topic string, c *change) {
 	}
 }
 
-// many is how many keys are removed as a range: that is one key instead of many, but each range has to be looked at by all
-// who read.
+// many is the number of neighbouring keys from which on they are deleted as a range. A range is one key instead of many, but every
+// read has to consider it.
 const many = 32
 
-// removeBuried removes the records themselves.
-func (k *chunk) removeBuried() {
-	slices.Sort(k.buried)
-	for rest := k.buried; len(rest) > 0; {
+// removeRecords deletes the records themselves.
+func (k *chunk) removeRecords() {
+	slices.Sort(k.removed)
+	for rest := k.removed; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n] == rest[n-1]+1 {
 			n++
@@ -101,7 +101,7 @@ func (k *chunk) removeBuried() {
 	}
 }
 
-// unindexAll removes entries from the index. They are the first of the topic: trimming leaves none out.
+// unindexAll deletes index entries. They are the topic's oldest ones, without gaps.
 func (k *chunk) unindexAll(topic string, seqs []uint64, newest uint64) {
 	prefix := appendName(nil, kindIndex, topic)
 	if len(seqs) >= many {
@@ -113,7 +113,7 @@ func (k *chunk) unindexAll(topic string, seqs []uint64, newest uint64) {
 	}
 }
 
-// hasDied reports whether a topic has no record left, after those up to a number were removed.
+// hasDied reports whether a topic has no records left, after those up to a number were removed.
 func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error) {
 	if t != nil {
 		return t.last <= removed, nil
@@ -121,7 +121,7 @@ func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error
 	if k.s.marks.last(topic) <= removed {
 		return true, nil
 	}
-	if k.now == nil { // it may have been revived since the view was made
+	if k.now == nil { // the topic may have got records since the view was made
 		now, err := k.s.db.NewIter(nil)
 		if err != nil {
 			return false, err
@@ -135,8 +135,8 @@ func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error
 	return !found, it.Error()
 }
 
-// forgetTopics forgets dead topics, a chunk of them at most, down to what the rules let be remembered. The caller holds the turn,
-// and has made the chunk while it did.
+// forgetTopics forgets the oldest dead topics, at most one chunk, until their number is within the limits. The caller holds the turn
+// and has created the chunk while it held it.
 func (k *chunk) forgetTopics() error {
 	dead, size := k.s.deadTopics.Load(), k.s.deadBytes.Load()
 	n := 0
@@ -159,7 +159,7 @@ func (k *chunk) forgetTopics() error {
 	return errors.Join(k.err, k.it.Error())
 }
 
-// forgetKeys removes a chunk of the keys that are not known any more.
+// forgetKeys deletes one chunk of expired idempotency keys.
 func (k *chunk) forgetKeys(l *Log) (done bool, err error) {
 	l.turn.Lock()
 	head := k.s.head

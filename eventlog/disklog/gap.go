@@ -8,11 +8,11 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Whether something is missing is asked in the order of what the answer costs: nothing at all has been trimmed after the
-// position; nothing of the topics that share a mark; nothing of the topic. Only the last reads, one key in most cases, and
-// one more for each record that the topic has trimmed while another one still has it.
+// Gaps are found in three steps of rising cost. First: was anything trimmed after the position? Second: do the marks of the
+// selected topics allow for a loss (see marks)? Third: read the state of each topic, which is usually one key, and one more for
+// each record that the topic trimmed and another topic still has.
 
-// start checks the position that a reader comes with.
+// start checks the position of a query.
 func start(q *eventlog.Query, head eventlog.Position) error {
 	switch {
 	case q.After.IsZero():
@@ -25,7 +25,7 @@ func start(q *eventlog.Query, head eventlog.Position) error {
 	return nil
 }
 
-// hole returns the last hole after a number, by its end and reason.
+// hole returns the end and reason of the last hole after a number.
 func (s *store) hole(after uint64) (to uint64, reason eventlog.Reason) {
 	holes := *s.holes.Load()
 	if n := len(holes); n > 0 && holes[n-1].to > after {
@@ -34,7 +34,7 @@ func (s *store) hole(after uint64) (to uint64, reason eventlog.Reason) {
 	return 0, ""
 }
 
-// mayMiss reports whether anything that is selected may be missing after a number. It reads nothing.
+// mayMiss reports whether anything selected may be missing after a number, without reading from the store.
 func (s *store) mayMiss(sel *eventlog.Selector, after uint64) bool {
 	t := s.trim.Load()
 	if max(t.trimmed, t.floor) <= after {
@@ -51,7 +51,7 @@ func (s *store) mayMiss(sel *eventlog.Selector, after uint64) bool {
 	return false
 }
 
-// gap returns the gap that a reader has after a number, or nil.
+// gap returns the gap of a reader after a number, or nil.
 func (v *view) gap(ctx context.Context, sel *eventlog.Selector, from eventlog.Position, after uint64) (*eventlog.GapError, error) {
 	to, reason := v.s.hole(after)
 	if v.s.mayMiss(sel, after) {
@@ -69,10 +69,10 @@ func (v *view) gap(ctx context.Context, sel *eventlog.Selector, from eventlog.Po
 	return &eventlog.GapError{Reason: reason, From: from, To: v.s.at(to)}, nil
 }
 
-// lost returns the newest record that is selected, comes after a number, and was trimmed; 0 if there is none.
+// lost returns the newest selected record after a number that was trimmed; 0 if there is none.
 func (v *view) lost(ctx context.Context, sel *eventlog.Selector, after uint64) (uint64, error) {
 	if sel.All() {
-		// Whatever is there can be read; this is from memory, and warns of what is being trimmed at this moment.
+		// Every existing record can be read. The answer comes from memory, and includes records that are being trimmed now.
 		return above(max(v.trim.gone, v.trim.floor), after), nil
 	}
 	newest := uint64(0)
@@ -120,7 +120,7 @@ func (v *view) lostByTopic(ctx context.Context, sel *eventlog.Selector, topic st
 	if v.trim.floor <= after {
 		return 0, nil
 	}
-	// It never lost anything, or it was forgotten. If it has records it is known, and the former is true.
+	// The topic lost nothing, or it was forgotten. If it has records, it was not forgotten.
 	v.key = appendName(v.key[:0], kindIndex, topic)
 	if v.it.SeekGE(v.key) && bytes.HasPrefix(v.it.Key(), v.key) {
 		return 0, nil
@@ -128,23 +128,23 @@ func (v *view) lostByTopic(ctx context.Context, sel *eventlog.Selector, topic st
 	return v.trim.floor, v.it.Error()
 }
 
-// ghosts is how many records that a topic has trimmed, and another one still has, a Read looks at from each end.
-const ghosts = 2048
+// elsewhereLimit is how many records that a topic trimmed and another one still has a Read looks at, from each end.
+const elsewhereLimit = 2048
 
-// lostByState is lost for a topic whose state is known. What the topic has trimmed and another one still has is lost to
-// those who do not want that other one.
+// lostByState is lost for a topic with a known state. A record that the topic trimmed and another topic still has is lost to
+// readers that do not select the other topic.
 //
-// There may be very many of these. The newest are looked at first, because to know the newest that is lost is to warn once. If
-// all of them can be read, the oldest are looked at, and the reader is answered up to there.
+// There may be very many such records. The newest are checked first: the newest loss covers all losses before it. If all of those can
+// be read, the oldest are checked, and the answer is complete up to there.
 func (v *view) lostByState(ctx context.Context, sel *eventlog.Selector, topic string, state topicState, after uint64) (uint64, error) {
 	if state.trimmed <= after {
 		return 0, nil
 	}
 	lost := above(state.gone, after)
-	prefix := appendName(nil, kindGhost, topic)
+	prefix := appendName(nil, kindElsewhere, topic)
 	prefix = prefix[:len(prefix):len(prefix)]
 	at := state.trimmed + 1
-	for range ghosts {
+	for range elsewhereLimit {
 		if !v.it.SeekLT(appendSeq(prefix, at)) || !bytes.HasPrefix(v.it.Key(), prefix) {
 			return lost, v.it.Error()
 		}
@@ -157,10 +157,10 @@ func (v *view) lostByState(ctx context.Context, sel *eventlog.Selector, topic st
 	}
 	v.unsure = max(v.unsure, state.trimmed)
 	if lost != 0 {
-		return lost, nil // there may be more after it, to be told of later
+		return lost, nil // there may be later losses; the next Read reports them
 	}
 	at = after
-	for range ghosts {
+	for range elsewhereLimit {
 		if !v.it.SeekGE(appendSeq(prefix, at+1)) || !bytes.HasPrefix(v.it.Key(), prefix) {
 			return 0, v.it.Error()
 		}
@@ -173,7 +173,7 @@ func (v *view) lostByState(ctx context.Context, sel *eventlog.Selector, topic st
 	return 0, nil
 }
 
-// readable reports whether a record can be read by a selector.
+// readable reports whether a selector can read a record.
 func (v *view) readable(ctx context.Context, sel *eventlog.Selector, seq uint64) (bool, error) {
 	if seq%256 == 0 && ctx.Err() != nil {
 		return false, ctx.Err()
@@ -184,23 +184,23 @@ func (v *view) readable(ctx context.Context, sel *eventlog.Selector, seq uint64)
 		statuses, err = v.statuses(seq)
 	}
 	if isCorrupt(err) {
-		return false, nil // nor by the other one's, or nobody knows
+		return false, nil // unreadable for everybody
 	}
 	return err == nil && among(sel, &r, statuses), err
 }
 
-// lostTopics is how many topics under a prefix are looked at, before a reader is rather warned in vain.
+// lostTopics is how many topics under a prefix are checked. If there are more, a gap is reported without knowing.
 const lostTopics = 1_000_000
 
-// lostByRule is lost for the topics that a matcher selects.
+// lostByRule is lost for the topics that matchers select.
 func (v *view) lostByRule(ctx context.Context, sel *eventlog.Selector, after uint64) (uint64, error) {
 	newest := above(v.trim.floor, after)
 	if v.s.losses.known(sel.Matchers(), after) {
 		return newest, nil
 	}
 	matchers := sel.Matchers()
-	learns := len(matchers) <= lossesKept  // more are not remembered
-	found := make([]uint64, len(matchers)) // the newest that was trimmed, for each
+	learns := len(matchers) <= lossesKept  // losses remembers no more
+	found := make([]uint64, len(matchers)) // the newest trimmed record for each
 	left := lostTopics
 	for _, prefix := range sel.Prefixes() {
 		from := appendEscaped([]byte{kindTopic}, prefix)

@@ -9,18 +9,18 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// errTooMany ends a walk over more topics than are worth it.
+// errTooMany means that a walk met more topics than its limit.
 var errTooMany = errors.New("too many topics")
 
-// found is a set of sequence numbers that keeps the first so many in its order, forwards or backwards.
+// found collects sequence numbers and keeps the first limit of them, in forward or backward order.
 type found struct {
 	seqs  []uint64
 	limit int
 	back  bool
-	end   uint64 // beyond this one nothing is wanted any more
+	end   uint64 // numbers beyond it are not wanted
 }
 
-// order is that of slices.SortFunc.
+// order compares numbers for slices.SortFunc.
 func (f *found) order(a, b uint64) int {
 	if f.back {
 		a, b = b, a
@@ -34,7 +34,7 @@ func (f *found) order(a, b uint64) int {
 	return 0
 }
 
-// wants reports whether a number could be among those that are kept.
+// wants reports whether a number may be among those that are kept.
 func (f *found) wants(seq uint64) bool { return f.order(seq, f.end) <= 0 }
 
 func (f *found) add(seq uint64) {
@@ -44,7 +44,7 @@ func (f *found) add(seq uint64) {
 	}
 }
 
-// cut brings the numbers into order, each once, and forgets those beyond the limit.
+// cut sorts the numbers, removes duplicates and those beyond the limit.
 func (f *found) cut() {
 	slices.SortFunc(f.seqs, f.order)
 	f.seqs = slices.Compact(f.seqs)
@@ -54,15 +54,15 @@ func (f *found) cut() {
 	}
 }
 
-// gather returns the numbers of the first so many records after one that the index has under the selected topics, and the
-// number up to which there are no others. Topics by rule are walked, at most so many.
+// gather returns the numbers of the first limit records after a number that the index has under the selected topics, and the number
+// up to which this is complete. It visits at most walk topics for the selector's matchers.
 func (v *view) gather(ctx context.Context, sel *eventlog.Selector, after uint64, limit, walk int) ([]uint64, uint64, error) {
 	f := &found{limit: limit, end: v.head}
 	err := v.collect(ctx, sel, f, after, walk)
 	return f.seqs, f.end, err
 }
 
-// gatherBack is gather in the other direction: the last so many before a number, newest first.
+// gatherBack is gather backwards: the last limit records before a number, newest first.
 func (v *view) gatherBack(ctx context.Context, sel *eventlog.Selector, before uint64, limit, walk int) ([]uint64, uint64, error) {
 	f := &found{limit: limit, back: true}
 	err := v.collect(ctx, sel, f, before, walk)
@@ -87,7 +87,7 @@ func (v *view) collect(ctx context.Context, sel *eventlog.Selector, f *found, fr
 	return nil
 }
 
-// collectTopic adds what one topic has.
+// collectTopic adds the records of one topic.
 func (v *view) collectTopic(f *found, topic string, from uint64) error {
 	if !f.back && v.s.marks.last(topic) <= from {
 		return nil
@@ -115,7 +115,7 @@ func (v *view) collectTopic(f *found, topic string, from uint64) error {
 	return v.it.Error()
 }
 
-// collectRule adds what the topics with a prefix have that are selected.
+// collectRule adds the records of the selected topics with a prefix.
 func (v *view) collectRule(ctx context.Context, sel *eventlog.Selector, f *found, prefix string, from uint64, walk *int) error {
 	under := appendEscaped([]byte{kindIndex}, prefix)
 	next := under
@@ -131,7 +131,7 @@ func (v *view) collectRule(ctx context.Context, sel *eventlog.Selector, f *found
 			return corrupt("index", "a key is cut off")
 		}
 		next = appendName(next[:0:0], kindIndex, topic)
-		next[len(next)-1]++ // behind all of the topic, before all others
+		next[len(next)-1]++ // after all keys of the topic, before all others
 		if sel.Match(topic) {
 			if err := v.collectTopic(f, topic, from); err != nil {
 				return err

@@ -19,16 +19,15 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// A data directory is Pebble's, with two files more: tidings.json says whose it is and from where, and owner
-// which process has it open, or how it was closed.
+// A data directory is Pebble's directory with additional files: tidings.json identifies the log, and owner says which process has it
+// open, or how it was closed.
 const (
 	identityFile = "tidings.json"
 	ownerFile    = "owner"
-	format       = 1 // of keys and values; raised when an older version could not read them
+	format       = 1 // of keys and values; raised when older versions cannot read them
 )
 
-// What is wrong with a directory. [*DirError] is one of these to errors.Is, or eventlog.ErrCorrupt, or an error of the file
-// system.
+// Causes of a [*DirError], for errors.Is. Other causes are eventlog.ErrCorrupt and errors of the file system.
 var (
 	ErrInUse     = errors.New("it is open already")
 	ErrNotALog   = errors.New("it is not the directory of a log")
@@ -39,7 +38,7 @@ var (
 	errNoIdentity = errors.New("it has the files of a store, but no tidings.json")
 )
 
-// DirError is a data directory that cannot be opened.
+// DirError reports a data directory that cannot be opened.
 type DirError struct {
 	Dir    string
 	Remedy string // what to do
@@ -52,7 +51,7 @@ func (e *DirError) Error() string {
 
 func (e *DirError) Unwrap() error { return e.Err }
 
-// accessError is a directory that the file system does not let us use.
+// accessError reports a directory that the file system does not let the process use.
 func accessError(dir string, err error) error {
 	if dirErr, ok := errors.AsType[*DirError](err); ok {
 		return dirErr
@@ -94,14 +93,14 @@ type identity struct {
 
 const about = "An event log of Tidings. Look into it with: tidings log stats DIR. After restoring a copy: tidings log restored DIR."
 
-// directory is one that is being opened.
+// directory is a data directory that is being opened.
 type directory struct {
 	fs   vfs.FS
 	name string
 	lock *pebble.Lock
 }
 
-// real reports whether the directory is one of the machine, and not one of a test.
+// real reports whether the directory is on disk rather than in a test's file system.
 func (d *directory) real() bool { return vfs.Root(d.fs) == vfs.Default }
 
 // mark returns the fingerprint of a file.
@@ -112,12 +111,11 @@ func (d *directory) mark(path string) string {
 	return fingerprint(path)
 }
 
-// take locks the directory and reports whether it is the one that was written last. If it is not, the log has to begin a
-// generation. What is in the directory is left as it is, until its store is known to be one that can be opened: then settle
-// is called.
+// take locks the directory and reports whether it is the one that was last written. If not, the log has to begin a generation. take
+// leaves the files as they are; settle is called when the store could be opened.
 func (d *directory) take(restored bool) (same bool, err error) {
 	if d.real() {
-		if d.name, err = filepath.Abs(d.name); err != nil { // the process may go elsewhere
+		if d.name, err = filepath.Abs(d.name); err != nil { // the working directory may change
 			return false, accessError(d.name, err)
 		}
 	}
@@ -138,16 +136,16 @@ func (d *directory) take(restored bool) (same bool, err error) {
 	return same, nil
 }
 
-// claim is what take does once the directory is locked.
+// claim is the part of take that needs the lock.
 func (d *directory) claim(restored bool) (same bool, err error) {
-	id, err := readIdentity(d.fs, d.name) // again: until now it may have been somebody else's
+	id, err := readIdentity(d.fs, d.name) // again, because another process may have had it until now
 	if restored && (errors.Is(err, errCannotRead) || errors.Is(err, errNoIdentity)) {
 		err = nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if empty := id.Format == 0 && !restored; empty { // and from now on a store in it is known for a log's
+	if empty := id.Format == 0 && !restored; empty { // from now on a store in this directory is recognised as a log
 		return false, d.writeIdentity(func(string) string { return unsettled })
 	}
 	if err := checkStore(d.fs, d.name, id); err != nil {
@@ -156,12 +154,12 @@ func (d *directory) claim(restored bool) (same bool, err error) {
 	return !restored && id.Fingerprint == d.mark(d.fs.PathJoin(d.name, identityFile)), nil
 }
 
-// unsettled is the fingerprint of a directory whose log has not begun its first generation yet. It is no other one's:
-// whoever finds it begins one.
+// unsettled is the fingerprint of a directory whose log has no generation yet. It equals no other fingerprint, so that the next
+// Open begins a generation.
 const unsettled = "none so far"
 
-// settle is called when the log has opened its store, and begun a generation if the directory was not the same. Until then
-// tidings.json has the fingerprint of another one, so that after a crash in between the next one begins a generation too.
+// settle is called after the store was opened, and after a generation was begun if the directory is not the same. Until then
+// tidings.json has another fingerprint, so that after a crash in between the next Open begins a generation too.
 func (d *directory) settle(same bool) error {
 	if !same {
 		if err := d.writeIdentity(d.mark); err != nil {
@@ -171,7 +169,7 @@ func (d *directory) settle(same bool) error {
 	return writeOwner(d.fs, d.name)
 }
 
-// writeIdentity writes tidings.json with the fingerprint of that very file; mark returns it.
+// writeIdentity writes tidings.json with the fingerprint of the new file itself, which mark returns.
 func (d *directory) writeIdentity(mark func(path string) string) error {
 	return replaceFile(d.fs, d.name, identityFile, func(path string) ([]byte, error) {
 		text, err := json.MarshalIndent(identity{About: about, Format: format, Fingerprint: mark(path)}, "", "  ")
@@ -179,11 +177,11 @@ func (d *directory) writeIdentity(mark func(path string) string) error {
 	})
 }
 
-// lockDir makes sure that nobody else has the directory open.
+// lockDir locks the directory against other processes and other logs of this process.
 func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	name := dir
 	if vfs.Root(fsys) == vfs.Default {
-		// Within a process the lock goes by the name of the file, and there may be several.
+		// Within a process, locks go by the name of the file, and a file may have several names.
 		if real, err := filepath.EvalSymlinks(dir); err == nil {
 			name = real
 		}
@@ -192,7 +190,7 @@ func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	if err == nil {
 		return lock, nil
 	}
-	// Held by this process, it is an error of its own.
+	// If this process holds the lock, the error is not an errno.
 	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.EAGAIN {
 		return nil, accessError(dir, err)
 	}
@@ -210,8 +208,8 @@ func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	}
 }
 
-// makeDir makes the directory and those above it, and syncs them as long as there is no log: a new directory may have been made
-// by a process that did not live to do so. Pebble syncs only the one above dir.
+// makeDir creates the directory and its parents. As long as there is no log in it, it syncs all parents, because a process that
+// created them may have died before it synced them. Pebble syncs only the direct parent.
 func makeDir(fsys vfs.FS, dir string) error {
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -220,7 +218,7 @@ func makeDir(fsys vfs.FS, dir string) error {
 		return nil
 	}
 	for above := fsys.PathDir(dir); ; above = fsys.PathDir(above) {
-		// One that this user cannot read is none that was made here.
+		// A parent that this user cannot read was not created here.
 		if err := guard.SyncDir(fsys, above); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
@@ -254,8 +252,8 @@ func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 	return id, nil
 }
 
-// checkStore looks at the names of Pebble's files, of a directory that is locked. Where the one is missing that names its
-// manifest Pebble would begin a new store, and remove all that is there.
+// checkStore checks the names of Pebble's files in a locked directory. If the marker of the manifest is missing, Pebble would begin a
+// new store and remove all files of the old one.
 func checkStore(fsys vfs.FS, dir string, id identity) error {
 	names, err := fsys.List(dir)
 	if err != nil {
@@ -268,7 +266,7 @@ func checkStore(fsys vfs.FS, dir string, id identity) error {
 		}
 	}
 	switch {
-	case id.Fingerprint == unsettled: // it may not have come so far
+	case id.Fingerprint == unsettled: // the store may not have been created yet
 	case guard.ManifestName(names) == "":
 		return openError(dir, corrupt("store", "there is no file "+guard.MarkerPrefix+"*"))
 	}
@@ -281,7 +279,7 @@ func newFormat(dir string, its, ours int) error {
 	}
 }
 
-// checkRestored returns an error if the directory is not that of a log. Somebody says that it is, and it may lack tidings.json.
+// checkRestored returns an error if the directory is not that of a log. tidings.json may be missing or damaged.
 func checkRestored(fsys vfs.FS, dir string) error {
 	id, err := readIdentity(fsys, dir)
 	switch {
@@ -295,7 +293,7 @@ func checkRestored(fsys vfs.FS, dir string) error {
 	return err
 }
 
-// haveLog returns an error if the store in a directory is not that of a log. It changes nothing in it.
+// haveLog returns why if the store in a directory is not that of a log. It changes nothing.
 func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 	lock, err := lockDir(fsys, dir)
 	if err != nil {
@@ -318,8 +316,8 @@ func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 	return errors.Join(err, db.Close())
 }
 
-// onlyIfEmpty returns an error if there is anything in dir that is not ours: a store without tidings.json has lost it, or is
-// somebody else's. That file is there before the store is.
+// onlyIfEmpty returns an error if dir contains anything but files that the log creates before the store. A store without tidings.json
+// is not a log's, or has lost that file.
 func onlyIfEmpty(fsys vfs.FS, dir string) error {
 	names, err := fsys.List(dir)
 	if err != nil {
@@ -343,12 +341,12 @@ func onlyIfEmpty(fsys vfs.FS, dir string) error {
 	return nil
 }
 
-// writeOwner says which process has the directory. That is for people: the lock is what counts.
+// writeOwner records which process has the directory open, for people. The lock is what protects it.
 func writeOwner(fsys vfs.FS, dir string) error {
 	return replaceFile(fsys, dir, ownerFile, func(string) ([]byte, error) { return fmt.Appendf(nil, "%d\n", os.Getpid()), nil })
 }
 
-// readOwner returns 0 if nobody knows.
+// readOwner returns the process that has the directory open, 0 if it is not known.
 func readOwner(fsys vfs.FS, dir string) int {
 	text, err := readFile(fsys, fsys.PathJoin(dir, ownerFile))
 	if err != nil {
@@ -370,8 +368,7 @@ func readFile(fsys vfs.FS, name string) ([]byte, error) {
 	return text, errors.Join(err, f.Close())
 }
 
-// replaceFile replaces a file as a whole, and is done when that is on disk. The function is called with the path at which
-// the new file stands until then.
+// replaceFile replaces a file atomically and durably. content gets the path of the new file before it is renamed.
 func replaceFile(fsys vfs.FS, dir, name string, content func(path string) ([]byte, error)) error {
 	path := fsys.PathJoin(dir, name)
 	f, err := fsys.Create(path+".new", vfs.WriteCategoryUnspecified)

@@ -14,16 +14,15 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Inspector looks into a data directory that no process has open, and changes nothing in it. Its methods may be called one
-// after the other.
+// Inspector reads a data directory that no process has open, and changes nothing in it. It is not safe for concurrent use.
 type Inspector struct {
 	dir    directory
 	id     identity
 	store  *store
-	proven []eventlog.Position // what was on disk, by what stands beside the store
+	proven []eventlog.Position // positions that were on disk, by other files of the directory
 }
 
-// missing returns a position that was on disk and is not there any more, if there is one.
+// missing returns a position that was on disk and is not in the store any more, if there is one.
 func (i *Inspector) missing() (p eventlog.Position, ok bool) {
 	for _, p := range i.proven {
 		if p.Gen != "" && (p.Gen != i.store.gen || p.Seq > i.store.head.seq) {
@@ -33,9 +32,9 @@ func (i *Inspector) missing() (p eventlog.Position, ok bool) {
 	return p, false
 }
 
-var errInspecting = errors.New("the log was opened to be looked at, not to be written")
+var errInspecting = errors.New("the log is open for reading only")
 
-// Inspect opens a data directory to look into it. The error is a *DirError, as that of [Open].
+// Inspect opens a data directory for reading. The error is a *DirError, as for [Open].
 func Inspect(dir string) (_ *Inspector, err error) {
 	opts, err := (*Options)(nil).withDefaults()
 	if err != nil {
@@ -76,44 +75,44 @@ func Inspect(dir string) (_ *Inspector, err error) {
 	return i, nil
 }
 
-// Close lets others have the directory.
+// Close unlocks the directory.
 func (i *Inspector) Close() error {
 	err := i.store.db.Close()
 	return errors.Join(err, i.dir.lock.Close())
 }
 
-// Stats is what a log holds.
+// Stats describes the content of a log.
 type Stats struct {
 	Dir    string
 	Format int
 	eventlog.Bounds
-	Oldest, Newest time.Time // of the records; zero if there are none
-	Disk           int64     // bytes of all files in the directory, whatever they are for
-	Topics         int       // that have records
-	Dead           int       // topics that have none and are remembered
+	Oldest, Newest time.Time // times of records; zero if there are none
+	Disk           int64     // bytes of all files in the directory
+	Topics         int       // topics that have records
+	Dead           int       // dead topics that are remembered
 	Keys           uint64    // idempotency keys that are remembered
 	Holes          []Hole
-	Closed         bool    // the log was closed, or keeps everything on disk at any time
-	Largest        []Topic // the topics with the most bytes, ten at most
+	Closed         bool    // nothing was lost: the log was closed, or uses SyncAlways
+	Largest        []Topic // the topics with the most bytes, at most ten
 }
 
-// Hole is a range of numbers in which records may have been lost, for all topics.
+// Hole is a range of sequence numbers in which records of any topic may have been lost.
 type Hole struct {
 	From, To uint64
 	Reason   eventlog.Reason
 }
 
-// Topic is what a topic has.
+// Topic describes a topic.
 type Topic struct {
 	Name   string
 	Events int64
-	Bytes  int64 // by eventlog.Record.Size; a record with several topics counts for each
+	Bytes  int64 // by eventlog.Record.Size; a record counts for each of its topics
 	Last   uint64
 }
 
 const largestTopics = 10
 
-// Stats counts what the log holds. It reads the index, not the records.
+// Stats counts the content of the log. It reads the index, not the records.
 func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
 	s := i.store
 	_, missing := i.missing()
@@ -143,8 +142,8 @@ func (i *Inspector) Stats(ctx context.Context) (Stats, error) {
 	return st, i.countTopics(ctx, &st)
 }
 
-// directorySize returns the bytes of all files in a directory: Pebble counts only its own that are in use, and not what it leaves to be recycled
-// or removed, nor our files beside it.
+// directorySize returns the bytes of all files in a directory. Pebble's metrics leave out obsolete files and those that are not
+// Pebble's.
 func directorySize(dir string) (size int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -159,7 +158,7 @@ func directorySize(dir string) (size int64, err error) {
 	return size, err
 }
 
-// countTopics goes through the index.
+// countTopics counts topics by reading the index.
 func (i *Inspector) countTopics(ctx context.Context, st *Stats) error {
 	it, err := i.store.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindIndex}, UpperBound: []byte{kindIndex + 1}})
 	if err != nil {
@@ -174,7 +173,7 @@ func (i *Inspector) countTopics(ctx context.Context, st *Stats) error {
 		name, _, ok := cutName(it.Key()[1:])
 		e, err := decodeEntry(it.Value())
 		if !ok || err != nil {
-			continue // Check says so
+			continue // Check reports it
 		}
 		if name != t.Name {
 			st.addTopic(t)
@@ -207,7 +206,7 @@ func (st *Stats) addTopic(t Topic) {
 // Head returns the position of the newest record.
 func (i *Inspector) Head() eventlog.Position { return i.store.position() }
 
-// Seek is that of eventlog.Log.
+// Seek is the Seek of eventlog.Log.
 func (i *Inspector) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Start) (eventlog.Query, error) {
 	if err := from.Check(); err != nil {
 		return eventlog.Query{}, err
@@ -220,8 +219,7 @@ func (i *Inspector) Seek(ctx context.Context, sel eventlog.Selector, from eventl
 	return q, errors.Join(err, v.close())
 }
 
-// Dump yields everything that a query finds and that is there, in order. The error is the last thing it yields. Of what is
-// missing it says nothing.
+// Dump yields every existing record that a query finds, in order. An error ends the sequence. Missing records are skipped silently.
 func (i *Inspector) Dump(ctx context.Context, q eventlog.Query) iter.Seq2[eventlog.Record, error] {
 	return func(yield func(eventlog.Record, error) bool) {
 		for q = q.WithDefaults(); ; {

@@ -9,30 +9,29 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// The first byte of a key says what it is. Numbers in keys are 8 bytes, big-endian, so that keys are in the order of
-// numbers; topics and IDs are escaped, so that none is the beginning of another. All of this is part of the format:
-// docs/format.md describes it, testdata/keys.golden pins it.
+// The first byte of a key is its kind. Numbers in keys are 8 bytes, big-endian, so that keys sort by number. Topics and IDs are escaped,
+// so that none is a prefix of another. All of this is part of the format: docs/format.md describes it, testdata/keys.golden pins it.
 const (
-	kindEvent   = 'e' // seq → time, record
-	kindIndex   = 'i' // topic, seq → entry: the record can be found under the topic
-	kindGhost   = 'g' // topic, seq → nothing: the topic has trimmed the record, another one still has it
-	kindStatus  = 'x' // seq → a status for each topic, of a record that some of its topics no longer have
-	kindTopic   = 's' // topic → what it has lost
-	kindDead    = 'd' // seq, topic → nothing: a topic that has no record any more, by the last it had
-	kindKey     = 'k' // hash of topic and key, number → use
-	kindKeyLine = 'n' // number → time, hash: the keys in the order of their use
-	kindID      = 'p' // publisher's id, seq → nothing
-	kindHole    = 'h' // last seq → first seq, reason
-	kindMeta    = 'm' // name → numbers
+	kindEvent     = 'e' // seq → time, record
+	kindIndex     = 'i' // topic, seq → entry: readers find the record under the topic
+	kindElsewhere = 'g' // topic, seq → nothing: the topic trimmed the record, another one still has it
+	kindStatus    = 'x' // seq → status per topic, of a record that some of its topics dropped
+	kindTopic     = 's' // topic → what it lost
+	kindDead      = 'd' // seq, topic → nothing: a topic without records, by its last record
+	kindKey       = 'k' // hash of topic and key, number → use
+	kindKeyLine   = 'n' // number → time, hash: the keys in the order of use
+	kindID        = 'p' // publisher's ID, seq → nothing
+	kindHole      = 'h' // last seq → first seq, reason
+	kindMeta      = 'm' // name → numbers
 )
 
-// Names of kindMeta.
+// Names of kindMeta keys.
 const (
 	metaGeneration = "mgeneration"
-	metaHead       = "mhead"  // what the committer counts, see headMeta
-	metaTrim       = "mtrim"  // what trimming counts, see trimMeta
-	metaCut        = "mcut"   // a cut that was begun: the number after which everything goes, and the next generation
-	metaLease      = "mlease" // the sequence number up to which numbers may have been used
+	metaHead       = "mhead"  // the committer's counters, see headMeta
+	metaTrim       = "mtrim"  // the trimmer's counters, see trimMeta
+	metaCut        = "mcut"   // a cut in progress: the number after which everything is removed, and the next generation
+	metaLease      = "mlease" // sequence numbers up to this one may have been used
 )
 
 const (
@@ -54,12 +53,12 @@ func appendEscaped(b []byte, text string) []byte {
 	}
 }
 
-// appendName appends a kind and a topic or ID, with its end.
+// appendName appends a kind and an escaped, terminated topic or ID.
 func appendName(b []byte, kind byte, name string) []byte {
 	return append(appendEscaped(append(b, kind), name), escape, terminator)
 }
 
-// cutName returns the topic or ID at the beginning of a key, without its kind, and what follows.
+// cutName returns the topic or ID at the beginning of a key without its kind, and the rest.
 func cutName(key []byte) (name string, rest []byte, ok bool) {
 	i := bytes.IndexByte(key, escape)
 	if i >= 0 && i+1 < len(key) && key[i+1] == terminator {
@@ -95,7 +94,7 @@ func deadKey(b []byte, seq uint64, topic string) []byte {
 	return append(appendSeq(append(b, kindDead), seq), topic...)
 }
 
-// hash is one of 16 bytes: that two are the same by accident is less likely than any failure of the machine.
+// hash is 16 bytes of a SHA-256. Accidental collisions are less likely than hardware failures.
 type hash [16]byte
 
 func sum(parts ...[]byte) hash {
@@ -103,7 +102,7 @@ func sum(parts ...[]byte) hash {
 	for _, part := range parts {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		_, _ = h.Write(size[:]) // a hash takes everything
+		_, _ = h.Write(size[:]) // never fails
 		_, _ = h.Write(part)
 	}
 	return hash(h.Sum(nil)[:16])
@@ -123,13 +122,13 @@ func seqOf(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(key)-8:])
 // entry is the value of kindIndex.
 type entry struct {
 	flags byte
-	ord   uint64 // number of the record within its topic; those that are there have no gap but for ends
+	ord   uint64 // number of the record within its topic; existing entries are consecutive, apart from ends
 	size  uint64 // eventlog.Record.Size
 }
 
 const (
 	entryEnd   = 1 << iota // the record ends its topics
-	entryPlain             // the record has no other topic and no ID: whoever removes the entry removes the record, unread
+	entryPlain             // the record has one topic and no ID, so that it can be removed without reading it
 )
 
 func (e entry) appendTo(b []byte) []byte {
@@ -138,7 +137,7 @@ func (e entry) appendTo(b []byte) []byte {
 	return binary.AppendUvarint(b, e.size)
 }
 
-// numbers is a value that holds nothing but varints.
+// appendNumbers appends varints to a value.
 func appendNumbers(b []byte, numbers ...uint64) []byte {
 	for _, n := range numbers {
 		b = binary.AppendUvarint(b, n)
@@ -146,8 +145,7 @@ func appendNumbers(b []byte, numbers ...uint64) []byte {
 	return b
 }
 
-// cutNumbers fills numbers from b and returns the rest. Numbers that are not there are 0, so that later versions can
-// add some.
+// cutNumbers fills numbers from b and returns the rest. Missing numbers are 0, so that later versions can add some.
 func cutNumbers(b []byte, numbers ...*uint64) (rest []byte, ok bool) {
 	for _, n := range numbers {
 		if len(b) == 0 {
@@ -174,18 +172,18 @@ func decodeEntry(value []byte) (entry, error) {
 	return e, nil
 }
 
-// The statuses of a record's topic in kindStatus.
+// Statuses of a topic in kindStatus.
 const (
 	live       = 'l'
 	trimmed    = 't'
 	superseded = 's'
 )
 
-// topicState is the value of kindTopic. A topic that never lost anything has none.
+// topicState is the value of kindTopic. A topic that never lost a record has none.
 type topicState struct {
-	last    uint64 // the newest record that it has lost
-	trimmed uint64 // the newest that was trimmed
-	gone    uint64 // the newest that was trimmed and is no longer there under any other topic either
+	last    uint64 // the newest record that it lost
+	trimmed uint64 // the newest record that was trimmed
+	gone    uint64 // the newest record that was trimmed and exists under no other topic
 }
 
 func (s topicState) value() []byte { return appendNumbers(nil, s.last, s.trimmed, s.gone) }
@@ -197,17 +195,17 @@ func decodeTopicState(value []byte) (s topicState, err error) {
 	return s, nil
 }
 
-// headMeta is what the committer writes with every batch.
+// headMeta is written by the committer with every batch.
 type headMeta struct {
-	seq     uint64 // the newest record's, or where Skip has gone
+	seq     uint64 // of the newest record, or where Skip moved the head
 	time    uint64 // of the newest record, Unix milliseconds
-	events  uint64 // records ever appended,
-	bytes   uint64 // and their size
-	keys    uint64 // keys ever used
-	revived uint64 // topics that were dead and have records again
-	synced  uint64 // the newest number that was acknowledged with everything on disk when this was written; 0: not known
+	events  uint64 // number of records ever appended
+	bytes   uint64 // their size
+	keys    uint64 // number of keys ever used
+	revived uint64 // number of dead topics that got records again
+	synced  uint64 // the newest number that was on disk and acknowledged when this was written; 0: not known
 
-	revivedBytes uint64 // 1, and the eventlog.DeadTopicSize of those in revived; 0: written by a version that did not count
+	revivedBytes uint64 // 1, plus the eventlog.DeadTopicSize of those in revived; 0: written by a version that did not count
 }
 
 func (m headMeta) value() []byte {
@@ -221,19 +219,19 @@ func decodeHeadMeta(value []byte) (m headMeta, err error) {
 	return m, nil
 }
 
-// trimMeta is what trimming writes with every batch.
+// trimMeta is written by the trimmer with every chunk.
 type trimMeta struct {
-	events  uint64 // records ever removed,
-	bytes   uint64 // and their size
-	trimmed uint64 // the newest record that a topic has lost by trimming
-	gone    uint64 // the newest that was trimmed and is not there any more
-	partial uint64 // the newest that some of its topics have lost, by whatever, and others not
+	events  uint64 // number of records ever removed
+	bytes   uint64 // their size
+	trimmed uint64 // the newest record that a topic trimmed
+	gone    uint64 // the newest record that was trimmed and does not exist any more
+	partial uint64 // the newest record that some of its topics dropped and others did not
 	floor   uint64 // see eventlog.Bounds
-	died    uint64 // topics that have died, those that were forgotten not counted
+	died    uint64 // number of topics that died, without the forgotten ones
 	keys    uint64 // the newest key that was forgotten
 	first   uint64 // there is no record before it
 
-	diedBytes uint64 // 1, and the eventlog.DeadTopicSize of those in died; 0: written by a version that did not count
+	diedBytes uint64 // 1, plus the eventlog.DeadTopicSize of those in died; 0: written by a version that did not count
 }
 
 func (m *trimMeta) numbers() []*uint64 {
@@ -257,7 +255,7 @@ func decodeTrimMeta(value []byte) (m trimMeta, err error) {
 
 // keyUse is the value of kindKey.
 type keyUse struct {
-	n       uint64 // in the key: the number of this use among all keys
+	n       uint64 // number of this use among all keys; part of the key
 	seq     uint64
 	time    uint64
 	content hash // of the encoded record

@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Topics implements eventlog.Lister. Of each topic the first and the last entry of its index are read.
+// Topics implements eventlog.Lister. It reads the first and the last index entry of each topic.
 func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limit int) (topics []eventlog.TopicInfo, err error) {
 	s, err := l.use(ctx)
 	if err != nil {
@@ -44,7 +44,7 @@ func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limi
 		}
 		of := appendName(nil, kindIndex, name)
 		if !v.it.SeekLT(appendSeq(of[:len(of):len(of)], v.head+1)) || !bytes.HasPrefix(v.it.Key(), of) {
-			continue // its first record is on its way
+			continue // its first record is not visible yet
 		}
 		last, err := decodeEntry(v.it.Value())
 		if err != nil {
@@ -57,7 +57,7 @@ func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limi
 	return topics, v.it.Error()
 }
 
-// behind returns the key behind all entries of a topic, and before those of all others.
+// behind returns the first key after all entries of a topic.
 func behind(topic string) []byte {
 	return append(appendName(nil, kindIndex, topic), bytes.Repeat([]byte{math.MaxUint8}, 9)...)
 }

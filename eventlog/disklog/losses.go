@@ -8,20 +8,19 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// losses knows of the matchers that were used last the newest record that one of their topics has trimmed. To find it is to
-// go through all topics under a prefix, at each Read of those who catch up; to keep it is to look at what each chunk of
-// trimming changes.
+// losses remembers, for the matchers used last, the newest record that one of their topics trimmed. Computing it means visiting
+// all topics under a prefix in each Read of a reader that catches up; keeping it up to date means matching the topics of each chunk.
 type losses struct {
-	chunks atomic.Uint64 // counts when the writing of a chunk begins and when it is over: odd while one is written
+	chunks atomic.Uint64 // incremented before and after a chunk is written: odd during the write
 
 	mu     sync.Mutex // guards newest
 	newest map[eventlog.Matcher]uint64
 }
 
-// lossesKept is of how many matchers it is known. Each costs every chunk a look at its topics.
+// lossesKept is the maximum number of matchers. Each is matched against the topics of every chunk.
 const lossesKept = 64
 
-// known reports whether it is known that no topic of these matchers has trimmed anything after a number.
+// known reports whether it is known that no topic of these matchers trimmed anything after a number.
 func (l *losses) known(matchers []eventlog.Matcher, after uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,18 +35,18 @@ func (l *losses) known(matchers []eventlog.Matcher, after uint64) bool {
 	return true
 }
 
-// learn takes what was found for a matcher in a view that was made when chunks had this count.
+// learn stores the result for a matcher. It was computed in a view that was made at this count of chunks.
 func (l *losses) learn(m eventlog.Matcher, newest, chunks uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if chunks%2 != 0 || chunks != l.chunks.Load() || !isKey(m) {
-		return // a chunk may have changed it
+		return // a chunk may have changed the result
 	}
 	if l.newest == nil {
 		l.newest = make(map[eventlog.Matcher]uint64)
 	}
 	if _, known := l.newest[m]; !known && len(l.newest) >= lossesKept {
-		for other := range l.newest { // any
+		for other := range l.newest { // any one
 			delete(l.newest, other)
 			break
 		}
@@ -72,5 +71,5 @@ func (l *losses) begin(changes map[string]*change) {
 
 func (l *losses) end() { l.chunks.Add(1) }
 
-// isKey reports whether a matcher can be a key.
+// isKey reports whether a matcher can be the key of a map.
 func isKey(m eventlog.Matcher) bool { return reflect.ValueOf(m).Comparable() }

@@ -5,25 +5,24 @@ import (
 	"sync/atomic"
 )
 
-// marks answers most questions about a topic without looking it up: after which number has it nothing new, and
-// after which has it lost nothing? Topics share marks by hash, so that the memory is the same for any number of them, and
-// an answer may be too careful but never wrong.
+// marks answers most questions about a topic without reading from the store: after which number does it have no records, and
+// after which has it lost none? Topics share marks by hash, so that memory is constant. An answer may be too high, never too low.
 type marks struct {
 	seed   maphash.Seed
-	before struct{ last, trimmed uint64 } // what may be true of any topic, as nothing is known yet of what was before
+	before struct{ last, trimmed uint64 } // bounds for all topics from before the store was opened
 	slots  [marksSize]mark
 }
 
-// marksSize makes 2 MiB of marks, and one in a thousand wrong guesses with a hundred topics that are busy. They begin as zero,
-// so that the system gives memory to those only that are raised.
+// marksSize makes 2 MiB of marks. With a hundred busy topics, one answer in a thousand is too high because of a shared mark. Marks
+// begin as zero, so that untouched memory is not allocated by the system.
 const marksSize = 1 << 17
 
 type mark struct {
-	last    atomic.Uint64 // no topic here has a record after it, nor after before.last
-	trimmed atomic.Uint64 // no topic here has lost one after it, nor after before.trimmed
+	last    atomic.Uint64 // no topic of this mark has a record after it or before.last, whichever is higher
+	trimmed atomic.Uint64 // no topic of this mark lost one after it or before.trimmed, whichever is higher
 }
 
-// newMarks returns marks that know nothing yet of what was before.
+// newMarks returns marks with bounds for what is in the store already.
 func newMarks(last, trimmed uint64) *marks {
 	m := &marks{seed: maphash.MakeSeed()}
 	m.before.last, m.before.trimmed = last, trimmed
@@ -42,7 +41,7 @@ func (m *marks) of(topic string) *mark {
 	return &m.slots[maphash.String(m.seed, topic)%marksSize]
 }
 
-// raise sets a mark, if it is not higher. Those who set the same one take turns.
+// raise sets a mark unless it is higher already. Calls for the same mark must not overlap.
 func raise(v *atomic.Uint64, to uint64) {
 	if v.Load() < to {
 		v.Store(to)

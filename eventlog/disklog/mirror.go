@@ -14,7 +14,7 @@ func (l *Log) AppendAt(ctx context.Context, records []eventlog.Record) ([]eventl
 	if err := eventlog.CheckBatch(records); err != nil {
 		return nil, err
 	}
-	if err := eventlog.CheckPlaced(0, records); err != nil { // whether they are above the head the committer sees
+	if err := eventlog.CheckPlaced(0, records); err != nil { // the committer checks that they are above the head
 		return nil, err
 	}
 	if len(records) == 0 {
@@ -35,7 +35,7 @@ func (l *Log) Skip(ctx context.Context, to uint64, reason eventlog.Reason) error
 	return l.inTurn(ctx, func() error { return l.skip(to, reason) })
 }
 
-// skip is what Skip lets the committer do.
+// skip is the part of Skip that the committer runs.
 func (l *Log) skip(to uint64, reason eventlog.Reason) error {
 	s, err := l.writable()
 	if err != nil {
@@ -57,7 +57,7 @@ func (l *Log) skip(to uint64, reason eventlog.Reason) error {
 	return nil
 }
 
-// skip makes a hole after the head, and is done when that is on disk. Nobody is told before.
+// skip adds a hole after the head, durably, before readers can see it.
 func (s *store) skip(h hole) error {
 	var holes []hole
 	err := s.apply(func(b *pebble.Batch) (err error) {
@@ -76,10 +76,10 @@ func (s *store) skip(h hole) error {
 	return err
 }
 
-// loseUpTo makes a hole up to a number that readers have seen.
+// loseUpTo adds a hole up to a number that readers have seen.
 func (s *store) loseUpTo(to uint64) error { return s.skip(hole{s.head.seq + 1, to, eventlog.Rollback}) }
 
-// apply writes a batch and waits for it to be on disk.
+// apply writes a batch and waits until it is on disk.
 func (s *store) apply(fill func(*pebble.Batch) error) error {
 	b := s.db.NewBatch()
 	err := fill(b)

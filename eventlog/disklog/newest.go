@@ -8,21 +8,21 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// newest are the newest records, as they were appended. Whoever follows everything, as a hub does, finds here what comes next: nothing is
-// read and decoded that was in memory a moment ago. It has every record after low, up to high.
+// newest holds the newest records as they were appended: all after low and up to high. A reader that follows everything, as a hub
+// does, gets them from here, without reading from the store.
 type newest struct {
-	mu        sync.RWMutex // guards the following
+	mu        sync.RWMutex // guards the following fields
 	low, high uint64
-	commits   [][]eventlog.Record // the records of each, in order; others may be reading them, so they stay as they are
+	commits   [][]eventlog.Record // records per commit, in order; readers share them, so they are never modified
 	bytes     int
 }
 
 const (
-	newestBytes    = 4 << 20 // that are kept; somebody who is further behind can as well read
-	newestOverhead = 200     // of a record, besides its size
+	newestBytes    = 4 << 20 // maximum size; readers that are further behind read from the store
+	newestOverhead = 200     // memory per record besides its size
 )
 
-// add takes the records of a commit, which come after a number, up to another one.
+// add appends the records of a commit, which come after one number and up to another.
 func (n *newest) add(records []eventlog.Record, after, to uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -33,7 +33,7 @@ func (n *newest) add(records []eventlog.Record, after, to uint64) {
 	if len(records) == 0 {
 		return
 	}
-	if cap(records) > 2*len(records) { // there was room for some that were duplicates, or refused
+	if cap(records) > 2*len(records) { // many were duplicates or refused
 		records = slices.Clone(records)
 	}
 	n.commits = append(n.commits, records)
@@ -43,7 +43,7 @@ func (n *newest) add(records []eventlog.Record, after, to uint64) {
 	}
 }
 
-// removed is for when a record, and maybe some before it, are removed from the log.
+// removed is called when a record, and possibly some before it, are removed from the log.
 func (n *newest) removed(seq uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -53,7 +53,7 @@ func (n *newest) removed(seq uint64) {
 	n.low = max(n.low, seq)
 }
 
-// drop drops the oldest commit. The caller holds mu.
+// drop removes the oldest commit. The caller holds mu.
 func (n *newest) drop() {
 	oldest := n.commits[0]
 	n.commits[0] = nil
@@ -62,14 +62,14 @@ func (n *newest) drop() {
 	n.low = max(n.low, last(oldest))
 }
 
-// forget is for when the numbers begin anew.
+// forget is called when sequence numbers get another meaning.
 func (n *newest) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.low, n.high, n.commits, n.bytes = 0, 0, nil, 0
 }
 
-// after returns the commits in which the records after a number begin, if all are here, up to another one at least.
+// after returns the commits that contain the records after a number, if all of them up to another number are here.
 func (n *newest) after(after, to uint64) (commits [][]eventlog.Record, ok bool) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -89,8 +89,7 @@ func sizeOf(records []eventlog.Record) (bytes int) {
 	return bytes
 }
 
-// recent answers from memory, if that is possible: when everything is wanted, and nothing is missing after the position, whether the reader
-// knows of it or not.
+// recent answers from memory if it can: for queries that select everything, when nothing is missing after the position.
 func (s *store) recent(q *eventlog.Query, head eventlog.Position) (_ eventlog.Answer, ok bool) {
 	if to, _ := s.hole(q.After.Seq); to != 0 || !q.Selector.All() || s.mayMiss(&q.Selector, q.After.Seq) {
 		return eventlog.Answer{}, false
@@ -108,7 +107,7 @@ func (s *store) recent(q *eventlog.Query, head eventlog.Position) (_ eventlog.An
 	return eventlog.Answer{Records: a.records, Complete: head}, true
 }
 
-// take adds the records that come next, up to a number. It returns false if it has no room for one of them.
+// take adds records up to a number. It returns false if one of them does not fit.
 func (a *answer) take(records []eventlog.Record, to uint64) (more bool) {
 	i := sort.Search(len(records), func(i int) bool { return records[i].Seq > a.complete })
 	for ; i < len(records) && records[i].Seq <= to; i++ {

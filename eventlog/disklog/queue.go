@@ -11,15 +11,15 @@ import (
 // request is a call that waits for the committer.
 type request struct {
 	records []eventlog.Record
-	given   bool // the records have positions of their own: AppendAt
+	given   bool // the records bring their own positions: AppendAt
 
-	// What was prepared in the caller's goroutine: the values of kindEvent with room for the time, one after the
-	// other, the end of each, and for records with a key the hashes of it and of the content.
+	// Prepared by the caller's goroutine: encoded values of kindEvent with space for the time, the end of each, and the hashes of
+	// keys and contents.
 	values []byte
 	ends   []int
 	keys   []preparedKey
 
-	// exclusive, if not nil, is what the committer does instead, with nothing else on its way.
+	// exclusive, if not nil, is called by the committer with no batch in progress.
 	exclusive func() error
 
 	receipts []eventlog.Receipt
@@ -29,7 +29,7 @@ type request struct {
 
 type preparedKey struct{ key, content hash }
 
-// prepare does what needs no order. It takes what it needs from records, which belong to the caller.
+// prepare encodes and hashes records before they are queued. The request keeps no reference to memory of the caller.
 func prepare(records []eventlog.Record) *request {
 	size, keyed := 0, false
 	for i := range records {
@@ -56,7 +56,7 @@ func prepare(records []eventlog.Record) *request {
 	return r
 }
 
-// value returns the value of record i with its time.
+// value returns the encoded record i with its time filled in.
 func (r *request) value(i int, ms uint64) []byte {
 	start := 0
 	if i > 0 {
@@ -67,13 +67,13 @@ func (r *request) value(i int, ms uint64) []byte {
 	return value
 }
 
-// queue holds the requests that the committer has not seen yet.
+// queue holds the requests that the committer has not taken yet.
 type queue struct {
 	mu      sync.Mutex // guards the following fields
 	waiting []*request
 	closed  bool
 
-	wake chan struct{} // receives when there is something, or the queue was closed
+	wake chan struct{} // receives when a request was added or the queue was closed
 }
 
 // put adds a request. It returns ErrClosed after close.
@@ -98,7 +98,7 @@ func (q *queue) signal() {
 	}
 }
 
-// take returns all requests that wait. more is false when there will be none after them.
+// take returns all queued requests. more is false if no others can follow.
 func (q *queue) take(reuse []*request) (waiting []*request, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -119,7 +119,7 @@ func (q *queue) isClosed() bool {
 	return q.closed
 }
 
-// wait puts the request in the queue and waits for its result.
+// wait queues the request and waits for its result.
 func (l *Log) wait(ctx context.Context, r *request) ([]eventlog.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (l *Log) wait(ctx context.Context, r *request) ([]eventlog.Receipt, error) 
 	}
 }
 
-// inTurn waits until the committer has called f with nothing else on its way.
+// inTurn runs f in the committer, with no batch in progress, and waits for it.
 func (l *Log) inTurn(ctx context.Context, f func() error) error {
 	_, err := l.wait(ctx, &request{exclusive: f, done: make(chan struct{})})
 	return err

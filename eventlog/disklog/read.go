@@ -33,7 +33,7 @@ func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Positi
 	if err != nil {
 		return eventlog.Answer{}, err
 	}
-	defer func() { // also when a filter panics
+	defer func() { // also if a filter panics
 		if closeErr := v.close(); err == nil {
 			err = closeErr
 		}
@@ -41,7 +41,7 @@ func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Positi
 	return v.read(ctx, &q, from)
 }
 
-// quiet reports whether it is known without looking that there is nothing to read and nothing missing.
+// quiet reports whether nothing is there to read and nothing is missing, without reading from the store.
 func (s *store) quiet(q *eventlog.Query) bool {
 	told := max(q.After.Seq, q.Told)
 	if to, _ := s.hole(told); to != 0 || s.mayMiss(&q.Selector, told) {
@@ -83,19 +83,19 @@ func (v *view) read(ctx context.Context, q *eventlog.Query, from eventlog.Positi
 	return eventlog.Answer{Records: a.records, Complete: v.s.at(a.complete)}, nil
 }
 
-// answer is one that is being put together.
+// answer is an answer that is being built.
 type answer struct {
 	*view
 	q        *eventlog.Query
 	records  []eventlog.Record
 	bytes    int
 	complete uint64
-	told     uint64             // what is missing up to here is known to the reader
-	over     bool               // it ends before something that cannot be read,
-	gap      *eventlog.GapError // and there is nothing before that
+	told     uint64             // losses up to here were reported
+	over     bool               // the answer ends before something unreadable
+	gap      *eventlog.GapError // set instead if the answer would be empty
 }
 
-// lost takes note of a range in which wanted records may be that cannot be read. It reports whether the answer ends before it.
+// lost handles an unreadable range that may contain selected records. It reports whether the answer ends before it.
 func (a *answer) lost(s span) (over bool) {
 	if s.to <= a.told {
 		return false
@@ -110,12 +110,12 @@ func (a *answer) lost(s span) (over bool) {
 	return true
 }
 
-// full reports whether a record of this size has no room any more.
+// full reports whether a record of this size does not fit.
 func (a *answer) full(size int) bool {
 	return len(a.records) >= a.q.Limit || len(a.records) > 0 && a.bytes+size > a.q.Bytes
 }
 
-// add takes a record that is wanted, unless the answer is full.
+// add adds a selected record, unless the answer is full.
 func (a *answer) add(r *eventlog.Record) bool {
 	size := r.Size()
 	if a.full(size) {
@@ -127,7 +127,7 @@ func (a *answer) add(r *eventlog.Record) bool {
 	return true
 }
 
-// fill reads what is wanted, by the way that costs least.
+// fill reads the selected records in the cheapest way.
 func (a *answer) fill(ctx context.Context) error {
 	sel := &a.q.Selector
 	if len(sel.Matchers()) == 0 {
@@ -148,8 +148,8 @@ func (a *answer) fill(ctx context.Context) error {
 		a.records = make([]eventlog.Record, 0, min(uint64(a.q.Limit), a.head-a.complete))
 		return a.scan(ctx, scanMost)
 	}
-	// A few records on there may be enough that match. If not, either the topics are walked, if they are fewer than what is
-	// left to look through, or the scan goes on, for a while.
+	// A short scan may find enough records. If it does not, either visit the topics, if they are fewer than the records left to
+	// scan, or scan on up to a limit.
 	cost := sel.Cost()
 	if err := a.scan(ctx, max(1, scanFirst/cost)); err != nil || a.over || a.complete == a.head || a.full(0) {
 		return err
@@ -165,15 +165,15 @@ func (a *answer) fill(ctx context.Context) error {
 }
 
 const (
-	scanFirst = 2048   // records that are looked through before anything else is tried
-	scanMost  = 65_536 // records that one Read looks through; it returns with how far it came
+	scanFirst = 2048   // records to scan before anything else is tried
+	scanMost  = 65_536 // records that one Read scans; it then returns how far it came
 	scanBytes = 64 << 20
-	large     = 64 << 10 // bytes of a record before which a scan looks whether anybody still waits
-	walkMost  = 100_000  // topics that one Read walks
-	seekCost  = 8        // of a topic that is walked, in records that are looked through
+	large     = 64 << 10 // a scan checks the context before records of this size
+	walkMost  = 100_000  // topics that one Read visits
+	seekCost  = 8        // cost of visiting a topic, in records scanned
 )
 
-// fetch reads the records that were found in the index, which is complete up to a number.
+// fetch reads records that the index named. The index was complete up to a number.
 func (a *answer) fetch(ctx context.Context, seqs []uint64, to uint64) error {
 	if a.records == nil {
 		a.records = make([]eventlog.Record, 0, len(seqs))
@@ -200,7 +200,7 @@ func (a *answer) fetch(ctx context.Context, seqs []uint64, to uint64) error {
 	return nil
 }
 
-// run returns the range of the first of these records that cannot be read.
+// run returns the range of the first unreadable ones among these records.
 func (a *answer) run(seqs []uint64) span {
 	s := span{seqs[0], seqs[0]}
 	for _, seq := range seqs[1:] {
@@ -212,7 +212,7 @@ func (a *answer) run(seqs []uint64) span {
 	return s
 }
 
-// scan reads on record by record, at most so many.
+// scan reads at most so many records one by one.
 func (a *answer) scan(ctx context.Context, most int) error {
 	bytes := 0
 	ev := a.events(ctx)
@@ -244,7 +244,7 @@ func (a *answer) scan(ctx context.Context, most int) error {
 	return nil
 }
 
-// look adds the record at which a scan is, if it is wanted. It returns false if it has no room, or cannot be read.
+// look adds the record at which a scan stands, if it is selected. It returns false if it does not fit or cannot be read.
 func (a *answer) look(ev *events) (more bool, err error) {
 	sel := &a.q.Selector
 	all := sel.All()

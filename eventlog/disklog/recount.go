@@ -6,22 +6,22 @@ import (
 	"sync/atomic"
 )
 
-// unread is what is counted and cannot be read, as far as that is known.
+// unread counts the records that are known to be unreadable.
 type unread struct {
 	events, bytes atomic.Int64
-	damage        uint64 // damage.changes when that was found out; of the trimmer
+	damage        uint64 // damage.changes at the time of the count; used by the trimmer
 }
 
-// count returns how many records there are, and their size, without those that are known to be unreadable.
+// count returns the number and size of the records, without those that are known to be unreadable.
 func (s *store) count() (events, bytes int64) {
 	return s.events.Load() - s.unread.events.Load(), s.bytes.Load() - s.unread.bytes.Load()
 }
 
-// stale reports whether damage was found since unread was.
+// stale reports whether damage was found since unread was counted.
 func (s *store) stale() bool { return s.damage.changes.Load() != s.unread.damage }
 
-// recount finds out what of the records that are counted cannot be read, if anything was found to be damaged since that was
-// done last. They stay where they are, and must not take the place of others when the whole log is too large.
+// recount counts the unreadable records again, if damage was found since the last count. They stay in the store, and must not take
+// the place of others when the log is over its limits.
 func (s *store) recount(ctx context.Context) (err error) {
 	if !s.stale() {
 		return nil
@@ -57,6 +57,6 @@ func (s *store) recount(ctx context.Context) (err error) {
 	}
 	s.unread.events.Store(events)
 	s.unread.bytes.Store(bytes)
-	s.unread.damage = s.damage.changes.Load() // what the walk has met is in it
+	s.unread.damage = s.damage.changes.Load() // includes damage found during the count
 	return nil
 }

@@ -23,7 +23,7 @@ func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Sta
 	if err != nil {
 		return eventlog.Query{}, err
 	}
-	defer func() { err = errors.Join(err, v.close()) }() // also when a filter panics
+	defer func() { err = errors.Join(err, v.close()) }() // also if a filter panics
 	q, err := v.seek(ctx, sel, from)
 	return q, typed(err)
 }
@@ -44,15 +44,15 @@ func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.St
 	if gap != nil {
 		q = gap.Partial(q)
 	}
-	q.Told = max(q.Told, v.unsure) // it has gone before, too
+	q.Told = max(q.Told, v.unsure) // these losses are before the start, too
 	return q, err
 }
 
-// since returns the number before the first record of a time and later. Times rise with numbers, so that the records
-// themselves are the index of times: some 25 of them are read for ten million.
+// since returns the number before the first record that is not older than a time. Times rise with sequence numbers, so that a
+// binary search over the records finds it: about 25 reads for ten million records.
 func (v *view) since(ctx context.Context, t time.Time) (uint64, error) {
 	ev := v.events(ctx)
-	switch year := t.UTC().Year(); { // no record has such times, and not all of them can be counted in milliseconds
+	switch year := t.UTC().Year(); { // no record has such times, and some overflow milliseconds
 	case year < 1970:
 		return 0, nil
 	case year > 9999:
@@ -63,14 +63,14 @@ func (v *view) since(ctx context.Context, t time.Time) (uint64, error) {
 		ms++ // the first whole millisecond that is not before t
 	}
 	ev.widen()
-	low, high := uint64(0), v.head // the number is at least low and at most high
+	low, high := uint64(0), v.head // the result is in this range, both ends included
 	for low < high {
 		mid := low + (high-low)/2
 		if !ev.record(ev.seekGE(mid+1)) || ev.seq > v.head {
 			if ev.err != nil {
 				return 0, ev.err
 			}
-			high = mid // nothing is behind it; what is before may be late enough
+			high = mid // there are no records from here on
 			continue
 		}
 		switch {
@@ -82,14 +82,14 @@ func (v *view) since(ctx context.Context, t time.Time) (uint64, error) {
 			low = ev.seq
 		}
 	}
-	// There may be no record after it.
+	// There may be no record after low.
 	if !ev.record(ev.seekGE(low+1)) || ev.seq > v.head {
 		return v.head, ev.err
 	}
 	return low, nil
 }
 
-// last returns the number before the last so many records that are selected.
+// last returns the number before the last n selected records.
 func (v *view) last(ctx context.Context, sel *eventlog.Selector, n int) (uint64, error) {
 	w := wanted{view: v, sel: sel, missing: n, at: v.head + 1}
 	if len(sel.Matchers()) > 0 {
@@ -113,20 +113,20 @@ func (v *view) last(ctx context.Context, sel *eventlog.Selector, n int) (uint64,
 	return w.after(), err
 }
 
-// filtered is how many records are looked for first if there is a filter.
+// filtered is the minimum number of records to collect at a time if there is a filter.
 const filtered = 256
 
-// wanted goes backwards until it has found so many records.
+// wanted searches backwards until it has found enough records.
 type wanted struct {
 	*view
 	sel     *eventlog.Selector
 	missing int
-	at      uint64 // everything from here on was looked at
+	at      uint64 // everything from here on was searched
 }
 
 func (w *wanted) done() bool { return w.missing == 0 || w.at <= 1 }
 
-// after returns the number with which a reader begins.
+// after returns the position at which the reader starts.
 func (w *wanted) after() uint64 {
 	if w.missing > 0 || w.at == 0 {
 		return 0
@@ -134,8 +134,8 @@ func (w *wanted) after() uint64 {
 	return w.at - 1
 }
 
-// gather goes back by the index. If there is a filter, nobody knows how many it will drop, and to look only for as many as are
-// missing could be to go through all topics for each record.
+// gather searches backwards by index. A filter may drop any number of records; collecting only as many as are still missing could mean
+// visiting all topics for each record.
 func (w *wanted) gather(ctx context.Context, walk int) error {
 	for more := filtered; !w.done(); more = min(2*more, scanMost) {
 		n := w.missing
@@ -172,7 +172,7 @@ func (w *wanted) gather(ctx context.Context, walk int) error {
 	return nil
 }
 
-// scan goes back record by record, at most so many.
+// scan searches at most so many records backwards, one by one.
 func (w *wanted) scan(ctx context.Context, most int) error {
 	ev := w.events(ctx)
 	for ok := ev.seekLT(w.at); ok; ok = ev.next() {

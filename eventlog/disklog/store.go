@@ -17,57 +17,56 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// store is a log while it is open: Pebble, and what is kept in memory of its content. A Log has one after the other, when
-// one fails.
+// store is an open Pebble store, with what is kept in memory about its content. After a failure a Log opens another one.
 type store struct {
 	db     *guard.DB
 	damage damage
 	gen    string
-	fresh  bool // created by this process
+	fresh  bool // the store had no generation yet when it was opened
 	ret    *eventlog.Retention
 	marks  *marks
 
-	acknowledged acknowledged // of the finisher, and of whoever begins a generation
+	acknowledged acknowledged // used by the finisher, and when a generation begins
 
 	users sync.WaitGroup // see use.go
 
 	chunkBytes int // see chunk.full
 
-	// Of the trimmer.
-	examined map[time.Duration]uint64 // by age, 0 for the total: everything before it was looked at
-	swept    bool                     // all topics were looked at since the store was opened
+	// Used by the trimmer only.
+	examined map[time.Duration]uint64 // by age, 0 for the total limits: everything before it was examined
+	swept    bool                     // all topics were examined since the store was opened
 	unread   unread
 
-	// Of whoever holds Log.turn.
+	// Guarded by Log.turn.
 	head   headMeta
 	lease  uint64
 	topics topicCache
 
-	saidLate bool // that the clock is behind
+	lateWarned bool // see warnLateClock
 
-	// For everybody.
-	trim   atomic.Pointer[trimMeta] // set before what it says becomes true, so that a reader is rather warned in vain
+	// Safe for concurrent use.
+	trim   atomic.Pointer[trimMeta] // set before the change that it describes, so that readers report a gap too early rather than too late
 	holes  atomic.Pointer[[]hole]   // in order
 	losses *losses
 	newest newest
-	events atomic.Int64 // records there are,
-	bytes  atomic.Int64 // and their size
+	events atomic.Int64 // number of existing records
+	bytes  atomic.Int64 // their size
 
-	deadTopics atomic.Int64 // that are remembered,
-	deadBytes  atomic.Int64 // and their eventlog.DeadTopicSize
+	deadTopics atomic.Int64 // number of dead topics that are remembered
+	deadBytes  atomic.Int64 // their eventlog.DeadTopicSize
 }
 
-// hole is a range of numbers in which records may have been lost, for all topics.
+// hole is a range of sequence numbers in which records of any topic may have been lost.
 type hole struct {
 	from, to uint64
 	reason   eventlog.Reason
 }
 
-// leaseSize is how many numbers SyncInterval may use before the next sync has written that it may. After a crash the rest
-// is skipped, so that no number comes twice; 64 bits have enough of them.
+// leaseSize is how many numbers SyncInterval may use ahead of the last sync. The end of the lease is synced before it is used; after a
+// crash the log continues behind it, so that no number is used twice.
 const leaseSize = 1 << 20
 
-// maxHoles are remembered one by one; beyond that the oldest two become one, which may warn readers in between in vain.
+// maxHoles is how many holes are remembered. Beyond that the oldest two are merged, which may report gaps in between needlessly.
 const maxHoles = 1000
 
 // tuning returns Pebble's options for a log.
@@ -144,8 +143,7 @@ func progress(key, value []byte) (guard.Progress, bool) {
 	return guard.Progress{}, false
 }
 
-// openError says what is wrong with a directory whose store cannot be opened. What is no error of the file system comes from
-// what is in the files.
+// openError explains why a store cannot be opened. Errors that do not come from the file system come from the content of its files.
 func openError(dir string, err error) error {
 	_, system := errors.AsType[syscall.Errno](err)
 	system = system || errors.Is(err, fs.ErrPermission)
@@ -155,8 +153,8 @@ func openError(dir string, err error) error {
 	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, asDamage(err)}
 }
 
-// load reads what is kept in memory, and writes what has to be on disk before the first record is. proven are positions up to
-// which everything was on disk, by what stands beside the store; the zero position is none.
+// load reads what is kept in memory, and writes what must be on disk before the first append. proven are positions up to which
+// everything was on disk, as other files of the directory say; zero positions are ignored.
 func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err != nil {
@@ -185,7 +183,7 @@ func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
 	s.topics.init()
 	err = s.apply(func(b *pebble.Batch) error {
 		if s.lease > s.head.seq {
-			// The store was not closed. Up to the lease readers may have seen records that are gone.
+			// The store was not closed. Readers may have seen records up to the lease that are gone now.
 			lost := hole{s.head.seq + 1, s.lease, eventlog.Rollback}
 			s.head.seq = s.lease
 			holes, err := s.addHole(b, lost)
@@ -194,7 +192,7 @@ func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
 			}
 			s.holes.Store(&holes)
 		}
-		s.lease = s.head.seq // the first batch takes one, if it needs it
+		s.lease = s.head.seq // the first batch extends it if needed
 		s.head.synced = 0
 		return errors.Join(
 			b.Set([]byte(metaGeneration), []byte(s.gen), nil),
@@ -205,8 +203,8 @@ func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
 	return errors.Join(err, s.acknowledged.begin(s.position()))
 }
 
-// loseProven compares the head of the store with positions that were on disk. What is missing of this generation becomes a lost
-// range: its numbers are not used again. A position of another generation proves that the store has lost the beginning of that one.
+// loseProven compares the head of the store with positions that were on disk. Missing records of this generation become a hole whose
+// numbers are not used again. A position of another generation proves that the store lost the beginning of that one.
 func (s *store) loseProven(proven []eventlog.Position) (newGeneration bool) {
 	head := s.position()
 	var missing eventlog.Position
@@ -227,7 +225,7 @@ func (s *store) loseProven(proven []eventlog.Position) (newGeneration bool) {
 	return newGeneration
 }
 
-// otherGeneration returns a generation that is not gen.
+// otherGeneration returns a random generation other than gen.
 func otherGeneration(gen string) string {
 	for {
 		if other := eventlog.NewGeneration(); other != gen {
@@ -264,7 +262,7 @@ func (s *store) loadMeta() error {
 	return err
 }
 
-// setCounts sets what is counted in memory to what the store says.
+// setCounts sets the counters in memory to what the store says.
 func (s *store) setCounts() {
 	t := s.trim.Load()
 	s.events.Store(int64(s.head.events - t.events))
@@ -273,7 +271,7 @@ func (s *store) setCounts() {
 	s.deadBytes.Store(int64(t.diedBytes - s.head.revivedBytes))
 }
 
-// countDead counts the bytes of dead topics if an older version has written the head or what trimming counts.
+// countDead counts the size of dead topics if the store was written by a version that did not.
 func (s *store) countDead(t *trimMeta) error {
 	if s.head.revivedBytes != 0 && t.diedBytes != 0 {
 		return nil
@@ -287,7 +285,7 @@ func (s *store) countDead(t *trimMeta) error {
 		t.diedBytes += uint64(eventlog.DeadTopicSize(string(it.Key()[9:])))
 	}
 	if err = errors.Join(it.Error(), it.Close()); isCorrupt(err) {
-		return nil // the list is damaged, and those that cannot be read count for nothing
+		return nil // the list is damaged; unreadable topics are not counted
 	}
 	return err
 }
@@ -309,7 +307,7 @@ func (s *store) loadHoles() (holes []hole, err error) {
 	return holes, errors.Join(it.Error(), it.Close())
 }
 
-// addHole writes down a hole that comes after all others, and returns all there are with it. The caller holds the turn.
+// addHole stores a hole that comes after all others, and returns all holes. The caller holds the turn.
 func (s *store) addHole(b *pebble.Batch, h hole) (holes []hole, err error) {
 	holes = append(slices.Clone(*s.holes.Load()), h)
 	err = setHole(b, h)
@@ -327,8 +325,8 @@ func setHole(b *pebble.Batch, h hole) error {
 
 // get returns a copy of a value, nil if there is none.
 //
-// Pebble's own way asks the filters of tables, and meets no damage but that of the key itself or of a filter. A filter is
-// large, and to find it damaged takes Pebble half a minute for each MiB. Therefore it comes second when there is damage.
+// Pebble's Get uses the filters of tables. It meets only damage in the key's own block or in a filter, but a damaged filter is large,
+// and slow to read (see package guard). So once damage was found, get tries without filters first.
 func (s *store) get(key []byte) ([]byte, error) {
 	if s.damage.found.Load() {
 		if value, err := s.seek(key); !isCorrupt(err) {
@@ -357,11 +355,11 @@ func (s *store) seek(key []byte) (value []byte, err error) {
 	return value, errors.Join(it.Error(), it.Close())
 }
 
-// close closes the store. What it returns is lost nowhere: unsynced records are on disk or reported.
+// close closes the store. It returns an error if writes have failed: the last records may be lost then.
 func (s *store) close() error {
 	var err error
 	if !s.db.Failed() && s.lease > s.head.seq {
-		// Nothing was lost, and the next to open need not think so.
+		// Release the rest of the lease: nothing was lost.
 		b := s.db.NewBatch()
 		err = errors.Join(b.Set([]byte(metaLease), appendNumbers(nil, s.head.seq), nil), s.db.Apply(b, pebble.Sync), b.Close())
 	}
@@ -387,8 +385,8 @@ func (s *store) bounds(b *eventlog.Bounds) {
 	}
 }
 
-// firstEvent returns the number of the first record from one on, 0 if there is none. Where records cannot be read, that may be
-// the first number.
+// firstEvent returns the number of the first record from a number on, 0 if there is none. If records are unreadable it may return the
+// first number.
 func (s *store) firstEvent(from uint64) (uint64, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: eventKey(nil, from), UpperBound: []byte{kindEvent + 1}})
 	if err != nil {

@@ -8,22 +8,22 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// topicInfo is what the committer has to know of a topic.
+// topicInfo is what the committer knows about a topic.
 type topicInfo struct {
 	rule    *eventlog.Rule
 	last    uint64 // the newest record, if there is one
 	ord     uint64 // its number within the topic
-	removed uint64 // the number up to which records were removed by rule
-	end     uint64 // the record that has ended the topic; 0: none
-	dead    uint64 // the last record the topic had, if it was remembered as dead; 0: it is not dead
+	removed uint64 // records up to this number within the topic were removed by rule
+	end     uint64 // the record that ended the topic; 0: none
+	dead    uint64 // the topic's last record, if it is dead; 0: it is not
 	known   bool   // the log has records of it, or remembers that it had
 }
 
-// topicCache keeps the topics that were used last. It has two halves: when the young one is full it becomes the old
-// one, and what is not used again meanwhile is forgotten. Whoever holds Log.turn uses it.
+// topicCache keeps the topics used last, in two halves. When the young half is full it becomes the old one, and the previous old half
+// is dropped. It is guarded by Log.turn.
 type topicCache struct{ young, old map[string]*topicInfo }
 
-// topicsCached is the size of a half: with topics of 30 bytes the cache takes up to 30 MB.
+// topicsCached is the size of a half. With topic names of 30 bytes the cache takes up to 30 MB.
 const topicsCached = 1 << 16
 
 func (c *topicCache) init() { c.young, c.old = map[string]*topicInfo{}, nil }
@@ -47,14 +47,14 @@ func (c *topicCache) drop(topic string) {
 	delete(c.old, topic)
 }
 
-// age makes room. It is called between batches: within one, what is in the cache may be nowhere else.
+// age makes room. It is called between batches only: within a batch, cached state may not be stored anywhere else yet.
 func (c *topicCache) age() {
 	if len(c.young) >= topicsCached {
 		c.young, c.old = make(map[string]*topicInfo, topicsCached), c.young
 	}
 }
 
-// topic returns what is known of a topic, from the cache or from the store.
+// topic returns what is known about a topic, from the cache or the store.
 func (c *commit) topic(name string) (*topicInfo, error) {
 	s := c.store
 	if t := s.topics.get(name); t != nil {
@@ -88,8 +88,7 @@ func (c *commit) topic(name string) (*topicInfo, error) {
 	return t, nil
 }
 
-// loadEntries reads the first and the last entry of a topic. first is the key before them all, of which the topic takes
-// prefix bytes.
+// loadEntries reads the topic's first and last index entries. first is the key before all of them; its first prefix bytes are the topic.
 func (t *topicInfo) loadEntries(it *pebble.Iterator, first []byte, prefix int) error {
 	same := func() bool {
 		return it.Valid() && len(it.Key()) == len(first) && string(it.Key()[:prefix]) == string(first[:prefix])
@@ -107,7 +106,7 @@ func (t *topicInfo) loadEntries(it *pebble.Iterator, first []byte, prefix int) e
 		t.end = t.last
 	}
 	if t.rule.Count+t.rule.Latest == 0 {
-		return nil // nobody asks how many there are
+		return nil // the number of records is not needed
 	}
 	if it.SeekGE(first); !same() {
 		return errors.Join(it.Error(), corrupt("index", "its order is not the same forwards and backwards"))

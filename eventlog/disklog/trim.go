@@ -12,24 +12,24 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// trimmer applies retention in the background. It reads what is to go from a view, in chunks, and takes the committer's
-// turn only to write a chunk.
+// trimmer applies retention in the background. It reads what to remove from a view, in chunks, and takes the committer's turn only
+// to write a chunk.
 type trimmer struct {
-	wake chan struct{} // receives when there is something to do
+	wake chan struct{} // receives when a pass should start
 
-	pass chan struct{} // holds one value while a pass runs
+	pass chan struct{} // holds a value while a pass runs
 
 	mu      sync.Mutex          // guards the following fields
-	topics  map[string]struct{} // that have more than they shall keep
-	records int                 // that they have got since they were looked at
+	topics  map[string]struct{} // topics over their limit
+	records int                 // records that they got since the last pass
 }
 
 const (
-	trimEvery = time.Second // how long something may be there beyond what its rule says
+	trimEvery = time.Second // records exceed their limits for about this long
 
-	// Of a chunk, for which appends wait at the most, see chunk.full.
+	// Limits of a chunk, for which appends wait, see chunk.full.
 	chunkRecords = 4096
-	chunkTopic   = 1024 // records of one topic that are looked at, or topics
+	chunkTopic   = 1024 // records of one topic that are examined, or topics
 )
 
 func (t *trimmer) init() {
@@ -38,8 +38,8 @@ func (t *trimmer) init() {
 	t.topics = make(map[string]struct{})
 }
 
-// excess tells the trimmer of topics that have got records beyond what they shall keep, one for each time. Few of them
-// wait for the next tick: to remove one record at a time costs more than to append it.
+// excess passes topics that have got records beyond their limit, one entry per record. A few records wait for the next tick, because
+// removing them one by one costs more than appending them.
 func (t *trimmer) excess(topics []string) {
 	if len(topics) == 0 {
 		return
@@ -56,7 +56,7 @@ func (t *trimmer) excess(topics []string) {
 	}
 }
 
-// again is for topics with which something went wrong. They wait for the next tick.
+// again schedules topics for the next pass after an error.
 func (t *trimmer) again(topics []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,7 +65,7 @@ func (t *trimmer) again(topics []string) {
 	}
 }
 
-// hurry begins the next pass now, or as soon as the one that runs is over.
+// hurry starts a pass now, or directly after the current one.
 func (t *trimmer) hurry() {
 	select {
 	case t.wake <- struct{}{}:
@@ -85,7 +85,7 @@ func (t *trimmer) takeTopics() []string {
 func (l *Log) trimLoop(ctx context.Context) {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
-	said := "" // the last error, which comes again and again
+	said := "" // the last logged error, which may recur with each pass
 	for {
 		select {
 		case <-tick.C:
@@ -107,14 +107,14 @@ func (l *Log) trimLoop(ctx context.Context) {
 	}
 }
 
-// Trim applies retention now, and to the last record, as if the background had had all the time it wants. Nobody needs to
-// call it; it is for tests, and for people who have changed the rules.
+// Trim applies retention completely, now. The log does so by itself in the background; Trim is for tests, and after rules were
+// changed.
 func (l *Log) Trim(ctx context.Context) error { return l.trimPass(ctx, true) }
 
-// trimPass does everything that there is to trim: what is too many of a topic, what is too old, what is too much in all. Then
-// keys and topics are forgotten. Age comes second: what was superseded in time is no gap, however old it is now.
+// trimPass applies the limits per topic, by age, and in all, and then forgets keys and topics. Limits per topic come before age: what
+// was superseded in time is no gap, however old it is now.
 //
-// What cannot be read because the disk is damaged does not keep the rest from being trimmed.
+// Damage in one step does not stop the others.
 func (l *Log) trimPass(ctx context.Context, everything bool) error {
 	select {
 	case l.trim.pass <- struct{}{}:
@@ -139,7 +139,7 @@ func (l *Log) trimPass(ctx context.Context, everything bool) error {
 	return typed(damage)
 }
 
-// sweepOnce sweeps if that was not done since the log was opened.
+// sweepOnce sweeps if that has not been done since the store was opened.
 func (l *Log) sweepOnce(ctx context.Context, again bool) (err error) {
 	s, err := l.use(ctx)
 	if err != nil {
@@ -154,8 +154,8 @@ func (l *Log) sweepOnce(ctx context.Context, again bool) (err error) {
 	return l.sweep(ctx)
 }
 
-// chunks calls step with one chunk after the other until it reports that it is done. What step does to anything but the chunk
-// has to be right also if the chunk is not written.
+// chunks calls step with one chunk after the other until step reports that it is done. Changes that step makes outside of the chunk
+// must also be right if the chunk is not written.
 func (l *Log) chunks(ctx context.Context, step func(*chunk) (done bool, err error)) error {
 	for {
 		done, err := l.chunk(ctx, step)
@@ -196,7 +196,7 @@ func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error
 	return done, err
 }
 
-// trimAges trims what is older than its rule says. For each age there is, the log is walked from where that was done last.
+// trimAges trims what is older than its rule allows. For each age, it continues where it stopped last.
 func (l *Log) trimAges(ctx context.Context) error {
 	ages := make(map[time.Duration]bool)
 	for _, rule := range l.opts.Retention.Rules {
@@ -205,7 +205,7 @@ func (l *Log) trimAges(ctx context.Context) error {
 		}
 	}
 	for age := range ages {
-		// Strictly older: what has just reached its age is still there.
+		// Records that have just reached the age stay.
 		before := l.opts.Now().UnixMilli() - age.Milliseconds()
 		if before <= 0 {
 			continue
@@ -218,7 +218,7 @@ func (l *Log) trimAges(ctx context.Context) error {
 	return nil
 }
 
-// trimAge does a chunk of it.
+// trimAge trims one chunk by age.
 func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, err error) {
 	w := walk{chunk: k, at: max(k.s.examined[age], k.meta.first)}
 	done, err = w.run(func(r *eventlog.Record) bool {
@@ -232,10 +232,10 @@ func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, er
 	return done, err
 }
 
-// trimTotal removes the oldest records but those of reserved topics, until what is left is as much as the whole log shall keep.
+// trimTotal removes the oldest records, except those of reserved topics, until the limits of the whole log hold.
 func (l *Log) trimTotal(ctx context.Context) error {
 	most := l.opts.Retention
-	const total = 0 // which is no age
+	const total = 0 // key of examined
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
 		if err := k.s.recount(ctx); err != nil {
 			return true, err
@@ -245,10 +245,10 @@ func (l *Log) trimTotal(ctx context.Context) error {
 		stale := false
 		done, err := w.run(func(r *eventlog.Record) bool {
 			if stale = k.s.stale(); stale {
-				return false // the walk has met damage
+				return false // the walk found damage
 			}
 			events, bytes := k.s.count()
-			events, bytes = events-int64(len(k.buried)), bytes-k.bytes
+			events, bytes = events-int64(len(k.removed)), bytes-k.bytes
 			if (most.Events == 0 || events <= most.Events) && (most.Bytes == 0 || bytes <= most.Bytes) {
 				return false
 			}
@@ -259,14 +259,14 @@ func (l *Log) trimTotal(ctx context.Context) error {
 	})
 }
 
-// overfull reports whether the log has so much more than it shall keep that trimming should not wait for its tick.
+// overfull reports whether the log exceeds its limits by so much that a pass should start now.
 func (s *store) overfull() bool {
 	most, mostBytes := s.ret.Events, s.ret.Bytes
 	events, bytes := s.count()
 	return most > 0 && events-most > most/16+chunkRecords || mostBytes > 0 && bytes-mostBytes > mostBytes/16+commitBytes
 }
 
-// sweep looks at all topics whose rule has a number: another rule may have been theirs when they were written.
+// sweep applies the limits per topic to all topics, because the rules may have changed since the records were written.
 func (l *Log) sweep(ctx context.Context) error {
 	if !l.countsAny() {
 		return nil
@@ -284,7 +284,7 @@ func (l *Log) sweep(ctx context.Context) error {
 		if err := l.trimTopics(ctx, topics); err != nil {
 			return err
 		}
-		next = topics[len(topics)-1] + "\x00" // the first that comes after it
+		next = topics[len(topics)-1] + "\x00" // directly after the last topic
 	}
 }
 
@@ -297,7 +297,7 @@ func (l *Log) countsAny() bool {
 	return false
 }
 
-// trimTopics removes what topics have beyond the numbers of their rules. If it cannot, they are looked at again by the next pass.
+// trimTopics applies the limits per topic to some topics. After an error the next pass tries them again.
 func (l *Log) trimTopics(ctx context.Context, topics []string) (err error) {
 	all := topics
 	defer func() {
@@ -323,12 +323,12 @@ func (l *Log) trimTopics(ctx context.Context, topics []string) (err error) {
 	})
 }
 
-// forgetKeys removes keys that are not known any more. Who looks one up knows that without.
+// forgetKeys deletes expired idempotency keys. Lookups ignore them in any case.
 func (l *Log) forgetKeys(ctx context.Context) error {
 	return l.chunks(ctx, func(k *chunk) (bool, error) { return k.forgetKeys(l) })
 }
 
-// forgetTopics forgets the dead topics that died first, as long as there are more than may be remembered.
+// forgetTopics forgets the dead topics that died first, while there are too many.
 func (l *Log) forgetTopics(ctx context.Context) error {
 	for {
 		s, err := l.use(ctx)

@@ -12,12 +12,12 @@ import (
 
 // SetGeneration implements eventlog.Mirror.
 //
-// To drop a million records takes seconds, in which other calls wait, those for reading and Bounds too. If the process ends
-// meanwhile, the next one goes on with it before anything else. If the disk fails or is full meanwhile, nobody can read until
-// it goes on, since what is there is neither the one generation nor the other.
+// Dropping a million records takes seconds, during which all other calls wait. If the process ends meanwhile, the next Open finishes
+// the job first. If the disk fails or fills up meanwhile, reads fail until it works again, because the store is between two
+// generations.
 //
-// With damage among what is to be dropped it fails with [eventlog.ErrCorrupt] and changes nothing; with 0 for after it does
-// not have to read, and works.
+// If records to be dropped are damaged, it fails with [eventlog.ErrCorrupt] and changes nothing. With after 0 it drops everything
+// without reading, and works in spite of damage.
 func (l *Log) SetGeneration(ctx context.Context, gen string, after uint64) error {
 	if !eventlog.ValidGeneration(gen) {
 		return &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is not 5 or 6 characters a-z0-9"}
@@ -28,7 +28,7 @@ func (l *Log) SetGeneration(ctx context.Context, gen string, after uint64) error
 func (l *Log) setGeneration(gen string, after uint64) error {
 	s, err := l.writable()
 	if err != nil {
-		return err // for which nobody had to wait
+		return err // before other calls have to wait
 	}
 	s.release()
 	if s = l.take(); s == nil {
@@ -50,13 +50,13 @@ func (l *Log) setGeneration(gen string, after uint64) error {
 		l.put(s, nil)
 		return err
 	}
-	// What is there is neither the one nor the other. The reviver opens it again, which goes on with it.
+	// The store is between two generations. recoverLoop opens it again and finishes the cut.
 	s.db.Fail(err)
 	l.put(nil, unopened(errors.Join(err, s.close())))
 	return broken(err)
 }
 
-// setGeneration reports whether anything was changed.
+// setGeneration reports whether it has begun to change the store.
 func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) {
 	switch {
 	case s.db.Failed():
@@ -70,7 +70,7 @@ func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) 
 	case after == 0:
 		return true, errors.Join(s.acknowledged.forget(), s.clear(gen))
 	}
-	// First all that has to be read is read, so that damage changes nothing.
+	// First read everything that has to be read, so that damage changes nothing.
 	if err := s.cut(gen, after, false); err != nil {
 		return false, err
 	}
@@ -85,7 +85,7 @@ func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) 
 
 var errHalfCut = errors.New("a new generation was begun, and not all of the old one is removed yet")
 
-// whole returns an error if a cut was not finished: then nothing in the store is what it seems.
+// whole returns an error if a cut was not finished: until then the store makes no sense.
 func (s *store) whole() error {
 	if value, err := s.get([]byte(metaCut)); err != nil || value == nil {
 		return err
@@ -93,7 +93,7 @@ func (s *store) whole() error {
 	return errHalfCut
 }
 
-// resume goes on with a cut that was not finished.
+// resume finishes a cut that was interrupted.
 func (s *store) resume() error {
 	value, err := s.get([]byte(metaCut))
 	if err != nil || value == nil {
@@ -107,13 +107,13 @@ func (s *store) resume() error {
 	return s.cut(string(gen), after, true)
 }
 
-// clear removes everything, which is one batch however much there is.
+// clear removes everything in one small batch.
 func (s *store) clear(gen string) error {
 	head, meta := headMeta{time: s.head.time, revivedBytes: 1}, trimMeta{diedBytes: 1}
 	err := s.apply(func(b *pebble.Batch) error {
 		var errs []error
 		for _, kind := range []byte{
-			kindEvent, kindIndex, kindGhost, kindStatus, kindTopic, kindDead, kindKey, kindKeyLine, kindID, kindHole,
+			kindEvent, kindIndex, kindElsewhere, kindStatus, kindTopic, kindDead, kindKey, kindKeyLine, kindID, kindHole,
 		} {
 			errs = append(errs, b.DeleteRange([]byte{kind}, []byte{kind + 1}, nil))
 		}
@@ -129,13 +129,13 @@ func (s *store) clear(gen string) error {
 func begin(b *pebble.Batch, gen string, head headMeta, meta trimMeta) error {
 	return errors.Join(
 		b.Set([]byte(metaGeneration), []byte(gen), nil),
-		b.Set([]byte(metaLease), appendNumbers(nil, head.seq), nil), // that of before was for other numbers
+		b.Set([]byte(metaLease), appendNumbers(nil, head.seq), nil), // the old lease was for other numbers
 		b.Set([]byte(metaHead), head.value(), nil),
 		b.Set([]byte(metaTrim), meta.value(), nil),
 		b.Delete([]byte(metaCut), nil))
 }
 
-// become brings what is in memory up to date with a generation that has begun.
+// become updates what is in memory after a generation has begun.
 func (s *store) become(gen string, head headMeta, meta trimMeta, holes []hole) {
 	s.gen, s.head, s.lease = gen, head, head.seq
 	s.trim.Store(&meta)

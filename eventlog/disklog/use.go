@@ -6,11 +6,11 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Whoever works with the store holds it. Whoever replaces it takes it away first, and waits for those who hold it; who wants
-// it meanwhile waits until it is put back, and no longer than its context lets it. Nobody waits for a lock while another
-// one reads.
+// Calls hold the store while they use it. To replace the store, take waits until no call holds it; new calls then wait until put, or
+// until their context ends. This is a count instead of a read-write lock, in which a waiting writer would block new readers, whatever
+// their context.
 
-// use returns the store for a call from outside, who releases it as soon as it is not needed any more.
+// use returns the store for a public call. The caller must release it.
 func (l *Log) use(ctx context.Context) (*store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func (l *Log) use(ctx context.Context) (*store, error) {
 	return l.hold(ctx)
 }
 
-// hold is use for the log itself, which goes on for a while after Close has begun.
+// hold is use for the log's own goroutines, which continue for a while after Close was called.
 func (l *Log) hold(ctx context.Context) (*store, error) {
 	for {
 		l.mu.Lock()
@@ -44,10 +44,10 @@ func (l *Log) hold(ctx context.Context) (*store, error) {
 	}
 }
 
-// release gives back what use or hold has returned.
+// release ends a use or hold.
 func (s *store) release() { s.users.Done() }
 
-// take takes the store away, when nobody holds it any more. It is nil if there was none. Until put nobody else takes it.
+// take takes the store away once nobody holds it. It returns nil if there is none. Other calls of take wait until put.
 func (l *Log) take() *store {
 	l.taken.Lock()
 	l.mu.Lock()
@@ -66,7 +66,7 @@ func (l *Log) take() *store {
 	return s
 }
 
-// put puts a store in place; or none, and why.
+// put puts a store in place, or nil and the reason.
 func (l *Log) put(s *store, why error) {
 	l.mu.Lock()
 	close(l.back)

@@ -9,22 +9,22 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// view is the store at one moment, for one reader.
+// view is a snapshot of the store for one reader.
 //
-// The order in which it is made counts: the head and chunks come first, so that everything up to them is in the view, and trim
-// last, so that it knows of everything that is no longer in the view.
+// The order of its parts matters: head and chunks are read before the snapshot is made, so that the snapshot has everything up to them;
+// trim is read after it, so that trim covers everything that the snapshot lacks.
 type view struct {
 	s    *store
 	head uint64
-	it   *pebble.Iterator // of the index, and whatever else is small
-	ev   *pebble.Iterator // of the records, made when the first is read
+	it   *pebble.Iterator // over the index and other small values
+	ev   *pebble.Iterator // over records; made when needed
 	trim *trimMeta
 	key  []byte
 
-	chunks uint64 // of losses, when the view was made
-	unsure uint64 // up to here something may be missing that was not looked at, see lostByState
+	chunks uint64 // losses.chunks before the snapshot
+	unsure uint64 // something that was not checked may be missing up to here, see lostByState
 
-	// Made when they are needed: for those who read many records, and past what is damaged.
+	// Made when needed: to read many records, and to step over damage.
 	cursor *events
 	one    *pebble.Iterator
 }
@@ -48,14 +48,14 @@ func (v *view) close() error {
 		if it == nil {
 			continue
 		}
-		if err := it.Close(); !isCorrupt(err) { // whoever has met damage knows
+		if err := it.Close(); !isCorrupt(err) { // damage was reported by the call that met it
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// find returns the value of exactly this key; ok is false if there is none. It is valid until the iterator moves.
+// find returns the value of exactly this key, and whether there is one. The value is valid until the iterator moves.
 func (v *view) find(key []byte) (value []byte, ok bool, err error) {
 	if v.it.SeekGE(key) && bytes.Equal(v.it.Key(), key) {
 		return v.it.Value(), true, nil
@@ -66,7 +66,7 @@ func (v *view) find(key []byte) (value []byte, ok bool, err error) {
 	return value, value != nil, err
 }
 
-// reader returns the iterator of records.
+// reader returns the iterator over records.
 func (v *view) reader() (*pebble.Iterator, error) {
 	if v.ev == nil {
 		ev, err := v.it.Clone(pebble.CloneOptions{IterOptions: v.s.damage.recordsIn(allRecords)})
@@ -78,7 +78,7 @@ func (v *view) reader() (*pebble.Iterator, error) {
 	return v.ev, nil
 }
 
-// event reads a record that the index has named.
+// event reads a record that the index named.
 func (v *view) event(seq uint64) (eventlog.Record, error) {
 	if !v.s.damage.found.Load() {
 		ev, err := v.reader()
@@ -103,7 +103,7 @@ func (v *view) event(seq uint64) (eventlog.Record, error) {
 	return decodeRecord(seq, value)
 }
 
-// decodeEvent decodes the record at which the iterator stands, with one copy.
+// decodeEvent decodes the record at the iterator's position, with one copy.
 func decodeEvent(ev *pebble.Iterator) (eventlog.Record, error) {
 	value, err := ev.ValueAndErr()
 	if err != nil {
@@ -124,8 +124,8 @@ func decodeRecord(seq uint64, value []byte) (eventlog.Record, error) {
 	return r, nil
 }
 
-// canonicalTopic returns the first topic of an encoded record, and whether it is the only one, without decoding the rest.
-// It is for those who look through many records and want few.
+// canonicalTopic returns the first topic of an encoded record, and whether it is the only one. It does not decode the rest, for scans
+// that select few records.
 func canonicalTopic(value []byte) (topic []byte, only bool) {
 	const tagTopic = 1
 	var size uint64
@@ -140,7 +140,7 @@ func canonicalTopic(value []byte) (topic []byte, only bool) {
 	return topic, len(rest) == 0 || rest[0] != tagTopic
 }
 
-// statuses returns what has become of a record under each of its topics, or nil if all of them have it.
+// statuses returns the status of a record under each of its topics, nil if all of them have it.
 func (v *view) statuses(seq uint64) ([]byte, error) {
 	if seq > v.trim.partial {
 		return nil, nil
@@ -150,13 +150,13 @@ func (v *view) statuses(seq uint64) ([]byte, error) {
 	return statuses, err
 }
 
-// selects reports whether a record can be read by a selector: one of the topics that still have it is wanted.
+// selects reports whether a selector can read a record: it selects a topic that still has the record.
 func (v *view) selects(sel *eventlog.Selector, r *eventlog.Record) (bool, error) {
 	var statuses []byte
 	if len(r.Topics) > 1 {
 		var err error
 		if statuses, err = v.statuses(r.Seq); isCorrupt(err) {
-			statuses = nil // better something that a topic has trimmed than nothing
+			statuses = nil // rather return a record that a topic has trimmed than none
 		} else if err != nil {
 			return false, err
 		}
@@ -164,7 +164,7 @@ func (v *view) selects(sel *eventlog.Selector, r *eventlog.Record) (bool, error)
 	return among(sel, r, statuses), nil
 }
 
-// among reports whether a selector selects one of the topics that still have a record, by their statuses.
+// among reports whether a selector selects one of the topics that have a record, given its statuses.
 func among(sel *eventlog.Selector, r *eventlog.Record, statuses []byte) bool {
 	for i, topic := range r.Topics {
 		if (i >= len(statuses) || statuses[i] == live) && sel.Match(topic) {
