@@ -25,7 +25,7 @@ func TestKeysAndValuesStayAsTheyAre(t *testing.T) {
 		{"record", eventKey(nil, 258)},
 		{"index", namedKey(nil, kindIndex, "news/sports", 258)},
 		{"index, topic with 00", namedKey(nil, kindIndex, "a\x00b", 258)},
-		{"ghost", namedKey(nil, kindElsewhere, "news", 258)},
+		{"elsewhere", namedKey(nil, kindElsewhere, "news", 258)},
 		{"statuses", statusKey(nil, 258)},
 		{"topic", topicKey(nil, "news")},
 		{"dead topic", deadKey(nil, 258, "news")},

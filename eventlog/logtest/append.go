@@ -12,7 +12,7 @@ import (
 )
 
 var appending = []test{
-	{"NumbersRiseAndReadGivesWhatWasAppended", func(b *bench) {
+	{"NumbersRiseAndReadReturnsAppendedRecords", func(b *bench) {
 		b.open(everything())
 		var want []eventlog.Record
 		for i := range 20 {
@@ -34,7 +34,7 @@ var appending = []test{
 		b.equal("what was appended", b.all(eventlog.Everything()), want)
 		b.equal("the head", b.log.Head().Seq, want[len(want)-1].Seq)
 	}},
-	{"EveryFieldComesBack", func(b *bench) {
+	{"EveryFieldIsStored", func(b *bench) {
 		b.open(everything())
 		full := eventlog.Record{
 			Topics: []string{"a", "b\x00\xff", strings.Repeat("l", eventlog.MaxTopic)}, Type: "type", Data: "data\x00\r\n\xfe",
@@ -54,7 +54,7 @@ var appending = []test{
 			}
 		}
 	}},
-	{"ABatchIsStoredAsAWholeOrNotAtAll", func(b *bench) {
+	{"BatchIsStoredCompletelyOrNotAtAll", func(b *bench) {
 		b.open(everything())
 		b.append(eventlog.Record{Topics: []string{"ended"}, Flags: eventlog.End})
 		b.append(eventlog.Record{Topics: []string{"t"}, Key: "k", Data: "first"})
@@ -81,13 +81,13 @@ var appending = []test{
 			}
 		}
 	}},
-	{"TooMuchAtOnceIsRefused", func(b *bench) {
+	{"OversizedBatchIsRefused", func(b *bench) {
 		b.open(everything())
 		large := eventlog.Record{Topics: []string{"a"}, Data: strings.Repeat("x", eventlog.MaxData)}
 		b.refuse(eventlog.ErrTooLarge, large, large, large, large)
 		b.refuse(eventlog.ErrTooLarge, slices.Repeat([]eventlog.Record{event("a")}, eventlog.MaxCount+1)...)
 	}},
-	{"NothingIsAppendedWhenTheContextIsOver", func(b *bench) {
+	{"CancelledAppendStoresNothing", func(b *bench) {
 		b.open(everything())
 		ctx, cancel := context.WithCancel(b.Context())
 		cancel()
@@ -97,7 +97,7 @@ var appending = []test{
 		b.append(event("b"))
 		b.equal("what is there", len(b.all(eventlog.Everything())), 1)
 	}},
-	{"AnEmptyBatchIsNone", func(b *bench) {
+	{"EmptyBatchChangesNothing", func(b *bench) {
 		b.open(everything())
 		head := b.log.Head()
 		if receipts, err := b.log.Append(b.Context(), nil); len(receipts) != 0 || err != nil || b.log.Head() != head {
@@ -120,7 +120,7 @@ var appending = []test{
 			b.Errorf("the times of what is read are not in order")
 		}
 	}},
-	{"TheCallersSliceIsItsOwn", func(b *bench) {
+	{"AppendDoesNotKeepTheSlice", func(b *bench) {
 		b.open(everything())
 		records := []eventlog.Record{event("mine", "too")}
 		b.append(records...)
@@ -142,10 +142,10 @@ var appending = []test{
 			for b.log.Head().Seq < seq {
 				b.Fatalf("the head is at %v after %d was acknowledged", b.log.Head(), seq)
 			}
-			<-b.log.Watch() // would wait for ever
+			<-b.log.Watch() // would block forever
 		}
 	}},
-	{"BoundsTellWhatIsThere", func(b *bench) {
+	{"BoundsDescribeTheContent", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Count: 3})))
 		for range 5 {
 			b.put("a")

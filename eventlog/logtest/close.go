@@ -10,7 +10,7 @@ import (
 )
 
 var closing = []test{
-	{"EveryMethodIsRefusedAfterwards", func(b *bench) {
+	{"MethodsFailAfterClose", func(b *bench) {
 		b.open(everything())
 		b.put("a")
 		head, bounds := b.log.Head(), b.log.Bounds()
@@ -41,14 +41,14 @@ var closing = []test{
 		}
 		b.equal("the head", b.log.Head(), head)
 		b.equal("the bounds", b.log.Bounds(), bounds)
-		for range 2 { // one move may be waiting
+		for range 2 { // one value may be waiting
 			if _, open := <-watch; !open {
 				return
 			}
 		}
 		b.Errorf("the channel of Watch is open")
 	}},
-	{"CloseEndsThoseWhoAreAtIt", func(b *bench) {
+	{"CloseEndsWaitingCalls", func(b *bench) {
 		b.open(everything())
 		var wg sync.WaitGroup
 		started := make(chan struct{}, 8)
@@ -80,7 +80,7 @@ var closing = []test{
 }
 
 var reopening = []test{
-	{"EverythingIsThereAgain", func(b *bench) {
+	{"EverythingSurvivesReopen", func(b *bench) {
 		if b.Reopen == nil {
 			return
 		}
@@ -112,7 +112,7 @@ var reopening = []test{
 		}
 		b.equal("the next number", b.put("a"), bounds.Head.Seq+1)
 	}},
-	{"TenThousandsOfRecordsAreReplayedToTheLastFromAnyPosition", func(b *bench) {
+	{"LongReplayIsCompleteFromAnyPosition", func(b *bench) {
 		if b.Reopen == nil {
 			return
 		}

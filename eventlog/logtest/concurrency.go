@@ -12,17 +12,17 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// crowd is many who append while others read.
+// crowd is a log under concurrent appends and reads.
 type crowd struct {
 	*bench
 	appenders, batches int
 
 	mu       sync.Mutex
-	appended map[uint64]eventlog.Record // by number, with what its receipt says
-	done     chan struct{}              // closed when nobody appends any more
+	appended map[uint64]eventlog.Record // by number, as receipts describe them
+	done     chan struct{}              // closed after the last append
 }
 
-// run appends from all sides while readers run, until they have read everything.
+// crowd appends from several goroutines while readers run, until the readers have read everything.
 func (b *bench) crowd(appenders, batches int, readers ...func(*crowd)) *crowd {
 	c := &crowd{bench: b, appenders: appenders, batches: batches, appended: make(map[uint64]eventlog.Record), done: make(chan struct{})}
 	var reading, writing sync.WaitGroup
@@ -38,7 +38,7 @@ func (b *bench) crowd(appenders, batches int, readers ...func(*crowd)) *crowd {
 	return c
 }
 
-// appendBatches appends as one of many. Numbers of a batch stand together, and above the head of before.
+// appendBatches appends as one of several goroutines. The numbers of a batch must be consecutive and above the head before it.
 func (c *crowd) appendBatches(g int) {
 	for i := range c.batches {
 		batch := make([]eventlog.Record, 1+(g+i)%3)
@@ -69,8 +69,8 @@ func (c *crowd) appendBatches(g int) {
 	}
 }
 
-// tail reads from the beginning until nobody appends any more and it is at the head. It returns what it was given, and up to
-// where it was told of gaps when that was.
+// tail reads from the beginning until nothing is appended any more and it has reached the head. It returns the records, and the
+// numbers that gaps covered.
 func (c *crowd) tail(q eventlog.Query) (records []eventlog.Record, lost map[uint64]bool) {
 	lost = make(map[uint64]bool)
 	for last := false; ; {
@@ -101,7 +101,7 @@ func (c *crowd) tail(q eventlog.Query) (records []eventlog.Record, lost map[uint
 	}
 }
 
-// complete reports everything that was appended, is selected, and is neither among the records nor known to be lost.
+// complete reports selected records that were appended and are neither among the records nor covered by a gap.
 func (c *crowd) complete(what string, records []eventlog.Record, lost map[uint64]bool, selected func(*eventlog.Record) bool) {
 	if !slices.IsSortedFunc(records, func(a, b eventlog.Record) int { return int(a.Seq) - int(b.Seq) }) {
 		c.Errorf("%s: not in order", what)
@@ -128,7 +128,7 @@ func (c *crowd) complete(what string, records []eventlog.Record, lost map[uint64
 	}
 }
 
-// follow is a reader that checks in the end that it has seen everything.
+// follow is a reader that checks at the end that it has seen everything.
 func follow(name string, s eventlog.Selector, limit int, out *[]eventlog.Record) func(*crowd) {
 	return func(c *crowd) {
 		records, lost := c.tail(eventlog.Query{Selector: s, Limit: limit})
@@ -173,7 +173,7 @@ var concurrency = []test{
 			b.Errorf("%d records are left, want at most 200", n)
 		}
 	}},
-	{"AppendersWhoStopWaitingDisturbNobody", func(b *bench) {
+	{"CancelledAppendsDoNotDisturbOthers", func(b *bench) {
 		b.open(everything())
 		var wg sync.WaitGroup
 		for g := range 8 {

@@ -10,7 +10,7 @@ import (
 )
 
 var gaps = []test{
-	{"APositionOfAnotherGenerationIsReset", func(b *bench) {
+	{"PositionOfAnotherGenerationIsReset", func(b *bench) {
 		b.open(everything())
 		b.put("a")
 		for _, seq := range []uint64{0, 1, 5} {
@@ -18,10 +18,10 @@ var gaps = []test{
 			head := b.log.Head().Seq
 			partial := b.gap(q, eventlog.Reset, head)
 			b.noGap(partial)
-			b.noGap(partial, b.put("a")) // from now on
+			b.noGap(partial, b.put("a")) // new records only
 		}
 	}},
-	{"APositionBeyondTheHeadIsRollback", func(b *bench) {
+	{"PositionBeyondTheHeadIsRollback", func(b *bench) {
 		b.open(everything())
 		b.put("a")
 		q := b.after(5, one("a"))
@@ -30,7 +30,7 @@ var gaps = []test{
 		b.noGap(partial, seq)
 		b.gap(b.after(math.MaxUint64, one("a")), eventlog.Rollback, seq)
 	}},
-	{"WhatWasTrimmedIsReportedExactlyToThoseWhoMissIt", func(b *bench) {
+	{"TrimmedRecordsAreReportedExactlyToReadersOfTheirTopics", func(b *bench) {
 		b.open(keep(rule("short/**", eventlog.Rule{Count: 2}), rule("**", eventlog.Rule{})))
 		for range 5 {
 			b.put("short/a") // 1 3 5 7 9, of which 7 and 9 stay
@@ -51,7 +51,7 @@ var gaps = []test{
 		partial := b.gap(b.after(0, eventlog.Topics("long", "short/a")), eventlog.Trimmed, 5)
 		b.noGap(partial, 2, 4, 6, 7, 8, 9, 10)
 	}},
-	{"AGapIsNeverSilentForPatterns", func(b *bench) {
+	{"PatternsReportEveryGap", func(b *bench) {
 		b.open(keep(rule("short/**", eventlog.Rule{Count: 1}), rule("**", eventlog.Rule{})))
 		for range 3 {
 			b.put("short/a")
@@ -63,7 +63,7 @@ var gaps = []test{
 				partial := b.gap(q, eventlog.Trimmed, 3)
 				records, more := b.pages(partial)
 				if len(more) > 0 || len(records) == 0 {
-					b.Errorf("after it was told: %d records, %v", len(records), more)
+					b.Errorf("after the gap was reported: %d records, %v", len(records), more)
 				}
 			}
 			if _, found := b.pages(b.after(3, s)); len(found) > 0 {
@@ -71,10 +71,10 @@ var gaps = []test{
 			}
 		}
 		if _, found := b.pages(b.after(0, matching("long/**"))); len(found) > 0 {
-			b.Logf("a pattern is warned in vain: %v", found[0]) // it may be
+			b.Logf("a pattern gets a gap although nothing is missing: %v", found[0]) // it may be
 		}
 	}},
-	{"WhatWasSupersededIsNoGap", func(b *bench) {
+	{"SupersededRecordsAreNoGap", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Latest: 1})))
 		for range 5 {
 			b.put("a")
@@ -85,7 +85,7 @@ var gaps = []test{
 		b.noGap(b.after(0, eventlog.Everything()), 9, 10)
 		b.noGap(b.after(0, matching("*")), 9, 10)
 	}},
-	{"WhatAnotherSelectedTopicStillHasIsNotMissed", func(b *bench) {
+	{"RecordOfAnotherSelectedTopicIsNoGap", func(b *bench) {
 		b.open(keep(rule("short", eventlog.Rule{Count: 1}), rule("**", eventlog.Rule{})))
 		b.put("short", "long")  // 1
 		b.put("short", "other") // 2
@@ -98,7 +98,7 @@ var gaps = []test{
 		b.noGap(b.after(0, one("long")), 1, 3)
 		b.noGap(b.after(0, eventlog.Everything()), 1, 2, 3, 4)
 	}},
-	{"PartialGivesEverythingThatIsThereInPagesWithoutAnotherGap", func(b *bench) {
+	{"PartialReadsTheRestWithoutAnotherGap", func(b *bench) {
 		b.open(keep(rule("short", eventlog.Rule{Count: 5}), rule("**", eventlog.Rule{})))
 		for range 20 {
 			b.put("long")
@@ -111,7 +111,7 @@ var gaps = []test{
 			b.Errorf("%d gaps, %d records, want 1 and 25", len(found), len(records))
 		}
 	}},
-	{"WhatIsTrimmedWhileAReaderPagesIsReportedAgain", func(b *bench) {
+	{"TrimmingBetweenPagesIsReported", func(b *bench) {
 		b.open(keep(rule("short", eventlog.Rule{Count: 2}), rule("**", eventlog.Rule{})))
 		for range 4 {
 			b.put("long")
@@ -121,10 +121,10 @@ var gaps = []test{
 		q.Limit = 2
 		q = b.gap(q, eventlog.Trimmed, 4)
 		q.After = b.read(q).Complete // 1 and 3
-		b.put("short")               // 9, and 6 goes
+		b.put("short")               // 9, and 6 is trimmed
 		b.gap(q, eventlog.Trimmed, 6)
 	}},
-	{"DeadTopicsAreForgottenWhenTheirNamesTakeTooMuch", func(b *bench) {
+	{"DeadTopicsAreLimitedByTheSizeOfTheirNames", func(b *bench) {
 		const size, most = 1000, 80_000
 		r := keep(rule("**", eventlog.Rule{Age: time.Second}))
 		r.Bytes = most
@@ -144,7 +144,7 @@ var gaps = []test{
 		b.put(name(19)) // known again
 		b.equal("dead topics", b.log.Bounds().DeadTopics, most/8/one-1)
 	}},
-	{"BelowTheFloorAnUnknownTopicCountsAsTrimmed", func(b *bench) {
+	{"UnknownTopicHasAGapBelowTheFloor", func(b *bench) {
 		r := keep(rule("short/**", eventlog.Rule{Age: time.Second}), rule("**", eventlog.Rule{}))
 		r.Topics = 2
 		b.open(r)
@@ -161,7 +161,7 @@ var gaps = []test{
 		b.gap(b.after(2, one("never")), eventlog.Trimmed, 3)
 		b.noGap(b.after(3, one("never")))
 		b.noGap(b.after(3, one("short/0")))
-		b.gap(b.after(3, one("short/3")), eventlog.Trimmed, 4) // remembered, and exact
+		b.gap(b.after(3, one("short/3")), eventlog.Trimmed, 4) // remembered, so exact
 		b.gap(b.after(4, one("short/4")), eventlog.Trimmed, 5)
 		b.noGap(b.after(5, one("short/4")))
 		b.noGap(b.after(0, one("long")), 6, 7)
@@ -169,7 +169,7 @@ var gaps = []test{
 		b.gap(b.after(2, one("short/1")), eventlog.Trimmed, 3)
 		b.noGap(b.after(3, one("short/1")), seq)
 	}},
-	{"AQuietTopicHasNoGapLongAfterOthersWereTrimmed", func(b *bench) {
+	{"QuietTopicHasNoGapWhenOthersAreTrimmed", func(b *bench) {
 		b.open(keep(rule("busy", eventlog.Rule{Count: 1}), rule("**", eventlog.Rule{})))
 		seq := b.put("quiet")
 		for range 100 {
@@ -179,7 +179,7 @@ var gaps = []test{
 		b.noGap(b.after(seq, one("quiet")))
 		b.noGap(b.after(seq+5, eventlog.Topics("quiet", "silent")))
 	}},
-	{"AFilterDoesNotHideAGap", func(b *bench) {
+	{"FilterDoesNotHideAGap", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Count: 1})))
 		b.put("a")
 		b.put("a")
@@ -188,7 +188,7 @@ var gaps = []test{
 }
 
 var retention = []test{
-	{"TheFirstRuleThatMatchesWins", func(b *bench) {
+	{"FirstMatchingRuleWins", func(b *bench) {
 		b.open(keep(rule("a/keep", eventlog.Rule{Count: 3}), rule("a/**", eventlog.Rule{Count: 1}), rule("**", eventlog.Rule{Latest: 2})))
 		for range 5 {
 			b.put("a/keep")
@@ -199,7 +199,7 @@ var retention = []test{
 		b.equal("a/x", len(b.all(one("a/x"))), 1)
 		b.equal("b", len(b.all(one("b"))), 2)
 	}},
-	{"AgeTrimsWhatIsOlder", func(b *bench) {
+	{"AgeTrimsOlderRecords", func(b *bench) {
 		b.open(keep(rule("a", eventlog.Rule{Age: 10 * time.Second}), rule("**", eventlog.Rule{Age: time.Minute})))
 		for range 6 {
 			b.put("a", "b")
@@ -209,7 +209,7 @@ var retention = []test{
 		b.gap(b.after(0, one("a")), eventlog.Trimmed, 4)
 		b.equal("a", b.numbers(one("a")), []uint64{5, 6})
 		b.noGap(b.after(0, one("b")), seqs(1, 6)...)
-		b.clock.move(2 * time.Second) // number 5 is exactly as old as it may be
+		b.clock.move(2 * time.Second) // number 5 has just reached the age
 		b.settle()
 		b.equal("a", b.numbers(one("a")), []uint64{5, 6})
 		b.clock.move(time.Millisecond)
@@ -222,9 +222,9 @@ var retention = []test{
 		b.gap(b.after(5, one("b")), eventlog.Trimmed, 6)
 		b.noGap(b.after(6, one("b")))
 	}},
-	{"WhatWasSupersededInTimeIsNoGapHoweverOld", func(b *bench) {
+	{"SupersededRecordsAreNoGapHoweverOld", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Latest: 1, Age: time.Hour})))
-		for range 2 { // as if there had been no time to settle
+		for range 2 { // the first time without settling
 			if _, err := b.log.Append(b.Context(), []eventlog.Record{event("a")}); err != nil {
 				b.Fatal(err)
 			}
@@ -233,7 +233,7 @@ var retention = []test{
 		b.settle()
 		b.noGap(b.after(0, one("a")), 2)
 	}},
-	{"BytesAndEventsTrimTheOldestWhateverTheirRule", func(b *bench) {
+	{"TotalLimitsTrimTheOldestWhateverTheirRule", func(b *bench) {
 		size := int64((&eventlog.Record{Topics: []string{"a"}, Data: "a"}).Size())
 		for _, r := range []*eventlog.Retention{{Bytes: -1, Events: 4}, {Events: -1, Bytes: 4*size + 1}} {
 			r.Rules = keep(rule("**", eventlog.Rule{})).Rules
@@ -246,7 +246,7 @@ var retention = []test{
 			b.noGap(b.after(0, one("c")), 3, 6)
 		}
 	}},
-	{"WhatTheHubSaysForItselfStaysWhateverIsPublished", func(b *bench) {
+	{"ReservedTopicsAreNotTrimmedByTotalLimits", func(b *bench) {
 		b.open(&eventlog.Retention{Bytes: -1, Events: 3, Rules: keep(rule("**", eventlog.Rule{})).Rules})
 		b.put("$own")
 		b.put("$own", "a") // 2
@@ -256,12 +256,12 @@ var retention = []test{
 		b.equal("what is left", b.numbers(eventlog.Everything()), []uint64{1, 2, 12})
 		b.noGap(b.after(0, one("$own")), 1, 2)
 		b.gap(b.after(0, one("a")), eventlog.Trimmed, 11)
-		b.put("$own") // 13: the others go for it
+		b.put("$own") // 13: the others are trimmed instead
 		b.put("a")
 		b.equal("what is left", b.numbers(eventlog.Everything()), []uint64{1, 2, 13})
 		b.noGap(b.after(0, one("$own")), 1, 2, 13)
 	}},
-	{"OfWhatTheHubSaysForItselfTheNewestAreKept", func(b *bench) {
+	{"ReservedTopicsKeepTheNewestRecords", func(b *bench) {
 		b.open(nil)
 		records := slices.Repeat([]eventlog.Record{event("$own")}, 10_000)
 		b.append(records...)
@@ -270,7 +270,7 @@ var retention = []test{
 		b.settle()
 		b.noGap(b.after(0, one("$own")), seqs(4, 10_003)...)
 	}},
-	{"EndsAreNeitherCountedNorTrimmedByNumber", func(b *bench) {
+	{"CountAndLatestIgnoreEnds", func(b *bench) {
 		for _, kept := range []eventlog.Rule{{Count: 2}, {Latest: 2}} {
 			b.open(keep(rule("**", kept)))
 			for range 4 {
@@ -280,7 +280,7 @@ var retention = []test{
 			b.equal("a", b.numbers(one("a")), []uint64{3, 4, 5})
 		}
 	}},
-	{"ARecordIsThereAsLongAsOneTopicKeepsIt", func(b *bench) {
+	{"RecordExistsWhileOneTopicKeepsIt", func(b *bench) {
 		b.open(keep(rule("short", eventlog.Rule{Count: 1}), rule("latest", eventlog.Rule{Latest: 1}), rule("**", eventlog.Rule{Age: time.Minute})))
 		b.put("short", "latest", "long") // 1
 		b.put("short")                   // 2
@@ -297,7 +297,7 @@ var retention = []test{
 		b.noGap(b.after(0, one("latest")), 3)
 		b.gap(b.after(0, one("long")), eventlog.Trimmed, 1)
 	}},
-	{"WithoutRulesSevenDays", func(b *bench) {
+	{"DefaultRuleIsSevenDays", func(b *bench) {
 		b.open(nil)
 		b.put("a")
 		b.clock.move(7 * 24 * time.Hour)

@@ -14,7 +14,7 @@ func keyed(key, topic, data string) eventlog.Record {
 }
 
 var keys = []test{
-	{"ARepetitionIsStoredOnce", func(b *bench) {
+	{"RepeatedKeyIsStoredOnce", func(b *bench) {
 		b.open(everything())
 		first := b.append(keyed("k", "a", "x"))[0]
 		b.put("b")
@@ -25,7 +25,7 @@ var keys = []test{
 		b.equal("records", b.numbers(one("a")), []uint64{first.Seq})
 		b.equal("the next number", b.put("a"), b.log.Head().Seq)
 	}},
-	{"OtherContentIsRefused", func(b *bench) {
+	{"KeyWithOtherContentIsRefused", func(b *bench) {
 		b.open(everything())
 		first := b.append(keyed("k", "a", "x"))[0]
 		for _, other := range []eventlog.Record{
@@ -40,7 +40,7 @@ var keys = []test{
 			}
 		}
 	}},
-	{"AKeyBelongsToItsCanonicalTopic", func(b *bench) {
+	{"KeyBelongsToItsCanonicalTopic", func(b *bench) {
 		b.open(everything())
 		b.append(keyed("k", "a", "x"))
 		if r := b.append(keyed("k", "b", "x"))[0]; r.Duplicate {
@@ -50,7 +50,7 @@ var keys = []test{
 			b.Errorf("the key of another canonical topic is taken for the same")
 		}
 	}},
-	{"TwiceInOneBatchIsOnce", func(b *bench) {
+	{"KeyTwiceInABatchIsStoredOnce", func(b *bench) {
 		b.open(everything())
 		receipts := b.append(keyed("k", "a", "x"), event("b"), keyed("k", "a", "x"))
 		if receipts[0].Duplicate || !receipts[2].Duplicate || receipts[2].Position != receipts[0].Position {
@@ -61,7 +61,7 @@ var keys = []test{
 			b.Errorf("a batch that was refused has left its key")
 		}
 	}},
-	{"AKeyIsKnownForItsTimeAndNumber", func(b *bench) {
+	{"KeyIsKnownUntilItsLimits", func(b *bench) {
 		r := everything()
 		r.KeyAge, r.Keys = time.Minute, 3
 		b.open(r)
@@ -84,7 +84,7 @@ var keys = []test{
 		known("3", true)
 		known("2", false)
 	}},
-	{"AKeyIsKnownThoughItsRecordIsTrimmed", func(b *bench) {
+	{"KeyOutlivesItsRecord", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Count: 1})))
 		first := b.append(keyed("k", "a", "x"))[0]
 		b.put("a")
@@ -93,7 +93,7 @@ var keys = []test{
 			b.Errorf("receipt %+v", r)
 		}
 	}},
-	{"ARepetitionToATopicThatEndedMeanwhileIsAnsweredAsAtFirst", func(b *bench) {
+	{"RepetitionAfterTheEndGetsTheFirstReceipt", func(b *bench) {
 		b.open(everything())
 		first := b.append(keyed("k", "a", "x"))[0]
 		b.append(eventlog.Record{Topics: []string{"a"}, Flags: eventlog.End, Key: "end"})
@@ -130,7 +130,7 @@ var keys = []test{
 }
 
 var ends = []test{
-	{"NothingIsAppendedToATopicThatHasEnded", func(b *bench) {
+	{"EndedTopicRefusesAppends", func(b *bench) {
 		b.open(everything())
 		b.put("a")
 		end := b.append(eventlog.Record{Topics: []string{"a", "b"}, Flags: eventlog.End, Data: "bye"})[0]
@@ -143,12 +143,12 @@ var ends = []test{
 		b.put("c")
 		b.equal("a", b.numbers(one("a")), []uint64{1, 2})
 	}},
-	{"ABatchEndsItsTopicForWhatFollowsInIt", func(b *bench) {
+	{"EndAppliesWithinTheBatch", func(b *bench) {
 		b.open(everything())
 		b.refuse(eventlog.ErrEnded, eventlog.Record{Topics: []string{"a"}, Flags: eventlog.End}, event("a"))
 		b.append(event("a"), eventlog.Record{Topics: []string{"a"}, Flags: eventlog.End})
 	}},
-	{"AgeFreesTheName", func(b *bench) {
+	{"AgeFreesTheNameOfAnEndedTopic", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Age: time.Minute})))
 		b.put("a")
 		b.append(eventlog.Record{Topics: []string{"a"}, Flags: eventlog.End})

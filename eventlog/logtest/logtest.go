@@ -1,4 +1,4 @@
-// Package logtest is the conformance suite of package eventlog: what every log has to pass.
+// Package logtest is the conformance suite of package eventlog. Every log has to pass it.
 //
 //	func TestConformance(t *testing.T) {
 //		logtest.Run(t, logtest.Harness{Open: func(t *testing.T, o logtest.Options) eventlog.Log {
@@ -8,11 +8,11 @@
 //		}})
 //	}
 //
-// [Run] has a subtest for each promise, named after it. [RunRandom] applies random operations to the log and to a model
-// that is so simple that one can see it is right, and compares every answer.
+// [Run] has one subtest per promise, named after it. [RunRandom] applies random operations to the log and to a simple model, and
+// compares every answer.
 //
-// A log that applies retention in the background has a method Trim(context.Context) error, which applies all of it
-// at once. The suite calls it before it compares anything that depends on it.
+// A log that applies retention in the background needs a method Trim(context.Context) error that applies it completely. The suite
+// calls it before it compares anything that depends on retention.
 package logtest
 
 import (
@@ -31,21 +31,21 @@ import (
 
 // Harness opens the log under test.
 type Harness struct {
-	// Open returns a log that is empty. The suite closes it; what it leaves behind is Open's business.
+	// Open returns an empty log. The suite closes it. Open cleans up what the log leaves behind.
 	Open func(t *testing.T, o Options) eventlog.Log
 
-	// Reopen closes a log that came from Open, or Reopen, with the same t, and opens it again with the same options. Nil
-	// for logs that do not outlive Close.
+	// Reopen closes a log that came from Open or Reopen with the same t, and opens it again with the same options. It is nil for
+	// logs that do not survive Close.
 	Reopen func(t *testing.T, log eventlog.Log) eventlog.Log
 
-	Mirror bool // the log has to be a Mirror
-	Lookup bool // the log has to be a Lookup
+	Mirror bool // the log must be a Mirror
+	Lookup bool // the log must be a Lookup
 }
 
-// Options are what the suite wants of a log.
+// Options are the options for a log under test.
 type Options struct {
 	Retention *eventlog.Retention
-	Now       func() time.Time // the log's clock, called by any goroutine; never nil
+	Now       func() time.Time // the log's clock, called concurrently; never nil
 }
 
 // Run runs the suite.
@@ -78,13 +78,13 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// test holds one promise of the contract.
+// test checks one promise of the contract.
 type test struct {
 	promise string
 	run     func(*bench)
 }
 
-// clock is a time that stands still until it is moved.
+// clock is a clock that only moves when it is told to.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -104,7 +104,7 @@ func (c *clock) move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// bench is where a log is tested.
+// bench is a log under test with helpers.
 type bench struct {
 	*testing.T
 	Harness
@@ -112,7 +112,7 @@ type bench struct {
 	log   eventlog.Log
 }
 
-// open opens an empty log that keeps what r says, in place of the one that is open.
+// open opens an empty log with this retention, and closes the previous one.
 func (b *bench) open(r *eventlog.Retention) {
 	b.Helper()
 	closeLog := func() {
@@ -127,12 +127,12 @@ func (b *bench) open(r *eventlog.Retention) {
 	b.Cleanup(closeLog)
 }
 
-// everything is a retention that takes nothing.
+// everything is a retention that keeps everything.
 func everything() *eventlog.Retention {
 	return &eventlog.Retention{Bytes: -1, Events: -1, Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**")}}}
 }
 
-// settle waits until retention has been applied.
+// settle applies retention completely.
 func (b *bench) settle() {
 	b.Helper()
 	if log, ok := b.log.(interface{ Trim(context.Context) error }); ok {
@@ -156,7 +156,7 @@ func (b *bench) append(records ...eventlog.Record) []eventlog.Receipt {
 	return receipts
 }
 
-// put appends a record with the name of its first topic as data, and returns its number.
+// put appends a record whose data is the name of its first topic, and returns its number.
 func (b *bench) put(topics ...string) uint64 {
 	b.Helper()
 	return b.append(event(topics...))[0].Seq
@@ -166,13 +166,13 @@ func event(topics ...string) eventlog.Record {
 	return eventlog.Record{Topics: topics, Data: topics[0]}
 }
 
-// refuse appends records, which has to fail as want says, and to change nothing.
+// refuse appends records. Append must fail with an error that is want, and change nothing.
 func (b *bench) refuse(want error, records ...eventlog.Record) {
 	b.Helper()
-	_ = b.refusal(want, records...) // that it is the right one was looked at
+	_ = b.refusal(want, records...) // refusal checks the error
 }
 
-// refusal is refuse for those who want to see the error.
+// refusal is refuse, and returns the error.
 func (b *bench) refusal(want error, records ...eventlog.Record) error {
 	b.Helper()
 	before, head := b.all(eventlog.Everything()), b.log.Head()
@@ -190,12 +190,12 @@ func (b *bench) at(seq uint64) eventlog.Position {
 	return eventlog.Position{Gen: b.log.Head().Gen, Seq: seq}
 }
 
-// after returns the query for a selector after a number.
+// after returns the query of a selector after a number.
 func (b *bench) after(seq uint64, s eventlog.Selector) eventlog.Query {
 	return eventlog.Query{Selector: s, After: b.at(seq)}
 }
 
-// read reads once, without a gap.
+// read reads once. There must be no gap.
 func (b *bench) read(q eventlog.Query) eventlog.Answer {
 	b.Helper()
 	a, err := b.log.Read(b.Context(), q)
@@ -205,7 +205,7 @@ func (b *bench) read(q eventlog.Query) eventlog.Answer {
 	return a
 }
 
-// pages reads to the head, in as many reads as it takes, over all gaps.
+// pages reads up to the head, continuing after gaps.
 func (b *bench) pages(q eventlog.Query) (records []eventlog.Record, gaps []*eventlog.GapError) {
 	b.Helper()
 	for {
@@ -234,14 +234,14 @@ func (b *bench) pages(q eventlog.Query) (records []eventlog.Record, gaps []*even
 	}
 }
 
-// all returns everything that is there and selected.
+// all returns every existing record that is selected.
 func (b *bench) all(s eventlog.Selector) []eventlog.Record {
 	b.Helper()
 	records, _ := b.pages(eventlog.Query{Selector: s})
 	return records
 }
 
-// numbers returns the sequence numbers of what is there and selected.
+// numbers returns the sequence numbers of all.
 func (b *bench) numbers(s eventlog.Selector) []uint64 {
 	b.Helper()
 	return numbersOf(b.all(s))
@@ -255,7 +255,7 @@ func numbersOf(records []eventlog.Record) []uint64 {
 	return seqs
 }
 
-// gap reads, which has to report a gap of this reason up to a number. It returns the query that goes on from there.
+// gap reads. Read must report a gap with this reason up to a number. gap returns the query that continues after it.
 func (b *bench) gap(q eventlog.Query, reason eventlog.Reason, to uint64) eventlog.Query {
 	b.Helper()
 	a, err := b.log.Read(b.Context(), q)
@@ -273,7 +273,7 @@ func (b *bench) gap(q eventlog.Query, reason eventlog.Reason, to uint64) eventlo
 	return gap.Partial(q)
 }
 
-// noGap reads, and there must be none.
+// noGap reads. Read must report no gap, and return the records with these numbers.
 func (b *bench) noGap(q eventlog.Query, want ...uint64) {
 	b.Helper()
 	records, gaps := b.pages(q)
@@ -300,7 +300,7 @@ func matching(patterns ...string) eventlog.Selector {
 	return eventlog.Select(nil, matchers...)
 }
 
-// keep is a retention with rules, each a pattern and what is kept.
+// keep is a retention with these rules.
 func keep(rules ...eventlog.Rule) *eventlog.Retention {
 	return &eventlog.Retention{Bytes: -1, Events: -1, Rules: rules}
 }

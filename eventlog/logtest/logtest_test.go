@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/logtest"
 )
 
-// faulty is a log with a fault in what it reads or appends.
+// faulty is a log that reads or appends with a fault.
 type faulty struct {
 	*eventlog.Memory
 	read   func(m *eventlog.Memory, q eventlog.Query, a eventlog.Answer, err error) (eventlog.Answer, error)
@@ -35,7 +35,7 @@ func (f *faulty) Append(ctx context.Context, records []eventlog.Record) ([]event
 	return f.Memory.Append(ctx, records)
 }
 
-// faults are those of hubs and logs as they occur; each breaks a promise that somebody relies on.
+// faults are typical faults of hubs and logs. Each breaks a promise.
 var faults = map[string]faulty{
 	"a record is left out": {read: func(_ *eventlog.Memory, _ eventlog.Query, a eventlog.Answer, err error) (eventlog.Answer, error) {
 		if n := len(a.Records); n >= 3 {
@@ -51,7 +51,7 @@ var faults = map[string]faulty{
 	}},
 	"a replay is cut": {read: func(m *eventlog.Memory, _ eventlog.Query, a eventlog.Answer, err error) (eventlog.Answer, error) {
 		if err == nil {
-			a.Complete = m.Head() // whatever the limit has left out
+			a.Complete = m.Head() // although the limit left records out
 		}
 		return a, err
 	}},
@@ -77,7 +77,7 @@ var faults = map[string]faulty{
 	"half a batch is stored": {append: func(m *eventlog.Memory, records []eventlog.Record) ([]eventlog.Receipt, error) {
 		receipts, err := m.Append(context.Background(), records)
 		if err != nil && len(records) > 1 {
-			_, _ = m.Append(context.Background(), records[:1]) // whether that worked does not matter
+			_, _ = m.Append(context.Background(), records[:1]) // the result does not matter
 		}
 		return receipts, err
 	}},
@@ -117,9 +117,8 @@ func harness() logtest.Harness {
 	}}
 }
 
-// TestPlayer is what the test below runs in a process of its own, once for each fault: the suite has to fail. Without a
-// fault it passes.
-func TestPlayer(t *testing.T) {
+// TestSuiteAgainstAFault runs in a process of its own, once per fault; then it must fail. Without a fault it passes.
+func TestSuiteAgainstAFault(t *testing.T) {
 	t.Run("suite", func(t *testing.T) { logtest.Run(t, harness()) })
 	t.Run("random", func(t *testing.T) {
 		for seed := range uint64(10) {
@@ -128,13 +127,13 @@ func TestPlayer(t *testing.T) {
 	})
 }
 
-// TestTheSuiteNoticesFaults: a suite that everybody passes says nothing.
-func TestTheSuiteNoticesFaults(t *testing.T) {
+// A suite that never fails proves nothing.
+func TestSuiteFindsFaults(t *testing.T) {
 	for fault := range faults {
 		for _, part := range []string{"suite", "random"} {
 			t.Run(part+"/"+fault, func(t *testing.T) {
 				t.Parallel()
-				cmd := exec.Command(os.Args[0], "-test.run=^TestPlayer$/^"+part+"$", "-test.timeout=1m")
+				cmd := exec.Command(os.Args[0], "-test.run=^TestSuiteAgainstAFault$/^"+part+"$", "-test.timeout=1m")
 				cmd.Env = append(os.Environ(), faultVariable+"="+fault, "GORACE=atexit_sleep_ms=0")
 				out, err := cmd.CombinedOutput()
 				if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {

@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// mirror returns the log as a Mirror. If it need not be one, and is none, the test is over.
+// mirror returns a log as a Mirror. If it is none and need not be one, the test ends.
 func (b *bench) mirror(r *eventlog.Retention) (eventlog.Mirror, bool) {
 	b.Helper()
 	b.open(r)
@@ -20,7 +20,7 @@ func (b *bench) mirror(r *eventlog.Retention) (eventlog.Mirror, bool) {
 	return m, ok
 }
 
-// record is one with a place of its own.
+// record returns a record with a position of its own.
 func (b *bench) record(seq uint64, topics ...string) eventlog.Record {
 	r := event(topics...)
 	r.Seq, r.Time = seq, b.clock.time()
@@ -28,13 +28,13 @@ func (b *bench) record(seq uint64, topics ...string) eventlog.Record {
 }
 
 var mirroring = []test{
-	{"PositionsAreTakenAsTheyAreGiven", func(b *bench) {
+	{"MirrorStoresAtGivenPositions", func(b *bench) {
 		m, ok := b.mirror(everything())
 		if !ok {
 			return
 		}
 		later := b.record(20, "a")
-		later.Time = later.Time.Add(-time.Hour) // as if another hub's clock was behind
+		later.Time = later.Time.Add(-time.Hour) // the clock of another hub may be behind
 		receipts, err := m.AppendAt(b.Context(), []eventlog.Record{b.record(7, "a"), b.record(9, "b"), later})
 		if err != nil {
 			b.Fatal(err)
@@ -66,7 +66,7 @@ var mirroring = []test{
 		}
 		b.equal("records", b.numbers(eventlog.Everything()), []uint64{5})
 	}},
-	{"NumbersAndTimesBeyondAllReasonAreRefused", func(b *bench) {
+	{"NumbersAndTimesOutOfRangeAreRefused", func(b *bench) {
 		m, ok := b.mirror(everything())
 		if !ok {
 			return
@@ -83,7 +83,7 @@ var mirroring = []test{
 		}
 		b.equal("the head", b.log.Head().Seq, uint64(0))
 	}},
-	{"WhatWasToldBelongsToItsGeneration", func(b *bench) {
+	{"ToldBelongsToItsGeneration", func(b *bench) {
 		m, ok := b.mirror(keep(rule("**", eventlog.Rule{Count: 1})))
 		if !ok {
 			return
@@ -105,7 +105,7 @@ var mirroring = []test{
 			b.Errorf("from the zero position: %v", err)
 		}
 	}},
-	{"WhatLogOrderRefusesIsLeftOutAndItsReceiptSaysWhy", func(b *bench) {
+	{"MirrorLeavesOutRefusedRecords", func(b *bench) {
 		m, ok := b.mirror(everything())
 		if !ok {
 			return
@@ -138,7 +138,7 @@ var mirroring = []test{
 		b.equal("the head", b.log.Head().Seq, uint64(6))
 		<-b.log.Watch()
 	}},
-	{"AHoleIsReportedToAllWhoCrossIt", func(b *bench) {
+	{"HoleIsReportedToEveryReaderThatCrossesIt", func(b *bench) {
 		m, ok := b.mirror(everything())
 		if !ok {
 			return
@@ -171,7 +171,7 @@ var mirroring = []test{
 			}
 		}
 	}},
-	{"ANewGenerationDropsWhatCameAfterItsBeginning", func(b *bench) {
+	{"NewGenerationDropsLaterRecords", func(b *bench) {
 		m, ok := b.mirror(everything())
 		if !ok {
 			return
@@ -189,7 +189,7 @@ var mirroring = []test{
 		q := b.after(0, one("a"))
 		q.After = old
 		b.gap(q, eventlog.Reset, 2)
-		b.equal("the next number", b.put("a"), uint64(3)) // the end is undone
+		b.equal("the next number", b.put("a"), uint64(3)) // the end of the topic is undone
 		if r := b.append(eventlog.Record{Topics: []string{"a"}, Flags: eventlog.End, Key: "k"})[0]; r.Duplicate {
 			b.Errorf("a key that was dropped is known")
 		}
@@ -200,7 +200,7 @@ var mirroring = []test{
 			}
 		}
 	}},
-	{"WhatADroppedRecordHasSupersededIsMissedNow", func(b *bench) {
+	{"RecordsSupersededByDroppedOnesAreAGap", func(b *bench) {
 		m, ok := b.mirror(keep(rule("**", eventlog.Rule{Latest: 1})))
 		if !ok {
 			return
@@ -215,7 +215,7 @@ var mirroring = []test{
 }
 
 var lookup = []test{
-	{"TheNewestRecordWithAnIDIsFoundWhileItIsThere", func(b *bench) {
+	{"LookupFindsTheNewestExistingRecord", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Count: 2})))
 		l, ok := b.log.(eventlog.Lookup)
 		if !ok {

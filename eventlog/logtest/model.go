@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// model is a log that forgets nothing: it keeps all records there ever were and notes for each topic what has become of
-// them. All it does is what the contract says, sentence by sentence and with no thought of speed.
+// model is a simple log that forgets nothing. It keeps every record and its state in each topic, and implements the sentences of
+// the contract one by one, without regard to speed.
 type model struct {
 	ret     eventlog.Retention
 	gen     string
@@ -19,18 +19,18 @@ type model struct {
 	records []*modelRecord
 	topics  map[string]*modelTopic // known ones
 	floor   uint64
-	hole    uint64         // the end of the last one
-	uses    []*modelRecord // of keys
+	hole    uint64         // the end of the last hole
+	uses    []*modelRecord // of keys, in order
 }
 
 type modelRecord struct {
 	eventlog.Record
-	state []state // of each topic
+	state []state // per topic
 }
 
 type modelTopic struct {
-	base uint64 // the floor when it was born
-	born uint64 // its first record
+	base uint64 // the floor when the topic became known
+	born uint64 // its first record since then
 }
 
 type state int
@@ -41,14 +41,14 @@ const (
 	superseded
 )
 
-// newModel returns an empty one. r has its defaults filled in.
+// newModel returns an empty model. The defaults of r must be filled in.
 func newModel(gen string, r eventlog.Retention) *model {
 	return &model{ret: r, gen: gen, topics: map[string]*modelTopic{}}
 }
 
 func (r *modelRecord) lives() bool { return slices.Contains(r.state, live) }
 
-// in returns what has become of a record in a topic, and whether it ever was there since the topic is known.
+// in returns the state of a record in a topic, and whether the record was in it since the topic became known.
 func (m *model) in(r *modelRecord, topic string) (state, bool) {
 	t, i := m.topics[topic], slices.Index(r.Topics, topic)
 	if t == nil || i < 0 || r.Seq < t.born {
@@ -84,7 +84,7 @@ func (m *model) expire(now time.Time) {
 	}
 }
 
-// remove takes a record out of a topic, and forgets topics if too many are dead.
+// remove removes a record from a topic, and forgets topics if too many are dead.
 func (m *model) remove(r *modelRecord, topic string, s state) {
 	r.state[slices.Index(r.Topics, topic)] = s
 	for dead, size := m.dead(); !m.ret.Remembers(int64(len(dead)), size); dead, size = m.dead() {
@@ -96,7 +96,7 @@ func (m *model) remove(r *modelRecord, topic string, s state) {
 	}
 }
 
-// dead returns the topics that have no records, and what they count for.
+// dead returns the topics without records, and their total size.
 func (m *model) dead() (topics []string, size int64) {
 	for name := range m.topics {
 		if len(m.of(name, live)) == 0 {
@@ -116,7 +116,7 @@ func (m *model) lastOf(topic string) (last uint64) {
 	return last
 }
 
-// decide returns the receipt of a record that would be stored at seq, after the records pending.
+// decide returns the receipt of a record that would be stored at seq, after the pending records.
 func (m *model) decide(r *eventlog.Record, seq uint64, at time.Time, pending []*modelRecord) eventlog.Receipt {
 	uses := m.uses
 	for _, p := range pending {
@@ -246,7 +246,7 @@ func (m *model) bounds() eventlog.Bounds {
 	return b
 }
 
-// gap returns the number up to which a reader misses something, or 0.
+// gap returns the number up to which a reader misses records, or 0.
 func (m *model) gap(s eventlog.Selector, told uint64) (to uint64) {
 	lose := func(seq uint64) {
 		if seq > told {
@@ -276,7 +276,7 @@ func (m *model) gap(s eventlog.Selector, told uint64) (to uint64) {
 	return to
 }
 
-// read returns everything that matches after a number.
+// read returns every matching record after a number.
 func (m *model) read(s eventlog.Selector, after uint64) (found []eventlog.Record) {
 	for _, r := range m.records {
 		if r.Seq > after && m.found(r, s) && s.Keep(&r.Record) {
@@ -286,8 +286,8 @@ func (m *model) read(s eventlog.Selector, after uint64) (found []eventlog.Record
 	return found
 }
 
-// cut drops what came after a number, for a new generation. What was superseded by something that is dropped stays so; a log
-// has to report it as missing, and this does not.
+// cut drops the records after a number and begins a generation. Records that dropped ones have superseded stay superseded here, without
+// a gap; a log has to report them as missing.
 func (m *model) cut(gen string, after uint64) {
 	m.gen = gen
 	if after == m.head {

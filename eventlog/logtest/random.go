@@ -16,8 +16,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// RunRandom applies so many random operations to a log and to a model, and compares every answer: receipts, records, gaps,
-// bounds. It stops at the first difference and prints the operations before it.
+// RunRandom applies random operations to a log and to a model, and compares every answer: receipts, records, gaps, bounds. It stops at
+// the first difference and prints the operations before it.
 func RunRandom(t *testing.T, h Harness, seed uint64, operations int) {
 	g := newGame(t, h, seed)
 	for range operations {
@@ -33,8 +33,8 @@ type game struct {
 	model *model
 	done  []string
 
-	// cut is set when records were dropped for a new generation. What topics had lost is then known only roughly, and a log may
-	// warn of more than the model: from there on only what can be read is compared.
+	// cut is set once records were dropped for a new generation. From then on a log knows only roughly what topics have lost, and may
+	// report more gaps than the model; only what can be read is compared.
 	cut bool
 }
 
@@ -80,7 +80,7 @@ func (g *game) retention() *eventlog.Retention {
 	return r
 }
 
-// mismatch ends the test with what led there.
+// mismatch ends the test and prints the operations that led to it.
 func (g *game) mismatch(what, diff string) {
 	g.Helper()
 	g.Fatalf("%s differ (-model +log):\n%s\nthe last of %d operations:\n%s\nretention %+v\nto repeat: TIDINGS_SEED=%d go test -run '^%s$'",
@@ -94,7 +94,7 @@ func (g *game) same(what string, model, log any) {
 	}
 }
 
-// sameError compares what a caller can see of an error. Of an invalid argument the words are each log's own.
+// sameError compares errors as a caller sees them. The text for an invalid argument may differ.
 func sameError(x, y error) bool {
 	if x == nil || y == nil {
 		return x == nil && y == nil
@@ -138,7 +138,7 @@ func (g *game) step() {
 func (g *game) records() []eventlog.Record {
 	most := 3
 	if g.model.ret.Bytes > 0 || g.model.ret.Events > 0 {
-		most = 1 // retention may be applied after each record or after all of a batch, and then takes others
+		most = 1 // a log may apply retention per record or per batch, with different results
 	}
 	records := make([]eventlog.Record, 1+g.rand.IntN(most))
 	for i := range records {
@@ -284,8 +284,7 @@ func (g *game) read() {
 	g.compare(q)
 }
 
-// compare pages from a query to the head. How long an answer is, where it ends when it could go on, and so what the pages
-// are, is the log's business.
+// compare reads from a query to the head. The log decides on the length of answers.
 func (g *game) compare(q eventlog.Query) {
 	q.Limit = g.rand.IntN(4)
 	q.Bytes = g.rand.IntN(2) * (1 + g.rand.IntN(400))
@@ -302,7 +301,7 @@ func (g *game) compare(q eventlog.Query) {
 	case len(q.Selector.Matchers()) == 0 || wantGap != nil && wantGap.Reason != eventlog.Trimmed:
 		g.same("gaps", onlyGap(wantGap), gaps)
 	case wantGap != nil && (len(gaps) == 0 || gaps[0].To.Seq < wantGap.To.Seq):
-		g.mismatch("gaps", fmt.Sprintf("%v is missing, there is %v", wantGap, gaps)) // more is allowed, less is not
+		g.mismatch("gaps", fmt.Sprintf("%v is missing, there is %v", wantGap, gaps)) // more gaps are allowed, fewer are not
 	}
 }
 
@@ -313,7 +312,7 @@ func onlyGap(gap *eventlog.GapError) []*eventlog.GapError {
 	return []*eventlog.GapError{gap}
 }
 
-// expectGap returns the gap that a query has in the model, and the number after which its reader goes on.
+// expectGap returns the gap that a query has in the model, and the number after which its reader continues.
 func (g *game) expectGap(q eventlog.Query) (*eventlog.GapError, uint64) {
 	head, from := eventlog.Position{Gen: g.model.gen, Seq: g.model.head}, q.After
 	if q.After.IsZero() {
@@ -337,7 +336,7 @@ func (g *game) expectGap(q eventlog.Query) (*eventlog.GapError, uint64) {
 	return &eventlog.GapError{Reason: reason, From: from, To: eventlog.Position{Gen: head.Gen, Seq: to}}, q.After.Seq
 }
 
-// seek compares what is read from where a reader begins.
+// seek compares what is read after a random Seek.
 func (g *game) seek() {
 	s, from := g.selector(), eventlog.Start{}
 	want := g.model.read(s, 0)

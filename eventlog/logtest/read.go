@@ -12,7 +12,7 @@ import (
 )
 
 var reading = []test{
-	{"PagesOfAnySizeAreTheSame", func(b *bench) {
+	{"PageSizeDoesNotMatter", func(b *bench) {
 		b.open(everything())
 		for i := range 60 {
 			b.append(eventlog.Record{Topics: []string{fmt.Sprintf("t/%d", i%4), "x"}[:1+i%2], Data: strings.Repeat("d", i)})
@@ -37,7 +37,7 @@ var reading = []test{
 			}
 		}
 	}},
-	{"LimitAndBytesBoundAnAnswerButForItsFirstRecord", func(b *bench) {
+	{"LimitAndBytesLimitAnAnswerAfterItsFirstRecord", func(b *bench) {
 		b.open(everything())
 		for range 5 {
 			b.append(eventlog.Record{Topics: []string{"a"}, Data: strings.Repeat("x", 1000)})
@@ -52,7 +52,7 @@ var reading = []test{
 			}
 		}
 	}},
-	{"ACursorAdvancesWhenNothingMatches", func(b *bench) {
+	{"PositionAdvancesWhenNothingMatches", func(b *bench) {
 		b.open(everything())
 		for i := range 50 {
 			b.put(fmt.Sprint("others/", i))
@@ -63,19 +63,19 @@ var reading = []test{
 			b.equal("complete", b.read(b.after(50, s)).Complete, b.log.Head())
 		}
 	}},
-	{"ARecordWithSeveralTopicsComesOnce", func(b *bench) {
+	{"RecordWithSeveralTopicsIsReadOnce", func(b *bench) {
 		b.open(everything())
 		want := []uint64{b.put("a", "b", "c"), b.put("c", "a")}
 		b.put("other")
 		for _, s := range []eventlog.Selector{eventlog.Topics("a", "b", "c"), matching("*"), eventlog.Everything(), eventlog.Topics("c", "a", "c")} {
 			got := b.numbers(s)
 			if len(got) > 2 {
-				got = got[:2] // the other one
+				got = got[:2] // the other record
 			}
 			b.equal("numbers", got, want)
 		}
 	}},
-	{"TopicsThatBeginAlikeAreNotMixedUp", func(b *bench) {
+	{"TopicsWithACommonPrefixAreDistinct", func(b *bench) {
 		b.open(everything())
 		names := []string{"a", "a\x00", "a\x00\x00", "a\x00\x01", "a\x00\xff", "a\x01", "a/", "a/b", "aa", "ab", "\x00", "\x00\x01", "\xff", "\xff\xff"}
 		want := make(map[string][]uint64)
@@ -89,7 +89,7 @@ var reading = []test{
 		}
 		b.equal("prefix", b.numbers(matching("a/*")), slices.Sorted(slices.Values(append(slices.Clone(want["a/"]), want["a/b"]...))))
 	}},
-	{"PatternsSelectWhatTheyMatch", func(b *bench) {
+	{"PatternsSelectMatchingTopics", func(b *bench) {
 		b.open(everything())
 		names := []string{"a", "a/b", "a/b/c", "a//c", "b/b", "$own", "$own/b", "b"}
 		for range 3 {
@@ -108,7 +108,7 @@ var reading = []test{
 			b.equal(text, b.numbers(matching(text)), want)
 		}
 	}},
-	{"AFewAmongManyAreFoundByPattern", func(b *bench) {
+	{"PatternFindsFewTopicsAmongMany", func(b *bench) {
 		b.open(everything())
 		var want []uint64
 		for i := range 60 {
@@ -132,18 +132,18 @@ var reading = []test{
 			return numbersOf(records)
 		}(), want)
 	}},
-	{"AFilterSeesNumberAndTime", func(b *bench) {
+	{"FilterSeesNumberAndTime", func(b *bench) {
 		b.open(everything())
 		want := []uint64{b.put("a"), b.put("a")}[1:]
 		got := b.numbers(one("a").Filter(func(r *eventlog.Record) bool { return r.Seq == 2 && !r.Time.IsZero() && r.Data == "a" }))
 		b.equal("filtered", got, want)
 	}},
-	{"TheZeroPositionIsBeforeEverything", func(b *bench) {
+	{"ZeroPositionIsBeforeEverything", func(b *bench) {
 		b.open(everything())
 		seq := b.put("a")
 		b.noGap(eventlog.Query{Selector: one("a")}, seq)
 	}},
-	{"WhatWasReadOnceIsReadAgain", func(b *bench) {
+	{"RecordsStayReadable", func(b *bench) {
 		b.open(everything())
 		var seen []eventlog.Record
 		for range 30 {
@@ -168,7 +168,7 @@ var reading = []test{
 }
 
 var seeking = []test{
-	{"LastCountsOverTheUnion", func(b *bench) {
+	{"LastCountsOverAllTopics", func(b *bench) {
 		b.open(everything())
 		var all []uint64
 		for i := range 40 {
@@ -185,7 +185,7 @@ var seeking = []test{
 			}
 		}
 	}},
-	{"LastGoesByWhatTheFilterKeeps", func(b *bench) {
+	{"LastCountsFilteredRecords", func(b *bench) {
 		b.open(everything())
 		for i := range 30 {
 			b.append(eventlog.Record{Topics: []string{"a"}, Data: strings.Repeat("x", i%3)})
@@ -194,7 +194,7 @@ var seeking = []test{
 		b.begins(one("a").Filter(short), eventlog.Start{Last: 2}, 25, 28)
 		b.begins(eventlog.Everything().Filter(short), eventlog.Start{Last: 3}, 22, 25, 28)
 	}},
-	{"SinceBeginsWithTheFirstOfThatTime", func(b *bench) {
+	{"SinceStartsAtTheFirstRecordOfThatTime", func(b *bench) {
 		b.open(everything())
 		start := b.clock.time()
 		for range 10 {
@@ -207,11 +207,11 @@ var seeking = []test{
 		b.begins(one("a"), eventlog.Start{Since: start.Add(30*time.Second + time.Nanosecond)}, seqs(9, 20)...)
 		b.begins(eventlog.Everything(), eventlog.Start{Since: start.Add(85 * time.Second)}, 19, 20)
 		b.begins(one("a"), eventlog.Start{Since: start.Add(time.Hour)})
-		b.begins(one("a"), eventlog.Start{Since: time.Unix(1<<60, 0)}) // more milliseconds than can be counted
+		b.begins(one("a"), eventlog.Start{Since: time.Unix(1<<60, 0)}) // overflows milliseconds
 		b.begins(one("a"), eventlog.Start{Since: time.Unix(-1<<60, 0)}, seqs(1, 20)...)
 		b.begins(one("a"), eventlog.Start{}, seqs(1, 20)...)
 	}},
-	{"WhatWasGoneBeforeIsNoGapWhatGoesLaterIs", func(b *bench) {
+	{"LossesBeforeTheStartAreNoGap", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Count: 4})))
 		for range 10 {
 			b.put("a")
@@ -232,7 +232,7 @@ var seeking = []test{
 		b.put("a")
 		b.gap(q, eventlog.Trimmed, 7)
 	}},
-	{"AskingForTwoThingsOrTooMuchIsRefused", func(b *bench) {
+	{"InvalidStartsAreRefused", func(b *bench) {
 		b.open(everything())
 		for _, c := range []struct {
 			from eventlog.Start
@@ -249,7 +249,7 @@ var seeking = []test{
 	}},
 }
 
-// begins seeks, and what is read from there is want.
+// begins seeks, and compares the records read from there.
 func (b *bench) begins(s eventlog.Selector, from eventlog.Start, want ...uint64) {
 	b.Helper()
 	q, err := b.log.Seek(b.Context(), s, from)
