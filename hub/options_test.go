@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestEveryOptionMeansWhatItSays at its bounds: a hub with it takes an event and sends it, or New refuses it by its name.
-func TestEveryOptionMeansWhatItSays(t *testing.T) {
+// TestOptionsWorkAtTheirLimits at its bounds: a hub with it takes an event and sends it, or New refuses it by its name.
+func TestOptionsWorkAtTheirLimits(t *testing.T) {
 	t.Parallel()
 	const longest = 10 * 365 * 24 * time.Hour
 	rates := func(set func(*hub.Options, hub.Rate)) (works, refused []func(*hub.Options)) {

@@ -11,8 +11,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestEveryOptionMeansWhatItSays at its bounds: the log opens, takes a record, and has it when it is opened again.
-func TestEveryOptionMeansWhatItSays(t *testing.T) {
+// At the limits of each option the log opens, takes a record, and has it after it was opened again.
+func TestOptionsWorkAtTheirLimits(t *testing.T) {
 	const longest = time.Duration(math.MaxInt64)
 	everything := eventlog.MustPattern("**")
 	for name, o := range map[string]disklog.Options{

@@ -20,7 +20,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// stillOptions returns options of a log that lives in memory, with a clock that stands still.
+// stillOptions returns options of a log in memory whose clock stands still.
 func stillOptions(rules ...eventlog.Rule) (o *disklog.Options, now *time.Time) {
 	now = new(time.Unix(1e9, 0))
 	o = &disklog.Options{
@@ -37,7 +37,7 @@ func rule(pattern string, r eventlog.Rule) eventlog.Rule {
 	return r
 }
 
-// manyTopics is a record with as many topics as one may have.
+// manyTopics is a record with n topics.
 func manyTopics(n int) eventlog.Record {
 	r := eventlog.Record{Data: "x"}
 	for i := range eventlog.MaxTopics {
@@ -46,9 +46,9 @@ func manyTopics(n int) eventlog.Record {
 	return r
 }
 
-// TestTrimmingIsWrittenInBoundedChunks: appends wait for one at the most, and Pebble panics when it gets 4 GiB at once. The
-// bound was one of records, of which one can have a thousand topics, and what was only removed from a topic did not count.
-func TestTrimmingIsWrittenInBoundedChunks(t *testing.T) {
+// Appends wait for a chunk, and Pebble panics on batches of 4 GiB. Chunks were limited in records, of which one can have a thousand
+// topics, and records that stayed under other topics did not count.
+func TestTrimmingIsWrittenInLimitedChunks(t *testing.T) {
 	t.Parallel()
 	const chunk = 64 << 10
 	most := func(o *disklog.Options) (largest *int) {
@@ -101,9 +101,8 @@ func TestTrimmingIsWrittenInBoundedChunks(t *testing.T) {
 	check(log, "one topic of many", largest, 2*chunk, 60)
 }
 
-// TestWhoWaitsForASlowReaderHearsItsContext: a reader in whose filter nothing goes on held up, together with whoever wanted
-// the store for himself, all others.
-func TestWhoWaitsForASlowReaderHearsItsContext(t *testing.T) {
+// A reader whose filter blocks used to delay every other call, as soon as one call wanted the store for itself.
+func TestCallsBehindASlowReaderEndWithTheirContext(t *testing.T) {
 	t.Parallel()
 	o, _ := stillOptions()
 	log := mustOpen(t, "log", o)
@@ -123,7 +122,7 @@ func TestWhoWaitsForASlowReaderHearsItsContext(t *testing.T) {
 		results <- err
 	}()
 	<-reading
-	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}}) // nobody is held up so far
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}}) // nothing waits so far
 	mustRead(t, log, eventlog.Query{Selector: eventlog.Everything()})
 	if err := log.Skip(t.Context(), 5, eventlog.Rollback); err != nil {
 		t.Error(err)
@@ -169,13 +168,12 @@ func TestWhoWaitsForASlowReaderHearsItsContext(t *testing.T) {
 	}
 }
 
-// TestCatchingUpOverWhatOthersKeepIsLinear: a Read looked at everything that one topic has trimmed and another one still
-// has, and the next page did so again.
-func TestCatchingUpOverWhatOthersKeepIsLinear(t *testing.T) {
+// A Read used to check every record that one topic has trimmed and another one still has, and so did the next page.
+func TestCatchingUpOverRecordsKeptByOthersIsLinear(t *testing.T) {
 	o, _ := stillOptions(rule("count", eventlog.Rule{Count: 1}))
 	log := mustOpen(t, "log", o)
 	const n = 20_000
-	lost := []uint64{7000, 15_000} // that another topic keeps, which the reader does not want
+	lost := []uint64{7000, 15_000} // kept by a topic that the reader does not select
 	for i := range n / 1000 {
 		batch := make([]eventlog.Record, 1000)
 		for j := range batch {
@@ -192,10 +190,10 @@ func TestCatchingUpOverWhatOthersKeepIsLinear(t *testing.T) {
 	sel := eventlog.Topics("count", "all")
 	page := func() { mustRead(t, log, eventlog.Query{Selector: sel, Limit: 10}) }
 	least := math.Inf(1)
-	for try := 0; try < 5 && least > 2*n; try++ { // they are those of the whole process, compactions included
+	for try := 0; try < 5 && least > 2*n; try++ { // allocations are those of the whole process, including compactions
 		least = min(least, testing.AllocsPerRun(1, page))
 	}
-	if least > 2*n { // to look at all took some five for each
+	if least > 2*n { // checking all records took about five per record
 		t.Errorf("a page takes %v allocations", least)
 	}
 	pages, found := 0, 0
@@ -221,8 +219,8 @@ func TestCatchingUpOverWhatOthersKeepIsLinear(t *testing.T) {
 	}
 }
 
-// TestALateClockIsSaid: all new records get the time of one that was stored when the clock was ahead, and nothing grows old.
-func TestALateClockIsSaid(t *testing.T) {
+// New records get the time of the newest record if the clock is behind it, and nothing expires until then.
+func TestClockBehindTheNewestRecordIsLogged(t *testing.T) {
 	t.Parallel()
 	o, now := stillOptions()
 	var said strings.Builder
@@ -243,9 +241,8 @@ func TestALateClockIsSaid(t *testing.T) {
 	}
 }
 
-// TestPatternReadersDoNotLookAtAllTopicsEachTime: where topics trim all the time, whoever catches up by a pattern went
-// through what each of them has lost, for each page.
-func TestPatternReadersDoNotLookAtAllTopicsEachTime(t *testing.T) {
+// Where topics trim all the time, a reader that catches up by pattern made the log visit the state of every topic for each page.
+func TestPatternReadersDoNotVisitAllTopicsForEachPage(t *testing.T) {
 	o, _ := stillOptions(rule("count/*", eventlog.Rule{Count: 1}), rule("moves", eventlog.Rule{Count: 1}))
 	log := mustOpen(t, "log", o)
 	const n = 3000
@@ -268,7 +265,7 @@ func TestPatternReadersDoNotLookAtAllTopicsEachTime(t *testing.T) {
 	put("count/1", "other", "moves", "moves")
 	allocs := func(pattern string) float64 {
 		q := eventlog.Query{Selector: eventlog.Select(nil, eventlog.MustPattern(pattern)), After: after}
-		return testing.AllocsPerRun(1, func() { // once before it counts
+		return testing.AllocsPerRun(1, func() { // runs it once before it counts
 			if _, err := log.Read(t.Context(), q); err != nil && !errors.Is(err, eventlog.ErrGap) {
 				t.Error(err)
 			}
@@ -297,7 +294,7 @@ func TestPatternReadersDoNotLookAtAllTopicsEachTime(t *testing.T) {
 	}
 }
 
-// TestSeekingThroughAFilterIsLinear: for each record that a filter drops all topics were asked for the one before it.
+// For each record that the filter dropped, the log asked every topic for the record before it.
 func TestSeekingThroughAFilterIsLinear(t *testing.T) {
 	o, _ := stillOptions()
 	log := mustOpen(t, "log", o)
@@ -325,9 +322,9 @@ func TestSeekingThroughAFilterIsLinear(t *testing.T) {
 	}
 }
 
-// TestSeekIsNotFollowedByWhatWasGoneBefore: where so much is kept by others that a Read looks at a part, a reader was warned
-// of the rest after a Seek, which is to be silent on what was gone before.
-func TestSeekIsNotFollowedByWhatWasGoneBefore(t *testing.T) {
+// If a Read checks only some of the records that other topics keep, it must not report the others as a gap after a Seek, which
+// ignores losses before the start.
+func TestSeekIsNotFollowedByEarlierGaps(t *testing.T) {
 	t.Parallel()
 	o, _ := stillOptions(rule("count", eventlog.Rule{Count: 1}))
 	log := mustOpen(t, "log", o)
@@ -362,7 +359,7 @@ func TestSeekIsNotFollowedByWhatWasGoneBefore(t *testing.T) {
 	}
 }
 
-// heldFS does not sync a write-ahead log as long as it is held.
+// heldFS blocks syncs of the write-ahead log while it is held.
 type heldFS struct {
 	vfs.FS
 	held atomic.Pointer[chan struct{}]
@@ -387,9 +384,9 @@ func (f *heldFile) wait() {
 	}
 }
 
-// TestTrimmingSeesWhatItIsToldOf: it was told of a topic with too many records before it could see them. If a disk was slow
-// to sync, it looked too early, found nothing to do, and nobody told it again.
-func TestTrimmingSeesWhatItIsToldOf(t *testing.T) {
+// The trimmer was told of a topic over its limit before the records were visible. If a sync was slow, it looked too early, found
+// nothing to do, and was not told again.
+func TestTrimmerSeesTheRecordsThatWokeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := &heldFS{FS: vfs.NewMem()}
 		o := &disklog.Options{Retention: &eventlog.Retention{Rules: []eventlog.Rule{rule("latest", eventlog.Rule{Latest: 1})}}, Reserve: -1}
@@ -399,7 +396,7 @@ func TestTrimmingSeesWhatItIsToldOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustAppend(t, log, eventlog.Record{Topics: []string{"latest"}})
-		time.Sleep(5 * time.Second) // the first look at all topics is over
+		time.Sleep(5 * time.Second) // the first sweep is over
 		held := make(chan struct{})
 		fs.held.Store(&held)
 		appended := make(chan struct{})
@@ -407,7 +404,7 @@ func TestTrimmingSeesWhatItIsToldOf(t *testing.T) {
 			defer close(appended)
 			mustAppend(t, log, eventlog.Record{Topics: []string{"latest"}})
 		}()
-		time.Sleep(5 * time.Second) // trimming looks, and sees one record
+		time.Sleep(5 * time.Second) // the trimmer looks, and sees one record
 		fs.held.Store(nil)
 		close(held)
 		<-appended

@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/logtest"
 )
 
-// harness opens logs in directories of their own, and remembers with what.
+// harness opens logs in directories of their own, and remembers their options.
 func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 	type opened struct {
 		dir string
@@ -56,9 +56,8 @@ func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 	}
 }
 
-// TestRandomOperationsAreAnsweredAsByTheModel keeps everything in memory, so that there can be many.
-// TIDINGS_OPS makes it longer, TIDINGS_SEED repeats one.
-func TestRandomOperationsAreAnsweredAsByTheModel(t *testing.T) {
+// This test keeps everything in memory, so that it can run many operations. TIDINGS_OPS makes it longer, TIDINGS_SEED repeats it.
+func TestLogAgreesWithTheModel(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()

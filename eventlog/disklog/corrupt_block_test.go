@@ -18,10 +18,10 @@ import (
 // tableBlock is a block of a table.
 type tableBlock struct {
 	from, to int
-	what     string // the kinds of keys in it, as docs/format.md has them, or what Pebble calls it
+	what     string // the kinds of keys in it, by their first byte, or Pebble's name for it
 }
 
-// blocksOf returns those of a table.
+// blocksOf returns the blocks of a table.
 func blocksOf(t *testing.T, table string) (blocks []tableBlock) {
 	t.Helper()
 	r := mustTable(t, table)
@@ -59,7 +59,7 @@ func mustTable(t *testing.T, table string) *sstable.Reader {
 	return r
 }
 
-// kindsIn returns the kinds of keys that cannot be read if a byte of a table is changed.
+// kindsIn returns the kinds of keys that cannot be read after a byte of a table was changed.
 func kindsIn(t *testing.T, table string, at int) (kinds string) {
 	t.Helper()
 	r := mustTable(t, flip(table, at))
@@ -75,7 +75,7 @@ func kindsIn(t *testing.T, table string, at int) (kinds string) {
 		if it.Error() != nil {
 			kinds += string(kind)
 		}
-		_ = it.Close() // it says the same
+		_ = it.Close() // returns the same error
 	}
 	return kinds
 }
@@ -86,7 +86,7 @@ func flip(text string, at int) string {
 	return string(b)
 }
 
-// mustTables makes a log with a large table, in which there are blocks of most kinds of keys.
+// mustTables returns a log with a large table that has blocks of most kinds of keys.
 func mustTables(t *testing.T) *remains {
 	t.Helper()
 	m := &remains{closed: true, fs: vfs.NewMem()}
@@ -119,7 +119,7 @@ func mustTables(t *testing.T) *remains {
 	if err := log.Trim(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // opening writes a table of what is in the write-ahead log
+	for range 3 { // opening flushes the write-ahead log to a table
 		if err := log.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -133,8 +133,8 @@ func mustTables(t *testing.T) *remains {
 	return m
 }
 
-// TestDamagedBlockTakesWhatIsInIt and no more: each block of some tables is damaged.
-func TestDamagedBlockTakesWhatIsInIt(t *testing.T) {
+// Each block of the tables is damaged in turn. Only what is in the block may be lost.
+func TestDamagedBlockLosesOnlyItsContent(t *testing.T) {
 	t.Parallel()
 	m := mustTables(t)
 	whole := contents(t, m.fs)

@@ -13,11 +13,11 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// A hub was killed after 20 batches of 500 events, each acknowledged. One bad byte at 30 % of its write-ahead log, and the next
-// start had 5,000 events of 10,000, said nothing, and gave the numbers again.
+// A hub was killed after 20 acknowledged batches of 500 events. One bad byte at 30 % of its write-ahead log, and after the next start
+// there were 5,000 events of 10,000, no gap was reported, and the numbers were used again.
 
-// mustKill returns what a process leaves that has appended batches of a size, each after the answer to the one before, and was
-// killed. A small memtable makes Pebble write several logs and use their files again.
+// mustKill returns the files of a process that was killed after it appended some batches, each after the previous one was
+// acknowledged. With a small memtable, Pebble writes several write-ahead logs and recycles their files.
 func mustKill(t *testing.T, r *rand.Rand, batches, size, data, memTable int) *remains {
 	t.Helper()
 	fs := vfs.NewMem()
@@ -47,7 +47,7 @@ func mustKill(t *testing.T, r *rand.Rand, batches, size, data, memTable int) *re
 	return m
 }
 
-// walHarms damage a write-ahead log from a place on.
+// walHarms damage a write-ahead log from an offset on.
 var walHarms = map[string]func(r *rand.Rand, b []byte, at int) []byte{
 	"a bad byte": func(r *rand.Rand, b []byte, at int) []byte { b[at] ^= byte(1 + r.IntN(255)); return b },
 	"truncation": func(_ *rand.Rand, b []byte, at int) []byte { return b[:at] },
@@ -58,8 +58,8 @@ var walHarms = map[string]func(r *rand.Rand, b []byte, at int) []byte{
 	},
 }
 
-// damages calls f with each harm in each tenth of the newest log of killed processes. TIDINGS_DAMAGES says how many processes of each kind
-// are killed.
+// damages calls f with each kind of damage in each tenth of the newest write-ahead log of killed processes. TIDINGS_DAMAGES is the number
+// of processes of each kind.
 func damages(t *testing.T, f func(what string, m *remains, files map[string]string, r *rand.Rand)) {
 	rounds := times("TIDINGS_DAMAGES", 1)
 	r := rand.New(rand.NewPCG(repeatable(t), 12))
@@ -94,7 +94,7 @@ func damages(t *testing.T, f func(what string, m *remains, files map[string]stri
 	}
 }
 
-// TestDamageToTheLogOfAKilledProcessIsNeverSilent: the log is refused, or readers are told what is lost, and no number comes twice.
+// The log is refused, or readers get a gap; no number is used twice.
 func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 	t.Parallel()
 	refused, told, n := 0, 0, 0
@@ -112,9 +112,8 @@ func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 	t.Logf("of %d logs %d were refused, and of %d readers are told what is lost", n, refused, told)
 }
 
-// TestTwoBatchesBehindDamageProveThatItWasAcknowledged, also where the power has taken what the log notes besides: a batch says which
-// of those before it were acknowledged.
-func TestTwoBatchesBehindDamageProveThatItWasAcknowledged(t *testing.T) {
+// This must also hold without the file acknowledged, as after a power loss: a batch says which earlier ones were acknowledged.
+func TestTwoBatchesAfterDamageProveThatItWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 13))
 	m := mustKill(t, r, 20, 200, 400, 16<<20)
@@ -124,7 +123,7 @@ func TestTwoBatchesBehindDamageProveThatItWasAcknowledged(t *testing.T) {
 	if o := m.open(t, whole); o.refused || o.told+o.silent > 0 {
 		t.Fatalf("untouched: %+v", o)
 	}
-	behind := ends[len(ends)-4] // two whole batches come after the block in which this ends
+	behind := ends[len(ends)-4] // two whole batches follow the block that contains this end
 	for range 300 / crashSteps {
 		at := ends[0] + r.IntN(behind-ends[0])
 		files := maps.Clone(whole)
@@ -135,7 +134,7 @@ func TestTwoBatchesBehindDamageProveThatItWasAcknowledged(t *testing.T) {
 	}
 }
 
-// TestAcknowledgedPositionThatMakesNoSenseIsIgnored: it is as if nothing had been noted.
+// An invalid file counts as none.
 func TestAcknowledgedPositionThatMakesNoSenseIsIgnored(t *testing.T) {
 	t.Parallel()
 	m := mustKill(t, rand.New(rand.NewPCG(repeatable(t), 14)), 5, 3, 400, 16<<20)
@@ -143,7 +142,7 @@ func TestAcknowledgedPositionThatMakesNoSenseIsIgnored(t *testing.T) {
 	noted := whole["acknowledged"]
 	for _, text := range []string{
 		"", "\x00", strings.Repeat("\x00", len(noted)), noted[:len(noted)/2], strings.Repeat("x", 100),
-		strings.Replace(noted, "015 ", "999 ", 1), // its checksum is that of another number
+		strings.Replace(noted, "015 ", "999 ", 1), // the checksum is that of another number
 	} {
 		if text == noted {
 			t.Fatalf("the file is %q", noted)

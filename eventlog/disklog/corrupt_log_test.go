@@ -14,11 +14,10 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestDamageInTheStoresLogIsNoEndOfIt: what was appended and is not in a table yet is read from Pebble's own log when the
-// process has ended without closing it. That is cut off where the power went, and nothing is wrong with that; where it is
-// damaged before, acknowledged records are behind. Pebble can tell the two apart for all but the last blocks of its log, of
+// After a kill, records that are not in tables yet are read from Pebble's write-ahead log. That log may end early after a power loss.
+// If it is damaged before its end, acknowledged records follow the damage. Pebble can tell the two apart except in the last blocks of
 // 32 KiB.
-func TestDamageInTheStoresLogIsNoEndOfIt(t *testing.T) {
+func TestDamageInTheWriteAheadLogIsNotItsEnd(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 1))
 	dir := filepath.Join(t.TempDir(), "log")
@@ -59,9 +58,8 @@ func mustRemove(t *testing.T, name string) {
 	}
 }
 
-// TestWhatIsPublishedIsNoPartOfTheStoresLog: data that looks like a part of Pebble's log made a write that the power has
-// torn look like damage, and the log was refused.
-func TestWhatIsPublishedIsNoPartOfTheStoresLog(t *testing.T) {
+// Data that looked like a chunk of a write-ahead log made a torn write look like damage, and the log was refused.
+func TestPublishedDataIsNotTakenForTheWriteAheadLog(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
 	log := mustOpen(t, dir, nil)
@@ -78,7 +76,7 @@ func TestWhatIsPublishedIsNoPartOfTheStoresLog(t *testing.T) {
 		return logs[len(logs)-1]
 	}
 	newest(dir)
-	chunk := make([]byte, 23) // that says that all before it was synced
+	chunk := make([]byte, 23) // claims that everything before it was synced
 	chunk[6] = 9
 	binary.LittleEndian.PutUint16(chunk[4:], 4)
 	binary.LittleEndian.PutUint32(chunk[7:], number)
@@ -89,10 +87,10 @@ func TestWhatIsPublishedIsNoPartOfTheStoresLog(t *testing.T) {
 	torn := dir + ".torn"
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: strings.Repeat("y", before) + strings.Repeat(string(chunk), 100)})
 	mustCopy(t, dir, torn)
-	mustRemove(t, filepath.Join(torn, "acknowledged")) // the power went before the last append was acknowledged
+	mustRemove(t, filepath.Join(torn, "acknowledged")) // the power failed before the last append was acknowledged
 	change(t, newest(torn), func(b []byte) []byte {
 		at := strings.Index(string(b), "yyyy")
-		clear(b[at : (at+4096)&^4095]) // a page that did not reach the disk before the next
+		clear(b[at : (at+4096)&^4095]) // a page that did not reach the disk before the next one
 		return b
 	})
 	if head := mustOpen(t, torn, nil).Head(); head.Seq != 1 {

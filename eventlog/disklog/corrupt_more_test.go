@@ -19,7 +19,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// cutLogs calls f with each directory in which the oldest of so many write-ahead logs is cut at one of its entries.
+// cutLogs calls f with copies of a directory in which the oldest of at least least write-ahead logs is cut off at one of its entries.
 func cutLogs(t *testing.T, fs vfs.FS, least int, f func(fs vfs.FS)) {
 	t.Helper()
 	files := contents(t, fs)
@@ -41,9 +41,8 @@ func cutLogs(t *testing.T, fs vfs.FS, least int, f func(fs vfs.FS)) {
 	}
 }
 
-// TestAnOlderStoresLogCutShortIsNoticed: Pebble takes the end of the file for the end of what was written to it, which left a
-// hole in the middle, and nobody told.
-func TestAnOlderStoresLogCutShortIsNoticed(t *testing.T) {
+// Pebble takes the end of the file for the end of what was written to it. That left a hole in the middle of the log without a gap.
+func TestTruncatedOlderWriteAheadLogIsDetected(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewCrashableMem()
 	log := mustOpen(t, remainsDir, remainsOptions(mem))
@@ -60,7 +59,7 @@ func TestAnOlderStoresLogCutShortIsNoticed(t *testing.T) {
 				return
 			}
 			answer, err := log.Read(t.Context(), eventlog.Query{Selector: eventlog.Topics("a")})
-			if n := len(answer.Records); err != nil || n != i+1 { // all of what was cut off is in tables
+			if n := len(answer.Records); err != nil || n != i+1 { // everything that was cut off is in tables
 				t.Errorf("%d records were appended, and of the log with the head %v %d are read: %v", i+1, log.Head(), n, err)
 			}
 			if err := log.Close(); err != nil {
@@ -73,9 +72,9 @@ func TestAnOlderStoresLogCutShortIsNoticed(t *testing.T) {
 	}
 }
 
-// TestAGenerationThatIsMissingIsNotGoneBackFrom: with the end of the store's log its last generation was gone, and the one
-// before went on, and used its numbers again.
-func TestAGenerationThatIsMissingIsNotGoneBackFrom(t *testing.T) {
+// When the end of the write-ahead log was missing, the newest generation was missing with it. The previous one continued and used its
+// numbers again.
+func TestLostGenerationIsNotReplacedByThePreviousOne(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewMem()
 	log, err := disklog.Open(remainsDir, remainsOptions(mem))
@@ -112,12 +111,12 @@ func TestAGenerationThatIsMissingIsNotGoneBackFrom(t *testing.T) {
 	}
 }
 
-// mustDamage makes a closed log with so many records of one topic, and changes bytes of its tables: those from one part to
-// another of each.
+// mustDamage returns the directory of a closed log with records of one topic, in whose tables bytes were changed between two parts of
+// each file.
 func mustDamage(t *testing.T, o *disklog.Options, records, from, to, every int) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "log")
-	for i := range 2 { // the second time, all is in tables
+	for i := range 2 { // the second time, everything is in tables
 		log, err := disklog.Open(dir, o)
 		if err != nil {
 			t.Fatal(err)
@@ -151,8 +150,8 @@ func appendNoise(t *testing.T, log eventlog.Log, n int) {
 	}
 }
 
-// TestWhatCannotBeReadTakesNobodysPlace: records that cannot be read counted, and whole ones were trimmed in their stead.
-func TestWhatCannotBeReadTakesNobodysPlace(t *testing.T) {
+// Unreadable records counted towards the limits, and readable ones were trimmed in their place.
+func TestUnreadableRecordsDoNotCountTowardsLimits(t *testing.T) {
 	t.Parallel()
 	o := &disklog.Options{Reserve: -1, Retention: &eventlog.Retention{Events: 100}, Logger: slog.New(slog.DiscardHandler)}
 	o.TrimOnlyWhenAsked()
@@ -172,8 +171,8 @@ func TestWhatCannotBeReadTakesNobodysPlace(t *testing.T) {
 	}
 }
 
-// TestACutThroughDamageChangesNothing, and says what is wrong.
-func TestACutThroughDamageChangesNothing(t *testing.T) {
+// SetGeneration must report the damage.
+func TestCutThroughDamageChangesNothing(t *testing.T) {
 	t.Parallel()
 	o := &disklog.Options{Reserve: -1, Logger: slog.New(slog.DiscardHandler)}
 	log := mustOpen(t, mustDamage(t, o, 300, 50, 51, 1), o)
@@ -189,8 +188,8 @@ func TestACutThroughDamageChangesNothing(t *testing.T) {
 	}
 }
 
-// TestNobodyIsToldOfASkipBeforeItIsOnDisk: if it does not get there, nothing was skipped.
-func TestNobodyIsToldOfASkipBeforeItIsOnDisk(t *testing.T) {
+// If the skip does not reach the disk, nothing was skipped.
+func TestSkipIsInvisibleBeforeItIsOnDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := &heldFS{FS: vfs.NewMem()}
 		o := &disklog.Options{Reserve: -1}
@@ -222,7 +221,7 @@ func TestNobodyIsToldOfASkipBeforeItIsOnDisk(t *testing.T) {
 // unreadableFS fails one read of a table.
 type unreadableFS struct {
 	vfs.FS
-	left atomic.Int64 // reads until then
+	left atomic.Int64 // reads before the one that fails
 }
 
 func (u *unreadableFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -245,8 +244,8 @@ func (f *unreadableFile) ReadAt(p []byte, at int64) (int, error) {
 	return f.File.ReadAt(p, at)
 }
 
-// TestAReadThatFailsOnceLeavesNothingUntrimmed: what a chunk had looked at counted as done, although the chunk was not written.
-func TestAReadThatFailsOnceLeavesNothingUntrimmed(t *testing.T) {
+// What a chunk had examined counted as done even if the chunk could not be written.
+func TestFailedReadLeavesNothingUntrimmed(t *testing.T) {
 	t.Parallel()
 	apart := int64(19)
 	if raced {
@@ -268,7 +267,7 @@ func TestAReadThatFailsOnceLeavesNothingUntrimmed(t *testing.T) {
 			if err := log.Close(); err != nil {
 				t.Fatal(err)
 			}
-			log = mustOpen(t, "log", o) // the records are in tables now
+			log = mustOpen(t, "log", o) // from now on the records are in tables
 			*now = now.Add(2 * time.Hour)
 			fs.left.Store(n)
 			if log.Trim(t.Context()) != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// placesFS counts the reads of each place of each table.
+// placesFS counts the reads at each offset of each table.
 type placesFS struct {
 	vfs.FS
 	mu    sync.Mutex // guards reads
@@ -46,15 +46,15 @@ func (f *placesFile) ReadAt(p []byte, at int64) (int, error) {
 	return f.File.ReadAt(p, at)
 }
 
-// TestDamagedBlocksAreReadOnce: the start took minutes when a filter and one more block were damaged, because the filter was read
-// again for every number, and Pebble takes half a second for each 16 KiB to find that it is damaged.
+// Opening took minutes when a filter and one more block were damaged. The filter was read again for each number, and Pebble takes half a
+// second per 16 KiB to find that a block is damaged.
 func TestDamagedBlocksAreReadOnce(t *testing.T) {
 	t.Parallel()
 	m := mustTables(t)
 	whole := contents(t, m.fs)
 	others := []string{"e", "i", "s"}
 	if raced {
-		others = others[:1] // Pebble takes seconds for each damaged block then
+		others = others[:1] // Pebble takes seconds for each damaged block under -race
 	}
 	for _, other := range others {
 		files := maps.Clone(whole)

@@ -18,13 +18,13 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// remains is what is left of a log that was closed, or has crashed, in a file system that can be changed.
+// remains is a log that was closed or has crashed, in a file system that can be changed.
 type remains struct {
 	fs      vfs.FS
 	closed  bool
-	records []eventlog.Record // that were acknowledged
-	last    int               // records of the last append
-	log     string            // the write-ahead log in which they are
+	records []eventlog.Record // acknowledged records
+	last    int               // number of records in the last append
+	log     string            // name of the write-ahead log that has them
 }
 
 const remainsDir = "log"
@@ -83,7 +83,7 @@ func mustRemain(t *testing.T, r *rand.Rand, closed bool) *remains {
 	return m
 }
 
-// contents returns what is in the directory.
+// contents returns the files of the directory.
 func contents(t *testing.T, fs vfs.FS) map[string]string {
 	t.Helper()
 	names, err := fs.List(remainsDir)
@@ -110,7 +110,7 @@ func mustReadFS(t *testing.T, fs vfs.FS, name string) []byte {
 	return text
 }
 
-// with returns a file system in which the directory has these files.
+// with returns a file system whose directory has these files.
 func with(t *testing.T, files map[string]string) vfs.FS {
 	t.Helper()
 	fs := vfs.NewMem()
@@ -143,7 +143,7 @@ func newestLog(t *testing.T, fs vfs.FS) string {
 	return names[len(names)-1]
 }
 
-// wreck changes the content of a file; nil removes it.
+// wreck changes the content of a file. It returns nil to remove the file.
 type wreck func(r *rand.Rand, b []byte) []byte
 
 var wrecks = map[string]wreck{
@@ -159,12 +159,12 @@ var wrecks = map[string]wreck{
 	},
 }
 
-// outcome is what has become of the log after one of its files was wrecked.
+// outcome is the result of opening and reading a log after one of its files was wrecked.
 type outcome struct {
 	refused bool
-	files   map[string]string // what is there now, if it was refused
-	told    int               // acknowledged records that cannot be read, and readers are told
-	silent  int               // and are not
+	files   map[string]string // the files afterwards, if the directory was refused
+	told    int               // unreadable acknowledged records that gaps cover
+	silent  int               // unreadable acknowledged records that no gap covers
 }
 
 func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
@@ -182,7 +182,7 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 	newest := m.records[len(m.records)-1].Seq
 	next, err := log.Append(t.Context(), []eventlog.Record{{Topics: []string{"next"}}})
 	switch {
-	case errors.Is(err, eventlog.ErrUnavailable) && errors.Is(err, eventlog.ErrCorrupt): // what is known of the topic is in the damaged block
+	case errors.Is(err, eventlog.ErrUnavailable) && errors.Is(err, eventlog.ErrCorrupt): // the state of the topic is in the damaged block
 	case err != nil:
 		t.Error(err)
 	case o.silent == 0 && next[0].Seq <= newest:
@@ -194,8 +194,8 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 	return o
 }
 
-// compare reads a topic, or everything, and returns how many acknowledged records cannot be read, of which readers are told
-// or not, and the gaps they are told.
+// compare reads a topic, or everything. It returns the numbers of acknowledged records that cannot be read, with and without a gap, and
+// the gaps.
 func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, silent int, gaps []eventlog.GapError) {
 	t.Helper()
 	sel := eventlog.Everything()
@@ -237,12 +237,12 @@ func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, s
 	return told, silent, gaps
 }
 
-// TestDamageToAnyFileIsNeverSilent: Pebble 2.1.7 goes on without what it cannot read of its manifest, and of the end of its
-// write-ahead log. Of a log that was closed everything is either read, or told to be lost, or the directory is refused. After a
-// crash that holds but for the end of two files, see TestDamageAtTheEndAfterACrash.
+// Pebble 2.1.7 ignores what it cannot read of its manifest and at the end of its write-ahead log. Everything in a log that was closed
+// must be readable or covered by a gap, or the directory is refused. After a crash this holds except for the end of two files, see
+// TestDamageAtTheEndAfterACrash.
 //
-// A directory that is refused is left as it is. Where a table turns out to be damaged Pebble is open already, and has begun new
-// files; nothing is lost by that, and with the table put back everything is there.
+// A refused directory is left as it is. When a table turns out to be damaged, Pebble is open already and has created new files. That
+// loses nothing: with the table put back, everything is there.
 func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 	t.Parallel()
 	seed := repeatable(t)
@@ -266,10 +266,10 @@ func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 					continue
 				}
 				if !closed && strings.HasSuffix(file, ".log") && (how == "lost" || how == "empty") {
-					continue // as if nothing had been written, which nobody can know
+					continue // the same as if nothing had been written, which cannot be detected
 				}
 				if raced && r.IntN(3) > 0 {
-					continue // the other cases are for runs without the race detector, and for other seeds
+					continue // left to runs without the race detector and to other seeds
 				}
 				what := fmt.Sprintf("closed: %v, %s: %s", closed, file, how)
 				var sum outcome
@@ -298,7 +298,7 @@ func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 	}
 }
 
-// refused checks what is left of a directory that was refused because of a file.
+// refused checks the files of a directory that was refused because of one file.
 func (m *remains) refused(t *testing.T, what, file, content string, before, after map[string]string) {
 	t.Helper()
 	if maps.Equal(before, after) {
@@ -314,10 +314,10 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 	}
 }
 
-// TestDamageAtTheEndAfterACrash: after a power loss nobody can know how the manifest and the write-ahead log ended. Acknowledged
-// records may be missing without a word if just the last entry is damaged, or everything from there on is cut off. Damage is noticed before the
-// last entry of the manifest, and in what the write-ahead log says was synced, but for headers in its last block. What is noticed beyond
-// that is in corrupt_killed_test.go.
+// After a power loss nothing tells how the manifest and the write-ahead log ended. If just the last entry is damaged, or everything from
+// there on is cut off, acknowledged records may be missing without a gap. Damage is detected before the last entry of the manifest, and in
+// the part of the write-ahead log that was synced by its own account, except in headers of its last block. corrupt_killed_test.go
+// covers what is detected beyond that.
 func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 3))
@@ -331,7 +331,7 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 		}
 		before, end := ends[len(ends)-2], ends[len(ends)-1]
 		shown := before
-		if file == m.log { // what its last entry shows to have been synced
+		if file == m.log { // the part that its last entry shows to have been synced
 			shown = min(before, int(binary.LittleEndian.Uint64([]byte(text[headerAfter(before)+11:]))))
 		}
 		for range 20 {
@@ -358,7 +358,7 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	}
 }
 
-// headerAfter returns where the header of the next chunk is: none goes over the end of a block.
+// headerAfter returns where the header of the next chunk is. No header crosses the end of a block.
 func headerAfter(at int) int {
 	const block, header = 32 << 10, 19
 	if block-at%block < header {
@@ -367,8 +367,8 @@ func headerAfter(at int) int {
 	return at
 }
 
-// inHeader reports whether a byte of the write-ahead log is in the header of a chunk, with which Pebble loses its way up to
-// the next block of 32 KiB; in the last one nobody knows then whether anything comes after it.
+// inHeader reports whether a byte of the write-ahead log is in the header of a chunk. Without the header, Pebble skips to the next
+// block of 32 KiB. In the last block it then cannot tell whether anything follows.
 func inHeader(at int, ends []int) bool {
 	begin := at &^ (32<<10 - 1)
 	for _, end := range ends {
@@ -376,10 +376,10 @@ func inHeader(at int, ends []int) bool {
 			begin = max(begin, end)
 		}
 	}
-	return at < begin+19+19 // before a header there may be padding, shorter than one
+	return at < begin+19+19 // before a header there may be padding, which is shorter than a header
 }
 
-// manifest returns the name of the manifest that counts, among files of a directory with one marker.
+// manifest returns the name of the current manifest, among files of a directory with one marker.
 func manifest(files map[string]string) string {
 	for name := range files {
 		if marker, name, _ := strings.Cut(name, "MANIFEST-"); strings.HasPrefix(marker, "marker.manifest.") {

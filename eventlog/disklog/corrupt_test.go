@@ -19,7 +19,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// damaged is a log in whose files something is wrong, and what was stored in it.
+// damaged is a log with damaged files, and what was stored in it.
 type damaged struct {
 	dir     string
 	records []eventlog.Record
@@ -27,10 +27,10 @@ type damaged struct {
 	how     strictness
 
 	mu       sync.Mutex
-	warnings map[string]int // what the log has written as errors, by file
+	warnings map[string]int // number of logged errors per file
 }
 
-// mustStored makes a log with many tables.
+// mustStored returns a log with many tables.
 func mustStored(t *testing.T, r *rand.Rand) *damaged {
 	t.Helper()
 	d := &damaged{dir: filepath.Join(t.TempDir(), "log"), warnings: make(map[string]int)}
@@ -43,7 +43,7 @@ func mustStored(t *testing.T, r *rand.Rand) *damaged {
 		t.Fatal(err)
 	}
 	for i := range 150 {
-		if i == 75 { // there are several generations of tables
+		if i == 75 { // so that there are several generations of tables
 			if err := log.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +97,7 @@ func (d *damaged) options() *disklog.Options {
 	return o
 }
 
-// damageLog counts what a log reports of files that are damaged.
+// damageLog counts what a log reports about damaged files.
 type damageLog struct {
 	slog.Handler
 	d *damaged
@@ -119,7 +119,7 @@ func (l *damageLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// files returns the files of a kind, the largest first.
+// files returns the files that match a pattern, the largest first.
 func (d *damaged) files(t *testing.T, pattern string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(d.dir, pattern))
@@ -137,7 +137,7 @@ func (d *damaged) files(t *testing.T, pattern string) []string {
 	return names
 }
 
-// snapshot returns what is in the files.
+// snapshot returns the content of all files.
 func (d *damaged) snapshot(t *testing.T) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
@@ -151,7 +151,7 @@ func (d *damaged) snapshot(t *testing.T) map[string]string {
 	return files
 }
 
-// restore makes the directory what it was.
+// restore restores all files.
 func (d *damaged) restore(t *testing.T, files map[string]string) {
 	t.Helper()
 	now := d.snapshot(t)
@@ -170,7 +170,7 @@ func (d *damaged) restore(t *testing.T, files map[string]string) {
 	clear(d.warnings)
 }
 
-// change changes a file.
+// change changes the content of a file.
 func change(t *testing.T, name string, f func([]byte) []byte) {
 	t.Helper()
 	was, err := os.ReadFile(name)
@@ -180,13 +180,13 @@ func change(t *testing.T, name string, f func([]byte) []byte) {
 	mustWrite(t, name, string(f(was)))
 }
 
-// damageReader is what a reader got that goes on after gaps.
+// damageReader is what a reader got that continues after gaps.
 type damageReader struct {
 	records []eventlog.Record
 	gaps    []eventlog.GapError
 }
 
-// read reads all that a selector wants.
+// read reads everything that a selector selects.
 func (d *damaged) read(t *testing.T, log *disklog.Log, sel eventlog.Selector, limit int) (r damageReader) {
 	t.Helper()
 	q := eventlog.Query{Selector: sel, Limit: limit}
@@ -211,16 +211,16 @@ func (d *damaged) read(t *testing.T, log *disklog.Log, sel eventlog.Selector, li
 	return r
 }
 
-// strictness is what readers may be told.
+// strictness says which gaps are allowed.
 type strictness int
 
 const (
-	exact   strictness = iota // who misses nothing is told nothing
-	careful                   // index and records may be damaged, and then nobody knows who misses what
-	trimmed                   // what cannot be read may have been trimmed since
+	exact   strictness = iota // only to readers that miss something
+	careful                   // also to others, because index and records may be damaged
+	trimmed                   // unreadable records may have been trimmed since
 )
 
-// check compares what can be read with what was stored. It returns the numbers of the records that cannot be read.
+// check compares what can be read with what was stored. It returns the numbers of unreadable records.
 func (d *damaged) check(t *testing.T, log *disklog.Log, how strictness) (lost map[uint64]bool) {
 	t.Helper()
 	d.how = how
@@ -250,8 +250,8 @@ func (d *damaged) check(t *testing.T, log *disklog.Log, how strictness) (lost ma
 	return lost
 }
 
-// missing checks what a reader got. known, if not nil, are the records that nobody can read: who does not want any of
-// these misses nothing, and is told of nothing.
+// missing checks what a reader got. known, if not nil, are the records that nobody can read: a reader that selects none of them must not
+// get a gap.
 func (d *damaged) missing(t *testing.T, r damageReader, want func(*eventlog.Record) bool, known map[uint64]bool) map[uint64]bool {
 	t.Helper()
 	got := make(map[uint64]*eventlog.Record)
@@ -292,7 +292,7 @@ func (d *damaged) missing(t *testing.T, r damageReader, want func(*eventlog.Reco
 	return lost
 }
 
-// seek looks for places to begin. What is damaged counts for nothing.
+// seek checks Seek. Unreadable records do not count.
 func (d *damaged) seek(t *testing.T, log *disklog.Log) {
 	t.Helper()
 	for _, start := range []eventlog.Start{{Last: 5}, {Last: 1000}, {Since: d.records[len(d.records)/2].Time}, {}} {
@@ -309,7 +309,7 @@ func (d *damaged) seek(t *testing.T, log *disklog.Log) {
 
 const damageAppends = 60
 
-// goOn appends to all topics, and trims everything. Only an append that would need to know what is damaged may be refused.
+// goOn appends to all topics, and trims everything. Only appends that depend on damaged data may be refused.
 func (d *damaged) goOn(t *testing.T, log *disklog.Log) (refused int) {
 	t.Helper()
 	for i := range damageAppends {
@@ -327,7 +327,7 @@ func (d *damaged) goOn(t *testing.T, log *disklog.Log) (refused int) {
 	return refused
 }
 
-// harm is a way to damage a table.
+// harms are ways to damage a table.
 var harms = map[string]func(r *rand.Rand, b []byte) []byte{
 	"a bit": func(r *rand.Rand, b []byte) []byte {
 		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
@@ -350,8 +350,8 @@ var harms = map[string]func(r *rand.Rand, b []byte) []byte{
 	},
 }
 
-// TestDamageIsAGapToThoseItConcerns damages tables, anywhere.
-func TestDamageIsAGapToThoseItConcerns(t *testing.T) {
+// Tables are damaged anywhere.
+func TestDamageIsAGapForItsReaders(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 1))
 	d := mustStored(t, r)
@@ -370,7 +370,7 @@ func TestDamageIsAGapToThoseItConcerns(t *testing.T) {
 			} else {
 				opened++
 				how := careful
-				if name == "a bit" || name == "a byte" { // in one block only
+				if name == "a bit" || name == "a byte" { // damages one block only
 					how = exact
 				}
 				lost += len(d.check(t, log, how))

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// countingFS counts what is read from files.
+// countingFS counts reads.
 type countingFS struct {
 	vfs.FS
 	reads atomic.Int64
@@ -108,7 +108,7 @@ func TestUpToDateReaderCostsNoIO(t *testing.T) {
 	}
 }
 
-func TestTopicsInMemoryAreBounded(t *testing.T) {
+func TestTopicsInMemoryAreLimited(t *testing.T) {
 	t.Parallel()
 	l := mustOpen(t, t.TempDir(), nil)
 	records := make([]eventlog.Record, 1000)

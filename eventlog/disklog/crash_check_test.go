@@ -13,30 +13,30 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// death is how the life of a log came to its end, before it was opened again.
+// death is how the life of a log ended.
 type death int
 
 const (
 	closed  death = iota
-	crashed       // while it synced always
-	lossy         // a crash while it synced at intervals
+	crashed       // with SyncAlways
+	lossy         // with SyncInterval
 )
 
-// check holds a log that was opened again against what its clients know. Nothing else uses it meanwhile.
+// check compares a log that was opened again with what its clients know. Nothing else uses the log meanwhile.
 type check struct {
 	t     testing.TB
 	log   *disklog.Log
 	h     *history
-	after uint64 // what is up to here was checked before, and is not looked at,
-	young uint64 // and up to here by topic, of which only some are looked at again
+	after uint64 // records up to here were checked before and are skipped
+	young uint64 // records up to here were checked by topic, and only some are checked again
 	rand  *rand.Rand
-	rules *eventlog.Retention // with defaults,
-	now   time.Time           // and the time by which they go
+	rules *eventlog.Retention // with defaults
+	now   time.Time           // the time for retention
 
-	records []eventlog.Record // all that can be read after that
+	records []eventlog.Record // everything that can be read after after
 }
 
-// resume checks a log that was opened again, and adds to the history what the log knows more than the clients.
+// resume checks a log that was opened again, and adds to the history what the log knows and the clients did not.
 func (c *check) resume(how death) {
 	c.t.Helper()
 	if c.h.gen == "" {
@@ -71,7 +71,7 @@ func (c *check) resume(how death) {
 	c.lookup()
 }
 
-// read reads everything that a selector wants after a number, and returns the last gap that it was told of.
+// read reads everything that a selector selects after a number, and returns the last gap.
 func (c *check) read(sel eventlog.Selector, after uint64) (records []eventlog.Record, told *eventlog.GapError) {
 	c.t.Helper()
 	q := eventlog.Query{Selector: sel, After: eventlog.Position{Gen: c.h.gen, Seq: after}, Limit: 500 + c.rand.IntN(3000)}
@@ -90,7 +90,7 @@ func (c *check) read(sel eventlog.Selector, after uint64) (records []eventlog.Re
 	}
 }
 
-// see looks at each record for itself, and returns the number of the last.
+// see checks each record by itself, and returns the number of the last.
 func (c *check) see() uint64 {
 	c.t.Helper()
 	last := eventlog.Record{Seq: c.after}
@@ -106,8 +106,8 @@ func (c *check) see() uint64 {
 	return last.Seq
 }
 
-// lose takes from the history what a crash has taken from the log: the newest, all of it after one record. Whoever has seen
-// more gets a gap.
+// lose removes from the history what a crash has removed from the log: the newest records, all of them after some record. Readers that
+// have seen more must get a gap.
 func (c *check) lose(last uint64) {
 	c.t.Helper()
 	head := c.log.Head()
@@ -131,16 +131,16 @@ func (c *check) lose(last uint64) {
 	}
 }
 
-// index returns the place of the first record with a number, or after it.
+// index returns the index of the first record that is not before a number.
 func (c *check) index(seq uint64) int {
 	i, _ := slices.BinarySearchFunc(c.records, seq, func(r eventlog.Record, seq uint64) int { return cmp.Compare(r.Seq, seq) })
 	return i
 }
 
-// whole checks that of each batch all is there or nothing, and all of it together.
+// whole checks that each batch is there completely and in one piece, or not at all.
 func (c *check) whole() {
 	c.t.Helper()
-	if c.h.script.trims { // what is removed is old; what nobody knew of is new
+	if c.h.script.trims { // retention removes old records; those of unanswered batches are new
 		for name := range c.h.seen {
 			for _, other := range c.h.script.batch(name.client, name.n).ids {
 				if _, ok := c.h.seen[other]; !ok {
@@ -166,7 +166,7 @@ func (c *check) whole() {
 	}
 }
 
-// known checks that everything is there that the clients know of, and where they know it to be.
+// known checks that everything the clients know of is where they know it to be.
 func (c *check) known() {
 	c.t.Helper()
 	n := 0
@@ -186,7 +186,7 @@ func (c *check) known() {
 	}
 }
 
-// bounds compares what the log says of all it holds.
+// bounds checks Bounds.
 func (c *check) bounds() {
 	c.t.Helper()
 	if c.after > 0 {
@@ -226,7 +226,7 @@ func (c *check) byTopic() {
 	}
 }
 
-// byRule compares what is read by several topics and patterns.
+// byRule checks reads by several topics and patterns.
 func (c *check) byRule() {
 	c.t.Helper()
 	for _, sel := range []eventlog.Selector{
@@ -247,7 +247,7 @@ func (c *check) byRule() {
 	}
 }
 
-// lookup looks for the publishers' IDs.
+// lookup checks Lookup.
 func (c *check) lookup() {
 	c.t.Helper()
 	newest := make(map[string]uint64)
@@ -263,7 +263,7 @@ func (c *check) lookup() {
 	}
 }
 
-// spare reports whether to leave out one of many checks that are alike.
+// spare reports whether to skip one of many similar checks.
 func (c *check) spare() bool { return raced && c.rand.IntN(10) > 0 }
 
 func numbers(records []eventlog.Record) []uint64 {

@@ -13,10 +13,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestPowerLossKeepsADirectoryThatWasMade: Open made the directories above its own as well, and synced none of them. Pebble
-// syncs the one above its own. Of /var/lib/log, with lib being new, the power took everything, the log, too, and the next to
-// open began an empty one.
-func TestPowerLossKeepsADirectoryThatWasMade(t *testing.T) {
+// Open created the parents of its directory and synced none of them; Pebble syncs the direct parent. When lib was new in /var/lib/log,
+// a power loss removed everything, the log included, and the next Open began an empty log.
+func TestPowerLossKeepsACreatedDirectory(t *testing.T) {
 	for _, dir := range []string{"log", "lib/log", "var/lib/log", "/srv/var/lib/log"} {
 		fs := vfs.NewCrashableMem()
 		o := &disklog.Options{Cache: 1 << 20, Reserve: -1}
@@ -31,7 +30,7 @@ func TestPowerLossKeepsADirectoryThatWasMade(t *testing.T) {
 	}
 }
 
-// markerFS calls a function after each marker of Pebble that was made.
+// markerFS calls a function after Pebble has created a marker.
 type markerFS struct {
 	vfs.FS
 	made func()
@@ -45,8 +44,8 @@ func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	return f, err
 }
 
-// TestPowerLossLeavesNoMarkerWithoutItsManifest: Pebble 2.1.7 makes a manifest and the marker that names it, and syncs the
-// directory once, after both. With the marker alone on disk the log could not be opened any more.
+// Pebble 2.1.7 creates a manifest and the marker that names it, and then syncs the directory once. With only the marker on disk, the
+// log could not be opened again.
 func TestPowerLossLeavesNoMarkerWithoutItsManifest(t *testing.T) {
 	seed := repeatable(t)
 	random := rand.New(rand.NewPCG(seed, 6))
@@ -72,8 +71,7 @@ func TestPowerLossLeavesNoMarkerWithoutItsManifest(t *testing.T) {
 	}
 }
 
-// TestIntervalReachesTheDiskByItself: what SyncInterval has acknowledged is on disk some time later, without anything else
-// that is appended or closed.
+// What SyncInterval acknowledged is on disk some time later, even if nothing is appended or closed.
 func TestIntervalReachesTheDiskByItself(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	o := &disklog.Options{Sync: disklog.SyncInterval, Interval: time.Millisecond, Cache: 1 << 20, Reserve: -1}
@@ -95,7 +93,7 @@ func TestIntervalReachesTheDiskByItself(t *testing.T) {
 	}
 }
 
-// TestPowerLossAfterALargeAppend: a batch of more than half a memtable goes another way through Pebble than all others.
+// A batch of more than half a memtable takes another path through Pebble.
 func TestPowerLossAfterALargeAppend(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	o := &disklog.Options{Cache: 1 << 20, Reserve: -1}

@@ -10,19 +10,19 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// history is what the clients of a log know of it: what was answered, and what they have read.
+// history is what the clients of a log know: the answers to their appends, and what they have read.
 type history struct {
 	script *script
 	gen    string
-	places map[id]place // of every record that was acknowledged, removed ones included
-	seen   map[id]place // of those that were read, but not acknowledged so far
-	done   []int        // of each client: how many of its batches were answered
-	used   uint64       // up to here all numbers are taken: the newest that anybody has seen
-	hole   uint64       // up to here readers get a gap: the newest number that may have been lost in a crash
-	lost   int          // how many records were lost, with a gap
+	places map[id]place // of every record that was acknowledged, including removed ones
+	seen   map[id]place // of records that were read but not acknowledged so far
+	done   []int        // per client: number of batches that were answered
+	used   uint64       // the newest number that anybody has seen
+	hole   uint64       // readers get a gap up to here: the newest number that may have been lost in a crash
+	lost   int          // number of records that were lost, with a gap
 }
 
-// place is what a receipt says of a record.
+// place is what a receipt says about a record.
 type place struct {
 	seq  uint64
 	time time.Time
@@ -38,7 +38,7 @@ func (h *history) clone() *history {
 	return &c
 }
 
-// settle makes no difference any more between what was acknowledged and what was read: a crash lies in between.
+// settle merges what was read into what was acknowledged, after a crash.
 func (h *history) settle() {
 	maps.Copy(h.places, h.seen)
 	clear(h.seen)
@@ -47,7 +47,7 @@ func (h *history) settle() {
 	}
 }
 
-// next returns the batch that a client appends next. Nobody repeats one that may be stored and has records without keys.
+// next returns a client's next batch. Batches with unkeyed records that may be stored are not repeated.
 func (h *history) next(client int) *batch {
 	for {
 		b := h.script.batch(client, h.done[client])
@@ -69,14 +69,14 @@ func (h *history) drop(after uint64) {
 	}
 }
 
-// answer is what came back for a batch. It is an error if it is not what it has to be.
+// answer is the result of appending a batch. It is an error if it is not the expected one.
 type answer struct {
 	receipts []eventlog.Receipt
 	err      error
 }
 
-// record adds the answer to the next batch of a client. uncertain are those batches that the client had appended before without
-// an answer: they may be duplicates or not.
+// record adds the answer to a client's next batch. If uncertain, an earlier append of the batch had no answer: its records may be
+// duplicates or not.
 func (h *history) record(client int, b *batch, a answer, uncertain bool) error {
 	var err error
 	switch {
@@ -96,7 +96,7 @@ func (h *history) record(client int, b *batch, a answer, uncertain bool) error {
 	return nil
 }
 
-// refused returns nil if an error is the one with which the batch has to be refused.
+// refused returns nil if err is the error with which the batch has to be refused.
 func (h *history) refused(b *batch, err error) error {
 	if b.refused == nil {
 		return err
@@ -117,7 +117,7 @@ func (h *history) refused(b *batch, err error) error {
 	return nil
 }
 
-// stored takes the receipts of a batch.
+// stored checks the receipts of a batch.
 func (h *history) stored(b *batch, receipts []eventlog.Receipt, uncertain bool) error {
 	duplicate := receipts[0].Duplicate
 	for i, r := range receipts {

@@ -11,10 +11,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestAMirrorGoesOnAfterPowerLoss: what a mirror has lost it gets again, at the same numbers. With SyncInterval the log
-// skipped a million of them after a crash, which is right for numbers that it gives out itself, and refused every record that
-// came.
-func TestAMirrorGoesOnAfterPowerLoss(t *testing.T) {
+// A mirror receives lost records again, at the same numbers. With SyncInterval the log skipped a million numbers after a crash, which is
+// right for numbers that it assigns itself, and then refused every record that arrived.
+func TestMirrorContinuesAfterPowerLoss(t *testing.T) {
 	for _, sync := range []disklog.Sync{disklog.SyncAlways, disklog.SyncInterval} {
 		fs := vfs.NewCrashableMem()
 		o := &disklog.Options{Sync: sync, Interval: time.Hour, Cache: 1 << 20, Reserve: -1}
@@ -29,8 +28,8 @@ func TestAMirrorGoesOnAfterPowerLoss(t *testing.T) {
 	}
 }
 
-// TestPowerLossAfterSetGenerationLosesNothing: a log that was opened at number 20, and went back to 10 in a new generation,
-// had 11 to 20 for lost after a crash, and refused them when they came.
+// A log was opened at number 20 and went back to 10 in a new generation. After a crash it took 11 to 20 for lost, and refused them when
+// they arrived.
 func TestPowerLossAfterSetGenerationLosesNothing(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	o := &disklog.Options{Cache: 1 << 20, Reserve: -1}
@@ -48,7 +47,7 @@ func TestPowerLossAfterSetGenerationLosesNothing(t *testing.T) {
 	mirror(t, mustOpen(t, "log", o), 11, 30)
 }
 
-// mirror appends the records of some numbers, and checks that all up to the last are there.
+// mirror appends the records of some numbers, and checks that all up to the last exist.
 func mirror(t *testing.T, log *disklog.Log, first, last uint64) {
 	t.Helper()
 	for seq := first; seq <= last; seq++ {

@@ -2,12 +2,12 @@
 
 package disklog_test
 
-// Pebble is some twenty times slower when races are looked for: it checks itself then. Therefore the tests do less of the same,
-// and make test runs them without the race detector as well.
+// Under -race, Pebble also checks its own invariants and is about twenty times slower. The tests do less then, and make test runs them
+// without -race, too.
 const (
 	raced      = true
-	crashTotal = 6  // crashes of each test,
-	crashAfter = 60 // after at most so many batches that were answered, and as many again for the next;
-	crashTry   = 4  // then each client tries the log with fewer than so many
-	crashSteps = 40 // of so many changes of the file system, one is that before which the power goes
+	crashTotal = 6  // crashes per test
+	crashAfter = 60 // answered batches before a crash, at most
+	crashTry   = 4  // then each client appends fewer than this many batches
+	crashSteps = 40 // one in this many file system operations is followed by a power loss
 )

@@ -7,13 +7,13 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// What the retention of these tests keeps: of each topic more than can be on its way at one time, so that of what is new
-// nothing is removed before anybody has seen it.
+// The retention of these tests keeps more per topic than can be in progress at a time, so that no new record is removed before a reader
+// has seen it.
 const (
 	keepCount  = 150
 	keepLatest = 120
 	keepBytes  = 700 << 10
-	keepAge    = 400 * time.Millisecond // of the clock of the clients, which goes on by one with each append
+	keepAge    = 400 * time.Millisecond // of the clients' clock, which advances by 1 ms per append
 )
 
 func retention(age time.Duration) *eventlog.Retention {
@@ -28,14 +28,14 @@ func retention(age time.Duration) *eventlog.Retention {
 	}
 }
 
-// stored is a record that is known to have been stored, and maybe was removed since.
+// stored is a record that is known to have been stored. It may have been removed since.
 type stored struct {
 	*eventlog.Record
 	place
-	newer int64 // the bytes of it and of all after it
+	newer int64 // bytes of this record and all later ones
 }
 
-// retained checks what retention has left, before and after it has done all it can.
+// retained checks what retention has left, before and after Trim.
 func (c *check) retained() {
 	c.t.Helper()
 	for topic, records := range topicsOf(c.stored()) {
@@ -94,14 +94,14 @@ func topicsOf(all []*stored) map[string][]*stored {
 	return topics
 }
 
-// retainedIn checks one topic, of which all records are given that it ever had, newest first. It returns those that are there.
+// retainedIn checks one topic, given all records that it ever had, newest first. It returns the numbers of those that exist.
 func (c *check) retainedIn(topic string, all []*stored, strict bool) (seqs []uint64) {
 	c.t.Helper()
 	records, gap := c.read(eventlog.Topics(topic), 0)
 	seqs = numbers(records)
 	rule, rank := c.rules.Rule(topic), 0
-	var lost uint64    // the newest that a reader from the beginning has to be told of
-	superseded := true // all that is missing
+	var lost uint64    // the newest number that a reader from the beginning must get a gap for
+	superseded := true // everything that is missing
 	for _, s := range all {
 		if s.Flags&eventlog.End == 0 {
 			rank++
@@ -133,7 +133,7 @@ func (c *check) retainedIn(topic string, all []*stored, strict bool) (seqs []uin
 	return seqs
 }
 
-// retainedBounds compares what the log says of all it holds.
+// retainedBounds checks Bounds.
 func (c *check) retainedBounds() {
 	c.t.Helper()
 	got := c.log.Bounds()

@@ -12,45 +12,45 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// script says what clients append: batches, one after the other, each when the one before was answered. All of it follows
-// from the seed, so that whoever finds a record in a log knows what it has to be, in another process, too.
+// script defines what clients append: batches, each after the previous one was answered. It follows from the seed alone, so that other
+// processes can check what they find in a log.
 type script struct {
 	seed  uint64
 	keyed bool // every record has a key
-	trims bool // retention removes what is old, ends included
+	trims bool // retention removes old records, ends included
 
 	mu   sync.Mutex
 	made map[[2]int]*batch
 }
 
-// id names a record: its client, the number of its batch, and its place in there. Data begins with it.
+// id names a record: client, batch, and index in the batch. Data begins with it.
 type id struct{ client, n, j int }
 
-// batch is what one Append is called with.
+// batch is the argument of one Append, and its expected result.
 type batch struct {
 	ids     []id
 	records []eventlog.Record
-	encoded []string // the records, to compare with
-	keyed   bool     // it can be repeated: all of its records have keys
+	encoded []string // the encoded records, to compare with
+	keyed   bool     // all records have keys, so that the batch can be repeated
 
-	refused error // what Append has to answer, nil if it has to store
+	refused error // the error that Append must return; nil: it must store
 	index   int   // of the record that is refused
-	cause   id    // of the record because of which: the one that ended the topic, or used the key first
+	cause   id    // of the record that ended the topic, or used the key first
 }
 
-// What is special about the batches of a client comes round in phases. In each cycle it has a topic of its own.
+// Batches of a client repeat in cycles. Each cycle has a topic of its own, and these phases are special.
 const (
 	cycle       = 16
-	phaseLate   = 0  // goes to the topic that was ended in the cycle before
-	phaseKeyed  = 6  // has keys,
-	phaseReuse  = 7  // uses one of them for other content,
-	phaseRepeat = 8  // and is the same as the batch with keys
+	phaseLate   = 0  // appends to the topic that was ended in the previous cycle
+	phaseKeyed  = 6  // has keys
+	phaseReuse  = 7  // uses one of them for other content
+	phaseRepeat = 8  // repeats the batch with keys
 	phaseEnd    = 15 // ends the topic
 )
 
 func newScript(seed uint64) *script { return &script{seed: seed, made: make(map[[2]int]*batch)} }
 
-// batch returns batch n of a client. It is always the same one.
+// batch returns batch n of a client. It always returns the same one.
 func (s *script) batch(client, n int) *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +83,7 @@ func (s *script) write(client, n int) *batch {
 	return b
 }
 
-// phase makes of a batch what its number asks for.
+// phase gives a batch what is special about its phase.
 func (s *script) phase(b *batch, client, n int, r *rand.Rand) {
 	last := len(b.records) - 1
 	switch n % cycle {
@@ -132,7 +132,7 @@ func (s *script) record(r *rand.Rand, name id, key bool) eventlog.Record {
 	return rec
 }
 
-// topics returns one to three different ones.
+// topics returns one to three different topics.
 func (s *script) topics(r *rand.Rand, name id) []string {
 	all := []string{
 		"all",
@@ -150,7 +150,7 @@ func (s *script) topics(r *rand.Rand, name id) []string {
 	return all[:1+r.IntN(3)]
 }
 
-// find returns the batch of a record that was read from a log, and its name; nil if no client has appended it.
+// find returns the batch and name of a record that was read from a log; nil if no client appends it.
 func (s *script) find(rec *eventlog.Record) (*batch, id) {
 	var numbers [3]int
 	name, _, _ := strings.Cut(rec.Data, " ")
@@ -168,5 +168,5 @@ func (s *script) find(rec *eventlog.Record) (*batch, id) {
 	return b, id{numbers[0], numbers[1], numbers[2]}
 }
 
-// mayPass reports whether an answer that should be a refusal may be none: retention frees topics that have ended.
+// mayPass reports whether a batch that should be refused may be stored, because retention frees the names of ended topics.
 func (s *script) mayPass(b *batch) bool { return s.trims && errors.Is(b.refused, eventlog.ErrEnded) }

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestPowerLossAtAnyStep takes the power before changes of the file system, from Open to Close.
+// The power fails before file system operations, from Open to Close.
 func TestPowerLossAtAnyStep(t *testing.T) {
 	t.Parallel()
 	seed := repeatable(t)
@@ -35,7 +35,7 @@ func TestPowerLossAtAnyStep(t *testing.T) {
 	}
 }
 
-// TestPowerLossInSetGenerationLeavesTheOldOrTheNew also shows that what was dropped is not there in parts.
+// No part of what was dropped may be left.
 func TestPowerLossInSetGenerationLeavesTheOldOrTheNew(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, repeatable(t))
@@ -66,7 +66,7 @@ func TestPowerLossInSetGenerationLeavesTheOldOrTheNew(t *testing.T) {
 	t.Logf("%d crashes", len(l.copies))
 }
 
-// stepping lets a log live that is copied before changes of its file system.
+// stepping runs a log whose files are copied before some file system operations.
 func (r *run) stepping(how death, use func(*life)) *life {
 	r.t.Helper()
 	l := &life{run: r, how: how, history: r.history.clone(), rand: rand.New(rand.NewPCG(r.rand.Uint64(), 4))}
@@ -86,7 +86,7 @@ func (r *run) stepping(how death, use func(*life)) *life {
 	return l
 }
 
-// before makes a copy, mostly not.
+// before makes a copy, once in a while.
 func (l *life) before() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,7 +95,7 @@ func (l *life) before() {
 	}
 }
 
-// stepFS is a file system that calls a function before each change, and is slow to sync.
+// stepFS calls a function before each change, and is slow to sync.
 type stepFS struct {
 	vfs.FS
 	step func()
@@ -174,7 +174,7 @@ func (f *stepFile) SyncData() error {
 	return f.File.SyncData()
 }
 
-// linger lets others go on for a while. A disk takes its time to sync, and who does not wait for it shall be seen.
+// linger lets other goroutines run. A real disk takes time to sync, and callers that do not wait for it should be found out.
 func linger() {
 	for range 200 {
 		runtime.Gosched()

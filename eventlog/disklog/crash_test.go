@@ -18,15 +18,15 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// These tests take the power from a log: its file system is one in memory that knows what was synced, and gives copies of
-// itself as it could be found after a crash. A log is opened on each copy and has to know what its clients know. The next
-// life begins with the last copy, so that crashes follow crashes.
+// These tests simulate power losses. The file system is in memory, knows what was synced, and makes copies of itself as they could be
+// found after a crash. A log is opened on each copy and must agree with what its clients know. The next life of the log begins with
+// the last copy, so that crashes follow crashes.
 //
-// TIDINGS_CRASHES says how many copies each test takes, TIDINGS_SEED which ones.
+// TIDINGS_CRASHES is the number of copies per test, TIDINGS_SEED selects them.
 
 const (
 	crashClients = 8
-	crashChain   = 30 // crashes of one log; then the next begins, so that the cost of a crash stays what it is
+	crashChain   = 30 // crashes of one log before the next one begins, so that checking does not get slower and slower
 )
 
 func TestPowerLossLosesNothingThatWasAcknowledgedOrRead(t *testing.T) {
@@ -39,18 +39,18 @@ func TestPowerLossWhileTrimming(t *testing.T) {
 	crashes(t, true, func(*run) death { return crashed })
 }
 
-func TestPowerLossBetweenSyncsIsToldByAGap(t *testing.T) {
+func TestPowerLossBetweenSyncsIsAGap(t *testing.T) {
 	t.Parallel()
 	crashes(t, false, func(*run) death { return lossy })
 }
 
-// TestPowerLossAfterLivesOfAllKinds also shows that closing a log that syncs at intervals leaves no gap.
+// Closing a log that syncs at intervals must leave no gap.
 func TestPowerLossAfterLivesOfAllKinds(t *testing.T) {
 	t.Parallel()
 	crashes(t, false, func(r *run) death { return death(r.rand.IntN(3)) })
 }
 
-// crashes lets logs crash, one after the other and each many times. next says how the next life will end.
+// crashes crashes logs one after the other, each many times. next says how the next life ends.
 func crashes(t *testing.T, trims bool, next func(*run) death) {
 	total := times("TIDINGS_CRASHES", crashTotal)
 	n, records, lost := 0, 0, 0
@@ -68,13 +68,13 @@ func crashes(t *testing.T, trims bool, next func(*run) death) {
 	t.Logf("%d crashes; %d records were kept, and %d were lost with a gap", n, records, lost)
 }
 
-// run is a chain of lives of one log.
+// run is the history of one log through its crashes.
 type run struct {
 	t       *testing.T
 	rand    *rand.Rand
 	script  *script
-	fs      *vfs.MemFS // as it is when the next life begins,
-	history *history   // with what is known then
+	fs      *vfs.MemFS // at the beginning of the next life
+	history *history   // what clients know by then
 	clock   atomic.Int64
 }
 
@@ -88,7 +88,7 @@ func newRun(t *testing.T, seed uint64) *run {
 	}
 }
 
-// repeatable returns a seed and, should the test fail, says how to run it again.
+// repeatable returns a seed. If the test fails, it prints how to repeat it.
 func repeatable(t *testing.T) uint64 {
 	seed := uint64(time.Now().UnixNano())
 	if n, err := strconv.ParseUint(os.Getenv("TIDINGS_SEED"), 10, 64); err == nil {
@@ -102,7 +102,7 @@ func repeatable(t *testing.T) uint64 {
 	return seed
 }
 
-// times returns how often something is done, which a variable of the environment can change.
+// times returns how often something is done; an environment variable overrides the standard.
 func times(variable string, standard int) int {
 	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
 		return n
@@ -120,18 +120,18 @@ func (r *run) options(fs vfs.FS, how death) *disklog.Options {
 	if r.script.trims {
 		o.Retention = retention(keepAge)
 	}
-	// Small ones are full all the time, and what the clients append together may be more than half of the smallest, which
-	// then goes its own way through Pebble.
+	// Small memtables fill up often. What the clients append at a time may be more than half of the smallest, and such batches take
+	// another path through Pebble.
 	o.SetMemTable([]int{16 << 10, 256 << 10, 64 << 20}[r.rand.IntN(3)])
 	if how == lossy || how == closed {
 		o.Sync = disklog.SyncInterval
 	}
 	o.SetFS(fs)
-	o.SetChunk(200) // so that few records are many chunks
+	o.SetChunk(200) // so that a few records make many chunks
 	return o
 }
 
-// resumeAll resumes all copies of a life. The next one begins with the last.
+// resumeAll checks all copies of a life. The next life begins with the last one.
 func (r *run) resumeAll(l *life) {
 	r.t.Helper()
 	for i, c := range l.copies {
@@ -139,7 +139,7 @@ func (r *run) resumeAll(l *life) {
 	}
 }
 
-// resume opens a copy, checks it and tries it out.
+// resume opens a copy, checks it and appends to it.
 func (r *run) resume(c copied, how death, goOn bool) {
 	r.t.Helper()
 	log, err := disklog.Open(crashDir, r.options(c.fs, crashed))
@@ -157,7 +157,7 @@ func (r *run) resume(c copied, how death, goOn bool) {
 	checked := c.history.used
 	r.try(log, c.history)
 	if r.script.trims {
-		checked = 0 // what was new is old
+		checked = 0 // retention may have removed records since they were checked
 	}
 	(&check{t: r.t, log: log, h: c.history, rand: r.rand, rules: &rules, now: r.now(), after: checked}).resume(crashed)
 	if err := log.Close(); err != nil {
@@ -168,8 +168,7 @@ func (r *run) resume(c copied, how death, goOn bool) {
 	}
 }
 
-// try lets each client go on for some batches. The first of them are those that it has got no answer to, and that may be
-// there.
+// try lets each client append some batches. The first ones are those without an answer so far, which may be stored already.
 func (r *run) try(log *disklog.Log, h *history) {
 	r.t.Helper()
 	for client := range h.done {
@@ -184,7 +183,7 @@ func (r *run) try(log *disklog.Log, h *history) {
 	}
 }
 
-// complaints fails a test with what a log reports as an error.
+// complaints fails a test when a log reports an error.
 type complaints struct {
 	slog.Handler
 	t *testing.T
@@ -204,30 +203,30 @@ func (c *complaints) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// life is a log that is used by many at a time, and crashes.
+// life is a log that is used concurrently, and crashes.
 type life struct {
 	run *run
 	how death
 	log *disklog.Log
 
-	mu      sync.Mutex // guards the following fields; a copy is made while it is held, so that it has what was answered before
+	mu      sync.Mutex // guards the following fields; held while a copy is made, so that the copy has everything answered before
 	history *history
-	maybe   *history // what is known instead if something has happened that is on its way
+	maybe   *history // what is known instead, if an operation in progress has taken effect
 	answers int
-	crashes []int // after so many answers
+	crashes []int // numbers of answers after which the log crashes
 	copies  []copied
 	over    bool
 	rand    *rand.Rand
 }
 
-// copied is what a crash has left.
+// copied is the state after a crash.
 type copied struct {
 	fs      *vfs.MemFS
 	history *history
 	maybe   *history
 }
 
-// live lets the clients append until the log has crashed so often.
+// live lets the clients append until the log has crashed this often.
 func (r *run) live(how death, crashes int) *life {
 	r.t.Helper()
 	log, err := disklog.Open(crashDir, r.options(&stepFS{r.fs, func() {}}, how))
@@ -266,7 +265,7 @@ func (r *run) live(how death, crashes int) *life {
 	return l
 }
 
-// step appends the next batch of a client. Sometimes the client loses patience, and appends it again.
+// step appends a client's next batch. Sometimes the client gives up waiting and appends it again.
 func (l *life) step(client int, random *rand.Rand) bool {
 	l.mu.Lock()
 	b := l.history.next(client)
@@ -285,7 +284,7 @@ func (l *life) step(client int, random *rand.Rand) bool {
 	return l.answered(client, b, answer{receipts, err}, uncertain)
 }
 
-// answered notes the answer, and reports whether the client shall go on.
+// answered records the answer, and reports whether the client continues.
 func (l *life) answered(client int, b *batch, a answer, uncertain bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -307,7 +306,7 @@ func (l *life) answered(client int, b *batch, a answer, uncertain bool) bool {
 	return !l.over
 }
 
-// crash makes a copy. Of what was not synced it has about so much.
+// crash makes a copy that has about this percentage of what was not synced.
 func (l *life) crash(percent int) {
 	fs := l.run.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: l.rand})
 	c := copied{fs: fs, history: l.history.clone()}
@@ -317,7 +316,7 @@ func (l *life) crash(percent int) {
 	l.copies = append(l.copies, c)
 }
 
-// follow reads what is appended. Nothing that it has read may be lost without its being told.
+// follow reads what is appended. Records that it has read must not be lost without a gap.
 func (l *life) follow() {
 	q := eventlog.Query{Selector: eventlog.Everything(), After: l.log.Head()}
 	for range l.log.Watch() {

@@ -10,9 +10,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestALargeCutIsOne: what SetGeneration removes was one batch, of which Pebble takes no more than 4 GiB. Now it is many, and
-// nobody sees the state between them.
-func TestALargeCutIsOne(t *testing.T) {
+// SetGeneration removed everything in one batch, which Pebble limits to 4 GiB. It now uses many, whose intermediate states must not be
+// visible.
+func TestLargeCutIsAtomic(t *testing.T) {
 	t.Parallel()
 	o, _ := stillOptions(rule("latest/*", eventlog.Rule{Latest: 2}), rule("count/*", eventlog.Rule{Count: 3}))
 	o.SetChunk(1 << 10)
@@ -39,7 +39,7 @@ func TestALargeCutIsOne(t *testing.T) {
 	if b := log.Bounds(); b.Events != after || b.Head.Seq != after {
 		t.Fatalf("%+v", b)
 	}
-	// The same numbers again, under other topics: whatever was left of the old ones would name them.
+	// Use the same numbers again under other topics: leftovers of the old records would name them.
 	for i := after + 1; i <= n; i++ {
 		r := record(i)
 		r.Topics = []string{fmt.Sprint("new/", i%13)}
@@ -68,10 +68,9 @@ func TestALargeCutIsOne(t *testing.T) {
 	}
 }
 
-// TestACutLeavesNothingBehind: a topic that had trimmed a record which another one keeps, after the cut, was left with a
-// state from after it. From then on readers were told of gaps beyond the head, and of losses not at all; dead topics were
-// counted below zero, and all of them forgotten.
-func TestACutLeavesNothingBehind(t *testing.T) {
+// A topic that had trimmed a record after the cut, which another topic kept, was left with a state from after the cut. Readers then got
+// gaps beyond the head, and no gaps for losses; the number of dead topics became negative, and all of them were forgotten.
+func TestCutLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 1))
 	rounds := 40
@@ -126,7 +125,7 @@ func TestACutLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// mustBeWhole checks all that is in a directory.
+// mustBeWhole checks everything in a directory.
 func mustBeWhole(t *testing.T, dir string) {
 	t.Helper()
 	i, err := disklog.Inspect(dir)

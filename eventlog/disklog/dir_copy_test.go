@@ -17,8 +17,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestCopyBeginsAGeneration: otherwise the copy and the original would give one number to two records. Readers with
-// positions of the original are told, and the numbers go on above.
+// Otherwise the copy and the original would give the same number to different records. Readers with positions of the original get a gap,
+// and numbers continue above theirs.
 func TestCopyBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -59,8 +59,7 @@ func mustCopy(t *testing.T, from, to string) {
 	}
 }
 
-// TestCopyThatCrashesIsNotTheOriginal: tidings.json was brought up to date before the generation was. A copy that crashed in
-// between was the original for whoever opened it next.
+// tidings.json was updated before the generation. A copy that crashed in between was taken for the original by the next Open.
 func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -72,7 +71,7 @@ func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
 		fs.begin(fault{after: n, err: syscall.EIO})
 		log, err := disklog.Open(copied, faultOptions(fs))
 		if failed = fs.hit() > 0; err == nil {
-			_ = log.Close() // some of it may fail
+			_ = log.Close() // may fail in part
 			continue
 		}
 		if log, err = disklog.Open(copied, nil); err != nil {
@@ -87,12 +86,11 @@ func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
 	}
 }
 
-// TestCopyByHardLinksBeginsAGeneration: tidings.json has its inode and its time of birth in such a copy too. The original
-// stays what it is, whichever is opened first.
+// In such a copy tidings.json has the same inode and birth time. The original keeps its generation, whichever is opened first.
 func TestCopyByHardLinksBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		return // nothing is known of files there, see fingerprint_other.go
+		return // copies are not recognised, see fingerprint_other.go
 	}
 	for _, first := range []string{"copy", "original"} {
 		dir := filepath.Join(t.TempDir(), "original")
@@ -140,7 +138,7 @@ func mustLink(t *testing.T, from, to string) {
 	}
 }
 
-// TestMovedDirectoryIsTheSame: it is renamed, and back.
+// The directory is renamed, and back.
 func TestMovedDirectoryIsTheSame(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")

@@ -22,7 +22,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// mustLog makes a log with a record and closes it. It returns the record's position.
+// mustLog creates a log with one record and closes it. It returns the record's position.
 func mustLog(t *testing.T, dir string) eventlog.Position {
 	t.Helper()
 	log, err := disklog.Open(dir, nil)
@@ -36,8 +36,8 @@ func mustLog(t *testing.T, dir string) eventlog.Position {
 	return at
 }
 
-// listing returns what is in a directory, and above all what is in its files. A lock file is not read: closing it would give up
-// a lock of this process.
+// listing returns the files of a directory with their content. It does not read lock files, because closing one would release a lock of
+// this process.
 func listing(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -68,7 +68,7 @@ func listing(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// ours is what of a listing does not change while a log is open.
+// ours returns the part of a listing that does not change while a log is open.
 func ours(all map[string]string) map[string]string {
 	maps.DeleteFunc(all, func(path, _ string) bool {
 		name := filepath.Base(path)
@@ -77,7 +77,7 @@ func ours(all map[string]string) map[string]string {
 	return all
 }
 
-// wantDirError checks what is said of a directory, and if before is not nil that nothing in it has changed.
+// wantDirError checks an error about a directory, and that the directory has not changed, unless before is nil.
 func wantDirError(t *testing.T, dir string, before map[string]string, err, want error, words ...string) {
 	t.Helper()
 	dirErr, ok := errors.AsType[*disklog.DirError](err)
@@ -99,7 +99,7 @@ func wantDirError(t *testing.T, dir string, before map[string]string, err, want 
 	t.Log(err)
 }
 
-// TestRefusedDirectories also prints what is said of them: go test -v -run Refused.
+// go test -v -run Refused prints the errors.
 func TestRefusedDirectories(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -198,7 +198,7 @@ func mustWrite(t *testing.T, name, text string) {
 	}
 }
 
-// mustStore makes a store on Pebble that is no log.
+// mustStore creates a Pebble store that is not a log.
 func mustStore(t *testing.T, dir string) {
 	t.Helper()
 	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}})
@@ -215,7 +215,7 @@ type quiet struct{ pebble.Logger }
 func (quiet) Infof(string, ...any)  {}
 func (quiet) Errorf(string, ...any) {}
 
-// TestDirectoryWithoutPermission is refused by a file system that refuses: root may do everything.
+// The file system refuses by itself, because root may do everything.
 func TestDirectoryWithoutPermission(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"mkdir other", "create other", "create marker", "rename other", ""} {
@@ -227,9 +227,8 @@ func TestDirectoryWithoutPermission(t *testing.T) {
 	}
 }
 
-// TestDirectoryOfSomebodyElse runs this test again as a process of another user, if root runs it; else the directory is one
-// that its owner may not use either.
-func TestDirectoryOfSomebodyElse(t *testing.T) {
+// If root runs this test, it runs again as a process of another user. Otherwise the directory is one that its owner may not use either.
+func TestDirectoryOfAnotherUser(t *testing.T) {
 	const variable = "TIDINGS_DIR_OF_ROOT"
 	if dir := os.Getenv(variable); dir != "" {
 		_, err := disklog.Open(dir, nil)
@@ -255,7 +254,7 @@ func TestDirectoryOfSomebodyElse(t *testing.T) {
 	for name, mode := range map[string]os.FileMode{"nobody may enter": 0, "nobody may write": 0o555} {
 		dir := filepath.Join(top, strings.ReplaceAll(name, " ", "-"))
 		mustLog(t, dir)
-		for path := range listing(t, dir) { // so that nobody gets to the files by owning them
+		for path := range listing(t, dir) { // so that the other user owns none of the files
 			if path != dir {
 				if err := os.Chmod(path, 0o444); err != nil {
 					t.Fatal(err)
@@ -287,7 +286,7 @@ func TestDirectoryOfSomebodyElse(t *testing.T) {
 	}
 }
 
-// TestLockThatCannotBeTakenIsNotInUse: everything that went wrong with the lock was said to be another process.
+// Every error of the lock used to be reported as another process that has the directory open.
 func TestLockThatCannotBeTakenIsNotInUse(t *testing.T) {
 	t.Parallel()
 	o := faultOptions(&noLocks{vfs.NewMem()})
@@ -297,8 +296,8 @@ func TestLockThatCannotBeTakenIsNotInUse(t *testing.T) {
 	}
 }
 
-// TestOneOwner: nobody else opens a directory, by whatever name, and its owner is named.
-func TestOneOwner(t *testing.T) {
+// Nothing else can open the directory, under whatever name, and the error names its owner.
+func TestDirectoryHasOneOwner(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
 	log := mustOpen(t, dir, nil)
@@ -331,8 +330,8 @@ func TestOneOwner(t *testing.T) {
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
 }
 
-// TestOneOwnerAmongProcesses runs this test again as another process.
-func TestOneOwnerAmongProcesses(t *testing.T) {
+// The test runs again as another process.
+func TestDirectoryHasOneOwnerAmongProcesses(t *testing.T) {
 	const variable = "TIDINGS_DIR_CHILD"
 	if dir := os.Getenv(variable); dir != "" {
 		for _, open := range []func() error{
@@ -367,7 +366,7 @@ func TestOneOwnerAmongProcesses(t *testing.T) {
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
 }
 
-// TestRestoredBeginsAGeneration on logs whose identity is as it was, makes no sense, or is lost.
+// The identity of the logs is intact, damaged or missing.
 func TestRestoredBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, identity string){
@@ -393,8 +392,8 @@ func TestRestoredBeginsAGeneration(t *testing.T) {
 	}
 }
 
-// TestRestoredRefusesWhatIsNoLog and makes nothing there.
-func TestRestoredRefusesWhatIsNoLog(t *testing.T) {
+// Restored must not create anything.
+func TestRestoredRefusesOtherDirectories(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		prepare func(t *testing.T, dir string)
@@ -426,8 +425,8 @@ func mustMkdir(t *testing.T, dir string) {
 	}
 }
 
-// TestIdentityIsForPeopleToo pins what they find in tidings.json.
-func TestIdentityIsForPeopleToo(t *testing.T) {
+// The test pins what people find in tidings.json.
+func TestIdentityFileIsReadable(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
 	mustLog(t, dir)
@@ -444,7 +443,7 @@ func TestIdentityIsForPeopleToo(t *testing.T) {
 	}
 }
 
-// TestWrongOptionsAreTyped before anything is made.
+// Invalid options must be refused before anything is created.
 func TestWrongOptionsAreTyped(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -466,8 +465,8 @@ func TestWrongOptionsAreTyped(t *testing.T) {
 	}
 }
 
-// TestClosedLogTellsWhatIsMissing, by the file owner.
-func TestClosedLogTellsWhatIsMissing(t *testing.T) {
+// The file owner says what the log had when it was closed.
+func TestClosedLogDetectsAMissingEnd(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
 	at := mustLog(t, dir)

@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// asNobody lets a command run as a user who may do nothing, where root runs it. Others have no other user, and may do little
-// themselves.
+// asNobody makes a command run as an unprivileged user, if root runs it. Other users cannot do that, and have few privileges themselves.
 func asNobody(cmd *exec.Cmd) {
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}

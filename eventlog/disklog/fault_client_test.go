@@ -18,30 +18,29 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// faultClients append to a log whose disk fails, and know what they were answered. Each record has a key, and is appended
-// again until it is acknowledged.
+// faultClients append to a log whose disk fails, and record the answers. Each record has a key, and is appended until it is acknowledged.
 type faultClients struct {
 	t     *testing.T
 	log   *disklog.Log
-	cause error // of which errors may come
+	cause error // the expected cause of errors
 
 	tolerateClosed bool   // stop when the log is closed
-	pause          func() // after an append has failed
+	pause          func() // called after a failed append
 
 	mu       sync.Mutex // guards the following fields
 	stored   map[string]eventlog.Position
 	refusals int
-	failed   chan struct{} // receives after an Append has failed
+	failed   chan struct{} // receives after a failed append
 }
 
 func newFaultClients(t *testing.T, log *disklog.Log) *faultClients {
 	return &faultClients{
 		t: t, log: log, stored: make(map[string]eventlog.Position), failed: make(chan struct{}, 1),
-		pause: func() { time.Sleep(200 * time.Millisecond) }, // of a bubble
+		pause: func() { time.Sleep(200 * time.Millisecond) }, // in a synctest bubble
 	}
 }
 
-// faultOptions are those of a log that writes tables soon.
+// faultOptions returns options with a small memtable.
 func faultOptions(fs vfs.FS) *disklog.Options {
 	o := &disklog.Options{Cache: 1 << 20, Reserve: -1, Logger: slog.New(slog.DiscardHandler)}
 	if fs != nil {
@@ -51,7 +50,7 @@ func faultOptions(fs vfs.FS) *disklog.Options {
 	return o
 }
 
-// append lets some clients append so many records each, in batches.
+// append makes some clients append records in batches.
 func (c *faultClients) append(clients, records int) {
 	var wait sync.WaitGroup
 	for client := range clients {
@@ -115,7 +114,7 @@ func (c *faultClients) acknowledged(records []eventlog.Record, receipts []eventl
 	}
 }
 
-// refused returns an error if an append was not refused as it shall be.
+// refused returns an error if an append was not refused with the expected error.
 func (c *faultClients) refused(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,7 +139,7 @@ func (c *faultClients) known() map[string]eventlog.Position {
 	return known
 }
 
-// check returns an error if a log does not have what was acknowledged, each record once.
+// check returns an error if the log does not have each acknowledged record exactly once.
 func (c *faultClients) check(ctx context.Context, log *disklog.Log) error {
 	want := c.known()
 	got := make(map[string]eventlog.Position)
@@ -165,7 +164,7 @@ func (c *faultClients) check(ctx context.Context, log *disklog.Log) error {
 			return fmt.Errorf("%s was acknowledged at %v and is at %v", key, position, got[key])
 		}
 	}
-	for topic := range 4 { // by the index, too
+	for topic := range 4 { // also by index
 		if err := checkTopic(ctx, log, fmt.Sprintf("client/%d", topic), got); err != nil {
 			return err
 		}

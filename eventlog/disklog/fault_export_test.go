@@ -1,7 +1,7 @@
 package disklog
 
-// SetMemTable lets Pebble write tables of about so many bytes, so that a test gets to see some.
+// SetMemTable sets the size of Pebble's memtable in bytes. With a small one tables are written early.
 func (o *Options) SetMemTable(bytes int) { o.memTable = uint64(bytes) }
 
-// LookAtSpace looks now how much space the disk has left.
+// LookAtSpace checks the free space of the disk now.
 func (l *Log) LookAtSpace() error { return l.space.check(l) }

@@ -13,8 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// faultFS is a file system that fails as it is told to. What it does is counted by kind: an operation and what kind of file it
-// is for, such as "write wal" or "sync dir".
+// faultFS is a file system that fails on demand. It counts operations by kind, which is an operation and a kind of file, such as "write
+// wal" or "sync dir".
 type faultFS struct {
 	vfs.FS
 
@@ -22,21 +22,21 @@ type faultFS struct {
 	count map[string]int
 	fault *fault
 	hits  int
-	free  uint64 // on the disk, if it is not 0
+	free  uint64 // free bytes of the disk; 0: as the inner file system says
 }
 
-// fault is what goes wrong.
+// fault describes which operations fail.
 type fault struct {
-	kind  string // empty: all that changes anything
-	after int    // so many of that kind go well
-	times int    // so many fail; 0: all that follow
+	kind  string // of operations; empty: all that change anything
+	after int    // number of operations that succeed first
+	times int    // number of operations that fail; 0: all that follow
 	err   error
-	torn  bool // writes do half of what they should
+	torn  bool // writes write half of their data
 }
 
 func newFaultFS(fs vfs.FS) *faultFS { return &faultFS{FS: fs, count: make(map[string]int)} }
 
-// begin lets things go wrong, and counts from here on.
+// begin starts a fault, and resets the counters.
 func (f *faultFS) begin(b fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -44,7 +44,7 @@ func (f *faultFS) begin(b fault) {
 	f.fault, f.hits = &b, 0
 }
 
-// end lets all go well again, and returns how often something went wrong.
+// end ends the fault, and returns how many operations failed.
 func (f *faultFS) end() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,7 +58,7 @@ func (f *faultFS) hit() int {
 	return f.hits
 }
 
-// counted returns how often each kind of operation was done since begin.
+// counted returns the number of operations of each kind since begin.
 func (f *faultFS) counted() map[string]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,7 +67,7 @@ func (f *faultFS) counted() map[string]int {
 	return counted
 }
 
-// do counts an operation, and returns its error if it has to fail.
+// do counts an operation, and returns the fault if the operation has to fail.
 func (f *faultFS) do(op, name string) (failed *fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -198,7 +198,7 @@ func (f *faultFile) Write(p []byte) (int, error) {
 	if failed := f.fs.do("write", f.name); failed != nil {
 		n := 0
 		if failed.torn {
-			n, _ = f.File.Write(p[:len(p)/2]) // it fails anyway
+			n, _ = f.File.Write(p[:len(p)/2]) // an error is returned anyway
 		}
 		return n, &fs.PathError{Op: "write", Path: f.name, Err: failed.err}
 	}

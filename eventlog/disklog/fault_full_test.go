@@ -13,15 +13,15 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestBelowTheReserveNothingIsStored: appends are refused before anything is written, so that there is room for trimming;
-// that and reading go on. When there is room again so do appends, without anybody doing anything.
-func TestBelowTheReserveNothingIsStored(t *testing.T) {
+// Appends are refused before anything is written, so that trimming has space; trimming and reading continue. Appends resume by
+// themselves when there is space again.
+func TestAppendIsRefusedBelowTheReserve(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fs := newFaultFS(vfs.NewCrashableMem())
 		fs.setFree(1 << 30)
 		o := faultOptions(fs)
-		var said strings.Builder // by the loop that looks at the disk; nobody else complains
+		var said strings.Builder // the log entries, all from spaceLoop
 		o.Logger = slog.New(slog.NewTextHandler(&said, nil))
 		o.Reserve = 100 << 20
 		o.Retention = &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Age: time.Hour}}}
@@ -66,7 +66,7 @@ func TestBelowTheReserveNothingIsStored(t *testing.T) {
 	})
 }
 
-// TestOpenOnADiskBelowTheReserve: a log has to be opened to be trimmed.
+// A log has to be open to be trimmed.
 func TestOpenOnADiskBelowTheReserve(t *testing.T) {
 	t.Parallel()
 	fs := newFaultFS(vfs.NewMem())

@@ -20,15 +20,13 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// faultChild is the variable of the environment that makes a test the process that dies.
+// faultChild is the environment variable that makes a test the process that dies.
 const faultChild = "TIDINGS_FAULT_CHILD"
 
-// TestBarePebbleDiesWhereTheLogLives is why there is a fence. The first log on Pebble was killed by a full disk: Pebble
-// takes a write-ahead log that it cannot write for the end of the process. It calls Logger.Fatalf, which exits, and with a
-// logger that returns it panics on the next write; a log file that cannot be made for the next memtable panics at once, and
-// then dies of unlocking a mutex twice. Each happens here in a process of its own, and the log, under the same faults, goes
-// on.
-func TestBarePebbleDiesWhereTheLogLives(t *testing.T) {
+// This is why package guard has a fence. When Pebble cannot write its write-ahead log, it calls Logger.Fatalf, which exits; with a
+// logger that returns, it panics on the next write. When it cannot create the next write-ahead log, it panics at once, and then dies
+// of unlocking a mutex twice. Each happens here in a process of its own. The log survives the same faults.
+func TestBarePebbleDiesWhereTheLogSurvives(t *testing.T) {
 	if kind := os.Getenv(faultChild); kind != "" {
 		dieOfFault(kind)
 		return
@@ -72,9 +70,9 @@ func dieOfFault(kind string) {
 	fmt.Println(faultSurvived)
 }
 
-// TestFaultBetweenSyncsIsToldByAGap: with SyncInterval a record is acknowledged before it is on disk, and a disk that fails
-// may take the newest. Readers who have seen them are told, once, and no number comes twice.
-func TestFaultBetweenSyncsIsToldByAGap(t *testing.T) {
+// With SyncInterval a record is acknowledged before it is on disk, and a failing disk may lose the newest ones. Readers that have seen
+// them get one gap, and no number is used twice.
+func TestFaultBetweenSyncsIsAGap(t *testing.T) {
 	t.Parallel()
 	for i, kind := range []string{"write wal", "sync wal", "create wal", "write table", ""} {
 		synctest.Test(t, func(t *testing.T) {
@@ -93,7 +91,7 @@ func TestFaultBetweenSyncsIsToldByAGap(t *testing.T) {
 				}
 				_, err := log.Append(t.Context(), faultBatch(r, 0, 4*n))
 				for ; errors.Is(err, eventlog.ErrUnavailable) && n >= 30; _, err = log.Append(t.Context(), faultBatch(r, 0, 4*n)) {
-					time.Sleep(50 * time.Millisecond) // of the bubble
+					time.Sleep(50 * time.Millisecond) // in a synctest bubble
 				}
 				if err != nil && !errors.Is(err, eventlog.ErrUnavailable) {
 					t.Errorf("%s: %v", kind, err)
@@ -144,7 +142,7 @@ func (r *faultReader) read() {
 	}
 }
 
-// compare reads all again: what is gone lies in a gap that the reader was told of.
+// compare reads everything again. Records that are gone must be covered by a gap that the reader got.
 func (r *faultReader) compare() {
 	r.t.Helper()
 	again := &faultReader{t: r.t, log: r.log, seen: make(map[uint64]string)}
@@ -168,8 +166,8 @@ func (r *faultReader) compare() {
 	}
 }
 
-// TestTrimmingStartsOverAfterAFault: what was trimmed is not synced, so that a failing disk may bring it back. The trimmer
-// remembered how far it had come and never went there again: the records stayed until the process ended.
+// Trimming is not synced, so that trimmed records may come back when a disk fails. The trimmer remembered how far it had come, and never
+// trimmed them again.
 func TestTrimmingStartsOverAfterAFault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

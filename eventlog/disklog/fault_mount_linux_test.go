@@ -15,8 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// mountSmall mounts a file system of some bytes, if this process may do so. If not, the tests with a file system of their own
-// have to be enough.
+// mountSmall mounts a small file system, if the process may do so. If not, the tests with simulated file systems have to do.
 func mountSmall(t *testing.T, options string) (dir string, ok bool) {
 	t.Helper()
 	dir = t.TempDir()
@@ -35,8 +34,8 @@ func mountSmall(t *testing.T, options string) (dir string, ok bool) {
 	return dir, true
 }
 
-// TestFullDiskOfTheMachine fills a real file system under a log, and makes room again.
-func TestFullDiskOfTheMachine(t *testing.T) {
+// A real file system is filled up under a log, and gets room again.
+func TestRealDiskFillsUp(t *testing.T) {
 	t.Parallel()
 	mount, ok := mountSmall(t, "size=24m")
 	if !ok {
@@ -59,7 +58,7 @@ func TestFullDiskOfTheMachine(t *testing.T) {
 	var err error
 	for range 1000 {
 		if err = c.check(t.Context(), log); !errors.Is(err, eventlog.ErrUnavailable) {
-			break // otherwise it is just being opened
+			break // otherwise the store is just being opened
 		}
 	}
 	if err != nil {
@@ -80,7 +79,7 @@ func TestFullDiskOfTheMachine(t *testing.T) {
 	}
 }
 
-// fillDisk writes a file until there is no room.
+// fillDisk writes a file until the disk is full.
 func fillDisk(t *testing.T, name string) {
 	t.Helper()
 	f, err := os.Create(name)
@@ -95,7 +94,7 @@ func fillDisk(t *testing.T, name string) {
 	}
 }
 
-// TestReadOnlyFileSystem opens a log on a file system that was mounted to be read.
+// The file system is mounted read-only.
 func TestReadOnlyFileSystem(t *testing.T) {
 	t.Parallel()
 	mount, ok := mountSmall(t, "size=24m")

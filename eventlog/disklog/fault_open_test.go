@@ -15,9 +15,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestFaultsWhileOpeningAreErrorsWithARemedy lets each single write fail that Open does, in a new directory and in one that
-// has to replay and flush what a crash has left. While it opens, bare Pebble tries for ever to flush.
-func TestFaultsWhileOpeningAreErrorsWithARemedy(t *testing.T) {
+// Each write that Open does fails once, in a new directory and in one that has to be recovered after a crash. Bare Pebble retries a
+// failed flush forever while it opens.
+func TestFaultsInOpenAreErrorsWithARemedy(t *testing.T) {
 	t.Parallel()
 	var c *faultClients
 	var left *vfs.MemFS
@@ -50,7 +50,7 @@ func TestFaultsWhileOpeningAreErrorsWithARemedy(t *testing.T) {
 	}
 }
 
-// failOpening opens a copy of a directory while something fails. It reports whether it did.
+// failOpening opens a copy of a directory while a fault is active. It reports whether an operation failed.
 func failOpening(t *testing.T, c *faultClients, before *vfs.MemFS, f fault) (hit bool) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -60,7 +60,7 @@ func failOpening(t *testing.T, c *faultClients, before *vfs.MemFS, f fault) (hit
 		log, err := disklog.Open("log", faultOptions(fs))
 		hit = fs.hit() > 0
 		if err == nil {
-			// It may have gone on to write in the background, and recovers from that.
+			// A write in the background may have failed after Open; the log recovers from that.
 			closed := log.Close()
 			if fs.end() > 0 && closed == nil {
 				t.Errorf("operation %d failed, and nobody has noticed", f.after)
@@ -93,7 +93,7 @@ func failOpening(t *testing.T, c *faultClients, before *vfs.MemFS, f fault) (hit
 	return hit
 }
 
-// TestCloseWhileTheDiskFails closes a log that cannot write, many times at once.
+// A log that cannot write is closed, many times at once.
 func TestCloseWhileTheDiskFails(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"sync wal", "create wal", "write table", ""} {

@@ -18,7 +18,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// faultKinds are the ways in which a store changes its directory while it is open.
+// faultKinds are the kinds of operations by which an open store changes its directory.
 var faultKinds = []string{
 	"write wal", "sync wal", "close wal", "create wal", "reuse wal",
 	"write manifest", "sync manifest",
@@ -26,15 +26,15 @@ var faultKinds = []string{
 	"remove table", "sync dir", "",
 }
 
-// faultRemedies are what errors say that is to be done.
+// faultRemedies are parts of the errors, which say what to do.
 var faultRemedies = map[error]string{
 	syscall.ENOSPC: "make room on its disk",
 	syscall.EIO:    "see to its disk",
 	syscall.EROFS:  "mount its file system so that it can be written",
 }
 
-// TestDiskFaultsLoseNothing lets each kind of write fail, once or from some time on, while clients append. What was
-// acknowledged is there during that, after it, and after a loss of power; what was not is appended again and is there once.
+// Each kind of write fails, once or from some time on, while clients append. What was acknowledged can be read meanwhile, afterwards, and
+// after a power loss. What was not is appended again, and is there once.
 func TestDiskFaultsLoseNothing(t *testing.T) {
 	t.Parallel()
 	counts := countFaultless(t)
@@ -51,7 +51,7 @@ func TestDiskFaultsLoseNothing(t *testing.T) {
 	}
 }
 
-// faultCases lets each kind of operation fail at several places, once and from there on. TIDINGS_FAULTS says at how many.
+// faultCases makes each kind of operation fail at several places, once and from there on. TIDINGS_FAULTS is the number of places.
 func faultCases(counts map[string]int) (all []fault) {
 	parts := 3
 	if raced {
@@ -84,9 +84,9 @@ func (f *fault) String() string {
 	return fmt.Sprintf("%s after %d %s %v", f.kind, f.after, times, f.err)
 }
 
-const faultRecords = 120 // of each client
+const faultRecords = 120 // per client
 
-// countFaultless counts what is done when nothing fails.
+// countFaultless counts the operations when nothing fails.
 func countFaultless(t *testing.T) (counted map[string]int) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := newFaultFS(vfs.NewCrashableMem())
@@ -123,7 +123,7 @@ func testFault(t *testing.T, f fault) (hits int) {
 		c.append(4, faultRecords)
 	}()
 	select {
-	case <-done: // it may fail once without anybody noticing, such as in removing a file
+	case <-done: // some single failures go unnoticed, such as in removing a file
 	case <-c.failed:
 		if f.times == 0 {
 			readOn(t, c, mem)
@@ -131,7 +131,7 @@ func testFault(t *testing.T, f fault) (hits int) {
 	}
 	hits = fs.end()
 	<-done
-	c.once(faultBatch(rand.New(rand.NewPCG(9, 7)), 9, 0)) // when that is stored, all is well again
+	c.once(faultBatch(rand.New(rand.NewPCG(9, 7)), 9, 0)) // once this is stored, the log has recovered
 	if err := c.check(t.Context(), log); err != nil {
 		t.Errorf("after recovering: %v", err)
 	}
@@ -145,13 +145,13 @@ func testFault(t *testing.T, f fault) (hits int) {
 	return hits
 }
 
-// readOn reads while the disk fails, for so long that the log has often tried to come back.
+// readOn reads while the disk fails, for long enough that the log has often tried to recover.
 func readOn(t *testing.T, c *faultClients, mem *vfs.MemFS) {
 	t.Helper()
 	for i := range 3 {
-		time.Sleep(3 * time.Second) // of the bubble
+		time.Sleep(3 * time.Second) // in a synctest bubble
 		var err error
-		for range 100 { // it may be opening its store again
+		for range 100 { // the store may be being opened
 			if err = c.check(t.Context(), c.log); !errors.Is(err, eventlog.ErrUnavailable) {
 				break
 			}
@@ -164,7 +164,7 @@ func readOn(t *testing.T, c *faultClients, mem *vfs.MemFS) {
 	checkAfterPowerLoss(t, c, mem)
 }
 
-// checkAfterPowerLoss opens what the disk would have if it had lost power.
+// checkAfterPowerLoss opens what the disk would have after a power loss.
 func checkAfterPowerLoss(t *testing.T, c *faultClients, mem *vfs.MemFS) {
 	t.Helper()
 	log := mustOpenFaulty(t, mem.CrashClone(vfs.CrashCloneCfg{}))

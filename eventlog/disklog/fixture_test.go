@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// fixture is what an older version has written, see testdata/format1/README.md.
+// fixture was written by an older version, see testdata/format1/README.md.
 type fixture struct {
 	Bounds  eventlog.Bounds
 	At      time.Time
@@ -29,7 +29,7 @@ type fixture struct {
 	IDAt    uint64
 }
 
-// mustFixture returns a fixture and a copy of its directory, which counts as the original.
+// mustFixture returns a fixture and a copy of its directory that counts as the original.
 func mustFixture(t *testing.T, name string) (f fixture, dir string) {
 	t.Helper()
 	from := filepath.Join("testdata", name)
@@ -65,8 +65,8 @@ func mustReadFile(t *testing.T, name string) []byte {
 	return text
 }
 
-// TestALogOfTheVersionBeforeOpens, with its generation, positions, ends and keys, closed or killed.
-func TestALogOfTheVersionBeforeOpens(t *testing.T) {
+// Generation, positions, ends and keys must be the same, whether the log was closed or killed.
+func TestLogOfThePreviousVersionOpens(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"format1/closed", "format1/killed"} {
 		f, dir := mustFixture(t, name)
@@ -78,7 +78,7 @@ func TestALogOfTheVersionBeforeOpens(t *testing.T) {
 			}},
 		}
 		log := mustOpen(t, dir, o)
-		if err := log.Trim(t.Context()); err != nil { // trimming does not wait for the disk, and is done again after a kill
+		if err := log.Trim(t.Context()); err != nil { // trimming is not synced, and is repeated after a kill
 			t.Fatal(err)
 		}
 		if b := log.Bounds(); b != f.Bounds {
@@ -98,7 +98,7 @@ func TestALogOfTheVersionBeforeOpens(t *testing.T) {
 	}
 }
 
-// check compares what a log answers with what the older version would have answered.
+// check compares what the log answers with what the older version answered.
 func (f *fixture) check(t *testing.T, name string, log *disklog.Log) {
 	t.Helper()
 	var got []eventlog.Record

@@ -12,9 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestKeysAndValuesStayAsTheyAre pins the format: a log that was written yesterday has to be read tomorrow. If it fails, raise
-// format, or find a way that needs no change.
-func TestKeysAndValuesStayAsTheyAre(t *testing.T) {
+// This test pins the format, so that old logs can be read. If it fails, raise format, or find a way that needs no change.
+func TestFormatOfKeysAndValuesDoesNotChange(t *testing.T) {
 	h := hash{0xaa, 0xbb, 15: 0xff}
 	var b bytes.Buffer
 	for _, line := range []struct {
@@ -60,7 +59,7 @@ func TestKeysAndValuesStayAsTheyAre(t *testing.T) {
 
 func hashBytes(h hash) []byte { return h[:] }
 
-func TestValuesAreReadAsTheyWereWritten(t *testing.T) {
+func TestValuesRoundTrip(t *testing.T) {
 	e := entry{entryPlain, math.MaxUint64, 1 << 40}
 	if got, err := decodeEntry(e.appendTo(nil)); err != nil || got != e {
 		t.Errorf("entry: got %v, %v, want %v", got, err, e)
@@ -91,7 +90,7 @@ func TestValuesAreReadAsTheyWereWritten(t *testing.T) {
 	}
 }
 
-// FuzzNamesKeepTheirOrder: keys are in the order of topics, and no topic's keys lie between those of another one.
+// Keys must sort by topic, and no key of one topic may be between those of another.
 func FuzzNamesKeepTheirOrder(f *testing.F) {
 	f.Add("a", "a/b", uint64(1), uint64(2))
 	f.Add("a", "a\x00", uint64(math.MaxUint64), uint64(0))
@@ -116,7 +115,7 @@ func FuzzNamesKeepTheirOrder(f *testing.F) {
 	})
 }
 
-// FuzzCutNameTakesAnything: a damaged key is an error, never a panic.
+// A damaged key is an error, never a panic.
 func FuzzCutNameTakesAnything(f *testing.F) {
 	f.Add([]byte("news\x00\x01"))
 	f.Add([]byte("a\x00\xffb\x00\x01rest"))

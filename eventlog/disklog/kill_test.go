@@ -18,15 +18,14 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// These tests kill processes. Each is this binary again, appends with many clients and reports what was answered; the next
-// one, or the test itself, opens what it has left. Clients of a process that was killed repeat in the next one what they got
-// no answer to.
+// These tests kill processes. Each process is this binary, appends with many clients, and reports the answers. The next process, or the
+// test, opens what it leaves. Clients of a killed process repeat appends without an answer in the next process.
 //
-// TIDINGS_KILLS says how many each test kills, as in make soak; without it there are as many as a quick run has time for.
+// TIDINGS_KILLS is the number of processes that each test kills; the default fits a quick run.
 
 const (
 	victimClients = 16
-	killChain     = 250 // kills of the users of one log
+	killChain     = 250 // kills per log
 )
 
 func TestKillLosesNothingThatWasAcknowledged(t *testing.T) {
@@ -39,18 +38,18 @@ func TestKillWhileTrimming(t *testing.T) {
 	kills(t, 5, plan{Trims: true}, func(*killer) death { return crashed })
 }
 
-func TestKillBetweenSyncsIsToldByAGap(t *testing.T) {
+func TestKillBetweenSyncsIsAGap(t *testing.T) {
 	t.Parallel()
 	kills(t, 6, plan{}, func(k *killer) death { return []death{crashed, lossy}[k.rand.IntN(2)] })
 }
 
-// TestKillWhileOpeningAndClosing counts changes of the file system, not answers.
+// Here the steps of a life are file system operations, not answers.
 func TestKillWhileOpeningAndClosing(t *testing.T) {
 	t.Parallel()
 	kills(t, 10, plan{Steps: 3}, func(k *killer) death { return []death{crashed, lossy}[k.rand.IntN(2)] })
 }
 
-// kills kills so many processes, if nothing else is said. next says how the next life will end.
+// kills kills processes, total by default. next says how the next life ends.
 func kills(t *testing.T, total int, p plan, next func(*killer) death) {
 	if raced || testing.Short() {
 		total = max(total/25, 3)
@@ -78,7 +77,7 @@ type killer struct {
 	history *history
 	rules   eventlog.Retention
 
-	unsure  []bool // of each client: whether its first batch may have been stored in a life before
+	unsure  []bool // per client: whether its first batch may have been stored in an earlier life
 	checked uint64 // the head when the log was last checked
 }
 
@@ -93,8 +92,7 @@ func newKiller(t *testing.T, p plan) *killer {
 	}
 }
 
-// kill lets a process live and kills it. After most of them the test looks at what is left, after the others the next process
-// finds it.
+// kill runs a process and kills it. Mostly the test then checks the log; otherwise the next process finds it as it is.
 func (k *killer) kill(how death, last bool) {
 	k.t.Helper()
 	k.live(how)
@@ -106,7 +104,7 @@ func (k *killer) kill(how death, last bool) {
 	}
 }
 
-// check opens the log and compares it with what the killed ones have reported.
+// check opens the log and compares it with what the killed processes have reported.
 func (k *killer) check(how death) {
 	k.t.Helper()
 	k.plan.Sync = disklog.Sync(k.rand.IntN(2))
@@ -126,7 +124,7 @@ func (k *killer) check(how death) {
 	}
 }
 
-// live starts a process, reads what it reports, and kills it in the middle of that.
+// live starts a process, reads its reports, and kills it meanwhile.
 func (k *killer) live(how death) {
 	k.t.Helper()
 	k.history.settle()
@@ -154,9 +152,9 @@ func (k *killer) live(how death) {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	err = k.listen(stdout, k.rand.IntN(1+k.rand.IntN(300)), func() { _ = cmd.Process.Kill() }) // it may have ended
+	err = k.listen(stdout, k.rand.IntN(1+k.rand.IntN(300)), func() { _ = cmd.Process.Kill() }) // it may have ended already
 	_ = cmd.Process.Kill()
-	_ = cmd.Wait() // it was killed, and that is its error
+	_ = cmd.Wait() // it was killed, so it returns an error
 	if err != nil || stderr.Len() > 0 {
 		k.t.Fatalf("%v\n%s", err, &stderr)
 	}
@@ -165,7 +163,7 @@ func (k *killer) live(how death) {
 	}
 }
 
-// listen reads to the end what a process reports, and kills it after so many lines.
+// listen reads the reports of a process to the end, and kills it after some lines.
 func (k *killer) listen(r io.Reader, lines int, kill func()) error {
 	var err error
 	scanner := bufio.NewScanner(r)
@@ -181,7 +179,7 @@ func (k *killer) listen(r io.Reader, lines int, kill func()) error {
 	return err
 }
 
-// line takes one line of a report.
+// line handles one line of a report.
 func (k *killer) line(text string) error {
 	words := strings.Fields(text)
 	switch words[0] {
@@ -222,7 +220,7 @@ func (k *killer) opened(text string) error {
 	return nil
 }
 
-// answer reads what a client was answered.
+// answer parses the answer that a client got.
 func (k *killer) answer(kind string, words []string) (a answer, err error) {
 	if kind == "refused" {
 		index, err := strconv.Atoi(words[0])

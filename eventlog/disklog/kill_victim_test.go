@@ -17,7 +17,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// victimPlan is the variable of the environment with the plan of a process that is to be killed.
+// victimPlan is the environment variable with the plan of a process that will be killed.
 const victimPlan = "TIDINGS_VICTIM"
 
 // plan is what a victim does.
@@ -26,9 +26,9 @@ type plan struct {
 	Seed  uint64
 	Sync  disklog.Sync
 	Trims bool
-	Next  []int // the number of the first batch of each client
+	Next  []int // number of the first batch of each client
 
-	// Steps makes it report each change of the file system, and come to its end after so many batches of each client.
+	// Steps, if not 0, makes the victim report each file system operation, and end after this many batches per client.
 	Steps int
 }
 
@@ -49,7 +49,7 @@ func (p *plan) options() *disklog.Options {
 	return o
 }
 
-// victim appends until it is killed. It reports what was answered line by line, each in one write:
+// victim appends until it is killed. It reports the answers, one per line, each in one write:
 //
 //	open <position>
 //	stored <client> <batch> <number>,<time>,<duplicate> …
@@ -89,7 +89,7 @@ func victim(text string) int {
 	return 0
 }
 
-// live is what one client does.
+// live runs one client.
 func (p *plan) live(log *disklog.Log, client int) {
 	s := p.script()
 	for n := p.Next[client]; p.Steps == 0 || n < p.Next[client]+p.Steps; n++ {
@@ -119,7 +119,7 @@ func cause(err error) string {
 	return fmt.Sprintf("otherwise %q", err)
 }
 
-// report writes a line, at once and as a whole. If nobody reads it any more, that ends the process.
+// report writes a line in one write. If nobody reads it any more, that ends the process.
 func report(format string, args ...any) {
 	if _, err := fmt.Fprintf(os.Stdout, format+"\n", args...); err != nil {
 		os.Exit(1)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the process that gets killed, see kill_test.go.
+// TestMain runs the victim if the test binary was started as one, see kill_test.go.
 func TestMain(m *testing.M) {
 	if plan := os.Getenv(victimPlan); plan != "" {
 		os.Exit(victim(plan))

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// openNew opens a log in a directory of its own, for as long as the test takes.
+// openNew opens a log in a temporary directory for the duration of the test.
 func openNew(t *testing.T) *Log {
 	t.Helper()
 	l, err := Open(t.TempDir(), nil)
@@ -26,8 +26,8 @@ func openNew(t *testing.T) *Log {
 	return l
 }
 
-// TestTheNewestComeFromMemory, just as they would come from the disk, and within bounds.
-func TestTheNewestComeFromMemory(t *testing.T) {
+// Records from memory must equal those from disk, and memory is limited.
+func TestNewestRecordsComeFromMemory(t *testing.T) {
 	t.Parallel()
 	l := openNew(t)
 	appendOne := func(name, data string) {
@@ -77,8 +77,8 @@ func TestTheNewestComeFromMemory(t *testing.T) {
 	}
 }
 
-// TestTheNewestTakeNoMoreThanTheyMay, also when most of what comes is there already.
-func TestTheNewestTakeNoMoreThanTheyMay(t *testing.T) {
+// The limit must also hold when most records are duplicates.
+func TestNewestRecordsTakeLimitedMemory(t *testing.T) {
 	t.Parallel()
 	l := openNew(t)
 	batch := make([]eventlog.Record, 1000)

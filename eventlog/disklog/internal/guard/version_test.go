@@ -21,7 +21,7 @@ var defences = []struct {
 	{
 		"a failed write ends the process", "issues 270, 3427, 5601, 6139",
 		[]string{
-			"TestBarePebbleDiesWhereTheLogLives", "TestDiskFaultsLoseNothing", "TestFaultsWhileOpeningAreErrorsWithARemedy",
+			"TestBarePebbleDiesWhereTheLogSurvives", "TestDiskFaultsLoseNothing", "TestFaultsInOpenAreErrorsWithARemedy",
 			"TestFailedWriteStopsAllWritesAndNoReads",
 		},
 	},
@@ -32,8 +32,8 @@ var defences = []struct {
 	{
 		"damage in the write-ahead log is taken for its end", "issue 453, pull requests 4336 and 6031",
 		[]string{
-			"TestDamageToTheLogOfAKilledProcessIsNeverSilent", "TestDamageInTheStoresLogIsNoEndOfIt", "TestAnOlderStoresLogCutShortIsNoticed",
-			"TestTwoBatchesBehindDamageProveThatItWasAcknowledged", "TestWhatIsPublishedIsNoPartOfTheStoresLog",
+			"TestDamageToTheLogOfAKilledProcessIsNeverSilent", "TestDamageInTheWriteAheadLogIsNotItsEnd", "TestTruncatedOlderWriteAheadLogIsDetected",
+			"TestTwoBatchesAfterDamageProveThatItWasAcknowledged", "TestPublishedDataIsNotTakenForTheWriteAheadLog",
 		},
 	},
 	{
@@ -44,7 +44,7 @@ var defences = []struct {
 	{"a failed compaction is retried at once", "issue 908", []string{"TestFailedCompactionsAreRetriedWithGrowingPauses"}},
 	{
 		"formats and directories of versions before", "the release notes",
-		[]string{"TestALogOfTheVersionBeforeOpens", "TestPowerLossLosesNothingThatWasAcknowledgedOrRead"},
+		[]string{"TestLogOfThePreviousVersionOpens", "TestPowerLossLosesNothingThatWasAcknowledgedOrRead"},
 	},
 }
 
