@@ -92,7 +92,7 @@ func (m *Memory) SetGeneration(ctx context.Context, gen string, after uint64) er
 			Reason: "the head is only at " + strconv.FormatUint(m.head, 10),
 		}
 	case gen == m.gen && after < m.head:
-		return &InvalidError{What: "generation", Value: gen, Reason: "it is the log's own, in which a number is not used twice"}
+		return &InvalidError{What: "generation", Value: gen, Reason: "it is the current one, in which numbers must not be used twice"}
 	}
 	if after < m.head {
 		m.cut(after)

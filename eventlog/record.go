@@ -51,7 +51,7 @@ const (
 func (r *Record) Check() error {
 	switch {
 	case len(r.Topics) == 0:
-		return &InvalidError{What: "record", Reason: "it has no topic, and nobody could read it"}
+		return &InvalidError{What: "record", Reason: "it has no topic"}
 	case len(r.Topics) > MaxTopics:
 		return &SizeError{What: "number of topics", Size: len(r.Topics), Max: MaxTopics}
 	case len(r.Data) > MaxData:

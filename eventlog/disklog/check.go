@@ -37,7 +37,7 @@ func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, e
 	}
 	c := &checker{view: v, ctx: ctx, report: report, seed: maphash.MakeSeed()}
 	if p, missing := i.missing(); missing {
-		c.problem("the end of the log", "everything up to %v was on disk, and the records end at %v; readers will be told of a gap, "+
+		c.problem("the end of the log", "everything up to %v was on disk, and the records end at %v; readers will get a gap, "+
 			"or restore the directory from a copy", p, i.store.position())
 	}
 	for _, step := range []func() error{c.blocks, c.records, c.index, c.compare, c.statusKeys, c.elsewhere, c.states, c.deadList, c.keys, c.ids, c.sums} {
@@ -119,21 +119,21 @@ func (c *checker) records() error {
 	last := uint64(0)
 	return c.each(kindEvent, func(key, value []byte) error {
 		if len(key) != 9 {
-			c.problem(fmt.Sprintf("key %x", key), "it is no record's")
+			c.problem(fmt.Sprintf("key %x", key), "it is not the key of a record")
 			return nil
 		}
 		seq := seqOf(key)
 		what := fmt.Sprintf("record %d", seq)
 		r, err := decodeRecord(seq, value)
 		if err != nil {
-			c.problem(what, "%v; nobody can read it", err)
+			c.problem(what, "%v; it cannot be read", err)
 			return nil
 		}
 		if again := r.AppendTo(nil); !bytes.Equal(again, value[8:]) {
-			c.problem(what, "it is not encoded as it should be")
+			c.problem(what, "its encoding is not canonical")
 		}
 		if ms := seqOf(value[:8]); ms < last {
-			c.problem(what, "its time is before that of the record before it; reading since a time may begin at the wrong place")
+			c.problem(what, "its time is before that of the record before it; reads since a time may begin at the wrong record")
 		} else {
 			last = ms
 		}
@@ -225,7 +225,7 @@ func (c *checker) compareEntry(topic string, seq uint64, e entry) error {
 	what := fmt.Sprintf("topic %q, record %d", topic, seq)
 	r, err := c.event(seq)
 	if isCorrupt(err) {
-		c.problem(what, "the index names a record that is not there or cannot be read")
+		c.problem(what, "the index names a record that does not exist or cannot be read")
 		return nil
 	} else if err != nil {
 		return err
@@ -235,7 +235,7 @@ func (c *checker) compareEntry(topic string, seq uint64, e entry) error {
 	case err != nil:
 		return err
 	case !found:
-		c.problem(what, "the index names a record that is not the topic's")
+		c.problem(what, "the index names a record of another topic")
 	case e.flags != flagsOf(&r) || e.size != uint64(r.Size()):
 		c.problem(what, "the index has flags %d and size %d, the record %d and %d", e.flags, e.size, flagsOf(&r), r.Size())
 	}
@@ -286,7 +286,7 @@ func (c *checker) statusKeys() error {
 			if _, found, err := c.find(namedKey(nil, kindElsewhere, topic, r.Seq)); err != nil {
 				return err
 			} else if !found {
-				c.problem(what, "topic %q has trimmed it, and does not know; its readers may miss it silently", topic)
+				c.problem(what, "topic %q has trimmed it without noting it; its readers may miss it without a gap", topic)
 			}
 		}
 		return nil
@@ -297,12 +297,12 @@ func (c *checker) elsewhere() error {
 	return c.each(kindElsewhere, func(key, _ []byte) error {
 		topic, rest, ok := cutName(key[1:])
 		if !ok || len(rest) != 8 {
-			c.problem(fmt.Sprintf("ghost key %x", key), "it is damaged")
+			c.problem(fmt.Sprintf("key %x of a record kept by other topics", key), "it is damaged")
 			return nil
 		}
 		statuses, err := c.statuses(seqOf(key))
 		if err == nil && bytes.IndexByte(statuses, trimmed) < 0 {
-			c.problem(fmt.Sprintf("ghost of record %d in topic %q", seqOf(key), topic), "the record does not say that it was trimmed")
+			c.problem(fmt.Sprintf("record %d, trimmed from topic %q and kept by others", seqOf(key), topic), "the record does not say that it was trimmed")
 		}
 		return err
 	})
@@ -360,7 +360,7 @@ func (c *checker) keys() error {
 		}
 		_, found, err := c.find(keyUseKey(nil, hash(line), seqOf(key)))
 		if err == nil && !found {
-			c.problem(fmt.Sprintf("key %d", seqOf(key)), "what it was used for is not known; its repetition would be stored again")
+			c.problem(fmt.Sprintf("key %d", seqOf(key)), "its use is missing; a repetition would be stored again")
 		}
 		return err
 	})
@@ -392,7 +392,7 @@ func (c *checker) ids() error {
 		return nil
 	})
 	if err == nil && c.byIDs != c.idSum {
-		c.problem("publisher's IDs", "the records have others; some are not found by ID, or found in vain")
+		c.problem("publisher's IDs", "they do not agree with the records; lookups by ID may fail")
 	}
 	return err
 }

@@ -230,14 +230,14 @@ func TestClockBehindTheNewestRecordIsLogged(t *testing.T) {
 	*now = now.Add(-30 * time.Second)
 	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
 	if said.Len() > 0 {
-		t.Errorf("of half a minute it is said: %s", &said)
+		t.Errorf("half a minute is logged: %s", &said)
 	}
 	*now = now.Add(-time.Hour)
 	for range 3 {
 		mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
 	}
 	if n := strings.Count(said.String(), "see to the clock"); n != 1 {
-		t.Errorf("it was said %d times: %s", n, &said)
+		t.Errorf("it was logged %d times: %s", n, &said)
 	}
 }
 

@@ -204,8 +204,8 @@ const lateLimit = time.Minute
 func (s *store) warnLateClock(l *Log, now uint64) {
 	if s.head.time-now > uint64(lateLimit.Milliseconds()) && !s.lateWarned {
 		s.lateWarned = true
-		l.opts.Logger.Warn("the clock is behind the log's newest record, whose time all new ones get until then; "+
-			"what is kept by age is kept longer, see to the clock",
+		l.opts.Logger.Warn("the clock is behind the newest record of the log, and new records get that record's time; "+
+			"records expire late; check the clock",
 			"dir", l.dir, "newest", unixMilli(s.head.time), "now", unixMilli(now))
 	}
 }

@@ -168,24 +168,24 @@ func TestDamagedBlockLosesOnlyItsContent(t *testing.T) {
 			}
 			told, silent, _ := m.compare(t, log, "")
 			if silent > 0 || b.what == "e" && told == 0 || len(b.what) == 1 && b.what != "e" && told > 0 {
-				t.Errorf("%s: of all records %d are told to be lost, and %d are missing", what, told, silent)
+				t.Errorf("%s: of all records %d are covered by gaps, and %d are missing", what, told, silent)
 			}
 			for topic := range topics {
 				count := strings.HasPrefix(topic, "count/")
 				gone, silent, gaps := m.compare(t, log, topic)
 				switch {
 				case silent > 0:
-					t.Errorf("%s: %s: %d records are missing, and nobody is told", what, topic, silent)
+					t.Errorf("%s: %s: %d records are missing, without a gap", what, topic, silent)
 				case count && b.what == "s" && len(gaps) == 0:
-					t.Errorf("%s: readers of %s, which was trimmed, are told nothing", what, topic)
+					t.Errorf("%s: readers of %s, which was trimmed, get no gap", what, topic)
 				case !count && len(b.what) == 1 && b.what != "e" && b.what != "s" && len(gaps) > 0:
-					t.Errorf("%s: %s: readers are told %v", what, topic, gaps)
+					t.Errorf("%s: %s: readers get %v", what, topic, gaps)
 				case b.what == "e" && !count && (gone == 0) != (len(gaps) == 0):
-					t.Errorf("%s: %s: %d are missing, and readers are told %v", what, topic, gone, gaps)
+					t.Errorf("%s: %s: %d are missing, and readers get %v", what, topic, gone, gaps)
 				}
 				for _, gap := range gaps {
 					if !count && gap.Reason != eventlog.Corrupt {
-						t.Errorf("%s: %s: readers are told %v", what, topic, gap)
+						t.Errorf("%s: %s: readers get %v", what, topic, gap)
 					}
 				}
 			}

@@ -101,7 +101,7 @@ func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 	damages(t, func(what string, m *remains, files map[string]string, _ *rand.Rand) {
 		o := m.open(t, files)
 		if o.silent > 0 {
-			t.Errorf("%s: %d acknowledged records are missing, and nobody is told", what, o.silent)
+			t.Errorf("%s: %d acknowledged records are missing, without a gap", what, o.silent)
 		}
 		if n++; o.refused {
 			refused++
@@ -109,7 +109,7 @@ func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 			told++
 		}
 	})
-	t.Logf("of %d logs %d were refused, and of %d readers are told what is lost", n, refused, told)
+	t.Logf("of %d logs %d were refused, and of %d readers got gaps", n, refused, told)
 }
 
 // This must also hold without the file acknowledged, as after a power loss: a batch says which earlier ones were acknowledged.

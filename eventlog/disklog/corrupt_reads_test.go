@@ -79,7 +79,7 @@ func TestDamagedBlocksAreReadOnce(t *testing.T) {
 		}
 		for _, topic := range append([]string{""}, m.records[0].Topics...) {
 			if _, silent, _ := m.compare(t, log, topic); silent > 0 {
-				t.Errorf("filter and %s: %d records are missing in %q, and nobody is told", other, silent, topic)
+				t.Errorf("filter and %s: %d records are missing in %q, without a gap", other, silent, topic)
 			}
 		}
 		mustAppend(t, log, eventlog.Record{Topics: []string{"next"}})

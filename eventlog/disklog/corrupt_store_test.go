@@ -290,7 +290,7 @@ func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 					sum.silent += o.silent
 				}
 				if sum.silent > 0 {
-					t.Errorf("%s: %d records are missing, and nobody is told", what, sum.silent)
+					t.Errorf("%s: %d records are missing, without a gap", what, sum.silent)
 				}
 				t.Logf("%s: %d of %d refused, %d records told to be lost", what, refused, rounds, sum.told)
 			}

@@ -277,7 +277,7 @@ func (d *damaged) missing(t *testing.T, r damageReader, want func(*eventlog.Reco
 				return (g.Reason == eventlog.Corrupt || d.how == trimmed) && g.To.Seq >= rec.Seq
 			}
 			if !slices.ContainsFunc(r.gaps, told) {
-				t.Errorf("%d is missing, and readers are told only %v", rec.Seq, r.gaps)
+				t.Errorf("%d is missing, and readers get only %v", rec.Seq, r.gaps)
 			}
 			if known != nil && !known[rec.Seq] {
 				t.Errorf("%d, in %v, is missing, and can be read", rec.Seq, rec.Topics)
@@ -287,7 +287,7 @@ func (d *damaged) missing(t *testing.T, r damageReader, want func(*eventlog.Reco
 		}
 	}
 	if d.how == exact && known != nil && !affected && len(r.gaps) > 0 {
-		t.Errorf("nothing is missing, and readers are told %v", r.gaps)
+		t.Errorf("nothing is missing, and readers get %v", r.gaps)
 	}
 	return lost
 }
@@ -382,7 +382,7 @@ func TestDamageIsAGapForItsReaders(t *testing.T) {
 			}
 			for file, n := range d.warnings {
 				if n > 1 {
-					t.Errorf("it was said %d times: %s", n, file)
+					t.Errorf("it was logged %d times: %s", n, file)
 				}
 			}
 			d.restore(t, whole)

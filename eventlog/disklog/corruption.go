@@ -86,7 +86,7 @@ func (d *damage) report(file string, err error) {
 	}
 	d.mu.Unlock()
 	if !known {
-		d.log.Error("a file of the log is damaged; what it had is skipped and readers are told; see to the disk, "+
+		d.log.Error("a file of the log is damaged; unreadable records are reported to readers as gaps; check the disk, "+
 			"and restore the log from a copy if that matters", "dir", d.dir, "file", file, "err", err.Error()) // not the error itself, which brings its stack
 	}
 }
@@ -253,7 +253,7 @@ func (a *answer) noteIndex(topics []string) {
 
 var (
 	errLost     = corrupt("record", "its block is damaged")
-	errNoRecord = corrupt("index", "it names a record that is not there")
+	errNoRecord = corrupt("index", "it names a record that does not exist")
 )
 
 // missing is gap for a view whose states may be unreadable: then each selected topic counts as having lost as much as any.
@@ -276,7 +276,7 @@ func unreadable(err error) error {
 		return err
 	}
 	return &eventlog.UnavailableError{
-		Reason: "what it knows of this topic or key cannot be read, and nothing was stored; see to the disk, " +
+		Reason: "the state of this topic or key is damaged, and nothing was stored; check the disk, " +
 			"restore the log from a copy, or use another topic",
 		Err: typed(err),
 	}

@@ -128,7 +128,7 @@ func (c *check) retainedIn(topic string, all []*stored, strict bool) (seqs []uin
 		told = gap.To.Seq
 	}
 	if told < lost || superseded && told > c.log.Bounds().Floor {
-		c.t.Fatalf("of %q everything up to %d is missing, and readers are told: %v", topic, lost, gap)
+		c.t.Fatalf("of %q everything up to %d is missing, and readers get: %v", topic, lost, gap)
 	}
 	return seqs
 }

@@ -82,7 +82,7 @@ func wantDirError(t *testing.T, dir string, before map[string]string, err, want 
 	t.Helper()
 	dirErr, ok := errors.AsType[*disklog.DirError](err)
 	if !ok || !errors.Is(err, want) || dirErr.Dir != dir || !strings.Contains(err.Error(), dir) {
-		t.Errorf("of %s it is said: %v", dir, err)
+		t.Errorf("%s: the error is %v", dir, err)
 		return
 	}
 	for _, word := range append(words, dirErr.Remedy) {
@@ -158,7 +158,7 @@ func TestRefusedDirectories(t *testing.T) {
 				mustWrite(t, filepath.Join(dir, "tidings.json"), "{}")
 			},
 			nil,
-			[]string{"tidings.json makes no sense: there is no format in it", "tidings log restored "},
+			[]string{"tidings.json makes no sense: it has no format", "tidings log restored "},
 		},
 		"no tidings.json": {
 			func(t *testing.T, dir string) {
@@ -275,7 +275,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 		}
 		if n := strings.Count(string(out), "data directory "+dir+": "); n != 2 ||
 			strings.Count(string(out), "permission denied; let this user read and write the directory and the files in it, or name another directory\n") != 2 {
-			t.Errorf("%s: it is said\n%s", name, out)
+			t.Errorf("%s: the output is\n%s", name, out)
 		}
 		if err := os.Chmod(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -356,7 +356,7 @@ func TestDirectoryHasOneOwnerAmongProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	want := fmt.Sprintf("data directory %s: it is open already, in process %d; end that process first, or give this log a directory of its own\n", dir, os.Getpid())
+	want := fmt.Sprintf("data directory %s: it is already open, in process %d; end that process first, or give this log a directory of its own\n", dir, os.Getpid())
 	if n := strings.Count(string(out), want); n != 2 {
 		t.Errorf("another process is told\n%s, not twice\n%s", out, want)
 	}

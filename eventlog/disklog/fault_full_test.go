@@ -35,7 +35,7 @@ func TestAppendIsRefusedBelowTheReserve(t *testing.T) {
 		fs.begin(fault{kind: "none"})
 		for range 10 {
 			_, err := log.Append(t.Context(), []eventlog.Record{{Topics: []string{"news"}, Data: "hello"}})
-			const what = "its disk has 99 MiB left and 100 MiB are kept in reserve, nothing was stored; make room on the disk, or let retention keep less"
+			const what = "its disk has 99 MiB free and 100 MiB are reserved, so nothing was stored; free disk space, or let retention keep less"
 			if !errors.Is(err, eventlog.ErrUnavailable) || !strings.Contains(err.Error(), what) {
 				t.Fatalf("below the reserve Append returns %v", err)
 			}
@@ -58,7 +58,7 @@ func TestAppendIsRefusedBelowTheReserve(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "hello"})
 		synctest.Wait()
-		for _, line := range []string{"the log takes no records until there is room again", "has room again"} {
+		for _, line := range []string{"the log accepts no records until there is more free space", "has enough free space again"} {
 			if n := strings.Count(said.String(), line); n != 1 {
 				t.Errorf("%q was said %d times:\n%s", line, n, &said)
 			}

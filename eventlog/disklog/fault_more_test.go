@@ -161,7 +161,7 @@ func (r *faultReader) compare() {
 			known = known || gap.Reason == eventlog.Rollback && gap.To.Seq >= seq
 		}
 		if !known {
-			r.t.Errorf("%s at %d is gone, and the reader was told only %v", key, seq, r.told)
+			r.t.Errorf("%s at %d is gone, and the reader got only %v", key, seq, r.told)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func mountSmall(t *testing.T, options string) (dir string, ok bool) {
 	return dir, true
 }
 
-// A real file system is filled up under a log, and gets room again.
+// A real file system is filled up under a log, and then has free space again.
 func TestRealDiskFillsUp(t *testing.T) {
 	t.Parallel()
 	mount, ok := mountSmall(t, "size=24m")

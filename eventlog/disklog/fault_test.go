@@ -29,7 +29,7 @@ var faultKinds = []string{
 // faultRemedies are parts of the errors, which say what to do.
 var faultRemedies = map[error]string{
 	syscall.ENOSPC: "make room on its disk",
-	syscall.EIO:    "see to its disk",
+	syscall.EIO:    "check its disk",
 	syscall.EROFS:  "mount its file system so that it can be written",
 }
 

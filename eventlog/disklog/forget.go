@@ -154,7 +154,7 @@ func (k *chunk) forgetTopics() error {
 		n++
 	}
 	if n == 0 && k.it.Error() == nil {
-		return corrupt("list of dead topics", "there are fewer than were counted")
+		return corrupt("list of dead topics", "it has fewer than were counted")
 	}
 	return errors.Join(k.err, k.it.Error())
 }

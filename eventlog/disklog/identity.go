@@ -29,7 +29,7 @@ const (
 
 // Causes of a [*DirError], for errors.Is. Other causes are eventlog.ErrCorrupt and errors of the file system.
 var (
-	ErrInUse     = errors.New("it is open already")
+	ErrInUse     = errors.New("it is already open")
 	ErrNotALog   = errors.New("it is not the directory of a log")
 	ErrNewFormat = errors.New("a newer version of tidings has written it")
 	ErrNoLog     = errors.New("there is no log in it")
@@ -81,7 +81,7 @@ func remedy(err error) string {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "let the process open more files"
 	}
-	return "see to its disk, the messages of the system may say more"
+	return "check its disk; the system's log may say more"
 }
 
 // identity is the content of tidings.json.
@@ -238,7 +238,7 @@ func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 		return id, accessError(dir, err)
 	}
 	if err = json.Unmarshal(text, &id); err == nil && id.Format < 1 {
-		err = errors.New("there is no format in it")
+		err = errors.New("it has no format")
 	}
 	if err != nil {
 		return id, &DirError{

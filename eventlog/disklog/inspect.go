@@ -64,7 +64,7 @@ func Inspect(dir string) (_ *Inspector, err error) {
 	}
 	i := &Inspector{dir: d, id: id, store: s, proven: []eventlog.Position{readClosing(d.fs, d.name).head, readAcknowledged(d.fs, d.name)}}
 	if err := s.whole(); errors.Is(err, errHalfCut) {
-		return nil, errors.Join(&DirError{d.name, "let the process whose log this is open it, which finishes that", err}, i.Close())
+		return nil, errors.Join(&DirError{d.name, "open the log once, which finishes the change", err}, i.Close())
 	}
 	gen, err := s.get([]byte(metaGeneration))
 	s.gen = string(gen)

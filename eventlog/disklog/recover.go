@@ -11,7 +11,7 @@ import (
 
 // failed is called when the store's writes fail, by the goroutine that met the error, which may hold Pebble's locks.
 func (l *Log) failed(err error) {
-	l.opts.Logger.Error("the log cannot be written; it takes no records until it can be opened again",
+	l.opts.Logger.Error("the log cannot be written; it accepts no records until it has recovered",
 		"dir", l.dir, "err", err.Error(), "remedy", remedy(err))
 	select {
 	case l.broken <- struct{}{}:
@@ -51,14 +51,14 @@ func (l *Log) Ready(ctx context.Context) error {
 // refused is the error of calls that were refused because the disk had failed.
 func refused(err error) error {
 	return &eventlog.UnavailableError{
-		Reason: "its disk has failed, nothing was stored, and it goes on by itself when the disk works again; " + remedy(err), Err: err,
+		Reason: "its disk has failed and nothing was stored; it recovers by itself when the disk works again; " + remedy(err), Err: err,
 	}
 }
 
 // broken is the error of calls during which the disk failed.
 func broken(err error) error {
 	return &eventlog.UnavailableError{
-		Reason: "its disk failed meanwhile, and whether this was stored is not known; repeat it with the same key; " + remedy(err), Err: err,
+		Reason: "its disk failed during the append, and the records may or may not be stored; append them again with the same keys; " + remedy(err), Err: err,
 	}
 }
 
@@ -87,7 +87,7 @@ func (l *Log) recoverLoop() {
 				return
 			}
 			if err := l.recoverStore(); err != nil {
-				l.opts.Logger.Warn("the log still cannot be opened", "dir", l.dir, "err", err.Error(), "again in", min(2*pause, recoverMost))
+				l.opts.Logger.Warn("the log cannot be opened again yet", "dir", l.dir, "err", err.Error(), "again in", min(2*pause, recoverMost))
 			}
 		}
 	}

@@ -63,12 +63,12 @@ func (s *space) check(l *Log) error {
 	}
 	if usage.AvailBytes >= uint64(l.opts.Reserve) {
 		if s.short.Swap(0) != 0 {
-			l.opts.Logger.Info("the disk of the log has room again; the log takes records", "dir", l.dir, "free", usage.AvailBytes)
+			l.opts.Logger.Info("the disk of the log has enough free space again; the log accepts records", "dir", l.dir, "free", usage.AvailBytes)
 		}
 		return nil
 	}
 	if s.short.Swap(max(usage.AvailBytes, 1)) == 0 {
-		l.opts.Logger.Error("the disk of the log is nearly full; the log takes no records until there is room again",
+		l.opts.Logger.Error("the disk of the log is nearly full; the log accepts no records until there is more free space",
 			"dir", l.dir, "free", usage.AvailBytes, "reserve", l.opts.Reserve, "remedy", "make room on the disk, or let retention keep less")
 	}
 	return nil
@@ -81,6 +81,6 @@ func (l *Log) full() error {
 		return nil
 	}
 	return &eventlog.UnavailableError{Reason: fmt.Sprintf(
-		"its disk has %d MiB left and %d MiB are kept in reserve, nothing was stored; make room on the disk, or let retention keep less",
+		"its disk has %d MiB free and %d MiB are reserved, so nothing was stored; free disk space, or let retention keep less",
 		free>>20, l.opts.Reserve>>20)}
 }

@@ -218,8 +218,8 @@ func (s *store) loseProven(proven []eventlog.Position) (newGeneration bool) {
 		}
 	}
 	if missing.Gen != "" && !s.fresh {
-		s.damage.log.Error("acknowledged records are missing at the end of the log, which the disk has lost or damaged; "+
-			"their numbers are not used again, and readers are told of a gap; see to the disk, and restore the log from a copy if that matters",
+		s.damage.log.Error("the disk has lost or damaged acknowledged records at the end of the log; "+
+			"their numbers are not used again, and readers get a gap; check the disk, and restore the log from a backup if the records matter",
 			"dir", s.damage.dir, "acknowledged", missing.String(), "head", head.String())
 	}
 	return newGeneration

@@ -109,7 +109,7 @@ func (t *topicInfo) loadEntries(it *pebble.Iterator, first []byte, prefix int) e
 		return nil // the number of records is not needed
 	}
 	if it.SeekGE(first); !same() {
-		return errors.Join(it.Error(), corrupt("index", "its order is not the same forwards and backwards"))
+		return errors.Join(it.Error(), corrupt("index", "it is in another order forwards than backwards"))
 	}
 	oldest, err := decodeEntry(it.Value())
 	t.removed = oldest.ord - 1

@@ -102,7 +102,7 @@ func (l *Log) trimLoop(ctx context.Context) {
 		}
 		if text := err.Error(); text != said {
 			said = text
-			l.opts.Logger.Error("retention could not be applied to everything; it will be tried again", "dir", l.dir, "err", err.Error())
+			l.opts.Logger.Error("retention failed in part and will be tried again", "dir", l.dir, "err", err.Error())
 		}
 	}
 }

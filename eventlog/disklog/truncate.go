@@ -66,7 +66,7 @@ func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) 
 			What: "sequence number", Value: fmt.Sprint(after), Reason: fmt.Sprintf("the head is only at %d", s.head.seq),
 		}
 	case gen == s.gen && after < s.head.seq:
-		return false, &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is the log's own, in which a number is not used twice"}
+		return false, &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is the current one, in which numbers must not be used twice"}
 	case after == 0:
 		return true, errors.Join(s.acknowledged.forget(), s.clear(gen))
 	}
@@ -83,7 +83,7 @@ func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) 
 	return true, s.cut(gen, after, true)
 }
 
-var errHalfCut = errors.New("a new generation was begun, and not all of the old one is removed yet")
+var errHalfCut = errors.New("a change of generation was interrupted")
 
 // whole returns an error if a cut was not finished: until then the store makes no sense.
 func (s *store) whole() error {

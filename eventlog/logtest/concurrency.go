@@ -121,7 +121,7 @@ func (c *crowd) complete(what string, records []eventlog.Record, lost map[uint64
 				c.Errorf("%s: %d was not asked for", what, seq)
 			}
 		case !ok && !lost[seq]:
-			c.Errorf("%s: %d is missing, and nobody said so", what, seq)
+			c.Errorf("%s: %d is missing without a gap", what, seq)
 		case ok && (r.Data != want.Data || !r.Time.Equal(want.Time) || !slices.Equal(r.Topics, want.Topics)):
 			c.Errorf("%s: %d is %+v, want %+v", what, seq, r, want)
 		}
