@@ -236,7 +236,7 @@ func TestClockBehindTheNewestRecordIsLogged(t *testing.T) {
 	for range 3 {
 		mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
 	}
-	if n := strings.Count(said.String(), "see to the clock"); n != 1 {
+	if n := strings.Count(said.String(), "check the clock"); n != 1 {
 		t.Errorf("it was logged %d times: %s", n, &said)
 	}
 }
