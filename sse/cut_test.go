@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 
@@ -208,7 +211,7 @@ func TestBodyWithoutFramingIsTruncatedWithoutItsFinalEvent(t *testing.T) {
 // TestReadStoppedByTheCallerIsNotTruncated: a program that is interrupted with Ctrl-C must not report a truncated
 // stream.
 func TestReadStoppedByTheCallerIsNotTruncated(t *testing.T) {
-	for _, cause := range []error{context.Canceled, context.DeadlineExceeded, http.ErrBodyReadAfterClose, net.ErrClosed, io.ErrClosedPipe} {
+	for _, cause := range []error{context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, http.ErrBodyReadAfterClose, os.ErrClosed} {
 		r := io.MultiReader(strings.NewReader("data: a\n\ndata: b"), iotest.ErrReader(fmt.Errorf("wrapped: %w", cause)))
 		if data, err := collect(sse.Read(r, nil)); isTruncated(err) || !errors.Is(err, cause) || !slices.Equal(data, []string{"a"}) {
 			t.Errorf("got %q, %v", data, err)
@@ -244,10 +247,156 @@ func TestReadStoppedByTheCallerIsNotTruncated(t *testing.T) {
 	}
 }
 
+// TestClosedConnectionIsTruncated: "use of closed network connection" need not mean that this side stopped reading.
+// net/http closes the connection when the server refuses the rest of an upload, and a pipe passes on the error of the
+// connection behind it.
+func TestClosedConnectionIsTruncated(t *testing.T) {
+	const whole = "data: a\n\n"
+	check := func(t *testing.T, r io.Reader, cause error) {
+		t.Helper()
+		if data, err := collect(sse.Read(r, nil)); !isTruncated(err) || !errors.Is(err, cause) || !slices.Equal(data, []string{"a"}) {
+			t.Errorf("got %q, %v", data, err)
+		}
+	}
+	for _, cause := range []error{net.ErrClosed, io.ErrClosedPipe} {
+		t.Run(cause.Error(), func(t *testing.T) {
+			r, w := io.Pipe()
+			go func() {
+				_, _ = io.WriteString(w, whole+"data: b") // its error would be the reader's
+				w.CloseWithError(fmt.Errorf("wrapped: %w", cause))
+			}()
+			check(t, r, cause)
+		})
+	}
+	t.Run("upload", func(t *testing.T) {
+		body, upload := io.Pipe()
+		broken := make(chan struct{})
+		transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return brokenUpload{conn, broken}, err
+		}}
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+				t.Error(err)
+			}
+			stream(whole).then(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body) // fails when the client closes the connection
+			})(w, r)
+		}))
+		defer s.Close()
+		defer transport.CloseIdleConnections()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		close(broken)
+		go func() { _, _ = io.WriteString(upload, "more") }() // net/http closes the body, which ends the write
+		check(t, resp.Body, net.ErrClosed)
+	})
+}
+
+// brokenUpload is a connection that takes no more bytes once broken is closed.
+type brokenUpload struct {
+	net.Conn
+	broken chan struct{}
+}
+
+func (c brokenUpload) Write(b []byte) (int, error) {
+	select {
+	case <-c.broken:
+		return 0, syscall.EPIPE
+	default:
+		return c.Conn.Write(b)
+	}
+}
+
+// TestAnswerThatTheCallerStopsIsTruncated: with Done, an answer that the caller's own context cut off is as incomplete
+// as any other.
+func TestAnswerThatTheCallerStopsIsTruncated(t *testing.T) {
+	for name, speak := range protocols {
+		for _, cause := range []error{context.Canceled, context.DeadlineExceeded} {
+			for _, subscribe := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s %v %v", name, cause, subscribe), func(t *testing.T) {
+					s := httptest.NewUnstartedServer(http.HandlerFunc(stream("data: {\"text\":\"a\"}\n\n").then(hold)))
+					s.Config.Protocols = new(http.Protocols)
+					speak(s.Config.Protocols)
+					s.Start()
+					defer s.Close()
+					client := &http.Client{Transport: &http.Transport{Protocols: s.Config.Protocols}}
+					defer client.CloseIdleConnections()
+					ctx := newStoppable(t.Context())
+					req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					var events iter.Seq2[sse.Event, error]
+					if subscribe {
+						events = (&sse.Client{HTTP: client}).Subscribe(req)
+					} else {
+						resp, err := client.Do(req)
+						if err != nil {
+							t.Fatal(err)
+						}
+						events = sse.ReadResponse(resp, nil)
+					}
+					var got []string
+					var last error
+					for m, err := range sse.JSON[text](events, &sse.JSONOptions{Done: sse.WithData("[DONE]")}) {
+						if last = err; err == nil {
+							got = append(got, m.Value.Text)
+							ctx.stop(cause)
+						}
+					}
+					if !isTruncated(last) || !errors.Is(last, cause) || !slices.Equal(got, []string{"a"}) {
+						t.Errorf("got %q, %v", got, last)
+					}
+				})
+			}
+		}
+	}
+}
+
+// stoppable is a context that ends when the test says so, with any error. A real deadline would make the test depend on
+// the speed of the machine.
+type stoppable struct {
+	context.Context
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+func newStoppable(ctx context.Context) *stoppable {
+	return &stoppable{Context: ctx, done: make(chan struct{})}
+}
+
+func (s *stoppable) stop(err error) {
+	s.err = err
+	close(s.done)
+}
+
+func (s *stoppable) Done() <-chan struct{} { return s.done }
+
+func (s *stoppable) Err() error {
+	select {
+	case <-s.done:
+		return s.err
+	default:
+		return nil
+	}
+}
+
 // TestJSONDetectsTruncationInAnySequence: a sequence passed to JSON may end with the errors of a reader or of a Client.
+// Only an error that says that there was no stream does not mean truncation.
 func TestJSONDetectsTruncationInAnySequence(t *testing.T) {
 	for err, want := range map[error]bool{
-		io.ErrUnexpectedEOF: true, sse.ErrEnded: true, sse.ErrIdle: true, context.Canceled: false, error(&sse.ResponseError{}): false,
+		io.ErrUnexpectedEOF: true, sse.ErrEnded: true, sse.ErrIdle: true, context.Canceled: true, context.DeadlineExceeded: true,
+		os.ErrDeadlineExceeded: true, http.ErrBodyReadAfterClose: true, io.ErrNoProgress: true, syscall.ECONNRESET: true,
+		error(&sse.TooLargeError{}): true, error(&sse.TruncatedError{Err: io.ErrUnexpectedEOF}): true,
+		error(&sse.ResponseError{}): false, error(&sse.RequestError{}): false, error(&sse.RedirectError{}): false, sse.ErrUsed: false,
 	} {
 		events := func(yield func(sse.Event, error) bool) {
 			_ = yield(sse.Event{Data: "{}"}, nil) && yield(sse.Event{}, err)

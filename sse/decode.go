@@ -36,7 +36,8 @@ type ReadOptions struct {
 	Comment func(text []byte)
 
 	// Dataless also delivers blocks that have an event field but no data field, as events without data. The
-	// standard discards them (WHATWG HTML 9.2.6), but some servers end their streams with one: "event: done".
+	// standard discards them (WHATWG HTML 9.2.6), but some servers end their streams with one: "event: done". [JSON]
+	// receives them anyway.
 	Dataless bool
 }
 
@@ -56,6 +57,7 @@ type Decoder struct {
 	comment func([]byte)
 	// dataless delivers blocks that have a type but no data.
 	dataless bool
+	relaxed  bool // see relaxed
 
 	// data ≤ dataEnd ≤ line ≤ lf, cr ≤ end ≤ len(buf)
 	//
@@ -247,6 +249,10 @@ func (d *Decoder) field(start, eol int) error {
 			return d.addData(start+n, eol)
 		}
 	case 'e':
+		if n := valueAt(line, errorField); n >= 0 && d.relaxed {
+			d.typ = append(d.typ[:0], errorField...)
+			return d.addData(start+n, eol)
+		}
 		return d.shortField(line, "event")
 	case 'i':
 		return d.shortField(line, "id")
@@ -371,7 +377,7 @@ func (d *Decoder) dispatch() bool {
 		d.id, d.nextID, d.hasNext = d.nextID, d.id, false
 		d.owned.stale = true
 	}
-	event := d.hasData || d.dataless && len(d.typ) > 0
+	event := d.hasData || (d.dataless || d.relaxed) && len(d.typ) > 0
 	d.stray.endBlock(event)
 	if !event {
 		return false

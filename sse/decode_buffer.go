@@ -88,7 +88,7 @@ func (d *Decoder) settlePartialLine() error {
 			}
 			d.report(line)
 			d.skip = skipComment
-		case ignored(line):
+		case d.ignored(line):
 			if len(line) < maxStray && d.readErr == nil {
 				return nil // keep it for the error at the end of the stream
 			}
@@ -105,11 +105,22 @@ func (d *Decoder) settlePartialLine() error {
 	return nil
 }
 
-var fieldNames = [...]string{"data", "event", "id", "retry"}
+// fields returns the names of the fields that d knows.
+func (d *Decoder) fields() []string {
+	if d.relaxed {
+		return fieldNames[:]
+	}
+	return fieldNames[:len(fieldNames)-1]
+}
+
+var fieldNames = [...]string{"data", "event", "id", "retry", errorField}
+
+// errorField is known only to a relaxed decoder.
+const errorField = "error"
 
 // ignored reports whether no line that begins with b can be a known field.
-func ignored(b []byte) bool {
-	for _, name := range fieldNames {
+func (d *Decoder) ignored(b []byte) bool {
+	for _, name := range d.fields() {
 		n := min(len(b), len(name))
 		if string(b[:n]) == name[:n] && (len(b) == n || b[n] == ':') {
 			return false
@@ -121,13 +132,13 @@ func ignored(b []byte) bool {
 // checkPartial refuses an unfinished line of a known field whose value is too large. So an endless line is refused at
 // the same byte however it is split.
 func (d *Decoder) checkPartial(line []byte) error {
-	for _, name := range fieldNames {
+	for _, name := range d.fields() {
 		n := valueAt(line, name)
 		if n < 0 || len(line) == len(name) { // without a colon, more bytes may make it another name
 			continue
 		}
 		size := len(line) - n
-		if name == "data" && d.hasData {
+		if (name == "data" || name == errorField) && d.hasData {
 			size += d.dataEnd - d.data + 1
 		}
 		if size > d.max {

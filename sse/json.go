@@ -1,10 +1,10 @@
 package sse
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 )
@@ -18,12 +18,12 @@ type JSONOptions struct {
 
 	// Done reports whether an event ends the stream, such as OfType("response.completed", "response.failed") or
 	// WithData("[DONE]"). This final event is yielded if its data decodes. A stream that ends before it is truncated. Nil
-	// means that the stream may end after any event. A final event without a data field is found only with
-	// [ReadOptions.Dataless].
+	// means that the stream may end after any event.
 	Done func(Event) bool
 
-	// Skip reports whether to skip an event, such as OfType("ping"). Nil skips nothing. Events without data and the
-	// control events of a hub are always skipped; Skip is called for them, too.
+	// Skip reports whether to skip an event, such as OfType("ping"). Nil skips nothing. It hides neither an error nor the
+	// final event from JSON. Events without data and the control events of a hub are always skipped; Skip is called for
+	// them, too.
 	Skip func(Event) bool
 
 	// Undecodable is called with an event whose data does not decode into a T. If it returns nil, the event is skipped;
@@ -44,10 +44,11 @@ type EventError struct {
 }
 
 func (e *EventError) Error() string {
-	if e.Message != "" {
-		return fmt.Sprintf("sse: the server reported an error: %.300s", e.Message)
+	text := cmp.Or(e.Message, e.Event.Data)
+	if text == "" {
+		return "sse: the server reported an error without a text"
 	}
-	return fmt.Sprintf("sse: the server reported an error: %.300s", e.Event.Data)
+	return fmt.Sprintf("sse: the server reported an error: %.300s", text)
 }
 
 // JSONError says that an event's data is not the JSON that was expected.
@@ -65,9 +66,15 @@ func (e *JSONError) Unwrap() error { return e.Err }
 // JSON decodes the data of each event into a T. It takes any sequence of events: [Read], [ReadResponse],
 // [Client.Subscribe].
 //
-// With [JSONOptions.Done], a truncated answer never looks like a complete one: a sequence that ends before the final
-// event yields an error that matches [ErrTruncated]. The last event counts without its blank line if the stream ended
-// cleanly.
+// With [JSONOptions.Done], a truncated answer never looks like a complete one: if events ends before the final event,
+// JSON yields an error that matches [ErrTruncated]. The error also matches its cause, such as [context.Canceled]. Errors
+// that say that there was no stream are yielded unchanged: [*ResponseError], [*RequestError], [*RedirectError] and
+// [ErrUsed]. The last event counts without its blank line if the stream ended cleanly.
+//
+// Errors and the final event need no data field: "event: error" and a blank line are an event of type error. So is the
+// field "error: {…}", which the standard ignores but some language models' servers send. JSON sees both only in a
+// sequence of this package. If a function of yours stands in between, set [ReadOptions.Dataless]; an error field is then
+// noticed only at the end of the stream.
 //
 // JSON skips:
 //   - events without data;
@@ -85,7 +92,7 @@ func JSON[T any](events iter.Seq2[Event, error], opts *JSONOptions) iter.Seq2[Me
 		o.Error = errorType
 	}
 	return once(func(yield func(Message[T], error) bool) {
-		for e, err := range events {
+		for e, err := range relaxed(events) {
 			m := Message[T]{Event: e}
 			if err != nil {
 				m.Event = Event{}
@@ -155,14 +162,31 @@ func (o *JSONOptions) finish(e Event, value any, err error) (has bool, _ error) 
 			return has, nil
 		}
 	}
-	// Sequences that do not know the final event end with these errors.
-	if errors.Is(err, ErrEnded) || errors.Is(err, ErrIdle) || errors.Is(err, io.ErrUnexpectedEOF) {
-		if !errors.Is(err, ErrTruncated) {
-			return false, fmt.Errorf("sse: %w: %w", ErrTruncated, err)
-		}
+	if errors.Is(err, ErrTruncated) || neverBegan(err) {
+		return false, err
 	}
-	return false, err
+	return false, &unfinishedError{err}
 }
+
+// neverBegan reports whether err says that there was no stream that could be truncated.
+func neverBegan(err error) bool {
+	_, refused := errors.AsType[*ResponseError](err)
+	_, notSent := errors.AsType[*RequestError](err)
+	_, redirected := errors.AsType[*RedirectError](err)
+	return refused || notSent || redirected || errors.Is(err, ErrUsed)
+}
+
+// unfinishedError says that a sequence ended with err before its final event.
+type unfinishedError struct{ err error }
+
+func (e *unfinishedError) Error() string {
+	return fmt.Sprintf("sse: %v: %s", ErrTruncated, strings.TrimPrefix(e.err.Error(), "sse: "))
+}
+
+// Is makes errors.Is(err, ErrTruncated) true.
+func (e *unfinishedError) Is(target error) bool { return target == ErrTruncated }
+
+func (e *unfinishedError) Unwrap() error { return e.err }
 
 // isControl reports whether e is a control event of a Tidings hub. A hub refuses to publish events with such types.
 func isControl(e Event) bool { return strings.HasPrefix(e.Type, "tidings.") }

@@ -3,6 +3,8 @@ package sse_test
 import (
 	"errors"
 	"io"
+	"iter"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -65,7 +67,11 @@ type text struct {
 
 // readJSON decodes a stream and returns its texts and the error that ended it.
 func readJSON(stream string, o *sse.JSONOptions) (texts []string, err error) {
-	for m, e := range sse.JSON[text](sse.Read(strings.NewReader(stream), nil), o) {
+	return textsOf(sse.Read(strings.NewReader(stream), nil), o)
+}
+
+func textsOf(events iter.Seq2[sse.Event, error], o *sse.JSONOptions) (texts []string, err error) {
+	for m, e := range sse.JSON[text](events, o) {
 		if e != nil {
 			return texts, e
 		}
@@ -193,6 +199,12 @@ func TestEveryKindOfFinalEventIsFound(t *testing.T) {
 		"no line end, type":    {"event: response.completed\ndata: {\"text\":\"z\"}", responses, "z"},
 		"no line end, in JSON": {"data: {\"text\":\"z\",\"type\":\"response.failed\"}", responses, "z"},
 		"no data, no blank":    {"event: stop\n", sse.OfType("stop"), ""},
+		"no data":              {"event: stop\n\n", sse.OfType("stop"), ""},
+		"no data, CRLF":        {"event: stop\r\n\r\n", sse.OfType("stop"), ""},
+		"no data, CR":          {"event: stop\r\r", sse.OfType("stop"), ""},
+		"no data but an id":    {"event: stop\nid: 7\nretry: 5\n\n", sse.OfType("stop"), ""},
+		"no data, one of two":  {"event: failed\n\n", sse.OfType("stop", "failed"), ""},
+		"no data, more behind": {"event: other\n\nevent: stop\n\n: bye\n\ndata: {\"text\":\"b\"}\n\n", sse.OfType("stop"), ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -206,17 +218,147 @@ func TestEveryKindOfFinalEventIsFound(t *testing.T) {
 
 func hasFinishReason(e sse.Event) bool { return strings.Contains(e.Data, `"finishReason"`) }
 
-func TestDatalessFindsAFinalEventWithoutData(t *testing.T) {
-	const stream = "event: a\n\ndata: {\"text\":\"a\"}\n\nid: 1\n\nevent: done\n\n"
-	for dataless, check := range map[bool]func(error) bool{true: func(err error) bool { return err == nil }, false: isTruncated} {
-		events := sse.Read(strings.NewReader(stream), &sse.ReadOptions{Dataless: dataless})
-		var got string
-		var last error
-		for m, err := range sse.JSON[text](events, &sse.JSONOptions{Done: sse.OfType("done")}) {
-			got, last = got+m.Value.Text, err
+// sources gives the same stream by each function of the package that returns events.
+var sources = map[string]func(t *testing.T, stream string) iter.Seq2[sse.Event, error]{
+	"Read": func(_ *testing.T, stream string) iter.Seq2[sse.Event, error] {
+		return sse.Read(strings.NewReader(stream), nil)
+	},
+	"ReadResponse": func(_ *testing.T, stream string) iter.Seq2[sse.Event, error] {
+		return sse.ReadResponse(streamResponse(stream), nil)
+	},
+	"Client.Subscribe": func(t *testing.T, stream string) iter.Seq2[sse.Event, error] {
+		return (&sse.Client{HTTP: &http.Client{Transport: answerer(stream)}}).Subscribe(postRequest(t))
+	},
+	"Source.Events": func(t *testing.T, stream string) iter.Seq2[sse.Event, error] {
+		return (&sse.Client{HTTP: &http.Client{Transport: answerer(stream)}}).Open(postRequest(t)).Events()
+	},
+	"Read with a program's loop and Dataless": func(_ *testing.T, stream string) iter.Seq2[sse.Event, error] {
+		return func(yield func(sse.Event, error) bool) {
+			for e, err := range sse.Read(strings.NewReader(stream), &sse.ReadOptions{Dataless: true}) {
+				if !yield(e, err) {
+					return
+				}
+			}
 		}
-		if got != "a" || !check(last) {
-			t.Errorf("dataless %v: got %q, %v", dataless, got, last)
+	},
+}
+
+// answerer is a transport that answers each request with a stream.
+type answerer string
+
+func (a answerer) RoundTrip(*http.Request) (*http.Response, error) {
+	return streamResponse(string(a)), nil
+}
+
+func streamResponse(stream string) *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}},
+		Body: io.NopCloser(strings.NewReader(stream)),
+	}
+}
+
+func postRequest(t *testing.T) *http.Request {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://example.com/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+func TestFinalEventNeedsNoData(t *testing.T) {
+	const stream = "event: a\n\ndata: {\"text\":\"a\"}\n\nid: 1\n\nevent: done\n\n"
+	for name, source := range sources {
+		t.Run(name, func(t *testing.T) {
+			texts, err := textsOf(source(t, stream), &sse.JSONOptions{Done: sse.OfType("done")})
+			if err != nil || !slices.Equal(texts, []string{"a"}) {
+				t.Errorf("got %q, %v", texts, err)
+			}
+			if texts, err := textsOf(source(t, stream), &sse.JSONOptions{Done: sse.OfType("stop")}); !isTruncated(err) {
+				t.Errorf("without its final event the stream gives %q, %v", texts, err)
+			}
+		})
+	}
+}
+
+// TestErrorNeedsNoData: a failed answer must not look complete because the error event carries no data.
+func TestErrorNeedsNoData(t *testing.T) {
+	for name, source := range sources {
+		t.Run(name, func(t *testing.T) {
+			for _, end := range []string{"event: error\n\n", "event: error\n", "event: error", "event: error\n\ndata: [DONE]\n\n"} {
+				for _, o := range []*sse.JSONOptions{nil, {Error: sse.ErrorMember}, {Done: sse.WithData("[DONE]"), Skip: func(sse.Event) bool { return true }}} {
+					_, err := textsOf(source(t, "data: {}\n\n"+end), o)
+					if !isType[*sse.EventError](err) || strings.HasSuffix(strings.TrimSpace(err.Error()), ":") {
+						t.Errorf("%q: the error is %v", end, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestErrorFieldIsAnError: llama.cpp's server reports an error in a field of that name, and sends its usual end after
+// it.
+func TestErrorFieldIsAnError(t *testing.T) {
+	const failure = "{\"code\":500,\"message\":\"context full\"}"
+	long := strings.Repeat(" ", 1<<16)
+	ends := map[string]string{
+		"alone": "error: " + failure + "\n\n", "before the end": "error: " + failure + "\n\ndata: [DONE]\n\n",
+		"no space": "error:" + failure + "\n\n", "CRLF": "error: " + failure + "\r\n\r\n", "no blank line": "error: " + failure + "\n",
+		"no line end": "error: " + failure, "two lines": "error: {\"code\":500,\nerror: \"message\":\"context full\"}\n\n",
+		"with an id": "id: 1\nerror: " + failure + "\n\n", "larger than a buffer": "error: {" + long + failure[1:] + "\n\n",
+	}
+	for name, source := range sources {
+		for place, end := range ends {
+			for _, o := range []*sse.JSONOptions{nil, {Error: sse.ErrorMember}, {Done: sse.WithData("[DONE]")}} {
+				texts, err := textsOf(source(t, "data: {\"text\":\"a\"}\n\n"+end), o)
+				if strings.Contains(name, "loop") { // the decoder does not know that JSON reads; only an error at the end is found
+					if strings.Contains(end, "[DONE]") {
+						continue
+					}
+					if !isTruncated(err) || place != "larger than a buffer" && !strings.Contains(err.Error(), "code") {
+						t.Errorf("%s, %s: the error is %v", name, place, err)
+					}
+					continue
+				}
+				reported, ok := errors.AsType[*sse.EventError](err)
+				if !ok || reported.Message != "context full" || !slices.Equal(texts, []string{"a"}) {
+					t.Errorf("%s, %s: got %q, %v", name, place, texts, err)
+				}
+			}
+		}
+	}
+}
+
+// TestPlainReadingIgnoresWhatOnlyJSONUnderstands: the standard discards blocks without data and ignores unknown fields.
+func TestPlainReadingIgnoresWhatOnlyJSONUnderstands(t *testing.T) {
+	const stream = "event: done\n\nerror: x\n\nevent: a\nerror: x\ndata: 1\n\nevent: done\n\n"
+	for name, source := range sources {
+		if strings.Contains(name, "Dataless") {
+			continue
+		}
+		var got []sse.Event
+		for e, err := range source(t, stream) {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			got = append(got, e)
+		}
+		if want := []sse.Event{{Type: "a", Data: "1"}}; !slices.Equal(got, want) {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// TestStreamThatEndsWithAnErrorFieldIsTruncated: without JSON, too, a stream that ends with an error must not look
+// complete.
+func TestStreamThatEndsWithAnErrorFieldIsTruncated(t *testing.T) {
+	for _, end := range []string{
+		"error: {\"code\":500}\n\n", "error:{\"code\":500}\n", "Error: code\n", "TypeError: code\n\n", "upstream-error: code",
+		"error: {\n  \"code\": 500\n}\n", "retry: 1\nerror: code\nid: 2\n\n",
+	} {
+		data, err := collect(sse.Read(strings.NewReader("data: a\n\n"+end), nil))
+		if !isTruncated(err) || !strings.Contains(err.Error(), "code") || !slices.Equal(data, []string{"a"}) {
+			t.Errorf("%q: got %q, %v", end, data, err)
 		}
 	}
 }
@@ -297,6 +439,12 @@ func TestTruncatedErrorQuotesALineThatIsNoField(t *testing.T) {
 		"word":            {"Unauthorized\n", "Unauthorized"},
 		"unprintable":     {"\x00\x1b[31m\xff\n", `\x00\x1b[31m`},
 		"behind a field":  {"retry: 5\n{\"error\":1}\n", `{\"error\":1}`},
+		"pretty JSON":     {"{\n  \"error\": {\n    \"code\": 429,\n    \"message\": \"quota exceeded\"\n  }\n}\n", `{ \"error\": { \"code\": 429, \"message\": \"quota exceeded\" } }`},
+		"array, CRLF":     {"[{\r\n\t\"error\": {\r\n\t\t\"message\": \"quota exceeded\"\r\n\t}\r\n}]", "quota exceeded"},
+		"pretty, CR":      {"{\r\"error\":\r\"quota exceeded\"\r}\r\r", "quota exceeded"},
+		"page's title":    {page, "502 Bad Gateway"},
+		"words":           {"Unauthorized\nno key was sent\n", "Unauthorized no key was sent"},
+		"name and value":  {"upstream failed\nstatus: 503\n", "status: 503"},
 		"before a field":  {"{\"error\":1}\nretry: 5\n: bye\n\n", `{\"error\":1}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -312,7 +460,7 @@ func TestTruncatedErrorQuotesALineThatIsNoField(t *testing.T) {
 }
 
 func TestFieldsOfFutureStandardsAreIgnored(t *testing.T) {
-	for _, end := range []string{"priority: 1\n", "x-y: z\n\n", "ping\n\n", ": ok\n", "{\"odd\":1}\ndata: {}\n\n"} {
+	for _, end := range []string{"priority: 1\n", "errors: 1\n", "errored\n\n", " \t \n\n", "x-y: z\n\n", "ping\n\n", ": ok\n", "{\"odd\":1}\ndata: {}\n\n"} {
 		if _, err := readJSON("data: {}\n\n"+end, nil); err != nil {
 			t.Errorf("%q: the error is %v", end, err)
 		}

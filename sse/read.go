@@ -19,6 +19,7 @@ var ErrUsed = errors.New("sse: the sequence has been used already; it can be ran
 func Read(r io.Reader, opts *ReadOptions) iter.Seq2[Event, error] {
 	return once(func(yield func(Event, error) bool) {
 		d := NewDecoder(r, opts)
+		d.relaxed = isRelaxed(yield)
 		for d.Next() {
 			if !yield(d.Event(), nil) {
 				return

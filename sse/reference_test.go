@@ -10,9 +10,13 @@ import (
 // token matches a token (RFC 9110, section 5.6.2).
 var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
+// errorName matches names of fields that report an error.
+var errorName = regexp.MustCompile("(?i)error$")
+
 // reference decodes a whole stream by the text of the standard, sentence by sentence, without regard to speed (WHATWG
 // HTML 9.2.5 and 9.2.6). Tests compare the decoder with it. It returns the events, the last event ID, and whether the
-// stream is truncated: it ended inside an event, or after its last event there is a line that is not a field.
+// stream is truncated: it ended inside an event, or after its last event there is a line that is not a field, or that is
+// named "error".
 func reference(stream []byte) (events []sse.Event, lastEventID string, truncated bool) {
 	text := strings.TrimPrefix(string(sse.AppendValidUTF8(nil, stream)), "\uFEFF")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
@@ -60,7 +64,10 @@ func reference(stream []byte) (events []sse.Event, lastEventID string, truncated
 			start := line[:min(len(line), 100)]
 			name, _, colon := strings.Cut(start, ":")
 			switch token := token.MatchString(name); {
-			case strings.HasPrefix(line, "\uFEFF"), token && colon:
+			case strings.HasPrefix(line, "\uFEFF"), strings.Trim(start, " \t") == "":
+			case errorName.MatchString(name):
+				page = true
+			case token && colon:
 			case token:
 				word = true
 			default:

@@ -285,6 +285,7 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 // read yields the events of one connection.
 func (s *Source) read(ctx context.Context, body io.Reader, yield func(Event, error) bool) error {
 	d := NewDecoder(body, &ReadOptions{MaxEvent: s.client.MaxEvent, Comment: s.comment(ctx), Dataless: s.client.Dataless})
+	d.relaxed = isRelaxed(yield)
 	defer func() {
 		if retry, ok := d.Retry(); ok {
 			s.retry, s.asked = retry, true

@@ -5,16 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"strings"
 )
 
-// ErrTruncated marks the error of an incomplete stream. errors.Is(err, ErrTruncated) is true if the connection broke,
-// or the stream ended inside an event or before the final event of [JSONOptions.Done].
+// ErrTruncated marks the error of an incomplete stream. errors.Is(err, ErrTruncated) is true if
+//   - the connection broke;
+//   - the stream ended inside an event;
+//   - the stream ended with text that is not an event, such as a JSON error or a field "error";
+//   - [JSON] did not receive the final event of [JSONOptions.Done].
 var ErrTruncated = errors.New("stream ended too early")
 
 // TruncatedError says how a stream was cut off. All events before Offset were delivered; the unfinished event behind it
@@ -30,8 +31,9 @@ type TruncatedError struct {
 	// Event is the discarded event as far as it arrived, unfinished line included. It is empty if Err is set.
 	Event Event
 
-	// Line is the first line after the last event that is not a field of an event stream. Examples are a JSON error, and
-	// the start of a proxy's error page. It is "" if there is none, and truncated to 100 bytes.
+	// Line is the text after the last event that cannot be meant as fields of an event stream, such as a JSON error or a
+	// proxy's error page. It has at most 100 bytes; its lines are joined by a space and lose their indentation. It is ""
+	// if there is no such text.
 	Line string
 }
 
@@ -41,12 +43,12 @@ func (e *TruncatedError) Error() string {
 	case e.Err != nil:
 		text = fmt.Sprintf("sse: the stream was cut off in or before the event at byte %d: %v", e.Offset, e.Err)
 	case e.Line != "":
-		return fmt.Sprintf("sse: the stream ended with a line that is not a field of an event stream: %q", e.Line)
+		return fmt.Sprintf("sse: the stream ended with text that is not an event: %q", e.Line)
 	default:
 		return fmt.Sprintf("sse: the stream ended inside the event that began at byte %d; the event was discarded", e.Offset)
 	}
 	if e.Line != "" {
-		text += fmt.Sprintf("; after the last event came the line %q", e.Line)
+		text += fmt.Sprintf("; after the last event came the text %q", e.Line)
 	}
 	return text
 }
@@ -95,11 +97,13 @@ func (d *Decoder) unfinished() Event {
 }
 
 // stoppedHere reports whether a read failed because this side stopped it, by its context, by a deadline, or by closing
-// the reader. Such an error does not mean that the stream was cut off.
+// the reader. Such an error does not mean that the stream was cut off. net.ErrClosed and io.ErrClosedPipe are missing
+// because the other end can cause them, too: net/http closes a connection on which an upload fails, and the writer of
+// an io.Pipe passes on the error of its own source.
 func stoppedHere(err error) bool {
 	for _, own := range []error{
 		context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded,
-		http.ErrBodyReadAfterClose, net.ErrClosed, fs.ErrClosed, io.ErrClosedPipe,
+		http.ErrBodyReadAfterClose, fs.ErrClosed,
 	} {
 		if errors.Is(err, own) {
 			return true
@@ -108,32 +112,47 @@ func stoppedHere(err error) bool {
 	return false
 }
 
-// stray keeps the start of a line that cannot be meant as a field, such as the first line of an HTML page. It keeps the
-// first such line after the last event. The standard ignores such lines; at the end of a stream they explain why it
-// ended.
+// stray keeps the start of the text after the last event that cannot be meant as fields, such as an HTML page. The
+// standard ignores such text; at the end of a stream it explains why the stream ended.
 type stray struct {
-	line []byte
-	word bool // line is a single word; if a blank line follows, it is a field without a value
+	line []byte // up to maxStray bytes; lines are joined by a space
+	word bool   // line is a single word; if a blank line follows, it is a field without a value
 }
 
-const maxStray = 100 // bytes of a line
+const maxStray = 100
 
-// note records a line, or the start of one, whose field the standard does not define. It ignores "name: value", which
-// the standard may define later.
+// note records a line whose field the standard does not define, or the first maxStray bytes of one. It ignores
+// "name: value", which the standard may define later, unless it continues a stray text, or the name says "error".
 func (s *stray) note(line []byte) {
-	if len(s.line) > 0 && !s.word || bytes.HasPrefix(line, []byte("\uFEFF")) {
+	if len(s.line) == maxStray && !s.word {
 		return
 	}
 	start := line[:min(len(line), maxStray)]
-	name, _, colon := bytes.Cut(start, []byte(":"))
-	field := isToken(string(name))
-	if field && (colon || len(s.line) > 0) {
+	text := bytes.Trim(start, " \t") // lines of a JSON error may be indented
+	if len(text) == 0 || bytes.HasPrefix(start, []byte("\uFEFF")) {
 		return
 	}
-	s.line, s.word = append(s.line[:0], start...), field
+	if len(s.line) == 0 || s.word {
+		name, _, colon := bytes.Cut(start, []byte(":"))
+		field := isToken(string(name)) && !isErrorName(name)
+		if field && (colon || s.word) {
+			return
+		}
+		s.word = field
+	}
+	if len(s.line) > 0 && len(s.line) < maxStray {
+		s.line = append(s.line, ' ')
+	}
+	s.line = append(s.line, text[:min(len(text), maxStray-len(s.line))]...)
 }
 
-// endBlock forgets the line when an event follows it.
+// isErrorName reports whether a field reports an error, as "error: {…}" of llama.cpp and "TypeError: …" do.
+func isErrorName(name []byte) bool {
+	n := len(name) - len(errorField)
+	return n >= 0 && strings.EqualFold(string(name[n:]), errorField)
+}
+
+// endBlock forgets the text when an event follows it.
 func (s *stray) endBlock(event bool) {
 	if event || s.word {
 		s.line, s.word = s.line[:0], false
