@@ -9,7 +9,7 @@ import (
 )
 
 func TestClientWithoutATokenGetsPublicTopics(t *testing.T) {
-	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Public: []eventlog.Pattern{eventlog.MustPattern("news/**")}}
+	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Public: []eventlog.Matcher{eventlog.MustPattern("news/**")}}
 	g, err := p.Grant(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestClientWithoutATokenGetsPublicTopics(t *testing.T) {
 }
 
 func TestTokenAddsToPublicTopics(t *testing.T) {
-	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Public: []eventlog.Pattern{eventlog.MustPattern("news/**")}}
+	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}, Public: []eventlog.Matcher{eventlog.MustPattern("news/**")}}
 	g, err := p.Grant(t.Context(), hs256(`{"tidings":{"subscribe":["mail/alice"],"publish":["chat"]}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestTokenAddsToPublicTopics(t *testing.T) {
 }
 
 func TestRefusedTokenGetsNoPublicTopics(t *testing.T) {
-	p := &access.Policy{Public: []eventlog.Pattern{eventlog.MustPattern("**")}}
+	p := &access.Policy{Public: []eventlog.Matcher{eventlog.MustPattern("**")}}
 	token := hs256(`{` + grants + `}`)
 	g, err := p.Grant(t.Context(), token)
 	wantRefusal(t, err, access.UnknownKey, "no key is configured", token)

@@ -93,8 +93,8 @@ func (g *Grant) read(p *payload) (err error) {
 	return err
 }
 
-func parsePatterns(name string, texts []string) ([]eventlog.Pattern, error) {
-	var patterns []eventlog.Pattern
+func parsePatterns(name string, texts []string) ([]eventlog.Matcher, error) {
+	var patterns []eventlog.Matcher
 	for i, text := range texts {
 		p, err := eventlog.ParsePattern(text)
 		if err != nil {

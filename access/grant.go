@@ -1,7 +1,9 @@
 package access
 
 import (
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -20,29 +22,61 @@ type Grant struct {
 	IssuedAt time.Time // zero: unknown
 	Expires  time.Time // the end of the streams that the grant allows; zero: none
 
-	Publish   []eventlog.Pattern // topics that the client may publish to
-	Subscribe []eventlog.Pattern // topics that the client may subscribe to
+	Publish   []eventlog.Matcher // topics that the client may publish to; tokens have patterns, embedders may have others
+	Subscribe []eventlog.Matcher // topics that the client may subscribe to
 	Admin     bool               // the client may inspect and administer the hub
 }
 
 // Everything returns a grant for everything except the hub's own topics.
 func Everything() Grant {
-	all := []eventlog.Pattern{eventlog.MustPattern("**")}
+	all := []eventlog.Matcher{eventlog.MustPattern("**")}
 	return Grant{Publish: all, Subscribe: all, Admin: true}
 }
 
 // MayPublish reports whether the grant allows publishing to a topic.
 func (g Grant) MayPublish(topic string) bool {
-	return slices.ContainsFunc(g.Publish, func(p eventlog.Pattern) bool { return p.Match(topic) })
+	return slices.ContainsFunc(g.Publish, func(m eventlog.Matcher) bool { return m.Match(topic) })
 }
 
 // MayRead reports whether the grant allows subscribing to a topic.
 func (g Grant) MayRead(topic string) bool {
-	return slices.ContainsFunc(g.Subscribe, func(p eventlog.Pattern) bool { return p.Match(topic) })
+	return slices.ContainsFunc(g.Subscribe, func(m eventlog.Matcher) bool { return m.Match(topic) })
 }
 
-// MayFollow reports whether the grant allows subscribing to a pattern. One of the granted patterns must cover it alone; the union of
-// several is not considered.
-func (g Grant) MayFollow(pattern eventlog.Pattern) bool {
-	return slices.ContainsFunc(g.Subscribe, func(p eventlog.Pattern) bool { return p.Covers(pattern) })
+// MayFollow reports whether the grant allows subscribing to all topics that a matcher matches, such as a pattern. One of the granted matchers
+// must cover it alone; the union of several is not considered.
+func (g Grant) MayFollow(m eventlog.Matcher) bool {
+	return slices.ContainsFunc(g.Subscribe, func(granted eventlog.Matcher) bool { return covers(granted, m) })
+}
+
+// Coverer is a matcher that knows which matchers of other kinds it covers. Without it, a granted matcher that is no pattern covers only
+// matchers that are equal to it.
+type Coverer interface {
+	eventlog.Matcher
+
+	// CoversMatcher reports whether every topic that m matches is matched by the receiver, too.
+	CoversMatcher(m eventlog.Matcher) bool
+}
+
+// covers reports whether granted is known to match every topic that m matches.
+func covers(granted, m eventlog.Matcher) bool {
+	if c, ok := granted.(Coverer); ok {
+		return c.CoversMatcher(m)
+	}
+	if p, ok := granted.(eventlog.Pattern); ok {
+		if other, ok := m.(eventlog.Pattern); ok {
+			return p.Covers(other)
+		}
+		return coversPrefix(p.String(), m.Prefix())
+	}
+	return reflect.TypeOf(granted).Comparable() && granted == m
+}
+
+// coversPrefix reports whether a pattern matches every topic with a prefix. Only literal segments before /**, or ** alone, are known to.
+func coversPrefix(pattern, prefix string) bool {
+	if pattern == "**" {
+		return prefix != "" && !eventlog.Reserved(prefix)
+	}
+	base, ok := strings.CutSuffix(pattern, "/**")
+	return ok && !eventlog.IsPattern(base) && strings.HasPrefix(prefix, base+"/")
 }

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tidings-sse/tidings/access"
@@ -9,8 +10,8 @@ import (
 
 func TestGrantAllowsOnlyWhatItLists(t *testing.T) {
 	g := access.Grant{
-		Publish:   []eventlog.Pattern{eventlog.MustPattern("news/*")},
-		Subscribe: []eventlog.Pattern{eventlog.MustPattern("news/**"), eventlog.MustPattern("weather/paris")},
+		Publish:   []eventlog.Matcher{eventlog.MustPattern("news/*")},
+		Subscribe: []eventlog.Matcher{eventlog.MustPattern("news/**"), eventlog.MustPattern("weather/paris")},
 	}
 	for topic, want := range map[string]struct{ publish, read bool }{
 		"news":            {false, true},
@@ -39,5 +40,68 @@ func TestGrantAllowsOnlyWhatItLists(t *testing.T) {
 	}
 	if all := access.Everything(); !all.MayRead("a/b") || !all.MayPublish("a") || all.MayPublish("$hub") {
 		t.Error("Everything does not cover exactly the topics that are not the hub's own")
+	}
+}
+
+// beginning matches the topics that begin with a text: a matcher that is no pattern.
+type beginning string
+
+func (b beginning) Prefix() string          { return string(b) }
+func (b beginning) Match(topic string) bool { return strings.HasPrefix(topic, string(b)) }
+
+// wide is a beginning that knows what it covers.
+type wide struct{ beginning }
+
+func (w wide) CoversMatcher(m eventlog.Matcher) bool {
+	return strings.HasPrefix(m.Prefix(), string(w.beginning))
+}
+
+// several cannot be compared.
+type several []beginning
+
+func (several) Prefix() string    { return "" }
+func (several) Match(string) bool { return true }
+
+// TestAGrantOfOtherMatchersAllowsNoMoreThanIsCertain: whether one rule covers another is not always known, and then it does not.
+func TestAGrantOfOtherMatchersAllowsNoMoreThanIsCertain(t *testing.T) {
+	pattern := eventlog.MustPattern
+	for _, test := range []struct {
+		granted, asked eventlog.Matcher
+		want           bool
+	}{
+		{beginning("new"), beginning("new"), true},
+		{beginning("new"), beginning("news"), false}, // it does not say so
+		{wide{"new"}, beginning("news"), true},
+		{wide{"new"}, pattern("news/*"), true},
+		{wide{"new"}, pattern("*/news"), false},
+		{several{"a"}, several{"a"}, false},
+		{pattern("news/**"), beginning("news/a"), true},
+		{pattern("news/**"), beginning("news"), false}, // newspapers
+		{pattern("news/*"), beginning("news/"), false},
+		{pattern("*/**"), beginning("news/"), false},
+		{pattern("**"), beginning("n"), true},
+		{pattern("**"), beginning(""), false}, // topics of the hub's own
+		{pattern("**"), beginning("$"), false},
+		{beginning("news/"), pattern("news/a"), false},
+	} {
+		g := access.Grant{Subscribe: []eventlog.Matcher{test.granted}}
+		if got := g.MayFollow(test.asked); got != test.want {
+			t.Errorf("a grant of %T %v allows %T %v: %v", test.granted, test.granted, test.asked, test.asked, got)
+		}
+	}
+	g := access.Grant{Publish: []eventlog.Matcher{beginning("new")}, Subscribe: []eventlog.Matcher{beginning("new")}}
+	if !g.MayPublish("newest") || !g.MayRead("newest") || g.MayRead("old") {
+		t.Error("a matcher is not asked for topics")
+	}
+}
+
+// TestATokenGrantsPatternsOnly: it could not say what another matcher is.
+func TestATokenGrantsPatternsOnly(t *testing.T) {
+	signer, err := access.ParseSigner([]byte(secret), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err := signer.Mint(access.Grant{Subscribe: []eventlog.Matcher{beginning("new")}}); err == nil || !strings.Contains(err.Error(), "patterns") {
+		t.Errorf("%q, %v", token, err)
 	}
 }

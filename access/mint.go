@@ -112,7 +112,14 @@ func (s *Signer) Mint(g Grant) (string, error) {
 	if !g.Expires.IsZero() {
 		c.Expires = new(g.Expires.Unix())
 	}
-	c.Tidings.Publish, c.Tidings.Subscribe, c.Tidings.Admin = texts(g.Publish), texts(g.Subscribe), g.Admin
+	c.Tidings.Admin = g.Admin
+	var err error
+	if c.Tidings.Publish, err = texts(g.Publish); err != nil {
+		return "", err
+	}
+	if c.Tidings.Subscribe, err = texts(g.Subscribe); err != nil {
+		return "", err
+	}
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", err
@@ -133,10 +140,14 @@ func (s *Signer) Mint(g Grant) (string, error) {
 	return token, nil
 }
 
-func texts(patterns []eventlog.Pattern) []string {
-	var texts []string
-	for _, p := range patterns {
+// texts returns the texts of patterns. A token cannot have matchers of other kinds.
+func texts(matchers []eventlog.Matcher) (texts []string, err error) {
+	for _, m := range matchers {
+		p, ok := m.(eventlog.Pattern)
+		if !ok {
+			return nil, fmt.Errorf("access: a token grants patterns, and not %T", m)
+		}
 		texts = append(texts, p.String())
 	}
-	return texts
+	return texts, nil
 }

@@ -28,8 +28,8 @@ func TestMintedTokenVerifiesToTheSameGrant(t *testing.T) {
 				now := time.Now()
 				want := access.Grant{
 					Subject: "alice \"A\" <a@example>", ID: "t1", IssuedAt: now, Expires: now.Add(time.Hour), Admin: true,
-					Publish:   []eventlog.Pattern{eventlog.MustPattern("chat/ä")},
-					Subscribe: []eventlog.Pattern{eventlog.MustPattern("**"), eventlog.MustPattern("$hub")},
+					Publish:   []eventlog.Matcher{eventlog.MustPattern("chat/ä")},
+					Subscribe: []eventlog.Matcher{eventlog.MustPattern("**"), eventlog.MustPattern("$hub")},
 				}
 				token, err := s.Mint(want)
 				if err != nil {
@@ -93,7 +93,7 @@ func TestSignerReadsTheFormatsOfOpenSSL(t *testing.T) {
 // TestMintRefusesATokenThatHubsWouldRefuse, so that the error reaches the issuer and not the client.
 func TestMintRefusesATokenThatHubsWouldRefuse(t *testing.T) {
 	s := must(access.ParseSigner([]byte(secret), ""))
-	patterns := make([]eventlog.Pattern, 1001)
+	patterns := make([]eventlog.Matcher, 1001)
 	for i := range patterns {
 		patterns[i] = eventlog.MustPattern("abcdefghij")
 	}
@@ -101,7 +101,7 @@ func TestMintRefusesATokenThatHubsWouldRefuse(t *testing.T) {
 		"1001 patterns":        {Subscribe: patterns},
 		"hubs accept 8192":     {Subscribe: patterns[:900]},
 		"sub has 256 bytes":    {Subject: strings.Repeat("x", 256)},
-		"it is empty":          {Publish: make([]eventlog.Pattern, 1)},
+		"it is empty":          {Publish: []eventlog.Matcher{eventlog.Pattern{}}},
 		"exp is -62135596799,": {Expires: time.Time{}.Add(time.Second)},
 	} {
 		if token, err := s.Mint(g); err == nil || !strings.Contains(err.Error(), says) {

@@ -238,7 +238,7 @@ func TestWhoHasNoTokenIsAskedForOne(t *testing.T) {
 	t.Parallel()
 	o := strict
 	o.Authorize = func(r *http.Request) (access.Grant, error) {
-		return access.Grant{Publish: []eventlog.Pattern{eventlog.MustPattern("open/**")}, Subscribe: []eventlog.Pattern{eventlog.MustPattern("**")}}, nil
+		return access.Grant{Publish: []eventlog.Matcher{eventlog.MustPattern("open/**")}, Subscribe: []eventlog.Matcher{eventlog.MustPattern("**")}}, nil
 	}
 	each(t, &o, func(s *site) {
 		g := guard(s)

@@ -28,7 +28,7 @@ func Example() {
 		}
 		return access.Grant{
 			Subject:   user,
-			Subscribe: []eventlog.Pattern{eventlog.MustPattern("news/**")},
+			Subscribe: []eventlog.Matcher{eventlog.MustPattern("news/**")},
 		}, nil
 	}})
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // Wish is what the parameters of a subscription say.
 type Wish struct {
 	Names    []string
-	Patterns []eventlog.Pattern
+	Patterns []eventlog.Matcher
 	At       []string // positions
 	Seek     eventlog.Start
 }
@@ -32,7 +32,7 @@ func ParseWish(query string, now time.Time) (w Wish, err error) {
 	if err != nil {
 		return w, err
 	}
-	w = Wish{Names: want.names, Patterns: want.patterns, At: b.Positions}
+	w = Wish{Names: want.names, Patterns: want.matchers, At: b.Positions}
 	if b.Seek != nil {
 		w.Seek = *b.Seek
 	}

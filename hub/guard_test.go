@@ -37,7 +37,7 @@ func policyOf(signer *access.Signer, public ...string) func(*http.Request) (acce
 	return hub.Tokens(policy, hub.TokenCookie("token"))
 }
 
-func patterns(texts ...string) (all []eventlog.Pattern) {
+func patterns(texts ...string) (all []eventlog.Matcher) {
 	for _, text := range texts {
 		all = append(all, eventlog.MustPattern(text))
 	}

@@ -43,7 +43,7 @@ func TestAnExactTopicOfAnyBytesReadsNothingElse(t *testing.T) {
 		if r.Header.Get("Authorization") == "Bearer admin" {
 			return access.Everything(), nil
 		}
-		return access.Grant{Subscribe: []eventlog.Pattern{eventlog.MustPattern("public/*")}}, nil
+		return access.Grant{Subscribe: []eventlog.Matcher{eventlog.MustPattern("public/*")}}, nil
 	}}
 	s := serve(t, mustMemory(t, nil), o, transports[0])
 	admin := map[string]string{"Authorization": "Bearer admin"}
@@ -71,7 +71,7 @@ func TestPagesAreNotSharedAcrossGrants(t *testing.T) {
 		if r.Header.Get("Authorization") == "Bearer admin" {
 			return access.Everything(), nil
 		}
-		return access.Grant{Subscribe: []eventlog.Pattern{eventlog.MustPattern("public/*")}}, nil
+		return access.Grant{Subscribe: []eventlog.Matcher{eventlog.MustPattern("public/*")}}, nil
 	}}
 	s := serve(t, mustMemory(t, nil), o, transports[0])
 	begin := s.log.Head()

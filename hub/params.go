@@ -219,7 +219,7 @@ func invalidTopic(err error) *Problem {
 // wanted is what a subscription asks for.
 type wanted struct {
 	names    []string
-	patterns []eventlog.Pattern
+	matchers []eventlog.Matcher // patterns, or what else is granted
 }
 
 // topicsOf reads the topics and patterns of a subscription.
@@ -241,7 +241,7 @@ func topicsOf(p *params, path string, most int) (w wanted, err error) {
 		case eventlog.IsPattern(text):
 			if !seen[text] {
 				seen[text] = true
-				w.patterns = append(w.patterns, pattern)
+				w.matchers = append(w.matchers, pattern)
 			}
 		default:
 			w.names = append(w.names, text)
@@ -268,14 +268,8 @@ func checkExact(name string) error {
 	return eventlog.CheckTopic(name)
 }
 
-// selector returns what the log and the window are asked with.
-func (w *wanted) selector() eventlog.Selector {
-	matchers := make([]eventlog.Matcher, len(w.patterns))
-	for i, p := range w.patterns {
-		matchers[i] = p
-	}
-	return eventlog.Select(w.names, matchers...)
-}
+// selector returns the selector of the topics.
+func (w *wanted) selector() eventlog.Selector { return eventlog.Select(w.names, w.matchers...) }
 
 // startOf reads where a subscription begins. No position is refused: a browser whose reconnection failed would never come back. [Start] says
 // which of them counts.

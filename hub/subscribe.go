@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -73,15 +74,15 @@ func (h *Hub) parseHeartbeat(p *params) (time.Duration, error) {
 
 // grant checks what a subscription wants against what is granted. Without topics it wants all that is.
 func (s *subscription) grant(g access.Grant) error {
-	if len(s.names)+len(s.patterns) == 0 {
+	if len(s.names)+len(s.matchers) == 0 {
 		if len(g.Subscribe) == 0 {
 			return forbidden("subscribe to anything")
 		}
-		for _, p := range g.Subscribe {
-			if eventlog.IsPattern(p.String()) {
-				s.patterns = append(s.patterns, p)
-			} else {
+		for _, m := range g.Subscribe {
+			if p, ok := m.(eventlog.Pattern); ok && !eventlog.IsPattern(p.String()) {
 				s.names = append(s.names, p.String())
+			} else {
+				s.matchers = append(s.matchers, m)
 			}
 		}
 		return nil
@@ -91,9 +92,9 @@ func (s *subscription) grant(g access.Grant) error {
 			return forbidden("subscribe to topic " + name)
 		}
 	}
-	for _, p := range s.patterns {
-		if !g.MayFollow(p) {
-			return forbidden("subscribe to pattern " + p.String())
+	for _, m := range s.matchers {
+		if !g.MayFollow(m) {
+			return forbidden(fmt.Sprintf("subscribe to pattern %s", m))
 		}
 	}
 	return nil

@@ -124,8 +124,8 @@ func TestTopicsComeInEveryForm(t *testing.T) {
 func TestNoTopicMeansWhatIsGranted(t *testing.T) {
 	t.Parallel()
 	grant := access.Grant{
-		Subscribe: []eventlog.Pattern{eventlog.MustPattern("news/**"), eventlog.MustPattern("weather")},
-		Publish:   []eventlog.Pattern{eventlog.MustPattern("news/sports")},
+		Subscribe: []eventlog.Matcher{eventlog.MustPattern("news/**"), eventlog.MustPattern("weather")},
+		Publish:   []eventlog.Matcher{eventlog.MustPattern("news/sports")},
 	}
 	o := &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
 		switch r.Header.Get("Authorization") {

@@ -33,7 +33,7 @@ func mint(t *testing.T, key, subject string) string {
 
 func mintWith(t *testing.T, signer *access.Signer, subject string) string {
 	t.Helper()
-	all := []eventlog.Pattern{eventlog.MustPattern("**")}
+	all := []eventlog.Matcher{eventlog.MustPattern("**")}
 	token, err := signer.Mint(access.Grant{Subject: subject, Publish: all, Subscribe: all, Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func startAdministered(t *testing.T) *administered {
 
 func (a *administered) token(g access.Grant) string {
 	a.Helper()
-	g.Subscribe = []eventlog.Pattern{eventlog.MustPattern("**")}
+	g.Subscribe = []eventlog.Matcher{eventlog.MustPattern("**")}
 	g.Publish = g.Subscribe
 	if g.IssuedAt.IsZero() {
 		g.IssuedAt = time.Now().Add(-time.Minute)

@@ -118,8 +118,8 @@ func (k *tokenKey) signer() (*access.Signer, error) {
 }
 
 // parsePatterns reads the patterns of a flag.
-func parsePatterns(flag string, texts []string) ([]eventlog.Pattern, error) {
-	var patterns []eventlog.Pattern
+func parsePatterns(flag string, texts []string) ([]eventlog.Matcher, error) {
+	var patterns []eventlog.Matcher
 	for _, text := range texts {
 		p, err := eventlog.ParsePattern(text)
 		if err != nil {

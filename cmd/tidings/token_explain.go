@@ -143,10 +143,10 @@ func explain(out io.Writer, t *access.Unverified) error {
 	return w.Flush()
 }
 
-func patternList(patterns []eventlog.Pattern) string {
+func patternList(patterns []eventlog.Matcher) string {
 	texts := make([]string, len(patterns))
 	for i, p := range patterns {
-		texts[i] = p.String()
+		texts[i] = fmt.Sprint(p)
 	}
 	return strings.Join(texts, ", ")
 }

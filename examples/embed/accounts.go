@@ -27,9 +27,9 @@ var people = map[string]person{
 // publish news.
 func (p person) grant() access.Grant {
 	news := eventlog.MustPattern("news/**")
-	g := access.Grant{Subject: p.Name, Subscribe: []eventlog.Pattern{news, eventlog.MustPattern("users/" + p.Name + "/**")}}
+	g := access.Grant{Subject: p.Name, Subscribe: []eventlog.Matcher{news, eventlog.MustPattern("users/" + p.Name + "/**")}}
 	if p.Editor {
-		g.Publish = []eventlog.Pattern{news}
+		g.Publish = []eventlog.Matcher{news}
 	}
 	return g
 }

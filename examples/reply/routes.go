@@ -68,5 +68,5 @@ func (r *replies) authorize(req *http.Request) (access.Grant, error) {
 	case !known:
 		return access.Grant{}, &hub.Problem{Name: "not-found", Status: http.StatusNotFound, Detail: "there is no reply with this ID; it may have expired"}
 	}
-	return access.Grant{Subscribe: []eventlog.Pattern{eventlog.MustPattern("replies/" + id)}}, nil
+	return access.Grant{Subscribe: []eventlog.Matcher{eventlog.MustPattern("replies/" + id)}}, nil
 }

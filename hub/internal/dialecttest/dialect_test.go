@@ -47,7 +47,9 @@ func authorize(r *http.Request) (access.Grant, error) {
 		return access.Grant{}, errors.New("not known here")
 	case "reader":
 		grant.Publish = nil
-		grant.Subscribe = []eventlog.Pattern{eventlog.MustPattern("news/**")}
+		grant.Subscribe = []eventlog.Matcher{eventlog.MustPattern("news/**")}
+	case "finder": // a grant of a matcher of the dialect's own kind
+		grant.Subscribe = []eventlog.Matcher{beginning("new")}
 	}
 	grant.IssuedAt = time.Now().Add(-time.Minute)
 	return grant, nil
@@ -205,6 +207,32 @@ func TestAFilterHidesPrivateEvents(t *testing.T) {
 	})
 }
 
+// TestAGrantMayBeAMatcherOfTheDialect, also in the native dialect, where a request without topics follows all that is granted.
+func TestAGrantMayBeAMatcherOfTheDialect(t *testing.T) {
+	t.Parallel()
+	each(t, hub.Options{}, func(s *site) {
+		finder := s.follow("/lines/new*", "finder")
+		all := s.send(http.MethodGet, "/events?format=plain", "", "finder")
+		reader := s.follow("/lines/news/a*", "reader")
+		s.post("/lines/other", "not granted")
+		s.post("/lines/newest", "one")
+		s.post("/lines/news/a/b", "two")
+		finder.want("one", "two")
+		reader.want("two")
+		in, found := bufio.NewReader(all.Body), ""
+		for !strings.Contains(found, "data: two") {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				s.Fatal(err)
+			}
+			found += line
+		}
+		if !strings.Contains(found, "data: one") || strings.Contains(found, "granted") {
+			s.Errorf("all that is granted is %s", found)
+		}
+	})
+}
+
 // TestADialectResumesAtAPosition, and its header says where the stream begins, and what is lost.
 func TestADialectResumesAtAPosition(t *testing.T) {
 	t.Parallel()
@@ -306,6 +334,8 @@ func TestRefusalsAreThoseOfTheDialect(t *testing.T) {
 		}{
 			{"GET", "/lines/news", "", "stranger", 401, "unauthorized: "},
 			{"GET", "/lines/other", "", "reader", 401, "not-for-you: ask for other\n"},
+			{"GET", "/lines/new*", "", "reader", 401, "not-for-you: "},
+			{"GET", "/lines/news/a*", "", "finder", 401, "not-for-you: "},
 			{"GET", "/lines/news", "", "busy", 429, "too-many-streams: "},
 			{"PUT", "/lines/news", "x", "", 405, "method-not-allowed: "},
 			{"POST", "/lines/news/*", "x", "", 400, "invalid-topic: "},

@@ -45,9 +45,12 @@ func serve(h *hub.Hub, w http.ResponseWriter, r *http.Request, below string) err
 		return publish(h, w, r, grant, below)
 	}
 	s := hub.Subscription{Encoding: text{}, Selector: eventlog.Topics(below)}
+	may := grant.MayRead(below)
 	if prefix, ok := strings.CutSuffix(below, "*"); ok {
 		s.Selector = eventlog.Select(nil, beginning(prefix))
-	} else if !grant.MayRead(below) {
+		may = grant.MayFollow(beginning(prefix))
+	}
+	if !may {
 		return &hub.Problem{Name: "not-for-you", Status: http.StatusForbidden, Detail: "ask for " + below}
 	}
 	if grant.Subject != "member" {
