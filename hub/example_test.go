@@ -65,7 +65,7 @@ func ExampleTokens() {
 	}
 	policy := &access.Policy{
 		Verifier:    &access.Verifier{Keys: []access.Key{key}},
-		Public:      []eventlog.Pattern{eventlog.MustPattern("news/**")}, // without a token, too
+		Public:      []eventlog.Matcher{eventlog.MustPattern("news/**")}, // without a token, too
 		Revocations: access.NewRevocations(0, 0),
 	}
 	events, err := eventlog.NewMemory(nil)
