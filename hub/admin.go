@@ -5,17 +5,17 @@ import (
 	"slices"
 )
 
-// side is for whom a route is.
+// side is who may use a route.
 type side int
 
 const (
-	users    side = iota // it finds out itself what its caller may do
-	everyone             // there is nothing to find out
-	admins               // its caller has a grant with Admin
+	users    side = iota // clients; the route itself checks their grants
+	everyone             // without a check
+	admins               // clients whose grant has Admin
 )
 
-// Admin returns a handler for a listener of its own, to which only those have access who administer the hub: it asks for no token. It
-// has the routes that ServeHTTP has for administrators, such as /metrics, and /healthz and /readyz.
+// Admin returns a handler for a separate listener that only administrators can reach: it requires no token. It has the routes for
+// administrators, such as /metrics, and /healthz and /readyz.
 func (h *Hub) Admin() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := h.boundBody(w, r)
@@ -39,7 +39,7 @@ func (h *Hub) checkAdminLocal(r *http.Request) error {
 	return localOnly(r, "this listener asks for no token, so that it is for this machine only, as localhost, 127.0.0.1 or [::1]")
 }
 
-// fromPage reports whether a page has sent a request. What somebody types into a browser's address bar is none.
+// fromPage reports whether a page has sent a request. A request from a browser's address bar does not count.
 func fromPage(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	return r.Header.Get("Origin") != "" || site != "" && site != "none"
@@ -50,7 +50,7 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case route.Serve == nil, route.side == users:
 		return problem(http.StatusNotFound, problemNotFound, "this is the listener for administrators; there are /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/ here")
-	case fromPage(r): // no page is served here, so that it is none of ours
+	case fromPage(r): // the listener serves no page, so that the page is from elsewhere
 		return problem(http.StatusForbidden, problemForeignOrigin, "pages may not administer a hub on this listener; ask it by a program")
 	case r.Method == http.MethodOptions:
 		return preflight(w, r, &route.Route)
@@ -62,7 +62,8 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	return route.Serve(h, w, r, below)
 }
 
-// checkAdmin returns an error unless the sender of a request may administer the hub. Pages of other sites may not, whoever visits them.
+// checkAdmin returns an error unless the sender of a request may administer the hub. Pages of other sites may not, even if an administrator
+// visits them.
 func (h *Hub) checkAdmin(r *http.Request) error {
 	if err := h.checkOrigin(r); err != nil {
 		return err

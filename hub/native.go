@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
@@ -25,6 +26,33 @@ func (native) Routes() []Route {
 		{"/events/", methods, serveTopic},
 		{"/api/v1/topics", []string{http.MethodGet, http.MethodHead}, serveTopics},
 	}
+}
+
+// serveTopic publishes or subscribes to the topic below its path.
+func serveTopic(h *Hub, w http.ResponseWriter, r *http.Request, below string) error {
+	if below == "" {
+		return problem(http.StatusBadRequest, problemInvalidTopic, "there is no topic after /events/; say it there, or as a parameter: /events?topic=news")
+	}
+	topic, err := pathtopic.Parse(below)
+	if err != nil {
+		return problem(http.StatusBadRequest, problemInvalidTopic, "%v", err)
+	}
+	return serveEvents(h, w, r, topic)
+}
+
+// serveEvents publishes or subscribes to a topic, "" if parameters say which.
+func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) error {
+	p, err := h.parseParams(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	switch r.Method {
+	case http.MethodPost, http.MethodPut:
+		return h.publish(w, r, p, topic)
+	case methodQuery:
+		return h.query(w, r, p, topic)
+	}
+	return h.subscribe(w, r, p, topic)
 }
 
 // Refuse answers with a problem document (RFC 9457).

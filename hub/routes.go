@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 )
 
 // ownRoute is a route of the hub itself, whatever the dialects are.
@@ -112,103 +110,4 @@ func sentPath(u *url.URL) string {
 		return u.RawPath
 	}
 	return u.EscapedPath()
-}
-
-// serveTopic publishes or subscribes to the topic below its path.
-func serveTopic(h *Hub, w http.ResponseWriter, r *http.Request, below string) error {
-	if below == "" {
-		return problem(http.StatusBadRequest, problemInvalidTopic, "there is no topic after /events/; say it there, or as a parameter: /events?topic=news")
-	}
-	topic, err := pathtopic.Parse(below)
-	if err != nil {
-		return problem(http.StatusBadRequest, problemInvalidTopic, "%v", err)
-	}
-	return serveEvents(h, w, r, topic)
-}
-
-// serveEvents publishes or subscribes to a topic, "" if parameters say which.
-func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) error {
-	p, err := h.parseParams(r.URL.RawQuery)
-	if err != nil {
-		return err
-	}
-	switch r.Method {
-	case http.MethodPost, http.MethodPut:
-		return h.publish(w, r, p, topic)
-	case methodQuery:
-		return h.query(w, r, p, topic)
-	}
-	return h.subscribe(w, r, p, topic)
-}
-
-// allowOrigin lets pages of other origins see the answer, if they may.
-func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
-	header.Add("Vary", "Origin, Accept")
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return
-	}
-	if !h.allowed(origin) {
-		if !sameOrigin(origin, r) && h.refused.meet(origin) {
-			h.opts.Logger.Warn("refused a page of another origin; allow that origin if its pages may use the hub", "origin", origin)
-		}
-		return
-	}
-	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
-	if slices.Contains(h.opts.AllowOrigins, "*") {
-		header.Set("Access-Control-Allow-Origin", "*")
-		return
-	}
-	header.Set("Access-Control-Allow-Origin", origin)
-	header.Set("Access-Control-Allow-Credentials", "true")
-}
-
-// allowHeaders are the header fields of a request that have a meaning here.
-const allowHeaders = "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control"
-
-// preflight says what a page may send: all methods of the route, and any header field that it asks for, because libraries add fields of
-// their own, which change nothing here. It needs no token. For an origin that is not allowed the answer lacks the fields that would allow it.
-func preflight(w http.ResponseWriter, r *http.Request, route *Route) error {
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Vary", strings.Join(append(header.Values("Vary"), "Access-Control-Request-Headers"), ", "))
-	header.Set("Allow", strings.Join(append(slices.Clone(route.Methods), http.MethodOptions), ", "))
-	if header.Get("Access-Control-Allow-Origin") != "" {
-		header.Set("Access-Control-Allow-Methods", strings.Join(route.Methods, ", "))
-		header.Set("Access-Control-Allow-Headers", strings.Join(append([]string{allowHeaders}, requestedHeaders(r.Header)...), ", "))
-		header.Set("Access-Control-Max-Age", "600")
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// requestedHeaders returns the names of header fields that a page asks for (Fetch standard, Access-Control-Request-Headers), those of
-// allowHeaders aside. What is no name of a field is left out, so that nothing else can be written into the answer.
-func requestedHeaders(header http.Header) (names []string) {
-	known := make(map[string]bool)
-	for name := range strings.SplitSeq(strings.ToLower(allowHeaders), ", ") {
-		known[name] = true
-	}
-	for _, line := range header.Values("Access-Control-Request-Headers") {
-		for name := range strings.SplitSeq(line, ",") {
-			name = strings.ToLower(strings.TrimSpace(name))
-			if isToken(name) && !known[name] {
-				known[name] = true
-				names = append(names, name)
-			}
-		}
-	}
-	return names
-}
-
-// isToken reports whether a text is a token, such as the name of a header field (RFC 9110, section 5.6.2).
-func isToken(text string) bool {
-	for i := range len(text) {
-		c := text[i]
-		letter := 'a' <= c|' ' && c|' ' <= 'z'
-		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return text != ""
 }

@@ -103,14 +103,6 @@ func (r Reason) String() string {
 	return [reasons]string{"open", "gone", "complete", "drained", "slow", "expired", "revoked", "failed", "closed", "aged"}[r]
 }
 
-// Reasons returns all reasons for which a stream can end.
-func Reasons() (all []Reason) {
-	for r := Gone; r < reasons; r++ {
-		all = append(all, r)
-	}
-	return all
-}
-
 // jitter returns a random time between two.
 func jitter(least, most time.Duration) time.Duration { return least + rand.N(most-least) }
 

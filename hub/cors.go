@@ -1,0 +1,81 @@
+package hub
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Pages of other origins (cross-origin resource sharing).
+
+// allowOrigin sets the fields that let pages of an allowed origin read the answer.
+func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
+	header.Add("Vary", "Origin, Accept")
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return
+	}
+	if !h.allowed(origin) {
+		if !sameOrigin(origin, r) && h.refused.meet(origin) {
+			h.opts.Logger.Warn("refused a page of another origin; allow that origin if its pages may use the hub", "origin", origin)
+		}
+		return
+	}
+	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
+	if slices.Contains(h.opts.AllowOrigins, "*") {
+		header.Set("Access-Control-Allow-Origin", "*")
+		return
+	}
+	header.Set("Access-Control-Allow-Origin", origin)
+	header.Set("Access-Control-Allow-Credentials", "true")
+}
+
+// allowHeaders are the request header fields that the hub uses.
+const allowHeaders = "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control"
+
+// preflight answers OPTIONS: pages of an allowed origin may use all methods of the route, and any header field, because libraries add fields of
+// their own that have no effect here. It needs no token.
+func preflight(w http.ResponseWriter, r *http.Request, route *Route) error {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Vary", strings.Join(append(header.Values("Vary"), "Access-Control-Request-Headers"), ", "))
+	header.Set("Allow", strings.Join(append(slices.Clone(route.Methods), http.MethodOptions), ", "))
+	if header.Get("Access-Control-Allow-Origin") != "" {
+		header.Set("Access-Control-Allow-Methods", strings.Join(route.Methods, ", "))
+		header.Set("Access-Control-Allow-Headers", strings.Join(append([]string{allowHeaders}, requestedHeaders(r.Header)...), ", "))
+		header.Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// requestedHeaders returns the header fields that a page asks for (Fetch standard, Access-Control-Request-Headers), except those in allowHeaders.
+// It leaves out anything that is not the name of a field, so that nothing else can be written into the answer.
+func requestedHeaders(header http.Header) (names []string) {
+	known := make(map[string]bool)
+	for name := range strings.SplitSeq(strings.ToLower(allowHeaders), ", ") {
+		known[name] = true
+	}
+	for _, line := range header.Values("Access-Control-Request-Headers") {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.ToLower(strings.TrimSpace(name))
+			if isToken(name) && !known[name] {
+				known[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// isToken reports whether a text is a token, such as the name of a header field (RFC 9110, section 5.6.2).
+func isToken(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		letter := 'a' <= c|' ' && c|' ' <= 'z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return text != ""
+}

@@ -1,0 +1,139 @@
+package fanout
+
+import "github.com/tidings-sse/tidings/eventlog"
+
+// How a direct subscriber falls behind, and becomes live again. All of this runs in its shard.
+
+// replay gives the subscriber to a replayer, which posts replayed.
+func (d *direct) replay() {
+	s := d.shard
+	if s.over(&d.subscriber) { // the wheel seldom finds a subscriber that takes a little now and then
+		d.sendLeaving()
+		s.close(&d.subscriber, d.whyOver())
+		return
+	}
+	d.stage = catching
+	if d.cursor == nil {
+		d.cursor = &cursor{f: s.f, group: d.group, sent: d.sent, failOnGap: d.failOnGap}
+		d.cursor.query = eventlog.Query{Selector: d.group.selector, After: d.at}
+		d.cursor.fellBehind(d.at.Seq + 1)
+	}
+	s.f.replayers.add(d)
+}
+
+// replayed is called when a replayer gives the subscriber back.
+func (d *direct) replayed(now progress) {
+	s := d.shard
+	d.noteMoved()
+	switch {
+	case d.doomed != open:
+		if now != lost && d.doomed != Gone {
+			d.sendLeaving()
+		}
+		s.close(&d.subscriber, d.doomed)
+	case now == lost:
+		s.close(&d.subscriber, Gone)
+	case now == broken:
+		s.close(&d.subscriber, Failed)
+	case now == tooSlow:
+		s.close(&d.subscriber, Slow)
+	case now == finished:
+		s.close(&d.subscriber, Complete)
+	case now == midway && s.draining && s.hasEnough(d.cursor.query.After):
+		d.sendLeaving()
+		s.close(&d.subscriber, Drained)
+	case now == midway, now == blocked && d.writable, now == caughtUp && d.rest.text != "":
+		d.writable = false
+		d.replay()
+	case now == blocked:
+		d.awaitWritable()
+	default:
+		d.join()
+	}
+}
+
+// join makes the subscriber live. Its cursor has caught up.
+func (d *direct) join() {
+	s, c := d.shard, d.cursor
+	at := c.query.After
+	switch {
+	case at.Gen != s.at.Gen && at.Gen != s.f.window.head().Gen && at.Gen != s.f.log.Head().Gen: // that generation is over; the log reports it
+		d.replay()
+		return
+	case at.Gen != s.at.Gen || at.Seq > s.at.Seq:
+		d.stage = ahead
+		s.ahead = append(s.ahead, d)
+		return
+	case at.Seq < s.at.Seq && !d.closeUp():
+		return
+	}
+	d.stage, d.at, d.sent = live, s.at, c.sent
+	d.cursor = nil
+	d.group.addLive(d)
+	s.scheduleHeartbeat(&d.subscriber)
+	if s.draining {
+		d.leave(Drained)
+	}
+}
+
+// closeUp sends what has come since the replayer looked. If that is not possible at once, it gives the subscriber to a replayer and reports
+// false.
+func (d *direct) closeUp() bool {
+	s, c := d.shard, d.cursor
+	from := c.query.After
+	chunks, ok := c.upTo(s.at)
+	if !ok {
+		d.replay()
+		return false
+	}
+	all, at, err := d.push(&s.buf, from.Seq, chunks)
+	switch {
+	case err != nil:
+		s.close(&d.subscriber, Gone)
+		return false
+	case !all:
+		c.back(at)
+		d.awaitWritable()
+		return false
+	}
+	d.wrote = s.wheel.now
+	return true
+}
+
+// leaveLive takes the subscriber out of the live members of its group.
+func (d *direct) leaveLive(at eventlog.Position) {
+	g := d.group
+	g.removeLive(d)
+	d.at, d.sent = at, max(d.sent, g.sent)
+	d.wrote = max(d.wrote, g.wrote)
+}
+
+// stall is called when the live subscriber takes no more bytes.
+func (d *direct) stall(rest chunk, at eventlog.Position) {
+	d.leaveLive(at)
+	d.rest, d.sent = rest, at.Seq
+	d.noteMoved()
+	d.awaitWritable()
+}
+
+// noteMoved starts the write timeout anew if the subscriber has taken bytes.
+func (d *direct) noteMoved() {
+	if d.moved {
+		d.moved = false
+		d.wrote = d.shard.wheel.now
+	}
+}
+
+// awaitWritable lets the subscriber wait until its socket takes more, for at most the write timeout.
+func (d *direct) awaitWritable() {
+	s := d.shard
+	if !d.watched {
+		d.watched = true
+		if err := s.poller.awaitWritable(d.slot, d.fd); err != nil {
+			d.unwatchable(err)
+			return
+		}
+	}
+	d.stage = stalled
+	s.scheduleTimeout(&d.subscriber, s.wheel.ticks(s.f.opts.WriteTimeout))
+}

@@ -1,0 +1,215 @@
+package hub
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Options are the settings of a hub. Nil and the zero value mean the defaults.
+type Options struct {
+	// Authorize returns what the sender of a request may do. It is called once for each request. An error is answered with 401, or as a
+	// [*Problem] says. EventSource gives up on a refusal, except on a Problem with RetryAfter, for instance when the accounts cannot be
+	// reached. Nil: everybody may do everything
+	Authorize func(*http.Request) (access.Grant, error)
+
+	// AllowOrigins are the origins, such as https://example.com, whose pages may use the hub, besides its own. "*" allows every origin,
+	// without cookies.
+	AllowOrigins []string
+
+	// Local restricts the hub to requests from this machine: sent to localhost, 127.0.0.1 or [::1], in HTTP/1.1 or later, without a field
+	// that proxies add. It protects hubs that let everybody do everything from pages whose host name leads here (DNS rebinding). It cannot
+	// detect a proxy that adds nothing: a hub that others can reach needs an Authorize.
+	Local bool
+
+	// AdminElsewhere removes the routes for administrators from ServeHTTP, for hubs that serve [Hub.Admin] on another listener.
+	// AdminLocal is Local for that listener.
+	AdminElsewhere bool
+	AdminLocal     bool
+
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For or Forwarded names the client. If there are any, clients on a Unix
+	// socket are proxies, too.
+	TrustedProxies []netip.Prefix
+
+	// Metrics makes the handler of /metrics when the hub opens: see package hub/metrics. Nil: there is no /metrics
+	Metrics func(*Hub) http.Handler
+
+	// Revocations are the grants that are not accepted any more. The hub adds those from /api/v1/revoke and from its log. An
+	// [access.Policy] with the same set explains each refusal. Nil: a set of the hub's own, for grants issued by the clock of this machine
+	Revocations *access.Revocations
+
+	// MaxConnections limits the streams that are open, of subscribers and of publishers. MaxPerAddress limits them per IP address, or /64
+	// network of IPv6; MaxPerToken per subject, or per token without one. New streams over a limit are refused; open streams are never
+	// evicted. 0: no limit
+	MaxConnections int
+	MaxPerAddress  int
+	MaxPerToken    int
+
+	// PublishPerAddress and PublishPerToken limit the rate of publishing. The zero Rate: no limit
+	PublishPerAddress Rate
+	PublishPerToken   Rate
+
+	// MaxBodyMemory limits the memory, in bytes, of all bodies that are being published: what has arrived and is not stored yet, and
+	// decoders. The first 16 KiB of each body are not counted. One address, or one token, may take half of it. A body over a limit is refused
+	// with 503 or 429. 0: 128 MiB; otherwise at least 6 times MaxEvent
+	MaxBodyMemory int64
+
+	// BodyTimeout is how long the body of a single event may take to arrive. 0: 1 minute
+	BodyTimeout time.Duration
+
+	// MaxEvent is the size of the largest event, in bytes of its data. 0: 1 MiB; at most 16 MiB
+	MaxEvent int
+
+	// MaxTopics is how many topics and patterns a subscription may have. The form of a QUERY may have 4 KiB for each of them, and at least
+	// 4 MiB. 0: 1,000
+	MaxTopics int
+
+	// IgnoreParams are parameters that libraries and proxies add, and that the hub ignores in every request, as it does _, _t and _ts.
+	// Other unknown parameters are refused. A parameter that the hub knows cannot be ignored.
+	IgnoreParams []string
+
+	// Window is how many bytes of the newest events stay in memory, shared by all subscribers. Subscribers that are further behind read
+	// the log. 0: 64 MiB
+	Window int64
+
+	// Heartbeat is the longest silence on a stream. Then it gets a comment, or a checkpoint if the log has moved on. 0: 25 s
+	Heartbeat time.Duration
+
+	// HeartbeatMin is the shortest interval that a subscriber may ask for with the parameter heartbeat. 0: 5 s
+	HeartbeatMin time.Duration
+
+	// MaxAge limits the life of a stream. It ends after 80 to 100 % of that time, with a checkpoint and a time to reconnect at, and its
+	// client continues from there. Proxies may keep connections whose browsers have disconnected; MaxAge ends those. 0: no limit
+	MaxAge time.Duration
+
+	// WriteTimeout is how long a subscriber may accept no bytes before it is disconnected. 0: 10 s
+	WriteTimeout time.Duration
+
+	// MaxLag and MaxLagTime limit how far a subscriber that was live may fall behind: in bytes of all events published since, and in time.
+	// Beyond a limit the subscriber is disconnected, and gets everything that it missed when it reconnects. With SkipSlow it continues
+	// at the newest event instead, after a gap with the reason lag. 0: no limit
+	MaxLag     int64
+	MaxLagTime time.Duration
+	SkipSlow   bool
+
+	// OnStream is called when a stream begins. The function that it returns, unless nil, is called in a goroutine of its own when the stream
+	// has ended. On Linux that is long after ServeHTTP has returned, because the hub takes connections over. Whatever the function refers to stays
+	// in memory as long as the stream: a request takes some kilobytes.
+	OnStream func(*http.Request) func(StreamEnd)
+
+	// Dialects are interfaces over HTTP besides the native one. No two may have the same path.
+	Dialects []Dialect
+
+	// Logger gets what no client is told. Nil: slog.Default
+	Logger *slog.Logger
+}
+
+// StreamEnd is how a stream ended.
+type StreamEnd struct {
+	Bytes  int64  // sent after the header
+	Reason string // gone, complete, drained, slow, expired, revoked, failed, closed or aged
+}
+
+// Check returns the error that [New] would return for the options. Nil options are valid.
+func (o *Options) Check() error {
+	_, err := o.withDefaults()
+	return err
+}
+
+// longestTime is the longest time of an option. Sums of times and dates stay in range.
+const longestTime = 10 * 365 * 24 * time.Hour
+
+// checkNumbers returns an error if a size or a time is out of range.
+func (o *Options) checkNumbers() error {
+	for _, n := range []struct {
+		name        string
+		value, most int64
+	}{
+		{"MaxEvent", int64(o.MaxEvent), eventlog.MaxData},
+		{"MaxTopics", int64(o.MaxTopics), math.MaxInt32},
+		{"MaxConnections", int64(o.MaxConnections), math.MaxInt64},
+		{"MaxPerAddress", int64(o.MaxPerAddress), math.MaxInt64},
+		{"MaxPerToken", int64(o.MaxPerToken), math.MaxInt64},
+		{"MaxBodyMemory", o.MaxBodyMemory, math.MaxInt64},
+		{"Window", o.Window, math.MaxInt64},
+		{"MaxLag", o.MaxLag, math.MaxInt64},
+	} {
+		if n.value < 0 || n.value > n.most {
+			return fmt.Errorf("hub: %s is %d; it is 0 to %d", n.name, n.value, n.most)
+		}
+	}
+	for _, t := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"BodyTimeout", o.BodyTimeout},
+		{"Heartbeat", o.Heartbeat},
+		{"HeartbeatMin", o.HeartbeatMin},
+		{"MaxAge", o.MaxAge},
+		{"WriteTimeout", o.WriteTimeout},
+		{"MaxLagTime", o.MaxLagTime},
+	} {
+		if t.value < 0 || t.value > longestTime {
+			return fmt.Errorf("hub: %s is %v; it is 0 to %v", t.name, t.value, longestTime)
+		}
+	}
+	return nil
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	if err := d.checkNumbers(); err != nil {
+		return d, err
+	}
+	if err := d.checkLimits(); err != nil {
+		return d, err
+	}
+	if _, err := ignoredParams(d.IgnoreParams); err != nil {
+		return d, err
+	}
+	for _, origin := range d.AllowOrigins {
+		if err := CheckOrigin(origin); err != nil {
+			return d, fmt.Errorf("hub: AllowOrigins: %w", err)
+		}
+	}
+	if err := checkRoutes(d.Dialects); err != nil {
+		return d, err
+	}
+	d.BodyTimeout = orElse(d.BodyTimeout, time.Minute)
+	if d.Revocations == nil {
+		d.Revocations = access.NewRevocations(0, -1)
+	}
+	d.MaxEvent = orElse(d.MaxEvent, defaultMaxEvent)
+	d.MaxBodyMemory = orElse(d.MaxBodyMemory, defaultBodyMemory)
+	d.MaxTopics = orElse(d.MaxTopics, 1000)
+	d.Window = orElse(d.Window, 64<<20)
+	d.Heartbeat = orElse(d.Heartbeat, 25*time.Second)
+	d.HeartbeatMin = orElse(d.HeartbeatMin, 5*time.Second)
+	d.WriteTimeout = orElse(d.WriteTimeout, 10*time.Second)
+	if d.Authorize == nil {
+		everything := access.Everything()
+		d.Authorize = func(*http.Request) (access.Grant, error) { return everything, nil }
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	return d, nil
+}
+
+const defaultMaxEvent = 1 << 20
+
+func orElse[T int | int64 | time.Duration](v, standard T) T {
+	if v == 0 {
+		return standard
+	}
+	return v
+}
