@@ -12,8 +12,8 @@ import (
 )
 
 // Client subscribes to event streams and reconnects as EventSource does (WHATWG HTML 9.2.2 and 9.2.3). Unlike
-// EventSource it sends any request and backs off. The zero value is ready to use. A Client is safe for concurrent use;
-// its fields must not be changed while it is in use.
+// EventSource, it can send any request, and it waits longer after each failure. The zero value is ready to use. A
+// Client is safe for concurrent use; its fields must not be changed while it is in use.
 //
 // A subscription runs in the goroutine that ranges over its sequence; a Client starts no goroutines.
 type Client struct {
@@ -85,8 +85,9 @@ func (c *Client) Subscribe(req *http.Request) iter.Seq2[Event, error] {
 	return c.Open(req).Events()
 }
 
-// Open is Subscribe for callers that need the state, or restart or close the subscription from other goroutines. The
-// request is sent when the range over [Source.Events] begins. Close a Source that is never ranged over.
+// Open subscribes as [Client.Subscribe] does. It returns a Source, which shows the state of the subscription, and which
+// other goroutines can restart or close. The request is sent when the range over [Source.Events] begins. Close
+// a Source that is never ranged over.
 func (c *Client) Open(req *http.Request) *Source {
 	ctx, cancel := context.WithCancel(req.Context())
 	s := &Source{client: c, req: req, ctx: ctx, cancel: cancel, lastEventID: req.Header.Get(headerLastEventID)}

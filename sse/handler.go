@@ -14,7 +14,7 @@ import (
 // as nil does: the client reconnects, and the function can return ErrStop for the new request.
 var ErrStop = errors.New("sse: no more events will come")
 
-// StatusError is what a [Handler]'s function returns before the header is sent to make the response an HTTP error.
+// StatusError is an HTTP error. A [Handler]'s function returns it, before the header is sent, to answer with that error.
 type StatusError struct {
 	Code    int    // 400 to 599
 	Message string // the body of the response, as plain text

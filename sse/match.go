@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// OfType returns a predicate for [JSONOptions]: whether an event has one of the given types. For an event without a
-// type the predicate compares the member "type" of its JSON, because some relays drop the event field.
+// OfType returns a function for [JSONOptions] that reports whether an event has one of the given types. For an event
+// without a type, it compares the member "type" of the event's JSON, because some relays drop the event field.
 func OfType(types ...string) func(Event) bool {
 	return func(e Event) bool { return slices.Contains(types, typeOf(e)) }
 }
 
-// WithData returns a predicate for [JSONOptions]: whether an event's data is one of the given texts. White space around
-// them does not count.
+// WithData returns a function for [JSONOptions] that reports whether an event's data is one of the given texts. White
+// space around them does not count.
 func WithData(texts ...string) func(Event) bool {
 	texts = slices.Clone(texts)
 	for i := range texts {

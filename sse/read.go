@@ -32,9 +32,9 @@ func Read(r io.Reader, opts *ReadOptions) iter.Seq2[Event, error] {
 }
 
 // ReadResponse returns the events of an HTTP response, as [Read] does. It first checks the response: status 200,
-// content type text/event-stream as browsers understand it (parameters are ignored), and no Content-Encoding that the
-// transport has left in place. A response that fails the check yields a [*ResponseError]. The sequence closes the body
-// when it ends. To stop a read that waits, cancel the request's context.
+// content type text/event-stream as browsers understand it (parameters are ignored), and no Content-Encoding (a
+// transport removes the field if it decodes the body). A response that fails the check yields a [*ResponseError]. The
+// sequence closes the body when it ends. To stop a read that waits, cancel the request's context.
 func ReadResponse(resp *http.Response, opts *ReadOptions) iter.Seq2[Event, error] {
 	return once(func(yield func(Event, error) bool) {
 		defer resp.Body.Close()

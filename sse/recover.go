@@ -179,7 +179,7 @@ func (b Backoff) delay(base time.Duration, failures int) time.Duration {
 }
 
 // ParseRetryAfter reads the value of a Retry-After field: seconds or a date (RFC 9110, 10.2.3). It returns the delay from
-// now, 0 for a date in the past and for other text.
+// now. The delay is 0 if the date has passed, or if value is neither seconds nor a date.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	seconds, err := strconv.ParseUint(value, 10, 32)
 	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest value of 32 bits

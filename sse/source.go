@@ -32,10 +32,10 @@ func (s State) String() string {
 	return "invalid"
 }
 
-// ErrEnded is the failure of a connection whose stream ended cleanly.
+// ErrEnded is the [Failure.Err] of a connection whose stream ended cleanly.
 var ErrEnded = errors.New("sse: the server ended the stream")
 
-// ErrIdle is the failure of a connection on which no bytes arrived for [Client.IdleTimeout].
+// ErrIdle is the [Failure.Err] of a connection on which no bytes arrived for [Client.IdleTimeout].
 var ErrIdle = errors.New("sse: the server was silent for longer than the idle timeout")
 
 // Reasons why an attempt ended that are not failures.
