@@ -20,6 +20,7 @@ type commit struct {
 	now      uint64 // Unix milliseconds, at least the time of the newest record
 	head     eventlog.Position
 	written  bool  // the batch was handed to Pebble, which empties large ones
+	synced   bool  // Pebble was asked to sync it
 	size     int   // of the batch in bytes
 	failed   error // applies to all requests
 	stored   []eventlog.Record
@@ -184,13 +185,11 @@ func (c *commit) write(l *Log) error {
 			return err
 		}
 	}
-	if s.head.synced = 0; l.opts.Sync == SyncAlways {
-		s.head.synced = l.Head().Seq // see progress
-	}
+	s.head.synced = s.acknowledged.seq.Load() // see progress
 	if err := c.batch.Set([]byte(metaHead), s.head.value(), nil); err != nil {
 		return err
 	}
-	c.written, c.size = true, c.batch.Len()
+	c.written, c.synced, c.size = true, sync, c.batch.Len()
 	if sync {
 		return s.db.ApplyNoSyncWait(c.batch, pebble.Sync)
 	}

@@ -166,13 +166,13 @@ func TestDamagedBlockLosesOnlyItsContent(t *testing.T) {
 				}
 				continue
 			}
-			told, silent, _ := m.compare(t, log, "")
+			told, silent, _, _ := m.compare(t, log, "")
 			if silent > 0 || b.what == "e" && told == 0 || len(b.what) == 1 && b.what != "e" && told > 0 {
 				t.Errorf("%s: of all records %d are covered by gaps, and %d are missing", what, told, silent)
 			}
 			for topic := range topics {
 				count := strings.HasPrefix(topic, "count/")
-				gone, silent, gaps := m.compare(t, log, topic)
+				gone, silent, _, gaps := m.compare(t, log, topic)
 				switch {
 				case silent > 0:
 					t.Errorf("%s: %s: %d records are missing, without a gap", what, topic, silent)

@@ -1,11 +1,13 @@
 package disklog_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -17,11 +19,13 @@ import (
 // there were 5,000 events of 10,000, no gap was reported, and the numbers were used again.
 
 // mustKill returns the files of a process that was killed after it appended some batches, each after the previous one was
-// acknowledged. With a small memtable, Pebble writes several write-ahead logs and recycles their files.
-func mustKill(t *testing.T, r *rand.Rand, batches, size, data, memTable int) *remains {
+// acknowledged. With a small memtable, Pebble writes several write-ahead logs and recycles their files. With SyncInterval an
+// interval ends after each batch except the last two.
+func mustKill(t *testing.T, r *rand.Rand, sync disklog.Sync, batches, size, data, memTable int) *remains {
 	t.Helper()
 	fs := vfs.NewMem()
 	o := faultOptions(fs)
+	o.Sync, o.Interval = sync, time.Hour
 	o.SetMemTable(memTable)
 	o.TrimOnlyWhenAsked()
 	log, err := disklog.Open(remainsDir, o)
@@ -29,7 +33,7 @@ func mustKill(t *testing.T, r *rand.Rand, batches, size, data, memTable int) *re
 		t.Fatal(err)
 	}
 	m := &remains{last: size}
-	for range batches {
+	for n := range batches {
 		batch := make([]eventlog.Record, size)
 		for i := range batch {
 			at := r.IntN(len(faultNoise) - data)
@@ -39,6 +43,12 @@ func mustKill(t *testing.T, r *rand.Rand, batches, size, data, memTable int) *re
 			batch[i].Seq, batch[i].Time = receipt.Seq, receipt.Time
 		}
 		m.records = append(m.records, batch...)
+		if sync == disklog.SyncInterval && n < batches-2 {
+			log.SyncNow()
+		}
+		if sync == disklog.SyncAlways || n < batches-2 {
+			m.synced = log.Head().Seq
+		}
 	}
 	m.fs, m.log = with(t, contents(t, fs)), newestLog(t, fs)
 	if err := log.Close(); err != nil {
@@ -66,20 +76,24 @@ func damages(t *testing.T, f func(what string, m *remains, files map[string]stri
 	for range rounds {
 		for _, kind := range []struct {
 			name                 string
+			sync                 disklog.Sync
 			batches, size, bytes int
 			memTable             int
 		}{
-			{"single posts", 150, 1, 800, 16 << 20},
-			{"single posts and many logs", 150, 1, 800, 64 << 10},
-			{"batches", 12, 200, 400, 16 << 20},
+			{"single posts", disklog.SyncAlways, 150, 1, 800, 16 << 20},
+			{"single posts and many logs", disklog.SyncAlways, 150, 1, 800, 64 << 10},
+			{"batches", disklog.SyncAlways, 12, 200, 400, 16 << 20},
+			{"single posts, synced at intervals", disklog.SyncInterval, 150, 1, 800, 16 << 20},
+			{"batches, synced at intervals", disklog.SyncInterval, 12, 200, 400, 16 << 20},
+			{"single posts and many logs, synced at intervals", disklog.SyncInterval, 150, 1, 800, 64 << 10},
 		} {
-			m := mustKill(t, r, kind.batches, kind.size, kind.bytes, kind.memTable)
+			m := mustKill(t, r, kind.sync, kind.batches, kind.size, kind.bytes, kind.memTable)
 			whole := contents(t, m.fs)
 			size := len(strings.TrimRight(whole[m.log], "\x00"))
 			for name, harm := range walHarms {
 				for tenth := range 10 {
-					if raced && r.IntN(4) > 0 {
-						continue
+					if r.IntN(2) > 0 || raced && r.IntN(4) > 0 {
+						continue // other seeds have the others
 					}
 					at := (size*tenth + r.IntN(size)) / 10
 					files := maps.Clone(whole)
@@ -94,7 +108,8 @@ func damages(t *testing.T, f func(what string, m *remains, files map[string]stri
 	}
 }
 
-// The log is refused, or readers get a gap; no number is used twice.
+// The log is refused, or readers get a gap and the operator an error; no number is used twice. The loss of records that no sync
+// covered, which happens only with SyncInterval, is a warning.
 func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 	t.Parallel()
 	refused, told, n := 0, 0, 0
@@ -102,6 +117,13 @@ func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 		o := m.open(t, files)
 		if o.silent > 0 {
 			t.Errorf("%s: %d acknowledged records are missing, without a gap", what, o.silent)
+		}
+		if o.lost != 0 && !strings.Contains(o.said, "level=") {
+			t.Errorf("%s: records are missing from %d on, and no log line says so", what, o.lost)
+		}
+		if o.lost != 0 && o.lost <= m.synced && !strings.Contains(o.said, "level=ERROR") {
+			t.Errorf("%s: records are missing from %d on, everything up to %d was synced, and the operator is told only %q",
+				what, o.lost, m.synced, o.said)
 		}
 		if n++; o.refused {
 			refused++
@@ -116,7 +138,7 @@ func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 func TestTwoBatchesAfterDamageProveThatItWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 13))
-	m := mustKill(t, r, 20, 200, 400, 16<<20)
+	m := mustKill(t, r, disklog.SyncAlways, 20, 200, 400, 16<<20)
 	whole := contents(t, m.fs)
 	delete(whole, "acknowledged")
 	ends := disklog.EntriesOf(m.log, whole[m.log])
@@ -137,7 +159,7 @@ func TestTwoBatchesAfterDamageProveThatItWasAcknowledged(t *testing.T) {
 // An invalid file counts as none.
 func TestAcknowledgedPositionThatMakesNoSenseIsIgnored(t *testing.T) {
 	t.Parallel()
-	m := mustKill(t, rand.New(rand.NewPCG(repeatable(t), 14)), 5, 3, 400, 16<<20)
+	m := mustKill(t, rand.New(rand.NewPCG(repeatable(t), 14)), disklog.SyncAlways, 5, 3, 400, 16<<20)
 	whole := contents(t, m.fs)
 	noted := whole["acknowledged"]
 	for _, text := range []string{
@@ -151,6 +173,32 @@ func TestAcknowledgedPositionThatMakesNoSenseIsIgnored(t *testing.T) {
 		files["acknowledged"] = text
 		if o := m.open(t, files); o.refused || o.told+o.silent > 0 {
 			t.Errorf("with %q: %+v", text, o)
+		}
+	}
+}
+
+// TestALostRangeIsToldToReadersThatResume: a reader without a position asks for what is there, and nothing is missing to it.
+func TestALostRangeIsToldToReadersThatResume(t *testing.T) {
+	t.Parallel()
+	m := mustKill(t, rand.New(rand.NewPCG(repeatable(t), 15)), disklog.SyncAlways, 10, 20, 400, 16<<20)
+	files := contents(t, m.fs)
+	files[m.log] = files[m.log][:len(strings.TrimRight(files[m.log], "\x00"))/2]
+	log := mustOpen(t, remainsDir, remainsOptions(with(t, files)))
+	everything := eventlog.Everything()
+	seek, err := log.Seek(t.Context(), everything, eventlog.Start{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := mustRead(t, log, seek)
+	last := eventlog.Position{Gen: log.Head().Gen, Seq: answer.Records[len(answer.Records)-1].Seq}
+	if last.Seq >= m.synced || answer.Complete != log.Head() {
+		t.Fatalf("a new reader gets records up to %v, of %d, and is at %v", last, m.synced, answer.Complete)
+	}
+	for _, at := range []uint64{1, last.Seq, m.synced - 1, m.synced} {
+		_, err := log.Read(t.Context(), eventlog.Query{Selector: everything, After: eventlog.Position{Gen: last.Gen, Seq: at}})
+		gap, ok := errors.AsType[*eventlog.GapError](err)
+		if !ok || gap.Reason != eventlog.Rollback || gap.To.Seq < m.synced {
+			t.Errorf("a reader that resumes at %d of %d gets %v", at, m.synced, err)
 		}
 	}
 }

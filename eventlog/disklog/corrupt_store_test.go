@@ -1,10 +1,12 @@
 package disklog_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"path"
@@ -24,6 +26,7 @@ type remains struct {
 	closed  bool
 	records []eventlog.Record // acknowledged records
 	last    int               // number of records in the last append
+	synced  uint64            // after a kill: everything up to this number was synced
 	log     string            // name of the write-ahead log that has them
 }
 
@@ -165,12 +168,17 @@ type outcome struct {
 	files   map[string]string // the files afterwards, if the directory was refused
 	told    int               // unreadable acknowledged records that gaps cover
 	silent  int               // unreadable acknowledged records that no gap covers
+	lost    uint64            // number of the first unreadable acknowledged record; 0: none
+	said    string            // warnings and errors in the operator's log
 }
 
 func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 	t.Helper()
 	fs := with(t, files)
-	log, err := disklog.Open(remainsDir, remainsOptions(fs))
+	var said bytes.Buffer
+	opts := remainsOptions(fs)
+	opts.Logger = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log, err := disklog.Open(remainsDir, opts)
 	if err != nil {
 		dirErr, ok := errors.AsType[*disklog.DirError](err)
 		if !ok || !errors.Is(err, eventlog.ErrCorrupt) || !strings.Contains(dirErr.Remedy, "restore") || strings.Contains(err.Error(), "\n") {
@@ -178,7 +186,7 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 		}
 		return outcome{refused: true, files: contents(t, fs)}
 	}
-	o.told, o.silent, _ = m.compare(t, log, "")
+	o.told, o.silent, o.lost, _ = m.compare(t, log, "")
 	newest := m.records[len(m.records)-1].Seq
 	next, err := log.Append(t.Context(), []eventlog.Record{{Topics: []string{"next"}}})
 	switch {
@@ -191,25 +199,25 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 	if err := log.Close(); err != nil {
 		t.Errorf("Close returns %v", err)
 	}
+	o.said = said.String()
 	return o
 }
 
-// compare reads a topic, or everything. It returns the numbers of acknowledged records that cannot be read, with and without a gap, and
-// the gaps.
-func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, silent int, gaps []eventlog.GapError) {
+// compare reads a topic, or everything. It returns the numbers of acknowledged records that cannot be read, with and without a gap, the
+// first of them, and the gaps.
+func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, silent int, lost uint64, gaps []eventlog.GapError) {
 	t.Helper()
 	sel := eventlog.Everything()
 	if topic != "" {
 		sel = eventlog.Topics(topic)
 	}
-	seen, missing := make(map[uint64]string), make(map[uint64]bool)
+	seen := make(map[uint64]string)
+	var missing [][2]uint64 // after the first number and up to the second
 	q := eventlog.Query{Selector: sel}
 	for q.After != log.Head() {
 		answer, err := log.Read(t.Context(), q)
 		if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
-			for seq := q.After.Seq + 1; seq <= gap.To.Seq; seq++ {
-				missing[seq] = true
-			}
+			missing = append(missing, [2]uint64{q.After.Seq, gap.To.Seq})
 			gaps = append(gaps, *gap)
 			q = gap.Partial(q)
 			continue
@@ -225,16 +233,20 @@ func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, s
 		if topic != "" && !slices.Contains(rec.Topics, topic) {
 			continue
 		}
-		switch data, ok := seen[rec.Seq]; {
+		data, ok := seen[rec.Seq]
+		if !ok && lost == 0 {
+			lost = rec.Seq
+		}
+		switch {
 		case ok && data != rec.Data:
 			t.Errorf("%d is not what was stored", rec.Seq)
-		case !ok && missing[rec.Seq]:
+		case !ok && slices.ContainsFunc(missing, func(m [2]uint64) bool { return m[0] < rec.Seq && rec.Seq <= m[1] }):
 			told++
 		case !ok:
 			silent++
 		}
 	}
-	return told, silent, gaps
+	return told, silent, lost, gaps
 }
 
 // Pebble 2.1.7 ignores what it cannot read of its manifest and at the end of its write-ahead log. Everything in a log that was closed

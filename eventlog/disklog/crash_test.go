@@ -114,7 +114,7 @@ func (r *run) now() time.Time { return time.UnixMilli(1_700_000_000_000 + r.cloc
 
 func (r *run) options(fs vfs.FS, how death) *disklog.Options {
 	o := &disklog.Options{
-		Cache: 1 << 20, Reserve: -1, Now: r.now, Logger: slog.New(&complaints{t: r.t}),
+		Cache: 1 << 20, Reserve: -1, Now: r.now, Logger: slog.New(unexpected{&complaints{t: r.t}}),
 		Interval: []time.Duration{time.Millisecond, 20 * time.Millisecond, time.Hour}[r.rand.IntN(3)],
 	}
 	if r.script.trims {
@@ -201,6 +201,16 @@ func (c *complaints) Handle(_ context.Context, r slog.Record) error {
 	})
 	c.t.Error(r.Message, all)
 	return nil
+}
+
+// unexpected drops the warning that a crash is expected to cause.
+type unexpected struct{ slog.Handler }
+
+func (u unexpected) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == disklog.NotClosed {
+		return nil
+	}
+	return u.Handler.Handle(ctx, r)
 }
 
 // life is a log that is used concurrently, and crashes.

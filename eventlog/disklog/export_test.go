@@ -39,6 +39,12 @@ func EntriesOf(name, text string) (ends []int) {
 	}
 }
 
+// NotClosed is the warning about a log with SyncInterval that a crash ended.
+const NotClosed = notClosed
+
+// SyncNow does what SyncInterval does when an interval ends.
+func (l *Log) SyncNow() { l.syncNow() }
+
 // SetChunk sets the approximate size of chunks in bytes.
 func (o *Options) SetChunk(bytes int) { o.chunkBytes = bytes }
 

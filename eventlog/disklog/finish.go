@@ -29,10 +29,10 @@ func (l *Log) finishLoop() {
 // publishCommit makes a batch visible, unless its store has failed. Then it is not known what is on disk, and the next store may
 // be open already with a newer head.
 //
-// With SyncAlways it first notes that the batch is on disk, see acknowledged.go.
+// If the batch was synced, it first notes that the batch is on disk, see acknowledged.go.
 func (l *Log) publishCommit(c *commit) error {
-	if l.opts.Sync == SyncAlways && l.Head() != c.head {
-		if err := c.store.acknowledged.write(c.head); err != nil {
+	if c.synced {
+		if err := c.store.acknowledged.raise(c.head); err != nil {
 			c.store.db.Fail(err)
 		}
 	}
@@ -82,15 +82,22 @@ func (l *Log) syncLoop() {
 	}
 }
 
+// syncNow syncs what is published, and writes that it is on disk.
 func (l *Log) syncNow() {
 	s, err := l.hold(context.Background())
 	if err != nil {
 		return
 	}
 	defer s.release()
-	if !s.db.Failed() {
-		if err := s.db.LogData(nil, pebble.Sync); err != nil {
-			s.db.Fail(err)
-		}
+	head := l.Head() // of this store, as nobody replaces it meanwhile
+	if s.db.Failed() {
+		return
+	}
+	err = s.db.LogData(nil, pebble.Sync)
+	if err == nil && !s.db.Failed() {
+		err = s.acknowledged.raise(head)
+	}
+	if err != nil {
+		s.db.Fail(err)
 	}
 }

@@ -203,7 +203,7 @@ type headMeta struct {
 	bytes   uint64 // their size
 	keys    uint64 // number of keys ever used
 	revived uint64 // number of dead topics that got records again
-	synced  uint64 // the newest number that was on disk and acknowledged when this was written; 0: not known
+	synced  uint64 // the newest number up to which everything was on disk when this was written; 0: not known
 
 	revivedBytes uint64 // 1, plus the eventlog.DeadTopicSize of those in revived; 0: written by a version that did not count
 }

@@ -63,7 +63,7 @@ func victim(text string) int {
 		return 1
 	}
 	o := p.options()
-	o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	o.Logger = slog.New(unexpected{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})})
 	if p.Steps > 0 {
 		o.SetFS(&stepFS{vfs.Default, func() { report("step") }})
 	}

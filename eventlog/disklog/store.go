@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ type store struct {
 	ret    *eventlog.Retention
 	marks  *marks
 
-	acknowledged acknowledged // used by the finisher, and when a generation begins
+	acknowledged acknowledged
 
 	users sync.WaitGroup // see use.go
 
@@ -94,7 +95,7 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 	if err != nil {
 		return nil, openError(l.dir, err)
 	}
-	proven := []eventlog.Position{readClosing(l.fs, l.dir).head, readAcknowledged(l.fs, l.dir)}
+	proven := proofs{readClosing(l.fs, l.dir).head, readAcknowledged(l.fs, l.dir)}
 	err = s.load(newGeneration, proven)
 	if err = errors.Join(err, s.db.Err()); err != nil {
 		return nil, errors.Join(openError(l.dir, err), s.close())
@@ -127,7 +128,7 @@ func (l *Log) openDB(readOnly error) (*store, error) {
 		return nil, err
 	}
 	s.db = db
-	s.acknowledged = acknowledged{fs: db.FS(), dir: l.dir}
+	s.acknowledged.fs, s.acknowledged.dir = db.FS(), l.dir
 	return s, nil
 }
 
@@ -153,9 +154,8 @@ func openError(dir string, err error) error {
 	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, asDamage(err)}
 }
 
-// load reads what is kept in memory, and writes what must be on disk before the first append. proven are positions up to which
-// everything was on disk, as other files of the directory say; zero positions are ignored.
-func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
+// load reads what is kept in memory, and writes what must be on disk before the first append.
+func (s *store) load(newGeneration bool, proven proofs) error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err != nil {
 		return err
@@ -170,8 +170,11 @@ func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
 	if err := s.resume(); err != nil {
 		return err
 	}
-	if s.loseProven(proven) {
-		newGeneration = true
+	unsure := s.lease > s.head.seq
+	otherGen, lost := s.loseProven(proven)
+	newGeneration = newGeneration || otherGen
+	if unsure && !lost {
+		s.damage.log.Warn(notClosed, "dir", s.damage.dir, "head", s.position().String(), "next", s.lease+1)
 	}
 	if newGeneration {
 		s.gen = otherGeneration(s.gen)
@@ -203,12 +206,22 @@ func (s *store) load(newGeneration bool, proven []eventlog.Position) error {
 	return errors.Join(err, s.acknowledged.begin(s.position()))
 }
 
+// notClosed is the warning about a log with SyncInterval that a crash ended.
+const notClosed = "the log was not closed, and what was appended after the last sync may be missing at its end; " +
+	"numbers below next are not used again, and readers that resume from one of them get a gap"
+
+// proofs are positions up to which everything was on disk, as other files of the directory say. The zero position proves nothing.
+type proofs struct {
+	closed       eventlog.Position // see readClosing
+	acknowledged eventlog.Position // see readAcknowledged
+}
+
 // loseProven compares the head of the store with positions that were on disk. Missing records of this generation become a hole whose
 // numbers are not used again. A position of another generation proves that the store lost the beginning of that one.
-func (s *store) loseProven(proven []eventlog.Position) (newGeneration bool) {
+func (s *store) loseProven(proven proofs) (newGeneration, lost bool) {
 	head := s.position()
 	var missing eventlog.Position
-	for _, p := range proven {
+	for _, p := range []eventlog.Position{proven.closed, proven.acknowledged} {
 		switch {
 		case p.Gen == "":
 		case p.Gen != s.gen:
@@ -217,12 +230,18 @@ func (s *store) loseProven(proven []eventlog.Position) (newGeneration bool) {
 			s.lease, missing = max(s.lease, p.Seq), p
 		}
 	}
-	if missing.Gen != "" && !s.fresh {
+	if missing.Gen == "" {
+		return false, false
+	}
+	if missing == proven.acknowledged && s.lease <= math.MaxUint64-leaseSize {
+		s.lease += leaseSize // with SyncInterval more numbers were used, and the lease that says so may be missing, too
+	}
+	if !s.fresh {
 		s.damage.log.Error("the disk has lost or damaged acknowledged records at the end of the log; "+
-			"their numbers are not used again, and readers get a gap; check the disk, and restore the log from a backup if the records matter",
+			"their numbers are not used again, and readers that resume there get a gap; check the disk, and restore the log from a backup if the records matter",
 			"dir", s.damage.dir, "acknowledged", missing.String(), "head", head.String())
 	}
-	return newGeneration
+	return newGeneration, true
 }
 
 // otherGeneration returns a random generation other than gen.
