@@ -18,85 +18,98 @@ import (
 
 // benchCmd is the command line of tidings bench. What it does is in internal/load.
 type benchCmd struct {
-	At string `arg:"" optional:"" name:"url" help:"The hub; any other form of --hub will do as well."`
+	At string `arg:"" optional:"" name:"url" help:"The hub, in any form that --hub takes."`
 
 	hubFlags `embed:""`
 
-	Subscribe       string   `group:"Any other hub" placeholder:"URL" help:"The URL of a stream, with {topic} where the topic belongs. Without, each stream is of all topics."`
-	Publish         string   `group:"Any other hub" placeholder:"URL" help:"The URL to publish to, also with {topic}."`
-	Method          string   `group:"Any other hub" short:"X" default:"POST" placeholder:"METHOD" help:"The method to publish with."`
-	Data            string   `group:"Any other hub" short:"d" aliases:"body" placeholder:"TEXT" help:"What to publish, with {data} where the event belongs, and {topic} if it is needed; {data} if not given. --body is the same."`
-	Header          []string `group:"Any other hub" short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of all requests. Can be repeated, as the next two."`
-	SubscribeHeader []string `group:"Any other hub" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of those that subscribe."`
-	PublishHeader   []string `group:"Any other hub" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of those that publish."`
+	Subscribe       string   `group:"Any other hub" placeholder:"URL" help:"The URL of a stream, with {topic} in place of the topic. Without {topic} every stream gets all topics."`
+	Publish         string   `group:"Any other hub" placeholder:"URL" help:"The URL to publish to; it can contain {topic}, too."`
+	Method          string   `group:"Any other hub" short:"X" default:"POST" placeholder:"METHOD" help:"The method of requests that publish."`
+	Data            string   `group:"Any other hub" short:"d" aliases:"body" placeholder:"TEXT" help:"The body of requests that publish: {data} stands for the event, {topic} for its topic; {data} by default. --body is the same."`
+	Header          []string `group:"Any other hub" short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"A header field of all requests. Can be repeated, as can the next two."`
+	SubscribeHeader []string `group:"Any other hub" sep:"none" placeholder:"'NAME: VALUE'" help:"A header field of requests that subscribe."`
+	PublishHeader   []string `group:"Any other hub" sep:"none" placeholder:"'NAME: VALUE'" help:"A header field of requests that publish."`
 
-	Subscribers int     `group:"How much" default:"1000" placeholder:"N" help:"How many subscribe; ${default} if not given."`
-	Topics      int     `group:"How much" default:"1" placeholder:"N" help:"Of how many topics, in turn; ${default} if not given."`
-	Topic       string  `group:"How much" default:"bench/{n}" placeholder:"NAME" help:"What topics are called, with {n} for their number; bench/{n} if not given."`
-	Publishers  int     `group:"How much" default:"1" placeholder:"N" help:"How many publish, each one request at a time; 0 for none, to look at a hub that has nothing to do."`
-	Rate        float64 `group:"How much" default:"50" placeholder:"N" help:"Events a second in all; 50 if not given, 0 for as many as subscribers take."`
-	Ahead       int     `group:"How much" default:"1000" placeholder:"N" help:"With --rate 0: how many events publishers may be ahead of subscribers; ${default} if not given."`
-	Batch       int     `group:"How much" default:"1" placeholder:"N" help:"Events in a request, --data once for each, in lines. On Tidings they are NDJSON."`
-	Size        int     `group:"How much" default:"100" placeholder:"BYTES" help:"Data of an event; ${default} if not given, at least 35."`
+	Subscribers int     `group:"How much" default:"1000" placeholder:"N" help:"Number of subscribers; ${default} by default."`
+	Topics      int     `group:"How much" default:"1" placeholder:"N" help:"Number of topics, which subscribers and publishers use in turn; ${default} by default."`
+	Topic       string  `group:"How much" default:"bench/{n}" placeholder:"NAME" help:"Name of the topics, with {n} for the number; bench/{n} by default."`
+	Publishers  int     `group:"How much" default:"1" placeholder:"N" help:"Number of publishers, each with one request at a time; 0 measures an idle hub."`
+	Rate        float64 `group:"How much" default:"50" placeholder:"N" help:"Events per second in all; 50 by default. 0 publishes as many as the subscribers can take."`
+	Ahead       int     `group:"How much" default:"1000" placeholder:"N" help:"With --rate 0: how many events the publishers may be ahead of the subscribers; ${default} by default."`
+	Batch       int     `group:"How much" default:"1" placeholder:"N" help:"Events per request: --data once per event, one per line. For Tidings they are NDJSON."`
+	Size        int     `group:"How much" default:"100" placeholder:"BYTES" help:"Size of an event's data; ${default} by default, at least 35."`
 
-	Duration    time.Duration `group:"How long" default:"10s" placeholder:"DURATION" help:"How long to measure; ${default} if not given. With --returning at least until all are back."`
-	WarmUp      time.Duration `group:"How long" default:"1s" placeholder:"DURATION" help:"How long before that; ${default} if not given."`
-	ConnectRate float64       `group:"How long" placeholder:"N" help:"Connections begun in a second; as many as can be had if not given."`
+	Duration    time.Duration `group:"How long" default:"10s" placeholder:"DURATION" help:"How long to measure; ${default} by default. With --returning at least until all subscribers are back."`
+	WarmUp      time.Duration `group:"How long" default:"1s" placeholder:"DURATION" help:"How long to run before measuring; ${default} by default."`
+	ConnectRate float64       `group:"How long" placeholder:"N" help:"New connections per second; as many as possible by default."`
 
-	Churn     float64 `group:"What may happen" placeholder:"N" help:"Connections a second that break, and come back with Last-Event-ID."`
-	Slow      int     `group:"What may happen" placeholder:"N" help:"So many more subscribers that read slowly."`
-	SlowBytes int     `group:"What may happen" default:"100" placeholder:"BYTES" help:"What a slow one reads in a second; ${default} if not given, 0 for nothing at all."`
-	Returning int     `group:"What may happen" placeholder:"N" help:"So many more subscribers that come back at once, with missed events, when measuring begins."`
-	Missed    int     `group:"What may happen" default:"100" placeholder:"N" help:"How many each has missed; ${default} if not given."`
+	Churn     float64 `group:"What may happen" placeholder:"N" help:"Connections per second that break and reconnect with Last-Event-ID."`
+	Slow      int     `group:"What may happen" placeholder:"N" help:"Number of additional slow subscribers."`
+	SlowBytes int     `group:"What may happen" default:"100" placeholder:"BYTES" help:"Bytes per second that a slow subscriber reads; ${default} by default, 0 for none."`
+	Returning int     `group:"What may happen" placeholder:"N" help:"Number of additional subscribers that all reconnect when measuring begins, after missing events."`
+	Missed    int     `group:"What may happen" default:"100" placeholder:"N" help:"Number of events that each of them has missed; ${default} by default."`
 
-	Streams int      `group:"How" name:"http2" placeholder:"N" help:"Use HTTP/2, with N streams on a connection. HTTP/1.1 if not given."`
-	Source  []string `group:"How" sep:"," placeholder:"ADDRESS" help:"Addresses of this machine to connect from, in turn: each has some 28,000 ports."`
-	PID     []int    `group:"How" name:"pid" placeholder:"PID" help:"A process of the hub, to see what it takes of the machine. Can be repeated."`
-	JSON    bool     `group:"How" name:"json" help:"Print JSON, for programs."`
-	Quiet   bool     `group:"How" short:"q" help:"Do not show how it goes."`
+	Streams int      `group:"How" name:"http2" placeholder:"N" help:"Use HTTP/2 with N streams per connection; HTTP/1.1 by default."`
+	Source  []string `group:"How" sep:"," placeholder:"ADDRESS" help:"Local addresses to connect from, in turn: each has about 28,000 ports."`
+	PID     []int    `group:"How" name:"pid" placeholder:"PID" help:"A process of the hub, whose CPU time and memory are measured. Can be repeated."`
+	JSON    bool     `group:"How" name:"json" help:"Print JSON."`
+	Quiet   bool     `group:"How" short:"q" help:"Show no progress."`
 }
 
 // Help is the manual.
 func (*benchCmd) Help() string {
 	return `
-Puts a hub under load: Tidings, or whatever speaks Server-Sent Events and takes events by HTTP.
+Puts a hub under load: Tidings, or any server that speaks Server-Sent Events and
+accepts events over HTTP.
 
-It says how many events were delivered, how long each took from publishing to reading, and what the hub took of the machine.
-Every event has a number, so that what is lost, comes twice, comes out of order or to the wrong subscriber is counted, too.
-At a rate an event's time is when it was due: a hub that lets publishers wait does not look faster for it.
+It reports how many events were delivered, how long each took from publisher to
+subscriber, and the hub's CPU time and memory. Events are numbered: lost,
+duplicate, reordered and misdirected events are counted. With a rate, latency
+counts from the time when an event was due, so that a hub that makes publishers
+wait does not look faster.
 
-Subscribers and hub share a machine here. Give each its own core, or they measure each other:
+Subscribers and hub share a machine here. Give each its own core, or they
+disturb each other:
 
     taskset -c 0 tidings serve --memory
     taskset -c 1 tidings bench --pid $(pidof tidings)
 
-Examples, of a hub at localhost:3000:
+Examples with a hub at localhost:3000:
 
-    tidings bench                                            1,000 subscribers, 50 events a second
-    tidings bench https://hub.example --ca ca.pem            another hub
+    tidings bench                    1,000 subscribers, 50 events per second
+    tidings bench https://hub.example --ca ca.pem
     tidings bench --subscribers 10000 --topics 100 --rate 200 --publishers 4
-    tidings bench --rate 0 --batch 10 --publishers 4         as fast as it goes
-    tidings bench --publishers 0 --pid 4711                  memory and CPU of connections that do nothing
-    tidings bench --churn 100                                connections that break: is anything lost?
-    tidings bench --slow 50 --slow-bytes 10                  readers that cannot keep up: does anybody else notice?
-    tidings bench --returning 5000 --missed 100              everybody comes back at once
-    tidings bench --topics 1000 --http2 100                  100 streams on each connection
+    tidings bench --rate 0 --batch 10 --publishers 4    as fast as possible
+    tidings bench --publishers 0 --pid 4711             an idle hub
+    tidings bench --churn 100                           breaking connections
+    tidings bench --slow 50 --slow-bytes 10             slow subscribers
+    tidings bench --returning 5000 --missed 100         a storm of reconnections
+    tidings bench --topics 1000 --http2 100             100 streams a connection
 
-Other hubs, with what their configuration says of paths and tokens:
+Other hubs, if their configuration has these paths and tokens:
 
-    tidings bench --subscribe 'localhost:80/sub/{topic}' --publish 'localhost:80/pub/{topic}'
-    tidings bench --subscribe 'https://localhost/.well-known/mercure?topic={topic}' --publish https://localhost/.well-known/mercure \
-        -H "Authorization: Bearer $JWT" -H 'Content-Type: application/x-www-form-urlencoded' --data 'topic={topic}&data={data}'
-    tidings bench --subscribe 'localhost:8000/connection/uni_sse?cf_connect=%7B%22subs%22:%7B%22{topic}%22:%7B%7D%7D%7D' \
-        --publish localhost:8000/api/publish -H 'X-API-Key: KEY' --data '{"channel":"{topic}","data":{"text":"{data}"}}'
+    tidings bench --subscribe 'localhost:80/sub/{topic}' \
+      --publish 'localhost:80/pub/{topic}'
+    tidings bench \
+      --subscribe 'https://localhost/.well-known/mercure?topic={topic}' \
+      --publish https://localhost/.well-known/mercure \
+      -H "Authorization: Bearer $JWT" \
+      -H 'Content-Type: application/x-www-form-urlencoded' \
+      --data 'topic={topic}&data={data}'
+    tidings bench --publish localhost:8000/api/publish -H 'X-API-Key: KEY' \
+      --subscribe localhost:8000/connection/uni_sse?cf_connect=$CONNECT \
+      --data '{"channel":"{topic}","data":{"text":"{data}"}}'
+
+where CONNECT='%7B%22subs%22:%7B%22{topic}%22:%7B%7D%7D%7D'.
 
 Exit codes:
 
-    0     every event came to all who should have it, once and in order
-    1     it could not be measured
+    0     every subscriber got every event, once and in order
+    1     the measurement failed
     2     wrong usage
-    3     it was measured, and something was lost, came twice, out of order or to somebody else
-    130   interrupted, by Ctrl-C or another signal; what was measured until then is printed
+    3     an event was lost, duplicated, reordered or misdirected
+    130   interrupted, by Ctrl-C or another signal; the results until then are
+          printed
 `
 }
 

@@ -55,7 +55,7 @@ func (c *completionCmd) Run(std stdio) error {
 
 // completeCmd is the command that the scripts run.
 type completeCmd struct {
-	Shell string   `default:"zsh" help:"The shell that asks."`
+	Shell string   `default:"zsh" help:"The shell."`
 	Words []string `arg:"" optional:"" passthrough:"" help:"The words after tidings, up to the cursor."`
 }
 

@@ -20,15 +20,15 @@ type configCmd struct {
 
 // Help is shown below the command's usage.
 func (*configCmd) Help() string {
-	return `Prints the settings that tidings serve would have with these flags, this environment and this file, and where each comes from: its
-default, the line of a file, a variable, a flag. What is printed can be used as a file:
+	return `Prints the settings that tidings serve would have with these flags, this environment and this file, and where each comes from: the
+default, a line of the file, a variable, a flag. The output can be used as a file:
 
     tidings config > hub.yaml
     tidings serve --config hub.yaml
 
-Keys are never shown: settings name the files and the variable that have them.
+Keys are never shown: the settings only name their files and variables.
 
-Fails if tidings serve would refuse these settings.`
+The command fails if tidings serve would refuse the settings.`
 }
 
 // Run prints the settings.

@@ -15,7 +15,7 @@ import (
 // A setting has one name everywhere: --max-event is max-event in the file and TIDINGS_MAX_EVENT in the environment. The fields
 // of serveFlags are all there is to say about it; the file and the environment are read into them as the command line is.
 type configFlags struct {
-	Config string `type:"path" placeholder:"FILE" help:"A YAML file with settings: the names of these flags, without --. The environment goes before it (TIDINGS_ADDR for --addr), the command line before both."`
+	Config string `type:"path" placeholder:"FILE" help:"A YAML file with settings: the names of these flags without --. Environment variables (TIDINGS_ADDR for --addr) override it, and flags override both."`
 }
 
 // BeforeResolve is called by kong when the flags have their defaults, and before it applies those of the command line, which

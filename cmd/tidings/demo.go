@@ -19,27 +19,29 @@ import (
 
 // demoCmd is the command line of tidings demo.
 type demoCmd struct {
-	Addr string `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone, such as :3001, is on localhost. Everybody who reaches the address can see this machine's load: name another than localhost, such as 0.0.0.0:3000, only if you mean that."`
+	Addr string `default:"localhost:3000" placeholder:"HOST:PORT" help:"Address to listen on; ${default} by default. A port alone, such as :3001, is on localhost. Everybody who can reach the address can see this machine's load: use another address than localhost, such as 0.0.0.0:3000, only if you want that."`
 }
 
 // Help is shown below the command's usage.
 func (*demoCmd) Help() string {
-	return `It needs no internet, no configuration and no other file. Open http://localhost:3000 and read
-the source of the page, or look at what the page receives:
+	return `Needs no internet, no configuration and no other file. Open http://localhost:3000 and read the source of the page, or look at what
+the page receives:
 
     curl -N http://localhost:3000/events
 
-It is a hub, and this stream has all that it publishes. Three topics, which can be followed alone, as at /events/demo/clock:
+The demo is a hub, and this stream carries everything that it publishes. It has three topics, which can be followed alone, such as
+/events/demo/clock:
 
-    demo/counter   0, 1, 2, ... one each second, from the first visitor on (no event type)
-    demo/clock     the time, each second (event type clock)
-    demo/host      this machine's load, memory and network counters as JSON (event type host)
+    demo/counter   0, 1, 2, ... each second, from the first visitor on (no type)
+    demo/clock     the time, each second (type clock)
+    demo/host      load, memory and network counters of this machine, as JSON
+                   (type host)
 
-Two more event types are about the stream itself: tidings.checkpoint says from which position it begins, tidings.gap that
-something cannot be had any more.
+Two other event types are about the stream itself: tidings.checkpoint says at which position it starts, and tidings.gap that events
+are missing.
 
-Stop and start it while the page is open: the page comes back by itself. Break the connection
-instead, and the page gets everything that it has missed.`
+Stop the demo and start it again while the page is open: the page reconnects by itself. Break only the connection, and the page
+gets everything that it has missed.`
 }
 
 // Run serves the demo until ctx is cancelled.

@@ -15,29 +15,31 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// addressRule is the rule of all commands for hub, URL and topic, as the manual tells it. The code is [hubFlags.take] and
-// [address.Is].
+// addressRule is how all commands read hubs, URLs and topics, for the manual. The code is [hubFlags.take] and [address.Is].
 const addressRule = `Hub, URL and topic
-  A first argument that has a scheme (https://…, unix:PATH), has a port (host:3000, :3000) or is localhost
-  is the URL of a hub, or of a stream. Topics come after it:
+  A first argument with a scheme (https://…, unix:PATH) or a port (host:3000,
+  :3000), and localhost, is the URL of a hub or of a stream. Topics follow it:
 
-    tidings pub https://hub.example news hello       tidings pub :3000/events/news hello
-    tidings sub localhost:3001 news 'weather/**'     tidings topics unix:/run/tidings.sock
+    tidings pub https://hub.example news hello
+    tidings pub :3000/events/news hello
+    tidings sub localhost:3001 news 'weather/**'
+    tidings topics unix:/run/tidings.sock
 
-  Everything else is a topic: news, news.json, example.com/news. A topic that looks like a URL goes by --topic:
+  Every other argument is a topic: news, news.json, example.com/news. --topic
+  takes topics that look like URLs:
 
     tidings pub --topic https://example.com/books/1 hello
 
-  Without a URL the hub is that of --hub, else that of the variable TIDINGS_HUB, else http://localhost:3000. They
-  take the same forms.
+  Without a URL the hub is that of --hub, of the variable TIDINGS_HUB, or
+  http://localhost:3000, in this order. All three take the same forms.
 `
 
 // hubFlags say which hub is meant, and how it is reached. All commands that speak with a hub embed them.
 type hubFlags struct {
-	Hub      string `group:"Which hub" env:"TIDINGS_HUB" placeholder:"URL" help:"The hub, such as https://hub.example, localhost:3000, :3000 or unix:PATH; http://localhost:3000 if not given."`
-	Token    string `group:"Which hub" env:"TIDINGS_TOKEN" placeholder:"TOKEN" help:"The token that says who you are."`
-	CA       string `group:"Which hub" name:"ca" type:"path" placeholder:"FILE" help:"Trust the authorities in FILE, PEM, besides those of the system."`
-	Insecure bool   `group:"Which hub" help:"Take any certificate: whoever is in between can read and change everything."`
+	Hub      string `group:"Which hub" env:"TIDINGS_HUB" placeholder:"URL" help:"The hub, such as https://hub.example, localhost:3000, :3000 or unix:PATH; http://localhost:3000 by default."`
+	Token    string `group:"Which hub" env:"TIDINGS_TOKEN" placeholder:"TOKEN" help:"The token to send."`
+	CA       string `group:"Which hub" name:"ca" type:"path" placeholder:"FILE" help:"Also trust the certificate authorities in FILE (PEM)."`
+	Insecure bool   `group:"Which hub" help:"Accept any certificate. Anybody between you and the server can then read and change everything."`
 }
 
 // hubVariable is the variable of the environment that names the hub.

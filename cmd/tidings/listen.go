@@ -15,12 +15,12 @@ import (
 
 // listenFlags say where a hub listens, and how it is spoken to there.
 type listenFlags struct {
-	Addr       string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Where to listen; ${default} if not said. A port alone, such as :3001, is on localhost; unix:PATH is a socket in the file system."`
-	SocketMode socketMode `default:"0660" placeholder:"MODE" help:"Who may connect to a socket in the file system: its mode; ${default} if not said."`
-	AdminAddr  string     `placeholder:"HOST:PORT" help:"Where administration listens: metrics, stats, subscribers, revocation and profiles, without a token, for those who can reach it, and nothing of it is at --addr. Other machines can only with --insecure. If not said, these are at --addr, for tokens with admin: true."`
-	TLSCert    string     `name:"tls-cert" type:"path" placeholder:"FILE" help:"The certificate for HTTPS, PEM, with those that lead to its authority. When the files change, or on SIGHUP, the new ones are used for new connections."`
-	TLSKey     string     `name:"tls-key" type:"path" placeholder:"FILE" help:"The private key of the certificate, PEM."`
-	H2C        bool       `name:"h2c" help:"Take HTTP/2 without TLS also, from a proxy that ends TLS. With TLS there is HTTP/2 anyway."`
+	Addr       string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Address to listen on; ${default} by default. A port alone, such as :3001, is on localhost; unix:PATH is a Unix socket."`
+	SocketMode socketMode `default:"0660" placeholder:"MODE" help:"Mode of a Unix socket, which decides who may connect; ${default} by default."`
+	AdminAddr  string     `placeholder:"HOST:PORT" help:"A separate address for administration: metrics, statistics, subscribers, revocation and profiles. It asks for no token, and --addr no longer serves them. An address that other machines can reach needs --insecure. By default --addr serves them, for tokens with admin: true."`
+	TLSCert    string     `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain for HTTPS (PEM). New connections use the new files when they change, or on SIGHUP."`
+	TLSKey     string     `name:"tls-key" type:"path" placeholder:"FILE" help:"Private key of the certificate (PEM)."`
+	H2C        bool       `name:"h2c" help:"Accept HTTP/2 without TLS, from a proxy that terminates TLS. With TLS, HTTP/2 is always on."`
 }
 
 // socketMode is the mode of a file, in octal.

@@ -20,22 +20,23 @@ import (
 
 // logCmd is `tidings log`: what to do with a data directory in hand.
 type logCmd struct {
-	Stats    logStatsCmd    `cmd:"" help:"Tell what is in a data directory."`
-	Check    logCheckCmd    `cmd:"" help:"Read everything in a data directory and report what is damaged."`
-	Dump     logDumpCmd     `cmd:"" help:"Print the records of a data directory, one JSON object a line."`
-	Restored logRestoredCmd `cmd:"" help:"Say that a data directory was restored from a copy."`
+	Stats    logStatsCmd    `cmd:"" help:"Print what a data directory holds."`
+	Check    logCheckCmd    `cmd:"" help:"Read a whole data directory and report damage."`
+	Dump     logDumpCmd     `cmd:"" help:"Print the records of a data directory, one JSON object per line."`
+	Restored logRestoredCmd `cmd:"" help:"Start a new generation after a data directory was restored from a copy."`
 }
 
 // Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
 func (c *logCmd) Help() string {
 	return `
-DIR is the data directory of a log that no process has open: end the hub first, or copy the directory and look at the
-copy. Only restored changes anything in it.
+DIR is the data directory of a log that no process has open: stop the hub first, or inspect a copy of the directory. Only restored
+changes anything in it.
 
 Exit codes:
-    0  it went well; check has found no problem
-    1  it failed, or check has found problems
-    2  the command line is wrong`
+
+    0     success; check has found no damage
+    1     the command failed, or check has found damage
+    2     wrong usage`
 }
 
 // logDir is the argument that they share.
@@ -62,7 +63,7 @@ func whenInUse(err error) error {
 
 type logStatsCmd struct {
 	logDir
-	JSON bool `name:"json" help:"As one JSON object, for programs."`
+	JSON bool `name:"json" help:"Print one JSON object."`
 }
 
 // Run is called by kong.
@@ -248,10 +249,10 @@ func (c *logRestoredCmd) Run(io stdio) error {
 type logDumpCmd struct {
 	logDir
 	Topic []string `sep:"none" placeholder:"TOPIC" help:"Only this topic, or the topics that this pattern matches. Can be repeated."`
-	Exact []string `sep:"none" placeholder:"TOPIC" help:"Only this topic, as it is written. Can be repeated."`
-	After string   `xor:"start" placeholder:"POSITION" help:"Begin after this position, such as k3f9a-10482."`
-	Since string   `xor:"start" placeholder:"TIME" help:"Begin with the records of this time, such as 2026-11-22T10:00:00Z, or of this long ago, such as 10m."`
-	Last  int      `xor:"start" placeholder:"N" help:"Only the last N."`
+	Exact []string `sep:"none" placeholder:"TOPIC" help:"Only this topic, in which * has no meaning. Can be repeated."`
+	After string   `xor:"start" placeholder:"POSITION" help:"Start after this position, such as k3f9a-10482."`
+	Since string   `xor:"start" placeholder:"TIME" help:"Start at this time, such as 2026-11-22T10:00:00Z, or this long ago, such as 10m."`
+	Last  int      `xor:"start" placeholder:"N" help:"Only the last N records."`
 }
 
 // Run is called by kong.

@@ -16,39 +16,39 @@ import (
 )
 
 // manual is what tidings --help says. Each command's own help, with all flags, is made by kong.
-const manual = `tidings: an event log that browsers can tail, with nothing but HTTP and EventSource.
+const manual = `tidings: an event log that browsers can tail, with only HTTP and EventSource.
 
 Commands
-  tidings demo          serve a page that counts, shows a clock and this machine's load
-  tidings serve         serve a hub: publish with POST, follow with EventSource, lose nothing
-  tidings config        print the settings that a hub would have, and where each comes from
-  tidings pub TOPIC     publish to a hub: arguments, lines, NDJSON, a growing file
-  tidings sub TOPIC     follow topics of a hub, or the URL of any event stream
+  tidings demo          serve a page with a counter, a clock and a load meter
+  tidings serve         serve a hub: POST publishes, EventSource subscribes
+  tidings config        print the settings of a hub, and where each comes from
+  tidings pub TOPIC     publish to a hub: arguments, lines, NDJSON, a log file
+  tidings sub TOPIC     subscribe to topics of a hub, or to any event stream
   tidings topics        list the topics of a hub
-  tidings stats         print how a hub does: streams, events, the log, refusals
-  tidings streams       list who follows what, and how far behind; close streams, revoke their tokens
-  tidings revoke        take back the tokens of a name, or one token
-  tidings token mint    make a token for a hub; also key, and explain: why is one refused?
-  tidings bench         put a hub under load, this or any other, and see what it delivers
-  tidings log stats DIR look into a data directory; also check, dump and restored
+  tidings stats         print statistics of a hub
+  tidings streams       list the open streams of a hub; close or revoke them
+  tidings revoke        revoke the tokens of a subject, or one token
+  tidings token mint    make a token for a hub; also key and explain
+  tidings bench         put this or another hub under load, and measure it
+  tidings log stats DIR inspect a data directory; also check, dump and restored
   tidings completion    complete commands and flags in bash, zsh or fish
   tidings man           print the manual page: tidings man | man -l -
 
-  tidings COMMAND --help   all about one command
-  tidings --version        which tidings this is
+  tidings COMMAND --help   help for one command
+  tidings --version        the version
 
 ` + addressRule + `
 Examples
-  tidings demo                                     then open http://localhost:3000
-  curl -N localhost:3000/events                    what that page receives, as it is on the wire
-  tidings sub localhost:3000/events                the same, easier to read
-  tidings serve                                    then: curl -d hello localhost:3000/events/news
-  tidings sub news 'weather/**' --last 10          topics of a hub, beginning with the last ten events
-  tidings pub news hello                           an event
+  tidings demo                              then open http://localhost:3000
+  curl -N localhost:3000/events             what that page receives
+  tidings sub localhost:3000/events         the same, easier to read
+  tidings serve                             then open http://localhost:3000, too
+  tidings sub news 'weather/**' --last 10   topics of a hub, and their last events
+  tidings pub news hello                    one event
 
 Exit codes
-  0 it went well, 1 it failed, 2 the command line is wrong, 3 the hub refused; tidings sub has more, see its help.
-  Ctrl-C stops every command cleanly.
+  0 success, 1 failure, 2 wrong usage, 3 the hub refused. Some commands have more:
+  see their help. Ctrl-C stops every command cleanly.
 `
 
 // The exit codes that all commands share. A command with more of them documents them in its help.
@@ -96,21 +96,21 @@ type program struct {
 // commands is what kong reads the command line into.
 type commands struct {
 	Demo    demoCmd    `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
-	Serve   serveCmd   `cmd:"" help:"Serve a hub: publish with POST, follow with EventSource, lose nothing."`
-	Config  configCmd  `cmd:"" help:"Print the settings that a hub would have, and where each comes from."`
+	Serve   serveCmd   `cmd:"" help:"Serve a hub: publish with POST, subscribe with EventSource, lose nothing."`
+	Config  configCmd  `cmd:"" help:"Print the settings of a hub, and where each comes from."`
 	Pub     pubCmd     `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
-	Sub     subCmd     `cmd:"" help:"Follow topics of a hub, or any event stream: curl for Server-Sent Events."`
+	Sub     subCmd     `cmd:"" help:"Subscribe to topics of a hub, or to any event stream: curl for Server-Sent Events."`
 	Topics  topicsCmd  `cmd:"" help:"List the topics of a hub."`
-	Stats   statsCmd   `cmd:"" help:"Print how a hub does: streams, events, the log, refusals."`
-	Streams streamsCmd `cmd:"" help:"List who follows what on a hub, and how far behind; close streams, revoke their tokens."`
-	Revoke  revokeCmd  `cmd:"" help:"Take tokens back: all of a name, or one."`
-	Token   tokenCmd   `cmd:"" help:"Make keys and tokens for a hub, and see why a token is refused."`
-	Bench   benchCmd   `cmd:"" help:"Put a hub of Server-Sent Events under load, any one, and see what it delivers."`
-	Log     logCmd     `cmd:"" help:"Look into a data directory: stats, check, dump, restored."`
+	Stats   statsCmd   `cmd:"" help:"Print statistics of a hub: streams, events, the log, refusals."`
+	Streams streamsCmd `cmd:"" help:"List the open streams of a hub; close them, revoke their tokens."`
+	Revoke  revokeCmd  `cmd:"" help:"Revoke tokens: all of a subject, or one."`
+	Token   tokenCmd   `cmd:"" help:"Make keys and tokens for a hub, and explain why a token is refused."`
+	Bench   benchCmd   `cmd:"" help:"Put any hub of Server-Sent Events under load, and measure what it delivers."`
+	Log     logCmd     `cmd:"" help:"Inspect a data directory: stats, check, dump, restored."`
 
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in bash, zsh or fish."`
 	Man        manCmd        `cmd:"" help:"Print the manual page, tidings(1)."`
-	Complete   completeCmd   `cmd:"" hidden:"" help:"Say what could come next on a command line."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"Print the completions of a command line."`
 
 	Help    helpFlag    `short:"h" help:"Show this help."`
 	Version versionFlag `hidden:"" help:"Show the version."`

@@ -16,7 +16,7 @@ type manCmd struct{}
 // Help is the manual.
 func (*manCmd) Help() string {
 	return `
-Prints the manual page in the format of man(7): all that --help says of every command. To read it, or to install it:
+Prints the manual page in the format of man(7), with the help of every command. To read it, or to install it:
 
     tidings man | man -l -
     tidings man > ~/.local/share/man/man1/tidings.1`

@@ -22,23 +22,23 @@ import (
 // pubCmd is the command line of tidings pub. The file in order: flags, help, Run, what is published. Progress is in
 // pub_progress.go, --follow in pub_follow.go.
 type pubCmd struct {
-	Topic string   `arg:"" optional:"" help:"Where to publish; the hub's URL may come first. With --ndjson it may be left out: lines name their topics."`
-	Words []string `arg:"" optional:"" name:"data" help:"The event's data, words joined by a space. Without any it comes from standard input: an event for each line."`
+	Topic string   `arg:"" optional:"" help:"The topic; the hub's URL may come first. With --ndjson it can be left out if the lines name their topics."`
+	Words []string `arg:"" optional:"" name:"data" help:"The event's data, joined with spaces. Without it, each line of standard input is an event."`
 
 	hubFlags `embed:""`
 
-	Topics []string `group:"What to publish" name:"topic" sep:"none" placeholder:"TOPIC" help:"Where to publish, also a topic that looks like a URL; then all arguments are data. Can be repeated."`
+	Topics []string `group:"What to publish" name:"topic" sep:"none" placeholder:"TOPIC" help:"The topic, also one that looks like a URL; all arguments are data then. Can be repeated."`
 	Also   []string `group:"What to publish" sep:"none" placeholder:"TOPIC" help:"Another topic of the same events. Can be repeated."`
-	Type   string   `group:"What to publish" short:"t" placeholder:"TYPE" help:"The events' type; message if not given."`
-	File   string   `group:"What to publish" type:"path" placeholder:"FILE" help:"Read FILE instead of standard input; - is standard input, which may be empty then."`
-	Follow string   `group:"What to publish" short:"F" type:"path" placeholder:"FILE" help:"Publish each line that is written to FILE from now on, as tail -F would show it."`
-	Whole  bool     `group:"What to publish" short:"w" xor:"form" help:"All of the input is one event."`
-	Binary bool     `group:"What to publish" short:"b" help:"All of the input is one event of bytes."`
-	NDJSON bool     `group:"What to publish" xor:"form" help:"Each line is JSON: {\"data\": …} and what is wanted of topic, topics, type, key, encoding, end."`
-	End    bool     `group:"What to publish" help:"End the topic after that: nothing can be published to it any more, and who follows it is told."`
+	Type   string   `group:"What to publish" short:"t" placeholder:"TYPE" help:"The events' type; message by default."`
+	File   string   `group:"What to publish" type:"path" placeholder:"FILE" help:"Read FILE instead of standard input; - is standard input, which may then be empty."`
+	Follow string   `group:"What to publish" short:"F" type:"path" placeholder:"FILE" help:"Publish each line written to FILE from now on, like tail -F."`
+	Whole  bool     `group:"What to publish" short:"w" xor:"form" help:"The whole input is one event."`
+	Binary bool     `group:"What to publish" short:"b" help:"The whole input is one event of bytes."`
+	NDJSON bool     `group:"What to publish" xor:"form" help:"Each line is a JSON object: {\"data\": …}, optionally with topic, topics, type, key, encoding, end."`
+	End    bool     `group:"What to publish" help:"End the topic afterwards: nothing more can be published to it, and its subscribers are told."`
 
-	Key   string `group:"How" placeholder:"KEY" help:"What the events' idempotency keys are made of. To publish the same again with the same KEY stores only what is missing."`
-	Quiet bool   `group:"How" short:"q" help:"Say nothing but errors."`
+	Key   string `group:"How" placeholder:"KEY" help:"Idempotency key from which those of the events are made. Publishing the same events again with the same KEY stores only those that are missing."`
+	Quiet bool   `group:"How" short:"q" help:"Print errors only."`
 
 	Timeout time.Duration `group:"How" placeholder:"DURATION" help:"Give up after this time, such as 10s, 5m or 1h30m; 0 for never."`
 
@@ -48,10 +48,10 @@ type pubCmd struct {
 // Help is the manual.
 func (c *pubCmd) Help() string {
 	return `
-Publishes events to a hub, and is done when the hub has them all, as durably as it keeps them. It tries again when the hub cannot be
-reached or the connection breaks; nothing is stored twice by that.
+Publishes events to a hub. It succeeds when the hub has stored all of them, as durably as the hub is configured. It retries when it
+cannot reach the hub and when the connection breaks; no event is stored twice.
 
-Prints the ID of an event, or how many were stored and the IDs of the first and the last.
+Prints the ID of one event, or the number of events and the IDs of the first and the last.
 
 Examples:
 
@@ -65,11 +65,12 @@ Examples:
 
 Exit codes:
 
-    0     the hub has all
-    1     something failed; some may be stored, which --key and another try bring in order
+    0     the hub has stored all events
+    1     something failed; some events may be stored, and a retry with --key
+          stores the rest
     2     wrong usage
     3     the hub refused
-    4     --timeout is over
+    4     --timeout expired
     130   interrupted, by Ctrl-C or another signal
 `
 }

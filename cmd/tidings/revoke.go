@@ -11,24 +11,24 @@ import (
 
 // revokeCmd is the command line of tidings revoke.
 type revokeCmd struct {
-	URL string `arg:"" optional:"" name:"hub" help:"The hub's URL, if not by --hub."`
+	URL string `arg:"" optional:"" name:"hub" help:"The hub's URL; --hub is the same."`
 
 	hubFlags `embed:""`
 
-	Sub    string `group:"What to revoke" placeholder:"NAME" help:"All tokens that were issued to NAME (sub) up to now."`
-	JTI    string `group:"What to revoke" name:"jti" placeholder:"ID" help:"The token with this ID (jti)."`
-	Format string `group:"What to revoke" short:"f" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text or json; text on a terminal and JSON elsewhere if not given."`
+	Sub    string `group:"What to revoke" placeholder:"NAME" help:"Revoke all tokens issued to the subject NAME (sub) so far."`
+	JTI    string `group:"What to revoke" name:"jti" placeholder:"ID" help:"Revoke the token with this ID (jti)."`
+	Format string `group:"What to revoke" short:"f" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text or json; by default text on a terminal, else JSON."`
 }
 
 // Help is the manual.
 func (*revokeCmd) Help() string {
 	return `
-Takes tokens back: their streams end at once, and the hub refuses them from now on, also after a restart. tidings token explain says what a token's
-sub and jti are.
+Revokes tokens: their streams end at once, and the hub refuses them from now on, also after a restart. tidings token explain shows
+the sub and the jti of a token.
 
-A token of the same sub is good again if it is issued later, by more than 30 seconds, because clocks differ.
+Tokens that are issued to the same sub more than 30 seconds later are accepted again; the margin is for clocks that differ.
 
-The hub wants a token that says admin; where administration has a listener of its own (--admin-addr), name that listener.
+The hub requires a token with admin: true. If administration has its own address (--admin-addr), give that address instead.
 
 Examples:
 

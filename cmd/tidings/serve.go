@@ -22,25 +22,28 @@ type serveCmd struct {
 
 // Help is shown below the command's usage.
 func (*serveCmd) Help() string {
-	return `Open http://localhost:3000: the page there follows and publishes. Or do so in terminals, each in one of its own:
+	return `Open http://localhost:3000: the page there subscribes and publishes. Or use two terminals:
 
     curl -N localhost:3000/events/news
     curl -d hello localhost:3000/events/news
 
-A page follows with new EventSource('http://localhost:3000/events/news').
+A page of your own subscribes with new EventSource('http://localhost:3000/events/news').
 
---keep says what is kept of topics, by pattern: * stands for one segment, ** at the end for any number.
+--keep sets the retention of topics by pattern: * stands for one segment, ** at the end for any number.
 
     --keep 'chat/**=age:24h'             one day
-    --keep 'chat/**=age:7d,count:1000'   one week, and no more than 1000 events of each topic
-    --keep 'prices/*=latest:1'           the newest event of each topic; the one before is superseded, not missing
+    --keep 'chat/**=age:7d,count:1000'   one week, and at most 1,000 events of
+                                         each topic
+    --keep 'prices/*=latest:1'           the newest event of each topic; older
+                                         ones are superseded, not missing
 
-What no rule matches is kept for 7 days.
+Events of topics that no rule matches are kept for 7 days.
 
-Each flag can be said in a file (--config hub.yaml) and in the environment, too: addr: :8080 there, TIDINGS_ADDR=:8080 here. Of a
-flag that takes several values the file has a list, the environment has them with spaces between. tidings config shows what holds.
+Every flag is also a setting of the file (--config hub.yaml) and an environment variable: addr: :8080 in the file, TIDINGS_ADDR=:8080
+in the environment. A flag that can be repeated is a list in the file; in the environment, spaces separate its values. tidings config
+shows the settings in effect.
 
-Ctrl-C stops the hub: its streams get what there is, and come back when it is up again. They have missed nothing.`
+Ctrl-C stops the hub: streams get what is stored and end. Their clients reconnect when the hub is up again, and miss nothing.`
 }
 
 // Run serves a hub until ctx is cancelled.

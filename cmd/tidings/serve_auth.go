@@ -16,20 +16,20 @@ import (
 
 // authFlags say who may do what.
 type authFlags struct {
-	KeyFile   []string `sep:"none" type:"path" placeholder:"FILE" help:"A secret of 32 bytes or more with which tokens are signed. May be said several times: a token of any of them is accepted."`
-	KeyEnv    string   `default:"TIDINGS_KEY" placeholder:"NAME" help:"The environment variable that has another key, if there is one: a secret, or a public key in PEM; ${default} if not said."`
-	PublicKey []string `sep:"none" type:"path" placeholder:"FILE" help:"A public key, PEM, of whoever signs tokens: RSA, P-256, P-384, P-521 or Ed25519. May be said several times."`
-	JWKSURL   jwksURL  `name:"jwks-url" placeholder:"URL" help:"Where whoever signs tokens publishes the public keys. They are fetched again now and then, and when a token has another one."`
+	KeyFile   []string `sep:"none" type:"path" placeholder:"FILE" help:"File with a secret of at least 32 bytes that signs tokens. Can be repeated: tokens of every key are accepted."`
+	KeyEnv    string   `default:"TIDINGS_KEY" placeholder:"NAME" help:"Environment variable with one more key, a secret or a public key (PEM), if it is set; ${default} by default."`
+	PublicKey []string `sep:"none" type:"path" placeholder:"FILE" help:"Public key (PEM) of an issuer of tokens: RSA, P-256, P-384, P-521 or Ed25519. Can be repeated."`
+	JWKSURL   jwksURL  `name:"jwks-url" placeholder:"URL" help:"URL of the issuer's public keys (JWKS). They are fetched again from time to time, and when a token names an unknown key."`
 
-	JWTAlg      []string `name:"jwt-alg" sep:"none" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519" placeholder:"ALG" help:"An algorithm with which tokens may be signed, such as PS256; for each key the usual one of its kind if not said: HS256, RS256, ES256, ES384, ES512 or EdDSA. May be said several times."`
-	JWTIssuer   string   `name:"jwt-issuer" placeholder:"ISS" help:"The issuer (iss) that tokens must have."`
-	JWTAudience string   `name:"jwt-audience" placeholder:"AUD" help:"The audience (aud) that tokens must have."`
+	JWTAlg      []string `name:"jwt-alg" sep:"none" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519" placeholder:"ALG" help:"Algorithm that tokens may be signed with, such as PS256; by default the usual one of each key: HS256, RS256, ES256, ES384, ES512 or EdDSA. Can be repeated."`
+	JWTIssuer   string   `name:"jwt-issuer" placeholder:"ISS" help:"Issuer (iss) that tokens must have."`
+	JWTAudience string   `name:"jwt-audience" placeholder:"AUD" help:"Audience (aud) that tokens must have."`
 
-	TokenCookie string         `placeholder:"NAME" help:"The cookie that has the token of a page, whose EventSource cannot send an Authorization field."`
-	TokenQuery  bool           `help:"Take a token from the query, too: ?access_token=TOKEN. Servers on the way may log it: prefer the cookie."`
-	Public      []topicPattern `sep:"none" placeholder:"PATTERN" help:"What everybody may follow, without a token, too. May be said several times."`
-	Origin      []string       `sep:"none" placeholder:"URL" help:"An origin, such as https://example.com, whose pages may use the hub, besides its own; * for all, without their cookies. May be said several times."`
-	Insecure    bool           `help:"Let other machines in where no token is asked for, so that everybody may do everything: at --addr without a key, and at --admin-addr."`
+	TokenCookie string         `placeholder:"NAME" help:"Cookie that holds the token of a page: EventSource cannot send an Authorization field."`
+	TokenQuery  bool           `help:"Also accept tokens in the URL: ?access_token=TOKEN. Servers on the way may log it: prefer the cookie."`
+	Public      []topicPattern `sep:"none" placeholder:"PATTERN" help:"Topics that everybody may subscribe to, even without a token. Can be repeated."`
+	Origin      []string       `sep:"none" placeholder:"URL" help:"Another origin, such as https://example.com, whose pages may use the hub; * for all, without their cookies. Can be repeated."`
+	Insecure    bool           `help:"Let other machines reach an address that asks for no token: --addr without a key, and --admin-addr. Everybody may do everything there."`
 }
 
 // topicPattern is a pattern on the command line.

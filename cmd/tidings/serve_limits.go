@@ -14,28 +14,28 @@ import (
 
 // limitFlags say how much somebody may ask for.
 type limitFlags struct {
-	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"The largest event that is taken; ${default} if not said, at most 16MiB."`
-	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"How many topics and patterns one subscription may have; ${default} if not said."`
-	IgnoreParam   []string      `sep:"none" placeholder:"NAME" help:"A parameter that a library or proxy adds to requests, such as datastar: it is ignored. Other unknown parameters are refused, except _, _t and _ts, which are always ignored. Can be repeated."`
-	MaxBodyMemory byteSize      `default:"128MiB" placeholder:"SIZE" help:"The memory that all bodies together may take while they are published, beyond the first 16KiB of each; ${default} if not said, at least 6 times --max-event. One address, or one token, may take half of it."`
-	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to come; ${default} if not said."`
-	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long a body may take to come that is one event; ${default} if not said."`
+	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"Size of the largest event; ${default} by default, at most 16MiB."`
+	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"Most topics and patterns of one subscription; ${default} by default."`
+	IgnoreParam   []string      `sep:"none" placeholder:"NAME" help:"Ignore a parameter that a library or proxy adds to requests, such as datastar. Other unknown parameters are refused, except _, _t and _ts. Can be repeated."`
+	MaxBodyMemory byteSize      `default:"128MiB" placeholder:"SIZE" help:"Memory for all bodies that are being published, beyond the first 16KiB of each; ${default} by default, at least 6 times --max-event. One address, or one token, may use half of it."`
+	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to arrive; ${default} by default."`
+	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long the body of a single event may take to arrive; ${default} by default."`
 
-	MaxConnections           uint32 `default:"0" placeholder:"N" help:"How many streams may be open; 0 is as many as the process may open files for, without those that the log needs. Who comes when there is no room is told to come back later."`
-	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"How many of them by one address, or /64 network of IPv6; 0 is any number."`
-	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"How many of them by one subject (sub), or one token if it has none; 0 is any number."`
+	MaxConnections           uint32 `default:"0" placeholder:"N" help:"Most open streams; 0 for as many as the process may open files for, less those that the log needs. New streams over the limit are refused and told to come back later."`
+	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"Most streams of one address, or of one /64 network of IPv6; 0 for no limit."`
+	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"Most streams of one subject (sub), or of one token without a subject; 0 for no limit."`
 
-	PublishRatePerAddress eventRate `placeholder:"RATE" help:"How many events one address may publish, such as 100/s, or 100/s:500 for as many as 500 at once after a pause; any number if not said."`
-	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or one token."`
+	PublishRatePerAddress eventRate `placeholder:"RATE" help:"How fast one address may publish, such as 100/s, or 100/s:500 for bursts of up to 500 events; no limit by default."`
+	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or for one token without a subject."`
 
-	WriteTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a subscriber may take nothing of what it is sent; ${default} if not said. It is disconnected then, and has missed nothing when it comes back."`
-	MaxAge       time.Duration `default:"0s" placeholder:"TIME" help:"The longest life of a stream, such as 1h; 0s is no bound. The stream ends after 80 to 100 % of it, and its client comes back and has missed nothing. Use it behind a proxy that keeps connections whose browsers have gone."`
-	HeartbeatMin time.Duration `default:"5s" placeholder:"TIME" help:"The shortest interval of heartbeats that a subscriber may ask for (?heartbeat=15s); ${default} if not said."`
-	MaxLag       byteSize      `placeholder:"SIZE" help:"How far a subscriber that was live may fall behind, in bytes of all events since; any number if not said. One beyond is disconnected, and has missed nothing when it comes back."`
-	MaxLagTime   time.Duration `default:"0s" placeholder:"TIME" help:"The same in time; 0s is any time."`
-	SkipSlow     bool          `help:"Move those who are too far behind on to the newest event instead, and tell them of the gap."`
+	WriteTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a subscriber may accept no data before it is disconnected; ${default} by default. It misses nothing if it reconnects."`
+	MaxAge       time.Duration `default:"0s" placeholder:"TIME" help:"Longest life of a stream, such as 1h; 0s for no limit. The stream ends after 80 to 100 % of it; its client reconnects and misses nothing. Use it behind a proxy that keeps connections whose browsers have gone."`
+	HeartbeatMin time.Duration `default:"5s" placeholder:"TIME" help:"Shortest heartbeat interval that a subscriber may ask for (?heartbeat=15s); ${default} by default."`
+	MaxLag       byteSize      `placeholder:"SIZE" help:"How far a live subscriber may fall behind, in bytes of all events since; no limit by default. Beyond that it is disconnected, and misses nothing if it reconnects."`
+	MaxLagTime   time.Duration `default:"0s" placeholder:"TIME" help:"The same in time; 0s for no limit."`
+	SkipSlow     bool          `help:"Move subscribers that are too far behind to the newest event instead, with a gap event."`
 
-	TrustedProxy []netip.Prefix `sep:"none" placeholder:"NETWORK" help:"A network of proxies, such as 10.0.0.0/8, which are believed when they say for whom they ask (X-Forwarded-For, Forwarded). May be said several times."`
+	TrustedProxy []netip.Prefix `sep:"none" placeholder:"NETWORK" help:"Network of proxies, such as 10.0.0.0/8, whose X-Forwarded-For and Forwarded fields name the client. Can be repeated."`
 }
 
 // eventRate is a rate on the command line.

@@ -18,9 +18,9 @@ import (
 
 // reportFlags say what a hub tells its operator, on standard error.
 type reportFlags struct {
-	LogFormat   string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text, or json for programs that gather logs."`
-	LogLevel    string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"The least that is logged: debug, info, warn or error."`
-	LogRequests string `enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"A line for each request, when it is over, at level info: always, never, or auto, which leaves them out on a terminal."`
+	LogFormat   string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text or json."`
+	LogLevel    string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Lowest level that is logged: debug, info, warn or error."`
+	LogRequests string `enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"Whether to log each request when it ends, at level info: always, never, or auto, which logs none on a terminal."`
 }
 
 // requests reports whether each request has a line in a log that goes to w.

@@ -13,16 +13,16 @@ import (
 
 // storeFlags say where events are kept, and which.
 type storeFlags struct {
-	Data   string     `type:"path" placeholder:"DIR" help:"Where the events are kept; tidings-data if not said. It is made if it is not there."`
-	Memory bool       `help:"Keep the events in memory instead, until the hub stops."`
-	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"What to keep of the topics that match, such as chat/**=age:7d,count:1000. May be said several times: the first that matches counts."`
+	Data   string     `type:"path" placeholder:"DIR" help:"Data directory, which is created if it does not exist; tidings-data by default."`
+	Memory bool       `help:"Keep the events in memory instead. They are lost when the hub stops."`
+	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"Retention of the topics that match a pattern, such as chat/**=age:7d,count:1000. Can be repeated: the first match counts."`
 
-	KeepBytes byteSize `placeholder:"SIZE" help:"What to keep in all, such as 500MB or 10GB; 1GiB if not said; with --memory 64MiB and 100,000 events; at least 1MiB, and --max-event. The oldest events go first."`
+	KeepBytes byteSize `placeholder:"SIZE" help:"Retention of the whole log, such as 500MB or 10GB; 1GiB by default, with --memory 64MiB and 100,000 events; at least 1MiB and --max-event. The oldest events are removed first."`
 
-	TopicsRemembered uint32    `default:"1000000" placeholder:"N" help:"How many topics to remember of which no event is left, with what they have lost; ${default} if not said. They take at most an eighth of keep-bytes besides. Of forgotten ones a reader may be told of a gap where there is none."`
-	MinFree          freeSpace `default:"256MiB" placeholder:"SIZE" help:"How much of the disk stays free: below that the hub takes no events until there is room again; ${default} if not said, 0 for none."`
+	TopicsRemembered uint32    `default:"1000000" placeholder:"N" help:"How many topics without events to remember, so that their gaps are exact; ${default} by default. They take at most an eighth of keep-bytes in addition. A reader of a forgotten topic may get a gap where there is none."`
+	MinFree          freeSpace `default:"256MiB" placeholder:"SIZE" help:"Free space on the disk below which the hub stores no events until there is more again; ${default} by default, 0 for none."`
 
-	Sync string `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher has the answer. interval: within 100 ms, which is faster, and the power may take what was acknowledged last."`
+	Sync string `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher gets the answer. interval: within 100 ms, which is faster, but a power failure can lose the events acknowledged last."`
 }
 
 // defaultData is where the events are kept unless something else is said.

@@ -18,20 +18,20 @@ import (
 
 // statsCmd is the command line of tidings stats.
 type statsCmd struct {
-	URL string `arg:"" optional:"" name:"hub" help:"The hub's URL, if not by --hub."`
+	URL string `arg:"" optional:"" name:"hub" help:"The hub's URL; --hub is the same."`
 
 	hubFlags `embed:""`
 
-	Format string `short:"f" enum:"auto,table,json" default:"auto" placeholder:"FORMAT" help:"table or json; a table on a terminal and JSON elsewhere if not given."`
+	Format string `short:"f" enum:"auto,table,json" default:"auto" placeholder:"FORMAT" help:"table or json; by default a table on a terminal, else JSON."`
 }
 
 // Help is the manual.
 func (*statsCmd) Help() string {
 	return `
-Prints how a hub does: how many streams are open and how far behind, what was stored and delivered, what the log holds, and what was refused. Numbers
-that only rise count from the start of the hub. They are those of /metrics.
+Prints the statistics of a hub: how many streams are open and how far behind, what was stored and delivered, what the log holds, and
+what was refused. Counters start with the hub. The numbers are those of /metrics.
 
-A hub with keys wants a token that says admin; without one, or where administration has a listener of its own (--admin-addr), name that listener.
+A hub with keys requires a token with admin: true. If administration has its own address (--admin-addr), give that address instead.
 
 Examples:
 

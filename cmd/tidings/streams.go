@@ -21,33 +21,33 @@ import (
 
 // streamsCmd is the command line of tidings streams.
 type streamsCmd struct {
-	IDs []string `arg:"" optional:"" name:"id" help:"Only the streams with these IDs, from the list. The hub's URL may come first."`
+	IDs []string `arg:"" optional:"" name:"id" help:"Only the streams with these IDs. The hub's URL may come first."`
 
 	hubFlags `embed:""`
 
-	Topic   string `group:"Which streams" placeholder:"PATTERN" help:"Those that follow this topic, or a topic that this pattern matches."`
-	Sub     string `group:"Which streams" placeholder:"NAME" help:"Those whose token was issued to NAME."`
-	JTI     string `group:"Which streams" name:"jti" placeholder:"ID" help:"Those of the token with this ID (jti)."`
-	Address string `group:"Which streams" placeholder:"IP" help:"Those from this address, or from a network such as 192.0.2.0/24."`
-	Lag     int    `group:"Which streams" placeholder:"N" help:"Those that are behind by N events of the log or more."`
-	All     bool   `group:"Which streams" help:"All of them, for --close and --revoke."`
-	Count   int    `group:"Which streams" short:"n" placeholder:"N" help:"List the first N, the oldest ones; 0 for all."`
+	Topic   string `group:"Which streams" placeholder:"PATTERN" help:"Streams subscribed to this topic, or to a topic that this pattern matches."`
+	Sub     string `group:"Which streams" placeholder:"NAME" help:"Streams whose token has the subject NAME (sub)."`
+	JTI     string `group:"Which streams" name:"jti" placeholder:"ID" help:"Streams of the token with this ID (jti)."`
+	Address string `group:"Which streams" placeholder:"IP" help:"Streams from this address, or from a network such as 192.0.2.0/24."`
+	Lag     int    `group:"Which streams" placeholder:"N" help:"Streams that are N or more events of the log behind."`
+	All     bool   `group:"Which streams" help:"All streams, for --close and --revoke."`
+	Count   int    `group:"Which streams" short:"n" placeholder:"N" help:"List the N oldest streams; 0 for all."`
 
-	Close  bool   `group:"What to do" xor:"do" help:"Close them. Their clients are told when to come back, and may: they miss nothing."`
-	Revoke bool   `group:"What to do" xor:"do" help:"Revoke their tokens, each by its ID (jti). Their streams end, and the tokens are refused from now on."`
-	Format string `group:"What to do" short:"f" enum:"auto,table,ndjson" default:"auto" placeholder:"FORMAT" help:"table or ndjson; a table on a terminal and NDJSON elsewhere if not given."`
+	Close  bool   `group:"What to do" xor:"do" help:"Close the streams. Their clients may reconnect, and miss nothing."`
+	Revoke bool   `group:"What to do" xor:"do" help:"Revoke the tokens of the streams, each by its ID (jti). The streams end, and the tokens are refused from now on."`
+	Format string `group:"What to do" short:"f" enum:"auto,table,ndjson" default:"auto" placeholder:"FORMAT" help:"table or ndjson; by default a table on a terminal, else NDJSON."`
 }
 
 // Help is the manual.
 func (*streamsCmd) Help() string {
 	return `
-Lists the streams that are open, the oldest first: who follows what, since when, from where, and how many events of the log the stream is
-behind. With --close or --revoke it ends them.
+Lists the open streams, the oldest first: the subject, the topics, the start, the address, and how many events of the log the stream
+is behind. --close and --revoke end the streams.
 
-A closed stream gets a last checkpoint with a jittered retry, and its client may come back, having missed nothing. To keep a client out, revoke its
-token.
+The client of a closed stream gets a last checkpoint and a jittered time to reconnect, and misses nothing. To keep a client out,
+revoke its token.
 
-A hub with keys wants a token that says admin; where administration has a listener of its own (--admin-addr), name that listener.
+A hub with keys requires a token with admin: true. If administration has its own address (--admin-addr), give that address instead.
 
 Examples:
 

@@ -18,35 +18,35 @@ import (
 // subCmd is `tidings sub`: curl for Server-Sent Events. The file in order: flags, help, Run. What Run does
 // is in sub_follow.go.
 type subCmd struct {
-	Args []string `arg:"" optional:"" name:"topic" help:"Topics or patterns on a hub, whose URL may come first; or the URL of any stream; or '-' for a stream from standard input."`
+	Args []string `arg:"" optional:"" name:"topic" help:"Topics or patterns of a hub, whose URL may come first; or the URL of any stream; or - for a stream on standard input."`
 
 	hubFlags `embed:""`
 	Topics   []string `group:"Which hub" name:"topic" sep:"none" placeholder:"TOPIC" help:"A topic, also one that looks like a URL. Can be repeated."`
-	Since    string   `group:"Which hub" placeholder:"WHEN" help:"Begin in the past: 10m, 36h or 7d ago, at a time such as 2026-11-22T10:00:00Z, or with the earliest event there is."`
-	Last     int      `group:"Which hub" placeholder:"N" help:"Begin with the last N events."`
+	Since    string   `group:"Which hub" placeholder:"WHEN" help:"Start in the past: 10m, 36h or 7d ago, at a time such as 2026-11-22T10:00:00Z, or at the earliest event."`
+	Last     int      `group:"Which hub" placeholder:"N" help:"Start with the last N events."`
 
-	Format   string   `group:"What to show" short:"f" default:"auto" enum:"auto,pretty,raw,ndjson,data" placeholder:"FORMAT" help:"pretty, raw, ndjson or data; pretty on a terminal and raw elsewhere if not given."`
+	Format   string   `group:"What to show" short:"f" default:"auto" enum:"auto,pretty,raw,ndjson,data" placeholder:"FORMAT" help:"pretty, raw, ndjson or data; by default pretty on a terminal, else raw."`
 	Types    []string `group:"What to show" name:"type" short:"t" sep:"none" placeholder:"TYPE" help:"Only events of this type. Can be repeated."`
-	Count    int      `group:"What to show" short:"n" placeholder:"N" help:"End after N events; 0 for no end."`
-	Comments bool     `group:"What to show" help:"Show comments as well, such as keep-alives."`
+	Count    int      `group:"What to show" short:"n" placeholder:"N" help:"Stop after N events; 0 for no limit."`
+	Comments bool     `group:"What to show" help:"Also show comments, such as heartbeats."`
 	Color    string   `group:"What to show" default:"auto" enum:"auto,always,never" placeholder:"WHEN" help:"auto, always or never."`
-	Quiet    bool     `group:"What to show" short:"q" help:"Say nothing about the connection while there is hope for it."`
+	Quiet    bool     `group:"What to show" short:"q" help:"Say nothing about lost connections and reconnections."`
 
-	Header      []string `group:"What to ask for" short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"A field of the request. Can be repeated."`
-	Method      string   `group:"What to ask for" short:"X" placeholder:"METHOD" help:"GET if not given, POST with --data."`
-	Data        *string  `group:"What to ask for" short:"d" placeholder:"TEXT" help:"Body of the request; @FILE for that of a file, @- for standard input. Sent as JSON if it is JSON, unless --header says otherwise."`
-	LastEventID *string  `group:"What to ask for" name:"last-event-id" placeholder:"ID" help:"Begin after the event with this ID. Stronger than --state."`
+	Header      []string `group:"What to ask for" short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"A header field of the request. Can be repeated."`
+	Method      string   `group:"What to ask for" short:"X" placeholder:"METHOD" help:"The method; GET by default, POST with --data."`
+	Data        *string  `group:"What to ask for" short:"d" placeholder:"TEXT" help:"The body of the request; @FILE reads a file, @- standard input. JSON is sent as application/json, unless --header says otherwise."`
+	LastEventID *string  `group:"What to ask for" name:"last-event-id" placeholder:"ID" help:"Start after the event with this ID, instead of the position in --state."`
 
-	Once        bool          `group:"How long to stay" aliases:"no-reconnect" xor:"policy" help:"End when the stream ends. --no-reconnect is the same."`
-	Browser     bool          `group:"How long to stay" xor:"policy" help:"Reconnect exactly when a browser would: after a fixed time, and never after a refusal."`
-	Repeat      bool          `group:"How long to stay" help:"Reconnect also when the method is not GET, which sends the request again."`
-	Timeout     time.Duration `group:"How long to stay" placeholder:"DURATION" help:"End after this time, such as 10s, 5m or 1h30m; 0 for no end."`
-	IdleTimeout time.Duration `group:"How long to stay" placeholder:"DURATION" help:"Take a connection that is silent for this long for dead. Comments count as sound."`
-	MaxEvent    int           `group:"How long to stay" placeholder:"BYTES" help:"Largest event accepted; 16 MiB if not given, -1 for any."`
+	Once        bool          `group:"How long to stay" aliases:"no-reconnect" xor:"policy" help:"Stop when the stream ends. --no-reconnect is the same."`
+	Browser     bool          `group:"How long to stay" xor:"policy" help:"Reconnect as a browser does: after a fixed time, and never after a refusal."`
+	Repeat      bool          `group:"How long to stay" help:"Reconnect even if the method is not GET, which sends the request again."`
+	Timeout     time.Duration `group:"How long to stay" placeholder:"DURATION" help:"Stop after this time, such as 10s, 5m or 1h30m; 0 for no limit."`
+	IdleTimeout time.Duration `group:"How long to stay" placeholder:"DURATION" help:"Treat a connection as dead after this much silence. Comments, such as heartbeats, break the silence."`
+	MaxEvent    int           `group:"How long to stay" placeholder:"BYTES" help:"Size of the largest event; 16 MiB by default, -1 for no limit."`
 
 	Exec      string `group:"What to do with events" short:"e" placeholder:"COMMAND" help:"Run COMMAND for each event, instead of printing it unless --format is given."`
-	KeepGoing bool   `group:"What to do with events" help:"Go on with the next event when COMMAND fails."`
-	State     string `group:"What to do with events" short:"s" placeholder:"FILE" help:"Keep the position in FILE, and begin where the last run ended."`
+	KeepGoing bool   `group:"What to do with events" help:"Continue with the next event when COMMAND fails."`
+	State     string `group:"What to do with events" short:"s" placeholder:"FILE" help:"Keep the position in FILE, and start where the last run ended."`
 
 	topics []string // of a hub; none if another stream is followed
 	stream string   // its URL, or "-"
@@ -65,36 +65,38 @@ const (
 // Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
 func (c *subCmd) Help() string {
 	return `
-Follows topics of a hub, or any stream of Server-Sent Events, and reconnects when the connection breaks, from where it was.
+Subscribes to topics of a hub, or to any stream of Server-Sent Events. When the connection breaks, it reconnects and resumes.
 
-What has a scheme (https://…), a port (:3000) or is localhost is a URL, all else is a topic: see tidings --help. In topics *
-stands for one segment and ** at the end for any number. Quote patterns: a shell takes * for the names of files.
+An argument with a scheme (https://…) or a port (:3000), and localhost, is a URL; every other argument is a topic: see tidings --help.
+In topics * stands for one segment and ** at the end for any number. Quote patterns: the shell expands *.
 
 Formats:
 
-    pretty   time, type, ID, data for people; JSON on one line or broken at its commas. Of topics the time is when the hub stored
-             the event, otherwise when it arrived
-    raw      Server-Sent Events again, one clean stream whatever happened to the connection
-    ndjson   a line {"id", "type", "data", "time"} per event; data is a string, time that of arrival. Of topics, the hub's
-             own: {"id", "topic", "topics", "type", "time", "data", "encoding"}
-    data     the data, and a line end
+    pretty   time, type, ID and data for people; JSON on one line, or broken
+             after commas. For topics the time is when the hub stored the
+             event, otherwise when it arrived
+    raw      Server-Sent Events again, as one stream across reconnections
+    ndjson   one line {"id", "type", "data", "time"} per event; data is a
+             string, time that of arrival. For topics, the envelope of the hub:
+             {"id", "topic", "topics", "type", "time", "data", "encoding"}
+    data     the data and a line end
 
-On a terminal control characters and the like are shown, never obeyed, in all formats.
+A terminal never acts on control characters in events: they are shown, in all formats.
 
-Commands: --exec runs COMMAND by sh -c (cmd /c on Windows), one event after the other, with the data and a line end
-on standard input, and in the environment
+Commands: --exec runs COMMAND by sh -c (cmd /c on Windows), for one event after the other. The data and a line end are its standard
+input. Its environment has
 
-    TIDINGS_TYPE    the type, "message" if the stream names none
+    TIDINGS_TYPE    the type, "message" if the event has none
     TIDINGS_ID      the last event ID as of this event
-    TIDINGS_TOPIC   the topic, if topics are followed or the data is a JSON object with "id", "topic" and "data", else empty
+    TIDINGS_TOPIC   the topic, for topics of a hub and for data that is a JSON
+                    object with "id", "topic" and "data"; else empty
 
-Commands have no terminal. One that fails ends the run, unless --keep-going is given.
+Commands have no terminal. The first that fails ends the run, unless --keep-going is given.
 
-Positions: --state FILE promises that every event is handled at least once. An event counts when it is printed
-and its command has succeeded, or is passed over by --type. FILE is replaced in one step, after each command, or without --exec
-within a second and when the run ends; a crash can repeat what came after that. It is of use with servers that send
-IDs and understand Last-Event-ID. Events of type tidings.checkpoint move the position and are no more than that: they are
-shown by --format raw or when asked for by --type.
+Positions: --state FILE handles every event at least once. An event is handled when it is printed and its command has succeeded, or
+when --type excludes it. FILE is replaced atomically, after each command, or without --exec within a second and at the end of the run;
+after a crash, later events are handled again. It needs a server that sends IDs and understands Last-Event-ID. Events of type
+tidings.checkpoint only advance the position: only --format raw and --type show them.
 
 Examples:
 
@@ -104,18 +106,20 @@ Examples:
     tidings sub -n 1 -f data localhost:3000/events
     tidings sub -f ndjson https://example.com/events | jq .data
     tidings sub -H "Authorization: Bearer $TOKEN" https://example.com/events
-    tidings sub -d @question.json -f data https://example.com/v1/chat/completions
-    tidings sub --state news.state --exec 'notify-send "$TIDINGS_TYPE" "$(cat)"' https://example.com/events
+    tidings sub -d @question.json -f data https://example.com/v1/completions
+    tidings sub news --state news.state \
+      --exec 'notify-send "$TIDINGS_TYPE" "$(cat)"'
     curl -N https://example.com/events | tidings sub -
 
 Exit codes:
 
-    0     ended as asked: --count reached, the topics are complete or the server said there is no more (204),
-          the stream ended under --once, or the reader of the output has gone
+    0     ended as asked: --count is reached, the topics have ended, the server
+          says that nothing follows (204), the stream ended with --once, or
+          the reader of the output is gone
     1     something failed
     2     wrong usage
-    3     the server refused: its status or content type is not that of a stream
-    4     --timeout is over
+    3     the server refused: by its status, or because the answer is no stream
+    4     --timeout expired
     5     the command of --exec failed
     130   interrupted, by Ctrl-C or another signal
 `

@@ -13,29 +13,30 @@ import (
 
 // tokenCmd is `tidings token`: to make keys and tokens, and to see why one is refused.
 type tokenCmd struct {
-	Key     tokenKeyCmd     `cmd:"" help:"Make a secret to sign tokens with."`
+	Key     tokenKeyCmd     `cmd:"" help:"Make a secret that signs tokens."`
 	Mint    tokenMintCmd    `cmd:"" help:"Make a token."`
-	Explain tokenExplainCmd `cmd:"" help:"Tell what a token grants, and why it is refused."`
+	Explain tokenExplainCmd `cmd:"" help:"Print what a token grants, and why it is refused."`
 }
 
 // Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
 func (*tokenCmd) Help() string {
 	return `
-A token says who somebody is, and what that one may publish and follow. It is a JSON Web Token: whatever logs your users in can make
-them, too. The hub needs only the key.
+A token names its bearer and what the bearer may publish and subscribe to. It is a JSON Web Token: the server that logs your users in
+can make tokens, too. The hub needs only the key.
 
-From nothing to a hub that knows who is who:
+From nothing to a hub that knows its users:
 
     tidings token key
     tidings serve --key-file tidings.key
-    tidings token mint --key-file tidings.key --sub alice --subscribe 'news/**' --publish chat
+    tidings token mint --key-file tidings.key --sub alice \
+      --subscribe 'news/**' --publish chat
     TIDINGS_TOKEN=... tidings sub 'news/**'`
 }
 
 // tokenKey is the key that a command needs.
 type tokenKey struct {
-	KeyFile string `type:"path" placeholder:"FILE" help:"The key: a secret, as tidings token key makes it, or PEM. If not given, it is what the environment variable TIDINGS_KEY has."`
-	Alg     string `placeholder:"ALG" help:"The algorithm, such as PS256; the usual one of the key if not given: HS256, RS256, ES256, ES384, ES512 or EdDSA."`
+	KeyFile string `type:"path" placeholder:"FILE" help:"The key: a secret, as tidings token key makes it, or a PEM file; by default the value of TIDINGS_KEY."`
+	Alg     string `placeholder:"ALG" help:"The algorithm, such as PS256; by default the usual one of the key: HS256, RS256, ES256, ES384, ES512 or EdDSA."`
 }
 
 // keyVariable is the variable of the environment that has a key itself. There is no flag for that: everybody on the machine can read a

@@ -16,19 +16,19 @@ import (
 
 // tokenExplainCmd is the command line of tidings token explain.
 type tokenExplainCmd struct {
-	Token string `arg:"" optional:"" env:"TIDINGS_TOKEN" help:"The token, or - to read it from standard input, which shows it to nobody else on this machine; TIDINGS_TOKEN if not given."`
+	Token string `arg:"" optional:"" env:"TIDINGS_TOKEN" help:"The token, or - to read it from standard input, which hides it from other users of this machine; TIDINGS_TOKEN by default."`
 
 	tokenKey `embed:""`
 
-	Issuer   string `placeholder:"ISS" help:"The issuer (iss) that the hub wants."`
-	Audience string `placeholder:"AUD" help:"The audience (aud) that the hub wants."`
+	Issuer   string `placeholder:"ISS" help:"The issuer (iss) that the hub requires."`
+	Audience string `placeholder:"AUD" help:"The audience (aud) that the hub requires."`
 }
 
 // Help is the manual.
 func (*tokenExplainCmd) Help() string {
 	return `
-Tells what a token says, and whether a hub with that key would accept it, and if not, exactly why: what such a hub writes into its log.
-Give it the key of the hub, and the issuer and the audience if the hub asks for them. Without a key it cannot know who has made the token.
+Prints what a token says, whether a hub with that key would accept it, and if not, exactly why: the reason that such a hub logs. Give
+the key of the hub, and the issuer and audience if the hub requires them. Without a key the signature cannot be checked.
 
 Examples:
 
@@ -37,11 +37,11 @@ Examples:
 
 Exit codes:
 
-    0     a hub with that key accepts it
+    0     a hub with that key accepts the token
     1     something failed
     2     wrong usage
-    3     a hub refuses it
-    4     it may be good: without a key nobody knows`
+    3     a hub refuses the token
+    4     unknown: without a key the signature cannot be checked`
 }
 
 const (

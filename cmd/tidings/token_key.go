@@ -11,14 +11,14 @@ import (
 
 // tokenKeyCmd is the command line of tidings token key.
 type tokenKeyCmd struct {
-	File string `arg:"" optional:"" default:"tidings.key" placeholder:"FILE" help:"Where to write it; ${default} if not given, - for standard output. A file that is there is left alone."`
+	File string `arg:"" optional:"" default:"tidings.key" placeholder:"FILE" help:"Where to write the key; ${default} by default, - for standard output. An existing file is never overwritten."`
 }
 
 // Help is the manual.
 func (*tokenKeyCmd) Help() string {
 	return `
-Makes a secret for HS256, HS384 or HS512: one line of 64 random characters. Only its owner can read the file. Whoever has the secret can make
-tokens; to check them without being able to make them, use a pair of keys:
+Makes a secret for HS256, HS384 or HS512: one line of 64 random characters. Only its owner can read the file. Everybody who has the
+secret can make tokens. A hub that can only check tokens needs a pair of keys:
 
     openssl genpkey -algorithm ed25519 -out private.pem
     openssl pkey -in private.pem -pubout -out public.pem`

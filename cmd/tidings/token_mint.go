@@ -12,14 +12,14 @@ import (
 type tokenMintCmd struct {
 	tokenKey `embed:""`
 
-	Sub       string    `placeholder:"NAME" help:"Who it is for. Revoking and idempotency keys go by it."`
-	Subscribe []string  `sep:"none" placeholder:"PATTERN" help:"Topics that may be followed; * stands for one segment, ** at the end for any number. Can be repeated."`
-	Publish   []string  `sep:"none" placeholder:"PATTERN" help:"Topics that may be published to. Can be repeated."`
-	Admin     bool      `help:"Let the bearer see into the hub, and revoke tokens."`
-	TTL       tokenLife `name:"ttl" default:"1h" placeholder:"TIME" help:"How long it is good, such as 90s, 24h or 7d; forever for a token without an end, which only revoking takes back. ${default} if not given."`
-	ID        string    `name:"id" placeholder:"ID" help:"Its own name (jti), to revoke it alone; random if not given."`
-	Issuer    string    `placeholder:"ISS" help:"Who has made it (iss), if the hub wants to know."`
-	Audience  string    `placeholder:"AUD" help:"For whom it was made (aud), if the hub wants to know."`
+	Sub       string    `placeholder:"NAME" help:"The subject: whom the token is for. Revocations and idempotency keys refer to it."`
+	Subscribe []string  `sep:"none" placeholder:"PATTERN" help:"Topics to subscribe to; * stands for one segment, ** at the end for any number. Can be repeated."`
+	Publish   []string  `sep:"none" placeholder:"PATTERN" help:"Topics to publish to. Can be repeated."`
+	Admin     bool      `help:"Let the bearer inspect the hub, close streams and revoke tokens."`
+	TTL       tokenLife `name:"ttl" default:"1h" placeholder:"TIME" help:"How long the token is valid, such as 90s, 24h or 7d; forever for a token that only a revocation ends. ${default} by default."`
+	ID        string    `name:"id" placeholder:"ID" help:"ID of the token (jti), to revoke it alone; random by default."`
+	Issuer    string    `placeholder:"ISS" help:"The issuer (iss), if the hub requires one."`
+	Audience  string    `placeholder:"AUD" help:"The audience (aud), if the hub requires one."`
 }
 
 // Help is the manual.
@@ -29,9 +29,12 @@ Prints the token on standard output, and what it grants on standard error if tha
 
 Examples:
 
-    tidings token mint --key-file tidings.key --sub alice --subscribe 'news/**' --publish chat
-    tidings token mint --key-file private.pem --sub robot --publish 'sensors/*' --ttl 30d
-    export TIDINGS_TOKEN=$(tidings token mint --key-file tidings.key --sub me --subscribe '**' --publish '**' --admin)`
+    tidings token mint --key-file tidings.key --sub alice \
+      --subscribe 'news/**' --publish chat
+    tidings token mint --key-file private.pem --sub robot --ttl 30d \
+      --publish 'sensors/*'
+    export TIDINGS_TOKEN=$(tidings token mint --key-file tidings.key --sub me \
+      --subscribe '**' --publish '**' --admin)`
 }
 
 // tokenLife is how long a token is good; 0 is for ever.

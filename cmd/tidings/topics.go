@@ -21,8 +21,8 @@ type topicsCmd struct {
 	hubFlags `embed:""`
 	Topic    string `group:"Which hub" placeholder:"PATTERN" help:"The pattern, also one that looks like a URL."`
 
-	Count  int    `short:"n" aliases:"limit" placeholder:"N" help:"The first N; 0 for all. --limit is the same."`
-	Format string `short:"f" enum:"auto,table,names,ndjson" default:"auto" placeholder:"FORMAT" help:"table, names or ndjson; a table on a terminal and names elsewhere if not given."`
+	Count  int    `short:"n" aliases:"limit" placeholder:"N" help:"List the first N topics; 0 for all. --limit is the same."`
+	Format string `short:"f" enum:"auto,table,names,ndjson" default:"auto" placeholder:"FORMAT" help:"table, names or ndjson; by default a table on a terminal, else names."`
 
 	pattern string
 }
@@ -30,8 +30,7 @@ type topicsCmd struct {
 // Help is the manual.
 func (*topicsCmd) Help() string {
 	return `
-Lists the topics of which a hub has events, in the order of their names: how many events there are, the ID of the newest, and whether the
-topic has ended.
+Lists the topics of which a hub has events, by name: the number of events, the ID of the newest, and whether the topic has ended.
 
 Examples:
 
