@@ -117,8 +117,11 @@ func TestNothingIsLostAtTheMaximumAgeOfAStream(t *testing.T) {
 		}
 		publish()
 		header := map[string]string{"Last-Event-ID": s.log.Head().Gen + "-0"}
-		for range connections {
-			publish() // while nobody follows
+		ended := 0
+		for ; ended < connections || next < published && ended < 10*connections; ended++ { // once more if the last event came just before an end
+			if ended < connections {
+				publish() // while nobody follows
+			}
 			resp := s.slow("/events/news", header)
 			var text bytes.Buffer
 			for d := sse.NewDecoder(io.TeeReader(resp.Body, &text), nil); d.Next(); {
@@ -128,7 +131,7 @@ func TestNothingIsLostAtTheMaximumAgeOfAStream(t *testing.T) {
 				if got := string(d.Data()); got != fmt.Sprint(next) {
 					s.Fatalf("the next event is %q, want %d", got, next)
 				}
-				if next++; next == published && next%3 != 0 { // while it follows; then it is silent until its end
+				if next++; next == published && next%3 != 0 && ended < connections { // while it follows; then it is silent until its end
 					publish()
 				}
 			}
@@ -141,7 +144,7 @@ func TestNothingIsLostAtTheMaximumAgeOfAStream(t *testing.T) {
 		if next != published {
 			s.Errorf("%d events were published, and %d came", published, next)
 		}
-		await(s.T, "the reason is counted", func() bool { return s.hub.Closed("aged") == connections })
+		await(s.T, "the reason is counted", func() bool { return s.hub.Closed("aged") == uint64(ended) })
 	})
 }
 
