@@ -164,7 +164,11 @@ func TestOnlyAdministratorsCloseStreams(t *testing.T) {
 			refused(t, below, a, test.status, test.problem, "")
 		}
 	}
-	for _, query := range []string{"", "?all=0", "?lag=0", "?all=1&subject=ann", "?all=2", "?topic=a*b", "?address=here", "?lag=-1", "?subject=a&subject=b", "?limit=1", "/" + id + "?all=1"} {
+	for _, query := range []string{
+		"", "?all=0", "?lag=0", "?all=1&subject=ann", "?all=2", "?topic=a*b", "?address=here", "?lag=-1", "?subject=a&subject=b", "?limit=1",
+		"?subject=", "?token=", "?address=", "?topic=", "?lag=", "?subject", "?subject=&lag=0", "?topic=news&token=", // which were all streams of a hub without tokens
+		"/" + id + "?all=1",
+	} {
 		a := k.send(request{method: http.MethodDelete, path: "/api/v1/subscribers" + query, header: boss})
 		if a.status != http.StatusBadRequest {
 			t.Errorf("%s: %+v", query, a)
@@ -177,4 +181,19 @@ func TestOnlyAdministratorsCloseStreams(t *testing.T) {
 	if n := k.closeStreams("/" + id); n != 1 {
 		t.Errorf("the stream was closed before: %d", n)
 	}
+}
+
+// TestAnEmptyFilterSelectsNoStreams: on a hub without tokens, no stream has a subject, and DELETE with an empty one closed all of them.
+func TestAnEmptyFilterSelectsNoStreams(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), nil, transports[0])
+	f := s.follow("/events/news", nil)
+	f.want("tidings.checkpoint:{}")
+	for _, name := range []string{"subject", "token", "address", "topic", "lag"} {
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			refused(t, method, s.send(request{method: method, path: "/api/v1/subscribers?" + name + "="}), http.StatusBadRequest, "invalid-request", name)
+		}
+	}
+	s.post("news", "still here")
+	f.want("still here")
 }

@@ -27,15 +27,19 @@ func (f filter) match(i *fanout.Info) bool {
 // filterOf reads the parameters that select streams: subject, token, address, topic and lag.
 func filterOf(p *params) (f filter, err error) {
 	add := func(name string, condition func(value string) (func(*fanout.Info) bool, error)) {
-		value, ok, problem := p.one(name)
-		if problem == nil && ok {
+		value, ok, wrong := p.one(name)
+		switch {
+		case wrong != nil || !ok:
+		case value == "": // it would select the streams without one, which are all that a hub without tokens has
+			wrong = problem(http.StatusBadRequest, problemInvalidRequest, "%s is there without a value; say one, or leave it out", name)
+		default:
 			var fulfils func(*fanout.Info) bool
-			if fulfils, problem = condition(value); problem == nil {
+			if fulfils, wrong = condition(value); wrong == nil {
 				f = append(f, fulfils)
 			}
 		}
 		if err == nil {
-			err = problem
+			err = wrong
 		}
 	}
 	add(wire.ParamSubject, func(value string) (func(*fanout.Info) bool, error) {
@@ -60,9 +64,9 @@ func filterOf(p *params) (f filter, err error) {
 		}
 		return func(i *fanout.Info) bool { return overlaps(i.Selector, pattern) }, nil
 	})
-	lag, problem := p.number(wire.ParamLag, 0, 0, math.MaxInt)
+	lag, wrong := p.number(wire.ParamLag, 0, 0, math.MaxInt)
 	if err == nil {
-		err = problem
+		err = wrong
 	}
 	if lag > 0 {
 		f = append(f, func(i *fanout.Info) bool { return i.Lag >= uint64(lag) })

@@ -81,7 +81,8 @@ type Options struct {
 	// Heartbeat is the longest silence on a stream. Then it gets a comment, or a checkpoint if the log has moved on. 0: 25 s
 	Heartbeat time.Duration
 
-	// HeartbeatMin is the shortest interval that a subscriber may ask for with the parameter heartbeat. 0: 5 s
+	// HeartbeatMin is the shortest interval that a subscriber may ask for with the parameter heartbeat. It is at most
+	// Heartbeat. 0: 5 s
 	HeartbeatMin time.Duration
 
 	// MaxAge limits the life of a stream. It ends after 80 to 100 % of that time, with a checkpoint and a time to reconnect at, and its
@@ -193,7 +194,10 @@ func (o *Options) withDefaults() (Options, error) {
 	d.MaxTopics = orElse(d.MaxTopics, 1000)
 	d.Window = orElse(d.Window, 64<<20)
 	d.Heartbeat = orElse(d.Heartbeat, 25*time.Second)
-	d.HeartbeatMin = orElse(d.HeartbeatMin, 5*time.Second)
+	d.HeartbeatMin = orElse(d.HeartbeatMin, min(5*time.Second, d.Heartbeat))
+	if d.HeartbeatMin > d.Heartbeat {
+		return d, fmt.Errorf("hub: HeartbeatMin is %v; it is at most Heartbeat, %v: subscribers cannot ask for a longer interval", d.HeartbeatMin, d.Heartbeat)
+	}
 	d.WriteTimeout = orElse(d.WriteTimeout, 10*time.Second)
 	if d.Authorize == nil {
 		everything := access.Everything()

@@ -50,7 +50,7 @@ func TestOptionsWorkAtTheirLimits(t *testing.T) {
 		"MaxTopics":         numbers(func(o *hub.Options, n int64) { o.MaxTopics = int(n) }, []int64{1, math.MaxInt32}, -1, math.MaxInt32+1),
 		"Window":            numbers(func(o *hub.Options, n int64) { o.Window = n }, []int64{1, math.MaxInt64}, -1),
 		"Heartbeat":         numbers(func(o *hub.Options, n int64) { o.Heartbeat = time.Duration(n) }, []int64{1, int64(longest)}, -1, int64(longest)+1),
-		"HeartbeatMin":      numbers(func(o *hub.Options, n int64) { o.HeartbeatMin = time.Duration(n) }, []int64{1, int64(longest)}, -1, int64(longest)+1),
+		"HeartbeatMin":      numbers(func(o *hub.Options, n int64) { o.HeartbeatMin = time.Duration(n) }, []int64{1, int64(25 * time.Second)}, -1, int64(25*time.Second)+1, int64(longest)+1),
 		"MaxAge":            numbers(func(o *hub.Options, n int64) { o.MaxAge = time.Duration(n) }, []int64{int64(time.Second), int64(longest)}, -1, int64(longest)+1),
 		"WriteTimeout":      numbers(func(o *hub.Options, n int64) { o.WriteTimeout = time.Duration(n) }, []int64{int64(time.Second), int64(longest)}, -1, int64(longest)+1),
 		"MaxLag":            numbers(func(o *hub.Options, n int64) { o.MaxLag = n }, []int64{1, math.MaxInt64}, -1),

@@ -43,6 +43,8 @@ func ignoredParams(names []string) (map[string]bool, error) {
 		switch {
 		case name == "":
 			return nil, errors.New("hub: the name of a parameter to be ignored is empty")
+		case strings.Contains(name, ","):
+			return nil, fmt.Errorf("hub: %q is one parameter with a comma in its name, which nobody sends; say each parameter on its own", name)
 		case slices.Contains(wire.Params(), name), name == wire.ParamAccessToken:
 			return nil, fmt.Errorf("hub: the parameter %q has a meaning, and cannot be ignored", name)
 		}
@@ -73,7 +75,11 @@ func (p *params) add(part string) error {
 	}
 	rawName, rawValue, _ := strings.Cut(part, "=")
 	name, err := url.QueryUnescape(rawName)
-	if err == nil && (p.ignored[name] || name == wire.ParamAccessToken && !p.inForm) {
+	switch {
+	case err == nil && (p.ignored[name] || name == wire.ParamAccessToken && !p.inForm):
+		return nil
+	case err == nil && slices.Contains(wire.PositionParams(), name):
+		p.addPosition(name, rawValue)
 		return nil
 	}
 	value := ""
@@ -91,6 +97,16 @@ func (p *params) add(part string) error {
 	}
 	p.values[name] = append(p.values[name], value)
 	return nil
+}
+
+// addPosition adds a position. No position, however wrong, is an error (see [startOf]): one that cannot be unescaped is kept as it is, and
+// makes a gap. The size of the request bounds how many there are.
+func (p *params) addPosition(name, raw string) {
+	value, err := url.QueryUnescape(raw)
+	if err != nil {
+		value = raw
+	}
+	p.values[name] = append(p.values[name], value)
 }
 
 const (

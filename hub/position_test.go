@@ -127,6 +127,35 @@ func TestNoPositionMakesAStreamFail(t *testing.T) {
 	})
 }
 
+// TestAPositionThatCannotBeUnescapedIsAGap: it was refused, and the browser that sent it never came back. It is shown as it came, and
+// however many there are, a valid one beside them counts.
+func TestAPositionThatCannotBeUnescapedIsAGap(t *testing.T) {
+	t.Parallel()
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	each(t, nil, func(s *site) {
+		first := s.post("news", "first")
+		s.post("news", "second")
+		for _, at := range []string{
+			"last_event_id=%", "lastEventId=%zz", "lastEventID=a%2", "lastEventId=" + first + ";" + first, "last_event_id=;", "last%5Fevent%5Fid=%", "last_event_id=%ff",
+		} {
+			for _, r := range []request{{path: "/events/news?" + at}, {method: "QUERY", path: "/events/news", body: at, header: form}} {
+				f := s.open(r)
+				if gap := f.next(); gap.Type != "tidings.gap" || !strings.Contains(gap.Data, `"reason":"reset"`) {
+					s.Errorf("%s %s begins with %+v, want a gap", r.method, at, gap)
+				}
+				f.close()
+			}
+			f := s.follow("/events/news?"+at+"&last_event_id="+first, nil)
+			f.want("tidings.checkpoint:{}", "second")
+			f.close()
+		}
+		f := s.follow("/events/news?"+strings.Repeat("lastEventId=x&", 3000)+"last_event_id="+first, nil)
+		f.want("tidings.checkpoint:{}", "second")
+		f.close()
+		refused(s.T, "publishing", s.send(request{path: "/events/news?last_event_id=%", body: "x"}), http.StatusBadRequest, "invalid-request", "last_event_id")
+	})
+}
+
 // TestAPositionChangesNoOtherRefusal: 204, 401 and 403 stay what they are, whatever the position.
 func TestAPositionChangesNoOtherRefusal(t *testing.T) {
 	t.Parallel()

@@ -23,6 +23,11 @@ func (f *serveFlags) check(env environ) error {
 	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkAuth(env), f.checkLimits()); err != nil {
 		return err
 	}
+	for _, name := range []string{"min-free", "sync"} {
+		if f.Memory && f.origins[name] != "" {
+			return fmt.Errorf("--%s is for events on disk, and --memory keeps none there; tidings config shows where each is said", name)
+		}
+	}
 	if f.AdminAddr != "" && !local(f.AdminAddr) && !f.Insecure {
 		return fmt.Errorf("--admin-addr %s lets other machines in, and asks nobody for a token"+
 			"\nhint: --admin-addr localhost:9090; or say --insecure, if you mean it", f.AdminAddr)

@@ -66,9 +66,10 @@ func (r eventRate) MarshalText() ([]byte, error) {
 }
 
 const (
-	largestEvent = 16 << 20
-	longestTime  = 10 * 365 * 24 * time.Hour
-	leastBodies  = 6 // that --max-body-memory has room for
+	largestEvent     = 16 << 20
+	longestTime      = 10 * 365 * 24 * time.Hour
+	longestHeartbeat = 25 * time.Second // the default of hub.Options.Heartbeat
+	leastBodies      = 6                // that --max-body-memory has room for
 )
 
 func (f *limitFlags) checkLimits() error {
@@ -79,7 +80,6 @@ func (f *limitFlags) checkLimits() error {
 		{"header-timeout", f.HeaderTimeout, time.Millisecond},
 		{"body-timeout", f.BodyTimeout, time.Millisecond},
 		{"write-timeout", f.WriteTimeout, time.Millisecond},
-		{"max-age", f.MaxAge, 0},
 		{"heartbeat-min", f.HeartbeatMin, time.Millisecond},
 		{"max-lag-time", f.MaxLagTime, 0},
 	} {
@@ -88,6 +88,10 @@ func (f *limitFlags) checkLimits() error {
 		}
 	}
 	switch {
+	case f.MaxAge != 0 && f.MaxAge < time.Second || f.MaxAge > longestTime:
+		return fmt.Errorf("--max-age is %v; it is 0 for any age, or %v to %v", f.MaxAge, time.Second, longestTime)
+	case f.HeartbeatMin > longestHeartbeat:
+		return fmt.Errorf("--heartbeat-min is %v; the hub sends a heartbeat each %v anyway, so it is at most that", f.HeartbeatMin, longestHeartbeat)
 	case f.MaxEvent > largestEvent:
 		return fmt.Errorf("--max-event is more than %d bytes, the most that there can be", largestEvent)
 	case f.MaxTopics == 0:

@@ -226,3 +226,21 @@ func TestAHeaderThatDoesNotComeHoldsNoConnection(t *testing.T) {
 		t.Errorf("%v %q", err, answer)
 	}
 }
+
+// TestSettingsThatCanDoNothingAreRefused: they were taken in silence, and the operator believed in them.
+func TestSettingsThatCanDoNothingAreRefused(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--min-free is for events on disk":                    {"--memory", "--min-free", "1GB"},
+		"--sync is for events on disk":                        {"--memory", "--sync", "interval"},
+		"--max-age is 1ns":                                    {"--memory", "--max-age", "1ns"},
+		"--heartbeat-min is 1h0m0s":                           {"--memory", "--heartbeat-min", "1h"},
+		`"datastar,foo" is one parameter with a comma`:        {"--memory", "--ignore-param", "datastar,foo"},
+		`the parameter "access_token" has a meaning`:          {"--memory", "--ignore-param", "access_token"},
+		"--min-free 1048576TiB: eventlog: invalid option: Re": {"--data", filepath.Join(t.TempDir(), "log"), "--min-free", "1048576TiB"},
+	} {
+		code, _, complaint := say(t, append([]string{"serve", "--addr", "localhost:0"}, args...)...)
+		if code == 0 || !strings.Contains(complaint, want) {
+			t.Errorf("%q: exit code %d, %s\nwant %s", args, code, complaint, want)
+		}
+	}
+}

@@ -77,6 +77,9 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 	dir := cmp.Or(f.Data, defaultData)
 	switch log, err = disklog.Open(dir, o); {
 	case err != nil:
+		if invalid, ok := errors.AsType[*eventlog.InvalidError](err); ok && f.MinFree > 0 {
+			return nil, "", fmt.Errorf("--min-free %s: %w", text(f.MinFree), invalid)
+		}
 		return nil, "", whenInUse(err)
 	}
 	if where, err = filepath.Abs(dir); err != nil {

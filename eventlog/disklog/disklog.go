@@ -231,6 +231,9 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 			err = errors.Join(err, d.lock.Close())
 		}
 	}()
+	if err = l.space.fits(l); err != nil {
+		return nil, err
+	}
 	l.queue.wake = make(chan struct{}, 1)
 	l.space.wake = make(chan struct{}, 1)
 	l.trim.init()

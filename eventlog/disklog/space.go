@@ -51,6 +51,15 @@ func (l *Log) spaceLoop() {
 	}
 }
 
+// fits returns an error if the disk has fewer bytes in all than Options.Reserve: the log would never take a record.
+func (s *space) fits(l *Log) error {
+	usage, err := l.fs.GetDiskUsage(l.dir)
+	if err != nil || l.opts.Reserve < 0 || usage.TotalBytes >= uint64(l.opts.Reserve) {
+		return nil //nolint:nilerr // check reports it
+	}
+	return &eventlog.InvalidError{What: "option", Reason: fmt.Sprintf("Reserve is %d bytes of free space, and the disk has %d bytes in all", l.opts.Reserve, usage.TotalBytes)}
+}
+
 func (s *space) check(l *Log) error {
 	if l.opts.Reserve < 0 {
 		return nil
