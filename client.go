@@ -16,46 +16,43 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// DefaultURL is where a hub listens if nothing else is said.
+// DefaultURL is the URL of a hub with default settings, on this machine.
 const DefaultURL = address.Default
 
-// Client speaks with one hub. The zero value speaks with the one at [DefaultURL]. A Client is safe for concurrent use and must
+// Client publishes and subscribes to one hub. The zero value uses the hub at [DefaultURL]. A Client is safe for concurrent use and must
 // not be changed while in use.
 type Client struct {
-	// URL is the hub's base: what comes before /events. It is written as on the command line: https://hub.example,
-	// https://example.com/prefix, localhost:3000 and :3000, for which http:// is meant, and unix:PATH for a hub that listens
-	// on a socket in the file system. "" means [DefaultURL].
+	// URL is the base URL of the hub, the part before /events: https://hub.example or https://example.com/prefix. For
+	// localhost:3000 and :3000 the scheme is http. unix:PATH is a hub on a Unix socket. "" means [DefaultURL].
 	URL string
 
 	// Token is sent as a bearer token (RFC 6750), to the URL's origin only; "" sends none.
 	Token string
 
-	// TokenFunc, when set, is asked for the token before each request instead, so that long subscriptions can outlive a
-	// token. An error of its counts as that of a connection: it is tried again. A token that the hub refuses is not, so it
-	// should last for more than the request. It must be safe for concurrent use.
+	// TokenFunc, when set, returns the token of each request instead, so that subscriptions can outlive a token. Its error
+	// counts as a failed connection, and is retried. A token that the hub refuses is not retried. TokenFunc must be safe for
+	// concurrent use.
 	TokenFunc func(context.Context) (string, error)
 
-	// Header are further fields of each request, such as those that a proxy before the hub asks for. They replace fields that
-	// the client would send.
+	// Header has additional fields of each request, such as those that a proxy requires. They replace fields of the client.
 	Header http.Header
 
-	// HTTP sends the requests; nil means [http.DefaultClient]. Its Timeout would cover whole subscriptions: leave it 0.
-	// Publishing follows no redirects. For a hub at unix:PATH the Transport must be nil: the client has one that connects to
-	// the socket.
+	// HTTP sends the requests; nil means [http.DefaultClient]. Its Timeout must be 0: it would end subscriptions. Publishing
+	// follows no redirects. For a hub at unix:PATH the Transport must be nil: the client uses one that connects to the socket.
 	HTTP *http.Client
 
-	// Backoff is how long to wait before trying again. The hub can ask for more: by Retry-After, which is honoured up to an
-	// hour, and subscriptions by the stream's retry field.
+	// Backoff computes the delays before retries. The hub can ask for longer ones: by Retry-After, which is honoured up to one
+	// hour, and in streams by the retry field.
 	Backoff sse.Backoff
 
-	// OnRetry, when set, is called with each failure that is followed by another attempt, and with the time until then: a
-	// [*Problem] if the hub refused or sent away, [sse.ErrEnded] when it ended a stream cleanly, else what broke. The
-	// goroutine that publishes or ranges calls it; of [Client.PublishStream] it is one of the method's own.
+	// OnRetry, when set, is called before each retry, with the failure and the delay. The failure is a [*Problem] if the hub
+	// refused or asked to reconnect later, [sse.ErrEnded] if it ended a stream cleanly, else the error of the connection. The
+	// goroutine that publishes or ranges calls it; for [Client.PublishStream] a goroutine of the method.
 	//
-	// Without it the first failure of a call is logged as a warning, so that a program which waits for a hub says so.
+	// Without OnRetry the first failure of each call is logged as a warning.
 	OnRetry func(err error, wait time.Duration)
 
-	// Log gets the warning; nil means [slog.Default].
+	// Log gets these warnings; nil means [slog.Default].
 	Log *slog.Logger
 }
 
@@ -85,7 +82,7 @@ func (c *Client) endpoint(params url.Values) (*url.URL, error) {
 	return u, nil
 }
 
-// retrying tells that a call goes on after a failure. First says that nothing was told before.
+// retrying reports a failure that is retried. First says that it is the first of its call.
 func (c *Client) retrying(ctx context.Context, first bool, err error, wait time.Duration) {
 	if c.OnRetry != nil {
 		c.OnRetry(err, wait)
@@ -99,8 +96,7 @@ func (c *Client) retrying(ctx context.Context, first bool, err error, wait time.
 	log.WarnContext(ctx, "tidings: the hub is not reached; trying again", "hub", where.String(), "error", err, "wait", wait)
 }
 
-// prepare adds the token and the caller's own fields to a request. TokenFunc's token is the transport's affair, since it changes
-// between attempts.
+// prepare adds the token and the caller's fields to a request. The token of TokenFunc changes between attempts: the transport adds it.
 func (c *Client) prepare(req *http.Request) error {
 	if err := c.authorize(req); err != nil {
 		return err
@@ -126,7 +122,7 @@ func (c *Client) authorize(req *http.Request) error {
 	return nil
 }
 
-// client returns what sends requests to hub.
+// client returns the HTTP client for requests to a hub.
 func (c *Client) client(hub *url.URL) *http.Client {
 	client := cmp.Or(c.HTTP, http.DefaultClient)
 	if h, err := c.hub(); err == nil && h.Socket != "" {
@@ -142,8 +138,7 @@ func (c *Client) client(hub *url.URL) *http.Client {
 	return &own
 }
 
-// sockets are the transports to hubs on sockets, by path. They are shared, as http.DefaultTransport is, so that a Client needs no
-// Close. A program speaks with few hubs.
+// sockets has the transports to Unix sockets, by path. They are shared, like http.DefaultTransport, so that a Client needs no Close.
 var sockets sync.Map // of *http.Transport
 
 func socketTransport(h address.Hub) *http.Transport {
@@ -154,7 +149,7 @@ func socketTransport(h address.Hub) *http.Transport {
 	return t.(*http.Transport)
 }
 
-// tokenTransport adds a token of its time to requests that go to the hub itself, and to no other host that a redirect names.
+// tokenTransport adds a current token to requests to the hub's origin. Other origins, to which a redirect may lead, get none.
 type tokenTransport struct {
 	base         http.RoundTripper
 	token        func(context.Context) (string, error)
@@ -181,7 +176,7 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return base.RoundTrip(req)
 }
 
-// wrap adds the one prefix that errors of a public call have.
+// wrap adds the prefix that the errors of a public call have.
 func wrap(err *error, call string) {
 	if *err != nil {
 		*err = fmt.Errorf("tidings: %s: %w", call, *err)

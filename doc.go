@@ -1,4 +1,4 @@
-// Package tidings is the Go client of a Tidings hub: it publishes events to topics and follows them.
+// Package tidings is the Go client of a Tidings hub: it publishes events to topics and subscribes to topics.
 //
 //	hub := &tidings.Client{URL: "https://hub.example", Token: token}
 //
@@ -11,27 +11,27 @@
 //		fmt.Printf("%s %s\n", event.Topic, event.Data)
 //	}
 //
-// # What is promised
+// # Promises
 //
-// Order: events are yielded in the order of the hub's log, and stored in the order in which one call publishes them. Calls
-// that run at the same time have no order.
+// Order: a subscription yields events in the order of the hub's log. The events of one publishing call are stored in the order in which
+// they were given. Calls that run at the same time have no order.
 //
-// Loss: a subscription goes on after its last event when a connection breaks, whatever the cause. When the hub no longer has
-// what came next it says so, and so does the subscription, by [SubscribeOptions.OnGap] or with a [*GapError]. A publisher
-// without an error knows that the hub has stored all, as durably as its log is configured.
+// Loss: after a broken connection a subscription resumes behind its last event. If the hub no longer has what follows, the subscription
+// reports a gap, by [SubscribeOptions.OnGap] or with a [*GapError]. A publishing call that returns no error means that the hub has stored
+// all events, as durably as its log is configured.
 //
-// Repetition: an event is yielded once for as long as the sequence lasts; who resumes with a position of before, after a
-// crash for instance, gets what came after it again. Publishing is tried again until the hub has answered, and every event
-// has an idempotency key, so that it is stored once nevertheless.
+// Repetition: one subscription yields each event once. A subscription that resumes from an earlier position, for instance after a crash,
+// gets the events behind that position again. Publishing retries until the hub has answered. Every event has an idempotency key, so the hub
+// stores it once.
 //
-// Slowness: nothing is queued. A reader that is slow holds up its own connection; the hub decides what becomes of it. A
-// stream of events that is published waits for the hub, with two batches in memory at the most.
+// Slowness: the client queues nothing. A slow reader slows down its own connection, and the hub decides when to disconnect it. A stream of
+// events to publish waits for the hub, with at most two batches in memory.
 //
-// Waiting: a hub that cannot be reached is waited for, for as long as the context lasts. The first failure is logged as a
-// warning; [Client.OnRetry] hears of all.
+// Waiting: calls wait for a hub that cannot be reached, until their context ends. The first failure of a call is logged as a warning;
+// [Client.OnRetry] gets all failures.
 //
 // # Where things are
 //
-// Publishing: [Client.Publish], [Client.PublishAll], [Client.PublishStream], [ReadEvents]. Following: [Client.Subscribe],
-// [Client.Open]. What the hub said instead: [Problem].
+// Publishing: [Client.Publish], [Client.PublishAll], [Client.PublishStream], [ReadEvents]. Subscribing: [Client.Subscribe],
+// [Client.Open]. Refusals of the hub: [Problem].
 package tidings

@@ -11,40 +11,39 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// Event is what is published and what subscribers get.
+// Event is an event that is published or received.
 type Event struct {
-	// ID is the event's position in the hub's log, such as k3f9a-10482. A subscription that starts After it goes on with the
-	// next event. It is received only.
+	// ID is the event's position in the hub's log, such as k3f9a-10482: see [SubscribeOptions.After]. Only received events
+	// have it.
 	ID string
 
-	// Topic is the canonical topic, Topics are all of them, Topic first. To publish it is enough to set one of the two: what
-	// counts is Topic and then those of Topics that it is not. A topic has 1 to 1,024 bytes.
+	// Topic is the canonical topic; Topics has all topics, Topic first. To publish, set either or both: the event is published
+	// to Topic and to the others of Topics. A topic has 1 to 1,024 bytes.
 	Topic  string
 	Topics []string
 
-	// Type names the kind of event; browsers dispatch it under this name. Published, "" means "message"; received, it is
-	// never empty. Names that begin with "tidings." are the hub's.
+	// Type names the kind of event; browsers dispatch it under this name. "" means "message"; received events always have a
+	// type. Types that begin with "tidings." belong to the hub.
 	Type string
 
-	// Time is when the hub stored the event. It is received only.
+	// Time is when the hub stored the event. Only received events have it.
 	Time time.Time
 
 	// Data is the payload. Unless Binary is set it must be UTF-8, and CR and CRLF become LF in the hub.
 	Data []byte
 
-	// Binary says that Data is bytes, to be kept as they are. Received, it says that they were published like that; Data is
-	// the bytes either way.
+	// Binary says that Data is bytes, which the hub keeps unchanged. In a received event Data is decoded in either case.
 	Binary bool
 
-	// Key makes publishing harmless to repeat: of those with the same key and canonical topic, by the same publisher, the
-	// hub stores the first and calls others with the same content duplicates; it refuses other content with
-	// [ErrKeyReused]. It remembers keys for a day if not configured otherwise. A key is 1 to 255 visible ASCII characters; ""
-	// means a random one, which lasts for the retries of one call. It is published only.
+	// Key is the idempotency key. Of events with the same key, canonical topic and publisher the hub stores the first. It
+	// answers repetitions as duplicates, and refuses other content with [ErrKeyReused]. By default the hub remembers a key for
+	// a day. A key is 1 to 255 visible ASCII characters; "" means a random key, which covers the retries of one call. Received
+	// events have none.
 	Key string
 
-	// End completes the event's topics: nothing can be published to them any more, their subscribers are told, and those
-	// that follow nothing else end. With neither Data nor Type only the end is stored. It is published only; a
-	// subscription tells of ends by [SubscribeOptions.OnEnd].
+	// End ends the event's topics: nothing more can be published to them, and subscriptions to nothing else end. An event with
+	// End and neither Data nor Type is only the end. Subscriptions report ends by [SubscribeOptions.OnEnd]; received events do
+	// not have End.
 	End bool
 }
 
@@ -62,7 +61,7 @@ func (e *Event) topics() []string {
 	return slices.Insert(others, 0, e.Topic)
 }
 
-// check finds what would not reach the hub as it is, so that the hub could not refuse it. The rest is the hub's to judge.
+// check refuses what the encoding would change on the way, so that the hub could not refuse it. The hub checks the rest.
 func (e *Event) check() error {
 	topics := e.topics()
 	switch {
@@ -87,15 +86,15 @@ func (e *Event) check() error {
 
 func checkKey(key string) error {
 	if len(key) > wire.MaxKey {
-		return fmt.Errorf("the key %.20q… has %d characters; a key has %d at the most", key, len(key), wire.MaxKey)
+		return fmt.Errorf("the key %.20q… has %d characters; the longest key has %d", key, len(key), wire.MaxKey)
 	}
 	if !visible(key) {
-		return fmt.Errorf("the key %q is not of visible ASCII characters only", key)
+		return fmt.Errorf("the key %q has other characters than visible ASCII", key)
 	}
 	return nil
 }
 
-// visible reports whether text is of visible ASCII characters only, which any header field can carry.
+// visible reports whether text has only visible ASCII characters, which every header field can carry.
 func visible(text string) bool {
 	return !strings.ContainsFunc(text, func(c rune) bool { return c < '!' || c > '~' })
 }

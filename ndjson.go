@@ -12,13 +12,13 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// longestLine bounds a line of NDJSON, in bytes.
+// longestLine is the length of the longest line, in bytes.
 const longestLine = 32 << 20
 
-// ReadEvents reads events from NDJSON, one a line, for [Client.PublishStream]: objects with data, and if wanted topic,
-// topics, type, key, encoding ("base64" for bytes) and end. Data that is no string is published as the JSON that it is.
-// What a hub gives as NDJSON can be read, too; its id and time are left out. Empty lines mean nothing. The sequence
-// ends with the first line that is no event; a line has 32 MiB at the most.
+// ReadEvents reads events from NDJSON, one per line, for [Client.PublishStream]. A line is an object with data, and optionally topic, topics,
+// type, key, encoding ("base64" for bytes) and end. Data that is not a string is published as JSON text. ReadEvents also reads the NDJSON
+// that a hub sends, and ignores its id and time. Empty lines are skipped. The first line that is not an event ends the sequence with an
+// error. A line has at most 32 MiB.
 func ReadEvents(r io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		lines := bufio.NewScanner(r)

@@ -15,17 +15,16 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// What errors.Is finds in a [*Problem], for callers who do one thing or another.
+// Kinds of problems, for errors.Is with a [*Problem].
 var (
-	ErrEnded        = errors.New("the topic has ended")                // 409: publish to another one
+	ErrEnded        = errors.New("the topic has ended")                // 409
 	ErrKeyReused    = errors.New("the key was used for other content") // 422
-	ErrUnauthorized = errors.New("no token that the hub takes")        // 401
+	ErrUnauthorized = errors.New("no valid token")                     // 401
 	ErrForbidden    = errors.New("not granted")                        // 403
 	ErrTooLarge     = errors.New("too large")                          // 413
 )
 
-// sentinels say which problems are which: by name, and by status where all problems of a status are meant, or where the hub,
-// or a proxy before it, gave no name.
+// sentinels map problems to errors: by name; and by status, if all problems of that status are meant or if the answer has no name.
 var sentinels = []struct {
 	err    error
 	name   wire.ProblemName
@@ -40,25 +39,25 @@ var sentinels = []struct {
 	{ErrGap, wire.ProblemGap, http.StatusGone, false},
 }
 
-// Problem is a refusal, as a problem document (RFC 9457). One that came without a document has Status, Title and, if the
-// answer was plain text, Detail.
+// Problem is a refusal by the hub, as a problem document (RFC 9457). Of an answer without a document it has Status, Title and, if the
+// answer is plain text, Detail.
 type Problem struct {
-	Type   string // a URI that stays; see Name
+	Type   string // a URI that never changes; see Name
 	Title  string
 	Status int
-	Detail string // what is wrong with what, and what to do
+	Detail string // what is wrong, and what to do
 
-	RetryAfter time.Duration // what the answer's Retry-After asked for; 0 if nothing
+	RetryAfter time.Duration // from the answer's Retry-After field; 0 if it has none
 
-	// Stored is how many events of a refused body the hub has stored, Last the position of the last one.
-	// [Client.PublishAll] and [Client.PublishStream] return the same for all bodies together.
+	// Stored is how many events of a refused body the hub has stored, and Last the position of the last of them.
+	// [Client.PublishAll] and [Client.PublishStream] return these numbers over all requests.
 	Stored int
 	Last   string
 
-	Members map[string]json.RawMessage // the others, as they came
+	Members map[string]json.RawMessage // all other members
 }
 
-// refused is the problem of a stream that was refused, with the answer itself: errors.As finds both.
+// refused is the problem of a refused stream together with the answer: errors.As finds both.
 type refused struct {
 	problem *Problem
 	answer  *sse.ResponseError
@@ -67,7 +66,7 @@ type refused struct {
 func (e *refused) Error() string   { return e.problem.Error() }
 func (e *refused) Unwrap() []error { return []error{e.problem, e.answer} }
 
-// Name returns what programs go by: the last part of the type, such as "key-reused". Without a type it is "".
+// Name returns the last part of the type, such as "key-reused", for programs that branch on it. Without a type it is "".
 func (p *Problem) Name() string { return string(wire.ParseProblemName(p.Type)) }
 
 func (p *Problem) Error() string {
@@ -79,7 +78,7 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s (%s)", text, status)
 }
 
-// Is makes errors.Is(p, ErrEnded) and its like true.
+// Is reports whether the problem is of the kind of a sentinel such as [ErrEnded].
 func (p *Problem) Is(target error) bool {
 	name := wire.ParseProblemName(p.Type)
 	for _, s := range sentinels {
@@ -90,7 +89,7 @@ func (p *Problem) Is(target error) bool {
 	return false
 }
 
-// UnmarshalJSON reads a problem document. A member that is not of its type is left out (RFC 9457, 3.1).
+// UnmarshalJSON reads a problem document. It ignores the type of a member that has the wrong one (RFC 9457, section 3.1), and keeps it in Members.
 func (p *Problem) UnmarshalJSON(text []byte) error {
 	*p = Problem{}
 	if err := json.Unmarshal(text, &p.Members); err != nil {
@@ -112,10 +111,10 @@ func (p *Problem) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// longestDetail is how much of a text that is no document is worth showing, in bytes.
+// longestDetail is how much of a plain text becomes the detail, in bytes.
 const longestDetail = 300
 
-// problemOf returns the problem of an answer. The status of HTTP is the one that counts.
+// problemOf returns the problem of an answer. The status of the answer overrides that of the document.
 func problemOf(status int, header http.Header, body []byte) *Problem {
 	p := new(Problem)
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
@@ -124,13 +123,13 @@ func problemOf(status int, header http.Header, body []byte) *Problem {
 		if json.Unmarshal(body, p) != nil {
 			*p = Problem{}
 		}
-	case "text/plain", "": // net/http says without a type that it speaks HTTPS only
+	case "text/plain", "": // net/http answers plain HTTP on a TLS port without a type
 		p.Detail = strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), longestDetail)])), "")
 	}
 	p.Status = status
 	p.Title = cmp.Or(p.Title, http.StatusText(status))
 	if to := header.Get("Location"); to != "" && status/100 == 3 && p.Detail == "" {
-		p.Detail = fmt.Sprintf("the hub is elsewhere: the answer leads to %q", to)
+		p.Detail = fmt.Sprintf("the hub redirects to %q; use that URL", to)
 	}
 	p.RetryAfter = sse.ParseRetryAfter(header.Get("Retry-After"), time.Now())
 	return p

@@ -14,20 +14,18 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// Receipt says where the hub has stored an event.
+// Receipt is the answer of the hub for one event.
 type Receipt struct {
-	ID        string // its position
-	Duplicate bool   // it was stored before: by another call with the same key, or by an attempt of this one that broke
-	Key       string // its idempotency key, known with an error as well
+	ID        string // the position of the event
+	Duplicate bool   // it was already stored, by an earlier call with the same key or an earlier attempt of this call
+	Key       string // its idempotency key, also if there is an error
 }
 
-// Publish stores an event and returns when the hub has it, as durably as its log is configured. It tries again, for as long
-// as ctx lasts, when the hub cannot be reached, when the connection breaks, and when the hub says to come back later; the
-// key keeps that from storing the event twice.
+// Publish publishes an event. It returns when the hub has stored it, as durably as the log is configured. Until ctx ends, it retries when the
+// hub cannot be reached, when the connection breaks, and when the hub asks to come back later. The idempotency key prevents duplicates.
 //
-// An error is a [*Problem] when the hub has refused the event. After any other, and when ctx ended it, which then stands
-// beside the problem of the last attempt, the event may be stored or not: publishing it again with the Receipt's Key brings
-// certainty.
+// The error is a [*Problem] if the hub refused the event. After any other error, and after the end of ctx, the event may be stored or not:
+// publish it again with the Key of the Receipt to be certain.
 func (c *Client) Publish(ctx context.Context, e Event) (r Receipt, err error) {
 	defer wrap(&err, "publish")
 	if err := e.check(); err != nil {
@@ -53,17 +51,17 @@ func (c *Client) Publish(ctx context.Context, e Event) (r Receipt, err error) {
 	return r, err
 }
 
-// Content types that the hub takes for text, for bytes, and for events by the line.
+// The content types of text, of bytes, and of many events.
 const (
 	textType   = "text/plain; charset=utf-8"
 	binaryType = "application/octet-stream"
 	linesType  = wire.MediaNDJSON
 )
 
-// longestURL is how long a URL may be that nobody on the way refuses, in bytes.
+// longestURL is the length of a URL that every server and proxy accepts, in bytes.
 const longestURL = 4 << 10
 
-// posting is a request that publishes, to be sent any number of times.
+// posting is a request that publishes. It can be sent any number of times.
 type posting struct {
 	url         *url.URL
 	contentType string
@@ -71,8 +69,8 @@ type posting struct {
 	body        []byte
 }
 
-// single returns what publishes one event: its data as the body and the rest as parameters, which takes any topic. If they
-// are too long for a URL it is a line.
+// single returns the request for one event. The body is the data, and parameters carry the rest. If they are too long for a URL, the body is
+// a line instead.
 func (c *Client) single(e Event) (*posting, error) {
 	params := url.Values{wire.ParamTopic: e.topics()}
 	if e.Type != "" {
@@ -95,13 +93,13 @@ func (c *Client) single(e Event) (*posting, error) {
 	return p, nil
 }
 
-// lines returns what publishes the events of an NDJSON body.
+// lines returns the request for the events of an NDJSON body.
 func (c *Client) lines(body []byte) (*posting, error) {
 	u, err := c.endpoint(nil)
 	return &posting{url: u, contentType: linesType, body: body}, err
 }
 
-// answer is what a hub says when it has stored: of one event ID and Duplicate, of lines the rest.
+// answer is the answer to a publisher: ID and Duplicate for one event, the other fields for lines.
 type answer struct {
 	ID         string `json:"id"`
 	Duplicate  bool   `json:"duplicate"`
@@ -111,7 +109,7 @@ type answer struct {
 	Duplicates int    `json:"duplicates"`
 }
 
-// longestAnswer bounds what is read of an answer, in bytes.
+// longestAnswer is how much of an answer is read, in bytes.
 const longestAnswer = 1 << 20
 
 // post sends p once.
@@ -125,15 +123,15 @@ func (c *Client) post(ctx context.Context, p *posting) (a answer, err error) {
 	if p.key != "" {
 		req.Header.Set(wire.HeaderIdempotencyKey, p.key)
 	} else {
-		// net/http may send it again at once when a connection that was idle turns out to be closed: every line has a key.
-		// Without a value the field stays here.
+		// The field without a value is not sent. It tells net/http that the request may be repeated at once if an idle
+		// connection turns out to be closed: every line has a key.
 		req.Header[wire.HeaderIdempotencyKey] = nil
 	}
 	if err := c.prepare(req); err != nil {
 		return a, &unsendable{err}
 	}
 	client := *c.client(p.url)
-	// A redirect would turn a POST into a GET, or hand the events to somebody else.
+	// A redirect could turn the POST into a GET, or send the events to another origin.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {
@@ -153,7 +151,7 @@ func (c *Client) post(ctx context.Context, p *posting) (a answer, err error) {
 	return a, nil
 }
 
-// unsendable is a request that no attempt could send.
+// unsendable is the error of a request that can never be sent.
 type unsendable struct{ error }
 
 func (e *unsendable) Unwrap() error { return e.error }

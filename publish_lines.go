@@ -12,24 +12,24 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// PublishOptions are those of publishing many events. Nil means all defaults.
+// PublishOptions are the options of publishing many events. Nil means the defaults.
 type PublishOptions struct {
-	// Key is what the events' own keys are made of: event i, from 0, has the key Key/i unless it brings its own. Publishing
-	// the same events again with the same Key, after a crash for instance, stores only what is missing. It is 1 to 235 visible
+	// Key is the prefix of the idempotency keys: event i, counted from 0, has the key Key/i unless it has its own. Publishing the
+	// same events again with the same Key, for instance after a crash, stores only the missing ones. Key has 1 to 235 visible
 	// ASCII characters; "" means a random one.
 	Key string
 
-	// BatchBytes and BatchEvents bound what goes into one request: by the size of its body and the number of its events.
-	// 0 means 256 KiB and 1,000. A larger event has a request of its own.
+	// BatchBytes and BatchEvents limit one request, by the size of its body and the number of its events. 0 means 256 KiB and
+	// 1,000. A larger event is sent alone.
 	BatchBytes  int
 	BatchEvents int
 
-	// OnStored, when set, is called each time that the hub has stored some more, with all that it has by then. The goroutine
-	// that sends calls it, which of [Client.PublishStream] is one of the method's own; the next request waits for it.
+	// OnStored, when set, is called after each request, with the totals so far. The next request waits for it. The goroutine that
+	// publishes calls it; for [Client.PublishStream] a goroutine of the method.
 	OnStored func(Receipts)
 }
 
-// withDefaults returns options that can be used.
+// withDefaults returns a copy with the defaults filled in.
 func (o *PublishOptions) withDefaults() (PublishOptions, error) {
 	var own PublishOptions
 	if o != nil {
@@ -43,31 +43,31 @@ func (o *PublishOptions) withDefaults() (PublishOptions, error) {
 		own.BatchEvents = 1000
 	}
 	if len(own.Key) > longestSharedKey {
-		return own, fmt.Errorf("the key %.20q… has %d characters; one that is shared has %d at the most", own.Key, len(own.Key), longestSharedKey)
+		return own, fmt.Errorf("the key %.20q… has %d characters; the longest shared key has %d", own.Key, len(own.Key), longestSharedKey)
 	}
 	return own, checkKey(own.Key)
 }
 
-// longestSharedKey leaves room for a slash and a number.
+// longestSharedKey leaves room for a slash and a number of 64 bits.
 const longestSharedKey = wire.MaxKey - 20
 
-// Receipts say what the hub has stored of many events.
+// Receipts are the answers of the hub for many events.
 type Receipts struct {
-	// Count is how many events are known to be stored, from the first on: all if there was no error. With an error, the
-	// event that was refused, or was not answered for, is one of the next; a [*Problem] says more.
+	// Count is how many events, from the first on, are known to be stored: all of them if there is no error. With an error, the
+	// refused or unanswered event is among the next ones; a [*Problem] says more.
 	Count int
 
-	// Duplicates is how many of them were stored before, by another call with the same key or by an attempt of this one.
+	// Duplicates is how many of them were already stored, by an earlier call with the same key or an earlier attempt of this call.
 	Duplicates int
 
-	First string // the position of the first event; "" if the answer that would have told was lost
+	First string // the position of the first event; "" if the answer that had it was lost
 	Last  string // the position of the last event
-	Key   string // what the keys were made of
+	Key   string // the prefix of the idempotency keys
 }
 
-// PublishAll stores events in their order, in one request if they fit, and returns when the hub has all. It tries again as
-// [Client.Publish] does. It is not atomic: each event stands alone, and the first that is refused ends it. An event that
-// cannot be sent at all, such as one without a topic, is noticed before anything is sent.
+// PublishAll publishes events in order, in one request if they fit, and returns when the hub has stored all of them. It retries as
+// [Client.Publish] does. It is not atomic: it stops at the first event that is refused, and the events before it stay. Events that cannot be
+// sent, such as one without a topic, are an error before anything is sent.
 func (c *Client) PublishAll(ctx context.Context, events []Event, o *PublishOptions) (r Receipts, err error) {
 	defer wrap(&err, "publish all")
 	for i := range events {
@@ -99,7 +99,7 @@ func (c *Client) PublishAll(ctx context.Context, events []Event, o *PublishOptio
 	return p.receipts, err
 }
 
-// publication is what one call publishes.
+// publication is one call that publishes many events.
 type publication struct {
 	client   *Client
 	options  PublishOptions
@@ -113,8 +113,8 @@ func (c *Client) publication(o *PublishOptions) (*publication, error) {
 	return &publication{client: c, options: options, receipts: Receipts{Key: options.Key}}, err
 }
 
-// line returns the next event as it is sent. Its key is made of its place among all events, not of that in its batch: where
-// a batch ends depends on the network.
+// line returns the line of the next event. Its key has the event's number within the call, not within the batch: the network decides where a
+// batch ends.
 func (p *publication) line(e Event) ([]byte, error) {
 	i := p.numbered
 	p.numbered++
@@ -151,16 +151,16 @@ func (p *publication) fits(b *batch, line []byte) bool {
 	return b.len() == 0 || b.len() < p.options.BatchEvents && len(b.lines)+len(line) <= p.options.BatchBytes
 }
 
-// send publishes a batch. After a broken connection nobody knows what of it is stored, so that it is sent again, and the keys
-// tell the hub what it has. A problem says how much is stored; the rest is sent.
+// send publishes a batch. After a broken connection it is unknown how much is stored: the batch is sent again, and the keys prevent duplicates.
+// A problem says how much is stored; the rest is sent.
 //
-// What broke is half as much the next time, and then twice as much again: a line so slow that no connection lasts for the
-// whole batch would never carry it.
+// After a broken connection the next request has half as many events, and then twice as many again: on a slow line no connection may last for
+// the whole batch.
 func (p *publication) send(ctx context.Context, b *batch) error {
 	stored := 0     // of the batch
 	most := b.len() // to be sent at once
 	for stored < b.len() {
-		before := 0 // events that the hub had before it got the latest request, from which it counts
+		before := 0 // events stored before the latest request; a problem counts from there
 		err := p.client.persist(ctx, func() (progress bool, err error) {
 			before = p.receipts.Count
 			n := min(most, b.len()-stored)
@@ -185,7 +185,7 @@ func (p *publication) send(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// sendPart sends n lines once and returns how many of them are known to be stored.
+// sendPart sends n lines once. It returns how many of them are known to be stored.
 func (p *publication) sendPart(ctx context.Context, lines []byte, n int) (done int, err error) {
 	body, err := p.client.lines(lines)
 	if err != nil {
@@ -207,7 +207,7 @@ func (p *publication) sendPart(ctx context.Context, lines []byte, n int) (done i
 	return n, nil
 }
 
-// add counts n more events, of which a says where they are.
+// add adds n stored events to the receipts; a is the answer for them.
 func (p *publication) add(n int, a answer) {
 	r := &p.receipts
 	if r.Count == 0 {
@@ -224,15 +224,14 @@ func (p *publication) add(n int, a answer) {
 	}
 }
 
-// PublishStream stores the events of a sequence in their order, as they come: what has come while one request runs is the
-// next request, so that a slow sequence has an event in the hub at once and a fast one has large batches. It returns when the
-// sequence is over and the hub has all, and tries again as [Client.Publish] does; meanwhile the sequence waits. Two
-// batches are in memory at the most.
+// PublishStream publishes the events of a sequence in order, as they arrive. Events that arrive during a request go into the next one: a slow
+// sequence is published without delay, and a fast one in large batches. PublishStream returns when the sequence has ended and the hub has
+// stored all events. It retries as [Client.Publish] does; meanwhile the sequence waits. At most two batches are in memory.
 //
-// An error of the sequence ends it, after what came before has been stored. A refusal ends it as well, but cannot break
-// off a sequence that waits for its next event: one that may wait for long should end with ctx.
+// An error of the sequence ends the call, after the events before it have been stored. A refusal by the hub ends the call, too, but cannot
+// interrupt a sequence that waits for its next event: a sequence that may wait for long should end with ctx.
 //
-// What [Client.Subscribe] yields can be handed on like this, and so can what [ReadEvents] reads.
+// The sequences of [Client.Subscribe] and [ReadEvents] can be published like this.
 func (c *Client) PublishStream(ctx context.Context, events iter.Seq2[Event, error], o *PublishOptions) (r Receipts, err error) {
 	defer wrap(&err, "publish stream")
 	p, err := c.publication(o)
@@ -258,14 +257,14 @@ func (c *Client) PublishStream(ctx context.Context, events iter.Seq2[Event, erro
 	return p.receipts, sourceErr
 }
 
-// sending is the meeting of the goroutine that gathers events and the one that sends them.
+// sending connects the goroutine that gathers events with the one that sends them.
 type sending struct {
-	batches chan *batch   // holds the one that is being gathered; only gather puts it in, so that it can put it back
-	done    chan struct{} // nothing is sent any more
-	err     error         // why; to be read when done is closed
+	batches chan *batch   // holds the batch that is being gathered; only gather sends on it, so that it can put a batch back
+	done    chan struct{} // closed when sending has ended
+	err     error         // why; valid when done is closed
 }
 
-// gather takes the events until their end or that of the sending, and returns their error.
+// gather takes events until the sequence or the sending ends. It returns the error of the sequence.
 func (s *sending) gather(p *publication, events iter.Seq2[Event, error]) error {
 	for e, err := range events {
 		if err != nil {
@@ -282,8 +281,7 @@ func (s *sending) gather(p *publication, events iter.Seq2[Event, error]) error {
 	return nil
 }
 
-// offer adds a line to the batch that waits, or begins one when that is on its way. It reports false when nothing is sent
-// any more.
+// offer adds a line to the waiting batch, or to a new one if the sender has taken it. It reports false when sending has ended.
 func (s *sending) offer(p *publication, line []byte) bool {
 	select {
 	case b := <-s.batches:
@@ -314,7 +312,7 @@ func (s *sending) over() bool {
 	}
 }
 
-// run sends one batch after the other, each when the one before is stored: two at a time could change places.
+// run sends the batches one after the other: two at a time could be stored in the wrong order.
 func (s *sending) run(ctx context.Context, p *publication) error {
 	for {
 		select {

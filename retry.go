@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// persist calls attempt until it succeeds, fails for good, or ctx ends. An attempt that got some of its work done reports
-// progress, after which waiting begins anew.
+// persist calls attempt until it succeeds, fails for good, or ctx ends. An attempt that did part of its work reports progress, which resets
+// the backoff.
 func (c *Client) persist(ctx context.Context, attempt func() (progress bool, err error)) error {
 	for failures, first := 1, true; ; failures, first = failures+1, false {
 		progress, err := attempt()
@@ -37,7 +37,7 @@ func (c *Client) persist(ctx context.Context, attempt func() (progress bool, err
 	}
 }
 
-// interrupted is the error of a call whose context has ended, with what was in its way until then.
+// interrupted is the error of a call whose context has ended, with the error of its last attempt.
 func interrupted(ctx context.Context, err error) error {
 	if errors.Is(err, ctx.Err()) {
 		return err

@@ -16,51 +16,52 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Earliest, as [SubscribeOptions.Since], is the first event that the hub still has.
+// Earliest, as [SubscribeOptions.Since], starts at the first event that the hub still has.
 const Earliest = wire.SinceEarliest
 
-// SubscribeOptions say where a subscription begins and who hears of what is not an event. Nil means from now on. The
-// functions are called by the goroutine that ranges, in order with the events.
+// SubscribeOptions say where a subscription starts, and which functions get what is not an event. Nil means from now on. The ranging
+// goroutine calls the functions, in order with the events.
 type SubscribeOptions struct {
-	// After is the position to go on from: the ID of the last event that was dealt with, or what [Subscription.Position]
-	// returned. "" means that there is none. If it belongs to a log that the hub no longer has, that is a gap, and Since or
-	// Last say where to begin instead.
+	// After is the position to resume from: the ID of the last event that was handled, or the result of
+	// [Subscription.Position]. "" means none. A position of a log that the hub no longer has is a gap; Since or Last then say
+	// where to start.
 	After string
 
-	// Since begins in the past: a duration before now by the hub's clock, such as "10m", a time as of RFC 3339, or
-	// [Earliest]. Last begins with as many events before now, of all topics together. "" and 0 mean from now on; only one
-	// of the two can be set. What the hub no longer has of the past that they ask for is no gap.
+	// Since starts in the past: a duration before now by the hub's clock, such as "10m", a time as in RFC 3339, or [Earliest].
+	// Last starts with the last events, counted over all topics together. "" and 0 mean from now on; only one of the two can
+	// be set. Both never cause a gap.
 	Since string
 	Last  int
 
-	// Exact are further topics, in which an asterisk is an asterisk.
+	// Exact has further topics, in which an asterisk has no meaning.
 	Exact []string
 
-	// OnGap hears that events are gone that should come next: the time to load the state anew. Nil returned goes on with what
-	// there is; an error ends the sequence with it. Without OnGap a gap ends the sequence with a [*GapError].
+	// OnGap is called when events are missing: the subscriber should load its state anew. If it returns nil, the subscription
+	// continues with the retained events; an error ends the sequence. Without OnGap a gap ends the sequence with a [*GapError].
 	OnGap func(Gap) error
 
-	// OnEnd hears that topics are complete.
+	// OnEnd is called when topics have ended.
 	OnEnd func(End)
 
-	// OnCheckpoint hears that the position has advanced although no event was for this subscription. Positions kept for
-	// later stay fresh by it when topics are quiet.
+	// OnCheckpoint is called when the position has advanced without an event for this subscription. It keeps stored positions
+	// recent while topics are quiet.
 	OnCheckpoint func(position string)
 
-	// OnOpen hears that the hub has answered, after each connection.
+	// OnOpen is called when the hub has answered, for each connection.
 	OnOpen func()
 
-	// OnExpiring hears that the token ends soon, and the stream with it. The next connection needs another one:
-	// see [Client.TokenFunc].
+	// OnExpiring is called shortly before the token expires and the stream ends. The next connection needs a new token: see
+	// [Client.TokenFunc].
 	OnExpiring func()
 
-	// OnRaw hears each event as it came, control events too, before it is yielded or its own function is called.
+	// OnRaw is called with each event as it was received, control events included, before it is yielded or another function
+	// is called.
 	OnRaw func(sse.Event)
 
-	// OnComment hears the stream's comments, such as heartbeats. The text is valid during the call.
+	// OnComment is called with the stream's comments, such as heartbeats. The text is valid during the call.
 	OnComment func(text []byte)
 
-	// Recover decides after each failure whether to connect again, and after how long; nil means [sse.Resilient].
+	// Recover decides after each failure whether to reconnect, and after what delay; nil means [sse.Resilient].
 	Recover func(*sse.Failure) (time.Duration, bool)
 
 	// Heartbeat asks the hub to send a checkpoint after this much silence, so that OnCheckpoint shows that the connection lives. 0
@@ -68,12 +69,12 @@ type SubscribeOptions struct {
 	// 5 s by default; and its own interval counts if that is shorter.
 	Heartbeat time.Duration
 
-	// IdleTimeout is the longest silence before a connection counts as broken. It must be longer than the pause between the
-	// hub's heartbeats. 0 means 90 s, or three times Heartbeat if that is shorter, but at least 10 s; negative for ever.
+	// IdleTimeout is the longest silence before a connection counts as broken. It must be longer than the interval of the hub's
+	// heartbeats. 0 means 90 s, or three times Heartbeat if that is shorter, but at least 10 s. Negative means no limit.
 	IdleTimeout time.Duration
 
-	// MaxEvent is the size of the largest event that is accepted, in bytes of its envelope; a larger one ends the sequence.
-	// 0 means 128 MiB, which no event of a hub exceeds; negative no bound. Memory is taken only as events need it.
+	// MaxEvent is the size of the largest event, in bytes of its envelope; a larger one ends the sequence. 0 means 128 MiB, which
+	// no event of a hub exceeds. Negative means no limit. Memory grows only with the events.
 	MaxEvent int
 }
 
@@ -81,51 +82,51 @@ type SubscribeOptions struct {
 // it is escaped, and a thousand topics of 1 KiB, which an envelope has with the same escapes.
 const largestEnvelope = 128 << 20
 
-// Gap is what the hub says of events that are gone.
+// Gap says that events are missing.
 type Gap struct {
 	Reason string // "trimmed", "reset", "rollback", "corrupt" or "lag"
 	From   string // the position after which events are missing
 	To     string // the position up to which they are missing; the retained events follow
 }
 
-// ErrGap is what errors.Is finds in a [*GapError].
-var ErrGap = errors.New("events are gone")
+// ErrGap is the kind of a [*GapError], for errors.Is.
+var ErrGap = errors.New("events are missing")
 
-// GapError ends a subscription that has nobody to tell of a gap.
+// GapError is the error of a gap in a subscription without OnGap.
 type GapError struct{ Gap Gap }
 
 func (e *GapError) Error() string {
-	return fmt.Sprintf("events between %s and %s are gone (%s): load the state anew, and go on by way of OnGap",
+	return fmt.Sprintf("events between %s and %s are missing (%s); load the state anew, or set OnGap to continue",
 		e.Gap.From, e.Gap.To, e.Gap.Reason)
 }
 
-// Is makes errors.Is(err, ErrGap) true.
+// Is reports whether target is [ErrGap].
 func (e *GapError) Is(target error) bool { return target == ErrGap }
 
-// End says that topics are complete: nothing will ever be published to them again.
+// End says that topics have ended: nothing more will be published to them.
 type End struct {
 	ID     string   // the position of the end
 	Topic  string   // the canonical topic
 	Topics []string // all topics that ended together, Topic first
 }
 
-// Subscribe yields the events of topics, which may be patterns: an asterisk stands for one segment between slashes, ** at the
-// end for any number. No topics at all means everything that the token grants. It goes on after its last event when a
-// connection breaks, for as long as ctx lasts. The sequence can be used once; it ends
-//   - when the loop breaks, without another word;
-//   - when all topics are complete, without an error;
+// Subscribe yields the events of topics. A topic may be a pattern: * stands for one segment between slashes, ** at the end for any number. No
+// topics at all means everything that the token grants. Until ctx ends, Subscribe reconnects and resumes behind its last event. The sequence
+// can be used once. It ends
+//   - when the loop breaks;
+//   - when all topics have ended, without an error;
 //   - when ctx is done, at once, with its error;
-//   - at a gap that nobody hears of, or whose hearer returns an error;
-//   - when the hub refuses for good, with a [*Problem], beside the [*sse.ResponseError] that it came by;
-//   - when the answer is not that of a hub, or the event too large.
+//   - at a gap, without OnGap or if OnGap returns an error;
+//   - when the hub refuses for good, with an error that is a [*Problem] and a [*sse.ResponseError];
+//   - when the server is not a hub, or an event is too large.
 //
-// The error is the last thing it yields.
+// The error is the last thing that it yields.
 func (c *Client) Subscribe(ctx context.Context, topics []string, o *SubscribeOptions) iter.Seq2[Event, error] {
 	return c.Open(ctx, topics, o).Events()
 }
 
-// Open is Subscribe for those who need the position, or close from elsewhere. Nothing is sent before the range over
-// [Subscription.Events] begins. A Subscription that is not ranged over is to be closed.
+// Open is [Client.Subscribe] for programs that need the position, or that close the subscription from another goroutine. It sends nothing
+// before the range over [Subscription.Events]. A Subscription that is not ranged over must be closed.
 func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions) *Subscription {
 	s := &Subscription{client: c, ctx: ctx, unended: make(map[string]bool)}
 	if o != nil {
@@ -161,19 +162,19 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 	return s
 }
 
-// Subscription is what follows topics. Its methods are safe for concurrent use.
+// Subscription is a subscription to topics of a hub. Its methods are safe for concurrent use.
 type Subscription struct {
 	client  *Client
 	ctx     context.Context
 	options SubscribeOptions
-	source  *sse.Source // nil if it could not be made
-	refused error       // why it could not
+	source  *sse.Source // nil if the options are invalid
+	refused error       // why the options are invalid
 
-	// The rest belongs to the ranging goroutine.
-	unended map[string]bool // the topics that may have more to come
-	endless bool            // there are patterns: topics without end
-	away    *Problem        // the hub has asked to come back later
-	told    bool            // that there is no connection
+	// The ranging goroutine owns the following.
+	unended map[string]bool // the topics that have not ended
+	endless bool            // there are patterns, which never end
+	away    *Problem        // the hub has asked to reconnect later
+	told    bool            // the lost connection was reported
 }
 
 // Events connects and yields the events, as [Client.Subscribe] says. It can be ranged over once.
@@ -186,8 +187,8 @@ func (s *Subscription) Events() iter.Seq2[Event, error] {
 	}
 }
 
-// Position returns where to go on from, as [SubscribeOptions.After]: behind the event that was yielded last, or the latest
-// checkpoint; at first what After was. It includes the event that the loop is dealing with.
+// Position returns the position to resume from, for [SubscribeOptions.After]: that of the last event or checkpoint, at first After itself. It
+// includes the event that the loop is handling.
 func (s *Subscription) Position() string {
 	if s.source == nil {
 		return s.options.After
@@ -195,15 +196,14 @@ func (s *Subscription) Position() string {
 	return s.source.LastEventID()
 }
 
-// Close ends the sequence, without an error and at once. It can be called at any time, and more than once.
+// Close ends the sequence at once, without an error. It can be called at any time and more than once.
 func (s *Subscription) Close() {
 	if s.source != nil {
 		s.source.Close()
 	}
 }
 
-// run yields the events. It returns the error to yield last; nothing may be yielded after the loop broke, and then there is
-// none.
+// run yields the events. It returns the error to yield last, or nil after the loop broke: then nothing more may be yielded.
 func (s *Subscription) run(yield func(Event, error) bool) error {
 	if s.refused != nil {
 		return s.refused
@@ -218,7 +218,7 @@ func (s *Subscription) run(yield func(Event, error) bool) error {
 				return err
 			}
 			if !s.endless && len(s.unended) == 0 {
-				return nil // the hub would say so, too, but not before a reconnection
+				return nil // the hub would say so only after a reconnection
 			}
 			continue
 		}
@@ -240,10 +240,10 @@ func (s *Subscription) raw(e sse.Event) {
 	}
 }
 
-// subscription returns the request of a subscription: a GET if its URL is one that nobody on the way refuses, else a QUERY.
+// subscription returns the request of a subscription: a GET, or a QUERY if the URL would be too long.
 func (c *Client) subscription(ctx context.Context, topics []string, o *SubscribeOptions) (*http.Request, error) {
 	if !visible(o.After) {
-		return nil, fmt.Errorf("the position %.100q is not one that a hub gave", o.After)
+		return nil, fmt.Errorf("the position %.100q is not a position of a hub", o.After)
 	}
 	params := url.Values{wire.ParamFormat: {wire.FormatEnvelope}}
 	if len(topics) > 0 {
@@ -283,7 +283,7 @@ func (c *Client) subscription(ctx context.Context, topics []string, o *Subscribe
 	return req, err
 }
 
-// observe hears of each change of state before the next event is yielded.
+// observe is called at each change of state, before the next event is yielded.
 func (s *Subscription) observe(state sse.State, f *sse.Failure) {
 	switch {
 	case state == sse.Open:
@@ -296,13 +296,13 @@ func (s *Subscription) observe(state sse.State, f *sse.Failure) {
 		if s.away != nil {
 			err = s.away
 		}
-		ended := errors.Is(err, sse.ErrEnded) // which is how streams come to an end, and no trouble
+		ended := errors.Is(err, sse.ErrEnded) // a clean end is no failure
 		s.client.retrying(s.ctx, !s.told && !ended, err, f.Delay)
 		s.told = s.told || !ended
 	}
 }
 
-// plainly returns what a hub that gave no stream has said instead. errors.As finds the [*Problem], and the [*sse.ResponseError].
+// plainly turns the refusal of a stream into an error in which errors.As finds the [*Problem] and the [*sse.ResponseError].
 func plainly(err error) error {
 	refusal, ok := errors.AsType[*sse.ResponseError](err)
 	if !ok || refusal.StatusCode == http.StatusOK {

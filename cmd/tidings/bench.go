@@ -97,7 +97,7 @@ Other hubs, if their configuration has these paths and tokens:
       -H 'Content-Type: application/x-www-form-urlencoded' \
       --data 'topic={topic}&data={data}'
     tidings bench --publish localhost:8000/api/publish -H 'X-API-Key: KEY' \
-      --subscribe localhost:8000/connection/uni_sse?cf_connect=$CONNECT \
+      --subscribe "localhost:8000/connection/uni_sse?cf_connect=$CONNECT" \
       --data '{"channel":"{topic}","data":{"text":"{data}"}}'
 
 where CONNECT='%7B%22subs%22:%7B%22{topic}%22:%7B%7D%7D%7D'.
