@@ -6,7 +6,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +134,30 @@ func TestWhoIsRefusedForAWhileComesBack(t *testing.T) {
 			await(t, "room", func() bool { return k.hub.Streams() == 0 })
 			k.follow("/events/news", header).want("tidings.checkpoint:{}")
 		})
+	}
+}
+
+// TestEveryFormOfARefusalSaysWhenToComeBack: NDJSON has no field retry, and a client did not know.
+func TestEveryFormOfARefusalSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &hub.Options{MaxConnections: 1}, transports[0])
+	s.follow("/events/news", nil)
+	tells := regexp.MustCompile(`\\?"retry\\?":([0-9]+)`)
+	for _, accept := range []string{"text/event-stream", "application/x-ndjson"} {
+		for _, query := range []string{"", "?format=envelope"} {
+			a := s.send(request{path: "/events/news" + query, header: map[string]string{"Accept": accept, "Last-Event-ID": "x"}})
+			got := tells.FindStringSubmatch(a.body)
+			if a.status != http.StatusOK || got == nil {
+				t.Errorf("%s%s: %+v", accept, query, a)
+				continue
+			}
+			if ms, _ := strconv.Atoi(got[1]); ms < 5000 || ms > 10_000 {
+				t.Errorf("%s%s: come back in %d ms, want 5000 to 10000", accept, query, ms)
+			}
+			if field := "retry: " + got[1] + "\n"; accept == "text/event-stream" && !strings.Contains(a.body, field) {
+				t.Errorf("%s%s: %q lacks the field %q", accept, query, a.body, field)
+			}
+		}
 	}
 }
 

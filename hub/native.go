@@ -3,6 +3,7 @@ package hub
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -97,8 +98,15 @@ func wantsRetry(r *http.Request) bool {
 // refuseForNow refuses a stream with a stream.
 func refuseForNow(w http.ResponseWriter, r *http.Request, enc *nativeEncoding, p *Problem) {
 	enc.Header(w.Header())
-	text, _ := json.Marshal(p) // of strings and numbers
-	retry := sse.Event{Type: wire.TypeRetry, Data: string(text), Retry: jitter(p.RetryAfter, 2*p.RetryAfter)}
+	after := jitter(p.RetryAfter, 2*p.RetryAfter).Round(time.Millisecond)
+	doc := *p
+	doc.Extra = maps.Clone(p.Extra)
+	if doc.Extra == nil {
+		doc.Extra = make(map[string]any)
+	}
+	doc.Extra["retry"] = max(after.Milliseconds(), 1) // NDJSON has no field for it
+	text, _ := json.Marshal(&doc)                     // of strings and numbers
+	retry := sse.Event{Type: wire.TypeRetry, Data: string(text), Retry: after}
 	body := enc.appendControl(nil, retry, time.Now())
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	if r.ProtoMajor == 1 {
