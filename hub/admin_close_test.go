@@ -94,7 +94,6 @@ func TestStreamsAreSelected(t *testing.T) {
 		"lag=0":                      "all ann bob eve",
 		"subject=ann":                "ann",
 		"subject=an":                 "",
-		"subject=":                   "",
 		"token=bob-1":                "bob",
 		"subject=ann&token=bob-1":    "",
 		"topic=news/sports":          "all ann bob",

@@ -194,10 +194,10 @@ func (o *Options) withDefaults() (Options, error) {
 	d.MaxTopics = orElse(d.MaxTopics, 1000)
 	d.Window = orElse(d.Window, 64<<20)
 	d.Heartbeat = orElse(d.Heartbeat, 25*time.Second)
-	d.HeartbeatMin = orElse(d.HeartbeatMin, min(5*time.Second, d.Heartbeat))
-	if d.HeartbeatMin > d.Heartbeat {
+	if d.HeartbeatMin > d.Heartbeat { // as it was set: the default may be longer
 		return d, fmt.Errorf("hub: HeartbeatMin is %v; it is at most Heartbeat, %v: subscribers cannot ask for a longer interval", d.HeartbeatMin, d.Heartbeat)
 	}
+	d.HeartbeatMin = orElse(d.HeartbeatMin, 5*time.Second)
 	d.WriteTimeout = orElse(d.WriteTimeout, 10*time.Second)
 	if d.Authorize == nil {
 		everything := access.Everything()

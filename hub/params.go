@@ -139,6 +139,7 @@ func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *r
 
 // readForm reads parameters one by one, so that no more than they is ever in memory.
 func (p *params) readForm(body io.Reader, m *meter) error {
+	p.inForm = true
 	in := newPieces(body, m, '&', longestParam)
 	defer in.close()
 	for last := false; !last; {

@@ -23,10 +23,11 @@ func (f *serveFlags) check(env environ) error {
 	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkAuth(env), f.checkLimits()); err != nil {
 		return err
 	}
-	for _, name := range []string{"min-free", "sync"} {
-		if f.Memory && f.origins[name] != "" {
-			return fmt.Errorf("--%s is for events on disk, and --memory keeps none there; tidings config shows where each is said", name)
-		}
+	switch { // a default does nothing, and stands in every file that tidings config prints
+	case f.Memory && f.MinFree != 0 && f.MinFree != defaultMinFree:
+		return errors.New("--min-free is for events on disk, and --memory keeps none there; tidings config shows where each is said")
+	case f.Memory && f.Sync == "interval":
+		return errors.New("--sync is for events on disk, and --memory keeps none there; tidings config shows where each is said")
 	}
 	if f.AdminAddr != "" && !local(f.AdminAddr) && !f.Insecure {
 		return fmt.Errorf("--admin-addr %s lets other machines in, and asks nobody for a token"+

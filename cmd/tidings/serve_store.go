@@ -28,6 +28,9 @@ type storeFlags struct {
 // defaultData is where the events are kept unless something else is said.
 const defaultData = "tidings-data"
 
+// defaultMinFree is the default of --min-free.
+const defaultMinFree freeSpace = 256 << 20
+
 // leastKept is the least that --keep-bytes can be.
 const leastKept byteSize = 1 << 20
 
