@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -23,13 +24,17 @@ import (
 // With SyncInterval the syncer does so after each interval, and the finisher after a batch with a lease. The write has no sync of
 // its own. It costs one system call and survives the end of the process. After a power loss the file may have an older position,
 // but never one that was not on disk: what it says is always true.
+//
+// Each generation notes in the store that it has the file, see metaAcknowledged. If the file is missing or damaged then, nobody knows
+// what the store has lost, and the log begins a new generation.
 const acknowledgedFile = "acknowledged"
 
-// The content is one line of fixed length: generation, number, and a checksum of both.
-const (
-	acknowledgedText = "%-6s %020d "
-	acknowledgedSize = len("gen123 00000000000000000001 ")
-)
+// appendAcknowledged appends the content to an empty slice. It is one line of fixed length: generation, number, and a checksum of
+// both.
+func appendAcknowledged(b []byte, p eventlog.Position) []byte {
+	b = fmt.Appendf(b, "%-6s %020d ", p.Gen, p.Seq)
+	return fmt.Appendf(b, "%08x\n", crc32.ChecksumIEEE(b))
+}
 
 // acknowledged writes the file. The zero value has no file yet; begin creates it.
 type acknowledged struct {
@@ -43,7 +48,7 @@ type acknowledged struct {
 	seq atomic.Uint64 // that the file says; set while mu is held
 }
 
-// begin creates the file again: a copy of the directory by hard links shares the old one. After a crash the old one may remain.
+// begin creates the file again, durably: a copy of the directory by hard links shares the old one. After a crash the old one may remain.
 func (a *acknowledged) begin(p eventlog.Position) error {
 	if err := a.close(); err != nil {
 		return err
@@ -56,7 +61,10 @@ func (a *acknowledged) begin(p eventlog.Position) error {
 		return err
 	}
 	a.file = file
-	return errors.Join(a.overwrite(p), a.fs.Rename(path+".new", path))
+	if err := errors.Join(a.overwrite(p), file.Sync(), a.fs.Rename(path+".new", path)); err != nil {
+		return err
+	}
+	return guard.SyncDir(a.fs, a.dir)
 }
 
 // raise records that everything up to a position of the same generation is on disk. Positions may come in any order.
@@ -71,8 +79,7 @@ func (a *acknowledged) raise(p eventlog.Position) error {
 
 // overwrite writes the content. The caller holds mu.
 func (a *acknowledged) overwrite(p eventlog.Position) error {
-	a.buf = fmt.Appendf(a.buf[:0], acknowledgedText, p.Gen, p.Seq)
-	a.buf = fmt.Appendf(a.buf, "%08x\n", crc32.ChecksumIEEE(a.buf))
+	a.buf = appendAcknowledged(a.buf[:0], p)
 	_, err := a.file.WriteAt(a.buf, 0)
 	if err == nil {
 		a.seq.Store(p.Seq)
@@ -101,17 +108,36 @@ func (a *acknowledged) close() error {
 	return file.Close()
 }
 
-// readAcknowledged returns the zero position if there is no valid file.
-func readAcknowledged(fsys vfs.FS, dir string) eventlog.Position {
+// readAcknowledged returns the zero position if there is no valid file. The error is one of the file system.
+func readAcknowledged(fsys vfs.FS, dir string) (eventlog.Position, error) {
 	text, err := readFile(fsys, fsys.PathJoin(dir, acknowledgedFile))
-	if err != nil || len(text) < acknowledgedSize {
-		return eventlog.Position{}
+	if errors.Is(err, fs.ErrNotExist) {
+		return eventlog.Position{}, nil
+	} else if err != nil {
+		return eventlog.Position{}, err
 	}
 	var p eventlog.Position
-	var sum uint32
-	n, _ := fmt.Sscanf(string(text), "%s %d %x", &p.Gen, &p.Seq, &sum)
-	if n < 3 || sum != crc32.ChecksumIEEE(text[:acknowledgedSize]) || !eventlog.ValidGeneration(p.Gen) || p.Seq == math.MaxUint64 {
-		return eventlog.Position{}
+	if n, _ := fmt.Sscanf(string(text), "%s %d", &p.Gen, &p.Seq); n < 2 || !eventlog.ValidGeneration(p.Gen) || p.Seq == math.MaxUint64 ||
+		string(text) != string(appendAcknowledged(nil, p)) {
+		return eventlog.Position{}, nil
 	}
-	return p
+	return p, nil
+}
+
+// beginAcknowledged creates the file again and then notes in the store that it is there.
+func (s *store) beginAcknowledged() error {
+	err := s.acknowledged.begin(s.position())
+	if err != nil || s.noted {
+		return err
+	}
+	s.noted = true
+	return s.apply(func(b *pebble.Batch) error { return b.Set([]byte(metaAcknowledged), nil, nil) })
+}
+
+// forgetAcknowledged removes the file, after the note that it is there.
+func (s *store) forgetAcknowledged() error {
+	s.noted = false
+	return errors.Join(
+		s.apply(func(b *pebble.Batch) error { return b.Delete([]byte(metaAcknowledged), nil) }),
+		s.acknowledged.forget())
 }

@@ -50,7 +50,7 @@ func mustKill(t *testing.T, r *rand.Rand, sync disklog.Sync, batches, size, data
 			m.synced = log.Head().Seq
 		}
 	}
-	m.fs, m.log = with(t, contents(t, fs)), newestLog(t, fs)
+	m.fs, m.log, m.gen = with(t, contents(t, fs)), newestLog(t, fs), log.Head().Gen
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -156,23 +156,36 @@ func TestTwoBatchesAfterDamageProveThatItWasAcknowledged(t *testing.T) {
 	}
 }
 
-// An invalid file counts as none.
-func TestAcknowledgedPositionThatMakesNoSenseIsIgnored(t *testing.T) {
+// One flipped bit in this file, or its loss, and a truncated write-ahead log: numbers were given twice, and nobody was told.
+func TestWithoutAcknowledgedPositionALogBeginsAGeneration(t *testing.T) {
 	t.Parallel()
-	m := mustKill(t, rand.New(rand.NewPCG(repeatable(t), 14)), disklog.SyncAlways, 5, 3, 400, 16<<20)
-	whole := contents(t, m.fs)
-	noted := whole["acknowledged"]
-	for _, text := range []string{
-		"", "\x00", strings.Repeat("\x00", len(noted)), noted[:len(noted)/2], strings.Repeat("x", 100),
-		strings.Replace(noted, "015 ", "999 ", 1), // the checksum is that of another number
-	} {
-		if text == noted {
-			t.Fatalf("the file is %q", noted)
+	r := rand.New(rand.NewPCG(repeatable(t), 14))
+	for _, sync := range []disklog.Sync{disklog.SyncAlways, disklog.SyncInterval} {
+		m := mustKill(t, r, sync, 20, 3, 400, 16<<20)
+		whole := contents(t, m.fs)
+		noted := whole["acknowledged"]
+		foreign := contents(t, mustKill(t, r, sync, 20, 3, 400, 16<<20).fs)["acknowledged"]
+		size := len(strings.TrimRight(whole[m.log], "\x00"))
+		for i, text := range []string{
+			"missing", "", "\x00", strings.Repeat("\x00", len(noted)), noted[:len(noted)/2], strings.Repeat("x", 100), noted + "x",
+			flip(noted, r.IntN(len(noted))), flip(noted, 3), flip(noted, len(noted)-2), foreign,
+			strings.Replace(noted, "00000 ", "00001 ", 1), strings.ToUpper(noted),
+		} {
+			for _, tenth := range []int{i % 10, 10} {
+				files := maps.Clone(whole)
+				files[m.log] = files[m.log][:size*tenth/10]
+				if files["acknowledged"] = text; text == "missing" {
+					delete(files, "acknowledged")
+				} else if text == noted {
+					continue
+				}
+				if o := m.open(t, files); !o.refused && (!o.renewed || !strings.Contains(o.said, "level=ERROR")) || tenth == 10 && o.lost != 0 && o.lost <= m.synced {
+					t.Errorf("with %q and %d tenths of the write-ahead log: %+v", text, tenth, o)
+				}
+			}
 		}
-		files := maps.Clone(whole)
-		files["acknowledged"] = text
-		if o := m.open(t, files); o.refused || o.told+o.silent > 0 {
-			t.Errorf("with %q: %+v", text, o)
+		if o := m.open(t, whole); o.renewed || o.refused {
+			t.Errorf("untouched: %+v", o)
 		}
 	}
 }

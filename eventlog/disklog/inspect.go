@@ -19,12 +19,12 @@ type Inspector struct {
 	dir    directory
 	id     identity
 	store  *store
-	proven []eventlog.Position // positions that were on disk, by other files of the directory
+	proven proofs // positions that were on disk, by other files of the directory
 }
 
 // missing returns a position that was on disk and is not in the store any more, if there is one.
 func (i *Inspector) missing() (p eventlog.Position, ok bool) {
-	for _, p := range i.proven {
+	for _, p := range []eventlog.Position{i.proven.closed, i.proven.acknowledged} {
 		if p.Gen != "" && (p.Gen != i.store.gen || p.Seq > i.store.head.seq) {
 			return p, true
 		}
@@ -62,7 +62,10 @@ func Inspect(dir string) (_ *Inspector, err error) {
 	if err != nil {
 		return nil, errors.Join(openError(d.name, err), d.lock.Close())
 	}
-	i := &Inspector{dir: d, id: id, store: s, proven: []eventlog.Position{readClosing(d.fs, d.name).head, readAcknowledged(d.fs, d.name)}}
+	i := &Inspector{dir: d, id: id, store: s, proven: proofs{closed: readClosing(d.fs, d.name).head}}
+	if i.proven.acknowledged, err = readAcknowledged(d.fs, d.name); err != nil {
+		return nil, errors.Join(accessError(d.name, err), i.Close())
+	}
 	if err := s.whole(); errors.Is(err, errHalfCut) {
 		return nil, errors.Join(&DirError{d.name, "open the log once, which finishes the change", err}, i.Close())
 	}

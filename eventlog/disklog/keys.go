@@ -32,6 +32,8 @@ const (
 	metaTrim       = "mtrim"  // the trimmer's counters, see trimMeta
 	metaCut        = "mcut"   // a cut in progress: the number after which everything is removed, and the next generation
 	metaLease      = "mlease" // sequence numbers up to this one may have been used
+
+	metaAcknowledged = "macknowledged" // nothing: the directory has the file acknowledged
 )
 
 const (

@@ -32,7 +32,7 @@ func TestFormatOfKeysAndValuesDoesNotChange(t *testing.T) {
 		{"key in order", keyLineKey(nil, 7)},
 		{"publisher's id", namedKey(nil, kindID, "urn:1", 258)},
 		{"hole", appendSeq([]byte{kindHole}, 258)},
-		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease}, " "))},
+		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease, metaAcknowledged}, " "))},
 		{"entry", entry{entryEnd | entryPlain, 300, 1000}.appendTo(nil)},
 		{"topic state", topicState{3, 2, 1}.value()},
 		{"head", headMeta{1, 2, 3, 4, 5, 6, 7, 8}.value()},

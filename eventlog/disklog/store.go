@@ -28,6 +28,7 @@ type store struct {
 	marks  *marks
 
 	acknowledged acknowledged
+	noted        bool // the store has metaAcknowledged
 
 	users sync.WaitGroup // see use.go
 
@@ -95,8 +96,10 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 	if err != nil {
 		return nil, openError(l.dir, err)
 	}
-	proven := proofs{readClosing(l.fs, l.dir).head, readAcknowledged(l.fs, l.dir)}
-	err = s.load(newGeneration, proven)
+	proven := proofs{closed: readClosing(l.fs, l.dir).head}
+	if proven.acknowledged, err = readAcknowledged(l.fs, l.dir); err == nil {
+		err = s.load(newGeneration, proven)
+	}
 	if err = errors.Join(err, s.db.Err()); err != nil {
 		return nil, errors.Join(openError(l.dir, err), s.close())
 	}
@@ -171,14 +174,20 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 		return err
 	}
 	unsure := s.lease > s.head.seq
-	otherGen, lost := s.loseProven(proven)
-	newGeneration = newGeneration || otherGen
+	newGeneration, lost := s.loseProven(proven, newGeneration)
+	if noProof := proven == (proofs{}); s.noted && noProof && !newGeneration {
+		newGeneration, lost = true, true
+		s.damage.log.Error("the file "+acknowledgedFile+" of the log is missing or damaged, so that nobody knows whether acknowledged records are missing; "+
+			"the log begins a new generation, and readers that resume get a gap; check the disk, and restore the log from a backup if the records matter",
+			"dir", s.damage.dir, "head", s.position().String())
+	}
 	if unsure && !lost {
 		s.damage.log.Warn(notClosed, "dir", s.damage.dir, "head", s.position().String(), "next", s.lease+1)
 	}
 	if newGeneration {
 		s.gen = otherGeneration(s.gen)
-		if err := s.acknowledged.forget(); err != nil {
+		// The file comes first: it proves after a crash that the generation was to begin.
+		if err := s.acknowledged.begin(s.at(max(s.head.seq, s.lease))); err != nil {
 			return err
 		}
 	}
@@ -197,13 +206,22 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 		}
 		s.lease = s.head.seq // the first batch extends it if needed
 		s.head.synced = 0
+		if newGeneration {
+			s.noted = true
+			if err := b.Set([]byte(metaAcknowledged), nil, nil); err != nil {
+				return err
+			}
+		}
 		return errors.Join(
 			b.Set([]byte(metaGeneration), []byte(s.gen), nil),
 			b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil),
 			b.Set([]byte(metaHead), s.head.value(), nil),
 			b.Set([]byte(metaTrim), s.trim.Load().value(), nil))
 	})
-	return errors.Join(err, s.acknowledged.begin(s.position()))
+	if err != nil || newGeneration {
+		return err
+	}
+	return s.beginAcknowledged()
 }
 
 // notClosed is the warning about a log with SyncInterval that a crash ended.
@@ -218,12 +236,14 @@ type proofs struct {
 
 // loseProven compares the head of the store with positions that were on disk. Missing records of this generation become a hole whose
 // numbers are not used again. A position of another generation proves that the store lost the beginning of that one.
-func (s *store) loseProven(proven proofs) (newGeneration, lost bool) {
+// It returns whether the log has to begin a generation, for this or another reason.
+func (s *store) loseProven(proven proofs, newGeneration bool) (_, lost bool) {
 	head := s.position()
 	var missing eventlog.Position
 	for _, p := range []eventlog.Position{proven.closed, proven.acknowledged} {
 		switch {
 		case p.Gen == "":
+		case p.Gen != s.gen && newGeneration: // readers of both get a gap
 		case p.Gen != s.gen:
 			newGeneration, missing = true, p
 		case p.Seq > head.Seq:
@@ -231,9 +251,9 @@ func (s *store) loseProven(proven proofs) (newGeneration, lost bool) {
 		}
 	}
 	if missing.Gen == "" {
-		return false, false
+		return newGeneration, false
 	}
-	if missing == proven.acknowledged && s.lease <= math.MaxUint64-leaseSize {
+	if missing == proven.acknowledged && missing.Gen == s.gen && s.lease <= math.MaxUint64-leaseSize {
 		s.lease += leaseSize // with SyncInterval more numbers were used, and the lease that says so may be missing, too
 	}
 	if !s.fresh {
@@ -257,7 +277,9 @@ func (s *store) loadMeta() error {
 	head, err1 := s.get([]byte(metaHead))
 	trim, err2 := s.get([]byte(metaTrim))
 	lease, err3 := s.get([]byte(metaLease))
-	if err := errors.Join(err1, err2, err3); err != nil {
+	noted, err4 := s.get([]byte(metaAcknowledged))
+	s.noted = noted != nil
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	var err error

@@ -41,7 +41,7 @@ func (l *Log) setGeneration(gen string, after uint64) error {
 		err = failed
 	}
 	if err == nil {
-		err = s.acknowledged.begin(s.position())
+		err = s.beginAcknowledged()
 	}
 	if err == nil {
 		l.publish(s.position())
@@ -68,13 +68,13 @@ func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) 
 	case gen == s.gen && after < s.head.seq:
 		return false, &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is the current one, in which numbers must not be used twice"}
 	case after == 0:
-		return true, errors.Join(s.acknowledged.forget(), s.clear(gen))
+		return true, errors.Join(s.forgetAcknowledged(), s.clear(gen))
 	}
 	// First read everything that has to be read, so that damage changes nothing.
 	if err := s.cut(gen, after, false); err != nil {
 		return false, err
 	}
-	err = errors.Join(s.acknowledged.forget(), s.apply(func(b *pebble.Batch) error {
+	err = errors.Join(s.forgetAcknowledged(), s.apply(func(b *pebble.Batch) error {
 		return b.Set([]byte(metaCut), append(appendNumbers(nil, after), gen...), nil)
 	}))
 	if err != nil {
