@@ -50,7 +50,7 @@ for (const [name, { added, reason }] of Object.entries({
         const { type, title, detail } = await answer.json()
         expect({ type, title }, what).toEqual({ type: expect.stringMatching(/:local-only$/), title: expect.any(String) })
         expect(detail, what).toMatch(reason)
-        expect(detail, what).toMatch(/for this machine only.*give it a key to let others in$/)
+        expect(detail, what).toMatch(/for this machine only.*configure a key to serve others$/)
       }
       const stored = await fetch(`${hub.url}/events/**?poll=1`)
       expect(await stored.text()).not.toContain('hello')
@@ -60,5 +60,5 @@ for (const [name, { added, reason }] of Object.entries({
 
 test('a visitor through nginx reads why the page of a hub without keys is refused', async ({ page, front }) => {
   await page.goto(front.url)
-  await expect(page.locator('body')).toContainText('give it a key to let others in')
+  await expect(page.locator('body')).toContainText('configure a key to serve others')
 })

@@ -9,10 +9,10 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// A subscriber chooses between an event stream and NDJSON with the field Accept (RFC 9110, section 12.5.1). Nothing else is
-// negotiated: answers to publishers and problem documents have one type each.
+// A subscriber chooses between an event stream and NDJSON with the field Accept (RFC 9110, section 12.5.1). Responses to publishers and
+// problem documents have one media type each and ignore Accept.
 
-// ndjsonNames are the names under which NDJSON is known. What is answered is the first.
+// ndjsonNames are the media types of NDJSON. Responses use the first.
 var ndjsonNames = []string{wire.MediaNDJSON, "application/ndjson", "application/jsonl", "application/jsonlines"}
 
 // isNDJSON reports whether a media type, without parameters, is NDJSON.
@@ -27,16 +27,16 @@ func isNDJSON(kind string) bool {
 
 // negotiate returns the form of a stream that a client prefers: an event stream, plain, or NDJSON.
 //
-// A client that weighs both alike gets NDJSON if it names it, else an event stream, so that browsers and curl, which accept anything, get
-// that. A type that Accept does not cover is a last resort, which RFC 9110 permits instead of a refusal; one with the weight 0 is never
-// sent. A client that refuses both gets 406.
+// If both have the same weight, a client that names NDJSON gets NDJSON. All others get an event stream, among them browsers and curl, which
+// accept any type. RFC 9110 permits sending a type that Accept does not mention; a type with the weight 0 is never sent. A client that
+// refuses both gets 406.
 func negotiate(header http.Header) (*nativeEncoding, error) {
 	ranges := parseAccept(header.Values("Accept"))
 	stream, lines := weigh(ranges, wire.MediaSSE), weigh(ranges, ndjsonNames...)
 	switch {
 	case stream.refused() && lines.refused():
 		return nil, problem(http.StatusNotAcceptable, problemNotAcceptable,
-			"Accept refuses both that there is, %s and %s; give one of them a weight above 0, or leave it out", wire.MediaSSE, wire.MediaNDJSON)
+			"Accept refuses both available types, %s and %s; give one of them a weight above 0, or omit it", wire.MediaSSE, wire.MediaNDJSON)
 	case lines.refused():
 		return plainEncoding, nil
 	case stream.refused(), lines.weight > stream.weight:
@@ -50,33 +50,33 @@ func negotiate(header http.Header) (*nativeEncoding, error) {
 // mediaRange is an element of Accept.
 type mediaRange struct {
 	kind, subtype string // in lower case; * for any
-	params        int    // besides the weight
+	params        int    // number of parameters besides the weight
 	weight        float64
 }
 
-// opinion is what Accept says about a representation.
-type opinion struct {
-	precision int     // of the range that decides; 0: no range covers it
+// preference is the weight that Accept gives a representation.
+type preference struct {
+	precision int     // of the range that decides; 0: no range matches
 	weight    float64 // 0 to 1
 }
 
-// The precision of a range. One that names a type and has parameters is above named by their number.
+// The precision of a range. A full type with parameters has the precision named plus their number.
 const (
 	anything = iota + 1 // */*
 	family              // text/*
 	named               // text/plain
 )
 
-func (o opinion) refused() bool { return o.precision > 0 && o.weight == 0 }
+func (o preference) refused() bool { return o.precision > 0 && o.weight == 0 }
 
-func (o opinion) named() bool { return o.precision >= named }
+func (o preference) named() bool { return o.precision >= named }
 
-// weigh returns what is said about a representation that has several names. The most precise range decides, of equally precise ones that with
-// the largest weight.
-func weigh(ranges []mediaRange, names ...string) (best opinion) {
+// weigh returns the preference for a representation with several names. The most precise range decides; among equally precise ranges, the
+// one with the largest weight.
+func weigh(ranges []mediaRange, names ...string) (best preference) {
 	for _, r := range ranges {
 		for _, name := range names {
-			o := opinion{r.precision(name), r.weight}
+			o := preference{r.precision(name), r.weight}
 			if o.precision > best.precision || o.precision == best.precision && o.precision > 0 && o.weight > best.weight {
 				best = o
 			}
@@ -101,7 +101,7 @@ func (r *mediaRange) precision(name string) int {
 	return named + r.params
 }
 
-// parseAccept reads the lines of Accept. A range that cannot be read is passed over.
+// parseAccept parses the lines of Accept and skips invalid ranges.
 func parseAccept(lines []string) (ranges []mediaRange) {
 	for _, line := range lines {
 		for element := range splitQuoted(line, ',') {
@@ -113,7 +113,7 @@ func parseAccept(lines []string) (ranges []mediaRange) {
 	return ranges
 }
 
-// parseRange reads a range with its parameters. What comes after the weight belongs to no media type.
+// parseRange parses a range with its parameters. It ignores parameters after the weight, which are not part of the media type.
 func parseRange(element string) (r mediaRange, ok bool) {
 	r.weight = 1
 	first := true
@@ -139,7 +139,7 @@ func parseRange(element string) (r mediaRange, ok bool) {
 	return r, ok
 }
 
-// parseWeight reads a weight (RFC 9110, section 12.4.2). What is out of its bounds is taken as the nearer of them.
+// parseWeight parses a weight (RFC 9110, section 12.4.2) and limits it to the range from 0 to 1.
 func parseWeight(text string) (float64, bool) {
 	q, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(q) {

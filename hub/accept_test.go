@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestAcceptWeighsTheFormsOfAStream (RFC 9110, section 12.5.1). The story: application/x-ndjson;q=0 got NDJSON.
-func TestAcceptWeighsTheFormsOfAStream(t *testing.T) {
+// TestAcceptSelectsTheStreamFormat: the weights of Accept decide (RFC 9110, section 12.5.1). application/x-ndjson;q=0 once selected NDJSON.
+func TestAcceptSelectsTheStreamFormat(t *testing.T) {
 	t.Parallel()
 	const stream, lines, neither = "text/event-stream", "application/x-ndjson", "application/problem+json"
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -86,7 +86,7 @@ func TestAcceptWeighsTheFormsOfAStream(t *testing.T) {
 	refused(t, "*/*;q=0", s.send(request{path: "/events/news", header: map[string]string{"Accept": "*/*;q=0"}}), http.StatusNotAcceptable, "not-acceptable", "weight")
 }
 
-// TestSeveralLinesOfAcceptAreOneList.
+// TestSeveralLinesOfAcceptAreOneList: a client may split Accept into several lines.
 func TestSeveralLinesOfAcceptAreOneList(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -105,7 +105,7 @@ func TestSeveralLinesOfAcceptAreOneList(t *testing.T) {
 	}
 }
 
-// TestOnlyStreamsAreNegotiated: an answer to a publisher, a list and a problem have one type each, and a strict Accept loses none of them.
+// TestOnlyStreamsAreNegotiated: receipts, lists and problems have one type each, and are sent whatever Accept says.
 func TestOnlyStreamsAreNegotiated(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// address is where a request comes from: an IP address in its 16 bytes. The zero address is not known, as that of a Unix socket.
+// address is the IP address of a client, as 16 bytes. The zero address is unknown, for example because the client uses a Unix socket.
 type address [16]byte
 
 func (a address) known() bool { return a != address{} }
@@ -19,7 +19,7 @@ func (a address) String() string {
 	return netip.AddrFrom16(a).Unmap().String()
 }
 
-// network is what limits count as one: an address of IPv4, and the /64 that whoever has one address of IPv6 has as a whole.
+// network returns the unit that limits count: an IPv4 address, or the /64 network of an IPv6 address, all of which one client may have.
 func (a address) network() address {
 	if !netip.AddrFrom16(a).Is4In6() {
 		clear(a[8:])
@@ -27,8 +27,8 @@ func (a address) network() address {
 	return a
 }
 
-// addressOf returns the address of who sends a request: of the last one on its way here who is not a trusted proxy. What stands
-// before that in the header anybody may have written.
+// addressOf returns the address of the client: the last hop of a request that is not a trusted proxy. Earlier hops in the header may be
+// forged.
 func (h *Hub) addressOf(r *http.Request) address {
 	peer, _ := parseAddress(r.RemoteAddr)
 	at := peer
@@ -41,17 +41,17 @@ func (h *Hub) addressOf(r *http.Request) address {
 	return at.As16()
 }
 
-// ClientAddress returns the IP address that a request comes from, as limits count it: through proxies that are trusted, that for which they
-// ask. It is empty if it is not known.
+// ClientAddress returns the IP address of the client of a request, as seen by the first of the trusted proxies. It is empty if the address
+// is unknown.
 func (h *Hub) ClientAddress(r *http.Request) string { return h.addressOf(r).String() }
 
-// trusted reports whether an address is that of a proxy that is believed. One that is not known is that of a Unix socket.
+// trusted reports whether an address belongs to a trusted proxy. An invalid address is that of a Unix socket, and trusted.
 func (h *Hub) trusted(at netip.Addr) bool {
 	return !at.IsValid() || slices.ContainsFunc(h.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(at) })
 }
 
-// forwarded returns for whom a trusted proxy asks. Most proxies write one of the two fields and let the other one pass as it came: when
-// they do not agree, one may be forged, and the proxy stands for all of its clients.
+// forwarded returns the address of the client that a trusted proxy names. Most proxies write one of the two fields and pass on the other
+// one unchanged. If the fields disagree, one may be forged, and the address of the proxy counts for all of its clients.
 func (h *Hub) forwarded(header http.Header, peer netip.Addr) netip.Addr {
 	ours, standard := header.Values("X-Forwarded-For"), header.Values("Forwarded")
 	switch {
@@ -66,7 +66,7 @@ func (h *Hub) forwarded(header http.Header, peer netip.Addr) netip.Addr {
 	return peer
 }
 
-// walk goes back from proxy to proxy, as long as they are trusted and say something that is an address.
+// walk follows the hops backwards, from proxy to proxy. It stops at an address that is not trusted, or before a hop without an address.
 func (h *Hub) walk(fields []string, address func(hop string) string, at netip.Addr) netip.Addr {
 	for _, field := range slices.Backward(fields) {
 		for more := true; more; {
@@ -99,7 +99,7 @@ func forOf(element string) string {
 	return ""
 }
 
-// parseAddress reads an address, with a port or without.
+// parseAddress parses an IP address with or without a port.
 func parseAddress(text string) (at netip.Addr, ok bool) {
 	if pair, err := netip.ParseAddrPort(text); err == nil {
 		at = pair.Addr()

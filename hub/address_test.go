@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestOnlyTrustedProxiesAreBelieved: an address is the last one on the way that no proxy of ours has.
+// TestOnlyTrustedProxiesAreBelieved: the client's address is the last one that does not belong to a trusted proxy.
 func TestOnlyTrustedProxiesAreBelieved(t *testing.T) {
 	t.Parallel()
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
@@ -53,8 +53,8 @@ func TestOnlyTrustedProxiesAreBelieved(t *testing.T) {
 	}
 }
 
-// TestAnAddressOfIPv6IsItsNetwork: whoever has one has 2^64.
-func TestAnAddressOfIPv6IsItsNetwork(t *testing.T) {
+// TestIPv6ClientsAreCountedByNetwork: a client with one IPv6 address has 2^64 of them.
+func TestIPv6ClientsAreCountedByNetwork(t *testing.T) {
 	t.Parallel()
 	o := hub.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, PublishPerAddress: hub.Rate{PerSecond: 0.01, Burst: 1}}
 	s := serve(t, mustMemory(t, nil), &o, transports[0])

@@ -18,7 +18,7 @@ const (
 // administrators, such as /metrics, and /healthz and /readyz.
 func (h *Hub) Admin() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := h.boundBody(w, r)
+		err := h.limitBody(w, r)
 		if err == nil {
 			err = h.checkAdminLocal(r)
 		}
@@ -36,7 +36,7 @@ func (h *Hub) checkAdminLocal(r *http.Request) error {
 	if h.opts.Local || !h.opts.AdminLocal {
 		return h.checkLocal(r)
 	}
-	return localOnly(r, "this listener asks for no token, so that it is for this machine only, as localhost, 127.0.0.1 or [::1]")
+	return localOnly(r, "this listener requires no token and serves this machine only, as localhost, 127.0.0.1 or [::1]")
 }
 
 // fromPage reports whether a page has sent a request. A request from a browser's address bar does not count.

@@ -9,10 +9,10 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// An administrator closes streams. The client of a closed stream is told when to come back, at a jittered moment, and may come back: to keep
-// it out, revoke its token.
+// An administrator can close streams. The client of a closed stream gets a jittered reconnection time and may reconnect; to keep it out,
+// the administrator revokes its token.
 
-// serveCloseSubscriber closes the stream whose ID stands in the path.
+// serveCloseSubscriber closes the stream whose ID is in the path.
 func serveCloseSubscriber(h *Hub, w http.ResponseWriter, r *http.Request, id string) error {
 	if err := h.noParams(r); err != nil {
 		return err
@@ -22,12 +22,12 @@ func serveCloseSubscriber(h *Hub, w http.ResponseWriter, r *http.Request, id str
 		n = h.closeStreams(r.Context(), func(i *fanout.Info) bool { return i.ID == opened })
 	}
 	if n == 0 {
-		return problem(http.StatusNotFound, problemNotFound, "no open stream has the ID %.40q; IDs are in the list at /api/v1/subscribers", id)
+		return problem(http.StatusNotFound, problemNotFound, "no open stream has the ID %.40q; GET /api/v1/subscribers lists the IDs", id)
 	}
 	return h.answerClosed(w, n)
 }
 
-// serveCloseSubscribers closes the streams that a filter selects. To close all of them, the request has to say so.
+// serveCloseSubscribers closes the streams that a filter selects. To close all streams, the request must say so.
 func serveCloseSubscribers(h *Hub, w http.ResponseWriter, r *http.Request) error {
 	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
@@ -46,7 +46,7 @@ func serveCloseSubscribers(h *Hub, w http.ResponseWriter, r *http.Request) error
 	}
 	if all == (len(filter) > 0) {
 		return problem(http.StatusBadRequest, problemInvalidRequest,
-			"say which streams to close, by subject, token, address, topic or lag, or all of them, by all=1, but not both")
+			"select the streams to close by subject, token, address, topic or lag, or close all with all=1; do not use both")
 	}
 	return h.answerClosed(w, h.closeStreams(r.Context(), filter.match))
 }
@@ -58,8 +58,8 @@ func (h *Hub) answerClosed(w http.ResponseWriter, n int) error {
 	}{n})
 }
 
-// closeStreams ends the streams that match, and returns how many there were. A shard that does not answer in time closes its streams later,
-// and they are not counted.
+// closeStreams ends the streams that match and returns their number. Streams of a shard that does not answer in time are closed later and
+// are not counted.
 func (h *Hub) closeStreams(ctx context.Context, match func(*fanout.Info) bool) int {
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()

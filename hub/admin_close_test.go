@@ -37,7 +37,7 @@ func (k *keyed) closeStreams(below string) int {
 	return says.Closed
 }
 
-// TestAnAdministratorClosesAStream: it ends with a retry, on every transport. Its client may come back, and has missed nothing.
+// TestAnAdministratorClosesAStream: on every transport the stream ends with a reconnection time, and its client resumes without loss.
 func TestAnAdministratorClosesAStream(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -77,8 +77,8 @@ func TestAnAdministratorClosesAStream(t *testing.T) {
 	}
 }
 
-// TestStreamsAreSelected by the same filters for the list and for closing.
-func TestStreamsAreSelected(t *testing.T) {
+// TestAdministratorSelectsStreamsByFilter: listing and closing use the same filters.
+func TestAdministratorSelectsStreamsByFilter(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	for subject, path := range map[string]string{
@@ -131,7 +131,7 @@ func TestStreamsAreSelected(t *testing.T) {
 	k.awaitSubscribers(0)
 }
 
-// TestOnlyAdministratorsCloseStreams, who say which, and no page of another site does.
+// TestOnlyAdministratorsCloseStreams: the request must select streams, and must not come from a page of another origin.
 func TestOnlyAdministratorsCloseStreams(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])

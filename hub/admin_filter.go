@@ -12,7 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// filter selects streams: those that fulfil all of its conditions, which a shard checks in its goroutine. The zero filter selects all.
+// filter selects the streams that satisfy all of its conditions. Shards check the conditions in their goroutines. The zero filter selects
+// all streams.
 type filter []func(*fanout.Info) bool
 
 func (f filter) match(i *fanout.Info) bool {
@@ -24,7 +25,7 @@ func (f filter) match(i *fanout.Info) bool {
 	return true
 }
 
-// filterOf reads the parameters that select streams: subject, token, address, topic and lag.
+// filterOf parses the parameters that select streams: subject, token, address, topic and lag.
 func filterOf(p *params) (f filter, err error) {
 	add := func(name string, condition func(value string) (func(*fanout.Info) bool, error)) {
 		value, ok, wrong := p.one(name)
@@ -74,7 +75,7 @@ func filterOf(p *params) (f filter, err error) {
 	return f, err
 }
 
-// parsePrefix reads an IP address, or a network such as 192.0.2.0/24.
+// parsePrefix parses an IP address, or a network such as 192.0.2.0/24.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if prefix, err := netip.ParsePrefix(text); err == nil {
 		return prefix, nil
@@ -82,14 +83,14 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
 		return netip.Prefix{}, problem(http.StatusBadRequest, problemInvalidRequest,
-			"address=%.60s makes no sense; it is an IP address, or a network such as 192.0.2.0/24", text)
+			"address=%.60s is invalid; it must be an IP address, or a network such as 192.0.2.0/24", text)
 	}
 	addr = addr.Unmap().WithZone("")
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
-// overlaps reports whether there is a topic that a pattern matches and a selector wants. Whether a matcher that is no pattern wants one is not
-// known: such a selector overlaps if the matcher's prefix leaves it possible.
+// overlaps reports whether a pattern and a selector may match the same topic. The answer is exact for names and patterns. For other
+// matchers it compares prefixes only, and may be true although no topic matches both.
 func overlaps(s *eventlog.Selector, pattern eventlog.Pattern) bool {
 	if slices.ContainsFunc(s.Names(), pattern.Match) {
 		return true

@@ -11,10 +11,10 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// What go tool pprof and go tool trace ask for. Package net/http/pprof would open it to everybody who reaches the default ServeMux of a
-// program that embeds the hub.
+// The profiles of go tool pprof and go tool trace. The hub does not use package net/http/pprof, which would publish them on the default
+// ServeMux of a program that embeds the hub.
 
-// profileMost is how long a profile of the processor and a trace may be.
+// profileMost limits the duration of a CPU profile and of a trace.
 const profileMost = 5 * time.Minute
 
 // serveProfile answers with a profile of the process.
@@ -43,14 +43,14 @@ func serveProfile(h *Hub, w http.ResponseWriter, r *http.Request, name string) e
 	}
 	of := pprof.Lookup(name)
 	if of == nil {
-		return problem(http.StatusNotFound, problemNotFound, "there is no profile %.40q; there are profile, trace, heap, allocs, goroutine, block, mutex and threadcreate", name)
+		return problem(http.StatusNotFound, problemNotFound, "there is no profile %.40q; use one of profile, trace, heap, allocs, goroutine, block, mutex and threadcreate", name)
 	}
 	profileHeader(w.Header(), debug > 0)
-	_ = of.WriteTo(w, debug) // who has gone does not want it
+	_ = of.WriteTo(w, debug) // an error means that the client has disconnected
 	return nil
 }
 
-// recording answers with what is recorded for some time. There is one such recording in a process at a time.
+// recording answers with a CPU profile or a trace of some length. A process can make one of each at a time.
 func (h *Hub) recording(w http.ResponseWriter, r *http.Request, length time.Duration, start func(io.Writer) error, stop func()) error {
 	deadline := time.Now().Add(length + h.opts.WriteTimeout)
 	if err := http.NewResponseController(w).SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -58,8 +58,8 @@ func (h *Hub) recording(w http.ResponseWriter, r *http.Request, length time.Dura
 	}
 	profileHeader(w.Header(), false)
 	if err := start(w); err != nil {
-		p := problem(http.StatusServiceUnavailable, problemFull, "somebody else is recording (%v); come back later", err)
-		p.RetryAfter = comeBack
+		p := problem(http.StatusServiceUnavailable, problemFull, "another recording is in progress (%v); try again later", err)
+		p.RetryAfter = retryAfter
 		return p
 	}
 	defer stop()

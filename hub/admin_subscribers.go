@@ -13,28 +13,28 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// Subscriber is a stream, as an administrator sees it.
+// Subscriber describes an open stream to administrators.
 type Subscriber struct {
 	ID      string    `json:"id"`
 	Since   time.Time `json:"since"`
 	Subject string    `json:"subject,omitempty"` // of its token
 	Token   string    `json:"token,omitempty"`   // jti
 	Address string    `json:"address,omitempty"`
-	Topics  []string  `json:"topics"`         // and patterns, the first of them
-	More    int       `json:"more,omitempty"` // topics that are not listed
+	Topics  []string  `json:"topics"`         // the first topics and patterns
+	More    int       `json:"more,omitempty"` // topics and patterns that are not listed
 	Kind    string    `json:"kind"`
 	Form    string    `json:"form"`
 	Stage   string    `json:"stage"`
-	Lag     uint64    `json:"lag"` // events of the log by which it is behind, as far as it is known
+	Lag     uint64    `json:"lag"` // events of the log that the stream has not passed yet, an estimate
 }
 
 const (
 	subscribersPage = 100
 	subscribersMost = 1000
-	subscriberNames = 20 // topics of each that are listed
+	subscriberNames = 20 // topics and patterns that are listed for each stream
 )
 
-// serveSubscribers lists the open streams that a filter selects, the oldest first, a page at a time, or closes them.
+// serveSubscribers lists the open streams that a filter selects, oldest first, in pages; or closes them, for the method DELETE.
 func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
 	if r.Method == http.MethodDelete {
 		return serveCloseSubscribers(h, w, r)
@@ -49,7 +49,7 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	}
 	after, err := strconv.ParseInt(cmp.Or(text, "0"), 10, 64)
 	if err != nil {
-		return problem(http.StatusBadRequest, problemInvalidRequest, "after=%.40s makes no sense; it is what next was on the page before", text)
+		return problem(http.StatusBadRequest, problemInvalidRequest, "after=%.40s is invalid; it must be the value of next on the previous page", text)
 	}
 	limit, err := p.number(wire.ParamLimit, subscribersPage, 1, subscribersMost)
 	if err != nil {
@@ -64,7 +64,7 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	}
 	answer := struct {
 		Subscribers []Subscriber `json:"subscribers"`
-		Next        string       `json:"next,omitempty"` // the value of after with which the list goes on
+		Next        string       `json:"next,omitempty"` // the value of after for the next page
 	}{Subscribers: h.subscribers(r.Context(), filter.match, after, limit)}
 	if n := len(answer.Subscribers); n == limit {
 		answer.Next = answer.Subscribers[n-1].ID
@@ -72,8 +72,8 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	return answerJSON(w, answer)
 }
 
-// Subscribers returns all open streams, the oldest first. Streams of shards that do not answer until ctx ends, or within 5 seconds, are
-// missing. Before [Hub.Open] there are none, which is an error.
+// Subscribers returns all open streams, oldest first. Streams of shards that do not answer before ctx ends, or within 5 seconds, are
+// missing. Before [Hub.Open] it returns an error.
 func (h *Hub) Subscribers(ctx context.Context) ([]Subscriber, error) {
 	if !h.opened.Load() {
 		return nil, h.unopened()
@@ -81,7 +81,7 @@ func (h *Hub) Subscribers(ctx context.Context) ([]Subscriber, error) {
 	return h.subscribers(ctx, func(*fanout.Info) bool { return true }, 0, math.MaxInt), nil
 }
 
-// subscribers returns the streams that match and whose IDs are above after, at most limit of them, the oldest first.
+// subscribers returns up to limit streams that match and have IDs greater than after, oldest first.
 func (h *Hub) subscribers(ctx context.Context, match func(*fanout.Info) bool, after int64, limit int) []Subscriber {
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
@@ -92,7 +92,7 @@ func (h *Hub) subscribers(ctx context.Context, match func(*fanout.Info) bool, af
 	return all
 }
 
-// clientOf returns who has a stream.
+// clientOf returns the client of a stream.
 func clientOf(i *fanout.Info) *client { return i.Client.(*client) }
 
 func describe(i *fanout.Info) Subscriber {

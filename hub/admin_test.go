@@ -14,8 +14,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestAdministratorsSeeWhoFollows, a page at a time.
-func TestAdministratorsSeeWhoFollows(t *testing.T) {
+// TestAdministratorListsSubscribers in pages.
+func TestAdministratorListsSubscribers(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -60,8 +60,8 @@ func TestAdministratorsSeeWhoFollows(t *testing.T) {
 	}
 }
 
-// TestStatisticsAreTheMetricsInOnePiece.
-func TestStatisticsAreTheMetricsInOnePiece(t *testing.T) {
+// TestStatisticsMatchMetrics: /api/v1/stats and /metrics have the same numbers.
+func TestStatisticsMatchMetrics(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	boss := bearer(k.token(all("boss")))
@@ -80,8 +80,8 @@ func TestStatisticsAreTheMetricsInOnePiece(t *testing.T) {
 	}
 }
 
-// TestProfilesCanBeTaken, one at a time where they take time, and are not given to everybody by the way.
-func TestProfilesCanBeTaken(t *testing.T) {
+// TestAdministratorTakesProfiles: one recording at a time, and only for administrators.
+func TestAdministratorTakesProfiles(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	boss := bearer(k.token(all("boss")))
@@ -105,8 +105,8 @@ func TestProfilesCanBeTaken(t *testing.T) {
 	}
 }
 
-// TestTheAdministratorsListenerAsksForNoToken, has nothing that is for others, and refuses pages.
-func TestTheAdministratorsListenerAsksForNoToken(t *testing.T) {
+// TestAdminListenerNeedsNoToken: it serves only the routes for administrators, and refuses pages.
+func TestAdminListenerNeedsNoToken(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	admin := k.hub.Admin()
@@ -149,9 +149,9 @@ func TestTheAdministratorsListenerAsksForNoToken(t *testing.T) {
 	}
 }
 
-// TestALocalAdministratorsListenerIsForItsMachineOnly. The story: a page had a name that led to 127.0.0.1 for a moment (DNS rebinding), and
-// read from the listener of a hub with keys, which asks for no token and looked at no name.
-func TestALocalAdministratorsListenerIsForItsMachineOnly(t *testing.T) {
+// TestLocalAdminListenerRefusesDNSRebinding: a page whose host name resolved to 127.0.0.1 for a moment could read from this listener, which
+// requires no token and did not check the host.
+func TestLocalAdminListenerRefusesDNSRebinding(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AdminLocal: true}, transports[0])
 	for _, test := range []struct {
@@ -180,8 +180,8 @@ func TestALocalAdministratorsListenerIsForItsMachineOnly(t *testing.T) {
 	}
 }
 
-// TestAdministrationIsInOnePlace: with a listener of its own, not even administrators have it elsewhere.
-func TestAdministrationIsInOnePlace(t *testing.T) {
+// TestAdminElsewhereRemovesAdminRoutes: with a separate listener, the public one refuses even administrators.
+func TestAdminElsewhereRemovesAdminRoutes(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AdminElsewhere: true}, transports[0])
 	boss := bearer(k.token(all("boss")))
@@ -218,8 +218,9 @@ func (l *unready) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, 
 	return l.Memory.Read(ctx, q)
 }
 
-// TestReadyMeansIt: not while what is published would not be stored, or not be seen, or the hub stops. Healthy it is all the time.
-func TestReadyMeansIt(t *testing.T) {
+// TestReadyOnlyIfEventsAreStoredAndDelivered: the hub is not ready if it cannot append, cannot read, or shuts down. It is healthy all the
+// time.
+func TestReadyOnlyIfEventsAreStoredAndDelivered(t *testing.T) {
 	t.Parallel()
 	log := &unready{Memory: mustMemory(t, nil)}
 	k := serveKeyed(t, log, hub.Options{}, transports[0])
@@ -229,7 +230,7 @@ func TestReadyMeansIt(t *testing.T) {
 	}
 	log.broken.Store(true)
 	a := k.send(request{path: "/readyz"})
-	if refused(t, "a full disk", a, http.StatusServiceUnavailable, "not-ready", "takes no events"); strings.Contains(a.body, "secret") || a.header.Get("Retry-After") == "" {
+	if refused(t, "a full disk", a, http.StatusServiceUnavailable, "not-ready", "accepts no events"); strings.Contains(a.body, "secret") || a.header.Get("Retry-After") == "" {
 		t.Errorf("%+v", a)
 	}
 	k.awaitMetrics("tidings_ready 0")

@@ -8,17 +8,17 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// appendTimeout is how long the log may take for what is appended, up to a second less.
+// appendTimeout limits how long an append may take. A shared timeout makes it up to a second less.
 const appendTimeout = time.Minute
 
-// append stores what has come whole, also when its sender goes meanwhile. With the connection ends the context of the request, and
-// with that events would be lost that came before a break, or an answer for one who has only ended what it sends.
+// append stores records that have arrived in full. It does not use the context of the request, which ends when the client disconnects or
+// closes its side of the connection: events that arrived before would be lost, or their receipts.
 func (h *Hub) append(records []eventlog.Record) ([]eventlog.Receipt, error) {
 	return h.log.Append(h.appending.context(), records)
 }
 
-// sharedTimeout is the context of all who begin to append within a second. One of its own for each costs as much as all else that the hub
-// does with a small event.
+// sharedTimeout is one context for all appends that begin within a second. A context for each append costs as much as the rest of the
+// hub's work for a small event.
 type sharedTimeout struct {
 	mu    sync.Mutex // guards the following
 	ctx   context.Context
@@ -31,7 +31,7 @@ func (s *sharedTimeout) context() context.Context {
 	defer s.mu.Unlock()
 	if s.ctx == nil || now.Sub(s.began) > time.Second {
 		ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
-		context.AfterFunc(ctx, cancel) // not before: others use it
+		context.AfterFunc(ctx, cancel) // not earlier: other appends share it
 		s.ctx, s.began = ctx, now
 	}
 	return s.ctx

@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
-// attach gives a stream its connection. Where it can, it takes the connection from net/http, and the handler returns: the stream is then a
-// number and some bytes in a shard. Otherwise the handler has to stay, and the error says so.
+// attach gives a stream its connection. On Linux it hijacks connections of HTTP/1.1, so that the handler can return and the stream needs
+// no goroutine. Otherwise the stream needs the handler, and attach returns a [*held] as the error.
 func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stream, enc Encoding, c *client) error {
 	if r.ProtoMajor == 1 && runtime.GOOS == "linux" {
 		enc.Header(w.Header())
@@ -37,17 +37,17 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stre
 	return &held{stream.Serve(out), out}
 }
 
-// held is returned in the place of an error for a stream whose handler has to stay, up to where the handler begins: the functions below take
-// several kilobytes of stack, which each such stream would keep.
+// held is a stream whose handler must not return before the stream ends. It travels as an error up to ServeHTTP, which waits there: the
+// functions in between use several kilobytes of stack, which each stream would keep otherwise.
 type held struct {
 	abort func() // ends the stream at once
 	out   *response
 }
 
-func (*held) Error() string { return "the handler stays" }
+func (*held) Error() string { return "the stream needs its handler" }
 
-// wait returns when the stream has ended. The request's context ends when the client disconnects; waiting for both at once would take more of
-// the stack than Go frees.
+// wait returns when the stream has ended. The request's context ends when the client disconnects. A select over both channels would grow
+// the stack, which Go does not shrink again.
 func (s *held) wait(ctx context.Context) {
 	stop := context.AfterFunc(ctx, s.abort)
 	<-s.out.done
@@ -57,14 +57,14 @@ func (s *held) wait(ctx context.Context) {
 	}
 }
 
-// appendHead appends the head of an HTTP/1.1 answer that ends with its connection (RFC 9112, section 6.3).
+// appendHead appends the status line and header of an HTTP/1.1 response that ends when its connection closes (RFC 9112, section 6.3).
 func appendHead(b []byte, header http.Header) []byte {
 	out := bytes.NewBuffer(append(b, "HTTP/1.1 200 OK\r\n"...))
 	header.Set("Connection", "close")
 	if header.Get("Date") == "" {
 		header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}
-	_ = header.Write(out) // a buffer takes everything
+	_ = header.Write(out) // writing to a buffer does not fail
 	out.WriteString("\r\n")
 	return out.Bytes()
 }

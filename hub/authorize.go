@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// Authorize returns what the sender of a request may do, as [Options.Authorize] says, unless that has expired or was revoked. The error is a
-// [*Problem]. The full reason for a refusal goes to the operator; the client gets what it may know.
+// Authorize returns the permissions of the sender of a request, from [Options.Authorize]. A grant that has expired or was revoked is an
+// error. Errors are [*Problem]. The client gets the public reason for a refusal; the log gets the full reason.
 func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 	grant, err := h.opts.Authorize(r)
 	if err == nil {
@@ -27,16 +27,16 @@ func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 	if isRefusal {
 		h.count.refuseToken(refusal.Reason)
 	}
-	if p, ok := errors.AsType[*Problem](err); ok { // of somebody who has taken care of the rest
+	if p, ok := errors.AsType[*Problem](err); ok { // complete already
 		return grant, p
 	}
-	p := problem(http.StatusUnauthorized, problemUnauthorized, "the request does not say who sends it in a way that is accepted here; log in, or send a token")
+	p := problem(http.StatusUnauthorized, problemUnauthorized, "the request has no credentials that the hub accepts; log in, or send a token")
 	switch {
 	case isRefusal && refusal.Temporary():
 		p = problem(http.StatusServiceUnavailable, problemUnchecked, "%s", refusal.Public)
 		p.RetryAfter = comeBack
 	case isRefusal:
-		p.Detail = refusal.Public + "; get a new one, and try again with it"
+		p.Detail = refusal.Public + "; get a new token and try again"
 	}
 	if isRefusal {
 		h.opts.Logger.InfoContext(r.Context(), "token refused", "remote", h.addressOf(r).String(), "reason", string(refusal.Reason), "why", refusal.Detail)
@@ -45,7 +45,7 @@ func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 	return grant, p
 }
 
-// over returns a refusal if a grant has ended, or was taken back.
+// over returns a refusal if a grant has expired or was revoked.
 func (h *Hub) over(g *access.Grant) error {
 	if !g.Expires.IsZero() && !time.Now().Before(g.Expires) {
 		return &access.Refusal{Reason: access.Expired, Public: "the token has expired", Detail: "the grant of " + who(g) + " has expired"}
@@ -53,17 +53,16 @@ func (h *Hub) over(g *access.Grant) error {
 	if at, yes := h.revocations.Revoked(*g); yes {
 		return &access.Refusal{
 			Reason: access.Revoked, Public: "the token was revoked",
-			Detail: fmt.Sprintf("what was issued to %s up to %s is revoked", who(g), at.UTC().Format(time.RFC3339)),
+			Detail: fmt.Sprintf("tokens issued to %s until %s are revoked", who(g), at.UTC().Format(time.RFC3339)),
 		}
 	}
 	return nil
 }
 
-// who names whoever has a grant, for people.
+// who describes the holder of a grant for the log.
 func who(g *access.Grant) string { return fmt.Sprintf("subject %.100q, token %.100q", g.Subject, g.ID) }
 
-// challenge returns the field WWW-Authenticate of a refusal (RFC 6750, section 3). It says of a token what its bearer may know, and
-// without one nothing.
+// challenge returns the field WWW-Authenticate of a refusal (RFC 6750, section 3). It gives the public reason if the request had a token.
 func challenge(p *Problem) string {
 	const realm = `Bearer realm="tidings"`
 	refusal, ok := errors.AsType[*access.Refusal](p.Err)
@@ -76,44 +75,44 @@ func challenge(p *Problem) string {
 	return realm
 }
 
-// forbidden is the problem of what is not granted.
+// forbidden returns the problem of an action that the grant does not allow.
 func forbidden(what string) *Problem {
-	return problem(http.StatusForbidden, problemForbidden, "you may not %s; ask whoever runs this hub for it", what)
+	return problem(http.StatusForbidden, problemForbidden, "you may not %s; ask the hub's operator for permission", what)
 }
 
-// denied says so to whoever did not say who it is: with a token it may be granted.
+// denied turns a 403 for a request without credentials into a 401, because a token might grant the request.
 func denied(r *http.Request, g access.Grant, err error) error {
 	p, ok := errors.AsType[*Problem](err)
-	known := holderOf(&g) != (holder{}) || r.Header.Get("Authorization") != "" // which was accepted, or there was an error
+	known := holderOf(&g) != (holder{}) || r.Header.Get("Authorization") != "" // credentials were accepted: others would have been an error
 	if !ok || !p.is(problemForbidden) || known {
 		return err
 	}
-	return problem(http.StatusUnauthorized, problemUnauthorized, "%s; or log in, or send a token, if you have one", p.Detail)
+	return problem(http.StatusUnauthorized, problemUnauthorized, "%s, or log in or send a token if you have one", p.Detail)
 }
 
-// checkOrigin returns an error if a request that changes something was sent by a page of another site: whoever visits a page lets
-// it send requests to any host, with their cookies, and from inside their network.
+// checkOrigin refuses requests of pages of other origins that would change something (CSRF). A page can send requests to any host, with
+// the visitor's cookies and from inside the visitor's network.
 func (h *Hub) checkOrigin(r *http.Request) error {
 	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
 	switch {
-	case origin == "" && (site == "" || site == "same-origin" || site == "none"): // no page, or one of ours
+	case origin == "" && (site == "" || site == "same-origin" || site == "none"): // not from a page, or from a page of the hub
 		return nil
 	case origin != "" && (sameOrigin(origin, r) || h.named(origin)):
 		return nil
-	case origin != "" && h.allowed(origin) && r.Header.Get("Cookie") == "": // by "*", which is not for cookies: browsers send them nevertheless
+	case origin != "" && h.allowed(origin) && r.Header.Get("Cookie") == "": // allowed by "*", which excludes cookies; browsers may send them all the same
 		return nil
 	}
 	return problem(http.StatusForbidden, problemForeignOrigin,
-		"a page of %.100q may not do this here; let the hub's operator allow that origin", origin)
+		"pages of %.100q may not do this; ask the hub's operator to allow the origin", origin)
 }
 
-// sameOrigin reports whether an origin is the one the request was sent to. The scheme is left to whoever ends TLS.
+// sameOrigin reports whether an origin has the host that the request was sent to. It ignores the scheme, because a proxy may terminate TLS.
 func sameOrigin(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
-// allowed reports whether an origin is one of those that may use the hub; named, whether it is by its name.
+// allowed reports whether pages of an origin may use the hub; named, whether AllowOrigins names the origin.
 func (h *Hub) allowed(origin string) bool {
 	return slices.Contains(h.opts.AllowOrigins, "*") || h.named(origin)
 }
@@ -122,16 +121,17 @@ func (h *Hub) named(origin string) bool {
 	return slices.ContainsFunc(h.opts.AllowOrigins, func(o string) bool { return strings.EqualFold(o, origin) })
 }
 
-// origins are those whose pages were refused. Browsers report that in the page's console only, so the hub logs each origin once.
+// origins are the unknown origins that were refused. Browsers report a refusal only in the page's console, so the hub logs each origin
+// once.
 type origins struct {
 	mu  sync.Mutex
 	met map[string]bool
 }
 
-// mostOrigins is how many origins are logged, so that a client that makes origins up does not fill the log.
+// mostOrigins limits how many origins are logged, so that a client with invented origins cannot flood the log.
 const mostOrigins = 20
 
-// meet reports whether an origin is to be logged.
+// meet records an origin and reports whether to log it.
 func (s *origins) meet(origin string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,8 +16,8 @@ var refusedBodies = map[string]struct {
 	"nothing that is there": {"PUT /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/event-stream\r\n", 404},
 }
 
-// TestWhoIsStillSendingHearsWhyHeIsRefused, and finds no connection that was reset: some clients send everything before they read.
-func TestWhoIsStillSendingHearsWhyHeIsRefused(t *testing.T) {
+// TestPublisherGetsRefusalWhileSending: the connection is not reset, even for clients that send everything before they read.
+func TestPublisherGetsRefusalWhileSending(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
 	line := strings.Repeat("nonsense", 1<<13) + "\n"
@@ -42,8 +42,8 @@ func TestWhoIsStillSendingHearsWhyHeIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhoPausesInABodyHearsAtOnceWhyHeIsRefused, before the rest of it, which may never come.
-func TestWhoPausesInABodyHearsAtOnceWhyHeIsRefused(t *testing.T) {
+// TestPausedPublisherGetsRefusalAtOnce: the rest of the body may never arrive.
+func TestPausedPublisherGetsRefusalAtOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
 	for name, test := range refusedBodies {

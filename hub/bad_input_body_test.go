@@ -17,7 +17,7 @@ func kind(contentType string) map[string]string {
 	return map[string]string{"Content-Type": contentType}
 }
 
-// TestBadHeadersAreRefused.
+// TestBadHeadersAreRefused: with a problem that names the field or its value.
 func TestBadHeadersAreRefused(t *testing.T) {
 	t.Parallel()
 	var requests []badRequest
@@ -38,7 +38,7 @@ func TestBadHeadersAreRefused(t *testing.T) {
 		{"Content-Type", "image/" + strings.Repeat("x", eventlog.MaxField), 413, "too-large", "content type"},
 		{"Content-Encoding", "br", 415, "unsupported-media-type", "br"},
 		{"Content-Encoding", "identity, br", 415, "unsupported-media-type", "br"},
-		{"Content-Encoding", "gzip, zstd, gzip, zstd", 415, "unsupported-media-type", "4 times"},
+		{"Content-Encoding", "gzip, zstd, gzip, zstd", 415, "unsupported-media-type", "4 content codings"},
 		{"Content-Encoding", "made-up", 415, "unsupported-media-type", "made-up"},
 
 		{"Idempotency-Key", "", 400, "invalid-request", "Idempotency-Key"},
@@ -74,7 +74,7 @@ func TestBadHeadersAreRefused(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestBadBodiesAreRefused whole: what is too large, and text that is none.
+// TestBadBodiesAreRefused: bodies that are too large or not valid text are refused whole.
 func TestBadBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -118,7 +118,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 	})
 }
 
-// TestABadEventStopsAStreamedBody: what came before it is stored, what comes after is not, and the answer says so.
+// TestABadEventStopsAStreamedBody: events before it are stored, events after it are not, and the problem says so.
 func TestABadEventStopsAStreamedBody(t *testing.T) {
 	t.Parallel()
 	var many strings.Builder
@@ -158,8 +158,8 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 			{"{\"data\":\"x\",\"topics\":[" + many.String() + "\"a\"]}\n", 400, "too-many-topics", "1002"},
 			{"{\"data\":\"x\",\"topic\":\"a\\u0000b\"}\n", 400, "invalid-topic", "U+0000"},
 			{"{\"data\":\"x\",\"topic\":\"over\"}\n", 409, "ended", "over"},
-			{"{\"data\":\"x\",\"type\":\"tidings.checkpoint\"}\n", 400, "invalid-event", "hub's own"},
-			{"{\"data\":\"x\",\"type\":\"tidings.end\",\"id\":\"abcde-9\"}\n", 400, "invalid-event", "hub's own"},
+			{"{\"data\":\"x\",\"type\":\"tidings.checkpoint\"}\n", 400, "invalid-event", "reserved"},
+			{"{\"data\":\"x\",\"type\":\"tidings.end\",\"id\":\"abcde-9\"}\n", 400, "invalid-event", "reserved"},
 			{"{\"data\":\"x\",\"type\":\"a\\nid: abcde-9\"}\n", 400, "invalid-event", "control character"},
 			{"{\"data\":\"x\",\"type\":7}\n", 400, "invalid-event", "type"},
 			{"{\"data\":\"x\",\"key\":\"a b\"}\n", 400, "invalid-request", "visible ASCII"},
@@ -173,12 +173,12 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 			{"{\"data\":1234,\"encoding\":\"base64\"}\n", 400, "invalid-event", "not a string"},
 			{"{\"data\":\"" + strings.Repeat("x", 1001) + "\"}\n", 413, "too-large", "1000"},
 			{"{\"data\":\"" + strings.Repeat("x", 100_000) + "\"}\n", 413, "too-large", "bytes"},
-			{strings.Repeat(" ", 100_000) + "\n", 413, "too-large", "a line"},
+			{strings.Repeat(" ", 100_000) + "\n", 413, "too-large", "line"},
 			{strings.Repeat("[", 50_000) + "\n", 400, "invalid-event", "depth"},
 		}},
 		{"text/event-stream", "data: good\n\n", []test{
-			{"event: tidings.checkpoint\nid: abcde-9\ndata\n\n", 400, "invalid-event", "hub's own"},
-			{"event: tidings.end\ndata: {\"topic\":\"news\"}\n\n", 400, "invalid-event", "hub's own"},
+			{"event: tidings.checkpoint\nid: abcde-9\ndata\n\n", 400, "invalid-event", "reserved"},
+			{"event: tidings.end\ndata: {\"topic\":\"news\"}\n\n", 400, "invalid-event", "reserved"},
 			{"event: a\x00b\ndata: x\n\n", 400, "invalid-event", "control character"},
 			{"event: a\tb\ndata: x\n\n", 400, "invalid-event", "control character"},
 			{"event: " + strings.Repeat("x", 1025) + "\ndata: x\n\n", 413, "too-large", "1025"},
@@ -220,8 +220,8 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 	})
 }
 
-// TestAStreamedBodyThatEndsTooEarlyIsRefused, also when its bytes are all there: what would be lost is refused.
-func TestAStreamedBodyThatEndsTooEarlyIsRefused(t *testing.T) {
+// TestIncompleteLastEventIsRefused: even if the body itself is complete, because the event would be lost.
+func TestIncompleteLastEventIsRefused(t *testing.T) {
 	t.Parallel()
 	var requests []badRequest
 	for _, test := range []struct{ contentType, body, says string }{
@@ -230,10 +230,10 @@ func TestAStreamedBodyThatEndsTooEarlyIsRefused(t *testing.T) {
 		{"application/x-ndjson", "{\"data\":\"\xe2\x82", "UTF-8"},
 		{"text/event-stream", "da", `"da"`},
 		{"text/event-stream", "event: x\nda", `"da"`},
-		{"text/event-stream", "{\"error\":1}\n", "no field"},
-		{"text/event-stream", "<html>\n</html>\n\n", "no field"},
-		{"text/event-stream", ": a\n\nevent: x\n", "no data"},
-		{"text/event-stream", "data:\n", "no data"},
+		{"text/event-stream", "{\"error\":1}\n", "not a field"},
+		{"text/event-stream", "<html>\n</html>\n\n", "not a field"},
+		{"text/event-stream", ": a\n\nevent: x\n", "without data"},
+		{"text/event-stream", "data:\n", "without data"},
 		{"text/event-stream", "data: \xe2\x82", "UTF-8"},
 	} {
 		requests = append(requests, badRequest{
@@ -241,14 +241,14 @@ func TestAStreamedBodyThatEndsTooEarlyIsRefused(t *testing.T) {
 		})
 	}
 	requests = append(requests, badRequest{
-		request{path: "/events?end=1", body: `{"topic":"a","data":"x"}`, header: kind("application/x-ndjson")}, http.StatusBadRequest, "invalid-request", "names none",
+		request{path: "/events?end=1", body: `{"topic":"a","data":"x"}`, header: kind("application/x-ndjson")}, http.StatusBadRequest, "invalid-request", "there are none",
 	}, badRequest{
 		request{path: "/events", body: "data: x\n\n", header: kind("text/event-stream")}, http.StatusBadRequest, "invalid-topic", "no topic",
 	})
 	refuse(t, requests)
 }
 
-// TestABadFormOfAQUERYIsRefused.
+// TestABadFormOfAQUERYIsRefused: before a stream begins.
 func TestABadFormOfAQUERYIsRefused(t *testing.T) {
 	t.Parallel()
 	form := "application/x-www-form-urlencoded"
@@ -269,7 +269,7 @@ func TestABadFormOfAQUERYIsRefused(t *testing.T) {
 		{form, "", "topic=a;b", 400, "invalid-request", "semicolon"},
 		{form, "", "topic=\xff", 400, "invalid-topic", "UTF-8"},
 		{form, "", "topic=a\n", 400, "invalid-topic", "U+000A"}, // curl -d @file would have taken it away
-		{form, "", `{"topic":"news"}`, 400, "invalid-request", "no parameter"},
+		{form, "", `{"topic":"news"}`, 400, "invalid-request", "is unknown"},
 		{form, "", strings.Repeat("&topic=a", 11), 400, "too-many-topics", "11"},
 		{form, "", "topic=" + strings.Repeat("a", 4<<20), 413, "too-large", "form"},
 	} {
@@ -287,8 +287,8 @@ func TestABadFormOfAQUERYIsRefused(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestWhatLooksLikeAnEventInsideDataStaysData: whoever publishes cannot make subscribers see what the hub did not send.
-func TestWhatLooksLikeAnEventInsideDataStaysData(t *testing.T) {
+// TestDataCannotForgeEvents: a publisher cannot make subscribers see events that the hub did not send.
+func TestDataCannotForgeEvents(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		plain, enveloped := s.follow("/events/news", nil), s.follow("/events/news?format=envelope", nil)

@@ -57,9 +57,9 @@ var framings = map[string]func(body string) (field, framed string, payload func(
 	},
 }
 
-// TestABodyCutAnywhereGoesOnWithTheSameKey: at each byte the connection breaks off; what is complete is stored, the answer says how
-// much, the topic has not ended. Sent again with the same key the rest is stored, and everything once.
-func TestABodyCutAnywhereGoesOnWithTheSameKey(t *testing.T) {
+// TestPublisherResumesBodyCutAtAnyByte: complete events are stored, the problem says how many, and the topic has not ended. After sending the
+// body again with the same key, each event is stored once.
+func TestPublisherResumesBodyCutAtAnyByte(t *testing.T) {
 	t.Parallel()
 	for _, body := range cutBodies {
 		for framing, frame := range framings {
@@ -67,7 +67,7 @@ func TestABodyCutAnywhereGoesOnWithTheSameKey(t *testing.T) {
 				t.Parallel()
 				s := serve(t, mustMemory(t, nil), nil, transports[0])
 				field, framed, payload := frame(body.text)
-				says := []string{"nothing is stored", "the one before it is stored", "before it are stored"}
+				says := []string{"nothing is stored", "the event before it is stored", "before it are stored"}
 				for at := range len(framed) {
 					topic := fmt.Sprint("cut", at)
 					head := fmt.Sprintf("POST /events/%s?end=1 HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nIdempotency-Key: k\r\n%s\r\n\r\n", topic, body.kind, field)
@@ -118,9 +118,9 @@ func (s *site) eventsOf(topic string) (of []string) {
 	return of
 }
 
-// TestARetryMayOvertakeWhatItRepeats: the connection is gone without a word, and the client sends everything again while the hub may
-// still be reading the first part.
-func TestARetryMayOvertakeWhatItRepeats(t *testing.T) {
+// TestRetryMayArriveBeforeTheFirstAttemptEnds: the client's connection breaks without notice, and the client repeats the body while the hub
+// still reads the first one.
+func TestRetryMayArriveBeforeTheFirstAttemptEnds(t *testing.T) {
 	t.Parallel()
 	for _, body := range cutBodies {
 		for _, how := range transports {

@@ -9,8 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestBadParametersOfASubscriptionAreRefused, in the query and in the form of a QUERY alike. What is misspelt would be ignored
-// otherwise, and look as if it worked.
+// TestBadParametersOfASubscriptionAreRefused, in the URL and in the form of a QUERY. Ignoring a misspelt parameter would look like success.
 func TestBadParametersOfASubscriptionAreRefused(t *testing.T) {
 	t.Parallel()
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
@@ -25,7 +24,7 @@ func TestBadParametersOfASubscriptionAreRefused(t *testing.T) {
 		{"=news", "invalid-request", `""`},
 		{"%00=1", "invalid-request", `"\x00"`},
 		{"%FF=1", "invalid-request", `"\xff"`},
-		{strings.Repeat("x", 5000) + "=1", "invalid-request", "no parameter"},
+		{strings.Repeat("x", 5000) + "=1", "invalid-request", "is unknown"},
 		{"topic=%zz", "invalid-request", "%zz"},
 		{"topic=%", "invalid-request", "%"},
 		{"topic=a;last=1", "invalid-request", "semicolon"},
@@ -94,7 +93,7 @@ func TestBadParametersOfASubscriptionAreRefused(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestBadParametersOfAPublicationAreRefused before anything of the body is looked at.
+// TestBadParametersOfAPublicationAreRefused before the hub reads the body.
 func TestBadParametersOfAPublicationAreRefused(t *testing.T) {
 	t.Parallel()
 	var many strings.Builder
@@ -107,7 +106,7 @@ func TestBadParametersOfAPublicationAreRefused(t *testing.T) {
 		status        int
 		problem, says string
 	}{
-		{"", 400, "invalid-topic", "say where"},
+		{"", 400, "invalid-topic", "name the topic"},
 		{"topic=", 400, "invalid-topic", "empty"},
 		{"topic=a&topic=", 400, "invalid-topic", "empty"},
 		{"topic=a&topic=a", 400, "invalid-topic", "twice"},
@@ -126,8 +125,8 @@ func TestBadParametersOfAPublicationAreRefused(t *testing.T) {
 
 		{"topic=a&type=tidings.checkpoint", 400, "invalid-event", "tidings.checkpoint"},
 		{"topic=a&type=tidings.gap", 400, "invalid-event", "tidings.gap"},
-		{"topic=a&type=tidings.", 400, "invalid-event", "hub's own"},
-		{"topic=a&type=tidings.unheard.of", 400, "invalid-event", "hub's own"},
+		{"topic=a&type=tidings.", 400, "invalid-event", "reserved"},
+		{"topic=a&type=tidings.unheard.of", 400, "invalid-event", "reserved"},
 		{"topic=a&type=x%0Adata:forged", 400, "invalid-event", "control character"},
 		{"topic=a&type=x%0Did:abcde-9", 400, "invalid-event", "control character"},
 		{"topic=a&type=%00", 400, "invalid-event", "control character"},
@@ -153,8 +152,7 @@ func TestBadParametersOfAPublicationAreRefused(t *testing.T) {
 	refuse(t, append(requests, badRequest{request{path: "/events/a?topic=a", body: "x"}, http.StatusBadRequest, "invalid-topic", "twice"}))
 }
 
-// TestBadListsOfTopicsAreRefused.
-func TestBadListsOfTopicsAreRefused(t *testing.T) {
+func TestBadParametersOfTheTopicListAreRefused(t *testing.T) {
 	t.Parallel()
 	var requests []badRequest
 	for _, test := range []struct{ query, problem, says string }{

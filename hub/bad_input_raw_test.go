@@ -64,9 +64,8 @@ func (c *conversation) cut() {
 	}
 }
 
-// TestWhatNoClientWouldSendIsRefused: characters that should have been escaped, fields that are there twice, bodies that are not
-// framed as they say.
-func TestWhatNoClientWouldSendIsRefused(t *testing.T) {
+// TestMalformedRequestsAreRefused: unescaped characters, repeated fields, and bodies with wrong framing.
+func TestMalformedRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
 	g := guard(s)
@@ -89,7 +88,7 @@ func TestWhatNoClientWouldSendIsRefused(t *testing.T) {
 		{"POST /events/news?a=%00;%zz HTTP/1.1\nContent-Length: 1", "x", 400, "invalid-request", "parameters"},
 		{"get /events HTTP/1.1", "", 405, "method-not-allowed", "get"},
 
-		{"POST /events/news HTTP/1.1\nContent-Type: text/plain\nContent-Type: image/png\nContent-Length: 1", "x", 415, "unsupported-media-type", "2 times"},
+		{"POST /events/news HTTP/1.1\nContent-Type: text/plain\nContent-Type: image/png\nContent-Length: 1", "x", 415, "unsupported-media-type", "2 Content-Type fields"},
 		{"POST /events/news HTTP/1.1\nContent-Encoding: identity\nContent-Encoding: br\nContent-Length: 1", "x", 415, "unsupported-media-type", "br"},
 		{"POST /events/news HTTP/1.1\nIdempotency-Key: a\nIdempotency-Key: a\nContent-Length: 1", "x", 400, "invalid-request", "once"},
 		{"POST /events/news HTTP/1.1\nIdempotency-Key: a\nIdempotency-Key: b\nContent-Length: 1", "x", 400, "invalid-request", "once"},
@@ -101,7 +100,7 @@ func TestWhatNoClientWouldSendIsRefused(t *testing.T) {
 		{"POST /events/a//b HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 400, "invalid-topic", "empty segment"},
 		{"PUT /events/news HTTP/1.1\nExpect: 100-continue\nContent-Length: 1\nOrigin: https://evil.example", "", 403, "foreign-origin", "evil"},
 		{"POST /events/news HTTP/1.1\nExpect: 100-continue\nTransfer-Encoding: chunked\nContent-Type: multipart/form-data", "", 415, "unsupported-media-type", "data-binary"},
-		{"POST /events HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 400, "invalid-topic", "say where"},
+		{"POST /events HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 400, "invalid-topic", "name the topic"},
 		{"QUERY /events HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 415, "unsupported-media-type", "form"},
 
 		// Bodies that break off, or are not chunked as they say.
@@ -127,8 +126,8 @@ func TestWhatNoClientWouldSendIsRefused(t *testing.T) {
 	g.silent()
 }
 
-// TestWhatNetHTTPRefusesNeverGetsToTheLog. The answers are its own.
-func TestWhatNetHTTPRefusesNeverGetsToTheLog(t *testing.T) {
+// TestRequestsRefusedByNetHTTPStoreNothing. net/http answers them itself.
+func TestRequestsRefusedByNetHTTPStoreNothing(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
 	g := guard(s)
@@ -167,10 +166,10 @@ func TestWhatNetHTTPRefusesNeverGetsToTheLog(t *testing.T) {
 	g.silent()
 }
 
-// TestARefusedBodyDoesNotSpoilItsConnection: after a bad line in a body that was there to its end, the hub ended the wait for more by
-// a deadline. net/http was already waiting for the next request, took the deadline for the client's going, and ended the context of all
-// requests to come on that connection: they failed with 500.
-func TestARefusedBodyDoesNotSpoilItsConnection(t *testing.T) {
+// TestConnectionServesRequestsAfterRefusedBody: the hub ended its wait for more of a body, which was complete, with a deadline. net/http
+// already waited for the next request, took the deadline for a disconnect, and canceled the context of all later requests on the connection:
+// they failed with 500.
+func TestConnectionServesRequestsAfterRefusedBody(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	const bad = "POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 23\r\n\r\n{\"data\":\"1\"}\nnonsense\r\n"
@@ -178,7 +177,7 @@ func TestARefusedBodyDoesNotSpoilItsConnection(t *testing.T) {
 	for range 300 { // it was a race
 		c := s.dial()
 		c.say(bad)
-		refused(t, bad, c.hear(), http.StatusBadRequest, "invalid-event", "the one before it is stored")
+		refused(t, bad, c.hear(), http.StatusBadRequest, "invalid-event", "the event before it is stored")
 		c.say(next)
 		if a := c.hear(); a.status != http.StatusOK {
 			t.Fatalf("the next request on the connection: %+v", a)
@@ -187,9 +186,9 @@ func TestARefusedBodyDoesNotSpoilItsConnection(t *testing.T) {
 	}
 }
 
-// TestWhoHasSaidEverythingGetsItsAnswer, also when it ends its half of the connection before: net/http takes that for its going, and
-// ends the context of the request, in which the event was to be stored.
-func TestWhoHasSaidEverythingGetsItsAnswer(t *testing.T) {
+// TestHalfClosedConnectionGetsItsAnswer: net/http takes the end of the client's half for a disconnect and cancels the context of the request,
+// with which the event was to be stored.
+func TestHalfClosedConnectionGetsItsAnswer(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustDisk(t, nil), nil, transports[0])
 	const n = 30
@@ -210,7 +209,7 @@ func TestWhoHasSaidEverythingGetsItsAnswer(t *testing.T) {
 	}
 }
 
-// TestARefusalDoesNotWaitForTheBody: who is still sending is told at once.
+// TestARefusalDoesNotWaitForTheBody: a client that is still sending gets the refusal at once.
 func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])

@@ -61,8 +61,8 @@ func say(t *testing.T, w io.Writer, text string) {
 	}
 }
 
-// TestABodyThatIsOneEventHasAMinute, however steadily it drips.
-func TestABodyThatIsOneEventHasAMinute(t *testing.T) {
+// TestSingleEventBodyTimesOutAfterOneMinute, even if bytes arrive steadily.
+func TestSingleEventBodyTimesOutAfterOneMinute(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{
 		"POST /events/news HTTP/1.1", "PUT /events/news?encoding=base64 HTTP/1.1", "POST /events/news HTTP/1.1\r\nContent-Type: image/png",
@@ -83,8 +83,8 @@ func TestABodyThatIsOneEventHasAMinute(t *testing.T) {
 	}
 }
 
-// TestAStreamedBodyMayTakeItsTime, but not be silent for five minutes; then what has come is stored, and the answer says so.
-func TestAStreamedBodyMayTakeItsTime(t *testing.T) {
+// TestStreamedBodyTimesOutOnlyWhenSilent: after five minutes of silence the complete events are stored, and the problem says so.
+func TestStreamedBodyTimesOutOnlyWhenSilent(t *testing.T) {
 	t.Parallel()
 	for kind, event := range map[string]string{"application/x-ndjson": "{\"data\":\"x\"}\n", "text/event-stream": "data: x\n\n"} {
 		slowly(t, "POST /events/news?end=1 HTTP/1.1\r\nContent-Type: "+kind, 1000, func(t *testing.T, log eventlog.Log, c *ssetest.Conn, hear func() answer) {
@@ -97,7 +97,7 @@ func TestAStreamedBodyMayTakeItsTime(t *testing.T) {
 			}
 			say(t, c, event[:5])
 			begin := time.Now()
-			p := refused(t, kind, hear(), http.StatusRequestTimeout, "timeout", "the 20 before it are stored")
+			p := refused(t, kind, hear(), http.StatusRequestTimeout, "timeout", "the 20 events before it are stored")
 			if took := time.Since(begin); took != 5*time.Minute || p.Stored == nil || *p.Stored != 20 || p.Last != log.Head().String() {
 				t.Errorf("after %v of silence: %+v", took, p)
 			}
@@ -108,8 +108,8 @@ func TestAStreamedBodyMayTakeItsTime(t *testing.T) {
 	}
 }
 
-// TestWhoIsTooSlowHoldsUpNobody: bodies that never come cost others nothing.
-func TestWhoIsTooSlowHoldsUpNobody(t *testing.T) {
+// TestSlowPublishersDelayNoOthers: bodies that never arrive cost others nothing.
+func TestSlowPublishersDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{}, transports[0])
 	for i := range 100 {

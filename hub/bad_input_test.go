@@ -108,7 +108,7 @@ func refuse(t *testing.T, requests []badRequest) {
 
 func clipped(text string) string { return text[:min(len(text), 80)] }
 
-// TestBadPathsAreRefused: a path that might arrive as another one is none, and the answer spells out what to say instead.
+// TestBadPathsAreRefused: a path that proxies may rewrite is refused, and the problem names the form to use.
 func TestBadPathsAreRefused(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", eventlog.MaxName+1)
@@ -161,7 +161,7 @@ func TestBadPathsAreRefused(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestBadMethodsAreRefused, with those that there are.
+// TestBadMethodsAreRefused: the response lists the methods that are allowed.
 func TestBadMethodsAreRefused(t *testing.T) {
 	t.Parallel()
 	each(t, &strict, func(s *site) {
@@ -188,8 +188,8 @@ func TestBadMethodsAreRefused(t *testing.T) {
 	})
 }
 
-// TestABadHEADIsRefusedAsItsGETWouldBe, without a body.
-func TestABadHEADIsRefusedAsItsGETWouldBe(t *testing.T) {
+// TestBadHEADIsRefusedLikeGET, without a body.
+func TestBadHEADIsRefusedLikeGET(t *testing.T) {
 	t.Parallel()
 	each(t, &strict, func(s *site) {
 		g := guard(s)
@@ -209,19 +209,19 @@ func TestABadHEADIsRefusedAsItsGETWouldBe(t *testing.T) {
 	})
 }
 
-// TestNobodyMayPublishToTheHubsOwnTopics, nor to a pattern. To log in would not help, so that it is no 401.
-func TestNobodyMayPublishToTheHubsOwnTopics(t *testing.T) {
+// TestReservedTopicsCannotBePublishedTo, nor can patterns. A token would not help, so the status is not 401.
+func TestReservedTopicsCannotBePublishedTo(t *testing.T) {
 	t.Parallel()
 	lines := map[string]string{"Content-Type": "application/x-ndjson"}
 	var requests []badRequest
 	for _, topic := range []string{"$own", "$", "$own/news"} {
 		line := `{"topic":"` + topic + `","data":""}`
 		requests = append(requests,
-			badRequest{request{path: "/events/" + topic, body: "x"}, http.StatusForbidden, "forbidden", "hub's own"},
-			badRequest{request{path: "/events?topic=" + topic, body: "x"}, http.StatusForbidden, "forbidden", "hub's own"},
-			badRequest{request{path: "/events/news?topic=" + topic, body: "x"}, http.StatusForbidden, "forbidden", "hub's own"},
-			badRequest{request{path: "/events/" + topic, body: "\n", header: lines}, http.StatusForbidden, "forbidden", "hub's own"},
-			badRequest{request{path: "/events", body: line, header: lines}, http.StatusForbidden, "forbidden", "hub's own"})
+			badRequest{request{path: "/events/" + topic, body: "x"}, http.StatusForbidden, "forbidden", "reserved"},
+			badRequest{request{path: "/events?topic=" + topic, body: "x"}, http.StatusForbidden, "forbidden", "reserved"},
+			badRequest{request{path: "/events/news?topic=" + topic, body: "x"}, http.StatusForbidden, "forbidden", "reserved"},
+			badRequest{request{path: "/events/" + topic, body: "\n", header: lines}, http.StatusForbidden, "forbidden", "reserved"},
+			badRequest{request{path: "/events", body: line, header: lines}, http.StatusForbidden, "forbidden", "reserved"})
 	}
 	for _, pattern := range []string{"*", "**", "news/*", "news/**", "*/news", "a/**/b"} {
 		line := `{"topics":["news","` + pattern + `"],"data":""}`
@@ -233,8 +233,8 @@ func TestNobodyMayPublishToTheHubsOwnTopics(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestWhoHasNoTokenIsAskedForOne, wherever the topic stands that it may not publish to; who has one is told no.
-func TestWhoHasNoTokenIsAskedForOne(t *testing.T) {
+// TestRequestWithoutTokenGets401, wherever the request names the topic. A request with a token gets 403.
+func TestRequestWithoutTokenGets401(t *testing.T) {
 	t.Parallel()
 	o := strict
 	o.Authorize = func(r *http.Request) (access.Grant, error) {

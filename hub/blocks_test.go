@@ -28,8 +28,8 @@ import (
 // tellsRetry matches a refused stream: one event that says when to come back.
 var tellsRetry = regexp.MustCompile(`^event: tidings\.retry\nretry: [0-9]+\ndata: \{.*\}\n\n$`)
 
-// TestAStreamBeginsWithACheckpointThatHasTheReconnectionTime, behind the gap if there is one.
-func TestAStreamBeginsWithACheckpointThatHasTheReconnectionTime(t *testing.T) {
+// TestStreamBeginsWithReconnectionTime: the first checkpoint has it. Only a gap comes before.
+func TestStreamBeginsWithReconnectionTime(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		s.post("news", "1")
@@ -54,7 +54,7 @@ func TestAStreamBeginsWithACheckpointThatHasTheReconnectionTime(t *testing.T) {
 	})
 }
 
-// TestEveryControlEventHasJSONAsData, in NDJSON as well: a consumer that parses each one survives.
+// TestEveryControlEventHasJSONAsData, in NDJSON as well, so that consumers that parse all data do not fail.
 func TestEveryControlEventHasJSONAsData(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -82,7 +82,7 @@ func TestEveryControlEventHasJSONAsData(t *testing.T) {
 	})
 }
 
-// TestAClientThatDispatchesAtEveryBlankLineSeesNoEmptyMessage: it reads a silent stream, with events in between, of a hub that stops.
+// TestAClientThatDispatchesAtEveryBlankLineSeesNoEmptyMessage: it reads a silent stream with a few events until the hub shuts down.
 func TestAClientThatDispatchesAtEveryBlankLineSeesNoEmptyMessage(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 5 * time.Millisecond}, func(s *site) {
@@ -144,9 +144,9 @@ func (s *site) shutdown() {
 	}
 }
 
-// TestAClientThatKeepsIDsEarlyLosesOnlyWhatBreaksBehindTheID: with the id last, of all places where a connection can break there is one
-// in each block where such a client loses the event: between its id and the blank line.
-func TestAClientThatKeepsIDsEarlyLosesOnlyWhatBreaksBehindTheID(t *testing.T) {
+// TestClientThatStoresIDsEarlyLosesEventsOnlyAfterTheID: because the id comes last, such a client loses an event only if the connection
+// breaks between the id and the blank line.
+func TestClientThatStoresIDsEarlyLosesEventsOnlyAfterTheID(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	begin := s.log.Head()
@@ -185,9 +185,9 @@ func TestAClientThatKeepsIDsEarlyLosesOnlyWhatBreaksBehindTheID(t *testing.T) {
 	}
 }
 
-// TestTheLastCheckpointIsWhatTheStreamHasSent: a stream that ends, for whatever reason, and is to be resumed, ends with a checkpoint and a
-// reconnection time. A client that resumes from there has everything, also when events were published at the same time.
-func TestTheLastCheckpointIsWhatTheStreamHasSent(t *testing.T) {
+// TestLastCheckpointMatchesSentEvents: a stream whose client should resume ends with a checkpoint and a reconnection time, whatever ends it.
+// The client then gets all events, also those published at that moment.
+func TestLastCheckpointMatchesSentEvents(t *testing.T) {
 	t.Parallel()
 	o := &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
 		g := all(r.Header.Get("X-Subject"))

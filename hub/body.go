@@ -7,24 +7,24 @@ import (
 	"unsafe"
 )
 
-// trusted is the length of a body that has memory before it has come, and of which no budget is asked.
-const trusted = 16 << 10
+// uncounted is the size of the buffer that each body gets outside the memory budget, before its bytes arrive.
+const uncounted = 16 << 10
 
-// errTooLong is the error of a body that is longer than it may be.
-var errTooLong = errors.New("the body is longer than it may be")
+// errTooLong is the error of a body that exceeds its limit.
+var errTooLong = errors.New("the body exceeds its size limit")
 
-// readEvent reads a body that is one event, and undoes what was done to it. Text in another charset becomes UTF-8.
+// readEvent reads a body that is one event. It decompresses the body and converts text to UTF-8.
 func readEvent(r *http.Request, p *payload, limit int64, rent *rent) (string, error) {
 	if p.plain() {
 		return asText(readWhole(r.Body, r.ContentLength, limit, rent))
 	}
-	// Layers before the last one may have more bytes than the event: UTF-16 has twice as many, and what is compressed twice some.
+	// Outer layers may have more bytes than the event: UTF-16 has twice as many, and compressing data again may add some.
 	in, end := openBody(r.Body, p, 2*limit+codingOverhead, rent)
 	defer end()
 	return asText(readWhole(in, -1, limit, rent))
 }
 
-// openBody returns a reader of what is in a body, and what to call when nobody reads it any more.
+// openBody returns a reader of the decoded body, and a function that releases the decoders.
 func openBody(body io.Reader, p *payload, most int64, rent *rent) (in io.Reader, end func()) {
 	d := decode(body, p.codings, most, rent)
 	if p.charset != nil {
@@ -33,22 +33,22 @@ func openBody(body io.Reader, p *payload, most int64, rent *rent) (in io.Reader,
 	return d.out, d.end
 }
 
-// asText makes a text of bytes that nobody else has.
+// asText converts bytes to a string without a copy. The caller must not use the bytes any more.
 func asText(data []byte, err error) (string, error) {
 	return unsafe.String(unsafe.SliceData(data), len(data)), err
 }
 
-// codingOverhead is how much longer than its content something may be that is compressed, besides that.
+// codingOverhead is how many bytes compressed data may be longer than its content.
 const codingOverhead = 64 << 10
 
-// readWhole reads a body of which the length is known, or is not (-1). It has memory for twice of what has come: a sender that announces a large
-// body, and does not send it, takes none.
+// readWhole reads a body to its end. A length of -1 is unknown. The buffer holds at most twice the bytes that have arrived, so that a
+// client that announces a large body without sending it uses no memory.
 func readWhole(in io.Reader, length, limit int64, rent *rent) ([]byte, error) {
-	end := limit + 1 // one more shows that it is too long
+	end := limit + 1 // one byte more shows that the body is too long
 	if length >= 0 {
 		end = min(length, end)
 	}
-	buffer := make([]byte, 0, min(end, trusted))
+	buffer := make([]byte, 0, min(end, uncounted))
 	if length < 0 {
 		buffer = make([]byte, 0, min(end, 4<<10))
 	}
@@ -80,16 +80,16 @@ func readWhole(in io.Reader, length, limit int64, rent *rent) ([]byte, error) {
 	}
 }
 
-// grow returns a buffer with more room, of end bytes at the most. While it is copied there are two.
+// grow returns a copy of a buffer with more capacity, at most end bytes. It reserves memory for both buffers while it copies.
 func grow(buffer []byte, end int64, rent *rent) ([]byte, error) {
 	was := int64(cap(buffer))
 	size := 2 * was
-	if size+size/8 >= end { // the rest would need a copy of its own
+	if size+size/8 >= end { // the last bytes would need another copy
 		size = end
 	}
-	if size > trusted {
-		held := int64(0) // the first one may be within what is trusted, and not taken
-		if was > trusted {
+	if size > uncounted {
+		held := int64(0) // the first buffer does not count
+		if was > uncounted {
 			held = was
 		}
 		if err := rent.take(size + was - held); err != nil {

@@ -15,15 +15,15 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// charsetOf returns the encoding that a label stands for, nil for UTF-8, and whether what has it is text. Labels are those of the WHATWG
-// Encoding standard, by which iso-8859-1 is windows-1252, and otherwise those of IANA.
+// charsetOf returns the encoding of a charset label, nil for UTF-8, and whether the label stands for text. Labels are those of the WHATWG
+// Encoding standard, where iso-8859-1 means windows-1252, and then those of IANA.
 func charsetOf(label string) (e encoding.Encoding, text bool, err error) {
 	switch strings.ToLower(label) {
 	case "utf-8", "utf8":
 		return nil, true, nil
-	case "binary": // what file --mime says of everything that it does not know
+	case "binary": // from file --mime, for unknown data
 		return nil, false, nil
-	case "us-ascii", "ascii", "ansi_x3.4-1968": // windows-1252 for browsers; here nothing is guessed
+	case "us-ascii", "ascii", "ansi_x3.4-1968": // strict, although browsers read it as windows-1252
 		e, err = ianaindex.IANA.Encoding("us-ascii")
 	default:
 		if e, err = htmlindex.Get(label); err != nil {
@@ -31,8 +31,8 @@ func charsetOf(label string) (e encoding.Encoding, text bool, err error) {
 		}
 	}
 	switch {
-	case err != nil || e == nil || e == encoding.Replacement: // the last one is for charsets that nobody should decode
-		p := problem(http.StatusUnsupportedMediaType, problemMediaType, "the charset %.60q is not known; send UTF-8", label)
+	case err != nil || e == nil || e == encoding.Replacement: // Replacement stands for charsets that are unsafe to decode
+		p := problem(http.StatusUnsupportedMediaType, problemMediaType, "the charset %.60q is unknown; send UTF-8", label)
 		p.Err = err
 		return nil, false, p
 	case e == unicode.UTF8:
@@ -41,22 +41,22 @@ func charsetOf(label string) (e encoding.Encoding, text bool, err error) {
 	return e, true, nil
 }
 
-// decodeText returns a reader of UTF-8 text for one of text in a charset, as it comes. At what makes no sense in that charset it ends
-// with a [*Problem], after all that comes before.
+// decodeText returns a reader that converts text to UTF-8 as it arrives. At bytes that are invalid in the charset it fails with a
+// [*Problem], after the text before them.
 func decodeText(in io.Reader, e encoding.Encoding, label string) io.Reader {
 	return &charsetReader{in: in, to: e, label: label}
 }
 
-// charsetReader looks for a byte order mark before anything else.
+// charsetReader converts text to UTF-8. It looks for a byte order mark first.
 type charsetReader struct {
 	in    io.Reader
 	to    encoding.Encoding
 	label string
-	out   io.Reader // nil: nothing is read yet
+	out   io.Reader // nil before the first read
 }
 
-// boms are the encodings of UTF-16 by their byte order marks. A mark counts for more than the label (WHATWG Encoding, section 6): both orders
-// are sent as utf-16.
+// boms are the encodings of UTF-16 by their byte order marks. A mark overrides the label (WHATWG Encoding, section 6), because clients
+// send both byte orders as utf-16.
 var boms = map[string]encoding.Encoding{
 	"\xff\xfe": unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM),
 	"\xfe\xff": unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
@@ -71,7 +71,7 @@ func (r *charsetReader) Read(p []byte) (int, error) {
 	return r.out.Read(p)
 }
 
-// begin reads the mark, if the charset has one.
+// begin reads the byte order mark, if the charset can have one.
 func (r *charsetReader) begin() error {
 	if name, err := htmlindex.Name(r.to); err == nil && strings.HasPrefix(name, "utf-16") {
 		mark := make([]byte, 2)
@@ -89,13 +89,13 @@ func (r *charsetReader) begin() error {
 	return nil
 }
 
-// strictDecoder decodes text and stops at what makes no sense in its encoding. The decoders of package encoding make U+FFFD of that, and
-// nobody would hear that the event is no longer the one that was sent.
+// strictDecoder decodes text and fails at invalid bytes. The decoders of package encoding replace them with U+FFFD, and so change the
+// event without an error.
 type strictDecoder struct {
 	transform.Transformer
 	encoding encoding.Encoding
 	label    string
-	done     int // characters
+	done     int // characters decoded
 }
 
 // Transform implements [transform.Transformer].
@@ -104,7 +104,7 @@ func (d *strictDecoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, 
 	text := dst[:nDst]
 	bad := bytes.IndexRune(text, utf8.RuneError)
 	switch {
-	case bad >= 0 && !d.says(text, src[:nSrc]):
+	case bad >= 0 && !d.encodes(text, src[:nSrc]):
 		return bad, nSrc, d.malformed(text[:bad])
 	case atEOF && errors.Is(err, transform.ErrShortSrc):
 		return nDst, nSrc, d.malformed(text)
@@ -113,13 +113,13 @@ func (d *strictDecoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, 
 	return nDst, nSrc, err
 }
 
-// says reports whether bytes are what a text with a U+FFFD in it is in the encoding, so that the character was sent.
-func (d *strictDecoder) says(text, src []byte) bool {
+// encodes reports whether text encodes to the bytes in src. Then a U+FFFD in it was sent, and does not stand for invalid bytes.
+func (d *strictDecoder) encodes(text, src []byte) bool {
 	again, err := d.encoding.NewEncoder().Bytes(text)
 	return err == nil && bytes.Equal(again, src)
 }
 
 func (d *strictDecoder) malformed(before []byte) *Problem {
 	return problem(http.StatusBadRequest, problemInvalidEvent,
-		"the text is not %.60s after %d characters; say the charset that it has, or send bytes as application/octet-stream", d.label, d.done+utf8.RuneCount(before))
+		"the text is not valid %.60s after %d characters; declare its actual charset, or send bytes as application/octet-stream", d.label, d.done+utf8.RuneCount(before))
 }

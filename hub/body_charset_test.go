@@ -31,8 +31,8 @@ func newest(t *testing.T, log eventlog.Log) eventlog.Record {
 	return a.Records[0]
 }
 
-// TestABodyIsTextIfItsTypeIs, and bytes otherwise, whatever is in it.
-func TestABodyIsTextIfItsTypeIs(t *testing.T) {
+// TestMediaTypeDecidesWhetherBodyIsText: the content of the body plays no role.
+func TestMediaTypeDecidesWhetherBodyIsText(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	for contentType, text := range map[string]bool{
@@ -103,8 +103,8 @@ var charsets = []struct {
 	{"UTF-8", "", encoding.Nop, "Grüße 😀 \ufffd"},
 }
 
-// TestTextIsDecodedByItsCharset, also in a body that has many events, and however its bytes come.
-func TestTextIsDecodedByItsCharset(t *testing.T) {
+// TestTextIsConvertedFromItsCharset, also in streamed bodies, and however the bytes are split.
+func TestTextIsConvertedFromItsCharset(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	for _, test := range charsets {
@@ -137,8 +137,8 @@ func TestTextIsDecodedByItsCharset(t *testing.T) {
 	}
 }
 
-// TestTextThatIsNotInItsCharsetIsRefused, where it stops to be, and nothing of the event is stored.
-func TestTextThatIsNotInItsCharsetIsRefused(t *testing.T) {
+// TestInvalidTextInCharsetIsRefused: the problem says where, and nothing of the event is stored.
+func TestInvalidTextInCharsetIsRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	for _, test := range []struct {

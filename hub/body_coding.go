@@ -13,25 +13,25 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// A body may be compressed (Content-Encoding: RFC 9110, section 8.4). Its decoders hand on what a sender has flushed, at once, so that an
-// event of a streamed body does not wait for the next one. They take memory from the budget for bodies, and so much only as the
-// limits allow: bytes that decode to more than an event may have are refused where they pass that limit.
+// A body may be compressed (Content-Encoding: RFC 9110, section 8.4). The decoders pass on at once the bytes that the client has flushed, so
+// that an event of a streamed body does not wait for the next one. Decoders reserve their memory in the budget for bodies. A body that
+// decodes to more bytes than the largest event needs is refused at that point.
 
-// coding is one thing that was done to a body.
+// coding is a content coding.
 type coding string
 
 const (
 	codingGzip coding = "gzip" // RFC 1952
 	codingZstd coding = "zstd" // RFC 8878
 
-	acceptedCodings = "gzip, zstd" // as Accept-Encoding of an answer that refuses another one (RFC 9110, section 12.5.3)
-	maxCodings      = 3            // in a row
+	acceptedCodings = "gzip, zstd" // Accept-Encoding of a refusal (RFC 9110, section 12.5.3)
+	maxCodings      = 3            // in one body
 )
 
-// errCoding is the cause of a problem with how a body is encoded. Its answer says what is accepted.
+// errCoding is the cause of problems with a content coding. Their responses list the accepted codings.
 var errCoding = errors.New("the content coding is not accepted")
 
-// codingsOf returns what was done to a body, in that order.
+// codingsOf returns the content codings of a body, in the order in which the client applied them.
 func codingsOf(header http.Header) (all []coding, err error) {
 	for _, field := range header["Content-Encoding"] {
 		for name := range strings.SplitSeq(field, ",") {
@@ -43,12 +43,12 @@ func codingsOf(header http.Header) (all []coding, err error) {
 			case strings.EqualFold(name, "zstd"):
 				all = append(all, codingZstd)
 			default:
-				return nil, refusedCoding("the body has the encoding %.40q; send it as it is, or as one of %s", name, acceptedCodings)
+				return nil, refusedCoding("the content coding %.40q is not supported; send the body without one, or with one of %s", name, acceptedCodings)
 			}
 		}
 	}
 	if len(all) > maxCodings {
-		return nil, refusedCoding("the body is encoded %d times; at most %d are decoded", len(all), maxCodings)
+		return nil, refusedCoding("the body has %d content codings; the limit is %d", len(all), maxCodings)
 	}
 	return all, nil
 }
@@ -59,14 +59,14 @@ func refusedCoding(format string, args ...any) *Problem {
 	return p
 }
 
-// decoding is a body that is decoded as it comes. It belongs to one goroutine, which calls end.
+// decoding decompresses a body as it arrives. One goroutine uses it and calls end.
 type decoding struct {
 	out    io.Reader
 	layers []*layer
 }
 
-// decode returns a reader of what a body was before its codings. No layer hands on more than most bytes, unless renew is called in
-// between: bytes without end that make no event would cost their sender nothing, and the hub its processor.
+// decode returns the decompressed body. Each layer fails after most bytes without a call of renew. Otherwise a small body could decode to
+// endless bytes without an event, and use the hub's CPU.
 func decode(body io.Reader, codings []coding, most int64, rent *rent) *decoding {
 	d := &decoding{out: body}
 	for _, c := range slices.Backward(codings) {
@@ -77,45 +77,45 @@ func decode(body io.Reader, codings []coding, most int64, rent *rent) *decoding 
 	return d
 }
 
-// renew says that what has come so far is an event.
+// renew starts a new event: the bytes so far have become one.
 func (d *decoding) renew() {
 	for _, s := range d.layers {
 		s.left = s.most
 	}
 }
 
-// end gives the decoders back.
+// end releases the decoders and their memory.
 func (d *decoding) end() {
 	for _, s := range d.layers {
 		s.end()
 	}
 }
 
-// decoder undoes a coding. It reserves all the memory that it takes before it takes it.
+// decoder decompresses one coding. It reserves memory before it allocates it.
 type decoder interface {
 	io.Reader
 	begin(in io.Reader, reserve func(all int64) error)
-	end() (reusable bool) // nothing is kept of the body
+	end() (reusable bool) // drops all references to the body
 }
 
-// decoders are those that are not used at the moment. One takes 50 KB and more.
+// decoders are the idle decoders. Each takes at least 50 KB.
 var decoders = map[coding]*sync.Pool{
 	codingGzip: {New: func() any { return newGzipDecoder() }},
 	codingZstd: {New: func() any { return newZstdDecoder() }},
 }
 
-// layer undoes one coding of a body.
+// layer decompresses one coding of a body.
 type layer struct {
 	coding     coding
 	in         noted
-	decoder    decoder // nil: nothing is read yet, or all is
+	decoder    decoder // nil before the first read and after the last
 	most, left int64
 	rent       *rent
-	held       int64 // of the budget
+	held       int64 // bytes of the budget
 	err        error
 }
 
-// reserve sees to it that the layer holds so much memory.
+// reserve raises the memory that the layer holds to all bytes.
 func (l *layer) reserve(all int64) error {
 	if all <= l.held {
 		return nil
@@ -138,7 +138,7 @@ func (l *layer) Read(p []byte) (n int, err error) {
 	n, err = l.decoder.Read(p)
 	if l.left -= int64(n); l.left < 0 {
 		n, err = 0, problem(http.StatusRequestEntityTooLarge, problemTooLarge,
-			"the %s in the body has %d bytes for one event, more than the largest one takes; send less, or let the hub's operator raise the limit", l.coding, l.most)
+			"the %s in the body decodes to more than %d bytes for one event; send less, or ask the hub's operator to raise the limit", l.coding, l.most)
 	}
 	if err != nil {
 		l.err = l.reason(err)
@@ -147,18 +147,18 @@ func (l *layer) Read(p []byte) (n int, err error) {
 	return n, l.err
 }
 
-// reason is why a layer ends.
+// reason returns the error with which a layer ends.
 func (l *layer) reason(err error) error {
 	_, isProblem := errors.AsType[*Problem](err)
 	switch {
 	case isProblem || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
-	case l.in.err != nil && !errors.Is(l.in.err, io.EOF): // what is below broke off, and not what is in it
+	case l.in.err != nil && !errors.Is(l.in.err, io.EOF): // the layer below failed, not this one
 		return l.in.err
 	}
 	what := "is damaged"
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		what = "is not complete"
+		what = "is incomplete"
 	}
 	p := problem(http.StatusBadRequest, problemInvalidEvent, "the %s in the body %s (%s); send it again, or without Content-Encoding", l.coding, what, plainCause(err))
 	p.Err = err
@@ -180,7 +180,7 @@ func (l *layer) end() {
 	l.decoder, l.held = nil, 0
 }
 
-// noted is a reader whose error is noted: those who read it make another one of it.
+// noted is a reader that keeps its error, because decoders replace it with their own.
 type noted struct {
 	in  io.Reader
 	err error
@@ -194,16 +194,16 @@ func (r *noted) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// gzipMemory is what a decoder of gzip takes, its buffers included.
+// gzipMemory is the memory of a gzip decoder and its buffers.
 const gzipMemory = 48 << 10
 
-// gzipDecoder decodes members of gzip, one after the other. The reader of the library does so, too, but keeps the end of a member until the
-// next one begins: an event would wait for the one after it.
+// gzipDecoder decodes gzip members in sequence. The library can do so too, but it holds back the end of a member until the next begins,
+// which would delay an event until the one after it.
 type gzipDecoder struct {
 	in     *bufio.Reader
 	reader gzip.Reader
-	inside bool // a member
-	any    bool // there was one
+	inside bool // a member is open
+	any    bool // there was a member
 
 	reserve func(int64) error
 }
@@ -241,7 +241,7 @@ func (d *gzipDecoder) Read(p []byte) (n int, err error) {
 	}
 }
 
-// open begins the next member. A body of none is cut off.
+// open begins the next member. A body without members is cut off.
 func (d *gzipDecoder) open() error {
 	if _, err := d.in.Peek(1); err != nil && (d.any || !errors.Is(err, io.EOF)) {
 		return err

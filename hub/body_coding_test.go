@@ -53,7 +53,7 @@ func codedAs(coding, contentType string) map[string]string {
 	return map[string]string{"Content-Encoding": coding, "Content-Type": contentType}
 }
 
-// TestCompressedBodiesArePublished, in one event or in many, and however often they are compressed.
+// TestCompressedBodiesArePublished, whatever the coding, and also if they are compressed several times.
 func TestCompressedBodiesArePublished(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a line of many that are alike\n", 1500)
@@ -132,8 +132,8 @@ func codingsIn(field string) (all []string) {
 	return all
 }
 
-// TestAnEventInACompressedStreamIsSeenAtOnce: when its sender has flushed, and not only when more comes or the body ends.
-func TestAnEventInACompressedStreamIsSeenAtOnce(t *testing.T) {
+// TestCompressedEventIsDeliveredWhenFlushed: it does not wait for more bytes or the end of the body.
+func TestCompressedEventIsDeliveredWhenFlushed(t *testing.T) {
 	t.Parallel()
 	for name, coder := range coders {
 		for _, how := range []string{"flushed", "in frames of their own", "twice"} {
@@ -196,8 +196,8 @@ func TestAnEventInACompressedStreamIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestACompressedBodyThatIsCutOrDamagedIsRefused, wherever that is, and no part of it is stored.
-func TestACompressedBodyThatIsCutOrDamagedIsRefused(t *testing.T) {
+// TestDamagedCompressedBodyIsRefused whole, wherever it is cut or damaged.
+func TestDamagedCompressedBodyIsRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[len(transports)-1])
 	const text = "some text that is long enough for a block, some text"
@@ -205,7 +205,7 @@ func TestACompressedBodyThatIsCutOrDamagedIsRefused(t *testing.T) {
 		whole := encoded(text, codingsIn(coding)...)
 		for cut := range len(whole) {
 			a := s.send(request{method: http.MethodPost, path: "/events/news", reader: strings.NewReader(whole[:cut]), header: codedAs(coding, "")})
-			if a.status != http.StatusBadRequest || !strings.Contains(a.body, "is not complete") {
+			if a.status != http.StatusBadRequest || !strings.Contains(a.body, "is incomplete") {
 				t.Errorf("%s cut at %d: %d %s", coding, cut, a.status, a.body)
 			}
 		}
@@ -235,8 +235,8 @@ func TestACompressedBodyThatIsCutOrDamagedIsRefused(t *testing.T) {
 	}
 }
 
-// TestACutCompressedStreamKeepsWhatHasCome: the rule of streamed bodies holds for it.
-func TestACutCompressedStreamKeepsWhatHasCome(t *testing.T) {
+// TestCutCompressedStreamKeepsCompleteEvents, like any streamed body.
+func TestCutCompressedStreamKeepsCompleteEvents(t *testing.T) {
 	t.Parallel()
 	for coding, coder := range coders {
 		s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -245,15 +245,15 @@ func TestACutCompressedStreamKeepsWhatHasCome(t *testing.T) {
 		_, _ = io.WriteString(w, "{\"data\":\"1\"}\n{\"data\":\"2\"}\n{\"data\":\"3")
 		_ = w.Flush()
 		a := s.send(request{path: "/events/news", body: b.String(), header: codedAs(coding, "application/x-ndjson")})
-		if a.status != http.StatusBadRequest || !strings.Contains(a.body, `"stored":2`) || !strings.Contains(a.body, "not complete") {
+		if a.status != http.StatusBadRequest || !strings.Contains(a.body, `"stored":2`) || !strings.Contains(a.body, "incomplete") {
 			t.Errorf("%s: %d %s", coding, a.status, a.body)
 		}
 		wantEvents(t, s.log, "news 1", "news 2")
 	}
 }
 
-// TestABombIsRefusedAtTheLimitOfWhatItDecodesTo, with as much memory as the limit takes.
-func TestABombIsRefusedAtTheLimitOfWhatItDecodesTo(t *testing.T) {
+// TestDecompressionBombIsRefused: it uses no more memory than the limit.
+func TestDecompressionBombIsRefused(t *testing.T) {
 	t.Parallel()
 	const max = 10_000
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: max}, transports[0])
@@ -293,8 +293,8 @@ func TestABombIsRefusedAtTheLimitOfWhatItDecodesTo(t *testing.T) {
 	}
 }
 
-// TestAWindowOfZstdHasALimit (RFC 9659), and says so with what is accepted.
-func TestAWindowOfZstdHasALimit(t *testing.T) {
+// TestZstdWindowIsLimited (RFC 9659). The refusal lists the accepted codings.
+func TestZstdWindowIsLimited(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: 16 << 20}, transports[0])
 	noise := make([]byte, 300<<10) // more than a block
@@ -316,8 +316,8 @@ func TestAWindowOfZstdHasALimit(t *testing.T) {
 	}
 }
 
-// TestAnUnknownContentCodingIsToldWhatIsAccepted (RFC 9110, section 15.5.16).
-func TestAnUnknownContentCodingIsToldWhatIsAccepted(t *testing.T) {
+// TestRefusedContentCodingListsAcceptedOnes (RFC 9110, section 15.5.16).
+func TestRefusedContentCodingListsAcceptedOnes(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		for _, coding := range []string{"br", "deflate", "compress", "gzip, br", "br, gzip", "gzip;q=1", "aws-chunked", "gzip,gzip,gzip,gzip"} {

@@ -7,51 +7,51 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// defaultBodyMemory is the standard of [Options.MaxBodyMemory].
+// defaultBodyMemory is the default of [Options.MaxBodyMemory].
 const defaultBodyMemory = 128 << 20
 
-// largestBody is how many times [Options.MaxEvent] the memory of one body may be: as base64, in a buffer that grows, then decoded. The
-// budget has room for two such bodies, so that one sender alone can always publish the largest event.
+// largestBody is the memory that one body may need, as a multiple of [Options.MaxEvent]: base64 in a growing buffer, and its decoded
+// form. The budget has space for two such bodies, so that one publisher, who gets half of it, can publish the largest event.
 const largestBody = 3
 
-// bodyMemory is the budget for the memory of all bodies that are on their way into the log. It bounds what waits for the network and
-// for the disk: bytes are counted when they have come, and no more when they are stored.
+// bodyMemory is the memory budget of all request bodies. It limits data that waits for the network or the disk: bytes count from their
+// arrival until they are stored.
 //
-// The first bytes of each body (trusted) are not counted: like the buffers of its connection, they are bounded by the number of
-// connections. So small events come in also when large ones have taken all there is.
+// The first bytes of each body (see uncounted) do not count. The number of connections limits them, like the connections' buffers. So
+// small events are accepted even when large ones have used up the budget.
 type bodyMemory struct {
-	most  int64 // of all
-	share int64 // of one address, and of one token
+	most  int64 // bytes of all bodies
+	share int64 // bytes of one address or one token
 
-	mu        sync.Mutex // guards the following, and what each rent holds
+	mu        sync.Mutex // guards the following, and rent.held
 	taken     int64
-	addresses map[address]int64 // what each network has taken,
-	tokens    map[holder]int64  // and each subject or token
+	addresses map[address]int64 // bytes of each network
+	tokens    map[holder]int64  // bytes of each subject or token
 }
 
 func newBodyMemory(most int64) *bodyMemory {
 	return &bodyMemory{most: most, share: most / 2, addresses: make(map[address]int64), tokens: make(map[holder]int64)}
 }
 
-// inUse returns how much is taken.
+// inUse returns how many bytes of the budget are reserved.
 func (m *bodyMemory) inUse() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.taken
 }
 
-// rent is what one body has taken of the budget. It is safe for concurrent use.
+// rent is the memory that one body has reserved. It is safe for concurrent use.
 type rent struct {
 	memory *bodyMemory
 	from   address
 	grant  *access.Grant
-	held   int64 // the trusted bytes included
+	held   int64 // including the bytes that do not count
 }
 
-// counted is how much of what a body holds counts.
-func counted(held int64) int64 { return max(held-trusted, 0) }
+// counted returns how many of the bytes that a body holds count.
+func counted(held int64) int64 { return max(held-uncounted, 0) }
 
-// take takes memory, or says why there is none.
+// take reserves memory, or returns a problem if a limit is reached.
 func (r *rent) take(n int64) error {
 	m := r.memory
 	m.mu.Lock()
@@ -66,26 +66,26 @@ func (r *rent) take(n int64) error {
 	switch {
 	case counted(r.held+n) > m.share:
 		return problem(http.StatusRequestEntityTooLarge, problemTooLarge,
-			"the body takes more than the %d bytes of memory that one sender may have; send less at once, or let the hub's operator raise the limit", m.share)
+			"the body takes more than the %d bytes of memory that one publisher may use; send less at once, or ask the hub's operator to raise the limit", m.share)
 	case r.from.known() && m.addresses[network]+more > m.share:
-		p = problem(http.StatusTooManyRequests, problemTooManyBodies, "the bodies that your address is sending take more than %d bytes of memory; send fewer at once", m.share)
+		p = problem(http.StatusTooManyRequests, problemTooManyBodies, "the bodies from your address take more than %d bytes of memory; send fewer at once", m.share)
 		p.Err = &limitError{limitAddressBodies}
 	case who != (holder{}) && m.tokens[who]+more > m.share:
-		p = problem(http.StatusTooManyRequests, problemTooManyBodies, "the bodies that are sent with this token take more than %d bytes of memory; send fewer at once", m.share)
+		p = problem(http.StatusTooManyRequests, problemTooManyBodies, "the bodies with this token take more than %d bytes of memory; send fewer at once", m.share)
 		p.Err = &limitError{limitTokenBodies}
 	case m.taken+more > m.most:
-		p = problem(http.StatusServiceUnavailable, problemFull, "the bodies that the hub is taking in have all the memory that is for them, %d bytes; come back later", m.most)
+		p = problem(http.StatusServiceUnavailable, problemFull, "all %d bytes of memory for bodies are in use; try again later", m.most)
 		p.Err = &limitError{limitBodies}
 	default:
 		r.add(network, who, more)
 		r.held += n
 		return nil
 	}
-	p.RetryAfter = comeBack
+	p.RetryAfter = retryAfter
 	return p
 }
 
-// giveBack returns memory that was taken.
+// giveBack releases reserved memory.
 func (r *rent) giveBack(n int64) {
 	if n == 0 {
 		return
@@ -99,10 +99,10 @@ func (r *rent) giveBack(n int64) {
 	r.held -= n
 }
 
-// end returns all that was taken. Nobody uses the rent meanwhile.
+// end releases all memory of the body. No other goroutine uses the rent then.
 func (r *rent) end() { r.giveBack(r.held) }
 
-// add counts memory that is taken, or given back.
+// add counts n more bytes, or fewer if n is negative.
 func (r *rent) add(network address, who holder, n int64) {
 	m := r.memory
 	m.taken += n

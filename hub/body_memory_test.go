@@ -98,8 +98,8 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestBodiesInFlightHaveABudget. The story: 60 senders of 16 MiB each, who stop just before the end, took 1.1 GB.
-func TestBodiesInFlightHaveABudget(t *testing.T) {
+// TestMemoryOfBodiesIsLimited. 60 publishers of 16 MiB each, who paused just before the end, used 1.1 GB.
+func TestMemoryOfBodiesIsLimited(t *testing.T) {
 	everything := access.Everything()
 	manyAddresses := func(i int) map[string]string {
 		return map[string]string{"X-Forwarded-For": fmt.Sprintf("192.0.2.%d", i)}
@@ -180,8 +180,8 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// TestWhatIsAnnouncedTakesNoMemory: bytes count when they come.
-func TestWhatIsAnnouncedTakesNoMemory(t *testing.T) {
+// TestAnnouncedBodyUsesNoMemory: bytes count when they arrive.
+func TestAnnouncedBodyUsesNoMemory(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: 16 << 20}, transports[0])
 	before := heap()
 	const n = 60
@@ -208,8 +208,8 @@ func TestWhatIsAnnouncedTakesNoMemory(t *testing.T) {
 	}
 }
 
-// TestIdleStreamsOfPublishersTakeLittle: most of them send a line now and then, and need no room for many.
-func TestIdleStreamsOfPublishersTakeLittle(t *testing.T) {
+// TestIdlePublisherStreamsUseLittleMemory: most publishers send a line now and then.
+func TestIdlePublisherStreamsUseLittleMemory(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	f := s.follow("/events/news", nil)
 	const n = 200

@@ -7,16 +7,16 @@ import (
 	"golang.org/x/text/encoding"
 )
 
-// payload is what the header of a request says about its body.
+// payload describes a body, as the header of its request declares it.
 type payload struct {
-	kind    string            // the media type in lower case; "" if it is not said
-	text    bool              // it is text; otherwise bytes
+	kind    string            // the media type in lower case, empty if there is none
+	text    bool              // text, not bytes
 	charset encoding.Encoding // of text; nil: UTF-8
-	label   string            // of the charset, as it was sent
-	codings []coding          // what was done to it, in that order
+	label   string            // of the charset, as the client sent it
+	codings []coding          // in the order in which the client applied them
 }
 
-// plain reports whether the body comes as it is published.
+// plain reports whether the body needs no decoding.
 func (p *payload) plain() bool { return p.charset == nil && len(p.codings) == 0 }
 
 // payloadOf reads the header.
@@ -27,14 +27,14 @@ func payloadOf(header http.Header) (p payload, err error) {
 	fields := header["Content-Type"]
 	switch {
 	case len(fields) > 1:
-		return p, problem(http.StatusUnsupportedMediaType, problemMediaType, "Content-Type is there %d times; say it once", len(fields))
+		return p, problem(http.StatusUnsupportedMediaType, problemMediaType, "the request has %d Content-Type fields; send one", len(fields))
 	case len(fields) == 0 || fields[0] == "":
 		p.text = true
 		return p, nil
 	}
 	var ok bool
 	if p.kind, p.label, ok = parseMediaType(fields[0]); !ok {
-		return p, problem(http.StatusUnsupportedMediaType, problemMediaType, "the Content-Type %.60q makes no sense; it is one such as text/plain", fields[0])
+		return p, problem(http.StatusUnsupportedMediaType, problemMediaType, "the Content-Type %.60q is invalid; send one such as text/plain", fields[0])
 	}
 	if p.text = isText(p.kind); p.label != "" {
 		p.charset, p.text, err = charsetOf(p.label)
@@ -42,8 +42,8 @@ func payloadOf(header http.Header) (p payload, err error) {
 	return p, err
 }
 
-// parseMediaType returns a media type in lower case, and its parameter charset. It reads as browsers do (WHATWG MIME Sniffing, section 4.4):
-// a parameter that makes no sense is skipped, and of two charsets the first counts. Package mime refuses some of that.
+// parseMediaType returns a media type in lower case, and its parameter charset. It parses like browsers (WHATWG MIME Sniffing, section
+// 4.4): invalid parameters are skipped, and the first charset counts. Package mime refuses some of these.
 func parseMediaType(field string) (kind, charset string, ok bool) {
 	const space = " \t\r\n"
 	kind, rest, _ := strings.Cut(field, ";")
@@ -71,7 +71,7 @@ func parseMediaType(field string) (kind, charset string, ok bool) {
 	return kind, charset, true
 }
 
-// cutAny cuts a text at the first of two characters, and reports whether that was the second one.
+// cutAny cuts text at the first of two characters, and reports whether it was the second of stops.
 func cutAny(text, stops string) (before, after string, second bool) {
 	i := strings.IndexAny(text, stops)
 	if i < 0 {
@@ -80,7 +80,8 @@ func cutAny(text, stops string) (before, after string, second bool) {
 	return text[:i], text[i+1:], text[i] == stops[1]
 }
 
-// unquoteParameter returns what stands before a closing quote, and what after it. Without one, all of it is the value.
+// unquoteParameter returns the text before the closing quote, unescaped, and the text after it. Without a closing quote, all of it is the
+// value.
 func unquoteParameter(text string) (value, rest string) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -97,10 +98,10 @@ func unquoteParameter(text string) (value, rest string) {
 	return b.String(), ""
 }
 
-// isText reports whether a type whose charset is not said is UTF-8 text: one whose top-level type or structured suffix says so
-// (RFC 6838; the registry of suffixes), or whose own registration does. What curl says of everything, a form, is taken for text as well.
+// isText reports whether a media type without a charset is UTF-8 text. Its top-level type, its structured suffix (RFC 6838) or its
+// registration decides. A form counts as text, because curl labels all data so.
 //
-// It never looks at the body: whether an event is text must not depend on what is in it.
+// The body plays no role: whether an event is text must not depend on its data.
 func isText(kind string) bool {
 	if strings.HasPrefix(kind, "text/") {
 		return true

@@ -10,23 +10,23 @@ import (
 )
 
 const (
-	// maxWindow is the most that a decoder keeps of what it has decoded. All decoders of this content coding take so much, and no
-	// encoder may ask for more (RFC 9659).
+	// maxWindow is the largest decoding window. Decoders of this content coding must support it, and encoders must not need more (RFC
+	// 9659).
 	maxWindow = 8 << 20
 
-	zstdMemory = 192 << 10 // that a decoder takes besides its window
+	zstdMemory = 192 << 10 // memory of a decoder besides its window
 
-	pooledWindow = 1 << 20 // decoders that have had a larger one are left to the garbage collector
+	pooledWindow = 1 << 20 // decoders with a larger window are not reused
 )
 
-// zstdDecoder decodes frames of Zstandard, one after the other.
+// zstdDecoder decodes Zstandard frames in sequence.
 type zstdDecoder struct {
 	frames frames
 	reader *zstd.Decoder
 }
 
 func newZstdDecoder() *zstdDecoder {
-	// Without concurrency it starts no goroutine. Its options are good ones.
+	// Concurrency 1 means that the decoder starts no goroutine. NewReader fails only for invalid options.
 	reader, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		panic(err)
@@ -36,7 +36,7 @@ func newZstdDecoder() *zstdDecoder {
 
 func (d *zstdDecoder) begin(in io.Reader, reserve func(int64) error) {
 	d.frames.begin(in, reserve)
-	_ = d.reader.Reset(&d.frames) // fails only for one that is closed
+	_ = d.reader.Reset(&d.frames) // fails only after Close
 }
 
 func (d *zstdDecoder) end() bool {
@@ -48,21 +48,21 @@ func (d *zstdDecoder) end() bool {
 func (d *zstdDecoder) Read(p []byte) (n int, err error) {
 	n, err = d.reader.Read(p)
 	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !d.frames.any {
-		err = io.ErrUnexpectedEOF // a body of no frame is cut off
+		err = io.ErrUnexpectedEOF // a body without frames is cut off
 	}
 	return n, err
 }
 
-// frames passes the bytes of a body on to a decoder, and looks at those that say how long a frame and its blocks are (RFC 8878, section
-// 3.1.1), so that the window of each frame is reserved before the decoder makes it.
+// frames passes the bytes of a body to a decoder. It parses the headers of frames and blocks on the way (RFC 8878, section 3.1.1), and
+// reserves the window of each frame before the decoder allocates it.
 type frames struct {
 	in      *bufio.Reader
 	reserve func(int64) error
-	at      part  // what comes next
-	left    int64 // bytes of the part before that are still to be passed on
+	at      part  // the next part
+	left    int64 // bytes of the current part
 	sum     bool  // the frame ends with a checksum
-	any     bool  // there was one
-	largest int64 // window that the decoder has had
+	any     bool  // there was a frame
+	largest int64 // the largest window of the decoder
 }
 
 // part is a part of a frame.
@@ -72,7 +72,7 @@ const (
 	frameHeader part = iota
 	frameBlock
 	frameSum
-	unknownPart // the decoder says what is wrong with it
+	unknownPart // for the decoder to refuse
 )
 
 func (f *frames) begin(in io.Reader, reserve func(int64) error) {
@@ -91,7 +91,7 @@ func (f *frames) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// next looks at the next part.
+// next parses the beginning of the next part.
 func (f *frames) next() error {
 	switch f.at {
 	case frameHeader:
@@ -103,7 +103,7 @@ func (f *frames) next() error {
 		}
 		fields := int64(head[0]) | int64(head[1])<<8 | int64(head[2])<<16
 		last, kind, size := fields&1 == 1, fields>>1&3, fields>>3
-		if kind == 1 { // one byte, repeated
+		if kind == 1 { // a byte that is repeated
 			size = 1
 		}
 		f.left = int64(len(head)) + size
@@ -120,7 +120,7 @@ func (f *frames) next() error {
 	return nil
 }
 
-// header looks at the header of a frame. How long that is it says itself.
+// header parses a frame header. Its length depends on its content.
 func (f *frames) header() error {
 	var h zstd.Header
 	for size := 5; ; size++ {
@@ -133,7 +133,7 @@ func (f *frames) header() error {
 			continue
 		} else if err != nil {
 			f.at = unknownPart
-			return nil //nolint:nilerr // the decoder says it
+			return nil //nolint:nilerr // the decoder reports it
 		}
 		break
 	}
@@ -146,7 +146,7 @@ func (f *frames) header() error {
 		window = h.FrameContentSize
 	}
 	if window > maxWindow {
-		return refusedCoding("the zstd in the body needs a window of %d bytes, and at most %d are taken (RFC 9659, section 3); compress it with a smaller one", window, maxWindow)
+		return refusedCoding("the zstd in the body needs a window of %d bytes; the limit is %d (RFC 9659, section 3); compress it with a smaller window", window, maxWindow)
 	}
 	if err := f.reserve(zstdMemory + int64(window)); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (f *frames) header() error {
 	return nil
 }
 
-// rest passes on what there is of a part that is cut off.
+// rest passes on the bytes of a part that is cut off.
 func (f *frames) rest(part []byte, err error) error {
 	if len(part) == 0 {
 		return err

@@ -11,9 +11,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestAStreamThatBreaksAnywhereIsResumed: the connection is cut at every byte, and each time the client gets the rest, as it
-// understands what it has: nothing is lost, and nothing comes twice.
-func TestAStreamThatBreaksAnywhereIsResumed(t *testing.T) {
+// TestSubscriberResumesAfterBreakAtAnyByte: nothing is lost, and nothing arrives twice.
+func TestSubscriberResumesAfterBreakAtAnyByte(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		begin := s.log.Head().String()

@@ -10,18 +10,18 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// counters count what happened since the hub began, besides what fan-out counts.
+// counters count the requests since the hub was created. Package fanout counts streams and events.
 type counters struct {
 	began      time.Time
-	duplicates atomic.Uint64 // events that were stored before
+	duplicates atomic.Uint64 // events that had been stored before
 
-	refused  map[string]*atomic.Uint64        // requests, by problem; "other" for those of an embedder
-	tokens   map[access.Reason]*atomic.Uint64 // that were refused
-	limits   [limitCount]atomic.Uint64        // times that one was reached
-	unlisted atomic.Uint64                    // tokens that were refused for a reason of an embedder's own
+	refused  map[string]*atomic.Uint64        // refused requests, by problem; "other" for problems of an embedder
+	tokens   map[access.Reason]*atomic.Uint64 // refused tokens
+	limits   [limitCount]atomic.Uint64        // refusals because of each limit
+	unlisted atomic.Uint64                    // tokens refused for a reason that an embedder defined
 }
 
-// otherProblem is what metrics call problems that are not the hub's own: labels are bounded.
+// otherProblem is the metric label of problems that an embedder defined, so that the number of labels is limited.
 const otherProblem = "other"
 
 var tokenReasons = []access.Reason{
@@ -49,7 +49,7 @@ func (c *counters) stored(receipts []eventlog.Receipt) {
 	}
 }
 
-// refuse counts a refusal, and the limit that was reached.
+// refuse counts a refusal, and the limit that caused it.
 func (c *counters) refuse(p *Problem) {
 	n := c.refused[p.Name]
 	if n == nil {

@@ -59,7 +59,7 @@ func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.R
 	}
 }
 
-// TestAnIdleSubscriberOfHTTP1HasNoGoroutine, also with TLS.
+// TestAnIdleSubscriberOfHTTP1HasNoGoroutine, with and without TLS.
 func TestAnIdleSubscriberOfHTTP1HasNoGoroutine(t *testing.T) {
 	for _, how := range transports {
 		if how.h2 || how.kept {
@@ -80,8 +80,8 @@ func TestAnIdleSubscriberOfHTTP1HasNoGoroutine(t *testing.T) {
 	}
 }
 
-// TestAReaderOfAFewBytesAtATimeGetsEveryByte: a write that was taken in part is continued where it was cut, wherever that was.
-func TestAReaderOfAFewBytesAtATimeGetsEveryByte(t *testing.T) {
+// TestSlowReaderGetsEveryByte: partial writes continue where they stopped.
+func TestSlowReaderGetsEveryByte(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{WriteTimeout: patience, Window: 1 << 20}, transports[0])
 	_, in := s.raw("/events/news", func(c *net.TCPConn) {
@@ -130,8 +130,8 @@ func (t trickle) Read(b []byte) (int, error) {
 	return t.r.Read(b[:min(len(b), 1+t.random.IntN(3000))])
 }
 
-// TestWhatAClientSendsAfterItsRequestIsNotRead, and too much of it ends the stream.
-func TestWhatAClientSendsAfterItsRequestIsNotRead(t *testing.T) {
+// TestBytesAfterTheRequestAreNotRead, and too many of them end the stream.
+func TestBytesAfterTheRequestAreNotRead(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	conn, in := s.raw("/events/news", nil)
@@ -158,8 +158,8 @@ func TestWhatAClientSendsAfterItsRequestIsNotRead(t *testing.T) {
 	await(t, "it is gone", func() bool { return s.hub.Streams() == 0 })
 }
 
-// TestAClientThatClosesOneSideHasGone: nobody who reads to the end of an answer closes before.
-func TestAClientThatClosesOneSideHasGone(t *testing.T) {
+// TestHalfCloseEndsAStream: clients that read a stream to its end do not close their side before.
+func TestHalfCloseEndsAStream(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	conn, _ := s.raw("/events/news", nil)
@@ -170,7 +170,7 @@ func TestAClientThatClosesOneSideHasGone(t *testing.T) {
 	await(t, "it is gone", func() bool { return s.hub.Streams() == 0 })
 }
 
-// TestNoSocketIsLeftOpen: files are numbered from the lowest that is free, so that one more has the number it had before.
+// TestNoSocketIsLeftOpen: the lowest free file descriptor is the same before and after.
 func TestNoSocketIsLeftOpen(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	files := func() int {
@@ -200,8 +200,8 @@ func TestNoSocketIsLeftOpen(t *testing.T) {
 	await(t, "all are gone", func() bool { return s.hub.Streams() == 0 && files() <= before })
 }
 
-// TestDeliveryAllocatesNothingForASubscriber: ten times the subscribers, the same number of allocations.
-func TestDeliveryAllocatesNothingForASubscriber(t *testing.T) {
+// TestDeliveryAllocatesNothingPerSubscriber: ten times the subscribers need the same number of allocations.
+func TestDeliveryAllocatesNothingPerSubscriber(t *testing.T) {
 	allocations := func(subscribers int) float64 {
 		s := serve(t, mustMemory(t, nil), nil, transports[0])
 		for range subscribers {

@@ -21,9 +21,8 @@ func lastID(at fmt.Stringer) map[string]string {
 	return map[string]string{"Last-Event-ID": at.String()}
 }
 
-// TestPublishingRacesWithSubscribing: whoever subscribes while others publish gets everything from its checkpoint on, once and
-// in order.
-func TestPublishingRacesWithSubscribing(t *testing.T) {
+// TestSubscriberMissesNothingDuringPublishing: it gets every event after its first checkpoint once, in order.
+func TestSubscriberMissesNothingDuringPublishing(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		const n = 500
@@ -59,8 +58,8 @@ func TestPublishingRacesWithSubscribing(t *testing.T) {
 	})
 }
 
-// TestReplayLongerThanTheWindow: what is no longer in memory comes from the log, and one goes over into the other.
-func TestReplayLongerThanTheWindow(t *testing.T) {
+// TestReplayContinuesFromLogToWindow: events that are not in memory come from the log.
+func TestReplayContinuesFromLogToWindow(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Window: 10_000}, func(s *site) {
 		begin := s.log.Head()
@@ -86,8 +85,7 @@ func (s *site) hubPublish(events ...hub.Event) []eventlog.Receipt {
 	return receipts
 }
 
-// TestPositionsOnQuietTopicsAdvance: a checkpoint moves the position of who gets nothing, so that it stays above what is
-// trimmed.
+// TestPositionsOnQuietTopicsAdvance: checkpoints keep the position of a subscriber without events above the range that retention trims.
 func TestPositionsOnQuietTopicsAdvance(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 20 * time.Millisecond}, func(s *site) {
@@ -105,7 +103,7 @@ func TestPositionsOnQuietTopicsAdvance(t *testing.T) {
 	})
 }
 
-// TestACheckpointEndsTheReplay: the position of who has caught up is the head, whatever matched last.
+// TestACheckpointEndsTheReplay: after catching up, the position of a subscriber is the head of the log, even if its last event was earlier.
 func TestACheckpointEndsTheReplay(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Window: 1}, func(s *site) {
@@ -125,9 +123,8 @@ type deaf struct{ eventlog.Log }
 
 func (deaf) Watch() <-chan struct{} { return nil }
 
-// TestWhoAsksGetsWhatWasAcknowledged, also when the hub's memory of the newest events is late: a poll right after the answer to a
-// POST once came without its event.
-func TestWhoAsksGetsWhatWasAcknowledged(t *testing.T) {
+// TestPollReturnsAcknowledgedEvents, also if the hub has not read them yet. A poll right after the answer to a POST once missed the event.
+func TestPollReturnsAcknowledgedEvents(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -161,7 +158,7 @@ func (f *follower) gap() (g gap) {
 	return g
 }
 
-// TestTrimmedHistoryIsAGap, and then comes what is left.
+// TestTrimmedHistoryIsAGap, and the retained events follow.
 func TestTrimmedHistoryIsAGap(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -198,7 +195,7 @@ func TestTrimmedHistoryIsAGap(t *testing.T) {
 	}
 }
 
-// TestAPositionOfAnotherGenerationIsAGap: its numbers mean nothing here.
+// TestAPositionOfAnotherGenerationIsAGap: its sequence number has no meaning in this generation.
 func TestAPositionOfAnotherGenerationIsAGap(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -224,7 +221,7 @@ func TestAPositionOfAnotherGenerationIsAGap(t *testing.T) {
 	})
 }
 
-// TestAPositionBeyondTheHeadIsAGap: the hub has lost what this client has seen.
+// TestAPositionBeyondTheHeadIsAGap: the log has lost events that the client has seen.
 func TestAPositionBeyondTheHeadIsAGap(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -240,7 +237,7 @@ func TestAPositionBeyondTheHeadIsAGap(t *testing.T) {
 	})
 }
 
-// TestALostRangeIsAGap: what a crash has taken is told to those who were there, whatever their topics.
+// TestALostRangeIsAGap: all subscribers that were connected learn what a crash has lost, whatever their topics.
 func TestALostRangeIsAGap(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -264,8 +261,8 @@ func TestALostRangeIsAGap(t *testing.T) {
 	})
 }
 
-// TestANewGenerationReachesThoseWhoAreLive.
-func TestANewGenerationReachesThoseWhoAreLive(t *testing.T) {
+// TestLiveSubscribersLearnOfANewGeneration: they get a gap and its events.
+func TestLiveSubscribersLearnOfANewGeneration(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		f := s.follow("/events/news", nil)
@@ -282,7 +279,7 @@ func TestANewGenerationReachesThoseWhoAreLive(t *testing.T) {
 	})
 }
 
-// TestAnEndedTopicEndsItsStreams: the end is told, the stream closes, and who comes back gets 204, on which EventSource stops.
+// TestAnEndedTopicEndsItsStreams: subscribers get the end and the stream closes. Reconnecting gets 204, at which EventSource stops.
 func TestAnEndedTopicEndsItsStreams(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -330,7 +327,7 @@ func TestAnEndedTopicEndsItsStreams(t *testing.T) {
 	})
 }
 
-// TestAnEventOfSeveralTopicsArrivesOnce, whichever of them somebody follows.
+// TestAnEventOfSeveralTopicsArrivesOnce, whichever of its topics are subscribed to.
 func TestAnEventOfSeveralTopicsArrivesOnce(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -352,8 +349,8 @@ func TestAnEventOfSeveralTopicsArrivesOnce(t *testing.T) {
 	})
 }
 
-// TestAChangedSetOfTopicsGoesOnFromAnOldPosition: a position is one of the log, not of the topics somebody had.
-func TestAChangedSetOfTopicsGoesOnFromAnOldPosition(t *testing.T) {
+// TestPositionIsValidForOtherTopics: a position belongs to the log, not to the topics of a subscription.
+func TestPositionIsValidForOtherTopics(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Window: 1}, func(s *site) {
 		f := s.follow("/events/a", nil)
@@ -369,9 +366,8 @@ func TestAChangedSetOfTopicsGoesOnFromAnOldPosition(t *testing.T) {
 	})
 }
 
-// TestARestartLosesNothing: the hub ends in the middle, another one goes on with the directory, and clients with their
-// positions.
-func TestARestartLosesNothing(t *testing.T) {
+// TestSubscriberResumesAfterRestart: another hub continues with the directory, and clients with their positions.
+func TestSubscriberResumesAfterRestart(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -419,8 +415,8 @@ func (s *site) slow(path string, header map[string]string) *http.Response {
 	return resp
 }
 
-// TestASlowReaderThatFallsOutOfTheWindowMissesNothing: it gets the rest from the log.
-func TestASlowReaderThatFallsOutOfTheWindowMissesNothing(t *testing.T) {
+// TestSlowConsumerBehindTheWindowMissesNothing: the rest comes from the log.
+func TestSlowConsumerBehindTheWindowMissesNothing(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Window: 100_000, WriteTimeout: patience}, func(s *site) {
 		resp := s.slow("/events/news", nil)
@@ -445,8 +441,8 @@ func TestASlowReaderThatFallsOutOfTheWindowMissesNothing(t *testing.T) {
 	})
 }
 
-// TestASlowReaderThatFallsOutOfTheLogIsTold, and goes on with what there is.
-func TestASlowReaderThatFallsOutOfTheLogIsTold(t *testing.T) {
+// TestSlowConsumerBehindRetentionGetsAGap, and the retained events.
+func TestSlowConsumerBehindRetentionGetsAGap(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -491,8 +487,8 @@ func TestASlowReaderThatFallsOutOfTheLogIsTold(t *testing.T) {
 	}
 }
 
-// TestAReaderThatTakesNothingIsCutOff, and finds everything again when it comes back.
-func TestAReaderThatTakesNothingIsCutOff(t *testing.T) {
+// TestStalledSubscriberIsDisconnected, and misses nothing when it reconnects.
+func TestStalledSubscriberIsDisconnected(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: 50 * time.Millisecond}, func(s *site) {
 		resp := s.slow("/events/news", nil)
@@ -535,7 +531,7 @@ func TestAReaderThatTakesNothingIsCutOff(t *testing.T) {
 	})
 }
 
-// TestEverySubscriberHasTheSameOrder, with many publishers, on a log that is on disk.
+// TestEverySubscriberHasTheSameOrder, with many publishers, on a log on disk.
 func TestEverySubscriberHasTheSameOrder(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustDisk(t, nil), nil, transports[0])

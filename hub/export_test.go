@@ -97,7 +97,7 @@ func (h *Hub) Revocations() []access.Revocation { return h.revocations.All() }
 // KeepRevocations writes them anew if that is due.
 func (h *Hub) KeepRevocations() error {
 	h.awaitTail()
-	if !h.revocations.fading() {
+	if !h.revocations.snapshotDue() {
 		return nil
 	}
 	err := h.revocations.snapshot()

@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestAStreamBeginsWithItsGap, whatever the reason: a client that has read the first checkpoint knows already what is missing. A gap that
-// only the log knew once came after that checkpoint.
+// TestAStreamBeginsWithItsGap, whatever the reason: a client that has read the first checkpoint knows what is missing. Gaps that only the log
+// knew once came after the checkpoint.
 func TestAStreamBeginsWithItsGap(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -49,9 +49,9 @@ func TestAStreamBeginsWithItsGap(t *testing.T) {
 	}
 }
 
-// TestAGapIsReportedAlsoWhenItsTopicHasEnded: a client of an ended topic whose position means nothing here once got 204, and never heard
-// that it had missed something. The stream now reports the gap and closes; the reconnection gets 204.
-func TestAGapIsReportedAlsoWhenItsTopicHasEnded(t *testing.T) {
+// TestGapOfAnEndedTopicIsReported. A client of an ended topic with a position of another log once got 204, and did not learn of its loss. Now
+// the stream reports the gap and closes; reconnecting gets 204.
+func TestGapOfAnEndedTopicIsReported(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		s.post("news", "1")

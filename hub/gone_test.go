@@ -44,8 +44,8 @@ func (l *hangingLog) Read(ctx context.Context, q eventlog.Query) (eventlog.Answe
 	return eventlog.Answer{}, ctx.Err()
 }
 
-// TestAClientWhoGoesEndsItsReading of a log that hangs: its handler returns.
-func TestAClientWhoGoesEndsItsReading(t *testing.T) {
+// TestDisconnectEndsAHangingRead: the handler returns even if the log hangs.
+func TestDisconnectEndsAHangingRead(t *testing.T) {
 	t.Parallel()
 	log := &hangingLog{Log: mustMemory(t, nil), read: make(chan struct{}, 1)}
 	h, err := hub.New(log, &hub.Options{Window: 1})
@@ -101,8 +101,8 @@ func (w poisoned) Write(b []byte) (int, error) {
 
 func (w poisoned) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 
-// TestAPanicInAWriterIsThatOfItsHandler, whom net/http answers for, and not the end of the process.
-func TestAPanicInAWriterIsThatOfItsHandler(t *testing.T) {
+// TestPanicInMiddlewareEndsOnlyItsRequest: net/http handles it, and the process continues.
+func TestPanicInMiddlewareEndsOnlyItsRequest(t *testing.T) {
 	t.Parallel()
 	h, err := hub.New(mustMemory(t, nil), nil)
 	if err != nil {

@@ -142,8 +142,8 @@ func servePatiently(t *testing.T) (s *site, listener *patientListener, open *ato
 	return &site{T: t, hub: h, log: log, url: server.URL, client: server.Client()}, listener, open
 }
 
-// TestThousandsOfHalfOpenRequestsHoldUpNobody, and are let go with all that they had.
-func TestThousandsOfHalfOpenRequestsHoldUpNobody(t *testing.T) {
+// TestHalfOpenRequestsDelayNoOthers, and all their connections are closed in time.
+func TestHalfOpenRequestsDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	s, listener, open := servePatiently(t)
 	f := s.follow("/events/news", nil)

@@ -52,8 +52,8 @@ func dial(t *testing.T, addr string) net.Conn {
 	return conn
 }
 
-// TestABodyThatDripsIsCutOff: a byte now and then keeps no connection for ever (slowloris).
-func TestABodyThatDripsIsCutOff(t *testing.T) {
+// TestSlowlorisBodyIsCutOff: a byte now and then does not keep a connection open.
+func TestSlowlorisBodyIsCutOff(t *testing.T) {
 	t.Parallel()
 	s, addr := exposed(t, hub.Options{BodyTimeout: 500 * time.Millisecond})
 	for name, head := range map[string]string{
@@ -100,8 +100,8 @@ func TestABodyThatDripsIsCutOff(t *testing.T) {
 	}
 }
 
-// TestAHeaderThatDripsIsCutOff: each line comes soon after the one before, and there is always another one (slowloris).
-func TestAHeaderThatDripsIsCutOff(t *testing.T) {
+// TestSlowlorisHeaderIsCutOff: each line arrives soon after the one before, without an end.
+func TestSlowlorisHeaderIsCutOff(t *testing.T) {
 	t.Parallel()
 	s, addr := exposed(t, hub.Options{})
 	conn := dial(t, addr)
@@ -128,7 +128,7 @@ func TestAHeaderThatDripsIsCutOff(t *testing.T) {
 	wantEvents(t, s.log, "news still here")
 }
 
-// TestHeaderBombsAreRefused before anybody reads them, and leave the hub as it was.
+// TestHeaderBombsAreRefused before the hub sees them, and have no effect on others.
 func TestHeaderBombsAreRefused(t *testing.T) {
 	t.Parallel()
 	s, addr := exposed(t, hub.Options{})
@@ -153,9 +153,9 @@ func TestHeaderBombsAreRefused(t *testing.T) {
 	await(t, "nobody is left", func() bool { return s.hub.Streams() == 0 })
 }
 
-// TestPagesOfOthersCannotPublishWithACookie. The story: a page that somebody visits who is logged in here posts a form; their browser sends the
-// cookie along, whatever CORS says of reading the answer.
-func TestPagesOfOthersCannotPublishWithACookie(t *testing.T) {
+// TestForeignPagesCannotPublishWithACookie: a page of another origin posts a form, and the browser sends the visitor's cookie along. CORS
+// restricts only reading the response.
+func TestForeignPagesCannotPublishWithACookie(t *testing.T) {
 	t.Parallel()
 	const ours = "https://app.example"
 	for _, allow := range [][]string{nil, {ours}, {"*"}, {ours, "*"}} {
@@ -204,8 +204,8 @@ func TestPagesOfOthersCannotPublishWithACookie(t *testing.T) {
 	}
 }
 
-// TestPagesOfOthersCannotLookIntoTheHub, nor read what is answered.
-func TestPagesOfOthersCannotLookIntoTheHub(t *testing.T) {
+// TestForeignPagesCannotAdminister, nor read responses.
+func TestForeignPagesCannotAdminister(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AllowOrigins: []string{"https://app.example"}}, transports[0])
 	cookie := "token=" + k.token(all("boss"))
@@ -226,8 +226,8 @@ func TestPagesOfOthersCannotLookIntoTheHub(t *testing.T) {
 	}
 }
 
-// TestNoOtherWayLeadsToAnAdministratorsPath: what is not the path itself is nothing.
-func TestNoOtherWayLeadsToAnAdministratorsPath(t *testing.T) {
+// TestAdminPathsHaveNoOtherSpelling: other spellings of a path are not found.
+func TestAdminPathsHaveNoOtherSpelling(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	reader := bearer(k.token(access.Grant{Subject: "reader", Subscribe: patterns("**")}))
@@ -244,8 +244,8 @@ func TestNoOtherWayLeadsToAnAdministratorsPath(t *testing.T) {
 	}
 }
 
-// TestNobodyForgesLinesOfTheLog, and nothing secret is in it, nor in the metrics.
-func TestNobodyForgesLinesOfTheLog(t *testing.T) {
+// TestClientsCannotForgeLogLines, and neither the log lines nor the metrics contain secrets.
+func TestClientsCannotForgeLogLines(t *testing.T) {
 	t.Parallel()
 	const forged = "level=ERROR msg=forged"
 	o := hub.Options{}

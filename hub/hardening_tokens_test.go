@@ -71,9 +71,9 @@ func strictPolicy(t *testing.T, public []byte) *access.Policy {
 	}
 }
 
-// TestNoForgedTokenOpensAnything is the table of tokens that somebody may write, or have from elsewhere: whatever they are sent for and in
-// whatever way, they are refused alike, the client learns no more than it may, and the operator why.
-func TestNoForgedTokenOpensAnything(t *testing.T) {
+// TestForgedTokensAreRefused: all kinds of forged and stolen tokens are refused alike, for every route and in every place. The client gets
+// the public reason, the operator's log the full one.
+func TestForgedTokensAreRefused(t *testing.T) {
 	t.Parallel()
 	private, public := mustRSA(t)
 	other, _ := mustRSA(t)

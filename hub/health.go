@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// serveHealth answers that the process is there, and nothing more: who asks it restarts the hub if it is not.
+// serveHealth answers that the process runs. It checks nothing else, because a failed health check restarts the process.
 func serveHealth(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
 	if err := h.noParams(r); err != nil {
 		return err
@@ -16,7 +16,7 @@ func serveHealth(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	return answerJSON(w, map[string]bool{"healthy": true})
 }
 
-// serveReady answers whether requests should be sent here.
+// serveReady answers whether the hub can serve requests.
 func serveReady(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
 	if err := h.noParams(r); err != nil {
 		return err
@@ -27,10 +27,10 @@ func serveReady(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error 
 	return answerJSON(w, map[string]bool{"ready": true})
 }
 
-// readyTimeout is how long the log may take to say whether it is ready.
+// readyTimeout limits how long the log may take to report whether it is ready.
 const readyTimeout = 2 * time.Second
 
-// unready returns why the hub is not ready: it stops, or what is published would not be stored, or not be seen.
+// unready returns the problem if the hub is not ready: it is draining, or it cannot read its log or append to it.
 func (h *Hub) unready(ctx context.Context) *Problem {
 	select {
 	case <-h.draining():
@@ -47,18 +47,18 @@ func (h *Hub) unready(ctx context.Context) *Problem {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := log.Ready(ctx); err != nil {
-		return notReady("the log takes no events at the moment; the hub's log says more")
+		return notReady("the event log accepts no events at the moment; the log messages of the hub have the cause")
 	}
 	return nil
 }
 
-// unreadable is the problem of a hub that cannot read its log.
+// unreadable returns the problem of a hub that cannot read its log.
 func (h *Hub) unreadable() *Problem {
-	return notReady("the newest events cannot be read from the log; the hub's log says more")
+	return notReady("the newest events cannot be read from the event log; the log messages of the hub have the cause")
 }
 
 func notReady(detail string) *Problem {
 	p := problem(http.StatusServiceUnavailable, problemNotReady, "%s", detail)
-	p.RetryAfter = comeBack
+	p.RetryAfter = retryAfter
 	return p
 }

@@ -17,9 +17,9 @@ import (
 // quick has heartbeats that a test can wait for. Its own are far off, so that those that come are those that were asked for.
 var quick = hub.Options{Heartbeat: time.Hour, HeartbeatMin: 5 * time.Millisecond}
 
-// TestAPageSeesTheHeartbeatsItAsksFor: a comment does not reach a page, which cannot tell a quiet topic from a connection that is dead. All
-// forms have the heartbeat as a checkpoint, also when the position is the same as before; and events go on between.
-func TestAPageSeesTheHeartbeatsItAsksFor(t *testing.T) {
+// TestPageGetsCheckpointsAsHeartbeats: comments do not reach a page, which could not distinguish a quiet topic from a dead connection. All
+// formats have checkpoints instead, also if the position has not changed.
+func TestPageGetsCheckpointsAsHeartbeats(t *testing.T) {
 	t.Parallel()
 	each(t, &quick, func(s *site) {
 		for name, open := range map[string]func() *follower{
@@ -67,8 +67,8 @@ func TestAPageSeesTheHeartbeatsItAsksFor(t *testing.T) {
 	})
 }
 
-// TestAHeartbeatIsNoStrangersBusiness: subscribers of the same topic with other intervals, or with none, have their own.
-func TestAHeartbeatIsNoStrangersBusiness(t *testing.T) {
+// TestSubscribersHaveTheirOwnHeartbeats: subscribers of one topic may have different intervals.
+func TestSubscribersHaveTheirOwnHeartbeats(t *testing.T) {
 	t.Parallel()
 	each(t, &quick, func(s *site) {
 		silent := s.follow("/events/news", nil)
@@ -85,8 +85,8 @@ func TestAHeartbeatIsNoStrangersBusiness(t *testing.T) {
 	})
 }
 
-// TestAHeartbeatIsNoShorterThanTheOperatorWants, and what is no time is refused. A longer one than the hub's own is the hub's own.
-func TestAHeartbeatIsNoShorterThanTheOperatorWants(t *testing.T) {
+// TestHeartbeatHasAMinimum, and an invalid duration is refused. An interval longer than the hub's becomes the hub's.
+func TestHeartbeatHasAMinimum(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{Heartbeat: 20 * time.Millisecond}, transports[0])
 	for _, text := range []string{"", "0", "0s", "-5s", "4999ms", "5", "5x", "NaN", "1e3s", "9999999h"} {
@@ -104,9 +104,9 @@ func TestAHeartbeatIsNoShorterThanTheOperatorWants(t *testing.T) {
 	}
 }
 
-// TestNothingIsLostAtTheMaximumAgeOfAStream: each connection ends in time, with a checkpoint that has the position and the time to come back
-// after, and a client that comes back from there has every event once.
-func TestNothingIsLostAtTheMaximumAgeOfAStream(t *testing.T) {
+// TestSubscriberMissesNothingAtMaxAge: each stream ends in time with a checkpoint and a reconnection time. A client that resumes gets every
+// event once.
+func TestSubscriberMissesNothingAtMaxAge(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{MaxAge: 40 * time.Millisecond}, func(s *site) {
 		const connections = 5

@@ -37,7 +37,7 @@
 //	POST ─▶ routes ─▶ authorize ─▶ publish, ingest ─▶ append ─▶ log ─▶ fan-out ─▶ sockets
 //	GET  ─▶ routes ─▶ authorize ─▶ subscribe ─▶ stream ─▶ attach ─▶ fan-out
 //
-// Fan-out, the path from the log to the sockets, is package hub/internal/fanout. This package is the HTTP around it.
+// Package hub/internal/fanout holds the path from the log to the sockets. This package holds the HTTP around it.
 //
 // # Dialects
 //
@@ -67,23 +67,23 @@ type Hub struct {
 	appending   sharedTimeout
 	revocations *revocations
 	count       counters
-	stored      signal // events, for subscriptions in this process
+	stored      signal // wakes subscriptions in this process after new events
 	metrics     http.Handler
 	refused     origins
 	takenOver   atomic.Int64 // connections
 	opened      atomic.Bool  // Open has returned; before that the hub has no log, and most fields are zero
 
-	ctx        context.Context // of goroutines in background
+	ctx        context.Context // for the goroutines in background
 	cancel     context.CancelFunc
 	background sync.WaitGroup
 
-	closing chan struct{}  // closed by Shutdown, if it comes before Open
+	closing chan struct{}  // closed by Shutdown if Open has not been called
 	stop    sync.Once      // closes closing
-	ending  sync.WaitGroup // calls of what OnStream returned
+	ending  sync.WaitGroup // running functions that OnStream returned
 }
 
-// New returns a hub that serves a log. The caller keeps the log, and closes it after Shutdown. Nothing else may receive from its Watch
-// channel.
+// New returns a hub that serves a log. The caller keeps the log and closes it after Shutdown. Nothing else may receive from the log's
+// Watch channel.
 func New(log eventlog.Log, o *Options) (*Hub, error) {
 	h, err := Prepare(o)
 	if err != nil {
@@ -95,7 +95,7 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	return h, nil
 }
 
-// Streams returns how many streams are open.
+// Streams returns the number of open streams.
 func (h *Hub) Streams() int {
 	if !h.opened.Load() {
 		return 0
@@ -110,7 +110,7 @@ func (h *Hub) TakenOver() int { return int(h.takenOver.Load()) }
 // Shutdown ends the hub: new streams are told to come back later; open streams get the events that are stored and a time to reconnect at,
 // and are closed in waves. Shutdown returns when all are closed, or when ctx ends, with its error; streams that are left are cut then.
 //
-// Publishing goes on until the caller closes the server. The log stays open.
+// Publishers are served until the caller closes the server. The log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	if !h.opened.Load() { // there are no streams
 		h.stop.Do(func() { close(h.closing) })

@@ -392,8 +392,8 @@ func wantEvents(t *testing.T, log eventlog.Log, want ...string) {
 	}
 }
 
-// TestWhatIsPublishedArrives is the whole thing once.
-func TestWhatIsPublishedArrives(t *testing.T) {
+// TestPublishedEventArrives: the main promise, once through everything.
+func TestPublishedEventArrives(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		f := s.follow("/events/news", nil)
@@ -411,7 +411,7 @@ func TestWhatIsPublishedArrives(t *testing.T) {
 	})
 }
 
-// TestAStreamOverHTTP1IsNotChunked, so that every connection gets the same bytes.
+// TestAStreamOverHTTP1IsNotChunked, so that all subscribers get the same bytes.
 func TestAStreamOverHTTP1IsNotChunked(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -430,7 +430,7 @@ func TestAStreamOverHTTP1IsNotChunked(t *testing.T) {
 	}
 }
 
-// TestHEADHasNoSideEffects: it says what a stream would be, and opens none.
+// TestHEADHasNoSideEffects: the response has the header of the stream, and no stream is opened.
 func TestHEADHasNoSideEffects(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestParametersThatLibrariesAddAreIgnored: the commonest cache busters always, others where the operator says so, and nothing of their
-// values is read. All others stay refused.
+// TestParametersThatLibrariesAddAreIgnored: the most common cache busters always, others if configured, whatever their values. All other
+// unknown parameters are refused.
 func TestParametersThatLibrariesAddAreIgnored(t *testing.T) {
 	t.Parallel()
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
@@ -49,12 +49,12 @@ func TestParametersThatLibrariesAddAreIgnored(t *testing.T) {
 	})
 }
 
-// TestNoParameterWithAMeaningCanBeIgnored: a hub that ignored topic would send everything to everybody.
-func TestNoParameterWithAMeaningCanBeIgnored(t *testing.T) {
+// TestParametersOfTheHubCannotBeIgnored: a hub that ignored topic would send all events to all subscribers.
+func TestParametersOfTheHubCannotBeIgnored(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	known := map[string]bool{"": true}
-	list := regexp.MustCompile(`there are ([a-zA-Z_, ]+)`)
+	list := regexp.MustCompile(`known parameters: ([a-zA-Z_, ]+)`)
 	for path, methods := range hub.Routes() {
 		if strings.HasSuffix(path, "/") {
 			path += "news"
@@ -85,8 +85,8 @@ func TestNoParameterWithAMeaningCanBeIgnored(t *testing.T) {
 	}
 }
 
-// TestPreflightsAllowWhatAPageAsksFor: libraries add header fields of their own, and a page of an allowed origin could not use the hub with them.
-func TestPreflightsAllowWhatAPageAsksFor(t *testing.T) {
+// TestPreflightAllowsRequestedHeaders: libraries add header fields, without which they could not use the hub.
+func TestPreflightAllowsRequestedHeaders(t *testing.T) {
 	t.Parallel()
 	const standard = "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control"
 	for _, origins := range [][]string{{"https://app.example"}, {"*"}} {

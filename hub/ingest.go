@@ -13,13 +13,12 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// A streamed body has one event after the other, and each stands alone: it is stored as soon as it is there, and what is
-// wrong with one of them stops the body, but takes nothing back. One goroutine reads the body; the handler appends whatever
-// has come meanwhile together.
+// A streamed body is a sequence of events. Each event is stored as soon as it has arrived. An invalid event stops the body; the events
+// before it stay stored. One goroutine reads the body. The handler appends all events that have arrived in one batch.
 
 // source is a streamed body.
 type source interface {
-	// next returns the next event, io.EOF after the last, or why the body cannot be read on.
+	// next returns the next event, io.EOF after the last, or the error that ends the body.
 	next(pub *publication) (Event, error)
 
 	// close gives back what a source has borrowed.
@@ -31,19 +30,19 @@ type openSource func(body io.Reader, m *meter, maxEvent int) source
 
 const (
 	ingestIdle  = 5 * time.Minute // how long a streamed body may be silent
-	ingestBatch = 1000            // events that are appended together at the most
-	ingestAhead = 1               // batches that wait to be appended while another one is, and a third is read
+	ingestBatch = 1000            // events in the largest batch
+	ingestAhead = 1               // batches that wait while one is appended and another is read
 )
 
 // batch is what the reader of a body hands to the handler.
 type batch struct {
 	records []eventlog.Record
 	bytes   int
-	rented  int64 // of the budget for bodies, until it is appended
-	err     error // why there are no more after these
+	rented  int64 // memory of the body budget, until the batch is appended
+	err     error // what ended the body, after the records
 }
 
-// stored is how far a streamed body has come.
+// stored counts the events of a streamed body that are in the log.
 type stored struct {
 	first, last eventlog.Position
 	count       int // events, duplicates included
@@ -53,26 +52,26 @@ type stored struct {
 // ingest publishes a streamed body.
 func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, open openSource) error {
 	if pub.base64 {
-		return problem(http.StatusBadRequest, problemInvalidRequest, "encoding=base64 is for a body that is one event; in NDJSON each line says so")
+		return problem(http.StatusBadRequest, problemInvalidRequest, "encoding=base64 is for a body that is one event; in NDJSON each line has its own encoding")
 	}
 	if pub.end && len(pub.topics) == 0 {
-		return problem(http.StatusBadRequest, problemInvalidRequest, "end=1 ends the topics that the request names, and it names none")
+		return problem(http.StatusBadRequest, problemInvalidRequest, "end=1 ends the topics in the URL, and there are none; name a topic")
 	}
 	if err := h.limits.enter(pub.from, &pub.grant); err != nil {
 		return err
 	}
 	defer h.limits.exit(pub.from, &pub.grant)
 	control := http.NewResponseController(w)
-	enough := make(chan struct{}) // closed when nothing more is wanted
+	stop := make(chan struct{}) // closed when the handler takes no more batches
 	in := &intake{
 		hub: h, pub: pub, batches: make(chan batch, ingestAhead),
-		body: &idleReader{body: r.Body, control: control, enough: enough},
+		body: &idleReader{body: r.Body, control: control, stop: stop},
 	}
 	go in.read(open)
 	done, err := h.appendBatches(in)
-	// The reader has to be gone before the handler is. It may be waiting for the client, or for somebody to take a batch.
-	close(enough)
-	gone := func() {
+	// The reader must end before the handler returns. It may be waiting for the client, or to hand over a batch.
+	close(stop)
+	awaitReader := func() {
 		for b := range in.batches {
 			in.settle(&b)
 		}
@@ -80,12 +79,12 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	switch {
 	case err == nil || in.body.ended.Load():
 	case r.ProtoMajor == 1:
-		h.refuseSender(w, r, native{}, h.stopped(err, &done), gone)
+		h.refuseSender(w, r, native{}, h.stopped(err, &done), awaitReader)
 		return nil
 	default:
-		_ = control.SetReadDeadline(longAgo) // where there is none the client's own end helps
+		_ = control.SetReadDeadline(longAgo) // without deadlines the reader ends when the client ends the body
 	}
-	gone()
+	awaitReader()
 	if err == nil && pub.end {
 		err = h.endTopics(pub, &done)
 	}
@@ -102,7 +101,7 @@ func (h *Hub) ingest(w http.ResponseWriter, r *http.Request, pub *publication, o
 	return answerJSON(w, answer)
 }
 
-// stopped is the problem of a body that was stopped: it says how far it went.
+// stopped returns the problem of a body that did not end cleanly, with the number of events that are stored.
 func (h *Hub) stopped(err error, done *stored) *Problem {
 	p := *h.asProblem(err)
 	extra := map[string]any{"stored": done.count}
@@ -115,18 +114,18 @@ func (h *Hub) stopped(err error, done *stored) *Problem {
 	return &p
 }
 
-// storedText says of how many events before one that they are stored.
+// storedText describes how many events before the failed one are stored.
 func storedText(count int) string {
 	switch count {
 	case 0:
 		return "nothing is stored"
 	case 1:
-		return "the one before it is stored"
+		return "the event before it is stored"
 	}
-	return fmt.Sprintf("the %d before it are stored", count)
+	return fmt.Sprintf("the %d events before it are stored", count)
 }
 
-// appendBatches appends what the reader brings.
+// appendBatches appends batches until the body ends.
 func (h *Hub) appendBatches(in *intake) (done stored, err error) {
 	for {
 		b, more, err := h.await(in.pub, in.batches)
@@ -147,7 +146,7 @@ func (h *Hub) appendBatches(in *intake) (done stored, err error) {
 	}
 }
 
-// appendSome appends records, up to one that cannot be.
+// appendSome appends records up to the first that the log refuses.
 func (h *Hub) appendSome(records []eventlog.Record, done *stored) error {
 	if len(records) == 0 {
 		return nil
@@ -176,7 +175,7 @@ func (h *Hub) appendSome(records []eventlog.Record, done *stored) error {
 	return nil
 }
 
-// endTopics ends the topics of the request, after a body that has ended cleanly.
+// endTopics ends the topics of the request after its body.
 func (h *Hub) endTopics(pub *publication, done *stored) error {
 	if err := h.stillMay(pub); err != nil {
 		return err
@@ -195,13 +194,13 @@ func (h *Hub) endTopics(pub *publication, done *stored) error {
 	return h.appendSome([]eventlog.Record{record}, done)
 }
 
-// idleReader is a body whose silence has a limit. Before it waits for the client it lets go what is there.
+// idleReader reads a body and limits how long the client may be silent. It calls before ahead of each read that may block.
 type idleReader struct {
 	body    io.Reader
 	control *http.ResponseController
 	before  func()
-	enough  <-chan struct{} // closed when nobody wants more
-	ended   atomic.Bool     // there is nothing more to read
+	stop    <-chan struct{} // closed when no more is to be read
+	ended   atomic.Bool     // the body has ended or failed
 }
 
 func (r *idleReader) Read(p []byte) (int, error) {
@@ -210,7 +209,7 @@ func (r *idleReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	select {
-	case <-r.enough: // in this order: whoever closes it ends the wait by a deadline of his own, which this one must not follow
+	case <-r.stop: // checked after setting the deadline, which may have replaced the one with which the handler ends this read
 		return 0, context.Canceled
 	default:
 	}

@@ -45,7 +45,7 @@ func (l *lines) read() ([]byte, error) {
 	return line, bodyError(err)
 }
 
-// bodyError is why a body cannot be read on.
+// bodyError returns the error of reading a body: io.EOF as it is, others as a problem.
 func bodyError(err error) error {
 	if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
@@ -53,14 +53,14 @@ func bodyError(err error) error {
 	return brokenBody(err)
 }
 
-// parseLine returns the event of a line. A line without topics has those of the request, and one without a type has the request's.
+// parseLine returns the event of a line. Topics and type of the request are the defaults.
 func parseLine(text []byte, pub *publication) (e Event, err error) {
 	l, err := wire.ParseLine(text)
 	if err != nil {
 		return e, invalidLine("%w", err)
 	}
 	if len(l.Key) > wire.MaxKey {
-		return e, invalidLine("its key has %d bytes; the longest key has %d", len(l.Key), wire.MaxKey)
+		return e, invalidLine("its key has %d bytes; the limit is %d", len(l.Key), wire.MaxKey)
 	}
 	e = Event{Topics: l.Names(), Type: cmp.Or(l.Type, pub.typ), Key: l.Key, End: l.End}
 	if e.Topics == nil {

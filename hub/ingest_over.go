@@ -8,8 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// await returns the next batch of a body, or false after the last, as long as its sender may publish. He may be silent in the middle of it,
-// and is not waited for when his token ends or is revoked.
+// await returns the next batch of a body, or false after the last. It returns an error as soon as the token of the publisher expires or
+// is revoked, even while the publisher is silent.
 func (h *Hub) await(pub *publication, batches <-chan batch) (b batch, more bool, err error) {
 	var expired <-chan time.Time
 	if end := pub.grant.Expires; !end.IsZero() {
@@ -18,7 +18,7 @@ func (h *Hub) await(pub *publication, batches <-chan batch) (b batch, more bool,
 		expired = timer.C
 	}
 	for {
-		revoked := h.revocations.next() // before the look, which may miss what comes after it
+		revoked := h.revocations.next() // before the check, so that no revocation is missed
 		if err := h.stillMay(pub); err != nil {
 			return b, false, err
 		}
@@ -31,7 +31,7 @@ func (h *Hub) await(pub *publication, batches <-chan batch) (b batch, more bool,
 	}
 }
 
-// stillMay returns an error if a client that publishes for a long time may not do so any more.
+// stillMay returns an error if the grant of a publication has expired or was revoked.
 func (h *Hub) stillMay(pub *publication) error { return h.stillGranted(&pub.grant) }
 
 func (h *Hub) stillGranted(g *access.Grant) error {
@@ -40,7 +40,7 @@ func (h *Hub) stillGranted(g *access.Grant) error {
 	if !ok {
 		return err
 	}
-	p := problem(http.StatusUnauthorized, problemUnauthorized, "%s; get a new one, and go on with it", refusal.Public)
+	p := problem(http.StatusUnauthorized, problemUnauthorized, "%s; get a new token and continue with it", refusal.Public)
 	p.Err = err
 	return p
 }

@@ -7,16 +7,16 @@ import (
 	"sync"
 )
 
-// intake reads a streamed body, in a goroutine of its own, and hands it on in batches. What it has read and what is not appended yet is taken
-// from the budget for bodies.
+// intake reads a streamed body in its own goroutine, and passes the events on in batches. Events that are not appended yet count against
+// the memory budget for bodies.
 type intake struct {
 	hub     *Hub
 	pub     *publication
 	body    *idleReader
 	batches chan batch
 
-	next    batch          // of the reader
-	waiting sync.WaitGroup // batches that were handed over and are not settled
+	next    batch          // the batch that is being filled
+	waiting sync.WaitGroup // batches that were handed over and not settled
 }
 
 // read reads the body to its end, or until nothing more is wanted, and closes batches.
@@ -51,7 +51,7 @@ func (in *intake) read(open openSource) {
 	}
 }
 
-// add adds event n to the next batch. io.EOF means that nobody wants it.
+// add adds event n to the next batch. It returns io.EOF if the handler has stopped.
 func (in *intake) add(e *Event, n int) error {
 	if e.Key == "" && in.pub.key != "" {
 		e.Key = in.pub.key + "/" + strconv.Itoa(n)
@@ -73,7 +73,7 @@ func (in *intake) add(e *Event, n int) error {
 	return nil
 }
 
-// send hands the batch over, if there is anything in it, and reports whether it is wanted.
+// send hands the batch over unless it is empty. It returns false if the handler has stopped.
 func (in *intake) send() bool {
 	if len(in.next.records) == 0 && in.next.err == nil {
 		return true
@@ -83,19 +83,19 @@ func (in *intake) send() bool {
 	case in.batches <- in.next:
 		in.next = batch{}
 		return true
-	case <-in.body.enough:
+	case <-in.body.stop:
 		in.waiting.Done()
 		return false
 	}
 }
 
-// settle gives back the memory of a batch that was appended, or is not wanted.
+// settle gives back the memory of a batch that was appended or dropped.
 func (in *intake) settle(b *batch) {
 	in.pub.rent.giveBack(b.rented)
 	in.waiting.Done()
 }
 
-// take takes memory. Before it is refused, it waits for what the body itself has not given back.
+// take reserves memory. If there is none, it waits until the batches of this body are settled and tries once more.
 func (in *intake) take(n int64) error {
 	if in.pub.rent.take(n) == nil {
 		return nil

@@ -8,14 +8,14 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// stream is a body that is an event stream itself. Its IDs and retry fields are dropped: they belong to another connection.
+// stream reads a body that is an event stream. It drops the fields id and retry, which belong to another connection.
 //
-// The last event counts also without its blank line if the body ended cleanly, as the last line of an NDJSON body does:
-// a program that is piped in may end without one. A body that was cut off leaves out its unfinished event.
+// If the body ends cleanly, its last event needs no blank line: programs that write to a pipe may end without one. If the body is cut
+// off, its incomplete event is dropped.
 type stream struct {
 	max     int
 	decoder *sse.Decoder
-	over    bool // the event that the end of the body cut off has been taken
+	over    bool // next has returned the event without a blank line
 }
 
 func newStream(body io.Reader, _ *meter, maxEvent int) source {
@@ -46,8 +46,8 @@ func (s *stream) next(pub *publication) (Event, error) {
 	return Event{Topics: pub.topics, Type: typ, Data: e.Data}, nil
 }
 
-// unfinished returns the last event of a body that ended cleanly without its blank line. There is none if anything
-// of the body's end would be lost: a line that is no field, or a type without data.
+// unfinished returns the last event of a body that ended cleanly without a blank line. It returns false if a part of the body would be
+// lost: a line that is not a field, or a type without data.
 func (s *stream) unfinished() (sse.Event, bool) {
 	cut, ok := errors.AsType[*sse.TruncatedError](s.decoder.Err())
 	if !ok || cut.Err != nil || cut.Line != "" || cut.Event.Data == "" {
@@ -56,7 +56,7 @@ func (s *stream) unfinished() (sse.Event, bool) {
 	return cut.Event, true
 }
 
-// reason is why there is no next event.
+// reason returns the error that ended the stream, io.EOF after a clean end.
 func (s *stream) reason() error {
 	err := s.decoder.Err()
 	tooLarge, cut := &sse.TooLargeError{}, &sse.TruncatedError{}
@@ -64,12 +64,12 @@ func (s *stream) reason() error {
 	case err == nil:
 		return io.EOF
 	case errors.As(err, &tooLarge):
-		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "an event has at most %d bytes here", s.max)
+		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the event is larger than the limit of %d bytes", s.max)
 	case errors.As(err, &cut) && cut.Err == nil && cut.Line != "":
 		return problem(http.StatusBadRequest, problemInvalidEvent,
-			"the body ends with %q, which is no field of an event stream; fields are data, event, id and retry", cut.Line)
+			"the body ends with %q, which is not a field of an event stream; fields are data, event, id and retry", cut.Line)
 	case errors.As(err, &cut) && cut.Err == nil:
-		return problem(http.StatusBadRequest, problemInvalidEvent, "the body ends inside an event that has no data yet")
+		return problem(http.StatusBadRequest, problemInvalidEvent, "the body ends inside an event without data")
 	case errors.As(err, &cut):
 		err = cut.Err
 	}

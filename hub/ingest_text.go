@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// textReader is a streamed body, which has to be UTF-8. Decoders of JSON and of event streams would make U+FFFD of what is none,
-// and nobody would hear that the event is no longer the one that was sent. What comes before is let through.
+// textReader reads a streamed body and fails at the first byte that is not UTF-8. The decoders of JSON and of event streams would replace
+// it with U+FFFD and so change the event without an error. Text before that byte passes.
 type textReader struct {
 	body  io.Reader
-	at    int64  // up to where it is text, in bytes
-	begun []byte // a character whose rest has not come; it was let through, as whatever it is in cannot be complete
+	at    int64  // bytes that are valid text
+	begun []byte // an incomplete character at the end; it has passed already, because no complete event can contain it
 	err   error
 }
 
@@ -29,7 +29,7 @@ func (r *textReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// check returns how many bytes go on the text, the beginning of a character at their end included.
+// check returns how many bytes continue the text. An incomplete character at the end counts as text.
 func (r *textReader) check(b []byte) (good int) {
 	for len(r.begun) > 0 && good < len(b) {
 		r.begun = append(r.begun, b[good])
@@ -54,7 +54,7 @@ func (r *textReader) check(b []byte) (good int) {
 	return len(b)
 }
 
-// begun returns how many bytes at the end are the beginning of a character.
+// begun returns the length of an incomplete character at the end.
 func begun(b []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		if tail := b[len(b)-n:]; utf8.RuneStart(tail[0]) {

@@ -12,9 +12,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestAnExactTopicOfAnyBytesSilencesNobody: exact= takes any bytes. One with a NUL and a newline has the key of another wish, and
-// whoever comes after it is put into its group: it gets nothing, and checkpoints say that it has everything.
-func TestAnExactTopicOfAnyBytesSilencesNobody(t *testing.T) {
+// TestTopicNamesOfAnyBytesKeepGroupsApart: a topic name may contain any bytes. A name with a NUL and a newline had the key of another
+// subscription. Subscribers were put into the wrong group and got no events, only checkpoints.
+func TestTopicNamesOfAnyBytesKeepGroupsApart(t *testing.T) {
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
 			s := serve(t, mustMemory(t, nil), &hub.Options{Heartbeat: 50 * time.Millisecond}, how)
@@ -37,8 +37,8 @@ func TestAnExactTopicOfAnyBytesSilencesNobody(t *testing.T) {
 	}
 }
 
-// TestAnExactTopicOfAnyBytesReadsNothingElse: the other way round it gets what its group gets.
-func TestAnExactTopicOfAnyBytesReadsNothingElse(t *testing.T) {
+// TestTopicNamesOfAnyBytesGrantNothingElse: nor do such names deliver the events of another group.
+func TestTopicNamesOfAnyBytesGrantNothingElse(t *testing.T) {
 	o := &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
 		if r.Header.Get("Authorization") == "Bearer admin" {
 			return access.Everything(), nil
@@ -65,7 +65,7 @@ func TestAnExactTopicOfAnyBytesReadsNothingElse(t *testing.T) {
 	}
 }
 
-// TestPagesAreNotSharedAcrossGrants: the cache of pages goes by the same key, for all shards and for polls.
+// TestPagesAreNotSharedAcrossGrants: the page cache has the same keys, for all shards and for polls.
 func TestPagesAreNotSharedAcrossGrants(t *testing.T) {
 	o := &hub.Options{Window: 1, Authorize: func(r *http.Request) (access.Grant, error) {
 		if r.Header.Get("Authorization") == "Bearer admin" {

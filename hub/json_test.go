@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestAStreamOfTheHubIsReadAsJSON: its control events are no values, and stop nobody who decodes each event.
+// TestAStreamOfTheHubIsReadAsJSON: control events are not values, and do not disturb clients that decode all events.
 func TestAStreamOfTheHubIsReadAsJSON(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

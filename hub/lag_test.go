@@ -24,9 +24,9 @@ func (s *site) publishLots() (filler string) {
 	return filler
 }
 
-// TestASlowReaderIsDisconnectedBeyondItsLag, and finds everything again when it comes back. Now and then it was not: a runner that
-// had been told to look for itself, or of the first event of a log, and woke late, counted from where the log was then.
-func TestASlowReaderIsDisconnectedBeyondItsLag(t *testing.T) {
+// TestSlowConsumerIsDisconnectedBeyondMaxLag, and misses nothing when it reconnects. A runner that woke late once counted its lag from the
+// head of the log.
+func TestSlowConsumerIsDisconnectedBeyondMaxLag(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000}, func(s *site) {
 		resp := s.slow("/events/news", nil)
@@ -57,8 +57,8 @@ func TestASlowReaderIsDisconnectedBeyondItsLag(t *testing.T) {
 	})
 }
 
-// TestASlowReaderIsMovedOnIfThatIsSaid, and told of the gap.
-func TestASlowReaderIsMovedOnIfThatIsSaid(t *testing.T) {
+// TestSlowConsumerSkipsToTheNewestEventWithSkipSlow, after a gap.
+func TestSlowConsumerSkipsToTheNewestEventWithSkipSlow(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true}, func(s *site) {
 		resp := s.slow("/events/news", nil)

@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestAStreamEndsBeforeItsTokenDoes, is warned of it, and can be followed from where it was with a new token.
-func TestAStreamEndsBeforeItsTokenDoes(t *testing.T) {
+// TestStreamEndsBeforeItsTokenExpires: the client gets a warning, and resumes with a new token.
+func TestStreamEndsBeforeItsTokenExpires(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -58,8 +58,8 @@ func awaitEvent(t *testing.T, f *follower, names ...string) map[string]sse.Event
 	return seen
 }
 
-// TestABodyThatOutlivesItsTokenIsStopped, with what was stored.
-func TestABodyThatOutlivesItsTokenIsStopped(t *testing.T) {
+// TestStreamedBodyEndsWhenItsTokenExpires; the events before are stored.
+func TestStreamedBodyEndsWhenItsTokenExpires(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	g := all("ann")
@@ -100,7 +100,7 @@ func (c chunks) Read(p []byte) (int, error) {
 	return copy(p, text), nil
 }
 
-// TestATokenIsCheckedOnce for each connection, however many events come or go by it.
+// TestATokenIsCheckedOnce for each connection, however many events pass.
 func TestATokenIsCheckedOnce(t *testing.T) {
 	t.Parallel()
 	policy := policyOf(mustSigner(t))

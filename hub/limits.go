@@ -11,17 +11,18 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// limits say who may come in. Who is in stays: it is always the newcomer who is refused.
+// limits applies the limits on streams and on the rate of publishing. New streams over a limit are refused; open streams are never
+// evicted.
 type limits struct {
-	most, perAddress, perToken int // streams; 0: no bound
+	most, perAddress, perToken int // streams; 0: no limit
 
 	addressRate *buckets[address]
 	tokenRate   *buckets[holder]
 
 	mu        sync.Mutex // guards the following
 	open      int
-	addresses map[address]int // streams of each network,
-	tokens    map[holder]int  // and of each subject or token
+	addresses map[address]int // streams of each network
+	tokens    map[holder]int  // streams of each subject or token
 }
 
 func newLimits(o *Options) *limits {
@@ -38,14 +39,14 @@ func (o *Options) checkLimits() error {
 	}
 	for _, r := range []Rate{o.PublishPerAddress, o.PublishPerToken} {
 		if r.PerSecond < 0 || r.Burst < 0 || math.IsNaN(r.PerSecond) || math.IsInf(r.PerSecond, 0) || r.PerSecond == 0 && r.Burst > 0 {
-			return fmt.Errorf("hub: %+v is no rate; it has events per second, more than 0, and how many at once", r)
+			return fmt.Errorf("hub: the rate %+v is invalid: PerSecond must be positive and finite, or 0 with Burst 0, and Burst must not be negative", r)
 		}
 	}
 	return nil
 }
 
-// holder is whom limits count as one by token: the subject, or the token if it names none, by its ID if it has one. The zero holder is
-// anybody.
+// holder identifies the holder of a token for limits: its subject; without a subject, the token's ID; without an ID, the token itself. The
+// zero holder stands for requests without a token.
 type holder struct {
 	subject, token string
 	credential     uint64
@@ -61,7 +62,7 @@ func holderOf(g *access.Grant) holder {
 	return holder{credential: g.Credential}
 }
 
-// limit is one of the bounds, as metrics call it.
+// limit is a limit in metrics.
 type limit int
 
 const (
@@ -83,15 +84,15 @@ func (l limit) String() string {
 	}[l]
 }
 
-// limitError is a bound that was met.
+// limitError is the cause of a problem: a limit was reached.
 type limitError struct{ limit limit }
 
 func (e *limitError) Error() string { return "the limit is reached: " + e.limit.String() }
 
-// comeBack is how soon somebody may try again for whom there was no room. Nobody knows when there is.
-const comeBack = 5 * time.Second
+// retryAfter is the Retry-After of refusals whose end the hub cannot predict.
+const retryAfter = 5 * time.Second
 
-// enter counts a stream in, until exit, or says why not.
+// enter counts a new stream until exit, or returns a problem if a limit is reached.
 func (l *limits) enter(from address, g *access.Grant) error {
 	network, who := from.network(), holderOf(g)
 	l.mu.Lock()
@@ -99,13 +100,13 @@ func (l *limits) enter(from address, g *access.Grant) error {
 	var p *Problem
 	switch {
 	case l.most > 0 && l.open >= l.most:
-		p = problem(http.StatusServiceUnavailable, problemFull, "the hub has all the streams that it takes, %d; come back later", l.most)
+		p = problem(http.StatusServiceUnavailable, problemFull, "the hub has %d streams open, which is its limit; try again later", l.most)
 		p.Err = &limitError{limitConnections}
 	case l.perAddress > 0 && from.known() && l.addresses[network] >= l.perAddress:
-		p = problem(http.StatusTooManyRequests, problemTooManyStreams, "your address has %d streams open, and may have no more; close one, or share one between pages", l.perAddress)
+		p = problem(http.StatusTooManyRequests, problemTooManyStreams, "your address has %d streams open, which is its limit; close one, or share one between pages", l.perAddress)
 		p.Err = &limitError{limitAddress}
 	case l.perToken > 0 && who != (holder{}) && l.tokens[who] >= l.perToken:
-		p = problem(http.StatusTooManyRequests, problemTooManyStreams, "whoever has this token has %d streams open, and may have no more; close one, or share one between pages", l.perToken)
+		p = problem(http.StatusTooManyRequests, problemTooManyStreams, "the holder of this token has %d streams open, which is the limit; close one, or share one between pages", l.perToken)
 		p.Err = &limitError{limitToken}
 	default:
 		l.open++
@@ -113,7 +114,7 @@ func (l *limits) enter(from address, g *access.Grant) error {
 		count(l.perToken > 0 && who != (holder{}), l.tokens, who)
 		return nil
 	}
-	p.RetryAfter = comeBack
+	p.RetryAfter = retryAfter
 	return p
 }
 
@@ -123,7 +124,7 @@ func count[K comparable](counts bool, in map[K]int, k K) {
 	}
 }
 
-// exit counts a stream out.
+// exit counts a stream that has ended.
 func (l *limits) exit(from address, g *access.Grant) {
 	network, who := from.network(), holderOf(g)
 	l.mu.Lock()
@@ -143,7 +144,7 @@ func discount[K comparable](counts bool, in map[K]int, k K) {
 	}
 }
 
-// publish takes as many of n events as somebody may publish now. If that is not all, the problem says when there is more.
+// publish returns how many of n events a publisher may publish now. If that is not all, the problem says when to continue.
 func (l *limits) publish(from address, g *access.Grant, n int) (taken int, p *Problem) {
 	taken = n
 	now := time.Now()
@@ -168,7 +169,7 @@ func (l *limits) publish(from address, g *access.Grant, n int) (taken int, p *Pr
 
 func tooFast(reached limit, whose string, r Rate, wait time.Duration) *Problem {
 	p := problem(http.StatusTooManyRequests, problemTooFast,
-		"%g events a second may be published %s, and %d at once; go on in %v", r.PerSecond, whose, r.Burst, wait.Round(time.Millisecond))
+		"the limit is %g events a second %s, and %d at once; continue in %v", r.PerSecond, whose, r.Burst, wait.Round(time.Millisecond))
 	p.RetryAfter = cmp.Or(wait, time.Millisecond)
 	p.Err = &limitError{reached}
 	return p

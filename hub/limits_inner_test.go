@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// TestWhoHasNoAddressFreesNoPlaceOfAnother: an unknown address has the network ::/64, as ::1 does, whose place it took along.
-func TestWhoHasNoAddressFreesNoPlaceOfAnother(t *testing.T) {
+// TestUnknownAddressDoesNotReleaseOthersStreams: an unknown address has the network ::/64, like ::1, whose streams it discounted.
+func TestUnknownAddressDoesNotReleaseOthersStreams(t *testing.T) {
 	h := &Hub{}
 	at := func(remote string) address {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -29,8 +29,8 @@ func TestWhoHasNoAddressFreesNoPlaceOfAnother(t *testing.T) {
 	}
 }
 
-// TestAVeryLowRateIsABound: nanoseconds in which an event is earned overflowed.
-func TestAVeryLowRateIsABound(t *testing.T) {
+// TestVeryLowRateIsALimit: the nanoseconds for one event overflowed.
+func TestVeryLowRateIsALimit(t *testing.T) {
 	for _, perSecond := range []float64{1e-9, 1e-10, 1e-300} {
 		b := newBuckets[int](Rate{PerSecond: perSecond, Burst: 1})
 		taken, now := 0, time.Now()
@@ -44,7 +44,7 @@ func TestAVeryLowRateIsABound(t *testing.T) {
 	}
 }
 
-// TestAVeryHighRateAllowsItsBurst: more than an int of events a second at once were one.
+// TestAVeryHighRateAllowsItsBurst: bursts larger than an int overflowed to one event.
 func TestAVeryHighRateAllowsItsBurst(t *testing.T) {
 	for _, perSecond := range []float64{1e6, 1e18, 1e19, 1e300} {
 		b := newBuckets[int](Rate{PerSecond: perSecond})

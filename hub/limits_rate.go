@@ -6,44 +6,44 @@ import (
 	"time"
 )
 
-// Rate is how many events somebody may publish.
+// Rate limits publishing, as a token bucket.
 type Rate struct {
-	PerSecond float64 // on average; 0: no bound
-	Burst     int     // at once, after a pause; 0: as many as in a second, at least one
+	PerSecond float64 // events a second on average; 0: no limit
+	Burst     int     // events at once, after a pause; 0: the events of one second, at least one
 }
 
-// buckets hold what each may publish. A bucket is a moment: that up to which everything it has earned is used. One whose moment has passed
-// is full, and not kept.
+// buckets are token buckets, one for each address or token. A bucket is stored as the time up to which its events are used up. A bucket
+// whose time is in the past is full, and need not be stored.
 type buckets[K comparable] struct {
 	rate  Rate
-	each  int64 // ns in which an event is earned; 0: no bound
-	burst int64 // ns that can be saved
+	each  int64 // ns that one event takes; 0: no limit
+	burst int64 // ns that a full bucket holds
 
-	mu    sync.Mutex // guards the following
-	used  map[K]int64
-	swept int64 // when full ones were dropped last
-	crowd int64 // the bucket of all for whom there is no room
+	mu     sync.Mutex // guards the following
+	used   map[K]int64
+	swept  int64 // when full buckets were last deleted
+	shared int64 // the bucket of all keys beyond maxBuckets
 }
 
-// maxBuckets bounds the memory to some 10 MB. Who comes when all of them are in use shares one with the others that come then: neither can
-// somebody with many addresses fill the memory, nor take theirs from those who have one.
+// maxBuckets limits the memory to some 10 MB. Keys beyond it share one bucket. A client with many addresses can neither fill the memory
+// nor take the buckets of others.
 const maxBuckets = 100_000
 
-// newBuckets returns nil for no bound.
+// newBuckets returns nil if there is no limit.
 func newBuckets[K comparable](r Rate) *buckets[K] {
 	if r.PerSecond == 0 {
 		return nil
 	}
 	if r.Burst == 0 {
-		r.Burst = int(min(max(r.PerSecond, 1), math.MaxInt32)) // a float that is too large for an int is any int
+		r.Burst = int(min(max(r.PerSecond, 1), math.MaxInt32)) // Go does not define the conversion of a float that overflows
 	}
-	const most = math.MaxInt64 / 8 // ns, some 36 years: sums with the time of day have room
+	const most = math.MaxInt64 / 8 // ns, some 36 years: sums with the current time do not overflow
 	each := int64(min(max(float64(time.Second)/r.PerSecond, 1), most))
 	burst := int64(min(float64(each)*float64(r.Burst), most))
 	return &buckets[K]{rate: r, each: each, burst: burst, used: make(map[K]int64)}
 }
 
-// take takes as many of n events as there are. If that is not all, it says how long the next one takes.
+// take takes up to n events from a bucket. If it holds fewer, wait is the time until the next one.
 func (b *buckets[K]) take(k K, n int, at time.Time) (taken int, wait time.Duration) {
 	if b == nil || n == 0 {
 		return n, 0
@@ -54,7 +54,7 @@ func (b *buckets[K]) take(k K, n int, at time.Time) (taken int, wait time.Durati
 	used, known := b.used[k]
 	room := known || len(b.used) < maxBuckets || b.sweep(now)
 	if !room {
-		used = b.crowd
+		used = b.shared
 	}
 	used = max(used, now)
 	left := (now + b.burst - used) / b.each
@@ -63,7 +63,7 @@ func (b *buckets[K]) take(k K, n int, at time.Time) (taken int, wait time.Durati
 	if room {
 		b.used[k] = used
 	} else {
-		b.crowd = used
+		b.shared = used
 	}
 	if taken < n {
 		wait = time.Duration(max(used+b.each-now-b.burst, 0))
@@ -71,7 +71,7 @@ func (b *buckets[K]) take(k K, n int, at time.Time) (taken int, wait time.Durati
 	return taken, wait
 }
 
-// giveBack returns what was taken and is not used.
+// giveBack returns unused events to a bucket.
 func (b *buckets[K]) giveBack(k K, n int) {
 	if b == nil {
 		return
@@ -83,7 +83,7 @@ func (b *buckets[K]) giveBack(k K, n int) {
 	}
 }
 
-// sweep drops the buckets that are full, once a second at the most, and reports whether there is room.
+// sweep deletes full buckets, at most once a second, and reports whether a new bucket may be stored.
 func (b *buckets[K]) sweep(now int64) bool {
 	if now-b.swept < int64(time.Second) {
 		return false

@@ -18,9 +18,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestEveryLimitHasItsAnswer is the table of limits: whoever goes beyond one is refused, with a status, a problem, a time to come back where
-// that helps, and a metric; whoever is in stays. A limit is no question of who somebody is: WWW-Authenticate asks for no other token. The time
-// of a header is a limit of the server, which closes the connection: TestAHeaderThatDripsIsCutOff.
+// TestEveryLimitHasItsAnswer: a request over a limit is refused with a status, a problem, a metric, and Retry-After where that helps. Open
+// streams stay open. The response has no WWW-Authenticate, because another token would not help. The server limits the time for a header: see
+// TestSlowlorisHeaderIsCutOff.
 func TestEveryLimitHasItsAnswer(t *testing.T) {
 	t.Parallel()
 	const later = true
@@ -113,8 +113,8 @@ func neverComes(t *testing.T) io.Reader {
 	return r
 }
 
-// TestWhoIsRefusedForAWhileComesBack: browsers and those who resume are told when, in a stream; others by Retry-After.
-func TestWhoIsRefusedForAWhileComesBack(t *testing.T) {
+// TestTemporaryRefusalHasARetryTime: browsers and clients that resume get it in a stream, others as Retry-After.
+func TestTemporaryRefusalHasARetryTime(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -240,8 +240,8 @@ func TestTokensWithoutAnyNameAreCountedEachForItself(t *testing.T) {
 	}
 }
 
-// TestWhoHasGoneMakesRoom, however it went: nobody is counted twice, or for ever.
-func TestWhoHasGoneMakesRoom(t *testing.T) {
+// TestEndedStreamsFreeTheirPlace, however they end, and exactly once.
+func TestEndedStreamsFreeTheirPlace(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{MaxConnections: 1, MaxPerAddress: 1}, func(s *site) {
 		s.hubPublish(hub.Event{Topics: []string{"over"}, End: true})
@@ -263,8 +263,8 @@ func TestWhoHasGoneMakesRoom(t *testing.T) {
 	})
 }
 
-// TestARateIsEarnedOverTime, by each for itself.
-func TestARateIsEarnedOverTime(t *testing.T) {
+// TestRateRefillsOverTime, separately for each publisher.
+func TestRateRefillsOverTime(t *testing.T) {
 	t.Parallel()
 	b, now := hub.NewBuckets(hub.Rate{PerSecond: 10, Burst: 5}), time.Unix(1000, 0)
 	for _, step := range []struct {
@@ -288,7 +288,7 @@ func TestARateIsEarnedOverTime(t *testing.T) {
 	}
 }
 
-// TestManyAddressesDoNotFillTheMemory, nor make room for themselves by taking it from others.
+// TestManyAddressesDoNotFillTheMemory, nor do they take buckets from others.
 func TestManyAddressesDoNotFillTheMemory(t *testing.T) {
 	t.Parallel()
 	b, now := hub.NewBuckets(hub.Rate{PerSecond: 1, Burst: 2}), time.Unix(1000, 0)
@@ -309,8 +309,7 @@ func TestManyAddressesDoNotFillTheMemory(t *testing.T) {
 	}
 }
 
-// TestOptionsThatMakeNoSenseAreRefused.
-func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, o := range []hub.Options{
 		{MaxConnections: -1},

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// localNames are the names by which a hub for this machine only is asked (PROTOCOL 6).
+// localNames are the hosts that requests to a local hub may name.
 var localNames = []string{"localhost", "127.0.0.1", "[::1]"}
 
-// checkLocal returns an error if a hub that is for this machine only is asked from elsewhere. A connection from this machine proves
-// little: a page of a stranger may give a name of theirs our address (DNS rebinding), and a proxy sends what anybody asks.
+// checkLocal applies [Options.Local]. A connection from this machine proves little: a web page may use a host name that resolves to this
+// machine (DNS rebinding), and a proxy forwards requests of anyone.
 func (h *Hub) checkLocal(r *http.Request) error {
 	if !h.opts.Local {
 		return nil
 	}
-	return localOnly(r, "without a key everybody may do everything here, so that this hub is for this machine only, as localhost, 127.0.0.1 or [::1]; "+
-		"give it a key to let others in")
+	return localOnly(r, "a hub without keys serves this machine only, as localhost, 127.0.0.1 or [::1], because all requests may do everything; "+
+		"configure a key to serve others")
 }
 
-// localOnly returns an error, which ends in because, if a request comes from elsewhere.
+// localOnly returns an error if a request does not come from this machine. because is the end of its text.
 func localOnly(r *http.Request, because string) error {
 	if !slices.Contains(localNames, strings.ToLower(nameOf(r.Host))) {
-		return notLocal(because, "it was asked as %.100q", r.Host)
+		return notLocal(because, "the request names the host %.100q", r.Host)
 	}
 	if peer, ok := parseAddress(r.RemoteAddr); ok && !peer.IsLoopback() {
 		return notLocal(because, "the request comes from another machine")
@@ -33,23 +33,23 @@ func localOnly(r *http.Request, because string) error {
 			return notLocal(because, "the request comes through a proxy: it has the field %.60s", name)
 		}
 	}
-	// nginx before 1.29.7 asks in HTTP/1.0, under the hub's own name and with no field more, unless it is told otherwise. No browser and no
-	// usual client does. Health checks do, and learn nothing.
+	// nginx before 1.29.7 sends HTTP/1.0 with the hub's name and no additional field, unless configured otherwise. Browsers and other
+	// clients do not. Health checks may, and are harmless.
 	if !r.ProtoAtLeast(1, 1) && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
-		return notLocal(because, "the request is in HTTP/1.0, as proxies send it; ask in HTTP/1.1")
+		return notLocal(because, "the request uses HTTP/1.0, like those of proxies; use HTTP/1.1")
 	}
 	return nil
 }
 
-// addedByProxies reports whether a field is one that proxies, content delivery networks and tunnels add to what they pass on, and that
-// browsers and other clients do not send. Most of them say for whom the proxy asks, each in its own word.
+// addedByProxies reports whether a header field is one that proxies, content delivery networks and tunnels add, and that browsers and
+// other clients do not send. Most of the fields name the proxy's client.
 func addedByProxies(name string) bool {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	is := func(test func(s, part string) bool, parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return test(name, part) })
 	}
 	return slices.Contains([]string{
-		"via", "cdn-loop", // the standard ones (RFC 9110, section 7.6.3; RFC 8586), besides Forwarded
+		"via", "cdn-loop", // standard fields (RFC 9110, section 7.6.3; RFC 8586), besides Forwarded
 		"x-scheme", "x-url-scheme", "front-end-https", "x-cloud-trace-context", "x-request-start", "x-varnish",
 	}, name) ||
 		strings.Contains(name, "forwarded") ||
@@ -64,7 +64,7 @@ func notLocal(because, why string, args ...any) *Problem {
 	return p
 }
 
-// nameOf returns a host without its port.
+// nameOf returns a host without the port.
 func nameOf(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		if strings.Contains(name, ":") {

@@ -13,9 +13,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestALocalHubIsForItsMachineOnly. The story: a hub without keys on localhost. A page that its user visits has a name that leads to 127.0.0.1
-// for a moment (DNS rebinding), and is then of the same origin as the hub; or somebody puts a proxy in front of it for an afternoon.
-func TestALocalHubIsForItsMachineOnly(t *testing.T) {
+// TestLocalHubRefusesOtherMachines: a hub without keys listens on localhost. A web page uses a host name that resolves to 127.0.0.1 for a
+// moment (DNS rebinding), and has the same origin as the hub; or somebody puts a proxy in front of it.
+func TestLocalHubRefusesOtherMachines(t *testing.T) {
 	t.Parallel()
 	h := mustHub(t, mustMemory(t, nil), &hub.Options{Local: true})
 	defer func() {
@@ -68,7 +68,7 @@ func TestALocalHubIsForItsMachineOnly(t *testing.T) {
 				}
 				w := httptest.NewRecorder()
 				handler.ServeHTTP(w, r)
-				local := w.Code == http.StatusForbidden && strings.Contains(w.Body.String(), "local-only") && strings.Contains(w.Body.String(), "give it a key")
+				local := w.Code == http.StatusForbidden && strings.Contains(w.Body.String(), "local-only") && strings.Contains(w.Body.String(), "configure a key")
 				if local == test.good {
 					t.Errorf("%s: %s: %d %s", name, path, w.Code, w.Body)
 				}
@@ -77,8 +77,8 @@ func TestALocalHubIsForItsMachineOnly(t *testing.T) {
 	}
 }
 
-// TestALocalHubRefusesWhatProxiesAdd, each in its own way, also without a value.
-func TestALocalHubRefusesWhatProxiesAdd(t *testing.T) {
+// TestLocalHubRefusesProxies: the fields of all common proxies are known, also without a value.
+func TestLocalHubRefusesProxies(t *testing.T) {
 	t.Parallel()
 	h := localHub(t)
 	for _, name := range []string{
@@ -100,9 +100,9 @@ func TestALocalHubRefusesWhatProxiesAdd(t *testing.T) {
 	}
 }
 
-// TestALocalHubRefusesHTTP10. The story: one writes proxy_pass http://localhost:3000 into nginx, and has opened a hub without keys to the
-// world: nginx asks under the hub's own name, adds no field, and all that tells it from a client is that it speaks HTTP/1.0.
-func TestALocalHubRefusesHTTP10(t *testing.T) {
+// TestLocalHubRefusesHTTP10: with proxy_pass http://localhost:3000 in nginx, a hub without keys was open to everyone. nginx uses the hub's
+// own name and adds no field; only HTTP/1.0 distinguishes it from a client.
+func TestLocalHubRefusesHTTP10(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(localHub(t))
 	defer server.Close()

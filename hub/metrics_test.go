@@ -41,8 +41,8 @@ func (k *keyed) awaitMetrics(lines ...string) {
 	}
 }
 
-// TestMetricsAnswerWhatSomebodyOnCallAsks: how many, how fast, how far behind, why refused, why dropped.
-func TestMetricsAnswerWhatSomebodyOnCallAsks(t *testing.T) {
+// TestMetricsAnswerOnCallQuestions: how many, how fast, how far behind, why refused, why disconnected.
+func TestMetricsAnswerOnCallQuestions(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -84,8 +84,8 @@ func TestMetricsAnswerWhatSomebodyOnCallAsks(t *testing.T) {
 	}
 }
 
-// TestTheOperatorsPageHasAllMetrics, and none that there is not.
-func TestTheOperatorsPageHasAllMetrics(t *testing.T) {
+// TestOperationsPageListsAllMetrics, and no others.
+func TestOperationsPageListsAllMetrics(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
@@ -117,7 +117,7 @@ func names(pattern, text string) (all []string) {
 	return slices.Compact(all)
 }
 
-// TestTwoHubsInOneProcessDoNotShareMetrics.
+// TestTwoHubsInOneProcessDoNotShareMetrics: each hub has a registry.
 func TestTwoHubsInOneProcessDoNotShareMetrics(t *testing.T) {
 	t.Parallel()
 	first, second := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0]), serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
@@ -126,8 +126,8 @@ func TestTwoHubsInOneProcessDoNotShareMetrics(t *testing.T) {
 	second.awaitMetrics(`tidings_events_stored_total 0`)
 }
 
-// TestNobodyOutsideChoosesALabel: each value of a label is a series that a monitoring system keeps for months.
-func TestNobodyOutsideChoosesALabel(t *testing.T) {
+// TestClientsCannotChooseMetricLabels: each value of a label is a series that a monitoring system keeps for months.
+func TestClientsCannotChooseMetricLabels(t *testing.T) {
 	t.Parallel()
 	o := hub.Options{}
 	signer := mustSigner(t)
@@ -163,7 +163,7 @@ func TestNobodyOutsideChoosesALabel(t *testing.T) {
 	}
 }
 
-// TestAHubWithoutMetricsSaysHowToGetThem: a program that embeds a hub links no library for metrics unless it wants them.
+// TestAHubWithoutMetricsSaysHowToGetThem: a program links a library for metrics only if it needs it.
 func TestAHubWithoutMetricsSaysHowToGetThem(t *testing.T) {
 	t.Parallel()
 	h, err := hub.New(mustMemory(t, nil), nil)
@@ -180,12 +180,13 @@ func TestAHubWithoutMetricsSaysHowToGetThem(t *testing.T) {
 	}
 }
 
-// TestAProgramCanAskItsHubHowItDoes, without HTTP.
-func TestAProgramCanAskItsHubHowItDoes(t *testing.T) {
+// TestProgramReadsStatisticsOfItsHub without HTTP.
+func TestProgramReadsStatisticsOfItsHub(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	s.follow("/events/news", nil)
 	s.post("news", "x")
+	await(t, "the stream is listed", func() bool { return s.hub.Adopted() == 1 })
 	all, err := s.hub.Subscribers(t.Context())
 	if err != nil || len(all) != 1 || !slices.Equal(all[0].Topics, []string{"news"}) {
 		t.Errorf("%+v, %v", all, err)

@@ -27,9 +27,9 @@ var lookalikes = []struct{ name, nfc string }{
 	{strings.Repeat("e\u0301", 300), strings.Repeat("\u00e9", 300)},
 }
 
-// TestNamesThatLookAlikeAreOneName: a program on one system composes its characters and one on another does not, so that publisher and
-// subscriber never met. What is not in NFC is refused wherever a name comes in, and the answer has the form to use.
-func TestNamesThatLookAlikeAreOneName(t *testing.T) {
+// TestTopicNamesMustBeNFC: if publisher and subscriber compose characters differently, they use different topics without noticing. Names that
+// are not in NFC are refused everywhere, and the problem has the form to use.
+func TestTopicNamesMustBeNFC(t *testing.T) {
 	t.Parallel()
 	ndjson := map[string]string{"Content-Type": "application/x-ndjson"}
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
@@ -68,7 +68,7 @@ func TestNamesThatLookAlikeAreOneName(t *testing.T) {
 	})
 }
 
-// TestStoredTopicsThatAreNotNFCStayReadable by pattern, and in the list: they are of an earlier version, or of another program.
+// TestStoredTopicsThatAreNotNFCStayReadable: earlier versions and other programs have stored them. Patterns match them, and they are listed.
 func TestStoredTopicsThatAreNotNFCStayReadable(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)

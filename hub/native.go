@@ -15,7 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// native is the native dialect. docs/protocol.md describes it. Its streams are in subscribe.go, their form in native_encoding.go.
+// native is the native dialect, which docs/protocol.md describes. subscribe.go parses its subscriptions; native_encoding.go formats its
+// events.
 type native struct{}
 
 var _ Dialect = native{}
@@ -78,12 +79,12 @@ func (native) Refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 	body = append(body, '\n')
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(body) // a client that has disconnected does not want it
+	_, _ = w.Write(body) // an error means that the client has disconnected
 }
 
-// wantsRetry reports whether a request asks for a stream and comes from a browser, or from a client that resumes. EventSource gives up for
-// good on any status but 200. So a refusal that lasts for a while only is a stream that says when to come back, and ends (PROTOCOL 5). Others
-// get the status.
+// wantsRetry reports whether a request for a stream comes from a browser, or from a client that resumes. EventSource gives up after any
+// status but 200. Such clients therefore get temporary refusals as a stream with a reconnection time that ends at once (docs/protocol.md).
+// All other clients get the status.
 func wantsRetry(r *http.Request) bool {
 	path := sentPath(r.URL)
 	if r.Method != http.MethodGet && r.Method != methodQuery || path != "/events" && !strings.HasPrefix(path, "/events/") {
@@ -95,7 +96,7 @@ func wantsRetry(r *http.Request) bool {
 	return slices.ContainsFunc([]string{"Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-Dest"}, func(name string) bool { return r.Header.Get(name) != "" })
 }
 
-// refuseForNow refuses a stream with a stream.
+// refuseForNow answers with a stream that contains only the refusal and a reconnection time.
 func refuseForNow(w http.ResponseWriter, r *http.Request, enc *nativeEncoding, p *Problem) {
 	enc.Header(w.Header())
 	after := jitter(p.RetryAfter, 2*p.RetryAfter).Round(time.Millisecond)
@@ -113,5 +114,5 @@ func refuseForNow(w http.ResponseWriter, r *http.Request, enc *nativeEncoding, p
 		w.Header().Set("Connection", "close")
 	}
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body) // a client that has disconnected comes back anyway
+	_, _ = w.Write(body) // an error means that the client has disconnected; it reconnects anyway
 }

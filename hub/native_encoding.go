@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// nativeEncoding is a form of the native dialect. See package internal/wire.
+// nativeEncoding is a format of the native dialect. Package internal/wire defines its parts.
 type nativeEncoding struct {
 	key       string
 	enveloped bool // events are envelopes
@@ -34,10 +34,10 @@ func (n *nativeEncoding) Header(h http.Header) {
 		h.Set("Content-Type", wire.MediaNDJSON)
 	}
 	h.Set("Cache-Control", "no-cache, no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no") // nginx, and proxies that behave like it, would buffer
+	h.Set("X-Accel-Buffering", "no") // for nginx and proxies like it, which buffer otherwise
 }
 
-// Event implements [Encoding]. An end without data and type is only an end.
+// Event implements [Encoding]. A record that only ends its topics, without data and type, becomes only the control event.
 func (n *nativeEncoding) Event(b []byte, at eventlog.Position, r *eventlog.Record) []byte {
 	end := r.Flags&eventlog.End != 0
 	if !end || r.Data != "" || r.Type != "" {
@@ -84,7 +84,8 @@ func (n *nativeEncoding) Control(b []byte, c Control) []byte {
 	return n.appendControl(b, e, c.Now)
 }
 
-// heartbeat is a comment in an event stream. It has no blank line, at which some clients would dispatch an empty message.
+// heartbeat returns an empty comment for an event stream, an empty line for NDJSON. The comment has no blank line, at which some clients
+// would dispatch an empty message.
 func (n *nativeEncoding) heartbeat() string {
 	if n.lines {
 		return "\n"
@@ -92,8 +93,9 @@ func (n *nativeEncoding) heartbeat() string {
 	return ":\n"
 }
 
-// appendControl appends a control event. Its ID is a position that the subscriber has reached, or "". Its data is JSON; "" becomes [wire.NoData]. An event stream of envelopes has control events as they are: clients that listen for them know
-// their data. NDJSON has no reconnection time, and leaves Retry out.
+// appendControl appends a control event. Its ID is a position that the subscriber has reached, or empty. Its data is JSON; empty data
+// becomes [wire.NoData]. In an event stream, control events are never enveloped, so that clients find the same data in all formats. NDJSON
+// has no reconnection time and omits Retry.
 func (n *nativeEncoding) appendControl(b []byte, e sse.Event, now time.Time) []byte {
 	e.Data = cmp.Or(e.Data, wire.NoData)
 	if !n.lines {
@@ -102,10 +104,10 @@ func (n *nativeEncoding) appendControl(b []byte, e sse.Event, now time.Time) []b
 	return n.appendEnvelope(b, &wire.Envelope{ID: e.ID, Type: e.Type, Time: now.UTC().Truncate(time.Millisecond), Data: e.Data, Encoding: wire.UTF8})
 }
 
-// appendSSE appends an event that was checked when it was published. A record of another program, in a shared log, loses what cannot be
-// sent.
+// appendSSE appends a block of an event stream. Events are checked when they are published; if another program wrote the record to a shared
+// log, characters that cannot be sent are removed from its type.
 //
-// Everything that the native dialect sends in an event stream comes from here, besides heartbeats. So every block has data.
+// All blocks of the native dialect come from here. Heartbeats are not blocks. So every block has data.
 func appendSSE(b []byte, e sse.Event) []byte {
 	b, err := e.AppendTo(b)
 	if err != nil {

@@ -9,10 +9,9 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
-// Prepare returns a hub that has no log yet, for programs that listen before their log is open: to open a large or damaged log may take
-// minutes, and whoever probes the hub meanwhile should have an answer. Until [Hub.Open], /healthz answers that the process is there,
-// and everything else is refused for the moment: with 503 and Retry-After, or, for browsers and clients that resume, with a stream that tells
-// them when to come back.
+// Prepare returns a hub without a log, for programs that listen before their log is open. Opening a large or damaged log may take
+// minutes, and health checks need an answer meanwhile. Until [Hub.Open], /healthz succeeds and all other requests are refused with 503
+// and Retry-After. Browsers and clients that resume get a short stream with a reconnection time instead.
 func Prepare(o *Options) (*Hub, error) {
 	opts, err := o.withDefaults()
 	if err != nil {
@@ -31,8 +30,8 @@ func Prepare(o *Options) (*Hub, error) {
 	return h, nil
 }
 
-// Open gives the hub its log and begins to serve. It is called once, and not after Shutdown. It reads the newest events first, until ctx
-// ends. The caller keeps the log, as for [New].
+// Open gives the hub its log and starts serving it. It first reads the newest events, unless ctx ends. The caller keeps the log, as for
+// [New]. Open is called once, and not after Shutdown.
 func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 	h.log = log
 	h.revocations = newRevocations(h, h.opts.Revocations)
@@ -53,22 +52,22 @@ func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 	}
 	if err := h.revocations.load(ctx); err != nil {
 		h.cancel()
-		return fmt.Errorf("hub: reading what was revoked: %w", err)
+		return fmt.Errorf("hub: reading revocations: %w", err)
 	}
 	h.fanout.Start()
 	h.background.Go(func() {
 		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub revocations"), h.revocations.keep)
 	})
-	h.opened.Store(true) // everything above is there for goroutines that read true
+	h.opened.Store(true) // last: goroutines that read true use the fields above
 	return nil
 }
 
-// unopened is why the hub serves nothing before Open.
+// unopened returns the problem of requests before Open.
 func (h *Hub) unopened() *Problem {
 	select {
 	case <-h.draining():
 		return h.drainProblem()
 	default:
-		return notReady("the hub is opening its log; come back in a few seconds")
+		return notReady("the hub is opening its log; try again in a few seconds")
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestUnopenedHubTellsEverybodyToComeBack: tidings serve listened before its log was open and answered nobody, so that probes hung.
-// An EventSource would die of a 503.
-func TestUnopenedHubTellsEverybodyToComeBack(t *testing.T) {
+// TestUnopenedHubRefusesTemporarily: tidings serve listened before its log was open and answered no request, so that health checks hung.
+// EventSource would give up after a 503.
+func TestUnopenedHubRefusesTemporarily(t *testing.T) {
 	h, err := hub.Prepare(&hub.Options{AdminElsewhere: true})
 	if err != nil {
 		t.Fatal(err)
@@ -74,8 +74,8 @@ func TestUnopenedHubTellsEverybodyToComeBack(t *testing.T) {
 	}
 }
 
-// TestUnopenedHubEnds without waiting for a log.
-func TestUnopenedHubEnds(t *testing.T) {
+// TestUnopenedHubShutsDown without waiting for a log.
+func TestUnopenedHubShutsDown(t *testing.T) {
 	h, err := hub.Prepare(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func TestTheContractHasAllRoutes(t *testing.T) {
 	}
 }
 
-// TestTheContractHasAllProblems, and no others; and so has the page for people.
+// TestTheContractHasAllProblems, and no others. So has docs/protocol.md.
 func TestTheContractHasAllProblems(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../docs/protocol.md")
@@ -74,8 +74,8 @@ func TestTheContractHasAllProblems(t *testing.T) {
 	}
 }
 
-// TestTheContractSpellsNamesAsPackageWireDoes: a client reads by package wire what the contract promises.
-func TestTheContractSpellsNamesAsPackageWireDoes(t *testing.T) {
+// TestTheContractUsesTheNamesOfPackageWire, which clients use to read responses.
+func TestTheContractUsesTheNamesOfPackageWire(t *testing.T) {
 	t.Parallel()
 	c := mustContract(t)
 	schemas := c.at("components", "schemas")
@@ -141,7 +141,7 @@ func membersOf(t *testing.T, object []byte) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// TestTheContractHasAllParameters, and no others: a hub that gets one it does not know says which there are.
+// TestTheContractHasAllParameters, and no others. The refusal of an unknown parameter lists the known ones.
 func TestTheContractHasAllParameters(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -154,7 +154,7 @@ func TestTheContractHasAllParameters(t *testing.T) {
 				continue
 			}
 			a := s.send(request{method: method, path: strings.NewReplacer("{topic}", "news", "{profile}", "heap", "{id}", "1").Replace(path) + "?nonsense=1", header: form})
-			_, list, ok := strings.Cut(strings.TrimRight(detailOf(t, a), "."), "there are ")
+			_, list, ok := strings.Cut(strings.TrimRight(detailOf(t, a), "."), "known parameters: ")
 			if a.status != http.StatusBadRequest || !ok {
 				t.Errorf("%s %s: %+v", method, path, a)
 			}
@@ -198,8 +198,8 @@ func queryNames(c *contract, operation part) (names []string) {
 
 func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
 
-// TestLinesAreWhatTheContractSays: what its schema takes, the hub takes, and nothing else.
-func TestLinesAreWhatTheContractSays(t *testing.T) {
+// TestLinesMatchTheContract: the hub accepts exactly the lines that the schema accepts.
+func TestLinesMatchTheContract(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	schema := mustContract(t).at("components", "schemas", "Line")
@@ -244,8 +244,8 @@ func TestLinesAreWhatTheContractSays(t *testing.T) {
 	}
 }
 
-// TestControlEventsAreWhatTheContractSays, in both forms. The transport checks them; here they are made to be.
-func TestControlEventsAreWhatTheContractSays(t *testing.T) {
+// TestControlEventsMatchTheContract in all formats. The transport of the tests checks them; this test causes each to be sent.
+func TestControlEventsMatchTheContract(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 2}})
 	s := serve(t, log, &hub.Options{Window: 1}, transports[0])
@@ -275,8 +275,8 @@ func TestControlEventsAreWhatTheContractSays(t *testing.T) {
 	}
 }
 
-// TestTheCheckOfAnswersFindsWhatIsWrong, so that its silence means something.
-func TestTheCheckOfAnswersFindsWhatIsWrong(t *testing.T) {
+// TestContractCheckFindsMistakes: a check that reports nothing must be able to fail.
+func TestContractCheckFindsMistakes(t *testing.T) {
 	t.Parallel()
 	c := mustContract(t)
 	if c.response("GET", "/events", 418).value != nil || c.response("DELETE", "/events", 200).value != nil || c.response("GET", "/other", 200).value != nil {

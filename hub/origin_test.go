@@ -30,9 +30,9 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestTheLogNamesPagesThatAreKeptOut: a page from another port got nothing, its browser spoke of CORS where nobody looks, and the log of
-// the hub had a request with status 200.
-func TestTheLogNamesPagesThatAreKeptOut(t *testing.T) {
+// TestRefusedOriginsAreLogged: a page of another port got nothing. The browser reported CORS only in its console, and the access log had a
+// status of 200.
+func TestRefusedOriginsAreLogged(t *testing.T) {
 	var log lockedBuffer
 	s := serve(t, mustMemory(t, nil), &hub.Options{
 		AllowOrigins: []string{"http://friend.example"}, Logger: slog.New(slog.NewTextHandler(&log, nil)),

@@ -16,8 +16,8 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// TestStreamsEndWithTheirLog: when it was closed under its hub they stayed, with heartbeats and nothing else, for ever.
-func TestStreamsEndWithTheirLog(t *testing.T) {
+// TestStreamsEndWhenTheLogIsClosed: they stayed open and got only heartbeats.
+func TestStreamsEndWhenTheLogIsClosed(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -68,8 +68,8 @@ func (l *blindLog) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer,
 	return l.Memory.Read(ctx, q)
 }
 
-// TestStreamsOfALogThatCannotBeReadEndAfterAWhile, and whoever comes is told so until it can be read again.
-func TestStreamsOfALogThatCannotBeReadEndAfterAWhile(t *testing.T) {
+// TestStreamsEndWhenTheLogIsUnreadable, and new streams are refused until it is readable again.
+func TestStreamsEndWhenTheLogIsUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &blindLog{Memory: mustMemory(t, nil)}
 		h := mustHub(t, log, nil)

@@ -8,8 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestAPanicOfOnStreamKeepsNoPlace: the stream was counted in, and nobody counted it out.
-func TestAPanicOfOnStreamKeepsNoPlace(t *testing.T) {
+// TestPanicInOnStreamFreesItsPlace: the stream was counted for ever.
+func TestPanicInOnStreamFreesItsPlace(t *testing.T) {
 	t.Parallel()
 	h := mustHub(t, mustMemory(t, nil), &hub.Options{MaxConnections: 1, OnStream: func(*http.Request) func(hub.StreamEnd) { panic("once") }})
 	func() {

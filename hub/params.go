@@ -18,22 +18,22 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// params are the parameters of a request: those of its query, and of a QUERY also those of the form in its body. A handler asks for
-// the parameters that it knows, then calls done, which refuses the rest. A misspelt parameter that was ignored would make the request
-// do something else in silence.
+// params are the parameters of a request: those of the URL, and for a QUERY also those of the form in its body. A handler reads the
+// parameters that it knows and then calls done, which refuses all others. Ignoring a misspelt parameter would silently change what the
+// request does.
 //
-// The hub parses them itself, because package net/url refuses more than 10,000 parameters, and Options.MaxTopics may allow more. Memory
-// stays bounded: most is the number of parameters that are kept.
+// The hub parses parameters itself, because package net/url refuses more than 10,000 of them, and Options.MaxTopics may allow more. most
+// limits their number, and so their memory.
 type params struct {
 	values  url.Values
 	known   []string
 	ignored map[string]bool
-	inForm  bool // add reads the form
+	inForm  bool // add parses a form
 	count   int
 	most    int
 }
 
-// cacheBusters are the parameters that libraries add so that no cache answers. The hub ignores them always.
+// cacheBusters are parameters that libraries add to bypass caches. The hub always ignores them.
 var cacheBusters = []string{"_", "_t", "_ts"}
 
 // ignoredParams returns the set of parameters that are ignored.
@@ -46,17 +46,17 @@ func ignoredParams(names []string) (map[string]bool, error) {
 		case strings.Contains(name, ","):
 			return nil, fmt.Errorf("hub: %q is one parameter with a comma in its name, which nobody sends; say each parameter on its own", name)
 		case slices.Contains(wire.Params(), name), name == wire.ParamAccessToken:
-			return nil, fmt.Errorf("hub: the parameter %q has a meaning, and cannot be ignored", name)
+			return nil, fmt.Errorf("hub: the parameter %q cannot be ignored, because the hub uses it", name)
 		}
 		set[name] = true
 	}
 	return set, nil
 }
 
-// otherParams is the room for parameters that are no topics.
+// otherParams is how many parameters a request may have besides topics.
 const otherParams = 100
 
-// parseParams reads the parameters of a request's query.
+// parseParams parses the parameters of a URL's query.
 func (h *Hub) parseParams(query string) (*params, error) {
 	p := &params{values: url.Values{}, ignored: h.ignored, most: max(h.opts.MaxTopics, eventlog.MaxTopics) + otherParams}
 	for part := range strings.SplitSeq(query, "&") {
@@ -67,8 +67,8 @@ func (h *Hub) parseParams(query string) (*params, error) {
 	return p, nil
 }
 
-// add reads one parameter, name=value. Of an ignored parameter it reads only the name. A token in the URL is ignored, because it is
-// for [Options.Authorize]; a token in a form is refused, because nothing reads it there.
+// add parses one parameter, name=value. The value of an ignored parameter may be invalid. A token in the URL is ignored, because
+// [Options.Authorize] reads it. A token in a form is refused, because nothing reads it there.
 func (p *params) add(part string) error {
 	if part == "" {
 		return nil
@@ -85,15 +85,15 @@ func (p *params) add(part string) error {
 	value := ""
 	switch {
 	case strings.Contains(part, ";"):
-		err = errors.New("there is a semicolon; write & between parameters, and %3B in a value")
+		err = errors.New("it contains a semicolon; separate parameters with &, and escape a semicolon as %3B")
 	case err == nil:
 		value, err = url.QueryUnescape(rawValue)
 	}
 	if err != nil {
-		return problem(http.StatusBadRequest, problemInvalidRequest, "the parameter %.60q cannot be read: %v", part, err)
+		return problem(http.StatusBadRequest, problemInvalidRequest, "the parameter %.60q is invalid: %v", part, err)
 	}
 	if p.count++; p.count > p.most {
-		return problem(http.StatusBadRequest, problemTooMany, "a request has at most %d parameters here", p.most)
+		return problem(http.StatusBadRequest, problemTooMany, "the request has more parameters than the limit of %d", p.most)
 	}
 	p.values[name] = append(p.values[name], value)
 	return nil
@@ -110,19 +110,19 @@ func (p *params) addPosition(name, raw string) {
 }
 
 const (
-	formLeast    = 4 << 20  // a form may have so many bytes at least,
-	formPerTopic = 4 << 10  // and so many for each topic that it may name: the longest name has 3 KiB when all of it is escaped
-	longestParam = 64 << 10 // in a form
+	formLeast    = 4 << 20  // bytes that every form may have
+	formPerTopic = 4 << 10  // bytes for each topic that a form may name; the longest name has 3 KiB when all of it is escaped
+	longestParam = 64 << 10 // bytes of a parameter in a form
 )
 
-// addForm adds the parameters in the body of a QUERY, for lists that are too long for a URL.
+// addForm adds the parameters of the form in the body of a QUERY, whose lists may be too long for a URL.
 func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *rent) error {
 	sent, err := payloadOf(r.Header)
 	if err != nil {
 		return err
 	}
 	if sent.kind != wire.MediaForm {
-		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body of a QUERY is a form, application/x-www-form-urlencoded, with the parameters of a GET")
+		return problem(http.StatusUnsupportedMediaType, problemMediaType, "the body of a QUERY must be a form, application/x-www-form-urlencoded, with the parameters of a GET")
 	}
 	limit := max(formLeast, int64(h.opts.MaxTopics)*formPerTopic)
 	form, end := openBody(r.Body, &sent, 2*limit+codingOverhead, rent)
@@ -132,7 +132,7 @@ func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *r
 		return nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the form has at most %d bytes here", limit)
+		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the form is larger than the limit of %d bytes", limit)
 	}
 	return brokenBody(err)
 }
@@ -162,12 +162,12 @@ func (p *params) all(name string) []string {
 	p.known = append(p.known, name)
 	values := p.values[name]
 	for i, value := range values {
-		values[i] = strings.Clone(value) // or an event, or a group, would keep the line of its request
+		values[i] = strings.Clone(value) // a substring would keep the whole URL in memory as long as an event or a group lives
 	}
 	return values
 }
 
-// one returns the value of a parameter that can be there once.
+// one returns the value of a parameter that may occur once.
 func (p *params) one(name string) (value string, ok bool, err error) {
 	switch values := p.all(name); len(values) {
 	case 0:
@@ -175,11 +175,11 @@ func (p *params) one(name string) (value string, ok bool, err error) {
 	case 1:
 		return values[0], true, nil
 	default:
-		return "", false, problem(http.StatusBadRequest, problemInvalidRequest, "the parameter %s is there %d times; say it once", name, len(values))
+		return "", false, problem(http.StatusBadRequest, problemInvalidRequest, "the parameter %s occurs %d times; send it once", name, len(values))
 	}
 }
 
-// flag returns a parameter that is 1 or 0. Without a value it is 1.
+// flag returns the value of a boolean parameter. An empty value means true.
 func (p *params) flag(name string) (bool, error) {
 	value, ok, err := p.one(name)
 	switch {
@@ -190,10 +190,10 @@ func (p *params) flag(name string) (bool, error) {
 	case value == "0" || value == "false":
 		return false, nil
 	}
-	return false, problem(http.StatusBadRequest, problemInvalidRequest, "%s=%.40s makes no sense; it is 1 or 0", name, value)
+	return false, problem(http.StatusBadRequest, problemInvalidRequest, "%s=%.40s is invalid; it must be 1 or 0", name, value)
 }
 
-// number returns a parameter that is a number.
+// number returns the value of a numeric parameter, standard if it is absent.
 func (p *params) number(name string, standard, least, most int) (int, error) {
 	text, ok, err := p.one(name)
 	if err != nil || !ok {
@@ -201,12 +201,12 @@ func (p *params) number(name string, standard, least, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		return 0, problem(http.StatusBadRequest, problemInvalidRequest, "%s=%.40s makes no sense; it is %d to %d", name, text, least, most)
+		return 0, problem(http.StatusBadRequest, problemInvalidRequest, "%s=%.40s is invalid; it must be a number from %d to %d", name, text, least, most)
 	}
 	return n, nil
 }
 
-// noParams returns an error if there are parameters where none are known.
+// noParams returns an error if a request has parameters.
 func (h *Hub) noParams(r *http.Request) error {
 	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
@@ -215,31 +215,31 @@ func (h *Hub) noParams(r *http.Request) error {
 	return p.done()
 }
 
-// done returns an error if there is a parameter that nobody has asked for.
+// done returns an error if there is a parameter that the handler has not read.
 func (p *params) done() error {
 	for _, name := range slices.Sorted(maps.Keys(p.values)) {
 		if !slices.Contains(p.known, name) {
 			return problem(http.StatusBadRequest, problemInvalidRequest,
-				"there is no parameter %.40q here, and the hub's operator has not had it ignored; there are %s", name, cmp.Or(strings.Join(p.known, ", "), "none"))
+				"the parameter %.40q is unknown here, and the hub's operator has not configured the hub to ignore it; known parameters: %s", name, cmp.Or(strings.Join(p.known, ", "), "none"))
 		}
 	}
 	return nil
 }
 
-// invalidTopic is the problem of a topic or pattern that breaks a rule.
+// invalidTopic returns the problem of an invalid topic or pattern.
 func invalidTopic(err error) *Problem {
 	p := problem(http.StatusBadRequest, problemInvalidTopic, "%s", plainly(err))
 	p.Err = err
 	return p
 }
 
-// wanted is what a subscription asks for.
+// wanted are the topics and patterns of a subscription.
 type wanted struct {
 	names    []string
 	matchers []eventlog.Matcher // patterns, or what else is granted
 }
 
-// topicsOf reads the topics and patterns of a subscription.
+// topicsOf parses the topics and patterns of a subscription.
 func topicsOf(p *params, path string, most int) (w wanted, err error) {
 	topics := p.all(wire.ParamTopic)
 	if path != "" {
@@ -247,9 +247,9 @@ func topicsOf(p *params, path string, most int) (w wanted, err error) {
 	}
 	exact := p.all(wire.ParamExact)
 	if n := len(topics) + len(exact); n > most {
-		return w, problem(http.StatusBadRequest, problemTooMany, "a subscription has at most %d topics and patterns here, and this has %d", most, n)
+		return w, problem(http.StatusBadRequest, problemTooMany, "the subscription has %d topics and patterns; the limit is %d", n, most)
 	}
-	seen := map[string]bool{} // patterns, of which there may be thousands
+	seen := map[string]bool{} // patterns; a set, because there may be thousands
 	for _, text := range topics {
 		pattern, err := eventlog.ParsePattern(text)
 		switch {
@@ -275,7 +275,8 @@ func topicsOf(p *params, path string, most int) (w wanted, err error) {
 	return w, nil
 }
 
-// checkExact returns an error if nobody can follow a topic by its name. A log may have topics that are no text; text is in NFC.
+// checkExact returns an error if name cannot be the name of a topic. A log may have topics whose names are not UTF-8; names in UTF-8 must
+// be in NFC.
 func checkExact(name string) error {
 	if utf8.ValidString(name) {
 		if err := eventlog.CheckNFC("topic", name); err != nil {
@@ -288,8 +289,8 @@ func checkExact(name string) error {
 // selector returns the selector of the topics.
 func (w *wanted) selector() eventlog.Selector { return eventlog.Select(w.names, w.matchers...) }
 
-// startOf reads where a subscription begins. No position is refused: a browser whose reconnection failed would never come back. [Start] says
-// which of them counts.
+// startOf parses where a subscription begins. It refuses no position: a browser whose reconnection is refused never tries again. [Start]
+// defines which position counts.
 func startOf(p *params, header http.Header, now time.Time) (b Start, err error) {
 	b.Positions = appendPositions(nil, header.Values(wire.HeaderLastEventID))
 	for _, name := range wire.PositionParams() {
@@ -303,7 +304,7 @@ func startOf(p *params, header http.Header, now time.Time) (b Start, err error) 
 	case err2 != nil:
 		return b, err2
 	case hasSince && hasLast:
-		return b, problem(http.StatusBadRequest, problemInvalidRequest, "since and last exclude each other; say one of them")
+		return b, problem(http.StatusBadRequest, problemInvalidRequest, "since and last exclude each other; send one of them")
 	case hasSince:
 		b.Seek, err = parseSince(since, now)
 	case hasLast:
@@ -312,7 +313,7 @@ func startOf(p *params, header http.Header, now time.Time) (b Start, err error) 
 	return b, err
 }
 
-// appendPositions appends positions. A proxy may have joined several header lines with commas (RFC 9110, section 5.3).
+// appendPositions appends the positions in lines, which may be lists: a proxy may join header lines with commas (RFC 9110, section 5.3).
 func appendPositions(positions, lines []string) []string {
 	for _, line := range lines {
 		for text := range strings.SplitSeq(line, ",") {
@@ -326,7 +327,7 @@ func appendPositions(positions, lines []string) []string {
 
 func parseSince(text string, now time.Time) (*eventlog.Start, error) {
 	if text == wire.SinceEarliest {
-		return &eventlog.Start{}, nil // the zero one
+		return &eventlog.Start{}, nil // the zero Start is the earliest event
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return &eventlog.Start{Since: t}, nil
@@ -340,17 +341,17 @@ func parseSince(text string, now time.Time) (*eventlog.Start, error) {
 		return &eventlog.Start{Since: now.Add(-d)}, nil
 	}
 	return nil, problem(http.StatusBadRequest, problemInvalidRequest,
-		"since=%.60s makes no sense; it is how long ago, such as 10m, 36h or 7d, a time such as 2026-11-22T10:00:00Z (a + in it is written %%2B), or earliest", text)
+		"since=%.60s is invalid; send a duration such as 10m, 36h or 7d, a time such as 2026-11-22T10:00:00Z (with a + escaped as %%2B), or earliest", text)
 }
 
 func parseLast(text string) (*eventlog.Start, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n > eventlog.MaxLast {
 		return nil, problem(http.StatusBadRequest, problemInvalidRequest,
-			"last=%.60s makes no sense; it is how many events, 0 to %d", text, eventlog.MaxLast)
+			"last=%.60s is invalid; it must be a number of events from 0 to %d", text, eventlog.MaxLast)
 	}
 	if n == 0 {
-		return nil, nil // from now on; a Start of nothing would be everything
+		return nil, nil // begin now: Start{Last: 0} would mean all events
 	}
 	return &eventlog.Start{Last: n}, nil
 }

@@ -32,9 +32,8 @@ func (s *site) followFrom(path string, at positions) *follower {
 	return s.open(request{path: path}, func(r *http.Request) { r.Header["Last-Event-Id"] = at.header })
 }
 
-// TestTheLatestOfSeveralPositionsCounts, wherever they stand and however often. The story: a polyfill puts the last id into the URL of each
-// reconnection under a name of its own, beside the position that the page's URL had from the start; the hub refused both together, and the
-// page was dead.
+// TestTheLatestOfSeveralPositionsCounts, wherever they are. A polyfill adds the last id to the URL of each reconnection, besides the position
+// in the page's URL. The hub refused both together, and the page never reconnected.
 func TestTheLatestOfSeveralPositionsCounts(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -81,9 +80,8 @@ var nonsense = []string{
 	"ü\xff", "*", "null", "undefined", "NaN", "[object Object]", `"abcde-1"`, "abcde-1 abcde-2", "%", "<script>", strings.Repeat("9", 5000),
 }
 
-// TestNoPositionMakesAStreamFail, in whatever place it stands: a page whose EventSource gets an error never comes back. It is told of a gap
-// instead, and begins as the request says for those who have no position.
-func TestNoPositionMakesAStreamFail(t *testing.T) {
+// TestInvalidPositionsAreGaps: a page whose EventSource gets an error never reconnects. It gets a gap instead.
+func TestInvalidPositionsAreGaps(t *testing.T) {
 	t.Parallel()
 	each(t, &strict, func(s *site) {
 		g := guard(s)

@@ -17,15 +17,15 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// Problem is why a request was refused: a problem document (RFC 9457). docs/protocol.md lists them.
+// Problem is the reason for refusing a request, as a problem document (RFC 9457). docs/protocol.md lists the problems.
 type Problem struct {
-	Name   string // that programs go by; it stays
-	Status int
-	Detail string         // what is wrong with what, and what to do
-	Extra  map[string]any // more members
+	Name   string         // identifies the kind of problem for programs; names never change
+	Status int            // HTTP status
+	Detail string         // what is wrong, and what to do
+	Extra  map[string]any // additional members
 
-	RetryAfter time.Duration // when to come back; 0: that would not help
-	Err        error         // the cause, not told to the client
+	RetryAfter time.Duration // when to try again; 0: trying again does not help
+	Err        error         // the cause, which the client does not see
 }
 
 func (p *Problem) Error() string {
@@ -36,7 +36,7 @@ func (p *Problem) Unwrap() error { return p.Err }
 
 func (p *Problem) is(name wire.ProblemName) bool { return p.Name == string(name) }
 
-// MarshalJSON returns the document.
+// MarshalJSON returns the problem document.
 func (p *Problem) MarshalJSON() ([]byte, error) {
 	name := wire.ProblemName(p.Name)
 	doc := map[string]any{
@@ -86,7 +86,7 @@ func problem(status int, name wire.ProblemName, format string, args ...any) *Pro
 	return &Problem{Name: string(name), Status: status, Detail: fmt.Sprintf(format, args...)}
 }
 
-// asProblem says what an error means to the client.
+// asProblem returns the problem that an error becomes for the client.
 func (h *Hub) asProblem(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -114,7 +114,7 @@ func (h *Hub) asProblem(err error) *Problem {
 		p.Extra = map[string]any{"first": key.First.String()}
 	case isGap:
 		p = problem(http.StatusGone, problemGap,
-			"events after %s cannot be had any more (%s); load the current state, and subscribe from %s", gap.From, gap.Reason, gap.To)
+			"events after %s are no longer available (%s); load the current state, and subscribe from %s", gap.From, gap.Reason, gap.To)
 		p.Extra = map[string]any{"reason": gap.Reason, "from": gap.From, "to": gap.To.String()}
 	case errors.Is(err, fanout.ErrDraining):
 		p = h.drainProblem()
@@ -126,13 +126,13 @@ func (h *Hub) asProblem(err error) *Problem {
 	case errors.Is(err, eventlog.ErrClosed):
 		p = h.drainProblem()
 	case errors.Is(err, context.DeadlineExceeded):
-		p = problem(http.StatusServiceUnavailable, problemUnavailable, "the log does not answer; send it again, with the same Idempotency-Key if it had one")
+		p = problem(http.StatusServiceUnavailable, problemUnavailable, "the log does not answer; send the request again, with the same Idempotency-Key if it had one")
 		p.RetryAfter = 5 * time.Second
-	case errors.Is(err, context.Canceled): // nothing is wrong here: the client has gone
-		p = problem(http.StatusRequestTimeout, problemBroken, "the request was given up before its answer; send it again")
+	case errors.Is(err, context.Canceled): // the client has disconnected
+		p = problem(http.StatusRequestTimeout, problemBroken, "the request was canceled before its answer; send it again")
 	default:
 		h.opts.Logger.Error("a request failed", "err", access.HideTokens(err.Error()))
-		p = problem(http.StatusInternalServerError, problemInternal, "the hub's log says more; try again")
+		p = problem(http.StatusInternalServerError, problemInternal, "an internal error, which the hub has logged; try again")
 	}
 	p.Err = err
 	return p
@@ -140,18 +140,18 @@ func (h *Hub) asProblem(err error) *Problem {
 
 func (h *Hub) tooLarge(limit int64) *Problem {
 	return problem(http.StatusRequestEntityTooLarge, problemTooLarge,
-		"an event has at most %d bytes here; send less, or let the hub's operator raise the limit", limit)
+		"the event is larger than the limit of %d bytes; send less, or ask the hub's operator to raise the limit", limit)
 }
 
 func (h *Hub) drainProblem() *Problem {
-	p := problem(http.StatusServiceUnavailable, problemDraining, "come back in a few seconds, to the hub that takes its place")
+	p := problem(http.StatusServiceUnavailable, problemDraining, "the hub is shutting down; try again in a few seconds")
 	p.RetryAfter = jitter(time.Second, 5*time.Second)
 	return p
 }
 
 func jitter(least, most time.Duration) time.Duration { return least + rand.N(most-least) }
 
-// plainly is the text of an error of package eventlog, without the package's name.
+// plainly returns the text of an error of package eventlog without the prefix of the package.
 func plainly(err error) string {
 	const prefix = "eventlog: "
 	text := err.Error()
@@ -161,7 +161,7 @@ func plainly(err error) string {
 	return text
 }
 
-// refuse counts a refusal, and answers in a dialect.
+// refuse counts a refusal and answers with it in a dialect.
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, d Dialect, err error) {
 	p := h.asProblem(err)
 	h.count.refuse(p)
@@ -180,7 +180,7 @@ func (p *Problem) crowded() bool {
 // lingering is how long somebody who is refused may go on sending.
 const lingering = 5 * time.Second
 
-// refuseRest refuses a request of which a part is not read.
+// refuseRest refuses a request whose body is not read to its end.
 func (h *Hub) refuseRest(w http.ResponseWriter, r *http.Request, err error) error {
 	if r.ProtoMajor != 1 {
 		return err
@@ -189,18 +189,18 @@ func (h *Hub) refuseRest(w http.ResponseWriter, r *http.Request, err error) erro
 	return nil
 }
 
-// refuseSender refuses somebody in HTTP/1 who may still be sending his body, or may be silent in the middle of it. He is told at once, and
-// what he sends is thrown away for a moment: a connection that is closed with bytes unread takes the answer with it (RFC 9112,
-// section 9.6). net/http would read first and answer then. stop waits for whoever reads the body.
+// refuseSender refuses an HTTP/1 request whose client may still be sending the body. It answers at once and then discards the body for a
+// moment: closing a connection with unread bytes would destroy the answer (RFC 9112, section 9.6). net/http would read the body before it
+// answers. stop waits for the goroutine that reads the body.
 func (h *Hub) refuseSender(w http.ResponseWriter, r *http.Request, d Dialect, err error, stop func()) {
 	w.Header().Set("Connection", "close")
 	h.refuse(w, r, d, err)
 	control := http.NewResponseController(w)
-	_ = control.Flush() // who has gone does not want it, nor does a server without deadlines keep him
+	_ = control.Flush() // an error means that the client has disconnected, or that the writer cannot flush
 	until := time.Now().Add(lingering)
 	_ = control.SetReadDeadline(until)
 	stop()
-	if err := control.SetReadDeadline(until); err == nil { // again: whoever was reading may have set another one meanwhile
+	if err := control.SetReadDeadline(until); err == nil { // again: the other reader may have changed the deadline
 		_, _ = io.Copy(io.Discard, r.Body)
 	}
 }

@@ -21,9 +21,9 @@ func (forgetful) Append(_ context.Context, records []eventlog.Record) ([]eventlo
 	return nil, errors.New("no page for " + records[0].Topics[0])
 }
 
-// TestTokensInRequestsAreNeverRepeated: a token that was put where a topic or another word belongs is neither in the problem that the client
-// gets, which programs log and people paste, nor in the line of the hub that a request failed.
-func TestTokensInRequestsAreNeverRepeated(t *testing.T) {
+// TestMisplacedTokensAreNotRepeated: a token in the place of a topic or another word appears neither in the problem, which programs log and
+// people paste, nor in the log of the hub.
+func TestMisplacedTokensAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	secret := []byte(secretKey)
 	token := forge(t, secret, `{"alg":"HS256","typ":"JWT"}`, `{"sub":"ann","tidings":{"subscribe":["**"]}}`)

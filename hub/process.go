@@ -8,36 +8,36 @@ import (
 	"sync/atomic"
 )
 
-// TuneProcess sets up the Go runtime for a process whose main work is a hub, as tidings serve does, and returns when ctx ends. It is
-// optional, and for main functions only, because its settings are those of the whole process:
+// TuneProcess tunes the Go runtime for a process that mainly serves a hub, as tidings serve does, and returns when ctx ends. It is optional.
+// Only main functions should call it, because it changes settings of the whole process:
 //
 //	go hub.TuneProcess(ctx)
 //
-// It keeps the room for garbage small while little is allocated, which halves the memory of idle streams, and gives memory back
-// after a storm of connections. If the environment has GOGC, it leaves this alone.
+// It lowers GOGC while the process allocates little, which halves the memory of idle streams. It also returns memory to the operating
+// system after a surge of connections. If the environment variable GOGC is set, it does neither.
 //
-// On a machine with one processor it lets two goroutines run at a time. With one, the scheduler polls the network only when no goroutine can
-// run, or after 10 ms, and a publisher waits that long behind deliveries. If the environment has GOMAXPROCS, it leaves this alone.
-// Without it, a hub with one processor delivers about two thirds as much when saturated.
+// On a machine with one CPU it sets GOMAXPROCS to 2. With 1, the scheduler polls the network only when no goroutine can run, or after 10 ms,
+// and publishers wait that long behind deliveries. A saturated hub then delivers about two thirds as much. If the environment variable
+// GOMAXPROCS is set, TuneProcess does not change it.
 func TuneProcess(ctx context.Context) {
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) == 1 {
 		runtime.GOMAXPROCS(2)
 	}
 	if os.Getenv("GOGC") == "" {
-		boundGarbage(ctx)
+		limitGarbage(ctx)
 	}
 	<-ctx.Done()
 }
 
-// PaceAccept returns a listener that yields to other goroutines after each 16 connections that it accepts. A server that accepts a crowd as
-// fast as it comes runs thousands of handlers before a publisher, and before deliveries. It is optional:
+// PaceAccept returns a listener that yields to other goroutines after every 16 connections that it accepts. Otherwise a surge of
+// connections delays publishers and deliveries behind thousands of handlers. It is optional:
 //
 //	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", ":3000")
 //	…
 //	err = http.Serve(hub.PaceAccept(l), h)
 //
-// KeepAlive -1 turns TCP's keep-alive off, which costs four system calls for each connection: heartbeats and timeouts of the hub find
-// clients that are gone.
+// KeepAlive -1 disables TCP keep-alive and saves four system calls for each connection. The hub does not need it: its heartbeats and write
+// timeouts detect clients that have disconnected.
 func PaceAccept(l net.Listener) net.Listener { return &pacedListener{Listener: l} }
 
 // pacedListener is what PaceAccept returns.
@@ -46,7 +46,7 @@ type pacedListener struct {
 	accepted atomic.Uint32
 }
 
-// pace is how many connections are accepted before other goroutines have a turn.
+// pace is how many connections are accepted before the listener yields.
 const pace = 16
 
 // Accept implements [net.Listener].

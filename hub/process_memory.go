@@ -7,22 +7,21 @@ import (
 	"time"
 )
 
-// Most of a hub's memory belongs to streams that receive nothing at the moment. By default Go lets as much garbage accumulate as there is
-// live memory, so each stream would cost twice. Less room for garbage means more collections. So the room follows the rate
-// of allocation.
+// Most memory of a hub belongs to idle streams. By default Go lets garbage grow as large as the live heap, which doubles the memory of each
+// stream. A smaller GOGC means more collections, but an idle process needs few. So GOGC follows the rate of allocation.
 
 const (
-	lookEvery = time.Second
-	leastRoom = 8 << 20 // bytes of garbage that are never too many
+	tuneInterval = time.Second
+	leastGarbage = 8 << 20 // bytes of garbage that are always allowed
 
-	restMade = 1 << 20 // bytes a second that a hub makes at most when it has come to rest
+	idleRate = 1 << 20 // bytes a second that an idle hub allocates at most
 
-	standardPercent = 100 // Go's own
-	fewPercent      = 3   // less is not worth stopping everybody
+	standardPercent = 100 // the default of GOGC
+	leastChange     = 3   // a smaller change is not worth stopping all goroutines
 )
 
-// boundGarbage keeps the room for garbage as small as the rate of allocation allows, until ctx ends.
-func boundGarbage(ctx context.Context) {
+// limitGarbage keeps GOGC as low as the rate of allocation allows, until ctx ends.
+func limitGarbage(ctx context.Context) {
 	set, before := standardPercent, uint64(0)
 	values := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"},
@@ -30,7 +29,7 @@ func boundGarbage(ctx context.Context) {
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
-	for tick := time.Tick(lookEvery); ; {
+	for tick := time.Tick(tuneInterval); ; {
 		select {
 		case <-ctx.Done():
 			debug.SetGCPercent(standardPercent)
@@ -39,7 +38,7 @@ func boundGarbage(ctx context.Context) {
 		}
 		metrics.Read(values)
 		live, made := values[0].Value.Uint64(), values[1].Value.Uint64()
-		if percent := garbagePercent(live, made-before); percent > set+fewPercent || percent < set-fewPercent {
+		if percent := garbagePercent(live, made-before); percent > set+leastChange || percent < set-leastChange {
 			debug.SetGCPercent(percent)
 			set = percent
 		}
@@ -50,12 +49,13 @@ func boundGarbage(ctx context.Context) {
 	}
 }
 
-// garbagePercent returns what GOGC should be when so much is in use, and so much was made since the last look: room for what is made until
-// the next, between a sixteenth of what is in use and all of it.
+// garbagePercent returns GOGC for a live heap and the bytes allocated in the last interval. The garbage of one interval fits, but at least a
+// sixteenth of the live heap and at most all of it.
 func garbagePercent(live, made uint64) int {
-	return int(min(100*max(made, live/16, leastRoom)/max(live, 1), standardPercent))
+	return int(min(100*max(made, live/16, leastGarbage)/max(live, 1), standardPercent))
 }
 
-// atRest reports whether a hub has come to rest, and still has much that it needed on the way there, as after thousands have connected at
-// once: garbage, and what is free but Go's. By itself Go would collect the next time there is as much again, and keep a tenth of what is in use.
-func atRest(made, left uint64) bool { return made < restMade && left > leastRoom }
+// atRest reports whether the hub is idle and still holds much memory that it does not need, for example after thousands of clients have
+// connected at once. made is the bytes allocated in the last interval; left is garbage and free memory that Go has not returned. Go itself
+// would collect only after as much again was allocated, and keep a tenth of the memory in use.
+func atRest(made, left uint64) bool { return made < idleRate && left > leastGarbage }

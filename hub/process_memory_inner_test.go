@@ -2,8 +2,7 @@ package hub
 
 import "testing"
 
-// TestGarbageHasTheRoomThatItNeeds, and no more.
-func TestGarbageHasTheRoomThatItNeeds(t *testing.T) {
+func TestGOGCFollowsTheRateOfAllocation(t *testing.T) {
 	const mega = 1 << 20
 	for name, test := range map[string]struct {
 		live, made uint64
@@ -22,8 +21,8 @@ func TestGarbageHasTheRoomThatItNeeds(t *testing.T) {
 	}
 }
 
-// What a storm of connections has left is given back when the hub has come to rest, and not while it works.
-func TestMemoryIsGivenBackAtRest(t *testing.T) {
+// TestIdleProcessReturnsMemory: after a surge of connections the memory is returned when the hub is idle, not while it works.
+func TestIdleProcessReturnsMemory(t *testing.T) {
 	const kilo, mega = 1 << 10, 1 << 20
 	for name, test := range map[string]struct {
 		made, left uint64

@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestTuningAProcessRespectsItsEnvironment, and ends with its context.
-func TestTuningAProcessRespectsItsEnvironment(t *testing.T) {
+// TestTuneProcessRespectsTheEnvironment, and ends with its context.
+func TestTuneProcessRespectsTheEnvironment(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	defer debug.SetGCPercent(debug.SetGCPercent(70))
@@ -34,8 +34,8 @@ func TestTuningAProcessRespectsItsEnvironment(t *testing.T) {
 	}
 }
 
-// TestAPacedListenerLetsOthersIn: with one processor, a goroutine that is ready runs before the 17th connection is accepted.
-func TestAPacedListenerLetsOthersIn(t *testing.T) {
+// TestPacedListenerYields: with one CPU, a goroutine that is ready runs before the 17th connection is accepted.
+func TestPacedListenerYields(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	l := hub.PaceAccept(new(crowd))
 	var ran atomic.Bool

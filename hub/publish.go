@@ -18,22 +18,22 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// Event is an event that is to be published.
+// Event is an event to publish.
 type Event struct {
-	Topics []string // the first is the canonical one
-	Type   string   // "" is message
-	Data   string   // text, whose line ends become LF, or any bytes
-	Binary bool     // Data is bytes, which leave as base64
+	Topics []string // the first is the canonical topic
+	Type   string   // empty: message
+	Data   string   // text, whose line ends become LF; any bytes if Binary
+	Binary bool     // Data is bytes, which subscribers get as base64
 
-	ContentType string // of bytes
-	Key         string // idempotency: the same key and event is stored once
-	End         bool   // it is the last of its topics
+	ContentType string // media type of binary data
+	Key         string // idempotency key: an event that is published again with its key is stored once
+	End         bool   // the event is the last of its topics
 
-	Flags eventlog.Flags // more properties of the record, for the filters of a dialect
+	Flags eventlog.Flags // further properties of the record, for the filters of a dialect
 }
 
-// Publish stores events, all or none, as if they had been posted, and returns where they are. Errors are those of
-// [eventlog.Log].Append, and a [*Problem] for what no subscriber could be sent. It asks no Authorize.
+// Publish stores events, all or none, as if they had been posted, and returns their positions. It does not call
+// [Options.Authorize]. Errors are those of [eventlog.Log].Append, and a [*Problem] for events that subscribers could not get.
 func (h *Hub) Publish(ctx context.Context, events ...Event) ([]eventlog.Receipt, error) {
 	if !h.opened.Load() {
 		return nil, h.unopened()
@@ -48,9 +48,9 @@ func (h *Hub) Publish(ctx context.Context, events ...Event) ([]eventlog.Receipt,
 	return h.log.Append(ctx, records)
 }
 
-// PublishRequest stores the events that a request publishes, all or none, for a dialect that has checked the topics against the grant. It
-// keeps to the limits of rate, keeps the idempotency keys of subjects apart, and stores the events also if the client disconnects meanwhile.
-// Errors are those of Publish, and a [*Problem] if the grant is over or the client publishes too fast.
+// PublishRequest stores the events of a request, all or none, for a dialect that has checked the topics against the grant. It applies
+// the rate limits, separates the idempotency keys of subjects, and stores the events even if the client disconnects meanwhile. Errors
+// are those of Publish, and a [*Problem] if the grant has expired, was revoked, or publishes too fast.
 func (h *Hub) PublishRequest(r *http.Request, grant access.Grant, events ...Event) ([]eventlog.Receipt, error) {
 	if _, tooFast := h.limits.publish(h.addressOf(r), &grant, len(events)); tooFast != nil {
 		return nil, tooFast
@@ -73,13 +73,13 @@ func (h *Hub) PublishRequest(r *http.Request, grant access.Grant, events ...Even
 	return receipts, nil
 }
 
-// record checks an event and returns what the log is to keep of it. subject keeps the keys of one publisher apart.
+// record checks an event and returns its record for the log. The idempotency key is scoped to subject.
 func (h *Hub) record(e *Event, subject string) (r eventlog.Record, err error) {
 	switch n := len(e.Topics); {
 	case n == 0:
 		return r, problem(http.StatusBadRequest, problemInvalidTopic, "the event has no topic")
 	case n > eventlog.MaxTopics:
-		return r, problem(http.StatusBadRequest, problemTooMany, "an event has at most %d topics, and this has %d", eventlog.MaxTopics, n)
+		return r, problem(http.StatusBadRequest, problemTooMany, "an event has at most %d topics; this one has %d", eventlog.MaxTopics, n)
 	}
 	for _, topic := range e.Topics {
 		if err := checkTopic(topic); err != nil {
@@ -97,7 +97,7 @@ func (h *Hub) record(e *Event, subject string) (r eventlog.Record, err error) {
 	}
 	r = eventlog.Record{Topics: e.Topics, Type: e.Type, Data: e.Data, Key: scoped(subject, e.Key), Flags: e.Flags}
 	if r.Type == "message" {
-		r.Type = "" // the same
+		r.Type = "" // the default type
 	}
 	if e.End {
 		r.Flags |= eventlog.End
@@ -115,33 +115,33 @@ func (h *Hub) record(e *Event, subject string) (r eventlog.Record, err error) {
 	return r, r.Check()
 }
 
-// checkTopic returns an error if nobody may publish to a topic.
+// checkTopic returns an error if a topic name is invalid or reserved.
 func checkTopic(topic string) error {
 	if err := eventlog.CheckName(topic); err != nil {
 		return invalidTopic(err)
 	}
 	if eventlog.Reserved(topic) {
-		return problem(http.StatusForbidden, problemForbidden, "topics that begin with $ are the hub's own; use another name than %q", topic)
+		return problem(http.StatusForbidden, problemForbidden, "topic %q is reserved for the hub, like all that begin with $; use another name", topic)
 	}
 	return nil
 }
 
-// checkType returns an error if a type cannot be sent, or is the hub's own.
+// checkType returns an error if an event type is invalid or reserved.
 func checkType(typ string) error {
 	switch {
 	case typ == "":
 		return nil
 	case strings.HasPrefix(typ, wire.ControlPrefix):
-		return problem(http.StatusBadRequest, problemInvalidEvent, "types that begin with %s are the hub's own; use another one than %.60q", wire.ControlPrefix, typ)
+		return problem(http.StatusBadRequest, problemInvalidEvent, "types that begin with %s are reserved for the hub; use another type than %.60q", wire.ControlPrefix, typ)
 	case !utf8.ValidString(typ) || strings.ContainsFunc(typ, unicode.IsControl):
 		return problem(http.StatusBadRequest, problemInvalidEvent, "the type %.60q has a control character or is not UTF-8", typ)
 	case len(typ) > 1<<10:
-		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the type has %d bytes, at most 1024 are taken", len(typ))
+		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the type has %d bytes; the limit is 1024", len(typ))
 	}
 	return nil
 }
 
-// checkKey checks an idempotency key. Events of a streamed body have the body's key and their number.
+// checkKey checks an idempotency key. The key of an event in a streamed body is the key of the body, a slash and the event's number.
 func checkKey(key string) error {
 	if len(key) > wire.MaxKey+len("/18446744073709551615") || strings.ContainsFunc(key, func(c rune) bool { return c < '!' || c > '~' }) {
 		return problem(http.StatusBadRequest, problemInvalidRequest, "an idempotency key is 1 to %d visible ASCII characters", wire.MaxKey)
@@ -226,7 +226,7 @@ func (h *Hub) publish(w http.ResponseWriter, r *http.Request, p *params, path st
 	case kind == wire.MediaSSE:
 		return h.ingest(w, r, &pub, newStream)
 	case strings.HasPrefix(kind, "multipart/"):
-		return problem(http.StatusUnsupportedMediaType, problemMediaType, "a form with parts has no one body; send the data itself: curl --data-binary @FILE")
+		return problem(http.StatusUnsupportedMediaType, problemMediaType, "a multipart form is not an event; send the data itself: curl --data-binary @FILE")
 	}
 	return h.publishBody(w, r, &pub)
 }
@@ -247,11 +247,11 @@ func parsePublication(r *http.Request, p *params, path string) (pub publication,
 		return pub, err
 	}
 	if pub.base64 = encoding == wire.Base64; hasEncoding && !pub.base64 && encoding != wire.UTF8 {
-		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "encoding=%.40s makes no sense; it is base64 or utf-8", encoding)
+		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "encoding=%.40s is invalid; use base64 or utf-8", encoding)
 	}
 	keys := r.Header.Values(wire.HeaderIdempotencyKey)
 	if len(keys) > 1 || len(keys) == 1 && (keys[0] == "" || len(keys[0]) > wire.MaxKey) {
-		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "Idempotency-Key is there once, with 1 to %d visible ASCII characters", wire.MaxKey)
+		return pub, problem(http.StatusBadRequest, problemInvalidRequest, "Idempotency-Key may be sent once, with 1 to %d visible ASCII characters", wire.MaxKey)
 	} else if len(keys) == 1 {
 		pub.key = keys[0]
 	}
@@ -264,7 +264,7 @@ func parsePublication(r *http.Request, p *params, path string) (pub publication,
 	return pub, p.done()
 }
 
-// allowed returns an error if a topic may not be published to.
+// allowed returns an error if a topic is invalid, or the grant does not allow publishing to it.
 func (pub *publication) allowed(topics []string) error {
 	for _, topic := range topics {
 		if err := checkTopic(topic); err != nil {
@@ -277,16 +277,16 @@ func (pub *publication) allowed(topics []string) error {
 	return nil
 }
 
-// boundBody sets when the body of a request has to be there, if it has one, also one that nobody reads: net/http does, to keep the
-// connection, and would wait for it.
-func (h *Hub) boundBody(w http.ResponseWriter, r *http.Request) error {
+// limitBody sets the deadline for the body of a request. Bodies that the handler ignores need one, too: net/http reads them, so that it
+// can keep the connection.
+func (h *Hub) limitBody(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength == 0 {
 		return nil
 	}
 	return h.readDeadline(w)
 }
 
-// readDeadline sets when a body has to be there.
+// readDeadline sets the deadline for reading a body.
 func (h *Hub) readDeadline(w http.ResponseWriter) error {
 	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opts.BodyTimeout))
 	if errors.Is(err, http.ErrNotSupported) {
@@ -298,13 +298,13 @@ func (h *Hub) readDeadline(w http.ResponseWriter) error {
 // publishBody publishes a body that is one event.
 func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publication) error {
 	if len(pub.topics) == 0 {
-		return problem(http.StatusBadRequest, problemInvalidTopic, "say where to publish: POST /events/T, or /events?topic=T")
+		return problem(http.StatusBadRequest, problemInvalidTopic, "name the topic to publish to: POST /events/T, or /events?topic=T")
 	}
 	limit := int64(h.opts.MaxEvent)
 	if pub.base64 {
 		limit = int64(base64.StdEncoding.EncodedLen(h.opts.MaxEvent)) + 2 // and a line end
 	}
-	if pub.payload.plain() && r.ContentLength > limit { // before anything of it is sent, by those who ask with Expect: 100-continue
+	if pub.payload.plain() && r.ContentLength > limit { // before clients that send Expect: 100-continue send the body
 		return h.tooLarge(int64(h.opts.MaxEvent))
 	}
 	if _, tooFast := h.limits.publish(pub.from, &pub.grant, 1); tooFast != nil {
@@ -312,7 +312,7 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	}
 	data, err := readEvent(r, &pub.payload, limit, &pub.rent)
 	if err != nil {
-		pub.rent.end() // what is still sent is thrown away, and takes no memory
+		pub.rent.end() // the rest of the body is discarded and needs no memory
 		if errors.Is(err, errTooLong) {
 			err = h.tooLarge(int64(h.opts.MaxEvent))
 		}
@@ -335,7 +335,7 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	if err != nil {
 		return err
 	}
-	if err := h.stillMay(pub); err != nil { // the body may have taken its time
+	if err := h.stillMay(pub); err != nil { // the grant may have expired while the body arrived
 		return err
 	}
 	receipts, err := h.append([]eventlog.Record{record})
@@ -347,7 +347,7 @@ func (h *Hub) publishBody(w http.ResponseWriter, r *http.Request, pub *publicati
 	return nil
 }
 
-// receiptJSON is the answer for one event. Neither a generation nor a number has anything to escape.
+// receiptJSON returns the response for one event. Positions contain nothing that JSON would escape.
 func receiptJSON(r *eventlog.Receipt) []byte {
 	text := make([]byte, 0, 64)
 	text = append(text, `{"id":"`...)
@@ -358,7 +358,7 @@ func receiptJSON(r *eventlog.Receipt) []byte {
 	return append(text, `"}`...)
 }
 
-// appendError is what is wrong with one record, which Append says together with its index.
+// appendError removes the index of a record from an error of Append about one record.
 func appendError(err error) error {
 	if recordErr, ok := errors.AsType[*eventlog.RecordError](err); ok {
 		return recordErr.Err
@@ -366,10 +366,10 @@ func appendError(err error) error {
 	return err
 }
 
-// brokenBody is the problem of a body that did not come to its end. Mostly nobody is there any more to read it; behind a proxy
-// somebody may be, who should know that the same request may go well the next time: 408 says so.
+// brokenBody returns the problem of a body that could not be read to its end. Its status is 408: a client behind a proxy may still be
+// connected, and the same request may succeed when it is sent again.
 func brokenBody(err error) *Problem {
-	if p, ok := errors.AsType[*Problem](err); ok { // it is not the network that broke it
+	if p, ok := errors.AsType[*Problem](err); ok { // the network is not the cause
 		return p
 	}
 	p := problem(http.StatusRequestTimeout, problemBroken, "the body broke off (%v); send it again, with the same Idempotency-Key if it had one", err)
@@ -377,13 +377,13 @@ func brokenBody(err error) *Problem {
 		error
 		Timeout() bool
 	}](err); ok && timeout.Timeout() {
-		p = problem(http.StatusRequestTimeout, problemTimeout, "the body did not come in time; send it again, and faster")
+		p = problem(http.StatusRequestTimeout, problemTimeout, "the body did not arrive in time; send it again, and faster")
 	}
 	p.Err = err
 	return p
 }
 
-// answerJSON answers that it went well.
+// answerJSON writes a successful response.
 func answerJSON(w http.ResponseWriter, answer any) error {
 	text, err := json.Marshal(answer)
 	if err != nil {
@@ -393,9 +393,9 @@ func answerJSON(w http.ResponseWriter, answer any) error {
 	return nil
 }
 
-// answerText answers with JSON.
+// answerText writes a successful response that is JSON already.
 func answerText(w http.ResponseWriter, text []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(append(text, '\n')) // who has gone can ask again, with the same key
+	_, _ = w.Write(append(text, '\n')) // a client that has disconnected can send the request again, with the same key
 }

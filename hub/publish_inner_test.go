@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 )
 
-// TestAnEventKeepsNothingOfItsRequest: a topic that is a part of the request's line would keep all of it in memory, and the token in it.
-func TestAnEventKeepsNothingOfItsRequest(t *testing.T) {
+// TestStoredEventDoesNotRetainItsRequest: a topic that is a substring of the request line would keep all of it in memory, including a token.
+func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodPost, "/events/news?topic=sports&type=note&access_token=secret", nil)
 	p, err := new(Hub).parseParams(r.URL.RawQuery)
@@ -48,8 +48,8 @@ func (r *room) Read(p []byte) (int, error) {
 
 func (*room) Close() error { return nil }
 
-// TestABodyThatHasNotComeTakesNoMemory: only its length has.
-func TestABodyThatHasNotComeTakesNoMemory(t *testing.T) {
+// TestMissingBodyUsesNoMemory, whatever length is announced.
+func TestMissingBodyUsesNoMemory(t *testing.T) {
 	t.Parallel()
 	body := &room{}
 	r := &http.Request{ContentLength: 1 << 20, Body: body}
@@ -57,7 +57,7 @@ func TestABodyThatHasNotComeTakesNoMemory(t *testing.T) {
 	if _, err := readEvent(r, &payload{text: true}, 1<<20, &rent); err == nil {
 		t.Error("a body that breaks off is taken for one")
 	}
-	if body.most > trusted {
+	if body.most > uncounted {
 		t.Errorf("there are %d bytes for a body of which nothing has come", body.most)
 	}
 }

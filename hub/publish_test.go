@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// TestTheBodyIsTheData, whatever curl calls it.
+// TestTheBodyIsTheData, also if curl labels it a form.
 func TestTheBodyIsTheData(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -37,8 +37,8 @@ func TestTheBodyIsTheData(t *testing.T) {
 	})
 }
 
-// TestBytesLeaveAsBase64, and the envelope says so.
-func TestBytesLeaveAsBase64(t *testing.T) {
+// TestBytesAreDeliveredAsBase64, and the envelope says so.
+func TestBytesAreDeliveredAsBase64(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		const bytes = "\x00\xff\r\n\x80"
@@ -65,8 +65,8 @@ func TestBytesLeaveAsBase64(t *testing.T) {
 	})
 }
 
-// TestAnEnvelopeHasEverything, in an event stream and as a line.
-func TestAnEnvelopeHasEverything(t *testing.T) {
+// TestEnvelopeHasAllMembers in an event stream and as a line.
+func TestEnvelopeHasAllMembers(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		if a := s.send(request{path: "/events?topic=a&topic=b&type=note", body: "<x>\n\"y\"", method: http.MethodPost}); a.status != http.StatusOK {
@@ -104,8 +104,8 @@ func TestAnEnvelopeHasEverything(t *testing.T) {
 	})
 }
 
-// TestWhatGoesOutAsNDJSONComesInAgain: the answer to a poll can be published elsewhere as it is, but for control events.
-func TestWhatGoesOutAsNDJSONComesInAgain(t *testing.T) {
+// TestNDJSONFromAPollCanBePublishedAgain, except control events.
+func TestNDJSONFromAPollCanBePublishedAgain(t *testing.T) {
 	t.Parallel()
 	from := serve(t, mustMemory(t, nil), nil, transports[0])
 	to := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -121,8 +121,7 @@ func TestWhatGoesOutAsNDJSONComesInAgain(t *testing.T) {
 	wantEvents(t, to.log, events(t, from.log)...)
 }
 
-// TestNDJSONPublishesAnEventEachLine.
-func TestNDJSONPublishesAnEventEachLine(t *testing.T) {
+func TestEachLineOfNDJSONIsAnEvent(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		body := `{"data":"plain"}
@@ -145,8 +144,8 @@ func TestNDJSONPublishesAnEventEachLine(t *testing.T) {
 	})
 }
 
-// TestAStreamedBodyIsPublishedAsItComes: each event is there before the next is sent.
-func TestAStreamedBodyIsPublishedAsItComes(t *testing.T) {
+// TestStreamedBodyIsPublishedAsItArrives: each event is delivered before the next is sent.
+func TestStreamedBodyIsPublishedAsItArrives(t *testing.T) {
 	t.Parallel()
 	for kind, format := range map[string]string{
 		"text/event-stream":    "id: 7\nretry: 1\nevent: token\ndata: %d\n\n",
@@ -177,8 +176,8 @@ func TestAStreamedBodyIsPublishedAsItComes(t *testing.T) {
 	}
 }
 
-// TestWhatWasStoredBeforeABadEventStays, and the answer says how far it went; a resend with the same key stores the rest.
-func TestWhatWasStoredBeforeABadEventStays(t *testing.T) {
+// TestEventsBeforeABadEventStayStored, and the problem says how many. Sending the body again with the same key stores the rest.
+func TestEventsBeforeABadEventStayStored(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		header := map[string]string{"Content-Type": "application/x-ndjson", "Idempotency-Key": "k"}
@@ -206,7 +205,7 @@ func TestWhatWasStoredBeforeABadEventStays(t *testing.T) {
 	})
 }
 
-// TestARetryIsStoredOnce: with the same key and content; other content is refused.
+// TestARetryIsStoredOnce with the same key and content. Other content is refused.
 func TestARetryIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -228,8 +227,7 @@ func TestARetryIsStoredOnce(t *testing.T) {
 	})
 }
 
-// TestRetriesAtTheSameTimeGetTheSameAnswer.
-func TestRetriesAtTheSameTimeGetTheSameAnswer(t *testing.T) {
+func TestConcurrentRetriesGetTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustDisk(t, nil), nil, transports[0])
 	var sending sync.WaitGroup
@@ -252,8 +250,8 @@ func TestRetriesAtTheSameTimeGetTheSameAnswer(t *testing.T) {
 	}
 }
 
-// TestTheLastEventOfACleanBodyNeedsNoBlankLine: a program that is piped in may end without one, and the end of the topic
-// then comes behind its last event.
+// TestTheLastEventOfACleanBodyNeedsNoBlankLine: programs that write to a pipe may end without one. The end of the topic comes after the last
+// event.
 func TestTheLastEventOfACleanBodyNeedsNoBlankLine(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ kind, body, last string }{
@@ -276,8 +274,8 @@ func TestTheLastEventOfACleanBodyNeedsNoBlankLine(t *testing.T) {
 	}
 }
 
-// TestABodyThatBreaksOffLeavesWhatWasStored, and nothing of the event in which it breaks.
-func TestABodyThatBreaksOffLeavesWhatWasStored(t *testing.T) {
+// TestBrokenBodyKeepsCompleteEvents, and nothing of the incomplete one.
+func TestBrokenBodyKeepsCompleteEvents(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"application/x-ndjson", "text/event-stream", "text/plain"} {
 		each(t, nil, func(s *site) {
@@ -308,8 +306,8 @@ func TestABodyThatBreaksOffLeavesWhatWasStored(t *testing.T) {
 	}
 }
 
-// TestPublishChecksWhatItIsGiven, as a request would.
-func TestPublishChecksWhatItIsGiven(t *testing.T) {
+// TestPublishChecksEvents like a request.
+func TestPublishChecksEvents(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)
 	h := mustHub(t, log, nil)

@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestTheFormOfAQueryIsReadOfThoseOnlyWhoAreLetIn: of anybody the hub read 4 MiB, and asked then who that was, and whether there was room.
-func TestTheFormOfAQueryIsReadOfThoseOnlyWhoAreLetIn(t *testing.T) {
+// TestFormOfAQueryIsReadOnlyAfterAuthorization: the hub read 4 MiB from any client before it checked token and limits.
+func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	policy := policyOf(mustSigner(t))
@@ -59,8 +59,8 @@ func TestTheFormOfAQueryIsReadOfThoseOnlyWhoAreLetIn(t *testing.T) {
 	}
 }
 
-// TestAFormThatIsUnderWayHasAPlace, which it gives back, also when it is nonsense.
-func TestAFormThatIsUnderWayHasAPlace(t *testing.T) {
+// TestFormCountsAsAStreamWhileItIsRead, and no longer, also if the form is invalid.
+func TestFormCountsAsAStreamWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	s, addr := exposed(t, hub.Options{MaxConnections: 1})
 	conn := dial(t, addr)
@@ -89,8 +89,8 @@ func formOf(n int, prefix, last string) string {
 	return b.String()
 }
 
-// TestASubscriptionHasAsManyTopicsAsTheHubAllows: with MaxTopics 50,000 a QUERY with more than 10,000 of them failed, at a limit of net/url
-// of which no setting tells; and one with long names at 4 MiB.
+// TestASubscriptionHasAsManyTopicsAsTheHubAllows: with MaxTopics 50,000, a QUERY with more than 10,000 topics failed at a limit of net/url,
+// and one with long names at 4 MiB.
 func TestASubscriptionHasAsManyTopicsAsTheHubAllows(t *testing.T) {
 	t.Parallel()
 	const most = 50_000
@@ -121,8 +121,8 @@ func TestASubscriptionHasAsManyTopicsAsTheHubAllows(t *testing.T) {
 	}
 }
 
-// TestAFormHasAnEnd: it is as large as the topics may be that the hub allows, and no larger.
-func TestAFormHasAnEnd(t *testing.T) {
+// TestFormSizeIsLimited to what MaxTopics allows.
+func TestFormSizeIsLimited(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{IgnoreParams: []string{"pad"}}, transports[0])
 	body := strings.Repeat("pad="+strings.Repeat("x", 1000)+"&", 5000)

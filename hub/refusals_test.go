@@ -11,9 +11,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestEveryRefusalSaysWhyAsFarAsItMay is the table of who is refused what, and how: by status, problem and WWW-Authenticate (RFC 6750), and what
-// the operator's log says.
-func TestEveryRefusalSaysWhyAsFarAsItMay(t *testing.T) {
+// TestRefusalsHaveStatusProblemAndChallenge: the table of all refusals, with status, problem, WWW-Authenticate (RFC 6750) and the line in the
+// operator's log.
+func TestRefusalsHaveStatusProblemAndChallenge(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	other, err := access.ParseSigner([]byte("another secret, of somebody else altogether"), "HS256")
@@ -86,8 +86,8 @@ func TestEveryRefusalSaysWhyAsFarAsItMay(t *testing.T) {
 	}
 }
 
-// TestKeysThatCannotBeHadAreNoReasonToGiveUp: the same token is good later, and a browser comes back.
-func TestKeysThatCannotBeHadAreNoReasonToGiveUp(t *testing.T) {
+// TestUnavailableKeysRefuseTemporarily: the same token is valid later, and browsers reconnect.
+func TestUnavailableKeysRefuseTemporarily(t *testing.T) {
 	t.Parallel()
 	o := hub.Options{Authorize: func(*http.Request) (access.Grant, error) {
 		return access.Grant{}, &access.Refusal{Reason: access.Unavailable, Public: "tokens cannot be checked at the moment", Detail: "no route to keys.example"}
@@ -107,9 +107,9 @@ func TestKeysThatCannotBeHadAreNoReasonToGiveUp(t *testing.T) {
 	}
 }
 
-// TestWhoHasShownNothingIsAskedWhoItIs, and whoever has is told that he may not. The story: any cookie made somebody known, and a token
-// without a name was known in the field Authorization only.
-func TestWhoHasShownNothingIsAskedWhoItIs(t *testing.T) {
+// TestOnlyRequestsWithoutCredentialsGet401; others get 403. Any cookie counted as credentials, and a token without subject and ID only in the
+// Authorization field.
+func TestOnlyRequestsWithoutCredentialsGet401(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	nameless := k.token(access.Grant{Subscribe: patterns("news")})

@@ -14,24 +14,25 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// What was revoked stands in the log, as events of a topic of the hub's own, so that it survives a restart, and all hubs of a log have it.
-// Of such a topic the log keeps the newest records, whatever else is published; what is in force is written anew in time.
+// Revocations are stored in the log, in a reserved topic, so that they survive a restart and reach all hubs of a log. The log retains the
+// newest records of this topic regardless of other events. Before it deletes records that are still needed, the hub writes a snapshot of
+// all revocations in force.
 
-// revocationsTopic is where revocations are kept. Its records are lists of [access.Revocation], as JSON; one of type snapshot begins
-// with everything that was in force then, so that nothing before it is needed.
+// revocationsTopic is the topic of revocations. Its records are lists of [access.Revocation] in JSON. A record of type snapshot begins a
+// list of all revocations in force, so that earlier records are no longer needed.
 const (
 	revocationsTopic = "$tidings/revocations"
 	snapshotType     = "snapshot"
 )
 
-// revocations are what was taken back.
+// revocations are the revoked grants, kept in memory and in the log.
 type revocations struct {
 	*access.Revocations
 	hub *Hub
 
-	records atomic.Int64 // of the topic, since the one with which what is needed of it begins
+	records atomic.Int64 // records of the topic since the last snapshot
 
-	news atomic.Pointer[chan struct{}] // closed by the next one
+	news atomic.Pointer[chan struct{}] // closed by the next revocation
 }
 
 func newRevocations(h *Hub, set *access.Revocations) *revocations {
@@ -40,10 +41,10 @@ func newRevocations(h *Hub, set *access.Revocations) *revocations {
 	return r
 }
 
-// next returns a channel that is closed when something is revoked.
+// next returns a channel that is closed at the next revocation.
 func (r *revocations) next() <-chan struct{} { return *r.news.Load() }
 
-// load reads what stands in the log.
+// load reads the revocations in the log.
 func (r *revocations) load(ctx context.Context) error {
 	q, err := r.hub.log.Seek(ctx, eventlog.Topics(revocationsTopic), eventlog.Start{})
 	if err != nil {
@@ -51,7 +52,7 @@ func (r *revocations) load(ctx context.Context) error {
 	}
 	for head := r.hub.log.Head(); ; {
 		answer, err := r.hub.log.Read(ctx, q)
-		if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // gone while we read: what was in force then stands further on
+		if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // deleted meanwhile: a later snapshot has what was in force
 			q = gap.Partial(q)
 			continue
 		} else if err != nil {
@@ -66,7 +67,7 @@ func (r *revocations) load(ctx context.Context) error {
 	}
 }
 
-// see is called with every record that comes into the log, whichever hub has appended it.
+// see gets all new records of the log, those of other hubs included.
 func (r *revocations) see(records []eventlog.Record) {
 	found := false
 	for i := range records {
@@ -76,11 +77,11 @@ func (r *revocations) see(records []eventlog.Record) {
 		}
 	}
 	if found {
-		r.expel()
+		r.enforce()
 	}
 }
 
-// learn takes in a record of the topic.
+// learn applies a record of the topic.
 func (r *revocations) learn(record *eventlog.Record) {
 	var list []access.Revocation
 	err := json.Unmarshal([]byte(record.Data), &list)
@@ -88,7 +89,7 @@ func (r *revocations) learn(record *eventlog.Record) {
 		err = errors.Join(err, r.Revoke(one))
 	}
 	if err != nil {
-		r.hub.opts.Logger.Error("a revocation in the log cannot be used; what it has taken back may be accepted", "at", record.Seq, "err", err.Error())
+		r.hub.opts.Logger.Error("a revocation in the log is invalid; the tokens that it revoked may be accepted", "at", record.Seq, "err", err.Error())
 	}
 	if record.Type == snapshotType {
 		r.records.Store(0)
@@ -96,12 +97,12 @@ func (r *revocations) learn(record *eventlog.Record) {
 	r.records.Add(1)
 }
 
-// add takes something back, now and for good.
+// add applies a revocation and stores it.
 func (r *revocations) add(one access.Revocation) (eventlog.Position, error) {
-	if err := r.Revoke(one); err != nil { // first: if it cannot be stored, it is in force at least
+	if err := r.Revoke(one); err != nil { // first, so that it is in force even if it cannot be stored
 		return eventlog.Position{}, err
 	}
-	r.expel()
+	r.enforce()
 	text, err := json.Marshal([]access.Revocation{one})
 	if err != nil {
 		return eventlog.Position{}, err
@@ -113,24 +114,24 @@ func (r *revocations) add(one access.Revocation) (eventlog.Position, error) {
 	return receipts[0].Position, nil
 }
 
-// expel ends the streams that are revoked. A client that publishes in a stream is stopped by next.
-func (r *revocations) expel() {
+// enforce ends the streams of revoked grants. Publishers of streamed bodies wait on next and check their grants.
+func (r *revocations) enforce() {
 	close(*r.news.Swap(new(make(chan struct{}))))
 	r.hub.fanout.EndRevoked()
 }
 
 const (
-	keepEvery = 10 * time.Second // how often it is looked whether the log is about to forget
-	keepInOne = 10_000           // revocations in a record
+	snapshotCheck = 10 * time.Second // how often the hub checks whether a snapshot is due
+	snapshotPart  = 10_000           // revocations in one record
 
-	// keepAfter is how many records are written until all that is in force is written anew. The log keeps four times as many, so that
-	// it forgets none in a burst, and a hub that begins has not much to read.
-	keepAfter = 2500
+	// snapshotAfter is the number of records after which a snapshot is due. The log retains four times as many, so that a burst deletes
+	// none too early. The limit also keeps the start of a hub fast.
+	snapshotAfter = 2500
 )
 
-// keep writes what is in force anew before the log forgets it, until ctx ends.
+// keep writes snapshots when they are due, until ctx ends.
 func (r *revocations) keep(ctx context.Context) {
-	tick := time.NewTicker(keepEvery)
+	tick := time.NewTicker(snapshotCheck)
 	defer tick.Stop()
 	for {
 		select {
@@ -138,24 +139,24 @@ func (r *revocations) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if !r.fading() {
+		if !r.snapshotDue() {
 			continue
 		}
 		if err := r.snapshot(); err != nil && ctx.Err() == nil {
-			r.hub.opts.Logger.Error("what was revoked cannot be written anew; the log may forget it, and a restart would accept it", "err", err.Error())
+			r.hub.opts.Logger.Error("the snapshot of revocations failed; the log may delete revocations, and after a restart the hub would accept the tokens", "err", err.Error())
 		}
 	}
 }
 
-// fading reports whether the log may forget soon.
-func (r *revocations) fading() bool { return r.records.Load() > keepAfter }
+// snapshotDue reports whether the log may soon delete revocations that are in force.
+func (r *revocations) snapshotDue() bool { return r.records.Load() > snapshotAfter }
 
-// snapshot writes all that is in force.
+// snapshot writes all revocations in force to the log.
 func (r *revocations) snapshot() error {
 	all := r.All()
 	records := []eventlog.Record{}
 	for first := true; first || len(all) > 0; first = false {
-		some := all[:min(len(all), keepInOne)]
+		some := all[:min(len(all), snapshotPart)]
 		all = all[len(some):]
 		text, err := json.Marshal(some)
 		if err != nil {
@@ -177,17 +178,17 @@ type revocationRequest struct {
 	ID      string `json:"jti"`
 }
 
-// maxRevocation is the size of the largest request to revoke.
+// maxRevocation is the largest body of a request to revoke, in bytes.
 const maxRevocation = 4 << 10
 
-// serveRevoke takes back the tokens of a subject, or one token.
+// serveRevoke revokes all tokens of a subject, or one token.
 func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
 	if err := h.noParams(r); err != nil {
 		return err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRevocation))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "a request to revoke has at most %d bytes", maxRevocation)
+		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the request is larger than the limit of %d bytes", maxRevocation)
 	} else if err != nil {
 		return brokenBody(err)
 	}
@@ -198,39 +199,39 @@ func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	at, err := h.revocations.add(one)
 	switch {
 	case errors.Is(err, access.ErrTooMany):
-		p := problem(http.StatusServiceUnavailable, problemFull, "there are too many revocations; change the key, which takes back all of its tokens at once")
+		p := problem(http.StatusServiceUnavailable, problemFull, "there are too many revocations; change the signing key, which revokes all of its tokens at once")
 		p.RetryAfter = time.Minute
 		return p
 	case err != nil:
 		p := *h.asProblem(err)
-		p.Detail = "it is revoked until the hub is started again, and could not be stored: " + p.Detail
+		p.Detail = "the revocation could not be stored and is in force only until the hub restarts: " + p.Detail
 		return &p
 	}
 	answer := struct {
 		access.Revocation
-		Until  time.Time `json:"until,omitzero"` // tokens of the subject issued up to then are refused
-		Stored string    `json:"stored"`         // where in the log
+		Until  time.Time `json:"until,omitzero"` // tokens of the subject issued up to this time are refused
+		Stored string    `json:"stored"`         // position in the log
 	}{Revocation: one, Stored: at.String()}
 	if one.Subject != "" {
 		answer.Until, _ = h.revocations.Revoked(access.Grant{Subject: one.Subject})
 	}
-	h.opts.Logger.Info("tokens were revoked", "sub", one.Subject, "jti", one.ID, "until", answer.Until)
+	h.opts.Logger.Info("tokens revoked", "sub", one.Subject, "jti", one.ID, "until", answer.Until)
 	return answerJSON(w, answer)
 }
 
 func parseRevocation(body []byte) (one access.Revocation, err error) {
-	const form = `say whose tokens, {"sub": "alice"}, or which one, {"jti": "0a1b2c"}`
+	const form = `name a subject, {"sub": "alice"}, or a token, {"jti": "0a1b2c"}`
 	var request revocationRequest
 	if err := strictJSON(body, &request); err != nil {
-		return one, problem(http.StatusBadRequest, problemInvalidRequest, "the body cannot be read (%.100s); %s", err.Error(), form)
+		return one, problem(http.StatusBadRequest, problemInvalidRequest, "the body is invalid (%.100s); %s", err.Error(), form)
 	}
 	if (request.Subject == "") == (request.ID == "") || len(request.Subject)+len(request.ID) > 255 {
-		return one, problem(http.StatusBadRequest, problemInvalidRequest, "that is none, or both, or longer than 255 bytes; %s", form)
+		return one, problem(http.StatusBadRequest, problemInvalidRequest, "the body needs one of sub and jti, with at most 255 bytes; %s", form)
 	}
 	return access.Revocation{Subject: request.Subject, ID: request.ID, At: time.Now().UTC().Truncate(time.Millisecond)}, nil
 }
 
-// strictJSON reads a body that is one object, without members that are not known.
+// strictJSON parses a body that is one JSON object without unknown members.
 func strictJSON(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
@@ -238,7 +239,7 @@ func strictJSON(body []byte, into any) error {
 		return err
 	}
 	if rest := body[decoder.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
-		return errors.New("something follows after the object")
+		return errors.New("there is data after the object")
 	}
 	return nil
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestABodyUnderWayIsRefusedWhenItsSenderIsRevoked: a body of one event was stored, and the topics of a streamed one ended, after the
-// revocation was answered.
-func TestABodyUnderWayIsRefusedWhenItsSenderIsRevoked(t *testing.T) {
+// TestBodyInProgressIsRefusedAfterRevocation: a single event was stored, and the topics of a streamed body ended, after the revocation was
+// answered.
+func TestBodyInProgressIsRefusedAfterRevocation(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ path, kind, before, after string }{
 		"one event":       {"/events/news", "text/plain", "one", " more"},
@@ -43,9 +43,8 @@ func TestABodyUnderWayIsRefusedWhenItsSenderIsRevoked(t *testing.T) {
 	}
 }
 
-// TestAStreamedBodyEndsAtOnceWithItsToken, also one that is silent: it was only stored no more, and its sender heard that with the next
-// thing he sent.
-func TestAStreamedBodyEndsAtOnceWithItsToken(t *testing.T) {
+// TestStreamedBodyEndsAtOnceOnRevocation, also a silent one. Its publisher learned of it only after sending the next event.
+func TestStreamedBodyEndsAtOnceOnRevocation(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]struct {
 		detail string

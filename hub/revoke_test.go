@@ -31,8 +31,8 @@ func (k *keyed) revoke(body string) {
 	}
 }
 
-// TestARevocationSaysUpToWhenTokensAreRefused: the answer gave the time of the request, and refused a token issued 3 seconds later.
-func TestARevocationSaysUpToWhenTokensAreRefused(t *testing.T) {
+// TestRevocationReportsTheLatestRefusedToken: the response had the time of the request, although tokens issued 3 seconds later were refused.
+func TestRevocationReportsTheLatestRefusedToken(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	answer := func(body string) (says struct{ At, Until time.Time }) {
@@ -62,7 +62,7 @@ func old(subject, id string) access.Grant {
 	return g
 }
 
-// TestRevokingEndsStreamsAtOnce, of whom it names and of nobody else, on every transport and in every stage.
+// TestRevokingEndsStreamsAtOnce, only those of the revoked tokens, on every transport and in every stage.
 func TestRevokingEndsStreamsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -96,8 +96,8 @@ func TestRevokingEndsStreamsAtOnce(t *testing.T) {
 	}
 }
 
-// TestWhatWasRevokedStaysSo after a restart; nobody can read it who may follow everything.
-func TestWhatWasRevokedStaysSo(t *testing.T) {
+// TestRevocationsSurviveARestart, and cannot be read by subscribers of all topics.
+func TestRevocationsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
 	for life := range 3 {
@@ -128,9 +128,9 @@ func TestWhatWasRevokedStaysSo(t *testing.T) {
 	}
 }
 
-// TestABurstOfEventsTakesNoRevocation: retention took the oldest, revocations as well when many events came between two looks of the hub
-// at them, and after a restart they were let in again who had been revoked.
-func TestABurstOfEventsTakesNoRevocation(t *testing.T) {
+// TestBurstOfEventsDoesNotTrimRevocations: retention removed revocations when many events arrived between two checks of the hub, and after a
+// restart the tokens were accepted again.
+func TestBurstOfEventsDoesNotTrimRevocations(t *testing.T) {
 	t.Parallel()
 	for name, retention := range map[string]eventlog.Retention{"events": {Events: 20}, "bytes": {Bytes: 2000}} {
 		t.Run(name, func(t *testing.T) {
@@ -155,8 +155,8 @@ func TestABurstOfEventsTakesNoRevocation(t *testing.T) {
 	}
 }
 
-// TestWhatIsInForceIsWrittenAnewBeforeTheLogForgetsIt, of which it keeps the newest only.
-func TestWhatIsInForceIsWrittenAnewBeforeTheLogForgetsIt(t *testing.T) {
+// TestRevocationsAreSnapshotBeforeRetentionRemovesThem: the log keeps only the newest records of the topic.
+func TestRevocationsAreSnapshotBeforeRetentionRemovesThem(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)
 	h := mustHub(t, log, nil)
@@ -200,8 +200,8 @@ func (l *slowSeek) Seek(ctx context.Context, s eventlog.Selector, from eventlog.
 	return l.Memory.Seek(ctx, s, from)
 }
 
-// TestWhoIsLetInWhileRevokedIsPutOut: between the look at a token and the stream there is time.
-func TestWhoIsLetInWhileRevokedIsPutOut(t *testing.T) {
+// TestRevocationWhileAStreamOpensEndsIt: time passes between the check of a token and the start of the stream.
+func TestRevocationWhileAStreamOpensEndsIt(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -216,8 +216,8 @@ func TestWhoIsLetInWhileRevokedIsPutOut(t *testing.T) {
 	}
 }
 
-// TestManyAreRevoked at the same time, and each stream of theirs ends.
-func TestManyAreRevoked(t *testing.T) {
+// TestManyConcurrentRevocations end all of their streams.
+func TestManyConcurrentRevocations(t *testing.T) {
 	t.Parallel()
 	const subjects, each = 50, 4
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// ownRoute is a route of the hub itself, whatever the dialects are.
+// ownRoute is a route that does not belong to a dialect.
 type ownRoute struct {
-	side side
+	audience audience
 	Route
 }
 
-// healthPath is the one route that needs no log.
+// healthPath is the only route that works before Open.
 const healthPath = "/healthz"
 
-const methodQuery = "QUERY" // a GET whose parameters are a form in the body
+const methodQuery = "QUERY" // a GET with its parameters as a form in the body
 
 var reading = []string{http.MethodGet, http.MethodHead}
 
-// ownRoutes are refused in the native dialect. Paths are compared as they are, escaped, and never redirected.
+// ownRoutes write their problems in the native dialect. Paths are compared in escaped form and never redirected.
 var ownRoutes = []ownRoute{
 	{everyone, Route{healthPath, reading, serveHealth}},
 	{everyone, Route{"/readyz", reading, serveReady}},
@@ -34,27 +34,27 @@ var ownRoutes = []ownRoute{
 	{admins, Route{"/debug/pprof/", reading, serveProfile}},
 }
 
-// ServeHTTP answers a request. Its frame is small: that of a stream of HTTP/2 lasts as long as the stream.
+// ServeHTTP answers a request. Its stack frame is small, because a stream over HTTP/2 keeps it while the stream is open.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if stream := h.answer(w, r); stream != nil {
 		stream.wait(r.Context())
 	}
 }
 
-// answer answers a request, and returns the stream whose handler has to stay, if it is one.
+// answer answers a request. It returns a stream that needs its handler until the stream ends, nil for all other requests.
 func (h *Hub) answer(w http.ResponseWriter, r *http.Request) *held {
 	h.allowOrigin(w.Header(), r)
 	route, below := h.find(r)
-	err := h.boundBody(w, r)
+	err := h.limitBody(w, r)
 	if err == nil {
 		err = h.checkLocal(r)
 	}
 	if err == nil {
 		err = h.serve(w, r, route, below)
 	}
-	stream, stays := errors.AsType[*held](err)
+	stream, isHeld := errors.AsType[*held](err)
 	switch {
-	case err == nil, stays:
+	case err == nil, isHeld:
 	case r.ProtoMajor == 1 && r.ContentLength < 0:
 		h.refuseSender(w, r, route.dialect, err, func() {})
 	default:
@@ -66,16 +66,16 @@ func (h *Hub) answer(w http.ResponseWriter, r *http.Request) *held {
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below string) error {
 	switch {
 	case route.Serve == nil:
-		return problem(http.StatusNotFound, problemNotFound, "events are published to and followed at /events?topic=T, or /events/T")
-	case route.side == admins && h.opts.AdminElsewhere:
-		return problem(http.StatusNotFound, problemNotFound, "administration has a listener of its own")
+		return problem(http.StatusNotFound, problemNotFound, "this path does not exist; publish and subscribe at /events?topic=T, or /events/T")
+	case route.audience == admins && h.opts.AdminElsewhere:
+		return problem(http.StatusNotFound, problemNotFound, "this path is served on the hub's listener for administrators")
 	case r.Method == http.MethodOptions:
 		return preflight(w, r, &route.Route)
 	case !slices.Contains(route.Methods, r.Method):
 		return notAllowed(w, r, &route.Route)
 	case !h.opened.Load() && route.Path != healthPath:
 		return h.unopened()
-	case route.side == admins:
+	case route.audience == admins:
 		if err := h.checkAdmin(r); err != nil {
 			return err
 		}
@@ -83,10 +83,10 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 	return route.Serve(h, w, r, below)
 }
 
-// nowhere is the route of paths that have none.
+// nowhere is the route of unknown paths.
 var nowhere = served{dialect: native{}}
 
-// find returns the route of a request, and what its path has below it.
+// find returns the route of a request, and the rest of the path below the route.
 func (h *Hub) find(r *http.Request) (found *served, below string) {
 	path := sentPath(r.URL)
 	for i := range h.routes {
@@ -100,11 +100,11 @@ func (h *Hub) find(r *http.Request) (found *served, below string) {
 
 func notAllowed(w http.ResponseWriter, r *http.Request, route *Route) error {
 	w.Header().Set("Allow", strings.Join(append(slices.Clone(route.Methods), http.MethodOptions), ", "))
-	return problem(http.StatusMethodNotAllowed, problemMethod, "%.20s is not for %s; %s are", r.Method, route.Path, strings.Join(route.Methods, ", "))
+	return problem(http.StatusMethodNotAllowed, problemMethod, "%.20s is not allowed for %s; use one of %s", r.Method, route.Path, strings.Join(route.Methods, ", "))
 }
 
-// sentPath is the path as it was sent. EscapedPath makes a new one when there is a character in it that should have been escaped, and
-// then %2F is a slash.
+// sentPath returns the path as it was sent. EscapedPath alone is not enough: it escapes the path again if a character in it should
+// have been escaped, and then %2F turns into a slash.
 func sentPath(u *url.URL) string {
 	if plain, err := url.PathUnescape(u.RawPath); err == nil && u.RawPath != "" && plain == u.Path {
 		return u.RawPath

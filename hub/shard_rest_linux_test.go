@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestPublishersAreLetInWithOneProcessor: a shard made a pass over all subscribers after each append, and publishers waited for all of
-// it. So with one processor the hub delivered a fortieth of what it delivered with two.
-func TestPublishersAreLetInWithOneProcessor(t *testing.T) {
+// TestPublishersProgressOnOneCPU: a shard made a pass over all subscribers after each append, and publishers waited for it. With one CPU the
+// hub delivered a fortieth of the events that it delivered with two.
+func TestPublishersProgressOnOneCPU(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	const subscribers, publishers, each = 500, 16, 20

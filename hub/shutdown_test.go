@@ -33,9 +33,9 @@ func publishAlways(t *testing.T, h *hub.Hub, topic string) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// TestAHubDrainsWhileOthersPublish: the tail and the shards went on until nothing came any more before they told streams to leave, and
-// that was never while somebody published as fast as they delivered.
-func TestAHubDrainsWhileOthersPublish(t *testing.T) {
+// TestHubDrainsDuringPublishing: the tail and the shards processed all events before they drained streams, and never finished while events
+// were published as fast as they delivered.
+func TestHubDrainsDuringPublishing(t *testing.T) {
 	log := mustMemory(t, nil)
 	s := serve(t, log, nil, transports[0])
 	const subscribers = 5
@@ -59,9 +59,8 @@ func TestAHubDrainsWhileOthersPublish(t *testing.T) {
 	}
 }
 
-// TestAHubEndsWithinItsGrace whatever its shards have to do: here, to match more events than they ever can with patterns that were made
-// to cost much, and with more that comes.
-func TestAHubEndsWithinItsGrace(t *testing.T) {
+// TestShutdownReturnsWithItsContext, whatever the shards are doing: here they match endless events with expensive patterns.
+func TestShutdownReturnsWithItsContext(t *testing.T) {
 	log := mustMemory(t, nil)
 	h, err := hub.New(log, nil)
 	if err != nil {

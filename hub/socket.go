@@ -11,15 +11,15 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
-// response is a [fanout.Socket] over net/http, of any version of HTTP.
+// response is a [fanout.Socket] that writes to an [http.ResponseWriter].
 type response struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
 
-	multiplexed bool // one of several streams on a connection
+	multiplexed bool // HTTP/2: a connection has several streams
 
-	panicked any // by a writer that an embedder has put in between
+	panicked any // from a ResponseWriter of an embedder's middleware
 
 	aborted atomic.Bool
 	mu      sync.Mutex    // held to use control outside Write, so that nothing does after Close
@@ -28,19 +28,20 @@ type response struct {
 
 var _ fanout.Socket = (*response)(nil)
 
-// openSocket begins the answer. A complete answer is sent so that a client can tell its end from that of the hub.
+// openSocket writes the header of a response. If complete is set, the client can distinguish the end of the response from a broken
+// connection.
 func openSocket(w http.ResponseWriter, r *http.Request, enc Encoding, complete bool, timeout time.Duration) (*response, error) {
 	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout, multiplexed: r.ProtoMajor > 1, done: make(chan struct{})}
-	// The deadlines of a server would end every stream. A writer without deadlines has none to lift.
-	// The read deadline stays for a complete answer to a request with a body: net/http reads the body before it sends the header.
+	// The read deadline of the server would end every stream. Writers that do not support deadlines have none.
+	// It stays for a complete response to a request with a body, because net/http reads the body before it sends the header.
 	if !complete || r.ContentLength == 0 || r.Method == methodQuery {
 		if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return nil, fmt.Errorf("lifting the read deadline: %w", err)
+			return nil, fmt.Errorf("removing the read deadline: %w", err)
 		}
 	}
 	enc.Header(w.Header())
 	if r.ProtoMajor == 1 && !complete {
-		// Not chunked, and ended by the end of the connection: every subscriber gets the same bytes (RFC 9112, section 6.3).
+		// Without chunks, ended by closing the connection (RFC 9112, section 6.3): all subscribers get the same bytes.
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Transfer-Encoding", "identity")
 	}
@@ -57,7 +58,7 @@ func (s *response) Write(b []byte) (err error) {
 	if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	if s.aborted.Load() { // after the deadline, which might replace that of Abort
+	if s.aborted.Load() { // after setting the deadline, which may have replaced the one of Abort
 		return fanout.ErrAborted
 	}
 	if _, err := s.w.Write(b); err != nil {
@@ -66,7 +67,7 @@ func (s *response) Write(b []byte) (err error) {
 	if err := s.control.Flush(); err != nil || !s.multiplexed {
 		return err
 	}
-	// On HTTP/2 a deadline that passes resets the stream, also while nothing is written.
+	// On HTTP/2 an expired deadline resets the stream, even if no write is in progress.
 	if err := s.control.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
@@ -81,9 +82,9 @@ func (s *response) Abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
-	case <-s.done: // net/http has it back
+	case <-s.done: // net/http owns the connection again
 	default:
-		_ = s.control.SetWriteDeadline(longAgo) // a client that has disconnected needs none
+		_ = s.control.SetWriteDeadline(longAgo) // an error means that the connection is closed already
 	}
 }
 

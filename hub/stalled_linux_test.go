@@ -28,9 +28,9 @@ func stuckInAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *buf
 	return s, in, log.Head().String()
 }
 
-// TestAStalledReaderIsToldOfItsGap: the gap goes out behind what is left of an event; if not all of that is taken, the
-// cursor is moved back, the gap is forgotten, and Query.Told says that it was told.
-func TestAStalledReaderIsToldOfItsGap(t *testing.T) {
+// TestStalledSubscriberGetsItsGap: the gap is sent after the rest of an event. If the socket does not accept all of it, the cursor moves
+// back, but Query.Told already had the gap as reported, and it was lost.
+func TestStalledSubscriberGetsItsGap(t *testing.T) {
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
 	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})
 	for i := range 20 {
@@ -50,8 +50,8 @@ func TestAStalledReaderIsToldOfItsGap(t *testing.T) {
 	}
 }
 
-// TestAStalledReaderIsToldOfANewGeneration: the same with a new generation; the cursor goes on at the old number in it.
-func TestAStalledReaderIsToldOfANewGeneration(t *testing.T) {
+// TestStalledSubscriberGetsTheGapOfANewGeneration: the cursor continued at its old number in the new generation.
+func TestStalledSubscriberGetsTheGapOfANewGeneration(t *testing.T) {
 	log := mustMemory(t, nil)
 	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})
 	if err := log.SetGeneration(t.Context(), "newgn", 0); err != nil {

@@ -10,19 +10,19 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
-// Stats are how a hub does: what its metrics say, in one piece. Numbers that only rise are since it began.
+// Stats are the statistics of a hub, with the same numbers as its metrics. Counters start at 0 when the hub starts.
 type Stats struct {
 	Began   time.Time `json:"began"`
 	Ready   bool      `json:"ready"`
-	Unready string    `json:"unready,omitempty"` // why not
+	Unready string    `json:"unready,omitempty"` // the reason, if the hub is not ready
 
 	Streams struct {
 		Open   []StreamCount     `json:"open"`
-		Behind map[string]int    `json:"behind"` // those that are not live, by stage
+		Behind map[string]int    `json:"behind"` // streams that are not live, by stage
 		MaxLag uint64            `json:"max_lag"`
 		Opened uint64            `json:"opened"`
 		Closed map[string]uint64 `json:"closed"` // by reason
-		Moved  uint64            `json:"moved"`  // slow ones that were moved on, and told of the gap
+		Moved  uint64            `json:"moved"`  // streams of slow consumers that skipped to the newest event after a gap
 	} `json:"streams"`
 
 	Events struct {
@@ -40,9 +40,9 @@ type Stats struct {
 		Head       uint64 `json:"head"`
 		Events     int64  `json:"events"`
 		Bytes      int64  `json:"bytes"`
-		Unseen     uint64 `json:"unseen"` // events that the hub has not taken yet
+		Unseen     uint64 `json:"unseen"` // events that the hub has not read yet
 
-		DeadTopics     int64 `json:"dead_topics"` // without events, that are remembered with what they have lost
+		DeadTopics     int64 `json:"dead_topics"` // topics without events, of which the log keeps a record to detect gaps
 		DeadTopicBytes int64 `json:"dead_topic_bytes"`
 	} `json:"log"`
 
@@ -52,8 +52,8 @@ type Stats struct {
 	} `json:"window"`
 
 	Bodies struct {
-		Bytes int64 `json:"bytes"` // of memory that bodies take which are being published
-		Most  int64 `json:"most"`
+		Bytes int64 `json:"bytes"` // memory reserved for request bodies
+		Most  int64 `json:"most"`  // the limit, MaxBodyMemory
 	} `json:"bodies"`
 
 	Refused struct {
@@ -67,23 +67,23 @@ type Stats struct {
 
 // Latency is a histogram of durations.
 type Latency struct {
-	Buckets map[float64]uint64 // how many took at most so many seconds
+	Buckets map[float64]uint64 // counts by upper limit in seconds, cumulative
 	Count   uint64
 	Sum     time.Duration
 }
 
-// StreamCount is how many streams of a kind are open.
+// StreamCount is the number of open streams with the same delivery and form.
 type StreamCount struct {
-	Kind  string `json:"kind"` // how bytes leave: direct, from the shard to the socket; or goroutine, by one for each
-	Form  string `json:"form"` // sse, envelope or ndjson, or the key of another dialect's encoding
+	Kind  string `json:"kind"` // direct: a shard writes to the socket; goroutine: a goroutine of the stream does
+	Form  string `json:"form"` // sse, envelope, ndjson, or the key of another dialect's encoding
 	Count int    `json:"count"`
 }
 
-// statsTimeout is how long shards may take to say what they have.
+// statsTimeout limits how long shards may take to report or close their streams.
 const statsTimeout = 5 * time.Second
 
-// Stats returns the statistics of the hub, as /api/v1/stats has them. Shards that do not answer until ctx ends, or within 5 seconds, are
-// not counted. Before [Hub.Open] there are none, which is an error.
+// Stats returns the statistics of the hub, with the same content as /api/v1/stats. Streams of shards that do not answer before ctx ends, or
+// within 5 seconds, are not counted. Before [Hub.Open] it returns an error.
 func (h *Hub) Stats(ctx context.Context) (*Stats, error) {
 	if !h.opened.Load() {
 		return nil, h.unopened()
@@ -119,7 +119,7 @@ func (h *Hub) Stats(ctx context.Context) (*Stats, error) {
 	return s, nil
 }
 
-// latencyOf returns the histogram of deliveries. The last bucket of fan-out has no upper bound, and is in Count only.
+// latencyOf returns the histogram of delivery times. The last bucket of package fanout has no upper limit and is only part of Count.
 func latencyOf(n *fanout.Counts) Latency {
 	l := Latency{Buckets: make(map[float64]uint64), Sum: n.LatencySum}
 	for i, count := range n.Latency {
@@ -130,7 +130,7 @@ func latencyOf(n *fanout.Counts) Latency {
 	return l
 }
 
-// into copies the counters.
+// into copies the counters into the statistics.
 func (c *counters) into(s *Stats) {
 	s.Events.Duplicates = c.duplicates.Load()
 	s.Refused.Requests, s.Refused.Tokens, s.Refused.Limits = make(map[string]uint64), make(map[string]uint64), make(map[string]uint64)
@@ -145,7 +145,7 @@ func (c *counters) into(s *Stats) {
 	}
 }
 
-// kindName says how the bytes of a stream leave.
+// kindName names a kind of delivery.
 func kindName(direct bool) string {
 	if direct {
 		return "direct"
@@ -153,8 +153,8 @@ func kindName(direct bool) string {
 	return "goroutine"
 }
 
-// census counts the open streams. Those of a shard that does not answer in time are missing. The forms of the native dialect are always
-// there, others when they have a stream.
+// census counts the open streams. Streams of a shard that does not answer in time are not counted. Forms of the native dialect are always
+// listed, other forms only if they have a stream.
 func (h *Hub) census(ctx context.Context, s *Stats) {
 	census := h.fanout.Census(ctx)
 	for _, direct := range []bool{true, false} {
@@ -172,7 +172,7 @@ func (h *Hub) census(ctx context.Context, s *Stats) {
 	s.Streams.Behind, s.Streams.MaxLag = census.Behind, census.MaxLag
 }
 
-// serveStats answers with the statistics.
+// serveStats answers with [Stats].
 func serveStats(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
 	if err := h.noParams(r); err != nil {
 		return err

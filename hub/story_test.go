@@ -16,8 +16,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestANewGenerationAtTheSameNumberHasACheckpoint: the gap is told, and the checkpoint that is to move the position is left out, because
-// its number is that of the last ID, which was of another generation.
+// TestANewGenerationAtTheSameNumberHasACheckpoint: the checkpoint after the gap was omitted, because its sequence number equals that of the
+// last ID, which is of another generation.
 func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
 	each(t, &hub.Options{Heartbeat: 50 * time.Millisecond}, func(s *site) {
 		s.post("news", "1")
@@ -50,7 +50,8 @@ type late struct {
 
 func (l *late) Watch() <-chan struct{} { return l.watch }
 
-// TestAnEndThatIsReadAheadOfTheWindowEndsTheStream: who reads the end in the log before the window has it, stays for ever.
+// TestAnEndThatIsReadAheadOfTheWindowEndsTheStream: a subscriber that read the end from the log before the window had it stayed open for
+// ever.
 func TestAnEndThatIsReadAheadOfTheWindowEndsTheStream(t *testing.T) {
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -68,8 +69,8 @@ func TestAnEndThatIsReadAheadOfTheWindowEndsTheStream(t *testing.T) {
 	}
 }
 
-// TestTheNameOfATrimmedEndIsFree, but the window still has the end, and answers 204, on which EventSource gives up.
-func TestTheNameOfATrimmedEndIsFree(t *testing.T) {
+// TestTopicCanBeReusedAfterItsEndIsTrimmed: the window still had the end, and the hub answered 204, at which EventSource gives up.
+func TestTopicCanBeReusedAfterItsEndIsTrimmed(t *testing.T) {
 	begin := time.Now()
 	var later atomic.Int64
 	log := mustMemory(t, &eventlog.MemoryOptions{
@@ -97,8 +98,8 @@ func TestTheNameOfATrimmedEndIsFree(t *testing.T) {
 	}
 }
 
-// TestLastCountsWhatTheLogHas, the window delivers what was superseded, too.
-func TestLastCountsWhatTheLogHas(t *testing.T) {
+// TestLastCountsRetainedEvents: the window also delivered superseded events.
+func TestLastCountsRetainedEvents(t *testing.T) {
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("state"), Latest: 1}}}})
 	s := serve(t, log, nil, transports[0])
 	s.post("b", "b1")
@@ -113,8 +114,8 @@ func TestLastCountsWhatTheLogHas(t *testing.T) {
 	}
 }
 
-// TestNothingIsGoneThatTheWindowHas: on_gap=fail asks the log only, and refuses what the window has.
-func TestNothingIsGoneThatTheWindowHas(t *testing.T) {
+// TestEventsInTheWindowAreNotMissing: on_gap=fail checked only the log, and refused positions that the window covers.
+func TestEventsInTheWindowAreNotMissing(t *testing.T) {
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
 	s := serve(t, log, nil, transports[0])
 	begin := log.Head()
@@ -129,8 +130,8 @@ func TestNothingIsGoneThatTheWindowHas(t *testing.T) {
 	}
 }
 
-// TestAnyOriginDoesNotMeanItsCookies: "*" allows all origins, it says, without their cookies.
-func TestAnyOriginDoesNotMeanItsCookies(t *testing.T) {
+// TestAnyOriginExcludesCookies: AllowOrigins "*" allows all origins, without cookies.
+func TestAnyOriginExcludesCookies(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{AllowOrigins: []string{"*"}, Authorize: func(r *http.Request) (access.Grant, error) {
 		if session, _ := r.Cookie("session"); session != nil {
 			return access.Everything(), nil
@@ -145,8 +146,7 @@ func TestAnyOriginDoesNotMeanItsCookies(t *testing.T) {
 	}
 }
 
-// TestShutdownCutsOffStalledRunners: when Shutdown returns with the error of its context, those that take nothing have been
-// cut off, it says.
+// TestShutdownCutsOffStalledRunners: when Shutdown returns with the error of its context, stalled streams have been cut off.
 func TestShutdownCutsOffStalledRunners(t *testing.T) {
 	each(t, &hub.Options{WriteTimeout: 10 * patience}, func(s *site) {
 		resp := s.slow("/events/news", nil)
@@ -162,8 +162,8 @@ func TestShutdownCutsOffStalledRunners(t *testing.T) {
 	})
 }
 
-// TestWhoIsMovedOnIsToldOfTheEnd: who is moved on over the end of its only topic is never told, and waits for ever.
-func TestWhoIsMovedOnIsToldOfTheEnd(t *testing.T) {
+// TestSkippingSubscriberGetsTheEnd: a slow consumer that skipped the end of its only topic waited for ever.
+func TestSkippingSubscriberGetsTheEnd(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true, Heartbeat: 100 * time.Millisecond}, transports[0])
 	resp := s.slow("/events/news", nil)
 	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
@@ -190,9 +190,9 @@ func TestWhoIsMovedOnIsToldOfTheEnd(t *testing.T) {
 	}
 }
 
-// TestWhoIsLiveHasNoGapWhenTheHubStops: a runner's cursor stands where its last heartbeat was, and is measured from there when
-// something else than an event wakes it.
-func TestWhoIsLiveHasNoGapWhenTheHubStops(t *testing.T) {
+// TestLiveSubscriberHasNoGapAtShutdown: the cursor of a runner is at its last heartbeat, and its lag was measured from there when something
+// other than an event woke it.
+func TestLiveSubscriberHasNoGapAtShutdown(t *testing.T) {
 	each(t, &hub.Options{MaxLag: 10_000, SkipSlow: true}, func(s *site) {
 		f := s.follow("/events/quiet", nil)
 		f.next()
@@ -229,9 +229,9 @@ func TestWhoIsLiveHasNoGapWhenTheHubStops(t *testing.T) {
 	})
 }
 
-// TestNobodyIsSlowWhenTheTailIsOvertaken: one topic loses records by its own rule before the window has them. All who were
-// live on other topics, and lack nothing, are disconnected as slow, or moved on over what is theirs.
-func TestNobodyIsSlowWhenTheTailIsOvertaken(t *testing.T) {
+// TestLiveSubscribersAreNotSlowWhenRetentionOvertakesTheTail: one topic lost records by its own retention before the window had them. Live
+// subscribers of other topics, which missed nothing, were disconnected as slow, or skipped their events.
+func TestLiveSubscribersAreNotSlowWhenRetentionOvertakesTheTail(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		for _, how := range transports[:4] {
 			t.Run(fmt.Sprint(how.name, " skip=", skip), func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
-// client is who has a stream. It is what fan-out knows of the hub.
+// client is the client of a stream. Package fanout uses it to check the grant and to report the end of the stream.
 type client struct {
 	hub   *Hub
 	grant access.Grant
@@ -26,21 +26,22 @@ func (c *client) Revoked() bool {
 	return yes
 }
 
-// Closed frees the client's place.
+// Closed releases the stream in the limits and reports its end.
 func (c *client) Closed(end fanout.End) {
 	c.hub.limits.exit(c.from, &c.grant)
 	if c.taken {
 		c.hub.takenOver.Add(-1)
 	}
 	if c.ended != nil {
-		c.hub.ending.Go(func() { c.ended(StreamEnd{end.Bytes, end.Reason.String()}) }) // a shard waits for nobody
+		c.hub.ending.Go(func() { c.ended(StreamEnd{end.Bytes, end.Reason.String()}) }) // in a goroutine, because a shard must not block
 	}
 }
 
-// Stream answers a request with a stream, to a client that has a grant for it. The caller returns the error, which may say that the stream
-// has begun and the handler has to stay. A request with the method HEAD gets the header only.
+// Stream answers a request with a stream, after the caller has checked the subscription against the grant. A HEAD request gets only the
+// header.
 //
-// Errors before the stream begins are [ErrComplete], a [*GapError], a [*Problem], and those of the log.
+// The caller must return the error from [Route].Serve, even if the stream has begun: the error may make the hub wait for the end of the
+// stream. Errors before a stream begins are [ErrComplete], a [*GapError], a [*Problem], and those of the log.
 func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant, s *Subscription) error {
 	if r.Method == http.MethodHead {
 		s.Encoding.Header(w.Header())
@@ -50,9 +51,9 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 	if err := h.limits.enter(c.from, &c.grant); err != nil {
 		return err
 	}
-	kept := false // by a stream that goes on
+	kept := false // whether the stream calls exit later
 	defer func() {
-		if !kept { // also when somebody else's code panics
+		if !kept { // also after a panic in code of an embedder
 			h.limits.exit(c.from, &c.grant)
 		}
 	}()
@@ -77,7 +78,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 	return h.attach(w, r, stream, s.Encoding, c)
 }
 
-// poll answers with what there is, and ends.
+// poll answers with the events up to the head of the log.
 func (h *Hub) poll(w http.ResponseWriter, r *http.Request, stream *fanout.Stream, enc Encoding, c *client) error {
 	out, err := openSocket(w, r, enc, true, h.opts.WriteTimeout)
 	if err != nil {
@@ -93,7 +94,7 @@ func (h *Hub) poll(w http.ResponseWriter, r *http.Request, stream *fanout.Stream
 		return err
 	})
 	if err != nil && !gone {
-		panic(http.ErrAbortHandler) // which makes net/http break off: a clean end would mean that this is all
+		panic(http.ErrAbortHandler) // net/http then breaks the connection: a clean end would mean that the answer is complete
 	}
 	return nil
 }

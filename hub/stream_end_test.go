@@ -9,9 +9,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestWhoeverAsksHearsHowAStreamEnds: the log of a hub had a line for each stream when it began, with no bytes and a millisecond, since
-// on Linux the hub takes the connection and the handler is done.
-func TestWhoeverAsksHearsHowAStreamEnds(t *testing.T) {
+// TestOnStreamReportsTheEnd: the access log had a line for each stream when it began, with no bytes and a millisecond, because the hub
+// hijacks connections on Linux and the handler returns.
+func TestOnStreamReportsTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// subscription is what a request asks for, as it was parsed.
+// subscription is a parsed request for a stream.
 type subscription struct {
 	wanted
 	start     Start
@@ -20,7 +20,7 @@ type subscription struct {
 	heartbeat time.Duration
 }
 
-// parseSubscription reads a request. It does nothing yet.
+// parseSubscription parses a request for a stream.
 func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subscription, err error) {
 	if s.wanted, err = topicsOf(p, path, h.opts.MaxTopics); err != nil {
 		return s, err
@@ -42,14 +42,14 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 		s.encoding = envelopeEncoding
 	}
 	if format != "" && format != "envelope" && format != "plain" {
-		return s, problem(http.StatusBadRequest, problemInvalidRequest, "format=%.40s makes no sense; it is plain or envelope", format)
+		return s, problem(http.StatusBadRequest, problemInvalidRequest, "format=%.40s is invalid; it must be plain or envelope", format)
 	}
 	onGap, _, err := p.one("on_gap")
 	if err != nil {
 		return s, err
 	}
 	if s.failOnGap = onGap == "fail"; onGap != "" && onGap != "fail" && onGap != "tell" {
-		return s, problem(http.StatusBadRequest, problemInvalidRequest, "on_gap=%.40s makes no sense; it is tell or fail", onGap)
+		return s, problem(http.StatusBadRequest, problemInvalidRequest, "on_gap=%.40s is invalid; it must be tell or fail", onGap)
 	}
 	if s.heartbeat, err = h.parseHeartbeat(p); err != nil {
 		return s, err
@@ -57,8 +57,8 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 	return s, p.done()
 }
 
-// parseHeartbeat reads how often a subscriber wants a heartbeat that it can see. The hub's own interval is the longest: the operator wants no
-// longer silence.
+// parseHeartbeat parses the interval at which a subscriber wants checkpoints as heartbeats. The interval of the hub is the longest, so that
+// connections are never silent for longer than [Options.Heartbeat].
 func (h *Hub) parseHeartbeat(p *params) (time.Duration, error) {
 	text, ok, err := p.one("heartbeat")
 	if err != nil || !ok {
@@ -67,12 +67,12 @@ func (h *Hub) parseHeartbeat(p *params) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < h.opts.HeartbeatMin {
 		return 0, problem(http.StatusBadRequest, problemInvalidRequest,
-			"heartbeat=%.40s makes no sense; it is a time such as 15s, at least %v here", text, h.opts.HeartbeatMin)
+			"heartbeat=%.40s is invalid; it must be a duration such as 15s, and at least %v", text, h.opts.HeartbeatMin)
 	}
 	return min(d, h.opts.Heartbeat), nil
 }
 
-// grant checks what a subscription wants against what is granted. Without topics it wants all that is.
+// grant checks a subscription against a grant. A subscription without topics gets all topics of the grant.
 func (s *subscription) grant(g access.Grant) error {
 	if len(s.names)+len(s.matchers) == 0 {
 		if len(g.Subscribe) == 0 {
@@ -113,7 +113,7 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	return h.follow(w, r, &sub, &grant)
 }
 
-// query answers a QUERY with a stream. Its parameters are in its body, which may be large, and is read only for clients that may have a stream.
+// query answers a QUERY with a stream. It reads the body, which may be large, only if the client may subscribe to anything.
 func (h *Hub) query(w http.ResponseWriter, r *http.Request, p *params, path string) error {
 	if _, err := negotiate(r.Header); err != nil {
 		return err
@@ -135,8 +135,8 @@ func (h *Hub) query(w http.ResponseWriter, r *http.Request, p *params, path stri
 	return h.follow(w, r, &sub, &grant)
 }
 
-// readForm reads the form of a client, which has the place of a stream meanwhile. It is not that of its own stream, for which Shutdown would
-// wait.
+// readForm reads the form of a QUERY. Meanwhile the request counts as a stream in the limits, but not as an open stream, for which Shutdown
+// would wait.
 func (h *Hub) readForm(w http.ResponseWriter, r *http.Request, p *params, g *access.Grant) error {
 	from := h.addressOf(r)
 	if err := h.limits.enter(from, g); err != nil {
@@ -148,7 +148,7 @@ func (h *Hub) readForm(w http.ResponseWriter, r *http.Request, p *params, g *acc
 	return h.addForm(w, r, p, &rent)
 }
 
-// follow answers with a stream, to a client that may have it.
+// follow checks the grant and answers with a stream.
 func (h *Hub) follow(w http.ResponseWriter, r *http.Request, sub *subscription, grant *access.Grant) error {
 	if err := sub.grant(*grant); err != nil {
 		return denied(r, *grant, err)
@@ -156,7 +156,7 @@ func (h *Hub) follow(w http.ResponseWriter, r *http.Request, sub *subscription, 
 	err := h.Stream(w, r, *grant, &Subscription{
 		Selector: sub.selector(), Start: sub.start, Encoding: sub.encoding, Heartbeat: sub.heartbeat, FailOnGap: sub.failOnGap, Poll: sub.poll,
 	})
-	if errors.Is(err, ErrComplete) { // EventSource stops
+	if errors.Is(err, ErrComplete) { // EventSource does not reconnect after a 204
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return nil

@@ -42,8 +42,8 @@ func numbered(topic string, from, to int) (events []hub.Event) {
 	return events
 }
 
-// TestASubscriberInTheProcessGetsWhatIsStored: first what there is, then what comes, and after a position what follows it.
-func TestASubscriberInTheProcessGetsWhatIsStored(t *testing.T) {
+// TestInProcessSubscriberGetsStoredAndNewEvents, from the beginning or after a position.
+func TestInProcessSubscriberGetsStoredAndNewEvents(t *testing.T) {
 	t.Parallel()
 	h := serve(t, mustMemory(t, nil), nil, transports[0]).hub
 	everything, earliest := eventlog.Select(nil, eventlog.MustPattern("news/**")), &hub.SubscribeOptions{Seek: &eventlog.Start{}}
@@ -81,8 +81,8 @@ func TestASubscriberInTheProcessGetsWhatIsStored(t *testing.T) {
 	}
 }
 
-// TestASlowSubscriberInTheProcessMissesNothing: it reads the log at its own pace, and holds up no publisher.
-func TestASlowSubscriberInTheProcessMissesNothing(t *testing.T) {
+// TestSlowInProcessSubscriberMissesNothing: it reads the log at its own pace, and delays no publisher.
+func TestSlowInProcessSubscriberMissesNothing(t *testing.T) {
 	t.Parallel()
 	h := serve(t, mustMemory(t, nil), &hub.Options{Window: 1}, transports[0]).hub
 	const most = 3000
@@ -106,7 +106,7 @@ func TestASlowSubscriberInTheProcessMissesNothing(t *testing.T) {
 	}
 }
 
-func TestASubscriptionInTheProcessEndsWithItsTopics(t *testing.T) {
+func TestInProcessSubscriptionEndsWithItsTopics(t *testing.T) {
 	t.Parallel()
 	h := serve(t, mustMemory(t, nil), nil, transports[0]).hub
 	mustPublish(t, h, hub.Event{Topics: []string{"a"}, Data: "1"}, hub.Event{Topics: []string{"a"}, End: true}, hub.Event{Topics: []string{"b"}, Data: "2", End: true})
@@ -120,7 +120,7 @@ func TestASubscriptionInTheProcessEndsWithItsTopics(t *testing.T) {
 	}
 }
 
-func TestAGapEndsASubscriptionInTheProcessUnlessItIsHandled(t *testing.T) {
+func TestUnhandledGapEndsAnInProcessSubscription(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 2}})
 	h := serve(t, log, nil, transports[0]).hub
@@ -148,7 +148,7 @@ func TestAGapEndsASubscriptionInTheProcessUnlessItIsHandled(t *testing.T) {
 	}
 }
 
-func TestASubscriptionInTheProcessEndsWithItsHub(t *testing.T) {
+func TestInProcessSubscriptionEndsWithItsHub(t *testing.T) {
 	t.Parallel()
 	h := serve(t, mustMemory(t, nil), nil, transports[0]).hub
 	ended := make(chan error, 1)

@@ -18,8 +18,8 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// TestWhoSubscribesSaysWhereToBegin, in all the ways there are.
-func TestWhoSubscribesSaysWhereToBegin(t *testing.T) {
+// TestSubscriberChoosesWhereToBegin: by position, since, last, or now.
+func TestSubscriberChoosesWhereToBegin(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	clock := now.Add(-time.Hour)
@@ -76,8 +76,8 @@ func TestWhoSubscribesSaysWhereToBegin(t *testing.T) {
 	}
 }
 
-// TestTopicsComeInEveryForm: path, parameters, patterns, exact names, a form body.
-func TestTopicsComeInEveryForm(t *testing.T) {
+// TestTopicsMayBeInPathParametersAndForm, as names or patterns.
+func TestTopicsMayBeInPathParametersAndForm(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		for _, topic := range []string{"news", "news/sports", "a b/ü", "https://example.com/books/1", "x/", "100%", "a*b"} {
@@ -120,8 +120,8 @@ func TestTopicsComeInEveryForm(t *testing.T) {
 	})
 }
 
-// TestNoTopicMeansWhatIsGranted, and nothing else.
-func TestNoTopicMeansWhatIsGranted(t *testing.T) {
+// TestSubscriptionWithoutTopicsGetsAllGrantedTopics, and no others.
+func TestSubscriptionWithoutTopicsGetsAllGrantedTopics(t *testing.T) {
 	t.Parallel()
 	grant := access.Grant{
 		Subscribe: []eventlog.Matcher{eventlog.MustPattern("news/**"), eventlog.MustPattern("weather")},
@@ -167,9 +167,9 @@ func TestNoTopicMeansWhatIsGranted(t *testing.T) {
 	})
 }
 
-// TestAccountsThatCannotBeAskedAreNoRefusal: a program's accounts were down for a minute, and said so with a 503. Every
-// EventSource that happened to come back in that minute gave up for good.
-func TestAccountsThatCannotBeAskedAreNoRefusal(t *testing.T) {
+// TestUnavailableAuthorizationRefusesTemporarily: the accounts of a program were down for a minute, and it returned a 503. Every EventSource
+// that reconnected in that minute gave up.
+func TestUnavailableAuthorizationRefusesTemporarily(t *testing.T) {
 	t.Parallel()
 	o := &hub.Options{Authorize: func(*http.Request) (access.Grant, error) {
 		return access.Grant{}, &hub.Problem{Name: "unavailable", Status: http.StatusServiceUnavailable, Detail: "no accounts", RetryAfter: time.Second}
@@ -189,7 +189,7 @@ func TestAccountsThatCannotBeAskedAreNoRefusal(t *testing.T) {
 	})
 }
 
-// TestPagesOfAllowedOriginsMayUseTheHub, and others may not publish.
+// TestPagesOfAllowedOriginsMayUseTheHub, and pages of other origins may not publish.
 func TestPagesOfAllowedOriginsMayUseTheHub(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{AllowOrigins: []string{"https://app.example"}}, func(s *site) {
@@ -236,8 +236,8 @@ func TestPagesOfAllowedOriginsMayUseTheHub(t *testing.T) {
 	})
 }
 
-// TestSilenceHasHeartbeats, and no position that was not reached.
-func TestSilenceHasHeartbeats(t *testing.T) {
+// TestSilentStreamsGetHeartbeats, and no position that they have not reached.
+func TestSilentStreamsGetHeartbeats(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 5 * time.Millisecond}, func(s *site) {
 		resp := s.slow("/events/news", nil)
@@ -255,8 +255,8 @@ func TestSilenceHasHeartbeats(t *testing.T) {
 	})
 }
 
-// TestAHubThatStopsTellsItsStreams: they get what there is, a time to come back at, and a clean end; new ones get the time.
-func TestAHubThatStopsTellsItsStreams(t *testing.T) {
+// TestShutdownGivesStreamsAReconnectionTime: they get all stored events, the time, and a clean end. New streams get the time.
+func TestShutdownGivesStreamsAReconnectionTime(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		resp := s.slow("/events/news", nil)
@@ -289,10 +289,9 @@ func TestAHubThatStopsTellsItsStreams(t *testing.T) {
 	})
 }
 
-// TestWhatIsStoredBeforeTheStopIsSent: a program ended a topic, and stopped; its log was in memory. Now and then streams ended
-// without the end: the publisher had its answer before the hub had looked at the log, and a stream was let go that had all the
-// hub knew of.
-func TestWhatIsStoredBeforeTheStopIsSent(t *testing.T) {
+// TestShutdownDeliversStoredEvents: a program ended a topic and shut down its hub. Streams sometimes ended without the end of the topic: the
+// publisher had its answer before the hub had read the log, and the drain closed streams that had all events the hub knew of.
+func TestShutdownDeliversStoredEvents(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -345,8 +344,8 @@ func readAll(s *site, resp *http.Response) string {
 	}
 }
 
-// TestALogThatTakesNothingIsSaid, and what is there can be read on.
-func TestALogThatTakesNothingIsSaid(t *testing.T) {
+// TestUnavailableLogRefusesPublishersOnly: subscribers still get stored events.
+func TestUnavailableLogRefusesPublishersOnly(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		broken := &refusing{Log: s.log}
@@ -374,7 +373,7 @@ func (*refusing) Append(context.Context, []eventlog.Record) ([]eventlog.Receipt,
 	return nil, &eventlog.UnavailableError{Reason: "the disk is full; make room"}
 }
 
-// TestTopicsAreListed, a page at a time.
+// TestTopicsAreListed in pages.
 func TestTopicsAreListed(t *testing.T) {
 	t.Parallel()
 	for _, log := range []eventlog.Log{mustMemory(t, nil), mustDisk(t, nil)} {
@@ -415,8 +414,8 @@ func TestTopicsAreListed(t *testing.T) {
 	}
 }
 
-// TestNobodyIsLeftBehind: the index of who wants what is empty when everybody has gone.
-func TestNobodyIsLeftBehind(t *testing.T) {
+// TestInterestIsEmptyAfterAllDisconnect: the index of subscriptions has no entries left.
+func TestInterestIsEmptyAfterAllDisconnect(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		var followers []*follower

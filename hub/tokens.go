@@ -9,17 +9,16 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// Tokens returns a function for [Options.Authorize] that asks a policy what the token of a request grants.
+// Tokens returns a function for [Options.Authorize] that gets the grant for the token of a request from a policy.
 //
-// The token is in the Authorization field, as Bearer (RFC 6750, section 2.1), or else where the first of the other sources has one:
+// The token is in the Authorization field, as Bearer (RFC 6750, section 2.1). If there is none, the other sources are tried in order:
 //
 //	hub.Tokens(policy, hub.TokenCookie("session"), hub.TokenQuery("access_token"))
 //
 // A request without a token gets the public topics of the policy. A request with a token that the policy refuses is refused, even if
-// another source has a good one. The hub answers 401 with the public reason, or 503 while keys cannot be fetched, and logs the exact
-// reason.
+// another source has a valid one. The hub answers 401 with the public reason, or 503 while keys cannot be fetched, and logs the full reason.
 //
-// Give [Options.Revocations] those of the policy, so that a revocation refuses tokens and ends streams alike.
+// Set [Options.Revocations] to the Revocations of the policy, so that a revocation both refuses tokens and ends streams.
 func Tokens(policy *access.Policy, others ...TokenSource) func(*http.Request) (access.Grant, error) {
 	return func(r *http.Request) (access.Grant, error) {
 		token, err := tokenOf(r, others)
@@ -30,11 +29,11 @@ func Tokens(policy *access.Policy, others ...TokenSource) func(*http.Request) (a
 	}
 }
 
-// TokenSource returns the token in one part of a request, "" if there is none.
+// TokenSource returns a token from a part of a request, "" if there is none.
 type TokenSource func(*http.Request) string
 
-// TokenCookie returns the source that reads a cookie. It is for pages: EventSource cannot set the Authorization field. The hub refuses
-// publishing and administration with a cookie from pages of other origins, unless [Options.AllowOrigins] names them.
+// TokenCookie returns a source that reads a cookie. Pages need it, because EventSource cannot set the Authorization field. Pages of other
+// origins may not publish or administer with a cookie, unless [Options.AllowOrigins] names the origin.
 func TokenCookie(name string) TokenSource {
 	return func(r *http.Request) string {
 		cookie, err := r.Cookie(name)
@@ -45,8 +44,8 @@ func TokenCookie(name string) TokenSource {
 	}
 }
 
-// TokenQuery returns the source that reads a parameter of the URL; RFC 6750, section 2.3 calls it access_token. Servers between client and
-// hub may log it: prefer a cookie.
+// TokenQuery returns a source that reads a parameter of the URL; RFC 6750, section 2.3 calls it access_token. Proxies may log the URL, so
+// prefer a cookie.
 func TokenQuery(name string) TokenSource {
 	return func(r *http.Request) string {
 		for part := range strings.SplitSeq(r.URL.RawQuery, "&") {
@@ -57,7 +56,7 @@ func TokenQuery(name string) TokenSource {
 			if token, err := url.QueryUnescape(rawValue); err == nil {
 				return token
 			}
-			return rawValue // no token has a percent sign: the policy refuses it
+			return rawValue // the policy refuses it, because it contains a percent sign
 		}
 		return ""
 	}
@@ -73,7 +72,7 @@ func tokenOf(r *http.Request, others []TokenSource) (string, error) {
 		return token, nil
 	default:
 		return "", problem(http.StatusUnauthorized, wire.ProblemUnauthorized,
-			"the field Authorization is not understood; write the word Bearer, a space, and the token")
+			"the Authorization field is invalid; write the word Bearer, a space, and the token")
 	}
 	for _, source := range others {
 		if token := source(r); token != "" {
@@ -82,7 +81,7 @@ func tokenOf(r *http.Request, others []TokenSource) (string, error) {
 	}
 	if TokenQuery(wire.ParamAccessToken)(r) != "" {
 		return "", problem(http.StatusBadRequest, wire.ProblemInvalidRequest,
-			"the parameter %s is not accepted here; send the token in the field Authorization", wire.ParamAccessToken)
+			"the hub does not accept the parameter %s; send the token in the Authorization field", wire.ParamAccessToken)
 	}
 	return "", nil
 }

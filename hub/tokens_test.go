@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestATokenIsTakenFromTheHeaderThenFromTheOtherSourcesInOrder: a hub in a program finds tokens as tidings serve does.
-func TestATokenIsTakenFromTheHeaderThenFromTheOtherSourcesInOrder(t *testing.T) {
+// TestTokenSourcesAreTriedInOrder, after the Authorization field: an embedder finds tokens like tidings serve.
+func TestTokenSourcesAreTriedInOrder(t *testing.T) {
 	t.Parallel()
 	policy := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{mustSigner(t).Key()}}, Public: patterns("public/**")}
 	ownField := func(r *http.Request) string { return r.Header.Get("X-Token") }
@@ -35,7 +35,7 @@ func TestATokenIsTakenFromTheHeaderThenFromTheOtherSourcesInOrder(t *testing.T) 
 		"query":                           {to: k, query: "access_token=" + good, want: 200},
 		"query, escaped":                  {to: k, query: "access%5Ftoken=" + url.QueryEscape(good), want: 200},
 		"a source of the program's own":   {to: k, header: map[string]string{"X-Token": good}, want: 200},
-		"another parameter":               {to: k, query: "token=" + good, want: 400, says: "there is no parameter"},
+		"another parameter":               {to: k, query: "token=" + good, want: 400, says: "is unknown"},
 		"the password for a proxy":        {to: k, header: map[string]string{"Authorization": "Basic YTpi", "Cookie": "session=" + good}, want: 200},
 		"a bad one before a good one":     {to: k, header: map[string]string{"Authorization": "Bearer " + bad, "Cookie": "session=" + good}, want: 401, says: "signed with a key"},
 		"a bad one in the query":          {to: k, query: "access_token=" + bad, want: 401, says: "signed with a key"},
@@ -65,8 +65,8 @@ func TestATokenIsTakenFromTheHeaderThenFromTheOtherSourcesInOrder(t *testing.T) 
 	}
 }
 
-// TestARefusedTokenIsAProblemOfTheRightKind: 401 ends an EventSource for good, which keys that cannot be fetched are no reason for.
-func TestARefusedTokenIsAProblemOfTheRightKind(t *testing.T) {
+// TestRefusedTokenIs401OrTemporary: a 401 ends an EventSource for good; unavailable keys must not.
+func TestRefusedTokenIs401OrTemporary(t *testing.T) {
 	t.Parallel()
 	unreachable := func(context.Context) ([]byte, error) { return nil, errors.New("the issuer is away") }
 	keys, err := access.NewJWKS(unreachable, nil)

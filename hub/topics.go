@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// topicsPage is how many topics one answer has, if it is not said.
+// topicsPage is the default number of topics in a response, topicsMost the largest.
 const (
 	topicsPage = 1000
 	topicsMost = 10_000
@@ -18,11 +18,11 @@ const (
 type topicAnswer struct {
 	Topic  string `json:"topic"`
 	Events int64  `json:"events"`
-	Last   string `json:"last"` // position of the newest
+	Last   string `json:"last"` // position of the newest event
 	Ended  bool   `json:"ended,omitempty"`
 }
 
-// serveTopics lists the topics that there are, in the order of their names, a page at a time.
+// serveTopics lists topics in the order of their names, in pages.
 func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
 	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {
@@ -54,7 +54,7 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 		return err
 	}
 	if len(grant.Subscribe) == 0 {
-		return denied(r, grant, forbidden("list the topics, since you may follow none"))
+		return denied(r, grant, forbidden("list topics, because you may subscribe to none"))
 	}
 	lister, ok := h.log.(eventlog.Lister)
 	if !ok {
@@ -62,7 +62,7 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	}
 	answer := struct {
 		Topics []topicAnswer `json:"topics"`
-		Next   string        `json:"next,omitempty"` // the value of after with which the list goes on
+		Next   string        `json:"next,omitempty"` // the value of after for the next page
 	}{Topics: []topicAnswer{}}
 	gen := h.log.Head().Gen
 	topics, err := lister.Topics(r.Context(), readable{pattern, &grant}, after, limit)
@@ -80,8 +80,8 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	return answerJSON(w, answer)
 }
 
-// readable matches what a pattern does and a grant allows to read: a page that ended with another topic would have to name it, to go on
-// after it.
+// readable matches the topics that match a pattern and that a grant allows to read. Filtering after the query would not do: next could name
+// a topic that the client may not see.
 type readable struct {
 	eventlog.Pattern
 	grant *access.Grant

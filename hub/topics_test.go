@@ -11,9 +11,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestAListOfTopicsNamesOnlyWhatItsReaderMayFollow: "next" was the last topic that was looked at, so that whoever asked for pages of one
-// learned the name of each.
-func TestAListOfTopicsNamesOnlyWhatItsReaderMayFollow(t *testing.T) {
+// TestTopicListHasOnlyGrantedTopics: next was the last topic that the hub had examined, so that pages of one topic revealed all names.
+func TestTopicListHasOnlyGrantedTopics(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)
 	k := serveKeyed(t, log, hub.Options{}, transports[0])
@@ -44,8 +43,8 @@ func TestAListOfTopicsNamesOnlyWhatItsReaderMayFollow(t *testing.T) {
 	}
 }
 
-// TestWhoMayFollowNothingIsToldOfNoTopic, and that a token would help.
-func TestWhoMayFollowNothingIsToldOfNoTopic(t *testing.T) {
+// TestTopicListNeedsAGrant: without one the response says that a token would help.
+func TestTopicListNeedsAGrant(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{Authorize: policyOf(mustSigner(t))}, transports[0])
 	refused(t, "a stranger", s.send(request{path: "/api/v1/topics"}), http.StatusUnauthorized, "unauthorized", "token")

@@ -9,9 +9,9 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestABodyThatNobodyReadsHoldsNoConnection: net/http waits for it before it goes on, and had no deadline, so that strangers kept
+// TestUnreadBodyHasADeadline: net/http reads a body that the handler ignores, and had no deadline for it, so that clients could keep
 // connections for ever.
-func TestABodyThatNobodyReadsHoldsNoConnection(t *testing.T) {
+func TestUnreadBodyHasADeadline(t *testing.T) {
 	t.Parallel()
 	_, addr := exposed(t, hub.Options{BodyTimeout: 100 * time.Millisecond, Authorize: policyOf(mustSigner(t), "public")})
 	for name, line := range map[string]string{

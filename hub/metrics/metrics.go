@@ -2,10 +2,9 @@
 //
 //	h, err := hub.New(log, &hub.Options{Metrics: metrics.Handler})
 //
-// The hub counts; this package only renders. It is apart from package hub so that a program that embeds a hub links the Prometheus library
-// only if it wants metrics.
+// It is separate from package hub, so that a program links the Prometheus library only if it needs metrics.
 //
-// Each hub has a registry of its own, so that several hubs in one process stay apart. No label has a value that a client can choose.
+// Each hub has its own registry, so that a process can have several hubs. Clients cannot choose the values of labels.
 package metrics
 
 import (
@@ -40,8 +39,8 @@ var (
 	tokensMetric    = metric("tokens_refused_total", "Tokens refused, by reason.", "reason")
 	limitsMetric    = metric("limits_reached_total", "Requests refused because of a limit, by limit.", "limit")
 	revokedMetric   = metric("revocations", "Revocations in force.")
-	headMetric      = metric("log_head", "Number of the newest event in the log.")
-	firstMetric     = metric("log_first", "Number of the oldest event in the log.")
+	headMetric      = metric("log_head", "Sequence number of the newest event in the log.")
+	firstMetric     = metric("log_first", "Sequence number of the oldest event in the log.")
 	eventsMetric    = metric("log_events", "Events in the log.")
 	logBytesMetric  = metric("log_bytes", "Bytes of the events in the log, as retention counts them.")
 	deadMetric      = metric("log_dead_topics", "Topics without events that the log remembers because of what they have lost.")
@@ -50,7 +49,7 @@ var (
 	windowBytes     = metric("window_bytes", "Bytes of the events in the window.")
 	bodiesMetric    = metric("body_bytes", "Memory held by bodies that are being published.")
 	unseenMetric    = metric("log_unseen_events", "Events in the log that the hub has not read yet.")
-	readyMetric     = metric("ready", "1 if the hub is ready, as /readyz says.")
+	readyMetric     = metric("ready", "1 if /readyz reports that the hub is ready, otherwise 0.")
 )
 
 // collector turns the statistics of a hub into metrics.
