@@ -34,7 +34,7 @@ func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 	switch {
 	case isRefusal && refusal.Temporary():
 		p = problem(http.StatusServiceUnavailable, problemUnchecked, "%s", refusal.Public)
-		p.RetryAfter = comeBack
+		p.RetryAfter = retryAfter
 	case isRefusal:
 		p.Detail = refusal.Public + "; get a new token and try again"
 	}

@@ -277,8 +277,8 @@ func TestFormsHaveABudget(t *testing.T) {
 	}
 }
 
-// TestPublishersStreamsCountAsConnections: in all, by address and by token, with those who follow.
-func TestPublishersStreamsCountAsConnections(t *testing.T) {
+// TestPublisherStreamsCountAsConnections: in total, by address and by token, together with subscribers.
+func TestPublisherStreamsCountAsConnections(t *testing.T) {
 	everything := access.Everything()
 	for name, o := range map[string]hub.Options{
 		"in all": {MaxConnections: 3}, "by address": {MaxPerAddress: 3}, "by token": {MaxPerToken: 3},

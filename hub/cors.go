@@ -17,7 +17,7 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
 	}
 	if !h.allowed(origin) {
 		if !sameOrigin(origin, r) && h.refused.meet(origin) {
-			h.opts.Logger.Warn("refused a page of another origin; allow that origin if its pages may use the hub", "origin", origin)
+			h.opts.Logger.Warn("refused a page of an unknown origin; allow the origin if its pages may use the hub", "origin", origin)
 		}
 		return
 	}

@@ -105,8 +105,8 @@ type Subscription struct {
 // served is a route in the hub's table.
 type served struct {
 	Route
-	audience audience
-	dialect  Dialect
+	side    side
+	dialect Dialect
 }
 
 // routesOf returns all routes of a hub, those of the native dialect and of the hub itself first.
@@ -116,7 +116,7 @@ func routesOf(dialects []Dialect) (all []served) {
 		all = append(all, served{route, users, own})
 	}
 	for _, route := range ownRoutes {
-		all = append(all, served{route.Route, route.audience, own})
+		all = append(all, served{route.Route, route.side, own})
 	}
 	for _, d := range dialects {
 		for _, route := range d.Routes() {

@@ -1,4 +1,4 @@
-// Package hub serves an event log over HTTP: programs publish with POST, and browsers follow with EventSource.
+// Package hub serves an event log over HTTP: programs publish with POST, and browsers subscribe with EventSource.
 //
 //	log, err := eventlog.NewMemory(nil)
 //	if err != nil {
@@ -15,11 +15,11 @@
 //
 // Order: every subscriber sees the order of the log.
 //
-// Loss: each subscriber gets every retained event that matches, in order, across reconnections and restarts, or a gap that says otherwise.
-// A client that keeps its last event ID parses each event exactly once.
+// Delivery: each subscriber gets every retained event that matches, in order, across reconnections and restarts. If events are missing, a
+// gap says so. A client that keeps its last event ID gets each event exactly once.
 //
-// Durability: the answer to a publisher comes when the event is as durable as the log makes it. A request with an idempotency key can be repeated;
-// the hub stores its event once.
+// Durability: the hub answers a publisher when the log has made the event durable. A request with an idempotency key can be repeated; the
+// hub stores its event once.
 //
 // Slow consumers: a subscriber never delays another one. A subscriber that accepts no bytes for [Options.WriteTimeout] is disconnected, and
 // gets what it missed when it reconnects.

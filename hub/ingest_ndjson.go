@@ -11,11 +11,11 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// lines is a body of NDJSON: an event each line, as an envelope is. Empty lines are skipped.
+// lines reads a body of NDJSON: one event in each line, with the members of an envelope. Empty lines are skipped.
 type lines struct{ in *pieces }
 
 func newLines(body io.Reader, m *meter, maxEvent int) source {
-	// Escapes make a line longer than its event, up to six times; a topic or two come with it.
+	// JSON escapes make a line up to six times as long as its data. wideBuffer is for the other members.
 	return &lines{newPieces(body, m, '\n', 6*maxEvent+wideBuffer)}
 }
 
@@ -40,7 +40,7 @@ func (l *lines) next(pub *publication) (Event, error) {
 func (l *lines) read() ([]byte, error) {
 	line, err := l.in.next()
 	if errors.Is(err, errLongPiece) {
-		return nil, problem(http.StatusRequestEntityTooLarge, problemTooLarge, "a line has at most %d bytes here", l.in.most)
+		return nil, problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the line is longer than the limit of %d bytes", l.in.most)
 	}
 	return line, bodyError(err)
 }

@@ -19,10 +19,10 @@ type intake struct {
 	waiting sync.WaitGroup // batches that were handed over and not settled
 }
 
-// read reads the body to its end, or until nothing more is wanted, and closes batches.
+// read reads the body until it ends or the handler stops, and then closes batches.
 func (in *intake) read(open openSource) {
 	defer close(in.batches)
-	in.body.before = func() { in.send() } // what has come goes first
+	in.body.before = func() { in.send() } // pass on complete events before waiting for the client
 	most := 6*int64(in.hub.opts.MaxEvent) + 2*wideBuffer
 	decoding := decode(in.body, in.pub.payload.codings, 2*most+codingOverhead, &in.pub.rent)
 	defer decoding.end()
@@ -105,7 +105,8 @@ func (in *intake) take(n int64) error {
 	return in.pub.rent.take(n)
 }
 
-// rentBatch takes memory for the next batch: more than it needs, so that not each event takes some, or if there is none, what it needs.
+// rentBatch reserves memory for the next batch, in steps, so that not every event has to reserve some. If a step is not available, it
+// reserves exactly n bytes.
 func (in *intake) rentBatch(n int64) error {
 	const step = 64 << 10
 	steps := (n + step - 1) / step * step

@@ -19,7 +19,7 @@ type stream struct {
 }
 
 func newStream(body io.Reader, _ *meter, maxEvent int) source {
-	// What is too large is the hub's to say, with its own words: a little more is let through.
+	// The decoder allows a little more than the limit, so that the hub refuses large events itself, with its own problem.
 	return &stream{max: maxEvent, decoder: sse.NewDecoder(body, &sse.ReadOptions{MaxEvent: maxEvent + 4<<10})}
 }
 

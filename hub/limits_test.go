@@ -225,8 +225,8 @@ func TestConnectionsOfStreamsAreCountedUntilTheyAreClosed(t *testing.T) {
 	}
 }
 
-// TestTokensWithoutAnyNameAreCountedEachForItself: they were counted for nobody, so that who had one had no limit.
-func TestTokensWithoutAnyNameAreCountedEachForItself(t *testing.T) {
+// TestTokensWithoutSubjectAndIDAreCountedSeparately: they were not counted at all, and so had no limit.
+func TestTokensWithoutSubjectAndIDAreCountedSeparately(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxPerToken: 1, Authorize: func(r *http.Request) (access.Grant, error) {
 		g := access.Everything()

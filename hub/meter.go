@@ -5,7 +5,7 @@ import "io"
 // meter is a reader that takes memory from the budget for what it hands on, before it reads it. Whoever looks for the end of an event keeps
 // what it has seen, in a buffer that doubles, up to the size of the largest event: twice the bytes since the last event are taken.
 //
-// The first trusted bytes of memory are free. Of a body that comes fast the meter reads more at once, if there is memory for that. So small
+// The first uncounted bytes of memory are free. Of a body that comes fast the meter reads more at once, if there is memory for that. So small
 // events come in also when there is none.
 type meter struct {
 	in   io.Reader
@@ -34,13 +34,13 @@ func (m *meter) Read(p []byte) (n int, err error) {
 	p = p[:min(int64(len(p)), room)]
 	n, err = m.in.Read(p)
 	m.come += int64(n)
-	m.fast, m.full = n == len(p) || n >= trusted, false
+	m.fast, m.full = n == len(p) || n >= uncounted, false
 	return n, err
 }
 
 // room returns how many more bytes there is memory for.
 func (m *meter) room() int64 {
-	covered := max(m.held, trusted) / 2
+	covered := max(m.held, uncounted) / 2
 	if covered >= m.most {
 		return 1 << 62 // whoever keeps more than that refuses it
 	}
@@ -51,7 +51,7 @@ func (m *meter) room() int64 {
 func (m *meter) more(take func(int64) error) error {
 	n := int64(meterStep)
 	if m.held == 0 {
-		n += trusted // which the rent does not count
+		n += uncounted // which the rent does not count
 	}
 	err := take(n)
 	if err == nil {
@@ -61,7 +61,7 @@ func (m *meter) more(take func(int64) error) error {
 }
 
 // fastMemory is what a meter keeps of its memory while a body comes fast: it covers [wideBuffer].
-const fastMemory = trusted + 2*meterStep
+const fastMemory = uncounted + 2*meterStep
 
 // renew says that what has come is an event, or was dropped.
 func (m *meter) renew() {

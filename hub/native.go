@@ -33,7 +33,7 @@ func (native) Routes() []Route {
 // serveTopic publishes or subscribes to the topic below its path.
 func serveTopic(h *Hub, w http.ResponseWriter, r *http.Request, below string) error {
 	if below == "" {
-		return problem(http.StatusBadRequest, problemInvalidTopic, "there is no topic after /events/; say it there, or as a parameter: /events?topic=news")
+		return problem(http.StatusBadRequest, problemInvalidTopic, "there is no topic after /events/; name it there, or as a parameter: /events?topic=news")
 	}
 	topic, err := pathtopic.Parse(below)
 	if err != nil {
@@ -42,7 +42,7 @@ func serveTopic(h *Hub, w http.ResponseWriter, r *http.Request, below string) er
 	return serveEvents(h, w, r, topic)
 }
 
-// serveEvents publishes or subscribes to a topic, "" if parameters say which.
+// serveEvents publishes or subscribes to a topic. If topic is empty, parameters name the topics.
 func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) error {
 	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 
 // Options are the settings of a hub. Nil and the zero value mean the defaults.
 type Options struct {
-	// Authorize returns what the sender of a request may do. It is called once for each request. An error is answered with 401, or as a
-	// [*Problem] says. EventSource gives up on a refusal, except on a Problem with RetryAfter, for instance when the accounts cannot be
-	// reached. Nil: everybody may do everything
+	// Authorize returns the permissions of the sender of a request. It is called once for each request. The hub answers an error with
+	// 401, and a [*Problem] with its status. EventSource gives up after a refusal, unless the Problem has RetryAfter, for example
+	// because a database is down. Nil: every request is allowed
 	Authorize func(*http.Request) (access.Grant, error)
 
 	// AllowOrigins are the origins, such as https://example.com, whose pages may use the hub, besides its own. "*" allows every origin,
@@ -24,8 +24,8 @@ type Options struct {
 	AllowOrigins []string
 
 	// Local restricts the hub to requests from this machine: sent to localhost, 127.0.0.1 or [::1], in HTTP/1.1 or later, without a field
-	// that proxies add. It protects hubs that let everybody do everything from pages whose host name leads here (DNS rebinding). It cannot
-	// detect a proxy that adds nothing: a hub that others can reach needs an Authorize.
+	// that proxies add. It protects hubs without Authorize from pages whose host name resolves to this machine (DNS rebinding). It cannot
+	// detect a proxy that adds no field: a hub that others can reach needs Authorize.
 	Local bool
 
 	// AdminElsewhere removes the routes for administrators from ServeHTTP, for hubs that serve [Hub.Admin] on another listener.
@@ -107,7 +107,7 @@ type Options struct {
 	// Dialects are interfaces over HTTP besides the native one. No two may have the same path.
 	Dialects []Dialect
 
-	// Logger gets what no client is told. Nil: slog.Default
+	// Logger gets the errors that no caller or client gets. Nil: slog.Default
 	Logger *slog.Logger
 }
 
@@ -142,7 +142,7 @@ func (o *Options) checkNumbers() error {
 		{"MaxLag", o.MaxLag, math.MaxInt64},
 	} {
 		if n.value < 0 || n.value > n.most {
-			return fmt.Errorf("hub: %s is %d; it is 0 to %d", n.name, n.value, n.most)
+			return fmt.Errorf("hub: %s is %d; it must be 0 to %d", n.name, n.value, n.most)
 		}
 	}
 	for _, t := range []struct {
@@ -157,7 +157,7 @@ func (o *Options) checkNumbers() error {
 		{"MaxLagTime", o.MaxLagTime},
 	} {
 		if t.value < 0 || t.value > longestTime {
-			return fmt.Errorf("hub: %s is %v; it is 0 to %v", t.name, t.value, longestTime)
+			return fmt.Errorf("hub: %s is %v; it must be 0 to %v", t.name, t.value, longestTime)
 		}
 	}
 	return nil

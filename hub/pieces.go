@@ -9,39 +9,40 @@ import (
 )
 
 const (
-	// wideBuffer is how much of a body is read at once, of one that comes fast. It makes a batch.
+	// wideBuffer is the size of the read buffer for a fast body. It holds a batch.
 	wideBuffer = 64 << 10
 
-	// narrowBuffer is for bodies that come slowly, of which there may be many.
+	// narrowBuffer is the size of the read buffer for a slow body. There may be many of them.
 	narrowBuffer = 4 << 10
 )
 
-// wideReaders are those that are not used at the moment.
+// wideReaders are idle wide buffers.
 var wideReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, wideBuffer) }}
 
-// pieces reads a body in pieces that a byte ends. Its buffer is wide only while the body comes fast and the meter has memory for it.
+// pieces splits a body into pieces that end with a byte, such as lines. Its buffer is wide only while the body arrives fast and the meter
+// has memory for it.
 type pieces struct {
 	body  io.Reader
 	meter *meter // between the body and the network
 	end   byte
-	most  int // bytes of a piece
+	most  int // bytes of the longest piece
 
-	narrow, wide *bufio.Reader // wide: nil if it is not used
+	narrow, wide *bufio.Reader // wide is nil while narrow is in use
 	long         []byte        // a piece that does not fit into the buffer
 }
 
-// errLongPiece is the error of a piece that has more bytes than it may have.
+// errLongPiece is the error of a piece that exceeds the limit.
 var errLongPiece = errors.New("a piece is too long")
 
 func newPieces(body io.Reader, m *meter, end byte, most int) *pieces {
 	return &pieces{body: body, meter: m, end: end, most: most, narrow: bufio.NewReaderSize(body, narrowBuffer)}
 }
 
-// next returns the next piece, with the byte that ends it, which is valid until the next call. The last piece may lack that byte, and comes
-// with io.EOF.
+// next returns the next piece, including the byte that ends it. It is valid until the next call. The last piece may lack that byte, and is
+// returned with io.EOF.
 func (p *pieces) next() ([]byte, error) {
 	if cap(p.long) > wideBuffer {
-		p.long = nil // one long piece is no reason to keep as much for all
+		p.long = nil // do not keep a large buffer because of one long piece
 	}
 	in := p.reader()
 	piece, err := in.ReadSlice(p.end)
@@ -63,7 +64,7 @@ func (p *pieces) checked(piece []byte, err error) ([]byte, error) {
 	return piece, err
 }
 
-// reader returns the buffer to read from. What is in one goes on to the other when they change.
+// reader returns the buffer to read from. When it changes buffers, it moves the buffered bytes.
 func (p *pieces) reader() *bufio.Reader {
 	switch wide := p.meter.wide(); {
 	case p.wide == nil && wide:
@@ -79,7 +80,7 @@ func (p *pieces) reader() *bufio.Reader {
 	return p.narrow
 }
 
-// rest returns a reader of what a buffer has left, and of the body after that.
+// rest returns a reader of the bytes left in a buffer, and then of the body.
 func (p *pieces) rest(in *bufio.Reader) io.Reader {
 	ahead, _ := in.Peek(in.Buffered())
 	if len(ahead) == 0 {
@@ -88,7 +89,7 @@ func (p *pieces) rest(in *bufio.Reader) io.Reader {
 	return io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), p.body)
 }
 
-// close gives the wide buffer back.
+// close returns the wide buffer to the pool.
 func (p *pieces) close() {
 	if p.wide != nil {
 		p.wide.Reset(nil)

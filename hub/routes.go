@@ -10,7 +10,7 @@ import (
 
 // ownRoute is a route that does not belong to a dialect.
 type ownRoute struct {
-	audience audience
+	side side
 	Route
 }
 
@@ -67,7 +67,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 	switch {
 	case route.Serve == nil:
 		return problem(http.StatusNotFound, problemNotFound, "this path does not exist; publish and subscribe at /events?topic=T, or /events/T")
-	case route.audience == admins && h.opts.AdminElsewhere:
+	case route.side == admins && h.opts.AdminElsewhere:
 		return problem(http.StatusNotFound, problemNotFound, "this path is served on the hub's listener for administrators")
 	case r.Method == http.MethodOptions:
 		return preflight(w, r, &route.Route)
@@ -75,7 +75,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 		return notAllowed(w, r, &route.Route)
 	case !h.opened.Load() && route.Path != healthPath:
 		return h.unopened()
-	case route.audience == admins:
+	case route.side == admins:
 		if err := h.checkAdmin(r); err != nil {
 			return err
 		}

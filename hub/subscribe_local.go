@@ -23,25 +23,25 @@ type Received struct {
 	Time     time.Time // when it was stored
 }
 
-// SubscribeOptions are those of [Hub.Subscribe]. Nil means: from now on, and a gap is an error.
+// SubscribeOptions are the options of [Hub.Subscribe]. Nil means: begin now, and return a gap as an error.
 type SubscribeOptions struct {
-	// After is the position of the last event that the subscriber knows. The zero Position means none.
+	// After is the position of the last event that the subscriber has. Zero: none
 	After eventlog.Position
 
-	// Seek says where to start if After is zero, or is no position of this log. Nil: now
+	// Seek defines where to begin if After is zero, or not a position of this log. Nil: now
 	Seek *eventlog.Start
 
-	// OnGap is called when events that match are missing; nil returned continues with what is retained. Without it a gap ends the
-	// sequence with a *[GapError].
+	// OnGap is called when matching events are missing. If it returns nil, the sequence continues with the retained events; an error
+	// ends the sequence. Nil: a gap ends the sequence with a *[GapError]
 	OnGap func(Gap) error
 }
 
-// Subscribe yields the events that match a selector, in the order of the log, as they are stored. It is for code in the process of the
-// hub, beside [Hub.Publish]: it asks no Authorize, and counts as no stream. A slow subscriber delays nobody, because it reads the log at its
-// own pace.
+// Subscribe returns the events that match a selector, in the order of the log, as they are stored. It is for code in the same process, like
+// [Hub.Publish]: it does not call [Options.Authorize], and does not count as a stream. A slow subscriber reads the log at its own pace and
+// delays no others.
 //
-// The sequence ends without an error when all topics have ended, and otherwise with one: that of ctx, of OnGap or of the log,
-// [ErrDraining], or a *[GapError]. The error is the last thing that it yields.
+// The sequence ends without an error when all topics have ended. Otherwise its last element is the error: of ctx, of OnGap or of the log,
+// [ErrDraining], or a *[GapError].
 func (h *Hub) Subscribe(ctx context.Context, s eventlog.Selector, o *SubscribeOptions) iter.Seq2[Received, error] {
 	l := &local{hub: h, selector: s}
 	if o != nil {
@@ -61,7 +61,7 @@ type local struct {
 	opts     SubscribeOptions
 }
 
-// errBroke says that the loop over the sequence has ended.
+// errBroke means that the loop over the sequence has ended.
 var errBroke = errors.New("the loop has ended")
 
 func (l *local) run(ctx context.Context, yield func(Received, error) bool) error {
@@ -109,7 +109,7 @@ func (l *local) start(ctx context.Context) (eventlog.Query, error) {
 	return st.Query(), err
 }
 
-// open finds out where the subscription starts, as for a stream that nobody attaches.
+// open finds the position where the subscription begins. It opens a stream without a connection and closes it.
 func (l *local) open(ctx context.Context, from Start, failOnGap bool) (*fanout.Stream, error) {
 	st, err := l.hub.fanout.Open(ctx, &fanout.Subscription{Selector: l.selector, From: from, Encoding: plainEncoding, FailOnGap: failOnGap})
 	if err == nil {
@@ -153,7 +153,7 @@ func received(r *eventlog.Record, at eventlog.Position) Received {
 	}
 }
 
-// wait waits until something is stored.
+// wait waits until an event is stored.
 func (l *local) wait(ctx context.Context, stored <-chan struct{}) error {
 	select {
 	case <-stored:
@@ -168,7 +168,7 @@ func (l *local) wait(ctx context.Context, stored <-chan struct{}) error {
 // signal wakes any number of goroutines that wait for something to happen. The zero value is ready.
 type signal struct {
 	mu sync.Mutex
-	ch chan struct{} // nil: nobody waits
+	ch chan struct{} // nil if no goroutine waits
 }
 
 // next returns a channel that is closed at the next notify.
