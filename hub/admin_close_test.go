@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// subscribers returns what the list says with a filter.
+// subscribers returns the list of streams that match a filter.
 func (k *keyed) subscribers(query string) (list []hub.Subscriber) {
 	k.Helper()
 	a := k.send(request{path: "/api/v1/subscribers?" + query, header: bearer(k.token(all("boss")))})
@@ -20,13 +20,13 @@ func (k *keyed) subscribers(query string) (list []hub.Subscriber) {
 	return says.Subscribers
 }
 
-// awaitSubscribers waits until so many streams are listed: the first bytes of a stream come before its shard has it.
+// awaitSubscribers waits until n streams are listed. A stream is listed only after its first bytes are sent.
 func (k *keyed) awaitSubscribers(n int) {
 	k.Helper()
 	await(k.T, "the streams are listed", func() bool { return len(k.subscribers("")) == n })
 }
 
-// closeStreams sends a DELETE below /api/v1/subscribers, and returns how many streams it has closed.
+// closeStreams sends a DELETE below /api/v1/subscribers, and returns the number of closed streams.
 func (k *keyed) closeStreams(below string) int {
 	k.Helper()
 	a := k.send(request{method: http.MethodDelete, path: "/api/v1/subscribers" + below, header: bearer(k.token(all("boss")))})

@@ -198,7 +198,7 @@ func TestAdminElsewhereRemovesAdminRoutes(t *testing.T) {
 	}
 }
 
-// unready is a log that can be broken.
+// unready is a log that can be made to fail.
 type unready struct {
 	*eventlog.Memory
 	broken, unreadable atomic.Bool

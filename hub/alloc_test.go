@@ -11,14 +11,14 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// instantLog stores nothing, and says that it has.
+// instantLog acknowledges records without storing them.
 type instantLog struct{ eventlog.Log }
 
 func (l instantLog) Append(_ context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
 	return make([]eventlog.Receipt, len(records)), nil
 }
 
-// discarded is an answer that nobody reads.
+// discarded is a ResponseWriter that discards the response.
 type discarded struct {
 	header http.Header
 	status int

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// refusedBodies are requests whose body is refused after its first line, or before it.
+// refusedBodies are requests that are refused before or after the first line of the body.
 var refusedBodies = map[string]struct {
 	head   string
 	status int

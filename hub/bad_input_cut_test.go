@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// cutBody is a body of three events, and how many of them are complete in a part of it.
+// cutBody is a body of three events, and a function that counts the complete events in a part of it.
 type cutBody struct {
 	kind, text string
 	complete   func(part string) int
@@ -44,7 +44,7 @@ var cutBodies = []cutBody{
 	},
 }
 
-// framings are the ways in which HTTP/1.1 says where a body ends: its length before it, or a last chunk after it.
+// framings are the framings of HTTP/1.1: Content-Length, and chunks.
 var framings = map[string]func(body string) (field, framed string, payload func(part string) string){
 	"length": func(body string) (string, string, func(string) string) {
 		return fmt.Sprintf("Content-Length: %d", len(body)), body, func(part string) string { return part }
@@ -92,7 +92,7 @@ func TestPublisherResumesBodyCutAtAnyByte(t *testing.T) {
 	}
 }
 
-// resend sends a body whole, of which some events were stored before, and checks that each is stored once.
+// resend sends a whole body, of which some events are stored already, and checks that each event is stored once.
 func (s *site) resend(what, request, topic string, before int) {
 	s.Helper()
 	c := s.dial()
@@ -108,7 +108,7 @@ func (s *site) resend(what, request, topic string, before int) {
 	}
 }
 
-// eventsOf returns what the log has of a topic.
+// eventsOf returns the events of a topic in the log.
 func (s *site) eventsOf(topic string) (of []string) {
 	for _, e := range events(s.T, s.log) {
 		if name, _, _ := strings.Cut(e, " "); name == topic {

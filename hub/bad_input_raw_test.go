@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// conversation is a connection on which a test writes HTTP/1.1 itself, as no client would.
+// conversation is a connection on which a test writes raw HTTP/1.1, including requests that no client sends.
 type conversation struct {
 	*testing.T
 	*net.TCPConn
@@ -40,7 +40,7 @@ func (c *conversation) say(text string) {
 	}
 }
 
-// hear returns the next answer. After that of a HEAD or CONNECT it would be wrong.
+// hear returns the next response. It does not support HEAD and CONNECT.
 func (c *conversation) hear() answer {
 	c.Helper()
 	resp, err := http.ReadResponse(c.in, nil)
@@ -56,7 +56,7 @@ func (c *conversation) hear() answer {
 	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
-// cut ends what is sent; the answer can still come.
+// cut closes the sending side; the response can still arrive.
 func (c *conversation) cut() {
 	c.Helper()
 	if err := c.CloseWrite(); err != nil {

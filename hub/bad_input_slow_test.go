@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// slowly runs a test in a bubble, where waiting takes no time, with a connection to a hub. head is sent; host and length are added.
+// slowly runs a test in a synctest bubble, with a connection to a hub. It sends head with the host and the length added.
 func slowly(t *testing.T, head string, length int, f func(t *testing.T, log eventlog.Log, c *ssetest.Conn, hear func() answer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

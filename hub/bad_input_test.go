@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// Bad requests, by what is bad about them: paths and methods here, then parameters, headers, bodies; bytes that no HTTP client
-// would send; bodies that break off; slow ones. Each has one answer, and changes nothing.
+// Invalid requests, by what is invalid: paths and methods in this file; parameters, headers, bodies, raw bytes, broken bodies and slow
+// bodies in the other files bad_input_*. Each request is refused and changes nothing.
 
 // badRequest is a request that is refused, and how.
 type badRequest struct {
@@ -24,10 +24,10 @@ type badRequest struct {
 	says    string // somewhere in its detail
 }
 
-// strict is what refuses soon enough for a test.
+// strict has limits that a test reaches quickly.
 var strict = hub.Options{MaxEvent: 1000, MaxTopics: 10}
 
-// guarded is a hub whose log must not change. It has an event, a key that was used, and an ended topic.
+// guarded is a hub whose log must not change. The log has an event, a used idempotency key, and an ended topic.
 type guarded struct {
 	*site
 	follower *follower // of everything
@@ -43,7 +43,7 @@ func guard(s *site) *guarded {
 	return g
 }
 
-// unchanged fails the test if the log is not what it was.
+// unchanged fails the test if the log has changed.
 func (g *guarded) unchanged(after string) {
 	g.Helper()
 	if head, have := g.log.Head(), events(g.T, g.log); head != g.head || !slices.Equal(have, g.events) {
@@ -52,7 +52,7 @@ func (g *guarded) unchanged(after string) {
 	}
 }
 
-// silent fails the test if the follower got anything.
+// silent fails the test if the subscriber got an event.
 func (g *guarded) silent() {
 	g.Helper()
 	g.hubPublish(hub.Event{Topics: []string{"news"}, Data: "after"})
@@ -68,7 +68,7 @@ type problemAnswer struct {
 	Last   string
 }
 
-// refused fails the test unless an answer refuses, in the way that is wanted.
+// refused fails the test unless a response is a refusal with this status, problem and detail.
 func refused(t *testing.T, what string, a answer, status int, problem, says string) (p problemAnswer) {
 	t.Helper()
 	if a.status != status || a.header.Get("Content-Type") != "application/problem+json" || a.header.Get("Cache-Control") != "no-store" {

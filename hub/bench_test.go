@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// BenchmarkIngest answers what an event of a streamed body costs, the network aside.
+// BenchmarkIngest measures the cost of an event in a streamed body, without the network.
 func BenchmarkIngest(b *testing.B) {
 	log, err := disklog.Open(filepath.Join(b.TempDir(), "log"), nil)
 	if err != nil {
@@ -38,7 +38,7 @@ func BenchmarkIngest(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkPost answers what an event of its own costs the hub, the network and the log aside.
+// BenchmarkPost measures the cost of a single event in the hub, without the network and the log.
 func BenchmarkPost(b *testing.B) {
 	log, err := eventlog.NewMemory(nil)
 	if err != nil {
@@ -62,8 +62,8 @@ func BenchmarkPost(b *testing.B) {
 	}
 }
 
-// BenchmarkFirstPublish answers what publishing to a topic that nobody knew costs when others have 100,000 subscriptions,
-// beyond the append: the same without them is the yardstick.
+// BenchmarkFirstPublish measures the cost of publishing to a new topic while there are 100,000 subscriptions to others. The yardstick is
+// the same without subscriptions.
 func BenchmarkFirstPublish(b *testing.B) {
 	for _, others := range []int{0, 100_000} {
 		b.Run(fmt.Sprintf("others=%d", others), func(b *testing.B) {

@@ -22,10 +22,10 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// What streams look like to clients that are stricter or hastier than the standard. Every stream that a test of this package reads
-// is held to it as well: see checkBlocks.
+// The format of streams is safe for clients that do not follow the standard exactly. checkBlocks checks every stream that a test of this
+// package reads.
 
-// tellsRetry matches a refused stream: one event that says when to come back.
+// tellsRetry matches a refused stream: one event with a reconnection time.
 var tellsRetry = regexp.MustCompile(`^event: tidings\.retry\nretry: [0-9]+\ndata: \{.*\}\n\n$`)
 
 // TestStreamBeginsWithReconnectionTime: the first checkpoint has it. Only a gap comes before.
@@ -122,7 +122,7 @@ func TestAClientThatDispatchesAtEveryBlankLineSeesNoEmptyMessage(t *testing.T) {
 	})
 }
 
-// awaited counts what comes in a stream.
+// awaited counts the events of a stream.
 type awaited struct {
 	io.Reader
 	what []byte
@@ -210,8 +210,8 @@ func TestLastCheckpointMatchesSentEvents(t *testing.T) {
 	})
 }
 
-// checkEnd ends a stream while events are published, and holds the last checkpoint against what came before it. The events are so few that
-// they fit into any socket: a stream that takes nothing is closed where it is.
+// checkEnd ends a stream while events are published, and compares the last checkpoint with the events before it. The events fit into any
+// socket, because a stalled stream is cut off.
 func checkEnd(s *site, path, subject string, end func()) {
 	s.Helper()
 	resp := s.slow(path, map[string]string{"X-Subject": subject})

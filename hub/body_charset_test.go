@@ -70,7 +70,7 @@ func TestMediaTypeDecidesWhetherBodyIsText(t *testing.T) {
 	}
 }
 
-// charsets are labels, in several ways to write them, with a text in each.
+// charsets are charset labels in several spellings, with a text in each charset.
 var charsets = []struct {
 	label, mark string
 	encoding    encoding.Encoding

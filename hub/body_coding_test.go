@@ -30,13 +30,13 @@ func newZstd(w io.Writer, o ...zstd.EOption) flusher {
 	return z
 }
 
-// coders are the content codings that are taken, by name.
+// coders are the encoders of the accepted content codings, by name.
 var coders = map[string]func(io.Writer) flusher{
 	"gzip": func(w io.Writer) flusher { return gzip.NewWriter(w) },
 	"zstd": func(w io.Writer) flusher { return newZstd(w) },
 }
 
-// encoded returns a text after one coding after the other.
+// encoded returns a text encoded with codings, in order.
 func encoded(text string, codings ...string) string {
 	for _, coding := range codings {
 		var b bytes.Buffer
@@ -121,7 +121,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// codingsIn returns the names of coders in a field.
+// codingsIn returns the names of the coders in a header field.
 func codingsIn(field string) (all []string) {
 	for name := range strings.SplitSeq(strings.ToLower(field), ",") {
 		switch name = strings.TrimPrefix(strings.TrimSpace(name), "x-"); name {

@@ -15,10 +15,10 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// filling is what is in the middle of large bodies.
+// filling is the middle part of large bodies.
 var filling = strings.Repeat("x", 64<<10)
 
-// haltingBody is a body that stops before its end, until it is let go on.
+// haltingBody is a body that pauses before its end until it is released.
 type haltingBody struct {
 	head, tail string
 	fill       int // bytes between them
@@ -60,8 +60,8 @@ func (b *haltingBody) Close() error {
 	return nil
 }
 
-// haltingCrowd sends bodies that halt, one for each header, until each has halted or is refused. It returns the refusals, and what lets the others go on
-// and returns their answers.
+// haltingCrowd sends n bodies that pause, and waits until each has paused or is refused. It returns the refusals, and a function that
+// releases the other bodies and returns their responses.
 func haltingCrowd(s *site, n int, contentType string, body func() *haltingBody, header func(i int) map[string]string) (refused []answer, finish func() []answer) {
 	goOn := make(chan struct{})
 	answers := make(chan answer, n)

@@ -19,7 +19,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// raw opens a stream by hand, and reads its head.
+// raw opens a stream on a raw connection, and reads its header.
 func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.Reader) {
 	s.Helper()
 	u, err := url.Parse(s.url)
@@ -120,7 +120,7 @@ func TestSlowReaderGetsEveryByte(t *testing.T) {
 	}
 }
 
-// trickle reads a few bytes at a time.
+// trickle is a reader that reads a few bytes at a time.
 type trickle struct {
 	r      io.Reader
 	random *rand.Rand

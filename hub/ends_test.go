@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// countedSeek is a log that counts how often it is asked where something is.
+// countedSeek is a log that counts calls of Seek.
 type countedSeek struct {
 	*eventlog.Memory
 	asked atomic.Int64

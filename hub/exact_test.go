@@ -118,7 +118,7 @@ func TestACheckpointEndsTheReplay(t *testing.T) {
 	})
 }
 
-// deaf is a log that tells nobody of what is new.
+// deaf is a log that never notifies watchers.
 type deaf struct{ eventlog.Log }
 
 func (deaf) Watch() <-chan struct{} { return nil }
@@ -404,7 +404,7 @@ func TestSubscriberResumesAfterRestart(t *testing.T) {
 	}
 }
 
-// slow is a client that reads when it is told to.
+// slow opens a stream that is read only when the test reads it.
 func (s *site) slow(path string, header map[string]string) *http.Response {
 	s.Helper()
 	resp, err := s.do(s.Context(), request{path: path, header: header})

@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// A hub in a server that has more to do. Its own code publishes by a call, its own accounts say who may follow what.
+// A hub in a server with other tasks. The server publishes events itself, and its accounts decide who may subscribe to what.
 func Example() {
 	events, err := eventlog.NewMemory(nil)
 	if err != nil {
@@ -57,7 +57,7 @@ func Example() {
 	// Output: hello
 }
 
-// Tokens decide what clients may do: those of the Authorization field, and for pages those of a cookie.
+// Tokens decide what clients may do: from the Authorization field, and for pages from a cookie.
 func ExampleTokens() {
 	key, err := access.ParseKey([]byte("a secret of 32 bytes or more, from a file"))
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// Charge lets somebody in and out, and publish an event, as requests do.
+// Charge applies the limits of a stream and of an event, as requests do.
 func (h *Hub) Charge(r *http.Request, g *access.Grant) error {
 	from := h.addressOf(r)
 	if err := h.limits.enter(from, g); err != nil {
@@ -20,10 +20,10 @@ func (h *Hub) Charge(r *http.Request, g *access.Grant) error {
 	return nil
 }
 
-// AddressOf returns where a request comes from.
+// AddressOf returns the client's address of a request.
 func (h *Hub) AddressOf(r *http.Request) string { return h.addressOf(r).String() }
 
-// Buckets are those of a rate. Take takes from one of them, and Len says how many are kept.
+// Buckets are the buckets of a rate. Take takes events from a bucket; Len returns the number of stored buckets.
 type Buckets struct{ of *buckets[int] }
 
 func NewBuckets(r Rate) Buckets { return Buckets{newBuckets[int](r)} }
@@ -31,11 +31,11 @@ func NewBuckets(r Rate) Buckets { return Buckets{newBuckets[int](r)} }
 func (b Buckets) Take(k, n int, at time.Time) (int, time.Duration) { return b.of.take(k, n, at) }
 func (b Buckets) Len() int                                         { return len(b.of.used) }
 
-// MaxBuckets is how many are kept.
+// MaxBuckets is the largest number of stored buckets.
 const MaxBuckets = maxBuckets
 
-// BodyBytes is how much memory bodies have taken that are being published.
+// BodyBytes returns the memory that is reserved for bodies.
 func (h *Hub) BodyBytes() int64 { return h.bodies.inUse() }
 
-// Refused is how many requests were refused with a problem.
+// Refused returns the number of requests that were refused with a problem.
 func (h *Hub) Refused(problem string) uint64 { return h.count.refused[problem].Load() }

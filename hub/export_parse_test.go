@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Wish is what the parameters of a subscription say.
+// Wish is a parsed subscription.
 type Wish struct {
 	Names    []string
 	Patterns []eventlog.Matcher
@@ -18,7 +18,7 @@ type Wish struct {
 	Seek     eventlog.Start
 }
 
-// ParseWish reads the parameters of a subscription.
+// ParseWish parses the parameters of a subscription.
 func ParseWish(query string, now time.Time) (w Wish, err error) {
 	p, err := new(Hub).parseParams(query)
 	if err != nil {
@@ -61,7 +61,7 @@ func ReadBody(body io.Reader, stream bool, maxEvent int, topic string) (all []Ev
 	}
 }
 
-// Line returns the line of NDJSON in which a subscriber would get an event, its end aside.
+// Line returns the line of NDJSON for an event, without its end event.
 func Line(e Event) (string, error) {
 	h := &Hub{opts: Options{MaxEvent: 1 << 20}}
 	r, err := h.record(&e, "")

@@ -17,13 +17,13 @@ func (h *Hub) shardCensus() fanout.Census {
 	return h.fanout.Census(ctx)
 }
 
-// Wanted returns how many entries the index of interest has.
+// Wanted returns the number of entries in the index of interest.
 func (h *Hub) Wanted() int { return h.shardCensus().Indexed }
 
 // Stalled returns how many streams have full sockets.
 func (h *Hub) Stalled() int { return h.shardCensus().Behind["stalled"] }
 
-// Adopted returns how many streams the shards have taken in.
+// Adopted returns the number of streams that belong to shards.
 func (h *Hub) Adopted() (n int) {
 	for _, open := range h.shardCensus().Open {
 		n += open
@@ -31,13 +31,13 @@ func (h *Hub) Adopted() (n int) {
 	return n
 }
 
-// Settled returns the number up to which all shards have delivered.
+// Settled returns the sequence number up to which all shards have delivered.
 func (h *Hub) Settled() uint64 { return h.fanout.Settled() }
 
-// Passes returns how many passes the shards have made.
+// Passes returns the number of passes that the shards have made.
 func (h *Hub) Passes() uint64 { return h.shardCensus().Passes }
 
-// Want opens a stream for a topic and a pattern that has no connection.
+// Want opens a stream for a topic and a pattern, without a connection.
 func (h *Hub) Want(topic, pattern string) {
 	c := &client{hub: h}
 	if err := h.limits.enter(c.from, &c.grant); err != nil {
@@ -52,7 +52,7 @@ func (h *Hub) Want(topic, pattern string) {
 	stream.Serve(nobody{})
 }
 
-// nobody is a socket that takes everything.
+// nobody is a socket that discards all bytes.
 type nobody struct{}
 
 func (nobody) Write([]byte) error { return nil }
@@ -70,7 +70,7 @@ func (h *Hub) AwaitSettled(at eventlog.Position) {
 	}
 }
 
-// Closed returns how many streams have ended for a reason.
+// Closed returns the number of streams that have ended for a reason.
 func (h *Hub) Closed(why string) uint64 {
 	for reason, n := range h.fanout.Counts().Closed {
 		if reason.String() == why {
@@ -80,7 +80,7 @@ func (h *Hub) Closed(why string) uint64 {
 	return 0
 }
 
-// Revoke takes something back, and Revoked reports whether a grant was.
+// Revoke adds a revocation; Revoked reports whether a grant is revoked.
 func (h *Hub) Revoke(one access.Revocation) error {
 	_, err := h.revocations.add(one)
 	return err
@@ -91,10 +91,10 @@ func (h *Hub) Revoked(g access.Grant) bool {
 	return yes
 }
 
-// Revocations returns those that are in force.
+// Revocations returns the revocations in force.
 func (h *Hub) Revocations() []access.Revocation { return h.revocations.All() }
 
-// KeepRevocations writes them anew if that is due.
+// KeepRevocations writes a snapshot of the revocations if one is due.
 func (h *Hub) KeepRevocations() error {
 	h.awaitTail()
 	if !h.revocations.snapshotDue() {

@@ -19,7 +19,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// blames fails the test unless an error is a problem of whoever has sent the request, and a document that can be sent.
+// blames fails the test unless an error is a problem with a status of 4xx and a valid problem document.
 func blames(t *testing.T, err error) {
 	t.Helper()
 	var doc struct{ Type, Title, Detail string }
@@ -33,7 +33,7 @@ func blames(t *testing.T, err error) {
 	}
 }
 
-// FuzzParameters: how parameters are written does not matter, and what nobody asks for is refused.
+// FuzzParameters: escaping parameters in another way has the same result, and unknown parameters are refused.
 func FuzzParameters(f *testing.F) {
 	for _, query := range []string{
 		"topic=news&topic=a/*&exact=a*b&last=5", "topic=%C3%BC&since=2026-11-22T10:00:00%2B01:00", "since=7d", "since=earliest&last=1",
@@ -72,8 +72,8 @@ func FuzzParameters(f *testing.F) {
 	})
 }
 
-// FuzzBody: the parts in which a streamed body comes do not matter. Where it breaks off, it has the first of its events, so that the same
-// keys are those of the same events when it is sent again. What comes in goes out, and comes in again, as the same.
+// FuzzBody: splitting a streamed body has no effect on its events. A broken body has the first of its events, so that each event has the
+// same key when the body is sent again. A published event that is delivered can be published again unchanged.
 func FuzzBody(f *testing.F) {
 	f.Add(false, []byte("{\"data\":\"1\"}\n\n{\"data\":\"ü2\",\"type\":\"t\"}\r\n{\"topics\":[\"a\",\"b\"],\"data\":3}"), 20)
 	f.Add(false, []byte("{\"data\":\"AP8=\",\"encoding\":\"base64\",\"end\":true}\n{\"data\":\"\xff\"}\n"), 50)
@@ -106,7 +106,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// goesRound fails the test unless what a subscriber gets of an event is read as that event.
+// goesRound fails the test unless a subscriber that parses an event gets the same event.
 func goesRound(t *testing.T, e hub.Event) {
 	t.Helper()
 	line, err := hub.Line(e)

@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// shutdown ends a hub, and the streams it has.
+// shutdown shuts down a hub and its streams.
 func shutdown(t *testing.T, h *hub.Hub) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
@@ -25,7 +25,7 @@ func shutdown(t *testing.T, h *hub.Hub) {
 	}
 }
 
-// hangingLog is a log whose reads of some topics hang, until nobody waits for them any more.
+// hangingLog is a log whose reads of some topics hang until their context ends.
 type hangingLog struct {
 	eventlog.Log
 	hangs atomic.Bool
@@ -89,7 +89,7 @@ func TestDisconnectEndsAHangingRead(t *testing.T) {
 	}
 }
 
-// poisoned is a writer that an embedder has put in between, and that panics.
+// poisoned is a ResponseWriter of middleware that panics.
 type poisoned struct{ http.ResponseWriter }
 
 func (w poisoned) Write(b []byte) (int, error) {

@@ -12,14 +12,14 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// keyed is a hub that asks for tokens, in the field Authorization or in a cookie named token. What it logs is kept.
+// keyed is a hub that requires tokens, in the Authorization field or in a cookie named token. It keeps its log lines.
 type keyed struct {
 	*site
 	signer *access.Signer
 	logs   *logs
 }
 
-// secretKey is what tokens of tests are signed with.
+// secretKey is the key that signs the tokens of tests.
 const secretKey = "a secret of the tests with 32 bytes or more"
 
 func mustSigner(t testing.TB) *access.Signer {
@@ -31,7 +31,7 @@ func mustSigner(t testing.TB) *access.Signer {
 	return signer
 }
 
-// policyOf returns an Authorize that takes tokens of a signer.
+// policyOf returns an Authorize that accepts the tokens of a signer.
 func policyOf(signer *access.Signer, public ...string) func(*http.Request) (access.Grant, error) {
 	policy := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{signer.Key()}}, Public: patterns(public...)}
 	return hub.Tokens(policy, hub.TokenCookie("token"))
@@ -56,7 +56,7 @@ func serveKeyed(t *testing.T, log eventlog.Log, o hub.Options, how transport) *k
 	return k
 }
 
-// token returns a token that grants something.
+// token returns a token with a grant.
 func (k *keyed) token(g access.Grant) string {
 	k.Helper()
 	token, err := k.signer.Mint(g)
@@ -66,19 +66,19 @@ func (k *keyed) token(g access.Grant) string {
 	return token
 }
 
-// bearer returns the header with a token.
+// bearer returns a header with a token.
 func bearer(token string) map[string]string {
 	return map[string]string{"Authorization": "Bearer " + token}
 }
 
-// all is the grant of whoever may do everything.
+// all returns a grant of all permissions.
 func all(subject string) access.Grant {
 	g := access.Everything()
 	g.Subject = subject
 	return g
 }
 
-// logs are what was logged.
+// logs are the lines that the hub has logged.
 type logs struct {
 	mu   sync.Mutex
 	text bytes.Buffer

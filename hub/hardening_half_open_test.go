@@ -20,14 +20,14 @@ import (
 	"time"
 )
 
-// halfOpen is how many requests begin and never come whole. The process that has one end of them cannot have the other one, too: that is more
-// files than it may open.
+// halfOpen is the number of requests that are never completed. They come from another process, because one process may not open so many
+// files.
 const halfOpen = 10_000
 
-// strangerVariable makes the test binary the stranger who sends them, to the address that it has.
+// strangerVariable makes the test binary send these requests to the address in it.
 const strangerVariable = "TIDINGS_TEST_STRANGER"
 
-// TestMain makes the test binary play the stranger.
+// TestMain lets the test binary send requests from a process of its own.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(strangerVariable); addr != "" {
 		if err := beginRequests(addr); err != nil {
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beginRequests begins all requests, says so, and then how many of them were ended by the other side.
+// beginRequests begins all requests and reports that. Then it reports how many of them the hub closed.
 func beginRequests(addr string) error {
 	conns := make([]net.Conn, halfOpen)
 	for i := range conns {
@@ -66,8 +66,8 @@ func beginRequests(addr string) error {
 	return nil
 }
 
-// patientListener keeps the times by which requests have to come until it is told that they are over: so that all are there at once, however
-// slow this machine is.
+// patientListener holds back the read deadlines of its connections until the test lets them expire. So all requests are open at the same
+// time, however slow the machine is.
 type patientListener struct {
 	net.Listener
 	mu    sync.Mutex // guards conns
@@ -87,7 +87,7 @@ func (l *patientListener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// due returns those whose request has to come by some time.
+// due returns the connections with a read deadline.
 func (l *patientListener) due() (due []*patientConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,7 +113,7 @@ func (c *patientConn) SetReadDeadline(at time.Time) error {
 	return c.Conn.SetReadDeadline(at)
 }
 
-// servePatiently serves a hub whose requests have time, and says how many connections are open.
+// servePatiently serves a hub behind a patientListener. open is the number of open connections.
 func servePatiently(t *testing.T) (s *site, listener *patientListener, open *atomic.Int64) {
 	t.Helper()
 	open = new(atomic.Int64)

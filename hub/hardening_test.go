@@ -17,11 +17,10 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// What a stranger may try who can reach the hub. What he may write himself that looks like a token is in hardening_tokens_test.go, thousands of
-// requests that never come whole in hardening_half_open_test.go, limits in limits_test.go, other machines' names in local_test.go, paths and
-// bodies that make no sense in bad_input_test.go.
+// Attacks by clients without permissions. Forged tokens are in hardening_tokens_test.go, incomplete requests in hardening_half_open_test.go,
+// limits in limits_test.go, DNS rebinding in local_test.go, and invalid paths and bodies in bad_input_test.go.
 
-// exposed serves a hub as a program would that faces strangers, and returns where.
+// exposed serves a hub with the timeouts of a public server, and returns its address.
 func exposed(t *testing.T, o hub.Options) (s *site, addr string) {
 	t.Helper()
 	log := mustMemory(t, nil)

@@ -20,7 +20,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// forge writes a token by hand, so that it may be what no honest issuer writes. The key is a secret or a private key of RSA; nil: nobody's.
+// forge makes a token that no proper issuer makes. The key is a secret or a private RSA key; nil leaves out the signature.
 func forge(t *testing.T, key any, header, claims string) string {
 	t.Helper()
 	encode := base64.RawURLEncoding.EncodeToString
@@ -54,7 +54,7 @@ func mustRSA(t *testing.T) (key *rsa.PrivateKey, public []byte) {
 	return key, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// strictPolicy accepts tokens of a secret and of an RSA key, of one issuer and for one audience.
+// strictPolicy accepts tokens signed with a secret or an RSA key, of one issuer and for one audience.
 func strictPolicy(t *testing.T, public []byte) *access.Policy {
 	t.Helper()
 	secret, err := access.ParseKey([]byte(secretKey), "HS256")
@@ -186,7 +186,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	}
 }
 
-// wantNothingSecret checks that no part of a token is in a text, nor the secret.
+// wantNothingSecret fails the test if a text contains a part of a token, or the secret.
 func wantNothingSecret(t *testing.T, what, text, token string) {
 	t.Helper()
 	for _, part := range append(strings.Split(token, "."), secretKey) {

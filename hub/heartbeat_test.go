@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// quick has heartbeats that a test can wait for. Its own are far off, so that those that come are those that were asked for.
+// quick allows heartbeats that a test can wait for. Its own interval is long, so that all heartbeats are requested ones.
 var quick = hub.Options{Heartbeat: time.Hour, HeartbeatMin: 5 * time.Millisecond}
 
 // TestPageGetsCheckpointsAsHeartbeats: comments do not reach a page, which could not distinguish a quiet topic from a dead connection. All
@@ -148,5 +148,5 @@ func TestSubscriberMissesNothingAtMaxAge(t *testing.T) {
 	})
 }
 
-// endsWithRetry matches the end of a stream whose client is to come back.
+// endsWithRetry matches the end of a stream whose client should reconnect.
 var endsWithRetry = regexp.MustCompile(`\n\nevent: tidings\.checkpoint\nretry: [1-4][0-9]{3}\ndata: \{\}\nid: ([0-9a-z]+-[0-9]+)\n\n$`)

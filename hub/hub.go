@@ -107,8 +107,8 @@ func (h *Hub) Streams() int {
 // A server does not count them (see [http.Server.ConnState]).
 func (h *Hub) TakenOver() int { return int(h.takenOver.Load()) }
 
-// Shutdown ends the hub: new streams are told to come back later; open streams get the events that are stored and a time to reconnect at,
-// and are closed in waves. Shutdown returns when all are closed, or when ctx ends, with its error; streams that are left are cut then.
+// Shutdown drains the hub. New streams are refused with a time to retry at. Open streams get the stored events and a reconnection time, and
+// are closed in waves. Shutdown returns when all are closed, or when ctx ends, with its error; it then cuts off the remaining streams.
 //
 // Publishers are served until the caller closes the server. The log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {

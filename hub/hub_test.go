@@ -25,7 +25,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// patience is how long a test waits for what has to come. Nothing is measured by it.
+// patience is how long a test waits for a condition before it fails. No test measures time with it.
 const patience = 20 * time.Second
 
 // transport is a way to reach a hub.
@@ -44,7 +44,7 @@ var transports = []transport{
 	{name: "http2-tls", h2: true, tls: true},
 }
 
-// keeper is an answer whose connection cannot be taken, as behind some middleware.
+// keeper is a ResponseWriter that cannot be hijacked, like those of some middleware.
 type keeper struct {
 	http.ResponseWriter
 	*http.ResponseController
@@ -165,7 +165,7 @@ func serve(t *testing.T, log eventlog.Log, o *hub.Options, how transport) *site 
 	return &site{T: t, hub: h, log: log, url: server.URL, client: client}
 }
 
-// request is one that a test sends.
+// request is a request of a test.
 type request struct {
 	method string // GET if empty, POST with a body
 	path   string
@@ -199,7 +199,7 @@ func (s *site) do(ctx context.Context, r request, change ...func(*http.Request))
 	return s.client.Do(req)
 }
 
-// answer is what comes back.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
@@ -249,7 +249,7 @@ func (s *site) follow(path string, header map[string]string) *follower {
 	return s.open(request{path: path, header: header})
 }
 
-// open is follow for other requests.
+// open is like follow, for any request.
 func (s *site) open(r request, change ...func(*http.Request)) *follower {
 	s.Helper()
 	ctx, cancel := context.WithCancel(s.Context())
@@ -295,7 +295,7 @@ func (f *follower) next() sse.Event {
 	return sse.Event{}
 }
 
-// want fails the test unless the next events, checkpoints aside, are these: data, or TYPE:data for those that are no message.
+// want fails the test unless the next events, without checkpoints, are these: data, or TYPE:data for types other than message.
 func (f *follower) want(events ...string) (last sse.Event) {
 	f.t.Helper()
 	for _, want := range events {
@@ -315,7 +315,7 @@ func (f *follower) want(events ...string) (last sse.Event) {
 	return last
 }
 
-// end waits for the stream's clean end.
+// end waits for the clean end of the stream.
 func (f *follower) end() {
 	f.t.Helper()
 	for {
@@ -363,7 +363,7 @@ func mustAppend(t *testing.T, log eventlog.Log, records ...eventlog.Record) []ev
 	return receipts
 }
 
-// events returns what a log has, as topic, type and data of each event, for a test that says what should be in it.
+// events returns the topic, type and data of each event in a log.
 func events(t *testing.T, log eventlog.Log) (all []string) {
 	t.Helper()
 	q := eventlog.Query{Selector: eventlog.Everything()}

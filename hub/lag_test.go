@@ -14,7 +14,7 @@ import (
 
 const lagSize, lagEvents = 100_000, 400 // more than sockets and flow control hold
 
-// publishLots publishes events that a slow reader does not take.
+// publishLots publishes more events than a slow consumer reads.
 func (s *site) publishLots() (filler string) {
 	s.Helper()
 	filler = strings.Repeat("x", lagSize)

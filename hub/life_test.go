@@ -43,7 +43,7 @@ func TestStreamEndsBeforeItsTokenExpires(t *testing.T) {
 	}
 }
 
-// awaitEvent reads until there were events of some types or with some data.
+// awaitEvent reads until it has events with all of these types or data.
 func awaitEvent(t *testing.T, f *follower, names ...string) map[string]sse.Event {
 	t.Helper()
 	seen := map[string]sse.Event{}
@@ -89,7 +89,7 @@ func TestStreamedBodyEndsWhenItsTokenExpires(t *testing.T) {
 	}
 }
 
-// chunks is a body whose pieces come one by one.
+// chunks is a body that arrives in chunks.
 type chunks chan string
 
 func (c chunks) Read(p []byte) (int, error) {

@@ -106,7 +106,7 @@ func TestEveryLimitHasItsAnswer(t *testing.T) {
 	}
 }
 
-// neverComes returns a body of which nothing ever comes.
+// neverComes returns a body that never arrives.
 func neverComes(t *testing.T) io.Reader {
 	r, w := io.Pipe()
 	t.Cleanup(func() { _ = w.Close() }) // never fails
@@ -326,7 +326,7 @@ func TestInvalidOptionsAreRefused(t *testing.T) {
 	}
 }
 
-// BenchmarkLimits asks what all limits together cost a request.
+// BenchmarkLimits measures the cost of all limits together for a request.
 func BenchmarkLimits(b *testing.B) {
 	log, err := eventlog.NewMemory(nil)
 	if err != nil {

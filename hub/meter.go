@@ -2,24 +2,24 @@ package hub
 
 import "io"
 
-// meter is a reader that takes memory from the budget for what it hands on, before it reads it. Whoever looks for the end of an event keeps
-// what it has seen, in a buffer that doubles, up to the size of the largest event: twice the bytes since the last event are taken.
+// meter is a reader that reserves memory in the budget for bodies before it reads. Its consumer keeps the bytes of an incomplete event in a
+// buffer that doubles, up to the size of the largest event. So the meter reserves twice the bytes since the last event.
 //
-// The first uncounted bytes of memory are free. Of a body that comes fast the meter reads more at once, if there is memory for that. So small
-// events come in also when there is none.
+// The first bytes (uncounted) are free, so that small events are accepted even when no memory is left. For a fast body the meter reserves
+// more, if there is memory, and reads more at once.
 type meter struct {
 	in   io.Reader
-	most int64 // bytes that are kept of an event
+	most int64 // bytes of the largest event that the consumer keeps
 	take func(int64) error
 	rent *rent
 
 	come int64 // bytes since the last event
-	held int64 // memory that was taken
-	fast bool  // the last read had as many bytes as it could, or many
-	full bool  // since that read there was no memory for more
+	held int64 // reserved memory
+	fast bool  // the last read filled its buffer, or returned many bytes
+	full bool  // since that read no more memory was available
 }
 
-// meterStep is how much memory a meter takes at once.
+// meterStep is how much memory a meter reserves at once.
 const meterStep = 64 << 10
 
 // Read implements [io.Reader].
@@ -38,20 +38,20 @@ func (m *meter) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// room returns how many more bytes there is memory for.
+// room returns how many more bytes fit into the reserved memory.
 func (m *meter) room() int64 {
 	covered := max(m.held, uncounted) / 2
 	if covered >= m.most {
-		return 1 << 62 // whoever keeps more than that refuses it
+		return 1 << 62 // the consumer refuses larger events itself
 	}
 	return covered - m.come
 }
 
-// more takes memory for a step.
+// more reserves memory for a step.
 func (m *meter) more(take func(int64) error) error {
 	n := int64(meterStep)
 	if m.held == 0 {
-		n += uncounted // which the rent does not count
+		n += uncounted // these bytes do not count
 	}
 	err := take(n)
 	if err == nil {
@@ -60,10 +60,10 @@ func (m *meter) more(take func(int64) error) error {
 	return err
 }
 
-// fastMemory is what a meter keeps of its memory while a body comes fast: it covers [wideBuffer].
+// fastMemory is the memory that a meter keeps between events of a fast body. It is enough for a buffer of [wideBuffer].
 const fastMemory = uncounted + 2*meterStep
 
-// renew says that what has come is an event, or was dropped.
+// renew starts a new event: the bytes so far have become an event, or were dropped.
 func (m *meter) renew() {
 	m.come = 0
 	switch {
@@ -76,7 +76,7 @@ func (m *meter) renew() {
 	}
 }
 
-// keep gives back memory beyond n.
+// keep releases memory beyond n bytes.
 func (m *meter) keep(n int64) {
 	if m.held > n {
 		m.rent.giveBack(m.held - n)

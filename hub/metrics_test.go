@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// metricsOf returns the metrics of a hub, as lines.
+// metricsOf returns the metrics of a hub as lines.
 func (k *keyed) metricsOf() string {
 	k.Helper()
 	a := k.send(request{path: "/metrics", header: bearer(k.token(all("boss")))})
@@ -24,7 +24,7 @@ func (k *keyed) metricsOf() string {
 	return a.body
 }
 
-// awaitMetrics waits until there are some lines.
+// awaitMetrics waits until the metrics contain lines.
 func (k *keyed) awaitMetrics(lines ...string) {
 	k.Helper()
 	var body string

@@ -22,7 +22,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/blockcheck"
 )
 
-// contract is openapi.yaml, against which every answer is held that a test of this package gets.
+// contract is openapi.yaml, with which every response to a test of this package is compared.
 type contract struct {
 	doc map[string]any
 
@@ -55,8 +55,8 @@ var openapi = sync.OnceValues(func() (*contract, error) {
 	return &contract{doc: doc, compiler: compiler}, compiler.AddResource("openapi.yaml", doc)
 })
 
-// closeObjects makes the named schemas refuse what they do not name. The hub may add members one day, and clients should ignore
-// those; a member that the file does not have is a mistake today.
+// closeObjects makes the named schemas refuse unknown members. Clients should ignore unknown members, because later versions may add some;
+// in this version a member that the contract does not have is a mistake.
 func closeObjects(doc map[string]any) {
 	for _, schema := range doc["components"].(map[string]any)["schemas"].(map[string]any) {
 		if s := schema.(map[string]any); s["type"] == "object" {
@@ -74,14 +74,14 @@ func mustContract(t testing.TB) *contract {
 	return c
 }
 
-// part is something in the contract, and where it is: a JSON pointer.
+// part is a value in the contract, with its place as a JSON pointer.
 type part struct {
 	c     *contract
 	place string
 	value any
 }
 
-// at goes on from the top by name, and follows references. The value is nil if there is nothing.
+// at returns the part under a path of names, following references. Its value is nil if there is none.
 func (c *contract) at(names ...string) part {
 	p := part{c, "", c.doc}
 	for _, name := range names {
@@ -98,13 +98,13 @@ func (p part) at(name string) part {
 	return next
 }
 
-// members returns those of an object, none if it is something else.
+// members returns the members of an object, none for other values.
 func (p part) members() map[string]any {
 	m, _ := p.value.(map[string]any)
 	return m
 }
 
-// validate holds a value against the schema that p is.
+// validate checks a value against the schema p.
 func (p part) validate(value any) error {
 	p.c.mu.Lock()
 	defer p.c.mu.Unlock()
@@ -126,7 +126,7 @@ func (p part) validateJSON(text string) error {
 	return nil
 }
 
-// pathOf returns the path of the file that a request is for, "" if it is for none.
+// pathOf returns the path in the contract that matches a request, "" if there is none.
 func pathOf(escaped string) string {
 	for path := range hub.Routes() {
 		if escaped == path || strings.HasSuffix(path, "/") && strings.HasPrefix(escaped, path) {
@@ -136,7 +136,7 @@ func pathOf(escaped string) string {
 	return ""
 }
 
-// templated returns a route as it stands in the file.
+// templated returns a route in the form of the contract.
 func templated(route string) string {
 	switch {
 	case route == "/debug/pprof/":
@@ -149,7 +149,7 @@ func templated(route string) string {
 	return route
 }
 
-// response returns what the file says of an answer.
+// response returns the response in the contract.
 func (c *contract) response(method, escapedPath string, status int) part {
 	path := c.at("paths").at(pathOf(escapedPath))
 	operation := path.at(strings.ToLower(method))
@@ -165,14 +165,14 @@ func (c *contract) response(method, escapedPath string, status int) part {
 	return operation.at("responses").at(strconv.Itoa(status))
 }
 
-// checkBlocks holds a stream that a test reads to what impatient clients need, if it is an event stream. See package blockcheck.
+// checkBlocks checks with package blockcheck that an event stream is safe for clients that do not follow the standard.
 func checkBlocks(t testing.TB, what string, resp *http.Response) {
 	if resp.Header.Get("Content-Type") == "text/event-stream" {
 		resp.Body = blockcheck.Body(resp.Body, func(fault error) { t.Errorf("%s: %v", what, fault) })
 	}
 }
 
-// checked is a transport that holds every answer against the contract, and every stream to package blockcheck.
+// checked is a transport that checks every response against the contract, and every stream with package blockcheck.
 type checked struct {
 	*http.Transport
 	t testing.TB
@@ -204,7 +204,7 @@ func (c checked) RoundTrip(r *http.Request) (*http.Response, error) {
 // plumbing are the header fields that belong to HTTP and not to the hub.
 var plumbing = map[string]bool{"Date": true, "Content-Length": true, "Content-Type": true, "Connection": true}
 
-// checkHeader finds fields that the file does not have, and those that are missing or have another value.
+// checkHeader finds header fields that are unknown, missing, or have a wrong value.
 func (p part) checkHeader(header http.Header) error {
 	var errs []error
 	known := maps.Clone(plumbing)
@@ -240,7 +240,7 @@ func (p part) checkField(name string, values []string) error {
 	return nil
 }
 
-// checkBody holds a whole body against the schema of its type.
+// checkBody checks a complete body against the schema of its media type.
 func (p part) checkBody(method, contentType, text string) error {
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err != nil && contentType != "" {
@@ -267,7 +267,7 @@ func (p part) checkBody(method, contentType, text string) error {
 	return says.at("schema").validateJSON(text)
 }
 
-// checkLines checks each line but empty ones.
+// checkLines checks all lines that are not empty.
 func (p part) checkLines(text string) error {
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line == "" {
@@ -280,8 +280,8 @@ func (p part) checkLines(text string) error {
 	return nil
 }
 
-// checkStream checks each event as it stands on the wire; a decoder would add the id of the one before. What is behind the last
-// blank line is comments, or a block that was cut.
+// checkStream checks each event as it is on the wire, because a decoder would add the id of the event before. The bytes after the last
+// blank line are comments, or an incomplete block.
 func (p part) checkStream(text string) error {
 	blocks := strings.SplitAfter(text, "\n\n")
 	for _, block := range blocks[:len(blocks)-1] {
@@ -306,7 +306,7 @@ func (p part) checkStream(text string) error {
 	return nil
 }
 
-// checkedBody is a body that is checked when it has come to its end, unless it is very long.
+// checkedBody is a body that is checked at its end, unless it is very long.
 type checkedBody struct {
 	io.ReadCloser
 	text  strings.Builder

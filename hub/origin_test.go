@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// lockedBuffer is a log that several goroutines write.
+// lockedBuffer is a buffer for log lines, safe for concurrent use.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

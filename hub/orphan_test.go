@@ -55,7 +55,7 @@ func TestStreamsEndWhenTheLogIsClosed(t *testing.T) {
 	}
 }
 
-// blindLog is a log that cannot be read as long as somebody says so.
+// blindLog is a log that can be made unreadable.
 type blindLog struct {
 	*eventlog.Memory
 	broken atomic.Bool

@@ -17,7 +17,7 @@ type positions struct {
 	query  []string
 }
 
-// followFrom opens a stream with positions in all their places.
+// followFrom opens a stream with positions in the header and in parameters.
 func (s *site) followFrom(path string, at positions) *follower {
 	s.Helper()
 	separator := "?"
@@ -74,7 +74,7 @@ func TestTheLatestOfSeveralPositionsCounts(t *testing.T) {
 	})
 }
 
-// nonsense are texts that are no position of any hub.
+// nonsense are invalid positions.
 var nonsense = []string{
 	"7", "0", "-1", "abcde-", "abcde-01", "abcde--1", "abcde-1_0", "abcde-+1", "ABCDE-1", "abcd-1", "-0", "abcde-18446744073709551616", "x-abcde-1",
 	"ü\xff", "*", "null", "undefined", "NaN", "[object Object]", `"abcde-1"`, "abcde-1 abcde-2", "%", "<script>", strings.Repeat("9", 5000),

@@ -171,13 +171,13 @@ func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, d Dialect, err erro
 	d.Refuse(w, r, p)
 }
 
-// crowded reports whether a client was refused because there is no room for another stream. Its connection would take the place of
-// somebody who has one, idle, for minutes.
+// crowded reports whether a client was refused because of a limit on streams, or a drain. Its idle connection is closed, because it would
+// use a file descriptor for minutes.
 func (p *Problem) crowded() bool {
 	return p.is(problemTooManyStreams) || p.is(problemFull) || p.is(problemDraining)
 }
 
-// lingering is how long somebody who is refused may go on sending.
+// lingering is how long the hub reads the rest of a refused body.
 const lingering = 5 * time.Second
 
 // refuseRest refuses a request whose body is not read to its end.

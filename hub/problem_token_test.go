@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// forgetful is a log that cannot append, and names the topic in an error of no known kind.
+// forgetful is a log whose Append fails with an unknown error that names the topic.
 type forgetful struct{ eventlog.Log }
 
 func (forgetful) Append(_ context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
@@ -83,7 +83,7 @@ func TestMisplacedTokensAreNotRepeated(t *testing.T) {
 	}
 }
 
-// wantNoPart checks that neither what a token says nor its signature is in a text.
+// wantNoPart fails the test if a text contains the claims or the signature of a token.
 func wantNoPart(t *testing.T, what, text, token string) {
 	t.Helper()
 	for part := range strings.SplitSeq(token, ".") {

@@ -50,7 +50,7 @@ func TestPacedListenerYields(t *testing.T) {
 	}
 }
 
-// crowd is a listener that has always one more.
+// crowd is a listener that always has another connection.
 type crowd struct{ net.Listener }
 
 var errCrowd = errors.New("one of a crowd")

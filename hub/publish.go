@@ -149,7 +149,7 @@ func checkKey(key string) error {
 	return nil
 }
 
-// scoped keeps the keys of one subject apart from those of others.
+// scoped returns an idempotency key that no other subject can have.
 func scoped(subject, key string) string {
 	switch {
 	case key == "" || subject == "":
@@ -176,7 +176,7 @@ func invalidUTF8(text string) int {
 	return -1
 }
 
-// lineFeeds makes each line end a line feed: that is what is sent, and the log holds what is sent.
+// lineFeeds converts line ends to LF, as event streams have them.
 func lineFeeds(text string) string {
 	if strings.IndexByte(text, '\r') < 0 {
 		return text
@@ -184,7 +184,7 @@ func lineFeeds(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 }
 
-// publication is what a request to publish says besides its body.
+// publication is a request to publish without its body.
 type publication struct {
 	topics  []string
 	typ     string

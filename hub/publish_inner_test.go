@@ -38,7 +38,7 @@ func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	}
 }
 
-// room is a body that notes how much room there is for it.
+// room is a body that records the size of the buffer that reads it.
 type room struct{ most int }
 
 func (r *room) Read(p []byte) (int, error) {

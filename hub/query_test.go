@@ -79,7 +79,7 @@ func TestFormCountsAsAStreamWhileItIsRead(t *testing.T) {
 	await(t, "there is room", func() bool { return s.send(poll).status == http.StatusOK })
 }
 
-// formOf returns a form with many topics, each with a long name, and one at its end.
+// formOf returns a form with n topics with long names, and a last topic.
 func formOf(n int, prefix, last string) string {
 	var b strings.Builder
 	for i := range n - 1 {

@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// BenchmarkRevoke asks how long it takes to take back the tokens of 800 subjects who have 10 streams each, one request to the log after the
-// other, until all of the streams have ended. An operation is all of that.
+// BenchmarkRevoke measures how long it takes to revoke the tokens of 800 subjects with 10 streams each, one after the other, until all
+// streams have ended. An operation is all of that.
 func BenchmarkRevoke(b *testing.B) {
 	const subjects, each = 800, 10
 	log, err := eventlog.NewMemory(nil)

@@ -18,7 +18,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// revoke takes something back.
+// revoke sends a request to revoke.
 func (k *keyed) revoke(body string) {
 	k.Helper()
 	a := k.send(request{path: "/api/v1/revoke", body: body, header: bearer(k.token(all("boss")))})
@@ -55,7 +55,7 @@ func TestRevocationReportsTheLatestRefusedToken(t *testing.T) {
 	}
 }
 
-// old is a grant of a minute ago: what was issued in the second of its revocation is refused, too.
+// old returns a grant issued a minute ago, because tokens issued in the second of a revocation are refused, too.
 func old(subject, id string) access.Grant {
 	g := all(subject)
 	g.ID, g.IssuedAt = id, time.Now().Add(-time.Minute)
@@ -187,7 +187,7 @@ func TestRevocationsAreSnapshotBeforeRetentionRemovesThem(t *testing.T) {
 	}
 }
 
-// slowSeek is a log that lets a test do something while a request asks it where to begin.
+// slowSeek is a log that calls a function of the test during Seek.
 type slowSeek struct {
 	*eventlog.Memory
 	meanwhile atomic.Pointer[func()]

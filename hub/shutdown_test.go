@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// publishAlways publishes from several goroutines until stop is called.
+// publishAlways publishes events from several goroutines until stop is called.
 func publishAlways(t *testing.T, h *hub.Hub, topic string) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -80,7 +80,7 @@ func TestShutdownReturnsWithItsContext(t *testing.T) {
 	}
 }
 
-// costly returns one of many patterns that differ in their first segments from each other, and in their last from every topic.
+// costly returns one of many expensive patterns. Their first segments differ, and their last segment matches no topic.
 func costly(n int) string {
 	p := []string{}
 	for i := range eventlog.MaxSegments - 1 {

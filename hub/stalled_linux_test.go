@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// stuckInAnEvent opens a direct stream whose client has read a part of a large event, and stalls in the middle of it.
+// stuckInAnEvent opens a direct stream whose client reads a part of a large event and then stalls.
 func stuckInAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *bufio.Reader, string) {
 	o.Window, o.WriteTimeout, o.MaxEvent = 1, patience, 16<<20
 	s := serve(t, log, o, transports[0])

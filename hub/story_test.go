@@ -42,7 +42,7 @@ func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
 	})
 }
 
-// late is a log of whose news nobody hears until it is let go.
+// late is a log that notifies watchers only after it is released.
 type late struct {
 	eventlog.Log
 	watch chan struct{}

@@ -13,7 +13,7 @@ type client struct {
 	hub   *Hub
 	grant access.Grant
 	from  address
-	ended func(StreamEnd) // nil: nobody is told
+	ended func(StreamEnd) // from OnStream; may be nil
 	taken bool            // its connection is one of Hub.takenOver
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// collect returns what a subscription in this process yields until n events have come, or it ends.
+// collect returns the first n events of an in-process subscription, or all until it ends.
 func collect(t *testing.T, h *hub.Hub, n int, s eventlog.Selector, o *hub.SubscribeOptions) (data []string, last eventlog.Position, err error) {
 	t.Helper()
 	for e, err := range h.Subscribe(t.Context(), s, o) {

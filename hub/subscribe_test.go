@@ -317,7 +317,7 @@ func TestShutdownDeliversStoredEvents(t *testing.T) {
 	}
 }
 
-// held is a log whose reads of all topics, which are those of the tail, wait for whoever has the lock.
+// held is a log whose reads of all topics, which are those of the tail, wait for a lock.
 type held struct {
 	eventlog.Log
 	reads sync.RWMutex
@@ -366,7 +366,7 @@ func TestUnavailableLogRefusesPublishersOnly(t *testing.T) {
 	}
 }
 
-// refusing is a log that takes nothing.
+// refusing is a log that refuses all records.
 type refusing struct{ eventlog.Log }
 
 func (*refusing) Append(context.Context, []eventlog.Record) ([]eventlog.Receipt, error) {
