@@ -137,7 +137,7 @@ func (h *Hub) addForm(w http.ResponseWriter, r *http.Request, p *params, rent *r
 	return brokenBody(err)
 }
 
-// readForm reads parameters one by one, so that no more than they is ever in memory.
+// readForm parses parameters one at a time, so that the whole form is never in memory.
 func (p *params) readForm(body io.Reader, m *meter) error {
 	p.inForm = true
 	in := newPieces(body, m, '&', longestParam)
