@@ -31,8 +31,8 @@ func filterOf(p *params) (f filter, err error) {
 		value, ok, wrong := p.one(name)
 		switch {
 		case wrong != nil || !ok:
-		case value == "": // it would select the streams without one, which are all that a hub without tokens has
-			wrong = problem(http.StatusBadRequest, problemInvalidRequest, "%s is there without a value; say one, or leave it out", name)
+		case value == "": // an empty subject would select all streams of a hub without tokens
+			wrong = problem(http.StatusBadRequest, problemInvalidRequest, "%s has no value; give it one, or omit it", name)
 		default:
 			var fulfils func(*fanout.Info) bool
 			if fulfils, wrong = condition(value); wrong == nil {

@@ -44,7 +44,7 @@ func ignoredParams(names []string) (map[string]bool, error) {
 		case name == "":
 			return nil, errors.New("hub: the name of a parameter to be ignored is empty")
 		case strings.Contains(name, ","):
-			return nil, fmt.Errorf("hub: %q is one parameter with a comma in its name, which nobody sends; say each parameter on its own", name)
+			return nil, fmt.Errorf("hub: %q has a comma, which names of parameters do not have; list each parameter separately", name)
 		case slices.Contains(wire.Params(), name), name == wire.ParamAccessToken:
 			return nil, fmt.Errorf("hub: the parameter %q cannot be ignored, because the hub uses it", name)
 		}
@@ -99,8 +99,8 @@ func (p *params) add(part string) error {
 	return nil
 }
 
-// addPosition adds a position. No position, however wrong, is an error (see [startOf]): one that cannot be unescaped is kept as it is, and
-// makes a gap. The size of the request bounds how many there are.
+// addPosition adds a position. Invalid positions are not errors (see [startOf]): a position with invalid escapes is kept unchanged and causes a
+// gap. The size of the request limits the number of positions.
 func (p *params) addPosition(name, raw string) {
 	value, err := url.QueryUnescape(raw)
 	if err != nil {

@@ -125,9 +125,9 @@ func TestInvalidPositionsAreGaps(t *testing.T) {
 	})
 }
 
-// TestAPositionThatCannotBeUnescapedIsAGap: it was refused, and the browser that sent it never came back. It is shown as it came, and
-// however many there are, a valid one beside them counts.
-func TestAPositionThatCannotBeUnescapedIsAGap(t *testing.T) {
+// TestPositionWithInvalidEscapesIsAGap: it was refused, and the browser that sent it never reconnected. The gap has the position as it was
+// sent. A valid position counts, however many invalid ones there are.
+func TestPositionWithInvalidEscapesIsAGap(t *testing.T) {
 	t.Parallel()
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	each(t, nil, func(s *site) {

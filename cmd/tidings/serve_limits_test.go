@@ -234,8 +234,8 @@ func TestSettingsThatCanDoNothingAreRefused(t *testing.T) {
 		"--sync is for events on disk":                        {"--memory", "--sync", "interval"},
 		"--max-age is 1ns":                                    {"--memory", "--max-age", "1ns"},
 		"--heartbeat-min is 1h0m0s":                           {"--memory", "--heartbeat-min", "1h"},
-		`"datastar,foo" is one parameter with a comma`:        {"--memory", "--ignore-param", "datastar,foo"},
-		`the parameter "access_token" has a meaning`:          {"--memory", "--ignore-param", "access_token"},
+		`"datastar,foo" has a comma`:                          {"--memory", "--ignore-param", "datastar,foo"},
+		`the parameter "access_token" cannot be ignored`:      {"--memory", "--ignore-param", "access_token"},
 		"--min-free 1048576TiB: eventlog: invalid option: Re": {"--data", filepath.Join(t.TempDir(), "log"), "--min-free", "1048576TiB"},
 	} {
 		code, _, complaint := say(t, append([]string{"serve", "--addr", "localhost:0"}, args...)...)
