@@ -88,12 +88,13 @@ func TestSubscribersHaveTheirOwnHeartbeats(t *testing.T) {
 // TestHeartbeatHasAMinimum, and an invalid duration is refused. An interval longer than the hub's becomes the hub's.
 func TestHeartbeatHasAMinimum(t *testing.T) {
 	t.Parallel()
-	s := serve(t, mustMemory(t, nil), &hub.Options{Heartbeat: 20 * time.Millisecond}, transports[0])
+	standard := serve(t, mustMemory(t, nil), nil, transports[0])
 	for _, text := range []string{"", "0", "0s", "-5s", "4999ms", "5", "5x", "NaN", "1e3s", "9999999h"} {
-		refused(t, text, s.send(request{path: "/events/news?heartbeat=" + text}), http.StatusBadRequest, "invalid-request", "at least 5s")
+		refused(t, text, standard.send(request{path: "/events/news?heartbeat=" + text}), http.StatusBadRequest, "invalid-request", "at least 5s")
 	}
-	refused(t, "twice", s.send(request{path: "/events/news?heartbeat=5s&heartbeat=5s"}), http.StatusBadRequest, "invalid-request", "2 times")
-	refused(t, "publishing", s.send(request{path: "/events/news?heartbeat=5s", body: "x"}), http.StatusBadRequest, "invalid-request", "heartbeat")
+	refused(t, "twice", standard.send(request{path: "/events/news?heartbeat=5s&heartbeat=5s"}), http.StatusBadRequest, "invalid-request", "2 times")
+	refused(t, "publishing", standard.send(request{path: "/events/news?heartbeat=5s", body: "x"}), http.StatusBadRequest, "invalid-request", "heartbeat")
+	s := serve(t, mustMemory(t, nil), &hub.Options{Heartbeat: 20 * time.Millisecond}, transports[0])
 	for _, text := range []string{"5s", "1h", "2000h", "1m30s"} {
 		f := s.follow("/events/news?heartbeat="+text, nil)
 		f.want("tidings.checkpoint:{}", "tidings.checkpoint:{}", "tidings.checkpoint:{}")
