@@ -54,7 +54,7 @@ var otherVariables = []string{"TIDINGS_HUB", "TIDINGS_TOKEN", "TIDINGS_TYPE", "T
 // serviceVariable is one that Kubernetes sets in every pod beside a service named tidings, or tidings-something.
 var serviceVariable = regexp.MustCompile(`^TIDINGS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_.+)?)?)$`)
 
-// unknown returns an error if there is a variable that nobody reads. It never shows a value, which may be a secret.
+// unknown returns an error for a TIDINGS_ variable that no command reads. It never shows a value, which may be a secret.
 func (e environ) unknown(flags map[string]*kong.Flag, others ...string) error {
 	known := append(others, otherVariables...)
 	for name := range flags {

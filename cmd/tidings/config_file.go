@@ -18,7 +18,7 @@ type setting struct {
 	origin string // such as file hub.yaml:3, or environment TIDINGS_ADDR
 }
 
-// longestFile is more than anybody writes by hand.
+// longestFile is the size of the largest configuration file, in bytes.
 const longestFile = 1 << 20
 
 // readConfig reads the settings in a file: a mapping in YAML of flags' names to values, or to lists of them.

@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// nearest returns the name that somebody may have meant who wrote another one, or "" if none is near.
+// nearest returns the name most like a misspelt one, or "" if none is near.
 func nearest(wrote string, names []string) string {
 	best, distance := "", max(2, len(wrote)/3)+1
 	for _, name := range slices.Sorted(slices.Values(names)) {

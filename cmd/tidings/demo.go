@@ -56,7 +56,7 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 		closeAll(listeners)
 		return err
 	}
-	// Whoever has closed our output wants the page all the same.
+	// A closed output is no reason to stop serving the page.
 	_, _ = fmt.Fprintf(std.out, "tidings demo listens on %s: open it in a browser, or try curl -N %s/events\n", url, url)
 	return d.serve(ctx, listeners...)
 }
@@ -133,12 +133,12 @@ func (f *firstLook) visit() { f.demo.visit.Do(func() { close(f.demo.visited) }) 
 // Unwrap is for http.ResponseController.
 func (f *firstLook) Unwrap() http.ResponseWriter { return f.ResponseWriter }
 
-// publish publishes an event. It fails only after the end, when nobody is there to see it.
+// publish publishes an event. It fails only after the shutdown, when there are no subscribers.
 func (d *demo) publish(ctx context.Context, topic, typ, data string) {
 	_, _ = d.hub.Publish(ctx, hub.Event{Topics: []string{topic}, Type: typ, Data: data})
 }
 
-// publishCount publishes demo/counter. It begins when somebody looks, so that everybody's first number is 0.
+// publishCount publishes demo/counter. It starts with the first visitor, so that this visitor sees 0 first.
 func (d *demo) publishCount(ctx context.Context) {
 	select {
 	case <-d.visited:

@@ -103,7 +103,7 @@ func (h *host) traffic(ctx context.Context, since time.Duration) *hostNetwork {
 	return n
 }
 
-// rate returns the growth per second of a counter. One that has gone back, because an interface has gone, did not grow.
+// rate returns the growth per second of a counter. A counter that fell, because an interface was removed, has rate 0.
 func rate(before, after uint64, since time.Duration) uint64 {
 	if after < before || since <= 0 {
 		return 0

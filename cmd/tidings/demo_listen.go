@@ -40,7 +40,7 @@ func listenLocal(listen listenFunc, addr string) ([]net.Listener, error) {
 			_, port, _ = net.SplitHostPort(l.Addr().String()) // the system chooses one for port 0: the same for both
 		case inUse(e):
 			for _, l := range listeners {
-				_ = l.Close() // nobody has connected yet
+				_ = l.Close() // it has no connections yet
 			}
 			return nil, listenError(e, host, port)
 		default:

@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// hubHint is for those who find nobody where a hub should be.
+// hubHint is the hint when no server answers at the address of a hub.
 const hubHint = "is a hub running? tidings serve starts one, and --hub names another"
 
 // hintLine returns a hint as the last line of an error, "" for none.
@@ -57,7 +57,7 @@ func noHubHint(at address.Hub, status int) string {
 	return hint
 }
 
-// nobody reports whether a request failed because there was nobody to send it to.
+// nobody reports whether a request failed because no server listens at the address.
 func nobody(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	if ok && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {

@@ -154,13 +154,13 @@ func local(addr string) bool {
 	return err == nil && loopback(host)
 }
 
-// loopback reports whether a host is this machine, and nobody else's.
+// loopback reports whether only this machine can reach a host.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// resolvable returns an error if an address has a name that nobody knows.
+// resolvable returns an error if the name in an address cannot be resolved.
 func resolvable(addr string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -174,9 +174,9 @@ func resolvable(addr string) error {
 	return nil
 }
 
-// closeAll closes listeners that have served nobody.
+// closeAll closes listeners that have no connections yet.
 func closeAll(listeners []net.Listener) {
 	for _, l := range listeners {
-		_ = l.Close() // nobody has connected yet
+		_ = l.Close() // it has no connections yet
 	}
 }

@@ -64,7 +64,7 @@ func putSocket(path, private string, mode fs.FileMode) (*socketListener, error) 
 	return made, nil
 }
 
-// startsWithin is how long nobody takes to put a socket in its place.
+// startsWithin is longer than a process needs to put a socket in its place.
 const startsWithin = 10 * time.Second
 
 // makePrivate makes a directory, unless another program has it at the moment. One that is older is of a program that was killed.
@@ -107,7 +107,7 @@ type socketListener struct {
 	remove sync.Once
 }
 
-// Close implements [net.Listener]. The file goes first: as long as somebody listens on it no other can be taken for it.
+// Close implements [net.Listener]. It removes the file first: while this listener is open, the file cannot be the one of another process.
 func (l *socketListener) Close() error {
 	var err error
 	l.remove.Do(func() {
@@ -140,7 +140,7 @@ func checkFree(path string) error {
 	return nil
 }
 
-// connRefused reports whether nobody listens where a connection was tried.
+// connRefused reports whether a connection failed because no process listens.
 func connRefused(err error) bool {
 	const windows syscall.Errno = 10061 // WSAECONNREFUSED; no other system goes this far
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windows)

@@ -19,7 +19,7 @@ type certificate struct {
 	files  [2]string // certificate, key
 	logger *slog.Logger
 	pair   atomic.Pointer[tls.Certificate]
-	seen   [2]fs.FileInfo // of the files when they were last looked at; of whoever runs watch
+	seen   [2]fs.FileInfo // of the files at the last check; owned by watch
 
 	cancel   context.CancelFunc
 	watching sync.WaitGroup
@@ -73,7 +73,7 @@ func (c *certificate) close() {
 // certificatePoll is how often the files are looked at. Certificates are renewed days before they expire.
 const certificatePoll = 10 * time.Second
 
-// watch loads the files again when they have changed, or when somebody says so, until ctx is done.
+// watch loads the files again when they have changed, or on request, until ctx is done.
 func (c *certificate) watch(ctx context.Context, now <-chan os.Signal) {
 	tick := time.NewTicker(certificatePoll)
 	defer tick.Stop()

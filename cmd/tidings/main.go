@@ -1,5 +1,4 @@
-// Command tidings is the whole of Tidings in one program: the demo, and the tools of the command line. Run it
-// without arguments for a short manual.
+// Command tidings is the hub, its demo, and the tools of the command line in one program. Without arguments it prints a short manual.
 package main
 
 import (
@@ -15,7 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// manual is what tidings --help says. Each command's own help, with all flags, is made by kong.
+// manual is the output of tidings --help. Kong makes the help of each command.
 const manual = `tidings: an event log that browsers can tail, with only HTTP and EventSource.
 
 Commands
@@ -51,20 +50,20 @@ Exit codes
   see their help. Ctrl-C stops every command cleanly.
 `
 
-// The exit codes that all commands share. A command with more of them documents them in its help.
+// The exit codes that all commands share. A command with more exit codes documents them in its help.
 const (
 	exitFailure = 1
 	exitUsage   = 2
 	exitRefused = 3 // by the hub
 )
 
-// stdio is where a command reads and writes: the process's own in main, buffers in tests.
+// stdio is the standard input and output of a command: those of the process in main, buffers in tests.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// exitError is an error that ends the program with a code of its own. Without an err it does so silently.
+// exitError is an error with an exit code. Without err the program ends silently.
 type exitError struct {
 	code int
 	err  error
@@ -81,7 +80,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // who presses Ctrl-C twice does not want to wait
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	p := program{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, environ: os.Environ()}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }

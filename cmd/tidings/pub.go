@@ -271,7 +271,7 @@ func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, hub *hu
 	return err
 }
 
-// input returns what is to be published, and its size in bytes, 0 if that is not known.
+// input returns the input to publish, and its size in bytes, 0 if unknown.
 func (c *pubCmd) input(ctx context.Context, hub *hubClient, std stdio) (io.ReadCloser, int64, error) {
 	switch {
 	case c.Follow != "":
@@ -300,13 +300,13 @@ func (c *pubCmd) input(ctx context.Context, hub *hubClient, std stdio) (io.ReadC
 	return interruptible(ctx, std.in), size, nil
 }
 
-// typed reports whether somebody types the input.
+// typed reports whether the input is typed on a terminal.
 func (c *pubCmd) typed(in io.Reader) bool {
 	f, ok := in.(*os.File)
 	return ok && (c.File == "" || c.File == "-") && c.Follow == "" && isTerminal(f)
 }
 
-// typingText says what is waited for, to whoever has to type it.
+// typingText prompts for input on a terminal.
 func (c *pubCmd) typingText(hub *hubClient) string {
 	end := "Ctrl-D"
 	if runtime.GOOS == "windows" {

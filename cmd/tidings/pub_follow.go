@@ -130,7 +130,7 @@ func (f *followed) turn() (moved bool, err error) {
 	return false, nil
 }
 
-// flushRest ends a line that nobody will end any more.
+// flushRest publishes a last line that has no line end.
 func (f *followed) flushRest() {
 	if len(f.rest) > 0 {
 		f.ready = append(f.rest, '\n')

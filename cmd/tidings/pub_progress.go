@@ -20,7 +20,7 @@ type progress struct {
 	hub   address.Hub
 	quiet bool
 	tried bool                     // it was told where the hub was looked for
-	bar   *progressbar.ProgressBar // nil: nobody watches
+	bar   *progressbar.ProgressBar // nil: standard error is no terminal
 	read  atomic.Int64             // bytes of the input
 }
 
@@ -55,7 +55,7 @@ func (p *progress) stored(r tidings.Receipts) {
 		return
 	}
 	p.bar.Describe(events(r.Count) + " stored")
-	_ = p.bar.Set64(p.read.Load()) // of a bar nobody needs the error
+	_ = p.bar.Set64(p.read.Load()) // an error of the bar is harmless
 }
 
 // retry is called when it has to be tried again.

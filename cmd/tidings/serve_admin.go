@@ -31,7 +31,7 @@ func ofAdmin(err error) error {
 	return said
 }
 
-// adminGrace is how long an answer to whoever administers the hub may take at the end.
+// adminGrace is how long an answer to an administrator may take during the shutdown.
 const adminGrace = 2 * time.Second
 
 // serve serves at a place until stop is called, which waits for answers that are under way. Nobody notices if it fails before: whoever

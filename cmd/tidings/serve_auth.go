@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// authFlags say who may do what.
+// authFlags configure keys, tokens and origins.
 type authFlags struct {
 	KeyFile   []string `sep:"none" type:"path" placeholder:"FILE" help:"File with a secret of at least 32 bytes that signs tokens. Can be repeated: tokens of every key are accepted."`
 	KeyEnv    string   `default:"TIDINGS_KEY" placeholder:"NAME" help:"Environment variable with one more key, a secret or a public key (PEM), if it is set; ${default} by default."`
@@ -44,12 +44,12 @@ func (p *topicPattern) UnmarshalText(text []byte) (err error) {
 // MarshalText writes it.
 func (p topicPattern) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// keyed reports whether there is a key: without one nobody can be told from others.
+// keyed reports whether there is a key. Without a key the hub cannot tell its clients apart.
 func (f *authFlags) keyed(env environ) bool {
 	return len(f.KeyFile)+len(f.PublicKey) > 0 || f.JWKSURL != "" || env.lookup(f.KeyEnv) != ""
 }
 
-// checkAuth refuses what makes no hub with a key of what was meant to be one.
+// checkAuth refuses settings about tokens without a key: the hub would ignore them.
 func (f *authFlags) checkAuth(env environ) error {
 	if f.KeyEnv != keyVariable && env.lookup(f.KeyEnv) == "" {
 		return fmt.Errorf("--key-env: there is no key in the environment variable %s", f.KeyEnv)

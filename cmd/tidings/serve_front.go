@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// front is what a request to tidings serve meets before the hub. It is one handler, and leaves all it can to others, because each stream
-// of HTTP/2 keeps its part of the stack for as long as it lasts.
+// front is the handler of tidings serve before the hub. It is a single handler with a small frame, because each HTTP/2 stream keeps the stack
+// of its handler as long as it lasts.
 type front struct {
 	log         *requestLog
 	bodyTimeout time.Duration
@@ -24,10 +24,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// boundBody gives each body a time to come, also one that nobody reads: net/http waits for the rest of it before it takes the next
-// request, and has no bound of its own for that. Whoever reads one may set another time.
+// boundBody sets a deadline for the body of each request, also of a body that no handler reads: net/http waits for the rest of it before it
+// reads the next request, without a limit. A handler that reads a body may set another deadline.
 func (f *front) boundBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(f.bodyTimeout)) // one that has gone needs none
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(f.bodyTimeout)) // fails only if the client has disconnected
 	}
 }

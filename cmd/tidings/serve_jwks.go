@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// jwksURL is where keys are published. It is checked before anything shows it.
+// jwksURL is the URL of published keys. It is checked before anything prints it.
 type jwksURL string
 
 // UnmarshalText reads it.
@@ -21,7 +21,7 @@ func (u *jwksURL) UnmarshalText(text []byte) error {
 	return checkJWKS(string(text))
 }
 
-// checkJWKS refuses a URL whose keys somebody on the way could exchange for others, or that has a secret in it.
+// checkJWKS refuses a URL without TLS, whose keys could be replaced on the way, and a URL that contains a secret.
 func checkJWKS(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -42,21 +42,21 @@ func checkJWKS(text string) error {
 	return nil
 }
 
-// withoutQuery returns a URL as it can be shown.
+// withoutQuery returns a URL without the parts that may be secret.
 func withoutQuery(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// secure reports whether nobody can change what a URL gives on its way to us.
+// secure reports whether the answer of a URL cannot be changed on the way: by TLS, or because it stays on this machine.
 func secure(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
 	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// longestJWKS is a document of some thousand keys.
+// longestJWKS is the size of the largest key document, in bytes: thousands of keys.
 const longestJWKS = 1 << 20
 
-// fetchJWKS returns what fetches the document at a URL.
+// fetchJWKS returns the function that fetches the key document at a URL.
 func fetchJWKS(at string) func(context.Context) ([]byte, error) {
 	client := &http.Client{
 		Timeout: 10 * time.Second,

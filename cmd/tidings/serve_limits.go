@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// limitFlags say how much somebody may ask for.
+// limitFlags limit what clients may use.
 type limitFlags struct {
 	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"Size of the largest event; ${default} by default, at most 16MiB."`
 	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"Most topics and patterns of one subscription; ${default} by default."`

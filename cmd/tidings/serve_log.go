@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// reportFlags say what a hub tells its operator, on standard error.
+// reportFlags configure the log on standard error.
 type reportFlags struct {
 	LogFormat   string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text or json."`
 	LogLevel    string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Lowest level that is logged: debug, info, warn or error."`
@@ -42,12 +42,12 @@ func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 	return slog.New(withIDs{slog.NewTextHandler(w, o)})
 }
 
-// requestLog gives each request an ID, and logs it when it is over: a stream when it has ended, of which the hub tells, since by then the
-// handler may be long done.
+// requestLog gives each request an ID, and logs the request when it has ended. For a stream the hub reports the end, because the handler may
+// have returned long before.
 //
-// Nobody forges lines: slog quotes what is no plain text, and the path stays as it came, escaped.
+// Clients cannot forge lines: slog quotes everything but plain text, and the path stays escaped.
 type requestLog struct {
-	logger *slog.Logger               // nil: nobody wants lines
+	logger *slog.Logger               // nil: log no requests
 	remote func(*http.Request) string // where a request comes from
 }
 
@@ -127,7 +127,7 @@ func (h withIDs) WithGroup(name string) slog.Handler { return withIDs{h.Handler.
 func logStream(r *http.Request) func(hub.StreamEnd) {
 	line := lineOf(r.Context())
 	if r.ProtoMajor > 1 {
-		r.Header, r.URL = nil, nil // net/http keeps the request for as long as the stream lasts, and nobody reads that any more
+		r.Header, r.URL = nil, nil // net/http keeps the request for as long as the stream lasts, and nothing reads these any more
 	}
 	if line == nil {
 		return nil
@@ -136,7 +136,7 @@ func logStream(r *http.Request) func(hub.StreamEnd) {
 	return func(end hub.StreamEnd) { line.write(http.StatusOK, end.Bytes, slog.String("ended", end.Reason)) }
 }
 
-// write writes the line. What is empty is left out.
+// write writes the line, without empty values.
 func (l *requestLine) write(status int, bytes int64, more ...slog.Attr) {
 	all := []slog.Attr{slog.String("id", l.id), slog.String("remote", l.remote), slog.String("method", l.method), slog.String("path", l.path)}
 	if l.query != "" {
@@ -149,7 +149,7 @@ func (l *requestLine) write(status int, bytes int64, more ...slog.Attr) {
 	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "request", append(all, more...)...)
 }
 
-// idOf returns the ID of a request, a new one if its sender gave it none.
+// idOf returns the ID that the client gave a request, else a new one.
 func idOf(r *http.Request) string {
 	if id := r.Header.Get(requestID); saneID(id) {
 		return id
@@ -157,13 +157,13 @@ func idOf(r *http.Request) string {
 	return rand.Text()[:12] // 60 bits tell apart what is in one log
 }
 
-// saneID reports whether an ID that a client sent is one to be repeated.
+// saneID reports whether an ID that a client sent can be logged and sent back.
 func saneID(id string) bool {
 	const sane = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+=@"
 	return id != "" && len(id) <= 128 && strings.Trim(id, sane) == "" && !access.HasToken(id)
 }
 
-// isSecretName reports whether somebody may give a secret under a name.
+// isSecretName reports whether a parameter of this name may hold a secret.
 func isSecretName(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc([]string{"token", "jwt", "auth", "secret", "passw", "api_key", "api-key", "apikey", "signature"}, func(s string) bool {
@@ -228,7 +228,7 @@ func unescaped(text string, unescape func(string) (string, error)) (string, erro
 	return text, nil
 }
 
-// short cuts what would make a line too long to read.
+// short cuts a value that would make a line too long to read.
 func short(text string) string {
 	const most = 1000
 	if len(text) > most {
@@ -237,7 +237,7 @@ func short(text string) string {
 	return text
 }
 
-// loggedAnswer sees what is answered.
+// loggedAnswer records the status and the size of an answer.
 type loggedAnswer struct {
 	http.ResponseWriter
 	status int
@@ -258,7 +258,7 @@ func (a *loggedAnswer) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// sent returns the status. A handler that says none means 200, and so does one that takes the connection over to stream.
+// sent returns the status. It is 200 if the handler set none, or took over the connection for a stream.
 func (a *loggedAnswer) sent() int {
 	if a.status == 0 {
 		return http.StatusOK

@@ -12,7 +12,7 @@ import (
 // logOpener opens the log of a hub, and says where it is.
 type logOpener func(*slog.Logger) (log eventlog.Log, where string, err error)
 
-// openedLog is what a logOpener has returned.
+// openedLog is the result of a logOpener.
 type openedLog struct {
 	log   eventlog.Log
 	where string
@@ -20,12 +20,12 @@ type openedLog struct {
 }
 
 const (
-	openingQuiet = time.Second      // a log that is open by then needs no words
+	openingQuiet = time.Second      // a log that opens faster is not worth a line
 	openingEvery = 10 * time.Second // between lines that say that it still is not
 )
 
-// await waits for a log to open, and says in the hub's log how it goes. When ctx ends it returns the error of ctx at once. Nobody can stop the
-// opener then; a log that it still opens is closed, and one that is not open when the process ends is left as by a kill.
+// await waits until the log is open, and logs the progress. When ctx ends, it returns the error of ctx at once. The opener cannot be stopped: if
+// it still opens the log, the log is closed again; if the process ends first, the log is left as after a crash.
 func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog {
 	began := time.Now()
 	opened := make(chan openedLog, 1)
@@ -49,7 +49,7 @@ func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog 
 			logger.Info("the hub ends while its log is being opened", "after", since(began))
 			go func() {
 				if o := <-opened; o.err == nil {
-					_ = o.log.Close() // nobody is left to tell
+					_ = o.log.Close() // the process ends, and nothing can report an error
 				}
 			}()
 			return openedLog{err: ctx.Err()}
@@ -59,7 +59,7 @@ func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog 
 
 func since(began time.Time) time.Duration { return time.Since(began).Round(time.Millisecond) }
 
-// stopped returns nil for an error that only says that somebody has ended the hub.
+// stopped returns nil for the error of a hub that was stopped on purpose.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil

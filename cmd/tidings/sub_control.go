@@ -42,7 +42,7 @@ var gapReasons = map[string]string{
 	wire.ReasonReset:    "the hub has another log now, to which the position does not belong",
 	wire.ReasonRollback: "the hub has lost them",
 	wire.ReasonCorrupt:  "the hub can no longer read them",
-	wire.ReasonLag:      "this reader was too slow",
+	wire.ReasonLag:      "this subscriber was too slow",
 }
 
 func gapSentence(reason, from, to string) string {

@@ -38,7 +38,7 @@ func (r *runner) run(ctx context.Context, e message) error {
 	stop := context.AfterFunc(ctx, func() { _ = terminate(cmd) })
 	err := wait(ctx, cmd)
 	if !stop() {
-		kill(cmd) // whoever ignored the request
+		kill(cmd) // it ignored the request
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, exec.ErrWaitDelay) {

@@ -17,12 +17,12 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// follower takes events from a stream to whatever the flags ask for:
+// follower takes events from a stream through the steps that the flags ask for:
 //
 //	stream ─▶ --type ─▶ printer ─▶ command of --exec ─▶ --state
 //
-// It does so one event at a time, in one goroutine, so that the position never passes what was done. A slow
-// command holds up the connection and nothing piles up.
+// It handles one event at a time, in one goroutine, so that the position never passes an unhandled event. A slow command slows down the
+// connection, and nothing is queued.
 type follower struct {
 	cmd      *subCmd
 	messages iter.Seq2[message, error]
@@ -37,7 +37,7 @@ type follower struct {
 	lastID  string // as of the last of them
 }
 
-// follower makes everything that can fail before the first byte is sent. Cancel ends the run.
+// follower does everything that can fail before the first byte is sent. cancel ends the run.
 func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, std stdio) (*follower, error) {
 	format := c.format(std.out)
 	f := &follower{cmd: c, status: &status{
@@ -100,7 +100,7 @@ func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte))
 	return nil
 }
 
-// stateName is how a state file names the stream that its position belongs to.
+// stateName is the name of a stream in the state file.
 func stateName(hub address.Hub, u *url.URL) string {
 	if hub.Socket == "" {
 		return address.Name(u)
@@ -108,8 +108,8 @@ func stateName(hub address.Hub, u *url.URL) string {
 	return hub.String() + u.RequestURI()
 }
 
-// saveInterval is how far the state file may lag behind. A command takes longer than a write to the disk and
-// may not be harmless to repeat; printing is quick and is.
+// saveInterval is how far the state file may lag behind. A command may not be harmless to repeat, and takes longer than a write to the disk
+// anyway; printing again is harmless.
 func (f *follower) saveInterval() time.Duration {
 	if f.runner != nil {
 		return 0
@@ -137,8 +137,8 @@ func (f *follower) setStart(req *http.Request) {
 	req.Header.Set(name, id)
 }
 
-// readInput returns the events of in. A read that waits would hold up the end of ctx, so reading is left to a
-// goroutine, which a terminal or a pipe may keep until the program ends.
+// readInput returns the events of in. A blocked read would delay the end of ctx, so another goroutine reads; a terminal or a pipe may block it
+// until the program ends.
 func readInput(ctx context.Context, in io.Reader, opts *sse.ReadOptions) iter.Seq2[sse.Event, error] {
 	pr, pw := io.Pipe()
 	go func() {
@@ -185,7 +185,7 @@ func completeText(topics int) string {
 	return " are complete"
 }
 
-// handle does with m what is to be done, and then notes it as done.
+// handle prints m and runs the command for it, then records its position.
 func (f *follower) handle(ctx context.Context, m message) error {
 	e := m.Event
 	if f.cmd.wants(e) {
@@ -222,13 +222,13 @@ func (f *follower) exec(ctx context.Context, e message) error {
 	return &execError{e.Event, err}
 }
 
-// outcome turns the end of a run into what the program says and exits with.
+// outcome turns the end of a run into an error message and an exit code.
 func (f *follower) outcome(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
-		err = context.Cause(ctx) // what was in progress failed in some way or other
+		err = context.Cause(ctx) // the error of the step in progress is a consequence
 	}
 	var (
 		output  *outputError
@@ -280,8 +280,8 @@ func events(n int) string {
 	return fmt.Sprintf("%d events", n)
 }
 
-// errReaderGone is the output's error when nobody reads it any more, which is noticed before anything is written.
-var errReaderGone = errors.New("nobody reads it any more")
+// errReaderGone is the error of an output whose reader is gone. It is noticed before anything is written.
+var errReaderGone = errors.New("its reader is gone")
 
 // outputError says that an event could not be printed.
 type outputError struct{ err error }

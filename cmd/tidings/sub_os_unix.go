@@ -45,5 +45,5 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// brokenPipe reports whether a write failed because nobody reads any more.
+// brokenPipe reports whether a write failed because the reader is gone.
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -30,7 +30,7 @@ func kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
 // syncDir does nothing: directories cannot be synced.
 func syncDir(string) error { return nil }
 
-// brokenPipe reports whether a write failed because nobody reads any more.
+// brokenPipe reports whether a write failed because the reader is gone.
 func brokenPipe(err error) bool {
 	const errorNoData syscall.Errno = 232
 	return errors.Is(err, syscall.ERROR_BROKEN_PIPE) || errors.Is(err, errorNoData) || errors.Is(err, os.ErrClosed)

@@ -2,5 +2,5 @@ package main
 
 import "io"
 
-// watchReader watches nothing: Windows tells only who writes that nobody reads.
+// watchReader does nothing: on Windows only a write shows that the reader is gone.
 func watchReader(io.Writer, func()) (stop func()) { return func() {} }

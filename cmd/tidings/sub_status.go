@@ -16,8 +16,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// status tells on standard error what becomes of the connection. On a terminal, among pretty events, the lines are
-// dim and begin with the time, as those do; elsewhere they begin with the program's name.
+// status reports the state of the connection on standard error. On a terminal, between pretty events, the lines are dim and start with the
+// time; elsewhere they start with the name of the program.
 type status struct {
 	w        io.Writer
 	quiet    bool
@@ -52,14 +52,14 @@ func (s *status) say(text string) {
 	}
 }
 
-// mention writes a line that is only for a person who watches.
+// mention writes a line that is useful only on a terminal.
 func (s *status) mention(text string) {
 	if s.watched() {
 		s.say(text)
 	}
 }
 
-// note writes a line that --quiet does not suppress. Nobody is helped by an error about a note, so there is none.
+// note writes a line even with --quiet. It ignores errors: there is nowhere to report them.
 func (s *status) note(text string) {
 	text = visible(text)
 	if s.watched() {
@@ -95,7 +95,7 @@ func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
 	}
 }
 
-// after says from where a stream goes on.
+// after describes the position from which a stream resumes.
 func after(lastID string) string {
 	if lastID == "" {
 		return ""
@@ -113,7 +113,7 @@ func (s *status) broken() string {
 	return "no connection to " + s.server
 }
 
-// in says how long d is, for a person who waits.
+// in describes a delay.
 func in(d time.Duration) string {
 	switch {
 	case d < 50*time.Millisecond:
@@ -126,7 +126,7 @@ func in(d time.Duration) string {
 	return fmt.Sprintf("in %.0f min", d.Minutes())
 }
 
-// reason says in a few words why a connection ended or could not be made. It may hold a server's words.
+// reason says in a few words why a connection ended or failed. It may quote the server.
 func reason(err error) string {
 	var (
 		refusal  *sse.ResponseError

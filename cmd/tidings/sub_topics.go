@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// choose settles what is followed: topics of a hub, the URL of a stream, or standard input.
+// choose decides what to subscribe to: topics of a hub, the URL of a stream, or standard input.
 func (c *subCmd) choose() error {
 	switch args := c.Args; {
 	case len(args) > 0 && args[0] == "-" && len(args)+len(c.Topics) > 1:
@@ -50,10 +50,10 @@ func (c *subCmd) chooseStream(arg string) error {
 	return c.oneHub(arg)
 }
 
-// byTopic reports whether topics of a hub are followed, and not a URL.
+// byTopic reports whether topics of a hub are subscribed to, and not a URL.
 func (c *subCmd) byTopic() bool { return len(c.topics) > 0 }
 
-// exactTopics are the topics that are followed, nil if there are patterns among them.
+// exactTopics returns the topics, nil if there are patterns among them.
 func (c *subCmd) exactTopics() map[string]bool {
 	if !c.byTopic() || slices.ContainsFunc(c.topics, eventlog.IsPattern) {
 		return nil
@@ -65,7 +65,7 @@ func (c *subCmd) exactTopics() map[string]bool {
 	return topics
 }
 
-// address returns the URL of what is to be followed, and the hub that it belongs to: the zero one for any other server.
+// address returns the URL of the stream and its hub: the zero one for any other server.
 func (c *subCmd) address() (*url.URL, address.Hub, error) {
 	if !c.byTopic() {
 		u, err := address.Parse(c.stream)

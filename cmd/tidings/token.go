@@ -86,7 +86,7 @@ func (k *tokenKey) algorithms() []string {
 	return []string{k.Alg}
 }
 
-// checker returns the key to check tokens with. Whoever has a private key has the public one.
+// checker returns the key that checks tokens. A private key includes the public one.
 func (k *tokenKey) checker() (access.Key, error) {
 	text, from, err := k.read()
 	if err != nil {

@@ -160,7 +160,7 @@ func moment(t, now time.Time) string {
 	return text + " (" + span(now.Unix()-t.Unix()) + " ago)"
 }
 
-// span writes seconds as exactly as anybody wants them. A time.Duration ends after 292 years.
+// span formats a number of seconds, which may exceed the 292 years of a time.Duration.
 func span(seconds int64) string {
 	const day = 24 * 60 * 60
 	if seconds >= 2*day {

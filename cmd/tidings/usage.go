@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// plainly puts what kong says about a command line into words for whoever wrote it, rather than for whoever wrote the program.
+// plainly rewrites errors of kong in words that make sense without knowing the program.
 func plainly(text string) string {
 	for _, p := range plainWords {
 		text = p.kong.ReplaceAllStringFunc(text, func(match string) string {
