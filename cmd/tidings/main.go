@@ -42,12 +42,12 @@ Examples
   curl -N localhost:3000/events             what that page receives
   tidings sub localhost:3000/events         the same, easier to read
   tidings serve                             then open http://localhost:3000, too
-  tidings sub news 'weather/**' --last 10   topics of a hub, and their last events
+  tidings sub news 'weather/**' --last 10   topics of a hub, from the last 10 on
   tidings pub news hello                    one event
 
 Exit codes
-  0 success, 1 failure, 2 wrong usage, 3 the hub refused. Some commands have more:
-  see their help. Ctrl-C stops every command cleanly.
+  0 success, 1 failure, 2 wrong usage, 3 the hub refused. The help of a command
+  says if it has more. Ctrl-C stops every command cleanly.
 `
 
 // The exit codes that all commands share. A command with more exit codes documents them in its help.
