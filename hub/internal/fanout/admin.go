@@ -15,9 +15,9 @@ type Info struct {
 	Client   Client
 	Selector *eventlog.Selector
 	Encoding Encoding
-	Direct   bool   // its shard sends its bytes; else a goroutine does
+	Direct   bool   // the shard sends its bytes; otherwise a goroutine of the pool does
 	Stage    string // live, catching up, stalled, ahead or new
-	Lag      uint64 // events of the log by which it is behind, as far as it is known
+	Lag      uint64 // number of log records by which it is behind, as far as the shard knows
 }
 
 // Opened returns when the stream was opened.
@@ -52,8 +52,8 @@ func oldest(all []Info, limit int) []Info {
 	return all[:min(len(all), limit)]
 }
 
-// Dismiss ends the streams that match, as Shutdown does, and returns how many there were. A shard that does not answer before ctx ends closes
-// its streams later, and they are not counted.
+// Dismiss ends the streams that match, as Shutdown does, and returns their number. If a shard does not answer before ctx ends, it closes its
+// streams later, and Dismiss does not count them.
 func (f *Fanout) Dismiss(ctx context.Context, match func(*Info) bool) (n int) {
 	for _, closed := range ask(ctx, f.shards, func(s *shard) (n int) {
 		s.each(func(sub *subscriber) {
@@ -73,8 +73,7 @@ func (f *Fanout) Dismiss(ctx context.Context, match func(*Info) bool) (n int) {
 	return n
 }
 
-// EndRevoked ends the streams whose clients were revoked. Each shard looks through its subscribers once for all that was revoked until
-// then.
+// EndRevoked ends the streams whose clients were revoked. Each shard checks its subscribers once for all revocations up to that moment.
 func (f *Fanout) EndRevoked() {
 	for _, s := range f.shards {
 		if s.sweeping.Swap(true) {
@@ -91,7 +90,7 @@ func (f *Fanout) EndRevoked() {
 	}
 }
 
-// Census is what the shards have.
+// Census counts the streams of all shards at one moment.
 type Census struct {
 	Open   map[Kind]int
 	Behind map[string]int // streams that are not live, by stage
@@ -101,13 +100,13 @@ type Census struct {
 	Passes  uint64 // passes with new events since the start
 }
 
-// Kind is how the bytes of a stream leave.
+// Kind is the way in which a stream is delivered.
 type Kind struct {
 	Direct   bool
 	Encoding string // key
 }
 
-// Census asks the shards for their streams. Shards that do not answer before ctx ends are missing.
+// Census counts the streams of all shards. Shards that do not answer before ctx ends are missing.
 func (f *Fanout) Census(ctx context.Context) Census {
 	all := Census{Open: make(map[Kind]int), Behind: make(map[string]int)}
 	for _, stage := range []stage{catching, stalled, ahead} {

@@ -2,12 +2,12 @@ package fanout
 
 import "github.com/tidings-sse/tidings/eventlog"
 
-// How a direct subscriber falls behind, and becomes live again. All of this runs in its shard.
+// This file makes direct subscribers fall behind and become live again. All of it runs in the shard.
 
 // replay gives the subscriber to a replayer, which posts replayed.
 func (d *direct) replay() {
 	s := d.shard
-	if s.over(&d.subscriber) { // the wheel seldom finds a subscriber that takes a little now and then
+	if s.over(&d.subscriber) { // the wheel seldom checks a subscriber that takes a few bytes now and then
 		d.sendLeaving()
 		s.close(&d.subscriber, d.whyOver())
 		return
@@ -57,7 +57,7 @@ func (d *direct) join() {
 	s, c := d.shard, d.cursor
 	at := c.query.After
 	switch {
-	case at.Gen != s.at.Gen && at.Gen != s.f.window.head().Gen && at.Gen != s.f.log.Head().Gen: // that generation is over; the log reports it
+	case at.Gen != s.at.Gen && at.Gen != s.f.window.head().Gen && at.Gen != s.f.log.Head().Gen: // the generation has changed, which the log reports as a gap
 		d.replay()
 		return
 	case at.Gen != s.at.Gen || at.Seq > s.at.Seq:
@@ -76,8 +76,8 @@ func (d *direct) join() {
 	}
 }
 
-// closeUp sends what has come since the replayer looked. If that is not possible at once, it gives the subscriber to a replayer and reports
-// false.
+// closeUp sends the events that arrived since the replayer reached the head. If it cannot send them at once, it gives the subscriber to a
+// replayer and returns false.
 func (d *direct) closeUp() bool {
 	s, c := d.shard, d.cursor
 	from := c.query.After
@@ -108,7 +108,7 @@ func (d *direct) leaveLive(at eventlog.Position) {
 	d.wrote = max(d.wrote, g.wrote)
 }
 
-// stall is called when the live subscriber takes no more bytes.
+// stall is called when the socket of a live subscriber is full.
 func (d *direct) stall(rest chunk, at eventlog.Position) {
 	d.leaveLive(at)
 	d.rest, d.sent = rest, at.Seq

@@ -68,9 +68,9 @@ func (c *connection) Abort() {
 	_ = c.conn.SetWriteDeadline(longAgo) // a connection that is closed needs none
 }
 
-func (c *connection) Close() { _ = c.conn.Close() } // nothing can be done about an error
+func (c *connection) Close() { _ = c.conn.Close() } // the stream has ended, so an error changes nothing
 
-// buffers are what chunks are joined in. A runner that sleeps has none.
+// buffers is the pool of buffers in which runners join chunks. A sleeping runner has none.
 var buffers bufferPool
 
 type bufferPool struct{ pool sync.Pool }

@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// counters count what happened since the start, where it happens, once for many subscribers where that is possible.
+// counters count since the start. Where many subscribers get the same, one addition counts for all of them.
 type counters struct {
 	newest atomic.Int64 // id of the newest subscriber
 
@@ -33,7 +33,7 @@ func (c *counters) open() int64 {
 	}
 }
 
-// sent counts what some subscribers got, each the same.
+// sent counts the same bytes and events for several subscribers at once.
 func (c *counters) sent(subscribers, events, bytes int) {
 	if events > 0 {
 		c.delivered.Add(uint64(subscribers * events))
@@ -41,7 +41,8 @@ func (c *counters) sent(subscribers, events, bytes int) {
 	c.bytes.Add(uint64(subscribers * bytes))
 }
 
-// latency counts how long events took from the log to the sockets, once for all subscribers that got the same at the same time.
+// latency is a histogram of the time from the log to the sockets. One addition counts all subscribers that got the same bytes
+// at the same time.
 type latency struct {
 	buckets [latencyBuckets]atomic.Uint64 // the i-th counts those that took less than 2^i ms
 	sum     atomic.Int64                  // ns

@@ -9,15 +9,14 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// cursor is the position of a subscriber that is not live, and makes the bytes that come next for it. Whatever made the subscriber fall
-// behind, the cursor reads on, from the window or, below that, from the log, until it is at the head. It never blocks on the client, and does
-// not know how bytes leave.
+// cursor is the position of a subscriber that is not live. It makes the next bytes for that subscriber: it reads the window, or the log for
+// older events, until it reaches the head. It never blocks on the client, and works for both kinds of delivery.
 type cursor struct {
 	f     *Fanout
 	group *group
 	query eventlog.Query // After is the position
-	until uint64         // head of the log when the cursor began: the window may not have got so far yet
-	byLog bool           // up to there it reads the log, which leaves out superseded records
+	until uint64         // head of the log when the cursor began, which the window may not have reached yet
+	byLog bool           // up to until it reads the log, which leaves out superseded records
 	sent  uint64         // sequence number of the last position that the client was sent, or unsent
 
 	once       bool // the stream ends at the head
@@ -33,13 +32,13 @@ type cursor struct {
 // unsent says that no position was sent, or that it is not known which one.
 const unsent = math.MaxUint64
 
-// outcome is what a step of a cursor led to.
+// outcome is the result of a step of a cursor.
 type outcome int
 
 const (
 	more   outcome = iota // there may be more to read
 	atHead                // the cursor is at the head
-	atEnd                 // nothing will ever come
+	atEnd                 // all topics have ended; no event can follow
 )
 
 // pageBytes is about how many bytes of events a step makes: enough to make a write worth its cost.
@@ -84,7 +83,7 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 	}
 	c.query.After = complete
 	if !ok && complete == at {
-		c.until = 0 // there is no more, whatever the head was
+		c.until = 0 // the log has no more records, whatever the head was
 	}
 	if complete == at || complete.Seq >= c.until && c.f.window.reached(complete) {
 		now = atHead
@@ -99,18 +98,18 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 	return c.chunks, now, nil
 }
 
-// fewMissed is how many records a subscriber may be behind for its shard to send it the rest without a replayer.
+// fewMissed is the number of missing records up to which the shard itself sends them, without a replayer.
 const fewMissed = 16
 
-// missesMore reports whether a replayer has to bring the cursor to a position: it is too far behind, or the log knows better than the window
-// what comes next.
+// missesMore reports whether a replayer has to bring the cursor to a position: the cursor is too far behind, or has to read the log, which
+// leaves out superseded records.
 func (c *cursor) missesMore(at eventlog.Position) bool {
 	from := c.query.After
 	return from.Gen != at.Gen || from.Seq+fewMissed < at.Seq || at.Seq < c.until || c.byLog && from.Seq < c.until
 }
 
-// upTo returns what comes up to a position, and moves the cursor there. If that is more than one page of the window, or if topics end in it, it
-// does nothing and ok is false.
+// upTo returns the chunks up to a position, and moves the cursor there. If they are more than one page of the window, or if topics end in
+// them, it does nothing and ok is false.
 func (c *cursor) upTo(to eventlog.Position) (chunks []chunk, ok bool) {
 	events, complete, ok := c.f.window.after(c.events[:0], &c.query.Selector, c.query.After, to.Seq, pageBytes)
 	defer c.keep(events)
@@ -129,7 +128,7 @@ func (c *cursor) upTo(to eventlog.Position) (chunks []chunk, ok bool) {
 	return c.chunks, true
 }
 
-// appendEvent appends an event to the chunks. An event that the encoding hides leaves no position with the client.
+// appendEvent appends an event to the chunks. If the encoding hides the event, the client does not get its position.
 func (c *cursor) appendEvent(e *event) {
 	made := e.chunk(c.group.encoding)
 	c.chunks = append(c.chunks, made)
@@ -138,7 +137,7 @@ func (c *cursor) appendEvent(e *event) {
 	}
 }
 
-// keep keeps the memory of a page for the next one, but not its events.
+// keep reuses the memory of a page for the next one, and releases its events.
 func (c *cursor) keep(events []*event) {
 	clear(events)
 	if c.events = events[:0]; cap(events) > 64 {
@@ -162,8 +161,8 @@ func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complet
 	return events, page.complete, nil, nil
 }
 
-// reportGap tells the client about a gap, and moves the cursor behind it. A gap carries no position, so that a client that disconnects now is
-// told again.
+// reportGap sends the client a gap, and moves the cursor past it. A gap carries no position, so that a client that disconnects now gets the
+// gap again.
 func (c *cursor) reportGap(gap *eventlog.GapError) {
 	c.query = gap.Partial(c.query)
 	c.sent, c.checkpoint = unsent, true // after a reset, a sequence number alone says nothing
@@ -174,7 +173,7 @@ func (c *cursor) appendGap(gap Gap) {
 	c.control(Control{Kind: ControlGap, At: c.query.After, Gap: &gap})
 }
 
-// appendCheckpoint says that everything up to here was sent, if the last position that was sent does not say so.
+// appendCheckpoint appends a checkpoint at the cursor's position, unless the client already has that position.
 func (c *cursor) appendCheckpoint() {
 	if c.sent == c.query.After.Seq {
 		return
@@ -196,8 +195,8 @@ func (c *cursor) skip(to uint64) {
 	}
 }
 
-// back moves the cursor back to a sequence number, because what comes after it in the last page was not sent. It does not look for the last
-// position that was sent: at worst a checkpoint repeats it.
+// back moves the cursor back to a sequence number, because the later chunks of the last page were not sent. It does not search for the last
+// position that the client got; at worst a checkpoint repeats that position.
 func (c *cursor) back(to uint64) {
 	c.query.After.Seq, c.sent = to, unsent
 	c.checkpoint = true

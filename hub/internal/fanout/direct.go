@@ -6,11 +6,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// direct is a subscriber whose socket belongs to its shard: it has no goroutine and no buffer, and sends do not block. It is how plain
-// HTTP/1.1 is served on Linux. What system calls it takes is in direct_linux.go.
-//
-// Its shard owns it, except at the stage catching, when a replayer does and only stage, writable, doomed and the wheel's fields are the
-// shard's.
+// direct is a subscriber whose socket belongs to its shard: it has no goroutine and no buffer, and sends do not block. On Linux, plain
+// HTTP/1.1 connections are direct. direct_linux.go has the system calls. The shard owns a direct subscriber. At the stage catching a replayer
+// owns it, except stage, writable, doomed and the fields of the wheel, which stay with the shard.
 type direct struct {
 	subscriber
 
@@ -22,9 +20,9 @@ type direct struct {
 	writable bool   // its socket can take more; set at the stage catching
 	doomed   Reason // it is to end for this reason; set at the stage catching
 
-	at     eventlog.Position // everything up to here was sent, unless it is live: then it is where the shard is
+	at     eventlog.Position // everything up to here was sent; a live subscriber is at the position of its shard instead
 	sent   uint64            // sequence number of the last position that the client has, unless group.sent is newer
-	rest   chunk             // what is left of a chunk that was sent in part
+	rest   chunk             // the unsent rest of a chunk
 	cursor *cursor           // while it is not live
 }
 
@@ -46,7 +44,7 @@ func (st *Stream) attachDirect(conn net.Conn, head []byte, early int) (ok bool) 
 	first := append(head, st.first...)
 	d.rest = chunk{text: string(first), at: st.cursor.query.After.Seq, control: true}
 	if all, _, err := d.push(&first, 0, nil); err != nil || all {
-		d.rest = chunk{} // a client that has disconnected is found soon
+		d.rest = chunk{} // the poller soon reports a client that has disconnected
 	}
 	if s := d.shard; !s.post(func() { s.adopt(&d.subscriber) }) {
 		closeSocket(fd)
@@ -82,8 +80,8 @@ func (d *direct) unwatchable(err error) {
 	d.shard.close(&d.subscriber, Failed)
 }
 
-// push sends rest, or some chunks if there is no rest. It reports whether all of that was sent, and the sequence number up to which everything
-// was. An error means that the client has disconnected.
+// push sends rest, or some chunks if there is no rest. It reports whether it sent all of them, and the sequence number up to which everything
+// was sent. An error means that the client has disconnected.
 func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (all bool, at uint64, err error) {
 	if d.rest.text != "" {
 		chunks = []chunk{d.rest}
@@ -153,8 +151,8 @@ func (d *direct) leave(why Reason) {
 	}
 }
 
-// sendLeaving tells a client that is behind, and whose stream is about to be closed, which position it has reached. A client whose socket is
-// full is not told: its last position is good enough.
+// sendLeaving sends the last position to a client that is behind, before its stream is closed. It sends nothing if the socket is full; the
+// client then resumes from its last id.
 func (d *direct) sendLeaving() {
 	if d.rest.text != "" || d.stage == closed {
 		return
@@ -163,7 +161,7 @@ func (d *direct) sendLeaving() {
 	if d.cursor != nil {
 		at = d.cursor.query.After
 	}
-	_, _, _ = d.push(&d.shard.buf, at.Seq, []chunk{d.group.leaving(at)}) // a client that has disconnected comes back anyway
+	_, _, _ = d.push(&d.shard.buf, at.Seq, []chunk{d.group.leaving(at)}) // on an error the client has disconnected, and resumes from its last id
 }
 
 func (d *direct) abort(why Reason) {
@@ -221,7 +219,7 @@ func (d *direct) release(why Reason) {
 		d.shard.poller.remove(d.slot)
 		d.slot = -1
 	}
-	closeSocket(d.fd) // which takes it out of the epoll set
+	closeSocket(d.fd) // closing it also removes it from the epoll set
 	d.fd = -1
 	d.cursor, d.rest = nil, chunk{}
 	d.shard.f.leave(&d.subscriber, why)

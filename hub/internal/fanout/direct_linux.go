@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// send sends as much as a socket takes without blocking. It bypasses the Go scheduler, which would otherwise treat each call as one that may
-// block: measured with one core, that costs more than the sending.
+// send sends as much as a socket takes without blocking. It bypasses the Go scheduler, which prepares for each system call to block. With
+// one core, that preparation costs more than the sending.
 func send(fd int32, b []byte) (int, error) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
@@ -32,9 +32,9 @@ func send(fd int32, b []byte) (int, error) {
 // bytesOf returns the bytes of a text. They must not be changed.
 func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
-func closeSocket(fd int32) { _ = unix.Close(int(fd)) } // nothing can be done about an error
+func closeSocket(fd int32) { _ = unix.Close(int(fd)) } // the stream has ended, so an error changes nothing
 
-// notSentLow is how many bytes may wait in the kernel for one subscriber that takes none, besides those under way.
+// notSentLow is the maximum number of unsent bytes in the kernel for one stalled subscriber (TCP_NOTSENT_LOWAT).
 const notSentLow = 32 << 10
 
 // detach takes the socket out of a connection and closes the connection. ok is false if the connection has no plain socket.
@@ -79,11 +79,11 @@ func socketOf(conn net.Conn) (fd int32, ok bool) {
 
 func isTCP(conn net.Conn) bool { _, ok := conn.(*net.TCPConn); return ok }
 
-// tune limits what a subscriber that takes nothing costs the kernel, and makes the kernel close dead connections. A system that does not
-// know one of the options goes without it.
+// tune limits the kernel memory of a stalled subscriber, and makes the kernel close dead connections. It ignores options that the system
+// does not support.
 func tune(fd int, timeout time.Duration) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLow)
-	// The kernel refuses more than an int32 of milliseconds, some 24 days, and the socket would have its default.
+	// The kernel refuses more milliseconds than an int32 holds, about 24 days. The socket would then keep its default.
 	silence := min(max(timeout, time.Minute)/time.Millisecond, math.MaxInt32)
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence))
 }

@@ -5,9 +5,10 @@ import "time"
 // wavePause is the time between two waves of streams that end when the hub drains.
 const wavePause = 50 * time.Millisecond
 
-// drain ends all streams, in waves, so that their clients do not all reconnect at once. Each gets the events first that came before.
+// drain ends all streams, in waves, so that their clients do not all reconnect at once. Each stream first gets the events that were
+// stored before the drain.
 func (s *shard) drain() {
-	// Events may go on coming faster than they are delivered. Clients get those when they reconnect.
+	// Publishers may add events faster than the hub delivers them. Clients get later events when they reconnect.
 	s.until = s.f.window.head()
 	if s.at.Gen != s.until.Gen {
 		s.deliverNext()

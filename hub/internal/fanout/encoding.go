@@ -7,7 +7,7 @@ import (
 )
 
 // Encoding gives events and control messages their form. All methods are called by several goroutines, must not block, and must return
-// the same bytes for the same arguments: the bytes of an event are made once and shared by all streams whose encodings have the same key.
+// the same bytes for the same arguments: fan-out encodes an event once for all streams whose encodings have the same key.
 type Encoding interface {
 	// Key names the encoding. Streams with equal keys share bytes. A program has a handful of keys, not one for each stream.
 	Key() string
@@ -35,8 +35,8 @@ type ControlKind uint8
 
 const (
 	ControlOpened     ControlKind = iota // the stream begins at At; only a ControlGap may come before it
-	ControlCheckpoint                    // the position has advanced to At, without an event that says so
-	ControlGap                           // events are missing; it carries no position, so that a client that disconnects is told again
+	ControlCheckpoint                    // the position has advanced to At although no event matched
+	ControlGap                           // events are missing; it carries no position, so that a client that disconnects gets the gap again
 	ControlExpiring                      // the client's permission ends soon, and the stream with it
 	ControlLeaving                       // the stream ends; the client may reconnect
 	ControlHeartbeat                     // nothing happened for a while

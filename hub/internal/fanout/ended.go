@@ -11,14 +11,14 @@ import (
 // A topic has ended when its newest record has the flag End: no record can follow, until retention trims the end and frees the name. A
 // stream is complete when all topics of its selector are named, have ended, and the stream has sent all those ends.
 
-// ends answers questions about the ends of topics, from the window where that is possible, else from the log.
+// ends finds out whether topics have ended, from the window where possible, otherwise from the log.
 type ends struct {
 	log    eventlog.Log
 	window *window
 }
 
-// of returns the sequence number of the record that ended a topic, as of some sequence number or later. 0 means that the topic has not ended.
-// Only an answer of "not ended" may come from the window: the log may have trimmed an end that the window still has.
+// of returns the sequence number of the record that ended a topic, 0 if the topic has not ended. The answer holds at some sequence number or
+// later. Only an answer of "not ended" may come from the window: the log may have trimmed an end that the window still has.
 func (e *ends) of(ctx context.Context, name string, asOf uint64) (uint64, error) {
 	if newest := e.window.newest(name); newest != nil && newest.Flags&eventlog.End == 0 && asOf <= e.window.head().Seq {
 		return 0, nil
@@ -28,7 +28,7 @@ func (e *ends) of(ctx context.Context, name string, asOf uint64) (uint64, error)
 		return 0, err
 	}
 	answer, err := e.log.Read(ctx, q)
-	if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // the record that was the newest is gone
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // the newest record was trimmed meanwhile
 		answer, err = e.log.Read(ctx, gap.Partial(q))
 	}
 	if err != nil || len(answer.Records) == 0 {
@@ -40,11 +40,9 @@ func (e *ends) of(ctx context.Context, name string, asOf uint64) (uint64, error)
 	return 0, nil
 }
 
-// complete reports whether a stream of a group that is at a position is complete.
-//
-// A selector may have a thousand names that end one after the other. So complete first asks for the name that had not ended the last time,
-// then for those behind it: each end costs about one question. Names do not begin again, except those whose end was trimmed; that costs
-// questions and changes no answer.
+// complete reports whether a stream of a group that is at a position is complete. A selector may have a thousand names that end one after the
+// other. So complete first checks the name that had not ended at the last call, then the names after it: each end costs about one lookup. If
+// retention trims an end and the topic begins again, complete needs more lookups and gives the same answer.
 func (e *ends) complete(ctx context.Context, g *group, at eventlog.Position) (bool, error) {
 	if len(g.selector.Matchers()) > 0 {
 		return false, nil
@@ -63,8 +61,8 @@ func (e *ends) complete(ctx context.Context, g *group, at eventlog.Position) (bo
 }
 
 // firstAfter returns the sequence number of the first record after a position that ends a named topic of a group, 0 if there is none. It may
-// read the log once for each name. It is asked for a subscriber that is moved on, which does not happen again before the subscriber has
-// fallen behind by its whole limit.
+// read the log once for each name. It is called only when a slow subscriber skips events, which it can do again only after it has fallen
+// behind by the whole limit.
 func (e *ends) firstAfter(ctx context.Context, g *group, after uint64) (first uint64, err error) {
 	for _, name := range g.selector.Names() {
 		end, err := e.of(ctx, name, math.MaxUint64)

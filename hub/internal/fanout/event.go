@@ -6,7 +6,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// event is a record on its way to subscribers. Its bytes are made once for each encoding and shared by all subscribers.
+// event is a record on its way to subscribers. It is encoded once for each encoding, and all subscribers share the bytes.
 type event struct {
 	record *eventlog.Record
 	gen    string
@@ -25,7 +25,7 @@ func (e *event) position() eventlog.Position { return eventlog.Position{Gen: e.g
 // ends reports whether the event ends its topics.
 func (e *event) ends() bool { return e.record.Flags&eventlog.End != 0 }
 
-// frame returns the bytes of the event. Nothing in them differs between subscribers.
+// frame returns the bytes of the event, which are the same for all subscribers.
 func (e *event) frame(enc Encoding) string {
 	key := enc.Key()
 	known := e.frames.Load()
@@ -35,7 +35,7 @@ func (e *event) frame(enc Encoding) string {
 	made := &frame{key, string(enc.Event(nil, e.position(), e.record)), known}
 	for !e.frames.CompareAndSwap(made.next, made) {
 		if made.next = e.frames.Load(); made.next.find(key) != nil {
-			break // another goroutine has made the same
+			break // another goroutine was faster
 		}
 	}
 	return made.text
@@ -49,22 +49,22 @@ func (f *frame) find(key string) *frame {
 	return f
 }
 
-// chunk returns the bytes of the event, with what a cursor has to know about them.
+// chunk returns the bytes of the event, with the fields that a cursor needs.
 func (e *event) chunk(enc Encoding) chunk {
 	return chunk{text: e.frame(enc), at: e.record.Seq, end: e.ends()}
 }
 
-// chunk is a part of a stream that is of use only as a whole: the bytes of an event or of a control message, or what is left of them.
+// chunk is the smallest complete part of a stream: the bytes of an event or of a control message, or the unsent rest of them.
 type chunk struct {
 	text    string
-	at      uint64 // a client that has the chunk has everything up to this sequence number
+	at      uint64 // a client with this chunk has everything up to this sequence number
 	end     bool   // topics end with it
 	control bool   // it is a control message: a cursor would not make it again
 	partial bool   // a part of it was sent
 }
 
-// cut returns what is left after n bytes of some chunks were sent, and the sequence number up to which everything was sent; from, if that
-// is nothing. An event of which nothing was sent is not kept: a cursor makes it again.
+// cut returns the unsent rest after n bytes of some chunks were sent, and the sequence number up to which everything was sent: from if no
+// chunk was sent whole. It drops events of which nothing was sent, because a cursor makes them again.
 func cut(chunks []chunk, n int, from uint64) (rest chunk, at uint64) {
 	at = from
 	for _, c := range chunks {

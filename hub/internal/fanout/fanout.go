@@ -1,8 +1,8 @@
 // Package fanout takes the records of a log to subscribers.
 //
-// A hub opens one [Fanout] on its log, and a [Stream] for each subscriber that it has let in. The package knows topics, positions and
-// bytes. It does not know HTTP, tokens or the form of an event: an [Encoding] makes the bytes, and a [Client] says how long its stream
-// may last.
+// A hub opens one [Fanout] on its log, and a [Stream] for each subscriber that it has authorized. The package handles topics, positions
+// and bytes. It does not handle HTTP, tokens or the form of an event: an [Encoding] makes the bytes, and a [Client] limits the life of
+// its stream.
 //
 // # The path of an event
 //
@@ -11,14 +11,14 @@
 //	                 │          │ join                     │ stall
 //	start ─▶ stream ─┴─▶ replayer: cursor ◀────────────────┘
 //
-// Each step is a file. The tail reads each new record once and puts it into the window. A shard is a goroutine, about one for each
-// core, that owns its subscribers. It takes the events that are new in the window, finds the groups that want them, joins the bytes
-// that each group gets, and sends them to each member.
+// Each step above is a file. The tail reads each new record once and puts it into the window. A shard is a goroutine, about one for each
+// core, that owns its subscribers. It takes the new events from the window, finds the groups that want them, joins the bytes for each
+// group, and sends them to each member.
 //
-// Subscribers with the same selector and the same encoding form a group. Its live members are all at the same position, so that a
-// member costs one send. A subscriber that is behind leaves the live members and gets a cursor, whatever the reason: a reconnection, a
-// full socket, a request for history. Replayers advance cursors through the window, or through the log below it, until the shard can
-// take the subscriber back. There is no queue for a subscriber and no other path for slow consumers.
+// Subscribers with the same selector and the same encoding form a group. Its live members are all at the same position, so that a member
+// costs one send. A subscriber that is behind leaves the live members and gets a cursor, whatever the reason: a reconnection, a full
+// socket, a request for history. Replayers advance cursors through the window, or through the log below it, until the shard can take the
+// subscriber back. Subscribers have no queues, and slow consumers have no other path.
 //
 // # Delivery
 //
@@ -44,7 +44,7 @@ import (
 
 // Options are the settings of a [Fanout]. Every field is required, unless its comment gives the zero value a meaning.
 type Options struct {
-	// Window is how many bytes of the newest events stay in memory.
+	// Window is the size of the newest events that stay in memory, in bytes.
 	Window int64
 
 	// Heartbeat is the longest silence on a connection. ShortestHeartbeat is the shortest interval of [Subscription.Heartbeat].
@@ -69,8 +69,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// shortestWait returns the shortest time that a shard has to measure well. A heartbeat that a subscriber asks for is exact enough with
-// ticks twice as long.
+// shortestWait returns the shortest time that determines the tick of a shard's wheel. Heartbeats that subscribers ask for may use ticks
+// twice as long.
 func (o *Options) shortestWait() time.Duration {
 	shortest := min(o.Heartbeat, o.WriteTimeout, 2*o.ShortestHeartbeat)
 	if o.MaxAge > 0 {
@@ -145,8 +145,8 @@ func (f *Fanout) Start() {
 	}
 }
 
-// Shutdown ends all streams in order: each gets the events that are stored, then a time to reconnect at. Streams end in waves. Shutdown
-// returns when all have ended, or when ctx ends, with its error; streams that are left are cut then.
+// Shutdown ends all streams gracefully, in waves: each stream gets the events that are stored, then a delay after which to reconnect.
+// Shutdown returns when all streams have ended. If ctx ends first, Shutdown cuts the remaining streams and returns the error of ctx.
 func (f *Fanout) Shutdown(ctx context.Context) error {
 	f.endStreams(ctx)
 	done := make(chan struct{})
@@ -171,7 +171,7 @@ func (f *Fanout) Shutdown(ctx context.Context) error {
 // Draining returns a channel that is closed when streams begin to end: by Shutdown, or because the log was closed.
 func (f *Fanout) Draining() <-chan struct{} { return f.draining }
 
-// Readable reports whether the last read of the log succeeded.
+// Readable reports whether the last read of the log for the window succeeded.
 func (f *Fanout) Readable() bool { return !f.unread.Load() }
 
 // Settled returns the sequence number up to which all shards have sent events to live streams, and woken the other streams.
@@ -215,7 +215,7 @@ func (f *Fanout) enter() error {
 	return nil
 }
 
-// leave counts a subscriber out and tells its client.
+// leave removes a subscriber from the counts and calls Closed of its client.
 func (f *Fanout) leave(sub *subscriber, why Reason) {
 	f.count.closed[why].Add(1)
 	sub.shard.members.Add(-1)
@@ -238,7 +238,7 @@ func (f *Fanout) Streams() (n int) {
 	return n
 }
 
-// logUnreadable logs why a stream ends that reads the log.
+// logUnreadable logs the error with which a stream could not read the log.
 func (f *Fanout) logUnreadable(ctx context.Context, at eventlog.Position, err error) {
 	if ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
 		f.opts.Logger.Error("a stream ends, because its events cannot be read; the client comes back", "at", at.String(), "err", err.Error())

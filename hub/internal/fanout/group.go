@@ -26,14 +26,14 @@ type group struct {
 	sent   uint64   // sequence number of the newest event that all in live have
 	wrote  int64    // tick of the shard's wheel when it was sent
 	bytes  int64    // sent to each in live, since the group began
-	events []*event // what the pass under way has for the group
+	events []*event // events of the current pass for the group
 	pass   uint64   // the pass that events belongs to,
 	asked  uint64   // and the sequence number of the newest event that was offered to the group in it
 
-	unended atomic.Int32 // which name had not ended the last time; shards, replayers and runners use it
+	unended atomic.Int32 // index of the name that had not ended at the last check; shards, replayers and runners use it
 }
 
-// member is a live subscriber, with what sending to it needs at hand.
+// member is a live subscriber, with the fields that the send loop needs.
 type member struct {
 	fd  int32
 	sub *direct
@@ -43,7 +43,7 @@ type member struct {
 // ControlHeartbeat at the interval of [Options.Heartbeat]. It belongs to the group, so that it costs a subscriber no memory.
 type heartbeat uint32
 
-// longestHeartbeat is far beyond what a proxy waits.
+// longestHeartbeat is far longer than the idle timeout of any proxy.
 const longestHeartbeat = 24 * time.Hour
 
 func heartbeatOf(d time.Duration) heartbeat {
@@ -65,7 +65,7 @@ func newGroup(s *Subscription) *group {
 var unique atomic.Uint64
 
 // selectorKey returns a text that is the same for selectors that want the same records. Names and patterns may contain any byte, so each is
-// preceded by its length. A matcher that has no method String, or a filter without a name, is like no other.
+// preceded by its length. A matcher without a method String, and a filter without a name, equal no other.
 func selectorKey(s *eventlog.Selector, filter string) string {
 	matchers := make([]string, len(s.Matchers()))
 	for i, m := range s.Matchers() {
@@ -96,7 +96,7 @@ func selectorKey(s *eventlog.Selector, filter string) string {
 	return string(key)
 }
 
-// addLive enters a direct subscriber into live, removeLive takes it out.
+// addLive adds a direct subscriber to live; removeLive removes it.
 func (g *group) addLive(d *direct) {
 	d.place = int32(len(g.live))
 	g.live = append(g.live, member{d.fd, d})
@@ -112,7 +112,7 @@ func (g *group) removeLive(d *direct) {
 	g.live = g.live[:last]
 }
 
-// addRunner enters a runner, removeRunner takes it out.
+// addRunner adds a runner; removeRunner removes it.
 func (g *group) addRunner(r *runner) {
 	r.place = int32(len(g.runners))
 	g.runners = append(g.runners, r)
@@ -126,8 +126,8 @@ func (g *group) removeRunner(r *runner) {
 	g.runners = g.runners[:last]
 }
 
-// offer gives the group an event of a pass, unless the group was offered it before, under another topic, or its filter does not want it. It
-// returns the cost in steps, and whether this is the group's first event of the pass.
+// offer gives the group an event of a pass. It skips an event that it got before under another topic, or that the filter drops. It returns
+// the cost in steps, and whether this is the group's first event of the pass.
 func (g *group) offer(e *event, pass uint64) (steps int, first bool) {
 	if g.pass != pass {
 		g.pass, g.asked = pass, 0

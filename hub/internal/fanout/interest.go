@@ -5,11 +5,10 @@ import (
 	"github.com/tidings-sse/tidings/internal/patterns"
 )
 
-// interest is a shard's index of which groups want which topics: names in a map, native patterns in a tree, other matchers by the literal
-// prefix that their topics have. A lookup costs as much as the subscriptions that match, or for other matchers those whose prefix fits; it
-// does not depend on the number of subscriptions.
-//
-// Filters are not part of the index. A pass asks a group's filter once for each event, after the index.
+// interest is a shard's index from topics to the groups that want them. Names are in a map, native patterns in a tree, and other matchers
+// under the literal prefix of their topics. The cost of a lookup depends on the names and patterns that match and on the other matchers
+// whose prefix matches, not on the number of subscriptions. Filters are not part of the index. After the lookup, a pass calls a group's
+// filter once for each event.
 type interest struct {
 	topics   map[string]*set
 	tree     patterns.Tree[set]
@@ -23,7 +22,7 @@ type rule struct {
 	group   *group
 }
 
-// matchSteps is what asking a matcher of unknown kind costs, in lookups of a name.
+// matchSteps is the cost of calling a matcher of unknown kind, in lookups of a name.
 const matchSteps = 16
 
 // set is a set of groups. Most have one.
@@ -137,8 +136,8 @@ func (in *interest) removeRules(prefix string, g *group) {
 	}
 }
 
-// each calls f with every group that wants a topic of a record, with some groups more than once. It returns what that cost, in lookups of
-// names and steps in the tree.
+// each calls f with every group that wants a topic of a record, with some groups more than once. It returns the cost, in lookups of names
+// and steps in the tree.
 func (in *interest) each(r *eventlog.Record, f func(*group)) (steps int) {
 	every := func(of *set) bool {
 		of.each(f)

@@ -9,12 +9,12 @@ import (
 )
 
 // A slow consumer may be behind as far as the log reaches, unless Options limit it. The limits count from the moment when the subscriber
-// was live last: a replay may take as long as it takes.
+// was last live, so that a replay may take any time.
 
-// errTooSlow ends a stream that is too far behind. Its client reconnects, and gets everything that it lacks.
+// errTooSlow ends a stream that is too far behind. Its client reconnects and gets all missing events.
 var errTooSlow = errors.New("the subscriber is too far behind")
 
-// lagReason is the reason of the gap of a subscriber that is moved on.
+// lagReason is the reason of the gap when a slow subscriber skips events.
 const lagReason eventlog.Reason = "lag"
 
 // fellBehind is called when the subscriber stops being live, with the sequence number of the first event that it has not seen, 0 if that is

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// A stream lasts as long as its client may have it, and at most Options.MaxAge. It ends at a random moment in the last fifth of that time, so
-// that streams that began together, or whose tokens were issued together, do not reconnect together. The client gets a warning in time to
-// get another token.
+// A stream lasts as long as the permission of its client, and at most Options.MaxAge. It ends at a random moment in the last fifth of that
+// time, so that streams that began together, or whose tokens were issued together, do not reconnect together. The client gets a warning in
+// time to get another token.
 
-// warning is how long before its end a client is warned.
+// warning is the time between the warning to a client and the end of its stream.
 const warning = 30 * time.Second
 
-// limitLife sets when a subscriber is warned, and when it ends: at 80 to 100 % of what its client has left, or of MaxAge if that is
-// earlier.
+// limitLife sets when a subscriber is warned and when it ends: at 80 to 100 % of the remaining permission of its client, or of MaxAge if that
+// is earlier.
 func (s *shard) limitLife(sub *subscriber) {
 	now := s.wheel.at(time.Now())
 	if expires := sub.client.Expires(); !expires.IsZero() {
@@ -27,7 +27,7 @@ func (s *shard) limitLife(sub *subscriber) {
 	}
 }
 
-// mostOf returns a random time of 80 to 100 % of another one.
+// mostOf returns a random duration of 80 to 100 % of d.
 func mostOf(d time.Duration) time.Duration {
 	return time.Duration((0.8 + 0.2*rand.Float64()) * float64(d))
 }
@@ -43,7 +43,8 @@ func (sub *subscriber) whyOver() Reason {
 	return Expired
 }
 
-// due is called by the wheel. It ends a subscriber whose life or patience is over, or sends what is due.
+// due is called by the wheel. It ends a subscriber whose life is over or whose write timeout has passed. Otherwise it sends a warning or a
+// heartbeat that is due.
 func (s *shard) due(sub *subscriber) {
 	switch {
 	case s.over(sub):
@@ -75,7 +76,7 @@ func (s *shard) due(sub *subscriber) {
 	}
 }
 
-// interval returns how long the members of a group may get nothing, in ticks.
+// interval returns the longest silence for the members of a group, in ticks.
 func (s *shard) interval(g *group) int64 {
 	if g.heartbeat > 0 {
 		return s.wheel.ticks(time.Duration(g.heartbeat) * time.Millisecond)
@@ -83,8 +84,8 @@ func (s *shard) interval(g *group) int64 {
 	return s.wheel.ticks(s.f.opts.Heartbeat)
 }
 
-// scheduleHeartbeat sets when the wheel looks at a subscriber the next time. Heartbeats are spread, so that subscribers that came together
-// are not written to together for ever.
+// scheduleHeartbeat sets when the wheel looks at a subscriber the next time. Heartbeats have jitter, so that subscribers that connected
+// together do not get all their heartbeats together.
 func (s *shard) scheduleHeartbeat(sub *subscriber) {
 	if sub.stage == closed || sub.stage == stalled {
 		return

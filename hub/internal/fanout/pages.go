@@ -9,7 +9,7 @@ import (
 )
 
 // pages reads the log for cursors that are below the window. When thousands of clients reconnect at the same position, their cursors want
-// the same page. It is read once: cursors that ask while it is being read wait for it, and the newest pages are kept.
+// the same page. pages reads that page once: other cursors that ask meanwhile wait for it. It keeps the newest pages.
 type pages struct {
 	log eventlog.Log
 

@@ -6,8 +6,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// A pass takes all events since the last one and goes to each live subscriber once, with everything that is for it. One write with ten
-// events costs little more than one with a single event, so that the more there is to do, the less each event costs.
+// A pass takes all events since the last pass and writes to each live subscriber once. A write with ten events costs little more than a
+// write with one, so events get cheaper as the load grows.
 
 const (
 	passEvents = 1000      // events that one pass takes at most
@@ -57,8 +57,8 @@ func (s *shard) deliverNext() bool {
 	return true
 }
 
-// offer offers events to the groups that may want them, and collects in touched the groups that do. It returns the position up to which
-// it has come, which is before to if the lookups cost too much.
+// offer offers events to the groups that may want them, and collects in touched the groups that do. It returns the position that it has
+// reached, which is before to if the lookups cost too much.
 func (s *shard) offer(events []*event, to eventlog.Position) eventlog.Position {
 	s.pass++
 	var e *event
@@ -95,7 +95,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 		case n == len(b):
 			i++
 		case err != nil:
-			s.close(&m.sub.subscriber, Gone) // which puts another member in its place
+			s.close(&m.sub.subscriber, Gone) // close puts another member in its place
 		default:
 			s.chunks = s.chunks[:0]
 			for _, e := range g.events {
@@ -147,7 +147,7 @@ func (s *shard) endGroup(g *group, at eventlog.Position) {
 	}
 }
 
-// resyncAll gives all live subscribers a cursor: the window has jumped, and what comes next is not in it.
+// resyncAll gives all live subscribers a cursor, because the window has jumped and lacks their next events.
 func (s *shard) resyncAll() {
 	for _, g := range s.groups {
 		g.sent = 0

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller tells a shard about sockets that can take more, and about clients that have disconnected. It uses an epoll set of its own. Its
-// goroutine waits for the set in the Go runtime's poller, as for any other file, so that it holds no thread.
+// poller reports to a shard which sockets are writable, and which clients have disconnected. It uses an epoll set of its own. Its goroutine
+// waits for the set in the Go runtime's poller, as for any other file, so that it holds no thread.
 type poller struct {
 	set  *os.File // nil before start
 	fd   int
@@ -20,7 +20,7 @@ type poller struct {
 	free  []int32
 }
 
-// slot is a place for a subscriber. turn tells its present holder from earlier ones, whose events may still be under way.
+// slot is a place for a subscriber. turn tells its present subscriber from earlier ones, whose epoll events may still arrive.
 type slot struct {
 	sub  *subscriber
 	turn int32
@@ -80,7 +80,7 @@ func (p *poller) dispatch(events []unix.EpollEvent) {
 	}
 }
 
-// watched is what every socket is watched for. Each change is reported once.
+// watched is the set of epoll events of every socket. epoll reports each change once (edge-triggered).
 const watched = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
 // add begins to watch the socket of a subscriber, and returns its slot.
@@ -107,8 +107,8 @@ func (p *poller) add(sub *subscriber, fd int32) (int32, error) {
 	return at, nil
 }
 
-// awaitWritable makes the poller report when a socket can take more. Most subscribers never need that, and it would be reported for each new
-// one.
+// awaitWritable makes the poller report when a socket becomes writable. add does not ask for this report: each new socket would cause one,
+// and most subscribers never need it.
 func (p *poller) awaitWritable(at, fd int32) error {
 	return p.control(unix.EPOLL_CTL_MOD, at, fd, watched|unix.EPOLLOUT)
 }
@@ -126,7 +126,7 @@ func (p *poller) remove(at int32) {
 
 // unwatch ends watching a socket that stays open.
 func (p *poller) unwatch(fd int32) {
-	_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(fd), nil) // when the set is closed, there is nothing to end
+	_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(fd), nil) // an error means that the set is closed already
 }
 
 // stop ends the goroutine. No event is reported after that.

@@ -9,9 +9,9 @@ import (
 	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// replayers bring direct subscribers that are behind to the position of their shards. They run outside the shards, so that live subscribers do
-// not wait for them. There are few, whatever the number of subscribers: each subscriber gets some pages in its turn, then waits for the
-// next turn.
+// replayers bring direct subscribers that are behind to the position of their shards. They run outside the shards, so that live subscribers
+// do not wait for them. Their number is small and does not depend on the number of subscribers: each subscriber gets some pages in its turn,
+// then waits for its next turn.
 type replayers struct {
 	wakeup  chan struct{} // there may be something in waiting
 	mu      sync.Mutex    // guards the following
@@ -25,7 +25,7 @@ const (
 	midway   progress = iota // there is more
 	caughtUp                 // it is at the head
 	blocked                  // its socket is full
-	finished                 // nothing will ever come
+	finished                 // all topics have ended; no event can follow
 	lost                     // the client has disconnected
 	broken                   // the log cannot be read
 	tooSlow                  // it is too far behind
@@ -83,7 +83,7 @@ func (r *replayers) run(ctx context.Context) {
 	}
 }
 
-// catchUp is a turn: it sends the subscriber what comes next, as far as its socket takes it.
+// catchUp is one turn of a subscriber: it sends the next events, until the turn is over or the socket is full.
 func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 	c := d.cursor
 	for range turnPages {
@@ -100,7 +100,7 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 				now = broken
 				d.shard.f.logUnreadable(ctx, c.query.After, err)
 			}
-			_, _, _ = d.push(buf, from, []chunk{c.group.leaving(c.query.After)}) // a client that has disconnected comes back anyway
+			_, _, _ = d.push(buf, from, []chunk{c.group.leaving(c.query.After)}) // on an error the client has disconnected, and resumes from its last id
 			return now
 		}
 		all, at, err := d.push(buf, from, chunks)
@@ -121,7 +121,7 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 	return midway
 }
 
-// finishRest sends what is left of a chunk. The result is midway if the subscriber can go on.
+// finishRest sends the rest of a chunk. The result is midway if the subscriber can go on.
 func (d *direct) finishRest(ctx context.Context, buf *[]byte) progress {
 	end := d.rest.end
 	all, _, err := d.push(buf, d.rest.at, nil)
@@ -133,7 +133,7 @@ func (d *direct) finishRest(ctx context.Context, buf *[]byte) progress {
 	case d.last:
 		return finished
 	}
-	if end { // whether it was the last may have to be read from the log
+	if end { // the log may have to say whether this was the last topic to end
 		c := d.cursor
 		if ended, err := c.f.ends.complete(ctx, c.group, c.query.After); err == nil && ended {
 			return finished

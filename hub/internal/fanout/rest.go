@@ -5,10 +5,9 @@ import "time"
 // rest is the pause of a shard between two passes over its subscribers.
 //
 // A pass over 1,000 subscribers takes about 5 ms, a publish 40 µs. When every processor of the Go scheduler runs a shard, publishers get a
-// turn only between two passes. A shard that started its next pass at the first new event would send one event for each pass. During a
-// rest publishers append more events, and the next pass sends all of them in one write for each subscriber.
-//
-// A rest delays no event that comes later than the rest ends: with 50 events a second to 1,000 subscribers, none.
+// turn only between two passes. A shard that started its next pass at the first new event would send one event for each pass. During a rest
+// publishers append more events, and the next pass sends all of them in one write for each subscriber. A rest delays only events that arrive
+// during it. At 50 events a second for 1,000 subscribers, it delays none.
 type rest struct {
 	over  *time.Timer // fires when the rest ends
 	until time.Time
@@ -19,7 +18,7 @@ type rest struct {
 const (
 	restShare = 2                     // a rest takes half as long as the pass before it,
 	restMost  = 5 * time.Millisecond  // but not longer than this: that is time for 100 publishes, whatever the number of subscribers
-	restLeast = 50 * time.Microsecond // a shorter one is left out: a process that sleeps wakes up a millisecond later
+	restLeast = 50 * time.Microsecond // shorter rests are skipped: a sleeping process wakes up as much as a millisecond late
 )
 
 // begin prepares the timer and returns it.

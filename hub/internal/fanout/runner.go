@@ -11,9 +11,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// runner is a subscriber whose writes block: over TLS, HTTP/2, or where there are no direct sockets. It has its cursor from start to end,
-// and the shard wakes it. It occupies a goroutine of the shard's pool only while there is something to send: most subscribers would keep a
-// stack for nothing.
+// runner is a subscriber whose writes block: over TLS, HTTP/2, or on systems without direct sockets. It keeps one cursor from start to
+// end, and the shard wakes it. It occupies a goroutine of the shard's pool only while it has something to send, so that idle subscribers
+// have no stack.
 type runner struct {
 	subscriber
 	fd, slot int32 // of the socket that the poller watches for hang-ups; -1: none
@@ -21,9 +21,9 @@ type runner struct {
 	out    Socket
 	cursor *cursor // the goroutine's, once the runner was started
 
-	turn        atomic.Uint32                     // 0: asleep; else it has or awaits a turn, and each wake adds one
-	pending     atomic.Uint64                     // 1 and the number of the first event that is wanted since the cursor was looked at; 0: none
-	heartbeatAt atomic.Pointer[eventlog.Position] // a heartbeat is due; a wake came for every event up to here that is wanted
+	turn        atomic.Uint32                     // 0: asleep; otherwise it has or awaits a turn, and each wake adds one
+	pending     atomic.Uint64                     // 1 + the number of the first event to send since the cursor last moved; 0: none
+	heartbeatAt atomic.Pointer[eventlog.Position] // a heartbeat is due; all matching events up to here have caused a wake
 	wroteAt     atomic.Int64                      // tick of the shard's wheel at which it wrote last
 	leaving     atomic.Uint32                     // a Reason: it is to end when it is at the head
 
@@ -68,8 +68,8 @@ func (r *runner) start() {
 	}
 }
 
-// wake tells the runner about an event that it wants and that is in the window, by its sequence number; or by 0 that it has to look for
-// itself. Calls come in the order of the log, so that the first is the one to remember.
+// wake tells the runner the sequence number of an event in the window that it wants. With 0 the runner has to search for itself. The shard
+// calls wake in log order, so the runner remembers only the first number.
 func (r *runner) wake(seq uint64) {
 	r.pending.CompareAndSwap(0, seq+1)
 	r.schedule()
@@ -89,8 +89,8 @@ func (r *runner) heartbeat() {
 	r.schedule()
 }
 
-// leave makes the runner end. A client whose permission has ended gets no more events, also when the hub drains at the same time: draining
-// alone would send what is left first.
+// leave makes the runner end. A drain sends the remaining events first. A client whose permission has ended gets no more events, even if
+// the hub drains at the same time.
 func (r *runner) leave(why Reason) {
 	if !r.leaving.CompareAndSwap(uint32(open), uint32(why)) && why != Drained {
 		r.leaving.Store(uint32(why))
@@ -98,8 +98,8 @@ func (r *runner) leave(why Reason) {
 	r.schedule()
 }
 
-// disconnected ends the runner because its client has disconnected, or nothing waits for it any more. A write that blocks fails. Any
-// goroutine may call it.
+// disconnected ends the runner because its client has disconnected, or because the Fanout stops. A blocked write fails. Any goroutine may
+// call it.
 func (r *runner) disconnected() {
 	r.leave(Gone)
 	r.out.Abort()
@@ -151,7 +151,7 @@ func (r *runner) takeMessages() []chunk {
 	return messages
 }
 
-// run is a turn, and one more each time the runner was woken meanwhile.
+// run is one turn of the runner, and another one each time it was woken meanwhile.
 func (r *runner) run() {
 	for {
 		turn := r.turn.Load()
@@ -168,7 +168,7 @@ func (r *runner) run() {
 	}
 }
 
-// end ends the stream. The shard, which may watch the socket, lets go of it before it is closed.
+// end ends the stream. The shard stops watching the socket before it is closed.
 func (r *runner) end(why Reason) {
 	s := r.shard
 	r.bytes += r.written
@@ -184,7 +184,7 @@ func (r *runner) sendAll(buf *[]byte) Reason {
 	b := r.prepare(*buf)
 	defer func() { *buf = b }()
 	for {
-		why := Reason(r.leaving.Load()) // before the cursor moves: what has come until then is sent
+		why := Reason(r.leaving.Load()) // before the cursor moves, so that all events up to this moment are sent
 		if why == Gone {
 			return Gone
 		}
@@ -205,7 +205,7 @@ func (r *runner) sendAll(buf *[]byte) Reason {
 			if now, end = atEnd, why; why == Drained {
 				from = c.query.After
 			} else {
-				chunks = nil // the client may have no more
+				chunks = nil // the client's permission has ended
 			}
 			chunks = append(chunks, c.group.leaving(from))
 		}
@@ -253,7 +253,7 @@ func (r *runner) setStop(stop context.CancelFunc) {
 	r.stop = stop
 }
 
-// whyBroken tells a client that accepts no bytes from one that has disconnected.
+// whyBroken returns whether a write failed because the client was too slow or because it has disconnected.
 func (r *runner) whyBroken(err error) Reason {
 	if Reason(r.leaving.Load()) != Gone && errors.Is(err, os.ErrDeadlineExceeded) {
 		return Slow
@@ -261,7 +261,7 @@ func (r *runner) whyBroken(err error) Reason {
 	return Gone
 }
 
-// prepare lets the cursor of a subscriber that was live skip what is not for it, and appends a heartbeat if one is due.
+// prepare moves the cursor of a live subscriber past events that do not match, and appends a heartbeat if one is due.
 func (r *runner) prepare(b []byte) []byte {
 	c := r.cursor
 	if !r.awake {
@@ -273,7 +273,7 @@ func (r *runner) prepare(b []byte) []byte {
 	case first > 1:
 		c.fellBehind(first - 1)
 		c.skip(first - 2)
-	case first == 1: // it is to look for itself, from where it is
+	case first == 1: // it searches for itself, from its position
 		c.fellBehind(c.query.After.Seq + 1)
 	case first == 0 && due != nil && due.Gen == c.query.After.Gen:
 		c.skip(due.Seq)

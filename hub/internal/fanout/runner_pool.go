@@ -8,10 +8,9 @@ import (
 	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// runnerPool has the goroutines that run the runners of a shard. A goroutine that finishes a turn takes the runner that has waited longest: a
-// new goroutine for each turn would have to grow its stack first, which costs a third of the sending.
-//
-// A turn may block on a client or on the log. So one goroutine is always spare, and takes the next turn.
+// runnerPool has the goroutines that run the runners of a shard. A goroutine that finishes a turn takes the runner that has waited longest. A
+// new goroutine for each turn would first have to grow its stack, which costs a third as much as the sending. A turn may block on a client or
+// on the log. So the pool always keeps one spare goroutine, which takes the next turn.
 type runnerPool struct {
 	mu      sync.Mutex // guards the following
 	waiting queue.Queue[*runner]

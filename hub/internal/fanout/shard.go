@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// shard is a goroutine that owns subscribers. Only it touches what it owns, so that nothing on the path of an event has a lock. Other
-// goroutines reach it through post, and functions run in the order in which they were posted.
+// shard is a goroutine that owns subscribers. No other goroutine touches them, so the path of an event has no lock. Other goroutines
+// reach a shard only through post. The shard runs posted functions in order.
 type shard struct {
 	f       *Fanout
 	wakeup  chan struct{}
@@ -31,8 +31,8 @@ type shard struct {
 	poller   poller
 	draining bool
 	until    eventlog.Position // the head when draining began: streams get what comes before, and end
-	leaving  []*subscriber     // that have not been told yet that the hub drains
-	sweeping atomic.Bool       // a look for revoked subscribers is posted
+	leaving  []*subscriber     // subscribers that have not been told yet that the hub drains
+	sweeping atomic.Bool       // a search for revoked subscribers is posted
 
 	pass    uint64 // counts passes
 	rest    rest

@@ -10,8 +10,8 @@ import "github.com/tidings-sse/tidings/eventlog"
 //
 // A runner is live from adopt to close.
 
-// adopt takes a subscriber in. It looks once more whether its client was revoked: whoever is adopted later than a revocation is not found
-// by the look that the revocation posts.
+// adopt adds a subscriber to the shard. It checks again whether the client was revoked, because EndRevoked does not find a subscriber that
+// is adopted after its search.
 func (s *shard) adopt(sub *subscriber) {
 	s.limitLife(sub)
 	g := s.groups[sub.group.key]
@@ -57,8 +57,8 @@ func (s *shard) catchAhead() {
 	}
 }
 
-// hasEnough reports whether a position is behind everything that came before draining began. While publishers are faster than a subscriber
-// reads, it would never be live.
+// hasEnough reports whether a position has passed all events from before the drain. It ends a draining subscriber that would never become
+// live, because publishers are faster than it reads.
 func (s *shard) hasEnough(at eventlog.Position) bool {
 	return at.Gen != s.until.Gen || at.Seq >= s.until.Seq
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Start says where a stream begins. The zero Start is now.
+// Start says where a stream begins. The zero Start means new events only.
 type Start struct {
-	// Positions are those that the client has sent, as it wrote them. The stream begins after the latest that is valid: of this
-	// generation, and not beyond the head. If none is, the client gets a gap.
+	// Positions are the texts that the client sent. The stream begins after the latest valid one: of this generation, and not beyond the
+	// head. If the client sent positions and none is valid, it gets a gap.
 	Positions []string
 
-	// Seek is where the stream begins if no position is valid. nil: now
+	// Seek is where the stream begins if no position is valid. nil: with new events
 	Seek *eventlog.Start
 }
 
@@ -40,10 +40,10 @@ func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 		if gap == nil {
 			return ErrEnded
 		}
-		c.once = true // the client learns of the gap first, and of the end when it reconnects
+		c.once = true // the client gets the gap now, and the end when it reconnects
 	}
 	st.gap = gap
-	c.sent = c.query.After.Seq // by the message that opens the stream
+	c.sent = c.query.After.Seq // the message that opens the stream has this position
 	head := f.log.Head()
 	if c.checkpoint = c.query.After != head; head.Gen == c.query.After.Gen {
 		c.until = head.Seq
@@ -51,8 +51,8 @@ func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 	return nil
 }
 
-// place sets where a query begins. Positions of other generations, beyond the head, or that are none count only if no valid one is there.
-// Then place returns a gap.
+// place sets where a query begins. If none of the positions is valid, it returns a gap. It ignores positions of other generations,
+// positions beyond the head and malformed ones if a valid one is there.
 func (f *Fanout) place(ctx context.Context, s *Subscription, q *eventlog.Query) (gap *Gap, err error) {
 	head := f.log.Head()
 	var beyond, unknown string // the first of each kind
@@ -80,7 +80,7 @@ func (f *Fanout) place(ctx context.Context, s *Subscription, q *eventlog.Query) 
 	return &Gap{eventlog.Reset, unknown[:min(len(unknown), 100)], q.After}, nil
 }
 
-// seek is place for a stream without a position. A poll that does not say where it begins gets everything.
+// seek is place for a stream without a position. A poll without a start begins with the oldest record.
 func (f *Fanout) seek(ctx context.Context, s *Subscription, q *eventlog.Query, head eventlog.Position) error {
 	from := s.From.Seek
 	if from == nil && s.Once {

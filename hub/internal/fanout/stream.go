@@ -8,18 +8,18 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Subscription is what a client wants, and may have.
+// Subscription is a request for events that was already authorized.
 type Subscription struct {
 	Selector eventlog.Selector
 
-	// Filter names the selector's filter: subscriptions with the same name and the same topics share their bytes, so that their
-	// filters must keep the same records. Empty, a filtered subscription shares nothing. It has no meaning without a filter.
+	// Filter names the selector's filter. Subscriptions with the same name and the same topics share their bytes, so their filters must
+	// keep the same records. If Filter is empty, a filtered subscription shares nothing. Without a filter, the name is ignored.
 	Filter string
 
 	From     Start
 	Encoding Encoding
 
-	// Heartbeat makes each heartbeat a checkpoint, and is their interval. 0: heartbeats at the interval of Options
+	// Heartbeat is the interval of heartbeats that are checkpoints. 0: control messages ControlHeartbeat, at Options.Heartbeat
 	Heartbeat time.Duration
 
 	FailOnGap bool // a gap ends the stream, and one at its beginning is a *GapError
@@ -28,9 +28,9 @@ type Subscription struct {
 	Client Client
 }
 
-// Client is who has a stream, as far as fan-out has to know. Its methods must not block.
+// Client is the receiver of a stream, as the caller of [Fanout.Open] knows it. Its methods must not block.
 type Client interface {
-	// Expires returns when the client may have no more. Zero: never
+	// Expires returns the time when the client's permission ends. Zero: never
 	Expires() time.Time
 
 	// Revoked reports whether the permission of the client was revoked. See [Fanout.EndRevoked].
@@ -48,18 +48,18 @@ type End struct {
 
 // Socket is a connection whose writes block.
 type Socket interface {
-	// Write hands bytes to the connection. It returns an error when the client has disconnected, or has accepted no bytes for
-	// the write timeout: that one is os.ErrDeadlineExceeded.
+	// Write hands bytes to the connection. It returns os.ErrDeadlineExceeded if the client has accepted no bytes for the write timeout,
+	// and another error if the client has disconnected.
 	Write(b []byte) error
 
-	// Abort makes a write that blocks fail, and those that follow. It may be called at any time, also after Close.
+	// Abort makes a blocked write fail, and all later writes. It may be called at any time, also after Close.
 	Abort()
 
 	// Close is called once, after the last write.
 	Close()
 }
 
-// Stream is a subscription whose beginning is known. It has to be attached to a connection, polled, or closed.
+// Stream is a subscription whose beginning is known. The caller calls exactly one of Attach, Serve, Poll and Close.
 type Stream struct {
 	f      *Fanout
 	client Client
@@ -69,8 +69,8 @@ type Stream struct {
 	taken  bool   // it is attached or closed
 }
 
-// Open finds out where a subscription begins. Errors are [ErrEnded] if nothing can ever come, [ErrDraining], [ErrUnreadable], a
-// [*GapError], and those of the log.
+// Open determines where a subscription begins. It returns [ErrEnded] if no event can follow, [ErrDraining], [ErrUnreadable], a
+// [*GapError], or an error of the log.
 func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
 	if err := f.enter(); err != nil {
 		return nil, err
@@ -99,13 +99,13 @@ func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
 // At returns the position after which the stream begins.
 func (st *Stream) At() eventlog.Position { return st.cursor.query.After }
 
-// Query returns the query to the log whose answers are what the stream has to send.
+// Query returns the log query that finds the events of the stream.
 func (st *Stream) Query() eventlog.Query { return st.cursor.query }
 
 // Gap returns the gap with which the stream begins, nil if there is none.
 func (st *Stream) Gap() *Gap { return st.gap }
 
-// Close ends a stream that is not attached. For one that is, it does nothing.
+// Close ends a stream that is not attached. It does nothing to an attached stream.
 func (st *Stream) Close() {
 	if !st.taken {
 		st.taken = true
@@ -113,8 +113,8 @@ func (st *Stream) Close() {
 	}
 }
 
-// Attach gives the stream a connection, to which it first sends a header. early is how many bytes the client has sent already after its
-// request.
+// Attach gives the stream a connection, to which it first sends a header. early is the number of bytes that the client has already sent
+// after its request.
 func (st *Stream) Attach(conn net.Conn, header []byte, early int) {
 	st.taken = true
 	if !st.attachDirect(conn, header, early) {
@@ -137,7 +137,7 @@ func (st *Stream) subscriber(via delivery) subscriber {
 	}
 }
 
-// Poll writes what there is up to the head, and returns. The error is that of the log, or of write, which ends the poll.
+// Poll writes all events up to the head, and returns. It returns the first error of the log or of write.
 func (st *Stream) Poll(ctx context.Context, write func([]byte) error) error {
 	c := st.cursor
 	b := append(buffers.get(), st.first...)

@@ -7,7 +7,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// subscriber is what a shard knows about a stream, however its bytes leave. It is part of a direct or of a runner. There is no queue.
+// subscriber is the state of a stream that both kinds of delivery share. It is part of a direct or of a runner. It has no queue.
 type subscriber struct {
 	shard  *shard
 	group  *group
@@ -30,9 +30,9 @@ type subscriber struct {
 	dismissed bool // an administrator has closed it
 }
 
-// delivery is how the bytes of a subscriber leave: direct, or runner. Only the subscriber's shard calls it.
+// delivery sends the bytes of a subscriber. Its types are direct and runner. Only the subscriber's shard calls it.
 type delivery interface {
-	// start begins to send. The shard and the group have counted the subscriber.
+	// start begins to send. It is called after the shard and the group have counted the subscriber.
 	start()
 
 	// send sends a control message to a live subscriber.
@@ -41,7 +41,7 @@ type delivery interface {
 	// heartbeat sends a heartbeat to a live subscriber.
 	heartbeat()
 
-	// leave ends the stream in order, with a last control message if the client can get one.
+	// leave ends the stream gracefully, with a last control message if the client can take one.
 	leave(why Reason)
 
 	// abort ends the stream without another byte.
@@ -53,11 +53,11 @@ type delivery interface {
 	// lastWrite returns the tick at which the subscriber took bytes last.
 	lastWrite() int64
 
-	// lag returns by how many events of the log the subscriber is behind its shard, as far as the shard knows: of a
-	// subscriber that a replayer has, when the replayer got it.
+	// lag returns the number of log records by which the subscriber is behind its shard. While a replayer owns the subscriber, this is
+	// the lag at the moment when the replayer got it.
 	lag() uint64
 
-	// release frees what the subscriber has in its group and at the poller. The stream has ended.
+	// release removes the subscriber from its group and the poller, after the stream has ended.
 	release(why Reason)
 }
 
@@ -66,14 +66,14 @@ var (
 	_ delivery = (*runner)(nil)
 )
 
-// stage is where a subscriber is in its life. A runner is live from start to close; its own cursor knows whether it is behind.
+// stage is a stage in the life of a subscriber. A runner is live from start to close; its cursor shows whether it is behind.
 type stage uint8
 
 const (
 	fresh    stage = iota
 	catching       // a replayer has it
 	stalled        // its socket is full
-	ahead          // its cursor has read in the log what the window does not have yet
+	ahead          // its cursor has read records in the log that the window does not have yet
 	live
 	closed
 )
@@ -103,18 +103,18 @@ func (r Reason) String() string {
 	return [reasons]string{"open", "gone", "complete", "drained", "slow", "expired", "revoked", "failed", "closed", "aged"}[r]
 }
 
-// jitter returns a random time between two.
+// jitter returns a random duration between two others.
 func jitter(least, most time.Duration) time.Duration { return least + rand.N(most-least) }
 
-// The time after which a client should reconnect. Each stream gets its own, so that not even the sudden end of a hub brings all clients
-// back at once.
+// The delay after which a client should reconnect. Each stream gets its own, so that clients do not all reconnect at once even after the
+// hub crashes.
 const (
 	shortestReconnect = 2 * time.Second
 	longestReconnect  = 5 * time.Second
 )
 
-// leaving returns the control message with which a stream ends whose client may come back: the position that it has reached, and when to
-// reconnect.
+// leaving returns the last control message of a stream whose client may reconnect: the position that it has reached, and the delay
+// before it reconnects.
 func (g *group) leaving(at eventlog.Position) chunk {
 	return g.control(Control{Kind: ControlLeaving, At: at, Retry: jitter(shortestReconnect/2, longestReconnect)})
 }

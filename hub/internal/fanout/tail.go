@@ -57,7 +57,7 @@ func (f *Fanout) take(ctx context.Context, q *eventlog.Query, seen func([]eventl
 	return answer.Complete != f.log.Head(), nil
 }
 
-// seen is called with the records that come in after the start.
+// seen is called with each batch of new records after the start.
 func (f *Fanout) seen(records []eventlog.Record) {
 	f.count.taken.Add(uint64(len(records)))
 	if f.opts.OnRecords != nil {
@@ -65,8 +65,8 @@ func (f *Fanout) seen(records []eventlog.Record) {
 	}
 }
 
-// refuseAfter is how long streams wait for a log that cannot be read. After that the clients get only heartbeats, and it is better to tell
-// them that something is wrong.
+// refuseAfter is the time that streams wait for an unreadable log. Until then clients get only heartbeats. After that the hub ends their
+// streams, so that they notice the fault.
 const refuseAfter = time.Minute
 
 // refuseStreams ends all streams and refuses new ones until the log can be read again.
@@ -80,7 +80,7 @@ func (f *Fanout) refuseStreams() {
 	}
 }
 
-// endWithLog ends all streams if the log was closed and the Fanout was not: no event will come.
+// endWithLog ends all streams if the log was closed before the Fanout, because no event can follow.
 func (f *Fanout) endWithLog() {
 	select {
 	case <-f.ctx.Done():
@@ -105,17 +105,17 @@ func (f *Fanout) tail() {
 	f.endWithLog()
 }
 
-// tail reads the log for the window. When streams begin to end, it first reads what the log has at that moment: a publisher may have the
-// answer for a record that is not in the window yet.
+// tail reads the log for the window. When a drain begins, it first reads all records that the log has at that moment: a publisher may have
+// the receipt for a record that is not in the window yet.
 type tail struct {
 	f     *Fanout
 	query eventlog.Query
 
 	draining <-chan struct{}   // nil once it was closed
 	last     eventlog.Position // then: the head of the log at that moment
-	lastRead func()            // says that the window has everything up to last
+	lastRead func()            // called once the window has everything up to last
 
-	failing time.Time // since when the log cannot be read
+	failing time.Time // when the log became unreadable; zero: it is readable
 	wait    time.Duration
 }
 
@@ -151,7 +151,7 @@ func (t *tail) run() {
 
 // awaitRecords waits until there may be something to read, which is now if there is more. It reports false when reading ends.
 func (t *tail) awaitRecords(more bool) bool {
-	if more { // which may be so for as long as anybody publishes
+	if more { // this may stay true as long as publishers append
 		select {
 		case <-t.draining:
 			t.beginDraining()
@@ -181,7 +181,7 @@ func (t *tail) failed(err error) bool {
 	f.opts.Logger.Error("the newest events cannot be read, and no subscriber gets them; it will be tried again", "err", err.Error(), "again in", t.wait)
 	select {
 	case <-time.After(t.wait):
-	case <-f.draining: // clients find everything when they reconnect
+	case <-f.draining: // clients get all events when they reconnect
 		return false
 	case <-f.ctx.Done():
 		return false

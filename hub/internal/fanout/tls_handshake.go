@@ -6,9 +6,9 @@ import (
 	"reflect"
 )
 
-// forgetHandshake frees two buffers of a TLS connection that is not read any more. They hold the handshake, some 4 KB, as much as
-// everything else that an idle subscriber costs, and crypto/tls keeps them as long as the connection. It has no function to free them.
-// forgetHandshake finds them by name and type; if a version of crypto/tls has others, a test fails and the buffers stay.
+// forgetHandshake frees two buffers of a TLS connection that is not read any more. They hold the handshake, some 4 KB, as much as the
+// rest of an idle subscriber. crypto/tls keeps them as long as the connection, and has no function to free them. forgetHandshake finds
+// the buffers by name and type, through reflection. If a Go version renames them, a test fails and the buffers stay in memory.
 func forgetHandshake(conn *tls.Conn) {
 	for _, name := range []string{"rawInput", "hand"} {
 		if b := bufferOf(reflect.ValueOf(conn).Elem().FieldByName(name)); b != nil && b.Len() == 0 {

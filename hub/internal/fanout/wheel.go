@@ -2,8 +2,8 @@ package fanout
 
 import "time"
 
-// wheel is the timer of a shard's subscribers: for heartbeats, and for the limits of their patience and their life. Setting a time costs the
-// same however many subscribers there are, and a subscriber that is not due costs nothing.
+// wheel is the timer of a shard's subscribers (a timing wheel). It times heartbeats, write timeouts and the ends of streams. Setting a time
+// takes constant time, and a subscriber that is not due costs nothing.
 type wheel struct {
 	tick  time.Duration
 	start time.Time
@@ -11,10 +11,10 @@ type wheel struct {
 	slots [][]*subscriber
 }
 
-// wheelSlots limits how far ahead a time can be. A subscriber that is due later is looked at early, and set again.
+// wheelSlots is the largest number of ticks that can be set. A subscriber that is due later gets an earlier tick, and is then set again.
 const wheelSlots = 512
 
-// newWheel returns a wheel that is as exact as the shortest of its times needs.
+// newWheel returns a wheel with ticks short enough for the shortest of its times.
 func newWheel(shortest time.Duration) *wheel {
 	tick := min(max(shortest/100, time.Millisecond), 250*time.Millisecond)
 	return &wheel{tick: tick, start: time.Now(), slots: make([][]*subscriber, wheelSlots)}
@@ -26,7 +26,7 @@ func (w *wheel) at(now time.Time) int64 { return int64(now.Sub(w.start) / w.tick
 // ticks returns a time as ticks, at least one.
 func (w *wheel) ticks(d time.Duration) int64 { return max(int64(d/w.tick), 1) }
 
-// set sets when a subscriber is due, in ticks from now. It replaces what was set before.
+// set sets when a subscriber is due, in ticks from now. It replaces an earlier time.
 func (w *wheel) set(s *subscriber, in int64) {
 	w.clear(s)
 	s.due = w.now + min(max(in, 1), wheelSlots-1)

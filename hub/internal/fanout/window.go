@@ -45,7 +45,7 @@ func newWindow(at eventlog.Position, max int64) *window {
 	return w
 }
 
-// begin empties the window and continues at a position that does not follow from what was there before.
+// begin empties the window and continues at another position, which need not follow the old head.
 func (w *window) begin(at eventlog.Position) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,8 +141,8 @@ const (
 	pageScanned = 10_000 // entries that one read scans at most, with a selector of little cost
 )
 
-// after appends the events that a selector wants after a position and up to a sequence number, in order, until they have about so many
-// bytes. It returns the position up to which that is complete. ok is false if the window begins after the position.
+// after appends the events that a selector wants after a position and up to a sequence number, in order, until they have about the given
+// number of bytes. It returns the position up to which the result is complete. ok is false if the window begins after the position.
 func (w *window) after(
 	events []*event, sel *eventlog.Selector, at eventlog.Position, to uint64, bytes int,
 ) (_ []*event, complete eventlog.Position, ok bool) {
@@ -172,8 +172,8 @@ func (w *window) after(
 	return events, complete, true
 }
 
-// next appends all events after a position, up to a number of events and bytes. It returns the position up to which that is complete. If
-// the window begins after the position, ok is false and complete is the window's head.
+// next appends all events after a position, up to a number of events and bytes. It returns the position up to which the result is
+// complete. If the window begins after the position, ok is false and complete is the window's head.
 func (w *window) next(events []*event, at eventlog.Position, limit, bytes int) (_ []*event, complete eventlog.Position, ok bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -192,7 +192,7 @@ func (w *window) next(events []*event, at eventlog.Position, limit, bytes int) (
 	return events, head, true
 }
 
-// candidates returns the entries after a sequence number among which are all that a selector wants.
+// candidates returns entries after a sequence number. They include all that a selector wants.
 func (w *window) candidates(sel *eventlog.Selector, after uint64) []*entry {
 	names := sel.Names()
 	if len(sel.Matchers()) > 0 {
@@ -221,7 +221,7 @@ func entriesAfter(entries []*entry, after uint64) []*entry {
 	return entries[i:]
 }
 
-// bytesSince returns how many bytes of events were added from a position on; all that were ever added, if the window begins after it.
+// bytesSince returns the bytes of events added since a position, or all bytes ever added if the window begins after it.
 func (w *window) bytesSince(from eventlog.Position) int64 {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
