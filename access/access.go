@@ -18,8 +18,8 @@
 //
 // A refusal never contains the token or a key. It has one text for the operator's log and another one for the client.
 //
-// The package is pure: it opens no file and no connection, and does not know HTTP. The caller supplies the function that fetches
-// key documents, see [NewJWKS]. All of it is safe for concurrent use.
+// The package opens no file and no connection, and does not handle HTTP. The caller supplies the function that fetches key documents,
+// see [NewJWKS]. All types are safe for concurrent use.
 //
 // # Tokens
 //
@@ -53,8 +53,8 @@ type Policy struct {
 	Revocations *Revocations       // nil: none
 }
 
-// Grant returns what the bearer of a token may do. Without a token ("") that is the public topics, possibly none. A token that is
-// not accepted is an error even for public topics, so that its sender learns of the mistake. The error is a *[Refusal].
+// Grant returns what the bearer of a token may do. Without a token ("") the grant has only the public topics, possibly none. A token
+// that is not accepted is an error even for public topics, so that its sender learns of the mistake. The error is a *[Refusal].
 func (p *Policy) Grant(ctx context.Context, token string) (Grant, error) {
 	if token == "" {
 		return Grant{Subscribe: slices.Clip(p.Public)}, nil

@@ -49,8 +49,8 @@ func (g Grant) MayFollow(m eventlog.Matcher) bool {
 	return slices.ContainsFunc(g.Subscribe, func(granted eventlog.Matcher) bool { return covers(granted, m) })
 }
 
-// Coverer is a matcher that knows which matchers of other kinds it covers. Without it, a granted matcher that is no pattern covers only
-// matchers that are equal to it.
+// Coverer is a matcher that knows which matchers of other kinds it covers. Without this method, a granted matcher that is not a pattern
+// covers only matchers that are equal to it.
 type Coverer interface {
 	eventlog.Matcher
 
@@ -72,7 +72,8 @@ func covers(granted, m eventlog.Matcher) bool {
 	return reflect.TypeOf(granted).Comparable() && granted == m
 }
 
-// coversPrefix reports whether a pattern matches every topic with a prefix. Only literal segments before /**, or ** alone, are known to.
+// coversPrefix reports whether a pattern is known to match every topic with a prefix. This is known only for ** alone, and for literal
+// segments before /**.
 func coversPrefix(pattern, prefix string) bool {
 	if pattern == "**" {
 		return prefix != "" && !eventlog.Reserved(prefix)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// JWKS is a JSON Web Key Set (RFC 7517): a document of public keys that an issuer publishes and changes. The first token that needs
-// it has it fetched.
+// JWKS is a JSON Web Key Set (RFC 7517): a document of public keys that an issuer publishes and changes. The JWKS fetches the
+// document when the first token needs it.
 //
 // A token with an unknown key ID waits for the document to be fetched again, because the key may be new. The document is fetched at
 // most once in 10 seconds; until then such tokens get a temporary refusal. A document older than 15 minutes is fetched again in the
@@ -128,8 +128,8 @@ func (j *JWKS) current() ([]Key, time.Time) {
 	return j.set, j.at
 }
 
-// named returns the keys with an ID, and those without any, which may have signed every token. A token without an ID may be signed
-// by every key.
+// named returns the keys with an ID, and the keys without one, which may have signed any token. For a token without an ID it returns
+// all keys.
 func named(keys []Key, kid string) []Key {
 	if kid == "" {
 		return keys
@@ -220,7 +220,7 @@ func (j *JWKS) refresh(busy chan struct{}) {
 	close(busy)
 }
 
-// log reports a failed fetch and skipped keys. As long as older keys are valid, no client notices either.
+// log reports a failed fetch and skipped keys. As long as older keys are valid, clients notice neither.
 func (j *JWKS) log(err error, skipped []error) {
 	if err != nil {
 		j.logger.Error("cannot fetch the keys for tokens; keys fetched before stay valid for a day", "error", err)

@@ -54,8 +54,8 @@ const (
 // text without the line end after it, at least 32 bytes. A secret that can be guessed gives [ErrWeakSecret], a private key
 // [ErrPrivate].
 //
-// The key is pinned to the given algorithms. Without any it is pinned to the usual one of its type: HS256 for a secret, RS256 for RSA,
-// ES256, ES384 or ES512 for P-256, P-384 or P-521, and for Ed25519 EdDSA, also under its newer name Ed25519.
+// The key is pinned to the given algorithms, or without any to the usual one of its type. That is HS256 for a secret, RS256 for RSA, and
+// ES256, ES384 or ES512 for P-256, P-384 or P-521. For Ed25519 it is EdDSA, also under its newer name Ed25519.
 func ParseKey(text []byte, algorithms ...string) (Key, error) {
 	material, err := parseMaterial(text)
 	if err != nil {

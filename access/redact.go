@@ -17,8 +17,8 @@ var begun = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
 // HasToken reports whether a text may contain a token or the beginning of one. It may also report a text that has none.
 func HasToken(text string) bool { return strings.Contains(text, "eyJ") || HideTokens(text) != text }
 
-// HideTokens replaces each token in a text, and each beginning of one, by "redacted". A token ends where no character of one follows. It may
-// begin behind another one: after %2F, the F looks like a part of it.
+// HideTokens replaces each token in a text, and each beginning of one, by "redacted". A token ends where no character of one follows. A
+// token may begin in the middle of what looks like one: after %2F, the F looks like its first character.
 func HideTokens(text string) string {
 	if strings.IndexByte(text, '.') >= 0 {
 		text = dotted.ReplaceAllStringFunc(text, func(found string) string {

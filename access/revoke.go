@@ -46,8 +46,8 @@ func NewRevocations(maxLife, leeway time.Duration) *Revocations {
 	return &Revocations{maxLife: maxLife, leeway: leewayOf(leeway), subjects: make(map[string]time.Time), ids: make(map[string]time.Time)}
 }
 
-// Revoke adds a revocation. Of several for the same subject or ID the one with the latest time counts, in whatever order they are
-// added. Revoke returns ErrTooMany over the limit, and another error if r is invalid.
+// Revoke adds a revocation. If there are several for the same subject or ID, the one with the latest time counts, in whatever order they
+// are added. Revoke returns ErrTooMany over the limit, and another error if r is invalid.
 func (s *Revocations) Revoke(r Revocation) error {
 	name := cmp.Or(r.Subject, r.ID)
 	switch {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Sentinels for errors.Is. The typed errors below match one of them and have details.
+// Sentinels for errors.Is. Each typed error below matches one of them and adds details.
 var (
 	ErrClosed      = errors.New("eventlog: the log is closed")
 	ErrGap         = errors.New("eventlog: records are missing")
@@ -33,7 +33,7 @@ const (
 type GapError struct {
 	Reason Reason
 	From   Position // of the query: the missing records come after it
-	To     Position // nothing is missing after it; after a reset or from beyond the head, it is the head
+	To     Position // nothing is missing after it. After a reset, or for a From beyond the head, it is the head
 }
 
 func (e *GapError) Error() string {
@@ -59,7 +59,7 @@ func (e *GapError) Partial(q Query) Query {
 // EndedError is returned by an Append to a topic that has ended. It matches ErrEnded.
 type EndedError struct {
 	Topic string
-	End   Position // of the record that ended it; if that is in the same Append, which stores nothing, the one it would have had
+	End   Position // of the record that ended it. If that record is in the same Append, which stores nothing: its intended position
 }
 
 func (e *EndedError) Error() string {
@@ -74,7 +74,7 @@ func (e *EndedError) Is(target error) bool { return target == ErrEnded }
 type KeyError struct {
 	Topic string // canonical
 	Key   string
-	First Position // of the record with that key; if that is in the same Append, which stores nothing, the one it would have had
+	First Position // of the record with that key. If that record is in the same Append, which stores nothing: its intended position
 }
 
 func (e *KeyError) Error() string {
@@ -155,8 +155,8 @@ func (e *CorruptError) Error() string {
 // Is reports whether target is ErrCorrupt.
 func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
 
-// UnavailableError is returned by an Append that the store refuses for now: its disk is full, or it has failed and is being
-// opened again. Reads may still work. It matches ErrUnavailable.
+// UnavailableError is returned by Append while the store accepts no records: its disk is full, or the log reopens it after a
+// failure. Reads may still work. It matches ErrUnavailable.
 type UnavailableError struct {
 	Reason string // what happened and what to do
 	Err    error  // the cause; may be nil

@@ -30,22 +30,22 @@
 // Order: a log has one sequence for all topics, and every reader sees the same order. Sequence numbers rise, and none is used
 // twice within a generation. Missing numbers mean nothing. The records of one Append have consecutive numbers.
 //
-// Visibility: a record that one Read returned is in every later Read until it is trimmed or superseded. No record ever appears
-// before a position up to which a Read was complete. When Append returns, Read finds the records.
+// Visibility: if one Read returned a record, every later matching Read returns it until it is trimmed or superseded. No new record
+// appears at or before a position up to which a Read was complete. When Append returns, Read finds the records.
 //
-// Durability: what Append acknowledged survives everything that the implementation promises to survive. If Append fails with an
-// error of the context or of the store, the records may be stored nevertheless; a [Record.Key] makes it safe to append them again.
+// Durability: each implementation says which failures an acknowledged record survives. If Append fails with an error of the
+// context or of the store, the records may be stored nevertheless; a [Record.Key] makes it safe to append them again.
 //
-// Loss: never silent. If a record matches, was stored after the position asked for, was not superseded and is gone, Read
-// returns no records and a [*GapError]. A caller that has reported the gap continues with [GapError.Partial]. Gaps of topics
-// selected by name are exact as long as the log remembers the topic ([Retention.Topics]). For patterns and forgotten topics,
-// a gap may be reported although nothing is missing, but never the other way round.
+// Loss: never silent. If a matching record after the query's position is gone, Read returns no records and a [*GapError].
+// Superseded records do not count as gone. After it has reported the gap, the caller continues with [GapError.Partial]. Gaps of
+// topics selected by name are exact as long as the log remembers the topic ([Retention.Topics]). For patterns and forgotten
+// topics, Read may report a gap although nothing is missing, but it never hides a loss.
 //
 // Retention: each topic of a record keeps it independently. A record exists as long as one of its topics keeps it, and readers
 // find it through those topics only. See [Retention].
 //
-// Slow readers: a reader blocks nobody. The one exception is SetGeneration, which waits while a reader's filter runs. Retention
-// does not wait for readers: a reader that is slower gets a gap. Append waits for the store and for other appends.
+// Slow readers: a reader blocks no other call, except SetGeneration, which waits while a reader's filter runs. Retention does not
+// wait for readers: a reader that is slower gets a gap. Append waits for the store and for other appends.
 //
 // Concurrency: all methods of a log are safe for concurrent use, Close included.
 package eventlog
@@ -55,14 +55,13 @@ import (
 	"time"
 )
 
-// Log is an append-only log of events, indexed by topic. Its promises are in the package comment. Implementers prove their log
-// with package logtest.
+// Log is an append-only log of events, indexed by topic. Its promises are in the package comment. Implementers test their log with
+// package logtest.
 type Log interface {
-	// Append stores all records or none. It returns one receipt per record, once the records are as durable as the log
-	// promises. If one record is invalid, the error is a [*RecordError] with its index.
-	//
-	// Whether a topic has ended and whether a key was used is decided in log order, also between concurrent calls. A record
-	// with a known key is not stored again: its receipt is that of the first record, marked Duplicate.
+	// Append stores all records or none. It returns one receipt per record, once the records are as durable as the log promises.
+	// If one record is invalid, the error is a [*RecordError] with its index. Append checks ended topics and used keys in log
+	// order, also between concurrent calls. It does not store a record with a known key again: the receipt is that of the first
+	// record, marked Duplicate.
 	//
 	// If ctx ends first, Append returns the context's error, and the records may be stored nevertheless. The log does not
 	// keep the slice. It ignores Seq and Time of the records.
@@ -74,8 +73,8 @@ type Log interface {
 	// Errors: [*GapError] if records are missing, [ErrClosed], and errors of the context and the store.
 	Read(ctx context.Context, q Query) (Answer, error)
 
-	// Seek returns the query for a reader that starts in the past: with the last records that match, those since a time, or
-	// all of them. Records that are missing before that start are not reported as a gap, because Seek sets Query.Told.
+	// Seek returns the query for a reader that starts in the past: with the last records that match, those since a time, or all of
+	// them. The query does not report records missing before that start as a gap, because Seek sets Query.Told.
 	Seek(ctx context.Context, s Selector, from Start) (Query, error)
 
 	// Head returns the position of the newest visible record. In an empty log it has number 0, which is a valid position
@@ -89,7 +88,7 @@ type Log interface {
 	// channel is always the same, has one receiver, and is closed by Close.
 	Watch() <-chan struct{}
 
-	// Close closes the log. Calls that wait return ErrClosed, or their result if they were already being carried out. Close
+	// Close closes the log. Waiting calls return ErrClosed, or their result if the log has already begun to carry them out. Close
 	// returns the error of the last write, after all goroutines of the log have ended. Further calls do nothing.
 	Close() error
 }
@@ -102,7 +101,7 @@ type Query struct {
 	// generation. A position of another generation, or beyond the head, results in a gap.
 	After Position
 
-	// Told is the sequence number up to which gaps were already reported to the reader. Records missing up to it are no error,
+	// Told is the sequence number up to which gaps were already reported to the reader. Records missing up to it cause no gap,
 	// even if they are trimmed later. It belongs to the generation of After. [GapError.Partial] and [Log.Seek] set it.
 	Told uint64
 
@@ -129,11 +128,11 @@ func (q Query) WithDefaults() Query {
 
 // Answer is the result of a Read.
 type Answer struct {
-	// Records are those that match, in order. They are shared: nobody may modify them or what they refer to.
+	// Records are the matching records, in order. They are shared with other readers: do not modify them or what they refer to.
 	Records []Record
 
-	// Complete is the position up to which the answer is complete, and After of the next query. It may be beyond the last
-	// record, if later ones did not match. It may be before the head with no record at all, if there was much to search.
+	// Complete is the position up to which the answer is complete, and After of the next query. It may be beyond the last record,
+	// if later ones did not match. It may be before the head even if there is no record, if the search was long.
 	Complete Position
 }
 
@@ -164,7 +163,7 @@ type Receipt struct {
 	Position
 
 	Time      time.Time // of the record, in milliseconds, UTC; never earlier than that of the record before
-	Duplicate bool      // the key was known; Position and Time are those of the first record
+	Duplicate bool      // the key was already used; Position and Time are those of the first record
 
 	// Refused is why AppendAt of a [Mirror] left the record out: an *EndedError or *KeyError. Append never sets it.
 	Refused error

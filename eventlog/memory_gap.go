@@ -34,8 +34,8 @@ func (m *Memory) gap(q Query, v *view) *GapError {
 
 // missing returns the newest record after told that matched and was lost to trimming, 0 if there is none.
 //
-// Forgotten topics may have lost anything up to the floor. A pattern may match one of them, and a name that is not known may be
-// one.
+// A forgotten topic may have lost any record up to the floor. A pattern may match a forgotten topic, and an unknown name may
+// belong to one.
 func (v *view) missing(told uint64) uint64 {
 	if told >= v.trimmed {
 		return 0

@@ -134,8 +134,8 @@ func (m *Memory) leave(r *stored) {
 	}
 }
 
-// tidy drops the slots of records that are gone: those at the front, and all of them once they are the majority. Do not call it
-// during an iteration over the slots.
+// tidy drops the empty slots at the front, and all empty slots once they are the majority. Do not call it during an iteration
+// over the slots.
 func (m *Memory) tidy() {
 	for slots := m.records.All(); len(slots) > 0 && slots[0].record == nil; slots = m.records.All() {
 		m.records.Pop()

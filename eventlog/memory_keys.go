@@ -63,7 +63,7 @@ func (k *keys) knows(use *keyUse, used uint64, time int64) bool {
 	return used-use.n < k.most && time-use.time <= k.age
 }
 
-// add records a use, and forgets those that later records can no longer know.
+// add records a use, and forgets the uses that have expired for all later records.
 func (k *keys) add(use *keyUse) {
 	k.used = use.n
 	k.known[use.id] = use
@@ -75,7 +75,7 @@ func (k *keys) add(use *keyUse) {
 	}
 }
 
-// cut removes the uses by records after seq. Those that add forgot for them do not come back.
+// cut removes the uses by records after seq. Uses that add forgot because of those records do not come back.
 func (k *keys) cut(seq uint64) {
 	k.order.Retain(func(use *keyUse) bool { return use.seq <= seq })
 	k.used = 0

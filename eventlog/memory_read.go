@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A filter is the caller's function: it may be slow, and it may call the log. It is therefore not called under the lock. Read
+// A filter is the caller's function: it may be slow, and it may call the log. So Read does not call it under the lock. Read
 // takes pages of matching records under the lock and filters them afterwards. A page refers to records and copies none.
 
 // filterPage is the minimum size of a page when there is a filter, so that a filter that drops nearly everything does not take

@@ -12,16 +12,16 @@ import (
 
 // topic is what the log knows about a topic.
 //
-// Records leave a topic oldest first, whatever the reason. So its records are always its newest ones, and the record that ended
-// it is the last.
+// Records leave a topic oldest first, whatever the reason. So a topic always keeps its newest records, and the record that ended it is
+// the last one.
 type topic struct {
 	name string
 	rule *Rule
 	live queue.Queue[*stored] // its records, as readers find them
 	last uint64               // its newest record ever
 
-	// What it lost to trimming. A reader misses a record only if none of the other topics it selects has it. So lost is the
-	// newest record that no topic has any more, and elsewhere are the later ones that other topics still have.
+	// The records that the topic lost to trimming. A reader misses a record only if no other selected topic has it. So lost is the newest
+	// record that no topic has any more, and elsewhere are later records that other topics still have.
 	lost      uint64
 	elsewhere queue.Queue[*stored]
 
@@ -63,7 +63,7 @@ func (t *topic) end() *stored {
 	return nil
 }
 
-// lose is called when no topic has a record any more. It reports whether this topic lost it to trimming.
+// lose is called when no topic has a record any more. It reports whether this topic lost the record to trimming.
 func (t *topic) lose(r *stored) bool {
 	all := t.elsewhere.All()
 	i := len(all) - len(above(all, r.Seq)) - 1
@@ -93,8 +93,8 @@ func (r *stored) found(s Selector) bool {
 	return slices.ContainsFunc(r.topics, func(t *topic) bool { return t.has(r) && s.Match(t.name) })
 }
 
-// rememberDead remembers a topic that has no records any more, and forgets the oldest dead ones when there are too many. Those whose last
-// record is the oldest are forgotten first, because that raises the floor the least.
+// rememberDead remembers a topic that has no records any more. If there are too many dead topics, it forgets those with the oldest last
+// record, because that raises the floor the least.
 func (m *Memory) rememberDead(t *topic) {
 	t.live = queue.Queue[*stored]{}
 	heap.Push(&m.dead, t)

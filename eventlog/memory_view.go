@@ -75,9 +75,9 @@ func (v *view) list(most int) bool {
 
 // records yields what is found after one number and before another: in order, or newest first if backwards.
 //
-// It scans the log or merges the records of the topics, whatever is cheaper. For matchers it first scans a few records: near the
-// head there are no more, and where many match the reader has enough. If too much is left, it stops early and sets stopped, so
-// that the lock is not held for long.
+// It scans the log or merges the records of the topics, whatever is cheaper. For matchers it first scans a few records. That is
+// enough near the head, or if many records match. If too many records are left to search, it stops early and sets stopped, so that
+// it does not hold the lock for long.
 func (v *view) records(after, before uint64, backwards bool) iter.Seq[*stored] {
 	slots := v.slotsAbove(after)
 	slots = slots[:sort.Search(len(slots), func(i int) bool { return slots[i].seq >= before })]

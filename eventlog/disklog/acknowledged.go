@@ -21,9 +21,9 @@ import (
 // keeps the newest position that is on disk in a second file.
 //
 // With SyncAlways the finisher overwrites the position after each sync and before it acknowledges: it is the newest acknowledged one.
-// With SyncInterval the syncer does so after each interval, and the finisher after a batch with a lease. The write has no sync of
-// its own. It costs one system call and survives the end of the process. After a power loss the file may have an older position,
-// but never one that was not on disk: what it says is always true.
+// With SyncInterval the syncer does so after each interval, and the finisher after a batch with a lease. The write has no sync of its
+// own. It costs one system call and survives the end of the process. After a power loss the file may have an older position, but never
+// one that was not on disk.
 //
 // Each generation notes in the store that it has the file, see metaAcknowledged. If the file is missing or damaged then, nobody knows
 // what the store has lost, and the log begins a new generation.
@@ -45,7 +45,7 @@ type acknowledged struct {
 	file vfs.File
 	buf  []byte
 
-	seq atomic.Uint64 // that the file says; set while mu is held
+	seq atomic.Uint64 // the number in the file; set while mu is held
 }
 
 // begin creates the file again, durably: a copy of the directory by hard links shares the old one. After a crash the old one may remain.

@@ -13,8 +13,8 @@ import (
 // chunk is one batch of trimming with all its consequences: a record is removed when its last topic drops it, and each topic
 // remembers what it lost.
 //
-// A chunk is built from a view while appends go on. That is safe because only trimming removes records and changes topic
-// states, oldest first. Only commit looks at whether a topic has new records since.
+// The trimmer builds a chunk from a view while appends go on. That is safe because only trimming removes records and changes
+// topic states, oldest first. commit then checks whether a topic has new records since the view.
 type chunk struct {
 	*view
 	batch    *pebble.Batch
@@ -158,8 +158,8 @@ func (k *chunk) lose(topic string, seq uint64, how byte) *change {
 	return c
 }
 
-// gone notes that a record which a topic trimmed no longer exists under other topics either. For a forgotten topic, the floor
-// says so already.
+// gone notes that a record which a topic trimmed no longer exists under other topics either. A forgotten topic needs no note,
+// because the floor covers it.
 func (k *chunk) gone(topic string, seq uint64) {
 	c := k.change(topic)
 	k.meta.gone = max(k.meta.gone, seq)
@@ -213,7 +213,8 @@ func (k *chunk) removePlain(topic string, seq uint64, e entry, how byte) {
 	}
 }
 
-// dropUnread removes an unreadable record from a topic. Its other topics are not known; they cannot read it either.
+// dropUnread removes an unreadable record from a topic. Its other topics are not known; readers of those topics cannot read
+// it either.
 func (k *chunk) dropUnread(topic string, seq uint64, how byte) {
 	k.lose(topic, seq, how)
 	if how == trimmed {

@@ -56,7 +56,7 @@ func asDamage(err error) error {
 // span is a range of sequence numbers, including both ends. The zero span is empty.
 type span struct{ from, to uint64 }
 
-// damage is what is known to be unreadable. Reads find it. It is not stored: the disk may be in better health at the next start.
+// damage is what is known to be unreadable. Reads find it. It is not stored, because the disk may work again at the next start.
 type damage struct {
 	log *slog.Logger
 	dir string
@@ -143,7 +143,7 @@ func (d *damage) addIndex(topic string) {
 	}
 }
 
-// forget drops what is known, because sequence numbers get another meaning.
+// forget drops all known damage, because a new generation uses the sequence numbers for other records.
 func (d *damage) forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 )
 
 // cut removes everything after a sequence number and begins a generation. It uses as many batches of limited size as needed. An
-// interrupted cut can be resumed after any batch, because a record is removed together with everything that refers to it. With write
-// false it only reads what it would have to read.
+// interrupted cut can be resumed after any batch, because a record is removed together with everything that refers to it. If write is
+// false, it only reads the records and keys that it would read otherwise.
 func (s *store) cut(gen string, after uint64, write bool) error {
 	v, err := s.view(s.head.seq)
 	if err != nil {
@@ -186,7 +186,7 @@ func (c *cutter) keys() error {
 	return c.it.Error()
 }
 
-// states lowers what topics lost that have no records after the cut: losses after the cut never happened.
+// states lowers the losses of topics that have no records after the cut, because the new generation has no losses after it.
 func (c *cutter) states() error {
 	it, err := c.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindTopic}, UpperBound: []byte{kindTopic + 1}})
 	if err != nil {

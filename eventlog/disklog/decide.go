@@ -79,7 +79,7 @@ func (d *decider) record(r *request, i int, out *decision) error {
 	return nil
 }
 
-// pass returns the number of a record that is not stored.
+// pass returns the sequence number that a record which is not stored would have had.
 func (d *decider) pass(r *request) {
 	if !r.given {
 		d.seq--

@@ -11,8 +11,8 @@
 // In addition to those of package eventlog:
 //
 // Durability: with [SyncAlways], the default, a record that Append acknowledged survives the death of the process, a crash of the
-// machine and a power loss. With [SyncInterval] it is visible before it is on disk: a crash loses the newest records, and their
-// readers get a gap. In both cases no sequence number is used twice.
+// machine and a power loss. With [SyncInterval] a record is visible before it is on disk: a crash loses the newest records, and
+// their readers get a gap. In both cases no sequence number is used twice.
 //
 // Cost: a record is written once, together with its index, in one atomic batch. One committer syncs for all concurrent appends
 // (group commit). Opening does not read the records. Memory does not grow with the number of records or topics.
@@ -20,8 +20,8 @@
 // Failure: when free space falls below [Options.Reserve], or a write or sync fails, appends fail with [eventlog.ErrUnavailable]
 // and reads continue. The log recovers by itself when the cause is gone. It never ends the process.
 //
-// Generations: a log whose directory is a copy of another one begins a new generation. A backup that was restored in place cannot
-// be detected; call [Restored] for it.
+// Generations: a log whose directory is a copy of another one begins a new generation. The log cannot detect a backup that was
+// restored in place; call [Restored] for it.
 //
 // # The path of a record
 //
@@ -32,7 +32,7 @@
 //	trimmer ─▶ chunks ─▶ Pebble
 //	           (trim.go, chunk.go, forget.go)
 //
-// keys.go and docs/format.md describe the stored bytes. Package guard protects all of this from the ways in which Pebble fails.
+// keys.go and docs/format.md describe the stored bytes. Package guard protects the log when Pebble or the disk fails.
 package disklog
 
 import (

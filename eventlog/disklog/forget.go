@@ -28,7 +28,7 @@ func (k *chunk) commit() error {
 	k.removeRecords()
 	k.set([]byte(metaTrim), k.meta.value())
 	if k.err != nil {
-		for topic := range k.changes { // their cached state was changed, and the store was not
+		for topic := range k.changes { // the cache has their new state, but the store does not
 			s.topics.drop(topic)
 		}
 		return k.err
@@ -78,8 +78,8 @@ func (k *chunk) settle(topic string, c *change) {
 	}
 }
 
-// many is the number of neighbouring keys from which on they are deleted as a range. A range is one key instead of many, but every
-// read has to consider it.
+// many is the smallest number of neighbouring keys that are deleted as a range. A range is one key instead of many, but every read
+// has to consider it.
 const many = 32
 
 // removeRecords deletes the records themselves.

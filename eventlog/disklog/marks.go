@@ -5,8 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// marks answers most questions about a topic without reading from the store: after which number does it have no records, and
-// after which has it lost none? Topics share marks by hash, so that memory is constant. An answer may be too high, never too low.
+// marks gives, for each topic, a number after which it has no records, and a number after which it has lost none. Most reads need
+// no more, and then do not read from the store. Topics share marks by hash, so that memory is constant. An answer may be too high,
+// never too low.
 type marks struct {
 	seed   maphash.Seed
 	before struct{ last, trimmed uint64 } // bounds for all topics from before the store was opened

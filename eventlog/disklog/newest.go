@@ -62,7 +62,7 @@ func (n *newest) drop() {
 	n.low = max(n.low, last(oldest))
 }
 
-// forget is called when sequence numbers get another meaning.
+// forget is called when a new generation uses the sequence numbers for other records.
 func (n *newest) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -19,7 +19,7 @@ func (l *Log) failed(err error) {
 	}
 }
 
-// writable is hold for the committer. It returns an error if the log accepts no records.
+// writable is like hold, for the committer. It returns an error if the log accepts no records.
 func (l *Log) writable() (*store, error) {
 	if err := l.full(); err != nil {
 		return nil, err

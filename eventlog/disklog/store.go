@@ -106,7 +106,8 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 	return s, nil
 }
 
-// openDB opens Pebble and loads nothing yet. If readOnly is not nil, nothing is written, and it is the error of appends.
+// openDB opens Pebble and loads nothing yet. If readOnly is not nil, the store is opened for reading, and appends fail with that
+// error.
 func (l *Log) openDB(readOnly error) (*store, error) {
 	s := &store{
 		damage: damage{log: l.opts.Logger, dir: l.dir},
@@ -228,7 +229,7 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 const notClosed = "the log was not closed, and what was appended after the last sync may be missing at its end; " +
 	"numbers below next are not used again, and readers that resume from one of them get a gap"
 
-// proofs are positions up to which everything was on disk, as other files of the directory say. The zero position proves nothing.
+// proofs are positions up to which everything was on disk, read from other files of the directory. The zero position proves nothing.
 type proofs struct {
 	closed       eventlog.Position // see readClosing
 	acknowledged eventlog.Position // see readAcknowledged
@@ -254,7 +255,7 @@ func (s *store) loseProven(proven proofs, newGeneration bool) (_, lost bool) {
 		return newGeneration, false
 	}
 	if missing == proven.acknowledged && missing.Gen == s.gen && s.lease <= math.MaxUint64-leaseSize {
-		s.lease += leaseSize // with SyncInterval more numbers were used, and the lease that says so may be missing, too
+		s.lease += leaseSize // with SyncInterval the log has used more numbers, and may also have lost the lease that covers them
 	}
 	if !s.fresh {
 		s.damage.log.Error("the disk has lost or damaged acknowledged records at the end of the log; "+

@@ -111,8 +111,8 @@ func (l *Log) trimLoop(ctx context.Context) {
 // changed.
 func (l *Log) Trim(ctx context.Context) error { return l.trimPass(ctx, true) }
 
-// trimPass applies the limits per topic, by age, and in all, and then forgets keys and topics. Limits per topic come before age: what
-// was superseded in time is no gap, however old it is now.
+// trimPass applies the limits per topic, by age, and in all, and then forgets keys and topics. Limits per topic come before age,
+// because a superseded record causes no gap, however old it is now.
 //
 // Damage in one step does not stop the others.
 func (l *Log) trimPass(ctx context.Context, everything bool) error {

@@ -28,7 +28,7 @@ func (l *Log) SetGeneration(ctx context.Context, gen string, after uint64) error
 func (l *Log) setGeneration(gen string, after uint64) error {
 	s, err := l.writable()
 	if err != nil {
-		return err // before other calls have to wait
+		return err // checked before other calls have to wait
 	}
 	s.release()
 	if s = l.take(); s == nil {
@@ -85,7 +85,7 @@ func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) 
 
 var errHalfCut = errors.New("a change of generation was interrupted")
 
-// whole returns an error if a cut was not finished: until then the store makes no sense.
+// whole returns an error if a cut was not finished: until then the store is inconsistent.
 func (s *store) whole() error {
 	if value, err := s.get([]byte(metaCut)); err != nil || value == nil {
 		return err

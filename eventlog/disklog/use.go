@@ -7,10 +7,10 @@ import (
 )
 
 // Calls hold the store while they use it. To replace the store, take waits until no call holds it; new calls then wait until put, or
-// until their context ends. This is a count instead of a read-write lock, in which a waiting writer would block new readers, whatever
-// their context.
+// until their context ends. The store counts its users instead of using a read-write lock, because a lock blocks new readers while a
+// writer waits, even after their context has ended.
 
-// use returns the store for a public call. The caller must release it.
+// use returns the store for a public call. The caller must call release.
 func (l *Log) use(ctx context.Context) (*store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func (l *Log) use(ctx context.Context) (*store, error) {
 	return l.hold(ctx)
 }
 
-// hold is use for the log's own goroutines, which continue for a while after Close was called.
+// hold is like use, for the log's own goroutines, which continue for a while after Close was called.
 func (l *Log) hold(ctx context.Context) (*store, error) {
 	for {
 		l.mu.Lock()

@@ -22,7 +22,7 @@ type view struct {
 	key  []byte
 
 	chunks uint64 // losses.chunks before the snapshot
-	unsure uint64 // something that was not checked may be missing up to here, see lostByState
+	unsure uint64 // records that were not checked may be missing up to here, see lostByState
 
 	// Made when needed: to read many records, and to step over damage.
 	cursor *events
@@ -156,7 +156,7 @@ func (v *view) selects(sel *eventlog.Selector, r *eventlog.Record) (bool, error)
 	if len(r.Topics) > 1 {
 		var err error
 		if statuses, err = v.statuses(r.Seq); isCorrupt(err) {
-			statuses = nil // rather return a record that a topic has trimmed than none
+			statuses = nil // it is better to return a record that a topic has trimmed than to lose one
 		} else if err != nil {
 			return false, err
 		}

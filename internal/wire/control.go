@@ -25,16 +25,16 @@ func Controls() []string { return []string{TypeCheckpoint, TypeGap, TypeEnd, Typ
 func IsControl(typ string) bool { return strings.HasPrefix(typ, ControlPrefix) }
 
 // NoData is the data of a control event without content. Every block of a stream has data, because some clients dispatch an empty
-// message for a block that has none; and it is JSON, so that a client can parse the data of every control event.
+// message for a block that has none; the data is JSON, so that a client can parse the data of every control event.
 const NoData = "{}"
 
 // The reasons of a gap.
 const (
 	ReasonTrimmed  = "trimmed"  // retention has removed the events
-	ReasonReset    = "reset"    // the position belongs to another generation of the log, or is none
+	ReasonReset    = "reset"    // the position belongs to another generation of the log, or is malformed
 	ReasonRollback = "rollback" // a crash has lost the events
 	ReasonCorrupt  = "corrupt"  // the events can no longer be read
-	ReasonLag      = "lag"      // the subscriber was too slow, and the hub moved it on
+	ReasonLag      = "lag"      // the subscriber was too slow, and the hub skipped events
 )
 
 // GapReasons are all reasons of a gap.

@@ -59,7 +59,8 @@ type Socket interface {
 	Close()
 }
 
-// Stream is a subscription whose beginning is known. The caller calls exactly one of Attach, Serve, Poll and Close.
+// Stream is a subscription whose beginning is known. The caller attaches it to a connection, serves it on a socket, or polls and then
+// closes it.
 type Stream struct {
 	f      *Fanout
 	client Client

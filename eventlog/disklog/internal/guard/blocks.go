@@ -13,7 +13,7 @@ import (
 )
 
 // badBlocks are the blocks of tables that Pebble has reported as damaged. Further reads of them fail at once. They are
-// remembered until the store is closed; the next one may find the disk in better health.
+// remembered until the store is closed, because the disk may work again for the next store.
 type badBlocks struct {
 	any    atomic.Bool // so that reads of an undamaged store take no lock
 	mu     sync.Mutex  // guards blocks

@@ -14,8 +14,8 @@ import (
 // fence is the file system between Pebble and the disk. The first failed write brings it down: from then on nothing reaches the
 // disk, and Pebble is told that every write succeeds.
 //
-// Pebble's reports of success mean nothing after that. Callers of the store check err before they acknowledge a write or
-// trust a store that they opened. They then close the store, which changes nothing on disk, and open it again behind a new
+// Pebble's reports of success mean nothing after that. Callers of the store check err before they acknowledge a write or trust
+// a store that they opened. The callers then close the store, which changes nothing on disk, and open it again behind a new
 // fence.
 //
 // Pebble reads tables back, so they need more care: a failed compaction is reported (compactionTable), and a failed flush goes

@@ -2,24 +2,24 @@
 //
 // Pebble is built for CockroachDB. There a node that cannot write should die, and a node with a damaged disk copies its data
 // from another one. A log for one machine has no other copy: it has to keep serving what it can read, to report what it lost,
-// and to take writes again once the disk works. The following lists what Pebble 2.1.7 does instead, the discussion upstream,
-// and the file here that deals with it.
+// and to take writes again once the disk works. The following paragraphs list what Pebble 2.1.7 does instead, the discussion
+// upstream, and the file of this package that deals with it.
 //
-// Failed writes (fence.go, tables.go). Pebble treats a failed write as the end of the process: it calls Logger.Fatalf,
-// panics while it holds locks, or dies of a double unlock while it rotates the write-ahead log. A flush that fails is retried
-// at once, forever. See cockroachdb/pebble issues 270, 3427, 5601 and 6139.
-// The fence stops all writes after the first error and reports success to Pebble. [DB.Err] has the error.
+// Failed writes (fence.go, tables.go). After a failed write, Pebble ends the process: it calls Logger.Fatalf, panics while it
+// holds locks, or unlocks a mutex twice while it rotates the write-ahead log. A flush that fails is retried at once, forever.
+// See cockroachdb/pebble issues 270, 3427, 5601 and 6139. The fence stops all writes after the first error and reports success
+// to Pebble. [DB.Err] has the error.
 //
-// Damage at the end of files (tail.go, tail_wal.go). Pebble reads its manifest up to the first chunk that makes no sense and
-// drops every table that is listed after it (issue 4560). It reads a write-ahead log in the same way, unless a later chunk
-// proves that the place was synced (issue 453, pull request 4336); the first log of a new store has no such proofs, and those
-// of the others cover only a part of what was synced (compare pull request 6031).
-// [Open] checks these files first and refuses a store whose files prove that something is missing.
+// Damage at the end of files (tail.go, tail_wal.go). Pebble reads its manifest up to the first invalid chunk and drops every
+// table that is listed after it (issue 4560). It reads a write-ahead log in the same way, unless a later chunk proves that the
+// place was synced (issue 453, pull request 4336). The first log of a new store has no such proofs. The proofs in other logs
+// cover only a part of the synced bytes (compare pull request 6031). [Open] checks these files first and refuses a store whose
+// files prove that something is missing.
 //
 // Manifest rotation (fence.go). The marker file that names the manifest and the manifest itself become durable by one sync of
-// the directory. A file system that reorders them leaves, after a power loss, a marker without a manifest: such a store
-// cannot be opened (issue 5825, fixed upstream by pull request 5915, not in 2.1.7).
-// The fence syncs the directory before it creates a marker.
+// the directory. If a file system reorders them, a power loss leaves a marker without a manifest, and Pebble cannot open the
+// store (issue 5825, fixed upstream by pull request 5915, not in 2.1.7). The fence syncs the directory before it creates a
+// marker.
 //
 // Damaged blocks (blocks.go). Pebble reads a damaged block again for each caller, and each time flips every single bit to see
 // whether the checksum then matches (issue 2571): 13 ms for 4 KiB, half a minute for each MiB.
@@ -31,8 +31,8 @@
 //
 // # When the version of Pebble changes
 //
-// [Version] is the version that all of this was checked against, and the formats of files that tail.go reads are that version's.
-// TestPebbleIsTheVersionThatWasChecked fails with any other one and names what to run and to read.
+// This package was checked against [Version], and tail.go reads the file formats of that version.
+// TestPebbleIsTheVersionThatWasChecked fails with any other version and names the tests to run and the code to read.
 package guard
 
 import (
@@ -48,7 +48,7 @@ import (
 // Version is the version of Pebble that this package was checked against.
 const Version = "v2.1.7"
 
-// Options are those of [Open]. FS, Lock, Pebble and Logger are required.
+// Options are the options of [Open]. FS, Lock, Pebble and Logger are required.
 type Options struct {
 	FS   vfs.FS
 	Lock *pebble.Lock // of the directory; the caller keeps it
@@ -57,42 +57,41 @@ type Options struct {
 	// Experimental.CompactionScheduler.
 	Pebble pebble.Options
 
-	// ReadOnly, if not nil, opens the store without writing anything, and is what [DB.Err] returns.
+	// ReadOnly, if not nil, makes Open write nothing, and [DB.Err] return this error.
 	ReadOnly error
 
-	// Manifest is what [ReadManifest] returned when the store was last closed in good order. The zero value means that this is
-	// not known: then a manifest that ends early cannot be told from what a crash leaves.
+	// Manifest is the result of [ReadManifest] after the store was last closed cleanly. The zero value means that the store was
+	// not closed cleanly: then Open takes a manifest that ends early for the result of a crash.
 	Manifest Manifest
 
-	// Progress, if not nil, decodes what one operation of a batch says about acknowledged writes. It is the second proof that
-	// a damaged write-ahead log lost something, see tail_wal.go. It returns false for all other operations.
+	// Progress, if not nil, decodes the operation in which a batch reports acknowledged writes, and returns false for all other
+	// operations. It is the second proof that a damaged write-ahead log lost something, see tail_wal.go.
 	Progress func(key, value []byte) (Progress, bool)
 
 	Logger   *slog.Logger
 	OnFail   func(error)                  // called once, with the error that stopped all writes, by the goroutine that met it, which may hold Pebble's locks
-	OnDamage func(path string, why error) // called for each damaged block that Pebble reports; nil: nobody is told
+	OnDamage func(path string, why error) // called for each damaged block that Pebble reports; may be nil
 }
 
-// Progress is what a batch says about itself and about the batches before it. Positions are the caller's and only grow.
+// Progress is the report of a batch about itself and the batches before it. The caller chooses the positions, which only grow.
 type Progress struct {
 	Position     uint64 // that the batch reaches
 	Acknowledged uint64 // the newest one that was acknowledged when the batch was written; 0: not known
 	Restart      bool   // positions before this batch mean nothing from here on
 }
 
-// DB is a Pebble store behind a fence. After the first failed write, Pebble still reports success: callers check [DB.Err]
-// after a write before they believe in it. Reads go on until Close. All methods are safe for concurrent use.
+// DB is a Pebble store behind a fence. After the first failed write, Pebble still reports success: callers check [DB.Err] after
+// a write before they rely on it. Reads go on until Close. All methods are safe for concurrent use.
 type DB struct {
 	*pebble.DB
 	fence       *fence
 	compactions *compactions
 }
 
-// Open checks the files of a store and opens it, or creates a new one. Errors of a store that lost something or makes no sense
-// satisfy [pebble.IsCorruptionError]; a *[CorruptError] says where.
-//
-// A new store is opened twice. Pebble begins the first write-ahead log of a store in an older format, which cannot tell damage
-// from its end; the second log has the new one.
+// Open checks the files of a store and opens it, or creates a new one. Errors of a store that lost something or is inconsistent
+// satisfy [pebble.IsCorruptionError]; a *[CorruptError] has the file and offset. Open opens a new store twice. Pebble begins the
+// first write-ahead log of a store in an older format, which does not distinguish damage from the end of the log. The second log
+// has the new format.
 func Open(dir string, o *Options) (*DB, error) {
 	names, err := o.FS.List(dir)
 	if err != nil {
@@ -178,7 +177,7 @@ func (db *DB) FS() vfs.FS { return db.fence }
 // have caught up. It is false when they cannot catch up because the disk has failed. Call it from one goroutine at a time.
 func (db *DB) Behind() bool { return db.compactions.behind(db.DB) && !db.Failed() }
 
-// logger hands Pebble's messages on, and turns the end of the process into a failure of the store.
+// logger passes Pebble's messages on, and turns Fatalf into a failure of the store.
 type logger struct {
 	log   *slog.Logger
 	fence *fence
@@ -195,10 +194,10 @@ func (l *logger) Errorf(format string, args ...any) {
 
 func (l *logger) Fatalf(format string, args ...any) { l.fence.fail(fmt.Errorf(format, args...)) }
 
-// CorruptError says where a file of a store makes no sense.
+// CorruptError reports the place at which a file of a store is invalid.
 type CorruptError struct {
 	File   string // name, without its directory
-	Offset int64  // of the first byte that makes no sense
+	Offset int64  // of the first invalid byte
 	Reason string
 }
 

@@ -78,9 +78,9 @@ func (t *compactionTable) SyncTo(length int64) (bool, error) {
 
 func (t *compactionTable) Close() error { return t.check(t.File.Close()) }
 
-// flushTable is the output of a flush. Pebble drops the memtable once the table is written, and after a failed write nothing
-// else could serve those reads. What the disk does not take is kept in memory until the store is closed; that is no more memory
-// than the memtable had.
+// flushTable is the output of a flush. Pebble drops the memtable once the table is written, so after a failed write only this
+// file can serve reads. flushTable keeps the bytes that the disk does not take in memory until the store is closed. They need no
+// more memory than the memtable did.
 type flushTable struct {
 	fencedFile
 	path    string
@@ -137,7 +137,7 @@ func (t *flushTable) Sync() error { return t.synced(t.fencedFile.Sync) }
 
 func (t *flushTable) SyncData() error { return t.synced(t.fencedFile.SyncData) }
 
-// synced moves the table to memory if the sync failed: then it is not known what is on disk.
+// synced moves the table to memory if the sync failed, because the content on disk is then unknown.
 func (t *flushTable) synced(sync func() error) error {
 	if err := sync(); err != nil {
 		return err

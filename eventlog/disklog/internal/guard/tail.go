@@ -12,17 +12,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Before Pebble opens the manifest and the write-ahead logs, checkTails reads them and looks for damage that Pebble would
-// take for the end of the file. An end that makes no sense is normal after a crash, when what was written last is only partly
-// on disk. It is damage if something after it proves that it was on disk once.
+// Before Pebble opens the manifest and the write-ahead logs, checkTails reads them and looks for damage that Pebble would take for
+// the end of the file. An invalid end is normal after a crash, because the last write is only partly on disk. It is damage if
+// later bytes prove that the end was once on disk.
 //
 // Both kinds of files are sequences of chunks in blocks of 32 KiB. An entry (a version edit or a batch) has one or more chunks.
 // Numbers are little-endian, and the checksum covers everything from the type on:
 //
 //	checksum 4 | payload length 2 | type 1 | (write-ahead log only: file number 4, synced offset 8) | payload
 //
-// Pebble has a reader for them (package record). Where a checksum does not match, that one spends half a second on flipping
-// bits.
+// Pebble has a reader for them (package record). If a checksum does not match, that reader spends half a second on flipping bits,
+// so this package has its own.
 
 // chunks describes the chunks of a kind of file.
 type chunks struct {
