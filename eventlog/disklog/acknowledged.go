@@ -48,7 +48,8 @@ type acknowledged struct {
 	seq atomic.Uint64 // the number in the file; set while mu is held
 }
 
-// begin creates the file again, durably: a copy of the directory by hard links shares the old one. After a crash the old one may remain.
+// begin replaces the file by a new one, durably, because a copy of the directory by hard links shares the old file. After a crash the
+// old file may remain.
 func (a *acknowledged) begin(p eventlog.Position) error {
 	if err := a.close(); err != nil {
 		return err

@@ -98,8 +98,8 @@ func (r *runner) leave(why Reason) {
 	r.schedule()
 }
 
-// disconnected ends the runner because its client has disconnected, or because the Fanout stops. A blocked write fails. Any goroutine may
-// call it.
+// disconnected ends the runner because its client has disconnected, the poller cannot watch its socket, or its shard has stopped. A
+// blocked write fails. Any goroutine may call it.
 func (r *runner) disconnected() {
 	r.leave(Gone)
 	r.out.Abort()
