@@ -187,6 +187,9 @@ func benchText(err error) string {
 	if text := certificateText(err); text != "" {
 		return text
 	}
+	if tlsRefused(err) || tlsWanted(err) {
+		return reason(err)
+	}
 	return err.Error()
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -136,10 +137,14 @@ func (p *program) run(ctx context.Context, args []string) int {
 		exit = &exitError{exitFailure, err}
 	}
 	if exit.err != nil {
-		p.complain(fmt.Sprintf("tidings: %s\n", strings.TrimPrefix(err.Error(), "tidings: ")))
+		text := packagePrefix.ReplaceAllString(err.Error(), "$1")
+		p.complain(fmt.Sprintf("tidings: %s\n", strings.TrimPrefix(text, "tidings: ")))
 	}
 	return exit.code
 }
+
+// packagePrefix is what libraries put before their errors, which tells the user nothing.
+var packagePrefix = regexp.MustCompile(`(^|: )(?:eventlog|access|hub|sse): `)
 
 // complain writes to standard error. If that fails, the exit code is all that is left to tell.
 func (p *program) complain(text string) { _, _ = io.WriteString(p.err, text) }

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tidings-sse/tidings"
 
@@ -260,6 +261,9 @@ func (c *pubCmd) publishOne(ctx context.Context, client *tidings.Client, hub *hu
 			return err
 		}
 	}
+	if !e.Binary && !utf8.Valid(e.Data) {
+		return &exitError{exitFailure, errNotText}
+	}
 	receipt, err := client.Publish(ctx, e)
 	if err == nil && !c.Quiet {
 		text := receipt.ID
@@ -340,10 +344,14 @@ func (c *pubCmd) events(in io.Reader) iter.Seq2[tidings.Event, error] {
 		events = tidings.ReadEvents(in)
 	}
 	return func(yield func(tidings.Event, error) bool) {
+		n := 0
 		for e, err := range events {
-			if err == nil {
+			if n++; err == nil {
 				if e.Topic == "" && len(e.Topics) == 0 {
 					e.Topics = c.topics
+				}
+				if len(e.Topics) == 0 && e.Topic == "" {
+					err = fmt.Errorf("event %d of the input names no topic, and neither does the command line", n)
 				}
 				e.Type = cmp.Or(e.Type, c.Type)
 			}
@@ -354,12 +362,17 @@ func (c *pubCmd) events(in io.Reader) iter.Seq2[tidings.Event, error] {
 	}
 }
 
+var errNotText = errors.New("the data is not UTF-8 text; --binary publishes all of the input as one event of bytes")
+
 // readLines returns an event for each line, without its end. A last line without one is an event, too.
 func readLines(in io.Reader) iter.Seq2[tidings.Event, error] {
 	return func(yield func(tidings.Event, error) bool) {
 		lines := newLineReader(in)
-		for {
+		for n := 1; ; n++ {
 			line, err := lines.next()
+			if err == nil && !utf8.Valid(line) {
+				err = fmt.Errorf("line %d: %w", n, errNotText)
+			}
 			if err != nil {
 				if !errors.Is(err, io.EOF) {
 					yield(tidings.Event{}, err)

@@ -113,6 +113,51 @@ func TestPubAsksForAHubWhereNoneAnswers(t *testing.T) {
 	}
 }
 
+// TestPubSaysWhatIsWrongInTheWordsOfTheCommandLine: it counted events from 0 and named fields of Go.
+func TestPubSaysWhatIsWrongInTheWordsOfTheCommandLine(t *testing.T) {
+	s := startServe(t, nil)
+	for _, test := range []struct {
+		input, want string
+		args        []string
+	}{
+		{"good\n\xff\n", "tidings: line 2: the data is not UTF-8 text; --binary publishes", []string{"photos/1"}},
+		{"\xff", "tidings: the data is not UTF-8 text; --binary publishes", []string{"photos/1", "--whole"}},
+		{"{\"data\":\"a\"}\nfoo\n", `tidings: line 2: it is no JSON: invalid character at byte 2, "oo"`, []string{"t", "--ndjson"}},
+		{"nullify\n", `tidings: line 1: `, []string{"t", "--ndjson"}},
+		{"{\"data\":\n", `tidings: line 1: it is JSON that breaks off`, []string{"t", "--ndjson"}},
+		{"{\"data\":\"a\",\"topic\":\"t\"}\n\n{\"data\":\"a\"}\n", "tidings: event 2 of the input names no topic", []string{"--ndjson"}},
+	} {
+		var out, complaint strings.Builder
+		p := program{stdio: stdio{in: strings.NewReader(test.input), out: &out, err: &complaint}}
+		code := p.run(t.Context(), append([]string{"pub", "--hub", s.url}, test.args...))
+		text := complaint.String()
+		if code != exitFailure || !strings.Contains(text, test.want) || strings.Contains(text, "event 0") || strings.Contains(text, "literal") {
+			t.Errorf("%q of %q: exit code %d, %s", test.args, test.input, code, text)
+		}
+	}
+}
+
+// TestErrorsNameNoPackage of the program's own.
+func TestErrorsNameNoPackage(t *testing.T) {
+	key := t.TempDir() + "/key"
+	if code, _, complaint := say(t, "token", "key", key); code != 0 {
+		t.Fatal(complaint)
+	}
+	for _, args := range [][]string{
+		{"token", "mint", "--key-file", key, "--sub", "a", "--subscribe", "x/**/y"},
+		{"serve", "--public", "a/**/b"},
+		{"serve", "--keep", "a/**/b=latest:1"},
+		{"serve", "--origin", "x"},
+		{"log", "dump", t.TempDir(), "--after", "99"},
+		{"log", "dump", t.TempDir(), "--topic", "x/**/y"},
+	} {
+		code, _, complaint := say(t, args...)
+		if code == 0 || packagePrefix.MatchString(strings.TrimPrefix(complaint, "tidings: ")) {
+			t.Errorf("%q: exit code %d, %s", args, code, complaint)
+		}
+	}
+}
+
 func TestTheLastLineOfAPipeNeedsNoLineEnd(t *testing.T) {
 	for input, args := range map[string][]string{
 		"1\n2":                               nil,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -105,7 +106,7 @@ func decodeLine(text []byte) (Line, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&l); err != nil {
-		return Line{}, jsonError(err)
+		return Line{}, jsonError(text, err)
 	}
 	if rest := text[decoder.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
 		return Line{}, fmt.Errorf("%.40q follows the object", rest)
@@ -114,7 +115,14 @@ func decodeLine(text []byte) (Line, error) {
 }
 
 // jsonError says what is wrong with a line in the words of JSON, where encoding/json names types of Go.
-func jsonError(err error) error {
+func jsonError(text []byte, err error) error {
+	if broken, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at := min(max(int(broken.Offset)-1, 0), len(text))
+		return fmt.Errorf("it is no JSON: invalid character at byte %d, %.20q", at+1, text[at:])
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("it is JSON that breaks off")
+	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if wrong.Field == "" {
 			return fmt.Errorf("it is a JSON %s, not an object", wrong.Value)
