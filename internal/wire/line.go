@@ -116,7 +116,7 @@ func decodeLine(text []byte) (Line, error) {
 
 // jsonError says what is wrong with a line in the words of JSON, where encoding/json names types of Go.
 func jsonError(text []byte, err error) error {
-	if broken, ok := errors.AsType[*json.SyntaxError](err); ok && strings.HasPrefix(err.Error(), "invalid character") {
+	if broken, ok := errors.AsType[*json.SyntaxError](err); ok && strings.HasPrefix(err.Error(), "invalid character") && !strings.Contains(err.Error(), "depth") {
 		at := min(max(int(broken.Offset)-1, 0), len(text))
 		return fmt.Errorf("it is no JSON: invalid character at byte %d, %.20q", at+1, text[at:])
 	}
