@@ -133,7 +133,7 @@ func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
 }
 
 // certificate loads the certificate, and keeps it up to date. The caller closes it. Without the flags it is nil.
-func (f *listenFlags) certificate(logger *slog.Logger) (*certificate, error) {
+func (f *listenFlags) certificate(logger *slog.Logger, onTerminal bool) (*certificate, error) {
 	if f.TLSCert == "" {
 		return nil, nil
 	}
@@ -141,7 +141,7 @@ func (f *listenFlags) certificate(logger *slog.Logger) (*certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.start()
+	c.start(!onTerminal)
 	return c, nil
 }
 

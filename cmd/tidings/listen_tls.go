@@ -51,12 +51,15 @@ func (c *certificate) load() error {
 	return nil
 }
 
-// start watches the files until close. On SIGHUP, by which operators ask for it, they are loaded at once.
-func (c *certificate) start() {
+// start watches the files until close. With hangups they are loaded at once on SIGHUP, by which operators ask for it. A hub on a terminal
+// leaves the signal alone: it says that the terminal was closed, and ends the hub.
+func (c *certificate) start(hangups bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
+	if hangups {
+		signal.Notify(hangup, syscall.SIGHUP)
+	}
 	c.watching.Go(func() {
 		defer signal.Stop(hangup)
 		c.watch(ctx, hangup)

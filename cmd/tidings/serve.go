@@ -65,7 +65,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	}
 	defer tokens.close()
 	tokens.fetch(ctx)
-	cert, err := c.certificate(logger)
+	cert, err := c.certificate(logger, isTerminal(std.err))
 	if err != nil {
 		return err
 	}

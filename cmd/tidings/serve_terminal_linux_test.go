@@ -3,9 +3,31 @@ package main
 import (
 	"context"
 	"net/http"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
+
+// TestAHubEndsWithItsTerminal, with a certificate, too: it took the hangup for a request to read its files again, and stayed behind.
+func TestAHubEndsWithItsTerminal(t *testing.T) {
+	certFile, keyFile := writePair(t, t.TempDir(), 1)
+	for _, args := range [][]string{nil, {"--tls-cert", certFile, "--tls-key", keyFile}} {
+		person, terminal := openTerminal(t)
+		out := newAwaited()
+		cmd := exec.Command("tidings", append([]string{"serve", "--memory", "--addr", "localhost:0"}, args...)...)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, out, terminal
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		start(t, cmd)
+		_ = terminal.Close()
+		out.await(t, "tidings serve listens on ")
+		_ = person.Close()
+		ended(t, cmd)
+		if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || state.Signal() != syscall.SIGHUP {
+			t.Errorf("%q: it ended with %v", args, cmd.ProcessState)
+		}
+	}
+}
 
 // TestOnATerminalRequestsHaveNoLines: a person who tries a hub loses the one line that says what to do among them.
 func TestOnATerminalRequestsHaveNoLines(t *testing.T) {
