@@ -74,6 +74,10 @@ disturb each other:
     taskset -c 0 tidings serve --memory
     taskset -c 1 tidings bench --pid $(pidof tidings)
 
+Published events stay in the hub, in the topics bench/0, bench/1, …, as
+long as its retention keeps them. Use a hub with --memory, or one with
+--keep 'bench/**=age:1m'.
+
 Examples with a hub at localhost:3000:
 
     tidings bench                    1,000 subscribers, 50 events per second

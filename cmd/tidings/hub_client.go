@@ -12,10 +12,19 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/tidings-sse/tidings/internal/address"
 	"github.com/tidings-sse/tidings/sse"
 )
+
+// Validate is called by kong.
+func (f *hubFlags) Validate() error {
+	if scheme, _, ok := strings.Cut(f.Token, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return errors.New("--token, or TIDINGS_TOKEN: leave out the word Bearer, which is no part of the token")
+	}
+	return nil
+}
 
 // hubClient speaks with a hub for a command.
 type hubClient struct {

@@ -159,6 +159,16 @@ func TestRefusalsForWantOfATokenSayWhatToDo(t *testing.T) {
 	}
 }
 
+func TestATokenIsGivenWithoutTheWordBearer(t *testing.T) {
+	for _, command := range hubCommands {
+		t.Setenv("TIDINGS_TOKEN", "Bearer eyJhbGciOi")
+		code, _, complaint := say(t, command...)
+		if code != exitUsage || !strings.Contains(complaint, "leave out the word Bearer") || strings.Contains(complaint, "eyJ") {
+			t.Errorf("%q: exit code %d, %s", command, code, complaint)
+		}
+	}
+}
+
 func TestNobodyThereAsksWhetherAHubIsRunning(t *testing.T) {
 	hub := nowhere(t)
 	for _, args := range [][]string{{"sub", "news", "--once"}, {"topics"}, hubCommands[4]} {

@@ -173,6 +173,13 @@ func (f *follower) follow(ctx context.Context) error {
 	text := "the stream has ended"
 	if n := len(f.cmd.exactTopics()); n > 0 {
 		text = strings.Join(f.cmd.topics, ", ") + completeText(n)
+		if f.handled == 0 { // or silence would be all there is
+			if f.cmd.Since == "" && f.cmd.Last == 0 {
+				text += "; --since earliest shows the events there are"
+			}
+			f.status.say(text)
+			return nil
+		}
 	}
 	f.status.mention(text)
 	return nil
