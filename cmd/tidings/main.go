@@ -166,7 +166,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 	case errors.Is(err, errAnswered):
 		return nil
 	case err != nil:
-		return usageError(err)
+		return usageError(err, args)
 	}
 	if err := checkHubless(line.Selected()); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 }
 
 // usageError says what is wrong with the command line and where to look it up.
-func usageError(err error) error {
+func usageError(err error, args []string) error {
 	name := "tidings"
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
 		if node := parse.Context.Selected(); node != nil {
@@ -183,8 +183,16 @@ func usageError(err error) error {
 		}
 	}
 	text := plainly(err.Error())
-	if listens := name == "tidings serve" || name == "tidings demo"; listens && strings.HasPrefix(text, "unknown flag --port") {
-		return &exitError{exitUsage, fmt.Errorf("%s; the port is part of --addr\nhint: %s --addr :3001", text, name)}
+	if unknown := unknownFlag.FindStringSubmatch(text); unknown != nil {
+		if hint := flagHint(name, unknown[1], args); hint != "" {
+			return &exitError{exitUsage, fmt.Errorf("unknown flag %s\nhint: %s", unknown[1], hint)}
+		}
+		if len(unknown[1]) == 2 { // one letter is near every other
+			text = "unknown flag " + unknown[1]
+		}
+	}
+	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && name == "tidings token mint" {
+		return &exitError{exitUsage, fmt.Errorf("%s\nhint: %s --sub %s", text, name, arg)}
 	}
 	if hint := addrHint(name, text); hint != "" {
 		return &exitError{exitUsage, fmt.Errorf("%s; where to listen is said by --addr\nhint: %s", text, hint)}

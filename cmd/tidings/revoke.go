@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
 // revokeCmd is the command line of tidings revoke.
@@ -38,6 +40,9 @@ Examples:
 
 // Run takes them back.
 func (c *revokeCmd) Run(ctx context.Context, std stdio) error {
+	if c.URL != "" && !address.Is(c.URL) {
+		return &exitError{exitUsage, fmt.Errorf("%q is no URL of a hub\nhint: tidings revoke --sub %[2]s", c.URL, visible(c.URL))}
+	}
 	if (c.Sub == "") == (c.JTI == "") {
 		return &exitError{exitUsage, errors.New("say whose tokens, by --sub NAME, or which one, by --jti ID")}
 	}
