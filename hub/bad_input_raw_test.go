@@ -94,7 +94,7 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		{"POST /events/news HTTP/1.1\nIdempotency-Key: a\nIdempotency-Key: b\nContent-Length: 1", "x", 400, "invalid-request", "once"},
 		{"POST /events/news HTTP/1.1\nOrigin: http://x\nOrigin: null\nContent-Length: 1", "x", 403, "foreign-origin", "x"},
 
-		// Who asks before it sends is told before it sends.
+		// A client that sends Expect: 100-continue gets the refusal before it sends the body.
 		{"POST /events/news HTTP/1.1\nExpect: 100-continue\nContent-Length: 1001", "", 413, "too-large", "1000"},
 		{"POST /events/news HTTP/1.1\nExpect: 100-continue\nContent-Length: 9223372036854775807", "", 413, "too-large", "1000"},
 		{"POST /events/a//b HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 400, "invalid-topic", "empty segment"},

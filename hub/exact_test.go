@@ -320,7 +320,7 @@ func TestAnEndedTopicEndsItsStreams(t *testing.T) {
 				s.Errorf("%s with %v: %+v, want 204", path, header, a)
 			}
 		}
-		// Who has not read it to the end gets the rest.
+		// A subscriber that has not read to the end gets the rest.
 		f := s.follow("/events?topic=a&topic=b", lastID(begin))
 		f.want("1", data, "2", "3", `tidings.end:{"topic":"b","topics":["b"]}`)
 		f.end()

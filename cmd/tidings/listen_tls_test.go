@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// What could not be read at the first look was never read again: whoever lets the hub read a file leaves its time and size as they are.
+// A certificate that could not be read at first was never read again, because giving the hub permission to read it changes neither its
+// time nor its size.
 func TestCertificateIsTriedUntilItCanBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := writePair(t, dir, 1)
@@ -44,7 +45,7 @@ func TestCertificateIsTriedUntilItCanBeUsed(t *testing.T) {
 	})
 }
 
-// Whoever renews certificates need not know that a hub uses them.
+// The program that renews certificates need not notify the hub.
 func TestCertificateIsReplacedWithoutASignal(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := writePair(t, dir, 1)

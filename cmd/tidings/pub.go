@@ -205,7 +205,7 @@ func (c *pubCmd) choose() error {
 }
 
 // checkData refuses data whose first word is the address of a hub, when no hub is named: tidings pub news localhost:3000 hello means a
-// hub. One word that is a whole URL is data: people publish links. Whoever means such data quotes it, or names the hub.
+// hub. One word that is a whole URL is data, because people publish links. To publish such text, quote it or name the hub.
 func (c *pubCmd) checkData(words []string) error {
 	if len(words) == 0 || !address.Is(words[0]) || c.Hub != "" && c.Hub != os.Getenv(hubVariable) {
 		return nil

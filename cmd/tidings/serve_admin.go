@@ -34,8 +34,8 @@ func ofAdmin(err error) error {
 // adminGrace is how long an answer to an administrator may take during the shutdown.
 const adminGrace = 2 * time.Second
 
-// serve serves at a place until stop is called, which waits for answers that are under way. Nobody notices if it fails before: whoever
-// asks does.
+// serve answers requests at a place until stop is called. stop waits for answers that are under way. If the server fails earlier, only its
+// clients notice.
 func (p *place) serve(h http.Handler, logger *slog.Logger) (stop func()) {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: defaultHeaderTimeout, IdleTimeout: time.Minute,

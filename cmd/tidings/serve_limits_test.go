@@ -230,13 +230,13 @@ func TestAHeaderThatDoesNotComeHoldsNoConnection(t *testing.T) {
 // TestSettingsThatCanDoNothingAreRefused: they were taken in silence, and the operator believed in them.
 func TestSettingsThatCanDoNothingAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
-		"--min-free is for events on disk":                    {"--memory", "--min-free", "1GB"},
-		"--sync is for events on disk":                        {"--memory", "--sync", "interval"},
-		"--max-age is 1ns":                                    {"--memory", "--max-age", "1ns"},
-		"--heartbeat-min is 1h0m0s":                           {"--memory", "--heartbeat-min", "1h"},
-		`"datastar,foo" has a comma`:                          {"--memory", "--ignore-param", "datastar,foo"},
-		`the parameter "access_token" cannot be ignored`:      {"--memory", "--ignore-param", "access_token"},
-		"--min-free 1048576TiB: invalid option: Re": {"--data", filepath.Join(t.TempDir(), "log"), "--min-free", "1048576TiB"},
+		"--min-free is for events on disk":               {"--memory", "--min-free", "1GB"},
+		"--sync is for events on disk":                   {"--memory", "--sync", "interval"},
+		"--max-age is 1ns":                               {"--memory", "--max-age", "1ns"},
+		"--heartbeat-min is 1h0m0s":                      {"--memory", "--heartbeat-min", "1h"},
+		`"datastar,foo" has a comma`:                     {"--memory", "--ignore-param", "datastar,foo"},
+		`the parameter "access_token" cannot be ignored`: {"--memory", "--ignore-param", "access_token"},
+		"--min-free 1048576TiB: invalid option: Re":      {"--data", filepath.Join(t.TempDir(), "log"), "--min-free", "1048576TiB"},
 	} {
 		code, _, complaint := say(t, append([]string{"serve", "--addr", "localhost:0"}, args...)...)
 		if code == 0 || !strings.Contains(complaint, want) {

@@ -154,8 +154,8 @@ func (c *subCmd) Run(ctx context.Context, std stdio) error {
 // catch sees to the signals that main leaves alone and that would kill the program before it has saved its position
 // and ended its command. It returns the function that undoes it.
 func catch(cancel context.CancelCauseFunc) func() {
-	// Whoever asks for SIGPIPE gets EPIPE from the write that caused it. It is not ignored, for commands would
-	// inherit that.
+	// A process that is notified of SIGPIPE gets EPIPE from the write. The signal is not ignored, because the
+	// commands that sub runs would inherit that.
 	pipe, hangup := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it

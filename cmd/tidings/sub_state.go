@@ -174,8 +174,8 @@ func (s *state) write() error {
 	return nil
 }
 
-// replaceFile gives name a new content in one step: whoever reads it, and whenever the power fails, finds the
-// old one or the new one. Only its owner may read it, since URLs and IDs can hold secrets.
+// replaceFile replaces the content of a file atomically: a reader finds the old or the new content, also after a power loss. Only the
+// owner may read the file, because URLs and IDs can hold secrets.
 func replaceFile(name string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // mode 0600
 	if err != nil {

@@ -322,7 +322,7 @@ func TestARevocationEndsTheStreamsOfADialect(t *testing.T) {
 	})
 }
 
-// TestRefusalsAreThoseOfTheDialect, whoever refuses.
+// TestRefusalsAreThoseOfTheDialect, whether the dialect or the hub refuses.
 func TestRefusalsAreThoseOfTheDialect(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{MaxPerToken: 1, MaxEvent: 100}, func(s *site) {

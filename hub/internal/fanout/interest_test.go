@@ -133,7 +133,7 @@ func TestSelectorsShareAGroupOnlyIfTheyWantTheSame(t *testing.T) {
 	}
 }
 
-// TestAnEventIsMadeOncePerEncoding, whoever asks first.
+// TestAnEventIsMadeOncePerEncoding, whichever group needs it first.
 func TestAnEventIsMadeOncePerEncoding(t *testing.T) {
 	e := &event{record: &eventlog.Record{Seq: 1, Topics: []string{"a"}, Data: "x"}, gen: "abcde"}
 	first, other := e.frame(textEncoding{}), e.frame(hidden{})
