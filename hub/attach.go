@@ -23,7 +23,9 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stre
 			if buffered != nil {
 				early = buffered.Reader.Buffered()
 			}
-			stream.Attach(conn, appendHead(nil, w.Header()), early)
+			head := appendHead(nil, w.Header())
+			c.kept = true
+			stream.Attach(conn, head, early)
 			return nil
 		}
 		c.taken = false
@@ -31,9 +33,9 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stre
 	}
 	out, err := openSocket(w, r, enc, false, h.opts.WriteTimeout)
 	if err != nil {
-		c.Closed(fanout.End{Reason: fanout.Gone})
 		return err
 	}
+	c.kept = true
 	return &held{stream.Serve(out), out}
 }
 

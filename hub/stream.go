@@ -15,6 +15,7 @@ type client struct {
 	from  address
 	ended func(StreamEnd) // from OnStream; may be nil
 	taken bool            // its connection is one of Hub.takenOver
+	kept  bool            // fan-out has it, and calls Closed
 }
 
 var _ fanout.Client = (*client)(nil)
@@ -51,10 +52,9 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 	if err := h.limits.enter(c.from, &c.grant); err != nil {
 		return err
 	}
-	kept := false // whether the stream calls exit later
 	defer func() {
-		if !kept { // also after a panic in code of an embedder
-			h.limits.exit(c.from, &c.grant)
+		if !c.kept { // also after a panic in code of an embedder
+			c.Closed(fanout.End{Reason: fanout.Gone})
 		}
 	}()
 	stream, err := h.fanout.Open(r.Context(), &fanout.Subscription{
@@ -74,7 +74,6 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 	if h.opts.OnStream != nil {
 		c.ended = h.opts.OnStream(r)
 	}
-	kept = true
 	return h.attach(w, r, stream, s.Encoding, c)
 }
 

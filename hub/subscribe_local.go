@@ -75,7 +75,8 @@ func (l *local) run(ctx context.Context, yield func(Received, error) bool) error
 		var found eventlog.Answer
 		found, err = h.log.Read(ctx, q)
 		if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
-			err, q = l.gap(Gap{Reason: gap.Reason, From: gap.From.String(), To: gap.To}), gap.Partial(q)
+			q = gap.Partial(q)
+			err = l.gap(ctx, Gap{Reason: gap.Reason, From: gap.From.String(), To: gap.To}, q.After)
 			continue
 		}
 		if err == nil {
@@ -104,7 +105,7 @@ func (l *local) start(ctx context.Context) (eventlog.Query, error) {
 		return eventlog.Query{}, err
 	}
 	if gap := st.Gap(); gap != nil {
-		err = l.gap(*gap)
+		err = l.gap(ctx, *gap, st.At())
 	}
 	return st.Query(), err
 }
@@ -118,11 +119,16 @@ func (l *local) open(ctx context.Context, from Start, failOnGap bool) (*fanout.S
 	return st, err
 }
 
-func (l *local) gap(g Gap) error {
+// gap reports a gap, after which the subscription goes on at a position. The error is ErrComplete if nothing can follow.
+func (l *local) gap(ctx context.Context, g Gap, at eventlog.Position) error {
 	if l.opts.OnGap == nil {
 		return &GapError{Gap: g}
 	}
-	return l.opts.OnGap(g)
+	if err := l.opts.OnGap(g); err != nil {
+		return err
+	}
+	_, err := l.open(ctx, Start{Positions: []string{at.String()}}, false)
+	return err
 }
 
 // yield yields records. The error is errBroke if the loop has ended, and ErrComplete after the end of the last topic.

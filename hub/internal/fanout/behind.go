@@ -1,6 +1,10 @@
 package fanout
 
-import "github.com/tidings-sse/tidings/eventlog"
+import (
+	"cmp"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
 
 // This file makes direct subscribers fall behind and become live again. All of it runs in the shard.
 
@@ -35,10 +39,13 @@ func (d *direct) replayed(now progress) {
 		s.close(&d.subscriber, Gone)
 	case now == broken:
 		s.close(&d.subscriber, Failed)
+	case now == barred:
+		d.sendLeaving()
+		s.close(&d.subscriber, Revoked)
 	case now == tooSlow:
 		s.close(&d.subscriber, Slow)
 	case now == finished:
-		s.close(&d.subscriber, Complete)
+		s.close(&d.subscriber, cmp.Or(d.why, Complete))
 	case now == midway && s.draining && s.hasEnough(d.cursor.query.After):
 		d.sendLeaving()
 		s.close(&d.subscriber, Drained)
@@ -59,6 +66,10 @@ func (d *direct) join() {
 	switch {
 	case at.Gen != s.at.Gen && at.Gen != s.f.window.head().Gen && at.Gen != s.f.log.Head().Gen: // the generation has changed, which the log reports as a gap
 		d.replay()
+		return
+	case s.draining && (at.Gen != s.at.Gen || at.Seq > s.at.Seq) && s.hasEnough(at): // what it waits for may never come
+		d.sendLeaving()
+		s.close(&d.subscriber, Drained)
 		return
 	case at.Gen != s.at.Gen || at.Seq > s.at.Seq:
 		d.stage = ahead

@@ -58,6 +58,11 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 			if c.reportGap(gap); c.failOnGap {
 				return c.chunks, atEnd, nil // the next request, with the same position, is refused
 			}
+			if ended, err := c.f.ends.complete(ctx, c.group, c.query.After); err != nil {
+				return nil, more, err
+			} else if ended { // in the new generation
+				return c.chunks, atEnd, nil
+			}
 			return c.chunks, more, nil
 		}
 	}
@@ -85,7 +90,7 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 	if !ok && complete == at {
 		c.until = 0 // the log has no more records, whatever the head was
 	}
-	if complete == at || complete.Seq >= c.until && c.f.window.reached(complete) {
+	if complete == at || complete.Seq >= c.until && (c.once || c.f.window.reached(complete)) {
 		now = atHead
 	}
 	if now == atHead && c.checkpoint {

@@ -16,6 +16,7 @@ type direct struct {
 	stray    int32  // bytes that the client has sent after its request
 	watched  bool   // the poller reports when the socket can take more
 	last     bool   // nothing comes after rest
+	why      Reason // the stream ends for this reason after rest; open: it is complete then
 	moved    bool   // it has taken bytes since the shard looked last
 	writable bool   // its socket can take more; set at the stage catching
 	doomed   Reason // it is to end for this reason; set at the stage catching
@@ -56,6 +57,11 @@ func (st *Stream) attachDirect(conn net.Conn, head []byte, early int) (ok bool) 
 func (d *direct) start() {
 	s := d.shard
 	d.at, d.cursor.group = d.cursor.query.After, d.group
+	if d.client.Revoked() {
+		d.sendLeaving()
+		s.close(&d.subscriber, Revoked)
+		return
+	}
 	slot, err := s.poller.add(&d.subscriber, d.fd)
 	if err != nil {
 		d.unwatchable(err)
@@ -144,7 +150,7 @@ func (d *direct) leave(why Reason) {
 			s.close(&d.subscriber, why)
 			return
 		}
-		d.last = true
+		d.last, d.why = true, why
 	default:
 		d.sendLeaving()
 		s.close(&d.subscriber, why)

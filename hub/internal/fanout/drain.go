@@ -17,6 +17,7 @@ func (s *shard) drain() {
 		s.deliverNext()
 	}
 	s.draining = true
+	s.catchAhead()
 	for _, g := range s.groups {
 		for _, m := range g.live {
 			s.leaving = append(s.leaving, &m.sub.subscriber)

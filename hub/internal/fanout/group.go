@@ -74,9 +74,9 @@ func selectorKey(s *eventlog.Selector, filter string) string {
 		case !ok:
 			return "unique " + strconv.FormatUint(unique.Add(1), 10)
 		case native:
-			matchers[i] = text.String()
+			matchers[i] = "pattern " + text.String()
 		default:
-			matchers[i] = fmt.Sprintf("%T %s", m, text)
+			matchers[i] = fmt.Sprintf("matcher %T %s", m, text)
 		}
 	}
 	if s.Filtered() && filter == "" {
@@ -91,7 +91,8 @@ func selectorKey(s *eventlog.Selector, filter string) string {
 		}
 	}
 	if s.Filtered() {
-		key = append(append(key, " filter "...), filter...)
+		key = strconv.AppendInt(append(key, " filter "...), int64(len(filter)), 10)
+		key = append(append(key, ':'), filter...)
 	}
 	return string(key)
 }

@@ -65,15 +65,18 @@ func (p *pages) read(ctx context.Context, wants string, q eventlog.Query) (*page
 	p.loading[key] = done
 	p.mu.Unlock()
 
+	defer func() { // also when code of the log or of a selector panics
+		p.mu.Lock()
+		delete(p.loading, key)
+		p.mu.Unlock()
+		close(done)
+	}()
 	made, err := p.load(ctx, q)
-
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.loading, key)
-	close(done)
 	if err != nil {
 		return nil, err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if made.complete != p.log.Head() { // at the head, the next read may find more
 		p.keep(key, made)
 	}

@@ -87,7 +87,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 	if len(g.live) == 0 {
 		return
 	}
-	b, ends := s.gather(g)
+	b, seen, ends := s.gather(g)
 	for i := 0; i < len(g.live) && len(b) > 0; {
 		m := g.live[i]
 		n, err := send(m.fd, b)
@@ -111,7 +111,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 	last := g.events[len(g.events)-1].position()
 	if len(b) > 0 {
 		s.f.count.sent(len(g.live), len(g.events), len(b))
-		g.sent, g.wrote = last.Seq, s.wheel.now
+		g.sent, g.wrote = seen, s.wheel.now
 		g.bytes += int64(len(b))
 	}
 	if ends {
@@ -119,20 +119,22 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 	}
 }
 
-// gather returns the bytes of a group's events, one after the other, and whether topics end with them. The result is valid until the next
-// call.
-func (s *shard) gather(g *group) (b []byte, ends bool) {
+// gather returns the bytes of a group's events, one after the other, the newest position that a client has with them, and whether topics end
+// with them. The bytes are valid until the next call.
+func (s *shard) gather(g *group) (b []byte, seen uint64, ends bool) {
 	if len(g.events) == 1 {
 		c := g.events[0].chunk(g.encoding)
-		return bytesOf(c.text), c.end
+		return bytesOf(c.text), c.at, c.end
 	}
 	s.buf = s.buf[:0]
 	for _, e := range g.events {
 		c := e.chunk(g.encoding)
 		s.buf = append(s.buf, c.text...)
-		ends = ends || c.end
+		if ends = ends || c.end; c.text != "" { // else the encoding hides it, and the client does not know its position
+			seen = c.at
+		}
 	}
-	return s.buf, ends
+	return s.buf, seen, ends
 }
 
 // endGroup closes the live streams of a group if they are complete.

@@ -29,6 +29,7 @@ const (
 	lost                     // the client has disconnected
 	broken                   // the log cannot be read
 	tooSlow                  // it is too far behind
+	barred                   // the permission of its client was revoked
 )
 
 // turnPages is how many pages a subscriber gets in its turn.
@@ -87,6 +88,9 @@ func (r *replayers) run(ctx context.Context) {
 func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 	c := d.cursor
 	for range turnPages {
+		if d.client.Revoked() { // a turn may last longer than it takes to publish something new
+			return barred
+		}
 		if d.rest.text != "" { // first: a page may hold a control message that is made once
 			if now := d.finishRest(ctx, buf); now != midway {
 				return now

@@ -55,6 +55,9 @@ func (r *runner) start() {
 	r.cursor.group = g
 	r.stage = live
 	g.addRunner(r)
+	if r.client.Revoked() {
+		r.leaving.CompareAndSwap(uint32(open), uint32(Revoked)) // before its first turn
+	}
 	if r.fd >= 0 {
 		slot, err := s.poller.add(&r.subscriber, r.fd)
 		if r.slot = slot; err != nil {
@@ -92,8 +95,10 @@ func (r *runner) heartbeat() {
 // leave makes the runner end. A drain sends the remaining events first. A client whose permission has ended gets no more events, even if
 // the hub drains at the same time.
 func (r *runner) leave(why Reason) {
-	if !r.leaving.CompareAndSwap(uint32(open), uint32(why)) && why != Drained {
-		r.leaving.Store(uint32(why))
+	for was := r.leaving.Load(); Reason(was) != Gone && (Reason(was) == open || why != Drained); was = r.leaving.Load() {
+		if r.leaving.CompareAndSwap(was, uint32(why)) {
+			break
+		}
 	}
 	r.schedule()
 }

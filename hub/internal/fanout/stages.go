@@ -24,9 +24,6 @@ func (s *shard) adopt(sub *subscriber) {
 	sub.group = g
 	sub.wrote = s.wheel.now
 	sub.via.start()
-	if sub.client.Revoked() {
-		sub.via.leave(Revoked)
-	}
 }
 
 // close ends a stream.

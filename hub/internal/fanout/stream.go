@@ -73,10 +73,10 @@ type Stream struct {
 // Open determines where a subscription begins. It returns [ErrEnded] if no event can follow, [ErrDraining], [ErrUnreadable], a
 // [*GapError], or an error of the log.
 func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
+	g := newGroup(s) // before the stream counts: code of an encoding or a matcher may panic
 	if err := f.enter(); err != nil {
 		return nil, err
 	}
-	g := newGroup(s)
 	st := &Stream{f: f, client: s.Client, cursor: &cursor{f: f, group: g, sent: unsent, once: s.Once, failOnGap: s.FailOnGap}}
 	opened := false
 	defer func() {
