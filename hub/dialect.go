@@ -38,7 +38,8 @@ type Route struct {
 }
 
 // Encoding is the format of a stream. Encodings with equal keys must make the same bytes, because streams share them. Methods must be safe
-// for concurrent use and must not block.
+// for concurrent use and must not block. Event and Control must not panic: most calls come from goroutines of the hub, where a panic ends
+// the process.
 type Encoding interface {
 	// Key names the encoding, also in metrics. A dialect has a handful of keys, not one for each stream.
 	Key() string
@@ -87,6 +88,9 @@ type Subscription struct {
 
 	// Filter names the selector's filter. Subscriptions with the same topics and the same name share their bytes; their filters must
 	// keep the same records. If it is empty, a subscription with a filter shares nothing. Without a filter it has no effect.
+	//
+	// A filter must keep records with the flag End. Otherwise the stream stays open after its topics have ended. A filter or a matcher
+	// that panics ends the process.
 	Filter string
 
 	Start    Start

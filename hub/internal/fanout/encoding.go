@@ -7,7 +7,8 @@ import (
 )
 
 // Encoding gives events and control messages their form. All methods are called by several goroutines, must not block, and must return
-// the same bytes for the same arguments: fan-out encodes an event once for all streams whose encodings have the same key.
+// the same bytes for the same arguments: fan-out encodes an event once for all streams whose encodings have the same key. A method that
+// panics ends the process, because most calls come from goroutines of fan-out.
 type Encoding interface {
 	// Key names the encoding. Streams with equal keys share bytes. A program has a handful of keys, not one for each stream.
 	Key() string

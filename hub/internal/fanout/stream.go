@@ -14,6 +14,9 @@ type Subscription struct {
 
 	// Filter names the selector's filter. Subscriptions with the same name and the same topics share their bytes, so their filters must
 	// keep the same records. If Filter is empty, a filtered subscription shares nothing. Without a filter, the name is ignored.
+	//
+	// A filter must keep records with the flag End. Otherwise the stream stays open after its topics have ended. A filter or a matcher
+	// that panics ends the process.
 	Filter string
 
 	From     Start
