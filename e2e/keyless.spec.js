@@ -25,7 +25,7 @@ const requests = {
 
 for (const [name, { added, reason }] of Object.entries({
   // nginx asks in HTTP/1.0 by default before version 1.29.7.
-  'as it comes': { added: '', reason: /^the request is in HTTP\/1\.0, as proxies send it; ask in HTTP\/1\.1; / },
+  'as it comes': { added: '', reason: /^the request uses HTTP\/1\.0, like those of proxies; use HTTP\/1\.1; / },
   'in HTTP/1.1 with X-Real-IP': {
     added: 'proxy_http_version 1.1; proxy_set_header X-Real-IP $remote_addr;',
     reason: /^the request comes through a proxy: it has the field X-Real-Ip; /,
@@ -36,7 +36,7 @@ for (const [name, { added, reason }] of Object.entries({
   },
   'in HTTP/1.1 with the Host of the request': {
     added: 'proxy_http_version 1.1; proxy_set_header Host events.example.com;',
-    reason: /^it was asked as "events\.example\.com"; /,
+    reason: /^the request names the host "events\.example\.com"; /,
   },
 })) {
   test.describe(`a hub without keys behind nginx ${name}`, () => {
@@ -50,7 +50,7 @@ for (const [name, { added, reason }] of Object.entries({
         const { type, title, detail } = await answer.json()
         expect({ type, title }, what).toEqual({ type: expect.stringMatching(/:local-only$/), title: expect.any(String) })
         expect(detail, what).toMatch(reason)
-        expect(detail, what).toMatch(/for this machine only.*configure a key to serve others$/)
+        expect(detail, what).toMatch(/serves this machine only.*configure a key to serve others$/)
       }
       const stored = await fetch(`${hub.url}/events/**?poll=1`)
       expect(await stored.text()).not.toContain('hello')
