@@ -42,6 +42,8 @@ var layout = map[string]rules{
 	"eventlog/disklog/internal/guard": {},
 	"eventlog/cluster":                {imports: []string{"eventlog"}},
 	"eventlog/cluster/natslog":        {imports: []string{"eventlog", "eventlog/cluster"}},
+	"eventlog/cluster/natsnode":       {imports: []string{"eventlog", "eventlog/cluster", "eventlog/cluster/natslog"}},
+	"eventlog/cluster/ordertest":      {imports: []string{"eventlog", "eventlog/cluster"}},
 	"eventlog/cluster/redislog":       {imports: []string{"eventlog", "eventlog/cluster"}},
 	"access":                          {imports: []string{"eventlog"}, never: []string{"net/http"}},
 	"hub":                             {imports: []string{"sse", "eventlog", "access", "internal/wire", "hub/internal/fanout", "hub/internal/pathtopic"}, never: []string{"flag", "github.com/prometheus"}},
