@@ -94,7 +94,9 @@ type RefusedError struct {
 	Later bool // it can be tried again, as while a new leader is elected; otherwise the message itself is refused
 }
 
-func (e *RefusedError) Error() string { return "cluster: the shared log has refused a message: " + e.Err.Error() }
+func (e *RefusedError) Error() string {
+	return "cluster: the shared log has refused a message: " + e.Err.Error()
+}
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 // GoneError says that a message has been dropped from the front of an order.
