@@ -21,12 +21,17 @@ type Order interface {
 	// then returns nil too. Nil means that the message is stored, as durably as the order promises. A [*RefusedError] means that
 	// the message is not stored and never will be. Any other error leaves open whether the message is stored or will be: publish it
 	// again with the same identifier, or wait until Follow brings it.
+	//
+	// Follow may bring the message before Publish returns, so also before the message is as durable as the order promises: Redis
+	// replicates after it has shown an entry to readers. A hub therefore acknowledges a record only when Publish has returned nil and
+	// its own mirror has the message.
 	Publish(ctx context.Context, id ID, data []byte) error
 
 	// Follow calls take with messages in order, beginning with number from, and continues with new ones as they are stored. A call
 	// has at least one message; the numbers are contiguous over all calls. The slice and its data belong to take. Follow returns the
 	// error of take, a [*GoneError] if the message that comes next has been dropped, a [*BackError] if from is more than one beyond
-	// the last message, ErrMissing, or the error of the connection. It is called again after an error, from where take left off.
+	// the last message, ErrMissing, ErrReplaced, or the error of the connection. After an error the hub reads its newest message again
+	// by Message and compares the identifiers; then it calls Follow from where take left off.
 	Follow(ctx context.Context, from uint64, take func([]Message) error) error
 
 	// Message returns one stored message, or a [*GoneError], [*BackError] or ErrMissing. Like Bounds it returns only what the
@@ -87,6 +92,10 @@ type Bounds struct {
 
 // ErrMissing is returned for an order that does not exist. [Order.Create] makes it.
 var ErrMissing = errors.New("cluster: the shared log does not exist")
+
+// ErrReplaced is returned by Follow if the order notices that it has lost messages which it had passed on, or that it may have: its
+// identity has changed, or the next message does not continue the last one. An implementation does not have to notice; see [Order].
+var ErrReplaced = errors.New("cluster: the shared log has been replaced, or has lost messages that it had stored")
 
 // RefusedError says that a message was not stored.
 type RefusedError struct {
