@@ -55,6 +55,7 @@ var layout = map[string]rules{
 	"js":                              {},
 	"internal/address":                {imports: []string{"internal/wire"}},
 	"internal/blockcheck":             {std: true},
+	"internal/cutproxy":               {std: true},
 	"internal/load":                   {},
 	"cmd/tidings":                     {imports: everything},
 }
