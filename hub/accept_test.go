@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestAcceptSelectsTheStreamFormat: the weights of Accept decide (RFC 9110, section 12.5.1). application/x-ndjson;q=0 once selected NDJSON.
+// TestAcceptSelectsTheStreamFormat: the weights in Accept decide (RFC 9110, section 12.5.1).
 func TestAcceptSelectsTheStreamFormat(t *testing.T) {
 	t.Parallel()
 	const stream, lines, neither = "text/event-stream", "application/x-ndjson", "application/problem+json"
@@ -17,7 +17,7 @@ func TestAcceptSelectsTheStreamFormat(t *testing.T) {
 		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": stream,
 		"application/x-ndjson": lines, "APPLICATION/X-NDJSON": lines, "application/jsonl": lines, "application/ndjson; charset=utf-8": lines,
 
-		// 0 is a no, wherever it stands.
+		// A weight of 0 excludes a type at any place in the list.
 		"application/x-ndjson;q=0":                       stream,
 		"application/x-ndjson; q=0.000":                  stream,
 		"application/x-ndjson ; Q=0":                     stream,
@@ -36,7 +36,7 @@ func TestAcceptSelectsTheStreamFormat(t *testing.T) {
 		"text/*;q=0, application/*;q=0":                  neither,
 		"*/*;q=0, text/html":                             neither,
 
-		// The larger weight wins, by the most precise range that covers a type.
+		// The larger weight wins. The most precise range that covers a type gives its weight.
 		"text/event-stream, application/x-ndjson;q=0.5":                     stream,
 		"text/event-stream;q=0.5, application/x-ndjson":                     lines,
 		"application/x-ndjson;q=0.2, */*;q=0.8":                             stream,
@@ -48,16 +48,16 @@ func TestAcceptSelectsTheStreamFormat(t *testing.T) {
 		"application/x-ndjson;q=0, application/jsonl":           lines, // another name of it
 		"application/x-ndjson;q=0, application/*, text/*;q=0.5": stream,
 
-		// With equal weights NDJSON has to be named.
+		// With equal weights the hub sends NDJSON only if Accept names it.
 		"text/event-stream, application/x-ndjson": lines,
 		"application/x-ndjson, */*":               lines,
 		"application/x-ndjson;q=0.5, */*;q=0.5":   lines,
 		"application/*, text/*":                   stream,
 		"application/json, text/plain, */*":       stream,
-		"application/json":                        stream, // the last resort
+		"application/json":                        stream, // neither format is acceptable: the hub sends its default
 		"text/html":                               stream,
 
-		// What is not an element of Accept is passed over, and quotes hide separators.
+		// Invalid elements are skipped, and separators inside quotes do not count.
 		", ,application/x-ndjson;q=0.5,,":                       lines,
 		`text/plain;a="x,application/x-ndjson", */*`:            stream,
 		`text/plain;a="\",application/x-ndjson;q=1", */*;q=0.5`: stream,
@@ -105,7 +105,7 @@ func TestSeveralLinesOfAcceptAreOneList(t *testing.T) {
 	}
 }
 
-// TestOnlyStreamsAreNegotiated: receipts, lists and problems have one type each, and are sent whatever Accept says.
+// TestOnlyStreamsAreNegotiated: receipts, lists and problems have one type each; Accept does not change it.
 func TestOnlyStreamsAreNegotiated(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])

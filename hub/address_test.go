@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestOnlyTrustedProxiesAreBelieved: the client's address is the last one that does not belong to a trusted proxy.
+// TestOnlyTrustedProxiesAreBelieved: the client's address is the last address in the field that is not a trusted proxy's.
 func TestOnlyTrustedProxiesAreBelieved(t *testing.T) {
 	t.Parallel()
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
@@ -53,7 +53,7 @@ func TestOnlyTrustedProxiesAreBelieved(t *testing.T) {
 	}
 }
 
-// TestIPv6ClientsAreCountedByNetwork: a client with one IPv6 address has 2^64 of them.
+// TestIPv6ClientsAreCountedByNetwork: a client with one IPv6 address usually has 2^64 of them, so limits count /64 networks.
 func TestIPv6ClientsAreCountedByNetwork(t *testing.T) {
 	t.Parallel()
 	o := hub.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, PublishPerAddress: hub.Rate{PerSecond: 0.01, Burst: 1}}

@@ -61,7 +61,7 @@ func TestAnAdministratorClosesAStream(t *testing.T) {
 				t.Errorf("closed: %d", n)
 			}
 			if e := closed.next(); e.Type != "tidings.checkpoint" || e.ID != last.ID {
-				t.Errorf("the last it hears is %+v", e)
+				t.Errorf("the last event is %+v", e)
 			}
 			closed.end()
 			k.awaitMetrics(`tidings_streams_closed_total{reason="closed"} 1`)
@@ -165,7 +165,7 @@ func TestOnlyAdministratorsCloseStreams(t *testing.T) {
 	}
 	for _, query := range []string{
 		"", "?all=0", "?lag=0", "?all=1&subject=ann", "?all=2", "?topic=a*b", "?address=here", "?lag=-1", "?subject=a&subject=b", "?limit=1",
-		"?subject=", "?token=", "?address=", "?topic=", "?lag=", "?subject", "?subject=&lag=0", "?topic=news&token=", // empty values selected all streams of a hub without tokens
+		"?subject=", "?token=", "?address=", "?topic=", "?lag=", "?subject", "?subject=&lag=0", "?topic=news&token=", // an empty value must not select all streams of a hub without tokens
 		"/" + id + "?all=1",
 	} {
 		a := k.send(request{method: http.MethodDelete, path: "/api/v1/subscribers" + query, header: boss})
@@ -182,7 +182,7 @@ func TestOnlyAdministratorsCloseStreams(t *testing.T) {
 	}
 }
 
-// TestAnEmptyFilterSelectsNoStreams: on a hub without tokens no stream has a subject, and DELETE with an empty subject closed all streams.
+// TestAnEmptyFilterSelectsNoStreams: on a hub without tokens all subjects are empty, so an empty filter would match every stream.
 func TestAnEmptyFilterSelectsNoStreams(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])

@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestAdministratorListsSubscribers in pages.
+// TestAdministratorListsSubscribers: the list comes in pages.
 func TestAdministratorListsSubscribers(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -80,7 +80,7 @@ func TestStatisticsMatchMetrics(t *testing.T) {
 	}
 }
 
-// TestAdministratorTakesProfiles: one recording at a time, and only for administrators.
+// TestAdministratorTakesProfiles: only administrators may record profiles, one at a time.
 func TestAdministratorTakesProfiles(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
@@ -101,11 +101,11 @@ func TestAdministratorTakesProfiles(t *testing.T) {
 		}
 	}
 	if _, pattern := http.DefaultServeMux.Handler(httptest.NewRequest(http.MethodGet, "/debug/pprof/heap", nil)); pattern != "" {
-		t.Errorf("whoever serves the default ServeMux gives profiles to everybody: %s", pattern)
+		t.Errorf("the default ServeMux serves profiles without authorization: %s", pattern)
 	}
 }
 
-// TestAdminListenerNeedsNoToken: it serves only the routes for administrators, and refuses pages.
+// TestAdminListenerNeedsNoToken: it serves only the routes for administrators, and refuses requests from web pages.
 func TestAdminListenerNeedsNoToken(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
@@ -149,8 +149,8 @@ func TestAdminListenerNeedsNoToken(t *testing.T) {
 	}
 }
 
-// TestLocalAdminListenerRefusesDNSRebinding: a page whose host name resolved to 127.0.0.1 for a moment could read from this listener, which
-// requires no token and did not check the host.
+// TestLocalAdminListenerRefusesDNSRebinding: the listener requires no token, so it must check the host. Otherwise a page whose host name
+// resolves to 127.0.0.1 for a moment could read from it.
 func TestLocalAdminListenerRefusesDNSRebinding(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AdminLocal: true}, transports[0])
@@ -180,7 +180,7 @@ func TestLocalAdminListenerRefusesDNSRebinding(t *testing.T) {
 	}
 }
 
-// TestAdminElsewhereRemovesAdminRoutes: with a separate listener, the public one refuses even administrators.
+// TestAdminElsewhereRemovesAdminRoutes: with a separate admin listener, the public listener refuses even administrators.
 func TestAdminElsewhereRemovesAdminRoutes(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AdminElsewhere: true}, transports[0])
@@ -237,9 +237,9 @@ func TestReadyOnlyIfEventsAreStoredAndDelivered(t *testing.T) {
 	log.broken.Store(false)
 	log.unreadable.Store(true)
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
-	await(t, "what cannot be read is noticed", func() bool { return ready() == http.StatusServiceUnavailable })
+	await(t, "the hub is not ready while the log is unreadable", func() bool { return ready() == http.StatusServiceUnavailable })
 	log.unreadable.Store(false)
-	await(t, "what can be read again is noticed", func() bool { return ready() == http.StatusOK })
+	await(t, "the hub is ready again", func() bool { return ready() == http.StatusOK })
 	if err := k.hub.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func (d *discarded) Header() http.Header         { return d.header }
 func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discarded) WriteHeader(status int)      { d.status = status }
 
-// TestASinglePostAllocatesLittle: decoding costs nothing for a plain body.
+// TestASinglePostAllocatesLittle: a plain body allocates nothing for decoding.
 func TestASinglePostAllocatesLittle(t *testing.T) {
 	h := mustHub(t, instantLog{mustMemory(t, nil)}, nil)
 	defer func() {

@@ -11,9 +11,9 @@ var refusedBodies = map[string]struct {
 	head   string
 	status int
 }{
-	"an event that is none": {"POST /events/news HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n", 400},
-	"a path that is none":   {"POST /events/a//b HTTP/1.1\r\nHost: localhost\r\n", 400},
-	"nothing that is there": {"PUT /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/event-stream\r\n", 404},
+	"an invalid event": {"POST /events/news HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n", 400},
+	"an invalid path":  {"POST /events/a//b HTTP/1.1\r\nHost: localhost\r\n", 400},
+	"an unknown path":  {"PUT /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/event-stream\r\n", 404},
 }
 
 // TestPublisherGetsRefusalWhileSending: the connection is not reset, even for clients that send everything before they read.
@@ -21,7 +21,7 @@ func TestPublisherGetsRefusalWhileSending(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
 	line := strings.Repeat("nonsense", 1<<13) + "\n"
-	const lines = 100 // more than sockets and net/http take
+	const lines = 100 // more than sockets and net/http buffer
 	for name, test := range refusedBodies {
 		c := s.dial()
 		c.say(test.head + "Transfer-Encoding: chunked\r\n\r\n")
@@ -33,7 +33,7 @@ func TestPublisherGetsRefusalWhileSending(t *testing.T) {
 		}
 	}
 	c := s.dial()
-	c.say(refusedBodies["an event that is none"].head + fmt.Sprintf("Content-Length: %d\r\n\r\n", lines*len(line)))
+	c.say(refusedBodies["an invalid event"].head + fmt.Sprintf("Content-Length: %d\r\n\r\n", lines*len(line)))
 	for range lines {
 		c.say(line)
 	}

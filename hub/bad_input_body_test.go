@@ -17,7 +17,7 @@ func kind(contentType string) map[string]string {
 	return map[string]string{"Content-Type": contentType}
 }
 
-// TestBadHeadersAreRefused: with a problem that names the field or its value.
+// TestBadHeadersAreRefused: the problem names the field or its value.
 func TestBadHeadersAreRefused(t *testing.T) {
 	t.Parallel()
 	var requests []badRequest
@@ -60,7 +60,7 @@ func TestBadHeadersAreRefused(t *testing.T) {
 	} {
 		header := map[string]string{test.name: test.value}
 		requests = append(requests, badRequest{request{path: "/events/news", body: "x", header: header}, test.status, test.problem, test.says})
-		if test.name != "Content-Type" && test.value != "used" { // the same holds for streamed bodies
+		if test.name != "Content-Type" && test.value != "used" { // streamed bodies get the same refusal
 			for _, streamed := range []request{
 				{path: "/events/news", body: `{"data":"x"}`, header: kind("application/x-ndjson")},
 				{path: "/events/news?end=1", body: "data: x\n\n", header: kind("text/event-stream")},
@@ -74,7 +74,7 @@ func TestBadHeadersAreRefused(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestBadBodiesAreRefused: bodies that are too large or not valid text are refused whole.
+// TestBadBodiesAreRefused: a body that is too large or not valid text stores nothing.
 func TestBadBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -99,7 +99,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 		{"&encoding=base64", "", "eA", 400, "invalid-event", "base64"},
 		{"&encoding=base64", "", "eA==eA==", 400, "invalid-event", "base64"},
 		{"&encoding=base64", "", "not base64!", 400, "invalid-event", "base64"},
-		{"&encoding=base64", "", "_-8=", 400, "invalid-event", "base64"}, // the alphabet of URLs
+		{"&encoding=base64", "", "_-8=", 400, "invalid-event", "base64"}, // the URL-safe alphabet
 		{"&encoding=base64", "", " eHh4", 400, "invalid-event", "base64"},
 		{"&encoding=base64", "application/x-ndjson", `{"data":"eA=="}`, 400, "invalid-request", "each line"},
 		{"&encoding=base64", "text/event-stream", "data: eA==\n\n", 400, "invalid-request", "base64"},
@@ -107,7 +107,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 	each(t, &strict, func(s *site) {
 		g := guard(s)
 		for _, test := range tests {
-			for _, body := range []io.Reader{strings.NewReader(test.body), io.MultiReader(strings.NewReader(test.body))} { // of known length, and not
+			for _, body := range []io.Reader{strings.NewReader(test.body), io.MultiReader(strings.NewReader(test.body))} { // with and without Content-Length
 				r := request{method: http.MethodPost, path: "/events?topic=news" + test.query, reader: body, header: kind(test.contentType)}
 				what := r.path + " " + clipped(test.body)
 				refused(g.T, what, g.send(r), test.status, test.problem, test.says)
@@ -201,7 +201,7 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 					what := clipped(text)
 					says := bad.says
 					if before == 0 && strings.Contains(says, " at byte ") {
-						says = "UTF-8" // at another one
+						says = "UTF-8" // the invalid bytes are at another place
 					}
 					p := refused(g.T, what, a, bad.status, bad.problem, says)
 					for range before {
@@ -220,7 +220,7 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 	})
 }
 
-// TestIncompleteLastEventIsRefused: even if the body itself is complete, because the event would be lost.
+// TestIncompleteLastEventIsRefused: a complete body may end in the middle of an event. The hub reports it, because the event is not stored.
 func TestIncompleteLastEventIsRefused(t *testing.T) {
 	t.Parallel()
 	var requests []badRequest
@@ -248,8 +248,8 @@ func TestIncompleteLastEventIsRefused(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestABadFormOfAQUERYIsRefused: before a stream begins.
-func TestABadFormOfAQUERYIsRefused(t *testing.T) {
+// TestBadFormOfAQueryIsRefused: the refusal comes before the stream begins.
+func TestBadFormOfAQueryIsRefused(t *testing.T) {
 	t.Parallel()
 	form := "application/x-www-form-urlencoded"
 	var requests []badRequest
@@ -268,7 +268,7 @@ func TestABadFormOfAQUERYIsRefused(t *testing.T) {
 		{form, "", "topic=%zz", 400, "invalid-request", "%zz"},
 		{form, "", "topic=a;b", 400, "invalid-request", "semicolon"},
 		{form, "", "topic=\xff", 400, "invalid-topic", "UTF-8"},
-		{form, "", "topic=a\n", 400, "invalid-topic", "U+000A"}, // curl -d @file would have taken it away
+		{form, "", "topic=a\n", 400, "invalid-topic", "U+000A"}, // curl -d @file removes newlines; other clients do not
 		{form, "", `{"topic":"news"}`, 400, "invalid-request", "is unknown"},
 		{form, "", strings.Repeat("&topic=a", 11), 400, "too-many-topics", "11"},
 		{form, "", "topic=" + strings.Repeat("a", 4<<20), 413, "too-large", "form"},
@@ -279,7 +279,7 @@ func TestABadFormOfAQUERYIsRefused(t *testing.T) {
 		}
 		for _, path := range []string{"/events", "/events/news"} {
 			if strings.Count(test.body, "topic=a") > 10 && path != "/events" {
-				continue // then there are twelve
+				continue // with the topic of the path there are twelve topics
 			}
 			requests = append(requests, badRequest{request{method: "QUERY", path: path, body: test.body, header: header}, test.status, test.problem, test.says})
 		}
@@ -287,7 +287,7 @@ func TestABadFormOfAQUERYIsRefused(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestDataCannotForgeEvents: a publisher cannot make subscribers see events that the hub did not send.
+// TestDataCannotForgeEvents: data with line breaks and field names stays data for every subscriber.
 func TestDataCannotForgeEvents(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

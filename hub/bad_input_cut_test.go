@@ -57,8 +57,8 @@ var framings = map[string]func(body string) (field, framed string, payload func(
 	},
 }
 
-// TestPublisherResumesBodyCutAtAnyByte: complete events are stored, the problem says how many, and the topic has not ended. After sending the
-// body again with the same key, each event is stored once.
+// TestPublisherResumesBodyCutAtAnyByte: complete events are stored, the problem says how many, and the topic does not end. When the publisher
+// sends the whole body again with the same key, each event is stored once.
 func TestPublisherResumesBodyCutAtAnyByte(t *testing.T) {
 	t.Parallel()
 	for _, body := range cutBodies {
@@ -92,7 +92,7 @@ func TestPublisherResumesBodyCutAtAnyByte(t *testing.T) {
 	}
 }
 
-// resend sends a whole body, of which some events are stored already, and checks that each event is stored once.
+// resend sends a whole body again. The log already has some of its events; resend checks that each event is stored once.
 func (s *site) resend(what, request, topic string, before int) {
 	s.Helper()
 	c := s.dial()
@@ -118,8 +118,8 @@ func (s *site) eventsOf(topic string) (of []string) {
 	return of
 }
 
-// TestRetryMayArriveBeforeTheFirstAttemptEnds: the client's connection breaks without notice, and the client repeats the body while the hub
-// still reads the first one.
+// TestRetryMayArriveBeforeTheFirstAttemptEnds: the client's connection breaks unnoticed. The client sends the body again while the hub still
+// reads the first attempt.
 func TestRetryMayArriveBeforeTheFirstAttemptEnds(t *testing.T) {
 	t.Parallel()
 	for _, body := range cutBodies {

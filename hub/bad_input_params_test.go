@@ -9,7 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestBadParametersOfASubscriptionAreRefused, in the URL and in the form of a QUERY. Ignoring a misspelt parameter would look like success.
+// TestBadParametersOfASubscriptionAreRefused in the URL and in the form of a QUERY. A hub that ignored a misspelt parameter would look as if
+// it had obeyed.
 func TestBadParametersOfASubscriptionAreRefused(t *testing.T) {
 	t.Parallel()
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
@@ -93,7 +94,7 @@ func TestBadParametersOfASubscriptionAreRefused(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestBadParametersOfAPublicationAreRefused before the hub reads the body.
+// TestBadParametersOfAPublicationAreRefused: the refusal comes before the hub reads the body.
 func TestBadParametersOfAPublicationAreRefused(t *testing.T) {
 	t.Parallel()
 	var many strings.Builder

@@ -64,7 +64,7 @@ func (c *conversation) cut() {
 	}
 }
 
-// TestMalformedRequestsAreRefused: unescaped characters, repeated fields, and bodies with wrong framing.
+// TestMalformedRequestsAreRefused: unescaped characters, repeated fields, wrongly framed bodies.
 func TestMalformedRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
@@ -74,7 +74,7 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		status        int
 		problem, says string
 	}{
-		// The escaped slash was taken for a slash when another character of the path was not as it should be.
+		// An escaped slash stays part of its segment, also if another character of the path is not escaped as it should be.
 		{"GET /events/ü%2Fb HTTP/1.1", "", 400, "invalid-topic", "topic=%C3%BC%2Fb"},
 		{"GET /events/a\"%2Fb HTTP/1.1", "", 400, "invalid-topic", "topic=a%22%2Fb"},
 		{"GET /events/{a}%2Fb HTTP/1.1", "", 400, "invalid-topic", "escaped slash"},
@@ -103,7 +103,7 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		{"POST /events HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 400, "invalid-topic", "name the topic"},
 		{"QUERY /events HTTP/1.1\nExpect: 100-continue\nContent-Length: 1", "", 415, "unsupported-media-type", "form"},
 
-		// Bodies that break off, or are not chunked as they say.
+		// Bodies that end early, or whose chunks are malformed.
 		{"POST /events/news HTTP/1.1\nContent-Length: 10", "short", 408, "broken-body", "again"},
 		{"POST /events/news HTTP/1.1\nContent-Length: 10\nContent-Type: image/png", "", 408, "broken-body", "again"},
 		{"POST /events/news?encoding=base64 HTTP/1.1\nContent-Length: 10", "eA==", 408, "broken-body", "again"},
@@ -126,7 +126,7 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 	g.silent()
 }
 
-// TestRequestsRefusedByNetHTTPStoreNothing. net/http answers them itself.
+// TestRequestsRefusedByNetHTTPStoreNothing: net/http answers these requests itself.
 func TestRequestsRefusedByNetHTTPStoreNothing(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
@@ -157,7 +157,7 @@ func TestRequestsRefusedByNetHTTPStoreNothing(t *testing.T) {
 		{"POST /events/" + strings.Repeat("x", 1<<20+8<<10), 431},
 	} {
 		c := g.dial()
-		_, _ = io.WriteString(c, test.text) // the answer may come before all of it is sent
+		_, _ = io.WriteString(c, test.text) // fails if the answer arrives before all is sent
 		if a := c.hear(); a.status != test.status {
 			t.Errorf("%q: %d %s, want %d", clipped(test.text), a.status, a.body, test.status)
 		}
@@ -166,15 +166,14 @@ func TestRequestsRefusedByNetHTTPStoreNothing(t *testing.T) {
 	g.silent()
 }
 
-// TestConnectionServesRequestsAfterRefusedBody: the hub ended its wait for more of a body, which was complete, with a deadline. net/http
-// already waited for the next request, took the deadline for a disconnect, and canceled the context of all later requests on the connection:
-// they failed with 500.
+// TestConnectionServesRequestsAfterRefusedBody: the deadline for a refused body must not outlive the body. net/http, which already waits for the
+// next request, would take an expired deadline for a disconnect and cancel every later request on the connection.
 func TestConnectionServesRequestsAfterRefusedBody(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	const bad = "POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 23\r\n\r\n{\"data\":\"1\"}\nnonsense\r\n"
 	const next = "GET /events/news?poll=1&last=1 HTTP/1.1\r\nHost: x\r\n\r\n"
-	for range 300 { // it was a race
+	for range 300 { // the failure was a race
 		c := s.dial()
 		c.say(bad)
 		refused(t, bad, c.hear(), http.StatusBadRequest, "invalid-event", "the event before it is stored")
@@ -186,8 +185,8 @@ func TestConnectionServesRequestsAfterRefusedBody(t *testing.T) {
 	}
 }
 
-// TestHalfClosedConnectionGetsItsAnswer: net/http takes the end of the client's half for a disconnect and cancels the context of the request,
-// with which the event was to be stored.
+// TestHalfClosedConnectionGetsItsAnswer: when a client closes its sending side, net/http cancels the request's context. The event is stored all
+// the same.
 func TestHalfClosedConnectionGetsItsAnswer(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustDisk(t, nil), nil, transports[0])

@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// slowly runs a test in a synctest bubble, with a connection to a hub. It sends head with the host and the length added.
+// slowly runs a test in a synctest bubble. It connects to a hub and sends head, to which it adds the host and the length.
 func slowly(t *testing.T, head string, length int, f func(t *testing.T, log eventlog.Log, c *ssetest.Conn, hear func() answer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -61,7 +61,7 @@ func say(t *testing.T, w io.Writer, text string) {
 	}
 }
 
-// TestSingleEventBodyTimesOutAfterOneMinute, even if bytes arrive steadily.
+// TestSingleEventBodyTimesOutAfterOneMinute: bytes that arrive steadily do not extend the minute.
 func TestSingleEventBodyTimesOutAfterOneMinute(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{
@@ -83,7 +83,7 @@ func TestSingleEventBodyTimesOutAfterOneMinute(t *testing.T) {
 	}
 }
 
-// TestStreamedBodyTimesOutOnlyWhenSilent: after five minutes of silence the complete events are stored, and the problem says so.
+// TestStreamedBodyTimesOutOnlyWhenSilent: after five minutes of silence the hub answers with a problem. The complete events stay stored.
 func TestStreamedBodyTimesOutOnlyWhenSilent(t *testing.T) {
 	t.Parallel()
 	for kind, event := range map[string]string{"application/x-ndjson": "{\"data\":\"x\"}\n", "text/event-stream": "data: x\n\n"} {
@@ -108,7 +108,7 @@ func TestStreamedBodyTimesOutOnlyWhenSilent(t *testing.T) {
 	}
 }
 
-// TestSlowPublishersDelayNoOthers: bodies that never arrive cost others nothing.
+// TestSlowPublishersDelayNoOthers: bodies that never arrive do not slow down other publishers.
 func TestSlowPublishersDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{}, transports[0])

@@ -13,24 +13,24 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// Invalid requests, by what is invalid: paths and methods in this file; parameters, headers, bodies, raw bytes, broken bodies and slow
-// bodies in the other files bad_input_*. Each request is refused and changes nothing.
+// Invalid requests: each is refused and changes nothing. This file has paths and methods; the other files bad_input_* have parameters, headers,
+// bodies, raw bytes, broken bodies and slow bodies.
 
-// badRequest is a request that is refused, and how.
+// badRequest is an invalid request and the refusal that it gets.
 type badRequest struct {
 	request
 	status  int
-	problem string // its type, after urn:tidings:problem:
-	says    string // somewhere in its detail
+	problem string // the problem's type, without urn:tidings:problem:
+	says    string // a part of the problem's detail
 }
 
-// strict has limits that a test reaches quickly.
+// strict has limits that are low enough to reach in a test.
 var strict = hub.Options{MaxEvent: 1000, MaxTopics: 10}
 
-// guarded is a hub whose log must not change. The log has an event, a used idempotency key, and an ended topic.
+// guarded is a hub whose log must not change. The log has one event, one used idempotency key and one ended topic.
 type guarded struct {
 	*site
-	follower *follower // of everything
+	follower *follower // subscribes to all topics
 	head     eventlog.Position
 	events   []string
 }
@@ -52,7 +52,7 @@ func (g *guarded) unchanged(after string) {
 	}
 }
 
-// silent fails the test if the subscriber got an event.
+// silent fails the test if the subscriber has received an event.
 func (g *guarded) silent() {
 	g.Helper()
 	g.hubPublish(hub.Event{Topics: []string{"news"}, Data: "after"})
@@ -64,11 +64,11 @@ type problemAnswer struct {
 	Type, Title, Detail string
 	Status              int
 
-	Stored *int // of a streamed body
+	Stored *int // how many events of a streamed body are stored
 	Last   string
 }
 
-// refused fails the test unless a response is a refusal with this status, problem and detail.
+// refused fails the test unless an answer has this status and a problem of this type whose detail contains says.
 func refused(t *testing.T, what string, a answer, status int, problem, says string) (p problemAnswer) {
 	t.Helper()
 	if a.status != status || a.header.Get("Content-Type") != "application/problem+json" || a.header.Get("Cache-Control") != "no-store" {
@@ -91,7 +91,7 @@ func refused(t *testing.T, what string, a answer, status int, problem, says stri
 	return p
 }
 
-// refuse sends bad requests over every transport.
+// refuse sends invalid requests over every transport and checks each refusal.
 func refuse(t *testing.T, requests []badRequest) {
 	t.Helper()
 	each(t, &strict, func(s *site) {
@@ -108,7 +108,7 @@ func refuse(t *testing.T, requests []badRequest) {
 
 func clipped(text string) string { return text[:min(len(text), 80)] }
 
-// TestBadPathsAreRefused: a path that proxies may rewrite is refused, and the problem names the form to use.
+// TestBadPathsAreRefused: proxies may rewrite such a path. The problem names the parameter to use instead.
 func TestBadPathsAreRefused(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", eventlog.MaxName+1)
@@ -136,7 +136,7 @@ func TestBadPathsAreRefused(t *testing.T) {
 		{"/events/a%EF%BB%BFb", "invalid-topic", "U+FEFF"},
 		{"/events/a%FFb", "invalid-topic", "UTF-8"},
 		{"/events/%ED%A0%80", "invalid-topic", "UTF-8"}, // half of a surrogate pair
-		{"/events/%C0%AF", "invalid-topic", "UTF-8"},    // a slash, in two bytes
+		{"/events/%C0%AF", "invalid-topic", "UTF-8"},    // an overlong encoding of a slash
 		{"/events/" + long, "invalid-topic", "1024"},
 		{"/events//" + long, "invalid-topic", "1024"},
 		{"/events/a*b", "invalid-topic", "*"},
@@ -188,7 +188,7 @@ func TestBadMethodsAreRefused(t *testing.T) {
 	})
 }
 
-// TestBadHEADIsRefusedLikeGET, without a body.
+// TestBadHEADIsRefusedLikeGET: the answer to HEAD has the status and the header of the answer to GET, and no body.
 func TestBadHEADIsRefusedLikeGET(t *testing.T) {
 	t.Parallel()
 	each(t, &strict, func(s *site) {
@@ -209,7 +209,7 @@ func TestBadHEADIsRefusedLikeGET(t *testing.T) {
 	})
 }
 
-// TestReservedTopicsCannotBePublishedTo, nor can patterns. A token would not help, so the status is not 401.
+// TestReservedTopicsCannotBePublishedTo: the same holds for patterns. The status is not 401, because no token would help.
 func TestReservedTopicsCannotBePublishedTo(t *testing.T) {
 	t.Parallel()
 	lines := map[string]string{"Content-Type": "application/x-ndjson"}
@@ -233,7 +233,7 @@ func TestReservedTopicsCannotBePublishedTo(t *testing.T) {
 	refuse(t, requests)
 }
 
-// TestRequestWithoutTokenGets401, wherever the request names the topic. A request with a token gets 403.
+// TestRequestWithoutTokenGets401 for a topic in the path, in a parameter or in a form. With a token that grants too little it gets 403.
 func TestRequestWithoutTokenGets401(t *testing.T) {
 	t.Parallel()
 	o := strict

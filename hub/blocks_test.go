@@ -22,13 +22,13 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// The format of streams is safe for clients that do not follow the standard exactly. checkBlocks checks every stream that a test of this
+// Streams are also safe for clients that do not follow the standard exactly. checkBlocks checks this for every stream that a test of this
 // package reads.
 
-// tellsRetry matches a refused stream: one event with a reconnection time.
+// tellsRetry matches the stream that a refused subscriber gets: one event with a reconnection time.
 var tellsRetry = regexp.MustCompile(`^event: tidings\.retry\nretry: [0-9]+\ndata: \{.*\}\n\n$`)
 
-// TestStreamBeginsWithReconnectionTime: the first checkpoint has it. Only a gap comes before.
+// TestStreamBeginsWithReconnectionTime: the first checkpoint has it. Only a gap may come before.
 func TestStreamBeginsWithReconnectionTime(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -54,7 +54,7 @@ func TestStreamBeginsWithReconnectionTime(t *testing.T) {
 	})
 }
 
-// TestEveryControlEventHasJSONAsData, in NDJSON as well, so that consumers that parse all data do not fail.
+// TestEveryControlEventHasJSONAsData in event streams and in NDJSON, so that a consumer that parses all data does not fail.
 func TestEveryControlEventHasJSONAsData(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -82,8 +82,8 @@ func TestEveryControlEventHasJSONAsData(t *testing.T) {
 	})
 }
 
-// TestAClientThatDispatchesAtEveryBlankLineSeesNoEmptyMessage: it reads a silent stream with a few events until the hub shuts down.
-func TestAClientThatDispatchesAtEveryBlankLineSeesNoEmptyMessage(t *testing.T) {
+// TestClientThatDispatchesAtEveryBlankLineGetsNoEmptyEvent: the client reads a quiet stream with few events until the hub shuts down.
+func TestClientThatDispatchesAtEveryBlankLineGetsNoEmptyEvent(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 5 * time.Millisecond}, func(s *site) {
 		resp := s.slow("/events/news", nil)
@@ -107,7 +107,7 @@ func TestAClientThatDispatchesAtEveryBlankLineSeesNoEmptyMessage(t *testing.T) {
 		})
 		want := []string{"0", "1", "2"}
 		for i, data := range want {
-			await(s.T, "a heartbeat", func() bool { return heartbeats.seen.Load() > int64(i) })
+			await(s.T, "a heartbeat arrives", func() bool { return heartbeats.seen.Load() > int64(i) })
 			s.post("news", data)
 			s.post("other", "x")
 		}
@@ -144,8 +144,8 @@ func (s *site) shutdown() {
 	}
 }
 
-// TestClientThatStoresIDsEarlyLosesEventsOnlyAfterTheID: because the id comes last, such a client loses an event only if the connection
-// breaks between the id and the blank line.
+// TestClientThatStoresIDsEarlyLosesEventsOnlyAfterTheID: some clients store an id before the event is complete. Because the hub writes the id
+// last, they lose an event only if the connection breaks between the id and the blank line.
 func TestClientThatStoresIDsEarlyLosesEventsOnlyAfterTheID(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -185,8 +185,8 @@ func TestClientThatStoresIDsEarlyLosesEventsOnlyAfterTheID(t *testing.T) {
 	}
 }
 
-// TestLastCheckpointMatchesSentEvents: a stream whose client should resume ends with a checkpoint and a reconnection time, whatever ends it.
-// The client then gets all events, also those published at that moment.
+// TestLastCheckpointMatchesSentEvents: a stream that the client should resume ends with a checkpoint and a reconnection time, for every reason
+// to end. The client that resumes gets all events, also those published at that moment.
 func TestLastCheckpointMatchesSentEvents(t *testing.T) {
 	t.Parallel()
 	o := &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
@@ -210,8 +210,8 @@ func TestLastCheckpointMatchesSentEvents(t *testing.T) {
 	})
 }
 
-// checkEnd ends a stream while events are published, and compares the last checkpoint with the events before it. The events fit into any
-// socket, because a stalled stream is cut off.
+// checkEnd ends a stream while events are published, and compares the last checkpoint with the events before it. All events together fit into a
+// socket, because the hub disconnects stalled streams.
 func checkEnd(s *site, path, subject string, end func()) {
 	s.Helper()
 	resp := s.slow(path, map[string]string{"X-Subject": subject})
@@ -252,6 +252,6 @@ func checkEnd(s *site, path, subject string, end func()) {
 	}
 	at, err := eventlog.ParsePosition(last[1])
 	if err != nil || sent > 0 && at.Seq < published[sent-1].Seq || sent < len(published) && at.Seq >= published[sent].Seq {
-		s.Errorf("the checkpoint at %v (%v) says something else than the %d events before it: %v", at, err, sent, published)
+		s.Errorf("the checkpoint at %v (%v) does not match the %d events before it: %v", at, err, sent, published)
 	}
 }

@@ -31,7 +31,7 @@ func newest(t *testing.T, log eventlog.Log) eventlog.Record {
 	return a.Records[0]
 }
 
-// TestMediaTypeDecidesWhetherBodyIsText: the content of the body plays no role.
+// TestMediaTypeDecidesWhetherBodyIsText: the hub does not look at the content of the body.
 func TestMediaTypeDecidesWhetherBodyIsText(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -47,7 +47,7 @@ func TestMediaTypeDecidesWhetherBodyIsText(t *testing.T) {
 		"application/pdf": false, "video/mp4": false, "application/vnd.ms-excel": false, "image/json": false, "audio/yaml": false, "application/x-protobuf": false,
 		"application/wasm": false, "application/gzip": false, "application/jsonx": false, "font/woff2": false, "model/gltf-binary": false, "application/x-tar": false,
 
-		// Whatever it is, with a charset it is text; however that is written, as long as browsers read it.
+		// A body with a charset is text, for every media type and every spelling of the charset that browsers know.
 		"application/octet-stream; charset=utf-8": true, "image/png;charset=UTF-8": true, `application/x-custom ; Charset="utf-8"`: true,
 		"application/cbor; foo; charset=utf8": true, "application/cbor;charset=utf-8;": true, "application/cbor;;charset=utf-8": true, "application/cbor; =x; charset=utf-8": true,
 		`application/cbor; charset="utf-8`: true, "application/cbor; charset=utf-8; charset=utf-8": true, "application/cbor; charset=utf-8; charset=klingon": true,
@@ -83,7 +83,7 @@ var charsets = []struct {
 	{"windows-1251", "", charmap.Windows1251, "Привет"},
 	{"koi8-r", "", charmap.KOI8R, "Привет"},
 	{"iso-8859-15", "", charmap.ISO8859_15, "5 €"},
-	{"IBM437", "", charmap.CodePage437, "┌─┐ é"}, // of IANA, and not of browsers
+	{"IBM437", "", charmap.CodePage437, "┌─┐ é"}, // registered at IANA, unknown to browsers
 	{"Shift_JIS", "", japanese.ShiftJIS, "こんにちは、世界 ｶﾅ"},
 	{"euc-jp", "", japanese.EUCJP, "こんにちは"},
 	{"iso-2022-jp", "", japanese.ISO2022JP, "こんにちは ok"},
@@ -103,7 +103,7 @@ var charsets = []struct {
 	{"UTF-8", "", encoding.Nop, "Grüße 😀 \ufffd"},
 }
 
-// TestTextIsConvertedFromItsCharset, also in streamed bodies, and however the bytes are split.
+// TestTextIsConvertedFromItsCharset in single and streamed bodies, no matter where the bytes are split.
 func TestTextIsConvertedFromItsCharset(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -121,7 +121,7 @@ func TestTextIsConvertedFromItsCharset(t *testing.T) {
 					strings.NewReader(test.mark + sent), iotest.OneByteReader(strings.NewReader(test.mark + sent)),
 				} {
 					if _, ok := body.(*strings.Reader); !ok && len(text) > len(test.text) {
-						continue // it would take long, and say no more
+						continue // takes long and tests nothing new
 					}
 					a := s.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: kind(contentType + "; charset=" + test.label)})
 					if a.status != http.StatusOK {
@@ -137,7 +137,7 @@ func TestTextIsConvertedFromItsCharset(t *testing.T) {
 	}
 }
 
-// TestInvalidTextInCharsetIsRefused: the problem says where, and nothing of the event is stored.
+// TestInvalidTextInCharsetIsRefused: the problem says where the text is invalid, and nothing of the event is stored.
 func TestInvalidTextInCharsetIsRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -158,11 +158,11 @@ func TestInvalidTextInCharsetIsRefused(t *testing.T) {
 		{"iso-2022-jp", "\x1b$B\x30", 400, "iso-2022-jp after 0"},
 		{"utf-16", "a", 400, "utf-16 after 0"},
 		{"utf-16", "\xff\xfea\x00b", 400, "utf-16 after 1"},
-		{"utf-16le", "a\x00\x00\xd8b\x00", 400, "utf-16le after 1"}, // half a pair
+		{"utf-16le", "a\x00\x00\xd8b\x00", 400, "utf-16le after 1"}, // half of a surrogate pair
 		{"utf-16be", "\xdc\x00\x00a", 400, "utf-16be after 0"},
 		{"koi9", "x", 415, "koi9"},
 		{"utf-7", "x", 415, "utf-7"},
-		{"hz-gb-2312", "x", 415, "hz-gb-2312"}, // which nobody should decode
+		{"hz-gb-2312", "x", 415, "hz-gb-2312"}, // browsers refuse to decode it
 		{"x-user's own", "x", 415, "x-user's own"},
 	} {
 		for _, contentType := range []string{"text/plain", "application/octet-stream", "application/x-ndjson", "text/event-stream"} {

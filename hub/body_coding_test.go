@@ -36,7 +36,7 @@ var coders = map[string]func(io.Writer) flusher{
 	"zstd": func(w io.Writer) flusher { return newZstd(w) },
 }
 
-// encoded returns a text encoded with codings, in order.
+// encoded returns a text in the given content codings, applied in order.
 func encoded(text string, codings ...string) string {
 	for _, coding := range codings {
 		var b bytes.Buffer
@@ -53,7 +53,7 @@ func codedAs(coding, contentType string) map[string]string {
 	return map[string]string{"Content-Encoding": coding, "Content-Type": contentType}
 }
 
-// TestCompressedBodiesArePublished, whatever the coding, and also if they are compressed several times.
+// TestCompressedBodiesArePublished in every coding, also if compressed several times.
 func TestCompressedBodiesArePublished(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a line of many that are alike\n", 1500)
@@ -75,7 +75,7 @@ func TestCompressedBodiesArePublished(t *testing.T) {
 				"zstd of one part": {"zstd", string(must(zstd.NewWriter(nil)).EncodeAll([]byte(text), nil))},
 			} {
 				if name == "zstd of one part" && text == "" {
-					continue // is no frame at all
+					continue // EncodeAll writes no frame for an empty text
 				}
 				for contentType, form := range map[string]string{
 					"text/plain": "%s", "application/x-ndjson": "{\"data\":%q}\n", "text/event-stream": "data: %s\n\n",
@@ -132,7 +132,7 @@ func codingsIn(field string) (all []string) {
 	return all
 }
 
-// TestCompressedEventIsDeliveredWhenFlushed: it does not wait for more bytes or the end of the body.
+// TestCompressedEventIsDeliveredWhenFlushed: the event does not wait for more bytes or for the end of the body.
 func TestCompressedEventIsDeliveredWhenFlushed(t *testing.T) {
 	t.Parallel()
 	for name, coder := range coders {
@@ -196,7 +196,7 @@ func TestCompressedEventIsDeliveredWhenFlushed(t *testing.T) {
 	}
 }
 
-// TestDamagedCompressedBodyIsRefused whole, wherever it is cut or damaged.
+// TestDamagedCompressedBodyIsRefused: nothing is stored, no matter where the body is cut or damaged.
 func TestDamagedCompressedBodyIsRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[len(transports)-1])
@@ -226,7 +226,7 @@ func TestDamagedCompressedBodyIsRefused(t *testing.T) {
 			bad[i] ^= 0x55
 			a := s.send(request{path: "/events/news", body: string(bad), header: codedAs(coding, "")})
 			if a.status == http.StatusOK && newest(t, s.log).Data == text {
-				continue // a byte of the header that means nothing
+				continue // a header byte that decoders ignore
 			}
 			if a.status != http.StatusBadRequest && a.status != http.StatusUnsupportedMediaType {
 				t.Errorf("%s with another byte %d: %d %s", coding, i, a.status, a.body)
@@ -235,7 +235,7 @@ func TestDamagedCompressedBodyIsRefused(t *testing.T) {
 	}
 }
 
-// TestCutCompressedStreamKeepsCompleteEvents, like any streamed body.
+// TestCutCompressedStreamKeepsCompleteEvents like any other streamed body.
 func TestCutCompressedStreamKeepsCompleteEvents(t *testing.T) {
 	t.Parallel()
 	for coding, coder := range coders {
@@ -252,7 +252,7 @@ func TestCutCompressedStreamKeepsCompleteEvents(t *testing.T) {
 	}
 }
 
-// TestDecompressionBombIsRefused: it uses no more memory than the limit.
+// TestDecompressionBombIsRefused: decompression uses no more memory than the limit.
 func TestDecompressionBombIsRefused(t *testing.T) {
 	t.Parallel()
 	const max = 10_000
@@ -293,14 +293,14 @@ func TestDecompressionBombIsRefused(t *testing.T) {
 	}
 }
 
-// TestZstdWindowIsLimited (RFC 9659). The refusal lists the accepted codings.
+// TestZstdWindowIsLimited to the size of RFC 9659. The refusal lists the accepted codings.
 func TestZstdWindowIsLimited(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: 16 << 20}, transports[0])
 	noise := make([]byte, 300<<10) // more than a block
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	for window, status := range map[int]int{1 << 10: 200, 1 << 20: 200, 8 << 20: 200, 16 << 20: 415, 512 << 20: 415} {
-		for _, first := range []string{"", encoded("", "zstd")} { // the second frame of a body counts, too
+		for _, first := range []string{"", encoded("", "zstd")} { // the limit holds for a second frame, too
 			var b bytes.Buffer
 			w := newZstd(&b, zstd.WithWindowSize(window), zstd.WithSingleSegment(false))
 			_, _ = w.Write(noise)
@@ -316,7 +316,7 @@ func TestZstdWindowIsLimited(t *testing.T) {
 	}
 }
 
-// TestRefusedContentCodingListsAcceptedOnes (RFC 9110, section 15.5.16).
+// TestRefusedContentCodingListsAcceptedOnes in Accept-Encoding (RFC 9110, section 15.5.16).
 func TestRefusedContentCodingListsAcceptedOnes(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

@@ -60,9 +60,9 @@ func (b *haltingBody) Close() error {
 	return nil
 }
 
-// haltingCrowd sends n bodies that pause, and waits until each has paused or is refused. It returns the refusals, and a function that
-// releases the other bodies and returns their responses.
-func haltingCrowd(s *site, n int, contentType string, body func() *haltingBody, header func(i int) map[string]string) (refused []answer, finish func() []answer) {
+// haltingBodies sends n bodies that pause, and waits until each has paused or is refused. It returns the refusals, and a function that releases
+// the other bodies and returns their responses.
+func haltingBodies(s *site, n int, contentType string, body func() *haltingBody, header func(i int) map[string]string) (refused []answer, finish func() []answer) {
 	goOn := make(chan struct{})
 	answers := make(chan answer, n)
 	there := make(chan struct{}, n)
@@ -75,7 +75,7 @@ func haltingCrowd(s *site, n int, contentType string, body func() *haltingBody, 
 			answers <- s.send(request{method: http.MethodPost, path: "/events/news", reader: b, header: h})
 		}()
 	}
-	for range n { // one that has halted may still be refused: what it has sent is on its way
+	for range n { // a paused body may still be refused: its bytes are on their way
 		select {
 		case <-there:
 		case a := <-answers:
@@ -98,7 +98,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestMemoryOfBodiesIsLimited. 60 publishers of 16 MiB each, who paused just before the end, used 1.1 GB.
+// TestMemoryOfBodiesIsLimited: 60 publishers send 16 MiB each and pause just before the end. Without a limit that takes 1.1 GB.
 func TestMemoryOfBodiesIsLimited(t *testing.T) {
 	everything := access.Everything()
 	manyAddresses := func(i int) map[string]string {
@@ -116,15 +116,15 @@ func TestMemoryOfBodiesIsLimited(t *testing.T) {
 		n                 int // senders
 		body              func(size int) *haltingBody
 		header            func(i int) map[string]string
-		event             int   // the largest one
-		budget, most      int64 // of that
+		event             int   // the largest event, in bytes
+		budget, most      int64 // the budget of all bodies, and the largest allowed growth of the heap
 		status            int
 		says              string
 	}{
-		{"events", "text/plain", 60, event, manyAddresses, 4 << 20, 32 << 20, 32 << 20, 503, "full"}, // the story, at a quarter of its size
+		{"events", "text/plain", 60, event, manyAddresses, 4 << 20, 32 << 20, 32 << 20, 503, "full"}, // as in production, at a quarter of the size
 		{"lines", "application/x-ndjson", 30, line, manyAddresses, 1 << 20, 8 << 20, 8 << 20, 503, "full"},
 		{"streams", "text/event-stream", 30, stream, manyAddresses, 1 << 20, 8 << 20, 8 << 20, 503, "full"},
-		// 3,500 lines of 64,000 bytes without their end took 500 MB, of which nothing was counted.
+		// The same for incomplete lines: 3,500 lines of 64,000 bytes would take 500 MB.
 		{"short lines", "application/x-ndjson", 100, line, manyAddresses, 60 << 10, 1 << 20, 1 << 20, 503, "full"},
 		{"short streams", "text/event-stream", 100, stream, manyAddresses, 60 << 10, 1 << 20, 1 << 20, 503, "full"},
 		{"short lines from one address", "application/x-ndjson", 100, line, oneAddress, 60 << 10, 1 << 20, 512 << 10, 429, "your address"},
@@ -144,14 +144,14 @@ func TestMemoryOfBodiesIsLimited(t *testing.T) {
 				},
 			}, transports[0])
 			before := heap()
-			refused, finish := haltingCrowd(s, test.n, test.contentType, body, test.header)
-			await(t, "what was read is counted", func() bool { return s.hub.BodyBytes() > 0 })
-			// What is refused takes a moment to be given back; what is taken for good would stay.
-			await(t, "bodies take little more than their budget", func() bool { return heap()-before < test.most+test.most/2+int64(test.n)*(64<<10) }) // with the buffers of both ends
+			refused, finish := haltingBodies(s, test.n, test.contentType, body, test.header)
+			await(t, "the bytes read are counted", func() bool { return s.hub.BodyBytes() > 0 })
+			// The memory of a refusal is freed after a moment; a leak would stay.
+			await(t, "bodies take little more than their budget", func() bool { return heap()-before < test.most+test.most/2+int64(test.n)*(64<<10) }) // and the buffers of both ends
 			if counted := s.hub.BodyBytes(); counted > test.most {
 				t.Errorf("%d bytes are counted, of %d", counted, test.most)
 			}
-			for _, small := range []string{"hello", strings.Repeat("x", 16<<10)} { // what is small comes in all the same
+			for _, small := range []string{"hello", strings.Repeat("x", 16<<10)} { // small events are still accepted
 				if a := s.send(request{path: "/events/news", body: small, header: test.header(0)}); a.status != http.StatusOK {
 					t.Errorf("another event of %d bytes: %d %s", len(small), a.status, a.body)
 				}
@@ -168,9 +168,9 @@ func TestMemoryOfBodiesIsLimited(t *testing.T) {
 			if good == 0 || good == test.n {
 				t.Errorf("%d of %d are stored", good, test.n)
 			}
-			await(t, "all is given back", func() bool { return s.hub.BodyBytes() == 0 })
+			await(t, "all memory is released", func() bool { return s.hub.BodyBytes() == 0 })
 			if a := s.send(request{method: http.MethodPost, path: "/events/news", reader: io.LimitReader(zeros{}, int64(size)), header: test.header(0)}); a.status != http.StatusOK {
-				t.Errorf("one alone, after that: %d %s", a.status, a.body)
+				t.Errorf("a single event after that: %d %s", a.status, a.body)
 			}
 		})
 	}
@@ -180,7 +180,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// TestAnnouncedBodyUsesNoMemory: bytes count when they arrive.
+// TestAnnouncedBodyUsesNoMemory: bytes count when they arrive, not when Content-Length announces them.
 func TestAnnouncedBodyUsesNoMemory(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: 16 << 20}, transports[0])
 	before := heap()
@@ -196,7 +196,7 @@ func TestAnnouncedBodyUsesNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer := make([]byte, len("HTTP/1.1 100 Continue\r\n"))
-		if _, err := io.ReadFull(c, answer); err != nil || !strings.Contains(string(answer), "100") { // somebody reads the body
+		if _, err := io.ReadFull(c, answer); err != nil || !strings.Contains(string(answer), "100") { // the hub reads the body
 			t.Fatalf("%q, %v", answer, err)
 		}
 		if _, err := io.WriteString(c, "x"); err != nil {
@@ -208,26 +208,26 @@ func TestAnnouncedBodyUsesNoMemory(t *testing.T) {
 	}
 }
 
-// TestIdlePublisherStreamsUseLittleMemory: most publishers send a line now and then.
+// TestIdlePublisherStreamsUseLittleMemory: most publishers keep a stream open and send a line rarely.
 func TestIdlePublisherStreamsUseLittleMemory(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	f := s.follow("/events/news", nil)
 	const n = 200
 	halting := func() *haltingBody { return &haltingBody{head: "{\"data\":\"x\"}\n"} }
 	before := heap()
-	refused, finish := haltingCrowd(s, n, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
+	refused, finish := haltingBodies(s, n, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
 	for range n {
 		f.want("x")
 	}
-	// Both ends are here, with the buffers of their connections.
+	// The heap has both ends of each connection and their buffers.
 	if taken := heap() - before; s.hub.BodyBytes() != 0 || taken > n*96<<10 || len(refused) > 0 {
 		t.Errorf("%d bytes are counted, and %d are taken, for %d streams in which nothing is under way; %d are refused", s.hub.BodyBytes(), taken, n, len(refused))
 	}
 	finish()
 }
 
-// TestSmallEventsComeInWhenThereIsNoMemory: streamed bodies, too, fast ones and slow ones.
-func TestSmallEventsComeInWhenThereIsNoMemory(t *testing.T) {
+// TestSmallEventsAreAcceptedWhenTheBodyBudgetIsUsedUp: single events and streamed bodies, fast and slow ones.
+func TestSmallEventsAreAcceptedWhenTheBodyBudgetIsUsedUp(t *testing.T) {
 	const size, budget = 60 << 10, 1 << 20
 	s := serve(t, mustMemory(t, nil), &hub.Options{
 		MaxEvent: size, MaxBodyMemory: budget, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
@@ -235,8 +235,8 @@ func TestSmallEventsComeInWhenThereIsNoMemory(t *testing.T) {
 	from := func(i int) map[string]string {
 		return map[string]string{"X-Forwarded-For": fmt.Sprintf("192.0.2.%d", i)}
 	}
-	_, finish := haltingCrowd(s, 100, "text/plain", func() *haltingBody { return &haltingBody{fill: size - 100} }, from)
-	await(t, "there is no memory", func() bool { return s.hub.BodyBytes() > budget-size })
+	_, finish := haltingBodies(s, 100, "text/plain", func() *haltingBody { return &haltingBody{fill: size - 100} }, from)
+	await(t, "the budget is used up", func() bool { return s.hub.BodyBytes() > budget-size })
 	for kind, event := range map[string]string{"application/x-ndjson": "{\"data\":\"small\"}\n", "text/event-stream": "data: small\n\n"} {
 		for _, n := range []int{1, 10_000} {
 			header := from(200)
@@ -249,8 +249,8 @@ func TestSmallEventsComeInWhenThereIsNoMemory(t *testing.T) {
 	finish()
 }
 
-// TestFormsHaveABudget: each took 64 KiB before anything had come, which was not counted, and so were parameters of that length.
-func TestFormsHaveABudget(t *testing.T) {
+// TestFormsCountTowardsTheBodyBudget: a form takes memory only for the bytes that have arrived, and that memory counts.
+func TestFormsCountTowardsTheBodyBudget(t *testing.T) {
 	const n, budget = 100, 1 << 20
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: 1 << 10, MaxBodyMemory: budget}, transports[0])
 	send := func(fill int) {
@@ -271,13 +271,13 @@ func TestFormsHaveABudget(t *testing.T) {
 		t.Errorf("%d bytes are counted of forms that have 10", now)
 	}
 	send(60_000)
-	await(t, "some are counted and some are refused", func() bool { return s.hub.BodyBytes() > 0 && s.hub.Refused("too-many-bodies") > 0 })
+	await(t, "some forms are counted and some are refused", func() bool { return s.hub.BodyBytes() > 0 && s.hub.Refused("too-many-bodies") > 0 })
 	if now := s.hub.BodyBytes(); now > budget/2 {
 		t.Errorf("%d bytes are counted, of %d", now, budget/2)
 	}
 }
 
-// TestPublisherStreamsCountAsConnections: in total, by address and by token, together with subscribers.
+// TestPublisherStreamsCountAsConnections in all, by address and by token, together with subscribers.
 func TestPublisherStreamsCountAsConnections(t *testing.T) {
 	everything := access.Everything()
 	for name, o := range map[string]hub.Options{
@@ -292,7 +292,7 @@ func TestPublisherStreamsCountAsConnections(t *testing.T) {
 			s := serve(t, mustMemory(t, nil), &o, transports[0])
 			f := s.follow("/events/news", nil)
 			halting := func() *haltingBody { return &haltingBody{head: "{\"data\":\"x\"}\n"} }
-			_, finish := haltingCrowd(s, 2, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
+			_, finish := haltingBodies(s, 2, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
 			f.want("x", "x")
 			for _, r := range []request{
 				{path: "/events/news", body: "{\"data\":\"y\"}\n", header: kind("application/x-ndjson")},
@@ -313,7 +313,7 @@ func TestPublisherStreamsCountAsConnections(t *testing.T) {
 				}
 			}
 			if a := s.send(request{path: "/events/news", body: "{\"data\":\"y\"}\n", header: kind("application/x-ndjson")}); a.status != http.StatusOK {
-				t.Errorf("when they have ended: %d %s", a.status, a.body)
+				t.Errorf("after they have ended: %d %s", a.status, a.body)
 			}
 		})
 	}

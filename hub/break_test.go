@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestSubscriberResumesAfterBreakAtAnyByte: nothing is lost, and nothing arrives twice.
+// TestSubscriberResumesAfterBreakAtAnyByte: it loses no event and gets none twice.
 func TestSubscriberResumesAfterBreakAtAnyByte(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

@@ -30,8 +30,8 @@ func (f faulty) Routes() []hub.Route {
 	}}
 }
 
-// TestPanicOfADialectTakesNoPlace: each stream of a dialect that panicked once counted towards the limits for ever.
-func TestPanicOfADialectTakesNoPlace(t *testing.T) {
+// TestStreamOfAPanickingDialectIsNotCounted: a stream whose dialect panics stops counting towards the limits.
+func TestStreamOfAPanickingDialectIsNotCounted(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {

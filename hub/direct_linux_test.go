@@ -59,8 +59,8 @@ func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.R
 	}
 }
 
-// TestAnIdleSubscriberOfHTTP1HasNoGoroutine, with and without TLS.
-func TestAnIdleSubscriberOfHTTP1HasNoGoroutine(t *testing.T) {
+// TestIdleHTTP1SubscriberHasNoGoroutine: with and without TLS.
+func TestIdleHTTP1SubscriberHasNoGoroutine(t *testing.T) {
 	for _, how := range transports {
 		if how.h2 || how.kept {
 			continue
@@ -68,13 +68,13 @@ func TestAnIdleSubscriberOfHTTP1HasNoGoroutine(t *testing.T) {
 		t.Run(how.name, func(t *testing.T) {
 			s := serve(t, mustMemory(t, nil), nil, how)
 			s.raw("/events/news", nil)
-			await(t, "the first is there", func() bool { return s.hub.Streams() == 1 })
+			await(t, "the first stream is open", func() bool { return s.hub.Streams() == 1 })
 			before := runtime.NumGoroutine()
 			const n = 300
 			for range n {
 				s.raw("/events/news", nil)
 			}
-			await(t, "all are there", func() bool { return s.hub.Streams() == n+1 })
+			await(t, "all streams are open", func() bool { return s.hub.Streams() == n+1 })
 			await(t, "their handlers have returned", func() bool { return runtime.NumGoroutine() <= before+n/10 })
 		})
 	}
@@ -130,15 +130,15 @@ func (t trickle) Read(b []byte) (int, error) {
 	return t.r.Read(b[:min(len(b), 1+t.random.IntN(3000))])
 }
 
-// TestBytesAfterTheRequestAreNotRead, and too many of them end the stream.
-func TestBytesAfterTheRequestAreNotRead(t *testing.T) {
+// TestTooManyBytesAfterTheRequestEndTheStream: a subscriber has nothing to send, so the hub does not read what it sends.
+func TestTooManyBytesAfterTheRequestEndTheStream(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	conn, in := s.raw("/events/news", nil)
 	if _, err := io.WriteString(conn, "GET /events/other HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
+	await(t, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 	s.post("news", "hello")
 	d := sse.NewDecoder(in, nil)
 	for d.Next() && d.Event().Data != "hello" {
@@ -149,25 +149,25 @@ func TestBytesAfterTheRequestAreNotRead(t *testing.T) {
 	}
 	for i := 0; s.hub.Streams() > 0; i++ {
 		if i > 10_000 {
-			t.Fatal("it may send as much as it likes")
+			t.Fatal("the hub accepts any number of bytes from a subscriber")
 		}
 		if _, err := conn.Write(make([]byte, 1<<10)); err != nil {
-			break // it was cut off
+			break // the hub has closed the connection
 		}
 	}
-	await(t, "it is gone", func() bool { return s.hub.Streams() == 0 })
+	await(t, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 }
 
-// TestHalfCloseEndsAStream: clients that read a stream to its end do not close their side before.
+// TestHalfCloseEndsAStream: clients that want the rest of a stream keep their sending side open, so a half-close means that the client is gone.
 func TestHalfCloseEndsAStream(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	conn, _ := s.raw("/events/news", nil)
-	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
+	await(t, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 	if err := conn.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "it is gone", func() bool { return s.hub.Streams() == 0 })
+	await(t, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 }
 
 // TestNoSocketIsLeftOpen: the lowest free file descriptor is the same before and after.
@@ -184,23 +184,23 @@ func TestNoSocketIsLeftOpen(t *testing.T) {
 		return n
 	}
 	var first []*net.TCPConn
-	for range runtime.GOMAXPROCS(0) { // each shard opens what it needs for itself
+	for range runtime.GOMAXPROCS(0) { // each shard opens its own descriptors
 		conn, _ := s.raw("/events/news", nil)
 		first = append(first, conn)
 	}
 	for _, conn := range first {
 		_ = conn.Close()
 	}
-	await(t, "the first are gone", func() bool { return s.hub.Streams() == 0 })
+	await(t, "the first streams have ended", func() bool { return s.hub.Streams() == 0 })
 	before := files()
 	for range 100 {
 		conn, _ := s.raw("/events/news", nil)
 		_ = conn.Close()
 	}
-	await(t, "all are gone", func() bool { return s.hub.Streams() == 0 && files() <= before })
+	await(t, "all streams and their files are closed", func() bool { return s.hub.Streams() == 0 && files() <= before })
 }
 
-// TestDeliveryAllocatesNothingPerSubscriber: ten times the subscribers need the same number of allocations.
+// TestDeliveryAllocatesNothingPerSubscriber: an event needs the same number of allocations for 10 and for 200 subscribers.
 func TestDeliveryAllocatesNothingPerSubscriber(t *testing.T) {
 	allocations := func(subscribers int) float64 {
 		s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -208,7 +208,7 @@ func TestDeliveryAllocatesNothingPerSubscriber(t *testing.T) {
 			conn, _ := s.raw("/events/news", nil) // read as it is: checking the stream allocates
 			go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{conn}); _ = conn.Close() }()
 		}
-		await(t, "all are there", func() bool { return s.hub.Streams() == subscribers })
+		await(t, "all streams are open", func() bool { return s.hub.Streams() == subscribers })
 		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "first"})
 		return testing.AllocsPerRun(50, func() {
 			r := s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "hello"})

@@ -22,8 +22,8 @@ func (l *countedSeek) Seek(ctx context.Context, s eventlog.Selector, from eventl
 	return l.Memory.Seek(ctx, s, from)
 }
 
-// TestEndedTopicsCostOneLookupEach. For each end the hub looked up all topics of the subscription that had ended before. With a thousand
-// topics that was half a million lookups at each replay, and delayed the other subscribers of a shard.
+// TestEndedTopicsCostOneLookupEach: at each end the hub must not look up all topics of the subscription that have ended before. With a thousand
+// topics that is half a million lookups for each replay, while the other subscribers of the shard wait.
 func TestEndedTopicsCostOneLookupEach(t *testing.T) {
 	t.Parallel()
 	const topics = 300

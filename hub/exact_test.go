@@ -85,7 +85,7 @@ func (s *site) hubPublish(events ...hub.Event) []eventlog.Receipt {
 	return receipts
 }
 
-// TestPositionsOnQuietTopicsAdvance: checkpoints keep the position of a subscriber without events above the range that retention trims.
+// TestPositionsOnQuietTopicsAdvance: a subscriber that gets no events gets checkpoints, so retention does not overtake its position.
 func TestPositionsOnQuietTopicsAdvance(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 20 * time.Millisecond}, func(s *site) {
@@ -123,7 +123,7 @@ type deaf struct{ eventlog.Log }
 
 func (deaf) Watch() <-chan struct{} { return nil }
 
-// TestPollReturnsAcknowledgedEvents, also if the hub has not read them yet. A poll right after the answer to a POST once missed the event.
+// TestPollReturnsAcknowledgedEvents: a poll right after the answer to a POST has the event, even if the hub's tail has not read it yet.
 func TestPollReturnsAcknowledgedEvents(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -158,8 +158,8 @@ func (f *follower) gap() (g gap) {
 	return g
 }
 
-// TestTrimmedHistoryIsAGap, and the retained events follow.
-func TestTrimmedHistoryIsAGap(t *testing.T) {
+// TestSubscriberGetsAGapForTrimmedEvents: the gap comes first, then the retained events.
+func TestSubscriberGetsAGapForTrimmedEvents(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
@@ -181,12 +181,12 @@ func TestTrimmedHistoryIsAGap(t *testing.T) {
 			if e := f.want("tidings.checkpoint:{}"); e.ID != log.Head().String() {
 				t.Errorf("the checkpoint is %+v, want one at the head", e)
 			}
-			// What was superseded is no gap.
+			// A superseded event is not missing.
 			s.follow("/events/latest", lastID(begin)).want("9")
-			// Nor is what was gone when somebody asks for what there is.
+			// A request for the retained events gets no gap for the others.
 			s.follow("/events/counted?since=earliest", nil).want("7", "8", "9")
 			s.follow("/events/counted?last=2", nil).want("8", "9")
-			// Who says so is refused instead.
+			// With on_gap=fail the request is refused instead.
 			a := s.send(request{path: "/events/counted?on_gap=fail", header: lastID(begin)})
 			if a.status != http.StatusGone || !strings.Contains(a.body, `"reason":"trimmed"`) {
 				t.Errorf("on_gap=fail: %+v", a)
@@ -195,8 +195,8 @@ func TestTrimmedHistoryIsAGap(t *testing.T) {
 	}
 }
 
-// TestAPositionOfAnotherGenerationIsAGap: its sequence number has no meaning in this generation.
-func TestAPositionOfAnotherGenerationIsAGap(t *testing.T) {
+// TestPositionOfAnotherGenerationGivesAGap: its sequence number means nothing in this generation.
+func TestPositionOfAnotherGenerationGivesAGap(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		for i := range 5 {
@@ -212,7 +212,7 @@ func TestAPositionOfAnotherGenerationIsAGap(t *testing.T) {
 				s.Errorf("after the gap comes %+v, want a checkpoint at the head", e)
 			}
 			f.close()
-			// The request says itself where it goes on then.
+			// With last= the request says where the stream continues.
 			f = s.follow("/events/news?last=2", header)
 			f.gap()
 			f.want("3", "4")
@@ -221,8 +221,8 @@ func TestAPositionOfAnotherGenerationIsAGap(t *testing.T) {
 	})
 }
 
-// TestAPositionBeyondTheHeadIsAGap: the log has lost events that the client has seen.
-func TestAPositionBeyondTheHeadIsAGap(t *testing.T) {
+// TestPositionBeyondTheHeadGivesAGap: the log has lost events that the client has seen.
+func TestPositionBeyondTheHeadGivesAGap(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		s.post("news", "1")
@@ -237,8 +237,8 @@ func TestAPositionBeyondTheHeadIsAGap(t *testing.T) {
 	})
 }
 
-// TestALostRangeIsAGap: all subscribers that were connected learn what a crash has lost, whatever their topics.
-func TestALostRangeIsAGap(t *testing.T) {
+// TestSubscribersGetAGapForEventsLostInACrash: all subscribers of that time get the gap, for any topics.
+func TestSubscribersGetAGapForEventsLostInACrash(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		live := s.follow("/events/news", nil)
@@ -250,18 +250,18 @@ func TestALostRangeIsAGap(t *testing.T) {
 		}
 		s.post("news", "2")
 		if got := live.gap(); got.Reason != "rollback" || got.From != first {
-			s.Errorf("who is live gets %+v", got)
+			s.Errorf("a live subscriber gets %+v", got)
 		}
 		live.want("2")
 		f := s.follow("/events/news", map[string]string{"Last-Event-ID": first})
 		if got := f.gap(); got.Reason != "rollback" || got.From != first {
-			s.Errorf("who comes back gets %+v", got)
+			s.Errorf("a returning subscriber gets %+v", got)
 		}
 		f.want("2")
 	})
 }
 
-// TestLiveSubscribersLearnOfANewGeneration: they get a gap and its events.
+// TestLiveSubscribersLearnOfANewGeneration: they get a gap, then the events of the new generation.
 func TestLiveSubscribersLearnOfANewGeneration(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -279,8 +279,8 @@ func TestLiveSubscribersLearnOfANewGeneration(t *testing.T) {
 	})
 }
 
-// TestAnEndedTopicEndsItsStreams: subscribers get the end and the stream closes. Reconnecting gets 204, at which EventSource stops.
-func TestAnEndedTopicEndsItsStreams(t *testing.T) {
+// TestEndOfATopicEndsItsStreams: a subscriber gets the end, and its stream closes. When it reconnects it gets 204, at which EventSource stops.
+func TestEndOfATopicEndsItsStreams(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		begin := s.log.Head()
@@ -327,8 +327,8 @@ func TestAnEndedTopicEndsItsStreams(t *testing.T) {
 	})
 }
 
-// TestAnEventOfSeveralTopicsArrivesOnce, whichever of its topics are subscribed to.
-func TestAnEventOfSeveralTopicsArrivesOnce(t *testing.T) {
+// TestEventOfSeveralTopicsArrivesOnce: also for a subscriber of several of its topics.
+func TestEventOfSeveralTopicsArrivesOnce(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		begin := s.log.Head()
@@ -366,7 +366,7 @@ func TestPositionIsValidForOtherTopics(t *testing.T) {
 	})
 }
 
-// TestSubscriberResumesAfterRestart: another hub continues with the directory, and clients with their positions.
+// TestSubscriberResumesAfterRestart: a new hub opens the directory, and clients resume from their positions.
 func TestSubscriberResumesAfterRestart(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -404,7 +404,7 @@ func TestSubscriberResumesAfterRestart(t *testing.T) {
 	}
 }
 
-// slow opens a stream that is read only when the test reads it.
+// slow opens a stream that nothing reads except the test.
 func (s *site) slow(path string, header map[string]string) *http.Response {
 	s.Helper()
 	resp, err := s.do(s.Context(), request{path: path, header: header})
@@ -415,7 +415,7 @@ func (s *site) slow(path string, header map[string]string) *http.Response {
 	return resp
 }
 
-// TestSlowConsumerBehindTheWindowMissesNothing: the rest comes from the log.
+// TestSlowConsumerBehindTheWindowMissesNothing: it gets from the log the events that are no longer in the window.
 func TestSlowConsumerBehindTheWindowMissesNothing(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Window: 100_000, WriteTimeout: patience}, func(s *site) {
@@ -441,7 +441,7 @@ func TestSlowConsumerBehindTheWindowMissesNothing(t *testing.T) {
 	})
 }
 
-// TestSlowConsumerBehindRetentionGetsAGap, and the retained events.
+// TestSlowConsumerBehindRetentionGetsAGap: the retained events follow the gap.
 func TestSlowConsumerBehindRetentionGetsAGap(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -481,13 +481,13 @@ func TestSlowConsumerBehindRetentionGetsAGap(t *testing.T) {
 				}
 			}
 			if gaps == 0 {
-				t.Error("no gap was told")
+				t.Error("the subscriber got no gap")
 			}
 		})
 	}
 }
 
-// TestStalledSubscriberIsDisconnected, and misses nothing when it reconnects.
+// TestStalledSubscriberIsDisconnected: it reconnects and misses nothing.
 func TestStalledSubscriberIsDisconnected(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: 50 * time.Millisecond}, func(s *site) {
@@ -496,13 +496,13 @@ func TestStalledSubscriberIsDisconnected(t *testing.T) {
 		if !d.Next() || d.Event().Type != "tidings.checkpoint" {
 			s.Fatalf("the stream begins with %+v, %v", d.Event(), d.Err())
 		}
-		at, got := d.Event().ID, 0 // without a position it would come back to what is new
+		at, got := d.Event().ID, 0 // without a position it would get only new events
 		const n, size = 300, 100_000
 		filler := strings.Repeat("x", size)
 		for i := range n {
 			s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(i) + filler})
 		}
-		await(s.T, "the reader is cut off", func() bool { return s.hub.Streams() == 0 })
+		await(s.T, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 		for {
 			for got < n && d.Next() {
 				e := d.Event()
@@ -517,7 +517,7 @@ func TestStalledSubscriberIsDisconnected(t *testing.T) {
 			if got == n {
 				return
 			}
-			// On a busy machine 50 ms may pass before it reads, or before it has the header: then it is cut off again, and comes back once more.
+			// On a busy machine 50 ms may pass before the client reads, even before it has the header. The hub then disconnects it again.
 			resp, err := s.do(s.Context(), request{path: "/events/news", header: map[string]string{"Last-Event-ID": at}})
 			if err != nil {
 				if s.Context().Err() != nil {
@@ -531,7 +531,7 @@ func TestStalledSubscriberIsDisconnected(t *testing.T) {
 	})
 }
 
-// TestEverySubscriberHasTheSameOrder, with many publishers, on a log on disk.
+// TestEverySubscriberHasTheSameOrder: many publishers, a log on disk.
 func TestEverySubscriberHasTheSameOrder(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustDisk(t, nil), nil, transports[0])

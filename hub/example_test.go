@@ -22,9 +22,9 @@ func Example() {
 		log.Fatal(err)
 	}
 	h, err := hub.New(events, &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
-		user, _, ok := r.BasicAuth() // or a session, or whatever there is
+		user, _, ok := r.BasicAuth() // or a session, or any other login
 		if !ok {
-			return access.Grant{}, errors.New("nobody has logged in") // is answered with 401
+			return access.Grant{}, errors.New("log in first") // the client gets 401
 		}
 		return access.Grant{
 			Subject:   user,
@@ -48,7 +48,7 @@ func Example() {
 	}
 	follow(server.URL + "/events/news/today?since=earliest")
 
-	// The end: the streams first, because a server that shuts down waits for them, and the log last.
+	// At the end shut down the hub first: a server that shuts down waits for its streams. Close the log last.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := errors.Join(h.Shutdown(ctx), server.Config.Shutdown(ctx), events.Close()); err != nil {
@@ -57,7 +57,7 @@ func Example() {
 	// Output: hello
 }
 
-// Tokens decide what clients may do: from the Authorization field, and for pages from a cookie.
+// The hub takes tokens from the Authorization field, and for web pages from a cookie.
 func ExampleTokens() {
 	key, err := access.ParseKey([]byte("a secret of 32 bytes or more, from a file"))
 	if err != nil {
@@ -65,7 +65,7 @@ func ExampleTokens() {
 	}
 	policy := &access.Policy{
 		Verifier:    &access.Verifier{Keys: []access.Key{key}},
-		Public:      []eventlog.Matcher{eventlog.MustPattern("news/**")}, // without a token, too
+		Public:      []eventlog.Matcher{eventlog.MustPattern("news/**")}, // may be read without a token
 		Revocations: access.NewRevocations(0, 0),
 	}
 	events, err := eventlog.NewMemory(nil)
@@ -108,11 +108,11 @@ func follow(url string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for event, err := range sse.ReadResponse(resp, nil) { // which closes the body
+	for event, err := range sse.ReadResponse(resp, nil) { // ReadResponse closes the body
 		if err != nil {
 			log.Fatal(err)
 		}
-		if event.Type == sse.DefaultType { // the hub's own events are of other types
+		if event.Type == sse.DefaultType { // control events have other types
 			fmt.Println(event.Data)
 			return
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// Charge applies the limits of a stream and of an event, as requests do.
+// Charge counts one stream and one event for a client, as requests do.
 func (h *Hub) Charge(r *http.Request, g *access.Grant) error {
 	from := h.addressOf(r)
 	if err := h.limits.enter(from, g); err != nil {

@@ -10,16 +10,16 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Wish is a parsed subscription.
-type Wish struct {
+// ParsedSubscription is a parsed subscription.
+type ParsedSubscription struct {
 	Names    []string
 	Patterns []eventlog.Matcher
 	At       []string // positions
 	Seek     eventlog.Start
 }
 
-// ParseWish parses the parameters of a subscription.
-func ParseWish(query string, now time.Time) (w Wish, err error) {
+// ParseSubscription parses the parameters of a subscription.
+func ParseSubscription(query string, now time.Time) (w ParsedSubscription, err error) {
 	p, err := new(Hub).parseParams(query)
 	if err != nil {
 		return w, err
@@ -32,14 +32,14 @@ func ParseWish(query string, now time.Time) (w Wish, err error) {
 	if err != nil {
 		return w, err
 	}
-	w = Wish{Names: want.names, Patterns: want.matchers, At: b.Positions}
+	w = ParsedSubscription{Names: want.names, Patterns: want.matchers, At: b.Positions}
 	if b.Seek != nil {
 		w.Seek = *b.Seek
 	}
 	return w, p.done()
 }
 
-// ReadBody returns the events of a streamed body, up to an error.
+// ReadBody returns the events of a streamed body up to its first error.
 func ReadBody(body io.Reader, stream bool, maxEvent int, topic string) (all []Event, err error) {
 	open := newLines
 	if stream {

@@ -37,7 +37,7 @@ func (h *Hub) Settled() uint64 { return h.fanout.Settled() }
 // Passes returns the number of passes that the shards have made.
 func (h *Hub) Passes() uint64 { return h.shardCensus().Passes }
 
-// Want opens a stream for a topic and a pattern, without a connection.
+// Want opens a stream for a topic and a pattern, with a socket that discards all bytes.
 func (h *Hub) Want(topic, pattern string) {
 	c := &client{hub: h}
 	if err := h.limits.enter(c.from, &c.grant); err != nil {
@@ -49,21 +49,21 @@ func (h *Hub) Want(topic, pattern string) {
 	if err != nil {
 		panic(err)
 	}
-	stream.Serve(nobody{})
+	stream.Serve(discard{})
 }
 
-// nobody is a socket that discards all bytes.
-type nobody struct{}
+// discard is a socket that discards all bytes.
+type discard struct{}
 
-func (nobody) Write([]byte) error { return nil }
-func (nobody) Abort()             {}
-func (nobody) Close()             {}
+func (discard) Write([]byte) error { return nil }
+func (discard) Abort()             {}
+func (discard) Close()             {}
 
 // AwaitSettled waits until all shards have delivered up to a position.
 func (h *Hub) AwaitSettled(at eventlog.Position) {
 	for tries := 0; h.fanout.Settled() < at.Seq; tries++ {
 		if tries%100 == 99 {
-			time.Sleep(100 * time.Microsecond) // in a bubble, time passes only while everybody waits
+			time.Sleep(100 * time.Microsecond) // in a bubble, time passes only while all goroutines wait
 		} else {
 			runtime.Gosched()
 		}

@@ -9,8 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestAStreamBeginsWithItsGap, whatever the reason: a client that has read the first checkpoint knows what is missing. Gaps that only the log
-// knew once came after the checkpoint.
+// TestAStreamBeginsWithItsGap for every reason of a gap: a client that has read the first checkpoint knows what it misses.
 func TestAStreamBeginsWithItsGap(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -41,7 +40,7 @@ func TestAStreamBeginsWithItsGap(t *testing.T) {
 					t.Errorf("%s: after the gap comes %+v", reason, e)
 				}
 				if reason == "trimmed" {
-					f.want("8", "9") // each once, and no second gap before the lost range
+					f.want("8", "9") // each event once, and no second gap before the lost range
 				}
 				f.close()
 			}
@@ -49,8 +48,8 @@ func TestAStreamBeginsWithItsGap(t *testing.T) {
 	}
 }
 
-// TestGapOfAnEndedTopicIsReported. A client of an ended topic with a position of another log once got 204, and did not learn of its loss. Now
-// the stream reports the gap and closes; reconnecting gets 204.
+// TestGapOfAnEndedTopicIsReported: a client of an ended topic resumes with a position of another log. The stream reports the gap and closes; only
+// the next request gets 204. A 204 at once would hide the loss.
 func TestGapOfAnEndedTopicIsReported(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

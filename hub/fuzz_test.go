@@ -19,8 +19,8 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// blames fails the test unless an error is a problem with a status of 4xx and a valid problem document.
-func blames(t *testing.T, err error) {
+// wantClientError fails the test unless an error is a valid problem document with a status of 4xx.
+func wantClientError(t *testing.T, err error) {
 	t.Helper()
 	var doc struct{ Type, Title, Detail string }
 	p, ok := errors.AsType[*hub.Problem](err)
@@ -33,7 +33,7 @@ func blames(t *testing.T, err error) {
 	}
 }
 
-// FuzzParameters: escaping parameters in another way has the same result, and unknown parameters are refused.
+// FuzzParameters: parameters that are escaped differently have the same result. Unknown parameters are refused.
 func FuzzParameters(f *testing.F) {
 	for _, query := range []string{
 		"topic=news&topic=a/*&exact=a*b&last=5", "topic=%C3%BC&since=2026-11-22T10:00:00%2B01:00", "since=7d", "since=earliest&last=1",
@@ -43,9 +43,9 @@ func FuzzParameters(f *testing.F) {
 	}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, query string) {
-		got, err := hub.ParseWish(query, now)
+		got, err := hub.ParseSubscription(query, now)
 		if err != nil {
-			blames(t, err)
+			wantClientError(t, err)
 		}
 		values, parseErr := url.ParseQuery(query)
 		if parseErr != nil {
@@ -54,7 +54,7 @@ func FuzzParameters(f *testing.F) {
 			}
 			return
 		}
-		again, againErr := hub.ParseWish(values.Encode(), now)
+		again, againErr := hub.ParseSubscription(values.Encode(), now)
 		if diff := cmp.Diff(got, again, cmp.Comparer(func(a, b eventlog.Pattern) bool { return a == b })); diff != "" || (err == nil) != (againErr == nil) {
 			t.Errorf("%q and %q: %v, %v\n%s", query, values.Encode(), err, againErr, diff)
 		}
@@ -72,8 +72,8 @@ func FuzzParameters(f *testing.F) {
 	})
 }
 
-// FuzzBody: splitting a streamed body has no effect on its events. A broken body has the first of its events, so that each event has the
-// same key when the body is sent again. A published event that is delivered can be published again unchanged.
+// FuzzBody: splitting a streamed body into chunks does not change its events. A broken body gives the first of its events, so that each event
+// has the same key when the body is sent again. A delivered event can be published again unchanged.
 func FuzzBody(f *testing.F) {
 	f.Add(false, []byte("{\"data\":\"1\"}\n\n{\"data\":\"ü2\",\"type\":\"t\"}\r\n{\"topics\":[\"a\",\"b\"],\"data\":3}"), 20)
 	f.Add(false, []byte("{\"data\":\"AP8=\",\"encoding\":\"base64\",\"end\":true}\n{\"data\":\"\xff\"}\n"), 50)
@@ -87,7 +87,7 @@ func FuzzBody(f *testing.F) {
 			if err == nil {
 				return all, ""
 			}
-			blames(t, err)
+			wantClientError(t, err)
 			return all, err.Error()
 		}
 		whole, reason := read(bytes.NewReader(text))
@@ -101,17 +101,17 @@ func FuzzBody(f *testing.F) {
 			t.Errorf("%q cut at %d has %+v, %q, and as a whole %+v", text, cut, part, partReason, whole)
 		}
 		for _, e := range whole {
-			goesRound(t, e)
+			roundTrips(t, e)
 		}
 	})
 }
 
-// goesRound fails the test unless a subscriber that parses an event gets the same event.
-func goesRound(t *testing.T, e hub.Event) {
+// roundTrips fails the test unless a subscriber that parses an event on the wire gets the same event.
+func roundTrips(t *testing.T, e hub.Event) {
 	t.Helper()
 	line, err := hub.Line(e)
 	if err != nil {
-		return // the hub does not take it
+		return // the hub refuses the event
 	}
 	again, err := hub.ReadBody(strings.NewReader(line), false, 1<<20, "other")
 	if err != nil || len(again) != 1 {

@@ -29,7 +29,7 @@ func shutdown(t *testing.T, h *hub.Hub) {
 type hangingLog struct {
 	eventlog.Log
 	hangs atomic.Bool
-	read  chan struct{} // receives when one hangs
+	read  chan struct{} // receives a value for each hanging read
 }
 
 func (l *hangingLog) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, error) {
@@ -44,7 +44,7 @@ func (l *hangingLog) Read(ctx context.Context, q eventlog.Query) (eventlog.Answe
 	return eventlog.Answer{}, ctx.Err()
 }
 
-// TestDisconnectEndsAHangingRead: the handler returns even if the log hangs.
+// TestDisconnectEndsAHangingRead: the handler returns even if the log does not.
 func TestDisconnectEndsAHangingRead(t *testing.T) {
 	t.Parallel()
 	log := &hangingLog{Log: mustMemory(t, nil), read: make(chan struct{}, 1)}
@@ -85,7 +85,7 @@ func TestDisconnectEndsAHangingRead(t *testing.T) {
 	select {
 	case <-returned:
 	case <-time.After(patience):
-		t.Error("the handler of a client that has gone still reads")
+		t.Error("the handler still reads after the client has disconnected")
 	}
 }
 
@@ -101,7 +101,7 @@ func (w poisoned) Write(b []byte) (int, error) {
 
 func (w poisoned) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 
-// TestPanicInMiddlewareEndsOnlyItsRequest: net/http handles it, and the process continues.
+// TestPanicInMiddlewareEndsOnlyItsRequest: net/http recovers it, and the process continues.
 func TestPanicInMiddlewareEndsOnlyItsRequest(t *testing.T) {
 	t.Parallel()
 	h, err := hub.New(mustMemory(t, nil), nil)

@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// keyed is a hub that requires tokens, in the Authorization field or in a cookie named token. It keeps its log lines.
+// keyed is a hub that requires tokens, in the Authorization field or in a cookie named token. It records its log lines.
 type keyed struct {
 	*site
 	signer *access.Signer
@@ -56,7 +56,7 @@ func serveKeyed(t *testing.T, log eventlog.Log, o hub.Options, how transport) *k
 	return k
 }
 
-// token returns a token with a grant.
+// token returns a signed token for a grant.
 func (k *keyed) token(g access.Grant) string {
 	k.Helper()
 	token, err := k.signer.Mint(g)

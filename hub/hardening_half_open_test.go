@@ -20,16 +20,15 @@ import (
 	"time"
 )
 
-// halfOpen is the number of requests that are never completed. They come from another process, because one process may not open so many
-// files.
+// halfOpen is the number of requests that are never completed. Another process sends them, because one process may not open so many files.
 const halfOpen = 10_000
 
-// strangerVariable makes the test binary send these requests to the address in it.
-const strangerVariable = "TIDINGS_TEST_STRANGER"
+// requesterVariable holds the address to which the test binary sends these requests, if it is set.
+const requesterVariable = "TIDINGS_TEST_REQUESTER"
 
-// TestMain lets the test binary send requests from a process of its own.
+// TestMain lets the test binary send requests as a second process.
 func TestMain(m *testing.M) {
-	if addr := os.Getenv(strangerVariable); addr != "" {
+	if addr := os.Getenv(requesterVariable); addr != "" {
 		if err := beginRequests(addr); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -39,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beginRequests begins all requests and reports that. Then it reports how many of them the hub closed.
+// beginRequests begins all requests and prints "begun". Then it waits, and prints how many of them the hub closed.
 func beginRequests(addr string) error {
 	conns := make([]net.Conn, halfOpen)
 	for i := range conns {
@@ -66,8 +65,8 @@ func beginRequests(addr string) error {
 	return nil
 }
 
-// patientListener holds back the read deadlines of its connections until the test lets them expire. So all requests are open at the same
-// time, however slow the machine is.
+// patientListener holds back the read deadlines of its connections until the test lets them expire. This keeps all requests open at the same
+// time, on slow machines too.
 type patientListener struct {
 	net.Listener
 	mu    sync.Mutex // guards conns
@@ -142,7 +141,7 @@ func servePatiently(t *testing.T) (s *site, listener *patientListener, open *ato
 	return &site{T: t, hub: h, log: log, url: server.URL, client: server.Client()}, listener, open
 }
 
-// TestHalfOpenRequestsDelayNoOthers, and all their connections are closed in time.
+// TestHalfOpenRequestsDelayNoOthers: and all their connections are closed at their deadline.
 func TestHalfOpenRequestsDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	s, listener, open := servePatiently(t)
@@ -150,22 +149,22 @@ func TestHalfOpenRequestsDelayNoOthers(t *testing.T) {
 	f.want("tidings.checkpoint:{}")
 	goroutines, connections := runtime.NumGoroutine(), open.Load()
 
-	stranger := exec.CommandContext(t.Context(), os.Args[0])
-	stranger.Env = append(os.Environ(), strangerVariable+"="+listener.Addr().String())
-	var complaint strings.Builder
-	stranger.Stderr = &complaint
-	out, err := stranger.StdoutPipe()
+	requester := exec.CommandContext(t.Context(), os.Args[0])
+	requester.Env = append(os.Environ(), requesterVariable+"="+listener.Addr().String())
+	var stderr strings.Builder
+	requester.Stderr = &stderr
+	out, err := requester.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stranger.Start(); err != nil {
+	if err := requester.Start(); err != nil {
 		t.Fatal(err)
 	}
 	said := bufio.NewScanner(out)
 	if !said.Scan() || said.Text() != "begun" {
-		t.Fatalf("the stranger: %q %s", said.Text(), complaint.String())
+		t.Fatalf("the requester: %q %s", said.Text(), stderr.String())
 	}
-	await(t, "all are there", func() bool { return len(listener.due()) >= halfOpen })
+	await(t, "all requests have a deadline", func() bool { return len(listener.due()) >= halfOpen })
 	if n := open.Load(); n < halfOpen {
 		t.Errorf("%d connections are open", n)
 	}
@@ -173,18 +172,18 @@ func TestHalfOpenRequestsDelayNoOthers(t *testing.T) {
 	f.want("in spite of them")
 	s.follow("/events/news?since=earliest", nil).want("in spite of them")
 
-	for _, c := range listener.due() { // their time is over
+	for _, c := range listener.due() { // the deadlines expire
 		if err := c.Conn.SetReadDeadline(time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if said.Scan(); said.Text() != fmt.Sprint("ended ", halfOpen) {
-		t.Errorf("the stranger: %q %s", said.Text(), complaint.String())
+		t.Errorf("the requester: %q %s", said.Text(), stderr.String())
 	}
-	if err := stranger.Wait(); err != nil {
-		t.Errorf("the stranger: %v %s", err, complaint.String())
+	if err := requester.Wait(); err != nil {
+		t.Errorf("the requester: %v %s", err, stderr.String())
 	}
-	await(t, "their connections are closed", func() bool { return open.Load() <= connections+2 }) // of this test
-	await(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() < goroutines+halfOpen/10 })
+	await(t, "their connections are closed", func() bool { return open.Load() <= connections+2 }) // the two streams of this test
+	await(t, "their goroutines have returned", func() bool { return runtime.NumGoroutine() < goroutines+halfOpen/10 })
 	wantEvents(t, s.log, "news in spite of them")
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// Attacks by clients without permissions. Forged tokens are in hardening_tokens_test.go, incomplete requests in hardening_half_open_test.go,
-// limits in limits_test.go, DNS rebinding in local_test.go, and invalid paths and bodies in bad_input_test.go.
+// Attacks by clients without permissions. hardening_tokens_test.go has forged tokens, hardening_half_open_test.go has incomplete requests,
+// limits_test.go has limits, local_test.go has DNS rebinding, bad_input_test.go has invalid paths and bodies.
 
 // exposed serves a hub with the timeouts of a public server, and returns its address.
 func exposed(t *testing.T, o hub.Options) (s *site, addr string) {
@@ -51,7 +51,7 @@ func dial(t *testing.T, addr string) net.Conn {
 	return conn
 }
 
-// TestSlowlorisBodyIsCutOff: a byte now and then does not keep a connection open.
+// TestSlowlorisBodyIsCutOff: a byte every now and then does not keep a connection open.
 func TestSlowlorisBodyIsCutOff(t *testing.T) {
 	t.Parallel()
 	s, addr := exposed(t, hub.Options{BodyTimeout: 500 * time.Millisecond})
@@ -75,7 +75,7 @@ func TestSlowlorisBodyIsCutOff(t *testing.T) {
 			for tick := time.NewTicker(50 * time.Millisecond); ; {
 				select {
 				case <-tick.C:
-					_, _ = io.WriteString(conn, drip) // until it is cut off
+					_, _ = io.WriteString(conn, drip) // fails when the hub closes the connection
 				case <-stop:
 					tick.Stop()
 					return
@@ -88,7 +88,7 @@ func TestSlowlorisBodyIsCutOff(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		body, _ := io.ReadAll(resp.Body) // the connection may be reset behind it
+		body, _ := io.ReadAll(resp.Body) // the connection may be reset after the answer
 		_ = resp.Body.Close()
 		if resp.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), ":timeout") {
 			t.Errorf("%s: %d %s", name, resp.StatusCode, body)
@@ -99,7 +99,7 @@ func TestSlowlorisBodyIsCutOff(t *testing.T) {
 	}
 }
 
-// TestSlowlorisHeaderIsCutOff: each line arrives soon after the one before, without an end.
+// TestSlowlorisHeaderIsCutOff: the client sends header lines quickly and never ends the header.
 func TestSlowlorisHeaderIsCutOff(t *testing.T) {
 	t.Parallel()
 	s, addr := exposed(t, hub.Options{})
@@ -121,13 +121,13 @@ func TestSlowlorisHeaderIsCutOff(t *testing.T) {
 	select {
 	case <-cut:
 	case <-time.After(patience):
-		t.Fatal("it goes on for ever")
+		t.Fatal("the hub does not close the connection")
 	}
 	s.post("news", "still here")
 	wantEvents(t, s.log, "news still here")
 }
 
-// TestHeaderBombsAreRefused before the hub sees them, and have no effect on others.
+// TestHeaderBombsAreRefused: net/http refuses them before the hub sees them, and other clients notice nothing.
 func TestHeaderBombsAreRefused(t *testing.T) {
 	t.Parallel()
 	s, addr := exposed(t, hub.Options{})
@@ -140,7 +140,7 @@ func TestHeaderBombsAreRefused(t *testing.T) {
 		"a long position": "GET /events/news HTTP/1.1\r\nHost: x\r\nLast-Event-ID: " + strings.Repeat("9", 1<<20) + "\r\n\r\n",
 	} {
 		conn := dial(t, addr)
-		go func() { _, _ = io.WriteString(conn, bomb) }() // which is reset when the answer has been sent
+		go func() { _, _ = io.WriteString(conn, bomb) }() // fails when the server resets the connection after its answer
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		if err == nil && !strings.HasPrefix(line, "HTTP/1.1 431") && !strings.HasPrefix(line, "HTTP/1.1 400") && !strings.HasPrefix(line, "HTTP/1.1 414") {
 			t.Errorf("%s: %q", name, line)
@@ -149,11 +149,11 @@ func TestHeaderBombsAreRefused(t *testing.T) {
 	many := "/events?" + strings.Repeat("topic=x&", 1<<12)
 	refused(t, "many topics", s.send(request{path: many}), http.StatusBadRequest, "too-many-topics", "")
 	s.post("news", "still here")
-	await(t, "nobody is left", func() bool { return s.hub.Streams() == 0 })
+	await(t, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 }
 
-// TestForeignPagesCannotPublishWithACookie: a page of another origin posts a form, and the browser sends the visitor's cookie along. CORS
-// restricts only reading the response.
+// TestForeignPagesCannotPublishWithACookie: a page of another origin posts a form, and the browser adds the visitor's cookie. CORS does not help,
+// because it restricts only reading the response.
 func TestForeignPagesCannotPublishWithACookie(t *testing.T) {
 	t.Parallel()
 	const ours = "https://app.example"
@@ -164,7 +164,7 @@ func TestForeignPagesCannotPublishWithACookie(t *testing.T) {
 		star := len(allow) > 0 && allow[len(allow)-1] == "*"
 		for name, test := range map[string]struct {
 			header         map[string]string
-			cookie, bearer bool // whether it is let in with that
+			cookie, bearer bool // whether the hub accepts the request with a cookie, and with a token in the Authorization field
 		}{
 			"no page":                  {nil, true, true},
 			"a page of the hub":        {map[string]string{"Origin": k.url, "Sec-Fetch-Site": "same-origin"}, true, true},
@@ -203,7 +203,7 @@ func TestForeignPagesCannotPublishWithACookie(t *testing.T) {
 	}
 }
 
-// TestForeignPagesCannotAdminister, nor read responses.
+// TestForeignPagesCannotAdminister: they can neither change anything nor read a response.
 func TestForeignPagesCannotAdminister(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AllowOrigins: []string{"https://app.example"}}, transports[0])
@@ -225,7 +225,7 @@ func TestForeignPagesCannotAdminister(t *testing.T) {
 	}
 }
 
-// TestAdminPathsHaveNoOtherSpelling: other spellings of a path are not found.
+// TestAdminPathsHaveNoOtherSpelling: every other spelling of a path gets 404.
 func TestAdminPathsHaveNoOtherSpelling(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
@@ -243,7 +243,7 @@ func TestAdminPathsHaveNoOtherSpelling(t *testing.T) {
 	}
 }
 
-// TestClientsCannotForgeLogLines, and neither the log lines nor the metrics contain secrets.
+// TestClientsCannotForgeLogLines: the text of a request stays in one line. Neither log lines nor metrics contain secrets.
 func TestClientsCannotForgeLogLines(t *testing.T) {
 	t.Parallel()
 	const forged = "level=ERROR msg=forged"
@@ -273,7 +273,7 @@ func TestClientsCannotForgeLogLines(t *testing.T) {
 	} {
 		resp, err := k.do(t.Context(), r)
 		if err != nil {
-			continue // the client refuses to send it
+			continue // net/http's client refuses to send it
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
@@ -284,8 +284,8 @@ func TestClientsCannotForgeLogLines(t *testing.T) {
 			t.Errorf("a line of the log is %q", line)
 		}
 	}
-	if !strings.Contains(text, "forged") { // or nothing was tried
-		t.Errorf("the log says nothing of it: %s", text)
+	if !strings.Contains(text, "forged") { // otherwise the test has tried nothing
+		t.Errorf("no log line mentions the requests: %s", text)
 	}
 	metrics := k.send(request{path: "/metrics", header: bearer(boss)}).body
 	for _, secret := range []string{secretKey, token, boss, strings.Split(token, ".")[2], "secret data"} {

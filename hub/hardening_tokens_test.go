@@ -20,7 +20,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// forge makes a token that no proper issuer makes. The key is a secret or a private RSA key; nil leaves out the signature.
+// forge makes a token that no honest issuer makes. The key is a secret or a private RSA key; with nil the token has no signature.
 func forge(t *testing.T, key any, header, claims string) string {
 	t.Helper()
 	encode := base64.RawURLEncoding.EncodeToString
@@ -71,8 +71,8 @@ func strictPolicy(t *testing.T, public []byte) *access.Policy {
 	}
 }
 
-// TestForgedTokensAreRefused: all kinds of forged and stolen tokens are refused alike, for every route and in every place. The client gets
-// the public reason, the operator's log the full one.
+// TestForgedTokensAreRefused: forged and stolen tokens are refused in the same way on every route, in the Authorization field and in the cookie.
+// The client gets a public reason; the operator's log has the full one.
 func TestForgedTokensAreRefused(t *testing.T) {
 	t.Parallel()
 	private, public := mustRSA(t)
@@ -112,7 +112,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		token  string
 		reason access.Reason
-		public string // what the client is told begins with
+		public string // the detail that the client gets begins with this
 	}{
 		"algorithm confusion":               {forge(t, public, hs256, claims), access.BadSignature, notOurs},
 		"algorithm confusion, trimmed":      {forge(t, []byte(strings.TrimSpace(string(public))), hs256, claims), access.BadSignature, notOurs},
@@ -146,7 +146,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"critical":                          {forge(t, secret, `{"alg":"HS256","crit":["x"],"x":1}`, claims), access.Malformed, unreadable},
 		"for something else":                {forge(t, secret, `{"alg":"HS256","typ":"logout+jwt"}`, claims), access.Malformed, unreadable},
 		"without a grant":                   {forge(t, secret, hs256, `{"iss":"https://id.example","aud":"tidings"}`), access.BadClaims, senseless},
-		"a restriction that nobody knows":   {forge(t, secret, hs256, `{"iss":"https://id.example","aud":"tidings","tidings":{"publish":["**"],"deny":["**"]}}`), access.BadClaims, senseless},
+		"an unknown restriction":            {forge(t, secret, hs256, `{"iss":"https://id.example","aud":"tidings","tidings":{"publish":["**"],"deny":["**"]}}`), access.BadClaims, senseless},
 		"revoked":                           {forge(t, secret, hs256, `{"jti":"revoked",`+ours+`}`), access.Revoked, "the token was revoked"},
 		"garbage":                           {"garbage", access.Malformed, unreadable},
 	} {
@@ -181,12 +181,12 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		}
 	}
 	wantNothingSecret(t, "the metrics", metrics, good)
-	if head := k.log.Head(); head.Seq != 1 { // what is revoked
+	if head := k.log.Head(); head.Seq != 1 { // the record of the revocation
 		t.Errorf("something was stored: %q", events(t, k.log))
 	}
 }
 
-// wantNothingSecret fails the test if a text contains a part of a token, or the secret.
+// wantNothingSecret fails the test if a text contains the secret, or a part of a token.
 func wantNothingSecret(t *testing.T, what, text, token string) {
 	t.Helper()
 	for _, part := range append(strings.Split(token, "."), secretKey) {

@@ -14,11 +14,11 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// quick allows heartbeats that a test can wait for. Its own interval is long, so that all heartbeats are requested ones.
+// quick allows heartbeats at intervals that a test can wait for. The hub's own interval is long, so every heartbeat is a requested one.
 var quick = hub.Options{Heartbeat: time.Hour, HeartbeatMin: 5 * time.Millisecond}
 
-// TestPageGetsCheckpointsAsHeartbeats: comments do not reach a page, which could not distinguish a quiet topic from a dead connection. All
-// formats have checkpoints instead, also if the position has not changed.
+// TestPageGetsCheckpointsAsHeartbeats: a browser hides comments from the page, which could then not distinguish a quiet topic from a dead
+// connection. All formats get checkpoints instead, also if the position has not changed.
 func TestPageGetsCheckpointsAsHeartbeats(t *testing.T) {
 	t.Parallel()
 	each(t, &quick, func(s *site) {
@@ -33,7 +33,7 @@ func TestPageGetsCheckpointsAsHeartbeats(t *testing.T) {
 		} {
 			f := open()
 			at := s.log.Head().String()
-			for range 4 { // the first is that of the beginning
+			for range 4 { // the first is the checkpoint at the start
 				if e := f.next(); e.Type != "tidings.checkpoint" || e.ID != at || e.Data != "{}" {
 					s.Errorf("%s: %+v, want a checkpoint at %s", name, e, at)
 				}
@@ -67,7 +67,7 @@ func TestPageGetsCheckpointsAsHeartbeats(t *testing.T) {
 	})
 }
 
-// TestSubscribersHaveTheirOwnHeartbeats: subscribers of one topic may have different intervals.
+// TestSubscribersHaveTheirOwnHeartbeats: subscribers of one topic may choose different intervals.
 func TestSubscribersHaveTheirOwnHeartbeats(t *testing.T) {
 	t.Parallel()
 	each(t, &quick, func(s *site) {
@@ -79,13 +79,13 @@ func TestSubscribersHaveTheirOwnHeartbeats(t *testing.T) {
 		}
 		id := s.post("news", "hello")
 		if e := silent.next(); e.ID != id {
-			s.Errorf("it asked for no heartbeats and has %+v", e)
+			s.Errorf("a subscriber without requested heartbeats gets %+v", e)
 		}
 		lively.want("hello")
 	})
 }
 
-// TestHeartbeatHasAMinimum, and an invalid duration is refused. An interval longer than the hub's becomes the hub's.
+// TestHeartbeatHasAMinimum: an invalid duration is refused, and an interval longer than the hub's becomes the hub's.
 func TestHeartbeatHasAMinimum(t *testing.T) {
 	t.Parallel()
 	standard := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -105,8 +105,8 @@ func TestHeartbeatHasAMinimum(t *testing.T) {
 	}
 }
 
-// TestSubscriberMissesNothingAtMaxAge: each stream ends in time with a checkpoint and a reconnection time. A client that resumes gets every
-// event once.
+// TestSubscriberMissesNothingAtMaxAge: each stream ends at its maximum age with a checkpoint and a reconnection time. A client that resumes gets
+// every event once.
 func TestSubscriberMissesNothingAtMaxAge(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{MaxAge: 40 * time.Millisecond}, func(s *site) {
@@ -119,9 +119,9 @@ func TestSubscriberMissesNothingAtMaxAge(t *testing.T) {
 		publish()
 		header := map[string]string{"Last-Event-ID": s.log.Head().Gen + "-0"}
 		ended := 0
-		for ; ended < connections || next < published && ended < 10*connections; ended++ { // once more if the last event came just before an end
+		for ; ended < connections || next < published && ended < 10*connections; ended++ { // one more connection if the last event came just before an end
 			if ended < connections {
-				publish() // while nobody follows
+				publish() // while no stream is open
 			}
 			resp := s.slow("/events/news", header)
 			var text bytes.Buffer
@@ -132,13 +132,13 @@ func TestSubscriberMissesNothingAtMaxAge(t *testing.T) {
 				if got := string(d.Data()); got != fmt.Sprint(next) {
 					s.Fatalf("the next event is %q, want %d", got, next)
 				}
-				if next++; next == published && next%3 != 0 && ended < connections { // while it follows; then it is silent until its end
+				if next++; next == published && next%3 != 0 && ended < connections { // publish while the stream is open; then the stream is silent until its end
 					publish()
 				}
 			}
 			last := endsWithRetry.FindStringSubmatch(text.String())
 			if last == nil {
-				s.Fatalf("the stream ends without a checkpoint that has a time to come back after:\n%s", text.String())
+				s.Fatalf("the stream ends without a checkpoint that has a reconnection time:\n%s", text.String())
 			}
 			header["Last-Event-ID"] = last[1]
 		}

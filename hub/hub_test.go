@@ -25,7 +25,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// patience is how long a test waits for a condition before it fails. No test measures time with it.
+// patience is how long a test waits for a condition before it fails. It measures nothing.
 const patience = 20 * time.Second
 
 // transport is a way to reach a hub.
@@ -33,7 +33,7 @@ type transport struct {
 	name string
 	tls  bool
 	h2   bool
-	kept bool // the server keeps its connections: no direct sockets
+	kept bool // the hub cannot hijack connections, so it has no direct sockets
 }
 
 var transports = []transport{
@@ -63,7 +63,7 @@ type site struct {
 	client *http.Client
 }
 
-// each runs a test over every transport, each time on a hub of its own.
+// each runs a test over every transport, each time on a new hub.
 func each(t *testing.T, o *hub.Options, f func(s *site)) {
 	t.Helper()
 	for _, how := range transports {
@@ -295,7 +295,8 @@ func (f *follower) next() sse.Event {
 	return sse.Event{}
 }
 
-// want fails the test unless the next events, without checkpoints, are these: data, or TYPE:data for types other than message.
+// want fails the test unless the next events are these. Each is the data, or TYPE:data for other types than message. Checkpoints are skipped
+// unless want names them.
 func (f *follower) want(events ...string) (last sse.Event) {
 	f.t.Helper()
 	for _, want := range events {
@@ -322,7 +323,7 @@ func (f *follower) end() {
 		select {
 		case e := <-f.events:
 			if e.Type != "tidings.checkpoint" {
-				f.t.Fatalf("the stream should end, and has %+v", e)
+				f.t.Fatalf("the stream goes on with %+v", e)
 			}
 			continue
 		case err := <-f.ended:
@@ -341,7 +342,7 @@ func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not happen: %s", what)
+			t.Fatalf("waited in vain: %s", what)
 		}
 	}
 }
@@ -392,7 +393,7 @@ func wantEvents(t *testing.T, log eventlog.Log, want ...string) {
 	}
 }
 
-// TestPublishedEventArrives: the main promise, once through everything.
+// TestPublishedEventArrives: the main promise, tested over every transport.
 func TestPublishedEventArrives(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

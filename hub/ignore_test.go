@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestParametersThatLibrariesAddAreIgnored: the most common cache busters always, others if configured, whatever their values. All other
-// unknown parameters are refused.
+// TestParametersThatLibrariesAddAreIgnored: the hub always ignores the most common cache busters, and others if configured. It refuses all other
+// unknown parameters.
 func TestParametersThatLibrariesAddAreIgnored(t *testing.T) {
 	t.Parallel()
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
@@ -49,7 +49,7 @@ func TestParametersThatLibrariesAddAreIgnored(t *testing.T) {
 	})
 }
 
-// TestParametersOfTheHubCannotBeIgnored: a hub that ignored topic would send all events to all subscribers.
+// TestParametersOfTheHubCannotBeIgnored: a hub that ignored topic= would send all events to all subscribers.
 func TestParametersOfTheHubCannotBeIgnored(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -85,7 +85,7 @@ func TestParametersOfTheHubCannotBeIgnored(t *testing.T) {
 	}
 }
 
-// TestPreflightAllowsRequestedHeaders: libraries add header fields, without which they could not use the hub.
+// TestPreflightAllowsRequestedHeaders: some libraries add header fields of their own, and need the hub's permission.
 func TestPreflightAllowsRequestedHeaders(t *testing.T) {
 	t.Parallel()
 	const standard = "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control"

@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestAStreamOfTheHubIsReadAsJSON: control events are not values, and do not disturb clients that decode all events.
-func TestAStreamOfTheHubIsReadAsJSON(t *testing.T) {
+// TestJSONReaderSkipsControlEvents: a client that decodes every event as JSON gets no values for control events.
+func TestJSONReaderSkipsControlEvents(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
 		for i := range 3 {
@@ -20,7 +20,7 @@ func TestAStreamOfTheHubIsReadAsJSON(t *testing.T) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		req.Header.Set("Last-Event-ID", "other-7") // gives a gap
+		req.Header.Set("Last-Event-ID", "other-7") // makes the stream begin with a gap
 		client := sse.Client{HTTP: s.client}
 		gaps, got := 0, []int(nil)
 		for m, err := range sse.JSON[struct{ N int }](client.Subscribe(req), &sse.JSONOptions{Skip: func(e sse.Event) bool {

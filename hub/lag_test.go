@@ -24,13 +24,13 @@ func (s *site) publishLots() (filler string) {
 	return filler
 }
 
-// TestSlowConsumerIsDisconnectedBeyondMaxLag, and misses nothing when it reconnects. A runner that woke late once counted its lag from the
-// head of the log.
+// TestSlowConsumerIsDisconnectedBeyondMaxLag: it misses nothing when it reconnects. The lag counts from the runner's cursor, also if the runner
+// wakes up late.
 func TestSlowConsumerIsDisconnectedBeyondMaxLag(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000}, func(s *site) {
 		resp := s.slow("/events/news", nil)
-		await(s.T, "it is there", func() bool { return s.hub.Adopted() == 1 })
+		await(s.T, "the stream is open", func() bool { return s.hub.Adopted() == 1 })
 		filler := s.publishLots()
 		d := sse.NewDecoder(resp.Body, nil)
 		next, last := 0, ""
@@ -48,7 +48,7 @@ func TestSlowConsumerIsDisconnectedBeyondMaxLag(t *testing.T) {
 			s.Logf("cut off: %v", d.Err())
 		}
 		if next == lagEvents {
-			s.Fatal("it was not disconnected")
+			s.Fatal("the slow consumer was not disconnected")
 		}
 		f := s.follow("/events/news", map[string]string{"Last-Event-ID": last})
 		for ; next < lagEvents; next++ {
@@ -57,12 +57,12 @@ func TestSlowConsumerIsDisconnectedBeyondMaxLag(t *testing.T) {
 	})
 }
 
-// TestSlowConsumerSkipsToTheNewestEventWithSkipSlow, after a gap.
+// TestSlowConsumerSkipsToTheNewestEventWithSkipSlow: it gets a gap, then the newest event.
 func TestSlowConsumerSkipsToTheNewestEventWithSkipSlow(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true}, func(s *site) {
 		resp := s.slow("/events/news", nil)
-		await(s.T, "it is there", func() bool { return s.hub.Adopted() == 1 })
+		await(s.T, "the stream is open", func() bool { return s.hub.Adopted() == 1 })
 		filler := s.publishLots()
 		d := sse.NewDecoder(resp.Body, nil)
 		next, gaps := 0, 0
@@ -89,7 +89,7 @@ func TestSlowConsumerSkipsToTheNewestEventWithSkipSlow(t *testing.T) {
 			}
 		}
 		if gaps == 0 {
-			s.Error("it has missed nothing")
+			s.Error("the slow consumer got every event")
 		}
 		s.post("news", "live")
 		for d.Next() {
@@ -100,6 +100,6 @@ func TestSlowConsumerSkipsToTheNewestEventWithSkipSlow(t *testing.T) {
 		if err := d.Err(); err != nil && !errors.Is(err, io.EOF) {
 			s.Error(err)
 		}
-		s.Error("it is not live")
+		s.Error("the slow consumer is not live")
 	})
 }

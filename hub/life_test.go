@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestStreamEndsBeforeItsTokenExpires: the client gets a warning, and resumes with a new token.
+// TestStreamEndsBeforeItsTokenExpires: the client gets tidings.expiring, and resumes with a new token.
 func TestStreamEndsBeforeItsTokenExpires(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -32,7 +32,7 @@ func TestStreamEndsBeforeItsTokenExpires(t *testing.T) {
 			}
 			f.end()
 			if time.Now().After(ends) {
-				t.Errorf("it has outlived its token")
+				t.Errorf("the stream has outlived its token")
 			}
 			k.send(request{path: "/events/news", body: "two", header: boss})
 			next := bearer(k.token(all("ann")))
@@ -43,7 +43,7 @@ func TestStreamEndsBeforeItsTokenExpires(t *testing.T) {
 	}
 }
 
-// awaitEvent reads until it has events with all of these types or data.
+// awaitEvent reads events until it has one for each name: a type or data.
 func awaitEvent(t *testing.T, f *follower, names ...string) map[string]sse.Event {
 	t.Helper()
 	seen := map[string]sse.Event{}
@@ -58,7 +58,7 @@ func awaitEvent(t *testing.T, f *follower, names ...string) map[string]sse.Event
 	return seen
 }
 
-// TestStreamedBodyEndsWhenItsTokenExpires; the events before are stored.
+// TestStreamedBodyEndsWhenItsTokenExpires: the events before stay stored.
 func TestStreamedBodyEndsWhenItsTokenExpires(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
@@ -72,7 +72,7 @@ func TestStreamedBodyEndsWhenItsTokenExpires(t *testing.T) {
 		answered <- k.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: header})
 	}()
 	body <- `{"data":"one"}` + "\n"
-	await(t, "the first event", func() bool { return k.log.Head().Seq == 1 })
+	await(t, "the first event is stored", func() bool { return k.log.Head().Seq == 1 })
 	if a := k.send(request{path: "/api/v1/revoke", body: `{"sub":"ann"}`, header: bearer(k.token(all("boss")))}); a.status != http.StatusOK {
 		t.Fatalf("%+v", a)
 	}
@@ -100,7 +100,7 @@ func (c chunks) Read(p []byte) (int, error) {
 	return copy(p, text), nil
 }
 
-// TestATokenIsCheckedOnce for each connection, however many events pass.
+// TestATokenIsCheckedOnce per connection, for any number of events.
 func TestATokenIsCheckedOnce(t *testing.T) {
 	t.Parallel()
 	policy := policyOf(mustSigner(t))
@@ -119,6 +119,6 @@ func TestATokenIsCheckedOnce(t *testing.T) {
 		f.want("x")
 	}
 	if n := checked.Load(); n != 2 {
-		t.Errorf("for a stream of 100 events, and one body with them, it was checked %d times", n)
+		t.Errorf("a stream and a body of 100 events needed %d checks of the token", n)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// TestUnknownAddressDoesNotReleaseOthersStreams: an unknown address has the network ::/64, like ::1, whose streams it discounted.
+// TestUnknownAddressDoesNotReleaseOthersStreams: an unknown address is not in the network ::/64, whose streams belong to ::1.
 func TestUnknownAddressDoesNotReleaseOthersStreams(t *testing.T) {
 	h := &Hub{}
 	at := func(remote string) address {
@@ -29,7 +29,7 @@ func TestUnknownAddressDoesNotReleaseOthersStreams(t *testing.T) {
 	}
 }
 
-// TestVeryLowRateIsALimit: the nanoseconds for one event overflowed.
+// TestVeryLowRateIsALimit: the nanoseconds per event must not overflow.
 func TestVeryLowRateIsALimit(t *testing.T) {
 	for _, perSecond := range []float64{1e-9, 1e-10, 1e-300} {
 		b := newBuckets[int](Rate{PerSecond: perSecond, Burst: 1})
@@ -44,7 +44,7 @@ func TestVeryLowRateIsALimit(t *testing.T) {
 	}
 }
 
-// TestAVeryHighRateAllowsItsBurst: bursts larger than an int overflowed to one event.
+// TestAVeryHighRateAllowsItsBurst: a burst larger than an int must not overflow to one event.
 func TestAVeryHighRateAllowsItsBurst(t *testing.T) {
 	for _, perSecond := range []float64{1e6, 1e18, 1e19, 1e300} {
 		b := newBuckets[int](Rate{PerSecond: perSecond})

@@ -18,9 +18,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestEveryLimitHasItsAnswer: a request over a limit is refused with a status, a problem, a metric, and Retry-After where that helps. Open
-// streams stay open. The response has no WWW-Authenticate, because another token would not help. The server limits the time for a header: see
-// TestSlowlorisHeaderIsCutOff.
+// TestEveryLimitHasItsAnswer: the refusal has a status, a problem, a metric, and Retry-After where waiting helps. It has no WWW-Authenticate,
+// because another token would not help. Open streams stay open. The time limit for a header is the server's: see TestSlowlorisHeaderIsCutOff.
 func TestEveryLimitHasItsAnswer(t *testing.T) {
 	t.Parallel()
 	const later = true
@@ -32,12 +31,12 @@ func TestEveryLimitHasItsAnswer(t *testing.T) {
 	slow := hub.Rate{PerSecond: 0.01, Burst: 2}
 	for name, test := range map[string]struct {
 		options hub.Options
-		before  []request // that are good
-		streams int       // that are open
+		before  []request // requests that succeed first
+		streams int       // open streams
 		request request
 		status  int
 		problem string
-		metric  string // besides that of its problem
+		metric  string // a metric besides the one of the problem
 		later   bool
 	}{
 		"connections":                 {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news"}, 503, "full", limit("connections"), later},
@@ -113,7 +112,7 @@ func neverComes(t *testing.T) io.Reader {
 	return r
 }
 
-// TestTemporaryRefusalHasARetryTime: browsers and clients that resume get it in a stream, others as Retry-After.
+// TestTemporaryRefusalHasARetryTime: browsers and resuming clients get it in a stream, other clients as Retry-After.
 func TestTemporaryRefusalHasARetryTime(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -131,14 +130,14 @@ func TestTemporaryRefusalHasARetryTime(t *testing.T) {
 				}
 			}
 			first.close()
-			await(t, "room", func() bool { return k.hub.Streams() == 0 })
+			await(t, "the stream has ended", func() bool { return k.hub.Streams() == 0 })
 			k.follow("/events/news", header).want("tidings.checkpoint:{}")
 		})
 	}
 }
 
-// TestEveryFormOfARefusalSaysWhenToComeBack: NDJSON has no field retry, and a client did not know.
-func TestEveryFormOfARefusalSaysWhenToComeBack(t *testing.T) {
+// TestRefusalHasARetryTimeInEveryFormat: NDJSON has no retry field, so the data has the time.
+func TestRefusalHasARetryTimeInEveryFormat(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxConnections: 1}, transports[0])
 	s.follow("/events/news", nil)
@@ -161,14 +160,14 @@ func TestEveryFormOfARefusalSaysWhenToComeBack(t *testing.T) {
 	}
 }
 
-// TestRefusedFollowersGiveTheirConnectionsUp: they kept them for minutes, and took the places of everybody else. A publisher who is too fast
-// keeps its connection, and comes back in a moment.
-func TestRefusedFollowersGiveTheirConnectionsUp(t *testing.T) {
+// TestHubClosesConnectionOfARefusedSubscriber: an idle connection would take a place for minutes. A publisher over its rate keeps its connection,
+// because it tries again in a moment.
+func TestHubClosesConnectionOfARefusedSubscriber(t *testing.T) {
 	t.Parallel()
 	follow, publish := request{path: "/events/news"}, request{path: "/events/news", body: "x"}
 	for name, test := range map[string]struct {
 		options hub.Options
-		taken   request // takes the place
+		taken   request // uses up the limit
 		request request
 		drain   bool
 		closes  bool
@@ -203,7 +202,7 @@ func TestRefusedFollowersGiveTheirConnectionsUp(t *testing.T) {
 	}
 }
 
-// TestConnectionsOfStreamsAreCountedUntilTheyAreClosed: a server does not count those that the hub has taken over.
+// TestConnectionsOfStreamsAreCountedUntilTheyAreClosed: a server stops counting connections that the hub has hijacked.
 func TestConnectionsOfStreamsAreCountedUntilTheyAreClosed(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -220,12 +219,12 @@ func TestConnectionsOfStreamsAreCountedUntilTheyAreClosed(t *testing.T) {
 				t.Errorf("%d connections are taken over by one stream, want %d", got, want)
 			}
 			f.close()
-			await(t, "none is taken", func() bool { return s.hub.Streams() == 0 && s.hub.TakenOver() == 0 })
+			await(t, "all streams have ended and given up their connections", func() bool { return s.hub.Streams() == 0 && s.hub.TakenOver() == 0 })
 		})
 	}
 }
 
-// TestTokensWithoutSubjectAndIDAreCountedSeparately: they were not counted at all, and so had no limit.
+// TestTokensWithoutSubjectAndIDAreCountedSeparately: each such token has its own limit.
 func TestTokensWithoutSubjectAndIDAreCountedSeparately(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxPerToken: 1, Authorize: func(r *http.Request) (access.Grant, error) {
@@ -240,7 +239,7 @@ func TestTokensWithoutSubjectAndIDAreCountedSeparately(t *testing.T) {
 	}
 }
 
-// TestEndedStreamsFreeTheirPlace, however they end, and exactly once.
+// TestEndedStreamsFreeTheirPlace: exactly once, for each way to end.
 func TestEndedStreamsFreeTheirPlace(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{MaxConnections: 1, MaxPerAddress: 1}, func(s *site) {
@@ -258,12 +257,12 @@ func TestEndedStreamsFreeTheirPlace(t *testing.T) {
 			f := s.follow("/events/news", nil)
 			f.want("tidings.checkpoint:{}")
 			f.close()
-			await(s.T, "room", func() bool { return s.hub.Streams() == 0 })
+			await(s.T, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 		}
 	})
 }
 
-// TestRateRefillsOverTime, separately for each publisher.
+// TestRateRefillsOverTime: each publisher has its own bucket.
 func TestRateRefillsOverTime(t *testing.T) {
 	t.Parallel()
 	b, now := hub.NewBuckets(hub.Rate{PerSecond: 10, Burst: 5}), time.Unix(1000, 0)
@@ -279,7 +278,7 @@ func TestRateRefillsOverTime(t *testing.T) {
 		{0, 2, 5, 5, 0},
 		{50 * time.Millisecond, 1, 1, 0, 50 * time.Millisecond},
 		{50 * time.Millisecond, 1, 1, 1, 0},
-		{time.Hour, 1, 100, 5, 100 * time.Millisecond}, // no more than the burst is saved
+		{time.Hour, 1, 100, 5, 100 * time.Millisecond}, // a bucket holds at most the burst
 	} {
 		now = now.Add(step.after)
 		if taken, wait := b.Take(step.who, step.n, now); taken != step.taken || wait != step.wait {
@@ -288,7 +287,7 @@ func TestRateRefillsOverTime(t *testing.T) {
 	}
 }
 
-// TestManyAddressesDoNotFillTheMemory, nor do they take buckets from others.
+// TestManyAddressesDoNotFillTheMemory: with the maximum of buckets, new addresses share one, and others keep theirs.
 func TestManyAddressesDoNotFillTheMemory(t *testing.T) {
 	t.Parallel()
 	b, now := hub.NewBuckets(hub.Rate{PerSecond: 1, Burst: 2}), time.Unix(1000, 0)
@@ -296,16 +295,16 @@ func TestManyAddressesDoNotFillTheMemory(t *testing.T) {
 		b.Take(k, 2, now)
 	}
 	if taken, _ := b.Take(-1, 2, now); taken != 2 {
-		t.Errorf("the first who finds no room gets %d", taken)
+		t.Errorf("the first address without a bucket gets %d", taken)
 	}
 	if taken, _ := b.Take(-2, 2, now); taken != 0 || b.Len() != hub.MaxBuckets {
-		t.Errorf("the second gets %d, and %d are kept", taken, b.Len())
+		t.Errorf("the second gets %d, and there are %d buckets", taken, b.Len())
 	}
 	if taken, _ := b.Take(0, 2, now.Add(time.Second)); taken != 1 {
-		t.Errorf("who was there before gets %d", taken)
+		t.Errorf("an address with a bucket gets %d", taken)
 	}
 	if b.Take(-3, 1, now.Add(time.Hour)); b.Len() != 1 {
-		t.Errorf("after an hour %d are kept", b.Len())
+		t.Errorf("after an hour there are %d buckets", b.Len())
 	}
 }
 
@@ -340,7 +339,7 @@ func BenchmarkLimits(b *testing.B) {
 	defer func() { _ = h.Shutdown(b.Context()) }()
 	r := httptest.NewRequest(http.MethodPost, "/events/news", nil)
 	g := access.Everything()
-	g.Subject = "somebody"
+	g.Subject = "ann"
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := h.Charge(r, &g); err != nil {

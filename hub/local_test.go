@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestLocalHubRefusesOtherMachines: a hub without keys listens on localhost. A web page uses a host name that resolves to 127.0.0.1 for a
-// moment (DNS rebinding), and has the same origin as the hub; or somebody puts a proxy in front of it.
+// TestLocalHubRefusesOtherMachines: a hub without keys serves only its own machine. It refuses a web page whose host name resolves to 127.0.0.1
+// (DNS rebinding), and requests that come through a proxy.
 func TestLocalHubRefusesOtherMachines(t *testing.T) {
 	t.Parallel()
 	h := mustHub(t, mustMemory(t, nil), &hub.Options{Local: true})
@@ -77,7 +77,7 @@ func TestLocalHubRefusesOtherMachines(t *testing.T) {
 	}
 }
 
-// TestLocalHubRefusesProxies: the fields of all common proxies are known, also without a value.
+// TestLocalHubRefusesProxies: the hub knows the header fields of all common proxies, also with an empty value.
 func TestLocalHubRefusesProxies(t *testing.T) {
 	t.Parallel()
 	h := localHub(t)
@@ -100,15 +100,15 @@ func TestLocalHubRefusesProxies(t *testing.T) {
 	}
 }
 
-// TestLocalHubRefusesHTTP10: with proxy_pass http://localhost:3000 in nginx, a hub without keys was open to everyone. nginx uses the hub's
-// own name and adds no field; only HTTP/1.0 distinguishes it from a client.
+// TestLocalHubRefusesHTTP10: nginx with proxy_pass http://localhost:3000 uses the hub's own name and adds no field. Only HTTP/1.0 distinguishes
+// it from a local client.
 func TestLocalHubRefusesHTTP10(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(localHub(t))
 	defer server.Close()
 	for path, open := range map[string]bool{
 		"GET /events": false, "GET /events/news": false, "POST /events/news": false, "GET /metrics": false, "GET /api/v1/topics": false, "GET /": false,
-		"GET /healthz": true, "GET /readyz": true, // load balancers ask for these in HTTP/1.0, and they say nothing
+		"GET /healthz": true, "GET /readyz": true, // load balancers ask for these in HTTP/1.0; the answers reveal nothing
 	} {
 		c, err := net.Dial("tcp", server.Listener.Addr().String())
 		if err != nil {

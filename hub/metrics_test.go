@@ -41,7 +41,7 @@ func (k *keyed) awaitMetrics(lines ...string) {
 	}
 }
 
-// TestMetricsAnswerOnCallQuestions: how many, how fast, how far behind, why refused, why disconnected.
+// TestMetricsAnswerOnCallQuestions: how many subscribers, how many events, how far behind, why refused, why disconnected.
 func TestMetricsAnswerOnCallQuestions(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -84,7 +84,7 @@ func TestMetricsAnswerOnCallQuestions(t *testing.T) {
 	}
 }
 
-// TestOperationsPageListsAllMetrics, and no others.
+// TestOperationsPageListsAllMetrics: docs/operations.md names exactly the metrics and routes that exist.
 func TestOperationsPageListsAllMetrics(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../docs/operations.md")
@@ -95,7 +95,7 @@ func TestOperationsPageListsAllMetrics(t *testing.T) {
 	there := names(`(?m)^# TYPE (tidings_\w+) `, k.metricsOf())
 	told := names("`(tidings_\\w+)`", string(page))
 	if !slices.Equal(there, told) {
-		t.Errorf("there are %q, and the page has %q", there, told)
+		t.Errorf("the hub has %q, and the page has %q", there, told)
 	}
 	routes := names("(?m)^\\| `[A-Z]+ (/[a-z0-9/]+?)(?:NAME|ID)?` ", string(page))
 	var want []string
@@ -105,7 +105,7 @@ func TestOperationsPageListsAllMetrics(t *testing.T) {
 		}
 	}
 	if slices.Sort(want); !slices.Equal(routes, want) {
-		t.Errorf("there are %q, and the page has %q", want, routes)
+		t.Errorf("the hub has %q, and the page has %q", want, routes)
 	}
 }
 
@@ -117,7 +117,7 @@ func names(pattern, text string) (all []string) {
 	return slices.Compact(all)
 }
 
-// TestTwoHubsInOneProcessDoNotShareMetrics: each hub has a registry.
+// TestTwoHubsInOneProcessDoNotShareMetrics: each hub has its own registry.
 func TestTwoHubsInOneProcessDoNotShareMetrics(t *testing.T) {
 	t.Parallel()
 	first, second := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0]), serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
@@ -126,7 +126,7 @@ func TestTwoHubsInOneProcessDoNotShareMetrics(t *testing.T) {
 	second.awaitMetrics(`tidings_events_stored_total 0`)
 }
 
-// TestClientsCannotChooseMetricLabels: each value of a label is a series that a monitoring system keeps for months.
+// TestClientsCannotChooseMetricLabels: a monitoring system keeps a series for each value of a label.
 func TestClientsCannotChooseMetricLabels(t *testing.T) {
 	t.Parallel()
 	o := hub.Options{}
@@ -147,7 +147,7 @@ func TestClientsCannotChooseMetricLabels(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-Problem", fmt.Sprint("mine-", i))
-		answer, err := http.DefaultClient.Do(r) // not that of the site, which knows all problems
+		answer, err := http.DefaultClient.Do(r) // the site's client accepts only problems of the contract
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestClientsCannotChooseMetricLabels(t *testing.T) {
 		t.Errorf("%d series became %d:\n%s", before, after, body)
 	}
 	if !strings.Contains(body, `tidings_requests_refused_total{problem="other"} 20`) {
-		t.Error("those of an embedder are not counted")
+		t.Error("the problems of an embedder are not counted")
 	}
 }
 
@@ -180,7 +180,7 @@ func TestAHubWithoutMetricsSaysHowToGetThem(t *testing.T) {
 	}
 }
 
-// TestProgramReadsStatisticsOfItsHub without HTTP.
+// TestProgramReadsStatisticsOfItsHub: it needs no HTTP.
 func TestProgramReadsStatisticsOfItsHub(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])

@@ -11,24 +11,24 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// Names that are canonically equivalent to another one, and the NFC form of each.
+// Names that are not in NFC, and the NFC form of each.
 var lookalikes = []struct{ name, nfc string }{
 	{"cafe\u0301", "caf\u00e9"},
 	{"e\u0301/x", "\u00e9/x"},
 	{"A\u030angstro\u0308m", "\u00c5ngstr\u00f6m"},
-	{"\u212bngstro\u0308m", "\u00c5ngstr\u00f6m"}, // the sign of the unit
+	{"\u212bngstro\u0308m", "\u00c5ngstr\u00f6m"}, // the Angstrom sign
 	{"\u1112\u1161\u11ab", "\ud55c"},              // jamo
 	{"\u2126", "\u03a9"},                          // ohm, omega
 	{"a\u0323\u0307/b", "\u1ea1\u0307/b"},
-	{"a\u0307\u0323", "\u1ea1\u0307"}, // marks in the wrong order
-	{"\ufb4b", "\u05d5\u05b9"},        // is not composed in NFC
+	{"a\u0307\u0323", "\u1ea1\u0307"}, // combining marks in the wrong order
+	{"\ufb4b", "\u05d5\u05b9"},        // NFC does not compose these characters
 	{"\U0002f800", "\u4e3d"},
 	{strings.Repeat("x", 900) + "e\u0301", strings.Repeat("x", 900) + "\u00e9"},
 	{strings.Repeat("e\u0301", 300), strings.Repeat("\u00e9", 300)},
 }
 
-// TestTopicNamesMustBeNFC: if publisher and subscriber compose characters differently, they use different topics without noticing. Names that
-// are not in NFC are refused everywhere, and the problem has the form to use.
+// TestTopicNamesMustBeNFC: a publisher and a subscriber that compose characters differently would use different topics without noticing. The hub
+// refuses names that are not in NFC everywhere, and the problem has the form to use.
 func TestTopicNamesMustBeNFC(t *testing.T) {
 	t.Parallel()
 	ndjson := map[string]string{"Content-Type": "application/x-ndjson"}
@@ -68,8 +68,8 @@ func TestTopicNamesMustBeNFC(t *testing.T) {
 	})
 }
 
-// TestStoredTopicsThatAreNotNFCStayReadable: earlier versions and other programs have stored them. Patterns match them, and they are listed.
-func TestStoredTopicsThatAreNotNFCStayReadable(t *testing.T) {
+// TestStoredTopicsOutsideNFCStayReadable: other programs may have stored such topics. Patterns match them, and the list has them.
+func TestStoredTopicsOutsideNFCStayReadable(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)
 	old := []string{"menu/cafe\u0301", "menu/caf\u00e9", "menu/\xff"}

@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestUnopenedHubRefusesTemporarily: tidings serve listened before its log was open and answered no request, so that health checks hung.
-// EventSource would give up after a 503.
+// TestUnopenedHubRefusesTemporarily: while its log opens, the hub answers health checks and refuses other requests. EventSource gets
+// tidings.retry, because it would give up after a 503.
 func TestUnopenedHubRefusesTemporarily(t *testing.T) {
 	h, err := hub.Prepare(&hub.Options{AdminElsewhere: true})
 	if err != nil {
@@ -30,18 +30,18 @@ func TestUnopenedHubRefusesTemporarily(t *testing.T) {
 		status int
 		body   string
 	}{
-		"is it alive":              {request{path: "/healthz"}, 200, `"healthy":true`},
-		"is it ready":              {request{path: "/readyz"}, 503, "problem:not-ready"},
-		"publishing":               {request{path: "/events/news", body: "hello"}, 503, "problem:not-ready"},
-		"publishing a stream":      {request{path: "/events/news", reader: struct{ *strings.Reader }{strings.NewReader("hello")}}, 503, "problem:not-ready"},
-		"following":                {request{path: "/events/news"}, 503, "problem:not-ready"},
-		"following from a page":    {request{path: "/events?topic=news", header: page}, 200, "event: tidings.retry\n"},
-		"resuming":                 {request{path: "/events", header: resumes}, 200, "event: tidings.retry\n"},
-		"lines, from a page":       {request{path: "/events", header: lines}, 200, `"type":"tidings.retry"`},
-		"a query, from a page":     {request{method: "QUERY", path: "/events", body: "topic=news", header: page}, 200, "event: tidings.retry\n"},
-		"a head":                   {request{method: http.MethodHead, path: "/events/news", header: page}, 503, ""},
-		"topics":                   {request{path: "/api/v1/topics"}, 503, "problem:not-ready"},
-		"something that is not so": {request{path: "/nothing"}, 404, "problem:not-found"},
+		"is it alive":           {request{path: "/healthz"}, 200, `"healthy":true`},
+		"is it ready":           {request{path: "/readyz"}, 503, "problem:not-ready"},
+		"publishing":            {request{path: "/events/news", body: "hello"}, 503, "problem:not-ready"},
+		"publishing a stream":   {request{path: "/events/news", reader: struct{ *strings.Reader }{strings.NewReader("hello")}}, 503, "problem:not-ready"},
+		"following":             {request{path: "/events/news"}, 503, "problem:not-ready"},
+		"following from a page": {request{path: "/events?topic=news", header: page}, 200, "event: tidings.retry\n"},
+		"resuming":              {request{path: "/events", header: resumes}, 200, "event: tidings.retry\n"},
+		"lines, from a page":    {request{path: "/events", header: lines}, 200, `"type":"tidings.retry"`},
+		"a query, from a page":  {request{method: "QUERY", path: "/events", body: "topic=news", header: page}, 200, "event: tidings.retry\n"},
+		"a head":                {request{method: http.MethodHead, path: "/events/news", header: page}, 503, ""},
+		"topics":                {request{path: "/api/v1/topics"}, 503, "problem:not-ready"},
+		"an unknown path":       {request{path: "/nothing"}, 404, "problem:not-found"},
 	} {
 		a := s.send(c.request)
 		if a.status != c.status || !strings.Contains(a.body, c.body) {
@@ -66,7 +66,7 @@ func TestUnopenedHubRefusesTemporarily(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := s.send(request{path: "/readyz"}); a.status != 200 {
-		t.Errorf("with its log the hub is not ready: %d %s", a.status, a.body)
+		t.Errorf("with its log open the hub is not ready: %d %s", a.status, a.body)
 	}
 	s.post("news", "hello")
 	if err := h.Shutdown(t.Context()); err != nil {
@@ -74,7 +74,7 @@ func TestUnopenedHubRefusesTemporarily(t *testing.T) {
 	}
 }
 
-// TestUnopenedHubShutsDown without waiting for a log.
+// TestUnopenedHubShutsDown: it does not wait for a log.
 func TestUnopenedHubShutsDown(t *testing.T) {
 	h, err := hub.Prepare(nil)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/blockcheck"
 )
 
-// contract is openapi.yaml, with which every response to a test of this package is compared.
+// contract is openapi.yaml. The transport of the tests compares every response with it.
 type contract struct {
 	doc map[string]any
 
@@ -39,7 +39,7 @@ var openapi = sync.OnceValues(func() (*contract, error) {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return nil, err
 	}
-	asJSON, err := json.Marshal(doc) // which the compiler has its own reader for
+	asJSON, err := json.Marshal(doc) // the compiler reads JSON with its own decoder
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +55,8 @@ var openapi = sync.OnceValues(func() (*contract, error) {
 	return &contract{doc: doc, compiler: compiler}, compiler.AddResource("openapi.yaml", doc)
 })
 
-// closeObjects makes the named schemas refuse unknown members. Clients should ignore unknown members, because later versions may add some;
-// in this version a member that the contract does not have is a mistake.
+// closeObjects makes the named schemas refuse unknown members. The published contract lets clients ignore them, because later versions may add
+// some. In this version an unknown member is a mistake.
 func closeObjects(doc map[string]any) {
 	for _, schema := range doc["components"].(map[string]any)["schemas"].(map[string]any) {
 		if s := schema.(map[string]any); s["type"] == "object" {
@@ -201,13 +201,13 @@ func (c checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// plumbing are the header fields that belong to HTTP and not to the hub.
-var plumbing = map[string]bool{"Date": true, "Content-Length": true, "Content-Type": true, "Connection": true}
+// transportFields are the header fields that belong to HTTP and not to the hub.
+var transportFields = map[string]bool{"Date": true, "Content-Length": true, "Content-Type": true, "Connection": true}
 
 // checkHeader finds header fields that are unknown, missing, or have a wrong value.
 func (p part) checkHeader(header http.Header) error {
 	var errs []error
-	known := maps.Clone(plumbing)
+	known := maps.Clone(transportFields)
 	says := p.at("headers")
 	for name := range says.members() {
 		known[http.CanonicalHeaderKey(name)] = true
@@ -215,7 +215,7 @@ func (p part) checkHeader(header http.Header) error {
 	}
 	for name := range header {
 		if !known[name] {
-			errs = append(errs, fmt.Errorf("it does not have the field %s", name))
+			errs = append(errs, fmt.Errorf("the contract does not have the field %s", name))
 		}
 	}
 	return errors.Join(errs...)
@@ -224,11 +224,11 @@ func (p part) checkHeader(header http.Header) error {
 func (p part) checkField(name string, values []string) error {
 	switch {
 	case len(values) == 0 && p.members()["required"] == true:
-		return fmt.Errorf("the field %s is missing", name)
+		return fmt.Errorf("the answer lacks the field %s", name)
 	case len(values) == 0:
 		return nil
 	case len(values) > 1:
-		return fmt.Errorf("the field %s is there %d times", name, len(values))
+		return fmt.Errorf("the answer has the field %s %d times", name, len(values))
 	}
 	var value any = values[0]
 	if _, err := strconv.Atoi(values[0]); err == nil {
@@ -250,10 +250,10 @@ func (p part) checkBody(method, contentType, text string) error {
 	says := content.at(kind)
 	switch {
 	case says.value == nil && (len(content.members()) > 0 || kind != ""):
-		return fmt.Errorf("it does not have the type %q", contentType)
+		return fmt.Errorf("the contract does not have the type %q", contentType)
 	case says.value == nil || method == http.MethodHead:
 		if text != "" {
-			return fmt.Errorf("there should be no body, and is %q", text)
+			return fmt.Errorf("the answer should have no body, and has %q", text)
 		}
 		return nil
 	case kind == "text/event-stream":
@@ -261,7 +261,7 @@ func (p part) checkBody(method, contentType, text string) error {
 	case kind == "application/x-ndjson":
 		return says.at("itemSchema").checkLines(text)
 	}
-	if says.at("schema").value == nil { // it is no JSON
+	if says.at("schema").value == nil { // not JSON
 		return nil
 	}
 	return says.at("schema").validateJSON(text)
@@ -280,8 +280,8 @@ func (p part) checkLines(text string) error {
 	return nil
 }
 
-// checkStream checks each event as it is on the wire, because a decoder would add the id of the event before. The bytes after the last
-// blank line are comments, or an incomplete block.
+// checkStream checks each event in its form on the wire; a decoder would repeat the id of the event before. The bytes after the last blank line
+// are comments, or an incomplete block.
 func (p part) checkStream(text string) error {
 	blocks := strings.SplitAfter(text, "\n\n")
 	for _, block := range blocks[:len(blocks)-1] {
@@ -306,7 +306,7 @@ func (p part) checkStream(text string) error {
 	return nil
 }
 
-// checkedBody is a body that is checked at its end, unless it is very long.
+// checkedBody is a body that is checked at its end. Very long bodies are not checked.
 type checkedBody struct {
 	io.ReadCloser
 	text  strings.Builder

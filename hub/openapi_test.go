@@ -19,7 +19,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestTheContractHasAllRoutes, and no others.
+// TestTheContractHasAllRoutes and no others.
 func TestTheContractHasAllRoutes(t *testing.T) {
 	t.Parallel()
 	c := mustContract(t)
@@ -46,7 +46,7 @@ func TestTheContractHasAllRoutes(t *testing.T) {
 	}
 }
 
-// TestTheContractHasAllProblems, and no others. So has docs/protocol.md.
+// TestTheContractHasAllProblems and no others. The same holds for docs/protocol.md.
 func TestTheContractHasAllProblems(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../docs/protocol.md")
@@ -141,7 +141,7 @@ func membersOf(t *testing.T, object []byte) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// TestTheContractHasAllParameters, and no others. The refusal of an unknown parameter lists the known ones.
+// TestTheContractHasAllParameters and no others. The refusal of an unknown parameter lists the known ones.
 func TestTheContractHasAllParameters(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -150,7 +150,7 @@ func TestTheContractHasAllParameters(t *testing.T) {
 	for path, methods := range hub.Routes() {
 		path = templated(path)
 		for _, method := range methods {
-			if method == http.MethodHead { // answers like GET, without a body
+			if method == http.MethodHead { // HEAD has the parameters of GET
 				continue
 			}
 			a := s.send(request{method: method, path: strings.NewReplacer("{topic}", "news", "{profile}", "heap", "{id}", "1").Replace(path) + "?nonsense=1", header: form})
@@ -164,7 +164,7 @@ func TestTheContractHasAllParameters(t *testing.T) {
 			}
 			operation := c.at("paths", path, strings.ToLower(method))
 			if diff := cmp.Diff(sorted(reads), sorted(queryNames(c, operation))); diff != "" {
-				t.Errorf("what %s %s reads (-) and openapi.yaml (+) differ:\n%s", method, path, diff)
+				t.Errorf("the parameters that %s %s reads (-) and openapi.yaml (+) differ:\n%s", method, path, diff)
 			}
 			fields := operation.at("requestBody").at("content").at(form["Content-Type"]).at("schema").at("properties").members()
 			if method == "QUERY" && !slices.Equal(sorted(reads), slices.Sorted(maps.Keys(fields))) {
@@ -244,7 +244,7 @@ func TestLinesMatchTheContract(t *testing.T) {
 	}
 }
 
-// TestControlEventsMatchTheContract in all formats. The transport of the tests checks them; this test causes each to be sent.
+// TestControlEventsMatchTheContract in all formats. This test causes each control event; the transport of the tests checks them.
 func TestControlEventsMatchTheContract(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 2}})
@@ -275,12 +275,12 @@ func TestControlEventsMatchTheContract(t *testing.T) {
 	}
 }
 
-// TestContractCheckFindsMistakes: a check that reports nothing must be able to fail.
+// TestContractCheckFindsMistakes: the check must report each of these mistakes.
 func TestContractCheckFindsMistakes(t *testing.T) {
 	t.Parallel()
 	c := mustContract(t)
 	if c.response("GET", "/events", 418).value != nil || c.response("DELETE", "/events", 200).value != nil || c.response("GET", "/other", 200).value != nil {
-		t.Error("the file has answers that it has not")
+		t.Error("the contract claims answers that it does not have")
 	}
 	stream := c.response("GET", "/events/a", 200)
 	good := http.Header{
@@ -295,7 +295,7 @@ func TestContractCheckFindsMistakes(t *testing.T) {
 			header.Del(name)
 		}
 		if stream.checkHeader(header) == nil {
-			t.Errorf("nobody minds %s: %q", name, value)
+			t.Errorf("the check accepts %s: %q", name, value)
 		}
 	}
 	refused := c.response("POST", "/events", 409)
@@ -328,7 +328,7 @@ func TestContractCheckFindsMistakes(t *testing.T) {
 		{stream, "application/x-ndjson", "{\"type\":\"message\"}\n"},
 	} {
 		if bad.says.checkBody("GET", bad.kind, bad.text) == nil {
-			t.Errorf("nobody minds %s: %s", bad.kind, bad.text)
+			t.Errorf("the check accepts %s: %s", bad.kind, bad.text)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestOptionsWorkAtTheirLimits at its bounds: a hub with it takes an event and sends it, or New refuses it by its name.
+// TestOptionsWorkAtTheirLimits: with each option at its bounds, a hub accepts an event and sends it. Beyond them, New refuses the option by name.
 func TestOptionsWorkAtTheirLimits(t *testing.T) {
 	t.Parallel()
 	const longest = 10 * 365 * 24 * time.Hour
@@ -58,7 +58,7 @@ func TestOptionsWorkAtTheirLimits(t *testing.T) {
 	}
 	for field := range reflect.TypeFor[hub.Options]().Fields() {
 		if _, known := table[field.Name]; !known && (field.Type.Kind() >= reflect.Int && field.Type.Kind() <= reflect.Float64 || field.Type == reflect.TypeFor[hub.Rate]()) {
-			t.Errorf("nobody has asked what %s means at its bounds", field.Name)
+			t.Errorf("the table lacks the bounds of %s", field.Name)
 		}
 	}
 	for name, b := range table {

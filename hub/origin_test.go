@@ -30,8 +30,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestRefusedOriginsAreLogged: a page of another port got nothing. The browser reported CORS only in its console, and the access log had a
-// status of 200.
+// TestRefusedOriginsAreLogged: a browser reports a refusal by CORS only in its console, and the answer has status 200. The operator's log says
+// which origin was refused.
 func TestRefusedOriginsAreLogged(t *testing.T) {
 	var log lockedBuffer
 	s := serve(t, mustMemory(t, nil), &hub.Options{
@@ -43,7 +43,7 @@ func TestRefusedOriginsAreLogged(t *testing.T) {
 	visit(http.MethodGet, "http://friend.example")
 	visit(http.MethodGet, s.url)
 	if log.String() != "" {
-		t.Errorf("it complains of its own pages: %s", log.String())
+		t.Errorf("the log has a warning for the hub's own page: %s", log.String())
 	}
 	visit(http.MethodGet, "http://localhost:3005")
 	visit(http.MethodGet, "http://localhost:3005")
@@ -54,6 +54,6 @@ func TestRefusedOriginsAreLogged(t *testing.T) {
 		visit(http.MethodPost, fmt.Sprint("http://made-up.example:", i+1))
 	}
 	if n := strings.Count(log.String(), "\n"); n != 20 {
-		t.Errorf("whoever makes origins up makes %d lines", n)
+		t.Errorf("made-up origins have caused %d log lines", n)
 	}
 }

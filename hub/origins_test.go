@@ -7,7 +7,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestInvalidAllowedOriginIsRefused with the valid form in the error: https://app.example/ allowed no page, without an error.
+// TestInvalidAllowedOriginIsRefused: the error has the valid form. https://app.example/ has a slash too many, and would match no page.
 func TestInvalidAllowedOriginIsRefused(t *testing.T) {
 	for _, origin := range []string{
 		"*", "null", "https://app.example", "http://localhost:5173", "https://app.example:8443", "http://[::1]:3000", "HTTPS://App.Example",

@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// TestStreamsEndWhenTheLogIsClosed: they stayed open and got only heartbeats.
+// TestStreamsEndWhenTheLogIsClosed: without a log, streams could send only heartbeats.
 func TestStreamsEndWhenTheLogIsClosed(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -49,7 +49,7 @@ func TestStreamsEndWhenTheLogIsClosed(t *testing.T) {
 				}
 			}
 			if !strings.Contains(k.logs.String(), "the log is closed") {
-				t.Errorf("the log says nothing of it: %s", k.logs)
+				t.Errorf("no log line says that the log is closed: %s", k.logs)
 			}
 		})
 	}
@@ -68,7 +68,7 @@ func (l *blindLog) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer,
 	return l.Memory.Read(ctx, q)
 }
 
-// TestStreamsEndWhenTheLogIsUnreadable, and new streams are refused until it is readable again.
+// TestStreamsEndWhenTheLogIsUnreadable: new streams are refused until it is readable again.
 func TestStreamsEndWhenTheLogIsUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &blindLog{Memory: mustMemory(t, nil)}
@@ -97,21 +97,21 @@ func TestStreamsEndWhenTheLogIsUnreadable(t *testing.T) {
 		mustAppend(t, log.Memory, eventlog.Record{Topics: []string{"away"}})
 		time.Sleep(30 * time.Second)
 		if n := h.Streams(); n != 1 {
-			t.Fatalf("after half a minute there are %d streams", n)
+			t.Fatalf("after 30 seconds of failing reads %d streams are open, want 1", n)
 		}
-		if _, err := io.ReadAll(open.Body); err != nil { // which ends
+		if _, err := io.ReadAll(open.Body); err != nil { // the stream ends
 			t.Error(err)
 		}
 		if n := h.Closed("failed"); n != 1 {
-			t.Errorf("%d streams were ended", n)
+			t.Errorf("%d streams have ended with the reason failed, want 1", n)
 		}
 		if resp := get("/events/news"); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
-			t.Errorf("somebody new is told %s", resp.Status)
+			t.Errorf("a new subscriber gets %s", resp.Status)
 		}
 		log.broken.Store(false)
 		time.Sleep(2 * time.Second)
 		if resp := get("/events/news"); resp.StatusCode != http.StatusOK {
-			t.Errorf("when it can be read again: %s", resp.Status)
+			t.Errorf("after the log is readable again: %s", resp.Status)
 		}
 		if err := h.Shutdown(t.Context()); err != nil {
 			t.Error(err)

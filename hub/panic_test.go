@@ -8,14 +8,14 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestPanicInOnStreamFreesItsPlace: the stream was counted for ever.
-func TestPanicInOnStreamFreesItsPlace(t *testing.T) {
+// TestStreamIsNotCountedAfterAPanicInOnStream: the panic reaches net/http, and the next stream finds room.
+func TestStreamIsNotCountedAfterAPanicInOnStream(t *testing.T) {
 	t.Parallel()
 	h := mustHub(t, mustMemory(t, nil), &hub.Options{MaxConnections: 1, OnStream: func(*http.Request) func(hub.StreamEnd) { panic("once") }})
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("nobody is told of the panic")
+				t.Error("the hub has swallowed the panic")
 			}
 		}()
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/events/news", nil))
@@ -23,7 +23,7 @@ func TestPanicInOnStreamFreesItsPlace(t *testing.T) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/events/news?poll=1", nil))
 	if w.Code != http.StatusOK {
-		t.Errorf("nobody is there, and there is no room: %d", w.Code)
+		t.Errorf("no stream is open, and the next one is refused: %d", w.Code)
 	}
 	if err := h.Shutdown(t.Context()); err != nil {
 		t.Error(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// positions are the positions of a request: lines of the header field, and parameters, each NAME=VALUE.
+// positions are the positions of a request: the values of the header field, and parameters in the form NAME=VALUE.
 type positions struct {
 	header []string
 	query  []string
@@ -32,8 +32,8 @@ func (s *site) followFrom(path string, at positions) *follower {
 	return s.open(request{path: path}, func(r *http.Request) { r.Header["Last-Event-Id"] = at.header })
 }
 
-// TestTheLatestOfSeveralPositionsCounts, wherever they are. A polyfill adds the last id to the URL of each reconnection, besides the position
-// in the page's URL. The hub refused both together, and the page never reconnected.
+// TestTheLatestOfSeveralPositionsCounts in any place. A polyfill adds the last id to the URL of each reconnection, beside the position in the
+// page's URL. The hub must accept both.
 func TestTheLatestOfSeveralPositionsCounts(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -56,7 +56,7 @@ func TestTheLatestOfSeveralPositionsCounts(t *testing.T) {
 			{query: []string{"lastEventId=" + ids[1], "lastEventId=" + ids[3]}},
 			{query: []string{"last_event_id=" + ids[3], "last_event_id="}},
 			{query: []string{"last_event_id=" + ids[3] + "\n"}},
-			// Others do not count beside a valid one.
+			// Invalid positions do not count beside a valid one.
 			{header: []string{other}, query: []string{"last_event_id=" + ids[3]}},
 			{header: []string{beyond}, query: []string{"last_event_id=" + ids[3]}},
 			{header: []string{ids[3]}, query: []string{"lastEventID=" + beyond}},
@@ -74,14 +74,14 @@ func TestTheLatestOfSeveralPositionsCounts(t *testing.T) {
 	})
 }
 
-// nonsense are invalid positions.
-var nonsense = []string{
+// invalidPositions are invalid positions.
+var invalidPositions = []string{
 	"7", "0", "-1", "abcde-", "abcde-01", "abcde--1", "abcde-1_0", "abcde-+1", "ABCDE-1", "abcd-1", "-0", "abcde-18446744073709551616", "x-abcde-1",
 	"ü\xff", "*", "null", "undefined", "NaN", "[object Object]", `"abcde-1"`, "abcde-1 abcde-2", "%", "<script>", strings.Repeat("9", 5000),
 }
 
-// TestInvalidPositionsAreGaps: a page whose EventSource gets an error never reconnects. It gets a gap instead.
-func TestInvalidPositionsAreGaps(t *testing.T) {
+// TestInvalidPositionGivesAGap: a page whose EventSource gets an error never reconnects, so the hub sends a gap instead.
+func TestInvalidPositionGivesAGap(t *testing.T) {
 	t.Parallel()
 	each(t, &strict, func(s *site) {
 		g := guard(s)
@@ -96,7 +96,7 @@ func TestInvalidPositionsAreGaps(t *testing.T) {
 				g.Errorf("%.60q in %.60q: after the gap comes %+v", text, at, e)
 			}
 		}
-		for _, text := range append([]string{"zzzzz-1", "zzzzz-0", head + "0x"}, nonsense...) {
+		for _, text := range append([]string{"zzzzz-1", "zzzzz-0", head + "0x"}, invalidPositions...) {
 			for _, at := range []positions{
 				{header: []string{text}},
 				{header: []string{text, text}},
@@ -125,9 +125,9 @@ func TestInvalidPositionsAreGaps(t *testing.T) {
 	})
 }
 
-// TestPositionWithInvalidEscapesIsAGap: it was refused, and the browser that sent it never reconnected. The gap has the position as it was
-// sent. A valid position counts, however many invalid ones there are.
-func TestPositionWithInvalidEscapesIsAGap(t *testing.T) {
+// TestPositionWithInvalidEscapesGivesAGap: a refusal would keep the browser from reconnecting. The gap repeats the position as it was sent. A valid
+// position counts beside any number of invalid ones.
+func TestPositionWithInvalidEscapesGivesAGap(t *testing.T) {
 	t.Parallel()
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	each(t, nil, func(s *site) {
@@ -154,7 +154,7 @@ func TestPositionWithInvalidEscapesIsAGap(t *testing.T) {
 	})
 }
 
-// TestAPositionChangesNoOtherRefusal: 204, 401 and 403 stay what they are, whatever the position.
+// TestAPositionChangesNoOtherRefusal: 204, 401 and 403 stay the same with any position.
 func TestAPositionChangesNoOtherRefusal(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])

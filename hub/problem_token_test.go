@@ -21,8 +21,8 @@ func (forgetful) Append(_ context.Context, records []eventlog.Record) ([]eventlo
 	return nil, errors.New("no page for " + records[0].Topics[0])
 }
 
-// TestMisplacedTokensAreNotRepeated: a token in the place of a topic or another word appears neither in the problem, which programs log and
-// people paste, nor in the log of the hub.
+// TestMisplacedTokensAreNotRepeated: a user may put a token in the place of a topic or of another word. The problem does not repeat it, because
+// programs log problems and people paste them. The hub's log does not repeat it either.
 func TestMisplacedTokensAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	secret := []byte(secretKey)
@@ -87,7 +87,7 @@ func TestMisplacedTokensAreNotRepeated(t *testing.T) {
 func wantNoPart(t *testing.T, what, text, token string) {
 	t.Helper()
 	for part := range strings.SplitSeq(token, ".") {
-		if strings.Contains(text, part[4:]) { // it may be cut, and what is before it may be there
+		if strings.Contains(text, part[4:]) { // the text may begin with a part of the token's first bytes
 			t.Errorf("%s: %q is in %s", what, part, text)
 		}
 	}

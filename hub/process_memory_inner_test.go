@@ -21,16 +21,16 @@ func TestGOGCFollowsTheRateOfAllocation(t *testing.T) {
 	}
 }
 
-// TestIdleProcessReturnsMemory: after a surge of connections the memory is returned when the hub is idle, not while it works.
+// TestIdleProcessReturnsMemory: after a surge of connections, the process returns memory while the hub is idle, and not while it works.
 func TestIdleProcessReturnsMemory(t *testing.T) {
 	const kilo, mega = 1 << 10, 1 << 20
 	for name, test := range map[string]struct {
 		made, left uint64
 		want       bool
 	}{
-		"after a storm":       {100 * kilo, 30 * mega, true},
-		"in a storm":          {50 * mega, 30 * mega, false},
-		"nothing to be given": {100 * kilo, 2 * mega, false},
+		"after a storm":     {100 * kilo, 30 * mega, true},
+		"in a storm":        {50 * mega, 30 * mega, false},
+		"nothing to return": {100 * kilo, 2 * mega, false},
 	} {
 		if got := atRest(test.made, test.left); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)

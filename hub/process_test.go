@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestTuneProcessRespectsTheEnvironment, and ends with its context.
+// TestTuneProcessRespectsTheEnvironment: and stops with its context.
 func TestTuneProcessRespectsTheEnvironment(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -37,11 +37,11 @@ func TestTuneProcessRespectsTheEnvironment(t *testing.T) {
 // TestPacedListenerYields: with one CPU, a goroutine that is ready runs before the 17th connection is accepted.
 func TestPacedListenerYields(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	l := hub.PaceAccept(new(crowd))
+	l := hub.PaceAccept(new(endlessListener))
 	var ran atomic.Bool
 	go ran.Store(true)
 	for n := range 17 {
-		if _, err := l.Accept(); !errors.Is(err, errCrowd) {
+		if _, err := l.Accept(); !errors.Is(err, errEndless) {
 			t.Fatal(n, err)
 		}
 	}
@@ -50,9 +50,9 @@ func TestPacedListenerYields(t *testing.T) {
 	}
 }
 
-// crowd is a listener that always has another connection.
-type crowd struct{ net.Listener }
+// endlessListener is a listener on which another connection always waits.
+type endlessListener struct{ net.Listener }
 
-var errCrowd = errors.New("one of a crowd")
+var errEndless = errors.New("one of a endlessListener")
 
-func (*crowd) Accept() (net.Conn, error) { return nil, errCrowd }
+func (*endlessListener) Accept() (net.Conn, error) { return nil, errEndless }

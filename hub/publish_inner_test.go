@@ -12,7 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 )
 
-// TestStoredEventDoesNotRetainItsRequest: a topic that is a substring of the request line would keep all of it in memory, including a token.
+// TestStoredEventDoesNotRetainItsRequest: a topic must not be a substring of the request line, which would keep the whole line in memory, with
+// its token.
 func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodPost, "/events/news?topic=sports&type=note&access_token=secret", nil)
@@ -38,26 +39,26 @@ func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	}
 }
 
-// room is a body that records the size of the buffer that reads it.
-type room struct{ most int }
+// bufferSize is a body that records the size of the buffer that reads it.
+type bufferSize struct{ most int }
 
-func (r *room) Read(p []byte) (int, error) {
+func (r *bufferSize) Read(p []byte) (int, error) {
 	r.most = max(r.most, len(p))
 	return 0, io.ErrUnexpectedEOF
 }
 
-func (*room) Close() error { return nil }
+func (*bufferSize) Close() error { return nil }
 
-// TestMissingBodyUsesNoMemory, whatever length is announced.
+// TestMissingBodyUsesNoMemory for any announced length.
 func TestMissingBodyUsesNoMemory(t *testing.T) {
 	t.Parallel()
-	body := &room{}
+	body := &bufferSize{}
 	r := &http.Request{ContentLength: 1 << 20, Body: body}
 	rent := rent{memory: newBodyMemory(64 << 20), grant: &access.Grant{}}
 	if _, err := readEvent(r, &payload{text: true}, 1<<20, &rent); err == nil {
 		t.Error("a body that breaks off is taken for one")
 	}
 	if body.most > uncounted {
-		t.Errorf("there are %d bytes for a body of which nothing has come", body.most)
+		t.Errorf("the hub reserves %d bytes for a body before its first byte", body.most)
 	}
 }

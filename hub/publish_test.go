@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// TestTheBodyIsTheData, also if curl labels it a form.
+// TestTheBodyIsTheData: also with the content type of a form, which curl sends by default.
 func TestTheBodyIsTheData(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -37,7 +37,7 @@ func TestTheBodyIsTheData(t *testing.T) {
 	})
 }
 
-// TestBytesAreDeliveredAsBase64, and the envelope says so.
+// TestBytesAreDeliveredAsBase64: the envelope names the encoding.
 func TestBytesAreDeliveredAsBase64(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -65,7 +65,7 @@ func TestBytesAreDeliveredAsBase64(t *testing.T) {
 	})
 }
 
-// TestEnvelopeHasAllMembers in an event stream and as a line.
+// TestEnvelopeHasAllMembers in an event stream and in NDJSON.
 func TestEnvelopeHasAllMembers(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -104,7 +104,7 @@ func TestEnvelopeHasAllMembers(t *testing.T) {
 	})
 }
 
-// TestNDJSONFromAPollCanBePublishedAgain, except control events.
+// TestNDJSONFromAPollCanBePublishedAgain after removing control events.
 func TestNDJSONFromAPollCanBePublishedAgain(t *testing.T) {
 	t.Parallel()
 	from := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -176,7 +176,7 @@ func TestStreamedBodyIsPublishedAsItArrives(t *testing.T) {
 	}
 }
 
-// TestEventsBeforeABadEventStayStored, and the problem says how many. Sending the body again with the same key stores the rest.
+// TestEventsBeforeABadEventStayStored: the problem says how many. Sending the body again with the same key stores the rest.
 func TestEventsBeforeABadEventStayStored(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -198,14 +198,14 @@ func TestEventsBeforeABadEventStayStored(t *testing.T) {
 			s.Errorf("%+v", a)
 		}
 		wantEvents(s.T, s.log, "news 1", "news 2", "news 3", "news 4", "news (end)")
-		// What the log refuses stops it, too.
+		// An event that the log refuses stops the body, too.
 		if a := s.send(request{path: "/events/b", body: "{\"data\":\"1\"}\n{\"topic\":\"news\",\"data\":\"2\"}\n", header: map[string]string{"Content-Type": "application/x-ndjson"}}); a.status != http.StatusConflict || !strings.Contains(a.body, `"stored":1`) {
 			s.Errorf("%+v", a)
 		}
 	})
 }
 
-// TestARetryIsStoredOnce with the same key and content. Other content is refused.
+// TestARetryIsStoredOnce: a retry has the same key and the same content. Other content with that key is refused.
 func TestARetryIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -250,7 +250,7 @@ func TestConcurrentRetriesGetTheSameAnswer(t *testing.T) {
 	}
 }
 
-// TestTheLastEventOfACleanBodyNeedsNoBlankLine: programs that write to a pipe may end without one. The end of the topic comes after the last
+// TestTheLastEventOfACleanBodyNeedsNoBlankLine: programs that write to a pipe may end without one. With end=1 the topic ends after the last
 // event.
 func TestTheLastEventOfACleanBodyNeedsNoBlankLine(t *testing.T) {
 	t.Parallel()
@@ -274,7 +274,7 @@ func TestTheLastEventOfACleanBodyNeedsNoBlankLine(t *testing.T) {
 	}
 }
 
-// TestBrokenBodyKeepsCompleteEvents, and nothing of the incomplete one.
+// TestBrokenBodyKeepsCompleteEvents: an incomplete event is not stored.
 func TestBrokenBodyKeepsCompleteEvents(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"application/x-ndjson", "text/event-stream", "text/plain"} {
@@ -298,15 +298,15 @@ func TestBrokenBodyKeepsCompleteEvents(t *testing.T) {
 				f.want("1")
 				want = []string{"news 1"}
 			}
-			_ = w.CloseWithError(io.ErrClosedPipe) // never fails; the client breaks off
+			_ = w.CloseWithError(io.ErrClosedPipe) // never fails; the body breaks off
 			<-done
-			s.post("other", "after") // the hub goes on
+			s.post("other", "after") // the hub still works
 			wantEvents(s.T, s.log, append(want, "other after")...)
 		})
 	}
 }
 
-// TestPublishChecksEvents like a request.
+// TestPublishChecksEvents: Publish and requests refuse the same events.
 func TestPublishChecksEvents(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)

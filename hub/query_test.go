@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestFormOfAQueryIsReadOnlyAfterAuthorization: the hub read 4 MiB from any client before it checked token and limits.
+// TestFormOfAQueryIsReadOnlyAfterAuthorization: only clients with a valid token and within the limits can make the hub read megabytes.
 func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -26,15 +26,15 @@ func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 	}})
 	k := &keyed{site: s, signer: mustSigner(t)}
 	token := k.token(all("ann"))
-	k.follow("/events/news", bearer(token)).want("tidings.checkpoint:{}") // there is no room after that
+	k.follow("/events/news", bearer(token)).want("tidings.checkpoint:{}") // this stream uses up the limit
 	for name, test := range map[string]struct {
 		token  string
 		status int
 	}{
-		"nobody":           {"", http.StatusUnauthorized},
-		"a bad token":      {"garbage", http.StatusUnauthorized},
-		"nothing granted":  {k.token(access.Grant{Subject: "bob"}), http.StatusForbidden},
-		"there is no room": {token, http.StatusServiceUnavailable},
+		"nobody":          {"", http.StatusUnauthorized},
+		"a bad token":     {"garbage", http.StatusUnauthorized},
+		"nothing granted": {k.token(access.Grant{Subject: "bob"}), http.StatusForbidden},
+		"over the limit":  {token, http.StatusServiceUnavailable},
 	} {
 		asked.Store(0)
 		conn := dial(t, addr)
@@ -42,7 +42,7 @@ func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 		if test.token != "" {
 			head += "Authorization: Bearer " + test.token + "\r\n"
 		}
-		fmt.Fprint(conn, head+"\r\n") // and nothing more
+		fmt.Fprint(conn, head+"\r\n") // the body never comes
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -59,14 +59,14 @@ func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 	}
 }
 
-// TestFormCountsAsAStreamWhileItIsRead, and no longer, also if the form is invalid.
+// TestFormCountsAsAStreamWhileItIsRead: and no longer, also if the form is invalid.
 func TestFormCountsAsAStreamWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	s, addr := exposed(t, hub.Options{MaxConnections: 1})
 	conn := dial(t, addr)
 	fmt.Fprint(conn, "QUERY /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\ntopic")
 	poll := request{path: "/events/news?poll=1"}
-	await(t, "there is no room", func() bool { return s.send(poll).status == http.StatusServiceUnavailable })
+	await(t, "the form counts as a stream", func() bool { return s.send(poll).status == http.StatusServiceUnavailable })
 	fmt.Fprint(conn, "s=new")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestFormCountsAsAStreamWhileItIsRead(t *testing.T) {
 	if resp.StatusCode != http.StatusBadRequest {
 		t.Error(resp.Status)
 	}
-	await(t, "there is room", func() bool { return s.send(poll).status == http.StatusOK })
+	await(t, "the form no longer counts", func() bool { return s.send(poll).status == http.StatusOK })
 }
 
 // formOf returns a form with n topics with long names, and a last topic.
@@ -89,8 +89,8 @@ func formOf(n int, prefix, last string) string {
 	return b.String()
 }
 
-// TestASubscriptionHasAsManyTopicsAsTheHubAllows: with MaxTopics 50,000, a QUERY with more than 10,000 topics failed at a limit of net/url,
-// and one with long names at 4 MiB.
+// TestASubscriptionHasAsManyTopicsAsTheHubAllows: a QUERY can have MaxTopics topics with long names. Neither net/url's limit of 10,000 parameters
+// nor a fixed size of the form limits it.
 func TestASubscriptionHasAsManyTopicsAsTheHubAllows(t *testing.T) {
 	t.Parallel()
 	const most = 50_000
@@ -100,9 +100,9 @@ func TestASubscriptionHasAsManyTopicsAsTheHubAllows(t *testing.T) {
 			s := serve(t, log, &hub.Options{MaxTopics: most}, transports[0])
 			s.post("the/last", "before")
 			for what, body := range map[string]string{
-				"topics":              formOf(most, "a", "the/last"),
-				"patterns":            formOf(most, "*", "the/*"),
-				"names that are long": formOf(5000, url.QueryEscape(strings.Repeat("ü", 480)), "the/last"), // 14 MB
+				"topics":     formOf(most, "a", "the/last"),
+				"patterns":   formOf(most, "*", "the/*"),
+				"long names": formOf(5000, url.QueryEscape(strings.Repeat("ü", 480)), "the/last"), // 14 MB
 			} {
 				f := s.open(request{method: "QUERY", path: "/events?last=1", body: body, header: form})
 				f.want("before")
@@ -121,7 +121,7 @@ func TestASubscriptionHasAsManyTopicsAsTheHubAllows(t *testing.T) {
 	}
 }
 
-// TestFormSizeIsLimited to what MaxTopics allows.
+// TestFormSizeIsLimited to the size that MaxTopics needs.
 func TestFormSizeIsLimited(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{IgnoreParams: []string{"pad"}}, transports[0])

@@ -11,12 +11,12 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestRefusalsHaveStatusProblemAndChallenge: the table of all refusals, with status, problem, WWW-Authenticate (RFC 6750) and the line in the
+// TestRefusalsHaveStatusProblemAndChallenge has the table of all refusals: status, problem, WWW-Authenticate (RFC 6750), and the line in the
 // operator's log.
 func TestRefusalsHaveStatusProblemAndChallenge(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
-	other, err := access.ParseSigner([]byte("another secret, of somebody else altogether"), "HS256")
+	other, err := access.ParseSigner([]byte("the secret of another issuer, long enough"), "HS256")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,18 +37,18 @@ func TestRefusalsHaveStatusProblemAndChallenge(t *testing.T) {
 		token     string
 		status    int
 		problem   string
-		challenge string // begins with
-		says      string // the public detail has it
-		logged    string // the log has it
+		challenge string // WWW-Authenticate begins with this
+		says      string // the public detail contains this
+		logged    string // the log contains this
 	}{
-		"nobody, publishing":       {request{path: "/events/a", body: "x"}, "", 401, "unauthorized", realm, "token", ""},
-		"nobody, following":        {request{path: "/events/a"}, "", 401, "unauthorized", realm, "token", ""},
-		"nobody, administering":    {request{path: "/metrics"}, "", 401, "unauthorized", realm, "token", ""},
-		"nobody, reserved":         {request{path: "/events/$tidings/revocations"}, "", 401, "unauthorized", realm, "token", ""},
-		"too little, publishing":   {request{path: "/events/news/a", body: "x"}, reader, 403, "forbidden", small, "publish to topic news/a", ""},
-		"too little, following":    {request{path: "/events/other"}, reader, 403, "forbidden", small, "subscribe to topic other", ""},
-		"too little, a wider one":  {request{path: "/events?topic=**"}, reader, 403, "forbidden", small, "subscribe to pattern **", ""},
-		"too little, a replay":     {request{path: "/events/other?since=earliest&poll=1"}, reader, 403, "forbidden", small, "subscribe to topic other", ""},
+		"no token, publishing":     {request{path: "/events/a", body: "x"}, "", 401, "unauthorized", realm, "token", ""},
+		"no token, subscribing":    {request{path: "/events/a"}, "", 401, "unauthorized", realm, "token", ""},
+		"no token, administering":  {request{path: "/metrics"}, "", 401, "unauthorized", realm, "token", ""},
+		"no token, reserved topic": {request{path: "/events/$tidings/revocations"}, "", 401, "unauthorized", realm, "token", ""},
+		"no grant, publishing":     {request{path: "/events/news/a", body: "x"}, reader, 403, "forbidden", small, "publish to topic news/a", ""},
+		"no grant, subscribing":    {request{path: "/events/other"}, reader, 403, "forbidden", small, "subscribe to topic other", ""},
+		"no grant, wider pattern":  {request{path: "/events?topic=**"}, reader, 403, "forbidden", small, "subscribe to pattern **", ""},
+		"no grant, replaying":      {request{path: "/events/other?since=earliest&poll=1"}, reader, 403, "forbidden", small, "subscribe to topic other", ""},
 		"too little, metrics":      {request{path: "/metrics"}, reader, 403, "forbidden", small, "administer", ""},
 		"too little, stats":        {request{path: "/api/v1/stats"}, reader, 403, "forbidden", small, "administer", ""},
 		"too little, subscribers":  {request{path: "/api/v1/subscribers"}, reader, 403, "forbidden", small, "administer", ""},
@@ -86,7 +86,7 @@ func TestRefusalsHaveStatusProblemAndChallenge(t *testing.T) {
 	}
 }
 
-// TestUnavailableKeysRefuseTemporarily: the same token is valid later, and browsers reconnect.
+// TestUnavailableKeysRefuseTemporarily: the same token may be valid later, so browsers must reconnect.
 func TestUnavailableKeysRefuseTemporarily(t *testing.T) {
 	t.Parallel()
 	o := hub.Options{Authorize: func(*http.Request) (access.Grant, error) {
@@ -98,7 +98,7 @@ func TestUnavailableKeysRefuseTemporarily(t *testing.T) {
 	if a.header.Get("Retry-After") == "" || !strings.Contains(k.logs.String(), "keys.example") || strings.Contains(a.body, "keys.example") {
 		t.Errorf("%+v, and the log has %s", a, k.logs)
 	}
-	if !strings.Contains(a.body, `"title":"Tokens cannot be checked at the moment"`) { // it blamed the log
+	if !strings.Contains(a.body, `"title":"Tokens cannot be checked at the moment"`) { // and not the title for an unavailable log
 		t.Errorf("%s", a.body)
 	}
 	a = k.send(request{path: "/events/a", header: map[string]string{"Sec-Fetch-Mode": "cors"}})
@@ -107,8 +107,8 @@ func TestUnavailableKeysRefuseTemporarily(t *testing.T) {
 	}
 }
 
-// TestOnlyRequestsWithoutCredentialsGet401; others get 403. Any cookie counted as credentials, and a token without subject and ID only in the
-// Authorization field.
+// TestOnlyRequestsWithoutCredentialsGet401: others get 403. Only a cookie that has a token counts as credentials, and so does a token without
+// subject and ID.
 func TestOnlyRequestsWithoutCredentialsGet401(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])

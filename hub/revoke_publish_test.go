@@ -12,8 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestBodyInProgressIsRefusedAfterRevocation: a single event was stored, and the topics of a streamed body ended, after the revocation was
-// answered.
+// TestBodyInProgressIsRefusedAfterRevocation: after the answer to a revocation, a body in progress stores no event and ends no topic.
 func TestBodyInProgressIsRefusedAfterRevocation(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ path, kind, before, after string }{
@@ -24,7 +23,7 @@ func TestBodyInProgressIsRefusedAfterRevocation(t *testing.T) {
 			t.Parallel()
 			k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 			header := bearer(k.token(old("ann", "a1")))
-			header["Content-Type"], header["Expect"] = test.kind, "100-continue" // the body is asked for when its sender has been let in
+			header["Content-Type"], header["Expect"] = test.kind, "100-continue" // the hub asks for the body after it has accepted the token
 			r, w := io.Pipe()
 			answered := make(chan answer, 1)
 			go func() {
@@ -37,13 +36,13 @@ func TestBodyInProgressIsRefusedAfterRevocation(t *testing.T) {
 			_ = w.Close()
 			refused(t, name, <-answered, http.StatusUnauthorized, "unauthorized", "revoked")
 			if got := k.log.Head(); got != head {
-				t.Errorf("the log went on to %v", got)
+				t.Errorf("the log has grown to %v", got)
 			}
 		})
 	}
 }
 
-// TestStreamedBodyEndsAtOnceOnRevocation, also a silent one. Its publisher learned of it only after sending the next event.
+// TestStreamedBodyEndsAtOnceOnRevocation: a silent one too. Its publisher learns of the revocation before it sends another event.
 func TestStreamedBodyEndsAtOnceOnRevocation(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]struct {

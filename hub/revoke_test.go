@@ -31,7 +31,7 @@ func (k *keyed) revoke(body string) {
 	}
 }
 
-// TestRevocationReportsTheLatestRefusedToken: the response had the time of the request, although tokens issued 3 seconds later were refused.
+// TestRevocationReportsTheLatestRefusedToken: the hub refuses tokens issued until a few seconds after the request, and the answer says until when.
 func TestRevocationReportsTheLatestRefusedToken(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
@@ -47,7 +47,7 @@ func TestRevocationReportsTheLatestRefusedToken(t *testing.T) {
 		g := all("ann")
 		g.IssuedAt = issued
 		if a := k.send(request{path: "/events/news", body: "x", header: bearer(k.token(g))}); a.status != want {
-			t.Errorf("refused up to %s: a token of %s gets %+v", until, issued, a)
+			t.Errorf("tokens are refused up to %s: a token issued at %s gets %+v", until, issued, a)
 		}
 	}
 	if says := answer(`{"jti":"a1"}`); !says.Until.IsZero() {
@@ -55,14 +55,14 @@ func TestRevocationReportsTheLatestRefusedToken(t *testing.T) {
 	}
 }
 
-// old returns a grant issued a minute ago, because tokens issued in the second of a revocation are refused, too.
+// old returns a grant issued a minute ago. A token issued in the same second as the revocation would be refused, too.
 func old(subject, id string) access.Grant {
 	g := all(subject)
 	g.ID, g.IssuedAt = id, time.Now().Add(-time.Minute)
 	return g
 }
 
-// TestRevokingEndsStreamsAtOnce, only those of the revoked tokens, on every transport and in every stage.
+// TestRevokingEndsStreamsAtOnce on every transport, live or catching up, and only the streams of the revoked tokens.
 func TestRevokingEndsStreamsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -86,7 +86,7 @@ func TestRevokingEndsStreamsAtOnce(t *testing.T) {
 			other.want("still here")
 			k.send(request{path: "/events/news", body: "goes on", header: bob})
 			other.want("goes on")
-			later := all("ann") // logged in again, by the clock of the test
+			later := all("ann") // a token issued after the revocation
 			later.IssuedAt = time.Now().Add(5 * time.Second)
 			if a := k.send(request{path: "/events/news", body: "back", header: bearer(k.token(later))}); a.status != http.StatusOK {
 				t.Errorf("a token of later: %+v", a)
@@ -96,7 +96,7 @@ func TestRevokingEndsStreamsAtOnce(t *testing.T) {
 	}
 }
 
-// TestRevocationsSurviveARestart, and cannot be read by subscribers of all topics.
+// TestRevocationsSurviveARestart: and subscribers of all topics cannot read them.
 func TestRevocationsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -128,8 +128,8 @@ func TestRevocationsSurviveARestart(t *testing.T) {
 	}
 }
 
-// TestBurstOfEventsDoesNotTrimRevocations: retention removed revocations when many events arrived between two checks of the hub, and after a
-// restart the tokens were accepted again.
+// TestBurstOfEventsDoesNotTrimRevocations: many events arrive between two checks of the hub. Retention must not remove revocations, because after
+// a restart the tokens would be accepted again.
 func TestBurstOfEventsDoesNotTrimRevocations(t *testing.T) {
 	t.Parallel()
 	for name, retention := range map[string]eventlog.Retention{"events": {Events: 20}, "bytes": {Bytes: 2000}} {
@@ -149,13 +149,13 @@ func TestBurstOfEventsDoesNotTrimRevocations(t *testing.T) {
 			again := mustHub(t, log, nil)
 			defer func() { _ = again.Shutdown(t.Context()) }()
 			if !again.Revoked(access.Grant{Subject: "ann"}) {
-				t.Error("ann is let in again")
+				t.Error("the revoked token is accepted again")
 			}
 		})
 	}
 }
 
-// TestRevocationsAreSnapshotBeforeRetentionRemovesThem: the log keeps only the newest records of the topic.
+// TestRevocationsAreSnapshotBeforeRetentionRemovesThem: retention keeps only the newest records of the topic.
 func TestRevocationsAreSnapshotBeforeRetentionRemovesThem(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)
@@ -183,7 +183,7 @@ func TestRevocationsAreSnapshotBeforeRetentionRemovesThem(t *testing.T) {
 	again := mustHub(t, log, nil)
 	defer func() { _ = again.Shutdown(t.Context()) }()
 	if !again.Revoked(access.Grant{Subject: "ann"}) {
-		t.Error("ann is let in again")
+		t.Error("the revoked token is accepted again")
 	}
 }
 
@@ -200,7 +200,7 @@ func (l *slowSeek) Seek(ctx context.Context, s eventlog.Selector, from eventlog.
 	return l.Memory.Seek(ctx, s, from)
 }
 
-// TestRevocationWhileAStreamOpensEndsIt: time passes between the check of a token and the start of the stream.
+// TestRevocationWhileAStreamOpensEndsIt: the revocation comes after the check of the token and before the stream starts.
 func TestRevocationWhileAStreamOpensEndsIt(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -216,7 +216,7 @@ func TestRevocationWhileAStreamOpensEndsIt(t *testing.T) {
 	}
 }
 
-// TestManyConcurrentRevocations end all of their streams.
+// TestManyConcurrentRevocations: each of them ends its streams.
 func TestManyConcurrentRevocations(t *testing.T) {
 	t.Parallel()
 	const subjects, each = 50, 4
@@ -241,7 +241,7 @@ func TestManyConcurrentRevocations(t *testing.T) {
 	rest.want("hello")
 }
 
-// TestBadRevocationsAreRefused, and revoke nothing.
+// TestBadRevocationsAreRefused: they revoke nothing.
 func TestBadRevocationsAreRefused(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])

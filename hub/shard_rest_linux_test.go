@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// TestPublishersProgressOnOneCPU: a shard made a pass over all subscribers after each append, and publishers waited for it. With one CPU the
-// hub delivered a fortieth of the events that it delivered with two.
+// TestPublishersProgressOnOneCPU: a shard that visits all subscribers after each append makes publishers wait. With one CPU the hub must still
+// gather events, or it delivers a fraction of what it delivers with two CPUs.
 func TestPublishersProgressOnOneCPU(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	const subscribers, publishers, each = 500, 16, 20
-	for range subscribers { // whose sockets have room for all that is published
+	for range subscribers { // their sockets have room for all events
 		s.raw("/events/news", nil)
 	}
-	await(t, "all are there", func() bool { return s.hub.Streams() == subscribers })
+	await(t, "all streams are open", func() bool { return s.hub.Streams() == subscribers })
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: publishers}}
 	defer client.CloseIdleConnections()
 	var running sync.WaitGroup
@@ -37,6 +37,6 @@ func TestPublishersProgressOnOneCPU(t *testing.T) {
 	running.Wait()
 	events, passes := uint64(publishers*each), s.hub.Passes()
 	if 3*passes > events {
-		t.Errorf("%d passes for %d events by %d publishers; a pass has to wait for those who are about to publish", passes, events, publishers)
+		t.Errorf("%d passes for %d events by %d publishers; a pass must wait for publishers that are ready to run", passes, events, publishers)
 	}
 }

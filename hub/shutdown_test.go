@@ -33,8 +33,7 @@ func publishAlways(t *testing.T, h *hub.Hub, topic string) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// TestHubDrainsDuringPublishing: the tail and the shards processed all events before they drained streams, and never finished while events
-// were published as fast as they delivered.
+// TestHubDrainsDuringPublishing: drain ends although events are published as fast as the hub delivers them.
 func TestHubDrainsDuringPublishing(t *testing.T) {
 	log := mustMemory(t, nil)
 	s := serve(t, log, nil, transports[0])
@@ -44,10 +43,10 @@ func TestHubDrainsDuringPublishing(t *testing.T) {
 		_, in := s.raw("/events/news", nil)
 		ended.Go(func() { _, _ = io.Copy(io.Discard, in) })
 	}
-	await(t, "all are there", func() bool { return s.hub.Streams() == subscribers })
+	await(t, "all streams are open", func() bool { return s.hub.Streams() == subscribers })
 	stop := publishAlways(t, s.hub, "news")
 	defer stop()
-	await(t, "much is published", func() bool { return log.Head().Seq > 5_000 })
+	await(t, "5,000 events are published", func() bool { return log.Head().Seq > 5_000 })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.hub.Shutdown(ctx); err != nil {
@@ -59,7 +58,7 @@ func TestHubDrainsDuringPublishing(t *testing.T) {
 	}
 }
 
-// TestShutdownReturnsWithItsContext, whatever the shards are doing: here they match endless events with expensive patterns.
+// TestShutdownReturnsWithItsContext even if shards are busy: here they match endless events with expensive patterns.
 func TestShutdownReturnsWithItsContext(t *testing.T) {
 	log := mustMemory(t, nil)
 	h, err := hub.New(log, nil)
@@ -71,16 +70,16 @@ func TestShutdownReturnsWithItsContext(t *testing.T) {
 	}
 	stop := publishAlways(t, h, strings.Repeat("a/", eventlog.MaxSegments-1)+"a")
 	defer stop()
-	await(t, "shards have enough to do", func() bool { return log.Head().Seq > 5_000 })
+	await(t, "5,000 events are published", func() bool { return log.Head().Seq > 5_000 })
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = h.Shutdown(over) // which waits for shards and replayers
+	_ = h.Shutdown(over) // waits for shards and replayers
 	if done, there := h.Settled(), log.Head(); done+1000 > there.Seq {
-		t.Errorf("shards have delivered up to %v of %v before they ended", done, there)
+		t.Errorf("shards delivered up to %v of %v before they ended", done, there)
 	}
 }
 
-// costly returns one of many expensive patterns. Their first segments differ, and their last segment matches no topic.
+// costly returns the n-th expensive pattern. Their first segments differ, and their last segment matches no topic.
 func costly(n int) string {
 	p := []string{}
 	for i := range eventlog.MaxSegments - 1 {

@@ -22,14 +22,14 @@ func stuckInAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *buf
 			t.Fatal(err)
 		}
 	})
-	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
+	await(t, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "big" + strings.Repeat("x", 2<<20)})
-	await(t, "it is sent in part", func() bool { return s.hub.Stalled() == 1 })
+	await(t, "the event is sent in part", func() bool { return s.hub.Stalled() == 1 })
 	return s, in, log.Head().String()
 }
 
-// TestStalledSubscriberGetsItsGap: the gap is sent after the rest of an event. If the socket does not accept all of it, the cursor moves
-// back, but Query.Told already had the gap as reported, and it was lost.
+// TestStalledSubscriberGetsItsGap: a gap waits behind the rest of a partly sent event. If the socket does not accept all of the gap, the hub must
+// send it again, although Query.Told already counts it as reported.
 func TestStalledSubscriberGetsItsGap(t *testing.T) {
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
 	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})
@@ -46,11 +46,11 @@ func TestStalledSubscriberGetsItsGap(t *testing.T) {
 		}
 	}
 	if text := strings.Join(got, "\n"); !strings.Contains(text, "tidings.gap") {
-		t.Errorf("17 events are missing, and nobody says so:\n%s", text)
+		t.Errorf("17 events are missing, and the stream has no gap:\n%s", text)
 	}
 }
 
-// TestStalledSubscriberGetsTheGapOfANewGeneration: the cursor continued at its old number in the new generation.
+// TestStalledSubscriberGetsTheGapOfANewGeneration: its cursor must not continue at its old number in the new generation.
 func TestStalledSubscriberGetsTheGapOfANewGeneration(t *testing.T) {
 	log := mustMemory(t, nil)
 	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})
@@ -69,5 +69,5 @@ func TestStalledSubscriberGetsTheGapOfANewGeneration(t *testing.T) {
 		}
 		got = append(got, fmt.Sprintf("%s %s %.6s", e.Type, e.ID, e.Data))
 	}
-	t.Errorf("the generation has changed, newgn-1 is missing, and nobody says so:\n%s", strings.Join(got, "\n"))
+	t.Errorf("the generation has changed, newgn-1 is missing, and the stream has no gap:\n%s", strings.Join(got, "\n"))
 }

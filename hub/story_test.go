@@ -16,15 +16,15 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestANewGenerationAtTheSameNumberHasACheckpoint: the checkpoint after the gap was omitted, because its sequence number equals that of the
-// last ID, which is of another generation.
+// TestANewGenerationAtTheSameNumberHasACheckpoint: the first checkpoint of the new generation may have the sequence number of the last id. The hub
+// sends it all the same, because the generations differ.
 func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
 	each(t, &hub.Options{Heartbeat: 50 * time.Millisecond}, func(s *site) {
 		s.post("news", "1")
 		s.hub.AwaitSettled(s.log.Head())
 		f := s.follow("/events/news", nil)
 		f.next() // a checkpoint at 1
-		await(s.T, "it is there", func() bool { return s.hub.Streams() == 1 })
+		await(s.T, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 		if err := s.log.(eventlog.Mirror).SetGeneration(s.Context(), "newgn", 1); err != nil {
 			s.Fatal(err)
 		}
@@ -36,8 +36,8 @@ func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
 			if e.ID != "newgn-1" {
 				s.Errorf("%+v", e)
 			}
-		case <-time.After(500 * time.Millisecond): // ten heartbeats
-			s.Error("no checkpoint follows the gap: the client stays at a position of the old generation")
+		case <-time.After(500 * time.Millisecond): // the time of ten heartbeats
+			s.Error("no checkpoint follows the gap, so the client keeps a position of the old generation")
 		}
 	})
 }
@@ -50,9 +50,8 @@ type late struct {
 
 func (l *late) Watch() <-chan struct{} { return l.watch }
 
-// TestAnEndThatIsReadAheadOfTheWindowEndsTheStream: a subscriber that read the end from the log before the window had it stayed open for
-// ever.
-func TestAnEndThatIsReadAheadOfTheWindowEndsTheStream(t *testing.T) {
+// TestTopicEndReadFromTheLogEndsTheStream: a replay may read the end of a topic from the log before the window has it.
+func TestTopicEndReadFromTheLogEndsTheStream(t *testing.T) {
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
 			log := &late{mustMemory(t, nil), make(chan struct{}, 1)}
@@ -69,7 +68,7 @@ func TestAnEndThatIsReadAheadOfTheWindowEndsTheStream(t *testing.T) {
 	}
 }
 
-// TestTopicCanBeReusedAfterItsEndIsTrimmed: the window still had the end, and the hub answered 204, at which EventSource gives up.
+// TestTopicCanBeReusedAfterItsEndIsTrimmed: the window may still have the end, but the log decides. A 204 would make EventSource give up.
 func TestTopicCanBeReusedAfterItsEndIsTrimmed(t *testing.T) {
 	begin := time.Now()
 	var later atomic.Int64
@@ -80,7 +79,7 @@ func TestTopicCanBeReusedAfterItsEndIsTrimmed(t *testing.T) {
 	s := serve(t, log, nil, transports[0])
 	s.send(request{method: http.MethodPost, path: "/events/job?end=1"})
 	later.Store(int64(time.Hour))
-	s.post("other", "1") // trims
+	s.post("other", "1") // makes retention trim the end
 	s.hub.AwaitSettled(log.Head())
 	a := s.send(request{path: "/events/job?poll=1"})
 	if a.status == http.StatusNoContent {
@@ -94,11 +93,11 @@ func TestTopicCanBeReusedAfterItsEndIsTrimmed(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	if a := s.send(request{path: "/events/job", body: "new"}); a.status == 200 && resp.StatusCode == http.StatusNoContent {
-		t.Errorf("publishing to the topic gives %d, following it gave %d", a.status, resp.StatusCode)
+		t.Errorf("publishing to the topic gives %d, subscribing to it gave %d", a.status, resp.StatusCode)
 	}
 }
 
-// TestLastCountsRetainedEvents: the window also delivered superseded events.
+// TestLastCountsRetainedEvents: superseded events that the window still has do not count and are not sent.
 func TestLastCountsRetainedEvents(t *testing.T) {
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("state"), Latest: 1}}}})
 	s := serve(t, log, nil, transports[0])
@@ -114,7 +113,7 @@ func TestLastCountsRetainedEvents(t *testing.T) {
 	}
 }
 
-// TestEventsInTheWindowAreNotMissing: on_gap=fail checked only the log, and refused positions that the window covers.
+// TestEventsInTheWindowAreNotMissing: on_gap=fail accepts a position that the log has trimmed if the window still covers it.
 func TestEventsInTheWindowAreNotMissing(t *testing.T) {
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
 	s := serve(t, log, nil, transports[0])
@@ -130,7 +129,7 @@ func TestEventsInTheWindowAreNotMissing(t *testing.T) {
 	}
 }
 
-// TestAnyOriginExcludesCookies: AllowOrigins "*" allows all origins, without cookies.
+// TestAnyOriginExcludesCookies: AllowOrigins "*" lets every origin use the hub without cookies.
 func TestAnyOriginExcludesCookies(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{AllowOrigins: []string{"*"}, Authorize: func(r *http.Request) (access.Grant, error) {
 		if session, _ := r.Cookie("session"); session != nil {
@@ -146,27 +145,27 @@ func TestAnyOriginExcludesCookies(t *testing.T) {
 	}
 }
 
-// TestShutdownCutsOffStalledRunners: when Shutdown returns with the error of its context, stalled streams have been cut off.
+// TestShutdownCutsOffStalledRunners: when its context ends, Shutdown has disconnected stalled streams before it returns.
 func TestShutdownCutsOffStalledRunners(t *testing.T) {
 	each(t, &hub.Options{WriteTimeout: 10 * patience}, func(s *site) {
 		resp := s.slow("/events/news", nil)
-		await(s.T, "it is there", func() bool { return s.hub.Streams() == 1 })
+		await(s.T, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 		s.publishLots()
 		ctx, cancel := context.WithTimeout(s.Context(), 300*time.Millisecond)
 		defer cancel()
 		if err := s.hub.Shutdown(ctx); err == nil {
-			s.Error("it takes nothing, and Shutdown has an end")
+			s.Error("Shutdown returns no error although the stream is stalled")
 		}
-		await(s.T, "it is cut off", func() bool { return s.hub.Streams() == 0 })
+		await(s.T, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 		_ = resp.Body.Close()
 	})
 }
 
-// TestSkippingSubscriberGetsTheEnd: a slow consumer that skipped the end of its only topic waited for ever.
+// TestSkippingSubscriberGetsTheEnd: a slow consumer that skips events still gets the end of its only topic, and its stream closes.
 func TestSkippingSubscriberGetsTheEnd(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true, Heartbeat: 100 * time.Millisecond}, transports[0])
 	resp := s.slow("/events/news", nil)
-	await(t, "it is there", func() bool { return s.hub.Streams() == 1 })
+	await(t, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 	s.publishLots()
 	s.send(request{method: http.MethodPost, path: "/events/news?end=1"})
 	done := make(chan string)
@@ -186,17 +185,17 @@ func TestSkippingSubscriberGetsTheEnd(t *testing.T) {
 	case <-done:
 	case <-time.After(patience):
 		_ = resp.Body.Close()
-		t.Errorf("its topic has ended, and its stream stays open and says:\n%.600s", <-done)
+		t.Errorf("the topic has ended, and the stream stays open with:\n%.600s", <-done)
 	}
 }
 
-// TestLiveSubscriberHasNoGapAtShutdown: the cursor of a runner is at its last heartbeat, and its lag was measured from there when something
-// other than an event woke it.
+// TestLiveSubscriberHasNoGapAtShutdown: a live runner's cursor stays at its last heartbeat. Its lag does not count from there when shutdown wakes
+// it.
 func TestLiveSubscriberHasNoGapAtShutdown(t *testing.T) {
 	each(t, &hub.Options{MaxLag: 10_000, SkipSlow: true}, func(s *site) {
 		f := s.follow("/events/quiet", nil)
 		f.next()
-		await(s.T, "it is there", func() bool { return s.hub.Streams() == 1 })
+		await(s.T, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 		for range 50 {
 			s.hubPublish(hub.Event{Topics: []string{"other"}, Data: strings.Repeat("x", 1000)})
 		}
@@ -214,7 +213,7 @@ func TestLiveSubscriberHasNoGapAtShutdown(t *testing.T) {
 			select {
 			case e := <-f.events:
 				if e.Type == "tidings.gap" {
-					s.Errorf("it was live and has missed nothing, and gets %+v", e)
+					s.Errorf("a live subscriber that has missed nothing gets %+v", e)
 				}
 				continue
 			case err := <-f.ended:
@@ -229,8 +228,8 @@ func TestLiveSubscriberHasNoGapAtShutdown(t *testing.T) {
 	})
 }
 
-// TestLiveSubscribersAreNotSlowWhenRetentionOvertakesTheTail: one topic lost records by its own retention before the window had them. Live
-// subscribers of other topics, which missed nothing, were disconnected as slow, or skipped their events.
+// TestLiveSubscribersAreNotSlowWhenRetentionOvertakesTheTail: one topic loses records by its own retention before the window has them. Live
+// subscribers of other topics miss nothing, so the hub neither disconnects them as slow nor skips their events.
 func TestLiveSubscribersAreNotSlowWhenRetentionOvertakesTheTail(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		for _, how := range transports[:4] {

@@ -9,18 +9,18 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestOnStreamReportsTheEnd: the access log had a line for each stream when it began, with no bytes and a millisecond, because the hub
-// hijacks connections on Linux and the handler returns.
+// TestOnStreamReportsTheEnd: on Linux the hub hijacks connections, so a handler returns when its stream begins. The access log needs the end of
+// the stream, with its bytes and its duration.
 func TestOnStreamReportsTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
 		t.Run(how.name, func(t *testing.T) {
 			t.Parallel()
 			ends := make(chan string, 1)
-			var last hub.StreamEnd // before its path is sent on ends
+			var last hub.StreamEnd // written before the stream's path is sent on ends
 			s := serve(t, mustMemory(t, nil), &hub.Options{OnStream: func(r *http.Request) func(hub.StreamEnd) {
 				path := r.URL.Path
-				if path == "/events/nobody" {
+				if path == "/events/quiet" {
 					return nil
 				}
 				return func(e hub.StreamEnd) {
@@ -36,7 +36,7 @@ func TestOnStreamReportsTheEnd(t *testing.T) {
 				return last
 			}
 
-			// What was there, what came while it was live, and the end.
+			// The retained events, the live events, and the end.
 			s.post("builds", strings.Repeat("x", 1000))
 			resp, err := s.do(t.Context(), request{path: "/events/builds?since=earliest"})
 			if err != nil {
@@ -66,7 +66,7 @@ func TestOnStreamReportsTheEnd(t *testing.T) {
 			f.close()
 			ended("/events/news gone")
 
-			s.follow("/events/nobody", nil).next()
+			s.follow("/events/quiet", nil).next()
 			s.follow("/events/news", nil).next()
 			if err := s.hub.Shutdown(t.Context()); err != nil {
 				t.Fatal(err)
@@ -77,7 +77,7 @@ func TestOnStreamReportsTheEnd(t *testing.T) {
 					t.Error(got)
 				}
 			default:
-				t.Error("Shutdown has not waited for those who want to hear of it")
+				t.Error("Shutdown returned before OnStream got the end")
 			}
 		})
 	}

@@ -42,7 +42,7 @@ func numbered(topic string, from, to int) (events []hub.Event) {
 	return events
 }
 
-// TestInProcessSubscriberGetsStoredAndNewEvents, from the beginning or after a position.
+// TestInProcessSubscriberGetsStoredAndNewEvents from the beginning, or after a position.
 func TestInProcessSubscriberGetsStoredAndNewEvents(t *testing.T) {
 	t.Parallel()
 	h := serve(t, mustMemory(t, nil), nil, transports[0]).hub
@@ -81,7 +81,7 @@ func TestInProcessSubscriberGetsStoredAndNewEvents(t *testing.T) {
 	}
 }
 
-// TestSlowInProcessSubscriberMissesNothing: it reads the log at its own pace, and delays no publisher.
+// TestSlowInProcessSubscriberMissesNothing: it reads the log at its own speed, and delays no publisher.
 func TestSlowInProcessSubscriberMissesNothing(t *testing.T) {
 	t.Parallel()
 	h := serve(t, mustMemory(t, nil), &hub.Options{Window: 1}, transports[0]).hub

@@ -35,7 +35,7 @@ func TestSubscriberChoosesWhereToBegin(t *testing.T) {
 		query, header string
 		want          string
 	}{
-		{query: "", want: "0 1 2 3 4 5"}, // of a poll
+		{query: "", want: "0 1 2 3 4 5"}, // for a poll
 		{query: "since=earliest", want: "0 1 2 3 4 5"},
 		{query: "since=25m", want: "4 5"},
 		{query: "since=" + url.QueryEscape(receipts[3].Time.Format(time.RFC3339Nano)), want: "3 4 5"},
@@ -76,7 +76,7 @@ func TestSubscriberChoosesWhereToBegin(t *testing.T) {
 	}
 }
 
-// TestTopicsMayBeInPathParametersAndForm, as names or patterns.
+// TestTopicsMayBeInPathParametersAndForm: names and patterns.
 func TestTopicsMayBeInPathParametersAndForm(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -120,7 +120,7 @@ func TestTopicsMayBeInPathParametersAndForm(t *testing.T) {
 	})
 }
 
-// TestSubscriptionWithoutTopicsGetsAllGrantedTopics, and no others.
+// TestSubscriptionWithoutTopicsGetsAllGrantedTopics and no others.
 func TestSubscriptionWithoutTopicsGetsAllGrantedTopics(t *testing.T) {
 	t.Parallel()
 	grant := access.Grant{
@@ -167,8 +167,8 @@ func TestSubscriptionWithoutTopicsGetsAllGrantedTopics(t *testing.T) {
 	})
 }
 
-// TestUnavailableAuthorizationRefusesTemporarily: the accounts of a program were down for a minute, and it returned a 503. Every EventSource
-// that reconnected in that minute gave up.
+// TestUnavailableAuthorizationRefusesTemporarily: if a program's account service is down, an EventSource that reconnects gets tidings.retry. After
+// a 503 it would give up.
 func TestUnavailableAuthorizationRefusesTemporarily(t *testing.T) {
 	t.Parallel()
 	o := &hub.Options{Authorize: func(*http.Request) (access.Grant, error) {
@@ -178,7 +178,7 @@ func TestUnavailableAuthorizationRefusesTemporarily(t *testing.T) {
 		for _, header := range []map[string]string{{"Sec-Fetch-Mode": "cors"}, lastID(s.log.Head())} {
 			a := s.send(request{path: "/events/news", header: header})
 			if a.status != http.StatusOK || !tellsRetry.MatchString(a.body) {
-				s.Errorf("who comes back with %v gets %+v", header, a)
+				s.Errorf("a request with %v gets %+v", header, a)
 			}
 		}
 		for _, r := range []request{{path: "/events/news"}, {path: "/events/news", body: "x"}} {
@@ -189,7 +189,7 @@ func TestUnavailableAuthorizationRefusesTemporarily(t *testing.T) {
 	})
 }
 
-// TestPagesOfAllowedOriginsMayUseTheHub, and pages of other origins may not publish.
+// TestPagesOfAllowedOriginsMayUseTheHub: pages of other origins may not publish.
 func TestPagesOfAllowedOriginsMayUseTheHub(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{AllowOrigins: []string{"https://app.example"}}, func(s *site) {
@@ -236,7 +236,7 @@ func TestPagesOfAllowedOriginsMayUseTheHub(t *testing.T) {
 	})
 }
 
-// TestSilentStreamsGetHeartbeats, and no position that they have not reached.
+// TestSilentStreamsGetHeartbeats: heartbeats claim no position that the stream has not reached.
 func TestSilentStreamsGetHeartbeats(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 5 * time.Millisecond}, func(s *site) {
@@ -255,7 +255,7 @@ func TestSilentStreamsGetHeartbeats(t *testing.T) {
 	})
 }
 
-// TestShutdownGivesStreamsAReconnectionTime: they get all stored events, the time, and a clean end. New streams get the time.
+// TestShutdownGivesStreamsAReconnectionTime: streams get all stored events, the time, and a clean end. New streams get only the time.
 func TestShutdownGivesStreamsAReconnectionTime(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -280,7 +280,7 @@ func TestShutdownGivesStreamsAReconnectionTime(t *testing.T) {
 			s.Errorf("a browser gets %+v", browser)
 		}
 		if a := s.send(request{path: "/events/news", header: lastID(s.log.Head())}); a.status != http.StatusOK {
-			s.Errorf("who has a position gets %+v", a)
+			s.Errorf("a request with a position gets %+v", a)
 		}
 		a := s.send(request{path: "/events/news"})
 		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.header.Get("Content-Type") != "application/problem+json" {
@@ -289,8 +289,8 @@ func TestShutdownGivesStreamsAReconnectionTime(t *testing.T) {
 	})
 }
 
-// TestShutdownDeliversStoredEvents: a program ended a topic and shut down its hub. Streams sometimes ended without the end of the topic: the
-// publisher had its answer before the hub had read the log, and the drain closed streams that had all events the hub knew of.
+// TestShutdownDeliversStoredEvents: a program ends a topic and shuts down its hub at once. The publisher may have its answer before the hub has
+// read the event from the log. Drain waits for it, so streams get the end of the topic.
 func TestShutdownDeliversStoredEvents(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -305,7 +305,7 @@ func TestShutdownDeliversStoredEvents(t *testing.T) {
 			stopped := make(chan error, 1)
 			go func() { stopped <- s.hub.Shutdown(s.Context()) }()
 			for s.send(request{path: "/events/other?poll=1"}).status != http.StatusServiceUnavailable {
-				continue // it has not begun yet
+				continue // the stream has not begun yet
 			}
 			log.reads.Unlock()
 			f.want("last words")
@@ -317,7 +317,7 @@ func TestShutdownDeliversStoredEvents(t *testing.T) {
 	}
 }
 
-// held is a log whose reads of all topics, which are those of the tail, wait for a lock.
+// held is a log whose tail reads wait for a lock. A tail read selects all topics.
 type held struct {
 	eventlog.Log
 	reads sync.RWMutex
@@ -344,7 +344,7 @@ func readAll(s *site, resp *http.Response) string {
 	}
 }
 
-// TestUnavailableLogRefusesPublishersOnly: subscribers still get stored events.
+// TestUnavailableLogRefusesPublishersOnly: subscribers still get the stored events.
 func TestUnavailableLogRefusesPublishersOnly(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -373,7 +373,7 @@ func (*refusing) Append(context.Context, []eventlog.Record) ([]eventlog.Receipt,
 	return nil, &eventlog.UnavailableError{Reason: "the disk is full; make room"}
 }
 
-// TestTopicsAreListed in pages.
+// TestTopicsAreListed: the list comes in pages.
 func TestTopicsAreListed(t *testing.T) {
 	t.Parallel()
 	for _, log := range []eventlog.Log{mustMemory(t, nil), mustDisk(t, nil)} {
@@ -414,7 +414,7 @@ func TestTopicsAreListed(t *testing.T) {
 	}
 }
 
-// TestInterestIsEmptyAfterAllDisconnect: the index of subscriptions has no entries left.
+// TestInterestIsEmptyAfterAllDisconnect: the index of subscriptions keeps no entries.
 func TestInterestIsEmptyAfterAllDisconnect(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

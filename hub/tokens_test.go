@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestTokenSourcesAreTriedInOrder, after the Authorization field: an embedder finds tokens like tidings serve.
+// TestTokenSourcesAreTriedInOrder: the Authorization field first, then the sources in their order, as in tidings serve.
 func TestTokenSourcesAreTriedInOrder(t *testing.T) {
 	t.Parallel()
 	policy := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{mustSigner(t).Key()}}, Public: patterns("public/**")}
@@ -21,7 +21,7 @@ func TestTokenSourcesAreTriedInOrder(t *testing.T) {
 		Authorize: hub.Tokens(policy, hub.TokenCookie("session"), hub.TokenQuery("access_token"), ownField),
 	}, transports[0])
 	only := serveKeyed(t, mustMemory(t, nil), hub.Options{Authorize: hub.Tokens(policy)}, transports[0])
-	good, bad := k.token(all("ann")), forge(t, []byte("a secret that nobody has given to the hub"), `{"alg":"HS256"}`, `{"tidings":{}}`)
+	good, bad := k.token(all("ann")), forge(t, []byte("a secret that the hub does not have"), `{"alg":"HS256"}`, `{"tidings":{}}`)
 	for name, test := range map[string]struct {
 		to     *keyed
 		query  string
@@ -36,7 +36,7 @@ func TestTokenSourcesAreTriedInOrder(t *testing.T) {
 		"query, escaped":                  {to: k, query: "access%5Ftoken=" + url.QueryEscape(good), want: 200},
 		"a source of the program's own":   {to: k, header: map[string]string{"X-Token": good}, want: 200},
 		"another parameter":               {to: k, query: "token=" + good, want: 400, says: "is unknown"},
-		"the password for a proxy":        {to: k, header: map[string]string{"Authorization": "Basic YTpi", "Cookie": "session=" + good}, want: 200},
+		"a password for a proxy":          {to: k, header: map[string]string{"Authorization": "Basic YTpi", "Cookie": "session=" + good}, want: 200},
 		"a bad one before a good one":     {to: k, header: map[string]string{"Authorization": "Bearer " + bad, "Cookie": "session=" + good}, want: 401, says: "signed with a key"},
 		"a bad one in the query":          {to: k, query: "access_token=" + bad, want: 401, says: "signed with a key"},
 		"no token at all in the query":    {to: k, query: "access_token=%zz", want: 401, says: "malformed"},
@@ -65,7 +65,7 @@ func TestTokenSourcesAreTriedInOrder(t *testing.T) {
 	}
 }
 
-// TestRefusedTokenIs401OrTemporary: a 401 ends an EventSource for good; unavailable keys must not.
+// TestRefusedTokenIs401OrTemporary: a 401 ends an EventSource for good, so unavailable keys give a temporary refusal.
 func TestRefusedTokenIs401OrTemporary(t *testing.T) {
 	t.Parallel()
 	unreachable := func(context.Context) ([]byte, error) { return nil, errors.New("the issuer is away") }
@@ -85,6 +85,6 @@ func TestRefusedTokenIs401OrTemporary(t *testing.T) {
 		t.Errorf("a token that is none: %+v", a)
 	}
 	if got := k.logs.String(); !strings.Contains(got, `msg="token refused" remote=127.0.0.1 reason=malformed why=`) {
-		t.Errorf("the log says %s", got)
+		t.Errorf("the log has %s", got)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestTopicListHasOnlyGrantedTopics: next was the last topic that the hub had examined, so that pages of one topic revealed all names.
+// TestTopicListHasOnlyGrantedTopics: next names only granted topics, too. Otherwise a client could page through all names.
 func TestTopicListHasOnlyGrantedTopics(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)
@@ -43,9 +43,9 @@ func TestTopicListHasOnlyGrantedTopics(t *testing.T) {
 	}
 }
 
-// TestTopicListNeedsAGrant: without one the response says that a token would help.
+// TestTopicListNeedsAGrant: a client without a grant learns that a token would help.
 func TestTopicListNeedsAGrant(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{Authorize: policyOf(mustSigner(t))}, transports[0])
-	refused(t, "a stranger", s.send(request{path: "/api/v1/topics"}), http.StatusUnauthorized, "unauthorized", "token")
+	refused(t, "no token", s.send(request{path: "/api/v1/topics"}), http.StatusUnauthorized, "unauthorized", "token")
 }
