@@ -37,8 +37,8 @@ func (h *Hub) unready(ctx context.Context) *Problem {
 		return h.drainProblem()
 	default:
 	}
-	if !h.fanout.Readable() {
-		return h.unreadable()
+	if err := h.fanout.Ready(); err != nil {
+		return h.asProblem(err)
 	}
 	log, ok := h.log.(eventlog.Readier)
 	if !ok {
@@ -53,8 +53,18 @@ func (h *Hub) unready(ctx context.Context) *Problem {
 }
 
 // unreadable returns the problem of a hub that cannot read its log.
-func (h *Hub) unreadable() *Problem {
+func unreadable() *Problem {
 	return notReady("the newest events cannot be read from the event log; the log messages of the hub have the cause")
+}
+
+// isolated returns the problem of a hub without contact to the shared log.
+func isolated() *Problem {
+	return notReady("this hub has no contact with the log that it shares with other hubs; try again, another hub may answer")
+}
+
+// behind returns the problem of a hub that has not reached the position of a client.
+func behind() *Problem {
+	return notReady("this hub has not reached your position in the log yet; try again, with the same position")
 }
 
 func notReady(detail string) *Problem {

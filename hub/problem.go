@@ -119,7 +119,11 @@ func (h *Hub) asProblem(err error) *Problem {
 	case errors.Is(err, fanout.ErrDraining):
 		p = h.drainProblem()
 	case errors.Is(err, fanout.ErrUnreadable):
-		p = h.unreadable()
+		p = unreadable()
+	case errors.Is(err, fanout.ErrIsolated):
+		p = isolated()
+	case errors.Is(err, fanout.ErrBehind):
+		p = behind()
 	case errors.Is(err, eventlog.ErrUnavailable):
 		p = problem(http.StatusServiceUnavailable, problemUnavailable, "%s", plainly(err))
 		p.RetryAfter = 5 * time.Second

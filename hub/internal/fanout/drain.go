@@ -2,7 +2,7 @@ package fanout
 
 import "time"
 
-// wavePause is the time between two waves of streams that end when the hub drains.
+// wavePause is the time between two waves of streams that end, so that their clients do not all reconnect at once.
 const wavePause = 50 * time.Millisecond
 
 // drain ends all streams, in waves, so that their clients do not all reconnect at once. Each stream first gets the events that were
@@ -18,26 +18,32 @@ func (s *shard) drain() {
 	}
 	s.draining = true
 	s.catchAhead()
+	var all []*subscriber
 	for _, g := range s.groups {
 		for _, m := range g.live {
-			s.leaving = append(s.leaving, &m.sub.subscriber)
+			all = append(all, &m.sub.subscriber)
 		}
 		for _, r := range g.runners {
-			s.leaving = append(s.leaving, &r.subscriber)
+			all = append(all, &r.subscriber)
 		}
 	}
-	s.drainWave(max(len(s.leaving)/20, 250))
-}
-
-func (s *shard) drainWave(size int) {
-	wave := s.leaving[:min(size, len(s.leaving))]
-	s.leaving = s.leaving[len(wave):]
-	for _, sub := range wave {
+	s.endInWaves(all, func(sub *subscriber) {
 		if sub.stage == live {
 			sub.via.leave(Drained)
 		}
+	})
+}
+
+// endInWaves calls end with all subscribers, in at most twenty waves. A subscriber may have left before its wave.
+func (s *shard) endInWaves(subs []*subscriber, end func(*subscriber)) {
+	s.endWave(subs, max(len(subs)/20, 250), end)
+}
+
+func (s *shard) endWave(subs []*subscriber, size int, end func(*subscriber)) {
+	for _, sub := range subs[:min(size, len(subs))] {
+		end(sub)
 	}
-	if len(s.leaving) > 0 {
-		time.AfterFunc(wavePause, func() { s.post(func() { s.drainWave(size) }) })
+	if rest := subs[min(size, len(subs)):]; len(rest) > 0 {
+		time.AfterFunc(wavePause, func() { s.post(func() { s.endWave(rest, size, end) }) })
 	}
 }

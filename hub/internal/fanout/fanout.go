@@ -84,6 +84,8 @@ var (
 	ErrEnded      = errors.New("fanout: all topics have ended, and the subscriber has everything")
 	ErrDraining   = errors.New("fanout: the streams are being closed")
 	ErrUnreadable = errors.New("fanout: the log cannot be read")
+	ErrIsolated   = errors.New("fanout: the log has no contact with the log that it shares with other hubs")
+	ErrBehind     = errors.New("fanout: the log has not reached the position of the client yet")
 )
 
 // Fanout delivers the records of a log. It is safe for concurrent use.
@@ -104,7 +106,7 @@ type Fanout struct {
 	running    sync.WaitGroup // shards
 
 	unread   atomic.Bool // the last read of the tail failed
-	refusing atomic.Bool // the log has been unreadable for so long that new streams are refused
+	refusing causes      // why new streams are refused
 
 	draining chan struct{} // closed when streams begin to end
 	lastRead chan struct{} // closed by the tail when it has read what was in the log then, or has ended
@@ -140,6 +142,7 @@ func (f *Fanout) Start() {
 		f.running.Go(func() { labelled(fmt.Sprint("hub shard ", i), func() { s.run(ctx) }) })
 	}
 	f.reading.Go(func() { labelled("hub tail", f.tail) })
+	f.reading.Go(func() { labelled("hub contact", f.watchContact) })
 	for range max(2, runtime.GOMAXPROCS(0)) {
 		f.reading.Go(func() { labelled("hub replayer", func() { f.replayers.run(f.ctx) }) })
 	}
@@ -170,9 +173,6 @@ func (f *Fanout) Shutdown(ctx context.Context) error {
 
 // Draining returns a channel that is closed when streams begin to end: by Shutdown, or because the log was closed.
 func (f *Fanout) Draining() <-chan struct{} { return f.draining }
-
-// Readable reports whether the last read of the log for the window succeeded.
-func (f *Fanout) Readable() bool { return !f.unread.Load() }
 
 // Settled returns the sequence number up to which all shards have sent events to live streams, and woken the other streams.
 func (f *Fanout) Settled() uint64 {
@@ -208,8 +208,8 @@ func (f *Fanout) enter() error {
 		return ErrDraining
 	default:
 	}
-	if f.refusing.Load() {
-		return ErrUnreadable
+	if err := f.refusing.err(); err != nil {
+		return err
 	}
 	f.open.Add(1)
 	return nil

@@ -31,7 +31,6 @@ type shard struct {
 	poller   poller
 	draining bool
 	until    eventlog.Position // the head when draining began: streams get what comes before, and end
-	leaving  []*subscriber     // subscribers that have not been told yet that the hub drains
 	sweeping atomic.Bool       // a search for revoked subscribers is posted
 
 	pass    uint64 // counts passes

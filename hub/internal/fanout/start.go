@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -21,6 +22,9 @@ type Start struct {
 // begin sets the cursor of a stream, and the gap with which it begins, if any.
 func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 	f, c := st.f, st.cursor
+	if err := f.await(ctx, s.From.Positions); err != nil {
+		return err
+	}
 	gap, err := f.place(ctx, s, &c.query)
 	if err != nil {
 		return err
@@ -47,6 +51,32 @@ func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 	head := f.log.Head()
 	if c.checkpoint = c.query.After != head; head.Gen == c.query.After.Gen {
 		c.until = head.Seq
+	}
+	return nil
+}
+
+// awaitTime is how long a stream waits for a log that may be behind the client's position.
+const awaitTime = 5 * time.Second
+
+// await waits until the log can tell whether the positions of a client are valid. It returns ErrBehind if that takes too long.
+func (f *Fanout) await(ctx context.Context, positions []string) error {
+	log, ok := f.log.(eventlog.Awaiter)
+	if !ok {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, awaitTime)
+	defer cancel()
+	for _, text := range positions {
+		at, err := eventlog.ParsePosition(text)
+		if head := f.log.Head(); err != nil || at.Gen == head.Gen && at.Seq <= head.Seq {
+			continue
+		}
+		if err := log.Await(waiting, at); err != nil {
+			if ctx.Err() == nil && waiting.Err() != nil {
+				return ErrBehind
+			}
+			return err
+		}
 	}
 	return nil
 }

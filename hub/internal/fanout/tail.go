@@ -65,21 +65,6 @@ func (f *Fanout) seen(records []eventlog.Record) {
 	}
 }
 
-// refuseAfter is the time that streams wait for an unreadable log. Until then clients get only heartbeats. After that the hub ends their
-// streams, so that they notice the fault.
-const refuseAfter = time.Minute
-
-// refuseStreams ends all streams and refuses new ones until the log can be read again.
-func (f *Fanout) refuseStreams() {
-	if f.refusing.Swap(true) {
-		return
-	}
-	f.opts.Logger.Error("the log cannot be read for too long; all streams end, and new ones are told to come back later")
-	for _, s := range f.shards {
-		s.post(func() { s.each(func(sub *subscriber) { sub.via.leave(Failed) }) })
-	}
-}
-
 // endWithLog ends all streams if the log was closed before the Fanout, because no event can follow.
 func (f *Fanout) endWithLog() {
 	select {
@@ -138,7 +123,7 @@ func (t *tail) run() {
 			s.wake()
 		}
 		f.unread.Store(false)
-		f.refusing.Store(false)
+		f.refusing.remove(causeUnreadable)
 		t.wait = shortestRetry
 		if at := t.query.After; t.draining == nil && (!more || at.Gen != t.last.Gen || at.Seq >= t.last.Seq) {
 			t.lastRead()
@@ -188,7 +173,7 @@ func (t *tail) failed(err error) bool {
 	}
 	t.wait = min(2*t.wait, longestRetry)
 	if time.Since(t.failing) > refuseAfter {
-		f.refuseStreams()
+		f.refuse(causeUnreadable, "the log cannot be read for too long")
 	}
 	return true
 }
