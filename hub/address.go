@@ -19,7 +19,7 @@ func (a address) String() string {
 	return netip.AddrFrom16(a).Unmap().String()
 }
 
-// network returns the unit that limits count: an IPv4 address, or the /64 network of an IPv6 address, all of which one client may have.
+// network returns what limits count as one client: an IPv4 address, or the /64 network of an IPv6 address. One client may have all of it.
 func (a address) network() address {
 	if !netip.AddrFrom16(a).Is4In6() {
 		clear(a[8:])
@@ -45,13 +45,13 @@ func (h *Hub) addressOf(r *http.Request) address {
 // is unknown.
 func (h *Hub) ClientAddress(r *http.Request) string { return h.addressOf(r).String() }
 
-// trusted reports whether an address belongs to a trusted proxy. An invalid address is that of a Unix socket, and trusted.
+// trusted reports whether an address belongs to a trusted proxy. An invalid address stands for a Unix socket, which is trusted.
 func (h *Hub) trusted(at netip.Addr) bool {
 	return !at.IsValid() || slices.ContainsFunc(h.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(at) })
 }
 
 // forwarded returns the address of the client that a trusted proxy names. Most proxies write one of the two fields and pass on the other
-// one unchanged. If the fields disagree, one may be forged, and the address of the proxy counts for all of its clients.
+// one unchanged. If the fields disagree, one may be forged. Then all clients of the proxy count as the proxy's address.
 func (h *Hub) forwarded(header http.Header, peer netip.Addr) netip.Addr {
 	ours, standard := header.Values("X-Forwarded-For"), header.Values("Forwarded")
 	switch {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// side is who may use a route.
+// side says which clients may use a route.
 type side int
 
 const (
@@ -49,9 +49,9 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	route, below := h.find(r)
 	switch {
 	case route.Serve == nil, route.side == users:
-		return problem(http.StatusNotFound, problemNotFound, "this is the listener for administrators; there are /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/ here")
-	case fromPage(r): // the listener serves no page, so that the page is from elsewhere
-		return problem(http.StatusForbidden, problemForeignOrigin, "pages may not administer a hub on this listener; ask it by a program")
+		return problem(http.StatusNotFound, problemNotFound, "this listener is for administrators; it serves /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/")
+	case fromPage(r): // the listener serves no pages, so the page is from elsewhere
+		return problem(http.StatusForbidden, problemForeignOrigin, "web pages may not use this listener; use curl or another program")
 	case r.Method == http.MethodOptions:
 		return preflight(w, r, &route.Route)
 	case !slices.Contains(route.Methods, r.Method):
@@ -62,8 +62,8 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	return route.Serve(h, w, r, below)
 }
 
-// checkAdmin returns an error unless the sender of a request may administer the hub. Pages of other sites may not, even if an administrator
-// visits them.
+// checkAdmin returns an error unless the sender of a request may administer the hub. A page of another site may not, even when an
+// administrator visits it.
 func (h *Hub) checkAdmin(r *http.Request) error {
 	if err := h.checkOrigin(r); err != nil {
 		return err

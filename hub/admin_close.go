@@ -27,7 +27,7 @@ func serveCloseSubscriber(h *Hub, w http.ResponseWriter, r *http.Request, id str
 	return h.answerClosed(w, n)
 }
 
-// serveCloseSubscribers closes the streams that a filter selects. To close all streams, the request must say so.
+// serveCloseSubscribers closes the streams that a filter selects. A request without a filter must have all=1 to close all streams.
 func serveCloseSubscribers(h *Hub, w http.ResponseWriter, r *http.Request) error {
 	p, err := h.parseParams(r.URL.RawQuery)
 	if err != nil {

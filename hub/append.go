@@ -8,11 +8,11 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// appendTimeout limits how long an append may take. A shared timeout makes it up to a second less.
+// appendTimeout limits how long an append may take. Appends share contexts (see sharedTimeout), which shortens it by up to a second.
 const appendTimeout = time.Minute
 
 // append stores records that have arrived in full. It does not use the context of the request, which ends when the client disconnects or
-// closes its side of the connection: events that arrived before would be lost, or their receipts.
+// closes its side of the connection. Otherwise events that have arrived, or their receipts, would be lost.
 func (h *Hub) append(records []eventlog.Record) ([]eventlog.Receipt, error) {
 	return h.log.Append(h.appending.context(), records)
 }

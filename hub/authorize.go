@@ -83,7 +83,7 @@ func forbidden(what string) *Problem {
 // denied turns a 403 for a request without credentials into a 401, because a token might grant the request.
 func denied(r *http.Request, g access.Grant, err error) error {
 	p, ok := errors.AsType[*Problem](err)
-	known := holderOf(&g) != (holder{}) || r.Header.Get("Authorization") != "" // credentials were accepted: others would have been an error
+	known := holderOf(&g) != (holder{}) || r.Header.Get("Authorization") != "" // Authorize has accepted the credentials: refused ones are an error
 	if !ok || !p.is(problemForbidden) || known {
 		return err
 	}

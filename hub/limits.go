@@ -124,7 +124,7 @@ func count[K comparable](counts bool, in map[K]int, k K) {
 	}
 }
 
-// exit counts a stream that has ended.
+// exit stops counting a stream.
 func (l *limits) exit(from address, g *access.Grant) {
 	network, who := from.network(), holderOf(g)
 	l.mu.Lock()

@@ -37,7 +37,7 @@ type Options struct {
 	// socket are proxies, too.
 	TrustedProxies []netip.Prefix
 
-	// Metrics makes the handler of /metrics when the hub opens: see package hub/metrics. Nil: there is no /metrics
+	// Metrics returns the handler of /metrics (see package hub/metrics). The hub calls it when it opens. Nil: there is no /metrics
 	Metrics func(*Hub) http.Handler
 
 	// Revocations are the grants that are not accepted any more. The hub adds those from /api/v1/revoke and from its log. An
@@ -104,7 +104,7 @@ type Options struct {
 	// in memory as long as the stream: a request takes some kilobytes.
 	OnStream func(*http.Request) func(StreamEnd)
 
-	// Dialects are interfaces over HTTP besides the native one. No two may have the same path.
+	// Dialects are HTTP interfaces besides the native one. No two dialects may have a route with the same path.
 	Dialects []Dialect
 
 	// Logger gets the errors that no caller or client gets. Nil: slog.Default
@@ -194,7 +194,7 @@ func (o *Options) withDefaults() (Options, error) {
 	d.MaxTopics = orElse(d.MaxTopics, 1000)
 	d.Window = orElse(d.Window, 64<<20)
 	d.Heartbeat = orElse(d.Heartbeat, 25*time.Second)
-	if d.HeartbeatMin > d.Heartbeat { // as it was set: the default may be longer
+	if d.HeartbeatMin > d.Heartbeat { // checked before the default is set, which may be longer than Heartbeat
 		return d, fmt.Errorf("hub: HeartbeatMin is %v; it is at most Heartbeat, %v: subscribers cannot ask for a longer interval", d.HeartbeatMin, d.Heartbeat)
 	}
 	d.HeartbeatMin = orElse(d.HeartbeatMin, 5*time.Second)

@@ -80,8 +80,8 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	return answerJSON(w, answer)
 }
 
-// readable matches the topics that match a pattern and that a grant allows to read. Filtering after the query would not do: next could name
-// a topic that the client may not see.
+// readable matches the topics that match a pattern and that a grant allows to read. The log applies it, so that next never names a topic that
+// the client may not see.
 type readable struct {
 	eventlog.Pattern
 	grant *access.Grant

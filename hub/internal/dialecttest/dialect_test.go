@@ -17,7 +17,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// patience is how long a test waits for what has to come. Nothing is measured by it.
+// patience is how long a test waits for a condition before it fails. It measures nothing.
 const patience = 20 * time.Second
 
 // site is a hub with the dialect on a real server.
@@ -29,7 +29,7 @@ type site struct {
 	client *http.Client
 }
 
-// each runs a test over every way in which bytes leave: by sockets of the hub, and by goroutines over TLS and HTTP/2.
+// each runs a test over every kind of delivery: by direct sockets, and by goroutines over TLS and HTTP/2.
 func each(t *testing.T, o hub.Options, f func(*site)) {
 	for _, name := range []string{"http1", "http1-tls", "http2-tls"} {
 		t.Run(name, func(t *testing.T) {
@@ -39,12 +39,12 @@ func each(t *testing.T, o hub.Options, f func(*site)) {
 	}
 }
 
-// authorize takes the field User for who sends a request.
+// authorize grants what the user in the header field User may do.
 func authorize(r *http.Request) (access.Grant, error) {
 	grant := access.Everything()
 	switch grant.Subject = r.Header.Get("User"); grant.Subject {
-	case "stranger":
-		return access.Grant{}, errors.New("not known here")
+	case "unknown user":
+		return access.Grant{}, errors.New("the user is unknown")
 	case "reader":
 		grant.Publish = nil
 		grant.Subscribe = []eventlog.Matcher{eventlog.MustPattern("news/**")}
@@ -156,12 +156,12 @@ func (f *follower) want(lines ...string) {
 func (f *follower) end() {
 	f.Helper()
 	if rest, err := io.ReadAll(f.in); err != nil || len(rest) > 0 {
-		f.Errorf("the stream should end, and has %q, %v", rest, err)
+		f.Errorf("the stream goes on with %q, %v", rest, err)
 	}
 }
 
-// TestADialectSharesItsEventsWithTheNativeOne: what is published in one is followed in the other, by name and by matchers of any kind.
-func TestADialectSharesItsEventsWithTheNativeOne(t *testing.T) {
+// TestDialectsShareTheirEvents: events published in one dialect reach subscribers of the other, by name and by any matcher.
+func TestDialectsShareTheirEvents(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{}, func(s *site) {
 		byName, byMatcher := s.follow("/lines/news/today", ""), s.follow("/lines/new*", "")
@@ -189,8 +189,8 @@ func TestADialectSharesItsEventsWithTheNativeOne(t *testing.T) {
 	})
 }
 
-// TestAFilterHidesPrivateEvents from all who are not members, live, in a replay and in a poll.
-func TestAFilterHidesPrivateEvents(t *testing.T) {
+// TestFilterHidesPrivateEvents from users who are not members: live, in a replay and in a poll.
+func TestFilterHidesPrivateEvents(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{}, func(s *site) {
 		readers := []*follower{s.follow("/lines/news/a", "reader"), s.follow("/lines/news/a", ""), s.follow("/lines/news*", "")}
@@ -207,8 +207,8 @@ func TestAFilterHidesPrivateEvents(t *testing.T) {
 	})
 }
 
-// TestAGrantMayBeAMatcherOfTheDialect, also in the native dialect, where a request without topics follows all that is granted.
-func TestAGrantMayBeAMatcherOfTheDialect(t *testing.T) {
+// TestGrantMayBeAMatcherOfTheDialect: in the native dialect, too. There a request without topics subscribes to all granted topics.
+func TestGrantMayBeAMatcherOfTheDialect(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{}, func(s *site) {
 		finder := s.follow("/lines/new*", "finder")
@@ -228,13 +228,13 @@ func TestAGrantMayBeAMatcherOfTheDialect(t *testing.T) {
 			found += line
 		}
 		if !strings.Contains(found, "data: one") || strings.Contains(found, "granted") {
-			s.Errorf("all that is granted is %s", found)
+			s.Errorf("the stream of all granted topics has %s", found)
 		}
 	})
 }
 
-// TestADialectResumesAtAPosition, and its header says where the stream begins, and what is lost.
-func TestADialectResumesAtAPosition(t *testing.T) {
+// TestDialectResumesAtAPosition: its header says where the stream begins, and which events are missing.
+func TestDialectResumesAtAPosition(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{}, func(s *site) {
 		first := s.post("/lines/news", "one")
@@ -248,12 +248,12 @@ func TestADialectResumesAtAPosition(t *testing.T) {
 		f.want("three")
 		lost := s.follow("/lines/news?after=other-7", "")
 		if at, from := lost.resp.Header.Get("Lines-After"), lost.resp.Header.Get("Lines-Lost-After"); at != s.log.Head().String() || from != "other-7" {
-			s.Errorf("after an unknown position the stream begins after %q, and lost what came after %q", at, from)
+			s.Errorf("after an unknown position the stream begins after %q, and events after %q are missing", at, from)
 		}
 	})
 }
 
-// TestHeartbeatsAreEmptyLines, and nothing else is said on a quiet topic, not even when the log moves on.
+// TestHeartbeatsAreEmptyLines: a quiet topic gets nothing else, even when other topics get events.
 func TestHeartbeatsAreEmptyLines(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{Heartbeat: 20 * time.Millisecond, HeartbeatMin: time.Millisecond}, func(s *site) {
@@ -271,8 +271,8 @@ func TestHeartbeatsAreEmptyLines(t *testing.T) {
 	})
 }
 
-// TestAStreamEndsWithItsTopic, and one that would begin after it is refused in the dialect's way.
-func TestAStreamEndsWithItsTopic(t *testing.T) {
+// TestStreamEndsWithItsTopic: the dialect refuses a stream that would begin after the end.
+func TestStreamEndsWithItsTopic(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{}, func(s *site) {
 		f := s.follow("/lines/news", "")
@@ -280,7 +280,7 @@ func TestAStreamEndsWithItsTopic(t *testing.T) {
 		s.post("/lines/news?end", "")
 		f.want("last")
 		f.end()
-		if status, body := s.ask(http.MethodGet, "/lines/news", "", ""); status != http.StatusGone || body != "complete: no line will come\n" {
+		if status, body := s.ask(http.MethodGet, "/lines/news", "", ""); status != http.StatusGone || body != "complete: all lines have been sent\n" {
 			s.Errorf("%d %q", status, body)
 		}
 		if status, body := s.ask(http.MethodPost, "/lines/news", "more", ""); status != http.StatusConflict || !strings.HasPrefix(body, "ended: ") {
@@ -308,8 +308,8 @@ func TestStreamsOfADialectAreDrained(t *testing.T) {
 	})
 }
 
-// TestARevocationEndsTheStreamsOfADialect, and of nobody else.
-func TestARevocationEndsTheStreamsOfADialect(t *testing.T) {
+// TestRevocationEndsTheStreamsOfADialect and no others.
+func TestRevocationEndsTheStreamsOfADialect(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{}, func(s *site) {
 		alice, bob := s.follow("/lines/news", "alice"), s.follow("/lines/news", "bob")
@@ -322,8 +322,8 @@ func TestARevocationEndsTheStreamsOfADialect(t *testing.T) {
 	})
 }
 
-// TestRefusalsAreThoseOfTheDialect, whether the dialect or the hub refuses.
-func TestRefusalsAreThoseOfTheDialect(t *testing.T) {
+// TestRefusalsHaveTheFormOfTheDialect: the dialect's own refusals and the hub's.
+func TestRefusalsHaveTheFormOfTheDialect(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{MaxPerToken: 1, MaxEvent: 100}, func(s *site) {
 		s.follow("/lines/news", "busy")
@@ -332,7 +332,7 @@ func TestRefusalsAreThoseOfTheDialect(t *testing.T) {
 			status                   int
 			begins                   string
 		}{
-			{"GET", "/lines/news", "", "stranger", 401, "unauthorized: "},
+			{"GET", "/lines/news", "", "unknown user", 401, "unauthorized: "},
 			{"GET", "/lines/other", "", "reader", 401, "not-for-you: ask for other\n"},
 			{"GET", "/lines/new*", "", "reader", 401, "not-for-you: "},
 			{"GET", "/lines/news/a*", "", "finder", 401, "not-for-you: "},
@@ -367,7 +367,7 @@ func TestAHubWithoutALogRefusesInTheDialect(t *testing.T) {
 	}
 }
 
-// TestAdministratorsSeeTheStreamsOfADialect, and can select them by topic.
+// TestAdministratorsSeeTheStreamsOfADialect and can select them by topic.
 func TestAdministratorsSeeTheStreamsOfADialect(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{}, func(s *site) {

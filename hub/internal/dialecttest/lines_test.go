@@ -12,15 +12,15 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// lines is a dialect. GET /lines/T follows a topic, or with a * at its end all topics that begin so. POST /lines/T publishes, with private=1 a
-// private event, that only members get.
+// lines is a dialect. GET /lines/T subscribes to a topic; with a * at the end of T, to all topics with that prefix. POST /lines/T publishes an
+// event; with private=1 only members get it.
 type lines struct{}
 
 func (lines) Routes() []hub.Route {
 	return []hub.Route{{Path: "/lines/", Methods: []string{http.MethodGet, http.MethodHead, http.MethodPost}, Serve: serve}}
 }
 
-// Refuse answers in plain text. This dialect knows one status for all that is not granted.
+// Refuse answers in plain text. This dialect has one status for everything that is not granted.
 func (lines) Refuse(w http.ResponseWriter, _ *http.Request, p *hub.Problem) {
 	status := p.Status
 	if status == http.StatusForbidden {
@@ -70,7 +70,7 @@ func serve(h *hub.Hub, w http.ResponseWriter, r *http.Request, below string) err
 	}
 	err = h.Stream(w, r, grant, &s)
 	if errors.Is(err, hub.ErrComplete) {
-		return &hub.Problem{Name: "complete", Status: http.StatusGone, Detail: "no line will come"}
+		return &hub.Problem{Name: "complete", Status: http.StatusGone, Detail: "all lines have been sent"}
 	}
 	return err
 }
@@ -109,7 +109,7 @@ func (text) Header(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// Event hides ends: a stream that is complete ends, which says enough.
+// Event hides the end of a topic: the end of the stream says enough.
 func (text) Event(b []byte, _ eventlog.Position, r *eventlog.Record) []byte {
 	if r.Flags&eventlog.End != 0 && r.Data == "" {
 		return b

@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Info is a stream, as administrators see it.
+// Info describes a stream to administrators.
 type Info struct {
 	ID       int64 // µs since 1970 when it was opened; no two streams have the same
 	Client   Client

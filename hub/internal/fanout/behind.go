@@ -11,7 +11,7 @@ import (
 // replay gives the subscriber to a replayer, which posts replayed.
 func (d *direct) replay() {
 	s := d.shard
-	if s.over(&d.subscriber) { // the wheel seldom checks a subscriber that takes a few bytes now and then
+	if s.over(&d.subscriber) { // the wheel rarely checks a subscriber that keeps accepting a few bytes
 		d.sendLeaving()
 		s.close(&d.subscriber, d.whyOver())
 		return
@@ -67,7 +67,7 @@ func (d *direct) join() {
 	case at.Gen != s.at.Gen && at.Gen != s.f.window.head().Gen && at.Gen != s.f.log.Head().Gen: // the generation has changed, which the log reports as a gap
 		d.replay()
 		return
-	case s.draining && (at.Gen != s.at.Gen || at.Seq > s.at.Seq) && s.hasEnough(at): // what it waits for may never come
+	case s.draining && (at.Gen != s.at.Gen || at.Seq > s.at.Seq) && s.hasEnough(at): // the subscriber cannot become live while publishers are faster
 		d.sendLeaving()
 		s.close(&d.subscriber, Drained)
 		return

@@ -47,7 +47,7 @@ type connection struct {
 }
 
 // ErrAborted is the error of writes after Abort.
-var ErrAborted = errors.New("the stream was broken off")
+var ErrAborted = errors.New("the stream was aborted")
 
 func (c *connection) Write(b []byte) error {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
@@ -65,7 +65,7 @@ var longAgo = time.Unix(1, 0)
 
 func (c *connection) Abort() {
 	c.aborted.Store(true)
-	_ = c.conn.SetWriteDeadline(longAgo) // a connection that is closed needs none
+	_ = c.conn.SetWriteDeadline(longAgo) // an error means that the connection is already closed
 }
 
 func (c *connection) Close() { _ = c.conn.Close() } // the stream has ended, so an error changes nothing

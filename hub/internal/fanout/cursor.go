@@ -10,26 +10,26 @@ import (
 )
 
 // cursor is the position of a subscriber that is not live. It makes the next bytes for that subscriber: it reads the window, or the log for
-// older events, until it reaches the head. It never blocks on the client, and works for both kinds of delivery.
+// older events, until it reaches the head. It never blocks on the client. Both kinds of delivery use it.
 type cursor struct {
 	f     *Fanout
 	group *group
 	query eventlog.Query // After is the position
 	until uint64         // head of the log when the cursor began, which the window may not have reached yet
 	byLog bool           // up to until it reads the log, which leaves out superseded records
-	sent  uint64         // sequence number of the last position that the client was sent, or unsent
+	sent  uint64         // sequence number of the last position sent to the client, or unsent
 
 	once       bool // the stream ends at the head
 	failOnGap  bool
 	checkpoint bool      // one is due at the head
 	fell       time.Time // when the subscriber was live last; zero: never
-	fellAt     int64     // bytes that the window had had then
+	fellAt     int64     // bytes ever added to the window at that time
 
 	events []*event
 	chunks []chunk
 }
 
-// unsent says that no position was sent, or that it is not known which one.
+// unsent means that no position was sent, or that the last one is unknown.
 const unsent = math.MaxUint64
 
 // outcome is the result of a step of a cursor.
@@ -44,7 +44,7 @@ const (
 // pageBytes is about how many bytes of events a step makes: enough to make a write worth its cost.
 const pageBytes = 64 << 10
 
-// next returns what comes next. The chunks are valid until the next call.
+// next returns the next chunks. They are valid until the next call.
 func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err error) {
 	c.chunks = c.chunks[:0]
 	at := c.query.After
@@ -88,7 +88,7 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 	}
 	c.query.After = complete
 	if !ok && complete == at {
-		c.until = 0 // the log has no more records, whatever the head was
+		c.until = 0 // the log has no more records, even if its head was higher
 	}
 	if complete == at || complete.Seq >= c.until && (c.once || c.f.window.reached(complete)) {
 		now = atHead

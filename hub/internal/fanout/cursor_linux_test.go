@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestABlockedGapKeepsItsCheckpoint: cursor.back takes the position of a gap, which has no ID, for the last ID.
-func TestABlockedGapKeepsItsCheckpoint(t *testing.T) {
+// TestCheckpointFollowsAGapThatWasSentInParts: a gap has no ID, so cursor.back must not take its position for the last ID.
+func TestCheckpointFollowsAGapThatWasSentInParts(t *testing.T) {
 	f, log := start(t)
 	for range 3 {
 		publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: "x"})
@@ -25,7 +25,7 @@ func TestABlockedGapKeepsItsCheckpoint(t *testing.T) {
 	}
 	defer unix.Close(pair[0])
 	defer unix.Close(pair[1])
-	for { // its socket is full
+	for { // until the socket is full
 		if n, _ := send(int32(pair[0]), make([]byte, 1<<10)); n == 0 {
 			break
 		}

@@ -8,7 +8,7 @@ import (
 
 // direct is a subscriber whose socket belongs to its shard: it has no goroutine and no buffer, and sends do not block. On Linux, plain
 // HTTP/1.1 connections are direct. direct_linux.go has the system calls. The shard owns a direct subscriber. At the stage catching a replayer
-// owns it, except stage, writable, doomed and the fields of the wheel, which stay with the shard.
+// owns it; only stage, writable, doomed and the fields of the wheel stay with the shard.
 type direct struct {
 	subscriber
 
@@ -16,10 +16,10 @@ type direct struct {
 	stray    int32  // bytes that the client has sent after its request
 	watched  bool   // the poller reports when the socket can take more
 	last     bool   // nothing comes after rest
-	why      Reason // the stream ends for this reason after rest; open: it is complete then
-	moved    bool   // it has taken bytes since the shard looked last
+	why      Reason // the reason for which the stream ends after rest; open: it is complete
+	moved    bool   // the socket has accepted bytes since the shard's last check
 	writable bool   // its socket can take more; set at the stage catching
-	doomed   Reason // it is to end for this reason; set at the stage catching
+	doomed   Reason // the reason for which it must end; set at the stage catching
 
 	at     eventlog.Position // everything up to here was sent; a live subscriber is at the position of its shard instead
 	sent   uint64            // sequence number of the last position that the client has, unless group.sent is newer

@@ -58,11 +58,11 @@ func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error)
 	if err = errors.Join(err, dupErr); err != nil {
 		return -1, false, err
 	}
-	_ = conn.Close() // the socket stays open by its other number
+	_ = conn.Close() // the duplicate keeps the socket open
 	return int32(dup), true, nil
 }
 
-// socketOf returns the number of a connection's socket, which stays the connection's.
+// socketOf returns the file descriptor of a connection's socket. The connection still owns it.
 func socketOf(conn net.Conn) (fd int32, ok bool) {
 	c, ok := conn.(*net.TCPConn)
 	if !ok {

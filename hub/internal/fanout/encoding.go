@@ -31,7 +31,7 @@ type Control struct {
 	Expires time.Time         // of ControlExpiring: when the client's permission ends
 }
 
-// ControlKind tells control messages apart.
+// ControlKind is the kind of a control message.
 type ControlKind uint8
 
 const (
@@ -40,10 +40,10 @@ const (
 	ControlGap                           // events are missing; it carries no position, so that a client that disconnects gets the gap again
 	ControlExpiring                      // the client's permission ends soon, and the stream with it
 	ControlLeaving                       // the stream ends; the client may reconnect
-	ControlHeartbeat                     // nothing happened for a while
+	ControlHeartbeat                     // nothing was sent for the interval of heartbeats
 )
 
-// Gap says that events after From, up to and including To, may be missing.
+// Gap reports that events after From, up to and including To, may be missing.
 type Gap struct {
 	Reason eventlog.Reason
 	From   string // as the client sent it, which may be no position

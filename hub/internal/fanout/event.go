@@ -6,7 +6,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// event is a record on its way to subscribers. It is encoded once for each encoding, and all subscribers share the bytes.
+// event is a record that is being delivered. It is encoded once for each encoding, and all subscribers share the bytes.
 type event struct {
 	record *eventlog.Record
 	gen    string
@@ -35,7 +35,7 @@ func (e *event) frame(enc Encoding) string {
 	made := &frame{key, string(enc.Event(nil, e.position(), e.record)), known}
 	for !e.frames.CompareAndSwap(made.next, made) {
 		if made.next = e.frames.Load(); made.next.find(key) != nil {
-			break // another goroutine was faster
+			break // another goroutine has made the frame
 		}
 	}
 	return made.text
@@ -59,7 +59,7 @@ type chunk struct {
 	text    string
 	at      uint64 // a client with this chunk has everything up to this sequence number
 	end     bool   // topics end with it
-	control bool   // it is a control message: a cursor would not make it again
+	control bool   // a control message, which a cursor makes only once
 	partial bool   // a part of it was sent
 }
 

@@ -1,4 +1,4 @@
-// Package fanout takes the records of a log to subscribers.
+// Package fanout delivers the records of a log to subscribers.
 //
 // A hub opens one [Fanout] on its log, and a [Stream] for each subscriber that it has authorized. The package handles topics, positions
 // and bytes. It does not handle HTTP, tokens or the form of an event: an [Encoding] makes the bytes, and a [Client] limits the life of
@@ -57,7 +57,7 @@ type Options struct {
 	// MaxAge is the longest life of a stream. 0: no limit
 	MaxAge time.Duration
 
-	// MaxLag (bytes of events) and MaxLagTime limit how far a subscriber that was live may fall behind. 0: no limit. Beyond a
+	// MaxLag (bytes of events) and MaxLagTime limit how far a live subscriber may fall behind. 0: no limit. Beyond a
 	// limit its stream ends, or with SkipSlow continues at the newest event after a gap.
 	MaxLag     int64
 	MaxLagTime time.Duration
@@ -79,7 +79,7 @@ func (o *Options) shortestWait() time.Duration {
 	return shortest
 }
 
-// Errors of [Fanout.Open], besides those of the log and [*GapError].
+// Errors of [Fanout.Open]. Other errors are those of the log and [*GapError].
 var (
 	ErrEnded      = errors.New("fanout: all topics have ended, and the subscriber has everything")
 	ErrDraining   = errors.New("fanout: the streams are being closed")
@@ -99,7 +99,7 @@ type Fanout struct {
 	replayers *replayers
 	count     counters
 
-	ctx        context.Context // ends when nothing reads the log any more
+	ctx        context.Context // canceled when the tail and the replayers must stop
 	cancel     context.CancelFunc
 	reading    sync.WaitGroup // the tail and the replayers
 	stopShards context.CancelFunc
@@ -109,7 +109,7 @@ type Fanout struct {
 	refusing causes      // why new streams are refused
 
 	draining chan struct{} // closed when streams begin to end
-	lastRead chan struct{} // closed by the tail when it has read what was in the log then, or has ended
+	lastRead chan struct{} // closed by the tail when it has read all records from before the drain, or has ended
 	drain    sync.Once
 	open     sync.WaitGroup // streams
 	opening  sync.Mutex     // held to add to open, and to close draining
@@ -149,7 +149,7 @@ func (f *Fanout) Start() {
 }
 
 // Shutdown ends all streams gracefully, in waves: each stream gets the events that are stored, then a delay after which to reconnect.
-// Shutdown returns when all streams have ended. If ctx ends first, Shutdown cuts the remaining streams and returns the error of ctx.
+// Shutdown returns when all streams have ended. If ctx ends first, Shutdown aborts the remaining streams and returns the error of ctx.
 func (f *Fanout) Shutdown(ctx context.Context) error {
 	f.endStreams(ctx)
 	done := make(chan struct{})

@@ -24,7 +24,7 @@ func (textEncoding) Control(b []byte, c Control) []byte {
 	return fmt.Appendf(b, "%s %d\n", name, c.At.Seq)
 }
 
-// anyone is a client that may have everything.
+// anyone is a client that may read everything.
 type anyone struct{ closed chan End }
 
 func (anyone) Expires() time.Time { return time.Time{} }
@@ -36,14 +36,14 @@ func (a anyone) Closed(end End) {
 	}
 }
 
-// nothing is a socket that takes everything.
-type nothing struct{}
+// discard is a socket that accepts all bytes.
+type discard struct{}
 
-func (nothing) Write([]byte) error { return nil }
-func (nothing) Abort()             {}
-func (nothing) Close()             {}
+func (discard) Write([]byte) error { return nil }
+func (discard) Abort()             {}
+func (discard) Close()             {}
 
-// start returns a Fanout of a log in memory, which a test may shut down itself.
+// start returns a Fanout on a log in memory. The test may shut it down itself.
 func start(t *testing.T, change ...func(*Options)) (*Fanout, *eventlog.Memory) {
 	t.Helper()
 	log, err := eventlog.NewMemory(nil)
@@ -78,7 +78,7 @@ func publish(t *testing.T, log eventlog.Log, records ...eventlog.Record) {
 	}
 }
 
-// subscription is one to the topic news.
+// subscription returns a subscription to the topic news.
 func subscription() *Subscription {
 	return &Subscription{Selector: eventlog.Topics("news"), Encoding: textEncoding{}, Client: anyone{}}
 }
@@ -93,7 +93,7 @@ func stream(t *testing.T, f *Fanout, s *Subscription) *Stream {
 	return st
 }
 
-// directOf returns a direct subscriber of the shard with a socket, that nothing has adopted.
+// directOf returns a direct subscriber with a socket, before its shard adopts it.
 func directOf(t *testing.T, f *Fanout, s *Subscription, fd int32) *direct {
 	t.Helper()
 	st := stream(t, f, s)

@@ -53,8 +53,7 @@ func (c *revocable) Expires() time.Time { return time.Time{} }
 func (c *revocable) Revoked() bool      { return c.revoked.Load() }
 func (c *revocable) Closed(e End)       { c.closed <- e }
 
-// TestRevokedClientGetsNoEventsPublishedLater: a client that was revoked between the opening of its stream and its admission once got up to
-// 1,000 events first.
+// TestRevokedClientGetsNoEventsPublishedLater: the client is revoked after its stream is opened and before the shard adopts it.
 func TestRevokedClientGetsNoEventsPublishedLater(t *testing.T) {
 	for _, n := range []int{5, 2000} {
 		f, log := start(t)
@@ -81,7 +80,7 @@ func TestRevokedClientGetsNoEventsPublishedLater(t *testing.T) {
 	}
 }
 
-// TestPanicOfAnEncodingLeavesNoStreamOpen: Shutdown once waited for ever for a stream whose Open had panicked.
+// TestPanicOfAnEncodingLeavesNoStreamOpen: Shutdown must not wait for a stream whose Open has panicked.
 func TestPanicOfAnEncodingLeavesNoStreamOpen(t *testing.T) {
 	f, _ := start(t)
 	func() {
@@ -101,7 +100,7 @@ func TestPanicOfAnEncodingLeavesNoStreamOpen(t *testing.T) {
 	}
 }
 
-// TestPanicOfAFilterBlocksNoOtherReader: all readers of a page once waited for ever for the read that had panicked.
+// TestPanicOfAFilterBlocksNoOtherReader: other readers of a page must not wait for a read that has panicked.
 func TestPanicOfAFilterBlocksNoOtherReader(t *testing.T) {
 	f, log := start(t, func(o *Options) { o.Window = 1 })
 	for range 50 {
@@ -140,7 +139,7 @@ func TestPanicOfAFilterBlocksNoOtherReader(t *testing.T) {
 	}
 }
 
-// TestPollEndsWhilePublishersAreFaster: a poll ends at the head that the log had when it began.
+// TestPollEndsWhilePublishersAreFaster: a poll ends at the position that was the head of the log when it began.
 func TestPollEndsWhilePublishersAreFaster(t *testing.T) {
 	f, log := start(t)
 	more := func(n int) {
@@ -167,29 +166,29 @@ func TestPollEndsWhilePublishersAreFaster(t *testing.T) {
 	}
 }
 
-// stuck is a socket whose writes block until a test lets them fail.
-type stuck struct {
+// blockedSocket is a socket whose writes block until Abort.
+type blockedSocket struct {
 	once             sync.Once
 	in, aborted, out chan struct{}
 }
 
-func (s *stuck) Write([]byte) error {
+func (s *blockedSocket) Write([]byte) error {
 	close(s.in)
 	<-s.aborted
 	<-s.out
 	return os.ErrDeadlineExceeded
 }
 
-func (s *stuck) Abort() { s.once.Do(func() { close(s.aborted) }) }
-func (s *stuck) Close() {}
+func (s *blockedSocket) Abort() { s.once.Do(func() { close(s.aborted) }) }
+func (s *blockedSocket) Close() {}
 
-// TestDisconnectedClientStaysDisconnected: a later dismissal once changed the reason, and the client counted as slow.
+// TestDisconnectedClientStaysDisconnected: a later dismissal does not change the reason for which the stream ended.
 func TestDisconnectedClientStaysDisconnected(t *testing.T) {
 	f, _ := start(t)
 	s := subscription()
 	closed := make(chan End, 1)
 	s.Client = anyone{closed: closed}
-	out := &stuck{in: make(chan struct{}), aborted: make(chan struct{}), out: make(chan struct{})}
+	out := &blockedSocket{in: make(chan struct{}), aborted: make(chan struct{}), out: make(chan struct{})}
 	disconnected := stream(t, f, s).Serve(out)
 	<-out.in
 	disconnected()
@@ -212,8 +211,7 @@ func (hiding) Event(b []byte, at eventlog.Position, r *eventlog.Record) []byte {
 	return textEncoding{}.Event(b, at, r)
 }
 
-// TestHiddenEventIsFollowedByACheckpoint: when an event that the encoding hides came in one pass with a visible one, the heartbeats after it
-// once carried no position.
+// TestHiddenEventIsFollowedByACheckpoint: a hidden event and a visible one arrive in one pass. The heartbeats after it still carry a position.
 func TestHiddenEventIsFollowedByACheckpoint(t *testing.T) {
 	f, log := start(t, func(o *Options) { o.Heartbeat, o.ShortestHeartbeat = 50*time.Millisecond, 50*time.Millisecond })
 	s := subscription()
@@ -246,7 +244,7 @@ func (secrets) Prefix() string          { return "" }
 func (secrets) Match(topic string) bool { return strings.HasPrefix(topic, "secret/") }
 func (s secrets) String() string        { return s.text }
 
-// TestDifferentSubscriptionsHaveDifferentKeys, also when names of filters and encodings contain the text between them.
+// TestDifferentSubscriptionsHaveDifferentKeys: even if names of filters and encodings look like other parts of a key.
 func TestDifferentSubscriptionsHaveDifferentKeys(t *testing.T) {
 	all := func(*eventlog.Record) bool { return true }
 	a := newGroup(&Subscription{Selector: eventlog.Topics("a").Filter(all), Filter: "x", Encoding: keyed{key: "a 0 b"}})

@@ -13,17 +13,17 @@ import (
 // group is all subscribers of a shard with the same selector, encoding and heartbeat. Its live members are at the same position, so that
 // the bytes that come next are joined once for all of them.
 type group struct {
-	key       string // the same for all that belong to the group
+	key       string // selector, encoding and heartbeat as a text
 	wants     string // the part of key that names the selector
 	selector  eventlog.Selector
 	encoding  Encoding
 	heartbeat heartbeat
 
-	members int       // all, at every stage
+	members int       // subscribers at every stage
 	live    []member  // direct subscribers that are live
 	runners []*runner // subscribers with a runner
 
-	sent   uint64   // sequence number of the newest event that all in live have
+	sent   uint64   // sequence number of the newest event that all live members have
 	wrote  int64    // tick of the shard's wheel when it was sent
 	bytes  int64    // sent to each in live, since the group began
 	events []*event // events of the current pass for the group

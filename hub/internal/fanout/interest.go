@@ -22,13 +22,13 @@ type rule struct {
 	group   *group
 }
 
-// matchSteps is the cost of calling a matcher of unknown kind, in lookups of a name.
+// matchSteps is the assumed cost of calling a matcher that is no native pattern, in lookups of a name.
 const matchSteps = 16
 
 // set is a set of groups. Most have one.
 type set struct {
 	one  *group
-	more map[*group]struct{} // in the place of one, from two groups on
+	more map[*group]struct{} // replaces one when the set has two groups
 }
 
 func (s *set) add(g *group) {

@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// suffix matches the topics with a prefix that end in a text: a matcher that is no native pattern.
+// suffix matches the topics with a prefix and a suffix. It is no native pattern.
 type suffix struct{ prefix, end string }
 
 func (s suffix) Prefix() string { return s.prefix }
@@ -24,7 +24,7 @@ func groupOf(sel eventlog.Selector) *group {
 	return newGroup(&Subscription{Selector: sel, Encoding: textEncoding{}})
 }
 
-// TestTheIndexFindsEveryKindOfMatcher, and is empty when all groups have left it.
+// TestTheIndexFindsEveryKindOfMatcher: and is empty when all groups have left it.
 func TestTheIndexFindsEveryKindOfMatcher(t *testing.T) {
 	groups := map[string]*group{
 		"name":      groupOf(eventlog.Topics("a/b", "c")),
@@ -71,8 +71,8 @@ func TestTheIndexFindsEveryKindOfMatcher(t *testing.T) {
 	}
 }
 
-// TestAnUnknownMatcherCountsForWhatItMayCost, so that a pass over many of them ends in time.
-func TestAnUnknownMatcherCountsForWhatItMayCost(t *testing.T) {
+// TestUnknownMatcherCountsAsExpensive, so that a pass over many of them stays short.
+func TestUnknownMatcherCountsAsExpensive(t *testing.T) {
 	var in interest
 	for n := range 1000 {
 		in.add(groupOf(eventlog.Select(nil, suffix{"a/", fmt.Sprint(n)})))
@@ -87,8 +87,8 @@ func TestAnUnknownMatcherCountsForWhatItMayCost(t *testing.T) {
 	}
 }
 
-// TestAFilterIsAskedOncePerEvent, and what it refuses does not reach the group.
-func TestAFilterIsAskedOncePerEvent(t *testing.T) {
+// TestFilterIsCalledOncePerEvent: a group does not get the events that its filter drops.
+func TestFilterIsCalledOncePerEvent(t *testing.T) {
 	asked := 0
 	g := groupOf(eventlog.Topics("a", "b").Filter(func(r *eventlog.Record) bool {
 		asked++
@@ -101,11 +101,11 @@ func TestAFilterIsAskedOncePerEvent(t *testing.T) {
 		}
 	}
 	if asked != 3 || len(g.events) != 2 || g.events[1].record.Data != "y" {
-		t.Errorf("asked %d times, %d events", asked, len(g.events))
+		t.Errorf("the filter was called %d times, %d events", asked, len(g.events))
 	}
 }
 
-// TestSelectorsShareAGroupOnlyIfTheyWantTheSame, in whatever order their topics come.
+// TestSelectorsShareAGroupOnlyIfTheyWantTheSame: the order of topics does not matter.
 func TestSelectorsShareAGroupOnlyIfTheyWantTheSame(t *testing.T) {
 	keep := func(*eventlog.Record) bool { return true }
 	p, q := eventlog.MustPattern("a/*"), eventlog.MustPattern("b/*")
@@ -129,23 +129,23 @@ func TestSelectorsShareAGroupOnlyIfTheyWantTheSame(t *testing.T) {
 	}
 	slices.Sort(unlike)
 	if len(slices.Compact(slices.Clone(unlike))) != len(unlike) {
-		t.Errorf("some are the same: %q", unlike)
+		t.Errorf("some keys of different selectors are the same: %q", unlike)
 	}
 }
 
-// TestAnEventIsMadeOncePerEncoding, whichever group needs it first.
-func TestAnEventIsMadeOncePerEncoding(t *testing.T) {
+// TestEventIsEncodedOncePerEncoding: all groups share the bytes.
+func TestEventIsEncodedOncePerEncoding(t *testing.T) {
 	e := &event{record: &eventlog.Record{Seq: 1, Topics: []string{"a"}, Data: "x"}, gen: "abcde"}
 	first, other := e.frame(textEncoding{}), e.frame(hidden{})
 	if first != "1 x\n" || other != "" {
 		t.Errorf("%q, %q", first, other)
 	}
 	if n := testing.AllocsPerRun(10, func() { e.frame(textEncoding{}); e.frame(hidden{}) }); n > 0 {
-		t.Errorf("asking again costs %v allocations", n)
+		t.Errorf("a second call costs %v allocations", n)
 	}
 }
 
-// hidden is an encoding that hides all events, and says nothing but heartbeats.
+// hidden is an encoding that hides all events and all control messages except heartbeats.
 type hidden struct{ textEncoding }
 
 func (hidden) Key() string { return "hidden" }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A stream lasts as long as the permission of its client, and at most Options.MaxAge. It ends at a random moment in the last fifth of that
-// time, so that streams that began together, or whose tokens were issued together, do not reconnect together. The client gets a warning in
-// time to get another token.
+// A stream lasts at most as long as the permission of its client, and at most Options.MaxAge. It ends at a random moment in the last fifth of
+// that time. Otherwise streams that began together, or whose tokens were issued together, would reconnect together. The client gets a warning
+// in time to get another token.
 
 // warning is the time between the warning to a client and the end of its stream.
 const warning = 30 * time.Second
@@ -84,7 +84,7 @@ func (s *shard) interval(g *group) int64 {
 	return s.wheel.ticks(s.f.opts.Heartbeat)
 }
 
-// scheduleHeartbeat sets when the wheel looks at a subscriber the next time. Heartbeats have jitter, so that subscribers that connected
+// scheduleHeartbeat sets when the wheel checks a subscriber next. Heartbeats have jitter, so that subscribers that connected
 // together do not get all their heartbeats together.
 func (s *shard) scheduleHeartbeat(sub *subscriber) {
 	if sub.stage == closed || sub.stage == stalled {
@@ -103,7 +103,7 @@ func (s *shard) scheduleHeartbeat(sub *subscriber) {
 	s.wheel.set(sub, in)
 }
 
-// scheduleTimeout sets when the wheel looks at a stalled subscriber, not later than its life ends.
+// scheduleTimeout sets when the wheel checks a stalled subscriber, at the latest when its stream must end.
 func (s *shard) scheduleTimeout(sub *subscriber, in int64) {
 	if sub.end != 0 {
 		in = min(in, sub.end-s.wheel.now)

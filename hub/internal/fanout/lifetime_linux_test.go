@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAStreamThatIsBehindEndsWithItsToken: a subscriber that takes a little now and then was looked at only after WriteTimeout, counted anew
-// each time, so that it read on for as long as it liked.
-func TestAStreamThatIsBehindEndsWithItsToken(t *testing.T) {
+// TestStreamThatIsBehindEndsWithItsToken: a slow client that accepts a few bytes now and then restarts WriteTimeout each time. The end of its
+// token must not wait for that timeout.
+func TestStreamThatIsBehindEndsWithItsToken(t *testing.T) {
 	for name, step := range map[string]func(*shard, *direct){
 		"stalled": func(s *shard, d *direct) {
 			d.end = s.wheel.now + 1
 			d.awaitWritable()
 			if d.due > d.end {
-				t.Errorf("it is looked at in tick %d, and its token ends in %d", d.due, d.end)
+				t.Errorf("the next check is in tick %d, and the token ends in tick %d", d.due, d.end)
 			}
 			s.wheel.now = d.end
 			s.due(&d.subscriber)

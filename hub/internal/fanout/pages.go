@@ -34,7 +34,7 @@ type page struct {
 	bytes    int
 }
 
-// pagesBytes limits the events of all pages that are kept, by their size.
+// pagesBytes limits the size of all kept pages, in bytes of events.
 const pagesBytes = 4 << 20
 
 func newPages(log eventlog.Log) *pages {

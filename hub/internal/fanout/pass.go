@@ -95,7 +95,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 		case n == len(b):
 			i++
 		case err != nil:
-			s.close(&m.sub.subscriber, Gone) // close puts another member in its place
+			s.close(&m.sub.subscriber, Gone) // close moves another member to its place
 		default:
 			s.chunks = s.chunks[:0]
 			for _, e := range g.events {
@@ -130,7 +130,7 @@ func (s *shard) gather(g *group) (b []byte, seen uint64, ends bool) {
 	for _, e := range g.events {
 		c := e.chunk(g.encoding)
 		s.buf = append(s.buf, c.text...)
-		if ends = ends || c.end; c.text != "" { // else the encoding hides it, and the client does not know its position
+		if ends = ends || c.end; c.text != "" { // empty: the encoding hides the event, and the client does not get its position
 			seen = c.at
 		}
 	}
@@ -141,7 +141,7 @@ func (s *shard) gather(g *group) (b []byte, seen uint64, ends bool) {
 func (s *shard) endGroup(g *group, at eventlog.Position) {
 	complete, err := s.f.ends.complete(s.f.ctx, g, at)
 	if err != nil {
-		s.f.opts.Logger.Error("whether topics have ended cannot be read; their streams end, and the clients find out when they come back", "err", err.Error())
+		s.f.opts.Logger.Error("the log could not say whether topics have ended; their streams end, and the clients learn it when they reconnect", "err", err.Error())
 		complete = true
 	}
 	for complete && len(g.live) > 0 {

@@ -2,11 +2,10 @@ package fanout
 
 import "testing"
 
-// TestQueuesStaySmallUnderLastingLoad: the queue of runners reclaimed slots only when it ran empty, so that it grew for as long as runners
-// were always waiting.
+// TestQueuesStaySmallUnderLastingLoad: a queue that is never empty still reclaims its used slots.
 func TestQueuesStaySmallUnderLastingLoad(t *testing.T) {
 	const waiting, turns = 10, 100_000
-	p := runnerPool{spare: true} // so that the test alone takes
+	p := runnerPool{spare: true} // so that only the test takes runners
 	r := newReplayers()
 	for range waiting {
 		p.add(new(runner))
@@ -22,6 +21,6 @@ func TestQueuesStaySmallUnderLastingLoad(t *testing.T) {
 		most = max(most, cap(p.waiting.All()), cap(r.waiting.All()))
 	}
 	if most > 8*waiting {
-		t.Errorf("with %d waiting a queue had room for %d", waiting, most)
+		t.Errorf("with %d waiting runners a queue had a capacity of %d", waiting, most)
 	}
 }

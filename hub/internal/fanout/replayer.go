@@ -13,7 +13,7 @@ import (
 // do not wait for them. Their number is small and does not depend on the number of subscribers: each subscriber gets some pages in its turn,
 // then waits for its next turn.
 type replayers struct {
-	wakeup  chan struct{} // there may be something in waiting
+	wakeup  chan struct{} // has a value when a subscriber may be waiting
 	mu      sync.Mutex    // guards the following
 	waiting queue.Queue[*direct]
 }
@@ -77,7 +77,7 @@ func (r *replayers) run(ctx context.Context) {
 		for d := r.take(); d != nil && ctx.Err() == nil; d = r.take() {
 			now := d.catchUp(ctx, &buf)
 			if cap(buf) > 4*pageBytes {
-				buf = nil // one event has made it very large
+				buf = nil // a large event has grown it
 			}
 			d.shard.post(func() { d.replayed(now) })
 		}
@@ -91,7 +91,7 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 		if d.client.Revoked() { // a turn may last longer than it takes to publish something new
 			return barred
 		}
-		if d.rest.text != "" { // first: a page may hold a control message that is made once
+		if d.rest.text != "" { // before the next page, because a control message is made only once
 			if now := d.finishRest(ctx, buf); now != midway {
 				return now
 			}

@@ -35,5 +35,5 @@ func (r *rest) after(took time.Duration) {
 	}
 }
 
-// on reports whether the shard rests. When the rest ends, over fires.
+// on reports whether the shard is resting. over fires when the rest ends.
 func (r *rest) on() bool { return time.Now().Before(r.until) }

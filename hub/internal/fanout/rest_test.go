@@ -8,8 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestARestIsLimitedByThePassBeforeIt, so that a delivery waits at most half as long as it would for the pass, and 5 ms.
-func TestARestIsLimitedByThePassBeforeIt(t *testing.T) {
+// TestRestLastsAtMostHalfAsLongAsItsPass, and at most 5 ms, so that a rest delays deliveries little.
+func TestRestLastsAtMostHalfAsLongAsItsPass(t *testing.T) {
 	for _, test := range []struct{ pass, rest time.Duration }{
 		{0, 0},
 		{20 * time.Microsecond, 0},
@@ -30,14 +30,14 @@ func TestARestIsLimitedByThePassBeforeIt(t *testing.T) {
 			}
 			<-r.over.C
 			if took := time.Since(began); took != test.rest || r.on() {
-				t.Errorf("after a pass of %v the rest took %v, want %v; still on: %v", test.pass, took, test.rest, r.on())
+				t.Errorf("after a pass of %v the rest took %v, want %v; still resting: %v", test.pass, took, test.rest, r.on())
 			}
 		})
 	}
 }
 
-// TestEventsThatComeDuringARestLeaveTogether: a shard ran after each append, so that each event cost a pass over all subscribers.
-func TestEventsThatComeDuringARestLeaveTogether(t *testing.T) {
+// TestEventsThatArriveDuringARestAreSentTogether: without a rest, each append would cost a pass over all subscribers.
+func TestEventsThatArriveDuringARestAreSentTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, log := start(t)
 		publish := func() {

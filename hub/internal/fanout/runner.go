@@ -19,23 +19,23 @@ type runner struct {
 	fd, slot int32 // of the socket that the poller watches for hang-ups; -1: none
 
 	out    Socket
-	cursor *cursor // the goroutine's, once the runner was started
+	cursor *cursor // owned by the goroutine once the runner has started
 
 	turn        atomic.Uint32                     // 0: asleep; otherwise it has or awaits a turn, and each wake adds one
 	pending     atomic.Uint64                     // 1 + the number of the first event to send since the cursor last moved; 0: none
 	heartbeatAt atomic.Pointer[eventlog.Position] // a heartbeat is due; all matching events up to here have caused a wake
-	wroteAt     atomic.Int64                      // tick of the shard's wheel at which it wrote last
-	leaving     atomic.Uint32                     // a Reason: it is to end when it is at the head
+	wroteAt     atomic.Int64                      // tick of the shard's wheel at its last write
+	leaving     atomic.Uint32                     // the Reason for which it must end at the head
 
 	mu       sync.Mutex         // guards the following
 	messages []chunk            // control messages that are to be sent
-	stop     context.CancelFunc // of reading the log, while it does
+	stop     context.CancelFunc // cancels its current read of the log
 
-	awake   bool  // it has had a turn; the goroutine's, as is written
+	awake   bool  // it has had a turn; owned by the goroutine, like written
 	written int64 // bytes
 }
 
-// newRunner returns a runner that sends something first.
+// newRunner returns a runner that first sends the given bytes.
 func (st *Stream) newRunner(out Socket, first []byte) *runner {
 	r := &runner{fd: -1, slot: -1, out: out, cursor: st.cursor, messages: []chunk{{text: string(first), control: true}}}
 	r.subscriber = st.subscriber(r)
@@ -71,14 +71,14 @@ func (r *runner) start() {
 	}
 }
 
-// wake tells the runner the sequence number of an event in the window that it wants. With 0 the runner has to search for itself. The shard
+// wake tells the runner the sequence number of an event in the window that it wants. With 0 the runner has to search the window. The shard
 // calls wake in log order, so the runner remembers only the first number.
 func (r *runner) wake(seq uint64) {
 	r.pending.CompareAndSwap(0, seq+1)
 	r.schedule()
 }
 
-// schedule gives the runner a turn, or one more after the one that it has.
+// schedule gives the runner a turn, or another one after its current turn.
 func (r *runner) schedule() {
 	if r.turn.Add(1) == 1 {
 		r.shard.pool.add(r)
@@ -185,7 +185,7 @@ func (r *runner) end(why Reason) {
 // sendAll sends everything up to the head. It returns why the stream ends, or open.
 func (r *runner) sendAll(buf *[]byte) Reason {
 	c := r.cursor
-	first := !r.awake // the first write sends the header, also when there is nothing to say yet
+	first := !r.awake // the first write sends the header, even without an event
 	b := r.prepare(*buf)
 	defer func() { *buf = b }()
 	for {
@@ -236,7 +236,7 @@ func (r *runner) sendAll(buf *[]byte) Reason {
 	}
 }
 
-// next returns what comes next. Reading the log ends when the client disconnects.
+// next returns the next chunks. Reading the log ends when the client disconnects.
 func (r *runner) next() ([]chunk, outcome, error) {
 	c := r.cursor
 	if c.query.After.Seq >= c.until && c.f.window.has(c.query.After) {
@@ -273,12 +273,12 @@ func (r *runner) prepare(b []byte) []byte {
 		r.awake = true
 		return b
 	}
-	due := r.heartbeatAt.Swap(nil) // in this order: wakes for events up to there have come
+	due := r.heartbeatAt.Swap(nil) // read before pending: all wakes for events up to this position have come
 	switch first := r.pending.Swap(0); {
 	case first > 1:
 		c.fellBehind(first - 1)
 		c.skip(first - 2)
-	case first == 1: // it searches for itself, from its position
+	case first == 1: // the runner searches the window from its position
 		c.fellBehind(c.query.After.Seq + 1)
 	case first == 0 && due != nil && due.Gen == c.query.After.Gen:
 		c.skip(due.Seq)

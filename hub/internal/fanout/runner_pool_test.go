@@ -14,8 +14,8 @@ func (p *paused) Write([]byte) error {
 func (*paused) Abort() {}
 func (*paused) Close() {}
 
-// TestARunnerThatBlocksHoldsUpNoOther: runners share goroutines.
-func TestARunnerThatBlocksHoldsUpNoOther(t *testing.T) {
+// TestBlockedRunnerDelaysNoOthers although runners share goroutines.
+func TestBlockedRunnerDelaysNoOthers(t *testing.T) {
 	f, _ := start(t)
 	never, now, written := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	close(now)
@@ -32,7 +32,7 @@ func TestARunnerThatBlocksHoldsUpNoOther(t *testing.T) {
 		<-written
 	}
 	go func() {
-		for range written { // what they get when the test ends
+		for range written { // the writes that succeed when the test ends
 		}
 	}()
 }

@@ -82,7 +82,7 @@ func (f *Fanout) await(ctx context.Context, positions []string) error {
 }
 
 // place sets where a query begins. If none of the positions is valid, it returns a gap. It ignores positions of other generations,
-// positions beyond the head and malformed ones if a valid one is there.
+// positions beyond the head and malformed ones if there is a valid one.
 func (f *Fanout) place(ctx context.Context, s *Subscription, q *eventlog.Query) (gap *Gap, err error) {
 	head := f.log.Head()
 	var beyond, unknown string // the first of each kind

@@ -15,10 +15,10 @@ type subscriber struct {
 	via    delivery
 
 	id    int64 // when it was opened, in µs since 1970; no two of a Fanout have the same
-	bytes int64 // sent; while a direct subscriber is live, those of its group come on top
+	bytes int64 // bytes sent; for a live direct subscriber, without those that its group counts
 
 	due       int64 // tick at which the wheel looks at it; 0: never
-	wrote     int64 // tick at which it took bytes last; see delivery.lastWrite
+	wrote     int64 // tick of its last write; see delivery.lastWrite
 	warn, end int64 // ticks at which its client is warned, and its stream ends; 0: never
 
 	dueAt int32 // index in the wheel's slot
@@ -50,7 +50,7 @@ type delivery interface {
 	// ready is called when the socket has bytes to read, or can take more.
 	ready(readable, writable bool)
 
-	// lastWrite returns the tick at which the subscriber took bytes last.
+	// lastWrite returns the tick of the last write that the subscriber accepted.
 	lastWrite() int64
 
 	// lag returns the number of log records by which the subscriber is behind its shard. While a replayer owns the subscriber, this is
@@ -71,7 +71,7 @@ type stage uint8
 
 const (
 	fresh    stage = iota
-	catching       // a replayer has it
+	catching       // a replayer owns it
 	stalled        // its socket is full
 	ahead          // its cursor has read records in the log that the window does not have yet
 	live

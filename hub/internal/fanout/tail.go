@@ -15,7 +15,7 @@ func labelled(name string, f func()) {
 	pprof.Do(context.Background(), pprof.Labels("goroutine", name), func(context.Context) { f() })
 }
 
-// preloaded is how many of the newest records the window begins with, so that clients that reconnect after a restart find them there.
+// preloaded is how many of the newest records are in the window at the start, for clients that reconnect after a restart.
 const preloaded = 20_000
 
 // preload fills the window with the newest records of the log.
@@ -74,7 +74,7 @@ func (f *Fanout) endWithLog() {
 		return
 	default:
 	}
-	f.opts.Logger.Error("the log is closed; all streams end, and new ones are told to come back later")
+	f.opts.Logger.Error("the log is closed; all streams end, and new ones are refused")
 	f.endStreams(f.ctx)
 }
 
@@ -163,7 +163,7 @@ func (t *tail) failed(err error) bool {
 	if !f.unread.Swap(true) {
 		t.failing = time.Now()
 	}
-	f.opts.Logger.Error("the newest events cannot be read, and no subscriber gets them; it will be tried again", "err", err.Error(), "again in", t.wait)
+	f.opts.Logger.Error("the newest events cannot be read, so no subscriber gets them; the hub will try again", "err", err.Error(), "again in", t.wait)
 	select {
 	case <-time.After(t.wait):
 	case <-f.draining: // clients get all events when they reconnect

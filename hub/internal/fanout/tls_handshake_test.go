@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestATLSConnectionForgetsItsHandshake fails when crypto/tls has other names for what it keeps.
-func TestATLSConnectionForgetsItsHandshake(t *testing.T) {
+// TestTLSConnectionFreesItsHandshakeBuffers: it fails if crypto/tls renames the fields of the buffers.
+func TestTLSConnectionFreesItsHandshakeBuffers(t *testing.T) {
 	_, inner := net.Pipe()
 	conn := tls.Server(inner, new(tls.Config))
 	for _, name := range []string{"rawInput", "hand"} {

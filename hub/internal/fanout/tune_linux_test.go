@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAnyWriteTimeoutFindsDeadPeers: the kernel refused a timeout above 24 days, and the socket kept the default, that of no subscriber.
-func TestAnyWriteTimeoutFindsDeadPeers(t *testing.T) {
+// TestAnyWriteTimeoutSetsATCPTimeout: the kernel refuses timeouts above 24 days, so the hub limits them. Otherwise the socket would keep the
+// default.
+func TestAnyWriteTimeoutSetsATCPTimeout(t *testing.T) {
 	t.Parallel()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 //
 //	low < seq of each entry ≤ high
 //
-// A cursor at low or later finds in it everything that comes next. A cursor below low reads the log.
+// A cursor at low or later finds all its next events in it. A cursor below low reads the log.
 type window struct {
 	max int64 // bytes
 

@@ -1,5 +1,5 @@
-// Package pathtopic reads the topic in the path of a request, as in /events/news. Proxies clean paths, and some decode them: a path whose
-// topic could be another one at the hub is refused. Such a topic goes into a parameter, which arrives as it was sent.
+// Package pathtopic reads the topic in the path of a request, as in /events/news. Proxies may clean a path or decode it. Parse refuses a path
+// in which that would change the topic. Such a topic goes into a parameter, which proxies do not change.
 //
 // It is a package of its own so that its fuzz target is fast: after every input, the fuzzer walks the counters of all packages that
 // a test program has, and the tests of the hub have ten times as many.
@@ -31,7 +31,7 @@ func Parse(escaped string) (string, error) {
 		}
 	}
 	if why != "" && len(topic) <= eventlog.MaxName { // a longer one is refused in any form
-		return "", fmt.Errorf("the path %s, which proxies may change; say it as a parameter: /events?topic=%s", why, url.QueryEscape(topic))
+		return "", fmt.Errorf("the path %s, which proxies may change; send the topic as a parameter:  /events?topic=%s", why, url.QueryEscape(topic))
 	}
 	return strings.Clone(topic), nil // a part of the path would keep all of the request in memory
 }
