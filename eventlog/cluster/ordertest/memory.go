@@ -1,0 +1,250 @@
+package ordertest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+)
+
+// Memory is an order in memory. Each hub has a [Handle] of its own. Methods of Memory do what happens to a real order: they lose
+// messages, trim, or replace it. All methods are safe for concurrent use.
+type Memory struct {
+	maxMessage int
+	late       sync.WaitGroup // messages that are still under way
+
+	mu       sync.Mutex // guards the following fields
+	missing  bool
+	identity int
+	first    uint64
+	messages []slot // from number first on
+	known    map[cluster.ID]time.Time
+	oldest   []cluster.ID // of known, in the order in which they were stored
+	clock    time.Duration
+	changed  chan struct{} // closed and replaced when there is something new
+	handles  []*Handle
+}
+
+// slot is a stored message, or the hole that it left.
+type slot struct {
+	cluster.Message
+	gone bool
+}
+
+// MaxRecords is the number of sequence numbers that each message of a Memory has for its records.
+const MaxRecords = 1 << 14
+
+// NewMemory returns an order that does not exist yet: [cluster.Order.Create] makes it. maxMessage is the maximum size of a message in
+// bytes; 0 means 8 MiB.
+func NewMemory(maxMessage int) *Memory {
+	if maxMessage == 0 {
+		maxMessage = 8 << 20
+	}
+	return &Memory{maxMessage: maxMessage, missing: true, known: map[cluster.ID]time.Time{}, changed: make(chan struct{})}
+}
+
+// notify wakes all followers. The caller holds the lock.
+func (m *Memory) notify() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+func (m *Memory) last() uint64 { return m.first + uint64(len(m.messages)) - 1 }
+
+// create makes the order if it does not exist.
+func (m *Memory) create(first uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.missing {
+		m.missing, m.first, m.messages = false, max(first, 1), nil
+		m.identity++
+		clear(m.known)
+		m.oldest = nil
+		m.notify()
+	}
+}
+
+// store appends a message, unless its identifier is known. It returns what Publish returns.
+func (m *Memory) store(id cluster.ID, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	switch {
+	case m.missing:
+		return &cluster.RefusedError{Err: cluster.ErrMissing, Later: true}
+	case len(data) > m.maxMessage:
+		return &cluster.RefusedError{Err: fmt.Errorf("it has %d bytes, the maximum is %d", len(data), m.maxMessage)}
+	}
+	for len(m.oldest) > 0 && now.Sub(m.known[m.oldest[0]]) > cluster.DuplicateWindow {
+		delete(m.known, m.oldest[0])
+		m.oldest = m.oldest[1:]
+	}
+	if _, twice := m.known[id]; twice {
+		return nil
+	}
+	m.known[id] = now
+	m.oldest = append(m.oldest, id)
+	seq := m.last() + 1
+	at := now.Add(m.clock).UTC().Truncate(time.Millisecond)
+	m.messages = append(m.messages, slot{Message: cluster.Message{Seq: seq, First: seq * MaxRecords, Time: at, ID: id, Data: bytes.Clone(data)}})
+	m.notify()
+	return nil
+}
+
+// from returns at most limit messages beginning with a number, and otherwise the channel to wait for.
+func (m *Memory) from(seq uint64, limit int) ([]cluster.Message, <-chan struct{}, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.check(seq, 1); err != nil {
+		return nil, nil, err
+	}
+	var found []cluster.Message
+	for i := seq - m.first; i < uint64(len(m.messages)) && len(found) < limit && !m.messages[i].gone; i++ {
+		message := m.messages[i].Message
+		message.Data = bytes.Clone(message.Data)
+		found = append(found, message)
+	}
+	return found, m.changed, nil
+}
+
+// check returns the error for a message that is not there. Numbers up to beyond the last one are allowed.
+func (m *Memory) check(seq, beyond uint64) error {
+	switch {
+	case m.missing:
+		return cluster.ErrMissing
+	case seq < m.first:
+		return &cluster.GoneError{First: m.next(m.first)}
+	case seq > m.last()+beyond:
+		return &cluster.BackError{Last: m.last()}
+	case seq <= m.last() && m.messages[seq-m.first].gone:
+		return &cluster.GoneError{First: m.next(seq)}
+	}
+	return nil
+}
+
+// next returns the number of the first message from seq on that is not in a hole.
+func (m *Memory) next(seq uint64) uint64 {
+	for seq <= m.last() && m.messages[seq-m.first].gone {
+		seq++
+	}
+	return seq
+}
+
+func (m *Memory) bounds() (cluster.Bounds, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.missing {
+		return cluster.Bounds{}, cluster.ErrMissing
+	}
+	return cluster.Bounds{First: m.first, Last: m.last(), Identity: fmt.Sprint(m.identity), MaxMessage: m.maxMessage}, nil
+}
+
+// Last returns the number of the newest message, 0 if the order does not exist.
+func (m *Memory) Last() uint64 {
+	b, err := m.bounds()
+	if err != nil {
+		return 0
+	}
+	return b.Last
+}
+
+// Messages returns all messages that are left.
+func (m *Memory) Messages() []cluster.Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []cluster.Message
+	for _, s := range m.messages {
+		if !s.gone {
+			all = append(all, s.Message)
+		}
+	}
+	return all
+}
+
+// Settle waits for messages that are still under way because of faults.
+func (m *Memory) Settle() { m.late.Wait() }
+
+// Lose drops the newest n messages, as a failover to a replica that is behind does. With newIdentity the order says that
+// another server has taken over. Lose returns the messages.
+func (m *Memory) Lose(n int, newIdentity bool) []cluster.Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	keep := max(0, len(m.messages)-n)
+	var lost []cluster.Message
+	for _, s := range m.messages[keep:] {
+		lost = append(lost, s.Message)
+		delete(m.known, s.ID)
+		m.oldest = slices.DeleteFunc(m.oldest, func(id cluster.ID) bool { return id == s.ID })
+	}
+	m.messages = m.messages[:keep:keep]
+	if newIdentity {
+		m.identity++
+	}
+	m.notify()
+	return lost
+}
+
+// Delete deletes the order.
+func (m *Memory) Delete() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.missing, m.messages = true, nil
+	m.notify()
+}
+
+// Trim drops the messages before a number, but never the newest one.
+func (m *Memory) Trim(first uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if first = min(first, m.last()); !m.missing && first > m.first {
+		m.messages = slices.Clone(m.messages[first-m.first:])
+		m.first = first
+		m.notify()
+	}
+}
+
+// Hole drops the messages from one number to another, as a damaged block does.
+func (m *Memory) Hole(from, to uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.messages {
+		if s := &m.messages[i]; s.Seq >= from && s.Seq <= to && s.Seq < m.last() {
+			s.gone, s.Data = true, nil
+		}
+	}
+	m.notify()
+}
+
+// MoveClock changes the order's clock by d.
+func (m *Memory) MoveClock(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clock += d
+}
+
+// Saved is a copy of an order.
+type Saved struct {
+	first    uint64
+	messages []slot
+	known    map[cluster.ID]time.Time
+	oldest   []cluster.ID
+}
+
+// Save copies the order.
+func (m *Memory) Save() Saved {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Saved{m.first, slices.Clone(m.messages), maps.Clone(m.known), slices.Clone(m.oldest)}
+}
+
+// Restore replaces the order by an older copy, as from a backup. Its identity stays.
+func (m *Memory) Restore(s Saved) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.missing, m.first, m.messages, m.known, m.oldest = false, s.first, slices.Clone(s.messages), maps.Clone(s.known), slices.Clone(s.oldest)
+	m.notify()
+}
