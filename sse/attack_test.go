@@ -1,6 +1,6 @@
 package sse_test
 
-// Each test in this file covers a fault that an adversarial review found. Its comment begins with the fault.
+// Each test in this file holds a fault that an adversarial review found. Its comment says what went wrong.
 
 import (
 	"bufio"
@@ -24,8 +24,8 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// TestBreakWinsOverRestart: after a Restart and a break, the source reconnected and yielded into the finished loop,
-// which panics.
+// TestBreakWinsOverRestart: after a Restart and a break, the source must not reconnect. It would yield into the finished
+// loop, which panics.
 func TestBreakWinsOverRestart(t *testing.T) {
 	inBubble(t, []answer{stream("data: a\n\n").then(hold), stream("data: b\n\n")}, func(t *testing.T, s *server, c *sse.Client) {
 		source := c.Open(get(t.Context()))
@@ -39,8 +39,8 @@ func TestBreakWinsOverRestart(t *testing.T) {
 	})
 }
 
-// TestMissingRequestBodyDoesNotDelayTheStream: net/http read the rest of the body before it sent the header. The stream
-// had removed the read deadline, so one client could block every goroutine that sent to the stream.
+// TestMissingRequestBodyDoesNotDelayTheStream: net/http reads the rest of the body before it sends the header. Without a
+// read deadline, one client could block every goroutine that sends to the stream.
 func TestMissingRequestBodyDoesNotDelayTheStream(t *testing.T) {
 	for name, h := range map[string]http.Handler{
 		"Handler": sse.Handler(nil, func(s *sse.Stream) error { return s.Send(sse.Event{Data: "x"}) }),
@@ -70,8 +70,8 @@ func TestMissingRequestBodyDoesNotDelayTheStream(t *testing.T) {
 	}
 }
 
-// TestSlowUploadArrivesCompletely: a stream opens after one second even if nothing is sent. A request body that was
-// still arriving by then lost the rest, without an error.
+// TestSlowUploadArrivesCompletely: a stream opens after one second even if nothing is sent. A request body that is still
+// arriving by then must not lose its rest.
 func TestSlowUploadArrivesCompletely(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
 		body, err := io.ReadAll(s.Request().Body)
@@ -105,8 +105,8 @@ func TestSlowUploadArrivesCompletely(t *testing.T) {
 	})
 }
 
-// TestRequestCanceledBeforeTheFirstByteIsAnswered: when middleware or a shutdown had canceled the context, the handler
-// assumed a disconnected client. The client got an empty response without a content type and never reconnected.
+// TestRequestCanceledBeforeTheFirstByteIsAnswered: middleware or a shutdown may cancel the context while the client is
+// connected. An empty response without a content type would keep the client from reconnecting.
 func TestRequestCanceledBeforeTheFirstByteIsAnswered(t *testing.T) {
 	for name, test := range map[string]struct {
 		err    func(s *sse.Stream) error
@@ -134,8 +134,8 @@ func TestRequestCanceledBeforeTheFirstByteIsAnswered(t *testing.T) {
 	}
 }
 
-// TestEndOfResponseHasADeadline: net/http writes the last chunk after the handler returns. That write had no deadline,
-// so a client that had stopped reading held the connection forever.
+// TestEndOfResponseHasADeadline: net/http writes the last chunk after the handler returns. Without a deadline for that
+// write, a client that has stopped reading holds the connection forever.
 func TestEndOfResponseHasADeadline(t *testing.T) {
 	for name, h := range map[string]http.Handler{
 		"Handler": sse.Handler(&sse.Options{WriteTimeout: time.Second}, func(s *sse.Stream) error { return s.Send(sse.Event{Data: "x"}) }),
@@ -183,7 +183,7 @@ type panicking struct{ discard }
 
 func (panicking) Write([]byte) (int, error) { panic(http.ErrAbortHandler) }
 
-// TestPanicInKeepAliveEndsOnlyTheStream: nothing recovered the panic in the timer's goroutine, and the program ended.
+// TestPanicInKeepAliveEndsOnlyTheStream: net/http does not recover a panic in the timer's goroutine.
 func TestPanicInKeepAliveEndsOnlyTheStream(t *testing.T) {
 	s, err := sse.Accept(panicking{discard{http.Header{}}}, httptest.NewRequest("GET", "/", nil), &sse.Options{KeepAlive: time.Millisecond})
 	if err != nil {
@@ -196,8 +196,8 @@ func TestPanicInKeepAliveEndsOnlyTheStream(t *testing.T) {
 	}
 }
 
-// TestLongIDIsNotComparedForEveryEvent: each event compared its whole last event ID with the previous one, which took a
-// millisecond for an event of six bytes. The test would then run for 20 minutes.
+// TestLongIDIsNotComparedForEveryEvent: comparing a long last event ID for each event takes a millisecond for an event
+// of six bytes. This test would then run for 20 minutes.
 func TestLongIDIsNotComparedForEveryEvent(t *testing.T) {
 	stream := "id: " + strings.Repeat("9", 8<<20) + "\ndata\n\n" + strings.Repeat("data\n\n", 1<<20)
 	n := 0
@@ -212,8 +212,8 @@ func TestLongIDIsNotComparedForEveryEvent(t *testing.T) {
 	}
 }
 
-// TestContextErrorAtMaxAgeEndsTheStreamCleanly: most functions return the error of their context, which aborted the
-// stream.
+// TestContextErrorAtMaxAgeEndsTheStreamCleanly: most functions return the error of their context. At the maximum age
+// this error must not abort the stream.
 func TestContextErrorAtMaxAgeEndsTheStreamCleanly(t *testing.T) {
 	h := sse.Handler(&sse.Options{MaxAge: time.Minute}, func(s *sse.Stream) error {
 		if err := s.Send(sse.Event{Data: "x"}); err != nil {
@@ -233,7 +233,7 @@ func TestContextErrorAtMaxAgeEndsTheStreamCleanly(t *testing.T) {
 	}
 }
 
-// TestLastIDAndRetryOfABrokenConnectionCount: when a timeout or a restart ended the connection, the client forgot an ID
+// TestLastIDAndRetryOfABrokenConnectionCount: when a timeout or a restart ends the connection, the client keeps an ID
 // without data and the last retry field.
 func TestLastIDAndRetryOfABrokenConnectionCount(t *testing.T) {
 	inBubble(t, []answer{stream("id: 1\ndata: a\n\nid: 7\nretry: 5000\n\n").then(hold)}, func(t *testing.T, s *server, c *sse.Client) {
@@ -250,8 +250,8 @@ func TestLastIDAndRetryOfABrokenConnectionCount(t *testing.T) {
 	})
 }
 
-// TestFieldNameThatBeginsWithDataIsIgnored: when a read ended behind "data", the field "database" counted as a data
-// line.
+// TestFieldNameThatBeginsWithDataIsIgnored: when a read ends behind "data", the field "database" must not count as a
+// data line.
 func TestFieldNameThatBeginsWithDataIsIgnored(t *testing.T) {
 	const stream = "data:abc\ndatabase: x\n\n"
 	for _, r := range []io.Reader{strings.NewReader(stream), iotest.OneByteReader(strings.NewReader(stream))} {
@@ -261,8 +261,8 @@ func TestFieldNameThatBeginsWithDataIsIgnored(t *testing.T) {
 	}
 }
 
-// TestRedirectToAnotherOriginDropsHost: a Host set by the caller went to the other origin if the Location had no
-// scheme.
+// TestRedirectToAnotherOriginDropsHost: a Host set by the caller must not go to another origin, also if the Location has
+// no scheme.
 func TestRedirectToAnotherOriginDropsHost(t *testing.T) {
 	inBubble(t, []answer{redirect(302, "//user:word@other.test/x"), stream("")}, func(t *testing.T, s *server, c *sse.Client) {
 		req := get(t.Context())
@@ -276,7 +276,7 @@ func TestRedirectToAnotherOriginDropsHost(t *testing.T) {
 	})
 }
 
-// TestPermanentFailuresAreNotRetried: each of these requests was retried forever, or panicked.
+// TestPermanentFailuresAreNotRetried: no retry could help these requests, and none of them may panic.
 func TestPermanentFailuresAreNotRetried(t *testing.T) {
 	for _, location := range []string{"http:///x", "http://x.test:99999/"} {
 		inBubble(t, []answer{redirect(302, location)}, func(t *testing.T, s *server, c *sse.Client) {
@@ -304,7 +304,7 @@ func TestPermanentFailuresAreNotRetried(t *testing.T) {
 	})
 }
 
-// TestPanicAbortsTheStream: when middleware recovered the panic, the stream looked complete.
+// TestPanicAbortsTheStream: when middleware recovers the panic, the stream must not look complete.
 func TestPanicAbortsTheStream(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
 		_ = s.Send(sse.Event{Data: "x"}) // the client checks that it arrives
@@ -336,7 +336,7 @@ func (f failing) Write(p []byte) (int, error) {
 	return f.ResponseWriter.Write(p)
 }
 
-// TestFailedWriteAbortsTheStream: when the function ignored the error of a write, the stream looked complete.
+// TestFailedWriteAbortsTheStream: when the function ignores the error of a write, the stream must not look complete.
 func TestFailedWriteAbortsTheStream(t *testing.T) {
 	h := sse.Handler(nil, func(s *sse.Stream) error {
 		for range 3 {

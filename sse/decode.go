@@ -24,7 +24,7 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("sse: the event at byte %d is larger than %d bytes; raise MaxEvent to read it", e.Offset, e.Limit)
 }
 
-// ReadOptions are the options of everything that reads a stream. Nil means all defaults.
+// ReadOptions configure the functions that read a stream. Nil means all defaults.
 type ReadOptions struct {
 	// MaxEvent is the largest size in bytes of an event's data, and of each of its other fields. 0 means
 	// [DefaultMaxEvent], negative no limit. Comments and unknown fields do not count; the decoder discards them without

@@ -6,8 +6,8 @@ import (
 )
 
 // Answers of language models end, or fail, in ways for which the standard delivers no event: a final event without data,
-// or an error in a field of its own. JSON has to see them; every other reader must not. A sequence is only a function
-// and cannot be told who reads it. So Read and Client recognise JSON by the yield function that it passes to them.
+// or an error in a field of its own. JSON needs both; every other reader must get neither. A sequence is only a function
+// and has no parameter for this. So Read and Client recognise JSON by the yield function that it passes to them.
 
 // relaxed returns events as JSON reads them. A sequence of [Read], [ReadResponse] or a [Client] then also yields
 //   - a block that has an event field but no data field, as an event without data;

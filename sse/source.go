@@ -66,8 +66,8 @@ type Source struct {
 	failures int  // in a row
 	sent     bool // the request's own body has been used
 
-	redirected *http.Request // that follows the last redirect of the current attempt; nil if there was none
-	answered   *http.Request // redirected, once it has an answer
+	redirected *http.Request // the request after the last redirect of the current attempt; nil if there was none
+	answered   *http.Request // the last redirected request that got an answer
 	from       *http.Request // what a reconnection repeats instead of req; nil until a policy sets KeepRedirect
 }
 

@@ -1,4 +1,4 @@
-// Package sse implements client and server of Server-Sent Events, the protocol behind the browser's EventSource. The
+// Package sse implements both ends of Server-Sent Events (SSE), the protocol behind the browser's EventSource. The
 // protocol is defined in section 9.2 of the WHATWG HTML Living Standard
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html). It depends only on the standard library.
 //

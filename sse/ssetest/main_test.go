@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// alone waits until this is the only goroutine, because net/http's goroutines end only after their connection is
+// alone waits until this is the only goroutine: net/http's goroutines end only after their connection is
 // closed. It returns false after the timeout.
 func alone(timeout time.Duration) bool {
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -54,7 +54,7 @@ func TestRecorderShowsEventsAndFlushes(t *testing.T) {
 		start := time.Now()
 		status, header, err := rec.Opened(t.Context())
 		if status != 200 || header.Get("Content-Type") != "text/event-stream" || err != nil {
-			t.Errorf("it opened with %d, %v, %v", status, header, err)
+			t.Errorf("the stream opened with %d, %v, %v", status, header, err)
 		}
 		for i, want := range []string{"1", "2"} {
 			e, err := rec.Events().Next(t.Context())
@@ -171,7 +171,7 @@ func TestPanicOfTheHandlerFailsTheTest(t *testing.T) {
 			t.Errorf("the errors are %q", inner.errors)
 		}
 		if status, _, err := rec.Opened(t.Context()); status != 0 || err != nil {
-			t.Errorf("it opened with %d and %v", status, err)
+			t.Errorf("the stream opened with %d and %v", status, err)
 		}
 	})
 }
