@@ -16,7 +16,7 @@ function here(client) {
   return { evaluate: async (look) => look(client) }
 }
 
-// follow is everything that a user of EventSource writes. It also runs in the page, so it cannot use anything else in this file.
+// follow is the code that a user of EventSource writes. It also runs in the page, so it cannot use anything else in this file.
 function follow(EventSource, url) {
   const source = new EventSource(url)
   const client = { received: [], broken: 0, close: () => source.close() }
@@ -24,7 +24,7 @@ function follow(EventSource, url) {
   source.addEventListener('tidings.gap', (event) => client.received.push(`gap ${event.data}`))
   let open = false
   source.onopen = () => { open = true }
-  source.onerror = () => { // also when nothing answers
+  source.onerror = () => { // also called when the hub is unreachable
     client.broken += open
     open = false
   }

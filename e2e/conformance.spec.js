@@ -1,4 +1,4 @@
-// Our conformance cases are our reading of the standard. This test checks them against Chromium: it serves each stream to
+// The conformance cases state how we read the standard. This test checks them against Chromium: it serves each stream to
 // Chromium's EventSource, which must dispatch the events of the case.
 
 import { readFileSync } from 'node:fs'
@@ -15,16 +15,16 @@ const deviations = {
   'bom-then-blank-line': 'a line end right behind the byte order mark becomes a part of the next line',
 }
 
-test('Chromium reads each stream as our cases say', async ({ page }) => {
+test('Chromium reads each stream as its conformance case says', async ({ page }) => {
   const server = await serve(cases)
   await page.goto(server.url)
-  const events = await page.evaluate(follow, { types: allTypes(cases), comeBack: cases.map(comesBack) })
+  const events = await page.evaluate(follow, { types: allTypes(cases), reconnect: cases.map(reconnectsSoon) })
   server.close()
 
   const got = {}, want = {}
   for (const [i, c] of cases.entries()) {
-    got[c.name] = { events: events[i], ...comesBack(c) && { lastEventId: server.lastEventIds[i] } }
-    want[c.name] = { events: c.events.map(wanted), ...comesBack(c) && { lastEventId: asHeader(c.lastEventId ?? '') } }
+    got[c.name] = { events: events[i], ...reconnectsSoon(c) && { lastEventId: server.lastEventIds[i] } }
+    want[c.name] = { events: c.events.map(wanted), ...reconnectsSoon(c) && { lastEventId: asHeader(c.lastEventId ?? '') } }
   }
   for (const [name, what] of Object.entries(deviations)) {
     expect(want, 'a case with a known deviation must exist').toHaveProperty([name])
@@ -37,8 +37,8 @@ test('Chromium reads each stream as our cases say', async ({ page }) => {
 })
 
 // follow runs in the page. It opens a stream for each case and returns its events. A stream that reconnects does so once.
-function follow({ types, comeBack }) {
-  return Promise.all(comeBack.map((back, i) => new Promise((resolve) => {
+function follow({ types, reconnect }) {
+  return Promise.all(reconnect.map((back, i) => new Promise((resolve) => {
     const source = new EventSource(`/case/${i}`)
     const events = []
     for (const type of types) {
@@ -65,7 +65,7 @@ function follow({ types, comeBack }) {
 async function serve(cases) {
   const asked = new Set()
   const lastEventIds = []
-  // The lenient parser, so that the test sees whatever a browser sends as an ID.
+  // The lenient parser, so that the test sees every ID that a browser sends.
   const server = createServer({ insecureHTTPParser: true }, (request, response) => {
     const number = /^\/case\/(\d+)$/.exec(request.url)?.[1]
     if (number === undefined) {
@@ -105,8 +105,8 @@ function wanted({ type, data, dataParts, id }) {
   return { type, data: data ?? text(dataParts), id }
 }
 
-// comesBack is false for cases whose reconnection time is too long to wait for.
-function comesBack(c) {
+// reconnectsSoon is false for cases whose reconnection time is too long to wait for.
+function reconnectsSoon(c) {
   return !c.retryAtLeast && (c.retry ?? 0) <= 5000
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 
-// The length of a hub's retry field is kept, so that a place in a stream stays the same place.
+// The replaced retry field keeps its length, so that offsets in a stream stay the same.
 const retry = /retry: \d{4}/g
 
 // Cutter is a proxy that cuts streams at every byte in turn: one connection in its first block, the next in the block behind `whole`
@@ -82,7 +82,7 @@ export class Cutter {
   }
 }
 
-// cutOf returns where a body is to be cut, -1 if that block has not come. The offset counts round and round the block.
+// cutOf returns where a body is to be cut, -1 if that block has not arrived. The offset starts again at the end of the block.
 function cutOf(body, { whole, offset }) {
   const blocks = body.split('\n\n')
   if (blocks.length < whole + 2) {

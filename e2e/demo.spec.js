@@ -17,16 +17,16 @@ const test = base.extend({
     wire.close()
   },
 
-  // manners hold in every test: the page sends requests only to its own server, and logs no errors.
-  manners: [async ({ page }, use) => {
+  // pageRules hold in every test: the page sends requests only to its own server, and logs no errors.
+  pageRules: [async ({ page }, use) => {
     const origins = new Set()
     const faults = []
     page.on('request', (request) => origins.add(new URL(request.url()).origin))
     page.on('pageerror', (error) => faults.push(`uncaught: ${error}`))
     page.on('console', (message) => {
-      // The browser's own message about an unreachable server is no error of the page.
-      const away = message.location().url.endsWith('/events') && /net::ERR_/.test(message.text())
-      if (message.type() === 'error' && !away) {
+      // The browser's own message about an unreachable server does not count.
+      const unreachable = message.location().url.endsWith('/events') && /net::ERR_/.test(message.text())
+      if (message.type() === 'error' && !unreachable) {
         faults.push(`console: ${message.text()}`)
       }
     })
@@ -84,11 +84,11 @@ test('the page counts 0, 1, 2 and shows the clock and the machine', async ({ pag
   await expect.poll(() => chart.innerHTML()).not.toBe(drawn)
   await expect(page.locator('#load')).toHaveText(/[0-9]/)
 
-  // Attached to the report, for people who change the page.
+  // The report shows the screenshot to developers who change the page.
   await page.screenshot({ path: info.outputPath('demo.png'), fullPage: true })
 })
 
-test('the page recovers by itself from a server that is killed', async ({ page, demo }) => {
+test('the page reconnects by itself after its server is killed', async ({ page, demo }) => {
   const numbers = await open(page, demo.url)
   await expectConsecutive(numbers, 2)
 
@@ -105,7 +105,7 @@ test('the page recovers by itself from a server that is killed', async ({ page, 
   await expect(page.locator('#clock')).not.toHaveText(clock)
 })
 
-test('a connection that breaks loses no number', async ({ page, wire }) => {
+test('a broken connection loses no number', async ({ page, wire }) => {
   const numbers = await open(page, wire.url)
   await expectConsecutive(numbers, 2)
 
@@ -121,7 +121,7 @@ test('a connection that breaks loses no number', async ({ page, wire }) => {
   await expectConsecutive(numbers, before + 4)
 })
 
-test('a page that is opened later counts on from there', async ({ page, context, demo }) => {
+test('a page that is opened later continues at the current number', async ({ page, context, demo }) => {
   await expectConsecutive(await open(page, demo.url), 3)
   const later = await context.newPage()
   await expectConsecutive(await open(later, demo.url), 3)

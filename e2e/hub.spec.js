@@ -21,7 +21,7 @@ async function publish(url, data) {
   expect(response.status, await response.text()).toBe(200)
 }
 
-test('a page of an allowed origin follows a topic to its end, and stops', async ({ page, elsewhere, hub }) => {
+test('a page of an allowed origin gets a topic up to its end, and stops', async ({ page, elsewhere, hub }) => {
   const answers = []
   page.on('response', (response) => answers.push(response.status()))
   await follow(page, elsewhere, `${hub.url}/events/news`)
@@ -41,7 +41,7 @@ test('a page of an allowed origin follows a topic to its end, and stops', async 
   expect(answers).toEqual([204])
 })
 
-test('a page of another origin gets nothing', async ({ page, elsewhere, hub }) => {
+test('a page of another origin gets no event', async ({ page, elsewhere, hub }) => {
   await publish(`${hub.url}/events/news`, 'hello')
   await follow(page, elsewhere.replace('localhost', 'other.localhost'), `${hub.url}/events/news?since=earliest`)
   await expect.poll(() => state(page)).toBe('closed')

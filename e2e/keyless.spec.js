@@ -2,8 +2,8 @@ import { expect } from '@playwright/test'
 import { test as base } from './hub.js'
 import { Proxy } from './proxy.js'
 
-// The story: a hub without keys is for its own machine. Someone writes `proxy_pass http://127.0.0.1:3000;` into nginx and nothing else.
-// nginx sends the hub's own name as Host and adds no field, so anyone on the internet could read, publish and administrate.
+// A hub without keys serves only its own machine. An operator may write `proxy_pass http://127.0.0.1:3000;` into nginx and nothing else.
+// nginx then sends the hub's own name as Host and adds no field. The hub must detect this, or the internet could read and publish.
 const test = base.extend({
   added: ['', { option: true }], // to the proxy_pass
 
@@ -58,7 +58,7 @@ for (const [name, { added, reason }] of Object.entries({
   })
 }
 
-test('a visitor through nginx reads why the page of a hub without keys is refused', async ({ page, front }) => {
+test('a visitor through nginx reads why a hub without keys refuses its page', async ({ page, front }) => {
   await page.goto(front.url)
   await expect(page.locator('body')).toContainText('configure a key to serve others')
 })

@@ -13,14 +13,14 @@ import { Publisher } from './publisher.js'
 const kills = Number(process.env.TIDINGS_KILLS ?? 12)
 const seed = process.env.TIDINGS_SEED ?? String(Date.now())
 
-// lanes are published at the same time, each with its longest pause between two events in milliseconds. prices is so quiet that its
+// A lane is a topic with a publisher of its own, and the longest pause between two events in milliseconds. prices is so quiet that its
 // subscribers are often far behind the head of the log.
 const lanes = { 'news/world': 40, 'news/sports': 40, 'chat/1': 40, 'chat/2': 40, 'https://example.com/books/1': 40, prices: 1000 }
 
 // topicsOf puts each fourth event of the news under a second topic.
 const topicsOf = (lane, n) => lane.startsWith('news/') && n % 4 === 0 ? [lane, 'urgent'] : [lane]
 
-// mixes are the topics that clients of each kind subscribe to. All start at the earliest event, so the order of connecting does not matter.
+// mixes are the sets of topics to which a client of each kind subscribes. All start at the earliest event, so the order of connecting does not matter.
 const mixes = {
   'topic=prices': (topic) => topic === 'prices',
   'topic=news/*': (topic) => topic.startsWith('news/'),

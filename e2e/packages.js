@@ -30,7 +30,7 @@ async function inPage(page, start, name, url) {
   return page.evaluateHandle(client)
 }
 
-// take records a message as a page would handle it. Only this function reads data.
+// take records a message as a page would handle it. Only take reads the data of messages.
 function take(client, data) {
   try {
     const { n } = JSON.parse(data)

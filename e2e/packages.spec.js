@@ -1,5 +1,5 @@
-// The npm clients in wide use get every event once from a hub and no phantom messages, over restarts and behind a proxy that cuts
-// anywhere. Where a client departs from the standard and cannot do that, the test says so and checks what the client can do.
+// The npm clients in wide use get every event once and no phantom messages, across restarts of the hub and behind a proxy that cuts streams
+// anywhere. If a client departs from the standard and cannot do that, the test says so and checks its actual behaviour.
 
 import { expect } from '@playwright/test'
 import { Cutter } from './cutter.js'
@@ -8,7 +8,7 @@ import { packages } from './packages.js'
 
 const names = Object.keys(packages)
 
-test('every client gets every event once over restarts', async ({ page, elsewhere, hub }) => {
+test('every client gets every event once across restarts', async ({ page, elsewhere, hub }) => {
   await page.goto(elsewhere)
   const clients = await all(names, (name) => packages[name](page, `${hub.url}/events/news?since=earliest`))
   let n = 0
@@ -29,10 +29,10 @@ test('every client gets every event once over restarts', async ({ page, elsewher
   }
 })
 
-// canDo describes the clients that cannot get every event once, and nothing else, behind a proxy that cuts anywhere.
-const canDo = {
-  // It stores an id when it has read its line (getMessages in parse.js calls onId there). An event that is cut between its id and its
-  // blank line counts as received, and is lost. All others arrive once. A reset may take away what was not read yet, the id included: then
+// exceptions check the clients that depart from the standard. They cannot get every event once behind a proxy that cuts anywhere.
+const exceptions = {
+  // The client stores an id when it has read the id's line (getMessages in parse.js calls onId). An event that is cut between its id and its
+  // blank line counts as received, and is lost. All others arrive once. A reset may discard unread bytes, the id included; then
   // the event is not lost.
   '@microsoft/fetch-event-source': ({ received, phantoms }, cutter, all, reset) => {
     const cut = cutter.afterID.map((data) => JSON.parse(data).n)
@@ -40,9 +40,9 @@ const canDo = {
     const lost = cut.filter((n) => !reset || !received.includes(n))
     expect({ received, phantoms }).toEqual({ received: all.filter((n) => !lost.includes(n)), phantoms: [] })
   },
-  // When a stream ends cleanly it takes what it has for an event (_onStreamLoaded), where the standard throws a block without a blank line
-  // away: it gets parts of events, control events included, and an event again whose id was cut off. A part of an id counts, too, and takes
-  // it far back. It loses nothing. When a connection is reset it does what it should.
+  // After a clean end the client dispatches the incomplete block (_onStreamLoaded), which the standard discards. So it gets parts of
+  // events, control events included, and again an event whose id was cut off. A part of an id also counts, and moves the client
+  // far back. It loses nothing. After a reset it follows the standard.
   'sse.js': ({ received, phantoms }, _, all, reset) => {
     if (reset) {
       expect({ received, phantoms }).toEqual({ received: all, phantoms: [] })
@@ -61,7 +61,7 @@ for (const reset of [false, true]) {
   test(`every client gets every event once behind a proxy that ${reset ? 'resets' : 'ends'} streams anywhere`, async ({ page, elsewhere, hub }) => {
     await page.goto(elsewhere)
     const cutters = await all(names, (name) => {
-      // event-source-polyfill waits for a second at least, whatever it is told. It gets more of the stream each time.
+      // event-source-polyfill always waits for at least a second. So each of its connections gets a longer part of the stream.
       const places = name === 'event-source-polyfill' ? { whole: 60, step: 7 } : {}
       return Cutter.to(hub.port, { reset, ...places })
     })
@@ -76,7 +76,7 @@ for (const reset of [false, true]) {
     for (const name of names) {
       await expect.poll(async () => (await received(clients[name])).at(-1), `${name} gets the last event`).toBe(events)
       const got = { received: await received(clients[name]), phantoms: await phantoms(clients[name]) }
-      await test.step(name, () => (canDo[name] ?? everyEventOnce)(got, cutters[name], counted(events + 1), reset))
+      await test.step(name, () => (exceptions[name] ?? everyEventOnce)(got, cutters[name], counted(events + 1), reset))
       await clients[name].evaluate((client) => client.close())
       cutters[name].close()
     }

@@ -10,7 +10,7 @@ async function publish(hub, path, data) {
   expect(response.status, await response.text()).toBe(200)
 }
 
-test('the page of a hub shows what is published, here and elsewhere', async ({ page, hub }, info) => {
+test("the hub's page shows the events that it and other clients publish", async ({ page, hub }, info) => {
   const faults = []
   page.on('pageerror', (error) => faults.push(String(error)))
   page.on('console', (message) => faults.push(message.text()))
@@ -39,7 +39,7 @@ test('the page of a hub shows what is published, here and elsewhere', async ({ p
   expect(faults.filter((fault) => !fault.includes('400'))).toEqual([])
 })
 
-test('the page of a hub comes back after a crash, and misses nothing', async ({ page, hub }) => {
+test("the hub's page reconnects after a crash and misses nothing", async ({ page, hub }) => {
   await page.goto(hub.url)
   await publish(hub, '/events/news', '1')
   await expect(events(page)).toHaveText(['1'])
@@ -51,7 +51,7 @@ test('the page of a hub comes back after a crash, and misses nothing', async ({ 
   await expect(page.locator('#state')).toHaveText('open')
 })
 
-test('the page of a hub says when a topic is complete', async ({ page, hub }) => {
+test("the hub's page says that a topic is complete", async ({ page, hub }) => {
   await publish(hub, '/events/builds/42?end=1', 'ok')
   await page.goto(hub.url)
   await page.fill('#topic', 'builds/42')
@@ -60,7 +60,7 @@ test('the page of a hub says when a topic is complete', async ({ page, hub }) =>
   await expect(page.locator('#explain')).toHaveText(/complete/)
 })
 
-test('the page of a hub with keys takes a token', async ({ page }, info) => {
+test('the page of a hub with keys asks for a token', async ({ page }, info) => {
   const key = info.outputPath('key')
   const tidings = (...args) => execFileSync(process.env.TIDINGS, args, { encoding: 'utf8' }).trim()
   tidings('token', 'key', key)

@@ -66,7 +66,7 @@ for (const kind of ['nginx', 'HAProxy']) {
         }
       })
 
-      test(`lines are events as soon as they are sent with ${version}`, async ({ curl }) => {
+      test(`each line of a body is delivered as soon as it is sent with ${version}`, async ({ curl }) => {
         const stream = curl('/events/news', version)
         await stream.open()
         const body = curl('/events/news', version, '-T', '-', '-H', 'Content-Type: application/x-ndjson')
@@ -89,7 +89,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       }))
     })
 
-    test('a stream resumes when the proxy is back', async ({ curl, front, publish, hub }) => {
+    test('a stream resumes after the proxy restarts', async ({ curl, front, publish, hub }) => {
       const before = curl('/events/news')
       await before.open()
       await publish('news', 'seen')
@@ -105,7 +105,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       expect(await after.event()).toMatchObject({ data: 'live' })
     })
 
-    test('a page follows over restarts of the proxy and of the hub', async ({ page, elsewhere, front, hub, publish }) => {
+    test('a page resumes after restarts of the proxy and of the hub', async ({ page, elsewhere, front, hub, publish }) => {
       const answers = []
       page.on('response', (response) => answers.push(response.status()))
       await page.goto(elsewhere)
@@ -142,7 +142,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       }
     })
 
-    test('a path reaches the hub unchanged', async ({ curl, publish }) => {
+    test('the path of a request reaches the hub unchanged', async ({ curl, publish }) => {
       const envelopes = curl('/events/gr%C3%BC%C3%9Fe/**?format=envelope', '-g')
       await envelopes.open()
       await publish('gr%C3%BC%C3%9Fe/a%20b%3Fc', 'hello')
@@ -153,7 +153,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       }
     })
 
-    test('a page of the hub itself may publish, and others may not', async ({ curl, front }) => {
+    test("the hub's own page may publish, and pages of other origins may not", async ({ curl, front }) => {
       for (const [origin, status] of [[front.url, '200'], ['https://other.example', '403']]) {
         for (const version of versions) {
           const answer = curl('/events/news', version, '-d', 'hello', '-H', `Origin: ${origin}`, ...onlyStatus)
@@ -166,7 +166,7 @@ for (const kind of ['nginx', 'HAProxy']) {
       test.use({ perAddress: 1 })
 
       for (const version of versions) {
-        test(`a closed stream makes room for another of its address with ${version}`, async ({ curl }) => {
+        test(`a closed stream frees its place for the next stream of its address with ${version}`, async ({ curl }) => {
           const from = (address, query, ...args) => curl(`/events/news${query}`, version, '--interface', address, ...args)
           const poll = (address, ...args) => from(address, '?poll=1', ...onlyStatus, ...args).rest()
           const stream = from('127.0.0.2', '')
