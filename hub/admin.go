@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"slices"
 )
@@ -12,6 +14,7 @@ const (
 	users    side = iota // clients; the route itself checks their grants
 	everyone             // without a check
 	admins               // clients whose grant has Admin
+	hubs                 // other hubs of the cluster
 )
 
 // Admin returns a handler for a separate listener that only administrators can reach: it requires no token. It has the routes for
@@ -48,7 +51,7 @@ func fromPage(r *http.Request) bool {
 func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	route, below := h.find(r)
 	switch {
-	case route.Serve == nil, route.side == users:
+	case route.Serve == nil, route.side == users, route.side == hubs:
 		return problem(http.StatusNotFound, problemNotFound, "this listener is for administrators; it serves /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/")
 	case fromPage(r): // the listener serves no pages, so the page is from elsewhere
 		return problem(http.StatusForbidden, problemForeignOrigin, "web pages may not use this listener; use curl or another program")
@@ -76,4 +79,15 @@ func (h *Hub) checkAdmin(r *http.Request) error {
 		return denied(r, grant, forbidden("administer this hub"))
 	}
 	return nil
+}
+
+// readSmall reads the body of an administrator's request, of at most so many bytes.
+func readSmall(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the request is larger than the limit of %d bytes", most)
+	} else if err != nil {
+		return nil, brokenBody(err)
+	}
+	return body, nil
 }

@@ -15,6 +15,7 @@ import (
 
 // Subscriber describes an open stream to administrators.
 type Subscriber struct {
+	Hub     string    `json:"hub,omitempty"` // the hub that has it, in a list of all hubs of a cluster
 	ID      string    `json:"id"`
 	Since   time.Time `json:"since"`
 	Subject string    `json:"subject,omitempty"` // of its token
@@ -59,17 +60,19 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	if err != nil {
 		return err
 	}
+	all, err := h.wantsCluster(p)
+	if err != nil {
+		return err
+	}
 	if err := p.done(); err != nil {
 		return err
 	}
-	answer := struct {
-		Subscribers []Subscriber `json:"subscribers"`
-		Next        string       `json:"next,omitempty"` // the value of after for the next page
-	}{Subscribers: h.subscribers(r.Context(), filter.match, after, limit)}
-	if n := len(answer.Subscribers); n == limit {
-		answer.Next = answer.Subscribers[n-1].ID
+	page := subscriberPage{Subscribers: h.subscribers(r.Context(), filter.match, after, limit)}
+	if all {
+		h.addOthers(r.Context(), &page, r.URL.Query())
 	}
-	return answerJSON(w, answer)
+	page.end(limit)
+	return answerJSON(w, page)
 }
 
 // Subscribers returns all open streams, oldest first. Streams of shards that do not answer before ctx ends, or within 5 seconds, are

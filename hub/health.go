@@ -37,6 +37,9 @@ func (h *Hub) unready(ctx context.Context) *Problem {
 		return h.drainProblem()
 	default:
 	}
+	if h.lameDuck.Load() {
+		return h.drainProblem()
+	}
 	if err := h.fanout.Ready(); err != nil {
 		return h.asProblem(err)
 	}

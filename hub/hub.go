@@ -66,6 +66,8 @@ type Hub struct {
 	bodies      *bodyMemory
 	appending   sharedTimeout
 	revocations *revocations
+	cluster     *cluster // nil: the log is the hub's own
+	lameDuck    atomic.Bool
 	count       counters
 	stored      signal // wakes subscriptions in this process after new events
 	metrics     http.Handler
@@ -125,6 +127,10 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 	return err
 }
+
+// EnterLameDuck makes /readyz answer 503 from now on, so that load balancers send no new clients. The hub serves everything as before. Call it
+// some seconds before Shutdown, so that the load balancers have noticed by then.
+func (h *Hub) EnterLameDuck() { h.lameDuck.Store(true) }
 
 // awaitEnding waits until the functions that OnStream returned have returned.
 func (h *Hub) awaitEnding(ctx context.Context) error {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/pprof"
 
@@ -55,6 +56,9 @@ func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 		return fmt.Errorf("hub: reading revocations: %w", err)
 	}
 	h.fanout.Start()
+	if err := h.joinCluster(); err != nil {
+		return errors.Join(err, h.fanout.Shutdown(ctx))
+	}
 	h.background.Go(func() {
 		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub revocations"), h.revocations.keep)
 	})

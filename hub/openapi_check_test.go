@@ -141,6 +141,8 @@ func templated(route string) string {
 	switch {
 	case route == "/debug/pprof/":
 		return route + "{profile}"
+	case route == "/api/v1/cluster/hubs/":
+		return route + "{name}"
 	case route == "/api/v1/subscribers/":
 		return route + "{id}"
 	case strings.HasSuffix(route, "/"):

@@ -107,6 +107,9 @@ type Options struct {
 	// Dialects are HTTP interfaces besides the native one. No two dialects may have a route with the same path.
 	Dialects []Dialect
 
+	// Cluster is for hubs whose log is an [eventlog.Shared]. Nil: the hub does not know of others
+	Cluster *ClusterOptions
+
 	// Logger gets the errors that no caller or client gets. Nil: slog.Default
 	Logger *slog.Logger
 }
@@ -183,6 +186,9 @@ func (o *Options) withDefaults() (Options, error) {
 		}
 	}
 	if err := checkRoutes(d.Dialects); err != nil {
+		return d, err
+	}
+	if err := d.Cluster.check(); err != nil {
 		return d, err
 	}
 	d.BodyTimeout = orElse(d.BodyTimeout, time.Minute)

@@ -66,6 +66,7 @@ const (
 	problemBroken         = wire.ProblemBrokenBody
 	problemTimeout        = wire.ProblemTimeout
 	problemEnded          = wire.ProblemEnded
+	problemCluster        = wire.ProblemCluster
 	problemGap            = wire.ProblemGap
 	problemTooLarge       = wire.ProblemTooLarge
 	problemTooMany        = wire.ProblemTooManyTopics

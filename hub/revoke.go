@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -103,6 +102,7 @@ func (r *revocations) add(one access.Revocation) (eventlog.Position, error) {
 		return eventlog.Position{}, err
 	}
 	r.enforce()
+	r.hub.cluster.revoked(one)
 	text, err := json.Marshal([]access.Revocation{one})
 	if err != nil {
 		return eventlog.Position{}, err
@@ -186,11 +186,9 @@ func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	if err := h.noParams(r); err != nil {
 		return err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRevocation))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the request is larger than the limit of %d bytes", maxRevocation)
-	} else if err != nil {
-		return brokenBody(err)
+	body, err := readSmall(w, r, maxRevocation)
+	if err != nil {
+		return err
 	}
 	one, err := parseRevocation(body)
 	if err != nil {

@@ -29,9 +29,17 @@ var ownRoutes = []ownRoute{
 	{admins, Route{"/api/v1/stats", reading, serveStats}},
 	{admins, Route{"/api/v1/subscribers", append(slices.Clone(reading), http.MethodDelete), serveSubscribers}},
 	{admins, Route{"/api/v1/subscribers/", []string{http.MethodDelete}, serveCloseSubscriber}},
+	{admins, Route{"/api/v1/cluster", reading, serveCluster}},
+	{admins, Route{"/api/v1/cluster/settings", []string{http.MethodPost}, serveClusterSettings}},
+	{admins, Route{"/api/v1/cluster/reset", []string{http.MethodPost}, serveClusterReset}},
+	{admins, Route{"/api/v1/cluster/hubs/", []string{http.MethodDelete}, serveClusterHub}},
 	{admins, Route{"/api/v1/revoke", []string{http.MethodPost}, serveRevoke}},
 	{admins, Route{"/metrics", reading, serveMetrics}},
 	{admins, Route{"/debug/pprof/", reading, serveProfile}},
+
+	{hubs, Route{"/api/v1/peer/stats", reading, serveStats}},
+	{hubs, Route{"/api/v1/peer/subscribers", reading, serveSubscribers}},
+	{hubs, Route{"/api/v1/peer/snapshot", reading, servePeerSnapshot}},
 }
 
 // ServeHTTP answers a request. Its stack frame is small, because a stream over HTTP/2 keeps it while the stream is open.
@@ -77,6 +85,10 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 		return h.unopened()
 	case route.side == admins:
 		if err := h.checkAdmin(r); err != nil {
+			return err
+		}
+	case route.side == hubs:
+		if err := h.checkHub(r); err != nil {
 			return err
 		}
 	}

@@ -174,8 +174,19 @@ func (h *Hub) census(ctx context.Context, s *Stats) {
 
 // serveStats answers with [Stats].
 func serveStats(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := h.noParams(r); err != nil {
+	p, err := h.parseParams(r.URL.RawQuery)
+	if err != nil {
 		return err
+	}
+	all, err := h.wantsCluster(p)
+	if err != nil {
+		return err
+	}
+	if err := p.done(); err != nil {
+		return err
+	}
+	if all {
+		return h.statsOfAll(w, r)
 	}
 	s, err := h.Stats(r.Context())
 	if err != nil {

@@ -25,6 +25,7 @@ const (
 	ParamPattern = "pattern" // of topics
 	ParamAfter   = "after"   // what the page before gave as next
 	ParamLimit   = "limit"   // of one page
+	ParamCluster = "cluster" // 1: the answer is for all hubs of the cluster
 
 	// Which subscribers an administrator means: their topic, and
 	ParamSubject = "subject"
@@ -58,7 +59,7 @@ func PositionParams() []string { return []string{"last_event_id", "lastEventId",
 // Params are the names of all parameters.
 func Params() []string {
 	return append(PositionParams(), ParamTopic, ParamExact, ParamType, ParamEnd, ParamEncoding, ParamSince, ParamLast, ParamPoll, ParamFormat, ParamOnGap,
-		ParamHeartbeat, ParamPattern, ParamAfter, ParamLimit, ParamSubject, ParamToken, ParamAddress, ParamLag, ParamAll, ParamSeconds, ParamDebug)
+		ParamHeartbeat, ParamPattern, ParamAfter, ParamLimit, ParamCluster, ParamSubject, ParamToken, ParamAddress, ParamLag, ParamAll, ParamSeconds, ParamDebug)
 }
 
 // The header fields that are not common to all of HTTP.

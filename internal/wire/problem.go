@@ -21,6 +21,7 @@ const (
 	ProblemBrokenBody       ProblemName = "broken-body"
 	ProblemTimeout          ProblemName = "timeout"
 	ProblemEnded            ProblemName = "ended"
+	ProblemCluster          ProblemName = "cluster-conflict"
 	ProblemGap              ProblemName = "gap"
 	ProblemTooLarge         ProblemName = "too-large"
 	ProblemUnsupportedMedia ProblemName = "unsupported-media-type"
@@ -59,6 +60,7 @@ var problems = []ProblemType{
 	{ProblemBrokenBody, 408, "The body is incomplete"},
 	{ProblemTimeout, 408, "The body arrived too slowly"},
 	{ProblemEnded, 409, "The topic has ended"},
+	{ProblemCluster, 409, "The cluster does not allow the change"},
 	{ProblemGap, 410, "Events are missing"},
 	{ProblemTooLarge, 413, "The content is too large"},
 	{ProblemUnsupportedMedia, 415, "The media type is not supported"},

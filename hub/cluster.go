@@ -1,0 +1,194 @@
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime/pprof"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/peers"
+)
+
+// ClusterOptions are the settings of a hub whose log is an [eventlog.Shared]: it is one of several hubs with the same events.
+type ClusterOptions struct {
+	// Name is the name of the hub, unique in the cluster.
+	Name string
+
+	// URL is where the other hubs reach this one, such as http://10.0.0.1:8080. Empty: they cannot ask it for anything
+	URL string
+
+	// Key is a secret of all hubs of the cluster, of at least 32 bytes. It signs what hubs ask each other. Empty: they ask nothing
+	Key []byte
+
+	// Version is the version of the program, for administrators.
+	Version string
+
+	// Details returns what the shared log says about itself, for administrators, as a value that can be written as JSON. Nil: nothing
+	Details func(context.Context) any
+
+	// Configure changes the settings that all hubs share, Remove excludes a hub from the shared log for good, and Reset makes this
+	// hub's log the shared one after a loss. Administrators call them. Nil: the shared log does not have the operation
+	Configure func(ctx context.Context, settings []byte) error
+	Remove    func(ctx context.Context, name string) error
+	Reset     func(ctx context.Context) error
+
+	// Snapshot writes a copy of the log for a new hub. Nil: the hub gives none
+	Snapshot func(context.Context, io.Writer) error
+}
+
+// check returns an error if the options are invalid.
+func (o *ClusterOptions) check() error {
+	if o == nil {
+		return nil
+	}
+	if o.Name == "" || len(o.Name) > 255 {
+		return fmt.Errorf("hub: Cluster.Name is %.300q; it must have 1 to 255 bytes", o.Name)
+	}
+	if u, err := url.Parse(o.URL); o.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "") {
+		return fmt.Errorf("hub: Cluster.URL is %.300q; it must be the scheme, host and port of a hub, such as http://10.0.0.1:8080", o.URL)
+	}
+	if n := len(o.Key); n != 0 && n < 32 {
+		return fmt.Errorf("hub: Cluster.Key has %d bytes; it must have at least 32", n)
+	}
+	return nil
+}
+
+// cluster is a hub's view of the others. A nil cluster has no others.
+type cluster struct {
+	hub      *Hub
+	opts     *ClusterOptions
+	log      eventlog.Shared
+	instance string
+	others   peers.Table
+	client   peers.Client
+	greet    chan struct{} // announce yourself now: there is a new hub
+	stop     func()        // hearing
+}
+
+// joinCluster begins to hear and to announce, if the log is shared.
+func (h *Hub) joinCluster() error {
+	log, ok := h.log.(eventlog.Shared)
+	if h.opts.Cluster == nil || !ok {
+		return nil
+	}
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // never fails
+	c := &cluster{hub: h, opts: h.opts.Cluster, log: log, instance: hex.EncodeToString(random), greet: make(chan struct{}, 1), client: peers.Client{Key: h.opts.Cluster.Key}}
+	stop, err := log.Hear(c.hear)
+	if err != nil {
+		return fmt.Errorf("hub: listening to the other hubs: %w", err)
+	}
+	c.stop = stop
+	h.cluster = c
+	h.background.Go(func() {
+		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub cluster"), c.announce)
+	})
+	return nil
+}
+
+// hear takes a message of another hub, or of this one.
+func (c *cluster) hear(data []byte) {
+	m, err := peers.Decode(data)
+	if err != nil {
+		c.hub.opts.Logger.Warn("a message of another hub is ignored", "err", err.Error())
+		return
+	}
+	if c.others.Hear(&m, time.Now()) {
+		select {
+		case c.greet <- struct{}{}:
+		default: // it is about to announce itself anyway
+		}
+	}
+	for _, one := range m.Revoked {
+		if err := c.hub.revocations.Revoke(one); err != nil {
+			c.hub.opts.Logger.Error("a revocation of another hub is not in force here until the log brings it", "err", err.Error())
+		}
+	}
+	if len(m.Revoked) > 0 {
+		c.hub.revocations.enforce()
+	}
+}
+
+// announce tells the other hubs of this one until ctx ends.
+func (c *cluster) announce(ctx context.Context) {
+	defer c.stop()
+	tick := time.NewTicker(peers.Interval)
+	defer tick.Stop()
+	for {
+		c.shout(ctx, &peers.Message{Hello: new(c.self(ctx))})
+		select {
+		case <-tick.C:
+		case <-c.greet:
+		case <-ctx.Done():
+			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			c.shout(leaving, &peers.Message{Bye: &peers.Hub{Name: c.opts.Name, Instance: c.instance}})
+			return
+		}
+	}
+}
+
+// shout sends a message to the other hubs. What is lost is repeated by the next announcement, or comes with the log.
+func (c *cluster) shout(ctx context.Context, m *peers.Message) {
+	if err := c.log.Shout(ctx, m.Encode()); err != nil && ctx.Err() == nil {
+		c.hub.opts.Logger.Debug("the other hubs cannot be told", "err", err.Error())
+	}
+}
+
+// revoked tells the other hubs of a revocation without waiting for the log. c may be nil.
+func (c *cluster) revoked(one access.Revocation) {
+	if c == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	c.shout(ctx, &peers.Message{Revoked: []access.Revocation{one}})
+}
+
+// self describes this hub.
+func (c *cluster) self(ctx context.Context) peers.Hub {
+	h, status, n := c.hub, c.log.Status(), c.hub.fanout.Counts()
+	head := h.log.Head()
+	me := peers.Hub{
+		Name: c.opts.Name, Instance: c.instance, URL: c.opts.URL, Version: c.opts.Version, Generation: head.Gen, Head: head.Seq,
+		Message: status.Message, Last: status.Last, Streams: h.fanout.Streams(), Stored: n.Stored, Delivered: n.Delivered,
+		ContactAge: max(time.Since(status.Contact), 0).Milliseconds(),
+	}
+	if p := h.unready(ctx); p != nil {
+		me.Unready = p.Detail
+	}
+	me.Ready = me.Unready == ""
+	return me
+}
+
+// hubs returns all hubs that are there, this one first.
+func (c *cluster) hubs(ctx context.Context) []peers.Hub {
+	return append([]peers.Hub{c.self(ctx)}, c.others.Others(c.opts.Name, time.Now())...)
+}
+
+// checkHub returns an error unless a request is from another hub of the cluster.
+func (h *Hub) checkHub(r *http.Request) error {
+	switch {
+	case h.cluster == nil:
+		return h.noCluster()
+	case len(h.cluster.opts.Key) == 0:
+		return problem(http.StatusNotFound, problemNotFound, "this hub has no cluster key, without which hubs ask each other nothing")
+	}
+	if err := peers.Verify(r, h.cluster.opts.Key, time.Now()); err != nil {
+		p := problem(http.StatusUnauthorized, problemUnauthorized, "this path is for the other hubs of the cluster; %s", err)
+		p.Err = err
+		return p
+	}
+	return nil
+}
+
+func (h *Hub) noCluster() *Problem {
+	return problem(http.StatusNotFound, problemNotFound, "this hub is not part of a cluster")
+}

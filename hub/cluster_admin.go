@@ -1,0 +1,109 @@
+package hub
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/tidings-sse/tidings/hub/internal/peers"
+)
+
+// ClusterStatus is the answer of /api/v1/cluster: the hubs of the cluster, as this hub knows them.
+type ClusterStatus struct {
+	Name string      `json:"name"` // of the hub that answers, which is the first of Hubs
+	Hubs []peers.Hub `json:"hubs"` // those heard of in the last 10 seconds
+	Log  any         `json:"log,omitempty"`
+}
+
+// serveCluster answers with [ClusterStatus].
+func serveCluster(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
+	if err := h.noParams(r); err != nil {
+		return err
+	}
+	c := h.cluster
+	if c == nil {
+		return h.noCluster()
+	}
+	status := ClusterStatus{Name: c.opts.Name, Hubs: c.hubs(r.Context())}
+	if c.opts.Details != nil {
+		status.Log = c.opts.Details(r.Context())
+	}
+	return answerJSON(w, status)
+}
+
+// maxSettings is the largest body of new settings, in bytes.
+const maxSettings = 64 << 10
+
+// serveClusterSettings changes the settings that all hubs share.
+func serveClusterSettings(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
+	if err := h.noParams(r); err != nil {
+		return err
+	}
+	if h.cluster == nil {
+		return h.noCluster()
+	}
+	body, err := readSmall(w, r, maxSettings)
+	if err != nil {
+		return err
+	}
+	configure := h.cluster.opts.Configure
+	return h.change(w, r, "set", configure != nil, func(ctx context.Context) error { return configure(ctx, body) })
+}
+
+// serveClusterHub excludes a hub from the shared log.
+func serveClusterHub(h *Hub, w http.ResponseWriter, r *http.Request, name string) error {
+	if err := h.noParams(r); err != nil {
+		return err
+	}
+	if h.cluster == nil {
+		return h.noCluster()
+	}
+	remove := h.cluster.opts.Remove
+	return h.change(w, r, "remove", remove != nil, func(ctx context.Context) error { return remove(ctx, name) })
+}
+
+// serveClusterReset makes this hub's log the shared one.
+func serveClusterReset(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
+	if err := h.noParams(r); err != nil {
+		return err
+	}
+	if h.cluster == nil {
+		return h.noCluster()
+	}
+	reset := h.cluster.opts.Reset
+	return h.change(w, r, "reset", reset != nil, func(ctx context.Context) error { return reset(ctx) })
+}
+
+// change carries out an operation on the cluster, and answers with its state afterwards.
+func (h *Hub) change(w http.ResponseWriter, r *http.Request, what string, can bool, do func(context.Context) error) error {
+	if !can {
+		return problem(http.StatusNotFound, problemNotFound, "the shared log of this cluster has no operation %q", what)
+	}
+	if err := do(h.appending.context()); err != nil { // not the context of the request: the operation must not stop halfway
+		p := problem(http.StatusConflict, problemCluster, "%s", plainly(err))
+		p.Err = err
+		return p
+	}
+	h.opts.Logger.Info("an administrator changed the cluster", "operation", what)
+	return serveCluster(h, w, r, "")
+}
+
+// servePeerSnapshot answers another hub with a copy of the log.
+func servePeerSnapshot(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
+	if err := h.noParams(r); err != nil {
+		return err
+	}
+	snapshot := h.cluster.opts.Snapshot
+	if snapshot == nil {
+		return problem(http.StatusNotFound, problemNotFound, "this hub gives no snapshots: its log is in memory")
+	}
+	if p := h.unready(r.Context()); p != nil { // its log may be behind, or wrong
+		return p
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := snapshot(r.Context(), w); err != nil {
+		h.opts.Logger.Error("a snapshot for another hub failed", "err", err.Error())
+		panic(http.ErrAbortHandler) // net/http breaks the connection: a clean end would mean that the snapshot is complete
+	}
+	return nil
+}

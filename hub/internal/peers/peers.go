@@ -1,0 +1,128 @@
+// Package peers lets the hubs of a cluster know and ask each other.
+//
+// Every hub announces itself to the others every [Interval], over a channel that may lose messages. A hub that was silent for [Expiry]
+// counts as gone. Revocations use the same channel, because they must not wait for the log. What is large, such as the list of open
+// streams or a snapshot of the log, is asked for over HTTP, with a request that the key of the cluster signs.
+//
+//	Announce ─▶ Message ─▶ channel ─▶ Table.Hear ─▶ Table.Others
+//	Client.Ask ─▶ Sign ─▶ HTTP ─▶ Verify ─▶ the same handler as for administrators
+package peers
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+)
+
+const (
+	Interval = 2 * time.Second  // between two announcements of a hub
+	Expiry   = 10 * time.Second // after its last announcement a hub is gone
+)
+
+// maxHubs limits the table. More hubs than this are a fault, or an attack on the channel.
+const maxHubs = 1000
+
+// Hub is what a hub announces of itself.
+type Hub struct {
+	Name       string `json:"name"`     // unique in the cluster
+	Instance   string `json:"instance"` // of the process; changes when it restarts
+	URL        string `json:"url,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Ready      bool   `json:"ready"`
+	Unready    string `json:"unready,omitempty"` // the reason
+	Generation string `json:"generation"`
+	Head       uint64 `json:"head"`        // sequence number of its newest event
+	Message    uint64 `json:"message"`     // number of the newest message of the shared log that it has
+	Last       uint64 `json:"last"`        // number of the newest message in the shared log, as far as it knows
+	Streams    int    `json:"streams"`     // open ones
+	Stored     uint64 `json:"stored"`      // events since it started
+	Delivered  uint64 `json:"delivered"`   // events since it started, counted once for each subscriber
+	ContactAge int64  `json:"contact_age"` // milliseconds since its last contact with the shared log
+}
+
+// Message is what hubs tell each other over the channel. One of its fields is set.
+type Message struct {
+	Hello   *Hub                `json:"hello,omitempty"`
+	Bye     *Hub                `json:"bye,omitempty"` // the hub stops
+	Revoked []access.Revocation `json:"revoked,omitempty"`
+}
+
+// Encode returns the bytes of a message.
+func (m *Message) Encode() []byte {
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(fmt.Sprintf("peers: encoding a message: %v", err)) // it has only strings, numbers and times
+	}
+	return b
+}
+
+// Decode parses a message. It ignores members that it does not know, which newer hubs may send.
+func Decode(b []byte) (Message, error) {
+	var m Message
+	if err := json.Unmarshal(b, &m); err != nil {
+		return m, fmt.Errorf("peers: a message of another hub is not JSON: %w", err)
+	}
+	return m, nil
+}
+
+// Table has the hubs that were heard of lately. The zero Table is empty. It is safe for concurrent use.
+type Table struct {
+	mu    sync.Mutex
+	heard map[string]heard // by name
+}
+
+type heard struct {
+	hub Hub
+	at  time.Time
+}
+
+// Hear notes a message. It reports whether it is of a process that was not known: that process does not know the others either.
+func (t *Table) Hear(m *Message, now time.Time) (fresh bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case m.Hello != nil && m.Hello.Name != "":
+		t.forget(now)
+		if _, known := t.heard[m.Hello.Name]; !known && len(t.heard) >= maxHubs {
+			return false
+		}
+		if t.heard == nil {
+			t.heard = make(map[string]heard)
+		}
+		fresh = t.heard[m.Hello.Name].hub.Instance != m.Hello.Instance
+		t.heard[m.Hello.Name] = heard{*m.Hello, now}
+	case m.Bye != nil:
+		if t.heard[m.Bye.Name].hub.Instance == m.Bye.Instance { // otherwise it runs again
+			delete(t.heard, m.Bye.Name)
+		}
+	}
+	return fresh
+}
+
+func (t *Table) forget(now time.Time) {
+	for name, h := range t.heard {
+		if now.Sub(h.at) >= Expiry {
+			delete(t.heard, name)
+		}
+	}
+}
+
+// Others returns the hubs that are there, except the one with this name, in the order of their names.
+func (t *Table) Others(name string, now time.Time) []Hub {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forget(now)
+	others := make([]Hub, 0, len(t.heard))
+	for _, h := range t.heard {
+		if h.hub.Name != name {
+			others = append(others, h.hub)
+		}
+	}
+	slices.SortFunc(others, func(a, b Hub) int { return cmp.Compare(a.Name, b.Name) })
+	return others
+}

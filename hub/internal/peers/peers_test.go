@@ -1,0 +1,124 @@
+package peers
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func names(hubs []Hub) (all []string) {
+	for _, h := range hubs {
+		all = append(all, h.Name)
+	}
+	return all
+}
+
+func TestHubsAreListedUntilTheyAreSilentOrLeave(t *testing.T) {
+	t.Parallel()
+	var table Table
+	now := time.Unix(1_000_000, 0)
+	hello := func(name, instance string, at time.Time) bool {
+		return table.Hear(&Message{Hello: &Hub{Name: name, Instance: instance}}, at)
+	}
+	if !hello("c", "1", now) || hello("c", "1", now) {
+		t.Error("c is new the first time only")
+	}
+	hello("a", "1", now)
+	hello("b", "1", now.Add(5*time.Second))
+	if got := names(table.Others("a", now.Add(5*time.Second))); !cmp.Equal(got, []string{"b", "c"}) {
+		t.Errorf("at first: %v", got)
+	}
+	if got := names(table.Others("a", now.Add(Expiry))); !cmp.Equal(got, []string{"b"}) {
+		t.Errorf("when c has been silent: %v", got)
+	}
+	if !hello("b", "2", now.Add(Expiry)) {
+		t.Error("b is not new after its restart")
+	}
+	table.Hear(&Message{Bye: &Hub{Name: "b", Instance: "1"}}, now.Add(Expiry)) // of the process before
+	if got := names(table.Others("a", now.Add(Expiry))); !cmp.Equal(got, []string{"b"}) {
+		t.Errorf("after a late farewell: %v", got)
+	}
+	table.Hear(&Message{Bye: &Hub{Name: "b", Instance: "2"}}, now.Add(Expiry))
+	if got := names(table.Others("a", now.Add(Expiry))); len(got) != 0 {
+		t.Errorf("when b has left: %v", got)
+	}
+}
+
+func TestInventedHubsDoNotFillTheMemory(t *testing.T) {
+	t.Parallel()
+	var table Table
+	for i := range 3 * maxHubs {
+		table.Hear(&Message{Hello: &Hub{Name: strings.Repeat("x", i+1)}}, time.Unix(0, 0))
+	}
+	if got := len(table.Others("", time.Unix(0, 0))); got != maxHubs {
+		t.Errorf("the table has %d hubs", got)
+	}
+}
+
+func TestSignatureOfAnotherKeyTargetMethodOrTimeIsRefused(t *testing.T) {
+	t.Parallel()
+	key, now := []byte("0123456789abcdef0123456789abcdef"), time.Unix(1_000_000, 0)
+	sign := func() *http.Request {
+		r := httptest.NewRequest(http.MethodGet, "http://hub/api/v1/peer/stats?x=1", http.NoBody)
+		Sign(r, key, now)
+		return r
+	}
+	if err := Verify(sign(), key, now.Add(tolerance)); err != nil {
+		t.Errorf("a good one: %v", err)
+	}
+	for what, spoil := range map[string]func(*http.Request) time.Time{
+		"none":      func(r *http.Request) time.Time { r.Header.Del("Authorization"); return now },
+		"bearer":    func(r *http.Request) time.Time { r.Header.Set("Authorization", "Bearer a.b.c"); return now },
+		"two parts": func(r *http.Request) time.Time { r.Header.Set("Authorization", scheme+"1.2"); return now },
+		"no number": func(r *http.Request) time.Time { r.Header.Set("Authorization", scheme+"x.y.z"); return now },
+		"method":    func(r *http.Request) time.Time { r.Method = http.MethodDelete; return now },
+		"target":    func(r *http.Request) time.Time { r.URL.RawQuery = "x=2"; return now },
+		"too late":  func(*http.Request) time.Time { return now.Add(tolerance + time.Millisecond) },
+		"too early": func(*http.Request) time.Time { return now.Add(-tolerance - time.Millisecond) },
+		"other time": func(r *http.Request) time.Time {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "1000000", "1000001", 1))
+			return now
+		},
+	} {
+		r := sign()
+		if at := spoil(r); Verify(r, key, at) == nil {
+			t.Errorf("%s: accepted", what)
+		}
+	}
+	if Verify(sign(), []byte("another key, another key, another"), now) == nil {
+		t.Error("another key: accepted")
+	}
+}
+
+func TestHubThatDoesNotAnswerIsNamed(t *testing.T) {
+	t.Parallel()
+	key := []byte("0123456789abcdef0123456789abcdef")
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := Verify(r, key, time.Now()); err != nil {
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write([]byte(r.URL.RequestURI())) // the client checks it
+	}))
+	defer good.Close()
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer slow.Close()
+	hubs := []Hub{{Name: "good", URL: good.URL}, {Name: "slow", URL: slow.URL}, {Name: "silent"}, {Name: "wrong", URL: "http://[::1"}}
+	answers := (&Client{Key: key}).Ask(t.Context(), hubs, "/x?y=1")
+	if string(answers[0].Body) != "/x?y=1" || answers[0].Err != nil {
+		t.Errorf("good: %q, %v", answers[0].Body, answers[0].Err)
+	}
+	for _, a := range answers[1:] {
+		if a.Err == nil || !strings.Contains(a.Err.Error(), a.Hub.Name) {
+			t.Errorf("%s: %v", a.Hub.Name, a.Err)
+		}
+	}
+	other := (&Client{Key: []byte("another")}).Ask(t.Context(), hubs[:1], "/x")
+	if other[0].Err == nil || !strings.Contains(other[0].Err.Error(), "key of this cluster") {
+		t.Errorf("with another key: %v", other[0].Err)
+	}
+}
