@@ -168,6 +168,16 @@ func (c *cluster) self(ctx context.Context) peers.Hub {
 	return me
 }
 
+// count describes the shared log in numbers.
+func (c *cluster) count() *ClusterCount {
+	status := c.log.Status()
+	return &ClusterCount{
+		Hubs:       1 + len(c.others.Others(c.opts.Name, time.Now())),
+		Lag:        max(status.Last, status.Message) - status.Message,
+		ContactAge: max(time.Since(status.Contact), 0).Milliseconds(),
+	}
+}
+
 // hubs returns all hubs that are there, this one first.
 func (c *cluster) hubs(ctx context.Context) []peers.Hub {
 	return append([]peers.Hub{c.self(ctx)}, c.others.Others(c.opts.Name, time.Now())...)

@@ -196,6 +196,17 @@ func TestHubsOfAClusterKnowEachOther(t *testing.T) {
 	members[0].awaitHubs(2)
 }
 
+func TestMetricsOfAHubInAClusterCountHubsAndLag(t *testing.T) {
+	t.Parallel()
+	m := cluster(t, 2, nil)[0]
+	status, text := m.ask(http.MethodGet, "/metrics", "")
+	for _, line := range []string{"tidings_cluster_hubs 2\n", "tidings_cluster_lag_messages 2\n", "tidings_cluster_contact_seconds "} {
+		if !strings.Contains(text, "\n"+line) {
+			t.Errorf("%d: the metrics lack %q", status, line)
+		}
+	}
+}
+
 func TestStatisticsOfAllHubsNameTheHubsThatAreMissing(t *testing.T) {
 	t.Parallel()
 	members := cluster(t, 3, nil)

@@ -91,7 +91,8 @@ func TestOperationsPageListsAllMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	log := memberLog{mustMemory(t, nil), &channel{hears: make(map[int]func([]byte))}} // there are metrics of clusters, too
+	k := serveKeyed(t, log, hub.Options{Cluster: &hub.ClusterOptions{Name: "a"}}, transports[0])
 	there := names(`(?m)^# TYPE (tidings_\w+) `, k.metricsOf())
 	told := names("`(tidings_\\w+)`", string(page))
 	if !slices.Equal(there, told) {

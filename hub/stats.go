@@ -46,6 +46,8 @@ type Stats struct {
 		DeadTopicBytes int64 `json:"dead_topic_bytes"`
 	} `json:"log"`
 
+	Cluster *ClusterCount `json:"cluster,omitempty"` // nil: the log is not shared with other hubs
+
 	Window struct {
 		Events int   `json:"events"`
 		Bytes  int64 `json:"bytes"`
@@ -63,6 +65,13 @@ type Stats struct {
 	} `json:"refused"`
 
 	Revocations int `json:"revocations"`
+}
+
+// ClusterCount is the state of the log that a hub shares with others.
+type ClusterCount struct {
+	Hubs       int    `json:"hubs"`        // heard of in the last 10 seconds, with this one
+	Lag        uint64 `json:"lag"`         // messages of the shared log that are not in this hub's log yet
+	ContactAge int64  `json:"contact_age"` // milliseconds since the last contact with the shared log
 }
 
 // Latency is a histogram of durations.
@@ -113,6 +122,9 @@ func (h *Hub) Stats(ctx context.Context) (*Stats, error) {
 	s.Log.DeadTopics, s.Log.DeadTopicBytes = bounds.DeadTopics, bounds.DeadBytes
 	if n.Seen.Gen == bounds.Head.Gen && n.Seen.Seq < bounds.Head.Seq {
 		s.Log.Unseen = bounds.Head.Seq - n.Seen.Seq
+	}
+	if h.cluster != nil {
+		s.Cluster = h.cluster.count()
 	}
 	s.Bodies.Bytes, s.Bodies.Most = h.bodies.inUse(), h.bodies.most
 	s.Revocations = h.revocations.Len()

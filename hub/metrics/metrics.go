@@ -49,6 +49,9 @@ var (
 	windowBytes     = metric("window_bytes", "Bytes of the events in the window.")
 	bodiesMetric    = metric("body_bytes", "Memory held by bodies that are being published.")
 	unseenMetric    = metric("log_unseen_events", "Events in the log that the hub has not read yet.")
+	hubsMetric      = metric("cluster_hubs", "Hubs of the cluster heard of in the last 10 seconds, with this one.")
+	messagesMetric  = metric("cluster_lag_messages", "Messages of the shared log that are not in this hub's log yet.")
+	contactMetric   = metric("cluster_contact_seconds", "Time since the last contact with the shared log.")
 	readyMetric     = metric("ready", "1 if /readyz reports that the hub is ready, otherwise 0.")
 )
 
@@ -114,6 +117,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(windowMetric, float64(s.Window.Events))
 	gauge(windowBytes, float64(s.Window.Bytes))
 	gauge(bodiesMetric, float64(s.Bodies.Bytes))
+	if c := s.Cluster; c != nil {
+		gauge(hubsMetric, float64(c.Hubs))
+		gauge(messagesMetric, float64(c.Lag))
+		gauge(contactMetric, float64(c.ContactAge)/1000)
+	}
 	ready := 0.0
 	if s.Ready {
 		ready = 1
