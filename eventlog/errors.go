@@ -138,10 +138,10 @@ func (e *PositionError) Error() string {
 // Is reports whether target is ErrPosition.
 func (e *PositionError) Is(target error) bool { return target == ErrPosition }
 
-// CorruptError reports stored data that makes no sense. It matches ErrCorrupt.
+// CorruptError reports stored data that cannot be decoded. It matches ErrCorrupt.
 type CorruptError struct {
-	What   string // what it should have been, such as "record"
-	Offset int    // in bytes; 0: at the beginning, or not known
+	What   string // what the data should be, such as "record"
+	Offset int    // in bytes; 0: at the beginning, or unknown
 	Reason string
 }
 

@@ -93,7 +93,7 @@ type Log interface {
 	Close() error
 }
 
-// Query asks for the records that match a selector and come after a position.
+// Query selects the records that match a selector and come after a position.
 type Query struct {
 	Selector Selector
 
@@ -136,7 +136,7 @@ type Answer struct {
 	Complete Position
 }
 
-// Start says where a reader of history begins. The zero Start is the oldest record.
+// Start defines where a reader of history begins. The zero Start is the oldest record.
 type Start struct {
 	Last  int       // with this many of the newest matching records, over all topics together; 0: not by number
 	Since time.Time // with the records of this time and later; zero: not by time

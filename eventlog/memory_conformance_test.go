@@ -39,7 +39,7 @@ func TestMemoryAgreesWithTheModel(t *testing.T) {
 	}
 }
 
-// number returns the value of an environment variable, to make a test longer or to repeat its seed.
+// number returns the value of an environment variable, which makes a test longer or repeats its seed.
 func number(name string, standard uint64) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
 		return n

@@ -35,7 +35,7 @@ func (m *Memory) CheckInvariants() error {
 			}
 		}
 		if live != r.live || live == 0 {
-			return fmt.Errorf("record %d is in %d topics, and thinks in %d", r.Seq, live, r.live)
+			return fmt.Errorf("record %d is in %d topics, and counts %d", r.Seq, live, r.live)
 		}
 		events, bytes = events+1, bytes+int64(r.Size())
 	}

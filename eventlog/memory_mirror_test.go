@@ -14,8 +14,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// One hub may get the records of a shared log one by one, another one all at once. Both must keep the same records. Trimming by
-// bytes frees topic names, so it must not wait for the end of a batch.
+// TestMirrorDecisionsDoNotDependOnBatches: one hub may get the records of a shared log one by one, another all at once. Both must keep the
+// same records. Trimming by bytes frees topic names, so it must not wait for the end of a batch.
 func TestMirrorDecisionsDoNotDependOnBatches(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if flagged := *seedFlag; flagged != 0 {
@@ -91,7 +91,7 @@ func TestRefusedMirrorCallStoresNothing(t *testing.T) {
 		"skip to the head":        m.Skip(t.Context(), 10, eventlog.Rollback),
 		"skip without reason":     m.Skip(t.Context(), 11, ""),
 		"generation":              m.SetGeneration(t.Context(), "?", 10),
-		"generation in the air":   m.SetGeneration(t.Context(), "other", 11),
+		"generation after head":   m.SetGeneration(t.Context(), "other", 11),
 		"generation of the log's": m.SetGeneration(t.Context(), m.Head().Gen, 9),
 	}
 	for name, err := range errs {
@@ -104,8 +104,8 @@ func TestRefusedMirrorCallStoresNothing(t *testing.T) {
 	}
 }
 
-// The test compares a log that was cut with one that never had more records. Everything that the latter returns, the cut log
-// returns too, or it reports a gap. Records that were dropped must not have superseded others.
+// TestNewGenerationLosesNothingSilently compares a log that was cut with a log that never had more records. The cut log returns every record
+// that the other returns, or reports a gap. Dropped records must not have superseded others.
 func TestNewGenerationLosesNothingSilently(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if flagged := *seedFlag; flagged != 0 {
@@ -197,7 +197,7 @@ func TestNewGenerationUndoesDroppedRecords(t *testing.T) {
 	}
 }
 
-// After a cut, sequence numbers to which an age was already applied come again with other records.
+// TestAgesApplyAfterACut: after a cut, new records get the sequence numbers of records to which an age was already applied.
 func TestAgesApplyAfterACut(t *testing.T) {
 	now := at(0, eventlog.Record{}).Time
 	m := newMemory(t, &eventlog.MemoryOptions{
@@ -221,7 +221,7 @@ func TestAgesApplyAfterACut(t *testing.T) {
 	}
 }
 
-// A hole that reaches beyond the cut keeps its part before the cut.
+// TestCutShortensAHole: a hole that reaches beyond the cut keeps its part before the cut.
 func TestCutShortensAHole(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Generation: "first"})
 	for to, reason := range []eventlog.Reason{0: "", 4: eventlog.Rollback, 8: eventlog.Rollback, 12: eventlog.Corrupt} {

@@ -147,7 +147,7 @@ func IsPattern(text string) bool { return strings.Contains(text, "*") }
 // String returns the pattern as it was parsed.
 func (p Pattern) String() string { return p.text }
 
-// Prefix returns the text with which all matching topics begin. An index has to search nowhere else.
+// Prefix returns the text with which all matching topics begin. An index needs to search only topics with this prefix.
 func (p Pattern) Prefix() string {
 	literal, rest, _ := strings.Cut(p.text, "*")
 	if rest == "*" { // a/** matches a

@@ -33,7 +33,7 @@ type Flags uint64
 
 const (
 	End     Flags = 1 << iota // ends its topics: Append to them fails until retention trims the record by age or bytes
-	Private                   // not for everybody; readers decide what that means
+	Private                   // only for some readers; the filters of their selectors decide
 	Binary                    // the data is not text
 )
 
@@ -109,7 +109,7 @@ func duplicate(topics []string) (string, bool) {
 	return "", false
 }
 
-// Size returns the size of the record for Query.Bytes, Retention.Bytes and MaxBatch: its topics twice, its other fields, and
+// Size returns the size of the record, as Query.Bytes, Retention.Bytes and MaxBatch count it: its topics twice, its other fields, and
 // 64 bytes of overhead.
 func (r *Record) Size() int {
 	n := 64 + len(r.Type) + len(r.Data) + len(r.ContentType) + len(r.Key) + len(r.ID) + len(r.Unknown)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Retention says what a log keeps. Nil and the zero value mean the defaults. A mirror needs the same Retention as the log that
+// Retention defines which records a log keeps. Nil and the zero value mean the defaults. A mirror needs the same Retention as the log that
 // it follows.
 //
 // A log may apply retention in the background. Readers may see more than it allows for about a second.
@@ -33,7 +33,7 @@ type Retention struct {
 	Keys   int
 }
 
-// Rule says what each topic that matches a pattern keeps. Without any limit, a topic keeps its records until the limits of the
+// Rule defines which records each topic that matches a pattern keeps. Without any limit, a topic keeps its records until the limits of the
 // whole log trim them.
 type Rule struct {
 	Pattern Pattern

@@ -48,8 +48,8 @@ func TestAStreamBeginsWithItsGap(t *testing.T) {
 	}
 }
 
-// TestGapOfAnEndedTopicIsReported: a client of an ended topic resumes with a position of another log. The stream reports the gap and closes; only
-// the next request gets 204. A 204 at once would hide the loss.
+// TestGapOfAnEndedTopicIsReported: a client of an ended topic resumes with a position of another log. The stream reports the gap and closes;
+// only the next request gets 204. A 204 at once would hide the loss.
 func TestGapOfAnEndedTopicIsReported(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

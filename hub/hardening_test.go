@@ -152,8 +152,8 @@ func TestHeaderBombsAreRefused(t *testing.T) {
 	await(t, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 }
 
-// TestForeignPagesCannotPublishWithACookie: a page of another origin posts a form, and the browser adds the visitor's cookie. CORS does not help,
-// because it restricts only reading the response.
+// TestForeignPagesCannotPublishWithACookie: a page of another origin posts a form, and the browser adds the visitor's cookie. CORS does not
+// help, because it restricts only reading the response.
 func TestForeignPagesCannotPublishWithACookie(t *testing.T) {
 	t.Parallel()
 	const ours = "https://app.example"

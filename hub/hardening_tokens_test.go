@@ -71,8 +71,8 @@ func strictPolicy(t *testing.T, public []byte) *access.Policy {
 	}
 }
 
-// TestForgedTokensAreRefused: forged and stolen tokens are refused in the same way on every route, in the Authorization field and in the cookie.
-// The client gets a public reason; the operator's log has the full one.
+// TestForgedTokensAreRefused: forged and stolen tokens are refused in the same way on every route, in the Authorization field and in the
+// cookie. The client gets a public reason; the operator's log has the full one.
 func TestForgedTokensAreRefused(t *testing.T) {
 	t.Parallel()
 	private, public := mustRSA(t)

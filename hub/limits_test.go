@@ -160,8 +160,8 @@ func TestRefusalHasARetryTimeInEveryFormat(t *testing.T) {
 	}
 }
 
-// TestHubClosesConnectionOfARefusedSubscriber: an idle connection would take a place for minutes. A publisher over its rate keeps its connection,
-// because it tries again in a moment.
+// TestHubClosesConnectionOfARefusedSubscriber: an idle connection would take a place for minutes. A publisher over its rate keeps its
+// connection, because it tries again in a moment.
 func TestHubClosesConnectionOfARefusedSubscriber(t *testing.T) {
 	t.Parallel()
 	follow, publish := request{path: "/events/news"}, request{path: "/events/news", body: "x"}

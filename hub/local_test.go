@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestLocalHubRefusesOtherMachines: a hub without keys serves only its own machine. It refuses a web page whose host name resolves to 127.0.0.1
-// (DNS rebinding), and requests that come through a proxy.
+// TestLocalHubRefusesOtherMachines: a hub without keys serves only its own machine. It refuses a web page whose host name resolves to
+// 127.0.0.1 (DNS rebinding), and requests that come through a proxy.
 func TestLocalHubRefusesOtherMachines(t *testing.T) {
 	t.Parallel()
 	h := mustHub(t, mustMemory(t, nil), &hub.Options{Local: true})
@@ -100,8 +100,8 @@ func TestLocalHubRefusesProxies(t *testing.T) {
 	}
 }
 
-// TestLocalHubRefusesHTTP10: nginx with proxy_pass http://localhost:3000 uses the hub's own name and adds no field. Only HTTP/1.0 distinguishes
-// it from a local client.
+// TestLocalHubRefusesHTTP10: nginx with proxy_pass http://localhost:3000 uses the hub's own name and adds no field. Only HTTP/1.0
+// distinguishes it from a local client.
 func TestLocalHubRefusesHTTP10(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(localHub(t))

@@ -100,8 +100,8 @@ type Options struct {
 	SkipSlow   bool
 
 	// OnStream is called when a stream begins. The function that it returns, unless nil, is called in a goroutine of its own when the stream
-	// has ended. On Linux that is long after ServeHTTP has returned, because the hub takes connections over. Whatever the function refers to stays
-	// in memory as long as the stream: a request takes some kilobytes.
+	// has ended. On Linux that is long after ServeHTTP has returned, because the hub takes connections over. Whatever the function refers to
+	// stays in memory as long as the stream: a request takes some kilobytes.
 	OnStream func(*http.Request) func(StreamEnd)
 
 	// Dialects are HTTP interfaces besides the native one. No two dialects may have a route with the same path.

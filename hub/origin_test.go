@@ -30,8 +30,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestRefusedOriginsAreLogged: a browser reports a refusal by CORS only in its console, and the answer has status 200. The operator's log says
-// which origin was refused.
+// TestRefusedOriginsAreLogged: a browser reports a refusal by CORS only in its console, and the answer has status 200. The operator's log
+// says which origin was refused.
 func TestRefusedOriginsAreLogged(t *testing.T) {
 	var log lockedBuffer
 	s := serve(t, mustMemory(t, nil), &hub.Options{

@@ -21,8 +21,8 @@ func (forgetful) Append(_ context.Context, records []eventlog.Record) ([]eventlo
 	return nil, errors.New("no page for " + records[0].Topics[0])
 }
 
-// TestMisplacedTokensAreNotRepeated: a user may put a token in the place of a topic or of another word. The problem does not repeat it, because
-// programs log problems and people paste them. The hub's log does not repeat it either.
+// TestMisplacedTokensAreNotRepeated: a user may put a token in the place of a topic or of another word. The problem does not repeat it,
+// because programs log problems and people paste them. The hub's log does not repeat it either.
 func TestMisplacedTokensAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	secret := []byte(secretKey)

@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 )
 
-// TestStoredEventDoesNotRetainItsRequest: a topic must not be a substring of the request line, which would keep the whole line in memory, with
-// its token.
+// TestStoredEventDoesNotRetainItsRequest: a topic must not be a substring of the request line, which would keep the whole line in memory,
+// with its token.
 func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodPost, "/events/news?topic=sports&type=note&access_token=secret", nil)

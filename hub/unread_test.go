@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestUnreadBodyHasADeadline: after a handler returns, net/http reads the rest of the body without a deadline of its own. The hub sets one, so that
-// clients cannot keep connections for ever.
+// TestUnreadBodyHasADeadline: after a handler returns, net/http reads the rest of the body without a deadline of its own. The hub sets one,
+// so that clients cannot keep connections for ever.
 func TestUnreadBodyHasADeadline(t *testing.T) {
 	t.Parallel()
 	_, addr := exposed(t, hub.Options{BodyTimeout: 100 * time.Millisecond, Authorize: policyOf(mustSigner(t), "public")})

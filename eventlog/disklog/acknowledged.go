@@ -25,8 +25,8 @@ import (
 // own. It costs one system call and survives the end of the process. After a power loss the file may have an older position, but never
 // one that was not on disk.
 //
-// Each generation notes in the store that it has the file, see metaAcknowledged. If the file is missing or damaged then, nobody knows
-// what the store has lost, and the log begins a new generation.
+// Each generation notes in the store that it has the file, see metaAcknowledged. If the file is then missing or damaged, the log cannot know
+// what the store has lost, and begins a new generation.
 const acknowledgedFile = "acknowledged"
 
 // appendAcknowledged appends the content to an empty slice. It is one line of fixed length: generation, number, and a checksum of
@@ -36,7 +36,7 @@ func appendAcknowledged(b []byte, p eventlog.Position) []byte {
 	return fmt.Appendf(b, "%08x\n", crc32.ChecksumIEEE(b))
 }
 
-// acknowledged writes the file. The zero value has no file yet; begin creates it.
+// acknowledged is the file of that name. The zero value has no file yet; begin creates it.
 type acknowledged struct {
 	fs  vfs.FS
 	dir string

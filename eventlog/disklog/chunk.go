@@ -90,7 +90,7 @@ func (k *chunk) change(topic string) *change {
 		if ok {
 			c.state, err = decodeTopicState(value)
 		}
-		if k.fail(err); isCorrupt(err) { // assume the worst: the topic lost as much as any
+		if k.fail(err); isCorrupt(err) { // the worst case: the topic lost as much as any other
 			c.state, c.write = topicState{k.meta.trimmed, k.meta.trimmed, k.meta.gone}, true
 		}
 		k.changes[topic] = c

@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/logtest"
 )
 
-// harness opens logs in directories of their own, and remembers their options.
+// harness opens each log in a directory of its own, and remembers its options.
 func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 	type opened struct {
 		dir string
@@ -56,7 +56,7 @@ func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 	}
 }
 
-// This test keeps everything in memory, so that it can run many operations. TIDINGS_OPS makes it longer, TIDINGS_SEED repeats it.
+// TestLogAgreesWithTheModel keeps the log in memory, which allows many operations. TIDINGS_OPS sets their number, TIDINGS_SEED repeats them.
 func TestLogAgreesWithTheModel(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

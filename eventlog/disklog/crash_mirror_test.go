@@ -11,8 +11,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// A mirror receives lost records again, at the same numbers. With SyncInterval the log skipped a million numbers after a crash, which is
-// right for numbers that it assigns itself, and then refused every record that arrived.
+// TestMirrorContinuesAfterPowerLoss: a mirror receives lost records again, at the same numbers. With SyncInterval a log skips a million
+// numbers after a crash. A mirror must not do that, or it would refuse every record that arrives.
 func TestMirrorContinuesAfterPowerLoss(t *testing.T) {
 	for _, sync := range []disklog.Sync{disklog.SyncAlways, disklog.SyncInterval} {
 		fs := vfs.NewCrashableMem()
@@ -28,8 +28,8 @@ func TestMirrorContinuesAfterPowerLoss(t *testing.T) {
 	}
 }
 
-// A log was opened at number 20 and went back to 10 in a new generation. After a crash it took 11 to 20 for lost, and refused them when
-// they arrived.
+// TestPowerLossAfterSetGenerationLosesNothing: a log at number 20 goes back to 10 in a new generation. After a crash it must not count 11 to
+// 20 as lost, because these records still have to arrive.
 func TestPowerLossAfterSetGenerationLosesNothing(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	o := &disklog.Options{Cache: 1 << 20, Reserve: -1}
@@ -47,7 +47,7 @@ func TestPowerLossAfterSetGenerationLosesNothing(t *testing.T) {
 	mirror(t, mustOpen(t, "log", o), 11, 30)
 }
 
-// mirror appends the records of some numbers, and checks that all up to the last exist.
+// mirror appends the records of some numbers, and checks that all records up to the last exist.
 func mirror(t *testing.T, log *disklog.Log, first, last uint64) {
 	t.Helper()
 	for seq := first; seq <= last; seq++ {

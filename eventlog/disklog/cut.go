@@ -219,7 +219,7 @@ func (c *cutter) states() error {
 	return it.Error()
 }
 
-// lowerState writes the state of a topic after the cut. Of what a topic lost, only the newest number is known. If that is after the cut,
+// lowerState writes the state of a topic after the cut. The state has only the newest number that the topic lost. If that is after the cut,
 // the topic counts as having lost records right up to the cut. The same holds for superseded records: those that superseded them may
 // be gone now.
 func (c *cutter) lowerState(topic string, was topicState) error {
@@ -254,7 +254,7 @@ func (c *cutter) listDead(topic string, was, last uint64) error {
 	return errors.Join(err, c.batch.Set(deadKey(nil, last, topic), nil, nil))
 }
 
-// lowerTotals lowers what the log as a whole lost.
+// lowerTotals lowers the numbers that the log as a whole lost.
 func (c *cutter) lowerTotals() {
 	for _, n := range []*uint64{&c.meta.trimmed, &c.meta.gone, &c.meta.partial, &c.meta.floor} {
 		*n = min(*n, c.after)

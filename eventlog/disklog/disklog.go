@@ -10,7 +10,7 @@
 //
 // In addition to those of package eventlog:
 //
-// Durability: with [SyncAlways], the default, a record that Append acknowledged survives the death of the process, a crash of the
+// Durability: with [SyncAlways], the default, a record that Append acknowledged survives a kill of the process, a crash of the
 // machine and a power loss. With [SyncInterval] a record is visible before it is on disk: a crash loses the newest records, and
 // their readers get a gap. In both cases no sequence number is used twice.
 //
@@ -50,7 +50,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Sync says when Append returns.
+// Sync defines when Append returns.
 type Sync int
 
 const (
@@ -152,7 +152,7 @@ type Log struct {
 	taken sync.Mutex // held while the store is taken away
 	mu    sync.Mutex // guards the following fields
 	store *store
-	why   error           // why there is no store
+	why   error           // the reason if there is no store
 	back  chan struct{}   // closed when the store is put back; nil: it is not taken away
 	last  eventlog.Bounds // when it was taken away
 
@@ -292,7 +292,7 @@ func (l *Log) publish(head eventlog.Position) {
 	l.head.Store(&head)
 	select {
 	case l.watch <- struct{}{}:
-	default: // the receiver has a value waiting already
+	default: // a value already waits for the receiver
 	}
 }
 

@@ -89,7 +89,7 @@ func (l *Log) syncNow() {
 		return
 	}
 	defer s.release()
-	head := l.Head() // of this store, as nobody replaces it meanwhile
+	head := l.Head() // of this store: it is held, so it cannot be replaced
 	if s.db.Failed() {
 		return
 	}

@@ -34,7 +34,7 @@ var (
 	ErrNewFormat = errors.New("a newer version of tidings has written it")
 	ErrNoLog     = errors.New("there is no log in it")
 
-	errCannotRead = errors.New("tidings.json makes no sense")
+	errCannotRead = errors.New("tidings.json is invalid")
 	errNoIdentity = errors.New("it has the files of a store, but no tidings.json")
 )
 
@@ -59,7 +59,7 @@ func accessError(dir string, err error) error {
 	return &DirError{dir, remedy(err) + ", or name another directory", err}
 }
 
-// cannotMake reports whether a directory could not be made because its parent, which is there, takes none.
+// cannotMake reports whether the parent exists and no directory can be created in it.
 func cannotMake(err error) bool {
 	path, ok := errors.AsType[*fs.PathError](err)
 	return ok && path.Op == "mkdir" && errors.Is(err, fs.ErrNotExist)
@@ -138,7 +138,7 @@ func (d *directory) take(restored bool) (same bool, err error) {
 
 // claim is the part of take that needs the lock.
 func (d *directory) claim(restored bool) (same bool, err error) {
-	id, err := readIdentity(d.fs, d.name) // again, because another process may have had it until now
+	id, err := readIdentity(d.fs, d.name) // read again, because another process may have held the lock until now
 	if restored && (errors.Is(err, errCannotRead) || errors.Is(err, errNoIdentity)) {
 		err = nil
 	}
@@ -293,7 +293,7 @@ func checkRestored(fsys vfs.FS, dir string) error {
 	return err
 }
 
-// haveLog returns why if the store in a directory is not that of a log. It changes nothing.
+// haveLog returns the error why unless the store in a directory is that of a log. It changes nothing.
 func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 	lock, err := lockDir(fsys, dir)
 	if err != nil {
@@ -341,7 +341,7 @@ func onlyIfEmpty(fsys vfs.FS, dir string) error {
 	return nil
 }
 
-// writeOwner records which process has the directory open, for people. The lock is what protects it.
+// writeOwner records which process has the directory open, for people. Only the lock protects the directory.
 func writeOwner(fsys vfs.FS, dir string) error {
 	return replaceFile(fsys, dir, ownerFile, func(string) ([]byte, error) { return fmt.Appendf(nil, "%d\n", os.Getpid()), nil })
 }

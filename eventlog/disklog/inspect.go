@@ -95,7 +95,7 @@ type Stats struct {
 	Dead           int       // dead topics that are remembered
 	Keys           uint64    // idempotency keys that are remembered
 	Holes          []Hole
-	Closed         bool    // nothing was lost: the log was closed, or uses SyncAlways
+	Closed         bool    // no record was lost: the log was closed, or uses SyncAlways
 	Largest        []Topic // the topics with the most bytes, at most ten
 }
 

@@ -64,7 +64,7 @@ func appendName(b []byte, kind byte, name string) []byte {
 func cutName(key []byte) (name string, rest []byte, ok bool) {
 	i := bytes.IndexByte(key, escape)
 	if i >= 0 && i+1 < len(key) && key[i+1] == terminator {
-		return string(key[:i]), key[i+2:], true // almost always
+		return string(key[:i]), key[i+2:], true // the usual case: the name has no escapes
 	}
 	var b []byte
 	for i >= 0 && i+1 < len(key) {

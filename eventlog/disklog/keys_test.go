@@ -12,7 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// This test pins the format, so that old logs can be read. If it fails, raise format, or find a way that needs no change.
+// TestFormatOfKeysAndValuesDoesNotChange pins the format, so that old logs stay readable. If it fails, raise format, or find a way without a
+// change.
 func TestFormatOfKeysAndValuesDoesNotChange(t *testing.T) {
 	h := hash{0xaa, 0xbb, 15: 0xff}
 	var b bytes.Buffer
@@ -85,12 +86,12 @@ func TestValuesRoundTrip(t *testing.T) {
 	}
 	for _, damaged := range [][]byte{nil, {1}, {1, 0x80}, {1, 1, 0x80}} {
 		if _, err := decodeEntry(damaged); err == nil {
-			t.Errorf("entry % x is taken for one", damaged)
+			t.Errorf("the damaged entry % x decodes without an error", damaged)
 		}
 	}
 }
 
-// Keys must sort by topic, and no key of one topic may be between those of another.
+// FuzzNamesKeepTheirOrder: keys sort by topic, and no key of one topic comes between those of another.
 func FuzzNamesKeepTheirOrder(f *testing.F) {
 	f.Add("a", "a/b", uint64(1), uint64(2))
 	f.Add("a", "a\x00", uint64(math.MaxUint64), uint64(0))
@@ -110,12 +111,12 @@ func FuzzNamesKeepTheirOrder(f *testing.F) {
 		next := appendName(nil, kindIndex, a)
 		next[len(next)-1]++
 		if a < b && bytes.Compare(next, y) > 0 || a > b && bytes.Compare(next, y) < 0 {
-			t.Errorf("the key behind all of %q is on the wrong side of %q", a, b)
+			t.Errorf("the key behind all of %q sorts on the wrong side of %q", a, b)
 		}
 	})
 }
 
-// A damaged key is an error, never a panic.
+// FuzzCutNameTakesAnything: a damaged key is an error, never a panic.
 func FuzzCutNameTakesAnything(f *testing.F) {
 	f.Add([]byte("news\x00\x01"))
 	f.Add([]byte("a\x00\xffb\x00\x01rest"))

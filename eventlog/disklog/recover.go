@@ -151,7 +151,7 @@ func (l *Log) openToRead(why error) *store {
 	return s
 }
 
-// loadToRead reads what is kept in memory, and writes nothing. Records that readers have seen and that are gone become a hole.
+// loadToRead loads the state that the log keeps in memory, and writes nothing. Lost records that readers have seen become a hole.
 func (s *store) loadToRead(head eventlog.Position) error {
 	if err := errors.Join(s.whole(), s.loadMeta()); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// store is an open Pebble store, with what is kept in memory about its content. After a failure a Log opens another one.
+// store is an open Pebble store, with the state that the log keeps in memory. After a failure a Log opens another one.
 type store struct {
 	db     *guard.DB
 	damage damage
@@ -80,7 +80,7 @@ func (o *Options) tuning() pebble.Options {
 		L0CompactionThreshold: 4,
 		LBaseMaxBytes:         256 << 20,
 		MaxOpenFiles:          o.Files,
-		BytesPerSync:          1 << 20, // flushes reach the disk bit by bit and do not delay the sync of the write-ahead log
+		BytesPerSync:          1 << 20, // flushes reach the disk in small parts and do not delay the sync of the write-ahead log
 
 		BlockPropertyCollectors: []func() pebble.BlockPropertyCollector{collectRanges},
 	}
@@ -136,7 +136,7 @@ func (l *Log) openDB(readOnly error) (*store, error) {
 	return s, nil
 }
 
-// progress decodes what a batch of the committer says about acknowledged records, for [guard.Options].
+// progress decodes which records a batch of the committer reports as acknowledged, for [guard.Options].
 func progress(key, value []byte) (guard.Progress, bool) {
 	switch string(key) {
 	case metaGeneration:
@@ -158,7 +158,7 @@ func openError(dir string, err error) error {
 	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, asDamage(err)}
 }
 
-// load reads what is kept in memory, and writes what must be on disk before the first append.
+// load reads the state that the log keeps in memory, and writes what must be on disk before the first append.
 func (s *store) load(newGeneration bool, proven proofs) error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err != nil {
@@ -178,7 +178,7 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 	newGeneration, lost := s.loseProven(proven, newGeneration)
 	if noProof := proven == (proofs{}); s.noted && noProof && !newGeneration {
 		newGeneration, lost = true, true
-		s.damage.log.Error("the file "+acknowledgedFile+" of the log is missing or damaged, so that nobody knows whether acknowledged records are missing; "+
+		s.damage.log.Error("the file "+acknowledgedFile+" of the log is missing or damaged, so that acknowledged records may be missing unnoticed;  "+
 			"the log begins a new generation, and readers that resume get a gap; check the disk, and restore the log from a backup if the records matter",
 			"dir", s.damage.dir, "head", s.position().String())
 	}
@@ -304,7 +304,7 @@ func (s *store) loadMeta() error {
 	return err
 }
 
-// setCounts sets the counters in memory to what the store says.
+// setCounts sets the counters in memory to those of the store.
 func (s *store) setCounts() {
 	t := s.trim.Load()
 	s.events.Store(int64(s.head.events - t.events))

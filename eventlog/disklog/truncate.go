@@ -102,7 +102,7 @@ func (s *store) resume() error {
 	var after uint64
 	gen, ok := cutNumbers(value, &after)
 	if !ok || !eventlog.ValidGeneration(string(gen)) {
-		return corrupt("mark of a cut", "it makes no sense")
+		return corrupt("mark of a cut", "its value is invalid")
 	}
 	return s.cut(string(gen), after, true)
 }

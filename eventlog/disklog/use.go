@@ -47,7 +47,7 @@ func (l *Log) hold(ctx context.Context) (*store, error) {
 // release ends a use or hold.
 func (s *store) release() { s.users.Done() }
 
-// take takes the store away once nobody holds it. It returns nil if there is none. Other calls of take wait until put.
+// take waits until no call holds the store, and takes it away. It returns nil if there is none. Other calls of take wait until put.
 func (l *Log) take() *store {
 	l.taken.Lock()
 	l.mu.Lock()

@@ -44,10 +44,10 @@ var keys = []test{
 		b.open(everything())
 		b.append(keyed("k", "a", "x"))
 		if r := b.append(keyed("k", "b", "x"))[0]; r.Duplicate {
-			b.Errorf("the key of another topic is taken for the same")
+			b.Errorf("the key of another topic counts as the same key")
 		}
 		if r := b.append(eventlog.Record{Topics: []string{"c", "a"}, Key: "k"})[0]; r.Duplicate {
-			b.Errorf("the key of another canonical topic is taken for the same")
+			b.Errorf("the key of another canonical topic counts as the same key")
 		}
 	}},
 	{"KeyTwiceInABatchIsStoredOnce", func(b *bench) {

@@ -84,7 +84,7 @@ type test struct {
 	run     func(*bench)
 }
 
-// clock is a clock that only moves when it is told to.
+// clock is a clock that moves only when the test moves it.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -104,7 +104,7 @@ func (c *clock) move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// bench is a log under test with helpers.
+// bench is a test bench: a log under test, with helpers.
 type bench struct {
 	*testing.T
 	Harness
@@ -127,7 +127,7 @@ func (b *bench) open(r *eventlog.Retention) {
 	b.Cleanup(closeLog)
 }
 
-// everything is a retention that keeps everything.
+// everything returns a retention that trims nothing.
 func everything() *eventlog.Retention {
 	return &eventlog.Retention{Bytes: -1, Events: -1, Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**")}}}
 }
@@ -172,7 +172,7 @@ func (b *bench) refuse(want error, records ...eventlog.Record) {
 	_ = b.refusal(want, records...) // refusal checks the error
 }
 
-// refusal is refuse, and returns the error.
+// refusal is like refuse and returns the error.
 func (b *bench) refusal(want error, records ...eventlog.Record) error {
 	b.Helper()
 	before, head := b.all(eventlog.Everything()), b.log.Head()

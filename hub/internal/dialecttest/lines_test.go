@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// lines is a dialect. GET /lines/T subscribes to a topic; with a * at the end of T, to all topics with that prefix. POST /lines/T publishes an
-// event; with private=1 only members get it.
+// lines is a dialect. GET /lines/T subscribes to a topic; with a * at the end of T, to all topics with that prefix. POST /lines/T publishes
+// an event; with private=1 only members get it.
 type lines struct{}
 
 func (lines) Routes() []hub.Route {

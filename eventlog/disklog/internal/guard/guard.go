@@ -77,7 +77,7 @@ type Options struct {
 type Progress struct {
 	Position     uint64 // that the batch reaches
 	Acknowledged uint64 // the newest one that was acknowledged when the batch was written; 0: not known
-	Restart      bool   // positions before this batch mean nothing from here on
+	Restart      bool   // positions before this batch are not valid any more
 }
 
 // DB is a Pebble store behind a fence. After the first failed write, Pebble still reports success: callers check [DB.Err] after
@@ -136,7 +136,7 @@ func open(dir string, o *Options) (_ *DB, err error) {
 	return db, err
 }
 
-// options returns Pebble's options with what the guard decides.
+// options returns Pebble's options with those that the guard sets.
 func (db *DB) options(o *Options) *pebble.Options {
 	p := o.Pebble
 	p.FS, p.Lock, p.ReadOnly = db.fence, o.Lock, o.ReadOnly != nil
@@ -185,7 +185,7 @@ type logger struct {
 
 var _ pebble.Logger = (*logger)(nil)
 
-// Infof drops what Pebble says about every flush and compaction.
+// Infof drops Pebble's messages about every flush and compaction.
 func (l *logger) Infof(string, ...any) {}
 
 func (l *logger) Errorf(format string, args ...any) {

@@ -176,7 +176,7 @@ func (c *tailChecker) check(kind chunks, name string, number uint64, entry func(
 	return whole, info.Size() > whole, err
 }
 
-// continues reports whether what follows a place that makes no sense proves that the place was on disk.
+// continues reports whether the bytes after an invalid place prove that the place was on disk.
 func (c *tailChecker) continues(kind chunks, f io.ReaderAt, from int64, number uint64) (bool, error) {
 	if kind.header == logChunks.header {
 		return laterBatches(f, from, number, c.progress)
