@@ -14,6 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub/internal/peers"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // ClusterOptions are the settings of a hub whose log is an [eventlog.Shared]: it is one of several hubs with the same events.
@@ -189,10 +190,10 @@ func (h *Hub) checkHub(r *http.Request) error {
 	case h.cluster == nil:
 		return h.noCluster()
 	case len(h.cluster.opts.Key) == 0:
-		return problem(http.StatusNotFound, problemNotFound, "this hub has no cluster key, without which hubs ask each other nothing")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub has no cluster key, without which hubs ask each other nothing")
 	}
 	if err := peers.Verify(r, h.cluster.opts.Key, time.Now()); err != nil {
-		p := problem(http.StatusUnauthorized, problemUnauthorized, "this path is for the other hubs of the cluster; %s", err)
+		p := NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "this path is for the other hubs of the cluster; %s", err)
 		p.Err = err
 		return p
 	}
@@ -200,5 +201,5 @@ func (h *Hub) checkHub(r *http.Request) error {
 }
 
 func (h *Hub) noCluster() *Problem {
-	return problem(http.StatusNotFound, problemNotFound, "this hub is not part of a cluster")
+	return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub is not part of a cluster")
 }

@@ -34,15 +34,16 @@
 //
 // # The path of an event
 //
-//	POST ─▶ routes ─▶ authorize ─▶ publish, ingest ─▶ append ─▶ log ─▶ fan-out ─▶ sockets
-//	GET  ─▶ routes ─▶ authorize ─▶ subscribe ─▶ stream ─▶ attach ─▶ fan-out
+//	POST ─▶ routes ─▶ native ─▶ authorize ─▶ receive, body ─▶ append ─▶ log ─▶ fan-out ─▶ sockets
+//	GET  ─▶ routes ─▶ native ─▶ authorize ─▶ stream ─▶ attach ─▶ fan-out
 //
 // Package hub/internal/fanout holds the path from the log to the sockets. This package holds the HTTP around it.
 //
 // # Dialects
 //
 // A [Dialect] defines the paths, the requests and the answers of one interface. The native dialect is always there: its routes are /events
-// and /api/v1/topics. [Options.Dialects] adds others on the same log.
+// and /api/v1/topics. [Options.Dialects] adds others on the same log. The files of the native dialect, native*.go, use only what this package
+// exports.
 package hub
 
 import (
@@ -61,7 +62,6 @@ type Hub struct {
 	fanout      *fanout.Fanout
 	opts        Options
 	routes      []served
-	ignored     map[string]bool // parameters
 	limits      *limits
 	bodies      *bodyMemory
 	appending   sharedTimeout
@@ -96,6 +96,12 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	}
 	return h, nil
 }
+
+// Options returns the options of the hub, with their defaults, for dialects. The caller must not change their slices.
+func (h *Hub) Options() Options { return h.opts }
+
+// Log returns the log that the hub serves, nil before [Hub.Open], for dialects that look up more than a stream gives.
+func (h *Hub) Log() eventlog.Log { return h.log }
 
 // Streams returns the number of open streams.
 func (h *Hub) Streams() int {

@@ -17,7 +17,7 @@ import (
 func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodPost, "/events/news?topic=sports&type=note&access_token=secret", nil)
-	p, err := new(Hub).parseParams(r.URL.RawQuery)
+	p, err := parseParams(new(Hub), r.URL.RawQuery)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub, err := parsePublication(r, p, path)
+	pub, err := parsePost(r, p, path)
 	if err != nil {
 		t.Fatal(err)
 	}
