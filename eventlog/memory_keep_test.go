@@ -116,6 +116,6 @@ func TestMemoryShrinksAfterABurst(t *testing.T) {
 		appendTo(t, m, event("", "t"))
 	}
 	if h := m.Held(); h.Records > 100 {
-		t.Errorf("it holds %+v", h)
+		t.Errorf("after the burst the log holds %+v", h)
 	}
 }

@@ -208,7 +208,7 @@ func TestSelectorIsAUnion(t *testing.T) {
 	s := eventlog.Select([]string{"b", "a", "b"}, eventlog.MustPattern("c/**"))
 	for topic, want := range map[string]bool{"a": true, "b": true, "c": true, "c/d": true, "d": false, "": false, "A": false} {
 		if s.Match(topic) != want {
-			t.Errorf("it matches %q: %v", topic, !want)
+			t.Errorf("the selector matches %q: %v", topic, !want)
 		}
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, s.Names()); diff != "" {

@@ -117,7 +117,7 @@ func TestClientThatDispatchesAtEveryBlankLineGetsNoEmptyEvent(t *testing.T) {
 			s.Errorf("a page gets %q, want %q; and %+v", got, want, wrong)
 		}
 		if client.LastEventID != s.log.Head().String() || client.Retry == "" {
-			s.Errorf("it ends at %+v, want a reconnection time, and the head, %s", client, s.log.Head())
+			s.Errorf("the stream ends with %+v, want a reconnection time and the ID %s", client, s.log.Head())
 		}
 	})
 }

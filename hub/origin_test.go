@@ -48,7 +48,7 @@ func TestRefusedOriginsAreLogged(t *testing.T) {
 	visit(http.MethodGet, "http://localhost:3005")
 	visit(http.MethodGet, "http://localhost:3005")
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "origin=http://localhost:3005\n") {
-		t.Errorf("it says %s", got)
+		t.Errorf("the log has %q, want one line with the origin", got)
 	}
 	for i := range 100 {
 		visit(http.MethodPost, fmt.Sprint("http://made-up.example:", i+1))

@@ -45,7 +45,7 @@ func TestMisplacedTokensAreNotRepeated(t *testing.T) {
 			"a segment of dots":       {k, request{path: "/events/../" + token}, http.StatusBadRequest},
 			"an escaped slash":        {k, request{path: "/events/a%2F" + token}, http.StatusBadRequest},
 			"an escaped token":        {k, request{path: "/events/a//" + strings.ReplaceAll(strings.ReplaceAll(token, "e", "%65"), ".", "%2E")}, http.StatusBadRequest},
-			"a pattern that is none":  {k, request{path: "/events/" + token + "*"}, http.StatusBadRequest},
+			"an invalid pattern":      {k, request{path: "/events/" + token + "*"}, http.StatusBadRequest},
 			"a publication to many":   {k, request{path: "/events/" + token + "/**", body: "x"}, http.StatusBadRequest},
 			"a topic that is not NFC": {k, request{path: "/events/e%CC%81" + token}, http.StatusBadRequest},
 			"an unknown parameter":    {k, request{path: "/events/news?" + token + "=1"}, http.StatusBadRequest},

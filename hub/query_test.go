@@ -31,7 +31,7 @@ func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 		token  string
 		status int
 	}{
-		"nobody":          {"", http.StatusUnauthorized},
+		"no token":        {"", http.StatusUnauthorized},
 		"a bad token":     {"garbage", http.StatusUnauthorized},
 		"nothing granted": {k.token(access.Grant{Subject: "bob"}), http.StatusForbidden},
 		"over the limit":  {token, http.StatusServiceUnavailable},

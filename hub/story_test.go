@@ -29,7 +29,7 @@ func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
 			s.Fatal(err)
 		}
 		if got := f.gap(); got.Reason != "reset" || got.To != "newgn-1" {
-			s.Errorf("it gets %+v", got)
+			s.Errorf("the live subscriber gets %+v, want a gap", got)
 		}
 		select {
 		case e := <-f.events:

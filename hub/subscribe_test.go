@@ -425,7 +425,7 @@ func TestInterestIsEmptyAfterAllDisconnect(t *testing.T) {
 			followers = append(followers, f)
 		}
 		if n := s.hub.Streams(); n != 20 {
-			s.Errorf("there are %d subscribers", n)
+			s.Errorf("there are %d subscribers, want 20", n)
 		}
 		for _, f := range followers {
 			f.close()

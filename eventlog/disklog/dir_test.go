@@ -323,7 +323,7 @@ func TestWrongOptionsAreTyped(t *testing.T) {
 		}
 	}
 	if all := listing(t, dir); len(all) > 0 {
-		t.Errorf("there is %v", all)
+		t.Errorf("invalid options have created %v", all)
 	}
 }
 
