@@ -16,9 +16,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// The write-ahead log cannot show that its own end is missing. If the process is killed and the file is then damaged, truncated or
-// overwritten with zeros, Pebble replays what comes before, and the log would use the same numbers again. Therefore the log
-// keeps the newest position that is on disk in a second file.
+// The write-ahead log cannot show that its own end is missing. After a kill, its end may be damaged, truncated or overwritten
+// with zeros. Pebble then replays only the part before, and the log would use the same numbers again. Therefore the log keeps the
+// newest position that is on disk in a second file.
 //
 // With SyncAlways the finisher overwrites the position after each sync and before it acknowledges: it is the newest acknowledged one.
 // With SyncInterval the syncer does so after each interval, and the finisher after a batch with a lease. The write has no sync of its

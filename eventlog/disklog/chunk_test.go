@@ -243,8 +243,8 @@ func TestClockBehindTheNewestRecordIsLogged(t *testing.T) {
 	}
 }
 
-// TestPatternReadersDoNotVisitAllTopicsForEachPage: while topics trim all the time, a reader that catches up by pattern must not make the log
-// visit the state of every topic for each page.
+// TestPatternReadersDoNotVisitAllTopicsForEachPage: topics trim all the time while a reader catches up by pattern. The log must not visit
+// the state of every topic for each page.
 func TestPatternReadersDoNotVisitAllTopicsForEachPage(t *testing.T) {
 	o, _ := stillOptions(rule("count/*", eventlog.Rule{Count: 1}), rule("moves", eventlog.Rule{Count: 1}))
 	log := mustOpen(t, "log", o)

@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// A process is killed after 20 acknowledged batches of 500 events. One bad byte at 30 % of its write-ahead log could make the next start drop
-// half of the events without a gap, and use their numbers again.
+// A process is killed after 20 acknowledged batches of 500 events. One byte at 30 % of its write-ahead log is damaged. The next start must
+// not drop half of the events without a gap and use their numbers again.
 
 // mustKill returns the files of a process that was killed after it appended some batches, each after the previous one was
 // acknowledged. With a small memtable, Pebble writes several write-ahead logs and recycles their files. With SyncInterval an

@@ -19,7 +19,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// cutLogs calls f with copies of a directory in which the oldest of at least least write-ahead logs is cut off at one of its entries.
+// cutLogs calls f with copies of a directory that has least write-ahead logs or more. In each copy the oldest of them is cut off at another
+// entry.
 func cutLogs(t *testing.T, fs vfs.FS, least int, f func(fs vfs.FS)) {
 	t.Helper()
 	files := contents(t, fs)

@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestDirectoryDoesNotGrowWithTheNamesOfDeadTopics: 98,000 topics with names of 1,000 bytes and one small event each could take 266 MB more
-// on disk than retention by bytes allows, 20 MB, if the names of dead topics had no limit of their own.
+// TestDirectoryDoesNotGrowWithTheNamesOfDeadTopics: retention by bytes does not count the names of dead topics, so they need a limit of
+// their own. Without one, 98,000 topics with names of 1,000 bytes took 266 MB on disk beyond a retention of 20 MB.
 //
 // The test counts the bytes of all files after a restart. While the log is open, write-ahead logs and tables that wait for compaction come on
 // top. Both are bounded, and neither grows with the number of topics.

@@ -9,8 +9,8 @@ import (
 )
 
 // Gaps are found in three steps of rising cost. First: was anything trimmed after the position? Second: do the marks of the
-// selected topics allow for a loss (see marks)? Third: read the state of each topic, which is usually one key, and one more for
-// each record that the topic trimmed and another topic still has.
+// selected topics allow for a loss (see marks)? Third: read the state of each topic. That is usually one key, and one more for
+// each record that the topic trimmed and another still has.
 
 // start checks the position of a query.
 func start(q *eventlog.Query, head eventlog.Position) error {

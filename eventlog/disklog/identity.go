@@ -208,8 +208,8 @@ func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	}
 }
 
-// makeDir creates the directory and its parents. As long as there is no log in it, it syncs all parents, because a process that
-// created them may have died before it synced them. Pebble syncs only the direct parent.
+// makeDir creates the directory and its parents. While there is no log in it, makeDir syncs all parents: a process that created
+// them may have died before it synced them. Pebble syncs only the direct parent.
 func makeDir(fsys vfs.FS, dir string) error {
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return err

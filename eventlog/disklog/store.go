@@ -367,8 +367,8 @@ func setHole(b *pebble.Batch, h hole) error {
 
 // get returns a copy of a value, nil if there is none.
 //
-// Pebble's Get uses the filters of tables. It meets only damage in the key's own block or in a filter, but a damaged filter is large,
-// and slow to read (see package guard). So once damage was found, get tries without filters first.
+// Pebble's Get uses the filters of tables. It meets only damage in the key's own block or in a filter. But a damaged filter is
+// large and slow to read (see package guard). So once damage was found, get tries without filters first.
 func (s *store) get(key []byte) ([]byte, error) {
 	if s.damage.found.Load() {
 		if value, err := s.seek(key); !isCorrupt(err) {

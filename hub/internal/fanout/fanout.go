@@ -12,8 +12,8 @@
 //	start ─▶ stream ─┴─▶ replayer: cursor ◀────────────────┘
 //
 // Each step above is a file. The tail reads each new record once and puts it into the window. A shard is a goroutine, about one for each
-// core, that owns its subscribers. It takes the new events from the window, finds the groups that want them, joins the bytes for each
-// group, and sends them to each member.
+// core, that owns its subscribers. It takes the new events from the window and finds the groups that want them. For each group it joins the
+// bytes, and sends them to each member.
 //
 // Subscribers with the same selector and the same encoding form a group. Its live members are all at the same position, so that a member
 // costs one send. A subscriber that is behind leaves the live members and gets a cursor, whatever the reason: a reconnection, a full

@@ -16,14 +16,13 @@
 // cover only a part of the synced bytes (compare pull request 6031). [Open] checks these files first and refuses a store whose
 // files prove that something is missing.
 //
-// Manifest rotation (fence.go). The marker file that names the manifest and the manifest itself become durable by one sync of
-// the directory. If a file system reorders them, a power loss leaves a marker without a manifest, and Pebble cannot open the
-// store (issue 5825, fixed upstream by pull request 5915, not in 2.1.7). The fence syncs the directory before it creates a
-// marker.
+// Manifest rotation (fence.go). The marker file that names the manifest and the manifest itself become durable by one sync of the
+// directory. If a file system reorders them, a power loss leaves a marker without a manifest, and Pebble cannot open the store.
+// See issue 5825; pull request 5915 fixes it, not in 2.1.7. The fence syncs the directory before it creates a marker.
 //
-// Damaged blocks (blocks.go). Pebble reads a damaged block again for each caller, and each time flips every single bit to see
-// whether the checksum then matches (issue 2571): 13 ms for 4 KiB, half a minute for each MiB.
-// Further reads of a block that Pebble has reported fail at once.
+// Damaged blocks (blocks.go). Pebble reads a damaged block again for each caller. Each time it flips every single bit to see
+// whether the checksum then matches (issue 2571). That takes 13 ms for 4 KiB, and half a minute for each MiB. Further reads of a
+// block that Pebble has reported fail at once.
 //
 // Compactions (compactions.go). Pebble retries a failed compaction at once (issue 908), so that one damaged block keeps a
 // processor and the disk busy. It also stops writers when compactions fall behind, without a way to cancel the wait.
