@@ -11,7 +11,7 @@ import (
 // ClusterStatus is the answer of /api/v1/cluster: the hubs of the cluster, as this hub knows them.
 type ClusterStatus struct {
 	Name string      `json:"name"` // of the hub that answers, which is the first of Hubs
-	Hubs []peers.Hub `json:"hubs"` // those heard of in the last 10 seconds
+	Hubs []peers.Hub `json:"hubs"` // the hubs that were heard of in the last 10 seconds
 	Log  any         `json:"log,omitempty"`
 }
 

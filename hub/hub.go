@@ -44,6 +44,13 @@
 // A [Dialect] defines the paths, the requests and the answers of one interface. The native dialect is always there: its routes are /events
 // and /api/v1/topics. [Options.Dialects] adds others on the same log. The files of the native dialect, native*.go, use only what this package
 // exports.
+//
+// # Clusters
+//
+// Several hubs can serve the same events if their logs follow one shared log ([eventlog.Shared]). A client may resume at any of them:
+// positions are the same on every hub. A hub that is behind a client's position waits for its log. A hub without contact to the shared log
+// ends its streams, so that clients find another hub. With [Options.Cluster] hubs also exchange revocations, and answer administrators for
+// all of them.
 package hub
 
 import (
@@ -134,8 +141,8 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// EnterLameDuck makes /readyz answer 503 from now on, so that load balancers send no new clients. The hub serves everything as before. Call it
-// some seconds before Shutdown, so that the load balancers have noticed by then.
+// EnterLameDuck makes /readyz answer 503 from now on, so that load balancers send no new clients. The hub serves everything as before. Call
+// it some seconds before Shutdown, so that the load balancers have noticed by then.
 func (h *Hub) EnterLameDuck() { h.lameDuck.Store(true) }
 
 // awaitEnding waits until the functions that OnStream returned have returned.

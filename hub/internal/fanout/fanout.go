@@ -20,6 +20,8 @@
 // socket, a request for history. Replayers advance cursors through the window, or through the log below it, until the shard can take the
 // subscriber back. Subscribers have no queues, and slow consumers have no other path.
 //
+// While the log cannot be read, or has no contact with the shared log, the package ends its streams and refuses new ones (refuse.go).
+//
 // # Delivery
 //
 // Bytes leave in one of two ways, behind the interface delivery:
