@@ -17,7 +17,12 @@ var (
 	ErrPosition    = errors.New("eventlog: not a position")
 	ErrCorrupt     = errors.New("eventlog: corrupt data")
 	ErrUnavailable = errors.New("eventlog: the store takes no records at the moment")
+	ErrMirror      = errors.New("eventlog: the log is a mirror, which takes records from its shared log only")
+	ErrNotMirror   = errors.New("eventlog: the log was not opened as a mirror")
 )
+
+// ErrNoGeneration is returned by a [Mirror] before its first SetGeneration. It matches ErrUnavailable.
+var ErrNoGeneration error = &UnavailableError{Reason: "it mirrors a shared log and has got nothing from it yet; try again later"}
 
 // Reason says why records are missing.
 type Reason string
@@ -63,7 +68,7 @@ type EndedError struct {
 }
 
 func (e *EndedError) Error() string {
-	return fmt.Sprintf("eventlog: topic %s has ended at %v; publish to another one, or wait until retention frees the name",
+	return fmt.Sprintf("eventlog: topic %s has ended at %v; publish to another one, or wait until the end expires",
 		quote(e.Topic), e.End)
 }
 

@@ -15,7 +15,7 @@ var seedFlag = flag.Uint64("memory.seed", 0, "repeat a random test of the log in
 
 func memoryHarness() logtest.Harness {
 	return logtest.Harness{Mirror: true, Lookup: true, Open: func(t *testing.T, o logtest.Options) eventlog.Log {
-		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.Retention, Now: o.Now})
+		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.Retention, Mirror: o.Mirror, Now: o.Now})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -150,11 +150,11 @@ func TestClosedMemoryKeepsHeadAndBounds(t *testing.T) {
 	}
 	ctx, invalid := t.Context(), []eventlog.Record{{}}
 	_, appendErr := m.Append(ctx, invalid)
-	_, atErr := m.AppendAt(ctx, invalid)
+	_, endErr := m.End(ctx, "t")
 	_, readErr := m.Read(ctx, eventlog.Query{})
 	_, seekErr := m.Seek(ctx, eventlog.Everything(), eventlog.Start{Last: -1})
 	_, _, lookupErr := m.Lookup(ctx, "")
-	errs := []error{appendErr, atErr, readErr, seekErr, lookupErr, m.Skip(ctx, 0, ""), m.SetGeneration(ctx, "", 7)}
+	errs := []error{appendErr, endErr, readErr, seekErr, lookupErr, m.Skip(ctx, 0, ""), m.SetGeneration(ctx, "", 7)}
 	for i, err := range errs {
 		if !errors.Is(err, eventlog.ErrClosed) {
 			t.Errorf("%d: %v", i, err)

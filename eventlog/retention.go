@@ -38,8 +38,17 @@ type Retention struct {
 type Rule struct {
 	Pattern Pattern
 	Age     time.Duration // trim older records; 0: no limit
-	Count   int           // trim all but this many of the newest; 0: no limit. The record that ends a topic is neither counted nor trimmed
+	Count   int           // trim all but this many of the newest; 0: no limit. A last record that ends the topic is neither counted nor trimmed
 	Latest  int           // supersede all but this many of the newest; 0: no limit. Ends as for Count
+}
+
+// EndAge returns for how long an end holds in a topic with this rule: for the rule's age, or 7 days if it has none. The topic has ended
+// for every record whose time is at most this much later than the end's. Count, Latest, Bytes and Events do not free a name.
+func (r *Rule) EndAge() time.Duration {
+	if r.Age > 0 {
+		return r.Age
+	}
+	return defaultAge
 }
 
 const (

@@ -38,8 +38,9 @@ func appendAcknowledged(b []byte, p eventlog.Position) []byte {
 
 // acknowledged is the file of that name. The zero value has no file yet; begin creates it.
 type acknowledged struct {
-	fs  vfs.FS
-	dir string
+	fs   vfs.FS
+	dir  string
+	none bool // a mirror has no such file: what it has lost comes again
 
 	mu   sync.Mutex // guards the following fields
 	file vfs.File
@@ -70,6 +71,9 @@ func (a *acknowledged) begin(p eventlog.Position) error {
 
 // raise records that everything up to a position of the same generation is on disk. Positions may come in any order.
 func (a *acknowledged) raise(p eventlog.Position) error {
+	if a.none {
+		return nil
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if p.Seq <= a.seq.Load() {
@@ -127,6 +131,9 @@ func readAcknowledged(fsys vfs.FS, dir string) (eventlog.Position, error) {
 
 // beginAcknowledged creates the file again and then notes in the store that it is there.
 func (s *store) beginAcknowledged() error {
+	if s.mirror {
+		return nil
+	}
 	err := s.acknowledged.begin(s.position())
 	if err != nil || s.noted {
 		return err
@@ -137,6 +144,9 @@ func (s *store) beginAcknowledged() error {
 
 // forgetAcknowledged removes the file, after the note that it is there.
 func (s *store) forgetAcknowledged() error {
+	if !s.noted && s.mirror {
+		return nil
+	}
 	s.noted = false
 	return errors.Join(
 		s.apply(func(b *pebble.Batch) error { return b.Delete([]byte(metaAcknowledged), nil) }),

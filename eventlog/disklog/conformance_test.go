@@ -34,7 +34,7 @@ func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 	}
 	return logtest.Harness{
 		Open: func(t *testing.T, o logtest.Options) eventlog.Log {
-			with := opened{"log", disklog.Options{Retention: o.Retention, Now: o.Now, Sync: mode}}
+			with := opened{"log", disklog.Options{Retention: o.Retention, Mirror: o.Mirror, Now: o.Now, Sync: mode}}
 			with.o.TrimOnlyWhenAsked()
 			if fs != nil {
 				with.o.SetFS(fs())
@@ -62,7 +62,7 @@ func TestLogAgreesWithTheModel(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			seed, operations := number("TIDINGS_SEED", seed), number("TIDINGS_OPS", 250)
-			logtest.RunRandom(t, harness(disklog.Sync(seed%2), inMemory), seed, int(operations))
+			logtest.RunRandom(t, harness(disklog.SyncAlways+disklog.Sync(seed%2), inMemory), seed, int(operations))
 		})
 	}
 }

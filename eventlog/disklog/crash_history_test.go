@@ -126,7 +126,7 @@ func (h *history) stored(b *batch, receipts []eventlog.Receipt, uncertain bool) 
 		switch {
 		case r.Gen != h.gen:
 			return fmt.Errorf("a receipt of generation %s, not %s", r.Gen, h.gen)
-		case r.Refused != nil || r.Duplicate != duplicate:
+		case r.Duplicate != duplicate:
 			return fmt.Errorf("one record of the batch has another outcome: %+v", r)
 		case known && (!r.Duplicate || first != place{r.Seq, r.Time}):
 			return fmt.Errorf("record %v is at %v, and got the receipt %+v", b.ids[i], first, r)

@@ -21,7 +21,7 @@ func (s *store) cut(gen string, after uint64, write bool) error {
 		view: v, write: write, batch: s.db.NewBatch(), after: after, head: s.head, meta: *v.trim,
 		lowered: make(map[string]struct{}),
 	}
-	for _, step := range []func() error{c.records, c.keys, c.states, c.newest, c.cutHoles} {
+	for _, step := range []func() error{c.records, c.keys, c.ends, c.states, c.newest, c.cutHoles} {
 		if err == nil {
 			err = step()
 		}
@@ -225,7 +225,7 @@ func (c *cutter) states() error {
 func (c *cutter) lowerState(topic string, was topicState) error {
 	last := min(was.last, c.after)
 	state := topicState{last, min(was.trimmed, c.after), min(was.gone, c.after)}
-	if was.last > was.trimmed || c.s.ret.Rule(topic).Latest > 0 {
+	if was.last > was.trimmed || c.s.ret().Rule(topic).Latest > 0 {
 		state = topicState{last, last, last}
 	}
 	c.meta.trimmed, c.meta.gone = max(c.meta.trimmed, state.trimmed), max(c.meta.gone, state.gone)

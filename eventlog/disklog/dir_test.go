@@ -310,7 +310,7 @@ func TestWrongOptionsAreTyped(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
 	for _, o := range []disklog.Options{
-		{Sync: 2},
+		{Sync: 3},
 		{Sync: -1},
 		{Interval: -1},
 		{Cache: -1},

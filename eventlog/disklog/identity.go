@@ -34,6 +34,10 @@ var (
 	ErrNewFormat = errors.New("a newer version of tidings has written it")
 	ErrNoLog     = errors.New("there is no log in it")
 
+	// The directory is open for another role than it has, see Options.Mirror.
+	ErrIsMirror  = errors.New("it mirrors the shared log of a cluster")
+	ErrNotMirror = errors.New("it is the log of a single hub, not a mirror")
+
 	errCannotRead = errors.New("tidings.json is invalid")
 	errNoIdentity = errors.New("it has the files of a store, but no tidings.json")
 )
@@ -89,6 +93,7 @@ type identity struct {
 	About       string `json:"about"`
 	Format      int    `json:"format"`
 	Fingerprint string `json:"fingerprint,omitempty"`
+	Mirror      bool   `json:"mirror,omitempty"`
 }
 
 const about = "An event log of Tidings. Look into it with: tidings log stats DIR. After restoring a copy: tidings log restored DIR."
@@ -98,6 +103,8 @@ type directory struct {
 	fs   vfs.FS
 	name string
 	lock *pebble.Lock
+
+	mirror bool // it is to be opened as a mirror
 }
 
 // real reports whether the directory is on disk rather than in a test's file system.
@@ -145,13 +152,36 @@ func (d *directory) claim(restored bool) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if err := d.checkRole(id); err != nil {
+		return false, err
+	}
 	if empty := id.Format == 0 && !restored; empty { // from now on a store in this directory is recognised as a log
 		return false, d.writeIdentity(func(string) string { return unsettled })
 	}
 	if err := checkStore(d.fs, d.name, id); err != nil {
 		return false, err
 	}
+	if d.mirror { // a copy may go on: its numbers come from the shared log
+		return id.Fingerprint != unsettled, nil
+	}
 	return !restored && id.Fingerprint == d.mark(d.fs.PathJoin(d.name, identityFile)), nil
+}
+
+// checkRole returns an error if the directory has another role than it is opened for.
+func (d *directory) checkRole(id identity) error {
+	switch {
+	case id.Format == 0 || id.Mirror == d.mirror:
+		return nil
+	case id.Mirror:
+		return &DirError{
+			d.name, "open it as a part of its cluster, name another directory, or make it the log of a single hub, after which clients with a position get a gap",
+			ErrIsMirror,
+		}
+	}
+	return &DirError{
+		d.name, "name another directory, or make it a mirror, which keeps its records; clients with a position get a gap once the cluster gives them new positions",
+		ErrNotMirror,
+	}
 }
 
 // unsettled is the fingerprint of a directory whose log has no generation yet. It equals no other fingerprint, so that the next
@@ -172,7 +202,7 @@ func (d *directory) settle(same bool) error {
 // writeIdentity writes tidings.json with the fingerprint of the new file itself, which mark returns.
 func (d *directory) writeIdentity(mark func(path string) string) error {
 	return replaceFile(d.fs, d.name, identityFile, func(path string) ([]byte, error) {
-		text, err := json.MarshalIndent(identity{About: about, Format: format, Fingerprint: mark(path)}, "", "  ")
+		text, err := json.MarshalIndent(identity{About: about, Format: format, Fingerprint: mark(path), Mirror: d.mirror}, "", "  ")
 		return append(text, '\n'), err
 	})
 }

@@ -58,6 +58,7 @@ func Inspect(dir string) (_ *Inspector, err error) {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	l := &Log{dir: d.name, fs: d.fs, lock: d.lock, opts: opts}
+	l.rules.Store(opts.Retention)
 	s, err := l.openDB(errInspecting)
 	if err != nil {
 		return nil, errors.Join(openError(d.name, err), d.lock.Close())

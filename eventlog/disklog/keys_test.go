@@ -33,10 +33,13 @@ func TestFormatOfKeysAndValuesDoesNotChange(t *testing.T) {
 		{"key in order", keyLineKey(nil, 7)},
 		{"publisher's id", namedKey(nil, kindID, "urn:1", 258)},
 		{"hole", appendSeq([]byte{kindHole}, 258)},
-		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease, metaAcknowledged}, " "))},
+		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease, metaAcknowledged, metaState, metaRetention}, " "))},
+		{"end", endKey(nil, "news")},
+		{"end in order", endLineKey(nil, 258, "news")},
+		{"end's value", ending{258, 7}.value()},
 		{"entry", entry{entryEnd | entryPlain, 300, 1000}.appendTo(nil)},
 		{"topic state", topicState{3, 2, 1}.value()},
-		{"head", headMeta{1, 2, 3, 4, 5, 6, 7, 8}.value()},
+		{"head", headMeta{1, 2, 3, 4, 5, 6, 7, 8, 9}.value()},
 		{"trim", trimMeta{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}.value()},
 		{"key use", keyUse{seq: 5, time: 6, content: h}.value()},
 		{"hash", hashBytes(sum([]byte("news"), []byte("order-1")))},
@@ -69,7 +72,7 @@ func TestValuesRoundTrip(t *testing.T) {
 	if got, err := decodeTopicState(s.value()); err != nil || got != s {
 		t.Errorf("topic state: got %v, %v, want %v", got, err, s)
 	}
-	h := headMeta{1, 2, 3, 4, 5, 6, 7, 8}
+	h := headMeta{1, 2, 3, 4, 5, 6, 7, 8, 9}
 	if got, err := decodeHeadMeta(h.value()); err != nil || got != h {
 		t.Errorf("head: got %v, %v, want %v", got, err, h)
 	}

@@ -14,6 +14,12 @@ func (l *Log) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, erro
 		return eventlog.Answer{}, err
 	}
 	defer s.release()
+	if err := l.begun(); err != nil {
+		if q.After.IsZero() {
+			err = nil
+		}
+		return eventlog.Answer{}, err
+	}
 	answer, err := s.read(ctx, q.WithDefaults(), l.Head())
 	return answer, typed(err)
 }

@@ -19,6 +19,9 @@ func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Sta
 		return eventlog.Query{}, err
 	}
 	defer s.release()
+	if err := l.begun(); err != nil {
+		return eventlog.Query{}, err
+	}
 	v, err := s.view(l.Head().Seq)
 	if err != nil {
 		return eventlog.Query{}, err

@@ -23,8 +23,9 @@ type store struct {
 	db     *guard.DB
 	damage damage
 	gen    string
-	fresh  bool // the store had no generation yet when it was opened
-	ret    *eventlog.Retention
+	mirror bool
+	fresh  bool                                // the store had no generation yet when it was opened
+	rules  *atomic.Pointer[eventlog.Retention] // of the log, with defaults
 	marks  *marks
 
 	acknowledged acknowledged
@@ -36,6 +37,7 @@ type store struct {
 
 	// Used by the trimmer only.
 	examined map[time.Duration]uint64 // by age, 0 for the total limits: everything before it was examined
+	ended    map[time.Duration]uint64 // by Rule.EndAge: the ends of all records before it were examined
 	swept    bool                     // all topics were examined since the store was opened
 	unread   unread
 
@@ -51,8 +53,9 @@ type store struct {
 	holes  atomic.Pointer[[]hole]   // in order
 	losses *losses
 	newest newest
-	events atomic.Int64 // number of existing records
-	bytes  atomic.Int64 // their size
+	time   atomic.Uint64 // of the newest record, which may not be visible yet; Unix milliseconds
+	events atomic.Int64  // number of existing records
+	bytes  atomic.Int64  // their size
 
 	deadTopics atomic.Int64 // number of dead topics that are remembered
 	deadBytes  atomic.Int64 // their eventlog.DeadTopicSize
@@ -96,9 +99,13 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 	if err != nil {
 		return nil, openError(l.dir, err)
 	}
-	proven := proofs{closed: readClosing(l.fs, l.dir).head}
-	if proven.acknowledged, err = readAcknowledged(l.fs, l.dir); err == nil {
-		err = s.load(newGeneration, proven)
+	if l.opts.Mirror {
+		err = s.loadMirror()
+	} else {
+		proven := proofs{closed: readClosing(l.fs, l.dir).head}
+		if proven.acknowledged, err = readAcknowledged(l.fs, l.dir); err == nil {
+			err = s.load(newGeneration, proven)
+		}
 	}
 	if err = errors.Join(err, s.db.Err()); err != nil {
 		return nil, errors.Join(openError(l.dir, err), s.close())
@@ -111,11 +118,13 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 func (l *Log) openDB(readOnly error) (*store, error) {
 	s := &store{
 		damage: damage{log: l.opts.Logger, dir: l.dir},
-		ret:    l.opts.Retention,
+		rules:  &l.rules,
+		mirror: l.opts.Mirror,
 
 		losses:     new(losses),
 		chunkBytes: l.opts.chunkBytes,
 		examined:   make(map[time.Duration]uint64),
+		ended:      make(map[time.Duration]uint64),
 	}
 	db, err := guard.Open(l.dir, &guard.Options{
 		FS:       l.fs,
@@ -132,7 +141,7 @@ func (l *Log) openDB(readOnly error) (*store, error) {
 		return nil, err
 	}
 	s.db = db
-	s.acknowledged.fs, s.acknowledged.dir = db.FS(), l.dir
+	s.acknowledged.fs, s.acknowledged.dir, s.acknowledged.none = db.FS(), l.dir, l.opts.Mirror
 	return s, nil
 }
 
@@ -194,6 +203,9 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 	}
 	s.marks = newMarks(max(s.head.seq, s.lease), s.trim.Load().trimmed)
 	s.topics.init()
+	if err := s.buildEnds(); err != nil {
+		return err
+	}
 	err = s.apply(func(b *pebble.Batch) error {
 		if s.lease > s.head.seq {
 			// The store was not closed. Readers may have seen records up to the lease that are gone now.
@@ -209,7 +221,11 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 		s.head.synced = 0
 		if newGeneration {
 			s.noted = true
-			if err := b.Set([]byte(metaAcknowledged), nil, nil); err != nil {
+			err := errors.Join(
+				b.Set([]byte(metaAcknowledged), nil, nil),
+				b.Delete([]byte(metaState), nil), // if it was a mirror
+				b.Delete([]byte(metaRetention), nil))
+			if err != nil {
 				return err
 			}
 		}
@@ -304,9 +320,13 @@ func (s *store) loadMeta() error {
 	return err
 }
 
+// ret returns the retention rules.
+func (s *store) ret() *eventlog.Retention { return s.rules.Load() }
+
 // setCounts sets the counters in memory to those of the store.
 func (s *store) setCounts() {
 	t := s.trim.Load()
+	s.time.Store(s.head.time)
 	s.events.Store(int64(s.head.events - t.events))
 	s.bytes.Store(int64(s.head.bytes - t.bytes))
 	s.deadTopics.Store(int64(t.died - s.head.revived))

@@ -38,13 +38,14 @@ type Harness struct {
 	// logs that do not survive Close.
 	Reopen func(t *testing.T, log eventlog.Log) eventlog.Log
 
-	Mirror bool // the log must be a Mirror
+	Mirror bool // the log must be a Mirror, and open with Options.Mirror
 	Lookup bool // the log must be a Lookup
 }
 
 // Options are the options for a log under test.
 type Options struct {
 	Retention *eventlog.Retention
+	Mirror    bool             // open it as a mirror
 	Now       func() time.Time // the log's clock, called concurrently; never nil
 }
 
@@ -110,10 +111,16 @@ type bench struct {
 	Harness
 	clock *clock
 	log   eventlog.Log
+	mine  eventlog.Mirror // the log, if it is open as a mirror; else nil
 }
 
 // open opens an empty log with this retention, and closes the previous one.
 func (b *bench) open(r *eventlog.Retention) {
+	b.Helper()
+	b.openAs(Options{Retention: r, Now: b.clock.time})
+}
+
+func (b *bench) openAs(o Options) {
 	b.Helper()
 	closeLog := func() {
 		if err := b.log.Close(); err != nil {
@@ -123,7 +130,7 @@ func (b *bench) open(r *eventlog.Retention) {
 	if b.log != nil {
 		closeLog()
 	}
-	b.log = b.Open(b.T, Options{Retention: r, Now: b.clock.time})
+	b.log, b.mine = b.Open(b.T, o), nil
 	b.Cleanup(closeLog)
 }
 
@@ -145,7 +152,7 @@ func (b *bench) settle() {
 // append appends records and returns their receipts.
 func (b *bench) append(records ...eventlog.Record) []eventlog.Receipt {
 	b.Helper()
-	receipts, err := b.log.Append(b.Context(), records)
+	receipts, err := b.tryAppend(records)
 	if err != nil {
 		b.Fatalf("Append: %v", err)
 	}
@@ -154,6 +161,19 @@ func (b *bench) append(records ...eventlog.Record) []eventlog.Receipt {
 	}
 	b.settle()
 	return receipts
+}
+
+// tryAppend calls Append, or Apply if the log is a mirror.
+func (b *bench) tryAppend(records []eventlog.Record) ([]eventlog.Receipt, error) {
+	if b.mine == nil {
+		return b.log.Append(b.Context(), records)
+	}
+	batch := eventlog.Batch{First: b.log.Head().Seq + 1, Time: b.clock.time(), Records: records}
+	outcomes, err := b.mine.Apply(b.Context(), []eventlog.Batch{batch}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return outcomes[0].Receipts, outcomes[0].Err
 }
 
 // put appends a record whose data is the name of its first topic, and returns its number.

@@ -31,6 +31,7 @@ type comparison struct {
 	seed  uint64
 	rand  *rand.Rand
 	model *model
+	state []byte // of the last Apply
 	done  []string
 
 	// cut is set once records were dropped for a new generation. From then on a log knows only roughly what topics have lost, and may
@@ -44,10 +45,12 @@ func newComparison(t *testing.T, h Harness, seed uint64) *comparison {
 	g := &comparison{seed: seed, rand: rand.New(rand.NewPCG(seed, 1))}
 	g.bench = bench{T: t, Harness: h, clock: newClock()}
 	r := g.retention()
-	g.open(r)
 	defaults, err := r.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if g.open(r); g.Harness.Mirror && g.rand.IntN(2) == 0 {
+		g.mirror(r)
 	}
 	g.model = newModel(g.log.Head().Gen, defaults)
 	return g
@@ -120,7 +123,11 @@ func (g *comparison) step() {
 		g.skip()
 	case n < 53:
 		g.generation()
-	case n < 65:
+	case n < 54:
+		g.rules()
+	case n < 56:
+		g.ends()
+	case n < 66:
 		g.seek()
 	default:
 		g.read()
@@ -163,8 +170,8 @@ func (g *comparison) records() []eventlog.Record {
 
 func (g *comparison) append() {
 	records := g.records()
-	if m, ok := g.log.(eventlog.Mirror); ok && g.rand.IntN(5) == 0 {
-		g.appendAt(m, records)
+	if g.mine != nil {
+		g.apply(records)
 		return
 	}
 	g.note("append %+v", records)
@@ -174,17 +181,62 @@ func (g *comparison) append() {
 	g.same("receipts", want, got)
 }
 
-func (g *comparison) appendAt(m eventlog.Mirror, records []eventlog.Record) {
-	seq := g.model.head
-	for i := range records {
-		seq += 1 + uint64(g.rand.IntN(3))
-		records[i].Seq, records[i].Time = seq, g.clock.time().Add(time.Duration(g.rand.IntN(7)-3)*time.Second)
+// apply applies records as one or more batches, whose numbers have gaps between them and whose times go back at times.
+func (g *comparison) apply(records []eventlog.Record) {
+	var batches []eventlog.Batch
+	for head := g.model.head; len(records) > 0; {
+		n := 1 + g.rand.IntN(len(records))
+		b := eventlog.Batch{
+			First:   head + 1 + uint64(g.rand.IntN(3)),
+			Time:    g.clock.time().Add(time.Duration(g.rand.IntN(7)-3) * time.Second),
+			Records: records[:n],
+		}
+		batches, records, head = append(batches, b), records[n:], b.First+uint64(n)-1
 	}
-	g.note("append at %+v", records)
-	want := g.model.appendAt(g.clock.time(), records)
-	got, err := m.AppendAt(g.Context(), records)
+	state := fmt.Appendf(nil, "state %d", len(g.done))
+	g.note("apply %+v", batches)
+	var want []eventlog.Outcome
+	for _, b := range batches {
+		want = append(want, g.model.apply(g.clock.time(), b))
+	}
+	got, err := g.mine.Apply(g.Context(), batches, state)
 	g.same("errors", nil, err)
-	g.same("receipts", want, got)
+	g.same("outcomes", want, got)
+	g.state = state
+}
+
+// ends compares which topics have ended, at this time of the clock.
+func (g *comparison) ends() {
+	now := g.clock.time()
+	if now.Before(g.model.last) {
+		now = g.model.last
+	}
+	for _, topic := range randomTopics {
+		var want eventlog.Position
+		if end := g.model.end(topic, now, nil); end != 0 {
+			want = eventlog.Position{Gen: g.model.gen, Seq: end}
+		}
+		got, err := g.log.End(g.Context(), topic)
+		g.same("errors", nil, err)
+		g.same(fmt.Sprintf("ends of %q", topic), want, got)
+	}
+}
+
+// rules changes the retention rules of a mirror.
+func (g *comparison) rules() {
+	if g.mine == nil {
+		return
+	}
+	r := g.retention()
+	defaults, err := r.WithDefaults()
+	if err != nil {
+		g.Fatal(err)
+	}
+	g.note("retention %+v", r)
+	g.model.expire(g.clock.time())
+	g.settle()
+	g.same("errors", nil, g.mine.SetRetention(g.Context(), r))
+	g.model.retain(defaults)
 }
 
 func (g *comparison) reopen() {
@@ -194,6 +246,12 @@ func (g *comparison) reopen() {
 	g.note("reopen")
 	g.log = g.Reopen(g.T, g.log)
 	g.same("heads", eventlog.Position{Gen: g.model.gen, Seq: g.model.head}, g.log.Head())
+	if g.mine != nil {
+		g.mine = g.log.(eventlog.Mirror)
+		state, err := g.mine.State(g.Context())
+		g.same("errors", nil, err)
+		g.same("states", g.state, state)
+	}
 }
 
 func (g *comparison) lookUp() {

@@ -109,6 +109,7 @@ func Open(dir string, o *Options) (*DB, error) {
 
 func open(dir string, o *Options) (_ *DB, err error) {
 	f := newFence(o.FS, o.OnFail)
+	f.dir = o.FS.PathDir(o.FS.PathJoin(dir, "x")) // as in the names of its files
 	if o.ReadOnly != nil {
 		f.cause.Store(&o.ReadOnly)
 	}
