@@ -1,7 +1,7 @@
 # All tasks of this repository. Plain go test ./... also works, with Go alone.
 
 # The product, and the separate modules whose dependencies must not reach it.
-MODULES := . examples bench
+MODULES := . examples bench chaos
 
 FUZZTIME ?= 30s
 LINT := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
@@ -64,6 +64,13 @@ benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), li
 .PHONY: benchfanout
 benchfanout: # Benchmark fan-out against other hubs (30 minutes), likewise, and draw the charts
 	cd bench && go run ./cmd/table -suite fanout
+
+# What make chaos does: see go run . -h in chaos. As root it has networks and disks of its own, and cuts and fills them.
+CHAOS ?= -for 10m
+
+.PHONY: chaos
+chaos: # Make faults under load for 10 minutes, and check that nothing was lost, doubled or reordered
+	cd chaos && go run . $(CHAOS)
 
 .PHONY: e2e
 e2e: needs e2e/node_modules/.package-lock.json # Run the tests in a real browser

@@ -184,7 +184,7 @@ func TestAnEmbedderLinksNoPrometheus(t *testing.T) {
 }
 
 func TestGoModNeedsNoNewerGoThanThis(t *testing.T) {
-	for _, dir := range []string{".", "examples", "bench", "internal/tools"} {
+	for _, dir := range []string{".", "examples", "bench", "chaos", "internal/tools"} {
 		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err != nil {
 			t.Fatal(err)

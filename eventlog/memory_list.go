@@ -7,14 +7,10 @@ func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	now := m.clock().UnixMilli()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case m.closed:
+	if m.closed {
 		return nil, ErrClosed
-	case m.gen == "":
-		return nil, ErrNoGeneration
 	}
 	for t := range m.names.with(which.Prefix()) {
 		live := t.live.All()
@@ -24,7 +20,7 @@ func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit 
 		if len(topics) == limit {
 			break
 		}
-		topics = append(topics, TopicInfo{t.name, int64(len(live)), t.last, !m.end(t.name, now).IsZero()})
+		topics = append(topics, TopicInfo{t.name, int64(len(live)), t.last, t.end() != nil})
 	}
 	return topics, nil
 }

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // localNames are the hosts that requests to a local hub may name.
@@ -61,7 +59,7 @@ func addedByProxies(name string) bool {
 }
 
 func notLocal(because, why string, args ...any) *Problem {
-	p := NewProblem(http.StatusForbidden, wire.ProblemLocalOnly, why, args...)
+	p := problem(http.StatusForbidden, problemLocalOnly, why, args...)
 	p.Detail += "; " + because
 	return p
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
-	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Revocations are stored in the log, in a reserved topic, so that they survive a restart and reach all hubs of a log. The log retains the
@@ -184,7 +183,7 @@ const maxRevocation = 4 << 10
 
 // serveRevoke revokes all tokens of a subject, or one token.
 func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(h, r); err != nil {
+	if err := h.noParams(r); err != nil {
 		return err
 	}
 	body, err := readSmall(w, r, maxRevocation)
@@ -198,11 +197,11 @@ func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	at, err := h.revocations.add(one)
 	switch {
 	case errors.Is(err, access.ErrTooMany):
-		p := NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "there are too many revocations; change the signing key, which revokes all of its tokens at once")
+		p := problem(http.StatusServiceUnavailable, problemFull, "there are too many revocations; change the signing key, which revokes all of its tokens at once")
 		p.RetryAfter = time.Minute
 		return p
 	case err != nil:
-		p := *h.Problem(err)
+		p := *h.asProblem(err)
 		p.Detail = "the revocation could not be stored and is in force only until the hub restarts: " + p.Detail
 		return &p
 	}
@@ -222,10 +221,10 @@ func parseRevocation(body []byte) (one access.Revocation, err error) {
 	const form = `name a subject, {"sub": "alice"}, or a token, {"jti": "0a1b2c"}`
 	var request revocationRequest
 	if err := strictJSON(body, &request); err != nil {
-		return one, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "the body is invalid (%.100s); %s", err.Error(), form)
+		return one, problem(http.StatusBadRequest, problemInvalidRequest, "the body is invalid (%.100s); %s", err.Error(), form)
 	}
 	if (request.Subject == "") == (request.ID == "") || len(request.Subject)+len(request.ID) > 255 {
-		return one, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "the body needs one of sub and jti, with at most 255 bytes; %s", form)
+		return one, problem(http.StatusBadRequest, problemInvalidRequest, "the body needs one of sub and jti, with at most 255 bytes; %s", form)
 	}
 	return access.Revocation{Subject: request.Subject, ID: request.ID, At: time.Now().UTC().Truncate(time.Millisecond)}, nil
 }

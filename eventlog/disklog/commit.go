@@ -22,7 +22,6 @@ type commit struct {
 	written  bool  // the batch was handed to Pebble, which empties large ones
 	synced   bool  // Pebble was asked to sync it
 	size     int   // of the batch in bytes
-	applied  bool  // it stores a state, which may be all that it stores
 	failed   error // applies to all requests
 	stored   []eventlog.Record
 
@@ -89,8 +88,8 @@ func (l *Log) commitLoop() {
 func enough(requests []*request) int {
 	bytes, records := 0, 0
 	for i, r := range requests {
-		n, size := r.size()
-		records, bytes = records+n, bytes+size
+		bytes += len(r.values)
+		records += len(r.records)
 		if i > 0 && (r.exclusive != nil || bytes > commitBytes || records > commitRecords) || r.exclusive != nil {
 			return max(i, 1)
 		}
@@ -173,11 +172,11 @@ func (c *commit) write(l *Log) error {
 		}
 	}
 	c.head = s.position()
-	if err != nil || s.head.seq == before && !c.applied {
+	if err != nil || s.head.seq == before {
 		return err
 	}
 	sync := l.opts.Sync == SyncAlways
-	if !sync && s.head.seq+leaseSize/2 > s.lease && !l.opts.Mirror {
+	if !sync && s.head.seq+leaseSize/2 > s.lease && !c.given() {
 		// The next lease must be on disk before this one is used up. A mirror needs none: it receives lost records again, at the
 		// same numbers.
 		s.lease = s.head.seq + leaseSize
@@ -186,7 +185,6 @@ func (c *commit) write(l *Log) error {
 			return err
 		}
 	}
-	s.time.Store(s.head.time)
 	s.head.synced = s.acknowledged.seq.Load() // see progress
 	if err := c.batch.Set([]byte(metaHead), s.head.value(), nil); err != nil {
 		return err
@@ -211,63 +209,66 @@ func (s *store) warnLateClock(l *Log, now uint64) {
 	}
 }
 
+// given reports whether all requests brought their own numbers.
+func (c *commit) given() bool {
+	return !slices.ContainsFunc(c.requests, func(r *request) bool { return !r.given })
+}
+
 // fill decides on all requests and adds what they store to the batch.
 func (c *commit) fill() error {
 	n := 0
 	for _, r := range c.requests {
-		records, _ := r.size()
-		n += records
+		n += len(r.records)
 	}
 	c.stored = make([]eventlog.Record, 0, n)
 	for _, r := range c.requests {
 		r.receipts, r.err = nil, nil
-		if r.given != nil {
-			if err := c.apply(r); err != nil {
-				return err
-			}
+		decisions, err := c.decide(r)
+		if err == nil && !r.given {
+			err = firstRefusal(decisions)
+		}
+		if err == nil && r.given {
+			err = c.checkGiven(r)
+		}
+		if err != nil {
+			r.err = unreadable(err)
 			continue
 		}
-		refused, err := c.add(r)
-		if err != nil {
-			return err
+		r.receipts = make([]eventlog.Receipt, len(r.records))
+		for i := range decisions {
+			if err := c.settle(r, i, &decisions[i]); err != nil {
+				return err
+			}
 		}
-		r.err = refused
 	}
 	return nil
 }
 
-// add decides on the records of a request and stores all of them or none. An error other than a refusal leaves the batch unusable.
-func (c *commit) add(r *request) (refused, err error) {
-	decisions, err := c.decide(r)
-	if err == nil {
-		err = firstRefusal(decisions)
-	}
-	if err != nil {
-		return unreadable(err), nil
-	}
-	r.receipts = make([]eventlog.Receipt, len(r.records))
-	for i := range decisions {
-		if err := c.settle(r, i, &decisions[i]); err != nil {
-			return nil, err
-		}
-	}
-	return nil, nil
-}
-
-// settle carries out the decision about record i, which is not refused, and fills its receipt.
+// settle carries out the decision about record i and fills its receipt.
 func (c *commit) settle(r *request, i int, d *decision) error {
-	h, receipt := &c.store.head, &r.receipts[i]
-	if d.first.seq != 0 {
+	h, receipt, now := &c.store.head, &r.receipts[i], c.now
+	if r.given {
+		h.seq = r.records[i].Seq
+		now = max(h.time, uint64(r.records[i].Time.UnixMilli()))
+	} else if d.stores() {
+		h.seq++
+	}
+	switch {
+	case d.refused != nil:
+		receipt.Refused, receipt.Time = d.refused, unixMilli(now)
+	case d.first.seq != 0:
 		receipt.Duplicate = true
 		receipt.Position, receipt.Time = c.store.at(d.first.seq), unixMilli(d.first.time)
 		return nil
+	default:
+		h.time = now
+		c.now = max(c.now, now)
+		receipt.Time = unixMilli(now)
+		if err := c.put(r, i); err != nil {
+			return fmt.Errorf("writing a record: %w", err)
+		}
 	}
-	h.seq++
-	h.time = c.now
-	receipt.Position, receipt.Time = c.store.position(), unixMilli(c.now)
-	if err := c.put(r, i); err != nil {
-		return fmt.Errorf("writing a record: %w", err)
-	}
+	receipt.Position = c.store.position()
 	return nil
 }
 
@@ -327,9 +328,7 @@ func (c *commit) index(topic string, e entry) error {
 	t.ord++
 	t.last = s.head.seq
 	if e.flags&entryEnd != 0 {
-		if err := c.end(topic, t); err != nil {
-			return err
-		}
+		t.end = s.head.seq
 	}
 	if t.excess() {
 		c.excess = append(c.excess, topic)

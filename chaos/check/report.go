@@ -1,0 +1,76 @@
+package check
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tidings-sse/tidings/chaos/history"
+)
+
+// Markdown writes a result for people.
+func Markdown(to io.Writer, r *Result) error {
+	w := bufio.NewWriter(to)
+	fmt.Fprintf(w, "# chaos %s\n\nSeed %d.\n\n", r.Run.Why, r.Run.Seed)
+	row := func(name string, value any) { fmt.Fprintf(w, "| %s | %v |\n", name, value) }
+	fmt.Fprint(w, "| | |\n|---|---|\n")
+	row("deliveries", r.Deliveries)
+	row("streams", r.Streams)
+	row("events sent / stored", fmt.Sprintf("%d / %d", r.Events, r.Stored))
+	for _, o := range []history.Outcome{history.OK, history.Duplicate, history.Refused, history.Busy, history.Unknown} {
+		row("publish requests: "+string(o), r.Requests[o])
+	}
+	row("gaps told", r.Gaps)
+	row("acknowledged events lost, and told so", r.Lost)
+	row("generations", fmt.Sprintf("%d: %.60s", len(r.Gens), strings.Join(r.Gens, ", ")))
+	row("contested topics, operations, undecided", fmt.Sprintf("%d, %d, %d", r.Linear.Topics, r.Linear.Operations, r.Linear.Undecided))
+	count := 0
+	for _, f := range r.Faults {
+		count += f.Count
+	}
+	row("faults", count)
+	row("violations", violations(r))
+	fmt.Fprint(w, "\n| fault | times | longest without an acknowledgement: median | worst | longest without a delivery: median | worst |\n|---|---|---|---|---|---|\n")
+	for _, f := range r.Faults {
+		fmt.Fprintf(w, "| %s | %d | %s | %s | %s | %s |\n", f.Name, f.Count,
+			seconds(f.PublishMedian), seconds(f.PublishWorst), seconds(f.DeliveryMedian), seconds(f.DeliveryWorst))
+	}
+	if len(r.Violations) > 0 {
+		fmt.Fprint(w, "\n| rule | violation | lines of the history |\n|---|---|---|\n")
+	}
+	for _, v := range r.Violations {
+		fmt.Fprintf(w, "| %s | %s | %v |\n", v.Rule, v.What, v.Lines)
+	}
+	return w.Flush()
+}
+
+func violations(r *Result) string {
+	if len(r.Broken) == 0 {
+		return "none"
+	}
+	var parts []string
+	for rule, n := range r.Broken {
+		parts = append(parts, fmt.Sprintf("%s: %d", rule, n))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+// Save writes a result to NAME.md and NAME.json.
+func Save(name string, r *Result) error {
+	md, err := os.Create(name + ".md")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(Markdown(md, r), md.Close())
+	text, jerr := json.MarshalIndent(r, "", "  ")
+	return errors.Join(err, jerr, os.WriteFile(name+".json", append(text, '\n'), 0o644))
+}

@@ -1,0 +1,168 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/tidings-sse/tidings/chaos/history"
+)
+
+// origins is a part of rule A: what is there, somebody has published.
+func (c *checker) origins() {
+	for i := range c.events {
+		if e := &c.events[i]; e.sent == 0 {
+			c.broken("A", []int{e.line}, "%s was never published", e.name)
+		}
+	}
+}
+
+// durable is rule E.
+func (c *checker) durable() {
+	told := c.loss() < 1<<63-1 || !c.promise.Durable
+	current := c.finalOrders()
+	for i := range c.events {
+		e := &c.events[i]
+		if e.denied && len(e.places) > 0 {
+			c.broken("E", []int{e.sent, c.at[e.places[0]].line}, "%s was refused, and is stored at %v", e.name, e.places[0])
+		}
+		if e.acked < 0 {
+			continue
+		}
+		missing := 0
+		for hub, dump := range c.dumps {
+			if !holds(dump, e.places, i) && !c.inHole(hub, e.places) {
+				missing = hub
+			}
+		}
+		if missing == 0 {
+			continue
+		}
+		if told && len(c.result.Gens) > 1 && !anyOf(current, e.places) {
+			c.result.Lost++ // with the generation that it belonged to
+			continue
+		}
+		if c.promise.Durable || anyOf(current, e.places) {
+			c.broken("E", []int{e.sent, e.answer}, "%s was acknowledged, was at %v, and hub %d does not have it", e.name, e.places, missing)
+		} else {
+			c.result.Lost++
+		}
+	}
+}
+
+func holds(dump map[history.Position]int, places []history.Position, event int) bool {
+	return slices.ContainsFunc(places, func(p history.Position) bool { at, ok := dump[p]; return ok && at == event })
+}
+
+// inHole reports whether a hub knows that it lost what is at one of the places.
+func (c *checker) inHole(hub int, places []history.Position) bool {
+	return slices.ContainsFunc(places, func(p history.Position) bool {
+		return slices.ContainsFunc(c.holes[hub], func(h history.Entry) bool {
+			return h.ID != nil && h.To != nil && p.Order == h.To.Order && p.Seq >= h.ID.Seq && p.Seq <= h.To.Seq
+		})
+	})
+}
+
+// finalOrders returns the orders, with their generations, that hubs have in the end.
+func (c *checker) finalOrders() map[order]bool {
+	all := map[order]bool{}
+	for _, dump := range c.dumps {
+		for p := range dump {
+			all[orderOf(p)] = true
+		}
+	}
+	return all
+}
+
+func anyOf(orders map[order]bool, places []history.Position) bool {
+	return slices.ContainsFunc(places, func(p history.Position) bool { return orders[orderOf(p)] })
+}
+
+// realTime is rule F: a sweep over the moments at which events were sent and acknowledged.
+func (c *checker) realTime() {
+	for o, all := range c.orders {
+		acked := slices.DeleteFunc(slices.Clone(all), func(k known) bool { return c.events[k.event].acked < 0 })
+		slices.SortFunc(acked, func(a, b known) int { return cmp.Compare(c.events[a.event].acked, c.events[b.event].acked) })
+		sent := slices.DeleteFunc(slices.Clone(all), func(k known) bool { return c.events[k.event].sent == 0 })
+		slices.SortFunc(sent, func(a, b known) int { return cmp.Compare(c.events[a.event].began, c.events[b.event].began) })
+		last, next := known{}, 0
+		for _, k := range sent {
+			e := &c.events[k.event]
+			for ; next < len(acked) && c.events[acked[next].event].acked < e.began; next++ {
+				if acked[next].seq > last.seq {
+					last = acked[next]
+				}
+			}
+			if k.seq < last.seq {
+				was := &c.events[last.event]
+				c.broken("F", []int{was.answer, e.sent}, "%s was acknowledged with %d before %s was sent, which got %d (generation %s)",
+					was.name, last.seq, e.name, k.seq, o.gen)
+			}
+		}
+	}
+}
+
+// once is rule G.
+func (c *checker) once() {
+	if !c.promise.Keys {
+		return
+	}
+	for i := range c.events {
+		first := map[order]history.Position{}
+		for _, p := range c.events[i].places {
+			if was, ok := first[orderOf(p)]; ok {
+				c.broken("G", []int{c.at[was].line, c.at[p].line}, "%s is stored at %v and at %v", c.events[i].name, was, p)
+			}
+			first[orderOf(p)] = p
+		}
+	}
+}
+
+// ends is rule H.
+func (c *checker) ends() {
+	for _, all := range c.orders {
+		ended := map[string]known{}
+		for _, k := range all {
+			e := &c.events[k.event]
+			for _, topic := range e.topics {
+				if end, ok := ended[topic]; ok {
+					c.broken("H", []int{end.line, k.line}, "%s at %d comes after the end of %s at %d", e.name, k.seq, topic, end.seq)
+				}
+				if e.end {
+					ended[topic] = k
+				}
+			}
+		}
+	}
+}
+
+// equal is rule I. What a hub knows to have lost it need not have.
+func (c *checker) equal() {
+	if !c.promise.EqualDumps {
+		return
+	}
+	for a, first := range c.dumps {
+		for b, second := range c.dumps {
+			if a == b {
+				continue
+			}
+			for p, event := range first {
+				if other, ok := second[p]; (!ok || other != event) && !c.inHole(b, []history.Position{p}) {
+					c.broken("I", []int{c.at[p].line}, "hub %d has %s at %v, and hub %d does not", a, c.events[event].name, p, b)
+				}
+			}
+		}
+	}
+}
+
+// falseAlarms is rule J.
+func (c *checker) falseAlarms() {
+	loss := c.loss()
+	if !c.promise.Durable {
+		return // every fault may lose something
+	}
+	for _, g := range c.gaps {
+		if g.At < loss {
+			c.broken("J", []int{g.N}, "%s was told of a gap (%s) by hub %d, and nothing was lost", g.Who, g.Why, g.Hub)
+		}
+	}
+}

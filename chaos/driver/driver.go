@@ -1,0 +1,81 @@
+// Package driver says how to start the hubs under test, and how to speak to them. To test other hubs, implement [Driver] for them and add
+// it to [Drivers]: they need a way to publish with HTTP, and event streams whose events have positions.
+package driver
+
+import (
+	"context"
+	"net/http"
+	"os/exec"
+	"time"
+
+	"github.com/tidings-sse/tidings/chaos/history"
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// Driver starts hubs and speaks to them. Hubs are numbered from 1. The methods are called concurrently, except Nodes.
+type Driver interface {
+	// Nodes returns what is started, in this order: the hubs first, then what they need beside them, such as a broker. Nodes that
+	// others need to start are started early enough if all are started at once.
+	Nodes() []Node
+
+	Features() Features
+
+	// Publish returns the request that publishes events. There are several only with Features.Batches.
+	Publish(ctx context.Context, hub int, events []Sent) (*http.Request, error)
+
+	// Answer says what the answer to Publish means. It has the positions of all events, or none.
+	Answer(status int, body []byte, events []Sent) (history.Outcome, []history.Position)
+
+	// Subscribe returns the request for a stream. after has at most one position per order: the last that the subscriber has.
+	Subscribe(ctx context.Context, hub int, sel history.Selection, after map[string]history.Position) (*http.Request, error)
+
+	// Parse says what an event of a stream tells a subscriber that has these positions now.
+	Parse(e sse.Event, after map[string]history.Position) ([]Seen, error)
+
+	// Dump returns what a hub holds: all of it, at least that of the given topics. With Features.DumpStopped no node runs, else all do.
+	Dump(ctx context.Context, hub int, topics []string) ([]history.Entry, error)
+}
+
+// Reader is a driver whose hubs answer what a topic holds.
+type Reader interface {
+	// Read returns the request for all events of a topic, and Contents their data in order.
+	Read(ctx context.Context, hub int, topic string) (*http.Request, error)
+	Contents(body []byte) ([]string, error)
+}
+
+// Sent is an event with its content.
+type Sent struct {
+	history.Sent
+	Data string // without control characters and characters that JSON escapes
+}
+
+// Seen is what one event of a stream tells.
+type Seen struct {
+	Kind   history.Kind      // Event, Checkpoint, Gap, Ended or Retry
+	ID     *history.Position // of an event or checkpoint
+	To     *history.Position // of a gap, if it says where it ends
+	Data   string            // of an event
+	Topics []string          // of an event, if the stream tells them, or of an end
+	Why    string            // of a gap
+}
+
+// Node is a process.
+type Node struct {
+	Name  string
+	Hub   int                            // its number; 0 for a process beside the hubs
+	Start func() (*exec.Cmd, error)      // returns the command, anew for each start
+	Ready func(ctx context.Context) bool // reports whether it does its work
+	Dirs  []string                       // what it stores; the first is its own, others are parts that faults treat alone
+	Grace time.Duration                  // for which it may take to end after SIGTERM; 0 means 30 s
+}
+
+// Features say what the hubs can do, and what they promise.
+type Features struct {
+	history.Promise
+
+	Patterns    bool // subscriptions by pattern
+	ManyTopics  bool // several topics per event
+	Batches     bool // several events per request
+	Order       bool // the first of Node.Dirs[1:] of the hubs is their order, and the rest mirrors it
+	DumpStopped bool // Dump reads the files of stopped nodes
+}

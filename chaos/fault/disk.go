@@ -1,0 +1,175 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tidings-sse/tidings/chaos/world"
+)
+
+var disks = []Fault{
+	{Name: "disk full", Group: "disk", Often: 1, Can: func(w *world.World) bool { return w.Disks != nil }, Do: func(ctx context.Context, p *Place) (string, error) {
+		hub, n := p.hub()
+		fill := p.Disks.Fill(n)
+		err := wait(ctx, p.between(2*time.Second, 15*time.Second))
+		return hub.Name, ended(err, fill, p.Disks.Free(n), hub.Start())
+	}},
+}
+
+// The faults that take something away from a stopped node.
+var damages = []Fault{
+	{Name: "one bit flipped", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
+		return p.damage(ctx, flip)
+	}},
+	{Name: "a file truncated", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
+		return p.damage(ctx, truncate)
+	}},
+	{Name: "directory lost", Group: "damage", Loss: true, Often: 1, Can: stored, Do: func(_ context.Context, p *Place) (string, error) {
+		node := p.keeper()
+		return node.Name, errors.Join(node.Kill(), os.RemoveAll(node.Dirs[0]), node.Start())
+	}},
+	{Name: "directory restored from an older copy", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
+		node := p.keeper()
+		return node.Name, p.later(ctx, []*world.Process{node}, []string{node.Dirs[0]})
+	}},
+	{Name: "directories swapped", Group: "damage", Loss: true, Often: 1, Can: swappable, Do: func(_ context.Context, p *Place) (string, error) {
+		a, b := p.two()
+		first, second := p.Hubs[a-1], p.Hubs[b-1]
+		aside := first.Dirs[0] + ".swapped"
+		err := errors.Join(first.Kill(), second.Kill(), move(first.Dirs[0], aside), move(second.Dirs[0], first.Dirs[0]), move(aside, second.Dirs[0]))
+		return names([]*world.Process{first, second}), errors.Join(err, first.Start(), second.Start())
+	}},
+	{Name: "the order goes back", Group: "damage", Loss: true, Often: 1, Can: ordered, Do: func(ctx context.Context, p *Place) (string, error) {
+		var dirs []string
+		for _, hub := range p.Hubs {
+			dirs = append(dirs, hub.Dirs[1:]...)
+		}
+		return "all hubs", p.later(ctx, p.Nodes, dirs)
+	}},
+}
+
+// keepers returns the nodes that store something.
+func keepers(w *world.World) (nodes []*world.Process) {
+	for _, n := range w.Nodes {
+		if len(n.Dirs) > 0 {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+func stored(w *world.World) bool    { return len(keepers(w)) > 0 }
+func swappable(w *world.World) bool { return several(w) && len(w.Hubs[0].Dirs) > 0 }
+
+// keeper returns a random node that stores something.
+func (p *Place) keeper() *world.Process {
+	all := keepers(p.World)
+	return all[p.Rand.IntN(len(all))]
+}
+
+func ordered(w *world.World) bool { return w.Driver.Features().Order }
+
+// later copies directories of stopped processes, lets the processes run for a while, and puts the copies in the place of what there is then.
+func (p *Place) later(ctx context.Context, processes []*world.Process, dirs []string) error {
+	stopped := func(each func(dir, copied string) error) error {
+		err := world.Each(processes, (*world.Process).Term)
+		for _, dir := range dirs {
+			err = errors.Join(err, each(dir, dir+".copy"))
+		}
+		for i := len(processes) - 1; i >= 0; i-- {
+			err = errors.Join(err, processes[i].Start())
+		}
+		return err
+	}
+	err := stopped(func(dir, copied string) error { return run("cp", "-a", dir, copied) })
+	if err == nil {
+		err = p.settle(ctx)
+	}
+	return errors.Join(err, wait(ctx, p.between(2*time.Second, 15*time.Second)), stopped(func(dir, copied string) error {
+		return errors.Join(os.RemoveAll(dir), move(copied, dir))
+	}))
+}
+
+// move renames a directory, also onto another file system.
+func move(from, to string) error {
+	if err := os.Rename(from, to); err == nil {
+		return nil
+	}
+	return errors.Join(run("cp", "-a", from, to), os.RemoveAll(from))
+}
+
+// damage kills a node, damages one of its files, and starts it. If the node refuses to work with it, the file is restored: the promise is that
+// it notices.
+func (p *Place) damage(ctx context.Context, harm func(*rand.Rand, string, int64) (string, error)) (string, error) {
+	node := p.keeper()
+	if err := node.Kill(); err != nil {
+		return "", err
+	}
+	path, size, err := p.file(node.Dirs[0])
+	if err != nil {
+		return "", errors.Join(err, node.Start())
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		return "", errors.Join(err, node.Start())
+	}
+	what, err := harm(p.Rand, path, size)
+	what = fmt.Sprintf("%s: %s of %s", node.Name, what, filepath.Base(path))
+	if err = errors.Join(err, node.Start()); err != nil {
+		return what, err
+	}
+	ready, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if node.Await(ready) == nil {
+		return what, nil
+	}
+	return what + ", which was refused", errors.Join(node.Kill(), os.WriteFile(path, whole, 0o644), node.Start())
+}
+
+// file returns a random file that has content.
+func (p *Place) file(dir string) (path string, size int64, err error) {
+	seen := 0
+	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > 0 {
+			if seen++; p.Rand.IntN(seen) == 0 {
+				path, size = name, info.Size()
+			}
+		}
+		return err
+	})
+	if err == nil && path == "" {
+		err = fmt.Errorf("%s has no files", dir)
+	}
+	return path, size, err
+}
+
+func flip(r *rand.Rand, path string, size int64) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	at, bit := r.Int64N(size), r.IntN(8)
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], at); err != nil {
+		return "", err
+	}
+	b[0] ^= 1 << bit
+	_, err = f.WriteAt(b[:], at)
+	return fmt.Sprintf("bit %d of byte %d", bit, at), err
+}
+
+func truncate(r *rand.Rand, path string, size int64) (string, error) {
+	left := r.Int64N(size)
+	return fmt.Sprintf("all but %d of %d bytes", left, size), os.Truncate(path, left)
+}

@@ -1,0 +1,208 @@
+// Command chaos starts hubs, publishes and subscribes, makes faults, and checks afterwards that the hubs kept their promises.
+//
+//	go run . -for 1m                        one hub of Tidings, killed again and again
+//	go run . -driver centrifugo -for 1m     another hub
+//	go run . -check history.jsonl           only check
+//
+// It ends with code 1 if a promise was broken, and with code 2 if it could not run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tidings-sse/tidings/chaos/check"
+	"github.com/tidings-sse/tidings/chaos/driver"
+	"github.com/tidings-sse/tidings/chaos/fault"
+	"github.com/tidings-sse/tidings/chaos/run"
+	"github.com/tidings-sse/tidings/chaos/world"
+)
+
+// settings are the command line.
+type settings struct {
+	run.Options
+	driver, binary, dir, network, groups, check, history, report string
+	hubs                                                         int
+	clocks, disks                                                bool
+}
+
+func flags() *settings {
+	s := &settings{}
+	flag.StringVar(&s.driver, "driver", "tidings", "which hubs to start")
+	flag.StringVar(&s.binary, "binary", "", "the program of the hubs; that of Tidings is built if none is given")
+	flag.IntVar(&s.hubs, "hubs", 1, "how many hubs to start")
+	flag.StringVar(&s.dir, "dir", "", "where nodes store their data and logs; an empty folder; by default a temporary one, which is removed if no promise was broken")
+	flag.StringVar(&s.network, "net", "none", "what can be cut: none; proxy, between hubs; netns, everything, as root")
+	flag.StringVar(&s.groups, "faults", strings.Join(fault.Groups(), ","), "which groups of faults to make, of those that are possible")
+	flag.BoolVar(&s.clocks, "clocks", false, "set the clocks of hubs apart; builds the program")
+	flag.BoolVar(&s.disks, "disks", false, "give each hub a small disk that can be full, as root with -net netns")
+	flag.StringVar(&s.history, "history", "", "where the history goes; by default history.jsonl in the folder of -dir")
+	flag.StringVar(&s.report, "report", "", "where the report goes, as NAME.md and NAME.json, beside standard output")
+	flag.StringVar(&s.check, "check", "", "check this history, and run nothing")
+	flag.Uint64Var(&s.Seed, "seed", rand.Uint64N(1e9), "repeats the choice of faults")
+	flag.DurationVar(&s.For, "for", time.Minute, "how long to make faults")
+	flag.DurationVar(&s.Rest, "rest", 4*time.Second, "the longest time between two faults")
+	flag.DurationVar(&s.Quiet, "quiet", 6*time.Second, "how long nothing is delivered in the end before the run counts as complete")
+	flag.Float64Var(&s.Losses, "losses", 0.25, "the last part of the time, in which faults are made that may lose something")
+	flag.IntVar(&s.Load.Publishers, "publishers", 20, "how many publishers there are")
+	flag.Float64Var(&s.Load.Rate, "rate", 10, "events per second of each publisher")
+	flag.IntVar(&s.Load.Batch, "batch", 10, "events per request of half of the publishers")
+	flag.IntVar(&s.Load.Subscribers, "subscribers", 30, "how many subscribers there are")
+	flag.DurationVar(&s.Load.Stay, "stay", 20*time.Second, "the longest time before a subscriber leaves for another hub")
+	flag.IntVar(&s.Load.Duels, "duels", 2, "how many topics at a time are contested by several publishers")
+	flag.Parse()
+	return s
+}
+
+func main() {
+	s := flags()
+	if s.network == "netns" && s.check == "" {
+		if ran, code, err := world.Inside(); ran || err != nil {
+			exit(code, err)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exit(s.main(ctx))
+}
+
+func exit(code int, err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		code = 2
+	}
+	os.Exit(code)
+}
+
+func (s *settings) main(ctx context.Context) (code int, err error) {
+	if s.check != "" {
+		s.history = s.check
+		return s.judge()
+	}
+	s.Why, s.Status = strings.Join(os.Args[1:], " "), os.Stderr
+	remove := s.dir == ""
+	if s.dir, err = s.folder(); err != nil {
+		return 2, err
+	}
+	if s.history == "" {
+		s.history = filepath.Join(s.dir, "history.jsonl")
+	}
+	fmt.Fprintf(os.Stderr, "seed %d, data in %s\n", s.Seed, s.dir)
+	if err := s.run(ctx); err != nil {
+		return 2, err
+	}
+	code, err = s.judge()
+	if remove && code == 0 && err == nil {
+		err = os.RemoveAll(s.dir)
+	}
+	return code, err
+}
+
+func (s *settings) folder() (string, error) {
+	if s.dir == "" {
+		return os.MkdirTemp("", "chaos")
+	}
+	dir, err := filepath.Abs(s.dir)
+	if err = errors.Join(err, os.MkdirAll(dir, 0o755)); err != nil {
+		return "", err
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		return "", errors.Join(err, fmt.Errorf("-dir %q is not empty: the events of an earlier run would be strangers", s.dir))
+	}
+	return dir, nil
+}
+
+// run makes the world and runs in it.
+func (s *settings) run(ctx context.Context) error {
+	w, err := s.world()
+	if err != nil {
+		return err
+	}
+	s.Faults = fault.Choose(w, strings.Split(s.groups, ","))
+	fmt.Fprintf(os.Stderr, "faults: %s\n", run.Names(s.Faults))
+	out, err := os.Create(s.history)
+	if err != nil {
+		return err
+	}
+	return errors.Join(run.Run(ctx, w, s.Options, out), out.Close())
+}
+
+func (s *settings) world() (*world.World, error) {
+	c := driver.Config{Hubs: s.hubs, Binary: s.binary, Dir: s.dir, Host: func(int) string { return "127.0.0.1" }}
+	var clock *world.Clock
+	if err := s.build(&c, &clock); err != nil {
+		return nil, err
+	}
+	var place func(int, *exec.Cmd) error
+	var network world.Net
+	if s.network == "netns" {
+		n, err := world.NewNamespaces(s.hubs + beside)
+		if err != nil {
+			return nil, err
+		}
+		c.Host, c.Port, place, network = n.Host, 3000, n.Place, n
+	}
+	d, err := driver.New(s.driver, c)
+	if err != nil {
+		return nil, err
+	}
+	w := world.New(d, s.dir, place)
+	w.Net, w.Clock = network, clock
+	if s.disks {
+		disks, err := world.NewTmpfs(s.dir, s.hubs, "1500m")
+		if err != nil {
+			return nil, err
+		}
+		w.Disks = disks
+	}
+	return w, nil
+}
+
+// beside is how many nodes a driver may have beside its hubs.
+const beside = 3
+
+// build builds Tidings from this repository, unless the program is given.
+func (s *settings) build(c *driver.Config, clock **world.Clock) (err error) {
+	if c.Binary != "" || !strings.HasPrefix(s.driver, "tidings") {
+		return nil
+	}
+	c.Binary = filepath.Join(s.dir, "tidings")
+	module := ".."
+	if s.clocks {
+		*clock, err = world.BuildWithClock(module, "./cmd/tidings", s.dir, c.Binary)
+		return err
+	}
+	build := exec.Command("go", "build", "-o", c.Binary, "./cmd/tidings")
+	build.Dir, build.Stdout, build.Stderr = module, os.Stderr, os.Stderr
+	return build.Run()
+}
+
+// judge checks the history and reports.
+func (s *settings) judge() (code int, err error) {
+	result, err := check.Check(func() (io.ReadCloser, error) { return os.Open(s.history) })
+	if err != nil {
+		return 2, err
+	}
+	if err := check.Markdown(os.Stdout, result); err != nil {
+		return 2, err
+	}
+	if len(result.Violations) > 0 {
+		code = 1
+		fmt.Printf("\nThe history is in %s.\n", s.history)
+	}
+	if s.report == "" {
+		return code, nil
+	}
+	return code, check.Save(s.report, result)
+}

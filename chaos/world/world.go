@@ -1,0 +1,106 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tidings-sse/tidings/chaos/driver"
+)
+
+// World is all nodes, and what faults can do to them.
+type World struct {
+	Driver driver.Driver
+	Nodes  []*Process // hubs first
+	Hubs   []*Process
+	Net    Net    // nil: the nodes cannot be cut off from each other
+	Disks  Disks  // nil: disks cannot fill
+	Clock  *Clock // nil: clocks cannot be set
+	Dir    string // with a folder for each node, and their logs
+}
+
+// Net cuts nodes off from each other. Nodes are numbered from 1; 0 stands for all clients.
+type Net interface {
+	// Cut drops what from sends to to, until Heal. Nobody is told.
+	Cut(from, to int) error
+	// Delay holds back all that nodes send to each other, until Heal.
+	Delay(time.Duration) error
+	// Reset resets connections between nodes.
+	Reset() error
+	// CanDelay reports whether Delay and Reset do anything.
+	CanDelay() bool
+	Heal() error
+}
+
+// Disks bounds the disks of nodes.
+type Disks interface {
+	// Fill leaves no room on the disk of a node, until Free.
+	Fill(node int) error
+	Free(node int) error
+}
+
+// New returns the world of a driver. Nothing runs yet. place puts the command of a node, by its index from 1, where it belongs; it may be nil.
+func New(d driver.Driver, dir string, place func(node int, cmd *exec.Cmd) error) *World {
+	w := &World{Driver: d, Dir: dir}
+	for i, n := range d.Nodes() {
+		p := &Process{Node: n, log: filepath.Join(dir, n.Name+".log")}
+		p.place = func(cmd *exec.Cmd) error {
+			if w.Clock != nil {
+				if err := w.Clock.place(n.Name, cmd); err != nil {
+					return err
+				}
+			}
+			if place != nil {
+				return place(i+1, cmd)
+			}
+			return nil
+		}
+		w.Nodes = append(w.Nodes, p)
+		if n.Hub > 0 {
+			w.Hubs = append(w.Hubs, p)
+		}
+	}
+	return w
+}
+
+// Start starts the nodes, all at once, and returns when they are ready.
+func (w *World) Start(ctx context.Context) error {
+	for i := len(w.Nodes) - 1; i >= 0; i-- { // what hubs need is behind them
+		if err := w.Nodes[i].Start(); err != nil {
+			return err
+		}
+	}
+	return w.Await(ctx)
+}
+
+// Await waits until all nodes are ready.
+func (w *World) Await(ctx context.Context) error {
+	for _, p := range w.Nodes {
+		if err := p.Await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Each calls f for all processes at once.
+func Each(processes []*Process, f func(*Process) error) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(processes))
+	for i, p := range processes {
+		wg.Go(func() { errs[i] = f(p) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Stop ends all nodes: hubs first, then what they need.
+func (w *World) Stop() error {
+	return errors.Join(Each(w.Hubs, (*Process).Term), Each(w.Nodes[len(w.Hubs):], (*Process).Term))
+}
+
+// Kill ends all nodes at once.
+func (w *World) Kill() error { return Each(w.Nodes, (*Process).Kill) }
