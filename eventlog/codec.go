@@ -13,7 +13,7 @@ import (
 //	value   = bytes, or a varint for numbers
 //
 // Fields with a tag that is not in the list below come from a newer version. They follow the known ones and are kept.
-// docs/format.md documents the encoding for others; testdata/record.golden pins it.
+// docs/format.md documents the encoding for other programs; testdata/record.golden pins it.
 const (
 	tagTopic       = 1 // one field per topic, the canonical one first
 	tagType        = 2
@@ -63,7 +63,7 @@ func appendNumber(b []byte, tag, n uint64) []byte {
 }
 
 // DecodeRecord decodes a record that AppendTo encoded. The record's strings share memory with s; only the slice of topics is
-// allocated. The error is a *CorruptError with the offset of the first byte that makes no sense.
+// allocated. The error is a *CorruptError with the offset of the first invalid byte.
 func DecodeRecord(s string) (Record, error) {
 	var r Record
 	var single [1]string
@@ -175,7 +175,7 @@ func checkUnknown(text string) error {
 	for rest := text; rest != ""; {
 		tag, _, size := field(rest)
 		if size == 0 || tag < last {
-			return &InvalidError{What: "unknown fields", Reason: "they are not what a newer version would have written"}
+			return &InvalidError{What: "unknown fields", Reason: "no newer version would write them"}
 		}
 		last, rest = tag, rest[size:]
 	}

@@ -17,7 +17,12 @@ var (
 	ErrPosition    = errors.New("eventlog: not a position")
 	ErrCorrupt     = errors.New("eventlog: corrupt data")
 	ErrUnavailable = errors.New("eventlog: the store takes no records at the moment")
+	ErrMirror      = errors.New("eventlog: the log is a mirror, which takes records from its shared log only")
+	ErrNotMirror   = errors.New("eventlog: the log was not opened as a mirror")
 )
+
+// ErrNoGeneration is returned by a [Mirror] before its first SetGeneration. It matches ErrUnavailable.
+var ErrNoGeneration error = &UnavailableError{Reason: "it mirrors a shared log and has got nothing from it yet; try again later"}
 
 // Reason says why records are missing.
 type Reason string
@@ -63,7 +68,7 @@ type EndedError struct {
 }
 
 func (e *EndedError) Error() string {
-	return fmt.Sprintf("eventlog: topic %s has ended at %v; publish to another one, or wait until retention frees the name",
+	return fmt.Sprintf("eventlog: topic %s has ended at %v; publish to another one, or wait until the end expires",
 		quote(e.Topic), e.End)
 }
 
@@ -138,10 +143,10 @@ func (e *PositionError) Error() string {
 // Is reports whether target is ErrPosition.
 func (e *PositionError) Is(target error) bool { return target == ErrPosition }
 
-// CorruptError reports stored data that makes no sense. It matches ErrCorrupt.
+// CorruptError reports stored data that cannot be decoded. It matches ErrCorrupt.
 type CorruptError struct {
-	What   string // what it should have been, such as "record"
-	Offset int    // in bytes; 0: at the beginning, or not known
+	What   string // what the data should be, such as "record"
+	Offset int    // in bytes; 0: at the beginning, or unknown
 	Reason string
 }
 

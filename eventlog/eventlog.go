@@ -44,6 +44,9 @@
 // Retention: each topic of a record keeps it independently. A record exists as long as one of its topics keeps it, and readers
 // find it through those topics only. See [Retention].
 //
+// Ends: a record with the flag [End] ends its topics. Append refuses further records of these topics for as long as [Rule.EndAge]
+// says, by the times of the records alone. It does not matter whether retention has removed the end, or when.
+//
 // Slow readers: a reader blocks no other call, except SetGeneration, which waits while a reader's filter runs. Retention does not
 // wait for readers: a reader that is slower gets a gap. Append waits for the store and for other appends.
 //
@@ -77,6 +80,10 @@ type Log interface {
 	// them. The query does not report records missing before that start as a gap, because Seek sets Query.Told.
 	Seek(ctx context.Context, s Selector, from Start) (Query, error)
 
+	// End returns the position of the record that ended a topic, and the zero Position if a record can be appended to it now. An
+	// end holds for as long as the record's time and [Rule.EndAge] say, even if retention removed the record itself.
+	End(ctx context.Context, topic string) (Position, error)
+
 	// Head returns the position of the newest visible record. In an empty log it has number 0, which is a valid position
 	// before all records.
 	Head() Position
@@ -93,7 +100,7 @@ type Log interface {
 	Close() error
 }
 
-// Query asks for the records that match a selector and come after a position.
+// Query selects the records that match a selector and come after a position.
 type Query struct {
 	Selector Selector
 
@@ -136,7 +143,7 @@ type Answer struct {
 	Complete Position
 }
 
-// Start says where a reader of history begins. The zero Start is the oldest record.
+// Start defines where a reader of history begins. The zero Start is the oldest record.
 type Start struct {
 	Last  int       // with this many of the newest matching records, over all topics together; 0: not by number
 	Since time.Time // with the records of this time and later; zero: not by time
@@ -164,9 +171,6 @@ type Receipt struct {
 
 	Time      time.Time // of the record, in milliseconds, UTC; never earlier than that of the record before
 	Duplicate bool      // the key was already used; Position and Time are those of the first record
-
-	// Refused is why AppendAt of a [Mirror] left the record out: an *EndedError or *KeyError. Append never sets it.
-	Refused error
 }
 
 // Bounds describes what a log holds.
@@ -185,24 +189,6 @@ type Bounds struct {
 
 	DeadTopics int64 // topics without records that the log remembers, to report what they lost
 	DeadBytes  int64 // their size, as retention counts it: see DeadTopicSize
-}
-
-// Mirror is a log that can follow another one: it stores records at given positions. A mirror's owner does not call Append.
-type Mirror interface {
-	Log
-
-	// AppendAt stores records at the positions in their Seq and with their Time. Positions rise, are above the head and at
-	// most MaxSeq; times are of the years 1970 to 9999. Unlike Append it leaves out records that Append would refuse, such as
-	// those after the end of a topic, and stores the others; receipts say why. If it returns an error it stored nothing.
-	AppendAt(ctx context.Context, records []Record) ([]Receipt, error)
-
-	// Skip moves the head to a sequence number. Everything in between counts as lost, for all topics: readers that cross it
-	// get a gap with this reason, which has at most 64 bytes.
-	Skip(ctx context.Context, to uint64, reason Reason) error
-
-	// SetGeneration begins a new generation after a sequence number. Records above it are dropped; the others stay and get
-	// positions of the new generation. Readers with positions of the old one get a gap.
-	SetGeneration(ctx context.Context, gen string, after uint64) error
 }
 
 // Lookup is a log that finds records by [Record.ID], the publisher's own ID.
@@ -229,5 +215,5 @@ type TopicInfo struct {
 	Name   string
 	Events int64  // records, including the one that ended the topic
 	Last   uint64 // sequence number of the newest record
-	Ended  bool
+	Ended  bool   // see [Log.End]
 }

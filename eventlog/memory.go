@@ -16,13 +16,15 @@ import (
 //
 // The files: memory_append.go decides and stores, memory_keys.go has the idempotency keys, memory_keep.go applies retention.
 // memory_read.go reads, with memory_gap.go for gaps, memory_view.go to find records and memory_merge.go to order them.
-// memory_mirror.go stores what another log decided. memory_topic.go, memory_tree.go and internal/queue are the data structures.
+// memory_ends.go knows which topics have ended. memory_mirror.go follows a shared log, with memory_cut.go for new generations.
+// memory_topic.go, memory_tree.go and internal/queue are the data structures.
 type Memory struct {
-	ret   Retention // with its defaults
-	clock func() time.Time
-	watch chan struct{}
+	mirror bool
+	clock  func() time.Time
+	watch  chan struct{}
 
 	mu     sync.RWMutex // guards the following fields
+	ret    Retention    // with its defaults
 	closed bool
 	gen    string
 	head   uint64
@@ -33,6 +35,9 @@ type Memory struct {
 	bytes   int64             // their Record.Size
 	ids     map[string]*stored
 	keys    keys
+	ends    ends
+	state   []byte        // of the last Apply
+	moved   chan struct{} // closed when the head moves or the log is closed; nil: nobody waits
 
 	topics    map[string]*topic // all that are known, live or dead
 	names     *topic            // the same, as a tree by name
@@ -50,8 +55,9 @@ type Memory struct {
 }
 
 var (
-	_ Mirror = (*Memory)(nil)
-	_ Lookup = (*Memory)(nil)
+	_ Mirror  = (*Memory)(nil)
+	_ Awaiter = (*Memory)(nil)
+	_ Lookup  = (*Memory)(nil)
 )
 
 // slot is the place of a record in the log's order.
@@ -73,10 +79,14 @@ type stored struct {
 // MemoryOptions are the options of [NewMemory]. Nil and the zero value mean the defaults.
 type MemoryOptions struct {
 	// Retention is what the log keeps. In memory, Bytes 0 means 64 MiB and Events 0 means 100,000. The process needs more
-	// memory than Bytes counts: about 250 bytes per event, 200 and the name per topic, live or dead, and 150 per idempotency key.
+	// memory than Bytes counts: about 250 bytes per event, 200 and the name per topic, live or dead, 150 per idempotency key,
+	// and 150 and the name per topic that has ended.
 	Retention *Retention
 
-	Generation string           // 5 or 6 characters a-z0-9; empty: a random one
+	// Mirror makes the log a [Mirror].
+	Mirror bool
+
+	Generation string           // 5 or 6 characters a-z0-9; empty: a random one. A mirror begins without one
 	Now        func() time.Time // the clock, called concurrently; nil: time.Now
 }
 
@@ -94,11 +104,12 @@ func NewMemory(o *MemoryOptions) (*Memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	gen := cmp.Or(o.Generation, NewGeneration())
-	if err := checkGeneration(gen); err != nil {
+	gen, err := o.generation()
+	if err != nil {
 		return nil, err
 	}
 	m := &Memory{
+		mirror: o.Mirror,
 		ret:    ret,
 		clock:  o.Now,
 		watch:  make(chan struct{}, 1),
@@ -106,6 +117,7 @@ func NewMemory(o *MemoryOptions) (*Memory, error) {
 		last:   time.Time{}.UnixMilli(),
 		ids:    map[string]*stored{},
 		keys:   newKeys(&ret),
+		ends:   ends{of: map[string]ending{}},
 		topics: map[string]*topic{},
 		ages:   ages(ret.Rules),
 		due:    math.MaxInt64,
@@ -130,11 +142,16 @@ func (o *MemoryOptions) retention() (Retention, error) {
 	return ret.WithDefaults()
 }
 
-func checkGeneration(gen string) error {
-	if !ValidGeneration(gen) {
-		return &InvalidError{What: "generation", Value: gen, Reason: "it has to be 5 or 6 characters a-z0-9"}
+func (o *MemoryOptions) generation() (string, error) {
+	switch {
+	case o.Mirror && o.Generation != "":
+		return "", &InvalidError{What: "generation", Value: o.Generation, Reason: "a mirror has none of its own"}
+	case o.Mirror:
+		return "", nil
 	}
-	return nil
+	gen := cmp.Or(o.Generation, NewGeneration())
+	_, err := CheckGeneration(Position{}, gen, 0)
+	return gen, err
 }
 
 // Close closes the log. Head and Bounds keep returning what it held. The error is always nil.
@@ -144,6 +161,7 @@ func (m *Memory) Close() error {
 	if !m.closed {
 		m.closed = true
 		close(m.watch)
+		m.release()
 	}
 	return nil
 }
@@ -172,8 +190,10 @@ func (m *Memory) Bounds() Bounds {
 // Watch returns a channel that receives a value after Head has moved.
 func (m *Memory) Watch() <-chan struct{} { return m.watch }
 
-// wake notifies the receiver of Watch. If it has not received the previous value yet, that one is enough.
+// wake notifies the receiver of Watch, and callers of Await. If Watch's receiver has not received the previous value yet, that one is
+// enough.
 func (m *Memory) wake() {
+	m.release()
 	select {
 	case m.watch <- struct{}{}:
 	default:

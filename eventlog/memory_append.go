@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Append implements [Log]. It fails with *RecordError, *SizeError, [ErrClosed] and the error of the context.
+// Append implements [Log]. It fails with *RecordError, *SizeError, [ErrMirror], [ErrClosed] and the error of the context.
 func (m *Memory) Append(ctx context.Context, records []Record) ([]Receipt, error) {
 	if err := m.checkBatch(ctx, records); err != nil {
 		return nil, err
@@ -18,21 +18,28 @@ func (m *Memory) Append(ctx context.Context, records []Record) ([]Receipt, error
 		return nil, err
 	}
 	m.expire(now)
-	d := m.decider(m.head, max(now, m.last))
+	head := m.head
+	receipts, err := m.add(records, uses, m.head, max(now, m.last))
+	if m.head != head {
+		m.wake()
+	}
+	return receipts, err
+}
+
+// add decides on records that come after a number, at a time, and stores all of them or none.
+func (m *Memory) add(records []Record, uses []*keyUse, after uint64, at int64) ([]Receipt, error) {
+	d := m.decider(after, at)
 	receipts := make([]Receipt, len(records))
 	for i := range records {
-		if receipts[i] = d.decide(&records[i], uses[i]); receipts[i].Refused != nil {
-			return nil, &RecordError{Index: i, Err: receipts[i].Refused}
+		var refused error
+		if receipts[i], refused = d.decide(&records[i], uses[i]); refused != nil {
+			return nil, &RecordError{Index: i, Err: refused}
 		}
 	}
-	head := m.head
 	for i := range records {
 		if !receipts[i].Duplicate {
 			m.store(&records[i], uses[i], receipts[i].Seq, d.time)
 		}
-	}
-	if m.head != head {
-		m.wake()
 	}
 	return receipts, nil
 }
@@ -42,6 +49,9 @@ func (m *Memory) checkBatch(ctx context.Context, records []Record) error {
 	if err := m.usable(ctx); err != nil {
 		return err
 	}
+	if m.mirror {
+		return ErrMirror
+	}
 	return CheckBatch(records)
 }
 
@@ -50,7 +60,7 @@ func (m *Memory) checkBatch(ctx context.Context, records []Record) error {
 type decider struct {
 	*Memory
 	seq   uint64 // of the last record
-	time  int64  // of the next record
+	time  int64  // of all records
 	used  uint64 // number of keys used so far
 	ended map[string]uint64
 	uses  map[digest]*keyUse
@@ -60,26 +70,26 @@ func (m *Memory) decider(seq uint64, time int64) decider {
 	return decider{Memory: m, seq: seq, time: time, used: m.keys.used}
 }
 
-// decide returns the receipt of a record. It checks the key before the end of the topic: a repeated publish gets its first
-// answer again, even if the topic has ended since.
-func (d *decider) decide(r *Record, use *keyUse) Receipt {
+// decide returns the receipt of a record, or why it is refused. It checks the key before the end of the topic: a repeated publish gets
+// its first answer again, even if the topic has ended since.
+func (d *decider) decide(r *Record, use *keyUse) (_ Receipt, refused error) {
 	if use != nil {
 		if first := d.use(use.id); first != nil {
 			receipt := Receipt{Position: d.at(first.seq), Time: moment(first.time), Duplicate: true}
 			if first.content != use.content {
-				return Receipt{Refused: &KeyError{Topic: r.Topics[0], Key: r.Key, First: receipt.Position}}
+				return Receipt{}, &KeyError{Topic: r.Topics[0], Key: r.Key, First: receipt.Position}
 			}
-			return receipt
+			return receipt, nil
 		}
 	}
 	for _, topic := range r.Topics {
 		if end := d.end(topic); end != 0 {
-			return Receipt{Refused: &EndedError{Topic: topic, End: d.at(end)}}
+			return Receipt{}, &EndedError{Topic: topic, End: d.at(end)}
 		}
 	}
 	d.seq++
 	d.note(r, use)
-	return Receipt{Position: d.at(d.seq), Time: moment(d.time)}
+	return Receipt{Position: d.at(d.seq), Time: moment(d.time)}, nil
 }
 
 // note remembers what a record means for later ones.
@@ -116,12 +126,10 @@ func (d *decider) use(id digest) *keyUse {
 
 // end returns the number of the record that ended a topic, or 0.
 func (d *decider) end(name string) uint64 {
-	if t := d.topics[name]; t != nil {
-		if end := t.end(); end != nil {
-			return end.Seq
-		}
+	if end, ok := d.ended[name]; ok {
+		return end
 	}
-	return d.ended[name]
+	return d.ends.holds(name, d.time)
 }
 
 // store adds a record and then applies retention. It does so record by record, so that a mirror keeps the same records whatever
@@ -136,7 +144,11 @@ func (m *Memory) store(given *Record, use *keyUse, seq uint64, ms int64) {
 		t.live.Push(r)
 		t.last = seq
 		r.topics[i], r.Topics[i] = t, t.name
+		if r.Flags&End != 0 {
+			m.ends.add(t, seq, ms)
+		}
 	}
+	m.ends.forget(ms)
 	m.records.Push(slot{seq, ms, r})
 	m.head, m.last = seq, ms
 	m.count(r, 1)

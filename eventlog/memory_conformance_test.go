@@ -15,7 +15,7 @@ var seedFlag = flag.Uint64("memory.seed", 0, "repeat a random test of the log in
 
 func memoryHarness() logtest.Harness {
 	return logtest.Harness{Mirror: true, Lookup: true, Open: func(t *testing.T, o logtest.Options) eventlog.Log {
-		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.Retention, Now: o.Now})
+		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.Retention, Mirror: o.Mirror, Now: o.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestMemoryAgreesWithTheModel(t *testing.T) {
 	}
 }
 
-// number returns the value of an environment variable, to make a test longer or to repeat its seed.
+// number returns the value of an environment variable, which makes a test longer or repeats its seed.
 func number(name string, standard uint64) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
 		return n

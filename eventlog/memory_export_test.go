@@ -35,7 +35,7 @@ func (m *Memory) CheckInvariants() error {
 			}
 		}
 		if live != r.live || live == 0 {
-			return fmt.Errorf("record %d is in %d topics, and thinks in %d", r.Seq, live, r.live)
+			return fmt.Errorf("record %d is in %d topics, and counts %d", r.Seq, live, r.live)
 		}
 		events, bytes = events+1, bytes+int64(r.Size())
 	}
@@ -64,13 +64,13 @@ func (m *Memory) checkTopic(t *topic) error {
 	live, elsewhere := t.live.All(), t.elsewhere.All()
 	switch {
 	case m.topics[t.name] != t:
-		return fmt.Errorf("it is not in the map")
+		return fmt.Errorf("the topic is not in the map")
 	case len(live) == 0 != (t.deadIndex > 0):
 		return fmt.Errorf("%d records, and index %d in the heap of dead topics", len(live), t.deadIndex)
 	case t.deadIndex > 0 && m.dead[t.deadIndex-1] != t:
 		return fmt.Errorf("its index in the heap of dead topics is that of another topic")
 	case t.lost > m.trimmed:
-		return fmt.Errorf("it lost %d, the log only %d", t.lost, m.trimmed)
+		return fmt.Errorf("the topic lost %d, the log only %d", t.lost, m.trimmed)
 	case len(elsewhere) > 0 && (elsewhere[0].Seq <= t.lost || elsewhere[len(elsewhere)-1].Seq > m.trimmed):
 		return fmt.Errorf("elsewhere from %d to %d, lost %d", elsewhere[0].Seq, elsewhere[len(elsewhere)-1].Seq, t.lost)
 	}

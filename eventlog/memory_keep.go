@@ -33,19 +33,24 @@ func (m *Memory) keep(r *stored) {
 		if age := limit(t.rule); age > 0 {
 			m.due = min(m.due, r.Time.UnixMilli()+age)
 		}
-		n := t.live.Len()
-		if t.end() != nil {
-			n--
-		}
-		for ; t.rule.Count > 0 && n > t.rule.Count; n-- {
-			m.trim(t)
-		}
-		for ; t.rule.Latest > 0 && n > t.rule.Latest; n-- {
-			m.supersede(t)
-		}
+		m.keepNewest(t)
 	}
 	m.trimTotal()
 	m.tidy()
+}
+
+// keepNewest applies Count and Latest to a topic.
+func (m *Memory) keepNewest(t *topic) {
+	n := t.live.Len()
+	if t.lastEnds() {
+		n--
+	}
+	for ; t.rule.Count > 0 && n > t.rule.Count; n-- {
+		m.trim(t)
+	}
+	for ; t.rule.Latest > 0 && n > t.rule.Latest; n-- {
+		m.supersede(t)
+	}
 }
 
 // expire trims the records that are too old.

@@ -41,7 +41,7 @@ func TestMemoryHasLimitsByDefault(t *testing.T) {
 	}
 }
 
-// Records that are too old must be gone for readers even if nothing is appended.
+// TestReadersNeverGetRecordsThatAreTooOld even if nothing is appended.
 func TestReadersNeverGetRecordsThatAreTooOld(t *testing.T) {
 	var now atomic.Int64
 	m := newMemory(t, &eventlog.MemoryOptions{
@@ -116,6 +116,6 @@ func TestMemoryShrinksAfterABurst(t *testing.T) {
 		appendTo(t, m, event("", "t"))
 	}
 	if h := m.Held(); h.Records > 100 {
-		t.Errorf("it holds %+v", h)
+		t.Errorf("after the burst the log holds %+v", h)
 	}
 }

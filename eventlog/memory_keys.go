@@ -68,11 +68,23 @@ func (k *keys) add(use *keyUse) {
 	k.used = use.n
 	k.known[use.id] = use
 	k.order.Push(use)
-	for all := k.order.All(); !k.knows(all[0], use.n, use.time); all = k.order.All() {
+	k.forget(use.n, use.time)
+}
+
+// forget forgets the uses that have expired after this many uses and for a record of this time.
+func (k *keys) forget(used uint64, time int64) {
+	for all := k.order.All(); len(all) > 0 && !k.knows(all[0], used, time); all = k.order.All() {
 		if oldest := k.order.Pop(); k.known[oldest.id] == oldest {
 			delete(k.known, oldest.id)
 		}
 	}
+}
+
+// limit changes how long keys are known. Uses that have expired for a record of this time stay forgotten.
+func (k *keys) limit(ret *Retention, time int64) {
+	k.forget(k.used, time)
+	limits := newKeys(ret)
+	k.age, k.most = limits.age, limits.most
 }
 
 // cut removes the uses by records after seq. Uses that add forgot because of those records do not come back.

@@ -7,10 +7,14 @@ func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	now := m.clock().UnixMilli()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	switch {
+	case m.closed:
 		return nil, ErrClosed
+	case m.gen == "":
+		return nil, ErrNoGeneration
 	}
 	for t := range m.names.with(which.Prefix()) {
 		live := t.live.All()
@@ -20,7 +24,7 @@ func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit 
 		if len(topics) == limit {
 			break
 		}
-		topics = append(topics, TopicInfo{t.name, int64(len(live)), t.last, t.end() != nil})
+		topics = append(topics, TopicInfo{t.name, int64(len(live)), t.last, !m.end(t.name, now).IsZero()})
 	}
 	return topics, nil
 }

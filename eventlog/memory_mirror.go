@@ -3,59 +3,73 @@ package eventlog
 import (
 	"context"
 	"slices"
-	"strconv"
-	"time"
-
-	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// AppendAt implements [Mirror]. The receipt of a record that is left out has the position that the record would have had.
-// AppendAt fails with *RecordError, *SizeError, [ErrClosed] and the error of the context.
-func (m *Memory) AppendAt(ctx context.Context, records []Record) ([]Receipt, error) {
-	if err := m.checkBatch(ctx, records); err != nil {
-		return nil, err
+// Apply implements [Mirror]. It fails with *InvalidError, *SizeError, [ErrNotMirror], [ErrNoGeneration], [ErrClosed] and the error of
+// the context.
+func (m *Memory) Apply(ctx context.Context, batches []Batch, state []byte) ([]Outcome, error) {
+	uses, refused := make([][]*keyUse, len(batches)), make([]error, len(batches))
+	for i := range batches {
+		if refused[i] = CheckBatch(batches[i].Records); refused[i] == nil {
+			uses[i] = keyUses(batches[i].Records)
+		}
 	}
-	uses, now := keyUses(records), m.clock().UnixMilli()
+	now := m.clock().UnixMilli()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.follows(ctx); err != nil {
 		return nil, err
 	}
-	if err := CheckPlaced(m.head, records); err != nil {
+	if err := CheckApply(m.head, batches, state); err != nil {
 		return nil, err
 	}
 	m.expire(now)
-	receipts := make([]Receipt, len(records))
-	for i := range records {
-		receipts[i] = m.appendAt(&records[i], uses[i])
+	outcomes, head := make([]Outcome, len(batches)), m.head
+	for i := range batches {
+		b, o := &batches[i], &outcomes[i]
+		if o.Err = refused[i]; o.Err == nil {
+			o.Receipts, o.Err = m.add(b.Records, uses[i], b.First-1, max(b.Time.UnixMilli(), m.last))
+		}
+		m.head = max(m.head, b.last())
 	}
-	if len(records) > 0 {
+	m.state = slices.Clone(state)
+	if m.head != head {
 		m.wake()
 	}
-	return receipts, nil
+	return outcomes, nil
 }
 
-// appendAt decides on one record and stores it. The decision depends on the records before it, not on the batch.
-func (m *Memory) appendAt(r *Record, use *keyUse) Receipt {
-	d := m.decider(r.Seq-1, max(r.Time.UnixMilli(), m.last))
-	receipt := d.decide(r, use)
+// follows returns an error if the log takes nothing from a shared log.
+func (m *Memory) follows(ctx context.Context) error {
 	switch {
-	case receipt.Refused != nil:
-		receipt.Position, receipt.Time = m.at(r.Seq), moment(d.time)
-	case !receipt.Duplicate:
-		m.store(r, use, r.Seq, d.time)
+	case !m.mirror:
+		return ErrNotMirror
+	case m.gen == "" && !m.closed:
+		return ErrNoGeneration
 	}
-	m.head = r.Seq
-	return receipt
+	return m.over(ctx)
 }
 
-// Skip implements [Mirror]. It fails with *InvalidError, [ErrClosed] and the error of the context.
+// State implements [Mirror].
+func (m *Memory) State(ctx context.Context) ([]byte, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if !m.mirror {
+		return nil, ErrNotMirror
+	}
+	return slices.Clone(m.state), m.over(ctx)
+}
+
+// Skip implements [Mirror]. It fails with *InvalidError, [ErrNoGeneration], [ErrClosed] and the error of the context.
 func (m *Memory) Skip(ctx context.Context, to uint64, reason Reason) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.over(ctx); err != nil {
 		return err
+	}
+	if m.gen == "" {
+		return ErrNoGeneration
 	}
 	if err := CheckSkip(m.head, to, reason); err != nil {
 		return err
@@ -82,17 +96,8 @@ func (m *Memory) SetGeneration(ctx context.Context, gen string, after uint64) er
 	if err := m.over(ctx); err != nil {
 		return err
 	}
-	if err := checkGeneration(gen); err != nil {
+	if repeated, err := CheckGeneration(m.at(m.head), gen, after); repeated || err != nil {
 		return err
-	}
-	switch {
-	case after > m.head:
-		return &InvalidError{
-			What: "sequence number", Value: strconv.FormatUint(after, 10),
-			Reason: "the head is only at " + strconv.FormatUint(m.head, 10),
-		}
-	case gen == m.gen && after < m.head:
-		return &InvalidError{What: "generation", Value: gen, Reason: "it is the current one, in which numbers must not be used twice"}
 	}
 	if after < m.head {
 		m.cut(after)
@@ -102,72 +107,71 @@ func (m *Memory) SetGeneration(ctx context.Context, gen string, after uint64) er
 	return nil
 }
 
-// cut removes everything after a sequence number.
-func (m *Memory) cut(after uint64) {
-	newer := m.slotsAbove(after)
-	for _, slot := range newer {
-		if slot.record != nil {
-			m.count(slot.record, -1)
-			m.unlink(slot.record)
-		}
+// SetRetention implements [Mirror]. It fails with *InvalidError, [ErrNotMirror], [ErrClosed] and the error of the context.
+func (m *Memory) SetRetention(ctx context.Context, r *Retention) error {
+	ret, err := (&MemoryOptions{Retention: r}).retention()
+	if err != nil {
+		return err
 	}
-	m.records.Truncate(m.records.Len() - len(newer))
-	m.last = time.Time{}.UnixMilli()
-	if slots := m.records.All(); len(slots) > 0 {
-		m.last = slots[len(slots)-1].time
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.mirror {
+		return ErrNotMirror
 	}
-	m.keys.cut(after)
-	for i := range m.ages {
-		m.ages[i].done = min(m.ages[i].done, after)
+	if err := m.over(ctx); err != nil {
+		return err
 	}
-	m.full = min(m.full, after)
-	for len(m.holes) > 0 && m.holes[len(m.holes)-1].from >= after {
-		m.holes = m.holes[:len(m.holes)-1]
-	}
-	if n := len(m.holes); n > 0 {
-		m.holes[n-1].to = min(m.holes[n-1].to, after)
-	}
-	m.cutTopics(after)
-}
-
-func (m *Memory) cutTopics(after uint64) {
-	m.trimmed, m.gone, m.floor = min(m.trimmed, after), min(m.gone, after), min(m.floor, after)
-	var empty []*topic
+	m.ret = ret
+	m.keys.limit(&ret, m.last)
+	m.ends.forget(m.last)
+	m.ends.keep(func(end *ending) bool {
+		end.age = ret.Rule(end.name).EndAge().Milliseconds()
+		return true
+	})
+	m.ages, m.due, m.full = ages(ret.Rules), 0, 0
 	for _, t := range m.topics {
-		if t.last > after {
-			t.cut(after)
-			m.trimmed, m.gone = max(m.trimmed, t.lost), max(m.gone, t.lost)
-		}
-		if t.live.Len() == 0 {
-			empty = append(empty, t)
-		}
+		t.rule = ret.Rule(t.name)
+		m.keepNewest(t)
 	}
-	m.dead, m.deadBytes = nil, 0 // rebuilt below, in the new order
-	for _, t := range empty {
-		if t.deadIndex = 0; t.last > 0 {
-			m.rememberDead(t)
-		} else {
-			m.forget(t) // it did not exist before the cut
-		}
-	}
+	m.trimTotal()
+	m.forgetDead()
+	m.expire(m.clock().UnixMilli())
 	m.tidy()
+	return nil
 }
 
-// cut removes a topic's records after a number. For what it lost and what was superseded only the newest number is known. If
-// that is after the cut, anything up to the cut may be missing, so the topic counts as having lost records right up to it.
-func (t *topic) cut(after uint64) {
-	for _, q := range []*queue.Queue[*stored]{&t.live, &t.elsewhere} {
-		q.Truncate(q.Len() - len(above(q.All(), after)))
-	}
-	t.lost = max(min(t.lost, after), min(t.superseded, after))
-	t.superseded = 0
-	for all := t.elsewhere.All(); len(all) > 0 && all[0].Seq <= t.lost; all = t.elsewhere.All() {
-		t.elsewhere.Pop()
-	}
-	t.last = t.lost
-	for _, all := range [][]*stored{t.elsewhere.All(), t.live.All()} {
-		if len(all) > 0 {
-			t.last = max(t.last, all[len(all)-1].Seq)
+// Await implements [Awaiter].
+func (m *Memory) Await(ctx context.Context, p Position) error {
+	for {
+		moved, err := m.behind(ctx, p)
+		if moved == nil || err != nil {
+			return err
 		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// behind returns a channel that is closed when the head has moved, if the log has to wait for a position; otherwise nil.
+func (m *Memory) behind(ctx context.Context, p Position) (moved <-chan struct{}, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.over(ctx); err != nil || !m.mirror || p.IsZero() || p.Gen == m.gen && p.Seq <= m.head {
+		return nil, err
+	}
+	if m.moved == nil {
+		m.moved = make(chan struct{})
+	}
+	return m.moved, nil
+}
+
+// release lets callers of Await look again.
+func (m *Memory) release() {
+	if m.moved != nil {
+		close(m.moved)
+		m.moved = nil
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,84 +13,97 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// One hub may get the records of a shared log one by one, another one all at once. Both must keep the same records. Trimming by
-// bytes frees topic names, so it must not wait for the end of a batch.
-func TestMirrorDecisionsDoNotDependOnBatches(t *testing.T) {
+// TestMirrorDecisionsDoNotDependOnCalls: one hub may get the batches of a shared log one by one, another all at once. Both must keep the same
+// records.
+func TestMirrorDecisionsDoNotDependOnCalls(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if flagged := *seedFlag; flagged != 0 {
 		seed = flagged
 	}
 	rng := rand.New(rand.NewPCG(seed, 2))
-	options := &eventlog.MemoryOptions{Generation: "mirro", Retention: &eventlog.Retention{
+	options := &eventlog.MemoryOptions{Retention: &eventlog.Retention{
 		Events: 7, Keys: 3, Topics: 2,
-		Rules: []eventlog.Rule{{Pattern: glob("a"), Count: 2}, {Pattern: glob("b"), Latest: 2}},
+		Rules: []eventlog.Rule{{Pattern: glob("a"), Count: 2}, {Pattern: glob("b"), Latest: 2}, {Pattern: glob("c"), Age: 10 * time.Millisecond}},
 	}}
 	now := time.Now()
-	var records []eventlog.Record
+	var batches []eventlog.Batch
 	for i := range 400 {
 		r := event(fmt.Sprint(i%2), string(rune('a'+rng.IntN(6))))
-		r.Seq, r.Time = uint64(i+1), now
 		if rng.IntN(4) == 0 {
 			r.Flags = eventlog.End
 		}
 		if rng.IntN(3) == 0 {
 			r.Key = string(rune('k' + rng.IntN(3)))
 		}
-		records = append(records, r)
+		if rng.IntN(50) == 0 {
+			now = now.Add(8 * 24 * time.Hour)
+		}
+		batches = append(batches, eventlog.Batch{First: uint64(i + 1), Time: now.Add(time.Duration(i) * time.Millisecond), Records: []eventlog.Record{r}})
 	}
-	one, all := newMemory(t, options), newMemory(t, options)
-	var singly []eventlog.Receipt
-	for i := range records {
-		singly = append(singly, appendAt(t, one, records[i])...)
+	now = time.Time{}
+	options.Now = func() time.Time { return now }
+	one, all := newMirror(t, options), newMirror(t, options)
+	var singly []eventlog.Outcome
+	for _, b := range batches {
+		singly = append(singly, apply(t, one, b)...)
 	}
 	again := fmt.Sprintf("again: go test ./eventlog -run %s -memory.seed=%d", t.Name(), seed)
-	if diff := cmp.Diff(singly, appendAt(t, all, records...)); diff != "" {
-		t.Errorf("receipts: %s\n%s", diff, again)
+	if diff := cmp.Diff(singly, apply(t, all, batches...)); diff != "" {
+		t.Errorf("outcomes: %s\n%s", diff, again)
 	}
 	if diff := cmp.Diff(one.Bounds(), all.Bounds()); diff != "" {
 		t.Errorf("bounds: %s\n%s", diff, again)
 	}
 }
 
-func appendAt(t *testing.T, m *eventlog.Memory, records ...eventlog.Record) []eventlog.Receipt {
+// newMirror returns an empty mirror of generation "first".
+func newMirror(t *testing.T, o *eventlog.MemoryOptions) *eventlog.Memory {
 	t.Helper()
-	receipts, err := m.AppendAt(t.Context(), records)
+	var options eventlog.MemoryOptions
+	if o != nil {
+		options = *o
+	}
+	options.Mirror = true
+	m := newMemory(t, &options)
+	if err := m.SetGeneration(t.Context(), "first", 0); err != nil {
+		t.Fatal(err)
+	}
+	<-m.Watch()
+	return m
+}
+
+func apply(t *testing.T, m *eventlog.Memory, batches ...eventlog.Batch) []eventlog.Outcome {
+	t.Helper()
+	outcomes, err := m.Apply(t.Context(), batches, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return receipts
+	return outcomes
 }
 
-// at returns a record with a number and the current time.
-func at(seq uint64, r eventlog.Record) eventlog.Record {
-	r.Seq, r.Time = seq, time.Date(2100, 1, 1, 0, 0, 0, int(seq)*int(time.Millisecond), time.UTC)
-	return r
+// at returns a batch of one record, with a number and a time that belongs to it.
+func at(seq uint64, r eventlog.Record) eventlog.Batch {
+	return eventlog.Batch{First: seq, Time: time.Date(2100, 1, 1, 0, 0, 0, int(seq)*int(time.Millisecond), time.UTC), Records: []eventlog.Record{r}}
 }
 
 func TestRefusedMirrorCallStoresNothing(t *testing.T) {
-	m := newMemory(t, nil)
-	appendAt(t, m, at(10, event("", "t")))
-	tests := map[string]struct {
-		records []eventlog.Record
-		index   int
-	}{
-		"at the head":     {[]eventlog.Record{at(10, event("", "t"))}, 0},
-		"not rising":      {[]eventlog.Record{at(11, event("", "t")), at(12, event("", "t")), at(12, event("", "t"))}, 2},
-		"no topic":        {[]eventlog.Record{at(11, event("", "t")), at(12, event(""))}, 1},
-		"without numbers": {[]eventlog.Record{event("", "t")}, 0},
-	}
-	for name, test := range tests {
-		_, err := m.AppendAt(t.Context(), test.records)
-		refused, ok := errors.AsType[*eventlog.RecordError](err)
-		if !ok || refused.Index != test.index || !errors.Is(err, eventlog.ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
+	m := newMirror(t, nil)
+	apply(t, m, at(10, event("", "t")))
+	for name, batches := range map[string][]eventlog.Batch{
+		"at the head":     {at(10, event("", "t"))},
+		"not rising":      {at(11, event("", "t")), at(12, event("", "t")), at(12, event("", "t"))},
+		"without numbers": {{Time: time.Now(), Records: []eventlog.Record{event("", "t")}}},
+		"without a time":  {{First: 11, Records: []eventlog.Record{event("", "t")}}},
+	} {
+		if outcomes, err := m.Apply(t.Context(), batches, []byte("state")); outcomes != nil || !errors.Is(err, eventlog.ErrInvalid) {
+			t.Errorf("%s: %v, %v", name, outcomes, err)
 		}
 	}
 	errs := map[string]error{
 		"skip to the head":        m.Skip(t.Context(), 10, eventlog.Rollback),
 		"skip without reason":     m.Skip(t.Context(), 11, ""),
 		"generation":              m.SetGeneration(t.Context(), "?", 10),
-		"generation in the air":   m.SetGeneration(t.Context(), "other", 11),
+		"generation after head":   m.SetGeneration(t.Context(), "other", 11),
 		"generation of the log's": m.SetGeneration(t.Context(), m.Head().Gen, 9),
 	}
 	for name, err := range errs {
@@ -102,10 +114,16 @@ func TestRefusedMirrorCallStoresNothing(t *testing.T) {
 	if b := m.Bounds(); b.Events != 1 || b.Head.Seq != 10 {
 		t.Errorf("%+v", b)
 	}
+	if state, err := m.State(t.Context()); state != nil || err != nil {
+		t.Errorf("the state is %q, %v", state, err)
+	}
+	if _, err := eventlog.NewMemory(&eventlog.MemoryOptions{Mirror: true, Generation: "first"}); !errors.Is(err, eventlog.ErrInvalid) {
+		t.Errorf("a mirror with a generation of its own: %v", err)
+	}
 }
 
-// The test compares a log that was cut with one that never had more records. Everything that the latter returns, the cut log
-// returns too, or it reports a gap. Records that were dropped must not have superseded others.
+// TestNewGenerationLosesNothingSilently compares a log that was cut with a log that never had more records. The cut log returns every record
+// that the other returns, or reports a gap. Dropped records must not have superseded others.
 func TestNewGenerationLosesNothingSilently(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if flagged := *seedFlag; flagged != 0 {
@@ -113,22 +131,22 @@ func TestNewGenerationLosesNothingSilently(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(seed, 3))
 	options := &eventlog.MemoryOptions{
-		Generation: "first", Now: func() time.Time { return time.UnixMilli(0) },
+		Now: func() time.Time { return time.UnixMilli(0) },
 		Retention: &eventlog.Retention{Events: 20, Topics: 3, Rules: []eventlog.Rule{
 			{Pattern: glob("a"), Latest: 2}, {Pattern: glob("b"), Count: 3}, {Pattern: glob("c"), Latest: 1},
 		}},
 	}
 	for range 300 {
-		cut, never := newMemory(t, options), newMemory(t, options)
+		cut, never := newMirror(t, options), newMirror(t, options)
 		after := rng.Uint64N(30)
 		for seq := uint64(1); seq <= 30; seq++ {
 			r := event(fmt.Sprint(seq), "abcdefgh"[rng.IntN(4):][:1], "abcdefgh"[4+rng.IntN(4):][:1])
 			if rng.IntN(10) == 0 {
 				r.Flags = eventlog.End
 			}
-			appendAt(t, cut, at(seq, r))
+			apply(t, cut, at(seq, r))
 			if seq <= after {
-				appendAt(t, never, at(seq, r))
+				apply(t, never, at(seq, r))
 			}
 		}
 		for _, m := range []*eventlog.Memory{cut, never} {
@@ -155,12 +173,12 @@ func TestNewGenerationLosesNothingSilently(t *testing.T) {
 }
 
 func TestNewGenerationUndoesDroppedRecords(t *testing.T) {
-	m := newMemory(t, &eventlog.MemoryOptions{Generation: "first"})
+	m := newMirror(t, nil)
 	keyed := func(key string) eventlog.Record {
 		return eventlog.Record{Topics: []string{"keyed"}, Key: key, ID: "id"}
 	}
 	end := eventlog.Record{Topics: []string{"ended"}, Flags: eventlog.End}
-	appendAt(t, m, at(1, keyed("old")), at(5, keyed("new")), at(6, end))
+	apply(t, m, at(1, keyed("old")), at(5, keyed("new")), at(6, end))
 	if err := m.Skip(t.Context(), 10, eventlog.Corrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -178,14 +196,12 @@ func TestNewGenerationUndoesDroppedRecords(t *testing.T) {
 	if p, _, _ := m.Lookup(t.Context(), "id"); p.String() != "other-1" {
 		t.Errorf("the publisher's id is at %v", p)
 	}
-	receipts := appendAt(t, m, at(3, keyed("old")), at(4, keyed("new")), at(5, event("again", "ended")))
-	got := slices.Collect(func(yield func(string) bool) {
-		for _, r := range receipts {
-			if !yield(fmt.Sprint(r.Position, r.Duplicate, r.Refused, r.Time.Nanosecond())) {
-				return
-			}
-		}
-	})
+	outcomes := apply(t, m, at(3, keyed("old")), at(4, keyed("new")), at(5, event("again", "ended")))
+	var got []string
+	for _, o := range outcomes {
+		r := o.Receipts[0]
+		got = append(got, fmt.Sprint(r.Position, r.Duplicate, o.Err, r.Time.Nanosecond()))
+	}
 	want := []string{"other-1 true <nil> 1000000", "other-4 false <nil> 4000000", "other-5 false <nil> 5000000"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -197,14 +213,14 @@ func TestNewGenerationUndoesDroppedRecords(t *testing.T) {
 	}
 }
 
-// After a cut, sequence numbers to which an age was already applied come again with other records.
+// TestAgesApplyAfterACut: after a cut, new records get the sequence numbers of records to which an age was already applied.
 func TestAgesApplyAfterACut(t *testing.T) {
 	now := at(0, eventlog.Record{}).Time
-	m := newMemory(t, &eventlog.MemoryOptions{
-		Generation: "first", Now: func() time.Time { return now },
+	m := newMirror(t, &eventlog.MemoryOptions{
+		Now:       func() time.Time { return now },
 		Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: glob("t"), Age: 10 * time.Millisecond}}},
 	})
-	appendAt(t, m, at(1, event("1", "t")), at(2, event("2", "t", "u")), at(3, event("3", "t")))
+	apply(t, m, at(1, event("1", "t")), at(2, event("2", "t", "u")), at(3, event("3", "t")))
 	now = now.Add(time.Second)
 	if got := dataAfter(t, m, eventlog.Topics("u"), 0); got != "2" || m.Bounds().Trimmed != 3 {
 		t.Errorf("too old: %q, %+v", got, m.Bounds())
@@ -212,7 +228,7 @@ func TestAgesApplyAfterACut(t *testing.T) {
 	if err := m.SetGeneration(t.Context(), "other", 2); err != nil {
 		t.Fatal(err)
 	}
-	appendAt(t, m, at(3, event("3", "t")))
+	apply(t, m, at(3, event("3", "t")))
 	if got := m.Bounds(); got.Events != 1 || got.Trimmed != 3 {
 		t.Errorf("after the cut: %+v", got)
 	}
@@ -221,9 +237,9 @@ func TestAgesApplyAfterACut(t *testing.T) {
 	}
 }
 
-// A hole that reaches beyond the cut keeps its part before the cut.
+// TestCutShortensAHole: a hole that reaches beyond the cut keeps its part before the cut.
 func TestCutShortensAHole(t *testing.T) {
-	m := newMemory(t, &eventlog.MemoryOptions{Generation: "first"})
+	m := newMirror(t, nil)
 	for to, reason := range []eventlog.Reason{0: "", 4: eventlog.Rollback, 8: eventlog.Rollback, 12: eventlog.Corrupt} {
 		if reason != "" {
 			if err := m.Skip(t.Context(), uint64(to), reason); err != nil {

@@ -61,6 +61,12 @@ func (m *Memory) page(ctx context.Context, q Query) (page, error) {
 	if err := m.over(ctx); err != nil {
 		return page{}, err
 	}
+	if m.gen == "" {
+		if !q.After.IsZero() {
+			return page{}, ErrNoGeneration
+		}
+		return page{head: true}, nil
+	}
 	v := m.view(q.Selector)
 	if gap := m.gap(q, v); gap != nil {
 		return page{}, gap
@@ -90,6 +96,9 @@ func (m *Memory) Seek(ctx context.Context, s Selector, from Start) (Query, error
 	}
 	if err := from.Check(); err != nil {
 		return Query{}, err
+	}
+	if m.Head().Gen == "" {
+		return Query{}, ErrNoGeneration
 	}
 	after := uint64(0)
 	if from.Last > 0 {
@@ -169,6 +178,9 @@ func (m *Memory) Lookup(ctx context.Context, id string) (Position, bool, error) 
 	defer m.mu.RUnlock()
 	if err := m.over(ctx); err != nil {
 		return Position{}, false, err
+	}
+	if m.gen == "" {
+		return Position{}, false, ErrNoGeneration
 	}
 	r := m.ids[id]
 	if r == nil {

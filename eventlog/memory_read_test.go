@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Filters are called without the log's lock; with it, this test would deadlock.
+// TestFilterMayCallTheLog: filters are called without the log's lock; with it, this test would deadlock.
 func TestFilterMayCallTheLog(t *testing.T) {
 	m := newMemory(t, nil)
 	appendTo(t, m, event("a", "t"), event("b", "t"))
@@ -29,8 +29,8 @@ func TestFilterMayCallTheLog(t *testing.T) {
 	}
 }
 
-// Records that a slow filter has not seen yet may be trimmed meanwhile. The answer then ends before them, and the next Read returns
-// the gap.
+// TestReadEndsBeforeRecordsTrimmedMeanwhile: while a slow filter runs, records that it has not seen may be trimmed. The answer then ends
+// before them, and the next Read returns the gap.
 func TestReadEndsBeforeRecordsTrimmedMeanwhile(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 1000}})
 	for range 1000 {
@@ -56,8 +56,8 @@ func TestReadEndsBeforeRecordsTrimmedMeanwhile(t *testing.T) {
 	}
 }
 
-// With many topics the log does not look at each of them: a loss in any topic counts. The records are still exactly those
-// that match.
+// TestPatternsOfManyTopicsReportEveryLoss: with many topics the log does not check each of them: a loss in any topic counts. The records in
+// the answer are still exactly those that match.
 func TestPatternsOfManyTopicsReportEveryLoss(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{
 		Rules:  []eventlog.Rule{{Pattern: glob("one"), Count: 1}},
@@ -90,7 +90,7 @@ func TestPatternsOfManyTopicsReportEveryLoss(t *testing.T) {
 	}
 }
 
-// In a long log, a read by pattern can choose between scanning and merging.
+// TestScanAndMergeFindTheSame: in a long log, a read by pattern chooses between scanning and merging.
 func TestScanAndMergeFindTheSame(t *testing.T) {
 	m := newMemory(t, nil)
 	var all []eventlog.Record
@@ -130,7 +130,7 @@ func TestScanAndMergeFindTheSame(t *testing.T) {
 	}
 }
 
-// BenchmarkMemoryRead answers: does reading ten records cost the same by name and by pattern, whatever else is stored?
+// BenchmarkMemoryRead measures a Read of ten records, by name and by pattern, in logs of several sizes. The cost should be the same.
 func BenchmarkMemoryRead(b *testing.B) {
 	m, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: &eventlog.Retention{
 		Rules: []eventlog.Rule{{Pattern: glob("one"), Count: 1}},
@@ -161,14 +161,14 @@ func BenchmarkMemoryRead(b *testing.B) {
 	}
 }
 
-// countingMatcher matches nothing and counts calls.
+// countingMatcher matches nothing and counts the calls of Match.
 type countingMatcher struct{ asked *int }
 
 func (countingMatcher) Prefix() string        { return "" }
 func (m countingMatcher) Match(_ string) bool { *m.asked++; return false }
 
-// The cost of a Read under the lock was limited in topics and records, but each of them was matched against all matchers, however
-// many there were.
+// TestManyMatchersDoNotDelayAppends: the work of a Read under the lock is limited. Each topic and record counts once for every matcher that
+// is asked about it.
 func TestManyMatchersDoNotDelayAppends(t *testing.T) {
 	m := newMemory(t, nil)
 	var all []eventlog.Record

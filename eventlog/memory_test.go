@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Package logtest tests what holds for every log. These tests are for the log in memory only.
+// Package logtest tests the promises of every log. The tests here are for the log in memory only.
 
 func newMemory(t *testing.T, o *eventlog.MemoryOptions) *eventlog.Memory {
 	t.Helper()
@@ -51,7 +51,7 @@ func event(data string, topics ...string) eventlog.Record {
 
 var glob = eventlog.MustPattern
 
-// dataAfter reads everything after a number and returns the data as one text, or the gap.
+// dataAfter reads all records after a number and returns their data as one text, or the gap.
 func dataAfter(t *testing.T, m *eventlog.Memory, s eventlog.Selector, after uint64) string {
 	t.Helper()
 	var data []string
@@ -105,7 +105,7 @@ func TestReadersShareRecords(t *testing.T) {
 	}
 }
 
-// Retry is stored in milliseconds in every log, and keys compare it so.
+// TestRetryIsInMilliseconds: every log stores Retry in milliseconds, and compares it so for idempotency keys.
 func TestRetryIsInMilliseconds(t *testing.T) {
 	m := newMemory(t, nil)
 	r := eventlog.Record{Topics: []string{"t"}, Key: "k", Retry: 1500 * time.Microsecond}
@@ -126,7 +126,7 @@ func TestLookupFindsTheNewestExistingRecord(t *testing.T) {
 	}})
 	record := func(id string, topics ...string) eventlog.Record { return eventlog.Record{Topics: topics, ID: id} }
 	appendTo(t, m, record("x", "many"), record("x", "one"), record("y", "many"), record("x", "one"), record("", "one"))
-	want := map[string]uint64{"x": 1, "y": 3, "": 0, "z": 0} // 4 gave way to 5
+	want := map[string]uint64{"x": 1, "y": 3, "": 0, "z": 0} // record 5 has superseded record 4
 	for id, seq := range want {
 		got, found, err := m.Lookup(t.Context(), id)
 		if got.Seq != seq || found != (seq > 0) || err != nil {
@@ -150,11 +150,11 @@ func TestClosedMemoryKeepsHeadAndBounds(t *testing.T) {
 	}
 	ctx, invalid := t.Context(), []eventlog.Record{{}}
 	_, appendErr := m.Append(ctx, invalid)
-	_, atErr := m.AppendAt(ctx, invalid)
+	_, endErr := m.End(ctx, "t")
 	_, readErr := m.Read(ctx, eventlog.Query{})
 	_, seekErr := m.Seek(ctx, eventlog.Everything(), eventlog.Start{Last: -1})
 	_, _, lookupErr := m.Lookup(ctx, "")
-	errs := []error{appendErr, atErr, readErr, seekErr, lookupErr, m.Skip(ctx, 0, ""), m.SetGeneration(ctx, "", 7)}
+	errs := []error{appendErr, endErr, readErr, seekErr, lookupErr, m.Skip(ctx, 0, ""), m.SetGeneration(ctx, "", 7)}
 	for i, err := range errs {
 		if !errors.Is(err, eventlog.ErrClosed) {
 			t.Errorf("%d: %v", i, err)
@@ -165,7 +165,7 @@ func TestClosedMemoryKeepsHeadAndBounds(t *testing.T) {
 	}
 }
 
-// This test is for the race detector, and for the order of records that readers see during trimming.
+// TestMemoryIsSafeForConcurrentUse serves the race detector. It also checks the order of records that readers see during trimming.
 func TestMemoryIsSafeForConcurrentUse(t *testing.T) {
 	m := newMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{
 		Events: 200,
@@ -216,7 +216,7 @@ func TestMemoryIsSafeForConcurrentUse(t *testing.T) {
 	readers.Wait()
 }
 
-// BenchmarkMemoryAppend answers: what does an event cost that makes retention trim another one?
+// BenchmarkMemoryAppend measures an Append that makes retention trim another record.
 func BenchmarkMemoryAppend(b *testing.B) {
 	m, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 10_000}})
 	if err != nil {

@@ -12,8 +12,7 @@ import (
 
 // topic is what the log knows about a topic.
 //
-// Records leave a topic oldest first, whatever the reason. So a topic always keeps its newest records, and the record that ended it is
-// the last one.
+// Records leave a topic oldest first, whatever the reason. So a topic always keeps its newest records.
 type topic struct {
 	name string
 	rule *Rule
@@ -55,12 +54,10 @@ func (t *topic) has(r *stored) bool {
 	return len(live) > 0 && live[0].Seq <= r.Seq
 }
 
-// end returns the record that ended the topic, or nil.
-func (t *topic) end() *stored {
-	if live := t.live.All(); len(live) > 0 && live[len(live)-1].Flags&End != 0 {
-		return live[len(live)-1]
-	}
-	return nil
+// lastEnds reports whether the newest record ends the topic. Such a record is not counted by Count and Latest.
+func (t *topic) lastEnds() bool {
+	live := t.live.All()
+	return len(live) > 0 && live[len(live)-1].Flags&End != 0
 }
 
 // lose is called when no topic has a record any more. It reports whether this topic lost the record to trimming.
@@ -93,12 +90,17 @@ func (r *stored) found(s Selector) bool {
 	return slices.ContainsFunc(r.topics, func(t *topic) bool { return t.has(r) && s.Match(t.name) })
 }
 
-// rememberDead remembers a topic that has no records any more. If there are too many dead topics, it forgets those with the oldest last
-// record, because that raises the floor the least.
+// rememberDead remembers a topic that has no records any more. If there are too many dead topics, the log forgets those with the oldest
+// last record, because that raises the floor the least.
 func (m *Memory) rememberDead(t *topic) {
 	t.live = queue.Queue[*stored]{}
 	heap.Push(&m.dead, t)
 	m.deadBytes += DeadTopicSize(t.name)
+	m.forgetDead()
+}
+
+// forgetDead forgets dead topics if there are too many.
+func (m *Memory) forgetDead() {
 	for !m.ret.Remembers(int64(len(m.dead)), m.deadBytes) {
 		t := heap.Pop(&m.dead).(*topic)
 		m.deadBytes -= DeadTopicSize(t.name)

@@ -16,8 +16,9 @@ const MaxName = 1024
 // matches them.
 const MaxSegments = 64
 
-// CheckName returns an *InvalidError or *SizeError if topic is not a native topic: 1 to 1,024 bytes of UTF-8 in Unicode
-// Normalization Form C, without control and format characters (Cc, Cf), whose segments between slashes are neither * nor **.
+// CheckName returns an *InvalidError or *SizeError if topic is not a native topic. A native topic has 1 to 1,024 bytes of UTF-8
+// in Unicode Normalization Form C, without control and format characters (Cc, Cf). None of its segments between slashes is * or
+// **.
 //
 // A log accepts other topics too, but only native ones are meant for a [Pattern]. A pattern compares bytes, so that a wildcard
 // also matches a stored topic that is not in NFC.
@@ -67,8 +68,8 @@ func isPrintable(text string) bool {
 }
 
 // CheckNFC returns an *InvalidError if a text is not in Unicode Normalization Form C (UAX #15). Names that differ only in their
-// form look the same but would be different topics, so that a publisher and a subscriber could miss each other. The error has
-// the normalized text. What names the text in the error, such as "topic".
+// form look the same but would be different topics. A publisher and a subscriber could then miss each other. The error has the
+// normalized text. What names the text in the error, such as "topic".
 func CheckNFC(what, text string) error {
 	if norm.NFC.QuickSpanString(text) == len(text) || norm.NFC.IsNormalString(text) { // the first check allocates nothing
 		return nil
@@ -95,7 +96,7 @@ func notNFC(text string) (at int, found, want string) {
 	return at, found, want
 }
 
-// Pattern is a set of topics. It is written like a topic, with wildcards as segments: * matches one segment, also an empty one;
+// Pattern is a set of topics. It is written like a topic, with wildcards as segments. * matches one segment, also an empty one.
 // ** matches any number of segments, also none, and is allowed only at the end.
 //
 //	sensors/*/temperature    one kind of reading from all sensors
@@ -147,7 +148,7 @@ func IsPattern(text string) bool { return strings.Contains(text, "*") }
 // String returns the pattern as it was parsed.
 func (p Pattern) String() string { return p.text }
 
-// Prefix returns the text with which all matching topics begin. An index has to search nowhere else.
+// Prefix returns the text with which all matching topics begin. An index needs to search only topics with this prefix.
 func (p Pattern) Prefix() string {
 	literal, rest, _ := strings.Cut(p.text, "*")
 	if rest == "*" { // a/** matches a

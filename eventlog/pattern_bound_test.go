@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Topics have no such limit.
+// TestPatternHasALimitedNumberOfSegments: topics may have more segments.
 func TestPatternHasALimitedNumberOfSegments(t *testing.T) {
 	segments := func(n int) string { return strings.Repeat("a/", n-1) }
 	for _, text := range []string{
@@ -36,7 +36,7 @@ func TestPatternHasALimitedNumberOfSegments(t *testing.T) {
 	}
 }
 
-// Few patterns are matched one by one, many with a tree.
+// TestSelectorOfManyPatternsMatchesLikeItsPatterns: a few patterns are matched one by one, many with a tree.
 func TestSelectorOfManyPatternsMatchesLikeItsPatterns(t *testing.T) {
 	for _, n := range []int{1, 8, 9, 1000} {
 		var matchers []eventlog.Matcher
@@ -62,19 +62,20 @@ type suffix string
 func (suffix) Prefix() string            { return "" }
 func (s suffix) Match(topic string) bool { return strings.HasSuffix(topic, string(s)) }
 
-// Covers is called for each pair of a subscription's and a grant's patterns.
+// TestCoveringAllocatesNothing: Covers is called for each pair of patterns of a subscription and a grant.
 func TestCoveringAllocatesNothing(t *testing.T) {
 	p, other := eventlog.MustPattern("a/*/**"), eventlog.MustPattern("a/b/c/*")
 	if n := testing.AllocsPerRun(100, func() {
 		if !p.Covers(other) {
-			t.Error("it does not cover")
+			t.Error("the pattern does not cover the other")
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-// The test compares Covers with Match for all short patterns. A grant must never cover a pattern that matches more than the grant.
+// TestCoveringPatternMatchesEveryTopicOfTheOther compares Covers with Match for all short patterns. A grant must never cover a pattern that
+// matches more than the grant.
 func TestCoveringPatternMatchesEveryTopicOfTheOther(t *testing.T) {
 	var patterns []eventlog.Pattern
 	var topics []string
@@ -115,9 +116,9 @@ func TestCoveringPatternMatchesEveryTopicOfTheOther(t *testing.T) {
 	}
 }
 
-// TestASelectorOfManyPatternsCostsLittleMoreThanOne: 20,000 patterns in a tree are matched in a few steps. They once counted as 20,000
-// steps, so that each page of a replay had one event.
-func TestASelectorOfManyPatternsCostsLittleMoreThanOne(t *testing.T) {
+// TestSelectorOfManyPatternsCostsLittleMoreThanOne: 20,000 patterns in a tree are matched in a few steps. Counted as 20,000 steps, each
+// page of a replay would have one event.
+func TestSelectorOfManyPatternsCostsLittleMoreThanOne(t *testing.T) {
 	of := func(n int, form string) eventlog.Selector {
 		matchers := make([]eventlog.Matcher, n)
 		for i := range matchers {
@@ -130,7 +131,7 @@ func TestASelectorOfManyPatternsCostsLittleMoreThanOne(t *testing.T) {
 			t.Errorf("20,000 patterns like %q cost %d, want little more than one pattern", form, cost)
 		}
 	}
-	// What is matched one by one counts in full.
+	// Matchers outside the tree count one by one.
 	others := make([]eventlog.Matcher, 800)
 	for i := range others {
 		others[i] = suffix(fmt.Sprint(i))
@@ -138,7 +139,7 @@ func TestASelectorOfManyPatternsCostsLittleMoreThanOne(t *testing.T) {
 	if cost := eventlog.Select(nil, others...).Cost(); cost < 100 {
 		t.Errorf("800 other matchers cost %d", cost)
 	}
-	// So do patterns that part at each wildcard: a topic a/a/a... visits each of their nodes.
+	// So do patterns that differ at each wildcard: a topic a/a/a... visits each of their nodes.
 	var parting []eventlog.Matcher
 	for i := range 1 << 10 {
 		segments := make([]string, 10)

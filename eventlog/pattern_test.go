@@ -136,7 +136,7 @@ func TestNamesAndPatternsAreInNFC(t *testing.T) {
 	}
 }
 
-// Checking must not allocate, neither for ASCII nor for other text.
+// TestCheckingANameAllocatesNothing: neither for ASCII nor for other text.
 func TestCheckingANameAllocatesNothing(t *testing.T) {
 	for _, name := range []string{"sensors/7/temperature", "https://example.com/books/1?x=y", "menu/caf\u00e9/\u65e5\u672c", strings.Repeat("\u00e4", 500)} {
 		if n := testing.AllocsPerRun(100, func() {
@@ -152,7 +152,7 @@ func TestCheckingANameAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkCheckName answers: what does checking a topic cost a publisher?
+// BenchmarkCheckName measures the check of a topic, which each publish needs.
 func BenchmarkCheckName(b *testing.B) {
 	for _, name := range []string{"sensors/7/temperature", "sensors/7/temp\u00e9rature"} {
 		b.Run(fmt.Sprintf("%+q", name), func(b *testing.B) {
@@ -166,7 +166,7 @@ func BenchmarkCheckName(b *testing.B) {
 }
 
 // slowly is a simple, slow implementation of Match.
-func slowly(pattern, topic string) bool {
+func matchSimply(pattern, topic string) bool {
 	want, got := strings.Split(pattern, "/"), strings.Split(topic, "/")
 	if topic == "" || strings.HasPrefix(want[0], "*") && strings.HasPrefix(got[0], "$") {
 		return false
@@ -195,7 +195,7 @@ func FuzzPatternMatch(f *testing.F) {
 			return
 		}
 		got := p.Match(topic)
-		if want := slowly(text, topic); got != want {
+		if want := matchSimply(text, topic); got != want {
 			t.Errorf("%q matches %q: %v, want %v", text, topic, got, want)
 		}
 		if got && !strings.HasPrefix(topic, p.Prefix()) {
@@ -208,7 +208,7 @@ func TestSelectorIsAUnion(t *testing.T) {
 	s := eventlog.Select([]string{"b", "a", "b"}, eventlog.MustPattern("c/**"))
 	for topic, want := range map[string]bool{"a": true, "b": true, "c": true, "c/d": true, "d": false, "": false, "A": false} {
 		if s.Match(topic) != want {
-			t.Errorf("it matches %q: %v", topic, !want)
+			t.Errorf("the selector matches %q: %v", topic, !want)
 		}
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, s.Names()); diff != "" {
@@ -218,10 +218,10 @@ func TestSelectorIsAUnion(t *testing.T) {
 		t.Error("a record is wanted if one of its topics is")
 	}
 	if s.All() || !eventlog.Everything().All() || !eventlog.Everything().Match("$own") || eventlog.Everything().Match("") != true {
-		t.Error("everything is everything, and nothing else is")
+		t.Error("All is wrong for Everything or for another selector")
 	}
 	if (eventlog.Selector{}).Match("a") {
-		t.Error("the zero selector wants something")
+		t.Error("the zero selector selects a topic")
 	}
 }
 

@@ -36,7 +36,7 @@ func TestInvalidPositionsAreRefused(t *testing.T) {
 	}
 }
 
-// Only these characters may be in Last-Event-ID across origins without a preflight.
+// TestPositionIsASafelistedHeaderValue: a page of another origin may send only these characters in Last-Event-ID without a preflight.
 func TestPositionIsASafelistedHeaderValue(t *testing.T) {
 	text := eventlog.Position{Gen: eventlog.NewGeneration(), Seq: math.MaxUint64}.String()
 	if strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {

@@ -1,9 +1,7 @@
 package eventlog
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -32,8 +30,8 @@ type Record struct {
 type Flags uint64
 
 const (
-	End     Flags = 1 << iota // ends its topics: Append to them fails until retention trims the record by age or bytes
-	Private                   // not for everybody; readers decide what that means
+	End     Flags = 1 << iota // ends its topics: Append to them fails for Rule.EndAge from the time of this record
+	Private                   // only for some readers; the filters of their selectors decide
 	Binary                    // the data is not text
 )
 
@@ -109,7 +107,7 @@ func duplicate(topics []string) (string, bool) {
 	return "", false
 }
 
-// Size returns the size of the record for Query.Bytes, Retention.Bytes and MaxBatch: its topics twice, its other fields, and
+// Size returns the size of the record, as Query.Bytes, Retention.Bytes and MaxBatch count it: its topics twice, its other fields, and
 // 64 bytes of overhead.
 func (r *Record) Size() int {
 	n := 64 + len(r.Type) + len(r.Data) + len(r.ContentType) + len(r.Key) + len(r.ID) + len(r.Unknown)
@@ -118,51 +116,6 @@ func (r *Record) Size() int {
 	}
 	return n
 }
-
-// MaxSeq is the largest sequence number that a mirror accepts. No log reaches it by counting, and sums of it do not overflow.
-const MaxSeq = 1 << 62
-
-// CheckPlaced returns a *RecordError if a mirror cannot store these records after this head: their numbers rise and are above the
-// head, and their times are of the years 1970 to 9999.
-func CheckPlaced(head uint64, records []Record) error {
-	for i := range records {
-		r := &records[i]
-		var err error
-		switch {
-		case r.Seq <= head || r.Seq > MaxSeq:
-			err = &InvalidError{
-				What: "sequence number", Value: strconv.FormatUint(r.Seq, 10),
-				Reason: fmt.Sprintf("it has to be above %d, the head or the number before it, and at most 2^62", head),
-			}
-		case r.Time.UTC().Year() < 1970 || r.Time.UTC().Year() > 9999:
-			err = &InvalidError{What: "time", Value: r.Time.String(), Reason: "its year is not from 1970 to 9999"}
-		}
-		if err != nil {
-			return &RecordError{Index: i, Err: err}
-		}
-		head = r.Seq
-	}
-	return nil
-}
-
-// CheckSkip returns an *InvalidError if a mirror cannot skip from a head to a number for this reason.
-func CheckSkip(head, to uint64, reason Reason) error {
-	switch {
-	case to <= head || to > MaxSeq:
-		return &InvalidError{
-			What: "sequence number", Value: strconv.FormatUint(to, 10),
-			Reason: fmt.Sprintf("it has to be above the head, %d, and at most 2^62", head),
-		}
-	case reason == "":
-		return &InvalidError{What: "reason", Reason: "it is empty"}
-	case len(reason) > maxReason:
-		return &InvalidError{What: "reason", Value: string(reason), Reason: fmt.Sprintf("it has more than %d bytes", maxReason)}
-	}
-	return nil
-}
-
-// maxReason is the maximum length of a Reason in bytes.
-const maxReason = 64
 
 // CheckBatch returns an error if these records cannot be appended together: a *RecordError for one of them, or a *SizeError
 // for all.

@@ -106,7 +106,7 @@ func TestRecordCodingAllocatesLittle(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = eventlog.DecodeRecord(s) }); n > 1 {
 		t.Errorf("decoding allocates %v times", n)
 	}
-	// A wrong length must not be trusted: this one claims 2^60 bytes.
+	// A decoder must not trust a length: this one claims 2^60 bytes.
 	lie := "\x01\x01a\x03" + "\x80\x80\x80\x80\x80\x80\x80\x80\x10" + "x"
 	if n := testing.AllocsPerRun(100, func() { _, _ = eventlog.DecodeRecord(lie) }); n > 8 {
 		t.Errorf("a lie costs %v allocations", n)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Retention says what a log keeps. Nil and the zero value mean the defaults. A mirror needs the same Retention as the log that
+// Retention defines which records a log keeps. Nil and the zero value mean the defaults. A mirror needs the same Retention as the log that
 // it follows.
 //
 // A log may apply retention in the background. Readers may see more than it allows for about a second.
@@ -33,13 +33,22 @@ type Retention struct {
 	Keys   int
 }
 
-// Rule says what each topic that matches a pattern keeps. Without any limit, a topic keeps its records until the limits of the
+// Rule defines which records each topic that matches a pattern keeps. Without any limit, a topic keeps its records until the limits of the
 // whole log trim them.
 type Rule struct {
 	Pattern Pattern
 	Age     time.Duration // trim older records; 0: no limit
-	Count   int           // trim all but this many of the newest; 0: no limit. The record that ends a topic is neither counted nor trimmed
+	Count   int           // trim all but this many of the newest; 0: no limit. A last record that ends the topic is neither counted nor trimmed
 	Latest  int           // supersede all but this many of the newest; 0: no limit. Ends as for Count
+}
+
+// EndAge returns for how long an end holds in a topic with this rule: for the rule's age, or 7 days if it has none. The topic has ended
+// for every record whose time is at most this much later than the end's. Count, Latest, Bytes and Events do not free a name.
+func (r *Rule) EndAge() time.Duration {
+	if r.Age > 0 {
+		return r.Age
+	}
+	return defaultAge
 }
 
 const (

@@ -27,7 +27,7 @@ func TestDefaultsAreSevenDaysAndOneGiB(t *testing.T) {
 			t.Errorf("the rule of a topic is %+v", d.Rule("any"))
 		}
 		if got := *d.Rule("$own"); got != (eventlog.Rule{Latest: 10_000}) {
-			t.Errorf("the rule of a reserved topic is %+v, and its age matters to nobody", got)
+			t.Errorf("the rule of a reserved topic is %+v, want one without an age", got)
 		}
 	}
 }

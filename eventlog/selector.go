@@ -7,7 +7,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/patterns"
 )
 
-// Matcher is a set of topics that is defined by a rule. [Pattern] is the native implementation.
+// Matcher is a set of topics, defined by a function. [Pattern] is the native implementation.
 type Matcher interface {
 	// Prefix returns the text with which all matching topics begin; empty if it is not known.
 	Prefix() string
@@ -16,15 +16,15 @@ type Matcher interface {
 	Match(topic string) bool
 }
 
-// Selector says which records a reader wants: those with at least one of some topics, selected by name or by rule. The log and the
-// hub's subscriptions use the same selectors.
+// Selector selects the records that a reader wants: those with at least one of its topics. It selects topics by name or by matcher. The log
+// and the hub's subscriptions use the same selectors.
 //
 // A Selector is immutable and safe for concurrent use. The zero Selector selects nothing.
 type Selector struct {
 	names    []string // sorted, without duplicates
 	matchers []Matcher
 	tree     *patterns.Tree[struct{}] // of the matchers that are patterns; nil: each is asked
-	others   []Matcher                // that are not in the tree
+	others   []Matcher                // matchers that are not in the tree
 	steps    int                      // segments and matchers that a Match looks at, at most
 	filter   func(*Record) bool
 }
@@ -82,7 +82,7 @@ func (s Selector) Filter(keep func(*Record) bool) Selector {
 // Names returns the topics that are selected by name, sorted, without duplicates. The slice must not be modified.
 func (s Selector) Names() []string { return s.names }
 
-// Matchers returns the rules by which topics are selected. The slice must not be modified.
+// Matchers returns the matchers by which topics are selected. The slice must not be modified.
 func (s Selector) Matchers() []Matcher { return s.matchers }
 
 // Match reports whether s selects a topic. It ignores the filter.

@@ -14,19 +14,19 @@ type Awaiter interface {
 
 // Contact is a log that depends on a shared log elsewhere.
 type Contact interface {
-	// Contact returns the last time at which the log knew that it could see every record that others append. A log without contact
-	// may serve old records for as long as it likes; it cannot serve new ones.
+	// Contact returns the last time at which the log knew that it could see every record that others append. Without contact a
+	// log can serve the records that it has, but no new ones.
 	Contact() time.Time
 }
 
-// Shared is the log of a hub that is one of several with the same records. It lets the hubs tell each other what must not wait for the
-// log, or does not belong in it.
+// Shared is the log of a hub that is one of several with the same records. It has a channel between the hubs, for messages that
+// must not wait for the log or do not belong in it.
 type Shared interface {
 	// Status describes the log's place among the others.
 	Status() SharedStatus
 
-	// Shout sends data to all hubs that listen, this one included. It is lost if a hub is out of reach. Hear calls f with the data,
-	// one call at a time, until stop is called; f must not block.
+	// Shout sends data to all hubs that listen, this one included. A hub that is out of reach does not get it later. Hear calls f
+	// with the data, one call at a time, until stop is called; f must not block.
 	Shout(ctx context.Context, data []byte) error
 	Hear(f func(data []byte)) (stop func(), err error)
 }
@@ -36,5 +36,5 @@ type SharedStatus struct {
 	Message uint64    // number of the last message of the shared log that is in this log
 	Last    uint64    // number of its newest message, at the last contact; the difference is the lag
 	Contact time.Time // see [Contact]
-	Trouble string    // why the log cannot follow; empty: it can
+	Trouble string    // why the log cannot follow the shared log; empty: it can
 }

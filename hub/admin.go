@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"slices"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // side says which clients may use a route.
@@ -52,11 +54,11 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	route, below := h.find(r)
 	switch {
 	case route.Serve == nil, route.side == users, route.side == hubs:
-		return problem(http.StatusNotFound, problemNotFound, "this listener is for administrators; it serves /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this listener is for administrators; it serves /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/")
 	case fromPage(r): // the listener serves no pages, so the page is from elsewhere
-		return problem(http.StatusForbidden, problemForeignOrigin, "web pages may not use this listener; use curl or another program")
+		return NewProblem(http.StatusForbidden, wire.ProblemForeignOrigin, "web pages may not use this listener; use curl or another program")
 	case r.Method == http.MethodOptions:
-		return preflight(w, r, &route.Route)
+		return preflight(w, r, route)
 	case !slices.Contains(route.Methods, r.Method):
 		return notAllowed(w, r, &route.Route)
 	case !h.opened.Load() && route.Path != healthPath:
@@ -76,7 +78,7 @@ func (h *Hub) checkAdmin(r *http.Request) error {
 		return err
 	}
 	if !grant.Admin {
-		return denied(r, grant, forbidden("administer this hub"))
+		return Denied(r, grant, "administer this hub")
 	}
 	return nil
 }
@@ -85,7 +87,7 @@ func (h *Hub) checkAdmin(r *http.Request) error {
 func readSmall(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, problem(http.StatusRequestEntityTooLarge, problemTooLarge, "the request is larger than the limit of %d bytes", most)
+		return nil, NewProblem(http.StatusRequestEntityTooLarge, wire.ProblemTooLarge, "the request is larger than the limit of %d bytes", most)
 	} else if err != nil {
 		return nil, brokenBody(err)
 	}

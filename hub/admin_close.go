@@ -14,7 +14,7 @@ import (
 
 // serveCloseSubscriber closes the stream whose ID is in the path.
 func serveCloseSubscriber(h *Hub, w http.ResponseWriter, r *http.Request, id string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	n := 0
@@ -22,14 +22,14 @@ func serveCloseSubscriber(h *Hub, w http.ResponseWriter, r *http.Request, id str
 		n = h.closeStreams(r.Context(), func(i *fanout.Info) bool { return i.ID == opened })
 	}
 	if n == 0 {
-		return problem(http.StatusNotFound, problemNotFound, "no open stream has the ID %.40q; GET /api/v1/subscribers lists the IDs", id)
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "no open stream has the ID %.40q; GET /api/v1/subscribers lists the IDs", id)
 	}
 	return h.answerClosed(w, n)
 }
 
 // serveCloseSubscribers closes the streams that a filter selects. A request without a filter must have all=1 to close all streams.
 func serveCloseSubscribers(h *Hub, w http.ResponseWriter, r *http.Request) error {
-	p, err := h.parseParams(r.URL.RawQuery)
+	p, err := parseParams(h, r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func serveCloseSubscribers(h *Hub, w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	if all == (len(filter) > 0) {
-		return problem(http.StatusBadRequest, problemInvalidRequest,
+		return NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest,
 			"select the streams to close by subject, token, address, topic or lag, or close all with all=1; do not use both")
 	}
 	return h.answerClosed(w, h.closeStreams(r.Context(), filter.match))

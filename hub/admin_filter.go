@@ -32,7 +32,7 @@ func filterOf(p *params) (f filter, err error) {
 		switch {
 		case wrong != nil || !ok:
 		case value == "": // an empty subject would select all streams of a hub without tokens
-			wrong = problem(http.StatusBadRequest, problemInvalidRequest, "%s has no value; give it one, or omit it", name)
+			wrong = NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "%s has no value; give it one, or omit it", name)
 		default:
 			var fulfils func(*fanout.Info) bool
 			if fulfils, wrong = condition(value); wrong == nil {
@@ -82,7 +82,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
-		return netip.Prefix{}, problem(http.StatusBadRequest, problemInvalidRequest,
+		return netip.Prefix{}, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest,
 			"address=%.60s is invalid; it must be an IP address, or a network such as 192.0.2.0/24", text)
 	}
 	addr = addr.Unmap().WithZone("")

@@ -19,7 +19,7 @@ const profileMost = 5 * time.Minute
 
 // serveProfile answers with a profile of the process.
 func serveProfile(h *Hub, w http.ResponseWriter, r *http.Request, name string) error {
-	p, err := h.parseParams(r.URL.RawQuery)
+	p, err := parseParams(h, r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func serveProfile(h *Hub, w http.ResponseWriter, r *http.Request, name string) e
 	}
 	of := pprof.Lookup(name)
 	if of == nil {
-		return problem(http.StatusNotFound, problemNotFound, "there is no profile %.40q; use one of profile, trace, heap, allocs, goroutine, block, mutex and threadcreate", name)
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "there is no profile %.40q; use one of profile, trace, heap, allocs, goroutine, block, mutex and threadcreate", name)
 	}
 	profileHeader(w.Header(), debug > 0)
 	_ = of.WriteTo(w, debug) // an error means that the client has disconnected
@@ -58,7 +58,7 @@ func (h *Hub) recording(w http.ResponseWriter, r *http.Request, length time.Dura
 	}
 	profileHeader(w.Header(), false)
 	if err := start(w); err != nil {
-		p := problem(http.StatusServiceUnavailable, problemFull, "another recording is in progress (%v); try again later", err)
+		p := NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "another recording is in progress (%v); try again later", err)
 		p.RetryAfter = retryAfter
 		return p
 	}

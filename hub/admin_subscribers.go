@@ -40,7 +40,7 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	if r.Method == http.MethodDelete {
 		return serveCloseSubscribers(h, w, r)
 	}
-	p, err := h.parseParams(r.URL.RawQuery)
+	p, err := parseParams(h, r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func serveSubscribers(h *Hub, w http.ResponseWriter, r *http.Request, _ string) 
 	}
 	after, err := strconv.ParseInt(cmp.Or(text, "0"), 10, 64)
 	if err != nil {
-		return problem(http.StatusBadRequest, problemInvalidRequest, "after=%.40s is invalid; it must be the value of next on the previous page", text)
+		return NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "after=%.40s is invalid; it must be the value of next on the previous page", text)
 	}
 	limit, err := p.number(wire.ParamLimit, subscribersPage, 1, subscribersMost)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Authorize returns the permissions of the sender of a request, from [Options.Authorize]. A grant that has expired or was revoked is an
@@ -30,10 +31,10 @@ func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 	if p, ok := errors.AsType[*Problem](err); ok { // complete already
 		return grant, p
 	}
-	p := problem(http.StatusUnauthorized, problemUnauthorized, "the request has no credentials that the hub accepts; log in, or send a token")
+	p := NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "the request has no credentials that the hub accepts; log in, or send a token")
 	switch {
 	case isRefusal && refusal.Temporary():
-		p = problem(http.StatusServiceUnavailable, problemUnchecked, "%s", refusal.Public)
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnchecked, "%s", refusal.Public)
 		p.RetryAfter = retryAfter
 	case isRefusal:
 		p.Detail = refusal.Public + "; get a new token and try again"
@@ -62,32 +63,14 @@ func (h *Hub) over(g *access.Grant) error {
 // who describes the holder of a grant for the log.
 func who(g *access.Grant) string { return fmt.Sprintf("subject %.100q, token %.100q", g.Subject, g.ID) }
 
-// challenge returns the field WWW-Authenticate of a refusal (RFC 6750, section 3). It gives the public reason if the request had a token.
-func challenge(p *Problem) string {
-	const realm = `Bearer realm="tidings"`
-	refusal, ok := errors.AsType[*access.Refusal](p.Err)
-	switch {
-	case ok && p.is(problemUnauthorized):
-		return realm + `, error="invalid_token", error_description="` + refusal.Public + `"`
-	case p.is(problemForbidden):
-		return realm + `, error="insufficient_scope"`
+// Denied returns the problem of a request to do what its grant does not allow, such as "publish to topic news": 403, or 401 for a request
+// without credentials, because a token might allow it.
+func Denied(r *http.Request, g access.Grant, what string) *Problem {
+	if holderOf(&g) != (holder{}) || r.Header.Get("Authorization") != "" { // Authorize has accepted the credentials: refused ones are an error
+		return NewProblem(http.StatusForbidden, wire.ProblemForbidden, "you may not %s; ask the hub's operator for permission", what)
 	}
-	return realm
-}
-
-// forbidden returns the problem of an action that the grant does not allow.
-func forbidden(what string) *Problem {
-	return problem(http.StatusForbidden, problemForbidden, "you may not %s; ask the hub's operator for permission", what)
-}
-
-// denied turns a 403 for a request without credentials into a 401, because a token might grant the request.
-func denied(r *http.Request, g access.Grant, err error) error {
-	p, ok := errors.AsType[*Problem](err)
-	known := holderOf(&g) != (holder{}) || r.Header.Get("Authorization") != "" // Authorize has accepted the credentials: refused ones are an error
-	if !ok || !p.is(problemForbidden) || known {
-		return err
-	}
-	return problem(http.StatusUnauthorized, problemUnauthorized, "%s, or log in or send a token if you have one", p.Detail)
+	return NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized,
+		"you may not %s; ask the hub's operator for permission, or log in or send a token if you have one", what)
 }
 
 // checkOrigin refuses requests of pages of other origins that would change something (CSRF). A page can send requests to any host, with
@@ -102,7 +85,7 @@ func (h *Hub) checkOrigin(r *http.Request) error {
 	case origin != "" && h.allowed(origin) && r.Header.Get("Cookie") == "": // allowed by "*", which excludes cookies; browsers may send them all the same
 		return nil
 	}
-	return problem(http.StatusForbidden, problemForeignOrigin,
+	return NewProblem(http.StatusForbidden, wire.ProblemForeignOrigin,
 		"pages of %.100q may not do this; ask the hub's operator to allow the origin", origin)
 }
 

@@ -166,8 +166,8 @@ func TestRequestsRefusedByNetHTTPStoreNothing(t *testing.T) {
 	g.silent()
 }
 
-// TestConnectionServesRequestsAfterRefusedBody: the deadline for a refused body must not outlive the body. net/http, which already waits for the
-// next request, would take an expired deadline for a disconnect and cancel every later request on the connection.
+// TestConnectionServesRequestsAfterRefusedBody: the deadline for a refused body must not outlive the body. net/http, which already waits for
+// the next request, would take an expired deadline for a disconnect and cancel every later request on the connection.
 func TestConnectionServesRequestsAfterRefusedBody(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
@@ -185,8 +185,8 @@ func TestConnectionServesRequestsAfterRefusedBody(t *testing.T) {
 	}
 }
 
-// TestHalfClosedConnectionGetsItsAnswer: when a client closes its sending side, net/http cancels the request's context. The event is stored all
-// the same.
+// TestHalfClosedConnectionGetsItsAnswer: when a client closes its sending side, net/http cancels the request's context. The event is stored
+// all the same.
 func TestHalfClosedConnectionGetsItsAnswer(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustDisk(t, nil), nil, transports[0])

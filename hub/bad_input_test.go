@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// Invalid requests: each is refused and changes nothing. This file has paths and methods; the other files bad_input_* have parameters, headers,
-// bodies, raw bytes, broken bodies and slow bodies.
+// Invalid requests: each is refused and changes nothing. This file has paths and methods; the other files bad_input_* have parameters,
+// headers, bodies, raw bytes, broken bodies and slow bodies.
 
 // badRequest is an invalid request and the refusal that it gets.
 type badRequest struct {

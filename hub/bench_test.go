@@ -62,8 +62,8 @@ func BenchmarkPost(b *testing.B) {
 	}
 }
 
-// BenchmarkFirstPublish measures the first publish to a topic while there are 100,000 subscriptions to other topics. The yardstick is the same
-// publish without subscriptions.
+// BenchmarkFirstPublish measures the first publish to a topic while there are 100,000 subscriptions to other topics. The yardstick is the
+// same publish without subscriptions.
 func BenchmarkFirstPublish(b *testing.B) {
 	for _, others := range []int{0, 100_000} {
 		b.Run(fmt.Sprintf("others=%d", others), func(b *testing.B) {

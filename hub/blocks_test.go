@@ -117,7 +117,7 @@ func TestClientThatDispatchesAtEveryBlankLineGetsNoEmptyEvent(t *testing.T) {
 			s.Errorf("a page gets %q, want %q; and %+v", got, want, wrong)
 		}
 		if client.LastEventID != s.log.Head().String() || client.Retry == "" {
-			s.Errorf("it ends at %+v, want a reconnection time, and the head, %s", client, s.log.Head())
+			s.Errorf("the stream ends with %+v, want a reconnection time and the ID %s", client, s.log.Head())
 		}
 	})
 }
@@ -185,8 +185,8 @@ func TestClientThatStoresIDsEarlyLosesEventsOnlyAfterTheID(t *testing.T) {
 	}
 }
 
-// TestLastCheckpointMatchesSentEvents: a stream that the client should resume ends with a checkpoint and a reconnection time, for every reason
-// to end. The client that resumes gets all events, also those published at that moment.
+// TestLastCheckpointMatchesSentEvents: a stream that the client should resume ends with a checkpoint and a reconnection time, for every
+// reason to end. The client that resumes gets all events, also those published at that moment.
 func TestLastCheckpointMatchesSentEvents(t *testing.T) {
 	t.Parallel()
 	o := &hub.Options{Authorize: func(r *http.Request) (access.Grant, error) {
@@ -210,8 +210,8 @@ func TestLastCheckpointMatchesSentEvents(t *testing.T) {
 	})
 }
 
-// checkEnd ends a stream while events are published, and compares the last checkpoint with the events before it. All events together fit into a
-// socket, because the hub disconnects stalled streams.
+// checkEnd ends a stream while events are published, and compares the last checkpoint with the events before it. All events together fit
+// into a socket, because the hub disconnects stalled streams.
 func checkEnd(s *site, path, subject string, end func()) {
 	s.Helper()
 	resp := s.slow(path, map[string]string{"X-Subject": subject})

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 	"unsafe"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // uncounted is the size of the buffer that each body gets outside the memory budget, before its bytes arrive.
@@ -70,7 +73,7 @@ func readWhole(in io.Reader, length, limit int64, rent *rent) ([]byte, error) {
 		buffer = buffer[:len(buffer)+n]
 		switch {
 		case err == nil || int64(len(buffer)) == end:
-		case !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		case !atEnd(err):
 			return nil, err
 		case length >= 0:
 			return nil, io.ErrUnexpectedEOF
@@ -98,4 +101,45 @@ func grow(buffer []byte, end int64, rent *rent) ([]byte, error) {
 		defer rent.giveBack(was)
 	}
 	return append(make([]byte, 0, size), buffer...), nil
+}
+
+// atEnd reports whether an error of reading means that all has been read. Decoders wrap io.EOF in the errors of bodies that were cut off.
+func atEnd(err error) bool {
+	_, isProblem := errors.AsType[*Problem](err)
+	return errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isProblem
+}
+
+// limitBody sets the deadline for the body of a request. Bodies that the handler ignores need one, too: net/http reads them, so that it
+// can keep the connection.
+func (h *Hub) limitBody(w http.ResponseWriter, r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	return h.readDeadline(w)
+}
+
+// readDeadline sets the deadline for reading a body.
+func (h *Hub) readDeadline(w http.ResponseWriter) error {
+	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opts.BodyTimeout))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// brokenBody returns the problem of a body that could not be read to its end. Its status is 408: a client behind a proxy may still be
+// connected, and the same request may succeed when it is sent again.
+func brokenBody(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok { // the network is not the cause
+		return p
+	}
+	p := NewProblem(http.StatusRequestTimeout, wire.ProblemBrokenBody, "the body broke off (%v); send it again, with the same Idempotency-Key if it had one", err)
+	if timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err); ok && timeout.Timeout() {
+		p = NewProblem(http.StatusRequestTimeout, wire.ProblemTimeout, "the body did not arrive in time; send it again, and faster")
+	}
+	p.Err = err
+	return p
 }

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // charsetOf returns the encoding of a charset label, nil for UTF-8, and whether the label stands for text. Labels are those of the WHATWG
@@ -32,7 +34,7 @@ func charsetOf(label string) (e encoding.Encoding, text bool, err error) {
 	}
 	switch {
 	case err != nil || e == nil || e == encoding.Replacement: // Replacement stands for charsets that are unsafe to decode
-		p := problem(http.StatusUnsupportedMediaType, problemMediaType, "the charset %.60q is unknown; send UTF-8", label)
+		p := NewProblem(http.StatusUnsupportedMediaType, wire.ProblemUnsupportedMedia, "the charset %.60q is unknown; send UTF-8", label)
 		p.Err = err
 		return nil, false, p
 	case e == unicode.UTF8:
@@ -120,6 +122,6 @@ func (d *strictDecoder) encodes(text, src []byte) bool {
 }
 
 func (d *strictDecoder) malformed(before []byte) *Problem {
-	return problem(http.StatusBadRequest, problemInvalidEvent,
+	return NewProblem(http.StatusBadRequest, wire.ProblemInvalidEvent,
 		"the text is not valid %.60s after %d characters; declare its actual charset, or send bytes as application/octet-stream", d.label, d.done+utf8.RuneCount(before))
 }

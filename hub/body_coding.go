@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // A body may be compressed (Content-Encoding: RFC 9110, section 8.4). The decoders pass on at once the bytes that the client has flushed, so
@@ -28,7 +30,7 @@ const (
 	maxCodings      = 3            // in one body
 )
 
-// errCoding is the cause of problems with a content coding. Their responses list the accepted codings.
+// errCoding is the cause of problems with a content coding. Their responses list the accepted codings (RFC 9110, section 15.5.16).
 var errCoding = errors.New("the content coding is not accepted")
 
 // codingsOf returns the content codings of a body, in the order in which the client applied them.
@@ -54,7 +56,7 @@ func codingsOf(header http.Header) (all []coding, err error) {
 }
 
 func refusedCoding(format string, args ...any) *Problem {
-	p := problem(http.StatusUnsupportedMediaType, problemMediaType, format, args...)
+	p := NewProblem(http.StatusUnsupportedMediaType, wire.ProblemUnsupportedMedia, format, args...)
 	p.Err = errCoding
 	return p
 }
@@ -137,7 +139,7 @@ func (l *layer) Read(p []byte) (n int, err error) {
 	}
 	n, err = l.decoder.Read(p)
 	if l.left -= int64(n); l.left < 0 {
-		n, err = 0, problem(http.StatusRequestEntityTooLarge, problemTooLarge,
+		n, err = 0, NewProblem(http.StatusRequestEntityTooLarge, wire.ProblemTooLarge,
 			"the %s in the body decodes to more than %d bytes for one event; send less, or ask the hub's operator to raise the limit", l.coding, l.most)
 	}
 	if err != nil {
@@ -151,7 +153,7 @@ func (l *layer) Read(p []byte) (n int, err error) {
 func (l *layer) reason(err error) error {
 	_, isProblem := errors.AsType[*Problem](err)
 	switch {
-	case isProblem || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+	case isProblem || atEnd(err):
 		return err
 	case l.in.err != nil && !errors.Is(l.in.err, io.EOF): // the layer below failed, not this one
 		return l.in.err
@@ -160,7 +162,7 @@ func (l *layer) reason(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		what = "is incomplete"
 	}
-	p := problem(http.StatusBadRequest, problemInvalidEvent, "the %s in the body %s (%s); send it again, or without Content-Encoding", l.coding, what, plainCause(err))
+	p := NewProblem(http.StatusBadRequest, wire.ProblemInvalidEvent, "the %s in the body %s (%s); send it again, or without Content-Encoding", l.coding, what, plainCause(err))
 	p.Err = err
 	return p
 }
@@ -232,7 +234,7 @@ func (d *gzipDecoder) Read(p []byte) (n int, err error) {
 			}
 		}
 		n, err = d.reader.Read(p)
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if atEnd(err) {
 			d.inside, err = false, nil
 		}
 		if n > 0 || err != nil {

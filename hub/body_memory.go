@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // defaultBodyMemory is the default of [Options.MaxBodyMemory].
@@ -65,16 +66,16 @@ func (r *rent) take(n int64) error {
 	var p *Problem
 	switch {
 	case counted(r.held+n) > m.share:
-		return problem(http.StatusRequestEntityTooLarge, problemTooLarge,
+		return NewProblem(http.StatusRequestEntityTooLarge, wire.ProblemTooLarge,
 			"the body takes more than the %d bytes of memory that one publisher may use; send less at once, or ask the hub's operator to raise the limit", m.share)
 	case r.from.known() && m.addresses[network]+more > m.share:
-		p = problem(http.StatusTooManyRequests, problemTooManyBodies, "the bodies from your address take more than %d bytes of memory; send fewer at once", m.share)
+		p = NewProblem(http.StatusTooManyRequests, wire.ProblemTooManyBodies, "the bodies from your address take more than %d bytes of memory; send fewer at once", m.share)
 		p.Err = &limitError{limitAddressBodies}
 	case who != (holder{}) && m.tokens[who]+more > m.share:
-		p = problem(http.StatusTooManyRequests, problemTooManyBodies, "the bodies with this token take more than %d bytes of memory; send fewer at once", m.share)
+		p = NewProblem(http.StatusTooManyRequests, wire.ProblemTooManyBodies, "the bodies with this token take more than %d bytes of memory; send fewer at once", m.share)
 		p.Err = &limitError{limitTokenBodies}
 	case m.taken+more > m.most:
-		p = problem(http.StatusServiceUnavailable, problemFull, "all %d bytes of memory for bodies are in use; try again later", m.most)
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "all %d bytes of memory for bodies are in use; try again later", m.most)
 		p.Err = &limitError{limitBodies}
 	default:
 		r.add(network, who, more)

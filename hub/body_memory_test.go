@@ -60,8 +60,8 @@ func (b *haltingBody) Close() error {
 	return nil
 }
 
-// haltingBodies sends n bodies that pause, and waits until each has paused or is refused. It returns the refusals, and a function that releases
-// the other bodies and returns their responses.
+// haltingBodies sends n bodies that pause, and waits until each has paused or is refused. It returns the refusals, and a function that
+// releases the other bodies and returns their responses.
 func haltingBodies(s *site, n int, contentType string, body func() *haltingBody, header func(i int) map[string]string) (refused []answer, finish func() []answer) {
 	goOn := make(chan struct{})
 	answers := make(chan answer, n)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/encoding"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // payload describes a body, as the header of its request declares it.
@@ -27,14 +29,14 @@ func payloadOf(header http.Header) (p payload, err error) {
 	fields := header["Content-Type"]
 	switch {
 	case len(fields) > 1:
-		return p, problem(http.StatusUnsupportedMediaType, problemMediaType, "the request has %d Content-Type fields; send one", len(fields))
+		return p, NewProblem(http.StatusUnsupportedMediaType, wire.ProblemUnsupportedMedia, "the request has %d Content-Type fields; send one", len(fields))
 	case len(fields) == 0 || fields[0] == "":
 		p.text = true
 		return p, nil
 	}
 	var ok bool
 	if p.kind, p.label, ok = parseMediaType(fields[0]); !ok {
-		return p, problem(http.StatusUnsupportedMediaType, problemMediaType, "the Content-Type %.60q is invalid; send one such as text/plain", fields[0])
+		return p, NewProblem(http.StatusUnsupportedMediaType, wire.ProblemUnsupportedMedia, "the Content-Type %.60q is invalid; send one such as text/plain", fields[0])
 	}
 	if p.text = isText(p.kind); p.label != "" {
 		p.charset, p.text, err = charsetOf(p.label)

@@ -14,6 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub/internal/peers"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // ClusterOptions are the settings of a hub whose log is an [eventlog.Shared]: it is one of several hubs with the same events.
@@ -21,25 +22,26 @@ type ClusterOptions struct {
 	// Name is the name of the hub, unique in the cluster.
 	Name string
 
-	// URL is where the other hubs reach this one, such as http://10.0.0.1:8080. Empty: they cannot ask it for anything
+	// URL is the address at which the other hubs reach this one, such as http://10.0.0.1:8080. Empty: other hubs send it no requests
 	URL string
 
-	// Key is a secret of all hubs of the cluster, of at least 32 bytes. It signs what hubs ask each other. Empty: they ask nothing
+	// Key is a secret of all hubs of the cluster, of at least 32 bytes. It signs requests between hubs. Empty: hubs send no requests to each
+	// other
 	Key []byte
 
 	// Version is the version of the program, for administrators.
 	Version string
 
-	// Details returns what the shared log says about itself, for administrators, as a value that can be written as JSON. Nil: nothing
+	// Details returns the status of the shared log for administrators, as a value that encodes to JSON. Nil: no status
 	Details func(context.Context) any
 
-	// Configure changes the settings that all hubs share, Remove excludes a hub from the shared log for good, and Reset makes this
-	// hub's log the shared one after a loss. Administrators call them. Nil: the shared log does not have the operation
+	// Administrators call these functions. Configure changes the settings that all hubs share. Remove excludes a hub from the shared log for
+	// good. Reset replaces a lost shared log by the log of this hub. Nil: the shared log does not have the operation
 	Configure func(ctx context.Context, settings []byte) error
 	Remove    func(ctx context.Context, name string) error
 	Reset     func(ctx context.Context) error
 
-	// Snapshot writes a copy of the log for a new hub. Nil: the hub gives none
+	// Snapshot writes a copy of the log for a new hub. Nil: the hub has no snapshots
 	Snapshot func(context.Context, io.Writer) error
 }
 
@@ -68,8 +70,8 @@ type cluster struct {
 	instance string
 	others   peers.Table
 	client   peers.Client
-	greet    chan struct{} // announce yourself now: there is a new hub
-	stop     func()        // hearing
+	greet    chan struct{} // has a value after a new hub was heard: this hub then announces itself at once
+	stop     func()        // ends Hear
 }
 
 // joinCluster begins to hear and to announce, if the log is shared.
@@ -103,12 +105,12 @@ func (c *cluster) hear(data []byte) {
 	if c.others.Hear(&m, time.Now()) {
 		select {
 		case c.greet <- struct{}{}:
-		default: // it is about to announce itself anyway
+		default: // an announcement is already due
 		}
 	}
 	for _, one := range m.Revoked {
 		if err := c.hub.revocations.Revoke(one); err != nil {
-			c.hub.opts.Logger.Error("a revocation of another hub is not in force here until the log brings it", "err", err.Error())
+			c.hub.opts.Logger.Error("a revocation of another hub is not in force on this hub until it arrives with the log", "err", err.Error())
 		}
 	}
 	if len(m.Revoked) > 0 {
@@ -135,10 +137,10 @@ func (c *cluster) announce(ctx context.Context) {
 	}
 }
 
-// shout sends a message to the other hubs. What is lost is repeated by the next announcement, or comes with the log.
+// shout sends a message to the other hubs. If a message is lost, the next announcement repeats it, or its content arrives with the log.
 func (c *cluster) shout(ctx context.Context, m *peers.Message) {
 	if err := c.log.Shout(ctx, m.Encode()); err != nil && ctx.Err() == nil {
-		c.hub.opts.Logger.Debug("the other hubs cannot be told", "err", err.Error())
+		c.hub.opts.Logger.Debug("a message to the other hubs was not sent", "err", err.Error())
 	}
 }
 
@@ -178,7 +180,7 @@ func (c *cluster) count() *ClusterCount {
 	}
 }
 
-// hubs returns all hubs that are there, this one first.
+// hubs returns all hubs that were heard of lately, this one first.
 func (c *cluster) hubs(ctx context.Context) []peers.Hub {
 	return append([]peers.Hub{c.self(ctx)}, c.others.Others(c.opts.Name, time.Now())...)
 }
@@ -189,10 +191,10 @@ func (h *Hub) checkHub(r *http.Request) error {
 	case h.cluster == nil:
 		return h.noCluster()
 	case len(h.cluster.opts.Key) == 0:
-		return problem(http.StatusNotFound, problemNotFound, "this hub has no cluster key, without which hubs ask each other nothing")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub has no cluster key, which requests between hubs need")
 	}
 	if err := peers.Verify(r, h.cluster.opts.Key, time.Now()); err != nil {
-		p := problem(http.StatusUnauthorized, problemUnauthorized, "this path is for the other hubs of the cluster; %s", err)
+		p := NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "this path is for the other hubs of the cluster; %s", err)
 		p.Err = err
 		return p
 	}
@@ -200,5 +202,5 @@ func (h *Hub) checkHub(r *http.Request) error {
 }
 
 func (h *Hub) noCluster() *Problem {
-	return problem(http.StatusNotFound, problemNotFound, "this hub is not part of a cluster")
+	return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub is not part of a cluster")
 }

@@ -5,18 +5,19 @@ import (
 	"net/http"
 
 	"github.com/tidings-sse/tidings/hub/internal/peers"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // ClusterStatus is the answer of /api/v1/cluster: the hubs of the cluster, as this hub knows them.
 type ClusterStatus struct {
 	Name string      `json:"name"` // of the hub that answers, which is the first of Hubs
-	Hubs []peers.Hub `json:"hubs"` // those heard of in the last 10 seconds
+	Hubs []peers.Hub `json:"hubs"` // the hubs that were heard of in the last 10 seconds
 	Log  any         `json:"log,omitempty"`
 }
 
 // serveCluster answers with [ClusterStatus].
 func serveCluster(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	c := h.cluster
@@ -35,7 +36,7 @@ const maxSettings = 64 << 10
 
 // serveClusterSettings changes the settings that all hubs share.
 func serveClusterSettings(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	if h.cluster == nil {
@@ -51,7 +52,7 @@ func serveClusterSettings(h *Hub, w http.ResponseWriter, r *http.Request, _ stri
 
 // serveClusterHub excludes a hub from the shared log.
 func serveClusterHub(h *Hub, w http.ResponseWriter, r *http.Request, name string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	if h.cluster == nil {
@@ -63,7 +64,7 @@ func serveClusterHub(h *Hub, w http.ResponseWriter, r *http.Request, name string
 
 // serveClusterReset makes this hub's log the shared one.
 func serveClusterReset(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	if h.cluster == nil {
@@ -76,10 +77,10 @@ func serveClusterReset(h *Hub, w http.ResponseWriter, r *http.Request, _ string)
 // change carries out an operation on the cluster, and answers with its state afterwards.
 func (h *Hub) change(w http.ResponseWriter, r *http.Request, what string, can bool, do func(context.Context) error) error {
 	if !can {
-		return problem(http.StatusNotFound, problemNotFound, "the shared log of this cluster has no operation %q", what)
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "the shared log of this cluster has no operation %q", what)
 	}
 	if err := do(h.appending.context()); err != nil { // not the context of the request: the operation must not stop halfway
-		p := problem(http.StatusConflict, problemCluster, "%s", plainly(err))
+		p := NewProblem(http.StatusConflict, wire.ProblemCluster, "%s", plainly(err))
 		p.Err = err
 		return p
 	}
@@ -89,12 +90,12 @@ func (h *Hub) change(w http.ResponseWriter, r *http.Request, what string, can bo
 
 // servePeerSnapshot answers another hub with a copy of the log.
 func servePeerSnapshot(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	snapshot := h.cluster.opts.Snapshot
 	if snapshot == nil {
-		return problem(http.StatusNotFound, problemNotFound, "this hub gives no snapshots: its log is in memory")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub gives no snapshots: its log is in memory")
 	}
 	if p := h.unready(r.Context()); p != nil { // its log may be behind, or wrong
 		return p

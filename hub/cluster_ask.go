@@ -31,7 +31,7 @@ type clusterStats struct {
 func (h *Hub) wantsCluster(p *params) (bool, error) {
 	all, err := p.flag(wire.ParamCluster)
 	if err == nil && all && h.cluster == nil {
-		err = problem(http.StatusBadRequest, problemInvalidRequest, "cluster=1 needs a cluster, and this hub is not part of one; omit it")
+		err = NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "cluster=1 needs a cluster, and this hub is not part of one; omit it")
 	}
 	return all, err
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/peers"
 )
 
-// channel is what hubs shout into.
+// channel carries the messages between the hubs of a test.
 type channel struct {
 	mu    sync.Mutex
 	hears map[int]func([]byte)
@@ -50,7 +50,7 @@ func (c *channel) Hear(f func([]byte)) (stop func(), err error) {
 	}, nil
 }
 
-// memberLog is a log of a cluster. The logs of these tests share only the channel, so that a test sees what came over it.
+// memberLog is a log of a cluster. The logs of these tests share only the channel, not their records.
 type memberLog struct {
 	*eventlog.Memory
 	*channel
@@ -101,7 +101,7 @@ func cluster(t *testing.T, count int, change func(*hub.ClusterOptions)) []*membe
 	return members
 }
 
-// stop stops the hub and its server. It does nothing when they are stopped.
+// stop stops the hub and its server. A second call does nothing.
 func (m *member) stop() {
 	if err := m.Shutdown(context.Background()); err != nil {
 		m.t.Error(err)
@@ -211,7 +211,7 @@ func TestStatisticsOfAllHubsNameTheHubsThatAreMissing(t *testing.T) {
 	t.Parallel()
 	members := cluster(t, 3, nil)
 	members[1].stream("news", all("ann"))
-	members[2].Close() // it still announces itself
+	members[2].Close() // the hub still announces itself
 	var answer struct {
 		Hubs    []hub.HubStats
 		Missing []string
@@ -266,7 +266,7 @@ func TestRevocationReachesOtherHubsWithoutTheLog(t *testing.T) {
 	if status, text := members[0].ask(http.MethodPost, "/api/v1/revoke", `{"sub":"ann"}`); status != http.StatusOK {
 		t.Fatalf("%d: %s", status, text)
 	}
-	if _, err := io.ReadAll(open); err != nil { // which the hub ends
+	if _, err := io.ReadAll(open); err != nil { // the hub ends the stream
 		t.Error(err)
 	}
 }
@@ -285,7 +285,7 @@ func TestPathsOfOtherHubsNeedTheKeyOfTheCluster(t *testing.T) {
 			}
 			peers.Sign(r, []byte(key), time.Now())
 			if strings.HasSuffix(target, "snapshot") && want == http.StatusOK {
-				want = http.StatusNotFound // it gives none
+				want = http.StatusNotFound // the hub has no snapshots
 			}
 			if status, text := members[0].do(r); status != want {
 				t.Errorf("%s with the key %q answers %d: %s", target, key, status, text)

@@ -9,7 +9,7 @@ import (
 // Pages of other origins (cross-origin resource sharing).
 
 // allowOrigin sets the fields that let pages of an allowed origin read the answer.
-func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
+func (h *Hub) allowOrigin(header http.Header, r *http.Request, route *served) {
 	header.Add("Vary", "Origin, Accept")
 	origin := r.Header.Get("Origin")
 	if origin == "" {
@@ -21,7 +21,9 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
 		}
 		return
 	}
-	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
+	if route.exposeHeaders != "" {
+		header.Set("Access-Control-Expose-Headers", route.exposeHeaders)
+	}
 	if slices.Contains(h.opts.AllowOrigins, "*") {
 		header.Set("Access-Control-Allow-Origin", "*")
 		return
@@ -30,30 +32,32 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request) {
 	header.Set("Access-Control-Allow-Credentials", "true")
 }
 
-// allowHeaders are the request header fields that the hub uses.
-const allowHeaders = "Authorization, Last-Event-ID, Idempotency-Key, Content-Type, Cache-Control"
-
 // preflight answers OPTIONS: pages of an allowed origin may use all methods of the route, and any header field, because libraries add fields of
 // their own that have no effect here. It needs no token.
-func preflight(w http.ResponseWriter, r *http.Request, route *Route) error {
+func preflight(w http.ResponseWriter, r *http.Request, route *served) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Vary", strings.Join(append(header.Values("Vary"), "Access-Control-Request-Headers"), ", "))
 	header.Set("Allow", strings.Join(append(slices.Clone(route.Methods), http.MethodOptions), ", "))
 	if header.Get("Access-Control-Allow-Origin") != "" {
 		header.Set("Access-Control-Allow-Methods", strings.Join(route.Methods, ", "))
-		header.Set("Access-Control-Allow-Headers", strings.Join(append([]string{allowHeaders}, requestedHeaders(r.Header)...), ", "))
+		if names := requestedHeaders(r.Header, route.allowHeaders); len(names) > 0 {
+			header.Set("Access-Control-Allow-Headers", strings.Join(names, ", "))
+		}
 		header.Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// requestedHeaders returns the header fields that a page asks for (Fetch standard, Access-Control-Request-Headers), except those in allowHeaders.
-// It leaves out anything that is not the name of a field, so that nothing else can be written into the answer.
-func requestedHeaders(header http.Header) (names []string) {
+// requestedHeaders returns the header fields of a dialect, and those that a page asks for (Fetch standard, Access-Control-Request-Headers). It
+// leaves out anything that is not the name of a field, so that nothing else can be written into the answer.
+func requestedHeaders(header http.Header, dialect string) (names []string) {
 	known := make(map[string]bool)
-	for name := range strings.SplitSeq(strings.ToLower(allowHeaders), ", ") {
+	if dialect != "" {
+		names = append(names, dialect)
+	}
+	for name := range strings.SplitSeq(strings.ToLower(dialect), ", ") {
 		known[name] = true
 	}
 	for _, line := range header.Values("Access-Control-Request-Headers") {

@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -13,13 +14,17 @@ import (
 // dialects serve one log.
 //
 // A route for a stream calls [Hub.Authorize], parses the subscription, checks it against the grant, and returns the result of [Hub.Stream].
-// A route that publishes calls [Hub.Authorize], checks the topics against the grant, and calls [Hub.PublishRequest].
+// A route that publishes calls [Hub.Authorize], and returns the result of [Hub.Receive].
 //
-// The hub answers OPTIONS, refuses methods that a route does not have, applies [Options.AllowOrigins] and [Options.Local], and refuses
+// The hub answers OPTIONS (preflights may use the fields of Headers), refuses methods that a route does not have, applies [Options.AllowOrigins] and [Options.Local], and refuses
 // requests before [Hub.Open]. It writes refusals with Refuse. All methods must be safe for concurrent use.
 type Dialect interface {
 	// Routes returns the routes of the dialect. It must always return the same routes.
 	Routes() []Route
+
+	// Headers returns the names of header fields that matter to pages of other origins (CORS): those of requests, and those of responses that
+	// the pages may read besides the ones that every page may read (Fetch standard, CORS-safelisted response-header name).
+	Headers() (request, response []string)
 
 	// Refuse answers a request that failed. Other errors than a [*Problem] become one, with the error as its cause. Header fields for
 	// CORS are set already.
@@ -111,20 +116,27 @@ type served struct {
 	Route
 	side    side
 	dialect Dialect
+
+	allowHeaders, exposeHeaders string // from Dialect.Headers
+}
+
+func newServed(route Route, s side, d Dialect) served {
+	allow, expose := d.Headers()
+	return served{route, s, d, strings.Join(allow, ", "), strings.Join(expose, ", ")}
 }
 
 // routesOf returns all routes of a hub, those of the native dialect and of the hub itself first.
 func routesOf(dialects []Dialect) (all []served) {
 	own := native{}
 	for _, route := range own.Routes() {
-		all = append(all, served{route, users, own})
+		all = append(all, newServed(route, users, own))
 	}
 	for _, route := range ownRoutes {
-		all = append(all, served{route.Route, route.side, own})
+		all = append(all, newServed(route.Route, route.side, own))
 	}
 	for _, d := range dialects {
 		for _, route := range d.Routes() {
-			all = append(all, served{route, users, d})
+			all = append(all, newServed(route, users, d))
 		}
 	}
 	return all

@@ -14,6 +14,7 @@ type faulty struct{}
 func (faulty) Key() string                                                    { return "faulty" }
 func (faulty) Header(http.Header)                                             { panic(http.ErrAbortHandler) }
 func (faulty) Event(b []byte, _ eventlog.Position, _ *eventlog.Record) []byte { return b }
+func (faulty) Headers() (request, response []string)                          { return nil, nil }
 func (faulty) Control(b []byte, _ hub.Control) []byte                         { return b }
 func (faulty) Refuse(w http.ResponseWriter, _ *http.Request, p *hub.Problem)  { w.WriteHeader(p.Status) }
 

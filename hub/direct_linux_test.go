@@ -158,7 +158,8 @@ func TestTooManyBytesAfterTheRequestEndTheStream(t *testing.T) {
 	await(t, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 }
 
-// TestHalfCloseEndsAStream: clients that want the rest of a stream keep their sending side open, so a half-close means that the client is gone.
+// TestHalfCloseEndsAStream: clients that want the rest of a stream keep their sending side open, so a half-close means that the client is
+// gone.
 func TestHalfCloseEndsAStream(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])

@@ -22,8 +22,8 @@ func (l *countedSeek) Seek(ctx context.Context, s eventlog.Selector, from eventl
 	return l.Memory.Seek(ctx, s, from)
 }
 
-// TestEndedTopicsCostOneLookupEach: at each end the hub must not look up all topics of the subscription that have ended before. With a thousand
-// topics that is half a million lookups for each replay, while the other subscribers of the shard wait.
+// TestEndedTopicsCostOneLookupEach: at each end the hub must not look up all topics of the subscription that have ended before. With a
+// thousand topics that is half a million lookups for each replay, while the other subscribers of the shard wait.
 func TestEndedTopicsCostOneLookupEach(t *testing.T) {
 	t.Parallel()
 	const topics = 300

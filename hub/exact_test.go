@@ -138,7 +138,8 @@ func TestPollReturnsAcknowledgedEvents(t *testing.T) {
 	}
 }
 
-// TestEndOfATopicEndsItsStreams: a subscriber gets the end, and its stream closes. When it reconnects it gets 204, at which EventSource stops.
+// TestEndOfATopicEndsItsStreams: a subscriber gets the end, and its stream closes. When it reconnects it gets 204, at which EventSource
+// stops.
 func TestEndOfATopicEndsItsStreams(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {

@@ -14,7 +14,7 @@ func (h *Hub) Charge(r *http.Request, g *access.Grant) error {
 		return err
 	}
 	defer h.limits.exit(from, g)
-	if _, tooFast := h.limits.publish(from, g, 1); tooFast != nil {
+	if _, tooFast := h.limits.publish(from, g, 1, 1); tooFast != nil {
 		return tooFast
 	}
 	return nil
@@ -28,7 +28,7 @@ type Buckets struct{ of *buckets[int] }
 
 func NewBuckets(r Rate) Buckets { return Buckets{newBuckets[int](r)} }
 
-func (b Buckets) Take(k, n int, at time.Time) (int, time.Duration) { return b.of.take(k, n, at) }
+func (b Buckets) Take(k, n int, at time.Time) (int, time.Duration) { return b.of.take(k, n, 1, at) }
 func (b Buckets) Len() int                                         { return len(b.of.used) }
 
 // MaxBuckets is the largest number of stored buckets.

@@ -1,12 +1,10 @@
 package hub
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"time"
 
-	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
@@ -20,7 +18,7 @@ type ParsedSubscription struct {
 
 // ParseSubscription parses the parameters of a subscription.
 func ParseSubscription(query string, now time.Time) (w ParsedSubscription, err error) {
-	p, err := new(Hub).parseParams(query)
+	p, err := parseParams(new(Hub), query)
 	if err != nil {
 		return w, err
 	}
@@ -41,24 +39,20 @@ func ParseSubscription(query string, now time.Time) (w ParsedSubscription, err e
 
 // ReadBody returns the events of a streamed body up to its first error.
 func ReadBody(body io.Reader, stream bool, maxEvent int, topic string) (all []Event, err error) {
-	open := newLines
+	sent := post{topics: []string{topic}}
+	events := sent.lines(maxEvent)
 	if stream {
-		open = newStream
+		events = sent.blocks(maxEvent)
 	}
-	rent := rent{memory: newBodyMemory(defaultBodyMemory), grant: new(access.Grant)}
-	m := &meter{in: body, most: 6*int64(maxEvent) + 2*wideBuffer, take: rent.take, rent: &rent}
-	src := open(&textReader{body: m}, m, maxEvent)
-	defer src.close()
-	pub := &publication{topics: []string{topic}, grant: access.Everything()}
-	for {
-		e, err := src.next(pub)
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		} else if err != nil {
+	p := &Publication{hub: &Hub{opts: Options{MaxEvent: maxEvent}}}
+	p.rent = rent{memory: newBodyMemory(defaultBodyMemory), grant: &p.grant}
+	for e, err := range events(p.openStream(body, p.rent.take)) {
+		if err != nil {
 			return all, err
 		}
 		all = append(all, e)
 	}
+	return all, nil
 }
 
 // Line returns the line of NDJSON for an event, without its end event.

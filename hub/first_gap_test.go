@@ -48,8 +48,8 @@ func TestAStreamBeginsWithItsGap(t *testing.T) {
 	}
 }
 
-// TestGapOfAnEndedTopicIsReported: a client of an ended topic resumes with a position of another log. The stream reports the gap and closes; only
-// the next request gets 204. A 204 at once would hide the loss.
+// TestGapOfAnEndedTopicIsReported: a client of an ended topic resumes with a position of another log. The stream reports the gap and closes;
+// only the next request gets 204. A 204 at once would hide the loss.
 func TestGapOfAnEndedTopicIsReported(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
@@ -71,4 +71,43 @@ func TestGapOfAnEndedTopicIsReported(t *testing.T) {
 			s.Errorf("a reconnection from the head: %+v", a)
 		}
 	})
+}
+
+// TestAnEndHoldsWithoutItsRecord: the log has trimmed the record that ended the topic. Subscribers get the gap, or nothing, and a stream that is
+// complete; publishers get the same refusal as before.
+func TestAnEndHoldsWithoutItsRecord(t *testing.T) {
+	t.Parallel()
+	for _, how := range transports {
+		t.Run(how.name, func(t *testing.T) {
+			t.Parallel()
+			log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Events: 3}})
+			begin := log.Head()
+			mustAppend(t, log, eventlog.Record{Topics: []string{"job"}, Data: "1"})
+			end := mustAppend(t, log, eventlog.Record{Topics: []string{"job"}, Flags: eventlog.End})[0].Position
+			for range 5 {
+				mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
+			}
+			s := serve(t, log, &hub.Options{Window: 1}, how)
+			f := s.follow("/events/job", lastID(begin))
+			if got, want := f.gap(), (gap{"trimmed", begin.String(), end.String()}); got != want {
+				t.Errorf("the gap is %+v, want %+v", got, want)
+			}
+			f.end()
+			s.follow("/events/job?since=earliest", nil).end()
+			for name, header := range map[string]map[string]string{"from its end": lastID(end), "from the head": lastID(log.Head()), "new": nil} {
+				if a := s.send(request{path: "/events/job", header: header}); a.status != http.StatusNoContent {
+					t.Errorf("a subscriber %s: %+v", name, a)
+				}
+			}
+			if a := s.send(request{method: http.MethodPost, path: "/events/job", body: "2"}); a.status != http.StatusConflict {
+				t.Errorf("a publisher: %+v", a)
+			}
+			f = s.follow("/events?topic=job&topic=news", lastID(begin)) // one of two topics has ended
+			f.gap()
+			f.want("", "", "")
+			s.post("news", "2")
+			f.want("2")
+			f.close()
+		})
+	}
 }

@@ -145,7 +145,7 @@ func TestLiveSubscribersLearnOfANewGeneration(t *testing.T) {
 		}
 		s.post("news", "2")
 		if got := f.gap(); got.Reason != "reset" {
-			s.Errorf("it gets %+v", got)
+			s.Errorf("the live subscriber gets %+v, want a gap", got)
 		}
 	})
 }

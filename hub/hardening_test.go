@@ -152,8 +152,8 @@ func TestHeaderBombsAreRefused(t *testing.T) {
 	await(t, "the stream has ended", func() bool { return s.hub.Streams() == 0 })
 }
 
-// TestForeignPagesCannotPublishWithACookie: a page of another origin posts a form, and the browser adds the visitor's cookie. CORS does not help,
-// because it restricts only reading the response.
+// TestForeignPagesCannotPublishWithACookie: a page of another origin posts a form, and the browser adds the visitor's cookie. CORS does not
+// help, because it restricts only reading the response.
 func TestForeignPagesCannotPublishWithACookie(t *testing.T) {
 	t.Parallel()
 	const ours = "https://app.example"
@@ -166,19 +166,19 @@ func TestForeignPagesCannotPublishWithACookie(t *testing.T) {
 			header         map[string]string
 			cookie, bearer bool // whether the hub accepts the request with a cookie, and with a token in the Authorization field
 		}{
-			"no page":                  {nil, true, true},
-			"a page of the hub":        {map[string]string{"Origin": k.url, "Sec-Fetch-Site": "same-origin"}, true, true},
-			"a page, before Origin":    {map[string]string{"Sec-Fetch-Site": "same-origin"}, true, true},
-			"typed into the browser":   {map[string]string{"Sec-Fetch-Site": "none"}, true, true},
-			"an origin that may":       {map[string]string{"Origin": ours, "Sec-Fetch-Site": "cross-site"}, named, named || star},
-			"a foreign page":           {map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, false, star},
-			"a foreign page, hidden":   {map[string]string{"Sec-Fetch-Site": "cross-site"}, false, false},
-			"a neighbour":              {map[string]string{"Sec-Fetch-Site": "same-site"}, false, false},
-			"a neighbour, by name":     {map[string]string{"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}, false, star},
-			"a sandboxed page":         {map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}, false, star},
-			"a longer name":            {map[string]string{"Origin": k.url + ".evil.example"}, false, star},
-			"a name before it":         {map[string]string{"Origin": "https://evil.example/" + k.url}, false, star},
-			"an origin that is longer": {map[string]string{"Origin": ours + ".evil.example"}, false, star},
+			"a program":                 {nil, true, true},
+			"a page of the hub":         {map[string]string{"Origin": k.url, "Sec-Fetch-Site": "same-origin"}, true, true},
+			"a page without Origin":     {map[string]string{"Sec-Fetch-Site": "same-origin"}, true, true},
+			"typed into the browser":    {map[string]string{"Sec-Fetch-Site": "none"}, true, true},
+			"an allowed origin":         {map[string]string{"Origin": ours, "Sec-Fetch-Site": "cross-site"}, named, named || star},
+			"a foreign page":            {map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, false, star},
+			"a foreign page, no Origin": {map[string]string{"Sec-Fetch-Site": "cross-site"}, false, false},
+			"a page of the same site":   {map[string]string{"Sec-Fetch-Site": "same-site"}, false, false},
+			"the same site, Origin":     {map[string]string{"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}, false, star},
+			"a sandboxed page":          {map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}, false, star},
+			"a longer name":             {map[string]string{"Origin": k.url + ".evil.example"}, false, star},
+			"the host in the path":      {map[string]string{"Origin": "https://evil.example/" + k.url}, false, star},
+			"a longer host":             {map[string]string{"Origin": ours + ".evil.example"}, false, star},
 		} {
 			for _, path := range []string{"/events/news", "/api/v1/revoke"} {
 				for _, cookie := range []bool{true, false} {

@@ -71,8 +71,8 @@ func strictPolicy(t *testing.T, public []byte) *access.Policy {
 	}
 }
 
-// TestForgedTokensAreRefused: forged and stolen tokens are refused in the same way on every route, in the Authorization field and in the cookie.
-// The client gets a public reason; the operator's log has the full one.
+// TestForgedTokensAreRefused: forged and stolen tokens are refused in the same way on every route, in the Authorization field and in the
+// cookie. The client gets a public reason; the operator's log has the full one.
 func TestForgedTokensAreRefused(t *testing.T) {
 	t.Parallel()
 	private, public := mustRSA(t)
@@ -118,33 +118,33 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"algorithm confusion, trimmed":      {forge(t, []byte(strings.TrimSpace(string(public))), hs256, claims), access.BadSignature, notOurs},
 		"algorithm confusion, by name only": {forge(t, secret, rs256, claims), access.BadSignature, notOurs},
 		"an algorithm that is not pinned":   {forge(t, private, `{"alg":"PS256"}`, claims), access.WrongAlgorithm, notOurs},
-		"none":                              {forge(t, nil, `{"alg":"none"}`, claims), access.WrongAlgorithm, notOurs},
+		"the algorithm none":                {forge(t, nil, `{"alg":"none"}`, claims), access.WrongAlgorithm, notOurs},
 		"None":                              {forge(t, nil, `{"alg":"None"}`, claims), access.WrongAlgorithm, notOurs},
-		"none, with a signature":            {forge(t, secret, `{"alg":"none"}`, claims), access.WrongAlgorithm, notOurs},
+		"the algorithm none, signed":        {forge(t, secret, `{"alg":"none"}`, claims), access.WrongAlgorithm, notOurs},
 		"no algorithm":                      {forge(t, secret, `{"typ":"JWT"}`, claims), access.WrongAlgorithm, notOurs},
 		"no signature":                      {forge(t, nil, hs256, claims), access.BadSignature, notOurs},
 		"two algorithms":                    {forge(t, secret, `{"alg":"none","alg":"HS256"}`, claims), access.Malformed, unreadable},
 		"expired":                           {forge(t, secret, hs256, at("exp", now-3600)), access.Expired, "the token expired at 20"},
 		"expired for ever":                  {forge(t, secret, hs256, at("exp", 0)), access.Expired, "the token expired at 1970"},
 		"not yet valid":                     {forge(t, secret, hs256, at("nbf", now+3600)), access.NotYetValid, "the token is not valid before 20"},
-		"of the future":                     {forge(t, secret, hs256, at("iat", now+3600)), access.NotYetValid, "the token was issued in the future"},
+		"issued in the future":              {forge(t, secret, hs256, at("iat", now+3600)), access.NotYetValid, "the token was issued in the future"},
 		"wrong audience":                    {forge(t, secret, hs256, `{"iss":"https://id.example","aud":["billing","tidings2"],`+grants+`}`), access.WrongAudience, notForUs},
 		"no audience":                       {forge(t, secret, hs256, `{"iss":"https://id.example",`+grants+`}`), access.WrongAudience, notForUs},
 		"wrong issuer":                      {forge(t, secret, hs256, `{"iss":"https://evil.example","aud":"tidings",`+grants+`}`), access.WrongIssuer, notForUs},
 		"wrong secret":                      {forge(t, []byte(strings.ToUpper(secretKey)), hs256, claims), access.BadSignature, notOurs},
 		"wrong pair":                        {forge(t, other, rs256, claims), access.BadSignature, notOurs},
 		"a key of its own":                  {forge(t, other, `{"alg":"RS256","jwk":{"kty":"RSA","n":"AQAB","e":"AQAB"}}`, claims), access.BadSignature, notOurs},
-		"a key from elsewhere":              {forge(t, other, `{"alg":"RS256","jku":"https://evil.example/keys"}`, claims), access.BadSignature, notOurs},
+		"a key from another site":           {forge(t, other, `{"alg":"RS256","jku":"https://evil.example/keys"}`, claims), access.BadSignature, notOurs},
 		"a key by a path":                   {forge(t, []byte{}, `{"alg":"HS256","kid":"../../../../dev/null"}`, claims), access.BadSignature, notOurs},
 		"claims that were changed":          {forge(t, nil, hs256, at("exp", now+3600)) + good[strings.LastIndexByte(good, '.')+1:], access.BadSignature, notOurs},
 		"oversized":                         {strings.Repeat("x", access.MaxToken+1), access.Malformed, "the token is too long"},
 		"oversized, and well signed":        {forge(t, secret, hs256, `{"x":"`+strings.Repeat("x", access.MaxToken)+`",`+ours+`}`), access.Malformed, "the token is too long"},
 		"nested":                            {forge(t, secret, `{"alg":"HS256","cty":"JWT"}`, good), access.Malformed, unreadable},
-		"nested, without a word":            {forge(t, secret, hs256, good), access.Malformed, unreadable},
+		"nested, without cty":               {forge(t, secret, hs256, good), access.Malformed, unreadable},
 		"nested arrays":                     {forge(t, secret, hs256, `{"x":`+strings.Repeat("[", 5000)+`,`+ours+`}`), access.Malformed, unreadable},
 		"encrypted":                         {"a.b.c.d.e", access.Malformed, unreadable},
-		"critical":                          {forge(t, secret, `{"alg":"HS256","crit":["x"],"x":1}`, claims), access.Malformed, unreadable},
-		"for something else":                {forge(t, secret, `{"alg":"HS256","typ":"logout+jwt"}`, claims), access.Malformed, unreadable},
+		"an unknown critical header":        {forge(t, secret, `{"alg":"HS256","crit":["x"],"x":1}`, claims), access.Malformed, unreadable},
+		"a token of another type":           {forge(t, secret, `{"alg":"HS256","typ":"logout+jwt"}`, claims), access.Malformed, unreadable},
 		"without a grant":                   {forge(t, secret, hs256, `{"iss":"https://id.example","aud":"tidings"}`), access.BadClaims, senseless},
 		"an unknown restriction":            {forge(t, secret, hs256, `{"iss":"https://id.example","aud":"tidings","tidings":{"publish":["**"],"deny":["**"]}}`), access.BadClaims, senseless},
 		"revoked":                           {forge(t, secret, hs256, `{"jti":"revoked",`+ours+`}`), access.Revoked, "the token was revoked"},

@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // serveHealth answers that the process runs. It checks nothing else, because a failed health check restarts the process.
 func serveHealth(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	return answerJSON(w, map[string]bool{"healthy": true})
@@ -18,7 +19,7 @@ func serveHealth(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 
 // serveReady answers whether the hub can serve requests.
 func serveReady(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	if p := h.unready(r.Context()); p != nil {
@@ -41,7 +42,7 @@ func (h *Hub) unready(ctx context.Context) *Problem {
 		return h.drainProblem()
 	}
 	if err := h.fanout.Ready(); err != nil {
-		return h.asProblem(err)
+		return h.Problem(err)
 	}
 	log, ok := h.log.(eventlog.Readier)
 	if !ok {
@@ -71,7 +72,7 @@ func behind() *Problem {
 }
 
 func notReady(detail string) *Problem {
-	p := problem(http.StatusServiceUnavailable, problemNotReady, "%s", detail)
+	p := NewProblem(http.StatusServiceUnavailable, wire.ProblemNotReady, "%s", detail)
 	p.RetryAfter = retryAfter
 	return p
 }

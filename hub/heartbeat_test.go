@@ -105,8 +105,8 @@ func TestHeartbeatHasAMinimum(t *testing.T) {
 	}
 }
 
-// TestSubscriberMissesNothingAtMaxAge: each stream ends at its maximum age with a checkpoint and a reconnection time. A client that resumes gets
-// every event once.
+// TestSubscriberMissesNothingAtMaxAge: each stream ends at its maximum age with a checkpoint and a reconnection time. A client that resumes
+// gets every event once.
 func TestSubscriberMissesNothingAtMaxAge(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{MaxAge: 40 * time.Millisecond}, func(s *site) {

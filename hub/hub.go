@@ -34,15 +34,23 @@
 //
 // # The path of an event
 //
-//	POST ─▶ routes ─▶ authorize ─▶ publish, ingest ─▶ append ─▶ log ─▶ fan-out ─▶ sockets
-//	GET  ─▶ routes ─▶ authorize ─▶ subscribe ─▶ stream ─▶ attach ─▶ fan-out
+//	POST ─▶ routes ─▶ native ─▶ authorize ─▶ receive, body ─▶ append ─▶ log ─▶ fan-out ─▶ sockets
+//	GET  ─▶ routes ─▶ native ─▶ authorize ─▶ stream ─▶ attach ─▶ fan-out
 //
 // Package hub/internal/fanout holds the path from the log to the sockets. This package holds the HTTP around it.
 //
 // # Dialects
 //
 // A [Dialect] defines the paths, the requests and the answers of one interface. The native dialect is always there: its routes are /events
-// and /api/v1/topics. [Options.Dialects] adds others on the same log.
+// and /api/v1/topics. [Options.Dialects] adds others on the same log. The files of the native dialect, native*.go, use only what this package
+// exports.
+//
+// # Clusters
+//
+// Several hubs can serve the same events if their logs follow one shared log ([eventlog.Shared]). A client may resume at any of them:
+// positions are the same on every hub. A hub that is behind a client's position waits for its log. A hub without contact to the shared log
+// ends its streams, so that clients find another hub. With [Options.Cluster] hubs also exchange revocations, and answer administrators for
+// all of them.
 package hub
 
 import (
@@ -61,7 +69,6 @@ type Hub struct {
 	fanout      *fanout.Fanout
 	opts        Options
 	routes      []served
-	ignored     map[string]bool // parameters
 	limits      *limits
 	bodies      *bodyMemory
 	appending   sharedTimeout
@@ -97,6 +104,12 @@ func New(log eventlog.Log, o *Options) (*Hub, error) {
 	return h, nil
 }
 
+// Options returns the options of the hub, with their defaults, for dialects. The caller must not change their slices.
+func (h *Hub) Options() Options { return h.opts }
+
+// Log returns the log that the hub serves, nil before [Hub.Open], for dialects that look up more than a stream gives.
+func (h *Hub) Log() eventlog.Log { return h.log }
+
 // Streams returns the number of open streams.
 func (h *Hub) Streams() int {
 	if !h.opened.Load() {
@@ -128,8 +141,8 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// EnterLameDuck makes /readyz answer 503 from now on, so that load balancers send no new clients. The hub serves everything as before. Call it
-// some seconds before Shutdown, so that the load balancers have noticed by then.
+// EnterLameDuck makes /readyz answer 503 from now on, so that load balancers send no new clients. The hub serves everything as before. Call
+// it some seconds before Shutdown, so that the load balancers have noticed by then.
 func (h *Hub) EnterLameDuck() { h.lameDuck.Store(true) }
 
 // awaitEnding waits until the functions that OnStream returned have returned.

@@ -405,7 +405,7 @@ func TestPublishedEventArrives(t *testing.T) {
 		id := s.post("news", "hello")
 		s.post("other", "not for you")
 		if got := f.want("hello"); got.ID != id {
-			s.Errorf("it has the ID %q, and was published as %q", got.ID, id)
+			s.Errorf("the event has the ID %q, want %q, the ID in the answer to its publisher", got.ID, id)
 		}
 		s.post("news", "line 1\r\nline 2\rline 3")
 		f.want("line 1\nline 2\nline 3")

@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestParametersThatLibrariesAddAreIgnored: the hub always ignores the most common cache busters, and others if configured. It refuses all other
-// unknown parameters.
+// TestParametersThatLibrariesAddAreIgnored: the hub always ignores the most common cache busters, and others if configured. It refuses all
+// other unknown parameters.
 func TestParametersThatLibrariesAddAreIgnored(t *testing.T) {
 	t.Parallel()
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}

@@ -24,8 +24,8 @@ func (s *site) publishLots() (filler string) {
 	return filler
 }
 
-// TestSlowConsumerIsDisconnectedBeyondMaxLag: it misses nothing when it reconnects. The lag counts from the runner's cursor, also if the runner
-// wakes up late.
+// TestSlowConsumerIsDisconnectedBeyondMaxLag: it misses nothing when it reconnects. The lag counts from the runner's cursor, also if the
+// runner wakes up late.
 func TestSlowConsumerIsDisconnectedBeyondMaxLag(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000}, func(s *site) {

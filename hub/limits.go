@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // limits applies the limits on streams and on the rate of publishing. New streams over a limit are refused; open streams are never
@@ -100,13 +101,13 @@ func (l *limits) enter(from address, g *access.Grant) error {
 	var p *Problem
 	switch {
 	case l.most > 0 && l.open >= l.most:
-		p = problem(http.StatusServiceUnavailable, problemFull, "the hub has %d streams open, which is its limit; try again later", l.most)
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "the hub has %d streams open, which is its limit; try again later", l.most)
 		p.Err = &limitError{limitConnections}
 	case l.perAddress > 0 && from.known() && l.addresses[network] >= l.perAddress:
-		p = problem(http.StatusTooManyRequests, problemTooManyStreams, "your address has %d streams open, which is its limit; close one, or share one between pages", l.perAddress)
+		p = NewProblem(http.StatusTooManyRequests, wire.ProblemTooManyStreams, "your address has %d streams open, which is its limit; close one, or share one between pages", l.perAddress)
 		p.Err = &limitError{limitAddress}
 	case l.perToken > 0 && who != (holder{}) && l.tokens[who] >= l.perToken:
-		p = problem(http.StatusTooManyRequests, problemTooManyStreams, "the holder of this token has %d streams open, which is the limit; close one, or share one between pages", l.perToken)
+		p = NewProblem(http.StatusTooManyRequests, wire.ProblemTooManyStreams, "the holder of this token has %d streams open, which is the limit; close one, or share one between pages", l.perToken)
 		p.Err = &limitError{limitToken}
 	default:
 		l.open++
@@ -144,18 +145,24 @@ func discount[K comparable](counts bool, in map[K]int, k K) {
 	}
 }
 
-// publish returns how many of n events a publisher may publish now. If that is not all, the problem says when to continue.
-func (l *limits) publish(from address, g *access.Grant, n int) (taken int, p *Problem) {
+// publish counts up to n events that a publisher may publish now, but none if they are fewer than least. If that is not all, the problem says
+// when to continue.
+func (l *limits) publish(from address, g *access.Grant, n, least int) (taken int, p *Problem) {
+	if least > 1 {
+		if p := l.tooMany(from, g, least); p != nil {
+			return 0, p
+		}
+	}
 	taken = n
 	now := time.Now()
 	if from.known() {
 		var wait time.Duration
-		if taken, wait = l.addressRate.take(from.network(), n, now); taken < n {
+		if taken, wait = l.addressRate.take(from.network(), n, least, now); taken < n {
 			p = tooFast(limitAddressRate, "from your address", l.addressRate.rate, wait)
 		}
 	}
 	if who := holderOf(g); who != (holder{}) {
-		may, wait := l.tokenRate.take(who, taken, now)
+		may, wait := l.tokenRate.take(who, taken, least, now)
 		if may < taken {
 			p = tooFast(limitTokenRate, "with this token", l.tokenRate.rate, wait)
 			if from.known() {
@@ -167,8 +174,33 @@ func (l *limits) publish(from address, g *access.Grant, n int) (taken int, p *Pr
 	return taken, p
 }
 
+// giveBack uncounts n events that were not stored.
+func (l *limits) giveBack(from address, g *access.Grant, n int) {
+	if from.known() {
+		l.addressRate.giveBack(from.network(), n)
+	}
+	if who := holderOf(g); who != (holder{}) {
+		l.tokenRate.giveBack(who, n)
+	}
+}
+
+// tooMany returns a problem if n events can never be published at once.
+func (l *limits) tooMany(from address, g *access.Grant, n int) *Problem {
+	reached, whose, most := limitAddressRate, "from your address", l.addressRate.most()
+	if !from.known() || n <= most {
+		reached, whose, most = limitTokenRate, "with this token", l.tokenRate.most()
+		if holderOf(g) == (holder{}) || n <= most {
+			return nil
+		}
+	}
+	p := NewProblem(http.StatusRequestEntityTooLarge, wire.ProblemTooLarge,
+		"the request has %d events to be stored together, and the limit %s is %d at once; send fewer at once", n, whose, most)
+	p.Err = &limitError{reached}
+	return p
+}
+
 func tooFast(reached limit, whose string, r Rate, wait time.Duration) *Problem {
-	p := problem(http.StatusTooManyRequests, problemTooFast,
+	p := NewProblem(http.StatusTooManyRequests, wire.ProblemTooFast,
 		"the limit is %g events a second %s, and %d at once; continue in %v", r.PerSecond, whose, r.Burst, wait.Round(time.Millisecond))
 	p.RetryAfter = cmp.Or(wait, time.Millisecond)
 	p.Err = &limitError{reached}

@@ -35,7 +35,7 @@ func TestVeryLowRateIsALimit(t *testing.T) {
 		b := newBuckets[int](Rate{PerSecond: perSecond, Burst: 1})
 		taken, now := 0, time.Now()
 		for i := range 1000 {
-			n, _ := b.take(1, 1, now.Add(time.Duration(i)*time.Microsecond))
+			n, _ := b.take(1, 1, 1, now.Add(time.Duration(i)*time.Microsecond))
 			taken += n
 		}
 		if taken != 1 {
@@ -48,7 +48,7 @@ func TestVeryLowRateIsALimit(t *testing.T) {
 func TestAVeryHighRateAllowsItsBurst(t *testing.T) {
 	for _, perSecond := range []float64{1e6, 1e18, 1e19, 1e300} {
 		b := newBuckets[int](Rate{PerSecond: perSecond})
-		if taken, _ := b.take(1, 1000, time.Now()); taken != 1000 {
+		if taken, _ := b.take(1, 1000, 1, time.Now()); taken != 1000 {
 			t.Errorf("of %g events a second, %d of 1000 may be published at once", perSecond, taken)
 		}
 	}

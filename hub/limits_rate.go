@@ -43,8 +43,9 @@ func newBuckets[K comparable](r Rate) *buckets[K] {
 	return &buckets[K]{rate: r, each: each, burst: burst, used: make(map[K]int64)}
 }
 
-// take takes up to n events from a bucket. If it holds fewer, wait is the time until the next one.
-func (b *buckets[K]) take(k K, n int, at time.Time) (taken int, wait time.Duration) {
+// take takes up to n events from a bucket, but none if it holds fewer than least. If it takes fewer than n, wait is the time until the next
+// call can take some.
+func (b *buckets[K]) take(k K, n, least int, at time.Time) (taken int, wait time.Duration) {
 	if b == nil || n == 0 {
 		return n, 0
 	}
@@ -58,7 +59,9 @@ func (b *buckets[K]) take(k K, n int, at time.Time) (taken int, wait time.Durati
 	}
 	used = max(used, now)
 	left := (now + b.burst - used) / b.each
-	taken = int(min(int64(n), max(left, 0)))
+	if taken = int(min(int64(n), max(left, 0))); taken < least {
+		taken = 0
+	}
 	used += int64(taken) * b.each
 	if room {
 		b.used[k] = used
@@ -66,9 +69,21 @@ func (b *buckets[K]) take(k K, n int, at time.Time) (taken int, wait time.Durati
 		b.shared = used
 	}
 	if taken < n {
-		wait = time.Duration(max(used+b.each-now-b.burst, 0))
+		next := 1
+		if taken == 0 {
+			next = least
+		}
+		wait = time.Duration(max(used+int64(next)*b.each-now-b.burst, 0))
 	}
 	return taken, wait
+}
+
+// most returns how many events a full bucket holds.
+func (b *buckets[K]) most() int {
+	if b == nil {
+		return math.MaxInt
+	}
+	return int(b.burst / b.each)
 }
 
 // giveBack returns unused events to a bucket.

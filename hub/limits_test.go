@@ -39,32 +39,32 @@ func TestEveryLimitHasItsAnswer(t *testing.T) {
 		metric  string // a metric besides the one of the problem
 		later   bool
 	}{
-		"connections":                 {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news"}, 503, "full", limit("connections"), later},
-		"connections, polls too":      {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news?poll=1"}, 503, "full", limit("connections"), later},
-		"connections, bodies too":     {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news", body: `{"data":1}`, header: lines}, 503, "full", limit("connections"), later},
-		"per address":                 {hub.Options{MaxPerAddress: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", limit("connections_per_address"), later},
-		"per address, bodies too":     {hub.Options{MaxPerAddress: 2}, nil, 2, request{path: "/events/news", body: "data: x\n\n", header: frames}, 429, "too-many-streams", limit("connections_per_address"), later},
-		"per token":                   {hub.Options{MaxPerToken: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", limit("connections_per_token"), later},
-		"per token, bodies too":       {hub.Options{MaxPerToken: 2}, nil, 2, request{path: "/events/news", body: `{"data":1}`, header: lines}, 429, "too-many-streams", limit("connections_per_token"), later},
-		"rate per address":            {hub.Options{PublishPerAddress: slow}, []request{once, once}, 0, once, 429, "too-fast", limit("publish_per_address"), later},
-		"rate per address, lines":     {hub.Options{PublishPerAddress: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat(`{"data":1}`+"\n", 3), header: lines}, 429, "too-fast", limit("publish_per_address"), later},
-		"rate per token":              {hub.Options{PublishPerToken: slow}, []request{once, once}, 0, once, 429, "too-fast", limit("publish_per_token"), later},
-		"rate per token, lines":       {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat(`{"data":1}`+"\n", 3), header: lines}, 429, "too-fast", limit("publish_per_token"), later},
-		"rate per token, frames":      {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat("data: x\n\n", 3), header: frames}, 429, "too-fast", limit("publish_per_token"), later},
-		"a bad line, before a rate":   {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: "1\n2\n3\n", header: lines}, 400, "invalid-event", "", false},
-		"event size":                  {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: "more than ten"}, 413, "too-large", "", false},
-		"event size, base64":          {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news?encoding=base64", body: "bW9yZSB0aGFuIHRlbg=="}, 413, "too-large", "", false},
-		"event size, lines":           {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: `{"data":"more than ten"}`, header: lines}, 413, "too-large", "", false},
-		"event size, frames":          {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: "data: more than ten\n\n", header: frames}, 413, "too-large", "", false},
-		"topics":                      {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events?topic=a&topic=b&topic=c"}, 400, "too-many-topics", "", false},
-		"patterns":                    {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events?topic=a/*&topic=b/*&topic=**"}, 400, "too-many-topics", "", false},
-		"topics and patterns":         {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events/a?topic=b/**&exact=c*"}, 400, "too-many-topics", "", false},
-		"topics, in a form":           {hub.Options{MaxTopics: 2}, nil, 0, request{method: "QUERY", path: "/events", body: "topic=a&topic=b&topic=c", header: form}, 400, "too-many-topics", "", false},
-		"topics, of an event":         {hub.Options{}, nil, 0, request{path: "/events?" + strings.Repeat("topic=a&", eventlog.MaxTopics) + "topic=b", body: "x"}, 400, "too-many-topics", "", false},
-		"the time of a body":          {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{path: "/events/news", reader: neverComes(t)}, 408, "timeout", "", false},
-		"the time of a form":          {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{method: "QUERY", path: "/events", reader: neverComes(t), header: form}, 408, "timeout", "", false},
-		"the size of a form":          {hub.Options{}, nil, 0, request{method: "QUERY", path: "/events", body: "topic=" + strings.Repeat("x", 8<<20), header: form}, 413, "too-large", "", false},
-		"the size of what is revoked": {hub.Options{}, nil, 0, request{path: "/api/v1/revoke", body: strings.Repeat(" ", 5000)}, 413, "too-large", "", false},
+		"connections":               {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news"}, 503, "full", limit("connections"), later},
+		"connections, polls too":    {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news?poll=1"}, 503, "full", limit("connections"), later},
+		"connections, bodies too":   {hub.Options{MaxConnections: 2}, nil, 2, request{path: "/events/news", body: `{"data":1}`, header: lines}, 503, "full", limit("connections"), later},
+		"per address":               {hub.Options{MaxPerAddress: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", limit("connections_per_address"), later},
+		"per address, bodies too":   {hub.Options{MaxPerAddress: 2}, nil, 2, request{path: "/events/news", body: "data: x\n\n", header: frames}, 429, "too-many-streams", limit("connections_per_address"), later},
+		"per token":                 {hub.Options{MaxPerToken: 2}, nil, 2, request{path: "/events/news"}, 429, "too-many-streams", limit("connections_per_token"), later},
+		"per token, bodies too":     {hub.Options{MaxPerToken: 2}, nil, 2, request{path: "/events/news", body: `{"data":1}`, header: lines}, 429, "too-many-streams", limit("connections_per_token"), later},
+		"rate per address":          {hub.Options{PublishPerAddress: slow}, []request{once, once}, 0, once, 429, "too-fast", limit("publish_per_address"), later},
+		"rate per address, lines":   {hub.Options{PublishPerAddress: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat(`{"data":1}`+"\n", 3), header: lines}, 429, "too-fast", limit("publish_per_address"), later},
+		"rate per token":            {hub.Options{PublishPerToken: slow}, []request{once, once}, 0, once, 429, "too-fast", limit("publish_per_token"), later},
+		"rate per token, lines":     {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat(`{"data":1}`+"\n", 3), header: lines}, 429, "too-fast", limit("publish_per_token"), later},
+		"rate per token, frames":    {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: strings.Repeat("data: x\n\n", 3), header: frames}, 429, "too-fast", limit("publish_per_token"), later},
+		"a bad line, before a rate": {hub.Options{PublishPerToken: slow}, nil, 0, request{path: "/events/news", body: "1\n2\n3\n", header: lines}, 400, "invalid-event", "", false},
+		"event size":                {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: "more than ten"}, 413, "too-large", "", false},
+		"event size, base64":        {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news?encoding=base64", body: "bW9yZSB0aGFuIHRlbg=="}, 413, "too-large", "", false},
+		"event size, lines":         {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: `{"data":"more than ten"}`, header: lines}, 413, "too-large", "", false},
+		"event size, frames":        {hub.Options{MaxEvent: 10}, nil, 0, request{path: "/events/news", body: "data: more than ten\n\n", header: frames}, 413, "too-large", "", false},
+		"topics":                    {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events?topic=a&topic=b&topic=c"}, 400, "too-many-topics", "", false},
+		"patterns":                  {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events?topic=a/*&topic=b/*&topic=**"}, 400, "too-many-topics", "", false},
+		"topics and patterns":       {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events/a?topic=b/**&exact=c*"}, 400, "too-many-topics", "", false},
+		"topics, in a form":         {hub.Options{MaxTopics: 2}, nil, 0, request{method: "QUERY", path: "/events", body: "topic=a&topic=b&topic=c", header: form}, 400, "too-many-topics", "", false},
+		"topics, of an event":       {hub.Options{}, nil, 0, request{path: "/events?" + strings.Repeat("topic=a&", eventlog.MaxTopics) + "topic=b", body: "x"}, 400, "too-many-topics", "", false},
+		"the timeout of a body":     {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{path: "/events/news", reader: neverComes(t)}, 408, "timeout", "", false},
+		"the timeout of a form":     {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{method: "QUERY", path: "/events", reader: neverComes(t), header: form}, 408, "timeout", "", false},
+		"the size of a form":        {hub.Options{}, nil, 0, request{method: "QUERY", path: "/events", body: "topic=" + strings.Repeat("x", 8<<20), header: form}, 413, "too-large", "", false},
+		"the size of a revocation":  {hub.Options{}, nil, 0, request{path: "/api/v1/revoke", body: strings.Repeat(" ", 5000)}, 413, "too-large", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,8 +160,8 @@ func TestRefusalHasARetryTimeInEveryFormat(t *testing.T) {
 	}
 }
 
-// TestHubClosesConnectionOfARefusedSubscriber: an idle connection would take a place for minutes. A publisher over its rate keeps its connection,
-// because it tries again in a moment.
+// TestHubClosesConnectionOfARefusedSubscriber: an idle connection would take a place for minutes. A publisher over its rate keeps its
+// connection, because it tries again in a moment.
 func TestHubClosesConnectionOfARefusedSubscriber(t *testing.T) {
 	t.Parallel()
 	follow, publish := request{path: "/events/news"}, request{path: "/events/news", body: "x"}

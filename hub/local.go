@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // localNames are the hosts that requests to a local hub may name.
@@ -59,7 +61,7 @@ func addedByProxies(name string) bool {
 }
 
 func notLocal(because, why string, args ...any) *Problem {
-	p := problem(http.StatusForbidden, problemLocalOnly, why, args...)
+	p := NewProblem(http.StatusForbidden, wire.ProblemLocalOnly, why, args...)
 	p.Detail += "; " + because
 	return p
 }

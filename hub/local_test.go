@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestLocalHubRefusesOtherMachines: a hub without keys serves only its own machine. It refuses a web page whose host name resolves to 127.0.0.1
-// (DNS rebinding), and requests that come through a proxy.
+// TestLocalHubRefusesOtherMachines: a hub without keys serves only its own machine. It refuses a web page whose host name resolves to
+// 127.0.0.1 (DNS rebinding), and requests that come through a proxy.
 func TestLocalHubRefusesOtherMachines(t *testing.T) {
 	t.Parallel()
 	h := mustHub(t, mustMemory(t, nil), &hub.Options{Local: true})
@@ -30,13 +30,13 @@ func TestLocalHubRefusesOtherMachines(t *testing.T) {
 	}{
 		"by name":                  {"localhost", "127.0.0.1:1", nil, true},
 		"by name and port":         {"localhost:3000", "127.0.0.1:1", nil, true},
-		"in capitals":              {"LOCALHOST:3000", "127.0.0.1:1", nil, true},
+		"by name, upper case":      {"LOCALHOST:3000", "127.0.0.1:1", nil, true},
 		"by address":               {"127.0.0.1:3000", "127.0.0.1:1", nil, true},
 		"by IPv6":                  {"[::1]:3000", "[::1]:1", nil, true},
 		"by IPv6 without a port":   {"[::1]", "[::1]:1", nil, true},
 		"by a Unix socket":         {"localhost", "@", nil, true},
-		"a rebound name":           {"evil.example:3000", "127.0.0.1:1", nil, false},
-		"a name of ours":           {"myhost:3000", "127.0.0.1:1", nil, false},
+		"a name by DNS rebinding":  {"evil.example:3000", "127.0.0.1:1", nil, false},
+		"another name of the host": {"myhost:3000", "127.0.0.1:1", nil, false},
 		"a longer name":            {"localhost.evil.example", "127.0.0.1:1", nil, false},
 		"another longer one":       {"127.0.0.1.evil.example:3000", "127.0.0.1:1", nil, false},
 		"another loopback":         {"127.0.0.2", "127.0.0.1:1", nil, false},
@@ -100,8 +100,8 @@ func TestLocalHubRefusesProxies(t *testing.T) {
 	}
 }
 
-// TestLocalHubRefusesHTTP10: nginx with proxy_pass http://localhost:3000 uses the hub's own name and adds no field. Only HTTP/1.0 distinguishes
-// it from a local client.
+// TestLocalHubRefusesHTTP10: nginx with proxy_pass http://localhost:3000 uses the hub's own name and adds no field. Only HTTP/1.0
+// distinguishes it from a local client.
 func TestLocalHubRefusesHTTP10(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(localHub(t))

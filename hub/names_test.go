@@ -27,8 +27,8 @@ var lookalikes = []struct{ name, nfc string }{
 	{strings.Repeat("e\u0301", 300), strings.Repeat("\u00e9", 300)},
 }
 
-// TestTopicNamesMustBeNFC: a publisher and a subscriber that compose characters differently would use different topics without noticing. The hub
-// refuses names that are not in NFC everywhere, and the problem has the form to use.
+// TestTopicNamesMustBeNFC: a publisher and a subscriber that compose characters differently would use different topics without noticing. The
+// hub refuses names that are not in NFC everywhere, and the problem has the form to use.
 func TestTopicNamesMustBeNFC(t *testing.T) {
 	t.Parallel()
 	ndjson := map[string]string{"Content-Type": "application/x-ndjson"}

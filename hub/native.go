@@ -4,25 +4,27 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// native is the native dialect, which docs/protocol.md describes. subscribe.go parses its subscriptions; native_encoding.go formats its
-// events.
+// native is the native dialect, which docs/protocol.md describes. Its files begin with native. They use only what package hub exports, as any
+// other dialect does.
 type native struct{}
 
 var _ Dialect = native{}
 
 func (native) Routes() []Route {
-	methods := []string{http.MethodGet, http.MethodHead, methodQuery, http.MethodPost, http.MethodPut}
+	methods := []string{http.MethodGet, http.MethodHead, MethodQuery, http.MethodPost, http.MethodPut}
 	return []Route{
 		{"/events", methods, serveEvents},
 		{"/events/", methods, serveTopic},
@@ -30,31 +32,36 @@ func (native) Routes() []Route {
 	}
 }
 
+// Headers implements [Dialect].
+func (native) Headers() (request, response []string) {
+	return []string{"Authorization", wire.HeaderLastEventID, wire.HeaderIdempotencyKey, "Content-Type", "Cache-Control"}, []string{"Retry-After", "WWW-Authenticate"}
+}
+
 // serveTopic publishes or subscribes to the topic below its path.
 func serveTopic(h *Hub, w http.ResponseWriter, r *http.Request, below string) error {
 	if below == "" {
-		return problem(http.StatusBadRequest, problemInvalidTopic, "there is no topic after /events/; name it there, or as a parameter: /events?topic=news")
+		return NewProblem(http.StatusBadRequest, wire.ProblemInvalidTopic, "there is no topic after /events/; name it there, or as a parameter: /events?topic=news")
 	}
 	topic, err := pathtopic.Parse(below)
 	if err != nil {
-		return problem(http.StatusBadRequest, problemInvalidTopic, "%v", err)
+		return NewProblem(http.StatusBadRequest, wire.ProblemInvalidTopic, "%v", err)
 	}
 	return serveEvents(h, w, r, topic)
 }
 
 // serveEvents publishes or subscribes to a topic. If topic is empty, parameters name the topics.
 func serveEvents(h *Hub, w http.ResponseWriter, r *http.Request, topic string) error {
-	p, err := h.parseParams(r.URL.RawQuery)
+	p, err := parseParams(h, r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
 	switch r.Method {
 	case http.MethodPost, http.MethodPut:
-		return h.publish(w, r, p, topic)
-	case methodQuery:
-		return h.query(w, r, p, topic)
+		return publish(h, w, r, p, topic)
+	case MethodQuery:
+		return query(h, w, r, p, topic)
 	}
-	return h.subscribe(w, r, p, topic)
+	return subscribe(h, w, r, p, topic)
 }
 
 // Refuse answers with a problem document (RFC 9457).
@@ -72,9 +79,6 @@ func (native) Refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 	if (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) && header.Get("WWW-Authenticate") == "" {
 		header.Set("WWW-Authenticate", challenge(p))
 	}
-	if errors.Is(p.Err, errCoding) {
-		header.Set("Accept-Encoding", acceptedCodings) // RFC 9110, section 15.5.16
-	}
 	body, _ := json.Marshal(p) // of strings and numbers
 	body = append(body, '\n')
 	header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -86,8 +90,8 @@ func (native) Refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 // status but 200. Such clients therefore get temporary refusals as a stream with a reconnection time that ends at once (docs/protocol.md).
 // All other clients get the status.
 func wantsRetry(r *http.Request) bool {
-	path := sentPath(r.URL)
-	if r.Method != http.MethodGet && r.Method != methodQuery || path != "/events" && !strings.HasPrefix(path, "/events/") {
+	path := r.URL.EscapedPath()
+	if r.Method != http.MethodGet && r.Method != MethodQuery || path != "/events" && !strings.HasPrefix(path, "/events/") {
 		return false
 	}
 	if r.Header.Get(wire.HeaderLastEventID) != "" {
@@ -99,7 +103,7 @@ func wantsRetry(r *http.Request) bool {
 // refuseForNow answers with a stream that contains only the refusal and a reconnection time.
 func refuseForNow(w http.ResponseWriter, r *http.Request, enc *nativeEncoding, p *Problem) {
 	enc.Header(w.Header())
-	after := jitter(p.RetryAfter, 2*p.RetryAfter).Round(time.Millisecond)
+	after := (p.RetryAfter + rand.N(p.RetryAfter)).Round(time.Millisecond)
 	doc := *p
 	doc.Extra = maps.Clone(p.Extra)
 	if doc.Extra == nil {
@@ -115,4 +119,17 @@ func refuseForNow(w http.ResponseWriter, r *http.Request, enc *nativeEncoding, p
 	}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) // an error means that the client has disconnected; it reconnects anyway
+}
+
+// challenge returns the field WWW-Authenticate of a refusal (RFC 6750, section 3). It gives the public reason if the request had a token.
+func challenge(p *Problem) string {
+	const realm = `Bearer realm="tidings"`
+	refusal, ok := errors.AsType[*access.Refusal](p.Err)
+	switch {
+	case ok && p.Name == string(wire.ProblemUnauthorized):
+		return realm + `, error="invalid_token", error_description="` + refusal.Public + `"`
+	case p.Name == string(wire.ProblemForbidden):
+		return realm + `, error="insufficient_scope"`
+	}
+	return realm
 }

@@ -18,12 +18,8 @@ func Prepare(o *Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	ignored, err := ignoredParams(opts.IgnoreParams)
-	if err != nil {
-		return nil, err
-	}
 	h := &Hub{
-		opts: opts, ignored: ignored, limits: newLimits(&opts), bodies: newBodyMemory(opts.MaxBodyMemory), routes: routesOf(opts.Dialects),
+		opts: opts, limits: newLimits(&opts), bodies: newBodyMemory(opts.MaxBodyMemory), routes: routesOf(opts.Dialects),
 		closing: make(chan struct{}),
 	}
 	h.count.begin()

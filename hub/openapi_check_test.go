@@ -55,8 +55,8 @@ var openapi = sync.OnceValues(func() (*contract, error) {
 	return &contract{doc: doc, compiler: compiler}, compiler.AddResource("openapi.yaml", doc)
 })
 
-// closeObjects makes the named schemas refuse unknown members. The published contract lets clients ignore them, because later versions may add
-// some. In this version an unknown member is a mistake.
+// closeObjects makes the named schemas refuse unknown members. The published contract lets clients ignore them, because later versions may
+// add some. In this version an unknown member is a mistake.
 func closeObjects(doc map[string]any) {
 	for _, schema := range doc["components"].(map[string]any)["schemas"].(map[string]any) {
 		if s := schema.(map[string]any); s["type"] == "object" {
@@ -282,8 +282,8 @@ func (p part) checkLines(text string) error {
 	return nil
 }
 
-// checkStream checks each event in its form on the wire; a decoder would repeat the id of the event before. The bytes after the last blank line
-// are comments, or an incomplete block.
+// checkStream checks each event in its form on the wire; a decoder would repeat the id of the event before. The bytes after the last blank
+// line are comments, or an incomplete block.
 func (p part) checkStream(text string) error {
 	blocks := strings.SplitAfter(text, "\n\n")
 	for _, block := range blocks[:len(blocks)-1] {

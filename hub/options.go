@@ -1,15 +1,19 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Options are the settings of a hub. Nil and the zero value mean the defaults.
@@ -100,8 +104,8 @@ type Options struct {
 	SkipSlow   bool
 
 	// OnStream is called when a stream begins. The function that it returns, unless nil, is called in a goroutine of its own when the stream
-	// has ended. On Linux that is long after ServeHTTP has returned, because the hub takes connections over. Whatever the function refers to stays
-	// in memory as long as the stream: a request takes some kilobytes.
+	// has ended. On Linux that is long after ServeHTTP has returned, because the hub takes connections over. Whatever the function refers to
+	// stays in memory as long as the stream: a request takes some kilobytes.
 	OnStream func(*http.Request) func(StreamEnd)
 
 	// Dialects are HTTP interfaces besides the native one. No two dialects may have a route with the same path.
@@ -177,7 +181,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if err := d.checkLimits(); err != nil {
 		return d, err
 	}
-	if _, err := ignoredParams(d.IgnoreParams); err != nil {
+	if err := checkIgnored(d.IgnoreParams); err != nil {
 		return d, err
 	}
 	for _, origin := range d.AllowOrigins {
@@ -195,6 +199,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if d.Revocations == nil {
 		d.Revocations = access.NewRevocations(0, -1)
 	}
+	d.IgnoreParams = append(slices.Clone(cacheBusters), d.IgnoreParams...)
 	d.MaxEvent = orElse(d.MaxEvent, defaultMaxEvent)
 	d.MaxBodyMemory = orElse(d.MaxBodyMemory, defaultBodyMemory)
 	d.MaxTopics = orElse(d.MaxTopics, 1000)
@@ -216,6 +221,24 @@ func (o *Options) withDefaults() (Options, error) {
 }
 
 const defaultMaxEvent = 1 << 20
+
+// cacheBusters are parameters that libraries add to bypass caches. The hub always ignores them.
+var cacheBusters = []string{"_", "_t", "_ts"}
+
+// checkIgnored returns an error if a parameter cannot be ignored.
+func checkIgnored(names []string) error {
+	for _, name := range names {
+		switch {
+		case name == "":
+			return errors.New("hub: the name of a parameter to be ignored is empty")
+		case strings.Contains(name, ","):
+			return fmt.Errorf("hub: %q has a comma, which names of parameters do not have; list each parameter separately", name)
+		case slices.Contains(wire.Params(), name), name == wire.ParamAccessToken:
+			return fmt.Errorf("hub: the parameter %q cannot be ignored, because the hub uses it", name)
+		}
+	}
+	return nil
+}
 
 func orElse[T int | int64 | time.Duration](v, standard T) T {
 	if v == 0 {

@@ -13,7 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestOptionsWorkAtTheirLimits: with each option at its bounds, a hub accepts an event and sends it. Beyond them, New refuses the option by name.
+// TestOptionsWorkAtTheirLimits: with each option at its bounds, a hub accepts an event and sends it. Beyond them, New refuses the option by
+// name.
 func TestOptionsWorkAtTheirLimits(t *testing.T) {
 	t.Parallel()
 	const longest = 10 * 365 * 24 * time.Hour

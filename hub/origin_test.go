@@ -30,8 +30,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestRefusedOriginsAreLogged: a browser reports a refusal by CORS only in its console, and the answer has status 200. The operator's log says
-// which origin was refused.
+// TestRefusedOriginsAreLogged: a browser reports a refusal by CORS only in its console, and the answer has status 200. The operator's log
+// says which origin was refused.
 func TestRefusedOriginsAreLogged(t *testing.T) {
 	var log lockedBuffer
 	s := serve(t, mustMemory(t, nil), &hub.Options{
@@ -48,7 +48,7 @@ func TestRefusedOriginsAreLogged(t *testing.T) {
 	visit(http.MethodGet, "http://localhost:3005")
 	visit(http.MethodGet, "http://localhost:3005")
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "origin=http://localhost:3005\n") {
-		t.Errorf("it says %s", got)
+		t.Errorf("the log has %q, want one line with the origin", got)
 	}
 	for i := range 100 {
 		visit(http.MethodPost, fmt.Sprint("http://made-up.example:", i+1))

@@ -125,8 +125,8 @@ func TestInvalidPositionGivesAGap(t *testing.T) {
 	})
 }
 
-// TestPositionWithInvalidEscapesGivesAGap: a refusal would keep the browser from reconnecting. The gap repeats the position as it was sent. A valid
-// position counts beside any number of invalid ones.
+// TestPositionWithInvalidEscapesGivesAGap: a refusal would keep the browser from reconnecting. The gap repeats the position as it was sent.
+// A valid position counts beside any number of invalid ones.
 func TestPositionWithInvalidEscapesGivesAGap(t *testing.T) {
 	t.Parallel()
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}

@@ -51,44 +51,13 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 	return json.Marshal(doc)
 }
 
-// The names of problems.
-const (
-	problemInvalidRequest = wire.ProblemInvalidRequest
-	problemInvalidTopic   = wire.ProblemInvalidTopic
-	problemInvalidEvent   = wire.ProblemInvalidEvent
-	problemUnauthorized   = wire.ProblemUnauthorized
-	problemForbidden      = wire.ProblemForbidden
-	problemForeignOrigin  = wire.ProblemForeignOrigin
-	problemLocalOnly      = wire.ProblemLocalOnly
-	problemNotFound       = wire.ProblemNotFound
-	problemMethod         = wire.ProblemMethodNotAllowed
-	problemNotAcceptable  = wire.ProblemNotAcceptable
-	problemBroken         = wire.ProblemBrokenBody
-	problemTimeout        = wire.ProblemTimeout
-	problemEnded          = wire.ProblemEnded
-	problemCluster        = wire.ProblemCluster
-	problemGap            = wire.ProblemGap
-	problemTooLarge       = wire.ProblemTooLarge
-	problemTooMany        = wire.ProblemTooManyTopics
-	problemMediaType      = wire.ProblemUnsupportedMedia
-	problemKeyReused      = wire.ProblemKeyReused
-	problemTooManyStreams = wire.ProblemTooManyStreams
-	problemTooManyBodies  = wire.ProblemTooManyBodies
-	problemTooFast        = wire.ProblemTooFast
-	problemUnchecked      = wire.ProblemUnchecked
-	problemFull           = wire.ProblemFull
-	problemUnavailable    = wire.ProblemUnavailable
-	problemNotReady       = wire.ProblemNotReady
-	problemDraining       = wire.ProblemDraining
-	problemInternal       = wire.ProblemInternal
-)
-
-func problem(status int, name wire.ProblemName, format string, args ...any) *Problem {
+// NewProblem returns a problem. The names of the native dialect are documented in docs/protocol.md; a dialect may use others.
+func NewProblem[Name ~string](status int, name Name, format string, args ...any) *Problem {
 	return &Problem{Name: string(name), Status: status, Detail: fmt.Sprintf(format, args...)}
 }
 
-// asProblem returns the problem that an error becomes for the client.
-func (h *Hub) asProblem(err error) *Problem {
+// Problem returns the problem that an error becomes in [Dialect].Refuse, for a dialect that adds to it.
+func (h *Hub) Problem(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
@@ -101,20 +70,20 @@ func (h *Hub) asProblem(err error) *Problem {
 	tooLong, isTooLong := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case isInvalid:
-		p = problem(http.StatusBadRequest, problemInvalidTopic, "%s", plainly(invalid))
+		p = NewProblem(http.StatusBadRequest, wire.ProblemInvalidTopic, "%s", plainly(invalid))
 	case isSize:
-		p = problem(http.StatusRequestEntityTooLarge, problemTooLarge, "%s", plainly(size))
+		p = NewProblem(http.StatusRequestEntityTooLarge, wire.ProblemTooLarge, "%s", plainly(size))
 	case isTooLong:
 		p = h.tooLarge(tooLong.Limit)
 	case isEnded:
-		p = problem(http.StatusConflict, problemEnded, "topic %q has ended with %s; publish to another one", ended.Topic, ended.End)
+		p = NewProblem(http.StatusConflict, wire.ProblemEnded, "topic %q has ended with %s; publish to another one", ended.Topic, ended.End)
 		p.Extra = map[string]any{"topic": ended.Topic, "end": ended.End.String()}
 	case isKey:
-		p = problem(http.StatusUnprocessableEntity, problemKeyReused,
+		p = NewProblem(http.StatusUnprocessableEntity, wire.ProblemKeyReused,
 			"the key was used for another event of topic %q, %s; use a new key for a new event", key.Topic, key.First)
 		p.Extra = map[string]any{"first": key.First.String()}
 	case isGap:
-		p = problem(http.StatusGone, problemGap,
+		p = NewProblem(http.StatusGone, wire.ProblemGap,
 			"events after %s are no longer available (%s); load the current state, and subscribe from %s", gap.From, gap.Reason, gap.To)
 		p.Extra = map[string]any{"reason": gap.Reason, "from": gap.From, "to": gap.To.String()}
 	case errors.Is(err, fanout.ErrDraining):
@@ -126,30 +95,30 @@ func (h *Hub) asProblem(err error) *Problem {
 	case errors.Is(err, fanout.ErrBehind):
 		p = behind()
 	case errors.Is(err, eventlog.ErrUnavailable):
-		p = problem(http.StatusServiceUnavailable, problemUnavailable, "%s", plainly(err))
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnavailable, "%s", plainly(err))
 		p.RetryAfter = 5 * time.Second
 	case errors.Is(err, eventlog.ErrClosed):
 		p = h.drainProblem()
 	case errors.Is(err, context.DeadlineExceeded):
-		p = problem(http.StatusServiceUnavailable, problemUnavailable, "the log does not answer; send the request again, with the same Idempotency-Key if it had one")
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnavailable, "the log does not answer; send the request again, with the same Idempotency-Key if it had one")
 		p.RetryAfter = 5 * time.Second
 	case errors.Is(err, context.Canceled): // the client has disconnected
-		p = problem(http.StatusRequestTimeout, problemBroken, "the request was canceled before its answer; send it again")
+		p = NewProblem(http.StatusRequestTimeout, wire.ProblemBrokenBody, "the request was canceled before its answer; send it again")
 	default:
 		h.opts.Logger.Error("a request failed", "err", access.HideTokens(err.Error()))
-		p = problem(http.StatusInternalServerError, problemInternal, "an internal error, which the hub has logged; try again")
+		p = NewProblem(http.StatusInternalServerError, wire.ProblemInternal, "an internal error, which the hub has logged; try again")
 	}
 	p.Err = err
 	return p
 }
 
 func (h *Hub) tooLarge(limit int64) *Problem {
-	return problem(http.StatusRequestEntityTooLarge, problemTooLarge,
+	return NewProblem(http.StatusRequestEntityTooLarge, wire.ProblemTooLarge,
 		"the event is larger than the limit of %d bytes; send less, or ask the hub's operator to raise the limit", limit)
 }
 
 func (h *Hub) drainProblem() *Problem {
-	p := problem(http.StatusServiceUnavailable, problemDraining, "the hub is shutting down; try again in a few seconds")
+	p := NewProblem(http.StatusServiceUnavailable, wire.ProblemDraining, "the hub is shutting down; try again in a few seconds")
 	p.RetryAfter = jitter(time.Second, 5*time.Second)
 	return p
 }
@@ -168,10 +137,13 @@ func plainly(err error) string {
 
 // refuse counts a refusal and answers with it in a dialect.
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, d Dialect, err error) {
-	p := h.asProblem(err)
+	p := h.Problem(err)
 	h.count.refuse(p)
 	if r.ProtoMajor == 1 && p.crowded() {
 		w.Header().Set("Connection", "close")
+	}
+	if errors.Is(p.Err, errCoding) {
+		w.Header().Set("Accept-Encoding", acceptedCodings)
 	}
 	d.Refuse(w, r, p)
 }
@@ -179,32 +151,28 @@ func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, d Dialect, err erro
 // crowded reports whether a client was refused because of a limit on streams, or a drain. Its idle connection is closed, because it would
 // use a file descriptor for minutes.
 func (p *Problem) crowded() bool {
-	return p.is(problemTooManyStreams) || p.is(problemFull) || p.is(problemDraining)
+	return p.is(wire.ProblemTooManyStreams) || p.is(wire.ProblemFull) || p.is(wire.ProblemDraining)
 }
 
 // lingering is how long the hub reads the rest of a refused body.
 const lingering = 5 * time.Second
 
-// refuseRest refuses a request whose body is not read to its end.
-func (h *Hub) refuseRest(w http.ResponseWriter, r *http.Request, err error) error {
-	if r.ProtoMajor != 1 {
-		return err
-	}
-	h.refuseSender(w, r, native{}, err, func() {})
-	return nil
-}
-
-// refuseSender refuses an HTTP/1 request whose client may still be sending the body. It answers at once and then discards the body for a
-// moment: closing a connection with unread bytes would destroy the answer (RFC 9112, section 9.6). net/http would read the body before it
-// answers. stop waits for the goroutine that reads the body.
-func (h *Hub) refuseSender(w http.ResponseWriter, r *http.Request, d Dialect, err error, stop func()) {
+// refuseSender refuses an HTTP/1 request whose client may still be sending the body. It answers at once: net/http would read the body before
+// it answers. wait waits until no goroutine reads the body.
+func (h *Hub) refuseSender(w http.ResponseWriter, r *http.Request, d Dialect, err error, wait func()) {
 	w.Header().Set("Connection", "close")
 	h.refuse(w, r, d, err)
+	h.discardRest(w, r, wait)
+}
+
+// discardRest discards the body of an answered HTTP/1 request for a moment: closing a connection with unread bytes would destroy the answer
+// (RFC 9112, section 9.6).
+func (h *Hub) discardRest(w http.ResponseWriter, r *http.Request, wait func()) {
 	control := http.NewResponseController(w)
 	_ = control.Flush() // an error means that the client has disconnected, or that the writer cannot flush
 	until := time.Now().Add(lingering)
 	_ = control.SetReadDeadline(until)
-	stop()
+	wait()
 	if err := control.SetReadDeadline(until); err == nil { // again: the other reader may have changed the deadline
 		_, _ = io.Copy(io.Discard, r.Body)
 	}

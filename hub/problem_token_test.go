@@ -21,8 +21,8 @@ func (forgetful) Append(_ context.Context, records []eventlog.Record) ([]eventlo
 	return nil, errors.New("no page for " + records[0].Topics[0])
 }
 
-// TestMisplacedTokensAreNotRepeated: a user may put a token in the place of a topic or of another word. The problem does not repeat it, because
-// programs log problems and people paste them. The hub's log does not repeat it either.
+// TestMisplacedTokensAreNotRepeated: a user may put a token in the place of a topic or of another word. The problem does not repeat it,
+// because programs log problems and people paste them. The hub's log does not repeat it either.
 func TestMisplacedTokensAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	secret := []byte(secretKey)
@@ -45,7 +45,7 @@ func TestMisplacedTokensAreNotRepeated(t *testing.T) {
 			"a segment of dots":       {k, request{path: "/events/../" + token}, http.StatusBadRequest},
 			"an escaped slash":        {k, request{path: "/events/a%2F" + token}, http.StatusBadRequest},
 			"an escaped token":        {k, request{path: "/events/a//" + strings.ReplaceAll(strings.ReplaceAll(token, "e", "%65"), ".", "%2E")}, http.StatusBadRequest},
-			"a pattern that is none":  {k, request{path: "/events/" + token + "*"}, http.StatusBadRequest},
+			"an invalid pattern":      {k, request{path: "/events/" + token + "*"}, http.StatusBadRequest},
 			"a publication to many":   {k, request{path: "/events/" + token + "/**", body: "x"}, http.StatusBadRequest},
 			"a topic that is not NFC": {k, request{path: "/events/e%CC%81" + token}, http.StatusBadRequest},
 			"an unknown parameter":    {k, request{path: "/events/news?" + token + "=1"}, http.StatusBadRequest},

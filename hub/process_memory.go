@@ -55,7 +55,7 @@ func garbagePercent(live, made uint64) int {
 	return int(min(100*max(made, live/16, leastGarbage)/max(live, 1), standardPercent))
 }
 
-// atRest reports whether the hub is idle and still holds much memory that it does not need, for example after thousands of clients have
-// connected at once. made is the bytes allocated in the last interval; left is garbage and free memory that Go has not returned. Go itself
-// would collect only after as much again was allocated, and keep a tenth of the memory in use.
+// atRest reports whether the hub is idle and holds much memory that it does not need, for example after thousands of clients have connected
+// at once. made is the bytes allocated in the last interval; left is garbage and free memory that Go has not returned. Go itself would
+// collect only after as much again was allocated, and keep a tenth of the memory in use.
 func atRest(made, left uint64) bool { return made < idleRate && left > leastGarbage }

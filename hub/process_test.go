@@ -34,8 +34,8 @@ func TestTuneProcessRespectsTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestPacedListenerYields: with one CPU, a goroutine that is ready runs before many connections are accepted. One yield may come to nothing: at
-// every 61st decision the scheduler first takes a goroutine from the global queue, in which the yielding one waits. Two in a row do not.
+// TestPacedListenerYields: with one CPU, a goroutine that is ready runs before many connections are accepted. One yield may come to nothing:
+// at every 61st decision the scheduler first takes a goroutine from the global queue, in which the yielding one waits. Two in a row do not.
 func TestPacedListenerYields(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	l := hub.PaceAccept(new(endlessListener))

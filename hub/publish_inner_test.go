@@ -12,12 +12,12 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/pathtopic"
 )
 
-// TestStoredEventDoesNotRetainItsRequest: a topic must not be a substring of the request line, which would keep the whole line in memory, with
-// its token.
+// TestStoredEventDoesNotRetainItsRequest: a topic must not be a substring of the request line, which would keep the whole line in memory,
+// with its token.
 func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodPost, "/events/news?topic=sports&type=note&access_token=secret", nil)
-	p, err := new(Hub).parseParams(r.URL.RawQuery)
+	p, err := parseParams(new(Hub), r.URL.RawQuery)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestStoredEventDoesNotRetainItsRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub, err := parsePublication(r, p, path)
+	pub, err := parsePost(r, p, path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 		token  string
 		status int
 	}{
-		"nobody":          {"", http.StatusUnauthorized},
+		"no token":        {"", http.StatusUnauthorized},
 		"a bad token":     {"garbage", http.StatusUnauthorized},
 		"nothing granted": {k.token(access.Grant{Subject: "bob"}), http.StatusForbidden},
 		"over the limit":  {token, http.StatusServiceUnavailable},
@@ -89,8 +89,8 @@ func formOf(n int, prefix, last string) string {
 	return b.String()
 }
 
-// TestASubscriptionHasAsManyTopicsAsTheHubAllows: a QUERY can have MaxTopics topics with long names. Neither net/url's limit of 10,000 parameters
-// nor a fixed size of the form limits it.
+// TestASubscriptionHasAsManyTopicsAsTheHubAllows: a QUERY can have MaxTopics topics with long names. Neither net/url's limit of 10,000
+// parameters nor a fixed size of the form limits it.
 func TestASubscriptionHasAsManyTopicsAsTheHubAllows(t *testing.T) {
 	t.Parallel()
 	const most = 50_000

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // Revocations are stored in the log, in a reserved topic, so that they survive a restart and reach all hubs of a log. The log retains the
@@ -183,7 +184,7 @@ const maxRevocation = 4 << 10
 
 // serveRevoke revokes all tokens of a subject, or one token.
 func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := h.noParams(r); err != nil {
+	if err := noParams(h, r); err != nil {
 		return err
 	}
 	body, err := readSmall(w, r, maxRevocation)
@@ -197,11 +198,11 @@ func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	at, err := h.revocations.add(one)
 	switch {
 	case errors.Is(err, access.ErrTooMany):
-		p := problem(http.StatusServiceUnavailable, problemFull, "there are too many revocations; change the signing key, which revokes all of its tokens at once")
+		p := NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "there are too many revocations; change the signing key, which revokes all of its tokens at once")
 		p.RetryAfter = time.Minute
 		return p
 	case err != nil:
-		p := *h.asProblem(err)
+		p := *h.Problem(err)
 		p.Detail = "the revocation could not be stored and is in force only until the hub restarts: " + p.Detail
 		return &p
 	}
@@ -221,10 +222,10 @@ func parseRevocation(body []byte) (one access.Revocation, err error) {
 	const form = `name a subject, {"sub": "alice"}, or a token, {"jti": "0a1b2c"}`
 	var request revocationRequest
 	if err := strictJSON(body, &request); err != nil {
-		return one, problem(http.StatusBadRequest, problemInvalidRequest, "the body is invalid (%.100s); %s", err.Error(), form)
+		return one, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "the body is invalid (%.100s); %s", err.Error(), form)
 	}
 	if (request.Subject == "") == (request.ID == "") || len(request.Subject)+len(request.ID) > 255 {
-		return one, problem(http.StatusBadRequest, problemInvalidRequest, "the body needs one of sub and jti, with at most 255 bytes; %s", form)
+		return one, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "the body needs one of sub and jti, with at most 255 bytes; %s", form)
 	}
 	return access.Revocation{Subject: request.Subject, ID: request.ID, At: time.Now().UTC().Truncate(time.Millisecond)}, nil
 }

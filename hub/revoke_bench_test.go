@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// BenchmarkRevoke measures the time to revoke 800 subjects with 10 streams each, one after the other, until all streams have ended. That is one
-// operation.
+// BenchmarkRevoke measures the time to revoke 800 subjects with 10 streams each, one after the other, until all streams have ended. That is
+// one operation.
 func BenchmarkRevoke(b *testing.B) {
 	const subjects, each = 800, 10
 	log, err := eventlog.NewMemory(nil)

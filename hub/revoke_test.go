@@ -31,7 +31,8 @@ func (k *keyed) revoke(body string) {
 	}
 }
 
-// TestRevocationReportsTheLatestRefusedToken: the hub refuses tokens issued until a few seconds after the request, and the answer says until when.
+// TestRevocationReportsTheLatestRefusedToken: the hub refuses tokens issued until a few seconds after the request, and the answer says until
+// when.
 func TestRevocationReportsTheLatestRefusedToken(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
@@ -128,8 +129,8 @@ func TestRevocationsSurviveARestart(t *testing.T) {
 	}
 }
 
-// TestBurstOfEventsDoesNotTrimRevocations: many events arrive between two checks of the hub. Retention must not remove revocations, because after
-// a restart the tokens would be accepted again.
+// TestBurstOfEventsDoesNotTrimRevocations: many events arrive between two checks of the hub. Retention must not remove revocations, because
+// after a restart the tokens would be accepted again.
 func TestBurstOfEventsDoesNotTrimRevocations(t *testing.T) {
 	t.Parallel()
 	for name, retention := range map[string]eventlog.Retention{"events": {Events: 20}, "bytes": {Bytes: 2000}} {

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // ownRoute is a route that does not belong to a dialect.
@@ -17,7 +19,8 @@ type ownRoute struct {
 // healthPath is the only route that works before Open.
 const healthPath = "/healthz"
 
-const methodQuery = "QUERY" // a GET with its parameters as a form in the body
+// MethodQuery is the method QUERY: a GET with its parameters as a form in the body, see [Hub.ReadForm].
+const MethodQuery = "QUERY"
 
 var reading = []string{http.MethodGet, http.MethodHead}
 
@@ -51,8 +54,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer answers a request. It returns a stream that needs its handler until the stream ends, nil for all other requests.
 func (h *Hub) answer(w http.ResponseWriter, r *http.Request) *held {
-	h.allowOrigin(w.Header(), r)
 	route, below := h.find(r)
+	h.allowOrigin(w.Header(), r, route)
 	err := h.limitBody(w, r)
 	if err == nil {
 		err = h.checkLocal(r)
@@ -61,8 +64,11 @@ func (h *Hub) answer(w http.ResponseWriter, r *http.Request) *held {
 		err = h.serve(w, r, route, below)
 	}
 	stream, isHeld := errors.AsType[*held](err)
+	unread, isUnread := errors.AsType[*unreadError](err)
 	switch {
 	case err == nil, isHeld:
+	case isUnread:
+		h.refuseSender(w, r, route.dialect, err, unread.wait)
 	case r.ProtoMajor == 1 && r.ContentLength < 0:
 		h.refuseSender(w, r, route.dialect, err, func() {})
 	default:
@@ -74,11 +80,11 @@ func (h *Hub) answer(w http.ResponseWriter, r *http.Request) *held {
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below string) error {
 	switch {
 	case route.Serve == nil:
-		return problem(http.StatusNotFound, problemNotFound, "this path does not exist; publish and subscribe at /events?topic=T, or /events/T")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this path does not exist; publish and subscribe at /events?topic=T, or /events/T")
 	case route.side == admins && h.opts.AdminElsewhere:
-		return problem(http.StatusNotFound, problemNotFound, "this path is served on the hub's listener for administrators")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this path is served on the hub's listener for administrators")
 	case r.Method == http.MethodOptions:
-		return preflight(w, r, &route.Route)
+		return preflight(w, r, route)
 	case !slices.Contains(route.Methods, r.Method):
 		return notAllowed(w, r, &route.Route)
 	case !h.opened.Load() && route.Path != healthPath:
@@ -96,7 +102,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 }
 
 // nowhere is the route of unknown paths.
-var nowhere = served{dialect: native{}}
+var nowhere = newServed(Route{}, users, native{})
 
 // find returns the route of a request, and the rest of the path below the route.
 func (h *Hub) find(r *http.Request) (found *served, below string) {
@@ -112,7 +118,7 @@ func (h *Hub) find(r *http.Request) (found *served, below string) {
 
 func notAllowed(w http.ResponseWriter, r *http.Request, route *Route) error {
 	w.Header().Set("Allow", strings.Join(append(slices.Clone(route.Methods), http.MethodOptions), ", "))
-	return problem(http.StatusMethodNotAllowed, problemMethod, "%.20s is not allowed for %s; use one of %s", r.Method, route.Path, strings.Join(route.Methods, ", "))
+	return NewProblem(http.StatusMethodNotAllowed, wire.ProblemMethodNotAllowed, "%.20s is not allowed for %s; use one of %s", r.Method, route.Path, strings.Join(route.Methods, ", "))
 }
 
 // sentPath returns the path as it was sent. EscapedPath alone is not enough: it escapes the path again if a character in it should

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestPublishersProgressOnOneCPU: a shard that visits all subscribers after each append makes publishers wait. With one CPU the hub must still
-// gather events, or it delivers a fraction of what it delivers with two CPUs.
+// TestPublishersProgressOnOneCPU: a shard that visits all subscribers after each append makes publishers wait. With one CPU the hub must
+// still gather events, or it delivers a fraction of what it delivers with two CPUs.
 func TestPublishersProgressOnOneCPU(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := serve(t, mustMemory(t, nil), nil, transports[0])

@@ -19,7 +19,7 @@ import (
 // sharedLog is a log that follows another one. The test decides when it has contact, and how it answers Await.
 type sharedLog struct {
 	*eventlog.Memory
-	cut   atomic.Int64 // when the contact was lost, in nanoseconds; 0: it is there
+	cut   atomic.Int64 // when the contact was lost, in Unix nanoseconds; 0: the log has contact
 	await func(context.Context, eventlog.Position) error
 }
 

@@ -34,7 +34,7 @@ func openSocket(w http.ResponseWriter, r *http.Request, enc Encoding, complete b
 	s := &response{w: w, control: http.NewResponseController(w), timeout: timeout, multiplexed: r.ProtoMajor > 1, done: make(chan struct{})}
 	// The read deadline of the server would end every stream. Writers that do not support deadlines have none.
 	// It stays for a complete response to a request with a body, because net/http reads the body before it sends the header.
-	if !complete || r.ContentLength == 0 || r.Method == methodQuery {
+	if !complete || r.ContentLength == 0 || r.Method == MethodQuery {
 		if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return nil, fmt.Errorf("removing the read deadline: %w", err)
 		}

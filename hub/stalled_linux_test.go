@@ -28,8 +28,8 @@ func stuckInAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *buf
 	return s, in, log.Head().String()
 }
 
-// TestStalledSubscriberGetsItsGap: a gap waits behind the rest of a partly sent event. If the socket does not accept all of the gap, the hub must
-// send it again, although Query.Told already counts it as reported.
+// TestStalledSubscriberGetsItsGap: a gap waits behind the rest of a partly sent event. If the socket does not accept all of the gap, the hub
+// must send it again, although Query.Told already counts it as reported.
 func TestStalledSubscriberGetsItsGap(t *testing.T) {
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
 	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})

@@ -186,7 +186,7 @@ func (h *Hub) census(ctx context.Context, s *Stats) {
 
 // serveStats answers with [Stats].
 func serveStats(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	p, err := h.parseParams(r.URL.RawQuery)
+	p, err := parseParams(h, r.URL.RawQuery)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// TestANewGenerationAtTheSameNumberHasACheckpoint: the first checkpoint of the new generation may have the sequence number of the last id. The hub
-// sends it all the same, because the generations differ.
+// TestANewGenerationAtTheSameNumberHasACheckpoint: the first checkpoint of the new generation may have the sequence number of the last id.
+// The hub sends it all the same, because the generations differ.
 func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
 	each(t, &hub.Options{Heartbeat: 50 * time.Millisecond}, func(s *site) {
 		s.post("news", "1")
@@ -29,7 +29,7 @@ func TestANewGenerationAtTheSameNumberHasACheckpoint(t *testing.T) {
 			s.Fatal(err)
 		}
 		if got := f.gap(); got.Reason != "reset" || got.To != "newgn-1" {
-			s.Errorf("it gets %+v", got)
+			s.Errorf("the live subscriber gets %+v, want a gap", got)
 		}
 		select {
 		case e := <-f.events:
@@ -189,8 +189,8 @@ func TestSkippingSubscriberGetsTheEnd(t *testing.T) {
 	}
 }
 
-// TestLiveSubscriberHasNoGapAtShutdown: a live runner's cursor stays at its last heartbeat. Its lag does not count from there when shutdown wakes
-// it.
+// TestLiveSubscriberHasNoGapAtShutdown: a live runner's cursor stays at its last heartbeat. Its lag does not count from there when shutdown
+// wakes it.
 func TestLiveSubscriberHasNoGapAtShutdown(t *testing.T) {
 	each(t, &hub.Options{MaxLag: 10_000, SkipSlow: true}, func(s *site) {
 		f := s.follow("/events/quiet", nil)

@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestOnStreamReportsTheEnd: on Linux the hub hijacks connections, so a handler returns when its stream begins. The access log needs the end of
-// the stream, with its bytes and its duration.
+// TestOnStreamReportsTheEnd: on Linux the hub hijacks connections, so a handler returns when its stream begins. The access log needs the end
+// of the stream, with its bytes and its duration.
 func TestOnStreamReportsTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {

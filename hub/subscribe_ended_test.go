@@ -7,7 +7,8 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestSubscriptionInTheProcessEndsAfterItsGap: all topics have ended, and the position is of another generation. The loop gets the gap and ends.
+// TestSubscriptionInTheProcessEndsAfterItsGap: all topics have ended, and the position is of another generation. The loop gets the gap and
+// ends.
 func TestSubscriptionInTheProcessEndsAfterItsGap(t *testing.T) {
 	t.Parallel()
 	h := serve(t, mustMemory(t, nil), nil, transports[0]).hub

@@ -167,8 +167,8 @@ func TestSubscriptionWithoutTopicsGetsAllGrantedTopics(t *testing.T) {
 	})
 }
 
-// TestUnavailableAuthorizationRefusesTemporarily: if a program's account service is down, an EventSource that reconnects gets tidings.retry. After
-// a 503 it would give up.
+// TestUnavailableAuthorizationRefusesTemporarily: if a program's account service is down, an EventSource that reconnects gets tidings.retry.
+// After a 503 it would give up.
 func TestUnavailableAuthorizationRefusesTemporarily(t *testing.T) {
 	t.Parallel()
 	o := &hub.Options{Authorize: func(*http.Request) (access.Grant, error) {
@@ -289,8 +289,8 @@ func TestShutdownGivesStreamsAReconnectionTime(t *testing.T) {
 	})
 }
 
-// TestShutdownDeliversStoredEvents: a program ends a topic and shuts down its hub at once. The publisher may have its answer before the hub has
-// read the event from the log. Drain waits for it, so streams get the end of the topic.
+// TestShutdownDeliversStoredEvents: a program ends a topic and shuts down its hub at once. The publisher may have its answer before the hub
+// has read the event from the log. Drain waits for it, so streams get the end of the topic.
 func TestShutdownDeliversStoredEvents(t *testing.T) {
 	t.Parallel()
 	for _, how := range transports {
@@ -425,7 +425,7 @@ func TestInterestIsEmptyAfterAllDisconnect(t *testing.T) {
 			followers = append(followers, f)
 		}
 		if n := s.hub.Streams(); n != 20 {
-			s.Errorf("there are %d subscribers", n)
+			s.Errorf("there are %d subscribers, want 20", n)
 		}
 		for _, f := range followers {
 			f.close()

@@ -71,7 +71,7 @@ func tokenOf(r *http.Request, others []TokenSource) (string, error) {
 	case strings.EqualFold(scheme, "Bearer") && token != "":
 		return token, nil
 	default:
-		return "", problem(http.StatusUnauthorized, wire.ProblemUnauthorized,
+		return "", NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized,
 			"the Authorization field is invalid; write the word Bearer, a space, and the token")
 	}
 	for _, source := range others {
@@ -80,7 +80,7 @@ func tokenOf(r *http.Request, others []TokenSource) (string, error) {
 		}
 	}
 	if TokenQuery(wire.ParamAccessToken)(r) != "" {
-		return "", problem(http.StatusBadRequest, wire.ProblemInvalidRequest,
+		return "", NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest,
 			"the hub does not accept the parameter %s; send the token in the Authorization field", wire.ParamAccessToken)
 	}
 	return "", nil

@@ -42,7 +42,7 @@ func TestTokenSourcesAreTriedInOrder(t *testing.T) {
 		"no token at all in the query":    {to: k, query: "access_token=%zz", want: 401, says: "malformed"},
 		"a token without a scheme":        {to: k, header: map[string]string{"Authorization": good}, want: 401, says: "write the word Bearer"},
 		"a scheme without a token":        {to: k, header: map[string]string{"Authorization": "Bearer "}, want: 401, says: "write the word Bearer"},
-		"none":                            {to: k, want: 401},
+		"no token":                        {to: k, want: 401},
 		"cookie, not asked for":           {to: only, header: map[string]string{"Cookie": "session=" + good}, want: 401},
 		"query, not asked for":            {to: only, query: "access_token=" + good, want: 400, says: "access_token"},
 		"an empty parameter is no token":  {to: only, query: "access_token=", want: 401},

@@ -9,20 +9,20 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestUnreadBodyHasADeadline: after a handler returns, net/http reads the rest of the body without a deadline of its own. The hub sets one, so that
-// clients cannot keep connections for ever.
+// TestUnreadBodyHasADeadline: after a handler returns, net/http reads the rest of the body without a deadline of its own. The hub sets one,
+// so that clients cannot keep connections for ever.
 func TestUnreadBodyHasADeadline(t *testing.T) {
 	t.Parallel()
 	_, addr := exposed(t, hub.Options{BodyTimeout: 100 * time.Millisecond, Authorize: policyOf(mustSigner(t), "public")})
 	for name, line := range map[string]string{
-		"refused":     "POST /events/news",
-		"not there":   "POST /nothing",
-		"not allowed": "DELETE /events/news",
-		"healthz":     "GET /healthz",
-		"revoke":      "POST /api/v1/revoke",
-		"topics":      "GET /api/v1/topics",
-		"poll":        "GET /events/public?poll=1",
-		"preflight":   "OPTIONS /events/news",
+		"refused":      "POST /events/news",
+		"unknown path": "POST /nothing",
+		"not allowed":  "DELETE /events/news",
+		"healthz":      "GET /healthz",
+		"revoke":       "POST /api/v1/revoke",
+		"topics":       "GET /api/v1/topics",
+		"poll":         "GET /events/public?poll=1",
+		"preflight":    "OPTIONS /events/news",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -66,8 +66,8 @@ func (c *Client) recover(f *Failure) bool {
 // may be temporary. An unreachable server counts as temporary, so it retries without limit; [Client.Observe] shows it.
 //
 // It gives up after
-//   - a status other than 408, 425, 429 and 5xx, and those of 5xx that say what the server cannot do or how it is set up: 501, 505,
-//     506, 508 and 510;
+//   - a status other than 408, 425, 429 and 5xx;
+//   - 501, 505, 506, 508 and 510, which report a lasting fault of the server;
 //   - a content type other than text/event-stream;
 //   - a redirect that cannot be followed;
 //   - an untrusted certificate, or an HTTP server behind an https URL;

@@ -295,7 +295,7 @@ func TestAcceptWritesNothingWhenItFails(t *testing.T) {
 		t.Errorf("Accept gave %v, %v", s, err)
 	}
 	if rec.Body.Len() > 0 || len(rec.Header()) > 0 || rec.Flushed {
-		t.Errorf("it wrote %v %q", rec.Header(), rec.Body)
+		t.Errorf("Accept wrote %v %q", rec.Header(), rec.Body)
 	}
 	captureLog(t)
 	h := sse.Handler(nil, func(*sse.Stream) error { return nil })

@@ -31,9 +31,9 @@ type TruncatedError struct {
 	// Event is the discarded event as far as it arrived, unfinished line included. It is empty if Err is set.
 	Event Event
 
-	// Line is the text after the last event that cannot be meant as fields of an event stream, such as a JSON error or a
-	// proxy's error page. It has at most 100 bytes; its lines are joined by a space and lose their indentation. It is ""
-	// if there is no such text.
+	// Line is the text after the last event if it cannot be fields of an event stream. It may be a JSON error or a
+	// proxy's error page. It has at most 100 bytes; its lines are joined by a space and lose their indentation. It is
+	// "" if there is no such text.
 	Line string
 }
 

@@ -14,7 +14,7 @@ import (
 func mirrored(t *testing.T, records []eventlog.Record, hole uint64, batches int) string {
 	t.Helper()
 	dir := t.TempDir() + "/data"
-	l, err := disklog.Open(dir, nil)
+	l, err := disklog.Open(dir, &disklog.Options{Mirror: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,11 @@ func mirrored(t *testing.T, records []eventlog.Record, hole uint64, batches int)
 	must(l.Skip(ctx, hole, eventlog.Trimmed))
 	for size := len(records) / batches; len(records) > 0; records = records[size:] {
 		size = min(size, len(records))
-		_, err := l.AppendAt(ctx, records[:size])
+		var batches []eventlog.Batch
+		for _, r := range records[:size] {
+			batches = append(batches, eventlog.Batch{First: r.Seq, Time: r.Time, Records: []eventlog.Record{r}})
+		}
+		_, err := l.Apply(ctx, batches, nil)
 		must(err)
 	}
 	must(l.Close())

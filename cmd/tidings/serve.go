@@ -103,7 +103,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
 	var opened openedLog
-	server := &hubServer{hub: h, handler: front, logger: logger, grace: drainTime, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	server := &hubServer{hub: h, handler: front, logger: logger, grace: drainTime, drainDelay: c.DrainDelay, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	server.open = func(ctx context.Context) error {
 		if opened = open.await(ctx, logger); opened.err != nil {
 			return opened.err
@@ -149,6 +149,7 @@ type hubServer struct {
 
 	open func(context.Context) error // opens the hub, which serves meanwhile; nil: it is open
 
+	drainDelay    time.Duration // see drainFlags
 	h2c           bool          // take HTTP/2 without TLS, too
 	headerTimeout time.Duration // for the header of a request to come; 0: defaultHeaderTimeout
 }
@@ -182,6 +183,9 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 		running.Go(func() { failed <- server.Serve(places.listener(hub.PaceAccept(l))) })
 	}
 	started, err := s.await(ctx, failed)
+	if started && err == nil {
+		err = s.lameDuck(failed)
+	}
 	began, streams := time.Now(), s.hub.Streams()
 	if started || err == nil { // what has not started does not stop: the error alone says why
 		s.logger.Info("stopping", "reason", whyStopped(ctx, err), "streams", streams)

@@ -101,6 +101,7 @@ var settingBounds = map[string]bounds{
 	"skip-slow":     {works: []string{"true", "false"}},
 	"trusted-proxy": {works: []string{"0.0.0.0/0", "::/0", "127.0.0.1/32"}, refused: []string{"10.0.0.0/33", "10.0.0.0", "proxy"}},
 
+	"drain-delay":  {works: []string{"0s", "1ms"}, refused: []string{"-1s", "61m", "x"}},
 	"log-format":   {works: []string{"text", "json"}, refused: []string{"", "xml"}},
 	"log-requests": {works: []string{"auto", "always", "never"}, refused: []string{"", "on"}},
 	"log-level":    {works: []string{"debug", "error"}, refused: []string{"", "all"}},

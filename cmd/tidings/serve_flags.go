@@ -13,6 +13,7 @@ type serveFlags struct {
 	authFlags   `embed:"" group:"Who may do what"`
 	limitFlags  `embed:"" group:"Limits"`
 	reportFlags `embed:"" group:"What it logs"`
+	drainFlags  `embed:"" group:"How it stops"`
 
 	origins map[string]string // by flag: where its value comes from, if it is no default
 }
@@ -20,7 +21,7 @@ type serveFlags struct {
 // check refuses what makes no sense together, or is not safe.
 func (f *serveFlags) check(env environ) error {
 	keyed := f.keyed(env)
-	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkAuth(env), f.checkLimits()); err != nil {
+	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkAuth(env), f.checkLimits(), f.checkDrain()); err != nil {
 		return err
 	}
 	switch { // a default does nothing, and stands in every file that tidings config prints

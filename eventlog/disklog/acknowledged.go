@@ -16,17 +16,17 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// The write-ahead log cannot show that its own end is missing. If the process is killed and the file is then damaged, truncated or
-// overwritten with zeros, Pebble replays what comes before, and the log would use the same numbers again. Therefore the log
-// keeps the newest position that is on disk in a second file.
+// The write-ahead log cannot show that its own end is missing. After a kill, its end may be damaged, truncated or overwritten
+// with zeros. Pebble then replays only the part before, and the log would use the same numbers again. Therefore the log keeps the
+// newest position that is on disk in a second file.
 //
 // With SyncAlways the finisher overwrites the position after each sync and before it acknowledges: it is the newest acknowledged one.
 // With SyncInterval the syncer does so after each interval, and the finisher after a batch with a lease. The write has no sync of its
 // own. It costs one system call and survives the end of the process. After a power loss the file may have an older position, but never
 // one that was not on disk.
 //
-// Each generation notes in the store that it has the file, see metaAcknowledged. If the file is missing or damaged then, nobody knows
-// what the store has lost, and the log begins a new generation.
+// Each generation notes in the store that it has the file, see metaAcknowledged. If the file is then missing or damaged, the log cannot know
+// what the store has lost, and begins a new generation.
 const acknowledgedFile = "acknowledged"
 
 // appendAcknowledged appends the content to an empty slice. It is one line of fixed length: generation, number, and a checksum of
@@ -36,10 +36,11 @@ func appendAcknowledged(b []byte, p eventlog.Position) []byte {
 	return fmt.Appendf(b, "%08x\n", crc32.ChecksumIEEE(b))
 }
 
-// acknowledged writes the file. The zero value has no file yet; begin creates it.
+// acknowledged is the file of that name. The zero value has no file yet; begin creates it.
 type acknowledged struct {
-	fs  vfs.FS
-	dir string
+	fs   vfs.FS
+	dir  string
+	none bool // a mirror has no such file: what it has lost comes again
 
 	mu   sync.Mutex // guards the following fields
 	file vfs.File
@@ -70,6 +71,9 @@ func (a *acknowledged) begin(p eventlog.Position) error {
 
 // raise records that everything up to a position of the same generation is on disk. Positions may come in any order.
 func (a *acknowledged) raise(p eventlog.Position) error {
+	if a.none {
+		return nil
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if p.Seq <= a.seq.Load() {
@@ -127,6 +131,9 @@ func readAcknowledged(fsys vfs.FS, dir string) (eventlog.Position, error) {
 
 // beginAcknowledged creates the file again and then notes in the store that it is there.
 func (s *store) beginAcknowledged() error {
+	if s.mirror {
+		return nil
+	}
 	err := s.acknowledged.begin(s.position())
 	if err != nil || s.noted {
 		return err
@@ -137,6 +144,9 @@ func (s *store) beginAcknowledged() error {
 
 // forgetAcknowledged removes the file, after the note that it is there.
 func (s *store) forgetAcknowledged() error {
+	if !s.noted && s.mirror {
+		return nil
+	}
 	s.noted = false
 	return errors.Join(
 		s.apply(func(b *pebble.Batch) error { return b.Delete([]byte(metaAcknowledged), nil) }),

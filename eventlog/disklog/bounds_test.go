@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// At the limits of each option the log opens, takes a record, and has it after it was opened again.
+// TestOptionsWorkAtTheirLimits: with each option at its limits, the log opens, stores a record, and has it after it is opened again.
 func TestOptionsWorkAtTheirLimits(t *testing.T) {
 	const longest = time.Duration(math.MaxInt64)
 	everything := eventlog.MustPattern("**")

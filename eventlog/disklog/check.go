@@ -149,7 +149,7 @@ func (c *checker) records() error {
 	})
 }
 
-// expect adds the index entries that a record should have to the checksum.
+// expect adds to the checksum the index entries that a record should have.
 func (c *checker) expect(r *eventlog.Record) error {
 	statuses, err := c.statuses(r.Seq)
 	if err != nil {
@@ -201,7 +201,7 @@ func (c *checker) compare() error {
 		name, _, ok := cutName(key[1:])
 		e, err := decodeEntry(value)
 		if !ok || err != nil {
-			return nil //nolint:nilerr // index has said so
+			return nil //nolint:nilerr // index has reported it
 		}
 		return c.compareEntry(name, seqOf(key), e)
 	})
@@ -211,7 +211,7 @@ func (c *checker) compare() error {
 	err = c.each(kindEvent, func(key, value []byte) error {
 		r, err := decodeRecord(seqOf(key), value)
 		if err != nil {
-			return nil //nolint:nilerr // records has said so
+			return nil //nolint:nilerr // records has reported it
 		}
 		return c.compareRecord(&r)
 	})
@@ -272,12 +272,12 @@ func (c *checker) statusKeys() error {
 		case err != nil:
 			return err
 		case len(value) != len(r.Topics):
-			c.problem(what, "there are %d for %d topics", len(value), len(r.Topics))
+			c.problem(what, "there are %d statuses for %d topics", len(value), len(r.Topics))
 			return nil
 		case bytes.IndexByte(value, live) < 0 || len(bytes.Trim(value, string(live))) == 0:
 			c.problem(what, "%q: some topics should have it and others not", value)
 		case seqOf(key) > c.trim.partial:
-			c.problem(what, "the newest that any should have is %d", c.trim.partial)
+			c.problem(what, "no record after %d should have statuses", c.trim.partial)
 		}
 		for i, topic := range r.Topics {
 			if value[i] != trimmed {
@@ -313,7 +313,7 @@ func (c *checker) states() error {
 		topic, _, ok := cutName(key[1:])
 		s, err := decodeTopicState(value)
 		if !ok || err != nil || s.gone > s.trimmed || s.trimmed > s.last || s.last > c.head {
-			c.problem(fmt.Sprintf("state of topic %q", topic), "%+v makes no sense with the head at %d: %v", s, c.head, err)
+			c.problem(fmt.Sprintf("state of topic %q", topic), "%+v contradicts the head at %d: %v", s, c.head, err)
 		}
 		return nil
 	})
@@ -370,7 +370,7 @@ func (c *checker) keys() error {
 	err = c.each(kindKey, func(key, value []byte) error {
 		c.checked.Keys++
 		if use, err := decodeKeyUse(key, value); err != nil || use.seq > c.head {
-			c.problem(fmt.Sprintf("key use %x", key), "it makes no sense: %+v, %v", use, err)
+			c.problem(fmt.Sprintf("key use %x", key), "its value is invalid: %+v, %v", use, err)
 		}
 		return nil
 	})

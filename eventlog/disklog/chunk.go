@@ -27,6 +27,7 @@ type chunk struct {
 	size     int               // actual size of the batch, once committed
 	now      *pebble.Iterator  // over the store at the time of the commit
 	err      error             // the first error
+	ends     []endLine         // expired ends to forget
 	written  func()            // called after the commit
 }
 
@@ -36,7 +37,6 @@ type change struct {
 	write   bool     // the state has changed
 	entries []uint64 // records removed from the topic, in order
 	ord     uint64   // number of the last of them within the topic, if known
-	freed   bool     // the record that ended the topic was removed
 }
 
 func newChunk(s *store, head uint64) (*chunk, error) {
@@ -59,7 +59,7 @@ func (k *chunk) close() error {
 }
 
 // empty reports whether there is nothing to commit.
-func (k *chunk) empty() bool { return k.batch.Empty() && len(k.changes) == 0 }
+func (k *chunk) empty() bool { return k.batch.Empty() && len(k.changes) == 0 && len(k.ends) == 0 }
 
 // fail keeps the first error. Damage does not stop trimming.
 func (k *chunk) fail(err error) {
@@ -90,7 +90,7 @@ func (k *chunk) change(topic string) *change {
 		if ok {
 			c.state, err = decodeTopicState(value)
 		}
-		if k.fail(err); isCorrupt(err) { // assume the worst: the topic lost as much as any
+		if k.fail(err); isCorrupt(err) { // the worst case: the topic lost as much as any other
 			c.state, c.write = topicState{k.meta.trimmed, k.meta.trimmed, k.meta.gone}, true
 		}
 		k.changes[topic] = c
@@ -140,8 +140,7 @@ func (k *chunk) statusesOf(r *eventlog.Record) (statuses []byte, fresh bool) {
 
 // unindex removes a record from a topic.
 func (k *chunk) unindex(topic string, r *eventlog.Record, how byte) {
-	c := k.lose(topic, r.Seq, how)
-	c.freed = c.freed || r.Flags&eventlog.End != 0
+	k.lose(topic, r.Seq, how)
 }
 
 // lose notes that a topic loses a record.
@@ -267,7 +266,7 @@ type numbered struct {
 
 // trimTopic removes what a topic has beyond its rule's Count or Latest, at most one chunk.
 func (k *chunk) trimTopic(topic string) (done bool, err error) {
-	rule := k.s.ret.Rule(topic)
+	rule := k.s.ret().Rule(topic)
 	keep, how := uint64(rule.Count), byte(trimmed)
 	if rule.Latest > 0 {
 		keep, how = uint64(rule.Latest), superseded
@@ -305,22 +304,21 @@ func (k *chunk) trimTopic(topic string) (done bool, err error) {
 	return len(excess) < chunkTopic, k.err
 }
 
-// newestOrd returns the number, within its topic, of the newest record that does not end the topic.
+// newestOrd returns the number, within its topic, of the newest record that counts: the last one, or the one before if the last ends the
+// topic.
 func (k *chunk) newestOrd(topic string) (uint64, error) {
 	prefix := appendName(nil, kindIndex, topic)
-	for ok := k.it.SeekLT(appendSeq(prefix[:len(prefix):len(prefix)], k.head+1)); ok && bytes.HasPrefix(k.it.Key(), prefix); ok = k.it.Prev() {
-		e, err := decodeEntry(k.it.Value())
-		if err != nil {
-			return 0, err
-		}
-		if e.flags&entryEnd == 0 {
-			return e.ord, nil
-		}
+	if !k.it.SeekLT(appendSeq(prefix[:len(prefix):len(prefix)], k.head+1)) || !bytes.HasPrefix(k.it.Key(), prefix) {
+		return 0, k.it.Error()
 	}
-	return 0, k.it.Error()
+	e, err := decodeEntry(k.it.Value())
+	if err == nil && e.flags&entryEnd != 0 {
+		e.ord--
+	}
+	return e.ord, err
 }
 
-// entriesUpTo returns the first entries of a topic up to a number within the topic, except the one that ends it.
+// entriesUpTo returns the first entries of a topic up to a number within the topic.
 func (k *chunk) entriesUpTo(topic string, most uint64) (entries []numbered, err error) {
 	prefix := appendName(nil, kindIndex, topic)
 	for ok := k.it.SeekGE(prefix); ok && bytes.HasPrefix(k.it.Key(), prefix) && len(entries) < chunkTopic; ok = k.it.Next() {
@@ -331,9 +329,7 @@ func (k *chunk) entriesUpTo(topic string, most uint64) (entries []numbered, err 
 		if e.ord > most {
 			break
 		}
-		if e.flags&entryEnd == 0 {
-			entries = append(entries, numbered{e, seqOf(k.it.Key())})
-		}
+		entries = append(entries, numbered{e, seqOf(k.it.Key())})
 	}
 	return entries, k.it.Error()
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// stillOptions returns options of a log in memory whose clock stands still.
+// stillOptions returns options for a log in memory whose clock stands still.
 func stillOptions(rules ...eventlog.Rule) (o *disklog.Options, now *time.Time) {
 	now = new(time.Unix(1e9, 0))
 	o = &disklog.Options{
@@ -46,8 +46,8 @@ func manyTopics(n int) eventlog.Record {
 	return r
 }
 
-// Appends wait for a chunk, and Pebble panics on batches of 4 GiB. Chunks were limited in records, of which one can have a thousand
-// topics, and records that stayed under other topics did not count.
+// TestTrimmingIsWrittenInLimitedChunks: appends wait for a chunk, and Pebble panics on batches of 4 GiB. The limit of a chunk must count
+// bytes: a record can have a thousand topics. It must count records that stay under other topics, too.
 func TestTrimmingIsWrittenInLimitedChunks(t *testing.T) {
 	t.Parallel()
 	const chunk = 64 << 10
@@ -101,7 +101,8 @@ func TestTrimmingIsWrittenInLimitedChunks(t *testing.T) {
 	check(log, "one topic of many", largest, 2*chunk, 60)
 }
 
-// A reader whose filter blocks used to delay every other call, as soon as one call wanted the store for itself.
+// TestCallsBehindASlowReaderEndWithTheirContext: while a reader's filter blocks, a call that needs the store for itself waits. Other calls
+// must not wait behind it longer than their contexts allow.
 func TestCallsBehindASlowReaderEndWithTheirContext(t *testing.T) {
 	t.Parallel()
 	o, _ := stillOptions()
@@ -122,7 +123,7 @@ func TestCallsBehindASlowReaderEndWithTheirContext(t *testing.T) {
 		results <- err
 	}()
 	<-reading
-	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}}) // nothing waits so far
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}}) // no call waits so far
 	mustRead(t, log, eventlog.Query{Selector: eventlog.Everything()})
 	if err := log.Skip(t.Context(), 5, eventlog.Rollback); err != nil {
 		t.Error(err)
@@ -168,7 +169,7 @@ func TestCallsBehindASlowReaderEndWithTheirContext(t *testing.T) {
 	}
 }
 
-// A Read used to check every record that one topic has trimmed and another one still has, and so did the next page.
+// TestCatchingUpOverRecordsKeptByOthersIsLinear: a page must not check again every record that one topic has trimmed and another still has.
 func TestCatchingUpOverRecordsKeptByOthersIsLinear(t *testing.T) {
 	o, _ := stillOptions(rule("count", eventlog.Rule{Count: 1}))
 	log := mustOpen(t, "log", o)
@@ -190,7 +191,7 @@ func TestCatchingUpOverRecordsKeptByOthersIsLinear(t *testing.T) {
 	sel := eventlog.Topics("count", "all")
 	page := func() { mustRead(t, log, eventlog.Query{Selector: sel, Limit: 10}) }
 	least := math.Inf(1)
-	for try := 0; try < 5 && least > 2*n; try++ { // allocations are those of the whole process, including compactions
+	for try := 0; try < 5 && least > 2*n; try++ { // the count includes allocations of other goroutines, such as compactions
 		least = min(least, testing.AllocsPerRun(1, page))
 	}
 	if least > 2*n { // checking all records took about five per record
@@ -219,7 +220,8 @@ func TestCatchingUpOverRecordsKeptByOthersIsLinear(t *testing.T) {
 	}
 }
 
-// New records get the time of the newest record if the clock is behind it, and nothing expires until then.
+// TestClockBehindTheNewestRecordIsLogged: new records then get the time of the newest record, and no record expires until the clock catches
+// up.
 func TestClockBehindTheNewestRecordIsLogged(t *testing.T) {
 	t.Parallel()
 	o, now := stillOptions()
@@ -230,18 +232,19 @@ func TestClockBehindTheNewestRecordIsLogged(t *testing.T) {
 	*now = now.Add(-30 * time.Second)
 	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
 	if said.Len() > 0 {
-		t.Errorf("half a minute is logged: %s", &said)
+		t.Errorf("a clock that is half a minute behind is logged: %s", &said)
 	}
 	*now = now.Add(-time.Hour)
 	for range 3 {
 		mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
 	}
 	if n := strings.Count(said.String(), "check the clock"); n != 1 {
-		t.Errorf("it was logged %d times: %s", n, &said)
+		t.Errorf("the clock was logged %d times: %s", n, &said)
 	}
 }
 
-// Where topics trim all the time, a reader that catches up by pattern made the log visit the state of every topic for each page.
+// TestPatternReadersDoNotVisitAllTopicsForEachPage: topics trim all the time while a reader catches up by pattern. The log must not visit
+// the state of every topic for each page.
 func TestPatternReadersDoNotVisitAllTopicsForEachPage(t *testing.T) {
 	o, _ := stillOptions(rule("count/*", eventlog.Rule{Count: 1}), rule("moves", eventlog.Rule{Count: 1}))
 	log := mustOpen(t, "log", o)
@@ -265,7 +268,7 @@ func TestPatternReadersDoNotVisitAllTopicsForEachPage(t *testing.T) {
 	put("count/1", "other", "moves", "moves")
 	allocs := func(pattern string) float64 {
 		q := eventlog.Query{Selector: eventlog.Select(nil, eventlog.MustPattern(pattern)), After: after}
-		return testing.AllocsPerRun(1, func() { // runs it once before it counts
+		return testing.AllocsPerRun(1, func() { // AllocsPerRun runs the function once before it counts
 			if _, err := log.Read(t.Context(), q); err != nil && !errors.Is(err, eventlog.ErrGap) {
 				t.Error(err)
 			}
@@ -274,7 +277,7 @@ func TestPatternReadersDoNotVisitAllTopicsForEachPage(t *testing.T) {
 	if got := allocs("count/*"); got > n/10 {
 		t.Errorf("a page takes %v allocations", got)
 	}
-	// What is known is kept up to date.
+	// Later trimming updates the remembered losses.
 	q := eventlog.Query{Selector: eventlog.Select(nil, eventlog.MustPattern("*/1")), After: after}
 	for range 2 {
 		if answer := mustRead(t, log, q); len(answer.Records) != 1 {
@@ -294,7 +297,7 @@ func TestPatternReadersDoNotVisitAllTopicsForEachPage(t *testing.T) {
 	}
 }
 
-// For each record that the filter dropped, the log asked every topic for the record before it.
+// TestSeekingThroughAFilterIsLinear: for each record that the filter drops, the log must not search every topic for the record before it.
 func TestSeekingThroughAFilterIsLinear(t *testing.T) {
 	o, _ := stillOptions()
 	log := mustOpen(t, "log", o)
@@ -322,8 +325,8 @@ func TestSeekingThroughAFilterIsLinear(t *testing.T) {
 	}
 }
 
-// If a Read checks only some of the records that other topics keep, it must not report the others as a gap after a Seek, which
-// ignores losses before the start.
+// TestSeekIsNotFollowedByEarlierGaps: Seek ignores losses before the start. A Read that checks only some of the records that other topics
+// keep must not report the others as a gap.
 func TestSeekIsNotFollowedByEarlierGaps(t *testing.T) {
 	t.Parallel()
 	o, _ := stillOptions(rule("count", eventlog.Rule{Count: 1}))
@@ -384,8 +387,8 @@ func (f *heldFile) wait() {
 	}
 }
 
-// The trimmer was told of a topic over its limit before the records were visible. If a sync was slow, it looked too early, found
-// nothing to do, and was not told again.
+// TestTrimmerSeesTheRecordsThatWokeIt: the trimmer learns of a topic over its limit only when the records are visible. Otherwise, with a slow
+// sync, it would look too early, find nothing to do, and not look again.
 func TestTrimmerSeesTheRecordsThatWokeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := &heldFS{FS: vfs.NewMem()}
@@ -404,13 +407,13 @@ func TestTrimmerSeesTheRecordsThatWokeIt(t *testing.T) {
 			defer close(appended)
 			mustAppend(t, log, eventlog.Record{Topics: []string{"latest"}})
 		}()
-		time.Sleep(5 * time.Second) // the trimmer looks, and sees one record
+		time.Sleep(5 * time.Second) // the trimmer runs, and finds one record
 		fs.held.Store(nil)
 		close(held)
 		<-appended
 		time.Sleep(5 * time.Second)
 		if n := log.Bounds().Events; n != 1 {
-			t.Errorf("there are %d records, and one is kept", n)
+			t.Errorf("there are %d records, want 1", n)
 		}
 		if err := log.Close(); err != nil {
 			t.Error(err)

@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// closing is what a log wrote to the file owner when it was closed. At the next start, the log compares it with what it finds:
-// Pebble would take a missing end of its files for the result of a crash.
+// closing is the content of the file owner of a closed log: its head and the size of the manifest. The next start compares it with the store,
+// because Pebble would take a missing end of its files for the result of a crash.
 type closing struct {
 	head     eventlog.Position
 	manifest guard.Manifest

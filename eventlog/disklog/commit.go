@@ -22,6 +22,7 @@ type commit struct {
 	written  bool  // the batch was handed to Pebble, which empties large ones
 	synced   bool  // Pebble was asked to sync it
 	size     int   // of the batch in bytes
+	applied  bool  // it stores a state, which may be all that it stores
 	failed   error // applies to all requests
 	stored   []eventlog.Record
 
@@ -88,8 +89,8 @@ func (l *Log) commitLoop() {
 func enough(requests []*request) int {
 	bytes, records := 0, 0
 	for i, r := range requests {
-		bytes += len(r.values)
-		records += len(r.records)
+		n, size := r.size()
+		records, bytes = records+n, bytes+size
 		if i > 0 && (r.exclusive != nil || bytes > commitBytes || records > commitRecords) || r.exclusive != nil {
 			return max(i, 1)
 		}
@@ -172,11 +173,11 @@ func (c *commit) write(l *Log) error {
 		}
 	}
 	c.head = s.position()
-	if err != nil || s.head.seq == before {
+	if err != nil || s.head.seq == before && !c.applied {
 		return err
 	}
 	sync := l.opts.Sync == SyncAlways
-	if !sync && s.head.seq+leaseSize/2 > s.lease && !c.given() {
+	if !sync && s.head.seq+leaseSize/2 > s.lease && !l.opts.Mirror {
 		// The next lease must be on disk before this one is used up. A mirror needs none: it receives lost records again, at the
 		// same numbers.
 		s.lease = s.head.seq + leaseSize
@@ -185,6 +186,7 @@ func (c *commit) write(l *Log) error {
 			return err
 		}
 	}
+	s.time.Store(s.head.time)
 	s.head.synced = s.acknowledged.seq.Load() // see progress
 	if err := c.batch.Set([]byte(metaHead), s.head.value(), nil); err != nil {
 		return err
@@ -209,66 +211,63 @@ func (s *store) warnLateClock(l *Log, now uint64) {
 	}
 }
 
-// given reports whether all requests brought their own numbers.
-func (c *commit) given() bool {
-	return !slices.ContainsFunc(c.requests, func(r *request) bool { return !r.given })
-}
-
 // fill decides on all requests and adds what they store to the batch.
 func (c *commit) fill() error {
 	n := 0
 	for _, r := range c.requests {
-		n += len(r.records)
+		records, _ := r.size()
+		n += records
 	}
 	c.stored = make([]eventlog.Record, 0, n)
 	for _, r := range c.requests {
 		r.receipts, r.err = nil, nil
-		decisions, err := c.decide(r)
-		if err == nil && !r.given {
-			err = firstRefusal(decisions)
-		}
-		if err == nil && r.given {
-			err = c.checkGiven(r)
-		}
-		if err != nil {
-			r.err = unreadable(err)
-			continue
-		}
-		r.receipts = make([]eventlog.Receipt, len(r.records))
-		for i := range decisions {
-			if err := c.settle(r, i, &decisions[i]); err != nil {
+		if r.given != nil {
+			if err := c.apply(r); err != nil {
 				return err
 			}
+			continue
 		}
+		refused, err := c.add(r)
+		if err != nil {
+			return err
+		}
+		r.err = refused
 	}
 	return nil
 }
 
-// settle carries out the decision about record i and fills its receipt.
-func (c *commit) settle(r *request, i int, d *decision) error {
-	h, receipt, now := &c.store.head, &r.receipts[i], c.now
-	if r.given {
-		h.seq = r.records[i].Seq
-		now = max(h.time, uint64(r.records[i].Time.UnixMilli()))
-	} else if d.stores() {
-		h.seq++
+// add decides on the records of a request and stores all of them or none. An error other than a refusal leaves the batch unusable.
+func (c *commit) add(r *request) (refused, err error) {
+	decisions, err := c.decide(r)
+	if err == nil {
+		err = firstRefusal(decisions)
 	}
-	switch {
-	case d.refused != nil:
-		receipt.Refused, receipt.Time = d.refused, unixMilli(now)
-	case d.first.seq != 0:
+	if err != nil {
+		return unreadable(err), nil
+	}
+	r.receipts = make([]eventlog.Receipt, len(r.records))
+	for i := range decisions {
+		if err := c.settle(r, i, &decisions[i]); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// settle carries out the decision about record i, which is not refused, and fills its receipt.
+func (c *commit) settle(r *request, i int, d *decision) error {
+	h, receipt := &c.store.head, &r.receipts[i]
+	if d.first.seq != 0 {
 		receipt.Duplicate = true
 		receipt.Position, receipt.Time = c.store.at(d.first.seq), unixMilli(d.first.time)
 		return nil
-	default:
-		h.time = now
-		c.now = max(c.now, now)
-		receipt.Time = unixMilli(now)
-		if err := c.put(r, i); err != nil {
-			return fmt.Errorf("writing a record: %w", err)
-		}
 	}
-	receipt.Position = c.store.position()
+	h.seq++
+	h.time = c.now
+	receipt.Position, receipt.Time = c.store.position(), unixMilli(c.now)
+	if err := c.put(r, i); err != nil {
+		return fmt.Errorf("writing a record: %w", err)
+	}
 	return nil
 }
 
@@ -328,7 +327,9 @@ func (c *commit) index(topic string, e entry) error {
 	t.ord++
 	t.last = s.head.seq
 	if e.flags&entryEnd != 0 {
-		t.end = s.head.seq
+		if err := c.end(topic, t); err != nil {
+			return err
+		}
 	}
 	if t.excess() {
 		c.excess = append(c.excess, topic)

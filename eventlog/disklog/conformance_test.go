@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/logtest"
 )
 
-// harness opens logs in directories of their own, and remembers their options.
+// harness opens each log in a directory of its own, and remembers its options.
 func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 	type opened struct {
 		dir string
@@ -34,7 +34,7 @@ func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 	}
 	return logtest.Harness{
 		Open: func(t *testing.T, o logtest.Options) eventlog.Log {
-			with := opened{"log", disklog.Options{Retention: o.Retention, Now: o.Now, Sync: mode}}
+			with := opened{"log", disklog.Options{Retention: o.Retention, Mirror: o.Mirror, Now: o.Now, Sync: mode}}
 			with.o.TrimOnlyWhenAsked()
 			if fs != nil {
 				with.o.SetFS(fs())
@@ -56,13 +56,13 @@ func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 	}
 }
 
-// This test keeps everything in memory, so that it can run many operations. TIDINGS_OPS makes it longer, TIDINGS_SEED repeats it.
+// TestLogAgreesWithTheModel keeps the log in memory, which allows many operations. TIDINGS_OPS sets their number, TIDINGS_SEED repeats them.
 func TestLogAgreesWithTheModel(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			seed, operations := number("TIDINGS_SEED", seed), number("TIDINGS_OPS", 250)
-			logtest.RunRandom(t, harness(disklog.Sync(seed%2), inMemory), seed, int(operations))
+			logtest.RunRandom(t, harness(disklog.SyncAlways+disklog.Sync(seed%2), inMemory), seed, int(operations))
 		})
 	}
 }

@@ -119,7 +119,7 @@ func mustTables(t *testing.T) *remains {
 	if err := log.Trim(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // opening flushes the write-ahead log to a table
+	for range 3 { // each Open flushes the write-ahead log to a table
 		if err := log.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func mustTables(t *testing.T) *remains {
 	return m
 }
 
-// Each block of the tables is damaged in turn. Only what is in the block may be lost.
+// TestDamagedBlockLosesOnlyItsContent damages each block of the tables in turn. Only records in the damaged block may be lost.
 func TestDamagedBlockLosesOnlyItsContent(t *testing.T) {
 	t.Parallel()
 	m := mustTables(t)
@@ -196,7 +196,7 @@ func TestDamagedBlockLosesOnlyItsContent(t *testing.T) {
 	}
 	for _, what := range []string{"e", "i", "s", "k", "index", "filter", "properties", "metaindex", "footer"} {
 		if met[what] == 0 {
-			t.Errorf("there was no block of %s: %v", what, met)
+			t.Errorf("the tables have no block of %s: %v", what, met)
 		}
 	}
 	t.Logf("blocks: %v", met)

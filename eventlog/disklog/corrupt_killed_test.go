@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// A hub was killed after 20 acknowledged batches of 500 events. One bad byte at 30 % of its write-ahead log, and after the next start
-// there were 5,000 events of 10,000, no gap was reported, and the numbers were used again.
+// A process is killed after 20 acknowledged batches of 500 events. One byte at 30 % of its write-ahead log is damaged. The next start must
+// not drop half of the events without a gap and use their numbers again.
 
 // mustKill returns the files of a process that was killed after it appended some batches, each after the previous one was
 // acknowledged. With a small memtable, Pebble writes several write-ahead logs and recycles their files. With SyncInterval an
@@ -93,7 +93,7 @@ func damages(t *testing.T, f func(what string, m *remains, files map[string]stri
 			for name, harm := range walHarms {
 				for tenth := range 10 {
 					if r.IntN(2) > 0 || raced && r.IntN(4) > 0 {
-						continue // other seeds have the others
+						continue // other seeds test the other places
 					}
 					at := (size*tenth + r.IntN(size)) / 10
 					files := maps.Clone(whole)
@@ -108,8 +108,8 @@ func damages(t *testing.T, f func(what string, m *remains, files map[string]stri
 	}
 }
 
-// The log is refused, or readers get a gap and the operator an error; no number is used twice. The loss of records that no sync
-// covered, which happens only with SyncInterval, is a warning.
+// TestDamageToTheLogOfAKilledProcessIsNeverSilent: the log is refused, or readers get a gap and the operator an error. No number is used
+// twice. With SyncInterval, losing records that no sync covered is only a warning.
 func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 	t.Parallel()
 	refused, told, n := 0, 0, 0
@@ -134,7 +134,8 @@ func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 	t.Logf("of %d logs %d were refused, and of %d readers got gaps", n, refused, told)
 }
 
-// This must also hold without the file acknowledged, as after a power loss: a batch says which earlier ones were acknowledged.
+// TestTwoBatchesAfterDamageProveThatItWasAcknowledged: this holds without the file acknowledged, as after a power loss, because each batch
+// names the newest acknowledged one.
 func TestTwoBatchesAfterDamageProveThatItWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 13))
@@ -156,7 +157,8 @@ func TestTwoBatchesAfterDamageProveThatItWasAcknowledged(t *testing.T) {
 	}
 }
 
-// One flipped bit in this file, or its loss, and a truncated write-ahead log: numbers were given twice, and nobody was told.
+// TestWithoutAcknowledgedPositionALogBeginsAGeneration: if the file acknowledged is damaged or missing, the log cannot notice a truncated
+// write-ahead log. It must neither use numbers twice nor stay silent.
 func TestWithoutAcknowledgedPositionALogBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 14))
@@ -190,8 +192,8 @@ func TestWithoutAcknowledgedPositionALogBeginsAGeneration(t *testing.T) {
 	}
 }
 
-// TestALostRangeIsToldToReadersThatResume: a reader without a position asks for what is there, and nothing is missing to it.
-func TestALostRangeIsToldToReadersThatResume(t *testing.T) {
+// TestReadersThatResumeGetAGapForALostRange: a reader without a position gets none, because it asks only for the records that exist.
+func TestReadersThatResumeGetAGapForALostRange(t *testing.T) {
 	t.Parallel()
 	m := mustKill(t, rand.New(rand.NewPCG(repeatable(t), 15)), disklog.SyncAlways, 10, 20, 400, 16<<20)
 	files := contents(t, m.fs)

@@ -14,9 +14,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// After a kill, records that are not in tables yet are read from Pebble's write-ahead log. That log may end early after a power loss.
-// If it is damaged before its end, acknowledged records follow the damage. Pebble can tell the two apart except in the last blocks of
-// 32 KiB.
+// TestDamageInTheWriteAheadLogIsNotItsEnd: after a kill, records that are not in tables yet are only in Pebble's write-ahead log. That log
+// may end early after a power loss. If it is damaged before its end, acknowledged records follow the damage. Pebble can tell the two cases
+// apart, except in the last blocks of 32 KiB.
 func TestDamageInTheWriteAheadLogIsNotItsEnd(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 1))
@@ -58,7 +58,8 @@ func mustRemove(t *testing.T, name string) {
 	}
 }
 
-// Data that looked like a chunk of a write-ahead log made a torn write look like damage, and the log was refused.
+// TestPublishedDataIsNotTakenForTheWriteAheadLog: a record's data may look like a chunk of a write-ahead log. After a torn write this must
+// not look like damage.
 func TestPublishedDataIsNotTakenForTheWriteAheadLog(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -76,7 +77,7 @@ func TestPublishedDataIsNotTakenForTheWriteAheadLog(t *testing.T) {
 		return logs[len(logs)-1]
 	}
 	newest(dir)
-	chunk := make([]byte, 23) // claims that everything before it was synced
+	chunk := make([]byte, 23) // a chunk whose header says that all bytes before it were synced
 	chunk[6] = 9
 	binary.LittleEndian.PutUint16(chunk[4:], 4)
 	binary.LittleEndian.PutUint32(chunk[7:], number)

@@ -19,7 +19,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// cutLogs calls f with copies of a directory in which the oldest of at least least write-ahead logs is cut off at one of its entries.
+// cutLogs calls f with copies of a directory that has least write-ahead logs or more. In each copy the oldest of them is cut off at another
+// entry.
 func cutLogs(t *testing.T, fs vfs.FS, least int, f func(fs vfs.FS)) {
 	t.Helper()
 	files := contents(t, fs)
@@ -41,7 +42,8 @@ func cutLogs(t *testing.T, fs vfs.FS, least int, f func(fs vfs.FS)) {
 	}
 }
 
-// Pebble takes the end of the file for the end of what was written to it. That left a hole in the middle of the log without a gap.
+// TestTruncatedOlderWriteAheadLogIsDetected: Pebble takes the end of the file for the end of what was written. That would leave a hole in the
+// middle of the log without a gap.
 func TestTruncatedOlderWriteAheadLogIsDetected(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewCrashableMem()
@@ -59,7 +61,7 @@ func TestTruncatedOlderWriteAheadLogIsDetected(t *testing.T) {
 				return
 			}
 			answer, err := log.Read(t.Context(), eventlog.Query{Selector: eventlog.Topics("a")})
-			if n := len(answer.Records); err != nil || n != i+1 { // everything that was cut off is in tables
+			if n := len(answer.Records); err != nil || n != i+1 { // all records that were cut off are in tables
 				t.Errorf("%d records were appended, and of the log with the head %v %d are read: %v", i+1, log.Head(), n, err)
 			}
 			if err := log.Close(); err != nil {
@@ -68,12 +70,12 @@ func TestTruncatedOlderWriteAheadLogIsDetected(t *testing.T) {
 		})
 	}
 	if cuts == 0 {
-		t.Error("there never were two logs")
+		t.Error("the store never had two write-ahead logs")
 	}
 }
 
-// When the end of the write-ahead log was missing, the newest generation was missing with it. The previous one continued and used its
-// numbers again.
+// TestLostGenerationIsNotReplacedByThePreviousOne: if the end of the write-ahead log is missing, the newest generation may be missing with
+// it. The previous generation must not continue and use its numbers again.
 func TestLostGenerationIsNotReplacedByThePreviousOne(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewMem()
@@ -107,7 +109,7 @@ func TestLostGenerationIsNotReplacedByThePreviousOne(t *testing.T) {
 		}
 	})
 	if opened == 0 {
-		t.Error("none could be opened")
+		t.Error("no damaged log could be opened")
 	}
 }
 
@@ -116,7 +118,7 @@ func TestLostGenerationIsNotReplacedByThePreviousOne(t *testing.T) {
 func mustDamage(t *testing.T, o *disklog.Options, records, from, to, every int) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "log")
-	for i := range 2 { // the second time, everything is in tables
+	for i := range 2 { // the second time, all records are in tables
 		log, err := disklog.Open(dir, o)
 		if err != nil {
 			t.Fatal(err)
@@ -150,7 +152,7 @@ func appendNoise(t *testing.T, log eventlog.Log, n int) {
 	}
 }
 
-// Unreadable records counted towards the limits, and readable ones were trimmed in their place.
+// TestUnreadableRecordsDoNotCountTowardsLimits: otherwise retention would trim readable records in their place.
 func TestUnreadableRecordsDoNotCountTowardsLimits(t *testing.T) {
 	t.Parallel()
 	o := &disklog.Options{Reserve: -1, Retention: &eventlog.Retention{Events: 100}, Logger: slog.New(slog.DiscardHandler)}
@@ -171,7 +173,7 @@ func TestUnreadableRecordsDoNotCountTowardsLimits(t *testing.T) {
 	}
 }
 
-// SetGeneration must report the damage.
+// TestCutThroughDamageChangesNothing: SetGeneration reports the damage.
 func TestCutThroughDamageChangesNothing(t *testing.T) {
 	t.Parallel()
 	o := &disklog.Options{Reserve: -1, Logger: slog.New(slog.DiscardHandler)}
@@ -184,11 +186,11 @@ func TestCutThroughDamageChangesNothing(t *testing.T) {
 		t.Errorf("the head is %v, was %v", log.Head(), before)
 	}
 	if err := log.SetGeneration(t.Context(), "newgn", 0); err != nil {
-		t.Errorf("to begin with nothing, nothing has to be read: %v", err)
+		t.Errorf("a generation after 0 needs no read of the damaged records: %v", err)
 	}
 }
 
-// If the skip does not reach the disk, nothing was skipped.
+// TestSkipIsInvisibleBeforeItIsOnDisk: if Skip fails to write, the head stays and readers get no gap.
 func TestSkipIsInvisibleBeforeItIsOnDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := &heldFS{FS: vfs.NewMem()}
@@ -221,7 +223,7 @@ func TestSkipIsInvisibleBeforeItIsOnDisk(t *testing.T) {
 // unreadableFS fails one read of a table.
 type unreadableFS struct {
 	vfs.FS
-	left atomic.Int64 // reads before the one that fails
+	left atomic.Int64 // reads that succeed before one fails
 }
 
 func (u *unreadableFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -244,7 +246,7 @@ func (f *unreadableFile) ReadAt(p []byte, at int64) (int, error) {
 	return f.File.ReadAt(p, at)
 }
 
-// What a chunk had examined counted as done even if the chunk could not be written.
+// TestFailedReadLeavesNothingUntrimmed: records that a chunk has examined count as done only when the chunk is written.
 func TestFailedReadLeavesNothingUntrimmed(t *testing.T) {
 	t.Parallel()
 	apart := int64(19)
@@ -267,7 +269,7 @@ func TestFailedReadLeavesNothingUntrimmed(t *testing.T) {
 			if err := log.Close(); err != nil {
 				t.Fatal(err)
 			}
-			log = mustOpen(t, "log", o) // from now on the records are in tables
+			log = mustOpen(t, "log", o) // Open has moved the records to tables
 			*now = now.Add(2 * time.Hour)
 			fs.left.Store(n)
 			if log.Trim(t.Context()) != nil {

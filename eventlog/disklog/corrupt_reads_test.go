@@ -46,8 +46,8 @@ func (f *placesFile) ReadAt(p []byte, at int64) (int, error) {
 	return f.File.ReadAt(p, at)
 }
 
-// Opening took minutes when a filter and one more block were damaged. The filter was read again for each number, and Pebble takes half a
-// second per 16 KiB to find that a block is damaged.
+// TestDamagedBlocksAreReadOnce: Pebble takes half a second per 16 KiB to find that a block is damaged. If the log read a damaged filter again
+// for each number, Open would take minutes.
 func TestDamagedBlocksAreReadOnce(t *testing.T) {
 	t.Parallel()
 	m := mustTables(t)

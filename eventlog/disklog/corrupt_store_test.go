@@ -20,13 +20,13 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// remains is a log that was closed or has crashed, in a file system that can be changed.
+// remains are the files of a log that was closed or has crashed, in a file system that a test can change.
 type remains struct {
 	fs      vfs.FS
 	closed  bool
 	records []eventlog.Record // acknowledged records
 	last    int               // number of records in the last append
-	synced  uint64            // after a kill: everything up to this number was synced
+	synced  uint64            // after a kill: all records up to this number were synced
 	gen     string            // its generation
 	log     string            // name of the write-ahead log that has them
 }
@@ -49,7 +49,7 @@ func mustRemain(t *testing.T, r *rand.Rand, closed bool) *remains {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, together := 0, 0; i < 40 || together < 4; i++ { // the last few are in one write-ahead log
+	for i, together := 0, 0; i < 40 || together < 4; i++ { // the last records are in one write-ahead log
 		if m.log = newestLog(t, fs); i == 20 {
 			if err := log.Close(); err != nil {
 				t.Fatal(err)
@@ -190,7 +190,7 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 		return outcome{refused: true, files: contents(t, fs)}
 	}
 	o.told, o.silent, o.lost, _ = m.compare(t, log, "")
-	if o.renewed = log.Head().Gen != m.gen; o.renewed { // all readers with a position get a gap
+	if o.renewed = log.Head().Gen != m.gen; o.renewed { // every reader with a position gets a gap
 		o.told, o.silent = o.told+o.silent, 0
 	}
 	newest := m.records[len(m.records)-1].Seq
@@ -255,12 +255,12 @@ func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, s
 	return told, silent, lost, gaps
 }
 
-// Pebble 2.1.7 ignores what it cannot read of its manifest and at the end of its write-ahead log. Everything in a log that was closed
-// must be readable or covered by a gap, or the directory is refused. After a crash this holds except for the end of two files, see
-// TestDamageAtTheEndAfterACrash.
+// TestDamageToAnyFileIsNeverSilent: Pebble 2.1.7 ignores what it cannot read of its manifest and at the end of its write-ahead log. Each
+// record of a log that was closed must be readable or covered by a gap, or the directory must be refused. After a crash this holds except
+// for the end of two files, see TestDamageAtTheEndAfterACrash.
 //
-// A refused directory is left as it is. When a table turns out to be damaged, Pebble is open already and has created new files. That
-// loses nothing: with the table put back, everything is there.
+// A refused directory keeps its files. When a table turns out to be damaged, Pebble is already open and has created new files. That loses
+// nothing: with the table put back, all records are there.
 func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 	t.Parallel()
 	seed := repeatable(t)
@@ -284,7 +284,7 @@ func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 					continue
 				}
 				if !closed && strings.HasSuffix(file, ".log") && (how == "lost" || how == "empty") {
-					continue // the same as if nothing had been written, which cannot be detected
+					continue // the result equals the state before the write, which cannot be detected
 				}
 				if raced && r.IntN(3) > 0 {
 					continue // left to runs without the race detector and to other seeds
@@ -332,10 +332,10 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 	}
 }
 
-// After a power loss nothing tells how the manifest and the write-ahead log ended. If just the last entry is damaged, or everything from
-// there on is cut off, acknowledged records may be missing without a gap. Damage is detected before the last entry of the manifest, and in
-// the part of the write-ahead log that was synced by its own account, except in headers of its last block. corrupt_killed_test.go
-// covers what is detected beyond that.
+// TestDamageAtTheEndAfterACrash: after a power loss no file proves how the manifest and the write-ahead log ended. If their last entry is
+// damaged, or all bytes from it on are cut off, acknowledged records may be missing without a gap. Damage before the last entry of the
+// manifest is detected. So is damage in the part of the write-ahead log that it marks as synced, except in headers of its last block.
+// corrupt_killed_test.go covers what is detected beyond that.
 func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 3))
@@ -376,7 +376,7 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	}
 }
 
-// headerAfter returns where the header of the next chunk is. No header crosses the end of a block.
+// headerAfter returns the offset of the next chunk's header. No header crosses the end of a block.
 func headerAfter(at int) int {
 	const block, header = 32 << 10, 19
 	if block-at%block < header {

@@ -19,7 +19,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// damaged is a log with damaged files, and what was stored in it.
+// damaged is a log with damaged files, and the records that were stored in it.
 type damaged struct {
 	dir     string
 	records []eventlog.Record
@@ -186,7 +186,7 @@ type damageReader struct {
 	gaps    []eventlog.GapError
 }
 
-// read reads everything that a selector selects.
+// read reads all records that a selector selects.
 func (d *damaged) read(t *testing.T, log *disklog.Log, sel eventlog.Selector, limit int) (r damageReader) {
 	t.Helper()
 	q := eventlog.Query{Selector: sel, Limit: limit}
@@ -207,7 +207,7 @@ func (d *damaged) read(t *testing.T, log *disklog.Log, sel eventlog.Selector, li
 			return r
 		}
 	}
-	t.Fatalf("reading %v does not come to an end: %v", sel.Names(), q.After)
+	t.Fatalf("reading %v does not end: %v", sel.Names(), q.After)
 	return r
 }
 
@@ -215,12 +215,12 @@ func (d *damaged) read(t *testing.T, log *disklog.Log, sel eventlog.Selector, li
 type strictness int
 
 const (
-	exact   strictness = iota // only to readers that miss something
-	careful                   // also to others, because index and records may be damaged
+	exact   strictness = iota // only readers that miss records get gaps
+	careful                   // other readers may get gaps, because index and records may be damaged
 	trimmed                   // unreadable records may have been trimmed since
 )
 
-// check compares what can be read with what was stored. It returns the numbers of unreadable records.
+// check compares the records that can be read with those that were stored. It returns the numbers of unreadable records.
 func (d *damaged) check(t *testing.T, log *disklog.Log, how strictness) (lost map[uint64]bool) {
 	t.Helper()
 	d.how = how
@@ -250,7 +250,7 @@ func (d *damaged) check(t *testing.T, log *disklog.Log, how strictness) (lost ma
 	return lost
 }
 
-// missing checks what a reader got. known, if not nil, are the records that nobody can read: a reader that selects none of them must not
+// missing checks the answers that a reader got. known, if not nil, are the unreadable records: a reader that selects none of them must not
 // get a gap.
 func (d *damaged) missing(t *testing.T, r damageReader, want func(*eventlog.Record) bool, known map[uint64]bool) map[uint64]bool {
 	t.Helper()
@@ -287,7 +287,7 @@ func (d *damaged) missing(t *testing.T, r damageReader, want func(*eventlog.Reco
 		}
 	}
 	if d.how == exact && known != nil && !affected && len(r.gaps) > 0 {
-		t.Errorf("nothing is missing, and readers get %v", r.gaps)
+		t.Errorf("no record is missing, and readers get %v", r.gaps)
 	}
 	return lost
 }
@@ -309,7 +309,7 @@ func (d *damaged) seek(t *testing.T, log *disklog.Log) {
 
 const damageAppends = 60
 
-// goOn appends to all topics, and trims everything. Only appends that depend on damaged data may be refused.
+// goOn appends to all topics and applies retention. Only appends that depend on damaged data may be refused.
 func (d *damaged) goOn(t *testing.T, log *disklog.Log) (refused int) {
 	t.Helper()
 	for i := range damageAppends {
@@ -350,7 +350,7 @@ var harms = map[string]func(r *rand.Rand, b []byte) []byte{
 	},
 }
 
-// Tables are damaged anywhere.
+// TestDamageIsAGapForItsReaders damages tables at random places.
 func TestDamageIsAGapForItsReaders(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 1))
@@ -382,7 +382,7 @@ func TestDamageIsAGapForItsReaders(t *testing.T) {
 			}
 			for file, n := range d.warnings {
 				if n > 1 {
-					t.Errorf("it was logged %d times: %s", n, file)
+					t.Errorf("the damage was logged %d times: %s", n, file)
 				}
 			}
 			d.restore(t, whole)

@@ -19,16 +19,16 @@ import (
 //
 //   - An unreadable record is a gap, reported once to the readers that select it.
 //   - Where the index is unreadable, reads scan the records instead, which name their topics.
-//   - Where the state of a topic is unreadable, the topic counts as having lost as much as any.
+//   - Where the state of a topic is unreadable, the topic counts as having lost as much as any other topic.
 //   - Appends that depend on something unreadable are refused; others succeed.
 //   - Trimming skips unreadable records.
 //
 // Reading a damaged block is slow (see package guard), so the log remembers damaged records and topics.
 //
-// A Pebble iterator fails at any damaged block in its way, also at one that has nothing it looks for, because it merges all levels.
+// A Pebble iterator merges all levels. It fails at every damaged block in its way, even at one without a key that it looks for.
 // corruption_blocks.go and corruption_events.go work around that.
 
-// isCorrupt reports whether an error says that stored data makes no sense.
+// isCorrupt reports whether an error says that stored data is damaged.
 func isCorrupt(err error) bool {
 	return err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, eventlog.ErrCorrupt))
 }
@@ -56,7 +56,8 @@ func asDamage(err error) error {
 // span is a range of sequence numbers, including both ends. The zero span is empty.
 type span struct{ from, to uint64 }
 
-// damage is what is known to be unreadable. Reads find it. It is not stored, because the disk may work again at the next start.
+// damage holds the records and topics that are known to be unreadable. Reads find them. It is not stored, because the disk may work again at
+// the next start.
 type damage struct {
 	log *slog.Logger
 	dir string
@@ -87,7 +88,7 @@ func (d *damage) report(file string, err error) {
 	d.mu.Unlock()
 	if !known {
 		d.log.Error("a file of the log is damaged; unreadable records are reported to readers as gaps; check the disk, "+
-			"and restore the log from a copy if that matters", "dir", d.dir, "file", file, "err", err.Error()) // not the error itself, which brings its stack
+			"and restore the log from a copy if that matters", "dir", d.dir, "file", file, "err", err.Error()) // the text, because the error would add its stack
 	}
 }
 
@@ -256,7 +257,7 @@ var (
 	errNoRecord = corrupt("index", "it names a record that does not exist")
 )
 
-// missing is gap for a view whose states may be unreadable: then each selected topic counts as having lost as much as any.
+// missing is gap for a view whose states may be unreadable. Then each selected topic counts as having lost as much as any other topic.
 func (v *view) missing(ctx context.Context, sel *eventlog.Selector, from eventlog.Position, after uint64) (*eventlog.GapError, error) {
 	gap, err := v.gap(ctx, sel, from, after)
 	if !isCorrupt(err) {

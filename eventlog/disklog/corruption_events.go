@@ -18,7 +18,7 @@ type events struct {
 
 	seq   uint64
 	value []byte
-	gone  span // the unreadable range, if it stands at one
+	gone  span // the unreadable range, if the iterator is at one
 	err   error
 
 	window span

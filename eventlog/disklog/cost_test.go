@@ -87,12 +87,12 @@ func TestUpToDateReaderCostsNoIO(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l = mustOpen(t, "log", o) // what was in memory is in files now
+	l = mustOpen(t, "log", o) // Open has moved the records from memory to files
 
 	q := eventlog.Query{Selector: eventlog.Topics("mine"), After: l.Head()}
 	mustRead(t, l, eventlog.Query{Selector: eventlog.Everything()})
 	if fs.reads.Load() == 0 {
-		t.Fatal("reading everything has read nothing: this test sees nothing")
+		t.Fatal("reading all records caused no read of a file: the counter does not work")
 	}
 	for i := range 100 {
 		mustAppend(t, l, eventlog.Record{Topics: []string{"another"}, Data: fmt.Sprint(i)})
@@ -128,7 +128,7 @@ func TestTopicsInMemoryAreLimited(t *testing.T) {
 	}
 }
 
-// TestReplayByManyPatternsTakesFewPages: 20,000 patterns took one page, and one sort of all of them, for each event.
+// TestReplayByManyPatternsTakesFewPages: with 20,000 patterns, an event must not take a page and a sort of its own.
 func TestReplayByManyPatternsTakesFewPages(t *testing.T) {
 	t.Parallel()
 	const events, patterns = 5000, 20_000

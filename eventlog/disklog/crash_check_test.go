@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// death is how the life of a log ended.
+// death is the way in which the life of a log ended.
 type death int
 
 const (
@@ -33,10 +33,10 @@ type check struct {
 	rules *eventlog.Retention // with defaults
 	now   time.Time           // the time for retention
 
-	records []eventlog.Record // everything that can be read after after
+	records []eventlog.Record // all readable records after after
 }
 
-// resume checks a log that was opened again, and adds to the history what the log knows and the clients did not.
+// resume checks a log that was opened again. It adds records to the history that the log has and the clients did not know.
 func (c *check) resume(how death) {
 	c.t.Helper()
 	if c.h.gen == "" {
@@ -71,7 +71,7 @@ func (c *check) resume(how death) {
 	c.lookup()
 }
 
-// read reads everything that a selector selects after a number, and returns the last gap.
+// read reads all records that a selector selects after a number, and returns the last gap.
 func (c *check) read(sel eventlog.Selector, after uint64) (records []eventlog.Record, told *eventlog.GapError) {
 	c.t.Helper()
 	q := eventlog.Query{Selector: sel, After: eventlog.Position{Gen: c.h.gen, Seq: after}, Limit: 500 + c.rand.IntN(3000)}
@@ -106,8 +106,8 @@ func (c *check) see() uint64 {
 	return last.Seq
 }
 
-// lose removes from the history what a crash has removed from the log: the newest records, all of them after some record. Readers that
-// have seen more must get a gap.
+// lose removes from the history the records that the log has lost in a crash: the newest ones, without gaps between them. Readers that have
+// seen more must get a gap.
 func (c *check) lose(last uint64) {
 	c.t.Helper()
 	head := c.log.Head()
@@ -137,14 +137,14 @@ func (c *check) index(seq uint64) int {
 	return i
 }
 
-// whole checks that each batch is there completely and in one piece, or not at all.
+// whole checks that each batch is in the log completely and in one piece, or not at all.
 func (c *check) whole() {
 	c.t.Helper()
 	if c.h.script.trims { // retention removes old records; those of unanswered batches are new
 		for name := range c.h.seen {
 			for _, other := range c.h.script.batch(name.client, name.n).ids {
 				if _, ok := c.h.seen[other]; !ok {
-					c.t.Fatalf("of a batch there is %v and not %v", name, other)
+					c.t.Fatalf("the log has %v of a batch and not %v", name, other)
 				}
 			}
 		}
@@ -159,14 +159,14 @@ func (c *check) whole() {
 		if want++; want == len(b.ids) {
 			want = 0
 		} else if i == len(c.records)-1 {
-			c.t.Fatalf("of the batch of %v at %d the end is missing", name, rec.Seq)
+			c.t.Fatalf("the batch of %v at %d has no end", name, rec.Seq)
 		} else if _, next := c.h.script.find(&c.records[i+1]); next != b.ids[want] {
 			c.t.Fatalf("%v is followed by %v", name, next)
 		}
 	}
 }
 
-// known checks that everything the clients know of is where they know it to be.
+// known checks that each record that the clients know has the position that they know.
 func (c *check) known() {
 	c.t.Helper()
 	n := 0
@@ -178,7 +178,7 @@ func (c *check) known() {
 		if i := c.index(p.seq); i == len(c.records) || c.records[i].Seq != p.seq {
 			c.t.Fatalf("%v is not there, and was acknowledged or read at %v", name, p)
 		} else if _, there := c.h.script.find(&c.records[i]); there != name {
-			c.t.Fatalf("at %v there is %v, and not %v", p, there, name)
+			c.t.Fatalf("at %v the log has %v, want %v", p, there, name)
 		}
 	}
 	if n != len(c.records) {

@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// Open created the parents of its directory and synced none of them; Pebble syncs the direct parent. When lib was new in /var/lib/log,
-// a power loss removed everything, the log included, and the next Open began an empty log.
+// TestPowerLossKeepsACreatedDirectory: Open syncs all parents that it creates; Pebble syncs only the direct parent. Otherwise, if lib is new
+// in /var/lib/log, a power loss removes the log, and the next Open begins an empty one.
 func TestPowerLossKeepsACreatedDirectory(t *testing.T) {
 	for _, dir := range []string{"log", "lib/log", "var/lib/log", "/srv/var/lib/log"} {
 		fs := vfs.NewCrashableMem()
@@ -44,8 +44,8 @@ func (m markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	return f, err
 }
 
-// Pebble 2.1.7 creates a manifest and the marker that names it, and then syncs the directory once. With only the marker on disk, the
-// log could not be opened again.
+// TestPowerLossLeavesNoMarkerWithoutItsManifest: Pebble 2.1.7 creates a manifest and the marker that names it, and then syncs the directory
+// once. With only the marker on disk, the log could not be opened again.
 func TestPowerLossLeavesNoMarkerWithoutItsManifest(t *testing.T) {
 	seed := repeatable(t)
 	random := rand.New(rand.NewPCG(seed, 6))
@@ -59,7 +59,7 @@ func TestPowerLossLeavesNoMarkerWithoutItsManifest(t *testing.T) {
 			}
 			for _, name := range left {
 				if _, manifest, ok := strings.Cut(name, "MANIFEST-"); ok && !slices.Contains(left, "MANIFEST-"+manifest) {
-					t.Errorf("there is %s, and only %q", name, left)
+					t.Errorf("the directory has %s, and only %q", name, left)
 				}
 			}
 		}
@@ -71,7 +71,7 @@ func TestPowerLossLeavesNoMarkerWithoutItsManifest(t *testing.T) {
 	}
 }
 
-// What SyncInterval acknowledged is on disk some time later, even if nothing is appended or closed.
+// TestIntervalReachesTheDiskByItself: records that SyncInterval acknowledged reach the disk even if nothing is appended or closed later.
 func TestIntervalReachesTheDiskByItself(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	o := &disklog.Options{Sync: disklog.SyncInterval, Interval: time.Millisecond, Cache: 1 << 20, Reserve: -1}
@@ -93,7 +93,7 @@ func TestIntervalReachesTheDiskByItself(t *testing.T) {
 	}
 }
 
-// A batch of more than half a memtable takes another path through Pebble.
+// TestPowerLossAfterALargeAppend: Pebble writes a batch of more than half a memtable in another way.
 func TestPowerLossAfterALargeAppend(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	o := &disklog.Options{Cache: 1 << 20, Reserve: -1}

@@ -17,7 +17,7 @@ type history struct {
 	places map[id]place // of every record that was acknowledged, including removed ones
 	seen   map[id]place // of records that were read but not acknowledged so far
 	done   []int        // per client: number of batches that were answered
-	used   uint64       // the newest number that anybody has seen
+	used   uint64       // the newest number that a client has seen
 	hole   uint64       // readers get a gap up to here: the newest number that may have been lost in a crash
 	lost   int          // number of records that were lost, with a gap
 }
@@ -38,7 +38,7 @@ func (h *history) clone() *history {
 	return &c
 }
 
-// settle merges what was read into what was acknowledged, after a crash.
+// settle adds the records that were read to those that were acknowledged, after a crash.
 func (h *history) settle() {
 	maps.Copy(h.places, h.seen)
 	clear(h.seen)
@@ -58,7 +58,7 @@ func (h *history) next(client int) *batch {
 	}
 }
 
-// drop forgets everything after a number.
+// drop forgets all records after a number.
 func (h *history) drop(after uint64) {
 	for name, p := range h.places {
 		if p.seq > after {
@@ -69,7 +69,7 @@ func (h *history) drop(after uint64) {
 	}
 }
 
-// answer is the result of appending a batch. It is an error if it is not the expected one.
+// answer is the result of appending a batch.
 type answer struct {
 	receipts []eventlog.Receipt
 	err      error
@@ -83,9 +83,9 @@ func (h *history) record(client int, b *batch, a answer, uncertain bool) error {
 	case a.err != nil:
 		err = h.refused(b, a.err)
 	case b.refused != nil && !h.script.mayPass(b):
-		err = fmt.Errorf("it was stored in spite of: %w", b.refused)
+		err = fmt.Errorf("the batch was stored although it should be refused with: %w", b.refused)
 	case len(a.receipts) != len(b.ids):
-		err = fmt.Errorf("it has %d receipts", len(a.receipts))
+		err = fmt.Errorf("the answer has %d receipts", len(a.receipts))
 	default:
 		err = h.stored(b, a.receipts, uncertain)
 	}
@@ -126,8 +126,8 @@ func (h *history) stored(b *batch, receipts []eventlog.Receipt, uncertain bool) 
 		switch {
 		case r.Gen != h.gen:
 			return fmt.Errorf("a receipt of generation %s, not %s", r.Gen, h.gen)
-		case r.Refused != nil || r.Duplicate != duplicate:
-			return fmt.Errorf("of one batch, one record was treated like this: %+v", r)
+		case r.Duplicate != duplicate:
+			return fmt.Errorf("one record of the batch has another outcome: %+v", r)
 		case known && (!r.Duplicate || first != place{r.Seq, r.Time}):
 			return fmt.Errorf("record %v is at %v, and got the receipt %+v", b.ids[i], first, r)
 		case !known && r.Duplicate && !uncertain:
@@ -156,11 +156,11 @@ func (h *history) saw(rec *eventlog.Record) error {
 	}
 	switch at := (place{rec.Seq, rec.Time}); {
 	case b == nil:
-		return fmt.Errorf("nobody has appended what is at %d: %.40q in %q", rec.Seq, rec.Data, rec.Topics)
+		return fmt.Errorf("no client has appended the record at %d: %.40q in %q", rec.Seq, rec.Data, rec.Topics)
 	case b.refused != nil && !h.script.mayPass(b):
-		return fmt.Errorf("what is at %d was refused: %v", rec.Seq, name)
+		return fmt.Errorf("the record at %d was refused: %v", rec.Seq, name)
 	case name.n > h.done[name.client]:
-		return fmt.Errorf("its client has not appended yet what is at %d: %v", rec.Seq, name)
+		return fmt.Errorf("the client has not yet appended the record at %d: %v", rec.Seq, name)
 	case known.seq != 0 && known != at:
 		return fmt.Errorf("%v is at %v, and was at %v", name, at, known)
 	case known.seq == 0 && name.n < h.done[name.client]:

@@ -2,8 +2,8 @@
 
 package disklog_test
 
-// Under -race, Pebble also checks its own invariants and is about twenty times slower. The tests do less then, and make test runs them
-// without -race, too.
+// Under -race, Pebble also checks its own invariants and is about twenty times slower. So the tests do less, and make test also runs them
+// without -race.
 const (
 	raced      = true
 	crashTotal = 6  // crashes per test

@@ -7,8 +7,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// The retention of these tests keeps more per topic than can be in progress at a time, so that no new record is removed before a reader
-// has seen it.
+// The retention of these tests keeps more records per topic than appends in progress have. So it removes no record before a reader has seen
+// it.
 const (
 	keepCount  = 150
 	keepLatest = 120
@@ -64,7 +64,7 @@ func (c *check) retained() {
 		delete(readable, rec.Seq)
 	}
 	if len(readable) > 0 {
-		c.t.Fatalf("by topic there is more than in all: %v", readable)
+		c.t.Fatalf("the topics have more records than the log: %v", readable)
 	}
 	c.retainedBounds()
 }
@@ -101,7 +101,7 @@ func (c *check) retainedIn(topic string, all []*stored, strict bool) (seqs []uin
 	seqs = numbers(records)
 	rule, rank := c.rules.Rule(topic), 0
 	var lost uint64    // the newest number that a reader from the beginning must get a gap for
-	superseded := true // everything that is missing
+	superseded := true // whether all missing records are superseded
 	for _, s := range all {
 		if s.Flags&eventlog.End == 0 {
 			rank++
@@ -128,7 +128,7 @@ func (c *check) retainedIn(topic string, all []*stored, strict bool) (seqs []uin
 		told = gap.To.Seq
 	}
 	if told < lost || superseded && told > c.log.Bounds().Floor {
-		c.t.Fatalf("of %q everything up to %d is missing, and readers get: %v", topic, lost, gap)
+		c.t.Fatalf("topic %q has lost all records up to %d, and readers get: %v", topic, lost, gap)
 	}
 	return seqs
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// script defines what clients append: batches, each after the previous one was answered. It follows from the seed alone, so that other
-// processes can check what they find in a log.
+// script defines the batches that clients append, each after the previous one was answered. It depends only on the seed, so other processes
+// can check what they find in a log.
 type script struct {
 	seed  uint64
 	keyed bool // every record has a key
@@ -83,7 +83,7 @@ func (s *script) write(client, n int) *batch {
 	return b
 }
 
-// phase gives a batch what is special about its phase.
+// phase gives a batch the properties of its phase.
 func (s *script) phase(b *batch, client, n int, r *rand.Rand) {
 	last := len(b.records) - 1
 	switch n % cycle {

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// The power fails before file system operations, from Open to Close.
+// TestPowerLossAtAnyStep: the power fails before a file system operation, at any place from Open to Close.
 func TestPowerLossAtAnyStep(t *testing.T) {
 	t.Parallel()
 	seed := repeatable(t)
@@ -35,7 +35,7 @@ func TestPowerLossAtAnyStep(t *testing.T) {
 	}
 }
 
-// No part of what was dropped may be left.
+// TestPowerLossInSetGenerationLeavesTheOldOrTheNew: no part of the dropped records may be left.
 func TestPowerLossInSetGenerationLeavesTheOldOrTheNew(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, repeatable(t))
@@ -86,7 +86,7 @@ func (r *run) stepping(how death, use func(*life)) *life {
 	return l
 }
 
-// before makes a copy, once in a while.
+// before makes a copy of the files before some of the operations.
 func (l *life) before() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,7 +174,7 @@ func (f *stepFile) SyncData() error {
 	return f.File.SyncData()
 }
 
-// linger lets other goroutines run. A real disk takes time to sync, and callers that do not wait for it should be found out.
+// linger lets other goroutines run. A real disk takes time to sync, so callers that do not wait for a sync must fail.
 func linger() {
 	for range 200 {
 		runtime.Gosched()

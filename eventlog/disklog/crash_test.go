@@ -18,15 +18,15 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// These tests simulate power losses. The file system is in memory, knows what was synced, and makes copies of itself as they could be
-// found after a crash. A log is opened on each copy and must agree with what its clients know. The next life of the log begins with
-// the last copy, so that crashes follow crashes.
+// These tests simulate power losses. The file system is in memory and knows what was synced. It makes copies of itself as a crash could
+// leave them. A test opens a log on each copy and compares it with what its clients know. The next life of the log begins with the last
+// copy, so that crashes follow crashes.
 //
 // TIDINGS_CRASHES is the number of copies per test, TIDINGS_SEED selects them.
 
 const (
 	crashClients = 8
-	crashChain   = 30 // crashes of one log before the next one begins, so that checking does not get slower and slower
+	crashChain   = 30 // crashes of one log; a longer history would make the checks slow
 )
 
 func TestPowerLossLosesNothingThatWasAcknowledgedOrRead(t *testing.T) {
@@ -44,7 +44,7 @@ func TestPowerLossBetweenSyncsIsAGap(t *testing.T) {
 	crashes(t, false, func(*run) death { return lossy })
 }
 
-// Closing a log that syncs at intervals must leave no gap.
+// TestPowerLossAfterLivesOfAllKinds: closing a log that syncs at intervals must leave no gap.
 func TestPowerLossAfterLivesOfAllKinds(t *testing.T) {
 	t.Parallel()
 	crashes(t, false, func(r *run) death { return death(r.rand.IntN(3)) })
@@ -73,8 +73,8 @@ type run struct {
 	t       *testing.T
 	rand    *rand.Rand
 	script  *script
-	fs      *vfs.MemFS // at the beginning of the next life
-	history *history   // what clients know by then
+	fs      *vfs.MemFS // the files at the beginning of the next life
+	history *history   // what the clients know at that time
 	clock   atomic.Int64
 }
 
@@ -120,8 +120,8 @@ func (r *run) options(fs vfs.FS, how death) *disklog.Options {
 	if r.script.trims {
 		o.Retention = retention(keepAge)
 	}
-	// Small memtables fill up often. What the clients append at a time may be more than half of the smallest, and such batches take
-	// another path through Pebble.
+	// Small memtables fill up often. A batch of a client may be larger than half of the smallest memtable; Pebble writes such batches in
+	// another way.
 	o.SetMemTable([]int{16 << 10, 256 << 10, 64 << 20}[r.rand.IntN(3)])
 	if how == lossy || how == closed {
 		o.Sync = disklog.SyncInterval
@@ -168,7 +168,7 @@ func (r *run) resume(c copied, how death, goOn bool) {
 	}
 }
 
-// try lets each client append some batches. The first ones are those without an answer so far, which may be stored already.
+// try lets each client append some batches. The first ones are batches without an answer, which may already be stored.
 func (r *run) try(log *disklog.Log, h *history) {
 	r.t.Helper()
 	for client := range h.done {
@@ -221,7 +221,7 @@ type life struct {
 
 	mu      sync.Mutex // guards the following fields; held while a copy is made, so that the copy has everything answered before
 	history *history
-	maybe   *history // what is known instead, if an operation in progress has taken effect
+	maybe   *history // the history if the operation in progress has taken effect
 	answers int
 	crashes []int // numbers of answers after which the log crashes
 	copies  []copied
@@ -316,7 +316,7 @@ func (l *life) answered(client int, b *batch, a answer, uncertain bool) bool {
 	return !l.over
 }
 
-// crash makes a copy that has about this percentage of what was not synced.
+// crash makes a copy that has about this percentage of the unsynced data.
 func (l *life) crash(percent int) {
 	fs := l.run.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: l.rand})
 	c := copied{fs: fs, history: l.history.clone()}
@@ -326,7 +326,7 @@ func (l *life) crash(percent int) {
 	l.copies = append(l.copies, c)
 }
 
-// follow reads what is appended. Records that it has read must not be lost without a gap.
+// follow reads the appended records. A record that it has read must not be lost without a gap.
 func (l *life) follow() {
 	q := eventlog.Query{Selector: eventlog.Everything(), After: l.log.Head()}
 	for range l.log.Watch() {

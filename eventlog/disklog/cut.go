@@ -21,7 +21,7 @@ func (s *store) cut(gen string, after uint64, write bool) error {
 		view: v, write: write, batch: s.db.NewBatch(), after: after, head: s.head, meta: *v.trim,
 		lowered: make(map[string]struct{}),
 	}
-	for _, step := range []func() error{c.records, c.keys, c.states, c.newest, c.cutHoles} {
+	for _, step := range []func() error{c.records, c.keys, c.ends, c.states, c.newest, c.cutHoles} {
 		if err == nil {
 			err = step()
 		}
@@ -219,13 +219,13 @@ func (c *cutter) states() error {
 	return it.Error()
 }
 
-// lowerState writes the state of a topic after the cut. Of what a topic lost, only the newest number is known. If that is after the cut,
+// lowerState writes the state of a topic after the cut. The state has only the newest number that the topic lost. If that is after the cut,
 // the topic counts as having lost records right up to the cut. The same holds for superseded records: those that superseded them may
 // be gone now.
 func (c *cutter) lowerState(topic string, was topicState) error {
 	last := min(was.last, c.after)
 	state := topicState{last, min(was.trimmed, c.after), min(was.gone, c.after)}
-	if was.last > was.trimmed || c.s.ret.Rule(topic).Latest > 0 {
+	if was.last > was.trimmed || c.s.ret().Rule(topic).Latest > 0 {
 		state = topicState{last, last, last}
 	}
 	c.meta.trimmed, c.meta.gone = max(c.meta.trimmed, state.trimmed), max(c.meta.gone, state.gone)
@@ -254,7 +254,7 @@ func (c *cutter) listDead(topic string, was, last uint64) error {
 	return errors.Join(err, c.batch.Set(deadKey(nil, last, topic), nil, nil))
 }
 
-// lowerTotals lowers what the log as a whole lost.
+// lowerTotals lowers the numbers that the log as a whole lost.
 func (c *cutter) lowerTotals() {
 	for _, n := range []*uint64{&c.meta.trimmed, &c.meta.gone, &c.meta.partial, &c.meta.floor} {
 		*n = min(*n, c.after)

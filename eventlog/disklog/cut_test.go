@@ -10,8 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// SetGeneration removed everything in one batch, which Pebble limits to 4 GiB. It now uses many, whose intermediate states must not be
-// visible.
+// TestLargeCutIsAtomic: Pebble limits a batch to 4 GiB, so SetGeneration uses many batches. Their intermediate states must not be visible.
 func TestLargeCutIsAtomic(t *testing.T) {
 	t.Parallel()
 	o, _ := stillOptions(rule("latest/*", eventlog.Rule{Latest: 2}), rule("count/*", eventlog.Rule{Count: 3}))
@@ -68,8 +67,8 @@ func TestLargeCutIsAtomic(t *testing.T) {
 	}
 }
 
-// A topic that had trimmed a record after the cut, which another topic kept, was left with a state from after the cut. Readers then got
-// gaps beyond the head, and no gaps for losses; the number of dead topics became negative, and all of them were forgotten.
+// TestCutLeavesNothingBehind: a topic may have trimmed a record after the cut that another topic keeps. Its state must not stay after the
+// cut. Otherwise readers get gaps beyond the head and no gaps for losses, and the count of dead topics becomes wrong.
 func TestCutLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(repeatable(t), 1))
@@ -125,7 +124,7 @@ func TestCutLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// mustBeWhole checks everything in a directory.
+// mustBeWhole checks all data in a directory.
 func mustBeWhole(t *testing.T, dir string) {
 	t.Helper()
 	i, err := disklog.Inspect(dir)

@@ -20,9 +20,8 @@ func (d *decision) stores() bool { return d.refused == nil && d.first.seq == 0 }
 // Keys are checked before ends: a repeated publish gets its first answer again, even if the topic has ended since.
 func (c *commit) decide(r *request) ([]decision, error) {
 	c.decisions = append(c.decisions[:0], make([]decision, len(r.records))...)
-	d := decider{commit: c, now: c.now, seq: c.store.head.seq, keys: c.store.head.keys, last: c.store.head.time}
+	d := decider{commit: c, seq: c.store.head.seq, keys: c.store.head.keys}
 	for i := range r.records {
-		d.at(r, i)
 		if err := d.record(r, i, &c.decisions[i]); err != nil {
 			return nil, err
 		}
@@ -33,18 +32,9 @@ func (c *commit) decide(r *request) ([]decision, error) {
 // decider has what matters about the earlier records of a request. Few requests have many records with keys and ends.
 type decider struct {
 	*commit
-	now, seq, keys uint64 // of the current record
-	last           uint64 // time of the newest stored record
-	ended          map[string]uint64
-	used           map[hash]keyUse
-}
-
-// at moves on to record i with its number and time.
-func (d *decider) at(r *request, i int) {
-	if d.seq++; r.given {
-		d.seq = r.records[i].Seq
-		d.now = max(d.last, uint64(r.records[i].Time.UnixMilli()))
-	}
+	seq, keys uint64 // after the records that were decided on
+	ended     map[string]uint64
+	used      map[hash]keyUse
 }
 
 func (d *decider) record(r *request, i int, out *decision) error {
@@ -55,11 +45,9 @@ func (d *decider) record(r *request, i int, out *decision) error {
 		case err != nil:
 			return err
 		case known && use.content == r.keys[i].content:
-			d.pass(r)
 			out.first = use
 			return nil
 		case known:
-			d.pass(r)
 			out.refused = &eventlog.KeyError{Topic: rec.Topics[0], Key: rec.Key, First: d.store.at(use.seq)}
 			return nil
 		}
@@ -70,7 +58,6 @@ func (d *decider) record(r *request, i int, out *decision) error {
 			return err
 		}
 		if end != 0 {
-			d.pass(r)
 			out.refused = &eventlog.EndedError{Topic: topic, End: d.store.at(end)}
 			return nil
 		}
@@ -79,17 +66,10 @@ func (d *decider) record(r *request, i int, out *decision) error {
 	return nil
 }
 
-// pass returns the sequence number that a record which is not stored would have had.
-func (d *decider) pass(r *request) {
-	if !r.given {
-		d.seq--
-	}
-}
-
 // note remembers what record i means for later records of the request.
 func (d *decider) note(r *request, i int) {
 	rec := &r.records[i]
-	d.last = d.now
+	d.seq++
 	if rec.Flags&eventlog.End != 0 {
 		if d.ended == nil {
 			d.ended = make(map[string]uint64, len(rec.Topics))
@@ -116,7 +96,7 @@ func (d *decider) end(topic string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return t.end, nil
+	return t.ended(d.now), nil
 }
 
 // use returns the use of a key, if it is still known.
@@ -131,7 +111,7 @@ func (d *decider) use(key hash) (keyUse, bool, error) {
 			return use, false, err
 		}
 	}
-	ret := d.store.ret
+	ret := d.store.ret()
 	return use, d.keys-use.n < uint64(ret.Keys) && d.now-min(use.time, d.now) <= uint64(ret.KeyAge.Milliseconds()), nil
 }
 

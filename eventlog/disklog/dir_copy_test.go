@@ -17,8 +17,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// Otherwise the copy and the original would give the same number to different records. Readers with positions of the original get a gap,
-// and numbers continue above theirs.
+// TestCopyBeginsAGeneration: otherwise the copy and the original would give the same number to different records. Readers with positions of
+// the original get a gap, and numbers continue above theirs.
 func TestCopyBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -59,7 +59,8 @@ func mustCopy(t *testing.T, from, to string) {
 	}
 }
 
-// tidings.json was updated before the generation. A copy that crashed in between was taken for the original by the next Open.
+// TestCopyThatCrashesIsNotTheOriginal: tidings.json must not name the copy before its generation has begun. Otherwise, after a crash in
+// between, the next Open would take the copy for the original.
 func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -86,7 +87,8 @@ func TestCopyThatCrashesIsNotTheOriginal(t *testing.T) {
 	}
 }
 
-// In such a copy tidings.json has the same inode and birth time. The original keeps its generation, whichever is opened first.
+// TestCopyByHardLinksBeginsAGeneration: in such a copy tidings.json has the same inode and birth time. The original keeps its generation, no
+// matter which of the two is opened first.
 func TestCopyByHardLinksBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -138,7 +140,7 @@ func mustLink(t *testing.T, from, to string) {
 	}
 }
 
-// The directory is renamed, and back.
+// TestMovedDirectoryIsTheSame after it is renamed, and renamed back.
 func TestMovedDirectoryIsTheSame(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")

@@ -17,7 +17,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// Every error of the lock used to be reported as another process that has the directory open.
+// TestLockThatCannotBeTakenIsNotInUse: an error of the lock does not always mean that another process has the directory open.
 func TestLockThatCannotBeTakenIsNotInUse(t *testing.T) {
 	t.Parallel()
 	o := faultOptions(&noLocks{vfs.NewMem()})
@@ -27,7 +27,7 @@ func TestLockThatCannotBeTakenIsNotInUse(t *testing.T) {
 	}
 }
 
-// Nothing else can open the directory, under whatever name, and the error names its owner.
+// TestDirectoryHasOneOwner: a second Open fails under every name of the directory, and the error names the process that has it open.
 func TestDirectoryHasOneOwner(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -56,12 +56,12 @@ func TestDirectoryHasOneOwner(t *testing.T) {
 		wantDirError(t, absolute, nil, err, disklog.ErrInUse, "in this process", "close that log first")
 	}
 	if after := ours(listing(t, dir)); !maps.Equal(before, after) {
-		t.Errorf("it has changed from %v to %v", before, after)
+		t.Errorf("the directory has changed from %v to %v", before, after)
 	}
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
 }
 
-// The test runs again as another process.
+// TestDirectoryHasOneOwnerAmongProcesses runs the test binary again as a second process.
 func TestDirectoryHasOneOwnerAmongProcesses(t *testing.T) {
 	const variable = "TIDINGS_DIR_CHILD"
 	if dir := os.Getenv(variable); dir != "" {
@@ -89,10 +89,10 @@ func TestDirectoryHasOneOwnerAmongProcesses(t *testing.T) {
 	}
 	want := fmt.Sprintf("data directory %s: it is already open, in process %d; end that process first, or give this log a directory of its own\n", dir, os.Getpid())
 	if n := strings.Count(string(out), want); n != 2 {
-		t.Errorf("another process is told\n%s, not twice\n%s", out, want)
+		t.Errorf("another process gets\n%s, not twice\n%s", out, want)
 	}
 	if after := ours(listing(t, dir)); !maps.Equal(before, after) {
-		t.Errorf("it has changed from %v to %v", before, after)
+		t.Errorf("the directory has changed from %v to %v", before, after)
 	}
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
 }

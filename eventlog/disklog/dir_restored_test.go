@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// The identity of the logs is intact, damaged or missing.
+// TestRestoredBeginsAGeneration for logs whose identity is intact, damaged or missing.
 func TestRestoredBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, identity string){
@@ -35,7 +35,7 @@ func TestRestoredBeginsAGeneration(t *testing.T) {
 	}
 }
 
-// Restored must not create anything.
+// TestRestoredRefusesOtherDirectories and creates nothing in them.
 func TestRestoredRefusesOtherDirectories(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -43,10 +43,10 @@ func TestRestoredRefusesOtherDirectories(t *testing.T) {
 		want    error
 		words   string
 	}{
-		"nothing":               {func(*testing.T, string) {}, disklog.ErrNoLog, "name the directory in which tidings keeps its log"},
-		"empty":                 {mustMkdir, disklog.ErrNoLog, "name the directory in which tidings keeps its log"},
-		"other files":           {func(t *testing.T, dir string) { mustWrite(t, filepath.Join(dir, "a"), "") }, disklog.ErrNoLog, "tidings.json"},
-		"somebody else's store": {mustStore, disklog.ErrNotALog, "name another directory"},
+		"nothing":                 {func(*testing.T, string) {}, disklog.ErrNoLog, "name the directory in which tidings keeps its log"},
+		"empty":                   {mustMkdir, disklog.ErrNoLog, "name the directory in which tidings keeps its log"},
+		"other files":             {func(t *testing.T, dir string) { mustWrite(t, filepath.Join(dir, "a"), "") }, disklog.ErrNoLog, "tidings.json"},
+		"another program's store": {mustStore, disklog.ErrNotALog, "name another directory"},
 		"a newer format": {
 			func(t *testing.T, dir string) { mustWrite(t, filepath.Join(dir, "tidings.json"), `{"format": 2}`) },
 			disklog.ErrNewFormat, "open it with that version",

@@ -68,7 +68,7 @@ func listing(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// ours returns the part of a listing that does not change while a log is open.
+// ours returns the part of a listing that stays the same while a log is open.
 func ours(all map[string]string) map[string]string {
 	maps.DeleteFunc(all, func(path, _ string) bool {
 		name := filepath.Base(path)
@@ -91,7 +91,7 @@ func wantDirError(t *testing.T, dir string, before map[string]string, err, want 
 		}
 	}
 	if strings.Contains(err.Error(), "\n") {
-		t.Errorf("an error of several lines: %v", err)
+		t.Errorf("the error has several lines: %v", err)
 	}
 	if after := listing(t, dir); before != nil && !maps.Equal(before, after) {
 		t.Errorf("%s: it has changed from\n%v\nto\n%v", dir, before, after)
@@ -150,7 +150,7 @@ func TestRefusedDirectories(t *testing.T) {
 				mustWrite(t, filepath.Join(dir, "tidings.json"), "\x00\x00\x00")
 			},
 			nil,
-			[]string{"tidings.json makes no sense", "tidings log restored "},
+			[]string{"tidings.json is invalid", "tidings log restored "},
 		},
 		"no format": {
 			func(t *testing.T, dir string) {
@@ -158,7 +158,7 @@ func TestRefusedDirectories(t *testing.T) {
 				mustWrite(t, filepath.Join(dir, "tidings.json"), "{}")
 			},
 			nil,
-			[]string{"tidings.json makes no sense: it has no format", "tidings log restored "},
+			[]string{"tidings.json is invalid: it has no format", "tidings log restored "},
 		},
 		"no tidings.json": {
 			func(t *testing.T, dir string) {
@@ -170,7 +170,7 @@ func TestRefusedDirectories(t *testing.T) {
 			disklog.ErrNotALog,
 			[]string{"no tidings.json", "restore that file or run: tidings log restored ", "name another directory"},
 		},
-		"somebody else's store": {
+		"another program's store": {
 			mustStore, disklog.ErrNotALog, []string{"no tidings.json", "name another directory"},
 		},
 	} {
@@ -215,7 +215,7 @@ type quiet struct{ pebble.Logger }
 func (quiet) Infof(string, ...any)  {}
 func (quiet) Errorf(string, ...any) {}
 
-// The file system refuses by itself, because root may do everything.
+// TestDirectoryWithoutPermission uses a file system that refuses access, because root may read and write every real directory.
 func TestDirectoryWithoutPermission(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"mkdir other", "create other", "create marker", "rename other", ""} {
@@ -227,7 +227,8 @@ func TestDirectoryWithoutPermission(t *testing.T) {
 	}
 }
 
-// If root runs this test, it runs again as a process of another user. Otherwise the directory is one that its owner may not use either.
+// TestDirectoryOfAnotherUser: if root runs this test, it starts the test again as a process of another user. Otherwise it uses a directory
+// that even its owner may not use.
 func TestDirectoryOfAnotherUser(t *testing.T) {
 	const variable = "TIDINGS_DIR_OF_ROOT"
 	if dir := os.Getenv(variable); dir != "" {
@@ -251,7 +252,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 	if err := errors.Join(os.WriteFile(binary, text, 0o755), os.Chmod(top, 0o755), os.Chmod(filepath.Dir(top), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	for name, mode := range map[string]os.FileMode{"nobody may enter": 0, "nobody may write": 0o555} {
+	for name, mode := range map[string]os.FileMode{"no permission to enter": 0, "no permission to write": 0o555} {
 		dir := filepath.Join(top, strings.ReplaceAll(name, " ", "-"))
 		mustLog(t, dir)
 		for path := range listing(t, dir) { // so that the other user owns none of the files
@@ -268,7 +269,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 		cmd := exec.Command(binary, "-test.run=^"+t.Name()+"$")
 		cmd.Env = append(os.Environ(), variable+"="+dir)
 		cmd.Dir = top
-		asNobody(cmd)
+		asUnprivilegedUser(cmd)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -286,7 +287,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 	}
 }
 
-// The test pins what people find in tidings.json.
+// TestIdentityFileIsReadable pins the content of tidings.json, which people read.
 func TestIdentityFileIsReadable(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -304,12 +305,12 @@ func TestIdentityFileIsReadable(t *testing.T) {
 	}
 }
 
-// Invalid options must be refused before anything is created.
+// TestWrongOptionsAreTyped: invalid options are refused before anything is created.
 func TestWrongOptionsAreTyped(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
 	for _, o := range []disklog.Options{
-		{Sync: 2},
+		{Sync: 3},
 		{Sync: -1},
 		{Interval: -1},
 		{Cache: -1},
@@ -322,11 +323,11 @@ func TestWrongOptionsAreTyped(t *testing.T) {
 		}
 	}
 	if all := listing(t, dir); len(all) > 0 {
-		t.Errorf("there is %v", all)
+		t.Errorf("invalid options have created %v", all)
 	}
 }
 
-// The file owner says what the log had when it was closed.
+// TestClosedLogDetectsAMissingEnd: the file owner holds the end of the log at the time of its close.
 func TestClosedLogDetectsAMissingEnd(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -344,7 +345,7 @@ func TestClosedLogDetectsAMissingEnd(t *testing.T) {
 	}
 	stats, err := i.Stats(t.Context())
 	if err != nil || stats.Closed {
-		t.Errorf("its end is missing, and stats are %+v, %v", stats, err)
+		t.Errorf("the end of the log is missing, and stats are %+v, %v", stats, err)
 	}
 	var problems []string
 	if _, err := i.Check(t.Context(), func(p disklog.Problem) { problems = append(problems, p.String()) }); err != nil ||

@@ -10,7 +10,7 @@
 //
 // In addition to those of package eventlog:
 //
-// Durability: with [SyncAlways], the default, a record that Append acknowledged survives the death of the process, a crash of the
+// Durability: with [SyncAlways], the default, a record that Append acknowledged survives a kill of the process, a crash of the
 // machine and a power loss. With [SyncInterval] a record is visible before it is on disk: a crash loses the newest records, and
 // their readers get a gap. In both cases no sequence number is used twice.
 //
@@ -19,6 +19,9 @@
 //
 // Failure: when free space falls below [Options.Reserve], or a write or sync fails, appends fail with [eventlog.ErrUnavailable]
 // and reads continue. The log recovers by itself when the cause is gone. It never ends the process.
+//
+// Mirrors: a mirror keeps no promise about what it has not got again after a crash: its owner continues from State. A failure of the disk closes a
+// mirror for good, because the shared log has everything.
 //
 // Generations: a log whose directory is a copy of another one begins a new generation. The log cannot detect a backup that was
 // restored in place; call [Restored] for it.
@@ -50,17 +53,23 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Sync says when Append returns.
+// Sync defines when Append returns.
 type Sync int
 
 const (
-	SyncAlways   Sync = iota // when the records are on disk
+	SyncDefault  Sync = iota // SyncAlways, or SyncInterval for a mirror
+	SyncAlways               // when the records are on disk
 	SyncInterval             // at once; the records are on disk within Options.Interval
 )
 
 // Options are the options of [Open]. Nil and the zero value mean the defaults.
 type Options struct {
+	// Retention is what the log keeps. A mirror prefers what SetRetention has said.
 	Retention *eventlog.Retention
+
+	// Mirror makes the log an [eventlog.Mirror]. The directory of another log cannot be opened as a mirror, and the reverse: see
+	// [ToMirror] and [FromMirror].
+	Mirror bool
 
 	Sync     Sync
 	Interval time.Duration // time between syncs with SyncInterval; 0: 100 ms
@@ -108,10 +117,16 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	d.Retention = &r
 	switch {
-	case d.Sync != SyncAlways && d.Sync != SyncInterval:
+	case d.Sync < SyncDefault || d.Sync > SyncInterval:
 		return d, &eventlog.InvalidError{What: "option Sync", Value: fmt.Sprint(int(d.Sync)), Reason: "it is neither SyncAlways nor SyncInterval"}
 	case d.Interval < 0 || d.Cache < 0 || d.Files < 0:
 		return d, &eventlog.InvalidError{What: "option", Reason: "Interval, Cache or Files is negative"}
+	}
+	if d.Sync == SyncDefault {
+		d.Sync = SyncAlways
+		if d.Mirror {
+			d.Sync = SyncInterval
+		}
 	}
 	d.Interval = orElse(d.Interval, defaultInterval)
 	d.Cache = orElse(d.Cache, defaultCache)
@@ -136,15 +151,17 @@ func orElse[T comparable](v, standard T) T {
 	return v
 }
 
-// Log is a durable log. It implements eventlog.Log, Mirror, Lookup, Lister and Readier.
+// Log is a durable log. It implements eventlog.Log, Mirror, Snapshotter, Awaiter, Lookup, Lister and Readier.
 type Log struct {
 	dir  string
 	opts Options
 	fs   vfs.FS
 	lock *pebble.Lock
 
-	head  atomic.Pointer[eventlog.Position] // set by publish
+	rules atomic.Pointer[eventlog.Retention] // with defaults
+	head  atomic.Pointer[eventlog.Position]  // set by publish
 	watch chan struct{}
+	moved signal // the head has moved, or the log is being closed
 	queue queue
 	space space
 
@@ -152,7 +169,7 @@ type Log struct {
 	taken sync.Mutex // held while the store is taken away
 	mu    sync.Mutex // guards the following fields
 	store *store
-	why   error           // why there is no store
+	why   error           // the reason if there is no store
 	back  chan struct{}   // closed when the store is put back; nil: it is not taken away
 	last  eventlog.Bounds // when it was taken away
 
@@ -173,10 +190,12 @@ type Log struct {
 }
 
 var (
-	_ eventlog.Mirror  = (*Log)(nil)
-	_ eventlog.Lookup  = (*Log)(nil)
-	_ eventlog.Lister  = (*Log)(nil)
-	_ eventlog.Readier = (*Log)(nil)
+	_ eventlog.Mirror      = (*Log)(nil)
+	_ eventlog.Snapshotter = (*Log)(nil)
+	_ eventlog.Awaiter     = (*Log)(nil)
+	_ eventlog.Lookup      = (*Log)(nil)
+	_ eventlog.Lister      = (*Log)(nil)
+	_ eventlog.Readier     = (*Log)(nil)
 )
 
 // Open opens the log in a directory, and creates both if needed. One process at a time can open a directory.
@@ -218,7 +237,8 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 	if l.fs == nil {
 		l.fs = vfs.Default
 	}
-	d := directory{fs: l.fs, name: dir}
+	l.rules.Store(opts.Retention)
+	d := directory{fs: l.fs, name: dir, mirror: opts.Mirror}
 	same, err := d.take(restored)
 	if err != nil {
 		stop()
@@ -240,7 +260,11 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 	if l.store, err = l.openStore(!same); err != nil {
 		return nil, err
 	}
-	l.publish(l.store.position())
+	if head := l.store.position(); head.Gen == "" {
+		l.head.Store(&head) // a mirror with nothing to watch
+	} else {
+		l.publish(head)
+	}
 	if err = errors.Join(d.settle(same), l.space.check(l)); err != nil {
 		return nil, errors.Join(accessError(l.dir, err), l.store.close())
 	}
@@ -270,6 +294,7 @@ func (l *Log) run(ctx context.Context) {
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
 		l.queue.close()
+		l.moved.send()
 		l.stop()
 		l.running.Wait()
 		close(l.watch)
@@ -290,9 +315,10 @@ func (l *Log) Head() eventlog.Position { return *l.head.Load() }
 // publish makes everything up to a position visible. Calls must not overlap.
 func (l *Log) publish(head eventlog.Position) {
 	l.head.Store(&head)
+	l.moved.send()
 	select {
 	case l.watch <- struct{}{}:
-	default: // the receiver has a value waiting already
+	default: // a value already waits for the receiver
 	}
 }
 

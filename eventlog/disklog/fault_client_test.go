@@ -125,12 +125,12 @@ func (c *faultClients) refused(err error) error {
 	case !errors.Is(err, c.cause):
 		return fmt.Errorf("refused with %w, whose cause is not %w", err, c.cause)
 	case !strings.Contains(err.Error(), faultRemedies[c.cause]):
-		return fmt.Errorf("refused with %w, which does not say what to do: %q", err, faultRemedies[c.cause])
+		return fmt.Errorf("refused with %w, which names no remedy: %q", err, faultRemedies[c.cause])
 	}
 	return nil
 }
 
-// known returns what was acknowledged so far.
+// known returns the acknowledged records so far.
 func (c *faultClients) known() map[string]eventlog.Position {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,7 +139,7 @@ func (c *faultClients) known() map[string]eventlog.Position {
 	return known
 }
 
-// check returns an error if the log does not have each acknowledged record exactly once.
+// check returns an error unless the log has each acknowledged record exactly once.
 func (c *faultClients) check(ctx context.Context, log *disklog.Log) error {
 	want := c.known()
 	got := make(map[string]eventlog.Position)
@@ -151,7 +151,7 @@ func (c *faultClients) check(ctx context.Context, log *disklog.Log) error {
 		}
 		for _, r := range answer.Records {
 			if at, twice := got[r.Key]; twice {
-				return fmt.Errorf("%s is there twice, at %v and %d", r.Key, at, r.Seq)
+				return fmt.Errorf("%s is stored twice, at %v and %d", r.Key, at, r.Seq)
 			}
 			got[r.Key] = eventlog.Position{Gen: log.Head().Gen, Seq: r.Seq}
 		}

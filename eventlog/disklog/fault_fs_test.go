@@ -13,7 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// faultFS is a file system that fails on demand. It counts operations by kind, which is an operation and a kind of file, such as "write
+// faultFS is a file system that fails on demand. It counts operations by kind. A kind is an operation and a kind of file, such as "write
 // wal" or "sync dir".
 type faultFS struct {
 	vfs.FS
@@ -27,7 +27,7 @@ type faultFS struct {
 
 // fault describes which operations fail.
 type fault struct {
-	kind  string // of operations; empty: all that change anything
+	kind  string // kind of operations; empty: all that change the disk
 	after int    // number of operations that succeed first
 	times int    // number of operations that fail; 0: all that follow
 	err   error
@@ -226,7 +226,7 @@ func (f *faultFile) SyncTo(length int64) (bool, error) {
 	return f.File.SyncTo(length)
 }
 
-// Preallocate is what many file systems cannot do.
+// Preallocate fails, as on many file systems.
 func (f *faultFile) Preallocate(int64, int64) error { return syscall.EOPNOTSUPP }
 
 func (f *faultFile) Close() error {

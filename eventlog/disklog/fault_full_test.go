@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Appends are refused before anything is written, so that trimming has space; trimming and reading continue. Appends resume by
-// themselves when there is space again.
+// TestAppendIsRefusedBelowTheReserve: appends are refused before anything is written, so that trimming has space. Trimming and reading
+// continue. Appends succeed again when there is enough free space.
 func TestAppendIsRefusedBelowTheReserve(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestAppendIsRefusedBelowTheReserve(t *testing.T) {
 			t.Errorf("below the reserve Skip returns %v", err)
 		}
 		if n := fs.counted()[""]; n != 0 {
-			t.Errorf("refused appends have changed something %d times: %v", n, fs.counted())
+			t.Errorf("refused appends have changed the disk %d times: %v", n, fs.counted())
 		}
 		if n := len(mustRead(t, log, eventlog.Query{Selector: eventlog.Everything()}).Records); n != 2 {
 			t.Errorf("below the reserve %d records can be read, want 2", n)
@@ -66,7 +66,7 @@ func TestAppendIsRefusedBelowTheReserve(t *testing.T) {
 	})
 }
 
-// A log has to be open to be trimmed.
+// TestOpenOnADiskBelowTheReserve: only an open log can be trimmed.
 func TestOpenOnADiskBelowTheReserve(t *testing.T) {
 	t.Parallel()
 	fs := newFaultFS(vfs.NewMem())

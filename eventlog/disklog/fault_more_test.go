@@ -23,9 +23,9 @@ import (
 // faultChild is the environment variable that makes a test the process that dies.
 const faultChild = "TIDINGS_FAULT_CHILD"
 
-// This is why package guard has a fence. When Pebble cannot write its write-ahead log, it calls Logger.Fatalf, which exits; with a
-// logger that returns, it panics on the next write. When it cannot create the next write-ahead log, it panics at once, and then dies
-// of unlocking a mutex twice. Each happens here in a process of its own. The log survives the same faults.
+// TestBarePebbleDiesWhereTheLogSurvives shows why package guard has a fence. When Pebble cannot write its write-ahead log, it calls
+// Logger.Fatalf, which exits; with a logger that returns, it panics on the next write. When it cannot create the next write-ahead log, it
+// panics at once, and then dies of unlocking a mutex twice. Each case runs in a process of its own. The log survives the same faults.
 func TestBarePebbleDiesWhereTheLogSurvives(t *testing.T) {
 	if kind := os.Getenv(faultChild); kind != "" {
 		dieOfFault(kind)
@@ -51,7 +51,7 @@ func TestBarePebbleDiesWhereTheLogSurvives(t *testing.T) {
 	}
 }
 
-const faultSurvived = "has lived through it"
+const faultSurvived = "has survived the fault"
 
 // dieOfFault writes to a bare store whose disk fails.
 func dieOfFault(kind string) {
@@ -70,8 +70,8 @@ func dieOfFault(kind string) {
 	fmt.Println(faultSurvived)
 }
 
-// With SyncInterval a record is acknowledged before it is on disk, and a failing disk may lose the newest ones. Readers that have seen
-// them get one gap, and no number is used twice.
+// TestFaultBetweenSyncsIsAGap: with SyncInterval a record is acknowledged before it is on disk, and a failing disk may lose the newest
+// records. Readers that have seen them get one gap, and no number is used twice.
 func TestFaultBetweenSyncsIsAGap(t *testing.T) {
 	t.Parallel()
 	for i, kind := range []string{"write wal", "sync wal", "create wal", "write table", ""} {
@@ -106,7 +106,7 @@ func TestFaultBetweenSyncsIsAGap(t *testing.T) {
 	}
 }
 
-// faultReader follows a log and remembers what it saw.
+// faultReader follows a log and remembers what it read.
 type faultReader struct {
 	t    *testing.T
 	log  *disklog.Log
@@ -166,8 +166,8 @@ func (r *faultReader) compare() {
 	}
 }
 
-// Trimming is not synced, so that trimmed records may come back when a disk fails. The trimmer remembered how far it had come, and never
-// trimmed them again.
+// TestTrimmingStartsOverAfterAFault: trimming is not synced, so trimmed records may come back when a disk fails. The trimmer must trim them
+// again.
 func TestTrimmingStartsOverAfterAFault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -194,10 +194,10 @@ func TestTrimmingStartsOverAfterAFault(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if b := log.Bounds(); b.Events != 2 {
-			t.Fatalf("what was trimmed is not there again: %+v", b)
+			t.Fatalf("the trimmed records have not come back: %+v", b)
 		}
 		if err := log.Trim(t.Context()); err != nil || log.Bounds().Events != 1 {
-			t.Errorf("after trimming, %v, there is still %+v", err, log.Bounds())
+			t.Errorf("after trimming, %v, the log still has %+v", err, log.Bounds())
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// mountSmall mounts a small file system, if the process may do so. If not, the tests with simulated file systems have to do.
+// mountSmall mounts a small file system if the process has the permission. Otherwise only the tests with simulated file systems run.
 func mountSmall(t *testing.T, options string) (dir string, ok bool) {
 	t.Helper()
 	dir = t.TempDir()
@@ -34,7 +34,7 @@ func mountSmall(t *testing.T, options string) (dir string, ok bool) {
 	return dir, true
 }
 
-// A real file system is filled up under a log, and then has free space again.
+// TestRealDiskFillsUp fills a real file system under a log, and then frees the space.
 func TestRealDiskFillsUp(t *testing.T) {
 	t.Parallel()
 	mount, ok := mountSmall(t, "size=24m")
@@ -58,7 +58,7 @@ func TestRealDiskFillsUp(t *testing.T) {
 	var err error
 	for range 1000 {
 		if err = c.check(t.Context(), log); !errors.Is(err, eventlog.ErrUnavailable) {
-			break // otherwise the store is just being opened
+			break // otherwise the log is just opening the store again
 		}
 	}
 	if err != nil {
@@ -94,7 +94,7 @@ func fillDisk(t *testing.T, name string) {
 	}
 }
 
-// The file system is mounted read-only.
+// TestReadOnlyFileSystem mounts the file system read-only under a log.
 func TestReadOnlyFileSystem(t *testing.T) {
 	t.Parallel()
 	mount, ok := mountSmall(t, "size=24m")

@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// Each write that Open does fails once, in a new directory and in one that has to be recovered after a crash. Bare Pebble retries a
-// failed flush forever while it opens.
+// TestFaultsInOpenAreErrorsWithARemedy: each write of Open fails once, in a new directory and in one that Open has to recover after a crash.
+// Bare Pebble retries a failed flush forever while it opens.
 func TestFaultsInOpenAreErrorsWithARemedy(t *testing.T) {
 	t.Parallel()
 	var c *faultClients
@@ -63,7 +63,7 @@ func failOpening(t *testing.T, c *faultClients, before *vfs.MemFS, f fault) (hit
 			// A write in the background may have failed after Open; the log recovers from that.
 			closed := log.Close()
 			if fs.end() > 0 && closed == nil {
-				t.Errorf("operation %d failed, and nobody has noticed", f.after)
+				t.Errorf("operation %d failed, and Open returned no error", f.after)
 			}
 			return
 		}
@@ -77,7 +77,7 @@ func failOpening(t *testing.T, c *faultClients, before *vfs.MemFS, f fault) (hit
 		for _, fs := range []vfs.FS{fs, crashed, partly} {
 			log, err = disklog.Open("log", faultOptions(fs))
 			if err != nil {
-				t.Errorf("when all goes well again after operation %d has failed: %v", f.after, err)
+				t.Errorf("Open without a fault, after operation %d has failed: %v", f.after, err)
 				return
 			}
 			if log.Head().Seq > 0 {
@@ -93,7 +93,7 @@ func failOpening(t *testing.T, c *faultClients, before *vfs.MemFS, f fault) (hit
 	return hit
 }
 
-// A log that cannot write is closed, many times at once.
+// TestCloseWhileTheDiskFails closes a log that cannot write, from many goroutines at once.
 func TestCloseWhileTheDiskFails(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"sync wal", "create wal", "write table", ""} {

@@ -33,8 +33,8 @@ var faultRemedies = map[error]string{
 	syscall.EROFS:  "mount its file system so that it can be written",
 }
 
-// Each kind of write fails, once or from some time on, while clients append. What was acknowledged can be read meanwhile, afterwards, and
-// after a power loss. What was not is appended again, and is there once.
+// TestDiskFaultsLoseNothing: each kind of write fails, once or from some time on, while clients append. Acknowledged records can be read
+// during the fault, after it, and after a power loss. Clients append the others again, and the log has them once.
 func TestDiskFaultsLoseNothing(t *testing.T) {
 	t.Parallel()
 	counts := countFaultless(t)
@@ -42,7 +42,7 @@ func TestDiskFaultsLoseNothing(t *testing.T) {
 	t.Cleanup(func() { t.Logf("%d operations failed", total.Load()) })
 	for i, f := range faultCases(counts) {
 		if counts[f.kind] == 0 {
-			t.Errorf("there is no %q at all; it is %v", f.kind, counts)
+			t.Errorf("the log has no operation %q; it has %v", f.kind, counts)
 		}
 		t.Run(fmt.Sprintf("%d %s", i, &f), func(t *testing.T) {
 			t.Parallel()
@@ -86,7 +86,7 @@ func (f *fault) String() string {
 
 const faultRecords = 120 // per client
 
-// countFaultless counts the operations when nothing fails.
+// countFaultless counts the operations of a run without faults.
 func countFaultless(t *testing.T) (counted map[string]int) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := newFaultFS(vfs.NewCrashableMem())
@@ -123,7 +123,7 @@ func testFault(t *testing.T, f fault) (hits int) {
 		c.append(4, faultRecords)
 	}()
 	select {
-	case <-done: // some single failures go unnoticed, such as in removing a file
+	case <-done: // some single failures cause no error, such as one in removing a file
 	case <-c.failed:
 		if f.times == 0 {
 			readOn(t, c, mem)
@@ -164,7 +164,7 @@ func readOn(t *testing.T, c *faultClients, mem *vfs.MemFS) {
 	checkAfterPowerLoss(t, c, mem)
 }
 
-// checkAfterPowerLoss opens what the disk would have after a power loss.
+// checkAfterPowerLoss opens the files that the disk would have after a power loss.
 func checkAfterPowerLoss(t *testing.T, c *faultClients, mem *vfs.MemFS) {
 	t.Helper()
 	log := mustOpenFaulty(t, mem.CrashClone(vfs.CrashCloneCfg{}))

@@ -26,8 +26,8 @@ func (l *Log) finishLoop() {
 	}
 }
 
-// publishCommit makes a batch visible, unless its store has failed. After a failure the log does not know whether the batch is
-// on disk, and the next store may already be open with a newer head.
+// publishCommit makes a batch visible, unless its store has failed. After a failure the log does not know whether the batch is on
+// disk. The next store may already be open with a newer head.
 //
 // If the batch was synced, it first notes that the batch is on disk, see acknowledged.go.
 func (l *Log) publishCommit(c *commit) error {
@@ -89,7 +89,7 @@ func (l *Log) syncNow() {
 		return
 	}
 	defer s.release()
-	head := l.Head() // of this store, as nobody replaces it meanwhile
+	head := l.Head() // of this store: it is held, so it cannot be replaced
 	if s.db.Failed() {
 		return
 	}

@@ -47,7 +47,7 @@ func mustFixture(t *testing.T, name string) (f fixture, dir string) {
 	if born := regexp.MustCompile(`born`); born.MatchString(there) { // other file systems have other fingerprints
 		form := regexp.MustCompile(`inode \d+ born \d+\.\d{9}, in inode \d+ born \d+\.\d{9}, machine [0-9a-f]*"\n`)
 		if !form.MatchString(string(mustReadFile(t, identity))) || !form.MatchString(there+"\"\n") {
-			t.Errorf("fingerprints have another form now, %q: logs of the version before would begin a generation", there)
+			t.Errorf("the form of fingerprints has changed, %q: logs of the previous version would begin a generation", there)
 		}
 	}
 	change(t, identity, func(b []byte) []byte {
@@ -65,7 +65,7 @@ func mustReadFile(t *testing.T, name string) []byte {
 	return text
 }
 
-// Generation, positions, ends and keys must be the same, whether the log was closed or killed.
+// TestLogOfThePreviousVersionOpens with the same generation, positions, ends and keys, for logs that were closed and logs that were killed.
 func TestLogOfThePreviousVersionOpens(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"format1/closed", "format1/killed"} {
@@ -98,7 +98,7 @@ func TestLogOfThePreviousVersionOpens(t *testing.T) {
 	}
 }
 
-// check compares what the log answers with what the older version answered.
+// check compares the log's answers with those of the older version.
 func (f *fixture) check(t *testing.T, name string, log *disklog.Log) {
 	t.Helper()
 	var got []eventlog.Record

@@ -26,6 +26,7 @@ func (k *chunk) commit() error {
 		raise(&s.marks.of(topic).trimmed, c.state.trimmed)
 	}
 	k.removeRecords()
+	k.removeEnds()
 	k.set([]byte(metaTrim), k.meta.value())
 	if k.err != nil {
 		for topic := range k.changes { // the cache has their new state, but the store does not
@@ -62,9 +63,6 @@ func (k *chunk) settle(topic string, c *change) {
 	t := k.s.topics.get(topic)
 	if t != nil {
 		t.removed = max(t.removed, c.ord)
-		if c.freed {
-			t.end = 0
-		}
 	}
 	dead, err := k.hasDied(topic, t, removed)
 	if k.fail(err); !dead {
@@ -140,7 +138,7 @@ func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error
 func (k *chunk) forgetTopics() error {
 	dead, size := k.s.deadTopics.Load(), k.s.deadBytes.Load()
 	n := 0
-	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && !k.s.ret.Remembers(dead, size) && n < chunkTopic && !k.full(); ok = k.it.Next() {
+	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && !k.s.ret().Remembers(dead, size) && n < chunkTopic && !k.full(); ok = k.it.Next() {
 		key := append([]byte{}, k.it.Key()...)
 		topic := string(key[9:])
 		k.delete(key)
@@ -172,7 +170,7 @@ func (k *chunk) forgetKeys(l *Log) (done bool, err error) {
 		if !whole || len(line) != len(hash{}) {
 			return true, corrupt("key", "it is cut off")
 		}
-		known := head.keys-use < uint64(k.s.ret.Keys) && head.time-min(time, head.time) <= uint64(k.s.ret.KeyAge.Milliseconds())
+		known := head.keys-use < uint64(k.s.ret().Keys) && head.time-min(time, head.time) <= uint64(k.s.ret().KeyAge.Milliseconds())
 		if known || use > head.keys {
 			break
 		}

@@ -9,8 +9,8 @@ import (
 )
 
 // Gaps are found in three steps of rising cost. First: was anything trimmed after the position? Second: do the marks of the
-// selected topics allow for a loss (see marks)? Third: read the state of each topic, which is usually one key, and one more for
-// each record that the topic trimmed and another topic still has.
+// selected topics allow for a loss (see marks)? Third: read the state of each topic. That is usually one key, and one more for
+// each record that the topic trimmed and another still has.
 
 // start checks the position of a query.
 func start(q *eventlog.Query, head eventlog.Position) error {
@@ -128,7 +128,7 @@ func (v *view) lostByTopic(ctx context.Context, sel *eventlog.Selector, topic st
 	return v.trim.floor, v.it.Error()
 }
 
-// elsewhereLimit is how many records that a topic trimmed and another one still has a Read looks at, from each end.
+// elsewhereLimit limits how many records a Read checks, from each end, of those that a topic trimmed and another topic still has.
 const elsewhereLimit = 2048
 
 // lostByState is lost for a topic with a known state. A record that the topic trimmed and another topic still has is lost to
@@ -184,12 +184,12 @@ func (v *view) readable(ctx context.Context, sel *eventlog.Selector, seq uint64)
 		statuses, err = v.statuses(seq)
 	}
 	if isCorrupt(err) {
-		return false, nil // unreadable for everybody
+		return false, nil // no reader can read it
 	}
 	return err == nil && among(sel, &r, statuses), err
 }
 
-// lostTopics is how many topics under a prefix are checked. If there are more, a gap is reported without knowing.
+// lostTopics is how many topics under a prefix are checked. If there are more, Read reports a gap that may be needless.
 const lostTopics = 1_000_000
 
 // lostByRule is lost for the topics that matchers select.

@@ -54,8 +54,8 @@ func (f *found) cut() {
 	}
 }
 
-// gather returns the numbers of the first limit records after a number that the index has under the selected topics, and the number
-// up to which this is complete. It visits at most walk topics for the selector's matchers.
+// gather searches the index for records of the selected topics after a number. It returns the numbers of the first limit records,
+// and the number up to which they are complete. It visits at most walk topics for the selector's matchers.
 func (v *view) gather(ctx context.Context, sel *eventlog.Selector, after uint64, limit, walk int) ([]uint64, uint64, error) {
 	f := &found{limit: limit, end: v.head}
 	err := v.collect(ctx, sel, f, after, walk)

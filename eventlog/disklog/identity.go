@@ -34,7 +34,11 @@ var (
 	ErrNewFormat = errors.New("a newer version of tidings has written it")
 	ErrNoLog     = errors.New("there is no log in it")
 
-	errCannotRead = errors.New("tidings.json makes no sense")
+	// The directory is open for another role than it has, see Options.Mirror.
+	ErrIsMirror  = errors.New("it mirrors the shared log of a cluster")
+	ErrNotMirror = errors.New("it is the log of a single hub, not a mirror")
+
+	errCannotRead = errors.New("tidings.json is invalid")
 	errNoIdentity = errors.New("it has the files of a store, but no tidings.json")
 )
 
@@ -59,7 +63,7 @@ func accessError(dir string, err error) error {
 	return &DirError{dir, remedy(err) + ", or name another directory", err}
 }
 
-// cannotMake reports whether a directory could not be made because its parent, which is there, takes none.
+// cannotMake reports whether the parent exists and no directory can be created in it.
 func cannotMake(err error) bool {
 	path, ok := errors.AsType[*fs.PathError](err)
 	return ok && path.Op == "mkdir" && errors.Is(err, fs.ErrNotExist)
@@ -89,6 +93,7 @@ type identity struct {
 	About       string `json:"about"`
 	Format      int    `json:"format"`
 	Fingerprint string `json:"fingerprint,omitempty"`
+	Mirror      bool   `json:"mirror,omitempty"`
 }
 
 const about = "An event log of Tidings. Look into it with: tidings log stats DIR. After restoring a copy: tidings log restored DIR."
@@ -98,6 +103,8 @@ type directory struct {
 	fs   vfs.FS
 	name string
 	lock *pebble.Lock
+
+	mirror bool // it is to be opened as a mirror
 }
 
 // real reports whether the directory is on disk rather than in a test's file system.
@@ -138,11 +145,14 @@ func (d *directory) take(restored bool) (same bool, err error) {
 
 // claim is the part of take that needs the lock.
 func (d *directory) claim(restored bool) (same bool, err error) {
-	id, err := readIdentity(d.fs, d.name) // again, because another process may have had it until now
+	id, err := readIdentity(d.fs, d.name) // read again, because another process may have held the lock until now
 	if restored && (errors.Is(err, errCannotRead) || errors.Is(err, errNoIdentity)) {
 		err = nil
 	}
 	if err != nil {
+		return false, err
+	}
+	if err := d.checkRole(id); err != nil {
 		return false, err
 	}
 	if empty := id.Format == 0 && !restored; empty { // from now on a store in this directory is recognised as a log
@@ -151,7 +161,27 @@ func (d *directory) claim(restored bool) (same bool, err error) {
 	if err := checkStore(d.fs, d.name, id); err != nil {
 		return false, err
 	}
+	if d.mirror { // a copy may go on: its numbers come from the shared log
+		return id.Fingerprint != unsettled, nil
+	}
 	return !restored && id.Fingerprint == d.mark(d.fs.PathJoin(d.name, identityFile)), nil
+}
+
+// checkRole returns an error if the directory has another role than it is opened for.
+func (d *directory) checkRole(id identity) error {
+	switch {
+	case id.Format == 0 || id.Mirror == d.mirror:
+		return nil
+	case id.Mirror:
+		return &DirError{
+			d.name, "open it as a part of its cluster, name another directory, or make it the log of a single hub, after which clients with a position get a gap",
+			ErrIsMirror,
+		}
+	}
+	return &DirError{
+		d.name, "name another directory, or make it a mirror, which keeps its records; clients with a position get a gap once the cluster gives them new positions",
+		ErrNotMirror,
+	}
 }
 
 // unsettled is the fingerprint of a directory whose log has no generation yet. It equals no other fingerprint, so that the next
@@ -172,7 +202,7 @@ func (d *directory) settle(same bool) error {
 // writeIdentity writes tidings.json with the fingerprint of the new file itself, which mark returns.
 func (d *directory) writeIdentity(mark func(path string) string) error {
 	return replaceFile(d.fs, d.name, identityFile, func(path string) ([]byte, error) {
-		text, err := json.MarshalIndent(identity{About: about, Format: format, Fingerprint: mark(path)}, "", "  ")
+		text, err := json.MarshalIndent(identity{About: about, Format: format, Fingerprint: mark(path), Mirror: d.mirror}, "", "  ")
 		return append(text, '\n'), err
 	})
 }
@@ -208,8 +238,8 @@ func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	}
 }
 
-// makeDir creates the directory and its parents. As long as there is no log in it, it syncs all parents, because a process that
-// created them may have died before it synced them. Pebble syncs only the direct parent.
+// makeDir creates the directory and its parents. While there is no log in it, makeDir syncs all parents: a process that created
+// them may have died before it synced them. Pebble syncs only the direct parent.
 func makeDir(fsys vfs.FS, dir string) error {
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -293,7 +323,7 @@ func checkRestored(fsys vfs.FS, dir string) error {
 	return err
 }
 
-// haveLog returns why if the store in a directory is not that of a log. It changes nothing.
+// haveLog returns the error why unless the store in a directory is that of a log. It changes nothing.
 func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 	lock, err := lockDir(fsys, dir)
 	if err != nil {
@@ -341,7 +371,7 @@ func onlyIfEmpty(fsys vfs.FS, dir string) error {
 	return nil
 }
 
-// writeOwner records which process has the directory open, for people. The lock is what protects it.
+// writeOwner records which process has the directory open, for people. Only the lock protects the directory.
 func writeOwner(fsys vfs.FS, dir string) error {
 	return replaceFile(fsys, dir, ownerFile, func(string) ([]byte, error) { return fmt.Appendf(nil, "%d\n", os.Getpid()), nil })
 }

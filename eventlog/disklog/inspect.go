@@ -58,6 +58,7 @@ func Inspect(dir string) (_ *Inspector, err error) {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	l := &Log{dir: d.name, fs: d.fs, lock: d.lock, opts: opts}
+	l.rules.Store(opts.Retention)
 	s, err := l.openDB(errInspecting)
 	if err != nil {
 		return nil, errors.Join(openError(d.name, err), d.lock.Close())
@@ -95,7 +96,7 @@ type Stats struct {
 	Dead           int       // dead topics that are remembered
 	Keys           uint64    // idempotency keys that are remembered
 	Holes          []Hole
-	Closed         bool    // nothing was lost: the log was closed, or uses SyncAlways
+	Closed         bool    // no record was lost: the log was closed, or uses SyncAlways
 	Largest        []Topic // the topics with the most bytes, at most ten
 }
 

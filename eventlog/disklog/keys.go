@@ -21,6 +21,8 @@ const (
 	kindKey       = 'k' // hash of topic and key, number → use
 	kindKeyLine   = 'n' // number → time, hash: the keys in the order of use
 	kindID        = 'p' // publisher's ID, seq → nothing
+	kindEnd       = 'z' // topic → the record that ended it
+	kindEndLine   = 'o' // seq, topic → time: the ends in order
 	kindHole      = 'h' // last seq → first seq, reason
 	kindMeta      = 'm' // name → numbers
 )
@@ -34,6 +36,9 @@ const (
 	metaLease      = "mlease" // sequence numbers up to this one may have been used
 
 	metaAcknowledged = "macknowledged" // nothing: the directory has the file acknowledged
+
+	metaState     = "mstate"     // of a mirror: the state of the last Apply
+	metaRetention = "mretention" // of a mirror: the retention of the last SetRetention, as JSON
 )
 
 const (
@@ -64,7 +69,7 @@ func appendName(b []byte, kind byte, name string) []byte {
 func cutName(key []byte) (name string, rest []byte, ok bool) {
 	i := bytes.IndexByte(key, escape)
 	if i >= 0 && i+1 < len(key) && key[i+1] == terminator {
-		return string(key[:i]), key[i+2:], true // almost always
+		return string(key[:i]), key[i+2:], true // the usual case: the name has no escapes
 	}
 	var b []byte
 	for i >= 0 && i+1 < len(key) {
@@ -94,6 +99,12 @@ func topicKey(b []byte, topic string) []byte { return appendName(b, kindTopic, t
 
 func deadKey(b []byte, seq uint64, topic string) []byte {
 	return append(appendSeq(append(b, kindDead), seq), topic...)
+}
+
+func endKey(b []byte, topic string) []byte { return appendName(b, kindEnd, topic) }
+
+func endLineKey(b []byte, seq uint64, topic string) []byte {
+	return append(appendSeq(append(b, kindEndLine), seq), topic...)
 }
 
 // hash is 16 bytes of a SHA-256. Accidental collisions are less likely than hardware failures.
@@ -208,14 +219,15 @@ type headMeta struct {
 	synced  uint64 // the newest number up to which everything was on disk when this was written; 0: not known
 
 	revivedBytes uint64 // 1, plus the eventlog.DeadTopicSize of those in revived; 0: written by a version that did not count
+	ends         uint64 // 1, plus the number of topics ever ended; 0: written by a version without kindEnd
 }
 
 func (m headMeta) value() []byte {
-	return appendNumbers(nil, m.seq, m.time, m.events, m.bytes, m.keys, m.revived, m.synced, m.revivedBytes)
+	return appendNumbers(nil, m.seq, m.time, m.events, m.bytes, m.keys, m.revived, m.synced, m.revivedBytes, m.ends)
 }
 
 func decodeHeadMeta(value []byte) (m headMeta, err error) {
-	if _, ok := cutNumbers(value, &m.seq, &m.time, &m.events, &m.bytes, &m.keys, &m.revived, &m.synced, &m.revivedBytes); !ok {
+	if _, ok := cutNumbers(value, &m.seq, &m.time, &m.events, &m.bytes, &m.keys, &m.revived, &m.synced, &m.revivedBytes, &m.ends); !ok {
 		return m, corrupt("head", "a number is cut off")
 	}
 	return m, nil

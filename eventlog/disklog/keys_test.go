@@ -12,7 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// This test pins the format, so that old logs can be read. If it fails, raise format, or find a way that needs no change.
+// TestFormatOfKeysAndValuesDoesNotChange pins the format, so that old logs stay readable. If it fails, raise format, or find a way without a
+// change.
 func TestFormatOfKeysAndValuesDoesNotChange(t *testing.T) {
 	h := hash{0xaa, 0xbb, 15: 0xff}
 	var b bytes.Buffer
@@ -32,10 +33,13 @@ func TestFormatOfKeysAndValuesDoesNotChange(t *testing.T) {
 		{"key in order", keyLineKey(nil, 7)},
 		{"publisher's id", namedKey(nil, kindID, "urn:1", 258)},
 		{"hole", appendSeq([]byte{kindHole}, 258)},
-		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease, metaAcknowledged}, " "))},
+		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease, metaAcknowledged, metaState, metaRetention}, " "))},
+		{"end", endKey(nil, "news")},
+		{"end in order", endLineKey(nil, 258, "news")},
+		{"end's value", ending{258, 7}.value()},
 		{"entry", entry{entryEnd | entryPlain, 300, 1000}.appendTo(nil)},
 		{"topic state", topicState{3, 2, 1}.value()},
-		{"head", headMeta{1, 2, 3, 4, 5, 6, 7, 8}.value()},
+		{"head", headMeta{1, 2, 3, 4, 5, 6, 7, 8, 9}.value()},
 		{"trim", trimMeta{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}.value()},
 		{"key use", keyUse{seq: 5, time: 6, content: h}.value()},
 		{"hash", hashBytes(sum([]byte("news"), []byte("order-1")))},
@@ -68,7 +72,7 @@ func TestValuesRoundTrip(t *testing.T) {
 	if got, err := decodeTopicState(s.value()); err != nil || got != s {
 		t.Errorf("topic state: got %v, %v, want %v", got, err, s)
 	}
-	h := headMeta{1, 2, 3, 4, 5, 6, 7, 8}
+	h := headMeta{1, 2, 3, 4, 5, 6, 7, 8, 9}
 	if got, err := decodeHeadMeta(h.value()); err != nil || got != h {
 		t.Errorf("head: got %v, %v, want %v", got, err, h)
 	}
@@ -85,12 +89,12 @@ func TestValuesRoundTrip(t *testing.T) {
 	}
 	for _, damaged := range [][]byte{nil, {1}, {1, 0x80}, {1, 1, 0x80}} {
 		if _, err := decodeEntry(damaged); err == nil {
-			t.Errorf("entry % x is taken for one", damaged)
+			t.Errorf("the damaged entry % x decodes without an error", damaged)
 		}
 	}
 }
 
-// Keys must sort by topic, and no key of one topic may be between those of another.
+// FuzzNamesKeepTheirOrder: keys sort by topic, and no key of one topic comes between those of another.
 func FuzzNamesKeepTheirOrder(f *testing.F) {
 	f.Add("a", "a/b", uint64(1), uint64(2))
 	f.Add("a", "a\x00", uint64(math.MaxUint64), uint64(0))
@@ -110,12 +114,12 @@ func FuzzNamesKeepTheirOrder(f *testing.F) {
 		next := appendName(nil, kindIndex, a)
 		next[len(next)-1]++
 		if a < b && bytes.Compare(next, y) > 0 || a > b && bytes.Compare(next, y) < 0 {
-			t.Errorf("the key behind all of %q is on the wrong side of %q", a, b)
+			t.Errorf("the key behind all of %q sorts on the wrong side of %q", a, b)
 		}
 	})
 }
 
-// A damaged key is an error, never a panic.
+// FuzzCutNameTakesAnything: a damaged key is an error, never a panic.
 func FuzzCutNameTakesAnything(f *testing.F) {
 	f.Add([]byte("news\x00\x01"))
 	f.Add([]byte("a\x00\xffb\x00\x01rest"))

@@ -18,8 +18,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// These tests kill processes. Each process is this binary, appends with many clients, and reports the answers. The next process, or the
-// test, opens what it leaves. Clients of a killed process repeat appends without an answer in the next process.
+// These tests kill processes. Each process runs this binary, appends with many clients, and reports the answers. The next process, or the
+// test, opens the log that it leaves. Clients of a killed process repeat the appends without an answer in the next process.
 //
 // TIDINGS_KILLS is the number of processes that each test kills; the default fits a quick run.
 
@@ -43,7 +43,7 @@ func TestKillBetweenSyncsIsAGap(t *testing.T) {
 	kills(t, 6, plan{}, func(k *killer) death { return []death{crashed, lossy}[k.rand.IntN(2)] })
 }
 
-// Here the steps of a life are file system operations, not answers.
+// TestKillWhileOpeningAndClosing kills after file system operations; the other tests kill after answers.
 func TestKillWhileOpeningAndClosing(t *testing.T) {
 	t.Parallel()
 	kills(t, 10, plan{Steps: 3}, func(k *killer) death { return []death{crashed, lossy}[k.rand.IntN(2)] })
@@ -189,7 +189,7 @@ func (k *killer) line(text string) error {
 		return k.opened(words[1])
 	case "stored", "refused":
 	default:
-		return fmt.Errorf("the process came to its own end")
+		return fmt.Errorf("the process ended before it was killed")
 	}
 	var at [2]int
 	for i := range at {

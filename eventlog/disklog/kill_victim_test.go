@@ -20,7 +20,7 @@ import (
 // victimPlan is the environment variable with the plan of a process that will be killed.
 const victimPlan = "TIDINGS_VICTIM"
 
-// plan is what a victim does.
+// plan tells a victim what to do.
 type plan struct {
 	Dir   string
 	Seed  uint64
@@ -119,7 +119,7 @@ func cause(err error) string {
 	return fmt.Sprintf("otherwise %q", err)
 }
 
-// report writes a line in one write. If nobody reads it any more, that ends the process.
+// report writes a line in one write. If the parent process no longer reads, the write ends this process.
 func report(format string, args ...any) {
 	if _, err := fmt.Fprintf(os.Stdout, format+"\n", args...); err != nil {
 		os.Exit(1)

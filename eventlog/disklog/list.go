@@ -16,6 +16,9 @@ func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limi
 		return nil, err
 	}
 	defer s.release()
+	if err := l.begun(); err != nil {
+		return nil, err
+	}
 	v, err := s.view(l.Head().Seq)
 	if err != nil {
 		return nil, err
@@ -50,9 +53,15 @@ func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limi
 		if err != nil {
 			return nil, err
 		}
-		topics = append(topics, eventlog.TopicInfo{
-			Name: name, Events: int64(last.ord - first.ord + 1), Last: seqOf(v.it.Key()), Ended: last.flags&entryEnd != 0,
-		})
+		t := eventlog.TopicInfo{Name: name, Events: int64(last.ord - first.ord + 1), Last: seqOf(v.it.Key())}
+		if last.flags&entryEnd != 0 { // no record follows as long as the end holds
+			end, err := s.ends(name, v.head, l.opts.Now())
+			if err != nil {
+				return nil, err
+			}
+			t.Ended = end != 0
+		}
+		topics = append(topics, t)
 	}
 	return topics, v.it.Error()
 }

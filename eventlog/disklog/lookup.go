@@ -15,6 +15,9 @@ func (l *Log) Lookup(ctx context.Context, id string) (eventlog.Position, bool, e
 		return eventlog.Position{}, false, err
 	}
 	defer s.release()
+	if err := l.begun(); err != nil {
+		return eventlog.Position{}, false, err
+	}
 	v, err := s.view(l.Head().Seq)
 	if err != nil {
 		return eventlog.Position{}, false, err

@@ -3,31 +3,101 @@ package disklog
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// AppendAt implements eventlog.Mirror.
-func (l *Log) AppendAt(ctx context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
-	if err := eventlog.CheckBatch(records); err != nil {
+// Apply implements eventlog.Mirror.
+//
+// All batches of a call are one batch of the store, whatever their size. With [SyncInterval], the default of a mirror, Apply returns before
+// it is on disk.
+func (l *Log) Apply(ctx context.Context, batches []eventlog.Batch, state []byte) ([]eventlog.Outcome, error) {
+	if err := l.follows(); err != nil {
 		return nil, err
 	}
-	if err := eventlog.CheckPlaced(0, records); err != nil { // the committer checks that they are above the head
+	if err := eventlog.CheckApply(0, batches, state); err != nil { // the committer checks that they are above the head
 		return nil, err
 	}
-	if len(records) == 0 {
-		return nil, l.closedError()
+	g := &given{batches: slices.Clone(batches), state: slices.Clone(state)}
+	for i := range batches {
+		part, refused := &request{}, eventlog.CheckBatch(batches[i].Records)
+		if refused == nil {
+			part = prepare(detach(batches[i].Records))
+		}
+		part.err = refused
+		g.parts = append(g.parts, part)
 	}
-	r := prepare(detach(records))
-	r.given = true
-	return l.wait(ctx, r)
+	if _, err := l.wait(ctx, &request{given: g, done: make(chan struct{})}); err != nil {
+		return nil, err
+	}
+	outcomes := make([]eventlog.Outcome, len(batches))
+	for i, part := range g.parts {
+		outcomes[i] = eventlog.Outcome{Receipts: part.receipts, Err: part.err}
+	}
+	return outcomes, nil
 }
 
-// checkGiven returns an error if the records of a request are not above the head.
-func (c *commit) checkGiven(r *request) error {
-	return eventlog.CheckPlaced(c.store.head.seq, r.records[:1])
+// follows returns an error if the log takes nothing from a shared log.
+func (l *Log) follows() error {
+	switch {
+	case !l.opts.Mirror:
+		return errors.Join(l.closedError(), eventlog.ErrNotMirror)
+	case l.queue.isClosed():
+		return eventlog.ErrClosed
+	}
+	return l.begun()
+}
+
+// begun returns an error if the log is a mirror without a generation.
+func (l *Log) begun() error {
+	if l.Head().Gen == "" {
+		return eventlog.ErrNoGeneration
+	}
+	return nil
+}
+
+// apply decides on the batches of a request of Apply, and adds what they store to the commit.
+func (c *commit) apply(r *request) error {
+	s, g := c.store, r.given
+	if r.err = eventlog.CheckApply(s.head.seq, g.batches, g.state); r.err != nil {
+		return nil
+	}
+	for i := range g.batches {
+		b, part := &g.batches[i], g.parts[i]
+		c.now = max(s.head.time, uint64(b.Time.UnixMilli()))
+		last := max(s.head.seq, b.First+uint64(len(b.Records))-1)
+		if part.err == nil {
+			s.head.seq = b.First - 1
+			refused, err := c.add(part)
+			if _, decided := errors.AsType[*eventlog.RecordError](refused); refused != nil && !decided {
+				err = errors.Join(err, refused) // other mirrors can read what this one cannot
+			}
+			if err != nil {
+				return err
+			}
+			part.err = refused
+		}
+		s.head.seq = last
+	}
+	c.applied = true
+	return c.batch.Set([]byte(metaState), g.state, nil)
+}
+
+// State implements eventlog.Mirror.
+func (l *Log) State(ctx context.Context) ([]byte, error) {
+	if !l.opts.Mirror {
+		return nil, errors.Join(l.closedError(), eventlog.ErrNotMirror)
+	}
+	s, err := l.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	state, err := s.get([]byte(metaState))
+	return state, typed(err)
 }
 
 // Skip implements eventlog.Mirror.
@@ -44,6 +114,9 @@ func (l *Log) skip(to uint64, reason eventlog.Reason) error {
 	defer s.release()
 	l.turn.Lock()
 	defer l.turn.Unlock()
+	if s.gen == "" {
+		return eventlog.ErrNoGeneration
+	}
 	if err := eventlog.CheckSkip(s.head.seq, to, reason); err != nil {
 		return err
 	}
@@ -64,7 +137,7 @@ func (s *store) skip(h hole) error {
 		s.head.seq = h.to
 		holes, err = s.addHole(b, h)
 		err = errors.Join(err, b.Set([]byte(metaHead), s.head.value(), nil))
-		if s.lease < s.head.seq {
+		if s.lease < s.head.seq && !s.mirror {
 			s.lease = s.head.seq
 			err = errors.Join(err, b.Set([]byte(metaLease), appendNumbers(nil, s.lease), nil))
 		}

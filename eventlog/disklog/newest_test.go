@@ -26,7 +26,7 @@ func openNew(t *testing.T) *Log {
 	return l
 }
 
-// Records from memory must equal those from disk, and memory is limited.
+// TestNewestRecordsComeFromMemory: they equal the records from disk, and memory is limited.
 func TestNewestRecordsComeFromMemory(t *testing.T) {
 	t.Parallel()
 	l := openNew(t)
@@ -62,7 +62,7 @@ func TestNewestRecordsComeFromMemory(t *testing.T) {
 		t.Errorf("from disk (-) and from memory (+):\n%s", diff)
 	}
 	if _, ok := recent(n / 2); ok {
-		t.Error("what was forgotten is still there")
+		t.Error("a forgotten record is still in memory")
 	}
 	appendOne("more", "small")
 	if fast, ok := recent(n); !ok || len(fast) != 1 {
@@ -77,7 +77,7 @@ func TestNewestRecordsComeFromMemory(t *testing.T) {
 	}
 }
 
-// The limit must also hold when most records are duplicates.
+// TestNewestRecordsTakeLimitedMemory: the limit holds even if most records are duplicates.
 func TestNewestRecordsTakeLimitedMemory(t *testing.T) {
 	t.Parallel()
 	l := openNew(t)

@@ -3,6 +3,7 @@ package disklog
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"sync"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -11,7 +12,7 @@ import (
 // request is a call that waits for the committer.
 type request struct {
 	records []eventlog.Record
-	given   bool // the records bring their own positions: AppendAt
+	given   *given // not nil for Apply, which has no records outside of its batches
 
 	// Prepared by the caller's goroutine: encoded values of kindEvent with space for the time, the end of each, and the hashes of
 	// keys and contents.
@@ -25,6 +26,24 @@ type request struct {
 	receipts []eventlog.Receipt
 	err      error
 	done     chan struct{}
+}
+
+// given is what a request of Apply brings. It is committed as a whole.
+type given struct {
+	batches []eventlog.Batch
+	parts   []*request // the prepared records of each batch; err is set if they are invalid
+	state   []byte
+}
+
+// size returns the number of records and of encoded bytes.
+func (r *request) size() (records, bytes int) {
+	if r.given == nil {
+		return len(r.records), len(r.values)
+	}
+	for _, part := range r.given.parts {
+		records, bytes = records+len(part.records), bytes+len(part.values)
+	}
+	return records, bytes
 }
 
 type preparedKey struct{ key, content hash }
@@ -143,6 +162,9 @@ func (l *Log) inTurn(ctx context.Context, f func() error) error {
 
 // Append implements eventlog.Log.
 func (l *Log) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
+	if l.opts.Mirror {
+		return nil, errors.Join(l.closedError(), eventlog.ErrMirror)
+	}
 	if err := eventlog.CheckBatch(records); err != nil {
 		return nil, err
 	}

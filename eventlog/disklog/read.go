@@ -14,6 +14,12 @@ func (l *Log) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, erro
 		return eventlog.Answer{}, err
 	}
 	defer s.release()
+	if err := l.begun(); err != nil {
+		if q.After.IsZero() {
+			err = nil
+		}
+		return eventlog.Answer{}, err
+	}
 	answer, err := s.read(ctx, q.WithDefaults(), l.Head())
 	return answer, typed(err)
 }
@@ -41,7 +47,7 @@ func (s *store) read(ctx context.Context, q eventlog.Query, head eventlog.Positi
 	return v.read(ctx, &q, from)
 }
 
-// quiet reports whether nothing is there to read and nothing is missing, without reading from the store.
+// quiet reports, without reading from the store, whether there is no record to read and none is missing.
 func (s *store) quiet(q *eventlog.Query) bool {
 	told := max(q.After.Seq, q.Told)
 	if to, _ := s.hole(told); to != 0 || s.mayMiss(&q.Selector, told) {
@@ -212,7 +218,7 @@ func (a *answer) run(seqs []uint64) span {
 	return s
 }
 
-// scan reads at most so many records one by one.
+// scan reads at most most records, one by one.
 func (a *answer) scan(ctx context.Context, most int) error {
 	bytes := 0
 	ev := a.events(ctx)
@@ -244,7 +250,7 @@ func (a *answer) scan(ctx context.Context, most int) error {
 	return nil
 }
 
-// look adds the record at which a scan stands, if it is selected. It returns false if it does not fit or cannot be read.
+// look adds the current record of a scan if it is selected. It returns false if it does not fit or cannot be read.
 func (a *answer) look(ev *events) (more bool, err error) {
 	sel := &a.q.Selector
 	all := sel.All()

@@ -11,8 +11,11 @@ import (
 
 // failed is called when the store's writes fail, by the goroutine that met the error, which may hold Pebble's locks.
 func (l *Log) failed(err error) {
-	l.opts.Logger.Error("the log cannot be written; it accepts no records until it has recovered",
-		"dir", l.dir, "err", err.Error(), "remedy", remedy(err))
+	now := "it accepts no records until it has recovered"
+	if l.opts.Mirror {
+		now = "it is closed, because the shared log has everything; open it again"
+	}
+	l.opts.Logger.Error("the log cannot be written; "+now, "dir", l.dir, "err", err.Error(), "remedy", remedy(err))
 	select {
 	case l.broken <- struct{}{}:
 	default:
@@ -72,12 +75,16 @@ const (
 	recoverMost  = 10 * time.Second
 )
 
-// recoverLoop opens a failed store again, with growing pauses. Until the disk accepts writes, the failed store stays open for reads.
+// recoverLoop opens a failed store again, with growing pauses, and closes a mirror. Until the disk accepts writes, the failed store stays open for reads.
 func (l *Log) recoverLoop() {
 	for {
 		select {
 		case <-l.broken:
 		case <-l.closing:
+			return
+		}
+		if l.opts.Mirror {
+			go func() { _ = l.Close() }() // which waits for this loop; the owner gets the error from its own Close
 			return
 		}
 		for pause := recoverFirst; l.isBroken(); pause = min(2*pause, recoverMost) {
@@ -151,7 +158,7 @@ func (l *Log) openToRead(why error) *store {
 	return s
 }
 
-// loadToRead reads what is kept in memory, and writes nothing. Records that readers have seen and that are gone become a hole.
+// loadToRead loads the state that the log keeps in memory, and writes nothing. Lost records that readers have seen become a hole.
 func (s *store) loadToRead(head eventlog.Position) error {
 	if err := errors.Join(s.whole(), s.loadMeta()); err != nil {
 		return err

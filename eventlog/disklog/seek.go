@@ -19,6 +19,9 @@ func (l *Log) Seek(ctx context.Context, sel eventlog.Selector, from eventlog.Sta
 		return eventlog.Query{}, err
 	}
 	defer s.release()
+	if err := l.begun(); err != nil {
+		return eventlog.Query{}, err
+	}
 	v, err := s.view(l.Head().Seq)
 	if err != nil {
 		return eventlog.Query{}, err
@@ -172,7 +175,7 @@ func (w *wanted) gather(ctx context.Context, walk int) error {
 	return nil
 }
 
-// scan searches at most so many records backwards, one by one.
+// scan searches at most most records backwards, one by one.
 func (w *wanted) scan(ctx context.Context, most int) error {
 	ev := w.events(ctx)
 	for ok := ev.seekLT(w.at); ok; ok = ev.next() {

@@ -18,13 +18,14 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// store is an open Pebble store, with what is kept in memory about its content. After a failure a Log opens another one.
+// store is an open Pebble store, with the state that the log keeps in memory. After a failure a Log opens another one.
 type store struct {
 	db     *guard.DB
 	damage damage
 	gen    string
-	fresh  bool // the store had no generation yet when it was opened
-	ret    *eventlog.Retention
+	mirror bool
+	fresh  bool                                // the store had no generation yet when it was opened
+	rules  *atomic.Pointer[eventlog.Retention] // of the log, with defaults
 	marks  *marks
 
 	acknowledged acknowledged
@@ -36,6 +37,7 @@ type store struct {
 
 	// Used by the trimmer only.
 	examined map[time.Duration]uint64 // by age, 0 for the total limits: everything before it was examined
+	ended    map[time.Duration]uint64 // by Rule.EndAge: the ends of all records before it were examined
 	swept    bool                     // all topics were examined since the store was opened
 	unread   unread
 
@@ -51,8 +53,9 @@ type store struct {
 	holes  atomic.Pointer[[]hole]   // in order
 	losses *losses
 	newest newest
-	events atomic.Int64 // number of existing records
-	bytes  atomic.Int64 // their size
+	time   atomic.Uint64 // of the newest record, which may not be visible yet; Unix milliseconds
+	events atomic.Int64  // number of existing records
+	bytes  atomic.Int64  // their size
 
 	deadTopics atomic.Int64 // number of dead topics that are remembered
 	deadBytes  atomic.Int64 // their eventlog.DeadTopicSize
@@ -80,7 +83,7 @@ func (o *Options) tuning() pebble.Options {
 		L0CompactionThreshold: 4,
 		LBaseMaxBytes:         256 << 20,
 		MaxOpenFiles:          o.Files,
-		BytesPerSync:          1 << 20, // flushes reach the disk bit by bit and do not delay the sync of the write-ahead log
+		BytesPerSync:          1 << 20, // flushes reach the disk in small parts and do not delay the sync of the write-ahead log
 
 		BlockPropertyCollectors: []func() pebble.BlockPropertyCollector{collectRanges},
 	}
@@ -96,9 +99,13 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 	if err != nil {
 		return nil, openError(l.dir, err)
 	}
-	proven := proofs{closed: readClosing(l.fs, l.dir).head}
-	if proven.acknowledged, err = readAcknowledged(l.fs, l.dir); err == nil {
-		err = s.load(newGeneration, proven)
+	if l.opts.Mirror {
+		err = s.loadMirror()
+	} else {
+		proven := proofs{closed: readClosing(l.fs, l.dir).head}
+		if proven.acknowledged, err = readAcknowledged(l.fs, l.dir); err == nil {
+			err = s.load(newGeneration, proven)
+		}
 	}
 	if err = errors.Join(err, s.db.Err()); err != nil {
 		return nil, errors.Join(openError(l.dir, err), s.close())
@@ -111,11 +118,13 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 func (l *Log) openDB(readOnly error) (*store, error) {
 	s := &store{
 		damage: damage{log: l.opts.Logger, dir: l.dir},
-		ret:    l.opts.Retention,
+		rules:  &l.rules,
+		mirror: l.opts.Mirror,
 
 		losses:     new(losses),
 		chunkBytes: l.opts.chunkBytes,
 		examined:   make(map[time.Duration]uint64),
+		ended:      make(map[time.Duration]uint64),
 	}
 	db, err := guard.Open(l.dir, &guard.Options{
 		FS:       l.fs,
@@ -132,11 +141,11 @@ func (l *Log) openDB(readOnly error) (*store, error) {
 		return nil, err
 	}
 	s.db = db
-	s.acknowledged.fs, s.acknowledged.dir = db.FS(), l.dir
+	s.acknowledged.fs, s.acknowledged.dir, s.acknowledged.none = db.FS(), l.dir, l.opts.Mirror
 	return s, nil
 }
 
-// progress decodes what a batch of the committer says about acknowledged records, for [guard.Options].
+// progress decodes which records a batch of the committer reports as acknowledged, for [guard.Options].
 func progress(key, value []byte) (guard.Progress, bool) {
 	switch string(key) {
 	case metaGeneration:
@@ -158,7 +167,7 @@ func openError(dir string, err error) error {
 	return &DirError{dir, "restore the directory from a copy, then run: tidings log restored " + dir, asDamage(err)}
 }
 
-// load reads what is kept in memory, and writes what must be on disk before the first append.
+// load reads the state that the log keeps in memory, and writes what must be on disk before the first append.
 func (s *store) load(newGeneration bool, proven proofs) error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err != nil {
@@ -178,7 +187,7 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 	newGeneration, lost := s.loseProven(proven, newGeneration)
 	if noProof := proven == (proofs{}); s.noted && noProof && !newGeneration {
 		newGeneration, lost = true, true
-		s.damage.log.Error("the file "+acknowledgedFile+" of the log is missing or damaged, so that nobody knows whether acknowledged records are missing; "+
+		s.damage.log.Error("the file "+acknowledgedFile+" of the log is missing or damaged, so that acknowledged records may be missing unnoticed;  "+
 			"the log begins a new generation, and readers that resume get a gap; check the disk, and restore the log from a backup if the records matter",
 			"dir", s.damage.dir, "head", s.position().String())
 	}
@@ -194,6 +203,9 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 	}
 	s.marks = newMarks(max(s.head.seq, s.lease), s.trim.Load().trimmed)
 	s.topics.init()
+	if err := s.buildEnds(); err != nil {
+		return err
+	}
 	err = s.apply(func(b *pebble.Batch) error {
 		if s.lease > s.head.seq {
 			// The store was not closed. Readers may have seen records up to the lease that are gone now.
@@ -209,7 +221,11 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 		s.head.synced = 0
 		if newGeneration {
 			s.noted = true
-			if err := b.Set([]byte(metaAcknowledged), nil, nil); err != nil {
+			err := errors.Join(
+				b.Set([]byte(metaAcknowledged), nil, nil),
+				b.Delete([]byte(metaState), nil), // if it was a mirror
+				b.Delete([]byte(metaRetention), nil))
+			if err != nil {
 				return err
 			}
 		}
@@ -304,9 +320,13 @@ func (s *store) loadMeta() error {
 	return err
 }
 
-// setCounts sets the counters in memory to what the store says.
+// ret returns the retention rules.
+func (s *store) ret() *eventlog.Retention { return s.rules.Load() }
+
+// setCounts sets the counters in memory to those of the store.
 func (s *store) setCounts() {
 	t := s.trim.Load()
+	s.time.Store(s.head.time)
 	s.events.Store(int64(s.head.events - t.events))
 	s.bytes.Store(int64(s.head.bytes - t.bytes))
 	s.deadTopics.Store(int64(t.died - s.head.revived))
@@ -367,8 +387,8 @@ func setHole(b *pebble.Batch, h hole) error {
 
 // get returns a copy of a value, nil if there is none.
 //
-// Pebble's Get uses the filters of tables. It meets only damage in the key's own block or in a filter, but a damaged filter is large,
-// and slow to read (see package guard). So once damage was found, get tries without filters first.
+// Pebble's Get uses the filters of tables. It meets only damage in the key's own block or in a filter. But a damaged filter is
+// large and slow to read (see package guard). So once damage was found, get tries without filters first.
 func (s *store) get(key []byte) ([]byte, error) {
 	if s.damage.found.Load() {
 		if value, err := s.seek(key); !isCorrupt(err) {

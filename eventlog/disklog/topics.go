@@ -14,7 +14,7 @@ type topicInfo struct {
 	last    uint64 // the newest record, if there is one
 	ord     uint64 // its number within the topic
 	removed uint64 // records up to this number within the topic were removed by rule
-	end     uint64 // the record that ended the topic; 0: none
+	end     ending // of the topic, if it has ever ended
 	dead    uint64 // the topic's last record, if it is dead; 0: it is not
 	known   bool   // the log has records of it, or remembers that it had
 }
@@ -60,7 +60,7 @@ func (c *commit) topic(name string) (*topicInfo, error) {
 	if t := s.topics.get(name); t != nil {
 		return t, nil
 	}
-	t := &topicInfo{rule: s.ret.Rule(name)}
+	t := &topicInfo{rule: s.ret().Rule(name)}
 	it, err := c.iter()
 	if err != nil {
 		return nil, err
@@ -84,8 +84,19 @@ func (c *commit) topic(name string) (*topicInfo, error) {
 			t.dead = state.last
 		}
 	}
+	if t.end, err = s.end(&c.key, name); err != nil {
+		return nil, err
+	}
 	s.topics.put(name, t)
 	return t, nil
+}
+
+// ended returns the number of the record that ended the topic for a record of this time, or 0.
+func (t *topicInfo) ended(at uint64) uint64 {
+	if t.end.seq != 0 && t.end.holds(t.rule, at) {
+		return t.end.seq
+	}
+	return 0
 }
 
 // loadEntries reads the topic's first and last index entries. first is the key before all of them; its first prefix bytes are the topic.
@@ -102,9 +113,6 @@ func (t *topicInfo) loadEntries(it *pebble.Iterator, first []byte, prefix int) e
 		return err
 	}
 	t.known, t.last, t.ord = true, seqOf(it.Key()), newest.ord
-	if newest.flags&entryEnd != 0 {
-		t.end = t.last
-	}
 	if t.rule.Count+t.rule.Latest == 0 {
 		return nil // the number of records is not needed
 	}

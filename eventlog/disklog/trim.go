@@ -126,7 +126,7 @@ func (l *Log) trimPass(ctx context.Context, everything bool) error {
 		func(ctx context.Context) error { return l.sweepOnce(ctx, everything) },
 		func(ctx context.Context) error { return l.trimTopics(ctx, l.trim.takeTopics()) },
 		l.trimAges,
-		l.trimTotal, l.forgetKeys, l.forgetTopics,
+		l.trimTotal, l.forgetKeys, l.forgetEnds, l.forgetTopics,
 	}
 	var damage error
 	for _, step := range steps {
@@ -199,7 +199,7 @@ func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error
 // trimAges trims what is older than its rule allows. For each age, it continues where it stopped last.
 func (l *Log) trimAges(ctx context.Context) error {
 	ages := make(map[time.Duration]bool)
-	for _, rule := range l.opts.Retention.Rules {
+	for _, rule := range l.rules.Load().Rules {
 		if rule.Age > 0 {
 			ages[rule.Age] = true
 		}
@@ -225,7 +225,7 @@ func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, er
 		if uint64(r.Time.UnixMilli()) >= before {
 			return false
 		}
-		k.drop(r, func(topic string) bool { return k.s.ret.Rule(topic).Age == age }, trimmed)
+		k.drop(r, func(topic string) bool { return k.s.ret().Rule(topic).Age == age }, trimmed)
 		return true
 	})
 	k.written = func() { k.s.examined[age] = w.at }
@@ -234,7 +234,7 @@ func (l *Log) trimAge(k *chunk, age time.Duration, before uint64) (done bool, er
 
 // trimTotal removes the oldest records, except those of reserved topics, until the limits of the whole log hold.
 func (l *Log) trimTotal(ctx context.Context) error {
-	most := l.opts.Retention
+	most := l.rules.Load()
 	const total = 0 // key of examined
 	return l.chunks(ctx, func(k *chunk) (bool, error) {
 		if err := k.s.recount(ctx); err != nil {
@@ -261,7 +261,7 @@ func (l *Log) trimTotal(ctx context.Context) error {
 
 // overfull reports whether the log exceeds its limits by so much that a pass should start now.
 func (s *store) overfull() bool {
-	most, mostBytes := s.ret.Events, s.ret.Bytes
+	most, mostBytes := s.ret().Events, s.ret().Bytes
 	events, bytes := s.count()
 	return most > 0 && events-most > most/16+chunkRecords || mostBytes > 0 && bytes-mostBytes > mostBytes/16+commitBytes
 }
@@ -289,7 +289,7 @@ func (l *Log) sweep(ctx context.Context) error {
 }
 
 func (l *Log) countsAny() bool {
-	for _, rule := range l.opts.Retention.Rules {
+	for _, rule := range l.rules.Load().Rules {
 		if rule.Count+rule.Latest > 0 {
 			return true
 		}
@@ -346,7 +346,7 @@ func (l *Log) forgetTopics(ctx context.Context) error {
 func (l *Log) forgetSome(s *store) (done bool, err error) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	if s.ret.Remembers(s.deadTopics.Load(), s.deadBytes.Load()) || s.db.Failed() {
+	if s.ret().Remembers(s.deadTopics.Load(), s.deadBytes.Load()) || s.db.Failed() {
 		return true, nil
 	}
 	k, err := newChunk(s, math.MaxUint64)

@@ -3,7 +3,7 @@ package disklog
 import (
 	"context"
 	"errors"
-	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -19,9 +19,6 @@ import (
 // If records to be dropped are damaged, it fails with [eventlog.ErrCorrupt] and changes nothing. With after 0 it drops everything
 // without reading, and works in spite of damage.
 func (l *Log) SetGeneration(ctx context.Context, gen string, after uint64) error {
-	if !eventlog.ValidGeneration(gen) {
-		return &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is not 5 or 6 characters a-z0-9"}
-	}
 	return typed(l.inTurn(ctx, func() error { return l.setGeneration(gen, after) }))
 }
 
@@ -30,7 +27,11 @@ func (l *Log) setGeneration(gen string, after uint64) error {
 	if err != nil {
 		return err // checked before other calls have to wait
 	}
+	repeated, err := eventlog.CheckGeneration(s.position(), gen, after) // the committer, which calls this, alone changes the position
 	s.release()
+	if repeated || err != nil {
+		return err
+	}
 	if s = l.take(); s == nil {
 		err := l.why
 		l.put(nil, err)
@@ -61,12 +62,6 @@ func (s *store) setGeneration(gen string, after uint64) (begun bool, err error) 
 	switch {
 	case s.db.Failed():
 		return false, refused(s.db.Err())
-	case after > s.head.seq:
-		return false, &eventlog.InvalidError{
-			What: "sequence number", Value: fmt.Sprint(after), Reason: fmt.Sprintf("the head is only at %d", s.head.seq),
-		}
-	case gen == s.gen && after < s.head.seq:
-		return false, &eventlog.InvalidError{What: "generation", Value: gen, Reason: "it is the current one, in which numbers must not be used twice"}
 	case after == 0:
 		return true, errors.Join(s.forgetAcknowledged(), s.clear(gen))
 	}
@@ -102,18 +97,18 @@ func (s *store) resume() error {
 	var after uint64
 	gen, ok := cutNumbers(value, &after)
 	if !ok || !eventlog.ValidGeneration(string(gen)) {
-		return corrupt("mark of a cut", "it makes no sense")
+		return corrupt("mark of a cut", "its value is invalid")
 	}
 	return s.cut(string(gen), after, true)
 }
 
 // clear removes everything in one small batch.
 func (s *store) clear(gen string) error {
-	head, meta := headMeta{time: s.head.time, revivedBytes: 1}, trimMeta{diedBytes: 1}
+	head, meta := headMeta{time: s.head.time, revivedBytes: 1, ends: 1}, trimMeta{diedBytes: 1}
 	err := s.apply(func(b *pebble.Batch) error {
 		var errs []error
 		for _, kind := range []byte{
-			kindEvent, kindIndex, kindElsewhere, kindStatus, kindTopic, kindDead, kindKey, kindKeyLine, kindID, kindHole,
+			kindEvent, kindIndex, kindElsewhere, kindStatus, kindTopic, kindDead, kindKey, kindKeyLine, kindID, kindHole, kindEnd, kindEndLine,
 		} {
 			errs = append(errs, b.DeleteRange([]byte{kind}, []byte{kind + 1}, nil))
 		}
@@ -146,7 +141,9 @@ func (s *store) become(gen string, head headMeta, meta trimMeta, holes []hole) {
 	s.losses = new(losses)
 	s.newest.forget()
 	s.damage.forget()
-	for age, at := range s.examined {
-		s.examined[age] = min(at, head.seq+1)
+	for _, examined := range []map[time.Duration]uint64{s.examined, s.ended} {
+		for age, at := range examined {
+			examined[age] = min(at, head.seq+1)
+		}
 	}
 }

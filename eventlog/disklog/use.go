@@ -6,9 +6,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Calls hold the store while they use it. To replace the store, take waits until no call holds it; new calls then wait until put, or
-// until their context ends. The store counts its users instead of using a read-write lock, because a lock blocks new readers while a
-// writer waits, even after their context has ended.
+// Calls hold the store while they use it. To replace the store, take waits until no call holds it; new calls then wait until put,
+// or until their context ends. The store counts its users. A read-write lock would block new readers while a writer waits, even
+// after their context has ended.
 
 // use returns the store for a public call. The caller must call release.
 func (l *Log) use(ctx context.Context) (*store, error) {
@@ -47,7 +47,7 @@ func (l *Log) hold(ctx context.Context) (*store, error) {
 // release ends a use or hold.
 func (s *store) release() { s.users.Done() }
 
-// take takes the store away once nobody holds it. It returns nil if there is none. Other calls of take wait until put.
+// take waits until no call holds the store, and takes it away. It returns nil if there is none. Other calls of take wait until put.
 func (l *Log) take() *store {
 	l.taken.Lock()
 	l.mu.Lock()

@@ -24,10 +24,10 @@ var closing = []test{
 			"Append":         func() error { _, err := b.log.Append(b.Context(), []eventlog.Record{event("a")}); return err },
 			"Append nothing": func() error { _, err := b.log.Append(b.Context(), nil); return err },
 			"Read":           func() error { _, err := b.log.Read(b.Context(), b.after(0, one("a"))); return err },
+			"End":            func() error { _, err := b.log.End(b.Context(), "a"); return err },
 			"Seek":           func() error { _, err := b.log.Seek(b.Context(), one("a"), eventlog.Start{Last: 1}); return err },
 		}
 		if m, ok := b.log.(eventlog.Mirror); ok {
-			calls["AppendAt"] = func() error { _, err := m.AppendAt(b.Context(), []eventlog.Record{b.record(9, "a")}); return err }
 			calls["Skip"] = func() error { return m.Skip(b.Context(), 99, eventlog.Rollback) }
 			calls["SetGeneration"] = func() error { return m.SetGeneration(b.Context(), "other", 1) }
 		}

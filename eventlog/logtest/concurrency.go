@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// crowd is a log under concurrent appends and reads.
-type crowd struct {
+// stress is a log under concurrent appends and reads.
+type stress struct {
 	*bench
 	appenders, batches int
 
@@ -22,9 +22,9 @@ type crowd struct {
 	done     chan struct{}              // closed after the last append
 }
 
-// crowd appends from several goroutines while readers run, until the readers have read everything.
-func (b *bench) crowd(appenders, batches int, readers ...func(*crowd)) *crowd {
-	c := &crowd{bench: b, appenders: appenders, batches: batches, appended: make(map[uint64]eventlog.Record), done: make(chan struct{})}
+// stress appends from several goroutines while readers run, until the readers have read everything.
+func (b *bench) stress(appenders, batches int, readers ...func(*stress)) *stress {
+	c := &stress{bench: b, appenders: appenders, batches: batches, appended: make(map[uint64]eventlog.Record), done: make(chan struct{})}
 	var reading, writing sync.WaitGroup
 	for _, reader := range readers {
 		reading.Go(func() { reader(c) })
@@ -39,7 +39,7 @@ func (b *bench) crowd(appenders, batches int, readers ...func(*crowd)) *crowd {
 }
 
 // appendBatches appends as one of several goroutines. The numbers of a batch must be consecutive and above the head before it.
-func (c *crowd) appendBatches(g int) {
+func (c *stress) appendBatches(g int) {
 	for i := range c.batches {
 		batch := make([]eventlog.Record, 1+(g+i)%3)
 		for j := range batch {
@@ -71,7 +71,7 @@ func (c *crowd) appendBatches(g int) {
 
 // tail reads from the beginning until nothing is appended any more and it has reached the head. It returns the records, and the
 // numbers that gaps covered.
-func (c *crowd) tail(q eventlog.Query) (records []eventlog.Record, lost map[uint64]bool) {
+func (c *stress) tail(q eventlog.Query) (records []eventlog.Record, lost map[uint64]bool) {
 	lost = make(map[uint64]bool)
 	for last := false; ; {
 		a, err := c.log.Read(c.Context(), q)
@@ -102,7 +102,7 @@ func (c *crowd) tail(q eventlog.Query) (records []eventlog.Record, lost map[uint
 }
 
 // complete reports selected records that were appended and are neither among the records nor covered by a gap.
-func (c *crowd) complete(what string, records []eventlog.Record, lost map[uint64]bool, selected func(*eventlog.Record) bool) {
+func (c *stress) complete(what string, records []eventlog.Record, lost map[uint64]bool, selected func(*eventlog.Record) bool) {
 	if !slices.IsSortedFunc(records, func(a, b eventlog.Record) int { return int(a.Seq) - int(b.Seq) }) {
 		c.Errorf("%s: not in order", what)
 	}
@@ -129,8 +129,8 @@ func (c *crowd) complete(what string, records []eventlog.Record, lost map[uint64
 }
 
 // follow is a reader that checks at the end that it has seen everything.
-func follow(name string, s eventlog.Selector, limit int, out *[]eventlog.Record) func(*crowd) {
-	return func(c *crowd) {
+func follow(name string, s eventlog.Selector, limit int, out *[]eventlog.Record) func(*stress) {
+	return func(c *stress) {
 		records, lost := c.tail(eventlog.Query{Selector: s, Limit: limit})
 		<-c.done
 		c.mu.Lock()
@@ -146,7 +146,7 @@ var concurrency = []test{
 	{"AppendsAreLinearizableAndEveryReaderSeesTheSameOrder", func(b *bench) {
 		b.open(everything())
 		var x, y []eventlog.Record
-		b.crowd(8, 60,
+		b.stress(8, 60,
 			follow("everything", eventlog.Everything(), 0, &x), follow("all", one("all"), 7, &y),
 			follow("one of them", one("g/3"), 0, nil), follow("a pattern", matching("g/*"), 5, nil), follow("two", eventlog.Topics("g/1", "g/2"), 1, nil))
 		b.equal("the order of two readers", numbersOf(x), numbersOf(y))
@@ -155,7 +155,7 @@ var concurrency = []test{
 		r := keep(rule("g/0", eventlog.Rule{Count: 3}), rule("g/**", eventlog.Rule{Count: 10}), rule("all", eventlog.Rule{Count: 50}))
 		r.Events = 200
 		b.open(r)
-		trim := func(c *crowd) {
+		trim := func(c *stress) {
 			for {
 				select {
 				case <-c.done:
@@ -165,7 +165,7 @@ var concurrency = []test{
 				}
 			}
 		}
-		b.crowd(8, 80, trim,
+		b.stress(8, 80, trim,
 			follow("everything", eventlog.Everything(), 3, nil), follow("all", one("all"), 7, nil), follow("g/0", one("g/0"), 1, nil),
 			follow("two", eventlog.Topics("g/1", "all"), 2, nil), follow("a pattern", matching("g/*"), 5, nil))
 		b.settle()

@@ -44,10 +44,10 @@ var keys = []test{
 		b.open(everything())
 		b.append(keyed("k", "a", "x"))
 		if r := b.append(keyed("k", "b", "x"))[0]; r.Duplicate {
-			b.Errorf("the key of another topic is taken for the same")
+			b.Errorf("the key of another topic counts as the same key")
 		}
 		if r := b.append(eventlog.Record{Topics: []string{"c", "a"}, Key: "k"})[0]; r.Duplicate {
-			b.Errorf("the key of another canonical topic is taken for the same")
+			b.Errorf("the key of another canonical topic counts as the same key")
 		}
 	}},
 	{"KeyTwiceInABatchIsStoredOnce", func(b *bench) {
@@ -151,12 +151,88 @@ var ends = []test{
 	{"AgeFreesTheNameOfAnEndedTopic", func(b *bench) {
 		b.open(keep(rule("**", eventlog.Rule{Age: time.Minute})))
 		b.put("a")
-		b.append(eventlog.Record{Topics: []string{"a"}, Flags: eventlog.End})
+		b.append(ending("a"))
+		b.clock.move(time.Minute)
 		b.refuse(eventlog.ErrEnded, event("a"))
-		b.clock.move(time.Hour)
+		b.clock.move(time.Millisecond)
 		b.settle()
+		b.equal("the end", b.end("a"), uint64(0))
 		seq := b.put("a")
 		b.gap(b.after(0, one("a")), eventlog.Trimmed, 2)
 		b.noGap(b.after(2, one("a")), seq)
 	}},
+	{"EndsGoByRecordTime", func(b *bench) {
+		r := keep(rule("**", eventlog.Rule{Count: 2}))
+		r.Events, r.Topics = 3, 1
+		b.open(r)
+		end := b.append(ending("a"))[0]
+		for i := range 20 { // the record is trimmed, and the topic forgotten
+			b.put("b", string(rune('c'+i)))
+		}
+		b.equal("records of the topic", b.numbers(one("a")), []uint64{})
+		b.clock.move(7 * 24 * time.Hour) // the rule has no age
+		err := b.refusal(eventlog.ErrEnded, event("x"), event("a"))
+		if ended, ok := errors.AsType[*eventlog.EndedError](err); !ok || ended.End != end.Position {
+			b.Errorf("%v does not name the end", err)
+		}
+		b.equal("the end", b.end("a"), end.Seq)
+		b.clock.move(-24 * time.Hour) // the clock may go back
+		b.refuse(eventlog.ErrEnded, event("a"))
+		b.clock.move(24*time.Hour + time.Millisecond)
+		b.equal("the end", b.end("a"), uint64(0))
+		b.put("a")
+		again := b.append(ending("a"))[0]
+		b.equal("the second end", b.end("a"), again.Seq)
+		b.refuse(eventlog.ErrEnded, event("a"))
+	}},
+	{"RecordsFollowAnExpiredEnd", func(b *bench) {
+		b.open(keep(rule("**", eventlog.Rule{Count: 3})))
+		b.put("a")
+		b.append(ending("a"))
+		b.clock.move(8 * 24 * time.Hour)
+		first := b.put("a")
+		b.equal("the end", b.end("a"), uint64(0))
+		b.equal("records", b.numbers(one("a")), []uint64{1, 2, first})
+		second := b.put("a") // now the expired end counts like any record
+		b.equal("records", b.numbers(one("a")), []uint64{2, first, second})
+		third := b.append(ending("a"))[0].Seq
+		b.equal("records", b.numbers(one("a")), []uint64{2, first, second, third})
+		b.equal("the end", b.end("a"), third)
+	}},
+	{"ListedTopicsSayWhetherTheyHaveEnded", func(b *bench) {
+		b.open(everything())
+		l, ok := b.log.(eventlog.Lister)
+		if !ok {
+			return
+		}
+		b.append(ending("a", "b"))
+		b.put("c")
+		ended := func(want ...bool) {
+			b.Helper()
+			topics, err := l.Topics(b.Context(), eventlog.MustPattern("**"), "", 10)
+			if err != nil || len(topics) != len(want) {
+				b.Fatalf("topics are %v, %v", topics, err)
+			}
+			for i, t := range topics {
+				if t.Ended != want[i] {
+					b.Errorf("topic %q ended: %v", t.Name, t.Ended)
+				}
+			}
+		}
+		ended(true, true, false)
+		b.clock.move(8 * 24 * time.Hour)
+		ended(false, false, false)
+		b.put("a")
+		ended(false, false, false)
+	}},
+}
+
+// end returns the number of the record that ended a topic, or 0.
+func (b *bench) end(topic string) uint64 {
+	b.Helper()
+	end, err := b.log.End(b.Context(), topic)
+	if err != nil || !end.IsZero() && end.Gen != b.log.Head().Gen {
+		b.Fatalf("End(%q): %v, %v", topic, end, err)
+	}
+	return end.Seq
 }

@@ -38,13 +38,14 @@ type Harness struct {
 	// logs that do not survive Close.
 	Reopen func(t *testing.T, log eventlog.Log) eventlog.Log
 
-	Mirror bool // the log must be a Mirror
+	Mirror bool // the log must be a Mirror, and open with Options.Mirror
 	Lookup bool // the log must be a Lookup
 }
 
 // Options are the options for a log under test.
 type Options struct {
 	Retention *eventlog.Retention
+	Mirror    bool             // open it as a mirror
 	Now       func() time.Time // the log's clock, called concurrently; never nil
 }
 
@@ -84,7 +85,7 @@ type test struct {
 	run     func(*bench)
 }
 
-// clock is a clock that only moves when it is told to.
+// clock is a clock that moves only when the test moves it.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -104,16 +105,22 @@ func (c *clock) move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// bench is a log under test with helpers.
+// bench is a test bench: a log under test, with helpers.
 type bench struct {
 	*testing.T
 	Harness
 	clock *clock
 	log   eventlog.Log
+	mine  eventlog.Mirror // the log, if it is open as a mirror; else nil
 }
 
 // open opens an empty log with this retention, and closes the previous one.
 func (b *bench) open(r *eventlog.Retention) {
+	b.Helper()
+	b.openAs(Options{Retention: r, Now: b.clock.time})
+}
+
+func (b *bench) openAs(o Options) {
 	b.Helper()
 	closeLog := func() {
 		if err := b.log.Close(); err != nil {
@@ -123,11 +130,11 @@ func (b *bench) open(r *eventlog.Retention) {
 	if b.log != nil {
 		closeLog()
 	}
-	b.log = b.Open(b.T, Options{Retention: r, Now: b.clock.time})
+	b.log, b.mine = b.Open(b.T, o), nil
 	b.Cleanup(closeLog)
 }
 
-// everything is a retention that keeps everything.
+// everything returns a retention that trims nothing.
 func everything() *eventlog.Retention {
 	return &eventlog.Retention{Bytes: -1, Events: -1, Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**")}}}
 }
@@ -145,7 +152,7 @@ func (b *bench) settle() {
 // append appends records and returns their receipts.
 func (b *bench) append(records ...eventlog.Record) []eventlog.Receipt {
 	b.Helper()
-	receipts, err := b.log.Append(b.Context(), records)
+	receipts, err := b.tryAppend(records)
 	if err != nil {
 		b.Fatalf("Append: %v", err)
 	}
@@ -154,6 +161,19 @@ func (b *bench) append(records ...eventlog.Record) []eventlog.Receipt {
 	}
 	b.settle()
 	return receipts
+}
+
+// tryAppend calls Append, or Apply if the log is a mirror.
+func (b *bench) tryAppend(records []eventlog.Record) ([]eventlog.Receipt, error) {
+	if b.mine == nil {
+		return b.log.Append(b.Context(), records)
+	}
+	batch := eventlog.Batch{First: b.log.Head().Seq + 1, Time: b.clock.time(), Records: records}
+	outcomes, err := b.mine.Apply(b.Context(), []eventlog.Batch{batch}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return outcomes[0].Receipts, outcomes[0].Err
 }
 
 // put appends a record whose data is the name of its first topic, and returns its number.
@@ -172,7 +192,7 @@ func (b *bench) refuse(want error, records ...eventlog.Record) {
 	_ = b.refusal(want, records...) // refusal checks the error
 }
 
-// refusal is refuse, and returns the error.
+// refusal is like refuse and returns the error.
 func (b *bench) refusal(want error, records ...eventlog.Record) error {
 	b.Helper()
 	before, head := b.all(eventlog.Everything()), b.log.Head()

@@ -68,7 +68,7 @@ var faults = map[string]faulty{
 		}
 		return a, err
 	}},
-	"a gap is reported to those who miss nothing": {read: func(m *eventlog.Memory, q eventlog.Query, a eventlog.Answer, err error) (eventlog.Answer, error) {
+	"a gap without missing records": {read: func(m *eventlog.Memory, q eventlog.Query, a eventlog.Answer, err error) (eventlog.Answer, error) {
 		if t := m.Bounds().Trimmed; err == nil && t > max(q.After.Seq, q.Told) {
 			return eventlog.Answer{}, &eventlog.GapError{Reason: eventlog.Trimmed, From: q.After, To: eventlog.Position{Gen: m.Head().Gen, Seq: t}}
 		}
@@ -127,7 +127,7 @@ func TestSuiteAgainstAFault(t *testing.T) {
 	})
 }
 
-// A suite that never fails proves nothing.
+// TestSuiteFindsFaults: a suite that never fails proves nothing.
 func TestSuiteFindsFaults(t *testing.T) {
 	for fault := range faults {
 		for _, part := range []string{"suite", "random"} {
@@ -137,7 +137,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 				cmd.Env = append(os.Environ(), faultVariable+"="+fault, "GORACE=atexit_sleep_ms=0")
 				out, err := cmd.CombinedOutput()
 				if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
-					t.Errorf("it was not noticed: %v\n%s", err, out)
+					t.Errorf("the suite does not notice the fault: %v\n%s", err, out)
 				}
 			})
 		}

@@ -1,6 +1,7 @@
 package logtest
 
 import (
+	"context"
 	"errors"
 	"math"
 	"strings"
@@ -9,39 +10,66 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// mirror returns a log as a Mirror. If it is none and need not be one, the test ends.
+// follow opens an empty mirror without a generation. If the log under test is none and need not be one, the test ends.
+func (b *bench) follow(r *eventlog.Retention) (eventlog.Mirror, bool) {
+	b.Helper()
+	if !b.Mirror {
+		return nil, false
+	}
+	b.openAs(Options{Retention: r, Mirror: true, Now: b.clock.time})
+	m, ok := b.log.(eventlog.Mirror)
+	if !ok {
+		b.Fatalf("%T is no eventlog.Mirror", b.log)
+	}
+	b.mine = m
+	return m, true
+}
+
+// mirror is follow with a generation.
 func (b *bench) mirror(r *eventlog.Retention) (eventlog.Mirror, bool) {
 	b.Helper()
-	b.open(r)
-	m, ok := b.log.(eventlog.Mirror)
-	if !ok && b.Mirror {
-		b.Fatalf("%T is no eventlog.Mirror", b.log)
+	m, ok := b.follow(r)
+	if ok {
+		if err := m.SetGeneration(b.Context(), "first", 0); err != nil {
+			b.Fatal(err)
+		}
 	}
 	return m, ok
 }
 
-// record returns a record with a position of its own.
-func (b *bench) record(seq uint64, topics ...string) eventlog.Record {
-	r := event(topics...)
-	r.Seq, r.Time = seq, b.clock.time()
-	return r
+// batch returns a batch of the current time.
+func (b *bench) batch(first uint64, records ...eventlog.Record) eventlog.Batch {
+	return eventlog.Batch{First: first, Time: b.clock.time(), Records: records}
+}
+
+// apply applies batches. Apply must succeed.
+func (b *bench) apply(batches ...eventlog.Batch) []eventlog.Outcome {
+	b.Helper()
+	outcomes, err := b.mine.Apply(b.Context(), batches, nil)
+	if err != nil || len(outcomes) != len(batches) {
+		b.Fatalf("Apply of %d batches: %d outcomes, %v", len(batches), len(outcomes), err)
+	}
+	return outcomes
+}
+
+func ending(topics ...string) eventlog.Record {
+	return eventlog.Record{Topics: topics, Flags: eventlog.End}
 }
 
 var mirroring = []test{
-	{"MirrorStoresAtGivenPositions", func(b *bench) {
-		m, ok := b.mirror(everything())
-		if !ok {
+	{"MirrorStoresUnderGivenNumbersAndTimes", func(b *bench) {
+		if _, ok := b.mirror(everything()); !ok {
 			return
 		}
-		later := b.record(20, "a")
-		later.Time = later.Time.Add(-time.Hour) // the clock of another hub may be behind
-		receipts, err := m.AppendAt(b.Context(), []eventlog.Record{b.record(7, "a"), b.record(9, "b"), later})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.equal("positions", []uint64{receipts[0].Seq, receipts[1].Seq, receipts[2].Seq}, []uint64{7, 9, 20})
-		b.equal("time", receipts[2].Time, receipts[0].Time)
-		b.noGap(b.after(0, eventlog.Everything()), 7, 9, 20)
+		early := b.batch(20, event("a"))
+		early.Time = early.Time.Add(-time.Hour) // the clock of another server may be behind
+		b.clock.move(time.Hour)                 // the mirror's clock does not matter
+		outcomes := b.apply(eventlog.Batch{First: 7, Time: early.Time.Add(time.Hour), Records: []eventlog.Record{event("a"), event("b")}}, early)
+		b.equal("positions", []eventlog.Position{outcomes[0].Receipts[0].Position, outcomes[0].Receipts[1].Position, outcomes[1].Receipts[0].Position},
+			[]eventlog.Position{b.at(7), b.at(8), b.at(20)})
+		b.equal("time", outcomes[1].Receipts[0].Time, outcomes[0].Receipts[0].Time)
+		b.equal("time", outcomes[1].Receipts[0].Time, early.Time.Add(time.Hour))
+		b.noGap(b.after(0, eventlog.Everything()), 7, 8, 20)
 		b.noGap(b.after(8, one("a")), 20)
 		b.equal("the head", b.log.Head().Seq, uint64(20))
 	}},
@@ -50,33 +78,36 @@ var mirroring = []test{
 		if !ok {
 			return
 		}
-		if _, err := m.AppendAt(b.Context(), []eventlog.Record{b.record(5, "a")}); err != nil {
-			b.Fatal(err)
-		}
-		for _, records := range [][]eventlog.Record{
-			{b.record(5, "a")},
-			{b.record(4, "a")},
-			{b.record(0, "a")},
-			{b.record(6, "a"), b.record(6, "a")},
-			{b.record(7, "a"), b.record(6, "a")},
+		b.apply(b.batch(5, event("a")))
+		for _, batches := range [][]eventlog.Batch{
+			{b.batch(5, event("a"))},
+			{b.batch(4, event("a"), event("a"))},
+			{b.batch(0, event("a"))},
+			{b.batch(6, event("a")), b.batch(6, event("a"))},
+			{b.batch(7, event("a"), event("a")), b.batch(8, event("a"))},
 		} {
-			if _, err := m.AppendAt(b.Context(), records); !errors.Is(err, eventlog.ErrInvalid) {
-				b.Errorf("%d and so on after 5: %v", records[0].Seq, err)
+			if outcomes, err := m.Apply(b.Context(), batches, nil); !errors.Is(err, eventlog.ErrInvalid) || outcomes != nil {
+				b.Errorf("%d and so on after 5: %v, %v", batches[0].First, outcomes, err)
 			}
 		}
 		b.equal("records", b.numbers(eventlog.Everything()), []uint64{5})
 	}},
-	{"NumbersAndTimesOutOfRangeAreRefused", func(b *bench) {
+	{"NumbersTimesAndStatesOutOfRangeAreRefused", func(b *bench) {
 		m, ok := b.mirror(everything())
 		if !ok {
 			return
 		}
-		early, late := b.record(1, "a"), b.record(1, "a")
+		early, late := b.batch(1, event("a")), b.batch(1, event("a"))
 		early.Time, late.Time = time.Unix(-1, 0), time.UnixMilli(math.MaxInt64)
-		for _, r := range []eventlog.Record{early, late, b.record(math.MaxUint64, "a"), b.record(eventlog.MaxSeq+1, "a")} {
-			if _, err := m.AppendAt(b.Context(), []eventlog.Record{r}); !errors.Is(err, eventlog.ErrInvalid) {
-				b.Errorf("number %d of %v: %v", r.Seq, r.Time, err)
+		for _, batch := range []eventlog.Batch{
+			early, late, b.batch(math.MaxUint64, event("a")), b.batch(eventlog.MaxSeq, event("a"), event("a")), b.batch(math.MaxUint64, event("a"), event("a")),
+		} {
+			if _, err := m.Apply(b.Context(), []eventlog.Batch{batch}, nil); !errors.Is(err, eventlog.ErrInvalid) {
+				b.Errorf("number %d of %v: %v", batch.First, batch.Time, err)
 			}
+		}
+		if _, err := m.Apply(b.Context(), nil, make([]byte, eventlog.MaxState+1)); !errors.Is(err, eventlog.ErrTooLarge) {
+			b.Errorf("a large state: %v", err)
 		}
 		if err := m.Skip(b.Context(), math.MaxUint64, eventlog.Rollback); !errors.Is(err, eventlog.ErrInvalid) {
 			b.Errorf("Skip: %v", err)
@@ -105,38 +136,235 @@ var mirroring = []test{
 			b.Errorf("from the zero position: %v", err)
 		}
 	}},
-	{"MirrorLeavesOutRefusedRecords", func(b *bench) {
+	{"RefusedBatchesPassUnused", func(b *bench) {
+		if _, ok := b.mirror(everything()); !ok {
+			return
+		}
+		outcomes := b.apply(
+			b.batch(1, ending("a")),
+			b.batch(2, keyed("k", "b", "x")),
+			b.batch(3, event("c"), event("a")),                               // ended
+			b.batch(5, keyed("k", "b", "x"), event("c")),                     // the duplicate takes no number
+			b.batch(7, keyed("k", "b", "y")),                                 // the key is used
+			b.batch(8, event("c"), eventlog.Record{Data: "without a topic"}), // nobody can store it
+			b.batch(10, ending("d"), event("d")),
+			b.batch(12),
+		)
+		wantErrs := []error{nil, nil, eventlog.ErrEnded, nil, eventlog.ErrKeyReused, eventlog.ErrInvalid, eventlog.ErrEnded, nil}
+		wantIndex := []int{0, 0, 1, 0, 0, 1, 1, 0}
+		for i, o := range outcomes {
+			refused, _ := errors.AsType[*eventlog.RecordError](o.Err)
+			if !errors.Is(o.Err, wantErrs[i]) || refused != nil && (refused.Index != wantIndex[i] || o.Receipts != nil) {
+				b.Errorf("batch %d: %+v, want %v", i, o, wantErrs[i])
+			}
+		}
+		if r := outcomes[3].Receipts; !r[0].Duplicate || r[0].Position != b.at(2) || r[1].Position != b.at(5) {
+			b.Errorf("a repetition: %+v", r)
+		}
+		b.equal("records", b.numbers(eventlog.Everything()), []uint64{1, 2, 5})
+		b.equal("the head", b.log.Head().Seq, uint64(11))
+		b.apply(b.batch(12, event("a"))) // a refusal alone
+		b.equal("the head", b.log.Head().Seq, uint64(12))
+		<-b.log.Watch()
+	}},
+	{"StateIsThatOfTheLastApply", func(b *bench) {
 		m, ok := b.mirror(everything())
 		if !ok {
 			return
 		}
-		end := b.record(1, "a")
-		end.Flags = eventlog.End
-		first := b.record(2, "b")
-		first.Key = "k"
-		again, other := first, first
-		again.Seq, other.Seq, other.Data = 4, 5, "other"
-		receipts, err := m.AppendAt(b.Context(), []eventlog.Record{end, first, b.record(3, "a"), again, other})
-		if err != nil {
+		is := func(want string) {
+			b.Helper()
+			state, err := m.State(b.Context())
+			if err != nil || string(state) != want {
+				b.Errorf("the state is %q, %v, want %q", state, err, want)
+			}
+		}
+		is("")
+		state := []byte("one")
+		if _, err := m.Apply(b.Context(), []eventlog.Batch{b.batch(1, event("a"))}, state); err != nil {
 			b.Fatal(err)
 		}
-		switch {
-		case receipts[0].Refused != nil || receipts[1].Refused != nil:
-			b.Errorf("refused: %v, %v", receipts[0].Refused, receipts[1].Refused)
-		case !errors.Is(receipts[2].Refused, eventlog.ErrEnded):
-			b.Errorf("to an ended topic: %v", receipts[2].Refused)
-		case !receipts[3].Duplicate || receipts[3].Seq != 2:
-			b.Errorf("a repetition: %+v", receipts[3])
-		case !errors.Is(receipts[4].Refused, eventlog.ErrKeyReused):
-			b.Errorf("a key reused: %v", receipts[4].Refused)
+		state[0] = 'x' // the log has a copy
+		is("one")
+		if _, err := m.Apply(b.Context(), []eventlog.Batch{b.batch(1, event("a"))}, []byte("refused")); err == nil {
+			b.Error("the number 1 was stored twice")
 		}
-		b.equal("records", b.numbers(eventlog.Everything()), []uint64{1, 2})
-		b.equal("the head", b.log.Head().Seq, uint64(5))
-		if receipts, err = m.AppendAt(b.Context(), []eventlog.Record{b.record(6, "a")}); err != nil || receipts[0].Refused == nil {
-			b.Errorf("a refusal alone: %+v, %v", receipts, err)
+		is("one")
+		if _, err := m.Apply(b.Context(), nil, []byte("two")); err != nil {
+			b.Fatal(err)
 		}
-		b.equal("the head", b.log.Head().Seq, uint64(6))
-		<-b.log.Watch()
+		is("two")
+		if err := m.SetGeneration(b.Context(), "other", 0); err != nil {
+			b.Fatal(err)
+		}
+		is("two")
+		b.apply(b.batch(1, event("a")))
+		is("")
+	}},
+	{"MirrorBeginsNoGeneration", func(b *bench) {
+		m, ok := b.follow(everything())
+		if !ok {
+			return
+		}
+		check := func() {
+			b.Helper()
+			b.equal("the head", m.Head(), eventlog.Position{})
+			b.equal("the bounds", m.Bounds(), eventlog.Bounds{})
+			answer, err := m.Read(b.Context(), eventlog.Query{Selector: eventlog.Everything()})
+			if err != nil || len(answer.Records) > 0 || !answer.Complete.IsZero() {
+				b.Errorf("from the zero position: %+v, %v", answer, err)
+			}
+			_, err1 := m.Read(b.Context(), eventlog.Query{Selector: one("a"), After: eventlog.Position{Gen: "other", Seq: 1}})
+			_, err2 := m.Seek(b.Context(), one("a"), eventlog.Start{Last: 1})
+			_, err3 := m.End(b.Context(), "a")
+			_, err4 := m.Apply(b.Context(), []eventlog.Batch{b.batch(1, event("a"))}, nil)
+			err5 := m.Skip(b.Context(), 9, eventlog.Trimmed)
+			for i, err := range []error{err1, err2, err3, err4, err5} {
+				if !errors.Is(err, eventlog.ErrUnavailable) {
+					b.Errorf("call %d without a generation: %v", i+1, err)
+				}
+			}
+			select {
+			case <-m.Watch():
+				b.Error("Watch has a value")
+			default:
+			}
+		}
+		check()
+		if b.Reopen != nil {
+			b.log = b.Reopen(b.T, b.log)
+			m = b.log.(eventlog.Mirror)
+			b.mine = m
+			check()
+		}
+		if err := m.SetGeneration(b.Context(), "first", 0); err != nil {
+			b.Fatal(err)
+		}
+		<-m.Watch()
+		b.equal("the head", m.Head(), eventlog.Position{Gen: "first"})
+		b.put("a")
+		b.equal("records", b.numbers(one("a")), []uint64{1})
+	}},
+	{"SetGenerationCanBeRepeated", func(b *bench) {
+		m, ok := b.mirror(everything())
+		if !ok {
+			return
+		}
+		b.put("a")
+		b.put("a")
+		for range 2 {
+			if err := m.SetGeneration(b.Context(), "other", 1); err != nil {
+				b.Fatal(err)
+			}
+			b.equal("the head", m.Head(), eventlog.Position{Gen: "other", Seq: 1})
+		}
+		b.put("a")
+		if err := m.SetGeneration(b.Context(), "other", 1); !errors.Is(err, eventlog.ErrInvalid) {
+			b.Errorf("a number would be used twice: %v", err)
+		}
+		b.equal("records", b.numbers(one("a")), []uint64{1, 2})
+	}},
+	{"OnlyMirrorsTakeWhatIsGiven", func(b *bench) {
+		m, ok := b.mirror(everything())
+		if !ok {
+			return
+		}
+		if _, err := m.Append(b.Context(), []eventlog.Record{event("a")}); !errors.Is(err, eventlog.ErrMirror) {
+			b.Errorf("Append to a mirror: %v", err)
+		}
+		b.open(everything())
+		m = b.log.(eventlog.Mirror)
+		_, err1 := m.Apply(b.Context(), []eventlog.Batch{b.batch(1, event("a"))}, nil)
+		_, err2 := m.State(b.Context())
+		for i, err := range []error{err1, err2, m.SetRetention(b.Context(), nil)} {
+			if !errors.Is(err, eventlog.ErrNotMirror) {
+				b.Errorf("call %d to a log that is no mirror: %v", i+1, err)
+			}
+		}
+	}},
+	{"AwaitReturnsWhenThePositionCanBeRead", func(b *bench) {
+		m, ok := b.mirror(everything())
+		if !ok {
+			return
+		}
+		a, ok := m.(eventlog.Awaiter)
+		if !ok {
+			b.Fatalf("%T is no eventlog.Awaiter", m)
+		}
+		b.put("a")
+		for _, p := range []eventlog.Position{{}, b.at(0), b.at(1)} {
+			if err := a.Await(b.Context(), p); err != nil {
+				b.Errorf("%v: %v", p, err)
+			}
+		}
+		ended, cancel := context.WithCancel(b.Context())
+		cancel()
+		for _, p := range []eventlog.Position{b.at(2), {Gen: "later", Seq: 1}} {
+			if err := a.Await(ended, p); !errors.Is(err, context.Canceled) {
+				b.Errorf("%v: %v", p, err)
+			}
+		}
+		results := make(chan error)
+		await := func(p eventlog.Position) { go func() { results <- a.Await(b.Context(), p) }() }
+		await(b.at(3))
+		await(b.at(3))
+		b.put("a")
+		b.put("a")
+		await(eventlog.Position{Gen: "later", Seq: 1})
+		for range 2 {
+			if err := <-results; err != nil {
+				b.Error(err)
+			}
+		}
+		if err := m.SetGeneration(b.Context(), "later", 2); err != nil {
+			b.Fatal(err)
+		}
+		if err := <-results; err != nil {
+			b.Error(err)
+		}
+		await(b.at(9))
+		if err := m.Close(); err != nil {
+			b.Fatal(err)
+		}
+		if err := <-results; !errors.Is(err, eventlog.ErrClosed) {
+			b.Errorf("Close during Await: %v", err)
+		}
+	}},
+	{"NewRulesForgetWhatHasExpired", func(b *bench) {
+		short := everything()
+		short.KeyAge = time.Minute
+		short.Rules = []eventlog.Rule{rule("**", eventlog.Rule{Age: time.Minute})}
+		m, ok := b.mirror(short)
+		if !ok {
+			return
+		}
+		b.append(ending("a"))
+		b.append(keyed("k", "b", "x"))
+		b.clock.move(time.Hour)
+		b.append(ending("c"))
+		if err := m.SetRetention(b.Context(), everything()); err != nil {
+			b.Fatal(err)
+		}
+		b.put("a")
+		if r := b.append(keyed("k", "b", "x"))[0]; r.Duplicate {
+			b.Error("an expired key came back with the new rules")
+		}
+		b.clock.move(24 * time.Hour)
+		if _, err := b.tryAppend([]eventlog.Record{event("c")}); !errors.Is(err, eventlog.ErrEnded) {
+			b.Errorf("an end that had not expired: %v", err)
+		}
+		invalid := eventlog.Retention{KeyAge: -1}
+		if err := m.SetRetention(b.Context(), &invalid); !errors.Is(err, eventlog.ErrInvalid) {
+			b.Errorf("invalid rules: %v", err)
+		}
+		if b.Reopen == nil {
+			return
+		}
+		b.log = b.Reopen(b.T, b.log) // with the short rules
+		b.mine = b.log.(eventlog.Mirror)
+		if _, err := b.tryAppend([]eventlog.Record{event("c")}); !errors.Is(err, eventlog.ErrEnded) {
+			b.Errorf("after reopening: %v", err)
+		}
 	}},
 	{"HoleIsReportedToEveryReaderThatCrossesIt", func(b *bench) {
 		m, ok := b.mirror(everything())

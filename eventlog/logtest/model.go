@@ -21,6 +21,13 @@ type model struct {
 	floor   uint64
 	hole    uint64         // the end of the last hole
 	uses    []*modelRecord // of keys, in order
+	over    map[endOf]bool // ends that had expired when the rules changed
+}
+
+// endOf is the end of one topic by a record.
+type endOf struct {
+	topic string
+	seq   uint64
 }
 
 type modelRecord struct {
@@ -43,7 +50,7 @@ const (
 
 // newModel returns an empty model. The defaults of r must be filled in.
 func newModel(gen string, r eventlog.Retention) *model {
-	return &model{ret: r, gen: gen, topics: map[string]*modelTopic{}}
+	return &model{ret: r, gen: gen, topics: map[string]*modelTopic{}, over: map[endOf]bool{}}
 }
 
 func (r *modelRecord) lives() bool { return slices.Contains(r.state, live) }
@@ -84,9 +91,14 @@ func (m *model) expire(now time.Time) {
 	}
 }
 
-// remove removes a record from a topic, and forgets topics if too many are dead.
+// remove removes a record from a topic.
 func (m *model) remove(r *modelRecord, topic string, s state) {
 	r.state[slices.Index(r.Topics, topic)] = s
+	m.forget()
+}
+
+// forget forgets topics if too many are dead.
+func (m *model) forget() {
 	for dead, size := m.dead(); !m.ret.Remembers(int64(len(dead)), size); dead, size = m.dead() {
 		oldest := slices.MinFunc(dead, func(a, b string) int {
 			return cmp.Or(cmp.Compare(m.lastOf(a), m.lastOf(b)), cmp.Compare(a, b))
@@ -116,8 +128,8 @@ func (m *model) lastOf(topic string) (last uint64) {
 	return last
 }
 
-// decide returns the receipt of a record that would be stored at seq, after the pending records.
-func (m *model) decide(r *eventlog.Record, seq uint64, at time.Time, pending []*modelRecord) eventlog.Receipt {
+// decide returns the receipt of a record that would be stored at seq, after the pending records, or why it is refused.
+func (m *model) decide(r *eventlog.Record, seq uint64, at time.Time, pending []*modelRecord) (_ eventlog.Receipt, refused error) {
 	uses := m.uses
 	for _, p := range pending {
 		if p.Key != "" {
@@ -133,36 +145,56 @@ func (m *model) decide(r *eventlog.Record, seq uint64, at time.Time, pending []*
 		}
 		first := eventlog.Position{Gen: m.gen, Seq: use.Seq}
 		if string(use.AppendTo(nil)) != string(r.AppendTo(nil)) {
-			return eventlog.Receipt{Refused: &eventlog.KeyError{Topic: r.Topics[0], Key: r.Key, First: first}}
+			return eventlog.Receipt{}, &eventlog.KeyError{Topic: r.Topics[0], Key: r.Key, First: first}
 		}
-		return eventlog.Receipt{Position: first, Time: use.Time, Duplicate: true}
+		return eventlog.Receipt{Position: first, Time: use.Time, Duplicate: true}, nil
 	}
 	for _, topic := range r.Topics {
-		for _, earlier := range slices.Concat(m.of(topic, live), pending) {
-			if earlier.Flags&eventlog.End != 0 && slices.Contains(earlier.Topics, topic) {
-				end := eventlog.Position{Gen: m.gen, Seq: earlier.Seq}
-				return eventlog.Receipt{Refused: &eventlog.EndedError{Topic: topic, End: end}}
-			}
+		if end := m.end(topic, at, pending); end != 0 {
+			return eventlog.Receipt{}, &eventlog.EndedError{Topic: topic, End: eventlog.Position{Gen: m.gen, Seq: end}}
 		}
 	}
-	return eventlog.Receipt{Position: eventlog.Position{Gen: m.gen, Seq: seq}, Time: at}
+	return eventlog.Receipt{Position: eventlog.Position{Gen: m.gen, Seq: seq}, Time: at}, nil
 }
 
+// end returns the number of the record that ended a topic for records of a time, or 0.
+func (m *model) end(topic string, at time.Time, pending []*modelRecord) (seq uint64) {
+	for _, r := range slices.Concat(m.records, pending) {
+		if r.Flags&eventlog.End != 0 && slices.Contains(r.Topics, topic) && !m.over[endOf{topic, r.Seq}] && at.Sub(r.Time) <= m.ret.Rule(topic).EndAge() {
+			seq = r.Seq
+		}
+	}
+	return seq
+}
+
+// append is Append at this time of the clock.
 func (m *model) append(now time.Time, records []eventlog.Record) ([]eventlog.Receipt, error) {
 	m.expire(now)
-	if now.Before(m.last) {
-		now = m.last
+	return m.add(now, m.head, records)
+}
+
+// apply is Apply of one batch.
+func (m *model) apply(now time.Time, b eventlog.Batch) (o eventlog.Outcome) {
+	m.expire(now)
+	o.Receipts, o.Err = m.add(b.Time, b.First-1, b.Records)
+	m.head = b.First + uint64(len(b.Records)) - 1
+	return o
+}
+
+func (m *model) add(at time.Time, after uint64, records []eventlog.Record) ([]eventlog.Receipt, error) {
+	if at.Before(m.last) {
+		at = m.last
 	}
 	var receipts []eventlog.Receipt
 	var pending []*modelRecord
 	for i := range records {
-		seq := m.head + uint64(len(pending)) + 1
-		receipt := m.decide(&records[i], seq, now, pending)
-		if receipt.Refused != nil {
-			return nil, &eventlog.RecordError{Index: i, Err: receipt.Refused}
+		seq := after + uint64(len(pending)) + 1
+		receipt, refused := m.decide(&records[i], seq, at, pending)
+		if refused != nil {
+			return nil, &eventlog.RecordError{Index: i, Err: refused}
 		}
 		if receipts = append(receipts, receipt); !receipt.Duplicate {
-			pending = append(pending, newModelRecord(records[i], seq, now))
+			pending = append(pending, newModelRecord(records[i], seq, at))
 		}
 	}
 	for _, r := range pending {
@@ -174,24 +206,6 @@ func (m *model) append(now time.Time, records []eventlog.Record) ([]eventlog.Rec
 func newModelRecord(r eventlog.Record, seq uint64, at time.Time) *modelRecord {
 	r.Seq, r.Time = seq, at
 	return &modelRecord{Record: r, state: make([]state, len(r.Topics))}
-}
-
-func (m *model) appendAt(now time.Time, records []eventlog.Record) (receipts []eventlog.Receipt) {
-	m.expire(now)
-	for _, r := range records {
-		if r.Time.Before(m.last) {
-			r.Time = m.last
-		}
-		receipt := m.decide(&r, r.Seq, r.Time, nil)
-		if receipt.Refused != nil {
-			receipt.Position, receipt.Time = eventlog.Position{Gen: m.gen, Seq: r.Seq}, r.Time
-		} else if !receipt.Duplicate {
-			m.store(newModelRecord(r, r.Seq, r.Time))
-		}
-		m.head = r.Seq
-		receipts = append(receipts, receipt)
-	}
-	return receipts
 }
 
 func (m *model) store(r *modelRecord) {
@@ -206,16 +220,28 @@ func (m *model) store(r *modelRecord) {
 		}
 	}
 	for _, topic := range r.Topics {
-		isEnd := func(r *modelRecord) bool { return r.Flags&eventlog.End != 0 }
-		rule, counted := m.ret.Rule(topic), slices.DeleteFunc(m.of(topic, live), isEnd)
-		for i, r := range counted {
-			if newer := len(counted) - i; rule.Count > 0 && newer > rule.Count {
-				m.remove(r, topic, trimmed)
-			} else if rule.Latest > 0 && newer > rule.Latest {
-				m.remove(r, topic, superseded)
-			}
+		m.keepNewest(topic)
+	}
+	m.keepTotal()
+}
+
+// keepNewest applies Count and Latest to a topic.
+func (m *model) keepNewest(topic string) {
+	rule, counted := m.ret.Rule(topic), m.of(topic, live)
+	if n := len(counted); n > 0 && counted[n-1].Flags&eventlog.End != 0 {
+		counted = counted[:n-1]
+	}
+	for i, r := range counted {
+		if newer := len(counted) - i; rule.Count > 0 && newer > rule.Count {
+			m.remove(r, topic, trimmed)
+		} else if rule.Latest > 0 && newer > rule.Latest {
+			m.remove(r, topic, superseded)
 		}
 	}
+}
+
+// keepTotal applies Bytes and Events.
+func (m *model) keepTotal() {
 	for _, r := range m.records {
 		b := m.bounds()
 		if (m.ret.Bytes == 0 || b.Bytes <= m.ret.Bytes) && (m.ret.Events == 0 || b.Events <= m.ret.Events) {
@@ -303,4 +329,25 @@ func (m *model) cut(gen string, after uint64) {
 			m.last = r.Time
 		}
 	}
+}
+
+// retain changes the rules. What has expired under the old ones by the time of the newest record stays so.
+func (m *model) retain(r eventlog.Retention) {
+	for _, r := range m.records {
+		for _, topic := range r.Topics {
+			if r.Flags&eventlog.End != 0 && m.last.Sub(r.Time) > m.ret.Rule(topic).EndAge() {
+				m.over[endOf{topic, r.Seq}] = true
+			}
+		}
+	}
+	n := len(m.uses)
+	for len(m.uses) > 0 && (n > m.ret.Keys || m.last.Sub(m.uses[0].Time) > m.ret.KeyAge) {
+		m.uses, n = m.uses[1:], n-1
+	}
+	m.ret = r
+	for topic := range m.topics {
+		m.keepNewest(topic)
+	}
+	m.keepTotal()
+	m.forget()
 }

@@ -19,18 +19,19 @@ import (
 // RunRandom applies random operations to a log and to a model, and compares every answer: receipts, records, gaps, bounds. It stops at
 // the first difference and prints the operations before it.
 func RunRandom(t *testing.T, h Harness, seed uint64, operations int) {
-	g := newGame(t, h, seed)
+	g := newComparison(t, h, seed)
 	for range operations {
 		g.step()
 	}
 }
 
-// game is a log and its model.
-type game struct {
+// comparison is a log and its model.
+type comparison struct {
 	bench
 	seed  uint64
 	rand  *rand.Rand
 	model *model
+	state []byte // of the last Apply
 	done  []string
 
 	// cut is set once records were dropped for a new generation. From then on a log knows only roughly what topics have lost, and may
@@ -38,22 +39,24 @@ type game struct {
 	cut bool
 }
 
-var gameTopics = []string{"a", "a/b", "a/c", "a/b/d", "b", "b/a", "$x", "$x/y", "b\x00", "b\x00\xff", "c/1", "c/2", "c/3"}
+var randomTopics = []string{"a", "a/b", "a/c", "a/b/d", "b", "b/a", "$x", "$x/y", "b\x00", "b\x00\xff", "c/1", "c/2", "c/3"}
 
-func newGame(t *testing.T, h Harness, seed uint64) *game {
-	g := &game{seed: seed, rand: rand.New(rand.NewPCG(seed, 1))}
+func newComparison(t *testing.T, h Harness, seed uint64) *comparison {
+	g := &comparison{seed: seed, rand: rand.New(rand.NewPCG(seed, 1))}
 	g.bench = bench{T: t, Harness: h, clock: newClock()}
 	r := g.retention()
-	g.open(r)
 	defaults, err := r.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if g.open(r); g.Harness.Mirror && g.rand.IntN(2) == 0 {
+		g.mirror(r)
 	}
 	g.model = newModel(g.log.Head().Gen, defaults)
 	return g
 }
 
-func (g *game) retention() *eventlog.Retention {
+func (g *comparison) retention() *eventlog.Retention {
 	r := &eventlog.Retention{
 		Bytes: -1, Events: -1, Topics: 1 + g.rand.IntN(5),
 		KeyAge: time.Duration(1+g.rand.IntN(40)) * time.Second, Keys: 1 + g.rand.IntN(8),
@@ -81,13 +84,13 @@ func (g *game) retention() *eventlog.Retention {
 }
 
 // mismatch ends the test and prints the operations that led to it.
-func (g *game) mismatch(what, diff string) {
+func (g *comparison) mismatch(what, diff string) {
 	g.Helper()
 	g.Fatalf("%s differ (-model +log):\n%s\nthe last of %d operations:\n%s\nretention %+v\nto repeat: TIDINGS_SEED=%d go test -run '^%s$'",
 		what, diff, len(g.done), strings.Join(g.done[max(0, len(g.done)-20):], "\n"), g.model.ret, g.seed, g.Name())
 }
 
-func (g *game) same(what string, model, log any) {
+func (g *comparison) same(what string, model, log any) {
 	g.Helper()
 	if diff := cmp.Diff(model, log, cmpopts.EquateEmpty(), cmp.Comparer(sameError)); diff != "" {
 		g.mismatch(what, diff)
@@ -102,11 +105,11 @@ func sameError(x, y error) bool {
 	return errors.Is(x, eventlog.ErrInvalid) && errors.Is(y, eventlog.ErrInvalid) || x.Error() == y.Error()
 }
 
-func (g *game) say(format string, args ...any) {
+func (g *comparison) note(format string, args ...any) {
 	g.done = append(g.done, fmt.Sprintf("%d: ", g.clock.time().UnixMilli())+fmt.Sprintf(format, args...))
 }
 
-func (g *game) step() {
+func (g *comparison) step() {
 	switch n := g.rand.IntN(100); {
 	case n < 12:
 		g.clock.move(time.Duration(g.rand.IntN(5000)-500) * time.Millisecond)
@@ -120,7 +123,11 @@ func (g *game) step() {
 		g.skip()
 	case n < 53:
 		g.generation()
-	case n < 65:
+	case n < 54:
+		g.rules()
+	case n < 56:
+		g.ends()
+	case n < 66:
 		g.seek()
 	default:
 		g.read()
@@ -135,7 +142,7 @@ func (g *game) step() {
 	g.same("bounds", model, log)
 }
 
-func (g *game) records() []eventlog.Record {
+func (g *comparison) records() []eventlog.Record {
 	most := 3
 	if g.model.ret.Bytes > 0 || g.model.ret.Events > 0 {
 		most = 1 // a log may apply retention per record or per batch, with different results
@@ -143,8 +150,8 @@ func (g *game) records() []eventlog.Record {
 	records := make([]eventlog.Record, 1+g.rand.IntN(most))
 	for i := range records {
 		r := &records[i]
-		for _, j := range g.rand.Perm(len(gameTopics))[:1+g.rand.IntN(3)*g.rand.IntN(2)] {
-			r.Topics = append(r.Topics, gameTopics[j])
+		for _, j := range g.rand.Perm(len(randomTopics))[:1+g.rand.IntN(3)*g.rand.IntN(2)] {
+			r.Topics = append(r.Topics, randomTopics[j])
 		}
 		r.Data = strings.Repeat("x", g.rand.IntN(40))
 		if g.rand.IntN(4) == 0 {
@@ -161,42 +168,93 @@ func (g *game) records() []eventlog.Record {
 	return records
 }
 
-func (g *game) append() {
+func (g *comparison) append() {
 	records := g.records()
-	if m, ok := g.log.(eventlog.Mirror); ok && g.rand.IntN(5) == 0 {
-		g.appendAt(m, records)
+	if g.mine != nil {
+		g.apply(records)
 		return
 	}
-	g.say("append %+v", records)
+	g.note("append %+v", records)
 	want, wantErr := g.model.append(g.clock.time(), records)
 	got, err := g.log.Append(g.Context(), records)
 	g.same("errors", wantErr, err)
 	g.same("receipts", want, got)
 }
 
-func (g *game) appendAt(m eventlog.Mirror, records []eventlog.Record) {
-	seq := g.model.head
-	for i := range records {
-		seq += 1 + uint64(g.rand.IntN(3))
-		records[i].Seq, records[i].Time = seq, g.clock.time().Add(time.Duration(g.rand.IntN(7)-3)*time.Second)
+// apply applies records as one or more batches, whose numbers have gaps between them and whose times go back at times.
+func (g *comparison) apply(records []eventlog.Record) {
+	var batches []eventlog.Batch
+	for head := g.model.head; len(records) > 0; {
+		n := 1 + g.rand.IntN(len(records))
+		b := eventlog.Batch{
+			First:   head + 1 + uint64(g.rand.IntN(3)),
+			Time:    g.clock.time().Add(time.Duration(g.rand.IntN(7)-3) * time.Second),
+			Records: records[:n],
+		}
+		batches, records, head = append(batches, b), records[n:], b.First+uint64(n)-1
 	}
-	g.say("append at %+v", records)
-	want := g.model.appendAt(g.clock.time(), records)
-	got, err := m.AppendAt(g.Context(), records)
+	state := fmt.Appendf(nil, "state %d", len(g.done))
+	g.note("apply %+v", batches)
+	var want []eventlog.Outcome
+	for _, b := range batches {
+		want = append(want, g.model.apply(g.clock.time(), b))
+	}
+	got, err := g.mine.Apply(g.Context(), batches, state)
 	g.same("errors", nil, err)
-	g.same("receipts", want, got)
+	g.same("outcomes", want, got)
+	g.state = state
 }
 
-func (g *game) reopen() {
+// ends compares which topics have ended, at this time of the clock.
+func (g *comparison) ends() {
+	now := g.clock.time()
+	if now.Before(g.model.last) {
+		now = g.model.last
+	}
+	for _, topic := range randomTopics {
+		var want eventlog.Position
+		if end := g.model.end(topic, now, nil); end != 0 {
+			want = eventlog.Position{Gen: g.model.gen, Seq: end}
+		}
+		got, err := g.log.End(g.Context(), topic)
+		g.same("errors", nil, err)
+		g.same(fmt.Sprintf("ends of %q", topic), want, got)
+	}
+}
+
+// rules changes the retention rules of a mirror.
+func (g *comparison) rules() {
+	if g.mine == nil {
+		return
+	}
+	r := g.retention()
+	defaults, err := r.WithDefaults()
+	if err != nil {
+		g.Fatal(err)
+	}
+	g.note("retention %+v", r)
+	g.model.expire(g.clock.time())
+	g.settle()
+	g.same("errors", nil, g.mine.SetRetention(g.Context(), r))
+	g.model.retain(defaults)
+}
+
+func (g *comparison) reopen() {
 	if g.Reopen == nil {
 		return
 	}
-	g.say("reopen")
+	g.note("reopen")
 	g.log = g.Reopen(g.T, g.log)
 	g.same("heads", eventlog.Position{Gen: g.model.gen, Seq: g.model.head}, g.log.Head())
+	if g.mine != nil {
+		g.mine = g.log.(eventlog.Mirror)
+		state, err := g.mine.State(g.Context())
+		g.same("errors", nil, err)
+		g.same("states", g.state, state)
+	}
 }
 
-func (g *game) lookUp() {
+func (g *comparison) lookUp() {
 	l, ok := g.log.(eventlog.Lookup)
 	if !ok {
 		return
@@ -208,20 +266,20 @@ func (g *game) lookUp() {
 			want = eventlog.Position{Gen: g.model.gen, Seq: r.Seq}
 		}
 	}
-	g.say("lookup %s", id)
+	g.note("lookup %s", id)
 	got, found, err := l.Lookup(g.Context(), id)
 	g.same("errors", nil, err)
 	g.same("positions", want, got)
 	g.same("whether it was found", !want.IsZero(), found)
 }
 
-func (g *game) skip() {
+func (g *comparison) skip() {
 	m, ok := g.log.(eventlog.Mirror)
 	if !ok {
 		return
 	}
 	to := g.model.head + uint64(g.rand.IntN(3))
-	g.say("skip to %d", to)
+	g.note("skip to %d", to)
 	if err := m.Skip(g.Context(), to, eventlog.Rollback); errors.Is(err, eventlog.ErrInvalid) != (to == g.model.head) {
 		g.Fatalf("skip to %d from %d: %v", to, g.model.head, err)
 	} else if err == nil {
@@ -229,7 +287,7 @@ func (g *game) skip() {
 	}
 }
 
-func (g *game) generation() {
+func (g *comparison) generation() {
 	m, ok := g.log.(eventlog.Mirror)
 	if !ok {
 		return
@@ -243,18 +301,18 @@ func (g *game) generation() {
 	if gen == g.model.gen {
 		return
 	}
-	g.say("generation %s after %d", gen, after)
+	g.note("generation %s after %d", gen, after)
 	if err := m.SetGeneration(g.Context(), gen, after); err != nil {
 		g.Fatal(err)
 	}
 	g.model.cut(gen, after)
 }
 
-func (g *game) selector() eventlog.Selector {
+func (g *comparison) selector() eventlog.Selector {
 	var names []string
 	var matchers []eventlog.Matcher
 	for range g.rand.IntN(4) {
-		names = append(names, gameTopics[g.rand.IntN(len(gameTopics))])
+		names = append(names, randomTopics[g.rand.IntN(len(randomTopics))])
 	}
 	for _, pattern := range []string{"a/*", "a/**", "*", "**", "b/**", "$x/*", "*/a", "c/*"} {
 		if g.rand.IntN(12) == 0 {
@@ -271,7 +329,7 @@ func (g *game) selector() eventlog.Selector {
 	return s
 }
 
-func (g *game) read() {
+func (g *comparison) read() {
 	q := eventlog.Query{Selector: g.selector(), After: eventlog.Position{Gen: g.model.gen, Seq: g.rand.Uint64N(g.model.head + 2)}}
 	switch g.rand.IntN(12) {
 	case 0:
@@ -285,19 +343,19 @@ func (g *game) read() {
 }
 
 // compare reads from a query to the head. The log decides on the length of answers.
-func (g *game) compare(q eventlog.Query) {
+func (g *comparison) compare(q eventlog.Query) {
 	q.Limit = g.rand.IntN(4)
 	q.Bytes = g.rand.IntN(2) * (1 + g.rand.IntN(400))
 	if g.cut {
 		q.Told = math.MaxUint64
 	}
 	wantGap, from := g.expectGap(q)
-	g.say("read %q %v after %v told %d, limit %d, %d bytes", q.Selector.Names(), q.Selector.Matchers(), q.After, q.Told, q.Limit, q.Bytes)
+	g.note("read %q %v after %v told %d, limit %d, %d bytes", q.Selector.Names(), q.Selector.Matchers(), q.After, q.Told, q.Limit, q.Bytes)
 	records, gaps := g.pages(q)
 	g.same("records", g.model.read(q.Selector, from), records)
 	switch {
 	case len(gaps) > 1:
-		g.mismatch("gaps", fmt.Sprintf("one after the other: %v", gaps))
+		g.mismatch("gaps", fmt.Sprintf("several gaps in one read: %v", gaps))
 	case len(q.Selector.Matchers()) == 0 || wantGap != nil && wantGap.Reason != eventlog.Trimmed:
 		g.same("gaps", onlyGap(wantGap), gaps)
 	case wantGap != nil && (len(gaps) == 0 || gaps[0].To.Seq < wantGap.To.Seq):
@@ -313,7 +371,7 @@ func onlyGap(gap *eventlog.GapError) []*eventlog.GapError {
 }
 
 // expectGap returns the gap that a query has in the model, and the number after which its reader continues.
-func (g *game) expectGap(q eventlog.Query) (*eventlog.GapError, uint64) {
+func (g *comparison) expectGap(q eventlog.Query) (*eventlog.GapError, uint64) {
 	head, from := eventlog.Position{Gen: g.model.gen, Seq: g.model.head}, q.After
 	if q.After.IsZero() {
 		q.After.Gen = head.Gen
@@ -337,7 +395,7 @@ func (g *game) expectGap(q eventlog.Query) (*eventlog.GapError, uint64) {
 }
 
 // seek compares what is read after a random Seek.
-func (g *game) seek() {
+func (g *comparison) seek() {
 	s, from := g.selector(), eventlog.Start{}
 	want := g.model.read(s, 0)
 	switch g.rand.IntN(3) {
@@ -348,7 +406,7 @@ func (g *game) seek() {
 		from.Since = g.clock.time().Add(-time.Duration(g.rand.IntN(40_000)) * time.Millisecond)
 		want = slices.DeleteFunc(want, func(r eventlog.Record) bool { return r.Time.Before(from.Since) })
 	}
-	g.say("seek %q %v from %+v", s.Names(), s.Matchers(), from)
+	g.note("seek %q %v from %+v", s.Names(), s.Matchers(), from)
 	q, err := g.log.Seek(g.Context(), s, from)
 	if err != nil {
 		g.Fatal(err)

@@ -169,7 +169,7 @@ func TestLifecycleCasesFindFaultyClients(t *testing.T) {
 		client ssetest.LifecycleClient
 		cases  map[string]string // name of a case → part of its error
 	}{
-		"one that never gives up": {
+		"a client that never gives up": {
 			client(func(f *sse.Failure) (time.Duration, bool) { return time.Second, true }),
 			map[string]string{
 				"status-404": "got 2 requests, want 1",
@@ -177,7 +177,7 @@ func TestLifecycleCasesFindFaultyClients(t *testing.T) {
 				"mime-html":  "the client is still running, want failed",
 			},
 		},
-		"one that always gives up": {
+		"a client that always gives up": {
 			client(func(*sse.Failure) (time.Duration, bool) { return 0, false }),
 			map[string]string{
 				"end-clean": "states: got [connecting open closed], want [connecting open connecting open]",
@@ -185,7 +185,7 @@ func TestLifecycleCasesFindFaultyClients(t *testing.T) {
 				"retry":     "the client ended with error ",
 			},
 		},
-		"one that waits too long": {
+		"a client that waits too long": {
 			client(func(f *sse.Failure) (time.Duration, bool) { return f.Retry + 1, true }),
 			map[string]string{"end-clean": "request 1: it came 1.000000001s after the end of the previous connection, want 1s"},
 		},

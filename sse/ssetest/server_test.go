@@ -111,7 +111,7 @@ func TestRequestsAreRecorded(t *testing.T) {
 		<-x.Done()
 		ended, left := x.Ended()
 		if x.At.Before(before) || ended.Before(x.At) || left {
-			t.Errorf("it came at %v, ended at %v, the client disconnected: %v", x.At, ended, left)
+			t.Errorf("the request came at %v, its answer ended at %v, the client disconnected: %v", x.At, ended, left)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	stdlog "log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -67,6 +68,7 @@ func open(t *testing.T, o hub.Options, transport string) *site {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = stdlog.New(io.Discard, "", 0) // of panics that tests want
 	server.EnableHTTP2 = transport == "http2-tls"
 	if strings.HasSuffix(transport, "-tls") {
 		server.StartTLS()

@@ -3,7 +3,7 @@ package dialecttest
 import (
 	"errors"
 	"fmt"
-	"io"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -12,13 +12,16 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// lines is a dialect. GET /lines/T subscribes to a topic; with a * at the end of T, to all topics with that prefix. POST /lines/T publishes an
-// event; with private=1 only members get it.
+// lines is a dialect. GET /lines/T subscribes to a topic; with a * at the end of T, to all topics with that prefix. POST /lines/T publishes its
+// body as one event; with batch each line as one, all or none; with each every line as it arrives. With private, only members get the events.
 type lines struct{}
 
 func (lines) Routes() []hub.Route {
 	return []hub.Route{{Path: "/lines/", Methods: []string{http.MethodGet, http.MethodHead, http.MethodPost}, Serve: serve}}
 }
+
+// Headers implements [hub.Dialect].
+func (lines) Headers() (request, response []string) { return []string{"User"}, []string{"Lines-After"} }
 
 // Refuse answers in plain text. This dialect has one status for everything that is not granted.
 func (lines) Refuse(w http.ResponseWriter, _ *http.Request, p *hub.Problem) {
@@ -76,19 +79,55 @@ func serve(h *hub.Hub, w http.ResponseWriter, r *http.Request, below string) err
 }
 
 func publish(h *hub.Hub, w http.ResponseWriter, r *http.Request, grant access.Grant, topic string) error {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	e := hub.Event{Topics: []string{topic}, Data: string(data), End: r.URL.Query().Has("end")}
+	e := hub.Event{Topics: []string{topic}, End: r.URL.Query().Has("end")}
 	if r.URL.Query().Has("private") {
 		e.Flags = private
 	}
-	receipts, err := h.PublishRequest(r, grant, e)
-	if err != nil {
+	return h.Receive(w, r, grant, func(p *hub.Publication) (err error) {
+		if err := p.Check(&e); err != nil {
+			return err
+		}
+		if r.URL.Query().Has("each") {
+			return publishEach(w, p, e)
+		}
+		if e.Data, err = p.ReadBody(0); err != nil {
+			return err
+		}
+		events := []hub.Event{e}
+		if r.URL.Query().Has("batch") { // each line is an event, and all are stored or none
+			events = nil
+			for line := range strings.Lines(e.Data) {
+				e.Data = strings.TrimSuffix(line, "\n")
+				events = append(events, e)
+			}
+		}
+		receipts, err := p.Append(events...)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(w, receipts[len(receipts)-1])
 		return err
+	})
+}
+
+// publishEach stores each line of a body as it arrives. A line that is "panic" is a fault of the parser.
+func publishEach(w http.ResponseWriter, p *hub.Publication, e hub.Event) error {
+	done, err := p.AppendStream(func(body *hub.Body) iter.Seq2[hub.Event, error] {
+		return func(yield func(hub.Event, error) bool) {
+			for line, err := range body.Lines(1 << 10) {
+				if e.Data = strings.TrimSuffix(string(line), "\n"); e.Data == "panic" {
+					panic("a fault of the parser")
+				}
+				if !yield(e, err) {
+					return
+				}
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("after %d lines: %w", done.Count, err)
 	}
-	_, err = fmt.Fprintln(w, receipts[0])
+	_, err = fmt.Fprintln(w, done.Count, done.Last)
 	return err
 }
 

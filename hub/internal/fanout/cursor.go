@@ -22,6 +22,7 @@ type cursor struct {
 	once       bool // the stream ends at the head
 	failOnGap  bool
 	checkpoint bool      // one is due at the head
+	fromLog    bool      // it has read the log since it was at the head
 	fell       time.Time // when the subscriber was live last; zero: never
 	fellAt     int64     // bytes ever added to the window at that time
 
@@ -97,10 +98,26 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 		c.checkpoint = false
 		c.appendCheckpoint()
 	}
+	if now == atHead && c.fromLog {
+		// The log may have trimmed the record of an end that still holds. Then there was no event to show that the stream is complete.
+		if c.once, err = c.completeAtHead(ctx); err != nil {
+			return nil, more, err
+		}
+	}
 	if now == atHead && c.once {
 		now = atEnd
 	}
 	return c.chunks, now, nil
+}
+
+// completeAtHead reports whether the stream ends at the head.
+func (c *cursor) completeAtHead(ctx context.Context) (bool, error) {
+	if c.once {
+		return true, nil
+	}
+	complete, err := c.f.ends.complete(ctx, c.group, c.query.After)
+	c.fromLog = err != nil
+	return complete, err
 }
 
 // fewMissed is the number of missing records up to which the shard itself sends them, without a replayer.
@@ -152,7 +169,7 @@ func (c *cursor) keep(events []*event) {
 
 // read is the step of a cursor that is below the window.
 func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complete eventlog.Position, gap *eventlog.GapError, err error) {
-	c.query.Bytes = pageBytes
+	c.query.Bytes, c.fromLog = pageBytes, true
 	page, err := c.f.pages.read(ctx, c.group.wants, c.query)
 	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
 		return events, complete, gap, nil

@@ -2,14 +2,14 @@ package fanout
 
 import (
 	"context"
-	"errors"
 	"math"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// A topic has ended when its newest record has the flag End: no record can follow, until retention trims the end and frees the name. A
-// stream is complete when all topics of its selector are named, have ended, and the stream has sent all those ends.
+// A topic has ended while its end holds, see [eventlog.Log.End]: no record can follow. A stream is complete when all topics of its selector are
+// named, have ended, and the stream has sent all those ends, or told the gap that they are in: an end holds longer than some logs keep its
+// record.
 
 // ends finds out whether topics have ended, from the window where possible, otherwise from the log.
 type ends struct {
@@ -18,31 +18,18 @@ type ends struct {
 }
 
 // of returns the sequence number of the record that ended a topic, 0 if the topic has not ended. The answer holds at some sequence number or
-// later. Only an answer of "not ended" may come from the window: the log may have trimmed an end that the window still has.
+// later. Only an answer of "not ended" may come from the window: an end in it may have expired.
 func (e *ends) of(ctx context.Context, name string, asOf uint64) (uint64, error) {
 	if newest := e.window.newest(name); newest != nil && newest.Flags&eventlog.End == 0 && asOf <= e.window.head().Seq {
 		return 0, nil
 	}
-	q, err := e.log.Seek(ctx, eventlog.Topics(name), eventlog.Start{Last: 1})
-	if err != nil {
-		return 0, err
-	}
-	answer, err := e.log.Read(ctx, q)
-	if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // the newest record was trimmed meanwhile
-		answer, err = e.log.Read(ctx, gap.Partial(q))
-	}
-	if err != nil || len(answer.Records) == 0 {
-		return 0, err
-	}
-	if last := answer.Records[len(answer.Records)-1]; last.Flags&eventlog.End != 0 {
-		return last.Seq, nil
-	}
-	return 0, nil
+	end, err := e.log.End(ctx, name)
+	return end.Seq, err
 }
 
 // complete reports whether a stream of a group that is at a position is complete. A selector may have a thousand names that end one after the
 // other. So complete first checks the name that had not ended at the last call, then the names after it: each end costs about one lookup. If
-// retention trims an end and the topic begins again, complete needs more lookups and gives the same answer.
+// an end expires and the topic begins again, complete needs more lookups and gives the same answer.
 func (e *ends) complete(ctx context.Context, g *group, at eventlog.Position) (bool, error) {
 	if len(g.selector.Matchers()) > 0 {
 		return false, nil

@@ -12,13 +12,15 @@
 //	start ─▶ stream ─┴─▶ replayer: cursor ◀────────────────┘
 //
 // Each step above is a file. The tail reads each new record once and puts it into the window. A shard is a goroutine, about one for each
-// core, that owns its subscribers. It takes the new events from the window, finds the groups that want them, joins the bytes for each
-// group, and sends them to each member.
+// core, that owns its subscribers. It takes the new events from the window and finds the groups that want them. For each group it joins the
+// bytes, and sends them to each member.
 //
 // Subscribers with the same selector and the same encoding form a group. Its live members are all at the same position, so that a member
 // costs one send. A subscriber that is behind leaves the live members and gets a cursor, whatever the reason: a reconnection, a full
 // socket, a request for history. Replayers advance cursors through the window, or through the log below it, until the shard can take the
 // subscriber back. Subscribers have no queues, and slow consumers have no other path.
+//
+// While the log cannot be read, or has no contact with the shared log, the package ends its streams and refuses new ones (refuse.go).
 //
 // # Delivery
 //

@@ -211,7 +211,8 @@ func (hiding) Event(b []byte, at eventlog.Position, r *eventlog.Record) []byte {
 	return textEncoding{}.Event(b, at, r)
 }
 
-// TestHiddenEventIsFollowedByACheckpoint: a hidden event and a visible one arrive in one pass. The heartbeats after it still carry a position.
+// TestHiddenEventIsFollowedByACheckpoint: a hidden event and a visible one arrive in one pass. The heartbeats after it still carry a
+// position.
 func TestHiddenEventIsFollowedByACheckpoint(t *testing.T) {
 	f, log := start(t, func(o *Options) { o.Heartbeat, o.ShortestHeartbeat = 50*time.Millisecond, 50*time.Millisecond })
 	s := subscription()

@@ -6,9 +6,9 @@ import (
 )
 
 // interest is a shard's index from topics to the groups that want them. Names are in a map, native patterns in a tree, and other matchers
-// under the literal prefix of their topics. The cost of a lookup depends on the names and patterns that match and on the other matchers
-// whose prefix matches, not on the number of subscriptions. Filters are not part of the index. After the lookup, a pass calls a group's
-// filter once for each event.
+// under the literal prefix of their topics. The cost of a lookup does not depend on the number of subscriptions. It depends on the names and
+// patterns that match, and on the other matchers whose prefix matches. Filters are not part of the index. After the lookup, a pass calls a
+// group's filter once for each event.
 type interest struct {
 	topics   map[string]*set
 	tree     patterns.Tree[set]

@@ -17,8 +17,8 @@ var errTooSlow = errors.New("the subscriber is too far behind")
 // lagReason is the reason of the gap when a slow subscriber skips events.
 const lagReason eventlog.Reason = "lag"
 
-// fellBehind is called when the subscriber stops being live, with the sequence number of the first event that it has not seen, 0 if that is
-// the next one to come.
+// fellBehind is called when the subscriber stops being live. first is the sequence number of its first missing event, 0 if that event is not
+// published yet.
 func (c *cursor) fellBehind(first uint64) {
 	if c.f.opts.MaxLag == 0 && c.f.opts.MaxLagTime == 0 {
 		return

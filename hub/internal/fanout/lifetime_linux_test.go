@@ -44,11 +44,11 @@ func TestStreamThatIsBehindEndsWithItsToken(t *testing.T) {
 				}
 				step(s, d)
 				if d.stage != closed {
-					t.Errorf("it is %v", d.stage)
+					t.Errorf("the stage is %v, want closed", d.stage)
 				}
 			})
 			if n := f.Counts().Closed[Expired]; n != 1 {
-				t.Errorf("%d have expired", n)
+				t.Errorf("%d streams have ended with the reason Expired, want 1", n)
 			}
 		})
 	}

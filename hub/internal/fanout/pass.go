@@ -119,8 +119,8 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 	}
 }
 
-// gather returns the bytes of a group's events, one after the other, the newest position that a client has with them, and whether topics end
-// with them. The bytes are valid until the next call.
+// gather returns the joined bytes of a group's events. seen is the newest position that a client knows after them; ends says whether topics
+// end with them. The bytes are valid until the next call.
 func (s *shard) gather(g *group) (b []byte, seen uint64, ends bool) {
 	if len(g.events) == 1 {
 		c := g.events[0].chunk(g.encoding)

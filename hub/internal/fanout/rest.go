@@ -13,8 +13,8 @@ type rest struct {
 	until time.Time
 }
 
-// The length of a rest. Measured with one processor, 1,000 subscribers and 16 publishers: half of a pass delivers 36 times as many events as no
-// rest, a quarter 28 times. Twice as long does not deliver more.
+// The length of a rest. Measured with one processor, 1,000 subscribers and 16 publishers: half of a pass delivers 36 times as many events as
+// no rest, a quarter 28 times. Twice as long does not deliver more.
 const (
 	restShare = 2                     // a rest takes half as long as the pass before it,
 	restMost  = 5 * time.Millisecond  // but not longer than this: that is time for 100 publishes, whatever the number of subscribers

@@ -141,7 +141,7 @@ const (
 	pageScanned = 10_000 // entries that one read scans at most, with a selector of little cost
 )
 
-// after appends the events that a selector wants after a position and up to a sequence number, in order, until they have about the given
+// after appends the events that a selector wants, in order: those after a position, up to a sequence number, and up to about the given
 // number of bytes. It returns the position up to which the result is complete. ok is false if the window begins after the position.
 func (w *window) after(
 	events []*event, sel *eventlog.Selector, at eventlog.Position, to uint64, bytes int,

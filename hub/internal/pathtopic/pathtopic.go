@@ -1,8 +1,8 @@
 // Package pathtopic reads the topic in the path of a request, as in /events/news. Proxies may clean a path or decode it. Parse refuses a path
 // in which that would change the topic. Such a topic goes into a parameter, which proxies do not change.
 //
-// It is a package of its own so that its fuzz target is fast: after every input, the fuzzer walks the counters of all packages that
-// a test program has, and the tests of the hub have ten times as many.
+// It is a package of its own so that its fuzz target is fast. After every input, the fuzzer walks the counters of all packages in the test
+// program. The tests of the hub have ten times as many.
 package pathtopic
 
 import (

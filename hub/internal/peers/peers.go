@@ -1,8 +1,8 @@
-// Package peers lets the hubs of a cluster know and ask each other.
+// Package peers keeps the list of the hubs in a cluster, and sends requests between them.
 //
 // Every hub announces itself to the others every [Interval], over a channel that may lose messages. A hub that was silent for [Expiry]
-// counts as gone. Revocations use the same channel, because they must not wait for the log. What is large, such as the list of open
-// streams or a snapshot of the log, is asked for over HTTP, with a request that the key of the cluster signs.
+// counts as gone. Revocations use the same channel, because they must not wait for the log. Large answers, such as the list of open streams
+// or a snapshot of the log, travel over HTTP. The key of the cluster signs each request.
 //
 //	Announce ─▶ Message ─▶ channel ─▶ Table.Hear ─▶ Table.Others
 //	Client.Ask ─▶ Sign ─▶ HTTP ─▶ Verify ─▶ the same handler as for administrators
@@ -27,7 +27,7 @@ const (
 // maxHubs limits the table. More hubs than this are a fault, or an attack on the channel.
 const maxHubs = 1000
 
-// Hub is what a hub announces of itself.
+// Hub is the state of a hub, as it announces it.
 type Hub struct {
 	Name       string `json:"name"`     // unique in the cluster
 	Instance   string `json:"instance"` // of the process; changes when it restarts
@@ -45,7 +45,7 @@ type Hub struct {
 	ContactAge int64  `json:"contact_age"` // milliseconds since its last contact with the shared log
 }
 
-// Message is what hubs tell each other over the channel. One of its fields is set.
+// Message is a message between hubs over the channel. One of its fields is set.
 type Message struct {
 	Hello   *Hub                `json:"hello,omitempty"`
 	Bye     *Hub                `json:"bye,omitempty"` // the hub stops
@@ -81,7 +81,7 @@ type heard struct {
 	at  time.Time
 }
 
-// Hear notes a message. It reports whether it is of a process that was not known: that process does not know the others either.
+// Hear records a message. It reports whether the message is from an unknown process, which needs the announcements of the other hubs.
 func (t *Table) Hear(m *Message, now time.Time) (fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -112,7 +112,7 @@ func (t *Table) forget(now time.Time) {
 	}
 }
 
-// Others returns the hubs that are there, except the one with this name, in the order of their names.
+// Others returns the hubs that were heard of lately, except the one with this name, in the order of their names.
 func (t *Table) Others(name string, now time.Time) []Hub {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -40,7 +40,7 @@ func TestHubsAreListedUntilTheyAreSilentOrLeave(t *testing.T) {
 	}
 	table.Hear(&Message{Bye: &Hub{Name: "b", Instance: "1"}}, now.Add(Expiry)) // of the process before
 	if got := names(table.Others("a", now.Add(Expiry))); !cmp.Equal(got, []string{"b"}) {
-		t.Errorf("after a late farewell: %v", got)
+		t.Errorf("after a late Bye: %v", got)
 	}
 	table.Hear(&Message{Bye: &Hub{Name: "b", Instance: "2"}}, now.Add(Expiry))
 	if got := names(table.Others("a", now.Add(Expiry))); len(got) != 0 {

@@ -16,13 +16,13 @@ import (
 //
 //	Authorization: Tidings-Hub <time>.<nonce>.<mac>
 //
-// with the time in milliseconds since 1970, 16 random bytes, and HMAC-SHA-256 with the key of the cluster over the method, the target, the
-// time and the nonce, one a line. All values are in base64url except the time. The signature protects the request, not the response:
-// between hubs of different networks the connection needs TLS.
+// The time is in milliseconds since 1970. The nonce is 16 random bytes. The mac is HMAC-SHA-256 with the key of the cluster over the method,
+// the target, the time and the nonce, one a line. All values are in base64url except the time. The signature protects the request, not the
+// response: between hubs of different networks the connection needs TLS.
 
 const scheme = "Tidings-Hub "
 
-// tolerance is how much the clocks of two hubs may differ. A request that was recorded can be repeated for as long.
+// tolerance is how much the clocks of two hubs may differ. An attacker can repeat a recorded request for that long.
 const tolerance = 30 * time.Second
 
 // Sign adds the signature to a request.
@@ -34,7 +34,7 @@ func Sign(r *http.Request, key []byte, now time.Time) {
 	r.Header.Set("Authorization", scheme+at+"."+nonce+"."+base64.RawURLEncoding.EncodeToString(mac(r, key, at, nonce)))
 }
 
-// Verify returns an error unless a request was signed with the key, lately.
+// Verify returns an error unless a request was signed with the key, within the tolerance of now.
 func Verify(r *http.Request, key []byte, now time.Time) error {
 	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), scheme)
 	parts := strings.Split(text, ".")

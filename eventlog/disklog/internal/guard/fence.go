@@ -20,8 +20,11 @@ import (
 //
 // Pebble reads tables back, so they need more care: a failed compaction is reported (compactionTable), and a failed flush goes
 // on in memory (flushTable).
+//
+// It guards the files of one directory. Those that a snapshot writes elsewhere are not its concern: their errors are the snapshot's.
 type fence struct {
 	vfs.FS
+	dir    string // empty: all files
 	cause  atomic.Pointer[error]
 	onFail func(error) // called once, by the goroutine that met the error; may be nil
 	bad    badBlocks   // of tables
@@ -32,6 +35,11 @@ type fence struct {
 
 func newFence(inner vfs.FS, onFail func(error)) *fence {
 	return &fence{FS: inner, onFail: onFail, spilled: make(map[string][]byte)}
+}
+
+// outside reports whether a file or directory does not belong to the store.
+func (f *fence) outside(name string) bool {
+	return f.dir != "" && name != f.dir && f.PathDir(name) != f.dir
 }
 
 // err returns the error that brought the fence down, or nil.
@@ -68,6 +76,9 @@ func (f *fence) file(file vfs.File, err error) (vfs.File, error) {
 }
 
 func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if f.outside(name) {
+		return f.FS.Create(name, category)
+	}
 	f.beforeMarker(name)
 	switch {
 	case !isTable(name):
@@ -93,6 +104,9 @@ func (f *fence) beforeMarker(name string) {
 const markerPrefix = "marker."
 
 func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	if f.outside(name) {
+		return f.FS.OpenReadWrite(name, category, opts...)
+	}
 	if f.down() {
 		return f.file(nil, nil)
 	}
@@ -100,6 +114,9 @@ func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts 
 }
 
 func (f *fence) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if f.outside(newname) {
+		return f.FS.ReuseForWrite(oldname, newname, category)
+	}
 	if f.down() {
 		return f.file(nil, nil)
 	}
@@ -107,6 +124,9 @@ func (f *fence) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCat
 }
 
 func (f *fence) OpenDir(name string) (vfs.File, error) {
+	if f.outside(name) {
+		return f.FS.OpenDir(name)
+	}
 	dir, err := f.FS.OpenDir(name)
 	if err != nil {
 		return nil, err
@@ -115,6 +135,9 @@ func (f *fence) OpenDir(name string) (vfs.File, error) {
 }
 
 func (f *fence) Link(oldname, newname string) error {
+	if f.outside(newname) {
+		return f.FS.Link(oldname, newname)
+	}
 	if !f.down() {
 		f.check(f.FS.Link(oldname, newname))
 	}
@@ -122,6 +145,9 @@ func (f *fence) Link(oldname, newname string) error {
 }
 
 func (f *fence) Remove(name string) error {
+	if f.outside(name) {
+		return f.FS.Remove(name)
+	}
 	if f.down() {
 		return nil
 	}
@@ -134,6 +160,9 @@ func (f *fence) Remove(name string) error {
 }
 
 func (f *fence) RemoveAll(name string) error {
+	if f.outside(name) {
+		return f.FS.RemoveAll(name)
+	}
 	if !f.down() {
 		f.check(f.FS.RemoveAll(name))
 	}
@@ -141,6 +170,9 @@ func (f *fence) RemoveAll(name string) error {
 }
 
 func (f *fence) Rename(oldname, newname string) error {
+	if f.outside(newname) {
+		return f.FS.Rename(oldname, newname)
+	}
 	if !f.down() {
 		f.check(f.FS.Rename(oldname, newname))
 	}
@@ -148,6 +180,9 @@ func (f *fence) Rename(oldname, newname string) error {
 }
 
 func (f *fence) MkdirAll(dir string, perm os.FileMode) error {
+	if f.outside(dir) {
+		return f.FS.MkdirAll(dir, perm)
+	}
 	if !f.down() {
 		f.check(f.FS.MkdirAll(dir, perm))
 	}

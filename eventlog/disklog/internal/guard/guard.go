@@ -16,14 +16,13 @@
 // cover only a part of the synced bytes (compare pull request 6031). [Open] checks these files first and refuses a store whose
 // files prove that something is missing.
 //
-// Manifest rotation (fence.go). The marker file that names the manifest and the manifest itself become durable by one sync of
-// the directory. If a file system reorders them, a power loss leaves a marker without a manifest, and Pebble cannot open the
-// store (issue 5825, fixed upstream by pull request 5915, not in 2.1.7). The fence syncs the directory before it creates a
-// marker.
+// Manifest rotation (fence.go). The marker file that names the manifest and the manifest itself become durable by one sync of the
+// directory. If a file system reorders them, a power loss leaves a marker without a manifest, and Pebble cannot open the store.
+// See issue 5825; pull request 5915 fixes it, not in 2.1.7. The fence syncs the directory before it creates a marker.
 //
-// Damaged blocks (blocks.go). Pebble reads a damaged block again for each caller, and each time flips every single bit to see
-// whether the checksum then matches (issue 2571): 13 ms for 4 KiB, half a minute for each MiB.
-// Further reads of a block that Pebble has reported fail at once.
+// Damaged blocks (blocks.go). Pebble reads a damaged block again for each caller. Each time it flips every single bit to see
+// whether the checksum then matches (issue 2571). That takes 13 ms for 4 KiB, and half a minute for each MiB. Further reads of a
+// block that Pebble has reported fail at once.
 //
 // Compactions (compactions.go). Pebble retries a failed compaction at once (issue 908), so that one damaged block keeps a
 // processor and the disk busy. It also stops writers when compactions fall behind, without a way to cancel the wait.
@@ -77,7 +76,7 @@ type Options struct {
 type Progress struct {
 	Position     uint64 // that the batch reaches
 	Acknowledged uint64 // the newest one that was acknowledged when the batch was written; 0: not known
-	Restart      bool   // positions before this batch mean nothing from here on
+	Restart      bool   // positions before this batch are not valid any more
 }
 
 // DB is a Pebble store behind a fence. After the first failed write, Pebble still reports success: callers check [DB.Err] after
@@ -110,6 +109,7 @@ func Open(dir string, o *Options) (*DB, error) {
 
 func open(dir string, o *Options) (_ *DB, err error) {
 	f := newFence(o.FS, o.OnFail)
+	f.dir = o.FS.PathDir(o.FS.PathJoin(dir, "x")) // as in the names of its files
 	if o.ReadOnly != nil {
 		f.cause.Store(&o.ReadOnly)
 	}
@@ -136,7 +136,7 @@ func open(dir string, o *Options) (_ *DB, err error) {
 	return db, err
 }
 
-// options returns Pebble's options with what the guard decides.
+// options returns Pebble's options with those that the guard sets.
 func (db *DB) options(o *Options) *pebble.Options {
 	p := o.Pebble
 	p.FS, p.Lock, p.ReadOnly = db.fence, o.Lock, o.ReadOnly != nil
@@ -185,7 +185,7 @@ type logger struct {
 
 var _ pebble.Logger = (*logger)(nil)
 
-// Infof drops what Pebble says about every flush and compaction.
+// Infof drops Pebble's messages about every flush and compaction.
 func (l *logger) Infof(string, ...any) {}
 
 func (l *logger) Errorf(format string, args ...any) {

@@ -111,8 +111,8 @@ func (f *fullFile) Write(p []byte) (int, error) {
 	return f.File.Write(p)
 }
 
-// TestFailedWriteStopsAllWritesAndNoReads: the disk fills up while a store is written and flushed. The process lives, what
-// was written before can be read, also after flushes that failed, and the next Open finds what was acknowledged.
+// TestFailedWriteStopsAllWritesAndNoReads: the disk fills up while a store is written and flushed. The process goes on. Earlier writes can
+// be read, also after failed flushes, and the next Open finds the acknowledged ones.
 func TestFailedWriteStopsAllWritesAndNoReads(t *testing.T) {
 	t.Parallel()
 	fs := &fullFS{FS: vfs.NewMem()}
@@ -136,21 +136,21 @@ func TestFailedWriteStopsAllWritesAndNoReads(t *testing.T) {
 		t.Errorf("Err returns %v, and OnFail was called with %v", db.Err(), reported)
 	}
 	if !has(t, db.DB, "before", "kept") || !has(t, db.DB, "after 49", value) {
-		t.Error("what was written cannot be read while the store is open")
+		t.Error("an earlier write cannot be read while the store is open")
 	}
 	mustClose(t, db)
 
 	fs.full.Store(false)
 	db = mustOpen(t, o)
 	if db.Err() != nil || !has(t, db.DB, "before", "kept") {
-		t.Errorf("after opening again, with %v, what was acknowledged is gone", db.Err())
+		t.Errorf("after opening again, with %v, an acknowledged write is gone", db.Err())
 	}
 	mustSet(t, db, "again", "works")
 	mustClose(t, db)
 }
 
-// TestBarePebbleIgnoresDamageInItsManifest is why checkTails reads the manifest: bare Pebble opens the store without the
-// tables that are listed after the damage.
+// TestBarePebbleIgnoresDamageInItsManifest shows why checkTails reads the manifest: bare Pebble opens the store without the tables that are
+// listed after the damage.
 func TestBarePebbleIgnoresDamageInItsManifest(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()

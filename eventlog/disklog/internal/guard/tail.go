@@ -12,9 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Before Pebble opens the manifest and the write-ahead logs, checkTails reads them and looks for damage that Pebble would take for
-// the end of the file. An invalid end is normal after a crash, because the last write is only partly on disk. It is damage if
-// later bytes prove that the end was once on disk.
+// checkTails reads the manifest and the write-ahead logs before Pebble opens them. It looks for damage that Pebble would take for
+// the end of a file. An invalid end is normal after a crash, because the last write is only partly on disk. It is damage if later
+// bytes prove that the end was once on disk.
 //
 // Both kinds of files are sequences of chunks in blocks of 32 KiB. An entry (a version edit or a batch) has one or more chunks.
 // Numbers are little-endian, and the checksum covers everything from the type on:
@@ -176,7 +176,7 @@ func (c *tailChecker) check(kind chunks, name string, number uint64, entry func(
 	return whole, info.Size() > whole, err
 }
 
-// continues reports whether what follows a place that makes no sense proves that the place was on disk.
+// continues reports whether the bytes after an invalid place prove that the place was on disk.
 func (c *tailChecker) continues(kind chunks, f io.ReaderAt, from int64, number uint64) (bool, error) {
 	if kind.header == logChunks.header {
 		return laterBatches(f, from, number, c.progress)
@@ -292,8 +292,8 @@ func (r *entries) chunk() ([]byte, error) {
 // blockSize is the same for both kinds of files. No chunk crosses the end of a block.
 const blockSize = 32 << 10
 
-// next returns the end of the chunk or of the padding that begins at a place, and whether it is a valid chunk; 0 if it is
-// neither.
+// next returns the end of the chunk or of the padding that begins at a place, and whether it is a valid chunk. The end is 0 if it
+// is neither.
 func (c chunks) next(b bytesAt, at int64, number uint64) (next int64, whole bool) {
 	left := blockSize - at%blockSize
 	if left < int64(c.header) {

@@ -9,14 +9,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/batchrepr"
 )
 
-// laterBatches reports whether a place in a write-ahead log that makes no sense is damage, because what follows proves that the
-// place was on disk. There are two proofs:
+// laterBatches reports whether an invalid place in a write-ahead log is damage: the bytes after it prove that the place was on disk. There
+// are two proofs:
 //
 //   - A chunk says that the file was synced beyond the place.
 //   - A batch says that another batch, which also follows the place, was acknowledged (see Progress). Callers acknowledge a
 //     batch when everything before it is on disk.
 //
-// Without a proof the place is the end that a crash left: a disk may keep what was written last and lose what was written just
+// Without a proof the place is the end that a crash left: a disk may keep the last write and lose a write shortly
 // before it.
 //
 // Only chunks at places where Pebble puts them count: at the beginning of a block, or at the end of the chunk before. What
@@ -35,7 +35,7 @@ func laterBatches(f io.ReaderAt, from int64, number uint64, progress func(key, v
 	}
 }
 
-// evidence is what follows a place that makes no sense.
+// evidence is collected from the bytes after an invalid place.
 type evidence struct {
 	progress func(key, value []byte) (Progress, bool)
 
@@ -71,7 +71,7 @@ func (e *evidence) addBlock(block bytesAt, at int64, number uint64) {
 	}
 }
 
-// addChunk takes a valid chunk.
+// addChunk adds a valid chunk.
 func (e *evidence) addChunk(chunk []byte) {
 	e.synced = e.synced || binary.LittleEndian.Uint64(chunk[11:]) > e.damaged
 	kind := chunkKind(chunk)
@@ -88,7 +88,7 @@ func (e *evidence) addChunk(chunk []byte) {
 	}
 }
 
-// addBatch takes a whole batch. Those of Pebble itself, and those that report no progress, prove nothing.
+// addBatch adds a whole batch. Batches of Pebble itself, and batches without Progress, prove nothing.
 func (e *evidence) addBatch(repr []byte) {
 	if e.progress == nil || len(repr) < batchrepr.HeaderLen {
 		return

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
-// defences lists what this package does about Pebble, where upstream discusses it, and the tests that hold it. Tests of a bare
+// defences lists each fault of Pebble that this package guards against, its discussion upstream, and the tests. Tests of a bare
 // Pebble fail when upstream has mended the fault: then the defence can go.
 var defences = []struct {
 	against  string

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"unicode/utf8"
+
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // textReader reads a streamed body and fails at the first byte that is not UTF-8. The decoders of JSON and of event streams would replace
@@ -23,7 +25,7 @@ func (r *textReader) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	good := r.check(p[:n])
 	if good < n || len(r.begun) > 0 && errors.Is(err, io.EOF) {
-		r.err = problem(http.StatusBadRequest, problemInvalidEvent, "the body is not UTF-8 at byte %d; send bytes as base64", r.at)
+		r.err = NewProblem(http.StatusBadRequest, wire.ProblemInvalidEvent, "the body is not UTF-8 at byte %d; send bytes as base64", r.at)
 		return good, r.err
 	}
 	return n, err

@@ -35,7 +35,7 @@ func negotiate(header http.Header) (*nativeEncoding, error) {
 	stream, lines := weigh(ranges, wire.MediaSSE), weigh(ranges, ndjsonNames...)
 	switch {
 	case stream.refused() && lines.refused():
-		return nil, problem(http.StatusNotAcceptable, problemNotAcceptable,
+		return nil, NewProblem(http.StatusNotAcceptable, wire.ProblemNotAcceptable,
 			"Accept refuses both available types, %s and %s; give one of them a weight above 0, or omit it", wire.MediaSSE, wire.MediaNDJSON)
 	case lines.refused():
 		return plainEncoding, nil

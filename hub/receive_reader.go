@@ -2,61 +2,76 @@ package hub
 
 import (
 	"errors"
-	"io"
-	"strconv"
+	"fmt"
+	"iter"
+	"net/http"
+	"runtime/debug"
 	"sync"
+
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // intake reads a streamed body in its own goroutine, and passes the events on in batches. Events that are not appended yet count against
 // the memory budget for bodies.
 type intake struct {
-	hub     *Hub
-	pub     *publication
-	body    *idleReader
+	pub     *Publication
+	body    idleReader
 	batches chan batch
+	stop    chan struct{} // closed when the handler takes no more batches
 
-	next    batch          // the batch that is being filled
-	waiting sync.WaitGroup // batches that were handed over and not settled
+	next     batch          // the batch that is being filled
+	waiting  sync.WaitGroup // batches that were handed over and not settled
+	panicked any            // of the code of a dialect; set before batches is closed
 }
+
+// batch is what the reader of a body hands to the handler.
+type batch struct {
+	records []eventlog.Record
+	bytes   int
+	rented  int64 // memory of the body budget, until the batch is appended
+	err     error // what ended the body, after the records
+}
+
+// errPanicked ends a body whose parser has panicked.
+var errPanicked = errors.New("the parser of the body has panicked")
 
 // read reads the body until it ends or the handler stops, and then closes batches.
-func (in *intake) read(open openSource) {
+func (in *intake) read(events func(*Body) iter.Seq2[Event, error]) {
 	defer close(in.batches)
-	in.body.before = func() { in.send() } // pass on complete events before waiting for the client
-	most := 6*int64(in.hub.opts.MaxEvent) + 2*wideBuffer
-	decoding := decode(in.body, in.pub.payload.codings, 2*most+codingOverhead, &in.pub.rent)
-	defer decoding.end()
-	meter := &meter{in: decoding.out, most: most, take: in.take, rent: &in.pub.rent}
-	defer meter.renew()
-	var text io.Reader = &textReader{body: meter}
-	if p := &in.pub.payload; p.charset != nil {
-		text = decodeText(meter, p.charset, p.label)
-	}
-	src := open(text, meter, in.hub.opts.MaxEvent)
-	defer src.close()
-	for n := 0; ; n++ {
-		e, err := src.next(in.pub)
+	defer func() {
+		if v := recover(); v != nil {
+			in.panicked = v
+			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) { // for which net/http looks
+				in.panicked = fmt.Sprintf("%v\n\n%s", v, debug.Stack())
+			}
+			in.body.ended.Store(true) // the handler panics, too, and net/http closes the connection
+			in.next.err = errPanicked
+			in.send()
+		}
+	}()
+	body := in.pub.openStream(&in.body, in.take)
+	defer body.close()
+	for e, err := range events(body) {
 		if err == nil {
-			decoding.renew()
-			meter.renew()
-			err = in.add(&e, n)
+			body.renew()
+			err = in.add(&e)
 		}
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
+			if !errors.Is(err, errStopped) {
 				in.next.err = err
 			}
-			in.send()
-			return
+			break
 		}
 	}
+	in.send()
 }
 
-// add adds event n to the next batch. It returns io.EOF if the handler has stopped.
-func (in *intake) add(e *Event, n int) error {
-	if e.Key == "" && in.pub.key != "" {
-		e.Key = in.pub.key + "/" + strconv.Itoa(n)
-	}
-	record, err := in.hub.record(e, in.pub.subject)
+// errStopped means that the handler takes no more batches.
+var errStopped = errors.New("the handler has stopped")
+
+// add adds an event to the next batch.
+func (in *intake) add(e *Event) error {
+	record, err := in.pub.record(e)
 	if err != nil {
 		return err
 	}
@@ -68,7 +83,7 @@ func (in *intake) add(e *Event, n int) error {
 	in.next.records = append(in.next.records, record)
 	in.next.bytes += record.Size()
 	if (len(in.next.records) == ingestBatch || in.next.bytes >= 1<<20) && !in.send() {
-		return io.EOF
+		return errStopped
 	}
 	return nil
 }
@@ -83,7 +98,7 @@ func (in *intake) send() bool {
 	case in.batches <- in.next:
 		in.next = batch{}
 		return true
-	case <-in.body.stop:
+	case <-in.stop:
 		in.waiting.Done()
 		return false
 	}

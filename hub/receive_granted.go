@@ -6,20 +6,21 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // await returns the next batch of a body, or false after the last. It returns an error as soon as the token of the publisher expires or
 // is revoked, even while the publisher is silent.
-func (h *Hub) await(pub *publication, batches <-chan batch) (b batch, more bool, err error) {
+func (h *Hub) await(p *Publication, batches <-chan batch) (b batch, more bool, err error) {
 	var expired <-chan time.Time
-	if end := pub.grant.Expires; !end.IsZero() {
+	if end := p.grant.Expires; !end.IsZero() {
 		timer := time.NewTimer(time.Until(end))
 		defer timer.Stop()
 		expired = timer.C
 	}
 	for {
 		revoked := h.revocations.next() // before the check, so that no revocation is missed
-		if err := h.stillMay(pub); err != nil {
+		if err := h.stillGranted(&p.grant); err != nil {
 			return b, false, err
 		}
 		select {
@@ -31,16 +32,14 @@ func (h *Hub) await(pub *publication, batches <-chan batch) (b batch, more bool,
 	}
 }
 
-// stillMay returns an error if the grant of a publication has expired or was revoked.
-func (h *Hub) stillMay(pub *publication) error { return h.stillGranted(&pub.grant) }
-
+// stillGranted returns an error if the grant of a publisher has expired or was revoked.
 func (h *Hub) stillGranted(g *access.Grant) error {
 	err := h.over(g)
 	refusal, ok := errors.AsType[*access.Refusal](err)
 	if !ok {
 		return err
 	}
-	p := problem(http.StatusUnauthorized, problemUnauthorized, "%s; get a new token and continue with it", refusal.Public)
+	p := NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "%s; get a new token and continue with it", refusal.Public)
 	p.Err = err
 	return p
 }

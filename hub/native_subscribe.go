@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // subscription is a parsed request for a stream.
@@ -21,8 +22,8 @@ type subscription struct {
 }
 
 // parseSubscription parses a request for a stream.
-func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subscription, err error) {
-	if s.wanted, err = topicsOf(p, path, h.opts.MaxTopics); err != nil {
+func parseSubscription(h *Hub, r *http.Request, p *params, path string) (s subscription, err error) {
+	if s.wanted, err = topicsOf(p, path, h.Options().MaxTopics); err != nil {
 		return s, err
 	}
 	if s.start, err = startOf(p, r.Header, time.Now()); err != nil {
@@ -42,16 +43,16 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 		s.encoding = envelopeEncoding
 	}
 	if format != "" && format != "envelope" && format != "plain" {
-		return s, problem(http.StatusBadRequest, problemInvalidRequest, "format=%.40s is invalid; it must be plain or envelope", format)
+		return s, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "format=%.40s is invalid; it must be plain or envelope", format)
 	}
 	onGap, _, err := p.one("on_gap")
 	if err != nil {
 		return s, err
 	}
 	if s.failOnGap = onGap == "fail"; onGap != "" && onGap != "fail" && onGap != "tell" {
-		return s, problem(http.StatusBadRequest, problemInvalidRequest, "on_gap=%.40s is invalid; it must be tell or fail", onGap)
+		return s, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "on_gap=%.40s is invalid; it must be tell or fail", onGap)
 	}
-	if s.heartbeat, err = h.parseHeartbeat(p); err != nil {
+	if s.heartbeat, err = parseHeartbeat(p, h.Options()); err != nil {
 		return s, err
 	}
 	return s, p.done()
@@ -59,24 +60,24 @@ func (h *Hub) parseSubscription(r *http.Request, p *params, path string) (s subs
 
 // parseHeartbeat parses the interval at which a subscriber wants checkpoints as heartbeats. The interval of the hub is the longest, so that
 // connections are never silent for longer than [Options.Heartbeat].
-func (h *Hub) parseHeartbeat(p *params) (time.Duration, error) {
+func parseHeartbeat(p *params, o Options) (time.Duration, error) {
 	text, ok, err := p.one("heartbeat")
 	if err != nil || !ok {
 		return 0, err
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d < h.opts.HeartbeatMin {
-		return 0, problem(http.StatusBadRequest, problemInvalidRequest,
-			"heartbeat=%.40s is invalid; it must be a duration such as 15s, and at least %v", text, h.opts.HeartbeatMin)
+	if err != nil || d < o.HeartbeatMin {
+		return 0, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest,
+			"heartbeat=%.40s is invalid; it must be a duration such as 15s, and at least %v", text, o.HeartbeatMin)
 	}
-	return min(d, h.opts.Heartbeat), nil
+	return min(d, o.Heartbeat), nil
 }
 
 // grant checks a subscription against a grant. A subscription without topics gets all topics of the grant.
-func (s *subscription) grant(g access.Grant) error {
+func (s *subscription) grant(r *http.Request, g access.Grant) error {
 	if len(s.names)+len(s.matchers) == 0 {
 		if len(g.Subscribe) == 0 {
-			return forbidden("subscribe to anything")
+			return Denied(r, g, "subscribe to anything")
 		}
 		for _, m := range g.Subscribe {
 			if p, ok := m.(eventlog.Pattern); ok && !eventlog.IsPattern(p.String()) {
@@ -89,20 +90,20 @@ func (s *subscription) grant(g access.Grant) error {
 	}
 	for _, name := range s.names {
 		if !g.MayRead(name) {
-			return forbidden("subscribe to topic " + name)
+			return Denied(r, g, "subscribe to topic "+name)
 		}
 	}
 	for _, m := range s.matchers {
 		if !g.MayFollow(m) {
-			return forbidden(fmt.Sprintf("subscribe to pattern %s", m))
+			return Denied(r, g, fmt.Sprintf("subscribe to pattern %s", m))
 		}
 	}
 	return nil
 }
 
 // subscribe answers a request with a stream.
-func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path string) error {
-	sub, err := h.parseSubscription(r, p, path)
+func subscribe(h *Hub, w http.ResponseWriter, r *http.Request, p *params, path string) error {
+	sub, err := parseSubscription(h, r, p, path)
 	if err != nil {
 		return err
 	}
@@ -110,11 +111,11 @@ func (h *Hub) subscribe(w http.ResponseWriter, r *http.Request, p *params, path 
 	if err != nil {
 		return err
 	}
-	return h.follow(w, r, &sub, &grant)
+	return follow(h, w, r, &sub, &grant)
 }
 
 // query answers a QUERY with a stream. It reads the body, which may be large, only if the client may subscribe to anything.
-func (h *Hub) query(w http.ResponseWriter, r *http.Request, p *params, path string) error {
+func query(h *Hub, w http.ResponseWriter, r *http.Request, p *params, path string) error {
 	if _, err := negotiate(r.Header); err != nil {
 		return err
 	}
@@ -123,35 +124,23 @@ func (h *Hub) query(w http.ResponseWriter, r *http.Request, p *params, path stri
 		return err
 	}
 	if len(grant.Subscribe) == 0 {
-		return denied(r, grant, forbidden("subscribe to anything"))
+		return Denied(r, grant, "subscribe to anything")
 	}
-	if err := h.readForm(w, r, p, &grant); err != nil {
+	p.inForm = true
+	if err := h.ReadForm(w, r, &grant, p.add); err != nil {
 		return err
 	}
-	sub, err := h.parseSubscription(r, p, path)
+	sub, err := parseSubscription(h, r, p, path)
 	if err != nil {
 		return err
 	}
-	return h.follow(w, r, &sub, &grant)
-}
-
-// readForm reads the form of a QUERY. Meanwhile the request counts as a stream in the limits, but not as an open stream, for which Shutdown
-// would wait.
-func (h *Hub) readForm(w http.ResponseWriter, r *http.Request, p *params, g *access.Grant) error {
-	from := h.addressOf(r)
-	if err := h.limits.enter(from, g); err != nil {
-		return err
-	}
-	defer h.limits.exit(from, g)
-	rent := rent{memory: h.bodies, from: from, grant: g}
-	defer rent.end()
-	return h.addForm(w, r, p, &rent)
+	return follow(h, w, r, &sub, &grant)
 }
 
 // follow checks the grant and answers with a stream.
-func (h *Hub) follow(w http.ResponseWriter, r *http.Request, sub *subscription, grant *access.Grant) error {
-	if err := sub.grant(*grant); err != nil {
-		return denied(r, *grant, err)
+func follow(h *Hub, w http.ResponseWriter, r *http.Request, sub *subscription, grant *access.Grant) error {
+	if err := sub.grant(r, *grant); err != nil {
+		return err
 	}
 	err := h.Stream(w, r, *grant, &Subscription{
 		Selector: sub.selector(), Start: sub.start, Encoding: sub.encoding, Heartbeat: sub.heartbeat, FailOnGap: sub.failOnGap, Poll: sub.poll,

@@ -24,7 +24,7 @@ type topicAnswer struct {
 
 // serveTopics lists topics in the order of their names, in pages.
 func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	p, err := h.parseParams(r.URL.RawQuery)
+	p, err := parseParams(h, r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -54,17 +54,17 @@ func serveTopics(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 		return err
 	}
 	if len(grant.Subscribe) == 0 {
-		return denied(r, grant, forbidden("list topics, because you may subscribe to none"))
+		return Denied(r, grant, "list topics, because you may subscribe to none")
 	}
-	lister, ok := h.log.(eventlog.Lister)
+	lister, ok := h.Log().(eventlog.Lister)
 	if !ok {
-		return problem(http.StatusNotFound, problemNotFound, "this hub's log cannot list its topics")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub's log cannot list its topics")
 	}
 	answer := struct {
 		Topics []topicAnswer `json:"topics"`
 		Next   string        `json:"next,omitempty"` // the value of after for the next page
 	}{Topics: []topicAnswer{}}
-	gen := h.log.Head().Gen
+	gen := h.Log().Head().Gen
 	topics, err := lister.Topics(r.Context(), readable{pattern, &grant}, after, limit)
 	if err != nil {
 		return err

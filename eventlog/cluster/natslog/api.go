@@ -1,0 +1,108 @@
+package natslog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+)
+
+// errQuiet is the error of a server that has not answered.
+var errQuiet = errors.New("natslog: no answer from JetStream in time")
+
+// api asks JetStream, and decodes the answer into answer, which must have the field Error for a refusal.
+func (o *Order) api(ctx context.Context, subject string, question, answer any) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	m, err := o.request(ctx, &nats.Msg{Subject: "$JS.API." + subject, Data: body})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("natslog: %s has no JetStream, or not for this user: %w", o.nc.ConnectedUrlRedacted(), err)
+	case err != nil:
+		return err
+	}
+	if err := json.Unmarshal(m.Data, answer); err != nil {
+		return fmt.Errorf("natslog: JetStream's answer to %s is not valid: %w", subject, err)
+	}
+	return nil
+}
+
+// request sends a message and waits for one answer, at most answerTime.
+func (o *Order) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	wait, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	answer, err := o.nc.RequestMsgWithContext(wait, m)
+	switch {
+	case err == nil:
+		return answer, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, errQuiet
+	}
+	return nil, fmt.Errorf("natslog: %w", err)
+}
+
+// refusal is the part of JetStream's answers that says no.
+type refusal struct {
+	Error *jetstream.APIError `json:"error"`
+}
+
+// err returns the error of an answer, or nil.
+func (r refusal) err() error {
+	switch {
+	case r.Error == nil:
+		return nil
+	case r.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound:
+		return cluster.ErrMissing
+	}
+	return fmt.Errorf("natslog: JetStream says: %w", r.Error)
+}
+
+func isNetwork(err error) bool {
+	_, ok := errors.AsType[net.Error](err)
+	return ok
+}
+
+// checkAddresses refuses what is no address: the client would try it for ever.
+func checkAddresses(urls string) error {
+	for part := range strings.SplitSeq(urls, ",") {
+		part = strings.TrimSpace(part)
+		if !strings.Contains(part, "://") {
+			part = "nats://" + part
+		}
+		u, err := url.Parse(part)
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			return fmt.Errorf("%q is not an address of NATS, such as nats://a:4222 or tls://user:password@a:4222,tls://b:4222", redacted(urls))
+		}
+	}
+	return nil
+}
+
+// redacted returns addresses of servers without passwords.
+func redacted(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, part := range parts {
+		if user, host, ok := strings.Cut(part, "@"); ok {
+			scheme, user, _ := strings.Cut(user, "://")
+			if name, _, ok := strings.Cut(user, ":"); ok {
+				user = name + ":"
+			} else { // a token
+				user = ""
+			}
+			parts[i] = scheme + "://" + user + "xxxxx@" + host
+		}
+	}
+	return strings.Join(parts, ",")
+}

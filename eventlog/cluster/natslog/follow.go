@@ -1,0 +1,172 @@
+package natslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+)
+
+const (
+	quietTime = 300 * time.Millisecond // without progress before a follower asks whether there is more: the doorbell promises nothing
+
+	doorbellMessages = 8192     // that wait for a slow follower; more are dropped, and fetched later
+	doorbellBytes    = 16 << 20 // of these messages
+
+	fetchMessages = 1000    // of one direct get
+	fetchBytes    = 4 << 20 // after which a direct get ends
+)
+
+// Follow implements [cluster.Order].
+func (o *Order) Follow(ctx context.Context, from uint64, take func([]cluster.Message) error) error {
+	f := &follower{o: o, take: take, next: max(from, 1)}
+	if err := f.subscribe(ctx); err != nil {
+		return err
+	}
+	defer f.unsubscribe()
+	if err := f.compare(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := f.fetch(ctx); err != nil {
+			return err
+		}
+		if err := f.listen(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// follower is a call of Follow.
+type follower struct {
+	o    *Order
+	take func([]cluster.Message) error
+	next uint64 // number of the message that comes next
+
+	bell   *nats.Subscription // the doorbell
+	answer *nats.Subscription // answers to direct gets
+	inbox  string             // the subjects of answer begin with it
+	asked  int                // direct gets so far: each has a subject of its own, so that late answers are not taken for others
+}
+
+// subscribe subscribes before anything is fetched, so that nothing is lost between.
+func (f *follower) subscribe(ctx context.Context) (err error) {
+	nc := f.o.nc
+	f.inbox = nc.NewInbox()
+	if f.bell, err = nc.SubscribeSync(f.o.live); err != nil {
+		return fmt.Errorf("natslog: %w", err)
+	}
+	if err = f.bell.SetPendingLimits(doorbellMessages, doorbellBytes); err == nil {
+		f.answer, err = nc.SubscribeSync(f.inbox + ".*")
+	}
+	if err == nil {
+		err = f.answer.SetPendingLimits(-1, -1) // bounded by what a request asks for
+	}
+	if err == nil {
+		wait, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+		err = nc.FlushWithContext(wait)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	default:
+		err = fmt.Errorf("natslog: %w", err)
+	}
+	f.unsubscribe()
+	return err
+}
+
+func (f *follower) unsubscribe() {
+	for _, s := range []*nats.Subscription{f.bell, f.answer} {
+		if s != nil {
+			_ = s.Unsubscribe() // fails only on a closed connection, which ends subscriptions, too
+		}
+	}
+}
+
+// compare asks the leader whether the next message can be had, or is the one after the last.
+func (f *follower) compare(ctx context.Context) error {
+	b, err := f.o.reaching(ctx, f.next-1)
+	if err == nil && f.next < b.First {
+		err = &cluster.GoneError{First: b.First}
+	}
+	return err
+}
+
+// deliver passes on the messages of batch that continue what was passed on before. It reports whether some are missing before the rest.
+func (f *follower) deliver(batch []cluster.Message) (missing bool, err error) {
+	n := 0
+	for n < len(batch) && batch[n].Seq == f.next+uint64(n) {
+		n++
+	}
+	if n > 0 {
+		if err := f.take(batch[:n:n]); err != nil {
+			return false, err
+		}
+		f.next += uint64(n)
+	}
+	return n < len(batch), nil
+}
+
+// listen passes on what the doorbell brings, until something is missing or nothing has come for quietTime.
+func (f *follower) listen(ctx context.Context) error {
+	until := time.Now().Add(quietTime)
+	for {
+		m, err := f.ring(ctx, until)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrSlowConsumer):
+			return nil
+		case err != nil:
+			return fmt.Errorf("natslog: %w", err)
+		}
+		batch, missing := f.rings(m)
+		if len(batch) > 0 {
+			if _, err := f.deliver(batch); err != nil {
+				return err
+			}
+			until = time.Now().Add(quietTime)
+		}
+		if missing {
+			return nil
+		}
+	}
+}
+
+func (f *follower) ring(ctx context.Context, until time.Time) (*nats.Msg, error) {
+	quiet, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	return f.bell.NextMsgWithContext(quiet)
+}
+
+// rings returns the messages that continue what is known, from m on and as many as are there already. It reports whether one is missing.
+// Messages that were fetched before are left out, and so is what comes from elsewhere.
+func (f *follower) rings(m *nats.Msg) (batch []cluster.Message, missing bool) {
+	for size := 0; ; {
+		next := f.next + uint64(len(batch))
+		switch stored, err := f.o.stored(m); {
+		case err != nil:
+			f.o.o.Logger.Debug("a message is left out", "error", err)
+		case stored.Seq > next:
+			return batch, true
+		case stored.Seq == next:
+			batch = append(batch, stored)
+			size += len(stored.Data)
+		}
+		if waiting, _, err := f.bell.Pending(); err != nil || waiting == 0 || len(batch) >= fetchMessages || size >= fetchBytes {
+			return batch, false
+		}
+		var err error
+		if m, err = f.bell.NextMsg(quietTime); err != nil {
+			return batch, true
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package natslog
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+)
+
+// recordBits is the number of low bits of a record's sequence number that are its place in a message. So a message has at most 16,384
+// records, and a number follows from the place in the stream alone. Mirrors store these numbers: the constant cannot change.
+const recordBits = 14
+
+// message returns a message of the stream. A message that no hub has published has no identifier; it gets one of its content, so that hubs
+// still can tell it from others.
+func message(seq uint64, stored time.Time, header nats.Header, data []byte) cluster.Message {
+	id, err := cluster.ParseID(header.Get(nats.MsgIdHdr))
+	if err != nil {
+		sum := sha256.Sum256(data)
+		id = cluster.ID(sum[:len(id)])
+	}
+	return cluster.Message{Seq: seq, First: seq << recordBits, Time: stored.UTC().Truncate(time.Millisecond), ID: id, Data: data}
+}
+
+// stored returns the message of the stream that m repeats, as a doorbell or a direct get.
+func (o *Order) stored(m *nats.Msg) (cluster.Message, error) {
+	seq, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+	if err != nil || m.Header.Get("Nats-Stream") != o.o.Stream {
+		return cluster.Message{}, fmt.Errorf("natslog: a message on %q is not from the stream %q", m.Subject, o.o.Stream)
+	}
+	at, err := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
+	if err != nil {
+		return cluster.Message{}, fmt.Errorf("natslog: message %d of the stream %q has no time: %w", seq, o.o.Stream, err)
+	}
+	return message(seq, at, m.Header, m.Data), nil
+}

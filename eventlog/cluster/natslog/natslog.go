@@ -1,0 +1,193 @@
+// Package natslog is the order of a cluster in a NATS JetStream stream. It is only a client: the servers may be anywhere, also in the
+// process of the hub (package natsnode).
+//
+// A message of the order is a message of the stream, on one subject. The stream's sequence is its number.
+//
+//	tidings.log    hubs publish here; the stream stores it
+//	tidings.live   the stream's leader repeats each stored message here: the doorbell
+//	tidings.shout  what hubs tell each other without storing it
+//
+// Following uses no consumer. A consumer lives on one server: the hub stalls for 15 s when that server dies. Instead, the hub listens to the
+// doorbell, and fetches what it has missed by direct gets, which any replica answers. Both may be late or lose something. So the number of
+// each message is checked, and a missing message counts as dropped only if the leader says so.
+//
+// Two questions are answered by the leader alone, and only while a majority of replicas answers it: [Order.Message] and [Order.Bounds].
+// They prove that the hub is in contact with the order.
+package natslog
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+)
+
+// Options are the settings of an order. The zero value is usable.
+type Options struct {
+	// Stream is the name of the stream, and the first part of its subjects. It is "tidings" by default. Hubs with the same stream are one
+	// cluster.
+	Stream string
+
+	// Replicas is how many servers store each message, from 1 to 5. An existing stream must have as many. Zero means 1 for a new stream
+	// and any number for an existing one.
+	Replicas int
+
+	// MaxAge and MaxBytes bound a new stream: older messages are dropped. Zero means 8 days and 2 GiB. A hub that was away for longer has
+	// a gap. Existing streams keep their bounds.
+	MaxAge   time.Duration
+	MaxBytes int64
+
+	// MaxMessage is the size, in bytes, of the largest message that will be published. Open fails if the servers take less. Zero means
+	// no requirement.
+	MaxMessage int
+
+	Credentials string      // file with a user's JWT and key; none by default
+	TLS         *tls.Config // nil: TLS only if the address or the server asks for it, with the authorities of the system
+
+	Name    string        // of this hub, for the monitoring of NATS; none by default
+	Logger  *slog.Logger  // of connections that come and go; nil logs nothing
+	Connect []nats.Option // further options of the connection, such as those of a server in this process
+}
+
+func (o *Options) withDefaults() Options {
+	if o == nil {
+		o = new(Options)
+	}
+	c := *o
+	c.Stream = cmp.Or(c.Stream, "tidings")
+	c.MaxAge = cmp.Or(c.MaxAge, 8*24*time.Hour)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 2<<30)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func (o *Options) check() error {
+	if o.Stream == "" || strings.ContainsAny(o.Stream, " \t\r\n.*>/\\") || strings.HasPrefix(o.Stream, "$") {
+		return fmt.Errorf("%q is not the name of a stream: it must not be empty, begin with $, or contain spaces, dots, slashes, * or >", o.Stream)
+	}
+	if o.Replicas < 0 || o.Replicas > 5 {
+		return fmt.Errorf("a stream cannot have %d replicas: it has 1 to 5, of which an even number survives no more failures than one less", o.Replicas)
+	}
+	if o.Credentials != "" {
+		f, err := os.Open(o.Credentials)
+		if err != nil {
+			return fmt.Errorf("the credentials for NATS cannot be read: %w", err)
+		}
+		return f.Close()
+	}
+	return nil
+}
+
+// Order is the order in a stream. It implements [cluster.Order].
+type Order struct {
+	nc   *nats.Conn
+	o    Options
+	log  string // subject of the messages
+	live string // subject on which the stream repeats them
+	talk string // subject of Shout
+}
+
+var _ cluster.Order = (*Order)(nil)
+
+const (
+	answerTime  = 3 * time.Second        // for one request to a server; elections take longer, and the caller repeats
+	connectTime = 5 * time.Second        // for one attempt to connect
+	retryTime   = 250 * time.Millisecond // between attempts to reconnect
+	openRetry   = time.Second            // between attempts of Open
+	pingTime    = 5 * time.Second        // a connection without an answer to two pings is broken
+)
+
+// Open connects to NATS. urls are addresses such as nats://a:4222, separated by commas; tls:// asks for TLS, and user:password@ before a
+// host says who connects. Open waits until a server takes the connection or ctx ends; it fails at once if a server refuses the credentials
+// or the certificate is wrong. It does not look at the stream: [Order.Create] and [Order.Bounds] do.
+//
+// A connection that breaks later is made anew until Close is called.
+func Open(ctx context.Context, urls string, options *Options) (*Order, error) {
+	o := options.withDefaults()
+	if err := errors.Join(o.check(), checkAddresses(urls)); err != nil {
+		return nil, fmt.Errorf("natslog: %w", err)
+	}
+	nc, err := o.connect(ctx, urls)
+	if err != nil {
+		return nil, fmt.Errorf("natslog: %w", err)
+	}
+	order := &Order{nc: nc, o: o, log: o.Stream + ".log", live: o.Stream + ".live", talk: o.Stream + ".shout"}
+	if largest := order.largest(); o.MaxMessage > largest {
+		nc.Close()
+		return nil, fmt.Errorf("natslog: the NATS server at %s takes messages of at most %d bytes, and this hub needs %d: raise max_payload in its configuration to %d or more, or make the largest event smaller",
+			nc.ConnectedUrlRedacted(), largest, o.MaxMessage, o.MaxMessage+overhead)
+	}
+	return order, nil
+}
+
+// connect repeats what may help itself, as a server that is still starting.
+func (o *Options) connect(ctx context.Context, urls string) (*nats.Conn, error) {
+	for said := false; ; {
+		nc, err := nats.Connect(urls, o.dial()...)
+		if err == nil {
+			return nc, nil
+		}
+		_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+		switch {
+		case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked):
+			return nil, fmt.Errorf("NATS at %s refuses the user: %w; check the credentials", redacted(urls), err)
+		case certificate:
+			return nil, fmt.Errorf("the certificate of NATS at %s cannot be verified: %w", redacted(urls), err)
+		case !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) && !isNetwork(err):
+			return nil, fmt.Errorf("cannot connect to NATS at %s: %w", redacted(urls), err)
+		}
+		if !said {
+			said = true
+			o.Logger.Warn("NATS is not reachable; trying again", "servers", redacted(urls), "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("cannot connect to NATS at %s: %w (%w)", redacted(urls), err, ctx.Err())
+		case <-time.After(openRetry):
+		}
+	}
+}
+
+// dial returns the options of the connection.
+//
+// Nothing is kept for later while the connection is broken (ReconnectBufSize): a message that is sent after its publisher has given up would
+// surprise. The client would also give up after two refusals of its user (IgnoreAuthErrorAbort), as happens while servers are reconfigured.
+func (o *Options) dial() []nats.Option {
+	logger := o.Logger
+	options := []nats.Option{
+		nats.Name("tidings " + o.Name),
+		nats.Timeout(connectTime), nats.MaxReconnects(-1), nats.ReconnectWait(retryTime), nats.IgnoreAuthErrorAbort(), nats.ReconnectBufSize(-1),
+		nats.PingInterval(pingTime), nats.MaxPingsOutstanding(2),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				logger.Warn("the connection to NATS is broken", "error", err.Error())
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) { logger.Info("connected to NATS again", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { logger.Debug("NATS", "error", err.Error()) }),
+	}
+	if o.Credentials != "" {
+		options = append(options, nats.UserCredentials(o.Credentials))
+	}
+	if o.TLS != nil {
+		options = append(options, nats.Secure(o.TLS))
+	}
+	return append(options, o.Connect...)
+}
+
+// Close closes the connection. Further calls do nothing.
+func (o *Order) Close() error {
+	o.nc.Close()
+	return nil
+}

@@ -1,0 +1,63 @@
+package natslog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+)
+
+// Publish implements [cluster.Order].
+//
+// Not stored are: what the client could not send; what no server subscribes to, as while a leader is elected; and what the leader refuses
+// before it proposes it to the replicas. All else is unknown: silence, a broken connection, a refusal that may come after the proposal, and
+// the refusal of a message whose identifier is being stored right now.
+func (o *Order) Publish(ctx context.Context, id cluster.ID, data []byte) error {
+	if largest := o.largest(); len(data) > largest {
+		return &cluster.RefusedError{Err: fmt.Errorf("natslog: the message has %d bytes, and NATS takes %d: raise max_payload of its servers", len(data), largest)}
+	}
+	m := &nats.Msg{Subject: o.log, Data: data, Header: nats.Header{
+		nats.MsgIdHdr:          {id.String()},
+		nats.ExpectedStreamHdr: {o.o.Stream}, // another stream may have taken over the subject
+	}}
+	answer, err := o.request(ctx, m)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
+		return &cluster.RefusedError{Err: err, Later: true}
+	case errors.Is(err, nats.ErrMaxPayload):
+		return &cluster.RefusedError{Err: err}
+	case err != nil:
+		return err
+	}
+	var ack struct {
+		refusal
+		Seq uint64 `json:"seq"`
+	}
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return fmt.Errorf("natslog: JetStream's answer is not valid: %w", err)
+	}
+	if ack.Error != nil {
+		return refused(ack.Error)
+	}
+	if ack.Seq == 0 {
+		return fmt.Errorf("natslog: JetStream's answer has no number: %q", answer.Data)
+	}
+	return nil
+}
+
+// refused returns the error for a refusal, a definite one if JetStream sends its code only before it proposes a message.
+func refused(e *jetstream.APIError) error {
+	err := fmt.Errorf("natslog: JetStream says: %w", e)
+	switch e.ErrorCode {
+	case codeAccountExceeded, codeNoResources, codeStorageExceeded, codeOtherStream, codeSealed:
+		return &cluster.RefusedError{Err: err, Later: true} // an operator can change it
+	case jetstream.JSErrCodeStreamMessageExceedsMaximum:
+		return &cluster.RefusedError{Err: err}
+	}
+	return err
+}

@@ -1,0 +1,44 @@
+package natslog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Shout implements [cluster.Order].
+func (o *Order) Shout(ctx context.Context, data []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := o.nc.Publish(o.talk, data); err != nil {
+		return fmt.Errorf("natslog: %w", err)
+	}
+	return nil
+}
+
+// Hear implements [cluster.Order].
+func (o *Order) Hear(f func(data []byte)) (stop func(), err error) {
+	sub, err := o.nc.SubscribeSync(o.talk)
+	if err != nil {
+		return nil, fmt.Errorf("natslog: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for ctx.Err() == nil {
+			m, err := sub.NextMsgWithContext(ctx)
+			switch {
+			case err == nil:
+				f(m.Data)
+			case !sub.IsValid(): // by Close
+				return
+			} // else shouts were lost, or stop was called
+		}
+	})
+	return func() {
+		cancel()
+		_ = sub.Unsubscribe() // fails only on a closed connection, which ends the subscription, too
+		running.Wait()
+	}, nil
+}

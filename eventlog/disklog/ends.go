@@ -1,0 +1,245 @@
+package disklog
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Ends have a table of their own, because an end holds for a time that does not depend on how long retention keeps its record. kindEnd has
+// the newest end of each topic, kindEndLine all of them in order. The trimmer forgets an end once it has expired for every record that
+// can still be appended.
+
+// ending is the value of kindEnd.
+type ending struct {
+	seq  uint64 // of the record that ended the topic
+	time uint64
+}
+
+func (e ending) value() []byte { return appendNumbers(nil, e.seq, e.time) }
+
+func decodeEnding(value []byte) (e ending, err error) {
+	if _, ok := cutNumbers(value, &e.seq, &e.time); !ok || e.seq == 0 {
+		return e, corrupt("end of a topic", "a number is cut off")
+	}
+	return e, nil
+}
+
+// holds reports whether the end holds in a topic with this rule, for a record of this time.
+func (e ending) holds(rule *eventlog.Rule, at uint64) bool {
+	return at-min(e.time, at) <= uint64(rule.EndAge().Milliseconds())
+}
+
+// end returns the newest end of a topic, the zero ending if there is none. buf is memory for the key.
+func (s *store) end(buf *[]byte, topic string) (ending, error) {
+	*buf = endKey((*buf)[:0], topic)
+	value, err := s.get(*buf)
+	if err != nil || value == nil {
+		return ending{}, err
+	}
+	return decodeEnding(value)
+}
+
+// end stores that the newest record ends a topic.
+func (c *commit) end(topic string, t *topicInfo) error {
+	h := &c.store.head
+	t.end = ending{h.seq, h.time}
+	h.ends++
+	return setEnd(c.batch, topic, t.end)
+}
+
+func setEnd(b *pebble.Batch, topic string, e ending) error {
+	return errors.Join(
+		b.Set(endKey(nil, topic), e.value(), nil),
+		b.Set(endLineKey(nil, e.seq, topic), appendNumbers(nil, e.time), nil))
+}
+
+// End implements eventlog.Log.
+func (l *Log) End(ctx context.Context, topic string) (eventlog.Position, error) {
+	s, err := l.use(ctx)
+	if err != nil {
+		return eventlog.Position{}, err
+	}
+	defer s.release()
+	if err := l.begun(); err != nil {
+		return eventlog.Position{}, err
+	}
+	seq, err := s.ends(topic, l.Head().Seq, l.opts.Now())
+	if err != nil || seq == 0 {
+		return eventlog.Position{}, typed(err)
+	}
+	return s.at(seq), nil
+}
+
+// ends returns the number of the visible record that ended a topic, as Append would find at this time of the clock, or 0.
+func (s *store) ends(topic string, head uint64, now time.Time) (uint64, error) {
+	var key []byte
+	e, err := s.end(&key, topic)
+	at := max(uint64(max(now.UnixMilli(), 0)), s.time.Load())
+	if err != nil || e.seq > head || !e.holds(s.ret().Rule(topic), at) {
+		return 0, err // an end before one that is not visible yet has expired
+	}
+	return e.seq, nil
+}
+
+// endLine is a key of kindEndLine with its value.
+type endLine struct {
+	topic string
+	ending
+}
+
+func decodeEndLine(key, value []byte) (e endLine, err error) {
+	if len(key) < 10 {
+		return e, corrupt("end of a topic", "its key is cut off")
+	}
+	e.seq, e.topic = binary.BigEndian.Uint64(key[1:9]), string(key[9:])
+	if _, ok := cutNumbers(value, &e.time); !ok {
+		err = corrupt("end of a topic", "its time is cut off")
+	}
+	return e, err
+}
+
+// forgetEnds deletes expired ends. Lookups ignore them in any case. For each age it continues where it stopped last.
+func (l *Log) forgetEnds(ctx context.Context) error {
+	ages := make(map[time.Duration]bool)
+	rules := l.rules.Load()
+	for i := range rules.Rules {
+		ages[rules.Rules[i].EndAge()] = true
+	}
+	ages[rules.Rule("$").EndAge()] = true
+	for age := range ages {
+		if err := l.chunks(ctx, func(k *chunk) (bool, error) { return k.forgetEnds(age) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetEnds deletes one chunk of expired ends with one age.
+func (k *chunk) forgetEnds(age time.Duration) (done bool, err error) {
+	now, at := k.s.time.Load(), k.s.ended[age]
+	k.written = func() { k.s.ended[age] = at }
+	n := 0
+	for ok := k.it.SeekGE(endLineKey(nil, at, "")); ok && k.it.Key()[0] == kindEndLine; ok = k.it.Next() {
+		e, err := decodeEndLine(k.it.Key(), k.it.Value())
+		if err != nil {
+			return true, err
+		}
+		if e.seq > k.head || now-min(e.time, now) <= uint64(age.Milliseconds()) {
+			at = min(e.seq, k.head+1)
+			return true, k.err
+		}
+		if n++; n > chunkTopic && e.seq > at {
+			at = e.seq
+			return false, k.err
+		}
+		if at = e.seq; k.s.ret().Rule(e.topic).EndAge() == age {
+			k.ends = append(k.ends, e)
+		}
+	}
+	return true, errors.Join(k.err, k.it.Error())
+}
+
+// removeEnds deletes the ends that the chunk forgets. The topic may have ended again since the view was made.
+func (k *chunk) removeEnds() {
+	for _, e := range k.ends {
+		newest, err := k.s.end(&k.key, e.topic)
+		if k.fail(err); err == nil && newest.seq == e.seq {
+			k.delete(endKey(nil, e.topic))
+		}
+		k.delete(endLineKey(nil, e.seq, e.topic))
+	}
+}
+
+// ends removes the ends after the cut.
+func (c *cutter) ends() error {
+	for ok := c.it.SeekLT([]byte{kindEndLine + 1}); ok && c.it.Key()[0] == kindEndLine; ok = c.it.Prev() {
+		e, err := decodeEndLine(c.it.Key(), c.it.Value())
+		if err != nil {
+			return err
+		}
+		if e.seq <= c.after {
+			break
+		}
+		newest, err := c.s.end(&c.key, e.topic)
+		if err != nil {
+			return err
+		}
+		if newest.seq > c.after {
+			err = c.batch.Delete(endKey(nil, e.topic), nil)
+		}
+		if err := errors.Join(err, c.batch.Delete(endLineKey(nil, e.seq, e.topic), nil), c.flush()); err != nil {
+			return err
+		}
+	}
+	return c.it.Error()
+}
+
+// buildEnds makes the table of ends, if the last version that wrote to the store did not have it: a topic had ended if its newest record is
+// an end. It visits each topic once. What is unreadable is left out.
+func (s *store) buildEnds() (err error) {
+	if s.head.ends != 0 {
+		return nil
+	}
+	v, err := s.view(s.head.seq)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.close()) }()
+	b := s.db.NewBatch()
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for _, kind := range []byte{kindEnd, kindEndLine} {
+		if err := b.DeleteRange([]byte{kind}, []byte{kind + 1}, nil); err != nil {
+			return err
+		}
+	}
+	s.head.ends = 1
+	for ok := v.it.SeekGE([]byte{kindIndex}); ok && v.it.Key()[0] == kindIndex; ok = v.it.SeekGE(v.key) {
+		topic, _, whole := cutName(v.it.Key()[1:])
+		if !whole {
+			break
+		}
+		e, ended := v.newestEnd(topic)
+		v.key = behind(topic)
+		if !ended {
+			continue
+		}
+		s.head.ends++
+		if err := setEnd(b, topic, e); err != nil {
+			return err
+		}
+		if b.Len() >= s.chunkBytes {
+			if err := errors.Join(s.db.Apply(b, pebble.NoSync), b.Close()); err != nil {
+				return err
+			}
+			b = s.db.NewBatch()
+		}
+	}
+	if err := v.it.Error(); err != nil && !isCorrupt(err) {
+		return err
+	}
+	return s.db.Apply(b, pebble.NoSync) // load writes the head, which says that the table is there
+}
+
+// newestEnd returns the end of a topic whose newest record is one.
+func (v *view) newestEnd(topic string) (ending, bool) {
+	prefix := appendName(nil, kindIndex, topic)
+	if !v.it.SeekLT(behind(topic)) || !bytes.HasPrefix(v.it.Key(), prefix) {
+		return ending{}, false
+	}
+	e, err := decodeEntry(v.it.Value())
+	if err != nil || e.flags&entryEnd == 0 {
+		return ending{}, false
+	}
+	r, err := v.event(seqOf(v.it.Key()))
+	if err != nil {
+		return ending{}, false
+	}
+	return ending{r.Seq, uint64(r.Time.UnixMilli())}, true
+}

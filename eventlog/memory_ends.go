@@ -1,0 +1,101 @@
+package eventlog
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/tidings-sse/tidings/internal/queue"
+)
+
+// ends are the topics that have ended. An end outlives its record, which retention may remove, and what the log knows of the topic.
+type ends struct {
+	of    map[string]ending // the newest end of each topic
+	order []*endings        // one per age
+}
+
+// ending is an end of a topic.
+type ending struct {
+	name string
+	seq  uint64
+	time int64
+	age  int64 // Rule.EndAge
+}
+
+// endings are the ends with the same age, in order, so that those that have expired are at the front.
+type endings struct {
+	age   int64
+	queue queue.Queue[ending]
+}
+
+// holds returns the number of the record that ended a topic for a record of this time, or 0.
+func (e *ends) holds(name string, at int64) uint64 {
+	if end, ok := e.of[name]; ok && at-end.time <= end.age {
+		return end.seq
+	}
+	return 0
+}
+
+// add adds the end of a topic. An earlier one has expired.
+func (e *ends) add(t *topic, seq uint64, at int64) {
+	e.put(ending{t.name, seq, at, t.rule.EndAge().Milliseconds()})
+}
+
+func (e *ends) put(end ending) {
+	e.of[end.name] = end
+	for _, o := range e.order {
+		if o.age == end.age {
+			o.queue.Push(end)
+			return
+		}
+	}
+	o := &endings{age: end.age}
+	o.queue.Push(end)
+	e.order = append(e.order, o)
+}
+
+// forget removes the ends that have expired for all records from a time on.
+func (e *ends) forget(at int64) {
+	for _, o := range e.order {
+		for all := o.queue.All(); len(all) > 0 && at-all[0].time > o.age; all = o.queue.All() {
+			if old := o.queue.Pop(); e.of[old.name] == old {
+				delete(e.of, old.name)
+			}
+		}
+	}
+}
+
+// keep makes new ends of those that f keeps and changes.
+func (e *ends) keep(f func(*ending) bool) {
+	old := e.of
+	e.of, e.order = make(map[string]ending, len(old)), nil
+	sorted := slices.SortedFunc(maps.Values(old), func(a, b ending) int { return cmp.Compare(a.seq, b.seq) })
+	for _, end := range sorted {
+		if f(&end) {
+			e.put(end)
+		}
+	}
+}
+
+// End implements [Log].
+func (m *Memory) End(ctx context.Context, topic string) (Position, error) {
+	now := m.clock().UnixMilli()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := m.over(ctx); err != nil {
+		return Position{}, err
+	}
+	if m.gen == "" {
+		return Position{}, ErrNoGeneration
+	}
+	return m.end(topic, now), nil
+}
+
+// end returns the position of the record that ended a topic, as Append would find at this time of the clock.
+func (m *Memory) end(topic string, now int64) Position {
+	if seq := m.ends.holds(topic, max(now, m.last)); seq != 0 {
+		return m.at(seq)
+	}
+	return Position{}
+}
