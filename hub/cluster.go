@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/pprof"
+	"sync"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -70,7 +71,8 @@ type cluster struct {
 	instance string
 	others   peers.Table
 	client   peers.Client
-	greet    chan struct{} // has a value after a new hub was heard: this hub then announces itself at once
+	copying  sync.Mutex    // held while a snapshot is written: one at a time
+	greet    chan struct{} // has a value after a new hub was heard, or one has asked: this hub then announces itself at once
 	stop     func()        // ends Hear
 }
 
@@ -102,7 +104,7 @@ func (c *cluster) hear(data []byte) {
 		c.hub.opts.Logger.Warn("a message of another hub is ignored", "err", err.Error())
 		return
 	}
-	if c.others.Hear(&m, time.Now()) {
+	if c.others.Hear(&m, time.Now()) || m.Who {
 		select {
 		case c.greet <- struct{}{}:
 		default: // an announcement is already due

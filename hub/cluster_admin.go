@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/tidings-sse/tidings/hub/internal/peers"
@@ -97,14 +98,32 @@ func servePeerSnapshot(h *Hub, w http.ResponseWriter, r *http.Request, _ string)
 	if snapshot == nil {
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub gives no snapshots: its log is in memory")
 	}
-	if p := h.unready(r.Context()); p != nil { // its log may be behind, or wrong
-		return p
+	if !h.cluster.copying.TryLock() {
+		return notReady("another hub is getting a snapshot; try again in some seconds")
 	}
+	defer h.cluster.copying.Unlock()
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Cache-Control", "no-store")
-	if err := snapshot(r.Context(), w); err != nil {
-		h.opts.Logger.Error("a snapshot for another hub failed", "err", err.Error())
+	out := &countingWriter{Writer: w}
+	err := snapshot(r.Context(), out)
+	if err == nil {
+		return nil
+	}
+	h.opts.Logger.Error("a snapshot for another hub failed", "err", err.Error())
+	if out.written > 0 {
 		panic(http.ErrAbortHandler) // net/http breaks the connection: a clean end would mean that the snapshot is complete
 	}
-	return nil
+	return notReady("this hub can make no snapshot at the moment; its log messages have the cause")
+}
+
+// countingWriter counts the bytes that go through it.
+type countingWriter struct {
+	io.Writer
+	written int64
+}
+
+func (c *countingWriter) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	c.written += int64(n)
+	return n, err
 }

@@ -64,8 +64,9 @@ func (memberLog) Status() eventlog.SharedStatus {
 type member struct {
 	*hub.Hub
 	*httptest.Server
-	t     *testing.T
-	token func(access.Grant) string
+	t      *testing.T
+	token  func(access.Grant) string
+	shared *channel
 }
 
 var clusterKey = []byte("a key of a cluster in a test, long enough")
@@ -91,7 +92,7 @@ func cluster(t *testing.T, count int, change func(*hub.ClusterOptions)) []*membe
 				t.Fatal(err)
 			}
 			return token
-		}}
+		}, shared}
 		t.Cleanup(m.stop)
 		members = append(members, m)
 	}
@@ -343,29 +344,42 @@ func TestAdministratorChangesTheCluster(t *testing.T) {
 	}
 }
 
-func TestSnapshotThatFailsBreaksItsConnection(t *testing.T) {
+func TestHubFetchesACopyFromTheHubWithTheLatestMessage(t *testing.T) {
 	t.Parallel()
-	fails := false
-	members := cluster(t, 2, func(o *hub.ClusterOptions) {
+	how := "whole"
+	members := cluster(t, 3, func(o *hub.ClusterOptions) {
 		o.Snapshot = func(_ context.Context, w io.Writer) error {
-			_, err := io.WriteString(w, "half")
-			if fails {
+			if how == "refused" {
+				return errors.New("this log is wrong")
+			}
+			_, err := io.WriteString(w, how)
+			if how == "half" {
 				return errors.New("the disk is gone")
 			}
 			return err
 		}
 	})
-	client := peers.Client{Key: clusterKey}
-	for _, fails = range []bool{false, true} {
-		body, err := client.Open(t.Context(), &peers.Hub{Name: "a", URL: members[0].URL}, "/api/v1/peer/snapshot")
+	log := memberLog{mustMemory(t, nil), members[0].shared}
+	newcomer := &hub.ClusterOptions{Name: "d", Key: clusterKey}
+	for _, how = range []string{"whole", "half", "refused"} {
+		body, err := hub.FetchSnapshot(t.Context(), log, newcomer, 4, 6)
 		var text []byte
 		if err == nil {
 			text, err = io.ReadAll(body)
 			_ = body.Close()
 		}
-		if (err != nil) != fails || string(text) != "half" && !fails {
-			t.Errorf("fails=%v: %q, %v", fails, text, err)
+		if (err == nil) != (how == "whole") || errors.Is(err, hub.ErrNoSnapshot) || how == "whole" && string(text) != how {
+			t.Errorf("%s: %q, %v", how, text, err)
 		}
+	}
+	if _, err := hub.FetchSnapshot(t.Context(), log, newcomer, 4, 7); !errors.Is(err, hub.ErrNoSnapshot) {
+		t.Errorf("when no hub has a later message: %v", err)
+	}
+	if _, err := hub.FetchSnapshot(t.Context(), log, newcomer, 5, 7); err == nil || errors.Is(err, hub.ErrNoSnapshot) {
+		t.Errorf("when a hub was not heard: %v", err)
+	}
+	if _, err := hub.FetchSnapshot(t.Context(), log, &hub.ClusterOptions{Name: "d"}, 4, 0); err == nil {
+		t.Error("without a key it fetches")
 	}
 }
 

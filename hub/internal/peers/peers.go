@@ -49,6 +49,7 @@ type Hub struct {
 type Message struct {
 	Hello   *Hub                `json:"hello,omitempty"`
 	Bye     *Hub                `json:"bye,omitempty"` // the hub stops
+	Who     bool                `json:"who,omitempty"` // asks all hubs to announce themselves now
 	Revoked []access.Revocation `json:"revoked,omitempty"`
 }
 
