@@ -236,6 +236,9 @@ func TestStreamsOfAllHubsAreListedInPages(t *testing.T) {
 		want[string(rune('a'+m))]++
 	}
 	members[0].stream("other", all("bob"))
+	for i, m := range members { // the first bytes of a stream come before the hub lists it
+		await(t, "the streams of "+m.URL, func() bool { return m.Adopted() == []int{4, 3, 3}[i] })
+	}
 	got, topics := map[string]int{}, map[string]bool{}
 	for after := ""; ; {
 		var page struct {
