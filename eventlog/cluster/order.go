@@ -20,7 +20,8 @@ type Order interface {
 	// Publish appends a message. It stores a message with a known identifier no second time for at least [DuplicateWindow], and
 	// then returns nil too. Nil means that the message is stored, as durably as the order promises. A [*RefusedError] means that
 	// the message is not stored and never will be. Any other error leaves open whether the message is stored or will be: publish it
-	// again with the same identifier, or wait until Follow brings it.
+	// again with the same identifier, or wait until Follow brings it. A RefusedError speaks of this call only: what an earlier call with
+	// the same identifier left open stays open.
 	//
 	// Follow may bring the message before Publish returns, so also before the message is as durable as the order promises: Redis
 	// replicates after it has shown an entry to readers. A hub therefore acknowledges a record only when Publish has returned nil and
@@ -30,8 +31,8 @@ type Order interface {
 	// Follow calls take with messages in order, beginning with number from, and continues with new ones as they are stored. A call
 	// has at least one message; the numbers are contiguous over all calls. The slice and its data belong to take. Follow returns the
 	// error of take, a [*GoneError] if the message that comes next has been dropped, a [*BackError] if from is more than one beyond
-	// the last message, ErrMissing, ErrReplaced, or the error of the connection. After an error the hub reads its newest message again
-	// by Message and compares the identifiers; then it calls Follow from where take left off.
+	// the last message, ErrMissing, ErrReplaced, or the error of the connection. After an error the hub compares the identity that
+	// Bounds returns, and by Message the identifier of its newest message; then it calls Follow from where take left off.
 	Follow(ctx context.Context, from uint64, take func([]Message) error) error
 
 	// Message returns one stored message, or a [*GoneError], [*BackError] or ErrMissing. Like Bounds it returns only what the
