@@ -1,0 +1,55 @@
+package redislog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// channel is where hubs shout. All databases of a server share its channels, so the name has the database.
+func (o *Order) channel() string { return fmt.Sprintf("{%s}:shout:%d", o.prefix, o.database) }
+
+// Shout implements [cluster.Order].
+func (o *Order) Shout(ctx context.Context, data []byte) error {
+	text := string(data) // see Publish
+	_, err := do(ctx, o, func(ctx context.Context, node *redis.Client) (struct{}, error) {
+		if err := node.Publish(ctx, o.channel(), text).Err(); err != nil {
+			return struct{}{}, o.explain(err)
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// Hear implements [cluster.Order]. It connects again after a failure. Without a connection it fails, like all calls.
+func (o *Order) Hear(f func(data []byte)) (stop func(), err error) {
+	if err := o.begin(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(o.ctx, timeout)
+	defer cancel()
+	heard := o.client.Subscribe(ctx, o.channel())
+	if _, err := heard.Receive(ctx); err != nil { // the confirmation: from now on nothing is missed
+		_ = heard.Close()
+		o.calls.Done()
+		return nil, fmt.Errorf("redislog: listen to the other hubs: %w", err)
+	}
+	messages := heard.Channel()
+	ended := make(chan struct{})
+	go func() {
+		defer o.calls.Done()
+		defer close(ended)
+		for m := range messages {
+			f([]byte(m.Payload))
+		}
+	}()
+	end := sync.OnceFunc(func() { _ = heard.Close() })
+	afterClose := context.AfterFunc(o.ctx, end)
+	return func() {
+		afterClose()
+		end()
+		<-ended
+	}, nil
+}
