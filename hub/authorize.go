@@ -15,7 +15,7 @@ import (
 )
 
 // Authorize returns the permissions of the sender of a request, from [Options.Authorize]. A grant that has expired or was revoked is an
-// error. Errors are [*Problem]. The client gets the public reason for a refusal; the log gets the full reason.
+// error. Every error is a [*Problem]. The client gets the public reason for a refusal; the log gets the full reason.
 func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 	grant, err := h.opts.Authorize(r)
 	if err == nil {

@@ -123,7 +123,8 @@ func (h *Hub) Streams() int {
 func (h *Hub) TakenOver() int { return int(h.takenOver.Load()) }
 
 // Shutdown drains the hub. New streams are refused with a time to retry at. Open streams get the stored events and a reconnection time, and
-// are closed in waves. Shutdown returns when all are closed, or when ctx ends, with its error; it then cuts off the remaining streams.
+// are closed in waves. Shutdown returns when all streams are closed. If ctx ends first, it disconnects the remaining streams and returns the
+// error of ctx.
 //
 // Publishers are served until the caller closes the server. The log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
@@ -142,7 +143,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 }
 
 // EnterLameDuck makes /readyz answer 503 from now on, so that load balancers send no new clients. The hub serves everything as before. Call
-// it some seconds before Shutdown, so that the load balancers have noticed by then.
+// it some seconds before Shutdown, so that load balancers notice first.
 func (h *Hub) EnterLameDuck() { h.lameDuck.Store(true) }
 
 // awaitEnding waits until the functions that OnStream returned have returned.

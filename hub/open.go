@@ -27,8 +27,8 @@ func Prepare(o *Options) (*Hub, error) {
 	return h, nil
 }
 
-// Open gives the hub its log and starts serving it. It first reads the newest events, unless ctx ends. The caller keeps the log, as for
-// [New]. Open is called once, and not after Shutdown.
+// Open gives the hub its log and starts serving it. It first reads the newest events and the revocations, and fails if ctx ends before that.
+// The caller keeps the log, as for [New]. Call Open once, and not after Shutdown.
 func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 	h.log = log
 	h.revocations = newRevocations(h, h.opts.Revocations)

@@ -37,18 +37,18 @@ type Options struct {
 	AdminElsewhere bool
 	AdminLocal     bool
 
-	// TrustedProxies are the networks of proxies whose X-Forwarded-For or Forwarded names the client. If there are any, clients on a Unix
-	// socket are proxies, too.
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For or Forwarded names the client. If there are any, the hub also trusts
+	// every client on a Unix socket as a proxy.
 	TrustedProxies []netip.Prefix
 
 	// Metrics returns the handler of /metrics (see package hub/metrics). The hub calls it when it opens. Nil: there is no /metrics
 	Metrics func(*Hub) http.Handler
 
-	// Revocations are the grants that are not accepted any more. The hub adds those from /api/v1/revoke and from its log. An
-	// [access.Policy] with the same set explains each refusal. Nil: a set of the hub's own, for grants issued by the clock of this machine
+	// Revocations are the revoked grants. The hub adds those from /api/v1/revoke and from its log. Give an [access.Policy] the same set, so
+	// that its refusals name the revocation. Nil: a new set, for grants that this machine's clock dates
 	Revocations *access.Revocations
 
-	// MaxConnections limits the streams that are open, of subscribers and of publishers. MaxPerAddress limits them per IP address, or /64
+	// MaxConnections limits the open streams of subscribers and publishers together. MaxPerAddress limits them per IP address, or /64
 	// network of IPv6; MaxPerToken per subject, or per token without one. New streams over a limit are refused; open streams are never
 	// evicted. 0: no limit
 	MaxConnections int
@@ -59,9 +59,9 @@ type Options struct {
 	PublishPerAddress Rate
 	PublishPerToken   Rate
 
-	// MaxBodyMemory limits the memory, in bytes, of all bodies that are being published: what has arrived and is not stored yet, and
-	// decoders. The first 16 KiB of each body are not counted. One address, or one token, may take half of it. A body over a limit is refused
-	// with 503 or 429. 0: 128 MiB; otherwise at least 6 times MaxEvent
+	// MaxBodyMemory limits the memory, in bytes, of all bodies that are being published: data that has arrived and is not stored yet, and
+	// decoders. The first 16 KiB of each body are not counted. One address, or one token, may take half of it. A body over a limit is
+	// refused with 503 or 429. 0: 128 MiB; otherwise at least 6 times MaxEvent
 	MaxBodyMemory int64
 
 	// BodyTimeout is how long the body of a single event may take to arrive. 0: 1 minute
@@ -82,7 +82,7 @@ type Options struct {
 	// the log. 0: 64 MiB
 	Window int64
 
-	// Heartbeat is the longest silence on a stream. Then it gets a comment, or a checkpoint if the log has moved on. 0: 25 s
+	// Heartbeat is the longest silence on a stream. After it the hub sends a comment, or a checkpoint if the log has moved on. 0: 25 s
 	Heartbeat time.Duration
 
 	// HeartbeatMin is the shortest interval that a subscriber may ask for with the parameter heartbeat. It is at most
@@ -96,22 +96,22 @@ type Options struct {
 	// WriteTimeout is how long a subscriber may accept no bytes before it is disconnected. 0: 10 s
 	WriteTimeout time.Duration
 
-	// MaxLag and MaxLagTime limit how far a subscriber that was live may fall behind: in bytes of all events published since, and in time.
-	// Beyond a limit the subscriber is disconnected, and gets everything that it missed when it reconnects. With SkipSlow it continues
-	// at the newest event instead, after a gap with the reason lag. 0: no limit
+	// MaxLag and MaxLagTime limit how far a live subscriber may fall behind: in bytes of all events published since, and in time. Beyond a
+	// limit the subscriber is disconnected, and gets everything that it missed when it reconnects. With SkipSlow it continues at the newest
+	// event instead, after a gap with the reason lag. 0: no limit
 	MaxLag     int64
 	MaxLagTime time.Duration
 	SkipSlow   bool
 
 	// OnStream is called when a stream begins. The function that it returns, unless nil, is called in a goroutine of its own when the stream
-	// has ended. On Linux that is long after ServeHTTP has returned, because the hub takes connections over. Whatever the function refers to
-	// stays in memory as long as the stream: a request takes some kilobytes.
+	// has ended. On Linux that is long after ServeHTTP has returned, because the hub takes connections over. All values that the function
+	// refers to stay in memory as long as the stream: a request takes some kilobytes.
 	OnStream func(*http.Request) func(StreamEnd)
 
 	// Dialects are HTTP interfaces besides the native one. No two dialects may have a route with the same path.
 	Dialects []Dialect
 
-	// Cluster is for hubs whose log is an [eventlog.Shared]. Nil: the hub does not know of others
+	// Cluster is for hubs whose log is an [eventlog.Shared]. Nil: the hub exchanges no messages with other hubs
 	Cluster *ClusterOptions
 
 	// Logger gets the errors that no caller or client gets. Nil: slog.Default

@@ -76,14 +76,14 @@ type ClusterCount struct {
 
 // Latency is a histogram of durations.
 type Latency struct {
-	Buckets map[float64]uint64 // counts by upper limit in seconds, cumulative
+	Buckets map[float64]uint64 // cumulative counts, by upper limit in seconds
 	Count   uint64
 	Sum     time.Duration
 }
 
 // StreamCount is the number of open streams with the same delivery and form.
 type StreamCount struct {
-	Kind  string `json:"kind"` // direct: a shard writes to the socket; goroutine: a goroutine of the stream does
+	Kind  string `json:"kind"` // direct: a shard writes to the socket; goroutine: a goroutine does
 	Form  string `json:"form"` // sse, envelope, ndjson, or the key of another dialect's encoding
 	Count int    `json:"count"`
 }
