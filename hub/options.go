@@ -45,7 +45,7 @@ type Options struct {
 	Metrics func(*Hub) http.Handler
 
 	// Revocations are the revoked grants. The hub adds those from /api/v1/revoke and from its log. Give an [access.Policy] the same set, so
-	// that its refusals name the revocation. Nil: a new set, for grants that this machine's clock dates
+	// that its refusals name the revocation. Nil: a new set without leeway, for grants that this process issues
 	Revocations *access.Revocations
 
 	// MaxConnections limits the open streams of subscribers and publishers together. MaxPerAddress limits them per IP address, or /64
