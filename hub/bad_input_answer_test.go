@@ -24,20 +24,20 @@ func TestPublisherGetsRefusalWhileSending(t *testing.T) {
 	const lines = 100 // more than sockets and net/http buffer
 	for name, test := range refusedBodies {
 		c := s.dial()
-		c.say(test.head + "Transfer-Encoding: chunked\r\n\r\n")
+		c.write(test.head + "Transfer-Encoding: chunked\r\n\r\n")
 		for range lines {
-			c.say(fmt.Sprintf("%x\r\n%s\r\n", len(line), line))
+			c.write(fmt.Sprintf("%x\r\n%s\r\n", len(line), line))
 		}
-		if a := c.hear(); a.status != test.status {
+		if a := c.readAnswer(); a.status != test.status {
 			t.Errorf("%s, in chunks: %d %s", name, a.status, a.body)
 		}
 	}
 	c := s.dial()
-	c.say(refusedBodies["an invalid event"].head + fmt.Sprintf("Content-Length: %d\r\n\r\n", lines*len(line)))
+	c.write(refusedBodies["an invalid event"].head + fmt.Sprintf("Content-Length: %d\r\n\r\n", lines*len(line)))
 	for range lines {
-		c.say(line)
+		c.write(line)
 	}
-	if a := c.hear(); a.status != 400 {
+	if a := c.readAnswer(); a.status != 400 {
 		t.Errorf("with a length: %d %s", a.status, a.body)
 	}
 }
@@ -48,8 +48,8 @@ func TestPausedPublisherGetsRefusalAtOnce(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
 	for name, test := range refusedBodies {
 		c := s.dial()
-		c.say(test.head + "Transfer-Encoding: chunked\r\n\r\n9\r\nnonsense\n\r\n")
-		if a := c.hear(); a.status != test.status {
+		c.write(test.head + "Transfer-Encoding: chunked\r\n\r\n9\r\nnonsense\n\r\n")
+		if a := c.readAnswer(); a.status != test.status {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-func kind(contentType string) map[string]string {
+func contentTypeHeader(contentType string) map[string]string {
 	return map[string]string{"Content-Type": contentType}
 }
 
@@ -62,9 +62,9 @@ func TestBadHeadersAreRefused(t *testing.T) {
 		requests = append(requests, badRequest{request{path: "/events/news", body: "x", header: header}, test.status, test.problem, test.says})
 		if test.name != "Content-Type" && test.value != "used" { // streamed bodies get the same refusal
 			for _, streamed := range []request{
-				{path: "/events/news", body: `{"data":"x"}`, header: kind("application/x-ndjson")},
-				{path: "/events/news?end=1", body: "data: x\n\n", header: kind("text/event-stream")},
-				{method: http.MethodPut, path: "/events/news?encoding=base64", body: "eA==", header: kind("image/png")},
+				{path: "/events/news", body: `{"data":"x"}`, header: contentTypeHeader("application/x-ndjson")},
+				{path: "/events/news?end=1", body: "data: x\n\n", header: contentTypeHeader("text/event-stream")},
+				{method: http.MethodPut, path: "/events/news?encoding=base64", body: "eA==", header: contentTypeHeader("image/png")},
 			} {
 				streamed.header[test.name] = test.value
 				requests = append(requests, badRequest{streamed, test.status, test.problem, test.says})
@@ -105,16 +105,16 @@ func TestBadBodiesAreRefused(t *testing.T) {
 		{"&encoding=base64", "text/event-stream", "data: eA==\n\n", 400, "invalid-request", "base64"},
 	}
 	each(t, &strict, func(s *site) {
-		g := guard(s)
+		g := wantUntouched(s)
 		for _, test := range tests {
 			for _, body := range []io.Reader{strings.NewReader(test.body), io.MultiReader(strings.NewReader(test.body))} { // with and without Content-Length
-				r := request{method: http.MethodPost, path: "/events?topic=news" + test.query, reader: body, header: kind(test.contentType)}
+				r := request{method: http.MethodPost, path: "/events?topic=news" + test.query, reader: body, header: contentTypeHeader(test.contentType)}
 				what := r.path + " " + clipped(test.body)
 				refused(g.T, what, g.send(r), test.status, test.problem, test.says)
-				g.unchanged(what)
+				g.wantUnchanged(what)
 			}
 		}
-		g.silent()
+		g.wantNoEvent()
 	})
 }
 
@@ -192,12 +192,12 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 		}},
 	}
 	each(t, &strict, func(s *site) {
-		g := guard(s)
+		g := wantUntouched(s)
 		for _, body := range bodies {
 			for _, bad := range body.bad {
 				for before := range 2 {
 					text := strings.Repeat(body.good, before) + bad.event + body.good
-					a := g.send(request{path: "/events/stream?end=1", body: text, header: kind(body.contentType)})
+					a := g.send(request{path: "/events/stream?end=1", body: text, header: contentTypeHeader(body.contentType)})
 					what := clipped(text)
 					says := bad.says
 					if before == 0 && strings.Contains(says, " at byte ") {
@@ -212,11 +212,11 @@ func TestABadEventStopsAStreamedBody(t *testing.T) {
 					if p.Stored == nil || *p.Stored != before || before > 0 && p.Last != g.head.String() {
 						g.Errorf("%s: the answer tells of %s", what, a.body)
 					}
-					g.unchanged(what)
+					g.wantUnchanged(what)
 				}
 			}
 		}
-		g.silent()
+		g.wantNoEvent()
 	})
 }
 
@@ -237,13 +237,13 @@ func TestIncompleteLastEventIsRefused(t *testing.T) {
 		{"text/event-stream", "data: \xe2\x82", "UTF-8"},
 	} {
 		requests = append(requests, badRequest{
-			request{path: "/events/news?end=1", body: test.body, header: kind(test.contentType)}, http.StatusBadRequest, "invalid-event", test.says,
+			request{path: "/events/news?end=1", body: test.body, header: contentTypeHeader(test.contentType)}, http.StatusBadRequest, "invalid-event", test.says,
 		})
 	}
 	requests = append(requests, badRequest{
-		request{path: "/events?end=1", body: `{"topic":"a","data":"x"}`, header: kind("application/x-ndjson")}, http.StatusBadRequest, "invalid-request", "there are none",
+		request{path: "/events?end=1", body: `{"topic":"a","data":"x"}`, header: contentTypeHeader("application/x-ndjson")}, http.StatusBadRequest, "invalid-request", "there are none",
 	}, badRequest{
-		request{path: "/events", body: "data: x\n\n", header: kind("text/event-stream")}, http.StatusBadRequest, "invalid-topic", "no topic",
+		request{path: "/events", body: "data: x\n\n", header: contentTypeHeader("text/event-stream")}, http.StatusBadRequest, "invalid-topic", "no topic",
 	})
 	refuse(t, requests)
 }
@@ -273,7 +273,7 @@ func TestBadFormOfAQueryIsRefused(t *testing.T) {
 		{form, "", strings.Repeat("&topic=a", 11), 400, "too-many-topics", "11"},
 		{form, "", "topic=" + strings.Repeat("a", 4<<20), 413, "too-large", "form"},
 	} {
-		header := kind(test.contentType)
+		header := contentTypeHeader(test.contentType)
 		if test.coding != "" {
 			header["Content-Encoding"] = test.coding
 		}

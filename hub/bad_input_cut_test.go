@@ -72,12 +72,12 @@ func TestPublisherResumesBodyCutAtAnyByte(t *testing.T) {
 					topic := fmt.Sprint("cut", at)
 					head := fmt.Sprintf("POST /events/%s?end=1 HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nIdempotency-Key: k\r\n%s\r\n\r\n", topic, body.kind, field)
 					c := s.dial()
-					c.say(head + framed[:at])
-					c.cut()
+					c.write(head + framed[:at])
+					c.closeWrite()
 					part := payload(framed[:at])
 					want := body.complete(part)
 					what := fmt.Sprintf("cut at %d, after %q", at, part)
-					p := refused(t, what, c.hear(), http.StatusRequestTimeout, "broken-body", says[min(want, 2)])
+					p := refused(t, what, c.readAnswer(), http.StatusRequestTimeout, "broken-body", says[min(want, 2)])
 					if p.Stored == nil || *p.Stored != want || (p.Last != "") != (want > 0) || want > 0 && p.Last != s.log.Head().String() {
 						t.Errorf("%s: %+v, want %d stored up to %v", what, p, want, s.log.Head())
 					}
@@ -96,8 +96,8 @@ func TestPublisherResumesBodyCutAtAnyByte(t *testing.T) {
 func (s *site) resend(what, request, topic string, before int) {
 	s.Helper()
 	c := s.dial()
-	c.say(request)
-	a := c.hear()
+	c.write(request)
+	a := c.readAnswer()
 	var got struct{ Count, Duplicates int }
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.Count != 4 || got.Duplicates != before {
 		s.Errorf("%s, then sent again: %+v, want 4 events, %d of them known", what, a, before)

@@ -13,14 +13,14 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// conversation is a connection on which a test writes raw HTTP/1.1, including requests that no client sends.
-type conversation struct {
+// rawClient is a connection on which a test writes raw HTTP/1.1, including requests that no client sends.
+type rawClient struct {
 	*testing.T
 	*net.TCPConn
 	in *bufio.Reader
 }
 
-func (s *site) dial() *conversation {
+func (s *site) dial() *rawClient {
 	s.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
@@ -30,18 +30,18 @@ func (s *site) dial() *conversation {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		s.Fatal(err)
 	}
-	return &conversation{s.T, conn.(*net.TCPConn), bufio.NewReader(conn)}
+	return &rawClient{s.T, conn.(*net.TCPConn), bufio.NewReader(conn)}
 }
 
-func (c *conversation) say(text string) {
+func (c *rawClient) write(text string) {
 	c.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
 		c.Fatal(err)
 	}
 }
 
-// hear returns the next response. It does not support HEAD and CONNECT.
-func (c *conversation) hear() answer {
+// readAnswer returns the next response. It does not support HEAD and CONNECT.
+func (c *rawClient) readAnswer() answer {
 	c.Helper()
 	resp, err := http.ReadResponse(c.in, nil)
 	if err != nil {
@@ -56,8 +56,8 @@ func (c *conversation) hear() answer {
 	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
-// cut closes the sending side; the response can still arrive.
-func (c *conversation) cut() {
+// closeWrite closes the sending side; the response can still arrive.
+func (c *rawClient) closeWrite() {
 	c.Helper()
 	if err := c.CloseWrite(); err != nil {
 		c.Fatal(err)
@@ -68,7 +68,7 @@ func (c *conversation) cut() {
 func TestMalformedRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
-	g := guard(s)
+	g := wantUntouched(s)
 	for _, test := range []struct {
 		head, body    string // host and the end of the header are added
 		status        int
@@ -116,21 +116,21 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		{"QUERY /events HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nContent-Length: 10", "topic=", 408, "broken-body", "again"},
 	} {
 		c := g.dial()
-		c.say(strings.ReplaceAll(test.head, "\n", "\r\n") + "\r\nHost: localhost\r\n\r\n" + test.body)
+		c.write(strings.ReplaceAll(test.head, "\n", "\r\n") + "\r\nHost: localhost\r\n\r\n" + test.body)
 		if test.status == http.StatusRequestTimeout {
-			c.cut()
+			c.closeWrite()
 		}
-		refused(t, clipped(test.head+" "+test.body), c.hear(), test.status, test.problem, test.says)
-		g.unchanged(test.head)
+		refused(t, clipped(test.head+" "+test.body), c.readAnswer(), test.status, test.problem, test.says)
+		g.wantUnchanged(test.head)
 	}
-	g.silent()
+	g.wantNoEvent()
 }
 
 // TestRequestsRefusedByNetHTTPStoreNothing: net/http answers these requests itself.
 func TestRequestsRefusedByNetHTTPStoreNothing(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &strict, transports[0])
-	g := guard(s)
+	g := wantUntouched(s)
 	for _, test := range []struct {
 		text   string
 		status int
@@ -158,12 +158,12 @@ func TestRequestsRefusedByNetHTTPStoreNothing(t *testing.T) {
 	} {
 		c := g.dial()
 		_, _ = io.WriteString(c, test.text) // fails if the answer arrives before all is sent
-		if a := c.hear(); a.status != test.status {
+		if a := c.readAnswer(); a.status != test.status {
 			t.Errorf("%q: %d %s, want %d", clipped(test.text), a.status, a.body, test.status)
 		}
-		g.unchanged(clipped(test.text))
+		g.wantUnchanged(clipped(test.text))
 	}
-	g.silent()
+	g.wantNoEvent()
 }
 
 // TestConnectionServesRequestsAfterRefusedBody: the deadline for a refused body must not outlive the body. net/http, which already waits for
@@ -175,10 +175,10 @@ func TestConnectionServesRequestsAfterRefusedBody(t *testing.T) {
 	const next = "GET /events/news?poll=1&last=1 HTTP/1.1\r\nHost: x\r\n\r\n"
 	for range 300 { // the failure was a race
 		c := s.dial()
-		c.say(bad)
-		refused(t, bad, c.hear(), http.StatusBadRequest, "invalid-event", "the event before it is stored")
-		c.say(next)
-		if a := c.hear(); a.status != http.StatusOK {
+		c.write(bad)
+		refused(t, bad, c.readAnswer(), http.StatusBadRequest, "invalid-event", "the event before it is stored")
+		c.write(next)
+		if a := c.readAnswer(); a.status != http.StatusOK {
 			t.Fatalf("the next request on the connection: %+v", a)
 		}
 		_ = c.Close() // never fails
@@ -197,9 +197,9 @@ func TestHalfClosedConnectionGetsItsAnswer(t *testing.T) {
 			kind, body = "application/x-ndjson", `{"data":"x"}`
 		}
 		c := s.dial()
-		c.say(fmt.Sprintf("POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", kind, len(body), body))
-		c.cut()
-		if a := c.hear(); a.status != http.StatusOK {
+		c.write(fmt.Sprintf("POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", kind, len(body), body))
+		c.closeWrite()
+		if a := c.readAnswer(); a.status != http.StatusOK {
 			t.Errorf("%s: %+v", kind, a)
 		}
 	}
@@ -224,8 +224,8 @@ func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 	} {
 		for range 20 {
 			c := s.dial()
-			c.say(fmt.Sprintf("POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(test.body), test.body))
-			a := c.hear()
+			c.write(fmt.Sprintf("POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(test.body), test.body))
+			a := c.readAnswer()
 			if refused(t, test.body, a, test.status, test.problem, test.says); a.header.Get("Connection") != "" && a.header.Get("Connection") != "close" {
 				t.Errorf("Connection: %q", a.header.Get("Connection"))
 			}

@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// slowly runs a test in a synctest bubble. It connects to a hub and sends head, to which it adds the host and the length.
-func slowly(t *testing.T, head string, length int, f func(t *testing.T, log eventlog.Log, c *ssetest.Conn, hear func() answer)) {
+// withSlowBody runs a test in a synctest bubble. It connects to a hub and sends head, to which it adds the host and the length.
+func withSlowBody(t *testing.T, head string, length int, f func(t *testing.T, log eventlog.Log, c *ssetest.Conn, readAnswer func() answer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log := mustMemory(t, nil)
@@ -37,7 +37,7 @@ func slowly(t *testing.T, head string, length int, f func(t *testing.T, log even
 				t.Error(err)
 			}
 		}()
-		say(t, c, fmt.Sprintf("%s\r\nHost: x\r\nContent-Length: %d\r\n\r\n", head, length))
+		mustWrite(t, c, fmt.Sprintf("%s\r\nHost: x\r\nContent-Length: %d\r\n\r\n", head, length))
 		in := bufio.NewReader(c)
 		f(t, log, c, func() answer {
 			resp, err := http.ReadResponse(in, nil)
@@ -54,7 +54,7 @@ func slowly(t *testing.T, head string, length int, f func(t *testing.T, log even
 	})
 }
 
-func say(t *testing.T, w io.Writer, text string) {
+func mustWrite(t *testing.T, w io.Writer, text string) {
 	t.Helper()
 	if _, err := io.WriteString(w, text); err != nil {
 		t.Fatal(err)
@@ -68,13 +68,13 @@ func TestSingleEventBodyTimesOutAfterOneMinute(t *testing.T) {
 		"POST /events/news HTTP/1.1", "PUT /events/news?encoding=base64 HTTP/1.1", "POST /events/news HTTP/1.1\r\nContent-Type: image/png",
 		"QUERY /events HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded",
 	} {
-		slowly(t, head, 100, func(t *testing.T, log eventlog.Log, c *ssetest.Conn, hear func() answer) {
+		withSlowBody(t, head, 100, func(t *testing.T, log eventlog.Log, c *ssetest.Conn, readAnswer func() answer) {
 			for range 6 {
-				say(t, c, "x")
+				mustWrite(t, c, "x")
 				time.Sleep(9 * time.Second) // in the bubble
 			}
 			begin := time.Now()
-			refused(t, head, hear(), http.StatusRequestTimeout, "timeout", "in time")
+			refused(t, head, readAnswer(), http.StatusRequestTimeout, "timeout", "in time")
 			if took := time.Since(begin); took != 6*time.Second {
 				t.Errorf("%s: the hub waited for another %v, and 54s before", head, took)
 			}
@@ -87,17 +87,17 @@ func TestSingleEventBodyTimesOutAfterOneMinute(t *testing.T) {
 func TestStreamedBodyTimesOutOnlyWhenSilent(t *testing.T) {
 	t.Parallel()
 	for kind, event := range map[string]string{"application/x-ndjson": "{\"data\":\"x\"}\n", "text/event-stream": "data: x\n\n"} {
-		slowly(t, "POST /events/news?end=1 HTTP/1.1\r\nContent-Type: "+kind, 1000, func(t *testing.T, log eventlog.Log, c *ssetest.Conn, hear func() answer) {
+		withSlowBody(t, "POST /events/news?end=1 HTTP/1.1\r\nContent-Type: "+kind, 1000, func(t *testing.T, log eventlog.Log, c *ssetest.Conn, readAnswer func() answer) {
 			for i := range 20 {
-				say(t, c, event)
+				mustWrite(t, c, event)
 				time.Sleep(4 * time.Minute) // in the bubble
 				if got := len(events(t, log)); got != i+1 {
 					t.Fatalf("%d events are stored, and %d were sent", got, i+1)
 				}
 			}
-			say(t, c, event[:5])
+			mustWrite(t, c, event[:5])
 			begin := time.Now()
-			p := refused(t, kind, hear(), http.StatusRequestTimeout, "timeout", "the 20 events before it are stored")
+			p := refused(t, kind, readAnswer(), http.StatusRequestTimeout, "timeout", "the 20 events before it are stored")
 			if took := time.Since(begin); took != 5*time.Minute || p.Stored == nil || *p.Stored != 20 || p.Last != log.Head().String() {
 				t.Errorf("after %v of silence: %+v", took, p)
 			}
@@ -115,7 +115,7 @@ func TestSlowPublishersDelayNoOthers(t *testing.T) {
 	for i := range 100 {
 		kind := []string{"text/plain", "application/x-ndjson", "text/event-stream"}[i%3]
 		c := s.dial()
-		c.say("POST /events/news?end=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nContent-Type: " + kind + "\r\n\r\n" + strings.Repeat("d", i))
+		c.write("POST /events/news?end=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nContent-Type: " + kind + "\r\n\r\n" + strings.Repeat("d", i))
 		defer func() { _ = c.Close() }()
 	}
 	f := s.follow("/events/news", nil)

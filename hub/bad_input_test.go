@@ -27,24 +27,24 @@ type badRequest struct {
 // strict has limits that are low enough to reach in a test.
 var strict = hub.Options{MaxEvent: 1000, MaxTopics: 10}
 
-// guarded is a hub whose log must not change. The log has one event, one used idempotency key and one ended topic.
-type guarded struct {
+// untouched is a hub whose log must not change. The log has one event, one used idempotency key and one ended topic.
+type untouched struct {
 	*site
 	follower *follower // subscribes to all topics
 	head     eventlog.Position
 	events   []string
 }
 
-func guard(s *site) *guarded {
+func wantUntouched(s *site) *untouched {
 	s.Helper()
 	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: "first", Key: "used"}, hub.Event{Topics: []string{"over"}, End: true})
-	g := &guarded{site: s, follower: s.follow("/events", nil), head: s.log.Head(), events: events(s.T, s.log)}
+	g := &untouched{site: s, follower: s.follow("/events", nil), head: s.log.Head(), events: events(s.T, s.log)}
 	g.follower.want("tidings.checkpoint:{}")
 	return g
 }
 
-// unchanged fails the test if the log has changed.
-func (g *guarded) unchanged(after string) {
+// wantUnchanged fails the test if the log has changed.
+func (g *untouched) wantUnchanged(after string) {
 	g.Helper()
 	if head, have := g.log.Head(), events(g.T, g.log); head != g.head || !slices.Equal(have, g.events) {
 		g.Errorf("after %s the log has %q up to %v, and had %q up to %v", after, have, head, g.events, g.head)
@@ -52,8 +52,8 @@ func (g *guarded) unchanged(after string) {
 	}
 }
 
-// silent fails the test if the subscriber has received an event.
-func (g *guarded) silent() {
+// wantNoEvent fails the test if the subscriber has received an event.
+func (g *untouched) wantNoEvent() {
 	g.Helper()
 	g.hubPublish(hub.Event{Topics: []string{"news"}, Data: "after"})
 	g.follower.want("after")
@@ -95,14 +95,14 @@ func refused(t *testing.T, what string, a answer, status int, problem, says stri
 func refuse(t *testing.T, requests []badRequest) {
 	t.Helper()
 	each(t, &strict, func(s *site) {
-		g := guard(s)
+		g := wantUntouched(s)
 		for _, bad := range requests {
 			a := g.send(bad.request)
 			what := strings.TrimSpace(bad.method + " " + clipped(bad.path) + " " + clipped(bad.body))
 			refused(g.T, what, a, bad.status, bad.problem, bad.says)
-			g.unchanged(what)
+			g.wantUnchanged(what)
 		}
-		g.silent()
+		g.wantNoEvent()
 	})
 }
 
@@ -165,7 +165,7 @@ func TestBadPathsAreRefused(t *testing.T) {
 func TestBadMethodsAreRefused(t *testing.T) {
 	t.Parallel()
 	each(t, &strict, func(s *site) {
-		g := guard(s)
+		g := wantUntouched(s)
 		for _, test := range []struct {
 			path, allow string
 			methods     []string
@@ -181,10 +181,10 @@ func TestBadMethodsAreRefused(t *testing.T) {
 				if refused(g.T, what, a, http.StatusMethodNotAllowed, "method-not-allowed", clipped(method)[:3]); a.header.Get("Allow") != test.allow {
 					g.Errorf("%s: Allow: %q, want %q", what, a.header.Get("Allow"), test.allow)
 				}
-				g.unchanged(what)
+				g.wantUnchanged(what)
 			}
 		}
-		g.silent()
+		g.wantNoEvent()
 	})
 }
 
@@ -192,7 +192,7 @@ func TestBadMethodsAreRefused(t *testing.T) {
 func TestBadHEADIsRefusedLikeGET(t *testing.T) {
 	t.Parallel()
 	each(t, &strict, func(s *site) {
-		g := guard(s)
+		g := wantUntouched(s)
 		for _, path := range []string{"/", "/events//news", "/events/a*b", "/events?last=x", "/events?nonsense=1", "/api/v1/topics?limit=0"} {
 			head, get := g.send(request{method: http.MethodHead, path: path}), g.send(request{path: path})
 			if head.status != get.status || head.body != "" || get.status < 400 {
@@ -203,9 +203,9 @@ func TestBadHEADIsRefusedLikeGET(t *testing.T) {
 					g.Errorf("HEAD %s: %s: %q, GET: %q", path, name, head.header.Get(name), get.header.Get(name))
 				}
 			}
-			g.unchanged("HEAD " + path)
+			g.wantUnchanged("HEAD " + path)
 		}
-		g.silent()
+		g.wantNoEvent()
 	})
 }
 
@@ -241,7 +241,7 @@ func TestRequestWithoutTokenGets401(t *testing.T) {
 		return access.Grant{Publish: []eventlog.Matcher{eventlog.MustPattern("open/**")}, Subscribe: []eventlog.Matcher{eventlog.MustPattern("**")}}, nil
 	}
 	each(t, &o, func(s *site) {
-		g := guard(s)
+		g := wantUntouched(s)
 		for _, r := range []request{
 			{path: "/events/news", body: "x"},
 			{path: "/events/open/a?topic=news", body: "x"},
@@ -254,8 +254,8 @@ func TestRequestWithoutTokenGets401(t *testing.T) {
 			header["Authorization"] = "Bearer some"
 			r.header = header
 			refused(g.T, r.path+" with a token", g.send(r), http.StatusForbidden, "forbidden", "topic news")
-			g.unchanged(r.path)
+			g.wantUnchanged(r.path)
 		}
-		g.silent()
+		g.wantNoEvent()
 	})
 }

@@ -86,7 +86,7 @@ func TestEveryControlEventHasJSONAsData(t *testing.T) {
 func TestClientThatDispatchesAtEveryBlankLineGetsNoEmptyEvent(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 5 * time.Millisecond}, func(s *site) {
-		resp := s.slow("/events/news", nil)
+		resp := s.openUnread("/events/news", nil)
 		heartbeats := &awaited{Reader: resp.Body, what: []byte(":\n")}
 		var got []string
 		var wrong []blockcheck.Message
@@ -214,7 +214,7 @@ func TestLastCheckpointMatchesSentEvents(t *testing.T) {
 // into a socket, because the hub disconnects stalled streams.
 func checkEnd(s *site, path, subject string, end func()) {
 	s.Helper()
-	resp := s.slow(path, map[string]string{"X-Subject": subject})
+	resp := s.openUnread(path, map[string]string{"X-Subject": subject})
 	var published []eventlog.Position
 	some := make(chan struct{})
 	var publishing sync.WaitGroup

@@ -56,7 +56,7 @@ func TestMediaTypeDecidesWhetherBodyIsText(t *testing.T) {
 		"application/octet-stream; charset=binary": false, "text/plain; charset=binary": false,
 		"text/plain; charset": true, "text/plain;": true, "text/plain; a b c": true, `text/plain; charset="`: true,
 	} {
-		if a := s.send(request{path: "/events/news", body: "abc", header: kind(contentType)}); a.status != http.StatusOK {
+		if a := s.send(request{path: "/events/news", body: "abc", header: contentTypeHeader(contentType)}); a.status != http.StatusOK {
 			t.Errorf("%s: %d %s", contentType, a.status, a.body)
 			continue
 		}
@@ -123,7 +123,7 @@ func TestTextIsConvertedFromItsCharset(t *testing.T) {
 					if _, ok := body.(*strings.Reader); !ok && len(text) > len(test.text) {
 						continue // takes long and tests nothing new
 					}
-					a := s.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: kind(contentType + "; charset=" + test.label)})
+					a := s.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: contentTypeHeader(contentType + "; charset=" + test.label)})
 					if a.status != http.StatusOK {
 						t.Errorf("%s in %s: %d %s", contentType, test.label, a.status, a.body)
 						continue
@@ -166,7 +166,7 @@ func TestInvalidTextInCharsetIsRefused(t *testing.T) {
 		{"x-user's own", "x", 415, "x-user's own"},
 	} {
 		for _, contentType := range []string{"text/plain", "application/octet-stream", "application/x-ndjson", "text/event-stream"} {
-			header := kind(contentType + `; charset="` + test.charset + `"`)
+			header := contentTypeHeader(contentType + `; charset="` + test.charset + `"`)
 			a := s.send(request{method: http.MethodPost, path: "/events/news", reader: strings.NewReader(test.body), header: header})
 			if a.status != test.status || !strings.Contains(a.body, test.says) {
 				t.Errorf("%s in %s: %d %s, want %d %s", contentType, test.charset, a.status, a.body, test.status, test.says)

@@ -48,8 +48,8 @@ func encoded(text string, codings ...string) string {
 	return text
 }
 
-// codedAs returns a header.
-func codedAs(coding, contentType string) map[string]string {
+// codingHeader returns a header.
+func codingHeader(coding, contentType string) map[string]string {
 	return map[string]string{"Content-Encoding": coding, "Content-Type": contentType}
 }
 
@@ -87,7 +87,7 @@ func TestCompressedBodiesArePublished(t *testing.T) {
 						}
 						body = encoded(fmt.Sprintf(form, text), codingsIn(test.coding)...)
 					}
-					header := codedAs(test.coding, contentType)
+					header := codingHeader(test.coding, contentType)
 					for _, reader := range []io.Reader{strings.NewReader(body), iotest.HalfReader(strings.NewReader(body))} {
 						a := s.send(request{method: http.MethodPost, path: "/events/news", reader: reader, header: header})
 						if a.status != http.StatusOK {
@@ -99,15 +99,15 @@ func TestCompressedBodiesArePublished(t *testing.T) {
 				}
 			}
 		}
-		header := codedAs("gzip", "application/x-ndjson; charset=utf-16")
+		header := codingHeader("gzip", "application/x-ndjson; charset=utf-16")
 		if a := s.send(request{path: "/events/news", body: encoded("\xff\xfe{\x00\"\x00d\x00a\x00t\x00a\x00\"\x00:\x001\x00}\x00", "gzip"), header: header}); a.status != http.StatusOK {
 			t.Error(a.status, a.body)
 		}
-		a := s.send(request{path: "/events/news?encoding=base64", body: encoded("AP8=", "zstd"), header: codedAs("zstd", "image/png")})
+		a := s.send(request{path: "/events/news?encoding=base64", body: encoded("AP8=", "zstd"), header: codingHeader("zstd", "image/png")})
 		if r := newest(t, s.log); a.status != http.StatusOK || r.Data != "\x00\xff" || r.ContentType != "image/png" {
 			t.Error(a, r)
 		}
-		a = s.send(request{method: "QUERY", path: "/events?poll=1", body: encoded("topic=news", "gzip"), header: codedAs("gzip", "application/x-www-form-urlencoded")})
+		a = s.send(request{method: "QUERY", path: "/events?poll=1", body: encoded("topic=news", "gzip"), header: codingHeader("gzip", "application/x-www-form-urlencoded")})
 		if a.status != http.StatusOK || !strings.Contains(a.body, "Grüße") {
 			t.Errorf("%d %.100s", a.status, a.body)
 		}
@@ -149,7 +149,7 @@ func TestCompressedEventIsDeliveredWhenFlushed(t *testing.T) {
 						coding += ", gzip"
 					}
 					go func() {
-						answered <- s.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: codedAs(coding, contentType)})
+						answered <- s.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: codingHeader(coding, contentType)})
 					}()
 					outer := flusher(nil)
 					w := coder(in)
@@ -204,16 +204,16 @@ func TestDamagedCompressedBodyIsRefused(t *testing.T) {
 	for _, coding := range []string{"gzip", "zstd", "gzip, zstd"} {
 		whole := encoded(text, codingsIn(coding)...)
 		for cut := range len(whole) {
-			a := s.send(request{method: http.MethodPost, path: "/events/news", reader: strings.NewReader(whole[:cut]), header: codedAs(coding, "")})
+			a := s.send(request{method: http.MethodPost, path: "/events/news", reader: strings.NewReader(whole[:cut]), header: codingHeader(coding, "")})
 			if a.status != http.StatusBadRequest || !strings.Contains(a.body, "is incomplete") {
 				t.Errorf("%s cut at %d: %d %s", coding, cut, a.status, a.body)
 			}
 		}
-		a := s.send(request{path: "/events/news", body: whole + "rest", header: codedAs(coding, "")})
+		a := s.send(request{path: "/events/news", body: whole + "rest", header: codingHeader(coding, "")})
 		if a.status != http.StatusBadRequest || !strings.Contains(a.body, coding[len(coding)-4:]) {
 			t.Errorf("%s with more behind it: %d %s", coding, a.status, a.body)
 		}
-		a = s.send(request{path: "/events/news", body: text, header: codedAs(coding, "")})
+		a = s.send(request{path: "/events/news", body: text, header: codingHeader(coding, "")})
 		if a.status != http.StatusBadRequest {
 			t.Errorf("%s that is none: %d %s", coding, a.status, a.body)
 		}
@@ -224,7 +224,7 @@ func TestDamagedCompressedBodyIsRefused(t *testing.T) {
 		for i := range len(whole) {
 			bad := []byte(whole)
 			bad[i] ^= 0x55
-			a := s.send(request{path: "/events/news", body: string(bad), header: codedAs(coding, "")})
+			a := s.send(request{path: "/events/news", body: string(bad), header: codingHeader(coding, "")})
 			if a.status == http.StatusOK && newest(t, s.log).Data == text {
 				continue // a header byte that decoders ignore
 			}
@@ -244,7 +244,7 @@ func TestCutCompressedStreamKeepsCompleteEvents(t *testing.T) {
 		w := coder(&b)
 		_, _ = io.WriteString(w, "{\"data\":\"1\"}\n{\"data\":\"2\"}\n{\"data\":\"3")
 		_ = w.Flush()
-		a := s.send(request{path: "/events/news", body: b.String(), header: codedAs(coding, "application/x-ndjson")})
+		a := s.send(request{path: "/events/news", body: b.String(), header: codingHeader(coding, "application/x-ndjson")})
 		if a.status != http.StatusBadRequest || !strings.Contains(a.body, `"stored":2`) || !strings.Contains(a.body, "incomplete") {
 			t.Errorf("%s: %d %s", coding, a.status, a.body)
 		}
@@ -286,7 +286,7 @@ func TestDecompressionBombIsRefused(t *testing.T) {
 		"UTF-16, one more":        {"", "text/plain; charset=utf-16le", strings.Repeat("x\x00", max+1), 413},
 		"many events, each small": {"gzip", "application/x-ndjson", encoded(strings.Repeat("{\"data\":\"x\"}\n", 50_000), "gzip"), 200},
 	} {
-		a := s.send(request{method: http.MethodPost, path: "/events/news", reader: strings.NewReader(test.body), header: codedAs(test.coding, test.contentType)})
+		a := s.send(request{method: http.MethodPost, path: "/events/news", reader: strings.NewReader(test.body), header: codingHeader(test.coding, test.contentType)})
 		if a.status != test.status || a.status == 413 && !strings.Contains(a.body, "too-large") {
 			t.Errorf("%s: %d %s, want %d", name, a.status, a.body, test.status)
 		}
@@ -307,7 +307,7 @@ func TestZstdWindowIsLimited(t *testing.T) {
 			_ = w.Close()
 			a := s.send(request{
 				method: http.MethodPost, path: "/events/news", reader: strings.NewReader(first + b.String()),
-				header: codedAs("zstd", "application/octet-stream"),
+				header: codingHeader("zstd", "application/octet-stream"),
 			})
 			if a.status != status || status == 415 && (a.header.Get("Accept-Encoding") != "gzip, zstd" || !strings.Contains(a.body, "window")) {
 				t.Errorf("a window of %d: %d %v %s", window, a.status, a.header, a.body)
@@ -322,7 +322,7 @@ func TestRefusedContentCodingListsAcceptedOnes(t *testing.T) {
 	each(t, nil, func(s *site) {
 		for _, coding := range []string{"br", "deflate", "compress", "gzip, br", "br, gzip", "gzip;q=1", "aws-chunked", "gzip,gzip,gzip,gzip"} {
 			for _, contentType := range []string{"", "application/x-ndjson", "text/event-stream", "image/png"} {
-				a := s.send(request{path: "/events/news", body: "x", header: codedAs(coding, contentType)})
+				a := s.send(request{path: "/events/news", body: "x", header: codingHeader(coding, contentType)})
 				if a.status != http.StatusUnsupportedMediaType || a.header.Get("Accept-Encoding") != "gzip, zstd" {
 					s.Errorf("%s: %d %v %s", coding, a.status, a.header, a.body)
 				}

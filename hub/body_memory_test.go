@@ -295,8 +295,8 @@ func TestPublisherStreamsCountAsConnections(t *testing.T) {
 			_, finish := haltingBodies(s, 2, "application/x-ndjson", halting, func(int) map[string]string { return map[string]string{} })
 			f.want("x", "x")
 			for _, r := range []request{
-				{path: "/events/news", body: "{\"data\":\"y\"}\n", header: kind("application/x-ndjson")},
-				{path: "/events/news", body: "data: y\n\n", header: kind("text/event-stream")},
+				{path: "/events/news", body: "{\"data\":\"y\"}\n", header: contentTypeHeader("application/x-ndjson")},
+				{path: "/events/news", body: "data: y\n\n", header: contentTypeHeader("text/event-stream")},
 				{path: "/events/news"},
 			} {
 				if a := s.send(r); a.status != http.StatusServiceUnavailable && a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
@@ -312,7 +312,7 @@ func TestPublisherStreamsCountAsConnections(t *testing.T) {
 					t.Errorf("%d %s", a.status, a.body)
 				}
 			}
-			if a := s.send(request{path: "/events/news", body: "{\"data\":\"y\"}\n", header: kind("application/x-ndjson")}); a.status != http.StatusOK {
+			if a := s.send(request{path: "/events/news", body: "{\"data\":\"y\"}\n", header: contentTypeHeader("application/x-ndjson")}); a.status != http.StatusOK {
 				t.Errorf("after they have ended: %d %s", a.status, a.body)
 			}
 		})

@@ -19,8 +19,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// raw opens a stream on a raw connection, and reads its header.
-func (s *site) raw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.Reader) {
+// openRaw opens a stream on a raw connection, and reads its header.
+func (s *site) openRaw(path string, tune func(*net.TCPConn)) (*net.TCPConn, *bufio.Reader) {
 	s.Helper()
 	u, err := url.Parse(s.url)
 	if err != nil {
@@ -67,12 +67,12 @@ func TestIdleHTTP1SubscriberHasNoGoroutine(t *testing.T) {
 		}
 		t.Run(how.name, func(t *testing.T) {
 			s := serve(t, mustMemory(t, nil), nil, how)
-			s.raw("/events/news", nil)
+			s.openRaw("/events/news", nil)
 			await(t, "the first stream is open", func() bool { return s.hub.Streams() == 1 })
 			before := runtime.NumGoroutine()
 			const n = 300
 			for range n {
-				s.raw("/events/news", nil)
+				s.openRaw("/events/news", nil)
 			}
 			await(t, "all streams are open", func() bool { return s.hub.Streams() == n+1 })
 			await(t, "their handlers have returned", func() bool { return runtime.NumGoroutine() <= before+n/10 })
@@ -84,7 +84,7 @@ func TestIdleHTTP1SubscriberHasNoGoroutine(t *testing.T) {
 func TestSlowReaderGetsEveryByte(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{WriteTimeout: patience, Window: 1 << 20}, transports[0])
-	_, in := s.raw("/events/news", func(c *net.TCPConn) {
+	_, in := s.openRaw("/events/news", func(c *net.TCPConn) {
 		if err := c.SetReadBuffer(128 << 10); err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func (t trickle) Read(b []byte) (int, error) {
 func TestTooManyBytesAfterTheRequestEndTheStream(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
-	conn, in := s.raw("/events/news", nil)
+	conn, in := s.openRaw("/events/news", nil)
 	if _, err := io.WriteString(conn, "GET /events/other HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestTooManyBytesAfterTheRequestEndTheStream(t *testing.T) {
 func TestHalfCloseEndsAStream(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
-	conn, _ := s.raw("/events/news", nil)
+	conn, _ := s.openRaw("/events/news", nil)
 	await(t, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 	if err := conn.CloseWrite(); err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestNoSocketIsLeftOpen(t *testing.T) {
 	}
 	var first []*net.TCPConn
 	for range runtime.GOMAXPROCS(0) { // each shard opens its own descriptors
-		conn, _ := s.raw("/events/news", nil)
+		conn, _ := s.openRaw("/events/news", nil)
 		first = append(first, conn)
 	}
 	for _, conn := range first {
@@ -195,7 +195,7 @@ func TestNoSocketIsLeftOpen(t *testing.T) {
 	await(t, "the first streams have ended", func() bool { return s.hub.Streams() == 0 })
 	before := files()
 	for range 100 {
-		conn, _ := s.raw("/events/news", nil)
+		conn, _ := s.openRaw("/events/news", nil)
 		_ = conn.Close()
 	}
 	await(t, "all streams and their files are closed", func() bool { return s.hub.Streams() == 0 && files() <= before })
@@ -206,7 +206,7 @@ func TestDeliveryAllocatesNothingPerSubscriber(t *testing.T) {
 	allocations := func(subscribers int) float64 {
 		s := serve(t, mustMemory(t, nil), nil, transports[0])
 		for range subscribers {
-			conn, _ := s.raw("/events/news", nil) // read as it is: checking the stream allocates
+			conn, _ := s.openRaw("/events/news", nil) // read as it is: checking the stream allocates
 			go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{conn}); _ = conn.Close() }()
 		}
 		await(t, "all streams are open", func() bool { return s.hub.Streams() == subscribers })

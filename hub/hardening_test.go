@@ -20,8 +20,8 @@ import (
 // Attacks by clients without permissions. hardening_tokens_test.go has forged tokens, hardening_half_open_test.go has incomplete requests,
 // limits_test.go has limits, local_test.go has DNS rebinding, bad_input_test.go has invalid paths and bodies.
 
-// exposed serves a hub with the timeouts of a public server, and returns its address.
-func exposed(t *testing.T, o hub.Options) (s *site, addr string) {
+// serveExposed serves a hub with the timeouts of a public server, and returns its address.
+func serveExposed(t *testing.T, o hub.Options) (s *site, addr string) {
 	t.Helper()
 	log := mustMemory(t, nil)
 	h := mustHub(t, log, &o)
@@ -54,7 +54,7 @@ func dial(t *testing.T, addr string) net.Conn {
 // TestSlowlorisBodyIsCutOff: a byte every now and then does not keep a connection open.
 func TestSlowlorisBodyIsCutOff(t *testing.T) {
 	t.Parallel()
-	s, addr := exposed(t, hub.Options{BodyTimeout: 500 * time.Millisecond})
+	s, addr := serveExposed(t, hub.Options{BodyTimeout: 500 * time.Millisecond})
 	for name, head := range map[string]string{
 		"a body":        "POST /events/news HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
 		"chunks":        "POST /events/news HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -102,7 +102,7 @@ func TestSlowlorisBodyIsCutOff(t *testing.T) {
 // TestSlowlorisHeaderIsCutOff: the client sends header lines quickly and never ends the header.
 func TestSlowlorisHeaderIsCutOff(t *testing.T) {
 	t.Parallel()
-	s, addr := exposed(t, hub.Options{})
+	s, addr := serveExposed(t, hub.Options{})
 	conn := dial(t, addr)
 	if _, err := io.WriteString(conn, "POST /events/news HTTP/1.1\r\nHost: x\r\n"); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestSlowlorisHeaderIsCutOff(t *testing.T) {
 // TestHeaderBombsAreRefused: net/http refuses them before the hub sees them, and other clients notice nothing.
 func TestHeaderBombsAreRefused(t *testing.T) {
 	t.Parallel()
-	s, addr := exposed(t, hub.Options{})
+	s, addr := serveExposed(t, hub.Options{})
 	for name, bomb := range map[string]string{
 		"one long field":  "GET /events/news HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n",
 		"many fields":     "GET /events/news HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: y\r\n", 1<<17) + "\r\n",

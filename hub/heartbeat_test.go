@@ -52,7 +52,7 @@ func TestPageGetsCheckpointsAsHeartbeats(t *testing.T) {
 			}
 			f.close()
 		}
-		resp := s.slow("/events/news?heartbeat=20ms", map[string]string{"Accept": "application/x-ndjson"})
+		resp := s.openUnread("/events/news?heartbeat=20ms", map[string]string{"Accept": "application/x-ndjson"})
 		buf, text := make([]byte, 1000), ""
 		for strings.Count(text, `"type":"tidings.checkpoint"`) < 4 {
 			n, err := resp.Body.Read(buf)
@@ -123,7 +123,7 @@ func TestSubscriberMissesNothingAtMaxAge(t *testing.T) {
 			if ended < connections {
 				publish() // while no stream is open
 			}
-			resp := s.slow("/events/news", header)
+			resp := s.openUnread("/events/news", header)
 			var text bytes.Buffer
 			for d := sse.NewDecoder(io.TeeReader(resp.Body, &text), nil); d.Next(); {
 				if string(d.Type()) != sse.DefaultType {

@@ -14,8 +14,8 @@ import (
 
 const lagSize, lagEvents = 100_000, 400 // more than sockets and flow control hold
 
-// publishLots publishes more events than a slow consumer reads.
-func (s *site) publishLots() (filler string) {
+// publishBacklog publishes more events than a slow consumer reads.
+func (s *site) publishBacklog() (filler string) {
 	s.Helper()
 	filler = strings.Repeat("x", lagSize)
 	for i := range lagEvents {
@@ -29,9 +29,9 @@ func (s *site) publishLots() (filler string) {
 func TestSlowConsumerIsDisconnectedBeyondMaxLag(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000}, func(s *site) {
-		resp := s.slow("/events/news", nil)
+		resp := s.openUnread("/events/news", nil)
 		await(s.T, "the stream is open", func() bool { return s.hub.Adopted() == 1 })
-		filler := s.publishLots()
+		filler := s.publishBacklog()
 		d := sse.NewDecoder(resp.Body, nil)
 		next, last := 0, ""
 		for d.Next() {
@@ -61,9 +61,9 @@ func TestSlowConsumerIsDisconnectedBeyondMaxLag(t *testing.T) {
 func TestSlowConsumerSkipsToTheNewestEventWithSkipSlow(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true}, func(s *site) {
-		resp := s.slow("/events/news", nil)
+		resp := s.openUnread("/events/news", nil)
 		await(s.T, "the stream is open", func() bool { return s.hub.Adopted() == 1 })
-		filler := s.publishLots()
+		filler := s.publishBacklog()
 		d := sse.NewDecoder(resp.Body, nil)
 		next, gaps := 0, 0
 		for next < lagEvents {

@@ -61,8 +61,8 @@ func TestEveryLimitHasItsAnswer(t *testing.T) {
 		"topics and patterns":       {hub.Options{MaxTopics: 2}, nil, 0, request{path: "/events/a?topic=b/**&exact=c*"}, 400, "too-many-topics", "", false},
 		"topics, in a form":         {hub.Options{MaxTopics: 2}, nil, 0, request{method: "QUERY", path: "/events", body: "topic=a&topic=b&topic=c", header: form}, 400, "too-many-topics", "", false},
 		"topics, of an event":       {hub.Options{}, nil, 0, request{path: "/events?" + strings.Repeat("topic=a&", eventlog.MaxTopics) + "topic=b", body: "x"}, 400, "too-many-topics", "", false},
-		"the timeout of a body":     {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{path: "/events/news", reader: neverComes(t)}, 408, "timeout", "", false},
-		"the timeout of a form":     {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{method: "QUERY", path: "/events", reader: neverComes(t), header: form}, 408, "timeout", "", false},
+		"the timeout of a body":     {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{path: "/events/news", reader: bodyThatNeverArrives(t)}, 408, "timeout", "", false},
+		"the timeout of a form":     {hub.Options{BodyTimeout: 50 * time.Millisecond}, nil, 0, request{method: "QUERY", path: "/events", reader: bodyThatNeverArrives(t), header: form}, 408, "timeout", "", false},
 		"the size of a form":        {hub.Options{}, nil, 0, request{method: "QUERY", path: "/events", body: "topic=" + strings.Repeat("x", 8<<20), header: form}, 413, "too-large", "", false},
 		"the size of a revocation":  {hub.Options{}, nil, 0, request{path: "/api/v1/revoke", body: strings.Repeat(" ", 5000)}, 413, "too-large", "", false},
 	} {
@@ -105,8 +105,8 @@ func TestEveryLimitHasItsAnswer(t *testing.T) {
 	}
 }
 
-// neverComes returns a body that never arrives.
-func neverComes(t *testing.T) io.Reader {
+// bodyThatNeverArrives returns a body that never arrives.
+func bodyThatNeverArrives(t *testing.T) io.Reader {
 	r, w := io.Pipe()
 	t.Cleanup(func() { _ = w.Close() }) // never fails
 	return r

@@ -82,7 +82,7 @@ func TestStreamsEndWhenTheLogIsUnreadable(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = c.Close() })
-			say(t, c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			mustWrite(t, c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
 			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
 				t.Fatal(err)

@@ -84,7 +84,7 @@ var invalidPositions = []string{
 func TestInvalidPositionGivesAGap(t *testing.T) {
 	t.Parallel()
 	each(t, &strict, func(s *site) {
-		g := guard(s)
+		g := wantUntouched(s)
 		head := g.head.String()
 		check := func(text string, at positions, reason, from string) {
 			f := g.followFrom("/events/news", at)
@@ -120,8 +120,8 @@ func TestInvalidPositionGivesAGap(t *testing.T) {
 		for _, at := range []string{"last_event_id=7", "last_event_id=zzzzz-1", "lastEventId=" + g.head.Gen + "-999"} {
 			refused(g.T, at, g.send(request{path: "/events/news?on_gap=fail&" + at}), http.StatusGone, "gap", "")
 		}
-		g.unchanged("positions")
-		g.silent()
+		g.wantUnchanged("positions")
+		g.wantNoEvent()
 	})
 }
 

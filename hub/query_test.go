@@ -20,7 +20,7 @@ func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	policy := policyOf(mustSigner(t))
-	s, addr := exposed(t, hub.Options{MaxConnections: 1, Authorize: func(r *http.Request) (access.Grant, error) {
+	s, addr := serveExposed(t, hub.Options{MaxConnections: 1, Authorize: func(r *http.Request) (access.Grant, error) {
 		asked.Add(1)
 		return policy(r)
 	}})
@@ -62,7 +62,7 @@ func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 // TestFormCountsAsAStreamWhileItIsRead: and no longer, also if the form is invalid.
 func TestFormCountsAsAStreamWhileItIsRead(t *testing.T) {
 	t.Parallel()
-	s, addr := exposed(t, hub.Options{MaxConnections: 1})
+	s, addr := serveExposed(t, hub.Options{MaxConnections: 1})
 	conn := dial(t, addr)
 	fmt.Fprint(conn, "QUERY /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\ntopic")
 	poll := request{path: "/events/news?poll=1"}

@@ -16,7 +16,7 @@ func TestPublishersProgressOnOneCPU(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), nil, transports[0])
 	const subscribers, publishers, each = 500, 16, 20
 	for range subscribers { // their sockets have room for all events
-		s.raw("/events/news", nil)
+		s.openRaw("/events/news", nil)
 	}
 	await(t, "all streams are open", func() bool { return s.hub.Streams() == subscribers })
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: publishers}}

@@ -40,7 +40,7 @@ func TestHubDrainsDuringPublishing(t *testing.T) {
 	const subscribers = 5
 	var ended sync.WaitGroup
 	for range subscribers {
-		_, in := s.raw("/events/news", nil)
+		_, in := s.openRaw("/events/news", nil)
 		ended.Go(func() { _, _ = io.Copy(io.Discard, in) })
 	}
 	await(t, "all streams are open", func() bool { return s.hub.Streams() == subscribers })
@@ -66,7 +66,7 @@ func TestShutdownReturnsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 4096 {
-		h.Want("", costly(n))
+		h.Want("", expensivePattern(n))
 	}
 	stop := publishAlways(t, h, strings.Repeat("a/", eventlog.MaxSegments-1)+"a")
 	defer stop()
@@ -79,8 +79,8 @@ func TestShutdownReturnsWithItsContext(t *testing.T) {
 	}
 }
 
-// costly returns the n-th expensive pattern. Their first segments differ, and their last segment matches no topic.
-func costly(n int) string {
+// expensivePattern returns the n-th expensive pattern. Their first segments differ, and their last segment matches no topic.
+func expensivePattern(n int) string {
 	p := []string{}
 	for i := range eventlog.MaxSegments - 1 {
 		p = append(p, [2]string{"a", "*"}[n>>min(i, 60)&1])

@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// slow opens a stream that nothing reads except the test.
-func (s *site) slow(path string, header map[string]string) *http.Response {
+// openUnread opens a stream that nothing reads except the test.
+func (s *site) openUnread(path string, header map[string]string) *http.Response {
 	s.Helper()
 	resp, err := s.do(s.Context(), request{path: path, header: header})
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *site) slow(path string, header map[string]string) *http.Response {
 func TestSlowConsumerBehindTheWindowMissesNothing(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Window: 100_000, WriteTimeout: patience}, func(s *site) {
-		resp := s.slow("/events/news", nil)
+		resp := s.openUnread("/events/news", nil)
 		const n, size = 200, 100_000 // more than sockets and flow control hold
 		filler := strings.Repeat("x", size)
 		for i := range n {
@@ -58,7 +58,7 @@ func TestSlowConsumerBehindRetentionGetsAGap(t *testing.T) {
 			t.Parallel()
 			log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
 			s := serve(t, log, &hub.Options{Window: 1, WriteTimeout: patience}, how)
-			resp := s.slow("/events/news", nil)
+			resp := s.openUnread("/events/news", nil)
 			const n, size = 300, 100_000
 			filler := strings.Repeat("x", size)
 			for i := range n {
@@ -100,7 +100,7 @@ func TestSlowConsumerBehindRetentionGetsAGap(t *testing.T) {
 func TestStalledSubscriberIsDisconnected(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{WriteTimeout: 50 * time.Millisecond}, func(s *site) {
-		resp := s.slow("/events/news", nil)
+		resp := s.openUnread("/events/news", nil)
 		d := sse.NewDecoder(resp.Body, nil)
 		if !d.Next() || d.Event().Type != "tidings.checkpoint" {
 			s.Fatalf("the stream begins with %+v, %v", d.Event(), d.Err())

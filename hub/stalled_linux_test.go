@@ -13,11 +13,11 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// stuckInAnEvent opens a direct stream whose client reads a part of a large event and then stalls.
-func stuckInAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *bufio.Reader, string) {
+// stallInsideAnEvent opens a direct stream whose client reads a part of a large event and then stalls.
+func stallInsideAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *bufio.Reader, string) {
 	o.Window, o.WriteTimeout, o.MaxEvent = 1, patience, 16<<20
 	s := serve(t, log, o, transports[0])
-	_, in := s.raw("/events/news", func(c *net.TCPConn) {
+	_, in := s.openRaw("/events/news", func(c *net.TCPConn) {
 		if err := c.SetReadBuffer(16 << 10); err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +32,7 @@ func stuckInAnEvent(t *testing.T, log eventlog.Log, o *hub.Options) (*site, *buf
 // must send it again, although Query.Told already counts it as reported.
 func TestStalledSubscriberGetsItsGap(t *testing.T) {
 	log := mustMemory(t, &eventlog.MemoryOptions{Retention: &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Count: 3}}}})
-	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})
+	s, in, _ := stallInsideAnEvent(t, log, &hub.Options{})
 	for i := range 20 {
 		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: fmt.Sprint(i)})
 	}
@@ -53,7 +53,7 @@ func TestStalledSubscriberGetsItsGap(t *testing.T) {
 // TestStalledSubscriberGetsTheGapOfANewGeneration: its cursor must not continue at its old number in the new generation.
 func TestStalledSubscriberGetsTheGapOfANewGeneration(t *testing.T) {
 	log := mustMemory(t, nil)
-	s, in, _ := stuckInAnEvent(t, log, &hub.Options{})
+	s, in, _ := stallInsideAnEvent(t, log, &hub.Options{})
 	if err := log.SetGeneration(t.Context(), "newgn", 0); err != nil {
 		t.Fatal(err)
 	}

@@ -148,9 +148,9 @@ func TestAnyOriginExcludesCookies(t *testing.T) {
 // TestShutdownCutsOffStalledRunners: when its context ends, Shutdown has disconnected stalled streams before it returns.
 func TestShutdownCutsOffStalledRunners(t *testing.T) {
 	each(t, &hub.Options{WriteTimeout: 10 * patience}, func(s *site) {
-		resp := s.slow("/events/news", nil)
+		resp := s.openUnread("/events/news", nil)
 		await(s.T, "the stream is open", func() bool { return s.hub.Streams() == 1 })
-		s.publishLots()
+		s.publishBacklog()
 		ctx, cancel := context.WithTimeout(s.Context(), 300*time.Millisecond)
 		defer cancel()
 		if err := s.hub.Shutdown(ctx); err == nil {
@@ -164,9 +164,9 @@ func TestShutdownCutsOffStalledRunners(t *testing.T) {
 // TestSkippingSubscriberGetsTheEnd: a slow consumer that skips events still gets the end of its only topic, and its stream closes.
 func TestSkippingSubscriberGetsTheEnd(t *testing.T) {
 	s := serve(t, mustMemory(t, nil), &hub.Options{WriteTimeout: patience, MaxLag: 1_000_000, SkipSlow: true, Heartbeat: 100 * time.Millisecond}, transports[0])
-	resp := s.slow("/events/news", nil)
+	resp := s.openUnread("/events/news", nil)
 	await(t, "the stream is open", func() bool { return s.hub.Streams() == 1 })
-	s.publishLots()
+	s.publishBacklog()
 	s.send(request{method: http.MethodPost, path: "/events/news?end=1"})
 	done := make(chan string)
 	go func() {

@@ -240,7 +240,7 @@ func TestPagesOfAllowedOriginsMayUseTheHub(t *testing.T) {
 func TestSilentStreamsGetHeartbeats(t *testing.T) {
 	t.Parallel()
 	each(t, &hub.Options{Heartbeat: 5 * time.Millisecond}, func(s *site) {
-		resp := s.slow("/events/news", nil)
+		resp := s.openUnread("/events/news", nil)
 		buf, text := make([]byte, 1000), ""
 		for strings.Count(text, ":\n") < 3 { // no other line ends with a colon
 			n, err := resp.Body.Read(buf)
@@ -259,7 +259,7 @@ func TestSilentStreamsGetHeartbeats(t *testing.T) {
 func TestShutdownGivesStreamsAReconnectionTime(t *testing.T) {
 	t.Parallel()
 	each(t, nil, func(s *site) {
-		resp := s.slow("/events/news", nil)
+		resp := s.openUnread("/events/news", nil)
 		f := s.follow("/events/news", nil)
 		f.next()
 		s.post("news", "last words")

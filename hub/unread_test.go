@@ -13,7 +13,7 @@ import (
 // so that clients cannot keep connections for ever.
 func TestUnreadBodyHasADeadline(t *testing.T) {
 	t.Parallel()
-	_, addr := exposed(t, hub.Options{BodyTimeout: 100 * time.Millisecond, Authorize: policyOf(mustSigner(t), "public")})
+	_, addr := serveExposed(t, hub.Options{BodyTimeout: 100 * time.Millisecond, Authorize: policyOf(mustSigner(t), "public")})
 	for name, line := range map[string]string{
 		"refused":      "POST /events/news",
 		"unknown path": "POST /nothing",

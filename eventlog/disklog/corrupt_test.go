@@ -309,8 +309,8 @@ func (d *damaged) seek(t *testing.T, log *disklog.Log) {
 
 const damageAppends = 60
 
-// goOn appends to all topics and applies retention. Only appends that depend on damaged data may be refused.
-func (d *damaged) goOn(t *testing.T, log *disklog.Log) (refused int) {
+// appendAndTrim appends to all topics and applies retention. Only appends that depend on damaged data may be refused.
+func (d *damaged) appendAndTrim(t *testing.T, log *disklog.Log) (refused int) {
 	t.Helper()
 	for i := range damageAppends {
 		rec := damagedRecord(rand.New(rand.NewPCG(1, 1)), i)
@@ -374,7 +374,7 @@ func TestDamageIsAGapForItsReaders(t *testing.T) {
 					how = exact
 				}
 				lost += len(d.check(t, log, how))
-				refused += d.goOn(t, log)
+				refused += d.appendAndTrim(t, log)
 				d.check(t, log, trimmed)
 				if err := log.Close(); err != nil {
 					t.Errorf("Close returns %v", err)

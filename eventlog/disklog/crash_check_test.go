@@ -57,7 +57,7 @@ func (c *check) resume(how death) {
 	case (gap != nil) != (c.h.hole > c.after) || gap != nil && (gap.Reason != eventlog.Rollback || gap.To.Seq != c.h.hole):
 		c.t.Fatalf("after %d: %v, and there may be losses up to %d", c.after, gap, c.h.hole)
 	}
-	c.whole()
+	c.batchesAreWhole()
 	c.h.settle()
 	c.h.used = max(c.h.used, c.log.Head().Seq)
 	if c.h.script.trims {
@@ -137,8 +137,8 @@ func (c *check) index(seq uint64) int {
 	return i
 }
 
-// whole checks that each batch is in the log completely and in one piece, or not at all.
-func (c *check) whole() {
+// batchesAreWhole checks that each batch is in the log completely and in one piece, or not at all.
+func (c *check) batchesAreWhole() {
 	c.t.Helper()
 	if c.h.script.trims { // retention removes old records; those of unanswered batches are new
 		for name := range c.h.seen {
@@ -215,7 +215,7 @@ func (c *check) byTopic() {
 	}
 	for topic, want := range topics {
 		after := c.after
-		if c.spare() {
+		if c.skipSimilar() {
 			after = max(c.after, min(c.young, c.log.Head().Seq))
 		}
 		records, _ := c.read(eventlog.Topics(topic), after)
@@ -263,8 +263,8 @@ func (c *check) lookup() {
 	}
 }
 
-// spare reports whether to skip one of many similar checks.
-func (c *check) spare() bool { return raced && c.rand.IntN(10) > 0 }
+// skipSimilar reports whether to skip one of many similar checks.
+func (c *check) skipSimilar() bool { return raced && c.rand.IntN(10) > 0 }
 
 func numbers(records []eventlog.Record) []uint64 {
 	seqs := make([]uint64, 0, len(records))

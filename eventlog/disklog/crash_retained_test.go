@@ -39,7 +39,7 @@ type stored struct {
 func (c *check) retained() {
 	c.t.Helper()
 	for topic, records := range topicsOf(c.stored()) {
-		if !c.spare() {
+		if !c.skipSimilar() {
 			c.retainedIn(topic, records, false)
 		}
 	}
@@ -49,7 +49,7 @@ func (c *check) retained() {
 	c.records, _ = c.read(eventlog.Everything(), 0)
 	readable, all := make(map[uint64]bool), true
 	for topic, records := range topicsOf(c.stored()) {
-		if c.rules.Rule(topic) == &c.rules.Rules[len(c.rules.Rules)-1] && c.spare() {
+		if c.rules.Rule(topic) == &c.rules.Rules[len(c.rules.Rules)-1] && c.skipSimilar() {
 			all = false
 			continue
 		}

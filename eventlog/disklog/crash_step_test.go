@@ -70,7 +70,7 @@ func TestPowerLossInSetGenerationLeavesTheOldOrTheNew(t *testing.T) {
 func (r *run) stepping(how death, use func(*life)) *life {
 	r.t.Helper()
 	l := &life{run: r, how: how, history: r.history.clone(), rand: rand.New(rand.NewPCG(r.rand.Uint64(), 4))}
-	log, err := disklog.Open(crashDir, r.options(&stepFS{r.fs, l.before}, how))
+	log, err := disklog.Open(crashDir, r.options(&stepFS{r.fs, l.copySometimes}, how))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -86,8 +86,8 @@ func (r *run) stepping(how death, use func(*life)) *life {
 	return l
 }
 
-// before makes a copy of the files before some of the operations.
-func (l *life) before() {
+// copySometimes makes a copy of the files before some of the operations.
+func (l *life) copySometimes() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.rand.IntN(crashSteps) == 0 {
@@ -163,19 +163,19 @@ func (f *stepFile) WriteAt(p []byte, offset int64) (int, error) {
 }
 
 func (f *stepFile) Sync() error {
-	linger()
+	letOthersRun()
 	f.step()
 	return f.File.Sync()
 }
 
 func (f *stepFile) SyncData() error {
-	linger()
+	letOthersRun()
 	f.step()
 	return f.File.SyncData()
 }
 
-// linger lets other goroutines run. A real disk takes time to sync, so callers that do not wait for a sync must fail.
-func linger() {
+// letOthersRun lets other goroutines run. A real disk takes time to sync, so callers that do not wait for a sync must fail.
+func letOthersRun() {
 	for range 200 {
 		runtime.Gosched()
 	}

@@ -155,7 +155,7 @@ func (r *run) resume(c copied, how death, goOn bool) {
 	}
 	(&check{t: r.t, log: log, h: c.history, rand: r.rand, rules: &rules, now: r.now(), young: r.history.used}).resume(how)
 	checked := c.history.used
-	r.try(log, c.history)
+	r.appendSome(log, c.history)
 	if r.script.trims {
 		checked = 0 // retention may have removed records since they were checked
 	}
@@ -168,8 +168,8 @@ func (r *run) resume(c copied, how death, goOn bool) {
 	}
 }
 
-// try lets each client append some batches. The first ones are batches without an answer, which may already be stored.
-func (r *run) try(log *disklog.Log, h *history) {
+// appendSome lets each client append some batches. The first ones are batches without an answer, which may already be stored.
+func (r *run) appendSome(log *disklog.Log, h *history) {
 	r.t.Helper()
 	for client := range h.done {
 		for range r.rand.IntN(crashTry) {

@@ -110,7 +110,7 @@ func TestCutLeavesNothingBehind(t *testing.T) {
 			if err := log.Close(); err != nil {
 				t.Fatal(err)
 			}
-			mustBeWhole(t, dir)
+			mustPassCheck(t, dir)
 			if t.Failed() {
 				return
 			}
@@ -124,8 +124,8 @@ func TestCutLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// mustBeWhole checks all data in a directory.
-func mustBeWhole(t *testing.T, dir string) {
+// mustPassCheck checks all data in a directory.
+func mustPassCheck(t *testing.T, dir string) {
 	t.Helper()
 	i, err := disklog.Inspect(dir)
 	if err != nil {

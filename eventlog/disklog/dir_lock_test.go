@@ -44,7 +44,7 @@ func TestDirectoryHasOneOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := ours(listing(t, dir))
+	before := logFiles(listing(t, dir))
 	for _, name := range []string{dir, dir + "/", alias, relative} {
 		absolute, err := filepath.Abs(name)
 		if err != nil {
@@ -55,7 +55,7 @@ func TestDirectoryHasOneOwner(t *testing.T) {
 		_, err = disklog.Restored(name)
 		wantDirError(t, absolute, nil, err, disklog.ErrInUse, "in this process", "close that log first")
 	}
-	if after := ours(listing(t, dir)); !maps.Equal(before, after) {
+	if after := logFiles(listing(t, dir)); !maps.Equal(before, after) {
 		t.Errorf("the directory has changed from %v to %v", before, after)
 	}
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
@@ -76,7 +76,7 @@ func TestDirectoryHasOneOwnerAmongProcesses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
 	log := mustOpen(t, dir, nil)
-	before := ours(listing(t, dir))
+	before := logFiles(listing(t, dir))
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestDirectoryHasOneOwnerAmongProcesses(t *testing.T) {
 	if n := strings.Count(string(out), want); n != 2 {
 		t.Errorf("another process gets\n%s, not twice\n%s", out, want)
 	}
-	if after := ours(listing(t, dir)); !maps.Equal(before, after) {
+	if after := logFiles(listing(t, dir)); !maps.Equal(before, after) {
 		t.Errorf("the directory has changed from %v to %v", before, after)
 	}
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})

@@ -68,8 +68,8 @@ func listing(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// ours returns the part of a listing that stays the same while a log is open.
-func ours(all map[string]string) map[string]string {
+// logFiles returns the part of a listing that stays the same while a log is open.
+func logFiles(all map[string]string) map[string]string {
 	maps.DeleteFunc(all, func(path, _ string) bool {
 		name := filepath.Base(path)
 		return name != "tidings.json" && name != "owner"

@@ -57,7 +57,7 @@ func (c *faultClients) append(clients, records int) {
 		wait.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(client), 7))
 			for i := 0; i < records; i += 4 {
-				c.once(faultBatch(r, client, i))
+				c.appendUntilStored(faultBatch(r, client, i))
 			}
 		})
 	}
@@ -83,8 +83,8 @@ func faultBatch(r *rand.Rand, client, i int) []eventlog.Record {
 	return records
 }
 
-// once appends records until they are acknowledged.
-func (c *faultClients) once(records []eventlog.Record) {
+// appendUntilStored appends records until they are acknowledged.
+func (c *faultClients) appendUntilStored(records []eventlog.Record) {
 	for {
 		receipts, err := c.log.Append(c.t.Context(), records)
 		if err == nil {

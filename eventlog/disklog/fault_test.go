@@ -126,12 +126,12 @@ func testFault(t *testing.T, f fault) (hits int) {
 	case <-done: // some single failures cause no error, such as one in removing a file
 	case <-c.failed:
 		if f.times == 0 {
-			readOn(t, c, mem)
+			readDuringFault(t, c, mem)
 		}
 	}
 	hits = fs.end()
 	<-done
-	c.once(faultBatch(rand.New(rand.NewPCG(9, 7)), 9, 0)) // once this is stored, the log has recovered
+	c.appendUntilStored(faultBatch(rand.New(rand.NewPCG(9, 7)), 9, 0)) // once this is stored, the log has recovered
 	if err := c.check(t.Context(), log); err != nil {
 		t.Errorf("after recovering: %v", err)
 	}
@@ -145,8 +145,8 @@ func testFault(t *testing.T, f fault) (hits int) {
 	return hits
 }
 
-// readOn reads while the disk fails, for long enough that the log has often tried to recover.
-func readOn(t *testing.T, c *faultClients, mem *vfs.MemFS) {
+// readDuringFault reads while the disk fails, for long enough that the log has often tried to recover.
+func readDuringFault(t *testing.T, c *faultClients, mem *vfs.MemFS) {
 	t.Helper()
 	for i := range 3 {
 		time.Sleep(3 * time.Second) // in a synctest bubble
