@@ -26,6 +26,7 @@ import (
 	"github.com/tidings-sse/tidings/chaos/driver"
 	"github.com/tidings-sse/tidings/chaos/fault"
 	"github.com/tidings-sse/tidings/chaos/run"
+	"github.com/tidings-sse/tidings/chaos/scenario"
 	"github.com/tidings-sse/tidings/chaos/world"
 )
 
@@ -33,6 +34,7 @@ import (
 type settings struct {
 	run.Options
 	driver, binary, dir, network, groups, check, history, report string
+	scenario                                                     string
 	hubs                                                         int
 	clocks, disks                                                bool
 }
@@ -49,6 +51,7 @@ func flags() *settings {
 	flag.BoolVar(&s.disks, "disks", false, "give each hub a small disk that can be full, as root with -net netns")
 	flag.StringVar(&s.history, "history", "", "where the history goes; by default history.jsonl in the folder of -dir")
 	flag.StringVar(&s.report, "report", "", "where the report goes, as NAME.md and NAME.json, beside standard output")
+	flag.StringVar(&s.scenario, "scenario", "", "play this scenario instead of random faults")
 	flag.StringVar(&s.check, "check", "", "check this history, and run nothing")
 	flag.Uint64Var(&s.Seed, "seed", rand.Uint64N(1e9), "repeats the choice of faults")
 	flag.DurationVar(&s.For, "for", time.Minute, "how long to make faults")
@@ -60,6 +63,7 @@ func flags() *settings {
 	flag.IntVar(&s.Load.Batch, "batch", 10, "events per request of half of the publishers")
 	flag.IntVar(&s.Load.Subscribers, "subscribers", 30, "how many subscribers there are")
 	flag.DurationVar(&s.Load.Stay, "stay", 20*time.Second, "the longest time before a subscriber leaves for another hub")
+	flag.Float64Var(&s.Load.Twice, "twice", 0.05, "the part of the requests that go to two hubs at once")
 	flag.IntVar(&s.Load.Duels, "duels", 2, "how many topics at a time are contested by several publishers")
 	flag.Parse()
 	return s
@@ -129,13 +133,35 @@ func (s *settings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Faults = fault.Choose(w, strings.Split(s.groups, ","))
-	fmt.Fprintf(os.Stderr, "faults: %s\n", run.Names(s.Faults))
+	if err := s.choose(w); err != nil {
+		return err
+	}
 	out, err := os.Create(s.history)
 	if err != nil {
 		return err
 	}
 	return errors.Join(run.Run(ctx, w, s.Options, out), out.Close())
+}
+
+// choose chooses the scenario, or the faults.
+func (s *settings) choose(w *world.World) error {
+	if s.scenario == "" {
+		s.Faults = fault.Choose(w, strings.Split(s.groups, ","))
+		fmt.Fprintf(os.Stderr, "faults: %s\n", run.Names(s.Faults))
+		return nil
+	}
+	story, err := scenario.Named(s.scenario)
+	if err != nil {
+		return err
+	}
+	if story.Can != nil && !story.Can(w) {
+		return fmt.Errorf("scenario %s cannot be played here: it may need -hubs 3, -net netns, -clocks, or another -driver", story.Name)
+	}
+	if story.Load != nil {
+		story.Load(&s.Load)
+	}
+	s.Script = story.Script
+	return nil
 }
 
 func (s *settings) world() (*world.World, error) {
@@ -190,9 +216,21 @@ func (s *settings) build(c *driver.Config, clock **world.Clock) (err error) {
 
 // judge checks the history and reports.
 func (s *settings) judge() (code int, err error) {
-	result, err := check.Check(func() (io.ReadCloser, error) { return os.Open(s.history) })
+	open := func() (io.ReadCloser, error) { return os.Open(s.history) }
+	result, err := check.Check(open)
 	if err != nil {
 		return 2, err
+	}
+	if s.scenario != "" {
+		story, err := scenario.Named(s.scenario)
+		if err != nil {
+			return 2, err
+		}
+		if story.Expect != nil {
+			for _, what := range story.Expect(&scenario.Outcome{Result: result, Open: open}) {
+				result.Violations = append(result.Violations, check.Violation{Rule: story.Name, What: what})
+			}
+		}
 	}
 	if err := check.Markdown(os.Stdout, result); err != nil {
 		return 2, err

@@ -75,12 +75,19 @@ type known struct {
 	line  int // that told it first
 }
 
+// clash is a position at which an event is said to be that is not the first one there.
+type clash struct {
+	at    history.Position
+	event int
+}
+
 type checker struct {
 	result           Result
 	promise          history.Promise
 	events           []event
 	byName           map[string]int
 	at               map[history.Position]known
+	clashes          map[clash]bool
 	orders           map[order][]known // sorted by seq
 	dumps            map[int]map[history.Position]int
 	holes            map[int][]history.Entry
@@ -93,7 +100,7 @@ type checker struct {
 // Check reads a history twice.
 func Check(open func() (io.ReadCloser, error)) (*Result, error) {
 	c := &checker{
-		byName: map[string]int{}, at: map[history.Position]known{}, orders: map[order][]known{}, dumps: map[int]map[history.Position]int{},
+		byName: map[string]int{}, at: map[history.Position]known{}, clashes: map[clash]bool{}, orders: map[order][]known{}, dumps: map[int]map[history.Position]int{},
 		holes: map[int][]history.Entry{}, duels: map[string][]history.Line{},
 	}
 	c.result.Requests, c.result.Broken = map[history.Outcome]int{}, map[string]int{}
@@ -237,7 +244,8 @@ func (c *checker) place(name string, p history.Position, line int) {
 	if !ok {
 		c.at[p] = known{p.Seq, at, line}
 		c.events[at].places = append(c.events[at].places, p)
-	} else if was.event != at {
+	} else if was.event != at && !c.clashes[clash{p, at}] {
+		c.clashes[clash{p, at}] = true
 		c.broken("A", []int{was.line, line}, "the position %v is that of %s and of %s", p, c.events[was.event].name, name)
 	}
 }

@@ -1,12 +1,14 @@
 package driver
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/chaos/history"
@@ -87,12 +90,26 @@ func (d *Centrifugo) Nodes() []Node {
 			args := append([]string{"--bind", host, "--port", port, "--dir", dir, "--protected-mode", "no"}, d.persist...)
 			return exec.Command("redis-server", args...), os.MkdirAll(dir, 0o755)
 		},
-		Ready: func(ctx context.Context) bool {
-			var dialer net.Dialer
-			conn, err := dialer.DialContext(ctx, "tcp", d.redis)
-			return err == nil && conn.Close() == nil
-		},
+		Ready: func(ctx context.Context) bool { return pong(ctx, d.redis) },
 	})
+}
+
+// pong reports whether a Redis answers, and has loaded what it keeps.
+func pong(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
+		return false
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	return err == nil && strings.HasPrefix(answer, "+PONG")
 }
 
 // command writes the configuration of a node, and returns its command.
@@ -257,6 +274,9 @@ func (s *centrifugoSub) seen(channel string) (seen []Seen) {
 	}
 	return append(seen, Seen{Kind: history.Checkpoint, ID: &at})
 }
+
+// Replaced implements [Driver].
+func (d *Centrifugo) Replaced(int) error { return nil }
 
 // Dump implements [Driver].
 func (d *Centrifugo) Dump(ctx context.Context, hub int, topics []string) (entries []history.Entry, err error) {

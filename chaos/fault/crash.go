@@ -34,7 +34,7 @@ var crashes = []Fault{
 			if err := errors.Join(hub.Term(), hub.Start()); err != nil {
 				return "", err
 			}
-			if err := p.settle(ctx); err != nil {
+			if err := p.Settle(ctx); err != nil {
 				return "", err
 			}
 		}
@@ -44,7 +44,7 @@ var crashes = []Fault{
 		hub, _ := p.hub()
 		times := 2 + p.Rand.IntN(5)
 		for range times {
-			if err := errors.Join(hub.Start(), wait(ctx, p.between(0, 3*time.Second)), hub.Kill()); err != nil {
+			if err := errors.Join(hub.Start(), Wait(ctx, p.between(0, 3*time.Second)), hub.Kill()); err != nil {
 				return "", err
 			}
 		}
@@ -69,10 +69,7 @@ func (p *Place) some(n int) []*world.Process {
 // down ends processes, and starts them after a time.
 func (p *Place) down(ctx context.Context, end func(*world.Process) error, processes []*world.Process, d time.Duration) (string, error) {
 	err := world.Each(processes, end)
-	err = errors.Join(err, wait(ctx, d))
-	for i := len(processes) - 1; i >= 0; i-- {
-		err = errors.Join(err, processes[i].Start())
-	}
+	err = errors.Join(err, Wait(ctx, d), world.Begin(ctx, processes))
 	return fmt.Sprintf("%s for %v", names(processes), d.Round(time.Millisecond)), err
 }
 
@@ -92,7 +89,7 @@ var pauses = []Fault{
 	pauseOf("1 s", time.Second, 3), pauseOf("6 s", 6*time.Second, 2), pauseOf("12 s", 12*time.Second, 2), pauseOf("70 s", 70*time.Second, 1),
 	{Name: "SIGSTOP of all for 3 s", Group: "pause", Often: 1, Do: func(ctx context.Context, p *Place) (string, error) {
 		stop := world.Each(p.Nodes, func(n *world.Process) error { return n.Signal(syscall.SIGSTOP) })
-		err := wait(ctx, 3*time.Second)
+		err := Wait(ctx, 3*time.Second)
 		return "all", ended(err, stop, world.Each(p.Nodes, func(n *world.Process) error { return n.Signal(syscall.SIGCONT) }))
 	}},
 }
@@ -101,7 +98,7 @@ func pauseOf(name string, d time.Duration, often int) Fault {
 	return Fault{Name: "SIGSTOP for " + name, Group: "pause", Often: often, Do: func(ctx context.Context, p *Place) (string, error) {
 		hub, _ := p.hub()
 		stop := hub.Signal(syscall.SIGSTOP)
-		err := wait(ctx, d)
+		err := Wait(ctx, d)
 		return hub.Name, ended(err, stop, hub.Signal(syscall.SIGCONT))
 	}}
 }

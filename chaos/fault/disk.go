@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/chaos/world"
@@ -17,7 +18,7 @@ var disks = []Fault{
 	{Name: "disk full", Group: "disk", Often: 1, Can: func(w *world.World) bool { return w.Disks != nil }, Do: func(ctx context.Context, p *Place) (string, error) {
 		hub, n := p.hub()
 		fill := p.Disks.Fill(n)
-		err := wait(ctx, p.between(2*time.Second, 15*time.Second))
+		err := Wait(ctx, p.between(2*time.Second, 15*time.Second))
 		return hub.Name, ended(err, fill, p.Disks.Free(n), hub.Start())
 	}},
 }
@@ -25,18 +26,18 @@ var disks = []Fault{
 // The faults that take something away from a stopped node.
 var damages = []Fault{
 	{Name: "one bit flipped", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
-		return p.damage(ctx, flip)
+		return p.damage(ctx, Flip)
 	}},
 	{Name: "a file truncated", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		return p.damage(ctx, truncate)
 	}},
 	{Name: "directory lost", Group: "damage", Loss: true, Often: 1, Can: stored, Do: func(_ context.Context, p *Place) (string, error) {
 		node := p.keeper()
-		return node.Name, errors.Join(node.Kill(), os.RemoveAll(node.Dirs[0]), node.Start())
+		return node.Name, errors.Join(node.Kill(), os.RemoveAll(node.Dirs[0]), p.Driver.Replaced(node.Hub), node.Start())
 	}},
 	{Name: "directory restored from an older copy", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		node := p.keeper()
-		return node.Name, p.later(ctx, []*world.Process{node}, []string{node.Dirs[0]})
+		return node.Name, p.Later(ctx, []*world.Process{node}, node.Dirs[:1], p.between(2*time.Second, 15*time.Second))
 	}},
 	{Name: "directories swapped", Group: "damage", Loss: true, Often: 1, Can: swappable, Do: func(_ context.Context, p *Place) (string, error) {
 		a, b := p.two()
@@ -50,7 +51,7 @@ var damages = []Fault{
 		for _, hub := range p.Hubs {
 			dirs = append(dirs, hub.Dirs[1:]...)
 		}
-		return "all hubs", p.later(ctx, p.Nodes, dirs)
+		return "all hubs", p.Later(ctx, p.Nodes, dirs, p.between(2*time.Second, 15*time.Second))
 	}},
 }
 
@@ -75,23 +76,20 @@ func (p *Place) keeper() *world.Process {
 
 func ordered(w *world.World) bool { return w.Driver.Features().Order }
 
-// later copies directories of stopped processes, lets the processes run for a while, and puts the copies in the place of what there is then.
-func (p *Place) later(ctx context.Context, processes []*world.Process, dirs []string) error {
+// Later copies directories of stopped processes, lets the processes run for a while, and puts the copies in the place of what there is then.
+func (p *Place) Later(ctx context.Context, processes []*world.Process, dirs []string, d time.Duration) error {
 	stopped := func(each func(dir, copied string) error) error {
 		err := world.Each(processes, (*world.Process).Term)
 		for _, dir := range dirs {
 			err = errors.Join(err, each(dir, dir+".copy"))
 		}
-		for i := len(processes) - 1; i >= 0; i-- {
-			err = errors.Join(err, processes[i].Start())
-		}
-		return err
+		return errors.Join(err, world.Begin(ctx, processes))
 	}
 	err := stopped(func(dir, copied string) error { return run("cp", "-a", dir, copied) })
 	if err == nil {
-		err = p.settle(ctx)
+		err = p.Settle(ctx)
 	}
-	return errors.Join(err, wait(ctx, p.between(2*time.Second, 15*time.Second)), stopped(func(dir, copied string) error {
+	return errors.Join(err, Wait(ctx, d), stopped(func(dir, copied string) error {
 		return errors.Join(os.RemoveAll(dir), move(copied, dir))
 	}))
 }
@@ -111,7 +109,7 @@ func (p *Place) damage(ctx context.Context, harm func(*rand.Rand, string, int64)
 	if err := node.Kill(); err != nil {
 		return "", err
 	}
-	path, size, err := p.file(node.Dirs[0])
+	path, size, err := p.File(node.Dirs[0], "")
 	if err != nil {
 		return "", errors.Join(err, node.Start())
 	}
@@ -132,15 +130,15 @@ func (p *Place) damage(ctx context.Context, harm func(*rand.Rand, string, int64)
 	return what + ", which was refused", errors.Join(node.Kill(), os.WriteFile(path, whole, 0o644), node.Start())
 }
 
-// file returns a random file that has content.
-func (p *Place) file(dir string) (path string, size int64, err error) {
+// File returns a random file of a folder whose name ends in a way and that has content.
+func (p *Place) File(dir, end string) (path string, size int64, err error) {
 	seen := 0
 	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		info, err := d.Info()
-		if err == nil && info.Size() > 0 {
+		if err == nil && info.Size() > 0 && strings.HasSuffix(name, end) {
 			if seen++; p.Rand.IntN(seen) == 0 {
 				path, size = name, info.Size()
 			}
@@ -153,7 +151,8 @@ func (p *Place) file(dir string) (path string, size int64, err error) {
 	return path, size, err
 }
 
-func flip(r *rand.Rand, path string, size int64) (string, error) {
+// Flip flips a random bit of a file.
+func Flip(r *rand.Rand, path string, size int64) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return "", err

@@ -96,8 +96,8 @@ func (p *Place) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(x*x*float64(most-least))
 }
 
-// wait waits, or returns the error of ctx.
-func wait(ctx context.Context, d time.Duration) error {
+// Wait waits, or returns the error of ctx.
+func Wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
 		return nil
@@ -106,16 +106,11 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// settle starts what has ended, and waits until all is ready.
-func (p *Place) settle(ctx context.Context) error {
+// Settle starts what has ended, and waits until all is ready.
+func (p *Place) Settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 	defer cancel()
-	for i := len(p.Nodes) - 1; i >= 0; i-- {
-		if err := p.Nodes[i].Start(); err != nil {
-			return err
-		}
-	}
-	return p.Await(ctx)
+	return p.Start(ctx)
 }
 
 func several(w *world.World) bool { return len(w.Hubs) > 1 }

@@ -23,6 +23,7 @@ type Options struct {
 	Subscribers int           // exact topics, patterns and everything, a third each
 	Stay        time.Duration // the longest time before a subscriber leaves for another hub
 	Duels       int           // how many topics at a time have several publishers, with keys in common, and an end at any moment
+	Twice       float64       // the part of the requests that go to two hubs at once
 	Seed        uint64
 }
 

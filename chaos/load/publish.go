@@ -94,7 +94,7 @@ func (p *publisher) send(ctx context.Context, events []history.Sent) {
 	for _, e := range events {
 		p.published.Store(e.Name, e)
 	}
-	if p.hubs > 1 && p.driver.Features().Keys && p.random.IntN(20) == 0 { // at two hubs at once
+	if p.hubs > 1 && p.driver.Features().Keys && p.random.Float64() < p.Twice { // at two hubs at once
 		var other sync.WaitGroup
 		hub := 1 + p.random.IntN(p.hubs)
 		other.Go(func() { p.post(ctx, p.http, p.name, hub, events) })

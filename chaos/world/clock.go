@@ -16,7 +16,7 @@ import (
 type Clock struct{ dir string }
 
 // offsetFile names the file in the environment of a node.
-const offsetFile = "TIDINGS_CHAOS_CLOCK"
+const offsetFile = "CHAOS_CLOCK"
 
 const offsetCode = `package time
 

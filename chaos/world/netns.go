@@ -110,7 +110,7 @@ func (n *Namespaces) Delay(time.Duration) error { return errors.ErrUnsupported }
 func (n *Namespaces) Reset() error { return errors.ErrUnsupported }
 
 // inside is set in the process that Inside starts.
-const inside = "TIDINGS_CHAOS_INSIDE"
+const inside = "CHAOS_INSIDE"
 
 // Inside runs this program again in namespaces of its own for networks and mounts, and returns how it ended. In that process it returns false
 // at once. All networks and mounts are gone when the process ends, however it ends.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,14 +67,27 @@ func New(d driver.Driver, dir string, place func(node int, cmd *exec.Cmd) error)
 	return w
 }
 
-// Start starts the nodes, all at once, and returns when they are ready.
+// Start starts the nodes that do not run, and returns when all are ready.
 func (w *World) Start(ctx context.Context) error {
-	for i := len(w.Nodes) - 1; i >= 0; i-- { // what hubs need is behind them
-		if err := w.Nodes[i].Start(); err != nil {
-			return err
-		}
+	if err := Begin(ctx, w.Nodes); err != nil {
+		return err
 	}
 	return w.Await(ctx)
+}
+
+// Begin starts nodes: first what hubs need, and when that is ready, the hubs, all at once.
+func Begin(ctx context.Context, nodes []*Process) error {
+	for _, p := range slices.Backward(nodes) {
+		if err := p.Start(); err != nil {
+			return err
+		}
+		if p.Hub == 0 {
+			if err := p.Await(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Await waits until all nodes are ready.
