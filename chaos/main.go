@@ -172,12 +172,19 @@ func (s *settings) world() (*world.World, error) {
 	}
 	var place func(int, *exec.Cmd) error
 	var network world.Net
-	if s.network == "netns" {
+	switch s.network {
+	case "none":
+	case "proxy":
+		n := world.NewProxy(s.hubs)
+		c.Link, network = n.Link, n
+	case "netns":
 		n, err := world.NewNamespaces(s.hubs + beside)
 		if err != nil {
 			return nil, err
 		}
 		c.Host, c.Port, place, network = n.Host, 3000, n.Place, n
+	default:
+		return nil, fmt.Errorf("-net is %q; it must be none, proxy or netns", s.network)
 	}
 	d, err := driver.New(s.driver, c)
 	if err != nil {

@@ -159,8 +159,10 @@ func (c *checker) learn(l history.Line) {
 		c.published(l)
 	case history.Event:
 		c.deliveries = append(c.deliveries, l.At)
-		if l.ID != nil {
+		if l.ID != nil && !c.promise.Opaque {
 			c.place(l.Name, *l.ID, l.N)
+		} else {
+			c.event(l.Name, l.N)
 		}
 		if l.Why != "" {
 			c.broken("A", []int{l.N}, "%s received %s with the position %v, but %s", l.Who, l.Name, l.ID, l.Why)

@@ -159,6 +159,27 @@ func TestEveryRuleFindsItsViolation(t *testing.T) {
 	}
 }
 
+// TestPositionsWithoutOrderGetTheirsFromTheDump is for hubs whose identifiers cannot be compared.
+func TestPositionsWithoutOrderGetTheirsFromTheDump(t *testing.T) {
+	opaque := func(names ...string) *book {
+		b := &book{}
+		b.add(history.Entry{Kind: history.Run, Promise: &history.Promise{Durable: true, Opaque: true}}).connect("s.0", "news")
+		for _, name := range []string{"a", "b", "c"} {
+			b.post("news", name, 0, false)
+		}
+		for _, name := range names {
+			b.add(history.Entry{Kind: history.Event, Who: "s.0", Name: name, ID: &history.Position{Gen: "urn:" + name}})
+		}
+		return b.dump(1, "a", "b", "c")
+	}
+	for names, rules := range map[string]string{"a b c": "", "a c": "C", "a b": "C", "a c b": "BC", "a b b c": "D"} {
+		r := result(t, opaque(strings.Fields(names)...))
+		if got := strings.Join(slices.Sorted(maps.Keys(r.Broken)), ""); got != rules {
+			t.Errorf("after %s broken are %q, want %q: %+v", names, got, rules, r.Violations)
+		}
+	}
+}
+
 func refused(name string) history.Entry {
 	return history.Entry{Kind: history.Publish, Who: "p", Outcome: history.Refused, Events: []history.Sent{{Name: name, Topics: []string{"news"}}}}
 }

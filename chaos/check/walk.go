@@ -141,6 +141,12 @@ func (w *walk) event(r *reader, l history.Line) {
 	if again := r.got.set(at); again && (!r.reset || !w.regained(at)) {
 		w.broken("D", []int{l.N}, "%s received %s twice, now at %v", r.name, l.Name, l.ID)
 	}
+	if w.promise.Opaque {
+		l.ID = nil
+		if places := w.events[at].places; len(places) > 0 {
+			l.ID = &places[0]
+		}
+	}
 	if l.ID == nil {
 		return
 	}

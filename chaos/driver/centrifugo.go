@@ -1,14 +1,12 @@
 package driver
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/chaos/history"
@@ -30,8 +27,8 @@ type Centrifugo struct {
 	Config
 
 	addresses []string
-	redis     string   // the address of Redis; "" if there is none
-	persist   []string // arguments of Redis that say what survives
+	redis     string // the address of Redis; "" if there is none
+	beside    []Node // Redis, if there is one
 }
 
 // NewCentrifugo returns one node without Redis.
@@ -48,10 +45,8 @@ func NewCentrifugoRedis(c Config, persist ...string) (*Centrifugo, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.persist = persist
-	if d.redis = net.JoinHostPort(c.Host(c.Hubs+1), "6379"); c.Port == 0 {
-		d.redis, err = FreeAddress(c.Host(c.Hubs + 1))
-	}
+	node, address, err := c.redis(persist)
+	d.redis, d.beside = address, []Node{node}
 	return d, err
 }
 
@@ -79,37 +74,7 @@ func (d *Centrifugo) Nodes() []Node {
 			Grace: time.Minute, // it waits 30 s for open streams
 		})
 	}
-	if d.redis == "" {
-		return nodes
-	}
-	dir := filepath.Join(d.Dir, "redis")
-	return append(nodes, Node{
-		Name: "redis", Dirs: []string{dir},
-		Start: func() (*exec.Cmd, error) {
-			host, port, _ := net.SplitHostPort(d.redis)
-			args := append([]string{"--bind", host, "--port", port, "--dir", dir, "--protected-mode", "no"}, d.persist...)
-			return exec.Command("redis-server", args...), os.MkdirAll(dir, 0o755)
-		},
-		Ready: func(ctx context.Context) bool { return pong(ctx, d.redis) },
-	})
-}
-
-// pong reports whether a Redis answers, and has loaded what it keeps.
-func pong(ctx context.Context, address string) bool {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
-		return false
-	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
-	return err == nil && strings.HasPrefix(answer, "+PONG")
+	return append(nodes, d.beside...)
 }
 
 // command writes the configuration of a node, and returns its command.

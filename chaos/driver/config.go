@@ -15,7 +15,9 @@ type Config struct {
 	Binary string                // the program; each driver says how to get it
 	Dir    string                // where nodes may store what they need
 	Host   func(node int) string // the address of a node, by its index in Nodes from 1
-	Port   int                   // for clients of hubs, if each hub has an address of its own; 0 means any free one
+	// Link returns the address by which hub from reaches hub to, which listens on target; nil: that is the target.
+	Link func(from, to int, target string) (string, error)
+	Port int // for clients of hubs, if each hub has an address of its own; 0 means any free one
 }
 
 // address returns where a node listens for clients.
@@ -28,8 +30,12 @@ func (c *Config) address(node int) (string, error) {
 
 // Drivers are all drivers by name.
 var Drivers = map[string]func(Config) (Driver, error){
-	"tidings":    func(c Config) (Driver, error) { return NewTidings(c) },
-	"centrifugo": func(c Config) (Driver, error) { return NewCentrifugo(c) },
+	"tidings":         func(c Config) (Driver, error) { return NewTidings(c) },
+	"tidings-cluster": func(c Config) (Driver, error) { return NewTidingsCluster(c) },
+	"tidings-nats":    func(c Config) (Driver, error) { return NewTidingsNATS(c) },
+	"tidings-redis":   func(c Config) (Driver, error) { return NewTidingsRedis(c) },
+	"mercure":         func(c Config) (Driver, error) { return NewMercure(c) },
+	"centrifugo":      func(c Config) (Driver, error) { return NewCentrifugo(c) },
 	"centrifugo-redis-aof": func(c Config) (Driver, error) {
 		return NewCentrifugoRedis(c, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 	},

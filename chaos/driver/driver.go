@@ -47,6 +47,11 @@ type Reader interface {
 	Contents(body []byte) ([]string, error)
 }
 
+// Opener is a driver whose hubs tell something in the header of a stream.
+type Opener interface {
+	Opened(header http.Header, after map[string]history.Position) []Seen
+}
+
 // Sent is an event with its content.
 type Sent struct {
 	history.Sent

@@ -53,6 +53,10 @@ var crashes = []Fault{
 	{Name: "kill -9 of what hubs need", Group: "crash", Often: 4, Can: beside, Do: func(ctx context.Context, p *Place) (string, error) {
 		return p.down(ctx, (*world.Process).Kill, p.Nodes[len(p.Hubs):], p.between(0, 10*time.Second))
 	}},
+	{Name: "kill -9 of one of what hubs need", Group: "crash", Often: 4, Can: beside, Do: func(ctx context.Context, p *Place) (string, error) {
+		at := len(p.Hubs) + p.Rand.IntN(len(p.Nodes)-len(p.Hubs))
+		return p.down(ctx, (*world.Process).Kill, p.Nodes[at:at+1], p.between(0, 10*time.Second))
+	}},
 }
 
 func beside(w *world.World) bool { return len(w.Nodes) > len(w.Hubs) }

@@ -127,6 +127,7 @@ type Promise struct {
 	OneOrder   bool `json:"oneOrder"`   // all topics share one order
 	Keys       bool `json:"keys"`       // a retry is stored once
 	Ends       bool `json:"ends"`       // topics end
+	Opaque     bool `json:"opaque"`     // positions of streams have no order: only the dump of hub 1 says what came before what
 	EqualDumps bool `json:"equalDumps"` // all hubs hold the same in the end
 }
 

@@ -80,6 +80,11 @@ func (s *subscriber) follow(ctx context.Context, hub int) {
 	})
 	defer leave.Stop()
 	alive := func([]byte) { watchdog.Reset(silence) }
+	if o, ok := s.driver.(driver.Opener); ok {
+		for _, one := range o.Opened(resp.Header, s.after) {
+			s.record(hub, one)
+		}
+	}
 	d := sse.NewDecoder(&noisy{resp.Body, alive}, &sse.ReadOptions{MaxEvent: 4 << 20})
 	for d.Next() {
 		seen, err := s.driver.Parse(d.Event(), s.after)

@@ -1,0 +1,75 @@
+package driver
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// NewTidingsCluster returns hubs that are their own shared order.
+func NewTidingsCluster(c Config) (*Tidings, error) {
+	t, err := NewTidings(c)
+	if err != nil {
+		return nil, err
+	}
+	t.order = "jetstream"
+	targets := make([]string, c.Hubs)
+	for i := range targets {
+		if targets[i], err = c.fixed(i+1, 4248); err != nil {
+			return nil, err
+		}
+	}
+	key, err := t.key()
+	if err != nil {
+		return nil, err
+	}
+	args := make([][]string, c.Hubs)
+	for i := range args {
+		peers, err := c.links(i+1, targets)
+		if err != nil {
+			return nil, err
+		}
+		args[i] = []string{"--cluster-listen", targets[i], "--cluster-peers", strings.Join(peers, ","), "--cluster-key-file", key}
+	}
+	t.extra = func(hub int) []string { return args[hub-1] }
+	return t, nil
+}
+
+// links returns the addresses by which a hub reaches the targets, its own included.
+func (c *Config) links(from int, targets []string) ([]string, error) {
+	peers := append([]string(nil), targets...)
+	if c.Link == nil {
+		return peers, nil
+	}
+	for i := range peers {
+		if i+1 == from {
+			continue
+		}
+		address, err := c.Link(from, i+1, targets[i])
+		if err != nil {
+			return nil, err
+		}
+		peers[i] = address
+	}
+	return peers, nil
+}
+
+// fixed returns the address of a node at a port, or at any free one if the nodes share an address.
+func (c *Config) fixed(node, port int) (string, error) {
+	if c.Port != 0 {
+		return net.JoinHostPort(c.Host(node), fmt.Sprint(port)), nil
+	}
+	return FreeAddress(c.Host(node))
+}
+
+// key writes the secret that the hubs share, and returns its file.
+func (t *Tidings) key() (string, error) {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	file := filepath.Join(t.Dir, "cluster.key")
+	return file, os.WriteFile(file, []byte(base64.RawURLEncoding.EncodeToString(secret)+"\n"), 0o600)
+}
