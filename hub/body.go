@@ -44,8 +44,8 @@ func asText(data []byte, err error) (string, error) {
 // codingOverhead is how many bytes compressed data may be longer than its content.
 const codingOverhead = 64 << 10
 
-// readWhole reads a body to its end. A length of -1 is unknown. The buffer holds at most twice the bytes that have arrived, so that a
-// client that announces a large body without sending it uses no memory.
+// readWhole reads a body to its end. A length of -1 is unknown. The buffer holds at most twice the bytes that have arrived. So a client that
+// announces a large body without sending it uses no memory.
 func readWhole(in io.Reader, length, limit int64, rent *rent) ([]byte, error) {
 	end := limit + 1 // one byte more shows that the body is too long
 	if length >= 0 {

@@ -15,9 +15,9 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// A body may be compressed (Content-Encoding: RFC 9110, section 8.4). The decoders pass on at once the bytes that the client has flushed, so
-// that an event of a streamed body does not wait for the next one. Decoders reserve their memory in the budget for bodies. A body that
-// decodes to more bytes than the largest event needs is refused at that point.
+// A body may be compressed (Content-Encoding: RFC 9110, section 8.4). The decoders pass on flushed bytes at once, so that an event of a
+// streamed body does not wait for the next one. Decoders reserve their memory in the budget for bodies. A body that decodes to more bytes
+// than the largest event needs is refused at that point.
 
 // coding is a content coding.
 type coding string
@@ -199,8 +199,8 @@ func (r *noted) Read(p []byte) (n int, err error) {
 // gzipMemory is the memory of a gzip decoder and its buffers.
 const gzipMemory = 48 << 10
 
-// gzipDecoder decodes gzip members in sequence. The library can do so too, but it holds back the end of a member until the next begins,
-// which would delay an event until the one after it.
+// gzipDecoder decodes gzip members in sequence. The library can do so too, but it holds back the end of a member until the next begins. That
+// would delay an event until the next one.
 type gzipDecoder struct {
 	in     *bufio.Reader
 	reader gzip.Reader

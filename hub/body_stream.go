@@ -9,8 +9,8 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// Body is a streamed body: decompressed, in UTF-8, and bounded. It is for one goroutine. What its reader keeps of an event that has not
-// arrived in full counts towards [Options.MaxBodyMemory].
+// Body is a streamed body: decompressed, in UTF-8, and bounded. It is for one goroutine. The bytes of an event that has not arrived in full
+// count towards [Options.MaxBodyMemory].
 type Body struct {
 	text     io.Reader
 	meter    meter
@@ -39,9 +39,9 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Lines returns the lines of the body, each with its line feed, which the last may lack. A line is valid until the next. Lines is faster than
-// a reader of the caller's own, because it shares its large buffers between bodies. A line that is longer than most bytes is an error, and so
-// is a broken body, after its last line.
+// Lines returns the lines of the body, each with its line feed; the last line may have none. A line is valid until the next one is yielded.
+// Lines is faster than a reader of the caller's own, because bodies share its large buffers. A line that is longer than most bytes ends the
+// sequence with an error. A broken body ends it with an error after its last line.
 func (b *Body) Lines(most int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		in := newPieces(b, &b.meter, '\n', most)

@@ -103,7 +103,7 @@ func unquoteParameter(text string) (value, rest string) {
 // isText reports whether a media type without a charset is UTF-8 text. Its top-level type, its structured suffix (RFC 6838) or its
 // registration decides. A form counts as text, because curl labels all data so.
 //
-// The body plays no role: whether an event is text must not depend on its data.
+// The content of the body does not count: whether an event is text must not depend on its data.
 func isText(kind string) bool {
 	if strings.HasPrefix(kind, "text/") {
 		return true

@@ -53,7 +53,7 @@ func (d *zstdDecoder) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// frames passes the bytes of a body to a decoder. It parses the headers of frames and blocks on the way (RFC 8878, section 3.1.1), and
+// frames passes the bytes of a body to a decoder. On the way it parses the headers of frames and blocks (RFC 8878, section 3.1.1). It
 // reserves the window of each frame before the decoder allocates it.
 type frames struct {
 	in      *bufio.Reader

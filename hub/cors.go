@@ -32,8 +32,8 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request, route *served) {
 	header.Set("Access-Control-Allow-Credentials", "true")
 }
 
-// preflight answers OPTIONS: pages of an allowed origin may use all methods of the route, and any header field, because libraries add fields of
-// their own that have no effect here. It needs no token.
+// preflight answers OPTIONS: pages of an allowed origin may use all methods of the route, and any header field. Libraries add fields of
+// their own, which have no effect here. It needs no token.
 func preflight(w http.ResponseWriter, r *http.Request, route *served) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")

@@ -79,7 +79,7 @@ func (native) Refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 	if (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) && header.Get("WWW-Authenticate") == "" {
 		header.Set("WWW-Authenticate", challenge(p))
 	}
-	body, _ := json.Marshal(p) // of strings and numbers
+	body, _ := json.Marshal(p) // cannot fail: strings and numbers only
 	body = append(body, '\n')
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
@@ -110,7 +110,7 @@ func refuseForNow(w http.ResponseWriter, r *http.Request, enc *nativeEncoding, p
 		doc.Extra = make(map[string]any)
 	}
 	doc.Extra["retry"] = max(after.Milliseconds(), 1) // NDJSON has no field for it
-	text, _ := json.Marshal(&doc)                     // of strings and numbers
+	text, _ := json.Marshal(&doc)                     // cannot fail: strings and numbers only
 	retry := sse.Event{Type: wire.TypeRetry, Data: string(text), Retry: after}
 	body := enc.appendControl(nil, retry, time.Now())
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))

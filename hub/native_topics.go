@@ -20,7 +20,7 @@ func invalidTopic(err error) *Problem {
 // wanted are the topics and patterns of a subscription.
 type wanted struct {
 	names    []string
-	matchers []eventlog.Matcher // patterns, or what else is granted
+	matchers []eventlog.Matcher // patterns, or the matchers of a grant
 }
 
 // topicsOf parses the topics and patterns of a subscription.

@@ -8,8 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Publication is a request that publishes: see [Hub.Receive]. Only the function that Receive calls may use it, and the sequence of events
-// that the function gives to AppendStream.
+// Publication is a request that publishes: see [Hub.Receive]. Only the function that Receive calls may use it, and the parser that this
+// function gives to AppendStream.
 type Publication struct {
 	hub     *Hub
 	w       http.ResponseWriter
@@ -30,7 +30,7 @@ type Publication struct {
 // The caller must return the error from [Route].Serve, and f should return or wrap the errors of its Publication: if the client is still
 // sending the body, the hub refuses the request at once, in the form of the dialect, and then discards the rest.
 //
-// All errors have a [*Problem], or become one: those of access, of eventlog and of the network, too.
+// Every error contains a [*Problem], or [Hub.Problem] turns it into one: also errors of access, of eventlog and of the network.
 func (h *Hub) Receive(w http.ResponseWriter, r *http.Request, grant access.Grant, f func(*Publication) error) error {
 	if err := h.checkOrigin(r); err != nil {
 		return err
@@ -66,8 +66,8 @@ type unreadError struct {
 
 func (e *unreadError) Unwrap() error { return e.error }
 
-// Check returns the error with which Append would refuse an event because of its topics, its type or its key. A dialect calls it before
-// it reads a body that would be in vain. An event without topics is not an error here.
+// Check returns the error with which Append would refuse an event because of its topics, its type or its key. A dialect calls it before it
+// reads the body of such an event. An event without topics is not an error here.
 func (p *Publication) Check(e *Event) error {
 	for _, topic := range e.Topics {
 		if err := checkTopic(topic); err != nil {

@@ -16,9 +16,9 @@ const (
 	longestParam = 64 << 10 // bytes of a parameter in a form
 )
 
-// ReadForm calls add with each parameter, name=value as the client has escaped it, of the form in the body of a QUERY: lists of topics may be
-// too long for a URL. Meanwhile the request counts as a stream in the limits, but not as an open stream, for which Shutdown would wait. Errors
-// are a [*Problem], and those of add.
+// ReadForm reads the form in the body of a QUERY, for lists of topics that are too long for a URL. It calls add with each parameter,
+// name=value, as the client has escaped it. Meanwhile the request counts as a stream in the limits, but Shutdown does not wait for it.
+// Errors are a [*Problem], and those of add.
 func (h *Hub) ReadForm(w http.ResponseWriter, r *http.Request, grant *access.Grant, add func(param string) error) error {
 	from := h.addressOf(r)
 	if err := h.limits.enter(from, grant); err != nil {

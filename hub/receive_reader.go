@@ -24,12 +24,12 @@ type intake struct {
 	panicked any            // of the code of a dialect; set before batches is closed
 }
 
-// batch is what the reader of a body hands to the handler.
+// batch is a group of records that the reader of a body hands to the handler.
 type batch struct {
 	records []eventlog.Record
 	bytes   int
 	rented  int64 // memory of the body budget, until the batch is appended
-	err     error // what ended the body, after the records
+	err     error // the error that ended the body, after the records
 }
 
 // errPanicked ends a body whose parser has panicked.
@@ -41,7 +41,7 @@ func (in *intake) read(events func(*Body) iter.Seq2[Event, error]) {
 	defer func() {
 		if v := recover(); v != nil {
 			in.panicked = v
-			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) { // for which net/http looks
+			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) { // net/http handles ErrAbortHandler itself
 				in.panicked = fmt.Sprintf("%v\n\n%s", v, debug.Stack())
 			}
 			in.body.ended.Store(true) // the handler panics, too, and net/http closes the connection

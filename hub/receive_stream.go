@@ -41,11 +41,11 @@ func (s *Stored) Add(receipts []eventlog.Receipt) {
 	}
 }
 
-// AppendStream stores the events of a streamed body as they arrive. The first error stops the body; the events before it stay stored. It
-// returns what is stored also with an error. A streamed body counts as a stream in the limits on streams. It may be silent for 5 minutes.
+// AppendStream stores the events of a streamed body as they arrive. The first error stops the body; the events before it stay stored. Also
+// with an error it returns the stored events. A streamed body counts as a stream in the limits on streams. It may be silent for 5 minutes.
 //
-// The function events parses the body. Its sequence ends without an error after the last event; it yields an event that it cannot parse as an
-// error, as its last element. It runs in a goroutine of its own, and may wait in [Body.Read] only.
+// The function events parses the body. Its sequence ends without an error after the last event; it yields an event that it cannot parse as
+// an error, as its last element. It runs in a goroutine of its own, and may block only in [Body.Read].
 //
 // Errors are those of events, of Body and of Append.
 func (p *Publication) AppendStream(events func(*Body) iter.Seq2[Event, error]) (done Stored, err error) {
