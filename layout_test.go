@@ -42,7 +42,7 @@ var layout = map[string]rules{
 	"eventlog/disklog/internal/guard": {},
 	"eventlog/cluster":                {imports: []string{"eventlog"}},
 	"eventlog/cluster/natslog":        {imports: []string{"eventlog", "eventlog/cluster"}},
-	"eventlog/cluster/natsnode":       {imports: []string{"eventlog", "eventlog/cluster", "eventlog/cluster/natslog"}},
+	"eventlog/cluster/natsnode":       {},
 	"eventlog/cluster/ordertest":      {imports: []string{"eventlog", "eventlog/cluster"}},
 	"eventlog/cluster/redislog":       {imports: []string{"eventlog", "eventlog/cluster"}},
 	"access":                          {imports: []string{"eventlog"}, never: []string{"net/http"}},

@@ -1,0 +1,174 @@
+package natsnode
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Status describes the cluster as its leader sees it.
+type Status struct {
+	Name         string // of this node
+	Leader       string // of the cluster, which places streams
+	StreamLeader string // of the shared log, through which every message goes; empty if there is none at the moment
+	Peers        []Peer
+}
+
+// Peer is a server of the cluster.
+type Peer struct {
+	Name    string
+	Online  bool
+	Current bool          // it knows what the leader knows
+	Active  time.Duration // since the leader has heard of it; zero for the leader itself, and for a peer that it never heard of
+}
+
+const adminTime = 5 * time.Second // for a request if the context has no deadline
+
+// Status asks the leader of the cluster.
+func (n *Node) Status(ctx context.Context) (Status, error) {
+	status := Status{Name: n.name, StreamLeader: n.streamLeader()}
+	if len(n.peers) == 1 {
+		status.Leader, status.StreamLeader = n.name, n.name
+		status.Peers = []Peer{{Name: n.name, Online: true, Current: true}}
+		return status, nil
+	}
+	var answer struct {
+		Data server.JSInfo `json:"data"`
+	}
+	if err := n.ask(ctx, "$SYS.REQ.SERVER.PING.JSZ", &server.JSzOptions{LeaderOnly: true}, &answer); err != nil {
+		return status, fmt.Errorf("natsnode: the leader of the cluster does not answer: %w", err)
+	}
+	meta := answer.Data.Meta
+	if meta == nil {
+		return status, errors.New("natsnode: the cluster has no leader at the moment")
+	}
+	status.Leader = meta.Leader
+	status.Peers = append(status.Peers, Peer{Name: meta.Leader, Online: true, Current: true})
+	for _, r := range meta.Replicas {
+		status.Peers = append(status.Peers, Peer{Name: r.Name, Online: !r.Offline, Current: r.Current, Active: r.Active})
+	}
+	return status, nil
+}
+
+// ask sends a request as the administrator, and decodes the answer.
+func (n *Node) ask(ctx context.Context, subject string, question, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTime)
+	defer cancel()
+	var body []byte
+	if question != nil {
+		var err error
+		if body, err = json.Marshal(question); err != nil {
+			return err
+		}
+	}
+	m, err := n.system.RequestWithContext(ctx, subject, body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(m.Data, answer)
+}
+
+// Remove removes a peer from the cluster for good: one that will not come back, because its directory is lost. It does not count for majorities
+// any more, and another node takes over its copy of the shared log. It fails if the peer is running.
+func (n *Node) Remove(ctx context.Context, name string) error {
+	status, err := n.Status(ctx)
+	if err != nil {
+		return err
+	}
+	known := false
+	for _, p := range status.Peers {
+		if p.Name == name {
+			known = true
+			if p.Online {
+				return fmt.Errorf("natsnode: the hub %q is running: stop it before it is removed", name)
+			}
+		}
+	}
+	if !known {
+		return fmt.Errorf("natsnode: the cluster has no hub %q; it has %s", name, names(status.Peers))
+	}
+	var answer struct {
+		Error *server.ApiError `json:"error"`
+	}
+	if err := n.ask(ctx, server.JSApiRemoveServer, map[string]string{"peer": name}, &answer); err != nil {
+		return fmt.Errorf("natsnode: the hub %q is perhaps not removed: %w", name, err)
+	}
+	if answer.Error != nil {
+		return fmt.Errorf("natsnode: the hub %q is not removed: %w", name, answer.Error)
+	}
+	return nil
+}
+
+func names(peers []Peer) (text string) {
+	for i, p := range peers {
+		if i > 0 {
+			text += ", "
+		}
+		text += p.Name
+	}
+	return text
+}
+
+// errAlone is returned by StepDown if no other hub is there to lead.
+var errAlone = errors.New("natsnode: no other hub is connected that could lead the shared log")
+
+// StepDown lets another node lead what this one leads, and waits until one does, or until ctx ends.
+func (n *Node) StepDown(ctx context.Context) error {
+	if len(n.peers) == 1 {
+		return nil
+	}
+	if n.server.JetStreamIsStreamLeader(account, n.o.Stream) {
+		if err := n.server.JetStreamStepdownStream(account, n.o.Stream); err != nil {
+			return fmt.Errorf("natsnode: %w", err)
+		}
+		if err := n.succeeded(ctx, func() bool { l := n.streamLeader(); return l != "" && l != n.name }); err != nil {
+			return err
+		}
+	}
+	if n.server.JetStreamIsLeader() {
+		var answer struct{}
+		if err := n.ask(ctx, server.JSApiLeaderStepDown, nil, &answer); err != nil && !errors.Is(err, nats.ErrNoResponders) {
+			return fmt.Errorf("natsnode: %w", err)
+		}
+		return n.succeeded(ctx, func() bool { return !n.server.JetStreamIsLeader() })
+	}
+	return nil
+}
+
+// succeeded waits until another hub leads.
+func (n *Node) succeeded(ctx context.Context, leads func() bool) error {
+	check := time.NewTicker(checkTime)
+	defer check.Stop()
+	for !leads() {
+		if n.server.NumRoutes() == 0 {
+			return errAlone
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("natsnode: no other hub leads yet: %w", ctx.Err())
+		case <-check.C:
+		}
+	}
+	return nil
+}
+
+// streamLeader returns the name of the server that leads the stream, as this node knows it.
+func (n *Node) streamLeader() string {
+	info, err := n.server.Jsz(&server.JSzOptions{Account: account, Streams: true})
+	if err != nil {
+		return ""
+	}
+	for _, a := range info.AccountDetails {
+		for _, s := range a.Streams {
+			if s.Name == n.o.Stream && s.Cluster != nil {
+				return s.Cluster.Leader
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,116 @@
+package natsnode
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	nameFile = "cluster.json"
+	storeDir = "jetstream"
+
+	nameFormat = 1
+	nameLength = 40 // of the part that people choose
+)
+
+// identity is the content of cluster.json.
+type identity struct {
+	Format int    `json:"format"`
+	Name   string `json:"name"`
+	Single bool   `json:"single,omitempty"` // this node has no peers: its JetStream cannot become part of a cluster, and the reverse
+}
+
+// loadName returns the name of the server. It makes a new one if there is none, or if the server's data is lost.
+func (o *Options) loadName(self string, peers int) (string, error) {
+	if o.Dir == "" {
+		return "", errors.New("a data directory is needed")
+	}
+	if err := os.MkdirAll(filepath.Join(o.Dir), 0o700); err != nil {
+		return "", err
+	}
+	file, store := filepath.Join(o.Dir, nameFile), filepath.Join(o.Dir, storeDir)
+	var id identity
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &id)
+	}
+	_, missing := os.Stat(store)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if missing == nil {
+			return "", fmt.Errorf("%s is missing although %s has data: restore the file, or move the directory away, so that this hub joins as a new peer", file, store)
+		}
+		return o.newName(file, self, peers)
+	case err != nil:
+		return "", fmt.Errorf("%s cannot be read: %w", file, err)
+	case id.Format != nameFormat || id.Name == "":
+		return "", fmt.Errorf("%s has format %d, and this version reads %d: a newer version has written it", file, id.Format, nameFormat)
+	case missing != nil:
+		o.Logger.Warn("the data of this hub's NATS server is lost: it joins as a new peer. Remove the old one from the cluster", "dir", store, "old", id.Name)
+		return o.newName(file, self, peers)
+	case id.Single && peers > 1:
+		return "", fmt.Errorf("the directory %s was used without other hubs: its shared log cannot become part of a cluster. Move %s away: the hub's own log keeps the events, and the shared log continues after them", o.Dir, store)
+	case !id.Single && peers == 1:
+		return "", fmt.Errorf("the directory %s is of a hub in a cluster: its shared log cannot be used alone. List all hubs, or move %s away: the hub's own log keeps the events, and the shared log continues after them", o.Dir, store)
+	}
+	return id.Name, nil
+}
+
+// newName makes a name and stores it.
+func (o *Options) newName(file, self string, peers int) (string, error) {
+	base := o.Name
+	if base == "" {
+		host, _, _ := net.SplitHostPort(self)
+		if base = host; net.ParseIP(host) != nil {
+			if name, err := os.Hostname(); err == nil {
+				base = name
+			}
+		}
+		base, _, _ = strings.Cut(base, ".")
+	}
+	base = strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '-'
+	}, base)
+	if len(base) > nameLength {
+		base = base[:nameLength]
+	}
+	id := identity{Format: nameFormat, Name: base + "-" + strings.ToLower(rand.Text()[:4]), Single: peers == 1}
+	text, err := json.Marshal(id)
+	if err != nil {
+		return "", err
+	}
+	if err := writeSynced(file, append(text, '\n')); err != nil {
+		return "", err
+	}
+	return id.Name, nil
+}
+
+// writeSynced replaces a file so that a power failure leaves the old content or the new.
+func writeSynced(file string, text []byte) error {
+	f, err := os.OpenFile(file+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,271 @@
+// Package natsnode makes hubs a JetStream cluster: each hub runs a NATS server inside its process, and the servers of all hubs are the
+// cluster. Nothing else has to be installed. Package natslog uses such a server as it uses any other.
+//
+//	node, err := natsnode.Open(ctx, &natsnode.Options{Peers: []string{"a:4248", "b:4248", "c:4248"}, Secret: secret, Dir: dir})
+//	order, err := natslog.Open(ctx, node.URL(), &natslog.Options{Replicas: node.Replicas(), Connect: node.Connect()})
+//
+// # Names and peers
+//
+// All hubs have the same list of peers. The first election needs a majority of that list, so the list must have one address for each hub. Hubs
+// know each other from the list alone.
+//
+// A server keeps its name in the file cluster.json. It votes under this name. A server that forgot its votes could break promises, so a hub
+// whose directory is lost gets a new name and is a new peer. The old name has to be removed by [Node.Remove].
+//
+// # Security
+//
+// Servers talk over TLS 1.3 and verify each other. By default, all keys come from one secret that the hubs share: a hub with another secret
+// is no peer. The server takes clients on the loopback interface only, and only those that know a random password.
+//
+// # Durability
+//
+// A message is acknowledged when a majority of its replicas has written it to disk.
+package natsnode
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Options are the settings of a node. Peers, Secret and Dir are required; a node that is its own only peer needs no Secret.
+type Options struct {
+	// Peers are the addresses at which the hubs reach each other, host:port, this one included. The port is 4248 if there is none.
+	// tidings-{0..2}.tidings stands for three hosts. The list is the same on all hubs, in any order.
+	Peers []string
+
+	// Self is this hub's own entry in Peers. If it is empty, it is the entry with the name or an address of this machine.
+	Self string
+
+	// Listen is the address on which this hub accepts other hubs, if that is not its entry in Peers. By default, an entry with a name
+	// listens on all interfaces, because names of containers change their address.
+	Listen string
+
+	// Name is the first part of a new server's name. It is the host of Self by default.
+	Name string
+
+	// Secret is what all hubs of the cluster share, at least 32 bytes.
+	Secret []byte
+
+	// TLS replaces the certificates that are made from Secret. It must have a certificate for clients and servers, RootCAs and ClientCAs.
+	TLS *tls.Config
+
+	// Dir is where the node keeps its data: cluster.json and the directory jetstream. No other process may use it meanwhile.
+	Dir string
+
+	// Store is the most that JetStream stores, in bytes. It must be more than what the stream reserves. Zero means 8 GiB.
+	Store int64
+
+	// Stream is the stream of the order, "tidings" by default.
+	Stream string
+
+	Logger *slog.Logger // nil logs nothing
+}
+
+func (o *Options) withDefaults() Options {
+	if o == nil {
+		o = new(Options)
+	}
+	c := *o
+	c.Store = cmp.Or(c.Store, 8<<30)
+	c.Stream = cmp.Or(c.Stream, "tidings")
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// MaxMessage is the size, in bytes, of the largest message that nodes should be given. NATS takes more, but it warns against it.
+const MaxMessage = 7 << 20
+
+const (
+	maxPayload  = 8 << 20
+	maxReplicas = 3
+	checkTime   = 20 * time.Millisecond // between looks at a server that starts or stops
+	diagnose    = 10 * time.Second      // between reports about peers that are missed while a node starts
+	healthTime  = time.Second           // between looks at a running server
+	closeTime   = 3 * time.Second       // for others to take over what this node leads
+)
+
+// Node is a NATS server in this process, with JetStream. Its methods are safe for concurrent use.
+type Node struct {
+	o      Options
+	name   string
+	self   string
+	peers  []string // all, self included
+	server *server.Server
+	system *nats.Conn // as the administrator of the cluster
+	keys   keys
+
+	stop   context.CancelFunc // ends watch
+	watch  sync.WaitGroup
+	broken chan struct{} // closed when the node cannot go on
+	mu     sync.Mutex    // guards err
+	err    error         // why not
+	closed sync.Once
+}
+
+// Open starts a node and waits until it is a member of the cluster: a leader is elected, and this node knows what the leader knows. The
+// first start of a cluster needs a majority of the peers. When ctx ends before, the error says which peers are missed, and why.
+func Open(ctx context.Context, options *Options) (_ *Node, err error) {
+	o := options.withDefaults()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("natsnode: %w", err)
+		}
+	}()
+	n := &Node{o: o, broken: make(chan struct{})}
+	if n.peers, n.self, err = o.findPeers(ctx); err != nil {
+		return nil, err
+	}
+	if n.keys, err = o.makeKeys(n.peers); err != nil {
+		return nil, err
+	}
+	if n.name, err = o.loadName(n.self, len(n.peers)); err != nil {
+		return nil, err
+	}
+	if err = n.start(ctx); err != nil {
+		if n.server != nil {
+			n.server.Shutdown()
+			n.server.WaitForShutdown()
+		}
+		return nil, err
+	}
+	watching, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	n.watch.Go(func() { n.watchHealth(watching) })
+	return n, nil
+}
+
+// start starts the server, and returns when it is current.
+func (n *Node) start(ctx context.Context) (err error) {
+	settings, err := n.settings()
+	if err != nil {
+		return err
+	}
+	if n.server, err = server.NewServer(settings); err != nil {
+		return err
+	}
+	n.server.SetLoggerV2(&serverLog{logger: n.o.Logger, fatal: n.fail}, false, false, false)
+	n.server.Start()
+	if err := n.await(ctx); err != nil {
+		return err
+	}
+	n.system, err = nats.Connect("", nats.InProcessServer(n.server), nats.UserInfo(systemUser, n.keys.client), nats.MaxReconnects(-1),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.o.Logger.Debug("NATS", "error", err.Error()) }))
+	return err
+}
+
+// await returns when the server is current.
+func (n *Node) await(ctx context.Context) error {
+	report := time.NewTicker(diagnose)
+	defer report.Stop()
+	check := time.NewTicker(checkTime)
+	defer check.Stop()
+	for {
+		select {
+		case <-n.broken:
+			return n.failure()
+		case <-ctx.Done():
+			return fmt.Errorf("this hub is no member of the cluster yet: %w%s", ctx.Err(), n.missed(context.WithoutCancel(ctx)))
+		case <-report.C:
+			n.o.Logger.Warn("this hub waits for a majority of the cluster" + n.missed(ctx))
+		case <-check.C:
+			if n.server.ReadyForConnections(checkTime) && n.server.JetStreamEnabled() && n.server.JetStreamIsCurrent() {
+				return nil
+			}
+		}
+	}
+}
+
+// fail records why the node cannot go on.
+func (n *Node) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.err == nil {
+		n.err = err
+		close(n.broken)
+	}
+}
+
+func (n *Node) failure() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.err
+}
+
+// watchHealth notices that the server has given up. JetStream does so when its disk is full or broken, and does not recover.
+func (n *Node) watchHealth(ctx context.Context) {
+	check := time.NewTicker(healthTime)
+	defer check.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-check.C:
+			if !n.server.JetStreamEnabled() {
+				n.fail(errDisabled)
+				return
+			}
+		}
+	}
+}
+
+var errDisabled = errors.New("natsnode: JetStream has stopped, because its disk is full or has failed: the log says more. Make room or replace the disk, then start this hub again")
+
+// Broken is closed when the node cannot go on until the process is started again. Ready says why.
+func (n *Node) Broken() <-chan struct{} { return n.broken }
+
+// Ready returns nil if this node is a member of a cluster with a leader, and its copy of the stream is current.
+func (n *Node) Ready() error {
+	if err := n.failure(); err != nil {
+		return err
+	}
+	switch {
+	case !n.server.JetStreamIsCurrent():
+		return errors.New("natsnode: this hub has lost contact with the majority of the cluster")
+	case n.server.JetStreamIsStreamAssigned(account, n.o.Stream) && !n.server.JetStreamIsStreamCurrent(account, n.o.Stream):
+		return errors.New("natsnode: this hub is still copying the shared log, or misses its leader")
+	}
+	return nil
+}
+
+// Name returns the name of the server in the cluster, such as hub-a-x7k2.
+func (n *Node) Name() string { return n.name }
+
+// Replicas returns how many nodes should store each message: all of up to three.
+func (n *Node) Replicas() int { return min(len(n.peers), maxReplicas) }
+
+// URL and Connect say how natslog reaches this node without a network.
+func (n *Node) URL() string { return nats.DefaultURL }
+
+// Connect returns the options of the connection; see URL.
+func (n *Node) Connect() []nats.Option {
+	return []nats.Option{nats.InProcessServer(n.server), nats.UserInfo(clientUser, n.keys.client)}
+}
+
+// Close stops the node. Other nodes take over what it leads first, so that publishers notice nothing; this takes up to 3 s. Close all
+// connections to the node before.
+func (n *Node) Close() error {
+	n.closed.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		defer cancel()
+		if err := n.StepDown(ctx); err != nil {
+			n.o.Logger.Warn("this hub stops as the leader of the shared log: nothing can be published until another is elected", "error", err.Error())
+		}
+		n.stop()
+		n.watch.Wait()
+		n.system.Close()
+		n.server.Shutdown()
+		n.server.WaitForShutdown()
+	})
+	return nil
+}

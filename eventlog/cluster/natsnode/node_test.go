@@ -1,0 +1,204 @@
+package natsnode_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
+	"github.com/tidings-sse/tidings/eventlog/cluster/natsnode"
+)
+
+// single starts a node without peers.
+func single(t *testing.T, dir string) *natsnode.Node {
+	t.Helper()
+	n, err := natsnode.Open(t.Context(), &natsnode.Options{Peers: []string{"localhost"}, Dir: dir, Logger: logger(t, "single")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func TestHubAloneKeepsItsOrderAcrossRestarts(t *testing.T) {
+	dir := t.TempDir()
+	for i := range uint64(3) {
+		n := single(t, dir)
+		if err := n.Ready(); err != nil {
+			t.Error(err)
+		}
+		order, err := natslog.Open(t.Context(), n.URL(), &natslog.Options{Replicas: n.Replicas(), Connect: n.Connect(), MaxMessage: natsnode.MaxMessage})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := order.Create(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := order.Publish(t.Context(), newID(), []byte("x")); err != nil {
+			t.Error(err)
+		}
+		if b, err := order.Bounds(t.Context()); err != nil || b.Last != i+1 || b.MaxMessage < natsnode.MaxMessage {
+			t.Errorf("bounds %+v, %v", b, err)
+		}
+		status, err := n.Status(t.Context())
+		if err != nil || status.Leader != n.Name() || status.StreamLeader != n.Name() || len(status.Peers) != 1 || !status.Peers[0].Online {
+			t.Errorf("status %+v, %v", status, err)
+		}
+		if err := errors.Join(order.Close(), n.StepDown(t.Context()), n.Close(), n.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestNodeWhoseJetStreamStopsSaysSo(t *testing.T) {
+	n := single(t, t.TempDir())
+	if err := n.Disable(); err != nil {
+		t.Fatal(err)
+	}
+	<-n.Broken()
+	if err := n.Ready(); err == nil || !strings.Contains(err.Error(), "start this hub again") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOpenRefusesWhatCannotWork(t *testing.T) {
+	dir := func(t *testing.T, content string, store bool) string {
+		dir := t.TempDir()
+		if content != "" {
+			if err := os.WriteFile(filepath.Join(dir, "cluster.json"), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if store {
+			if err := os.Mkdir(filepath.Join(dir, "jetstream"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	three := []string{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}
+	tests := map[string]struct {
+		o    natsnode.Options
+		says string
+	}{
+		"no peers":            {natsnode.Options{Dir: dir(t, "", false)}, "list of peers is empty"},
+		"no directory":        {natsnode.Options{Peers: []string{"a"}}, "data directory"},
+		"no secret":           {natsnode.Options{Peers: three, Self: three[0], Dir: dir(t, "", false)}, "has 0 bytes, and needs at least 32"},
+		"short secret":        {natsnode.Options{Peers: three, Self: three[0], Secret: secret[:31], Dir: dir(t, "", false)}, "has 31 bytes"},
+		"TLS without keys":    {natsnode.Options{Peers: three, Self: three[0], Secret: secret, TLS: &tls.Config{}, Dir: dir(t, "", false)}, "needs a certificate"},
+		"single hub's data":   {natsnode.Options{Peers: three, Self: three[0], Secret: secret, Dir: dir(t, `{"format":1,"name":"a-1234","single":true}`, true)}, "was used without other hubs"},
+		"cluster's data":      {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"format":1,"name":"a-1234"}`, true)}, "is of a hub in a cluster"},
+		"newer format":        {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"format":2,"name":"a-1234"}`, true)}, "a newer version has written it"},
+		"damaged name":        {natsnode.Options{Peers: three[:1], Dir: dir(t, `{`, true)}, "cannot be read"},
+		"data without a name": {natsnode.Options{Peers: three[:1], Dir: dir(t, "", true)}, "is missing although"},
+		"not a listen address": {
+			natsnode.Options{Peers: three, Self: three[0], Secret: secret, Listen: "4248", Dir: dir(t, "", false)}, `"4248" is not an address to listen on`,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			n, err := natsnode.Open(t.Context(), &test.o)
+			if err == nil {
+				_ = n.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v, want %q", err, test.says)
+			}
+		})
+	}
+}
+
+func TestPortInUseIsAnErrorOfOpen(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	self := l.Addr().String()
+	_, err = natsnode.Open(t.Context(), &natsnode.Options{Peers: []string{self, "127.0.0.1:1", "127.0.0.1:2"}, Self: self, Secret: secret, Dir: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestLostDataMakesANewPeer(t *testing.T) {
+	dir := t.TempDir()
+	n := single(t, dir)
+	name := n.Name()
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "jetstream")); err != nil {
+		t.Fatal(err)
+	}
+	if again := single(t, dir); again.Name() == name || !strings.HasPrefix(again.Name(), "localhost-") {
+		t.Errorf("a server without memory is called %q, as before: %q", again.Name(), name)
+	}
+}
+
+// TestHubsThatDoNotFitSayWhy starts two of three hubs. Neither can become a member, and each says what is wrong with the other.
+func TestHubsThatDoNotFitSayWhy(t *testing.T) {
+	tests := map[string]struct {
+		change func(t *testing.T, a, b *natsnode.Options)
+		says   string // about b, by a
+	}{
+		"another key": {func(_ *testing.T, _, b *natsnode.Options) { b.Secret = []byte("another secret, of another cluster") }, "it has another cluster key"},
+		"a copied directory": {func(t *testing.T, a, b *natsnode.Options) {
+			for _, o := range []*natsnode.Options{a, b} {
+				if err := os.WriteFile(filepath.Join(o.Dir, "cluster.json"), []byte(`{"format":1,"name":"a-1234"}`), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Mkdir(filepath.Join(o.Dir, "jetstream"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "it has this hub's name, a-1234: its data directory is a copy"},
+		"not started": {func(_ *testing.T, _, b *natsnode.Options) { b.Peers = nil }, "dial tcp"},
+		"a web server": {func(t *testing.T, a, b *natsnode.Options) {
+			s := httptest.NewServer(http.NotFoundHandler())
+			t.Cleanup(s.Close)
+			b.Peers, a.Peers = nil, []string{a.Self, s.Listener.Addr().String(), "127.0.0.1:1"}
+		}, "it does not use TLS"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			peers := []string{freeAddress(t), freeAddress(t), "127.0.0.1:1"}
+			a := &natsnode.Options{Peers: peers, Self: peers[0], Secret: secret, Dir: t.TempDir(), Logger: logger(t, "a")}
+			b := &natsnode.Options{Peers: peers, Self: peers[1], Secret: secret, Dir: t.TempDir(), Logger: logger(t, "b")}
+			test.change(t, a, b)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			longer, done := context.WithCancel(t.Context())
+			ended := make(chan bool)
+			go func() {
+				defer close(ended)
+				if n, err := natsnode.Open(longer, b); err == nil {
+					t.Error("a hub that does not fit is a member")
+					_ = n.Close()
+				}
+			}()
+			n, err := natsnode.Open(ctx, a)
+			if err == nil {
+				_ = n.Close()
+			}
+			done()
+			<-ended
+			if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), a.Peers[1]+": "+test.says) {
+				t.Errorf("error %v; want about %s: %s", err, a.Peers[1], test.says)
+			}
+		})
+	}
+}

@@ -1,0 +1,97 @@
+package natsnode
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	probeTime  = 2 * time.Second
+	infoLength = 64 << 10
+)
+
+// missed returns what is wrong with the peers that this node cannot reach, as the end of a sentence.
+func (n *Node) missed(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	faults := make([]string, len(n.peers))
+	var all sync.WaitGroup
+	for i, peer := range n.peers {
+		if peer == n.self {
+			continue
+		}
+		all.Go(func() {
+			if err := n.probe(ctx, peer); err != nil {
+				faults[i] = fmt.Sprintf("; %s: %v", peer, err)
+			}
+		})
+	}
+	all.Wait()
+	return strings.Join(faults, "")
+}
+
+// probe connects to a peer as a server does, and says why that fails. The server only logs such errors, in words that name no cause. First both
+// ends shake hands, then the other end describes itself.
+func (n *Node) probe(ctx context.Context, peer string) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", peer)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // nothing was sent that could be lost
+	deadline, _ := ctx.Deadline() // a zero time sets none
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	config := n.keys.tls.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(peer)
+	secure := tls.Client(conn, config)
+	err = secure.HandshakeContext(ctx)
+	var line string
+	if err == nil { // with TLS 1.3, the peer verifies our certificate after that
+		line, err = bufio.NewReader(io.LimitReader(secure, infoLength)).ReadString('\n')
+	}
+	if err != nil {
+		return reason(err)
+	}
+	var info struct {
+		Name    string `json:"server_name"`
+		Cluster string `json:"cluster"`
+	}
+	text, ok := strings.CutPrefix(line, "INFO ")
+	switch err := json.Unmarshal([]byte(text), &info); {
+	case !ok || err != nil || info.Cluster != clusterName:
+		return errors.New("it is not a hub of a cluster")
+	case info.Name == n.name:
+		return fmt.Errorf("it has this hub's name, %s: its data directory is a copy of this one. Delete %s and the directory %s in one of them, so that it joins as a new peer", n.name, nameFile, storeDir)
+	}
+	return nil
+}
+
+// reason says what the error of a handshake means.
+func reason(err error) error {
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, host := errors.AsType[x509.HostnameError](err)
+	_, plain := errors.AsType[tls.RecordHeaderError](err)
+	switch {
+	case unknown || strings.Contains(err.Error(), "unknown certificate authority"): // the alert of the other end has no type
+		return errors.New("it has another cluster key, or certificates of another authority: all hubs need the same")
+	case host:
+		return fmt.Errorf("its certificate is not for this name: all hubs need the same list of peers (%w)", err)
+	case plain:
+		return errors.New("it does not use TLS: is it a hub of a cluster?")
+	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
+		return errors.New("it accepts connections, but says nothing: is it a hub of a cluster?")
+	}
+	return fmt.Errorf("TLS fails: %w", err)
+}

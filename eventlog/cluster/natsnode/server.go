@@ -1,0 +1,64 @@
+package natsnode
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	account       = server.DEFAULT_GLOBAL_ACCOUNT
+	systemAccount = server.DEFAULT_SYSTEM_ACCOUNT
+
+	clientUser = "hub"
+	systemUser = "admin"
+	routeUser  = "hub"
+
+	clusterName = "tidings"
+
+	// nobody is the address that a server announces to others. They hear of each other's addresses and would connect to them, although each
+	// has a list of its own. Such an address may be wrong: containers change theirs, and its certificate is for names.
+	nobody = "127.0.0.1:1"
+)
+
+// settings returns the options of the server.
+//
+// It must listen for clients although all of them are in this process: the server opens its routes only after that (DontListen would
+// prevent both).
+func (n *Node) settings() (*server.Options, error) {
+	system := server.NewAccount(systemAccount)
+	o := &server.Options{
+		ServerName: n.name, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, MaxPayload: maxPayload,
+		Accounts: []*server.Account{system}, SystemAccount: systemAccount,
+		Users:     []*server.User{{Username: clientUser, Password: n.keys.client}, {Username: systemUser, Password: n.keys.client, Account: system}},
+		JetStream: true, StoreDir: filepath.Join(n.o.Dir, storeDir), SyncAlways: true, DisableJetStreamBanner: true,
+		JetStreamMaxMemory: 16 << 20, JetStreamMaxStore: n.o.Store,
+	}
+	if len(n.peers) == 1 {
+		return o, nil
+	}
+	listen, err := n.o.listenAddress(n.self)
+	if err != nil {
+		return nil, err
+	}
+	host, text, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		return nil, errors.New(text + " is not a port")
+	}
+	o.Cluster = server.ClusterOpts{
+		Name: clusterName, Host: host, Port: port, Advertise: nobody, NoAdvertise: true, Username: routeUser, Password: n.keys.route,
+		TLSConfig: n.keys.tls, TLSTimeout: 5, PoolSize: 3, Compression: server.CompressionOpts{Mode: server.CompressionS2Fast},
+	}
+	for _, peer := range n.peers {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", User: url.UserPassword(routeUser, n.keys.route), Host: peer})
+	}
+	return o, nil
+}
