@@ -49,7 +49,7 @@ func (n *Node) probe(ctx context.Context, peer string) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // nothing was sent that could be lost
-	deadline, _ := ctx.Deadline() // a zero time sets none
+	deadline, _ := ctx.Deadline()       // a zero time sets none
 	if err := conn.SetDeadline(deadline); err != nil {
 		return err
 	}
