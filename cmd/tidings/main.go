@@ -29,6 +29,7 @@ Commands
   tidings streams       list the open streams of a hub; close or revoke them
   tidings revoke        revoke the tokens of a subject, or one token
   tidings token mint    make a token for a hub; also key and explain
+  tidings cluster       list and change the hubs that share a log
   tidings bench         put this or another hub under load, and measure it
   tidings log stats DIR inspect a data directory; also check, dump and restored
   tidings completion    complete commands and flags in bash, zsh or fish
@@ -106,6 +107,7 @@ type commands struct {
 	Revoke  revokeCmd  `cmd:"" help:"Revoke tokens: all of a subject, or one."`
 	Token   tokenCmd   `cmd:"" help:"Make keys and tokens for a hub, and explain why a token is refused."`
 	Bench   benchCmd   `cmd:"" help:"Put any hub of Server-Sent Events under load, and measure what it delivers."`
+	Cluster clusterCmd `cmd:"" help:"List and change the hubs that share a log: status, set, remove, reset."`
 	Log     logCmd     `cmd:"" help:"Inspect a data directory: stats, check, dump, restored."`
 
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in bash, zsh or fish."`

@@ -194,12 +194,12 @@ func worksWith(t *testing.T, env environ, flags ...string) {
 // TestTheLogInMemoryKeepsTheBytesThatItIsTold: it kept 100,000 events, whatever --keep-bytes said.
 func TestTheLogInMemoryKeepsTheBytesThatItIsTold(t *testing.T) {
 	for said, want := range map[byteSize]int64{0: 0, 1 << 30: -1} {
-		f := storeFlags{Memory: true, KeepBytes: said}
+		f := storeFlags{Memory: true, keepFlags: keepFlags{KeepBytes: said}}
 		if got := f.retention(); got.Events != want || got.Bytes != int64(said) {
 			t.Errorf("--keep-bytes %d: %+v", said, got)
 		}
 	}
-	if got := (&storeFlags{KeepBytes: 1 << 30}).retention(); got.Events != 0 {
+	if got := (&storeFlags{keepFlags: keepFlags{KeepBytes: 1 << 30}}).retention(); got.Events != 0 {
 		t.Errorf("on disk: %+v", got)
 	}
 }

@@ -13,16 +13,21 @@ import (
 
 // storeFlags say where events are kept, and which.
 type storeFlags struct {
-	Data   string     `type:"path" placeholder:"DIR" help:"Data directory, which is created if it does not exist; tidings-data by default."`
-	Memory bool       `help:"Keep the events in memory instead. They are lost when the hub stops."`
-	Keep   []keepRule `placeholder:"PATTERN=LIMITS" sep:"none" help:"Retention of the topics that match a pattern, such as chat/**=age:7d,count:1000. Can be repeated: the first match counts."`
+	Data   string `type:"path" placeholder:"DIR" help:"Data directory, which is created if it does not exist; tidings-data by default."`
+	Memory bool   `help:"Keep the events in memory instead. They are lost when the hub stops."`
 
-	KeepBytes byteSize `placeholder:"SIZE" help:"Retention of the whole log, such as 500MB or 10GB; 1GiB by default, with --memory 64MiB and 100,000 events; at least 1MiB and --max-event. The oldest events are removed first."`
+	keepFlags `embed:""`
 
-	TopicsRemembered uint32    `default:"1000000" placeholder:"N" help:"How many topics without events to remember, so that their gaps are exact; ${default} by default. They take at most an eighth of keep-bytes in addition. A reader of a forgotten topic may get a gap where there is none."`
-	MinFree          freeSpace `default:"256MiB" placeholder:"SIZE" help:"Free space on the disk below which the hub stores no events until there is more again; ${default} by default, 0 for none."`
+	MinFree freeSpace `default:"256MiB" placeholder:"SIZE" help:"Free space on the disk below which the hub stores no events until there is more again; ${default} by default, 0 for none."`
 
 	Sync string `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher gets the answer. interval: within 100 ms, which is faster, but a power failure can lose the events acknowledged last."`
+}
+
+// keepFlags say which events are kept. All hubs of a cluster have the same.
+type keepFlags struct {
+	Keep             []keepRule `json:"keep,omitempty" placeholder:"PATTERN=LIMITS" sep:"none" help:"Retention of the topics that match a pattern, such as chat/**=age:7d,count:1000. Can be repeated: the first match counts."`
+	KeepBytes        byteSize   `json:"keep_bytes,omitzero" placeholder:"SIZE" help:"Retention of the whole log, such as 500MB or 10GB; 1GiB by default, with --memory 64MiB and 100,000 events; at least 1MiB and --max-event. The oldest events are removed first."`
+	TopicsRemembered uint32     `json:"topics_remembered" default:"1000000" placeholder:"N" help:"How many topics without events to remember, so that their gaps are exact; ${default} by default. They take at most an eighth of keep-bytes in addition. A reader of a forgotten topic may get a gap where there is none."`
 }
 
 // defaultData is where the events are kept unless something else is said.
@@ -52,15 +57,21 @@ func (f *storeFlags) checkStore() error {
 	return nil
 }
 
+// retention returns what is kept.
+func (f *keepFlags) retention() *eventlog.Retention {
+	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes), Topics: cmp.Or(int(f.TopicsRemembered), -1)} // -1 is none to the log
+	for _, k := range f.Keep {
+		keep.Rules = append(keep.Rules, k.rule)
+	}
+	return keep
+}
+
 // retention returns what is kept. The log in memory has a bound for the number of events, too, unless its bytes are set: that would keep
 // less than what was asked for.
 func (f *storeFlags) retention() *eventlog.Retention {
-	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes), Topics: cmp.Or(int(f.TopicsRemembered), -1)} // -1 is none to the log
+	keep := f.keepFlags.retention()
 	if f.Memory && f.KeepBytes > 0 {
 		keep.Events = -1
-	}
-	for _, k := range f.Keep {
-		keep.Rules = append(keep.Rules, k.rule)
 	}
 	return keep
 }

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// clusterCmd is tidings cluster: what administrators do with the hubs that share a log.
+type clusterCmd struct {
+	Status clusterStatusCmd `cmd:"" help:"List the hubs of a cluster."`
+	Set    clusterSetCmd    `cmd:"" help:"Change the retention of all hubs of a cluster."`
+	Remove clusterRemoveCmd `cmd:"" help:"Exclude a hub that will not come back."`
+	Reset  clusterResetCmd  `cmd:"" help:"Make the log of one hub the shared log, after a loss."`
+}
+
+// Help is the manual.
+func (*clusterCmd) Help() string {
+	return `
+Several hubs can share one log: docs/cluster.md. These commands ask one of the hubs; all of them know the same.
+
+A hub with keys requires a token with admin: true. If administration has its own address (--admin-addr), give that address instead.`
+}
+
+// clusterHub is a hub as another one describes it.
+type clusterHub struct {
+	Name       string `json:"name"`
+	URL        string `json:"url"`
+	Version    string `json:"version"`
+	Ready      bool   `json:"ready"`
+	Unready    string `json:"unready"`
+	Generation string `json:"generation"`
+	Head       uint64 `json:"head"`
+	Message    uint64 `json:"message"`
+	Last       uint64 `json:"last"`
+	Streams    int    `json:"streams"`
+	ContactAge int64  `json:"contact_age"`
+}
+
+// clusterAnswer is the answer to every request about the cluster.
+type clusterAnswer struct {
+	Name string       `json:"name"`
+	Hubs []clusterHub `json:"hubs"`
+}
+
+// clusterAsker is what the commands share.
+type clusterAsker struct {
+	URL string `arg:"" optional:"" name:"hub" help:"The hub's URL; --hub is the same."`
+
+	hubFlags `embed:""`
+
+	Format string `short:"f" enum:"auto,table,json" default:"auto" placeholder:"FORMAT" help:"table or json; by default a table on a terminal, else JSON."`
+}
+
+// ask sends a request and prints the state of the cluster in the answer.
+func (c *clusterAsker) ask(ctx context.Context, std stdio, method, path string, body []byte) error {
+	client, err := c.connectTo(c.URL, "cluster")
+	if err != nil {
+		return err
+	}
+	var answer json.RawMessage // whole, for programs that know of members which this one does not
+	if err := client.ask(ctx, method, path, nil, body, &answer); err != nil {
+		return err
+	}
+	if c.Format == "json" || c.Format == "auto" && !isTerminal(std.out) {
+		_, err := fmt.Fprintf(std.out, "%s\n", answer)
+		return err
+	}
+	var status clusterAnswer
+	if err := json.Unmarshal(answer, &status); err != nil {
+		return fmt.Errorf("%s does not describe a cluster: %w", client, err)
+	}
+	return printCluster(std.out, &status)
+}
+
+// printCluster prints a table of the hubs.
+func printCluster(out io.Writer, status *clusterAnswer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "HUB\tSTATE\tHEAD\tBEHIND\tSTREAMS\tCONTACT\tVERSION\tURL") // in memory, as all below
+	for _, h := range status.Hubs {
+		state := "ready"
+		if !h.Ready {
+			state = "not ready"
+		}
+		behind := number(max(h.Last, h.Message)-h.Message, "message")
+		contact := shortly(time.Duration(h.ContactAge)*time.Millisecond) + " ago"
+		if h.ContactAge < 1000 {
+			contact = "now"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s-%d\t%s\t%d\t%s\t%s\t%s\n", visible(h.Name), state, visible(h.Generation), h.Head, behind, h.Streams, contact, visible(h.Version), visible(h.URL))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, h := range status.Hubs {
+		if !h.Ready {
+			if _, err := fmt.Fprintf(out, "\n%s is not ready: %s\n", visible(h.Name), visible(h.Unready)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// clusterStatusCmd is the command line of tidings cluster status.
+type clusterStatusCmd struct {
+	clusterAsker `embed:""`
+}
+
+// Help is the manual.
+func (*clusterStatusCmd) Help() string {
+	return `
+Lists the hubs that were heard of in the last 10 seconds, each with its newest event, its distance from the shared log, its streams, and
+how long ago it was in contact with the shared log. The hub that answers comes first.
+
+Examples:
+
+    tidings cluster status
+    tidings cluster status https://hub-1.example --format json | jq '.hubs[].name'`
+}
+
+// Run asks a hub.
+func (c *clusterStatusCmd) Run(ctx context.Context, std stdio) error {
+	return c.ask(ctx, std, http.MethodGet, "api/v1/cluster", nil)
+}
+
+// clusterSetCmd is the command line of tidings cluster set.
+type clusterSetCmd struct {
+	clusterAsker `embed:""`
+	keepFlags    `embed:"" group:"What they keep"`
+}
+
+// Help is the manual.
+func (*clusterSetCmd) Help() string {
+	return `
+Changes what all hubs of a cluster keep. They apply the new rules at the same place of the shared log, so that they go on making the same
+decisions. What is not given gets its default. Restart each hub with the same flags afterwards, in any order and at any time: until
+then it goes on with the new rules, and a hub that starts with other rules is refused.
+
+Examples:
+
+    tidings cluster set --keep 'chat/**=age:7d' --keep-bytes 10GiB`
+}
+
+// Run tells a hub, which writes it into the shared log.
+func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
+	if _, err := c.retention().WithDefaults(); err != nil {
+		return &exitError{exitUsage, fmt.Errorf("--keep: %w", err)}
+	}
+	body, err := json.Marshal(&c.keepFlags)
+	if err != nil {
+		return err
+	}
+	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/settings", body)
+}
+
+// parseKept reads what tidings cluster set sends.
+func parseKept(body []byte) (*eventlog.Retention, error) {
+	var keep keepFlags
+	if err := json.Unmarshal(body, &keep); err != nil {
+		return nil, fmt.Errorf("these are no settings of a cluster: %w", err)
+	}
+	r := keep.retention()
+	_, err := r.WithDefaults()
+	return r, err
+}
+
+// clusterRemoveCmd is the command line of tidings cluster remove.
+type clusterRemoveCmd struct {
+	Name string `arg:"" help:"The name of the hub, as tidings cluster status lists it."`
+
+	clusterAsker `embed:""`
+}
+
+// Help is the manual.
+func (*clusterRemoveCmd) Help() string {
+	return `
+Excludes a hub that will not come back, because its machine or its data directory is lost. It does not count for majorities any more, and
+another hub takes over its copy of the shared log. A hub that runs is not removed.
+
+A hub that starts with an empty directory is a new one, and needs no command.
+
+Examples:
+
+    tidings cluster remove hub-2-x7k2`
+}
+
+// Run tells a hub.
+func (c *clusterRemoveCmd) Run(ctx context.Context, std stdio) error {
+	if c.Name == "" {
+		return &exitError{exitUsage, errors.New("say which hub; tidings cluster status lists them")}
+	}
+	return c.ask(ctx, std, http.MethodDelete, "api/v1/cluster/hubs/"+url.PathEscape(c.Name), nil)
+}
+
+// clusterResetCmd is the command line of tidings cluster reset.
+type clusterResetCmd struct {
+	clusterAsker `embed:""`
+
+	Yes bool `help:"Do it. Without it the command only says what would happen."`
+}
+
+// Help is the manual.
+func (*clusterResetCmd) Help() string {
+	return `
+Makes the log of the hub that is asked the shared log, when the shared log is lost and a majority of the hubs with it. A new generation
+begins: every subscriber is told reset. What only the lost hubs had is lost.
+
+Ask the hub with the newest event: tidings cluster status shows the heads.
+
+Examples:
+
+    tidings cluster reset http://hub-3.example:8080 --yes`
+}
+
+// Run tells a hub.
+func (c *clusterResetCmd) Run(ctx context.Context, std stdio) error {
+	if !c.Yes {
+		return &exitError{exitUsage, errors.New("this begins a new generation with what the asked hub has, and every subscriber is told reset\nhint: say --yes to do it")}
+	}
+	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/reset", []byte("{}"))
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// clusterServer answers as a hub of a cluster, and keeps the last request.
+type clusterServer struct {
+	*httptest.Server
+	got string
+}
+
+func startClusterServer(t *testing.T) *clusterServer {
+	t.Helper()
+	s := &clusterServer{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := new(strings.Builder)
+		if _, err := r.Body.Read(nil); err == nil {
+			b := make([]byte, 1<<10)
+			n, _ := r.Body.Read(b) // small bodies come at once
+			body.Write(b[:n])
+		}
+		s.got = r.Method + " " + r.URL.Path + " " + body.String()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"name":"a","hubs":[{"name":"a","ready":true,"generation":"k3f9a","head":17,"message":5,"last":5,"streams":2,"contact_age":12,"version":"v1","url":"http://10.0.0.1:8080"},` +
+			`{"name":"b","ready":false,"unready":"it has no contact","generation":"k3f9a","head":15,"message":3,"last":5,"streams":0,"contact_age":17000}]}`))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestClusterStatusListsHubsAndSaysWhyOneIsNotReady(t *testing.T) {
+	s := startClusterServer(t)
+	code, out, complaint := say(t, "cluster", "status", s.URL, "--format", "table")
+	for _, want := range []string{"a    ready      k3f9a-17  0 messages  2", "b    not ready  k3f9a-15  2 messages  0", "17s ago", "b is not ready: it has no contact"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, %s: there is no %q in\n%s", code, complaint, want, out)
+		}
+	}
+	if code, out, _ := say(t, "cluster", "status", s.URL); code != 0 || !strings.HasPrefix(out, `{"name":"a"`) {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+func TestClusterCommandsAskForWhatTheySay(t *testing.T) {
+	s := startClusterServer(t)
+	for want, args := range map[string][]string{
+		"GET /api/v1/cluster ":          {"status"},
+		"DELETE /api/v1/cluster/hubs/b": {"remove", "b"},
+		"POST /api/v1/cluster/reset {}": {"reset", "--yes"},
+		`POST /api/v1/cluster/settings {"keep":["chat/**=age:7d"],"keep_bytes":"10GiB","topics_remembered":1000000}`: {"set", "--keep", "chat/**=age:7d", "--keep-bytes", "10GiB"},
+	} {
+		if code, _, complaint := say(t, append(append([]string{"cluster"}, args...), "--hub", s.URL)...); code != 0 || !strings.HasPrefix(s.got, want) {
+			t.Errorf("%q: exit code %d, %s; the hub got %s", args, code, complaint, s.got)
+		}
+	}
+}
+
+func TestSettingsOfAClusterAreReadAsTheyWereWritten(t *testing.T) {
+	r, err := parseKept([]byte(`{"keep":["chat/**=age:7d","prices/*=latest:1"],"keep_bytes":"10GiB","topics_remembered":5}`))
+	if err != nil || len(r.Rules) != 2 || r.Rules[1].Latest != 1 || r.Bytes != 10<<30 || r.Topics != 5 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, body := range []string{``, `{"keep":["chat"]}`, `{"keep":["a/**/b=all"]}`, `{"keep_bytes":"much"}`, `[]`} {
+		if r, err := parseKept([]byte(body)); err == nil {
+			t.Errorf("%s is taken as %+v", body, r)
+		}
+	}
+}
+
+func TestClusterResetNeedsYes(t *testing.T) {
+	s := startClusterServer(t)
+	if code, _, complaint := say(t, "cluster", "reset", s.URL); code != exitUsage || !strings.Contains(complaint, "--yes") || s.got != "" {
+		t.Errorf("exit code %d, %s; the hub got %q", code, complaint, s.got)
+	}
+}
+
+func TestClusterOfASingleHubIsRefusedWithAReason(t *testing.T) {
+	s := startServe(t, nil)
+	if code, _, complaint := say(t, "cluster", "status", "--hub", s.url); code != exitRefused || !strings.Contains(complaint, "not part of a cluster") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+}
