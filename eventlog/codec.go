@@ -156,7 +156,7 @@ func uvarint(s string) (n uint64, size int) {
 func number(value string, offset int) (uint64, error) {
 	n, size := uvarint(value)
 	if size == 0 || size != len(value) || n == 0 {
-		return 0, corrupt(offset, "a number that is none")
+		return 0, corrupt(offset, "the number is invalid")
 	}
 	return n, nil
 }

@@ -11,8 +11,8 @@ import (
 // A filter is the caller's function: it may be slow, and it may call the log. So Read does not call it under the lock. Read
 // takes pages of matching records under the lock and filters them afterwards. A page refers to records and copies none.
 
-// filterPage is the minimum size of a page when there is a filter, so that a filter that drops nearly everything does not take
-// the lock for each record.
+// filterPage is the minimum size of a page when there is a filter. Otherwise a read whose filter drops nearly all records would
+// take the lock for each record.
 const filterPage = 256
 
 // page is a part of an answer.

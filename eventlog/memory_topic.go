@@ -115,8 +115,7 @@ func (m *Memory) forget(t *topic) {
 	m.names = m.names.remove(t.name)
 }
 
-// deadHeap is a heap of the dead topics by their last record, and by name where that is equal, so that mirrors forget the same
-// topics.
+// deadHeap is a heap of the dead topics by their last record, then by name, so that mirrors forget the same topics.
 type deadHeap []*topic
 
 func (g deadHeap) Len() int { return len(g) }

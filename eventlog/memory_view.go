@@ -73,11 +73,11 @@ func (v *view) list(most int) bool {
 	return true
 }
 
-// records yields what is found after one number and before another: in order, or newest first if backwards.
+// records yields the records of the view after one number and before another: in order, or newest first if backwards.
 //
-// It scans the log or merges the records of the topics, whatever is cheaper. For matchers it first scans a few records. That is
-// enough near the head, or if many records match. If too many records are left to search, it stops early and sets stopped, so that
-// it does not hold the lock for long.
+// It scans the log or merges the records of the topics, depending on the cost. For matchers it first scans a few records. That is
+// enough near the head, or if many records match. If too many records are left to search, it stops early and sets stopped, so
+// that it does not hold the lock for long.
 func (v *view) records(after, before uint64, backwards bool) iter.Seq[*stored] {
 	slots := v.slotsAbove(after)
 	slots = slots[:sort.Search(len(slots), func(i int) bool { return slots[i].seq >= before })]
@@ -111,7 +111,7 @@ func divide(slots []slot, n int, backwards bool) (some, rest []slot) {
 	return slots[:n], slots[n:]
 }
 
-// scan yields what is found in slots. It returns false if the reader has enough.
+// scan yields the records of the view in slots. It returns false if the reader has enough.
 func (v *view) scan(slots []slot, backwards bool, yield func(*stored) bool) bool {
 	for i := range slots {
 		if backwards {

@@ -34,7 +34,7 @@ func (sent post) lines(maxEvent int) func(*Body) iter.Seq2[Event, error] {
 	}
 }
 
-// keyOf returns the idempotency key of event n of a streamed body, so that a body that is sent again stores only what is missing.
+// keyOf returns the idempotency key of event n of a streamed body, so that a body that is sent again stores only the missing events.
 func (sent *post) keyOf(n int) string {
 	if sent.key == "" {
 		return ""

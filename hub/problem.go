@@ -21,7 +21,7 @@ import (
 type Problem struct {
 	Name   string         // identifies the kind of problem for programs; names never change
 	Status int            // HTTP status
-	Detail string         // what is wrong, and what to do
+	Detail string         // the fault, and what to do
 	Extra  map[string]any // additional members
 
 	RetryAfter time.Duration // when to try again; 0: trying again does not help

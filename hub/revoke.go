@@ -52,7 +52,7 @@ func (r *revocations) load(ctx context.Context) error {
 	}
 	for head := r.hub.log.Head(); ; {
 		answer, err := r.hub.log.Read(ctx, q)
-		if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // deleted meanwhile: a later snapshot has what was in force
+		if gap, ok := errors.AsType[*eventlog.GapError](err); ok { // deleted meanwhile: a later snapshot has the revocations in force
 			q = gap.Partial(q)
 			continue
 		} else if err != nil {

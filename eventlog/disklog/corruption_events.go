@@ -9,8 +9,8 @@ import (
 // events iterates over records in one direction and steps over damage. Each step stands at a record or at a range of unreadable
 // ones.
 //
-// It begins with a window over everything. At a damaged block it halves what is left of the window, repeatedly, until a few
-// numbers are left, which it reads one by one.
+// It begins with a window over everything. At a damaged block it halves the rest of the window, repeatedly. The last few numbers
+// it reads one by one.
 type events struct {
 	*view
 	ctx  context.Context // of the read

@@ -200,7 +200,7 @@ var (
 
 // Open opens the log in a directory, and creates both if needed. One process at a time can open a directory.
 //
-// Errors: a *DirError says what is wrong with the directory and what to do. An *eventlog.InvalidError is about an option. An
+// Errors: a *DirError says what is wrong with the directory and what to do. An *eventlog.InvalidError names an invalid option. An
 // *eventlog.CorruptError, inside a *DirError, is damage without which the log cannot be opened.
 func Open(dir string, o *Options) (*Log, error) {
 	opts, err := o.withDefaults()

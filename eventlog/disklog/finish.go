@@ -82,7 +82,7 @@ func (l *Log) syncLoop() {
 	}
 }
 
-// syncNow syncs what is published, and writes that it is on disk.
+// syncNow syncs the published records, and writes that they are on disk.
 func (l *Log) syncNow() {
 	s, err := l.hold(context.Background())
 	if err != nil {

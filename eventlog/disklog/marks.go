@@ -23,7 +23,7 @@ type mark struct {
 	trimmed atomic.Uint64 // no topic of this mark lost one after it or before.trimmed, whichever is higher
 }
 
-// newMarks returns marks with bounds for what is in the store already.
+// newMarks returns marks with bounds for the records that are already in the store.
 func newMarks(last, trimmed uint64) *marks {
 	m := &marks{seed: maphash.MakeSeed()}
 	m.before.last, m.before.trimmed = last, trimmed

@@ -6,8 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// loadMirror is load for a mirror. It begins no generation and takes nothing for lost: what is missing at the end comes again from the
-// shared log. The directory may also be a copy.
+// loadMirror is load for a mirror. It begins no generation and reports no loss: records that are missing at the end arrive again
+// from the shared log. The directory may also be a copy.
 func (s *store) loadMirror() error {
 	gen, err := s.get([]byte(metaGeneration))
 	if err == nil {

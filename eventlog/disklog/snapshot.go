@@ -76,7 +76,7 @@ func convert(dir string, mirror bool) (eventlog.Position, error) {
 	if err := checkRestored(vfs.Default, dir); err != nil {
 		return eventlog.Position{}, err
 	}
-	// Opening and closing it as what it was finishes what a crash has interrupted, and notes what was lost.
+	// Opening and closing the directory in its old role finishes an interrupted change, and notes records that a crash has lost.
 	l, err := open(dir, opts, false)
 	if err != nil {
 		return eventlog.Position{}, err
@@ -95,7 +95,7 @@ func convert(dir string, mirror bool) (eventlog.Position, error) {
 	return l.Head(), l.Close()
 }
 
-// changeRole writes the new role of a directory. Everything else follows when it is opened.
+// changeRole writes the new role of a directory. The next Open does the rest.
 func changeRole(l *Log, mirror bool) error {
 	lock, err := lockDir(l.fs, l.dir)
 	if err != nil {

@@ -242,7 +242,7 @@ func (s *store) load(newGeneration bool, proven proofs) error {
 }
 
 // notClosed is the warning about a log with SyncInterval that a crash ended.
-const notClosed = "the log was not closed, and what was appended after the last sync may be missing at its end; " +
+const notClosed = "the log was not closed, and records appended after the last sync may be missing at its end; " +
 	"numbers below next are not used again, and readers that resume from one of them get a gap"
 
 // proofs are positions up to which everything was on disk, read from other files of the directory. The zero position proves nothing.

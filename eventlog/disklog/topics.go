@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// topicInfo is what the committer knows about a topic.
+// topicInfo is the state of a topic, as the committer needs it.
 type topicInfo struct {
 	rule    *eventlog.Rule
 	last    uint64 // the newest record, if there is one
@@ -54,7 +54,7 @@ func (c *topicCache) age() {
 	}
 }
 
-// topic returns what is known about a topic, from the cache or the store.
+// topic returns the state of a topic, from the cache or the store.
 func (c *commit) topic(name string) (*topicInfo, error) {
 	s := c.store
 	if t := s.topics.get(name); t != nil {

@@ -31,7 +31,7 @@ var appending = []test{
 				want = append(want, batch[j])
 			}
 		}
-		b.equal("what was appended", b.all(eventlog.Everything()), want)
+		b.equal("the appended records", b.all(eventlog.Everything()), want)
 		b.equal("the head", b.log.Head().Seq, want[len(want)-1].Seq)
 	}},
 	{"EveryFieldIsStored", func(b *bench) {
@@ -95,7 +95,7 @@ var appending = []test{
 			b.Errorf("Append: %v, want that of the context", err)
 		}
 		b.append(event("b"))
-		b.equal("what is there", len(b.all(eventlog.Everything())), 1)
+		b.equal("the number of records", len(b.all(eventlog.Everything())), 1)
 	}},
 	{"EmptyBatchChangesNothing", func(b *bench) {
 		b.open(everything())
@@ -117,7 +117,7 @@ var appending = []test{
 		}
 		records := b.all(one("a"))
 		if !slices.IsSortedFunc(records, func(x, y eventlog.Record) int { return x.Time.Compare(y.Time) }) {
-			b.Errorf("the times of what is read are not in order")
+			b.Errorf("the times of the records are not in order")
 		}
 	}},
 	{"AppendDoesNotKeepTheSlice", func(b *bench) {

@@ -241,7 +241,7 @@ var retention = []test{
 			for _, topic := range []string{"a", "b", "c", "a", "b", "c"} {
 				b.put(topic)
 			}
-			b.equal("what is left", b.numbers(eventlog.Everything()), seqs(3, 6))
+			b.equal("the remaining records", b.numbers(eventlog.Everything()), seqs(3, 6))
 			b.gap(b.after(0, one("b")), eventlog.Trimmed, 2)
 			b.noGap(b.after(0, one("c")), 3, 6)
 		}
@@ -253,12 +253,12 @@ var retention = []test{
 		for range 10 {
 			b.put("a")
 		}
-		b.equal("what is left", b.numbers(eventlog.Everything()), []uint64{1, 2, 12})
+		b.equal("the remaining records", b.numbers(eventlog.Everything()), []uint64{1, 2, 12})
 		b.noGap(b.after(0, one("$own")), 1, 2)
 		b.gap(b.after(0, one("a")), eventlog.Trimmed, 11)
 		b.put("$own") // 13: the others are trimmed instead
 		b.put("a")
-		b.equal("what is left", b.numbers(eventlog.Everything()), []uint64{1, 2, 13})
+		b.equal("the remaining records", b.numbers(eventlog.Everything()), []uint64{1, 2, 13})
 		b.noGap(b.after(0, one("$own")), 1, 2, 13)
 	}},
 	{"ReservedTopicsKeepTheNewestRecords", func(b *bench) {

@@ -200,7 +200,7 @@ func (b *bench) refusal(want error, records ...eventlog.Record) error {
 	if !errors.Is(err, want) || receipts != nil {
 		b.Fatalf("Append has returned %v, %v, want no receipts and %v", receipts, err, want)
 	}
-	b.equal("what was there before", b.all(eventlog.Everything()), before)
+	b.equal("the records from before the refusal", b.all(eventlog.Everything()), before)
 	b.equal("the head", b.log.Head(), head)
 	return err
 }

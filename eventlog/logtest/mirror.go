@@ -146,7 +146,7 @@ var mirroring = []test{
 			b.batch(3, event("c"), event("a")),                               // ended
 			b.batch(5, keyed("k", "b", "x"), event("c")),                     // the duplicate takes no number
 			b.batch(7, keyed("k", "b", "y")),                                 // the key is used
-			b.batch(8, event("c"), eventlog.Record{Data: "without a topic"}), // nobody can store it
+			b.batch(8, event("c"), eventlog.Record{Data: "without a topic"}), // no log can store it
 			b.batch(10, ending("d"), event("d")),
 			b.batch(12),
 		)

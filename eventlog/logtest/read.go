@@ -149,7 +149,7 @@ var reading = []test{
 		for range 30 {
 			b.put("a")
 			again := b.all(one("a"))
-			b.equal("what was there", again[:len(seen)], seen)
+			b.equal("the records from before", again[:len(seen)], seen)
 			seen = again
 		}
 	}},

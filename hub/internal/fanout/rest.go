@@ -17,7 +17,7 @@ type rest struct {
 // no rest, a quarter 28 times. Twice as long does not deliver more.
 const (
 	restShare = 2                     // a rest takes half as long as the pass before it,
-	restMost  = 5 * time.Millisecond  // but not longer than this: that is time for 100 publishes, whatever the number of subscribers
+	restMost  = 5 * time.Millisecond  // but at most this: time for about 100 publishes
 	restLeast = 50 * time.Microsecond // shorter rests are skipped: a sleeping process wakes up as much as a millisecond late
 )
 
