@@ -23,9 +23,8 @@ type Order interface {
 	// again with the same identifier, or wait until Follow brings it. A RefusedError speaks of this call only: what an earlier call with
 	// the same identifier left open stays open.
 	//
-	// Follow may bring the message before Publish returns, so also before the message is as durable as the order promises: Redis
-	// replicates after it has shown an entry to readers. A hub therefore acknowledges a record only when Publish has returned nil and
-	// its own mirror has the message.
+	// Follow may bring the message before Publish returns, but not before the message is as durable as the order promises. A hub
+	// acknowledges records when its own mirror has them.
 	Publish(ctx context.Context, id ID, data []byte) error
 
 	// Follow calls take with messages in order, beginning with number from, and continues with new ones as they are stored. A call

@@ -251,3 +251,27 @@ func TestDatabasesOfOneRedisAreClustersOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestHubHearsOthersWhenRedisIsBack: a hub starts to listen while Redis is away, and Redis may restart later.
+func TestHubHearsOthersWhenRedisIsBack(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.kill(t)
+	o := open(t, &redislog.Options{URL: s.url()})
+	heard := make(chan struct{}, 1000)
+	stop, err := o.Hear(func([]byte) { heard <- struct{}{} })
+	if err != nil {
+		t.Fatalf("Hear without Redis: %v", err)
+	}
+	defer stop()
+	for range 2 {
+		s.restart(t)
+		eventually(t, "the hub hears", func() bool {
+			_ = o.Shout(t.Context(), []byte("x")) // fails until the client has connected again
+			return len(heard) > 0
+		})
+		for len(heard) > 0 {
+			<-heard
+		}
+	}
+}

@@ -27,11 +27,11 @@ func (o *Order) Follow(ctx context.Context, from uint64, take func([]cluster.Mes
 
 	identity, _ := o.known.Load().(string)
 	var newest link // the message before from; its id is "" if it is not known
-	if passed, ok := o.passed.Load().(link); ok && passed.seq+1 == from {
+	if passed, ok := o.passed.Load().(link); ok && passed.id != "" && passed.seq+1 == from {
 		newest = passed
 	}
 	for {
-		p, err := o.page(ctx, max(from, 1), pageMessages)
+		p, err := o.page(ctx, max(from, 1), pageMessages, o.wait)
 		if err != nil {
 			return err
 		}
@@ -55,6 +55,9 @@ func (o *Order) Follow(ctx context.Context, from uint64, take func([]cluster.Mes
 		if len(entries) == 0 {
 			if entries, err = o.next(ctx, from); err != nil {
 				return err
+			}
+			if o.wait > 0 {
+				continue // the next page has the message when the replicas have it
 			}
 		}
 		messages := make([]cluster.Message, 0, len(entries))

@@ -107,7 +107,8 @@ func TestIdentifiersAreRememberedForTwoMinutesAndForgottenLater(t *testing.T) {
 	}
 }
 
-// TestWaitIsForReplicas: with WaitReplicas a message is acknowledged when a replica has it, also when it is published again.
+// TestWaitIsForReplicas: with WaitReplicas a message is acknowledged and passed on when a replica has it, not earlier. Publishing it again
+// changes nothing.
 func TestWaitIsForReplicas(t *testing.T) {
 	t.Parallel()
 	a, b := startServer(t), startServer(t)
@@ -123,6 +124,11 @@ func TestWaitIsForReplicas(t *testing.T) {
 	a.do(t, "SCRIPT", "FLUSH")
 	publish(t, o, "after the script was forgotten")
 
+	following := follow(t, o, 1)
+	for range 51 {
+		following.next(t)
+	}
+
 	b.pause(t)
 	id := newID()
 	for range 2 { // stored the first time, and known the second
@@ -131,6 +137,12 @@ func TestWaitIsForReplicas(t *testing.T) {
 			t.Errorf("Publish while no replica answers: %v, want an error that leaves it open", err)
 		}
 	}
+	if err := following.end(t); err == nil || !strings.Contains(err.Error(), "0 of 1 replicas") {
+		t.Errorf("Follow has returned %v, want that a replica is missing", err)
+	}
+	if len(following.messages) > 0 {
+		t.Error("a message was passed on that no replica has")
+	}
 	b.resume(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -138,6 +150,9 @@ func TestWaitIsForReplicas(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatal("Publish fails although the replica is back")
 		}
+	}
+	if m := follow(t, o, 52).next(t); m.ID != id {
+		t.Errorf("message %d is %v, want %v", m.Seq, m.ID, id)
 	}
 	if got := bounds(t, o); got.Last != 52 {
 		t.Errorf("%d messages, want 52", got.Last)

@@ -3,13 +3,24 @@ package redislog
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// Message implements [cluster.Order].
+// Message implements [cluster.Order]. The caller knows from then on what the message is, so Follow no longer compares with what it passed on.
 func (o *Order) Message(ctx context.Context, seq uint64) (cluster.Message, error) {
-	p, err := o.page(ctx, max(seq, 1), 1)
+	m, err := o.message(ctx, seq)
+	_, gone := errors.AsType[*cluster.GoneError](err)
+	_, back := errors.AsType[*cluster.BackError](err)
+	if passed, ok := o.passed.Load().(link); ok && passed.seq == seq && (err == nil || gone || back) {
+		o.passed.CompareAndSwap(passed, link{})
+	}
+	return m, err
+}
+
+func (o *Order) message(ctx context.Context, seq uint64) (cluster.Message, error) {
+	p, err := o.page(ctx, max(seq, 1), 1, 0)
 	switch {
 	case err != nil:
 		return cluster.Message{}, err
@@ -26,7 +37,7 @@ func (o *Order) Message(ctx context.Context, seq uint64) (cluster.Message, error
 // Bounds implements [cluster.Order]. The identity is new in every term: after each failover, and after each start of Redis. The first call in a
 // term checks the settings of Redis, as Check does.
 func (o *Order) Bounds(ctx context.Context) (cluster.Bounds, error) {
-	p, err := o.page(ctx, 0, 1)
+	p, err := o.page(ctx, 0, 1, 0)
 	if err != nil {
 		return cluster.Bounds{}, err
 	}
@@ -49,6 +60,6 @@ func (o *Order) Create(ctx context.Context, first uint64) error {
 	if _, err := o.Check(ctx); err != nil {
 		return err
 	}
-	_, err := o.run(ctx, createScript, rand.Text(), max(first, 1))
+	_, err := o.run(ctx, createScript, 0, rand.Text(), max(first, 1))
 	return err
 }

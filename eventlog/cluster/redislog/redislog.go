@@ -40,9 +40,10 @@ type Options struct {
 	// away for longer needs a snapshot from another hub. Of hubs that differ, the one that appends decides.
 	KeepBytes int64
 
-	// WaitReplicas is how many replicas must have received a message, in memory, before Publish returns nil. Zero, the default, waits for
-	// none. It makes the loss of acknowledged messages at a failover less likely and does not exclude it: Redis may promote another
-	// replica, and a replica may lose what it has not synced. While fewer replicas answer, no message is acknowledged.
+	// WaitReplicas is how many replicas must have received a message, in memory, before Publish returns nil and before Follow passes it
+	// on. Zero, the default, waits for none. It makes the loss of acknowledged messages at a failover less likely and does not exclude it:
+	// Redis may promote another replica, and a replica may lose what it has not synced. While fewer replicas answer, no message is
+	// acknowledged and none is passed on. All hubs of a cluster should have the same number.
 	WaitReplicas int
 }
 

@@ -95,8 +95,12 @@ func TestReplacedHistoryEndsFollow(t *testing.T) {
 	if err := o.Follow(t.Context(), 4, func([]cluster.Message) error { return errors.New("a message was passed on") }); !errors.Is(err, cluster.ErrReplaced) {
 		t.Errorf("Follow again has returned %v", err)
 	}
+	// When the caller has seen what message 3 is now, as with a snapshot from another hub, it can go on from there.
 	if m, err := o.Message(t.Context(), 3); err != nil || string(m.Data) != "other 3" {
 		t.Errorf("Message(3) = %q, %v", m.Data, err)
+	}
+	if m := follow(t, o, 4).next(t); string(m.Data) != "4" {
+		t.Errorf("message 4 is %q", m.Data)
 	}
 }
 

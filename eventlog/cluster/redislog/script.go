@@ -40,11 +40,39 @@ type reply struct {
 	rest     []any // what follows the identity
 }
 
-// run runs a script on the master.
-func (o *Order) run(ctx context.Context, script *redis.Script, args ...any) (reply, error) {
+// run runs a script on the master. With wait it also waits until so many replicas have received what the script has written or read.
+func (o *Order) run(ctx context.Context, script *redis.Script, wait int, args ...any) (reply, error) {
 	return do(ctx, o, func(ctx context.Context, node *redis.Client) (reply, error) {
-		return o.parse(script.Run(ctx, node, o.keys, args...).Slice())
+		if wait == 0 {
+			return o.parse(script.Run(ctx, node, o.keys, append(args, "0")...).Slice())
+		}
+		got, replicas, err := o.runAndWait(ctx, node, script, wait, append(args, "1"))
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			if err := script.Load(ctx, node).Err(); err != nil {
+				return reply{}, o.explain(err)
+			}
+			got, replicas, err = o.runAndWait(ctx, node, script, wait, append(args, "1"))
+		}
+		if err == nil && replicas < wait {
+			err = fmt.Errorf("redislog: Redis has stored messages, but after %v only %d of %d replicas have received them", waitTimeout, replicas, wait)
+		}
+		return got, err
 	})
+}
+
+// runAndWait runs a script, and WAIT behind it. WAIT must follow on the same connection, which a pipeline ensures.
+func (o *Order) runAndWait(ctx context.Context, node *redis.Client, script *redis.Script, wait int, args []any) (got reply, replicas int, err error) {
+	pipe := node.Pipeline()
+	ran := script.EvalSha(ctx, pipe, o.keys, args...)
+	waited := pipe.Do(ctx, "WAIT", wait, waitTimeout.Milliseconds())
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	if got, err = o.parse(ran.Slice()); err != nil {
+		return reply{}, 0, err
+	}
+	if replicas, err = waited.Int(); err != nil {
+		return reply{}, 0, fmt.Errorf("redislog: WAIT for replicas: %w", err)
+	}
+	return got, replicas, nil
 }
 
 // parse reads the reply of a script: a word, and what belongs to it.
@@ -94,8 +122,8 @@ const (
 )
 
 // page returns up to count messages from number from on, of pageBytes together, or one that is larger.
-func (o *Order) page(ctx context.Context, from uint64, count int) (page, error) {
-	got, err := o.run(ctx, readScript, from, count, pageBytes)
+func (o *Order) page(ctx context.Context, from uint64, count, wait int) (page, error) {
+	got, err := o.run(ctx, readScript, wait, from, count, pageBytes)
 	if err != nil {
 		return page{}, err
 	}

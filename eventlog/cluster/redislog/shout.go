@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -23,19 +24,15 @@ func (o *Order) Shout(ctx context.Context, data []byte) error {
 	return err
 }
 
-// Hear implements [cluster.Order]. It connects again after a failure. Without a connection it fails, like all calls.
+// Hear implements [cluster.Order]. It connects again after a failure, also if there is no connection at first.
 func (o *Order) Hear(f func(data []byte)) (stop func(), err error) {
 	if err := o.begin(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(o.ctx, timeout)
+	ctx, cancel := context.WithTimeout(o.ctx, time.Second)
 	defer cancel()
 	heard := o.client.Subscribe(ctx, o.channel())
-	if _, err := heard.Receive(ctx); err != nil { // the confirmation: from now on nothing is missed
-		_ = heard.Close()
-		o.calls.Done()
-		return nil, fmt.Errorf("redislog: listen to the other hubs: %w", err)
-	}
+	_, _ = heard.Receive(ctx) // the confirmation: from now on nothing is missed. After an error, Channel connects again
 	messages := heard.Channel()
 	ended := make(chan struct{})
 	go func() {
