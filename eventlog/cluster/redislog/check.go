@@ -38,8 +38,8 @@ func (d Durability) String() string {
 	return word
 }
 
-// Check connects to Redis and checks what the shared log needs: version 7.0, and that Redis evicts none of its keys. A [*SettingError] or
-// [*ForeignError] needs a person; other errors may pass, as when Redis is still starting.
+// Check connects to Redis and checks what the shared log needs: version 7.0, and that Redis evicts none of its keys. A [*SettingError],
+// [*AccessError] or [*ForeignError] needs a person; other errors may pass, as when Redis is still starting.
 func (o *Order) Check(ctx context.Context) (Durability, error) {
 	return do(ctx, o, func(ctx context.Context, node *redis.Client) (Durability, error) {
 		info, err := o.info(ctx, node)

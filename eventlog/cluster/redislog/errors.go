@@ -36,6 +36,20 @@ func (e *SettingError) Error() string {
 	return fmt.Sprintf("redislog: Redis has %s %q: %s", e.Setting, e.Value, e.Why)
 }
 
+// AccessError says that Redis does not let the hub in, or does not allow it a command.
+type AccessError struct {
+	Address string // without a password
+	Err     error  // of Redis
+}
+
+func (e *AccessError) Error() string {
+	if redis.HasErrorPrefix(e.Err, "WRONGPASS") || redis.HasErrorPrefix(e.Err, "NOAUTH") {
+		return fmt.Sprintf("redislog: Redis at %s refuses the user or the password: %v", e.Address, e.Err)
+	}
+	return fmt.Sprintf("redislog: Redis at %s does not allow a command to this user: %v", e.Address, e.Err)
+}
+func (e *AccessError) Unwrap() error { return e.Err }
+
 // explain adds to an error of Redis what it means here.
 func (o *Order) explain(err error) error {
 	switch text := err.Error(); {
@@ -43,10 +57,9 @@ func (o *Order) explain(err error) error {
 		return &ForeignError{Key: o.keys[1]}
 	case isReply(err) && strings.Contains(text, "equal or smaller than the target stream top item"):
 		return &ForeignError{Key: o.keys[0], Entry: "above the newest message"}
-	case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
-		return fmt.Errorf("redislog: Redis at %s refuses the user or the password: %w", o.where, err)
-	case redis.HasErrorPrefix(err, "NOPERM"), isReply(err) && strings.Contains(text, "can't run this command"):
-		return fmt.Errorf("redislog: Redis does not allow a command to this user: %w", err)
+	case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"), redis.HasErrorPrefix(err, "NOPERM"),
+		isReply(err) && strings.Contains(text, "can't run this command"):
+		return &AccessError{Address: o.where, Err: err}
 	case redis.HasErrorPrefix(err, "OOM"):
 		return fmt.Errorf("redislog: Redis has no memory left: raise its maxmemory, or keep less of the log: %w", err)
 	case redis.HasErrorPrefix(err, "NOREPLICAS"):

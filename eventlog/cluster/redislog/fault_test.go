@@ -145,7 +145,7 @@ func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
 	for _, url := range []string{"redis://:not-this-one@" + s.addr(), "redis://user:not-this-one@" + s.addr(), s.url()} {
 		o := open(t, &redislog.Options{URL: url})
 		_, err := o.Check(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "password") {
+		if _, ok := errors.AsType[*redislog.AccessError](err); !ok || !strings.Contains(err.Error(), "password") {
 			t.Errorf("Check: %v, want that the password is refused", err)
 		}
 		refusedNow(t, o.Publish(t.Context(), newID(), []byte("x")), "password")

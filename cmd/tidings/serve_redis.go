@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster/redislog"
+)
+
+// redisFlags say in which Redis the hubs of a cluster keep their shared log.
+type redisFlags struct {
+	Redis             redisURL `placeholder:"URL" help:"Keep the log together with other hubs, in this Redis: redis://user:password@host:6379/0, ?sentinel=NAME for Sentinels, ?cluster=true for a Redis Cluster, rediss:// for TLS. docs/cluster-redis.md says what it promises."`
+	RedisPasswordFile string   `type:"path" placeholder:"FILE" help:"File with the password for --redis, instead of one in the URL."`
+	RedisWait         int      `default:"0" placeholder:"N" help:"How many replicas of Redis must have received an event before it is acknowledged and sent to subscribers; ${default} by default. The same for all hubs."`
+}
+
+// redisURL is the address of a Redis. It is printed without its password.
+type redisURL string
+
+// UnmarshalText checks and takes an address. Its errors never show a password.
+func (u *redisURL) UnmarshalText(text []byte) error {
+	o, err := redislog.New(&redislog.Options{URL: string(text)})
+	if err != nil {
+		return plain(err)
+	}
+	*u = redisURL(text)
+	return o.Close()
+}
+
+// MarshalText returns the address without its password.
+func (u redisURL) MarshalText() ([]byte, error) {
+	if u == "" {
+		return nil, nil
+	}
+	o, err := redislog.New(&redislog.Options{URL: string(u)})
+	if err != nil {
+		return nil, plain(err)
+	}
+	return []byte(o.String()), o.Close()
+}
+
+// plain returns an error without the name of the package.
+func plain(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "redislog: ")) }
+
+// checkRedis refuses what is said about a Redis that is not there.
+func (f *redisFlags) checkRedis() error {
+	switch {
+	case f.Redis == "" && f.RedisPasswordFile != "":
+		return errors.New("--redis-password-file is for --redis, which is missing")
+	case f.Redis == "" && f.RedisWait != 0:
+		return errors.New("--redis-wait is for --redis, which is missing")
+	case f.RedisWait < 0:
+		return fmt.Errorf("--redis-wait is %d; it must be 0 or more", f.RedisWait)
+	}
+	return nil
+}
+
+// openRedis returns the shared log. It fails if a person has to change something. If Redis only does not answer, the hub starts without it: it
+// serves what it has, and is not ready.
+func (f *redisFlags) openRedis(ctx context.Context, logger *slog.Logger) (*redislog.Order, error) {
+	o := &redislog.Options{URL: string(f.Redis), WaitReplicas: f.RedisWait}
+	if f.RedisPasswordFile != "" {
+		text, err := os.ReadFile(f.RedisPasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("--redis-password-file: %w", err)
+		}
+		if o.Password = strings.TrimRight(string(text), "\r\n"); o.Password == "" {
+			return nil, fmt.Errorf("--redis-password-file %s is empty", f.RedisPasswordFile)
+		}
+	}
+	redis.SetLogger(redisLog{logger})
+	order, err := redislog.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("--redis: %w", plain(err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	durability, err := order.Check(ctx)
+	switch {
+	case err == nil && durability.AppendOnly:
+		logger.Info("the shared log is in Redis", "redis", order.String(), "durability", durability.String())
+	case err == nil:
+		logger.Warn("the shared log is in Redis", "redis", order.String(), "durability", durability.String())
+	case needsPerson(err):
+		return nil, errors.Join(fmt.Errorf("--redis: %w", plain(err)), order.Close())
+	default:
+		logger.Warn("Redis does not answer, so nothing can be published; the hub tries again", "redis", order.String(), "error", err)
+	}
+	return order, nil
+}
+
+// needsPerson reports whether an error stays until a person changes something.
+func needsPerson(err error) bool {
+	_, setting := errors.AsType[*redislog.SettingError](err)
+	_, access := errors.AsType[*redislog.AccessError](err)
+	_, foreign := errors.AsType[*redislog.ForeignError](err)
+	return setting || access || foreign
+}
+
+// redisLog passes on what the client library says, for people who look for a fault. It repeats what the hub says itself.
+type redisLog struct{ logger *slog.Logger }
+
+// Printf is called by the library.
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.logger.DebugContext(ctx, "redis: "+fmt.Sprintf(format, args...))
+}

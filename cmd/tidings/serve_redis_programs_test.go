@@ -1,0 +1,82 @@
+//go:build programs
+
+package main
+
+import (
+	"bufio"
+	"log/slog"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// startRedis starts a redis-server on a port of its own, and returns its address.
+func startRedis(t *testing.T, settings ...string) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	_ = l.Close()
+	port := addr[strings.LastIndexByte(addr, ':')+1:]
+	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, settings...)
+	cmd := exec.Command(commandPath(t, "redis-server"), args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	ready := make(chan bool, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), "Ready to accept connections") {
+				ready <- true
+			}
+		}
+		ready <- false
+	}()
+	select {
+	case ok := <-ready:
+		if !ok {
+			t.Fatal("redis-server does not start")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("redis-server takes too long to start")
+	}
+	return addr
+}
+
+// TestRedisThatWouldLoseTheLogStopsTheHub: a person has to change something, and is told what.
+func TestRedisThatWouldLoseTheLogStopsTheHub(t *testing.T) {
+	evicts := startRedis(t, "--maxmemory-policy", "allkeys-lru")
+	closed := startRedis(t, "--requirepass", "open-sesame")
+	for addr, words := range map[string]string{evicts: "maxmemory-policy", closed: "password"} {
+		f := redisFlags{Redis: redisURL("redis://:wrong@" + addr)}
+		if addr == evicts {
+			f.Redis = redisURL("redis://" + addr)
+		}
+		_, err := f.openRedis(t.Context(), slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "wrong") {
+			t.Errorf("%v, want an error that says %q and not the password", err, words)
+		}
+	}
+	password := writeFile(t, "password", "open-sesame\n")
+	f := redisFlags{Redis: redisURL("redis://" + closed), RedisPasswordFile: password}
+	order, err := f.openRedis(t.Context(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := order.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRedisFlagsThatDoNotFitAreRefused(t *testing.T) {
+	for _, test := range []struct {
+		flags redisFlags
+		words string
+	}{
+		{redisFlags{RedisWait: 1}, "--redis-wait is for --redis"},
+		{redisFlags{RedisPasswordFile: "f"}, "--redis-password-file is for --redis"},
+		{redisFlags{Redis: "redis://h", RedisWait: -1}, "0 or more"},
+	} {
+		if err := test.flags.checkRedis(); err == nil || !strings.Contains(err.Error(), test.words) {
+			t.Errorf("%+v: %v, want an error that says %q", test.flags, err, test.words)
+		}
+	}
+	var u redisURL
+	if err := u.UnmarshalText([]byte("redis://u:se/cret@h")); err == nil || strings.Contains(err.Error(), "cret") || strings.HasPrefix(err.Error(), "redislog") {
+		t.Errorf("an address that is wrong: %v", err)
+	}
+	if err := (&redisFlags{}).checkRedis(); err != nil {
+		t.Errorf("without Redis: %v", err)
+	}
+}
+
+func TestPasswordOfRedisIsNotPrinted(t *testing.T) {
+	var u redisURL
+	if err := u.UnmarshalText([]byte("rediss://user:secret@host/3")); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := u.MarshalText(); err != nil || string(text) != "rediss://user@host:6379/3" {
+		t.Errorf("it is printed as %q, %v", text, err)
+	}
+}
+
+// TestHubStartsWhileRedisIsAway: it serves what it has. A password file that cannot be used is a mistake, and stops it.
+func TestHubStartsWhileRedisIsAway(t *testing.T) {
+	dir := t.TempDir()
+	good, empty := filepath.Join(dir, "good"), filepath.Join(dir, "empty")
+	for name, text := range map[string]string{good: "secret\n", empty: "\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&out, nil))
+	f := redisFlags{Redis: "redis://127.0.0.1:1", RedisPasswordFile: good} // no program listens on the first port
+	order, err := f.openRedis(t.Context(), logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := order.Close(); err != nil {
+		t.Error(err)
+	}
+	if text := out.String(); !strings.Contains(text, "does not answer") || strings.Contains(text, "secret") {
+		t.Errorf("the hub says %q", text)
+	}
+	for _, name := range []string{empty, filepath.Join(dir, "absent")} {
+		f.RedisPasswordFile = name
+		if _, err := f.openRedis(t.Context(), logger); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("password file %s: %v", name, err)
+		}
+	}
+}
