@@ -122,7 +122,7 @@ func TestAdministratorSelectsStreamsByFilter(t *testing.T) {
 	if n := k.closeStreams("?topic=news/sports&subject=bob"); n != 1 {
 		t.Errorf("closed: %d", n)
 	}
-	if n := k.closeStreams("?subject=nobody"); n != 0 {
+	if n := k.closeStreams("?subject=unknown"); n != 0 {
 		t.Errorf("closed: %d", n)
 	}
 	if n := k.closeStreams("?all=1"); n != 3 {
