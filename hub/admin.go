@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/tidings-sse/tidings/internal/wire"
 )
@@ -44,6 +45,16 @@ func (h *Hub) checkAdminLocal(r *http.Request) error {
 	return localOnly(r, "this listener requires no token and serves this machine only, as localhost, 127.0.0.1 or [::1]")
 }
 
+// adminPaths returns the paths of the listener for administrators.
+func (h *Hub) adminPaths() (paths []string) {
+	for i := range h.routes {
+		if side := h.routes[i].side; side == admins || side == everyone {
+			paths = append(paths, h.routes[i].Path)
+		}
+	}
+	return paths
+}
+
 // fromPage reports whether a page has sent a request. A request from a browser's address bar does not count.
 func fromPage(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
@@ -54,7 +65,7 @@ func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	route, below := h.find(r)
 	switch {
 	case route.Serve == nil, route.side == users, route.side == hubs:
-		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this listener is for administrators; it serves /healthz, /readyz, /metrics, /api/v1/stats and /debug/pprof/")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this listener is for administrators; it serves %s", strings.Join(h.adminPaths(), ", "))
 	case fromPage(r): // the listener serves no pages, so the page is from elsewhere
 		return NewProblem(http.StatusForbidden, wire.ProblemForeignOrigin, "web pages may not use this listener; use curl or another program")
 	case r.Method == http.MethodOptions:

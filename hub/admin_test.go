@@ -192,8 +192,24 @@ func TestAdminElsewhereRemovesAdminRoutes(t *testing.T) {
 		if path == "/api/v1/revoke" {
 			method = http.MethodPost
 		}
-		if a := k.send(request{method: method, path: path, header: boss}); a.status != status {
+		a := k.send(request{method: method, path: path, header: boss})
+		if a.status != status || status == http.StatusNotFound && !strings.Contains(a.body, "administration of this hub is on another listener") {
 			t.Errorf("%s: %+v", path, a)
+		}
+	}
+}
+
+// TestAdminListenerNamesItsPaths: its 404 left out the paths of subscribers and of revocation.
+func TestAdminListenerNamesItsPaths(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
+	r := httptest.NewRequest(http.MethodGet, "/events/news", nil)
+	r.Host = "localhost"
+	w := httptest.NewRecorder()
+	k.hub.Admin().ServeHTTP(w, r)
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/api/v1/stats", "/api/v1/subscribers", "/api/v1/revoke", "/debug/pprof/"} {
+		if w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), path) {
+			t.Errorf("%d %s, want it to name %s", w.Code, w.Body, path)
 		}
 	}
 }

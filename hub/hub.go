@@ -68,6 +68,7 @@ type Hub struct {
 	log         eventlog.Log
 	fanout      *fanout.Fanout
 	opts        Options
+	keyless     bool // Options.Authorize was nil: every request is allowed
 	routes      []served
 	limits      *limits
 	bodies      *bodyMemory

@@ -20,7 +20,7 @@ func Prepare(o *Options) (*Hub, error) {
 	}
 	h := &Hub{
 		opts: opts, limits: newLimits(&opts), bodies: newBodyMemory(opts.MaxBodyMemory), routes: routesOf(opts.Dialects),
-		closing: make(chan struct{}),
+		closing: make(chan struct{}), keyless: o == nil || o.Authorize == nil,
 	}
 	h.count.begin()
 	h.ctx, h.cancel = context.WithCancel(context.Background())

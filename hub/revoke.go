@@ -195,6 +195,10 @@ func serveRevoke(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error
 	if err != nil {
 		return err
 	}
+	if h.keyless {
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub has no keys and accepts requests without a token, so there is no token to revoke; "+
+			"configure a key to control access, or close the streams")
+	}
 	at, err := h.revocations.add(one)
 	switch {
 	case errors.Is(err, access.ErrTooMany):

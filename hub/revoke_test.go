@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -53,6 +54,27 @@ func TestRevocationReportsTheLatestRefusedToken(t *testing.T) {
 	}
 	if says := answer(`{"jti":"a1"}`); !says.Until.IsZero() {
 		t.Errorf("a token by its ID is refused up to %s", says.Until)
+	}
+}
+
+// TestHubWithoutKeysRefusesToRevoke: it stored a revocation that could refuse nobody, and reported success.
+func TestHubWithoutKeysRefusesToRevoke(t *testing.T) {
+	t.Parallel()
+	log := mustMemory(t, nil)
+	h, err := hub.New(log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Shutdown(t.Context()) }()
+	for name, handler := range map[string]http.Handler{"public": h, "admin": h.Admin()} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v1/revoke", strings.NewReader(`{"sub":"alice"}`)))
+		if w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "this hub has no keys") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	if head := log.Head(); head.Seq != 0 {
+		t.Errorf("the log has events up to %v", head)
 	}
 }
 

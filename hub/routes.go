@@ -82,7 +82,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 	case route.Serve == nil:
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this path does not exist; publish and subscribe at /events?topic=T, or /events/T")
 	case route.side == admins && h.opts.AdminElsewhere:
-		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this path is served on the hub's listener for administrators")
+		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "administration of this hub is on another listener; send the request to the address of that listener")
 	case r.Method == http.MethodOptions:
 		return preflight(w, r, route)
 	case !slices.Contains(route.Methods, r.Method):
