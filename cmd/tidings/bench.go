@@ -14,6 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 	"github.com/tidings-sse/tidings/internal/load"
 	"github.com/tidings-sse/tidings/internal/wire"
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // benchCmd is the command line of tidings bench. What it does is in internal/load.
@@ -111,16 +112,14 @@ Exit codes:
     0     every subscriber got every event, once and in order
     1     the measurement failed
     2     wrong usage
-    3     an event was lost, duplicated, reordered or misdirected
+    3     the hub refused
+    4     an event was lost, duplicated, reordered or misdirected
     130   interrupted, by Ctrl-C or another signal; the results until then are
           printed
 `
 }
 
-const (
-	benchFaulty      = 3 // the hub has done something wrong
-	benchInterrupted = 130
-)
+const benchFaulty = 4 // the hub delivered an event wrongly
 
 // Run puts a hub under load.
 func (c *benchCmd) Run(ctx context.Context, std stdio) error {
@@ -138,24 +137,43 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	report, err := load.Run(ctx, o)
 	p.clear()
 	if err != nil && ctx.Err() != nil {
-		return &exitError{benchInterrupted, errors.New("interrupted")}
+		return &exitError{exitInterrupted, errors.New("interrupted")}
 	} else if err != nil {
-		h, _ := c.hub() // options has read it before
-		return errors.New(visible(benchText(err)) + hintLine(benchHint(err, h, c.Token)))
+		return c.failed(err)
 	}
 	if err := c.print(std.out, report); err != nil {
 		return err
 	}
 	if report.Faulty() {
-		return &exitError{benchFaulty, errors.New("the hub has not delivered every event once and in order to all who should have it")}
+		return &exitError{benchFaulty, errors.New("the hub did not deliver every event once and in order to each of its subscribers")}
 	}
 	if report.Interrupted {
-		return &exitError{benchInterrupted, errors.New("interrupted")}
+		return &exitError{exitInterrupted, errors.New("interrupted")}
 	}
 	return nil
 }
 
-// choose settles which hub is meant.
+// failed returns the error of a run that measured nothing.
+func (c *benchCmd) failed(err error) error {
+	h, _ := c.hub() // options has read it before
+	isHub := c.Subscribe == "" && c.Publish == ""
+	answer, ok := errors.AsType[*load.Refusal](err)
+	if !ok {
+		return errors.New(visible(benchText(err)) + hintLine(connectionHint(err, h, isHub)))
+	}
+	at, u := h, h.URL
+	if answer.Request != nil {
+		u = answer.Request.URL
+	}
+	if !isHub {
+		at = address.Hub{}
+	}
+	return &exitError{exitRefused, errors.New(refusalText(&sse.ResponseError{
+		StatusCode: answer.StatusCode, Status: answer.Status, Header: answer.Header, Body: answer.Text, Reason: answer.Error(),
+	}, u, at, c.Token))}
+}
+
+// choose decides which hub to measure.
 func (c *benchCmd) choose() error {
 	if c.At == "" {
 		return nil
@@ -174,19 +192,7 @@ func (c *benchCmd) choose() error {
 	return nil
 }
 
-// benchHint says what to do about it.
-func benchHint(err error, h address.Hub, token string) string {
-	refusal, ok := errors.AsType[*load.Refusal](err)
-	switch {
-	case !ok:
-		return connectionHint(err, h)
-	case refusal.Status == http.StatusBadRequest && h.URL.Scheme == "http": // what else it says was not kept
-		return "does it speak HTTPS? That would be " + withScheme(h.URL, "https")
-	}
-	return statusHint(refusal.Status, "", h.URL, token)
-}
-
-// benchText says what kept load from being put on a hub.
+// benchText says why a run measured nothing.
 func benchText(err error) string {
 	if text := certificateText(err); text != "" {
 		return text

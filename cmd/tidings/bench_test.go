@@ -82,7 +82,7 @@ func TestBenchSaysThatItWasInterrupted(t *testing.T) {
 		}()
 		<-posted
 		interrupt()
-		if code := <-ended; code != benchInterrupted || complaint.String() != "tidings: interrupted\n" {
+		if code := <-ended; code != exitInterrupted || complaint.String() != "tidings: interrupted\n" {
 			t.Errorf("%s: exit code %d, %s", phase, code, complaint.String())
 		}
 		if phase == "measuring" && !strings.Contains(out.String(), "interrupted  after ") {

@@ -100,7 +100,10 @@ func (c *hubClient) ask(ctx context.Context, method, path string, query url.Valu
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return errors.New(visible(c.String()+": "+reason(err)) + hintLine(connectionHint(err, c.Hub)))
+		if ctx.Err() != nil {
+			return &exitError{exitInterrupted, errors.New("interrupted")}
+		}
+		return errors.New(visible(c.String()+": "+reason(err)) + hintLine(connectionHint(err, c.Hub, true)))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, longestAnswer))
@@ -110,13 +113,13 @@ func (c *hubClient) ask(ctx context.Context, method, path string, query url.Valu
 	if resp.StatusCode/100 != 2 {
 		return &exitError{exitRefused, errors.New(refusalText(&sse.ResponseError{
 			StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: text,
-		}, u, c.token))}
+		}, u, c.Hub, c.token))}
 	}
 	if into == nil {
 		return nil
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("%s gives no answer of a hub: %w", c, err)
+		return fmt.Errorf("%s does not answer as a hub: %w%s", c, err, hintLine(isThereAHub(c.Hub)))
 	}
 	return nil
 }

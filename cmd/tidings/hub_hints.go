@@ -16,8 +16,11 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// hubHint is the hint when no server answers at the address of a hub.
-const hubHint = "is a hub running? tidings serve starts one, and --hub names another"
+// hubHint is what to do when there is no hub at an address.
+const hubHint = "tidings serve starts one, and --hub names another"
+
+// isThereAHub is the hint when no hub answers at its address.
+func isThereAHub(at address.Hub) string { return "is there a hub at " + at.String() + "? " + hubHint }
 
 // hintLine returns a hint as the last line of an error, "" for none.
 func hintLine(hint string) string {
@@ -27,11 +30,15 @@ func hintLine(hint string) string {
 	return "\nhint: " + hint
 }
 
-// connectionHint says what to do when a hub, or another server, could not be reached; "" if there is nothing to say.
-func connectionHint(err error, at address.Hub) string {
+// connectionHint says what to do when a server could not be reached, "" if there is nothing to say. isHub means that it should be a hub.
+func connectionHint(err error, at address.Hub, isHub bool) string {
 	switch {
-	case nobody(err):
-		return hubHint
+	case noServer(err) && isHub:
+		return isThereAHub(at)
+	case noServer(err):
+		return ""
+	case outOfSockets(err):
+		return socketHint
 	case tlsWanted(err):
 		return speaksHTTPS(at.URL)
 	case tlsRefused(err):
@@ -40,25 +47,25 @@ func connectionHint(err error, at address.Hub) string {
 	return certificateHint(err)
 }
 
-// noHubHint is for an answer that no hub gives at an address, "" for one that says nothing about that: any proxy may be overloaded, or
-// want a token.
+// noHubHint is the hint for an answer with a status that hubs do not send. It is "" for other statuses: a proxy before a hub may be
+// overloaded or require a token.
 func noHubHint(at address.Hub, status int) string {
 	switch {
 	case status/100 <= 3, status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 	default:
 		return ""
 	}
-	hint := "is there a hub at " + at.String() + "?"
+	hint := isThereAHub(at)
 	if path := strings.TrimPrefix(at.URL.Path, "/event/"); path != "" {
 		topic := *at.URL
 		topic.Path, topic.RawPath = "/events/"+strings.TrimPrefix(path, "/"), ""
-		hint += " The URL of a topic is such as " + address.Name(&topic)
+		hint += ". The URL of a topic is such as " + address.Name(&topic)
 	}
 	return hint
 }
 
-// nobody reports whether a request failed because no server listens at the address.
-func nobody(err error) bool {
+// noServer reports whether a request failed because no server listens at the address.
+func noServer(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	if ok && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
 		return true
@@ -67,21 +74,28 @@ func nobody(err error) bool {
 	return ok && dial.Op == "dial" && errors.Is(err, fs.ErrNotExist) // a socket in the file system
 }
 
-// tlsWanted reports whether the answer to plain HTTP was a record of TLS (RFC 8446, 5.1): an alert, of version 3.x.
+// outOfSockets reports whether a connection failed because this process or system has no more files or ports for sockets.
+func outOfSockets(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
+const socketHint = "each connection needs an open file and a local port: raise the limit of open files (ulimit -n), or connect from more addresses (--source)"
+
+// tlsWanted reports whether a server answered plain HTTP with a TLS alert (RFC 8446, section 5.1).
 func tlsWanted(err error) bool {
 	return strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`)
 }
 
-// tlsRefused reports whether the answer to the beginning of TLS was none.
+// tlsRefused reports whether a server answered a TLS handshake with something else, such as plain HTTP.
 func tlsRefused(err error) bool {
 	_, record := errors.AsType[tls.RecordHeaderError](err)
 	return record || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// plainToTLS are what servers say, with status 400, to plain HTTP on a port of HTTPS: net/http, nginx, Apache.
+// plainToTLS are texts that servers answer, with status 400, to plain HTTP on an HTTPS port: net/http, nginx, Apache.
 var plainToTLS = []string{"HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled"}
 
-// statusHint says what to do about a refusal by its status and what the server said; "" if there is nothing to say.
+// statusHint says what to do about a refusal with a status and a text, "" if there is nothing to say.
 func statusHint(status int, said string, u *url.URL, token string) string {
 	switch status {
 	case http.StatusBadRequest:
@@ -92,7 +106,7 @@ func statusHint(status int, said string, u *url.URL, token string) string {
 		}
 	case http.StatusUnauthorized:
 		if token != "" && strings.Contains(said, "the token was revoked") {
-			return "get a new token: this one was revoked" // token explain cannot know
+			return "get a new token: this one was revoked" // tidings token explain cannot tell
 		}
 		return tokenHint(token)
 	case http.StatusForbidden:
@@ -103,7 +117,7 @@ func statusHint(status int, said string, u *url.URL, token string) string {
 	return ""
 }
 
-// tokenHint says what to do after a 401: there is no token, or the hub does not take it.
+// tokenHint says what to do after a 401: the request had no token, or one that the hub refuses.
 func tokenHint(token string) string {
 	if token == "" {
 		return "give a token with --token or TIDINGS_TOKEN"
@@ -113,7 +127,7 @@ func tokenHint(token string) string {
 
 func speaksHTTPS(u *url.URL) string { return "it speaks HTTPS: " + withScheme(u, "https") }
 
-// withScheme returns a URL, without its path, as it should have been.
+// withScheme returns a URL with another scheme and without its path.
 func withScheme(u *url.URL, scheme string) string {
 	if u == nil {
 		return scheme + "://…"
@@ -121,7 +135,7 @@ func withScheme(u *url.URL, scheme string) string {
 	return scheme + "://" + u.Host
 }
 
-const insecureHint = "--insecure takes any certificate"
+const insecureHint = "--insecure accepts any certificate"
 
 // certificateHint says what to do about a certificate that is not trusted; "" if err is about something else.
 func certificateHint(err error) string {
@@ -133,11 +147,11 @@ func certificateHint(err error) string {
 	)
 	switch {
 	case errors.As(err, &authority):
-		return "--ca FILE trusts the authority that has signed it; " + insecureHint
+		return "--ca FILE trusts the authority that signed it; " + insecureHint
 	case errors.As(err, &host):
 		return "use a name that the certificate has; " + insecureHint
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "is the clock right? If so, the certificate has to be renewed; " + insecureHint
+		return "is the clock right? If so, renew the certificate; " + insecureHint
 	case errors.As(err, &any):
 		return insecureHint
 	}

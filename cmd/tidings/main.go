@@ -48,15 +48,23 @@ Examples
   tidings pub news hello                    one event
 
 Exit codes
-  0 success, 1 failure, 2 wrong usage, 3 the hub refused. The help of a command
-  says if it has more. Ctrl-C stops every command cleanly.
+  0     success
+  1     failure, such as a hub that cannot be reached
+  2     wrong usage
+  3     the hub refused
+  4, 5  see the help of the command
+  130   interrupted, by Ctrl-C or another signal
+
+  tidings serve, demo and pub --follow run until Ctrl-C, and then exit with 0.
 `
 
-// The exit codes that all commands share. A command with more exit codes documents them in its help.
+// The exit codes that all commands share. The help of a command lists its other exit codes.
 const (
-	exitFailure = 1
-	exitUsage   = 2
-	exitRefused = 3 // by the hub
+	exitFailure     = 1
+	exitUsage       = 2
+	exitRefused     = 3 // by the hub
+	exitTimeout     = 4 // --timeout, of pub and sub
+	exitInterrupted = 130
 )
 
 // stdio is the standard input and output of a command: those of the process in main, buffers in tests.

@@ -76,12 +76,6 @@ Exit codes:
 `
 }
 
-const (
-	pubRefused     = 3
-	pubTimeout     = 4
-	pubInterrupted = 130
-)
-
 // Run publishes.
 func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.choose(); err != nil {
@@ -397,24 +391,26 @@ func (c *pubCmd) outcome(ctx context.Context, hub *hubClient, err error) error {
 			return nil // that is how it ends
 		}
 		if cause := context.Cause(ctx); errors.Is(cause, errTimeout) {
-			return &exitError{pubTimeout, fmt.Errorf("%w: %s; some may be stored, which --key and another try bring in order", cause, c.Timeout)}
+			return &exitError{exitTimeout, fmt.Errorf("%w: %s; some may be stored, which --key and another try bring in order", cause, c.Timeout)}
 		}
-		return &exitError{pubInterrupted, errors.New("interrupted")}
+		return &exitError{exitInterrupted, errors.New("interrupted")}
 	case refused:
-		return &exitError{pubRefused, errors.New(visible(problemLine(problem, hub)))}
+		return &exitError{exitRefused, errors.New(refusedText(problem, hub))}
 	}
-	hint := connectionHint(err, hub.Hub)
+	hint := connectionHint(err, hub.Hub, true)
 	if errors.Is(err, tidings.ErrNoHub) {
 		hint = noHubHint(hub.Hub, http.StatusOK)
 	}
 	return &exitError{exitFailure, errors.New(visible(reason(err)) + hintLine(hint))}
 }
 
-// problemLine says why the hub refused, and what to do.
-func problemLine(p *tidings.Problem, hub *hubClient) string {
-	hint := statusHint(p.Status, p.Detail, hub.URL, hub.token)
-	if p.Status == http.StatusNotFound || p.Type == "" && hint == "" { // a hub's own refusals have a type
-		hint = noHubHint(hub.Hub, p.Status)
+// refusedText describes the refusal of a publish request, as refusalText does for other requests.
+func refusedText(p *tidings.Problem, hub *hubClient) string {
+	status := strings.TrimSpace(fmt.Sprint(p.Status, " ", http.StatusText(p.Status)))
+	lines := []string{p.Title, p.Detail}
+	if p.Type == "" && p.Title == http.StatusText(p.Status) {
+		lines = lines[1:] // the status says the same
 	}
-	return fmt.Sprintf("the hub refused (%d): %s", p.Status, cmp.Or(p.Detail, p.Title)) + hintLine(hint)
+	hint := cmp.Or(statusHint(p.Status, p.Detail, hub.URL, hub.token), hubRefusalHint(p.Status, p.Type, p.Detail, hub.Hub))
+	return refusal("the server answered "+status, lines, hint)
 }

@@ -69,7 +69,7 @@ func (p *progress) retry(err error, wait time.Duration) {
 	where, hint := "", ""
 	if !p.tried {
 		where = p.hub.String() + ": "
-		if hint = connectionHint(err, p.hub); hint != "" {
+		if hint = connectionHint(err, p.hub, true); hint != "" {
 			hint = "; " + hint + "; --timeout would give up"
 		}
 	}

@@ -39,7 +39,7 @@ func TestWhoeverFindsNoHubIsToldWhereItWasLookedFor(t *testing.T) {
 
 func TestPubGivesUpInTime(t *testing.T) {
 	code, out, complaint := say(t, "pub", "news", "hello", "--hub", nowhere(t), "--timeout", "1ms")
-	if code != pubTimeout || out != "" || !strings.Contains(complaint, "the time is over: 1ms") {
+	if code != exitTimeout || out != "" || !strings.Contains(complaint, "the time is over: 1ms") {
 		t.Errorf("exit code %d, output %q, %s", code, out, complaint)
 	}
 }
@@ -97,7 +97,7 @@ func TestAHubBehindTheTopicIsAMistake(t *testing.T) {
 
 // TestPubAsksForAHubWhereNoneAnswers: a server of files says 501 to a POST, which was tried again for ever.
 func TestPubAsksForAHubWhereNoneAnswers(t *testing.T) {
-	for status, code := range map[int]int{200: exitFailure, 204: pubRefused, 302: pubRefused, 404: pubRefused, 405: pubRefused, 501: pubRefused} {
+	for status, code := range map[int]int{200: exitFailure, 204: exitRefused, 302: exitRefused, 404: exitRefused, 405: exitRefused, 501: exitRefused} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }))
 		for path, want := range map[string]string{
 			"":            "is there a hub at " + server.URL + "?",

@@ -52,15 +52,7 @@ type subCmd struct {
 	stream string   // its URL, or "-"
 }
 
-// How tidings sub ends. The codes are part of the interface: Help lists them.
-const (
-	subFailed      = 1
-	subUsage       = 2
-	subRefused     = 3
-	subTimeout     = 4
-	subExecFailed  = 5
-	subInterrupted = 130
-)
+const subExecFailed = 5
 
 // Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
 func (c *subCmd) Help() string {
@@ -128,10 +120,10 @@ Exit codes:
 // Run follows the stream until something ends it.
 func (c *subCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.choose(); err != nil {
-		return &exitError{subUsage, err}
+		return &exitError{exitUsage, err}
 	}
 	if err := c.validate(); err != nil {
-		return &exitError{subUsage, err}
+		return &exitError{exitUsage, err}
 	}
 	if c.Timeout > 0 {
 		var stop context.CancelFunc

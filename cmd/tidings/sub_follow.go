@@ -70,16 +70,16 @@ func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, s
 func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte)) error {
 	req, hub, err := f.cmd.request(ctx, in)
 	if err != nil {
-		return &exitError{subUsage, err}
+		return &exitError{exitUsage, err}
 	}
 	h, err := f.cmd.httpClient(hub)
 	if err != nil {
-		return &exitError{subUsage, err}
+		return &exitError{exitUsage, err}
 	}
 	f.url = req.URL
 	if f.cmd.State != "" {
 		if f.state, err = openState(f.cmd.State, stateName(hub, req.URL), f.saveInterval()); err != nil {
-			return &exitError{subFailed, err}
+			return &exitError{exitFailure, err}
 		}
 	}
 	f.setStart(req)
@@ -249,9 +249,9 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 		if errors.Is(output.err, errReaderGone) || brokenPipe(output.err) {
 			return nil
 		}
-		return &exitError{subFailed, err}
+		return &exitError{exitFailure, err}
 	case errors.Is(err, errTimeout):
-		return &exitError{subTimeout, fmt.Errorf("%w: %s, and %s", err, f.cmd.Timeout, events(f.handled))}
+		return &exitError{exitTimeout, fmt.Errorf("%w: %s, and %s", err, f.cmd.Timeout, events(f.handled))}
 	case ctx.Err() != nil:
 		return f.interrupted()
 	case errors.As(err, &exec):
@@ -260,13 +260,13 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 		f.status.mention("the stream has ended")
 		return nil
 	case errors.As(err, &refusal):
-		return &exitError{subRefused, errors.New(refusalText(refusal, f.url, f.cmd.Token))}
+		return &exitError{exitRefused, errors.New(refusalText(refusal, f.url, f.status.hubAddress(), f.cmd.Token))}
 	case errors.As(err, &away):
-		return &exitError{subRefused, errors.New(visible(reason(err)))}
+		return &exitError{exitRefused, errors.New(visible(reason(err)))}
 	case errors.As(err, &request):
-		return &exitError{subUsage, errors.New(request.Reason)}
+		return &exitError{exitUsage, errors.New(request.Reason)}
 	}
-	return &exitError{subFailed, errors.New(visible(reason(err)) + hintLine(connectionHint(err, f.status.at)))}
+	return &exitError{exitFailure, errors.New(visible(reason(err)) + hintLine(connectionHint(err, f.status.at, f.status.hub)))}
 }
 
 // interrupted ends a run that the user ended.
@@ -277,7 +277,7 @@ func (f *follower) interrupted() error {
 		text += ", the last with id " + shorten(f.lastID, 64)
 	}
 	f.status.say(text)
-	return &exitError{subInterrupted, nil}
+	return &exitError{exitInterrupted, nil}
 }
 
 func events(n int) string {

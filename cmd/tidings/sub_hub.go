@@ -25,7 +25,7 @@ func (f *follower) openHub(ctx context.Context, req *http.Request, hub address.H
 	start := header.Get(lastEventID)
 	header.Del(lastEventID) // or it would go along with each reconnection
 	if strings.ContainsFunc(start, func(r rune) bool { return r < '!' || r > '~' }) {
-		return &exitError{subUsage, fmt.Errorf("%q is no position of a hub", start)}
+		return &exitError{exitUsage, fmt.Errorf("%q is no position of a hub", start)}
 	}
 	if req.Host != req.URL.Host {
 		header.Set("Host", req.Host)

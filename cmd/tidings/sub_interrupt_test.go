@@ -66,7 +66,7 @@ func TestSignalsEndASubscriptionAtOnce(t *testing.T) {
 			if err := cmd.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
-			if code := ended(t, cmd); code != subInterrupted {
+			if code := ended(t, cmd); code != exitInterrupted {
 				t.Errorf("%v while %s: exit code %d, %s", sig, c.when, code, stderr)
 			}
 		}
@@ -88,8 +88,8 @@ func TestSignalsEndAWaitAtOnce(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if code := ended(t, cmd); code != subInterrupted {
-		t.Errorf("exit code %d, want %d", code, subInterrupted)
+	if code := ended(t, cmd); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d", code, exitInterrupted)
 	}
 }
 

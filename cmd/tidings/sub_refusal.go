@@ -13,27 +13,39 @@ import (
 )
 
 const (
-	refusalLines = 8   // of a refusal's body that are shown
-	refusalLine  = 240 // bytes of each
+	refusalLines = 8   // how many lines of a refusal's body are shown
+	refusalLine  = 240 // how many bytes of each
 )
 
-// refusalText says why there is no stream, in the server's own words as far as they help, and what to do. All of it
-// is visible.
-func refusalText(err *sse.ResponseError, u *url.URL, token string) string {
-	var b strings.Builder
-	b.WriteString(visible(reason(err)))
-	for _, line := range bodyLines(err) {
-		b.WriteString("\n  " + line)
-	}
+// refusalText describes the refusal of a request to u: the status, the server's own words, and what to do. at is the zero value if the
+// server need not be a hub. Nothing in the text acts on a terminal, see visible.
+func refusalText(err *sse.ResponseError, u *url.URL, at address.Hub, token string) string {
+	lines := bodyLines(err)
 	if challenge := err.Header.Get("WWW-Authenticate"); challenge != "" {
-		b.WriteString("\n  WWW-Authenticate: " + shorten(visible(challenge), refusalLine))
+		lines = append(lines, "WWW-Authenticate: "+challenge)
 	}
-	return b.String() + hintLine(refusalHint(err, u, token))
+	return refusal(reason(err), lines, refusalHint(err, u, at, token))
 }
 
-func refusalHint(err *sse.ResponseError, u *url.URL, token string) string {
+// refusal is how every command describes a refusal: what the server answered, its words on indented lines, and a hint.
+func refusal(answer string, lines []string, hint string) string {
+	text := visible(answer)
+	for _, line := range lines {
+		if line != "" {
+			text += "\n  " + shorten(visible(line), refusalLine)
+		}
+	}
+	return text + hintLine(hint)
+}
+
+func refusalHint(err *sse.ResponseError, u *url.URL, at address.Hub, token string) string {
 	if hint := statusHint(err.StatusCode, string(err.Body), u, token); hint != "" {
 		return hint
+	}
+	if at.URL != nil {
+		var problem struct{ Type, Detail string }
+		_ = json.Unmarshal(err.Body, &problem) // other servers answer with other text
+		return hubRefusalHint(err.StatusCode, problem.Type, problem.Detail, at)
 	}
 	root := u.Path == "" || u.Path == "/"
 	switch {
@@ -47,8 +59,19 @@ func refusalHint(err *sse.ResponseError, u *url.URL, token string) string {
 	return ""
 }
 
-// bodyLines returns the first lines of a refusal's body: title and detail of a problem document (RFC 9457), the
-// title of a page, else the text.
+// hubRefusalHint is the hint for a refusal where a hub should be. The refusals of hubs have a type, and a detail that says what to do.
+func hubRefusalHint(status int, kind, detail string, at address.Hub) string {
+	switch {
+	case kind == "", status == http.StatusNotFound && at.URL.Path != "":
+		return noHubHint(at, status)
+	case status == http.StatusNotFound && strings.Contains(detail, "on another listener"):
+		return "give the address of administration, which the operator chose with --admin-addr, such as --hub localhost:9090"
+	}
+	return ""
+}
+
+// bodyLines returns the first lines of a refusal's body: the title and detail of a problem document (RFC 9457), the title of an HTML
+// page, or else the text.
 func bodyLines(err *sse.ResponseError) []string {
 	body := strings.TrimSpace(strings.ToValidUTF8(string(err.Body), "\uFFFD"))
 	if strings.HasPrefix(body, "<") {
@@ -64,7 +87,7 @@ func bodyLines(err *sse.ResponseError) []string {
 		if len(lines) == refusalLines {
 			return append(lines, "…")
 		}
-		lines = append(lines, shorten(visible(line), refusalLine))
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -77,7 +100,7 @@ func problemText(body string) string {
 	return problem.Title + "\n" + problem.Detail
 }
 
-// pageTitle finds the title of an HTML page; the rest of it is nothing to read on a terminal.
+// pageTitle returns the title of an HTML page. The rest of a page is unreadable on a terminal.
 func pageTitle(page string) string {
 	lower := strings.ToLower(page)
 	start := strings.Index(lower, "<title>")

@@ -29,7 +29,15 @@ type status struct {
 	hub    bool   // that is a hub, and not any server of streams
 	at     address.Hub
 
-	open, opened bool // the connection is open; one was before
+	open, opened bool // the connection is open; one was open before
+}
+
+// hubAddress returns the address of the hub, the zero value for other servers.
+func (s *status) hubAddress() address.Hub {
+	if !s.hub {
+		return address.Hub{}
+	}
+	return s.at
 }
 
 func (s *status) watched() bool { return s.terminal && s.pretty }
@@ -86,7 +94,7 @@ func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
 		hint := ""
 		if !s.opened && f.Attempt == 1 {
 			hint = "; --once would give up"
-			if more := connectionHint(f.Err, s.at); more != "" && (s.hub || more != hubHint) {
+			if more := connectionHint(f.Err, s.at, s.hub); more != "" {
 				hint = "; " + more + hint
 			}
 		}
@@ -161,7 +169,7 @@ func reason(err error) string {
 		return "the server speaks HTTPS, not HTTP"
 	case certificateText(err) != "":
 		return certificateText(err)
-	case nobody(err):
+	case noServer(err):
 		return "there is no socket"
 	case errors.Is(err, syscall.ECONNRESET):
 		return "connection reset"

@@ -112,7 +112,7 @@ func TestOutputThatCannotBeWrittenEndsTheRun(t *testing.T) {
 		var complaints strings.Builder
 		stream := strings.NewReader(": hello\n\ndata: 1\n\n")
 		code := runSub(t.Context(), stdio{stream, fullDisk{}, &complaints}, append(args, "-")...)
-		if want := "tidings: the output cannot be written: no space left\n"; code != subFailed || complaints.String() != want {
+		if want := "tidings: the output cannot be written: no space left\n"; code != exitFailure || complaints.String() != want {
 			t.Errorf("%v: exit code %d, %q, want %q", args, code, complaints.String(), want)
 		}
 	}
@@ -127,15 +127,15 @@ func TestInputThatWaitsDoesNotHoldUpTheEnd(t *testing.T) {
 	defer never.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if code := runSub(ctx, stdio{waiting, io.Discard, io.Discard}, "-"); code != subInterrupted {
-		t.Errorf("exit code %d, want %d", code, subInterrupted)
+	if code := runSub(ctx, stdio{waiting, io.Discard, io.Discard}, "-"); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d", code, exitInterrupted)
 	}
 }
 
 func TestAnIDThatCannotBeSentIsAskedForInVain(t *testing.T) {
 	var complaints strings.Builder
 	code := runSub(t.Context(), stdio{nil, io.Discard, &complaints}, "--last-event-id", "a\x01b", "http://127.0.0.1:1/")
-	if code != subUsage || !strings.Contains(complaints.String(), `the header field "Last-Event-Id" cannot be sent`) {
+	if code != exitUsage || !strings.Contains(complaints.String(), `the header field "Last-Event-Id" cannot be sent`) {
 		t.Errorf("exit code %d, %q", code, complaints.String())
 	}
 }

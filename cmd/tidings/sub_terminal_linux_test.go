@@ -93,8 +93,8 @@ func TestATerminalGetsThePrettyForm(t *testing.T) {
 			t.Errorf("line %d is %q, want %q in it", i, lines[i], want)
 		}
 	}
-	if code != subInterrupted {
-		t.Errorf("exit code %d, want %d", code, subInterrupted)
+	if code != exitInterrupted {
+		t.Errorf("exit code %d, want %d", code, exitInterrupted)
 	}
 	if i := strings.LastIndex(screen, "^C"); i < 0 || !strings.Contains(screen[i:], "\r") ||
 		!strings.Contains(screen[i:], "interrupted after 2 events, the last with id 7") || !strings.HasSuffix(screen, "\x1b[0m\r\n") {
@@ -127,7 +127,7 @@ func TestATerminalIsSafeInEveryFormat(t *testing.T) {
 func TestCtrlCLeavesALineOfItsOwn(t *testing.T) {
 	for _, args := range [][]string{{"-f", "data"}, {"-q"}, {"-q", "-f", "raw"}, {}} {
 		screen, code := onTerminal(t, ssetest.Stream(), nil, args...)
-		if !strings.HasSuffix(screen, "\r\n") || code != subInterrupted {
+		if !strings.HasSuffix(screen, "\r\n") || code != exitInterrupted {
 			t.Errorf("%v: exit code %d, the terminal is left with %q", args, code, screen)
 		}
 	}

@@ -60,7 +60,7 @@ func TestWhoeverIsRefusedHearsWhatToDo(t *testing.T) {
 	for _, args := range [][]string{{"pub", "news", "hello"}, {"sub", "news"}} {
 		for token, want := range map[string]string{"": "give a token with --token", "nonsense": "tidings token explain says what is wrong"} {
 			code, _, complaint := say(t, append(args, "--hub", s.url, "--token", token)...)
-			if code != subRefused || !strings.Contains(complaint, "hint: "+want) {
+			if code != exitRefused || !strings.Contains(complaint, "hint: "+want) {
 				t.Errorf("%q with token %q: exit code %d, %s", args, token, code, complaint)
 			}
 		}

@@ -40,6 +40,13 @@ func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, e
 		c.problem("the end of the log", "everything up to %v was on disk, and the records end at %v; readers will get a gap, "+
 			"or restore the directory from a copy", p, i.store.position())
 	}
+	if i.store.noted && i.proven.acknowledged == (eventlog.Position{}) {
+		why := "the log was closed, and opening it writes the file again"
+		if i.proven.closed == (eventlog.Position{}) {
+			why = "it is unknown whether acknowledged records are missing; opening the log begins a new generation, and readers that resume get a gap"
+		}
+		c.problem("the file "+acknowledgedFile, "it is missing or damaged; %s", why)
+	}
 	for _, step := range []func() error{c.blocks, c.records, c.index, c.compare, c.statusKeys, c.elsewhere, c.states, c.deadList, c.keys, c.ids, c.sums} {
 		if err = step(); err != nil {
 			break

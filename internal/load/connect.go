@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -90,11 +91,12 @@ func (r *run) closed(sub *subscriber, err error) {
 	time.AfterFunc(reconnectDelay, func() { r.connect(sub) })
 }
 
-// final reports whether another attempt would fail with the same error: the response is not a stream, or TLS fails.
+// final reports whether another attempt would fail with the same error: the response is not a stream, TLS fails, or this process has no more
+// files for sockets.
 func final(err error) bool {
 	_, refused := errors.AsType[*Refusal](err)
 	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	return refused || distrusted || errors.Is(err, http.ErrSchemeMismatch)
+	return refused || distrusted || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // release frees the place of sub's connection and marks sub as disconnected.

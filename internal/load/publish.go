@@ -169,13 +169,7 @@ func (p *publisher) send(topic int, body []byte) error {
 	defer func() { _ = resp.Body.Close() }() // the body was read
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err == nil && resp.StatusCode/100 != 2 {
-		err = &Refusal{resp.StatusCode, "publishing: the hub answered " + resp.Status + ": " + shortText(text)}
+		err = &Refusal{Response: resp, Text: text}
 	}
 	return err
-}
-
-// shortText returns the first 200 bytes of a response's body as one line.
-func shortText(text []byte) string {
-	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "\uFFFD")), " ")
-	return fmt.Sprintf("%.200s", s)
 }

@@ -64,18 +64,17 @@ func (a *response) takeHead(b []byte) ([]byte, error) {
 		return nil, nil
 	}
 	end := max(before-3, 0) + i + 4
-	err := a.readHead(a.head[:end])
+	err := a.readHead(a.head)
 	a.head = nil
 	return b[end-before:], err
 }
 
-// readHead checks that the response is a stream, and learns how its body is delimited.
+// readHead checks that the response is a stream, and learns how its body is delimited. head may also have the beginning of the body.
 func (a *response) readHead(head []byte) error {
 	resp, err := http.ReadResponse(bufio.NewReaderSize(bytes.NewReader(head), len(head)), nil)
 	if err != nil {
 		return fmt.Errorf("the hub's response is not HTTP: %w", err)
 	}
-	_ = resp.Body.Close() // the reader holds only the header
 	if err := checkStream(resp); err != nil {
 		return err
 	}
@@ -137,20 +136,27 @@ func (a *response) takeLine(b []byte) ([]byte, error) {
 
 // Refusal is a response that is not an event stream, or that refuses to publish. Another attempt would fail as well.
 type Refusal struct {
-	Status int
-	text   string
+	*http.Response        // its body is closed
+	Text           []byte // the beginning of the body
+	Stream         bool   // the request was to subscribe
 }
 
-func (r *Refusal) Error() string { return r.text }
+func (r *Refusal) Error() string {
+	what := "publishing: the hub answered "
+	if r.Stream {
+		what = "the hub answered "
+	}
+	if kind := r.Header.Get("Content-Type"); r.Stream && r.StatusCode == http.StatusOK {
+		return fmt.Sprintf("%swith content type %.60q instead of text/event-stream", what, kind)
+	}
+	return what + r.Status
+}
 
 // checkStream returns a *Refusal if resp is not an event stream.
 func checkStream(resp *http.Response) error {
-	kind := resp.Header.Get("Content-Type")
-	switch {
-	case resp.StatusCode != http.StatusOK:
-		return &Refusal{resp.StatusCode, "the hub answered " + resp.Status}
-	case !strings.HasPrefix(kind, "text/event-stream"):
-		return &Refusal{resp.StatusCode, fmt.Sprintf("the hub answered with content type %.60q instead of text/event-stream", kind)}
+	if resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		return nil
 	}
-	return nil
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxHead)) // a part of it explains enough
+	return &Refusal{Response: resp, Text: text, Stream: true}
 }
