@@ -130,6 +130,9 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
+	if err := checkSockets(o); err != nil {
+		return &exitError{exitUsage, err}
+	}
 	p := &benchProgress{w: std.err}
 	if !c.Quiet && isTerminal(std.err) {
 		o.Status = p.show
@@ -151,6 +154,22 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 		return &exitError{exitInterrupted, errors.New("interrupted")}
 	}
 	return nil
+}
+
+// checkSockets returns an error if the process may not open enough files for the connections of a run.
+func checkSockets(o *load.Options) error {
+	const others = 32 // files of the program itself
+	limit, ok := fileLimit()
+	subscribers := o.Subscribers + o.Slow + o.Missing + min(o.Missing, o.Topics)
+	need := subscribers + o.Publishers + others
+	if o.Streams > 0 {
+		need = subscribers/o.Streams + 1 + o.Slow + o.Publishers + others
+	}
+	if !ok || uint64(need) <= limit {
+		return nil
+	}
+	return fmt.Errorf("the connections of this run need %d open files, and this process may open %d"+
+		"\nhint: raise the limit with ulimit -n %[1]d, or lower --subscribers", need, limit)
 }
 
 // failed returns the error of a run that measured nothing.

@@ -10,9 +10,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Completion has two halves. A shell has a short script, which runs the hidden command tidings complete at each press of Tab; that reads
-// the words so far against kong's model of the command line and prints what could come next. So the scripts know no command and no flag, and
-// what they offer is what the program takes.
+// Completion has two parts. A short script for each shell runs the hidden command tidings complete at each press of Tab. That command
+// reads the words before the cursor against kong's model of the command line, and prints the candidates for the next word. So the scripts
+// name no command and no flag, and never offer what the program does not accept.
 
 // completionCmd is the command line of tidings completion.
 type completionCmd struct {
@@ -30,7 +30,7 @@ For one session:
     source <(tidings completion zsh)
     tidings completion fish | source
 
-For all sessions (zsh reads a directory of its $fpath):
+For all sessions (zsh finds it in a directory of its $fpath, if ~/.zshrc runs compinit):
 
     tidings completion bash > ~/.local/share/bash-completion/completions/tidings
     tidings completion zsh > "${fpath[1]}/_tidings"
@@ -59,19 +59,19 @@ type completeCmd struct {
 	Words []string `arg:"" optional:"" passthrough:"" help:"The words after tidings, up to the cursor."`
 }
 
-// Run prints what could stand in place of the last word: a line for each candidate, with a tab and what it means. The lines :files
-// and :dirs ask the shell for names of files or directories.
+// Run prints the candidates for the last word, one per line: the word, a tab, and its meaning. The lines :files and :dirs ask the shell to
+// complete names of files or directories.
 func (c *completeCmd) Run(line *kong.Context, std stdio) error {
 	words := c.Words
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
 	}
-	said := "" // what bash does not want to hear again
+	typed := "" // bash expects candidates without this prefix
 	if c.Shell == "bash" {
-		words, said = joinBash(words)
+		words, typed = joinBash(words)
 	}
 	for _, candidate := range candidates(line.Model.Node, words) {
-		value, ok := strings.CutPrefix(candidate.value, said)
+		value, ok := strings.CutPrefix(candidate.value, typed)
 		if !ok && candidate.value != filesCandidate && candidate.value != dirsCandidate {
 			continue
 		}
@@ -82,45 +82,45 @@ func (c *completeCmd) Run(line *kong.Context, std stdio) error {
 	return nil
 }
 
-// joinBash undoes how bash splits words: it makes words of their own of = and :. The shell replaces only what follows the last of them, so
-// that said, which stands before that in the last word, is cut off the answers.
-func joinBash(split []string) (words []string, said string) {
-	glued := false // the next piece belongs to the last word
+// joinBash joins words that bash has split at = and :. Bash replaces only the part of the last word after the last separator; typed is
+// the part before it.
+func joinBash(split []string) (words []string, typed string) {
+	joins := false // the next piece continues the last word
 	for i, piece := range split {
 		separator := piece != "" && strings.Trim(piece, "=:") == ""
 		switch {
-		case (separator || glued) && len(words) > 0:
+		case (separator || joins) && len(words) > 0:
 			words[len(words)-1] += piece
 		default:
 			words = append(words, piece)
 		}
 		if last := words[len(words)-1]; i == len(split)-1 && len(last) > len(piece) {
-			said = last
+			typed = last
 			if !separator {
-				said = strings.TrimSuffix(last, piece)
+				typed = strings.TrimSuffix(last, piece)
 			}
 		}
-		glued = separator
+		joins = separator
 	}
-	return words, said
+	return words, typed
 }
 
-// candidate is what a word could become.
+// candidate is a possible completion of a word.
 type candidate struct{ value, help string }
 
-// Values of candidates by which a shell is asked for names of its own.
+// Values of candidates that ask the shell to complete names of files or directories.
 const (
 	filesCandidate = ":files"
 	dirsCandidate  = ":dirs"
 )
 
-// candidates returns what could stand in place of the last of some words, in the order in which the help has it.
+// candidates returns the candidates for the last word, in the order of the help text.
 func candidates(node *kong.Node, words []string) []candidate {
 	if len(words) == 0 {
 		words = []string{""}
 	}
 	last := len(words) - 1
-	var awaits *kong.Flag // the flag whose value comes next
+	var awaits *kong.Flag // the flag whose value is the next word
 	args, onlyArgs := 0, false
 	for _, word := range words[:last] {
 		switch child := childOf(node, word); {
@@ -193,13 +193,13 @@ func flagOf(node *kong.Node, word string) *kong.Flag {
 	return nil
 }
 
-// awaiting returns the flag in a word whose value is the next word, or nil. Of short flags in one word that can only be the last.
+// awaiting returns the flag in a word whose value is the next word, or nil. In a word of several short flags, only the last can have a value.
 func awaiting(node *kong.Node, word string) *kong.Flag {
 	if !strings.HasPrefix(word, "--") {
 		for i, short := range word[1:] {
 			flag := flagOf(node, "-"+string(short))
 			if flag == nil || !flag.IsBool() && !flag.IsCounter() {
-				if i+1+len(string(short)) < len(word) { // what follows is its value
+				if i+1+len(string(short)) < len(word) { // the rest of the word is its value
 					return nil
 				}
 				return flag
@@ -213,7 +213,7 @@ func awaiting(node *kong.Node, word string) *kong.Flag {
 	return nil
 }
 
-// flagsOf returns the flags that a command takes.
+// flagsOf returns the flags of a command as candidates.
 func flagsOf(node *kong.Node) (all []candidate) {
 	for _, group := range node.AllFlags(true) {
 		for _, flag := range group {
@@ -226,7 +226,7 @@ func flagsOf(node *kong.Node) (all []candidate) {
 	return all
 }
 
-// knownValues returns the values of a flag or argument, as far as they are known.
+// knownValues returns the values of a flag or argument as candidates, none if its values are free text.
 func knownValues(v *kong.Value, placeholder string) (all []candidate) {
 	switch {
 	case v.Enum != "":

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// completionFile writes the completion of a shell into a file that the shell finds sound, and returns its name.
+// completionFile writes the completion script of a shell into a file, checks its syntax with the shell, and returns its name.
 func completionFile(t *testing.T, shell, path string) string {
 	t.Helper()
 	code, script, complaint := say(t, "completion", shell)
@@ -26,9 +26,9 @@ func completionFile(t *testing.T, shell, path string) string {
 	return file
 }
 
-// TestShellsComplete runs the scripts in the shells that they are for, as a press of Tab does.
+// TestShellsComplete runs each script in its shell, as a press of Tab does.
 func TestShellsComplete(t *testing.T) {
-	// What each is told about a line is what it would find there itself. fish can be asked directly.
+	// bash and zsh set variables for a completion function. Here the test sets them. fish completes a line that it is given.
 	for name, press := range map[string]func(file string, words []string) string{
 		"bash": func(file string, words []string) string {
 			return `source ` + file + `; complete -p tidings >/dev/null || exit 1
@@ -68,7 +68,7 @@ func TestShellsComplete(t *testing.T) {
 				"serve --config ": `(?s)data/?\nhub.yaml\nmy keys/?$`,
 			} {
 				words := append([]string{"tidings"}, strings.Split(line, " ")...)
-				cmd := exec.Command(path, noStartup[name], "-c", press(file, words))
+				cmd := exec.Command(path, skipStartupFiles[name], "-c", press(file, words))
 				cmd.Dir = home
 				cmd.Env = append(os.Environ(), "HOME="+config, "XDG_CONFIG_HOME="+config, "GORACE=atexit_sleep_ms=0")
 				out, err := cmd.CombinedOutput()
@@ -86,8 +86,21 @@ func TestShellsComplete(t *testing.T) {
 	}
 }
 
-// noStartup keeps shells from reading what whoever runs the tests has in files.
-var noStartup = map[string]string{"bash": "--norc", "zsh": "-f", "fish": "--no-config"}
+// TestZshLoadsItsCompletionSystemForTheScript: without compinit before it, the script failed with "command not found: compdef".
+func TestZshLoadsItsCompletionSystemForTheScript(t *testing.T) {
+	path := commandPath(t, "zsh")
+	file := completionFile(t, "zsh", path)
+	for _, before := range []string{"", "autoload -Uz compinit; compinit -D -i; "} {
+		cmd := exec.Command(path, skipStartupFiles["zsh"], "-c", before+"source "+file+"; print -r -- $_comps[tidings]")
+		cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "ZDOTDIR="+t.TempDir())
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "_tidings\n" {
+			t.Errorf("after %q: %v\n%s", before, err, out)
+		}
+	}
+}
+
+// skipStartupFiles are the flags by which shells do not read the startup files of the user who runs the tests.
+var skipStartupFiles = map[string]string{"bash": "--norc", "zsh": "-f", "fish": "--no-config"}
 
 func quoted(words []string) string {
 	q := make([]string, len(words))

@@ -76,8 +76,10 @@ func checkTopics(args ...string) error {
 		switch {
 		case arg == "":
 			return errors.New("an argument is empty, which names no topic")
+		case address.IsPath(arg):
+			return fmt.Errorf("%q is a path; write unix:%s for a hub that listens on this socket\nhint: --topic takes a topic of this name", arg, arg)
 		case strings.HasPrefix(arg, "/"):
-			return fmt.Errorf("%q is a path without a host\nhint: write localhost:3000%s, or whatever the host is; a topic of this name goes by --topic", arg, arg)
+			return fmt.Errorf("%q is a path without a host\nhint: write localhost:3000%s, with the host of your hub, or unix:%[2]s for a socket; --topic takes a topic of this name", arg, arg)
 		case address.Is(arg):
 			return fmt.Errorf("%q looks like a URL: that of a hub comes first, and a topic of this name goes by --topic", arg)
 		}

@@ -230,6 +230,24 @@ func TestTheHubIsOnASocketToo(t *testing.T) {
 	}
 }
 
+// TestPathOfASocketSaysToWriteUnix: --hub ./u.sock looked for a host called ".", and an argument ./u.sock was a topic.
+func TestPathOfASocketSaysToWriteUnix(t *testing.T) {
+	for path, args := range map[string][]string{
+		"./u.sock":      {"topics", "--hub", "./u.sock"},
+		"u.sock":        {"stats", "--hub", "u.sock"},
+		"../run/u.sock": {"topics", "../run/u.sock"},
+		"./u":           {"sub", "./u", "news"},
+		"/run/u.sock":   {"pub", "/run/u.sock", "news", "hello"},
+		"./hub.sock":    {"serve", "--memory", "--addr", "./hub.sock"},
+		"/run/hub":      {"serve", "--memory", "--admin-addr", "/run/hub"},
+	} {
+		code, out, complaint := say(t, args...)
+		if code != exitUsage || out != "" || !strings.Contains(complaint, "is a path") || !strings.Contains(complaint, "unix:"+path) {
+			t.Errorf("%q: exit code %d, output %q, %s", args, code, out, complaint)
+		}
+	}
+}
+
 // TestAShortFlagMeansTheSameInEveryCommand: -t was the type, the topics of a load, and a topic; -k a key, and "keep going".
 func TestAShortFlagMeansTheSameInEveryCommand(t *testing.T) {
 	meaning := map[rune]string{}

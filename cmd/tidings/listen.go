@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
 // listenFlags say where a hub listens, and how it is spoken to there.
@@ -64,6 +66,9 @@ func checkAddr(addr string) error {
 			return &exitError{exitUsage, errors.New("--addr unix: names no file\nhint: --addr unix:/run/tidings.sock")}
 		}
 		return nil
+	}
+	if address.IsPath(addr) || strings.HasPrefix(addr, "/") {
+		return &exitError{exitUsage, fmt.Errorf("--addr %q is a path, not HOST:PORT\nhint: --addr unix:%s listens on a socket", addr, addr)}
 	}
 	_, _, err := splitAddr(addr)
 	return err

@@ -110,18 +110,17 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 	got, err := client.PublishStream(ctx, c.events(p.count(in)), &tidings.PublishOptions{Key: c.Key, OnStored: p.stored})
 	p.end()
 	err = errors.Join(err, in.Close())
+	ended := ""
 	if err == nil && c.End && len(c.topics) > 0 {
-		var end tidings.Receipt
-		if end, err = client.Publish(ctx, tidings.Event{Topics: c.topics, End: true, Key: suffixed(c.Key, "/end")}); err == nil {
-			got.Count++
-			got.Last = end.ID
+		if _, err = client.Publish(ctx, tidings.Event{Topics: c.topics, End: true, Key: suffixed(c.Key, "/end")}); err == nil {
+			ended = "; " + strings.Join(c.topics, ", ") + completeText(len(c.topics))
 		}
 	}
-	if err == nil && got.Count == 0 && c.implicit() {
+	if err == nil && got.Count == 0 && ended == "" && c.implicit() {
 		return &exitError{exitFailure, errors.New(c.nothingText(hub))}
 	}
 	if (got.Count > 0 || err == nil) && !c.Quiet {
-		_, _ = fmt.Fprintln(std.out, receiptsText(got))
+		_, _ = fmt.Fprintln(std.out, receiptsText(got)+ended)
 	}
 	return c.outcome(ctx, hub, err)
 }

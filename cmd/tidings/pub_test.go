@@ -158,6 +158,17 @@ func TestErrorsNameNoPackage(t *testing.T) {
 	}
 }
 
+// TestPubCountsOnlyTheEventsOfItsInput: with --end it counted the end of the topic as an event.
+func TestPubCountsOnlyTheEventsOfItsInput(t *testing.T) {
+	s := startServe(t, nil)
+	var out, complaint strings.Builder
+	p := program{stdio: stdio{in: strings.NewReader("1\n2\n"), out: &out, err: &complaint}}
+	code := p.run(t.Context(), []string{"pub", "builds/42", "--end", "--hub", s.url})
+	if code != 0 || !regexp.MustCompile(`^2 events stored: \S+-1 to \S+-2; builds/42 is complete\n$`).MatchString(out.String()) {
+		t.Errorf("exit code %d, output %q, %s", code, out.String(), complaint.String())
+	}
+}
+
 func TestTheLastLineOfAPipeNeedsNoLineEnd(t *testing.T) {
 	for input, args := range map[string][]string{
 		"1\n2":                               nil,

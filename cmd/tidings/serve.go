@@ -59,6 +59,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	}
 	go hub.TuneProcess(ctx)
 	logger := c.logger(std.err)
+	c.warnInsecure(logger, c.keyed(env))
 	tokens, err := c.tokens(env, logger)
 	if err != nil {
 		return err
@@ -112,6 +113,9 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 			return err
 		}
 		_, _ = fmt.Fprintf(std.out, "tidings serve listens on %s, with its events in %s; %s\n", place, opened.where, c.hint(place, env))
+		if c.AdminAddr != "" {
+			_, _ = fmt.Fprintf(std.out, "tidings serve listens for administrators on %s, without tokens; try: tidings stats %s\n", admin, admin)
+		}
 		return nil
 	}
 	err = server.serve(ctx, place.listeners...)

@@ -112,8 +112,11 @@ func (f *authFlags) keys(env environ) ([]access.Key, error) {
 		if err != nil {
 			return nil, keyError(name, err)
 		}
-		if secret := isSecretAlg(k.Algorithms()[0]); secret != (i < len(f.KeyFile)) {
-			return nil, fmt.Errorf("%s: secrets are for --key-file, and public keys for --public-key", name)
+		switch secret, asSecret := isSecretAlg(k.Algorithms()[0]), i < len(f.KeyFile); {
+		case asSecret && !secret:
+			return nil, fmt.Errorf("--key-file: %s has a public key, not a secret\nhint: --public-key %[1]s", name)
+		case secret && !asSecret:
+			return nil, fmt.Errorf("--public-key: %s has a secret, not a public key\nhint: --key-file %[1]s", name)
 		}
 		keys = append(keys, k)
 	}

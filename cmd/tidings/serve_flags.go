@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 )
 
 // serveFlags is all that can be said about a hub. Each subject is a struct of its own, beside what is made of it.
@@ -18,7 +19,17 @@ type serveFlags struct {
 	origins map[string]string // by flag: where its value comes from, if it is no default
 }
 
-// check refuses what makes no sense together, or is not safe.
+// warnInsecure warns of each address where --insecure lets other machines do everything.
+func (f *serveFlags) warnInsecure(logger *slog.Logger, keyed bool) {
+	if f.Insecure && !keyed {
+		logger.Warn("--insecure: this hub has no key, so every client that reaches it may publish, subscribe and administer", "addr", f.Addr)
+	}
+	if f.Insecure && f.AdminAddr != "" && !local(f.AdminAddr) {
+		logger.Warn("--insecure: every client that reaches the address for administrators may inspect the hub, close streams and revoke tokens", "admin-addr", f.AdminAddr)
+	}
+}
+
+// check refuses settings that contradict each other or are not safe.
 func (f *serveFlags) check(env environ) error {
 	keyed := f.keyed(env)
 	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkAuth(env), f.checkLimits(), f.checkDrain()); err != nil {

@@ -29,8 +29,8 @@ type limitFlags struct {
 	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or for one token without a subject."`
 
 	WriteTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a subscriber may accept no data before it is disconnected; ${default} by default. It misses nothing if it reconnects."`
-	MaxAge       time.Duration `default:"0s" placeholder:"TIME" help:"Longest life of a stream, such as 1h; 0s for no limit. The stream ends after 80 to 100 % of it; its client reconnects and misses nothing. Use it behind a proxy that keeps connections whose browsers have gone."`
-	HeartbeatMin time.Duration `default:"5s" placeholder:"TIME" help:"Shortest heartbeat interval that a subscriber may ask for (?heartbeat=15s); ${default} by default."`
+	MaxAge       time.Duration `default:"0s" placeholder:"TIME" help:"Longest life of a stream, such as 1h; 0s for no limit, otherwise at least 1s and at most 87600h. The stream ends after 80 to 100 % of it; its client reconnects and misses nothing. Use it behind a proxy that keeps connections whose browsers have gone."`
+	HeartbeatMin time.Duration `default:"5s" placeholder:"TIME" help:"Shortest heartbeat interval that a subscriber may ask for (?heartbeat=15s); ${default} by default, at least 1ms and at most 25s, the interval of the hub."`
 	MaxLag       byteSize      `placeholder:"SIZE" help:"How far a live subscriber may fall behind, in bytes of all events since; no limit by default. Beyond that it is disconnected, and misses nothing if it reconnects."`
 	MaxLagTime   time.Duration `default:"0s" placeholder:"TIME" help:"The same in time; 0s for no limit."`
 	SkipSlow     bool          `help:"Move subscribers that are too far behind to the newest event instead, with a gap event."`

@@ -179,6 +179,8 @@ func (c *subCmd) validate() error {
 		return errors.New("--timeout and --idle-timeout cannot be negative")
 	case c.byTopic() && (c.Method != "" || c.Data != nil):
 		return errors.New("--method and --data are for other streams, not for topics\nhint: to publish, use tidings pub")
+	case c.byTopic() && c.Repeat:
+		return errors.New("--repeat is for other streams: subscriptions to topics always reconnect")
 	case c.KeepGoing && c.Exec == "":
 		return errors.New("--keep-going is about the command of --exec, which is missing")
 	case c.Comments && c.Format == "data":

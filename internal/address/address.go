@@ -102,6 +102,9 @@ func ParseHub(text string) (Hub, error) {
 		}
 		return Hub{URL: &url.URL{Scheme: "http", Host: "localhost"}, Socket: path}, nil
 	}
+	if IsPath(text) || strings.HasSuffix(text, ".sock") && !scheme.MatchString(text) {
+		return Hub{}, fmt.Errorf("%q is a path; write %s%s for a hub that listens on this socket", text, unixPrefix, text)
+	}
 	full := text
 	switch ip := net.ParseIP(text); {
 	case text == "":
@@ -125,6 +128,9 @@ func ParseHub(text string) (Hub, error) {
 	}
 	return Hub{URL: u}, nil
 }
+
+// IsPath reports whether text is a path relative to the working directory, such as ./hub.sock, and neither an address nor a topic.
+func IsPath(text string) bool { return strings.HasPrefix(text, "./") || strings.HasPrefix(text, "../") }
 
 const eventsPath = "/events"
 

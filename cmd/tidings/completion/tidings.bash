@@ -2,7 +2,7 @@
 
 _tidings() {
 	local cur=${COMP_WORDS[COMP_CWORD]} value help name
-	[[ $cur == [=:]* ]] && cur= # bash makes words of = and :
+	[[ $cur == [=:]* ]] && cur= # bash splits words at = and :
 	COMPREPLY=()
 	while IFS=$'\t' read -r value help; do
 		case $value in

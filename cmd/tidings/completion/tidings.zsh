@@ -18,5 +18,6 @@ _tidings() {
 if [[ "${funcstack[1]}" == _tidings ]]; then
 	_tidings "$@" # zsh has read this file for its first completion
 else
+	(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }
 	compdef _tidings tidings
 fi
