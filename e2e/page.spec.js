@@ -55,9 +55,33 @@ test("the hub's page says that a topic is complete", async ({ page, hub }) => {
   await publish(hub, '/events/builds/42?end=1', 'ok')
   await page.goto(hub.url)
   await page.fill('#topic', 'builds/42')
+  await page.evaluate(() => {
+    window.states = []
+    const element = document.querySelector('#state')
+    new MutationObserver(() => window.states.push(element.textContent)).observe(element, { childList: true, characterData: true, subtree: true })
+  })
   await page.click('#follow button')
   await expect(events(page)).toHaveText(['builds/42 is complete.', 'ok'])
   await expect(page.locator('#explain')).toHaveText(/complete/)
+  await expect(page.locator('#state')).toHaveText('closed')
+  expect(await page.evaluate(() => window.states)).not.toContain('reconnecting')
+})
+
+test('the page of a hub with public topics has a field for the token', async ({ page }, info) => {
+  const key = info.outputPath('key')
+  const tidings = (...args) => execFileSync(process.env.TIDINGS, args, { encoding: 'utf8' }).trim()
+  tidings('token', 'key', key)
+  const hub = await Server.start('serve', '--memory', '--key-file', key, '--public', '**')
+  await page.goto(hub.url)
+  await expect(page.locator('#state')).toHaveText('open')
+  await expect(page.locator('#explain')).toHaveText(/Without a token/)
+  await page.fill('#data', 'hello')
+  await page.click('#publish button')
+  await expect(page.locator('#stored')).toHaveClass('refused')
+  await page.fill('#token', tidings('token', 'mint', '--key-file', key, '--publish', '**'))
+  await page.click('#publish button')
+  await expect(events(page)).toHaveText(['hello'])
+  await hub.kill()
 })
 
 test('the page of a hub with keys asks for a token', async ({ page }, info) => {
@@ -69,7 +93,7 @@ test('the page of a hub with keys asks for a token', async ({ page }, info) => {
   await expect(page.locator('#explain')).toHaveText(/token is needed/)
   await page.fill('#token', 'nonsense')
   await page.click('#follow button')
-  await expect(page.locator('#explain')).toHaveText(/does not take this token/)
+  await expect(page.locator('#explain')).toHaveText(/does not accept this token/)
   await page.fill('#token', tidings('token', 'mint', '--key-file', key, '--subscribe', '**', '--publish', '**'))
   await page.click('#follow button')
   await expect(page.locator('#state')).toHaveText('open')

@@ -19,21 +19,20 @@ import (
 	"time"
 )
 
-// notRun are the blocks whose commands cannot be run by a test, by their first line, and why.
+// notRun gives the reason why a test cannot run the commands of a block, by the first line of the block.
 var notRun = map[string]string{
-	"go get github.com/tidings-sse/tidings/sse": "the module is not published yet",
-	"useradd --system tidings":                  "it makes an account and a service of the system",
-	"systemctl stop tidings":                    "it restores a service of the system from a backup",
+	"useradd --system tidings": "it makes an account and a service of the system",
+	"systemctl stop tidings":   "it restores a service of the system from a backup",
 }
 
-// before are commands that have to be run before a block, by the block's first line: what its page takes for granted.
+// before are commands that the test runs before a block, by the beginning of the block's first line, because the page assumes them.
 var before = map[string]string{
 	"tidings bench ":                               "tidings serve --memory # a hub without a key again",
 	"tidings log stats data":                       "tidings serve --data data\ntidings pub news/sports 'goal!'\n# and end it:\ntidings serve --memory",
 	"export TIDINGS_TOKEN=$(tidings token mint --": "test -f tidings.key || tidings token key\ntidings serve --key-file tidings.key",
 }
 
-// insteadOf are the parts of commands for which their reader has something else.
+// insteadOf replaces the parts of commands that a reader replaces.
 var insteadOf = strings.NewReplacer(
 	"TIDINGS_TOKEN=... ", `TIDINGS_TOKEN="$(cat token)" `,
 	"https://hub.example", "http://localhost:3000",
@@ -42,9 +41,9 @@ var insteadOf = strings.NewReplacer(
 	"tidings demo", "tidings demo --addr localhost:0",
 )
 
-// TestTheCommandsOfThePagesRun, one after the other as a reader would type them, in a home of their own. A command that serves or follows stays
-// while the others run.
-func TestTheCommandsOfThePagesRun(t *testing.T) {
+// TestCommandsInTheDocumentationRun runs them in order, as a reader would type them, in a home directory of its own. A command that serves
+// or subscribes keeps running while the next ones run.
+func TestCommandsInTheDocumentationRun(t *testing.T) {
 	for _, program := range []string{"bash", "curl", "make", "go"} {
 		commandPath(t, program)
 	}
@@ -75,8 +74,8 @@ func TestTheCommandsOfThePagesRun(t *testing.T) {
 	}
 }
 
-// TestAWrongCommandInAPageIsFound, so that the silence of the test above means something.
-func TestAWrongCommandInAPageIsFound(t *testing.T) {
+// TestWrongCommandInTheDocumentationIsFound shows that the test above can fail.
+func TestWrongCommandInTheDocumentationIsFound(t *testing.T) {
 	r := newReader(t)
 	r.serve("tidings serve --addr localhost:0 --memory")
 	defer r.serve("")
@@ -86,7 +85,7 @@ func TestAWrongCommandInAPageIsFound(t *testing.T) {
 		"tidings tpoics", "tidings sub --nonsense", "false", "nothing",
 	} {
 		if err := r.run(wrong); err == nil {
-			t.Errorf("nobody minds %s", wrong)
+			t.Errorf("the test accepts %s", wrong)
 		}
 	}
 	if err := r.run("curl -d x " + events + "/news"); err != nil {
@@ -94,24 +93,24 @@ func TestAWrongCommandInAPageIsFound(t *testing.T) {
 	}
 }
 
-// reader is somebody who types what a page shows.
+// reader types the commands of a page.
 type reader struct {
 	*testing.T
-	dir string // where they are, and at home
+	dir string // the working directory and home directory
 	env []string
-	in  io.Writer     // of the shell in which commands run that end
-	out *bufio.Reader // of the same
+	in  io.Writer     // the input of the shell for commands that end by themselves
+	out *bufio.Reader // its output
 
 	url     string // of the hub that was started last
-	hub     *stays
-	follows []*stays
+	hub     *running
+	follows []*running
 }
 
-// stays is a command that runs until somebody ends it.
-type stays struct {
+// running is a command that runs until Ctrl-C, such as tidings serve.
+type running struct {
 	command string
 	cmd     *exec.Cmd
-	out     *awaited // errors, too
+	out     *awaited // both outputs
 	ended   chan error
 }
 
@@ -126,7 +125,7 @@ func newReader(t *testing.T) *reader {
 		"HOME="+dir, "GOCACHE="+paths[0], "GOMODCACHE="+paths[1], "GOPATH="+paths[2], "GOBIN="+filepath.Join(dir, "bin"), "GORACE=atexit_sleep_ms=0", "NO_PROXY=localhost",
 	)}
 	for name, text := range map[string]string{
-		".curlrc":     "silent\nshow-error\nfail-with-body\n", // so that a refusal is an error
+		".curlrc":     "silent\nshow-error\nfail-with-body\n", // curl fails if the hub refuses
 		"Makefile":    "all:\n\t@echo one; echo two >&2\n",
 		"notes.txt":   "buy milk\n",
 		"picture.png": "\x89PNG\r\n\x1a\n\x00",
@@ -172,7 +171,7 @@ func (r *reader) read(f fragment) {
 	}
 	text = regexp.MustCompile(`(\||&&|\\)\n`).ReplaceAllString(text, "$1 ")
 	for command := range strings.Lines(text) {
-		command = insteadOf.Replace(strings.TrimSpace(command))
+		command = insteadOf.Replace(strings.ReplaceAll(strings.TrimSpace(command), "/path/to/clone", repository(r.T)))
 		if r.url != "" {
 			command = strings.ReplaceAll(command, "localhost:3000", strings.TrimPrefix(r.url, "http://"))
 		}
@@ -195,11 +194,11 @@ func (r *reader) read(f fragment) {
 
 const readersPatience = time.Minute
 
-// run types a command that ends. It returns an error with what was said if that did not go well.
+// run types a command that ends by itself. If the command fails, the error has its output.
 func (r *reader) run(command string) error {
 	r.Helper()
 	whole := "{ " + command + "\n}"
-	if strings.Contains(command, "./cmd/") { // it is typed in the clone
+	if strings.Contains(command, "./cmd/") { // it runs in the clone
 		whole = "(cd " + repository(r.T) + " && " + command + "\n)"
 	}
 	const mark = "the command has ended with"
@@ -220,7 +219,7 @@ func (r *reader) run(command string) error {
 		}
 		said.WriteString(line)
 	}
-	if strings.HasPrefix(command, "tidings token mint") { // its reader keeps the token
+	if strings.HasPrefix(command, "tidings token mint") { // later commands use the token
 		if err := os.WriteFile(filepath.Join(r.dir, "token"), []byte(strings.TrimSpace(said.String())), 0o600); err != nil {
 			r.Fatal(err)
 		}
@@ -228,10 +227,10 @@ func (r *reader) run(command string) error {
 	return nil
 }
 
-// start types a command that stays, in a terminal of its own.
-func (r *reader) start(command string) *stays {
+// start types a command that runs until Ctrl-C, in a terminal of its own.
+func (r *reader) start(command string) *running {
 	r.Helper()
-	s := &stays{command: command, cmd: exec.Command("bash", "--norc", "-c", command), out: newAwaited(), ended: make(chan error, 1)}
+	s := &running{command: command, cmd: exec.Command("bash", "--norc", "-c", command), out: newAwaited(), ended: make(chan error, 1)}
 	s.cmd.Dir = r.dir
 	if strings.Contains(command, "./cmd/") {
 		s.cmd.Dir = repository(r.T)
@@ -247,8 +246,8 @@ func (r *reader) start(command string) *stays {
 	return s
 }
 
-// end presses Ctrl-C, unless the command has ended well by itself.
-func (r *reader) end(s *stays, accepted ...string) {
+// end presses Ctrl-C, unless the command has already ended with success.
+func (r *reader) end(s *running, accepted ...string) {
 	r.Helper()
 	select {
 	case err := <-s.ended:
@@ -273,11 +272,11 @@ func (r *reader) end(s *stays, accepted ...string) {
 	}
 }
 
-// serve ends the hub that there is, and types a command that starts another one, if it is not empty.
+// serve ends the running hub, and types a command that starts another one unless the command is empty.
 func (r *reader) serve(command string) {
 	r.Helper()
 	if r.hub != nil {
-		r.end(r.hub, map[bool]string{true: "exit status 1"}[strings.HasPrefix(r.hub.command, "go run")]) // with which go run ends by Ctrl-C
+		r.end(r.hub, map[bool]string{true: "exit status 1"}[strings.HasPrefix(r.hub.command, "go run")]) // the exit status of go run after Ctrl-C
 		r.hub = nil
 	}
 	if command == "" {
@@ -288,7 +287,7 @@ func (r *reader) serve(command string) {
 	r.url = line[strings.Index(line, "http"):]
 }
 
-// follow types a command that follows, and waits until it is connected or has ended.
+// follow types a command that subscribes, and waits until its stream is open or it has ended.
 func (r *reader) follow(command string) {
 	r.Helper()
 	opened := r.opened()
@@ -300,7 +299,7 @@ func (r *reader) follow(command string) {
 			s.ended <- err
 			r.follows = append(r.follows, s)
 			return
-		case <-time.After(10 * time.Millisecond): // nobody tells
+		case <-time.After(10 * time.Millisecond): // asks the hub again
 		}
 		if time.Now().After(deadline) {
 			text, _ := s.out.now()

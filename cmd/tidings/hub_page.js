@@ -1,15 +1,16 @@
-// What this page does, in its order: follow, show, publish, and tell how to do the same elsewhere.
+// This page subscribes, shows events, publishes, and shows commands that do the same, in this order.
 //
-// Another page would follow by an EventSource, as the last of the snippets does. That hears of an event only if it knows its type,
-// and sends no token. This page wants to show whatever comes, so it reads the same stream as lines of JSON.
+// Other pages subscribe with an EventSource, as the last of the commands does. An EventSource delivers only events of types that it was told
+// of, and sends no token. This page shows events of all types, so it reads the stream as lines of JSON.
 
 const element = (id) => document.getElementById(id)
 
-const shown = 100 // events, and so many of those that were there before
-let follower = new AbortController() // whoever follows at the moment
+const shown = 100 // how many events the page shows; it asks the hub for as many earlier ones
+const hasKeys = 'keys' in document.body.dataset // the hub has keys, so requests may need a token
+let follower = new AbortController() // ends the current subscription
 let token = ''
 
-// Follow.
+// Subscribe.
 
 function follow() {
   follower.abort()
@@ -21,12 +22,12 @@ function follow() {
   showSnippets()
 }
 
-// keepFollowing comes back after each end but a final one, and goes on after the last id.
+// keepFollowing reconnects after the last id until the stream has ended for good.
 async function keepFollowing(topic, signal) {
   const at = { id: '' }
   showState('connecting', 'Waiting for the hub.')
   while (!signal.aborted) {
-    const ended = await followOnce(topic, at, signal).catch(() => null) // what breaks is tried again
+    const ended = await followOnce(topic, at, signal).catch(() => null) // a broken connection is tried again
     if (signal.aborted) {
       return
     }
@@ -34,12 +35,12 @@ async function keepFollowing(topic, signal) {
       showState(...ended)
       return
     }
-    showState('reconnecting', 'Connection lost. The page tries again, and asks for what it missed.')
+    showState('reconnecting', 'Connection lost. The page reconnects, and gets the events that it missed.')
     await new Promise((resolve) => setTimeout(resolve, 2000 + 3000 * Math.random()))
   }
 }
 
-// followOnce shows what one answer brings. It returns the state to stay in if there is nothing to come back for.
+// followOnce shows the events of one connection. It returns the state to stay in if a reconnection would get nothing more.
 async function followOnce(topic, at, signal) {
   const headers = { Accept: 'application/x-ndjson', ...authorization() }
   if (at.id) {
@@ -47,18 +48,28 @@ async function followOnce(topic, at, signal) {
   }
   const parameters = topic ? { topic, last: shown } : { last: shown }
   const response = await fetch(`/events?${new URLSearchParams(parameters)}`, { headers, signal })
+  const complete = ['closed', 'This topic is complete: nothing more will be published to it.']
   if (response.status === 204) {
-    return ['closed', 'This topic is complete: nothing more can come.']
+    return complete
   }
   if (!response.ok) {
     return refusal(response)
   }
-  showState('open', topic ? `Following ${topic}.` : 'Following all topics.')
+  showState('open', following(topic))
   for await (const line of linesOf(response.body)) {
     const event = JSON.parse(line)
     at.id = event.id || at.id
     show(event)
+    if (event.type === 'tidings.end' && JSON.parse(event.data).topics.includes(topic)) {
+      return complete
+    }
   }
+}
+
+// following says which events arrive. Without a token, a hub with keys sends only its public topics.
+function following(topic) {
+  const what = topic ? `Following ${topic}.` : 'Following all topics.'
+  return hasKeys && !token ? `${what} Without a token, only public topics arrive.` : what
 }
 
 async function* linesOf(body) {
@@ -71,18 +82,18 @@ async function* linesOf(body) {
     }
     const lines = (rest + decoder.decode(value, { stream: true })).split('\n')
     rest = lines.pop()
-    yield* lines.filter((line) => line !== '') // an empty one keeps the connection awake
+    yield* lines.filter((line) => line !== '') // empty lines are heartbeats
   }
 }
 
-// refusal returns the state to stay in after a final refusal, nothing after one for a while.
+// refusal returns the state to stay in after a refusal, nothing if the page should try again later.
 async function refusal(response) {
   if (response.status === 429 || response.status >= 500) {
     return null
   }
   if (response.status === 401) {
     askForToken()
-    return ['closed', token ? 'The hub does not take this token; tidings token explain says why.' : 'This hub wants to know who you are: a token is needed.']
+    return ['closed', token ? 'The hub does not accept this token; tidings token explain says why.' : 'This hub has keys: a token is needed.']
   }
   return ['closed', await detail(response)]
 }
@@ -92,7 +103,7 @@ function askForToken() {
   showSnippets()
 }
 
-// detail returns what the hub says is wrong.
+// detail returns the hub's description of a problem.
 async function detail(response) {
   const problem = await response.json().catch(() => ({}))
   return problem.detail ?? problem.title ?? `The hub answers ${response.status}.`
@@ -108,7 +119,7 @@ function showState(state, text) {
   setText('explain', text)
 }
 
-// What a hub says of the stream itself. What is not here is nothing to show.
+// The control events that the page shows. It ignores the others.
 const notes = {
   'tidings.gap': (data) => `Some events are gone (${data.reason}).`,
   'tidings.end': (data) => `${data.topics.join(', ')} is complete.`,
@@ -168,6 +179,7 @@ async function publish() {
     }
     if (response.status === 401) {
       askForToken()
+      element('token').focus()
     }
     say(await detail(response), true)
   } catch {
@@ -175,7 +187,7 @@ async function publish() {
   }
 }
 
-// The same from elsewhere.
+// Commands that do the same.
 
 function showSnippets() {
   const keyed = !element('token-field').hidden
@@ -188,7 +200,7 @@ function showSnippets() {
   element('cookie').hidden = !keyed
 }
 
-// address returns the URL of a topic, or of all. What is no plain path goes by a parameter.
+// address returns the URL of a topic, or of all topics. A topic that is not a plain path becomes a parameter.
 function address(topic) {
   const url = new URL('/events', location.href).href
   if (!topic) {
@@ -200,13 +212,13 @@ function address(topic) {
   return `${url}?topic=${encodeURIComponent(topic).replaceAll("'", '%27')}`
 }
 
-const quoted = (url) => (/[*?]/.test(url) ? `'${url}'` : url) // a shell takes these for something else
+const quoted = (url) => (/[*?]/.test(url) ? `'${url}'` : url) // shells expand * and ?
 
 async function copy(button) {
   try {
     await navigator.clipboard.writeText(element(button.dataset.copy).textContent)
     button.textContent = 'Copied'
-  } catch { // browsers have a clipboard only for pages that came by HTTPS, or from localhost
+  } catch { // browsers give the clipboard only to pages from HTTPS or localhost
     getSelection().selectAllChildren(element(button.dataset.copy))
     button.textContent = 'Selected'
   }
@@ -214,7 +226,7 @@ async function copy(button) {
 }
 
 function setText(id, text) {
-  if (element(id).textContent !== text) { // so that screen readers hear changes only
+  if (element(id).textContent !== text) { // screen readers announce every assignment
     element(id).textContent = text
   }
 }
@@ -230,5 +242,8 @@ for (const id of ['topic', 'to']) {
 }
 for (const button of document.querySelectorAll('[data-copy]')) {
   button.addEventListener('click', () => copy(button))
+}
+if (hasKeys) {
+  askForToken()
 }
 follow()

@@ -79,7 +79,21 @@ func TestPagesHaveTheElementsOfTheirScripts(t *testing.T) {
 	}
 }
 
-// TestServeHasAPageThatWorksAtOnce: whoever opened the hub in a browser saw JSON that said 404.
+// TestPageOfAHubWithKeysHasAFieldForTheToken: with --public the hub answered without a token, so the page never showed the field.
+func TestPageOfAHubWithKeysHasAFieldForTheToken(t *testing.T) {
+	keyed := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--public", "news/**")
+	for url, want := range map[string]bool{keyed.url: true, startServe(t, nil).url: false} {
+		answer, text := ask(t, clientOf(t, nil), http.MethodGet, url+"/", "")
+		if answer.StatusCode != http.StatusOK || strings.Contains(text, "<body data-keys ") != want || !strings.HasSuffix(strings.TrimSpace(text), "</html>") {
+			t.Errorf("%s, want a field for the token: %t\n%s", answer.Status, want, text)
+		}
+	}
+	if script := fileOf(t, "hub_page.js"); !strings.Contains(script, "'keys' in document.body.dataset") {
+		t.Error("the script does not read data-keys")
+	}
+}
+
+// TestServeHasAPageThatWorksAtOnce: in a browser, the hub showed a 404 as JSON.
 func TestServeHasAPageThatWorksAtOnce(t *testing.T) {
 	s := startServe(t, nil)
 	s.out.await(t, "open it in a browser")

@@ -101,6 +101,9 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		requests.logger = nil
 	}
 	front := &front{requests, cmp.Or(c.BodyTimeout, defaultBodyTimeout), hubPage, h}
+	if c.keyed(env) {
+		front.page = hubPage.withKeys()
+	}
 	stopAdmin := admin.serve(h.Admin(), logger)
 	defer stopAdmin()
 	var opened openedLog
