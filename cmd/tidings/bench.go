@@ -121,7 +121,7 @@ Exit codes:
 
 const benchFaulty = 4 // the hub delivered an event wrongly
 
-// Run puts a hub under load.
+// Run measures a hub.
 func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.choose(); err != nil {
 		return &exitError{exitUsage, err}
@@ -202,11 +202,11 @@ func (c *benchCmd) choose() error {
 	case err != nil:
 		return err
 	case len(rest) > 0:
-		return fmt.Errorf("%q is no URL; topics are called as --topic says", c.At)
+		return fmt.Errorf("%q is not a URL; --topic sets the names of the topics", c.At)
 	case len(topics) > 0:
 		return fmt.Errorf("%q is the URL of a stream: --subscribe takes it, and --publish the URL to publish to", c.At)
 	case c.Subscribe != "" && c.Publish != "":
-		return fmt.Errorf("with --subscribe and --publish there is nothing to do for the hub %s", c.At)
+		return fmt.Errorf("--subscribe and --publish replace the hub, so %s would not be used", c.At)
 	}
 	return nil
 }
@@ -235,7 +235,7 @@ func (c *benchCmd) print(out io.Writer, report *load.Report) error {
 	return enc.Encode(report)
 }
 
-// options returns what the command line asks for.
+// options returns the options of the run.
 func (c *benchCmd) options() (*load.Options, error) {
 	o := &load.Options{
 		Method: c.Method, Body: c.Data, Subscribers: c.Subscribers, Topics: c.Topics, Topic: c.Topic,
@@ -253,7 +253,7 @@ func (c *benchCmd) options() (*load.Options, error) {
 	return o, c.setURLs(o)
 }
 
-// setURLs fills in how Tidings is spoken to, where nothing else was said.
+// setURLs sets the URLs. Without --subscribe and --publish they are those of a Tidings hub.
 func (c *benchCmd) setURLs(o *load.Options) error {
 	h, err := c.hub()
 	if err != nil {
@@ -275,7 +275,7 @@ func (c *benchCmd) setURLs(o *load.Options) error {
 	return err
 }
 
-// benchURL completes a URL as people type it. Braces are not for net/url.
+// benchURL completes a URL that may have no scheme. It checks it without {topic}, because net/url would escape the braces.
 func benchURL(flag, text string) (string, error) {
 	const stand = "tidingstopic"
 	u, err := address.Parse(strings.ReplaceAll(text, "{topic}", stand))
@@ -291,7 +291,7 @@ func benchURL(flag, text string) (string, error) {
 	return text, nil
 }
 
-// headers returns the fields of requests: the token, what goes for all, and more.
+// headers returns the header fields of requests: the token, the fields of --header, and more.
 func (c *benchCmd) headers(more []string) (http.Header, error) {
 	req := &http.Request{Header: make(http.Header)}
 	req.Header.Set("User-Agent", "tidings-bench")
@@ -301,10 +301,10 @@ func (c *benchCmd) headers(more []string) (http.Header, error) {
 	if err := setHeaders(req, c.Header); err != nil {
 		return nil, err
 	}
-	return req.Header, setHeaders(req, more) // which replaces what goes for all
+	return req.Header, setHeaders(req, more) // replaces fields of --header
 }
 
-// benchProgress shows how it goes, in a line of a terminal.
+// benchProgress shows the progress on one line of a terminal.
 type benchProgress struct {
 	w     io.Writer
 	shown bool

@@ -36,7 +36,7 @@ func startHub(t *testing.T) (url string) {
 	return server.URL
 }
 
-func TestBenchFindsOurHubWithoutFault(t *testing.T) {
+func TestBenchFindsNoFaultInTheHub(t *testing.T) {
 	url := startHub(t)
 	for _, line := range []string{
 		"--subscribers 20 --topics 4 --publishers 2 --rate 200",
@@ -53,9 +53,9 @@ func TestBenchFindsOurHubWithoutFault(t *testing.T) {
 	}
 }
 
-// TestBenchSaysThatItWasInterrupted: Ctrl-C gave "context canceled" while connecting, and exit code 0 or a loss that had not happened
-// later.
-func TestBenchSaysThatItWasInterrupted(t *testing.T) {
+// TestBenchReportsAnInterruption: Ctrl-C gave "context canceled" while connecting. Later it gave exit code 0, or reported losses that had not
+// happened.
+func TestBenchReportsAnInterruption(t *testing.T) {
 	posted := make(chan struct{}, 100)
 	for phase, handler := range map[string]http.HandlerFunc{
 		"connecting": func(w http.ResponseWriter, r *http.Request) {
@@ -93,8 +93,8 @@ func TestBenchSaysThatItWasInterrupted(t *testing.T) {
 	}
 }
 
-// Programs read these names.
-func TestBenchJSONHasTheNamesThatProgramsKnow(t *testing.T) {
+// Programs depend on these names.
+func TestBenchJSONKeepsItsNames(t *testing.T) {
 	pid := strconv.Itoa(os.Getpid())
 	code, out, complaint := say(t, "bench", "--hub", startHub(t), "--subscribers", "5", "--returning", "5", "--slow", "1", "--duration=200ms", "--warm-up=0", "--pid", pid, "--json")
 	if code != 0 || complaint != "" {
@@ -118,7 +118,7 @@ func TestBenchJSONHasTheNamesThatProgramsKnow(t *testing.T) {
 	}
 }
 
-// hasPath finds a value by names; a name may have a dot in it.
+// hasPath reports whether a value exists at a path of names, which may contain dots.
 func hasPath(v any, path string) bool {
 	object, ok := v.(map[string]any)
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// complete returns what tidings complete offers for some words, by value.
+// complete returns the candidates of tidings complete for some words, with their help.
 func complete(t *testing.T, shell string, words ...string) (values []string) {
 	t.Helper()
 	code, out, complaint := say(t, append([]string{"complete", "--shell", shell, "--"}, words...)...)
@@ -20,7 +20,7 @@ func complete(t *testing.T, shell string, words ...string) (values []string) {
 	return values
 }
 
-func TestCompletionOffersWhatTheCommandLineTakes(t *testing.T) {
+func TestCompletionOffersCommandsFlagsAndValues(t *testing.T) {
 	for _, test := range []struct {
 		line       string // the last word is the one under the cursor
 		want, less string // what is offered and what is not
@@ -68,8 +68,8 @@ func TestCompletionOffersWhatTheCommandLineTakes(t *testing.T) {
 	}
 }
 
-// TestBashSplitsWordsAtColonsAndEqualSigns, and replaces only what follows the last of them.
-func TestBashSplitsWordsAtColonsAndEqualSigns(t *testing.T) {
+// TestCompletionJoinsWordsThatBashSplits: bash splits words at = and :, and replaces only the part after the last of them.
+func TestCompletionJoinsWordsThatBashSplits(t *testing.T) {
 	for _, test := range []struct{ words, want []string }{
 		{[]string{"sub", "--format", "=", "nd"}, []string{"ndjson"}},
 		{[]string{"sub", "--format", "="}, complete(t, "zsh", "sub", "--format", "")},

@@ -56,7 +56,7 @@ func (f *serveFlags) print(w io.Writer, flags []*kong.Flag) error {
 		}
 		origin := cmp.Or(f.origins[flag.Name], "default")
 		if flag.Name == "keep-bytes" && f.Memory && f.KeepBytes == 0 {
-			origin += ": 64MiB and 100,000 events" // no value says both
+			origin += ": 64MiB and 100,000 events" // no single value says both
 		}
 		if value.Kind == yaml.SequenceNode {
 			key.LineComment = origin
@@ -75,22 +75,21 @@ func (f *serveFlags) print(w io.Writer, flags []*kong.Flag) error {
 	return err
 }
 
-// impliedDefaults are those that the flags themselves do not have: what holds depends on other settings, or is the log's to choose.
+// impliedDefaults are defaults that are not in the flags, because they depend on other settings or the log chooses them.
 var impliedDefaults = map[string]string{"data": defaultData, "keep": "**=age:7d", "keep-bytes": "1GiB"}
 
-// implied returns the default of a setting that was not said, "" for none.
+// implied returns the default of a setting that is not set, "" for none.
 func (f *serveFlags) implied(name string) string {
 	switch {
 	case f.Memory && name != "keep":
 		return ""
 	case name == "data":
-		return kong.ExpandPath(defaultData) // as those are that were said
+		return kong.ExpandPath(defaultData) // as kong does with a given directory
 	}
 	return impliedDefaults[name]
 }
 
-// valueNode returns the value of a flag as it can be written in a file. One that has none is left empty: the help says what
-// that means.
+// valueNode returns the value of a flag as YAML. A flag without a value gets null: the help says what that means.
 func (f *serveFlags) valueNode(flag *kong.Flag) *yaml.Node {
 	v := flag.Target
 	implied := f.implied(flag.Name)
@@ -101,7 +100,7 @@ func (f *serveFlags) valueNode(flag *kong.Flag) *yaml.Node {
 		return textNode(implied)
 	case v.Kind() == reflect.Bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: fmt.Sprint(v.Bool())}
-	case v.IsZero() && flag.Default == "": // a zero that means something is written
+	case v.IsZero() && flag.Default == "": // a zero with a meaning is written
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
 	case flag.IsSlice():
 		list := &yaml.Node{Kind: yaml.SequenceNode}
@@ -118,13 +117,13 @@ func (f *serveFlags) valueNode(flag *kong.Flag) *yaml.Node {
 	return textNode(v.Interface())
 }
 
-// textNode returns a value as the text that is read into it.
+// textNode returns a value as the text from which it is read.
 func textNode(v any) *yaml.Node {
 	text := fmt.Sprint(v)
 	if m, ok := v.(encoding.TextMarshaler); ok {
 		b, err := m.MarshalText()
 		if err != nil {
-			panic(err) // of values that were read from text
+			panic(err) // the values were read from text
 		}
 		text = string(b)
 	}

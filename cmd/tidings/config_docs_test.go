@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the table of docs/configuration.md anew")
 
-// settingsTable is what the flags say of themselves.
+// settingsTable returns the table of settings, generated from the flags.
 func settingsTable(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder

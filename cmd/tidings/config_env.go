@@ -13,7 +13,7 @@ import (
 // environ is the environment: NAME=value, as os.Environ returns it.
 type environ []string
 
-// lookup returns the value of a variable, "" if it has none.
+// lookup returns the value of a variable, "" if it is not set.
 func (e environ) lookup(name string) string {
 	for _, variable := range slices.Backward(e) {
 		if value, ok := strings.CutPrefix(variable, name+"="); ok {
@@ -30,8 +30,7 @@ func variable(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// settings returns what the environment says of flags. A variable that is empty is as if it were not there: that is how
-// container files leave one out.
+// settings returns the settings in the environment. An empty variable is ignored, because container files often set variables to nothing.
 func (e environ) settings(flags map[string]*kong.Flag) []setting {
 	var settings []setting
 	for _, name := range slices.Sorted(maps.Keys(flags)) {
@@ -48,10 +47,10 @@ func (e environ) settings(flags map[string]*kong.Flag) []setting {
 	return settings
 }
 
-// otherVariables are those that other commands read, or give to what they run.
+// otherVariables are the variables that other commands read, or set for the commands of sub --exec.
 var otherVariables = []string{"TIDINGS_HUB", "TIDINGS_TOKEN", "TIDINGS_TYPE", "TIDINGS_ID", "TIDINGS_TOPIC"}
 
-// serviceVariable is one that Kubernetes sets in every pod beside a service named tidings, or tidings-something.
+// serviceVariable matches the variables that Kubernetes sets in every pod for a service named tidings or tidings-something.
 var serviceVariable = regexp.MustCompile(`^TIDINGS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_.+)?)?)$`)
 
 // unknown returns an error for a TIDINGS_ variable that no command reads. It never shows a value, which may be a secret.

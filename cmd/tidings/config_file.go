@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// setting is what the file or the environment says of a flag.
+// setting is the value of a flag in the file or the environment.
 type setting struct {
 	key    string // the flag's name
 	values []string
@@ -21,10 +21,9 @@ type setting struct {
 // longestFile is the size of the largest configuration file, in bytes.
 const longestFile = 1 << 20
 
-// readConfig reads the settings in a file: a mapping in YAML of flags' names to values, or to lists of them.
+// readConfig reads the settings in a YAML file. It maps the names of flags to values or lists of values.
 //
-// A value is the text that it is in the file, as it would be on the command line: YAML's own types would make an octal number
-// of a mode, and a number of a size.
+// A value is the text in the file, as on the command line. YAML's own types would change some values: 0660 would become an octal number.
 func readConfig(name string) ([]setting, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -36,7 +35,7 @@ func readConfig(name string) ([]setting, error) {
 		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
 	}
 	if len(text) > longestFile {
-		return nil, fmt.Errorf("file %s has more than %d bytes; is it a configuration?", filepath.Base(name), longestFile)
+		return nil, fmt.Errorf("file %s has more than %d bytes, the maximum of a configuration file", filepath.Base(name), longestFile)
 	}
 	settings, err := parseConfig(bytes.NewReader(text), filepath.Base(name))
 	if err != nil {
@@ -45,7 +44,7 @@ func readConfig(name string) ([]setting, error) {
 	return settings, nil
 }
 
-// parseConfig parses a file. Its errors begin with the file's name.
+// parseConfig parses a file. Its errors begin with the name of the file.
 func parseConfig(r io.Reader, name string) ([]setting, error) {
 	decoder := yaml.NewDecoder(r)
 	var doc, more yaml.Node
@@ -55,7 +54,7 @@ func parseConfig(r io.Reader, name string) ([]setting, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: there is something after the first document; write one only", name)
+		return nil, fmt.Errorf("%s: there is more after the first document; write only one document", name)
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
@@ -66,7 +65,7 @@ func parseConfig(r io.Reader, name string) ([]setting, error) {
 	for i := 0; i < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
 		if first, twice := lines[key.Value]; twice {
-			return nil, fmt.Errorf("%s:%d: %s is said in line %d already", name, key.Line, key.Value, first)
+			return nil, fmt.Errorf("%s:%d: %s is already set in line %d", name, key.Line, key.Value, first)
 		}
 		lines[key.Value] = key.Line
 		s := setting{key: key.Value, origin: fmt.Sprintf("file %s:%d", name, key.Line)}
@@ -79,7 +78,7 @@ func parseConfig(r io.Reader, name string) ([]setting, error) {
 	return settings, nil
 }
 
-// valuesOf returns the values of a key. Nil means that it has none, as after "data:", and is as if it were not there.
+// valuesOf returns the values of a key, nil for a key without a value, such as "data:". Such a key is ignored.
 func valuesOf(node *yaml.Node) ([]string, error) {
 	if node.Kind == yaml.ScalarNode {
 		if node.Tag == "!!null" {
@@ -93,7 +92,7 @@ func valuesOf(node *yaml.Node) ([]string, error) {
 	values := []string{}
 	for _, item := range node.Content {
 		if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
-			return nil, fmt.Errorf("line %d of the list is no value", item.Line)
+			return nil, fmt.Errorf("line %d of the list is not a value", item.Line)
 		}
 		values = append(values, item.Value)
 	}

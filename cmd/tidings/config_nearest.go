@@ -2,28 +2,28 @@ package main
 
 import "slices"
 
-// nearest returns the name most like a misspelt one, or "" if none is near.
-func nearest(wrote string, names []string) string {
-	best, distance := "", max(2, len(wrote)/3)+1
+// nearest returns the name that is most similar to a misspelt one, "" if none is similar.
+func nearest(misspelt string, names []string) string {
+	best, distance := "", max(2, len(misspelt)/3)+1
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		if d := editDistance(wrote, name); d < distance {
+		if d := editDistance(misspelt, name); d < distance {
 			best, distance = name, d
 		}
 	}
 	return best
 }
 
-// didYouMean is the end of a sentence that refuses a name.
-func didYouMean(wrote string, names []string) string {
-	if name := nearest(wrote, names); name != "" {
+// didYouMean returns a suggestion to append to the error for an unknown name, possibly "".
+func didYouMean(misspelt string, names []string) string {
+	if name := nearest(misspelt, names); name != "" {
 		return "; did you mean " + name + "?"
 	}
 	return ""
 }
 
-// editDistance returns how many bytes have to be put in, taken out or replaced to make b of a.
+// editDistance returns how many bytes must be inserted, deleted or replaced to turn a into b (the Levenshtein distance).
 func editDistance(a, b string) int {
-	row := make([]int, len(b)+1) // from the part of a so far to b[:i]
+	row := make([]int, len(b)+1) // the distances from the read part of a to b[:i]
 	for i := range row {
 		row[i] = i
 	}

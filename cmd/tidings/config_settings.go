@@ -10,16 +10,16 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// configFlags say where settings come from besides the command line.
+// configFlags name the configuration file.
 //
-// A setting has one name everywhere: --max-event is max-event in the file and TIDINGS_MAX_EVENT in the environment. The fields
-// of serveFlags are all there is to say about it; the file and the environment are read into them as the command line is.
+// A setting has one name everywhere: --max-event is max-event in the file and TIDINGS_MAX_EVENT in the environment. The file and the
+// environment are read into the same fields of serveFlags as the command line.
 type configFlags struct {
 	Config string `type:"path" placeholder:"FILE" help:"A YAML file with settings: the names of these flags without --. Environment variables (TIDINGS_ADDR for --addr) override it, and flags override both."`
 }
 
-// BeforeResolve is called by kong when the flags have their defaults, and before it applies those of the command line, which
-// so go before all others.
+// BeforeResolve applies the settings of the file and the environment. Kong calls it after it has set the defaults, and before it applies the
+// flags of the command line, which override all others.
 func (f *serveFlags) BeforeResolve(line *kong.Context, env environ) error {
 	flags := map[string]*kong.Flag{}
 	for _, flag := range line.Selected().Flags {
@@ -49,7 +49,7 @@ func (f *serveFlags) BeforeResolve(line *kong.Context, env environ) error {
 	return env.unknown(flags, keyEnv, flags["key-env"].Default)
 }
 
-// apply sets a flag's field to what is said elsewhere than on the command line.
+// apply sets the field of a flag to a setting of the file or the environment.
 func (f *serveFlags) apply(s setting, flags map[string]*kong.Flag) error {
 	flag, ok := flags[s.key]
 	switch {
@@ -66,7 +66,7 @@ func (f *serveFlags) apply(s setting, flags map[string]*kong.Flag) error {
 			return fmt.Errorf("%s: %w", s.origin, err)
 		}
 		if flag.Enum != "" && !flag.EnumMap()[value] {
-			return fmt.Errorf("%s: --%s: %q is none of %s", s.origin, s.key, value, strings.Join(flag.EnumSlice(), ", "))
+			return fmt.Errorf("%s: --%s: %q is not one of %s", s.origin, s.key, value, strings.Join(flag.EnumSlice(), ", "))
 		}
 	}
 	f.origins[s.key] = s.origin

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// sayIn is say in an environment.
+// sayIn is say with environment variables.
 func sayIn(t *testing.T, env environ, args ...string) (code int, out, err string) {
 	t.Helper()
 	var o, e strings.Builder
@@ -20,7 +20,7 @@ func sayIn(t *testing.T, env environ, args ...string) (code int, out, err string
 	return code, o.String(), e.String()
 }
 
-// writeFile writes a file in a directory of the test's own, and returns its name.
+// writeFile writes a file in a temporary directory, and returns its path.
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	name = filepath.Join(t.TempDir(), name)
@@ -40,7 +40,7 @@ func configLine(t *testing.T, out, key string) string {
 	return line
 }
 
-func TestConfigFlagsGoBeforeTheEnvironmentAndThatBeforeTheFile(t *testing.T) {
+func TestFlagsOverrideTheEnvironmentAndTheFile(t *testing.T) {
 	const byFile, byEnv, byFlag = "addr: :1111\n", "TIDINGS_ADDR=:2222", "--addr=:3333"
 	for _, test := range []struct {
 		name            string
@@ -78,7 +78,7 @@ func TestConfigFlagsGoBeforeTheEnvironmentAndThatBeforeTheFile(t *testing.T) {
 	}
 }
 
-// Lists are not put together of several origins: the one that goes before has all of it.
+// Lists from several sources are not merged: the source with the highest precedence replaces the others.
 func TestConfigListsComeFromOneOrigin(t *testing.T) {
 	file := writeFile(t, "hub.yaml", "keep:\n  - a/**=age:24h\n  - b=latest:1\norigin: https://one.example\n")
 	for _, test := range []struct {
@@ -98,7 +98,7 @@ func TestConfigListsComeFromOneOrigin(t *testing.T) {
 	}
 }
 
-func TestConfigPrintsWhatCanBeUsedAsAFile(t *testing.T) {
+func TestConfigOutputIsAValidConfigFile(t *testing.T) {
 	all := environ{
 		"TIDINGS_ADDR=unix:/run/a b.sock", "TIDINGS_SOCKET_MODE=0600", "TIDINGS_DATA=/var/lib/tidings", "TIDINGS_KEEP=a/**=age:24h,count:3 *=all",
 		"TIDINGS_KEEP_BYTES=10GB", "TIDINGS_SYNC=interval", "TIDINGS_MAX_EVENT=3MiB", "TIDINGS_HEADER_TIMEOUT=1m30s",
@@ -135,8 +135,8 @@ func TestConfigNeverShowsKeys(t *testing.T) {
 	}
 }
 
-// A misspelt variable left the hub open.
-func TestConfigRefusesAVariableForTheKeyThatIsNotThere(t *testing.T) {
+// With a misspelt variable, the hub ran without a key.
+func TestConfigRefusesAMissingKeyVariable(t *testing.T) {
 	for _, value := range []string{"HUB_KEY=" + testSecret, "HUBKEY="} {
 		code, _, complaint := sayIn(t, environ{value}, "config", "--key-env", "HUBKEY")
 		if code != exitUsage || !strings.Contains(complaint, "no key in the environment variable HUBKEY") {
@@ -145,16 +145,16 @@ func TestConfigRefusesAVariableForTheKeyThatIsNotThere(t *testing.T) {
 	}
 }
 
-// What came after 1 MiB was not read, and nobody was told.
-func TestConfigRefusesAFileThatIsTooLong(t *testing.T) {
+// Everything after the first 1 MiB was ignored without an error.
+func TestConfigRefusesALargeFile(t *testing.T) {
 	name := writeFile(t, "hub.yaml", strings.Repeat("# comment\n", longestFile/10+1)+"nonsense: 1\n")
 	if code, _, complaint := sayIn(t, nil, "config", "--config", name); code != exitUsage || !strings.Contains(complaint, "hub.yaml has more than") {
 		t.Errorf("exit code %d: %s", code, complaint)
 	}
 }
 
-// tidings config accepted what tidings serve refused, or took for no timeout at all.
-func TestConfigRefusesLimitsThatAreLessThanNothing(t *testing.T) {
+// tidings config accepted values that tidings serve refused or treated as no timeout.
+func TestConfigRefusesNegativeLimits(t *testing.T) {
 	for _, flag := range []string{
 		"--max-connections=-1", "--max-connections-per-address=-1", "--max-connections-per-token=-1", "--max-topics=-1", "--max-event=-1",
 		"--header-timeout=-1s", "--body-timeout=-1s", "--write-timeout=-1s", "--max-lag=-1", "--max-lag-time=-1s", "--max-event=17MiB",
@@ -166,8 +166,8 @@ func TestConfigRefusesLimitsThatAreLessThanNothing(t *testing.T) {
 	}
 }
 
-// A secret in the address of public keys was printed.
-func TestConfigNeverShowsSecretsOfURLs(t *testing.T) {
+// A secret in the URL of the JWKS was printed.
+func TestConfigNeverShowsSecretsInURLs(t *testing.T) {
 	for at, good := range map[string]bool{
 		"https://id.example/keys?api_key=hunter2": false, "https://me:hunter2@id.example/keys": false, "http://id.example/keys?x=hunter2": false,
 		"https://id.example/keys?p=b2c_1_signin": true,
@@ -179,7 +179,7 @@ func TestConfigNeverShowsSecretsOfURLs(t *testing.T) {
 	}
 }
 
-func TestConfigRefusesWhatItDoesNotKnow(t *testing.T) {
+func TestConfigRefusesUnknownKeysAndBadValues(t *testing.T) {
 	for _, test := range []struct {
 		name, file string
 		env        environ
@@ -195,13 +195,13 @@ func TestConfigRefusesWhatItDoesNotKnow(t *testing.T) {
 		{"a variable that is like none", "", environ{"TIDINGS_FRUMIOUS=1"}, "unknown environment variable TIDINGS_FRUMIOUS\n"},
 		{"a value", "addr: :80\nmax-event: much\n", nil, `file hub.yaml:2: --max-event: "much" is not a size`},
 		{"a value in the environment", "", environ{"TIDINGS_MAX_EVENT=much"}, `environment TIDINGS_MAX_EVENT: --max-event: "much" is not a size`},
-		{"one of several", "sync: sometimes\n", nil, `file hub.yaml:1: --sync: "sometimes" is none of always, interval`},
-		{"a value in a list", "keep:\n- a=age:1h\n- nonsense\n", nil, `file hub.yaml:1: --keep: "nonsense" is no rule`},
+		{"one of several", "sync: sometimes\n", nil, `file hub.yaml:1: --sync: "sometimes" is not one of always, interval`},
+		{"a value in a list", "keep:\n- a=age:1h\n- nonsense\n", nil, `file hub.yaml:1: --keep: "nonsense" is not a rule`},
 		{"a list", "addr: [a, b]\n", nil, "file hub.yaml:1: addr takes one value, not a list"},
-		{"the hub's own topics", "keep: $tidings/**=age:1h\n", nil, "of the hub's own topics is the hub's to say"},
+		{"the hub's own topics", "keep: $tidings/**=age:1h\n", nil, "the hub decides itself how long it keeps its own topics"},
 		{"lists in a list", "keep: [[a]]\n", nil, "file hub.yaml:1: keep: "},
 		{"a mapping", "addr:\n  port: 80\n", nil, "file hub.yaml:2: addr: this is neither a value nor a list"},
-		{"twice", "addr: :80\nmemory: true\naddr: :81\n", nil, "file hub.yaml:3: addr is said in line 1 already"},
+		{"twice", "addr: :80\nmemory: true\naddr: :81\n", nil, "file hub.yaml:3: addr is already set in line 1"},
 		{"no mapping", "- addr\n", nil, "file hub.yaml:1: write lines such as addr: localhost:3000"},
 		{"two documents", "addr: :80\n---\naddr: :81\n", nil, "after the first document"},
 		{"no YAML", "addr: [\n", nil, "file hub.yaml: yaml: "},
@@ -223,8 +223,8 @@ func TestConfigRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// A pod of Kubernetes has variables for each service of its namespace, and one of them is called tidings.
-func TestConfigLetsVariablesOfOthersAlone(t *testing.T) {
+// A pod in Kubernetes has variables for each service of its namespace, such as a service named tidings.
+func TestConfigIgnoresKubernetesServiceVariables(t *testing.T) {
 	env := environ{
 		"TIDINGS_SERVICE_HOST=10.0.0.1", "TIDINGS_SERVICE_PORT=3000", "TIDINGS_SERVICE_PORT_HTTP=3000", "TIDINGS_PORT=tcp://10.0.0.1:3000",
 		"TIDINGS_PORT_3000_TCP=tcp://10.0.0.1:3000", "TIDINGS_PORT_3000_TCP_ADDR=10.0.0.1", "TIDINGS_HUB_SERVICE_HOST=10.0.0.1",
@@ -239,7 +239,7 @@ func TestConfigLetsVariablesOfOthersAlone(t *testing.T) {
 	}
 }
 
-func TestConfigFileIsNamedByTheEnvironmentToo(t *testing.T) {
+func TestConfigFileCanBeSetByTheEnvironment(t *testing.T) {
 	one, two := writeFile(t, "one.yaml", "max-event: 1KiB"), writeFile(t, "two.yaml", "max-event: 2KiB\ndata:\nmemory: ~\n")
 	env := environ{"TIDINGS_CONFIG=" + one}
 	if _, out, _ := sayIn(t, env, "config"); configLine(t, out, "max-event") != "max-event: 1KiB # file one.yaml:1" {
@@ -251,7 +251,7 @@ func TestConfigFileIsNamedByTheEnvironmentToo(t *testing.T) {
 	}
 }
 
-func TestNearestIsWhatSomebodyMayHaveMeant(t *testing.T) {
+func TestNearestFindsMisspeltNames(t *testing.T) {
 	names := []string{"addr", "data", "max-event", "keep", "keep-bytes"}
 	for wrote, want := range map[string]string{
 		"adr": "addr", "address": "", "maxevent": "max-event", "max-events": "max-event", "keepbyte": "keep-bytes", "": "", "frumious": "",
@@ -270,7 +270,7 @@ func TestNearestIsWhatSomebodyMayHaveMeant(t *testing.T) {
 	}
 }
 
-func TestSizesAreWrittenAsTheyCanBeRead(t *testing.T) {
+func TestSizesRoundTripThroughText(t *testing.T) {
 	for text, want := range map[string]string{"1MiB": "1MiB", "1024": "1KiB", "10GB": "10GB", "1500MB": "1500MB", "7": "7", "1.5KiB": "1536", "1024GiB": "1TiB"} {
 		var s, again byteSize
 		if err := s.UnmarshalText([]byte(text)); err != nil {

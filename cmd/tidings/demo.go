@@ -19,17 +19,17 @@ import (
 
 // demoCmd is the command line of tidings demo.
 type demoCmd struct {
-	Addr string `default:"localhost:3000" placeholder:"HOST:PORT" help:"Address to listen on; ${default} by default. A port alone, such as :3001, is on localhost. Everybody who can reach the address can see this machine's load: use another address than localhost, such as 0.0.0.0:3000, only if you want that."`
+	Addr string `default:"localhost:3000" placeholder:"HOST:PORT" help:"Address to listen on; ${default} by default. A port alone, such as :3001, is on localhost. Every client that reaches the address can see the load of this machine: use another address than localhost, such as 0.0.0.0:3000, only if you want that."`
 }
 
 // Help is shown below the command's usage.
 func (*demoCmd) Help() string {
-	return `Needs no internet, no configuration and no other file. Open http://localhost:3000 and read the source of the page, or look at what
-the page receives:
+	return `The demo needs no internet, no configuration and no other file. Open http://localhost:3000 and read the source of the page, or see
+what the page receives:
 
     curl -N http://localhost:3000/events
 
-The demo is a hub, and this stream carries everything that it publishes. It has three topics, which can be followed alone, such as
+The demo is a hub, and this stream has all events of its three topics. A stream can also have one topic, such as
 /events/demo/clock:
 
     demo/counter   0, 1, 2, ... each second, from the first visitor on (no type)
@@ -37,11 +37,11 @@ The demo is a hub, and this stream carries everything that it publishes. It has 
     demo/host      load, memory and network counters of this machine, as JSON
                    (type host)
 
-Two other event types are about the stream itself: tidings.checkpoint says at which position it starts, and tidings.gap that events
+Two other event types describe the stream: tidings.checkpoint has the position at which it starts, and tidings.gap says that events
 are missing.
 
-Stop the demo and start it again while the page is open: the page reconnects by itself. Break only the connection, and the page
-gets everything that it has missed.`
+Stop the demo and start it again while the page is open: the page reconnects by itself. If only the connection breaks, the page also
+gets the events that it missed.`
 }
 
 // Run serves the demo until ctx is cancelled.
@@ -56,7 +56,7 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 		closeAll(listeners)
 		return err
 	}
-	// A closed output is no reason to stop serving the page.
+	// The demo also runs with a closed output.
 	_, _ = fmt.Fprintf(std.out, "tidings demo listens on %s: open it in a browser, or try curl -N %s/events\n", url, url)
 	return d.serve(ctx, listeners...)
 }
@@ -67,11 +67,11 @@ type demo struct {
 	log  eventlog.Log
 	host func(context.Context) hostSample
 
-	visited chan struct{} // closed by the first to follow
+	visited chan struct{} // closed when the first stream begins
 	visit   sync.Once
 }
 
-// demoEvents are kept: five minutes at three events a second, for a quarter of a megabyte.
+// demoEvents is how many events the demo retains: those of five minutes, which take a quarter of a megabyte.
 const demoEvents = 3 * 5 * 60
 
 func newDemo(host func(context.Context) hostSample) (*demo, error) {
@@ -83,12 +83,11 @@ func newDemo(host func(context.Context) hostSample) (*demo, error) {
 	return &demo{hub: h, log: log, host: host, visited: make(chan struct{})}, err
 }
 
-// demoGrace is how long clients have to take what is under way when the demo stops: streams end at once, so only one that does
-// not read can need it, and it has missed nothing that it could not ask for again.
+// demoGrace is how long the demo waits for open streams when it stops. Streams end at once unless their client does not read, and such a client
+// can ask for its events again.
 const demoGrace = 500 * time.Millisecond
 
-// serve serves until ctx is cancelled or a listener fails. When it returns the addresses are free and nothing is
-// published any more.
+// serve serves until ctx is cancelled or a listener fails. When it returns, the listeners are closed and the publishers have ended.
 func (d *demo) serve(ctx context.Context, listeners ...net.Listener) error {
 	publishing, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -103,15 +102,15 @@ func (d *demo) serve(ctx context.Context, listeners ...net.Listener) error {
 	return errors.Join(err, d.log.Close())
 }
 
-// events is the hub, which here takes nothing from outside.
+// events returns the handler of the hub. It counts visits.
 func (d *demo) events() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.hub.ServeHTTP(&firstLook{w, d}, r)
 	})
 }
 
-// firstLook lets the counter begin when an answer does. By then the hub knows from where it goes on for this client: earlier,
-// the first visitor could miss the 0.
+// firstLook starts the counter when the answer to the first visitor begins. By then the hub has fixed the position at which the stream starts,
+// so the first visitor does not miss the 0.
 type firstLook struct {
 	http.ResponseWriter
 	demo *demo
@@ -122,7 +121,7 @@ func (f *firstLook) WriteHeader(status int) {
 	f.ResponseWriter.WriteHeader(status)
 }
 
-// Hijack is how the hub takes a connection for itself.
+// Hijack lets the hub take over the connection.
 func (f *firstLook) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	f.visit()
 	return http.NewResponseController(f.ResponseWriter).Hijack()
@@ -130,7 +129,7 @@ func (f *firstLook) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 func (f *firstLook) visit() { f.demo.visit.Do(func() { close(f.demo.visited) }) }
 
-// Unwrap is for http.ResponseController.
+// Unwrap is for [http.ResponseController].
 func (f *firstLook) Unwrap() http.ResponseWriter { return f.ResponseWriter }
 
 // publish publishes an event. It fails only after the shutdown, when there are no subscribers.
@@ -153,13 +152,13 @@ func (d *demo) publishCount(ctx context.Context) {
 	})
 }
 
-// publishClock publishes demo/clock, when a new second begins.
+// publishClock publishes demo/clock at the beginning of each second.
 func (d *demo) publishClock(ctx context.Context) {
 	for {
 		now := time.Now()
 		select {
 		case <-time.After(now.Truncate(time.Second).Add(time.Second).Sub(now)):
-			// Rounded, because it is a moment past the second, or by a change of the clock a moment before.
+			// Rounded, because the timer fires shortly after the second, or shortly before it if the clock was changed.
 			d.publish(ctx, "demo/clock", "clock", time.Now().Round(time.Second).Format(time.RFC3339))
 		case <-ctx.Done():
 			return
@@ -167,16 +166,16 @@ func (d *demo) publishClock(ctx context.Context) {
 	}
 }
 
-// publishHost publishes demo/host. It is apart from the others so that a system that is slow to answer stops no clock.
+// publishHost publishes demo/host. It runs in its own goroutine, so that a slow system call does not delay the clock.
 func (d *demo) publishHost(ctx context.Context) {
 	everySecond(ctx, func() {
-		if data, err := json.Marshal(d.host(ctx)); err == nil { // NaN is the only thing that JSON lacks
+		if data, err := json.Marshal(d.host(ctx)); err == nil { // fails only for NaN
 			d.publish(ctx, "demo/host", "host", string(data))
 		}
 	})
 }
 
-// everySecond calls f in a second, and again each second until ctx is done.
+// everySecond calls f after one second, and then each second until ctx is done.
 func everySecond(ctx context.Context, f func()) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -12,24 +12,23 @@ import (
 	psnet "github.com/shirou/gopsutil/v4/net"
 )
 
-// hostSample is the data of a host event: what this machine does at one moment. A number that the
-// system does not tell is left out.
+// hostSample is the data of a host event: the load of this machine. Numbers that the system does not provide are left out.
 type hostSample struct {
 	Time    time.Time    `json:"time"`
-	CPU     *float64     `json:"cpu,omitempty"`   // percent of all processors, since the sample before
-	Load1   *float64     `json:"load1,omitempty"` // processes that run or want to, averaged over a minute
+	CPU     *float64     `json:"cpu,omitempty"`   // percent of all processors, since the previous sample
+	Load1   *float64     `json:"load1,omitempty"` // running and waiting processes, averaged over a minute
 	Memory  *hostMemory  `json:"memory,omitempty"`
 	Network *hostNetwork `json:"network,omitempty"`
 }
 
-// hostMemory is in bytes.
+// hostMemory is memory in bytes.
 type hostMemory struct {
 	Used  uint64 `json:"used"`
 	Total uint64 `json:"total"`
 }
 
-// hostNetwork is in bytes, over all interfaces but the loopback, since they came up. The rates are per
-// second, since the sample before.
+// hostNetwork is network traffic in bytes, of all interfaces except the loopback, since they were started. The rates are bytes per second since
+// the previous sample.
 type hostNetwork struct {
 	Received     uint64 `json:"received"`
 	Sent         uint64 `json:"sent"`
@@ -37,14 +36,14 @@ type hostNetwork struct {
 	SentRate     uint64 `json:"sentRate"`
 }
 
-// host takes samples of this machine. It remembers the one before, for what is a difference.
+// host takes samples of this machine. It keeps the previous counters to compute rates.
 type host struct {
 	busy, total float64 // processor seconds
 	network     *hostNetwork
 	at          time.Time
 }
 
-// newHost takes a first look, so that the first sample already has rates.
+// newHost takes one sample, so that the next one has rates.
 func newHost(ctx context.Context) *host {
 	h := new(host)
 	h.sample(ctx)
@@ -64,7 +63,7 @@ func (h *host) sample(ctx context.Context) hostSample {
 	return s
 }
 
-// cpu returns what part of the processors' time since the last call was spent, in percent with one decimal.
+// cpu returns the CPU usage since the last call, in percent with one decimal.
 func (h *host) cpu(ctx context.Context) *float64 {
 	times, err := cpu.TimesWithContext(ctx, false)
 	if err != nil || len(times) == 0 {
@@ -72,7 +71,7 @@ func (h *host) cpu(ctx context.Context) *float64 {
 	}
 	t := times[0]
 	idle := t.Idle + t.Iowait
-	busy := t.User + t.Nice + t.System + t.Irq + t.Softirq + t.Steal // guests are within user and nice
+	busy := t.User + t.Nice + t.System + t.Irq + t.Softirq + t.Steal // user and nice include guests
 	dBusy, dTotal := busy-h.busy, busy+idle-h.total
 	h.busy, h.total = busy, busy+idle
 	percent := 0.0
@@ -103,7 +102,7 @@ func (h *host) traffic(ctx context.Context, since time.Duration) *hostNetwork {
 	return n
 }
 
-// rate returns the growth per second of a counter. A counter that fell, because an interface was removed, has rate 0.
+// rate returns the increase of a counter per second. A counter that decreased, because an interface was removed, has rate 0.
 func rate(before, after uint64, since time.Duration) uint64 {
 	if after < before || since <= 0 {
 		return 0

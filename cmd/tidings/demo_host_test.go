@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The numbers are this machine's, whatever it does at the moment: they are possible ones.
+// The numbers are those of this machine, so the test only checks that they are possible.
 func TestDemoHostNumbersArePossible(t *testing.T) {
 	h := newHost(t.Context())
 	s := h.sample(t.Context())
@@ -27,7 +27,7 @@ func TestDemoHostNumbersArePossible(t *testing.T) {
 	}
 }
 
-func TestDemoHostLeavesOutWhatIsNotKnown(t *testing.T) {
+func TestDemoHostLeavesOutUnknownNumbers(t *testing.T) {
 	data, err := json.Marshal(hostSample{Time: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)})
 	if err != nil {
 		t.Fatal(err)

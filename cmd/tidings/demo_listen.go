@@ -12,13 +12,13 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// listenFunc is net.Listen, or what a test puts in its place.
+// listenFunc is net.Listen, or a replacement in tests.
 type listenFunc func(network, addr string) (net.Listener, error)
 
 // listenLocal listens at addr, HOST:PORT. A port alone is on localhost, never on all addresses.
 //
-// The name localhost is two addresses, and browsers try both, IPv6 first. So must we: otherwise another
-// program that has the port there, as development servers often do, would be what the browser shows.
+// The name localhost has two addresses, and browsers try IPv6 first. So listenLocal listens on both. Otherwise a browser could show another
+// program that uses the same port on the other address, as development servers often do.
 func listenLocal(listen listenFunc, addr string) ([]net.Listener, error) {
 	host, port, err := splitAddr(addr)
 	if err != nil {
@@ -37,14 +37,14 @@ func listenLocal(listen listenFunc, addr string) ([]net.Listener, error) {
 		switch {
 		case e == nil:
 			listeners = append(listeners, l)
-			_, port, _ = net.SplitHostPort(l.Addr().String()) // the system chooses one for port 0: the same for both
+			_, port, _ = net.SplitHostPort(l.Addr().String()) // for port 0 the system chooses a port, and both addresses use it
 		case inUse(e):
 			for _, l := range listeners {
 				_ = l.Close() // it has no connections yet
 			}
 			return nil, listenError(e, host, port)
 		default:
-			err = e // a machine may lack one of the two
+			err = e // a machine may have only one of the two addresses
 		}
 	}
 	if len(listeners) == 0 {
@@ -53,7 +53,7 @@ func listenLocal(listen listenFunc, addr string) ([]net.Listener, error) {
 	return listeners, nil
 }
 
-// splitAddr understands localhost:3001, [::1]:3001, :3001 and 3001.
+// splitAddr splits localhost:3001, [::1]:3001, :3001 or 3001 into host and port.
 func splitAddr(addr string) (host, port string, err error) {
 	full := addr
 	if addr != "" && strings.Trim(addr, "0123456789") == "" {
@@ -69,15 +69,15 @@ func splitAddr(addr string) (host, port string, err error) {
 	return cmp.Or(host, "localhost"), port, nil
 }
 
-// addrError says what is wrong with an address of which net.SplitHostPort has found a port, or "".
+// addrError describes what is wrong with an address. port is the port that net.SplitHostPort has found, or "".
 func addrError(addr, port string) error {
 	switch ip := net.ParseIP(strings.Trim(addr, "[]")); {
 	case port != "" && !strings.Contains(port, "/"):
-		return fmt.Errorf("--addr %q: %s is no port, which is a number up to 65535\nhint: --addr localhost:3001", addr, port)
+		return fmt.Errorf("--addr %q: %s is not a port, which is a number up to 65535\nhint: --addr localhost:3001", addr, port)
 	case ip != nil:
-		return fmt.Errorf("--addr %q: there is no port in it\nhint: --addr %s", addr, net.JoinHostPort(ip.String(), "3000"))
+		return fmt.Errorf("--addr %q has no port\nhint: --addr %s", addr, net.JoinHostPort(ip.String(), "3000"))
 	case addr != "" && !strings.ContainsAny(addr, ":/ "):
-		return fmt.Errorf("--addr %q: there is no port in it\nhint: --addr %s:3000", addr, addr)
+		return fmt.Errorf("--addr %q has no port\nhint: --addr %s:3000", addr, addr)
 	}
 	if h, err := address.ParseHub(addr); err == nil && h.URL.Port() != "" {
 		return fmt.Errorf("--addr %q is not HOST:PORT\nhint: --addr %s", addr, h.URL.Host)
@@ -85,10 +85,10 @@ func addrError(addr, port string) error {
 	return fmt.Errorf("--addr %q is not HOST:PORT\nhint: --addr localhost:3001", addr)
 }
 
-// listenError says what to do about it.
+// listenError describes the failure to listen, with a hint.
 func listenError(err error, host, port string) error {
 	addr := net.JoinHostPort(host, port)
-	n, _ := strconv.Atoi(port) // splitAddr has seen to it
+	n, _ := strconv.Atoi(port) // splitAddr has checked it
 	switch {
 	case inUse(err):
 		other := net.JoinHostPort(host, strconv.Itoa(n%65535+1))
@@ -102,13 +102,13 @@ func listenError(err error, host, port string) error {
 	return fmt.Errorf("cannot listen on %s: %w", addr, err)
 }
 
-// inUse reports whether an address has a listener already.
+// inUse reports whether another program listens on the address.
 func inUse(err error) bool {
-	const windows syscall.Errno = 10048 // WSAEADDRINUSE; no other system goes this far
+	const windows syscall.Errno = 10048 // WSAEADDRINUSE; other systems have no number this large
 	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, windows)
 }
 
-// urlOf returns the URL that reaches listeners made by listenLocal.
+// urlOf returns the URL of listeners from listenLocal.
 func urlOf(listeners []net.Listener, addr string) string {
 	host, _, _ := splitAddr(addr) // listenLocal has split it before
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {

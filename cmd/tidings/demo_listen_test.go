@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// say runs the program as main does and returns its exit code and what it wrote.
+// say runs the program as main does, and returns its exit code and output.
 func say(t *testing.T, args ...string) (code int, out, err string) {
 	t.Helper()
 	var o, e strings.Builder
@@ -47,7 +47,7 @@ func TestDemoPortInUseSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// fakeNet is a machine of which only some addresses can be listened on.
+// fakeNet is a machine on which only some addresses are free.
 type fakeNet struct {
 	refuse map[string]error // by IP
 	open   []string
@@ -86,9 +86,8 @@ func (l *fakeListener) Close() error {
 	return nil
 }
 
-// A browser tries ::1 for localhost before 127.0.0.1. A development server that listens there only would get our
-// visitors.
-func TestDemoIsAtBothAddressesOfLocalhost(t *testing.T) {
+// Browsers try ::1 before 127.0.0.1 for localhost. A development server that listens only on ::1 would get the visitors of the demo.
+func TestDemoListensOnIPv4AndIPv6(t *testing.T) {
 	const v4, v6 = "127.0.0.1", "::1"
 	for _, test := range []struct {
 		name   string
@@ -122,8 +121,8 @@ func TestDemoIsAtBothAddressesOfLocalhost(t *testing.T) {
 	}
 }
 
-// Other machines are let in by those who say so and by nobody else.
-func TestDemoIsAtLocalhostUnlessToldOtherwise(t *testing.T) {
+// Other machines can connect only if --addr says so.
+func TestDemoListensOnLocalhostByDefault(t *testing.T) {
 	for _, test := range []struct{ addr, open, url string }{
 		{"localhost:3000", "127.0.0.1:3000 [::1]:3000", "http://localhost:3000"},
 		{":3001", "127.0.0.1:3001 [::1]:3001", "http://localhost:3001"},

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// getDemo asks a demo that is not served for something.
+// getDemo sends a request to the handler of a demo.
 func getDemo(t *testing.T, method, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -21,8 +21,8 @@ func getDemo(t *testing.T, method, path string) *httptest.ResponseRecorder {
 	return w
 }
 
-// What the page shows as its code is its code.
-func TestDemoPageShowsTheCodeThatRuns(t *testing.T) {
+// The code that the page displays is the code that it runs.
+func TestDemoPageShowsItsRealCode(t *testing.T) {
 	shown := regexp.MustCompile(`(?s)<code id="code">(.*?)</code>`).FindStringSubmatch(fileOf(t, "demo_page.html"))
 	if shown == nil {
 		t.Fatal("the page shows no code")
@@ -32,13 +32,13 @@ func TestDemoPageShowsTheCodeThatRuns(t *testing.T) {
 	}
 }
 
-func TestDemoIsHelpfulElsewhere(t *testing.T) {
+func TestDemoNamesItsPathsInErrors(t *testing.T) {
 	for _, test := range []struct {
 		method, path string
 		status       int
 		says         string
 	}{
-		{"GET", "/event", 404, "the page is at /, its event stream at /events"},
+		{"GET", "/event", 404, "the page is at /, and its event stream at /events"},
 		{"GET", "/events/demo/*/**/", 400, "/events?topic="},
 		{"GET", "/favicon.ico", 404, "/event"},
 		{"POST", "/events", 405, "use GET"},

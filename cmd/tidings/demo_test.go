@@ -63,7 +63,7 @@ func (d runningDemo) follow(t *testing.T, id string) *ssetest.Collector[sse.Even
 	return ssetest.Collect(t, client.Subscribe(req))
 }
 
-// pass lets time pass in a bubble, and what is due then happen.
+// pass advances the time in a bubble, and waits until all goroutines have reacted.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
@@ -139,7 +139,7 @@ func TestDemoClockSkipsNoSecond(t *testing.T) {
 	})
 }
 
-func TestDemoTellsOfTheHostEachSecond(t *testing.T) {
+func TestDemoPublishesTheHostLoadEachSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := startDemo(t)
 		got := d.follow(t, "")
@@ -175,7 +175,7 @@ func TestDemoResumeMissesNothing(t *testing.T) {
 		if diff := cmp.Diff(upTo(len(numbers)), numbers); diff != "" {
 			t.Errorf("numbers over 20 broken connections (-want +got):\n%s", diff)
 		}
-		// A checkpoint says where the client is; from there each position is one more than the one before.
+		// The checkpoint has the first position; each later position is one higher than the one before.
 		at := sequence(t, events[0].ID)
 		for _, e := range events[1:] {
 			want := at + 1
@@ -190,8 +190,7 @@ func TestDemoResumeMissesNothing(t *testing.T) {
 	})
 }
 
-// A connection can break before its first event. Without a checkpoint the client would come back without a
-// position, and begin later than it did the first time.
+// A connection can break before its first event. Without a checkpoint the client would reconnect without a position and miss events.
 func TestDemoGivesAPositionBeforeTheFirstEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := startDemo(t)
@@ -209,7 +208,7 @@ func TestDemoGivesAPositionBeforeTheFirstEvent(t *testing.T) {
 	})
 }
 
-func TestDemoIDOfAnotherRunStartsNow(t *testing.T) {
+func TestDemoIgnoresThePositionOfAnotherRun(t *testing.T) {
 	for _, id := range []string{"zzzzz-3", "nonsense", "-", "zzzzz-"} {
 		t.Run(id, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -237,7 +236,7 @@ func TestDemoIDOfAnotherRunStartsNow(t *testing.T) {
 	}
 }
 
-// stuck opens a stream over a connection of its own and reads nothing of it.
+// stuck opens a stream over a connection of its own, and reads nothing.
 func (d runningDemo) stuck(t *testing.T) io.Reader {
 	conn, err := d.Dial(t.Context())
 	if err != nil {
@@ -251,14 +250,14 @@ func (d runningDemo) stuck(t *testing.T) io.Reader {
 	return conn
 }
 
-// fill publishes more than a connection takes that nobody reads.
+// fill publishes more than the buffers of a connection hold.
 func (d runningDemo) fill() {
 	for range 2 * ssetest.DefaultBuffer >> 10 {
 		d.publish(context.Background(), "demo/filler", "filler", strings.Repeat("x", 1<<10))
 	}
 }
 
-func TestDemoStuckClientHoldsUpNobody(t *testing.T) {
+func TestDemoStalledClientDelaysNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := startDemo(t)
 		other := d.follow(t, "")
@@ -273,7 +272,7 @@ func TestDemoStuckClientHoldsUpNobody(t *testing.T) {
 			pass(time.Second)
 		}
 
-		// The server has cut the stuck one's connection: what it reads now has an end, in the middle of something.
+		// The server has closed the connection of the stalled client, whose stream ends in the middle of an event.
 		resp, err := http.ReadResponse(bufio.NewReader(stuck), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -283,7 +282,7 @@ func TestDemoStuckClientHoldsUpNobody(t *testing.T) {
 		if err == nil || len(before) == 0 {
 			t.Fatalf("the stuck client could read %d events, with error %v", len(before), err)
 		}
-		// It comes back and has missed nothing.
+		// The client reconnects and misses nothing.
 		last := before[len(before)-1].ID
 		after := d.follow(t, last)
 		synctest.Wait()
@@ -328,7 +327,7 @@ func TestDemoStopsAtOnce(t *testing.T) {
 	})
 }
 
-func TestDemoStopsAlthoughAClientIsStuck(t *testing.T) {
+func TestDemoStopsDespiteAStalledClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := startDemo(t)
 		d.stuck(t)
@@ -342,8 +341,8 @@ func TestDemoStopsAlthoughAClientIsStuck(t *testing.T) {
 	})
 }
 
-// A whole run of the program, on a real network: what it prints is what one can open and try.
-func TestDemoIsOneCommandAway(t *testing.T) {
+// A complete run of the program on a real network. The printed URL and command work.
+func TestDemoRunsWithOneCommand(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out, w := io.Pipe()

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// surroundings are what fragments use and pages do not say, by a line of the fragment: declarations before the function that it stands in.
+// surroundings are declarations that a fragment needs and its page does not show, by a line of the fragment.
 var surroundings = map[string]string{
 	"events := sse.ReadResponse(resp, nil)":        "var resp *http.Response",
 	"events, err := eventlog.NewMemory(nil) // or": "var ctx context.Context\nfunc session(*http.Request) (user struct{ ID string }, err error) { return }",
@@ -23,13 +23,13 @@ var surroundings = map[string]string{
 
 const module = "github.com/tidings-sse/tidings"
 
-// packagesOf are what fragments may import without saying so.
+// packagesOf are the packages that fragments may use without an import.
 var packagesOf = []string{
 	"bytes", "context", "errors", "fmt", "io", "log", "net/http", "os", "strings", "time",
 	module, module + "/access", module + "/eventlog", module + "/eventlog/disklog", module + "/hub", module + "/sse", module + "/sse/ssetest",
 }
 
-// whole returns a fragment as a file that compiles if the fragment is right.
+// whole turns a fragment into a file that compiles if the fragment is correct.
 func (f fragment) whole() string {
 	if rest, ok := strings.CutPrefix(f.text, "package main\n"); ok { // which would be linked
 		return fmt.Sprintf("package fragment\n//line %s:%d\n%s", f.page, f.line+1, rest)
@@ -68,7 +68,7 @@ func importsOf(file *ast.File) (imports string) {
 	return imports
 }
 
-// usesOf uses the variables of a file's last function, some of which a fragment names only for its reader.
+// usesOf returns statements that use the variables of the last function, because a fragment may declare variables without using them.
 func usesOf(file *ast.File) (uses string) {
 	for _, statement := range file.Decls[len(file.Decls)-1].(*ast.FuncDecl).Body.List {
 		if assign, ok := statement.(*ast.AssignStmt); ok && assign.Tok == token.DEFINE {
@@ -80,8 +80,8 @@ func usesOf(file *ast.File) (uses string) {
 	return uses
 }
 
-// TestTheGoOfThePagesCompiles, in packages that exist only for the go command.
-func TestTheGoOfThePagesCompiles(t *testing.T) {
+// TestGoInTheDocumentationCompiles, in packages that exist only in an overlay for the go command.
+func TestGoInTheDocumentationCompiles(t *testing.T) {
 	root, temp := repository(t), t.TempDir()
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	args := []string{"build", "-overlay", filepath.Join(temp, "overlay.json")}
@@ -114,8 +114,8 @@ func TestTheGoOfThePagesCompiles(t *testing.T) {
 	}
 }
 
-// TestWrongGoInAPageIsFound, so that the silence of the test above means something.
-func TestWrongGoInAPageIsFound(t *testing.T) {
+// TestWrongGoInTheDocumentationIsFound shows that the test above can fail.
+func TestWrongGoInTheDocumentationIsFound(t *testing.T) {
 	for _, wrong := range []string{"fmt.Printn(1)\n", "package main\n\nfunc main() { x }\n", "package other\n", "return sse.Nothing\n", "for {\n"} {
 		dir := t.TempDir()
 		f := fragment{page: "x.md", line: 1, text: wrong}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestTheScriptsOfThePagesAreSound to the engine that would run them.
-func TestTheScriptsOfThePagesAreSound(t *testing.T) {
+// TestJavaScriptInTheDocumentationIsValid checks the syntax with Node.
+func TestJavaScriptInTheDocumentationIsValid(t *testing.T) {
 	node := commandPath(t, "node")
 	for _, f := range fragments(t) {
 		if f.language != "js" {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// What the pages of this repository show is tested: Go is compiled (docs_go_test.go), commands are run (docs_commands_test.go).
+// The code in the documentation is tested: Go is compiled (docs_go_test.go), and commands are run (docs_commands_linux_test.go).
 
 // repository returns the folder of the repository.
 func repository(t *testing.T) string {
@@ -79,14 +79,14 @@ func fragmentsOf(t *testing.T, page, text string) (all []fragment) {
 	return all
 }
 
-// TestEveryFragmentOfThePagesIsTested: each language that they use has a test.
-func TestEveryFragmentOfThePagesIsTested(t *testing.T) {
+// TestEveryLanguageInTheDocumentationIsTested: each language of a code block has a test.
+func TestEveryLanguageInTheDocumentationIsTested(t *testing.T) {
 	tested := map[string]string{
-		"go":      "TestTheGoOfThePagesCompiles",
+		"go":      "TestGoInTheDocumentationCompiles",
 		"sh":      "TestTheCommandsOfThePagesRun",
-		"js":      "TestTheScriptsOfThePagesAreSound",
+		"js":      "TestJavaScriptInTheDocumentationIsValid",
 		"json":    "here",
-		"yaml":    "TestTheFilesOfThePagesAreConfigurations",
+		"yaml":    "TestConfigurationFilesInTheDocumentationAreValid",
 		"nginx":   "e2e/proxy.spec.js",
 		"haproxy": "e2e/proxy.spec.js",
 		"":        "nothing: it is a picture or a table of text",
@@ -101,8 +101,8 @@ func TestEveryFragmentOfThePagesIsTested(t *testing.T) {
 	}
 }
 
-// TestTheFilesOfThePagesAreConfigurations that a hub takes.
-func TestTheFilesOfThePagesAreConfigurations(t *testing.T) {
+// TestConfigurationFilesInTheDocumentationAreValid runs tidings config with each of them.
+func TestConfigurationFilesInTheDocumentationAreValid(t *testing.T) {
 	for _, f := range fragments(t) {
 		if f.language != "yaml" {
 			continue

@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// addressRule is how all commands read hubs, URLs and topics, for the manual. The code is [hubFlags.take] and [address.Is].
+// addressRule is the part of the manual about addresses and topics. [hubFlags.take] and [address.Is] implement it.
 const addressRule = `Hub, URL and topic
   A first argument with a scheme (https://…, unix:PATH) or a port (host:3000,
   :3000), and localhost, is the URL of a hub or of a stream. Topics follow it:
@@ -34,19 +34,18 @@ const addressRule = `Hub, URL and topic
   http://localhost:3000, in this order. All three take the same forms.
 `
 
-// hubFlags say which hub is meant, and how it is reached. All commands that speak with a hub embed them.
+// hubFlags say which hub to use and how to reach it. All commands that send requests to a hub embed them.
 type hubFlags struct {
 	Hub      string `group:"Which hub" env:"TIDINGS_HUB" placeholder:"URL" help:"The hub, such as https://hub.example, localhost:3000, :3000 or unix:PATH; http://localhost:3000 by default."`
 	Token    string `group:"Which hub" env:"TIDINGS_TOKEN" placeholder:"TOKEN" help:"The token to send."`
 	CA       string `group:"Which hub" name:"ca" type:"path" placeholder:"FILE" help:"Also trust the certificate authorities in FILE (PEM)."`
-	Insecure bool   `group:"Which hub" help:"Accept any certificate. Anybody between you and the server can then read and change everything."`
+	Insecure bool   `group:"Which hub" help:"Accept any certificate. An attacker on the way to the server can then read and change everything."`
 }
 
-// hubVariable is the variable of the environment that names the hub.
+// hubVariable is the environment variable for --hub.
 const hubVariable = "TIDINGS_HUB"
 
-// take takes the hub from the arguments of a command, if the first is an address. It returns the topics that the address names and
-// the arguments that are left.
+// take takes the hub from the arguments, if the first one is an address. It returns the topics in the address and the remaining arguments.
 func (f *hubFlags) take(args []string) (topics, rest []string, err error) {
 	if len(args) == 0 || !address.Is(args[0]) {
 		return nil, args, nil
@@ -56,52 +55,52 @@ func (f *hubFlags) take(args []string) (topics, rest []string, err error) {
 	}
 	h, topics, err := address.ParseTopics(args[0])
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w\nhint: a topic that looks like a URL goes by --topic", err)
+		return nil, nil, fmt.Errorf("%w\nhint: --topic takes a topic that looks like a URL", err)
 	}
 	f.Hub = h.Reachable()
 	return topics, args[1:], nil
 }
 
-// oneHub refuses an address as an argument when --hub names a hub as well. The environment's is only the default.
+// oneHub refuses an address as an argument if --hub names a hub, too. The environment variable is only a default.
 func (f *hubFlags) oneHub(arg string) error {
 	if f.Hub != "" && f.Hub != os.Getenv(hubVariable) {
-		return fmt.Errorf("there are two hubs: --hub %s, and %s\nhint: leave one of them out; a topic that looks like a URL goes by --topic", f.Hub, arg)
+		return fmt.Errorf("there are two hubs: --hub %s, and %s\nhint: leave one of them out; --topic takes a topic that looks like a URL", f.Hub, arg)
 	}
 	return nil
 }
 
-// checkTopics refuses arguments that are no topics by the rule.
+// checkTopics refuses arguments that are not topics by addressRule.
 func checkTopics(args ...string) error {
 	for _, arg := range args {
 		switch {
 		case arg == "":
-			return errors.New("an argument is empty, which names no topic")
+			return errors.New("an argument is empty, so it names no topic")
 		case address.IsPath(arg):
 			return fmt.Errorf("%q is a path; write unix:%s for a hub that listens on this socket\nhint: --topic takes a topic of this name", arg, arg)
 		case strings.HasPrefix(arg, "/"):
 			return fmt.Errorf("%q is a path without a host\nhint: write localhost:3000%s, with the host of your hub, or unix:%[2]s for a socket; --topic takes a topic of this name", arg, arg)
 		case address.Is(arg):
-			return fmt.Errorf("%q looks like a URL: that of a hub comes first, and a topic of this name goes by --topic", arg)
+			return fmt.Errorf("%q looks like a URL; the URL of a hub comes first, and --topic takes a topic of this name", arg)
 		}
 	}
 	return nil
 }
 
-// checkHubless refuses a first argument that is an address, for a command that speaks with no hub: a file has rarely such a name.
+// checkHubless refuses an address as the first argument of a command that uses no hub, because files rarely have such names.
 func checkHubless(command *kong.Node) error {
 	speaks := slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "hub" })
-	if speaks || command.Hidden || len(command.Positional) == 0 { // what is hidden is run by scripts
+	if speaks || command.Hidden || len(command.Positional) == 0 { // scripts run the hidden command
 		return nil
 	}
 	arg := fmt.Sprint(command.Positional[0].Target.Interface())
 	if !address.Is(arg) {
 		return nil
 	}
-	return &exitError{exitUsage, fmt.Errorf("%q looks like the URL of a hub, and %s speaks with none; write ./%[1]s for a file of this name\nhint: %[2]s --help",
+	return &exitError{exitUsage, fmt.Errorf("%q looks like the URL of a hub, and %s uses no hub; write ./%[1]s for a file of this name\nhint: %[2]s --help",
 		arg, command.FullPath())}
 }
 
-// addrHint is for commands that listen, and got an address as an argument: it says the flag for it. "" for any other text of kong.
+// addrHint suggests --addr if a command that listens got an address as an argument. text is kong's error; the hint is "" for other errors.
 func addrHint(command, text string) string {
 	arg, ok := strings.CutPrefix(text, "unexpected argument ")
 	if !ok || !address.Is(arg) || command != "tidings serve" && command != "tidings demo" && command != "tidings config" {
@@ -134,8 +133,8 @@ func (f *hubFlags) hub() (address.Hub, error) {
 	return h, fmt.Errorf("%s: %w", from, err)
 }
 
-// patienceWith returns how long to wait between attempts. A hub on this machine is restarted by the person who waits, and one
-// client overloads nothing.
+// patienceWith returns the backoff for a host. It is short for this machine: its user may be restarting the hub, and one client cannot
+// overload it.
 func patienceWith(host string) sse.Backoff {
 	if loopback(cmp.Or(host, "localhost")) {
 		return sse.Backoff{Max: 2 * time.Second}

@@ -20,7 +20,7 @@ func model(t *testing.T) *kong.Application {
 	return kong.Must(&commands{}, kong.Name("tidings"), kong.NoDefaultHelp(), kong.BindTo(t.Context(), (*context.Context)(nil))).Model
 }
 
-// leaves returns the commands that do something.
+// leaves returns the commands without subcommands.
 func leaves(node *kong.Node) []*kong.Node {
 	switch {
 	case node.Hidden:
@@ -54,9 +54,9 @@ func topicsOf(t *testing.T, hub string) []string {
 	return names
 }
 
-// TestEveryCommandReadsAFirstArgumentByOneRule runs each command that speaks with a hub with the same forms of an address. Each has to
-// reach the hub, or to say how to do so, and none may take the address for a topic.
-func TestEveryCommandReadsAFirstArgumentByOneRule(t *testing.T) {
+// TestEveryCommandAcceptsTheSameAddresses runs each command that uses a hub with the same forms of an address. Each command
+// must reach the hub or give a hint, and must not use the address as a topic.
+func TestEveryCommandAcceptsTheSameAddresses(t *testing.T) {
 	s := startServe(t, nil)
 	host := strings.TrimPrefix(s.url, "http://")
 	_, port, err := net.SplitHostPort(host)
@@ -66,7 +66,7 @@ func TestEveryCommandReadsAFirstArgumentByOneRule(t *testing.T) {
 	if code, _, complaint := say(t, "pub", s.url, "news", "first"); code != 0 {
 		t.Fatalf("exit code %d: %s", code, complaint)
 	}
-	// What follows the address, and what the command prints when it has reached the hub.
+	// The arguments after the address, and the output of a command that has reached the hub.
 	rest := map[string][]string{
 		"tidings pub":    {"news", "hello"},
 		"tidings sub":    {"news", "--last", "1", "-n", "1", "-f", "ndjson"},
@@ -105,8 +105,8 @@ func TestEveryCommandReadsAFirstArgumentByOneRule(t *testing.T) {
 	}
 }
 
-// TestNoCommandTakesAnAddressForAnythingElse: a file, a token, a pattern.
-func TestNoCommandTakesAnAddressForAnythingElse(t *testing.T) {
+// TestAddressIsNeverMistakenForAFileOrToken, nor for a pattern.
+func TestAddressIsNeverMistakenForAFileOrToken(t *testing.T) {
 	t.Chdir(t.TempDir())
 	hub := nowhere(t)
 	for _, command := range leaves(model(t).Node) {
@@ -126,8 +126,8 @@ func TestNoCommandTakesAnAddressForAnythingElse(t *testing.T) {
 	}
 }
 
-// TestNothingIsStoredUnderATopicThatLooksLikeAURL: "pub http://localhost:3000/events/news hello" stored a topic of that name.
-func TestNothingIsStoredUnderATopicThatLooksLikeAURL(t *testing.T) {
+// TestPubNeverStoresATopicThatLooksLikeAURL: "pub http://localhost:3000/events/news hello" stored a topic of that name.
+func TestPubNeverStoresATopicThatLooksLikeAURL(t *testing.T) {
 	s := startServe(t, nil)
 	t.Setenv(hubVariable, s.url)
 	for _, args := range [][]string{
@@ -157,8 +157,8 @@ func TestNothingIsStoredUnderATopicThatLooksLikeAURL(t *testing.T) {
 	}
 }
 
-// TestAHubsURLNamesNoTopic: --hub http://localhost:3000/events/aa published to the topic aa/events, and TIDINGS_HUB alike.
-func TestAHubsURLNamesNoTopic(t *testing.T) {
+// TestHubURLWithATopicIsRefused: --hub http://localhost:3000/events/aa published to the topic aa/events, and so did TIDINGS_HUB.
+func TestHubURLWithATopicIsRefused(t *testing.T) {
 	s := startServe(t, nil)
 	for _, command := range hubCommands {
 		for _, path := range []string{"/events/aa", "/events/aa/b/", "/events/events", "/events?topic=aa"} {
@@ -181,7 +181,7 @@ func TestAHubsURLNamesNoTopic(t *testing.T) {
 	}
 }
 
-func TestTheURLOfAStreamCanBePublishedTo(t *testing.T) {
+func TestPubAcceptsTheURLOfAStream(t *testing.T) {
 	s := startServe(t, nil)
 	for _, args := range [][]string{
 		{s.url + "/events/news", "hello"},
@@ -209,7 +209,7 @@ func TestTheURLOfAStreamCanBePublishedTo(t *testing.T) {
 	}
 }
 
-func TestTheHubIsOnASocketToo(t *testing.T) {
+func TestCommandsReachAHubOnAUnixSocket(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	startServe(t, nil, "--addr", "unix:"+filepath.Join(dir, "x.sock"))
@@ -248,7 +248,7 @@ func TestPathOfASocketSaysToWriteUnix(t *testing.T) {
 	}
 }
 
-// TestAShortFlagMeansTheSameInEveryCommand: -t was the type, the topics of a load, and a topic; -k a key, and "keep going".
+// TestAShortFlagMeansTheSameInEveryCommand: -t meant --type, --topics and --topic, and -k meant --key and --keep-going.
 func TestAShortFlagMeansTheSameInEveryCommand(t *testing.T) {
 	meaning := map[rune]string{}
 	for _, command := range leaves(model(t).Node) {
@@ -267,8 +267,8 @@ func TestAShortFlagMeansTheSameInEveryCommand(t *testing.T) {
 	}
 }
 
-// TestEveryCommandThatSpeaksWithAHubReachesItAlike: certificates are no affair of one command.
-func TestEveryCommandThatSpeaksWithAHubReachesItAlike(t *testing.T) {
+// TestEveryHubCommandHasTheSameConnectionFlags: some commands did not have the flags for certificates.
+func TestEveryHubCommandHasTheSameConnectionFlags(t *testing.T) {
 	for _, command := range leaves(model(t).Node) {
 		if !hasFlag(command, "hub") {
 			continue

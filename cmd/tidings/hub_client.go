@@ -18,23 +18,23 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Validate is called by kong.
+// Validate checks the flags. Kong calls it.
 func (f *hubFlags) Validate() error {
 	if scheme, _, ok := strings.Cut(f.Token, " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return errors.New("--token, or TIDINGS_TOKEN: leave out the word Bearer, which is no part of the token")
+		return errors.New("--token, or TIDINGS_TOKEN: leave out the word Bearer, which is not part of the token")
 	}
 	return nil
 }
 
-// hubClient speaks with a hub for a command.
+// hubClient sends the requests of a command to a hub.
 type hubClient struct {
 	address.Hub
 	http  *http.Client
 	token string
-	name  string // of the command, for the field User-Agent
+	name  string // the User-Agent
 }
 
-// connect returns the client that the flags describe. Nothing is sent before the first request.
+// connect returns a client for the hub of the flags. It opens no connection.
 func (f *hubFlags) connect(command string) (*hubClient, error) {
 	h, err := f.hub()
 	if err != nil {
@@ -47,7 +47,7 @@ func (f *hubFlags) connect(command string) (*hubClient, error) {
 	return &hubClient{Hub: h, http: client, token: f.Token, name: "tidings-" + command}, nil
 }
 
-// httpClient returns what sends requests to a hub, or to any server if that is its zero value.
+// httpClient returns the HTTP client for a hub, or for any server if h is the zero value.
 func (f *hubFlags) httpClient(h address.Hub) (*http.Client, error) {
 	config, err := f.tlsConfig()
 	if err != nil {
@@ -58,7 +58,7 @@ func (f *hubFlags) httpClient(h address.Hub) (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
-// tlsConfig returns what --ca and --insecure ask for.
+// tlsConfig returns the configuration for --ca and --insecure.
 func (f *hubFlags) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: f.Insecure}
 	if f.CA == "" {
@@ -70,20 +70,20 @@ func (f *hubFlags) tlsConfig() (*tls.Config, error) {
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
-		roots = x509.NewCertPool() // a machine may have none of its own
+		roots = x509.NewCertPool() // some systems have no pool
 	}
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("--ca: there is no certificate in %s, which has to be PEM", f.CA)
+		return nil, fmt.Errorf("--ca: %s contains no certificate in PEM", f.CA)
 	}
 	config.RootCAs = roots
 	return config, nil
 }
 
-// longestAnswer is as much of an answer as is read, in bytes.
+// longestAnswer is the maximum number of bytes that a client reads of an answer.
 const longestAnswer = 64 << 20
 
-// ask sends a request to the hub's API and reads the JSON of the answer into a value, nil for none. Path is what follows the hub's URL. A
-// refusal ends the program with the code of one.
+// ask sends a request to a path below the hub's URL, and parses the JSON of the answer into a value unless that is nil. A refusal is an
+// *exitError with exitRefused.
 func (c *hubClient) ask(ctx context.Context, method, path string, query url.Values, body []byte, into any) error {
 	u := c.URL.JoinPath(path)
 	u.RawQuery = query.Encode()

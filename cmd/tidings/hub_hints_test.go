@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// hubCommands is a line of each command that speaks with a hub, to be followed by --hub. None of them waits for a hub that refuses.
+// hubCommands is a command line for each command that uses a hub; tests append --hub. Each command ends at once if the hub refuses.
 var hubCommands = [][]string{
 	{"pub", "news", "hello"},
 	{"pub", "news", "--whole"},
@@ -24,8 +24,8 @@ var hubCommands = [][]string{
 	{"bench", "--subscribers=0", "--publishers=1", "--duration=100ms", "--warm-up=0s", "--rate=1000"},
 }
 
-// complaints runs each command of a hub, and requires that it fails with some words, once, and that no complaint names the program
-// twice in a line.
+// complaints runs each of hubCommands. It requires that the command fails, that each text of want occurs once in its error, and that no line
+// names the program twice.
 func complaints(t *testing.T, hub string, flags []string, want ...string) {
 	t.Helper()
 	for _, command := range hubCommands {
@@ -64,7 +64,7 @@ func startWith(t *testing.T, template *x509.Certificate) string {
 	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 }
 
-func TestACertificateThatIsNotTrustedSaysWhatToDo(t *testing.T) {
+func TestUntrustedCertificateGivesAHint(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := writePair(t, dir, 1)
 	s := startServe(t, nil, "--tls-cert", certFile, "--tls-key", keyFile)
@@ -86,7 +86,7 @@ func TestACertificateThatIsNotTrustedSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestACertificateThatIsOutOfItsTimeSaysSo(t *testing.T) {
+func TestExpiredCertificateIsExplained(t *testing.T) {
 	day := 24 * time.Hour
 	old := startWith(t, &x509.Certificate{NotBefore: time.Now().Add(-2 * day), NotAfter: time.Now().Add(-day)})
 	complaints(t, old, nil, "its certificate has expired, on 20", "is the clock right?")
@@ -94,7 +94,7 @@ func TestACertificateThatIsOutOfItsTimeSaysSo(t *testing.T) {
 	complaints(t, early, nil, "its certificate is not valid before 20", "is the clock right?")
 }
 
-func TestASchemeThatTheHubDoesNotSpeakIsSaid(t *testing.T) {
+func TestWrongSchemeGivesAHint(t *testing.T) {
 	certFile, keyFile := writePair(t, t.TempDir(), 1)
 	secure := startServe(t, nil, "--tls-cert", certFile, "--tls-key", keyFile)
 	complaints(t, strings.Replace(secure.url, "https://", "http://", 1), nil, secure.url)
@@ -129,8 +129,8 @@ func startAnswering(t *testing.T, text string) string {
 	return l.Addr().String()
 }
 
-// Servers that do not answer plain HTTP with HTTP send an alert of TLS.
-func TestAnAlertOfTLSIsTakenForWhatItIs(t *testing.T) {
+// Some HTTPS servers answer plain HTTP with a TLS alert.
+func TestTLSAlertSuggestsHTTPS(t *testing.T) {
 	alert := startAnswering(t, "\x15\x03\x01\x00\x02\x02\x46")
 	for _, args := range [][]string{{"pub", "news", "hello", "--timeout=500ms"}, {"sub", "news", "--once"}, {"topics"}} {
 		args = append(args, "--hub", alert)
@@ -140,7 +140,7 @@ func TestAnAlertOfTLSIsTakenForWhatItIs(t *testing.T) {
 	}
 }
 
-func TestRefusalsForWantOfATokenSayWhatToDo(t *testing.T) {
+func TestMissingOrWrongTokenGivesAHint(t *testing.T) {
 	dir := t.TempDir()
 	key := dir + "/key"
 	if code, _, complaint := say(t, "token", "key", key); code != 0 {
@@ -150,7 +150,7 @@ func TestRefusalsForWantOfATokenSayWhatToDo(t *testing.T) {
 	s := startServe(t, nil, "--key-file", key)
 	complaints(t, s.url, nil, "give a token with --token or TIDINGS_TOKEN")
 	complaints(t, s.url, []string{"--token", "nonsense"}, "tidings token explain says what is wrong with the token")
-	// Of topics, and of streams of everything, the hub shows what the token grants.
+	// The hub lists topics, and streams of everything, as far as the token grants them, so they are not refused.
 	for _, args := range [][]string{{"pub", "news", "hello"}, {"sub", "news", "--once"}} {
 		code, _, complaint := say(t, append(args, "--hub", s.url, "--token", strings.TrimSpace(token))...)
 		if code != exitRefused || !strings.Contains(complaint, "tidings token explain says what the token grants") {
@@ -159,7 +159,7 @@ func TestRefusalsForWantOfATokenSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestATokenIsGivenWithoutTheWordBearer(t *testing.T) {
+func TestTokenWithTheWordBearerIsRefused(t *testing.T) {
 	for _, command := range hubCommands {
 		t.Setenv("TIDINGS_TOKEN", "Bearer eyJhbGciOi")
 		code, _, complaint := say(t, command...)
@@ -169,7 +169,7 @@ func TestATokenIsGivenWithoutTheWordBearer(t *testing.T) {
 	}
 }
 
-func TestNobodyThereAsksWhetherAHubIsRunning(t *testing.T) {
+func TestCommandsAskWhetherThereIsAHub(t *testing.T) {
 	hub := nowhere(t)
 	for _, args := range [][]string{{"sub", "news", "--once"}, {"topics"}, hubCommands[4]} {
 		if code, _, complaint := say(t, append(args, "--hub", hub)...); code != exitFailure || !strings.Contains(complaint, hubHint) {
@@ -178,7 +178,7 @@ func TestNobodyThereAsksWhetherAHubIsRunning(t *testing.T) {
 	}
 }
 
-func TestAnAuthorityThatCannotBeReadIsAMistake(t *testing.T) {
+func TestUnreadableCAFileIsAUsageError(t *testing.T) {
 	for _, file := range []string{"missing.pem", writeFile(t, "empty.pem", "no certificate")} {
 		for _, command := range hubCommands {
 			args := append(slices.Clone(command), "--ca", file)

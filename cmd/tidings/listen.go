@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// listenFlags say where a hub listens, and how it is spoken to there.
+// listenFlags say where a hub listens and which protocols it accepts.
 type listenFlags struct {
 	Addr       string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Address to listen on; ${default} by default. A port alone, such as :3001, is on localhost; unix:PATH is a Unix socket."`
 	SocketMode socketMode `default:"0660" placeholder:"MODE" help:"Mode of a Unix socket, which decides who may connect; ${default} by default."`
@@ -28,17 +28,17 @@ type listenFlags struct {
 // socketMode is the mode of a file, in octal.
 type socketMode fs.FileMode
 
-// UnmarshalText reads it.
+// UnmarshalText reads an octal number.
 func (m *socketMode) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 8, 32)
 	if err != nil || n > uint64(fs.ModePerm) {
-		return fmt.Errorf("%q is no mode such as 0660", text)
+		return fmt.Errorf("%q is not a mode such as 0660", text)
 	}
 	*m = socketMode(n)
 	return nil
 }
 
-// MarshalText writes it.
+// MarshalText returns four octal digits.
 func (m socketMode) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", m), nil }
 
 func (f *listenFlags) checkListen() error {
@@ -54,12 +54,12 @@ func (f *listenFlags) checkListen() error {
 	case (f.TLSCert == "") != (f.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together: a certificate, and its private key")
 	case f.H2C && f.TLSCert != "":
-		return errors.New("--h2c is HTTP/2 without TLS; with --tls-cert there is HTTP/2 anyway")
+		return errors.New("--h2c is HTTP/2 without TLS; with --tls-cert, HTTP/2 is always on")
 	}
 	return nil
 }
 
-// checkAddr refuses what is no address.
+// checkAddr returns an error if addr is not an address to listen on.
 func checkAddr(addr string) error {
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
 		if path == "" {
@@ -74,16 +74,16 @@ func checkAddr(addr string) error {
 	return err
 }
 
-// place is where a hub listens.
+// place is where a hub listens: the listeners of one address.
 type place struct {
 	listeners []net.Listener
-	url       string // that reaches it
-	socket    string // the file that the URL is asked for through, if it is a socket
+	url       string // the URL for clients
+	socket    string // the path of the Unix socket; "" for TCP
 }
 
 func (p *place) close() { closeAll(p.listeners) }
 
-// curl returns the command that asks for a path.
+// curl returns the curl command for a path.
 func (p *place) curl(flags, path string) string {
 	if p.socket != "" {
 		flags += " --unix-socket " + p.socket
@@ -91,7 +91,7 @@ func (p *place) curl(flags, path string) string {
 	return strings.Join(strings.Fields("curl "+flags+" "+p.url+path), " ")
 }
 
-// browse is the beginning of a sentence that says what to do with it.
+// browse begins the sentence that says what to try. A browser cannot open a Unix socket.
 func (p *place) browse() string {
 	if p.socket != "" {
 		return ""
@@ -99,7 +99,7 @@ func (p *place) browse() string {
 	return "open it in a browser, or "
 }
 
-// String says where it is.
+// String returns the address in a form that other commands accept.
 func (p *place) String() string {
 	if p.socket != "" {
 		return unixPrefix + p.socket
@@ -107,7 +107,7 @@ func (p *place) String() string {
 	return p.url
 }
 
-// listenPlain listens without TCP's keep-alive, as [hub.PaceAccept] recommends.
+// listenPlain listens without TCP keep-alive, as [hub.PaceAccept] recommends.
 func listenPlain(network, addr string) (net.Listener, error) {
 	return (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), network, addr)
 }
@@ -137,7 +137,7 @@ func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
 	return p, nil
 }
 
-// certificate loads the certificate, and keeps it up to date. The caller closes it. Without the flags it is nil.
+// certificate loads the certificate and watches its files. The caller closes it. It is nil without --tls-cert.
 func (f *listenFlags) certificate(logger *slog.Logger, onTerminal bool) (*certificate, error) {
 	if f.TLSCert == "" {
 		return nil, nil
@@ -150,7 +150,7 @@ func (f *listenFlags) certificate(logger *slog.Logger, onTerminal bool) (*certif
 	return c, nil
 }
 
-// local reports whether only programs on this machine reach an address.
+// local reports whether only programs on this machine can reach an address.
 func local(addr string) bool {
 	if strings.HasPrefix(addr, unixPrefix) {
 		return true

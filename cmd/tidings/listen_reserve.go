@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// A process may open a bounded number of files (RLIMIT_NOFILE), and each connection is one of them. They are divided, so that followers
-// starve nobody:
+// A process may open a limited number of files (RLIMIT_NOFILE), and each connection is one. The hub divides them, so that streams leave enough
+// files for everything else:
 //
 //	limit = log and the program itself + administration + publishers and probes + streams
 //
-// Three bounds keep to that:
+// Three limits enforce this:
 //
-//   - The hub refuses streams over their part, as with --max-connections, so that browsers come back later.
-//   - A listener counts its connections. When nearly all places are taken it closes idle connections, and the others after one
-//     request. When all are taken, a new connection waits for a place, and is closed if there is none soon.
-//   - The listener for administration has places of its own.
+//   - The hub refuses streams over their share, as with --max-connections, and browsers reconnect later.
+//   - A listener counts its connections. When nearly all places are in use, it closes idle connections, and other connections after one
+//     request. When all places are in use, a new connection waits for a place, and is closed if none becomes free soon.
+//   - The listener for administrators has places of its own.
 
 // share is how the files that a process may open are divided.
 type share struct {
-	log     int // the log, and everything that is no connection
+	log     int // for the log, and everything else that is not a connection
 	tables  int // how many of these the log may use for tables
-	admin   int // connections to the listener for administration
-	others  int // connections of publishers, probes and pages
+	admin   int // for connections to the listener for administrators
+	others  int // for connections of publishers, probes and pages
 	streams int
 }
 
-// public returns how many connections the listener of the hub may have.
+// public returns the maximum number of connections to the main listener.
 func (s *share) public() int { return s.others + s.streams }
 
-// shareFiles divides files. Of few the log gets a quarter.
+// shareFiles divides a number of files. The log gets a quarter, but not more than it can use.
 func shareFiles(limit uint64) share {
-	const most, notTables = 1100, 64 // notTables: write-ahead log, manifest, and what is not the log's, such as certificates that are read again
+	const most, notTables = 1100, 64 // notTables: write-ahead log, manifest, and files of the program, such as certificates
 	s := share{log: int(min(limit/4, most))}
 	s.tables = max(s.log-notTables, s.log/2)
 	connections := int(limit) - s.log
@@ -45,7 +45,7 @@ func shareFiles(limit uint64) share {
 	return s
 }
 
-// boundStreams returns the bound of streams that holds: what was asked for, 0 being any number, or as many as there are files for.
+// boundStreams returns the limit of streams: asked, or the number of files for streams if that is smaller. 0 for asked means no limit.
 func boundStreams(asked int) int {
 	limit, ok := fileLimit()
 	if !ok {
@@ -57,43 +57,44 @@ func boundStreams(asked int) int {
 	return asked
 }
 
-// places bound the connections of a server.
+// places limits the connections of a server.
 type places struct {
-	most   int // 0: any number
-	crowd  int // from how many on connections are closed after one request
+	most   int // 0 means no limit
+	crowd  int // with this many connections, each is closed after one request
 	server *http.Server
-	taken  func() int // connections that the hub has taken over from the server
+	taken  func() int // returns how many connections the hub has taken over from the server
 	logger *slog.Logger
 
-	served atomic.Int64  // connections that the server has
-	freed  chan struct{} // has a value when one of them has ended
+	served atomic.Int64  // connections of the server
+	freed  chan struct{} // has a value after a connection has ended
 
 	mu      sync.Mutex // guards the following
 	crowded bool
-	tidied  time.Time // when idle connections were closed last
-	said    time.Time // when it was last said that there are too many
+	tidied  time.Time // when idle connections were last closed
+	warned  time.Time // when the last warning was logged
 }
 
-// bound gives a server so many places, of which the last few are for connections that end soon. Call it before the server serves.
+// bound limits the connections of a server to most. From most-few connections on, connections end after one request. Call it before the server
+// serves.
 func bound(server *http.Server, most, few int, taken func() int, logger *slog.Logger) *places {
 	p := &places{most: most, crowd: most - few, server: server, taken: taken, logger: logger, freed: make(chan struct{}, 1)}
 	server.ConnState = p.count
 	return p
 }
 
-// boundPublic bounds the connections of a hub's server.
+// boundPublic limits the connections to the main listener.
 func boundPublic(server *http.Server, taken func() int, logger *slog.Logger) *places {
 	s := currentShare()
 	return bound(server, s.public(), s.others/2, taken, logger)
 }
 
-// boundAdmin bounds the connections of the server for administration.
+// boundAdmin limits the connections to the listener for administrators.
 func boundAdmin(server *http.Server, logger *slog.Logger) *places {
 	s := currentShare()
 	return bound(server, s.admin, s.admin/2, func() int { return 0 }, logger)
 }
 
-// currentShare divides the files of this process. Where nobody knows how many there are it is zero.
+// currentShare divides the files of this process. It is zero on systems without a limit of open files.
 func currentShare() (s share) {
 	if limit, ok := fileLimit(); ok {
 		s = shareFiles(limit)
@@ -110,14 +111,14 @@ func (p *places) count(_ net.Conn, state http.ConnState) {
 		p.served.Add(-1)
 		select {
 		case p.freed <- struct{}{}:
-		default: // nobody has noticed the last one yet
+		default: // the channel already has a value
 		}
 	}
 }
 
 func (p *places) inUse() int { return int(p.served.Load()) + p.taken() }
 
-// listener returns a listener that accepts connections as long as there are places.
+// listener returns a listener that accepts connections while there are places.
 func (p *places) listener(l net.Listener) net.Listener {
 	if p.most == 0 {
 		return l
@@ -137,15 +138,15 @@ func (l *boundListener) Accept() (net.Conn, error) {
 		if err != nil || l.places.await() {
 			return c, err
 		}
-		_ = c.Close() // its client comes back, and has lost nothing
-		l.places.say()
+		_ = c.Close() // its client tries again, and has lost nothing
+		l.places.warn()
 	}
 }
 
-// placeWait is how long a new connection waits for a place. Refused followers leave theirs at once.
+// placeWait is how long a new connection waits for a place. It is short, because the connections of refused streams close at once.
 const placeWait = 250 * time.Millisecond
 
-// await waits for a place, and reports whether there is one. It makes room when there are few.
+// await waits for a place for at most placeWait, and reports whether there is one. If there are few, it closes idle connections.
 func (p *places) await() bool {
 	p.tidy()
 	if p.inUse() < p.most {
@@ -163,10 +164,10 @@ func (p *places) await() bool {
 	return true
 }
 
-// tidyEvery is how often idle connections are closed in a crowd.
+// tidyEvery is the interval at which idle connections are closed while there are few places.
 const tidyEvery = time.Second
 
-// tidy closes idle connections in a crowd, and lets no connection become idle until it is over.
+// tidy closes idle connections while there are few places, and turns keep-alive off until there are more.
 func (p *places) tidy() {
 	n := p.inUse()
 	p.mu.Lock()
@@ -174,23 +175,24 @@ func (p *places) tidy() {
 	switch now := time.Now(); {
 	case n >= p.crowd && (!p.crowded || now.Sub(p.tidied) >= tidyEvery):
 		p.crowded, p.tidied = true, now
-		p.server.SetKeepAlivesEnabled(false) // which closes those that are idle now
+		p.server.SetKeepAlivesEnabled(false) // also closes idle connections
 	case p.crowded && n < p.crowd:
 		p.crowded = false
 		p.server.SetKeepAlivesEnabled(true)
 	}
 }
 
-// saidAgain is how long nothing is said about the next connections that are closed.
-const saidAgain = time.Minute
+// warnEvery is the minimum time between two warnings.
+const warnEvery = time.Minute
 
-func (p *places) say() {
+// warn logs that connections are closed.
+func (p *places) warn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Since(p.said) < saidAgain {
+	if time.Since(p.warned) < warnEvery {
 		return
 	}
-	p.said = time.Now()
+	p.warned = time.Now()
 	p.logger.Warn("new connections are closed: nearly all files that the process may open are in use, and the log needs the others",
 		"for connections", p.most, "remedy", "raise the limit of open files (ulimit -n, LimitNOFILE), or lower --max-connections")
 }

@@ -18,10 +18,10 @@ import (
 	"time"
 )
 
-// TestFollowersLeaveEverybodyElseAConnection: with more followers than fit, new connections were reset: those of publishers, of probes
-// and of administrators. The bound of streams forgot the files of the log, and refused followers kept their connections for minutes. So
-// everybody connects anew here, after the followers.
-func TestFollowersLeaveEverybodyElseAConnection(t *testing.T) {
+// TestSubscribersLeaveConnectionsForOthers: with too many subscribers, new connections of publishers, health checks and administrators
+// were reset. The limit of streams ignored the files of the log, and refused subscribers kept their connections for minutes. So all clients
+// in this test open new connections after the subscribers.
+func TestSubscribersLeaveConnectionsForOthers(t *testing.T) {
 	t.Parallel()
 	for _, files := range []int{256, 400} {
 		t.Run(strconv.Itoa(files), func(t *testing.T) {
@@ -35,7 +35,7 @@ func TestFollowersLeaveEverybodyElseAConnection(t *testing.T) {
 				}
 			}
 			if least := files / 2; len(followers) < least {
-				t.Fatalf("%d follow, want %d at the least", len(followers), least)
+				t.Fatalf("%d subscribers, want at least %d", len(followers), least)
 			}
 			hub.answersAll(t)
 			for range 40 { // the log needs several new files for that
@@ -45,9 +45,9 @@ func TestFollowersLeaveEverybodyElseAConnection(t *testing.T) {
 			for _, c := range followers {
 				_ = c.Close()
 			}
-			for deadline := time.Now().Add(patience); !follows(t, hub.dial(t)); { // the hub hears of that
+			for deadline := time.Now().Add(patience); !follows(t, hub.dial(t)); { // the hub notices the closed connections
 				if time.Now().After(deadline) {
-					t.Fatal("nobody can follow, although all others have left")
+					t.Fatal("no subscriber can connect, although all others have disconnected")
 				}
 			}
 			if text, _ := hub.log.now(); strings.Contains(text, "too many open files") || strings.Contains(text, "connections are closed") {
@@ -57,8 +57,8 @@ func TestFollowersLeaveEverybodyElseAConnection(t *testing.T) {
 	}
 }
 
-// TestIdleConnectionsMakeRoom: whoever has been answered keeps a connection for the next request only while there is room.
-func TestIdleConnectionsMakeRoom(t *testing.T) {
+// TestIdleConnectionsCloseWhenFilesRunOut: a client keeps an idle connection only while there are free places.
+func TestIdleConnectionsCloseWhenFilesRunOut(t *testing.T) {
 	t.Parallel()
 	const files = 256
 	hub := startWithFiles(t, files)
@@ -70,12 +70,12 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 	hub.answersAll(t)
 	if !follows(t, hub.dial(t)) {
-		t.Error("idle connections shut out a follower")
+		t.Error("idle connections keep a subscriber out")
 	}
 }
 
-// TestAdministrationHasConnectionsOfItsOwn: also when all others are taken by clients that never say what they want.
-func TestAdministrationHasConnectionsOfItsOwn(t *testing.T) {
+// TestAdministrationHasReservedConnections: it works even if clients with incomplete requests use all other connections.
+func TestAdministrationHasReservedConnections(t *testing.T) {
 	t.Parallel()
 	const files = 256
 	hub := startWithFiles(t, files)
@@ -107,7 +107,7 @@ func statusLine(t *testing.T, c net.Conn, request string) string {
 	return line
 }
 
-// follows asks for a stream, and reports whether it begins. If not the connection has to be closed.
+// follows asks for a stream, and reports whether it begins. Otherwise the hub has to close the connection.
 func follows(t *testing.T, c net.Conn) bool {
 	t.Helper()
 	line := statusLine(t, c, "GET /events/none")
@@ -127,7 +127,7 @@ type limited struct {
 	admin string // the socket of its administration
 }
 
-// dial connects to it.
+// dial opens a connection to the hub.
 func (s *limited) dial(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -138,7 +138,7 @@ func (s *limited) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// anew is a client that connects for each request.
+// anew is a client that opens a connection for each request.
 var anew = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (s *limited) publish(t *testing.T, size int) {
@@ -159,7 +159,7 @@ func (s *limited) administers(t *testing.T) {
 	}
 }
 
-// answersAll publishes, asks as probes do, and administers.
+// answersAll checks that the hub answers publishers, health checks and administrators.
 func (s *limited) answersAll(t *testing.T) {
 	t.Helper()
 	for range 30 {
@@ -173,7 +173,7 @@ func (s *limited) answersAll(t *testing.T) {
 	}
 }
 
-// startWithFiles runs tidings serve as a process that may open so many files.
+// startWithFiles runs tidings serve as a process with a limit of open files.
 func startWithFiles(t *testing.T, files int) *limited {
 	t.Helper()
 	dir := t.TempDir()

@@ -2,5 +2,5 @@
 
 package main
 
-// fileLimit is for systems that do not bound the files of a process.
+// fileLimit reports that this system does not limit the open files of a process.
 func fileLimit() (limit uint64, ok bool) { return 0, false }

@@ -10,5 +10,5 @@ func fileLimit() (limit uint64, ok bool) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return 0, false
 	}
-	return min(uint64(r.Cur), 1<<30), true //nolint:unconvert // it is signed on some systems
+	return min(uint64(r.Cur), 1<<30), true //nolint:unconvert // the type is signed on some systems
 }

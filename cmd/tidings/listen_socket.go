@@ -14,11 +14,11 @@ import (
 
 const unixPrefix = "unix:"
 
-// listenUnix listens on a socket in the file system. What a program that was killed has left there is replaced; the socket of one that
-// runs, and what is no socket, is not.
+// listenUnix listens on a Unix socket. It replaces the socket of a program that was killed, but not the socket of a running program, nor a file
+// that is not a socket.
 //
-// The socket is made in a directory of its own, which nobody else may enter, until it has its mode: before that the umask says who may
-// connect. The directory also keeps two programs that begin at the same time from replacing each other's socket.
+// It creates the socket in a private directory and moves it to its path when it has its mode: until then, the umask would decide who may
+// connect. The directory also prevents two programs that start at the same time from replacing each other's socket.
 func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	private := path + ".new"
 	if err := makePrivate(private); err != nil {
@@ -34,17 +34,17 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	return l, nil
 }
 
-// longestSocket is how long the name of a socket may be on Linux; elsewhere it is a few bytes less, and the system says so.
+// longestSocket is the maximum length of a socket's path on Linux, in bytes. It is a few bytes less on other systems, which return an error.
 const longestSocket = 107
 
-// putSocket makes a socket in a directory, and puts it where it is asked for.
+// putSocket creates a socket in a private directory and moves it to its path.
 func putSocket(path, private string, mode fs.FileMode) (*socketListener, error) {
 	if err := checkFree(path); err != nil {
 		return nil, err
 	}
 	at := filepath.Join(private, privateSocket)
 	if most := longestSocket - len(at) + len(path); len(at) > longestSocket {
-		return nil, fmt.Errorf("cannot listen on %s: the name of the socket has %d bytes, at most %d are possible", path, len(path), most)
+		return nil, fmt.Errorf("cannot listen on %s: the path of the socket has %d bytes; the maximum is %d", path, len(path), most)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: at, Net: "unix"})
 	if err != nil {
@@ -64,10 +64,11 @@ func putSocket(path, private string, mode fs.FileMode) (*socketListener, error) 
 	return made, nil
 }
 
-// startsWithin is longer than a process needs to put a socket in its place.
+// startsWithin is longer than a process needs to create its socket.
 const startsWithin = 10 * time.Second
 
-// makePrivate makes a directory, unless another program has it at the moment. One that is older is of a program that was killed.
+// makePrivate creates the private directory. A directory older than startsWithin is from a program that was killed, and is replaced. A newer one
+// belongs to a program that is starting, and is an error.
 func makePrivate(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	if !errors.Is(err, fs.ErrExist) {
@@ -78,9 +79,9 @@ func makePrivate(dir string) error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is in the way; name another socket, or remove it", dir)
+		return fmt.Errorf("%s exists and is not a directory; remove it, or choose another socket", dir)
 	case time.Since(info.ModTime()).Abs() < startsWithin:
-		return fmt.Errorf("another program is about to, by %s; name another socket", dir)
+		return fmt.Errorf("another program is starting to listen there, and uses %s; choose another socket", dir)
 	}
 	if err := removePrivate(dir); err != nil {
 		return err
@@ -88,10 +89,10 @@ func makePrivate(dir string) error {
 	return os.Mkdir(dir, 0o700)
 }
 
-// privateSocket is what the socket is called in its private directory.
+// privateSocket is the name of the socket in its private directory.
 const privateSocket = "s"
 
-// removePrivate removes a private directory. If something else is in it, it is none, and stays.
+// removePrivate removes a private directory. A directory with other files in it stays.
 func removePrivate(dir string) error {
 	if err := os.Remove(filepath.Join(dir, privateSocket)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -99,7 +100,7 @@ func removePrivate(dir string) error {
 	return os.Remove(dir)
 }
 
-// socketListener removes its socket at the end, unless another program has put its own in the place of it.
+// socketListener removes its socket when it closes, unless another program has replaced it.
 type socketListener struct {
 	*net.UnixListener
 	path   string
@@ -107,7 +108,8 @@ type socketListener struct {
 	remove sync.Once
 }
 
-// Close implements [net.Listener]. It removes the file first: while this listener is open, the file cannot be the one of another process.
+// Close implements [net.Listener]. It removes the file before it closes the listener, because no other process replaces the socket of an open
+// listener.
 func (l *socketListener) Close() error {
 	var err error
 	l.remove.Do(func() {
@@ -118,7 +120,7 @@ func (l *socketListener) Close() error {
 	return errors.Join(err, l.UnixListener.Close())
 }
 
-// checkFree returns an error unless a socket may be put at a path.
+// checkFree returns an error unless path is free, or has the socket of a program that no longer runs.
 func checkFree(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -127,21 +129,21 @@ func checkFree(path string) error {
 	case err != nil:
 		return fmt.Errorf("cannot listen on %s: %w", path, err)
 	case info.Mode()&fs.ModeSocket == 0:
-		return fmt.Errorf("cannot listen on %s: there is a file that is no socket; name another, or remove it", path)
+		return fmt.Errorf("cannot listen on %s: this file is not a socket; remove it, or choose another path", path)
 	}
 	conn, err := net.Dial("unix", path)
 	switch {
 	case err == nil:
-		_ = conn.Close() // it was only a question
-		return fmt.Errorf("%s is in use by another program; name another", path)
+		_ = conn.Close() // it was only a test
+		return fmt.Errorf("%s is in use by another program; choose another path", path)
 	case !connRefused(err):
-		return fmt.Errorf("%s is there already, and whether a program uses it cannot be told: %w", path, err)
+		return fmt.Errorf("%s exists, and it is unknown whether a program uses it: %w", path, err)
 	}
 	return nil
 }
 
 // connRefused reports whether a connection failed because no process listens.
 func connRefused(err error) bool {
-	const windows syscall.Errno = 10061 // WSAECONNREFUSED; no other system goes this far
+	const windows syscall.Errno = 10061 // WSAECONNREFUSED; other systems have no number this large
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windows)
 }

@@ -14,25 +14,25 @@ import (
 	"time"
 )
 
-// certificate is a certificate and its key, in files that are replaced before it expires.
+// certificate is a certificate and its key in files, which are replaced before the certificate expires.
 type certificate struct {
 	files  [2]string // certificate, key
 	logger *slog.Logger
 	pair   atomic.Pointer[tls.Certificate]
-	seen   [2]fs.FileInfo // of the files at the last check; owned by watch
+	seen   [2]fs.FileInfo // the files at the last check; owned by watch
 
 	cancel   context.CancelFunc
 	watching sync.WaitGroup
 }
 
-// loadCertificate loads it.
+// loadCertificate loads a certificate and its key.
 func loadCertificate(certFile, keyFile string, logger *slog.Logger) (*certificate, error) {
 	c := &certificate{files: [2]string{certFile, keyFile}, logger: logger}
 	c.changed()
 	return c, c.load()
 }
 
-// config returns the configuration of a server that uses it.
+// config returns a server configuration that uses the current certificate.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -41,7 +41,7 @@ func (c *certificate) config() *tls.Config {
 	}
 }
 
-// load reads the files. If they make no pair, that which was used stays.
+// load reads the files. If they do not match, the certificate in use stays.
 func (c *certificate) load() error {
 	pair, err := tls.LoadX509KeyPair(c.files[0], c.files[1])
 	if err != nil {
@@ -51,8 +51,8 @@ func (c *certificate) load() error {
 	return nil
 }
 
-// start watches the files until close. With hangups they are loaded at once on SIGHUP, by which operators ask for it. A hub on a terminal
-// leaves the signal alone: it says that the terminal was closed, and ends the hub.
+// start watches the files until close. With hangups, SIGHUP loads them at once. A hub on a terminal keeps the default action of the signal, which
+// ends the hub when the terminal closes.
 func (c *certificate) start(hangups bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
@@ -73,14 +73,14 @@ func (c *certificate) close() {
 	}
 }
 
-// certificatePoll is how often the files are looked at. Certificates are renewed days before they expire.
+// certificatePoll is the interval at which the files are checked. Certificates are usually renewed days before they expire.
 const certificatePoll = 10 * time.Second
 
-// watch loads the files again when they have changed, or on request, until ctx is done.
+// watch loads the files again when they have changed, or when now receives a signal, until ctx is done.
 func (c *certificate) watch(ctx context.Context, now <-chan os.Signal) {
 	tick := time.NewTicker(certificatePoll)
 	defer tick.Stop()
-	failed := false // to use the files as they are, which was logged
+	failed := false // the last load failed, and the failure was logged
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,7 +96,7 @@ func (c *certificate) watch(ctx context.Context, now <-chan os.Signal) {
 			failed = false
 		}
 		if err := c.load(); err != nil {
-			// The files are replaced one after the other: the next look may find a pair, also if it finds nothing new.
+			// The two files are replaced one after the other, so the next attempt may succeed even if no file changes again.
 			if !failed {
 				c.logger.Error("the certificate is not replaced", "err", err.Error())
 			}
@@ -109,7 +109,7 @@ func (c *certificate) watch(ctx context.Context, now <-chan os.Signal) {
 	}
 }
 
-// changed reports whether the files are others than when it was last called. One that is not there at the moment has not changed.
+// changed reports whether a file has changed since the last call. A file that does not exist at the moment counts as unchanged.
 func (c *certificate) changed() bool {
 	changed := false
 	for i, name := range c.files {

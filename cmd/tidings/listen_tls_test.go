@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// A certificate that could not be read at first was never read again, because giving the hub permission to read it changes neither its
-// time nor its size.
-func TestCertificateIsTriedUntilItCanBeUsed(t *testing.T) {
+// A certificate that could not be read at first was never read again: a new file mode changes neither the time nor the size of a file.
+func TestCertificateIsRetriedUntilItLoads(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := writePair(t, dir, 1)
 	log := newAwaited()
@@ -45,7 +44,7 @@ func TestCertificateIsTriedUntilItCanBeUsed(t *testing.T) {
 	})
 }
 
-// The program that renews certificates need not notify the hub.
+// The program that renews a certificate need not notify the hub.
 func TestCertificateIsReplacedWithoutASignal(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := writePair(t, dir, 1)

@@ -16,7 +16,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// logCmd is `tidings log`: what to do with a data directory in hand.
+// logCmd is the command line of tidings log, which inspects data directories.
 type logCmd struct {
 	Stats    logStatsCmd    `cmd:"" help:"Print what a data directory holds."`
 	Check    logCheckCmd    `cmd:"" help:"Read a whole data directory and report damage."`
@@ -28,7 +28,7 @@ type logCmd struct {
 func (c *logCmd) Help() string {
 	return `
 DIR is the data directory of a log that no process has open: stop the hub first, or inspect a copy of the directory. Only restored
-changes anything in it.
+changes the directory.
 
 Exit codes:
 
@@ -37,7 +37,7 @@ Exit codes:
     2     wrong usage`
 }
 
-// logDir is the argument that they share.
+// logDir is the argument of all these commands.
 type logDir struct {
 	Dir string `arg:"" name:"dir" help:"The data directory."`
 }
@@ -51,12 +51,12 @@ func (d *logDir) inspect(f func(*disklog.Inspector) error) error {
 	return errors.Join(f(i), i.Close())
 }
 
-// whenInUse adds to the error of a directory that a process has open what can be done meanwhile.
+// whenInUse adds a hint to the error of a directory that another process has open.
 func whenInUse(err error) error {
 	if !errors.Is(err, disklog.ErrInUse) {
 		return err
 	}
-	return fmt.Errorf("%w\nhint: is it a hub? tidings stats, topics and sub ask one that runs; --hub names it", err)
+	return fmt.Errorf("%w\nhint: if the process is a hub, use tidings stats, topics and sub, which ask the running hub; --hub names it", err)
 }
 
 type logStatsCmd struct {
@@ -64,7 +64,7 @@ type logStatsCmd struct {
 	JSON bool `name:"json" help:"Print one JSON object."`
 }
 
-// Run is called by kong.
+// Run prints the statistics.
 func (c *logStatsCmd) Run(ctx context.Context, io stdio) error {
 	return c.inspect(func(i *disklog.Inspector) error {
 		s, err := i.Stats(ctx)
@@ -80,7 +80,7 @@ func (c *logStatsCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// logStats is what --json prints.
+// logStats is the output of --json.
 type logStats struct {
 	Dir        string     `json:"dir"`
 	Format     int        `json:"format"`
@@ -143,9 +143,9 @@ func printStats(out io.Writer, s *disklog.Stats) error {
 		row("records", "%s, from number %d", grouped(s.Events), s.First)
 		row("time", "%s to %s", s.Oldest.Format(time.RFC3339), s.Newest.Format(time.RFC3339))
 	}
-	row("size", "%s as retention counts, %s on disk", inBytes(s.Bytes), inBytes(s.Disk))
-	row("topics", "%s with records, %s without that are remembered", grouped(int64(s.Topics)), grouped(int64(s.Dead)))
-	row("keys", "%s known, for idempotency", grouped(int64(s.Keys)))
+	row("size", "%s as retention counts it, %s on disk", inBytes(s.Bytes), inBytes(s.Disk))
+	row("topics", "%s with records, %s remembered without records", grouped(int64(s.Topics)), grouped(int64(s.Dead)))
+	row("keys", "%s for idempotency", grouped(int64(s.Keys)))
 	row("trimmed", "%s", throughNumber(s.Trimmed))
 	row("forgotten", "%s", throughNumber(s.Floor))
 	if !s.Closed {
@@ -165,7 +165,7 @@ func printStats(out io.Writer, s *disklog.Stats) error {
 	return w.Flush()
 }
 
-// shown returns a topic as it can be printed on a line.
+// shown returns a topic for display: quoted if it has special characters, and at most 48 characters long.
 func shown(topic string) string {
 	const most = 48
 	if quoted := strconv.Quote(topic); quoted != `"`+topic+`"` {
@@ -184,7 +184,7 @@ func throughNumber(seq uint64) string {
 	return fmt.Sprintf("up to number %d", seq)
 }
 
-// grouped writes a number with a comma at each thousand.
+// grouped formats a number with a comma between thousands.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -209,7 +209,7 @@ func inBytes(n int64) string {
 
 type logCheckCmd struct{ logDir }
 
-// Run is called by kong.
+// Run reports all problems in the directory.
 func (c *logCheckCmd) Run(ctx context.Context, io stdio) error {
 	return c.inspect(func(i *disklog.Inspector) error {
 		out := bufio.NewWriter(io.out)
@@ -234,12 +234,12 @@ func (c *logCheckCmd) Run(ctx context.Context, io stdio) error {
 
 type logRestoredCmd struct{ logDir }
 
-// Run is called by kong.
+// Run starts a new generation.
 func (c *logRestoredCmd) Run(io stdio) error {
 	gen, err := disklog.Restored(c.Dir)
 	if err != nil {
 		return whenInUse(err)
 	}
-	_, err = fmt.Fprintf(io.out, "%s begins generation %s; readers with older positions will be told by a gap\n", c.Dir, gen)
+	_, err = fmt.Fprintf(io.out, "%s begins generation %s; subscribers that resume from older positions will get a gap\n", c.Dir, gen)
 	return err
 }

@@ -24,11 +24,11 @@ type logDumpCmd struct {
 	Canonical bool `help:"Also print the holes of the log, and all that is stored of a record. Equal logs, such as mirrors of one order, print the same."`
 }
 
-// Run is called by kong.
+// Run prints the records.
 func (c *logDumpCmd) Run(ctx context.Context, io stdio) error {
 	sel, err := c.selector()
 	if err == nil && (c.Last < 0 || c.Last > eventlog.MaxLast) {
-		err = fmt.Errorf("--last: %d is not a number from 0 to %d; 0 asks for all", c.Last, eventlog.MaxLast)
+		err = fmt.Errorf("--last: %d is not a number from 0 to %d; 0 means all", c.Last, eventlog.MaxLast)
 	}
 	if err != nil {
 		return &exitError{exitUsage, fmt.Errorf("%w\nhint: tidings log dump --help", err)}
@@ -53,10 +53,10 @@ func (c *logDumpCmd) Run(ctx context.Context, io stdio) error {
 				err = enc.Encode(form(&r))
 			}
 			if ctx.Err() != nil {
-				break // Ctrl-C is how a long one ends
+				break // Ctrl-C ends the output
 			}
 			if err != nil {
-				_ = out.Flush() // what there is; the error is what counts
+				_ = out.Flush() // err is more important than its error
 				return err
 			}
 		}
@@ -79,7 +79,7 @@ func (c *logDumpCmd) selector() (eventlog.Selector, error) {
 	return eventlog.Select(c.Exact, matchers...), nil
 }
 
-// start returns the query that the flags ask for.
+// start returns the query for the flags.
 func (c *logDumpCmd) start(ctx context.Context, i *disklog.Inspector, sel eventlog.Selector) (eventlog.Query, error) {
 	if c.After == "" {
 		from := eventlog.Start{Last: c.Last}
@@ -113,7 +113,7 @@ func parseSince(text string) (time.Time, error) {
 	return t, nil
 }
 
-// dumped is a record as it is printed: the hub's envelope, and what else the log has.
+// dumped is a record as JSON: the hub's envelope, and the other fields of the record.
 type dumped struct {
 	ID          string   `json:"id"`
 	Topic       string   `json:"topic"`

@@ -17,8 +17,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// fillLog appends the records in a file, one JSON object a line, to the log in a directory. Their times are a minute apart from
-// noon on. It is what a hub would do.
+// fillLog appends the records in a file, one JSON object a line, to the log in a directory. Their times are one minute apart,
+// starting at noon. The result is the same as that of a hub.
 func fillLog(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: fill-log DIR FILE [keep N]")
@@ -68,7 +68,7 @@ func holdLog(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { ts.Check(l.Close()) })
 }
 
-// unindex removes a record from the index, as no version of ours would.
+// unindex removes a record from the index, which no version of Tidings does.
 func unindex(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: unindex DIR TOPIC NUMBER")

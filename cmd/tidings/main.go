@@ -15,7 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// manual is the output of tidings --help. Kong makes the help of each command.
+// manual is the output of tidings --help. Kong generates the help of each command.
 const manual = `tidings: an event log that browsers can tail, with only HTTP and EventSource.
 
 Commands
@@ -67,7 +67,7 @@ const (
 	exitInterrupted = 130
 )
 
-// stdio is the standard input and output of a command: those of the process in main, buffers in tests.
+// stdio is the standard input and output of a command. Tests use buffers.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
@@ -95,14 +95,14 @@ func main() {
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
-// program is the command line as a value, so that tests run exactly what main runs.
+// program is the command line as a value. Tests run the same program as main.
 type program struct {
 	stdio
 	commands
 	environ environ
 }
 
-// commands is what kong reads the command line into.
+// commands holds the command line after kong has parsed it.
 type commands struct {
 	Demo    demoCmd    `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
 	Serve   serveCmd   `cmd:"" help:"Serve a hub: publish with POST, subscribe with EventSource, lose nothing."`
@@ -126,16 +126,16 @@ type commands struct {
 	Version versionFlag `hidden:"" help:"Show the version."`
 }
 
-// run does what args say and returns the exit code. It has told the user about any error. A command whose ctx is
-// cancelled stops cleanly.
+// run runs the command that args name and returns the exit code. It reports errors to the user. A command stops cleanly when ctx is
+// cancelled.
 func (p *program) run(ctx context.Context, args []string) int {
 	switch {
 	case len(args) == 0:
 		p.complain(manual)
 		return exitUsage
-	case args[0] == "help": // many type it
+	case args[0] == "help": // as with git and go
 		args = append(args[1:len(args):len(args)], "--help")
-	case args[0] == "version": // and that
+	case args[0] == "version":
 		args = []string{"--version"}
 	}
 	err := p.command(ctx, args)
@@ -153,10 +153,10 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return exit.code
 }
 
-// packagePrefix is what libraries put before their errors, which tells the user nothing.
+// packagePrefix matches the package names before the errors of our libraries. They mean nothing to users of the command line.
 var packagePrefix = regexp.MustCompile(`(^|: )(?:eventlog|access|hub|sse): `)
 
-// complain writes to standard error. If that fails, the exit code is all that is left to tell.
+// complain writes to standard error. If that fails, only the exit code shows the failure.
 func (p *program) complain(text string) { _, _ = io.WriteString(p.err, text) }
 
 func (p *program) command(ctx context.Context, args []string) error {
@@ -184,7 +184,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 	return line.Run()
 }
 
-// usageError says what is wrong with the command line and where to look it up.
+// usageError describes a mistake in the command line, with a hint.
 func usageError(err error, args []string) error {
 	name := "tidings"
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
@@ -197,7 +197,7 @@ func usageError(err error, args []string) error {
 		if hint := flagHint(name, unknown[1], args); hint != "" {
 			return &exitError{exitUsage, fmt.Errorf("unknown flag %s\nhint: %s", unknown[1], hint)}
 		}
-		if len(unknown[1]) == 2 { // one letter is near every other
+		if len(unknown[1]) == 2 { // kong would suggest any other letter
 			text = "unknown flag " + unknown[1]
 		}
 	}
@@ -205,17 +205,17 @@ func usageError(err error, args []string) error {
 		return &exitError{exitUsage, fmt.Errorf("%s\nhint: %s --sub %s", text, name, arg)}
 	}
 	if hint := addrHint(name, text); hint != "" {
-		return &exitError{exitUsage, fmt.Errorf("%s; where to listen is said by --addr\nhint: %s", text, hint)}
+		return &exitError{exitUsage, fmt.Errorf("%s; --addr says where to listen\nhint: %s", text, hint)}
 	}
 	return &exitError{exitUsage, fmt.Errorf("%s\nhint: %s --help", text, name)}
 }
 
-// errAnswered ends the parsing of a command line that only asks something, and has its answer.
+// errAnswered ends the parsing of a command line after --help or --version has printed its text.
 var errAnswered = errors.New("answered")
 
 type helpFlag bool
 
-// BeforeReset is called by kong before anything else is checked.
+// BeforeReset prints the help. Kong calls it before it checks the rest of the command line.
 func (helpFlag) BeforeReset(line *kong.Context) error {
 	if err := line.PrintUsage(false); err != nil {
 		return err
@@ -223,7 +223,7 @@ func (helpFlag) BeforeReset(line *kong.Context) error {
 	return errAnswered
 }
 
-// help writes the manual, or what kong knows about the command that was named.
+// help prints the manual, or the help of the selected command.
 func help(options kong.HelpOptions, line *kong.Context) error {
 	if line.Selected() != nil {
 		return kong.DefaultHelpPrinter(options, line)

@@ -17,7 +17,7 @@ func TestManualNamesEveryCommand(t *testing.T) {
 	}
 }
 
-func TestQuestionsAreAnsweredOnStandardOutput(t *testing.T) {
+func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
 	for _, test := range []struct {
 		line, want string
 	}{
@@ -37,14 +37,14 @@ func TestQuestionsAreAnsweredOnStandardOutput(t *testing.T) {
 	}
 }
 
-func TestMistakesSayWhereToLook(t *testing.T) {
+func TestUsageErrorsGiveAHint(t *testing.T) {
 	for _, test := range []struct {
 		line, complaint, hint string
 	}{
 		{"dmo", `did you mean "demo"?`, "hint: tidings --help"},
 		{"--nix", "unknown flag --nix", "hint: tidings --help"},
 		{"demo --nix", "unknown flag --nix", "hint: tidings demo --help"},
-		{"demo --addr", "--addr: there is no value", "hint: tidings demo --help"},
+		{"demo --addr", "--addr: the value is missing", "hint: tidings demo --help"},
 		{"demo --port 3002", "the port is part of --addr", "tidings demo --addr :3002"},
 		{"serve -p 3002", "unknown flag -p", "tidings serve --addr :3002"},
 		{"serve --port=3002", "unknown flag --port", "tidings serve --addr :3002"},
@@ -52,22 +52,22 @@ func TestMistakesSayWhereToLook(t *testing.T) {
 		{"pub -d hello", "unknown flag -d", "tidings pub TOPIC DATA"},
 		{"pub news -5", "unknown flag -5", "tidings pub TOPIC -- -5"},
 		{"token mint alice", "unexpected argument alice", "hint: tidings token mint --sub alice"},
-		{"token mint --expires 1h", "unknown flag --expires", "--ttl"},
-		{"revoke alice", "\"alice\" is no URL of a hub", "hint: tidings revoke --sub alice"},
+		{"token mint --expires 1h", "unknown flag --expires", "hint: --ttl says how long a token is valid"},
+		{"revoke alice", "\"alice\" is not the URL of a hub", "hint: tidings revoke --sub alice"},
 		{"sub -Q", "unknown flag -Q", "hint: tidings sub --help"},
-		{"sub news --last ten", `--last: "ten" is no whole number`, "hint: tidings sub --help"},
-		{"sub news --timeout soon", `--timeout: "soon" is no time such as 10s`, "hint: tidings sub --help"},
-		{"serve --max-topics many", `--max-topics: "many" is no whole number from 0 on`, "hint: tidings serve --help"},
-		{"serve --max-topics 65536", `--max-topics: "65536" is too large; 65535 is the most`, "hint: tidings serve --help"},
-		{"serve --max-connections 5000000000", `--max-connections: "5000000000" is too large; 4294967295 is the most`, "hint: tidings serve --help"},
+		{"sub news --last ten", `--last: "ten" is not a whole number`, "hint: tidings sub --help"},
+		{"sub news --timeout soon", `--timeout: "soon" is not a time such as 10s`, "hint: tidings sub --help"},
+		{"serve --max-topics many", `--max-topics: "many" is not a whole number of at least 0`, "hint: tidings serve --help"},
+		{"serve --max-topics 65536", `--max-topics: "65536" is too large; the maximum is 65535`, "hint: tidings serve --help"},
+		{"serve --max-connections 5000000000", `--max-connections: "5000000000" is too large; the maximum is 4294967295`, "hint: tidings serve --help"},
 		{"sub news --last 99999999999999999999", `--last: "99999999999999999999" is too large`, "hint: tidings sub --help"},
 		{"sub news --last -5", `--last: "-5" looks like a flag; if it is the value, write --last="-5"`, "hint: tidings sub --help"},
 		{"token mint --ttl -1h", `--ttl: "-1h" looks like a flag; if it is the value, write --ttl="-1h"`, "hint: tidings token mint --help"},
 		{"serve --keep-bytes -5", `--keep-bytes: "-5" looks like a flag`, "hint: tidings serve --help"},
-		{"serve --sync sometimes", `--sync: "sometimes" is none of "always", "interval"`, "hint: tidings serve --help"},
+		{"serve --sync sometimes", `--sync: "sometimes" is not one of "always", "interval"`, "hint: tidings serve --help"},
 		{"serve --h2c=perhaps", `--h2c: "perhaps" is neither true nor false`, "hint: tidings serve --help"},
-		{"demo --addr nonsense", `--addr "nonsense": there is no port in it`, "hint: --addr nonsense:3000"},
-		{"sub", "say what to follow", "hint: tidings sub --help"},
+		{"demo --addr nonsense", `--addr "nonsense" has no port`, "hint: --addr nonsense:3000"},
+		{"sub", "say what to subscribe to", "hint: tidings sub --help"},
 	} {
 		code, out, complaint := say(t, strings.Fields(test.line)...)
 		if code != exitUsage || out != "" {
@@ -79,7 +79,7 @@ func TestMistakesSayWhereToLook(t *testing.T) {
 	}
 }
 
-func TestNoCommandShowsTheManualAsAMistake(t *testing.T) {
+func TestNoArgumentsPrintTheManualAndFail(t *testing.T) {
 	if code, out, complaint := say(t); code != exitUsage || out != "" || complaint != manual {
 		t.Errorf("exit code %d, output %q, standard error\n%s", code, out, complaint)
 	}

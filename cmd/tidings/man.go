@@ -28,7 +28,7 @@ func (*manCmd) Run(line *kong.Context, std stdio) error {
 	return err
 }
 
-// manPage makes the page of kong's model and of the short manual.
+// manPage generates the page from kong's model and from the manual of tidings --help.
 func manPage(app *kong.Node) string {
 	title, sections := manualSections()
 	name, what, _ := strings.Cut(title, ": ")
@@ -41,7 +41,7 @@ func manPage(app *kong.Node) string {
 	p.line(".SH ENVIRONMENT")
 	p.environment(app)
 	for _, s := range sections {
-		if s.title != "Commands" { // they stand above
+		if s.title != "Commands" { // the page has them already
 			p.line(".SH %s", strings.ToUpper(roffText(s.title)))
 			p.prose(s.text)
 		}
@@ -51,7 +51,7 @@ func manPage(app *kong.Node) string {
 
 type manualSection struct{ title, text string }
 
-// manualSections takes the short manual apart: its first line, and what stands indented below each line that is not.
+// manualSections splits the manual into its first line and its sections. A section is a title and the indented lines below it.
 func manualSections() (title string, sections []manualSection) {
 	title, rest, _ := strings.Cut(manual, "\n")
 	for line := range strings.Lines(rest) {
@@ -73,7 +73,7 @@ func manualSections() (title string, sections []manualSection) {
 
 func indented(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
 
-// roff is a page that is being written, in the macros of man(7).
+// roff writes a page with the macros of man(7).
 type roff struct{ strings.Builder }
 
 func (p *roff) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
@@ -143,10 +143,10 @@ func (p *roff) environment(app *kong.Node) {
 			}
 		}
 	}
-	p.line(".PP\n%s", roffText("Every setting of tidings serve has a variable, too; tidings config prints what a hub would have, and where it comes from."))
+	p.line(".PP\n%s", roffText("Every setting of tidings serve also has a variable. tidings config prints the settings in effect, and where each comes from."))
 }
 
-// paragraph begins one, unless a heading has.
+// paragraph begins a paragraph, unless the last line is a heading.
 func (p *roff) paragraph() {
 	written := strings.TrimSuffix(p.String(), "\n")
 	if last := written[strings.LastIndexByte(written, '\n')+1:]; !strings.HasPrefix(last, ".SH ") {
@@ -154,7 +154,7 @@ func (p *roff) paragraph() {
 	}
 }
 
-// prose writes text as a doc comment: paragraphs are filled, and indented lines stay as they are.
+// prose writes text as a doc comment: it fills paragraphs, and keeps indented lines unchanged.
 func (p *roff) prose(text string) {
 	for block := range strings.SplitSeq(strings.Trim(text, "\n"), "\n\n") {
 		var filled, kept []string
@@ -178,7 +178,7 @@ func (p *roff) prose(text string) {
 	}
 }
 
-// roffText escapes text: a hyphen stays one that can be copied, and no line begins with what would be a macro.
+// roffText escapes text, so that hyphens can be copied as hyphens and no line begins with a macro.
 func roffText(text string) string {
 	var b strings.Builder
 	for i, c := range text {

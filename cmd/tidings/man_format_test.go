@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestTheManualPageIsSound to those who format such pages.
-func TestTheManualPageIsSound(t *testing.T) {
+// TestManualPageHasNoFormattingErrors runs the page through the programs that format manual pages.
+func TestManualPageHasNoFormattingErrors(t *testing.T) {
 	_, page, _ := say(t, "man")
 	lint := exec.Command(commandPath(t, "mandoc"), "-T", "lint", "-W", "warning")
 	lint.Stdin = strings.NewReader(page)
@@ -18,8 +18,8 @@ func TestTheManualPageIsSound(t *testing.T) {
 	}
 }
 
-// TestTextStaysTextInTheManualPage, whatever it begins with.
-func TestTextStaysTextInTheManualPage(t *testing.T) {
+// TestManualPageEscapesText, also at the beginning of a line.
+func TestManualPageEscapesText(t *testing.T) {
 	render := exec.Command(commandPath(t, "mandoc"), "-T", "utf8")
 	const text = ".SH is no heading\n'quoted' `and` \\fBnot bold\\fR, ~ ^ - --flag “…”\n\tindented -x \\n\n"
 	var p roff

@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// TestTheManualPageSaysAllThatTheHelpSays: every command, argument and flag.
-func TestTheManualPageSaysAllThatTheHelpSays(t *testing.T) {
+// TestManualPageHasEveryCommandAndFlag, and every argument.
+func TestManualPageHasEveryCommandAndFlag(t *testing.T) {
 	code, page, complaint := say(t, "man")
 	if code != 0 || complaint != "" {
 		t.Fatalf("exit code %d, %s", code, complaint)

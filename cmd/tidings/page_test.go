@@ -20,7 +20,7 @@ func fileOf(t *testing.T, name string) string {
 	return string(text)
 }
 
-// A page works with the network cable out, and a strict policy keeps it so.
+// The pages work without a network, and a strict policy ensures that.
 func TestPagesNeedNoOtherOrigin(t *testing.T) {
 	foreign := regexp.MustCompile(`(?i:\b(https?|wss?|data):[^\s"'<]*|(src|href)=["']?//)|url\(|@import|\bimport\b`)
 	innocent := map[string]bool{ // shown, not loaded
@@ -53,8 +53,8 @@ func TestPagesNeedNoOtherOrigin(t *testing.T) {
 	}
 }
 
-// The policy forbids scripts and styles inside a page. A browser would drop them without a word to the user.
-func TestPagesKeepTheirOwnPolicy(t *testing.T) {
+// The policy forbids scripts and styles inside a page. A browser would ignore them without an error.
+func TestPagesObeyTheirContentSecurityPolicy(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|<script[^>]*>[^<]`)
 	for name := range allPages {
 		if found := inline.FindString(fileOf(t, name+".html")); found != "" {
@@ -93,8 +93,8 @@ func TestPageOfAHubWithKeysHasAFieldForTheToken(t *testing.T) {
 	}
 }
 
-// TestServeHasAPageThatWorksAtOnce: in a browser, the hub showed a 404 as JSON.
-func TestServeHasAPageThatWorksAtOnce(t *testing.T) {
+// TestServeHasAPage: in a browser, the hub showed a 404 as JSON.
+func TestServeHasAPage(t *testing.T) {
 	s := startServe(t, nil)
 	s.out.await(t, "open it in a browser")
 	for _, test := range []struct {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Tests with the tag programs run programs beside Go: shells, curl, git. So go test ./... needs nothing but Go, and make test, which installs
-// them, runs these tests, too.
+// Tests with the tag programs run other programs, such as shells, curl and git. So go test ./... needs only Go. make test installs the
+// programs and runs these tests, too.
 
 // commandPath returns the path of a program that a test needs.
 func commandPath(t *testing.T, name string) string {

@@ -20,15 +20,15 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// pubCmd is the command line of tidings pub. The file in order: flags, help, Run, what is published. Progress is in
-// pub_progress.go, --follow in pub_follow.go.
+// pubCmd is the command line of tidings pub. This file has the flags, the help, Run, and then the functions that read the events to publish.
+// Progress is in pub_progress.go, --follow in pub_follow.go.
 type pubCmd struct {
 	Topic string   `arg:"" optional:"" help:"The topic; the hub's URL may come first. With --ndjson it can be left out if the lines name their topics."`
 	Words []string `arg:"" optional:"" name:"data" help:"The event's data, joined with spaces. Without it, each line of standard input is an event."`
 
 	hubFlags `embed:""`
 
-	Topics []string `group:"What to publish" name:"topic" sep:"none" placeholder:"TOPIC" help:"The topic, also one that looks like a URL; all arguments are data then. Can be repeated."`
+	Topics []string `group:"What to publish" name:"topic" sep:"none" placeholder:"TOPIC" help:"The topic, which may look like a URL. All arguments are then data. Can be repeated."`
 	Also   []string `group:"What to publish" sep:"none" placeholder:"TOPIC" help:"Another topic of the same events. Can be repeated."`
 	Type   string   `group:"What to publish" short:"t" placeholder:"TYPE" help:"The events' type; message by default."`
 	File   string   `group:"What to publish" type:"path" placeholder:"FILE" help:"Read FILE instead of standard input; - is standard input, which may then be empty."`
@@ -38,12 +38,12 @@ type pubCmd struct {
 	NDJSON bool     `group:"What to publish" xor:"form" help:"Each line is a JSON object: {\"data\": …}, optionally with topic, topics, type, key, encoding, end."`
 	End    bool     `group:"What to publish" help:"End the topic afterwards: nothing more can be published to it, and its subscribers are told."`
 
-	Key   string `group:"How" placeholder:"KEY" help:"Idempotency key from which those of the events are made. Publishing the same events again with the same KEY stores only those that are missing."`
+	Key   string `group:"How" placeholder:"KEY" help:"Prefix of the events' idempotency keys. Publishing the same events again with the same KEY stores only the missing ones."`
 	Quiet bool   `group:"How" short:"q" help:"Print errors only."`
 
 	Timeout time.Duration `group:"How" placeholder:"DURATION" help:"Give up after this time, such as 10s, 5m or 1h30m; 0 for never."`
 
-	topics []string // of events that name none
+	topics []string // for events that name no topic
 }
 
 // Help is the manual.
@@ -104,7 +104,7 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	if !c.typed(std.in) { // to whom a bar would be in the way
+	if !c.typed(std.in) { // a progress bar would disturb the typing
 		p.begin(size)
 	}
 	got, err := client.PublishStream(ctx, c.events(p.count(in)), &tidings.PublishOptions{Key: c.Key, OnStored: p.stored})
@@ -125,14 +125,13 @@ func (c *pubCmd) Run(ctx context.Context, std stdio) error {
 	return c.outcome(ctx, hub, err)
 }
 
-// implicit reports whether the input is standard input because nothing else was said. A forgotten topic or forgotten data makes it so.
+// implicit reports whether the input is standard input by default. Then a topic or data may have been forgotten.
 func (c *pubCmd) implicit() bool { return c.File+c.Follow == "" && len(c.Words) == 0 && !c.NDJSON }
 
-// nothingText says that there was nothing to publish, and how the command line was understood: the first word may have been meant as
-// data.
+// nothingText says that the input is empty, and names the topic and the hub, because the first argument may have been meant as data.
 func (c *pubCmd) nothingText(hub *hubClient) string {
 	return fmt.Sprintf("there was nothing to publish to %s: standard input is empty\n"+
-		"hint: tidings pub TOPIC DATA publishes DATA; with --file - empty input is no mistake", visible(c.whereText(hub)))
+		"hint: tidings pub TOPIC DATA publishes DATA; with --file - empty input is accepted", visible(c.whereText(hub)))
 }
 
 // whereText names topics and hub.
@@ -151,7 +150,7 @@ func suffixed(key, suffix string) string {
 	return key + suffix
 }
 
-// receiptsText says what was stored.
+// receiptsText says how many events were stored, and their IDs.
 func receiptsText(r tidings.Receipts) string {
 	text := events(r.Count) + " stored"
 	if r.Duplicates > 0 {
@@ -166,14 +165,14 @@ func receiptsText(r tidings.Receipts) string {
 	return text + ": " + r.First + " to " + r.Last
 }
 
-// choose settles what goes where: hub, topics and data.
+// choose divides the arguments into hub, topics and data.
 func (c *pubCmd) choose() error {
 	args := c.Words
 	if c.Topic != "" || len(c.Words) > 0 {
 		args = append([]string{c.Topic}, c.Words...)
 	}
 	if len(c.Topics) > 0 && len(args) > 0 && address.Is(args[0]) {
-		return fmt.Errorf("%q is the hub, or data of %s? Say --hub %[1]s, or give data that looks like a URL by standard input", args[0], c.Topics[0])
+		return fmt.Errorf("is %q the hub, or data for %s? Write --hub %[1]s, or send data that looks like a URL to standard input", args[0], c.Topics[0])
 	}
 	named, args, err := c.take(args)
 	if err != nil {
@@ -197,8 +196,8 @@ func (c *pubCmd) choose() error {
 	return nil
 }
 
-// checkData refuses data whose first word is the address of a hub, when no hub is named: tidings pub news localhost:3000 hello means a
-// hub. One word that is a whole URL is data, because people publish links. To publish such text, quote it or name the hub.
+// checkData refuses data whose first word is an address if no hub is named: in tidings pub news localhost:3000 hello, the user means a hub.
+// A single word that is a complete URL is data, because people publish links. Quotes or --hub allow the other cases.
 func (c *pubCmd) checkData(words []string) error {
 	if len(words) == 0 || !address.Is(words[0]) || c.Hub != "" && c.Hub != os.Getenv(hubVariable) {
 		return nil
@@ -210,7 +209,7 @@ func (c *pubCmd) checkData(words []string) error {
 		words[0], strings.Join(c.topics, " "))
 }
 
-// validate refuses what kong cannot know to be wrong.
+// validate refuses contradictions that kong does not know.
 func (c *pubCmd) validate() error {
 	sources := 0
 	for _, given := range []bool{len(c.Words) > 0, c.File != "", c.Follow != ""} {
@@ -226,16 +225,16 @@ func (c *pubCmd) validate() error {
 	case c.Timeout < 0:
 		return errors.New("--timeout cannot be negative")
 	case c.Follow != "" && (c.Whole || c.Binary || c.End):
-		return errors.New("--follow publishes lines for ever: --whole, --binary and --end make no sense with it")
+		return errors.New("--follow publishes lines until Ctrl-C, so it excludes --whole, --binary and --end")
 	case c.Binary && c.NDJSON:
-		return errors.New("--binary is about input that is one event; in NDJSON a line says so itself: \"encoding\":\"base64\"")
+		return errors.New("--binary publishes the whole input as one event; in NDJSON, write \"encoding\":\"base64\" in a line")
 	case len(c.Words) > 0 && c.NDJSON:
-		return errors.New("--ndjson reads lines; give them by standard input or --file")
+		return errors.New("--ndjson reads lines from standard input or --file, not from arguments")
 	}
 	return nil
 }
 
-// single reports whether there is one event.
+// single reports whether exactly one event is published.
 func (c *pubCmd) single() bool { return len(c.Words) > 0 || c.Whole || c.Binary }
 
 // publishOne publishes one event, and prints its ID.
@@ -297,13 +296,13 @@ func (c *pubCmd) input(ctx context.Context, hub *hubClient, std stdio) (io.ReadC
 	return interruptible(ctx, std.in), size, nil
 }
 
-// typed reports whether the input is typed on a terminal.
+// typed reports whether a user types the input on a terminal.
 func (c *pubCmd) typed(in io.Reader) bool {
 	f, ok := in.(*os.File)
 	return ok && (c.File == "" || c.File == "-") && c.Follow == "" && isTerminal(f)
 }
 
-// typingText prompts for input on a terminal.
+// typingText is the prompt for input on a terminal.
 func (c *pubCmd) typingText(hub *hubClient) string {
 	end := "Ctrl-D"
 	if runtime.GOOS == "windows" {
@@ -319,7 +318,7 @@ func (c *pubCmd) typingText(hub *hubClient) string {
 	return where + "type lines, each of them an event; " + end + " ends"
 }
 
-// interruptible ends a read that waits when ctx does. The goroutine that reads ends with the program.
+// interruptible returns a reader that fails when ctx ends, even during a read. The goroutine that reads in ends with the program.
 func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
 	pr, pw := io.Pipe()
 	go func() {
@@ -330,7 +329,7 @@ func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
 	return pr
 }
 
-// events returns the events of the input.
+// events returns the events in the input.
 func (c *pubCmd) events(in io.Reader) iter.Seq2[tidings.Event, error] {
 	events := readLines(in)
 	if c.NDJSON {
@@ -357,7 +356,7 @@ func (c *pubCmd) events(in io.Reader) iter.Seq2[tidings.Event, error] {
 
 var errNotText = errors.New("the data is not UTF-8 text; --binary publishes all of the input as one event of bytes")
 
-// readLines returns an event for each line, without its end. A last line without one is an event, too.
+// readLines returns an event for each line, without the line end. The last line may lack a line end.
 func readLines(in io.Reader) iter.Seq2[tidings.Event, error] {
 	return func(yield func(tidings.Event, error) bool) {
 		lines := newLineReader(in)
@@ -379,7 +378,7 @@ func readLines(in io.Reader) iter.Seq2[tidings.Event, error] {
 	}
 }
 
-// outcome turns the end of a run into what the program says and exits with.
+// outcome turns the end of a run into an error message and an exit code.
 func (c *pubCmd) outcome(ctx context.Context, hub *hubClient, err error) error {
 	problem, refused := errors.AsType[*tidings.Problem](err)
 	switch {
@@ -387,10 +386,10 @@ func (c *pubCmd) outcome(ctx context.Context, hub *hubClient, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		if c.Follow != "" {
-			return nil // that is how it ends
+			return nil // --follow always ends this way
 		}
 		if cause := context.Cause(ctx); errors.Is(cause, errTimeout) {
-			return &exitError{exitTimeout, fmt.Errorf("%w: %s; some may be stored, which --key and another try bring in order", cause, c.Timeout)}
+			return &exitError{exitTimeout, fmt.Errorf("%w: %s; some events may be stored; with --key you can publish again, and only missing events are stored", cause, c.Timeout)}
 		}
 		return &exitError{exitInterrupted, errors.New("interrupted")}
 	case refused:

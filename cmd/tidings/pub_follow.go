@@ -10,20 +10,19 @@ import (
 	"time"
 )
 
-// followed is a file that others write to. It reads what is written from now on, and goes on with the next file of that name
-// when logs are rotated, and from the beginning when the file is cut. Only whole lines come out: a program may be in the middle
-// of one.
+// followed reads the lines that other programs append to a file from now on. When the file is replaced, as in log rotation, it continues
+// with the new file of the same name. When the file is truncated, it continues at the beginning. It returns only complete lines.
 type followed struct {
 	ctx  context.Context
 	name string
 	file *os.File
 	at   int64
-	rest []byte // of a line that has no end yet
+	rest []byte // the beginning of an incomplete line
 
-	ready []byte // whole lines to hand out
+	ready []byte // complete lines that Read has not returned yet
 }
 
-// pollEvery is how often a followed file is looked at.
+// pollEvery is the interval at which a followed file is checked.
 const pollEvery = 200 * time.Millisecond
 
 func followFile(ctx context.Context, name string) (io.ReadCloser, error) {
@@ -47,7 +46,7 @@ func followFile(ctx context.Context, name string) (io.ReadCloser, error) {
 
 func (f *followed) Close() error { return f.file.Close() }
 
-// Read waits until there is a whole line.
+// Read waits for a complete line.
 func (f *followed) Read(p []byte) (int, error) {
 	for len(f.ready) == 0 {
 		if err := f.fill(); err != nil {
@@ -59,7 +58,7 @@ func (f *followed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads what has been written since, or waits a moment.
+// fill reads new bytes. If there are none, it waits for pollEvery.
 func (f *followed) fill() error {
 	buf := make([]byte, 64<<10)
 	n, err := f.file.Read(buf)
@@ -74,7 +73,7 @@ func (f *followed) fill() error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if moved, err := f.turn(); moved || err != nil {
+	if moved, err := f.rotate(); moved || err != nil {
 		return err
 	}
 	select {
@@ -94,11 +93,11 @@ func lastLineEnd(b []byte) int {
 	return 0
 }
 
-// turn goes on with another file of the name, or from the beginning of one that was cut.
-func (f *followed) turn() (moved bool, err error) {
+// rotate continues with a new file of the same name, or at the beginning of a truncated one.
+func (f *followed) rotate() (moved bool, err error) {
 	there, err := os.Stat(f.name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // between two files
+		return false, nil // the new file does not exist yet
 	} else if err != nil {
 		return false, err
 	}
@@ -109,7 +108,7 @@ func (f *followed) turn() (moved bool, err error) {
 	switch {
 	case !os.SameFile(here, there):
 		if here.Size() > f.at {
-			return true, nil // something came at the last moment
+			return true, nil // the old file has more bytes
 		}
 		next, err := os.Open(f.name)
 		if err != nil {
@@ -130,7 +129,7 @@ func (f *followed) turn() (moved bool, err error) {
 	return false, nil
 }
 
-// flushRest publishes a last line that has no line end.
+// flushRest completes the last line of a file, which has no line end.
 func (f *followed) flushRest() {
 	if len(f.rest) > 0 {
 		f.ready = append(f.rest, '\n')

@@ -12,7 +12,7 @@ type lineReader struct {
 	in *bufio.Scanner
 }
 
-// longestLine is more than a hub takes for an event.
+// longestLine is the length of the longest line in bytes. It exceeds the largest event that a hub accepts.
 const longestLine = 32 << 20
 
 func newLineReader(in io.Reader) *lineReader {

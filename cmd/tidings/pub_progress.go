@@ -13,18 +13,17 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// progress tells on standard error how far publishing has come, and why it waits. The bar is for those who watch: on a
-// terminal, when the input takes longer than a second.
+// progress reports on standard error how many events are stored and why publishing waits. On a terminal it shows a progress bar.
 type progress struct {
 	w     io.Writer
 	hub   address.Hub
 	quiet bool
-	tried bool                     // it was told where the hub was looked for
-	bar   *progressbar.ProgressBar // nil: standard error is no terminal
-	read  atomic.Int64             // bytes of the input
+	tried bool                     // a retry was reported, with the address of the hub
+	bar   *progressbar.ProgressBar // nil if standard error is not a terminal
+	read  atomic.Int64             // bytes read of the input
 }
 
-// begin begins with an input of a size, 0 if that is not known.
+// begin starts the bar for an input of a size in bytes, 0 if it is unknown.
 func (p *progress) begin(size int64) {
 	if p.quiet || !isTerminal(p.w) {
 		return
@@ -35,7 +34,7 @@ func (p *progress) begin(size int64) {
 		progressbar.OptionSetDescription("publishing"), progressbar.OptionSpinnerType(14))
 }
 
-// count counts what is read of the input.
+// count returns a reader that counts the bytes of the input.
 func (p *progress) count(in io.Reader) io.Reader { return &countedReader{in, &p.read} }
 
 type countedReader struct {
@@ -49,7 +48,7 @@ func (c *countedReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// stored is called when the hub has stored some more.
+// stored updates the bar after the hub has stored more events.
 func (p *progress) stored(r tidings.Receipts) {
 	if p.bar == nil {
 		return
@@ -58,7 +57,7 @@ func (p *progress) stored(r tidings.Receipts) {
 	_ = p.bar.Set64(p.read.Load()) // an error of the bar is harmless
 }
 
-// retry is called when it has to be tried again.
+// retry reports a failed attempt and when the next one follows.
 func (p *progress) retry(err error, wait time.Duration) {
 	if p.quiet {
 		return

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPubSaysWhatItWaitsFor: on a terminal it waited without a word for lines.
-func TestPubSaysWhatItWaitsFor(t *testing.T) {
+// TestPubPromptsForInputOnATerminal: on a terminal it waited for lines without a prompt.
+func TestPubPromptsForInputOnATerminal(t *testing.T) {
 	s := startServe(t, nil)
 	person, terminal := openTerminal(t)
 	defer terminal.Close()

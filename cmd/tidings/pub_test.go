@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// nowhere returns the URL of a hub that is not there.
+// nowhere returns a URL at which no server listens.
 func nowhere(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -21,8 +21,8 @@ func nowhere(t *testing.T) string {
 	return "http://" + l.Addr().String()
 }
 
-// TestWhoeverFindsNoHubIsToldWhereItWasLookedFor: tidings pub tried for ever, and said "connection refused; again in 1.0 s".
-func TestWhoeverFindsNoHubIsToldWhereItWasLookedFor(t *testing.T) {
+// TestCommandsSayWhereTheyLookForAHub: tidings pub retried without naming the address: "connection refused; again in 1.0 s".
+func TestCommandsSayWhereTheyLookForAHub(t *testing.T) {
 	hub := nowhere(t)
 	for _, args := range [][]string{{"pub", "news", "hello"}, {"sub", "news"}, {"topics"}} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -37,15 +37,15 @@ func TestWhoeverFindsNoHubIsToldWhereItWasLookedFor(t *testing.T) {
 	}
 }
 
-func TestPubGivesUpInTime(t *testing.T) {
+func TestPubStopsAtItsTimeout(t *testing.T) {
 	code, out, complaint := say(t, "pub", "news", "hello", "--hub", nowhere(t), "--timeout", "1ms")
 	if code != exitTimeout || out != "" || !strings.Contains(complaint, "the time is over: 1ms") {
 		t.Errorf("exit code %d, output %q, %s", code, out, complaint)
 	}
 }
 
-// TestPubWithoutDataIsAMistake: with the topic forgotten, as in pub localhost:3000 hello, it said "0 events stored" where no hub was.
-func TestPubWithoutDataIsAMistake(t *testing.T) {
+// TestPubRefusesEmptyStandardInput: without the topic, as in pub localhost:3000 hello, it printed "0 events stored", even if there was no hub.
+func TestPubRefusesEmptyStandardInput(t *testing.T) {
 	hub := nowhere(t)
 	for _, args := range [][]string{{"hello", "--hub", hub}, {hub, "hello"}, {hub + "/events/hello"}, {hub, "hello", "--type", "x", "-q"}} {
 		code, out, complaint := say(t, append([]string{"pub"}, args...)...)
@@ -56,8 +56,8 @@ func TestPubWithoutDataIsAMistake(t *testing.T) {
 	}
 }
 
-// TestEmptyInputThatWasAskedForIsNoMistake: a pipe of lines may have none.
-func TestEmptyInputThatWasAskedForIsNoMistake(t *testing.T) {
+// TestPubAcceptsEmptyInputThatIsNamed: a pipe may contain no lines.
+func TestPubAcceptsEmptyInputThatIsNamed(t *testing.T) {
 	s := startServe(t, nil)
 	for want, args := range map[string][]string{
 		"0 events stored\n":   {"news", "--file", "-"},
@@ -73,8 +73,8 @@ func TestEmptyInputThatWasAskedForIsNoMistake(t *testing.T) {
 	}
 }
 
-// TestAHubBehindTheTopicIsAMistake: pub news localhost:3000 hello published "localhost:3000 hello".
-func TestAHubBehindTheTopicIsAMistake(t *testing.T) {
+// TestPubRefusesAHubAfterTheTopic: pub news localhost:3000 hello published "localhost:3000 hello".
+func TestPubRefusesAHubAfterTheTopic(t *testing.T) {
 	s := startServe(t, nil)
 	t.Setenv(hubVariable, s.url)
 	for _, data := range [][]string{
@@ -95,8 +95,8 @@ func TestAHubBehindTheTopicIsAMistake(t *testing.T) {
 	}
 }
 
-// TestPubAsksForAHubWhereNoneAnswers: a server of files says 501 to a POST, which was tried again for ever.
-func TestPubAsksForAHubWhereNoneAnswers(t *testing.T) {
+// TestPubGivesAHintIfNoHubAnswers: a file server answers a POST with 501, and pub retried forever.
+func TestPubGivesAHintIfNoHubAnswers(t *testing.T) {
 	for status, code := range map[int]int{200: exitFailure, 204: exitRefused, 302: exitRefused, 404: exitRefused, 405: exitRefused, 501: exitRefused} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }))
 		for path, want := range map[string]string{
@@ -113,8 +113,8 @@ func TestPubAsksForAHubWhereNoneAnswers(t *testing.T) {
 	}
 }
 
-// TestPubSaysWhatIsWrongInTheWordsOfTheCommandLine: it counted events from 0 and named fields of Go.
-func TestPubSaysWhatIsWrongInTheWordsOfTheCommandLine(t *testing.T) {
+// TestPubErrorsUseTheWordsOfTheCommandLine: it counted events from 0 and named fields of Go.
+func TestPubErrorsUseTheWordsOfTheCommandLine(t *testing.T) {
 	s := startServe(t, nil)
 	for _, test := range []struct {
 		input, want string
@@ -137,7 +137,7 @@ func TestPubSaysWhatIsWrongInTheWordsOfTheCommandLine(t *testing.T) {
 	}
 }
 
-// TestErrorsNameNoPackage of the program's own.
+// TestErrorsNameNoPackage checks that errors do not start with the name of a Go package of ours.
 func TestErrorsNameNoPackage(t *testing.T) {
 	key := t.TempDir() + "/key"
 	if code, _, complaint := say(t, "token", "key", key); code != 0 {
@@ -169,7 +169,7 @@ func TestPubCountsOnlyTheEventsOfItsInput(t *testing.T) {
 	}
 }
 
-func TestTheLastLineOfAPipeNeedsNoLineEnd(t *testing.T) {
+func TestLastLineOfInputNeedsNoLineEnd(t *testing.T) {
 	for input, args := range map[string][]string{
 		"1\n2":                               nil,
 		"1\r\n2\n":                           nil,

@@ -38,13 +38,13 @@ Examples:
     tidings revoke https://hub.example --jti RL3N2SFXATCJACBQATVJBZBOYV`
 }
 
-// Run takes them back.
+// Run revokes the tokens.
 func (c *revokeCmd) Run(ctx context.Context, std stdio) error {
 	if c.URL != "" && !address.Is(c.URL) {
-		return &exitError{exitUsage, fmt.Errorf("%q is no URL of a hub\nhint: tidings revoke --sub %[2]s", c.URL, visible(c.URL))}
+		return &exitError{exitUsage, fmt.Errorf("%q is not the URL of a hub\nhint: tidings revoke --sub %[2]s", c.URL, visible(c.URL))}
 	}
 	if (c.Sub == "") == (c.JTI == "") {
-		return &exitError{exitUsage, errors.New("say whose tokens, by --sub NAME, or which one, by --jti ID")}
+		return &exitError{exitUsage, errors.New("say which tokens to revoke: --sub NAME for all of a subject, or --jti ID for one")}
 	}
 	client, err := c.connectTo(c.URL, "revoke")
 	if err != nil {
@@ -69,16 +69,16 @@ func (c *revokeCmd) Run(ctx context.Context, std stdio) error {
 	return err
 }
 
-// revocation is what a hub is asked to take back, and in its answer, since when, up to when and where that is stored.
+// revocation is the body of a request to revoke, and of its answer.
 type revocation struct {
 	Subject string    `json:"sub,omitempty"`
 	ID      string    `json:"jti,omitempty"`
 	At      time.Time `json:"at,omitzero"`
-	Until   time.Time `json:"until,omitzero"` // tokens of the subject issued up to then are refused
+	Until   time.Time `json:"until,omitzero"` // tokens of the subject issued up to this time are refused
 	Stored  string    `json:"stored,omitempty"`
 }
 
-// revoke asks a hub to take something back.
+// revoke asks a hub to revoke tokens.
 func revoke(ctx context.Context, client *hubClient, what revocation) (done revocation, err error) {
 	body, err := json.Marshal(what)
 	if err != nil {

@@ -20,10 +20,9 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// TestMain makes the test binary play the program itself, and the tool that scripts need.
+// TestMain lets the test binary run as tidings, and as the helper program visit.
 func TestMain(m *testing.M) {
-	// The race detector lets every program that ends wait for a second, in case something is still going on.
-	// Scripts run a hundred of them.
+	// With the race detector, every program waits for a second before it ends, and the scripts run a hundred programs.
 	if _, ok := os.LookupEnv("GORACE"); !ok {
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
@@ -34,30 +33,29 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs the files in testdata/script, each a story to be read aloud. Beside the commands of
-// testscript they have:
+// TestScripts runs the scripts in testdata/script. Besides the commands of testscript, scripts can use:
 //
 //	sse-server FILE       starts a server that answers as FILE says, and sets $URL
-//	exits CODE COMMAND    runs COMMAND, which has to exit with CODE
+//	exits CODE COMMAND    runs COMMAND, which must exit with CODE
 //	await-request N       waits for request number N, counted from 1
-//	await-left N          waits until request number N is over, which has to be because the client left
+//	await-left N          waits until request number N has ended because its client disconnected
 //	requests              prints all requests
-//	visit URL             a program that opens URL and stays until it is ended
+//	visit URL             a program that opens URL and runs until it is killed
 //	fill-log DIR FILE     appends the records in FILE to the log in DIR, and sets $GEN; keep N: retention by number
 //	hold-log DIR          keeps the log in DIR open until the script is over
 //	unindex DIR TOPIC N   damages the log in DIR: record N is no longer in the index of TOPIC
 //	same-files DIR DIR    compares the files of two directories byte for byte
 //
-// A server's file holds the answers, one for each request as it comes:
+// The file of a server has its answers, in the order of the requests:
 //
 //	answer 200            a new answer, with its status
-//	header Name: value    a field of the answer; for 200 Content-Type is text/event-stream unless said otherwise
+//	header Name: value    a field of the answer; the default Content-Type of a 200 is text/event-stream
 //	> text                a line of the body
 //	quoted "text\x1b"     a part of the body, as a Go string
-//	hold                  wait until the client leaves
-//	cut                   break the answer off
+//	hold                  wait until the client disconnects
+//	cut                   close the connection in the middle of the answer
 //
-// After the last it answers 204, by which streams end for good.
+// After its last answer the server answers 204, which ends streams for good.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -89,7 +87,7 @@ func TestScripts(t *testing.T) {
 
 type scriptKey struct{} // of a script's *scriptState
 
-// scriptState is what the commands of a script share.
+// scriptState is the state that the commands of a script share.
 type scriptState struct {
 	t      testing.TB
 	server *ssetest.Server
@@ -215,7 +213,7 @@ func parseLine(answers *[]ssetest.Answer, line string) error {
 	return nil
 }
 
-// visit is a program that somebody may leave behind.
+// visit is a program that a command of --exec may start in the background.
 func visit() {
 	resp, err := http.Get(os.Args[1])
 	if err != nil {

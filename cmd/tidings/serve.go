@@ -43,7 +43,7 @@ Every flag is also a setting of the file (--config hub.yaml) and an environment 
 in the environment. A flag that can be repeated is a list in the file; in the environment, spaces separate its values. tidings config
 shows the settings in effect.
 
-Ctrl-C stops the hub: streams get what is stored and end. Their clients reconnect when the hub is up again, and miss nothing.`
+Ctrl-C stops the hub: each stream gets the events that are stored, and ends. When the hub is up again, clients reconnect and miss nothing.`
 }
 
 // Run serves a hub until ctx is cancelled.
@@ -51,8 +51,8 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, env environ) error {
 	return c.run(ctx, std, env, c.open)
 }
 
-// run finds what can be wrong before it opens anything: settings, keys, then the address, then the log. It listens while the log is being
-// opened, so that probes have an answer.
+// run checks the settings and reads the keys before it listens, and listens before it opens the log, so that health checks get an answer
+// while the log is being opened.
 func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpener) error {
 	if err := c.check(env); err != nil {
 		return &exitError{exitUsage, err}
@@ -133,7 +133,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	return err
 }
 
-// hint says what to do next.
+// hint suggests the next command.
 func (c *serveCmd) hint(p *place, env environ) string {
 	const mint, grants = "for a token: tidings token mint", " --publish news --subscribe news"
 	switch {
@@ -150,15 +150,15 @@ func (c *serveCmd) hint(p *place, env environ) string {
 // hubServer serves a hub.
 type hubServer struct {
 	hub     *hub.Hub
-	handler http.Handler // the hub, or what is around it
+	handler http.Handler // the hub, or a handler around it
 	logger  *slog.Logger
-	grace   time.Duration // that streams and publishers have to take what is under way at the end
+	grace   time.Duration // how long the shutdown waits for open streams and requests
 
-	open func(context.Context) error // opens the hub, which serves meanwhile; nil: it is open
+	open func(context.Context) error // opens the hub, which already serves; nil means that it is open
 
 	drainDelay    time.Duration // see drainFlags
-	h2c           bool          // take HTTP/2 without TLS, too
-	headerTimeout time.Duration // for the header of a request to come; 0: defaultHeaderTimeout
+	h2c           bool          // accept HTTP/2 without TLS
+	headerTimeout time.Duration // for the header of a request to arrive; 0 means defaultHeaderTimeout
 }
 
 // drainTime is the grace of tidings serve. It is a variable so that a test can shorten it.
@@ -171,13 +171,13 @@ const (
 
 // serve serves until ctx is cancelled, a listener fails, or the hub cannot be opened.
 //
-// The order at the end: no new connections, then every stream gets what there is and ends, while publishers under way have
-// their answers, then those that take nothing are cut.
+// The order of the shutdown: no new connections; then every stream gets its remaining events and ends, and open publish requests are
+// answered; then the connections that are left are closed.
 func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: cmp.Or(s.headerTimeout, defaultHeaderTimeout), IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,                                               // a token, cookies, and some thousand topics in a URL
-		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), // of single connections, by those who break them
+		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), // errors that clients cause on single connections
 		Protocols:      new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
@@ -194,10 +194,10 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 		err = s.lameDuck(failed)
 	}
 	began, streams := time.Now(), s.hub.Streams()
-	if started || err == nil { // what has not started does not stop: the error alone says why
+	if started || err == nil { // otherwise the returned error says why the hub did not start
 		s.logger.Info("stopping", "reason", whyStopped(ctx, err), "streams", streams)
 	}
-	// The end of ctx is why we stop; what is left to do has its own time.
+	// The shutdown has its own deadline, because ctx has ended.
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
 	defer done()
 	stopped := make(chan error, 1)
@@ -205,7 +205,7 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	drained := s.hub.Shutdown(grace)
 	cut := errors.Join(<-stopped, drained) != nil
 	if cut {
-		_ = server.Close() // cuts connections; there is nothing in an error here that could be done better
+		_ = server.Close() // closes connections; the process ends in any case
 	}
 	running.Wait()
 	if started || err == nil {
@@ -214,7 +214,7 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	return err
 }
 
-// whyStopped says why a hub stops: for an error, or because its context has ended, which by a signal says which one.
+// whyStopped says why a hub stops: because of an error, or because its context ended, for example by a signal.
 func whyStopped(ctx context.Context, err error) string {
 	if err != nil {
 		return err.Error()
@@ -222,8 +222,8 @@ func whyStopped(ctx context.Context, err error) string {
 	return context.Cause(ctx).Error()
 }
 
-// await opens the hub and returns when it is time to stop, with the error that is the reason, and whether the hub was open. By then nothing
-// is being opened any more.
+// await opens the hub and waits until it has to stop. It returns whether the hub was open, and the error that stops it. The opener has
+// ended when await returns.
 func (s *hubServer) await(ctx context.Context, failed <-chan error) (started bool, err error) {
 	opening, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -234,7 +234,7 @@ func (s *hubServer) await(ctx context.Context, failed <-chan error) (started boo
 		case err = <-opened:
 		case err = <-failed:
 			cancel()
-			<-opened //nolint:errcheck // err says why
+			<-opened //nolint:errcheck // err is the cause
 		}
 		if err != nil {
 			return false, stopped(ctx, err)

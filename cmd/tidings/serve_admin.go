@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// listenAdmin listens where administration has an address of its own; without one the place has no listeners.
+// listenAdmin listens at --admin-addr. Without the flag the place has no listeners.
 func (f *listenFlags) listenAdmin() (*place, error) {
 	if f.AdminAddr == "" {
 		return &place{}, nil
@@ -22,20 +22,20 @@ func (f *listenFlags) listenAdmin() (*place, error) {
 	return p, nil
 }
 
-// ofAdmin makes of what is wrong with --addr the same of --admin-addr.
+// ofAdmin turns an error about --addr into the same error about --admin-addr.
 func ofAdmin(err error) error {
-	said := errors.New(strings.ReplaceAll(err.Error(), "--addr", "--admin-addr"))
+	text := errors.New(strings.ReplaceAll(err.Error(), "--addr", "--admin-addr"))
 	if exit, ok := errors.AsType[*exitError](err); ok {
-		return &exitError{exit.code, said}
+		return &exitError{exit.code, text}
 	}
-	return said
+	return text
 }
 
 // adminGrace is how long an answer to an administrator may take during the shutdown.
 const adminGrace = 2 * time.Second
 
-// serve answers requests at a place until stop is called. stop waits for answers that are under way. If the server fails earlier, only its
-// clients notice.
+// serve answers requests at a place until stop is called. stop waits for answers in progress, for at most adminGrace. If the server fails
+// earlier, the hub continues without it.
 func (p *place) serve(h http.Handler, logger *slog.Logger) (stop func()) {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: defaultHeaderTimeout, IdleTimeout: time.Minute,

@@ -26,36 +26,36 @@ type authFlags struct {
 	JWTAudience string   `name:"jwt-audience" placeholder:"AUD" help:"Audience (aud) that tokens must have."`
 
 	TokenCookie string         `placeholder:"NAME" help:"Cookie that holds the token of a page: EventSource cannot send an Authorization field."`
-	TokenQuery  bool           `help:"Also accept tokens in the URL: ?access_token=TOKEN. Servers on the way may log it: prefer the cookie."`
-	Public      []topicPattern `sep:"none" placeholder:"PATTERN" help:"Topics that everybody may subscribe to, even without a token. Can be repeated."`
-	Origin      []string       `sep:"none" placeholder:"URL" help:"Another origin, such as https://example.com, whose pages may use the hub; * for all, without their cookies. Can be repeated."`
-	Insecure    bool           `help:"Let other machines reach an address that asks for no token: --addr without a key, and --admin-addr. Everybody may do everything there."`
+	TokenQuery  bool           `help:"Also accept tokens in the URL: ?access_token=TOKEN. Servers on the way may log the URL, so prefer the cookie."`
+	Public      []topicPattern `sep:"none" placeholder:"PATTERN" help:"Topics that every client may subscribe to, even without a token. Can be repeated."`
+	Origin      []string       `sep:"none" placeholder:"URL" help:"Another origin, such as https://example.com, whose pages may use the hub; * for all origins, without their cookies. Can be repeated."`
+	Insecure    bool           `help:"Allow other machines to reach an address that requires no token: --addr without a key, and --admin-addr. Every client may then do everything there."`
 }
 
 // topicPattern is a pattern on the command line.
 type topicPattern struct{ eventlog.Pattern }
 
-// UnmarshalText reads it.
+// UnmarshalText reads a pattern.
 func (p *topicPattern) UnmarshalText(text []byte) (err error) {
 	p.Pattern, err = eventlog.ParsePattern(string(text))
 	return err
 }
 
-// MarshalText writes it.
+// MarshalText returns the text of the pattern.
 func (p topicPattern) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// keyed reports whether there is a key. Without a key the hub cannot tell its clients apart.
+// keyed reports whether a key is configured. Without a key the hub cannot tell its clients apart.
 func (f *authFlags) keyed(env environ) bool {
 	return len(f.KeyFile)+len(f.PublicKey) > 0 || f.JWKSURL != "" || env.lookup(f.KeyEnv) != ""
 }
 
-// checkAuth refuses settings about tokens without a key: the hub would ignore them.
+// checkAuth checks the settings. It refuses settings about tokens if there is no key, because they would have no effect.
 func (f *authFlags) checkAuth(env environ) error {
 	if f.KeyEnv != keyVariable && env.lookup(f.KeyEnv) == "" {
 		return fmt.Errorf("--key-env: there is no key in the environment variable %s", f.KeyEnv)
 	}
 	if f.TokenCookie != "" && !isFieldName(f.TokenCookie) {
-		return fmt.Errorf("--token-cookie: no cookie can have the name %q; it has letters, digits and - or _", f.TokenCookie)
+		return fmt.Errorf("--token-cookie: %q is not a valid name of a cookie; use letters, digits, - and _", f.TokenCookie)
 	}
 	for _, origin := range f.Origin {
 		if err := hub.CheckOrigin(origin); err != nil {
@@ -63,13 +63,13 @@ func (f *authFlags) checkAuth(env environ) error {
 		}
 	}
 	if !f.keyed(env) && (len(f.JWTAlg)+len(f.Public) > 0 || f.JWTIssuer+f.JWTAudience+f.TokenCookie != "" || f.TokenQuery) {
-		return errors.New("without a key everybody may do everything, and what is said about tokens would mean nothing" +
+		return errors.New("without a key every client may do everything, and settings about tokens have no effect" +
 			"\nhint: --key-file, --public-key or --jwks-url")
 	}
 	return nil
 }
 
-// tokens returns what takes tokens, nil if there is no key. The caller closes it.
+// tokens returns the authorisation by tokens, nil if there is no key. The caller closes it.
 func (f *authFlags) tokens(env environ, logger *slog.Logger) (*tokens, error) {
 	if !f.keyed(env) {
 		return nil, nil
@@ -80,14 +80,14 @@ func (f *authFlags) tokens(env environ, logger *slog.Logger) (*tokens, error) {
 	}
 	for _, name := range f.KeyFile {
 		if info, err := os.Stat(name); err == nil && info.Mode()&0o004 != 0 && runtime.GOOS != "windows" {
-			logger.Warn("everybody on this machine can read a secret, and make tokens with it", "file", name, "hint", "chmod 600 "+name)
+			logger.Warn("every user of this machine can read a secret and make tokens with it", "file", name, "hint", "chmod 600 "+name)
 		}
 	}
 	v := &access.Verifier{Keys: keys, Issuer: f.JWTIssuer, Audience: f.JWTAudience}
 	if f.JWKSURL != "" {
 		public := slices.DeleteFunc(slices.Clone(f.JWTAlg), isSecretAlg)
 		if len(public) == 0 {
-			public = f.JWTAlg // the error says why none fits
+			public = f.JWTAlg // for the error, which says why none fits
 		}
 		if v.JWKS, err = access.NewJWKS(fetchJWKS(string(f.JWKSURL)), &access.JWKSOptions{Algorithms: public, Logger: logger}); err != nil {
 			return nil, fmt.Errorf("--jwks-url with --jwt-alg: %w", err)
@@ -100,7 +100,7 @@ func (f *authFlags) tokens(env environ, logger *slog.Logger) (*tokens, error) {
 	return t, nil
 }
 
-// keys reads the keys that do not change.
+// keys reads the keys in files and in the environment. Unlike those of a JWKS they do not change.
 func (f *authFlags) keys(env environ) ([]access.Key, error) {
 	var keys []access.Key
 	for i, name := range slices.Concat(f.KeyFile, f.PublicKey) {
@@ -130,7 +130,7 @@ func (f *authFlags) keys(env environ) ([]access.Key, error) {
 	return keys, nil
 }
 
-// key returns a key, pinned to those of --jwt-alg that fit it.
+// key returns a key, pinned to the algorithms of --jwt-alg that fit its type.
 func (f *authFlags) key(text []byte) (access.Key, error) {
 	var fit []string
 	for _, alg := range f.JWTAlg {
@@ -139,10 +139,10 @@ func (f *authFlags) key(text []byte) (access.Key, error) {
 		}
 	}
 	if len(fit) == 0 {
-		fit = f.JWTAlg // the error says why none fits
+		fit = f.JWTAlg // for the error, which says why none fits
 	}
 	return access.ParseKey(text, fit...)
 }
 
-// isSecretAlg reports whether an algorithm goes with secrets: those of public keys have other names (RFC 7518, section 3.1).
+// isSecretAlg reports whether an algorithm signs with a secret rather than a key pair (RFC 7518, section 3.1).
 func isSecretAlg(alg string) bool { return strings.HasPrefix(alg, "HS") }

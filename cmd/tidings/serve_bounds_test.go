@@ -12,16 +12,16 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// bounds are the outermost values of a setting. With each of works a hub starts, takes an event and sends it; each of refused is refused before
-// anything is opened, by the setting's name. A setting that has no bounds is held by the test of another file.
+// bounds are the extreme values of a setting. With each value of works a hub starts, stores an event and delivers it. Each value of refused is
+// an error that names the setting, before anything is opened. Settings without bounds are tested in other files.
 type bounds struct {
 	works, refused []string
 	with           []string // further flags
 	held           string   // by what
 }
 
-// settingBounds has every setting of tidings serve. A value that is taken has to mean what it says: what a library beneath refuses or caps
-// in silence has to be refused here, or to be done another way.
+// settingBounds has every setting of tidings serve. An accepted value must have its full effect: if a library silently refuses or caps a value,
+// tidings serve must refuse it, or implement it in another way.
 var settingBounds = map[string]bounds{
 	"addr":        {works: []string{"localhost:0", "127.0.0.1:0", "[::1]:0"}, refused: []string{"localhost:65536", "localhost:-1", "localhost", "unix:"}},
 	"socket-mode": {works: []string{"0600", "0777"}, refused: []string{"01000", "0888", "-1", "0o600"}},
@@ -107,10 +107,10 @@ var settingBounds = map[string]bounds{
 	"log-level":    {works: []string{"debug", "error"}, refused: []string{"", "all"}},
 }
 
-// TestEverySettingMeansWhatItSays at its bounds. The story: --max-topics 50000 was taken, and a subscription with more than 10,000 topics failed
-// at a limit of net/url; --write-timeout 600h left sockets without the timeout of TCP, because the kernel refuses that many milliseconds;
-// --max-topics 0 was 1,000.
-func TestEverySettingMeansWhatItSays(t *testing.T) {
+// TestEverySettingWorksAtItsBounds : --max-topics 50000 was accepted, but a subscription with more than 10,000 topics failed at
+// a limit of net/url. With --write-timeout 600h sockets had no TCP timeout, because the kernel refuses that many milliseconds. --max-topics 0
+// meant 1,000.
+func TestEverySettingWorksAtItsBounds(t *testing.T) {
 	for _, command := range kong.Must(&commands{}, kong.NoDefaultHelp(), kong.BindTo(t.Context(), (*context.Context)(nil))).Model.Children {
 		if command.Name != "serve" {
 			continue
@@ -132,7 +132,7 @@ func TestEverySettingMeansWhatItSays(t *testing.T) {
 				if b.with != nil || strings.HasSuffix(name, "public") {
 					env = environ{"TIDINGS_KEY=" + testSecret}
 				}
-				worksWith(t, env, append([]string{"--" + name + "=" + value}, b.with...)...)
+				checkDelivery(t, env, append([]string{"--" + name + "=" + value}, b.with...)...)
 			})
 		}
 		for _, value := range b.refused {
@@ -144,8 +144,8 @@ func TestEverySettingMeansWhatItSays(t *testing.T) {
 	}
 }
 
-// worksWith fails the test unless a hub with some flags takes an event, and sends it to those who follow and to those who come later.
-func worksWith(t *testing.T, env environ, flags ...string) {
+// checkDelivery fails the test unless a hub with some flags stores an event and delivers it, to open streams and to later ones.
+func checkDelivery(t *testing.T, env environ, flags ...string) {
 	t.Helper()
 	var s *served
 	if strings.HasPrefix(flags[0], "--sync") || strings.HasPrefix(flags[0], "--min-free") { // --memory would refuse them
@@ -191,8 +191,8 @@ func worksWith(t *testing.T, env environ, flags ...string) {
 	}
 }
 
-// TestTheLogInMemoryKeepsTheBytesThatItIsTold: it kept 100,000 events, whatever --keep-bytes said.
-func TestTheLogInMemoryKeepsTheBytesThatItIsTold(t *testing.T) {
+// TestMemoryLogHonoursKeepBytes: it kept at most 100,000 events, whatever the value of --keep-bytes.
+func TestMemoryLogHonoursKeepBytes(t *testing.T) {
 	for said, want := range map[byteSize]int64{0: 0, 1 << 30: -1} {
 		f := storeFlags{Memory: true, keepFlags: keepFlags{KeepBytes: said}}
 		if got := f.retention(); got.Events != want || got.Bytes != int64(said) {

@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// TestServeSaysHowItEnded: it ended without a word, and nobody knew whether streams were drained and the log closed.
-func TestServeSaysHowItEnded(t *testing.T) {
+// TestServeLogsItsShutdown: it ended without a log line, so the operator could not see whether streams were drained and the log was closed.
+func TestServeLogsItsShutdown(t *testing.T) {
 	for signal, want := range map[os.Signal]string{os.Interrupt: "interrupt", syscall.SIGTERM: "terminated"} {
 		cmd := exec.Command("tidings", "serve", "--addr", "localhost:0", "--data", t.TempDir())
 		out, log := newAwaited(), newAwaited()
@@ -55,7 +55,7 @@ func TestServeSaysHowItEnded(t *testing.T) {
 	}
 }
 
-func TestRequestsHaveLinesWhereTheyAreWanted(t *testing.T) {
+func TestLogRequestsFlagDecidesWhatIsLogged(t *testing.T) {
 	for when, want := range map[string]bool{"auto": true, "always": true, "never": false} {
 		s := startServe(t, nil, "--log-requests", when)
 		ask(t, http.DefaultClient, http.MethodPost, s.url+"/events/news", "hello")
@@ -66,7 +66,7 @@ func TestRequestsHaveLinesWhereTheyAreWanted(t *testing.T) {
 	}
 }
 
-// TestLogStatsCountsAllFilesOnTheDisk: what the store leaves to be recycled is no less on the disk than what it uses.
+// TestLogStatsCountsAllFilesOnTheDisk: files that the store keeps for reuse take space on the disk, too.
 func TestLogStatsCountsAllFilesOnTheDisk(t *testing.T) {
 	dir := t.TempDir()
 	s := startServeIn(t, dir, nil)

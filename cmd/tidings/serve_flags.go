@@ -6,7 +6,7 @@ import (
 	"log/slog"
 )
 
-// serveFlags is all that can be said about a hub. Each subject is a struct of its own, beside what is made of it.
+// serveFlags are all settings of a hub. The settings of each subject are a struct in the file that uses them.
 type serveFlags struct {
 	configFlags `embed:"" group:"Configuration"`
 	listenFlags `embed:"" group:"Where it listens"`
@@ -16,7 +16,7 @@ type serveFlags struct {
 	reportFlags `embed:"" group:"What it logs"`
 	drainFlags  `embed:"" group:"How it stops"`
 
-	origins map[string]string // by flag: where its value comes from, if it is no default
+	origins map[string]string // by flag: where its value comes from; none for defaults
 }
 
 // warnInsecure warns of each address where --insecure lets other machines do everything.
@@ -35,22 +35,22 @@ func (f *serveFlags) check(env environ) error {
 	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkAuth(env), f.checkLimits(), f.checkDrain()); err != nil {
 		return err
 	}
-	switch { // a default does nothing, and stands in every file that tidings config prints
+	switch { // default values are allowed, because tidings config prints them
 	case f.Memory && f.MinFree != 0 && f.MinFree != defaultMinFree:
-		return errors.New("--min-free is for events on disk, and --memory keeps none there; tidings config shows where each is said")
+		return errors.New("--min-free is for events on disk, and --memory stores none there; tidings config shows where each setting comes from")
 	case f.Memory && f.Sync == "interval":
-		return errors.New("--sync is for events on disk, and --memory keeps none there; tidings config shows where each is said")
+		return errors.New("--sync is for events on disk, and --memory stores none there; tidings config shows where each setting comes from")
 	}
 	if f.AdminAddr != "" && !local(f.AdminAddr) && !f.Insecure {
-		return fmt.Errorf("--admin-addr %s lets other machines in, and asks nobody for a token"+
-			"\nhint: --admin-addr localhost:9090; or say --insecure, if you mean it", f.AdminAddr)
+		return fmt.Errorf("other machines can reach --admin-addr %s, which requires no token"+
+			"\nhint: --admin-addr localhost:9090; or add --insecure to allow that", f.AdminAddr)
 	}
 	if !local(f.Addr) && !keyed && !f.Insecure {
 		if err := resolvable(f.Addr); err != nil {
 			return err
 		}
-		return fmt.Errorf("--addr %s lets other machines in, and without a key everybody may do everything"+
-			"\nhint: tidings token key makes one for --key-file; or say --insecure, if you mean it", f.Addr)
+		return fmt.Errorf("other machines can reach --addr %s, and without a key every client may do everything"+
+			"\nhint: tidings token key makes a key for --key-file; or add --insecure to allow that", f.Addr)
 	}
 	return nil
 }

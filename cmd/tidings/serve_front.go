@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// front is the handler of tidings serve before the hub. It is a single handler with a small frame, because each HTTP/2 stream keeps the stack
-// of its handler as long as it lasts.
+// front is the handler of tidings serve around the hub. It is one handler with a small stack frame, because an HTTP/2 stream keeps the stack
+// of its handler while it is open.
 type front struct {
 	log         *requestLog
 	bodyTimeout time.Duration
@@ -24,8 +24,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// boundBody sets a deadline for the body of each request, also of a body that no handler reads: net/http waits for the rest of it before it
-// reads the next request, without a limit. A handler that reads a body may set another deadline.
+// boundBody sets a deadline for the body of a request, even if no handler reads it: net/http reads the rest of a body before the next request,
+// without a time limit. A handler that reads a body may set another deadline.
 func (f *front) boundBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(f.bodyTimeout)) // fails only if the client has disconnected

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ignoreHangups keeps SIGHUP, by which operators ask for files to be read again, from ending a hub that has none to read again. One in a
-// terminal ends with that. stop gives the signal back.
+// ignoreHangups logs SIGHUP instead of ending the hub. Operators send it to make servers read their files again, and this hub has no such
+// file. A hub in a terminal keeps the default: it ends when the terminal closes. stop restores the default.
 func ignoreHangups(logger *slog.Logger) (stop func()) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -16,7 +16,7 @@ func ignoreHangups(logger *slog.Logger) (stop func()) {
 	go func() {
 		defer close(stopped)
 		for range hangup {
-			logger.Info("SIGHUP: there is no certificate to be read again; other settings are read when the hub is started")
+			logger.Info("SIGHUP: there is no certificate to load again; restart the hub to apply other settings")
 		}
 	}()
 	return func() {

@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// jwksURL is the URL of published keys. It is checked before anything prints it.
+// jwksURL is the URL of a JWKS. It is checked when it is read, before tidings config could print a secret in it.
 type jwksURL string
 
-// UnmarshalText reads it.
+// UnmarshalText reads and checks the URL.
 func (u *jwksURL) UnmarshalText(text []byte) error {
 	*u = jwksURL(text)
 	return checkJWKS(string(text))
 }
 
-// checkJWKS refuses a URL without TLS, whose keys could be replaced on the way, and a URL that contains a secret.
+// checkJWKS refuses a URL without TLS, because the keys could be replaced on the way, and a URL that contains a secret.
 func checkJWKS(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case !strings.Contains(text, "://"): // also localhost:9000/keys, whose scheme would be localhost
 		return errors.New("the URL has no scheme: write https:// before it")
 	case err != nil:
-		return errors.New("this is no URL")
+		return errors.New("this is not a URL")
 	case u.User != nil:
 		return errors.New("public keys need no password; leave it out of the URL")
 	case u.Host == "" || !secure(u):
@@ -42,27 +42,27 @@ func checkJWKS(text string) error {
 	return nil
 }
 
-// withoutQuery returns a URL without the parts that may be secret.
+// withoutQuery returns a URL without the parts that may contain a secret.
 func withoutQuery(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// secure reports whether the answer of a URL cannot be changed on the way: by TLS, or because it stays on this machine.
+// secure reports whether the answer of a URL is protected on its way: the URL uses TLS, or its host is this machine.
 func secure(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
 	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// longestJWKS is the size of the largest key document, in bytes: thousands of keys.
+// longestJWKS is the size of the largest JWKS in bytes, enough for thousands of keys.
 const longestJWKS = 1 << 20
 
-// fetchJWKS returns the function that fetches the key document at a URL.
+// fetchJWKS returns a function that fetches the JWKS at a URL.
 func fetchJWKS(at string) func(context.Context) ([]byte, error) {
 	client := &http.Client{
 		Timeout: 10 * time.Second,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if len(via) > 3 || !secure(r.URL) {
-				return fmt.Errorf("it leads to %s, where it is not followed", withoutQuery(r.URL))
+				return fmt.Errorf("it redirects to %s, which is not followed: it does not use https, or it is one redirect too many", withoutQuery(r.URL))
 			}
 			return nil
 		},
@@ -75,7 +75,7 @@ func fetchJWKS(at string) func(context.Context) ([]byte, error) {
 		r.Header.Set("User-Agent", "tidings-serve")
 		answer, err := client.Do(r)
 		if failed, ok := errors.AsType[*url.Error](err); ok {
-			return nil, fmt.Errorf("%s: %w", withoutQuery(r.URL), failed.Err) // the whole one has all of the URL
+			return nil, fmt.Errorf("%s: %w", withoutQuery(r.URL), failed.Err) // the error itself contains the whole URL
 		}
 		if err != nil {
 			return nil, err

@@ -16,21 +16,21 @@ type keepRule struct {
 	rule eventlog.Rule
 }
 
-// MarshalText writes it as it was read.
+// MarshalText returns the text of the rule.
 func (k keepRule) MarshalText() ([]byte, error) { return []byte(k.text), nil }
 
-// UnmarshalText reads it.
+// UnmarshalText reads PATTERN=LIMITS.
 func (k *keepRule) UnmarshalText(text []byte) error {
-	i := strings.LastIndexByte(string(text), '=') // a topic may have one
+	i := strings.LastIndexByte(string(text), '=') // a topic may contain =, limits do not
 	if i < 0 {
-		return fmt.Errorf("%q is no rule such as chat/**=age:24h,count:1000", text)
+		return fmt.Errorf("%q is not a rule such as chat/**=age:24h,count:1000", text)
 	}
 	pattern, err := eventlog.ParsePattern(string(text[:i]))
 	if err != nil {
 		return err
 	}
 	if eventlog.Reserved(pattern.String()) {
-		return fmt.Errorf("%q begins with $: what is kept of the hub's own topics is the hub's to say", pattern.String())
+		return fmt.Errorf("%q begins with $: the hub decides itself how long it keeps its own topics", pattern.String())
 	}
 	*k = keepRule{string(text), eventlog.Rule{Pattern: pattern}}
 	if string(text[i+1:]) == "all" {
@@ -47,10 +47,10 @@ func (k *keepRule) UnmarshalText(text []byte) error {
 		case "latest":
 			k.rule.Latest, err = parseCount(value)
 		default:
-			err = errors.New("it is none of age, count, latest and all")
+			err = errors.New("limits are age, count and latest; or write all alone")
 		}
 		if err != nil {
-			return fmt.Errorf("the limit %q makes no sense: %w", limit, err)
+			return fmt.Errorf("the limit %q is invalid: %w", limit, err)
 		}
 	}
 	return nil
@@ -59,12 +59,12 @@ func (k *keepRule) UnmarshalText(text []byte) error {
 func parseCount(text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is not a number from 1 on", text)
+		return 0, fmt.Errorf("%q is not a whole number of at least 1", text)
 	}
 	return int(n), nil
 }
 
-// parseAge reads 90s, 24h and 7d.
+// parseAge reads a duration such as 90s, 24h or 7d.
 func parseAge(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		if n, err := strconv.ParseUint(days, 10, 16); err == nil && n > 0 {
@@ -99,7 +99,7 @@ var byteUnits = []struct {
 	{"B", 1},
 }
 
-// UnmarshalText reads it.
+// UnmarshalText reads a size with or without a unit.
 func (s *byteSize) UnmarshalText(text []byte) error {
 	number, unit := string(text), 1.0
 	for _, u := range byteUnits {
@@ -109,14 +109,14 @@ func (s *byteSize) UnmarshalText(text []byte) error {
 		}
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || !(n*unit >= 1 && n*unit <= 1<<60) { // NaN is neither
+	if err != nil || !(n*unit >= 1 && n*unit <= 1<<60) { // also refuses NaN
 		return fmt.Errorf("%q is not a size such as 500MB or 10GiB", text)
 	}
 	*s = byteSize(n * unit)
 	return nil
 }
 
-// MarshalText writes it with the unit in which its number is the smallest whole one.
+// MarshalText returns the size in the unit that gives the smallest whole number.
 func (s byteSize) MarshalText() ([]byte, error) {
 	number, unit := int64(s), ""
 	for _, u := range byteUnits {

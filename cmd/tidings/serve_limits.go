@@ -15,17 +15,17 @@ import (
 // limitFlags limit what clients may use.
 type limitFlags struct {
 	MaxEvent      byteSize      `default:"1MiB" placeholder:"SIZE" help:"Size of the largest event; ${default} by default, at most 16MiB."`
-	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"Most topics and patterns of one subscription; ${default} by default."`
+	MaxTopics     uint16        `default:"1000" placeholder:"N" help:"Maximum number of topics and patterns of one subscription; ${default} by default."`
 	IgnoreParam   []string      `sep:"none" placeholder:"NAME" help:"Ignore a parameter that a library or proxy adds to requests, such as datastar. Other unknown parameters are refused, except _, _t and _ts. Can be repeated."`
 	MaxBodyMemory byteSize      `default:"128MiB" placeholder:"SIZE" help:"Memory for all bodies that are being published, beyond the first 16KiB of each; ${default} by default, at least 6 times --max-event. One address, or one token, may use half of it."`
 	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to arrive; ${default} by default."`
 	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long the body of a single event may take to arrive; ${default} by default."`
 
-	MaxConnections           uint32 `default:"0" placeholder:"N" help:"Most open streams; 0 for as many as the process may open files for, less those that the log needs. New streams over the limit are refused and told to come back later."`
-	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"Most streams of one address, or of one /64 network of IPv6; 0 for no limit."`
-	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"Most streams of one subject (sub), or of one token without a subject; 0 for no limit."`
+	MaxConnections           uint32 `default:"0" placeholder:"N" help:"Maximum number of open streams; 0 for as many as the limit of open files allows, without the files that the log needs. New streams over the limit are refused and told to come back later."`
+	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"Maximum number of streams of one address, or of one /64 network of IPv6; 0 for no limit."`
+	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"Maximum number of streams of one subject (sub), or of one token without a subject; 0 for no limit."`
 
-	PublishRatePerAddress eventRate `placeholder:"RATE" help:"How fast one address may publish, such as 100/s, or 100/s:500 for bursts of up to 500 events; no limit by default."`
+	PublishRatePerAddress eventRate `placeholder:"RATE" help:"Maximum rate at which one address may publish, such as 100/s, or 100/s:500 for bursts of up to 500 events; no limit by default."`
 	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or for one token without a subject."`
 
 	WriteTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a subscriber may accept no data before it is disconnected; ${default} by default. It misses nothing if it reconnects."`
@@ -41,7 +41,7 @@ type limitFlags struct {
 // eventRate is a rate on the command line.
 type eventRate struct{ hub.Rate }
 
-// UnmarshalText reads 100/s and 100/s:500.
+// UnmarshalText reads a rate such as 100/s or 100/s:500.
 func (r *eventRate) UnmarshalText(text []byte) (err error) {
 	average, burst, hasBurst := strings.Cut(string(text), ":")
 	r.Rate = hub.Rate{}
@@ -49,12 +49,12 @@ func (r *eventRate) UnmarshalText(text []byte) (err error) {
 		r.Burst, err = strconv.Atoi(burst)
 	}
 	if err != nil || !(r.PerSecond > 0) || math.IsInf(r.PerSecond, 0) || hasBurst && r.Burst < 1 {
-		return fmt.Errorf("%q is no rate such as 100/s or 100/s:500", text)
+		return fmt.Errorf("%q is not a rate such as 100/s or 100/s:500", text)
 	}
 	return nil
 }
 
-// MarshalText writes it.
+// MarshalText returns the text of the rate, "" for none.
 func (r eventRate) MarshalText() ([]byte, error) {
 	switch {
 	case r.PerSecond == 0:
@@ -69,7 +69,7 @@ const (
 	largestEvent     = 16 << 20
 	longestTime      = 10 * 365 * 24 * time.Hour
 	longestHeartbeat = 25 * time.Second // the default of hub.Options.Heartbeat
-	leastBodies      = 6                // that --max-body-memory has room for
+	leastBodies      = 6                // how many largest events --max-body-memory has room for, at least
 )
 
 func (f *limitFlags) checkLimits() error {
@@ -84,21 +84,21 @@ func (f *limitFlags) checkLimits() error {
 		{"max-lag-time", f.MaxLagTime, 0},
 	} {
 		if d.value < d.least || d.value > longestTime {
-			return fmt.Errorf("--%s is %v; it is %v to %v", d.flag, d.value, d.least, longestTime)
+			return fmt.Errorf("--%s is %v; it must be %v to %v", d.flag, d.value, d.least, longestTime)
 		}
 	}
 	switch {
 	case f.MaxAge != 0 && f.MaxAge < time.Second || f.MaxAge > longestTime:
-		return fmt.Errorf("--max-age is %v; it is 0 for any age, or %v to %v", f.MaxAge, time.Second, longestTime)
+		return fmt.Errorf("--max-age is %v; it must be 0 for no limit, or %v to %v", f.MaxAge, time.Second, longestTime)
 	case f.HeartbeatMin > longestHeartbeat:
-		return fmt.Errorf("--heartbeat-min is %v; the hub sends a heartbeat each %v anyway, so it is at most that", f.HeartbeatMin, longestHeartbeat)
+		return fmt.Errorf("--heartbeat-min is %v; it must be at most %v, the interval of the hub's own heartbeats", f.HeartbeatMin, longestHeartbeat)
 	case f.MaxEvent > largestEvent:
-		return fmt.Errorf("--max-event is more than %d bytes, the most that there can be", largestEvent)
+		return fmt.Errorf("--max-event is larger than %d bytes, the maximum", largestEvent)
 	case f.MaxTopics == 0:
-		return errors.New("--max-topics is 0, and nobody could follow a topic; it is 1 to 65535")
+		return errors.New("--max-topics is 0, which allows no subscription; it must be 1 to 65535")
 	}
 	if f.MaxBodyMemory < leastBodies*f.MaxEvent {
-		return fmt.Errorf("--max-body-memory has no room for events of --max-event; it is at least %d bytes, %d times as much", leastBodies*f.MaxEvent, leastBodies)
+		return fmt.Errorf("--max-body-memory is too small for --max-event; it must be at least %d bytes, %d times as much", leastBodies*f.MaxEvent, leastBodies)
 	}
 	if err := (&hub.Options{IgnoreParams: f.IgnoreParam}).Check(); err != nil {
 		return fmt.Errorf("--ignore-param: %w", err)
@@ -108,7 +108,7 @@ func (f *limitFlags) checkLimits() error {
 	return o.Check()
 }
 
-// limit sets what the flags say.
+// limit sets the options of the flags.
 func (f *limitFlags) limit(o *hub.Options) {
 	o.MaxEvent, o.MaxTopics, o.BodyTimeout = int(f.MaxEvent), int(f.MaxTopics), f.BodyTimeout
 	o.MaxBodyMemory = int64(f.MaxBodyMemory)

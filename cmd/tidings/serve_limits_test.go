@@ -36,7 +36,7 @@ func TestRatesAreReadAndWritten(t *testing.T) {
 	}
 }
 
-// TestEveryLimitReachesTheHub: none is taken and forgotten.
+// TestEveryLimitReachesTheHub checks that no limit is parsed and then dropped.
 func TestEveryLimitReachesTheHub(t *testing.T) {
 	s := startServe(t, nil, "--max-connections-per-address", "1", "--publish-rate-per-address", "1/s:2")
 	client := clientOf(t, nil)
@@ -65,8 +65,8 @@ func TestEveryLimitReachesTheHub(t *testing.T) {
 	}
 }
 
-// TestAHubWithoutAKeyIsForThisMachineOnly: a page whose name leads here, or a proxy, gets nothing.
-func TestAHubWithoutAKeyIsForThisMachineOnly(t *testing.T) {
+// TestHubWithoutAKeyServesThisMachineOnly: it refuses requests through a proxy, and those of a page whose host name resolves to this machine.
+func TestHubWithoutAKeyServesThisMachineOnly(t *testing.T) {
 	s := startServe(t, nil)
 	for _, header := range [][]string{{"X-Forwarded-For", "192.0.2.1"}, {"Forwarded", "for=192.0.2.1"}} {
 		if answer, text := ask(t, clientOf(t, nil), http.MethodPost, s.url+"/events/news", "x", header...); answer.StatusCode != http.StatusForbidden {
@@ -82,8 +82,8 @@ func TestAHubWithoutAKeyIsForThisMachineOnly(t *testing.T) {
 	}
 }
 
-// TestASocketWithoutAKeyIsForThisMachineToo. The story: a proxy before the socket of a hub without a key let the internet in.
-func TestASocketWithoutAKeyIsForThisMachineToo(t *testing.T) {
+// TestUnixSocketWithoutAKeyRefusesProxies: a proxy before the socket made such a hub public.
+func TestUnixSocketWithoutAKeyRefusesProxies(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.sock")
 	startServe(t, nil, "--addr", "unix:"+path)
 	client := clientOf(t, throughSocket(path))
@@ -105,8 +105,8 @@ func statusOf(t *testing.T, r *http.Request) int {
 	return answer.StatusCode
 }
 
-// TestAdministrationMayListenElsewhere, where it needs no token, and then only there. It is for this machine only, even if there is a key.
-func TestAdministrationMayListenElsewhere(t *testing.T) {
+// TestAdministrationCanHaveAnAddressOfItsOwn without tokens, and only there. That address serves this machine only, even if the hub has a key.
+func TestAdministrationCanHaveAnAddressOfItsOwn(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -133,11 +133,11 @@ func TestAdministrationMayListenElsewhere(t *testing.T) {
 	}
 }
 
-// TestAdministrationIsForOtherMachinesOnlyIfOneSaysSo. The story: --admin-addr 0.0.0.0:9090 gave it to everybody, without a word.
-func TestAdministrationIsForOtherMachinesOnlyIfOneSaysSo(t *testing.T) {
+// TestAdminAddrForOtherMachinesNeedsInsecure: --admin-addr 0.0.0.0:9090 opened administration to all machines without a warning.
+func TestAdminAddrForOtherMachinesNeedsInsecure(t *testing.T) {
 	env := environ{"TIDINGS_KEY=" + testSecret}
 	for addr, want := range map[string]string{
-		"0.0.0.0:9090": "asks nobody for a token", "[::]:9090": "asks nobody for a token", "192.0.2.1:9090": "asks nobody for a token", "nonsense": "--admin-addr \"nonsense\": ",
+		"0.0.0.0:9090": "requires no token", "[::]:9090": "requires no token", "192.0.2.1:9090": "requires no token", "nonsense": "--admin-addr \"nonsense\" has no port",
 		"localhost:9090": "", "[::1]:9090": "", ":9090": "", "unix:admin.sock": "",
 	} {
 		if code, _, complaint := sayIn(t, env, "config", "--admin-addr", addr); (code == 0) != (want == "") || !strings.Contains(complaint, want) {
@@ -149,8 +149,8 @@ func TestAdministrationIsForOtherMachinesOnlyIfOneSaysSo(t *testing.T) {
 	}
 }
 
-// TestWhatWasRevokedStaysRevoked, over a restart too, for the hub and for the policy that reads tokens.
-func TestWhatWasRevokedStaysRevoked(t *testing.T) {
+// TestRevokedTokensStayRevokedAfterRestart, both in the hub and in the policy that checks tokens.
+func TestRevokedTokensStayRevokedAfterRestart(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -177,9 +177,9 @@ func TestWhatWasRevokedStaysRevoked(t *testing.T) {
 	}
 }
 
-// TestABodyThatDoesNotComeHoldsNoConnection. The story: a stranger without a token announces a body, and sends none. The answer was there,
-// but the connection stayed for ever, at the page, at what was refused, and where administration listens.
-func TestABodyThatDoesNotComeHoldsNoConnection(t *testing.T) {
+// TestMissingBodyHoldsNoConnection: a client without a token announced a body and sent none. It got its answer, but the connection
+// stayed open forever. This affected the page, refused requests, and the listener for administrators.
+func TestMissingBodyHoldsNoConnection(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -208,8 +208,8 @@ func TestABodyThatDoesNotComeHoldsNoConnection(t *testing.T) {
 	}
 }
 
-// TestAHeaderThatDoesNotComeHoldsNoConnection: nobody answers to half a request, and its connection is closed.
-func TestAHeaderThatDoesNotComeHoldsNoConnection(t *testing.T) {
+// TestIncompleteHeaderHoldsNoConnection: a client that sends half a request is disconnected.
+func TestIncompleteHeaderHoldsNoConnection(t *testing.T) {
 	s := startServe(t, nil, "--header-timeout", "100ms")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
@@ -227,8 +227,8 @@ func TestAHeaderThatDoesNotComeHoldsNoConnection(t *testing.T) {
 	}
 }
 
-// TestSettingsThatCanDoNothingAreRefused: they were taken in silence, and the operator believed in them.
-func TestSettingsThatCanDoNothingAreRefused(t *testing.T) {
+// TestSettingsWithoutEffectAreRefused: they were accepted without a warning, and did nothing.
+func TestSettingsWithoutEffectAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--min-free is for events on disk":               {"--memory", "--min-free", "1GB"},
 		"--sync is for events on disk":                   {"--memory", "--sync", "interval"},

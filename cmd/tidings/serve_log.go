@@ -23,7 +23,7 @@ type reportFlags struct {
 	LogRequests string `enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"Whether to log each request when it ends, at level info: always, never, or auto, which logs none on a terminal."`
 }
 
-// requests reports whether each request has a line in a log that goes to w.
+// requests reports whether requests are logged, if the log goes to w.
 func (f *reportFlags) requests(w io.Writer) bool {
 	if f.LogRequests == "auto" {
 		return !isTerminal(w)
@@ -34,7 +34,7 @@ func (f *reportFlags) requests(w io.Writer) bool {
 // logger returns a logger that writes lines to w.
 func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(f.LogLevel)) // it is one of the four
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // kong has checked it
 	o := &slog.HandlerOptions{Level: level}
 	if f.LogFormat == "json" {
 		return slog.New(withIDs{slog.NewJSONHandler(w, o)})
@@ -42,16 +42,16 @@ func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 	return slog.New(withIDs{slog.NewTextHandler(w, o)})
 }
 
-// requestLog gives each request an ID, and logs the request when it has ended. For a stream the hub reports the end, because the handler may
+// requestLog gives each request an ID, and logs the request when it has ended. The hub reports the end of a stream, because the handler may
 // have returned long before.
 //
-// Clients cannot forge lines: slog quotes everything but plain text, and the path stays escaped.
+// Clients cannot forge lines: slog quotes everything except plain text, and the path stays escaped.
 type requestLog struct {
-	logger *slog.Logger               // nil: log no requests
-	remote func(*http.Request) string // where a request comes from
+	logger *slog.Logger               // nil means that requests are not logged
+	remote func(*http.Request) string // returns the address of the client
 }
 
-// requestLog returns the log of the requests to a hub. Those that come through proxies which are trusted come from whom these ask for.
+// requestLog returns the log of the requests to a hub. For requests through a trusted proxy it logs the address of the proxy's client.
 func (f *limitFlags) requestLog(h *hub.Hub, logger *slog.Logger) *requestLog {
 	remote := func(r *http.Request) string { return r.RemoteAddr }
 	if len(f.TrustedProxy) > 0 {
@@ -60,10 +60,10 @@ func (f *limitFlags) requestLog(h *hub.Hub, logger *slog.Logger) *requestLog {
 	return &requestLog{logger, remote}
 }
 
-// requestID is the header field that carries it, from a proxy to us and from us to the client.
+// requestID is the header field with the ID of a request. A proxy may set it, and the answer has it.
 const requestID = "X-Request-Id"
 
-// begin begins the line of a request, which the hub may change later, and sees what is answered. The line is nil if there will be none.
+// begin starts the log line of a request. It returns a writer that counts the answer, and the line, which is nil if the request is not logged.
 func (l *requestLog) begin(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *requestLine) {
 	id := idOf(r)
 	w.Header().Set(requestID, id)
@@ -75,36 +75,36 @@ func (l *requestLog) begin(w http.ResponseWriter, r *http.Request) (http.Respons
 		method: short(access.HideTokens(r.Method)), path: short(pathWithoutTokens(r.URL.EscapedPath())), query: short(withoutTokens(r.URL.RawQuery)),
 		answer: &loggedAnswer{ResponseWriter: w},
 	}
-	// In place, since net/http has the request for as long as a stream of HTTP/2 lasts, and there would be two.
+	// Changes the request in place: net/http keeps the original while an HTTP/2 stream is open, and a copy would take memory too.
 	*r = *r.WithContext(context.WithValue(r.Context(), lineKey{}, line))
 	return line.answer, line
 }
 
-// end writes the line, unless it is that of a stream.
+// end writes the line. The line of a stream is written when the hub reports the end of the stream.
 func (l *requestLine) end() {
 	if l != nil && l.answer != nil {
 		l.write(l.answer.sent(), l.answer.bytes)
 	}
 }
 
-// requestLine is a line that is still to be written. Each stream has one, so that it keeps some texts, and not the request.
+// requestLine is the log line of a request that has not ended. A line per stream stays in memory, so it holds texts instead of the request.
 type requestLine struct {
 	logger              *slog.Logger
 	id, remote, subject string
 	began               time.Time
 	method, path, query string
-	answer              *loggedAnswer // nil: that of a stream, and the line is written when it has ended
+	answer              *loggedAnswer // nil for a stream
 }
 
-type lineKey struct{} // of a request's *requestLine
+type lineKey struct{} // the key of a *requestLine in the context of its request
 
-// lineOf returns the line of the request that has a context, nil if there will be none.
+// lineOf returns the line of the request with this context, nil if the request is not logged.
 func lineOf(ctx context.Context) *requestLine {
 	line, _ := ctx.Value(lineKey{}).(*requestLine)
 	return line
 }
 
-// withIDs adds the ID of a request to the lines that the hub logs about it.
+// withIDs adds the ID of a request to all lines that the hub logs about the request.
 type withIDs struct{ slog.Handler }
 
 // Handle implements [slog.Handler].
@@ -123,11 +123,11 @@ func (h withIDs) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements [slog.Handler].
 func (h withIDs) WithGroup(name string) slog.Handler { return withIDs{h.Handler.WithGroup(name)} }
 
-// logStream is what the hub calls when a stream begins. What it returns is called in the end.
+// logStream is for [hub.Options.OnStream]: the hub calls it when a stream begins, and calls the function that it returns when the stream ends.
 func logStream(r *http.Request) func(hub.StreamEnd) {
 	line := lineOf(r.Context())
 	if r.ProtoMajor > 1 {
-		r.Header, r.URL = nil, nil // net/http keeps the request for as long as the stream lasts, and nothing reads these any more
+		r.Header, r.URL = nil, nil // frees memory: net/http keeps the request while the stream is open, and nothing reads these fields
 	}
 	if line == nil {
 		return nil
@@ -136,7 +136,7 @@ func logStream(r *http.Request) func(hub.StreamEnd) {
 	return func(end hub.StreamEnd) { line.write(http.StatusOK, end.Bytes, slog.String("ended", end.Reason)) }
 }
 
-// write writes the line, without empty values.
+// write logs the line, without empty values.
 func (l *requestLine) write(status int, bytes int64, more ...slog.Attr) {
 	all := []slog.Attr{slog.String("id", l.id), slog.String("remote", l.remote), slog.String("method", l.method), slog.String("path", l.path)}
 	if l.query != "" {
@@ -149,15 +149,15 @@ func (l *requestLine) write(status int, bytes int64, more ...slog.Attr) {
 	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "request", append(all, more...)...)
 }
 
-// idOf returns the ID that the client gave a request, else a new one.
+// idOf returns the ID that the client has set, or a new one.
 func idOf(r *http.Request) string {
 	if id := r.Header.Get(requestID); saneID(id) {
 		return id
 	}
-	return rand.Text()[:12] // 60 bits tell apart what is in one log
+	return rand.Text()[:12] // 60 bits are unique within one log
 }
 
-// saneID reports whether an ID that a client sent can be logged and sent back.
+// saneID reports whether it is safe to log an ID from a client and to send it back.
 func saneID(id string) bool {
 	const sane = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+=@"
 	return id != "" && len(id) <= 128 && strings.Trim(id, sane) == "" && !access.HasToken(id)
@@ -171,7 +171,7 @@ func isSecretName(name string) bool {
 	})
 }
 
-// withoutTokens returns a query as it came, without the values of access_token and whatever else looks like a token.
+// withoutTokens returns a query in which the values that are or may be secrets, such as that of access_token, are replaced by "redacted".
 func withoutTokens(query string) string {
 	var b strings.Builder
 	for part := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
@@ -192,7 +192,7 @@ func withoutTokens(query string) string {
 	return b.String()
 }
 
-// pathWithoutTokens returns an escaped path as it came, but for the segments in which there is a token, or a parameter that has one.
+// pathWithoutTokens returns an escaped path in which segments that contain a token, or a parameter with one, are replaced by "redacted".
 func pathWithoutTokens(path string) string {
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
@@ -205,16 +205,16 @@ func pathWithoutTokens(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// isDelimiter reports whether a character is between the parameters of a query.
+// isDelimiter reports whether a character separates the parameters of a query.
 func isDelimiter(c rune) bool { return c == '?' || c == '&' || c == ';' || c == ',' }
 
-// isSecretPair reports whether a text is the name of a secret with its value.
+// isSecretPair reports whether a text is a name and a value, and the name is that of a secret.
 func isSecretPair(text string) bool {
 	i := strings.IndexAny(text, "=:")
 	return i >= 0 && isSecretName(text[:i])
 }
 
-// unescaped undoes escapes, also of what was escaped twice.
+// unescaped removes escapes, also from text that was escaped up to three times.
 func unescaped(text string, unescape func(string) (string, error)) (string, error) {
 	for range 3 {
 		plain, err := unescape(text)
@@ -228,7 +228,7 @@ func unescaped(text string, unescape func(string) (string, error)) (string, erro
 	return text, nil
 }
 
-// short cuts a value that would make a line too long to read.
+// short returns the first 1,000 bytes of a value, so that lines stay readable.
 func short(text string) string {
 	const most = 1000
 	if len(text) > most {
@@ -244,7 +244,7 @@ type loggedAnswer struct {
 	bytes  int64
 }
 
-// WriteHeader notes the status; those before 200 are not the last.
+// WriteHeader records the status. A status below 200 is followed by another one.
 func (a *loggedAnswer) WriteHeader(status int) {
 	if a.status == 0 && status >= http.StatusOK {
 		a.status = status
@@ -258,7 +258,7 @@ func (a *loggedAnswer) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// sent returns the status. It is 200 if the handler set none, or took over the connection for a stream.
+// sent returns the status. It is 200 if the handler set none.
 func (a *loggedAnswer) sent() int {
 	if a.status == 0 {
 		return http.StatusOK
@@ -266,5 +266,5 @@ func (a *loggedAnswer) sent() int {
 	return a.status
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap is for [http.ResponseController].
 func (a *loggedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -28,7 +28,7 @@ func logged(t *testing.T, flags reportFlags, handler http.HandlerFunc, r *http.R
 	return w, strings.FieldsFunc(text, func(c rune) bool { return c == '\n' })
 }
 
-func TestEachRequestHasALine(t *testing.T) {
+func TestEachRequestIsLogged(t *testing.T) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		lineOf(r.Context()).subject = "ann"
 		w.WriteHeader(http.StatusTeapot)
@@ -63,7 +63,7 @@ func TestEachRequestHasALine(t *testing.T) {
 	}
 }
 
-func TestARequestKeepsItsIDIfThatIsSane(t *testing.T) {
+func TestRequestKeepsASafeID(t *testing.T) {
 	for id, kept := range map[string]bool{
 		"abc-123": true, "01:AZ_az.09/+=@": true, strings.Repeat("a", 128): true,
 		"": false, strings.Repeat("a", 129): false, "two words": false, `quo"te`: false, "é": false, "a\x1b[31m": false, "a,b": false,
@@ -78,8 +78,8 @@ func TestARequestKeepsItsIDIfThatIsSane(t *testing.T) {
 	}
 }
 
-// A log is read by people in terminals, and by programs line by line.
-func TestNobodyForgesLinesOfTheLog(t *testing.T) {
+// People read logs in terminals, and programs read them line by line.
+func TestClientsCannotForgeLogLines(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		r := httptest.NewRequest(http.MethodGet, "/events/a%0Atime=now%20msg=forged%1b%5b31m?topic=%0Alevel=ERROR&x=%7F", nil)
 		r.Method = "GET\nmsg=forged\x1b[31m"
@@ -93,8 +93,8 @@ func TestNobodyForgesLinesOfTheLog(t *testing.T) {
 	}
 }
 
-// TestTokensInPathsAndMethodsAreNeverLogged, nor in the ID of a request: somebody pastes one where it does not belong.
-func TestTokensInPathsAndMethodsAreNeverLogged(t *testing.T) {
+// TestTokensAreHiddenInLoggedPathsAndMethods, and in the ID of a request: users paste tokens into the wrong places.
+func TestTokensAreHiddenInLoggedPathsAndMethods(t *testing.T) {
 	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 	for path, want := range map[string]string{
 		"/events/" + token:                                "/events/redacted",
@@ -154,22 +154,22 @@ func TestTokensAreNeverLogged(t *testing.T) {
 	}
 }
 
-func TestALogThatWantsLessHasNoLinesOfRequests(t *testing.T) {
+func TestHigherLogLevelHidesRequests(t *testing.T) {
 	w, lines := logged(t, reportFlags{LogLevel: "warn"}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, httptest.NewRequest(http.MethodGet, "/", nil))
 	if len(lines) != 0 || w.Code != http.StatusNotFound || w.Header().Get(requestID) == "" {
 		t.Errorf("status %d, ID %q, lines %q", w.Code, w.Header().Get(requestID), lines)
 	}
 }
 
-func TestARequestWhoseHandlerPanicsHasALine(t *testing.T) {
+func TestRequestWhoseHandlerPanicsIsLogged(t *testing.T) {
 	_, lines := logged(t, reportFlags{}, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, httptest.NewRequest(http.MethodGet, "/gone", nil))
 	if len(lines) != 1 || !strings.Contains(lines[0], "path=/gone") {
 		t.Errorf("lines %q", lines)
 	}
 }
 
-// The hub takes connections over, flushes, and sets deadlines, through whatever is around it.
-func TestTheLogIsInNobodysWay(t *testing.T) {
+// The hub takes over connections, flushes, and sets deadlines through the handler that logs.
+func TestLoggingKeepsFlushHijackAndDeadlines(t *testing.T) {
 	log := newAwaited()
 	server := httptest.NewServer(&front{log: new(limitFlags).requestLog(nil, new(reportFlags).logger(log)), next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, buffered, err := http.NewResponseController(w).Hijack()
@@ -208,8 +208,8 @@ func TestTheLogIsInNobodysWay(t *testing.T) {
 	}
 }
 
-// TestAStreamHasItsLineWhenItIsOver: it had one when it began, with bytes=0 and a duration of a millisecond.
-func TestAStreamHasItsLineWhenItIsOver(t *testing.T) {
+// TestStreamIsLoggedWhenItEnds: its line was written when it began, with bytes=0 and a duration of a millisecond.
+func TestStreamIsLoggedWhenItEnds(t *testing.T) {
 	s := startServe(t, nil, "--log-format", "json")
 	if answer, text := ask(t, clientOf(t, nil), http.MethodPost, s.url+"/events/news?end=1", "hello"); answer.StatusCode != http.StatusOK {
 		t.Fatalf("%s %s", answer.Status, text)
@@ -226,8 +226,8 @@ func TestAStreamHasItsLineWhenItIsOver(t *testing.T) {
 	}
 }
 
-// TestARequestThroughATrustedProxyIsLoggedFromItsClient: the lines of all of them had the address of the proxy, also of refused tokens.
-func TestARequestThroughATrustedProxyIsLoggedFromItsClient(t *testing.T) {
+// TestTrustedProxyRequestIsLoggedWithItsClientAddress: all lines had the address of the proxy, also those about refused tokens.
+func TestTrustedProxyRequestIsLoggedWithItsClientAddress(t *testing.T) {
 	key := environ{"TIDINGS_KEY=" + testSecret}
 	s := startServe(t, key, "--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "::1/128")
 	ask(t, clientOf(t, nil), http.MethodGet, s.url+"/events/news", "", "X-Forwarded-For", "192.0.2.7", "Authorization", "Bearer x")
@@ -238,8 +238,8 @@ func TestARequestThroughATrustedProxyIsLoggedFromItsClient(t *testing.T) {
 	s.log.await(t, `msg=request id=\S+ remote="?(127\.0\.0\.1|\[::1\]):\d+`)
 }
 
-// A page's cookies and token can be many times what a stream costs otherwise.
-func TestAStreamOfHTTP2DoesNotKeepItsRequest(t *testing.T) {
+// The cookies and the token of a page can take many times the memory of a stream.
+func TestHTTP2StreamFreesItsRequest(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/events/news", nil)
 	r.ProtoMajor = 2
 	inner := func(_ http.ResponseWriter, r *http.Request) { logStream(r)(hub.StreamEnd{Reason: "gone"}) }

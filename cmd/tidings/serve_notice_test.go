@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -77,24 +78,15 @@ func TestPageOfAnUnknownOriginIsLoggedOnce(t *testing.T) {
 
 // TestEveryCommandAsksForAHubWhereNoneAnswers in the same words, whether no server listens there or another one does.
 func TestEveryCommandAsksForAHubWhereNoneAnswers(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := &http.Server{Handler: http.NotFoundHandler()}
-	ended := make(chan error, 1)
-	go func() { ended <- other.Serve(l) }()
-	t.Cleanup(func() {
-		_ = other.Close()
-		<-ended
-	})
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
 	commands := [][]string{
 		{"pub", "news", "hello", "--timeout=5s"}, {"sub", "news", "--once"}, {"topics"}, {"stats"}, {"streams"}, {"revoke", "--sub", "alice"},
 		{"bench", "--subscribers=1", "--publishers=0", "--duration=1ms", "--warm-up=0s"},
 		{"bench", "--subscribers=0", "--publishers=1", "--duration=100ms", "--warm-up=0s", "--rate=1000"},
 	}
 	for _, args := range commands {
-		hub := "http://" + l.Addr().String()
+		hub := other.URL
 		code, _, complaint := say(t, append(args, "--hub", hub)...)
 		if code != exitRefused || !strings.HasPrefix(complaint, "tidings: the server answered 404 Not Found\n") || !strings.Contains(complaint, "\nhint: is there a hub at "+hub+"? ") {
 			t.Errorf("%q: exit code %d, %s", args, code, complaint)

@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// logOpener opens the log of a hub, and says where it is.
+// logOpener opens the log of a hub. where describes its place for people: a directory, or "memory".
 type logOpener func(*slog.Logger) (log eventlog.Log, where string, err error)
 
 // openedLog is the result of a logOpener.
@@ -20,12 +20,12 @@ type openedLog struct {
 }
 
 const (
-	openingQuiet = time.Second      // a log that opens faster is not worth a line
-	openingEvery = 10 * time.Second // between lines that say that it still is not
+	openingQuiet = time.Second      // a log that opens faster is not reported
+	openingEvery = 10 * time.Second // between reports that the log is not open yet
 )
 
-// await waits until the log is open, and logs the progress. When ctx ends, it returns the error of ctx at once. The opener cannot be stopped: if
-// it still opens the log, the log is closed again; if the process ends first, the log is left as after a crash.
+// await waits until the log is open, and logs the progress. When ctx ends, it returns the error of ctx at once. The opener cannot be stopped:
+// a log that it opens later is closed again. If the process ends first, the log is in the state of a crash, which the next start repairs.
 func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog {
 	began := time.Now()
 	opened := make(chan openedLog, 1)
@@ -35,10 +35,10 @@ func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog 
 	}()
 	slow := time.NewTimer(openingQuiet)
 	defer slow.Stop()
-	for said := false; ; said = true {
+	for reported := false; ; reported = true {
 		select {
 		case o := <-opened:
-			if said && o.err == nil {
+			if reported && o.err == nil {
 				logger.Info("the log is open", "dir", o.where, "took", since(began))
 			}
 			return o
@@ -46,10 +46,10 @@ func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog 
 			logger.Warn("the log is still being opened; until it is, the hub answers 503, and /healthz 200", "for", since(began))
 			slow.Reset(openingEvery)
 		case <-ctx.Done():
-			logger.Info("the hub ends while its log is being opened", "after", since(began))
+			logger.Info("the hub stops while its log is being opened", "after", since(began))
 			go func() {
 				if o := <-opened; o.err == nil {
-					_ = o.log.Close() // the process ends, and nothing can report an error
+					_ = o.log.Close() // the process ends in any case
 				}
 			}()
 			return openedLog{err: ctx.Err()}
@@ -59,7 +59,7 @@ func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog 
 
 func since(began time.Time) time.Duration { return time.Since(began).Round(time.Millisecond) }
 
-// stopped returns nil for the error of a hub that was stopped on purpose.
+// stopped returns err, or nil if err only says that ctx has ended.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// opening is tidings serve while its log is being opened, until something is sent to open.
+// opening is a running tidings serve whose log opens when the test sends to open.
 type opening struct {
 	url   string
 	log   *awaited
@@ -76,7 +76,7 @@ func startOpening(t *testing.T) *opening {
 	}
 }
 
-// TestServeAnswersWhileItsLogIsBeingOpened: probes hung until the log was open, which may take minutes.
+// TestServeAnswersWhileItsLogIsBeingOpened: health checks had no answer until the log was open, which may take minutes.
 func TestServeAnswersWhileItsLogIsBeingOpened(t *testing.T) {
 	t.Parallel()
 	o := startOpening(t)
@@ -102,19 +102,19 @@ func TestServeAnswersWhileItsLogIsBeingOpened(t *testing.T) {
 	}
 }
 
-// TestServeEndsWhileItsLogIsBeingOpened: who stops a hub does not wait for its log.
-func TestServeEndsWhileItsLogIsBeingOpened(t *testing.T) {
+// TestServeStopsWhileItsLogIsBeingOpened: stopping a hub does not wait for its log.
+func TestServeStopsWhileItsLogIsBeingOpened(t *testing.T) {
 	t.Parallel()
 	o := startOpening(t)
 	o.stop()
 	if err := <-o.ended; err != nil {
 		t.Errorf("it was stopped, and ends with %v", err)
 	}
-	o.log.await(t, `the hub ends while its log is being opened`)
+	o.log.await(t, `the hub stops while its log is being opened`)
 }
 
-// TestServeFailsWithTheLogThatCannotBeOpened, and says why.
-func TestServeFailsWithTheLogThatCannotBeOpened(t *testing.T) {
+// TestServeFailsIfItsLogCannotBeOpened, with the reason.
+func TestServeFailsIfItsLogCannotBeOpened(t *testing.T) {
 	t.Parallel()
 	o := startOpening(t)
 	broken := errors.New("the disk is on fire")

@@ -11,23 +11,23 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// storeFlags say where events are kept, and which.
+// storeFlags configure the log: where it stores events, and how long it retains them.
 type storeFlags struct {
 	Data   string `type:"path" placeholder:"DIR" help:"Data directory, which is created if it does not exist; tidings-data by default."`
 	Memory bool   `help:"Keep the events in memory instead. They are lost when the hub stops."`
 
 	keepFlags `embed:""`
 
-	MinFree freeSpace `default:"256MiB" placeholder:"SIZE" help:"Free space on the disk below which the hub stores no events until there is more again; ${default} by default, 0 for none."`
+	MinFree freeSpace `default:"256MiB" placeholder:"SIZE" help:"Free space on the disk. With less, the hub refuses to store events until there is more space again; ${default} by default, 0 for no limit."`
 
 	Sync string `enum:"always,interval" default:"always" help:"always: an event is on disk before its publisher gets the answer. interval: within 100 ms, which is faster, but a power failure can lose the events acknowledged last."`
 }
 
-// keepFlags say which events are kept. All hubs of a cluster have the same.
+// keepFlags configure the retention. All hubs of a cluster have the same.
 type keepFlags struct {
-	Keep             []keepRule `json:"keep,omitempty" placeholder:"PATTERN=LIMITS" sep:"none" help:"Retention of the topics that match a pattern, such as chat/**=age:7d,count:1000. Can be repeated: the first match counts."`
+	Keep             []keepRule `json:"keep,omitempty" placeholder:"PATTERN=LIMITS" sep:"none" help:"Retention of the topics that match a pattern, such as chat/**=age:7d,count:1000. Can be repeated: the first rule that matches a topic counts."`
 	KeepBytes        byteSize   `json:"keep_bytes,omitzero" placeholder:"SIZE" help:"Retention of the whole log, such as 500MB or 10GB; 1GiB by default, with --memory 64MiB and 100,000 events; at least 1MiB and --max-event. The oldest events are removed first."`
-	TopicsRemembered uint32     `json:"topics_remembered" default:"1000000" placeholder:"N" help:"How many topics without events to remember, so that their gaps are exact; ${default} by default. They take at most an eighth of keep-bytes in addition. A reader of a forgotten topic may get a gap where there is none."`
+	TopicsRemembered uint32     `json:"topics_remembered" default:"1000000" placeholder:"N" help:"How many topics without events to remember, so that their gaps are exact; ${default} by default. They take at most an eighth of keep-bytes in addition. A subscriber of a forgotten topic may get a gap although it missed nothing."`
 }
 
 // defaultData is where the events are kept unless something else is said.
@@ -36,20 +36,20 @@ const defaultData = "tidings-data"
 // defaultMinFree is the default of --min-free.
 const defaultMinFree freeSpace = 256 << 20
 
-// leastKept is the least that --keep-bytes can be.
+// leastKept is the minimum of --keep-bytes.
 const leastKept byteSize = 1 << 20
 
-// checkKept refuses bounds that the largest event alone would reach: it would be gone as soon as it is stored, and so would all others.
+// checkKept refuses a bound smaller than the largest event, which would remove that event and all others as soon as it is stored.
 func (f *serveFlags) checkKept() error {
 	if least := max(leastKept, f.MaxEvent); f.KeepBytes != 0 && f.KeepBytes < least {
-		return fmt.Errorf("--keep-bytes is less than %s, which one event may have (--max-event)\nhint: --keep sets bounds for single topics", inBytes(int64(least)))
+		return fmt.Errorf("--keep-bytes must be at least %s, because one event may be that large (--max-event)\nhint: --keep limits single topics", inBytes(int64(least)))
 	}
 	return nil
 }
 
 func (f *storeFlags) checkStore() error {
 	if f.Memory && f.Data != "" {
-		return errors.New("--memory and --data exclude each other; tidings config shows where each is said")
+		return errors.New("--memory and --data exclude each other; tidings config shows where each setting comes from")
 	}
 	if _, err := f.retention().WithDefaults(); err != nil {
 		return fmt.Errorf("--keep: %w", err)
@@ -76,14 +76,14 @@ func (f *storeFlags) retention() *eventlog.Retention {
 	return keep
 }
 
-// open opens the log, and says where it is.
+// open is a logOpener.
 func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, err error) {
 	keep := f.retention()
 	if f.Memory {
 		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: keep})
 		return log, "memory", err
 	}
-	o := &disklog.Options{Retention: keep, Logger: logger, Reserve: cmp.Or(int64(f.MinFree), -1)} // -1 is none to the log
+	o := &disklog.Options{Retention: keep, Logger: logger, Reserve: cmp.Or(int64(f.MinFree), -1)} // -1 means none to the log
 	if f.Sync == "interval" {
 		o.Sync = disklog.SyncInterval
 	}
@@ -106,7 +106,7 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 // freeSpace is a size on the command line that may be 0.
 type freeSpace byteSize
 
-// UnmarshalText reads it.
+// UnmarshalText reads a size, or 0.
 func (s *freeSpace) UnmarshalText(text []byte) error {
 	if string(text) == "0" {
 		*s = 0
@@ -115,7 +115,7 @@ func (s *freeSpace) UnmarshalText(text []byte) error {
 	return (*byteSize)(s).UnmarshalText(text)
 }
 
-// MarshalText writes it.
+// MarshalText returns the text of the size.
 func (s freeSpace) MarshalText() ([]byte, error) { return byteSize(s).MarshalText() }
 
 // text returns what MarshalText writes.

@@ -18,9 +18,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// TestServeEndsWithinItsGraceAndLosesNothing while others publish as fast as they can, and a subscription catches up whose patterns cost more
-// than the grace allows. The hub ends by itself, and every event that it acknowledged is there after a restart.
-func TestServeEndsWithinItsGraceAndLosesNothing(t *testing.T) {
+// TestServeStopsWithinItsGracePeriodAndLosesNothing while clients publish as fast as possible and a subscription with expensive patterns
+// catches up for longer than the grace period. The hub ends by itself, and after a restart it has every acknowledged event.
+func TestServeStopsWithinItsGracePeriodAndLosesNothing(t *testing.T) {
 	dir, topic := t.TempDir(), strings.Repeat("a/", eventlog.MaxSegments-1)+"a"
 	cmd := exec.Command("tidings-hasty", "serve", "--addr", "localhost:0", "--data", dir, "--log-requests", "never")
 	out, log := newAwaited(), newAwaited()
@@ -35,7 +35,7 @@ func TestServeEndsWithinItsGraceAndLosesNothing(t *testing.T) {
 		}
 	}
 
-	// The stream is open when its first line comes, and has the whole log to read.
+	// After its first line the stream is open, and reads the whole log.
 	patterns := url.Values{"since": {"earliest"}}
 	for n := range 1000 {
 		patterns.Add("topic", costlyPattern(n))
@@ -65,7 +65,7 @@ func TestServeEndsWithinItsGraceAndLosesNothing(t *testing.T) {
 	code := ended(t, cmd) // which kills a hub that does not end
 	p.running.Wait()
 	if text, _ := log.now(); code != 0 || !regexp.MustCompile(`msg="the log is closed" .*\n$`).MatchString(text) {
-		t.Errorf("it ended with exit code %d after\n%s", code, text)
+		t.Errorf("it expired with exit code %d after\n%s", code, text)
 	}
 
 	s := startServeIn(t, dir, nil)
@@ -125,7 +125,7 @@ func (p *publishers) publish(t *testing.T, publisher int) {
 	}
 }
 
-// costlyPattern returns one of many patterns that differ from each other in their first segments, and from every topic in their last.
+// costlyPattern returns one of many patterns that differ in their first segments, and match no topic because of their last one.
 func costlyPattern(n int) string {
 	var b strings.Builder
 	for i := range eventlog.MaxSegments - 1 {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestAHubEndsWithItsTerminal, with a certificate, too: it took the hangup for a request to read its files again, and stayed behind.
-func TestAHubEndsWithItsTerminal(t *testing.T) {
+// TestServeEndsWhenItsTerminalCloses: with a certificate it took the hang-up for a request to load its files again, and kept running.
+func TestServeEndsWhenItsTerminalCloses(t *testing.T) {
 	certFile, keyFile := writePair(t, t.TempDir(), 1)
 	for _, args := range [][]string{nil, {"--tls-cert", certFile, "--tls-key", keyFile}} {
 		person, terminal := openTerminal(t)
@@ -24,13 +24,13 @@ func TestAHubEndsWithItsTerminal(t *testing.T) {
 		_ = person.Close()
 		ended(t, cmd)
 		if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || state.Signal() != syscall.SIGHUP {
-			t.Errorf("%q: it ended with %v", args, cmd.ProcessState)
+			t.Errorf("%q: it expired with %v", args, cmd.ProcessState)
 		}
 	}
 }
 
-// TestOnATerminalRequestsHaveNoLines: a person who tries a hub loses the one line that says what to do among them.
-func TestOnATerminalRequestsHaveNoLines(t *testing.T) {
+// TestRequestsAreNotLoggedOnATerminal: the line that says what to try would be lost among them.
+func TestRequestsAreNotLoggedOnATerminal(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		want bool

@@ -9,14 +9,14 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// tokens is how a hub with keys authorises requests. Nil is a hub without keys.
+// tokens authorises the requests to a hub with keys. It is nil for a hub without keys.
 type tokens struct {
 	policy  *access.Policy
 	sources []hub.TokenSource // besides the Authorization field
 }
 
-// fetch fetches the published keys, if there are any to be fetched, so that the operator learns of a wrong URL before the users do: the
-// key set logs what fails. It does not wait. close ends it.
+// fetch starts to fetch the JWKS, if there is one, so that the log shows a wrong URL before the first token arrives. It does not wait. close
+// ends the fetch.
 func (t *tokens) fetch(ctx context.Context) {
 	if t != nil && t.policy.Verifier.JWKS != nil {
 		go func() { _ = t.policy.Verifier.JWKS.Refresh(ctx) }()
@@ -29,7 +29,7 @@ func (t *tokens) close() {
 	}
 }
 
-// authorizer returns the function for [hub.Options], nil if every client may do everything. It notes the subject for the request's line in
+// authorizer returns the function for [hub.Options], nil for a hub without keys. The function also adds the subject to the request's line in
 // the log.
 func (t *tokens) authorizer() func(*http.Request) (access.Grant, error) {
 	if t == nil {
@@ -53,7 +53,7 @@ func (t *tokens) revocations() *access.Revocations {
 	return t.policy.Revocations
 }
 
-// sources are the places of a token besides the Authorization field, in the order in which they are read.
+// sources returns the places of a token besides the Authorization field, in the order in which they are read.
 func (f *authFlags) sources() (all []hub.TokenSource) {
 	if f.TokenCookie != "" {
 		all = append(all, hub.TokenCookie(f.TokenCookie))

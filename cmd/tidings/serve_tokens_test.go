@@ -21,7 +21,7 @@ import (
 
 const testSecret = "a secret of tests, which is 32 or more bytes long"
 
-// mint returns a token that may publish and follow everything.
+// mint returns a token that may publish and subscribe to everything.
 func mint(t *testing.T, key, subject string) string {
 	t.Helper()
 	signer, err := access.ParseSigner([]byte(key), "")
@@ -41,7 +41,7 @@ func mintWith(t *testing.T, signer *access.Signer, subject string) string {
 	return token
 }
 
-// keyPair returns a P-256 key as PEM: the private one, and the public one, and that as a JWK.
+// keyPair returns a P-256 key pair in PEM, and the public key as a JWK.
 func keyPair(t *testing.T, id string) (private, public, jwk string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -66,7 +66,7 @@ func keyPair(t *testing.T, id string) (private, public, jwk string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})), jwk
 }
 
-func TestServeTakesTokensOfEveryKeyThatItIsGiven(t *testing.T) {
+func TestServeAcceptsTokensOfEveryKey(t *testing.T) {
 	private, public, _ := keyPair(t, "")
 	const another = "another secret of 32 or more bytes for tests"
 	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--key-file", writeFile(t, "key", another+"\n"), "--public-key", writeFile(t, "key.pem", public))
@@ -90,7 +90,7 @@ func TestServeTakesTokensOfEveryKeyThatItIsGiven(t *testing.T) {
 	}
 }
 
-func TestServeRefusesKeysThatAreNone(t *testing.T) {
+func TestServeRefusesInvalidKeys(t *testing.T) {
 	_, public, _ := keyPair(t, "")
 	secret, pem := writeFile(t, "secret", testSecret), writeFile(t, "key.pem", public)
 	for want, test := range map[string]struct {
@@ -110,7 +110,7 @@ func TestServeRefusesKeysThatAreNone(t *testing.T) {
 		"no scheme: write https:// before":                            {nil, []string{"--jwks-url", "127.0.0.1:9000/keys"}},
 		"has no scheme: write https://":                               {nil, []string{"--jwks-url", "localhost:9000/keys"}},
 		"public keys need no password":                                {nil, []string{"--jwks-url", "https://me:secret@id.example/keys"}},
-		"without a key everybody may do everything":                   {nil, []string{"--jwt-issuer", "https://id.example"}},
+		"without a key every client may do everything":                {nil, []string{"--jwt-issuer", "https://id.example"}},
 	} {
 		code, out, complaint := sayIn(t, test.env, append([]string{"serve", "--memory", "--addr", "localhost:0"}, test.args...)...)
 		if code == 0 || out != "" || !strings.Contains(complaint, want) || strings.Contains(complaint, "secret@") {
@@ -119,7 +119,7 @@ func TestServeRefusesKeysThatAreNone(t *testing.T) {
 	}
 }
 
-func TestServeLooksForATokenInTheHeaderThenTheCookieThenTheQuery(t *testing.T) {
+func TestServeReadsTheTokenFromHeaderCookieAndQueryInThisOrder(t *testing.T) {
 	ann, bob, eve := mint(t, testSecret, "ann"), mint(t, testSecret, "bob"), mint(t, "a secret that nobody has given to the hub", "eve")
 	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--token-cookie", "session", "--token-query")
 	only := startServe(t, environ{"TIDINGS_KEY=" + testSecret})
@@ -176,7 +176,7 @@ func TestServeLooksForATokenInTheHeaderThenTheCookieThenTheQuery(t *testing.T) {
 	}
 }
 
-func TestServeLetsEverybodyFollowWhatIsPublic(t *testing.T) {
+func TestPublicTopicsNeedNoToken(t *testing.T) {
 	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--public", "news/**")
 	for path, want := range map[string]int{"/events/news/a?poll=1": http.StatusOK, "/events/chat?poll=1": http.StatusUnauthorized} {
 		if answer, text := ask(t, clientOf(t, nil), http.MethodGet, s.url+path, ""); answer.StatusCode != want {
@@ -188,7 +188,7 @@ func TestServeLetsEverybodyFollowWhatIsPublic(t *testing.T) {
 	}
 }
 
-func TestServeFetchesThePublishedKeys(t *testing.T) {
+func TestServeFetchesTheJWKS(t *testing.T) {
 	private, _, jwk := keyPair(t, "one")
 	var asked atomic.Int64
 	published := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -208,16 +208,16 @@ func TestServeFetchesThePublishedKeys(t *testing.T) {
 	}
 }
 
-// TestServeSaysAtOnceThatKeysCannotBeFetched: a wrong URL was silent until somebody came with a token.
-func TestServeSaysAtOnceThatKeysCannotBeFetched(t *testing.T) {
+// TestServeLogsAFailedKeyFetchAtItsStart: a wrong URL was not reported before the first token arrived.
+func TestServeLogsAFailedKeyFetchAtItsStart(t *testing.T) {
 	published := httptest.NewServer(http.NotFoundHandler())
 	defer published.Close()
 	s := startServe(t, nil, "--jwks-url", published.URL+"/keys")
 	s.log.await(t, `level=ERROR msg="cannot fetch the keys for tokens.*/keys answers 404`)
 }
 
-// A redirect to plain HTTP would let somebody on the way give us keys; a document without an end would fill the memory.
-func TestPublishedKeysThatAreNotSafeAreNotTaken(t *testing.T) {
+// After a redirect to plain HTTP, an attacker on the way could replace the keys. An endless document would fill the memory.
+func TestUnsafeKeyDocumentsAreRefused(t *testing.T) {
 	published := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/elsewhere":
@@ -236,7 +236,7 @@ func TestPublishedKeysThatAreNotSafeAreNotTaken(t *testing.T) {
 	}))
 	defer published.Close()
 	for path, want := range map[string]string{
-		"/elsewhere": "it leads to http://keys.invalid/", "/round": "it leads to", "/endless": "has more than 1048576 bytes", "/none": "answers 404",
+		"/elsewhere": "it redirects to http://keys.invalid/", "/round": "it redirects to", "/endless": "has more than 1048576 bytes", "/none": "answers 404",
 	} {
 		if _, err := fetchJWKS(published.URL + path)(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", path, err, want)

@@ -46,7 +46,7 @@ func (c *statsCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	var answer json.RawMessage // whole, for programs that know of members which this one does not
+	var answer json.RawMessage // complete, because programs may know members that this version does not
 	if err := client.ask(ctx, http.MethodGet, "api/v1/stats", nil, nil, &answer); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (c *statsCmd) Run(ctx context.Context, std stdio) error {
 	return printHubStats(std.out, &s, time.Now())
 }
 
-// connectTo is connect for a command whose arguments are the hub and no topics.
+// connectTo is connect for a command whose only argument is the hub.
 func (f *hubFlags) connectTo(url, command string) (*hubClient, error) {
 	args := []string{}
 	if url != "" {
@@ -69,7 +69,7 @@ func (f *hubFlags) connectTo(url, command string) (*hubClient, error) {
 	}
 	topics, rest, err := f.take(args)
 	if err == nil && len(topics)+len(rest) > 0 {
-		err = fmt.Errorf("%q is no URL of a hub, and tidings %s takes no topic\nhint: tidings %[2]s http://%[1]s", url, command)
+		err = fmt.Errorf("%q is not the URL of a hub, and tidings %s takes no topic\nhint: tidings %[2]s http://%[1]s", url, command)
 	}
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
@@ -81,7 +81,7 @@ func (f *hubFlags) connectTo(url, command string) (*hubClient, error) {
 	return client, nil
 }
 
-// printHubStats prints statistics for people.
+// printHubStats prints statistics as text.
 func printHubStats(out io.Writer, s *hub.Stats, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { _, _ = fmt.Fprintf(w, name+"\t"+format+"\n", args...) } // in memory
@@ -108,7 +108,7 @@ func printHubStats(out io.Writer, s *hub.Stats, now time.Time) error {
 	}
 	line("", "%d opened, %d closed%s", s.Streams.Opened, total(s.Streams.Closed), inBrackets(counts(s.Streams.Closed)))
 	if s.Streams.Moved > 0 {
-		line("", "%d slow ones moved on, with a gap", s.Streams.Moved)
+		line("", "%d slow ones moved to the newest event, with a gap", s.Streams.Moved)
 	}
 	line("events", "%d stored, %s", s.Events.Stored, number(s.Events.Duplicates, "duplicate"))
 	line("", "%d delivered, %s", s.Events.Delivered, bytesText(int64(s.Events.DeliveredBytes)))
@@ -175,7 +175,7 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f %cB", size, units[unit])
 }
 
-// shortly returns a time in its two largest units, such as 3d4h or 5m12s.
+// shortly formats a duration in its two largest units, such as 3d4h or 5m12s.
 func shortly(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
 	switch {

@@ -57,7 +57,7 @@ Examples:
     tidings streams 1795826166000000 --close`
 }
 
-// Run lists or ends them.
+// Run lists, closes or revokes the streams.
 func (c *streamsCmd) Run(ctx context.Context, std stdio) error {
 	topics, ids, err := c.take(c.IDs)
 	if err == nil {
@@ -97,11 +97,11 @@ func (c *streamsCmd) Run(ctx context.Context, std stdio) error {
 
 func (c *streamsCmd) validate(topics, ids []string) error {
 	if len(topics) > 0 {
-		return fmt.Errorf("the URL of a hub has no topic in it; --topic %s selects the streams that follow it", topics[0])
+		return fmt.Errorf("the URL of a hub contains no topic; --topic %s selects the streams that subscribe to it", topics[0])
 	}
 	for _, id := range ids {
 		if n, err := strconv.ParseInt(id, 10, 64); err != nil || n <= 0 {
-			return fmt.Errorf("%q is no ID of a stream, which is a number; --topic selects streams by what they follow", id)
+			return fmt.Errorf("%q is not the ID of a stream, which is a number; --topic selects streams by topic", id)
 		}
 	}
 	filters := len(c.filter()) > 0
@@ -111,9 +111,9 @@ func (c *streamsCmd) validate(topics, ids []string) error {
 	case c.Count < 0:
 		return errors.New("-n: a number of streams cannot be negative")
 	case len(ids) > 0 && filters:
-		return errors.New("IDs say which streams; --topic, --sub, --jti, --address and --lag select others")
+		return errors.New("give either IDs, or --topic, --sub, --jti, --address and --lag, which select streams")
 	case c.All && (len(ids) > 0 || filters):
-		return errors.New("--all is for all streams; leave it out, or the IDs and flags that select some of them")
+		return errors.New("--all selects all streams; leave out either --all, or the IDs and the other flags that select streams")
 	case (c.Close || c.Revoke) && c.Count > 0:
 		return errors.New("-n is for the list; --close and --revoke end all streams that match")
 	case (c.Close || c.Revoke) && len(ids) == 0 && !filters && !c.All:
@@ -138,10 +138,10 @@ func (c *streamsCmd) filter() url.Values {
 	return q
 }
 
-// streamsPath is where the hub has the list.
+// streamsPath is the path of the list of streams.
 const streamsPath = "api/v1/subscribers"
 
-// each calls f with the streams that are selected, the oldest first.
+// each calls f with each selected stream, the oldest first.
 func (c *streamsCmd) each(ctx context.Context, client *hubClient, ids []string, f func(*hub.Subscriber) error) error {
 	if len(ids) > 0 {
 		return c.eachOf(ctx, client, ids, f)
@@ -170,7 +170,7 @@ func (c *streamsCmd) each(ctx context.Context, client *hubClient, ids []string, 
 	}
 }
 
-// eachOf calls f with the streams of some IDs, as far as they are open. Such a stream is the first after the ID before its own.
+// eachOf calls f with the streams of some IDs. The list has no lookup by ID, so it asks for the first stream after the ID minus one.
 func (c *streamsCmd) eachOf(ctx context.Context, client *hubClient, ids []string, f func(*hub.Subscriber) error) error {
 	for _, id := range ids {
 		n, err := strconv.ParseInt(id, 10, 64)
@@ -204,7 +204,7 @@ func subscribersPage(ctx context.Context, client *hubClient, query url.Values) (
 	return page, client.ask(ctx, http.MethodGet, streamsPath, query, nil, &page)
 }
 
-// closeThem closes the streams that are selected.
+// closeThem closes the selected streams.
 func (c *streamsCmd) closeThem(ctx context.Context, client *hubClient, ids []string, out io.Writer) error {
 	var sum struct {
 		Closed int `json:"closed"`
@@ -231,11 +231,11 @@ func (c *streamsCmd) closeThem(ctx context.Context, client *hubClient, ids []str
 	if err != nil && sum.Closed == 0 {
 		return err
 	}
-	return errors.Join(err, c.tell(out, fmt.Sprintf("closed %s; clients may come back, and miss nothing", number(sum.Closed, "stream")), sum))
+	return errors.Join(err, c.tell(out, fmt.Sprintf("closed %s; clients may reconnect, and miss nothing", number(sum.Closed, "stream")), sum))
 }
 
-// revokeThem takes back the tokens of the streams that are selected. A token without an ID cannot be taken back alone: that is said, and
-// what to do instead.
+// revokeThem revokes the tokens of the selected streams. For a token without an ID, which cannot be revoked alone, the error says what to do
+// instead.
 func (c *streamsCmd) revokeThem(ctx context.Context, client *hubClient, ids []string, std stdio) error {
 	var tokens []string
 	var without error
@@ -244,9 +244,9 @@ func (c *streamsCmd) revokeThem(ctx context.Context, client *hubClient, ids []st
 		case s.Token != "" && !slices.Contains(tokens, s.Token):
 			tokens = append(tokens, s.Token)
 		case s.Token == "" && s.Subject != "":
-			without = errors.Join(without, fmt.Errorf("stream %s: its token has no ID\nhint: tidings revoke --sub %s takes back all tokens of that name", s.ID, visible(s.Subject)))
+			without = errors.Join(without, fmt.Errorf("stream %s: its token has no ID\nhint: tidings revoke --sub %s revokes all tokens of this subject", s.ID, visible(s.Subject)))
 		case s.Token == "":
-			without = errors.Join(without, fmt.Errorf("stream %s: it has no token that could be taken back\nhint: tidings streams %[1]s --close ends it", s.ID))
+			without = errors.Join(without, fmt.Errorf("stream %s: it has no token to revoke\nhint: tidings streams %[1]s --close ends it", s.ID))
 		}
 		return nil
 	})
@@ -265,7 +265,7 @@ func (c *streamsCmd) revokeThem(ctx context.Context, client *hubClient, ids []st
 	return errors.Join(c.tell(std.out, "revoked "+number(len(tokens), "token")+"; their streams end, and the tokens are refused from now on", done), without)
 }
 
-// tell says what was done, in words on a terminal and as JSON elsewhere.
+// tell reports the result, as text on a terminal and as JSON elsewhere.
 func (c *streamsCmd) tell(out io.Writer, words string, value any) error {
 	if c.Format == "table" || c.Format == "auto" && isTerminal(out) {
 		_, err := fmt.Fprintln(out, words)
@@ -274,7 +274,7 @@ func (c *streamsCmd) tell(out io.Writer, words string, value any) error {
 	return json.NewEncoder(out).Encode(value)
 }
 
-// number returns a number of things, such as 1 stream or 2 streams.
+// number formats a number with its noun, such as 1 stream or 2 streams.
 func number[N int | int64 | uint64](n N, of string) string {
 	if n != 1 {
 		of += "s"
@@ -282,7 +282,7 @@ func number[N int | int64 | uint64](n N, of string) string {
 	return fmt.Sprintf("%d %s", n, of)
 }
 
-// printer returns what prints a stream, and what is called after the last.
+// printer returns a function that prints a stream, and a function to call after the last one.
 func (c *streamsCmd) printer(out io.Writer) (print func(*hub.Subscriber) error, flush func() error) {
 	if c.Format == "ndjson" || c.Format == "auto" && !isTerminal(out) {
 		enc := json.NewEncoder(out)

@@ -15,7 +15,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// administered is a hub with a key, and the tokens of those who use it.
+// administered is a running hub with a key, which makes tokens for its users.
 type administered struct {
 	*testing.T
 	*served
@@ -49,7 +49,7 @@ func (a *administered) token(g access.Grant) string {
 	return token
 }
 
-// follow opens a stream, and returns a channel that is closed when it has ended.
+// follow opens a stream, and returns a channel that is closed when the stream has ended.
 func (a *administered) follow(topics, token string) <-chan struct{} {
 	a.Helper()
 	ctx, stop := context.WithCancel(a.Context())
@@ -79,7 +79,7 @@ func (a *administered) follow(topics, token string) <-chan struct{} {
 	return ended
 }
 
-// awaitOpen waits until the hub lists as many streams as there are.
+// awaitOpen waits until the hub lists all open streams.
 func (a *administered) awaitOpen() {
 	a.Helper()
 	for deadline := time.Now().Add(patience); len(a.list()) != a.open; runtime.Gosched() {
@@ -105,7 +105,7 @@ func (a *administered) as(args ...string) (code int, out, complaint string) {
 	return say(a.T, append(args, "--hub", a.url, "--token", a.boss)...)
 }
 
-// list returns what tidings streams lists.
+// list returns the output of tidings streams.
 func (a *administered) list(args ...string) (all []hub.Subscriber) {
 	a.Helper()
 	code, out, complaint := a.as(append([]string{"streams", "-f", "ndjson"}, args...)...)
@@ -122,7 +122,7 @@ func (a *administered) list(args ...string) (all []hub.Subscriber) {
 	return all
 }
 
-func TestStreamsSaysWhoFollowsWhat(t *testing.T) {
+func TestStreamsListsSubscribersAndTheirTopics(t *testing.T) {
 	a := startAdministered(t)
 	a.follow("news/sports", a.token(access.Grant{Subject: "ann", ID: "a1"}))
 	a.follow("news/**", a.token(access.Grant{Subject: "bob", ID: "b1"}))
@@ -166,12 +166,12 @@ func TestStreamsSaysWhoFollowsWhat(t *testing.T) {
 	}
 }
 
-func TestStreamsClosesThem(t *testing.T) {
+func TestStreamsCloseEndsTheSelectedStreams(t *testing.T) {
 	a := startAdministered(t)
 	ann, bob := a.token(access.Grant{Subject: "ann"}), a.token(access.Grant{Subject: "bob"})
 	first, second, other := a.follow("news", ann), a.follow("news", ann), a.follow("news", bob)
 	id := a.list("--sub", "ann")[0].ID
-	if code, out, complaint := a.as("streams", id, "--close", "-f", "table"); code != 0 || complaint != "" || !strings.HasPrefix(out, "closed 1 stream; clients may come back") {
+	if code, out, complaint := a.as("streams", id, "--close", "-f", "table"); code != 0 || complaint != "" || !strings.HasPrefix(out, "closed 1 stream; clients may reconnect") {
 		t.Errorf("exit code %d, %s%s", code, out, complaint)
 	}
 	a.awaitEnd(first)
@@ -190,7 +190,7 @@ func TestStreamsClosesThem(t *testing.T) {
 	a.awaitEnd(again)
 }
 
-func TestStreamsRevokesTheirTokens(t *testing.T) {
+func TestStreamsRevokeRevokesTheirTokens(t *testing.T) {
 	a := startAdministered(t)
 	ann, bob := a.token(access.Grant{Subject: "ann", ID: "a1"}), a.token(access.Grant{Subject: "bob", ID: "b1"})
 	first, second, other := a.follow("news", ann), a.follow("weather", ann), a.follow("news", bob)
@@ -229,8 +229,8 @@ func TestStreamsRevokesTheirTokens(t *testing.T) {
 	}
 }
 
-// TestAStreamWithoutATokenIsClosedRatherThanRevoked: there is nothing to take back, and the command says what ends it.
-func TestAStreamWithoutATokenIsClosedRatherThanRevoked(t *testing.T) {
+// TestRevokingAStreamWithoutATokenSuggestsClose: there is no token to revoke, and the error says how to end the stream.
+func TestRevokingAStreamWithoutATokenSuggestsClose(t *testing.T) {
 	s := startServe(t, nil)
 	a := &administered{T: t, served: s}
 	ended := a.follow("news", "")
@@ -244,7 +244,7 @@ func TestAStreamWithoutATokenIsClosedRatherThanRevoked(t *testing.T) {
 	a.awaitEnd(ended)
 }
 
-func TestStatsSaysHowAHubDoes(t *testing.T) {
+func TestStatsPrintsTheStateOfAHub(t *testing.T) {
 	a := startAdministered(t)
 	a.follow("news", a.token(access.Grant{Subject: "ann"}))
 	if code, _, complaint := say(t, "pub", "--hub", a.url, "--token", a.boss, "news", "hello"); code != 0 {
@@ -266,7 +266,7 @@ func TestStatsSaysHowAHubDoes(t *testing.T) {
 	}
 }
 
-func TestAdministrationRefusedSaysWhatToDo(t *testing.T) {
+func TestRefusedAdministrationGivesAHint(t *testing.T) {
 	a := startAdministered(t)
 	ann := a.token(access.Grant{Subject: "ann"})
 	for _, command := range []string{"stats", "streams", "streams --all --close", "streams --all --revoke", "revoke --sub ann"} {
@@ -283,13 +283,13 @@ func TestAdministrationRefusedSaysWhatToDo(t *testing.T) {
 		"streams --close --revoke --all":   "can't be used together",
 		"streams news":                     "--topic selects streams",
 		"streams localhost:3000/events/a":  "--topic a",
-		"streams 7 --all --close":          "--all is for all",
-		"streams 7 --sub ann":              "IDs say which",
+		"streams 7 --all --close":          "--all selects all",
+		"streams 7 --sub ann":              "give either IDs",
 		"streams --sub ann --close -n 3":   "-n is for the list",
 		"streams --lag=-1":                 "cannot be negative",
 		"revoke":                           "--sub NAME",
 		"revoke --sub ann --jti a1":        "--sub NAME",
-		"stats news":                       "no URL of a hub",
+		"stats news":                       "not the URL of a hub",
 		"stats localhost:3000/events/news": "takes no topic",
 	} {
 		if code, out, complaint := say(t, strings.Fields(line)...); code != exitUsage || out != "" || !strings.Contains(complaint, want) {

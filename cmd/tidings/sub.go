@@ -15,13 +15,13 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// subCmd is `tidings sub`: curl for Server-Sent Events. The file in order: flags, help, Run. What Run does
-// is in sub_follow.go.
+// subCmd is the command line of tidings sub: curl for Server-Sent Events. This file has the flags, the help and Run. sub_follow.go has the
+// work of Run.
 type subCmd struct {
 	Args []string `arg:"" optional:"" name:"topic" help:"Topics or patterns of a hub, whose URL may come first; or the URL of any stream; or - for a stream on standard input."`
 
 	hubFlags `embed:""`
-	Topics   []string `group:"Which hub" name:"topic" sep:"none" placeholder:"TOPIC" help:"A topic, also one that looks like a URL. Can be repeated."`
+	Topics   []string `group:"Which hub" name:"topic" sep:"none" placeholder:"TOPIC" help:"A topic, which may look like a URL. Can be repeated."`
 	Since    string   `group:"Which hub" placeholder:"WHEN" help:"Start in the past: 10m, 36h or 7d ago, at a time such as 2026-11-22T10:00:00Z, or at the earliest event."`
 	Last     int      `group:"Which hub" placeholder:"N" help:"Start with the last N events."`
 
@@ -30,7 +30,7 @@ type subCmd struct {
 	Count    int      `group:"What to show" short:"n" placeholder:"N" help:"Stop after N events; 0 for no limit."`
 	Comments bool     `group:"What to show" help:"Also show comments, such as heartbeats."`
 	Color    string   `group:"What to show" default:"auto" enum:"auto,always,never" placeholder:"WHEN" help:"auto, always or never."`
-	Quiet    bool     `group:"What to show" short:"q" help:"Say nothing about lost connections and reconnections."`
+	Quiet    bool     `group:"What to show" short:"q" help:"Do not report lost connections and reconnections."`
 
 	Header      []string `group:"What to ask for" short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"A header field of the request. Can be repeated."`
 	Method      string   `group:"What to ask for" short:"X" placeholder:"METHOD" help:"The method; GET by default, POST with --data."`
@@ -48,11 +48,11 @@ type subCmd struct {
 	KeepGoing bool   `group:"What to do with events" help:"Continue with the next event when COMMAND fails."`
 	State     string `group:"What to do with events" short:"s" placeholder:"FILE" help:"Keep the position in FILE, and start where the last run ended."`
 
-	topics []string // of a hub; none if another stream is followed
-	stream string   // its URL, or "-"
+	topics []string // of a hub; none for another stream
+	stream string   // the URL of another stream, or "-" for standard input
 }
 
-const subExecFailed = 5
+const subExecFailed = 5 // the command of --exec failed
 
 // Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
 func (c *subCmd) Help() string {
@@ -73,17 +73,17 @@ Formats:
              {"id", "topic", "topics", "type", "time", "data", "encoding"}
     data     the data and a line end
 
-A terminal never acts on control characters in events: they are shown, in all formats.
+On a terminal, control characters in events have no effect: all formats show them as visible characters.
 
-Commands: --exec runs COMMAND by sh -c (cmd /c on Windows), for one event after the other. The data and a line end are its standard
-input. Its environment has
+Commands: --exec runs COMMAND by sh -c (cmd /c on Windows), once per event, one at a time. Its standard input is the data and a line
+end. Its environment has
 
     TIDINGS_TYPE    the type, "message" if the event has none
     TIDINGS_ID      the last event ID as of this event
     TIDINGS_TOPIC   the topic, for topics of a hub and for data that is a JSON
                     object with "id", "topic" and "data"; else empty
 
-Commands have no terminal. The first that fails ends the run, unless --keep-going is given.
+Commands have no terminal. The first failure ends the run, unless --keep-going is given.
 
 Positions: --state FILE handles every event at least once. An event is handled when it is printed and its command has succeeded, or
 when --type excludes it. FILE is replaced atomically, after each command, or without --exec within a second and at the end of the run;
@@ -110,14 +110,15 @@ Exit codes:
           the reader of the output is gone
     1     something failed
     2     wrong usage
-    3     the server refused: by its status, or because the answer is no stream
+    3     the server refused: its status is an error, or its answer is not a
+          stream
     4     --timeout expired
     5     the command of --exec failed
     130   interrupted, by Ctrl-C or another signal
 `
 }
 
-// Run follows the stream until something ends it.
+// Run subscribes until the stream or the user ends the run.
 func (c *subCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.choose(); err != nil {
 		return &exitError{exitUsage, err}
@@ -143,14 +144,13 @@ func (c *subCmd) Run(ctx context.Context, std stdio) error {
 	return f.outcome(ctx, f.run(ctx))
 }
 
-// catch sees to the signals that main leaves alone and that would kill the program before it has saved its position
-// and ended its command. It returns the function that undoes it.
+// catch handles SIGPIPE and SIGHUP, which would kill the program before it has saved its position and ended its command. It returns a
+// function that restores the default.
 func catch(cancel context.CancelCauseFunc) func() {
-	// A process that is notified of SIGPIPE gets EPIPE from the write. The signal is not ignored, because the
-	// commands that sub runs would inherit that.
+	// With Notify, a write to a closed pipe fails with EPIPE. Ignore would do the same, but the commands of --exec would inherit it.
 	pipe, hangup := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(hangup, syscall.SIGHUP)
 	}
 	done := make(chan struct{})
@@ -168,7 +168,7 @@ func catch(cancel context.CancelCauseFunc) func() {
 	}
 }
 
-// validate refuses what kong cannot know to be wrong.
+// validate refuses contradictions that kong does not know.
 func (c *subCmd) validate() error {
 	switch {
 	case c.Count < 0:
@@ -182,25 +182,25 @@ func (c *subCmd) validate() error {
 	case c.byTopic() && c.Repeat:
 		return errors.New("--repeat is for other streams: subscriptions to topics always reconnect")
 	case c.KeepGoing && c.Exec == "":
-		return errors.New("--keep-going is about the command of --exec, which is missing")
+		return errors.New("--keep-going needs a command: --exec COMMAND")
 	case c.Comments && c.Format == "data":
-		return errors.New("--comments: the format data has no place for comments")
+		return errors.New("--comments: the format data shows no comments")
 	case c.Comments && c.Exec != "" && c.Format == "auto":
-		return errors.New("--comments: with --exec nothing is shown unless --format is given")
+		return errors.New("--comments: with --exec, nothing is shown unless --format is given")
 	case c.stream == "-" && c.asks():
-		return errors.New("a stream from standard input has no connection: of the flags only those about showing it, " +
-			"--timeout, --max-event, --exec and --keep-going make sense")
+		return errors.New("a stream from standard input has no connection: it allows only the flags about what to show, " +
+			"--timeout, --max-event, --exec and --keep-going")
 	}
 	return nil
 }
 
-// asks reports whether a flag is set that needs a server.
+// asks reports whether a flag is set that has an effect only with a server.
 func (c *subCmd) asks() bool {
 	return len(c.Header) > 0 || c.Method != "" || c.Data != nil || c.LastEventID != nil ||
 		c.Once || c.Browser || c.Repeat || c.IdleTimeout > 0 || c.State != ""
 }
 
-// format returns the format to print in, "" for none.
+// format returns the output format, "" to print nothing.
 func (c *subCmd) format(out io.Writer) string {
 	switch {
 	case c.Format != "auto":
@@ -213,7 +213,7 @@ func (c *subCmd) format(out io.Writer) string {
 	return "raw"
 }
 
-// wants reports whether --type lets e through.
+// wants reports whether --type selects e.
 func (c *subCmd) wants(e sse.Event) bool {
 	if len(c.Types) == 0 {
 		return e.Type != wire.TypeCheckpoint
@@ -221,7 +221,7 @@ func (c *subCmd) wants(e sse.Event) bool {
 	return slices.Contains(c.Types, e.Type)
 }
 
-// client returns the client that the flags describe, for a stream that is not a hub's.
+// client returns the client for a stream that is not on a hub.
 func (c *subCmd) client(h *http.Client) *sse.Client {
 	return &sse.Client{HTTP: h, IdleTimeout: c.IdleTimeout, MaxEvent: c.MaxEvent, Repeat: c.Repeat, Recover: c.recover()}
 }

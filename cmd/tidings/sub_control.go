@@ -11,8 +11,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// sentence describes a control event of a hub to a person. It is "" for other events, and for control events that this version does not
-// know or cannot read.
+// sentence describes a control event of a hub in a sentence. It is "" for other events, and for control events that this version does not
+// know or cannot parse.
 func sentence(e sse.Event) string {
 	switch e.Type {
 	case wire.TypeGap:
@@ -24,12 +24,12 @@ func sentence(e sse.Event) string {
 			return strings.Join(end.Topics, ", ") + completeText(len(end.Topics)) + ": nothing more will be published there"
 		}
 	case wire.TypeExpiring:
-		return "the token ends soon, and the stream with it"
+		return "the token expires soon, and the stream ends with it"
 	case wire.TypeRetry:
 		var problem tidings.Problem
 		if err := json.Unmarshal([]byte(e.Data), &problem); err == nil {
 			if text := cmp.Or(problem.Detail, problem.Title); text != "" {
-				return "the hub asks to come back later: " + text
+				return "the hub asks to reconnect later: " + text
 			}
 		}
 	}
@@ -38,8 +38,8 @@ func sentence(e sse.Event) string {
 
 // gapReasons explain the reasons of a gap.
 var gapReasons = map[string]string{
-	wire.ReasonTrimmed:  "the hub does not keep them any more",
-	wire.ReasonReset:    "the hub has another log now, to which the position does not belong",
+	wire.ReasonTrimmed:  "the hub no longer retains them",
+	wire.ReasonReset:    "the position belongs to another log than the hub has now",
 	wire.ReasonRollback: "the hub has lost them",
 	wire.ReasonCorrupt:  "the hub can no longer read them",
 	wire.ReasonLag:      "this subscriber was too slow",

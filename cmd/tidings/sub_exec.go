@@ -17,11 +17,11 @@ type runner struct {
 	out, err io.Writer
 }
 
-// killAfter is how long a command may take to end once it was asked to.
+// killAfter is how long a command may take to end after it was terminated.
 const killAfter = 2 * time.Second
 
-// run runs the command for e and waits for it. When ctx is done before it ends, the command is ended with
-// everything it has started, and the error is that of ctx.
+// run runs the command for e and waits for it. When ctx is done first, run ends the command and all its children, and returns the error of
+// ctx.
 func (r *runner) run(ctx context.Context, e message) error {
 	cmd := shell(r.line)
 	own(cmd)
@@ -29,8 +29,7 @@ func (r *runner) run(ctx context.Context, e message) error {
 	cmd.Stdout, cmd.Stderr = r.out, r.err
 	cmd.Env = append(os.Environ(),
 		"TIDINGS_TYPE="+envValue(e.Type), "TIDINGS_ID="+envValue(e.ID), "TIDINGS_TOPIC="+envValue(topicOf(e)))
-	// Something left in the background by a command that has ended is the user's wish; but it may hold the
-	// pipes, and the next event does not wait for that.
+	// A command may leave a process in the background that holds the pipes open. The next event does not wait for it.
 	cmd.WaitDelay = killAfter
 	if err := cmd.Start(); err != nil {
 		return err
@@ -38,7 +37,7 @@ func (r *runner) run(ctx context.Context, e message) error {
 	stop := context.AfterFunc(ctx, func() { _ = terminate(cmd) })
 	err := wait(ctx, cmd)
 	if !stop() {
-		kill(cmd) // it ignored the request
+		kill(cmd) // it may have ignored SIGTERM
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, exec.ErrWaitDelay) {
@@ -47,7 +46,7 @@ func (r *runner) run(ctx context.Context, e message) error {
 	return err
 }
 
-// wait waits for cmd, and no longer than killAfter beyond the end of ctx.
+// wait waits for cmd, but at most killAfter after the end of ctx.
 func wait(ctx context.Context, cmd *exec.Cmd) error {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -67,11 +66,11 @@ func wait(ctx context.Context, cmd *exec.Cmd) error {
 	}
 }
 
-// envValue returns s as the environment can hold it.
+// envValue returns s without NUL, which the environment cannot hold.
 func envValue(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 
-// topicOf returns the topic of an event whose data is an envelope, the JSON object that a hub sends for
-// format=envelope: with "id", "topic" and "data", all of them strings. For other events it is empty.
+// topicOf returns the topic of an event. The data of an event from another stream may be an envelope, the JSON object that a hub sends for
+// format=envelope, with the strings "id", "topic" and "data". The topic is "" for other events.
 func topicOf(e message) string {
 	if e.topic != "" {
 		return e.topic

@@ -17,7 +17,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// follower takes events from a stream through the steps that the flags ask for:
+// follower passes the events of a stream through the steps that the flags select:
 //
 //	stream ─▶ --type ─▶ printer ─▶ command of --exec ─▶ --state
 //
@@ -27,17 +27,17 @@ type follower struct {
 	cmd      *subCmd
 	messages iter.Seq2[message, error]
 	url      *url.URL // nil for standard input
-	printer  printer  // nil: print nothing
-	raw      bool     // it prints a stream again
-	runner   *runner  // nil: run nothing
-	state    *state   // nil: keep no position
+	printer  printer  // nil to print nothing
+	raw      bool     // the format is raw
+	runner   *runner  // nil to run no command
+	state    *state   // nil to keep no position
 	status   *status
 
-	handled int    // events that went all the way
-	lastID  string // as of the last of them
+	handled int    // events that passed all steps
+	lastID  string // the last event ID as of the last of them
 }
 
-// follower does everything that can fail before the first byte is sent. cancel ends the run.
+// follower prepares a run, and reports all errors that can be found before the first byte is sent. cancel ends the run.
 func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, std stdio) (*follower, error) {
 	format := c.format(std.out)
 	f := &follower{cmd: c, status: &status{
@@ -100,7 +100,7 @@ func (f *follower) open(ctx context.Context, in io.Reader, comment func([]byte))
 	return nil
 }
 
-// stateName is the name of a stream in the state file.
+// stateName returns the name of a stream in the state file.
 func stateName(hub address.Hub, u *url.URL) string {
 	if hub.Socket == "" {
 		return address.Name(u)
@@ -108,8 +108,8 @@ func stateName(hub address.Hub, u *url.URL) string {
 	return hub.String() + u.RequestURI()
 }
 
-// saveInterval is how far the state file may lag behind. A command may not be harmless to repeat, and takes longer than a write to the disk
-// anyway; printing again is harmless.
+// saveInterval returns the minimum time between two writes of the state file. With a command it is 0, because repeating a command may do harm,
+// and a command takes longer than a write. Printing an event twice is harmless.
 func (f *follower) saveInterval() time.Duration {
 	if f.runner != nil {
 		return 0
@@ -131,14 +131,14 @@ func (f *follower) setStart(req *http.Request) {
 		return
 	}
 	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }) {
-		f.status.note("the id in the state file cannot be sent, for it holds control characters: the server begins where it likes")
+		f.status.note("the id in the state file has control characters and cannot be sent, so the stream starts at the server's default position")
 		return
 	}
 	req.Header.Set(name, id)
 }
 
-// readInput returns the events of in. A blocked read would delay the end of ctx, so another goroutine reads; a terminal or a pipe may block it
-// until the program ends.
+// readInput returns the events in a stream. A goroutine of its own reads, so that the end of ctx need not wait for a blocked read. A terminal
+// or a pipe may block this goroutine until the program ends.
 func readInput(ctx context.Context, in io.Reader, opts *sse.ReadOptions) iter.Seq2[sse.Event, error] {
 	pr, pw := io.Pipe()
 	go func() {
@@ -149,7 +149,7 @@ func readInput(ctx context.Context, in io.Reader, opts *sse.ReadOptions) iter.Se
 	return sse.Read(pr, opts)
 }
 
-// run handles events until one of them, the stream, or ctx is the last. The state file holds the position then.
+// run handles events until the run ends. Then the state file holds the position.
 func (f *follower) run(ctx context.Context) error {
 	err := f.follow(ctx)
 	if closing := f.state.close(); err == nil && closing != nil {
@@ -173,7 +173,7 @@ func (f *follower) follow(ctx context.Context) error {
 	text := "the stream has ended"
 	if n := len(f.cmd.exactTopics()); n > 0 {
 		text = strings.Join(f.cmd.topics, ", ") + completeText(n)
-		if f.handled == 0 { // or silence would be all there is
+		if f.handled == 0 { // without events, only this line explains the end
 			if f.cmd.Since == "" && f.cmd.Last == 0 {
 				text += "; --since earliest shows the events there are"
 			}
@@ -192,7 +192,7 @@ func completeText(topics int) string {
 	return " are complete"
 }
 
-// handle prints m and runs the command for it, then records its position.
+// handle prints m, runs the command for it, and records its position.
 func (f *follower) handle(ctx context.Context, m message) error {
 	e := m.Event
 	if f.cmd.wants(e) {
@@ -235,7 +235,7 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		err = context.Cause(ctx) // the error of the step in progress is a consequence
+		err = context.Cause(ctx) // err is only a consequence
 	}
 	var (
 		output  *outputError
@@ -255,7 +255,7 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return f.interrupted()
 	case errors.As(err, &exec):
-		return &exitError{subExecFailed, fmt.Errorf("%w\nhint: --keep-going goes on with the next event", err)}
+		return &exitError{subExecFailed, fmt.Errorf("%w\nhint: --keep-going continues with the next event", err)}
 	case errors.Is(err, sse.ErrEnded) && f.cmd.Once:
 		f.status.mention("the stream has ended")
 		return nil
@@ -269,7 +269,7 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 	return &exitError{exitFailure, errors.New(visible(reason(err)) + hintLine(connectionHint(err, f.status.at, f.status.hub)))}
 }
 
-// interrupted ends a run that the user ended.
+// interrupted reports the end of a run by a signal.
 func (f *follower) interrupted() error {
 	f.status.leaveLine()
 	text := "interrupted after " + events(f.handled)
@@ -287,16 +287,16 @@ func events(n int) string {
 	return fmt.Sprintf("%d events", n)
 }
 
-// errReaderGone is the error of an output whose reader is gone. It is noticed before anything is written.
+// errReaderGone ends a run whose output has no reader any more, such as a closed pipe.
 var errReaderGone = errors.New("its reader is gone")
 
-// outputError says that an event could not be printed.
+// outputError is the error of an event that could not be printed.
 type outputError struct{ err error }
 
 func (e *outputError) Error() string { return "the output cannot be written: " + e.err.Error() }
 func (e *outputError) Unwrap() error { return e.err }
 
-// execError says that the command failed on an event.
+// execError is the error of a command that failed for an event.
 type execError struct {
 	event sse.Event
 	err   error
@@ -307,7 +307,7 @@ func (e *execError) Error() string {
 	if e.event.ID != "" {
 		which = "the event with id " + shorten(e.event.ID, 64)
 	}
-	return fmt.Sprintf("the command failed on %s: %v", visible(which), e.err)
+	return fmt.Sprintf("the command failed for %s: %v", visible(which), e.err)
 }
 
 func (e *execError) Unwrap() error { return e.err }

@@ -15,17 +15,17 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Topics of a hub are followed with the client for hubs, which checks envelopes and positions, and asks for long lists of topics by
-// QUERY. The URL of a stream is followed with package sse, by a request of the user's own if --method or --data say so.
+// Topics of a hub use package tidings, which checks envelopes and positions, and sends long lists of topics by QUERY. Other streams use
+// package sse.
 
-// openHub prepares the subscription to topics of a hub. The request says what is to be sent besides.
+// openHub prepares a subscription to topics of a hub. req has the header fields to send.
 func (f *follower) openHub(ctx context.Context, req *http.Request, hub address.Hub, h *http.Client, comment func([]byte)) error {
 	c := f.cmd
 	header := req.Header.Clone()
 	start := header.Get(lastEventID)
-	header.Del(lastEventID) // or it would go along with each reconnection
+	header.Del(lastEventID) // it would override the position at each reconnection
 	if strings.ContainsFunc(start, func(r rune) bool { return r < '!' || r > '~' }) {
-		return &exitError{exitUsage, fmt.Errorf("%q is no position of a hub", start)}
+		return &exitError{exitUsage, fmt.Errorf("%q is not a position of a hub", start)}
 	}
 	if req.Host != req.URL.Host {
 		header.Set("Host", req.Host)
@@ -41,13 +41,13 @@ func (f *follower) openHub(ctx context.Context, req *http.Request, hub address.H
 	options := &tidings.SubscribeOptions{
 		After: start, Since: c.Since, Last: c.Last, IdleTimeout: cmp.Or(c.IdleTimeout, -1), MaxEvent: c.MaxEvent,
 		OnComment: comment, Recover: c.recover(),
-		OnGap: func(tidings.Gap) error { return nil }, // it is shown as an event
+		OnGap: func(tidings.Gap) error { return nil }, // the gap is shown as an event
 	}
 	f.messages = func(yield func(message, error) bool) { f.hubMessages(ctx, client, options, yield) }
 	return nil
 }
 
-// hubMessages yields what a hub sends: events, and between them what it says about the stream.
+// hubMessages yields the events of a hub, control events included.
 func (f *follower) hubMessages(ctx context.Context, client *tidings.Client, options *tidings.SubscribeOptions, yield func(message, error) bool) {
 	var (
 		s       *tidings.Subscription
@@ -70,13 +70,13 @@ func (f *follower) hubMessages(ctx context.Context, client *tidings.Client, opti
 		case err != nil:
 			yield(message{}, err)
 			return
-		case !yield(unwrap(last), nil): // as it came: --format ndjson shows members that we do not know
+		case !yield(unwrap(last), nil): // unchanged, so that --format ndjson shows members that this version does not know
 			return
 		}
 	}
 }
 
-// rawMessages yields the events of a stream that is followed with package sse.
+// rawMessages yields the events of another stream.
 func rawMessages(events iter.Seq2[sse.Event, error]) iter.Seq2[message, error] {
 	return func(yield func(message, error) bool) {
 		for e, err := range events {
@@ -87,7 +87,7 @@ func rawMessages(events iter.Seq2[sse.Event, error]) iter.Seq2[message, error] {
 	}
 }
 
-// recover returns the policy that the flags ask for, nil for the usual one.
+// recover returns the reconnection policy of the flags, nil for the default.
 func (c *subCmd) recover() func(*sse.Failure) (time.Duration, bool) {
 	switch {
 	case c.Once:

@@ -38,7 +38,7 @@ func subProcess(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *bytes.Buff
 	return cmd, stderr
 }
 
-// start starts cmd, and kills it at the end of the test if need be.
+// start starts cmd, and kills it at the end of the test if it still runs.
 func start(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if err := cmd.Start(); err != nil {
@@ -94,7 +94,7 @@ func TestSignalsEndAWaitAtOnce(t *testing.T) {
 }
 
 // tidings sub … | head -1
-func TestAReaderThatHasEnoughEndsTheRunQuietly(t *testing.T) {
+func TestClosedPipeEndsTheRunQuietly(t *testing.T) {
 	server := ssetest.NewTCPServer(t, ssetest.Stream(ssetest.Forever(ssetest.Send("id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n"))))
 	file := filepath.Join(t.TempDir(), "state")
 	cmd, stderr := subProcess(t, "--state", file, server.URL)
@@ -115,8 +115,8 @@ func TestAReaderThatHasEnoughEndsTheRunQuietly(t *testing.T) {
 	}
 }
 
-// TestAReaderThatHasGoneEndsAQuietStreamToo: tidings sub … | head -1 stayed until the next event, which on a quiet topic never comes.
-func TestAReaderThatHasGoneEndsAQuietStreamToo(t *testing.T) {
+// TestClosedPipeEndsAQuietStream: tidings sub … | head -1 ran until the next event, which may never arrive on a quiet topic.
+func TestClosedPipeEndsAQuietStream(t *testing.T) {
 	for _, format := range []string{"raw", "data", "ndjson", "pretty"} {
 		server := ssetest.NewTCPServer(t, ssetest.Stream(ssetest.Send("id: 1\ndata: 1\n\n"), ssetest.Hold()))
 		file := filepath.Join(t.TempDir(), "state")
@@ -139,8 +139,8 @@ func TestAReaderThatHasGoneEndsAQuietStreamToo(t *testing.T) {
 	}
 }
 
-// The reader may also go before anything comes, and while there is no connection.
-func TestAReaderThatHasGoneEndsAWaitToo(t *testing.T) {
+// The reader may also close the pipe before the first event, or while there is no connection.
+func TestClosedPipeEndsAWaitForAConnection(t *testing.T) {
 	cmd, _ := subProcess(t, "-q", nowhere(t)+"/events")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -153,8 +153,8 @@ func TestAReaderThatHasGoneEndsAWaitToo(t *testing.T) {
 	}
 }
 
-// However the program ends, its state file is whole, and with --exec up to the last command.
-func TestAKilledRunLeavesAPosition(t *testing.T) {
+// However the program ends, its state file is complete, and with --exec it has the position of the last command.
+func TestKilledRunLeavesACompleteStateFile(t *testing.T) {
 	server := ssetest.NewTCPServer(t, ssetest.Stream(ssetest.Send("id: 7\ndata: 1\n\nid: 8\ndata: 2\n\n"), ssetest.Hold()),
 		ssetest.Stream(ssetest.Hold()), ssetest.Stream(ssetest.Hold()))
 	file := filepath.Join(t.TempDir(), "state")

@@ -8,21 +8,21 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// A piece is a part of a text that stays on one line.
+// piece is a part of a text that is not broken across lines.
 type piece struct {
 	text  string
 	key   bool // the name of a JSON member
-	depth int  // how deep in JSON the piece stands: the indentation of a line that begins with it
-	brk   bool // a line may begin here
+	depth int  // the nesting depth in JSON, which is the indentation of a line that begins with the piece
+	brk   bool // a line may begin with the piece
 }
 
-// fill distributes pieces over lines of width columns, as full as they get. Width 0 means one endless line. A
-// piece that is too wide for any line gets one of its own.
+// fill distributes pieces over lines of at most width columns. Width 0 means one line without a limit. A piece that is wider than a line gets
+// a line of its own.
 func fill(pieces []piece, width int) [][]piece {
 	var lines [][]piece
 	start, used := 0, 0
 	for i := 0; i < len(pieces); {
-		// What stands together up to the next place where a line may begin.
+		// The pieces up to the next one with brk stay together.
 		end, wide := i+1, uniseg.StringWidth(pieces[i].text)
 		for end < len(pieces) && !pieces[end].brk {
 			wide += uniseg.StringWidth(pieces[end].text)
@@ -38,7 +38,7 @@ func fill(pieces []piece, width int) [][]piece {
 	return append(lines, pieces[start:])
 }
 
-// words splits a line of text where lines may be broken: before each word.
+// words splits text before each word.
 func words(line string) []piece {
 	var pieces []piece
 	for start := 0; start < len(line); {
@@ -58,8 +58,8 @@ func words(line string) []piece {
 	return pieces
 }
 
-// jsonPieces splits a JSON object or array where lines may be broken: behind its commas. It reports false for
-// anything else. Numbers, names and their order stay as they came.
+// jsonPieces splits a JSON object or array after its commas. It reports false for any other text. Numbers, names and their order stay
+// unchanged.
 func jsonPieces(data string) ([]piece, bool) {
 	if data == "" || data[0] != '{' && data[0] != '[' {
 		return nil, false
@@ -102,7 +102,7 @@ func jsonPieces(data string) ([]piece, bool) {
 	return pieces, true
 }
 
-// endOfString returns the index behind the JSON string that begins at start.
+// endOfString returns the index after the JSON string that begins at start.
 func endOfString(text string, start int) int {
 	for i := start + 1; i < len(text); i++ {
 		switch text[i] {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// laidOut returns the lines that a text takes, indented as they would be.
+// laidOut returns the indented lines of a text.
 func laidOut(pieces []piece, width int) []string {
 	var lines []string
 	for i, line := range fill(pieces, width) {
@@ -25,7 +25,7 @@ func laidOut(pieces []piece, width int) []string {
 	return lines
 }
 
-func TestJSONIsBrokenAtItsCommas(t *testing.T) {
+func TestJSONBreaksAfterCommas(t *testing.T) {
 	const data = `{"id":"chatcmpl-7","created":1694268190,"choices":[{"index":0,"delta":{"content":"Hi, \"you\"","n":[]}}],"ok":true,"x":{}}`
 	for _, c := range []struct {
 		width int
@@ -49,7 +49,7 @@ func TestJSONIsBrokenAtItsCommas(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoJSONObjectOrArrayStaysText(t *testing.T) {
+func TestOtherTextIsNotSplitAsJSON(t *testing.T) {
 	for _, data := range []string{"", "17", `"text"`, "true", "{", "[1,]", `{"a":1} `, "hello {}", "{}{}"} {
 		if _, ok := jsonPieces(data); ok != (data == `{"a":1} `) { // space around it is no harm
 			t.Errorf("jsonPieces(%q) says %v", data, ok)
@@ -57,7 +57,7 @@ func TestWhatIsNoJSONObjectOrArrayStaysText(t *testing.T) {
 	}
 }
 
-func TestTextIsBrokenBeforeWordsOnly(t *testing.T) {
+func TestTextBreaksBeforeWords(t *testing.T) {
 	for _, c := range []struct {
 		text  string
 		width int

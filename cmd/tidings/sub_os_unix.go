@@ -12,15 +12,14 @@ import (
 // shell returns the command that runs a command line.
 func shell(line string) *exec.Cmd { return exec.Command("sh", "-c", line) }
 
-// own puts the command into a session of its own, so that it can be ended with everything it has started. The
-// session has no terminal: a program that wants to ask for a password fails at once instead of being stopped
-// for ever in the background.
+// own gives the command a session of its own, so that all its children can be ended together. The session has no terminal: a program that asks
+// for a password fails at once, instead of waiting in the background forever.
 func own(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
-// terminate asks a command started with own, and all its children, to end.
+// terminate sends SIGTERM to a command that was started with own, and to its children.
 func terminate(cmd *exec.Cmd) error { return signalAll(cmd, syscall.SIGTERM) }
 
-// kill ends them.
+// kill sends SIGKILL to them.
 func kill(cmd *exec.Cmd) { _ = signalAll(cmd, syscall.SIGKILL) }
 
 func signalAll(cmd *exec.Cmd, sig syscall.Signal) error {
@@ -38,7 +37,7 @@ func syncDir(dir string) error {
 		return err
 	}
 	defer d.Close()
-	// Some file systems cannot do this for directories and say EINVAL; then a rename is as durable as it gets.
+	// Some file systems cannot sync directories and return EINVAL. Nothing better is possible there.
 	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return err
 	}

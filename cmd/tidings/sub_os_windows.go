@@ -8,23 +8,22 @@ import (
 	"syscall"
 )
 
-// shell returns the command that runs a command line. cmd.exe has quoting rules of its own, so the line goes to
-// it as it is.
+// shell returns the command that runs a command line. The line is passed unchanged, because cmd.exe has quoting rules of its own.
 func shell(line string) *exec.Cmd {
 	cmd := exec.Command("cmd.exe")
 	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: `cmd.exe /d /s /c "` + line + `"`}
 	return cmd
 }
 
-// own keeps Ctrl-C from the command: it is ended by us, with everything it has started.
+// own protects the command from Ctrl-C: tidings sub ends it, together with its children.
 func own(cmd *exec.Cmd) { cmd.SysProcAttr.CreationFlags |= syscall.CREATE_NEW_PROCESS_GROUP }
 
-// terminate ends a command and all its children. Windows knows no polite way.
+// terminate ends a command and all its children. Windows has no equivalent of SIGTERM.
 func terminate(cmd *exec.Cmd) error {
 	return exec.Command("taskkill", "/t", "/f", "/pid", strconv.Itoa(cmd.Process.Pid)).Run()
 }
 
-// kill ends the command itself, should terminate have failed.
+// kill ends the command itself, in case terminate has failed.
 func kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
 
 // syncDir does nothing: directories cannot be synced.

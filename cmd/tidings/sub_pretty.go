@@ -11,22 +11,22 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// pretty shows events to a person, one line each if it fits:
+// pretty prints events for people, on one line each if they fit:
 //
 //	12:03:04.123  clock    k3f9a-17  the data of the event
 //
-// Time, topic if topics are followed, type, ID, data. The time is when the hub stored the event, with the date if that is another day, or
-// the time of arrival if the event does not say. Columns widen as wider values appear, up to a limit, and never narrow,
-// so that a stream soon looks like a table. Nothing of the stream reaches the terminal unseen: see visible.
+// The columns are time, topic (for topics of a hub), type, ID and data. The time is when the hub stored the event, with the date if that was
+// another day. For events without a time it is the time of arrival. Columns grow with wider values up to a limit, and never shrink, so that
+// lines align. Control characters are made visible, see visible.
 type pretty struct {
 	w     io.Writer
 	style style
-	width func() int // columns of the terminal; 0 means no limit
+	width func() int // returns the columns of the terminal; 0 means no limit
 	buf   []byte
 
 	colours            map[string]string // by type, in order of appearance
 	timeWidth          int
-	topicWidth         int // 0 as long as there are none
+	topicWidth         int // 0 until an event has a topic
 	typeWidth, idWidth int
 	lastID             string
 }
@@ -36,7 +36,7 @@ const (
 	maxTopicCol = 32
 	maxTypeCol  = 16
 	maxIDCol    = 16
-	minDataCol  = 30 // with less room beside the other columns, data goes below them
+	minDataCol  = 30 // with fewer columns beside the others, data goes on a line below
 )
 
 func newPretty(w io.Writer, s style, width func() int) *pretty {
@@ -47,7 +47,7 @@ func (p *pretty) event(e message, at time.Time) error {
 	p.buf = p.buf[:0]
 	id := e.ID
 	if id == p.lastID {
-		id = "" // one that an earlier event brought would only be noise
+		id = "" // unchanged, so it is not shown again
 	}
 	p.lastID = e.ID
 	long := uniseg.StringWidth(visible(id)) > maxIDCol
@@ -77,7 +77,7 @@ func (p *pretty) event(e message, at time.Time) error {
 	return p.flush()
 }
 
-// stampOf returns the time of an event that arrives at a time, and may have one of its own.
+// stampOf formats the time of an event: its own time, or the time of arrival if own is zero.
 func stampOf(own, at time.Time) string {
 	if own.IsZero() {
 		return at.Format(clockLayout)
@@ -95,8 +95,8 @@ func (p *pretty) comment(text []byte, at time.Time) error {
 	return p.flush()
 }
 
-// column appends a value, padded to the widest so far, behind a gap. A column that never had a value takes
-// no room; a value beyond the limit pushes its own line's data to the right.
+// column appends a gap and a value, padded to the widest value so far. A column without values so far takes no space. A value wider than the
+// limit moves the rest of its own line to the right.
 func (p *pretty) column(colour, value string, width *int, limit int) {
 	n := uniseg.StringWidth(value)
 	*width = max(*width, min(n, limit))
@@ -111,13 +111,13 @@ func (p *pretty) column(colour, value string, width *int, limit int) {
 func (p *pretty) typeColumn(typ string) {
 	limit := maxTypeCol
 	if wire.IsControl(typ) {
-		limit = 0 // a long name that is rare
+		limit = 0 // these names are long and rare, and must not widen the column
 	}
 	p.column(p.colour(typ), visible(typ), &p.typeWidth, limit)
 }
 
-// beginData goes to where data begins: beside the columns if there is room, else below. It returns that
-// column and the room from there on, 0 for no limit.
+// beginData moves to the start of the data: after the other columns if there is enough space, or on a new line. It returns the column, and
+// the number of columns from there on, 0 for no limit.
 func (p *pretty) beginData() (indent, width int) {
 	indent = p.timeWidth + 2 + p.typeWidth + 2
 	if p.topicWidth > 0 {
@@ -164,7 +164,7 @@ func (p *pretty) line(colour, text string, indent, width int) {
 	p.pieces(colour, pieces, indent, width)
 }
 
-// pieces appends pieces on as many lines as they need, the first of which is the current one.
+// pieces appends pieces on the current line and as many more lines as they need.
 func (p *pretty) pieces(colour string, pieces []piece, indent, width int) {
 	for i := range pieces {
 		pieces[i].text = visible(pieces[i].text)
@@ -184,8 +184,8 @@ func (p *pretty) pieces(colour string, pieces []piece, indent, width int) {
 	}
 }
 
-// colour returns the colour of a type: red for errors, dim for what the hub says about the stream itself,
-// none for messages, and for the others the next one that is free.
+// colour returns the colour of a type: red for errors and gaps, dim for other control events, none for messages, and the next unused colour
+// for each other type.
 func (p *pretty) colour(typ string) string {
 	switch {
 	case typ == sse.DefaultType:
@@ -198,7 +198,7 @@ func (p *pretty) colour(typ string) string {
 	c, ok := p.colours[typ]
 	if !ok {
 		c = palette[len(p.colours)%len(palette)]
-		if len(p.colours) < 1000 { // a stream that makes up types does not fill the memory
+		if len(p.colours) < 1000 { // bounds memory if a stream has ever more types
 			p.colours[typ] = c
 		}
 	}
@@ -219,14 +219,14 @@ func (p *pretty) newLine(indent int) {
 	p.pad(indent)
 }
 
-// trim takes padding from the end of the current line.
+// trim removes padding from the end of the current line.
 func (p *pretty) trim() {
 	for len(p.buf) > 0 && p.buf[len(p.buf)-1] == ' ' {
 		p.buf = p.buf[:len(p.buf)-1]
 	}
 }
 
-// flush writes the event in one go.
+// flush writes the event with one Write.
 func (p *pretty) flush() error {
 	p.trim()
 	p.buf = append(p.buf, '\n')

@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// prettily returns what a terminal of the given width shows for events, one each second from noon on.
+// prettily returns the output for events on a terminal of the given width. There is one event each second, starting at noon.
 func prettily(t *testing.T, width int, s style, events ...sse.Event) string {
 	t.Helper()
 	var b strings.Builder
@@ -25,7 +25,7 @@ func prettily(t *testing.T, width int, s style, events ...sse.Event) string {
 	return b.String()
 }
 
-func TestPrettyIsATable(t *testing.T) {
+func TestPrettyAlignsColumns(t *testing.T) {
 	got := prettily(t, 80, false,
 		sse.Event{Data: "one"},
 		sse.Event{Type: "clock", ID: "k3f9a-1", Data: "12:00"},
@@ -57,7 +57,7 @@ func TestPrettyIsATable(t *testing.T) {
 	}
 }
 
-// TestPrettyShowsWhenAnEventWasStored: --last and --since showed the time of arrival, which is the same for all that is replayed.
+// TestPrettyShowsWhenAnEventWasStored: with --last and --since, all replayed events showed the same time, that of arrival.
 func TestPrettyShowsWhenAnEventWasStored(t *testing.T) {
 	var b strings.Builder
 	p := newPretty(&b, false, func() int { return 80 })
@@ -81,8 +81,8 @@ func TestPrettyShowsWhenAnEventWasStored(t *testing.T) {
 	}
 }
 
-// TestWideCharactersKeepTheTableAligned: a terminal shows 世界 in four columns, é in one, and a family of joined people in two.
-func TestWideCharactersKeepTheTableAligned(t *testing.T) {
+// TestWideCharactersKeepColumnsAligned: a terminal shows 世界 in four columns, é in one, and a family of joined people in two.
+func TestWideCharactersKeepColumnsAligned(t *testing.T) {
 	got := prettily(t, 80, false,
 		sse.Event{Type: "世界", Data: "four"},
 		sse.Event{Type: "cafe\u0301", Data: "four, too"},
@@ -110,7 +110,7 @@ func TestPrettyPutsDataBelowOnANarrowTerminal(t *testing.T) {
 	}
 }
 
-func TestPrettySaysInASentenceWhatAHubSaysOfTheStream(t *testing.T) {
+func TestPrettyDescribesControlEventsInSentences(t *testing.T) {
 	got := prettily(t, 0, false,
 		sse.Event{Type: "tidings.gap", Data: `{"reason":"trimmed","from":"k3f9a-1","to":"k3f9a-9"}`},
 		sse.Event{Type: "tidings.gap", Data: `{"reason":"reset","from":"old","to":"k3f9a-9"}`},
@@ -123,13 +123,13 @@ func TestPrettySaysInASentenceWhatAHubSaysOfTheStream(t *testing.T) {
 		sse.Event{Type: "tidings.gap", Data: `nonsense`},
 		sse.Event{Type: "gap", Data: `{"reason":"trimmed"}`})
 	for i, want := range []string{
-		"events are missing after k3f9a-1, up to k3f9a-9 (trimmed): the hub does not keep them any more",
-		"events are missing after old, up to k3f9a-9 (reset): the hub has another log now",
+		"events are missing after k3f9a-1, up to k3f9a-9 (trimmed): the hub no longer retains them",
+		"events are missing after old, up to k3f9a-9 (reset): the position belongs to another log",
 		"events are missing (of a hub to come)",
 		"builds/1, builds are complete: nothing more will be published there",
 		"␛[2J is complete",
-		"the hub asks to come back later: there are too many streams",
-		"the token ends soon",
+		"the hub asks to reconnect later: there are too many streams",
+		"the token expires soon",
 		`{"a": 1}`, "nonsense", `{"reason": "trimmed"}`,
 	} {
 		if line := strings.Split(got, "\n")[i]; !strings.Contains(line, want) {
@@ -150,9 +150,8 @@ func TestPrettyColoursTypesInOrderOfAppearance(t *testing.T) {
 	}
 }
 
-// Colours end on the line they began on, so that an interruption at any moment between two events leaves the
-// terminal as it was.
-func TestPrettyLeavesNoColourBehind(t *testing.T) {
+// Colours end on the line on which they begin, so that an interruption between two events leaves the terminal unchanged.
+func TestPrettyResetsColoursOnEveryLine(t *testing.T) {
 	got := prettily(t, 60, true,
 		sse.Event{Type: "clock", ID: "1", Data: "two\nlines"},
 		sse.Event{Type: "host", ID: strings.Repeat("long", 10), Data: `{"a":{"b":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]}}`})
@@ -163,7 +162,7 @@ func TestPrettyLeavesNoColourBehind(t *testing.T) {
 	}
 }
 
-func TestPrettyShowsHostileEventsAsTheyAre(t *testing.T) {
+func TestPrettyShowsControlCharactersVisibly(t *testing.T) {
 	hostile := "\x1b[2J\x1b]0;title\a\u009b31m"
 	got := prettily(t, 0, true, sse.Event{Type: "a" + hostile, ID: "b" + hostile, Data: "c" + hostile},
 		sse.Event{Data: `{"d` + strings.ReplaceAll(hostile, "\x1b", "") + `":["\u001b[2J"]}`})
@@ -175,7 +174,7 @@ func TestPrettyShowsHostileEventsAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestPrettyTakesTheWidthOfTheMoment(t *testing.T) {
+func TestPrettyFollowsTheTerminalWidth(t *testing.T) {
 	var b strings.Builder
 	width := 0
 	p := newPretty(&b, false, func() int { return width })

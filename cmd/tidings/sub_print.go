@@ -14,14 +14,14 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// A printer writes each event with one Write, so that it is out before the next is waited for.
+// printer prints events. It writes each event with one Write, before the next event is read.
 type printer interface {
 	event(e message, at time.Time) error
 	comment(text []byte, at time.Time) error
 }
 
-// newPrinter returns the printer for a format other than auto. What goes to a terminal is made visible in
-// every format; in a file or a pipe the bytes stay what they are.
+// newPrinter returns the printer for a format other than auto. On a terminal, every format makes control characters visible. In a file or a
+// pipe the bytes stay unchanged.
 func newPrinter(format string, out io.Writer, s style, note func(string)) printer {
 	if format == "pretty" {
 		return newPretty(out, s, widthOf(out))
@@ -38,8 +38,7 @@ func newPrinter(format string, out io.Writer, s style, note func(string)) printe
 	return &rawPrinter{w: out, note: note}
 }
 
-// rawPrinter writes a stream again as Server-Sent Events, for another program that reads them. It is one clean
-// stream, whatever happened to the connections it came by.
+// rawPrinter writes events as Server-Sent Events for other programs. The output is one valid stream, also across reconnections.
 type rawPrinter struct {
 	w      io.Writer
 	note   func(string)
@@ -50,14 +49,14 @@ type rawPrinter struct {
 
 func (p *rawPrinter) event(m message, _ time.Time) error {
 	e := m.Event
-	// An ID holds until another comes. Only a change is sent, and going back to none is one.
+	// An ID applies until the next ID, so only changes are written, including the change to no ID.
 	if e.ID == p.lastID {
 		e.ID = ""
 	} else {
 		p.lastID = e.ID
 		e.ResetID = e.ID == ""
 	}
-	e.Type = strings.ReplaceAll(e.Type, "\x00", "\uFFFD") // legal to receive, not to send
+	e.Type = strings.ReplaceAll(e.Type, "\x00", "\uFFFD") // a client accepts it, but a server must not send it
 	b, err := e.AppendTo(p.buf[:0])
 	if refused, ok := errors.AsType[*sse.FieldError](err); ok && refused.Field == "id" {
 		p.noteOnce(refused)
@@ -70,7 +69,7 @@ func (p *rawPrinter) event(m message, _ time.Time) error {
 	return p.write(b)
 }
 
-// noteOnce says that an ID is left out: one that no header can carry would be of no use to the reader.
+// noteOnce reports that an ID is left out, because a Last-Event-ID field cannot carry it.
 func (p *rawPrinter) noteOnce(err *sse.FieldError) {
 	if !p.noted {
 		p.noted = true
@@ -125,7 +124,7 @@ func (p *ndjsonPrinter) write(v any) error {
 	return err
 }
 
-// dataPrinter writes the data and nothing else, each line of it ended. What a hub says of the stream is no data: of a gap there is a note.
+// dataPrinter writes the data of each event and a line end. It leaves out control events, but reports gaps on standard error.
 type dataPrinter struct {
 	w    io.Writer
 	note func(string)
@@ -143,7 +142,7 @@ func (p *dataPrinter) event(e message, _ time.Time) error {
 	return err
 }
 
-// comment is never asked for with this format: see subCmd.validate.
+// comment is never called, because subCmd.validate refuses --comments with this format.
 func (p *dataPrinter) comment([]byte, time.Time) error { return nil }
 
 var _, _, _ printer = (*rawPrinter)(nil), (*ndjsonPrinter)(nil), (*dataPrinter)(nil)

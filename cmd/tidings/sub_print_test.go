@@ -24,7 +24,7 @@ func read(t *testing.T, stream string) []sse.Event {
 	return events
 }
 
-// reprint returns stream as the format writes it, and what was noted meanwhile.
+// reprint returns a stream in the output format, and the notes on standard error.
 func reprint(t *testing.T, format, stream string) (text string, notes []string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -56,7 +56,7 @@ func FuzzRawIsTheSameStream(f *testing.F) {
 	})
 }
 
-func TestRawLeavesOutAnIDThatNobodyCouldSendBack(t *testing.T) {
+func TestRawLeavesOutIDsThatNoHeaderCanCarry(t *testing.T) {
 	got, notes := reprint(t, "raw", "id: 1\ndata: a\n\nid: \x01\ndata: b\n\ndata: c\n\nid: \x02\ndata: d\n\nid: 2\ndata: e\n\n")
 	want := "data: a\nid: 1\n\ndata: b\nid\n\ndata: c\n\ndata: d\nid\n\ndata: e\nid: 2\n\n"
 	if got != want {
@@ -85,7 +85,7 @@ func TestNDJSONHoldsEveryEvent(t *testing.T) {
 	}
 }
 
-// Whoever reads our output sees each event while the next is awaited.
+// A reader of the output gets each event before the next one arrives.
 func TestEveryFormatWritesAnEventAtOnce(t *testing.T) {
 	for _, format := range []string{"pretty", "raw", "ndjson", "data"} {
 		var out countingWriter
@@ -105,8 +105,8 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestDataIsOnlyThatOfEvents: the JSON in which a hub says that a topic has ended was printed among it.
-func TestDataIsOnlyThatOfEvents(t *testing.T) {
+// TestDataFormatPrintsNoControlEvents: the JSON of a control event was printed as data.
+func TestDataFormatPrintsNoControlEvents(t *testing.T) {
 	var out strings.Builder
 	var notes []string
 	p := newPrinter("data", &out, false, func(note string) { notes = append(notes, note) })

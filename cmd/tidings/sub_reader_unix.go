@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchReader calls gone when nobody reads any more what is written to a pipe or a socket, also while nothing is written: the kernel then
-// reports an error or a hang-up of our end. Stop ends the watch and waits for it. For any other w nothing is watched.
+// watchReader calls gone when the reader of a pipe or socket has closed it, even if nothing is written: the kernel then reports an error or a
+// hang-up. stop ends the watch and waits for it. Other writers are not watched.
 func watchReader(w io.Writer, gone func()) (stop func()) {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -22,7 +22,7 @@ func watchReader(w io.Writer, gone func()) (stop func()) {
 	}
 	wake, end, err := os.Pipe()
 	if err != nil {
-		return func() {} // then the next write tells
+		return func() {} // then the next write fails
 	}
 	done := make(chan struct{})
 	go func() {

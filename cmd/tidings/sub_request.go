@@ -13,7 +13,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-// request makes the request that the flags describe, and names the hub that it goes to.
+// request returns the request that the flags describe, and the address of its hub, the zero value for another server.
 func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, address.Hub, error) {
 	u, hub, err := c.address()
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, addr
 			method = http.MethodPost
 		}
 	}
-	// With nil for no body, NewRequest knows; with a Reader it sets GetBody, which repetition needs.
+	// For a bytes.Reader, NewRequest sets GetBody, which reconnections need.
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
@@ -52,7 +52,7 @@ func (c *subCmd) request(ctx context.Context, in io.Reader) (*http.Request, addr
 	return req, hub, nil
 }
 
-// body returns what --data stands for, nil if it was not given.
+// body returns the value of --data, or the content of its file. It is nil without --data.
 func (c *subCmd) body(in io.Reader) ([]byte, error) {
 	if c.Data == nil {
 		return nil, nil
@@ -75,8 +75,7 @@ func (c *subCmd) body(in io.Reader) ([]byte, error) {
 	return body, nil
 }
 
-// guessType returns the content type of a body of which the user said nothing: JSON, which most servers
-// that stream an answer expect, or text.
+// guessType returns the content type for a body: JSON if it is valid JSON, which most servers with streamed answers expect, or text.
 func guessType(body []byte) string {
 	if json.Valid(body) {
 		return "application/json"
@@ -84,7 +83,7 @@ func guessType(body []byte) string {
 	return "text/plain; charset=utf-8"
 }
 
-// setHeaders adds fields given as "Name: value". The first of a name replaces what was set before.
+// setHeaders adds fields given as "Name: value". The first field of a name replaces earlier values.
 func setHeaders(req *http.Request, fields []string) error {
 	seen := make(map[string]bool)
 	for _, field := range fields {
@@ -94,7 +93,7 @@ func setHeaders(req *http.Request, fields []string) error {
 			return fmt.Errorf("--header: %.40q is not of the form 'Name: value'", name)
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }) {
-			return fmt.Errorf("--header: the value of %s holds a control character", name)
+			return fmt.Errorf("--header: the value of %s contains a control character", name)
 		}
 		name = http.CanonicalHeaderKey(name)
 		if name == "Host" {
@@ -110,7 +109,7 @@ func setHeaders(req *http.Request, fields []string) error {
 	return nil
 }
 
-// isFieldName reports whether s is a token of RFC 9110, section 5.6.2.
+// isFieldName reports whether s is a token, such as the name of a header field (RFC 9110, section 5.6.2).
 func isFieldName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		letter := 'a' <= r|0x20 && r|0x20 <= 'z'

@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
-func TestPasswordsAreNotNamed(t *testing.T) {
+func TestPasswordsAreNotShown(t *testing.T) {
 	u, err := address.Parse("http://user:secret@example.com/events")
 	if err != nil {
 		t.Fatal(err)
@@ -18,7 +18,7 @@ func TestPasswordsAreNotNamed(t *testing.T) {
 	}
 }
 
-func TestHeaderFieldsAreWhatTheUserSaid(t *testing.T) {
+func TestHeaderFlagsSetRequestFields(t *testing.T) {
 	req, err := http.NewRequest(http.MethodGet, "http://example.com", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestHeaderFieldsAreWhatTheUserSaid(t *testing.T) {
 	}
 }
 
-func TestHeaderFieldsCannotSmuggleOthersIn(t *testing.T) {
+func TestHeaderFlagsCannotInjectFields(t *testing.T) {
 	for _, field := range []string{"X: a\r\nY: b", "X: a\x00", "X\n: a", ": a", "", "X Y: a", "Ü: a"} {
 		req := &http.Request{Header: make(http.Header)}
 		if err := setHeaders(req, []string{field}); err == nil {

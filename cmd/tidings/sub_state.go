@@ -13,36 +13,36 @@ import (
 	"time"
 )
 
-// position is what a state file holds, as JSON: the last event ID of which everything was handled, and the
-// stream it belongs to. An ID means nothing to another stream.
+// position is the content of a state file, as JSON: the ID of the last handled event, and the stream that it belongs to. An ID of one stream
+// has no meaning in another.
 type position struct {
 	URL string `json:"url"`
 	ID  string `json:"id"`
 }
 
-// state keeps a position in a file. The file is replaced in one step, so that at any moment, also after a
-// power failure, it holds a whole position. It lags behind what was handled by no more than interval.
-// So every event is handled at least once, and those of the last moments before a crash twice.
+// state keeps a position in a file. It replaces the file atomically, so that the file always holds a complete position, even after a power
+// failure. The file is at most interval older than the handled events. So every event is handled at least once, and after a crash the events
+// of the last interval are handled twice.
 type state struct {
 	file     string
-	interval time.Duration // 0: save writes
+	interval time.Duration // 0 means that each save writes the file
 
 	mu      sync.Mutex // guards the following
 	current position
 	written position
 	at      time.Time   // of the last write
-	timer   *time.Timer // writes what came since; nil while there is nothing to write
+	timer   *time.Timer // writes the current position; nil while it is in the file
 	err     error       // the first failure to write
 }
 
-// maxState bounds what is read of a file that may be anything. An ID is what fits into a header.
+// maxState is the maximum size of a state file in bytes. IDs are small, because a header field carries them.
 const maxState = 1 << 20
 
-// openState reads file, or makes it. It writes at once: what cannot be written should come out before the
-// first event and not after it.
+// openState reads the state file, or creates it. It also writes the file, so that a file that cannot be written is an error before the first
+// event.
 func openState(file, url string, interval time.Duration) (*state, error) {
 	if target, err := filepath.EvalSymlinks(file); err == nil {
-		file = target // replace what a link points to, not the link
+		file = target // replaces the target of a link, not the link
 	}
 	pos, err := readPosition(file)
 	if err != nil {
@@ -50,7 +50,7 @@ func openState(file, url string, interval time.Duration) (*state, error) {
 	}
 	if pos.ID != "" && pos.URL != url {
 		return nil, fmt.Errorf("the state file %s belongs to another stream, %s\n"+
-			"hint: give every stream a file of its own, or remove this one to begin anew", file, visible(pos.URL))
+			"hint: use one file per stream, or remove this file to start again", file, visible(pos.URL))
 	}
 	s := &state{file: file, interval: interval, current: position{URL: url, ID: pos.ID}}
 	if err := s.write(); err != nil {
@@ -59,7 +59,7 @@ func openState(file, url string, interval time.Duration) (*state, error) {
 	return s, nil
 }
 
-// readPosition returns the position in file, the zero one if there is no file or it is empty.
+// readPosition returns the position in a file, the zero position if the file does not exist or is empty.
 func readPosition(file string) (position, error) {
 	info, err := os.Stat(file)
 	switch {
@@ -68,7 +68,7 @@ func readPosition(file string) (position, error) {
 	case err != nil:
 		return position{}, fmt.Errorf("the state file cannot be read: %w", err)
 	case !info.Mode().IsRegular():
-		return position{}, fmt.Errorf("the state file %s is no regular file", file)
+		return position{}, fmt.Errorf("the state file %s is not a regular file", file)
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -80,16 +80,16 @@ func readPosition(file string) (position, error) {
 		return position{}, fmt.Errorf("the state file cannot be read: %w", err)
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		return position{}, nil // as mktemp makes it
+		return position{}, nil // as mktemp creates it
 	}
 	pos, ok := parsePosition(text)
 	if !ok {
-		return position{}, fmt.Errorf("the file %s is not a state file of tidings sub: it was left as it is", file)
+		return position{}, fmt.Errorf("the file %s is not a state file of tidings sub, and was not changed", file)
 	}
 	return pos, nil
 }
 
-// parsePosition is strict, for whatever it accepts will be overwritten.
+// parsePosition is strict, because a file that it accepts is overwritten.
 func parsePosition(text []byte) (position, bool) {
 	var pos position
 	if len(text) > maxState {
@@ -114,8 +114,8 @@ func (s *state) id() string {
 	return s.current.ID
 }
 
-// save notes that everything up to id is handled. It is in the file after interval at the latest, or after close.
-// An error may be that of an earlier position. A nil state saves nothing.
+// save records that all events up to id are handled. The file has the position within interval, or after close. The error may be that of an
+// earlier write. A nil state saves nothing.
 func (s *state) save(id string) error {
 	if s == nil {
 		return nil
@@ -133,7 +133,7 @@ func (s *state) save(id string) error {
 	return s.write()
 }
 
-// late is what the timer calls.
+// late writes the position when the interval is over.
 func (s *state) late() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +143,7 @@ func (s *state) late() {
 	}
 }
 
-// close writes what is not yet in the file.
+// close writes the position if the file has an older one.
 func (s *state) close() error {
 	if s == nil {
 		return nil
@@ -160,7 +160,7 @@ func (s *state) close() error {
 	return s.write()
 }
 
-// write is called with mu held, or before anyone else knows s.
+// write writes the file. The caller holds mu, or is the only user of s.
 func (s *state) write() error {
 	text, err := json.Marshal(s.current)
 	if err == nil {
@@ -174,14 +174,14 @@ func (s *state) write() error {
 	return nil
 }
 
-// replaceFile replaces the content of a file atomically: a reader finds the old or the new content, also after a power loss. Only the
-// owner may read the file, because URLs and IDs can hold secrets.
+// replaceFile replaces the content of a file atomically: a reader finds either the old or the new content, even after a power failure. Only the
+// owner may read the file, because URLs and IDs can contain secrets.
 func replaceFile(name string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails, as it should, once the file has its new name
+	defer os.Remove(f.Name()) // after the rename it finds no file
 	_, err = f.Write(content)
 	if err == nil {
 		err = f.Sync()

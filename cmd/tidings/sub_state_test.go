@@ -68,7 +68,7 @@ func TestPositionIsInTheFileWithinASecond(t *testing.T) {
 	})
 }
 
-func TestPositionIsInTheFileAtTheEnd(t *testing.T) {
+func TestPositionIsInTheFileWhenTheRunEnds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state")
 	s := mustOpenState(t, file, time.Hour)
 	save(t, s, "1")
@@ -84,7 +84,7 @@ func TestPositionIsInTheFileAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestWithoutIntervalEachPositionIsWritten(t *testing.T) {
+func TestZeroIntervalWritesEachPosition(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state")
 	s := mustOpenState(t, file, 0)
 	for i := range 3 {
@@ -95,8 +95,8 @@ func TestWithoutIntervalEachPositionIsWritten(t *testing.T) {
 	}
 }
 
-// A late write fails in the background. Nobody must work on for hours on a position that is not kept.
-func TestAFailureToWriteComesOut(t *testing.T) {
+// A delayed write fails in the background. The run must not continue for hours without saving its position.
+func TestFailedStateWriteIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "gone")
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -134,7 +134,7 @@ func TestStateFileIsReplacedBehindALink(t *testing.T) {
 	}
 }
 
-func TestStateWithoutPositionBelongsToNobody(t *testing.T) {
+func TestStateFileWithoutPositionFitsEveryStream(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state")
 	mustOpenState(t, file, 0)
 	if _, err := openState(file, "http://example.com/corrected", 0); err != nil {
@@ -142,8 +142,8 @@ func TestStateWithoutPositionBelongsToNobody(t *testing.T) {
 	}
 }
 
-// An ID may hold what no header can carry. That must not lock the user out of the stream.
-func TestAPositionThatCannotBeSentIsLeftOut(t *testing.T) {
+// An ID may have characters that no header field can carry. The user must still be able to open the stream.
+func TestPositionThatCannotBeSentIsIgnored(t *testing.T) {
 	server := ssetest.NewTCPServer(t, ssetest.Status(204))
 	file := filepath.Join(t.TempDir(), "state")
 	text, err := json.Marshal(position{URL: server.URL, ID: "a\x01b"})
@@ -155,7 +155,7 @@ func TestAPositionThatCannotBeSentIsLeftOut(t *testing.T) {
 	}
 	var complaints strings.Builder
 	code := runSub(t.Context(), stdio{nil, io.Discard, &complaints}, "--state", file, server.URL)
-	if code != 0 || !strings.Contains(complaints.String(), "the id in the state file cannot be sent") {
+	if code != 0 || !strings.Contains(complaints.String(), "the id in the state file has control characters and cannot be sent") {
 		t.Errorf("exit code %d, %q", code, complaints.String())
 	}
 	x, err := server.Request(t.Context(), 0)

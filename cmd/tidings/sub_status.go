@@ -21,12 +21,12 @@ import (
 type status struct {
 	w        io.Writer
 	quiet    bool
-	terminal bool // w is one
-	pretty   bool // events are printed so
+	terminal bool // w is a terminal
+	pretty   bool // the format of events
 	style    style
 
-	server string // where the connection leads
-	hub    bool   // that is a hub, and not any server of streams
+	server string // the name of the server
+	hub    bool   // the server should be a hub
 	at     address.Hub
 
 	open, opened bool // the connection is open; one was open before
@@ -42,8 +42,7 @@ func (s *status) hubAddress() address.Hub {
 
 func (s *status) watched() bool { return s.terminal && s.pretty }
 
-// leaveLine sees to it that what comes next has a line of its own on a terminal, which has just shown ^C. Our own last
-// line takes its place.
+// leaveLine starts a new line on a terminal, which has just shown ^C. If a last line follows, it overwrites the ^C.
 func (s *status) leaveLine() {
 	switch {
 	case s.terminal && s.quiet:
@@ -53,21 +52,21 @@ func (s *status) leaveLine() {
 	}
 }
 
-// say writes a line about the connection.
+// say reports the state of the connection, unless --quiet is given.
 func (s *status) say(text string) {
 	if !s.quiet {
 		s.note(text)
 	}
 }
 
-// mention writes a line that is useful only on a terminal.
+// mention reports a state that is of interest only on a terminal.
 func (s *status) mention(text string) {
 	if s.watched() {
 		s.say(text)
 	}
 }
 
-// note writes a line even with --quiet. It ignores errors: there is nowhere to report them.
+// note writes a line even with --quiet. It ignores errors, because there is no other output for them.
 func (s *status) note(text string) {
 	text = visible(text)
 	if s.watched() {
@@ -78,7 +77,7 @@ func (s *status) note(text string) {
 	_, _ = io.WriteString(s.w, text+"\n")
 }
 
-// observe is for sse.Client.Observe.
+// observe reports a change of the connection, for [sse.Client.Observe].
 func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
 	switch {
 	case state == sse.Open:
@@ -108,7 +107,7 @@ func after(lastID string) string {
 	if lastID == "" {
 		return ""
 	}
-	return ", to go on after id " + shorten(lastID, 64)
+	return ", to continue after id " + shorten(lastID, 64)
 }
 
 func (s *status) broken() string {
@@ -134,7 +133,7 @@ func in(d time.Duration) string {
 	return fmt.Sprintf("in %.0f min", d.Minutes())
 }
 
-// reason says in a few words why a connection ended or failed. It may quote the server.
+// reason says briefly why a connection ended or failed. It may quote the server.
 func reason(err error) string {
 	var (
 		refusal  *sse.ResponseError
@@ -176,19 +175,19 @@ func reason(err error) string {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "the stream was cut off"
 	case errors.As(err, &large):
-		return fmt.Sprintf("an event is larger than %d bytes, which --max-event can change", large.Limit)
+		return fmt.Sprintf("an event is larger than %d bytes, the limit of --max-event", large.Limit)
 	case errors.Is(err, io.EOF):
-		return "the server hung up without an answer"
+		return "the server closed the connection without an answer"
 	case errors.As(err, &wrapped):
-		err = wrapped.Err // without method and URL, which are known
+		err = wrapped.Err // without the method and the URL
 	}
 	return strings.TrimPrefix(ourPrefix.ReplaceAllString(err.Error(), ""), "sse: ")
 }
 
-// ourPrefix is what the Go client puts before its errors.
+// ourPrefix matches the prefixes of the errors of package tidings.
 var ourPrefix = regexp.MustCompile(`^tidings: (publish( all| stream)?|subscribe): `)
 
-// shorten cuts text that is longer than limit bytes, between two characters.
+// shorten returns at most limit bytes of text, cut between two characters and followed by an ellipsis.
 func shorten(text string, limit int) string {
 	if len(text) <= limit {
 		return text

@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// failureOf returns why following a server that gives one answer comes to an end.
+// failureOf returns the error of a subscription to a server that gives one answer.
 func failureOf(t *testing.T, answer ssetest.Answer) error {
 	t.Helper()
 	server := ssetest.NewTCPServer(t, answer)
@@ -42,12 +42,12 @@ func TestReasonsArePlainWords(t *testing.T) {
 		{ssetest.Stream(ssetest.Send("data: 1\n\n")), "the server ended the stream"},
 		{ssetest.Stream(ssetest.Send("data: 1\n")), "the stream was cut off inside an event"},
 		{ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Cut()), "the stream was cut off"},
-		{ssetest.Stream(ssetest.Send("data: 1234567890a\n\n")), "an event is larger than 10 bytes, which --max-event can change"},
+		{ssetest.Stream(ssetest.Send("data: 1234567890a\n\n")), "an event is larger than 10 bytes, the limit of --max-event"},
 		{ssetest.Stream(ssetest.Hold()), "the server was silent for too long"},
 		{ssetest.Status(500), "the server answered 500 Internal Server Error"},
 		{ssetest.Status(200), `the server answered with content type "" instead of "text/event-stream"`},
 		{ssetest.Redirect(302, "ftp://example.com/"), `the redirect to "ftp://example.com/" was not followed: its scheme is neither http nor https`},
-		{ssetest.Raw(), "the server hung up without an answer"},
+		{ssetest.Raw(), "the server closed the connection without an answer"},
 	} {
 		if got := reason(failureOf(t, c.answer)); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
@@ -61,7 +61,7 @@ func TestReasonsArePlainWords(t *testing.T) {
 	}
 }
 
-func TestWaitsAreToldAsPeopleTellThem(t *testing.T) {
+func TestDelaysAreFormattedForPeople(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "at once", 40 * time.Millisecond: "at once", 1234 * time.Millisecond: "in 1.2 s",
 		30 * time.Second: "in 30 s", 100 * time.Second: "in 100 s", 10 * time.Minute: "in 10 min",
@@ -72,7 +72,7 @@ func TestWaitsAreToldAsPeopleTellThem(t *testing.T) {
 	}
 }
 
-func TestStatusTellsTheStoryOfAConnection(t *testing.T) {
+func TestStatusReportsConnectionChanges(t *testing.T) {
 	tell := func(terminal bool) string {
 		var b strings.Builder
 		s := &status{w: &b, server: "http://example.com", hub: true, terminal: terminal, pretty: true}
@@ -88,7 +88,7 @@ func TestStatusTellsTheStoryOfAConnection(t *testing.T) {
 	}
 	want := `tidings sub: connection lost (the server ended the stream); again in 1.0 s
 tidings sub: no connection (the server answered 503 ␛[31mBusy); again in 2.0 s
-tidings sub: connected again, to go on after id 7
+tidings sub: connected again, to continue after id 7
 `
 	if got := tell(false); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
@@ -122,7 +122,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
-func TestInputThatWaitsDoesNotHoldUpTheEnd(t *testing.T) {
+func TestWaitingInputDoesNotDelayTheEnd(t *testing.T) {
 	waiting, never := io.Pipe()
 	defer never.Close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,7 +132,7 @@ func TestInputThatWaitsDoesNotHoldUpTheEnd(t *testing.T) {
 	}
 }
 
-func TestAnIDThatCannotBeSentIsAskedForInVain(t *testing.T) {
+func TestLastEventIDThatCannotBeSentIsRefused(t *testing.T) {
 	var complaints strings.Builder
 	code := runSub(t.Context(), stdio{nil, io.Discard, &complaints}, "--last-event-id", "a\x01b", "http://127.0.0.1:1/")
 	if code != exitUsage || !strings.Contains(complaints.String(), `the header field "Last-Event-Id" cannot be sent`) {

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/term"
 )
 
-// style says whether to colour. Colours are those of the user's own palette, so that they suit a light
-// background as well as a dark one.
+// style is true to use colours. They come from the user's palette, which fits the background.
 type style bool
 
 // The parameters of the "select graphic rendition" sequence (ECMA-48, 8.3.117).
@@ -42,8 +41,8 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// widthOf returns a function that tells how many columns w has at the moment, for a window may be resized. For
-// what is no terminal COLUMNS counts, else there is no limit, which is 0.
+// widthOf returns a function that returns the current number of columns of w. For a writer that is not a terminal it is the value of COLUMNS, or
+// 0 for no limit.
 func widthOf(w io.Writer) func() int {
 	if f, ok := w.(*os.File); ok && isTerminal(w) {
 		return func() int {

@@ -14,8 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// openTerminal returns both ends of a pseudo-terminal of 80 columns: what a person has before them, and
-// what a program is run on.
+// openTerminal returns both ends of a pseudo-terminal of 80 columns: the end of the user, and the end of the program.
 func openTerminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -41,8 +40,7 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// onTerminal runs tidings sub on a terminal until the server's answer is told whole, presses Ctrl-C and returns what
-// the terminal got.
+// onTerminal runs tidings sub on a terminal until the server has sent its whole answer. Then it presses Ctrl-C, and returns the output.
 func onTerminal(t *testing.T, answer ssetest.Answer, env []string, args ...string) (screen string, code int) {
 	t.Helper()
 	person, program := openTerminal(t)
@@ -85,7 +83,7 @@ func onTerminal(t *testing.T, answer ssetest.Answer, env []string, args ...strin
 	return got.String(), code
 }
 
-func TestATerminalGetsThePrettyForm(t *testing.T) {
+func TestTerminalGetsPrettyFormat(t *testing.T) {
 	screen, code := onTerminal(t, ssetest.Stream(ssetest.Send("event: clock\nid: 7\ndata: 12:00\n\n")), nil)
 	lines := strings.Split(screen, "\r\n")
 	for i, want := range []string{"· connecting to http://127.0.0.1:", "· connected", "\x1b[36mclock\x1b[0m    \x1b[2m7\x1b[0m  12:00", "last"} {
@@ -102,7 +100,7 @@ func TestATerminalGetsThePrettyForm(t *testing.T) {
 	}
 }
 
-func TestColourIsLeftOutWhereItIsNotWanted(t *testing.T) {
+func TestColourFollowsFlagAndEnvironment(t *testing.T) {
 	for _, env := range []string{"NO_COLOR=1", "TERM=dumb"} {
 		screen, _ := onTerminal(t, ssetest.Stream(ssetest.Send("event: clock\ndata: 12:00\n\n")), []string{env})
 		if strings.Contains(screen, "\x1b") || !strings.Contains(screen, "clock") {
@@ -111,7 +109,7 @@ func TestColourIsLeftOutWhereItIsNotWanted(t *testing.T) {
 	}
 }
 
-func TestATerminalIsSafeInEveryFormat(t *testing.T) {
+func TestTerminalIsSafeInEveryFormat(t *testing.T) {
 	const hostile = "\x1b[2J\x1b]0;pwned\a\u009b31m"
 	for _, format := range []string{"pretty", "raw", "ndjson", "data"} {
 		screen, _ := onTerminal(t, ssetest.Stream(
@@ -123,8 +121,8 @@ func TestATerminalIsSafeInEveryFormat(t *testing.T) {
 	}
 }
 
-// Whatever the format, the prompt has a line of its own after Ctrl-C.
-func TestCtrlCLeavesALineOfItsOwn(t *testing.T) {
+// With every format, the prompt is on a new line after Ctrl-C.
+func TestPromptStartsOnANewLineAfterCtrlC(t *testing.T) {
 	for _, args := range [][]string{{"-f", "data"}, {"-q"}, {"-q", "-f", "raw"}, {}} {
 		screen, code := onTerminal(t, ssetest.Stream(), nil, args...)
 		if !strings.HasSuffix(screen, "\r\n") || code != exitInterrupted {

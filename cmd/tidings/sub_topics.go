@@ -18,7 +18,7 @@ import (
 func (c *subCmd) choose() error {
 	switch args := c.Args; {
 	case len(args) > 0 && args[0] == "-" && len(args)+len(c.Topics) > 1:
-		return errors.New("standard input is one stream, without topics")
+		return errors.New("standard input is one stream and has no topics")
 	case len(c.Topics) == 0 && len(args) == 1 && (args[0] == "-" || isStream(args[0])):
 		return c.chooseStream(args[0])
 	}
@@ -32,28 +32,28 @@ func (c *subCmd) choose() error {
 	c.topics = slices.Concat(named, rest, c.Topics)
 	switch {
 	case len(c.topics) == 0:
-		return errors.New("say what to follow: a topic, such as news, or the URL of a stream\nhint: tidings sub --help")
+		return errors.New("say what to subscribe to: a topic, such as news, or the URL of a stream\nhint: tidings sub --help")
 	case c.Since != "" && c.Last != 0:
 		return errors.New("--since and --last exclude each other")
 	}
 	return nil
 }
 
-// isStream reports whether an argument that is alone is the URL of a stream, rather than the address of a hub.
+// isStream reports whether a single argument is the URL of a stream.
 func isStream(arg string) bool { return address.Is(arg) && !strings.HasPrefix(arg, unixPrefix) }
 
 func (c *subCmd) chooseStream(arg string) error {
 	if c.Since != "" || c.Last != 0 {
-		return errors.New("--since and --last are about topics on a hub; put them into the URL instead")
+		return errors.New("--since and --last are for topics of a hub; put them into the URL instead")
 	}
 	c.stream = arg
 	return c.oneHub(arg)
 }
 
-// byTopic reports whether topics of a hub are subscribed to, and not a URL.
+// byTopic reports whether the subscription is to topics of a hub, rather than to another stream.
 func (c *subCmd) byTopic() bool { return len(c.topics) > 0 }
 
-// exactTopics returns the topics, nil if there are patterns among them.
+// exactTopics returns the topics, nil if one of them is a pattern.
 func (c *subCmd) exactTopics() map[string]bool {
 	if !c.byTopic() || slices.ContainsFunc(c.topics, eventlog.IsPattern) {
 		return nil
@@ -65,7 +65,7 @@ func (c *subCmd) exactTopics() map[string]bool {
 	return topics
 }
 
-// address returns the URL of the stream and its hub: the zero one for any other server.
+// address returns the URL of the stream and the address of its hub, the zero value for another server.
 func (c *subCmd) address() (*url.URL, address.Hub, error) {
 	if !c.byTopic() {
 		u, err := address.Parse(c.stream)
@@ -87,7 +87,7 @@ func (c *subCmd) address() (*url.URL, address.Hub, error) {
 	return u, h, nil
 }
 
-// message is an event as it is shown. One that came in an envelope has a topic, the time when the hub stored it, and the envelope.
+// message is an event to print. An event from a hub has a topic, the time when the hub stored it, and its envelope.
 type message struct {
 	sse.Event
 	topic    string
@@ -95,7 +95,7 @@ type message struct {
 	envelope string
 }
 
-// unwrap takes an event out of its envelope. An event without one, such as a control event, stays as it is.
+// unwrap takes an event out of its envelope. Events without an envelope, such as control events, stay unchanged.
 func unwrap(e sse.Event) message {
 	m := message{Event: e}
 	if wire.IsControl(e.Type) {

@@ -7,9 +7,8 @@ import (
 	"unicode"
 )
 
-// visible returns text with everything that would act on a terminal, or hide from its reader, as something to
-// see: what comes from a server may be hostile, and an escape sequence can retitle a window, rewrite
-// what stands above it, or type answers for the user. Line ends and tabs stay.
+// visible replaces characters that a terminal would act on, or not show, by visible ones. A server may be hostile: an escape sequence can change
+// the title of a window, overwrite earlier lines, or make the terminal type text for the user. Line ends and tabs stay.
 func visible(text string) string {
 	i := strings.IndexFunc(text, unprintable)
 	if i < 0 {
@@ -32,9 +31,9 @@ func visible(text string) string {
 	return b.String()
 }
 
-// unprintable reports what visible replaces: C0 and C1 controls, line separators a terminal does not know,
-// and characters that reorder the text around them (the "Trojan Source" trick) or show nothing. Joiners and the
-// plain direction marks stay: emoji and half of the world's scripts need them, and they do no harm.
+// unprintable reports whether visible replaces a character: C0 and C1 controls, Unicode line separators, and characters that reorder the text
+// around them (the "Trojan Source" attack) or are invisible. Joiners and plain direction marks stay: they are harmless, and emoji and many
+// scripts need them.
 func unprintable(r rune) bool {
 	switch r {
 	case '\n', '\t', '\u200c', '\u200d', '\u200e', '\u200f':
@@ -45,7 +44,7 @@ func unprintable(r rune) bool {
 	return !unicode.IsGraphic(r)
 }
 
-// visibleWriter makes what is written to it visible. Each Write must hold whole characters.
+// visibleWriter applies visible to the text written to it. Each Write must contain complete characters.
 type visibleWriter struct{ w io.Writer }
 
 func (v visibleWriter) Write(p []byte) (int, error) {

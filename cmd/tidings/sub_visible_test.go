@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestNothingFromAStreamActsOnTheTerminal(t *testing.T) {
+func TestStreamCannotControlTheTerminal(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"plain text", "grüße, 世界\tand\nmore", "grüße, 世界\tand\nmore"},
 		{"an escape sequence that clears the screen", "\x1b[2Jboo", "␛[2Jboo"},

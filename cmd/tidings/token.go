@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// tokenCmd is `tidings token`: to make keys and tokens, and to see why one is refused.
+// tokenCmd is the command line of tidings token, which makes keys and tokens and explains refusals.
 type tokenCmd struct {
 	Key     tokenKeyCmd     `cmd:"" help:"Make a secret that signs tokens."`
 	Mint    tokenMintCmd    `cmd:"" help:"Make a token."`
@@ -21,10 +21,10 @@ type tokenCmd struct {
 // Help is the manual. Kong reflows it as a doc comment: indented lines stay as they are.
 func (*tokenCmd) Help() string {
 	return `
-A token names its bearer and what the bearer may publish and subscribe to. It is a JSON Web Token: the server that logs your users in
-can make tokens, too. The hub needs only the key.
+A token names its bearer, and the topics that the bearer may publish and subscribe to. It is a JSON Web Token, so the server that logs
+your users in can also make tokens. The hub needs only the key.
 
-From nothing to a hub that knows its users:
+All steps from the key to a subscription with a token:
 
     tidings token key
     tidings serve --key-file tidings.key
@@ -33,19 +33,19 @@ From nothing to a hub that knows its users:
     TIDINGS_TOKEN=... tidings sub 'news/**'`
 }
 
-// tokenKey is the key that a command needs.
+// tokenKey are the flags for a key.
 type tokenKey struct {
 	KeyFile string `type:"path" placeholder:"FILE" help:"The key: a secret, as tidings token key makes it, or a PEM file; by default the value of TIDINGS_KEY."`
 	Alg     string `placeholder:"ALG" help:"The algorithm, such as PS256; by default the usual one of the key: HS256, RS256, ES256, ES384, ES512 or EdDSA."`
 }
 
-// keyVariable is the variable of the environment that has a key itself. There is no flag for that: everybody on the machine can read a
-// command line.
+// keyVariable is the environment variable that contains a key. There is no flag for a key, because all users of a machine can read its command
+// lines.
 const keyVariable = "TIDINGS_KEY"
 
-var errNoKey = errors.New("say which key: --key-file FILE, or " + keyVariable + " in the environment\nhint: tidings token key makes one")
+var errNoKey = errors.New("a key is needed: --key-file FILE, or " + keyVariable + " in the environment\nhint: tidings token key makes one")
 
-// read returns the text of the key, and where it is from. The error is errNoKey if none was given.
+// read returns the text of the key and its source. Without a key the error is errNoKey.
 func (k *tokenKey) read() (text []byte, from string, err error) {
 	if k.KeyFile != "" {
 		text, err := readKey(k.KeyFile)
@@ -64,12 +64,12 @@ func readKey(name string) ([]byte, error) {
 		return nil, fmt.Errorf("there is no key in %s: no such file\nhint: tidings token key %s makes one", name, name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("a key cannot be read: %w", err)
+		return nil, fmt.Errorf("the key cannot be read: %w", err)
 	}
 	return text, nil
 }
 
-// keyError names the file or variable of an invalid key. For a weak secret it adds how to make a better one.
+// keyError adds the source of an invalid key to its error. For a weak secret it adds a hint.
 func keyError(from string, err error) error {
 	text := fmt.Sprintf("%s: %s", from, strings.TrimPrefix(err.Error(), "access: "))
 	if errors.Is(err, access.ErrWeakSecret) {
@@ -78,7 +78,7 @@ func keyError(from string, err error) error {
 	return errors.New(text)
 }
 
-// algorithms are those for a key, none if its usual one.
+// algorithms returns the algorithm of --alg, none for the default of the key.
 func (k *tokenKey) algorithms() []string {
 	if k.Alg == "" {
 		return nil
@@ -86,7 +86,7 @@ func (k *tokenKey) algorithms() []string {
 	return []string{k.Alg}
 }
 
-// checker returns the key that checks tokens. A private key includes the public one.
+// checker returns the key that verifies tokens. It accepts a private key, too, which contains the public one.
 func (k *tokenKey) checker() (access.Key, error) {
 	text, from, err := k.read()
 	if err != nil {
@@ -105,7 +105,7 @@ func (k *tokenKey) checker() (access.Key, error) {
 	return key, nil
 }
 
-// signer returns what signs.
+// signer returns the signer for the key.
 func (k *tokenKey) signer() (*access.Signer, error) {
 	text, from, err := k.read()
 	if err != nil {

@@ -49,7 +49,7 @@ const (
 	tokenUnchecked = 4
 )
 
-// Run is called by kong.
+// Run explains the token.
 func (c *tokenExplainCmd) Run(ctx context.Context, std stdio) error {
 	token, err := c.token(std.in)
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *tokenExplainCmd) Run(ctx context.Context, std stdio) error {
 	case unread != nil && keyless:
 		return refused(std.out, unread)
 	case keyless:
-		return verdict(std.out, "not checked: anybody can have made it, as long as no key is given by --key-file or "+keyVariable, tokenUnchecked)
+		return verdict(std.out, "not checked: without a key (--key-file or "+keyVariable+") the signature cannot be verified, and anyone may have made this token", tokenUnchecked)
 	}
 	v := &access.Verifier{Keys: []access.Key{key}, Issuer: c.Issuer, Audience: c.Audience}
 	grant, err := v.Verify(ctx, token)
@@ -83,20 +83,20 @@ func (c *tokenExplainCmd) Run(ctx context.Context, std stdio) error {
 	return verdict(std.out, "accepted: the signature is good, and "+inTime(said.Claimed.Expires, grant.Expires), 0)
 }
 
-// inTime says why a token is accepted that says when it ends, and is taken until a moment.
-func inTime(ends, taken time.Time) string {
-	if ends.Equal(taken) {
-		return "the time is right"
+// inTime says why the time of an accepted token is right. It expires at ends, and hubs accept it until accepted, because clocks differ.
+func inTime(ends, accepted time.Time) string {
+	if ends.Equal(accepted) {
+		return "it has not expired"
 	}
 	now := time.Now().Unix()
-	return fmt.Sprintf("it ended %s ago, for which %s are allowed, because clocks differ", span(now-ends.Unix()), span(taken.Unix()-ends.Unix()))
+	return fmt.Sprintf("it expired %s ago, but hubs accept it for %s longer, because clocks differ", span(now-ends.Unix()), span(accepted.Unix()-ends.Unix()))
 }
 
-// token returns the token, from wherever it is.
+// token returns the token from the argument, the environment or standard input.
 func (c *tokenExplainCmd) token(in io.Reader) (string, error) {
 	switch c.Token {
 	case "":
-		return "", &exitError{exitUsage, errors.New("say which token, or - to read it from standard input")}
+		return "", &exitError{exitUsage, errors.New("give the token, or - to read it from standard input")}
 	case "-":
 		text, err := io.ReadAll(io.LimitReader(in, 2*access.MaxToken))
 		return strings.TrimSpace(string(text)), err
@@ -104,10 +104,10 @@ func (c *tokenExplainCmd) token(in io.Reader) (string, error) {
 	return c.Token, nil
 }
 
-// inLine keeps what a token says from looking like what we say.
+// inLine replaces line ends and tabs, so that a value in a token cannot look like a line of the output.
 var inLine = strings.NewReplacer("\n", "\u240a", "\t", "\u2409")
 
-// explain says what a token says.
+// explain prints the content of a token.
 func explain(out io.Writer, t *access.Unverified) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, inLine.Replace(visible(value))) }
@@ -117,14 +117,14 @@ func explain(out io.Writer, t *access.Unverified) error {
 		}
 	}
 	g := &t.Claimed
-	row("subject", cmp.Or(g.Subject, "not said"))
+	row("subject", cmp.Or(g.Subject, "none"))
 	optional("id", g.ID)
 	optional("issuer", t.Issuer)
 	optional("audience", strings.Join(t.Audience, ", "))
-	row("may follow", cmp.Or(patternList(g.Subscribe), "nothing"))
+	row("may subscribe to", cmp.Or(patternList(g.Subscribe), "nothing"))
 	row("may publish to", cmp.Or(patternList(g.Publish), "nothing"))
 	if g.Admin {
-		row("may administer", "yes: it sees into the hub, and revokes tokens")
+		row("may administer", "yes: inspect the hub, close streams and revoke tokens")
 	}
 	now := time.Now()
 	if !g.IssuedAt.IsZero() {
@@ -138,7 +138,7 @@ func explain(out io.Writer, t *access.Unverified) error {
 	} else {
 		row("ends", moment(g.Expires, now))
 	}
-	row("signed", "it says with "+t.Algorithm)
+	row("algorithm", t.Algorithm)
 	optional("key", t.KeyID)
 	return w.Flush()
 }
@@ -151,7 +151,7 @@ func patternList(patterns []eventlog.Matcher) string {
 	return strings.Join(texts, ", ")
 }
 
-// moment says when something is, and how far that is from now.
+// moment formats a time and its distance from now.
 func moment(t, now time.Time) string {
 	text := t.UTC().Format(time.RFC3339)
 	if d := t.Unix() - now.Unix(); d > 0 {
@@ -169,16 +169,16 @@ func span(seconds int64) string {
 	return (time.Duration(seconds) * time.Second).String()
 }
 
-// refused says why a hub does not accept a token. Another error is ours.
+// refused prints why a hub refuses a token. It returns other errors unchanged.
 func refused(out io.Writer, err error) error {
 	refusal, ok := errors.AsType[*access.Refusal](err)
 	if !ok {
 		return err
 	}
-	return verdict(out, "refused: "+refusal.Detail+"\na client is told: "+refusal.Public, tokenRefused)
+	return verdict(out, "refused: "+refusal.Detail+"\nthe client gets: "+refusal.Public, tokenRefused)
 }
 
-// verdict says what a hub would do, and chooses the exit code.
+// verdict prints the decision of a hub and returns the exit code.
 func verdict(out io.Writer, text string, code int) error {
 	if _, err := fmt.Fprintln(out, visible(text)); err != nil || code == 0 {
 		return err

@@ -17,20 +17,20 @@ type tokenKeyCmd struct {
 // Help is the manual.
 func (*tokenKeyCmd) Help() string {
 	return `
-Makes a secret for HS256, HS384 or HS512: one line of 64 random characters. Only its owner can read the file. Everybody who has the
-secret can make tokens. A hub that can only check tokens needs a pair of keys:
+Makes a secret for HS256, HS384 or HS512: one line of 64 random characters. Only its owner can read the file. The secret makes tokens and
+verifies them. To give the hub a key that only verifies tokens, make a pair of keys:
 
     openssl genpkey -algorithm ed25519 -out private.pem
     openssl pkey -in private.pem -pubout -out public.pem`
 }
 
-// secretBytes become 64 characters, enough for the largest hash.
+// secretBytes gives 64 characters in base64, enough for the largest hash.
 const secretBytes = 48
 
-// Run is called by kong.
+// Run makes the secret.
 func (c *tokenKeyCmd) Run(std stdio) error {
 	random := make([]byte, secretBytes)
-	_, _ = rand.Read(random) // never fails, as it says
+	_, _ = rand.Read(random) // never fails, according to its documentation
 	line := base64.RawURLEncoding.EncodeToString(random) + "\n"
 	if c.File == "-" {
 		_, err := fmt.Fprint(std.out, line)
@@ -43,11 +43,11 @@ func (c *tokenKeyCmd) Run(std stdio) error {
 	return err
 }
 
-// writeNew writes a file for its owner's eyes only, and none over another.
+// writeNew writes a file that only its owner can read. It never overwrites a file.
 func writeNew(name, text string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already, and to replace a key takes all of its tokens back; remove the file if that is meant", name)
+		return fmt.Errorf("%s exists, and another key would make all tokens of this one invalid; remove the file first if you want that", name)
 	}
 	if err != nil {
 		return err

@@ -12,11 +12,11 @@ import (
 type tokenMintCmd struct {
 	tokenKey `embed:""`
 
-	Sub       string    `placeholder:"NAME" help:"The subject: whom the token is for. Revocations and idempotency keys refer to it."`
+	Sub       string    `placeholder:"NAME" help:"The subject (sub), which names the user or program that gets the token. Revocations and idempotency keys refer to it."`
 	Subscribe []string  `sep:"none" placeholder:"PATTERN" help:"Topics to subscribe to; * stands for one segment, ** at the end for any number. Can be repeated."`
 	Publish   []string  `sep:"none" placeholder:"PATTERN" help:"Topics to publish to. Can be repeated."`
 	Admin     bool      `help:"Let the bearer inspect the hub, close streams and revoke tokens."`
-	TTL       tokenLife `name:"ttl" default:"1h" placeholder:"TIME" help:"How long the token is valid, such as 90s, 24h or 7d; forever for a token that only a revocation ends. ${default} by default."`
+	TTL       tokenLife `name:"ttl" default:"1h" placeholder:"TIME" help:"How long the token is valid, such as 90s, 24h or 7d; ${default} by default. A token with the value forever never expires, and only a revocation ends it."`
 	ID        string    `name:"id" placeholder:"ID" help:"ID of the token (jti), to revoke it alone; random by default."`
 	Issuer    string    `placeholder:"ISS" help:"The issuer (iss), if the hub requires one."`
 	Audience  string    `placeholder:"AUD" help:"The audience (aud), if the hub requires one."`
@@ -37,10 +37,10 @@ Examples:
       --subscribe '**' --publish '**' --admin)`
 }
 
-// tokenLife is how long a token is good; 0 is for ever.
+// tokenLife is how long a token is valid; 0 means forever.
 type tokenLife time.Duration
 
-// UnmarshalText reads it.
+// UnmarshalText reads a duration such as 90s, 24h or 7d, or forever.
 func (l *tokenLife) UnmarshalText(text []byte) error {
 	if string(text) == "forever" {
 		*l = 0
@@ -51,13 +51,13 @@ func (l *tokenLife) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%w, or forever", err)
 	}
 	if d < time.Second {
-		return fmt.Errorf("%q is shorter than a second, and tokens count in seconds", text)
+		return fmt.Errorf("%q is shorter than a second, the unit of time in tokens", text)
 	}
 	*l = tokenLife(d)
 	return nil
 }
 
-// Run is called by kong.
+// Run makes the token.
 func (c *tokenMintCmd) Run(std stdio) error {
 	signer, err := c.signer()
 	switch {
@@ -77,14 +77,14 @@ func (c *tokenMintCmd) Run(std stdio) error {
 	}
 	if isTerminal(std.err) {
 		if made, err := access.Peek(token); err == nil {
-			_ = explain(std.err, &made) // the token is what was asked for
+			_ = explain(std.err, &made) // the token itself is more important
 		}
 	}
 	_, err = fmt.Fprintln(std.out, token)
 	return err
 }
 
-// grant returns what the flags say.
+// grant returns the grant that the flags describe.
 func (c *tokenMintCmd) grant() (access.Grant, error) {
 	g := access.Grant{Subject: c.Sub, ID: c.ID, IssuedAt: time.Now(), Admin: c.Admin}
 	if c.TTL > 0 {

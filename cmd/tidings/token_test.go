@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/access"
 )
 
-// TestExplainSaysWhyAnEndedTokenIsAccepted: it said that the token had ended, and then that the time was right.
-func TestExplainSaysWhyAnEndedTokenIsAccepted(t *testing.T) {
+// TestExplainSaysWhyAnExpiredTokenIsAccepted: it said that the token had expired, and then that it had not.
+func TestExplainSaysWhyAnExpiredTokenIsAccepted(t *testing.T) {
 	signer, err := access.ParseSigner([]byte(testSecret), "")
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,7 @@ func TestExplainSaysWhyAnEndedTokenIsAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, complaint := say(t, "token", "explain", "--key-file", writeFile(t, "key", testSecret), token)
-	if code != 0 || !strings.Contains(out, "\naccepted: the signature is good, and it ended ") || !strings.Contains(out, "ago, for which 30s are allowed") {
+	if code != 0 || !strings.Contains(out, "\naccepted: the signature is good, and it expired ") || !strings.Contains(out, "ago, but hubs accept it for 30s longer") {
 		t.Errorf("exit code %d, %s%s", code, out, complaint)
 	}
 	if _, out, _ := say(t, "token", "explain", "garbage"); !strings.HasPrefix(out, "refused: ") {
@@ -30,8 +30,8 @@ func TestExplainSaysWhyAnEndedTokenIsAccepted(t *testing.T) {
 	}
 }
 
-// TestTokenMintTakesPatternsInNFC: a hub would refuse others, and whoever makes the token can still write them otherwise.
-func TestTokenMintTakesPatternsInNFC(t *testing.T) {
+// TestTokenMintRefusesPatternsThatAreNotNFC: a hub would refuse them, and the author of the token can still correct them.
+func TestTokenMintRefusesPatternsThatAreNotNFC(t *testing.T) {
 	mint := []string{"token", "mint", "--key-file", writeFile(t, "key", testSecret)}
 	for pattern, nfc := range map[string]string{
 		"cafe\u0301":         "caf\u00e9",
@@ -54,8 +54,8 @@ func TestTokenMintTakesPatternsInNFC(t *testing.T) {
 	}
 }
 
-// TestWhoeverIsRefusedHearsWhatToDo: with a bad token they were told to give one.
-func TestWhoeverIsRefusedHearsWhatToDo(t *testing.T) {
+// TestRefusedTokensGiveAHint: with a wrong token, the hint was to give a token.
+func TestRefusedTokensGiveAHint(t *testing.T) {
 	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret})
 	for _, args := range [][]string{{"pub", "news", "hello"}, {"sub", "news"}} {
 		for token, want := range map[string]string{"": "give a token with --token", "nonsense": "tidings token explain says what is wrong"} {
@@ -67,8 +67,8 @@ func TestWhoeverIsRefusedHearsWhatToDo(t *testing.T) {
 	}
 }
 
-// TestTopicsSaysThatThereIsNothingToList: it said nothing.
-func TestTopicsSaysThatThereIsNothingToList(t *testing.T) {
+// TestTopicsReportsAnEmptyList: it printed nothing.
+func TestTopicsReportsAnEmptyList(t *testing.T) {
 	open, keyed := startServe(t, nil), startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--public", "public/**")
 	if answer, text := ask(t, clientOf(t, nil), http.MethodPost, open.url+"/events/news", "hello"); answer.StatusCode != http.StatusOK {
 		t.Fatalf("%s %s", answer.Status, text)
@@ -78,7 +78,7 @@ func TestTopicsSaysThatThereIsNothingToList(t *testing.T) {
 	}{
 		{open.url, "**", "news\n", ""},
 		{open.url, "no/**", "", "no topic matches no/**"},
-		{keyed.url, "**", "", "or none that may be followed without a token (--token)"},
+		{keyed.url, "**", "", "or none that you may subscribe to without a token (--token)"},
 	} {
 		code, out, complaint := say(t, "topics", "--hub", test.url, test.pattern)
 		if code != 0 || out != test.out || !strings.Contains(complaint, test.complaint) || test.complaint == "" && complaint != "" {
@@ -87,7 +87,7 @@ func TestTopicsSaysThatThereIsNothingToList(t *testing.T) {
 	}
 }
 
-func TestServeSaysWhatIsWrongWithAKey(t *testing.T) {
+func TestServeExplainsAnInvalidKey(t *testing.T) {
 	key := writeFile(t, "short", "short")
 	_, _, complaint := say(t, "serve", "--memory", "--addr", ":0", "--key-file", key)
 	if !strings.HasPrefix(complaint, "tidings: "+key+": weak secret: it has 5 bytes, and needs at least 32\nhint: tidings token key makes one") {
@@ -102,15 +102,15 @@ func TestServeSaysWhatIsWrongWithAKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startServe(t, nil, "--key-file", open)
-	s.log.await(t, "everybody on this machine can read a secret.*chmod 600 ")
+	s.log.await(t, "every user of this machine can read a secret.*chmod 600 ")
 }
 
-// TestASecondHubOnADirectoryIsSentToTheFirst: it was told to end the other one, and nothing about using it.
-func TestASecondHubOnADirectoryIsSentToTheFirst(t *testing.T) {
+// TestSecondHubOnADirectoryGetsAHint: the error did not mention the commands that work with a running hub.
+func TestSecondHubOnADirectoryGetsAHint(t *testing.T) {
 	dir := t.TempDir()
 	startServe(t, nil, "--memory=false", "--data", dir)
 	code, _, complaint := say(t, "serve", "--addr", ":0", "--data", dir)
-	if code != exitFailure || !strings.Contains(complaint, "hint: is it a hub?") {
+	if code != exitFailure || !strings.Contains(complaint, "hint: if the process is a hub") {
 		t.Errorf("exit code %d, %s", code, complaint)
 	}
 }

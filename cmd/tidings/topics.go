@@ -39,7 +39,7 @@ Examples:
     tidings topics https://hub.example`
 }
 
-// topicLine is a topic as the hub tells of it.
+// topicLine is a topic in the answer of the hub.
 type topicLine struct {
 	Topic  string `json:"topic"`
 	Events int64  `json:"events"`
@@ -47,7 +47,7 @@ type topicLine struct {
 	Ended  bool   `json:"ended,omitempty"`
 }
 
-// Run lists them, a page at a time.
+// Run lists the topics.
 func (c *topicsCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.choose(); err != nil {
 		return &exitError{exitUsage, err}
@@ -79,7 +79,7 @@ func (c *topicsCmd) Run(ctx context.Context, std stdio) error {
 	}
 }
 
-// choose settles which topics are meant.
+// choose decides which topics to list.
 func (c *topicsCmd) choose() error {
 	named, rest, err := c.take(c.Args)
 	if err != nil {
@@ -94,7 +94,7 @@ func (c *topicsCmd) choose() error {
 	}
 	switch {
 	case len(patterns) > 1:
-		return fmt.Errorf("there is one pattern at a time, not %d\nhint: quote it, for a shell takes * for the names of files", len(patterns))
+		return fmt.Errorf("give one pattern, not %d\nhint: quote the pattern, because the shell expands * to names of files", len(patterns))
 	case c.Count < 0:
 		return errors.New("--count: the number of topics cannot be negative")
 	}
@@ -105,14 +105,14 @@ func (c *topicsCmd) choose() error {
 	return nil
 }
 
-// noneText says that there is nothing to list.
+// noneText is the message for an empty list.
 func (c *topicsCmd) noneText() string {
 	text := "there are no topics"
 	if c.pattern != "**" {
 		text = "no topic matches " + c.pattern
 	}
 	if c.Token == "" {
-		text += ", or none that may be followed without a token (--token)"
+		text += ", or none that you may subscribe to without a token (--token)"
 	}
 	return text
 }
@@ -122,7 +122,7 @@ type topicsAnswer struct {
 	Next   string      `json:"next"`
 }
 
-// page asks for the topics after one.
+// page returns the next topics after one.
 func (c *topicsCmd) page(ctx context.Context, hub *hubClient, after string, left int) (page topicsAnswer, err error) {
 	const most = 1000
 	query := url.Values{wire.ParamPattern: {c.pattern}, wire.ParamLimit: {strconv.Itoa(most)}}
@@ -135,7 +135,7 @@ func (c *topicsCmd) page(ctx context.Context, hub *hubClient, after string, left
 	return page, hub.ask(ctx, http.MethodGet, "api/v1/topics", query, nil, &page)
 }
 
-// printer returns what prints a topic, and what is called after the last.
+// printer returns a function that prints a topic, and a function to call after the last one.
 func (c *topicsCmd) printer(out io.Writer) (print func(topicLine) error, flush func() error) {
 	format := c.Format
 	if format == "auto" {

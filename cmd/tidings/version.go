@@ -16,7 +16,7 @@ import (
 
 type versionFlag bool
 
-// BeforeReset is called by kong before anything else is checked.
+// BeforeReset prints the version. Kong calls it before it checks the rest of the command line.
 func (versionFlag) BeforeReset(line *kong.Context) error {
 	if _, err := fmt.Fprintln(line.Stdout, versionLine()); err != nil {
 		return err
@@ -24,17 +24,17 @@ func (versionFlag) BeforeReset(line *kong.Context) error {
 	return errAnswered
 }
 
-// versionLine is what tidings --version says: a release, or a commit with its date and whether there were changes.
+// versionLine is the output of tidings --version: a release, or a commit with its date and whether it has local changes.
 func versionLine() string {
-	says := []string{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+	parts := []string{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 	if c := builtFrom(); c != (commit{}) {
-		says = append([]string{c.String()}, says...)
+		parts = append([]string{c.String()}, parts...)
 	}
-	return fmt.Sprintf("tidings %s (%s)", version(), strings.Join(says, ", "))
+	return fmt.Sprintf("tidings %s (%s)", version(), strings.Join(parts, ", "))
 }
 
-// version returns what the go command has stamped on the binary: a release, or a pseudo-version that ends in the commit. It is
-// "(devel)" where nothing is stamped: by go run, in a worktree, and with -buildvcs=false.
+// version returns the version that the go command has recorded in the binary: a release, or a pseudo-version that ends in the commit. It is
+// "(devel)" without a record: with go run, in a worktree, and with -buildvcs=false.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -43,15 +43,15 @@ func version() string {
 	return cmp.Or(info.Main.Version, "(devel)")
 }
 
-// builtOn returns the date of the commit, empty if it is not known.
+// builtOn returns the date of the commit, "" if it is unknown.
 func builtOn() string { return builtFrom().date }
 
 // commit is what a binary was built from.
 type commit struct {
 	revision string // its first 12 digits
 	date     string // such as 2026-11-28
-	modified bool   // there were changes that were not committed
-	here     bool   // nothing was stamped: it is what stands now where the source was
+	modified bool   // with uncommitted changes
+	here     bool   // the binary has no record, so this is the current commit of the source directory
 }
 
 func (c commit) String() string {
@@ -65,8 +65,8 @@ func (c commit) String() string {
 	return text
 }
 
-// builtFrom returns the commit that the go command has stamped on the binary. Without a stamp it is that of the clone in which the source
-// lies, if that is still there: with go run, which stamps nothing, this is the same.
+// builtFrom returns the commit that the go command has recorded in the binary. Without a record it is the current commit of the clone with the
+// source, if it still exists. With go run, which records nothing, that is the right one.
 func builtFrom() commit {
 	c := commit{}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -89,7 +89,7 @@ func builtFrom() commit {
 	return c
 }
 
-// commitIn asks git for the commit that is checked out in a directory. Without git or a clone there is none.
+// commitIn asks git for the commit that is checked out in a directory. Without git or a clone it returns the zero commit.
 func commitIn(dir string) commit {
 	if !filepath.IsAbs(dir) { // built with -trimpath
 		return commit{}

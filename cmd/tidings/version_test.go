@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// inClone runs a command in a small clone of a program that says its version as tidings does, and returns what it prints.
+// inClone runs a command in a small clone of a program that prints its version as tidings does, and returns the output.
 func inClone(t *testing.T, dir string, env []string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -25,14 +25,14 @@ func inClone(t *testing.T, dir string, env []string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestVersionSaysWhatACloneIs: go run stamps nothing on a binary, nor does go build with -buildvcs=false, and tidings --version said (devel).
-func TestVersionSaysWhatACloneIs(t *testing.T) {
+// TestVersionNamesTheCommitOfAClone: go run and go build -buildvcs=false record no version in a binary, and tidings --version printed (devel).
+func TestVersionNamesTheCommitOfAClone(t *testing.T) {
 	commandPath(t, "git")
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The program is version.go alone, so that nothing large is built.
+	// The program consists of version.go alone, so that the build is fast.
 	source, err := os.ReadFile("version.go")
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestAnAddressHasASchemeAPortOrIsLocalhost(t *testing.T) {
+func TestAddressHasASchemeOrPortOrIsLocalhost(t *testing.T) {
 	for _, text := range []string{
 		"http://localhost:3000", "https://hub.example", "HTTPS://Hub.Example/x", "ftp://host/x", "mercure+https://x/y", "https://",
 		"http:/localhost:3000/events", "http:localhost", "https:hub.example",
@@ -32,7 +32,7 @@ func TestAnAddressHasASchemeAPortOrIsLocalhost(t *testing.T) {
 	}
 }
 
-func TestURLsAreCompletedAsPeopleMeanThem(t *testing.T) {
+func TestURLsWithoutSchemeOrHostAreCompleted(t *testing.T) {
 	for text, want := range map[string]string{
 		"localhost:3000/events":           "http://localhost:3000/events",
 		"localhost":                       "http://localhost",
@@ -52,7 +52,7 @@ func TestURLsAreCompletedAsPeopleMeanThem(t *testing.T) {
 	}
 }
 
-func TestHubsAreWrittenAsPeopleWriteThem(t *testing.T) {
+func TestHubAddressesHaveSeveralForms(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                 "http://localhost:3000",
 		"localhost:3000":                   "http://localhost:3000",
@@ -79,7 +79,7 @@ func TestHubsAreWrittenAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoHubSaysWhy(t *testing.T) {
+func TestInvalidHubAddressIsExplained(t *testing.T) {
 	for text, want := range map[string]string{
 		"ftp://hub.example":               "not by ftp://",
 		"http://":                         "names no host",
@@ -106,7 +106,7 @@ func TestWhatIsNoHubSaysWhy(t *testing.T) {
 	}
 }
 
-func TestTheURLOfAStreamNamesHubAndTopics(t *testing.T) {
+func TestStreamURLContainsHubAndTopics(t *testing.T) {
 	for text, want := range map[string][]string{
 		"http://localhost:3000":                         {"http://localhost:3000"},
 		"localhost:3000/":                               {"http://localhost:3000"},
@@ -140,7 +140,7 @@ func TestTheURLOfAStreamNamesHubAndTopics(t *testing.T) {
 	}
 }
 
-func TestAHubOnASocketIsReached(t *testing.T) {
+func TestTransportReachesAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {

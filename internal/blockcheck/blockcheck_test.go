@@ -8,8 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/internal/blockcheck"
 )
 
-// TestTheCheckerFindsWhatHurtsClients: a checker that finds nothing would let every test pass.
-func TestTheCheckerFindsWhatHurtsClients(t *testing.T) {
+// TestCheckerFindsBlocksThatBreakClients: a checker that finds nothing would let every test pass.
+func TestCheckerFindsBlocksThatBreakClients(t *testing.T) {
 	for name, test := range map[string]struct{ stream, fault string }{
 		"good":                     {"retry: 10\n:\n: x\nevent: a\nretry: 5\ndata: 1\ndata: 2\nid: 7\n\n:\ndata:\n\n", ""},
 		"control event":            {"event: tidings.checkpoint\ndata: {}\nid: 7\n\n", ""},
@@ -39,8 +39,8 @@ func TestTheCheckerFindsWhatHurtsClients(t *testing.T) {
 	}
 }
 
-// TestAHastyClientSeesPhantoms: so the model does what the clients do that it stands for.
-func TestAHastyClientSeesPhantoms(t *testing.T) {
+// TestHastyClientBehavesLikeRealClients: so the model does what the clients do that it stands for.
+func TestHastyClientBehavesLikeRealClients(t *testing.T) {
 	var got []blockcheck.Message
 	h := blockcheck.Hasty{}
 	err := h.Read(strings.NewReader("retry: 9\n\nevent: a\nid: 1\ndata: x\ndata: y\n\n:\n\nid: 2\nda"), func(m blockcheck.Message) { got = append(got, m) })

@@ -75,6 +75,7 @@ func (a *response) readHead(head []byte) error {
 	if err != nil {
 		return fmt.Errorf("the hub's response is not HTTP: %w", err)
 	}
+	defer func() { _ = resp.Body.Close() }() // head stays unchanged
 	if err := checkStream(resp); err != nil {
 		return err
 	}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// writePair writes a certificate for localhost with a serial number, and its key.
+func writePair(t *testing.T, dir string, number int64) (certFile, keyFile string) {
+	t.Helper()
+	return writeCertificate(t, dir, &x509.Certificate{
+		SerialNumber: big.NewInt(number), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	})
+}
+
+// writeCertificate writes a self-signed certificate for localhost, and its key.
+func writeCertificate(t *testing.T, dir string, template *x509.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	template.DNSNames = []string{"localhost"}
+	if template.SerialNumber == nil {
+		template.SerialNumber = big.NewInt(1)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+// serial returns the serial number of the certificate of a new connection.
+func serial(t *testing.T, url string) int64 {
+	t.Helper()
+	answer, _ := ask(t, clientOf(t, nil), http.MethodGet, url+"/api/v1/topics", "")
+	return answer.TLS.PeerCertificates[0].SerialNumber.Int64()
+}
+
+func TestServeSpeaksHTTP2OverTLSAndHTTP1(t *testing.T) {
+	cert, key := writePair(t, t.TempDir(), 1)
+	s := startServe(t, nil, "--tls-cert", cert, "--tls-key", key)
+	if !strings.HasPrefix(s.url, "https://localhost:") {
+		t.Errorf("it listens on %s", s.url)
+	}
+	for want, change := range map[string]func(*http.Transport){
+		"HTTP/2.0": nil,
+		"HTTP/1.1": func(tr *http.Transport) {
+			tr.ForceAttemptHTTP2 = false
+			tr.TLSClientConfig.NextProtos = []string{"http/1.1"}
+		},
+	} {
+		answer, text := ask(t, clientOf(t, change), http.MethodPost, s.url+"/events/news", "hello")
+		if answer.StatusCode != http.StatusOK || answer.Proto != want {
+			t.Errorf("%s %s, want 200 %s: %s", answer.Proto, answer.Status, want, text)
+		}
+	}
+	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}
+	if conn, err := tls.Dial("tcp", strings.TrimPrefix(s.url, "https://"), old); err == nil {
+		_ = conn.Close()
+		t.Error("it speaks TLS 1.1")
+	}
+}
+
+// A certificate is renewed while the hub runs, and its two files change one after the other.
+func TestServeLoadsANewCertificateOnSIGHUP(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writePair(t, dir, 1)
+	s := startServe(t, nil, "--tls-cert", cert, "--tls-key", key)
+	if got := serial(t, s.url); got != 1 {
+		t.Fatalf("certificate %d, want 1", got)
+	}
+	hangup(t)
+	s.log.await(t, "the certificate is replaced.*localhost")
+
+	if err := os.WriteFile(key, []byte("half a ke"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hangup(t)
+	s.log.await(t, "the certificate is not replaced.*"+regexp.QuoteMeta(key))
+	if got := serial(t, s.url); got != 1 {
+		t.Errorf("certificate %d while the new one is of no use, want 1", got)
+	}
+
+	writePair(t, dir, 2)
+	hangup(t)
+	s.log.await(t, "(?s)not replaced.*certificate is replaced")
+	if got := serial(t, s.url); got != 2 {
+		t.Errorf("certificate %d, want 2", got)
+	}
+}
+
+func TestServeNeedsAValidCertificate(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writePair(t, dir, 1)
+	for want, args := range map[string][]string{
+		"--tls-cert and --tls-key go together":           {"--tls-cert", cert},
+		"--h2c is HTTP/2 without TLS":                    {"--tls-cert", cert, "--tls-key", key, "--h2c"},
+		"cannot be used: open " + dir + "/none: no such": {"--tls-cert", dir + "/none", "--tls-key", key},
+		"cannot be used: tls: ":                          {"--tls-cert", key, "--tls-key", cert},
+	} {
+		code, out, complaint := say(t, append([]string{"serve", "--addr", "localhost:0"}, args...)...)
+		if code == 0 || out != "" || !strings.Contains(complaint, want) {
+			t.Errorf("%q: exit code %d, output %q, %s\nwant %s", args, code, out, complaint, want)
+		}
+	}
+}
+
+func TestServeAcceptsH2COnlyWithTheFlag(t *testing.T) {
+	h2c := func(tr *http.Transport) {
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetUnencryptedHTTP2(true)
+	}
+	s := startServe(t, nil, "--h2c")
+	for want, change := range map[string]func(*http.Transport){"HTTP/2.0": h2c, "HTTP/1.1": nil} {
+		if answer, _ := ask(t, clientOf(t, change), http.MethodPost, s.url+"/events/news", "hello"); answer.StatusCode != http.StatusOK || answer.Proto != want {
+			t.Errorf("%s %s, want 200 %s", answer.Proto, answer.Status, want)
+		}
+	}
+	s = startServe(t, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/v1/topics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := clientOf(t, h2c).Do(r); err == nil {
+		_ = answer.Body.Close()
+		t.Errorf("without --h2c: %s", answer.Status)
+	}
+}
