@@ -18,7 +18,7 @@ run: # Serve the demo on http://localhost:3000
 	go run ./cmd/tidings demo
 
 .PHONY: test
-test: needs vet race log e2e # Run every test, in at most ten minutes on two cores; installs what they need, or says what is missing
+test: needs vet race log e2e # Run every test, in at most ten minutes on two cores; installs missing programs, or lists them
 
 # How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
 # model, disk faults, damage to the files of killed logs, and faults of three hubs. Each variable also works for a single test. A test that fails prints the TIDINGS_SEED
@@ -42,7 +42,7 @@ lint: # Check code, format and go.mod files
 
 # Without -fuzzminimizetime a worker makes each new input of the corpus smaller for up to a minute, and tries no other in that time.
 .PHONY: fuzz
-fuzz: # Run each fuzz target for FUZZTIME, 30s if not said
+fuzz: # Run each fuzz target for FUZZTIME, 30s by default
 	@set -e; for p in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 			echo "$$p $$f"; \

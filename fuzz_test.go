@@ -114,7 +114,7 @@ func FuzzProblem(f *testing.F) {
 	})
 }
 
-func TestAProblemKeepsWhatItDoesNotKnow(t *testing.T) {
+func TestProblemKeepsUnknownMembers(t *testing.T) {
 	p := tidings.ProblemOf(409, http.Header{"Content-Type": {"application/problem+json"}},
 		[]byte(`{"type":"https://tidings.dev/problems/ended","status":"four","detail":"no","stored":3,"last":"abcde-3","topic":"a"}`))
 	want := &tidings.Problem{

@@ -170,8 +170,8 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 	}
 }
 
-// TestAnEmbedderLinksNoPrometheus: package hub/metrics is for programs that want metrics, and the others must not pay for them.
-func TestAnEmbedderLinksNoPrometheus(t *testing.T) {
+// TestHubLinksNoPrometheus: only programs that import hub/metrics link the Prometheus library.
+func TestHubLinksNoPrometheus(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "./hub").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func read(r io.Reader) (all []tidings.Event, err error) {
 	return all, nil
 }
 
-func TestReadEventsTakesWhatAHubTakesAndGives(t *testing.T) {
+func TestReadEventsAcceptsTheNDJSONOfAHub(t *testing.T) {
 	text := `{"topic":"a","data":"x\ny"}` + "\r\n\n" +
 		` {"topics":["a","b"],"type":"added","key":"k","data":"AP8N","encoding":"base64","end":true}` + "\n" +
 		`{"id":"abcde-1","topic":"a","topics":["a"],"type":"message","time":"2026-11-22T10:00:00Z","data":"z","encoding":"utf-8"}` + "\n" +
@@ -45,7 +45,7 @@ func TestReadEventsTakesWhatAHubTakesAndGives(t *testing.T) {
 	}
 }
 
-func TestALineThatIsNoEventIsNamed(t *testing.T) {
+func TestReadEventsNamesAnInvalidLine(t *testing.T) {
 	for _, line := range []string{
 		"hello", "[]", "{}", `{"topic":"a"}`, `{"topik":"a","data":""}`, `{"topic":"a","data":""} {}`, `{"topic":"a","data":"?","encoding":"base64"}`,
 		`{"topic":"a","data":1,"encoding":"base64"}`, `{"topic":"a","data":"","encoding":"gzip"}`, `{"topic":7,"data":""}`,
@@ -57,7 +57,7 @@ func TestALineThatIsNoEventIsNamed(t *testing.T) {
 	}
 }
 
-func TestAReaderThatFailsIsHeardOf(t *testing.T) {
+func TestReadEventsReturnsReadErrors(t *testing.T) {
 	broken := errors.New("broken")
 	got, err := read(ssetest.ThenFail(strings.NewReader(`{"topic":"a","data":"x"}`+"\n"), broken))
 	if len(got) != 1 || !errors.Is(err, broken) {

@@ -29,8 +29,8 @@ func sequence(all []tidings.Event, pause time.Duration) iter.Seq2[tidings.Event,
 	}
 }
 
-// TestAStreamIsStoredOnceAndInOrderWhateverBreaks: a fault of any kind anywhere, a stream of any speed, batches of any size.
-func TestAStreamIsStoredOnceAndInOrderWhateverBreaks(t *testing.T) {
+// TestPublishStreamStoresOnceAndInOrderDespiteFaults, for random faults, speeds and sizes of batches.
+func TestPublishStreamStoresOnceAndInOrderDespiteFaults(t *testing.T) {
 	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
@@ -50,7 +50,7 @@ func TestAStreamIsStoredOnceAndInOrderWhateverBreaks(t *testing.T) {
 	}
 }
 
-func TestAStreamThatBeginsAnewWithItsKeyStoresTheRest(t *testing.T) {
+func TestPublishStreamWithTheSameKeyStoresTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		client := &tidings.Client{URL: "http://hub.example", HTTP: hub.client}
@@ -67,8 +67,8 @@ func TestAStreamThatBeginsAnewWithItsKeyStoresTheRest(t *testing.T) {
 	})
 }
 
-// TestABatchThatNeverGetsThroughIsMadeSmaller: sent again as it was, it would break again, for ever.
-func TestABatchThatNeverGetsThroughIsMadeSmaller(t *testing.T) {
+// TestPublishStreamShrinksBatchesAfterBrokenConnections: the same batch would break the connection again each time.
+func TestPublishStreamShrinksBatchesAfterBrokenConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		hub.fail = func(n int) (fault, int) {
@@ -85,7 +85,7 @@ func TestABatchThatNeverGetsThroughIsMadeSmaller(t *testing.T) {
 	})
 }
 
-func TestAnEventOfASlowStreamIsStoredAtOnce(t *testing.T) {
+func TestPublishStreamSendsSlowEventsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		client := &tidings.Client{URL: "http://hub.example", HTTP: hub.client}
@@ -105,7 +105,7 @@ func TestAnEventOfASlowStreamIsStoredAtOnce(t *testing.T) {
 	})
 }
 
-func TestAStreamHoldsTwoBatchesAtTheMost(t *testing.T) {
+func TestPublishStreamHoldsAtMostTwoBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		server := ssetest.NewServer(t,
@@ -143,7 +143,7 @@ func TestAStreamHoldsTwoBatchesAtTheMost(t *testing.T) {
 	})
 }
 
-func TestARefusalEndsAStream(t *testing.T) {
+func TestRefusalEndsPublishStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, problemAnswer(http.StatusForbidden, "forbidden"))
 		taken := 0
@@ -160,7 +160,7 @@ func TestARefusalEndsAStream(t *testing.T) {
 	})
 }
 
-func TestTheEndOfTheContextEndsAStream(t *testing.T) {
+func TestContextEndsPublishStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
@@ -173,7 +173,7 @@ func TestTheEndOfTheContextEndsAStream(t *testing.T) {
 	})
 }
 
-func TestWhatCameBeforeAnErrorOfTheSequenceIsStored(t *testing.T) {
+func TestPublishStreamStoresEventsBeforeASequenceError(t *testing.T) {
 	tests := map[string]struct {
 		next tidings.Event
 		err  error
@@ -202,8 +202,8 @@ func TestWhatCameBeforeAnErrorOfTheSequenceIsStored(t *testing.T) {
 	}
 }
 
-// TestASequenceThatPanicsLeavesNobodyBehind: the bubble waits for all goroutines.
-func TestASequenceThatPanicsLeavesNobodyBehind(t *testing.T) {
+// TestPanickingSequenceLeavesNoGoroutine: the test's bubble ends only when all goroutines have ended.
+func TestPanickingSequenceLeavesNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, ssetest.Status(http.StatusOK, ssetest.Hold()))
 		defer func() {
@@ -219,8 +219,8 @@ func TestASequenceThatPanicsLeavesNobodyBehind(t *testing.T) {
 	})
 }
 
-// TestASubscriptionCanBeHandedOn: what one hub yields another stores, bytes as bytes.
-func TestASubscriptionCanBeHandedOn(t *testing.T) {
+// TestPublishStreamForwardsASubscription: a second hub stores the events of the first, and binary data stays binary.
+func TestPublishStreamForwardsASubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from := ssetest.NewServer(t,
 			ssetest.Stream(

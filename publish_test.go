@@ -22,7 +22,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-func TestPublishSendsTheDataAsItIs(t *testing.T) {
+func TestPublishSendsDataUnchanged(t *testing.T) {
 	tests := map[string]struct {
 		event  tidings.Event
 		params url.Values
@@ -89,7 +89,7 @@ func TestPublishSendsTheDataAsItIs(t *testing.T) {
 	}
 }
 
-func TestAnEventOfTooManyTopicsForAURLGoesAsALine(t *testing.T) {
+func TestPublishSendsManyTopicsAsNDJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		client := &tidings.Client{URL: "http://hub.example", HTTP: hub.client}
@@ -115,7 +115,7 @@ func TestAnEventOfTooManyTopicsForAURLGoesAsALine(t *testing.T) {
 	})
 }
 
-func TestAnEventIsStoredOnceThoughItsAnswerWasLost(t *testing.T) {
+func TestPublishStoresOnceIfTheAnswerIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		hub.fail = func(n int) (fault, int) {
@@ -136,7 +136,7 @@ func TestAnEventIsStoredOnceThoughItsAnswerWasLost(t *testing.T) {
 	})
 }
 
-func TestPublishComesBackWhenTheHubAsks(t *testing.T) {
+func TestPublishHonoursRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t,
 			problemAnswer(http.StatusServiceUnavailable, "draining").With("Retry-After", "70"),
@@ -170,7 +170,7 @@ func TestPublishComesBackWhenTheHubAsks(t *testing.T) {
 	})
 }
 
-func TestPublishEndsWithItsContextAndSaysWhatWasInTheWay(t *testing.T) {
+func TestPublishReportsTheLastErrorWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t)
 		server.Otherwise(problemAnswer(http.StatusServiceUnavailable, "unavailable"))
@@ -191,7 +191,7 @@ func TestPublishEndsWithItsContextAndSaysWhatWasInTheWay(t *testing.T) {
 	})
 }
 
-func TestARefusalIsFinalAndSaysWhich(t *testing.T) {
+func TestPublishReturnsARefusalAsProblem(t *testing.T) {
 	all := []error{
 		tidings.ErrEnded, tidings.ErrKeyReused, tidings.ErrUnauthorized, tidings.ErrForbidden, tidings.ErrTooLarge, tidings.ErrGap,
 	}
@@ -237,7 +237,7 @@ func TestARefusalIsFinalAndSaysWhich(t *testing.T) {
 	}
 }
 
-func TestAPublishIsNotRedirected(t *testing.T) {
+func TestPublishFollowsNoRedirect(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		synctest.Test(t, func(t *testing.T) {
 			server := ssetest.NewServer(t, ssetest.Redirect(status, "https://elsewhere.example/events"))
@@ -250,7 +250,7 @@ func TestAPublishIsNotRedirected(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatNoHubGivesIsAnErrorAndFinal(t *testing.T) {
+func TestPublishReportsAnAnswerThatIsNotFromAHub(t *testing.T) {
 	for _, body := range []string{"", "<html>Please log in</html>", "{}", `{"id":7}`, `null`} {
 		synctest.Test(t, func(t *testing.T) {
 			server := ssetest.NewServer(t, ssetest.Status(http.StatusOK, ssetest.Send(body)))
@@ -262,7 +262,7 @@ func TestAnAnswerThatNoHubGivesIsAnErrorAndFinal(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsCutShortIsAskedForAgain(t *testing.T) {
+func TestPublishRetriesAfterATruncatedAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, ssetest.Status(http.StatusOK, ssetest.Send(`{"id":`), ssetest.Cut()), stored("abcde-1"))
 		receipt, err := clientOf(server).Publish(t.Context(), tidings.Event{Topic: "news"})
@@ -277,7 +277,7 @@ func TestAnAnswerThatIsCutShortIsAskedForAgain(t *testing.T) {
 }
 
 // What the transport refuses would be tried again for ever.
-func TestWhatCannotBeSentIsAnErrorAtOnce(t *testing.T) {
+func TestPublishRefusesInvalidEvents(t *testing.T) {
 	good := tidings.Event{Topic: "news"}
 	tests := map[string]struct {
 		client tidings.Client
@@ -327,7 +327,7 @@ func numbers(n int) []string {
 	return all
 }
 
-func TestPublishAllIsOneRequestIfItFits(t *testing.T) {
+func TestPublishAllSendsOneRequestIfItFits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		client := &tidings.Client{URL: "http://hub.example", HTTP: hub.client}
@@ -356,7 +356,7 @@ func TestPublishAllIsOneRequestIfItFits(t *testing.T) {
 	})
 }
 
-func TestPublishAllGoesOnBehindWhatIsStored(t *testing.T) {
+func TestPublishAllContinuesAfterStoredEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		hub.fail = func(n int) (fault, int) { // a hub that takes ten events a request
@@ -386,7 +386,7 @@ func TestPublishAllGoesOnBehindWhatIsStored(t *testing.T) {
 	})
 }
 
-func TestARefusalSaysHowManyAreStored(t *testing.T) {
+func TestRefusalReportsHowManyEventsAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
 		client := &tidings.Client{URL: "http://hub.example", HTTP: hub.client}
@@ -405,7 +405,7 @@ func TestARefusalSaysHowManyAreStored(t *testing.T) {
 	})
 }
 
-func TestASharedKeyLeavesRoomForNumbers(t *testing.T) {
+func TestLongSharedKeyIsRefused(t *testing.T) {
 	for key, good := range map[string]bool{strings.Repeat("k", 235): true, strings.Repeat("k", 236): false, "a b": false} {
 		synctest.Test(t, func(t *testing.T) {
 			hub := newStoringHub(t)
@@ -419,8 +419,8 @@ func TestASharedKeyLeavesRoomForNumbers(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatLeavesEventsOutIsAnError: silence about an event is no receipt.
-func TestAnAnswerThatLeavesEventsOutIsAnError(t *testing.T) {
+// TestPublishAllRefusesAnIncompleteAnswer: an answer must cover every event.
+func TestPublishAllRefusesAnIncompleteAnswer(t *testing.T) {
 	for _, body := range []string{`{"id":"abcde-1"}`, `{"first":"abcde-1","last":"abcde-2","count":2}`, `{"count":3}`} {
 		synctest.Test(t, func(t *testing.T) {
 			server := ssetest.NewServer(t, ssetest.Status(http.StatusOK, ssetest.Send(body)))
@@ -432,9 +432,9 @@ func TestAnAnswerThatLeavesEventsOutIsAnError(t *testing.T) {
 	}
 }
 
-// TestARefusalOfALargeBodyIsHeard: a hub that has read enough answers and hangs up, while the client is still sending. Who takes
+// TestPublishReadsARefusalWhileItSends: a hub that has read enough answers and hangs up, while the client is still sending. Who takes
 // that for a broken connection sends the same again, for ever.
-func TestARefusalOfALargeBodyIsHeard(t *testing.T) {
+func TestPublishReadsARefusalWhileItSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ssetest.NewListener()
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

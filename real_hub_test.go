@@ -131,7 +131,7 @@ func follow(t *testing.T, c *tidings.Client, topics []string, o *tidings.Subscri
 	return got
 }
 
-func TestASubscriberGetsFromAHubWhatWasPublished(t *testing.T) {
+func TestSubscriberGetsPublishedEventsFromAHub(t *testing.T) {
 	onEveryHub(t, func(t *testing.T, r *realHub) {
 		c := r.client()
 		text := tidings.Event{Topics: []string{"news/rome", "https://example.com/1"}, Type: "alert", Data: []byte("two\nlines ü")}
@@ -172,7 +172,7 @@ func TestASubscriberGetsFromAHubWhatWasPublished(t *testing.T) {
 	})
 }
 
-func TestAHubCountsWhatWasPublishedTwiceAsTheClientExpects(t *testing.T) {
+func TestHubCountsDuplicatesAsTheClientExpects(t *testing.T) {
 	onEveryHub(t, func(t *testing.T, r *realHub) {
 		c := r.client()
 		var events []tidings.Event
@@ -213,8 +213,8 @@ func TestAHubCountsWhatWasPublishedTwiceAsTheClientExpects(t *testing.T) {
 	})
 }
 
-// TestAHubThatRefusesAnEventInTheMiddleSaysHowManyItHas: the rest of a batch is the caller's again.
-func TestAHubThatRefusesAnEventInTheMiddleSaysHowManyItHas(t *testing.T) {
+// TestHubReportsStoredEventsWhenItRefusesALine: the caller decides about the rest of the batch.
+func TestHubReportsStoredEventsWhenItRefusesALine(t *testing.T) {
 	onEveryHub(t, func(t *testing.T, r *realHub) {
 		events := []tidings.Event{{Topic: "a"}, {Topic: "b"}, {Topic: "$hub"}, {Topic: "c"}}
 		got, err := r.client().PublishAll(t.Context(), events, nil)
@@ -225,7 +225,7 @@ func TestAHubThatRefusesAnEventInTheMiddleSaysHowManyItHas(t *testing.T) {
 	})
 }
 
-func TestASubscriberOfAHubHearsOfAGap(t *testing.T) {
+func TestSubscriberOfAHubGetsAGap(t *testing.T) {
 	for name, dir := range map[string]string{"memory": "", "disk": t.TempDir()} {
 		t.Run(name, func(t *testing.T) {
 			log, closeLog := openLog(t, dir)
@@ -254,7 +254,7 @@ func TestASubscriberOfAHubHearsOfAGap(t *testing.T) {
 				}
 				for _, err := range c.Subscribe(t.Context(), []string{"news"}, &tidings.SubscribeOptions{After: after}) {
 					if !errors.Is(err, tidings.ErrGap) {
-						t.Errorf("after %s nobody hears of the gap: %v", after, err)
+						t.Errorf("after %s there is no gap: %v", after, err)
 					}
 				}
 			}
@@ -262,8 +262,8 @@ func TestASubscriberOfAHubHearsOfAGap(t *testing.T) {
 	}
 }
 
-// TestNothingIsLostOrRepeatedOverRestartsOfAHub: publisher and subscriber go on through restarts, of the process and of its log.
-func TestNothingIsLostOrRepeatedOverRestartsOfAHub(t *testing.T) {
+// TestNothingIsLostOrRepeatedAcrossHubRestarts: publisher and subscriber continue while the hub and its log restart.
+func TestNothingIsLostOrRepeatedAcrossHubRestarts(t *testing.T) {
 	const restarts, events = 3, 400
 	dir, socket := t.TempDir(), filepath.Join(t.TempDir(), "s")
 	stop := serveOn(t, dir, socket)
@@ -326,7 +326,7 @@ func serveOn(t *testing.T, dir, socket string) (stop func()) {
 	}
 }
 
-func TestTheClientTakesAddressesAsTheCommandLineDoes(t *testing.T) {
+func TestClientAcceptsTheAddressesOfTheCommandLine(t *testing.T) {
 	r := newRealHub(t, "", false)
 	host := strings.TrimPrefix(r.url, "http://")
 	_, port, err := net.SplitHostPort(host)
@@ -340,12 +340,12 @@ func TestTheClientTakesAddressesAsTheCommandLineDoes(t *testing.T) {
 	}
 	c := &tidings.Client{URL: "unix:/run/none.sock", HTTP: &http.Client{Transport: http.DefaultTransport}}
 	if _, err := c.Publish(t.Context(), tidings.Event{Topic: "news"}); err == nil || !strings.Contains(err.Error(), "Transport") {
-		t.Errorf("a socket that nobody connects to: %v", err)
+		t.Errorf("a custom transport for a socket: %v", err)
 	}
 }
 
-// TestAShortAnswerIsNotTakenForAWholeOne: count includes the duplicates, so that to add them made a whole of too little.
-func TestAShortAnswerIsNotTakenForAWholeOne(t *testing.T) {
+// TestPublishAllNoticesAShortAnswer: the count includes duplicates. The client added them again, and accepted an answer for too few events.
+func TestPublishAllNoticesAShortAnswer(t *testing.T) {
 	answer := ssetest.Status(http.StatusOK, ssetest.Send(`{"first":"abcde-1","last":"abcde-2","count":2,"duplicates":2}`)).
 		With("Content-Type", "application/json")
 	server := ssetest.NewServer(t, answer)
@@ -378,8 +378,8 @@ func (l *logged) lines() []string {
 	return slices.Collect(strings.Lines(l.text.String()))
 }
 
-// TestAProgramThatWaitsForAHubSaysSo: Publish blocked for ever, without a word.
-func TestAProgramThatWaitsForAHubSaysSo(t *testing.T) {
+// TestClientLogsThatItWaitsForAHub: Publish blocked forever and logged nothing.
+func TestClientLogsThatItWaitsForAHub(t *testing.T) {
 	quick := sse.Backoff{Base: time.Millisecond, Max: time.Millisecond}
 	for name, call := range map[string]func(ctx context.Context, c *tidings.Client) error{
 		"publish": func(ctx context.Context, c *tidings.Client) error {
@@ -428,8 +428,8 @@ func TestAProgramThatWaitsForAHubSaysSo(t *testing.T) {
 	}
 }
 
-// TestFieldsOfTheCallersOwnGoAlong: a proxy before the hub may want them.
-func TestFieldsOfTheCallersOwnGoAlong(t *testing.T) {
+// TestClientSendsTheCallersHeaderFields: a proxy before the hub may require them.
+func TestClientSendsTheCallersHeaderFields(t *testing.T) {
 	server := ssetest.NewServer(t, stored("abcde-1"), ssetest.Status(http.StatusNoContent))
 	c := clientOf(server)
 	c.Header = http.Header{"x-tenant": {"a", "b"}, "User-Agent": {"mine"}}

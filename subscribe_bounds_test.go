@@ -36,8 +36,8 @@ func startHub(t *testing.T, o *hub.Options) (*hub.Hub, *tidings.Client) {
 	return h, &tidings.Client{URL: server.URL, HTTP: server.Client()}
 }
 
-// TestSubscribeTakesTheLargestEventOfAHub: 16 MiB of bytes are 22 MiB in their envelope, and ended the subscription.
-func TestSubscribeTakesTheLargestEventOfAHub(t *testing.T) {
+// TestSubscribeAcceptsTheLargestEventOfAHub: 16 MiB of binary data are 22 MiB in an envelope, which ended the subscription.
+func TestSubscribeAcceptsTheLargestEventOfAHub(t *testing.T) {
 	h, client := startHub(t, &hub.Options{MaxEvent: eventlog.MaxData})
 	data := bytes.Repeat([]byte{0xff}, eventlog.MaxData)
 	if _, err := h.Publish(t.Context(), hub.Event{Topics: []string{"files"}, Data: string(data), Binary: true}); err != nil {
@@ -76,8 +76,8 @@ func TestSubscribeFollowsAsManyTopicsAsTheHubAllows(t *testing.T) {
 	}
 }
 
-// TestSubscribeSeesTheHeartbeatsItAsksFor: on a quiet topic OnCheckpoint shows that the connection lives.
-func TestSubscribeSeesTheHeartbeatsItAsksFor(t *testing.T) {
+// TestSubscribeGetsTheHeartbeatsItAsksFor: on a quiet topic, OnCheckpoint shows that the connection works.
+func TestSubscribeGetsTheHeartbeatsItAsksFor(t *testing.T) {
 	_, client := startHub(t, &hub.Options{Heartbeat: time.Hour, HeartbeatMin: time.Millisecond})
 	heard := 0
 	var s *tidings.Subscription

@@ -66,7 +66,7 @@ func subscribe(t *testing.T, c *tidings.Client, topics []string, o *tidings.Subs
 	return ssetest.Collect(t, c.Subscribe(t.Context(), topics, o))
 }
 
-func TestSubscribeAsksForWhatItIsTold(t *testing.T) {
+func TestSubscribeSendsItsOptions(t *testing.T) {
 	tests := map[string]struct {
 		topics  []string
 		options *tidings.SubscribeOptions
@@ -108,7 +108,7 @@ func TestSubscribeAsksForWhatItIsTold(t *testing.T) {
 	}
 }
 
-func TestAListTooLongForAURLIsAQueryEachTime(t *testing.T) {
+func TestSubscribeSendsLongTopicListsByQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t,
 			ssetest.Stream(ssetest.SendEvent(envelope(1, "topic/0", "a")), ssetest.Cut()),
@@ -133,7 +133,7 @@ func TestAListTooLongForAURLIsAQueryEachTime(t *testing.T) {
 	})
 }
 
-func TestAnEventArrivesAsItWasPublished(t *testing.T) {
+func TestSubscribeYieldsEventsAsPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, ssetest.Stream(ssetest.SendEvent(
 			sse.Event{ID: "abcde-1", Type: "added", Data: `{"id":"abcde-1","topic":"a","topics":["a","b"],"type":"added","time":"2026-11-22T10:00:00.123Z","data":"x\ny","encoding":"utf-8"}`},
@@ -151,7 +151,7 @@ func TestAnEventArrivesAsItWasPublished(t *testing.T) {
 	})
 }
 
-func TestASubscriptionGoesOnWhereItBroke(t *testing.T) {
+func TestSubscriptionResumesAfterABrokenConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t,
 			ssetest.Raw(ssetest.Reset()),
@@ -187,7 +187,7 @@ func TestASubscriptionGoesOnWhereItBroke(t *testing.T) {
 	})
 }
 
-func TestARefusedSubscriptionEndsWithTheProblem(t *testing.T) {
+func TestRefusedSubscriptionEndsWithTheProblem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, problemAnswer(http.StatusForbidden, "forbidden"))
 		_, err := end(t, subscribe(t, clientOf(server), nil, nil))
@@ -197,7 +197,7 @@ func TestARefusedSubscriptionEndsWithTheProblem(t *testing.T) {
 	})
 }
 
-func TestAGapThatNobodyHearsOfEndsTheSequence(t *testing.T) {
+func TestGapWithoutOnGapEndsTheSequence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, ssetest.Stream(
 			ssetest.SendEvent(envelope(1, "a", "one"), gapEvent("trimmed"), checkpoint(5), envelope(6, "a", "six")), ssetest.Hold()))
@@ -214,7 +214,7 @@ func TestAGapThatNobodyHearsOfEndsTheSequence(t *testing.T) {
 	})
 }
 
-func TestAGapThatIsHeardOfIsGoneOver(t *testing.T) {
+func TestSubscriptionContinuesAfterOnGap(t *testing.T) {
 	stop := errors.New("enough")
 	for _, answer := range []error{nil, stop} {
 		synctest.Test(t, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestAGapThatIsHeardOfIsGoneOver(t *testing.T) {
 	}
 }
 
-func TestTheSequenceEndsWhenAllTopicsHave(t *testing.T) {
+func TestSequenceEndsWhenAllTopicsHaveEnded(t *testing.T) {
 	tests := map[string]struct {
 		topics, exact []string
 		ends          []sse.Event
@@ -269,7 +269,7 @@ func TestTheSequenceEndsWhenAllTopicsHave(t *testing.T) {
 	}
 }
 
-func TestThePositionIsWhereToGoOn(t *testing.T) {
+func TestPositionIsWhereToResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t, ssetest.Stream(
 			ssetest.SendEvent(checkpoint(3), envelope(4, "a", "four"), checkpoint(9)), ssetest.Hold()))
@@ -304,7 +304,7 @@ func TestThePositionIsWhereToGoOn(t *testing.T) {
 }
 
 // A temporary refusal comes as an event, since a browser would not come back from a status.
-func TestComingBackLaterIsHeardOfAndDone(t *testing.T) {
+func TestSubscriptionReconnectsLaterIfTheHubAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t,
 			ssetest.Stream(ssetest.Send("retry: 60000\n\n"), ssetest.SendEvent(sse.Event{
@@ -331,7 +331,7 @@ func TestComingBackLaterIsHeardOfAndDone(t *testing.T) {
 	})
 }
 
-func TestATokenOfItsTimeIsAskedForBeforeEachRequest(t *testing.T) {
+func TestTokenFuncIsCalledBeforeEachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t,
 			ssetest.Stream(ssetest.SendEvent(sse.Event{Type: "tidings.expiring"})),
@@ -363,7 +363,7 @@ func TestATokenOfItsTimeIsAskedForBeforeEachRequest(t *testing.T) {
 	})
 }
 
-func TestATokenStaysWithItsHub(t *testing.T) {
+func TestTokenIsSentOnlyToItsHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tokens := range []func(context.Context) (string, error){nil, func(context.Context) (string, error) { return "secret", nil }} {
 			server := ssetest.NewServer(t, ssetest.Redirect(http.StatusTemporaryRedirect, "http://elsewhere.example/events"), ssetest.Status(http.StatusNoContent))
@@ -380,7 +380,7 @@ func TestATokenStaysWithItsHub(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoEnvelopeEndsTheSequence(t *testing.T) {
+func TestInvalidEnvelopeEndsTheSequence(t *testing.T) {
 	tests := map[string]sse.Event{
 		"a plain stream":     {ID: "abcde-1", Data: "hello"},
 		"other JSON":         {ID: "abcde-1", Data: `{"a":1}`},
@@ -405,7 +405,7 @@ func TestWhatIsNoEnvelopeEndsTheSequence(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeAskedIsAnErrorAtOnce(t *testing.T) {
+func TestInvalidSubscriptionIsAnError(t *testing.T) {
 	tests := map[string]struct {
 		client  tidings.Client
 		options tidings.SubscribeOptions
@@ -431,7 +431,7 @@ func TestWhatCannotBeAskedIsAnErrorAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheEndOfTheContextEndsASubscription(t *testing.T) {
+func TestContextEndsASubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := ssetest.NewServer(t)
 		server.Otherwise(ssetest.Status(http.StatusServiceUnavailable))

@@ -49,7 +49,7 @@ import (
 // grants nothing and refuses every token.
 type Policy struct {
 	Verifier    *Verifier          // nil: every token is refused
-	Public      []eventlog.Matcher // topics to which everybody may subscribe, with or without a token
+	Public      []eventlog.Matcher // topics to which every client may subscribe, with or without a token
 	Revocations *Revocations       // nil: none
 }
 

@@ -59,7 +59,7 @@ func BenchmarkVerifyLargest(b *testing.B) {
 	}
 }
 
-// TestCheckingATokenAllocatesLittle: anybody can send tokens, so a bad one must be cheap to refuse.
+// TestCheckingATokenAllocatesLittle: anyone can send tokens, so a bad one must be cheap to refuse.
 func TestCheckingATokenAllocatesLittle(t *testing.T) {
 	v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}}
 	good := hs256(usualClaims)

@@ -72,7 +72,7 @@ func parseJWKS(doc []byte, algorithms []string) (keys []Key, skipped []error, er
 // key returns the key pinned to its algorithms. It refuses symmetric keys: a secret that can be downloaded is not secret.
 func (j *jwk) key(algorithms []string) (Key, error) {
 	if j.D != "" {
-		return Key{}, errors.New("it is a private key; whoever can read the document can sign tokens with it")
+		return Key{}, errors.New("it is a private key, and everyone who can read the document can sign tokens with it; publish only the public key")
 	}
 	material, err := j.material()
 	if err != nil {

@@ -266,7 +266,7 @@ func TestRemovedKeyIsSoonRefused(t *testing.T) {
 	})
 }
 
-// TestUnknownKeysDoNotFloodTheEndpoint: anybody can send tokens with unknown keys.
+// TestUnknownKeysDoNotFloodTheEndpoint: anyone can send tokens with unknown keys.
 func TestUnknownKeysDoNotFloodTheEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{doc: document(jwk(p256Key(), "kid", "good")), slow: time.Second}

@@ -168,7 +168,7 @@ func guessable(secret []byte) string {
 
 // parseMaterial reads a secret or a public key.
 //
-// A public key must never be taken for a secret, because everybody who has it could then sign tokens. So a text is refused if it is a
+// A public key must never be accepted as a secret, because then every holder of the public key could sign tokens. So a text is refused if it is a
 // public key in a common form other than PEM.
 func parseMaterial(text []byte) (any, error) {
 	block, err := onlyBlock(text)

@@ -57,7 +57,7 @@ func TestLineEndIsNotPartOfASecret(t *testing.T) {
 	}
 }
 
-// TestUnsafeKeyIsRefused: above all a public key in a wrong form, which as a secret would let everybody sign tokens.
+// TestUnsafeKeyIsRefused: a public key in another form than PEM, used as a secret, would let every holder of the key sign tokens.
 func TestUnsafeKeyIsRefused(t *testing.T) {
 	n := new(big.Int).SetBit(big.NewInt(1), 1023, 1) // only its length matters
 	small := must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n, E: 65537}))

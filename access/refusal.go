@@ -36,7 +36,7 @@ func (r *Refusal) Error() string { return "token refused: " + r.Detail }
 // Temporary reports whether the same token may be accepted later. Clients should retry instead of asking for a new token.
 func (r *Refusal) Temporary() bool { return r.Reason == Unavailable }
 
-// Texts for the client. They reveal nothing about keys and algorithms, because anybody can send a forged token.
+// Texts for the client. They reveal nothing about keys and algorithms, because anyone can send a forged token.
 const (
 	unreadable  = "the token is malformed"
 	notOurs     = "the token was not signed with a key that this hub accepts"

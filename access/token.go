@@ -68,7 +68,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 	return v.grantOf(t, &c, now), nil
 }
 
-// Unverified is the content of a token whose signature was not checked. It is meant for display only: anybody can write such a token.
+// Unverified is the content of a token whose signature was not checked. It is meant for display only: anyone can write such a token.
 type Unverified struct {
 	Algorithm, KeyID string
 	Issuer           string

@@ -1,15 +1,15 @@
-// Package bench measures package sse beside other Go libraries and beside yardsticks. It is a module of its own,
-// so that none of them is a dependency of the product.
+// Package bench compares package sse with other Go libraries and with yardsticks. It is a separate module, so that these libraries are not
+// dependencies of the product.
 //
-// Every benchmark asks one question, and all contestants answer it in the same run:
+// Every benchmark answers one question, and all contestants run in the same run:
 //
-//	BenchmarkDecode     how fast does each decoder get through streams as they occur?
+//	BenchmarkDecode     how fast is each decoder on typical streams?
 //	BenchmarkLongLines  does the time per byte stay the same as lines grow?
 //	BenchmarkManyLines  does the time per byte stay the same as events get more lines?
-//	BenchmarkEncode     what does it cost to put one event on the wire?
+//	BenchmarkEncode     what does it cost to encode one event?
 //
-// Numbers mean something only if everybody did the same work: the tests check that each decoder finds the same
-// events in each stream, and that what each encoder wrote is read back as the same event.
+// The numbers are comparable only if all contestants do the same work. The tests check that all decoders find the same events in each stream,
+// and that the output of each encoder decodes to the original event.
 //
-// From this folder, go run ./cmd/table measures on a quiet machine and writes the tables of docs/performance.md.
+// In this folder, go run ./cmd/table measures on a quiet machine and writes the tables of docs/performance.md.
 package bench

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// How long the streams are. Measured ones are so long that starting a decoder does not count and that the stream
-// is not in the core's own cache, as bytes from a network are not.
+// Sizes of the streams. Measured streams are long, so that the start of a decoder has no weight, and the stream does not fit into the cache of
+// one core, like data from a network.
 const (
 	testSize  = 128 << 10
 	benchSize = 8 << 20
@@ -24,7 +24,7 @@ func TestEveryDecoderFindsTheSameEvents(t *testing.T) {
 	}
 }
 
-// BenchmarkDecode asks how fast each decoder gets through streams as they occur, and what it allocates for an event.
+// BenchmarkDecode asks how fast each decoder is on typical streams, and what it allocates per event.
 func BenchmarkDecode(b *testing.B) { benchmarkDecode(b, Streams(benchSize)) }
 
 // BenchmarkLongLines asks whether the time per byte stays the same as lines grow.

@@ -16,8 +16,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Decoder is a contestant. Its decode reads one stream from the start to the end and looks at the data of every
-// event. A yardstick finds no events: it says how fast bytes can be gone through at all.
+// Decoder is a contestant. Its decode reads one complete stream and reads the data of every event. A yardstick finds no events: it shows the
+// maximum speed of a pass over the bytes.
 type Decoder struct {
 	Name      string
 	Yardstick bool
@@ -37,7 +37,7 @@ var Decoders = []Decoder{
 	{"r3labs", false, decodeR3labs},
 }
 
-// Decode reads s and fails unless it finds what s has.
+// Decode reads s and fails unless it finds all events of s.
 func (d Decoder) Decode(s Stream) error {
 	got, err := d.decode(s.Wire)
 	if err != nil {
@@ -49,7 +49,7 @@ func (d Decoder) Decode(s Stream) error {
 	return nil
 }
 
-// maxEvent is given to every contestant that has a limit of its own: the largest event here has 1 MiB.
+// maxEvent is the size of the largest event, for contestants with a limit: 1 MiB.
 const maxEvent = 4 << 20
 
 func (c *Count) add(data int) {
@@ -108,8 +108,8 @@ func decodeLaunchDarkly(wire []byte) (c Count, err error) {
 	}
 }
 
-// decodeR3labs goes through the client, since the decoder itself is not exported, but not through a network.
-// Once an ID has been seen, a lone comment comes out of it as an event without data.
+// decodeR3labs uses the client without a network, because the decoder is not exported. After the first ID, it yields an event without data for
+// a comment.
 func decodeR3labs(wire []byte) (c Count, err error) {
 	client := r3labs.NewClient("http://stream.test/", r3labs.ClientMaxBufferSize(maxEvent))
 	client.Connection.Transport = answer(wire)
@@ -121,7 +121,7 @@ func decodeR3labs(wire []byte) (c Count, err error) {
 	return c, err
 }
 
-// answer is a transport that answers every request with these bytes.
+// answer is a transport that answers every request with the same bytes.
 type answer []byte
 
 func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
@@ -132,16 +132,16 @@ func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// scanBytes is the ceiling: one pass of the fastest search there is.
+// scanBytes is the upper limit: one pass of the fastest search.
 func scanBytes(wire []byte) (Count, error) {
-	// 0xFF is in no UTF-8 text, so all bytes are looked at.
+	// 0xFF does not occur in UTF-8, so the search reads all bytes.
 	if bytes.IndexByte(wire, 0xFF) >= 0 {
 		return Count{}, errors.New("not UTF-8")
 	}
 	return Count{}, nil
 }
 
-// scanLines is the plainest loop over lines.
+// scanLines is the simplest loop over lines.
 func scanLines(wire []byte) (Count, error) {
 	s := bufio.NewScanner(bytes.NewReader(wire))
 	s.Buffer(nil, maxEvent)

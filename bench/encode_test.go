@@ -22,7 +22,7 @@ func TestEveryEncoderWritesTheSameEvent(t *testing.T) {
 	}
 }
 
-// BenchmarkEncode asks what it costs to put one event on the wire.
+// BenchmarkEncode asks what it costs to encode one event.
 func BenchmarkEncode(b *testing.B) {
 	for _, s := range Samples() {
 		for _, e := range Encoders {

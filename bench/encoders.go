@@ -11,13 +11,13 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Encoder is a contestant. What prepare returns puts the event on the wire: the bytes are valid until the next call.
+// Encoder is a contestant. prepare returns a function that encodes the event; its result is valid until the next call.
 type Encoder struct {
 	Name    string
 	prepare func(sse.Event) func() ([]byte, error)
 }
 
-// Encoders are the plain way and the contestants. r3labs/sse has no encoder apart from its server.
+// Encoders are the simplest encoder and the contestants. r3labs/sse has no encoder apart from its server.
 var Encoders = []Encoder{
 	{"fmt.Fprintf", encodePlainly},
 	{"tidings", encodeEvent},
@@ -69,7 +69,7 @@ func encodeEvent(e sse.Event) func() ([]byte, error) {
 	}
 }
 
-// encodeFrame is what every further receiver of the same event costs.
+// encodeFrame measures the cost of each further subscriber of the same event.
 func encodeFrame(e sse.Event) func() ([]byte, error) {
 	var buf []byte
 	f, err := e.Frame()
@@ -88,7 +88,7 @@ func encodeTmaxmax(e sse.Event) func() ([]byte, error) {
 	}
 }
 
-// encodeTmaxmaxReady leaves out what tmaxmax does once for all receivers.
+// encodeTmaxmaxReady leaves out the work that tmaxmax does once for all subscribers.
 func encodeTmaxmaxReady(e sse.Event) func() ([]byte, error) {
 	var buf bytes.Buffer
 	m := newMessage(e)
@@ -122,7 +122,7 @@ func encodeLaunchDarkly(e sse.Event) func() ([]byte, error) {
 	}
 }
 
-// publication is an event as launchdarkly wants it.
+// publication is an event in the form that launchdarkly requires.
 type publication struct{ event sse.Event }
 
 func (p *publication) Id() string    { return p.event.ID }

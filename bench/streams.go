@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Count is what a decoder finds in a stream.
+// Count is the content of a stream that a decoder must find.
 type Count struct {
 	Events int
 	Data   int // bytes of the data of all events, lines joined by one LF
 }
 
-// Stream is an event stream and what every decoder must find in it.
+// Stream is an event stream and its content.
 type Stream struct {
 	Name string
 	Wire []byte
@@ -46,8 +46,8 @@ func (s *Stream) add(fields, data string) {
 	s.Data += len(data)
 }
 
-// mixedStream is a bit of everything: mostly JSON of 100 to 300 bytes, among it events with a type and an ID, text of
-// several lines, comments, and in one text of eight words beyond ASCII.
+// mixedStream is a mixture: mostly JSON of 100 to 300 bytes, with some events with type and ID, texts of several lines, comments, and one
+// text of eight non-ASCII words.
 func mixedStream(size int) Stream {
 	s := Stream{Name: "mixed"}
 	random := rand.New(rand.NewPCG(1, 2))
@@ -70,7 +70,7 @@ func mixedStream(size int) Stream {
 	return s
 }
 
-// llmStream is the answer of a language model as OpenAI's interface streams it: one token a chunk.
+// llmStream is the answer of a language model in OpenAI's format: one token per chunk.
 func llmStream(size int) Stream {
 	s := Stream{Name: "llm"}
 	random := rand.New(rand.NewPCG(3, 4))
@@ -82,7 +82,7 @@ func llmStream(size int) Stream {
 	return s
 }
 
-// tinyStream is the counter of the demo, very fast: what an event costs apart from its bytes.
+// tinyStream has very small events, like the counter of the demo. It shows the cost per event.
 func tinyStream(size int) Stream {
 	s := Stream{Name: "tiny"}
 	for len(s.Wire) < size {
@@ -91,7 +91,7 @@ func tinyStream(size int) Stream {
 	return s
 }
 
-// linesStream has events of so many lines of so many bytes.
+// linesStream has events with the given number of lines and bytes per line.
 func linesStream(size int, name string, length, lines int) Stream {
 	s := Stream{Name: name}
 	line := strings.Repeat("0123456789abcdef", length/16)
@@ -102,7 +102,7 @@ func linesStream(size int, name string, length, lines int) Stream {
 	return s
 }
 
-// withCRLF is s as servers for Windows send it.
+// withCRLF returns s with CRLF line ends.
 func withCRLF(s Stream) Stream {
 	s.Name = "crlf"
 	s.Wire = bytes.ReplaceAll(s.Wire, []byte("\n"), []byte("\r\n"))

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// The hub has one core, the load another.
+// The hub runs on one core, the load generator on another.
 const (
 	hubCore  = "0"
 	loadCore = "1"
 )
 
-// contestant is a hub, or what is compared with one.
+// contestant is a hub, or a yardstick.
 type contestant struct {
 	name    string
-	command func(b *testing.B, port int) []string // nil: it is not there
+	command func(b *testing.B, port int) []string // nil if it is not installed
 	flags   func(port int) []string               // of tidings bench
-	batches string                                // what a batch's body looks like; "": it takes none
-	workers int                                   // processes that it starts, and works in
+	batches string                                // the body of a batch; "" if it accepts no batches
+	workers int                                   // number of worker processes
 }
 
 var contestants = []contestant{
@@ -42,7 +42,7 @@ var contestants = []contestant{
 
 const ndjson = `{"data":"{data}"}`
 
-// run runs a benchmark for those contestants that are there, and take part.
+// run runs a benchmark for all installed contestants that take part.
 func run(b *testing.B, prefix string, takesPart func(contestant) bool, f func(b *testing.B, h *hub)) {
 	for _, c := range contestants {
 		if !takesPart(c) {
@@ -56,7 +56,7 @@ func run(b *testing.B, prefix string, takesPart func(contestant) bool, f func(b 
 	}
 }
 
-func everybody(contestant) bool { return true }
+func all(contestant) bool { return true }
 
 func among(names ...string) func(contestant) bool {
 	return func(c contestant) bool {
@@ -64,7 +64,7 @@ func among(names ...string) func(contestant) bool {
 	}
 }
 
-// hub is a contestant that runs.
+// hub is a running contestant.
 type hub struct {
 	contestant
 	port int
@@ -93,7 +93,7 @@ func (c contestant) start(b *testing.B) *hub {
 	return h
 }
 
-// await waits until the hub listens, and all of it runs.
+// await waits until the hub listens and all its processes run.
 func (h *hub) await(b *testing.B, pid int) {
 	b.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -112,7 +112,7 @@ func (h *hub) await(b *testing.B, pid int) {
 
 func (h *hub) addr() string { return "127.0.0.1:" + strconv.Itoa(h.port) }
 
-// family returns a process and its children: nginx works in one.
+// family returns a process and its children: nginx has a worker process.
 func family(b *testing.B, pid int) []string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package fanout measures how hubs deliver to many: Tidings beside a loop in C that does nothing but send (yardstick.c), a loop
-// over channels in net/http, Nchan and Centrifugo, all under tidings bench, in the same run.
+// Package fanout measures how hubs deliver events to many subscribers. It compares Tidings with a C program that only calls send
+// (yardstick.c), a loop over channels in net/http, Nchan and Centrifugo, all under tidings bench in the same run.
 //
-// The hub has core 0, the load core 1. Nchan is measured if nginx and its module are there (on Debian nginx-light and
-// libnginx-mod-nchan), Centrifugo if it is in the PATH (go install github.com/centrifugal/centrifugo/v6@latest). Who is not there
-// is left out, and said. Mercure is no longer to be had from the Go module proxy.
+// The hub runs on core 0, the load generator on core 1. Nchan takes part if nginx and its module are installed (on Debian nginx-light and
+// libnginx-mod-nchan), Centrifugo if it is in the PATH (go install github.com/centrifugal/centrifugo/v6@latest). The output names contestants
+// that are missing. Mercure is no longer available from the Go module proxy.
 //
-// It holds nothing but benchmarks, and what they need. Each runs for -benchtime, once:
+// The package has only benchmarks. Each runs once, for -benchtime:
 //
 //	go test -run '^$' -bench 'Steady/.*/by=tidings' -benchtime 5s ./fanout
 package fanout

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// plainAddr makes the test binary serve as the loop in net/http.
+// plainAddr lets the test binary run as the net/http server.
 const plainAddr = "TIDINGS_FANOUT_PLAIN"
 
 func TestMain(m *testing.M) {
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(measure(m))
 }
 
-// scratch is where programs are built.
+// scratch is the directory for built programs.
 var scratch string
 
 func measure(m *testing.M) int {
@@ -41,8 +41,7 @@ func plain(b *testing.B, port int) []string {
 	return []string{"env", fmt.Sprintf("%s=127.0.0.1:%d", plainAddr, port), os.Args[0]}
 }
 
-// loop is what one writes first: a goroutine and a channel for each subscriber. It drops what a channel does not take, and knows
-// one topic.
+// loop is the simplest hub: a goroutine and a channel for each subscriber, and one topic. It drops events if a channel is full.
 type loop struct {
 	mu        sync.Mutex
 	followers map[chan string]bool // guarded by mu
@@ -104,7 +103,7 @@ func found(names ...string) string {
 	return ""
 }
 
-// nchanConfig has one worker, as the others have one core.
+// nchanConfig has one worker process, because each contestant has one core.
 const nchanConfig = `load_module %s;
 daemon off;
 worker_processes 1;

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// report is what we read of what tidings bench says.
+// report is the part of the output of tidings bench that the benchmarks use.
 type report struct {
 	Subscribers struct {
 		Connected float64
@@ -45,7 +45,7 @@ type delivered struct {
 
 func (d delivered) faults() float64 { return d.Lost + d.Duplicates + d.OutOfOrder + d.Misrouted }
 
-// load puts the hub under load for -benchtime, from the other core. What the hub did wrong is a figure like all others.
+// load puts the hub under load for -benchtime, from the other core. Lost or wrong events are reported as figures, too.
 func (h *hub) load(b *testing.B, args ...string) (r report) {
 	b.Helper()
 	command := []string{"-c", loadCore, program(b, tidingsProgram), "bench", "--json", "--duration", flag.Lookup("test.benchtime").Value.String()}
@@ -63,10 +63,10 @@ func (h *hub) load(b *testing.B, args ...string) (r report) {
 	return r
 }
 
-// BenchmarkSteady answers what a delivery costs when each event is written for itself.
+// BenchmarkSteady measures the cost of a delivery when each event is written separately.
 func BenchmarkSteady(b *testing.B) {
 	for _, load := range []struct{ name, subscribers, rate string }{{"1000x50", "1000", "50"}, {"10000x10", "10000", "10"}} {
-		run(b, "load="+load.name, everybody, func(b *testing.B, h *hub) {
+		run(b, "load="+load.name, all, func(b *testing.B, h *hub) {
 			r := h.load(b, "-n", load.subscribers, "--rate", load.rate)
 			b.ReportMetric(r.Hub.PerDelivery, "µs/delivery")
 			b.ReportMetric(r.Latency.P50, "p50-ms")
@@ -76,8 +76,8 @@ func BenchmarkSteady(b *testing.B) {
 	}
 }
 
-// BenchmarkSaturated answers how much a hub delivers at the most: 1,000 subscribers of a topic, 16 publishers that wait for nothing
-// but their answers, or for subscribers that are far behind.
+// BenchmarkSaturated measures the maximum rate of deliveries: 1,000 subscribers of a topic, and 16 publishers that wait only for their answers
+// and for subscribers that are far behind.
 func BenchmarkSaturated(b *testing.B) {
 	for _, batch := range []string{"1", "10"} {
 		takesPart := func(c contestant) bool { return batch == "1" || c.batches != "" }
@@ -93,11 +93,11 @@ func BenchmarkSaturated(b *testing.B) {
 	}
 }
 
-// idle is how many connections memory is measured with. A process may have some 20,000 files.
+// idle are the numbers of connections with which memory is measured. A process may have about 20,000 open files.
 var idle = [2]int{2000, 18000}
 
-// BenchmarkIdle answers what a subscriber costs that gets nothing: memory, as the slope from few to many, when it has not
-// fallen for 3 seconds (or after 10, see internal/load), and the CPU of a hub that has nothing to do.
+// BenchmarkIdle measures the cost of an idle subscriber: its memory, as the slope between few and many subscribers, and the CPU time of an
+// idle hub. Memory is read when it has not fallen for 3 seconds, or after 10 seconds, see internal/load.
 func BenchmarkIdle(b *testing.B) {
 	for _, c := range contestants {
 		b.Run("connection=plain/by="+c.name, func(b *testing.B) { c.idle(b) })
@@ -131,8 +131,8 @@ func (c contestant) idle(b *testing.B, args ...string) {
 	b.ReportMetric((memory[1]-memory[0])/float64(idle[1]-idle[0])/1000, "KB/subscriber")
 }
 
-// BenchmarkReturning answers how long it takes until 10,000 clients that come back at once, with 100 missed events each, are live
-// again, and what 1,000 others notice of it.
+// BenchmarkReturning measures how long 10,000 clients that reconnect at once, with 100 missed events each, take to be live again, and how that
+// delays 1,000 other subscribers.
 func BenchmarkReturning(b *testing.B) {
 	run(b, "clients=10000", among("tidings-memory", "tidings", "nchan"), func(b *testing.B, h *hub) {
 		args := []string{"-n", "1000", "--topics", "50", "--rate", "50", "--returning", "10000", "--missed", "100"}
@@ -145,8 +145,7 @@ func BenchmarkReturning(b *testing.B) {
 	})
 }
 
-// BenchmarkTopics answers whether it matters how many other topics there are: one subscriber each, by HTTP/2, an event for 100 of
-// them a second.
+// BenchmarkTopics measures whether the number of other topics matters: one subscriber per topic over HTTP/2, and 100 events per second.
 func BenchmarkTopics(b *testing.B) {
 	for _, topics := range []string{"100", "100000"} {
 		run(b, "topics="+topics, among("tidings-memory", "tidings"), func(b *testing.B, h *hub) {

@@ -1,4 +1,4 @@
-// Package hubs measures the hub beside the plainest server that net/http can be: one core for the server, one for the load.
+// Package hubs compares the hub with the simplest server on net/http. The server runs on one core, the load generator on another.
 //
-// It holds nothing but benchmarks, and what they need.
+// The package has only benchmarks.
 package hubs

@@ -20,7 +20,7 @@ import (
 
 const size = 100 // bytes of an event's data
 
-// client is a connection that is as cheap as it can be: the load has one core, too.
+// client is a connection with minimal cost, because the load generator also has only one core.
 type client struct {
 	net.Conn
 	in *bufio.Reader
@@ -64,7 +64,7 @@ func post(path string, header, body string) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %d\r\n\r\n%s", path, header, len(body), body)
 }
 
-// BenchmarkPost answers how many events a second can be published one request at a time, by 64 publishers.
+// BenchmarkPost measures the rate of 64 publishers that send one event per request.
 func BenchmarkPost(b *testing.B) {
 	for _, name := range []string{"net/http", "tidings-memory", "tidings"} {
 		b.Run("publishers=64/by="+name, func(b *testing.B) {
@@ -101,7 +101,7 @@ func BenchmarkPost(b *testing.B) {
 	}
 }
 
-// BenchmarkIngest answers how many events a second can be published as NDJSON, by 4 publishers with 1,000 lines a request.
+// BenchmarkIngest measures the rate of 4 publishers that send NDJSON with 1,000 lines per request.
 func BenchmarkIngest(b *testing.B) {
 	for _, name := range []string{"net/http", "tidings-memory", "tidings"} {
 		b.Run("publishers=4/by="+name, func(b *testing.B) {
@@ -136,7 +136,7 @@ func BenchmarkIngest(b *testing.B) {
 	}
 }
 
-// follow opens a stream, and returns when its header is there.
+// follow opens a stream, and returns when its header has arrived.
 func follow(b testing.TB, addr, path, lastID string) *client {
 	b.Helper()
 	c := dial(b, addr)
@@ -158,9 +158,8 @@ func follow(b testing.TB, addr, path, lastID string) *client {
 	}
 }
 
-// BenchmarkLatency answers how long it takes from the moment of publishing to the moment at which the subscriber has read the
-// event: 1,000 subscribers of a topic each, 100 events a second. What is durable cannot be faster than the disk, which is measured alone: so
-// much is written, and synced, as often.
+// BenchmarkLatency measures the time from publishing an event until its subscriber has read it, with 1,000 subscribers of one topic each and
+// 100 events per second. A durable hub cannot be faster than the disk, so the same writes and syncs are also measured alone.
 func BenchmarkLatency(b *testing.B) {
 	const rate = 100
 	b.Run("subscribers=1000/by=fdatasync", func(b *testing.B) { benchmarkSync(b, rate) })
@@ -216,7 +215,7 @@ func BenchmarkLatency(b *testing.B) {
 	}
 }
 
-// benchmarkSync is how long the disk takes.
+// benchmarkSync measures the disk alone.
 func benchmarkSync(b *testing.B, rate int) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
 	if err != nil {
@@ -241,15 +240,15 @@ func benchmarkSync(b *testing.B, rate int) {
 	report(b, all)
 }
 
-// report reports the middle of what was measured, and the end of it.
+// report reports the median and the high percentiles.
 func report(b *testing.B, all []time.Duration) {
 	slices.Sort(all)
 	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// BenchmarkReconnect answers how long it takes until 5,000 clients that come back at once, with 100 missed events each, are live
-// again: they have read what they missed, and one event more.
+// BenchmarkReconnect measures how long 5,000 clients that reconnect at once, with 100 missed events each, take to be live again: they have read
+// the missed events and one more.
 func BenchmarkReconnect(b *testing.B) {
 	for _, name := range []string{"tidings-memory", "tidings"} {
 		b.Run("clients=5000/by="+name, func(b *testing.B) {

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// The server has core 0, the load core 1. A process that has one core is given one thread for Go as well.
+// The server runs on core 0, the load generator on core 1. Each process has GOMAXPROCS=1.
 const (
 	serverCore = "0"
 	loadCore   = "1"
@@ -69,7 +69,7 @@ func start(b *testing.B, name string) (addr string) {
 		if name == "tidings-memory" {
 			args = []string{"serve", "--addr", addr, "--memory"}
 		}
-		args = append(args, "--log-level", "warn") // as others have no lines of requests
+		args = append(args, "--log-level", "warn") // the other servers do not log requests
 		env = nil
 	}
 	cmd := exec.Command("taskset", append([]string{"-c", serverCore, program}, args...)...)
@@ -103,8 +103,8 @@ func freeAddr(b *testing.B) string {
 	return l.Addr().String()
 }
 
-// servePlain is the yardstick: POST reads the body, and hands it to the channels of those who follow; NDJSON is split into
-// lines. It keeps nothing, knows no positions, and drops what a channel cannot take.
+// servePlain is the yardstick: POST reads the body and sends it to the channels of the subscribers; NDJSON is split into lines. It stores
+// nothing, has no positions, and drops events if a channel is full.
 func servePlain(addr string) {
 	var mu sync.Mutex
 	followers := make(map[string]map[chan string]bool)

@@ -9,7 +9,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// appendAll lets so many append records to topics of their own, b.N batches of them in all, and reports the rate.
+// appendAll appends b.N batches from several goroutines, each to its own topic, and reports the rate.
 func appendAll(b *testing.B, s store, appenders, batch int) {
 	b.Helper()
 	var left atomic.Int64

@@ -1,12 +1,12 @@
-// Package logs measures the durable log beside the stores that it could have been built on, in the same run:
-// Pebble as it is, which is the yardstick, and bbolt, on which other hubs are built.
+// Package logs compares the durable log with two stores in the same run: plain Pebble, which is the yardstick, and bbolt, which other hubs
+// use.
 //
-//	BenchmarkAppend   how many records a second are durable, by the number of those who append at the same time?
-//	BenchmarkBatch    and if each appends several at once?
-//	BenchmarkTrim     what is left of that while retention removes as much as is appended?
+//	BenchmarkAppend   how many records per second become durable, by the number of concurrent appenders?
+//	BenchmarkBatch    the same with several records per append
+//	BenchmarkTrim     the same while retention removes as many records as are appended
 //	BenchmarkRead     what does it cost to read from a log of ten million records?
-//	BenchmarkOpen     how long does it take to open it?
-//	BenchmarkTopics   what do live topics cost in memory?
+//	BenchmarkOpen     how long does it take to open such a log?
+//	BenchmarkTopics   how much memory do live topics take?
 //
 // Each record has 200 bytes of data and one topic. The other stores write it under its number, without topics or an
 // index, so that they do less.
@@ -29,14 +29,14 @@ import (
 // payload is the data of each record.
 var payload = strings.Repeat("x", 200)
 
-// store is one that takes records durably.
+// store stores records durably.
 type store interface {
 	// append adds n records to a topic and returns when they are on disk.
 	append(topic string, n int) error
 	Close() error
 }
 
-// contestants are those of all benchmarks of appending, in the order of the tables.
+// contestants are the stores of the append benchmarks, in the order of the tables.
 var contestants = []struct {
 	name string
 	open func(dir string) (store, error)
@@ -65,7 +65,7 @@ func (t *tidings) append(topic string, n int) error {
 	return err
 }
 
-// bare is Pebble with the options that matter as disklog has them.
+// bare is Pebble with the relevant options of disklog.
 type bare struct {
 	*pebble.DB
 	seq atomic.Uint64
@@ -91,14 +91,14 @@ func (b *bare) append(_ string, n int) error {
 	return batch.Commit(pebble.Sync)
 }
 
-// silent is a logger that says nothing unless the benchmark is over.
+// silent is a logger that drops all messages during a benchmark.
 type silent struct{}
 
 func (silent) Infof(string, ...any)           {}
 func (silent) Errorf(string, ...any)          {}
 func (silent) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
 
-// bolt is bbolt, with its own way of letting several writers share a transaction.
+// bolt is bbolt with Batch, by which several writers share a transaction.
 type bolt struct {
 	*bbolt.DB
 	seq atomic.Uint64

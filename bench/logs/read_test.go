@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// records is how many the log has that is read from; EVENTS makes it smaller for a first look.
+// records is the number of records in the log; EVENTS sets a smaller one for a quick run.
 var records = func() int {
 	if n, err := strconv.Atoi(os.Getenv("EVENTS")); err == nil {
 		return n
@@ -20,7 +20,7 @@ var records = func() int {
 	return 10_000_000
 }()
 
-// big are the directories of a full log, and of a Pebble with the same data, made once.
+// big has the directories of a full log and of a Pebble store with the same data, which are created once.
 var big = sync.OnceValues(func() (dirs struct{ tidings, pebble string }, err error) {
 	if dirs.tidings, err = os.MkdirTemp("", "tidings-bench-"); err != nil {
 		return dirs, err
@@ -68,7 +68,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// isMade keeps TestMain from making what it wants to remove.
+// isMade reports whether the directories exist, so that TestMain does not create them only to remove them.
 var isMade bool
 
 func dirs(b *testing.B) struct{ tidings, pebble string } {
@@ -176,7 +176,7 @@ func BenchmarkRead(b *testing.B) {
 	})
 }
 
-// BenchmarkScan reads everything there is, in order.
+// BenchmarkScan reads all records in order.
 func BenchmarkScan(b *testing.B) {
 	d := dirs(b)
 	b.Run("what=everything/by=pebble", func(b *testing.B) {
@@ -192,7 +192,7 @@ func BenchmarkScan(b *testing.B) {
 		defer it.Close()
 		it.First()
 		for b.Loop() {
-			data := string(it.Value()) // as one who keeps it has to
+			data := string(it.Value()) // copied, because the value is valid only until the next step
 			if len(data) != len(payload) {
 				b.Fatal("something else")
 			}

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-
-	"github.com/tidings-sse/tidings/internal/address"
 )
 
 func TestServeNamesTheAddressForAdministratorsAtItsStart(t *testing.T) {
@@ -121,19 +116,5 @@ func TestExitCodesMeanTheSameInEveryCommand(t *testing.T) {
 	}
 	if found < 15 {
 		t.Errorf("only %d exit codes were found", found)
-	}
-}
-
-func TestBenchSaysHowManyOpenFilesItNeeds(t *testing.T) {
-	if limit, ok := fileLimit(); !ok || limit > 1<<29 {
-		t.Skip("this system does not limit open files") // such as Windows
-	}
-	code, out, complaint := say(t, "bench", "--hub", nowhere(t), "--subscribers=600000000")
-	if code != exitUsage || out != "" || !strings.Contains(complaint, "need 600000033 open files") || !strings.Contains(complaint, "hint: raise the limit with ulimit -n 600000033") {
-		t.Errorf("exit code %d, output %q, %s", code, out, complaint)
-	}
-	hint := connectionHint(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, address.Hub{}, true)
-	if !strings.Contains(hint, "ulimit -n") {
-		t.Errorf("without files for sockets the hint is %q", hint)
 	}
 }

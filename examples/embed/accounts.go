@@ -23,7 +23,7 @@ var people = map[string]person{
 	"grace": {Name: "grace", Editor: true},
 }
 
-// grant returns what a person may do on the hub. Everybody subscribes to the news and their own messages; editors also
+// grant returns what a user may do on the hub. All users may subscribe to the news and their own messages. Editors may also
 // publish news.
 func (p person) grant() access.Grant {
 	news := eventlog.MustPattern("news/**")
@@ -34,7 +34,7 @@ func (p person) grant() access.Grant {
 	return g
 }
 
-// accounts holds the sessions of the people who have logged in.
+// accounts holds the sessions of logged-in users.
 type accounts struct {
 	mu       sync.Mutex
 	sessions map[string]person // by value of the cookie; guarded by mu
@@ -54,7 +54,7 @@ func (a *accounts) authorize(r *http.Request) (access.Grant, error) {
 
 const cookieName = "session"
 
-// sender returns the person who is logged in with the request's cookie.
+// sender returns the user of the session in the request's cookie.
 func (a *accounts) sender(r *http.Request) (person, bool) {
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {

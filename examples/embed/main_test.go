@@ -123,8 +123,8 @@ func (b *browser) want(data ...string) {
 	}
 }
 
-// TestEverybodyGetsTheNewsAndTheirOwnMessages also checks that nobody gets the messages of others.
-func TestEverybodyGetsTheNewsAndTheirOwnMessages(t *testing.T) {
+// TestUsersGetTheNewsAndOnlyTheirOwnMessages checks that the news reach every user, and a message only its recipient.
+func TestUsersGetTheNewsAndOnlyTheirOwnMessages(t *testing.T) {
 	site, _ := start(t)
 	ada, alan, grace := login(t, site, "ada"), login(t, site, "alan"), login(t, site, "grace")
 	for _, news := range []string{"first", "second"} {

@@ -34,7 +34,7 @@ func (s *site) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/events", s.hub)
 	mux.Handle("/events/", s.hub)
-	mux.Handle("/api/v1/", s.hub) // lists the topics that a grant allows; other paths need a grant with Admin, which nobody has here
+	mux.Handle("/api/v1/", s.hub) // lists the topics that a grant allows; other paths need a grant with Admin, which no account has here
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("POST /login", s.accounts.login)
 	mux.HandleFunc("POST /logout", s.accounts.logout)
@@ -42,7 +42,7 @@ func (s *site) routes() http.Handler {
 	return http.NewCrossOriginProtection().Handler(mux) // pages of other sites cannot act as our visitors
 }
 
-// home shows the login, or the page of the person who is logged in.
+// home shows the login, or the page of the logged-in user.
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	who, _ := s.accounts.sender(r)
 	var text bytes.Buffer

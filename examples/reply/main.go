@@ -1,6 +1,6 @@
 // Command reply publishes the reply of a language model to a topic. Any number of viewers subscribe to it at any time,
 // see it from the start, can reload the page, and learn when it ends. The model continues without viewers until the
-// reply is complete or somebody stops it.
+// reply is complete or a viewer stops it.
 //
 //	go run ./reply
 //

@@ -56,7 +56,7 @@ func (r *replies) serveCancel(w http.ResponseWriter, req *http.Request) {
 }
 
 // authorize is the Authorize function of [hub.Options]. A request with the ID of a reply may subscribe to its topic
-// only, and nobody may publish. So nobody can find the questions of others.
+// only, and no request may publish. So viewers cannot find the questions of others.
 func (r *replies) authorize(req *http.Request) (access.Grant, error) {
 	id := req.PathValue("id")
 	known, err := r.known(req.Context(), id)

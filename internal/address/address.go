@@ -23,7 +23,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// Default is where a hub listens unless it is told otherwise.
+// Default is the URL of a hub with default settings.
 const Default = "http://localhost:3000"
 
 const unixPrefix = "unix:"
@@ -31,8 +31,8 @@ const unixPrefix = "unix:"
 var (
 	scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
-	// addresses are the forms that no topic has on the command line: a scheme, http: with a slash forgotten, localhost, and a
-	// port of digits. Of several colons none is a port, so that urn:isbn:3 is a topic.
+	// addresses matches the forms that are never a topic on the command line: a scheme, http: without its slashes, localhost, and a port.
+	// Text with several colons has no port, so urn:isbn:3 is a topic.
 	addresses = regexp.MustCompile(`^(?i:[a-z][a-z0-9+.-]*://|https?:|unix:|localhost([:/?#]|$)|` +
 		`([^/?#@]*@)?(\[[^\]/]*\]|[^/:@?#\[\]]*):[0-9]+([/?#]|$))`)
 )
@@ -41,7 +41,7 @@ var (
 // is localhost. So example.com/news and news.json are topics.
 func Is(text string) bool { return addresses.MatchString(text) }
 
-// Parse reads the URL of a stream, or of anything else that is asked for by HTTP.
+// Parse reads the URL of a stream. It adds a missing scheme or host.
 func Parse(text string) (*url.URL, error) {
 	given := text
 	switch {
@@ -59,16 +59,16 @@ func Parse(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		if inner, ok := errors.AsType[*url.Error](err); ok { // its own text repeats the URL
+		if inner, ok := errors.AsType[*url.Error](err); ok { // its text repeats the URL
 			err = inner.Err
 		}
-		return nil, fmt.Errorf("%q is no URL: %w", withoutPassword(given), err)
+		return nil, fmt.Errorf("%q is not a URL: %w", withoutPassword(given), err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("%q: streams come by http:// or https://, not by %s://", withoutPassword(given), u.Scheme)
+		return nil, fmt.Errorf("%q: the scheme of a stream is http:// or https://, not %s://", withoutPassword(given), u.Scheme)
 	}
 	if strings.EqualFold(u.Host, "http:") || strings.EqualFold(u.Host, "https:") {
-		return nil, fmt.Errorf("%q is no URL: two slashes follow %s", given, u.Host)
+		return nil, fmt.Errorf("%q is not a URL: write two slashes after %s", given, u.Host)
 	}
 	if u.Hostname() == "" {
 		return nil, fmt.Errorf("%q names no host", withoutPassword(given))
@@ -84,17 +84,17 @@ func Parse(text string) (*url.URL, error) {
 
 var password = regexp.MustCompile(`^([^/?#@]*://)?([^/?#@:]*):[^/?#@]*@`)
 
-// withoutPassword returns text as it may be shown.
+// withoutPassword returns text in which the password of a URL is replaced by an ellipsis.
 func withoutPassword(text string) string { return password.ReplaceAllString(text, "$1$2:…@") }
 
-// A Hub is the address of a hub.
+// Hub is the address of a hub.
 type Hub struct {
-	URL    *url.URL // what comes before /events, without a slash at its end
-	Socket string   // the file of the socket that the URL is asked for through; "" for TCP
+	URL    *url.URL // the part before /events, without a final slash
+	Socket string   // the path of the Unix socket; "" for TCP
 }
 
-// ParseHub reads the address of a hub; "" is [Default]. The URL of the hub's /events is that of the hub, too. The URL of a topic,
-// …/events/news, is refused: its path is no prefix of a hub, and [ParseTopics] reads it.
+// ParseHub reads the address of a hub; "" is [Default]. It accepts the URL of the hub's /events, too. It refuses the URL of a topic, such as
+// …/events/news, which [ParseTopics] reads.
 func ParseHub(text string) (Hub, error) {
 	if path, ok := strings.CutPrefix(text, unixPrefix); ok {
 		if path = strings.TrimPrefix(path, "//"); path == "" {
@@ -112,7 +112,7 @@ func ParseHub(text string) (Hub, error) {
 	case strings.Trim(text, "0123456789") == "":
 		full = ":" + text
 	case ip != nil && strings.Contains(text, ":"):
-		return Hub{}, fmt.Errorf("%q: an IPv6 address stands in brackets, such as %s", text, net.JoinHostPort(text, "3000"))
+		return Hub{}, fmt.Errorf("%q: write an IPv6 address in brackets, such as %s", text, net.JoinHostPort(text, "3000"))
 	}
 	u, err := Parse(full)
 	if err != nil {
@@ -134,15 +134,15 @@ func IsPath(text string) bool { return strings.HasPrefix(text, "./") || strings.
 
 const eventsPath = "/events"
 
-// setPath sets the path of u, which has been a part of its escaped path.
+// setPath sets the path of u to a part of its escaped path.
 func setPath(u *url.URL, escaped string) {
 	escaped = strings.TrimRight(escaped, "/")
-	u.Path, _ = url.PathUnescape(escaped) // it came out of url.Parse
+	u.Path, _ = url.PathUnescape(escaped) // url.Parse has checked it
 	u.RawPath = escaped
 }
 
-// ParseTopics reads an address that may name topics, as the URL of a hub's stream does: http://localhost:3000/events/news, or
-// http://localhost:3000/events?topic=news. Without any the topics are nil.
+// ParseTopics reads the address of a hub that may also name topics, such as http://localhost:3000/events/news or
+// http://localhost:3000/events?topic=news. The topics are nil if it names none.
 func ParseTopics(text string) (h Hub, topics []string, err error) {
 	if strings.HasPrefix(text, unixPrefix) {
 		h, err = ParseHub(text)
@@ -154,7 +154,7 @@ func ParseTopics(text string) (h Hub, topics []string, err error) {
 	}
 	for name, values := range u.Query() {
 		if name != wire.ParamTopic {
-			return Hub{}, nil, fmt.Errorf("%q: of a hub's URL only topic= can be used here, not %s=", withoutPassword(text), name)
+			return Hub{}, nil, fmt.Errorf("%q: the only parameter allowed here is topic=, not %s=", withoutPassword(text), name)
 		}
 		topics = values
 	}
@@ -187,7 +187,7 @@ func topicOf(escaped string) (string, error) {
 	return topic, nil
 }
 
-// String returns the address as it is shown: without a password.
+// String returns the address for display, without a password.
 func (h Hub) String() string {
 	if h.Socket != "" {
 		return unixPrefix + h.Socket
@@ -195,7 +195,7 @@ func (h Hub) String() string {
 	return Name(h.URL)
 }
 
-// Reachable returns the address in full, for [ParseHub].
+// Reachable returns the complete address, with a password, for [ParseHub].
 func (h Hub) Reachable() string {
 	if h.Socket != "" {
 		return unixPrefix + h.Socket
@@ -203,7 +203,7 @@ func (h Hub) Reachable() string {
 	return h.URL.String()
 }
 
-// Name returns a URL as it is shown and kept: without its password.
+// Name returns a URL for display and for state files, without its password.
 func Name(u *url.URL) string {
 	named := *u
 	if u.User != nil {

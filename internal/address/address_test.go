@@ -81,9 +81,9 @@ func TestHubAddressesHaveSeveralForms(t *testing.T) {
 
 func TestInvalidHubAddressIsExplained(t *testing.T) {
 	for text, want := range map[string]string{
-		"ftp://hub.example":               "not by ftp://",
+		"ftp://hub.example":               "not ftp://",
 		"http://":                         "names no host",
-		"http:/localhost:3000":            "two slashes follow http:",
+		"http:/localhost:3000":            "write two slashes after http:",
 		"/events":                         "a path without a host",
 		"localhost:99999":                 "there is no port 99999",
 		"localhost:abc":                   "invalid port",
@@ -132,7 +132,7 @@ func TestStreamURLContainsHubAndTopics(t *testing.T) {
 		"localhost:3000/events/a//b":       "write /events?topic=a%2F%2Fb",
 		"localhost:3000/events/a?type=b":   "not type=",
 		"localhost:3000/events?last=3":     "not last=",
-		"ftp://localhost:3000/events/news": "not by ftp://",
+		"ftp://localhost:3000/events/news": "not ftp://",
 	} {
 		if _, _, err := ParseTopics(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseTopics(%q): %v, want %q in it", text, err, want)

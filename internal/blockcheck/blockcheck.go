@@ -1,7 +1,6 @@
-// Package blockcheck holds event streams to what clients in wide use demand beyond the standard. It is for tests.
+// Package blockcheck checks that event streams also meet the needs of widely used clients that deviate from the standard. It is for tests.
 //
-// A block is what stands between two blank lines. Some clients dispatch an empty message at every blank line that no data
-// came before. Some store an event's id when they read its line, and lose the event when the connection breaks before
+// A block is the text between two blank lines. Some clients dispatch an empty message at every blank line without data before it. Some store an event's id when they read its line, and lose the event when the connection breaks before
 // the blank line. [Checker] finds blocks that would hurt them, and [Hasty] is a model of such a client.
 package blockcheck
 
@@ -20,14 +19,14 @@ import (
 // The end of a stream may cut a block anywhere.
 type Checker struct {
 	err   error
-	line  []byte   // the start of a line whose end has not come
+	line  []byte   // the beginning of an incomplete line
 	block []string // the lines of the block so far, without comments
 	typ   string
 	data  []string
 	id    bool
 }
 
-// Write checks the bytes that come next. It takes all of them; the error is that of the first fault.
+// Write checks the next bytes of the stream. It accepts all of them; the error describes the first fault.
 func (c *Checker) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0 && c.err == nil; {
 		line, after, whole := bytes.Cut(rest, []byte{'\n'})
@@ -90,7 +89,7 @@ func (c *Checker) endBlock() error {
 
 func (c *Checker) clear() { c.block, c.typ, c.data, c.id = nil, "", nil, false }
 
-// Body returns a body that reads b and tells fault, once, of the first fault in it.
+// Body returns a body that reads b, and calls fault once, with the first fault.
 func Body(b io.ReadCloser, fault func(error)) io.ReadCloser {
 	return &body{ReadCloser: b, fault: fault}
 }
@@ -110,11 +109,11 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Message is what a client hands to a page.
+// Message is an event that a client dispatches.
 type Message struct{ Type, Data, ID string }
 
-// Hasty is a client that does two things too early. It dispatches a message at every blank line, also when no data came
-// before, as fetch-event-source and httpx-sse do. And it stores an id when it has read the id's line, as
+// Hasty is a client that does two things too early. It dispatches a message at every blank line, even without data, as fetch-event-source
+// and httpx-sse do. And it stores an id when it has read the id's line, as
 // fetch-event-source does, so that an event whose blank line never comes counts as received.
 type Hasty struct {
 	LastEventID string
@@ -128,7 +127,7 @@ func (h *Hasty) Read(r io.Reader, dispatch func(Message)) error {
 	var data []string
 	for {
 		line, rest, whole := bytes.Cut(text, []byte{'\n'})
-		if !whole { // what is not a whole line counts for nothing
+		if !whole { // incomplete lines are ignored
 			return err
 		}
 		text = rest
@@ -152,7 +151,7 @@ func (h *Hasty) Read(r io.Reader, dispatch func(Message)) error {
 	}
 }
 
-// Check returns the first fault of a whole stream, which may not end inside a block.
+// Check returns the first fault of a complete stream, which must not end inside a block.
 func Check(stream []byte) error {
 	var c Checker
 	if _, err := c.Write(stream); err != nil {

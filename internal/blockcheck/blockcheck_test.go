@@ -39,7 +39,7 @@ func TestCheckerFindsBlocksThatBreakClients(t *testing.T) {
 	}
 }
 
-// TestHastyClientBehavesLikeRealClients: so the model does what the clients do that it stands for.
+// TestHastyClientBehavesLikeRealClients: the model must show the faults of the clients that it represents.
 func TestHastyClientBehavesLikeRealClients(t *testing.T) {
 	var got []blockcheck.Message
 	h := blockcheck.Hasty{}

@@ -4,7 +4,7 @@
 // A [Network] has one link for each ordered pair of nodes: the address that the first node dials to reach the second. What a test does to a
 // pair of nodes applies to the connections of both links, no matter which node has dialed.
 //
-// A cut is silent, as in a real network: connections stay open, bytes wait, and nobody gets a reset. One difference remains: the
+// A cut is silent, as in a real network: connections stay open, bytes wait, and neither end gets a reset. One difference remains: the
 // operating system accepts new connections on a link that is cut. They stay silent too.
 package cutproxy
 
