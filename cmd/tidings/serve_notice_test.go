@@ -76,7 +76,12 @@ func TestEveryCommandAsksForAHubWhereNoneAnswers(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	commands := [][]string{
-		{"pub", "news", "hello", "--timeout=5s"}, {"sub", "news", "--once"}, {"topics"}, {"stats"}, {"streams"}, {"revoke", "--sub", "alice"},
+		{"pub", "news", "hello", "--timeout=5s"},
+		{"sub", "news", "--once"},
+		{"topics"},
+		{"stats"},
+		{"streams"},
+		{"revoke", "--sub", "alice"},
 		{"bench", "--subscribers=1", "--publishers=0", "--duration=1ms", "--warm-up=0s"},
 		{"bench", "--subscribers=0", "--publishers=1", "--duration=100ms", "--warm-up=0s", "--rate=1000"},
 	}
