@@ -4,7 +4,6 @@ package redislog_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/tidings-sse/tidings/eventlog/cluster"
@@ -14,17 +13,13 @@ import (
 )
 
 func TestConformanceOnOneServer(t *testing.T) {
-	s := startServer(t)
-	conform(t, s, "")
+	t.Parallel()
+	conform(t, startServer(t), "")
 }
 
 func TestConformanceOnARedisCluster(t *testing.T) {
-	s := startServer(t, "--cluster-enabled", "yes")
-	s.do(t, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-	eventually(t, "the cluster is formed", func() bool {
-		return strings.Contains(fmt.Sprint(s.do(t, "CLUSTER", "INFO")), "cluster_state:ok")
-	})
-	conform(t, s, "?cluster=true")
+	t.Parallel()
+	conform(t, startRedisCluster(t), "?cluster=true")
 }
 
 // conform runs the suite. Each test has a prefix of its own, and each handle a proxy that can break its connections.

@@ -31,6 +31,7 @@ func refusedNow(t *testing.T, err error, words ...string) {
 }
 
 func TestRedisThatEvictsIsRefused(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	for policy, fine := range map[string]bool{"noeviction": true, "volatile-lru": true, "volatile-ttl": true, "allkeys-lru": false, "allkeys-lfu": false, "allkeys-random": false} {
 		s.do(t, "CONFIG", "SET", "maxmemory-policy", policy)
@@ -56,6 +57,7 @@ func TestRedisThatEvictsIsRefused(t *testing.T) {
 }
 
 func TestFullRedisRefusesMessagesAndIsStillRead(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	o := created(t, &redislog.Options{URL: s.url()})
 	id := publish(t, o, "1")[0]
@@ -72,6 +74,7 @@ func TestFullRedisRefusesMessagesAndIsStillRead(t *testing.T) {
 }
 
 func TestKeyOfAnotherProgramIsNotTouched(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	for name, make := range map[string][]any{
 		"text under log":    {"SET", "log", "x"},
@@ -108,6 +111,7 @@ func TestKeyOfAnotherProgramIsNotTouched(t *testing.T) {
 
 // TestEntryOfAnotherProgramIsAnError: somebody appends to our stream.
 func TestEntryOfAnotherProgramIsAnError(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	o := created(t, &redislog.Options{URL: s.url()})
 	publish(t, o, "1")
@@ -126,6 +130,7 @@ func TestEntryOfAnotherProgramIsAnError(t *testing.T) {
 
 // TestDeletedMessageIsAGap: an administrator deletes one message in the middle. Follow must not pass over it.
 func TestDeletedMessageIsAGap(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	o := created(t, &redislog.Options{URL: s.url()})
 	publish(t, o, "1", "2", "3")
@@ -141,6 +146,7 @@ func TestDeletedMessageIsAGap(t *testing.T) {
 }
 
 func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "--requirepass", "open-sesame")
 	for _, url := range []string{"redis://:not-this-one@" + s.addr(), "redis://user:not-this-one@" + s.addr(), s.url()} {
 		o := open(t, &redislog.Options{URL: url})
@@ -159,6 +165,7 @@ func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
 
 // TestUserOfTheDocumentationIsEnough uses the ACL that docs/cluster-redis.md gives.
 func TestUserOfTheDocumentationIsEnough(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	s.do(t, documentedUser(t)...)
 	o := created(t, &redislog.Options{URL: "redis://tidings:change-me@" + s.addr(), KeepBytes: 16 << 20})
@@ -222,6 +229,7 @@ func TestRedisThatIsAwayRefusesAndRedisThatIsSilentLeavesOpen(t *testing.T) {
 
 // TestDatabasesOfOneRedisAreClustersOfTheirOwn: channels are shared by the databases of a server, keys are not.
 func TestDatabasesOfOneRedisAreClustersOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	first, second := created(t, &redislog.Options{URL: s.url() + "/1"}), created(t, &redislog.Options{URL: s.url() + "/2"})
 	publish(t, first, "x")

@@ -17,6 +17,7 @@ import (
 
 // TestRedisKeepsSoManyBytes publishes messages of very different sizes. Neither many small ones nor few large ones may fill the memory.
 func TestRedisKeepsSoManyBytes(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	const keep = 16 << 20
 	o := created(t, &redislog.Options{URL: s.url(), KeepBytes: keep})
@@ -56,6 +57,7 @@ func TestRedisKeepsSoManyBytes(t *testing.T) {
 
 // TestIdentifiersAreRememberedForTwoMinutesAndForgottenLater moves the times in meta instead of waiting.
 func TestIdentifiersAreRememberedForTwoMinutesAndForgottenLater(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	o := created(t, &redislog.Options{URL: s.url()})
 	earlier := func(d time.Duration) {
@@ -160,6 +162,7 @@ func TestWaitIsForReplicas(t *testing.T) {
 }
 
 func TestDurabilityIsSaidAsRedisHasIt(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	o := open(t, &redislog.Options{URL: s.url()})
 	for _, test := range []struct {

@@ -30,7 +30,10 @@ type Options struct {
 
 	Username, Password                 string // replace those in URL
 	SentinelUsername, SentinelPassword string // for the Sentinels themselves; most have none
-	TLS                                *tls.Config
+
+	// TLS says whom to trust, and with which certificate the hub presents itself. Nil: the authorities of this machine, if URL begins with
+	// rediss://. If it is not nil, connections use TLS whatever URL says.
+	TLS *tls.Config
 
 	// Prefix begins the names of all keys: "tidings" is the default, for keys such as {tidings}:log. Hubs with the same prefix on the
 	// same Redis are one cluster. Up to 64 characters A-Z, a-z, 0-9, ".", "_" and "-".

@@ -13,6 +13,7 @@ import (
 
 // TestRestartOfRedisIsNoticed kills Redis as a crash does. What is left depends on its settings; that it has restarted is always noticed.
 func TestRestartOfRedisIsNoticed(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name     string
 		settings []string
@@ -76,6 +77,7 @@ func TestRestartOfRedisIsNoticed(t *testing.T) {
 
 // TestReplacedHistoryEndsFollow gives message 3 twice, without a restart: the keys are put back to an older state, as from a backup.
 func TestReplacedHistoryEndsFollow(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	o := created(t, &redislog.Options{URL: s.url()})
 	publish(t, o, "1", "2")

@@ -26,6 +26,7 @@ func replicate(t *testing.T, replica, master *server) {
 // TestPromotionChangesTheIdentity moves the master to a replica and back. The first server is then the master again, in the same process, and
 // no hub has looked in between.
 func TestPromotionChangesTheIdentity(t *testing.T) {
+	t.Parallel()
 	a, b := startServer(t), startServer(t)
 	o := created(t, &redislog.Options{URL: a.url()})
 	publish(t, o, "1")
@@ -50,6 +51,7 @@ func TestPromotionChangesTheIdentity(t *testing.T) {
 // TestReplicaAndBackupChangeNoIdentity: Redis takes a new replication identifier when a first replica connects, which a backup by redis-cli
 // does, too. The master is the same and has lost nothing, so this must not look like a failover.
 func TestReplicaAndBackupChangeNoIdentity(t *testing.T) {
+	t.Parallel()
 	a, b := startServer(t, "--repl-backlog-ttl", "1"), startServer(t)
 	o := created(t, &redislog.Options{URL: a.url()})
 	publish(t, o, "1")
@@ -81,6 +83,7 @@ func TestReplicaAndBackupChangeNoIdentity(t *testing.T) {
 
 // TestReplicaHasNoAuthority: a replica may be behind, so it answers nothing about the order, and stores nothing.
 func TestReplicaHasNoAuthority(t *testing.T) {
+	t.Parallel()
 	a, b := startServer(t), startServer(t)
 	o := created(t, &redislog.Options{URL: a.url()})
 	publish(t, o, "1")
@@ -96,6 +99,7 @@ func TestReplicaHasNoAuthority(t *testing.T) {
 // TestIsolatedMasterHasNoAuthority: with min-replicas-to-write a master that has lost its replicas takes no messages. Another one may have been
 // promoted, so it must not look like contact to the shared log either.
 func TestIsolatedMasterHasNoAuthority(t *testing.T) {
+	t.Parallel()
 	a, b := startServer(t, "--min-replicas-to-write", "1"), startServer(t)
 	replicate(t, b, a)
 	o := open(t, &redislog.Options{URL: a.url()})
