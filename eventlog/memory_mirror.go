@@ -7,7 +7,7 @@ import (
 
 // Apply implements [Mirror]. It fails with *InvalidError, *SizeError, [ErrNotMirror], [ErrNoGeneration], [ErrClosed] and the error of
 // the context.
-func (m *Memory) Apply(ctx context.Context, batches []Batch, state []byte) ([]Outcome, error) {
+func (m *Memory) Apply(ctx context.Context, batches []Batch, state func([]Outcome) []byte) ([]Outcome, error) {
 	uses, refused := make([][]*keyUse, len(batches)), make([]error, len(batches))
 	for i := range batches {
 		if refused[i] = CheckBatch(batches[i].Records); refused[i] == nil {
@@ -21,7 +21,7 @@ func (m *Memory) Apply(ctx context.Context, batches []Batch, state []byte) ([]Ou
 	if err := m.follows(ctx); err != nil {
 		return nil, err
 	}
-	if err := CheckApply(m.head, batches, state); err != nil {
+	if err := CheckApply(m.head, batches); err != nil {
 		return nil, err
 	}
 	m.expire(now)
@@ -33,7 +33,9 @@ func (m *Memory) Apply(ctx context.Context, batches []Batch, state []byte) ([]Ou
 		}
 		m.head = max(m.head, b.last())
 	}
-	m.state = slices.Clone(state)
+	if state != nil {
+		m.state = NewState(state, outcomes)
+	}
 	if m.head != head {
 		m.wake()
 	}

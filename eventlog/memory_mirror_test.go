@@ -95,7 +95,7 @@ func TestRefusedMirrorCallStoresNothing(t *testing.T) {
 		"without numbers": {{Time: time.Now(), Records: []eventlog.Record{event("", "t")}}},
 		"without a time":  {{First: 11, Records: []eventlog.Record{event("", "t")}}},
 	} {
-		if outcomes, err := m.Apply(t.Context(), batches, []byte("state")); outcomes != nil || !errors.Is(err, eventlog.ErrInvalid) {
+		if outcomes, err := m.Apply(t.Context(), batches, func([]eventlog.Outcome) []byte { return []byte("state") }); outcomes != nil || !errors.Is(err, eventlog.ErrInvalid) {
 			t.Errorf("%s: %v, %v", name, outcomes, err)
 		}
 	}

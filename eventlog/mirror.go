@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -26,13 +27,14 @@ type Mirror interface {
 	// The decisions depend only on the batches before, the generations and the retention rules. They do not depend on how batches
 	// are divided among calls, or on the clock.
 	//
-	// The state is the owner's and means nothing to the log; it has at most [MaxState] bytes. A call without batches stores the state
-	// alone.
+	// Apply calls state with the outcomes and stores what it returns, together with the records. This state is the owner's and means
+	// nothing to the log; Apply panics if it has more than [MaxState] bytes. state is called at most once, and must not call the log.
+	// If state is nil, the state stays as it is. A call without batches stores the state alone.
 	//
 	// An error means that nothing was stored, except an error of the context or the store, which leaves that open. An
 	// *InvalidError says which number or time does not fit: numbers rise and are above the head and at most [MaxSeq], times are of
 	// the years 1970 to 9999.
-	Apply(ctx context.Context, batches []Batch, state []byte) ([]Outcome, error)
+	Apply(ctx context.Context, batches []Batch, state func([]Outcome) []byte) ([]Outcome, error)
 
 	// State returns the state of the last Apply, nil if there was none. A later SetGeneration does not change it. After a crash,
 	// the state is as old as the records: it was stored with the newest of them.
@@ -77,18 +79,24 @@ const (
 	// MaxSeq is the largest sequence number that a mirror accepts. No log reaches it by counting, and sums of it do not overflow.
 	MaxSeq = 1 << 62
 
-	MaxState = 256 // bytes of the state of [Mirror.Apply]
+	MaxState = 1024 // bytes of the state of [Mirror.Apply]
 
 	maxApply  = 1 << 30 // bytes of the records of one Apply, by Record.Size
 	maxReason = 64      // bytes of a Reason
 )
 
+// NewState returns a copy of the state that state returns for outcomes. It panics if that is too large.
+func NewState(state func([]Outcome) []byte, outcomes []Outcome) []byte {
+	b := slices.Clone(state(outcomes))
+	if len(b) > MaxState {
+		panic(fmt.Sprintf("eventlog: the state of a mirror has %d bytes, the limit is %d", len(b), MaxState))
+	}
+	return b
+}
+
 // CheckApply returns an *InvalidError or *SizeError if a mirror with this head cannot apply the batches. It does not check the records
 // themselves: an invalid record is a reason to refuse its batch, see [CheckBatch].
-func CheckApply(head uint64, batches []Batch, state []byte) error {
-	if len(state) > MaxState {
-		return &SizeError{What: "state", Size: len(state), Max: MaxState}
-	}
+func CheckApply(head uint64, batches []Batch) error {
 	size := 0
 	for i := range batches {
 		b := &batches[i]

@@ -65,7 +65,7 @@ func mirror(t *testing.T, log *disklog.Log, first, last uint64) {
 	for seq := first; seq <= last; seq++ {
 		rec := eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint(seq), Key: fmt.Sprint(seq)}
 		batch := eventlog.Batch{First: seq, Time: time.UnixMilli(int64(seq)), Records: []eventlog.Record{rec}}
-		if _, err := log.Apply(t.Context(), []eventlog.Batch{batch}, fmt.Append(nil, seq)); err != nil {
+		if _, err := log.Apply(t.Context(), []eventlog.Batch{batch}, func([]eventlog.Outcome) []byte { return fmt.Append(nil, seq) }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,14 +14,14 @@ import (
 //
 // All batches of a call are one batch of the store, whatever their size. With [SyncInterval], the default of a mirror, Apply returns before
 // it is on disk.
-func (l *Log) Apply(ctx context.Context, batches []eventlog.Batch, state []byte) ([]eventlog.Outcome, error) {
+func (l *Log) Apply(ctx context.Context, batches []eventlog.Batch, state func([]eventlog.Outcome) []byte) ([]eventlog.Outcome, error) {
 	if err := l.follows(); err != nil {
 		return nil, err
 	}
-	if err := eventlog.CheckApply(0, batches, state); err != nil { // the committer checks that they are above the head
+	if err := eventlog.CheckApply(0, batches); err != nil { // the committer checks that they are above the head
 		return nil, err
 	}
-	g := &given{batches: slices.Clone(batches), state: slices.Clone(state)}
+	g := &given{batches: slices.Clone(batches), state: state}
 	for i := range batches {
 		part, refused := &request{}, eventlog.CheckBatch(batches[i].Records)
 		if refused == nil {
@@ -33,11 +33,16 @@ func (l *Log) Apply(ctx context.Context, batches []eventlog.Batch, state []byte)
 	if _, err := l.wait(ctx, &request{given: g, done: make(chan struct{})}); err != nil {
 		return nil, err
 	}
-	outcomes := make([]eventlog.Outcome, len(batches))
+	return g.outcomes(), nil
+}
+
+// outcomes returns what was decided on each batch.
+func (g *given) outcomes() []eventlog.Outcome {
+	outcomes := make([]eventlog.Outcome, len(g.parts))
 	for i, part := range g.parts {
 		outcomes[i] = eventlog.Outcome{Receipts: part.receipts, Err: part.err}
 	}
-	return outcomes, nil
+	return outcomes
 }
 
 // follows returns an error if the log takes nothing from a shared log.
@@ -62,7 +67,7 @@ func (l *Log) begun() error {
 // apply decides on the batches of a request of Apply, and adds what they store to the commit.
 func (c *commit) apply(r *request) error {
 	s, g := c.store, r.given
-	if r.err = eventlog.CheckApply(s.head.seq, g.batches, g.state); r.err != nil {
+	if r.err = eventlog.CheckApply(s.head.seq, g.batches); r.err != nil {
 		return nil
 	}
 	for i := range g.batches {
@@ -83,7 +88,10 @@ func (c *commit) apply(r *request) error {
 		s.head.seq = last
 	}
 	c.applied = true
-	return c.batch.Set([]byte(metaState), g.state, nil)
+	if g.state == nil {
+		return nil
+	}
+	return c.batch.Set([]byte(metaState), eventlog.NewState(g.state, g.outcomes()), nil)
 }
 
 // State implements eventlog.Mirror.

@@ -32,7 +32,7 @@ type request struct {
 type given struct {
 	batches []eventlog.Batch
 	parts   []*request // the prepared records of each batch; err is set if they are invalid
-	state   []byte
+	state   func([]eventlog.Outcome) []byte
 }
 
 // size returns the number of records and of encoded bytes.

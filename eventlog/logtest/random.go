@@ -199,7 +199,7 @@ func (g *comparison) apply(records []eventlog.Record) {
 	for _, b := range batches {
 		want = append(want, g.model.apply(g.clock.time(), b))
 	}
-	got, err := g.mine.Apply(g.Context(), batches, state)
+	got, err := g.mine.Apply(g.Context(), batches, fixed(string(state)))
 	g.same("errors", nil, err)
 	g.same("outcomes", want, got)
 	g.state = state
