@@ -37,10 +37,13 @@ type Line struct {
 	Event  *Sent  `json:"event,omitempty"`  // Event, Record: what it is
 	Reason string `json:"reason,omitempty"` // Gap: its reason. Fault: what was done
 
-	// Begin: a generation that begins, the one before, and the sequence number up to which the one before has kept its records.
-	Gen   string `json:"gen,omitempty"`
-	Prev  string `json:"prev,omitempty"`
+	// Begin: a generation that begins, and the one before.
+	Gen  string `json:"gen,omitempty"`
+	Prev string `json:"prev,omitempty"`
+
+	// Lost: the sequence numbers above After and up to Upto were lost, and may have got other records since.
 	After uint64 `json:"after,omitempty"`
+	Upto  uint64 `json:"upto,omitempty"`
 
 	// Dump: the number up to which the hub may lack records, which it tells its readers, and the digest of its decisions.
 	Lacks  uint64 `json:"lacks,omitempty"`
@@ -62,7 +65,8 @@ const (
 	End        Kind = "end"        // it was told that a topic has ended
 	Retry      Kind = "retry"      // it was told to come back later
 	Close      Kind = "close"      // its connection ended
-	Begin      Kind = "begin"      // a generation that is in force at the end
+	Begin      Kind = "begin"      // a generation began, which is the last one at the end or came before it
+	Lost       Kind = "lost"       // the order has lost records that had been stored
 	Dump       Kind = "dump"       // a hub at the end; its records follow as Record lines with its name
 	Record     Kind = "record"     // a record of a hub at the end
 	Fault      Kind = "fault"      // something was broken or mended on purpose

@@ -25,7 +25,9 @@ type Memory struct {
 	known    map[cluster.ID]time.Time
 	oldest   []cluster.ID // of known, in the order in which they were stored
 	clock    time.Duration
-	changed  chan struct{} // closed and replaced when there is something new
+	stored   map[uint64]time.Time // when each message was stored, without clock
+	created  []uint64             // the first message of each order that was made
+	changed  chan struct{}        // closed and replaced when there is something new
 	handles  []*Handle
 }
 
@@ -44,7 +46,7 @@ func NewMemory(maxMessage int) *Memory {
 	if maxMessage == 0 {
 		maxMessage = 8 << 20
 	}
-	return &Memory{maxMessage: maxMessage, missing: true, known: map[cluster.ID]time.Time{}, changed: make(chan struct{})}
+	return &Memory{maxMessage: maxMessage, missing: true, known: map[cluster.ID]time.Time{}, stored: map[uint64]time.Time{}, changed: make(chan struct{})}
 }
 
 // notify wakes all followers. The caller holds the lock.
@@ -61,6 +63,7 @@ func (m *Memory) create(first uint64) {
 	defer m.mu.Unlock()
 	if m.missing {
 		m.missing, m.first, m.messages = false, max(first, 1), nil
+		m.created = append(m.created, m.first)
 		m.identity++
 		clear(m.known)
 		m.oldest = nil
@@ -89,6 +92,7 @@ func (m *Memory) store(id cluster.ID, data []byte) error {
 	m.known[id] = now
 	m.oldest = append(m.oldest, id)
 	seq := m.last() + 1
+	m.stored[seq] = now
 	at := now.Add(m.clock).UTC().Truncate(time.Millisecond)
 	m.messages = append(m.messages, slot{Message: cluster.Message{Seq: seq, First: seq * MaxRecords, Time: at, ID: id, Data: bytes.Clone(data)}})
 	m.notify()
@@ -152,6 +156,20 @@ func (m *Memory) Last() uint64 {
 	return b.Last
 }
 
+// Stored returns when the message with a number was stored, by the clock of the test.
+func (m *Memory) Stored(seq uint64) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stored[seq]
+}
+
+// Created returns the number of the first message of each order that was made, one after the other was deleted.
+func (m *Memory) Created() []uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.created
+}
+
 // Messages returns all messages that are left.
 func (m *Memory) Messages() []cluster.Message {
 	m.mu.Lock()
@@ -173,7 +191,7 @@ func (m *Memory) Settle() { m.late.Wait() }
 func (m *Memory) Lose(n int, newIdentity bool) []cluster.Message {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	keep := max(0, len(m.messages)-n)
+	keep := len(m.messages) - max(0, min(n, len(m.messages)))
 	var lost []cluster.Message
 	for _, s := range m.messages[keep:] {
 		lost = append(lost, s.Message)

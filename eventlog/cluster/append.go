@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Times of a message under way.
+const (
+	repeatAfter = 2 * time.Second  // a message without an outcome is published again, with the same identifier
+	giveUpAfter = 30 * time.Second // its outcome is not known; far below DuplicateWindow
+	refuseAfter = 5 * time.Second  // a message that the order refuses for the moment is refused
+	queueAfter  = 10 * time.Second // an Append that was not sent yet is refused
+)
+
+// Append implements [eventlog.Log]. The records travel through the order, and the receipts are what this hub's mirror decides when they
+// come back. It fails with what the mirror would fail with, and in addition: with a *SizeError if the records are larger than a message
+// of the order; with [eventlog.ErrUnavailable] if nothing is stored because the order cannot be reached; with [ErrUnknown] if the outcome is not known.
+func (l *Log) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
+	if err := l.usable(ctx); err != nil {
+		return nil, err
+	}
+	if err := eventlog.CheckBatch(records); err != nil || len(records) == 0 {
+		return nil, err
+	}
+	v, _ := l.look()
+	if err := l.unready(&v); err != nil {
+		return nil, err
+	}
+	size := 0
+	for i := range records {
+		size += records[i].Size()
+	}
+	r := &request{count: len(records), since: time.Now(), done: make(chan result, 1)}
+	r.body, _ = appendBatch(make([]byte, 0, size), records, nil)
+	if most := v.bounds.MaxMessage - frameMost; len(r.body) > most {
+		return nil, &eventlog.SizeError{What: "records as a message of the shared log", Size: len(r.body), Max: most}
+	}
+	l.appends.put(r)
+	select {
+	case end := <-r.done:
+		return end.receipts, end.err
+	case <-ctx.Done():
+		l.appends.remove(r) // otherwise it is under way
+		return nil, ctx.Err()
+	case <-l.ctx.Done():
+		return nil, context.Cause(l.ctx)
+	}
+}
+
+func (l *Log) usable(ctx context.Context) error {
+	if l.ctx.Err() != nil {
+		return context.Cause(l.ctx)
+	}
+	return ctx.Err()
+}
+
+// sending sends messages, one after the other. Several of it run.
+func (l *Log) sending() {
+	for l.ctx.Err() == nil {
+		v, _ := l.look()
+		if requests := l.appends.gather(l.ctx, v.bounds.MaxMessage-frameMost); len(requests) > 0 {
+			for l.send(requests) {
+			}
+		}
+	}
+}
+
+// send sends a message and waits for its outcome. It returns true if all mirrors passed over the message, because it was under way for too
+// long, so that it can be sent as a new one.
+func (l *Log) send(requests []*request) (again bool) {
+	v, _ := l.look()
+	b := beginFrame(make([]byte, 0, sizeOf(requests)), kindRecords, v.orderTime(), v.hint())
+	for _, r := range requests {
+		b = append(b, r.body...)
+	}
+	sealFrame(b)
+	f := l.appends.launch(l.ctx, l.self, requests)
+	defer f.cancel()
+	err := l.deliver(f, b)
+	if err != nil && l.appends.take(f.id) != nil { // otherwise it has landed in the meantime
+		refuse(requests, err)
+		return false
+	}
+	<-f.ctx.Done()
+	return f.stale
+}
+
+func sizeOf(requests []*request) int {
+	n := frameMost
+	for _, r := range requests {
+		n += len(r.body)
+	}
+	return n
+}
+
+// deliver publishes a message until it has landed. The error is what its requests get.
+func (l *Log) deliver(f *flight, data []byte) error {
+	began, stored, pause := time.Now(), false, 50*time.Millisecond
+	v, _ := l.look()
+	identity := v.bounds.Identity
+	for {
+		attempt := time.Now()
+		var err error
+		if stored && !l.same(f, identity) {
+			err = errMoved
+		} else {
+			err = l.publish(f, data)
+		}
+		refused, definite := errors.AsType[*RefusedError](err)
+		stored = stored || !definite // or perhaps stored
+		wait := repeatAfter - time.Since(attempt)
+		switch {
+		case definite && !stored && !refused.Later:
+			return &eventlog.UnavailableError{Reason: "the shared log has refused the records, nothing of them is stored", Err: err}
+		case definite && !stored && time.Since(began) > refuseAfter:
+			return &eventlog.UnavailableError{Reason: "the shared log takes no messages, nothing of the records is stored; try again later", Err: err}
+		case definite:
+			wait, pause = pause, min(2*pause, time.Second)
+		}
+		if time.Since(began) > giveUpAfter {
+			return ErrUnknown
+		}
+		timer := time.NewTimer(max(wait, 0))
+		select {
+		case <-f.ctx.Done():
+			timer.Stop()
+			return context.Cause(l.ctx) // nil if the message has landed
+		case <-timer.C:
+		}
+	}
+}
+
+// same reports whether the order is still the one to which a message was sent before: another one does not know its identifier, and would
+// store it a second time.
+func (l *Log) same(f *flight, identity string) bool {
+	b, err := l.bounds(f.ctx)
+	return err == nil && b.Identity == identity
+}
+
+// publish publishes a message once. It returns early when the message has landed.
+func (l *Log) publish(f *flight, data []byte) error {
+	ctx, cancel := context.WithTimeout(f.ctx, repeatAfter)
+	defer cancel()
+	return l.order.Publish(ctx, f.id, data)
+}
+
+// orderTime returns what the clock of the shared log says now, in milliseconds, as far as this hub knows. It is never behind the clock of this
+// hub: the newest message may be old although it has only just arrived.
+func (v *view) orderTime() int64 {
+	now := time.Now()
+	if known := v.newest.Add(now.Sub(v.arrived)); !v.arrived.IsZero() && known.After(now) {
+		return known.UnixMilli()
+	}
+	return now.UnixMilli()
+}
+
+func (v *view) hint() hint { return hint{v.seq, v.id} }
+
+// tidy refuses the requests that have been waiting in the queue for too long.
+func (l *Log) tidy() {
+	refuse(l.appends.late(time.Now().Add(-queueAfter)),
+		&eventlog.UnavailableError{Reason: "the shared log does not answer, nothing of the records is stored; try again later"})
+}

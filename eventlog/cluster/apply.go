@@ -1,0 +1,274 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Limits of what is given to the mirror in one call.
+const (
+	groupRecords = 8192
+	groupBytes   = 4 << 20
+)
+
+// group are messages that are given to the mirror together.
+type group struct {
+	batches  []eventlog.Batch
+	messages []message
+	records  int
+	bytes    int
+}
+
+// message is a message of a group.
+type message struct {
+	mark       // the place after it; its digest is not known yet
+	full    ID // its whole identifier
+	batches int
+	passed  byte // why it has no batches: see below; 0: it has
+	begins  bool // it begins a generation
+	audit   *audit
+}
+
+// Reasons why a message changes nothing.
+const (
+	passedStale   = 's' // under way for too long
+	passedControl = 'c' // a control message without records
+	passedDamaged = 'd' // unreadable
+	passedSkipped = 'x' // its numbers were skipped before
+)
+
+func (g *group) reset() {
+	clear(g.batches)
+	clear(g.messages)
+	g.batches, g.messages, g.records, g.bytes = g.batches[:0], g.messages[:0], 0, 0
+}
+
+func (g *group) empty() bool { return len(g.messages) == 0 }
+
+// take takes messages from the order. It is called by Order.Follow.
+func (f *follower) take(messages []Message) error {
+	for i := range messages {
+		m := &messages[i]
+		if m.Seq != f.place.seq+1 {
+			return fmt.Errorf("cluster: the shared log has sent message %d after message %d", m.Seq, f.place.seq)
+		}
+		if err := f.message(m); err != nil {
+			return errors.Join(f.flush(), err)
+		}
+		if f.group.records > groupRecords || f.group.bytes > groupBytes {
+			if err := f.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	last := messages[len(messages)-1].Time
+	if err := f.flush(); err != nil {
+		return err
+	}
+	f.publishView(func(v *view) { v.newest, v.arrived = last, time.Now() })
+	f.wake()
+	return nil
+}
+
+// message adds a message to the group, or acts on it.
+func (f *follower) message(m *Message) error {
+	fr, err := f.decode(m)
+	if err == nil && f.contradicts(&fr.known) {
+		return errMoved
+	}
+	if err == nil && fr.control != nil {
+		var c control
+		if c, err = decodeControl(fr.control); err == nil {
+			return f.control(m, &c, &fr)
+		}
+	}
+	switch {
+	case err != nil && !errors.Is(err, errDamaged):
+		return err
+	case f.place.gen == "": // nobody sends records before the first generation, except if it is gone
+		f.missed = true
+		f.place.advance(m, f.place.head)
+		return nil
+	}
+	if gapErr := f.close(m); gapErr != nil {
+		return gapErr
+	}
+	switch {
+	case err != nil:
+		return f.damaged(m, err)
+	case stale(m, &fr):
+		f.pass(m, passedStale, nil)
+		return nil
+	}
+	return f.add(m, fr.batches)
+}
+
+// contradicts reports whether another hub knows a message by another identifier than this mirror. One of them has messages that the
+// order has lost; verify finds out which.
+func (f *follower) contradicts(h *hint) bool {
+	i := f.results.at(h.seq)
+	if i < 0 || h.seq <= f.trusted || f.results.ids[i] == h.id {
+		return false
+	}
+	f.doubted = mark{seq: h.seq, id: f.results.ids[i]}
+	return true
+}
+
+// decode decodes a message. A damaged one is read again, from the authority over the order: a replica may have been damaged.
+func (f *follower) decode(m *Message) (frame, error) {
+	fr, err := decodeFrame(m.Data)
+	for range 3 {
+		if !errors.Is(err, errDamaged) {
+			break
+		}
+		again, readErr := f.readMessage(f.ctx, m.Seq)
+		if readErr != nil {
+			return frame{}, readErr
+		}
+		if again.ID == m.ID && !bytes.Equal(again.Data, m.Data) {
+			fr, err = decodeFrame(again.Data)
+		}
+	}
+	return fr, err
+}
+
+// stale reports whether a message was under way for so long that it may be there twice. All mirrors pass over it.
+func stale(m *Message, fr *frame) bool {
+	return m.Time.UnixMilli()-fr.sent > staleAfter.Milliseconds()
+}
+
+// close tells the mirror that the messages before this one are missing, if they are.
+func (f *follower) close(m *Message) error {
+	if !f.missed {
+		return nil
+	}
+	if err := f.flush(); err != nil {
+		return err
+	}
+	return f.skip(m.First-1, eventlog.Trimmed)
+}
+
+// skip moves the head of the mirror to a number. It does nothing if the head is there, as after a crash.
+func (f *follower) skip(to uint64, reason eventlog.Reason) error {
+	f.missed = false
+	if f.head >= to {
+		return nil
+	}
+	if err := f.mirror.Skip(f.ctx, to, reason); err != nil {
+		return mirrorError{err}
+	}
+	f.head, f.place.head = to, to
+	return nil
+}
+
+// damaged passes over an unreadable message. Nobody knows how many records it had, so that readers are told of a loss.
+func (f *follower) damaged(m *Message, cause error) error {
+	f.log.Error("a message of the shared log is damaged and cannot be used; subscribers get a gap", "message", m.Seq, "cause", cause)
+	if err := f.flush(); err != nil {
+		return err
+	}
+	if err := f.skip(m.First, eventlog.Corrupt); err != nil {
+		return err
+	}
+	f.pass(m, passedDamaged, nil)
+	return f.flush()
+}
+
+// pass adds a message that changes nothing in the mirror.
+func (f *follower) pass(m *Message, reason byte, a *audit) {
+	f.place.advance(m, f.head)
+	f.group.messages = append(f.group.messages, message{mark: f.place.mark, full: m.ID, passed: reason, audit: a})
+}
+
+// add adds a message with records.
+func (f *follower) add(m *Message, batches [][]eventlog.Record) error {
+	if m.First <= f.head {
+		f.log.Error("the numbers of a message were skipped before, and its records are missing here", "message", m.Seq)
+		f.pass(m, passedSkipped, nil)
+		return nil
+	}
+	next := m.First
+	for _, records := range batches {
+		f.group.batches = append(f.group.batches, eventlog.Batch{First: next, Time: m.Time, Records: records})
+		next += uint64(len(records))
+	}
+	if next > m.First {
+		f.head = next - 1
+	}
+	f.place.advance(m, f.head)
+	f.group.messages = append(f.group.messages, message{mark: f.place.mark, full: m.ID, batches: len(batches)})
+	f.group.records += int(next - m.First)
+	f.group.bytes += len(m.Data)
+	return nil
+}
+
+// flush gives the group to the mirror, together with the place, and tells those who wait for its outcomes.
+func (f *follower) flush() error {
+	if f.group.empty() {
+		return nil
+	}
+	if f.place.gen == "" {
+		f.group.reset()
+		return nil
+	}
+	outcomes, err := f.mirror.Apply(f.ctx, f.group.batches, f.decided)
+	if err != nil {
+		return mirrorError{err}
+	}
+	for i := range f.group.messages {
+		m := &f.group.messages[i]
+		f.settle(m, outcomes[:m.batches])
+		outcomes = outcomes[m.batches:]
+	}
+	f.group.reset()
+	n := f.messages
+	f.messages = 0
+	f.publishView(func(v *view) { v.audited.messages += n })
+	if f.doubted.seq > 0 {
+		return errMoved
+	}
+	return nil
+}
+
+// decided completes the place with what the mirror has decided on a group, and returns it as the state of the mirror.
+func (f *follower) decided(outcomes []eventlog.Outcome) []byte {
+	for i := range f.group.messages {
+		m := &f.group.messages[i]
+		var r digest
+		r, f.scratch = resultOf(f.scratch, m.id, m.passed, outcomes[:m.batches])
+		outcomes = outcomes[m.batches:]
+		f.place.digest = f.place.digest.with(r)
+		m.digest = f.place.digest
+		f.place.remember(m.mark, m.begins)
+	}
+	f.state = f.place.appendTo(f.state[:0])
+	return f.state
+}
+
+// settle gives the outcomes of a message to those who wait for them.
+func (f *follower) settle(m *message, outcomes []eventlog.Outcome) {
+	f.results.add(&m.mark)
+	if m.audit != nil {
+		f.audit(m.audit)
+	} else {
+		f.messages++
+	}
+	if [8]byte(m.full[:8]) != f.self {
+		return
+	}
+	flight := f.appends.take(m.full)
+	switch {
+	case flight == nil:
+	case m.passed == passedStale:
+		flight.drop()
+	case len(outcomes) == len(flight.requests):
+		flight.land(outcomes)
+	default: // its numbers were skipped: only the other hubs know the outcome
+		refuse(flight.requests, ErrUnknown)
+		flight.cancel()
+	}
+}

@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Audits compare the decisions of all hubs. A hub puts its digest at a message into the order: the first whose time has come does it for
+// all. If another hub has another digest there, all hubs compare their messages with those of the order, and go back if one is not the
+// same. Then they vote with what they have at the disputed message. A hub that most others contradict is not used any more.
+const (
+	auditEvery    = time.Minute // with jitter
+	auditMessages = 10_000
+	auditVotes    = 15 * time.Second // for all hubs to check their messages and vote
+)
+
+var errDisputed = errors.New("cluster: hubs have decided differently; this one compares its messages with the shared log")
+
+var errDiverged = errors.New("cluster: this hub has decided otherwise than the other hubs of its cluster; it is not used until it has a copy of another hub's log")
+
+// audited is what a log knows of audits.
+type audited struct {
+	last     uint64 // the last message at which another hub had the same digest
+	seen     int    // audits that were seen
+	messages int    // since the last one, without audits
+	doubts   int    // audits with another digest
+	dispute  *dispute
+	diverged bool
+}
+
+// dispute is an audit with another digest than this hub's, and the votes of all hubs.
+type dispute struct {
+	message uint64
+	id      [8]byte
+	mine    digest
+	since   time.Time
+	checked bool // this hub has found all its messages in the order
+	voted   bool
+	votes   []vote // of hubs that have checked theirs
+}
+
+type vote struct {
+	hub    string
+	digest digest
+	gap    bool // the hub lacks messages, and loses against one that has all
+}
+
+// audit compares the digest of a hub with this mirror's.
+func (f *follower) audit(a *audit) {
+	var d digest
+	if n, err := hex.Decode(d[:], []byte(a.Digest)); len(a.Digest) != 2*len(d) || err != nil || n != len(d) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &f.view.audited
+	s.seen, s.messages = s.seen+1, 0
+	i := f.results.at(a.Message)
+	if i < 0 {
+		return
+	}
+	if id := f.results.ids[i]; idText(id) != a.ID { // one of the hubs has a message that the order has lost
+		if a.Message > f.trusted {
+			f.doubted = mark{seq: a.Message, id: id}
+		}
+		return
+	}
+	mine := f.results.digests[i]
+	switch disputed := s.dispute != nil && s.dispute.message == a.Message; {
+	case !disputed && mine == d:
+		s.last = a.Message
+		return
+	case !disputed: // one that is over begins again, if there is another vote
+		s.doubts++
+		s.dispute = &dispute{message: a.Message, id: f.results.ids[i], mine: mine, since: time.Now()}
+		f.log.Error("hubs have decided differently", "up to message", a.Message, "hub", a.Hub, "this hub", f.o.Name)
+	}
+	if a.Checked {
+		s.dispute.votes = append(s.dispute.votes, vote{a.Hub, d, a.Gap})
+	}
+}
+
+// lost reports whether most hubs have another digest than this one. Hubs that lack messages count only if all do.
+func (d *dispute) lost() bool {
+	whole := slices.ContainsFunc(d.votes, func(v vote) bool { return !v.gap })
+	count := func(digest digest) int {
+		hubs := map[string]bool{}
+		for _, v := range d.votes {
+			if v.digest == digest && (!whole || !v.gap) {
+				hubs[v.hub] = true
+			}
+		}
+		return len(hubs)
+	}
+	best, most := d.mine, 0
+	for _, v := range d.votes { // in log order: of two digests with as many votes, the first
+		if n := count(v.digest); n > most {
+			best, most = v.digest, n
+		}
+	}
+	return best != d.mine
+}
+
+// auditor decides when this hub audits.
+type auditor struct {
+	seen int
+	due  time.Time
+}
+
+// audits puts the digest of this hub into the order when it is time to, or when another hub has a different one. It ends disputes.
+func (l *Log) audits(a *auditor) {
+	v, _ := l.look()
+	if v.audited.diverged {
+		return
+	}
+	if v.audited.seen != a.seen || a.due.IsZero() {
+		a.seen, a.due = v.audited.seen, time.Now().Add(auditEvery/2+rand.N(auditEvery))
+	}
+	if d := v.audited.dispute; d != nil {
+		switch {
+		case !d.checked:
+			l.restart(errDisputed)
+		case !d.voted:
+			l.vote(mark{seq: d.message, id: d.id, digest: d.mine}, true, v.gap)
+		}
+		if time.Since(d.since) > auditVotes {
+			l.judge()
+		}
+		return
+	}
+	due := v.audited.messages >= auditMessages || v.audited.messages > 0 && time.Now().After(a.due)
+	if due && v.joined {
+		a.due = time.Now().Add(auditEvery)
+		l.vote(v.mark, false, v.gap)
+	}
+}
+
+// vote publishes the digest of this hub at a message.
+func (l *Log) vote(at mark, checked, gap bool) {
+	err := l.say(l.ctx, &control{Audit: &audit{Message: at.seq, ID: idText(at.id), Digest: at.digest.String(), Hub: l.o.Name, Checked: checked, Gap: gap}})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.view.audited.dispute; s != nil && s.message == at.seq {
+		s.voted = err == nil
+	}
+}
+
+// judge ends a dispute. A hub that most others contradict needs a copy of another one's log.
+func (l *Log) judge() {
+	l.mu.Lock()
+	lost := l.view.audited.dispute != nil && l.view.audited.dispute.lost()
+	l.view.audited.dispute = nil
+	l.view.audited.diverged = l.view.audited.diverged || lost
+	l.changed()
+	l.mu.Unlock()
+	if lost {
+		l.log.Error("this hub has decided otherwise than most hubs of its cluster, and needs a copy of another hub's log")
+		l.restart(errDiverged)
+	}
+}

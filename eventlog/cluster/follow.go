@@ -1,0 +1,193 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// follower is the goroutine that follows the order into the mirror. Only it changes the mirror.
+type follower struct {
+	*Log
+
+	place    place // the last message that was taken; the mirror may be behind by the group
+	head     uint64
+	begin    *Begin
+	settings *Settings
+	missed   bool // messages before the next one are missing
+	dirty    bool // the fields above have to be read from the mirror again
+	start    mark // the place where the session began
+
+	doubted   mark   // a message that another hub knows by another identifier; zero: none
+	trusted   uint64 // the order has confirmed that it has the mirror's messages up to this one
+	checking  uint64 // the message of a begin at which the messages before it have to be compared with the order,
+	checked   uint64 // and the one for which that was done
+	continues mark   // see view
+	wanted    error  // why the mirror has to be replaced; nil: it has not
+
+	group    group
+	messages int // of the group, without audits
+	results  results
+	state    []byte // buffers
+	scratch  []byte
+}
+
+var (
+	errAgain  = errors.New("cluster: the mirror was replaced")
+	errCheck  = errors.New("cluster: a generation begins; the hub compares its messages with the shared log")
+	errMoved  = errors.New("cluster: the shared log no longer has the last message of this hub")
+	errSilent = errors.New("cluster: the shared log has newer messages, but does not send them")
+)
+
+// mirrorError is an error of the mirror, after which its place has to be read again.
+type mirrorError struct{ error }
+
+func (e mirrorError) Unwrap() error { return e.error }
+
+// run follows the order until the log is closed or gives up.
+func (f *follower) run() {
+	pause, last := 20*time.Millisecond, ""
+	for f.ctx.Err() == nil {
+		began := time.Now()
+		err := f.session()
+		if f.ctx.Err() != nil {
+			break
+		}
+		if errors.Is(err, errAgain) || errors.Is(err, errCheck) {
+			f.show(func(v *view) { v.following, v.trouble = false, nil })
+			continue
+		}
+		f.show(func(v *view) { v.following, v.trouble = false, err })
+		switch {
+		case isFinal(err):
+			f.fail(err)
+			return
+		case time.Since(began) > 10*time.Second:
+			pause = 20 * time.Millisecond
+		}
+		if err.Error() != last {
+			last = err.Error()
+			f.log.Warn("the hub does not follow the shared log, and tries again", "cause", err)
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 2*time.Second)
+		case <-f.ctx.Done():
+		}
+	}
+}
+
+// isFinal reports whether an error stays until the hub is started again.
+func isFinal(err error) bool {
+	_, settings := errors.AsType[*SettingsError](err)
+	return settings || errors.Is(err, errNewer) || errors.Is(err, eventlog.ErrClosed)
+}
+
+// session finds the place in the order, and follows from there until something happens.
+func (f *follower) session() error {
+	ctx, stop := context.WithCancelCause(f.ctx)
+	defer stop(nil)
+	f.mu.Lock()
+	f.stop = stop
+	f.mu.Unlock()
+
+	f.group.reset()
+	if f.dirty {
+		if err := f.load(); err != nil {
+			return err
+		}
+	}
+	if v, _ := f.look(); v.audited.diverged && !f.place.diverged {
+		f.place.diverged = true
+		if err := f.save(); err != nil {
+			return err
+		}
+	}
+	b, err := f.bounds(ctx)
+	switch {
+	case errors.Is(err, ErrMissing):
+		return f.create(ctx)
+	case err != nil:
+		return err
+	}
+	if err := f.verify(ctx, b); err != nil {
+		return err
+	}
+	f.start = f.place.mark
+	f.publishView(func(v *view) { v.following, v.trouble, v.bounds = true, nil, b })
+	f.kick()
+	err = f.order.Follow(ctx, f.place.seq+1, f.take)
+	if broken := (mirrorError{}); errors.As(err, &broken) {
+		f.dirty = true
+	}
+	if ctx.Err() != nil && f.ctx.Err() == nil {
+		return context.Cause(ctx)
+	}
+	if gone, ok := errors.AsType[*GoneError](err); ok && gone.First > f.place.seq+1 && !f.dirty {
+		if err = f.overtaken(f.ctx, gone.First); err == nil {
+			return errAgain
+		}
+	}
+	return err
+}
+
+// load reads the place from the mirror.
+func (f *follower) load() error {
+	state, err := f.mirror.State(f.ctx)
+	if err != nil {
+		return err
+	}
+	p, err := decodePlace(state)
+	if err != nil {
+		return err
+	}
+	f.place, f.missed, f.trusted = p, false, 0
+	f.head = f.mirror.Head().Seq
+	f.results.cut(p.seq)
+	if err := f.reload(); err != nil {
+		return err
+	}
+	f.dirty = false
+	f.publishView(func(v *view) { v.audited.diverged = v.audited.diverged || p.diverged })
+	return nil
+}
+
+// reload reads from the mirror which generation and settings are in force. The mirror gets these settings: it may have been opened with
+// others, or have dropped the records that changed them.
+func (f *follower) reload() error {
+	begin, settings, err := inForce(f.ctx, f.mirror)
+	if err != nil {
+		return err
+	}
+	f.begin, f.settings = begin, settings
+	if settings == nil {
+		return nil
+	}
+	ret, err := settings.retention()
+	if err != nil {
+		return err
+	}
+	return f.mirror.SetRetention(f.ctx, ret)
+}
+
+// publishView shows where the follower is.
+func (f *follower) publishView(change func(v *view)) {
+	gen := f.mirror.Head().Gen
+	f.show(func(v *view) {
+		v.place, v.mirrorGen, v.missed, v.continues, v.begin, v.settings = f.place, gen, f.missed, f.continues, f.begin, f.settings
+		change(v)
+	})
+}
+
+// save stores the place in the mirror, without records.
+func (f *follower) save() error {
+	if f.mirror.Head().Gen == "" {
+		return nil // a mirror without a generation stores nothing, and begins anew
+	}
+	if _, err := f.mirror.Apply(f.ctx, nil, f.decided); err != nil { // the group is empty
+		return mirrorError{err}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// A frame is the data of a message:
+//
+//	frame   = version kind checksum time known body
+//	version = 1 byte: a hub stops at a frame of a newer version, because it would decide otherwise than hubs that know it
+//	kind    = 1 byte: records or control
+//	checksum= 4 bytes: CRC-32C of everything else. It finds what a damaged replica of the shared log returns
+//	time    = uvarint: when the message was sent, in milliseconds, by the clock of the shared log; see stale
+//	known   = uvarint and 8 bytes: the last message that the sender's mirror had, and short for its identifier; see hint
+//	records = { count { length record } }: the Appends that travel in the message; count, length: uvarint; record: see eventlog.Record.AppendTo
+//	control = JSON of type control
+const (
+	version = 1
+
+	kindRecords = 1
+	kindControl = 2
+
+	frameHead = 6  // bytes before time
+	frameMost = 34 // bytes before the body, at most
+)
+
+// staleAfter is for how long a message may be under way, by the clock of the shared log. All mirrors pass over an older one. A shared
+// log knows identifiers for DuplicateWindow only, so that a copy that arrives later than this might be the second one.
+const staleAfter = DuplicateWindow - 20*time.Second
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Reasons why a frame cannot be used.
+var (
+	errDamaged = errors.New("cluster: a message of the shared log is damaged")
+	errNewer   = errors.New("cluster: a message of the shared log is of a newer version than this hub knows; upgrade this hub")
+)
+
+// frame is a decoded frame. Its records share memory.
+type frame struct {
+	sent    int64 // milliseconds
+	known   hint
+	batches [][]eventlog.Record
+	control []byte // nil: a frame of records
+}
+
+// hint is the last message that the sender of a frame had. A mirror that knows the same message by another identifier learns from it that
+// the order has replaced messages: numbers alone do not tell, because those of the new ones follow those of the old ones.
+type hint struct {
+	seq uint64
+	id  [8]byte
+}
+
+// beginFrame appends the beginning of a frame to b. sealFrame completes it.
+func beginFrame(b []byte, kind byte, sent int64, known hint) []byte {
+	b = append(b, version, kind, 0, 0, 0, 0)
+	b = binary.AppendUvarint(b, uint64(max(sent, 0)))
+	b = binary.AppendUvarint(b, known.seq)
+	return append(b, known.id[:]...)
+}
+
+// sealFrame puts the checksum into a frame, after everything else was appended.
+func sealFrame(b []byte) { binary.BigEndian.PutUint32(b[2:], checksum(b)) }
+
+func checksum(b []byte) uint32 {
+	return crc32.Update(crc32.Checksum(b[:2], castagnoli), castagnoli, b[frameHead:])
+}
+
+// appendBatch appends the records of one Append to the body of a frame.
+func appendBatch(b []byte, records []eventlog.Record, scratch []byte) (body, grown []byte) {
+	b = binary.AppendUvarint(b, uint64(len(records)))
+	for i := range records {
+		scratch = records[i].AppendTo(scratch[:0])
+		b = binary.AppendUvarint(b, uint64(len(scratch)))
+		b = append(b, scratch...)
+	}
+	return b, scratch
+}
+
+// decodeFrame decodes the data of a message. The error matches errDamaged or errNewer.
+func decodeFrame(data []byte) (frame, error) {
+	if len(data) < frameHead+1 || binary.BigEndian.Uint32(data[2:]) != checksum(data) {
+		return frame{}, errDamaged
+	}
+	if data[0] > version {
+		return frame{}, fmt.Errorf("%w (version %d)", errNewer, data[0])
+	}
+	sent, n := binary.Uvarint(data[frameHead:])
+	if n <= 0 || data[0] != version {
+		return frame{}, errDamaged
+	}
+	d := decoder{b: data[frameHead+n:]}
+	f := frame{sent: int64(sent)}
+	f.known.seq = d.uvarint()
+	copy(f.known.id[:], d.bytes(len(f.known.id)))
+	body := d.b
+	if d.bad {
+		return frame{}, errDamaged
+	}
+	switch data[1] {
+	case kindControl:
+		f.control = body
+		return f, nil
+	case kindRecords:
+		var err error
+		f.batches, err = decodeBatches(string(body))
+		return f, err
+	}
+	return frame{}, errDamaged
+}
+
+func decodeBatches(s string) (batches [][]eventlog.Record, err error) {
+	for s != "" {
+		var count uint64
+		if count, s, err = cutUvarint(s); err != nil || count == 0 || count > eventlog.MaxCount {
+			return nil, errDamaged
+		}
+		records := make([]eventlog.Record, min(count, uint64(len(s)))) // a record takes more than a byte
+		for i := range count {
+			var size uint64
+			if size, s, err = cutUvarint(s); err != nil || size > uint64(len(s)) {
+				return nil, errDamaged
+			}
+			if i >= uint64(len(records)) {
+				return nil, errDamaged
+			}
+			if records[i], err = eventlog.DecodeRecord(s[:size]); err != nil {
+				return nil, fmt.Errorf("%w: %w", errDamaged, err)
+			}
+			s = s[size:]
+		}
+		batches = append(batches, records)
+	}
+	return batches, nil
+}
+
+// cutUvarint cuts a number off the front of s.
+func cutUvarint(s string) (n uint64, rest string, err error) {
+	for i := 0; i < len(s) && i < binary.MaxVarintLen64; i++ {
+		n |= uint64(s[i]&0x7f) << (7 * i)
+		if s[i] < 0x80 {
+			return n, s[i+1:], nil
+		}
+	}
+	return 0, s, errDamaged
+}

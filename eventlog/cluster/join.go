@@ -1,0 +1,61 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// overtaken is called when the order has dropped messages that the mirror does not have: its oldest one is first. The mirror of
+// another hub helps, if there is one; otherwise the messages are lost here, and readers are told.
+func (f *follower) overtaken(ctx context.Context, first uint64) error {
+	if err := f.replace(ctx, f.place.seq); !errors.Is(err, ErrNoSnapshot) {
+		return err
+	}
+	f.log.Error("the shared log has dropped messages that this hub does not have, and no other hub has them; subscribers get a gap",
+		"last", f.place.seq, "oldest", first)
+	f.place.seq, f.place.id = first-1, [8]byte{}
+	f.place.gap = true
+	f.place.digest, f.missed = digestOf("gap after "+f.place.digest.String(), first), true
+	f.results.clear()
+	return nil
+}
+
+// replace replaces the mirror by a copy of another hub's. It returns errAgain if it has done so.
+func (f *follower) replace(ctx context.Context, after uint64) error {
+	if f.o.Snapshot == nil {
+		return ErrNoSnapshot
+	}
+	replace, err := f.o.Snapshot(ctx, after)
+	if err != nil {
+		return err
+	}
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	mirror, err := replace()
+	if err != nil {
+		f.fail(fmt.Errorf("cluster: the log of this hub cannot be replaced by that of another hub: %w", err))
+		return eventlog.ErrClosed
+	}
+	f.mirror, f.dirty, f.wanted, f.doubted = mirror, true, nil, mark{}
+	f.results.clear()
+	f.show(func(v *view) { v.changes, v.audited = v.changes+1, audited{} })
+	f.wake()
+	return errAgain
+}
+
+// Join waits until the hub has joined its cluster: it has all messages that the order had when it started, and its settings are those of
+// the cluster. A *SettingsError and other errors that need an administrator come at once; so does ErrClosed.
+func (l *Log) Join(ctx context.Context) error {
+	return l.until(ctx, func(v *view) bool { return v.joined })
+}
+
+// joins checks the settings of a hub that has all messages for the first time.
+func (l *Log) joins(v *view) error {
+	if l.mine == nil || v.settings == nil {
+		return nil
+	}
+	return differ(l.mine, v.settings)
+}

@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// What hubs shout has one of these letters in front.
+const (
+	shoutedByHub     = 'h' // by Log.Shout
+	shoutedByCluster = 'c' // a JSON absence
+)
+
+// absence is what a hub shouts that finds no order.
+type absence struct {
+	Hub     string `json:"hub"`
+	Message uint64 `json:"message"` // its last one
+}
+
+// peers hears what other hubs shout.
+type peers struct {
+	mu     sync.Mutex // guards the following fields
+	absent map[string]heard
+	stop   func()
+}
+
+type heard struct {
+	message uint64
+	at      time.Time
+}
+
+// listen begins to hear other hubs.
+func (l *Log) listen() error {
+	l.peers.absent = map[string]heard{}
+	stop, err := l.order.Hear(func(data []byte) {
+		var a absence
+		if len(data) > 0 && data[0] == shoutedByCluster && json.Unmarshal(data[1:], &a) == nil {
+			l.peers.mu.Lock()
+			l.peers.absent[a.Hub] = heard{a.Message, time.Now()}
+			l.peers.mu.Unlock()
+		}
+	})
+	l.peers.stop = stop
+	return err
+}
+
+func (p *peers) close() {
+	if p.stop != nil {
+		p.stop()
+	}
+}
+
+const (
+	absentEvery  = time.Second     // hubs tell each other that the order is missing
+	absentWithin = 3 * time.Second // and count those that they have heard since then
+)
+
+// create makes the order if it does not exist. A majority of the hubs has to agree that it does not, and the one with the latest
+// message makes it, so that as few records as possible are lost.
+func (f *follower) create(ctx context.Context) error {
+	if f.o.Hubs == 0 {
+		if f.place.seq > 0 {
+			return fmt.Errorf("%w any more; this hub has its records up to message %d and can make it again: reset the cluster", ErrMissing, f.place.seq)
+		}
+		return f.make(ctx)
+	}
+	f.show(func(v *view) { v.trouble = ErrMissing })
+	shout, err := json.Marshal(absence{f.o.Name, f.place.seq})
+	if err != nil {
+		return err
+	}
+	for turn := 0; ; turn++ {
+		f.tell(ctx, append([]byte{shoutedByCluster}, shout...))
+		select {
+		case <-time.After(absentEvery):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		switch _, err := f.bounds(ctx); {
+		case err == nil:
+			return errAgain // another hub was faster
+		case !errors.Is(err, ErrMissing):
+			return err
+		}
+		if hubs, latest := f.absent(); turn >= 2 && hubs > f.o.Hubs/2 && latest {
+			return f.make(ctx)
+		}
+	}
+}
+
+// tell shouts something that will be shouted again.
+func (l *Log) tell(ctx context.Context, data []byte) {
+	ctx, cancel := context.WithTimeout(ctx, absentEvery)
+	defer cancel()
+	_ = l.order.Shout(ctx, data)
+}
+
+// make makes the order, so that it continues after the mirror.
+func (f *follower) make(ctx context.Context) error {
+	f.log.Warn("this hub makes the shared log, which does not exist", "first message", f.place.seq+1)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := f.order.Create(ctx, f.place.seq+1); err != nil {
+		return err
+	}
+	return errAgain
+}
+
+// absent returns the number of hubs that find no order, this one included, and whether this one has the latest message of them.
+func (f *follower) absent() (hubs int, latest bool) {
+	f.peers.mu.Lock()
+	defer f.peers.mu.Unlock()
+	hubs, latest = 1, true
+	for name, h := range f.peers.absent {
+		if time.Since(h.at) > absentWithin || name == f.o.Name {
+			continue
+		}
+		hubs++
+		if h.message > f.place.seq || h.message == f.place.seq && name < f.o.Name {
+			latest = false
+		}
+	}
+	return hubs, latest
+}
+
+// Shout implements [eventlog.Shared].
+func (l *Log) Shout(ctx context.Context, data []byte) error {
+	return l.order.Shout(ctx, append([]byte{shoutedByHub}, data...))
+}
+
+// Hear implements [eventlog.Shared].
+func (l *Log) Hear(f func(data []byte)) (stop func(), err error) {
+	return l.order.Hear(func(data []byte) {
+		if after, ok := bytes.CutPrefix(data, []byte{shoutedByHub}); ok {
+			f(after)
+		}
+	})
+}

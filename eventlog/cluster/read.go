@@ -1,0 +1,76 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// reading calls f with the mirror. The mirror is not replaced in the meantime.
+func reading[T any](l *Log, f func(m eventlog.Mirror) (T, error)) (T, error) {
+	l.swap.RLock()
+	defer l.swap.RUnlock()
+	return f(l.mirror)
+}
+
+// Read implements [eventlog.Log], from the mirror.
+func (l *Log) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, error) {
+	return reading(l, func(m eventlog.Mirror) (eventlog.Answer, error) { return m.Read(ctx, q) })
+}
+
+// Seek implements [eventlog.Log], from the mirror.
+func (l *Log) Seek(ctx context.Context, s eventlog.Selector, from eventlog.Start) (eventlog.Query, error) {
+	return reading(l, func(m eventlog.Mirror) (eventlog.Query, error) { return m.Seek(ctx, s, from) })
+}
+
+// End implements [eventlog.Log], from the mirror.
+func (l *Log) End(ctx context.Context, topic string) (eventlog.Position, error) {
+	return reading(l, func(m eventlog.Mirror) (eventlog.Position, error) { return m.End(ctx, topic) })
+}
+
+// Head implements [eventlog.Log], from the mirror. It is zero until the hub knows the generation of its cluster.
+func (l *Log) Head() eventlog.Position {
+	l.swap.RLock()
+	defer l.swap.RUnlock()
+	return l.mirror.Head()
+}
+
+// Bounds implements [eventlog.Log], from the mirror.
+func (l *Log) Bounds() eventlog.Bounds {
+	l.swap.RLock()
+	defer l.swap.RUnlock()
+	return l.mirror.Bounds()
+}
+
+// Watch implements [eventlog.Log].
+func (l *Log) Watch() <-chan struct{} { return l.watch }
+
+// Lookup implements [eventlog.Lookup], from the mirror. It finds nothing if the mirror is none.
+func (l *Log) Lookup(ctx context.Context, id string) (eventlog.Position, bool, error) {
+	l.swap.RLock()
+	defer l.swap.RUnlock()
+	if m, ok := l.mirror.(eventlog.Lookup); ok {
+		return m.Lookup(ctx, id)
+	}
+	return eventlog.Position{}, false, nil
+}
+
+// Topics implements [eventlog.Lister], from the mirror. It finds nothing if the mirror is none.
+func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limit int) ([]eventlog.TopicInfo, error) {
+	return reading(l, func(mirror eventlog.Mirror) ([]eventlog.TopicInfo, error) {
+		if lister, ok := mirror.(eventlog.Lister); ok {
+			return lister.Topics(ctx, m, after, limit)
+		}
+		return nil, nil
+	})
+}
+
+// Snapshot implements [eventlog.Snapshotter], for other hubs: see [Options.Snapshot].
+func (l *Log) Snapshot(ctx context.Context, dir string) error {
+	l.swap.RLock()
+	defer l.swap.RUnlock()
+	if m, ok := l.mirror.(eventlog.Snapshotter); ok {
+		return m.Snapshot(ctx, dir)
+	}
+	return &eventlog.InvalidError{What: "call of Snapshot", Reason: "the log of this hub cannot copy itself"}
+}

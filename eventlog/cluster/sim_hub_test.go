@@ -1,0 +1,245 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+	"github.com/tidings-sse/tidings/eventlog/cluster/ordertest"
+)
+
+// sim is a simulated cluster: three hubs on one order in memory, in virtual time.
+type sim struct {
+	*testing.T
+	seed   uint64
+	order  *ordertest.Memory
+	hubs   []*simHub
+	rec    *ordertest.Recorder
+	ret    *eventlog.Retention
+	logger *slog.Logger
+	faults ordertest.Faults
+	began  time.Time
+	known  int      // Options.Hubs
+	atEnd  []func() // completes the history
+}
+
+// simHub is a hub of a simulated cluster, over its processes.
+type simHub struct {
+	*sim
+	name string
+	rand *rand.Rand
+
+	mu      sync.Mutex // guards the following fields
+	mirror  *journal
+	log     *cluster.Log // nil: the process is down
+	handle  *ordertest.Handle
+	started int
+}
+
+func newSim(t *testing.T, seed uint64) *sim {
+	s := &sim{T: t, seed: seed, order: ordertest.NewMemory(1 << 20), rec: ordertest.NewRecorder(), began: time.Now(), known: 3}
+	out := io.Discard
+	if os.Getenv("TIDINGS_SEED") != "" && testing.Verbose() {
+		out = os.Stderr
+	}
+	s.logger = slog.New(slog.NewTextHandler(out, nil))
+	for i := range 3 {
+		h := &simHub{sim: s, name: string(rune('A' + i)), rand: rand.New(rand.NewPCG(seed, uint64(100+i)))}
+		h.mirror = newJournal(t, seed+uint64(i), nil)
+		s.hubs = append(s.hubs, h)
+	}
+	return s
+}
+
+// start begins a process of the hub, if there is none.
+func (h *simHub) start() *cluster.Log {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.log != nil {
+		return h.log
+	}
+	h.mirror = h.mirror.reopen()
+	h.handle = h.order.Handle()
+	h.started++
+	h.handle.SetFaults(h.seed+uint64(h.started)*10, h.faults)
+	log, err := cluster.Open(h.mirror, h.handle, &cluster.Options{
+		Name: h.name, Retention: h.ret, Hubs: h.known, Snapshot: h.snapshot, Logger: h.logger.With("hub", h.name),
+	})
+	if err != nil {
+		h.Fatalf("hub %s does not start: %v", h.name, err)
+	}
+	h.log = log
+	return log
+}
+
+// running returns the log of the process, nil if there is none.
+func (h *simHub) running() *cluster.Log {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log
+}
+
+// kill ends the process without any preparation. If lose is above 0, the disk lacks the last changes.
+func (h *simHub) kill(lose int) {
+	h.mu.Lock()
+	log := h.log
+	h.log = nil
+	h.mirror.die()
+	h.mu.Unlock()
+	if log == nil {
+		return
+	}
+	_ = log.Close() // the errors are those of the end
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if lose > 0 {
+		all := h.mirror.history()
+		h.mirror = newJournal(h.T, h.rand.Uint64(), all[:max(0, len(all)-lose)])
+		h.mirror.die() // until it is opened again
+	}
+}
+
+// stop ends the process in an orderly way.
+func (h *simHub) stop() {
+	h.mu.Lock()
+	log := h.log
+	h.log = nil
+	h.mu.Unlock()
+	if log != nil {
+		if err := log.Close(); err != nil {
+			h.Errorf("hub %s does not close: %v", h.name, err)
+		}
+	}
+}
+
+// snapshot is [cluster.Options.Snapshot], with the mirrors of the other hubs.
+func (h *simHub) snapshot(_ context.Context, after uint64) (func() (eventlog.Mirror, error), error) {
+	var best *simHub
+	latest, silent := after, 0
+	for _, other := range h.hubs {
+		if other == h {
+			continue
+		}
+		log := other.running()
+		if log == nil {
+			silent++
+			continue
+		}
+		if d := log.Details(); !d.Diverged && (d.Message > latest || after == 0 && best == nil && d.Message > 0) && d.Generation != "" {
+			best, latest = other, d.Message
+		}
+	}
+	switch {
+	case best == nil && silent > 0:
+		return nil, fmt.Errorf("%d hubs do not answer", silent)
+	case best == nil:
+		return nil, cluster.ErrNoSnapshot
+	}
+	best.mu.Lock()
+	changes := best.mirror.history()
+	best.mu.Unlock()
+	return func() (eventlog.Mirror, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.mirror.isDead() {
+			return nil, errDead
+		}
+		h.mirror = newJournal(h.T, h.rand.Uint64(), changes)
+		return h.mirror, nil
+	}, nil
+}
+
+// heal mends everything, and waits until all hubs are ready and have the same messages.
+func (s *sim) heal() {
+	s.Helper()
+	for _, h := range s.hubs {
+		if log := h.running(); log != nil && h.mirrorDead() {
+			h.kill(0)
+		}
+		h.start()
+		h.mu.Lock()
+		h.mirror.spare()
+		handle := h.handle
+		h.mu.Unlock()
+		handle.SetFaults(0, ordertest.Faults{})
+		handle.Silence(false, false)
+		handle.Cut()
+	}
+	s.order.Settle()
+	for range 300 {
+		time.Sleep(time.Second)
+		if s.settled() {
+			return
+		}
+	}
+	for _, h := range s.hubs {
+		s.Errorf("hub %s after five minutes: %+v", h.name, h.running().Details())
+	}
+	s.Fatal("the hubs do not agree")
+}
+
+func (h *simHub) mirrorDead() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mirror.isDead()
+}
+
+// agree makes the hubs compare their decisions up to the end.
+func (s *sim) agree() {
+	s.Helper()
+	if _, err := s.hubs[0].running().Append(s.Context(), []eventlog.Record{{Topics: []string{"$sim"}, Data: "end"}}); err != nil {
+		s.Fatal(err)
+	}
+	last := s.order.Last()
+	for range 300 {
+		agreed := 0
+		for _, h := range s.hubs {
+			if d := h.running().Details(); d.Audited >= last && !d.Disputed {
+				agreed++
+			}
+		}
+		if agreed == len(s.hubs) {
+			s.heal()
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	for _, h := range s.hubs {
+		s.Errorf("hub %s has not agreed up to %d within five minutes: %+v", h.name, last, h.running().Details())
+	}
+}
+
+// settled reports whether all hubs are ready and at the end of the order.
+func (s *sim) settled() bool {
+	for _, h := range s.hubs {
+		log := h.running()
+		if log.Ready(s.Context()) != nil || log.Details().Message != s.order.Last() || log.Head().Gen != s.hubs[0].running().Head().Gen {
+			return false
+		}
+	}
+	return true
+}
+
+// outcome returns how the history calls the end of an Append.
+func outcome(err error) ordertest.Outcome {
+	switch {
+	case err == nil:
+		return ordertest.Stored
+	case errors.Is(err, eventlog.ErrEnded):
+		return ordertest.Ended
+	case errors.Is(err, eventlog.ErrKeyReused):
+		return ordertest.Reused
+	case errors.Is(err, eventlog.ErrUnavailable):
+		return ordertest.Refused
+	}
+	return ordertest.Unknown
+}

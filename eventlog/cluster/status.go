@@ -1,0 +1,122 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Ready implements [eventlog.Readier]. A log is ready when it has joined its cluster, has contact with the order, agrees with the other
+// hubs, and its mirror is ready.
+func (l *Log) Ready(ctx context.Context) error {
+	if err := l.usable(ctx); err != nil {
+		return err
+	}
+	v, _ := l.look()
+	if err := l.unready(&v); err != nil {
+		return err
+	}
+	l.swap.RLock()
+	defer l.swap.RUnlock()
+	if m, ok := l.mirror.(eventlog.Readier); ok {
+		return m.Ready(ctx)
+	}
+	return nil
+}
+
+// unready returns the error of a log that takes no records.
+func (l *Log) unready(v *view) error {
+	l.mu.Lock()
+	failed := l.failed
+	l.mu.Unlock()
+	switch {
+	case failed != nil:
+		return &eventlog.UnavailableError{Reason: "this hub takes no part in its cluster", Err: failed}
+	case v.audited.diverged:
+		return &eventlog.UnavailableError{Reason: "this hub waits for a copy of another hub's log", Err: errDiverged}
+	case !v.joined:
+		return &eventlog.UnavailableError{Reason: "this hub has not joined its cluster yet; try again later", Err: v.trouble}
+	case time.Since(v.contact) > readyWithin:
+		return &eventlog.UnavailableError{
+			Reason: fmt.Sprintf("this hub has had no contact with the shared log for %v, nothing is stored; try again later", time.Since(v.contact).Truncate(time.Second)),
+			Err:    v.trouble,
+		}
+	case v.mirrorGen == "":
+		return eventlog.ErrNoGeneration
+	}
+	return nil
+}
+
+// Contact implements [eventlog.Contact]: it is when the order had no message that this hub does not have.
+func (l *Log) Contact() time.Time {
+	v, _ := l.look()
+	return v.contact
+}
+
+// Await implements [eventlog.Awaiter]. It waits until the mirror has all messages that the order has at the time of the call, if the position
+// is not one that the mirror knows. Then Read says what is missing.
+func (l *Log) Await(ctx context.Context, p eventlog.Position) error {
+	known := func() bool {
+		head := l.Head()
+		return p.IsZero() && head.Gen != "" || p.Gen == head.Gen && p.Seq <= head.Seq
+	}
+	for !known() {
+		if b, err := l.bounds(ctx); err == nil {
+			return l.until(ctx, func(v *view) bool { return v.following && v.seq >= b.Last && v.mirrorGen == v.gen && v.gen != "" })
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.ctx.Done():
+			return context.Cause(l.ctx)
+		}
+	}
+	return nil
+}
+
+// Status implements [eventlog.Shared].
+func (l *Log) Status() eventlog.SharedStatus {
+	v, _ := l.look()
+	s := eventlog.SharedStatus{Message: v.seq, Last: max(v.bounds.Last, v.seq), Contact: v.contact}
+	if err := l.unready(&v); err != nil {
+		s.Trouble = err.Error()
+	}
+	return s
+}
+
+// Details is the state of a log, for people and metrics.
+type Details struct {
+	Hub        string    `json:"hub"`        // name of this hub
+	Generation string    `json:"generation"` // in force
+	Head       uint64    `json:"head"`       // newest sequence number
+	Message    uint64    `json:"message"`    // number of the last message that the mirror has
+	First      uint64    `json:"first"`      // of the oldest message of the order,
+	Last       uint64    `json:"last"`       // and of its newest, at the last contact
+	Contact    time.Time `json:"contact"`    // see eventlog.Contact
+	Joined     bool      `json:"joined"`
+	Trouble    string    `json:"trouble,omitempty"` // why the hub is not ready
+	Settings   *Settings `json:"settings"`          // in force; nil: not known yet
+	Digest     string    `json:"digest"`            // of the decisions up to Message
+	Audited    uint64    `json:"audited"`           // last message at which another hub, or this one in the order, had the same digest
+	Doubts     int       `json:"doubts"`            // audits with another digest, since the start
+	Disputed   bool      `json:"disputed"`          // hubs have different digests, and it is not decided which one counts
+	Diverged   bool      `json:"diverged"`          // this hub has decided otherwise than most, and waits for a copy of another hub's log
+	Changes    int       `json:"changes"`           // of the generation, since the start
+}
+
+// Details describes the log.
+func (l *Log) Details() Details {
+	v, _ := l.look()
+	d := Details{
+		Hub: l.o.Name, Generation: v.gen, Head: v.head, Message: v.seq, First: v.bounds.First, Last: max(v.bounds.Last, v.seq), Contact: v.contact,
+		Joined: v.joined, Settings: v.settings, Digest: v.digest.String(),
+		Audited: v.audited.last, Doubts: v.audited.doubts, Disputed: v.audited.dispute != nil, Diverged: v.audited.diverged, Changes: v.changes,
+	}
+	if err := l.unready(&v); err != nil {
+		d.Trouble = err.Error()
+	}
+	return d
+}
