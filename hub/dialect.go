@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -33,7 +34,8 @@ type Dialect interface {
 
 // Route is a path of a dialect and its handler.
 type Route struct {
-	// Path is compared with the escaped path of a request. A path that ends in / includes all paths below it.
+	// Path is compared with the escaped path of a request. A path that ends in / includes all paths below it. The first route of the hub and
+	// of [Options.Dialects], in this order, that includes a path gets its requests. A route that would get none is an error of [Prepare].
 	Path    string
 	Methods []string
 
@@ -46,7 +48,8 @@ type Route struct {
 // for concurrent use and must not block. Event and Control must not panic: most calls come from goroutines of the hub, where a panic ends
 // the process.
 type Encoding interface {
-	// Key names the encoding, also in metrics. A dialect has a handful of keys, not one for each stream.
+	// Key names the encoding, also in metrics. A dialect has a handful of keys, not one for each stream. A stream whose encoding has the key
+	// of another encoding and makes other bytes is refused.
 	Key() string
 
 	// Header sets the header fields of the response.
@@ -142,14 +145,33 @@ func routesOf(dialects []Dialect) (all []served) {
 	return all
 }
 
-// checkRoutes returns an error if two routes have the same path.
+// checkRoutes returns an error if a route could never answer: a path that no request has, or all of whose requests go to an earlier route.
 func checkRoutes(dialects []Dialect) error {
-	seen := make(map[string]bool)
-	for _, route := range routesOf(dialects) {
-		if seen[route.Path] {
-			return fmt.Errorf("hub: two routes have the path %s", route.Path)
+	all := routesOf(dialects)
+	for i := range all {
+		route := &all[i]
+		u, err := url.ParseRequestURI(route.Path)
+		switch {
+		case err != nil || u.EscapedPath() != route.Path:
+			return fmt.Errorf("hub: the route %q of %T is not an escaped path; a path begins with / and has no query", route.Path, route.dialect)
+		case route.Serve == nil || len(route.Methods) == 0:
+			return fmt.Errorf("hub: the route %s of %T needs a handler and a method", route.Path, route.dialect)
 		}
-		seen[route.Path] = true
+		for _, earlier := range all[:i] {
+			switch {
+			case earlier.Path == route.Path:
+				return fmt.Errorf("hub: two routes have the path %s, of %T and of %T", route.Path, earlier.dialect, route.dialect)
+			case earlier.takes(route.Path):
+				return fmt.Errorf("hub: the route %s of %T gets no requests, because %s of %T comes first and includes all paths below it; move it before that route, or give it another path",
+					route.Path, route.dialect, earlier.Path, earlier.dialect)
+			}
+		}
 	}
 	return nil
+}
+
+// takes reports whether requests with a path go to the route.
+func (s *served) takes(path string) bool {
+	below, ok := strings.CutPrefix(path, s.Path)
+	return ok && (below == "" || strings.HasSuffix(s.Path, "/"))
 }

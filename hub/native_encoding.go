@@ -95,12 +95,13 @@ func (n *nativeEncoding) heartbeat() string {
 
 // appendControl appends a control event. Its ID is a position that the subscriber has reached, or empty. Its data is JSON; empty data
 // becomes [wire.NoData]. In an event stream, control events are never enveloped, so that clients find the same data in all formats. NDJSON
-// has no reconnection time and omits Retry.
+// has no field for the reconnection time: there it is the data of a control event that has no other.
 func (n *nativeEncoding) appendControl(b []byte, e sse.Event, now time.Time) []byte {
-	e.Data = cmp.Or(e.Data, wire.NoData)
 	if !n.lines {
+		e.Data = cmp.Or(e.Data, wire.NoData)
 		return appendSSE(b, e)
 	}
+	e.Data = cmp.Or(e.Data, wire.Checkpoint{Retry: e.Retry.Milliseconds()}.Data())
 	return n.appendEnvelope(b, &wire.Envelope{ID: e.ID, Type: e.Type, Time: now.UTC().Truncate(time.Millisecond), Data: e.Data, Encoding: wire.UTF8})
 }
 

@@ -108,9 +108,8 @@ var nowhere = newServed(Route{}, users, native{})
 func (h *Hub) find(r *http.Request) (found *served, below string) {
 	path := sentPath(r.URL)
 	for i := range h.routes {
-		route := &h.routes[i]
-		if below, ok := strings.CutPrefix(path, route.Path); ok && (below == "" || strings.HasSuffix(route.Path, "/")) {
-			return route, below
+		if route := &h.routes[i]; route.takes(path) {
+			return route, path[len(route.Path):]
 		}
 	}
 	return &nowhere, ""

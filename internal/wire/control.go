@@ -11,7 +11,7 @@ const ControlPrefix = "tidings."
 
 // The types of control events.
 const (
-	TypeCheckpoint = ControlPrefix + "checkpoint" // data: {}; everything up to its id that matches has been sent
+	TypeCheckpoint = ControlPrefix + "checkpoint" // data: {}, in NDJSON Checkpoint; everything up to its id that matches has been sent
 	TypeGap        = ControlPrefix + "gap"        // data: Gap; no id
 	TypeEnd        = ControlPrefix + "end"        // data: End; the id is the position of the end
 	TypeExpiring   = ControlPrefix + "expiring"   // data: Expiring; the token ends soon, and the stream with it
@@ -27,6 +27,14 @@ func IsControl(typ string) bool { return strings.HasPrefix(typ, ControlPrefix) }
 // NoData is the data of a control event without content. Every block of a stream has data, because some clients dispatch an empty
 // message for a block that has none; the data is JSON, so that a client can parse the data of every control event.
 const NoData = "{}"
+
+// Checkpoint is the data of a checkpoint in NDJSON. In an event stream, the reconnection time is a field of the block.
+type Checkpoint struct {
+	Retry int64 `json:"retry,omitempty"` // in milliseconds; 0: no advice
+}
+
+// Data returns the data of a checkpoint.
+func (c Checkpoint) Data() string { return marshal(c) }
 
 // The reasons of a gap.
 const (

@@ -62,7 +62,7 @@ func open(t *testing.T, o hub.Options, transport string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Dialects, o.Authorize = []hub.Dialect{lines{}}, authorize
+	o.Dialects, o.Authorize = append([]hub.Dialect{lines{}}, o.Dialects...), authorize
 	h, err := hub.New(log, &o)
 	if err != nil {
 		t.Fatal(err)

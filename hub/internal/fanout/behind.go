@@ -22,7 +22,55 @@ func (d *direct) replay() {
 		d.cursor.query = eventlog.Query{Selector: d.group.selector, After: d.at}
 		d.cursor.fellBehind(d.at.Seq + 1)
 	}
+	if d.rest.text == "" {
+		d.cursor.reached = d.cursor.query.After
+	}
 	s.f.replayers.add(d)
+}
+
+// heartbeatBehind sends a heartbeat to a subscriber whose cursor is not at the position of the shard. A replayer that has the cursor waits for
+// its turn or for the log; if it is writing, the subscriber needs no heartbeat.
+func (d *direct) heartbeatBehind() {
+	s, c := d.shard, d.cursor
+	if !c.writing.TryLock() {
+		return
+	}
+	defer c.writing.Unlock()
+	if d.stage == ahead {
+		c.reached = c.query.After
+	}
+	if d.rest.text != "" || d.doomed != open {
+		return
+	}
+	_, _, err := d.push(&s.buf, c.reached.Seq, []chunk{c.heartbeat()})
+	switch {
+	case err != nil:
+		d.abort(Gone)
+	case d.stage == ahead && d.rest.text != "":
+		d.awaitWritable()
+	}
+}
+
+// pushBehind is push for a replayer. It first sends what the shard has not sent of a heartbeat.
+func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, at uint64, rest chunk, err error) {
+	c := d.cursor
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if d.rest.text != "" && len(chunks) > 0 {
+		chunks = append([]chunk{d.rest}, chunks...)
+		d.rest = chunk{}
+	}
+	if all, at, err = d.push(b, from, chunks); all {
+		c.reached = c.query.After
+	}
+	return all, at, d.rest, err
+}
+
+// unsentRest returns what was not sent of a chunk.
+func (d *direct) unsentRest() chunk {
+	d.cursor.writing.Lock()
+	defer d.cursor.writing.Unlock()
+	return d.rest
 }
 
 // replayed is called when a replayer gives the subscriber back.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -28,6 +29,22 @@ type cursor struct {
 
 	events []*event
 	chunks []chunk
+
+	// A subscriber that is behind gets heartbeats while a goroutine waits for the log.
+	writing sync.Mutex        // of a direct: held to write to the socket; guards rest and the following
+	lock    chan struct{}     // the same for a runner, whose writes block: it has a value while one writes
+	reached eventlog.Position // everything up to here was sent, except a rest
+}
+
+// heartbeat returns a heartbeat at the position that the subscriber has reached. The caller holds the lock for writing.
+func (c *cursor) heartbeat() chunk {
+	message := Control{Kind: ControlHeartbeat}
+	if c.group.heartbeat > 0 { // the subscriber wants to see each heartbeat
+		message.Kind, message.At = ControlCheckpoint, c.reached
+	}
+	made := c.group.control(message)
+	made.at = c.reached.Seq
+	return made
 }
 
 // unsent means that no position was sent, or that the last one is unknown.
@@ -169,8 +186,8 @@ func (c *cursor) keep(events []*event) {
 
 // read is the step of a cursor that is below the window.
 func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complete eventlog.Position, gap *eventlog.GapError, err error) {
-	c.query.Bytes, c.fromLog = pageBytes, true
-	page, err := c.f.pages.read(ctx, c.group.wants, c.query)
+	c.fromLog = true
+	page, err := c.page(ctx)
 	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
 		return events, complete, gap, nil
 	} else if err != nil {
@@ -181,6 +198,12 @@ func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complet
 	}
 	c.checkpoint = true
 	return events, page.complete, nil, nil
+}
+
+// page returns the next page of the log.
+func (c *cursor) page(ctx context.Context) (*page, error) {
+	c.query.Bytes = pageBytes
+	return c.f.pages.read(ctx, c.group.wants, c.query)
 }
 
 // reportGap sends the client a gap, and moves the cursor past it. A gap carries no position, so that a client that disconnects now gets the

@@ -8,7 +8,7 @@ import (
 
 // direct is a subscriber whose socket belongs to its shard: it has no goroutine and no buffer, and sends do not block. On Linux, plain
 // HTTP/1.1 connections are direct. direct_linux.go has the system calls. The shard owns a direct subscriber. At the stage catching a replayer
-// owns it; only stage, writable, doomed and the fields of the wheel stay with the shard.
+// owns it; only stage, writable, doomed and the fields of the wheel stay with the shard, and both write to the socket under cursor.writing.
 type direct struct {
 	subscriber
 
@@ -128,6 +128,11 @@ func (d *direct) send(c chunk) {
 // heartbeat sends a checkpoint if the log has moved on, or if the subscriber asked for heartbeats that it can see.
 func (d *direct) heartbeat() {
 	s, g := d.shard, d.group
+	if d.stage != live {
+		d.wrote = s.wheel.now
+		d.heartbeatBehind()
+		return
+	}
 	d.sent = max(d.sent, g.sent)
 	if d.sent != s.at.Seq || g.heartbeat > 0 {
 		if c := g.control(Control{Kind: ControlCheckpoint, At: s.at}); c.text != "" {

@@ -69,6 +69,8 @@ type Options struct {
 	OnRecords func([]eventlog.Record)
 
 	Logger *slog.Logger
+
+	Encodings []Encoding // whose keys no other encoding can have
 }
 
 // shortestWait returns the shortest time that determines the tick of a shard's wheel. Heartbeats that subscribers ask for may use ticks
@@ -96,6 +98,7 @@ type Fanout struct {
 	opts      Options
 	window    *window
 	pages     *pages
+	encodings encodings
 	ends      ends
 	shards    []*shard
 	replayers *replayers
@@ -126,6 +129,11 @@ func New(ctx context.Context, log eventlog.Log, o Options) (*Fanout, error) {
 	}
 	f.ends = ends{log: log, window: f.window}
 	f.replayers = newReplayers()
+	for _, e := range o.Encodings {
+		if err := f.encodings.check(e); err != nil {
+			return nil, err
+		}
+	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	if err := f.preload(ctx); err != nil {
 		f.cancel()

@@ -66,12 +66,10 @@ func (s *shard) due(sub *subscriber) {
 			return
 		}
 		s.close(sub, Slow)
-	case live:
+	case live, catching, ahead:
 		if s.wheel.now-sub.via.lastWrite() >= s.interval(sub.group)*3/4 {
 			sub.via.heartbeat()
 		}
-		s.scheduleHeartbeat(sub)
-	case catching, ahead:
 		s.scheduleHeartbeat(sub)
 	}
 }
@@ -90,11 +88,8 @@ func (s *shard) scheduleHeartbeat(sub *subscriber) {
 	if sub.stage == closed || sub.stage == stalled {
 		return
 	}
-	in := s.interval(sub.group)
-	if sub.stage == live {
-		in = max(in-(s.wheel.now-sub.via.lastWrite()), 1)
-		in -= rand.Int64N(in/8 + 1)
-	}
+	in := max(s.interval(sub.group)-(s.wheel.now-sub.via.lastWrite()), 1)
+	in -= rand.Int64N(in/8 + 1)
 	for _, due := range [2]int64{sub.warn, sub.end} {
 		if due != 0 {
 			in = min(in, max(due-s.wheel.now, 1))

@@ -91,8 +91,8 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 		if d.client.Revoked() { // a turn may last longer than it takes to publish something new
 			return barred
 		}
-		if d.rest.text != "" { // before the next page, because a control message is made only once
-			if now := d.finishRest(ctx, buf); now != midway {
+		if rest := d.unsentRest(); rest.text != "" { // before the next page, because a control message is made only once
+			if now := d.finishRest(ctx, buf, rest); now != midway {
 				return now
 			}
 		}
@@ -104,15 +104,15 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 				now = broken
 				d.shard.f.logUnreadable(ctx, c.query.After, err)
 			}
-			_, _, _ = d.push(buf, from, []chunk{c.group.leaving(c.query.After)}) // on an error the client has disconnected, and resumes from its last id
+			_, _, _, _ = d.pushBehind(buf, from, []chunk{c.group.leaving(c.query.After)}) // on an error the client has disconnected, and resumes from its last id
 			return now
 		}
-		all, at, err := d.push(buf, from, chunks)
+		all, at, rest, err := d.pushBehind(buf, from, chunks)
 		switch {
 		case err != nil:
 			return lost
 		case !all:
-			d.last = now == atEnd && d.rest.text != "" && d.rest.at == chunks[len(chunks)-1].at
+			d.last = now == atEnd && rest.text != "" && rest.at == chunks[len(chunks)-1].at
 			c.back(at)
 			return blocked
 		case now == atEnd:
@@ -126,9 +126,8 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 }
 
 // finishRest sends the rest of a chunk. The result is midway if the subscriber can go on.
-func (d *direct) finishRest(ctx context.Context, buf *[]byte) progress {
-	end := d.rest.end
-	all, _, err := d.push(buf, d.rest.at, nil)
+func (d *direct) finishRest(ctx context.Context, buf *[]byte, rest chunk) progress {
+	all, _, _, err := d.pushBehind(buf, rest.at, nil)
 	switch {
 	case err != nil:
 		return lost
@@ -137,7 +136,7 @@ func (d *direct) finishRest(ctx context.Context, buf *[]byte) progress {
 	case d.last:
 		return finished
 	}
-	if end { // the log may have to say whether this was the last topic to end
+	if rest.end { // the log may have to say whether this was the last topic to end
 		c := d.cursor
 		if ended, err := c.f.ends.complete(ctx, c.group, c.query.After); err == nil && ended {
 			return finished

@@ -31,14 +31,15 @@ type runner struct {
 	messages []chunk            // control messages that are to be sent
 	stop     context.CancelFunc // cancels its current read of the log
 
-	awake   bool  // it has had a turn; owned by the goroutine, like written
-	written int64 // bytes
+	awake   bool  // it has had a turn; owned by the goroutine
+	written int64 // bytes; guarded by cursor.lock
 }
 
 // newRunner returns a runner that first sends the given bytes.
 func (st *Stream) newRunner(out Socket, first []byte) *runner {
 	r := &runner{fd: -1, slot: -1, out: out, cursor: st.cursor, messages: []chunk{{text: string(first), control: true}}}
 	r.subscriber = st.subscriber(r)
+	r.cursor.reached, r.cursor.lock = r.cursor.query.After, make(chan struct{}, 1)
 	return r
 }
 
@@ -83,13 +84,6 @@ func (r *runner) schedule() {
 	if r.turn.Add(1) == 1 {
 		r.shard.pool.add(r)
 	}
-}
-
-func (r *runner) heartbeat() {
-	at := r.shard.at
-	r.heartbeatAt.Store(&at)
-	r.wrote = r.shard.wheel.now
-	r.schedule()
 }
 
 // leave makes the runner end. A drain sends the remaining events first. A client whose permission has ended gets no more events, even if
@@ -176,7 +170,9 @@ func (r *runner) run() {
 // end ends the stream. The shard stops watching the socket before it is closed.
 func (r *runner) end(why Reason) {
 	s := r.shard
+	r.cursor.lock <- struct{}{} // after a heartbeat that began while the runner was reading the log
 	r.bytes += r.written
+	<-r.cursor.lock
 	s.await(func() { s.close(&r.subscriber, why) })
 	s.f.leave(&r.subscriber, why)
 	r.out.Close()
@@ -214,19 +210,10 @@ func (r *runner) sendAll(buf *[]byte) Reason {
 			}
 			chunks = append(chunks, c.group.leaving(from))
 		}
-		for _, made := range append(r.takeMessages(), chunks...) {
-			b = append(b, made.text...)
+		if b, err = r.flush(b, chunks, first); err != nil {
+			return r.whyBroken(err)
 		}
-		if len(b) > 0 || first {
-			if err := r.out.Write(b); err != nil {
-				return r.whyBroken(err)
-			}
-			first = false
-			r.wroteAt.Store(r.shard.wheel.at(time.Now()))
-			r.written += int64(len(b))
-			c.f.count.sent(1, eventsIn(chunks), len(b))
-			b = b[:0]
-		}
+		first = false
 		switch now {
 		case atEnd:
 			return end
@@ -234,6 +221,33 @@ func (r *runner) sendAll(buf *[]byte) Reason {
 			return open
 		}
 	}
+}
+
+// write writes bytes that have a number of events. The caller holds cursor.lock.
+func (r *runner) write(b []byte, events int) error {
+	if err := r.out.Write(b); err != nil {
+		return err
+	}
+	r.wroteAt.Store(r.shard.wheel.at(time.Now()))
+	r.written += int64(len(b))
+	r.cursor.f.count.sent(1, events, len(b))
+	return nil
+}
+
+// flush writes what is in b, the messages and some chunks. It returns the emptied b.
+func (r *runner) flush(b []byte, chunks []chunk, first bool) ([]byte, error) {
+	c := r.cursor
+	r.cursor.lock <- struct{}{}
+	defer func() { <-r.cursor.lock }()
+	for _, made := range append(r.takeMessages(), chunks...) {
+		b = append(b, made.text...)
+	}
+	c.reached = c.query.After
+	if len(b) == 0 && !first {
+		return b, nil
+	}
+	err := r.write(b, eventsIn(chunks))
+	return b[:0], err
 }
 
 // next returns the next chunks. Reading the log ends when the client disconnects.
@@ -264,37 +278,4 @@ func (r *runner) whyBroken(err error) Reason {
 		return Slow
 	}
 	return Gone
-}
-
-// prepare moves the cursor of a live subscriber past events that do not match, and appends a heartbeat if one is due.
-func (r *runner) prepare(b []byte) []byte {
-	c := r.cursor
-	if !r.awake {
-		r.awake = true
-		return b
-	}
-	due := r.heartbeatAt.Swap(nil) // read before pending: all wakes for events up to this position have come
-	switch first := r.pending.Swap(0); {
-	case first > 1:
-		c.fellBehind(first - 1)
-		c.skip(first - 2)
-	case first == 1: // the runner searches the window from its position
-		c.fellBehind(c.query.After.Seq + 1)
-	case first == 0 && due != nil && due.Gen == c.query.After.Gen:
-		c.skip(due.Seq)
-		fallthrough
-	default:
-		c.fellBehind(0)
-	}
-	if due == nil {
-		return b
-	}
-	c.chunks = c.chunks[:0]
-	if c.group.heartbeat > 0 { // the subscriber wants to see each heartbeat
-		c.sent = unsent
-	}
-	if c.appendCheckpoint(); len(c.chunks) == 0 {
-		return append(b, c.group.control(Control{Kind: ControlHeartbeat}).text...)
-	}
-	return append(b, c.chunks[0].text...)
 }

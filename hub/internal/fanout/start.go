@@ -31,7 +31,7 @@ func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 	}
 	c.byLog = s.From.Seek != nil
 	if gap == nil && !f.window.has(c.query.After) { // the window has no gaps
-		if gap, err = f.firstGap(ctx, &c.query); err != nil {
+		if gap, err = c.firstGap(ctx); err != nil {
 			return err
 		}
 	}
@@ -130,13 +130,12 @@ func (f *Fanout) seek(ctx context.Context, s *Subscription, q *eventlog.Query, h
 	return err
 }
 
-// firstGap returns the gap with which a query begins, nil if there is none. The query then continues after the gap.
-func (f *Fanout) firstGap(ctx context.Context, q *eventlog.Query) (*Gap, error) {
-	first := *q
-	first.Limit = 1
-	_, err := f.log.Read(ctx, first)
+// firstGap returns the gap with which a cursor begins, nil if there is none. The cursor then continues after the gap. What it reads is the
+// cursor's first page, so that many clients that resume at one position read the log once.
+func (c *cursor) firstGap(ctx context.Context) (*Gap, error) {
+	_, err := c.page(ctx)
 	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
-		*q = gap.Partial(*q)
+		c.query = gap.Partial(c.query)
 		return &Gap{gap.Reason, gap.From.String(), gap.To}, nil
 	}
 	return nil, err

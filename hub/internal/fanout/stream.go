@@ -74,9 +74,12 @@ type Stream struct {
 }
 
 // Open determines where a subscription begins. It returns [ErrEnded] if no event can follow, [ErrDraining], [ErrUnreadable], a
-// [*GapError], or an error of the log.
+// [*GapError], a [*KeyError], or an error of the log.
 func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
 	g := newGroup(s) // before the stream counts: code of an encoding or a matcher may panic
+	if err := f.encodings.check(s.Encoding); err != nil {
+		return nil, err
+	}
 	if err := f.enter(); err != nil {
 		return nil, err
 	}

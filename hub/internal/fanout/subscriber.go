@@ -38,7 +38,7 @@ type delivery interface {
 	// send sends a control message to a live subscriber.
 	send(c chunk)
 
-	// heartbeat sends a heartbeat to a live subscriber.
+	// heartbeat sends a heartbeat to a subscriber that is live, or whose cursor moves.
 	heartbeat()
 
 	// leave ends the stream gracefully, with a last control message if the client can take one.
