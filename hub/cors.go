@@ -72,7 +72,8 @@ func requestedHeaders(header http.Header, dialect string) (names []string) {
 	return names
 }
 
-// isToken reports whether a text is a token, such as the name of a header field (RFC 9110, section 5.6.2).
+// isToken reports whether a text is a token, such as the name of a header field (RFC 9110, section 5.6.2). Package sse has the same
+// function for itself, because it imports and exports nothing for the hub.
 func isToken(text string) bool {
 	for i := range len(text) {
 		c := text[i]

@@ -138,36 +138,26 @@ func (c *streamsCmd) filter() url.Values {
 	return q
 }
 
-// streamsPath is the path of the list of streams.
-const streamsPath = "api/v1/subscribers"
+// The path of the list of streams, and its name in the answer.
+const (
+	streamsPath = "api/v1/subscribers"
+	streamsList = "subscribers"
+)
 
 // each calls f with each selected stream, the oldest first.
 func (c *streamsCmd) each(ctx context.Context, client *hubClient, ids []string, f func(*hub.Subscriber) error) error {
 	if len(ids) > 0 {
 		return c.eachOf(ctx, client, ids, f)
 	}
-	const most = 1000
-	query, left := c.filter(), c.Count
-	for {
-		query.Set(wire.ParamLimit, strconv.Itoa(most))
-		if c.Count > 0 && left < most {
-			query.Set(wire.ParamLimit, strconv.Itoa(left))
+	for sub, err := range pages[hub.Subscriber](ctx, client, streamsPath, streamsList, c.filter(), c.Count) {
+		if err == nil {
+			err = f(&sub)
 		}
-		page, err := subscribersPage(ctx, client, query)
 		if err != nil {
 			return err
 		}
-		for i := range page.Subscribers {
-			if err := f(&page.Subscribers[i]); err != nil {
-				return err
-			}
-		}
-		left -= len(page.Subscribers)
-		if page.Next == "" || c.Count > 0 && left <= 0 {
-			return nil
-		}
-		query.Set(wire.ParamAfter, page.Next)
 	}
+	return nil
 }
 
 // eachOf calls f with the streams of some IDs. The list has no lookup by ID, so it asks for the first stream after the ID minus one.
@@ -177,14 +167,14 @@ func (c *streamsCmd) eachOf(ctx context.Context, client *hubClient, ids []string
 		if err != nil {
 			return err
 		}
-		page, err := subscribersPage(ctx, client, url.Values{wire.ParamAfter: {strconv.FormatInt(n-1, 10)}, wire.ParamLimit: {"1"}})
+		found, _, err := fetchPage[hub.Subscriber](ctx, client, streamsPath, streamsList, url.Values{wire.ParamAfter: {strconv.FormatInt(n-1, 10)}, wire.ParamLimit: {"1"}})
 		if err != nil {
 			return err
 		}
-		if len(page.Subscribers) == 0 || page.Subscribers[0].ID != strconv.FormatInt(n, 10) {
+		if len(found) == 0 || found[0].ID != strconv.FormatInt(n, 10) {
 			return notOpen(id)
 		}
-		if err := f(&page.Subscribers[0]); err != nil {
+		if err := f(&found[0]); err != nil {
 			return err
 		}
 	}
@@ -193,15 +183,6 @@ func (c *streamsCmd) eachOf(ctx context.Context, client *hubClient, ids []string
 
 func notOpen(id string) error {
 	return fmt.Errorf("no open stream has the ID %s; it may have ended", id)
-}
-
-type subscribersAnswer struct {
-	Subscribers []hub.Subscriber `json:"subscribers"`
-	Next        string           `json:"next"`
-}
-
-func subscribersPage(ctx context.Context, client *hubClient, query url.Values) (page subscribersAnswer, err error) {
-	return page, client.ask(ctx, http.MethodGet, streamsPath, query, nil, &page)
 }
 
 // closeThem closes the selected streams.

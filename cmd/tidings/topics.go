@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
-	"strconv"
 	"text/tabwriter"
 
 	"github.com/tidings-sse/tidings/internal/wire"
@@ -57,26 +55,20 @@ func (c *topicsCmd) Run(ctx context.Context, std stdio) error {
 		return &exitError{exitUsage, err}
 	}
 	print, flush := c.printer(std.out)
-	left, some := c.Count, false
-	for after := ""; ; {
-		page, err := c.page(ctx, hub, after, left)
+	some := false
+	for t, err := range pages[topicLine](ctx, hub, "api/v1/topics", "topics", url.Values{wire.ParamPattern: {c.pattern}}, c.Count) {
+		if err == nil {
+			some = true
+			err = print(t)
+		}
 		if err != nil {
 			return err
 		}
-		for _, t := range page.Topics {
-			if err := print(t); err != nil {
-				return err
-			}
-		}
-		left -= len(page.Topics)
-		some = some || len(page.Topics) > 0
-		if after = page.Next; after == "" || c.Count > 0 && left <= 0 {
-			if !some {
-				_, _ = fmt.Fprintln(std.err, "tidings topics: "+visible(c.noneText()))
-			}
-			return flush()
-		}
 	}
+	if !some {
+		_, _ = fmt.Fprintln(std.err, "tidings topics: "+visible(c.noneText()))
+	}
+	return flush()
 }
 
 // choose decides which topics to list.
@@ -115,24 +107,6 @@ func (c *topicsCmd) noneText() string {
 		text += ", or none that you may subscribe to without a token (--token)"
 	}
 	return text
-}
-
-type topicsAnswer struct {
-	Topics []topicLine `json:"topics"`
-	Next   string      `json:"next"`
-}
-
-// page returns the next topics after one.
-func (c *topicsCmd) page(ctx context.Context, hub *hubClient, after string, left int) (page topicsAnswer, err error) {
-	const most = 1000
-	query := url.Values{wire.ParamPattern: {c.pattern}, wire.ParamLimit: {strconv.Itoa(most)}}
-	if c.Count > 0 && left < most {
-		query.Set(wire.ParamLimit, strconv.Itoa(left))
-	}
-	if after != "" {
-		query.Set(wire.ParamAfter, after)
-	}
-	return page, hub.ask(ctx, http.MethodGet, "api/v1/topics", query, nil, &page)
 }
 
 // printer returns a function that prints a topic, and a function to call after the last one.
