@@ -148,8 +148,9 @@ func (m *Memory) store(given *Record, use *keyUse, seq uint64, ms int64) {
 			m.ends.add(t, seq, ms)
 		}
 	}
-	m.ends.forget(ms)
+	m.ends.forget(ms, undo)
 	m.records.Push(slot{seq, ms, r})
+	m.noteTime(seq, ms)
 	m.head, m.last = seq, ms
 	m.count(r, 1)
 	m.link(r)

@@ -39,6 +39,15 @@ func TestMemoryAgreesWithTheModel(t *testing.T) {
 	}
 }
 
+func TestMirrorsInMemoryDecideAlike(t *testing.T) {
+	for seed := range number("TIDINGS_MIRRORS", 100) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			logtest.RunMirrors(t, memoryHarness(), number("TIDINGS_SEED", seed), 300)
+		})
+	}
+}
+
 // number returns the value of an environment variable, which makes a test longer or repeats its seed.
 func number(name string, standard uint64) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"sort"
 	"time"
 
 	"github.com/tidings-sse/tidings/internal/queue"
@@ -16,10 +17,7 @@ func (m *Memory) cut(after uint64) {
 		}
 	}
 	m.records.Truncate(m.records.Len() - len(newer))
-	m.last = time.Time{}.UnixMilli()
-	if slots := m.records.All(); len(slots) > 0 {
-		m.last = slots[len(slots)-1].time
-	}
+	m.cutTimes(after)
 	m.keys.cut(after)
 	m.ends.keep(func(end *ending) bool { return end.seq <= after })
 	for i := range m.ages {
@@ -33,6 +31,31 @@ func (m *Memory) cut(after uint64) {
 		m.holes[n-1].to = min(m.holes[n-1].to, after)
 	}
 	m.cutTopics(after)
+}
+
+// noteTime notes the time of a new record. Retention may remove the record, and the time still counts: later ones are not before it.
+func (m *Memory) noteTime(seq uint64, ms int64) {
+	if !m.mirror || m.times.Len() > 0 && ms == m.last {
+		return
+	}
+	m.times.Push(slot{seq: seq, time: ms})
+	for all := m.times.All(); len(all) > 1 && ms-all[1].time > undo; all = m.times.All() {
+		m.times.Pop()
+	}
+}
+
+// cutTimes sets the time of the newest record to what it was at a number.
+func (m *Memory) cutTimes(after uint64) {
+	times := m.times.All()
+	n := sort.Search(len(times), func(i int) bool { return times[i].seq > after })
+	m.times.Truncate(n)
+	m.last = time.Time{}.UnixMilli()
+	if slots := m.records.All(); len(slots) > 0 {
+		m.last = slots[len(slots)-1].time
+	}
+	if n > 0 {
+		m.last = times[n-1].time
+	}
 }
 
 func (m *Memory) cutTopics(after uint64) {

@@ -3,7 +3,6 @@ package eventlog
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/tidings-sse/tidings/internal/queue"
@@ -55,10 +54,10 @@ func (e *ends) put(end ending) {
 	e.order = append(e.order, o)
 }
 
-// forget removes the ends that have expired for all records from a time on.
-func (e *ends) forget(at int64) {
+// forget removes the ends that have expired for all records from a time on, except those that expired within the last milliseconds.
+func (e *ends) forget(at, last int64) {
 	for _, o := range e.order {
-		for all := o.queue.All(); len(all) > 0 && at-all[0].time > o.age; all = o.queue.All() {
+		for all := o.queue.All(); len(all) > 0 && at-all[0].time > o.age+last; all = o.queue.All() {
 			if old := o.queue.Pop(); e.of[old.name] == old {
 				delete(e.of, old.name)
 			}
@@ -68,10 +67,13 @@ func (e *ends) forget(at int64) {
 
 // keep makes new ends of those that f keeps and changes.
 func (e *ends) keep(f func(*ending) bool) {
-	old := e.of
-	e.of, e.order = make(map[string]ending, len(old)), nil
-	sorted := slices.SortedFunc(maps.Values(old), func(a, b ending) int { return cmp.Compare(a.seq, b.seq) })
-	for _, end := range sorted {
+	var all []ending
+	for _, o := range e.order {
+		all = append(all, o.queue.All()...)
+	}
+	slices.SortFunc(all, func(a, b ending) int { return cmp.Compare(a.seq, b.seq) })
+	e.of, e.order = make(map[string]ending, len(e.of)), nil
+	for _, end := range all {
 		if f(&end) {
 			e.put(end)
 		}

@@ -13,6 +13,7 @@ import (
 type keys struct {
 	age   int64
 	most  uint64
+	more  uint64 // Retention.UndoKeys
 	used  uint64 // number of uses so far
 	known map[digest]*keyUse
 	order queue.Queue[*keyUse]
@@ -33,6 +34,7 @@ func newKeys(ret *Retention) keys {
 	return keys{
 		age:   int64(ret.KeyAge / time.Millisecond),
 		most:  uint64(ret.Keys),
+		more:  uint64(ret.UndoKeys()),
 		known: map[digest]*keyUse{},
 	}
 }
@@ -63,17 +65,22 @@ func (k *keys) knows(use *keyUse, used uint64, time int64) bool {
 	return used-use.n < k.most && time-use.time <= k.age
 }
 
-// add records a use, and forgets the uses that have expired for all later records.
+// undo is UndoTime in milliseconds.
+const undo = int64(UndoTime / time.Millisecond)
+
+// add records a use, and forgets the uses that have expired for all later records and for those that a cut may bring back.
 func (k *keys) add(use *keyUse) {
 	k.used = use.n
 	k.known[use.id] = use
 	k.order.Push(use)
-	k.forget(use.n, use.time)
+	k.forget(use.n, use.time, k.more, undo)
 }
 
-// forget forgets the uses that have expired after this many uses and for a record of this time.
-func (k *keys) forget(used uint64, time int64) {
-	for all := k.order.All(); len(all) > 0 && !k.knows(all[0], used, time); all = k.order.All() {
+// forget forgets the uses that have expired after this many uses or for a record of this time, except as many of them, and those that
+// expired within the last milliseconds.
+func (k *keys) forget(used uint64, time int64, more uint64, last int64) {
+	expired := func(use *keyUse) bool { return used-use.n >= k.most+more || time-use.time > k.age+last }
+	for all := k.order.All(); len(all) > 0 && expired(all[0]); all = k.order.All() {
 		if oldest := k.order.Pop(); k.known[oldest.id] == oldest {
 			delete(k.known, oldest.id)
 		}
@@ -82,12 +89,12 @@ func (k *keys) forget(used uint64, time int64) {
 
 // limit changes how long keys are known. Uses that have expired for a record of this time stay forgotten.
 func (k *keys) limit(ret *Retention, time int64) {
-	k.forget(k.used, time)
+	k.forget(k.used, time, 0, 0)
 	limits := newKeys(ret)
-	k.age, k.most = limits.age, limits.most
+	k.age, k.most, k.more = limits.age, limits.most, limits.more
 }
 
-// cut removes the uses by records after seq. Uses that add forgot because of those records do not come back.
+// cut removes the uses by records after seq.
 func (k *keys) cut(seq uint64) {
 	k.order.Retain(func(use *keyUse) bool { return use.seq <= seq })
 	k.used = 0

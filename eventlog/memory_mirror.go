@@ -125,7 +125,7 @@ func (m *Memory) SetRetention(ctx context.Context, r *Retention) error {
 	}
 	m.ret = ret
 	m.keys.limit(&ret, m.last)
-	m.ends.forget(m.last)
+	m.ends.forget(m.last, 0)
 	m.ends.keep(func(end *ending) bool {
 		end.age = ret.Rule(end.name).EndAge().Milliseconds()
 		return true

@@ -45,7 +45,8 @@ type Mirror interface {
 	Skip(ctx context.Context, to uint64, reason Reason) error
 
 	// SetGeneration begins a new generation after a sequence number. Records above it are dropped; the others stay and get
-	// positions of the new generation. Readers with positions of the old one get a gap. Calling it again with the
+	// positions of the new generation. Readers with positions of the old one get a gap. From then on the mirror decides as if it had
+	// never had the dropped records, as long as those cover at most [UndoTime] and [Retention.UndoKeys]. Calling it again with the
 	// generation and the number at which the log is changes nothing, so that it can be repeated after a crash.
 	SetGeneration(ctx context.Context, gen string, after uint64) error
 
@@ -80,6 +81,10 @@ const (
 	MaxSeq = 1 << 62
 
 	MaxState = 1024 // bytes of the state of [Mirror.Apply]
+
+	// UndoTime is for how long a mirror remembers what has expired: ends, keys, and the times of records that are gone. SetGeneration may
+	// drop the records by whose time they expired.
+	UndoTime = time.Hour
 
 	maxApply  = 1 << 30 // bytes of the records of one Apply, by Record.Size
 	maxReason = 64      // bytes of a Reason

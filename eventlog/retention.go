@@ -120,6 +120,10 @@ func (r *Retention) Rule(topic string) *Rule {
 	return &r.Rules[last]
 }
 
+// UndoKeys returns how many more keys than Keys a log remembers, see [UndoTime]: a sixteenth, and 100. The defaults of r must be filled
+// in.
+func (r *Retention) UndoKeys() int { return r.Keys/16 + 100 }
+
 // DeadTopicSize is the size that a dead topic counts for: twice its name and 128 bytes, about what it takes on disk.
 func DeadTopicSize(topic string) int64 { return 2*int64(len(topic)) + 128 }
 

@@ -47,7 +47,7 @@ func (i *Inspector) Check(ctx context.Context, report func(Problem)) (Checked, e
 		}
 		c.problem("the file "+acknowledgedFile, "it is missing or damaged; %s", why)
 	}
-	for _, step := range []func() error{c.blocks, c.records, c.index, c.compare, c.statusKeys, c.elsewhere, c.states, c.deadList, c.keys, c.ids, c.sums} {
+	for _, step := range []func() error{c.blocks, c.records, c.index, c.compare, c.statusKeys, c.elsewhere, c.states, c.deadList, c.keys, c.ends, c.ids, c.sums} {
 		if err = step(); err != nil {
 			break
 		}
@@ -172,7 +172,7 @@ func (c *checker) expect(r *eventlog.Record) error {
 
 // index reads every index entry.
 func (c *checker) index() error {
-	topic, ord, ended := "", uint64(0), false
+	topic, ord := "", uint64(0)
 	return c.each(kindIndex, func(key, value []byte) error {
 		name, rest, ok := cutName(key[1:])
 		e, err := decodeEntry(value)
@@ -182,16 +182,13 @@ func (c *checker) index() error {
 		}
 		what := fmt.Sprintf("topic %q, record %d", name, seqOf(key))
 		if name != topic || c.checked.Topics == 0 {
-			topic, ord, ended = name, 0, false
+			topic, ord = name, 0
 			c.checked.Topics++
 		}
 		if ord != 0 && e.ord != ord+1 {
 			c.problem(what, "it is number %d of its topic, after %d; retention may keep the wrong ones", e.ord, ord)
 		}
-		if ended {
-			c.problem(what, "it comes after the end of its topic")
-		}
-		ord, ended = e.ord, e.flags&entryEnd != 0
+		ord = e.ord
 		c.checked.Entries++
 		c.byIndex += c.entrySum(name, seqOf(key), e.flags, e.size)
 		return nil

@@ -263,6 +263,11 @@ func (c *commit) settle(r *request, i int, d *decision) error {
 		return nil
 	}
 	h.seq++
+	if c.store.mirror && c.now > h.time {
+		if err := c.noteTime(h.seq); err != nil {
+			return err
+		}
+	}
 	h.time = c.now
 	receipt.Position, receipt.Time = c.store.position(), unixMilli(c.now)
 	if err := c.put(r, i); err != nil {

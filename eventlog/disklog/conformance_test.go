@@ -67,6 +67,15 @@ func TestLogAgreesWithTheModel(t *testing.T) {
 	}
 }
 
+func TestMirrorsDecideAlike(t *testing.T) {
+	for seed := range number("TIDINGS_MIRRORS", 8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			logtest.RunMirrors(t, harness(disklog.SyncInterval, inMemory), number("TIDINGS_SEED", seed), 200)
+		})
+	}
+}
+
 // number returns the value of an environment variable, or standard.
 func number(name string, standard uint64) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {

@@ -138,13 +138,16 @@ func (c *cutter) first(topic string) (uint64, error) {
 	return 0, c.it.Error()
 }
 
-// newest sets the time of the head to that of the newest remaining record. If none is left or none was dropped, the time stays:
-// times never decrease.
+// newest sets the time of the head to what it was at the cut: in a mirror to the time that was noted, otherwise to that of the newest
+// remaining record. If none is left or none was dropped, the time stays: times never decrease.
 func (c *cutter) newest() error {
 	if c.head.seq == c.after {
 		return nil
 	}
 	c.head.seq = c.after
+	if noted, err := c.times(); noted || err != nil {
+		return err
+	}
 	if c.ev.SeekLT(eventKey(nil, c.after+1)) {
 		value, err := c.ev.ValueAndErr()
 		if err != nil || len(value) < 8 {

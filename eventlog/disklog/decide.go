@@ -12,8 +12,6 @@ type decision struct {
 	refused error
 }
 
-func (d *decision) stores() bool { return d.refused == nil && d.first.seq == 0 }
-
 // decide decides on each record of a request, in log order: after everything stored before, and after the request's own earlier
 // records. It changes nothing.
 //

@@ -20,12 +20,14 @@ import (
 type ending struct {
 	seq  uint64 // of the record that ended the topic
 	time uint64
+
+	before, beforeTime uint64 // the topic's end before this one, which had expired; a cut may need it
 }
 
-func (e ending) value() []byte { return appendNumbers(nil, e.seq, e.time) }
+func (e ending) value() []byte { return appendNumbers(nil, e.seq, e.time, e.before, e.beforeTime) }
 
 func decodeEnding(value []byte) (e ending, err error) {
-	if _, ok := cutNumbers(value, &e.seq, &e.time); !ok || e.seq == 0 {
+	if _, ok := cutNumbers(value, &e.seq, &e.time, &e.before, &e.beforeTime); !ok || e.seq == 0 {
 		return e, corrupt("end of a topic", "a number is cut off")
 	}
 	return e, nil
@@ -49,7 +51,7 @@ func (s *store) end(buf *[]byte, topic string) (ending, error) {
 // end stores that the newest record ends a topic.
 func (c *commit) end(topic string, t *topicInfo) error {
 	h := &c.store.head
-	t.end = ending{h.seq, h.time}
+	t.end = ending{h.seq, h.time, t.end.seq, t.end.time}
 	h.ends++
 	return setEnd(c.batch, topic, t.end)
 }
@@ -105,8 +107,9 @@ func decodeEndLine(key, value []byte) (e endLine, err error) {
 	return e, err
 }
 
-// forgetEnds deletes expired ends. Lookups ignore them in any case. For each age it continues where it stopped last.
-func (l *Log) forgetEnds(ctx context.Context) error {
+// forgetEnds deletes the ends that expired longer ago than undo. Lookups ignore them in any case. For each age it continues where it stopped
+// last.
+func (l *Log) forgetEnds(ctx context.Context, undo time.Duration) error {
 	ages := make(map[time.Duration]bool)
 	rules := l.rules.Load()
 	for i := range rules.Rules {
@@ -114,7 +117,7 @@ func (l *Log) forgetEnds(ctx context.Context) error {
 	}
 	ages[rules.Rule("$").EndAge()] = true
 	for age := range ages {
-		if err := l.chunks(ctx, func(k *chunk) (bool, error) { return k.forgetEnds(age) }); err != nil {
+		if err := l.chunks(ctx, func(k *chunk) (bool, error) { return k.forgetEnds(age, undo) }); err != nil {
 			return err
 		}
 	}
@@ -122,8 +125,9 @@ func (l *Log) forgetEnds(ctx context.Context) error {
 }
 
 // forgetEnds deletes one chunk of expired ends with one age.
-func (k *chunk) forgetEnds(age time.Duration) (done bool, err error) {
+func (k *chunk) forgetEnds(age, undo time.Duration) (done bool, err error) {
 	now, at := k.s.time.Load(), k.s.ended[age]
+	kept := uint64((age + undo).Milliseconds())
 	k.written = func() { k.s.ended[age] = at }
 	n := 0
 	for ok := k.it.SeekGE(endLineKey(nil, at, "")); ok && k.it.Key()[0] == kindEndLine; ok = k.it.Next() {
@@ -131,7 +135,7 @@ func (k *chunk) forgetEnds(age time.Duration) (done bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		if e.seq > k.head || now-min(e.time, now) <= uint64(age.Milliseconds()) {
+		if e.seq > k.head || now-min(e.time, now) <= kept {
 			at = min(e.seq, k.head+1)
 			return true, k.err
 		}
@@ -173,6 +177,9 @@ func (c *cutter) ends() error {
 		}
 		if newest.seq > c.after {
 			err = c.batch.Delete(endKey(nil, e.topic), nil)
+		}
+		if newest.seq > c.after && newest.before != 0 && newest.before <= c.after {
+			err = setEnd(c.batch, e.topic, ending{seq: newest.before, time: newest.beforeTime})
 		}
 		if err := errors.Join(err, c.batch.Delete(endLineKey(nil, e.seq, e.topic), nil), c.flush()); err != nil {
 			return err
@@ -241,5 +248,5 @@ func (v *view) newestEnd(topic string) (ending, bool) {
 	if err != nil {
 		return ending{}, false
 	}
-	return ending{r.Seq, uint64(r.Time.UnixMilli())}, true
+	return ending{seq: r.Seq, time: uint64(r.Time.UnixMilli())}, true
 }

@@ -3,6 +3,7 @@ package disklog
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -158,19 +159,19 @@ func (k *chunk) forgetTopics() error {
 }
 
 // forgetKeys deletes one chunk of expired idempotency keys.
-func (k *chunk) forgetKeys(l *Log) (done bool, err error) {
+func (k *chunk) forgetKeys(l *Log, more uint64, undo time.Duration) (done bool, err error) {
 	l.turn.Lock()
 	head := k.s.head
 	l.turn.Unlock()
 	n := 0
 	for ok := k.it.SeekGE(keyLineKey(nil, k.meta.keys+1)); ok && k.it.Key()[0] == kindKeyLine; ok = k.it.Next() {
-		var time uint64
+		var at uint64
 		use := seqOf(k.it.Key())
-		line, whole := cutNumbers(k.it.Value(), &time)
+		line, whole := cutNumbers(k.it.Value(), &at)
 		if !whole || len(line) != len(hash{}) {
 			return true, corrupt("key", "it is cut off")
 		}
-		known := head.keys-use < uint64(k.s.ret().Keys) && head.time-min(time, head.time) <= uint64(k.s.ret().KeyAge.Milliseconds())
+		known := head.keys-use < uint64(k.s.ret().Keys)+more && head.time-min(at, head.time) <= uint64((k.s.ret().KeyAge+undo).Milliseconds())
 		if known || use > head.keys {
 			break
 		}

@@ -25,6 +25,7 @@ const (
 	identityFile = "tidings.json"
 	ownerFile    = "owner"
 	format       = 1 // of keys and values; raised when older versions cannot read them
+	formatMirror = 2 // of a mirror's directory: versions that know no mirrors would begin a generation in it
 )
 
 // Causes of a [*DirError], for errors.Is. Other causes are eventlog.ErrCorrupt and errors of the file system.
@@ -202,9 +203,16 @@ func (d *directory) settle(same bool) error {
 // writeIdentity writes tidings.json with the fingerprint of the new file itself, which mark returns.
 func (d *directory) writeIdentity(mark func(path string) string) error {
 	return replaceFile(d.fs, d.name, identityFile, func(path string) ([]byte, error) {
-		text, err := json.MarshalIndent(identity{About: about, Format: format, Fingerprint: mark(path), Mirror: d.mirror}, "", "  ")
+		text, err := json.MarshalIndent(identity{About: about, Format: d.format(), Fingerprint: mark(path), Mirror: d.mirror}, "", "  ")
 		return append(text, '\n'), err
 	})
+}
+
+func (d *directory) format() int {
+	if d.mirror {
+		return formatMirror
+	}
+	return format
 }
 
 // lockDir locks the directory against other processes and other logs of this process.
@@ -276,8 +284,8 @@ func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 			fmt.Errorf("%w: %w", errCannotRead, err),
 		}
 	}
-	if id.Format > format {
-		return id, newFormat(dir, id.Format, format)
+	if id.Format > formatMirror {
+		return id, newFormat(dir, id.Format, formatMirror)
 	}
 	return id, nil
 }

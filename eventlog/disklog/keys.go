@@ -23,6 +23,7 @@ const (
 	kindID        = 'p' // publisher's ID, seq → nothing
 	kindEnd       = 'z' // topic → the record that ended it
 	kindEndLine   = 'o' // seq, topic → time: the ends in order
+	kindTime      = 't' // seq → time: the records of a mirror that have another time than the one before
 	kindHole      = 'h' // last seq → first seq, reason
 	kindMeta      = 'm' // name → numbers
 )

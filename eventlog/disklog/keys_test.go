@@ -22,6 +22,7 @@ func TestFormatOfKeysAndValuesDoesNotChange(t *testing.T) {
 		bytes []byte
 	}{
 		{"format", fmt.Append(nil, format)},
+		{"format of mirrors", fmt.Append(nil, formatMirror)},
 		{"record", eventKey(nil, 258)},
 		{"index", namedKey(nil, kindIndex, "news/sports", 258)},
 		{"index, topic with 00", namedKey(nil, kindIndex, "a\x00b", 258)},
@@ -36,7 +37,8 @@ func TestFormatOfKeysAndValuesDoesNotChange(t *testing.T) {
 		{"names", []byte(strings.Join([]string{metaGeneration, metaHead, metaTrim, metaLease, metaAcknowledged, metaState, metaRetention}, " "))},
 		{"end", endKey(nil, "news")},
 		{"end in order", endLineKey(nil, 258, "news")},
-		{"end's value", ending{258, 7}.value()},
+		{"end's value", ending{258, 7, 6, 5}.value()},
+		{"time", timeKey(nil, 258)},
 		{"entry", entry{entryEnd | entryPlain, 300, 1000}.appendTo(nil)},
 		{"topic state", topicState{3, 2, 1}.value()},
 		{"head", headMeta{1, 2, 3, 4, 5, 6, 7, 8, 9}.value()},

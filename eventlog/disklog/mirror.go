@@ -67,8 +67,9 @@ func (l *Log) begun() error {
 // apply decides on the batches of a request of Apply, and adds what they store to the commit.
 func (c *commit) apply(r *request) error {
 	s, g := c.store, r.given
-	if r.err = eventlog.CheckApply(s.head.seq, g.batches); r.err != nil {
-		return nil
+	if refused := eventlog.CheckApply(s.head.seq, g.batches); refused != nil {
+		r.err = refused
+		return nil //nolint:nilerr // the commit has other requests
 	}
 	for i := range g.batches {
 		b, part := &g.batches[i], g.parts[i]

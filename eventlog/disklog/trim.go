@@ -126,7 +126,12 @@ func (l *Log) trimPass(ctx context.Context, everything bool) error {
 		func(ctx context.Context) error { return l.sweepOnce(ctx, everything) },
 		func(ctx context.Context) error { return l.trimTopics(ctx, l.trim.takeTopics()) },
 		l.trimAges,
-		l.trimTotal, l.forgetKeys, l.forgetEnds, l.forgetTopics,
+		l.trimTotal,
+		func(ctx context.Context) error {
+			return l.forgetKeys(ctx, uint64(l.rules.Load().UndoKeys()), eventlog.UndoTime)
+		},
+		func(ctx context.Context) error { return l.forgetEnds(ctx, eventlog.UndoTime) },
+		l.forgetTimes, l.forgetTopics,
 	}
 	var damage error
 	for _, step := range steps {
@@ -323,9 +328,9 @@ func (l *Log) trimTopics(ctx context.Context, topics []string) (err error) {
 	})
 }
 
-// forgetKeys deletes expired idempotency keys. Lookups ignore them in any case.
-func (l *Log) forgetKeys(ctx context.Context) error {
-	return l.chunks(ctx, func(k *chunk) (bool, error) { return k.forgetKeys(l) })
+// forgetKeys deletes the idempotency keys that expired more keys and a longer time ago. Lookups ignore them in any case.
+func (l *Log) forgetKeys(ctx context.Context, more uint64, undo time.Duration) error {
+	return l.chunks(ctx, func(k *chunk) (bool, error) { return k.forgetKeys(l, more, undo) })
 }
 
 // forgetTopics forgets the dead topics that died first, while there are too many.

@@ -104,11 +104,14 @@ func (s *store) resume() error {
 
 // clear removes everything in one small batch.
 func (s *store) clear(gen string) error {
-	head, meta := headMeta{time: s.head.time, revivedBytes: 1, ends: 1}, trimMeta{diedBytes: 1}
+	head, meta := headMeta{revivedBytes: 1, ends: 1}, trimMeta{diedBytes: 1}
+	if !s.mirror { // a mirror continues like one that never had these records
+		head.time = s.head.time
+	}
 	err := s.apply(func(b *pebble.Batch) error {
 		var errs []error
 		for _, kind := range []byte{
-			kindEvent, kindIndex, kindElsewhere, kindStatus, kindTopic, kindDead, kindKey, kindKeyLine, kindID, kindHole, kindEnd, kindEndLine,
+			kindEvent, kindIndex, kindElsewhere, kindStatus, kindTopic, kindDead, kindKey, kindKeyLine, kindID, kindHole, kindEnd, kindEndLine, kindTime,
 		} {
 			errs = append(errs, b.DeleteRange([]byte{kind}, []byte{kind + 1}, nil))
 		}

@@ -12,6 +12,7 @@ import (
 // model is a simple log that forgets nothing. It keeps every record and its state in each topic, and implements the sentences of
 // the contract one by one, without regard to speed.
 type model struct {
+	mirror  bool
 	ret     eventlog.Retention
 	gen     string
 	head    uint64
@@ -325,7 +326,7 @@ func (m *model) cut(gen string, after uint64) {
 	m.head, m.floor, m.hole = after, min(m.floor, after), min(m.hole, after)
 	m.last = time.Time{}
 	for _, r := range m.records {
-		if r.lives() {
+		if r.lives() || m.mirror {
 			m.last = r.Time
 		}
 	}

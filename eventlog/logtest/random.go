@@ -49,10 +49,11 @@ func newComparison(t *testing.T, h Harness, seed uint64) *comparison {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.open(r); g.Harness.Mirror && g.rand.IntN(2) == 0 {
+	if g.open(r); g.Mirror && g.rand.IntN(2) == 0 {
 		g.mirror(r)
 	}
 	g.model = newModel(g.log.Head().Gen, defaults)
+	g.model.mirror = g.mine != nil
 	return g
 }
 
