@@ -161,7 +161,7 @@ func (c *commit) write(l *Log) error {
 	s.topics.age()
 	c.batch = s.db.NewBatch()
 	c.now = uint64(max(l.opts.Now().UnixMilli(), 0))
-	if s.head.time > c.now {
+	if s.head.time > c.now && !s.mirror { // the time of a mirror's records is given
 		s.warnLateClock(l, c.now)
 		c.now = s.head.time
 	}

@@ -123,15 +123,15 @@ func (s *mirrors) step() {
 		for _, p := range []*follower{s.early, s.late} {
 			p.clock.move(time.Duration(s.rand.IntN(20)) * time.Second)
 		}
-	case n < 25:
-		s.trim()
-	case n < 28:
-		s.reopen()
-	case n < 30:
-		s.changeRules()
 	case n < 32:
+		s.trim()
+	case n < 35:
+		s.reopen()
+	case n < 37:
+		s.changeRules()
+	case n < 40:
 		s.goBack()
-	case n < 45:
+	case n < 50:
 		s.catchUp(s.rand.IntN(len(s.waiting) + 1))
 	default:
 		s.append()
