@@ -34,7 +34,7 @@ func mustMirror(t *testing.T, dir string, o disklog.Options) *disklog.Log {
 func mustApply(t *testing.T, log eventlog.Mirror, first uint64, records ...eventlog.Record) eventlog.Outcome {
 	t.Helper()
 	batch := eventlog.Batch{First: first, Time: time.Now(), Records: records}
-	outcomes, err := log.Apply(t.Context(), []eventlog.Batch{batch}, fmt.Append(nil, first))
+	outcomes, err := log.Apply(t.Context(), []eventlog.Batch{batch}, func([]eventlog.Outcome) []byte { return fmt.Append(nil, first) })
 	if err != nil {
 		t.Fatal(err)
 	}
