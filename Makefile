@@ -23,7 +23,7 @@ test: needs vet race log e2e # Run every test, in at most ten minutes on two cor
 # How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
 # model, disk faults, damage to the files of killed logs, and faults of three hubs. Each variable also works for a single test. A test that fails prints the TIDINGS_SEED
 # that repeats it.
-SOAK := TIDINGS_KILLS=500 TIDINGS_CRASHES=500 TIDINGS_OPS=10000 TIDINGS_FAULTS=20 TIDINGS_DAMAGES=20 TIDINGS_CLUSTER=20
+SOAK := TIDINGS_KILLS=500 TIDINGS_CRASHES=500 TIDINGS_OPS=10000 TIDINGS_FAULTS=20 TIDINGS_DAMAGES=20 TIDINGS_CLUSTER=20 TIDINGS_MIRRORS=10000
 
 .PHONY: soak
 soak: needs e2e/node_modules/.package-lock.json # Repeat the tests that kill, crash and damage for hours; make SOAK="TIDINGS_KILLS=50" soak is shorter
