@@ -284,8 +284,12 @@ func readIdentity(fsys vfs.FS, dir string) (id identity, err error) {
 			fmt.Errorf("%w: %w", errCannotRead, err),
 		}
 	}
-	if id.Format > formatMirror {
-		return id, newFormat(dir, id.Format, formatMirror)
+	known := format
+	if id.Mirror {
+		known = formatMirror
+	}
+	if id.Format > known {
+		return id, newFormat(dir, id.Format, known)
 	}
 	return id, nil
 }
