@@ -92,7 +92,7 @@ func (c *Client) retrying(ctx context.Context, first bool, err error, wait time.
 		return
 	}
 	log := cmp.Or(c.Log, slog.Default())
-	where, _ := c.hub() // endpoint has read it before
+	where, _ := c.hub() // endpoint has checked it
 	log.WarnContext(ctx, "tidings: the hub is not reached; trying again", "hub", where.String(), "error", err, "wait", wait)
 }
 

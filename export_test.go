@@ -1,6 +1,6 @@
 package tidings
 
-// What the fuzz targets look at from outside.
+// Internals that the fuzz targets use.
 var (
 	ParseEnvelope = parseEnvelope
 	ProblemOf     = problemOf

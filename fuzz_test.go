@@ -51,7 +51,7 @@ func FuzzEvent(f *testing.F) {
 	})
 }
 
-// FuzzReadEvents: whatever can be read can be written, and is then read as the same.
+// FuzzReadEvents: an event that was read can be written, and is then read as the same event.
 func FuzzReadEvents(f *testing.F) {
 	f.Add([]byte(`{"topic":"a","data":{"n": 1.50}}`))
 	f.Add([]byte(`{"topics":["a","b"],"type":"added","key":"k","data":"AP8N","encoding":"base64","end":true}`))
@@ -61,7 +61,7 @@ func FuzzReadEvents(f *testing.F) {
 				return
 			}
 			if !e.Binary && !utf8.Valid(e.Data) {
-				return // JSON takes bytes that are no text, a publisher does not
+				return // JSON accepts invalid UTF-8, a publisher does not
 			}
 			again, err := read(bytes.NewReader(e.Line()))
 			if err != nil || len(again) != 1 || !bytes.Equal(again[0].Data, e.Data) || again[0].Type != e.Type || again[0].Binary != e.Binary {
@@ -71,7 +71,7 @@ func FuzzReadEvents(f *testing.F) {
 	})
 }
 
-// FuzzEnvelope: an event has what a reader relies on, or is an error.
+// FuzzEnvelope: an envelope gives a complete event or an error.
 func FuzzEnvelope(f *testing.F) {
 	f.Add("abcde-1", `{"id":"abcde-1","topic":"a","topics":["a","b"],"type":"added","time":"2026-11-22T10:00:00.123Z","data":"x\ny","encoding":"utf-8"}`)
 	f.Add("abcde-2", `{"id":"abcde-2","topics":["a"],"data":"AP8N","encoding":"base64"}`)
@@ -90,7 +90,7 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
-// FuzzProblem: no document takes away the status, and members of the wrong type do no harm (RFC 9457, 3.1).
+// FuzzProblem: a document never changes the status, and members of the wrong type are ignored (RFC 9457, section 3.1).
 func FuzzProblem(f *testing.F) {
 	f.Add(409, "application/problem+json", "", []byte(`{"type":"urn:tidings:problem:ended","title":"x","status":409,"detail":"y","stored":3,"last":"abcde-3","topic":"a"}`))
 	f.Add(503, "application/problem+json; charset=utf-8", "7", []byte(`{"type":1,"stored":"x","status":[],"last":null}`))

@@ -15,12 +15,12 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// storingHub is as much of a hub as publishers notice: it stores each event of a key once, and breaks where a test wants it to.
-// It refuses a key that comes with other content, so that a client that numbers its events differently the second time fails.
+// storingHub is a hub for publishers. It stores each event of a key once, and fails as the test demands. It refuses a known key
+// with other content, so that a client fails if it numbers the same events differently.
 type storingHub struct {
 	client *http.Client
 
-	// fail, when set, says how request n, from 0, ends of which so many events were stored.
+	// fail, when set, returns the fault that ends request n, counted from 0, and how many of its events are stored before.
 	fail func(n int) (fault, int)
 
 	mu       sync.Mutex // guards the following
@@ -42,8 +42,8 @@ type fault int
 const (
 	none    fault = iota
 	cut           // no answer
-	busy          // 503, and how much is stored
-	limited       // 429 that does not say how much
+	busy          // 503, with the number of stored events
+	limited       // 429, without that number
 )
 
 func newStoringHub(t *testing.T) *storingHub {

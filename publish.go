@@ -43,7 +43,7 @@ func (c *Client) Publish(ctx context.Context, e Event) (r Receipt, err error) {
 			err = fmt.Errorf("%w: it has no id", ErrNoHub)
 		}
 		r.ID, r.Duplicate = a.ID, a.Duplicate
-		if a.ID == "" { // of an event that went as a line
+		if a.ID == "" { // the event was sent as a line
 			r.ID, r.Duplicate = a.Last, a.Duplicates > 0
 		}
 		return false, err

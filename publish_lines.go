@@ -176,7 +176,7 @@ func (p *publication) send(ctx context.Context, b *batch) error {
 		})
 		switch {
 		case err != nil && before > 0:
-			return fmt.Errorf("behind the first %d events: %w", before, err)
+			return fmt.Errorf("after the first %d events: %w", before, err)
 		case err != nil:
 			return err
 		}

@@ -133,7 +133,7 @@ func TestPublishStreamHoldsAtMostTwoBatches(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if taken != 12 { // one on its way, ten that wait, and one in the hand
+		if taken != 12 { // one is being sent, ten wait, and one was just yielded
 			t.Errorf("%d events were taken while the hub did not answer", taken)
 		}
 		close(release)

@@ -210,7 +210,7 @@ func TestPublishReturnsARefusalAsProblem(t *testing.T) {
 		{http.StatusConflict, "something-else", nil},
 		{http.StatusRequestEntityTooLarge, "too-large", tidings.ErrTooLarge},
 		{http.StatusUnprocessableEntity, "key-reused", tidings.ErrKeyReused},
-		{http.StatusNotImplemented, "", nil}, // what a server of files says to a POST; it was tried again for ever
+		{http.StatusNotImplemented, "", nil}, // the answer of a file server to a POST, which is final
 		{http.StatusHTTPVersionNotSupported, "", nil},
 		{http.StatusLoopDetected, "", nil},
 	}
@@ -276,7 +276,7 @@ func TestPublishRetriesAfterATruncatedAnswer(t *testing.T) {
 	})
 }
 
-// What the transport refuses would be tried again for ever.
+// A request that the transport refuses must not be retried forever.
 func TestPublishRefusesInvalidEvents(t *testing.T) {
 	good := tidings.Event{Topic: "news"}
 	tests := map[string]struct {
@@ -342,7 +342,7 @@ func TestPublishAllSendsOneRequestIfItFits(t *testing.T) {
 		if r, err := client.PublishAll(t.Context(), nil, nil); err != nil || r.Count != 0 || len(hub.got()) != 1 {
 			t.Error(r, err)
 		}
-		// One that does not fit is more requests, of bounded size, and the keys are still those of before.
+		// Events that do not fit need several requests of bounded size, with the same keys as before.
 		r, err = client.PublishAll(t.Context(), events(1000), &tidings.PublishOptions{Key: "k", BatchBytes: 2000, BatchEvents: 30})
 		want.Duplicates = 1000
 		if err != nil || r != want {
@@ -359,7 +359,7 @@ func TestPublishAllSendsOneRequestIfItFits(t *testing.T) {
 func TestPublishAllContinuesAfterStoredEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := newStoringHub(t)
-		hub.fail = func(n int) (fault, int) { // a hub that takes ten events a request
+		hub.fail = func(n int) (fault, int) { // a hub that accepts ten events in each request
 			if n < 9 {
 				return busy, 10
 			}
@@ -399,7 +399,7 @@ func TestRefusalReportsHowManyEventsAreStored(t *testing.T) {
 		if !errors.Is(err, tidings.ErrKeyReused) || r.Count != 7 || r.Last != "abcde-8" || len(hub.all()) != 8 {
 			t.Error(r, err, hub.all())
 		}
-		if !strings.Contains(err.Error(), "behind the first 4 events: ") {
+		if !strings.Contains(err.Error(), "after the first 4 events: ") {
 			t.Errorf("%v: the hub counts from the beginning of a request, which is not where the caller does", err)
 		}
 	})
@@ -432,8 +432,8 @@ func TestPublishAllRefusesAnIncompleteAnswer(t *testing.T) {
 	}
 }
 
-// TestPublishReadsARefusalWhileItSends: a hub that has read enough answers and hangs up, while the client is still sending. Who takes
-// that for a broken connection sends the same again, for ever.
+// TestPublishReadsARefusalWhileItSends: the hub refuses and closes the connection while the client is still sending. A client that
+// takes this for a broken connection sends the same body forever.
 func TestPublishReadsARefusalWhileItSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ssetest.NewListener()

@@ -25,7 +25,7 @@ import (
 	"github.com/tidings-sse/tidings/sse/ssetest"
 )
 
-// The tests in this file run the client against the hub itself, and not against what we think a hub is.
+// The tests in this file run the client against a real hub, not against a model of one.
 
 // openLog opens a log in memory, or in a directory.
 func openLog(t *testing.T, dir string) (log eventlog.Log, closeLog func() error) {
@@ -184,7 +184,7 @@ func TestHubCountsDuplicatesAsTheClientExpects(t *testing.T) {
 		if err != nil || first.Count != 70 || first.Duplicates != 0 {
 			t.Fatalf("%+v, %v", first, err)
 		}
-		// The same again with more behind it, by the other way in: only what is missing is stored.
+		// PublishStream with the same key publishes the same events and more: the hub stores only the missing ones.
 		second, err := c.PublishStream(t.Context(), func(yield func(tidings.Event, error) bool) {
 			for _, e := range append(events, tidings.Event{Topic: "numbers", End: true}) {
 				if !yield(e, nil) {

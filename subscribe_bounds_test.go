@@ -84,7 +84,7 @@ func TestSubscribeGetsTheHeartbeatsItAsksFor(t *testing.T) {
 	s = client.Open(t.Context(), []string{"news"}, &tidings.SubscribeOptions{
 		Heartbeat: 10 * time.Millisecond, IdleTimeout: -1,
 		OnCheckpoint: func(string) {
-			if heard++; heard == 4 { // the first is that of the beginning
+			if heard++; heard == 4 { // the first is the checkpoint at the start
 				s.Close()
 			}
 		},

@@ -56,13 +56,14 @@ func (w wide) CoversMatcher(m eventlog.Matcher) bool {
 	return strings.HasPrefix(m.Prefix(), string(w.beginning))
 }
 
-// several cannot be compared.
+// several is a matcher that cannot be compared with ==.
 type several []beginning
 
 func (several) Prefix() string    { return "" }
 func (several) Match(string) bool { return true }
 
-// TestAGrantOfOtherMatchersAllowsNoMoreThanIsCertain: whether one rule covers another is not always known, and then it does not.
+// TestAGrantOfOtherMatchersAllowsNoMoreThanIsCertain: if it is not known whether one matcher covers another, the grant does not
+// allow it.
 func TestAGrantOfOtherMatchersAllowsNoMoreThanIsCertain(t *testing.T) {
 	pattern := eventlog.MustPattern
 	for _, test := range []struct {
@@ -70,13 +71,13 @@ func TestAGrantOfOtherMatchersAllowsNoMoreThanIsCertain(t *testing.T) {
 		want           bool
 	}{
 		{beginning("new"), beginning("new"), true},
-		{beginning("new"), beginning("news"), false}, // it does not say so
+		{beginning("new"), beginning("news"), false}, // beginning is no Coverer
 		{wide{"new"}, beginning("news"), true},
 		{wide{"new"}, pattern("news/*"), true},
 		{wide{"new"}, pattern("*/news"), false},
 		{several{"a"}, several{"a"}, false},
 		{pattern("news/**"), beginning("news/a"), true},
-		{pattern("news/**"), beginning("news"), false}, // newspapers
+		{pattern("news/**"), beginning("news"), false}, // which also begins newspapers
 		{pattern("news/*"), beginning("news/"), false},
 		{pattern("*/**"), beginning("news/"), false},
 		{pattern("**"), beginning("n"), true},
@@ -95,7 +96,7 @@ func TestAGrantOfOtherMatchersAllowsNoMoreThanIsCertain(t *testing.T) {
 	}
 }
 
-// TestATokenGrantsPatternsOnly: it could not say what another matcher is.
+// TestATokenGrantsPatternsOnly: a token has no text for other matchers.
 func TestATokenGrantsPatternsOnly(t *testing.T) {
 	signer, err := access.ParseSigner([]byte(secret), "")
 	if err != nil {

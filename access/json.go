@@ -24,12 +24,13 @@ func decodeToken(data []byte, v any) error {
 	return explain(json.Unmarshal(data, v, json.WithUnmarshalers(refuseNull)))
 }
 
-// refuseNull is called before each value that has a field to go to. Null would otherwise stand for the zero value of every type.
+// refuseNull is called before each value that is decoded into a field. Null would otherwise stand for the zero value of every
+// type.
 var refuseNull = json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v any) error {
 	if dec.PeekKind() == jsontext.KindNull {
 		return &json.SemanticError{GoType: reflect.TypeOf(v).Elem()}
 	}
-	return errors.ErrUnsupported // go on as usual
+	return errors.ErrUnsupported // decode the value as usual
 })
 
 // syntaxError says why data is not strict JSON.

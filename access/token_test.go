@@ -42,7 +42,7 @@ func TestValidTokenGrantsWhatItClaims(t *testing.T) {
 	})
 }
 
-// TestTokenWithoutASubjectHasACredential that differs from that of other tokens.
+// TestTokenWithoutASubjectHasACredential: the credentials of different tokens differ.
 func TestTokenWithoutASubjectHasACredential(t *testing.T) {
 	p := &access.Policy{Verifier: &access.Verifier{Keys: []access.Key{keyFor("HS256")}}}
 	none := must(p.Grant(t.Context(), ""))
@@ -201,8 +201,8 @@ func TestInvalidClaimsAreRefused(t *testing.T) {
 	}
 }
 
-// TestGrantsOfATokenAreInNFC. Story: an issuer on another system wrote é in two characters. The token was good, and granted a topic that
-// nobody can publish to and nobody can follow. The reason has the pattern to write instead; the client learns only that the claims are wrong.
+// TestGrantsOfATokenAreInNFC. Story: an issuer on another system wrote é in two characters. The token was good, and granted a topic that no
+// client can publish to or follow. The reason has the pattern to write instead; the client learns only that the claims are wrong.
 func TestGrantsOfATokenAreInNFC(t *testing.T) {
 	v := &access.Verifier{Keys: []access.Key{keyFor("HS256")}}
 	claims := func(name, pattern string) string { return fmt.Sprintf(`{"tidings":{%q:["news","%s"]}}`, name, pattern) }

@@ -10,7 +10,7 @@ const environment = Object.fromEntries(Object.entries(process.env).filter(([name
 export class Server {
   #process = null
   #args
-  #said
+  #output
 
   static async start(...args) {
     const server = new Server()
@@ -25,12 +25,12 @@ export class Server {
   async start() {
     const running = spawn(process.env.TIDINGS, this.#args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
     this.#process = running
-    this.#said = ''
-    running.stderr.on('data', (text) => { this.#said += text })
+    this.#output = ''
+    running.stderr.on('data', (text) => { this.#output += text })
     await new Promise((resolve, reject) => {
       running.stdout.on('data', (text) => {
-        this.#said += text
-        if (this.#said.includes(`:${this.port}`)) { // printed when it listens
+        this.#output += text
+        if (this.#output.includes(`:${this.port}`)) { // printed when it listens
           resolve()
         }
       })
@@ -62,7 +62,7 @@ export class Server {
 
   #ended() {
     const { exitCode, signalCode } = this.#process
-    return new Error(`tidings ${this.#args.join(' ')} ended with ${signalCode ?? `code ${exitCode}`} and said: ${this.#said}`)
+    return new Error(`tidings ${this.#args.join(' ')} ended with ${signalCode ?? `code ${exitCode}`} and said: ${this.#output}`)
   }
 }
 

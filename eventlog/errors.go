@@ -22,7 +22,7 @@ var (
 )
 
 // ErrNoGeneration is returned by a [Mirror] before its first SetGeneration. It matches ErrUnavailable.
-var ErrNoGeneration error = &UnavailableError{Reason: "it mirrors a shared log and has got nothing from it yet; try again later"}
+var ErrNoGeneration error = &UnavailableError{Reason: "it mirrors a shared log and has received nothing from it yet; try again later"}
 
 // Reason says why records are missing.
 type Reason string
@@ -38,7 +38,7 @@ const (
 type GapError struct {
 	Reason Reason
 	From   Position // of the query: the missing records come after it
-	To     Position // nothing is missing after it. After a reset, or for a From beyond the head, it is the head
+	To     Position // of the last missing record. After a reset, or if From is beyond the head: the head
 }
 
 func (e *GapError) Error() string {
@@ -48,8 +48,8 @@ func (e *GapError) Error() string {
 // Is reports whether target is ErrGap.
 func (e *GapError) Is(target error) bool { return target == ErrGap }
 
-// Partial returns the query that continues after the gap was reported to the reader: it finds everything after q.After that is
-// still there. After a reset, and from a position beyond the head, it finds new records only.
+// Partial returns the query that continues after the gap was reported to the reader: it finds the retained records after
+// q.After. After a reset, and from a position beyond the head, it finds new records only.
 func (e *GapError) Partial(q Query) Query {
 	q.Told = e.To.Seq
 	switch {

@@ -11,7 +11,7 @@
 //		answer, err := log.Read(ctx, q)
 //		if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
 //			report(gap)         // records that match are missing;
-//			q = gap.Partial(q)  // ask for those that are left
+//			q = gap.Partial(q)  // ask for the retained ones
 //			continue
 //		} else if err != nil {
 //			return err
@@ -28,7 +28,8 @@
 // # Promises
 //
 // Order: a log has one sequence for all topics, and every reader sees the same order. Sequence numbers rise, and none is used
-// twice within a generation. Missing numbers mean nothing. The records of one Append have consecutive numbers.
+// twice within a generation. A missing number does not mean that a record is missing. The records of one Append have consecutive
+// numbers.
 //
 // Visibility: if one Read returned a record, every later matching Read returns it until it is trimmed or superseded. No new record
 // appears at or before a position up to which a Read was complete. When Append returns, Read finds the records.

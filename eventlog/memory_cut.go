@@ -81,8 +81,9 @@ func (m *Memory) cutTopics(after uint64) {
 	m.tidy()
 }
 
-// cut removes a topic's records after a number. For what it lost and what was superseded only the newest number is known. If
-// that is after the cut, anything up to the cut may be missing, so the topic counts as having lost records right up to it.
+// cut removes a topic's records after a number. Only the newest numbers of its lost and of its superseded records are known.
+// If such a number is after the cut, any record up to the cut may be missing. Then the topic counts as having lost records
+// right up to the cut.
 func (t *topic) cut(after uint64) {
 	for _, q := range []*queue.Queue[*stored]{&t.live, &t.elsewhere} {
 		q.Truncate(q.Len() - len(above(q.All(), after)))

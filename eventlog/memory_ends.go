@@ -8,7 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// ends are the topics that have ended. An end outlives its record, which retention may remove, and what the log knows of the topic.
+// ends are the topics that have ended. An end outlives its record, which retention may remove, and the log's other state of the
+// topic.
 type ends struct {
 	of    map[string]ending // the newest end of each topic
 	order []*endings        // one per age
@@ -65,7 +66,7 @@ func (e *ends) forget(at, last int64) {
 	}
 }
 
-// keep makes new ends of those that f keeps and changes.
+// keep replaces the ends by those that f keeps, as f changes them.
 func (e *ends) keep(f func(*ending) bool) {
 	var all []ending
 	for _, o := range e.order {

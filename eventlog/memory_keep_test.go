@@ -41,7 +41,7 @@ func TestMemoryHasLimitsByDefault(t *testing.T) {
 	}
 }
 
-// TestReadersNeverGetRecordsThatAreTooOld even if nothing is appended.
+// TestReadersNeverGetRecordsThatAreTooOld: a read applies the age, even if nothing is appended.
 func TestReadersNeverGetRecordsThatAreTooOld(t *testing.T) {
 	var now atomic.Int64
 	m := newMemory(t, &eventlog.MemoryOptions{

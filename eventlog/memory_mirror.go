@@ -42,7 +42,7 @@ func (m *Memory) Apply(ctx context.Context, batches []Batch, state func([]Outcom
 	return outcomes, nil
 }
 
-// follows returns an error if the log takes nothing from a shared log.
+// follows returns an error if the log is not a mirror, has no generation, or was closed, or if ctx has ended.
 func (m *Memory) follows(ctx context.Context) error {
 	switch {
 	case !m.mirror:
@@ -170,7 +170,7 @@ func (m *Memory) behind(ctx context.Context, p Position) (moved <-chan struct{},
 	return m.moved, nil
 }
 
-// release lets callers of Await look again.
+// release makes callers of Await check again.
 func (m *Memory) release() {
 	if m.moved != nil {
 		close(m.moved)

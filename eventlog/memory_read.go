@@ -31,7 +31,7 @@ func (m *Memory) Read(ctx context.Context, q Query) (Answer, error) {
 	for first := true; ; first = false {
 		p, err := m.page(ctx, q)
 		if errors.Is(err, ErrGap) && !first {
-			return answer, nil // complete up to here; what follows was trimmed meanwhile, and the next Read returns the gap
+			return answer, nil // complete up to here; later records were trimmed meanwhile, and the next Read returns the gap
 		} else if err != nil {
 			return Answer{}, err
 		}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Mirror is a log that follows a shared log. It stores what the shared log brings, under the numbers and times that the shared log
-// gives, and decides on it as Append does: all mirrors of a shared log make the same decisions. Append fails with [ErrMirror]. The
+// Mirror is a log that follows a shared log. It stores the records of the shared log, under the numbers and times that the shared log
+// gives. It decides on them as Append does: all mirrors of a shared log make the same decisions. Append fails with [ErrMirror]. The
 // methods of Mirror fail with [ErrNotMirror] if the log was not opened as a mirror, except Skip and SetGeneration.
 //
 // A mirror has no generation of its own. Until the first SetGeneration its Head and Bounds are zero, and Watch has no values. Read
@@ -27,21 +27,20 @@ type Mirror interface {
 	// The decisions depend only on the batches before, the generations and the retention rules. They do not depend on how batches
 	// are divided among calls, or on the clock.
 	//
-	// Apply calls state with the outcomes and stores what it returns, together with the records. This state is the owner's and means
-	// nothing to the log; Apply panics if it has more than [MaxState] bytes. state is called at most once, and must not call the log.
-	// If state is nil, the state stays as it is. A call without batches stores the state alone.
+	// Apply calls state with the outcomes and stores what it returns, together with the records. This state belongs to the caller, and
+	// the log does not interpret it; Apply panics if it has more than [MaxState] bytes. state is called at most once, and must not call
+	// the log. If state is nil, the state stays as it is. A call without batches stores the state alone.
 	//
-	// An error means that nothing was stored, except an error of the context or the store, which leaves that open. An
-	// *InvalidError says which number or time does not fit: numbers rise and are above the head and at most [MaxSeq], times are of
-	// the years 1970 to 9999.
+	// After an error nothing is stored. Only after an error of the context or the store may the records be stored. An *InvalidError says
+	// which number or time does not fit: numbers rise and are above the head and at most [MaxSeq], times are of the years 1970 to 9999.
 	Apply(ctx context.Context, batches []Batch, state func([]Outcome) []byte) ([]Outcome, error)
 
 	// State returns the state of the last Apply, nil if there was none. A later SetGeneration does not change it. After a crash,
 	// the state is as old as the records: it was stored with the newest of them.
 	State(ctx context.Context) ([]byte, error)
 
-	// Skip moves the head to a sequence number. Everything in between counts as lost, for all topics: readers that cross it
-	// get a gap with this reason, which has at most 64 bytes.
+	// Skip moves the head to a sequence number. All records in between count as lost, for all topics: readers that cross it get a gap with
+	// this reason, which has at most 64 bytes.
 	Skip(ctx context.Context, to uint64, reason Reason) error
 
 	// SetGeneration begins a new generation after a sequence number. Records above it are dropped; the others stay and get
@@ -50,16 +49,16 @@ type Mirror interface {
 	// generation and the number at which the log is changes nothing, so that it can be repeated after a crash.
 	SetGeneration(ctx context.Context, gen string, after uint64) error
 
-	// SetRetention replaces the retention rules, durably: the log keeps them when it is opened with others. Mirrors of a shared log
-	// have to do this at the same place of it, because the rules say how long keys are known and ends hold. Ends and
-	// keys that have expired under the old rules by the time of the newest record stay expired.
+	// SetRetention replaces the retention rules, durably: the log keeps them when it is opened with others. All mirrors of a shared log
+	// must do this at the same position in it, because the rules say how long keys are known and ends hold. Ends and keys that have
+	// expired under the old rules by the time of the newest record stay expired.
 	SetRetention(ctx context.Context, r *Retention) error
 }
 
-// Batch is what one Append stores or refuses as a whole, with the numbers and the time that the shared log gave it.
+// Batch is the argument of one Append, stored or refused as a whole, with the numbers and the time that the shared log gave it.
 type Batch struct {
-	// First is the number of the first record that is stored; the others follow. The numbers up to First + len(Records) - 1 belong to
-	// the batch. As in Append, a duplicate takes no number, so that the last of them may pass unused.
+	// First is the number of the first record that is stored; the others follow. The numbers up to First + len(Records) - 1 belong to the
+	// batch. As in Append, a duplicate takes no number, so the last of these numbers may remain unused.
 	First   uint64
 	Time    time.Time // of all records, in milliseconds. If it is before that of the newest record, they get the time of that record
 	Records []Record  // Seq and Time are ignored
@@ -72,7 +71,7 @@ func (b *Batch) last() uint64 { return b.First + uint64(len(b.Records)) - 1 }
 type Outcome struct {
 	Receipts []Receipt // one per record; nil if the batch was refused
 	// Err is the error with which Append would have refused the batch: a *RecordError, or a *SizeError of all records together. The
-	// numbers of the batch pass unused.
+	// numbers of the batch remain unused.
 	Err error
 }
 

@@ -199,7 +199,7 @@ func TestAdminElsewhereRemovesAdminRoutes(t *testing.T) {
 	}
 }
 
-// TestAdminListenerNamesItsPaths: its 404 left out the paths of subscribers and of revocation.
+// TestAdminListenerNamesItsPaths: a 404 lists all of them.
 func TestAdminListenerNamesItsPaths(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])

@@ -17,18 +17,19 @@ import (
 // A route for a stream calls [Hub.Authorize], parses the subscription, checks it against the grant, and returns the result of [Hub.Stream].
 // A route that publishes calls [Hub.Authorize], and returns the result of [Hub.Receive].
 //
-// The hub answers OPTIONS (preflights may use the fields of Headers), refuses methods that a route does not have, applies [Options.AllowOrigins] and [Options.Local], and refuses
-// requests before [Hub.Open]. It writes refusals with Refuse. All methods must be safe for concurrent use.
+// The hub answers OPTIONS, with the fields of Headers in its answers to preflights. It applies [Options.AllowOrigins] and [Options.Local],
+// and refuses methods that a route does not have and requests before [Hub.Open]. It writes refusals with Refuse. All methods must be safe
+// for concurrent use.
 type Dialect interface {
 	// Routes returns the routes of the dialect. It must always return the same routes.
 	Routes() []Route
 
-	// Headers returns the names of header fields that matter to pages of other origins (CORS): those of requests, and those of responses that
-	// the pages may read besides the ones that every page may read (Fetch standard, CORS-safelisted response-header name).
+	// Headers returns the names of header fields for CORS: those that pages of other origins may send, and those of responses that they may
+	// read. Fields that every page may read need no entry (Fetch standard, CORS-safelisted response-header name).
 	Headers() (request, response []string)
 
-	// Refuse answers a request that failed. Other errors than a [*Problem] become one, with the error as its cause. Header fields for
-	// CORS are set already.
+	// Refuse answers a request that failed. The hub turns other errors into a [*Problem] whose cause is the error. It has already set the
+	// header fields for CORS.
 	Refuse(w http.ResponseWriter, r *http.Request, p *Problem)
 }
 
@@ -80,8 +81,8 @@ const (
 // Gap reports that events after From, up to and including To, may be missing. From is the position as the client sent it.
 type Gap = fanout.Gap
 
-// Start defines where a stream begins: after the latest valid position in Positions; if none is valid, at Seek; if Seek is nil, at the
-// newest event. Positions are as the client sent them. An invalid position causes a gap.
+// Start defines where a stream begins: after the latest valid position in Positions. If none is valid, it begins at Seek, and if Seek is
+// nil, with new events only. Positions are as the client sent them. An invalid position causes a gap.
 type Start = fanout.Start
 
 // GapError is the error of [Hub.Stream] for a subscription with FailOnGap that would begin with a gap. As a problem it has the status 410.

@@ -141,7 +141,7 @@ func servePatiently(t *testing.T) (s *site, listener *patientListener, open *ato
 	return &site{T: t, hub: h, log: log, url: server.URL, client: server.Client()}, listener, open
 }
 
-// TestHalfOpenRequestsDelayNoOthers: and all their connections are closed at their deadline.
+// TestHalfOpenRequestsDelayNoOthers: the server closes their connections at their deadline.
 func TestHalfOpenRequestsDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	s, listener, open := servePatiently(t)

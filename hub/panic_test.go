@@ -8,7 +8,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestStreamIsNotCountedAfterAPanicInOnStream: the panic reaches net/http, and the next stream finds room.
+// TestStreamIsNotCountedAfterAPanicInOnStream: the panic reaches net/http, and the next stream is within the limit.
 func TestStreamIsNotCountedAfterAPanicInOnStream(t *testing.T) {
 	t.Parallel()
 	h := mustHub(t, mustMemory(t, nil), &hub.Options{MaxConnections: 1, OnStream: func(*http.Request) func(hub.StreamEnd) { panic("once") }})

@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// TestTuneProcessRespectsTheEnvironment: and stops with its context.
+// TestTuneProcessRespectsTheEnvironment: it changes no value that a variable sets, and stops with its context.
 func TestTuneProcessRespectsTheEnvironment(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -34,7 +34,7 @@ func TestTuneProcessRespectsTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestPacedListenerYields: with one CPU, a goroutine that is ready runs before many connections are accepted. One yield may come to nothing:
+// TestPacedListenerYields: with one CPU, a goroutine that is ready runs before many connections are accepted. One yield may have no effect:
 // at every 61st decision the scheduler first takes a goroutine from the global queue, in which the yielding one waits. Two in a row do not.
 func TestPacedListenerYields(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

@@ -59,7 +59,7 @@ func TestFormOfAQueryIsReadOnlyAfterAuthorization(t *testing.T) {
 	}
 }
 
-// TestFormCountsAsAStreamWhileItIsRead: and no longer, also if the form is invalid.
+// TestFormCountsAsAStreamWhileItIsRead: afterwards it does not count, even if the form is invalid.
 func TestFormCountsAsAStreamWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	s, addr := serveExposed(t, hub.Options{MaxConnections: 1})

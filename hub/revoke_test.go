@@ -57,7 +57,7 @@ func TestRevocationReportsTheLatestRefusedToken(t *testing.T) {
 	}
 }
 
-// TestHubWithoutKeysRefusesToRevoke: it stored a revocation that could refuse nobody, and reported success.
+// TestHubWithoutKeysRefusesToRevoke: a revocation would have no effect, because such a hub accepts requests without a token.
 func TestHubWithoutKeysRefusesToRevoke(t *testing.T) {
 	t.Parallel()
 	log := mustMemory(t, nil)

@@ -69,7 +69,8 @@ func (p *bare) Close() error {
 	return nil
 }
 
-// order is the order of hubs: with identifiers, and each message repeated for the doorbell.
+// order is the shared order of hubs: messages have identifiers, and the server also sends each stored message to all
+// hubs at once.
 type order struct{ cluster.Order }
 
 func openOrder(ctx context.Context, s *Servers, i int) (Publisher, error) {

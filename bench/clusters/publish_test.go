@@ -50,7 +50,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// publishAll lets so many publishers publish, b.N messages in all.
+// publishAll publishes b.N messages in all, with the given number of publishers.
 func publishAll(b *testing.B, by []clusters.Publisher, publishers, records int) {
 	b.Helper()
 	var left atomic.Int64

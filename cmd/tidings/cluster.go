@@ -14,7 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// clusterCmd is tidings cluster: what administrators do with the hubs that share a log.
+// clusterCmd is the command line of tidings cluster, for administrators of hubs that share a log.
 type clusterCmd struct {
 	Status clusterStatusCmd `cmd:"" help:"List the hubs of a cluster."`
 	Set    clusterSetCmd    `cmd:"" help:"Change the retention of all hubs of a cluster."`
@@ -25,7 +25,7 @@ type clusterCmd struct {
 // Help is the manual.
 func (*clusterCmd) Help() string {
 	return `
-Several hubs can share one log: docs/cluster.md. These commands ask one of the hubs; all of them know the same.
+Several hubs can share one log: docs/cluster.md. These commands ask one of the hubs; every hub gives the same answer.
 
 A hub with keys requires a token with admin: true. If administration has its own address (--admin-addr), give that address instead.`
 }
@@ -51,7 +51,7 @@ type clusterAnswer struct {
 	Hubs []clusterHub `json:"hubs"`
 }
 
-// clusterAsker is what the commands share.
+// clusterAsker holds the flags and the request that the commands share.
 type clusterAsker struct {
 	URL string `arg:"" optional:"" name:"hub" help:"The hub's URL; --hub is the same."`
 
@@ -141,16 +141,16 @@ type clusterSetCmd struct {
 // Help is the manual.
 func (*clusterSetCmd) Help() string {
 	return `
-Changes what all hubs of a cluster keep. They apply the new rules at the same place of the shared log, so that they go on making the same
-decisions. What is not given gets its default. Restart each hub with the same flags afterwards, in any order and at any time: until
-then it goes on with the new rules, and a hub that starts with other rules is refused.
+Changes the retention of all hubs of a cluster. They apply the new rules at the same position in the shared log, so that all of them
+still make the same decisions. A flag that is not given has its default. Afterwards restart each hub with the same flags, in any order
+and at any time. Until then it keeps the new rules; a hub that starts with other rules is refused.
 
 Examples:
 
     tidings cluster set --keep 'chat/**=age:7d' --keep-bytes 10GiB`
 }
 
-// Run tells a hub, which writes it into the shared log.
+// Run sends the settings to a hub, which writes them into the shared log.
 func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
 	if _, err := c.retention().WithDefaults(); err != nil {
 		return &exitError{exitUsage, fmt.Errorf("--keep: %w", err)}
@@ -162,11 +162,11 @@ func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
 	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/settings", body)
 }
 
-// parseKept reads what tidings cluster set sends.
+// parseKept parses the settings that tidings cluster set sends.
 func parseKept(body []byte) (*eventlog.Retention, error) {
 	var keep keepFlags
 	if err := json.Unmarshal(body, &keep); err != nil {
-		return nil, fmt.Errorf("these are no settings of a cluster: %w", err)
+		return nil, fmt.Errorf("invalid settings of a cluster: %w", err)
 	}
 	r := keep.retention()
 	_, err := r.WithDefaults()
@@ -183,8 +183,8 @@ type clusterRemoveCmd struct {
 // Help is the manual.
 func (*clusterRemoveCmd) Help() string {
 	return `
-Excludes a hub that will not come back, because its machine or its data directory is lost. It does not count for majorities any more, and
-another hub takes over its copy of the shared log. A hub that runs is not removed.
+Excludes a hub that will not come back, because its machine or its data directory is lost. It no longer counts for majorities, and
+another hub takes over its copy of the shared log. A running hub is not removed.
 
 A hub that starts with an empty directory is a new one, and needs no command.
 
@@ -193,7 +193,7 @@ Examples:
     tidings cluster remove hub-2-x7k2`
 }
 
-// Run tells a hub.
+// Run sends the request to a hub.
 func (c *clusterRemoveCmd) Run(ctx context.Context, std stdio) error {
 	if c.Name == "" {
 		return &exitError{exitUsage, errors.New("say which hub; tidings cluster status lists them")}
@@ -211,8 +211,8 @@ type clusterResetCmd struct {
 // Help is the manual.
 func (*clusterResetCmd) Help() string {
 	return `
-Makes the log of the hub that is asked the shared log, when the shared log is lost and a majority of the hubs with it. A new generation
-begins: every subscriber is told reset. What only the lost hubs had is lost.
+Makes the log of one hub the shared log, after the shared log and a majority of the hubs are lost. A new generation begins: every
+subscriber gets a gap reset. Events that only the lost hubs had are lost.
 
 Ask the hub with the newest event: tidings cluster status shows the heads.
 
@@ -221,10 +221,10 @@ Examples:
     tidings cluster reset http://hub-3.example:8080 --yes`
 }
 
-// Run tells a hub.
+// Run sends the request to a hub.
 func (c *clusterResetCmd) Run(ctx context.Context, std stdio) error {
 	if !c.Yes {
-		return &exitError{exitUsage, errors.New("this begins a new generation with what the asked hub has, and every subscriber is told reset\nhint: say --yes to do it")}
+		return &exitError{exitUsage, errors.New("this makes the log of one hub the shared log of a new generation, and every subscriber gets a gap reset\nhint: confirm with --yes")}
 	}
 	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/reset", []byte("{}"))
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// A hub that has no log, or one that is of no use any more, takes a copy of another hub's log. The copy travels as a tar file, in the answer
-// to a request between hubs.
+// A hub without a log, or with an unusable one, takes a copy of another hub's log. The copy travels as a tar file, in the answer to a
+// request between hubs.
 
 // writeSnapshot writes a copy of a log as a tar file. The copy is first made in a new directory below parent, on the same file system as
 // the log, where it takes little space.
@@ -23,7 +23,7 @@ func writeSnapshot(ctx context.Context, log eventlog.Snapshotter, parent string,
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // the next start removes what is left
+	defer func() { _ = os.RemoveAll(dir) }() // if this fails, the next start removes it
 	copied := filepath.Join(dir, "log")
 	if err := log.Snapshot(ctx, copied); err != nil {
 		return err

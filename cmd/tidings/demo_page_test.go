@@ -16,7 +16,7 @@ func getDemo(t *testing.T, method, path string) *httptest.ResponseRecorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = d.hub.Shutdown(t.Context()) }() // there is nobody it could wait for
+	defer func() { _ = d.hub.Shutdown(t.Context()) }() // no stream is open
 	d.handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
 	return w
 }

@@ -102,7 +102,7 @@ func sequence(t *testing.T, id string) int {
 func TestDemoCountsFromZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := startDemo(t)
-		pass(time.Hour) // nobody has looked so far
+		pass(time.Hour) // no visitor yet
 		first := d.follow(t, "")
 		pass(10*time.Second + 100*time.Millisecond)
 		if diff := cmp.Diff(upTo(11), ofType(first.All(), "message")); diff != "" {
@@ -120,7 +120,7 @@ func TestDemoCountsFromZero(t *testing.T) {
 
 func TestDemoClockSkipsNoSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pass(777 * time.Millisecond) // seconds begin when they begin, not when the demo does
+		pass(777 * time.Millisecond) // the demo starts in the middle of a second
 		d := startDemo(t)
 		began := time.Now().Truncate(time.Second)
 		got := d.follow(t, "")
@@ -197,7 +197,7 @@ func TestDemoGivesAPositionBeforeTheFirstEvent(t *testing.T) {
 		d.follow(t, "") // the counter runs
 		pass(5300 * time.Millisecond)
 		got := d.follow(t, "")
-		synctest.Wait() // it is there, and no number has come
+		synctest.Wait() // the stream is open, and no number has been published
 		d.ResetAll()
 		pass(15 * time.Second)
 		numbers := ofType(got.All(), "message")

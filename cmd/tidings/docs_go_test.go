@@ -130,7 +130,7 @@ func TestWrongGoInTheDocumentationIsFound(t *testing.T) {
 		build := exec.Command("go", "build", "-overlay", overlay, "./docs/wrong")
 		build.Dir = root
 		if out, err := build.CombinedOutput(); err == nil {
-			t.Errorf("nobody minds %q: %s", wrong, out)
+			t.Errorf("the wrong line %q is not an error: %s", wrong, out)
 		}
 	}
 }

@@ -171,7 +171,7 @@ func resolvable(addr string) error {
 	defer cancel()
 	host, port, err := splitAddr(addr)
 	if err == nil {
-		_, err = net.DefaultResolver.LookupHost(ctx, host) // an IP is itself
+		_, err = net.DefaultResolver.LookupHost(ctx, host) // an IP address resolves to itself
 	}
 	if err != nil {
 		return listenError(err, host, port)

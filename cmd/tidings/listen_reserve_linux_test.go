@@ -179,7 +179,7 @@ func startWithFiles(t *testing.T, files int) *limited {
 	dir := t.TempDir()
 	binary, err := os.Executable()
 	if err == nil {
-		err = os.Symlink(binary, filepath.Join(dir, "tidings")) // by which name it is that program, see TestMain
+		err = os.Symlink(binary, filepath.Join(dir, "tidings")) // under this name the test binary runs tidings, see TestMain
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -134,7 +134,7 @@ func checkFree(path string) error {
 	conn, err := net.Dial("unix", path)
 	switch {
 	case err == nil:
-		_ = conn.Close() // it was only a test
+		_ = conn.Close() // it was only a probe
 		return fmt.Errorf("%s is in use by another program; choose another path", path)
 	case !connRefused(err):
 		return fmt.Errorf("%s exists, and it is unknown whether a program uses it: %w", path, err)

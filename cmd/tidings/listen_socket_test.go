@@ -64,7 +64,7 @@ func TestServeKeepsTheSocketOfItsSuccessor(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("nobody finds the second one: %v", err)
+		t.Errorf("the second hub has no socket: %v", err)
 	}
 	if err := second.Close(); err != nil {
 		t.Error(err)
@@ -132,9 +132,9 @@ func TestOneOfSeveralStartingHubsGetsTheSocket(t *testing.T) {
 		for l := range got {
 			n++
 			if conn, err := net.Dial("unix", path); err != nil {
-				t.Errorf("nobody finds it: %v", err)
+				t.Errorf("no hub listens at the path: %v", err)
 			} else {
-				_ = conn.Close() // it was only a question
+				_ = conn.Close() // it was only a probe
 			}
 			if err := l.Close(); err != nil {
 				t.Error(err)

@@ -21,7 +21,7 @@ type logDumpCmd struct {
 	Since string   `xor:"start" placeholder:"TIME" help:"Start at this time, such as 2026-11-22T10:00:00Z, or this long ago, such as 10m."`
 	Last  int      `xor:"start" placeholder:"N" help:"Only the last N records."`
 
-	Canonical bool `help:"Also print the holes of the log, and all that is stored of a record. Equal logs, such as mirrors of one order, print the same."`
+	Canonical bool `help:"Also print the holes of the log, and all stored fields of each record. Mirrors of one shared log print the same."`
 }
 
 // Run prints the records.
@@ -141,7 +141,7 @@ func newDumped(gen string, r *eventlog.Record) dumped {
 	return d
 }
 
-// canonical is a record with all that is stored of it.
+// canonical is a record with all of its stored fields.
 type canonical struct {
 	dumped
 	Flags   uint64 `json:"flags,omitempty"`

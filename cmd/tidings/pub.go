@@ -36,7 +36,7 @@ type pubCmd struct {
 	Whole  bool     `group:"What to publish" short:"w" xor:"form" help:"The whole input is one event."`
 	Binary bool     `group:"What to publish" short:"b" help:"The whole input is one event of bytes."`
 	NDJSON bool     `group:"What to publish" xor:"form" help:"Each line is a JSON object: {\"data\": …}, optionally with topic, topics, type, key, encoding, end."`
-	End    bool     `group:"What to publish" help:"End the topic afterwards: nothing more can be published to it, and its subscribers are told."`
+	End    bool     `group:"What to publish" help:"End the topic afterwards: nothing more can be published to it, and its subscribers get the end."`
 
 	Key   string `group:"How" placeholder:"KEY" help:"Prefix of the events' idempotency keys. Publishing the same events again with the same KEY stores only the missing ones."`
 	Quiet bool   `group:"How" short:"q" help:"Print errors only."`

@@ -107,9 +107,9 @@ var settingBounds = map[string]bounds{
 	"log-level":    {works: []string{"debug", "error"}, refused: []string{"", "all"}},
 }
 
-// TestEverySettingWorksAtItsBounds : --max-topics 50000 was accepted, but a subscription with more than 10,000 topics failed at
-// a limit of net/url. With --write-timeout 600h sockets had no TCP timeout, because the kernel refuses that many milliseconds. --max-topics 0
-// meant 1,000.
+// TestEverySettingWorksAtItsBounds: --max-topics 50000 was accepted, but a subscription with more than 10,000 topics failed at a limit of
+// net/url. With --write-timeout 600h sockets had no TCP timeout, because the kernel refuses that many milliseconds. --max-topics 0 meant
+// 1,000.
 func TestEverySettingWorksAtItsBounds(t *testing.T) {
 	for _, command := range kong.Must(&commands{}, kong.NoDefaultHelp(), kong.BindTo(t.Context(), (*context.Context)(nil))).Model.Children {
 		if command.Name != "serve" {
@@ -117,7 +117,7 @@ func TestEverySettingWorksAtItsBounds(t *testing.T) {
 		}
 		for _, flag := range command.Flags {
 			if _, known := settingBounds[flag.Name]; !known && flag.Name != "config" && flag.Name != "help" {
-				t.Errorf("nobody has asked what --%s means at its bounds, and what is beneath makes of it", flag.Name)
+				t.Errorf("settingBounds has no row for --%s", flag.Name)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // drainFlags say how a hub stops.
 type drainFlags struct {
-	DrainDelay time.Duration `default:"0s" placeholder:"TIME" help:"How long the hub goes on serving after it was told to stop, while /readyz answers 503 so that load balancers send clients elsewhere; ${default} by default, at most 1h. In Kubernetes 5s."`
+	DrainDelay time.Duration `default:"0s" placeholder:"TIME" help:"How long the hub continues to serve after it was asked to stop, while /readyz answers 503 so that load balancers send clients elsewhere; ${default} by default, at most 1h. In Kubernetes 5s."`
 }
 
 const longestDrainDelay = time.Hour

@@ -28,7 +28,7 @@ type opening struct {
 // startOpening runs tidings serve with a real log that opens when the test says so.
 func startOpening(t *testing.T) *opening {
 	t.Helper()
-	l, err := net.Listen("tcp", "localhost:0") // nobody says the port before the log is open
+	l, err := net.Listen("tcp", "localhost:0") // the hub prints its port only after its log is open
 	if err != nil {
 		t.Fatal(err)
 	}

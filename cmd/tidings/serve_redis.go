@@ -49,7 +49,7 @@ func (u redisURL) MarshalText() ([]byte, error) {
 // plain returns an error without the name of the package.
 func plain(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "redislog: ")) }
 
-// checkRedis refuses what is said about a Redis that is not there.
+// checkRedis refuses flags about Redis without --redis.
 func (f *redisFlags) checkRedis() error {
 	switch {
 	case f.Redis == "" && f.RedisPasswordFile != "":
@@ -62,8 +62,8 @@ func (f *redisFlags) checkRedis() error {
 	return nil
 }
 
-// openRedis returns the shared log. It fails if a person has to change something. If Redis only does not answer, the hub starts without it: it
-// serves what it has, and is not ready.
+// openRedis returns the shared log. It fails if the operator has to change something. If Redis does not answer, the hub starts without it:
+// it serves its stored events, and is not ready.
 func (f *redisFlags) openRedis(ctx context.Context, logger *slog.Logger) (*redislog.Order, error) {
 	o := &redislog.Options{URL: string(f.Redis), WaitReplicas: f.RedisWait}
 	if f.RedisPasswordFile != "" {
@@ -96,7 +96,7 @@ func (f *redisFlags) openRedis(ctx context.Context, logger *slog.Logger) (*redis
 	return order, nil
 }
 
-// needsPerson reports whether an error stays until a person changes something.
+// needsPerson reports whether an error stays until the operator changes something.
 func needsPerson(err error) bool {
 	_, setting := errors.AsType[*redislog.SettingError](err)
 	_, access := errors.AsType[*redislog.AccessError](err)
@@ -104,7 +104,7 @@ func needsPerson(err error) bool {
 	return setting || access || foreign
 }
 
-// redisLog passes on what the client library says, for people who look for a fault. It repeats what the hub says itself.
+// redisLog logs the messages of the client library at level debug, because the hub logs the same faults itself.
 type redisLog struct{ logger *slog.Logger }
 
 // Printf is called by the library.

@@ -56,7 +56,7 @@ func startRedis(t *testing.T, settings ...string) (addr string) {
 	return addr
 }
 
-// TestRedisThatWouldLoseTheLogStopsTheHub: a person has to change something, and is told what.
+// TestRedisThatWouldLoseTheLogStopsTheHub: the error tells the operator what to change.
 func TestRedisThatWouldLoseTheLogStopsTheHub(t *testing.T) {
 	evicts := startRedis(t, "--maxmemory-policy", "allkeys-lru")
 	closed := startRedis(t, "--requirepass", "open-sesame")

@@ -41,7 +41,7 @@ func TestPasswordOfRedisIsNotPrinted(t *testing.T) {
 	}
 }
 
-// TestHubStartsWhileRedisIsAway: it serves what it has. A password file that cannot be used is a mistake, and stops it.
+// TestHubStartsWhileRedisIsAway: it serves its stored events. An unusable password file stops it.
 func TestHubStartsWhileRedisIsAway(t *testing.T) {
 	dir := t.TempDir()
 	good, empty := filepath.Join(dir, "good"), filepath.Join(dir, "empty")

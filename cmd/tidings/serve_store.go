@@ -30,7 +30,7 @@ type keepFlags struct {
 	TopicsRemembered uint32     `json:"topics_remembered" default:"1000000" placeholder:"N" help:"How many topics without events to remember, so that their gaps are exact; ${default} by default. They take at most an eighth of keep-bytes in addition. A subscriber of a forgotten topic may get a gap although it missed nothing."`
 }
 
-// defaultData is where the events are kept unless something else is said.
+// defaultData is the default of --data.
 const defaultData = "tidings-data"
 
 // defaultMinFree is the default of --min-free.

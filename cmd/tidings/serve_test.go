@@ -80,7 +80,8 @@ func TestServeEnforcesMaxEventAndMaxTopics(t *testing.T) {
 	}
 }
 
-// TestServeExplainsAnInvalidAddress: of one without a port, or with a name that nobody knows, it said that other machines can reach it.
+// TestServeExplainsAnInvalidAddress: for an address without a port, or with an unknown name, the error said that other machines can
+// reach it.
 func TestServeExplainsAnInvalidAddress(t *testing.T) {
 	for addr, want := range map[string]string{
 		"localhost":        "has no port\nhint: --addr localhost:3000\n",

@@ -133,7 +133,7 @@ func TestClosedPipeEndsAQuietStream(t *testing.T) {
 		if code := ended(t, cmd); code != 0 || stderr.Len() > 0 {
 			t.Errorf("%s: exit code %d, %q", format, code, stderr)
 		}
-		if got := savedID(t, file); got != "1" && got != "" { // "" when the reader went before the event was done with
+		if got := savedID(t, file); got != "1" && got != "" { // "" if the reader closed the pipe before the event was handled
 			t.Errorf("%s: the position is %q", format, got)
 		}
 	}
@@ -159,7 +159,7 @@ func TestKilledRunLeavesACompleteStateFile(t *testing.T) {
 		ssetest.Stream(ssetest.Hold()), ssetest.Stream(ssetest.Hold()))
 	file := filepath.Join(t.TempDir(), "state")
 	cmd, _ := subProcess(t, "--state", file, "--exec", "test $TIDINGS_ID = 7 || visit "+server.URL, server.URL)
-	cmd.Stderr = nil // or the command, which lives on until the server goes, would hold our end of a pipe
+	cmd.Stderr = nil // otherwise the command, which outlives the program, would keep our end of a pipe open
 	start(t, cmd)
 	if _, err := server.Request(t.Context(), 1); err != nil { // the command of event 8 is running
 		t.Fatal(err)

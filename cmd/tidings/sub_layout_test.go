@@ -51,7 +51,7 @@ func TestJSONBreaksAfterCommas(t *testing.T) {
 
 func TestOtherTextIsNotSplitAsJSON(t *testing.T) {
 	for _, data := range []string{"", "17", `"text"`, "true", "{", "[1,]", `{"a":1} `, "hello {}", "{}{}"} {
-		if _, ok := jsonPieces(data); ok != (data == `{"a":1} `) { // space around it is no harm
+		if _, ok := jsonPieces(data); ok != (data == `{"a":1} `) { // space around it is allowed
 			t.Errorf("jsonPieces(%q) says %v", data, ok)
 		}
 	}

@@ -65,7 +65,7 @@ func onTerminal(t *testing.T, answer ssetest.Answer, env []string, args ...strin
 				closed = true
 				close(told)
 			}
-			if err != nil { // EIO, once nobody has the other end
+			if err != nil { // EIO, after the other end is closed
 				return
 			}
 		}

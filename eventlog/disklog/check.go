@@ -15,7 +15,7 @@ import (
 // Problem is a contradiction in a data directory, or between it and docs/format.md.
 type Problem struct {
 	What string // the object, such as "record 17"
-	Why  string // what is wrong with it, and what follows from that
+	Why  string // the fault, and its consequence
 }
 
 func (p Problem) String() string { return p.What + ": " + p.Why }
@@ -401,7 +401,7 @@ func (c *checker) ids() error {
 	return err
 }
 
-// sums compares the counters with what was read.
+// sums compares the counters with the records that were read.
 func (c *checker) sums() error {
 	if events := c.s.events.Load(); events != c.checked.Records {
 		c.problem("the count of records", "it is %d, there are %d", events, c.checked.Records)

@@ -40,7 +40,7 @@ func encodeRules(r *eventlog.Retention) ([]byte, error) {
 func decodeRules(text []byte) (*eventlog.Retention, error) {
 	var s storedRules
 	if err := json.Unmarshal(text, &s); err != nil || len(s.Rules) == 0 {
-		return nil, corrupt("retention", "it makes no sense")
+		return nil, corrupt("retention", "its value is invalid")
 	}
 	r := &eventlog.Retention{Bytes: s.Bytes, Events: s.Events, Topics: s.Topics, KeyAge: s.KeyAge, Keys: s.Keys}
 	for i, rule := range s.Rules {
@@ -92,7 +92,8 @@ func (l *Log) SetRetention(ctx context.Context, r *eventlog.Retention) error {
 	return typed(l.inTurn(context.WithoutCancel(ctx), func() error { return l.setRetention(&rules, text) }))
 }
 
-// setRetention is the part of SetRetention that the committer runs. It first forgets what has expired under the old rules.
+// setRetention is the part of SetRetention that the committer runs. It first forgets the keys and ends that have expired
+// under the old rules.
 func (l *Log) setRetention(rules *eventlog.Retention, text []byte) error {
 	ctx := context.Background() // what has begun is finished
 	if err := errors.Join(l.forgetKeys(ctx, 0, 0), l.forgetEnds(ctx, 0)); err != nil {
@@ -112,7 +113,7 @@ func (l *Log) setRetention(rules *eventlog.Retention, text []byte) error {
 		return broken(failed)
 	}
 	s.rules.Store(rules)
-	s.topics.init() // they refer to the old rules
+	s.topics.init() // cached topics refer to the old rules
 	clear(s.examined)
 	clear(s.ended)
 	s.swept = false

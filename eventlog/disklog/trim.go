@@ -201,7 +201,7 @@ func (l *Log) chunk(ctx context.Context, step func(*chunk) (done bool, err error
 	return done, err
 }
 
-// trimAges trims what is older than its rule allows. For each age, it continues where it stopped last.
+// trimAges trims records that are older than their rules allow. For each age, it continues where it stopped last.
 func (l *Log) trimAges(ctx context.Context) error {
 	ages := make(map[time.Duration]bool)
 	for _, rule := range l.rules.Load().Rules {

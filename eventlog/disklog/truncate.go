@@ -133,7 +133,7 @@ func begin(b *pebble.Batch, gen string, head headMeta, meta trimMeta) error {
 		b.Delete([]byte(metaCut), nil))
 }
 
-// become updates what is in memory after a generation has begun.
+// become updates the state in memory after a generation has begun.
 func (s *store) become(gen string, head headMeta, meta trimMeta, holes []hole) {
 	s.gen, s.head, s.lease = gen, head, head.seq
 	s.trim.Store(&meta)

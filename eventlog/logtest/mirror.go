@@ -10,7 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// follow opens an empty mirror without a generation. If the log under test is none and need not be one, the test ends.
+// follow opens an empty mirror without a generation. If the log under test is not a mirror and need not be one, the
+// test ends.
 func (b *bench) follow(r *eventlog.Retention) (eventlog.Mirror, bool) {
 	b.Helper()
 	if !b.Mirror {
@@ -25,7 +26,7 @@ func (b *bench) follow(r *eventlog.Retention) (eventlog.Mirror, bool) {
 	return m, true
 }
 
-// mirror is follow with a generation.
+// mirror opens an empty mirror and begins its first generation.
 func (b *bench) mirror(r *eventlog.Retention) (eventlog.Mirror, bool) {
 	b.Helper()
 	m, ok := b.follow(r)

@@ -34,8 +34,8 @@ type comparison struct {
 	state []byte // of the last Apply
 	done  []string
 
-	// cut is set once records were dropped for a new generation. From then on a log knows only roughly what topics have lost, and may
-	// report more gaps than the model; only what can be read is compared.
+	// cut is set once records were dropped for a new generation. From then on a log may report more gaps than the model, so only
+	// records are compared.
 	cut bool
 }
 
@@ -395,7 +395,7 @@ func (g *comparison) expectGap(q eventlog.Query) (*eventlog.GapError, uint64) {
 	return &eventlog.GapError{Reason: reason, From: from, To: eventlog.Position{Gen: head.Gen, Seq: to}}, q.After.Seq
 }
 
-// seek compares what is read after a random Seek.
+// seek compares the records that are read after a random Seek.
 func (g *comparison) seek() {
 	s, from := g.selector(), eventlog.Start{}
 	want := g.model.read(s, 0)

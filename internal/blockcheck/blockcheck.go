@@ -1,7 +1,8 @@
 // Package blockcheck checks that event streams also meet the needs of widely used clients that deviate from the standard. It is for tests.
 //
-// A block is the text between two blank lines. Some clients dispatch an empty message at every blank line without data before it. Some store an event's id when they read its line, and lose the event when the connection breaks before
-// the blank line. [Checker] finds blocks that would hurt them, and [Hasty] is a model of such a client.
+// A block is the text between two blank lines. Some clients dispatch an empty message at every blank line without data before it. Some store
+// an event's id when they read its line, and lose the event when the connection breaks before the blank line. [Checker] finds blocks that
+// break them, and [Hasty] is a model of such a client.
 package blockcheck
 
 import (

@@ -66,7 +66,7 @@ func (c *client) hears(t *testing.T, line string) {
 	}
 }
 
-// hearsNothing gives a byte that should not come a moment to come.
+// hearsNothing fails the test if a byte arrives within a moment.
 func (c *client) hearsNothing(t *testing.T) {
 	t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -125,7 +125,7 @@ func TestNewConnectionThroughACutIsSilentUntilItHeals(t *testing.T) {
 	c.hears(t, "1")
 }
 
-// TestOneWayCutStopsOneDirection listens itself, to see what arrives at the other end.
+// TestOneWayCutStopsOneDirection: the test itself is the other end, so that it sees which bytes arrive.
 func TestOneWayCutStopsOneDirection(t *testing.T) {
 	n, _, _ := network(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

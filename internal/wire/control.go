@@ -53,8 +53,8 @@ func GapReasons() []string {
 // Gap is the data of a gap: events that match the subscription are missing.
 type Gap struct {
 	Reason string `json:"reason"`
-	From   string `json:"from"` // what is missing came after this position
-	To     string `json:"to"`   // nothing is missing after this position
+	From   string `json:"from"` // the missing events come after this position
+	To     string `json:"to"`   // the end of the range: no event after this position is missing
 }
 
 // Data returns the data of a gap event.
@@ -65,7 +65,7 @@ func ParseGap(data string) (g Gap, err error) {
 	return g, json.Unmarshal([]byte(data), &g)
 }
 
-// End is the data of an end: topics to which nothing will be published any more.
+// End is the data of an end: the topics that have ended.
 type End struct {
 	Topic  string   `json:"topic"`  // the canonical topic of the event that ended them
 	Topics []string `json:"topics"` // all of them, Topic first

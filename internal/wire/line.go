@@ -16,10 +16,10 @@ type Line struct {
 	Topics   []string // nil: the line has none
 	Type     string
 	Key      string // the idempotency key
-	Encoding string // "" or UTF8: Data is what it is; Base64: Data is a string of base64
+	Encoding string // "" or UTF8: Data is text; Base64: Data is a string of base64
 	End      bool   // it is the last event of its topics
 
-	// Data is the JSON value: a string is the data; any other value is published as the text that it is. Nil: the line has none.
+	// Data is the JSON value: a string is the data; any other value is published as JSON text. Nil: the line has none.
 	Data json.RawMessage
 }
 
@@ -67,8 +67,8 @@ func appendName(b []byte, name string) []byte {
 	return append(append(append(b, '"'), name...), `":`...)
 }
 
-// ParseLine reads a line, which is UTF-8 and has no space around it. It refuses members that it does not know: a misspelt one would be
-// lost in silence. The result may refer to text.
+// ParseLine reads a line, which is UTF-8 and has no space around it. It refuses members that it does not know: otherwise the hub would
+// silently drop a misspelt one. The result may refer to text.
 func ParseLine(text []byte) (l Line, err error) {
 	if scanLine(text, &l) {
 		return l, nil
@@ -114,14 +114,14 @@ func decodeLine(text []byte) (Line, error) {
 	return Line{Topic: l.Topic, Topics: l.Topics, Type: l.Type, Key: l.Key, Encoding: l.Encoding, End: l.End, Data: l.Data}, nil
 }
 
-// jsonError says what is wrong with a line in the words of JSON, where encoding/json names types of Go.
+// jsonError describes the fault of a line in terms of JSON. The errors of encoding/json name types of Go.
 func jsonError(text []byte, err error) error {
 	if broken, ok := errors.AsType[*json.SyntaxError](err); ok && strings.HasPrefix(err.Error(), "invalid character") && !strings.Contains(err.Error(), "depth") {
 		at := min(max(int(broken.Offset)-1, 0), len(text))
-		return fmt.Errorf("it is no JSON: invalid character at byte %d, %.20q", at+1, text[at:])
+		return fmt.Errorf("it is not JSON: invalid character at byte %d, %.20q", at+1, text[at:])
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("it is JSON that breaks off: unexpected EOF")
+		return errors.New("the JSON is incomplete: unexpected EOF")
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if wrong.Field == "" {
@@ -144,14 +144,14 @@ func (l *Line) Names() []string {
 	return append([]string{*l.Topic}, slices.DeleteFunc(slices.Clone(l.Topics), func(t string) bool { return t == *l.Topic })...)
 }
 
-// Content returns the data of the line, and whether it is bytes. Only a line that ends its topics can do without data.
+// Content returns the data of the line, and whether it is bytes. Only a line that ends its topics may have no data.
 func (l *Line) Content() (data string, binary bool, err error) {
 	isText := len(l.Data) > 0 && l.Data[0] == '"'
 	switch {
 	case l.Encoding != "" && l.Encoding != UTF8 && l.Encoding != Base64:
 		return Decode("", l.Encoding)
 	case l.Data == nil && !l.End:
-		return "", false, errors.New(`it has no data; if that is meant, write "data":""`)
+		return "", false, errors.New(`it has no data; write "data":"" for empty data`)
 	case !isText && l.Data != nil && l.Encoding == Base64:
 		return "", false, errNoText
 	case !isText:

@@ -112,7 +112,7 @@ func (s *lineScanner) topics(l *Line) (ok bool) {
 	return l.Topics != nil && s.take(']')
 }
 
-// take takes a character that is expected, and the space around it.
+// take reads an expected character, and the space around it.
 func (s *lineScanner) take(c byte) bool {
 	s.skipSpace()
 	if len(s.rest) == 0 || s.rest[0] != c {
@@ -131,7 +131,7 @@ func (s *lineScanner) skipSpace() {
 
 func isJSONSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// plain takes a string that stands for what is between its quotes, and returns that.
+// plain reads a string without escapes, and returns the text between its quotes.
 func (s *lineScanner) plain() (text []byte, ok bool) {
 	if len(s.rest) == 0 || s.rest[0] != '"' {
 		return nil, false
@@ -144,7 +144,7 @@ func (s *lineScanner) plain() (text []byte, ok bool) {
 	return text, true
 }
 
-// isPlain reports whether a string has neither an escape nor a character that had to be one.
+// isPlain reports whether a string has neither an escape nor a character that must be escaped.
 func isPlain(text []byte) bool {
 	for _, c := range text {
 		if c == '\\' || c < ' ' {
@@ -154,7 +154,7 @@ func isPlain(text []byte) bool {
 	return true
 }
 
-// value takes any value.
+// value reads any value.
 func (s *lineScanner) value() (raw []byte, ok bool) {
 	from := s.rest
 	if _, ok := s.plain(); ok {
@@ -165,7 +165,7 @@ func (s *lineScanner) value() (raw []byte, ok bool) {
 	return raw, json.Valid(raw)
 }
 
-// valueLen returns how long the value is with which a text begins, if it is one.
+// valueLen returns the length of the JSON value at the beginning of a text, and whether there is one.
 func valueLen(text []byte) int {
 	const deepest = 100 // encoding/json goes deeper
 	depth, quoted := 0, false

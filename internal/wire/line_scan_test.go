@@ -16,7 +16,7 @@ var plainLines = []string{
 	`{"data":"aGk=","encoding":"base64","id":"abcde-1","time":"2026-11-28T00:00:00Z"}`, `{"topic":"ü","data":"ü"}`,
 }
 
-// readTwice reads a line in both ways. If it is not plain, there is only one.
+// readTwice reads a line in both ways, or only with encoding/json if the line is not plain.
 func readTwice(text []byte) (plain bool, scanned, decoded Line, err error) {
 	if !scanLine(text, &scanned) {
 		return false, Line{}, Line{}, nil

@@ -4,7 +4,7 @@ package wire
 const (
 	// Where to publish, and what to subscribe to.
 	ParamTopic = "topic" // topics; in a subscription patterns, too
-	ParamExact = "exact" // topics of a subscription in which an asterisk is an asterisk
+	ParamExact = "exact" // topics of a subscription in which an asterisk has no meaning
 
 	// Of an event that is published.
 	ParamType     = "type"
@@ -13,25 +13,25 @@ const (
 
 	// Where a subscription starts: see also PositionParams.
 	ParamSince = "since" // SinceEarliest, a time, or a duration before now
-	ParamLast  = "last"  // so many events before now
+	ParamLast  = "last"  // the number of newest events
 
 	// How a subscription is answered.
-	ParamPoll      = "poll"      // 1: what there is, then the end
+	ParamPoll      = "poll"      // 1: the retained events, then the end
 	ParamFormat    = "format"    // FormatPlain or FormatEnvelope
 	ParamOnGap     = "on_gap"    // OnGapTell or OnGapFail
 	ParamHeartbeat = "heartbeat" // the interval
 
 	// Of lists.
 	ParamPattern = "pattern" // of topics
-	ParamAfter   = "after"   // what the page before gave as next
+	ParamAfter   = "after"   // the member next of the page before
 	ParamLimit   = "limit"   // of one page
 	ParamCluster = "cluster" // 1: the answer is for all hubs of the cluster
 
-	// Which subscribers an administrator means: their topic, and
+	// Which streams an administrator selects, besides ParamTopic.
 	ParamSubject = "subject"
 	ParamToken   = "token" // the jti
 	ParamAddress = "address"
-	ParamLag     = "lag" // at least so many events
+	ParamLag     = "lag" // the minimum, in events
 	ParamAll     = "all"
 
 	// Of profiles.

@@ -37,7 +37,7 @@ const (
 	ProblemDraining         ProblemName = "draining"
 )
 
-// ProblemType is what is the same for all problems of a name.
+// ProblemType has the members that all problems of a name share.
 type ProblemType struct {
 	Name   ProblemName
 	Status int    // of HTTP

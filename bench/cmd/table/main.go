@@ -5,8 +5,8 @@
 //	cd bench && go run ./cmd/table -suite hub
 //	cd bench && go run ./cmd/table -suite fanout
 //
-// The whole suite runs several times over rather than each benchmark several times in a row, so that a machine
-// that is slower for a minute is so for all contestants.
+// The whole suite runs several times over rather than each benchmark several times in a row, so that a machine that is
+// slow for a minute slows down all contestants.
 package main
 
 import (
@@ -31,8 +31,8 @@ type suite struct {
 	plots     []plot
 }
 
-// section is a table of docs/performance.md: what a benchmark says in a unit, with ratios to the row yardstick if there is
-// one. Without a benchmark it tells how the suite was run.
+// section is a table of docs/performance.md: the values of a benchmark in one unit, with ratios to the row yardstick if
+// there is one. A section without a benchmark describes the machine and the rounds.
 type section struct{ name, benchmark, unit, yardstick string }
 
 var suites = map[string]suite{
@@ -108,7 +108,7 @@ func main() {
 }
 
 func (s *suite) run(page string) error {
-	text, err := os.ReadFile(page) // first of all: to find out after the measurement would be a pity
+	text, err := os.ReadFile(page) // first, so that a wrong path is an error before the measurement
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func short(x float64) string {
 	}
 }
 
-// replaceSection replaces what stands between the comments <!-- name --> and <!-- /name -->.
+// replaceSection replaces the text between the comments <!-- name --> and <!-- /name -->.
 func replaceSection(page []byte, name, section string) ([]byte, error) {
 	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->\n"
 	before, rest, ok1 := bytes.Cut(page, []byte(begin))

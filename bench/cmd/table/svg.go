@@ -19,7 +19,7 @@ const (
 	barHeight = 18
 )
 
-// plotStyle suits light pages and dark ones; pages that show the picture as an image have their say by the reader's setting.
+// plotStyle suits light pages and dark ones. In a page that shows the picture as an image, the reader's setting decides.
 const plotStyle = `text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 14px }
 .figure { font-variant-numeric: tabular-nums }

@@ -291,7 +291,7 @@ func TestStreamEndsWithItsTopic(t *testing.T) {
 	})
 }
 
-// TestStreamsOfADialectAreDrained.
+// TestStreamsOfADialectAreDrained: they get the stored events and end.
 func TestStreamsOfADialectAreDrained(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{}, func(s *site) {
@@ -355,7 +355,7 @@ func TestRefusalsHaveTheFormOfTheDialect(t *testing.T) {
 	})
 }
 
-// TestAHubWithoutALogRefusesInTheDialect.
+// TestAHubWithoutALogRefusesInTheDialect: the refusal has the form of the dialect.
 func TestAHubWithoutALogRefusesInTheDialect(t *testing.T) {
 	t.Parallel()
 	h, err := hub.Prepare(&hub.Options{Dialects: []hub.Dialect{lines{}}})
@@ -392,7 +392,7 @@ func TestAdministratorsSeeTheStreamsOfADialect(t *testing.T) {
 	})
 }
 
-// TestTwoDialectsCannotHaveTheSamePath.
+// TestTwoDialectsCannotHaveTheSamePath: the hub refuses the second one by its path.
 func TestTwoDialectsCannotHaveTheSamePath(t *testing.T) {
 	t.Parallel()
 	if err := (&hub.Options{Dialects: []hub.Dialect{lines{}, lines{}}}).Check(); err == nil || !strings.Contains(err.Error(), "/lines/") {

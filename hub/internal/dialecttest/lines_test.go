@@ -148,7 +148,7 @@ func (text) Header(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// Event hides the end of a topic: the end of the stream says enough.
+// Event hides the end of a topic: the end of the stream shows it.
 func (text) Event(b []byte, _ eventlog.Position, r *eventlog.Record) []byte {
 	if r.Flags&eventlog.End != 0 && r.Data == "" {
 		return b

@@ -156,7 +156,7 @@ func TestRefusedPublishersGetTheFormOfTheDialect(t *testing.T) {
 	})
 }
 
-// TestARefusedBatchIsNotCounted: a batch that was too large for the rate took what was left of it, and so did one that the log refused.
+// TestARefusedBatchIsNotCounted: a batch that the rate or the log refuses must not use up the rate.
 func TestARefusedBatchIsNotCounted(t *testing.T) {
 	t.Parallel()
 	each(t, hub.Options{PublishPerToken: hub.Rate{PerSecond: 0.001, Burst: 4}, PublishPerAddress: hub.Rate{PerSecond: 0.001, Burst: 6}}, func(s *site) {
@@ -241,7 +241,7 @@ func TestPanicOfAParserEndsOnlyItsRequest(t *testing.T) {
 	})
 }
 
-// TestADialectSaysWhichFieldsPagesMayUse: all dialects had the fields of the native one.
+// TestADialectSaysWhichFieldsPagesMayUse: a dialect need not have the fields of the native one.
 func TestADialectSaysWhichFieldsPagesMayUse(t *testing.T) {
 	t.Parallel()
 	s := open(t, hub.Options{AllowOrigins: []string{"https://page.example"}}, "http1")

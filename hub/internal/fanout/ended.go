@@ -7,9 +7,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// A topic has ended while its end holds, see [eventlog.Log.End]: no record can follow. A stream is complete when all topics of its selector are
-// named, have ended, and the stream has sent all those ends, or told the gap that they are in: an end holds longer than some logs keep its
-// record.
+// A topic has ended while its end holds, see [eventlog.Log.End]: no record can follow. A stream is complete when all topics of its selector
+// are named, have ended, and the stream has sent all those ends, or has reported the gaps that contain them. An end holds longer than some
+// logs keep its record.
 
 // ends finds out whether topics have ended, from the window where possible, otherwise from the log.
 type ends struct {

@@ -24,7 +24,7 @@ func groupOf(sel eventlog.Selector) *group {
 	return newGroup(&Subscription{Selector: sel, Encoding: textEncoding{}})
 }
 
-// TestTheIndexFindsEveryKindOfMatcher: and is empty when all groups have left it.
+// TestTheIndexFindsEveryKindOfMatcher, and is empty when all groups have left it.
 func TestTheIndexFindsEveryKindOfMatcher(t *testing.T) {
 	groups := map[string]*group{
 		"name":      groupOf(eventlog.Topics("a/b", "c")),

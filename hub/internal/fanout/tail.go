@@ -134,7 +134,7 @@ func (t *tail) run() {
 	}
 }
 
-// awaitRecords waits until there may be something to read, which is now if there is more. It reports false when reading ends.
+// awaitRecords waits until there may be records to read. With more it returns at once. It reports false when reading ends.
 func (t *tail) awaitRecords(more bool) bool {
 	if more { // this may stay true as long as publishers append
 		select {
@@ -157,7 +157,7 @@ func (t *tail) awaitRecords(more bool) bool {
 
 func (t *tail) beginDraining() { t.draining, t.last = nil, t.f.log.Head() }
 
-// failed waits before the next attempt to read a log that cannot be read. It reports false when there is none.
+// failed waits before the next attempt to read a log that cannot be read. It reports false if there is no next attempt.
 func (t *tail) failed(err error) bool {
 	f := t.f
 	if !f.unread.Swap(true) {

@@ -38,7 +38,7 @@ func TestHubsAreListedUntilTheyAreSilentOrLeave(t *testing.T) {
 	if !hello("b", "2", now.Add(Expiry)) {
 		t.Error("b is not new after its restart")
 	}
-	table.Hear(&Message{Bye: &Hub{Name: "b", Instance: "1"}}, now.Add(Expiry)) // of the process before
+	table.Hear(&Message{Bye: &Hub{Name: "b", Instance: "1"}}, now.Add(Expiry)) // of an earlier process
 	if got := names(table.Others("a", now.Add(Expiry))); !cmp.Equal(got, []string{"b"}) {
 		t.Errorf("after a late Bye: %v", got)
 	}
