@@ -122,7 +122,7 @@ func TestPubErrorsUseTheWordsOfTheCommandLine(t *testing.T) {
 	}{
 		{"good\n\xff\n", "tidings: line 2: the data is not UTF-8 text; --binary publishes", []string{"photos/1"}},
 		{"\xff", "tidings: the data is not UTF-8 text; --binary publishes", []string{"photos/1", "--whole"}},
-		{"{\"data\":\"a\"}\nfoo\n", `tidings: line 2: it is no JSON: invalid character at byte 2, "oo"`, []string{"t", "--ndjson"}},
+		{"{\"data\":\"a\"}\nfoo\n", `tidings: line 2: it is not JSON: invalid character at byte 2, "oo"`, []string{"t", "--ndjson"}},
 		{"nullify\n", `tidings: line 1: `, []string{"t", "--ndjson"}},
 		{"{\"data\":\n", `tidings: line 1: the JSON is incomplete`, []string{"t", "--ndjson"}},
 		{"{\"data\":\"a\",\"topic\":\"t\"}\n\n{\"data\":\"a\"}\n", "tidings: event 2 of the input names no topic", []string{"--ndjson"}},

@@ -45,7 +45,7 @@ func (g *given) outcomes() []eventlog.Outcome {
 	return outcomes
 }
 
-// follows returns an error if the log takes nothing from a shared log.
+// follows returns an error if the log is not a mirror, has no generation, or is closed.
 func (l *Log) follows() error {
 	switch {
 	case !l.opts.Mirror:
