@@ -38,7 +38,7 @@ type Memory struct {
 	ends    ends
 	times   queue.Queue[slot] // the first record of each time, for cut; those of a mirror only, without the records
 	state   []byte            // of the last Apply
-	moved   chan struct{}     // closed when the head moves or the log is closed; nil: nobody waits
+	moved   chan struct{}     // closed when the head moves or the log is closed; nil: no call waits
 
 	topics    map[string]*topic // all that are known, live or dead
 	names     *topic            // the same, as a tree by name

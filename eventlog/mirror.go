@@ -43,10 +43,10 @@ type Mirror interface {
 	// this reason, which has at most 64 bytes.
 	Skip(ctx context.Context, to uint64, reason Reason) error
 
-	// SetGeneration begins a new generation after a sequence number. Records above it are dropped; the others stay and get
-	// positions of the new generation. Readers with positions of the old one get a gap. From then on the mirror decides as if it had
-	// never had the dropped records, as long as those cover at most [UndoTime] and [Retention.UndoKeys]. Calling it again with the
-	// generation and the number at which the log is changes nothing, so that it can be repeated after a crash.
+	// SetGeneration begins a new generation after a sequence number. Records above it are dropped; the others stay and get positions of
+	// the new generation. Readers with positions of the old one get a gap. From then on the mirror decides as if it had never had the
+	// dropped records, as long as those cover at most [UndoTime] and [Retention.UndoKeys]. A call with the current generation and number
+	// changes nothing, so that a caller can repeat it after a crash.
 	SetGeneration(ctx context.Context, gen string, after uint64) error
 
 	// SetRetention replaces the retention rules, durably: the log keeps them when it is opened with others. All mirrors of a shared log

@@ -95,7 +95,7 @@ func (l *Log) SetRetention(ctx context.Context, r *eventlog.Retention) error {
 // setRetention is the part of SetRetention that the committer runs. It first forgets the keys and ends that have expired
 // under the old rules.
 func (l *Log) setRetention(rules *eventlog.Retention, text []byte) error {
-	ctx := context.Background() // what has begun is finished
+	ctx := context.Background() // not canceled: a change that has begun is finished
 	if err := errors.Join(l.forgetKeys(ctx, 0, 0), l.forgetEnds(ctx, 0)); err != nil {
 		return err
 	}
