@@ -32,18 +32,22 @@ func (h *Hub) Authorize(r *http.Request) (access.Grant, error) {
 		return grant, p
 	}
 	p := NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "the request has no credentials that the hub accepts; log in, or send a token")
-	switch {
-	case isRefusal && refusal.Temporary():
-		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnchecked, "%s", refusal.Public)
-		p.RetryAfter = retryAfter
-	case isRefusal:
-		p.Detail = refusal.Public + "; get a new token and try again"
-	}
 	if isRefusal {
+		p = refusedToken(refusal)
 		h.opts.Logger.InfoContext(r.Context(), "token refused", "remote", h.addressOf(r).String(), "reason", string(refusal.Reason), "why", refusal.Detail)
 	}
 	p.Err = err
 	return grant, p
+}
+
+// refusedToken returns the problem of a token that was not accepted.
+func refusedToken(refusal *access.Refusal) *Problem {
+	if refusal.Temporary() {
+		p := NewProblem(http.StatusServiceUnavailable, wire.ProblemUnchecked, "%s", refusal.Public)
+		p.RetryAfter = retryAfter
+		return p
+	}
+	return NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "%s; get a new token and try again", refusal.Public)
 }
 
 // over returns a refusal if a grant has expired or was revoked.

@@ -62,6 +62,7 @@ func (h *Hub) Problem(err error) *Problem {
 		return p
 	}
 	var p *Problem
+	refusal, isRefusal := errors.AsType[*access.Refusal](err)
 	invalid, isInvalid := errors.AsType[*eventlog.InvalidError](err)
 	size, isSize := errors.AsType[*eventlog.SizeError](err)
 	ended, isEnded := errors.AsType[*eventlog.EndedError](err)
@@ -69,6 +70,8 @@ func (h *Hub) Problem(err error) *Problem {
 	gap, isGap := errors.AsType[*GapError](err)
 	tooLong, isTooLong := errors.AsType[*http.MaxBytesError](err)
 	switch {
+	case isRefusal:
+		p = refusedToken(refusal)
 	case isInvalid:
 		p = NewProblem(http.StatusBadRequest, wire.ProblemInvalidTopic, "%s", plainly(invalid))
 	case isSize:

@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"net/http"
+	"sync"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
@@ -18,9 +19,12 @@ type Publication struct {
 	from    address
 	rent    rent
 	payload payload
-	parsed  bool   // payload is set
-	charged int    // events that the rate limits have counted and Append has not stored
-	unread  func() // unless nil, the body was not read to its end; waits until no goroutine reads it
+	parsed  bool // payload is set
+	charged int  // events that the rate limits have counted and Append has not stored
+
+	broken  error          // of reading the body, which cannot be read again
+	unread  bool           // the body was not read to its end
+	readers sync.WaitGroup // goroutines that read the body
 }
 
 // Receive calls f with a request that publishes under a grant, and returns the error of f. It refuses requests from pages of other origins
@@ -28,7 +32,8 @@ type Publication struct {
 // arrive with [Publication.AppendStream]. All of them keep to the limits in [Options].
 //
 // The caller must return the error from [Route].Serve, and f should return or wrap the errors of its Publication: if the client is still
-// sending the body, the hub refuses the request at once, in the form of the dialect, and then discards the rest.
+// sending the body, the hub refuses the request at once, in the form of the dialect, and then discards the rest. After an error of reading,
+// the body cannot be read again: ReadBody and AppendStream return the same error.
 //
 // Every error contains a [*Problem], or [Hub.Problem] turns it into one: also errors of access, of eventlog and of the network.
 func (h *Hub) Receive(w http.ResponseWriter, r *http.Request, grant access.Grant, f func(*Publication) error) error {
@@ -37,25 +42,38 @@ func (h *Hub) Receive(w http.ResponseWriter, r *http.Request, grant access.Grant
 	}
 	p := &Publication{hub: h, w: w, r: r, grant: grant, from: h.addressOf(r)}
 	p.rent = rent{memory: h.bodies, from: p.from, grant: &p.grant}
-	returned := false
-	defer func() {
-		switch {
-		case p.unread == nil:
-			p.rent.end()
-		case !returned: // f has panicked, and net/http closes the connection
-			go p.unread()
-		}
-	}()
+	defer p.end()
 	err := f(p)
-	returned = true
 	switch {
-	case p.unread == nil:
+	case !p.unread:
 		return err
 	case err == nil: // f has answered
-		h.discardRest(w, r, p.unread)
+		h.discardRest(w, r, p.readers.Wait)
 		return nil
 	}
-	return &unreadError{err, p.unread}
+	return &unreadError{err, p.readers.Wait}
+}
+
+// end returns the memory of the body, when no goroutine reads it any more. It does not rely on the dialect, which may have panicked or may not
+// return the error of Receive.
+func (p *Publication) end() {
+	if !p.unread {
+		p.rent.end()
+		return
+	}
+	go func() {
+		p.readers.Wait()
+		p.rent.end()
+	}()
+}
+
+// leaveUnread notes that the body was not read to its end, because of an error.
+func (p *Publication) leaveUnread(err error) {
+	p.broken = err
+	if p.r.ProtoMajor == 1 {
+		p.unread = true
+		p.w.Header().Set("Connection", "close") // otherwise net/http reads the rest of the body before it sends an answer
+	}
 }
 
 // unreadError is an error of a request whose body was not read to its end.
@@ -123,6 +141,9 @@ func (p *Publication) ReadBody(most int64) (string, error) {
 	if _, _, err := p.Content(); err != nil {
 		return "", err
 	}
+	if p.broken != nil {
+		return "", p.broken
+	}
 	if most == 0 {
 		most = int64(h.opts.MaxEvent)
 	}
@@ -136,13 +157,13 @@ func (p *Publication) ReadBody(most int64) (string, error) {
 	data, err := readEvent(p.r, &p.payload, most, &p.rent)
 	if err != nil {
 		p.rent.end() // the rest of the body is discarded and needs no memory
-		if p.r.ProtoMajor == 1 {
-			p.unread = func() {}
-		}
 		if errors.Is(err, errTooLong) {
-			return "", h.tooLarge(min(most, int64(h.opts.MaxEvent)))
+			err = h.tooLarge(min(most, int64(h.opts.MaxEvent)))
+		} else {
+			err = brokenBody(err)
 		}
-		return "", brokenBody(err)
+		p.leaveUnread(err)
+		return "", err
 	}
 	return data, nil
 }

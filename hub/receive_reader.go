@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -75,6 +76,7 @@ func (in *intake) add(e *Event) error {
 	if err != nil {
 		return err
 	}
+	record.Topics = slices.Clone(record.Topics) // the parser may change its slice for the next event
 	if more := int64(in.next.bytes+record.Size()) - in.next.rented; more > 0 {
 		if err := in.rentBatch(more); err != nil {
 			return err
@@ -108,6 +110,13 @@ func (in *intake) send() bool {
 func (in *intake) settle(b *batch) {
 	in.pub.rent.giveBack(b.rented)
 	in.waiting.Done()
+}
+
+// drain drops batches until the reader ends.
+func (in *intake) drain() {
+	for b := range in.batches {
+		in.settle(&b)
+	}
 }
 
 // take reserves memory. If there is none, it waits until the batches of this body are settled and tries once more.

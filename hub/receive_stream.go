@@ -52,6 +52,9 @@ func (p *Publication) AppendStream(events func(*Body) iter.Seq2[Event, error]) (
 	if _, _, err := p.Content(); err != nil {
 		return done, err
 	}
+	if p.broken != nil {
+		return done, p.broken
+	}
 	h := p.hub
 	if err := h.limits.enter(p.from, &p.grant); err != nil {
 		return done, err
@@ -63,27 +66,21 @@ func (p *Publication) AppendStream(events func(*Body) iter.Seq2[Event, error]) (
 		body: idleReader{body: p.r.Body, control: control},
 	}
 	in.body.in = in
-	go in.read(events)
+	p.readers.Go(func() { in.read(events) })
 	err = in.append(&done)
 	// The reader must end before the handler returns. It may be waiting for the client, or to hand over a batch.
 	close(in.stop)
-	awaitReader := func() {
-		for b := range in.batches {
-			in.settle(&b)
-		}
-	}
 	switch {
 	case err == nil || in.body.ended.Load():
-	case p.r.ProtoMajor == 1:
-		p.unread = func() { // after the refusal: to interrupt a read would make the rest of the body unreadable
-			awaitReader()
-			p.rent.end()
-		}
+	case p.r.ProtoMajor == 1: // the reader ends after the refusal: to interrupt it would make the rest of the body unreadable
+		p.readers.Go(in.drain)
+		p.leaveUnread(err)
 		return done, err
 	default:
+		p.broken = err
 		_ = control.SetReadDeadline(longAgo) // without deadlines the reader ends when the client ends the body
 	}
-	awaitReader()
+	in.drain()
 	if in.panicked != nil {
 		panic(in.panicked) // to net/http, as if the handler had parsed the body itself
 	}
@@ -100,7 +97,10 @@ func (in *intake) append(done *Stored) error {
 			return err
 		}
 		n, tooFast := h.limits.publish(p.from, &p.grant, len(b.records), 1)
-		err = h.appendSome(b.records[:n], done)
+		before := done.Count
+		if err = h.appendSome(b.records[:n], done); err != nil { // the refused event counts, those after it do not
+			h.limits.giveBack(p.from, &p.grant, max(n-(done.Count-before)-1, 0))
+		}
 		in.settle(&b)
 		switch {
 		case err != nil:
