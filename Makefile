@@ -66,8 +66,8 @@ benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), li
 benchfanout: # Benchmark fan-out against other hubs (30 minutes), likewise, and draw the charts
 	cd bench && go run ./cmd/table -suite fanout
 
-# What make chaos does: see go run . -h in chaos. As root it has networks and disks of its own, and cuts and fills them.
-CHAOS ?= -for 10m
+# What make chaos does: see chaos/README.md. As root it has networks and disks of its own, and cuts and fills them.
+CHAOS ?= -driver tidings-cluster -hubs 3 -for 10m
 
 .PHONY: chaos
 chaos: # Make faults under load for 10 minutes, and check that nothing was lost, doubled or reordered

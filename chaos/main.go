@@ -45,10 +45,10 @@ func flags() *settings {
 	flag.StringVar(&s.binary, "binary", "", "the program of the hubs; that of Tidings is built if none is given")
 	flag.IntVar(&s.hubs, "hubs", 1, "how many hubs to start")
 	flag.StringVar(&s.dir, "dir", "", "where nodes store their data and logs; an empty folder; by default a temporary one, which is removed if no promise was broken")
-	flag.StringVar(&s.network, "net", "none", "what can be cut: none; proxy, between hubs; netns, everything, as root")
+	flag.StringVar(&s.network, "net", "auto", "what can be cut: none; proxy, the hubs from each other; netns, everything, as root; auto, as much as possible")
 	flag.StringVar(&s.groups, "faults", strings.Join(fault.Groups(), ","), "which groups of faults to make, of those that are possible")
 	flag.BoolVar(&s.clocks, "clocks", false, "set the clocks of hubs apart; builds the program")
-	flag.BoolVar(&s.disks, "disks", false, "give each hub a small disk that can be full, as root with -net netns")
+	flag.BoolVar(&s.disks, "disks", true, "with -net netns: give each hub a small disk that can be full")
 	flag.StringVar(&s.history, "history", "", "where the history goes; by default history.jsonl in the folder of -dir")
 	flag.StringVar(&s.report, "report", "", "where the report goes, as NAME.md and NAME.json, beside standard output")
 	flag.StringVar(&s.scenario, "scenario", "", "play this scenario instead of random faults")
@@ -71,6 +71,12 @@ func flags() *settings {
 
 func main() {
 	s := flags()
+	if s.network == "auto" {
+		s.network = "proxy"
+		if os.Getuid() == 0 {
+			s.network = "netns"
+		}
+	}
 	if s.network == "netns" && s.check == "" {
 		if ran, code, err := world.Inside(); ran || err != nil {
 			exit(code, err)
@@ -192,7 +198,7 @@ func (s *settings) world() (*world.World, error) {
 	}
 	w := world.New(d, s.dir, place)
 	w.Net, w.Clock = network, clock
-	if s.disks {
+	if s.disks && s.network == "netns" {
 		disks, err := world.NewTmpfs(s.dir, s.hubs, "1500m")
 		if err != nil {
 			return nil, err

@@ -55,8 +55,8 @@ func NewTidingsNATS(c Config) (*Tidings, error) {
 			Ready: func(ctx context.Context) bool { return accepts(ctx, clients[i]) },
 		})
 	}
-	urls := "nats://" + strings.Join(clients, ",nats://")
-	t.extra = func(int) []string { return []string{"--nats", urls} }
+	t.broker = "nats://" + strings.Join(clients, ",nats://")
+	t.extra = func(int) []string { return []string{"--nats", t.broker} }
 	return t, nil
 }
 

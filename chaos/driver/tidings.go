@@ -24,6 +24,7 @@ type Tidings struct {
 	addresses []string
 	extra     func(hub int) []string // arguments of a hub beside the common ones
 	nodes     []Node                 // beside the hubs
+	broker    string                 // the URL of the NATS that they use; "" if there is none
 	order     string                 // the folder of a data directory that holds the shared order, if a hub has it
 }
 

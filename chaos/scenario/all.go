@@ -84,6 +84,16 @@ var All = []Scenario{
 		Expect: generations(2, 2),
 	},
 	{
+		Name: "StreamDeletedByHand", Can: func(w *world.World) bool { d, ok := w.Driver.(deleter); return ok && d.CanDeleteOrder() },
+		Script: func(ctx context.Context, p *fault.Place, r *run.Recorder) error {
+			f := fault.Fault{Name: "stream deleted by hand", Loss: true, Do: func(ctx context.Context, p *fault.Place) (string, error) {
+				return "", p.Driver.(deleter).DeleteOrder(ctx) //nolint:forcetypeassert // Can has looked
+			}}
+			return errors.Join(fault.Wait(ctx, 5*time.Second), step(ctx, p, r, f, 15*time.Second))
+		},
+		Expect: generations(2, 2),
+	},
+	{
 		Name: "KeyAtTwoHubsAtOnce", Can: several,
 		Load:   func(o *load.Options) { o.Twice = 1 },
 		Script: eachHub(5*time.Second, kill(time.Second), "kill -9", false),
@@ -122,6 +132,12 @@ var All = []Scenario{
 		Script: eachHub(10*time.Second, oneBit, "one bit of a block flipped", false),
 		Expect: generations(1, 1),
 	},
+}
+
+// deleter is a driver that can delete the order of its hubs.
+type deleter interface {
+	CanDeleteOrder() bool
+	DeleteOrder(context.Context) error
 }
 
 type act = func(ctx context.Context, p *fault.Place, hub int) (string, error)
