@@ -55,6 +55,7 @@ func NewTidingsNATS(c Config) (*Tidings, error) {
 			Ready: func(ctx context.Context) bool { return accepts(ctx, clients[i]) },
 		})
 	}
+	t.mirror = "mirror"
 	t.broker = "nats://" + strings.Join(clients, ",nats://")
 	t.extra = func(int) []string { return []string{"--nats", t.broker} }
 	return t, nil

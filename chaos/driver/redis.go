@@ -40,7 +40,7 @@ func NewTidingsRedis(c Config) (*Tidings, error) {
 		return nil, err
 	}
 	node, address, err := c.redis(durableRedis)
-	t.nodes = []Node{node}
+	t.nodes, t.mirror = []Node{node}, "mirror"
 	t.extra = func(int) []string { return []string{"--redis", "redis://" + address} }
 	return t, err
 }

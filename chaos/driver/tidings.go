@@ -25,6 +25,7 @@ type Tidings struct {
 	extra     func(hub int) []string // arguments of a hub beside the common ones
 	nodes     []Node                 // beside the hubs
 	broker    string                 // the URL of the NATS that they use; "" if there is none
+	mirror    string                 // the folder of a data directory that holds the log; "" if that is the directory itself
 	order     string                 // the folder of a data directory that holds the shared order, if a hub has it
 }
 
@@ -282,7 +283,7 @@ func (t *Tidings) Replaced(int) error { return nil }
 
 // Dump implements [Driver].
 func (t *Tidings) Dump(ctx context.Context, hub int, _ []string) ([]history.Entry, error) {
-	text, err := exec.CommandContext(ctx, t.Binary, "log", "dump", "--canonical", t.dir(hub)).Output()
+	text, err := exec.CommandContext(ctx, t.Binary, "log", "dump", "--canonical", filepath.Join(t.dir(hub), t.mirror)).Output()
 	if err != nil {
 		return nil, fmt.Errorf("dump %s: %w", t.dir(hub), err)
 	}
@@ -303,7 +304,7 @@ func (t *Tidings) Dump(ctx context.Context, hub int, _ []string) ([]history.Entr
 				return nil, err
 			}
 			entries = append(entries, history.Entry{Kind: history.Hole, Hub: hub, ID: from, To: to, Why: d.Hole.Reason})
-		case d.ID != "":
+		case d.ID != "" && !strings.HasPrefix(d.Topics[0], "$"): // those are the hubs' own
 			id, err := position(d.ID)
 			if err != nil {
 				return nil, err

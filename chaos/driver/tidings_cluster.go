@@ -16,7 +16,7 @@ func NewTidingsCluster(c Config) (*Tidings, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.order = "jetstream"
+	t.order, t.mirror = "jetstream", "mirror"
 	targets := make([]string, c.Hubs)
 	for i := range targets {
 		if targets[i], err = c.fixed(i+1, 4248); err != nil {
