@@ -42,6 +42,7 @@ type Result struct {
 	Stored     int                     `json:"stored"` // of these, that anybody knows of
 	Lost       int                     `json:"lost"`   // acknowledged, gone, and told
 	Gaps       int                     `json:"gaps"`   // that subscribers were told of
+	Fell       int                     `json:"fell"`   // how often a node ended by itself
 	Gens       []string                `json:"generations"`
 	Requests   map[history.Outcome]int `json:"requests"`
 	Faults     []FaultTimes            `json:"faults"`
@@ -181,6 +182,8 @@ func (c *checker) learn(l history.Line) {
 		c.dumped(l)
 	case history.Hole:
 		c.holes[l.Hub] = append(c.holes[l.Hub], l.Entry)
+	case history.Fell:
+		c.result.Fell++
 	case history.Stuck:
 		c.broken("K", []int{l.N}, "not all nodes became ready after %s: %s", l.Name, l.Why)
 	case history.Closed:

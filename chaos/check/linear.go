@@ -92,6 +92,9 @@ var model = porcupine.NondeterministicModel{
 	},
 }
 
+// searchTime is how long a search may take. Those with many unknown outcomes would take for ever.
+const searchTime = time.Second
+
 // linearizable is rule L. After a loss that was told it says nothing, because the model loses nothing.
 func (c *checker) linearizable() (result Linear) {
 	if c.loss() < math.MaxInt64 || !c.promise.Keys || !c.promise.Ends {
@@ -108,7 +111,7 @@ func (c *checker) linearizable() (result Linear) {
 		}
 		result.Topics++
 		result.Operations += len(operations)
-		switch porcupine.CheckOperationsTimeout(checked, operations, 5*time.Second) {
+		switch porcupine.CheckOperationsTimeout(checked, operations, searchTime) {
 		case porcupine.Illegal:
 			numbers := make([]int, len(lines))
 			for i, l := range lines {

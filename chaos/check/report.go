@@ -30,6 +30,7 @@ func Markdown(to io.Writer, r *Result) error {
 	row("acknowledged events lost, and told so", r.Lost)
 	row("generations", fmt.Sprintf("%d: %.60s", len(r.Gens), strings.Join(r.Gens, ", ")))
 	row("contested topics, operations, undecided", fmt.Sprintf("%d, %d, %d", r.Linear.Topics, r.Linear.Operations, r.Linear.Undecided))
+	row("nodes that ended by themselves", r.Fell)
 	count := 0
 	for _, f := range r.Faults {
 		count += f.Count

@@ -32,6 +32,7 @@ const (
 	Closed     Kind = "closed"     // the stream of Who ended
 	Fault      Kind = "fault"      // Name was done from At to End; Why says to what
 	Stuck      Kind = "stuck"      // after the fault Name not all nodes became ready; Why says which
+	Fell       Kind = "fell"       // the node Who ended by itself, with the error Why
 	Dump       Kind = "dump"       // Hub holds Name at ID in the end; a line with Why instead says that it could not be read
 	Hole       Kind = "hole"       // Hub knows in the end that it lost what is from ID to To, both included
 )

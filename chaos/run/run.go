@@ -59,6 +59,9 @@ func Run(ctx context.Context, w *world.World, o Options, out io.Writer) (err err
 	promise := w.Driver.Features().Promise
 	log.Add(history.Entry{Kind: history.Run, Why: o.Why, Seed: o.Seed, Promise: &promise})
 	defer func() { err = errors.Join(err, w.Kill()) }()
+	w.Fell = func(node string, err error) {
+		log.Add(history.Entry{Kind: history.Fell, Who: node, Why: fmt.Sprint(err)})
+	}
 	starting, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	if err := w.Start(starting); err != nil {

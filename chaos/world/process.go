@@ -20,12 +20,14 @@ import (
 type Process struct {
 	driver.Node
 
+	fell  func(error)           // is called when the process ends without having been told to; nil: nobody wants to know
 	log   string                // the file that gets what it prints
 	place func(*exec.Cmd) error // gives the command its network and its clock
 
-	mu   sync.Mutex // guards the following fields
-	cmd  *exec.Cmd  // nil: it does not run
-	done chan struct{}
+	mu    sync.Mutex // guards the following fields
+	cmd   *exec.Cmd  // nil: it does not run
+	done  chan struct{}
+	asked bool // to end
 }
 
 const defaultGrace = 30 * time.Second
@@ -55,13 +57,17 @@ func (p *Process) Start() error {
 	}
 	done := make(chan struct{})
 	p.mu.Lock()
-	p.cmd, p.done = cmd, done
+	p.cmd, p.done, p.asked = cmd, done, false
 	p.mu.Unlock()
 	go func() {
-		_ = cmd.Wait() // how it ended is in its log
+		err := cmd.Wait()
 		p.mu.Lock()
 		p.cmd = nil
+		asked := p.asked
 		p.mu.Unlock()
+		if !asked && p.fell != nil {
+			p.fell(err)
+		}
 		close(done)
 	}()
 	return nil
@@ -121,6 +127,7 @@ func (p *Process) end(sig syscall.Signal, grace time.Duration) error {
 	p.mu.Lock()
 	done := p.done
 	running := p.cmd != nil
+	p.asked = true
 	p.mu.Unlock()
 	if !running {
 		return nil

@@ -17,10 +17,11 @@ type World struct {
 	Driver driver.Driver
 	Nodes  []*Process // hubs first
 	Hubs   []*Process
-	Net    Net    // nil: the nodes cannot be cut off from each other
-	Disks  Disks  // nil: disks cannot fill
-	Clock  *Clock // nil: clocks cannot be set
-	Dir    string // with a folder for each node, and their logs
+	Net    Net                          // nil: the nodes cannot be cut off from each other
+	Disks  Disks                        // nil: disks cannot fill
+	Clock  *Clock                       // nil: clocks cannot be set
+	Fell   func(node string, err error) // is called when a node ends by itself; nil: nobody wants to know
+	Dir    string                       // with a folder for each node, and their logs
 }
 
 // Net cuts nodes off from each other. Nodes are numbered from 1; 0 stands for all clients.
@@ -59,6 +60,11 @@ func New(d driver.Driver, dir string, place func(node int, cmd *exec.Cmd) error)
 			}
 			return nil
 		}
+		p.fell = func(err error) {
+			if w.Fell != nil {
+				w.Fell(n.Name, err)
+			}
+		}
 		w.Nodes = append(w.Nodes, p)
 		if n.Hub > 0 {
 			w.Hubs = append(w.Hubs, p)
@@ -67,12 +73,22 @@ func New(d driver.Driver, dir string, place func(node int, cmd *exec.Cmd) error)
 	return w
 }
 
-// Start starts the nodes that do not run, and returns when all are ready.
+// Start starts the nodes that do not run, and returns when all are ready. Like a supervisor it starts nodes that end again and again.
 func (w *World) Start(ctx context.Context) error {
-	if err := Begin(ctx, w.Nodes); err != nil {
-		return err
+	for {
+		err := Begin(ctx, w.Nodes)
+		if err == nil {
+			err = w.Await(ctx)
+		}
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
 	}
-	return w.Await(ctx)
 }
 
 // Begin starts nodes: first what hubs need, and when that is ready, the hubs, all at once.
