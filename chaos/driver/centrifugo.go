@@ -240,8 +240,8 @@ func (s *centrifugoSub) seen(channel string) (seen []Seen) {
 	return append(seen, Seen{Kind: history.Checkpoint, ID: &at})
 }
 
-// Replaced implements [Driver].
-func (d *Centrifugo) Replaced(int) error { return nil }
+// Replace implements [Driver].
+func (d *Centrifugo) Replace(context.Context, int) error { return nil }
 
 // Dump implements [Driver].
 func (d *Centrifugo) Dump(ctx context.Context, hub int, topics []string) (entries []history.Entry, err error) {

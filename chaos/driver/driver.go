@@ -32,9 +32,8 @@ type Driver interface {
 	// Parse says what an event of a stream tells a subscriber that has these positions now.
 	Parse(e sse.Event, after map[string]history.Position) ([]Seen, error)
 
-	// Replaced is called when the directory of a stopped hub was lost for good, before the hub starts with an empty one. Hub 0 is a node
-	// beside the hubs.
-	Replaced(hub int) error
+	// Replace is called while a hub is stopped whose directory is about to be lost for good: it will start with an empty one.
+	Replace(ctx context.Context, hub int) error
 
 	// Dump returns what a hub holds: all of it, at least that of the given topics. With Features.DumpStopped no node runs, else all do.
 	Dump(ctx context.Context, hub int, topics []string) ([]history.Entry, error)

@@ -130,8 +130,8 @@ func (m *Mercure) Parse(e sse.Event, _ map[string]history.Position) ([]Seen, err
 	return []Seen{{Kind: history.Event, ID: &history.Position{Gen: e.ID}, Data: e.Data}}, nil
 }
 
-// Replaced implements [Driver].
-func (m *Mercure) Replaced(int) error { return nil }
+// Replace implements [Driver].
+func (m *Mercure) Replace(context.Context, int) error { return nil }
 
 // Dump implements [Driver]: the whole history, until nothing comes for two seconds.
 func (m *Mercure) Dump(ctx context.Context, hub int, topics []string) (entries []history.Entry, err error) {

@@ -55,9 +55,15 @@ func NewTidingsNATS(c Config) (*Tidings, error) {
 			Ready: func(ctx context.Context) bool { return accepts(ctx, clients[i]) },
 		})
 	}
-	t.mirror = "mirror"
+	key, err := t.key()
+	if err != nil {
+		return nil, err
+	}
+	t.mirror = mirrorDir
 	t.broker = "nats://" + strings.Join(clients, ",nats://")
-	t.extra = func(int) []string { return []string{"--nats", t.broker} }
+	t.extra = func(hub int) []string {
+		return []string{"--nats", t.broker, "--nats-replicas", "3", "--nats-durable", "--cluster-name", fmt.Sprintf("hub%d", hub), "--cluster-key-file", key}
+	}
 	return t, nil
 }
 

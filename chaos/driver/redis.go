@@ -3,6 +3,7 @@ package driver
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -40,8 +41,14 @@ func NewTidingsRedis(c Config) (*Tidings, error) {
 		return nil, err
 	}
 	node, address, err := c.redis(durableRedis)
-	t.nodes, t.mirror = []Node{node}, "mirror"
-	t.extra = func(int) []string { return []string{"--redis", "redis://" + address} }
+	if err != nil {
+		return nil, err
+	}
+	key, err := t.key()
+	t.nodes, t.mirror = []Node{node}, mirrorDir
+	t.extra = func(hub int) []string {
+		return []string{"--redis", "redis://" + address, "--cluster-name", fmt.Sprintf("hub%d", hub), "--cluster-key-file", key}
+	}
 	return t, err
 }
 

@@ -1,13 +1,17 @@
 package driver
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // NewTidingsCluster returns hubs that are their own shared order.
@@ -16,7 +20,7 @@ func NewTidingsCluster(c Config) (*Tidings, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.order, t.mirror = "jetstream", "mirror"
+	t.order, t.mirror = "jetstream", mirrorDir
 	targets := make([]string, c.Hubs)
 	for i := range targets {
 		if targets[i], err = c.fixed(i+1, 4248); err != nil {
@@ -33,11 +37,48 @@ func NewTidingsCluster(c Config) (*Tidings, error) {
 		if err != nil {
 			return nil, err
 		}
-		args[i] = []string{"--cluster-listen", targets[i], "--cluster-peers", strings.Join(peers, ","), "--cluster-key-file", key}
+		args[i] = []string{
+			"--cluster-peers", strings.Join(peers, ","), "--cluster-listen", targets[i], "--cluster-name", fmt.Sprintf("hub%d", i+1), "--cluster-key-file", key,
+		}
 	}
 	t.extra = func(hub int) []string { return args[hub-1] }
 	return t, nil
 }
+
+// mirrorDir is the folder of a data directory that holds the log of a hub in a cluster.
+const mirrorDir = "log"
+
+// Replace implements [Driver]: another hub is told to forget the old name, because the hub comes back with another one.
+func (t *Tidings) Replace(ctx context.Context, hub int) error {
+	if t.order == "" {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(t.dir(hub), "cluster.json"))
+	if err != nil {
+		return err
+	}
+	var node struct{ Name string }
+	if err := json.Unmarshal(text, &node); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, removeTime)
+	defer cancel()
+	other := hub%t.Hubs + 1
+	for { // until the others have noticed that the hub has gone
+		out, err := exec.CommandContext(ctx, t.Binary, "cluster", "remove", node.Name, "--hub", t.url(other, "", nil)).CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("remove %s: %w: %s", node.Name, err, out)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// removeTime is how long the hubs may take to notice that one of them has gone, and to forget it.
+const removeTime = 40 * time.Second
 
 // links returns the addresses by which a hub reaches the targets, its own included.
 func (c *Config) links(from int, targets []string) ([]string, error) {

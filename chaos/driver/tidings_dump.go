@@ -46,9 +46,6 @@ type dumped struct {
 	} `json:"hole"`
 }
 
-// Replaced implements [Driver].
-func (t *Tidings) Replaced(int) error { return nil }
-
 // Dump implements [Driver].
 func (t *Tidings) Dump(ctx context.Context, hub int, _ []string) ([]history.Entry, error) {
 	text, err := exec.CommandContext(ctx, t.Binary, "log", "dump", "--canonical", filepath.Join(t.dir(hub), t.mirror)).Output()

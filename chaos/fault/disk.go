@@ -31,9 +31,9 @@ var damages = []Fault{
 	{Name: "a file truncated", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		return p.damage(ctx, truncate)
 	}},
-	{Name: "directory lost", Group: "damage", Loss: true, Often: 1, Can: stored, Do: func(_ context.Context, p *Place) (string, error) {
+	{Name: "directory lost", Group: "damage", Loss: true, Often: 1, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		node := p.keeper()
-		return node.Name, errors.Join(node.Kill(), os.RemoveAll(node.Dirs[0]), p.Driver.Replaced(node.Hub), node.Start())
+		return node.Name, errors.Join(node.Kill(), p.Lose(ctx, node), node.Start())
 	}},
 	{Name: "directory restored from an older copy", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		node := p.keeper()
@@ -53,6 +53,14 @@ var damages = []Fault{
 		}
 		return "all hubs", p.Later(ctx, p.Nodes, dirs, p.between(2*time.Second, 15*time.Second))
 	}},
+}
+
+// Lose removes the directory of a stopped node for good.
+func (p *Place) Lose(ctx context.Context, node *world.Process) (err error) {
+	if node.Hub > 0 {
+		err = p.Driver.Replace(ctx, node.Hub)
+	}
+	return errors.Join(err, os.RemoveAll(node.Dirs[0]))
 }
 
 // keepers returns the nodes that store something.

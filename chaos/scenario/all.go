@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"syscall"
@@ -163,9 +162,9 @@ func clock(offset time.Duration) act {
 	}
 }
 
-func lose(_ context.Context, p *fault.Place, hub int) (string, error) {
+func lose(ctx context.Context, p *fault.Place, hub int) (string, error) {
 	h := p.Hubs[hub-1]
-	return h.Name, errors.Join(h.Kill(), os.RemoveAll(h.Dirs[0]), p.Driver.Replaced(hub), h.Start())
+	return h.Name, errors.Join(h.Kill(), p.Lose(ctx, h), h.Start())
 }
 
 func restore(ctx context.Context, p *fault.Place, hub int) (string, error) {
