@@ -68,7 +68,7 @@ func TestLogAgreesWithTheModel(t *testing.T) {
 }
 
 func TestMirrorsDecideAlike(t *testing.T) {
-	for seed := range number("TIDINGS_MIRRORS", 20) {
+	for seed := range number("TIDINGS_MIRRORS", 12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			logtest.RunMirrors(t, harness(disklog.SyncInterval, inMemory), number("TIDINGS_SEED", seed), 200)

@@ -109,9 +109,11 @@ func TestExpiredEndsTakeNoSpace(t *testing.T) {
 	}}}
 	o.TrimOnlyWhenAsked()
 	log := mustOpen(t, dir, o)
-	for i := range 3000 {
-		mustAppend(t, log, eventlog.Record{Topics: []string{"short/" + string(rune('a'+i))}, Flags: eventlog.End})
+	var ends []eventlog.Record
+	for i := range 3000 { // more than a chunk
+		ends = append(ends, eventlog.Record{Topics: []string{"short/" + string(rune('a'+i))}, Flags: eventlog.End})
 	}
+	mustAppend(t, log, ends...)
 	mustAppend(t, log, eventlog.Record{Topics: []string{"long/a", "short/b/c"}, Flags: eventlog.End})
 	now = now.Add(2 * time.Hour)
 	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -82,6 +83,75 @@ func TestMirrorMakesNoHoles(t *testing.T) {
 			records := mustRead(t, log, eventlog.Query{Selector: eventlog.Topics("news"), After: eventlog.Position{Gen: "first"}, Limit: 10_000}).Records
 			if uint64(len(records)) != now.Seq {
 				t.Fatalf("%d records up to %v", len(records), now)
+			}
+		}
+	}
+}
+
+// TestMirrorDecidesAlikeAfterACrash: it continues from its state, and decides on what comes again, and on what follows, like a mirror that did
+// not crash.
+func TestMirrorDecidesAlikeAfterACrash(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(repeatable(t), 7))
+	rules := &eventlog.Retention{Keys: 4, KeyAge: 20 * time.Second, Events: 20, Rules: []eventlog.Rule{
+		{Pattern: eventlog.MustPattern("a"), Age: 10 * time.Second}, {Pattern: eventlog.MustPattern("**"), Age: 30 * time.Second, Latest: 1},
+	}}
+	whole, err := eventlog.NewMemory(&eventlog.MemoryOptions{Mirror: true, Retention: rules})
+	if err == nil {
+		err = whole.SetGeneration(t.Context(), "first", 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem := vfs.NewCrashableMem()
+	o := disklog.Options{Interval: time.Hour, Cache: 1 << 20, Reserve: -1, Retention: rules, Mirror: true}
+	o.SetFS(mem)
+	log := mustMirror(t, "log", o)
+	var shared []eventlog.Batch
+	var want []eventlog.Outcome
+	at := time.UnixMilli(1_700_000_000_000)
+	for next := 0; len(shared) < 40*times("TIDINGS_CRASHES", 10); {
+		if next == len(shared) {
+			at = at.Add(time.Duration(random.IntN(3000)-500) * time.Millisecond)
+			r := eventlog.Record{Topics: []string{string(rune('a' + random.IntN(3)))}, Data: string(rune('0' + random.IntN(2)))}
+			if random.IntN(3) == 0 {
+				r.Key = string(rune('k' + random.IntN(5)))
+			}
+			if random.IntN(4) == 0 {
+				r.Flags = eventlog.End
+			}
+			b := eventlog.Batch{First: uint64(2*len(shared) + 1), Time: at, Records: []eventlog.Record{r, {Topics: []string{"d"}}}}
+			outcomes, err := whole.Apply(t.Context(), []eventlog.Batch{b}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shared, want = append(shared, b), append(want, outcomes[0])
+		}
+		got, err := log.Apply(t.Context(), shared[next:next+1], func([]eventlog.Outcome) []byte { return fmt.Append(nil, next) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want[next], got[0], cmp.Comparer(func(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) })); diff != "" {
+			t.Fatalf("batch %d (-without a crash +with):\n%s", next, diff)
+		}
+		next++
+		switch random.IntN(40) {
+		case 0:
+			mem = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: random.IntN(101), RNG: random})
+			o.SetFS(mem)
+			log = mustOpen(t, "log", &o)
+			next = 0
+			if state := mustState(t, log); state != "" {
+				if next, err = strconv.Atoi(state); err != nil {
+					t.Fatal(err)
+				}
+				next++
+			}
+		case 1, 2:
+			log.SyncNow()
+		case 3:
+			if err := log.Trim(t.Context()); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
