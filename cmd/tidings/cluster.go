@@ -20,6 +20,7 @@ type clusterCmd struct {
 	Set    clusterSetCmd    `cmd:"" help:"Change the retention of all hubs of a cluster."`
 	Remove clusterRemoveCmd `cmd:"" help:"Exclude a hub that will not come back."`
 	Reset  clusterResetCmd  `cmd:"" help:"Make the log of one hub the shared log, after a loss."`
+	Key    clusterKeyCmd    `cmd:"" help:"Make the secret that all hubs of a cluster share."`
 }
 
 // Help is the manual.

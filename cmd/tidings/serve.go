@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
 	"github.com/tidings-sse/tidings/hub/metrics"
 )
@@ -88,6 +89,20 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
 		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr),
 	}
+	shared, err := c.share(ctx, place, logger)
+	if err != nil {
+		place.close()
+		admin.close()
+		return err
+	}
+	if shared != nil {
+		var fail context.CancelCauseFunc
+		ctx, fail = context.WithCancelCause(ctx)
+		defer fail(nil)
+		go shared.watch(ctx, fail)
+		o.Cluster = &shared.member
+		open = func(logger *slog.Logger) (eventlog.Log, string, error) { return shared.open(ctx, logger) }
+	}
 	c.limit(o)
 	o.MaxConnections = boundStreams(o.MaxConnections)
 	h, err := hub.Prepare(o)
@@ -130,7 +145,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		}
 		err = errors.Join(err, closing)
 	}
-	return err
+	return errors.Join(err, shared.failure())
 }
 
 // hint suggests the next command.

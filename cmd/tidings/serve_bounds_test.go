@@ -48,6 +48,20 @@ var settingBounds = map[string]bounds{
 
 	"sync": {works: []string{"always", "interval"}, refused: []string{"", "never"}},
 
+	"cluster-peers":       {held: "TestHubsWithPeersShareOneLog"},
+	"cluster-listen":      {held: "TestHubsWithPeersShareOneLog"},
+	"cluster-name":        {held: "TestHubsWithPeersShareOneLog"},
+	"cluster-key-file":    {held: "TestHubsWithPeersShareOneLog"},
+	"cluster-url":         {held: "TestClusterFlagsThatDoNotFitAreRefused"},
+	"nats":                {held: "TestHubsShareALogInNATS"},
+	"nats-stream":         {held: "TestHubsShareALogInNATS"},
+	"nats-replicas":       {held: "TestHubsShareALogInNATS"},
+	"nats-creds":          {held: "TestClusterFlagsThatDoNotFitAreRefused"},
+	"nats-durable":        {held: "TestClusterFlagsThatDoNotFitAreRefused"},
+	"redis":               {held: "TestRedisFlagsThatDoNotFitAreRefused"},
+	"redis-password-file": {held: "TestRedisFlagsThatDoNotFitAreRefused"},
+	"redis-wait":          {held: "TestRedisFlagsThatDoNotFitAreRefused"},
+
 	"key-file":     {held: "TestServeAsksForTokens"},
 	"key-env":      {held: "TestServeAsksForTokens"},
 	"public-key":   {held: "TestServeAsksForTokens"},

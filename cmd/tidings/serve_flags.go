@@ -8,13 +8,14 @@ import (
 
 // serveFlags are all settings of a hub. The settings of each subject are a struct in the file that uses them.
 type serveFlags struct {
-	configFlags `embed:"" group:"Configuration"`
-	listenFlags `embed:"" group:"Where it listens"`
-	storeFlags  `embed:"" group:"What it keeps"`
-	authFlags   `embed:"" group:"Who may do what"`
-	limitFlags  `embed:"" group:"Limits"`
-	reportFlags `embed:"" group:"What it logs"`
-	drainFlags  `embed:"" group:"How it stops"`
+	configFlags  `embed:"" group:"Configuration"`
+	listenFlags  `embed:"" group:"Where it listens"`
+	storeFlags   `embed:"" group:"What it keeps"`
+	clusterFlags `embed:"" group:"Which hubs share the log"`
+	authFlags    `embed:"" group:"Who may do what"`
+	limitFlags   `embed:"" group:"Limits"`
+	reportFlags  `embed:"" group:"What it logs"`
+	drainFlags   `embed:"" group:"How it stops"`
 
 	origins map[string]string // by flag: where its value comes from; none for defaults
 }
@@ -32,7 +33,7 @@ func (f *serveFlags) warnInsecure(logger *slog.Logger, keyed bool) {
 // check refuses settings that contradict each other or are not safe.
 func (f *serveFlags) check(env environ) error {
 	keyed := f.keyed(env)
-	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkAuth(env), f.checkLimits(), f.checkDrain()); err != nil {
+	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkCluster(), f.checkAuth(env), f.checkLimits(), f.checkDrain()); err != nil {
 		return err
 	}
 	switch { // default values are allowed, because tidings config prints them

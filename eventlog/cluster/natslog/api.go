@@ -75,8 +75,8 @@ func isNetwork(err error) bool {
 	return ok
 }
 
-// checkAddresses refuses what is no address: the client would try it for ever.
-func checkAddresses(urls string) error {
+// CheckAddresses refuses what Open cannot connect to: the client would try it for ever.
+func CheckAddresses(urls string) error {
 	for part := range strings.SplitSeq(urls, ",") {
 		part = strings.TrimSpace(part)
 		if !strings.Contains(part, "://") {
@@ -84,14 +84,14 @@ func checkAddresses(urls string) error {
 		}
 		u, err := url.Parse(part)
 		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-			return fmt.Errorf("%q is not an address of NATS, such as nats://a:4222 or tls://user:password@a:4222,tls://b:4222", redacted(urls))
+			return fmt.Errorf("%q is not an address of NATS, such as nats://a:4222 or tls://user:password@a:4222,tls://b:4222", Redacted(urls))
 		}
 	}
 	return nil
 }
 
-// redacted returns addresses of servers without passwords.
-func redacted(urls string) string {
+// Redacted returns addresses of servers without passwords and tokens.
+func Redacted(urls string) string {
 	parts := strings.Split(urls, ",")
 	for i, part := range parts {
 		if user, host, ok := strings.Cut(part, "@"); ok {

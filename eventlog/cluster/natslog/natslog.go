@@ -50,6 +50,10 @@ type Options struct {
 	// no requirement.
 	MaxMessage int
 
+	// SyncAlways says that the servers write a message to disk before they acknowledge it. A client cannot see that, so [Order.Warnings] warns
+	// if it is false.
+	SyncAlways bool
+
 	Credentials string      // file with a user's JWT and key; none by default
 	TLS         *tls.Config // nil: TLS only if the address or the server asks for it, with the authorities of the system
 
@@ -115,7 +119,7 @@ const (
 // A connection that breaks later is made anew until Close is called.
 func Open(ctx context.Context, urls string, options *Options) (*Order, error) {
 	o := options.withDefaults()
-	if err := errors.Join(o.check(), checkAddresses(urls)); err != nil {
+	if err := errors.Join(o.check(), CheckAddresses(urls)); err != nil {
 		return nil, fmt.Errorf("natslog: %w", err)
 	}
 	nc, err := o.connect(ctx, urls)
@@ -124,11 +128,22 @@ func Open(ctx context.Context, urls string, options *Options) (*Order, error) {
 	}
 	order := &Order{nc: nc, o: o, log: o.Stream + ".log", live: o.Stream + ".live", talk: o.Stream + ".shout"}
 	if largest := order.largest(); o.MaxMessage > largest {
+		err := &SizeError{Server: nc.ConnectedUrlRedacted(), Takes: largest, Needs: o.MaxMessage}
 		nc.Close()
-		return nil, fmt.Errorf("natslog: the NATS server at %s takes messages of at most %d bytes, and this hub needs %d: raise max_payload in its configuration to %d or more, or make the largest event smaller",
-			nc.ConnectedUrlRedacted(), largest, o.MaxMessage, o.MaxMessage+overhead)
+		return nil, err
 	}
 	return order, nil
+}
+
+// SizeError says that a server does not take messages as large as are needed.
+type SizeError struct {
+	Server       string
+	Takes, Needs int // bytes
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("natslog: the NATS server at %s takes messages of at most %d bytes, and this hub needs %d: raise max_payload in its configuration to %d, or make the largest event smaller",
+		e.Server, e.Takes, e.Needs, e.Needs+overhead)
 }
 
 // connect repeats what may help itself, as a server that is still starting.
@@ -141,19 +156,19 @@ func (o *Options) connect(ctx context.Context, urls string) (*nats.Conn, error) 
 		_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 		switch {
 		case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked):
-			return nil, fmt.Errorf("NATS at %s refuses the user: %w; check the credentials", redacted(urls), err)
+			return nil, fmt.Errorf("NATS at %s refuses the user: %w; check the credentials", Redacted(urls), err)
 		case certificate:
-			return nil, fmt.Errorf("the certificate of NATS at %s cannot be verified: %w", redacted(urls), err)
+			return nil, fmt.Errorf("the certificate of NATS at %s cannot be verified: %w", Redacted(urls), err)
 		case !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) && !isNetwork(err):
-			return nil, fmt.Errorf("cannot connect to NATS at %s: %w", redacted(urls), err)
+			return nil, fmt.Errorf("cannot connect to NATS at %s: %w", Redacted(urls), err)
 		}
 		if !said {
 			said = true
-			o.Logger.Warn("NATS is not reachable; trying again", "servers", redacted(urls), "error", err.Error())
+			o.Logger.Warn("NATS is not reachable; trying again", "servers", Redacted(urls), "error", err.Error())
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("cannot connect to NATS at %s: %w (%w)", redacted(urls), err, ctx.Err())
+			return nil, fmt.Errorf("cannot connect to NATS at %s: %w (%w)", Redacted(urls), err, ctx.Err())
 		case <-time.After(openRetry):
 		}
 	}

@@ -40,7 +40,7 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 		"address without a host":   {"nats://a:4222,nats://", natslog.Options{}, "is not an address"},
 		"address and token":        {"nats://secret@a:x", natslog.Options{}, `"nats://xxxxx@a:x"`},
 		"address and password":     {"nats://hub:secret@a:x", natslog.Options{}, `"nats://hub:xxxxx@a:x"`},
-		"message larger than NATS": {own, natslog.Options{MaxMessage: 16 << 20}, "raise max_payload"},
+		"message larger than NATS": {own, natslog.Options{MaxMessage: 16 << 20}, "takes messages of at most 1047552 bytes, and this hub needs 16777216: raise max_payload in its configuration to 16778240"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

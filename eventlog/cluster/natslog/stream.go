@@ -170,6 +170,9 @@ func (o *Order) Warnings(ctx context.Context) ([]string, error) {
 	if !info.Config.DenyDelete || !info.Config.DenyPurge {
 		warnings = append(warnings, fmt.Sprintf("messages of the stream %q can be deleted by hand (deny_delete, deny_purge): that makes gaps", o.o.Stream))
 	}
+	if o.o.SyncAlways {
+		return warnings, nil
+	}
 	return append(warnings, "a client of NATS cannot see whether its servers write a message to disk before they acknowledge it: without sync_interval: always, a power failure of a majority of them loses events"), nil
 }
 

@@ -1,6 +1,7 @@
 package natsnode
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -27,12 +28,26 @@ type identity struct {
 	Single bool   `json:"single,omitempty"` // this node has no peers: its JetStream cannot become part of a cluster, and the reverse
 }
 
+// Identify returns the name that Open will give the server, and this hub's entry in Peers, for a program that needs them earlier. It makes the name
+// if there is none.
+func Identify(ctx context.Context, options *Options) (name, self string, err error) {
+	o := options.withDefaults()
+	peers, self, err := o.findPeers(ctx)
+	if err == nil {
+		name, err = o.loadName(self, len(peers))
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("natsnode: %w", err)
+	}
+	return name, self, nil
+}
+
 // loadName returns the name of the server. It makes a new one if there is none, or if the server's data is lost.
 func (o *Options) loadName(self string, peers int) (string, error) {
 	if o.Dir == "" {
 		return "", errors.New("a data directory is needed")
 	}
-	if err := os.MkdirAll(filepath.Join(o.Dir), 0o700); err != nil {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return "", err
 	}
 	file, store := filepath.Join(o.Dir, nameFile), filepath.Join(o.Dir, storeDir)
@@ -92,7 +107,8 @@ func (o *Options) newName(file, self string, peers int) (string, error) {
 	if err := writeSynced(file, append(text, '\n')); err != nil {
 		return "", err
 	}
-	return id.Name, nil
+	// From now on, a directory that is missing means that the data is lost.
+	return id.Name, os.MkdirAll(filepath.Join(o.Dir, storeDir), 0o700)
 }
 
 // writeSynced replaces a file so that a power failure leaves the old content or the new.

@@ -241,6 +241,9 @@ func (n *Node) Ready() error {
 // Name returns the name of the server in the cluster, such as hub-a-x7k2.
 func (n *Node) Name() string { return n.name }
 
+// Hubs returns how many hubs the cluster has.
+func (n *Node) Hubs() int { return len(n.peers) }
+
 // Replicas returns how many nodes should store each message: all of up to three.
 func (n *Node) Replicas() int { return min(len(n.peers), maxReplicas) }
 

@@ -1,0 +1,75 @@
+//go:build !nonats
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
+	"github.com/tidings-sse/tidings/eventlog/cluster/natsnode"
+)
+
+// checkPeers refuses lists of peers by which hubs cannot find each other.
+func (f *serveFlags) checkPeers() error {
+	peers, err := natsnode.ParsePeers(f.ClusterPeers)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--cluster-peers: %w", err)
+	case len(peers) > 1 && f.ClusterKeyFile == "":
+		return errors.New("--cluster-peers without --cluster-key-file: hubs must prove to each other who they are\nhint: tidings cluster key cluster.key makes a secret; all hubs need the same")
+	case int(f.NATSReplicas) > len(peers):
+		return fmt.Errorf("--nats-replicas is %d, and there are %d hubs", f.NATSReplicas, len(peers))
+	case int(f.MaxEvent)+room > natsnode.MaxMessage:
+		return fmt.Errorf("--max-event is %s; hubs with --cluster-peers share events of at most %s", inBytes(int64(f.MaxEvent)), inBytes(natsnode.MaxMessage-room))
+	}
+	return nil
+}
+
+// nodeOptions returns the settings of this hub's NATS server.
+func (s *sharedLog) nodeOptions() *natsnode.Options {
+	f := s.flags
+	o := &natsnode.Options{
+		Peers: f.ClusterPeers, Listen: f.ClusterListen, Name: f.ClusterName, Secret: s.secret, Dir: s.dir, Stream: f.NATSStream, Logger: s.logger,
+	}
+	if size := s.streamBytes(); size > 0 {
+		o.Store = size + size/2
+	}
+	return o
+}
+
+// identify returns the name of this hub in its cluster, and the host at which the others reach it.
+func (s *sharedLog) identify(ctx context.Context) (name, host string, err error) {
+	name, self, err := natsnode.Identify(ctx, s.nodeOptions())
+	if err == nil {
+		host, _, err = net.SplitHostPort(self)
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("--cluster-peers: %w\nhint: --cluster-listen says which of the peers this hub is", err)
+	}
+	return name, host, nil
+}
+
+// openNode starts this hub's NATS server, and waits until it is a member of the cluster.
+func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
+	f := s.flags
+	node, err := natsnode.Open(ctx, s.nodeOptions())
+	if err != nil {
+		return nil, fmt.Errorf("--cluster-peers: %w", err)
+	}
+	replicas := int(f.NATSReplicas)
+	if replicas == 0 {
+		replicas = node.Replicas()
+	}
+	order, err := natslog.Open(ctx, node.URL(), &natslog.Options{
+		Stream: f.NATSStream, Replicas: replicas, MaxBytes: s.streamBytes(), MaxMessage: int(f.MaxEvent) + room, SyncAlways: true,
+		Name: s.member.Name, Logger: s.logger, Connect: node.Connect(),
+	})
+	if err != nil {
+		_ = node.Close() // err says why
+		return nil, err
+	}
+	return &backend{order: order, where: fmt.Sprintf("a log that %d hubs share", node.Hubs()), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, close: node.Close, remove: node.Remove}, nil
+}

@@ -1,0 +1,20 @@
+//go:build nonats
+
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+// errNoServer says what this program was built without.
+var errNoServer = errors.New("--cluster-peers needs the NATS server, which this program was built without (-tags nonats)" +
+	"\nhint: run NATS servers of your own and name them by --nats, or use the usual program")
+
+func (f *serveFlags) checkPeers() error { return errNoServer }
+
+func (s *sharedLog) identify(context.Context) (name, host string, err error) {
+	return "", "", errNoServer
+}
+
+func (s *sharedLog) openNode(context.Context) (*backend, error) { return nil, errNoServer }

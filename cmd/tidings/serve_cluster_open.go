@@ -1,0 +1,332 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+	"github.com/tidings-sse/tidings/hub"
+)
+
+// The data directory of a hub in a cluster has the hub's copy of the shared log in a directory of its own, beside what the shared log keeps on
+// this hub. A copy of another hub's log can then take its place at once.
+const (
+	mirrorDir    = "log"
+	identityFile = "tidings.json" // of a log: see package disklog
+)
+
+// backend is the shared log, as far as this process has a part of it.
+type backend struct {
+	order  cluster.Order
+	where  string                                       // it is, for people
+	hubs   int                                          // that the cluster has; 0: not known
+	broken <-chan struct{}                              // closed when it cannot go on until the process is started again
+	reason func() error                                 // why
+	close  func() error                                 // after the order is closed
+	remove func(ctx context.Context, name string) error // excludes a hub; nil: not possible
+}
+
+// sharedLog opens the log of a hub in a cluster.
+type sharedLog struct {
+	flags  *serveFlags
+	logger *slog.Logger
+	dir    string
+	secret []byte
+	member hub.ClusterOptions
+
+	opened chan struct{} // closed when log is set
+	log    *cluster.Log
+	back   *backend // like log
+
+	mu     sync.Mutex // guards mirror
+	mirror *disklog.Log
+}
+
+// share prepares the log of a hub in a cluster, which listens at a place. It returns nil for a hub alone.
+func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger) (*sharedLog, error) {
+	dir := cmp.Or(f.Data, defaultData)
+	if err := f.checkDir(dir); err != nil {
+		return nil, err
+	}
+	if !f.clustered() {
+		return nil, nil
+	}
+	s := &sharedLog{flags: f, logger: logger, dir: dir, opened: make(chan struct{})}
+	var err error
+	if s.secret, err = f.secret(); err != nil {
+		return nil, err
+	}
+	if s.member.Key, err = requestKey(s.secret); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	peer := ""
+	if len(f.ClusterPeers) > 0 {
+		s.member.Name, peer, err = s.identify(ctx)
+	} else {
+		s.member.Name, err = f.ownName(at)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.member.URL, s.member.Version = f.url(at, peer), version()
+	if len(f.ClusterPeers) > 0 {
+		s.member.Remove = s.remove
+	}
+	s.member.Details, s.member.Configure, s.member.Snapshot = s.details, s.configure, s.snapshot
+	if s.member.Key == nil {
+		logger.Warn("without --cluster-key-file this hub cannot ask other hubs: neither for statistics of the whole cluster nor for a copy of their log")
+	}
+	return s, nil
+}
+
+// checkDir refuses the directory of a hub alone for a hub in a cluster, and the reverse: their positions have nothing in common.
+func (f *serveFlags) checkDir(dir string) error {
+	has := func(path ...string) bool {
+		_, err := os.Stat(filepath.Join(append([]string{dir}, path...)...))
+		return err == nil
+	}
+	switch {
+	case f.Memory:
+		return nil
+	case f.clustered() && has(identityFile):
+		return fmt.Errorf("%s has the log of a hub alone, whose positions mean nothing to a cluster\nhint: --data names a new directory; or tidings cluster join %s takes its events along", dir, dir)
+	case !f.clustered() && has(mirrorDir, identityFile):
+		return fmt.Errorf("%s has the log of a hub in a cluster\nhint: start it with the same --cluster-peers, --nats or --redis as before; or tidings cluster leave %s makes it a hub alone", dir, dir)
+	}
+	return nil
+}
+
+// ownName returns the name of a hub whose shared log is elsewhere.
+func (f *serveFlags) ownName(at *place) (string, error) {
+	if f.ClusterName != "" {
+		return f.ClusterName, nil
+	}
+	machine, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("%w\nhint: --cluster-name says what this hub is called", err)
+	}
+	if own, err := url.Parse(at.url); err == nil && own.Port() != "" { // two hubs on a machine have two names
+		machine += "-" + own.Port()
+	}
+	return machine, nil
+}
+
+// open opens the log, and waits until it has joined its cluster. It is a logOpener but for ctx.
+func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.Log, where string, err error) {
+	mirror, err := s.openMirror()
+	if err != nil {
+		return nil, "", err
+	}
+	s.mirror = mirror
+	switch {
+	case len(s.flags.ClusterPeers) > 0:
+		s.back, err = s.openNode(ctx)
+	case s.flags.NATS != "":
+		s.back, err = s.openNATS(ctx)
+	default:
+		s.back = &backend{where: "Redis", close: func() error { return nil }}
+		s.back.order, err = s.flags.openRedis(ctx, logger)
+	}
+	if err != nil {
+		return nil, "", errors.Join(err, mirror.Close())
+	}
+	options := &cluster.Options{Name: s.member.Name, Retention: s.flags.retention(), Hubs: s.back.hubs, Logger: logger}
+	if s.member.Key != nil && s.back.hubs != 1 {
+		options.Snapshot = s.fetch
+	}
+	if s.log, err = cluster.Open(mirror, s.back.order, options); err != nil {
+		return nil, "", errors.Join(err, s.back.close())
+	}
+	close(s.opened)
+	if err := s.log.Join(ctx); err != nil {
+		return nil, "", errors.Join(fmt.Errorf("this hub has not joined its cluster: %w", err), s.log.Close(), s.back.close())
+	}
+	logger.Info("this hub has joined its cluster", "hub", s.member.Name, "url", s.member.URL, "shared log", s.back.where, "copy", filepath.Join(s.dir, mirrorDir), "head", s.log.Head().String())
+	return &clusterLog{s.log, s.back.close}, s.back.where, nil
+}
+
+// watch ends the hub by fail when its part of the shared log cannot go on. A supervisor starts it again.
+func (s *sharedLog) watch(ctx context.Context, fail context.CancelCauseFunc) {
+	select {
+	case <-s.opened:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-s.back.broken: // never, if it is elsewhere
+		fail(s.back.reason())
+	case <-ctx.Done():
+	}
+}
+
+// clusterLog closes what carries the shared log after the log.
+type clusterLog struct {
+	*cluster.Log
+	after func() error
+}
+
+// Close closes the log and the shared log's part in this process.
+func (l *clusterLog) Close() error { return errors.Join(l.Log.Close(), l.after()) }
+
+// openMirror opens this hub's copy of the shared log.
+func (s *sharedLog) openMirror() (*disklog.Log, error) {
+	left, err := filepath.Glob(filepath.Join(s.dir, "snapshot-*")) // after a crash
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	if err != nil {
+		return nil, err
+	}
+	o := &disklog.Options{Mirror: true, Retention: s.flags.retention(), Logger: s.logger, Reserve: cmp.Or(int64(s.flags.MinFree), -1), Files: currentShare().tables}
+	log, err := disklog.Open(filepath.Join(s.dir, mirrorDir), o)
+	return log, whenInUse(err)
+}
+
+// openNATS connects to NATS.
+func (s *sharedLog) openNATS(ctx context.Context) (*backend, error) {
+	f := s.flags
+	order, err := natslog.Open(ctx, string(f.NATS), &natslog.Options{
+		Stream: f.NATSStream, Replicas: int(f.NATSReplicas), MaxBytes: s.streamBytes(), MaxMessage: int(f.MaxEvent) + room,
+		Credentials: f.NATSCreds, SyncAlways: f.NATSDurable, Name: s.member.Name, Logger: s.logger,
+	})
+	if size, ok := errors.AsType[*natslog.SizeError](err); ok && size.Takes > room {
+		return nil, fmt.Errorf("--nats: %w\nhint: --max-event=%dKiB fits", err, (size.Takes-room)>>10)
+	} else if err != nil {
+		return nil, fmt.Errorf("--nats: %w", err)
+	}
+	if _, err := order.Bounds(ctx); err != nil {
+		if differs, ok := errors.AsType[*natslog.StreamError](err); ok {
+			return nil, errors.Join(fmt.Errorf("--nats-stream: %w", differs), order.Close())
+		}
+	}
+	warnings, err := order.Warnings(ctx) // fails if the stream does not exist yet, or NATS does not answer; the hub waits then
+	for _, warning := range warnings {
+		s.logger.Warn(warning)
+	}
+	if err != nil {
+		s.logger.Info("the stream of the shared log cannot be examined yet", "stream", f.NATSStream, "error", err.Error())
+	}
+	return &backend{order: order, where: "the stream " + f.NATSStream + " of " + natslog.Redacted(string(f.NATS)), close: func() error { return nil }}, nil
+}
+
+// streamBytes is the size of the shared log. It is longer than what hubs keep, so that a hub that was away can catch up.
+func (s *sharedLog) streamBytes() int64 {
+	keep, err := s.flags.retention().WithDefaults()
+	if err != nil || keep.Bytes <= 0 {
+		return 0 // the default of the shared log
+	}
+	return 2 * keep.Bytes
+}
+
+// details is what administrators see of the shared log.
+func (s *sharedLog) details(context.Context) any {
+	select {
+	case <-s.opened:
+		return s.log.Details()
+	default:
+		return nil
+	}
+}
+
+// failure returns why the hub had to end; nil if it was told to.
+func (s *sharedLog) failure() error {
+	if s == nil || s.back == nil {
+		return nil
+	}
+	select {
+	case <-s.back.broken:
+		return s.back.reason()
+	default:
+		return nil
+	}
+}
+
+// errOpening says that the log is not open yet.
+var errOpening = errors.New("this hub has not joined its cluster yet")
+
+func (s *sharedLog) configure(ctx context.Context, settings []byte) error {
+	keep, err := parseKept(settings)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-s.opened:
+		return s.log.SetRetention(ctx, keep)
+	default:
+		return errOpening
+	}
+}
+
+func (s *sharedLog) remove(ctx context.Context, name string) error {
+	select {
+	case <-s.opened:
+		return s.back.remove(ctx, name)
+	default:
+		return errOpening
+	}
+}
+
+func (s *sharedLog) snapshot(ctx context.Context, w io.Writer) error {
+	select {
+	case <-s.opened:
+		return writeSnapshot(ctx, s.log, s.dir, w)
+	default:
+		return errOpening
+	}
+}
+
+// fetch copies the log of another hub, as [cluster.Options] demands.
+func (s *sharedLog) fetch(ctx context.Context, after uint64) (replace func() (eventlog.Mirror, error), err error) {
+	select {
+	case <-s.opened:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	body, err := hub.FetchSnapshot(ctx, s.log, &s.member, s.back.hubs, after)
+	if errors.Is(err, hub.ErrNoSnapshot) {
+		return nil, cluster.ErrNoSnapshot
+	} else if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }() // it was read to its end, or the error says why not
+	place := filepath.Join(s.dir, mirrorDir)
+	fresh := place + ".new"
+	if err := os.RemoveAll(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	s.logger.Info("copying the log of another hub")
+	if err := readSnapshot(body, fresh); err != nil {
+		return nil, err
+	}
+	return func() (eventlog.Mirror, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err := s.mirror.Close(); err != nil {
+			s.logger.Warn("closing the log that a copy replaces", "error", err.Error())
+		}
+		if err := replaceDir(fresh, place); err != nil {
+			return nil, err
+		}
+		mirror, err := s.openMirror()
+		if err == nil {
+			s.mirror = mirror
+			s.logger.Info("this hub goes on with a copy of another hub's log", "head", mirror.Head().String())
+		}
+		return mirror, err
+	}, nil
+}

@@ -1,0 +1,241 @@
+//go:build !nonats
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+func TestClusterFlagsThatDoNotFitAreRefused(t *testing.T) {
+	key, short := writeFile(t, "key", strings.Repeat("k", 32)+"\n"), writeFile(t, "short", "secret\n")
+	tests := map[string]struct {
+		args []string
+		says string
+	}{
+		"peers and NATS":              {[]string{"--cluster-peers=a", "--nats=nats://a"}, "a hub has one of them"},
+		"peers and Redis":             {[]string{"--cluster-peers=a", "--redis=redis://a"}, "a hub has one of them"},
+		"NATS and Redis":              {[]string{"--nats=nats://a", "--redis=redis://a"}, "a hub has one of them"},
+		"listen without peers":        {[]string{"--cluster-listen=:4248"}, "--cluster-listen is for --cluster-peers, which is missing"},
+		"name without a cluster":      {[]string{"--cluster-name=a"}, "--cluster-name is for"},
+		"key without a cluster":       {[]string{"--cluster-key-file=" + key}, "--cluster-key-file is for"},
+		"URL without a cluster":       {[]string{"--cluster-url=http://a"}, "--cluster-url is for"},
+		"stream without NATS":         {[]string{"--nats-stream=a"}, "--nats-stream is for"},
+		"stream with Redis":           {[]string{"--redis=redis://a", "--nats-stream=a"}, "--nats-stream is for"},
+		"replicas without NATS":       {[]string{"--nats-replicas=3"}, "--nats-replicas is for"},
+		"credentials with peers":      {[]string{"--cluster-peers=a", "--nats-creds=" + key}, "--nats-creds is for --nats, which is missing"},
+		"durable with peers":          {[]string{"--cluster-peers=a", "--nats-durable"}, "--nats-durable is for --nats"},
+		"memory":                      {[]string{"--cluster-peers=a", "--memory"}, "--memory is for a hub alone"},
+		"six replicas":                {[]string{"--nats=nats://a", "--nats-replicas=6"}, "--nats-replicas is 6; it must be 1 to 5"},
+		"negative replicas":           {[]string{"--nats=nats://a", "--nats-replicas=-1"}, "--nats-replicas"},
+		"more replicas than peers":    {[]string{"--cluster-peers=a,b,c", "--cluster-key-file=" + key, "--nats-replicas=5"}, "there are 3 hubs"},
+		"peers without a key":         {[]string{"--cluster-peers=a,b,c"}, "tidings cluster key cluster.key"},
+		"a key that is not there":     {[]string{"--cluster-peers=127.0.0.1", "--cluster-key-file=" + key + "x"}, "tidings cluster key"},
+		"a short key":                 {[]string{"--cluster-peers=127.0.0.1", "--cluster-key-file=" + short}, "has 6 bytes, and needs at least 32"},
+		"a peer twice":                {[]string{"--cluster-peers=a,b,a:4248", "--cluster-key-file=" + key}, `the hub "a:4248" is twice`},
+		"all addresses":               {[]string{"--cluster-peers=0.0.0.0,b,c", "--cluster-key-file=" + key}, "stands for every address"},
+		"an empty peer":               {[]string{"--cluster-peers=a,,c", "--cluster-key-file=" + key}, `"" is not the address of a hub`},
+		"a hub that is not in a list": {[]string{"--cluster-peers=203.0.113.1,203.0.113.2,203.0.113.3", "--cluster-key-file=" + key}, "--cluster-listen says which"},
+		"which of several":            {[]string{"--cluster-peers=127.0.0.1:1,127.0.0.1:2,127.0.0.1:3", "--cluster-key-file=" + key}, "--cluster-listen says which"},
+		"two names of one hub":        {[]string{"--cluster-peers=localhost,127.0.0.1,203.0.113.1", "--cluster-key-file=" + key}, "are the same hub"},
+		"too large an event":          {[]string{"--cluster-peers=a", "--max-event=8MiB", "--max-body-memory=1GiB"}, "share events of at most 6.9 MiB"},
+		"not a URL of a hub":          {[]string{"--cluster-peers=a", "--cluster-url=a:3000"}, "--cluster-url http://10.0.0.1:3000"},
+		"a URL with a path":           {[]string{"--cluster-peers=a", "--cluster-url=http://a/hub"}, "is not the address of a hub"},
+		"not an address of NATS":      {[]string{"--nats=http://a"}, "is not an address of NATS"},
+		"NATS without a host":         {[]string{"--nats=nats://a,tls://"}, "is not an address of NATS"},
+		"a stream with a dot":         {[]string{"--nats=nats://127.0.0.1:1", "--nats-stream=a.b"}, `"a.b" is not the name of a stream`},
+		"credentials that are absent": {[]string{"--nats=nats://127.0.0.1:1", "--nats-creds=" + key + "x"}, "cannot be read"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append([]string{"serve", "--addr=localhost:0"}, test.args...)
+			if !strings.Contains(strings.Join(args, " "), "--memory") {
+				args = append(args, "--data="+t.TempDir())
+			}
+			if code, out, complaint := say(t, args...); code == 0 || out != "" || !strings.Contains(complaint, test.says) {
+				t.Errorf("exit code %d, %s%s, want %s", code, out, complaint, test.says)
+			}
+		})
+	}
+}
+
+// retained returns the data of a topic's events on a hub.
+func retained(t *testing.T, url, topic string) string {
+	t.Helper()
+	_, text := ask(t, http.DefaultClient, "GET", url+"/events/"+topic+"?since=earliest&poll=1", "")
+	var data []string
+	for line := range strings.Lines(text) {
+		if text, ok := strings.CutPrefix(line, "data: "); ok && text != "{}\n" {
+			data = append(data, strings.TrimSuffix(text, "\n"))
+		}
+	}
+	return strings.Join(data, " ")
+}
+
+func publishTo(t *testing.T, url, topic, data string) {
+	t.Helper()
+	if answer, text := ask(t, http.DefaultClient, "POST", url+"/events/"+topic, data); answer.StatusCode != http.StatusOK {
+		t.Fatalf("publishing to %s: %s %s", url, answer.Status, text)
+	}
+}
+
+// resume reads from a position on another hub, which waits until it has it.
+func resume(t *testing.T, url, topic, after string) (status int, text string) {
+	t.Helper()
+	answer, text := ask(t, http.DefaultClient, "GET", url+"/events/"+topic+"?poll=1", "", "Last-Event-ID", after)
+	return answer.StatusCode, text
+}
+
+func TestHubsWithPeersShareOneLog(t *testing.T) {
+	key := writeFile(t, "key", strings.Repeat("k", 64))
+	var peers []string
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers = append(peers, l.Addr().String())
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hubs := make([]*served, len(peers))
+	var all sync.WaitGroup
+	for i, peer := range peers {
+		all.Go(func() {
+			hubs[i] = startServeIn(t, t.TempDir(), nil, "--cluster-peers="+strings.Join(peers, ","), "--cluster-listen="+peer, "--cluster-key-file="+key,
+				"--cluster-name=hub-"+fmt.Sprint(i), "--keep-bytes=16MiB")
+		})
+	}
+	all.Wait()
+	if t.Failed() {
+		return
+	}
+	for i, h := range hubs {
+		publishTo(t, h.url, "news", fmt.Sprint(i))
+	}
+	_, answer := ask(t, http.DefaultClient, "POST", hubs[0].url+"/events/news", "last")
+	id := strings.Split(answer, `"`)[3]
+	for _, h := range hubs {
+		if status, text := resume(t, h.url, "news", id); status != http.StatusOK || strings.Contains(text, "tidings.gap") {
+			t.Errorf("resuming at another hub: %d %s", status, text)
+		}
+		if got := retained(t, h.url, "news"); got != "0 1 2 last" {
+			t.Errorf("a hub has %q", got)
+		}
+	}
+	if code, out, complaint := say(t, "cluster", "status", hubs[1].url, "--format=table"); code != 0 || strings.Count(out, " ready ") != 3 || !strings.Contains(out, "hub-0-") {
+		t.Errorf("tidings cluster status: %d %s%s", code, out, complaint)
+	}
+	hubs[0].stop()
+	publishTo(t, hubs[1].url, "news", "without it")
+	if got := retained(t, hubs[2].url, "news"); !strings.HasSuffix(got, "last without it") {
+		publishTo(t, hubs[2].url, "other", "x") // its own publish waits until it has all before
+		if got = retained(t, hubs[2].url, "news"); !strings.HasSuffix(got, "last without it") {
+			t.Errorf("a hub has %q", got)
+		}
+	}
+}
+
+// TestHubAloneInItsClusterRestarts has one peer, as for development, and then tries to start without it.
+func TestHubAloneInItsClusterRestarts(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 2 {
+		s := startServeIn(t, dir, nil, "--cluster-peers=localhost", "--keep-bytes=16MiB")
+		publishTo(t, s.url, "news", fmt.Sprint(i))
+		if got, want := retained(t, s.url, "news"), "0 1"[:1+2*i]; got != want {
+			t.Errorf("after %d starts it has %q, want %q", i+1, got, want)
+		}
+		s.stop()
+	}
+	tests := map[string]struct {
+		args []string
+		says string
+	}{
+		"without a cluster":   {nil, "has the log of a hub in a cluster"},
+		"with other settings": {[]string{"--cluster-peers=localhost", "--keep-bytes=32MiB"}, "has other settings than its cluster"},
+		"with more hubs": {
+			[]string{"--cluster-peers=127.0.0.1:1,127.0.0.1:2", "--cluster-listen=127.0.0.1:1", "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64))},
+			"was used without other hubs",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if code, out, complaint := say(t, append([]string{"serve", "--addr=localhost:0", "--data=" + dir}, test.args...)...); code == 0 || !strings.Contains(complaint, test.says) {
+				t.Errorf("exit code %d, %s%s, want %s", code, out, complaint, test.says)
+			}
+		})
+	}
+}
+
+func TestDirectoryOfAHubAloneIsRefusedByACluster(t *testing.T) {
+	dir := t.TempDir()
+	s := startServeIn(t, dir, nil)
+	publishTo(t, s.url, "news", "0")
+	s.stop()
+	code, _, complaint := say(t, "serve", "--addr=localhost:0", "--data="+dir, "--cluster-peers=localhost")
+	if code == 0 || !strings.Contains(complaint, "has the log of a hub alone") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "cluster.json")); err == nil {
+		t.Error("the directory was changed")
+	}
+}
+
+func TestHubsShareALogInNATS(t *testing.T) {
+	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Username: "hub", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nats.WaitForShutdown()
+	defer nats.Shutdown()
+	nats.Start()
+	url := strings.Replace(nats.ClientURL(), "//", "//hub:secret@", 1)
+	if code, _, complaint := say(t, "serve", "--addr=localhost:0", "--data="+t.TempDir(), "--nats="+url); code == 0 || !strings.Contains(complaint, "hint: --max-event=959KiB fits") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+	flags := []string{"--nats=" + url, "--nats-stream=hubs", "--keep-bytes=16MiB", "--max-event=959KiB", "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64))}
+	a := startServeIn(t, t.TempDir(), nil, flags...)
+	publishTo(t, a.url, "news", "a")
+	b := startServeIn(t, t.TempDir(), nil, flags...)
+	publishTo(t, b.url, "news", "b")
+	publishTo(t, a.url, "news", "c")
+	if got := retained(t, a.url, "news"); got != "a b c" {
+		t.Errorf("the hub has %q", got)
+	}
+	if text, _ := a.log.now(); strings.Contains(text, "secret") {
+		t.Errorf("the password is logged:\n%s", text)
+	}
+	if code, _, complaint := say(t, "serve", "--addr=localhost:0", "--data="+t.TempDir(), "--nats-replicas=3", flags[0], flags[1], flags[2], flags[3]); code == 0 || !strings.Contains(complaint, "it has 1 replicas, and this hub is set to 3") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+	if code, out, _ := say(t, "config", flags[0]); code != 0 || strings.Contains(out, "secret") {
+		t.Errorf("tidings config prints the password: %s", out)
+	}
+}
+
+func TestClusterKeyIsForItsOwner(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cluster.key")
+	if code, out, complaint := say(t, "cluster", "key", file); code != 0 || !strings.Contains(out, "copy it to all hubs") {
+		t.Fatalf("exit code %d, %s%s", code, out, complaint)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 65 {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+	if code, _, complaint := say(t, "cluster", "key", file); code == 0 || !strings.Contains(complaint, "exists") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+	if _, out, _ := say(t, "cluster", "key", "-"); len(out) != 65 {
+		t.Errorf("standard output has %q", out)
+	}
+}
