@@ -192,7 +192,7 @@ func TestConfigRefusesUnknownKeysAndBadValues(t *testing.T) {
 		{"a file in a file", "config: x.yaml\n", nil, `unknown key "config"`},
 		{"key material", "key: 0123456789abcdef0123456789abcdef\n", nil, `unknown key "key"`},
 		{"a variable", "", environ{"TIDINGS_ADR=:80"}, "unknown environment variable TIDINGS_ADR; did you mean TIDINGS_ADDR?"},
-		{"a variable that is like none", "", environ{"TIDINGS_FRUMIOUS=1"}, "unknown environment variable TIDINGS_FRUMIOUS\n"},
+		{"a variable that is like none", "", environ{"TIDINGS_JABBERWOCKY=1"}, "unknown environment variable TIDINGS_JABBERWOCKY\n"},
 		{"a value", "addr: :80\nmax-event: much\n", nil, `file hub.yaml:2: --max-event: "much" is not a size`},
 		{"a value in the environment", "", environ{"TIDINGS_MAX_EVENT=much"}, `environment TIDINGS_MAX_EVENT: --max-event: "much" is not a size`},
 		{"one of several", "sync: sometimes\n", nil, `file hub.yaml:1: --sync: "sometimes" is not one of always, interval`},
