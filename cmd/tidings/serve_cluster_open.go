@@ -104,9 +104,9 @@ func (f *serveFlags) checkDir(dir string) error {
 	case f.Memory:
 		return nil
 	case f.clustered() && has(identityFile):
-		return fmt.Errorf("%s has the log of a hub alone, whose positions mean nothing to a cluster\nhint: --data names a new directory; or tidings cluster join %s takes its events along", dir, dir)
+		return fmt.Errorf("%s has the log of a hub alone, whose positions mean nothing to a cluster\nhint: --data names a new directory", dir)
 	case !f.clustered() && has(mirrorDir, identityFile):
-		return fmt.Errorf("%s has the log of a hub in a cluster\nhint: start it with the same --cluster-peers, --nats or --redis as before; or tidings cluster leave %s makes it a hub alone", dir, dir)
+		return fmt.Errorf("%s has the log of a hub in a cluster\nhint: start it with the same --cluster-peers, --nats or --redis as before, or name a new directory by --data", dir)
 	}
 	return nil
 }
