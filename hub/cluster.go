@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"runtime/pprof"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -71,9 +72,10 @@ type cluster struct {
 	instance string
 	others   peers.Table
 	client   peers.Client
-	copying  sync.Mutex    // held while a snapshot is written: one at a time
-	greet    chan struct{} // has a value after a new hub was heard, or one has asked: this hub then announces itself at once
-	stop     func()        // ends Hear
+	copying  sync.Mutex             // held while a snapshot is written: one at a time
+	twin     atomic.Pointer[string] // instance of another process with the name of this hub, as logged last
+	greet    chan struct{}          // has a value after a new hub was heard, or one has asked: this hub then announces itself at once
+	stop     func()                 // ends Hear
 }
 
 // joinCluster begins to hear and to announce, if the log is shared.
@@ -104,6 +106,10 @@ func (c *cluster) hear(data []byte) {
 		c.hub.opts.Logger.Warn("a message of another hub is ignored", "err", err.Error())
 		return
 	}
+	if m.Hello != nil && m.Hello.Name == c.opts.Name {
+		c.meetNamesake(m.Hello)
+		return
+	}
 	if c.others.Hear(&m, time.Now()) || m.Who {
 		select {
 		case c.greet <- struct{}{}:
@@ -120,6 +126,20 @@ func (c *cluster) hear(data []byte) {
 	}
 }
 
+// meetNamesake takes an announcement of this hub, or of another process with its name. The other process may be one before a restart that has
+// not ended yet. Otherwise the names must differ: the other hubs see only one of the two.
+func (c *cluster) meetNamesake(hello *peers.Hub) {
+	if hello.Instance == c.instance {
+		return
+	}
+	if was := c.twin.Swap(&hello.Instance); was == nil || *was != hello.Instance {
+		c.hub.opts.Logger.Warn("another hub has the name of this one; give each hub of the cluster its own name", "name", c.opts.Name, "url", hello.URL)
+	}
+}
+
+// greetingPause is the shortest time between two announcements. Otherwise messages could make hubs answer each other without end.
+const greetingPause = 100 * time.Millisecond
+
 // announce tells the other hubs of this one until ctx ends.
 func (c *cluster) announce(ctx context.Context) {
 	defer c.stop()
@@ -130,6 +150,10 @@ func (c *cluster) announce(ctx context.Context) {
 		select {
 		case <-tick.C:
 		case <-c.greet:
+			select {
+			case <-time.After(greetingPause):
+			case <-ctx.Done():
+			}
 		case <-ctx.Done():
 			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()

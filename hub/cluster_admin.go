@@ -2,8 +2,11 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"time"
 
 	"github.com/tidings-sse/tidings/hub/internal/peers"
 	"github.com/tidings-sse/tidings/internal/wire"
@@ -59,6 +62,10 @@ func serveClusterHub(h *Hub, w http.ResponseWriter, r *http.Request, name string
 	if h.cluster == nil {
 		return h.noCluster()
 	}
+	name, err := url.PathUnescape(name)
+	if err != nil || name == "" {
+		return NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "name the hub after /api/v1/cluster/hubs/, escaped as in a URL")
+	}
 	remove := h.cluster.opts.Remove
 	return h.change(w, r, "remove", remove != nil, func(ctx context.Context) error { return remove(ctx, name) })
 }
@@ -104,7 +111,8 @@ func servePeerSnapshot(h *Hub, w http.ResponseWriter, r *http.Request, _ string)
 	defer h.cluster.copying.Unlock()
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Cache-Control", "no-store")
-	out := &countingWriter{Writer: w}
+	out := &snapshotWriter{to: w, control: http.NewResponseController(w)}
+	defer out.end()
 	err := snapshot(r.Context(), out)
 	if err == nil {
 		return nil
@@ -116,14 +124,25 @@ func servePeerSnapshot(h *Hub, w http.ResponseWriter, r *http.Request, _ string)
 	return notReady("this hub can make no snapshot at the moment; its log messages have the cause")
 }
 
-// countingWriter counts the bytes that go through it.
-type countingWriter struct {
-	io.Writer
+// snapshotStall is how long a hub that gets a snapshot may accept no bytes. It writes them to its disk meanwhile.
+const snapshotStall = time.Minute
+
+// snapshotWriter writes to a hub, which may not stall: no other hub gets a snapshot meanwhile.
+type snapshotWriter struct {
+	to      io.Writer
+	control *http.ResponseController
 	written int64
 }
 
-func (c *countingWriter) Write(b []byte) (int, error) {
-	n, err := c.Writer.Write(b)
-	c.written += int64(n)
+// Write implements [io.Writer].
+func (s *snapshotWriter) Write(b []byte) (int, error) {
+	if err := s.control.SetWriteDeadline(time.Now().Add(snapshotStall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	n, err := s.to.Write(b)
+	s.written += int64(n)
 	return n, err
 }
+
+// end removes the deadline, because the connection may carry other requests.
+func (s *snapshotWriter) end() { _ = s.control.SetWriteDeadline(time.Time{}) } // an error means that there was none

@@ -99,12 +99,14 @@ func (h *Hub) addOthers(ctx context.Context, page *subscriberPage, query url.Val
 	query.Del(wire.ParamCluster)
 	page.Missing = h.askAll(ctx, "/api/v1/peer/subscribers?"+query.Encode(), func(hub string, body []byte) error {
 		var other subscriberPage
-		err := json.Unmarshal(body, &other)
+		if err := json.Unmarshal(body, &other); err != nil {
+			return err
+		}
 		for _, s := range other.Subscribers {
 			s.Hub = hub
 			page.Subscribers = append(page.Subscribers, s)
 		}
-		return err
+		return nil
 	})
 	number := func(s *Subscriber) int64 {
 		n, _ := strconv.ParseInt(s.ID, 10, 64) // made by a hub

@@ -334,6 +334,8 @@ func TestAdministratorChangesTheCluster(t *testing.T) {
 	}{
 		{http.MethodPost, "/api/v1/cluster/settings", `{"x":1}`, http.StatusOK, `"leader":3`},
 		{http.MethodDelete, "/api/v1/cluster/hubs/b", "", http.StatusOK, `"hubs"`},
+		{http.MethodDelete, "/api/v1/cluster/hubs/hub%202%2Fb", "", http.StatusOK, `"hubs"`},
+		{http.MethodDelete, "/api/v1/cluster/hubs/", "", http.StatusBadRequest, `name the hub`},
 		{http.MethodDelete, "/api/v1/cluster/hubs/gone", "", http.StatusConflict, `there is no hub`},
 		{http.MethodPost, "/api/v1/cluster/reset", "", http.StatusNotFound, `no operation`},
 		{http.MethodPost, "/api/v1/cluster/settings", strings.Repeat("x", 1<<17), http.StatusRequestEntityTooLarge, ""},
@@ -342,7 +344,7 @@ func TestAdministratorChangesTheCluster(t *testing.T) {
 			t.Errorf("%s %s answers %d: %s", request.method, request.target, status, text)
 		}
 	}
-	if want := []string{`set {"x":1}`, "remove b"}; !cmp.Equal(did, want) {
+	if want := []string{`set {"x":1}`, "remove b", "remove hub 2/b"}; !cmp.Equal(did, want) {
 		t.Errorf("done: %q", did)
 	}
 }

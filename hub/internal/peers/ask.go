@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,8 +18,11 @@ const (
 // Client sends requests to other hubs. It is safe for concurrent use.
 type Client struct {
 	Key  []byte
-	HTTP *http.Client // nil: http.DefaultClient
+	HTTP *http.Client // nil: a client that follows no redirects
 }
+
+// plainClient follows no redirects: no hub sends one, and another server must not choose where signed requests go.
+var plainClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // Answer is the answer of a hub.
 type Answer struct {
@@ -56,8 +60,67 @@ func (c *Client) ask(ctx context.Context, hub *Hub, target string) ([]byte, erro
 	return b, err
 }
 
-// Open sends a GET to a hub, and returns the body of its answer. The caller closes it.
+// silence is how long a hub may send nothing before Open or a read of its body fails. Before the first byte of a snapshot a hub writes its
+// log to the disk.
+const silence = 30 * time.Second
+
+// Open sends a GET to a hub, and returns the body of its answer. The caller closes it. Open and reads of the body fail if the hub is silent
+// for 30 seconds.
 func (c *Client) Open(ctx context.Context, hub *Hub, target string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	watch := time.AfterFunc(silence, func() { cancel(&silentError{hub.Name}) })
+	body, err := c.open(ctx, hub, target)
+	watch.Stop()
+	if err != nil {
+		err = reason(ctx, err)
+		cancel(nil)
+		return nil, err
+	}
+	return &watchedBody{body, ctx, cancel, watch}, nil
+}
+
+// silentError is the error of a hub that sends nothing.
+type silentError struct{ hub string }
+
+func (e *silentError) Error() string {
+	return fmt.Sprintf("peers: hub %q was silent for %v", e.hub, silence)
+}
+
+// reason returns why Open has canceled a context, or the error that this caused.
+func reason(ctx context.Context, err error) error {
+	if silent, ok := errors.AsType[*silentError](context.Cause(ctx)); ok {
+		return silent
+	}
+	return err
+}
+
+// watchedBody is a body that fails when the hub is silent.
+type watchedBody struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	watch  *time.Timer // ends the request
+}
+
+// Read implements [io.Reader].
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.watch.Reset(silence)
+	n, err := b.ReadCloser.Read(p)
+	b.watch.Stop() // the caller may take its time
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = reason(b.ctx, err)
+	}
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (b *watchedBody) Close() error {
+	b.watch.Stop()
+	b.cancel(nil)
+	return b.ReadCloser.Close()
+}
+
+func (c *Client) open(ctx context.Context, hub *Hub, target string) (io.ReadCloser, error) {
 	if hub.URL == "" {
 		return nil, fmt.Errorf("peers: hub %q announces no URL", hub.Name)
 	}
@@ -68,7 +131,7 @@ func (c *Client) Open(ctx context.Context, hub *Hub, target string) (io.ReadClos
 	Sign(r, c.Key, time.Now())
 	client := c.HTTP
 	if client == nil {
-		client = http.DefaultClient
+		client = plainClient
 	}
 	resp, err := client.Do(r)
 	if err != nil {

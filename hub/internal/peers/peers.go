@@ -62,9 +62,14 @@ func (m *Message) Encode() []byte {
 	return b
 }
 
+// maxMessage is the largest message in bytes. A hub needs less than 2 KiB to announce itself. The table has maxHubs of these.
+const maxMessage = 16 << 10
+
 // Decode parses a message. It ignores members that it does not know, which newer hubs may send.
-func Decode(b []byte) (Message, error) {
-	var m Message
+func Decode(b []byte) (m Message, err error) {
+	if len(b) > maxMessage {
+		return m, fmt.Errorf("peers: a message of another hub has %d bytes; the limit is %d", len(b), maxMessage)
+	}
 	if err := json.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("peers: a message of another hub is not JSON: %w", err)
 	}
