@@ -22,8 +22,9 @@ type follower struct {
 
 	doubted   mark   // a message that another hub knows by another identifier; zero: none
 	trusted   uint64 // the order has confirmed that it has the mirror's messages up to this one
-	checking  uint64 // the message of a begin at which the messages before it have to be compared with the order,
+	checking  uint64 // the message at which those before it have to be compared with the order,
 	checked   uint64 // and the one for which that was done
+	identity  string // of the order at the last session
 	continues mark   // see view
 	wanted    error  // why the mirror has to be replaced; nil: it has not
 
@@ -112,6 +113,9 @@ func (f *follower) session() error {
 	case err != nil:
 		return err
 	}
+	if b.Identity != f.identity {
+		f.identity, f.checking = b.Identity, f.place.seq+1
+	}
 	if err := f.verify(ctx, b); err != nil {
 		return err
 	}
@@ -121,6 +125,9 @@ func (f *follower) session() error {
 	err = f.order.Follow(ctx, f.place.seq+1, f.take)
 	if broken := (mirrorError{}); errors.As(err, &broken) {
 		f.dirty = true
+	}
+	if errors.Is(err, ErrReplaced) {
+		f.checking = f.place.seq + 1
 	}
 	if ctx.Err() != nil && f.ctx.Err() == nil {
 		return context.Cause(ctx)

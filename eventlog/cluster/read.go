@@ -65,8 +65,12 @@ func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limi
 	})
 }
 
-// Snapshot implements [eventlog.Snapshotter], for other hubs: see [Options.Snapshot].
+// Snapshot implements [eventlog.Snapshotter], for other hubs: see [Options.Snapshot]. It fails with [eventlog.ErrUnavailable] while it is not
+// certain that this hub has decided as the others.
 func (l *Log) Snapshot(ctx context.Context, dir string) error {
+	if v, _ := l.look(); v.audited.diverged || v.audited.dispute != nil {
+		return &eventlog.UnavailableError{Reason: "this hub may have decided otherwise than the others, and gives no copy of its log", Err: errDisputed}
+	}
 	l.swap.RLock()
 	defer l.swap.RUnlock()
 	if m, ok := l.mirror.(eventlog.Snapshotter); ok {

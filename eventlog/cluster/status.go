@@ -104,6 +104,7 @@ type Details struct {
 	Doubts     int       `json:"doubts"`            // audits with another digest, since the start
 	Disputed   bool      `json:"disputed"`          // hubs have different digests, and it is not decided which one counts
 	Diverged   bool      `json:"diverged"`          // this hub has decided otherwise than most, and waits for a copy of another hub's log
+	Gap        bool      `json:"gap"`               // this hub lacks messages that the order had dropped
 	Changes    int       `json:"changes"`           // of the generation, since the start
 }
 
@@ -113,7 +114,7 @@ func (l *Log) Details() Details {
 	d := Details{
 		Hub: l.o.Name, Generation: v.gen, Head: v.head, Message: v.seq, First: v.bounds.First, Last: max(v.bounds.Last, v.seq), Contact: v.contact,
 		Joined: v.joined, Settings: v.settings, Digest: v.digest.String(),
-		Audited: v.audited.last, Doubts: v.audited.doubts, Disputed: v.audited.dispute != nil, Diverged: v.audited.diverged, Changes: v.changes,
+		Audited: v.audited.last, Doubts: v.audited.doubts, Disputed: v.audited.dispute != nil, Diverged: v.audited.diverged, Gap: v.gap, Changes: v.changes,
 	}
 	if err := l.unready(&v); err != nil {
 		d.Trouble = err.Error()

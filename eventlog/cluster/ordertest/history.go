@@ -41,9 +41,8 @@ type Line struct {
 	Gen  string `json:"gen,omitempty"`
 	Prev string `json:"prev,omitempty"`
 
-	// Lost: the sequence numbers above After and up to Upto were lost, and may have got other records since.
+	// Lost: the records above this sequence number were lost, and others may have got their numbers since.
 	After uint64 `json:"after,omitempty"`
-	Upto  uint64 `json:"upto,omitempty"`
 
 	// Dump: the number up to which the hub may lack records, which it tells its readers, and the digest of its decisions.
 	Lacks  uint64 `json:"lacks,omitempty"`
