@@ -16,6 +16,7 @@ type follower struct {
 	head     uint64
 	begin    *Begin
 	settings *Settings
+	forced   bool // see view
 	missed   bool // messages before the next one are missing
 	dirty    bool // the fields above have to be read from the mirror again
 	start    mark // the place where the session began
@@ -183,7 +184,8 @@ func (f *follower) reload() error {
 func (f *follower) publishView(change func(v *view)) {
 	gen := f.mirror.Head().Gen
 	f.show(func(v *view) {
-		v.place, v.mirrorGen, v.missed, v.continues, v.begin, v.settings = f.place, gen, f.missed, f.continues, f.begin, f.settings
+		v.place, v.mirrorGen, v.missed, v.forced = f.place, gen, f.missed, f.forced
+		v.continues, v.begin, v.settings = f.continues, f.begin, f.settings
 		change(v)
 	})
 }

@@ -71,7 +71,7 @@ func (f *follower) beginGeneration(m *Message, b *Begin) error {
 		f.log.Info("a generation begins", "generation", b.Gen, "before", b.Prev, "cause", b.Cause)
 	}
 	f.place.gen, f.begin = b.Gen, b
-	f.continues = mark{}
+	f.continues, f.forced = mark{}, false
 	return nil
 }
 
@@ -85,6 +85,9 @@ func (l *Log) need(v *view, b Bounds) *control {
 		if c.Settings = l.mine; c.Settings == nil {
 			c.Settings, _ = settingsOf(nil) // the defaults are valid
 		}
+	case v.forced:
+		begin.Cause, begin.Forced = "an administrator has reset the cluster", true
+		c.Settings = v.settings
 	case v.begin != nil && v.begin.Identity != b.Identity:
 		begin.Cause = "the shared log is another one, or another server has it"
 		if v.continues.seq > 0 {

@@ -23,6 +23,14 @@ type journal struct {
 	dead    bool
 	rand    *rand.Rand
 	deadly  float64 // probability for each change that the process ends
+	ending  *ending // nil: the process does not end at a known change
+	lie     bool    // the mirror refuses all records
+}
+
+// ending ends a process before or after one of its next changes.
+type ending struct {
+	changes int // before that one
+	before  bool
 }
 
 // change is a call that changed a mirror.
@@ -52,7 +60,7 @@ func (j *journal) history() []change {
 func (j *journal) reopen() *journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &journal{Memory: j.Memory, changes: j.changes, rand: j.rand}
+	return &journal{Memory: j.Memory, changes: j.changes, rand: j.rand, ending: j.ending}
 }
 
 // die ends the process: nothing changes any more.
@@ -72,7 +80,7 @@ func (j *journal) isDead() bool {
 func (j *journal) spare() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.deadly = 0
+	j.deadly, j.ending = 0, nil
 }
 
 func (j *journal) do(ctx context.Context, c change) error {
@@ -82,7 +90,14 @@ func (j *journal) do(ctx context.Context, c change) error {
 		return errDead
 	}
 	dies := j.rand.Float64() < j.deadly
-	if dies && j.rand.IntN(2) == 0 {
+	before := dies && j.rand.IntN(2) == 0
+	if e := j.ending; e != nil {
+		if dies, before = e.changes == 0, e.before; dies {
+			j.ending = nil
+		}
+		e.changes--
+	}
+	if dies && before {
 		j.dead = true
 		return errDead
 	}
@@ -99,6 +114,14 @@ func (j *journal) do(ctx context.Context, c change) error {
 
 func (j *journal) Apply(ctx context.Context, batches []eventlog.Batch, state func([]eventlog.Outcome) []byte) (outcomes []eventlog.Outcome, err error) {
 	batches = slices.Clone(batches)
+	j.mu.Lock()
+	lie := j.lie
+	j.mu.Unlock()
+	for i := range batches {
+		if lie {
+			batches[i].Records = make([]eventlog.Record, len(batches[i].Records)) // without topics
+		}
+	}
 	first := true
 	var stored []byte
 	err = j.do(ctx, func(ctx context.Context, m eventlog.Mirror) error {

@@ -53,6 +53,8 @@ type view struct {
 	begin     *Begin    // of the generation in force; nil: there is none, or it is not known
 	settings  *Settings // in force; nil: none
 	following bool      // the order is followed
+	reset     bool      // an administrator has decided that this hub's log counts
+	forced    bool      // the next generation has to begin whatever was in force before
 
 	joined  bool
 	contact time.Time // when the order had nothing that the mirror does not have

@@ -63,6 +63,9 @@ const (
 // create makes the order if it does not exist. A majority of the hubs has to agree that it does not, and the one with the latest
 // message makes it, so that as few records as possible are lost.
 func (f *follower) create(ctx context.Context) error {
+	if f.resets() {
+		return f.make(ctx)
+	}
 	if f.o.Hubs == 0 {
 		if f.place.seq > 0 {
 			return fmt.Errorf("%w any more; this hub has its records up to message %d and can make it again: reset the cluster", ErrMissing, f.place.seq)
@@ -87,7 +90,7 @@ func (f *follower) create(ctx context.Context) error {
 		case !errors.Is(err, ErrMissing):
 			return err
 		}
-		if hubs, latest := f.absent(); turn >= 2 && hubs > f.o.Hubs/2 && latest {
+		if hubs, latest := f.absent(); turn >= 2 && hubs > f.o.Hubs/2 && latest || f.resets() {
 			return f.make(ctx)
 		}
 	}

@@ -30,6 +30,7 @@ type sim struct {
 	began  time.Time
 	known  int      // Options.Hubs
 	atEnd  []func() // completes the history
+	filled int
 }
 
 // simHub is a hub of a simulated cluster, over its processes.
@@ -67,18 +68,20 @@ func (h *simHub) start() *cluster.Log {
 	if h.log != nil {
 		return h.log
 	}
-	h.mirror = h.mirror.reopen()
-	h.handle = h.order.Handle()
-	h.started++
-	h.handle.SetFaults(h.seed+uint64(h.started)*10, h.faults)
-	log, err := cluster.Open(h.mirror, h.handle, &cluster.Options{
-		Name: h.name, Retention: h.ret, Hubs: h.known, Snapshot: h.snapshot, Logger: h.logger.With("hub", h.name),
-	})
-	if err != nil {
-		h.Fatalf("hub %s does not start: %v", h.name, err)
+	for h.log == nil {
+		h.mirror = h.mirror.reopen()
+		h.handle = h.order.Handle()
+		h.started++
+		h.handle.SetFaults(h.seed+uint64(h.started)*10, h.faults)
+		log, err := cluster.Open(h.mirror, h.handle, &cluster.Options{
+			Name: h.name, Retention: h.ret, Hubs: h.known, Snapshot: h.snapshot, Logger: h.logger.With("hub", h.name),
+		})
+		if err != nil && !h.mirror.isDead() { // otherwise the process has ended while it started, and is started again
+			h.Fatalf("hub %s does not start: %v", h.name, err)
+		}
+		h.log = log
 	}
-	h.log = log
-	return log
+	return h.log
 }
 
 // running returns the log of the process, nil if there is none.
@@ -106,6 +109,14 @@ func (h *simHub) kill(lose int) {
 		h.mirror = newJournal(h.T, h.rand.Uint64(), all[:max(0, len(all)-lose)])
 		h.mirror.die() // until it is opened again
 	}
+}
+
+// wipe ends the process and removes its mirror.
+func (h *simHub) wipe() {
+	h.kill(0)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mirror = newJournal(h.T, h.rand.Uint64(), nil)
 }
 
 // stop ends the process in an orderly way.

@@ -71,7 +71,7 @@ func planOf(r *rand.Rand) plan {
 		return r.Float64() * most
 	}
 	p.faults = ordertest.Faults{
-		Delay: time.Duration(r.IntN(50)) * time.Millisecond, Refused: chance(0.3), AnswerLost: chance(0.3), Late: chance(0.2), Cut: chance(0.02), SlowFollow: chance(0.1),
+		Delay: time.Duration(r.IntN(50)) * time.Millisecond, Refused: chance(0.3), AnswerLost: chance(0.3), Late: chance(0.2), Cut: chance(0.02), SlowFollow: chance(0.1), Damaged: chance(0.05),
 	}
 	if r.IntN(4) == 0 { // the order's clock; then it cannot store a message twice as well
 		p.breaks = append(p.breaks, moveClock)

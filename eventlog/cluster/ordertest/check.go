@@ -132,7 +132,7 @@ func newChecker(h History, e Expect) *checker {
 		}
 	}
 	for _, l := range lost {
-		after := slices.IndexFunc(begins, func(b *Line) bool { return b.Start > l.Start })
+		after := slices.IndexFunc(begins, func(b *Line) bool { return b.Start >= l.Start })
 		c.losses = append(c.losses, loss{after, l.After})
 	}
 	c.Generations, c.Subscribers = len(begins), len(c.clients)

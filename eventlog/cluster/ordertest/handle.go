@@ -20,6 +20,7 @@ type Faults struct {
 	Twice      float64 // the order stores the message again when it has forgotten the identifier
 	Cut        float64 // the connection breaks, and with it all calls of the handle
 	SlowFollow float64 // a follower gets messages up to 3 s later
+	Damaged    float64 // a follower gets a message with a flipped bit; Message returns the right one
 }
 
 // Errors of a Handle. All of them leave open what happened.

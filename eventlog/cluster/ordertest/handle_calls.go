@@ -69,6 +69,11 @@ func (h *Handle) Follow(ctx context.Context, from uint64, take func([]cluster.Me
 			}
 			continue
 		}
+		for i := range messages {
+			if data := messages[i].Data; len(data) > 0 && h.happens(func(f Faults) float64 { return f.Damaged }) {
+				data[len(data)/2] ^= 1
+			}
+		}
 		if err := take(messages); err != nil {
 			return err
 		}

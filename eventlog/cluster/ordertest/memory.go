@@ -237,6 +237,15 @@ func (m *Memory) Hole(from, to uint64) {
 	m.notify()
 }
 
+// Damage flips a bit of a stored message, for all who read it.
+func (m *Memory) Damage(seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data := bytes.Clone(m.messages[seq-m.first].Data)
+	data[len(data)/2] ^= 1
+	m.messages[seq-m.first].Data = data
+}
+
 // MoveClock changes the order's clock by d.
 func (m *Memory) MoveClock(d time.Duration) {
 	m.mu.Lock()

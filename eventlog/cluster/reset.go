@@ -1,0 +1,57 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Reset makes this hub's log the beginning of the shared log again, when an administrator has decided so: the shared log was deleted, or
+// has been replaced by one that has nothing of this hub's log. Records that only other hubs have are lost; they take a copy of this hub's log.
+// All subscribers are told of the new generation. Reset waits until the hub follows the order again, or ctx ends. It fails with an
+// *InvalidError if the hub follows the order.
+func (l *Log) Reset(ctx context.Context) error {
+	v, _ := l.look()
+	if v.following {
+		return &eventlog.InvalidError{What: "reset", Reason: "this hub follows the shared log, and nothing is to be reset"}
+	}
+	before := v.gen
+	l.show(func(v *view) { v.reset = true })
+	err := l.until(ctx, func(v *view) bool { return v.following && v.gen != before && v.seq >= v.bounds.Last })
+	l.show(func(v *view) { v.reset = false })
+	if v, _ := l.look(); err != nil && v.trouble != nil && ctx.Err() != nil {
+		return errors.Join(err, v.trouble)
+	}
+	return err
+}
+
+// resets reports whether an administrator has decided that this hub's log counts.
+func (l *Log) resets() bool {
+	v, _ := l.look()
+	return v.reset
+}
+
+// takeOver puts the mirror at the end of an order that has nothing of it. What the order has so far is not in the mirror.
+func (f *follower) takeOver(ctx context.Context, b Bounds) error {
+	if b.Last >= b.First {
+		last, err := f.readMessage(ctx, b.Last)
+		if err != nil {
+			return err
+		}
+		if last.First <= f.head {
+			return fmt.Errorf("cluster: the shared log has given numbers up to %d, and the log of this hub has records up to %d; delete the shared log, "+
+				"and then reset the cluster, so that numbers are not used twice", last.First, f.head)
+		}
+	} else if f.head > 0 && b.First <= f.place.seq {
+		return fmt.Errorf("cluster: the shared log begins with message %d, and the log of this hub has messages up to %d; delete the shared log, "+
+			"and then reset the cluster, so that numbers are not used twice", b.First, f.place.seq)
+	}
+	f.place.seq, f.place.id = b.Last, [8]byte{}
+	f.place.gap, f.missed, f.forced = true, true, true
+	f.place.digest = digestOf("reset after "+f.place.digest.String(), b.Last)
+	f.results.clear()
+	f.doubted = mark{}
+	return nil
+}
