@@ -3,20 +3,60 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
 var errDead = errors.New("the process has ended")
 
-// journal is a mirror in memory that remembers every change. From its beginning it can be rebuilt as it was on the disk of a process that
+// store opens the mirrors of a simulation. Its second result opens a mirror again that was closed.
+type store func(t *testing.T) (eventlog.Mirror, func() eventlog.Mirror)
+
+// inMemory opens mirrors in memory, which nothing closes.
+func inMemory(t *testing.T) (eventlog.Mirror, func() eventlog.Mirror) {
+	m, err := eventlog.NewMemory(&eventlog.MemoryOptions{Mirror: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, func() eventlog.Mirror { return m }
+}
+
+// onDisk opens mirrors in directories of their own.
+func onDisk(t *testing.T) (eventlog.Mirror, func() eventlog.Mirror) {
+	dir := t.TempDir()
+	var last *disklog.Log
+	open := func() eventlog.Mirror {
+		if last != nil {
+			if err := last.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		log, err := disklog.Open(dir, &disklog.Options{Mirror: true, Cache: 1 << 20, Reserve: -1, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = log
+		return log
+	}
+	t.Cleanup(func() {
+		if err := last.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return open(), open
+}
+
+// journal is a mirror that remembers every change. From its beginning it can be rebuilt as it was on the disk of a process that
 // was killed, or yesterday. It ends its process before or after a change, by chance.
 type journal struct {
-	*eventlog.Memory
+	eventlog.Mirror
+	again func() eventlog.Mirror // opens it again
 
 	mu      sync.Mutex // guards the following fields
 	changes []change
@@ -36,17 +76,14 @@ type ending struct {
 // change is a call that changed a mirror.
 type change func(ctx context.Context, m eventlog.Mirror) error
 
-func newJournal(t *testing.T, seed uint64, changes []change) *journal {
-	m, err := eventlog.NewMemory(&eventlog.MemoryOptions{Mirror: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+func newJournal(t *testing.T, open store, seed uint64, changes []change) *journal {
+	m, again := open(t)
 	for i, c := range changes {
 		if err := c(context.Background(), m); err != nil {
 			t.Fatalf("change %d of %d: %v", i, len(changes), err)
 		}
 	}
-	return &journal{Memory: m, changes: slices.Clone(changes), rand: rand.New(rand.NewPCG(seed, 2))}
+	return &journal{Mirror: m, again: again, changes: slices.Clone(changes), rand: rand.New(rand.NewPCG(seed, 2))}
 }
 
 // history returns the changes so far.
@@ -60,7 +97,7 @@ func (j *journal) history() []change {
 func (j *journal) reopen() *journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &journal{Memory: j.Memory, changes: j.changes, rand: j.rand, ending: j.ending}
+	return &journal{Mirror: j.again(), again: j.again, changes: j.changes, rand: j.rand, ending: j.ending}
 }
 
 // die ends the process: nothing changes any more.
@@ -101,7 +138,7 @@ func (j *journal) do(ctx context.Context, c change) error {
 		j.dead = true
 		return errDead
 	}
-	if err := c(ctx, j.Memory); err != nil {
+	if err := c(ctx, j.Mirror); err != nil {
 		return err
 	}
 	j.changes = append(j.changes, c)

@@ -20,7 +20,7 @@ import (
 func scenario(t *testing.T, p plan, run func(s *sim)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, 1)
+		s := newSim(t, 1, inMemory)
 		s.ret = p.ret
 		defer s.end()
 		for _, h := range s.hubs {
@@ -464,7 +464,7 @@ func TestMirrorOfAnotherCluster(t *testing.T) {
 	scenario(t, lossless(), func(s *sim) {
 		s.fill(20)
 		t := s.T
-		other := newSim(t, 2)
+		other := newSim(t, 2, inMemory)
 		other.known = 0
 		stranger := other.hubs[0]
 		stranger.start()
@@ -531,7 +531,7 @@ func TestAuditFindsAHubThatDecidedOtherwise(t *testing.T) {
 func TestResetContinuesWithTheLogOfTheHub(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, 1)
+		s := newSim(t, 1, inMemory)
 		s.known, s.ret = 0, &eventlog.Retention{} // the number of hubs is not known, so that nobody makes the order again by itself
 		defer s.end()
 		s.hubs[0].start()

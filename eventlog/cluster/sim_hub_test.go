@@ -21,6 +21,7 @@ import (
 type sim struct {
 	*testing.T
 	seed   uint64
+	open   store
 	order  *ordertest.Memory
 	hubs   []*simHub
 	rec    *ordertest.Recorder
@@ -46,8 +47,8 @@ type simHub struct {
 	started int
 }
 
-func newSim(t *testing.T, seed uint64) *sim {
-	s := &sim{T: t, seed: seed, order: ordertest.NewMemory(1 << 20), rec: ordertest.NewRecorder(), began: time.Now(), known: 3}
+func newSim(t *testing.T, seed uint64, open store) *sim {
+	s := &sim{T: t, seed: seed, open: open, order: ordertest.NewMemory(1 << 20), rec: ordertest.NewRecorder(), began: time.Now(), known: 3}
 	out := io.Discard
 	if os.Getenv("TIDINGS_SEED") != "" && testing.Verbose() {
 		out = os.Stderr
@@ -55,7 +56,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	s.logger = slog.New(slog.NewTextHandler(out, nil))
 	for i := range 3 {
 		h := &simHub{sim: s, name: string(rune('A' + i)), rand: rand.New(rand.NewPCG(seed, uint64(100+i)))}
-		h.mirror = newJournal(t, seed+uint64(i), nil)
+		h.mirror = newJournal(t, open, seed+uint64(i), nil)
 		s.hubs = append(s.hubs, h)
 	}
 	return s
@@ -106,7 +107,7 @@ func (h *simHub) kill(lose int) {
 	defer h.mu.Unlock()
 	if lose > 0 {
 		all := h.mirror.history()
-		h.mirror = newJournal(h.T, h.rand.Uint64(), all[:max(0, len(all)-lose)])
+		h.mirror = newJournal(h.T, h.open, h.rand.Uint64(), all[:max(0, len(all)-lose)])
 		h.mirror.die() // until it is opened again
 	}
 }
@@ -116,7 +117,7 @@ func (h *simHub) wipe() {
 	h.kill(0)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.mirror = newJournal(h.T, h.rand.Uint64(), nil)
+	h.mirror = newJournal(h.T, h.open, h.rand.Uint64(), nil)
 }
 
 // stop ends the process in an orderly way.
@@ -166,7 +167,7 @@ func (h *simHub) snapshot(_ context.Context, after uint64) (func() (eventlog.Mir
 		if h.mirror.isDead() {
 			return nil, errDead
 		}
-		h.mirror = newJournal(h.T, h.rand.Uint64(), changes)
+		h.mirror = newJournal(h.T, h.open, h.rand.Uint64(), changes)
 		return h.mirror, nil
 	}, nil
 }

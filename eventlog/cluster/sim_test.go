@@ -9,7 +9,9 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,16 +28,38 @@ import (
 //
 // TIDINGS_SIMULATIONS is the number of runs, TIDINGS_SEED repeats one of them, and writes its history to the file TIDINGS_HISTORY.
 func TestHubsAgreeWhateverBreaks(t *testing.T) {
-	runs := number("TIDINGS_SIMULATIONS", 8)
+	simulations(t, "TIDINGS_SIMULATIONS", inMemoryRuns, inMemory)
+}
+
+// TestHubsOnDiskAgreeWhateverBreaks is the same with mirrors on disk. TIDINGS_DISK_SIMULATIONS is the number of runs.
+func TestHubsOnDiskAgreeWhateverBreaks(t *testing.T) {
+	simulations(t, "TIDINGS_DISK_SIMULATIONS", onDiskRuns, onDisk)
+}
+
+func simulations(t *testing.T, variable string, standard uint64, open store) {
+	runs := number(variable, standard)
 	if seed := number("TIDINGS_SEED", 0); seed > 0 {
-		synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
+		synctest.Test(t, func(t *testing.T) { simulate(t, seed, open) })
 		return
 	}
-	for shard := range uint64(4) {
+	const shards = 4
+	var longest atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d runs; the longest took %v of virtual time", runs, time.Duration(longest.Load()))
+	})
+	for shard := range uint64(shards) {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()
-			for seed := shard + 1; seed <= runs && !t.Failed(); seed += 4 {
-				synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
+			for seed := shard + 1; seed <= runs && !t.Failed(); seed += shards {
+				synctest.Test(t, func(t *testing.T) {
+					began := time.Now()
+					simulate(t, seed, open)
+					for took := int64(time.Since(began)); ; {
+						if old := longest.Load(); took <= old || longest.CompareAndSwap(old, took) {
+							break
+						}
+					}
+				})
 			}
 		})
 	}
@@ -96,15 +120,15 @@ func planOf(r *rand.Rand) plan {
 	return p
 }
 
-func simulate(t *testing.T, seed uint64) {
+func simulate(t *testing.T, seed uint64, open store) {
 	defer func() {
 		if t.Failed() {
-			t.Logf("repeat with TIDINGS_SEED=%d go test -run '^%s$' -v ./eventlog/cluster", seed, "TestHubsAgreeWhateverBreaks")
+			t.Logf("repeat with TIDINGS_SEED=%d go test -run '^%s$' -v ./eventlog/cluster", seed, strings.SplitN(t.Name(), "/", 2)[0])
 		}
 	}()
 	r := rand.New(rand.NewPCG(seed, 0))
 	p := planOf(r)
-	s := newSim(t, seed)
+	s := newSim(t, seed, open)
 	s.ret, s.faults = p.ret, p.faults
 	for _, h := range s.hubs {
 		h.start()

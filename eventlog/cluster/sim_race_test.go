@@ -1,0 +1,6 @@
+//go:build race
+
+package cluster_test
+
+// The race detector makes the runs ten times slower; make log runs more of them without it.
+const inMemoryRuns, onDiskRuns = 30, 1
