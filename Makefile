@@ -23,12 +23,12 @@ test: needs vet race log e2e # Run every test, in at most ten minutes on two cor
 # How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
 # model, disk faults, damage to the files of killed logs, and faults of three hubs. Each variable also works for a single test. A test that fails prints the TIDINGS_SEED
 # that repeats it.
-SOAK := TIDINGS_KILLS=500 TIDINGS_CRASHES=500 TIDINGS_OPS=10000 TIDINGS_FAULTS=20 TIDINGS_DAMAGES=20 TIDINGS_CLUSTER=20 TIDINGS_MIRRORS=10000
+SOAK := TIDINGS_KILLS=500 TIDINGS_CRASHES=500 TIDINGS_OPS=10000 TIDINGS_FAULTS=20 TIDINGS_DAMAGES=20 TIDINGS_SIMULATIONS=100000 TIDINGS_DISK_SIMULATIONS=5000 TIDINGS_CLUSTER=20 TIDINGS_MIRRORS=10000
 
 .PHONY: soak
 soak: needs e2e/node_modules/.package-lock.json # Repeat the tests that kill, crash and damage for hours; make SOAK="TIDINGS_KILLS=50" soak is shorter
 	$(SOAK) go test -race -shuffle=on -timeout 12h ./eventlog
-	$(SOAK) go test -shuffle=on -timeout 12h ./eventlog/disklog
+	$(SOAK) go test -shuffle=on -timeout 12h ./eventlog/disklog ./eventlog/cluster
 	$(SOAK) go test -race -shuffle=on -timeout 12h ./eventlog/cluster/natsnode
 	cd e2e && $(SOAK) npm test --silent -- kill.spec.js
 
@@ -96,6 +96,7 @@ race:
 .PHONY: log
 log:
 	go test -shuffle=on -timeout 10m ./eventlog/disklog
+	TIDINGS_SIMULATIONS=2000 TIDINGS_DISK_SIMULATIONS=100 go test -timeout 10m -run WhateverBreaks ./eventlog/cluster
 
 # npm writes this file last, so it marks a complete installation.
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json e2e/.npmrc

@@ -113,6 +113,13 @@ func (j *journal) isDead() bool {
 	return j.dead
 }
 
+// setLie makes the mirror refuse all records, or ends that.
+func (j *journal) setLie(lie bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lie = lie
+}
+
 // spare ends the danger for the process.
 func (j *journal) spare() {
 	j.mu.Lock()

@@ -498,13 +498,13 @@ func TestAuditFindsAHubThatDecidedOtherwise(t *testing.T) {
 		s.fill(3)
 		h := s.hubs[2]
 		h.mu.Lock()
-		h.mirror.lie = true // it refuses a record that the others store
+		h.mirror.setLie(true) // it refuses a record that the others store
 		h.mu.Unlock()
 		if _, err := s.put(0, ordertest.Sent{Topics: []string{"a/1"}, Data: "disputed"}); err != nil {
 			s.Fatal(err)
 		}
 		h.mu.Lock()
-		h.mirror.lie = false
+		h.mirror.setLie(false)
 		h.mu.Unlock()
 		time.Sleep(3 * time.Minute)
 		s.fill(1)
