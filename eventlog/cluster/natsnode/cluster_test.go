@@ -77,10 +77,22 @@ func TestThreeHubsConform(t *testing.T) {
 		}
 		t.Cleanup(func() { deleteStream(t, c.hubs[0].node, o.Stream) })
 		return ordertest.Cluster{
-			Open:   func(t *testing.T) cluster.Order { return open(t) },
+			Open:   func(t *testing.T) cluster.Order { return patient{open(t)} },
 			Delete: func(t *testing.T) { deleteStream(t, c.hubs[0].node, o.Stream) },
 		}
 	})
+}
+
+// patient repeats what is refused for now. Right after a stream is made, some servers do not know yet where it is.
+type patient struct{ cluster.Order }
+
+func (p patient) Publish(ctx context.Context, id cluster.ID, data []byte) error {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := p.Order.Publish(ctx, id, data)
+		if refused, ok := errors.AsType[*cluster.RefusedError](err); !ok || !refused.Later || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // deleteStream deletes a stream by hand. It may be gone already.
