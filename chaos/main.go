@@ -128,7 +128,7 @@ func (s *settings) folder() (string, error) {
 		return "", err
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		return "", errors.Join(err, fmt.Errorf("-dir %q is not empty: the events of an earlier run would be strangers", s.dir))
+		return "", errors.Join(err, fmt.Errorf("-dir %q is not empty: the events of an earlier run would count as violations", s.dir))
 	}
 	return dir, nil
 }

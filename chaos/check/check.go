@@ -2,16 +2,16 @@
 //
 //	A  one content for each position, everywhere, and only what was published and asked for
 //	B  positions rise in each stream
-//	C  between two positions of a subscriber, across reconnects and hubs, nothing is missing unless it was told of a gap
+//	C  between two positions of a subscriber, across reconnects and hubs, no event is missing without a gap
 //	D  no subscriber gets an event twice
-//	E  acknowledged events exist in the end, refused ones do not
+//	E  acknowledged events exist at the end, refused ones do not
 //	F  an event that was acknowledged before another one was sent comes before it
 //	G  an event is stored once, however often it is sent with its key
 //	H  nothing comes after the end of a topic
-//	I  all hubs hold the same in the end
-//	J  nobody is told of a gap when nothing was lost
+//	I  all hubs have the same events at the end
+//	J  no subscriber gets a gap when nothing was lost
 //	K  every node becomes ready after a fault; how long nothing was acknowledged or delivered is only a number
-//	L  the hubs decide like one: each history of a contested topic is linearizable
+//	L  the hubs decide as one hub would: each history of a contested topic is linearizable
 //
 // Because every event has its position, A to J need no search: their cost is that of sorting. L searches, by porcupine, on small histories.
 package check
@@ -26,14 +26,14 @@ import (
 	"github.com/tidings-sse/tidings/chaos/history"
 )
 
-// Violation is a broken promise.
+// Violation is a violation of a rule.
 type Violation struct {
 	Rule  string `json:"rule"`
 	What  string `json:"what"`
 	Lines []int  `json:"lines"` // of the history
 }
 
-// Result is what a history shows.
+// Result is the result of checking a history.
 type Result struct {
 	Run        history.Entry           `json:"run"`
 	Deliveries int                     `json:"deliveries"`
@@ -59,7 +59,7 @@ type event struct {
 	topics       []string
 	end          bool
 	began, acked int64 // first time; -1: never
-	line         int   // that names it first
+	line         int   // the first line that names it
 	sent, answer int   // lines
 	denied       bool  // every request was refused
 	places       []history.Position
@@ -73,10 +73,10 @@ func orderOf(p history.Position) order { return order{p.Order, p.Gen} }
 type known struct {
 	seq   uint64
 	event int
-	line  int // that told it first
+	line  int // the first line that has it
 }
 
-// clash is a position at which an event is said to be that is not the first one there.
+// clash is a position with a second event.
 type clash struct {
 	at    history.Position
 	event int
@@ -148,7 +148,7 @@ func (c *checker) broken(rule string, lines []int, format string, args ...any) {
 	}
 }
 
-// learn takes in a line, in the first reading.
+// learn records a line, in the first reading.
 func (c *checker) learn(l history.Line) {
 	switch l.Kind {
 	case history.Run:
@@ -227,7 +227,7 @@ func (c *checker) dumped(l history.Line) {
 		c.dumps[l.Hub] = map[history.Position]int{}
 	}
 	if l.ID == nil {
-		return // the hub holds nothing
+		return // the hub has no events
 	}
 	c.dumps[l.Hub][*l.ID] = c.event(l.Name, l.N)
 	c.place(l.Name, *l.ID, l.N)
@@ -282,7 +282,7 @@ func (c *checker) arrange() {
 	}
 }
 
-// loss returns when the first fault began after which losses may be told, or the largest time.
+// loss returns the beginning of the first fault after which gaps are allowed, or the largest time.
 func (c *checker) loss() int64 {
 	for _, f := range c.faults {
 		if f.Loss {

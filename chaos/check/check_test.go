@@ -68,7 +68,7 @@ func (b *book) fault(loss bool) *book {
 	return b.add(history.Entry{Kind: history.Fault, Name: "f", End: b.now + 20, Loss: loss})
 }
 
-// dump is what a hub has in the end: names in order, from number 1.
+// dump is the content of a hub at the end: names in order, from number 1.
 func (b *book) dump(hub int, names ...string) *book {
 	for i, name := range names {
 		if name != "" {
@@ -100,7 +100,7 @@ func result(t *testing.T, b *book) *Result {
 	return r
 }
 
-// three is a run in which nothing is wrong: three events on two topics, of which a subscriber wants one.
+// three is a run without a violation: three events on two topics, of which a subscriber wants one.
 func three() *book {
 	return newBook().connect("s.0", "news").checkpoint("s.0", 0).
 		post("news", "a", 1, false).post("chat", "b", 2, false).post("news", "c", 3, false)

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/chaos/history"
 )
 
-// Linear is what porcupine says of the topics that several publishers contest.
+// Linear is the result of porcupine for the topics that several publishers contest.
 type Linear struct {
 	Topics     int `json:"topics"`
 	Operations int `json:"operations"`
@@ -21,7 +21,7 @@ type Linear struct {
 // contested reports whether several clients append to a topic, read it and end it at the same time.
 func contested(topic string) bool { return strings.HasPrefix(topic, "duel/") }
 
-// stroke is an operation on a contested topic.
+// stroke is one operation on a contested topic.
 type stroke struct {
 	name string // what is appended
 	end  bool   // it ends the topic
@@ -46,8 +46,8 @@ func (c contest) with(s stroke) contest {
 	return c
 }
 
-// step returns what a topic can be after an operation with this answer: the whole of what a hub may decide. A read may be late, because
-// a hub may be, but it shows no order that never was.
+// step returns the possible states of a topic after an operation with this answer: these are all decisions that a hub may take. A read
+// may return an earlier state, because a hub may be behind, but never a state that did not exist.
 func step(c contest, s stroke, a strokeAnswer) []contest {
 	switch {
 	case s.read:

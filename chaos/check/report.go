@@ -27,7 +27,7 @@ func Markdown(to io.Writer, r *Result) error {
 		row("publish requests: "+string(o), r.Requests[o])
 	}
 	row("gaps told", r.Gaps)
-	row("acknowledged events lost, and told so", r.Lost)
+	row("acknowledged events lost, and reported as a gap", r.Lost)
 	row("generations", fmt.Sprintf("%d: %.60s", len(r.Gens), strings.Join(r.Gens, ", ")))
 	row("contested topics, operations, undecided", fmt.Sprintf("%d, %d, %d", r.Linear.Topics, r.Linear.Operations, r.Linear.Undecided))
 	row("nodes that ended by themselves", r.Fell)

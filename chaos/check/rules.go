@@ -7,7 +7,7 @@ import (
 	"github.com/tidings-sse/tidings/chaos/history"
 )
 
-// origins is a part of rule A: what is there, somebody has published.
+// origins is a part of rule A: every event was published.
 func (c *checker) origins() {
 	for i := range c.events {
 		if e := &c.events[i]; e.sent == 0 {
@@ -38,7 +38,7 @@ func (c *checker) durable() {
 			continue
 		}
 		if told && len(c.result.Gens) > 1 && !anyOf(current, e.places) {
-			c.result.Lost++ // with the generation that it belonged to
+			c.result.Lost++ // with its generation
 			continue
 		}
 		if c.promise.Durable || anyOf(current, e.places) {
@@ -53,7 +53,7 @@ func holds(dump map[history.Position]int, places []history.Position, event int) 
 	return slices.ContainsFunc(places, func(p history.Position) bool { at, ok := dump[p]; return ok && at == event })
 }
 
-// inHole reports whether a hub knows that it lost what is at one of the places.
+// inHole reports whether a hub has a hole that covers one of the places.
 func (c *checker) inHole(hub int, places []history.Position) bool {
 	return slices.ContainsFunc(places, func(p history.Position) bool {
 		return slices.ContainsFunc(c.holes[hub], func(h history.Entry) bool {
@@ -62,7 +62,7 @@ func (c *checker) inHole(hub int, places []history.Position) bool {
 	})
 }
 
-// finalOrders returns the orders, with their generations, that hubs have in the end.
+// finalOrders returns the orders of the hubs at the end, with their generations.
 func (c *checker) finalOrders() map[order]bool {
 	all := map[order]bool{}
 	for _, dump := range c.dumps {
@@ -135,7 +135,7 @@ func (c *checker) ends() {
 	}
 }
 
-// equal is rule I. What a hub knows to have lost it need not have.
+// equal is rule I. A hub need not have the events in its holes.
 func (c *checker) equal() {
 	if !c.promise.EqualDumps {
 		return

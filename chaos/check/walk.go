@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// walk goes along with each subscriber, in the second reading: rules B, C, D, and a part of A.
+// walk follows each subscriber, in the second reading: rules B, C, D, and a part of A.
 type walk struct {
 	*checker
 	readers map[string]*reader
@@ -23,15 +23,15 @@ type reader struct {
 	wants  *wanted
 	places map[string]*progress // by order
 	got    bits                 // events
-	reset  bool                 // told of a gap in which a generation ended
-	lost   bool                 // told of a gap whose end is unknown, so the next position in any order is a new beginning
+	reset  bool                 // it got a gap in which a generation ended
+	lost   bool                 // it got a gap whose end is unknown, so the next position in any order is a new beginning
 }
 
 // progress is how far a subscriber is in an order.
 type progress struct {
 	at       history.Position
 	line     int
-	told     uint64 // gaps were told up to this number
+	told     uint64 // gaps were reported up to this number
 	streamed bool   // by this stream
 }
 
@@ -137,7 +137,7 @@ func (w *walk) event(r *reader, l history.Line) {
 	if !w.match(r.wants, at) && w.events[at].sent > 0 {
 		w.broken("A", []int{l.N}, "%s received %s, which it has not asked for", r.name, l.Name)
 	}
-	// An event that was lost with its generation may have been stored again by a retry. Readers that were told of the gap may get it again.
+	// An event that was lost with its generation may have been stored again by a retry. Readers that got the gap may get it again.
 	if again := r.got.set(at); again && (!r.reset || !w.regained(at)) {
 		w.broken("D", []int{l.N}, "%s received %s twice, now at %v", r.name, l.Name, l.ID)
 	}
@@ -166,7 +166,7 @@ func (w *walk) regained(event int) bool {
 	return slices.ContainsFunc(places, func(p history.Position) bool { return p.Order == places[0].Order && p.Gen != places[0].Gen })
 }
 
-// missing reports the events after the place of a subscriber, up to a number, that it should have got.
+// missing reports the events that a subscriber should have got after its place and up to a number.
 func (w *walk) missing(r *reader, p *progress, upTo uint64, line int) {
 	all := w.orders[orderOf(p.at)]
 	from := max(p.at.Seq, p.told)
@@ -195,7 +195,7 @@ func (w *walk) gap(r *reader, l history.Line) {
 	}
 }
 
-// finish is rule C at the end of a run: every subscriber that was still there has got everything.
+// finish is rule C at the end of a run: every subscriber that was connected until the end has got all its events.
 func (w *walk) finish() {
 	last := map[string]string{} // names of subscribers, without the number of their life
 	number := func(who string) (string, int) {

@@ -150,7 +150,7 @@ func (p centrifugoPlace) in(channel string) history.Position {
 	return history.Position{Order: channel, Gen: p.Epoch, Seq: p.Offset}
 }
 
-// Answer implements [Driver]. Centrifugo does not say that something was a duplicate.
+// Answer implements [Driver]. Centrifugo does not report duplicates.
 func (d *Centrifugo) Answer(status int, body []byte, events []Sent) (history.Outcome, []history.Position) {
 	var answer struct {
 		Replies []struct{ Publish *centrifugoPlace }
@@ -226,7 +226,7 @@ func (d *Centrifugo) Parse(e sse.Event, after map[string]history.Position) ([]Se
 	return nil, nil // a ping, or the reason of the end
 }
 
-// seen is what the answer to a subscription tells: what was missed, or that it cannot be had.
+// seen returns the content of the answer to a subscription: the missed events, or that they are no longer available.
 func (s *centrifugoSub) seen(channel string) (seen []Seen) {
 	at := s.in(channel)
 	if s.Recovering && !s.Recovered {
@@ -235,7 +235,7 @@ func (s *centrifugoSub) seen(channel string) (seen []Seen) {
 	slices.SortFunc(s.Publications, func(a, b centrifugoPub) int { return cmp.Compare(a.Offset, b.Offset) })
 	for _, p := range s.Publications {
 		seen = append(seen, Seen{Kind: history.Event, ID: &history.Position{Order: channel, Gen: s.Epoch, Seq: p.Offset}, Data: p.Data})
-		at.Seq = max(at.Seq, p.Offset) // the offset of the answer may be older than what came meanwhile
+		at.Seq = max(at.Seq, p.Offset) // the offset of the answer may be older than the events that arrived meanwhile
 	}
 	return append(seen, Seen{Kind: history.Checkpoint, ID: &at})
 }

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Config is what all drivers are made from.
+// Config configures a driver.
 type Config struct {
 	Hubs   int
 	Binary string                // the program; each driver says how to get it
-	Dir    string                // where nodes may store what they need
+	Dir    string                // for the data of nodes
 	Host   func(node int) string // the address of a node, by its index in Nodes from 1
 	// Link returns the address by which hub from reaches hub to, which listens on target; nil: that is the target.
 	Link func(from, to int, target string) (string, error)

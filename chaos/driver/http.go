@@ -29,7 +29,7 @@ func probe(ctx context.Context, url string) bool {
 // probes keeps no connection, because the hub may be another process the next time.
 var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// FreeAddress returns an address of a host that nobody listens on now.
+// FreeAddress returns an address of a host on which no program listens.
 func FreeAddress(host string) (string, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {

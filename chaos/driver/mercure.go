@@ -20,8 +20,8 @@ import (
 	"github.com/tidings-sse/tidings/sse"
 )
 
-// Mercure starts one hub of Mercure (https://mercure.rocks) with its history in a file. The program has to be given: it cannot be had by the Go
-// module proxy. Its identifiers have no order, so the history in the end says what came before what.
+// Mercure starts one hub of Mercure (https://mercure.rocks) with its history in a file. The program has to be given, because the Go module
+// proxy does not have it. Its identifiers have no order, so the history at the end defines the order of events.
 type Mercure struct {
 	Config
 
@@ -117,7 +117,8 @@ func (m *Mercure) Subscribe(ctx context.Context, _ int, sel history.Selection, a
 	return req, err
 }
 
-// Opened implements [Opener]: the header says where the stream begins, which is elsewhere if the position is not known any more.
+// Opened implements [Opener]: the header has the position at which the stream begins. It is another one if the hub no longer knows the
+// position that was asked for.
 func (m *Mercure) Opened(header http.Header, after map[string]history.Position) []Seen {
 	if p, ok := after[""]; ok && header.Get("Last-Event-ID") != p.Gen {
 		return []Seen{{Kind: history.Gap, Why: "begins after " + header.Get("Last-Event-ID")}}

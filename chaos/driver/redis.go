@@ -16,7 +16,7 @@ import (
 // durableRedis are the arguments of a Redis that syncs each command before it answers.
 var durableRedis = []string{"--save", "", "--appendonly", "yes", "--appendfsync", "always"}
 
-// redis returns the node of a Redis (Debian's package redis-server) with arguments that say what survives, and its address.
+// redis returns the node of a Redis (Debian's package redis-server) with arguments for its durability, and its address.
 func (c *Config) redis(persist []string) (Node, string, error) {
 	address, err := c.fixed(c.Hubs+1, 6379)
 	if err != nil {
@@ -52,7 +52,7 @@ func NewTidingsRedis(c Config) (*Tidings, error) {
 	return t, err
 }
 
-// pong reports whether a Redis answers, and has loaded what it keeps.
+// pong reports whether a Redis answers, and has loaded its data.
 func pong(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

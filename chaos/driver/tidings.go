@@ -159,7 +159,7 @@ func (t *Tidings) Answer(status int, body []byte, events []Sent) (history.Outcom
 	return history.Unknown, nil
 }
 
-// contiguous returns the positions of all events of a body if those of the first and the last tell them.
+// contiguous returns the positions of all events of a body if they follow from those of the first and the last.
 func contiguous(a published, events int) (ids []history.Position) {
 	first, err := position(a.First)
 	if err != nil || a.Duplicates > 0 {
@@ -175,7 +175,7 @@ func contiguous(a published, events int) (ids []history.Position) {
 	return ids
 }
 
-// Subscribe implements [Driver]. Patterns are subscribed to with envelopes, which tell the topics.
+// Subscribe implements [Driver]. Subscriptions to patterns use envelopes, which have the topics.
 func (t *Tidings) Subscribe(ctx context.Context, hub int, sel history.Selection, after map[string]history.Position) (*http.Request, error) {
 	query := url.Values{"topic": sel.Patterns, "exact": sel.Exact, "heartbeat": {"5s"}}
 	if len(sel.Patterns) > 0 {
@@ -191,7 +191,7 @@ func (t *Tidings) Subscribe(ctx context.Context, hub int, sel history.Selection,
 	return req, err
 }
 
-// envelope is an event as a stream with format=envelope tells it, or as tidings log dump does.
+// envelope is an event in a stream with format=envelope, or in the output of tidings log dump.
 type envelope struct {
 	ID     string   `json:"id"`
 	Topics []string `json:"topics"`

@@ -87,8 +87,8 @@ func names(processes []*world.Process) (text string) {
 	return text
 }
 
-// The times of pauses are beyond nothing, the election of a leader, the time after which a hub ends its streams, and the time for which its
-// peers remember it.
+// The pauses are short, longer than the election of a leader, longer than the time after which a hub ends its streams, and longer than the
+// time for which its peers remember it.
 var pauses = []Fault{
 	pauseOf("1 s", time.Second, 3), pauseOf("6 s", 6*time.Second, 2), pauseOf("12 s", 12*time.Second, 2), pauseOf("70 s", 70*time.Second, 1),
 	{Name: "SIGSTOP of all for 3 s", Group: "pause", Often: 1, Do: func(ctx context.Context, p *Place) (string, error) {

@@ -23,7 +23,7 @@ var disks = []Fault{
 	}},
 }
 
-// The faults that take something away from a stopped node.
+// The faults that remove or replace data of a stopped node.
 var damages = []Fault{
 	{Name: "one bit flipped", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		return p.damage(ctx, Flip)
@@ -76,7 +76,7 @@ func keepers(w *world.World) (nodes []*world.Process) {
 func stored(w *world.World) bool    { return len(keepers(w)) > 0 }
 func swappable(w *world.World) bool { return several(w) && len(w.Hubs[0].Dirs) > 0 }
 
-// keeper returns a random node that stores something.
+// keeper returns a random node that stores data.
 func (p *Place) keeper() *world.Process {
 	all := keepers(p.World)
 	return all[p.Rand.IntN(len(all))]
@@ -84,7 +84,7 @@ func (p *Place) keeper() *world.Process {
 
 func ordered(w *world.World) bool { return w.Driver.Features().Order }
 
-// Later copies directories of stopped processes, lets the processes run for a while, and puts the copies in the place of what there is then.
+// Later copies directories of stopped processes, lets the processes run for a while, and then replaces the directories by the copies.
 func (p *Place) Later(ctx context.Context, processes []*world.Process, dirs []string, d time.Duration) error {
 	stopped := func(each func(dir, copied string) error) error {
 		err := world.Each(processes, (*world.Process).Term)
@@ -110,8 +110,8 @@ func move(from, to string) error {
 	return errors.Join(run("cp", "-a", from, to), os.RemoveAll(from))
 }
 
-// damage kills a node, damages one of its files, and starts it. If the node refuses to work with it, the file is restored: the promise is that
-// it notices.
+// damage kills a node, damages one of its files, and starts it. If the node refuses the file, the file is restored: the promise is that the
+// node notices the damage.
 func (p *Place) damage(ctx context.Context, harm func(*rand.Rand, string, int64) (string, error)) (string, error) {
 	node := p.keeper()
 	if err := node.Kill(); err != nil {

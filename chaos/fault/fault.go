@@ -17,10 +17,10 @@ import (
 type Fault struct {
 	Name  string
 	Group string
-	Loss  bool // subscribers may be told of losses from now on
+	Loss  bool // subscribers may get gaps from now on
 	Often int  // how often it is chosen, relative to others
 	Can   func(*world.World) bool
-	// Do makes the fault and ends it, and says what it did to whom. It leaves every node running, if not ready.
+	// Do causes the fault, ends it, and returns a description. Every node runs afterwards, but need not be ready.
 	Do func(context.Context, *Place) (what string, err error)
 }
 
@@ -106,7 +106,7 @@ func Wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Settle starts what has ended, and waits until all is ready.
+// Settle starts the nodes that have ended, and waits until all are ready.
 func (p *Place) Settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 	defer cancel()

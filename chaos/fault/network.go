@@ -32,7 +32,7 @@ var networks = []Fault{
 		a, b := p.two()
 		return p.Cut(ctx, [][2]int{{a, b}}, p.between(time.Second, 25*time.Second))
 	}},
-	{Name: "one hub hears nobody", Group: "network", Often: 1, Can: partable, Do: func(ctx context.Context, p *Place) (string, error) {
+	{Name: "one hub receives nothing", Group: "network", Often: 1, Can: partable, Do: func(ctx context.Context, p *Place) (string, error) {
 		_, hub := p.hub()
 		var ways [][2]int
 		for _, w := range p.From(hub, false) {
@@ -68,7 +68,7 @@ func partable(w *world.World) bool   { return w.Net != nil && len(w.Hubs) > 1 }
 func delayable(w *world.World) bool  { return partable(w) && w.Net.CanDelay() }
 func namespaced(w *world.World) bool { return partable(w) && !w.Net.CanDelay() }
 
-// From returns all ways between a hub and the other hubs, and those to and from clients if everything is meant.
+// From returns all ways between a hub and the other hubs, and with everything also those to and from clients.
 func (p *Place) From(hub int, everything bool) (ways [][2]int) {
 	for other := range len(p.Nodes) + 1 {
 		if other != hub && (other > 0 || everything) {

@@ -1,5 +1,5 @@
-// Package history records what happens in a run: one line of JSON for each operation of a publisher, for each thing that a subscriber saw,
-// and for each fault. Package check reads it.
+// Package history records a run: one line of JSON for each operation of a publisher, for each event that a subscriber received, and for
+// each fault. Package check reads it.
 package history
 
 import (
@@ -25,22 +25,22 @@ const (
 	Read       Kind = "read"       // Who read a topic of Hub from At to End, from its first event on, and got Names
 	Connect    Kind = "connect"    // Who asked Hub for the events that Select describes, after the positions After; Why says why it failed
 	Event      Kind = "event"      // Who received Name with the position ID; Why if it differed from what was published
-	Checkpoint Kind = "checkpoint" // Who was told that it has everything up to ID
-	Gap        Kind = "gap"        // Who was told that events up to To are lost, because of Why
-	Ended      Kind = "ended"      // Who was told that Topics have ended
-	Retry      Kind = "retry"      // Who was told to come back later
+	Checkpoint Kind = "checkpoint" // Who received a checkpoint: it has everything up to ID
+	Gap        Kind = "gap"        // Who received a gap: events up to To are lost, because of Why
+	Ended      Kind = "ended"      // Who received the end of Topics
+	Retry      Kind = "retry"      // Who was asked to reconnect later
 	Closed     Kind = "closed"     // the stream of Who ended
-	Fault      Kind = "fault"      // Name was done from At to End; Why says to what
+	Fault      Kind = "fault"      // the fault Name lasted from At to End; Why describes its target
 	Stuck      Kind = "stuck"      // after the fault Name not all nodes became ready; Why says which
 	Fell       Kind = "fell"       // the node Who ended by itself, with the error Why
 	Dump       Kind = "dump"       // Hub holds Name at ID in the end; a line with Why instead says that it could not be read
 	Hole       Kind = "hole"       // Hub knows in the end that it lost what is from ID to To, both included
 )
 
-// NotUnderstood begins the reason of a stream that was closed because it said something that its subscriber could not parse.
+// NotUnderstood begins the reason of a stream that was closed because its subscriber could not parse it.
 const NotUnderstood = "not understood"
 
-// Outcome is what a publisher knows after a request.
+// Outcome is the outcome of a request, as far as its publisher knows it.
 type Outcome string
 
 // The outcomes.
@@ -55,14 +55,14 @@ const (
 // Position is the place of an event in an order. Positions of different orders or generations cannot be compared.
 type Position struct {
 	Order string // "" if all topics share one
-	Gen   string // begins anew when the hub cannot prove that old positions still name the same events
+	Gen   string // changes when the hub cannot prove that old positions still name the same events
 	Seq   uint64
 }
 
 // MarshalText returns gen-seq, or gen-seq@order.
 func (p Position) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// String returns what MarshalText does.
+// String returns the text of MarshalText.
 func (p Position) String() string {
 	text := p.Gen + "-" + strconv.FormatUint(p.Seq, 10)
 	if p.Order != "" {
@@ -71,7 +71,7 @@ func (p Position) String() string {
 	return text
 }
 
-// UnmarshalText parses what MarshalText returns.
+// UnmarshalText parses the text of MarshalText.
 func (p *Position) UnmarshalText(text []byte) error {
 	place, order, _ := strings.Cut(string(text), "@")
 	cut := strings.LastIndexByte(place, '-')
@@ -90,13 +90,13 @@ type Sent struct {
 	End    bool     `json:"end,omitempty"`    // ends its topics
 }
 
-// Selection is what a subscriber wants.
+// Selection is the selection of a subscriber.
 type Selection struct {
 	Exact    []string `json:"exact,omitempty"`
 	Patterns []string `json:"patterns,omitempty"` // as in package eventlog
 }
 
-// Entry is a line of a history. Times are microseconds since the run began. What the fields mean depends on the Kind.
+// Entry is a line of a history. Times are microseconds since the run began. The Kind defines the meaning of the fields.
 type Entry struct {
 	Kind Kind   `json:"kind"`
 	At   int64  `json:"at"`
@@ -117,19 +117,19 @@ type Entry struct {
 	Names  []string   `json:"names,omitempty"`
 	Topics []string   `json:"topics,omitempty"`
 
-	Loss    bool     `json:"loss,omitempty"` // a fault after which subscribers may be told of losses
+	Loss    bool     `json:"loss,omitempty"` // a fault after which subscribers may get gaps
 	Seed    uint64   `json:"seed,omitempty"`
 	Promise *Promise `json:"promise,omitempty"`
 }
 
-// Promise is what hubs promise. The checker demands it.
+// Promise lists the promises of the hubs, which the checker checks.
 type Promise struct {
 	Durable    bool `json:"durable"`    // acknowledged events survive the faults without Loss
 	OneOrder   bool `json:"oneOrder"`   // all topics share one order
 	Keys       bool `json:"keys"`       // a retry is stored once
 	Ends       bool `json:"ends"`       // topics end
-	Opaque     bool `json:"opaque"`     // positions of streams have no order: only the dump of hub 1 says what came before what
-	EqualDumps bool `json:"equalDumps"` // all hubs hold the same in the end
+	Opaque     bool `json:"opaque"`     // positions of streams have no order: only the dump of hub 1 defines it
+	EqualDumps bool `json:"equalDumps"` // all hubs have the same events at the end
 }
 
 // Log writes a history. Its methods are safe for concurrent use.

@@ -21,7 +21,7 @@ const (
 	strokes   = 6
 )
 
-// duel holds one duel after the other. The names begin with duel, so package check finds them.
+// duel runs one duel after the other. The names begin with duel, so package check finds them.
 func (l *Load) duel(ctx context.Context, publishing <-chan struct{}, place int) {
 	random := l.random("duel", place)
 	for round := 0; ; round++ {
@@ -72,7 +72,7 @@ func (l *Load) fight(ctx context.Context, r *rand.Rand, topic string, i int) {
 	}
 }
 
-// read records what a topic holds.
+// read records the content of a topic.
 func (l *Load) read(ctx context.Context, c *http.Client, who string, hub int, topic string) {
 	reader, ok := l.driver.(driver.Reader)
 	if !ok {
@@ -87,7 +87,7 @@ func (l *Load) read(ctx context.Context, c *http.Client, who string, hub int, to
 	}
 	resp, err := c.Do(req)
 	if err != nil {
-		return // a read that failed says nothing
+		return // a failed read proves nothing
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)

@@ -1,4 +1,4 @@
-// Package load publishes to hubs and subscribes to them, and records what comes of it.
+// Package load publishes to hubs and subscribes to them, and records the answers and the events.
 package load
 
 import (
@@ -46,8 +46,8 @@ func New(d driver.Driver, hubs int, log *history.Log, o Options) *Load {
 	return &Load{Options: o, driver: d, log: log, hubs: hubs}
 }
 
-// Run publishes until publishing ends, and then subscribes until all hubs have told all they had: until nothing was delivered for quiet. It
-// calls heal in between, after which all hubs must be well.
+// Run publishes until publishing ends. It then calls heal, after which all hubs must be ready, and subscribes until nothing was delivered
+// for quiet.
 func (l *Load) Run(ctx context.Context, publishing <-chan struct{}, heal func() error, quiet time.Duration) error {
 	subscribing, stop := context.WithCancel(ctx)
 	defer stop()
@@ -85,7 +85,7 @@ func (l *Load) Run(ctx context.Context, publishing <-chan struct{}, heal func() 
 	return ctx.Err()
 }
 
-// random returns the random numbers of one part of the load. How they meet depends on the machine, which no seed repeats.
+// random returns the random numbers of one part of the load. A seed does not repeat how the parts interleave.
 func (l *Load) random(part string, i int) *rand.Rand {
 	var sum uint64
 	for _, c := range []byte(part) {
@@ -94,7 +94,7 @@ func (l *Load) random(part string, i int) *rand.Rand {
 	return rand.New(rand.NewPCG(l.Seed, sum<<32+uint64(i)))
 }
 
-// Topics are those that are always there. Others come and end.
+// Topics are the topics that never end. The load also makes topics that end.
 var Topics = func() (all []string) {
 	for i := range 10 {
 		all = append(all, fmt.Sprintf("news/%d", i), fmt.Sprintf("chat/%d/room", i))
@@ -111,7 +111,7 @@ func some(r *rand.Rand, n int) []string {
 	return chosen
 }
 
-// client returns a client for one publisher or subscriber. A dead connection is noticed by its users, by timeouts.
+// client returns a client for one publisher or subscriber. Its users notice a dead connection by their timeouts.
 func client() *http.Client {
 	dialer := net.Dialer{Timeout: 2 * time.Second}
 	return &http.Client{Transport: &http.Transport{

@@ -85,7 +85,7 @@ func (p *publisher) advance(e *history.Sent) {
 	}
 }
 
-// giveUp is when a publisher stops to repeat a request.
+// giveUp is how long a publisher repeats a request.
 const giveUp = 2 * time.Minute
 
 func (p *publisher) send(ctx context.Context, events []history.Sent) {
@@ -141,7 +141,8 @@ func (l *Load) exchange(ctx context.Context, c *http.Client, hub int, events []h
 	if err != nil {
 		return history.Busy, nil, err.Error()
 	}
-	// A client that has sent something may send it again by itself, and then fail to connect: what counts is whether anything was sent.
+	// An HTTP client may send a request again by itself, and then fail to connect. So the outcome depends on whether any byte was sent,
+	// not on the last error.
 	sent := false
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent = true }}
 	resp, err := c.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))

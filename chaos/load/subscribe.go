@@ -19,7 +19,7 @@ import (
 type subscriber struct {
 	*Load
 	name   string
-	lives  int // how often it has forgotten everything, and begun as another subscriber
+	lives  int // how often it has dropped its positions, and begun as another subscriber
 	sel    history.Selection
 	random *rand.Rand
 	http   *http.Client
@@ -55,7 +55,7 @@ func (s *subscriber) run(ctx context.Context) {
 
 func (s *subscriber) who() string { return fmt.Sprintf("%s.%d", s.name, s.lives) }
 
-// silence is how long a stream may say nothing before its subscriber leaves it. Hubs are asked for a sign of life each 5 s.
+// silence is how long a stream may be silent before its subscriber leaves it. Subscribers ask for a heartbeat every 5 s.
 const silence = 12 * time.Second
 
 // follow reads one stream of a hub.
@@ -120,7 +120,7 @@ func (s *subscriber) open(ctx context.Context, hub int) (*http.Response, error) 
 	return resp, nil
 }
 
-// record writes down what the subscriber was told, and moves its position.
+// record records the event of a subscriber, and moves its position.
 func (s *subscriber) record(hub int, seen driver.Seen) {
 	entry := history.Entry{Kind: seen.Kind, Who: s.who(), Hub: hub, ID: seen.ID, To: seen.To, Why: seen.Why, Topics: seen.Topics}
 	if seen.Kind == history.Event {
@@ -142,19 +142,19 @@ func (s *subscriber) record(hub int, seen driver.Seen) {
 	}
 }
 
-// differs compares the topics of an event with those that it was published with.
+// differs compares an event with the published one.
 func (s *subscriber) differs(name string, topics []string) string {
 	sent, ok := s.published.Load(name)
 	switch {
 	case !ok:
-		return "nobody has published it"
-	case topics != nil && !slices.Equal(sent.(history.Sent).Topics, topics): //nolint:forcetypeassert // we store nothing else
+		return "it was not published"
+	case topics != nil && !slices.Equal(sent.(history.Sent).Topics, topics): //nolint:forcetypeassert // the map has no other type
 		return fmt.Sprintf("it came with the topics %q", topics)
 	}
 	return ""
 }
 
-// noisy calls heard for all bytes that come.
+// noisy calls heard for each read that returns bytes.
 type noisy struct {
 	io.Reader
 	heard func([]byte)

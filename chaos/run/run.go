@@ -1,4 +1,4 @@
-// Package run does a whole run: it starts the hubs, loads them, makes faults, and writes the history.
+// Package run makes a whole run: it starts the hubs, loads them, causes faults, and writes the history.
 package run
 
 import (
@@ -36,7 +36,7 @@ type Recorder struct{ log *history.Log }
 // Fault makes a fault, and records it.
 func (r *Recorder) Fault(ctx context.Context, p *fault.Place, f fault.Fault) error {
 	entry := history.Entry{Kind: history.Fault, At: r.log.Now(), Name: f.Name, Loss: f.Loss}
-	if f.Loss { // it has to be known before its consequences are
+	if f.Loss { // the line must come before the consequences of the fault
 		r.log.Add(history.Entry{Kind: history.Fault, At: entry.At, Name: f.Name, Loss: true, Why: "begins"})
 	}
 	what, err := f.Do(ctx, p)
@@ -132,7 +132,8 @@ func faults(ctx context.Context, w *world.World, o *Options, log *history.Log, m
 	}
 }
 
-// ready starts what has ended, and waits until all nodes are ready. Nodes that do not become ready are recorded, and killed and started once more.
+// ready starts the nodes that have ended, and waits until all are ready. Nodes that do not become ready are recorded, and killed and started
+// once more.
 func ready(ctx context.Context, w *world.World, log *history.Log, after string) error {
 	for range 2 {
 		starting, cancel := context.WithTimeout(ctx, readyTime)
@@ -161,7 +162,7 @@ func status(ctx context.Context, l *load.Load, made *int, out io.Writer) {
 	}
 }
 
-// dump records what each hub holds in the end.
+// dump records the content of each hub at the end.
 func dump(ctx context.Context, w *world.World, log *history.Log) error {
 	if w.Driver.Features().DumpStopped {
 		if err := w.Stop(); err != nil {

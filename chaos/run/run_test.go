@@ -20,7 +20,7 @@ import (
 	"github.com/tidings-sse/tidings/chaos/world"
 )
 
-// kills makes a short run in which a hub is killed, and returns what the history shows.
+// kills makes a short run in which a hub is killed, and returns the result of the check.
 func kills(t *testing.T, wrap func(*driver.Tidings) driver.Driver) *check.Result {
 	t.Helper()
 	dir := t.TempDir()

@@ -217,8 +217,8 @@ func isolate(d time.Duration) act {
 	}
 }
 
-// minorityIsSilent expects that a hub without contact tells nobody anything: 15 s after the beginning it begins to end its streams, and it
-// has 15 s for that.
+// minorityIsSilent expects that a hub without contact delivers no events: 15 s after it lost contact it begins to end its streams, within
+// 15 s more.
 func minorityIsSilent(o *Outcome) (missing []string) {
 	faults, err := o.faults()
 	if err != nil {
@@ -238,7 +238,7 @@ func minorityIsSilent(o *Outcome) (missing []string) {
 	}
 	for i, n := range said {
 		if n > 0 {
-			missing = append(missing, fmt.Sprintf("hub %d told subscribers %d things when it had had no contact for 30 s", i+1, n))
+			missing = append(missing, fmt.Sprintf("hub %d sent %d events to subscribers after 30 s without contact", i+1, n))
 		}
 	}
 	return missing

@@ -1,5 +1,5 @@
-// Package scenario has the stories of a cluster that must go well, by name. Each is a run with a script in place of random faults, and may expect
-// more than the rules of package check.
+// Package scenario has the named scenarios of a cluster. Each is a run with a script in place of random faults, and may expect more than the
+// rules of package check.
 package scenario
 
 import (
@@ -18,16 +18,16 @@ import (
 	"github.com/tidings-sse/tidings/chaos/world"
 )
 
-// Scenario is a story.
+// Scenario is a run with a script.
 type Scenario struct {
 	Name   string
 	Can    func(*world.World) bool // nil: always
 	Load   func(*load.Options)     // changes the load; nil: as it is
 	Script func(context.Context, *fault.Place, *run.Recorder) error
-	Expect func(*Outcome) []string // says what is missing; nil: nothing beyond the rules
+	Expect func(*Outcome) []string // returns the violated expectations; nil: none beyond the rules
 }
 
-// Outcome is what came of a scenario.
+// Outcome is the result of a scenario.
 type Outcome struct {
 	*check.Result
 	Open func() (io.ReadCloser, error) // the history

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Namespaces is a network of its own for each node. Nodes and clients meet at a bridge. A cut is a neighbour entry with a hardware address that
-// nobody has: packets leave and arrive nowhere, in one direction, while the link stays up and nobody gets an error.
+// Namespaces is a network of its own for each node. Nodes and clients meet at a bridge. A cut is a neighbour entry with an unused hardware
+// address. Packets of one direction arrive nowhere, while the link stays up and no end gets an error.
 //
 // It needs root, and [Inside], so that everything is gone when the process ends.
 type Namespaces struct {

@@ -1,4 +1,4 @@
-// Package world runs the nodes of a cluster as processes, and does to them what faults need: kill, stop, cut off, damage.
+// Package world runs the nodes of a cluster as processes, and causes their faults: it kills, stops, isolates and damages them.
 package world
 
 import (

@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/chaos/driver"
 )
 
-// World is all nodes, and what faults can do to them.
+// World has all nodes, and the means to disturb them.
 type World struct {
 	Driver driver.Driver
 	Nodes  []*Process // hubs first
@@ -26,9 +26,9 @@ type World struct {
 
 // Net cuts nodes off from each other. Nodes are numbered from 1; 0 stands for all clients.
 type Net interface {
-	// Cut drops what from sends to to, until Heal. Nobody is told.
+	// Cut silently drops the packets from one node to another, until Heal.
 	Cut(from, to int) error
-	// Delay holds back all that nodes send to each other, until Heal.
+	// Delay delays all packets between nodes, until Heal.
 	Delay(time.Duration) error
 	// Reset resets connections between nodes.
 	Reset() error
@@ -39,12 +39,13 @@ type Net interface {
 
 // Disks bounds the disks of nodes.
 type Disks interface {
-	// Fill leaves no room on the disk of a node, until Free.
+	// Fill fills the disk of a node, until Free.
 	Fill(node int) error
 	Free(node int) error
 }
 
-// New returns the world of a driver. Nothing runs yet. place puts the command of a node, by its index from 1, where it belongs; it may be nil.
+// New returns the world of a driver. Nothing runs yet. place puts the command of a node, by its index from 1, into its network and gives it
+// its clock; it may be nil.
 func New(d driver.Driver, dir string, place func(node int, cmd *exec.Cmd) error) *World {
 	w := &World{Driver: d, Dir: dir}
 	for i, n := range d.Nodes() {
@@ -91,7 +92,7 @@ func (w *World) Start(ctx context.Context) error {
 	}
 }
 
-// Begin starts nodes: first what hubs need, and when that is ready, the hubs, all at once.
+// Begin starts nodes: first those that the hubs need, and when these are ready, all hubs at once.
 func Begin(ctx context.Context, nodes []*Process) error {
 	for _, p := range slices.Backward(nodes) {
 		if err := p.Start(); err != nil {
@@ -127,7 +128,7 @@ func Each(processes []*Process, f func(*Process) error) error {
 	return errors.Join(errs...)
 }
 
-// Stop ends all nodes: hubs first, then what they need.
+// Stop ends all nodes: first the hubs, then the nodes that they need.
 func (w *World) Stop() error {
 	return errors.Join(Each(w.Hubs, (*Process).Term), Each(w.Nodes[len(w.Hubs):], (*Process).Term))
 }

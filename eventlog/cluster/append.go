@@ -16,9 +16,9 @@ const (
 	queueAfter  = 10 * time.Second // an Append that was not sent yet is refused
 )
 
-// Append implements [eventlog.Log]. The records travel through the order, and the receipts are what this hub's mirror decides when they
-// come back. It fails with what the mirror would fail with, and in addition: with a *SizeError if the records are larger than a message
-// of the order; with [eventlog.ErrUnavailable] if nothing is stored because the order cannot be reached; with [ErrUnknown] if the outcome is not known.
+// Append implements [eventlog.Log]. The records travel through the order. When they come back, this hub's mirror decides on them, and Append
+// returns its receipts. The errors are those of the mirror, and in addition a *SizeError if the records are larger than a message of the
+// order, [eventlog.ErrUnavailable] if nothing is stored because the order cannot be reached, and [ErrUnknown] if the outcome is not known.
 func (l *Log) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Receipt, error) {
 	if err := l.usable(ctx); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (l *Log) Append(ctx context.Context, records []eventlog.Record) ([]eventlog
 	case end := <-r.done:
 		return end.receipts, end.err
 	case <-ctx.Done():
-		l.appends.remove(r) // otherwise it is under way
+		l.appends.remove(r) // if it is not queued, it is under way
 		return nil, ctx.Err()
 	case <-l.ctx.Done():
 		return nil, context.Cause(l.ctx)
@@ -58,7 +58,7 @@ func (l *Log) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// sending sends messages, one after the other. Several of it run.
+// sending sends messages, one after the other. Several goroutines run it.
 func (l *Log) sending() {
 	for l.ctx.Err() == nil {
 		v, _ := l.look()
@@ -69,8 +69,8 @@ func (l *Log) sending() {
 	}
 }
 
-// send sends a message and waits for its outcome. It returns true if all mirrors passed over the message, because it was under way for too
-// long, so that it can be sent as a new one.
+// send sends a message and waits for its outcome. It returns true if all mirrors have skipped the message because it was under way for too
+// long. Then it can be sent again as a new one.
 func (l *Log) send(requests []*request) (again bool) {
 	v, _ := l.look()
 	b := beginFrame(make([]byte, 0, sizeOf(requests)), kindRecords, v.orderTime(), v.hint())
@@ -97,7 +97,7 @@ func sizeOf(requests []*request) int {
 	return n
 }
 
-// deliver publishes a message until it has landed. The error is what its requests get.
+// deliver publishes a message until it is stored. Its requests get the error.
 func (l *Log) deliver(f *flight, data []byte) error {
 	began, stored, pause := time.Now(), false, 50*time.Millisecond
 	v, _ := l.look()
@@ -115,9 +115,9 @@ func (l *Log) deliver(f *flight, data []byte) error {
 		wait := repeatAfter - time.Since(attempt)
 		switch {
 		case definite && !stored && !refused.Later:
-			return &eventlog.UnavailableError{Reason: "the shared log has refused the records, nothing of them is stored", Err: err}
+			return &eventlog.UnavailableError{Reason: "the shared log has refused the records, and none of them is stored", Err: err}
 		case definite && !stored && time.Since(began) > refuseAfter:
-			return &eventlog.UnavailableError{Reason: "the shared log takes no messages, nothing of the records is stored; try again later", Err: err}
+			return &eventlog.UnavailableError{Reason: "the shared log accepts no messages, and none of the records is stored; try again later", Err: err}
 		case definite:
 			wait, pause = pause, min(2*pause, time.Second)
 		}
@@ -148,8 +148,8 @@ func (l *Log) publish(f *flight, data []byte) error {
 	return l.order.Publish(ctx, f.id, data)
 }
 
-// orderTime returns what the clock of the shared log says now, in milliseconds, as far as this hub knows. It is never behind the clock of this
-// hub: the newest message may be old although it has only just arrived.
+// orderTime returns the current time of the shared log in milliseconds, as far as this hub knows. It is never behind the clock of this hub:
+// the newest message may be old although it has only just arrived.
 func (v *view) orderTime() int64 {
 	now := time.Now()
 	if known := v.newest.Add(now.Sub(v.arrived)); !v.arrived.IsZero() && known.After(now) {
@@ -160,8 +160,8 @@ func (v *view) orderTime() int64 {
 
 func (v *view) hint() hint { return hint{v.seq, v.id} }
 
-// tidy refuses the requests that have been waiting in the queue for too long.
+// tidy refuses the requests that have waited in the queue for too long.
 func (l *Log) tidy() {
 	refuse(l.appends.late(time.Now().Add(-queueAfter)),
-		&eventlog.UnavailableError{Reason: "the shared log does not answer, nothing of the records is stored; try again later"})
+		&eventlog.UnavailableError{Reason: "the shared log does not answer, and none of the records is stored; try again later"})
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Limits of what is given to the mirror in one call.
+// Limits of one call of the mirror's Apply.
 const (
 	groupRecords = 8192
 	groupBytes   = 4 << 20
 )
 
-// group are messages that are given to the mirror together.
+// group holds the messages of one call of the mirror's Apply.
 type group struct {
 	batches  []eventlog.Batch
 	messages []message
@@ -89,7 +89,7 @@ func (f *follower) message(m *Message) error {
 	switch {
 	case err != nil && !errors.Is(err, errDamaged):
 		return err
-	case f.place.gen == "": // nobody sends records before the first generation, except if it is gone
+	case f.place.gen == "": // hubs send no records before the first generation, so its beginning was dropped
 		f.missed = true
 		f.place.advance(m, f.place.head)
 		return nil
@@ -136,7 +136,7 @@ func (f *follower) decode(m *Message) (frame, error) {
 	return fr, err
 }
 
-// stale reports whether a message was under way for so long that it may be there twice. All mirrors pass over it.
+// stale reports whether a message was under way for so long that the order may have it twice. All mirrors skip it.
 func stale(m *Message, fr *frame) bool {
 	return m.Time.UnixMilli()-fr.sent > staleAfter.Milliseconds()
 }
@@ -165,7 +165,7 @@ func (f *follower) skip(to uint64, reason eventlog.Reason) error {
 	return nil
 }
 
-// damaged passes over an unreadable message. Nobody knows how many records it had, so that readers are told of a loss.
+// damaged skips an unreadable message. The number of its records is not known, so readers get a gap.
 func (f *follower) damaged(m *Message, cause error) error {
 	f.log.Error("a message of the shared log is damaged and cannot be used; subscribers get a gap", "message", m.Seq, "cause", cause)
 	if err := f.flush(); err != nil {
@@ -206,7 +206,7 @@ func (f *follower) add(m *Message, batches [][]eventlog.Record) error {
 	return nil
 }
 
-// flush gives the group to the mirror, together with the place, and tells those who wait for its outcomes.
+// flush applies the group to the mirror, stores the place with it, and completes the requests that wait for its outcomes.
 func (f *follower) flush() error {
 	if f.group.empty() {
 		return nil
@@ -234,7 +234,7 @@ func (f *follower) flush() error {
 	return nil
 }
 
-// decided completes the place with what the mirror has decided on a group, and returns it as the state of the mirror.
+// decided adds the mirror's decisions on a group to the place, and returns the place as the state of the mirror.
 func (f *follower) decided(outcomes []eventlog.Outcome) []byte {
 	for i := range f.group.messages {
 		m := &f.group.messages[i]
@@ -249,7 +249,7 @@ func (f *follower) decided(outcomes []eventlog.Outcome) []byte {
 	return f.state
 }
 
-// settle gives the outcomes of a message to those who wait for them.
+// settle gives the outcomes of a message to the requests that wait for them.
 func (f *follower) settle(m *message, outcomes []eventlog.Outcome) {
 	f.results.add(&m.mark)
 	if m.audit != nil {

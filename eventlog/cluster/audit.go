@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// Audits compare the decisions of all hubs. A hub puts its digest at a message into the order: the first whose time has come does it for
-// all. If another hub has another digest there, all hubs compare their messages with those of the order, and go back if one is not the
-// same. Then they vote with what they have at the disputed message. A hub that most others contradict is not used any more.
+// Audits compare the decisions of all hubs. A hub publishes the digest of its decisions up to a message. The first hub whose time has
+// come does so for all. If another hub has another digest for that message, all hubs compare their messages with those of the order, and
+// move back if one differs. Then each votes with its digest at the disputed message. A hub that most others contradict takes itself out
+// of use.
 const (
 	auditEvery    = time.Minute // with jitter
 	auditMessages = 10_000
@@ -19,9 +20,9 @@ const (
 
 var errDisputed = errors.New("cluster: hubs have decided differently; this one compares its messages with the shared log")
 
-var errDiverged = errors.New("cluster: this hub has decided otherwise than the other hubs of its cluster; it is not used until it has a copy of another hub's log")
+var errDiverged = errors.New("cluster: this hub has decided differently from the other hubs of its cluster; it is out of use until it has a copy of another hub's log")
 
-// audited is what a log knows of audits.
+// audited is a log's state of the audits.
 type audited struct {
 	last     uint64 // the last message at which another hub had the same digest
 	seen     int    // audits that were seen
@@ -157,7 +158,7 @@ func (l *Log) judge() {
 	l.changed()
 	l.mu.Unlock()
 	if lost {
-		l.log.Error("this hub has decided otherwise than most hubs of its cluster, and needs a copy of another hub's log")
+		l.log.Error("this hub has decided differently from most hubs of its cluster, and needs a copy of another hub's log")
 		l.restart(errDiverged)
 	}
 }

@@ -23,8 +23,8 @@ type control struct {
 	Audit    *audit    `json:"audit,omitempty"`
 }
 
-// Begin is the beginning of a generation. It counts only if Prev is the generation in force at its place; of two, the
-// first in log order wins.
+// Begin is the beginning of a generation. It takes effect only if Prev is the generation in force at its position. Of two
+// beginnings, the first in log order takes effect.
 type Begin struct {
 	Gen      string `json:"gen"`
 	Prev     string `json:"prev"`            // empty: there was none
@@ -32,10 +32,11 @@ type Begin struct {
 	Cause    string `json:"cause"`
 	Identity string `json:"identity"` // of the order from here on, see Bounds
 
-	// After is the last number that is surely the same in both generations, as far as the hub knows that wrote this.
+	// After is the last number of which the hub that wrote this knows that it is the same in both generations.
 	After uint64 `json:"after"`
 
-	// Message and ID are the message after which an order continues that was created anew: a mirror that ends with it goes on.
+	// Message and ID identify the message after which a newly created order continues. A mirror that ends with this message
+	// continues.
 	Message uint64 `json:"message,omitzero"`
 	ID      string `json:"id,omitzero"`
 }
@@ -78,7 +79,7 @@ func decodeControl(body []byte) (control, error) {
 	return c, nil
 }
 
-// counts reports whether a begin counts where a generation is in force.
+// counts reports whether a begin takes effect while a generation is in force.
 func (b *Begin) counts(gen string) bool { return b.Forced || b.Prev == gen }
 
 // records returns the records that a mirror stores for a control message.

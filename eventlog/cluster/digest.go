@@ -22,7 +22,7 @@ func (d digest) with(result digest) digest {
 	return digest(sum[:8])
 }
 
-// digestOf returns the digest at the beginning of a generation, or for what happened to a mirror in place of messages.
+// digestOf returns the digest at the beginning of a generation, or after an event that replaced messages of a mirror.
 func digestOf(what string, number uint64) digest {
 	sum := sha256.Sum256(binary.AppendUvarint([]byte(what), number))
 	return digest(sum[:8])

@@ -27,7 +27,7 @@ type follower struct {
 	checked   uint64 // and the one for which that was done
 	identity  string // of the order at the last session
 	continues mark   // see view
-	wanted    error  // why the mirror has to be replaced; nil: it has not
+	wanted    error  // why the mirror must be replaced; nil: it need not be
 
 	group    group
 	messages int // of the group, without audits
@@ -87,7 +87,7 @@ func isFinal(err error) bool {
 	return settings || errors.Is(err, errNewer) || errors.Is(err, eventlog.ErrClosed)
 }
 
-// session finds the place in the order, and follows from there until something happens.
+// session finds the place in the order, and follows from there until an error.
 func (f *follower) session() error {
 	ctx, stop := context.WithCancelCause(f.ctx)
 	defer stop(nil)
@@ -180,7 +180,7 @@ func (f *follower) reload() error {
 	return f.mirror.SetRetention(f.ctx, ret)
 }
 
-// publishView shows where the follower is.
+// publishView shows the follower's place to the other goroutines.
 func (f *follower) publishView(change func(v *view)) {
 	gen := f.mirror.Head().Gen
 	f.show(func(v *view) {

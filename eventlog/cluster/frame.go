@@ -13,7 +13,7 @@ import (
 // A frame is the data of a message:
 //
 //	frame   = version kind checksum time known body
-//	version = 1 byte: a hub stops at a frame of a newer version, because it would decide otherwise than hubs that know it
+//	version = 1 byte: a hub stops at a frame of a newer version, because it would decide differently from hubs that know it
 //	kind    = 1 byte: records or control
 //	checksum= 4 bytes: CRC-32C of everything else. It finds what a damaged replica of the shared log returns
 //	time    = uvarint: when the message was sent, in milliseconds, by the clock of the shared log; see stale
@@ -51,7 +51,7 @@ type frame struct {
 }
 
 // hint is the last message that the sender of a frame had. A mirror that knows the same message by another identifier learns from it that
-// the order has replaced messages: numbers alone do not tell, because those of the new ones follow those of the old ones.
+// the order has replaced messages. Numbers alone do not show this, because new messages continue the numbers of the old ones.
 type hint struct {
 	seq uint64
 	id  [8]byte

@@ -46,7 +46,7 @@ type flight struct {
 	requests []*request
 	ctx      context.Context // ends when the mirror has decided, or has passed over the message
 	cancel   context.CancelFunc
-	stale    bool // it was passed over; written before ctx ends
+	stale    bool // all mirrors have skipped it; written before ctx ends
 }
 
 func (a *appends) init() {
@@ -142,7 +142,7 @@ func newID(self [8]byte, counter uint64) (id ID) {
 	return id
 }
 
-// next returns an identifier for a message whose outcome nobody awaits.
+// next returns an identifier for a message whose outcome no request awaits.
 func (a *appends) next(self [8]byte) ID {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -150,7 +150,7 @@ func (a *appends) next(self [8]byte) ID {
 	return newID(self, a.counter)
 }
 
-// take removes a flight, and returns nil if nobody awaits it.
+// take removes a flight, and returns nil if no request awaits it.
 func (a *appends) take(id ID) *flight {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -160,7 +160,7 @@ func (a *appends) take(id ID) *flight {
 	return f
 }
 
-// land gives the requests of a message their outcomes, which are as many.
+// land gives each request of a message its outcome.
 func (f *flight) land(outcomes []eventlog.Outcome) {
 	for i, r := range f.requests {
 		r.done <- result{outcomes[i].Receipts, outcomes[i].Err}
@@ -168,7 +168,7 @@ func (f *flight) land(outcomes []eventlog.Outcome) {
 	f.cancel()
 }
 
-// drop says that a message was passed over by all mirrors: nothing of it is stored.
+// drop tells the sender that all mirrors have skipped a message: none of its records is stored.
 func (f *flight) drop() {
 	f.stale = true
 	f.cancel()

@@ -12,7 +12,7 @@ func (f *follower) control(m *Message, c *control, fr *frame) error {
 	begins := c.Begin != nil && c.Begin.counts(f.place.gen)
 	switch {
 	case stale(m, fr), c.Begin != nil && !begins:
-		c, begins = &control{}, false // what comes with a begin that does not count does not count either
+		c, begins = &control{}, false // the settings in a begin without effect have no effect either
 	case begins && f.elsewhere(c.Begin):
 		return f.rejoin(c.Begin)
 	case begins && f.place.gen != "" && f.checked != m.Seq:
@@ -75,7 +75,7 @@ func (f *follower) beginGeneration(m *Message, b *Begin) error {
 	return nil
 }
 
-// need returns the beginning of a generation that the order needs, or nil. It is asked when the mirror has all messages.
+// need returns the beginning of a generation that the order needs, or nil. It is called when the mirror has all messages.
 func (l *Log) need(v *view, b Bounds) *control {
 	begin := &Begin{Gen: eventlog.NewGeneration(), Prev: v.gen, Identity: b.Identity, After: v.head}
 	c := &control{Begin: begin}
@@ -102,7 +102,7 @@ func (l *Log) need(v *view, b Bounds) *control {
 	return c
 }
 
-// say publishes a control message once.
+// say publishes a control message, without a retry.
 func (l *Log) say(ctx context.Context, c *control) error {
 	ctx, cancel := context.WithTimeout(ctx, repeatAfter)
 	defer cancel()
@@ -110,8 +110,8 @@ func (l *Log) say(ctx context.Context, c *control) error {
 	return l.order.Publish(ctx, l.appends.next(l.self), c.frame(v.orderTime(), v.hint()))
 }
 
-// SetRetention changes the retention of all hubs, at one place of the order. It waits until this hub has reached that place. The other
-// flags of this hub do not change: start it with the new ones next time.
+// SetRetention changes the retention of all hubs, at one position in the order. It waits until this hub has reached that position. It
+// does not change the options of this hub: start it with the new ones next time.
 func (l *Log) SetRetention(ctx context.Context, r *eventlog.Retention) error {
 	s, err := settingsOf(r)
 	if err != nil {

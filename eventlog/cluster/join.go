@@ -8,8 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// overtaken is called when the order has dropped messages that the mirror does not have: its oldest one is first. The mirror of
-// another hub helps, if there is one; otherwise the messages are lost here, and readers are told.
+// overtaken is called when the order has dropped messages that the mirror does not have: its oldest one is first. The hub takes a copy
+// of another hub's mirror, if one has them. Otherwise the messages are lost here, and readers get a gap.
 func (f *follower) overtaken(ctx context.Context, first uint64) error {
 	if err := f.replace(ctx, f.place.seq); !errors.Is(err, ErrNoSnapshot) {
 		return err

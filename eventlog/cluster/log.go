@@ -14,9 +14,10 @@ import (
 
 // Log is the log of one hub of a cluster: a mirror that follows an order, and appends through it. It owns both.
 //
-// The files: gather.go and append.go bring records into the order. follow.go takes messages from it, apply.go has what they mean.
-// verify.go finds out whether the order is still the same, probe.go asks for that all the time, generation.go begins generations,
-// join.go replaces or skips what is missing, missing.go makes an order. audit.go compares decisions with those of other hubs.
+// The files: gather.go and append.go bring records into the order. follow.go takes messages from it, and apply.go applies them to the
+// mirror. verify.go finds out whether the order still has the mirror's messages, probe.go checks that at intervals, generation.go begins
+// generations, join.go replaces or skips what is missing, missing.go makes an order. audit.go compares decisions with those of other
+// hubs.
 type Log struct {
 	order Order
 	o     Options
@@ -44,7 +45,7 @@ type Log struct {
 	peers   peers
 }
 
-// view is what the follower tells the other goroutines.
+// view is the state of the follower for the other goroutines.
 type view struct {
 	place
 	mirrorGen string
@@ -131,7 +132,7 @@ func (l *Log) end(cause error) {
 	l.group.Wait()
 }
 
-// fail gives up: the log follows the order no longer, and can only be read.
+// fail stops following the order for good; the log can still be read.
 func (l *Log) fail(err error) {
 	l.mu.Lock()
 	first := l.failed == nil
@@ -142,11 +143,11 @@ func (l *Log) fail(err error) {
 	}
 	l.mu.Unlock()
 	if first {
-		l.log.Error("this hub takes no part in its cluster any more", "cause", err)
+		l.log.Error("this hub has left its cluster", "cause", err)
 	}
 }
 
-// changed wakes those who wait for a view. The caller holds the lock.
+// changed wakes the goroutines that wait for a view. The caller holds the lock.
 func (l *Log) changed() {
 	close(l.moved)
 	l.moved = make(chan struct{})

@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// What hubs shout has one of these letters in front.
+// The data that hubs shout begins with one of these letters.
 const (
 	shoutedByHub     = 'h' // by Log.Shout
 	shoutedByCluster = 'c' // a JSON absence
 )
 
-// absence is what a hub shouts that finds no order.
+// absence is the message of a hub that finds no order.
 type absence struct {
 	Hub     string `json:"hub"`
 	Message uint64 `json:"message"` // its last one
 }
 
-// peers hears what other hubs shout.
+// peers receives the messages that other hubs shout.
 type peers struct {
 	mu     sync.Mutex // guards the following fields
 	absent map[string]heard
@@ -57,7 +57,7 @@ func (p *peers) close() {
 
 const (
 	absentEvery  = time.Second     // hubs tell each other that the order is missing
-	absentWithin = 3 * time.Second // and count those that they have heard since then
+	absentWithin = 3 * time.Second // and count the hubs that have told them so within this time
 )
 
 // create makes the order if it does not exist. A majority of the hubs has to agree that it does not, and the one with the latest
@@ -96,7 +96,7 @@ func (f *follower) create(ctx context.Context) error {
 	}
 }
 
-// tell shouts something that will be shouted again.
+// tell shouts a message that the caller will repeat.
 func (l *Log) tell(ctx context.Context, data []byte) {
 	ctx, cancel := context.WithTimeout(ctx, absentEvery)
 	defer cancel()

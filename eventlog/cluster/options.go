@@ -21,16 +21,16 @@ type Options struct {
 	// known. Then a hub without records makes it, and a hub with records waits for [Log.Reset].
 	Hubs int
 
-	// Snapshot copies the mirror of another hub, and returns a function that replaces this hub's mirror with the copy and opens it. A
-	// copy is of use if it has a later message of the order than this one; with after 0 any copy is, even an older one. The old mirror can
-	// be read until the function is called, which closes it. The error is [ErrNoSnapshot] only if every other hub of the cluster has
-	// answered that it has nothing of use. Nil: there are no other hubs to ask, and the log skips what the order has dropped.
+	// Snapshot copies the mirror of another hub, and returns a function that replaces this hub's mirror with the copy and opens it. A copy
+	// is useful if it has a later message of the order than this one. With after 0 any copy is useful, even an older one. The old mirror
+	// can be read until the function is called, which closes it. The error is [ErrNoSnapshot] only if every other hub of the cluster has
+	// answered that it has no useful copy. Nil: there are no other hubs to ask, and the log skips what the order has dropped.
 	Snapshot func(ctx context.Context, after uint64) (replace func() (eventlog.Mirror, error), err error)
 
 	Logger *slog.Logger // for what happens in the background; nil: slog.Default
 }
 
-// ErrNoSnapshot says that no hub has a snapshot that is of use.
+// ErrNoSnapshot says that no hub has a useful snapshot.
 var ErrNoSnapshot = errors.New("cluster: no other hub has later messages")
 
 // ErrUnknown says that the outcome of an Append is not known: the records may be stored, or may be stored later.

@@ -17,21 +17,21 @@ import (
 //
 // All methods are safe for concurrent use. They return the error of the context when it ends.
 type Order interface {
-	// Publish appends a message. It stores a message with a known identifier no second time for at least [DuplicateWindow], and
-	// then returns nil too. Nil means that the message is stored, as durably as the order promises. A [*RefusedError] means that
-	// the message is not stored and never will be. Any other error leaves open whether the message is stored or will be: publish it
-	// again with the same identifier, or wait until Follow brings it. A RefusedError speaks of this call only: what an earlier call with
-	// the same identifier left open stays open.
+	// Publish appends a message. It stores a message with a known identifier no second time for at least [DuplicateWindow], and then returns
+	// nil too. Nil means that the message is stored, as durably as the order promises. A [*RefusedError] means that the message is not
+	// stored and never will be. Any other error leaves open whether the message is stored or will be: publish it again with the same
+	// identifier, or wait until Follow brings it. A RefusedError is about this call only: the outcome of an earlier call with the same
+	// identifier may still be unknown.
 	//
 	// Follow may bring the message before Publish returns, but not before the message is as durable as the order promises. A hub
 	// acknowledges records when its own mirror has them.
 	Publish(ctx context.Context, id ID, data []byte) error
 
-	// Follow calls take with messages in order, beginning with number from, and continues with new ones as they are stored. A call
-	// has at least one message; the numbers are contiguous over all calls. The slice and its data belong to take. Follow returns the
-	// error of take, a [*GoneError] if the message that comes next has been dropped, a [*BackError] if from is more than one beyond
-	// the last message, ErrMissing, ErrReplaced, or the error of the connection. After an error the hub compares the identity that
-	// Bounds returns, and by Message the identifier of its newest message; then it calls Follow from where take left off.
+	// Follow calls take with messages in order, beginning with number from, and continues with new ones as they are stored. A call has at
+	// least one message; the numbers are contiguous over all calls. The slice and its data belong to take. Follow returns the error of take,
+	// a [*GoneError] if the message that comes next has been dropped, a [*BackError] if from is more than one beyond the last message,
+	// ErrMissing, ErrReplaced, or the error of the connection. After an error the hub compares the identity that Bounds returns, and by
+	// Message the identifier of its newest message; then it calls Follow from the message after the last one that take received.
 	Follow(ctx context.Context, from uint64, take func([]Message) error) error
 
 	// Message returns one stored message, or a [*GoneError], [*BackError] or ErrMissing. Like Bounds it returns only what the
@@ -46,8 +46,8 @@ type Order interface {
 	// Create changes nothing and returns nil.
 	Create(ctx context.Context, first uint64) error
 
-	// Shout sends data to all hubs that listen, this one included, at most once and without storing it. Hear calls f with what other
-	// hubs and this one shout until stop is called; f must not block. stop waits until no call of f is running.
+	// Shout sends data to all hubs that listen, this one included, at most once and without storing it. Hear calls f with the data that hubs
+	// shout, this one included, until stop is called; f must not block. stop waits until no call of f is running.
 	Shout(ctx context.Context, data []byte) error
 	Hear(f func(data []byte)) (stop func(), err error)
 
@@ -55,7 +55,7 @@ type Order interface {
 	Close() error
 }
 
-// DuplicateWindow is for how long an order recognizes the identifier of a message at least. Hubs stop repeating a message long before.
+// DuplicateWindow is the shortest time for which an order recognizes the identifier of a message. Hubs stop repeating a message long before.
 const DuplicateWindow = 2 * time.Minute
 
 // Message is a message of an order.
@@ -67,8 +67,8 @@ type Message struct {
 	Data  []byte
 }
 
-// ID identifies a message: 64 random bits of the process that published it, and a counter. It tells two messages apart that have got
-// the same number because the order lost the first.
+// ID identifies a message: 64 random bits of the process that published it, and a counter. It distinguishes two messages with the same
+// number, of which the order has lost the first.
 type ID [16]byte
 
 // String returns the identifier as 22 characters A-Z, a-z, 0-9, - and _.
@@ -108,9 +108,9 @@ func (e *RefusedError) Error() string {
 }
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// GoneError says that a message has been dropped from the front of an order.
+// GoneError says that an order has dropped an old message.
 type GoneError struct {
-	First uint64 // number of the oldest message that is left
+	First uint64 // number of the oldest message that the order still has
 }
 
 func (e *GoneError) Error() string {

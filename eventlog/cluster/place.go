@@ -10,8 +10,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// place is where a mirror is in the order. It is stored as the state of the mirror, together with the records, so that an end of the
-// process at any moment leaves both alike.
+// place is the position of a mirror in the order. It is stored as the state of the mirror, together with the records, so that the two always
+// agree after a crash.
 type place struct {
 	mark
 
@@ -19,15 +19,15 @@ type place struct {
 	// generation at once, and then applies the messages before its beginning again. 0, or at most seq: none.
 	target uint64
 
-	diverged bool // other hubs have decided otherwise
+	diverged bool // most other hubs have decided differently
 	gap      bool // the mirror lacks messages that the order had dropped
 
 	// older marks: the last two messages whose numbers are multiples of 4^(level+1), and the last two that began a generation
 	levels [levels + 1][2]mark
 }
 
-// mark is a message by which the mirror is found again in an order that went back: from its number and its identifier follows whether
-// the order still has it.
+// mark identifies a message, by which the mirror finds its place again in an order that has lost messages. Its number and identifier show
+// whether the order still has it.
 type mark struct {
 	seq    uint64  // of the message
 	id     [8]byte // see short; zero: the message is gone, and was passed over
@@ -39,8 +39,8 @@ type mark struct {
 // levels of marks: the oldest one is up to 2 x 4^10, two million messages old.
 const levels = 10
 
-// short returns what tells a message from all others. The identifier is not enough: a message that the order has lost may be published again, and
-// get the same number by chance, with another time.
+// short returns a hash that distinguishes a message from all others. The identifier is not enough: a message that the order has lost may be
+// published again, and get the same number by chance, with another time.
 func short(m *Message) [8]byte {
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64(m.ID[:], uint64(m.Time.UnixMilli())))
 	return [8]byte(sum[:8])

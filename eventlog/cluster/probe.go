@@ -11,10 +11,11 @@ const (
 	probeEvery  = 2 * time.Second  // the hub asks the order whether it still has its last message, and whether there are newer ones
 	readyWithin = 5 * time.Second  // without contact for this long, the hub is not ready
 	helpEvery   = 30 * time.Second // a diverged hub asks for a copy of another hub's log
-	stuckAfter  = 10 * time.Second // without a message although there are some, the hub follows anew
+	stuckAfter  = 10 * time.Second // without a message although the order has newer ones, the follower begins a new session
 )
 
-// probing asks the order all the time: that is what contact is, and how a hub notices that the order went back.
+// probing asks the order every probeEvery. The answers are the hub's contact, and show whether the order has lost
+// messages.
 func (l *Log) probing() {
 	var p prober
 	ticker := time.NewTicker(probeEvery)
@@ -31,7 +32,7 @@ func (l *Log) probing() {
 	}
 }
 
-// kick makes probing ask now.
+// kick makes probing ask at once.
 func (l *Log) kick() {
 	select {
 	case l.kicked <- struct{}{}:
@@ -39,7 +40,7 @@ func (l *Log) kick() {
 	}
 }
 
-// prober is what probing remembers.
+// prober is the state of probing.
 type prober struct {
 	began   began
 	auditor auditor
@@ -107,7 +108,7 @@ func (l *Log) agrees(ctx context.Context, v *view) bool {
 	return now.mark != v.mark // the follower has noticed
 }
 
-// stuck notices that no messages come although there are some.
+// stuck reports whether no messages arrive although the order has newer ones.
 func (p *prober) stuck(l *Log, v *view, b Bounds) {
 	if v.seq != p.seq || v.seq >= b.Last || p.since.IsZero() {
 		p.seq, p.since = v.seq, time.Now()
@@ -117,7 +118,7 @@ func (p *prober) stuck(l *Log, v *view, b Bounds) {
 	}
 }
 
-// restart ends the session of the follower, which begins another one.
+// restart makes the follower begin a new session.
 func (l *Log) restart(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -45,7 +45,7 @@ func (l *Log) Bounds() eventlog.Bounds {
 // Watch implements [eventlog.Log].
 func (l *Log) Watch() <-chan struct{} { return l.watch }
 
-// Lookup implements [eventlog.Lookup], from the mirror. It finds nothing if the mirror is none.
+// Lookup implements [eventlog.Lookup], from the mirror. It finds nothing if the mirror does not implement it.
 func (l *Log) Lookup(ctx context.Context, id string) (eventlog.Position, bool, error) {
 	l.swap.RLock()
 	defer l.swap.RUnlock()

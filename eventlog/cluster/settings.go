@@ -12,11 +12,11 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// format is the version of what the hubs of a cluster do with messages. Hubs with another one do not join.
+// format is the version of the rules by which hubs decide on messages. Hubs with another version do not join.
 const format = 1
 
-// Settings are what all hubs of a cluster must have alike, because their decisions depend on it. The first hub writes its own into the
-// shared log, and the others compare. [Log.SetRetention] changes them for all hubs at one place of the log.
+// Settings are the options that must be equal on all hubs of a cluster, because their decisions depend on them. The first hub writes
+// its own into the shared log, and the others compare. [Log.SetRetention] changes them for all hubs at one position in the log.
 type Settings struct {
 	Format int    `json:"format"`
 	Rules  []Rule `json:"rules"`

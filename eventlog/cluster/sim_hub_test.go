@@ -102,7 +102,7 @@ func (h *simHub) kill(lose int) {
 	if log == nil {
 		return
 	}
-	_ = log.Close() // the errors are those of the end
+	_ = log.Close() // the kill causes its errors
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if lose > 0 {
@@ -172,7 +172,7 @@ func (h *simHub) snapshot(_ context.Context, after uint64) (func() (eventlog.Mir
 	}, nil
 }
 
-// heal mends everything, and waits until all hubs are ready and have the same messages.
+// heal ends all faults, and waits until all hubs are ready and have the same messages.
 func (s *sim) heal() {
 	s.Helper()
 	for _, h := range s.hubs {

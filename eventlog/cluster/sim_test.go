@@ -72,7 +72,7 @@ func number(name string, standard uint64) uint64 {
 	return standard
 }
 
-// plan is what a run does, which follows from its seed.
+// plan describes a run; it depends on the seed alone.
 type plan struct {
 	faults  ordertest.Faults
 	breaks  []func(*sim, *rand.Rand) // what is broken on purpose
@@ -227,7 +227,7 @@ func silence(s *sim, r *rand.Rand) {
 }
 
 func lose(s *sim, r *rand.Rand) {
-	n := max(0, min(1+r.IntN(6), len(s.order.Messages())-2)) // hubs that find nothing that they know wait for an administrator
+	n := max(0, min(1+r.IntN(6), len(s.order.Messages())-2)) // hubs that know none of the remaining messages wait for an administrator
 	s.fault("lose %d of %d", n, s.order.Last())
 	s.order.Lose(n, r.IntN(2) == 0)
 	s.lost(s.order.Last())

@@ -33,14 +33,14 @@ func (l *Log) unready(v *view) error {
 	l.mu.Unlock()
 	switch {
 	case failed != nil:
-		return &eventlog.UnavailableError{Reason: "this hub takes no part in its cluster", Err: failed}
+		return &eventlog.UnavailableError{Reason: "this hub has left its cluster", Err: failed}
 	case v.audited.diverged:
 		return &eventlog.UnavailableError{Reason: "this hub waits for a copy of another hub's log", Err: errDiverged}
 	case !v.joined:
 		return &eventlog.UnavailableError{Reason: "this hub has not joined its cluster yet; try again later", Err: v.trouble}
 	case time.Since(v.contact) > readyWithin:
 		return &eventlog.UnavailableError{
-			Reason: fmt.Sprintf("this hub has had no contact with the shared log for %v, nothing is stored; try again later", time.Since(v.contact).Truncate(time.Second)),
+			Reason: fmt.Sprintf("this hub has had no contact with the shared log for %v, and none of the records is stored; try again later", time.Since(v.contact).Truncate(time.Second)),
 			Err:    v.trouble,
 		}
 	case v.mirrorGen == "":
@@ -55,8 +55,8 @@ func (l *Log) Contact() time.Time {
 	return v.contact
 }
 
-// Await implements [eventlog.Awaiter]. It waits until the mirror has all messages that the order has at the time of the call, if the position
-// is not one that the mirror knows. Then Read says what is missing.
+// Await implements [eventlog.Awaiter]. It waits until the mirror has all messages that the order has at the time of the call, if the
+// position is not one that the mirror knows. Then Read returns the gap.
 func (l *Log) Await(ctx context.Context, p eventlog.Position) error {
 	known := func() bool {
 		head := l.Head()

@@ -157,7 +157,7 @@ func (f *follower) recreated(ctx context.Context, b Bounds) error {
 	return nil
 }
 
-// elsewhere reports whether a new order continues after messages of which this mirror knows that it has others.
+// elsewhere reports whether a new order continues after other messages than those of this mirror.
 func (f *follower) elsewhere(b *Begin) bool {
 	for _, m := range append(f.place.older(), f.place.mark, f.start) {
 		if b.Message > 0 && m.seq == b.Message && idText(m.id) != b.ID {
@@ -225,8 +225,8 @@ func (f *follower) scan(ctx context.Context, from uint64, see func(m *Message, b
 	}
 }
 
-// rollback is called when the order does not have the last message of the mirror: it went back, or was replaced. The mirror drops what
-// the order does not have, and begins the generation that is in force at its end.
+// rollback is called when the order does not have the last message of the mirror: it has lost messages, or was replaced. The mirror
+// drops what the order does not have, and begins the generation that is in force at its end.
 func (f *follower) rollback(ctx context.Context, b Bounds) error {
 	// The newest message that agrees may have come after others that do not: see recheck.
 	v, _ := f.look()
@@ -244,7 +244,7 @@ func (f *follower) rollback(ctx context.Context, b Bounds) error {
 	if err != nil {
 		return err
 	}
-	f.log.Error("the shared log has lost messages that this hub has; the hub drops them, and all subscribers are told",
+	f.log.Error("the shared log has lost messages that this hub has; the hub drops them, and all subscribers get a gap",
 		"last", f.place.seq, "kept", m.seq, "generation", gen, "before", f.place.gen)
 	if err := f.mirror.SetGeneration(f.ctx, gen, m.head); err != nil {
 		f.dirty = true
@@ -303,7 +303,7 @@ func (f *follower) knows(gen string) bool {
 }
 
 // next returns the generation which the mirror gets when it goes back to a mark: the one in force at the end of the order, and the
-// number of the message with which it began. If that is none that the mirror can take, next publishes a new one and waits for it.
+// number of the message with which it began. If the mirror cannot take that generation, next publishes a new one and waits for it.
 func (f *follower) next(ctx context.Context, m mark, b Bounds) (gen string, seq uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, giveUpAfter)
 	defer cancel()
@@ -335,7 +335,7 @@ func (f *follower) next(ctx context.Context, m mark, b Bounds) (gen string, seq 
 
 func idText(id [8]byte) string { return hex.EncodeToString(id[:]) }
 
-// answerWithin is for how long the follower waits for an answer of the order.
+// answerWithin is how long the follower waits for an answer of the order.
 const answerWithin = 5 * time.Second
 
 func (l *Log) bounds(ctx context.Context) (Bounds, error) {

@@ -28,7 +28,7 @@ func (o *Order) api(ctx context.Context, subject string, question, answer any) e
 	m, err := o.request(ctx, &nats.Msg{Subject: "$JS.API." + subject, Data: body})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("natslog: %s has no JetStream, or not for this user: %w", o.nc.ConnectedUrlRedacted(), err)
+		return fmt.Errorf("natslog: %s has no JetStream, or does not offer it to this user: %w", o.nc.ConnectedUrlRedacted(), err)
 	case err != nil:
 		return err
 	}
@@ -54,7 +54,7 @@ func (o *Order) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	return nil, fmt.Errorf("natslog: %w", err)
 }
 
-// refusal is the part of JetStream's answers that says no.
+// refusal is the part of JetStream's answers that holds an error.
 type refusal struct {
 	Error *jetstream.APIError `json:"error"`
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// overhead is what a message may take beyond its data: its identifier and the name of the stream. The file store takes no message above
+// overhead is what a message may take beyond its data: its identifier and the name of the stream. The file store refuses messages above
 // largestStored, whatever is configured.
 const (
 	overhead      = 1 << 10
@@ -25,10 +25,10 @@ func (o *Order) largest() int { return int(min(o.nc.MaxPayload(), largestStored)
 // last heard of the old one, so within leaseTime there is none. Replicas answer once a second at least.
 const leaseTime = 3 * time.Second
 
-// led returns nil if the answer is the leader's, and a majority follows it.
+// led returns nil if the answer comes from the leader, and a majority follows the leader.
 //
-// A leader that is cut off goes on leading for 10 s, and one that was paused answers first and learns later. Therefore the server computes
-// the state of the stream first and the activity of its replicas second; see jsStreamInfoRequest in nats-server.
+// A leader that is cut off continues to lead for 10 s. A leader that was paused answers before it learns that it was replaced. Therefore the
+// server computes the state of the stream first and the activity of its replicas second; see jsStreamInfoRequest in nats-server.
 func led(info *jetstream.StreamInfo) error {
 	c := info.Cluster
 	if c == nil || info.Config.Replicas <= 1 && len(c.Replicas) == 0 {
@@ -39,7 +39,7 @@ func led(info *jetstream.StreamInfo) error {
 	}
 	active := 1
 	for _, r := range c.Replicas {
-		// Active is zero for a replica that was never heard of.
+		// Active is zero for a replica from which the leader never received a message.
 		if !r.Offline && r.Active > 0 && r.Active < leaseTime {
 			active++
 		}
@@ -74,8 +74,8 @@ func (o *Order) bounds(info *jetstream.StreamInfo) cluster.Bounds {
 	return b
 }
 
-// staleTime is how long a leader that was replaced while it was paused takes at most to notice, once it runs again. In its first
-// milliseconds it reads old answers of its replicas, and believes that they are new.
+// staleTime is the longest time after which a leader that was replaced during a pause notices, once it runs again. In its first milliseconds
+// it takes old answers of its replicas for new ones.
 const staleTime = 1500 * time.Millisecond
 
 // reaching returns the bounds of an order that has at least last messages, or else a [*cluster.BackError]. That error makes hubs begin a
@@ -104,8 +104,8 @@ func (o *Order) reaching(ctx context.Context, last uint64) (cluster.Bounds, erro
 
 // Message implements [cluster.Order]. The leader answers, and only with a majority.
 //
-// The answer with the message does not tell who leads. A leader that was replaced without noticing can only lack messages, so a message that
-// it has is one of the order. What it lacks counts only if the bounds confirm it.
+// The answer with the message does not name the leader. A leader that was replaced without noticing can only lack messages, so a message
+// that it has is one of the order. A missing message counts as missing only if the bounds confirm it.
 func (o *Order) Message(ctx context.Context, seq uint64) (cluster.Message, error) {
 	for again := false; ; again = true {
 		m, err := o.next(ctx, seq)
@@ -122,7 +122,7 @@ func (o *Order) Message(ctx context.Context, seq uint64) (cluster.Message, error
 			return cluster.Message{}, &cluster.GoneError{First: max(m.Seq, b.First)}
 		case again: // the newest messages are lost
 			return cluster.Message{}, &cluster.GoneError{First: b.Last + 1}
-		} // the bounds know more than the answer before them
+		} // the bounds are newer than the answer before them
 	}
 }
 
@@ -152,7 +152,7 @@ func (o *Order) next(ctx context.Context, seq uint64) (cluster.Message, error) {
 	}
 	header, err := nats.DecodeHeadersMsg(answer.Message.Header)
 	if err != nil {
-		header = nil // not one of ours
+		header = nil // of a message that no hub has published
 	}
 	m := answer.Message
 	return message(m.Seq, m.Time, header, m.Data), nil

@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 				}
 				return order
 			},
-			Trim: func(t *testing.T, first uint64) { // by the bound for messages, since purges are denied
+			Trim: func(t *testing.T, first uint64) { // by the limit of messages, because purges are denied
 				stream, err := js.Stream(t.Context(), name)
 				if err != nil {
 					t.Fatal(err)

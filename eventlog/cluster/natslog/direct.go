@@ -52,7 +52,7 @@ func (f *follower) get(ctx context.Context) (batch []cluster.Message, more bool,
 		if batch, more, err = f.ask(ctx, quietTime<<try); err == nil || ctx.Err() != nil {
 			return batch, more, ctx.Err()
 		}
-		if errors.Is(err, nats.ErrNoResponders) { // is the stream gone, or its servers?
+		if errors.Is(err, nats.ErrNoResponders) { // either the stream or its servers are gone
 			if compared := f.compare(ctx); compared != nil {
 				return nil, false, compared
 			}

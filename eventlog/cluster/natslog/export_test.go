@@ -1,6 +1,6 @@
 package natslog
 
-// What the tests reach into.
+// Internals that the tests use.
 var (
 	Refused = refused
 	Led     = led

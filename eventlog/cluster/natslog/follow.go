@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	quietTime = 300 * time.Millisecond // without progress before a follower asks whether there is more: the doorbell promises nothing
+	quietTime = 300 * time.Millisecond // without progress before a follower asks whether there are newer messages, because the doorbell may lose some
 
 	doorbellMessages = 8192     // that wait for a slow follower; more are dropped, and fetched later
 	doorbellBytes    = 16 << 20 // of these messages
@@ -91,7 +91,7 @@ func (f *follower) unsubscribe() {
 	}
 }
 
-// compare asks the leader whether the next message can be had, or is the one after the last.
+// compare asks the leader whether it has the next message, or whether that is the one after the last.
 func (f *follower) compare(ctx context.Context) error {
 	b, err := f.o.reaching(ctx, f.next-1)
 	if err == nil && f.next < b.First {
@@ -100,7 +100,7 @@ func (f *follower) compare(ctx context.Context) error {
 	return err
 }
 
-// deliver passes on the messages of batch that continue what was passed on before. It reports whether some are missing before the rest.
+// deliver passes on the messages of batch that continue the earlier ones. It reports whether messages are missing before the rest.
 func (f *follower) deliver(batch []cluster.Message) (missing bool, err error) {
 	n := 0
 	for n < len(batch) && batch[n].Seq == f.next+uint64(n) {
@@ -115,7 +115,7 @@ func (f *follower) deliver(batch []cluster.Message) (missing bool, err error) {
 	return n < len(batch), nil
 }
 
-// listen passes on what the doorbell brings, until something is missing or nothing has come for quietTime.
+// listen passes on the messages from the doorbell, until one is missing or none has arrived for quietTime.
 func (f *follower) listen(ctx context.Context) error {
 	until := time.Now().Add(quietTime)
 	for {
@@ -147,8 +147,8 @@ func (f *follower) ring(ctx context.Context, until time.Time) (*nats.Msg, error)
 	return f.bell.NextMsgWithContext(quiet)
 }
 
-// rings returns the messages that continue what is known, from m on and as many as are there already. It reports whether one is missing.
-// Messages that were fetched before are left out, and so is what comes from elsewhere.
+// rings returns m and the messages after it that have already arrived, as far as they continue the earlier ones. It reports whether one
+// is missing. It leaves out messages that were fetched before, and messages from other sources.
 func (f *follower) rings(m *nats.Msg) (batch []cluster.Message, missing bool) {
 	for size := 0; ; {
 		next := f.next + uint64(len(batch))

@@ -136,7 +136,7 @@ func TestFalseDoorbellIsNotBelieved(t *testing.T) {
 	}
 }
 
-// TestForeignMessageKeepsItsPlace: a message that was published by hand has a number, so hubs have to see it.
+// TestForeignMessageKeepsItsPlace: a message that was published by hand has a number, so followers must get it.
 func TestForeignMessageKeepsItsPlace(t *testing.T) {
 	order, s := created(t, nil)
 	nc, _ := admin(t, s)

@@ -15,8 +15,8 @@ import (
 // records, and a number follows from the place in the stream alone. Mirrors store these numbers: the constant cannot change.
 const recordBits = 14
 
-// message returns a message of the stream. A message that no hub has published has no identifier; it gets one of its content, so that hubs
-// still can tell it from others.
+// message returns a message of the stream. A message that no hub has published has no identifier. It gets one that is made of its content,
+// so that hubs can distinguish it from others.
 func message(seq uint64, stored time.Time, header nats.Header, data []byte) cluster.Message {
 	id, err := cluster.ParseID(header.Get(nats.MsgIdHdr))
 	if err != nil {

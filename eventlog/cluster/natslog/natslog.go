@@ -5,14 +5,14 @@
 //
 //	tidings.log    hubs publish here; the stream stores it
 //	tidings.live   the stream's leader repeats each stored message here: the doorbell
-//	tidings.shout  what hubs tell each other without storing it
+//	tidings.shout  messages from hub to hub that are not stored
 //
 // Following uses no consumer. A consumer lives on one server: the hub stalls for 15 s when that server dies. Instead, the hub listens to the
-// doorbell, and fetches what it has missed by direct gets, which any replica answers. Both may be late or lose something. So the number of
-// each message is checked, and a missing message counts as dropped only if the leader says so.
+// doorbell, and fetches what it has missed by direct gets, which any replica answers. Both may be late or lose messages. So the follower
+// checks the number of each message, and a missing message counts as dropped only if the leader says so.
 //
-// Two questions are answered by the leader alone, and only while a majority of replicas answers it: [Order.Message] and [Order.Bounds].
-// They prove that the hub is in contact with the order.
+// Only the leader answers [Order.Message] and [Order.Bounds], and only while a majority of replicas follows it. They prove that the hub is
+// in contact with the order.
 package natslog
 
 import (
@@ -46,8 +46,8 @@ type Options struct {
 	MaxAge   time.Duration
 	MaxBytes int64
 
-	// MaxMessage is the size, in bytes, of the largest message that will be published. Open fails if the servers take less. Zero means
-	// no requirement.
+	// MaxMessage is the size, in bytes, of the largest message that will be published. Open fails if the servers accept only smaller ones.
+	// Zero means no requirement.
 	MaxMessage int
 
 	// SyncAlways says that the servers write a message to disk before they acknowledge it. A client cannot see that, so [Order.Warnings] warns
@@ -112,11 +112,11 @@ const (
 	pingTime    = 5 * time.Second        // a connection without an answer to two pings is broken
 )
 
-// Open connects to NATS. urls are addresses such as nats://a:4222, separated by commas; tls:// asks for TLS, and user:password@ before a
-// host says who connects. Open waits until a server takes the connection or ctx ends; it fails at once if a server refuses the credentials
-// or the certificate is wrong. It does not look at the stream: [Order.Create] and [Order.Bounds] do.
+// Open connects to NATS. urls are addresses such as nats://a:4222, separated by commas; tls:// requires TLS, and user:password@ before a
+// host gives the credentials. Open waits until a server takes the connection or ctx ends; it fails at once if a server refuses the
+// credentials or the certificate is wrong. It does not check the stream; [Order.Create] and [Order.Bounds] do.
 //
-// A connection that breaks later is made anew until Close is called.
+// The client reconnects after a broken connection, until Close is called.
 func Open(ctx context.Context, urls string, options *Options) (*Order, error) {
 	o := options.withDefaults()
 	if err := errors.Join(o.check(), CheckAddresses(urls)); err != nil {
@@ -176,8 +176,8 @@ func (o *Options) connect(ctx context.Context, urls string) (*nats.Conn, error) 
 
 // dial returns the options of the connection.
 //
-// Nothing is kept for later while the connection is broken (ReconnectBufSize): a message that is sent after its publisher has given up would
-// surprise. The client would also give up after two refusals of its user (IgnoreAuthErrorAbort), as happens while servers are reconfigured.
+// The client buffers nothing while the connection is broken (ReconnectBufSize). Otherwise it could send a message after its publisher has
+// given up. The client would also give up after two refusals of its user (IgnoreAuthErrorAbort), as happens while servers are reconfigured.
 func (o *Options) dial() []nats.Option {
 	logger := o.Logger
 	options := []nats.Option{

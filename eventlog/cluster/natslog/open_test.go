@@ -55,7 +55,7 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// TestOpenWaitsForAServerThatStartsLater: after a power failure everything starts at once.
+// TestOpenWaitsForAServerThatStartsLater: after a power failure, hubs and servers start at the same time.
 func TestOpenWaitsForAServerThatStartsLater(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -116,7 +116,7 @@ func TestCredentialsFileIsUsed(t *testing.T) {
 	}
 }
 
-// TestOnlyALeaderWithAMajorityAnswers: a leader that is cut off goes on leading for 10 s.
+// TestOnlyALeaderWithAMajorityAnswers: a leader that is cut off continues to lead for 10 s, and must not answer.
 func TestOnlyALeaderWithAMajorityAnswers(t *testing.T) {
 	replica := func(active time.Duration) *jetstream.PeerInfo { return &jetstream.PeerInfo{Active: active} }
 	fresh, stale, never := replica(time.Second), replica(5*time.Second), replica(0)

@@ -14,16 +14,17 @@ import (
 
 // Publish implements [cluster.Order].
 //
-// Not stored are: what the client could not send; what no server subscribes to, as while a leader is elected; and what the leader refuses
-// before it proposes it to the replicas. All else is unknown: silence, a broken connection, a refusal that may come after the proposal, and
-// the refusal of a message whose identifier is being stored right now.
+// A message is certainly not stored in three cases: the client could not send it; no server subscribes to the subject, as during an
+// election; or the leader refuses the message before it proposes it to the replicas. In all other cases the outcome is unknown: after
+// silence, after a broken connection, after a refusal that may follow the proposal, and after the refusal of a message whose identifier is
+// just being stored.
 func (o *Order) Publish(ctx context.Context, id cluster.ID, data []byte) error {
 	if largest := o.largest(); len(data) > largest {
 		return &cluster.RefusedError{Err: fmt.Errorf("natslog: the message has %d bytes, and NATS takes %d: raise max_payload of its servers", len(data), largest)}
 	}
 	m := &nats.Msg{Subject: o.log, Data: data, Header: nats.Header{
 		nats.MsgIdHdr:          {id.String()},
-		nats.ExpectedStreamHdr: {o.o.Stream}, // another stream may have taken over the subject
+		nats.ExpectedStreamHdr: {o.o.Stream}, // the subject may belong to another stream now
 	}}
 	answer, err := o.request(ctx, m)
 	switch {

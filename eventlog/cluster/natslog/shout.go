@@ -33,7 +33,7 @@ func (o *Order) Hear(f func(data []byte)) (stop func(), err error) {
 				f(m.Data)
 			case !sub.IsValid(): // by Close
 				return
-			} // else shouts were lost, or stop was called
+			} // otherwise messages were lost, or stop was called
 		}
 	})
 	return func() {

@@ -12,10 +12,11 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// StreamError says that a stream exists that this package did not make, or that was changed. The package never changes a stream.
+// StreamError says that an existing stream cannot be used, because this package did not make it, or because it was changed. The package
+// never changes a stream.
 type StreamError struct {
 	Stream string
-	Differ []string // sentences that say what differs, and how it has to be
+	Differ []string // sentences, each with a difference and the required value
 }
 
 func (e *StreamError) Error() string {
@@ -25,7 +26,7 @@ func (e *StreamError) Error() string {
 // config returns the settings of a new stream.
 //
 // One subject: the memory of JetStream grows with subjects, and the topics of events are in the messages. Deleting and purging are denied,
-// because they make holes; both settings cannot be taken back. The server has to support none of the newer ways to publish.
+// because they make holes; these two settings cannot be undone. The stream uses none of the newer ways to publish.
 func (o *Order) config(first uint64) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
 		Name: o.o.Stream, Description: "The shared log of a Tidings cluster", Subjects: []string{o.log},
@@ -83,7 +84,7 @@ func (o *Order) Create(ctx context.Context, first uint64) error {
 	case e.ErrorCode == codeReplicasTooMany:
 		return fmt.Errorf("natslog: %s is one server, not a cluster, and cannot keep %d replicas (%w)", o.nc.ConnectedUrlRedacted(), o.o.Replicas, e)
 	case e.ErrorCode == codeStorageExceeded:
-		return fmt.Errorf("natslog: NATS has not the %d bytes of storage that the stream reserves on each of %d servers: keep fewer bytes, or raise max_file_store there (%w)", o.o.MaxBytes, max(o.o.Replicas, 1), e)
+		return fmt.Errorf("natslog: the stream reserves %d bytes of storage on each of %d servers, and NATS has less: keep fewer bytes, or raise max_file_store there (%w)", o.o.MaxBytes, max(o.o.Replicas, 1), e)
 	case e.ErrorCode == codeNoPlace:
 		return fmt.Errorf("natslog: NATS has too few servers with JetStream at the moment for %d replicas (%w)", o.o.Replicas, e)
 	}
@@ -110,7 +111,7 @@ func (o *Order) checkServer(ctx context.Context) error {
 	return nil
 }
 
-// differences says what makes a stream unusable, in sentences.
+// differences returns a sentence for each setting that makes a stream unusable.
 func (o *Order) differences(c *jetstream.StreamConfig) (differ []string) {
 	need := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -128,7 +129,7 @@ func (o *Order) differences(c *jetstream.StreamConfig) (differ []string) {
 	need(c.Duplicates >= cluster.DuplicateWindow, "it recognizes duplicates for %v, and must do so for at least %v", c.Duplicates, cluster.DuplicateWindow)
 	need(c.AllowDirect, "it does not allow direct gets (allow_direct), and must")
 	need(!c.NoAck, "it does not acknowledge messages (no_ack), and must")
-	need(!c.Sealed, "it is sealed, so it takes no messages")
+	need(!c.Sealed, "it is sealed, so it accepts no messages")
 	need(c.Mirror == nil && len(c.Sources) == 0, "it copies other streams (mirror, sources), and must not")
 	need(c.SubjectTransform == nil, "it changes subjects (subject_transform), and must not")
 	need(c.RePublish != nil && *c.RePublish == jetstream.RePublish{Source: o.log, Destination: o.live},
@@ -154,7 +155,8 @@ func (o *Order) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return &answer.StreamInfo, nil
 }
 
-// Warnings returns sentences about what may make the order less durable than a hub promises: what a client can see, and what it cannot see.
+// Warnings returns sentences about settings that may make the order less durable than a hub promises, and about settings that a client
+// cannot see.
 func (o *Order) Warnings(ctx context.Context) ([]string, error) {
 	info, err := o.info(ctx)
 	if err != nil {

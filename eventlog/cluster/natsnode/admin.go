@@ -23,8 +23,8 @@ type Status struct {
 type Peer struct {
 	Name    string
 	Online  bool
-	Current bool          // it knows what the leader knows
-	Active  time.Duration // since the leader has heard of it; zero for the leader itself, and for a peer that it never heard of
+	Current bool          // it has everything that the leader has
+	Active  time.Duration // since the leader last received a message from it; zero for the leader itself, and for a peer that never sent one
 }
 
 const adminTime = 5 * time.Second // for a request if the context has no deadline
@@ -73,8 +73,8 @@ func (n *Node) ask(ctx context.Context, subject string, question, answer any) er
 	return json.Unmarshal(m.Data, answer)
 }
 
-// Remove removes a peer from the cluster for good: one that will not come back, because its directory is lost. It does not count for majorities
-// any more, and another node takes over its copy of the shared log. It fails if the peer is running.
+// Remove removes a peer from the cluster for good: one that will not come back, because its directory is lost. It no longer counts for
+// majorities, and another node takes over its copy of the shared log. It fails if the peer is running.
 func (n *Node) Remove(ctx context.Context, name string) error {
 	status, err := n.Status(ctx)
 	if err != nil {
@@ -96,10 +96,10 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 		Error *server.ApiError `json:"error"`
 	}
 	if err := n.ask(ctx, server.JSApiRemoveServer, map[string]string{"peer": name}, &answer); err != nil {
-		return fmt.Errorf("natsnode: the hub %q is perhaps not removed: %w", name, err)
+		return fmt.Errorf("natsnode: whether the hub %q was removed is not known: %w", name, err)
 	}
 	if answer.Error != nil {
-		return fmt.Errorf("natsnode: the hub %q is not removed: %w", name, answer.Error)
+		return fmt.Errorf("natsnode: the hub %q was not removed: %w", name, answer.Error)
 	}
 	return nil
 }
@@ -114,10 +114,10 @@ func names(peers []Peer) (text string) {
 	return text
 }
 
-// errAlone is returned by StepDown if no other hub is there to lead.
+// errAlone is returned by StepDown if no other hub could lead.
 var errAlone = errors.New("natsnode: no other hub is connected that could lead the shared log")
 
-// StepDown lets another node lead what this one leads, and waits until one does, or until ctx ends.
+// StepDown hands the leadership of this node to another one, and waits until one leads, or until ctx ends.
 func (n *Node) StepDown(ctx context.Context) error {
 	if len(n.peers) == 1 {
 		return nil

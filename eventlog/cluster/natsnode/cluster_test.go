@@ -23,7 +23,7 @@ type scenario struct {
 	run  func(*testing.T, *trio, *load) []cluster.ID
 }
 
-// scenarios begin with the one that every test run does. TIDINGS_CLUSTER=1 runs the others, too; each takes up to half a minute, because
+// scenarios begin with the one that every test run plays. TIDINGS_CLUSTER=1 runs the others, too; each takes up to half a minute, because
 // JetStream elects a leader after 4 to 9 s.
 var scenarios = []scenario{
 	{"LeaderDiesBetweenStoreAndAcknowledgement", leaderDies},
@@ -124,7 +124,7 @@ func isRefused(err error) bool {
 	return ok
 }
 
-// leaderDies cuts the way back from the leader to a publisher, so that a message is stored and its publisher does not know.
+// leaderDies cuts the connection from the leader back to a publisher, so that a message is stored and its publisher gets no answer.
 func leaderDies(t *testing.T, c *trio, l *load) []cluster.ID {
 	leader := c.leader()
 	publisher := c.other(leader)
@@ -136,7 +136,7 @@ func leaderDies(t *testing.T, c *trio, l *load) []cluster.ID {
 	if err := publishOnce(publisher, id); err == nil || isRefused(err) {
 		t.Fatalf("a message without an answer: %v, want an error that leaves it open", err)
 	}
-	leader.die() // what waits on the way never arrives
+	leader.die() // the delayed answers never arrive
 	l.goesOn("after the leader's death")
 	if err := publisher.publish(id, "by hand"); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,8 @@ func bounds(t *testing.T, h *hub, answers bool) {
 	}
 }
 
-// leaderPauses lets the leader go on after others have elected another one, as after SIGSTOP and SIGCONT. It must not have answered anything.
+// leaderPauses resumes a paused leader after the others have elected another one, as after SIGSTOP and SIGCONT. The old leader must answer
+// no question about the order.
 func leaderPauses(t *testing.T, c *trio, l *load) []cluster.ID {
 	leader := c.leader()
 	c.network.Pause(leader.name)
@@ -185,7 +186,7 @@ func leaderPauses(t *testing.T, c *trio, l *load) []cluster.ID {
 		}
 		cancel()
 	}
-	// It leads for 10 s after it has heard of the others last. Another can lead after 4 s.
+	// It leads for 10 s after the last message from the others. Another one can lead after 4 s.
 	if contact > 4*time.Second {
 		t.Errorf("the leader answers %v after it was cut off", contact)
 	}
@@ -202,7 +203,7 @@ func leaderPauses(t *testing.T, c *trio, l *load) []cluster.ID {
 	return []cluster.ID{id}
 }
 
-// minority leaves one hub without the others.
+// minority cuts one hub off from the others.
 func minority(t *testing.T, c *trio, l *load) []cluster.ID {
 	alone := c.leader()
 	c.network.Pause(alone.name)

@@ -19,14 +19,14 @@ import (
 // leastSecret is the least length of a secret, in bytes.
 const leastSecret = 32
 
-// keys are what servers prove who they are with.
+// keys are the credentials of the servers and their clients.
 type keys struct {
 	tls    *tls.Config // between servers
 	route  string      // password between servers
 	client string      // password of clients in this process
 }
 
-// makeKeys derives the keys from the secret. What different keys are for is part of their derivation, so none tells anything about another.
+// makeKeys derives the keys from the secret. The purpose of each key is part of its derivation, so no key reveals another one.
 func (o *Options) makeKeys(peers []string) (k keys, err error) {
 	k.client = rand.Text()
 	if len(peers) == 1 {
@@ -63,14 +63,14 @@ func hosts(peers []string) (hosts []string) {
 	return hosts
 }
 
-// Certificates are valid always: clocks of hubs may be wrong, and what protects them is the secret.
+// Certificates never expire: the clocks of hubs may be wrong, and the secret is the protection.
 var (
 	validFrom  = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	validUntil = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) // RFC 5280, 4.1.2.5: no well-defined expiration
 )
 
-// deriveTLS makes the authority that every hub with the secret makes, and a certificate of it for this process. The certificate has the
-// names of all hubs: a hub trusts those with the secret, whichever they are.
+// deriveTLS derives a certificate authority from the secret, the same on every hub, and issues a certificate for this process. The
+// certificate has the names of all hubs, because a hub trusts every hub that has the secret.
 func deriveTLS(secret []byte, hosts []string) (*tls.Config, error) {
 	seed, err := hkdf.Key(sha256.New, secret, nil, "tidings cluster 1: certificate authority", ed25519.SeedSize)
 	if err != nil {

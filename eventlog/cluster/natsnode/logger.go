@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// serverLog passes on what the server logs, one level lower: it warns of each route that is not up yet, and of each reconnect.
+// serverLog logs the messages of the server one level lower, because the server warns of each route that is not up yet, and of
+// each reconnect.
 type serverLog struct {
 	logger *slog.Logger
 	fatal  func(error)
@@ -18,7 +19,7 @@ func (l *serverLog) log(level slog.Level, format string, args []any) {
 		return
 	}
 	text := fmt.Sprintf(format, args...)
-	if strings.Contains(text, nobody) { // it has tried the announced address, in vain
+	if strings.Contains(text, nobody) { // the server has tried the announced address, which no program listens on
 		level = slog.LevelDebug
 	}
 	l.logger.Log(context.Background(), level, "NATS server: "+text)
@@ -30,7 +31,7 @@ func (l *serverLog) Noticef(format string, args ...any) { l.log(slog.LevelDebug,
 func (l *serverLog) Warnf(format string, args ...any)   { l.log(slog.LevelInfo, format, args) }
 func (l *serverLog) Errorf(format string, args ...any)  { l.log(slog.LevelWarn, format, args) }
 
-// Fatalf must not end the process, as the server expects: the hub has to end its streams first.
+// Fatalf does not end the process, although the server expects that: the hub has to end its streams first.
 func (l *serverLog) Fatalf(format string, args ...any) {
 	l.log(slog.LevelError, format, args)
 	l.fatal(fmt.Errorf(format, args...))

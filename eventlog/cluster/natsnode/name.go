@@ -18,7 +18,7 @@ const (
 	storeDir = "jetstream"
 
 	nameFormat = 1
-	nameLength = 40 // of the part that people choose
+	nameLength = 40 // of the part that the operator chooses
 )
 
 // identity is the content of cluster.json.

@@ -9,8 +9,8 @@
 // All hubs have the same list of peers. The first election needs a majority of that list, so the list must have one address for each hub. Hubs
 // know each other from the list alone.
 //
-// A server keeps its name in the file cluster.json. It votes under this name. A server that forgot its votes could break promises, so a hub
-// whose directory is lost gets a new name and is a new peer. The old name has to be removed by [Node.Remove].
+// A server keeps its name in the file cluster.json. It votes under this name. A server that has forgotten its votes could vote twice, so a
+// hub whose directory is lost gets a new name and is a new peer. The operator removes the old name with [Node.Remove].
 //
 // # Security
 //
@@ -52,7 +52,7 @@ type Options struct {
 	// Name is the first part of a new server's name. It is the host of Self by default.
 	Name string
 
-	// Secret is what all hubs of the cluster share, at least 32 bytes.
+	// Secret is the common secret of all hubs of the cluster, at least 32 bytes.
 	Secret []byte
 
 	// TLS replaces the certificates that are made from Secret. It must have a certificate for clients and servers, RootCAs and ClientCAs.
@@ -61,7 +61,7 @@ type Options struct {
 	// Dir is where the node keeps its data: cluster.json and the directory jetstream. No other process may use it meanwhile.
 	Dir string
 
-	// Store is the most that JetStream stores, in bytes. It must be more than what the stream reserves. Zero means 8 GiB.
+	// Store limits the storage of JetStream, in bytes. It must be more than the stream reserves. Zero means 8 GiB.
 	Store int64
 
 	// Stream is the stream of the order, "tidings" by default.
@@ -83,16 +83,16 @@ func (o *Options) withDefaults() Options {
 	return c
 }
 
-// MaxMessage is the size, in bytes, of the largest message that nodes should be given. NATS takes more, but it warns against it.
+// MaxMessage is the size, in bytes, of the largest message for a node. NATS accepts larger ones, but advises against them.
 const MaxMessage = 7 << 20
 
 const (
 	maxPayload  = 8 << 20
 	maxReplicas = 3
 	checkTime   = 20 * time.Millisecond // between looks at a server that starts or stops
-	diagnose    = 10 * time.Second      // between reports about peers that are missed while a node starts
+	diagnose    = 10 * time.Second      // between reports about peers that do not answer while a node starts
 	healthTime  = time.Second           // between looks at a running server
-	closeTime   = 3 * time.Second       // for others to take over what this node leads
+	closeTime   = 3 * time.Second       // for another node to take over the leadership
 )
 
 // Node is a NATS server in this process, with JetStream. Its methods are safe for concurrent use.
@@ -107,14 +107,14 @@ type Node struct {
 
 	stop   context.CancelFunc // ends watch
 	watch  sync.WaitGroup
-	broken chan struct{} // closed when the node cannot go on
+	broken chan struct{} // closed when the node has failed
 	mu     sync.Mutex    // guards err
 	err    error         // why not
 	closed sync.Once
 }
 
-// Open starts a node and waits until it is a member of the cluster: a leader is elected, and this node knows what the leader knows. The
-// first start of a cluster needs a majority of the peers. When ctx ends before, the error says which peers are missed, and why.
+// Open starts a node and waits until it is a member of the cluster: a leader is elected, and this node has everything that the leader has.
+// The first start of a cluster needs a majority of the peers. If ctx ends before that, the error says which peers do not answer, and why.
 func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	o := options.withDefaults()
 	defer func() {
@@ -186,7 +186,7 @@ func (n *Node) await(ctx context.Context) error {
 	}
 }
 
-// fail records why the node cannot go on.
+// fail records why the node has failed.
 func (n *Node) fail(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -202,7 +202,7 @@ func (n *Node) failure() error {
 	return n.err
 }
 
-// watchHealth notices that the server has given up. JetStream does so when its disk is full or broken, and does not recover.
+// watchHealth notices that JetStream has stopped. JetStream stops when its disk is full or broken, and does not recover.
 func (n *Node) watchHealth(ctx context.Context) {
 	check := time.NewTicker(healthTime)
 	defer check.Stop()
@@ -221,7 +221,7 @@ func (n *Node) watchHealth(ctx context.Context) {
 
 var errDisabled = errors.New("natsnode: JetStream has stopped, because its disk is full or has failed: the log says more. Make room or replace the disk, then start this hub again")
 
-// Broken is closed when the node cannot go on until the process is started again. Ready says why.
+// Broken is closed when the node has failed until the process is started again. Ready says why.
 func (n *Node) Broken() <-chan struct{} { return n.broken }
 
 // Ready returns nil if this node is a member of a cluster with a leader, and its copy of the stream is current.
@@ -233,7 +233,7 @@ func (n *Node) Ready() error {
 	case !n.server.JetStreamIsCurrent():
 		return errors.New("natsnode: this hub has lost contact with the majority of the cluster")
 	case n.server.JetStreamIsStreamAssigned(account, n.o.Stream) && !n.server.JetStreamIsStreamCurrent(account, n.o.Stream):
-		return errors.New("natsnode: this hub is still copying the shared log, or misses its leader")
+		return errors.New("natsnode: this hub is still copying the shared log, or has no contact with its leader")
 	}
 	return nil
 }
@@ -255,8 +255,8 @@ func (n *Node) Connect() []nats.Option {
 	return []nats.Option{nats.InProcessServer(n.server), nats.UserInfo(clientUser, n.keys.client)}
 }
 
-// Close stops the node. Other nodes take over what it leads first, so that publishers notice nothing; this takes up to 3 s. Close all
-// connections to the node before.
+// Close stops the node. Before that it hands its leadership to another node, so that publishers notice nothing; this takes up to 3 s. Close
+// all connections to the node before.
 func (n *Node) Close() error {
 	n.closed.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)

@@ -16,7 +16,7 @@ import (
 // DefaultPort is the port of peers that name none.
 const DefaultPort = "4248"
 
-// mostPeers bounds what a pattern of peers may stand for.
+// mostPeers limits how many peers a pattern may stand for.
 const mostPeers = 64
 
 // findPeers returns the checked addresses of all hubs, and this one's.
@@ -37,7 +37,7 @@ func (o *Options) findPeers(ctx context.Context) (peers []string, self string, e
 }
 
 // ParsePeers returns the addresses that a list stands for, with ports and in lower case. It refuses lists by which hubs cannot find each
-// other, without asking for any names.
+// other, without a query to DNS.
 func ParsePeers(list []string) (peers []string, err error) {
 	for _, entry := range list {
 		expanded, err := expand(strings.ToLower(strings.TrimSpace(entry)))
@@ -114,9 +114,9 @@ var lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// checkNames refuses names that stand for several hubs, and hubs with several names. The size of the first majority is the length of the list:
-// with a wrong one, two halves of a cluster could each elect a leader, or none. A name that is not known yet is accepted, because containers get
-// theirs when they start.
+// checkNames refuses names that stand for several hubs, and hubs with several names. The length of the list determines the first majority.
+// With a wrong length, two halves of a cluster could each elect a leader, or neither could. A name without an address is accepted, because
+// containers get theirs when they start.
 func (o *Options) checkNames(ctx context.Context, peers []string) error {
 	owners := map[netip.AddrPort]string{}
 	for _, peer := range peers {

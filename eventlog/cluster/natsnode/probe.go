@@ -21,7 +21,7 @@ const (
 	infoLength = 64 << 10
 )
 
-// missed returns what is wrong with the peers that this node cannot reach, as the end of a sentence.
+// missed returns why this node cannot reach some peers, as the end of a sentence.
 func (n *Node) missed(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
@@ -41,14 +41,14 @@ func (n *Node) missed(ctx context.Context) string {
 	return strings.Join(faults, "")
 }
 
-// probe connects to a peer as a server does, and says why that fails. The server only logs such errors, in words that name no cause. First both
+// probe connects to a peer as a server does, and returns why that fails. The server itself logs such errors without their cause. First both
 // ends shake hands, then the other end describes itself.
 func (n *Node) probe(ctx context.Context, peer string) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", peer)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }() // nothing was sent that could be lost
+	defer func() { _ = conn.Close() }() // nothing is buffered
 	deadline, _ := ctx.Deadline()       // a zero time sets none
 	if err := conn.SetDeadline(deadline); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (n *Node) probe(ctx context.Context, peer string) error {
 	return nil
 }
 
-// reason says what the error of a handshake means.
+// reason explains the error of a handshake.
 func reason(err error) error {
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 	_, host := errors.AsType[x509.HostnameError](err)
@@ -91,7 +91,7 @@ func reason(err error) error {
 	case plain:
 		return errors.New("it does not use TLS: is it a hub of a cluster?")
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
-		return errors.New("it accepts connections, but says nothing: is it a hub of a cluster?")
+		return errors.New("it accepts connections, but sends nothing: is it a hub of a cluster?")
 	}
 	return fmt.Errorf("TLS fails: %w", err)
 }

@@ -20,8 +20,8 @@ const (
 
 	clusterName = "tidings"
 
-	// nobody is the address that a server announces to others. They hear of each other's addresses and would connect to them, although each
-	// has a list of its own. Such an address may be wrong: containers change theirs, and its certificate is for names.
+	// nobody is the address that a server announces. Servers would connect to announced addresses in addition to those in their own list of
+	// peers. Such an address may be wrong, because containers change theirs, and certificates are for names.
 	nobody = "127.0.0.1:1"
 )
 

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var secret = []byte("the secret of the cluster in the tests")
 
-// patience is for what takes an election at most, and what follows it, on a busy machine.
+// patience is how long a test waits for an election and its consequences, on a busy machine.
 const patience = 60 * time.Second
 
 // freeAddress returns an address that nothing listens on. Peers have to know each other's ports before they listen.

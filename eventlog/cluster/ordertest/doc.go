@@ -9,8 +9,8 @@
 //		})
 //	}
 //
-// [Memory] is an order in memory whose faults can be chosen: messages vanish, answers get lost, hubs are cut off. With testing/synctest
-// it runs in virtual time.
+// [Memory] is an order in memory with faults of the test's choice: lost messages, lost answers, isolated hubs. With testing/synctest it
+// runs in virtual time.
 //
-// [Check] finds violations of what a cluster promises, in a [History] of what publishers and subscribers did and saw.
+// [Check] finds violations of what a cluster promises, in a [History] of the requests of publishers and the events of subscribers.
 package ordertest

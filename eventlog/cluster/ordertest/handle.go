@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// Faults are what goes wrong on the way between a hub and a [Memory]. The numbers from 0 to 1 are probabilities for each call.
+// Faults are the faults between a hub and a [Memory]. The numbers from 0 to 1 are probabilities for each call.
 type Faults struct {
 	Delay time.Duration // each request, answer and delivery takes up to this long
 
@@ -23,7 +23,7 @@ type Faults struct {
 	Damaged    float64 // a follower gets a message with a flipped bit; Message returns the right one
 }
 
-// Errors of a Handle. All of them leave open what happened.
+// Errors of a Handle. After each of them the outcome of the call is unknown.
 var (
 	errCut    = errors.New("ordertest: the connection was cut")
 	errClosed = errors.New("ordertest: the order is closed")
@@ -68,7 +68,7 @@ func (h *Handle) SetFaults(seed uint64, f Faults) {
 	h.rand, h.faults = rand.New(rand.NewPCG(seed, 1)), f
 }
 
-// Silence stops what the hub sends, what it receives, or both, without an error, until the next call of Silence.
+// Silence drops the messages of the hub, those to the hub, or both, without an error, until the next call of Silence.
 func (h *Handle) Silence(to, from bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -151,7 +151,7 @@ func (h *Handle) upTo(d time.Duration) time.Duration {
 	return time.Duration(h.rand.Int64N(int64(d)))
 }
 
-// travel takes the time of one way.
+// travel waits for the delay of one direction.
 func (c call) travel() error {
 	h := c.Handle
 	h.mu.Lock()
@@ -176,7 +176,7 @@ func (c call) sleep(d time.Duration) error {
 	}
 }
 
-// over returns the error of a call that has ended.
+// over returns the error of a call whose context or connection has ended.
 func (c call) over() error {
 	if err := c.ctx.Err(); err != nil {
 		return err

@@ -40,7 +40,7 @@ func (h *Handle) storeLater(d time.Duration, id cluster.ID, data []byte) {
 	data = bytes.Clone(data)
 	h.memory.late.Go(func() {
 		time.Sleep(d)
-		_ = h.memory.store(id, data) // nobody waits for the answer
+		_ = h.memory.store(id, data) // the caller has already got its error
 	})
 }
 
@@ -141,7 +141,7 @@ func (h *Handle) Shout(ctx context.Context, data []byte) error {
 	return c.over()
 }
 
-// listeners returns those who hear something now.
+// listeners returns the listeners that can be reached now.
 func (h *Handle) listeners() (all []*listener) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

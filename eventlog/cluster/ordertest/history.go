@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// History is what the clients of a cluster did and saw, in any order. It is written as lines of JSON, one for each Line.
+// History has the requests of the clients of a cluster and what they received, in any order. It is written as lines of JSON, one for
+// each Line.
 type History []Line
 
-// Line is one thing that happened. The fields that belong to its Kind are set.
+// Line is one event of a run. The fields of its Kind are set.
 type Line struct {
 	Kind   Kind          `json:"kind"`
 	Client string        `json:"client,omitempty"` // name of the publisher or subscriber
@@ -23,7 +24,7 @@ type Line struct {
 
 	// Publish.
 	Sent    []Sent   `json:"sent,omitempty"`    // the events of the request, which are stored together or not at all
-	Outcome Outcome  `json:"outcome,omitempty"` // what the answer said
+	Outcome Outcome  `json:"outcome,omitempty"` // of the answer
 	IDs     []string `json:"ids,omitempty"`     // Stored: the position of each event of Sent
 	Again   []bool   `json:"again,omitempty"`   // Stored: whether the event was a duplicate; nil: none was
 
@@ -34,8 +35,8 @@ type Line struct {
 	// Gap: the position up to which events are missing.
 	ID string `json:"id,omitempty"`
 
-	Event  *Sent  `json:"event,omitempty"`  // Event, Record: what it is
-	Reason string `json:"reason,omitempty"` // Gap: its reason. Fault: what was done
+	Event  *Sent  `json:"event,omitempty"`  // Event, Record: the event itself
+	Reason string `json:"reason,omitempty"` // Gap: its reason. Fault: its description
 
 	// Begin: a generation that begins, and the one before.
 	Gen  string `json:"gen,omitempty"`
@@ -44,7 +45,7 @@ type Line struct {
 	// Lost: the records above this sequence number were lost, and others may have got their numbers since.
 	After uint64 `json:"after,omitempty"`
 
-	// Dump: the number up to which the hub may lack records, which it tells its readers, and the digest of its decisions.
+	// Dump: the number up to which the hub reports a gap to its readers, and the digest of its decisions.
 	Lacks  uint64 `json:"lacks,omitempty"`
 	Digest string `json:"digest,omitempty"`
 
@@ -59,19 +60,19 @@ const (
 	Publish    Kind = "publish"    // a request to publish, and its answer
 	Open       Kind = "open"       // a subscriber's connection was accepted
 	Event      Kind = "event"      // it received an event
-	Checkpoint Kind = "checkpoint" // it was told that it has everything up to a position
-	Gap        Kind = "gap"        // it was told that events are missing
-	End        Kind = "end"        // it was told that a topic has ended
-	Retry      Kind = "retry"      // it was told to come back later
+	Checkpoint Kind = "checkpoint" // it received a checkpoint at a position
+	Gap        Kind = "gap"        // it received a gap
+	End        Kind = "end"        // it received the end of a topic
+	Retry      Kind = "retry"      // it received a delay after which to reconnect
 	Close      Kind = "close"      // its connection ended
 	Begin      Kind = "begin"      // a generation began, which is the last one at the end or came before it
 	Lost       Kind = "lost"       // the order has lost records that had been stored
 	Dump       Kind = "dump"       // a hub at the end; its records follow as Record lines with its name
 	Record     Kind = "record"     // a record of a hub at the end
-	Fault      Kind = "fault"      // something was broken or mended on purpose
+	Fault      Kind = "fault"      // a fault began or ended
 )
 
-// Outcome is what a publisher knows about its request.
+// Outcome is the outcome of a request, as far as its publisher knows it.
 type Outcome string
 
 // Outcomes of requests.
@@ -80,7 +81,7 @@ const (
 	Ended   Outcome = "ended"   // refused, nothing stored: a topic has ended
 	Reused  Outcome = "reused"  // refused, nothing stored: a key belongs to another event
 	Refused Outcome = "refused" // refused for another reason, nothing stored
-	Unknown Outcome = "unknown" // no answer, or one that leaves it open
+	Unknown Outcome = "unknown" // no answer, or one without the outcome
 )
 
 // Sent is an event as its publisher sends it, or a subscriber sees it.

@@ -11,8 +11,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// Memory is an order in memory. Each hub has a [Handle] of its own. Methods of Memory do what happens to a real order: they lose
-// messages, trim, or replace it. All methods are safe for concurrent use.
+// Memory is an order in memory. Each hub has a [Handle] of its own. Methods of Memory simulate the faults of a real order: they lose
+// messages, trim the order, or replace it. All methods are safe for concurrent use.
 type Memory struct {
 	maxMessage int
 	late       sync.WaitGroup // messages that are still under way
@@ -27,7 +27,7 @@ type Memory struct {
 	clock    time.Duration
 	stored   map[uint64]time.Time // when each message was stored, without clock
 	created  []uint64             // the first message of each order that was made
-	changed  chan struct{}        // closed and replaced when there is something new
+	changed  chan struct{}        // closed and replaced at each change
 	handles  []*Handle
 }
 
@@ -37,7 +37,7 @@ type slot struct {
 	gone bool
 }
 
-// MaxRecords is the number of sequence numbers that each message of a Memory has for its records.
+// MaxRecords is the number of sequence numbers that each message reserves for its records.
 const MaxRecords = 1 << 14
 
 // NewMemory returns an order that does not exist yet: [cluster.Order.Create] makes it. maxMessage is the maximum size of a message in
@@ -170,7 +170,7 @@ func (m *Memory) Created() []uint64 {
 	return m.created
 }
 
-// Messages returns all messages that are left.
+// Messages returns all messages that the order still has.
 func (m *Memory) Messages() []cluster.Message {
 	m.mu.Lock()
 	defer m.mu.Unlock()

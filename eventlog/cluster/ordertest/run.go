@@ -12,12 +12,12 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// Cluster is an order under test, and what the suite can do to it.
+// Cluster is an order under test, with functions that cause faults.
 type Cluster struct {
 	// Open returns another handle to the order, as another hub has one. The suite closes it. The order does not exist at first.
 	Open func(t *testing.T) cluster.Order
 
-	// Trim drops the messages before number first. Nil if the backend cannot be asked to.
+	// Trim drops the messages before number first. Nil if the backend has no such operation.
 	Trim func(t *testing.T, first uint64)
 
 	// Delete deletes the order, as an administrator does by hand. Nil if that is not possible.
@@ -43,7 +43,7 @@ type promise struct {
 	run  func(*bench)
 }
 
-// patience is how long the suite waits for anything. Only a broken order makes it wait that long.
+// patience is how long the suite waits for a condition. Only a failing order makes it wait that long.
 const patience = 30 * time.Second
 
 type bench struct {

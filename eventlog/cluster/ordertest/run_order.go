@@ -238,7 +238,7 @@ var breaking = []promise{
 		b.publish(follower, "end")
 		for _, m := range b.follow(follower, 1, n+1)[:n] {
 			if !ids[m.ID] {
-				b.Errorf("message %d is there twice, or nobody has published it", m.Seq)
+				b.Errorf("message %d is there twice, or was not published", m.Seq)
 			}
 			delete(ids, m.ID)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Durability is what Redis says about keeping messages.
+// Durability is what the settings of Redis promise about stored messages.
 type Durability struct {
 	AppendOnly   bool   // appendonly: Redis writes a log to its disk
 	Fsync        string // appendfsync: "always", "everysec", "no", or "" if Redis does not tell it to this user
@@ -17,7 +17,8 @@ type Durability struct {
 	WaitReplicas int    // replicas that a message waits for
 }
 
-// String says what an acknowledged message survives on this one server. A failover may lose more; see the package comment.
+// String describes which failures of this one server an acknowledged message survives. A failover may lose more; see the package
+// comment.
 func (d Durability) String() string {
 	word := "an acknowledged message is lost when Redis stops: it has appendonly no"
 	if d.AppendOnly {
@@ -39,7 +40,7 @@ func (d Durability) String() string {
 }
 
 // Check connects to Redis and checks what the shared log needs: version 7.0, and that Redis evicts none of its keys. A [*SettingError],
-// [*AccessError] or [*ForeignError] needs a person; other errors may pass, as when Redis is still starting.
+// [*AccessError] or [*ForeignError] stays until the operator changes something; other errors may pass, as when Redis is still starting.
 func (o *Order) Check(ctx context.Context) (Durability, error) {
 	return do(ctx, o, func(ctx context.Context, node *redis.Client) (Durability, error) {
 		info, err := o.info(ctx, node)
@@ -94,7 +95,7 @@ func (o *Order) config(ctx context.Context, node *redis.Client, name string) (st
 	return values[name], nil
 }
 
-// owned returns a ForeignError if a key has a type that it does not have in a shared log.
+// owned returns a ForeignError if the type of a key is not the one that it has in a shared log.
 func (o *Order) owned(ctx context.Context, node *redis.Client) error {
 	for i, want := range []string{"stream", "hash", "set", "set"} {
 		got, err := node.Type(ctx, o.keys[i]).Result()

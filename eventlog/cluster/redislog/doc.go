@@ -5,8 +5,8 @@
 //
 // All hubs read one order. Redis replicates asynchronously, so a failover may lose messages that Redis has acknowledged, and no setting
 // prevents this for certain. The loss is never silent: every failover, and every restart of Redis, changes the order's identity. The hubs
-// then begin a new generation, and every subscriber receives a gap with the reason reset. What a restart or a power failure leaves depends
-// on how Redis is configured; see [Durability].
+// then begin a new generation, and every subscriber receives a gap with the reason reset. Whether messages survive a restart or a power
+// failure depends on the configuration of Redis; see [Durability].
 //
 // # Keys
 //
@@ -20,7 +20,7 @@
 //	                   cut last), ids and since (the set in use, and when it was begun), term, run and replid of the master
 //	{tidings}:ids:0  sets: identifiers of the last two to four minutes, so that a message which is sent again is not stored again
 //	{tidings}:ids:1
-//	{tidings}:shout:0  channel of database 0, where hubs shout
+//	{tidings}:shout:0  channel for [Order.Shout], of database 0
 //
 // The braces make Redis Cluster keep all keys on one server: it is one order, and a Redis Cluster does not make it faster. Numbers are
 // dense. Only the scripts in folder lua write the keys. They compute with Lua's numbers, which are exact to 2^53; a cluster ends at 2^48.

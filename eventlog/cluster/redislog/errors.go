@@ -12,10 +12,10 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// ForeignError says that a key which this package would use holds something that it did not write.
+// ForeignError says that a key of this package holds data that the package did not write.
 type ForeignError struct {
 	Key   string
-	Entry string // the name of an entry in a stream, if that is what does not belong there
+	Entry string // the name of an entry in a stream, if only this entry is foreign
 }
 
 func (e *ForeignError) Error() string {
@@ -50,7 +50,7 @@ func (e *AccessError) Error() string {
 }
 func (e *AccessError) Unwrap() error { return e.Err }
 
-// explain adds to an error of Redis what it means here.
+// explain adds the consequence and the remedy to an error of Redis.
 func (o *Order) explain(err error) error {
 	switch text := err.Error(); {
 	case redis.HasErrorPrefix(err, "WRONGTYPE"):
@@ -61,9 +61,9 @@ func (o *Order) explain(err error) error {
 		isReply(err) && strings.Contains(text, "can't run this command"):
 		return &AccessError{Address: o.where, Err: err}
 	case redis.HasErrorPrefix(err, "OOM"):
-		return fmt.Errorf("redislog: Redis has no memory left: raise its maxmemory, or keep less of the log: %w", err)
+		return fmt.Errorf("redislog: Redis has no memory left: raise its maxmemory, or lower the size of the log: %w", err)
 	case redis.HasErrorPrefix(err, "NOREPLICAS"):
-		return fmt.Errorf("redislog: Redis has fewer replicas than its min-replicas-to-write, so it takes no messages: %w", err)
+		return fmt.Errorf("redislog: Redis has fewer replicas than its min-replicas-to-write, so it accepts no messages: %w", err)
 	case redis.HasErrorPrefix(err, "MISCONF"):
 		return fmt.Errorf("redislog: Redis cannot write to its disk: %w", err)
 	case redis.HasErrorPrefix(err, "READONLY"):

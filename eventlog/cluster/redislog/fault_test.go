@@ -46,7 +46,7 @@ func TestRedisThatEvictsIsRefused(t *testing.T) {
 		}
 	}
 
-	// A server that takes over may have other settings than the one that was checked.
+	// After a failover, the settings of the new master may differ from those that were checked.
 	s.do(t, "CONFIG", "SET", "maxmemory-policy", "noeviction")
 	created(t, &redislog.Options{URL: s.url(), Prefix: "other"})
 	s.do(t, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
@@ -92,7 +92,7 @@ func TestKeyOfAnotherProgramIsNotTouched(t *testing.T) {
 			before := s.do(t, "DUMP", key)
 			o := open(t, &redislog.Options{URL: s.url(), Prefix: prefix})
 			errs := map[string]error{"Create": o.Create(t.Context(), 1)}
-			if !strings.Contains(key, "ids") { // no log exists, and the sets say nothing about that
+			if !strings.Contains(key, "ids") { // no log exists, and the sets of identifiers do not show that
 				_, errs["Bounds"] = o.Bounds(t.Context())
 				errs["Publish"] = o.Publish(t.Context(), newID(), []byte("x"))
 				errs["Follow"] = o.Follow(t.Context(), 1, func([]cluster.Message) error { return nil })
@@ -109,7 +109,7 @@ func TestKeyOfAnotherProgramIsNotTouched(t *testing.T) {
 	}
 }
 
-// TestEntryOfAnotherProgramIsAnError: somebody appends to our stream.
+// TestEntryOfAnotherProgramIsAnError: another program appends to the stream.
 func TestEntryOfAnotherProgramIsAnError(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)

@@ -16,9 +16,9 @@ type link struct {
 	id  string
 }
 
-// Follow implements [cluster.Order]. It reads pages with a script, which also says who the master is. When there is nothing more, it waits with
-// XREAD for the next message, for a second at most, and then checks again. It returns [cluster.ErrReplaced] if the master is not the one that
-// Bounds described last.
+// Follow implements [cluster.Order]. It reads pages with a script, which also returns the identity of the master. At the end it waits
+// with XREAD for the next message, for a second at most, and then checks again. It returns [cluster.ErrReplaced] if the master is not
+// the one that Bounds described last.
 func (o *Order) Follow(ctx context.Context, from uint64, take func([]cluster.Message) error) error {
 	if err := o.begin(); err != nil { // Close waits for take
 		return err

@@ -93,7 +93,7 @@ func TestIdentifiersAreRememberedForTwoMinutesAndForgottenLater(t *testing.T) {
 		t.Error("an identifier is remembered for more than four minutes, so memory grows")
 	}
 
-	// The clock of a new master may be far behind. What was stored just before is still known.
+	// The clock of a new master may be far behind. It must still know the messages that were stored just before.
 	id = publish(t, o, "5")[0]
 	earlier(-24 * time.Hour)
 	publish(t, o, "6")

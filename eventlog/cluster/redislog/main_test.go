@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// quiet drops what the client library would print about connections that tests break.
+// quiet drops the client library's messages about connections that tests break.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}

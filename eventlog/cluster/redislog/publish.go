@@ -13,7 +13,7 @@ func (o *Order) Publish(ctx context.Context, id cluster.ID, data []byte) error {
 		return &cluster.RefusedError{Err: fmt.Errorf("redislog: a message has %d bytes, and Redis takes %d", len(data), largest)}
 	}
 	known, _ := o.known.Load().(string)
-	// A call that was given up may go on for a moment, and data is the caller's then. The conversion copies it.
+	// An abandoned call may still run for a moment while the caller reuses data. The conversion copies it.
 	_, err := o.run(ctx, appendScript, o.wait, id.String(), string(data), known, o.keep)
 	if err != nil && ctx.Err() == nil && refused(err) {
 		return &cluster.RefusedError{Err: err, Later: true}

@@ -8,7 +8,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// Message implements [cluster.Order]. The caller knows from then on what the message is, so Follow no longer compares with what it passed on.
+// Message implements [cluster.Order]. The caller then knows the message, so Follow no longer compares it with the message that it passed on
+// last.
 func (o *Order) Message(ctx context.Context, seq uint64) (cluster.Message, error) {
 	m, err := o.message(ctx, seq)
 	_, gone := errors.AsType[*cluster.GoneError](err)

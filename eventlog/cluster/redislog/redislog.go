@@ -39,8 +39,8 @@ type Options struct {
 	// same Redis are one cluster. Up to 64 characters A-Z, a-z, 0-9, ".", "_" and "-".
 	Prefix string
 
-	// KeepBytes is how much of the log Redis keeps, in its memory, in bytes of messages: 128 MiB by default, 16 MiB at least. A hub that was
-	// away for longer needs a snapshot from another hub. Of hubs that differ, the one that appends decides.
+	// KeepBytes limits the messages that Redis keeps in its memory, in bytes: 128 MiB by default, 16 MiB at least. A hub that is further
+	// behind needs a snapshot from another hub. If hubs differ, each append uses the value of its own hub.
 	KeepBytes int64
 
 	// WaitReplicas is how many replicas must have received a message, in memory, before Publish returns nil and before Follow passes it
@@ -57,7 +57,7 @@ const (
 	// maxMessage is the largest message: an event of 16 MiB, the most that a log takes, with its fields.
 	maxMessage = 16<<20 + 64<<10
 
-	timeout     = 3 * time.Second // for one command; a server that takes longer is given up
+	timeout     = 3 * time.Second // for one command; a server that takes longer counts as unreachable
 	waitTimeout = time.Second     // for WAIT; less than timeout
 	block       = time.Second     // for XREAD
 )
@@ -170,8 +170,8 @@ func (o *Order) begin() error {
 	return nil
 }
 
-// do calls f with the client of the master and returns what f does, or the error of ctx as soon as it ends. The client library observes
-// deadlines but no cancellation. So f may go on for a while, at most until Close.
+// do calls f with the client of the master and returns the error of f, or that of ctx as soon as ctx ends. The client library observes
+// deadlines but no cancellation, so f may still run for a while, at most until Close.
 func do[T any](ctx context.Context, o *Order, f func(ctx context.Context, node *redis.Client) (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -209,7 +209,7 @@ func do[T any](ctx context.Context, o *Order, f func(ctx context.Context, node *
 	}
 }
 
-// cause returns the reason for an error: that ctx has ended, or Close, if it was one of these.
+// cause returns the reason for an error: the end of ctx, Close, or the error itself.
 func (o *Order) cause(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

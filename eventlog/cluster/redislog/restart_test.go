@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster/redislog"
 )
 
-// TestRestartOfRedisIsNoticed kills Redis as a crash does. What is left depends on its settings; that it has restarted is always noticed.
+// TestRestartOfRedisIsNoticed kills Redis as a crash does. Its settings decide which messages survive; the restart is always noticed.
 func TestRestartOfRedisIsNoticed(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -45,7 +45,7 @@ func TestRestartOfRedisIsNoticed(t *testing.T) {
 				}
 				return
 			}
-			// Until the hub has seen the new identity, nothing may be appended after what may be lost.
+			// Until the hub has seen the new identity, no message may be appended after messages that may be lost.
 			err := o.Publish(t.Context(), newID(), []byte("too early"))
 			if refused, ok := errors.AsType[*cluster.RefusedError](err); !ok || !refused.Later || !errors.Is(err, cluster.ErrReplaced) {
 				t.Errorf("Publish before the hub knows of the restart: %v", err)
@@ -53,7 +53,7 @@ func TestRestartOfRedisIsNoticed(t *testing.T) {
 			if err := o.Follow(t.Context(), 21, func([]cluster.Message) error { return nil }); !errors.Is(err, cluster.ErrReplaced) {
 				t.Errorf("Follow before the hub knows of the restart: %v", err)
 			}
-			// A repeated message was stored before, so that is the answer.
+			// The answer to a repeated message is that it is stored, because it was stored before the restart.
 			if err := o.Publish(t.Context(), ids[19], []byte("19")); err != nil {
 				t.Errorf("Publish of a stored message: %v", err)
 			}
@@ -93,11 +93,11 @@ func TestReplacedHistoryEndsFollow(t *testing.T) {
 	if err := following.end(t); !errors.Is(err, cluster.ErrReplaced) {
 		t.Errorf("Follow has returned %v", err)
 	}
-	// The same handle does not continue as if nothing had happened, even if nobody compares identifiers in between.
+	// The same handle must not continue, even if no caller has compared identifiers in between.
 	if err := o.Follow(t.Context(), 4, func([]cluster.Message) error { return errors.New("a message was passed on") }); !errors.Is(err, cluster.ErrReplaced) {
 		t.Errorf("Follow again has returned %v", err)
 	}
-	// When the caller has seen what message 3 is now, as with a snapshot from another hub, it can go on from there.
+	// After the caller has read the new message 3, as with a snapshot from another hub, it can continue from there.
 	if m, err := o.Message(t.Context(), 3); err != nil || string(m.Data) != "other 3" {
 		t.Errorf("Message(3) = %q, %v", m.Data, err)
 	}
@@ -106,7 +106,8 @@ func TestReplacedHistoryEndsFollow(t *testing.T) {
 	}
 }
 
-// TestReplacedEndEndsFollow gives the newest number again and stores no message after it. Follow has to notice that its own last one is gone.
+// TestReplacedEndEndsFollow gives the newest number again and stores no message after it. Follow must notice that the last message which it
+// passed on is gone.
 func TestReplacedEndEndsFollow(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -126,7 +127,7 @@ func TestReplacedEndEndsFollow(t *testing.T) {
 	}
 }
 
-// TestLostEndEndsFollow takes the newest messages away.
+// TestLostEndEndsFollow removes the newest messages.
 func TestLostEndEndsFollow(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -145,7 +146,7 @@ func TestLostEndEndsFollow(t *testing.T) {
 	}
 }
 
-// backup is a shared log as it was.
+// backup is a copy of a shared log.
 type backup struct {
 	server    *server
 	log, meta any

@@ -34,13 +34,14 @@ var (
 	readScript   = redis.NewScript("#!lua flags=allow-oom\nlocal creating = false\n" + stateLua + readLua)
 )
 
-// reply is what a script returned.
+// reply is the decoded reply of a script.
 type reply struct {
 	identity string
-	rest     []any // what follows the identity
+	rest     []any // the values after the identity
 }
 
-// run runs a script on the master. With wait it also waits until so many replicas have received what the script has written or read.
+// run runs a script on the master. With wait it also waits until that many replicas have received the messages that the script has written
+// or read.
 func (o *Order) run(ctx context.Context, script *redis.Script, wait int, args ...any) (reply, error) {
 	return do(ctx, o, func(ctx context.Context, node *redis.Client) (reply, error) {
 		if wait == 0 {
@@ -75,7 +76,7 @@ func (o *Order) runAndWait(ctx context.Context, node *redis.Client, script *redi
 	return got, replicas, nil
 }
 
-// parse reads the reply of a script: a word, and what belongs to it.
+// parse reads the reply of a script: a word, and its values.
 func (o *Order) parse(values []any, err error) (reply, error) {
 	if err != nil {
 		return reply{}, o.explain(err)
@@ -96,7 +97,7 @@ func (o *Order) parse(values []any, err error) (reply, error) {
 	case "format":
 		return reply{}, fmt.Errorf("redislog: the shared log %q has format %q, and this version reads format 1: upgrade this hub", o.prefix, words[1])
 	case "unknown":
-		return reply{}, errors.New("redislog: Redis does not say its run_id and master_replid in INFO, so a failover cannot be noticed")
+		return reply{}, errors.New("redislog: the answer of Redis to INFO has no run_id or master_replid, so a failover could not be noticed")
 	}
 	return reply{}, fmt.Errorf("redislog: a script returned %q", values)
 }
@@ -105,7 +106,7 @@ func (o *Order) parse(values []any, err error) (reply, error) {
 type page struct {
 	identity string
 	last     uint64
-	before   string // identifier of the message before the first one, "" if it is gone
+	before   string // identifier of the message before the first one, "" if that message was dropped
 	entries  []entry
 }
 

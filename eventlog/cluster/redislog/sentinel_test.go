@@ -67,7 +67,7 @@ func TestFailoverThatLosesMessagesIsNoticed(t *testing.T) {
 	}
 	a.kill(t)
 
-	// The hub that had the lost messages, and one that was killed with the master and knows nothing: both see another order.
+	// Both hubs see another order: the one that had the lost messages, and one that was killed with the master and has no state.
 	for name, f := range map[string]*follower{"hub": following, "late": followingLate} {
 		if err := f.end(t); err == nil || errors.Is(err, context.Canceled) {
 			t.Errorf("%s: Follow has returned %v", name, err)
@@ -75,7 +75,7 @@ func TestFailoverThatLosesMessagesIsNoticed(t *testing.T) {
 	}
 	var after cluster.Bounds
 	eventually(t, "the replica is the master", func() bool {
-		// Nothing is stored before the hub has asked who the master is now.
+		// The order stores no message before the hub has asked for the identity of the new master.
 		err := hub.Publish(t.Context(), newID(), []byte("too early"))
 		if err == nil {
 			t.Fatal("a message was appended to an order that has lost messages")
@@ -101,7 +101,7 @@ func TestFailoverThatLosesMessagesIsNoticed(t *testing.T) {
 		t.Errorf("Message(15): %v, want that the order ends with 10", err)
 	}
 
-	// The numbers are given again. The identifiers tell.
+	// The numbers are used again; the identifiers show the difference.
 	again := publish(t, late, "A", "B", "C", "D", "E", "F")
 	for i, id := range again[:5] {
 		if m, err := hub.Message(t.Context(), uint64(11+i)); err != nil || m.ID != id || m.ID == lost[i] {

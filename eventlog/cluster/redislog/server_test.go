@@ -23,7 +23,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster/redislog"
 )
 
-// patience is how long a test waits for anything. Only what is broken makes it wait that long.
+// patience is how long a test waits for a condition. Only a failing test waits that long.
 const patience = 25 * time.Second
 
 // server is a redis-server, or a redis-sentinel, on a port of its own. Its data stays when it stops.

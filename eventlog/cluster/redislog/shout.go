@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// channel is where hubs shout. All databases of a server share its channels, so the name has the database.
+// channel is the channel for Shout. All databases of a server share its channels, so its name contains the database.
 func (o *Order) channel() string { return fmt.Sprintf("{%s}:shout:%d", o.prefix, o.database) }
 
 // Shout implements [cluster.Order].
@@ -32,7 +32,7 @@ func (o *Order) Hear(f func(data []byte)) (stop func(), err error) {
 	ctx, cancel := context.WithTimeout(o.ctx, time.Second)
 	defer cancel()
 	heard := o.client.Subscribe(ctx, o.channel())
-	_, _ = heard.Receive(ctx) // the confirmation: from now on nothing is missed. After an error, Channel connects again
+	_, _ = heard.Receive(ctx) // the confirmation: from now on no message is missed. After an error, Channel connects again
 	messages := heard.Channel()
 	ended := make(chan struct{})
 	go func() {

@@ -39,7 +39,7 @@ func TestPromotionChangesTheIdentity(t *testing.T) {
 		t.Errorf("the identity is %q after two failovers, as before", after.Identity)
 	}
 
-	// And once, to a server where hubs look at once.
+	// In a third move, the hubs look at the new master at once.
 	replicate(t, b, a)
 	before = bounds(t, o)
 	b.do(t, "REPLICAOF", "NO", "ONE")

@@ -14,7 +14,8 @@ import (
 
 const escape = "is not a URL: in a user and a password write / as %2F, ? as %3F, # as %23 and % as %25"
 
-// parseURL reads the address of Redis; see [Options]. Its errors quote no part of it where a password may be, by a mistake.
+// parseURL reads the address of Redis; see [Options]. Its errors quote no part of the address that could contain a password
+// by mistake.
 func parseURL(text string) (*redis.UniversalOptions, error) {
 	fail := func(why string) (*redis.UniversalOptions, error) {
 		return nil, fmt.Errorf("redislog: the address of Redis %s; it looks like redis://user:password@host:6379/0", why)
@@ -23,7 +24,7 @@ func parseURL(text string) (*redis.UniversalOptions, error) {
 	if !ok || scheme != "redis" && scheme != "rediss" {
 		return fail("must begin with redis:// or rediss://")
 	}
-	// Package url refuses several hosts with ports, so they are taken out.
+	// Package url refuses several hosts with ports, so parseURL cuts the hosts out first.
 	authority, tail := rest, ""
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		authority, tail = rest[:i], rest[i:]
