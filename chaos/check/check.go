@@ -39,9 +39,9 @@ type Result struct {
 	Deliveries int                     `json:"deliveries"`
 	Streams    int                     `json:"streams"`
 	Events     int                     `json:"events"` // distinct ones that were sent
-	Stored     int                     `json:"stored"` // of these, that anybody knows of
-	Lost       int                     `json:"lost"`   // acknowledged, gone, and told
-	Gaps       int                     `json:"gaps"`   // that subscribers were told of
+	Stored     int                     `json:"stored"` // of these, the ones that an answer, a stream or a dump has
+	Lost       int                     `json:"lost"`   // acknowledged, lost, and reported as a gap
+	Gaps       int                     `json:"gaps"`   // received by subscribers
 	Fell       int                     `json:"fell"`   // how often a node ended by itself
 	Gens       []string                `json:"generations"`
 	Requests   map[history.Outcome]int `json:"requests"`

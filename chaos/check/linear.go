@@ -95,7 +95,7 @@ var model = porcupine.NondeterministicModel{
 // searchTime is how long a search may take. Those with many unknown outcomes would take for ever.
 const searchTime = time.Second
 
-// linearizable is rule L. After a loss that was told it says nothing, because the model loses nothing.
+// linearizable is rule L. After a reported loss it checks nothing, because the model loses nothing.
 func (c *checker) linearizable() (result Linear) {
 	if c.loss() < math.MaxInt64 || !c.promise.Keys || !c.promise.Ends {
 		return result

@@ -63,7 +63,7 @@ func (p *Place) Lose(ctx context.Context, node *world.Process) (err error) {
 	return errors.Join(err, os.RemoveAll(node.Dirs[0]))
 }
 
-// keepers returns the nodes that store something.
+// keepers returns the nodes that store data.
 func keepers(w *world.World) (nodes []*world.Process) {
 	for _, n := range w.Nodes {
 		if len(n.Dirs) > 0 {

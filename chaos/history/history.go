@@ -33,8 +33,8 @@ const (
 	Fault      Kind = "fault"      // the fault Name lasted from At to End; Why describes its target
 	Stuck      Kind = "stuck"      // after the fault Name not all nodes became ready; Why says which
 	Fell       Kind = "fell"       // the node Who ended by itself, with the error Why
-	Dump       Kind = "dump"       // Hub holds Name at ID in the end; a line with Why instead says that it could not be read
-	Hole       Kind = "hole"       // Hub knows in the end that it lost what is from ID to To, both included
+	Dump       Kind = "dump"       // Hub has Name at ID at the end; a line with Why instead says that the hub could not be read
+	Hole       Kind = "hole"       // at the end Hub reports the events from ID to To as lost, both included
 )
 
 // NotUnderstood begins the reason of a stream that was closed because its subscriber could not parse it.

@@ -21,7 +21,7 @@ type Process struct {
 	driver.Node
 
 	fell  func(error)           // is called when the process ends without having been told to; nil: nobody wants to know
-	log   string                // the file that gets what it prints
+	log   string                // the file for its output
 	place func(*exec.Cmd) error // gives the command its network and its clock
 
 	mu    sync.Mutex // guards the following fields

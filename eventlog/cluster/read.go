@@ -55,7 +55,7 @@ func (l *Log) Lookup(ctx context.Context, id string) (eventlog.Position, bool, e
 	return eventlog.Position{}, false, nil
 }
 
-// Topics implements [eventlog.Lister], from the mirror. It finds nothing if the mirror is none.
+// Topics implements [eventlog.Lister], from the mirror. It finds nothing if the mirror does not implement it.
 func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limit int) ([]eventlog.TopicInfo, error) {
 	return reading(l, func(mirror eventlog.Mirror) ([]eventlog.TopicInfo, error) {
 		if lister, ok := mirror.(eventlog.Lister); ok {

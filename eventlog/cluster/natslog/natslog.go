@@ -146,7 +146,7 @@ func (e *SizeError) Error() string {
 		e.Server, e.Takes, e.Needs, e.Needs+overhead)
 }
 
-// connect repeats what may help itself, as a server that is still starting.
+// connect retries errors that may pass, such as that of a server that is still starting.
 func (o *Options) connect(ctx context.Context, urls string) (*nats.Conn, error) {
 	for said := false; ; {
 		nc, err := nats.Connect(urls, o.dial()...)
