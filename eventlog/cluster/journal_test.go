@@ -120,7 +120,7 @@ func (j *journal) setLie(lie bool) {
 	j.lie = lie
 }
 
-// spare ends the danger for the process.
+// spare lets the process run on.
 func (j *journal) spare() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -102,8 +102,8 @@ type Details struct {
 	Digest     string    `json:"digest"`            // of the decisions up to Message
 	Audited    uint64    `json:"audited"`           // last message at which another hub, or this one in the order, had the same digest
 	Doubts     int       `json:"doubts"`            // audits with another digest, since the start
-	Disputed   bool      `json:"disputed"`          // hubs have different digests, and it is not decided which one counts
-	Diverged   bool      `json:"diverged"`          // this hub has decided otherwise than most, and waits for a copy of another hub's log
+	Disputed   bool      `json:"disputed"`          // hubs have different digests, and the vote is not over
+	Diverged   bool      `json:"diverged"`          // this hub has decided differently from most, and waits for a copy of another hub's log
 	Gap        bool      `json:"gap"`               // this hub lacks messages that the order had dropped
 	Changes    int       `json:"changes"`           // of the generation, since the start
 }
