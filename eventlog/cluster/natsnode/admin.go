@@ -50,10 +50,16 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	status.Leader = meta.Leader
 	status.Peers = append(status.Peers, Peer{Name: meta.Leader, Online: true, Current: true})
 	for _, r := range meta.Replicas {
-		status.Peers = append(status.Peers, Peer{Name: r.Name, Online: !r.Offline, Current: r.Current, Active: r.Active})
+		status.Peers = append(status.Peers, Peer{Name: r.Name, Online: online(r), Current: r.Current, Active: r.Active})
 	}
 	return status, nil
 }
+
+// lostTime is how long the leader may hear nothing of a peer that is online. Peers answer its heartbeats every second.
+const lostTime = 10 * time.Second
+
+// online reports whether a peer takes part. NATS itself calls a peer offline that has said goodbye, but one that was killed only after 150 s.
+func online(p *server.PeerInfo) bool { return !p.Offline && p.Active > 0 && p.Active < lostTime }
 
 // ask sends a request as the administrator, and decodes the answer.
 func (n *Node) ask(ctx context.Context, subject string, question, answer any) error {
