@@ -179,3 +179,26 @@ func TestPositionThatTheSharedLogDoesNotKnowIsAGap(t *testing.T) {
 		}
 	})
 }
+
+// TestStreamThatBeginsWhileContactIsLostEnds: a stream that was accepted before, and began after the others had ended, stayed open without
+// events.
+func TestStreamThatBeginsWhileContactIsLostEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &sharedLog{Memory: mustMemory(t, nil)}
+		log.await = func(context.Context, eventlog.Position) error {
+			time.Sleep(4 * time.Second)
+			return nil
+		}
+		s := serveInMemory(t, log)
+		log.cut.Store(time.Now().UnixNano())
+		time.Sleep(13 * time.Second)
+		resp := s.wantStatus("a stream that waits", http.StatusOK, "/events/news", "Last-Event-ID: "+log.Head().Gen+"-7")
+		time.Sleep(time.Second)
+		if n := s.Streams(); n != 0 {
+			t.Fatalf("there are %d streams", n)
+		}
+		if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), "retry: ") {
+			t.Errorf("it ends with %q, %v", text, err)
+		}
+	})
+}

@@ -10,8 +10,8 @@ import "github.com/tidings-sse/tidings/eventlog"
 //
 // A runner is live from adopt to close.
 
-// adopt adds a subscriber to the shard. It checks again whether the client was revoked, because EndRevoked does not find a subscriber that
-// is adopted after its search.
+// adopt adds a subscriber to the shard. It checks again whether the client was revoked, and whether streams are refused, because EndRevoked
+// and refuse do not find a subscriber that is adopted after their search.
 func (s *shard) adopt(sub *subscriber) {
 	s.limitLife(sub)
 	g := s.groups[sub.group.key]
@@ -24,6 +24,9 @@ func (s *shard) adopt(sub *subscriber) {
 	sub.group = g
 	sub.wrote = s.wheel.now
 	sub.via.start()
+	if sub.stage != closed && s.f.refusing.err() != nil {
+		sub.via.leave(Failed)
+	}
 }
 
 // close ends a stream.
