@@ -44,7 +44,7 @@ func (m *Memory) noteTime(seq uint64, ms int64) {
 	}
 }
 
-// cutTimes sets the time of the newest record to what it was at a number.
+// cutTimes restores the time of the newest record as it was at a number.
 func (m *Memory) cutTimes(after uint64) {
 	times := m.times.All()
 	n := sort.Search(len(times), func(i int) bool { return times[i].seq > after })

@@ -81,8 +81,8 @@ const (
 
 	MaxState = 1024 // bytes of the state of [Mirror.Apply]
 
-	// UndoTime is for how long a mirror remembers what has expired: ends, keys, and the times of records that are gone. SetGeneration may
-	// drop the records by whose time they expired.
+	// UndoTime is how long a mirror remembers expired ends and keys, and the times of removed records. SetGeneration may drop the records
+	// by whose time they expired.
 	UndoTime = time.Hour
 
 	maxApply  = 1 << 30 // bytes of the records of one Apply, by Record.Size

@@ -74,7 +74,7 @@ type cluster struct {
 	client   peers.Client
 	copying  sync.Mutex             // held while a snapshot is written: one at a time
 	twin     atomic.Pointer[string] // instance of another process with the name of this hub, as logged last
-	greet    chan struct{}          // has a value after a new hub was heard, or one has asked: this hub then announces itself at once
+	greet    chan struct{}          // has a value after a new hub announced itself, or a hub asked for announcements: this hub then announces itself at once
 	stop     func()                 // ends Hear
 }
 
@@ -137,7 +137,7 @@ func (c *cluster) meetNamesake(hello *peers.Hub) {
 	}
 }
 
-// greetingPause is the shortest time between two announcements. Otherwise messages could make hubs answer each other without end.
+// greetingPause is the shortest time between two announcements. Otherwise hubs could answer each other's messages forever.
 const greetingPause = 100 * time.Millisecond
 
 // announce tells the other hubs of this one until ctx ends.

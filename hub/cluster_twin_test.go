@@ -93,7 +93,7 @@ func (d *deadlines) SetWriteDeadline(at time.Time) error {
 	return nil
 }
 
-// TestHubThatStallsDoesNotKeepOthersFromASnapshot: a hub gives one snapshot at a time, and waited for a stalled newcomer without end.
+// TestHubThatStallsDoesNotKeepOthersFromASnapshot: a hub gives one snapshot at a time, and waited forever for a stalled newcomer.
 func TestHubThatStallsDoesNotKeepOthersFromASnapshot(t *testing.T) {
 	t.Parallel()
 	out := &deadlines{ResponseRecorder: httptest.NewRecorder()}

@@ -53,7 +53,7 @@ func TestSubscriberThatIsBehindGetsHeartbeats(t *testing.T) {
 					log.halted.Store(true)
 					mustAppend(t, log.Memory, eventlog.Record{Topics: []string{"news"}, Data: large}, eventlog.Record{Topics: []string{"news"}, Data: large})
 					resp := s.openUnread("/events/news"+query, lastID(start))
-					sign := ":\n" // no field ends so
+					sign := ":\n" // no field ends with it
 					if query != "" {
 						sign = "event: tidings.checkpoint\n"
 					}

@@ -28,7 +28,7 @@ Examples:
 // Run is called by kong.
 func (c *clusterKeyCmd) Run(std stdio) error {
 	random := make([]byte, secretBytes)
-	_, _ = rand.Read(random) // never fails, as it says
+	_, _ = rand.Read(random) // never fails
 	line := base64.RawURLEncoding.EncodeToString(random) + "\n"
 	if c.File == "-" {
 		_, err := fmt.Fprint(std.out, line)

@@ -14,12 +14,12 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
 )
 
-// clusterFlags say with which other hubs a hub shares its log, and where the shared log is.
+// clusterFlags name the other hubs that share the log, and the place of the shared log.
 type clusterFlags struct {
 	ClusterPeers   []string `sep:"," placeholder:"HOST:PORT,…" help:"Share one log with other hubs, and keep it on these hubs themselves: the addresses at which the hubs reach each other, this one included, the same list on all. hub-{0..2}.hubs stands for three. The port is 4248 by default. Use three or five hubs."`
 	ClusterListen  string   `placeholder:"HOST:PORT" help:"Which of --cluster-peers this hub is, or another address to listen on for them. By default the hub finds itself by the name and the addresses of its machine."`
 	ClusterName    string   `placeholder:"NAME" help:"Name of this hub in its cluster; by default that of its machine, with a suffix."`
-	ClusterKeyFile string   `type:"path" placeholder:"FILE" help:"File with the secret that all hubs of a cluster share; tidings cluster key makes one. Hubs prove by it who they are."`
+	ClusterKeyFile string   `type:"path" placeholder:"FILE" help:"File with the secret that all hubs of a cluster share; tidings cluster key makes one. Hubs authenticate each other with it."`
 	ClusterURL     string   `name:"cluster-url" placeholder:"URL" help:"Address at which the other hubs reach this one by HTTP, such as http://10.0.0.1:3000; by default the host of its peer address or of its machine, with the port of --addr."`
 
 	NATS         natsURL `name:"nats" placeholder:"URL" help:"Share one log with other hubs, and keep it in NATS JetStream: nats://user:password@host:4222, several separated by commas; tls:// for TLS."`
@@ -56,7 +56,7 @@ func (f *clusterFlags) clustered() bool {
 	return len(f.ClusterPeers) > 0 || f.NATS != "" || f.Redis != ""
 }
 
-// checkCluster refuses flags that do not fit each other.
+// checkCluster refuses flags that contradict each other.
 func (f *serveFlags) checkCluster() error {
 	peers, nats := len(f.ClusterPeers) > 0, f.NATS != ""
 	for _, c := range []struct {
@@ -80,7 +80,7 @@ func (f *serveFlags) checkCluster() error {
 	}
 	switch {
 	case peers && nats, peers && f.Redis != "", nats && f.Redis != "":
-		return errors.New("--cluster-peers keeps the shared log on the hubs, --nats and --redis in other servers: a hub has one of them; tidings config shows where each is said")
+		return errors.New("--cluster-peers keeps the shared log on the hubs, --nats and --redis in other servers: a hub has one of them; tidings config shows where each setting comes from")
 	case f.NATSReplicas > 5:
 		return fmt.Errorf("--nats-replicas is %d; it must be 1 to 5", f.NATSReplicas)
 	case f.clustered() && f.Memory:
@@ -106,7 +106,7 @@ func checkClusterURL(text string) error {
 	return nil
 }
 
-// room is what a message of the shared log needs beside the largest event, in bytes.
+// room is the space that a message of the shared log needs beside the largest event, in bytes.
 const room = 64 << 10
 
 // leastClusterKey is the length of a secret, in bytes.
@@ -128,7 +128,7 @@ func (f *clusterFlags) secret() ([]byte, error) {
 	return []byte(secret), nil
 }
 
-// requestKey returns the key that signs requests between hubs. It tells nothing about the secret.
+// requestKey returns the key that signs requests between hubs. It does not reveal the secret.
 func requestKey(secret []byte) ([]byte, error) {
 	if secret == nil {
 		return nil, nil
@@ -147,8 +147,8 @@ func (f *serveFlags) url(at *place, peer string) string {
 		return ""
 	}
 	host := own.Hostname()
-	if !local(f.Addr) && loopback(host) { // it listens everywhere
-		machine, _ := os.Hostname() // without it there is no address
+	if !local(f.Addr) && loopback(host) { // the hub listens on all addresses
+		machine, _ := os.Hostname() // without a name there is no address
 		if host = cmp.Or(peer, machine); host == "" {
 			return ""
 		}

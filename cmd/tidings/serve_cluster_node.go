@@ -19,7 +19,7 @@ func (f *serveFlags) checkPeers() error {
 	case err != nil:
 		return fmt.Errorf("--cluster-peers: %w", err)
 	case len(peers) > 1 && f.ClusterKeyFile == "":
-		return errors.New("--cluster-peers without --cluster-key-file: hubs must prove to each other who they are\nhint: tidings cluster key cluster.key makes a secret; all hubs need the same")
+		return errors.New("--cluster-peers without --cluster-key-file: hubs must authenticate each other\nhint: tidings cluster key cluster.key makes a secret; all hubs need the same")
 	case int(f.NATSReplicas) > len(peers):
 		return fmt.Errorf("--nats-replicas is %d, and there are %d hubs", f.NATSReplicas, len(peers))
 	case int(f.MaxEvent)+room > natsnode.MaxMessage:

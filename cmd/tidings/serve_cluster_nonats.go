@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// errNoServer says what this program was built without.
+// errNoServer is the error of a program that was built without the NATS server.
 var errNoServer = errors.New("--cluster-peers needs the NATS server, which this program was built without (-tags nonats)" +
 	"\nhint: run NATS servers of your own and name them by --nats, or use the usual program")
 

@@ -20,20 +20,20 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// The data directory of a hub in a cluster has the hub's copy of the shared log in a directory of its own, beside what the shared log keeps on
-// this hub. A copy of another hub's log can then take its place at once.
+// The data directory of a hub in a cluster has the hub's copy of the shared log in a directory of its own, beside the data of the shared log
+// itself. So a copy of another hub's log can replace the hub's copy at once.
 const (
 	mirrorDir    = "log"
 	identityFile = "tidings.json" // of a log: see package disklog
 )
 
-// backend is the shared log, as far as this process has a part of it.
+// backend is this process's part of the shared log.
 type backend struct {
 	order  cluster.Order
-	where  string                                       // it is, for people
-	hubs   int                                          // that the cluster has; 0: not known
-	broken <-chan struct{}                              // closed when it cannot go on until the process is started again
-	reason func() error                                 // why
+	where  string                                       // the place of the shared log, for people
+	hubs   int                                          // number of hubs in the cluster; 0: not known
+	broken <-chan struct{}                              // closed when the backend has failed until the process is started again
+	reason func() error                                 // why it has failed
 	close  func() error                                 // after the order is closed
 	remove func(ctx context.Context, name string) error // excludes a hub; nil: not possible
 }
@@ -94,7 +94,7 @@ func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger) 
 	return s, nil
 }
 
-// checkDir refuses the directory of a hub alone for a hub in a cluster, and the reverse: their positions have nothing in common.
+// checkDir refuses the directory of a hub alone for a hub in a cluster, and the reverse: their positions are unrelated.
 func (f *serveFlags) checkDir(dir string) error {
 	has := func(path ...string) bool {
 		_, err := os.Stat(filepath.Join(append([]string{dir}, path...)...))
@@ -160,7 +160,7 @@ func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.L
 	return &clusterLog{s.log, s.back.close}, s.back.where, nil
 }
 
-// watch ends the hub by fail when its part of the shared log cannot go on. A supervisor starts it again.
+// watch ends the hub by fail when its part of the shared log has failed. A supervisor starts the hub again.
 func (s *sharedLog) watch(ctx context.Context, fail context.CancelCauseFunc) {
 	select {
 	case <-s.opened:
@@ -168,13 +168,13 @@ func (s *sharedLog) watch(ctx context.Context, fail context.CancelCauseFunc) {
 		return
 	}
 	select {
-	case <-s.back.broken: // never, if it is elsewhere
+	case <-s.back.broken: // never, if the shared log is elsewhere
 		fail(s.back.reason())
 	case <-ctx.Done():
 	}
 }
 
-// clusterLog closes what carries the shared log after the log.
+// clusterLog closes the backend after the log.
 type clusterLog struct {
 	*cluster.Log
 	after func() error
@@ -224,7 +224,7 @@ func (s *sharedLog) openNATS(ctx context.Context) (*backend, error) {
 	return &backend{order: order, where: "the stream " + f.NATSStream + " of " + natslog.Redacted(string(f.NATS)), close: func() error { return nil }}, nil
 }
 
-// streamBytes is the size of the shared log. It is longer than what hubs keep, so that a hub that was away can catch up.
+// streamBytes is the size of the shared log. It is larger than the retention of the hubs, so that a hub can catch up after an absence.
 func (s *sharedLog) streamBytes() int64 {
 	keep, err := s.flags.retention().WithDefaults()
 	if err != nil || keep.Bytes <= 0 {
@@ -233,7 +233,7 @@ func (s *sharedLog) streamBytes() int64 {
 	return 2 * keep.Bytes
 }
 
-// details is what administrators see of the shared log.
+// details returns the status of the shared log for administrators.
 func (s *sharedLog) details(context.Context) any {
 	select {
 	case <-s.opened:
@@ -243,7 +243,7 @@ func (s *sharedLog) details(context.Context) any {
 	}
 }
 
-// failure returns why the hub had to end; nil if it was told to.
+// failure returns the error that ended the hub; nil if it was asked to stop.
 func (s *sharedLog) failure() error {
 	if s == nil || s.back == nil {
 		return nil
@@ -325,7 +325,7 @@ func (s *sharedLog) fetch(ctx context.Context, after uint64) (replace func() (ev
 		mirror, err := s.openMirror()
 		if err == nil {
 			s.mirror = mirror
-			s.logger.Info("this hub goes on with a copy of another hub's log", "head", mirror.Head().String())
+			s.logger.Info("this hub continues with a copy of another hub's log", "head", mirror.Head().String())
 		}
 		return mirror, err
 	}, nil

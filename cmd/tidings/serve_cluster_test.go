@@ -88,7 +88,7 @@ func publishTo(t *testing.T, url, topic, data string) {
 	}
 }
 
-// resume reads from a position on another hub, which waits until it has it.
+// resume reads from a position on another hub, which waits until its log has the position.
 func resume(t *testing.T, url, topic, after string) (status int, text string) {
 	t.Helper()
 	answer, text := ask(t, http.DefaultClient, "GET", url+"/events/"+topic+"?poll=1", "", "Last-Event-ID", after)
@@ -139,14 +139,15 @@ func TestHubsWithPeersShareOneLog(t *testing.T) {
 	hubs[0].stop()
 	publishTo(t, hubs[1].url, "news", "without it")
 	if got := retained(t, hubs[2].url, "news"); !strings.HasSuffix(got, "last without it") {
-		publishTo(t, hubs[2].url, "other", "x") // its own publish waits until it has all before
+		publishTo(t, hubs[2].url, "other", "x") // the answer comes after the hub has all earlier events
 		if got = retained(t, hubs[2].url, "news"); !strings.HasSuffix(got, "last without it") {
 			t.Errorf("a hub has %q", got)
 		}
 	}
 }
 
-// TestHubAloneInItsClusterRestarts has one peer, as for development, and then tries to start without it.
+// TestHubAloneInItsClusterRestarts: a hub that is its own only peer, as in development, restarts. Without that flag it
+// refuses to start.
 func TestHubAloneInItsClusterRestarts(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 2 {

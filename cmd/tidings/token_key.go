@@ -47,7 +47,7 @@ func (c *tokenKeyCmd) Run(std stdio) error {
 func writeNew(name, text string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists, and a new key would make all that was made with this one invalid; remove the file first if you want that", name)
+		return fmt.Errorf("%s exists, and a new key would invalidate everything that was made with this one; remove the file first if you want that", name)
 	}
 	if err != nil {
 		return err

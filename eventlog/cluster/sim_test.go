@@ -75,7 +75,7 @@ func number(name string, standard uint64) uint64 {
 // plan describes a run; it depends on the seed alone.
 type plan struct {
 	faults  ordertest.Faults
-	breaks  []func(*sim, *rand.Rand) // what is broken on purpose
+	breaks  []func(*sim, *rand.Rand) // the faults
 	ret     *eventlog.Retention
 	lossy   bool // the order loses messages, or is replaced
 	missing bool // hubs may lack records

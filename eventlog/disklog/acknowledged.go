@@ -40,7 +40,7 @@ func appendAcknowledged(b []byte, p eventlog.Position) []byte {
 type acknowledged struct {
 	fs   vfs.FS
 	dir  string
-	none bool // a mirror has no such file: what it has lost comes again
+	none bool // a mirror has no such file, because it receives lost records again
 
 	mu   sync.Mutex // guards the following fields
 	file vfs.File

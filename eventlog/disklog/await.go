@@ -7,10 +7,10 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// signal wakes all that wait for it.
+// signal wakes all goroutines that wait for it.
 type signal struct {
 	mu sync.Mutex
-	c  chan struct{} // closed by send; nil: nobody waits
+	c  chan struct{} // closed by send; nil: no goroutine waits
 }
 
 // wait returns a channel that the next send closes.
@@ -35,7 +35,7 @@ func (s *signal) send() {
 // Await implements eventlog.Awaiter.
 func (l *Log) Await(ctx context.Context, p eventlog.Position) error {
 	for {
-		moved := l.moved.wait() // before the look at what it signals
+		moved := l.moved.wait() // before the check, so that no signal is missed
 		if err := ctx.Err(); err != nil {
 			return err
 		}

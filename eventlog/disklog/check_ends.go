@@ -21,7 +21,7 @@ func (c *checker) ends() error {
 		}
 		end, err := decodeEnding(value)
 		if !found || err != nil || end.seq < line.seq || end.seq == line.seq && end.time != line.time {
-			c.problem(what, "the topic's newest end is %d, and both should agree; appends may be accepted in spite of the end", end.seq)
+			c.problem(what, "the topic's newest end is %d, and should be this one; appends may be accepted in spite of the end", end.seq)
 		}
 		newest[end.seq == line.seq]++
 		return nil

@@ -22,7 +22,7 @@ type commit struct {
 	written  bool  // the batch was handed to Pebble, which empties large ones
 	synced   bool  // Pebble was asked to sync it
 	size     int   // of the batch in bytes
-	applied  bool  // it stores a state, which may be all that it stores
+	applied  bool  // it stores a state, perhaps without records
 	failed   error // applies to all requests
 	stored   []eventlog.Record
 
@@ -346,7 +346,7 @@ func (c *commit) index(topic string, e entry) error {
 	return c.batch.Set(c.key, c.value, nil)
 }
 
-// begin writes what must be known about a topic that had no records.
+// begin writes the state of a topic that had no records.
 func (c *commit) begin(topic string, t *topicInfo) error {
 	s := c.store
 	if t.dead != 0 {

@@ -27,7 +27,7 @@ func (c *commit) decide(r *request) ([]decision, error) {
 	return c.decisions, nil
 }
 
-// decider has what matters about the earlier records of a request. Few requests have many records with keys and ends.
+// decider has the keys and the ends of the earlier records of a request. Few requests have many records with keys and ends.
 type decider struct {
 	*commit
 	seq, keys uint64 // after the records that were decided on

@@ -20,8 +20,8 @@
 // Failure: when free space falls below [Options.Reserve], or a write or sync fails, appends fail with [eventlog.ErrUnavailable]
 // and reads continue. The log recovers by itself when the cause is gone. It never ends the process.
 //
-// Mirrors: a mirror keeps no promise about what it has not got again after a crash: its owner continues from State. A failure of the disk closes a
-// mirror for good, because the shared log has everything.
+// Mirrors: after a crash a mirror may lack its newest records; its owner continues from State. A failure of the disk closes a mirror for
+// good, because the shared log has all records.
 //
 // Generations: a log whose directory is a copy of another one begins a new generation. The log cannot detect a backup that was
 // restored in place; call [Restored] for it.
@@ -64,7 +64,7 @@ const (
 
 // Options are the options of [Open]. Nil and the zero value mean the defaults.
 type Options struct {
-	// Retention is what the log keeps. A mirror prefers what SetRetention has said.
+	// Retention is what the log keeps. A mirror uses the rules of its last SetRetention instead.
 	Retention *eventlog.Retention
 
 	// Mirror makes the log an [eventlog.Mirror]. The directory of another log cannot be opened as a mirror, and the reverse: see

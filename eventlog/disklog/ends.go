@@ -189,7 +189,7 @@ func (c *cutter) ends() error {
 }
 
 // buildEnds makes the table of ends, if the last version that wrote to the store did not have it: a topic had ended if its newest record is
-// an end. It visits each topic once. What is unreadable is left out.
+// an end. It visits each topic once. Unreadable entries are left out.
 func (s *store) buildEnds() (err error) {
 	if s.head.ends != 0 {
 		return nil

@@ -15,8 +15,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestEndsOfThePreviousVersionHold: it had no table of ends. They hold for a week from the time of their records, also after bytes have trimmed
-// these, and then the names are free.
+// TestEndsOfThePreviousVersionHold: the previous version had no table of ends. Its ends hold for a week from the time of their records, even
+// after the limit of bytes has trimmed these. Then the names can be used again.
 func TestEndsOfThePreviousVersionHold(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"format1/closed", "format1/killed"} {
@@ -88,7 +88,7 @@ func TestEndsFollowTheRecordsAfterADowngrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, "owner")); err != nil { // it says what the manifest was
+	if err := os.Remove(filepath.Join(dir, "owner")); err != nil { // it holds the size of the old manifest
 		t.Fatal(err)
 	}
 	log = mustOpen(t, dir, &disklog.Options{Logger: slog.New(slog.DiscardHandler)})

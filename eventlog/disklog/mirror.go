@@ -36,7 +36,7 @@ func (l *Log) Apply(ctx context.Context, batches []eventlog.Batch, state func([]
 	return g.outcomes(), nil
 }
 
-// outcomes returns what was decided on each batch.
+// outcomes returns the outcome of each batch.
 func (g *given) outcomes() []eventlog.Outcome {
 	outcomes := make([]eventlog.Outcome, len(g.parts))
 	for i, part := range g.parts {

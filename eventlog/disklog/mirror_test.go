@@ -51,8 +51,8 @@ func mustState(t *testing.T, log eventlog.Mirror) string {
 	return string(state)
 }
 
-// TestMirrorMakesNoHoles: numbers that a crash has taken come again from the shared log. A log of its own would skip a lease of a million numbers
-// and tell readers of a loss.
+// TestMirrorMakesNoHoles: after a crash the shared log sends lost records again, under the same numbers. The log of a single hub would skip
+// a lease of a million numbers and report a gap.
 func TestMirrorMakesNoHoles(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(repeatable(t), 6))
@@ -88,8 +88,8 @@ func TestMirrorMakesNoHoles(t *testing.T) {
 	}
 }
 
-// TestMirrorDecidesAlikeAfterACrash: it continues from its state, and decides on what comes again, and on what follows, like a mirror that did
-// not crash.
+// TestMirrorDecidesAlikeAfterACrash: it continues from its state, and decides on repeated and on new records like a mirror that did not
+// crash.
 func TestMirrorDecidesAlikeAfterACrash(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(repeatable(t), 7))
@@ -157,13 +157,13 @@ func TestMirrorDecidesAlikeAfterACrash(t *testing.T) {
 	}
 }
 
-// TestBrokenDiskClosesAMirror: it does not come back with a hole, because the shared log has everything.
+// TestBrokenDiskClosesAMirror: the mirror does not recover with a hole, because the shared log has all records.
 func TestBrokenDiskClosesAMirror(t *testing.T) {
 	t.Parallel()
 	disk := newFaultFS(vfs.NewMem())
 	o := disklog.Options{Mirror: true, Interval: time.Hour, Reserve: -1}
 	o.SetFS(disk)
-	log, err := disklog.Open("log", &o) // without a check of what Close returns
+	log, err := disklog.Open("log", &o) // not mustOpen, which checks the error of Close
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestBrokenDiskClosesAMirror(t *testing.T) {
 	}
 }
 
-// TestSnapshotIsAMirrorOfItsOwn: it has the generation, the records, the decisions, the rules and the state of the moment, and goes on
+// TestSnapshotIsAMirrorOfItsOwn: it has the generation, the records, the decisions, the rules and the state at that moment, and continues
 // independently.
 func TestSnapshotIsAMirrorOfItsOwn(t *testing.T) {
 	t.Parallel()
@@ -257,8 +257,8 @@ func TestFailedSnapshotHarmsNoMirror(t *testing.T) {
 	}
 }
 
-// TestRolesOfDirectoriesAreNotMixedUp: a mirror opened as a single hub's log would give numbers of its own, and the reverse would lose the numbers
-// that its clients have.
+// TestRolesOfDirectoriesAreNotMixedUp: a mirror that is opened as a single hub's log would choose its own numbers. A single hub's log that
+// is opened as a mirror would lose the numbers that its clients have.
 func TestRolesOfDirectoriesAreNotMixedUp(t *testing.T) {
 	t.Parallel()
 	single, follower := filepath.Join(t.TempDir(), "single"), filepath.Join(t.TempDir(), "mirror")
@@ -290,7 +290,7 @@ func TestRolesOfDirectoriesAreNotMixedUp(t *testing.T) {
 	}
 }
 
-// TestLogBecomesAMirrorAndBack: records, keys and ends stay; positions are told to be of another generation as soon as they are.
+// TestLogBecomesAMirrorAndBack: records, keys and ends stay; positions are of another generation as soon as the log has one.
 func TestLogBecomesAMirrorAndBack(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -339,7 +339,7 @@ func TestLogBecomesAMirrorAndBack(t *testing.T) {
 	}
 }
 
-// TestCopyOfAMirrorGoesOn: its numbers come from the shared log, so that it gives none twice.
+// TestCopyOfAMirrorGoesOn: the numbers come from the shared log, so a copy uses none twice.
 func TestCopyOfAMirrorGoesOn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -356,7 +356,7 @@ func TestCopyOfAMirrorGoesOn(t *testing.T) {
 	}
 }
 
-// TestClosedMirrorRefusesEverything that needs it, also Await and Snapshot.
+// TestClosedMirrorRefusesEverything: also Await and Snapshot fail.
 func TestClosedMirrorRefusesEverything(t *testing.T) {
 	t.Parallel()
 	log := mustMirror(t, filepath.Join(t.TempDir(), "log"), disklog.Options{})

@@ -7,8 +7,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// The time of the newest record decides about later ones, and a cut goes back to an older one, which retention may have removed. So
-// a mirror notes the times of its records in the last hour.
+// The time of the newest record decides about later records. A cut goes back to an older record, which retention may have removed.
+// So a mirror notes the times of its records in the last hour.
 
 func timeKey(b []byte, seq uint64) []byte { return appendSeq(append(b, kindTime), seq) }
 

@@ -15,9 +15,9 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// RunMirrors appends random batches to a log, and applies them to two mirrors: to one at once, to the other later and in other portions. The
-// logs have different clocks, so that they trim at different moments, and are opened again now and then. All three have to decide
-// alike. Then the mirrors go back to an older place in a new generation, which one of them may not even have passed, and go on.
+// RunMirrors appends random batches to a log, and applies them to two mirrors: to one at once, to the other later and in other batches. The
+// logs have different clocks, so that they trim at different moments, and are opened again now and then. All three have to decide alike.
+// Then both mirrors go back to an older record in a new generation, which one of them may not have reached yet, and continue.
 //
 // It stops at the first difference.
 func RunMirrors(t *testing.T, h Harness, seed uint64, operations int) {
@@ -46,7 +46,7 @@ type mirrors struct {
 	clock *clock
 
 	origin      eventlog.Log
-	apart       bool // the mirrors have got something that the origin has not
+	apart       bool // the mirrors have records that the origin does not have
 	early, late *follower
 	waiting     []message         // that late does not have yet
 	moved       map[uint64]uint64 // from numbers of the origin to those of the mirrors
@@ -59,7 +59,7 @@ type follower struct {
 	clock *clock
 }
 
-// message is what the shared log brings: a batch, or new rules.
+// message is a message of the shared log: a batch, or new rules.
 type message struct {
 	batch eventlog.Batch
 	want  eventlog.Outcome // of early
@@ -119,7 +119,7 @@ func (s *mirrors) step() {
 			d = 7*24*time.Hour + time.Duration(s.rand.IntN(5))*time.Second
 		}
 		s.clock.move(d)
-	case n < 20: // the mirrors' clocks run on, sometimes far ahead
+	case n < 20: // the mirrors' clocks advance, sometimes far ahead
 		for _, p := range []*follower{s.early, s.late} {
 			p.clock.move(time.Duration(s.rand.IntN(20)) * time.Second)
 		}
@@ -206,7 +206,7 @@ func (s *mirrors) compare(appended, applied eventlog.Outcome) {
 	}
 }
 
-// reason returns what matters about a refusal, without positions.
+// reason returns the text of a refusal without positions.
 func (s *mirrors) reason(err error) string {
 	refused, _ := errors.AsType[*eventlog.RecordError](err)
 	if refused == nil {
@@ -223,7 +223,7 @@ func (s *mirrors) reason(err error) string {
 	return err.Error()
 }
 
-// catchUp brings late up to a place, in portions.
+// catchUp applies messages to late, up to a place, in several calls.
 func (s *mirrors) catchUp(upTo int) {
 	for upTo > 0 {
 		n := 1 + s.rand.IntN(upTo)

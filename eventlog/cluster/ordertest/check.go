@@ -12,26 +12,26 @@ import (
 
 // Expect says what a history has to satisfy in addition to the promises that always hold.
 type Expect struct {
-	// Lossless says that nothing was done that loses records or replaces the order: then no subscriber is told of a gap.
+	// Lossless says that nothing was done that loses records or replaces the order: then no subscriber gets a gap.
 	Lossless bool
 
-	// EndAge and KeyAge are for how long an end holds and a key is known, in record time. 0: for longer than the history. Negative: for less
-	// time than can be said, so that nothing is expected of it.
+	// EndAge and KeyAge are how long an end holds and a key is known, in record time. 0: longer than the history. Negative: the time is not
+	// known, so the check expects nothing.
 	EndAge, KeyAge time.Duration
 }
 
-// Violation is a promise that was broken. Its letter stands for the promise:
+// Violation is a broken promise. Its letter names the promise:
 //
-//	A  a position has one content, wherever it is seen
+//	A  a position has the same content everywhere
 //	B  positions rise in each stream, except after a gap because of a reset
-//	C  a subscriber gets every event that matches, or is told of a gap
+//	C  a subscriber gets every event that matches, or a gap
 //	D  a subscriber gets no event twice
 //	E  an acknowledged event is in the log of every hub at the end
 //	F  an event that was acknowledged before another one was sent has the lower number; an event is seen at most once, and not before it was sent
 //	G  a key stands for one event, and every answer names it
 //	H  nothing comes after the end of a topic
 //	I  all hubs have the same records at the end, and the same digest
-//	J  no gap is told if nothing was lost
+//	J  no subscriber gets a gap if nothing was lost
 //
 // They allow for records that the order has lost, if a generation began afterwards: see [Lost].
 type Violation struct {
@@ -68,7 +68,7 @@ func Check(h History, e Expect) *Report {
 	return &c.Report
 }
 
-// checker is a history, taken apart.
+// checker is a history, sorted by kind of line.
 type checker struct {
 	Report
 	Expect
@@ -81,12 +81,12 @@ type checker struct {
 	losses []loss
 
 	sent  map[string]*sending // by data
-	known map[uint64]*known   // what is there at the end, and what was seen that has to be there
+	known map[uint64]*known   // the events at the end, and the received events that must exist at the end
 	order []*known            // by number
 }
 
-// loss is what the order has lost before a generation began. Until it began, hubs may have given numbers above after to other records, or have
-// decided on these from what had been lost.
+// loss describes the records that the order lost before a generation began. Until then, hubs may have given the numbers above after to other
+// records, or their decisions on these may depend on lost records.
 type loss struct {
 	gen   int // the first one that began afterwards
 	after uint64
@@ -105,7 +105,7 @@ type known struct {
 	where string
 }
 
-// hubDump is what a hub has at the end.
+// hubDump is the content of a hub at the end.
 type hubDump struct {
 	*Line
 	records map[uint64]*known
@@ -203,7 +203,7 @@ func equal(a, b *Sent) bool {
 	return a.Data == b.Data && a.End == b.End && slices.Equal(a.Topics, b.Topics)
 }
 
-// dumps compares the hubs (I), and collects what is known.
+// dumps compares the hubs (I), and collects the known events.
 func (c *checker) dumps() {
 	lacks := uint64(0)
 	for _, hub := range c.hubs {
@@ -255,7 +255,7 @@ func (c *checker) know(k *known) {
 	}
 }
 
-// answers checks that what was acknowledged is there at the end (E), and that nothing is there twice or from nowhere (F).
+// answers checks that each acknowledged event exists at the end (E), and that each event exists once and was sent (F).
 func (c *checker) answers() {
 	for _, l := range c.publishes {
 		if l.Outcome == Unknown {
@@ -283,7 +283,7 @@ func (c *checker) answers() {
 			continue
 		}
 		if c.sent[k.event.Data] == nil {
-			c.fail("F", "nobody has sent the event %+v, which is number %d %s", *k.event, k.seq, k.where)
+			c.fail("F", "no publisher has sent the event %+v, which is number %d %s", *k.event, k.seq, k.where)
 		}
 		if first, twice := at[k.event.Data]; twice && (k.event.Key == "" || c.KeyAge == 0) {
 			c.fail("F", "the event %+v is there twice, as %d %s and as %d %s", *k.event, first.seq, first.where, k.seq, k.where)
@@ -294,7 +294,7 @@ func (c *checker) answers() {
 
 func reserved(s *Sent) bool { return strings.HasPrefix(s.Topics[0], "$") }
 
-// realTime checks that what was acknowledged before something else was sent has the lower number (F).
+// realTime checks that an event that was acknowledged before another one was sent has the lower number (F).
 func (c *checker) realTime() {
 	type answer struct {
 		at  time.Duration

@@ -56,7 +56,7 @@ func (c *checker) ends() {
 	}
 }
 
-// streams checks what each subscriber saw.
+// streams checks the events of each subscriber.
 func (c *checker) streams() {
 	matching := map[string][]*known{} // of each subscription
 	for name, lines := range c.clients {
@@ -94,13 +94,13 @@ func (c *checker) matching(topics []string) (found []*known) {
 	return found
 }
 
-// stream is what a subscriber knows.
+// stream is the state of a subscriber.
 type stream struct {
 	*checker
 	name     string
 	matching []*known
 	at       eventlog.Position // its last position; zero: it has none
-	told     uint64            // up to here it was told that events are missing
+	told     uint64            // up to here gaps were reported to it
 	seen     map[uint64]bool
 }
 
@@ -149,7 +149,7 @@ func (s *stream) move(l *Line, p eventlog.Position) {
 	s.at = p
 }
 
-// complete checks that the subscriber got what it should have got between two positions.
+// complete checks that the subscriber got all its events between two positions.
 func (s *stream) complete(l *Line, p eventlog.Position) {
 	gen, ok := s.gens[p.Gen]
 	if !ok {
@@ -183,7 +183,7 @@ func (s *stream) event(l *Line, p eventlog.Position) {
 	}
 }
 
-// availability measures for how long nothing was acknowledged or delivered (K).
+// availability measures the longest times without an acknowledgement and without a delivery (K).
 func (c *checker) availability() {
 	var answers, events []time.Duration
 	for _, l := range c.publishes {

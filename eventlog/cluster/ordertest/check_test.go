@@ -62,7 +62,7 @@ func change(h ordertest.History, kind ordertest.Kind, n int, f func(*ordertest.L
 	return h
 }
 
-// record adds a record to both hubs, and to what was published.
+// record adds a record to both hubs, and to the published events.
 func record(h ordertest.History, n int, e ordertest.Sent) ordertest.History {
 	id := fmt.Sprint("first-", n)
 	h = append(h, ordertest.Line{Kind: ordertest.Publish, Client: "q", Start: 90, Sent: []ordertest.Sent{e}, Outcome: ordertest.Unknown})
@@ -82,7 +82,7 @@ func TestSoundHistoryHasNoViolation(t *testing.T) {
 	}
 }
 
-// Each violation is planted into a sound history, and has to be found.
+// Each case adds a violation to a sound history; the check must find it.
 func TestViolationsAreFound(t *testing.T) {
 	const event, publish, dumped, dump, open = ordertest.Event, ordertest.Publish, ordertest.Record, ordertest.Dump, ordertest.Open
 	tests := []struct {
@@ -174,7 +174,7 @@ func TestViolationsAreFound(t *testing.T) {
 	}
 }
 
-// What the order has lost is no violation, if a generation began afterwards.
+// Records that the order has lost are no violation if a generation began afterwards.
 func TestLostRecordsAreNoViolationIfAGenerationSaysSo(t *testing.T) {
 	h := drop(drop(sound(), ordertest.Record, 5), ordertest.Record, 2) // hubs have 1 and 2
 	lost := ordertest.Line{Kind: ordertest.Lost, Start: 40, After: 2}

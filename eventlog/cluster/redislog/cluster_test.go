@@ -13,7 +13,7 @@ import (
 )
 
 // TestTwoHubsShareALogAndARestartOfRedisBeginsAGeneration: what one hub acknowledges, the other has at the same position. A restart of Redis
-// begins a new generation on both, and they go on.
+// begins a new generation on both, and they continue.
 func TestTwoHubsShareALogAndARestartOfRedisBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "--appendonly", "yes", "--appendfsync", "always")

@@ -62,7 +62,7 @@ func (s *silent) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// TestSilentHubFailsASnapshot, before the header and in the body: a newcomer waited for it without end, although others have snapshots, too.
+// TestSilentHubFailsASnapshot, before the header and in the body: a newcomer waited for it forever, although other hubs have snapshots, too.
 func TestSilentHubFailsASnapshot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 // Pebble reads tables back, so they need more care: a failed compaction is reported (compactionTable), and a failed flush goes
 // on in memory (flushTable).
 //
-// It guards the files of one directory. Those that a snapshot writes elsewhere are not its concern: their errors are the snapshot's.
+// It guards the files of one directory. It ignores files that a snapshot writes elsewhere; their errors are errors of the snapshot.
 type fence struct {
 	vfs.FS
 	dir    string // empty: all files

@@ -66,7 +66,7 @@ func TestPebbleIsTheVersionThatWasChecked(t *testing.T) {
 	}
 }
 
-// whatToCheck is the list of chores for a new version.
+// whatToCheck is the list of checks for a new version.
 func whatToCheck() string {
 	var b strings.Builder
 	b.WriteString(`Read in the new version: record.go and log_writer.go of package record (the chunks that tail.go reads), the fields of version

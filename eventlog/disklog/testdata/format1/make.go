@@ -15,11 +15,11 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// Fixture is what a fixture promises: the content of want.json.
+// Fixture is the expected content of a fixture, in want.json.
 type Fixture struct {
 	Bounds  eventlog.Bounds
 	At      time.Time         // when it was written
-	Records []eventlog.Record // that are there
+	Records []eventlog.Record // the existing ones
 	Trimmed eventlog.Position // the newest record of count/a that was trimmed
 	Ended   string            // a topic that has ended
 	Key     eventlog.Record   // a record whose key is known, as it was appended
