@@ -3,4 +3,4 @@
 package cluster_test
 
 // The race detector makes the runs ten times slower; make log runs more of them without it.
-const inMemoryRuns, onDiskRuns = 30, 1
+const inMemoryRuns, onDiskRuns = 12, 1

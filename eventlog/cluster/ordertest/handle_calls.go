@@ -21,10 +21,10 @@ func (h *Handle) Publish(ctx context.Context, id cluster.ID, data []byte) error 
 		}
 		return &cluster.RefusedError{Err: errCut, Later: true}
 	case h.happens(func(f Faults) float64 { return f.Late }):
-		h.storeLater(h.upTo(5*time.Second), id, data)
+		h.memory.storeLater(h.upTo(5*time.Second), id, bytes.Clone(data))
 		return c.wait(nil)
 	case h.happens(func(f Faults) float64 { return f.Twice }):
-		h.storeLater(cluster.DuplicateWindow+time.Second+h.upTo(time.Minute), id, data)
+		h.memory.storeLater(cluster.DuplicateWindow+time.Second+h.upTo(time.Minute), id, bytes.Clone(data))
 	}
 	refused := h.memory.store(id, data)
 	if h.happens(func(f Faults) float64 { return f.AnswerLost }) {
@@ -34,14 +34,6 @@ func (h *Handle) Publish(ctx context.Context, id cluster.ID, data []byte) error 
 		return err
 	}
 	return refused
-}
-
-func (h *Handle) storeLater(d time.Duration, id cluster.ID, data []byte) {
-	data = bytes.Clone(data)
-	h.memory.late.Go(func() {
-		time.Sleep(d)
-		_ = h.memory.store(id, data) // the caller has already got its error
-	})
 }
 
 // Follow implements [cluster.Order].

@@ -15,10 +15,10 @@ import (
 // messages, trim the order, or replace it. All methods are safe for concurrent use.
 type Memory struct {
 	maxMessage int
-	late       sync.WaitGroup // messages that are still under way
 
 	mu       sync.Mutex // guards the following fields
 	missing  bool
+	late     int // messages that are still under way because of faults
 	identity int
 	first    uint64
 	messages []slot // from number first on
@@ -184,7 +184,31 @@ func (m *Memory) Messages() []cluster.Message {
 }
 
 // Settle waits for messages that are still under way because of faults.
-func (m *Memory) Settle() { m.late.Wait() }
+func (m *Memory) Settle() {
+	for {
+		m.mu.Lock()
+		late, changed := m.late, m.changed
+		m.mu.Unlock()
+		if late == 0 {
+			return
+		}
+		<-changed
+	}
+}
+
+// storeLater stores a message after some time.
+func (m *Memory) storeLater(d time.Duration, id cluster.ID, data []byte) {
+	m.mu.Lock()
+	m.late++
+	m.mu.Unlock()
+	time.AfterFunc(d, func() {
+		_ = m.store(id, data) // nobody waits for the answer
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.late--
+		m.notify()
+	})
+}
 
 // Lose drops the newest n messages, as a failover to a replica that is behind does. With newIdentity the order says that
 // another server has taken over. Lose returns the messages.
