@@ -87,7 +87,7 @@ func (f *follower) compareAll(ctx context.Context, b Bounds, after uint64) error
 	}
 	for i, seq := range f.results.seqs {
 		if seq > after && seq >= b.First {
-			return f.compare(ctx, i)
+			return f.compare(ctx, i, min(f.place.seq, b.Last))
 		}
 	}
 	return nil
@@ -100,11 +100,11 @@ func (f *follower) doubt(m mark) {
 	}
 }
 
-// compare compares the messages from results[i] on.
-func (f *follower) compare(ctx context.Context, i int) error {
+// compare compares the messages from results[i] on, up to a number that the order has: it would wait for a later one.
+func (f *follower) compare(ctx context.Context, i int, last uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, giveUpAfter)
 	defer cancel()
-	for next := f.results.seqs[i]; next <= f.place.seq; {
+	for next := f.results.seqs[i]; next <= last; {
 		err := f.order.Follow(ctx, next, func(messages []Message) error {
 			for j := range messages {
 				m := &messages[j]
@@ -112,7 +112,7 @@ func (f *follower) compare(ctx context.Context, i int) error {
 					f.doubt(mark{seq: m.Seq, id: f.results.ids[i]})
 					return errScanned
 				}
-				if next = m.Seq + 1; next > f.place.seq {
+				if next = m.Seq + 1; next > last {
 					return errScanned
 				}
 			}
