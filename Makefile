@@ -1,7 +1,7 @@
 # All tasks of this repository. Plain go test ./... also works, with Go alone.
 
 # The product, and the separate modules whose dependencies must not reach it.
-MODULES := . examples bench chaos
+MODULES := . examples bench chaos deploy
 
 FUZZTIME ?= 30s
 LINT := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint

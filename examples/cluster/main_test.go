@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// TestPageMissesNothingWhenItsHubIsKilled: it starts three hubs, follows the counter as the page does, and kills a hub on the way.
+func TestPageMissesNothingWhenItsHubIsKilled(t *testing.T) {
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, addr, "")
+		stop() // the test does not wait for a cluster that has not started
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	reading, enough := context.WithTimeout(ctx, 3*time.Minute)
+	defer enough()
+	var serving served
+	client := sse.Client{HTTP: &http.Client{Transport: &serving}, Backoff: sse.Backoff{Base: 200 * time.Millisecond}}
+	req, err := http.NewRequestWithContext(reading, http.MethodGet, "http://"+addr+"/events/counter", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, killed := 0, false
+	for e, err := range client.Subscribe(req) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == "tidings.gap" {
+			t.Errorf("a gap: %s", e.Data)
+		}
+		n, err := strconv.Atoi(e.Data)
+		if err != nil || e.Type != "message" {
+			continue
+		}
+		if last > 0 && n != last+1 {
+			t.Fatalf("%d comes after %d", n, last)
+		}
+		if last = n; last >= 20 && !killed {
+			killed = true
+			kill(t, addr, serving.hub)
+		}
+		if last >= 80 {
+			return
+		}
+	}
+	t.Fatalf("the stream ended at %d", last)
+}
+
+// served is a transport that notes which hub has answered last.
+type served struct{ hub string }
+
+func (s *served) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		s.hub = resp.Header.Get("X-Hub")
+	}
+	return resp, err
+}
+
+func kill(t *testing.T, addr, name string) {
+	t.Helper()
+	resp, err := http.Post(fmt.Sprintf("http://%s/hubs/%s/kill", addr, name), "", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", resp.Status, text, err)
+	}
+}
