@@ -9,7 +9,7 @@ import (
 )
 
 // FaultTimes is rule K for the faults of one name: the longest times without an acknowledged request and without a delivery, from the fault
-// until ten seconds after it was healed, or until the next fault.
+// until ten seconds after it was healed, until the next fault, or until publishers stop.
 type FaultTimes struct {
 	Name           string        `json:"name"`
 	Count          int           `json:"count"`
@@ -28,6 +28,9 @@ func (c *checker) availability() []FaultTimes {
 		end := f.End + aftermath.Microseconds()
 		if i+1 < len(faults) {
 			end = min(end, faults[i+1].At)
+		}
+		if c.stopped > f.At {
+			end = min(end, c.stopped)
 		}
 		by[f.Name] = append(by[f.Name], [2]time.Duration{longest(c.acks, f.At, end), longest(c.deliveries, f.At, end)})
 	}

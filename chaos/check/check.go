@@ -83,6 +83,7 @@ type clash struct {
 }
 
 type checker struct {
+	stopped          int64 // when publishers stopped; 0: never
 	result           Result
 	promise          history.Promise
 	events           []event
@@ -182,6 +183,8 @@ func (c *checker) learn(l history.Line) {
 		c.dumped(l)
 	case history.Hole:
 		c.holes[l.Hub] = append(c.holes[l.Hub], l.Entry)
+	case history.Stopped:
+		c.stopped = l.At
 	case history.Fell:
 		c.result.Fell++
 	case history.Stuck:

@@ -31,6 +31,7 @@ const (
 	Retry      Kind = "retry"      // Who was asked to reconnect later
 	Closed     Kind = "closed"     // the stream of Who ended
 	Fault      Kind = "fault"      // the fault Name lasted from At to End; Why describes its target
+	Stopped    Kind = "stopped"    // publishers send nothing new from now on
 	Stuck      Kind = "stuck"      // after the fault Name not all nodes became ready; Why says which
 	Fell       Kind = "fell"       // the node Who ended by itself, with the error Why
 	Dump       Kind = "dump"       // Hub has Name at ID at the end; a line with Why instead says that the hub could not be read

@@ -74,7 +74,10 @@ func Run(ctx context.Context, w *world.World, o Options, out io.Writer) (err err
 	defer stop(nil)
 	made := 0
 	go func() {
-		defer close(publishing)
+		defer func() {
+			log.Add(history.Entry{Kind: history.Stopped})
+			close(publishing)
+		}()
 		if err := faults(loading, w, &o, log, &made); err != nil && ctx.Err() == nil {
 			stop(err)
 		}
