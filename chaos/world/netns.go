@@ -129,7 +129,7 @@ func Inside() (ran bool, code int, err error) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return true, exit.ExitCode(), nil
 	}
-	return true, 1, err
+	return true, 0, err
 }
 
 // prepare hides the folder of network namespaces behind one of our own.
