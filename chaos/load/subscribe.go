@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/chaos/driver"
@@ -43,11 +44,11 @@ func (l *Load) subscriber(i int) *subscriber {
 
 func (s *subscriber) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if s.random.IntN(50) == 0 && !s.settling.Load() {
+		// Only a subscriber that leaves by its own choice may forget. A broken stream is always continued: that is what is tested.
+		if s.follow(ctx, 1+s.random.IntN(s.hubs)) && s.random.IntN(50) == 0 {
 			s.lives++
 			s.after = map[string]history.Position{}
 		}
-		s.follow(ctx, 1+s.random.IntN(s.hubs))
 		s.http.CloseIdleConnections()
 		pause(ctx, s.random, 100*time.Millisecond)
 	}
@@ -59,7 +60,7 @@ func (s *subscriber) who() string { return fmt.Sprintf("%s.%d", s.name, s.lives)
 const silence = 12 * time.Second
 
 // follow reads one stream of a hub.
-func (s *subscriber) follow(ctx context.Context, hub int) {
+func (s *subscriber) follow(ctx context.Context, hub int) (left bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	connect := history.Entry{Kind: history.Connect, At: s.log.Now(), Who: s.who(), Hub: hub, Select: &s.sel, After: slices.Collect(maps.Values(s.after))}
@@ -67,14 +68,16 @@ func (s *subscriber) follow(ctx context.Context, hub int) {
 	if err != nil {
 		connect.Why = err.Error()
 		s.log.Add(connect)
-		return
+		return false
 	}
 	defer resp.Body.Close()
 	s.log.Add(connect)
 	watchdog := time.AfterFunc(silence, cancel)
 	defer watchdog.Stop()
+	var leaves atomic.Bool
 	leave := time.AfterFunc(s.Stay/20+time.Duration(s.random.Int64N(int64(s.Stay))), func() {
 		if !s.settling.Load() {
+			leaves.Store(true)
 			cancel()
 		}
 	})
@@ -90,7 +93,7 @@ func (s *subscriber) follow(ctx context.Context, hub int) {
 		seen, err := s.driver.Parse(d.Event(), s.after)
 		if err != nil {
 			s.log.Add(history.Entry{Kind: history.Closed, Who: s.who(), Hub: hub, Why: history.NotUnderstood + ": " + err.Error()})
-			return
+			return false
 		}
 		for _, one := range seen {
 			s.record(hub, one)
@@ -101,6 +104,7 @@ func (s *subscriber) follow(ctx context.Context, hub int) {
 		why = err.Error()
 	}
 	s.log.Add(history.Entry{Kind: history.Closed, Who: s.who(), Hub: hub, Why: why})
+	return leaves.Load()
 }
 
 func (s *subscriber) open(ctx context.Context, hub int) (*http.Response, error) {
