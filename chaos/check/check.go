@@ -41,6 +41,7 @@ type Result struct {
 	Events     int                     `json:"events"` // distinct ones that were sent
 	Stored     int                     `json:"stored"` // of these, the ones that an answer, a stream or a dump has
 	Lost       int                     `json:"lost"`   // acknowledged, lost, and reported as a gap
+	Unread     int                     `json:"unread"` // acknowledged, and after damage no longer readable at one of the hubs
 	Gaps       int                     `json:"gaps"`   // received by subscribers
 	Fell       int                     `json:"fell"`   // how often a node ended by itself
 	Gens       []string                `json:"generations"`

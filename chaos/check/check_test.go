@@ -140,6 +140,8 @@ func TestEveryRuleFindsItsViolation(t *testing.T) {
 		},
 		"an acknowledged event is lost":   {three().event("s.0", "a", 1).event("s.0", "c", 3).dump(1, "a", "", "c"), "E"},
 		"a hole tells that it is lost":    {whole(three()).fault(true).dump(2, "a", "", "c").add(history.Entry{Kind: history.Hole, Hub: 2, ID: at(2), To: at(2)}), ""},
+		"a damaged hub lacks an event": {three().fault(true).event("s.0", "a", 1).event("s.0", "c", 3).dump(1, "a", "b", "c").dump(2, "a", "", "c"), ""},
+		"all hubs lack an event":       {three().fault(true).event("s.0", "a", 1).event("s.0", "c", 3).dump(1, "a", "", "c").dump(2, "a", "", "c"), "E"},
 		"a refused event is stored":       {whole(three()).add(refused("d")).event("s.0", "d", 4).dump(2, "a", "b", "c", "d"), "EI"},
 		"a later event comes before":      {three().post("chat", "d", 5, false).post("chat", "e", 4, false).event("s.0", "a", 1).event("s.0", "c", 3).dump(1, "a", "b", "c", "e", "d"), "F"},
 		"an unknown one before its start": {newBook().post("news", "a", 1, false).post("news", "b", 3, false).post("news", "e", 0, false).dump(1, "a", "e", "b"), "F"},

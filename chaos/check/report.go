@@ -28,6 +28,7 @@ func Markdown(to io.Writer, r *Result) error {
 	}
 	row("gaps told", r.Gaps)
 	row("acknowledged events lost, and reported as a gap", r.Lost)
+	row("acknowledged events that a damaged hub can no longer read", r.Unread)
 	row("generations", fmt.Sprintf("%d: %.60s", len(r.Gens), strings.Join(r.Gens, ", ")))
 	row("contested topics, operations, undecided", fmt.Sprintf("%d, %d, %d", r.Linear.Topics, r.Linear.Operations, r.Linear.Undecided))
 	row("nodes that ended by themselves", r.Fell)

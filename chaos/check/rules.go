@@ -18,7 +18,8 @@ func (c *checker) origins() {
 
 // durable is rule E.
 func (c *checker) durable() {
-	told := c.loss() < 1<<63-1 || !c.promise.Durable
+	damaged := c.loss() < 1<<63-1
+	told := damaged || !c.promise.Durable
 	current := c.finalOrders()
 	for i := range c.events {
 		e := &c.events[i]
@@ -28,13 +29,19 @@ func (c *checker) durable() {
 		if e.acked < 0 {
 			continue
 		}
-		missing := 0
+		missing, held := 0, false
 		for hub, dump := range c.dumps {
-			if !holds(dump, e.places, i) && !c.inHole(hub, e.places) {
+			if holds(dump, e.places, i) || c.inHole(hub, e.places) {
+				held = true
+			} else {
 				missing = hub
 			}
 		}
 		if missing == 0 {
+			continue
+		}
+		if damaged && held {
+			c.result.Unread++ // readers of the damaged hub get a gap
 			continue
 		}
 		if told && len(c.result.Gens) > 1 && !anyOf(current, e.places) {
@@ -137,8 +144,8 @@ func (c *checker) ends() {
 
 // equal is rule I. A hub need not have the events in its holes.
 func (c *checker) equal() {
-	if !c.promise.EqualDumps {
-		return
+	if !c.promise.EqualDumps || c.loss() < 1<<63-1 {
+		return // a damaged hub reports to its readers what it can no longer read, and rule A compares the rest
 	}
 	for a, first := range c.dumps {
 		for b, second := range c.dumps {
