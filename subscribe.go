@@ -171,10 +171,10 @@ type Subscription struct {
 	refused error       // why the options are invalid
 
 	// The ranging goroutine owns the following.
-	unended map[string]bool // the topics that have not ended
-	endless bool            // there are patterns, which never end
-	away    *Problem        // the hub has asked to reconnect later
-	told    bool            // the lost connection was reported
+	unended  map[string]bool // the topics that have not ended
+	endless  bool            // there are patterns, which never end
+	away     *Problem        // the hub has asked to reconnect later
+	reported bool            // the lost connection was reported
 }
 
 // Events connects and yields the events, as [Client.Subscribe] says. It can be ranged over once.
@@ -287,7 +287,7 @@ func (c *Client) subscription(ctx context.Context, topics []string, o *Subscribe
 func (s *Subscription) observe(state sse.State, f *sse.Failure) {
 	switch {
 	case state == sse.Open:
-		s.away, s.told = nil, false
+		s.away, s.reported = nil, false
 		if s.options.OnOpen != nil {
 			s.options.OnOpen()
 		}
@@ -297,8 +297,8 @@ func (s *Subscription) observe(state sse.State, f *sse.Failure) {
 			err = s.away
 		}
 		ended := errors.Is(err, sse.ErrEnded) // a clean end is no failure
-		s.client.retrying(s.ctx, !s.told && !ended, err, f.Delay)
-		s.told = s.told || !ended
+		s.client.retrying(s.ctx, !s.reported && !ended, err, f.Delay)
+		s.reported = s.reported || !ended
 	}
 }
 

@@ -219,11 +219,11 @@ func (m *Memory) rlock() {
 func (m *Memory) usable(ctx context.Context) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.over(ctx)
+	return m.endError(ctx)
 }
 
-// over returns an error if the log was closed or the context ended.
-func (m *Memory) over(ctx context.Context) error {
+// endError returns an error if the log was closed or the context ended.
+func (m *Memory) endError(ctx context.Context) error {
 	if m.closed {
 		return ErrClosed
 	}

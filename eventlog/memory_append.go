@@ -14,7 +14,7 @@ func (m *Memory) Append(ctx context.Context, records []Record) ([]Receipt, error
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return nil, err
 	}
 	m.expire(now)

@@ -86,7 +86,7 @@ func (m *Memory) End(ctx context.Context, topic string) (Position, error) {
 	now := m.clock().UnixMilli()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return Position{}, err
 	}
 	if m.gen == "" {

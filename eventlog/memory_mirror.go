@@ -50,7 +50,7 @@ func (m *Memory) follows(ctx context.Context) error {
 	case m.gen == "" && !m.closed:
 		return ErrNoGeneration
 	}
-	return m.over(ctx)
+	return m.endError(ctx)
 }
 
 // State implements [Mirror].
@@ -60,14 +60,14 @@ func (m *Memory) State(ctx context.Context) ([]byte, error) {
 	if !m.mirror {
 		return nil, ErrNotMirror
 	}
-	return slices.Clone(m.state), m.over(ctx)
+	return slices.Clone(m.state), m.endError(ctx)
 }
 
 // Skip implements [Mirror]. It fails with *InvalidError, [ErrNoGeneration], [ErrClosed] and the error of the context.
 func (m *Memory) Skip(ctx context.Context, to uint64, reason Reason) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return err
 	}
 	if m.gen == "" {
@@ -95,7 +95,7 @@ func (m *Memory) Skip(ctx context.Context, to uint64, reason Reason) error {
 func (m *Memory) SetGeneration(ctx context.Context, gen string, after uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return err
 	}
 	if repeated, err := CheckGeneration(m.at(m.head), gen, after); repeated || err != nil {
@@ -120,7 +120,7 @@ func (m *Memory) SetRetention(ctx context.Context, r *Retention) error {
 	if !m.mirror {
 		return ErrNotMirror
 	}
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return err
 	}
 	m.ret = ret
@@ -161,7 +161,7 @@ func (m *Memory) Await(ctx context.Context, p Position) error {
 func (m *Memory) behind(ctx context.Context, p Position) (moved <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.over(ctx); err != nil || !m.mirror || p.IsZero() || p.Gen == m.gen && p.Seq <= m.head {
+	if err := m.endError(ctx); err != nil || !m.mirror || p.IsZero() || p.Gen == m.gen && p.Seq <= m.head {
 		return nil, err
 	}
 	if m.moved == nil {

@@ -58,7 +58,7 @@ func (m *Memory) Read(ctx context.Context, q Query) (Answer, error) {
 func (m *Memory) page(ctx context.Context, q Query) (page, error) {
 	m.rlock()
 	defer m.mu.RUnlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return page{}, err
 	}
 	if m.gen == "" {
@@ -109,7 +109,7 @@ func (m *Memory) Seek(ctx context.Context, s Selector, from Start) (Query, error
 	}
 	m.rlock()
 	defer m.mu.RUnlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return Query{}, err
 	}
 	if !from.Since.IsZero() {
@@ -148,7 +148,7 @@ func (m *Memory) pageBefore(
 ) (records []*stored, rest uint64, err error) {
 	m.rlock()
 	defer m.mu.RUnlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return nil, 0, err
 	}
 	v := m.view(s)
@@ -176,7 +176,7 @@ func (m *Memory) beforeTime(since time.Time) uint64 {
 func (m *Memory) Lookup(ctx context.Context, id string) (Position, bool, error) {
 	m.rlock()
 	defer m.mu.RUnlock()
-	if err := m.over(ctx); err != nil {
+	if err := m.endError(ctx); err != nil {
 		return Position{}, false, err
 	}
 	if m.gen == "" {

@@ -41,14 +41,14 @@ func Select(names []string, matchers ...Matcher) Selector {
 	s := Selector{names: slices.Compact(sorted), matchers: slices.Clone(matchers)}
 	s.others = s.matchers
 	if len(matchers) > fewPatterns {
-		s.plant()
+		s.buildTree()
 	}
 	s.steps = s.count()
 	return s
 }
 
-// plant puts the patterns into a tree: with it, matching against 1,000 patterns costs little more than against one.
-func (s *Selector) plant() {
+// buildTree puts the patterns into a tree: with it, matching against 1,000 patterns costs little more than against one.
+func (s *Selector) buildTree() {
 	s.tree, s.others = new(patterns.Tree[struct{}]), nil
 	for _, m := range s.matchers {
 		if p, ok := m.(Pattern); !ok {

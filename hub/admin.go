@@ -10,14 +10,14 @@ import (
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
-// side says which clients may use a route.
-type side int
+// audience says which clients may use a route.
+type audience int
 
 const (
-	users    side = iota // clients; the route itself checks their grants
-	everyone             // without a check
-	admins               // clients whose grant has Admin
-	hubs                 // other hubs of the cluster
+	users    audience = iota // clients; the route itself checks their grants
+	everyone                 // without a check
+	admins                   // clients whose grant has Admin
+	hubs                     // other hubs of the cluster
 )
 
 // Admin returns a handler for a separate listener that only administrators can reach: it requires no token. It has the routes for
@@ -48,7 +48,7 @@ func (h *Hub) checkAdminLocal(r *http.Request) error {
 // adminPaths returns the paths of the listener for administrators.
 func (h *Hub) adminPaths() (paths []string) {
 	for i := range h.routes {
-		if side := h.routes[i].side; side == admins || side == everyone {
+		if audience := h.routes[i].audience; audience == admins || audience == everyone {
 			paths = append(paths, h.routes[i].Path)
 		}
 	}
@@ -64,7 +64,7 @@ func fromPage(r *http.Request) bool {
 func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	route, below := h.find(r)
 	switch {
-	case route.Serve == nil, route.side == users, route.side == hubs:
+	case route.Serve == nil, route.audience == users, route.audience == hubs:
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this listener is for administrators; it serves %s", strings.Join(h.adminPaths(), ", "))
 	case fromPage(r): // the listener serves no pages, so the page is from elsewhere
 		return NewProblem(http.StatusForbidden, wire.ProblemForeignOrigin, "web pages may not use this listener; use curl or another program")

@@ -13,10 +13,10 @@ type meter struct {
 	take func(int64) error
 	rent *rent
 
-	come int64 // bytes since the last event
-	held int64 // reserved memory
-	fast bool  // the last read filled its buffer, or returned many bytes
-	full bool  // since that read no more memory was available
+	arrived int64 // bytes since the last event
+	held    int64 // reserved memory
+	fast    bool  // the last read filled its buffer, or returned many bytes
+	full    bool  // since that read no more memory was available
 }
 
 // meterStep is how much memory a meter reserves at once.
@@ -24,27 +24,27 @@ const meterStep = 64 << 10
 
 // Read implements [io.Reader].
 func (m *meter) Read(p []byte) (n int, err error) {
-	room := m.room()
-	if room <= 0 {
+	available := m.available()
+	if available <= 0 {
 		if err := m.more(m.take); err != nil {
 			return 0, err
 		}
-		room = m.room()
+		available = m.available()
 	}
-	p = p[:min(int64(len(p)), room)]
+	p = p[:min(int64(len(p)), available)]
 	n, err = m.in.Read(p)
-	m.come += int64(n)
+	m.arrived += int64(n)
 	m.fast, m.full = n == len(p) || n >= uncounted, false
 	return n, err
 }
 
-// room returns how many more bytes fit into the reserved memory.
-func (m *meter) room() int64 {
+// available returns how many more bytes fit into the reserved memory.
+func (m *meter) available() int64 {
 	covered := max(m.held, uncounted) / 2
 	if covered >= m.most {
 		return 1 << 62 // the consumer refuses larger events itself
 	}
-	return covered - m.come
+	return covered - m.arrived
 }
 
 // more reserves memory for a step.
@@ -65,7 +65,7 @@ const fastMemory = uncounted + 2*meterStep
 
 // renew starts a new event: the bytes so far have become an event, or were dropped.
 func (m *meter) renew() {
-	m.come = 0
+	m.arrived = 0
 	switch {
 	case m.fast && m.held < fastMemory:
 		m.full = m.full || m.more(m.rent.take) != nil

@@ -118,13 +118,13 @@ type Subscription struct {
 // served is a route in the hub's table.
 type served struct {
 	Route
-	side    side
-	dialect Dialect
+	audience audience
+	dialect  Dialect
 
 	allowHeaders, exposeHeaders string // from Dialect.Headers
 }
 
-func newServed(route Route, s side, d Dialect) served {
+func newServed(route Route, s audience, d Dialect) served {
 	allow, expose := d.Headers()
 	return served{route, s, d, strings.Join(allow, ", "), strings.Join(expose, ", ")}
 }
@@ -136,7 +136,7 @@ func routesOf(dialects []Dialect) (all []served) {
 		all = append(all, newServed(route, users, own))
 	}
 	for _, route := range ownRoutes {
-		all = append(all, newServed(route.Route, route.side, own))
+		all = append(all, newServed(route.Route, route.audience, own))
 	}
 	for _, d := range dialects {
 		for _, route := range d.Routes() {

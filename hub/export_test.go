@@ -115,7 +115,7 @@ func (h *Hub) awaitTail() {
 func Routes() map[string][]string {
 	all := map[string][]string{}
 	for _, r := range routesOf(nil) {
-		if r.side != hubs { // what hubs ask each other is not part of the interface
+		if r.audience != hubs { // what hubs ask each other is not part of the interface
 			all[r.Path] = slices.Clone(r.Methods)
 		}
 	}

@@ -160,9 +160,9 @@ func TestHalfOpenRequestsDelayNoOthers(t *testing.T) {
 	if err := requester.Start(); err != nil {
 		t.Fatal(err)
 	}
-	said := bufio.NewScanner(out)
-	if !said.Scan() || said.Text() != "begun" {
-		t.Fatalf("the requester: %q %s", said.Text(), stderr.String())
+	output := bufio.NewScanner(out)
+	if !output.Scan() || output.Text() != "begun" {
+		t.Fatalf("the requester: %q %s", output.Text(), stderr.String())
 	}
 	await(t, "all requests have a deadline", func() bool { return len(listener.due()) >= halfOpen })
 	if n := open.Load(); n < halfOpen {
@@ -177,8 +177,8 @@ func TestHalfOpenRequestsDelayNoOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if said.Scan(); said.Text() != fmt.Sprint("ended ", halfOpen) {
-		t.Errorf("the requester: %q %s", said.Text(), stderr.String())
+	if output.Scan(); output.Text() != fmt.Sprint("ended ", halfOpen) {
+		t.Errorf("the requester: %q %s", output.Text(), stderr.String())
 	}
 	if err := requester.Wait(); err != nil {
 		t.Errorf("the requester: %v %s", err, stderr.String())

@@ -53,8 +53,8 @@ func (b *buckets[K]) take(k K, n, least int, at time.Time) (taken int, wait time
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	used, known := b.used[k]
-	room := known || len(b.used) < maxBuckets || b.sweep(now)
-	if !room {
+	fits := known || len(b.used) < maxBuckets || b.sweep(now)
+	if !fits {
 		used = b.shared
 	}
 	used = max(used, now)
@@ -63,7 +63,7 @@ func (b *buckets[K]) take(k K, n, least int, at time.Time) (taken int, wait time
 		taken = 0
 	}
 	used += int64(taken) * b.each
-	if room {
+	if fits {
 		b.used[k] = used
 	} else {
 		b.shared = used

@@ -12,7 +12,7 @@ import (
 
 // ownRoute is a route that does not belong to a dialect.
 type ownRoute struct {
-	side side
+	audience audience
 	Route
 }
 
@@ -81,7 +81,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 	switch {
 	case route.Serve == nil:
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this path does not exist; publish and subscribe at /events?topic=T, or /events/T")
-	case route.side == admins && h.opts.AdminElsewhere:
+	case route.audience == admins && h.opts.AdminElsewhere:
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "administration of this hub is on another listener; send the request to the address of that listener")
 	case r.Method == http.MethodOptions:
 		return preflight(w, r, route)
@@ -89,11 +89,11 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 		return notAllowed(w, r, &route.Route)
 	case !h.opened.Load() && route.Path != healthPath:
 		return h.unopened()
-	case route.side == admins:
+	case route.audience == admins:
 		if err := h.checkAdmin(r); err != nil {
 			return err
 		}
-	case route.side == hubs:
+	case route.audience == hubs:
 		if err := h.checkHub(r); err != nil {
 			return err
 		}

@@ -95,7 +95,7 @@ type Decoder struct {
 
 	readErr error // the error of r; reported after all bytes before it are decoded
 	eof     bool  // readErr is io.EOF itself, not an error that wraps it
-	over    bool  // Next has returned false
+	ended   bool  // Next has returned false
 	err     error // Err
 	owned   owned
 }
@@ -171,7 +171,7 @@ func (d *Decoder) Err() error { return d.err }
 
 // Next reads until the next event is complete and reports whether there is one.
 func (d *Decoder) Next() bool {
-	if d.over {
+	if d.ended {
 		return false
 	}
 	d.beginBlock()
@@ -179,7 +179,7 @@ func (d *Decoder) Next() bool {
 		eol := min(d.lf, d.cr)
 		if eol == d.end {
 			if !d.fill() {
-				d.over, d.typ, d.view = true, d.typ[:0], nil
+				d.ended, d.typ, d.view = true, d.typ[:0], nil
 				return false
 			}
 			continue
@@ -191,7 +191,7 @@ func (d *Decoder) Next() bool {
 			d.skip = skipNothing
 		case eol > start:
 			if d.err = d.field(start, eol); d.err != nil {
-				d.over = true
+				d.ended = true
 				return false
 			}
 		case d.dispatch():

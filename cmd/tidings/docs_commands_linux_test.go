@@ -205,22 +205,22 @@ func (r *reader) run(command string) error {
 	fmt.Fprintf(r.in, "export TIDINGS_HUB=%s\n%s </dev/null\nprintf '\\n%s %%s\\n' $?\n", r.url, whole, mark)
 	timer := time.AfterFunc(readersPatience, func() { panic(command + " does not end") })
 	defer timer.Stop()
-	var said strings.Builder
+	var output strings.Builder
 	for {
 		line, err := r.out.ReadString('\n')
 		if err != nil {
-			r.Fatalf("%s: %v\n%s", command, err, said.String())
+			r.Fatalf("%s: %v\n%s", command, err, output.String())
 		}
 		if code, ok := strings.CutPrefix(line, mark+" "); ok {
 			if code != "0\n" {
-				return fmt.Errorf("exit code %s%s", code, said.String())
+				return fmt.Errorf("exit code %s%s", code, output.String())
 			}
 			break
 		}
-		said.WriteString(line)
+		output.WriteString(line)
 	}
 	if strings.HasPrefix(command, "tidings token mint") { // later commands use the token
-		if err := os.WriteFile(filepath.Join(r.dir, "token"), []byte(strings.TrimSpace(said.String())), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(r.dir, "token"), []byte(strings.TrimSpace(output.String())), 0o600); err != nil {
 			r.Fatal(err)
 		}
 	}

@@ -207,10 +207,10 @@ func checkDelivery(t *testing.T, env environ, flags ...string) {
 
 // TestMemoryLogHonoursKeepBytes: it kept at most 100,000 events, whatever the value of --keep-bytes.
 func TestMemoryLogHonoursKeepBytes(t *testing.T) {
-	for said, want := range map[byteSize]int64{0: 0, 1 << 30: -1} {
-		f := storeFlags{Memory: true, keepFlags: keepFlags{KeepBytes: said}}
-		if got := f.retention(); got.Events != want || got.Bytes != int64(said) {
-			t.Errorf("--keep-bytes %d: %+v", said, got)
+	for size, want := range map[byteSize]int64{0: 0, 1 << 30: -1} {
+		f := storeFlags{Memory: true, keepFlags: keepFlags{KeepBytes: size}}
+		if got := f.retention(); got.Events != want || got.Bytes != int64(size) {
+			t.Errorf("--keep-bytes %d: %+v", size, got)
 		}
 	}
 	if got := (&storeFlags{keepFlags: keepFlags{KeepBytes: 1 << 30}}).retention(); got.Events != 0 {

@@ -106,8 +106,8 @@ func checkClusterURL(text string) error {
 	return nil
 }
 
-// room is the space that a message of the shared log needs beside the largest event, in bytes.
-const room = 64 << 10
+// messageOverhead is the space that a message of the shared log needs beside the largest event, in bytes.
+const messageOverhead = 64 << 10
 
 // leastClusterKey is the length of a secret, in bytes.
 const leastClusterKey = 32

@@ -22,8 +22,8 @@ func (f *serveFlags) checkPeers() error {
 		return errors.New("--cluster-peers without --cluster-key-file: hubs must authenticate each other\nhint: tidings cluster key cluster.key makes a secret; all hubs need the same")
 	case int(f.NATSReplicas) > len(peers):
 		return fmt.Errorf("--nats-replicas is %d, and there are %d hubs", f.NATSReplicas, len(peers))
-	case int(f.MaxEvent)+room > natsnode.MaxMessage:
-		return fmt.Errorf("--max-event is %s; hubs with --cluster-peers share events of at most %s", inBytes(int64(f.MaxEvent)), inBytes(natsnode.MaxMessage-room))
+	case int(f.MaxEvent)+messageOverhead > natsnode.MaxMessage:
+		return fmt.Errorf("--max-event is %s; hubs with --cluster-peers share events of at most %s", inBytes(int64(f.MaxEvent)), inBytes(natsnode.MaxMessage-messageOverhead))
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 		replicas = node.Replicas()
 	}
 	order, err := natslog.Open(ctx, node.URL(), &natslog.Options{
-		Stream: f.NATSStream, Replicas: replicas, MaxBytes: s.streamBytes(), MaxMessage: int(f.MaxEvent) + room, SyncAlways: true,
+		Stream: f.NATSStream, Replicas: replicas, MaxBytes: s.streamBytes(), MaxMessage: int(f.MaxEvent) + messageOverhead, SyncAlways: true,
 		Name: s.member.Name, Logger: s.logger, Connect: node.Connect(),
 	})
 	if err != nil {

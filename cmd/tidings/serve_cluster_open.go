@@ -201,11 +201,11 @@ func (s *sharedLog) openMirror() (*disklog.Log, error) {
 func (s *sharedLog) openNATS(ctx context.Context) (*backend, error) {
 	f := s.flags
 	order, err := natslog.Open(ctx, string(f.NATS), &natslog.Options{
-		Stream: f.NATSStream, Replicas: int(f.NATSReplicas), MaxBytes: s.streamBytes(), MaxMessage: int(f.MaxEvent) + room,
+		Stream: f.NATSStream, Replicas: int(f.NATSReplicas), MaxBytes: s.streamBytes(), MaxMessage: int(f.MaxEvent) + messageOverhead,
 		Credentials: f.NATSCreds, SyncAlways: f.NATSDurable, Name: s.member.Name, Logger: s.logger,
 	})
-	if size, ok := errors.AsType[*natslog.SizeError](err); ok && size.Takes > room {
-		return nil, fmt.Errorf("--nats: %w\nhint: --max-event=%dKiB fits", err, (size.Takes-room)>>10)
+	if size, ok := errors.AsType[*natslog.SizeError](err); ok && size.Takes > messageOverhead {
+		return nil, fmt.Errorf("--nats: %w\nhint: --max-event=%dKiB fits", err, (size.Takes-messageOverhead)>>10)
 	} else if err != nil {
 		return nil, fmt.Errorf("--nats: %w", err)
 	}

@@ -60,9 +60,9 @@ func (c *tokenExplainCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil && !keyless {
 		return err
 	}
-	said, unread := access.Peek(token)
-	if said.Algorithm != "" {
-		if err := explain(std.out, &said); err != nil {
+	content, unread := access.Peek(token)
+	if content.Algorithm != "" {
+		if err := explain(std.out, &content); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintln(std.out); err != nil {
@@ -80,7 +80,7 @@ func (c *tokenExplainCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return refused(std.out, err)
 	}
-	return verdict(std.out, "accepted: the signature is good, and "+inTime(said.Claimed.Expires, grant.Expires), 0)
+	return verdict(std.out, "accepted: the signature is good, and "+inTime(content.Claimed.Expires, grant.Expires), 0)
 }
 
 // inTime says why the time of an accepted token is right. It expires at ends, and hubs accept it until accepted, because clocks differ.

@@ -225,21 +225,21 @@ func TestCatchingUpOverRecordsKeptByOthersIsLinear(t *testing.T) {
 func TestClockBehindTheNewestRecordIsLogged(t *testing.T) {
 	t.Parallel()
 	o, now := stillOptions()
-	var said strings.Builder
-	o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	var logged strings.Builder
+	o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	log := mustOpen(t, "log", o)
 	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
 	*now = now.Add(-30 * time.Second)
 	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
-	if said.Len() > 0 {
-		t.Errorf("a clock that is half a minute behind is logged: %s", &said)
+	if logged.Len() > 0 {
+		t.Errorf("a clock that is half a minute behind is logged: %s", &logged)
 	}
 	*now = now.Add(-time.Hour)
 	for range 3 {
 		mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
 	}
-	if n := strings.Count(said.String(), "check the clock"); n != 1 {
-		t.Errorf("the clock was logged %d times: %s", n, &said)
+	if n := strings.Count(logged.String(), "check the clock"); n != 1 {
+		t.Errorf("the clock was logged %d times: %s", n, &logged)
 	}
 }
 

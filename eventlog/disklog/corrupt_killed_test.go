@@ -112,26 +112,26 @@ func damages(t *testing.T, f func(what string, m *remains, files map[string]stri
 // twice. With SyncInterval, losing records that no sync covered is only a warning.
 func TestDamageToTheLogOfAKilledProcessIsNeverSilent(t *testing.T) {
 	t.Parallel()
-	refused, told, n := 0, 0, 0
+	refused, withGap, n := 0, 0, 0
 	damages(t, func(what string, m *remains, files map[string]string, _ *rand.Rand) {
 		o := m.open(t, files)
-		if o.silent > 0 {
-			t.Errorf("%s: %d acknowledged records are missing, without a gap", what, o.silent)
+		if o.withoutGap > 0 {
+			t.Errorf("%s: %d acknowledged records are missing, without a gap", what, o.withoutGap)
 		}
-		if o.lost != 0 && !strings.Contains(o.said, "level=") {
+		if o.lost != 0 && !strings.Contains(o.logged, "level=") {
 			t.Errorf("%s: records are missing from %d on, and no log line says so", what, o.lost)
 		}
-		if o.lost != 0 && o.lost <= m.synced && !strings.Contains(o.said, "level=ERROR") {
+		if o.lost != 0 && o.lost <= m.synced && !strings.Contains(o.logged, "level=ERROR") {
 			t.Errorf("%s: records are missing from %d on, everything up to %d was synced, and the operator is told only %q",
-				what, o.lost, m.synced, o.said)
+				what, o.lost, m.synced, o.logged)
 		}
 		if n++; o.refused {
 			refused++
-		} else if o.told > 0 {
-			told++
+		} else if o.withGap > 0 {
+			withGap++
 		}
 	})
-	t.Logf("of %d logs %d were refused, and of %d readers got gaps", n, refused, told)
+	t.Logf("of %d logs %d were refused, and of %d readers got gaps", n, refused, withGap)
 }
 
 // TestTwoBatchesAfterDamageProveThatItWasAcknowledged: this holds without the file acknowledged, as after a power loss, because each batch
@@ -143,7 +143,7 @@ func TestTwoBatchesAfterDamageProveThatItWasAcknowledged(t *testing.T) {
 	whole := contents(t, m.fs)
 	delete(whole, "acknowledged")
 	ends := disklog.EntriesOf(m.log, whole[m.log])
-	if o := m.open(t, whole); o.refused || o.told+o.silent > 0 {
+	if o := m.open(t, whole); o.refused || o.withGap+o.withoutGap > 0 {
 		t.Fatalf("untouched: %+v", o)
 	}
 	behind := ends[len(ends)-4] // two whole batches follow the block that contains this end
@@ -181,7 +181,7 @@ func TestWithoutAcknowledgedPositionALogBeginsAGeneration(t *testing.T) {
 				} else if text == noted {
 					continue
 				}
-				if o := m.open(t, files); !o.refused && (!o.renewed || !strings.Contains(o.said, "level=ERROR")) || tenth == 10 && o.lost != 0 && o.lost <= m.synced {
+				if o := m.open(t, files); !o.refused && (!o.renewed || !strings.Contains(o.logged, "level=ERROR")) || tenth == 10 && o.lost != 0 && o.lost <= m.synced {
 					t.Errorf("with %q and %d tenths of the write-ahead log: %+v", text, tenth, o)
 				}
 			}

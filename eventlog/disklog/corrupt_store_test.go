@@ -166,21 +166,21 @@ var wrecks = map[string]wreck{
 
 // outcome is the result of opening and reading a log after one of its files was wrecked.
 type outcome struct {
-	refused bool
-	files   map[string]string // the files afterwards, if the directory was refused
-	told    int               // unreadable acknowledged records that gaps cover
-	silent  int               // unreadable acknowledged records that no gap covers
-	lost    uint64            // number of the first unreadable acknowledged record; 0: none
-	renewed bool              // the log began a new generation
-	said    string            // warnings and errors in the operator's log
+	refused    bool
+	files      map[string]string // the files afterwards, if the directory was refused
+	withGap    int               // unreadable acknowledged records that gaps cover
+	withoutGap int               // unreadable acknowledged records that no gap covers
+	lost       uint64            // number of the first unreadable acknowledged record; 0: none
+	renewed    bool              // the log began a new generation
+	logged     string            // warnings and errors in the operator's log
 }
 
 func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 	t.Helper()
 	fs := with(t, files)
-	var said bytes.Buffer
+	var logged bytes.Buffer
 	opts := remainsOptions(fs)
-	opts.Logger = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	opts.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	log, err := disklog.Open(remainsDir, opts)
 	if err != nil {
 		dirErr, ok := errors.AsType[*disklog.DirError](err)
@@ -189,9 +189,9 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 		}
 		return outcome{refused: true, files: contents(t, fs)}
 	}
-	o.told, o.silent, o.lost, _ = m.compare(t, log, "")
+	o.withGap, o.withoutGap, o.lost, _ = m.compare(t, log, "")
 	if o.renewed = log.Head().Gen != m.gen; o.renewed { // every reader with a position gets a gap
-		o.told, o.silent = o.told+o.silent, 0
+		o.withGap, o.withoutGap = o.withGap+o.withoutGap, 0
 	}
 	newest := m.records[len(m.records)-1].Seq
 	next, err := log.Append(t.Context(), []eventlog.Record{{Topics: []string{"next"}}})
@@ -199,19 +199,19 @@ func (m *remains) open(t *testing.T, files map[string]string) (o outcome) {
 	case errors.Is(err, eventlog.ErrUnavailable) && errors.Is(err, eventlog.ErrCorrupt): // the state of the topic is in the damaged block
 	case err != nil:
 		t.Error(err)
-	case o.silent == 0 && !o.renewed && next[0].Seq <= newest:
+	case o.withoutGap == 0 && !o.renewed && next[0].Seq <= newest:
 		t.Errorf("a number comes twice: %d, and %d was the head", next[0].Seq, newest)
 	}
 	if err := log.Close(); err != nil {
 		t.Errorf("Close returns %v", err)
 	}
-	o.said = said.String()
+	o.logged = logged.String()
 	return o
 }
 
 // compare reads a topic, or everything. It returns the numbers of acknowledged records that cannot be read, with and without a gap, the
 // first of them, and the gaps.
-func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, silent int, lost uint64, gaps []eventlog.GapError) {
+func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (withGap, withoutGap int, lost uint64, gaps []eventlog.GapError) {
 	t.Helper()
 	sel := eventlog.Everything()
 	if topic != "" {
@@ -247,12 +247,12 @@ func (m *remains) compare(t *testing.T, log *disklog.Log, topic string) (told, s
 		case ok && data != rec.Data:
 			t.Errorf("%d is not what was stored", rec.Seq)
 		case !ok && slices.ContainsFunc(missing, func(m [2]uint64) bool { return m[0] < rec.Seq && rec.Seq <= m[1] }):
-			told++
+			withGap++
 		case !ok:
-			silent++
+			withoutGap++
 		}
 	}
-	return told, silent, lost, gaps
+	return withGap, withoutGap, lost, gaps
 }
 
 // TestDamageToAnyFileIsNeverSilent: Pebble 2.1.7 ignores what it cannot read of its manifest and at the end of its write-ahead log. Each
@@ -272,7 +272,7 @@ func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		m := mustRemain(t, r, closed)
 		whole := contents(t, m.fs)
-		if o := m.open(t, whole); o.refused || o.told+o.silent > 0 {
+		if o := m.open(t, whole); o.refused || o.withGap+o.withoutGap > 0 {
 			t.Fatalf("untouched: %+v", o)
 		}
 		for _, file := range slices.Sorted(maps.Keys(whole)) {
@@ -304,13 +304,13 @@ func TestDamageToAnyFileIsNeverSilent(t *testing.T) {
 						refused++
 						m.refused(t, what, file, whole[file], files, o.files)
 					}
-					sum.told += o.told
-					sum.silent += o.silent
+					sum.withGap += o.withGap
+					sum.withoutGap += o.withoutGap
 				}
-				if sum.silent > 0 {
-					t.Errorf("%s: %d records are missing, without a gap", what, sum.silent)
+				if sum.withoutGap > 0 {
+					t.Errorf("%s: %d records are missing, without a gap", what, sum.withoutGap)
 				}
-				t.Logf("%s: %d of %d refused, %d records told to be lost", what, refused, rounds, sum.told)
+				t.Logf("%s: %d of %d refused, %d records told to be lost", what, refused, rounds, sum.withGap)
 			}
 		}
 	}
@@ -327,7 +327,7 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 		return
 	}
 	after[file] = content
-	if o := m.open(t, after); o.refused || o.told+o.silent > 0 {
+	if o := m.open(t, after); o.refused || o.withGap+o.withoutGap > 0 {
 		t.Errorf("%s: it was refused; with the table put back: %+v", what, o)
 	}
 }
@@ -369,7 +369,7 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 			}
 			torn := maps.Clone(whole)
 			torn[file] = text[:before+r.IntN(end-before)]
-			if o := m.open(t, torn); o.refused || o.told != 0 || o.silent > m.last {
+			if o := m.open(t, torn); o.refused || o.withGap != 0 || o.withoutGap > m.last {
 				t.Errorf("%s, torn in the last append, of %d records: %+v", file, m.last, o)
 			}
 		}

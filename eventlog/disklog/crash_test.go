@@ -225,7 +225,7 @@ type life struct {
 	answers int
 	crashes []int // numbers of answers after which the log crashes
 	copies  []copied
-	over    bool
+	ended   bool
 	rand    *rand.Rand
 }
 
@@ -298,12 +298,12 @@ func (l *life) step(client int, random *rand.Rand) bool {
 func (l *life) answered(client int, b *batch, a answer, uncertain bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.ended {
 		return false
 	}
 	if err := l.history.record(client, b, a, uncertain); err != nil {
 		l.run.t.Error(err)
-		l.over = true
+		l.ended = true
 		return false
 	}
 	if l.answers++; len(l.crashes) > 0 && l.answers == l.crashes[0] {
@@ -311,9 +311,9 @@ func (l *life) answered(client int, b *batch, a answer, uncertain bool) bool {
 			l.crash(l.rand.IntN(101))
 		}
 		l.crashes = l.crashes[1:]
-		l.over = len(l.crashes) == 0
+		l.ended = len(l.crashes) == 0
 	}
-	return !l.over
+	return !l.ended
 }
 
 // crash makes a copy that has about this percentage of the unsynced data.
@@ -351,7 +351,7 @@ func (l *life) saw(records []eventlog.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, rec := range records {
-		if err := l.history.saw(&rec); err != nil && !l.over {
+		if err := l.history.saw(&rec); err != nil && !l.ended {
 			l.run.t.Error(err)
 		}
 	}

@@ -21,8 +21,8 @@ func TestAppendIsRefusedBelowTheReserve(t *testing.T) {
 		fs := newFaultFS(vfs.NewCrashableMem())
 		fs.setFree(1 << 30)
 		o := faultOptions(fs)
-		var said strings.Builder // the log entries, all from spaceLoop
-		o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+		var logged strings.Builder // the log entries, all from spaceLoop
+		o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 		o.Reserve = 100 << 20
 		o.Retention = &eventlog.Retention{Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Age: time.Hour}}}
 		log := mustOpen(t, "log", o)
@@ -59,8 +59,8 @@ func TestAppendIsRefusedBelowTheReserve(t *testing.T) {
 		mustAppend(t, log, eventlog.Record{Topics: []string{"news"}, Data: "hello"})
 		synctest.Wait()
 		for _, line := range []string{"the log accepts no records until there is more free space", "has enough free space again"} {
-			if n := strings.Count(said.String(), line); n != 1 {
-				t.Errorf("%q was said %d times:\n%s", line, n, &said)
+			if n := strings.Count(logged.String(), line); n != 1 {
+				t.Errorf("%q was said %d times:\n%s", line, n, &logged)
 			}
 		}
 	})

@@ -92,17 +92,17 @@ func (v *view) read(ctx context.Context, q *eventlog.Query, from eventlog.Positi
 // answer is an answer that is being built.
 type answer struct {
 	*view
-	q        *eventlog.Query
-	records  []eventlog.Record
-	bytes    int
-	complete uint64
-	told     uint64             // losses up to here were reported
-	over     bool               // the answer ends before something unreadable
-	gap      *eventlog.GapError // set instead if the answer would be empty
+	q          *eventlog.Query
+	records    []eventlog.Record
+	bytes      int
+	complete   uint64
+	told       uint64             // losses up to here were reported
+	unreadable bool               // the answer ends before something unreadable
+	gap        *eventlog.GapError // set instead if the answer would be empty
 }
 
 // lost handles an unreadable range that may contain selected records. It reports whether the answer ends before it.
-func (a *answer) lost(s span) (over bool) {
+func (a *answer) lost(s span) (unreadable bool) {
 	if s.to <= a.told {
 		return false
 	}
@@ -157,7 +157,7 @@ func (a *answer) fill(ctx context.Context) error {
 	// A short scan may find enough records. If it does not, either visit the topics, if they are fewer than the records left to
 	// scan, or scan on up to a limit.
 	cost := sel.Cost()
-	if err := a.scan(ctx, max(1, scanFirst/cost)); err != nil || a.over || a.complete == a.head || a.full(0) {
+	if err := a.scan(ctx, max(1, scanFirst/cost)); err != nil || a.unreadable || a.complete == a.head || a.full(0) {
 		return err
 	}
 	seqs, to, err := a.gather(ctx, sel, a.complete, a.q.Limit, int(min((a.head-a.complete)/seekCost, walkMost))/cost)
@@ -233,7 +233,7 @@ func (a *answer) scan(ctx context.Context, most int) error {
 			return ctx.Err()
 		}
 		if ev.gone != (span{}) {
-			if a.over = a.lost(ev.gone); a.over {
+			if a.unreadable = a.lost(ev.gone); a.unreadable {
 				return nil
 			}
 			a.complete = ev.gone.to
@@ -262,8 +262,8 @@ func (a *answer) look(ev *events) (more bool, err error) {
 	}
 	r, err := decodeRecord(ev.seq, ev.value)
 	if isCorrupt(err) {
-		a.over = a.lost(span{ev.seq, ev.seq})
-		return !a.over, nil
+		a.unreadable = a.lost(span{ev.seq, ev.seq})
+		return !a.unreadable, nil
 	}
 	wanted := all
 	if !all && err == nil {

@@ -85,7 +85,7 @@ func (t *trimmer) takeTopics() []string {
 func (l *Log) trimLoop(ctx context.Context) {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
-	said := "" // the last logged error, which may recur with each pass
+	logged := "" // the last logged error, which may recur with each pass
 	for {
 		select {
 		case <-tick.C:
@@ -100,8 +100,8 @@ func (l *Log) trimLoop(ctx context.Context) {
 		if err == nil || ctx.Err() != nil || errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, eventlog.ErrClosed) {
 			continue
 		}
-		if text := err.Error(); text != said {
-			said = text
+		if text := err.Error(); text != logged {
+			logged = text
 			l.opts.Logger.Error("retention failed in part and will be tried again", "dir", l.dir, "err", err.Error())
 		}
 	}

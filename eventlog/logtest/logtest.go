@@ -109,9 +109,9 @@ func (c *clock) move(d time.Duration) {
 type bench struct {
 	*testing.T
 	Harness
-	clock *clock
-	log   eventlog.Log
-	mine  eventlog.Mirror // the log, if it is open as a mirror; else nil
+	clock     *clock
+	log       eventlog.Log
+	mirrorLog eventlog.Mirror // the log, if it is open as a mirror; else nil
 }
 
 // open opens an empty log with this retention, and closes the previous one.
@@ -130,7 +130,7 @@ func (b *bench) openAs(o Options) {
 	if b.log != nil {
 		closeLog()
 	}
-	b.log, b.mine = b.Open(b.T, o), nil
+	b.log, b.mirrorLog = b.Open(b.T, o), nil
 	b.Cleanup(closeLog)
 }
 
@@ -165,11 +165,11 @@ func (b *bench) append(records ...eventlog.Record) []eventlog.Receipt {
 
 // tryAppend calls Append, or Apply if the log is a mirror.
 func (b *bench) tryAppend(records []eventlog.Record) ([]eventlog.Receipt, error) {
-	if b.mine == nil {
+	if b.mirrorLog == nil {
 		return b.log.Append(b.Context(), records)
 	}
 	batch := eventlog.Batch{First: b.log.Head().Seq + 1, Time: b.clock.time(), Records: records}
-	outcomes, err := b.mine.Apply(b.Context(), []eventlog.Batch{batch}, nil)
+	outcomes, err := b.mirrorLog.Apply(b.Context(), []eventlog.Batch{batch}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (b *bench) follow(r *eventlog.Retention) (eventlog.Mirror, bool) {
 	if !ok {
 		b.Fatalf("%T is no eventlog.Mirror", b.log)
 	}
-	b.mine = m
+	b.mirrorLog = m
 	return m, true
 }
 
@@ -46,7 +46,7 @@ func (b *bench) batch(first uint64, records ...eventlog.Record) eventlog.Batch {
 // apply applies batches. Apply must succeed.
 func (b *bench) apply(batches ...eventlog.Batch) []eventlog.Outcome {
 	b.Helper()
-	outcomes, err := b.mine.Apply(b.Context(), batches, nil)
+	outcomes, err := b.mirrorLog.Apply(b.Context(), batches, nil)
 	if err != nil || len(outcomes) != len(batches) {
 		b.Fatalf("Apply of %d batches: %d outcomes, %v", len(batches), len(outcomes), err)
 	}
@@ -243,7 +243,7 @@ var mirroring = []test{
 		if b.Reopen != nil {
 			b.log = b.Reopen(b.T, b.log)
 			m = b.log.(eventlog.Mirror)
-			b.mine = m
+			b.mirrorLog = m
 			check()
 		}
 		if err := m.SetGeneration(b.Context(), "first", 0); err != nil {
@@ -370,7 +370,7 @@ var mirroring = []test{
 			return
 		}
 		b.log = b.Reopen(b.T, b.log) // with the short rules
-		b.mine = b.log.(eventlog.Mirror)
+		b.mirrorLog = b.log.(eventlog.Mirror)
 		if _, err := b.tryAppend([]eventlog.Record{event("c")}); !errors.Is(err, eventlog.ErrEnded) {
 			b.Errorf("after reopening: %v", err)
 		}

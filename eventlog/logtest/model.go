@@ -12,17 +12,17 @@ import (
 // model is a simple log that forgets nothing. It keeps every record and its state in each topic, and implements the sentences of
 // the contract one by one, without regard to speed.
 type model struct {
-	mirror  bool
-	ret     eventlog.Retention
-	gen     string
-	head    uint64
-	last    time.Time
-	records []*modelRecord
-	topics  map[string]*modelTopic // known ones
-	floor   uint64
-	hole    uint64         // the end of the last hole
-	uses    []*modelRecord // of keys, in order
-	over    map[endOf]bool // ends that had expired when the rules changed
+	mirror      bool
+	ret         eventlog.Retention
+	gen         string
+	head        uint64
+	last        time.Time
+	records     []*modelRecord
+	topics      map[string]*modelTopic // known ones
+	floor       uint64
+	hole        uint64         // the end of the last hole
+	uses        []*modelRecord // of keys, in order
+	expiredEnds map[endOf]bool // ends that had expired when the rules changed
 }
 
 // endOf is the end of one topic by a record.
@@ -51,7 +51,7 @@ const (
 
 // newModel returns an empty model. The defaults of r must be filled in.
 func newModel(gen string, r eventlog.Retention) *model {
-	return &model{ret: r, gen: gen, topics: map[string]*modelTopic{}, over: map[endOf]bool{}}
+	return &model{ret: r, gen: gen, topics: map[string]*modelTopic{}, expiredEnds: map[endOf]bool{}}
 }
 
 func (r *modelRecord) lives() bool { return slices.Contains(r.state, live) }
@@ -161,7 +161,7 @@ func (m *model) decide(r *eventlog.Record, seq uint64, at time.Time, pending []*
 // end returns the number of the record that ended a topic for records of a time, or 0.
 func (m *model) end(topic string, at time.Time, pending []*modelRecord) (seq uint64) {
 	for _, r := range slices.Concat(m.records, pending) {
-		if r.Flags&eventlog.End != 0 && slices.Contains(r.Topics, topic) && !m.over[endOf{topic, r.Seq}] && at.Sub(r.Time) <= m.ret.Rule(topic).EndAge() {
+		if r.Flags&eventlog.End != 0 && slices.Contains(r.Topics, topic) && !m.expiredEnds[endOf{topic, r.Seq}] && at.Sub(r.Time) <= m.ret.Rule(topic).EndAge() {
 			seq = r.Seq
 		}
 	}
@@ -337,7 +337,7 @@ func (m *model) retain(r eventlog.Retention) {
 	for _, r := range m.records {
 		for _, topic := range r.Topics {
 			if r.Flags&eventlog.End != 0 && m.last.Sub(r.Time) > m.ret.Rule(topic).EndAge() {
-				m.over[endOf{topic, r.Seq}] = true
+				m.expiredEnds[endOf{topic, r.Seq}] = true
 			}
 		}
 	}

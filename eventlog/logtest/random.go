@@ -53,7 +53,7 @@ func newComparison(t *testing.T, h Harness, seed uint64) *comparison {
 		g.mirror(r)
 	}
 	g.model = newModel(g.log.Head().Gen, defaults)
-	g.model.mirror = g.mine != nil
+	g.model.mirror = g.mirrorLog != nil
 	return g
 }
 
@@ -171,7 +171,7 @@ func (g *comparison) records() []eventlog.Record {
 
 func (g *comparison) append() {
 	records := g.records()
-	if g.mine != nil {
+	if g.mirrorLog != nil {
 		g.apply(records)
 		return
 	}
@@ -200,7 +200,7 @@ func (g *comparison) apply(records []eventlog.Record) {
 	for _, b := range batches {
 		want = append(want, g.model.apply(g.clock.time(), b))
 	}
-	got, err := g.mine.Apply(g.Context(), batches, fixed(string(state)))
+	got, err := g.mirrorLog.Apply(g.Context(), batches, fixed(string(state)))
 	g.same("errors", nil, err)
 	g.same("outcomes", want, got)
 	g.state = state
@@ -225,7 +225,7 @@ func (g *comparison) ends() {
 
 // rules changes the retention rules of a mirror.
 func (g *comparison) rules() {
-	if g.mine == nil {
+	if g.mirrorLog == nil {
 		return
 	}
 	r := g.retention()
@@ -236,7 +236,7 @@ func (g *comparison) rules() {
 	g.note("retention %+v", r)
 	g.model.expire(g.clock.time())
 	g.settle()
-	g.same("errors", nil, g.mine.SetRetention(g.Context(), r))
+	g.same("errors", nil, g.mirrorLog.SetRetention(g.Context(), r))
 	g.model.retain(defaults)
 }
 
@@ -247,9 +247,9 @@ func (g *comparison) reopen() {
 	g.note("reopen")
 	g.log = g.Reopen(g.T, g.log)
 	g.same("heads", eventlog.Position{Gen: g.model.gen, Seq: g.model.head}, g.log.Head())
-	if g.mine != nil {
-		g.mine = g.log.(eventlog.Mirror)
-		state, err := g.mine.State(g.Context())
+	if g.mirrorLog != nil {
+		g.mirrorLog = g.log.(eventlog.Mirror)
+		state, err := g.mirrorLog.State(g.Context())
 		g.same("errors", nil, err)
 		g.same("states", g.state, state)
 	}

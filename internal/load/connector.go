@@ -22,13 +22,13 @@ func (r *run) setConnectors(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	slowly := newHTTPConnector(r)
-	r.connectors = []connector{slowly}
+	httpConn := newHTTPConnector(r)
+	r.connectors = []connector{httpConn}
 	if fast != nil {
 		r.connectors = append(r.connectors, fast)
 	}
 	for i, sub := range r.subscribers {
-		sub.via, sub.shard = slowly, r.shards[i%len(r.shards)]
+		sub.via, sub.shard = httpConn, r.shards[i%len(r.shards)]
 		if fast != nil && sub.kind != slow {
 			sub.via = fast
 			fast.take(sub)

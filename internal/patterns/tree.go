@@ -197,8 +197,8 @@ func (m *match[V]) visit(n *node[V], topic string, more bool) {
 
 // lastSegment returns the child for a segment without a slash.
 func (n *node[V]) lastSegment(segment string) *node[V] {
-	var room [64]byte
-	return n.next[string(append(append(room[:0], segment...), '/'))] // does not allocate
+	var buffer [64]byte
+	return n.next[string(append(append(buffer[:0], segment...), '/'))] // does not allocate
 }
 
 // enter visits a child if its label matches.

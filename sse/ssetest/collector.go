@@ -18,7 +18,7 @@ type Collector[T any] struct {
 	values  []T
 	taken   int   // how many of values Next has returned
 	stopped bool  // the loop breaks at the next value
-	over    bool  // the sequence has ended
+	ended   bool  // the sequence has ended
 	err     error // the error that the sequence yielded last
 
 	done chan struct{}
@@ -51,7 +51,7 @@ func (c *Collector[T]) collect(seq iter.Seq2[T, error]) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.over, c.err = true, last
+	c.ended, c.err = true, last
 	c.changes.notify()
 }
 
@@ -132,7 +132,7 @@ func (c *Collector[T]) Done() <-chan struct{} { return c.done }
 
 // await waits until enough, called under mu, reports true, or until the sequence ends.
 func (c *Collector[T]) await(ctx context.Context, enough func() bool) error {
-	return await(ctx, &c.mu, &c.changes, func() bool { return enough() || c.over })
+	return await(ctx, &c.mu, &c.changes, func() bool { return enough() || c.ended })
 }
 
 // ending returns the error that stands for the end of the sequence. The caller holds mu.

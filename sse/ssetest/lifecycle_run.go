@@ -43,7 +43,7 @@ type lifecycle struct {
 	mu     sync.Mutex // guards the following
 	states []sse.State
 	events []sse.Event
-	over   bool  // the sequence of events has ended
+	ended  bool  // the sequence of events has ended
 	err    error // the error that the sequence yielded last
 }
 
@@ -113,13 +113,13 @@ func (l *lifecycle) collect() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.over, l.err = true, last
+	l.ended, l.err = true, last
 }
 
 // check compares the client's behaviour so far with the case. Then it closes the client, which must end its sequence.
 func (l *lifecycle) check(done <-chan struct{}) error {
 	l.mu.Lock()
-	states, events, over, err := slices.Clone(l.states), slices.Clone(l.events), l.over, l.err
+	states, events, ended, err := slices.Clone(l.states), slices.Clone(l.events), l.ended, l.err
 	l.mu.Unlock()
 	faults := l.checkRequests(l.server.Requests())
 	if !slices.Equal(states, l.States) {
@@ -128,7 +128,7 @@ func (l *lifecycle) check(done <-chan struct{}) error {
 	if !slices.Equal(events, l.Events) {
 		faults = append(faults, fmt.Errorf("events: got %s, want %s", list(events), list(l.Events)))
 	}
-	faults = append(faults, l.checkOutcome(over, err))
+	faults = append(faults, l.checkOutcome(ended, err))
 	l.session.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), caseTime)
 	defer cancel()
@@ -140,11 +140,11 @@ func (l *lifecycle) check(done <-chan struct{}) error {
 	return errors.Join(faults...)
 }
 
-func (l *lifecycle) checkOutcome(over bool, err error) error {
+func (l *lifecycle) checkOutcome(ended bool, err error) error {
 	switch {
-	case !over && l.Outcome != OutcomeOpen && l.Outcome != OutcomeWaiting:
+	case !ended && l.Outcome != OutcomeOpen && l.Outcome != OutcomeWaiting:
 		return fmt.Errorf("the client is still running, want %s", l.Outcome)
-	case over && (l.Outcome == OutcomeOpen || l.Outcome == OutcomeWaiting):
+	case ended && (l.Outcome == OutcomeOpen || l.Outcome == OutcomeWaiting):
 		return fmt.Errorf("the client ended with error %w, want %s", err, l.Outcome)
 	case l.Outcome == OutcomeFailed && err == nil:
 		return errors.New("the client ended without an error")

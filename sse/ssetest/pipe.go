@@ -77,8 +77,8 @@ func (p *pipe) write(b []byte) (int, error) {
 		case written == len(b):
 			return written, nil
 		}
-		if room := p.max - p.size; room > 0 {
-			part := b[written:min(written+room, len(b))]
+		if free := p.max - p.size; free > 0 {
+			part := b[written:min(written+free, len(b))]
 			p.queue = append(p.queue, append([]byte(nil), part...))
 			p.size += len(part)
 			written += len(part)

@@ -29,7 +29,7 @@ type player struct {
 
 func (p *player) disconnected() <-chan struct{} { return p.ctx.Done() }
 
-func (p *player) over() error {
+func (p *player) endReason() error {
 	if p.ctx.Err() != nil {
 		return errDisconnected
 	}
@@ -38,7 +38,7 @@ func (p *player) over() error {
 
 func (p *player) play(steps []Step) error {
 	for _, s := range steps {
-		if err := p.over(); err != nil {
+		if err := p.endReason(); err != nil {
 			return err
 		}
 		if err := s.run(p); err != nil {
@@ -50,13 +50,13 @@ func (p *player) play(steps []Step) error {
 
 func (p *player) send(chunk string) error {
 	if chunk == "" {
-		return p.over()
+		return p.endReason()
 	}
 	if p.conn != nil {
 		if _, err := io.WriteString(p.conn, chunk); err != nil {
 			return errDisconnected
 		}
-		return p.over()
+		return p.endReason()
 	}
 	if _, err := io.WriteString(p.w, chunk); err != nil {
 		return errDisconnected
@@ -68,7 +68,7 @@ func (p *player) flush() error {
 	if err := http.NewResponseController(p.w).Flush(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return errDisconnected
 	}
-	return p.over()
+	return p.endReason()
 }
 
 // answer runs the steps of a. It returns nil after the last step, else the reason why the answer ended before. After

@@ -54,7 +54,7 @@ func Forever(steps ...Step) Step {
 	all := sequence(steps)
 	return Step{func(p *player) error {
 		for {
-			if err := p.over(); err != nil {
+			if err := p.endReason(); err != nil {
 				return err
 			}
 			if err := all.run(p); err != nil {
@@ -71,7 +71,7 @@ func Pause(d time.Duration) Step {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			return p.over()
+			return p.endReason()
 		case <-p.disconnected():
 			return errDisconnected
 		}
@@ -83,7 +83,7 @@ func WaitFor(released <-chan struct{}) Step {
 	return Step{func(p *player) error {
 		select {
 		case <-released:
-			return p.over()
+			return p.endReason()
 		case <-p.disconnected():
 			return errDisconnected
 		}

@@ -149,16 +149,16 @@ func (o *Options) checkNames(ctx context.Context, peers []string) error {
 
 // findSelf returns this hub's entry in the list.
 func (o *Options) findSelf(ctx context.Context, peers []string) (string, error) {
-	for _, said := range []string{o.Self, o.Listen} {
-		if said == "" {
+	for _, entry := range []string{o.Self, o.Listen} {
+		if entry == "" {
 			continue
 		}
-		peer, err := parsePeer(strings.ToLower(said))
+		peer, err := parsePeer(strings.ToLower(entry))
 		switch {
 		case err == nil && slices.Contains(peers, peer):
 			return peer, nil
-		case said == o.Self:
-			return "", fmt.Errorf("this hub's own address, %q, is not in the list of peers, %s: the list has every hub, this one included", said, strings.Join(peers, ", "))
+		case entry == o.Self:
+			return "", fmt.Errorf("this hub's own address, %q, is not in the list of peers, %s: the list has every hub, this one included", entry, strings.Join(peers, ", "))
 		}
 	}
 	machine, _ := os.Hostname() // without a name, its addresses remain

@@ -162,13 +162,13 @@ func (c call) travel() error {
 
 func (c call) sleep(d time.Duration) error {
 	if d == 0 {
-		return c.over()
+		return c.connectionError()
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return c.over()
+		return c.connectionError()
 	case <-c.ctx.Done():
 		return c.ctx.Err()
 	case <-c.cut:
@@ -176,8 +176,8 @@ func (c call) sleep(d time.Duration) error {
 	}
 }
 
-// over returns the error of a call whose context or connection has ended.
-func (c call) over() error {
+// connectionError returns the error of a call whose context or connection has ended.
+func (c call) connectionError() error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (c call) pass(open func() bool) error {
 		ok, changed := open(), c.changed
 		c.mu.Unlock()
 		if ok {
-			return c.over()
+			return c.connectionError()
 		}
 		if err := c.wait(changed); err != nil {
 			return err
@@ -217,7 +217,7 @@ func (c call) pass(open func() bool) error {
 func (c call) wait(changed <-chan struct{}) error {
 	select {
 	case <-changed:
-		return c.over()
+		return c.connectionError()
 	case <-c.ctx.Done():
 		return c.ctx.Err()
 	case <-c.cut:

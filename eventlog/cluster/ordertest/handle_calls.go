@@ -130,7 +130,7 @@ func (h *Handle) Shout(ctx context.Context, data []byte) error {
 			l.call(bytes.Clone(data))
 		}
 	}
-	return c.over()
+	return c.connectionError()
 }
 
 // listeners returns the listeners that can be reached now.

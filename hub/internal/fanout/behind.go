@@ -11,9 +11,9 @@ import (
 // replay gives the subscriber to a replayer, which posts replayed.
 func (d *direct) replay() {
 	s := d.shard
-	if s.over(&d.subscriber) { // the wheel rarely checks a subscriber that keeps accepting a few bytes
+	if s.lifeEnded(&d.subscriber) { // the wheel rarely checks a subscriber that keeps accepting a few bytes
 		d.sendLeaving()
-		s.close(&d.subscriber, d.whyOver())
+		s.close(&d.subscriber, d.endReason())
 		return
 	}
 	d.stage = catching
@@ -39,7 +39,7 @@ func (d *direct) heartbeatBehind() {
 	if d.stage == ahead {
 		c.reached = c.query.After
 	}
-	if d.rest.text != "" || d.doomed != open {
+	if d.rest.text != "" || d.pendingEnd != open {
 		return
 	}
 	_, _, err := d.push(&s.buf, c.reached.Seq, []chunk{c.heartbeat()})
@@ -78,11 +78,11 @@ func (d *direct) replayed(now progress) {
 	s := d.shard
 	d.noteMoved()
 	switch {
-	case d.doomed != open:
-		if now != lost && d.doomed != Gone {
+	case d.pendingEnd != open:
+		if now != lost && d.pendingEnd != Gone {
 			d.sendLeaving()
 		}
-		s.close(&d.subscriber, d.doomed)
+		s.close(&d.subscriber, d.pendingEnd)
 	case now == lost:
 		s.close(&d.subscriber, Gone)
 	case now == broken:

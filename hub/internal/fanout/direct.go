@@ -8,18 +8,18 @@ import (
 
 // direct is a subscriber whose socket belongs to its shard: it has no goroutine and no buffer, and sends do not block. On Linux, plain
 // HTTP/1.1 connections are direct. direct_linux.go has the system calls. The shard owns a direct subscriber. At the stage catching a replayer
-// owns it; only stage, writable, doomed and the fields of the wheel stay with the shard, and both write to the socket under cursor.writing.
+// owns it; only stage, writable, pendingEnd and the fields of the wheel stay with the shard, and both write to the socket under cursor.writing.
 type direct struct {
 	subscriber
 
-	fd, slot int32  // slot is its place at the poller
-	stray    int32  // bytes that the client has sent after its request
-	watched  bool   // the poller reports when the socket can take more
-	last     bool   // nothing comes after rest
-	why      Reason // the reason for which the stream ends after rest; open: it is complete
-	moved    bool   // the socket has accepted bytes since the shard's last check
-	writable bool   // its socket can take more; set at the stage catching
-	doomed   Reason // the reason for which it must end; set at the stage catching
+	fd, slot   int32  // slot is its place at the poller
+	stray      int32  // bytes that the client has sent after its request
+	watched    bool   // the poller reports when the socket can take more
+	last       bool   // nothing comes after rest
+	why        Reason // the reason for which the stream ends after rest; open: it is complete
+	moved      bool   // the socket has accepted bytes since the shard's last check
+	writable   bool   // its socket can take more; set at the stage catching
+	pendingEnd Reason // the reason for which it must end; set at the stage catching
 
 	at     eventlog.Position // everything up to here was sent; a live subscriber is at the position of its shard instead
 	sent   uint64            // sequence number of the last position that the client has, unless group.sent is newer
@@ -148,7 +148,7 @@ func (d *direct) leave(why Reason) {
 	s := d.shard
 	switch d.stage {
 	case catching:
-		d.doomed = why
+		d.pendingEnd = why
 	case live:
 		d.send(d.group.leaving(s.at))
 		if d.stage == live {
@@ -177,7 +177,7 @@ func (d *direct) sendLeaving() {
 
 func (d *direct) abort(why Reason) {
 	if d.stage == catching {
-		d.doomed = why
+		d.pendingEnd = why
 		return
 	}
 	d.shard.close(&d.subscriber, why)

@@ -32,11 +32,11 @@ func mostOf(d time.Duration) time.Duration {
 	return time.Duration((0.8 + 0.2*rand.Float64()) * float64(d))
 }
 
-// over reports whether the life of a subscriber is over.
-func (s *shard) over(sub *subscriber) bool { return sub.end != 0 && s.wheel.now >= sub.end }
+// lifeEnded reports whether the life of a subscriber is over.
+func (s *shard) lifeEnded(sub *subscriber) bool { return sub.end != 0 && s.wheel.now >= sub.end }
 
-// whyOver returns the reason for which a subscriber ends when its life is over.
-func (sub *subscriber) whyOver() Reason {
+// endReason returns the reason for which a subscriber ends when its life is over.
+func (sub *subscriber) endReason() Reason {
 	if sub.ages {
 		return Aged
 	}
@@ -47,9 +47,9 @@ func (sub *subscriber) whyOver() Reason {
 // heartbeat that is due.
 func (s *shard) due(sub *subscriber) {
 	switch {
-	case s.over(sub):
+	case s.lifeEnded(sub):
 		sub.end = 0
-		sub.via.leave(sub.whyOver())
+		sub.via.leave(sub.endReason())
 		return
 	case sub.warn != 0 && s.wheel.now >= sub.warn && sub.stage == live:
 		sub.warn = 0

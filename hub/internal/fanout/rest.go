@@ -9,7 +9,7 @@ import "time"
 // publishers append more events, and the next pass sends all of them in one write for each subscriber. A rest delays only events that arrive
 // during it. At 50 events a second for 1,000 subscribers, it delays none.
 type rest struct {
-	over  *time.Timer // fires when the rest ends
+	timer *time.Timer // fires when the rest ends
 	until time.Time
 }
 
@@ -23,17 +23,17 @@ const (
 
 // begin prepares the timer and returns it.
 func (r *rest) begin() *time.Timer {
-	r.over = time.NewTimer(0)
-	return r.over
+	r.timer = time.NewTimer(0)
+	return r.timer
 }
 
 // after begins a rest after a pass.
 func (r *rest) after(took time.Duration) {
 	if d := min(took/restShare, restMost); d >= restLeast {
 		r.until = time.Now().Add(d)
-		r.over.Reset(d)
+		r.timer.Reset(d)
 	}
 }
 
-// on reports whether the shard is resting. over fires when the rest ends.
+// on reports whether the shard is resting. timer fires when the rest ends.
 func (r *rest) on() bool { return time.Now().Before(r.until) }

@@ -19,7 +19,7 @@ func TestRestLastsAtMostHalfAsLongAsItsPass(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var r rest
 			defer r.begin().Stop()
-			<-r.over.C
+			<-r.timer.C
 			began := time.Now()
 			r.after(test.pass)
 			if r.on() != (test.rest > 0) {
@@ -28,7 +28,7 @@ func TestRestLastsAtMostHalfAsLongAsItsPass(t *testing.T) {
 			if test.rest == 0 {
 				return
 			}
-			<-r.over.C
+			<-r.timer.C
 			if took := time.Since(began); took != test.rest || r.on() {
 				t.Errorf("after a pass of %v the rest took %v, want %v; still resting: %v", test.pass, took, test.rest, r.on())
 			}

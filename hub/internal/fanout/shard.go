@@ -96,7 +96,7 @@ func (s *shard) run(ctx context.Context) {
 	for {
 		select {
 		case <-s.wakeup:
-		case <-s.rest.over.C:
+		case <-s.rest.timer.C:
 		case now := <-tick.C:
 			s.wheel.turn(now, s.due)
 		case <-ctx.Done():

@@ -17,7 +17,7 @@ type compactions struct {
 	fence *fence
 	db    pebble.DBForCompaction
 	poke  chan struct{} // wakes grantLoop
-	over  chan struct{} // closed by Unregister
+	done  chan struct{} // closed by Unregister
 	loop  sync.WaitGroup
 
 	changed   atomic.Bool // tables changed since behind last counted sublevels
@@ -42,7 +42,7 @@ const (
 )
 
 func newCompactions(f *fence) *compactions {
-	return &compactions{fence: f, poke: make(chan struct{}, 1), over: make(chan struct{})}
+	return &compactions{fence: f, poke: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // Register implements pebble.CompactionScheduler.
@@ -57,7 +57,7 @@ func (c *compactions) Register(_ int, db pebble.DBForCompaction) {
 func (c *compactions) Unregister() {
 	c.mu.Lock()
 	if !c.closed {
-		close(c.over)
+		close(c.done)
 	}
 	c.closed = true
 	c.mu.Unlock()
@@ -96,7 +96,7 @@ func (c *compactions) grantLoop() {
 	for {
 		select {
 		case <-c.poke:
-		case <-c.over:
+		case <-c.done:
 			return
 		}
 		c.grant()
