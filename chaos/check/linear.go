@@ -97,7 +97,7 @@ const searchTime = time.Second
 
 // linearizable is rule L. After a reported loss it checks nothing, because the model loses nothing.
 func (c *checker) linearizable() (result Linear) {
-	if c.loss() < math.MaxInt64 || !c.promise.Keys || !c.promise.Ends {
+	if c.loss() < math.MaxInt64 || c.promise.Resets || !c.promise.Keys || !c.promise.Ends {
 		return result
 	}
 	checked := model.ToModel()

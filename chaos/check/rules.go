@@ -19,7 +19,7 @@ func (c *checker) origins() {
 // durable is rule E.
 func (c *checker) durable() {
 	damaged := c.loss() < 1<<63-1
-	told := damaged || !c.promise.Durable
+	told := damaged || !c.promise.Durable || c.promise.Resets
 	current := c.finalOrders()
 	for i := range c.events {
 		e := &c.events[i]
@@ -164,7 +164,7 @@ func (c *checker) equal() {
 // falseAlarms is rule J.
 func (c *checker) falseAlarms() {
 	loss := c.loss()
-	if !c.promise.Durable {
+	if !c.promise.Durable || c.promise.Resets {
 		return // every fault may lose something
 	}
 	for _, g := range c.gaps {

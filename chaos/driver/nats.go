@@ -14,7 +14,7 @@ import (
 // natsConfig is a server of NATS that syncs each message before it acknowledges it.
 const natsConfig = `server_name: %q
 listen: %q
-jetstream { store_dir: %q, sync_interval: always, max_file_store: 8G }
+jetstream { store_dir: %q, sync_interval: always, max_file_store: 64G }
 cluster { name: chaos, listen: %q, routes: [%s], no_advertise: true }
 max_payload: 8M
 `

@@ -45,7 +45,7 @@ func NewTidingsRedis(c Config) (*Tidings, error) {
 		return nil, err
 	}
 	key, err := t.key()
-	t.nodes, t.mirror = []Node{node}, mirrorDir
+	t.nodes, t.mirror, t.resets = []Node{node}, mirrorDir, true
 	t.extra = func(hub int) []string {
 		return []string{"--redis", "redis://" + address, "--cluster-name", fmt.Sprintf("hub%d", hub), "--cluster-key-file", key}
 	}

@@ -25,6 +25,7 @@ type Tidings struct {
 	extra     func(hub int) []string // arguments of a hub beside the common ones
 	nodes     []Node                 // beside the hubs
 	broker    string                 // the URL of the NATS that they use; "" if there is none
+	resets    bool                   // a restart of their order begins a generation
 	mirror    string                 // the folder of a data directory that holds the log; "" if that is the directory itself
 	order     string                 // the folder of a data directory that holds the shared order, if a hub has it
 }
@@ -74,7 +75,7 @@ func (t *Tidings) command(hub int) *exec.Cmd {
 // Features implements [Driver].
 func (t *Tidings) Features() Features {
 	return Features{
-		Promise:  history.Promise{Durable: true, OneOrder: true, Keys: true, Ends: true, EqualDumps: true},
+		Promise:  history.Promise{Durable: true, OneOrder: true, Keys: true, Ends: true, EqualDumps: true, Resets: t.resets},
 		Patterns: true, ManyTopics: true, Batches: true, Order: t.order != "", DumpStopped: true,
 	}
 }

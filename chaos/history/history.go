@@ -127,6 +127,7 @@ type Entry struct {
 type Promise struct {
 	Durable    bool `json:"durable"`    // acknowledged events survive the faults without Loss
 	OneOrder   bool `json:"oneOrder"`   // all topics share one order
+	Resets     bool `json:"resets"`     // a restart of what hubs need begins a generation, and subscribers are told
 	Keys       bool `json:"keys"`       // a retry is stored once
 	Ends       bool `json:"ends"`       // topics end
 	Opaque     bool `json:"opaque"`     // positions of streams have no order: only the dump of hub 1 defines it
