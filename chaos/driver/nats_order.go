@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -25,6 +26,15 @@ func (t *Tidings) DeleteOrder(ctx context.Context) error {
 	answer, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.DELETE.tidings", nil)
 	if err == nil && !strings.Contains(string(answer.Data), `"success":true`) {
 		err = fmt.Errorf("the stream was not deleted: %s", answer.Data)
+	}
+	return err
+}
+
+// ResetOrder makes the order again from the log of hub 1, as an administrator decides who sees that it is gone.
+func (t *Tidings) ResetOrder(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, t.Binary, "cluster", "reset", "--yes", "--hub", t.url(1, "", nil)).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("reset the cluster: %w: %s", err, out)
 	}
 	return err
 }

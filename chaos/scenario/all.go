@@ -86,7 +86,8 @@ var All = []Scenario{
 		Name: "StreamDeletedByHand", Can: func(w *world.World) bool { d, ok := w.Driver.(deleter); return ok && d.CanDeleteOrder() },
 		Script: func(ctx context.Context, p *fault.Place, r *run.Recorder) error {
 			f := fault.Fault{Name: "stream deleted by hand", Loss: true, Do: func(ctx context.Context, p *fault.Place) (string, error) {
-				return "", p.Driver.(deleter).DeleteOrder(ctx) //nolint:forcetypeassert // Can has looked
+				d := p.Driver.(deleter) //nolint:forcetypeassert // Can has looked
+				return "", errors.Join(d.DeleteOrder(ctx), fault.Wait(ctx, 5*time.Second), d.ResetOrder(ctx))
 			}}
 			return errors.Join(fault.Wait(ctx, 5*time.Second), step(ctx, p, r, f, 15*time.Second))
 		},
@@ -137,6 +138,7 @@ var All = []Scenario{
 type deleter interface {
 	CanDeleteOrder() bool
 	DeleteOrder(context.Context) error
+	ResetOrder(context.Context) error
 }
 
 type act = func(ctx context.Context, p *fault.Place, hub int) (string, error)
