@@ -20,6 +20,8 @@ type clusterCmd struct {
 	Set    clusterSetCmd    `cmd:"" help:"Change the retention of all hubs of a cluster."`
 	Remove clusterRemoveCmd `cmd:"" help:"Exclude a hub that will not come back."`
 	Reset  clusterResetCmd  `cmd:"" help:"Make the log of one hub the shared log, after a loss."`
+	Join   clusterJoinCmd   `cmd:"" help:"Turn the data directory of a hub alone into that of the first hub of a cluster."`
+	Leave  clusterLeaveCmd  `cmd:"" help:"Turn the log of a hub of a cluster into the data directory of a hub alone."`
 	Key    clusterKeyCmd    `cmd:"" help:"Make the secret that all hubs of a cluster share."`
 }
 

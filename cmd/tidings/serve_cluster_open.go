@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/eventlog/cluster"
@@ -29,13 +30,14 @@ const (
 
 // backend is this process's part of the shared log.
 type backend struct {
-	order  cluster.Order
-	where  string                                       // the place of the shared log, for people
-	hubs   int                                          // number of hubs in the cluster; 0: not known
-	broken <-chan struct{}                              // closed when the backend has failed until the process is started again
-	reason func() error                                 // why it has failed
-	close  func() error                                 // after the order is closed
-	remove func(ctx context.Context, name string) error // excludes a hub; nil: not possible
+	order   cluster.Order
+	where   string                                       // the place of the shared log, for people
+	hubs    int                                          // number of hubs in the cluster; 0: not known
+	broken  <-chan struct{}                              // closed when the backend has failed until the process is started again
+	reason  func() error                                 // why it has failed
+	close   func() error                                 // after the order is closed
+	remove  func(ctx context.Context, name string) error // excludes a hub; nil: not possible
+	servers func(ctx context.Context) (any, error)       // describes the servers; nil: not possible
 }
 
 // sharedLog opens the log of a hub in a cluster.
@@ -87,7 +89,7 @@ func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger) 
 	if len(f.ClusterPeers) > 0 {
 		s.member.Remove = s.remove
 	}
-	s.member.Details, s.member.Configure, s.member.Snapshot = s.details, s.configure, s.snapshot
+	s.member.Details, s.member.Configure, s.member.Reset, s.member.Snapshot = s.details, s.configure, s.reset, s.snapshot
 	if s.member.Key == nil {
 		logger.Warn("without --cluster-key-file this hub cannot ask other hubs: neither for statistics of the whole cluster nor for a copy of their log")
 	}
@@ -103,10 +105,12 @@ func (f *serveFlags) checkDir(dir string) error {
 	switch {
 	case f.Memory:
 		return nil
-	case f.clustered() && has(identityFile):
-		return fmt.Errorf("%s has the log of a hub alone, whose positions mean nothing to a cluster\nhint: --data names a new directory", dir)
+	case f.clustered() && (has(identityFile) || has(joiningDir)):
+		return fmt.Errorf("%s has the log of a hub alone, whose positions mean nothing to a cluster\nhint: --data names a new directory; or tidings cluster join %[1]s takes its events along", dir)
 	case !f.clustered() && has(mirrorDir, identityFile):
-		return fmt.Errorf("%s has the log of a hub in a cluster\nhint: start it with the same --cluster-peers, --nats or --redis as before, or name a new directory by --data", dir)
+		return fmt.Errorf("%s has the log of a hub in a cluster\nhint: start it with the same --cluster-peers, --nats or --redis as before; or tidings cluster leave %[1]s NEW makes a hub alone of it", dir)
+	case !f.clustered() && has(joiningDir):
+		return fmt.Errorf("%s is on its way into a cluster\nhint: repeat tidings cluster join %[1]s", dir)
 	}
 	return nil
 }
@@ -234,12 +238,36 @@ func (s *sharedLog) streamBytes() int64 {
 }
 
 // details returns the status of the shared log for administrators.
-func (s *sharedLog) details(context.Context) any {
+func (s *sharedLog) details(ctx context.Context) any {
 	select {
 	case <-s.opened:
-		return s.log.Details()
 	default:
 		return nil
+	}
+	details := struct {
+		cluster.Details
+		Servers any `json:"servers,omitempty"` // of the shared log, if they are the hubs themselves
+	}{Details: s.log.Details()}
+	if s.back.servers != nil {
+		ctx, cancel := context.WithTimeout(ctx, serversTime)
+		defer cancel()
+		servers, err := s.back.servers(ctx)
+		if details.Servers = servers; err != nil {
+			details.Servers = err.Error()
+		}
+	}
+	return details
+}
+
+// serversTime limits the wait for what the servers of the shared log say about themselves.
+const serversTime = 2 * time.Second
+
+func (s *sharedLog) reset(ctx context.Context) error {
+	select {
+	case <-s.opened:
+		return s.log.Reset(ctx)
+	default:
+		return errOpening
 	}
 }
 

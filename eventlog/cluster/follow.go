@@ -151,8 +151,11 @@ func (f *follower) load() error {
 	if err != nil {
 		return err
 	}
-	f.place, f.missed, f.trusted = p, false, 0
 	f.head = f.mirror.Head().Seq
+	if len(state) == 0 && f.head > 0 {
+		p.seq, p.head = f.head>>recordBits, f.head // the log of a hub alone: the order that this hub makes continues after it
+	}
+	f.place, f.missed, f.trusted = p, false, 0
 	f.results.cut(p.seq)
 	if err := f.reload(); err != nil {
 		return err

@@ -67,7 +67,7 @@ func (f *follower) create(ctx context.Context) error {
 		return f.make(ctx)
 	}
 	if f.o.Hubs == 0 {
-		if f.place.seq > 0 {
+		if f.place.gen != "" {
 			return fmt.Errorf("%w any more; this hub has its records up to message %d and can make it again: reset the cluster", ErrMissing, f.place.seq)
 		}
 		return f.make(ctx)

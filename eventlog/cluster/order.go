@@ -61,11 +61,18 @@ const DuplicateWindow = 2 * time.Minute
 // Message is a message of an order.
 type Message struct {
 	Seq   uint64    // its place in the order, without holes
-	First uint64    // sequence number of its first record in every log that mirrors the order; that of the next message is larger by its records or more
+	First uint64    // sequence number of its first record in every log that mirrors the order: FirstOf(Seq)
 	Time  time.Time // when the order stored it, in milliseconds, UTC; the same for all readers. Times may go back
 	ID    ID
 	Data  []byte
 }
+
+// FirstOf returns the sequence number of the first record of a message. It follows from the number of the message alone, so that a hub
+// that begins in the middle need not count. A message has room for 16,384 records.
+func FirstOf(seq uint64) uint64 { return seq << recordBits }
+
+// recordBits is part of the format of all orders: it must never change.
+const recordBits = 14
 
 // ID identifies a message: 64 random bits of the process that published it, and a counter. It distinguishes two messages with the same
 // number, of which the order has lost the first.

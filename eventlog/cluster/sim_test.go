@@ -235,7 +235,7 @@ func lose(s *sim, r *rand.Rand) {
 
 // lost records that the messages above one number were lost.
 func (s *sim) lost(above uint64) {
-	s.rec.Add(ordertest.Line{Kind: ordertest.Lost, After: (above+1)*ordertest.MaxRecords - 1})
+	s.rec.Add(ordertest.Line{Kind: ordertest.Lost, After: cluster.FirstOf(above+1) - 1})
 }
 
 func recreate(s *sim, _ *rand.Rand) {
@@ -245,7 +245,7 @@ func recreate(s *sim, _ *rand.Rand) {
 	s.order.Delete()
 	s.atEnd = append(s.atEnd, func() { // only then it is known after which message the next order continues
 		if all := s.order.Created(); made > 0 && made < len(all) {
-			s.rec.Add(ordertest.Line{Kind: ordertest.Lost, Start: at, After: all[made]*ordertest.MaxRecords - 1})
+			s.rec.Add(ordertest.Line{Kind: ordertest.Lost, Start: at, After: cluster.FirstOf(all[made]) - 1})
 		}
 	})
 }
@@ -321,7 +321,7 @@ func (s *sim) dump(h *simHub) {
 				if err := json.Unmarshal([]byte(r.Data), &b); err != nil {
 					s.Fatal(err)
 				}
-				s.rec.Add(ordertest.Line{Kind: ordertest.Begin, Gen: b.Gen, Prev: b.Prev, Start: s.order.Stored(r.Seq / ordertest.MaxRecords).Sub(s.began)})
+				s.rec.Add(ordertest.Line{Kind: ordertest.Begin, Gen: b.Gen, Prev: b.Prev, Start: s.order.Stored(r.Seq / cluster.FirstOf(1)).Sub(s.began)})
 			}
 		}
 		q.After = a.Complete

@@ -11,10 +11,6 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// recordBits is the number of low bits of a record's sequence number that are its place in a message. So a message has at most 16,384
-// records, and a number follows from the place in the stream alone. Mirrors store these numbers: the constant cannot change.
-const recordBits = 14
-
 // message returns a message of the stream. A message that no hub has published has no identifier. It gets one that is made of its content,
 // so that hubs can distinguish it from others.
 func message(seq uint64, stored time.Time, header nats.Header, data []byte) cluster.Message {
@@ -23,7 +19,7 @@ func message(seq uint64, stored time.Time, header nats.Header, data []byte) clus
 		sum := sha256.Sum256(data)
 		id = cluster.ID(sum[:len(id)])
 	}
-	return cluster.Message{Seq: seq, First: seq << recordBits, Time: stored.UTC().Truncate(time.Millisecond), ID: id, Data: data}
+	return cluster.Message{Seq: seq, First: cluster.FirstOf(seq), Time: stored.UTC().Truncate(time.Millisecond), ID: id, Data: data}
 }
 
 // stored returns the message of the stream that m repeats, as a doorbell or a direct get.

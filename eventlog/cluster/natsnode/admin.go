@@ -13,18 +13,18 @@ import (
 
 // Status describes the cluster as its leader sees it.
 type Status struct {
-	Name         string // of this node
-	Leader       string // of the cluster, which places streams
-	StreamLeader string // of the shared log, through which every message goes; empty if there is none at the moment
-	Peers        []Peer
+	Name         string `json:"name"`         // of this node
+	Leader       string `json:"leader"`       // of the cluster, which places streams
+	StreamLeader string `json:"streamLeader"` // of the shared log, through which every message goes; empty if there is none at the moment
+	Peers        []Peer `json:"peers"`
 }
 
 // Peer is a server of the cluster.
 type Peer struct {
-	Name    string
-	Online  bool
-	Current bool          // it has everything that the leader has
-	Active  time.Duration // since the leader last received a message from it; zero for the leader itself, and for a peer that never sent one
+	Name    string        `json:"name"`
+	Online  bool          `json:"online"`
+	Current bool          `json:"current"` // it has everything that the leader has
+	Active  time.Duration `json:"-"`       // since the leader last received a message from it; zero for the leader itself, and for a peer that never sent one
 }
 
 const adminTime = 5 * time.Second // for a request if the context has no deadline

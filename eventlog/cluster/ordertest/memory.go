@@ -37,9 +37,6 @@ type slot struct {
 	gone bool
 }
 
-// MaxRecords is the number of sequence numbers that each message reserves for its records.
-const MaxRecords = 1 << 14
-
 // NewMemory returns an order that does not exist yet: [cluster.Order.Create] makes it. maxMessage is the maximum size of a message in
 // bytes; 0 means 8 MiB.
 func NewMemory(maxMessage int) *Memory {
@@ -94,7 +91,7 @@ func (m *Memory) store(id cluster.ID, data []byte) error {
 	seq := m.last() + 1
 	m.stored[seq] = now
 	at := now.Add(m.clock).UTC().Truncate(time.Millisecond)
-	m.messages = append(m.messages, slot{Message: cluster.Message{Seq: seq, First: seq * MaxRecords, Time: at, ID: id, Data: bytes.Clone(data)}})
+	m.messages = append(m.messages, slot{Message: cluster.Message{Seq: seq, First: cluster.FirstOf(seq), Time: at, ID: id, Data: bytes.Clone(data)}})
 	m.notify()
 	return nil
 }

@@ -161,7 +161,7 @@ func (o *Order) entry(name, previous, id, ms, data string, content bool) (entry,
 	if !ok || err != nil || n == 0 || n > maxMessages {
 		return entry{}, &ForeignError{Key: o.keys[0], Entry: name}
 	}
-	e := entry{Message: cluster.Message{Seq: n, First: n << recordBits, Data: []byte(data)}, previous: previous}
+	e := entry{Message: cluster.Message{Seq: n, First: cluster.FirstOf(n), Data: []byte(data)}, previous: previous}
 	if !content {
 		return e, nil
 	}
@@ -174,8 +174,5 @@ func (o *Order) entry(name, previous, id, ms, data string, content bool) (entry,
 	return e, nil
 }
 
-// The number of a record is that of its message, with recordBits more for its place in the message: 16,384 records are the most.
-const (
-	recordBits  = 14
-	maxMessages = 1 << 48
-)
+// maxMessages is the number of messages after which a shared log ends: the numbers of records reach their limit.
+const maxMessages = 1 << 48

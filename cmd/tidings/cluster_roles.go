@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tidings-sse/tidings/eventlog/disklog"
+)
+
+// A hub alone has its log in its data directory, and a hub of a cluster in a directory below it. join and leave move the log and change its
+// role, in an order in which a crash loses nothing: the command can be repeated.
+
+// joiningDir has the log while tidings cluster join moves it.
+const joiningDir = "log.joining"
+
+// clusterJoinCmd is the command line of tidings cluster join.
+type clusterJoinCmd struct {
+	Dir string `arg:"" type:"path" help:"Data directory of the hub, which must be stopped."`
+}
+
+// Help is the manual.
+func (*clusterJoinCmd) Help() string {
+	return `
+Turns the data directory of a hub alone into that of the first hub of a new cluster. The events stay. The cluster begins a new generation:
+every subscriber that resumes gets a gap with the reason reset, and continues with new events.
+
+Start this hub together with the others, whose directories must be empty: they take a copy of its log. A hub cannot bring events
+into a cluster that exists.
+
+Examples:
+
+    tidings cluster join tidings-data
+    tidings serve --data tidings-data --cluster-key-file cluster.key --cluster-peers a,b,c`
+}
+
+// Run moves the log and changes its role.
+func (c *clusterJoinCmd) Run(_ context.Context, std stdio) error {
+	place := filepath.Join(c.Dir, mirrorDir)
+	if !exists(filepath.Join(place, identityFile)) {
+		if !exists(filepath.Join(c.Dir, identityFile)) && !exists(filepath.Join(c.Dir, joiningDir)) {
+			return fmt.Errorf("%s has no log of a hub alone", c.Dir)
+		}
+		if err := moveLog(c.Dir, place); err != nil {
+			return err
+		}
+	}
+	if _, err := disklog.ToMirror(place); err != nil && !errors.Is(err, disklog.ErrIsMirror) { // it may be one since an earlier try
+		return whenInUse(err)
+	}
+	_, err := fmt.Fprintf(std.out, "%s is ready for a new cluster; next: tidings serve --data %[1]s --cluster-key-file FILE --cluster-peers ...\n", c.Dir)
+	return err
+}
+
+// moveLog moves the files of a log into a directory below, which appears at once when it has all of them.
+func moveLog(dir, place string) error {
+	inspector, err := disklog.Inspect(dir) // fails if a hub uses the directory
+	if err == nil {
+		err = inspector.Close()
+	}
+	moving := filepath.Join(dir, joiningDir)
+	if err != nil && !exists(moving) {
+		return whenInUse(err)
+	}
+	if err := os.MkdirAll(moving, 0o700); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if file.Name() == joiningDir {
+			continue
+		}
+		if err := os.Rename(filepath.Join(dir, file.Name()), filepath.Join(moving, file.Name())); err != nil {
+			return err
+		}
+	}
+	if err := syncDir(moving); err != nil {
+		return err
+	}
+	if err := os.Rename(moving, place); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// clusterLeaveCmd is the command line of tidings cluster leave.
+type clusterLeaveCmd struct {
+	Dir string `arg:"" type:"path" help:"Data directory of the hub, which must be stopped."`
+	To  string `arg:"" type:"path" help:"Directory for the hub alone, which must not exist."`
+}
+
+// Help is the manual.
+func (*clusterLeaveCmd) Help() string {
+	return `
+Turns the log of a hub of a cluster into the data directory of a hub alone. The events stay. A new generation begins: every subscriber that
+resumes gets a gap with the reason reset, and continues with new events.
+
+The other hubs of the cluster go on without this one; tidings cluster remove excludes it there.
+
+Examples:
+
+    tidings cluster leave tidings-data single-data
+    tidings serve --data single-data`
+}
+
+// Run changes the role of the log and moves it.
+func (c *clusterLeaveCmd) Run(_ context.Context, std stdio) error {
+	place := filepath.Join(c.Dir, mirrorDir)
+	switch {
+	case exists(c.To):
+		return &exitError{exitUsage, fmt.Errorf("%s exists; name a new directory", c.To)}
+	case !exists(filepath.Join(place, identityFile)):
+		return fmt.Errorf("%s has no log of a hub in a cluster", c.Dir)
+	}
+	if err := os.Rename(place, c.To); err != nil {
+		return fmt.Errorf("%w\nhint: the new directory must be on the same file system", err)
+	}
+	at, err := disklog.FromMirror(c.To)
+	if err != nil {
+		return errors.Join(whenInUse(err), os.Rename(c.To, place))
+	}
+	_, err = fmt.Fprintf(std.out, "%s is a hub alone, with its events up to %s; next: tidings serve --data %[1]s\n", c.To, at)
+	return err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}

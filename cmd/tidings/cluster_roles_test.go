@@ -1,0 +1,90 @@
+//go:build !nonats
+
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestHubAloneJoinsAClusterAndLeavesItWithItsEvents by commands that can be repeated; other directories are refused.
+func TestHubAloneJoinsAClusterAndLeavesItWithItsEvents(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	serving := func(wants string, args ...string) {
+		t.Helper()
+		s := startServeIn(t, args[0], nil, args[1:]...)
+		defer s.stop()
+		ask(t, http.DefaultClient, http.MethodPost, s.url+"/events/news", "one more")
+		if _, text := ask(t, http.DefaultClient, http.MethodGet, s.url+"/events/news?poll=1", ""); strings.Count(text, "data: one more") != len(wants) {
+			t.Errorf("%d events should be there: %s", len(wants), text)
+		}
+		if len(args) > 1 {
+			var answer struct {
+				Log struct {
+					Servers struct{ Name, StreamLeader string }
+				}
+			}
+			_, text := ask(t, http.DefaultClient, http.MethodGet, s.url+"/api/v1/cluster", "")
+			if err := json.Unmarshal([]byte(text), &answer); err != nil || answer.Log.Servers.Name == "" || answer.Log.Servers.Name != answer.Log.Servers.StreamLeader {
+				t.Errorf("%v: the cluster of one hub is led by another one: %s", err, text)
+			}
+			if answer, text := ask(t, http.DefaultClient, http.MethodPost, s.url+"/api/v1/cluster/reset", ""); answer.StatusCode != http.StatusConflict {
+				t.Errorf("reset of a sound cluster: %s: %s", answer.Status, text)
+			}
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	clustered := []string{dir, "--cluster-peers", peer, "--cluster-name", "lonely"}
+
+	serving("x", dir)
+	if code, _, complaint := sayIn(t, nil, "serve", "--data", dir, "--cluster-peers", peer); code == 0 || !strings.Contains(complaint, "tidings cluster join "+dir) {
+		t.Errorf("before it has joined: exit code %d, %s", code, complaint)
+	}
+	for range 2 { // it can be repeated
+		if code, out, complaint := say(t, "cluster", "join", dir); code != 0 || !strings.Contains(out, "is ready for a new cluster") {
+			t.Fatalf("exit code %d, %s", code, complaint)
+		}
+	}
+	serving("xx", clustered...)
+	if code, _, complaint := sayIn(t, nil, "serve", "--data", dir); code == 0 || !strings.Contains(complaint, "tidings cluster leave "+dir) {
+		t.Errorf("in the cluster: exit code %d, %s", code, complaint)
+	}
+	alone := dir + "-alone"
+	if code, out, complaint := say(t, "cluster", "leave", dir, alone); code != 0 || !strings.Contains(out, "is a hub alone") {
+		t.Fatalf("exit code %d, %s", code, complaint)
+	}
+	serving("xxx", alone)
+}
+
+func TestClusterJoinAndLeaveRefuseOtherDirectories(t *testing.T) {
+	empty, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"join", empty}, {"join", filepath.Join(empty, "none")}, {"join", file}, {"leave", empty, filepath.Join(empty, "new")}, {"leave", empty, empty}} {
+		if code, _, complaint := say(t, append([]string{"cluster"}, args...)...); code == 0 || complaint == "" {
+			t.Errorf("%q: exit code %d, %s", args, code, complaint)
+		}
+	}
+	dir := filepath.Join(empty, "data")
+	s := startServeIn(t, dir, nil)
+	if code, _, complaint := say(t, "cluster", "join", dir); code == 0 || !strings.Contains(complaint, "open") {
+		t.Errorf("a hub is running: exit code %d, %s", code, complaint)
+	}
+	s.stop()
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
+		t.Errorf("the directory has %d files, %v", len(entries), err)
+	}
+}
