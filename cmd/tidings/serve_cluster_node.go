@@ -71,7 +71,8 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 		_ = node.Close() // err says why
 		return nil, err
 	}
-	return &backend{order: order, where: fmt.Sprintf("a log that %d hubs share", node.Hubs()), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, close: node.Close, remove: node.Remove,
+	return &backend{
+		order: order, where: fmt.Sprintf("a log that %d hubs share", node.Hubs()), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, close: node.Close, remove: node.Remove,
 		servers: func(ctx context.Context) (any, error) { return node.Status(ctx) },
 	}, nil
 }
