@@ -61,7 +61,8 @@ func (e *Event) topics() []string {
 	return slices.Insert(others, 0, e.Topic)
 }
 
-// check refuses what the encoding would change on the way, so that the hub could not refuse it. The hub checks the rest.
+// check refuses values that the encoding would silently change, because the hub could not refuse them. The hub checks the
+// rest.
 func (e *Event) check() error {
 	topics := e.topics()
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings"
 )
 
-// Errors are told apart by what a program does about them.
+// A program distinguishes errors by its reaction to them.
 func ExampleClient_Publish() {
 	hub := &tidings.Client{URL: "https://hub.example", Token: os.Getenv("TIDINGS_TOKEN")}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -31,7 +31,7 @@ func ExampleClient_Publish() {
 	}
 }
 
-// A file of events that is sent again after a crash, with the same key, stores only what is missing.
+// A file of events that is sent again after a crash, with the same key, stores only the missing events.
 func ExampleClient_PublishStream() {
 	file, err := os.Open("events.ndjson")
 	if err != nil {
@@ -57,7 +57,7 @@ func ExampleClient_Subscribe() {
 	}
 }
 
-// A program that keeps its position goes on after a restart where it was.
+// A program that keeps its position continues from there after a restart.
 func ExampleClient_Subscribe_resume() {
 	const file = "position"
 	position, _ := os.ReadFile(file) // none the first time

@@ -356,7 +356,7 @@ func TestPublishAllNoticesAShortAnswer(t *testing.T) {
 	}
 }
 
-// logged is what a program has logged.
+// logged collects the log of a program.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -36,8 +36,8 @@ type SubscribeOptions struct {
 	// Exact has further topics, in which an asterisk has no meaning.
 	Exact []string
 
-	// OnGap is called when events are missing: the subscriber should load its state anew. If it returns nil, the subscription
-	// continues with the retained events; an error ends the sequence. Without OnGap a gap ends the sequence with a [*GapError].
+	// OnGap is called when events are missing: the subscriber should load the current state. If it returns nil, the subscription continues
+	// with the retained events; an error ends the sequence. Without OnGap a gap ends the sequence with a [*GapError].
 	OnGap func(Gap) error
 
 	// OnEnd is called when topics have ended.
@@ -96,7 +96,7 @@ var ErrGap = errors.New("events are missing")
 type GapError struct{ Gap Gap }
 
 func (e *GapError) Error() string {
-	return fmt.Sprintf("events between %s and %s are missing (%s); load the state anew, or set OnGap to continue",
+	return fmt.Sprintf("events between %s and %s are missing (%s); load the current state, or set OnGap to continue",
 		e.Gap.From, e.Gap.To, e.Gap.Reason)
 }
 

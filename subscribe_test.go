@@ -43,7 +43,7 @@ func endEvent(n int, topics ...string) sse.Event {
 	return sse.Event{ID: fmt.Sprintf("abcde-%d", n), Type: "tidings.end", Data: string(text)}
 }
 
-// data returns what the events carry.
+// data returns the data of the events.
 func data(events []tidings.Event) string {
 	var all []string
 	for _, e := range events {

@@ -53,7 +53,7 @@ func findHeader(text string) int {
 
 // isHeader reports whether a text is the header of a token: a JSON object in base64, possibly with white space where JSON allows it.
 func isHeader(text string) bool {
-	if strings.IndexByte("ICDe", text[0]) < 0 { // what a space, a tab or line feed, a carriage return and a brace begin with
+	if strings.IndexByte("ICDe", text[0]) < 0 { // the first letters of a space, a tab or line feed, a carriage return and a brace in base64
 		return false
 	}
 	text = text[:min(len(text), 64)] // is enough for the white space

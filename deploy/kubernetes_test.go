@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// manifest is what a file for kubectl has.
+// manifest is the content of a file for kubectl.
 type manifest struct {
 	services []core.Service
 	set      apps.StatefulSet
@@ -28,7 +28,7 @@ type manifest struct {
 	network  networking.NetworkPolicy
 }
 
-// read parses a file for kubectl. It refuses fields that Kubernetes does not know, and fields that are there twice.
+// read parses a file for kubectl. It refuses unknown and repeated fields.
 func read(t *testing.T, path string) *manifest {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -115,7 +115,7 @@ func TestHubsOfTheManifestCanFormACluster(t *testing.T) {
 	}
 }
 
-// TestArgumentsOfTheManifestAreFlagsOfServe.
+// TestArgumentsOfTheManifestAreFlagsOfServe: tidings serve accepts them.
 func TestArgumentsOfTheManifestAreFlagsOfServe(t *testing.T) {
 	page, err := os.ReadFile("../docs/configuration.md")
 	if err != nil {

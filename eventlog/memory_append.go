@@ -55,8 +55,8 @@ func (m *Memory) checkBatch(ctx context.Context, records []Record) error {
 	return CheckBatch(records)
 }
 
-// decider decides on records one after the other. It remembers what earlier records mean for later ones and does not change the
-// log, so that one refused record can undo all of them.
+// decider decides on records one after the other. It keeps the keys and ends of earlier records for the later ones and does not change
+// the log, so that one refused record can undo all of them.
 type decider struct {
 	*Memory
 	seq   uint64 // of the last record
@@ -92,7 +92,7 @@ func (d *decider) decide(r *Record, use *keyUse) (_ Receipt, refused error) {
 	return Receipt{Position: d.at(d.seq), Time: moment(d.time)}, nil
 }
 
-// note remembers what a record means for later ones.
+// note keeps the key and the end of a record for later ones.
 func (d *decider) note(r *Record, use *keyUse) {
 	if r.Flags&End != 0 {
 		if d.ended == nil {

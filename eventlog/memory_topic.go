@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/queue"
 )
 
-// topic is what the log knows about a topic.
+// topic is the log's state of a topic.
 //
 // Records leave a topic oldest first, whatever the reason. So a topic always keeps its newest records.
 type topic struct {

@@ -5,7 +5,7 @@ import (
 	"sort"
 )
 
-// view is what a selector finds in the log. It is used under the lock.
+// view has the topics and records that a selector finds in the log. It is used under the lock.
 type view struct {
 	*Memory
 	selector Selector
@@ -34,7 +34,7 @@ const (
 	aFew     = 2048    // records, which fill an answer if every second one matches
 )
 
-// view returns what a selector finds.
+// view returns the view of a selector.
 func (m *Memory) view(s Selector) *view {
 	v := &view{Memory: m, selector: s, cost: s.Cost(), topics: make([]*topic, 0, len(s.names))}
 	for _, name := range s.names {

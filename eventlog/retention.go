@@ -17,8 +17,8 @@ type Retention struct {
 	// keep their records for 7 days. [Reserved] topics without one keep their newest 10,000 records; older ones are superseded.
 	Rules []Rule
 
-	// Bytes and Events limit all records together. The oldest records are trimmed first, whatever their rule. Records of
-	// [Reserved] topics count too, but are not trimmed by these limits: what the hub stores for itself has to stay.
+	// Bytes and Events limit all records together. The oldest records are trimmed first, whatever their rule. Records of [Reserved] topics
+	// count too, but are not trimmed by these limits, because the hub needs them.
 	Bytes  int64 // by Record.Size; 0: 1 GiB; negative: no limit
 	Events int64 // 0 or negative: no limit
 

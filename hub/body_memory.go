@@ -41,7 +41,7 @@ func (m *bodyMemory) inUse() int64 {
 	return m.taken
 }
 
-// rent is the memory that one body has reserved. It is safe for concurrent use.
+// rent is the reserved memory of one body. It is safe for concurrent use.
 type rent struct {
 	memory *bodyMemory
 	from   address

@@ -119,7 +119,7 @@ func (l *local) open(ctx context.Context, from Start, failOnGap bool) (*fanout.S
 	return st, err
 }
 
-// gap reports a gap, after which the subscription goes on at a position. The error is ErrComplete if nothing can follow.
+// gap reports a gap, after which the subscription continues at a position. The error is ErrComplete if nothing can follow.
 func (l *local) gap(ctx context.Context, g Gap, at eventlog.Position) error {
 	if l.opts.OnGap == nil {
 		return &GapError{Gap: g}

@@ -10,7 +10,7 @@ import (
 )
 
 // TestUnreadBodyHasADeadline: after a handler returns, net/http reads the rest of the body without a deadline of its own. The hub sets one,
-// so that clients cannot keep connections for ever.
+// so that clients cannot keep connections forever.
 func TestUnreadBodyHasADeadline(t *testing.T) {
 	t.Parallel()
 	_, addr := serveExposed(t, hub.Options{BodyTimeout: 100 * time.Millisecond, Authorize: policyOf(mustSigner(t), "public")})

@@ -92,7 +92,7 @@ var model = porcupine.NondeterministicModel{
 	},
 }
 
-// searchTime is how long a search may take. Those with many unknown outcomes would take for ever.
+// searchTime is how long a search may take. A search with many unknown outcomes would never end.
 const searchTime = time.Second
 
 // linearizable is rule L. After a reported loss it checks nothing, because the model loses nothing.

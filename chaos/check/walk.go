@@ -188,7 +188,7 @@ func (w *walk) gap(r *reader, l history.Line) {
 	switch {
 	case p == nil:
 	case p.at.Gen != l.To.Gen || l.To.Seq < p.at.Seq:
-		delete(r.places, l.To.Order) // it begins anew
+		delete(r.places, l.To.Order) // it begins again from this position
 		r.reset = true
 	default:
 		p.told = max(p.told, l.To.Seq)

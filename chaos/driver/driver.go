@@ -72,7 +72,7 @@ type Seen struct {
 type Node struct {
 	Name  string
 	Hub   int                            // its number; 0 for a process beside the hubs
-	Start func() (*exec.Cmd, error)      // returns the command, anew for each start
+	Start func() (*exec.Cmd, error)      // returns a new command for each start
 	Ready func(ctx context.Context) bool // reports whether it is ready
 	Dirs  []string                       // its data; the first is its own directory, the others are parts that single faults damage
 	Grace time.Duration                  // for which it may take to end after SIGTERM; 0 means 30 s

@@ -48,7 +48,7 @@ func NewTidingsCluster(c Config) (*Tidings, error) {
 // mirrorDir is the folder of a data directory that holds the log of a hub in a cluster.
 const mirrorDir = "log"
 
-// Replace implements [Driver]: another hub is told to forget the old name, because the hub comes back with another one.
+// Replace implements [Driver]: it removes the old name through another hub, because the hub returns with a new one.
 func (t *Tidings) Replace(ctx context.Context, hub int) error {
 	if t.order == "" {
 		return nil

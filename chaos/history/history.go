@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// Kind says what a line describes.
+// Kind is the kind of a line.
 type Kind string
 
 // The kinds of lines.
 const (
-	Run        Kind = "run"        // the first line: Why is the command line, Seed repeats the run, Promise what the hubs promise
+	Run        Kind = "run"        // the first line: Why is the command line, Seed repeats the run, Promise lists the promises of the hubs
 	Publish    Kind = "publish"    // Who sent Events to Hub from At to End, with an Outcome
 	Read       Kind = "read"       // Who read a topic of Hub from At to End, from its first event on, and got Names
 	Connect    Kind = "connect"    // Who asked Hub for the events that Select describes, after the positions After; Why says why it failed

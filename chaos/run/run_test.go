@@ -24,7 +24,7 @@ import (
 // script is what happens in a run.
 type script = func(context.Context, *fault.Place, *run.Recorder) error
 
-// play makes a short run, and returns what the history shows. make makes the driver.
+// play makes a short run, and returns the result of the check. make makes the driver.
 func play(t *testing.T, hubs int, make func(driver.Config) (driver.Driver, error), story script) *check.Result {
 	t.Helper()
 	dir := t.TempDir()

@@ -20,7 +20,7 @@ import (
 type Process struct {
 	driver.Node
 
-	fell  func(error)           // is called when the process ends without having been told to; nil: nobody wants to know
+	fell  func(error)           // is called when the process ends without having been told to; nil: no caller is waiting
 	log   string                // the file for its output
 	place func(*exec.Cmd) error // gives the command its network and its clock
 

@@ -20,7 +20,7 @@ type World struct {
 	Net    Net                          // nil: the nodes cannot be cut off from each other
 	Disks  Disks                        // nil: disks cannot fill
 	Clock  *Clock                       // nil: clocks cannot be set
-	Fell   func(node string, err error) // is called when a node ends by itself; nil: nobody wants to know
+	Fell   func(node string, err error) // is called when a node ends by itself; nil: no caller is waiting
 	Dir    string                       // with a folder for each node, and their logs
 }
 

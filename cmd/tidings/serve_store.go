@@ -59,7 +59,7 @@ func (f *storeFlags) checkStore() error {
 
 // retention returns what is kept.
 func (f *keepFlags) retention() *eventlog.Retention {
-	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes), Topics: cmp.Or(int(f.TopicsRemembered), -1)} // -1 is none to the log
+	keep := &eventlog.Retention{Bytes: int64(f.KeepBytes), Topics: cmp.Or(int(f.TopicsRemembered), -1)} // for the log, -1 means none
 	for _, k := range f.Keep {
 		keep.Rules = append(keep.Rules, k.rule)
 	}
@@ -83,7 +83,7 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: keep})
 		return log, "memory", err
 	}
-	o := &disklog.Options{Retention: keep, Logger: logger, Reserve: cmp.Or(int64(f.MinFree), -1)} // -1 means none to the log
+	o := &disklog.Options{Retention: keep, Logger: logger, Reserve: cmp.Or(int64(f.MinFree), -1)} // for the log, -1 means none
 	if f.Sync == "interval" {
 		o.Sync = disklog.SyncInterval
 	}

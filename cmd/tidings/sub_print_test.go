@@ -17,7 +17,7 @@ func read(t *testing.T, stream string) []sse.Event {
 	var events []sse.Event
 	for e, err := range sse.Read(strings.NewReader(stream), nil) {
 		if err != nil {
-			break // what the stream's end cut off is no event
+			break // the incomplete event at the end of the stream does not count
 		}
 		events = append(events, e)
 	}

@@ -28,7 +28,7 @@ func digestOf(what string, number uint64) digest {
 	return digest(sum[:8])
 }
 
-// resultOf returns the hash of what a mirror decided on one message.
+// resultOf returns the hash of a mirror's decisions on one message.
 func resultOf(scratch []byte, id [8]byte, passed byte, outcomes []eventlog.Outcome) (digest, []byte) {
 	b := append(scratch[:0], id[:]...)
 	b = append(b, passed)

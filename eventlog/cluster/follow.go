@@ -196,7 +196,7 @@ func (f *follower) publishView(change func(v *view)) {
 // save stores the place in the mirror, without records.
 func (f *follower) save() error {
 	if f.mirror.Head().Gen == "" {
-		return nil // a mirror without a generation stores nothing, and begins anew
+		return nil // a mirror without a generation stores nothing, and starts from the beginning
 	}
 	if _, err := f.mirror.Apply(f.ctx, nil, f.decided); err != nil { // the group is empty
 		return mirrorError{err}

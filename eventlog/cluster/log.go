@@ -16,8 +16,8 @@ import (
 //
 // The files: gather.go and append.go bring records into the order. follow.go takes messages from it, and apply.go applies them to the
 // mirror. verify.go finds out whether the order still has the mirror's messages, probe.go checks that at intervals, generation.go begins
-// generations, join.go replaces or skips what is missing, missing.go makes an order. audit.go compares decisions with those of other
-// hubs.
+// generations, join.go replaces a mirror that lacks messages, or skips them, missing.go makes an order. audit.go compares decisions with
+// those of other hubs.
 type Log struct {
 	order Order
 	o     Options

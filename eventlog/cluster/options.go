@@ -24,10 +24,10 @@ type Options struct {
 	// Snapshot copies the mirror of another hub, and returns a function that replaces this hub's mirror with the copy and opens it. A copy
 	// is useful if it has a later message of the order than this one. With after 0 any copy is useful, even an older one. The old mirror
 	// can be read until the function is called, which closes it. The error is [ErrNoSnapshot] only if every other hub of the cluster has
-	// answered that it has no useful copy. Nil: there are no other hubs to ask, and the log skips what the order has dropped.
+	// answered that it has no useful copy. Nil: there are no other hubs to ask, and the log skips dropped messages.
 	Snapshot func(ctx context.Context, after uint64) (replace func() (eventlog.Mirror, error), err error)
 
-	Logger *slog.Logger // for what happens in the background; nil: slog.Default
+	Logger *slog.Logger // for messages about the background work; nil: slog.Default
 }
 
 // ErrNoSnapshot says that no hub has a useful snapshot.

@@ -8,14 +8,14 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Reset makes this hub's log the beginning of the shared log again, when an administrator has decided so: the shared log was deleted, or
-// has been replaced by one that has nothing of this hub's log. Records that only other hubs have are lost; they take a copy of this hub's log.
-// All subscribers are told of the new generation. Reset waits until the hub follows the order again, or ctx ends. It fails with an
+// Reset makes this hub's log the beginning of the shared log again. An administrator calls it after the shared log was deleted, or was
+// replaced by one without this hub's messages. Records that only other hubs have are lost; they take a copy of this hub's log. All
+// subscribers get a gap with the reason reset. Reset waits until the hub follows the order again, or ctx ends. It fails with an
 // *InvalidError if the hub follows the order.
 func (l *Log) Reset(ctx context.Context) error {
 	v, _ := l.look()
 	if v.following {
-		return &eventlog.InvalidError{What: "reset", Reason: "this hub follows the shared log, and nothing is to be reset"}
+		return &eventlog.InvalidError{What: "reset", Reason: "this hub follows the shared log, so there is nothing to reset"}
 	}
 	before := v.gen
 	l.show(func(v *view) { v.reset = true })
@@ -27,13 +27,14 @@ func (l *Log) Reset(ctx context.Context) error {
 	return err
 }
 
-// resets reports whether an administrator has decided that this hub's log counts.
+// resets reports whether an administrator has reset the cluster to this hub's log.
 func (l *Log) resets() bool {
 	v, _ := l.look()
 	return v.reset
 }
 
-// takeOver puts the mirror at the end of an order that has nothing of it. What the order has so far is not in the mirror.
+// takeOver puts the mirror at the end of an order that has none of its messages. The mirror does not get the earlier messages of the
+// order.
 func (f *follower) takeOver(ctx context.Context, b Bounds) error {
 	if b.Last >= b.First {
 		last, err := f.readMessage(ctx, b.Last)

@@ -16,7 +16,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster/ordertest"
 )
 
-// scenario runs three hubs in virtual time. At the end all is mended, and the hubs have to be equal and every promise kept.
+// scenario runs three hubs in virtual time. At the end all faults are healed. The hubs must then be equal, and the history
+// must keep every promise.
 func scenario(t *testing.T, p plan, run func(s *sim)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -73,7 +74,7 @@ func (s *sim) fill(n int) {
 	}
 }
 
-// gone asks a hub for all records, and returns the reason of the gap that it tells; empty if there is none.
+// gone asks a hub for all records, and returns the reason of the gap; empty if there is none.
 func (s *sim) gone(hub int, after eventlog.Position) eventlog.Reason {
 	s.Helper()
 	_, err := s.hubs[hub].running().Read(s.Context(), eventlog.Query{Selector: eventlog.Topics("a/1"), After: after})
@@ -192,7 +193,7 @@ func TestAllPowerLost(t *testing.T) {
 	scenario(t, lossless(), func(s *sim) {
 		s.fill(30)
 		for i, h := range s.hubs {
-			h.kill(1 + 5*i) // what was not yet on disk is gone
+			h.kill(1 + 5*i) // records that were not on disk are lost
 		}
 		for _, h := range s.hubs {
 			h.start()
@@ -532,7 +533,7 @@ func TestResetContinuesWithTheLogOfTheHub(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, 1, inMemory)
-		s.known, s.ret = 0, &eventlog.Retention{} // the number of hubs is not known, so that nobody makes the order again by itself
+		s.known, s.ret = 0, &eventlog.Retention{} // the number of hubs is not known, so that no hub makes the order again by itself
 		defer s.end()
 		s.hubs[0].start()
 		if err := s.hubs[0].running().Join(t.Context()); err != nil {

@@ -180,7 +180,7 @@ func change(t *testing.T, name string, f func([]byte) []byte) {
 	mustWrite(t, name, string(f(was)))
 }
 
-// damageReader is what a reader got that continues after gaps.
+// damageReader has the records and gaps of a reader that continues after gaps.
 type damageReader struct {
 	records []eventlog.Record
 	gaps    []eventlog.GapError

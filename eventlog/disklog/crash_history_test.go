@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// history is what the clients of a log know: the answers to their appends, and what they have read.
+// history has the clients' knowledge of a log: the answers to their appends, and the records that they have read.
 type history struct {
 	script *script
 	gen    string
@@ -22,7 +22,7 @@ type history struct {
 	lost   int          // number of records that were lost, with a gap
 }
 
-// place is what a receipt says about a record.
+// place is the content of a receipt.
 type place struct {
 	seq  uint64
 	time time.Time

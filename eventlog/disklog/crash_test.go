@@ -74,7 +74,7 @@ type run struct {
 	rand    *rand.Rand
 	script  *script
 	fs      *vfs.MemFS // the files at the beginning of the next life
-	history *history   // what the clients know at that time
+	history *history   // the clients' knowledge at that time
 	clock   atomic.Int64
 }
 

@@ -162,7 +162,7 @@ func (d *directory) claim(restored bool) (same bool, err error) {
 	if err := checkStore(d.fs, d.name, id); err != nil {
 		return false, err
 	}
-	if d.mirror { // a copy may go on: its numbers come from the shared log
+	if d.mirror { // a copy may continue: its numbers come from the shared log
 		return id.Fingerprint != unsettled, nil
 	}
 	return !restored && id.Fingerprint == d.mark(d.fs.PathJoin(d.name, identityFile)), nil

@@ -28,7 +28,7 @@ type request struct {
 	done     chan struct{}
 }
 
-// given is what a request of Apply brings. It is committed as a whole.
+// given is the content of a request of Apply. It is committed as a whole.
 type given struct {
 	batches []eventlog.Batch
 	parts   []*request // the prepared records of each batch; err is set if they are invalid

@@ -123,7 +123,7 @@ func (s *site) ask(question string) (id string) {
 	return path.Base(resp.Request.URL.Path) // the target of the redirect
 }
 
-// view is what a viewer has received.
+// view is the text that a viewer has received.
 type view struct {
 	question, text string
 	last           string // last event ID

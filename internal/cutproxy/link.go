@@ -23,7 +23,7 @@ func (v *valve) set(f func(*valve)) {
 	v.changed = make(chan struct{})
 }
 
-// pass waits until bytes that were read at a time may go on.
+// pass waits until bytes that were read at a time may be forwarded.
 func (v *valve) pass(ctx context.Context, read time.Time) error {
 	for {
 		v.mu.Lock()

@@ -44,7 +44,7 @@ func TestRequestAfterTheLastAnswerFailsTheTest(t *testing.T) {
 	})
 }
 
-// TestScriptThatIsTooShortEndsTheTest: the client must not reconnect for ever after the last answer. In a bubble its
+// TestScriptThatIsTooShortEndsTheTest: the client must not reconnect forever after the last answer. In a bubble its
 // retries take no time but a whole core, and the test would time out without showing the reason.
 func TestScriptThatIsTooShortEndsTheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -26,7 +26,7 @@ type prober struct {
 	lastAck  time.Time
 	pause    time.Duration // the longest without an acknowledgement
 	lastSeen time.Time
-	unseen   time.Duration // the longest without a delivery of what was acknowledged
+	unseen   time.Duration // the longest time from an acknowledgement to the delivery
 	wrong    []string
 }
 
@@ -129,7 +129,7 @@ func (p *prober) take() (pause, unseen time.Duration) {
 	return pause, unseen
 }
 
-// started returns a prober that runs, and a function that stops it and returns what was wrong.
+// started returns a running prober, and a function that stops it and returns its faults.
 func (c *cluster) probe(ctx context.Context) (*prober, func() error) {
 	p := &prober{cluster: c}
 	ctx, cancel := context.WithCancel(ctx)

@@ -75,7 +75,7 @@ func isNetwork(err error) bool {
 	return ok
 }
 
-// CheckAddresses refuses what Open cannot connect to: the client would try it for ever.
+// CheckAddresses refuses invalid addresses, which the client would retry forever.
 func CheckAddresses(urls string) error {
 	for part := range strings.SplitSeq(urls, ",") {
 		part = strings.TrimSpace(part)

@@ -12,8 +12,8 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
-// overhead is what a message may take beyond its data: its identifier and the name of the stream. The file store refuses messages above
-// largestStored, whatever is configured.
+// overhead is the largest size of a message beyond its data: its identifier and the name of the stream. The file store refuses messages
+// above largestStored, whatever is configured.
 const (
 	overhead      = 1 << 10
 	largestStored = 32 << 20

@@ -64,7 +64,7 @@ func (f *follower) subscribe(ctx context.Context) (err error) {
 		f.answer, err = nc.SubscribeSync(f.inbox + ".*")
 	}
 	if err == nil {
-		err = f.answer.SetPendingLimits(-1, -1) // bounded by what a request asks for
+		err = f.answer.SetPendingLimits(-1, -1) // bounded by the size of a request
 	}
 	if err == nil {
 		wait, cancel := context.WithTimeout(ctx, answerTime)

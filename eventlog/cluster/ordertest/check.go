@@ -10,7 +10,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Expect says what a history has to satisfy in addition to the promises that always hold.
+// Expect has the conditions of a history in addition to the promises that always hold.
 type Expect struct {
 	// Lossless says that nothing was done that loses records or replaces the order: then no subscriber gets a gap.
 	Lossless bool

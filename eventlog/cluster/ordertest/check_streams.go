@@ -117,7 +117,7 @@ func (s *stream) line(l *Line) {
 			s.fail("J", "%s was told of a gap (%s) up to %s on hub %s at %v, and nothing was lost", s.name, l.Reason, l.ID, l.Hub, l.Start)
 		}
 		to, _ := eventlog.ParsePosition(l.ID)
-		if to.Gen != s.at.Gen || to.Seq < s.at.Seq { // the subscriber begins anew
+		if to.Gen != s.at.Gen || to.Seq < s.at.Seq { // the subscriber starts from this position
 			s.at = to
 			clear(s.seen)
 		}

@@ -52,7 +52,7 @@ type Line struct {
 	Time time.Time `json:"time,omitzero"` // Record: the time of the record
 }
 
-// Kind says what a [Line] is.
+// Kind is the kind of a [Line].
 type Kind string
 
 // Kinds of lines.

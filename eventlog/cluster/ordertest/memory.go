@@ -199,7 +199,7 @@ func (m *Memory) storeLater(d time.Duration, id cluster.ID, data []byte) {
 	m.late++
 	m.mu.Unlock()
 	time.AfterFunc(d, func() {
-		_ = m.store(id, data) // nobody waits for the answer
+		_ = m.store(id, data) // the caller has already got its error
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.late--

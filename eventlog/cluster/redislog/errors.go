@@ -78,8 +78,8 @@ func isReply(err error) bool {
 	return ok
 }
 
-// early are the errors with which Redis refuses a script before it begins. All others, as of a script that was stopped, leave open what
-// was written.
+// early are the errors with which Redis refuses a script before it begins. After all others, as of a script that was stopped, the
+// outcome is unknown.
 var early = []string{
 	"OOM", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "NOAUTH", "WRONGPASS", "NOPERM",
 	"NOSCRIPT", "MOVED", "ASK", "TRYAGAIN", "CROSSSLOT", "WRONGTYPE", "max number of clients reached",

@@ -51,7 +51,7 @@ func (d *direct) heartbeatBehind() {
 	}
 }
 
-// pushBehind is push for a replayer. It first sends what the shard has not sent of a heartbeat.
+// pushBehind is push for a replayer. It first sends the unsent rest of a heartbeat.
 func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, at uint64, rest chunk, err error) {
 	c := d.cursor
 	c.writing.Lock()
@@ -66,7 +66,7 @@ func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, a
 	return all, at, d.rest, err
 }
 
-// unsentRest returns what was not sent of a chunk.
+// unsentRest returns the unsent rest of a chunk.
 func (d *direct) unsentRest() chunk {
 	d.cursor.writing.Lock()
 	defer d.cursor.writing.Unlock()
@@ -175,7 +175,7 @@ func (d *direct) stall(rest chunk, at eventlog.Position) {
 	d.awaitWritable()
 }
 
-// noteMoved starts the write timeout anew if the subscriber has taken bytes.
+// noteMoved restarts the write timeout if the subscriber has accepted bytes.
 func (d *direct) noteMoved() {
 	if d.moved {
 		d.moved = false

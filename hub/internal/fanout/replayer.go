@@ -125,7 +125,7 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 	return midway
 }
 
-// finishRest sends the rest of a chunk. The result is midway if the subscriber can go on.
+// finishRest sends the rest of a chunk. The result is midway if the subscriber can continue.
 func (d *direct) finishRest(ctx context.Context, buf *[]byte, rest chunk) progress {
 	all, _, _, err := d.pushBehind(buf, rest.at, nil)
 	switch {

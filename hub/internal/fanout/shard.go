@@ -30,7 +30,7 @@ type shard struct {
 	wheel    *wheel
 	poller   poller
 	draining bool
-	until    eventlog.Position // the head when draining began: streams get what comes before, and end
+	until    eventlog.Position // the head when draining began: streams get the events up to it, and end
 	sweeping atomic.Bool       // a search for revoked subscribers is posted
 
 	pass    uint64 // counts passes

@@ -137,7 +137,7 @@ func (st *Stream) Serve(out Socket) (abort func()) {
 	return r.disconnected
 }
 
-// subscriber returns what a shard has to know about the stream.
+// subscriber returns the shard's state of the stream.
 func (st *Stream) subscriber(via delivery) subscriber {
 	return subscriber{
 		shard: st.f.leastShard(), group: st.cursor.group, client: st.client, via: via, id: st.f.count.open(), failOnGap: st.cursor.failOnGap,

@@ -12,14 +12,14 @@ import (
 )
 
 // fence is the file system between Pebble and the disk. The first failed write brings it down: from then on nothing reaches the
-// disk, and Pebble is told that every write succeeds.
+// disk, and every write of Pebble seems to succeed.
 //
 // Pebble's reports of success mean nothing after that. Callers of the store check err before they acknowledge a write or trust
 // a store that they opened. The callers then close the store, which changes nothing on disk, and open it again behind a new
 // fence.
 //
-// Pebble reads tables back, so they need more care: a failed compaction is reported (compactionTable), and a failed flush goes
-// on in memory (flushTable).
+// Pebble reads tables back, so they need more care: a failed compaction is reported (compactionTable), and a failed flush continues
+// in memory (flushTable).
 //
 // It guards the files of one directory. It ignores files that a snapshot writes elsewhere; their errors are errors of the snapshot.
 type fence struct {

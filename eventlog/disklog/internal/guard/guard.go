@@ -79,8 +79,8 @@ type Progress struct {
 	Restart      bool   // positions before this batch are not valid any more
 }
 
-// DB is a Pebble store behind a fence. After the first failed write, Pebble still reports success: callers check [DB.Err] after
-// a write before they rely on it. Reads go on until Close. All methods are safe for concurrent use.
+// DB is a Pebble store behind a fence. After the first failed write, Pebble still reports success: callers check [DB.Err] after a
+// write before they rely on it. Reads continue until Close. All methods are safe for concurrent use.
 type DB struct {
 	*pebble.DB
 	fence       *fence

@@ -111,8 +111,8 @@ func (f *fullFile) Write(p []byte) (int, error) {
 	return f.File.Write(p)
 }
 
-// TestFailedWriteStopsAllWritesAndNoReads: the disk fills up while a store is written and flushed. The process goes on. Earlier writes can
-// be read, also after failed flushes, and the next Open finds the acknowledged ones.
+// TestFailedWriteStopsAllWritesAndNoReads: the disk fills up while a store is written and flushed. The process continues. Earlier writes
+// can be read, also after failed flushes, and the next Open finds the acknowledged ones.
 func TestFailedWriteStopsAllWritesAndNoReads(t *testing.T) {
 	t.Parallel()
 	fs := &fullFS{FS: vfs.NewMem()}
