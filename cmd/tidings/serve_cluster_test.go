@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -133,8 +134,14 @@ func TestHubsWithPeersShareOneLog(t *testing.T) {
 			t.Errorf("a hub has %q", got)
 		}
 	}
-	if code, out, complaint := say(t, "cluster", "status", hubs[1].url, "--format=table"); code != 0 || strings.Count(out, " ready ") != 3 || !strings.Contains(out, "hub-0-") {
-		t.Errorf("tidings cluster status: %d %s%s", code, out, complaint)
+	for deadline := time.Now().Add(patience); ; { // the hubs announce themselves every 2 s
+		code, out, complaint := say(t, "cluster", "status", hubs[1].url, "--format=table")
+		if code == 0 && strings.Count(out, " ready ") == 3 && strings.Contains(out, "hub-0-") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("tidings cluster status: %d %s%s", code, out, complaint)
+		}
 	}
 	hubs[0].stop()
 	publishTo(t, hubs[1].url, "news", "without it")
