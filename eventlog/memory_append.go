@@ -144,9 +144,7 @@ func (m *Memory) store(given *Record, use *keyUse, seq uint64, ms int64) {
 		t.live.Push(r)
 		t.last = seq
 		r.topics[i], r.Topics[i] = t, t.name
-		if r.Flags&End != 0 {
-			m.ends.add(t, seq, ms)
-		}
+		m.ends.add(t, seq, ms, r.Flags&End != 0)
 	}
 	m.ends.forget(ms, undo)
 	m.records.Push(slot{seq, ms, r})

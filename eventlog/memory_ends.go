@@ -9,18 +9,19 @@ import (
 )
 
 // ends are the topics that have ended. An end outlives its record, which retention may remove, and the log's other state of the
-// topic.
+// topic. A topic begins again with the first record after an expired end. Then the end holds again only after a cut has removed this record.
 type ends struct {
-	of    map[string]ending // the newest end of each topic
+	of    map[string]ending // the newest end or beginning of each topic
 	order []*endings        // one per age
 }
 
-// ending is an end of a topic.
+// ending is an end of a topic, or its beginning after an end.
 type ending struct {
-	name string
-	seq  uint64
-	time int64
-	age  int64 // Rule.EndAge
+	name  string
+	seq   uint64
+	time  int64
+	age   int64 // Rule.EndAge
+	again bool  // it is a beginning
 }
 
 // endings are the ends with the same age, in order, so that those that have expired are at the front.
@@ -31,15 +32,17 @@ type endings struct {
 
 // holds returns the number of the record that ended a topic for a record of this time, or 0.
 func (e *ends) holds(name string, at int64) uint64 {
-	if end, ok := e.of[name]; ok && at-end.time <= end.age {
+	if end, ok := e.of[name]; ok && !end.again && at-end.time <= end.age {
 		return end.seq
 	}
 	return 0
 }
 
-// add adds the end of a topic. An earlier one has expired.
-func (e *ends) add(t *topic, seq uint64, at int64) {
-	e.put(ending{t.name, seq, at, t.rule.EndAge().Milliseconds()})
+// add notes a record that ends a topic, or begins it again after an expired end.
+func (e *ends) add(t *topic, seq uint64, at int64, end bool) {
+	if last, ok := e.of[t.name]; end || ok && !last.again {
+		e.put(ending{t.name, seq, at, t.rule.EndAge().Milliseconds(), !end})
+	}
 }
 
 func (e *ends) put(end ending) {

@@ -20,7 +20,7 @@ func (c *checker) ends() error {
 			return err
 		}
 		end, err := decodeEnding(value)
-		if !found || err != nil || end.seq < line.seq || end.seq == line.seq && end.time != line.time {
+		if !found || err != nil || end.seq < line.seq || end.seq == line.seq && end != line.ending {
 			c.problem(what, "the topic's newest end is %d, and should be this one; appends may be accepted in spite of the end", end.seq)
 		}
 		newest[end.seq == line.seq]++

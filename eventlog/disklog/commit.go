@@ -331,10 +331,8 @@ func (c *commit) index(topic string, e entry) error {
 	}
 	t.ord++
 	t.last = s.head.seq
-	if e.flags&entryEnd != 0 {
-		if err := c.end(topic, t); err != nil {
-			return err
-		}
+	if err := c.noteEnd(topic, t, e.flags&entryEnd != 0); err != nil {
+		return err
 	}
 	if t.excess() {
 		c.excess = append(c.excess, topic)

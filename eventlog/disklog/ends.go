@@ -12,30 +12,40 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// Ends have a table of their own, because an end holds for a time that does not depend on how long retention keeps its record. kindEnd has
-// the newest end of each topic, kindEndLine all of them in order. The trimmer forgets an end once it has expired for every record that
-// can still be appended.
+// Ends have a table of their own, because an end holds for a time that does not depend on how long retention keeps its record. A topic
+// begins again with the first record after an expired end, and then the end never holds again, even under a rule with a longer age.
+// kindEnd has the newest end or beginning of each topic. kindEndLine has all of them in order, each with the one before, to which a cut goes
+// back. The trimmer forgets them once the end has expired for every record that can still be appended.
 
 // ending is the value of kindEnd.
 type ending struct {
-	seq  uint64 // of the record that ended the topic
-	time uint64
-
-	before, beforeTime uint64 // the topic's end before this one, which had expired; a cut may need it
+	seq   uint64 // of the record that ended the topic, or began it again
+	time  uint64
+	again bool // it began the topic again
 }
 
-func (e ending) value() []byte { return appendNumbers(nil, e.seq, e.time, e.before, e.beforeTime) }
+func (e ending) value() []byte { return appendNumbers(nil, e.seq, e.time, bit(e.again)) }
+
+// bit returns 1 for true.
+func bit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
 
 func decodeEnding(value []byte) (e ending, err error) {
-	if _, ok := cutNumbers(value, &e.seq, &e.time, &e.before, &e.beforeTime); !ok || e.seq == 0 {
+	var again uint64
+	if _, ok := cutNumbers(value, &e.seq, &e.time, &again); !ok || e.seq == 0 {
 		return e, corrupt("end of a topic", "a number is cut off")
 	}
+	e.again = again == 1
 	return e, nil
 }
 
-// holds reports whether the end holds in a topic with this rule, for a record of this time.
+// holds reports whether the topic has ended for a record of this time. rule is that of the topic.
 func (e ending) holds(rule *eventlog.Rule, at uint64) bool {
-	return at-min(e.time, at) <= uint64(rule.EndAge().Milliseconds())
+	return e.seq != 0 && !e.again && at-min(e.time, at) <= uint64(rule.EndAge().Milliseconds())
 }
 
 // end returns the newest end of a topic, the zero ending if there is none. buf is memory for the key.
@@ -48,18 +58,16 @@ func (s *store) end(buf *[]byte, topic string) (ending, error) {
 	return decodeEnding(value)
 }
 
-// end stores that the newest record ends a topic.
-func (c *commit) end(topic string, t *topicInfo) error {
+// noteEnd stores that the newest record ends a topic, or begins it again after an expired end.
+func (c *commit) noteEnd(topic string, t *topicInfo, ends bool) error {
+	if !ends && (t.end.seq == 0 || t.end.again) {
+		return nil
+	}
 	h := &c.store.head
-	t.end = ending{h.seq, h.time, t.end.seq, t.end.time}
+	e := endLine{topic, ending{h.seq, h.time, !ends}, t.end.seq}
+	t.end = e.ending
 	h.ends++
-	return setEnd(c.batch, topic, t.end)
-}
-
-func setEnd(b *pebble.Batch, topic string, e ending) error {
-	return errors.Join(
-		b.Set(endKey(nil, topic), e.value(), nil),
-		b.Set(endLineKey(nil, e.seq, topic), appendNumbers(nil, e.time), nil))
+	return e.set(c.batch)
 }
 
 // End implements eventlog.Log.
@@ -85,7 +93,7 @@ func (s *store) ends(topic string, head uint64, now time.Time) (uint64, error) {
 	e, err := s.end(&key, topic)
 	at := max(uint64(max(now.UnixMilli(), 0)), s.time.Load())
 	if err != nil || e.seq > head || !e.holds(s.ret().Rule(topic), at) {
-		return 0, err // an end before one that is not visible yet has expired
+		return 0, err // an end before a change that is not visible yet has expired
 	}
 	return e.seq, nil
 }
@@ -94,16 +102,28 @@ func (s *store) ends(topic string, head uint64, now time.Time) (uint64, error) {
 type endLine struct {
 	topic string
 	ending
+	before uint64 // number of the topic's line before this one, which may be forgotten; 0: there was none
 }
+
+// set stores the newest line of a topic.
+func (e *endLine) set(b *pebble.Batch) error {
+	return errors.Join(
+		b.Set(endKey(nil, e.topic), e.value(), nil),
+		b.Set(endLineKey(nil, e.seq, e.topic), e.lineValue(), nil))
+}
+
+func (e *endLine) lineValue() []byte { return appendNumbers(nil, e.time, e.before, bit(e.again)) }
 
 func decodeEndLine(key, value []byte) (e endLine, err error) {
 	if len(key) < 10 {
 		return e, corrupt("end of a topic", "its key is cut off")
 	}
 	e.seq, e.topic = binary.BigEndian.Uint64(key[1:9]), string(key[9:])
-	if _, ok := cutNumbers(value, &e.time); !ok {
-		err = corrupt("end of a topic", "its time is cut off")
+	var again uint64
+	if _, ok := cutNumbers(value, &e.time, &e.before, &again); !ok {
+		err = corrupt("end of a topic", "a number is cut off")
 	}
+	e.again = again == 1
 	return e, err
 }
 
@@ -161,7 +181,7 @@ func (k *chunk) removeEnds() {
 	}
 }
 
-// ends removes the ends after the cut.
+// ends removes the ends and beginnings after the cut, from the newest to the oldest, and makes the ones before them the newest again.
 func (c *cutter) ends() error {
 	for ok := c.it.SeekLT([]byte{kindEndLine + 1}); ok && c.it.Key()[0] == kindEndLine; ok = c.it.Prev() {
 		e, err := decodeEndLine(c.it.Key(), c.it.Value())
@@ -171,21 +191,29 @@ func (c *cutter) ends() error {
 		if e.seq <= c.after {
 			break
 		}
-		newest, err := c.s.end(&c.key, e.topic)
-		if err != nil {
-			return err
-		}
-		if newest.seq > c.after {
-			err = c.batch.Delete(endKey(nil, e.topic), nil)
-		}
-		if newest.seq > c.after && newest.before != 0 && newest.before <= c.after {
-			err = setEnd(c.batch, e.topic, ending{seq: newest.before, time: newest.beforeTime})
-		}
-		if err := errors.Join(err, c.batch.Delete(endLineKey(nil, e.seq, e.topic), nil), c.flush()); err != nil {
+		if err := errors.Join(c.undoEnd(&e), c.flush()); err != nil {
 			return err
 		}
 	}
 	return c.it.Error()
+}
+
+// undoEnd removes a line after the cut.
+func (c *cutter) undoEnd(e *endLine) error {
+	err := errors.Join(c.batch.Delete(endLineKey(nil, e.seq, e.topic), nil), c.batch.Delete(endKey(nil, e.topic), nil))
+	if err != nil || e.before == 0 || e.before > c.after { // a later one is removed next
+		return err
+	}
+	key := endLineKey(nil, e.before, e.topic)
+	value, err := c.s.get(key) // c.it is at the line that is removed
+	if err != nil || value == nil {
+		return err
+	}
+	before, err := decodeEndLine(key, value)
+	if err != nil {
+		return err
+	}
+	return before.set(c.batch)
 }
 
 // buildEnds makes the table of ends, if the last version that wrote to the store did not have it: a topic had ended if its newest record is
@@ -218,7 +246,7 @@ func (s *store) buildEnds() (err error) {
 			continue
 		}
 		s.head.ends++
-		if err := setEnd(b, topic, e); err != nil {
+		if err := (&endLine{topic: topic, ending: e}).set(b); err != nil {
 			return err
 		}
 		if b.Len() >= s.chunkBytes {

@@ -148,3 +148,35 @@ func TestExpiredEndsTakeNoSpace(t *testing.T) {
 	}
 	mustPassCheck(t, dir)
 }
+
+// TestExpiredEndStaysSoUnderALongerAge: a topic that had begun again ended once more after a restart, with its old end.
+func TestExpiredEndStaysSoUnderALongerAge(t *testing.T) {
+	t.Parallel()
+	dir, now := filepath.Join(t.TempDir(), "log"), time.Now().Add(-48*time.Hour)
+	open := func(age time.Duration) *disklog.Log {
+		o := &disklog.Options{Now: func() time.Time { return now }, Retention: &eventlog.Retention{
+			Rules: []eventlog.Rule{{Pattern: eventlog.MustPattern("**"), Age: age}},
+		}}
+		o.TrimOnlyWhenAsked()
+		return mustOpen(t, dir, o)
+	}
+	log := open(time.Hour)
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a", "b"}, Flags: eventlog.End})
+	now = now.Add(2 * time.Hour)
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log = open(24 * time.Hour)
+	if end, err := log.End(t.Context(), "a"); err != nil || !end.IsZero() {
+		t.Errorf("the topic that has begun again ended at %v, %v", end, err)
+	}
+	mustAppend(t, log, eventlog.Record{Topics: []string{"a"}})
+	if end, err := log.End(t.Context(), "b"); err != nil || end.Seq != 1 { // no record follows
+		t.Errorf("the other topic ended at %v, %v", end, err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustPassCheck(t, dir)
+}

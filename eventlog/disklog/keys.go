@@ -21,8 +21,8 @@ const (
 	kindKey       = 'k' // hash of topic and key, number → use
 	kindKeyLine   = 'n' // number → time, hash: the keys in the order of use
 	kindID        = 'p' // publisher's ID, seq → nothing
-	kindEnd       = 'z' // topic → the record that ended it
-	kindEndLine   = 'o' // seq, topic → time: the ends in order
+	kindEnd       = 'z' // topic → the record that ended it, or began it again
+	kindEndLine   = 'o' // seq, topic → time, the line before: the same in order
 	kindTime      = 't' // seq → time: the records of a mirror that have another time than the one before
 	kindHole      = 'h' // last seq → first seq, reason
 	kindMeta      = 'm' // name → numbers
@@ -220,7 +220,7 @@ type headMeta struct {
 	synced  uint64 // the newest number up to which everything was on disk when this was written; 0: not known
 
 	revivedBytes uint64 // 1, plus the eventlog.DeadTopicSize of those in revived; 0: written by a version that did not count
-	ends         uint64 // 1, plus the number of topics ever ended; 0: written by a version without kindEnd
+	ends         uint64 // 1, plus the number of lines of kindEndLine ever written; 0: written by a version without kindEnd
 }
 
 func (m headMeta) value() []byte {

@@ -14,7 +14,7 @@ type topicInfo struct {
 	last    uint64 // the newest record, if there is one
 	ord     uint64 // its number within the topic
 	removed uint64 // records up to this number within the topic were removed by rule
-	end     ending // of the topic, if it has ever ended
+	end     ending // the newest end or beginning, if the topic has ended and the log still knows it
 	dead    uint64 // the topic's last record, if it is dead; 0: it is not
 	known   bool   // the log has records of it, or remembers that it had
 }
@@ -93,7 +93,7 @@ func (c *commit) topic(name string) (*topicInfo, error) {
 
 // ended returns the number of the record that ended the topic for a record of this time, or 0.
 func (t *topicInfo) ended(at uint64) uint64 {
-	if t.end.seq != 0 && t.end.holds(t.rule, at) {
+	if t.end.holds(t.rule, at) {
 		return t.end.seq
 	}
 	return 0

@@ -225,6 +225,25 @@ var ends = []test{
 		b.put("a")
 		ended(false, false, false)
 	}},
+	{"EndsHoldAgainAfterGoingBack", func(b *bench) {
+		for after, want := range []uint64{0, 1, 0, 3, 0, 5, 0} {
+			m, ok := b.mirror(keep(rule("**", eventlog.Rule{Age: 10 * time.Second, Count: 1})))
+			if !ok {
+				return
+			}
+			for seq := uint64(1); seq <= 6; seq += 2 {
+				b.apply(b.batch(seq, ending("a")))
+				b.clock.move(11 * time.Second)
+				b.apply(b.batch(seq+1, event("a"))) // the topic begins again
+			}
+			b.settle()
+			if err := m.SetGeneration(b.Context(), "other", uint64(after)); err != nil {
+				b.Fatal(err)
+			}
+			b.clock.move(-11 * time.Second * time.Duration((7-after)/2))
+			b.equal(fmt.Sprintf("the end after going back to %d", after), b.end("a"), want)
+		}
+	}},
 }
 
 // end returns the number of the record that ended a topic, or 0.

@@ -161,7 +161,11 @@ func (m *model) decide(r *eventlog.Record, seq uint64, at time.Time, pending []*
 // end returns the number of the record that ended a topic for records of a time, or 0.
 func (m *model) end(topic string, at time.Time, pending []*modelRecord) (seq uint64) {
 	for _, r := range slices.Concat(m.records, pending) {
-		if r.Flags&eventlog.End != 0 && slices.Contains(r.Topics, topic) && !m.expiredEnds[endOf{topic, r.Seq}] && at.Sub(r.Time) <= m.ret.Rule(topic).EndAge() {
+		if !slices.Contains(r.Topics, topic) {
+			continue
+		}
+		seq = 0 // a later record begins the topic again
+		if r.Flags&eventlog.End != 0 && !m.expiredEnds[endOf{topic, r.Seq}] && at.Sub(r.Time) <= m.ret.Rule(topic).EndAge() {
 			seq = r.Seq
 		}
 	}
@@ -324,7 +328,9 @@ func (m *model) cut(gen string, after uint64) {
 	m.records, m.uses = slices.DeleteFunc(m.records, dropped), slices.DeleteFunc(m.uses, dropped)
 	maps.DeleteFunc(m.topics, func(_ string, t *modelTopic) bool { return t.born > after })
 	m.head, m.floor, m.hole = after, min(m.floor, after), min(m.hole, after)
-	m.last = time.Time{}
+	if m.mirror || slices.ContainsFunc(m.records, (*modelRecord).lives) { // otherwise times must not decrease
+		m.last = time.Time{}
+	}
 	for _, r := range m.records {
 		if r.lives() || m.mirror {
 			m.last = r.Time
