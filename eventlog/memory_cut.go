@@ -44,17 +44,21 @@ func (m *Memory) noteTime(seq uint64, ms int64) {
 	}
 }
 
-// cutTimes restores the time of the newest record as it was at a number.
+// cutTimes restores the time of the newest record as it was at a number: in a mirror to the time that was noted, otherwise to that of the
+// newest remaining record. If none is left, a mirror continues like one that never had a record. In another log the time stays: times never
+// decrease.
 func (m *Memory) cutTimes(after uint64) {
 	times := m.times.All()
 	n := sort.Search(len(times), func(i int) bool { return times[i].seq > after })
 	m.times.Truncate(n)
-	m.last = time.Time{}.UnixMilli()
-	if slots := m.records.All(); len(slots) > 0 {
-		m.last = slots[len(slots)-1].time
-	}
-	if n > 0 {
+	slots := m.records.All()
+	switch {
+	case n > 0:
 		m.last = times[n-1].time
+	case len(slots) > 0:
+		m.last = slots[len(slots)-1].time
+	case m.mirror:
+		m.last = time.Time{}.UnixMilli()
 	}
 }
 

@@ -139,7 +139,8 @@ func (c *cutter) first(topic string) (uint64, error) {
 }
 
 // newest sets the time of the head to what it was at the cut: in a mirror to the time that was noted, otherwise to that of the newest
-// remaining record. If none is left or none was dropped, the time stays: times never decrease.
+// remaining record. If none is left, a mirror continues like one that never had a record. In another log the time stays: times never
+// decrease.
 func (c *cutter) newest() error {
 	if c.head.seq == c.after {
 		return nil
@@ -154,6 +155,8 @@ func (c *cutter) newest() error {
 			return errors.Join(err, corrupt("record", "it is too short"))
 		}
 		c.head.time = seqOf(value[:8])
+	} else if c.s.mirror {
+		c.head.time = 0
 	}
 	return c.ev.Error()
 }

@@ -120,6 +120,35 @@ var appending = []test{
 			b.Errorf("the times of the records are not in order")
 		}
 	}},
+	{"TimesStayWhenNoRecordIsLeft", func(b *bench) {
+		for _, after := range []uint64{0, 1} {
+			b.open(keep(rule("**", eventlog.Rule{Age: time.Second})))
+			m, ok := b.log.(eventlog.Mirror)
+			if !ok {
+				return
+			}
+			b.put("a")
+			b.clock.move(5 * time.Second)
+			newest := b.append(event("a"))[0].Time
+			if err := m.SetGeneration(b.Context(), "other", after); err != nil {
+				b.Fatal(err)
+			}
+			b.clock.move(-2 * time.Second)
+			b.equal(fmt.Sprintf("the time after dropping all after %d", after), b.append(event("a"))[0].Time, newest)
+		}
+	}},
+	{"MirrorForgetsTheTimesOfItsFirstRecords", func(b *bench) {
+		m, ok := b.mirror(everything())
+		if !ok {
+			return
+		}
+		b.apply(b.batch(3, event("a")))
+		if err := m.SetGeneration(b.Context(), "other", 2); err != nil {
+			b.Fatal(err)
+		}
+		b.clock.move(-2 * time.Second)
+		b.equal("the time of the first record", b.append(event("a"))[0].Time, b.clock.time())
+	}},
 	{"AppendDoesNotKeepTheSlice", func(b *bench) {
 		b.open(everything())
 		records := []eventlog.Record{event("mine", "too")}
