@@ -66,16 +66,17 @@ func (o *ClusterOptions) check() error {
 
 // cluster is a hub's view of the others. A nil cluster has no others.
 type cluster struct {
-	hub      *Hub
-	opts     *ClusterOptions
-	log      eventlog.Shared
-	instance string
-	others   peers.Table
-	client   peers.Client
-	copying  sync.Mutex             // held while a snapshot is written: one at a time
-	twin     atomic.Pointer[string] // instance of another process with the name of this hub, as logged last
-	greet    chan struct{}          // has a value after a new hub announced itself, or a hub asked for announcements: this hub then announces itself at once
-	stop     func()                 // ends Hear
+	hub       *Hub
+	opts      *ClusterOptions
+	log       eventlog.Shared
+	instance  string
+	others    peers.Table
+	client    peers.Client
+	copying   sync.Mutex // held while a snapshot is written: one at a time
+	malformed peers.Malformed
+	twin      atomic.Pointer[string] // instance of another process with the name of this hub, as logged last
+	greet     chan struct{}          // has a value after a new hub announced itself, or a hub asked for announcements: this hub then announces itself at once
+	stop      func()                 // ends Hear
 }
 
 // joinCluster begins to hear and to announce, if the log is shared.
@@ -103,7 +104,9 @@ func (h *Hub) joinCluster() error {
 func (c *cluster) hear(data []byte) {
 	m, err := peers.Decode(data)
 	if err != nil {
-		c.hub.opts.Logger.Warn("a message of another hub is ignored", "err", err.Error())
+		if n := c.malformed.Add(time.Now()); n > 0 {
+			c.hub.opts.Logger.Warn("a message of another hub is ignored", "err", err.Error(), "count", n)
+		}
 		return
 	}
 	if m.Hello != nil && m.Hello.Name == c.opts.Name {
@@ -219,7 +222,7 @@ func (h *Hub) checkHub(r *http.Request) error {
 	case len(h.cluster.opts.Key) == 0:
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub has no cluster key, which requests between hubs need")
 	}
-	if err := peers.Verify(r, h.cluster.opts.Key, time.Now()); err != nil {
+	if err := peers.Verify(r, h.cluster.opts.Key, h.cluster.opts.Name, time.Now()); err != nil {
 		p := NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "this path is for the other hubs of the cluster; %s", err)
 		p.Err = err
 		return p

@@ -287,7 +287,7 @@ func TestPathsOfOtherHubsNeedTheKeyOfTheCluster(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			peers.Sign(r, []byte(key), time.Now())
+			peers.Sign(r, []byte(key), "a", time.Now())
 			if strings.HasSuffix(target, "snapshot") && want == http.StatusOK {
 				want = http.StatusNotFound // the hub has no snapshots
 			}

@@ -107,9 +107,52 @@ func TestHubThatStallsDoesNotKeepOthersFromASnapshot(t *testing.T) {
 		}
 	})[0]
 	r := httptest.NewRequest(http.MethodGet, m.URL+"/api/v1/peer/snapshot", http.NoBody)
-	peers.Sign(r, clusterKey, time.Now())
+	peers.Sign(r, clusterKey, "a", time.Now())
 	m.ServeHTTP(out, r)
 	if out.Code != http.StatusOK || out.Body.String() != "the log" || !out.at.IsZero() {
 		t.Errorf("%d %q; the deadline is %v afterwards", out.Code, out.Body, out.at)
 	}
+}
+
+// TestHeadOfASnapshotMakesNone: it wrote the whole log to the disk, for an answer without a body.
+func TestHeadOfASnapshotMakesNone(t *testing.T) {
+	t.Parallel()
+	m := cluster(t, 1, func(o *hub.ClusterOptions) {
+		o.Snapshot = func(context.Context, io.Writer) error { t.Error("a snapshot is made"); return nil }
+	})[0]
+	r := httptest.NewRequest(http.MethodHead, m.URL+"/api/v1/peer/snapshot", http.NoBody)
+	peers.Sign(r, clusterKey, "a", time.Now())
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, r)
+	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, OPTIONS" {
+		t.Errorf("%d, Allow: %s", w.Code, w.Header().Get("Allow"))
+	}
+}
+
+// TestFloodOfMalformedMessagesIsLoggedOnceAMinute: each of them was a line of the hub's log.
+func TestFloodOfMalformedMessagesIsLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		shared := &channel{hears: make(map[int]func([]byte))}
+		var logged bytes.Buffer // written under the lock of the channel
+		logger := slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		h := mustHub(t, memberLog{mustMemory(t, nil), shared}, &hub.Options{Logger: logger, Cluster: &hub.ClusterOptions{Name: "a", Key: clusterKey}})
+		defer func() {
+			if err := h.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}()
+		for range 150 { // two a second
+			if err := shared.Shout(t.Context(), []byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second / 2)
+		}
+		shared.mu.Lock()
+		defer shared.mu.Unlock()
+		lines := strings.SplitAfter(logged.String(), "\n")
+		if len(lines) != 3 || !strings.HasSuffix(lines[0], " count=1\n") || !strings.HasSuffix(lines[1], " count=120\n") {
+			t.Errorf("the hub logged\n%s", &logged)
+		}
+	})
 }

@@ -42,7 +42,7 @@ var ownRoutes = []ownRoute{
 
 	{hubs, Route{"/api/v1/peer/stats", reading, serveStats}},
 	{hubs, Route{"/api/v1/peer/subscribers", reading, serveSubscribers}},
-	{hubs, Route{"/api/v1/peer/snapshot", reading, servePeerSnapshot}},
+	{hubs, Route{"/api/v1/peer/snapshot", []string{http.MethodGet}, servePeerSnapshot}},
 }
 
 // ServeHTTP answers a request. Its stack frame is small, because a stream over HTTP/2 keeps it while the stream is open.

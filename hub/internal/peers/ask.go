@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -18,11 +19,20 @@ const (
 // Client sends requests to other hubs. It is safe for concurrent use.
 type Client struct {
 	Key  []byte
-	HTTP *http.Client // nil: a client that follows no redirects
+	HTTP *http.Client // nil: a client that follows no redirects and uses no proxy
 }
 
-// plainClient follows no redirects: no hub sends one, and another server must not choose where signed requests go.
-var plainClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// plainClient follows no redirects: no hub sends one, and another server must not choose where signed requests go. It uses no proxy, whatever
+// the environment says: hubs reach each other directly.
+var plainClient = &http.Client{
+	Transport: &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     90 * time.Second, // as in http.DefaultTransport
+		ForceAttemptHTTP2:   true,             // a transport with a dialer would use HTTP/1.1 only
+	},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
 
 // Answer is the answer of a hub.
 type Answer struct {
@@ -128,7 +138,7 @@ func (c *Client) open(ctx context.Context, hub *Hub, target string) (io.ReadClos
 	if err != nil {
 		return nil, fmt.Errorf("peers: hub %q announces an invalid URL: %w", hub.Name, err)
 	}
-	Sign(r, c.Key, time.Now())
+	Sign(r, c.Key, hub.Name, time.Now())
 	client := c.HTTP
 	if client == nil {
 		client = plainClient

@@ -6,7 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,4 +86,29 @@ func TestSilentHubFailsASnapshot(t *testing.T) {
 			t.Errorf("a hub that stops in its body: %q, %v", text, err)
 		}
 	})
+}
+
+// TestRequestsBetweenHubsUseNoProxy: a proxy for requests to the outside got signed requests. The test runs in a process of its own, because
+// net/http reads the environment once.
+func TestRequestsBetweenHubsUseNoProxy(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("TIDINGS_TEST_PROXIED") != "" {
+		new(Client).Ask(t.Context(), []Hub{{Name: "a", URL: "http://192.0.2.1:9"}}, "/x") // an address without a server
+		return
+	}
+	var got atomic.Bool
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got.Store(true) }))
+	defer proxy.Close()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), "TIDINGS_TEST_PROXIED=1", "HTTP_PROXY="+proxy.URL)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got.Load() {
+		t.Error("the proxy got the request to another hub")
+	}
 }

@@ -59,15 +59,15 @@ func TestInventedHubsDoNotFillTheMemory(t *testing.T) {
 	}
 }
 
-func TestSignatureOfAnotherKeyTargetMethodOrTimeIsRefused(t *testing.T) {
+func TestSignatureOfAnotherKeyHubTargetMethodOrTimeIsRefused(t *testing.T) {
 	t.Parallel()
 	key, now := []byte("0123456789abcdef0123456789abcdef"), time.Unix(1_000_000, 0)
 	sign := func() *http.Request {
 		r := httptest.NewRequest(http.MethodGet, "http://hub/api/v1/peer/stats?x=1", http.NoBody)
-		Sign(r, key, now)
+		Sign(r, key, "a", now)
 		return r
 	}
-	if err := Verify(sign(), key, now.Add(tolerance)); err != nil {
+	if err := Verify(sign(), key, "a", now.Add(tolerance)); err != nil {
 		t.Errorf("a good one: %v", err)
 	}
 	for what, spoil := range map[string]func(*http.Request) time.Time{
@@ -85,11 +85,14 @@ func TestSignatureOfAnotherKeyTargetMethodOrTimeIsRefused(t *testing.T) {
 		},
 	} {
 		r := sign()
-		if at := spoil(r); Verify(r, key, at) == nil {
+		if at := spoil(r); Verify(r, key, "a", at) == nil {
 			t.Errorf("%s: accepted", what)
 		}
 	}
-	if Verify(sign(), []byte("another key, another key, another"), now) == nil {
+	if Verify(sign(), key, "b", now) == nil {
+		t.Error("recorded and sent to another hub: accepted")
+	}
+	if Verify(sign(), []byte("another key, another key, another"), "a", now) == nil {
 		t.Error("another key: accepted")
 	}
 }
@@ -98,7 +101,7 @@ func TestHubThatDoesNotAnswerIsNamed(t *testing.T) {
 	t.Parallel()
 	key := []byte("0123456789abcdef0123456789abcdef")
 	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := Verify(r, key, time.Now()); err != nil {
+		if err := Verify(r, key, "good", time.Now()); err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}
