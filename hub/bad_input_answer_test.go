@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/tidings-sse/tidings/hub"
 )
 
 // refusedBodies are requests that are refused before or after the first line of the body.
@@ -39,6 +41,19 @@ func TestPublisherGetsRefusalWhileSending(t *testing.T) {
 	}
 	if a := c.readAnswer(); a.status != 400 {
 		t.Errorf("with a length: %d %s", a.status, a.body)
+	}
+}
+
+// TestPublisherOfALargeEventGetsRefusalAtOnce: net/http waited for up to 256 KiB of the body, which may be slow, before it sent the answer.
+func TestPublisherOfALargeEventGetsRefusalAtOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: 1 << 10}, transports[0])
+	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+		c := s.dial()
+		c.write("POST /events/news HTTP/1.1\r\nHost: localhost\r\n" + expect + "Content-Length: 100000\r\n\r\n")
+		if a := c.readAnswer(); a.status != 413 {
+			t.Errorf("with %q: %d %s", expect, a.status, a.body)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ type bodyMemory struct {
 	most  int64 // bytes of all bodies
 	share int64 // bytes of one address or one token
 
-	mu        sync.Mutex // guards the following, and rent.held
+	mu        sync.Mutex // guards the following, and rent.held and closed
 	taken     int64
 	addresses map[address]int64 // bytes of each network
 	tokens    map[holder]int64  // bytes of each subject or token
@@ -47,16 +47,20 @@ type rent struct {
 	from   address
 	grant  *access.Grant
 	held   int64 // including the bytes that do not count
+	closed bool  // the request is over
 }
 
 // counted returns how many of the bytes that a body holds count.
 func counted(held int64) int64 { return max(held-uncounted, 0) }
 
-// take reserves memory, or returns a problem if a limit is reached.
+// take reserves memory, or returns a problem if a limit is reached or the request is over.
 func (r *rent) take(n int64) error {
 	m := r.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if r.closed {
+		return NewProblem(http.StatusInternalServerError, wire.ProblemInternal, "the request is over and can reserve no memory")
+	}
 	more := counted(r.held+n) - counted(r.held)
 	if more <= 0 {
 		r.held += n
@@ -102,6 +106,14 @@ func (r *rent) giveBack(n int64) {
 
 // end releases all memory of the body. No other goroutine uses the rent then.
 func (r *rent) end() { r.giveBack(r.held) }
+
+// close releases all memory, and makes take fail from then on: nothing would release what it reserves.
+func (r *rent) close() {
+	r.memory.mu.Lock()
+	r.closed = true
+	r.memory.mu.Unlock()
+	r.end()
+}
 
 // add counts n more bytes, or fewer if n is negative.
 func (r *rent) add(network address, who holder, n int64) {

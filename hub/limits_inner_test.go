@@ -53,3 +53,21 @@ func TestAVeryHighRateAllowsItsBurst(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedEventsComeBackToTheSharedBucket: an address beyond the limit on buckets lost the events that were not stored.
+func TestRefusedEventsComeBackToTheSharedBucket(t *testing.T) {
+	t.Parallel()
+	b, now := newBuckets[int](Rate{PerSecond: 1, Burst: 100}), time.Now()
+	for k := range maxBuckets {
+		b.take(k, 100, 1, now)
+	}
+	for range 3 {
+		if n, _ := b.take(maxBuckets, 100, 1, now); n != 100 {
+			t.Fatalf("%d events may be published, want 100", n)
+		}
+		b.giveBack(maxBuckets, 100)
+	}
+	if n, _ := b.take(maxBuckets+1, 200, 1, now); n != 100 {
+		t.Errorf("the shared bucket has %d events, want no more than its burst of 100", n)
+	}
+}

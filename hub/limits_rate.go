@@ -86,15 +86,19 @@ func (b *buckets[K]) most() int {
 	return int(b.burst / b.each)
 }
 
-// giveBack returns unused events to a bucket.
+// giveBack returns unused events to a bucket. A key without a bucket has taken them from the shared one, if all buckets are in use. Otherwise
+// its bucket was deleted because it is full.
 func (b *buckets[K]) giveBack(k K, n int) {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	back := int64(n) * b.each
 	if used, known := b.used[k]; known {
-		b.used[k] = used - int64(n)*b.each
+		b.used[k] = used - back
+	} else if len(b.used) >= maxBuckets {
+		b.shared = max(b.shared-back, 0) // take gives no more than a full bucket
 	}
 }
 

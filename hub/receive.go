@@ -58,12 +58,12 @@ func (h *Hub) Receive(w http.ResponseWriter, r *http.Request, grant access.Grant
 // return the error of Receive.
 func (p *Publication) end() {
 	if !p.unread {
-		p.rent.end()
+		p.rent.close()
 		return
 	}
 	go func() {
 		p.readers.Wait()
-		p.rent.end()
+		p.rent.close()
 	}()
 }
 
@@ -148,7 +148,9 @@ func (p *Publication) ReadBody(most int64) (string, error) {
 		most = int64(h.opts.MaxEvent)
 	}
 	if p.payload.plain() && p.r.ContentLength > most { // before clients that send Expect: 100-continue send the body
-		return "", h.tooLarge(min(most, int64(h.opts.MaxEvent)))
+		err := h.tooLarge(min(most, int64(h.opts.MaxEvent)))
+		p.leaveUnread(err)
+		return "", err
 	}
 	if _, tooFast := h.limits.publish(p.from, &p.grant, 1, 1); tooFast != nil {
 		return "", tooFast
@@ -169,7 +171,7 @@ func (p *Publication) ReadBody(most int64) (string, error) {
 }
 
 // Reserve counts n more bytes towards [Options.MaxBodyMemory] until the function of Receive returns, for a dialect that decodes a body once
-// more. The error is a [*Problem] if there is no memory.
+// more. The error is a [*Problem] if there is no memory, or if Receive has returned.
 func (p *Publication) Reserve(n int64) error { return p.rent.take(n) }
 
 // Append stores events, all or none, and returns when they are durable. It stores them even if the client disconnects meanwhile. The

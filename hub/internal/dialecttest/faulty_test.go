@@ -154,6 +154,16 @@ func TestMemoryOfABodyComesBackFromAFaultyDialect(t *testing.T) {
 				return errors.Join(err, p.Reserve(1<<20))
 			})
 		}}, http.StatusRequestEntityTooLarge},
+		"reserves after Receive": {faulty{serve: func(h *hub.Hub, w http.ResponseWriter, r *http.Request) error {
+			var kept *hub.Publication
+			if err := h.Receive(w, r, access.Everything(), func(p *hub.Publication) error { kept = p; return nil }); err != nil {
+				return err
+			}
+			if kept.Reserve(1<<20) == nil {
+				return errors.New("memory is reserved for a request that is over")
+			}
+			return hub.NewProblem(http.StatusTeapot, "other", "no memory is reserved")
+		}}, http.StatusTeapot},
 		"panics in Refuse": {faulty{serve: receive, refuse: func() { panic("a fault of Refuse") }}, 0},
 		"panics": {faulty{serve: func(h *hub.Hub, w http.ResponseWriter, r *http.Request) error {
 			return h.Receive(w, r, access.Everything(), func(p *hub.Publication) error {
