@@ -29,13 +29,13 @@ func refusalText(err *sse.ResponseError, u *url.URL, at address.Hub, token strin
 
 // refusal is how every command describes a refusal: what the server answered, its words on indented lines, and a hint.
 func refusal(answer string, lines []string, hint string) string {
-	text := visible(answer)
+	text := []string{visible(answer)}
 	for _, line := range lines {
 		if line != "" {
-			text += "\n  " + shorten(visible(line), refusalLine)
+			text = append(text, shorten(visible(line), refusalLine))
 		}
 	}
-	return text + hintLine(hint)
+	return strings.Join(text, "\n  ") + hintLine(hint)
 }
 
 func refusalHint(err *sse.ResponseError, u *url.URL, at address.Hub, token string) string {
