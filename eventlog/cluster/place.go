@@ -140,14 +140,16 @@ func decodePlace(b []byte) (place, error) {
 	p.target = d.uvarint()
 	p.mark = d.mark()
 	for len(d.b) > 0 && !d.bad {
-		if at := int(d.byte()); at < 2*len(p.levels) {
-			p.levels[at/2][at%2] = d.mark()
-		} else {
+		at := int(d.byte())
+		m := d.mark()
+		if at >= 2*len(p.levels) || m.seq == 0 { // appendTo leaves out marks without a message
 			d.bad = true
+			break
 		}
+		p.levels[at/2][at%2] = m
 	}
 	if d.bad {
-		return place{}, &eventlog.CorruptError{What: "state of a mirror", Reason: "it is cut off"}
+		return place{}, &eventlog.CorruptError{What: "state of a mirror", Reason: "it is damaged or cut off"}
 	}
 	return p, nil
 }

@@ -36,6 +36,7 @@ func (l *Log) resets() bool {
 // takeOver puts the mirror at the end of an order that has none of its messages. The mirror does not get the earlier messages of the
 // order.
 func (f *follower) takeOver(ctx context.Context, b Bounds) error {
+	var id [8]byte // of message b.Last, by which the next checks find the place again; zero: the order is empty
 	if b.Last >= b.First {
 		last, err := f.readMessage(ctx, b.Last)
 		if err != nil {
@@ -45,11 +46,13 @@ func (f *follower) takeOver(ctx context.Context, b Bounds) error {
 			return fmt.Errorf("cluster: the shared log has given numbers up to %d, and the log of this hub has records up to %d; delete the shared log, "+
 				"and then reset the cluster, so that numbers are not used twice", last.First, f.head)
 		}
+		id = short(&last)
 	} else if f.head > 0 && b.First <= f.place.seq {
 		return fmt.Errorf("cluster: the shared log begins with message %d, and the log of this hub has messages up to %d; delete the shared log, "+
 			"and then reset the cluster, so that numbers are not used twice", b.First, f.place.seq)
 	}
-	f.place.seq, f.place.id = b.Last, [8]byte{}
+	f.place.seq, f.place.id = b.Last, id
+	f.place.levels = [levels + 1][2]mark{} // of messages that the order does not have
 	f.place.gap, f.missed, f.forced = true, true, true
 	f.place.digest = digestOf("reset after "+f.place.digest.String(), b.Last)
 	f.results.clear()
