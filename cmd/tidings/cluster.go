@@ -52,6 +52,17 @@ type clusterHub struct {
 type clusterAnswer struct {
 	Name string       `json:"name"`
 	Hubs []clusterHub `json:"hubs"`
+	Log  struct {
+		Servers struct {
+			Peers []clusterPeer `json:"peers"`
+		} `json:"servers"`
+	} `json:"log"`
+}
+
+// clusterPeer is a hub as the servers of the shared log count it, only with --cluster-peers.
+type clusterPeer struct {
+	Name   string `json:"name"`
+	Online bool   `json:"online"`
 }
 
 // clusterAsker holds the flags and the request that the commands share.
@@ -110,6 +121,13 @@ func printCluster(out io.Writer, status *clusterAnswer) error {
 			}
 		}
 	}
+	for _, p := range status.Log.Servers.Peers {
+		if !p.Online {
+			if _, err := fmt.Fprintf(out, "\n%s does not answer, and counts for majorities. If it will not come back: tidings cluster remove %[1]s\n", visible(p.Name)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -122,7 +140,8 @@ type clusterStatusCmd struct {
 func (*clusterStatusCmd) Help() string {
 	return `
 Lists the hubs that were heard of in the last 10 seconds, each with its newest event, its distance from the shared log, its streams, and
-how long ago it was in contact with the shared log. The hub that answers comes first.
+how long ago it was in contact with the shared log. The hub that answers comes first. Below the table are the names of lost hubs, which
+tidings cluster remove excludes.
 
 Examples:
 
@@ -158,6 +177,9 @@ func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
 	if _, err := c.retention().WithDefaults(); err != nil {
 		return &exitError{exitUsage, fmt.Errorf("--keep: %w", err)}
 	}
+	if err := c.checkBytes(0); err != nil { // the hub knows --max-event, and checks again
+		return &exitError{exitUsage, err}
+	}
 	body, err := json.Marshal(&c.keepFlags)
 	if err != nil {
 		return err
@@ -165,11 +187,14 @@ func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
 	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/settings", body)
 }
 
-// parseKept parses the settings that tidings cluster set sends.
-func parseKept(body []byte) (*eventlog.Retention, error) {
+// parseKept parses the settings that tidings cluster set sends. It refuses what a hub with events of up to a size would refuse at its start.
+func parseKept(body []byte, largest byteSize) (*eventlog.Retention, error) {
 	var keep keepFlags
 	if err := json.Unmarshal(body, &keep); err != nil {
 		return nil, fmt.Errorf("invalid settings of a cluster: %w", err)
+	}
+	if err := keep.checkBytes(largest); err != nil {
+		return nil, err
 	}
 	r := keep.retention()
 	_, err := r.WithDefaults()
@@ -214,8 +239,10 @@ type clusterResetCmd struct {
 // Help is the manual.
 func (*clusterResetCmd) Help() string {
 	return `
-Makes the log of one hub the shared log, after the shared log and a majority of the hubs are lost. A new generation begins: every
-subscriber gets a gap reset. Events that only the lost hubs had are lost.
+Makes the log of one hub the shared log, after the shared log was deleted or replaced. A new generation begins: every subscriber gets a gap
+reset. Events that only other hubs had are lost.
+
+It cannot replace a majority: if most hubs of --cluster-peers are lost for good, docs/cluster.md says how the last one begins a new cluster.
 
 Ask the hub with the newest event: tidings cluster status shows the heads.
 

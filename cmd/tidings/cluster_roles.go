@@ -28,8 +28,8 @@ func (*clusterJoinCmd) Help() string {
 Turns the data directory of a hub alone into that of the first hub of a new cluster. The events stay. The cluster begins a new generation:
 every subscriber that resumes gets a gap with the reason reset, and continues with new events.
 
-Start this hub together with the others, whose directories must be empty: they take a copy of its log. A hub cannot bring events
-into a cluster that exists.
+Start this hub first, and then the others, whose directories must be empty: they take a copy of its log. A hub cannot bring events
+into a cluster that exists: it is refused, and keeps its events.
 
 Examples:
 

@@ -4,12 +4,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // TestHubAloneJoinsAClusterAndLeavesItWithItsEvents by commands that can be repeated; other directories are refused.
@@ -86,5 +89,18 @@ func TestClusterJoinAndLeaveRefuseOtherDirectories(t *testing.T) {
 	s.stop()
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
 		t.Errorf("the directory has %d files, %v", len(entries), err)
+	}
+}
+
+// TestResetWithoutAMajoritySaysWhatToDo: the hub said that it followed the shared log, and that nothing was to be reset.
+func TestResetWithoutAMajoritySaysWhatToDo(t *testing.T) {
+	s := &sharedLog{
+		flags: &serveFlags{clusterFlags: clusterFlags{ClusterPeers: []string{"a", "b", "c"}}}, opened: make(chan struct{}),
+		back: &backend{reason: func() error { return errors.New("this hub has lost contact with the majority of the cluster") }},
+	}
+	close(s.opened)
+	err := s.reset(t.Context())
+	if _, ok := errors.AsType[*eventlog.InvalidError](err); !ok || !strings.Contains(err.Error(), "lost contact") || !strings.Contains(err.Error(), "delete cluster.json") {
+		t.Errorf("reset: %v", err)
 	}
 }

@@ -26,7 +26,8 @@ func startClusterServer(t *testing.T) *clusterServer {
 		s.got = r.Method + " " + r.URL.Path + " " + body.String()
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"name":"a","hubs":[{"name":"a","ready":true,"generation":"k3f9a","head":17,"message":5,"last":5,"streams":2,"contact_age":12,"version":"v1","url":"http://10.0.0.1:8080"},` +
-			`{"name":"b","ready":false,"unready":"it has no contact","generation":"k3f9a","head":15,"message":3,"last":5,"streams":0,"contact_age":17000}]}`))
+			`{"name":"b","ready":false,"unready":"it has no contact","generation":"k3f9a","head":15,"message":3,"last":5,"streams":0,"contact_age":17000}],` +
+			`"log":{"servers":{"peers":[{"name":"a","online":true},{"name":"b-x7k2","online":false}]}}}`))
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -35,7 +36,7 @@ func startClusterServer(t *testing.T) *clusterServer {
 func TestClusterStatusListsHubsAndSaysWhyOneIsNotReady(t *testing.T) {
 	s := startClusterServer(t)
 	code, out, complaint := say(t, "cluster", "status", s.URL, "--format", "table")
-	for _, want := range []string{"a    ready      k3f9a-17  0 messages  2", "b    not ready  k3f9a-15  2 messages  0", "17s ago", "b is not ready: it has no contact"} {
+	for _, want := range []string{"a    ready      k3f9a-17  0 messages  2", "b    not ready  k3f9a-15  2 messages  0", "17s ago", "b is not ready: it has no contact", "b-x7k2 does not answer", "tidings cluster remove b-x7k2"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, %s: there is no %q in\n%s", code, complaint, want, out)
 		}
@@ -60,12 +61,12 @@ func TestClusterCommandsAskForWhatTheySay(t *testing.T) {
 }
 
 func TestSettingsOfAClusterAreReadAsTheyWereWritten(t *testing.T) {
-	r, err := parseKept([]byte(`{"keep":["chat/**=age:7d","prices/*=latest:1"],"keep_bytes":"10GiB","topics_remembered":5}`))
+	r, err := parseKept([]byte(`{"keep":["chat/**=age:7d","prices/*=latest:1"],"keep_bytes":"10GiB","topics_remembered":5}`), 1<<20)
 	if err != nil || len(r.Rules) != 2 || r.Rules[1].Latest != 1 || r.Bytes != 10<<30 || r.Topics != 5 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	for _, body := range []string{``, `{"keep":["chat"]}`, `{"keep":["a/**/b=all"]}`, `{"keep_bytes":"much"}`, `[]`} {
-		if r, err := parseKept([]byte(body)); err == nil {
+	for _, body := range []string{``, `{"keep":["chat"]}`, `{"keep":["a/**/b=all"]}`, `{"keep_bytes":"much"}`, `{"keep_bytes":"10"}`, `{"keep_bytes":"2MiB"}`, `[]`} {
+		if r, err := parseKept([]byte(body), 3<<20); err == nil {
 			t.Errorf("%s is taken as %+v", body, r)
 		}
 	}
@@ -82,5 +83,14 @@ func TestClusterOfASingleHubIsRefusedWithAReason(t *testing.T) {
 	s := startServe(t, nil)
 	if code, _, complaint := say(t, "cluster", "status", "--hub", s.url); code != exitRefused || !strings.Contains(complaint, "not part of a cluster") {
 		t.Errorf("exit code %d, %s", code, complaint)
+	}
+}
+
+// TestClusterSetRefusesWhatNoHubCouldStartWith: --keep-bytes 10 emptied the log of all hubs, and none could be started with it.
+func TestClusterSetRefusesWhatNoHubCouldStartWith(t *testing.T) {
+	s := startClusterServer(t)
+	code, _, complaint := say(t, "cluster", "set", s.URL, "--keep-bytes", "10")
+	if code != exitUsage || !strings.Contains(complaint, "--keep-bytes must be at least 1.0 MiB") || s.got != "" {
+		t.Errorf("exit code %d, %s; the hub got %q", code, complaint, s.got)
 	}
 }

@@ -72,7 +72,7 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 		return nil, err
 	}
 	return &backend{
-		order: order, where: fmt.Sprintf("a log that %d hubs share", node.Hubs()), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, close: node.Close, remove: node.Remove,
+		order: order, where: "the shared log of " + number(node.Hubs(), "hub"), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, close: node.Close, remove: node.Remove,
 		servers: func(ctx context.Context) (any, error) { return node.Status(ctx) },
 	}, nil
 }

@@ -158,6 +158,9 @@ func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.L
 	}
 	close(s.opened)
 	if err := s.log.Join(ctx); err != nil {
+		if _, ok := errors.AsType[*cluster.SettingsError](err); ok {
+			err = fmt.Errorf("%w\nhint: give all hubs the same --keep, --keep-bytes and --topics-remembered; tidings cluster set changes them for all hubs", err)
+		}
 		return nil, "", errors.Join(fmt.Errorf("this hub has not joined its cluster: %w", err), s.log.Close(), s.back.close())
 	}
 	logger.Info("this hub has joined its cluster", "hub", s.member.Name, "url", s.member.URL, "shared log", s.back.where, "copy", filepath.Join(s.dir, mirrorDir), "head", s.log.Head().String())
@@ -262,9 +265,18 @@ func (s *sharedLog) details(ctx context.Context) any {
 // serversTime limits the wait for what the servers of the shared log say about themselves.
 const serversTime = 2 * time.Second
 
+// whenAlone says what an operator does instead of a reset, which the shared log of the hubs takes only from a majority.
+const whenAlone = ". If the other hubs are lost for good, stop this one, delete cluster.json and " +
+	"the directory jetstream in its data directory, and start it again; then start new hubs with empty directories. docs/cluster.md says more"
+
 func (s *sharedLog) reset(ctx context.Context) error {
 	select {
 	case <-s.opened:
+		if len(s.flags.ClusterPeers) > 0 {
+			if err := s.back.reason(); err != nil {
+				return &eventlog.InvalidError{What: "reset", Reason: err.Error() + whenAlone}
+			}
+		}
 		return s.log.Reset(ctx)
 	default:
 		return errOpening
@@ -288,7 +300,7 @@ func (s *sharedLog) failure() error {
 var errOpening = errors.New("this hub has not joined its cluster yet")
 
 func (s *sharedLog) configure(ctx context.Context, settings []byte) error {
-	keep, err := parseKept(settings)
+	keep, err := parseKept(settings, s.flags.MaxEvent)
 	if err != nil {
 		return err
 	}

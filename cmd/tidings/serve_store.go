@@ -40,8 +40,11 @@ const defaultMinFree freeSpace = 256 << 20
 const leastKept byteSize = 1 << 20
 
 // checkKept refuses a bound smaller than the largest event, which would remove that event and all others as soon as it is stored.
-func (f *serveFlags) checkKept() error {
-	if least := max(leastKept, f.MaxEvent); f.KeepBytes != 0 && f.KeepBytes < least {
+func (f *serveFlags) checkKept() error { return f.checkBytes(f.MaxEvent) }
+
+// checkBytes refuses a bound smaller than the largest event.
+func (f *keepFlags) checkBytes(largest byteSize) error {
+	if least := max(leastKept, largest); f.KeepBytes != 0 && f.KeepBytes < least {
 		return fmt.Errorf("--keep-bytes must be at least %s, because one event may be that large (--max-event)\nhint: --keep limits single topics", inBytes(int64(least)))
 	}
 	return nil

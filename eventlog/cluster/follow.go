@@ -84,7 +84,8 @@ func (f *follower) run() {
 // isFinal reports whether an error stays until the hub is started again.
 func isFinal(err error) bool {
 	_, settings := errors.AsType[*SettingsError](err)
-	return settings || errors.Is(err, errNewer) || errors.Is(err, eventlog.ErrClosed)
+	foreign, ok := errors.AsType[*ForeignError](err)
+	return settings || ok && foreign.Gen == "" || errors.Is(err, errNewer) || errors.Is(err, eventlog.ErrClosed)
 }
 
 // session finds the place in the order, and follows from there until an error.
@@ -153,7 +154,8 @@ func (f *follower) load() error {
 	}
 	f.head = f.mirror.Head().Seq
 	if len(state) == 0 && f.head > 0 {
-		p.seq, p.head = f.head>>recordBits, f.head // the log of a hub alone: the order that this hub makes continues after it
+		// The log of a hub alone: the order that this hub makes continues after it. Hubs without records are at 0, and make none before it.
+		p.seq, p.head = max(1, f.head>>recordBits), f.head
 	}
 	f.place, f.missed, f.trusted = p, false, 0
 	f.results.cut(p.seq)

@@ -10,7 +10,12 @@ import (
 
 // overtaken is called when the order has dropped messages that the mirror does not have: its oldest one is first. The hub takes a copy
 // of another hub's mirror, if one has them. Otherwise the messages are lost here, and readers get a gap.
+//
+// A hub that was alone keeps its records: neither are they in the order, nor does it drop them.
 func (f *follower) overtaken(ctx context.Context, first uint64) error {
+	if f.place.gen == "" && f.head > 0 {
+		return &ForeignError{Message: f.place.seq}
+	}
 	if err := f.replace(ctx, f.place.seq); !errors.Is(err, ErrNoSnapshot) {
 		return err
 	}

@@ -44,6 +44,10 @@ type ForeignError struct {
 }
 
 func (e *ForeignError) Error() string {
+	if e.Gen == "" {
+		return "cluster: the log of this hub is that of a hub alone, and the cluster exists already: a hub cannot bring its events into it; " +
+			"start this hub with an empty directory, or publish the events again"
+	}
 	return "cluster: the log of this hub, of generation " + e.Gen + ", is not a copy of the shared log, which has none of the messages that it knows; " +
 		"it belongs to another cluster, or the shared log was replaced by a backup that is too old; remove the hub's log, or reset the cluster"
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -37,7 +38,7 @@ type Rule struct {
 
 // SettingsError is returned when the settings of a hub are not those of its cluster.
 type SettingsError struct {
-	Hub, Cluster string // the first line that differs; empty: there is none
+	Hub, Cluster string // the settings that differ, separated by "; "; empty: there are none
 }
 
 func (e *SettingsError) Error() string {
@@ -118,20 +119,16 @@ func (s *Settings) lines() []string {
 
 // differ returns a *SettingsError if the settings of a hub differ from those of its cluster.
 func differ(hub, inForce *Settings) error {
-	here, there := hub.lines(), inForce.lines()
-	for i := range max(len(here), len(there)) {
-		var a, b string
-		if i < len(here) {
-			a = here[i]
-		}
-		if i < len(there) {
-			b = there[i]
-		}
-		if a != b {
-			return &SettingsError{Hub: a, Cluster: b}
-		}
+	if hub.equal(inForce) {
+		return nil
 	}
-	return nil
+	return &SettingsError{Hub: hub.without(inForce), Cluster: inForce.without(hub)}
+}
+
+// without returns the lines that other does not have.
+func (s *Settings) without(other *Settings) string {
+	theirs := other.lines()
+	return strings.Join(slices.DeleteFunc(s.lines(), func(line string) bool { return slices.Contains(theirs, line) }), "; ")
 }
 
 // inForce reads from a mirror the newest records of [Topic]: the beginning of the generation and the settings; nil if there are none.

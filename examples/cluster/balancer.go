@@ -18,9 +18,10 @@ type balancer struct {
 }
 
 type backend struct {
-	url   *url.URL
-	proxy *httputil.ReverseProxy
-	ready atomic.Bool
+	url     *url.URL
+	proxy   *httputil.ReverseProxy
+	ready   atomic.Bool
+	streams atomic.Int64 // that it serves at the moment
 }
 
 const checkEvery = 300 * time.Millisecond
@@ -29,7 +30,8 @@ func newBalancer(hubs []*hub) *balancer {
 	b := &balancer{}
 	for _, hub := range hubs {
 		u := &url.URL{Scheme: "http", Host: hub.addr}
-		one := &backend{url: u}
+		one := &hub.backend
+		one.url = u
 		one.proxy = &httputil.ReverseProxy{
 			FlushInterval: -1,
 			ErrorLog:      log.New(discard{}, "", 0), // of streams whose hub was killed
@@ -76,6 +78,10 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	first := b.next.Add(1)
 	for i := range uint64(len(b.backends)) {
 		if one := b.backends[(first+i)%uint64(len(b.backends))]; one.ready.Load() {
+			if r.Method == http.MethodGet {
+				one.streams.Add(1)
+				defer one.streams.Add(-1)
+			}
 			one.proxy.ServeHTTP(w, r)
 			return
 		}

@@ -25,6 +25,7 @@ type hub struct {
 	args             []string
 	process          *exec.Cmd // nil: it does not run
 	kills            int
+	backend          backend // of the balancer
 }
 
 // hubs are the hubs of the cluster.
@@ -129,11 +130,12 @@ func (h *hubs) list(w http.ResponseWriter, _ *http.Request) {
 		Addr    string `json:"addr"`
 		Running bool   `json:"running"`
 		Kills   int    `json:"kills"`
+		Streams int64  `json:"streams"`
 	}
 	h.mu.Lock()
 	var all []state
 	for _, one := range h.all {
-		all = append(all, state{one.name, one.addr, one.process != nil, one.kills})
+		all = append(all, state{one.name, one.addr, one.process != nil, one.kills, one.backend.streams.Load()})
 	}
 	h.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -60,6 +61,9 @@ func TestPageMissesNothingWhenItsHubIsKilled(t *testing.T) {
 		}
 		if last = n; last >= 20 && !killed {
 			killed = true
+			if streams := listStreams(t, addr); streams[serving.hub] != 1 {
+				t.Errorf("%s has the stream, and the page lists %v", serving.hub, streams)
+			}
 			kill(t, addr, serving.hub)
 		}
 		if last >= 80 {
@@ -78,6 +82,28 @@ func (s *served) RoundTrip(r *http.Request) (*http.Response, error) {
 		s.hub = resp.Header.Get("X-Hub")
 	}
 	return resp, err
+}
+
+// listStreams returns the streams of each hub, as the page lists them.
+func listStreams(t *testing.T, addr string) map[string]int {
+	t.Helper()
+	resp, err := http.Get(fmt.Sprintf("http://%s/hubs", addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var hubs []struct {
+		Name    string `json:"name"`
+		Streams int    `json:"streams"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&hubs); err != nil {
+		t.Fatal(err)
+	}
+	streams := map[string]int{}
+	for _, hub := range hubs {
+		streams[hub.Name] = hub.Streams
+	}
+	return streams
 }
 
 func kill(t *testing.T, addr, name string) {

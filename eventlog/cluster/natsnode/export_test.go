@@ -2,8 +2,11 @@ package natsnode
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // Leads reports whether this node leads the shared log.
@@ -24,3 +27,9 @@ func Resolve(t *testing.T, f func(context.Context, string) ([]netip.Addr, error)
 	lookup = f
 	t.Cleanup(func() { lookup = old })
 }
+
+// ListenAddress returns the address to listen on for the hub with an entry in the list.
+func (o *Options) ListenAddress(self string) (string, error) { return o.listenAddress(self) }
+
+// ServerLog returns a logger for the server's messages.
+func ServerLog(to *slog.Logger) server.Logger { return &serverLog{logger: to} }

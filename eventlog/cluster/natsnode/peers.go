@@ -182,6 +182,8 @@ func (o *Options) findSelf(ctx context.Context, peers []string) (string, error) 
 		return addressed[0], nil
 	case len(peers) == 1:
 		return peers[0], nil
+	case len(named)+len(addressed) == 0 && o.Listen != "":
+		return "", fmt.Errorf("this hub is not in the list of peers, %s: none is %q, where it listens, or has the name %q or an address of this machine", strings.Join(peers, ", "), o.Listen, machine)
 	case len(named)+len(addressed) == 0:
 		return "", fmt.Errorf("this hub is not in the list of peers, %s: none has the name %q or an address of this machine. Add it, or say which one it is", strings.Join(peers, ", "), machine)
 	}
@@ -199,7 +201,13 @@ func ownAddresses() map[netip.Addr]bool {
 	return own
 }
 
-// listenAddress returns the address to listen on.
+// number reports whether text is a number, such as a port without its colon.
+func number(text string) bool {
+	_, err := strconv.Atoi(text)
+	return err == nil
+}
+
+// listenAddress returns the address to listen on. Without a port in Listen, it is the port of this hub's entry in the list.
 func (o *Options) listenAddress(self string) (string, error) {
 	host, port, err := net.SplitHostPort(self)
 	if err != nil {
@@ -209,7 +217,13 @@ func (o *Options) listenAddress(self string) (string, error) {
 		if net.ParseIP(host) == nil {
 			host = ""
 		}
-	} else if host, port, err = net.SplitHostPort(o.Listen); err != nil {
+	} else if h, p, err := net.SplitHostPort(o.Listen); err == nil {
+		host, port = h, p
+	} else if peer, err := parsePeer(o.Listen); err == nil && !number(o.Listen) { // an entry of the list without a port
+		if host, _, err = net.SplitHostPort(peer); err != nil {
+			return "", err
+		}
+	} else {
 		return "", fmt.Errorf("%q is not an address to listen on, such as :4248", o.Listen)
 	}
 	if host == "" {

@@ -84,25 +84,27 @@ func TestPeersAreFoundByName(t *testing.T) {
 		self string
 		says string // in the error or the log
 	}{
-		"said":                        {natsnode.Options{Peers: []string{"a", "b", "c"}, Self: "B"}, "b:4248", ""},
-		"said, not in the list":       {natsnode.Options{Peers: []string{"a", "b", "c"}, Self: "d"}, "", `this hub's own address, "d", is not in the list of peers, a:4248, b:4248, c:4248`},
-		"said with another port":      {natsnode.Options{Peers: []string{"a", "b", "c"}, Self: "a:1"}, "", "is not in the list"},
-		"by address":                  {natsnode.Options{Peers: []string{"a", "own", "c"}}, "own:4248", ""},
-		"by literal address":          {natsnode.Options{Peers: []string{"a", "127.0.0.1", "c"}}, "127.0.0.1:4248", ""},
-		"by name of the machine":      {natsnode.Options{Peers: []string{"a", machine + ".hubs", "own"}}, strings.ToLower(machine) + ".hubs:4248", "not known yet"},
-		"by its name":                 {natsnode.Options{Peers: []string{"a", "own", "c"}, Name: "A"}, "a:4248", ""},
-		"by what it listens on":       {natsnode.Options{Peers: []string{"own:1", "own:2", "own:3"}, Listen: "own:2"}, "own:2", ""},
-		"several on this machine":     {natsnode.Options{Peers: []string{"own:1", "own:2", "own:3"}}, "", "several peers are on this machine, own:1, own:2, own:3"},
-		"none on this machine":        {natsnode.Options{Peers: []string{"a", "b", "c"}}, "", "this hub is not in the list of peers"},
-		"one name for three hubs":     {natsnode.Options{Peers: []string{"all"}}, "", `the name "all" has 3 addresses: list each hub by a name of its own`},
-		"one name among others":       {natsnode.Options{Peers: []string{"own", "all"}}, "", "has 3 addresses"},
-		"one name with IPv6":          {natsnode.Options{Peers: []string{"own", "six", "b"}}, "", "has 2 addresses"},
-		"two names of one hub":        {natsnode.Options{Peers: []string{"own", "a", "a.alias"}}, "", `"a:4248" and "a.alias:4248" are the same hub`},
-		"name and address of one hub": {natsnode.Options{Peers: []string{"own", "a", "10.0.0.1"}}, "", "are the same hub"},
-		"one machine, two ports":      {natsnode.Options{Peers: []string{"own", "a:1", "a.alias:2"}}, "own:4248", ""},
-		"a name that is not known":    {natsnode.Options{Peers: []string{"own", "later-1", "later-2"}}, "own:4248", "not known yet"},
-		"an even number":              {natsnode.Options{Peers: []string{"own", "a", "b", "c"}}, "own:4248", "a cluster of 4 hubs survives the loss of as many hubs as one of 3"},
-		"alone":                       {natsnode.Options{Peers: []string{"anything"}}, "anything:4248", ""},
+		"said":                                  {natsnode.Options{Peers: []string{"a", "b", "c"}, Self: "B"}, "b:4248", ""},
+		"said, not in the list":                 {natsnode.Options{Peers: []string{"a", "b", "c"}, Self: "d"}, "", `this hub's own address, "d", is not in the list of peers, a:4248, b:4248, c:4248`},
+		"said with another port":                {natsnode.Options{Peers: []string{"a", "b", "c"}, Self: "a:1"}, "", "is not in the list"},
+		"by address":                            {natsnode.Options{Peers: []string{"a", "own", "c"}}, "own:4248", ""},
+		"by literal address":                    {natsnode.Options{Peers: []string{"a", "127.0.0.1", "c"}}, "127.0.0.1:4248", ""},
+		"by name of the machine":                {natsnode.Options{Peers: []string{"a", machine + ".hubs", "own"}}, strings.ToLower(machine) + ".hubs:4248", "not known yet"},
+		"by its name":                           {natsnode.Options{Peers: []string{"a", "own", "c"}, Name: "A"}, "a:4248", ""},
+		"by what it listens on":                 {natsnode.Options{Peers: []string{"own:1", "own:2", "own:3"}, Listen: "own:2"}, "own:2", ""},
+		"by what it listens on, without a port": {natsnode.Options{Peers: []string{"127.0.1.1", "127.0.1.2", "127.0.1.3"}, Listen: "127.0.1.2"}, "127.0.1.2:4248", ""},
+		"listening elsewhere":                   {natsnode.Options{Peers: []string{"a", "b", "c"}, Listen: "10.0.0.9:4248"}, "", `none is "10.0.0.9:4248", where it listens`},
+		"several on this machine":               {natsnode.Options{Peers: []string{"own:1", "own:2", "own:3"}}, "", "several peers are on this machine, own:1, own:2, own:3"},
+		"none on this machine":                  {natsnode.Options{Peers: []string{"a", "b", "c"}}, "", "this hub is not in the list of peers"},
+		"one name for three hubs":               {natsnode.Options{Peers: []string{"all"}}, "", `the name "all" has 3 addresses: list each hub by a name of its own`},
+		"one name among others":                 {natsnode.Options{Peers: []string{"own", "all"}}, "", "has 3 addresses"},
+		"one name with IPv6":                    {natsnode.Options{Peers: []string{"own", "six", "b"}}, "", "has 2 addresses"},
+		"two names of one hub":                  {natsnode.Options{Peers: []string{"own", "a", "a.alias"}}, "", `"a:4248" and "a.alias:4248" are the same hub`},
+		"name and address of one hub":           {natsnode.Options{Peers: []string{"own", "a", "10.0.0.1"}}, "", "are the same hub"},
+		"one machine, two ports":                {natsnode.Options{Peers: []string{"own", "a:1", "a.alias:2"}}, "own:4248", ""},
+		"a name that is not known":              {natsnode.Options{Peers: []string{"own", "later-1", "later-2"}}, "own:4248", "not known yet"},
+		"an even number":                        {natsnode.Options{Peers: []string{"own", "a", "b", "c"}}, "own:4248", "a cluster of 4 hubs survives the loss of as many hubs as one of 3"},
+		"alone":                                 {natsnode.Options{Peers: []string{"anything"}}, "anything:4248", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -117,5 +119,16 @@ func TestPeersAreFoundByName(t *testing.T) {
 				t.Errorf("this hub is %q, %s; want %q, %q", self, said, test.self, test.says)
 			}
 		})
+	}
+}
+
+func TestHubListensAtItsEntryAlsoWithoutAPort(t *testing.T) {
+	for listen, want := range map[string]string{
+		"": "127.0.1.2:5000", ":4248": "0.0.0.0:4248", "127.0.1.2": "127.0.1.2:5000", "127.0.1.2:1": "127.0.1.2:1", "::1": "[::1]:5000", "[::1]": "[::1]:5000", "4248": "", "a b": "",
+	} {
+		got, err := (&natsnode.Options{Listen: listen}).ListenAddress("127.0.1.2:5000")
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q listens on %q, %v; want %q", listen, got, err, want)
+		}
 	}
 }
