@@ -19,7 +19,7 @@ const joiningDir = "log.joining"
 
 // clusterJoinCmd is the command line of tidings cluster join.
 type clusterJoinCmd struct {
-	Dir string `arg:"" type:"path" help:"Data directory of the hub, which must be stopped."`
+	Dir string `arg:"" name:"dir" help:"Data directory of the hub, which must be stopped."`
 }
 
 // Help is the manual.
@@ -91,8 +91,8 @@ func moveLog(dir, place string) error {
 
 // clusterLeaveCmd is the command line of tidings cluster leave.
 type clusterLeaveCmd struct {
-	Dir string `arg:"" type:"path" help:"Data directory of the hub, which must be stopped."`
-	To  string `arg:"" type:"path" help:"Directory for the hub alone, which must not exist."`
+	Dir string `arg:"" name:"dir" help:"Data directory of the hub, which must be stopped."`
+	To  string `arg:"" optional:"" name:"new" help:"Directory for the hub alone, which must not exist."`
 }
 
 // Help is the manual.
@@ -113,6 +113,8 @@ Examples:
 func (c *clusterLeaveCmd) Run(_ context.Context, std stdio) error {
 	place := filepath.Join(c.Dir, mirrorDir)
 	switch {
+	case c.To == "":
+		return &exitError{exitUsage, fmt.Errorf("name the new directory, too\nhint: tidings cluster leave %s %[1]s-alone", c.Dir)}
 	case exists(c.To):
 		return &exitError{exitUsage, fmt.Errorf("%s exists; name a new directory", c.To)}
 	case !exists(filepath.Join(place, identityFile)):

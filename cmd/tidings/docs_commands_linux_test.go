@@ -23,6 +23,8 @@ import (
 var notRun = map[string]string{
 	"useradd --system tidings": "it makes an account and a service of the system",
 	"systemctl stop tidings":   "it restores a service of the system from a backup",
+	"make chaos                                             # three hubs of Tidings for 10 minutes": "it takes hours, and the tests of module chaos run the same program",
+	"go install github.com/centrifugal/centrifugo/v6@latest      # and Debian's redis-server":       "it needs another hub",
 }
 
 // before are commands that the test runs before a block, by the beginning of the block's first line, because the page assumes them.
