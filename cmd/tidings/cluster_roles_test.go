@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
 // TestHubAloneJoinsAClusterAndLeavesItWithItsEvents by commands that can be repeated; other directories are refused.
@@ -92,15 +94,22 @@ func TestClusterJoinAndLeaveRefuseOtherDirectories(t *testing.T) {
 	}
 }
 
+// leaderless is a shared log without a majority of its servers.
+type leaderless struct{ cluster.Order }
+
+func (leaderless) Bounds(context.Context) (cluster.Bounds, error) {
+	return cluster.Bounds{}, errors.New("the stream has no leader at the moment")
+}
+
 // TestResetWithoutAMajoritySaysWhatToDo: the hub said that it followed the shared log, and that nothing was to be reset.
 func TestResetWithoutAMajoritySaysWhatToDo(t *testing.T) {
 	s := &sharedLog{
 		flags: &serveFlags{clusterFlags: clusterFlags{ClusterPeers: []string{"a", "b", "c"}}}, opened: make(chan struct{}),
-		back: &backend{reason: func() error { return errors.New("this hub has lost contact with the majority of the cluster") }},
+		back: &backend{order: leaderless{}},
 	}
 	close(s.opened)
 	err := s.reset(t.Context())
-	if _, ok := errors.AsType[*eventlog.InvalidError](err); !ok || !strings.Contains(err.Error(), "lost contact") || !strings.Contains(err.Error(), "delete cluster.json") {
+	if _, ok := errors.AsType[*eventlog.InvalidError](err); !ok || !strings.Contains(err.Error(), "no majority") || !strings.Contains(err.Error(), "After a disaster") {
 		t.Errorf("reset: %v", err)
 	}
 }

@@ -266,15 +266,16 @@ func (s *sharedLog) details(ctx context.Context) any {
 const serversTime = 2 * time.Second
 
 // whenAlone says what an operator does instead of a reset, which the shared log of the hubs takes only from a majority.
-const whenAlone = ". If the other hubs are lost for good, stop this one, delete cluster.json and " +
-	"the directory jetstream in its data directory, and start it again; then start new hubs with empty directories. docs/cluster.md says more"
+const whenAlone = "; if the other hubs are lost for good, docs/cluster.md (After a disaster) says how the last one goes on without them"
 
 func (s *sharedLog) reset(ctx context.Context) error {
 	select {
 	case <-s.opened:
 		if len(s.flags.ClusterPeers) > 0 {
-			if err := s.back.reason(); err != nil {
-				return &eventlog.InvalidError{What: "reset", Reason: err.Error() + whenAlone}
+			asking, cancel := context.WithTimeout(ctx, serversTime)
+			defer cancel()
+			if _, err := s.back.order.Bounds(asking); err != nil && !errors.Is(err, cluster.ErrMissing) { // it answers only with a majority
+				return &eventlog.InvalidError{What: "reset", Reason: "the shared log has no majority of its hubs: " + err.Error() + whenAlone}
 			}
 		}
 		return s.log.Reset(ctx)
