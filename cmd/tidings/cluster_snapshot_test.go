@@ -74,7 +74,7 @@ func TestSnapshotThatIsNotWholeOrNotALogIsRefused(t *testing.T) {
 		"cut":          whole.String()[:3000],
 		"text":         strings.Repeat("this is no tar file. ", 100),
 		"outside":      entry(tar.Header{Name: "../evil", Typeflag: tar.TypeReg}),
-		"absolute":     entry(tar.Header{Name: "/tmp/evil", Typeflag: tar.TypeReg}),
+		"absolute":     entry(tar.Header{Name: "/etc/evil", Typeflag: tar.TypeReg}),
 		"a link":       entry(tar.Header{Name: "link", Linkname: "/etc/passwd", Typeflag: tar.TypeSymlink}),
 		"a directory":  entry(tar.Header{Name: "dir", Typeflag: tar.TypeDir}),
 		"in a folder":  entry(tar.Header{Name: "dir/file", Typeflag: tar.TypeReg}),
