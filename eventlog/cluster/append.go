@@ -158,6 +158,16 @@ func (v *view) orderTime() int64 {
 	return now.UnixMilli()
 }
 
+// learn notes the time of a message that has just arrived, outside of take. A hub that has lost its place follows nothing: without it, the hub
+// would not notice a jump of the order's clock, and all it publishes would count as too late.
+func (l *Log) learn(t time.Time) {
+	l.show(func(v *view) {
+		if now := time.Now(); v.arrived.IsZero() || t.After(v.newest.Add(now.Sub(v.arrived))) {
+			v.newest, v.arrived = t, now
+		}
+	})
+}
+
 func (v *view) hint() hint { return hint{v.seq, v.id} }
 
 // tidy refuses the requests that have waited in the queue for too long.

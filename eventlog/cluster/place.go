@@ -22,8 +22,9 @@ type place struct {
 	diverged bool // most other hubs have decided differently
 	gap      bool // the mirror lacks messages that the order had dropped
 
-	// older marks: the last two messages whose numbers are multiples of 4^(level+1), and the last two that began a generation
-	levels [levels + 1][2]mark
+	// older marks: the last two messages whose numbers are multiples of 4^(level+1), the last two that began a generation,
+	// and the first one
+	levels [levels + 2][2]mark
 }
 
 // mark identifies a message, by which the mirror finds its place again in an order that has lost messages. Its number and identifier show
@@ -58,6 +59,9 @@ func (p *place) remember(m mark, begins bool) {
 	}
 	if begins {
 		p.levels[levels] = [2]mark{m, p.levels[levels][0]}
+	}
+	if first := &p.levels[levels+1][0]; first.seq == 0 {
+		*first = m // an order that goes back again and again leaves no other one
 	}
 }
 

@@ -52,7 +52,7 @@ func (f *follower) takeOver(ctx context.Context, b Bounds) error {
 			"and then reset the cluster, so that numbers are not used twice", b.First, f.place.seq)
 	}
 	f.place.seq, f.place.id = b.Last, id
-	f.place.levels = [levels + 1][2]mark{} // of messages that the order does not have
+	f.place.levels = place{}.levels // of messages that the order does not have
 	f.place.gap, f.missed, f.forced = true, true, true
 	f.place.digest = digestOf("reset after "+f.place.digest.String(), b.Last)
 	f.results.clear()

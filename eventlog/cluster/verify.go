@@ -120,6 +120,7 @@ func (f *follower) scan(ctx context.Context, from uint64, see func(m *Message, b
 	}
 	for next := from; ; {
 		err = f.order.Follow(ctx, next, func(messages []Message) error {
+			f.learn(messages[len(messages)-1].Time)
 			for i := range messages {
 				m := &messages[i]
 				fr, err := f.decode(m)
