@@ -97,7 +97,7 @@ race:
 .PHONY: log
 log:
 	go test -shuffle=on -timeout 10m ./eventlog/disklog
-	GOGC=400 TIDINGS_SIMULATIONS=2000 TIDINGS_DISK_SIMULATIONS=100 go test -timeout 10m -run WhateverBreaks ./eventlog/cluster
+	GOGC=400 TIDINGS_SIMULATIONS=150 TIDINGS_DISK_SIMULATIONS=20 go test -timeout 10m -run WhateverBreaks ./eventlog/cluster
 
 # npm writes this file last, so it marks a complete installation.
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json e2e/.npmrc

@@ -2,4 +2,4 @@
 
 package cluster_test
 
-const inMemoryRuns, onDiskRuns = 200, 4
+const inMemoryRuns, onDiskRuns = 100, 4
