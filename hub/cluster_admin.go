@@ -21,12 +21,9 @@ type ClusterStatus struct {
 
 // serveCluster answers with [ClusterStatus].
 func serveCluster(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(h, r); err != nil {
+	c, err := h.member(r)
+	if err != nil {
 		return err
-	}
-	c := h.cluster
-	if c == nil {
-		return h.noCluster()
 	}
 	status := ClusterStatus{Name: c.opts.Name, Hubs: c.hubs(r.Context())}
 	if c.opts.Details != nil {
@@ -40,46 +37,51 @@ const maxSettings = 64 << 10
 
 // serveClusterSettings changes the settings that all hubs share.
 func serveClusterSettings(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(h, r); err != nil {
+	c, err := h.member(r)
+	if err != nil {
 		return err
-	}
-	if h.cluster == nil {
-		return h.noCluster()
 	}
 	body, err := readSmall(w, r, maxSettings)
 	if err != nil {
 		return err
 	}
-	configure := h.cluster.opts.Configure
+	configure := c.opts.Configure
 	return h.change(w, r, "set", configure != nil, func(ctx context.Context) error { return configure(ctx, body) })
 }
 
 // serveClusterHub excludes a hub from the shared log.
 func serveClusterHub(h *Hub, w http.ResponseWriter, r *http.Request, name string) error {
-	if err := noParams(h, r); err != nil {
+	c, err := h.member(r)
+	if err != nil {
 		return err
 	}
-	if h.cluster == nil {
-		return h.noCluster()
-	}
-	name, err := url.PathUnescape(name)
+	name, err = url.PathUnescape(name)
 	if err != nil || name == "" {
 		return NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "name the hub after /api/v1/cluster/hubs/, escaped as in a URL")
 	}
-	remove := h.cluster.opts.Remove
+	remove := c.opts.Remove
 	return h.change(w, r, "remove", remove != nil, func(ctx context.Context) error { return remove(ctx, name) })
 }
 
 // serveClusterReset makes this hub's log the shared one.
 func serveClusterReset(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error {
-	if err := noParams(h, r); err != nil {
+	c, err := h.member(r)
+	if err != nil {
 		return err
 	}
-	if h.cluster == nil {
-		return h.noCluster()
-	}
-	reset := h.cluster.opts.Reset
+	reset := c.opts.Reset
 	return h.change(w, r, "reset", reset != nil, func(ctx context.Context) error { return reset(ctx) })
+}
+
+// member returns the cluster of the hub, or the problem of a request that has parameters or reaches a hub alone.
+func (h *Hub) member(r *http.Request) (*cluster, error) {
+	if err := noParams(h, r); err != nil {
+		return nil, err
+	}
+	if h.cluster == nil {
+		return nil, h.noCluster()
+	}
+	return h.cluster, nil
 }
 
 // change carries out an operation on the cluster, and answers with its state afterwards.

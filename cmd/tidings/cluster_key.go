@@ -1,11 +1,5 @@
 package main
 
-import (
-	"crypto/rand"
-	"encoding/base64"
-	"fmt"
-)
-
 // clusterKeyCmd is the command line of tidings cluster key.
 type clusterKeyCmd struct {
 	File string `arg:"" optional:"" default:"cluster.key" placeholder:"FILE" help:"Where to write the key; ${default} by default, - for standard output. An existing file is never overwritten."`
@@ -27,16 +21,5 @@ Examples:
 
 // Run is called by kong.
 func (c *clusterKeyCmd) Run(std stdio) error {
-	random := make([]byte, secretBytes)
-	_, _ = rand.Read(random) // never fails
-	line := base64.RawURLEncoding.EncodeToString(random) + "\n"
-	if c.File == "-" {
-		_, err := fmt.Fprint(std.out, line)
-		return err
-	}
-	if err := writeNew(c.File, line); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(std.out, "%s has a new secret; copy it to all hubs, next: tidings serve --cluster-peers a,b,c --cluster-key-file %s\n", c.File, c.File)
-	return err
+	return makeSecret(c.File, std, "copy it to all hubs, next: tidings serve --cluster-peers a,b,c --cluster-key-file "+c.File)
 }

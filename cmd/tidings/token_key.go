@@ -29,17 +29,22 @@ const secretBytes = 48
 
 // Run makes the secret.
 func (c *tokenKeyCmd) Run(std stdio) error {
+	return makeSecret(c.File, std, "next: tidings serve --key-file "+c.File)
+}
+
+// makeSecret writes a new secret to a file that does not exist, and says what to do next; or to standard output, for the name "-".
+func makeSecret(file string, std stdio, next string) error {
 	random := make([]byte, secretBytes)
 	_, _ = rand.Read(random) // never fails, according to its documentation
 	line := base64.RawURLEncoding.EncodeToString(random) + "\n"
-	if c.File == "-" {
+	if file == "-" {
 		_, err := fmt.Fprint(std.out, line)
 		return err
 	}
-	if err := writeNew(c.File, line); err != nil {
+	if err := writeNew(file, line); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(std.out, "%s has a new secret; next: tidings serve --key-file %s\n", c.File, c.File)
+	_, err := fmt.Fprintf(std.out, "%s has a new secret; %s\n", file, next)
 	return err
 }
 

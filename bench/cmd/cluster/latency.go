@@ -44,16 +44,11 @@ func measureLatency(ctx context.Context, c *cluster, s *settings) error {
 		}
 	}
 	c.stop()
-	dir, err := os.MkdirTemp("", "tidings-bare-")
+	servers, stopServers, err := bareServers(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	servers, err := clusters.Start(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = servers.Close() }()
+	defer stopServers()
 	p, err := clusters.Contestants[0].Open(ctx, servers, 0)
 	if err != nil {
 		return err

@@ -31,16 +31,11 @@ func measurePublish(ctx context.Context, c *cluster, s *settings) error {
 		return err
 	}
 	c.stop()
-	dir, err := os.MkdirTemp("", "tidings-bare-")
+	servers, stop, err := bareServers(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	servers, err := clusters.Start(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = servers.Close() }()
+	defer stop()
 	for _, one := range []struct {
 		records int
 		into    *float64
@@ -65,6 +60,23 @@ func measurePublish(ctx context.Context, c *cluster, s *settings) error {
 	row("acknowledged records/s, 64 publishers, single POSTs", fmt.Sprintf("%.0f", hubs.single), fmt.Sprintf("bare JetStream R3 %.0f", bare.single), fmt.Sprintf("%.2f", hubs.single/bare.single))
 	row("the same, batches of 100", fmt.Sprintf("%.0f", hubs.batch), fmt.Sprintf("bare JetStream R3 %.0f", bare.batch), fmt.Sprintf("%.2f", hubs.batch/bare.batch))
 	return nil
+}
+
+// bareServers starts three servers of JetStream without hubs, and returns a function that stops them and removes their data.
+func bareServers(ctx context.Context) (_ *clusters.Servers, stop func(), err error) {
+	dir, err := os.MkdirTemp("", "tidings-bare-")
+	if err != nil {
+		return nil, nil, err
+	}
+	servers, err := clusters.Start(ctx, dir)
+	if err != nil {
+		_ = os.RemoveAll(dir) // the first error says what failed
+		return nil, nil, err
+	}
+	return servers, func() {
+		_ = servers.Close()
+		_ = os.RemoveAll(dir)
+	}, nil
 }
 
 // through runs publishers for a time, and returns how many records a second were acknowledged.
