@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +40,8 @@ type socket struct {
 	response
 	number  int32 // index of the subscriber in its loop
 	fd      int
-	request []byte // nil when it has been sent
+	request []byte      // nil when it has been sent
+	late    *time.Timer // ends a refusal whose body does not end
 }
 
 // newEpoll returns nil unless the run uses plain HTTP/1.1 over TCP.
@@ -198,7 +200,20 @@ func (l *loop) ready(sub *subscriber, s *socket) error {
 		return io.EOF
 	}
 	now := l.run.now()
-	return s.take(l.buf[:n], func() { l.run.opened(sub) }, func(b []byte) { sub.receive(b, now) })
+	err = s.take(l.buf[:n], func() { l.run.opened(sub) }, func(b []byte) { sub.receive(b, now) })
+	if r := s.refusal; r != nil && s.late == nil {
+		s.late = time.AfterFunc(refusalWait, func() { l.expire(sub, s, r) })
+	}
+	return err
+}
+
+// expire closes the connection whose response is r, unless it is closed.
+func (l *loop) expire(sub *subscriber, s *socket, r *Refusal) {
+	l.shard.lock()
+	defer l.shard.unlock()
+	if s.fd >= 0 && s.refusal == r {
+		l.close(sub, r)
+	}
 }
 
 // send sends the request, which fits into the buffer of a new socket.
@@ -228,5 +243,9 @@ func (l *loop) close(sub *subscriber, err error) {
 		_ = unix.Close(s.fd)
 		s.fd = -1
 	}
-	l.run.closed(sub, err)
+	if s.late != nil {
+		s.late.Stop()
+		s.late = nil
+	}
+	l.run.closed(sub, s.cause(err))
 }

@@ -8,15 +8,19 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // response parses an HTTP/1.1 response as it arrives: the header, then a body that a length, chunks or the end of the
 // connection delimit (RFC 9112, section 6.3).
+//
+// The body of a refusal explains it. It may arrive long after the header, so a refusal ends with its body.
 type response struct {
-	state responseState
-	head  []byte
-	left  int64 // bytes left of the body or the chunk; -1 if the end of the connection delimits the body
-	line  []byte
+	state   responseState
+	head    []byte
+	left    int64 // bytes left of the body or the chunk; -1 if the end of the connection delimits the body
+	line    []byte
+	refusal *Refusal // the response is not a stream
 }
 
 type responseState int
@@ -29,17 +33,22 @@ const (
 	inChunkEnd
 )
 
-const maxHead = 64 << 10 // bytes of a header, or of the line before a chunk
+const (
+	maxHead = 64 << 10 // bytes of a header, of the line before a chunk, or of the body of a refusal
+	// refusalWait is how long the body of a refusal may take.
+	refusalWait = time.Second
+)
 
-// take parses the next bytes. It calls opened once, when the header of a stream is complete, and body with bytes of the
-// body. It returns io.EOF at the end of the response, and another error if the response is invalid.
+// take parses the next bytes. It calls opened once, when the header of a stream is complete, and body with bytes of its
+// body. It returns io.EOF at the end of the response, and another error if the response is invalid. The caller passes
+// the error of take, and errors of the connection, to cause.
 func (a *response) take(b []byte, opened func(), body func([]byte)) error {
 	for len(b) > 0 {
 		var err error
 		switch a.state {
 		case inHead:
 			if b, err = a.takeHead(b); err == nil && a.state != inHead {
-				opened()
+				err = a.begin(opened)
 			}
 		case inBody, inChunk:
 			b, err = a.takeBody(b, body)
@@ -51,6 +60,25 @@ func (a *response) take(b []byte, opened func(), body func([]byte)) error {
 		}
 	}
 	return nil
+}
+
+// begin starts the body.
+func (a *response) begin(opened func()) error {
+	if a.refusal == nil {
+		opened()
+	}
+	if a.state == inBody && a.left == 0 {
+		return io.EOF
+	}
+	return nil
+}
+
+// cause returns why the response ended, given the error that ended it.
+func (a *response) cause(err error) error {
+	if a.refusal != nil {
+		return a.refusal
+	}
+	return err
 }
 
 func (a *response) takeHead(b []byte) ([]byte, error) {
@@ -69,16 +97,14 @@ func (a *response) takeHead(b []byte) ([]byte, error) {
 	return b[end-before:], err
 }
 
-// readHead checks that the response is a stream, and learns how its body is delimited. head may also have the beginning of the body.
+// readHead learns whether the response is a stream, and how its body is delimited. head may also have the beginning of the body.
 func (a *response) readHead(head []byte) error {
 	resp, err := http.ReadResponse(bufio.NewReaderSize(bytes.NewReader(head), len(head)), nil)
 	if err != nil {
 		return fmt.Errorf("the hub's response is not HTTP: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }() // head stays unchanged
-	if err := checkStream(resp); err != nil {
-		return err
-	}
+	a.refusal = refused(resp)
 	a.state, a.left = inBody, resp.ContentLength
 	if len(resp.TransferEncoding) > 0 {
 		a.state = inChunkSize
@@ -88,6 +114,9 @@ func (a *response) readHead(head []byte) error {
 
 // takeBody passes bytes of the body or the chunk to body, and returns the rest.
 func (a *response) takeBody(b []byte, body func([]byte)) ([]byte, error) {
+	if a.refusal != nil {
+		body = a.refusal.explain
+	}
 	if a.left < 0 {
 		body(b)
 		return nil, nil
@@ -153,11 +182,27 @@ func (r *Refusal) Error() string {
 	return what + r.Status
 }
 
-// checkStream returns a *Refusal if resp is not an event stream.
-func checkStream(resp *http.Response) error {
+// explain adds bytes of the body to the text, up to maxHead.
+func (r *Refusal) explain(b []byte) {
+	r.Text = append(r.Text, b[:min(len(b), maxHead-len(r.Text))]...)
+}
+
+// refused returns the refusal that resp is, without its text, or nil if resp is an event stream.
+func refused(resp *http.Response) *Refusal {
 	if resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		return nil
 	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxHead)) // a part of it explains enough
-	return &Refusal{Response: resp, Text: text, Stream: true}
+	return &Refusal{Response: resp, Stream: true}
+}
+
+// checkStream returns a *Refusal if resp is not an event stream.
+func checkStream(resp *http.Response) error {
+	r := refused(resp)
+	if r == nil {
+		return nil
+	}
+	late := time.AfterFunc(refusalWait, func() { _ = resp.Body.Close() }) // a part of the text explains enough
+	defer late.Stop()
+	r.Text, _ = io.ReadAll(io.LimitReader(resp.Body, maxHead))
+	return r
 }

@@ -13,10 +13,10 @@ func taken(chunks ...string) (body string, opened int, err error) {
 	for _, p := range chunks {
 		err = a.take([]byte(p), func() { opened++ }, func(b []byte) { body += string(b) })
 		if err != nil {
-			return body, opened, err
+			break
 		}
 	}
-	return body, opened, nil
+	return body, opened, a.cause(err)
 }
 
 func TestResponsesAreParsedWhereverTheyAreSplit(t *testing.T) {
@@ -50,6 +50,43 @@ func TestInvalidResponsesAreErrors(t *testing.T) {
 	} {
 		if _, _, err := taken(response); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v", response, err)
+		}
+	}
+}
+
+// TestARefusalHasItsTextWhereverItIsSplit: the body of a refusal often arrives after the header.
+func TestARefusalHasItsTextWhereverItIsSplit(t *testing.T) {
+	const head = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\n"
+	for name, test := range map[string]struct {
+		response string
+		end      error
+	}{
+		"until the end of the connection": {head + "\r\nonly news", nil},
+		"by length":                       {head + "Content-Length: 9\r\n\r\nonly news", io.EOF},
+		"in chunks":                       {head + "Transfer-Encoding: chunked\r\n\r\n4\r\nonly\r\n5\r\n news\r\n0\r\n\r\n", io.EOF},
+		"without a body":                  {head + "Content-Length: 0\r\n\r\n", io.EOF},
+		"larger than is kept":             {head + "\r\n" + strings.Repeat("x", maxHead+1), nil},
+	} {
+		want := test.response[strings.Index(test.response, "\r\n\r\n")+4:]
+		switch name {
+		case "in chunks":
+			want = "only news"
+		case "larger than is kept":
+			want = want[:maxHead]
+		}
+		for i := 0; i < len(test.response); i += 1 + len(test.response)/200 {
+			var a response
+			stream := func([]byte) { t.Errorf("%s, split at %d: the body is taken for a stream", name, i) }
+			var err error
+			for _, part := range []string{test.response[:i], test.response[i:]} {
+				if err == nil {
+					err = a.take([]byte(part), func() { t.Errorf("%s, split at %d: opened", name, i) }, stream)
+				}
+			}
+			refusal, ok := errors.AsType[*Refusal](a.cause(err))
+			if !errors.Is(err, test.end) || !ok || refusal.StatusCode != 403 || string(refusal.Text) != want {
+				t.Fatalf("%s, split at %d: %v, %+v", name, i, err, refusal)
+			}
 		}
 	}
 }

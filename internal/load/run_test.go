@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -338,6 +339,31 @@ func TestRefusingHubIsAnError(t *testing.T) {
 		if _, err := Run(t.Context(), &o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+	}
+}
+
+// TestRefusalWithoutAnEndIsQuoted sends the header first, then the text, and never ends the body.
+func TestRefusalWithoutAnEndIsQuoted(t *testing.T) {
+	for name, start := range map[string]func(*httptest.Server){"HTTP/1.1": (*httptest.Server).Start, "HTTP/2": startHTTP2} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(http.StatusForbidden)
+				_ = http.NewResponseController(w).Flush()
+				_, _ = io.WriteString(w, "only news")
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			}))
+			start(server)
+			t.Cleanup(server.Close)
+			o := Options{Subscribe: server.URL, Subscribers: 2, TLS: &tls.Config{InsecureSkipVerify: true}}
+			if name == "HTTP/2" {
+				o.Streams = 2
+			}
+			_, err := Run(t.Context(), &o)
+			if refusal, ok := errors.AsType[*Refusal](err); !ok || string(refusal.Text) != "only news" {
+				t.Errorf("%v, %+v", err, refusal)
+			}
+		})
 	}
 }
 

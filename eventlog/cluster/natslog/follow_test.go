@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,7 +47,9 @@ func TestMessagesComeBackInOrderWithTheirIdentifiers(t *testing.T) {
 func TestFollowerHasAllOfABurst(t *testing.T) {
 	order, _ := created(t, nil)
 	const count = 100
-	go func() {
+	var publisher sync.WaitGroup // a follower may have the last message before its publisher has the answer
+	defer publisher.Wait()
+	publisher.Go(func() {
 		data := make([]byte, 256<<10) // of 25 MiB, the doorbell keeps 16
 		for i := range count {
 			copy(data, fmt.Sprintf("%3d", i))
@@ -54,7 +57,7 @@ func TestFollowerHasAllOfABurst(t *testing.T) {
 				t.Error(err)
 			}
 		}
-	}()
+	})
 	var next int
 	err := order.Follow(t.Context(), 1, func(batch []cluster.Message) error {
 		for _, m := range batch {
