@@ -11,7 +11,7 @@ in_modules = @set -e; for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1))
 
 .PHONY: help
 help: # Show this help
-	@sed -n 's/^\([a-z0-9]*\):.* # \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.* # \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: run
 run: # Serve the demo on http://localhost:3000
@@ -74,8 +74,12 @@ chaos: # Make faults under load for 10 minutes, and check that nothing was lost,
 	cd chaos && go run . $(CHAOS)
 
 .PHONY: e2e
-e2e: needs e2e/node_modules/.package-lock.json # Run the tests in a real browser
+e2e: needs e2e/node_modules/.package-lock.json # Run the tests in Chromium, and the most important ones in Firefox and WebKitGTK
 	cd e2e && npm test --silent
+
+.PHONY: e2e-all
+e2e-all: needs e2e/node_modules/.package-lock.json # Run every test of e2e/engines in the three browsers
+	cd e2e && TIDINGS_ENGINES=all npm test --silent -- engines/
 
 # The steps of make test.
 

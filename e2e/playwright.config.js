@@ -12,7 +12,7 @@ try {
 
 export default defineConfig({
   testDir: '.',
-  testMatch: '*.spec.js',
+  testMatch: '**/*.spec.js',
   globalSetup: './build.js',
   outputDir: 'test-results',
   reporter: 'list',
@@ -27,7 +27,15 @@ export default defineConfig({
   // The longest test starts first. It has no trace, which would keep every byte of its streams.
   projects: [
     { name: 'kill', testMatch: 'kill.spec.js', use: { trace: 'off' } },
-    { name: 'others', testIgnore: 'kill.spec.js' },
+    { name: 'others', testIgnore: ['kill.spec.js', 'engines/**'] },
+    // Chromium runs every test of engines/. The two others run those marked @smoke, and all of them in make e2e-all.
+    { name: 'Chromium', testMatch: 'engines/*.spec.js' },
+    ...['Firefox', 'WebKitGTK'].map((engineName) => ({
+      name: engineName,
+      testMatch: 'engines/*.spec.js',
+      grep: process.env.TIDINGS_ENGINES === 'all' ? undefined : /@smoke/,
+      use: { engineName },
+    })),
   ],
   use: {
     browserName: 'chromium',
