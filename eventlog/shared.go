@@ -25,10 +25,10 @@ type Shared interface {
 	// Status describes the log's place among the others.
 	Status() SharedStatus
 
-	// Shout sends data to all hubs that listen, this one included. A hub that is out of reach does not get it later. Hear calls f
+	// Broadcast sends data to all hubs that listen, this one included. A hub that is out of reach does not get it later. Listen calls f
 	// with the data, one call at a time, until stop is called; f must not block.
-	Shout(ctx context.Context, data []byte) error
-	Hear(f func(data []byte)) (stop func(), err error)
+	Broadcast(ctx context.Context, data []byte) error
+	Listen(f func(data []byte)) (stop func(), err error)
 }
 
 // SharedStatus is the state of a [Shared] log.

@@ -76,10 +76,10 @@ type cluster struct {
 	malformed peers.Malformed
 	twin      atomic.Pointer[string] // instance of another process with the name of this hub, as logged last
 	greet     chan struct{}          // has a value after a new hub announced itself, or a hub asked for announcements: this hub then announces itself at once
-	stop      func()                 // ends Hear
+	stop      func()                 // ends Listen
 }
 
-// joinCluster begins to hear and to announce, if the log is shared.
+// joinCluster begins to listen and to announce, if the log is shared.
 func (h *Hub) joinCluster() error {
 	log, ok := h.log.(eventlog.Shared)
 	if h.opts.Cluster == nil || !ok {
@@ -88,7 +88,7 @@ func (h *Hub) joinCluster() error {
 	random := make([]byte, 8)
 	_, _ = rand.Read(random) // never fails
 	c := &cluster{hub: h, opts: h.opts.Cluster, log: log, instance: hex.EncodeToString(random), greet: make(chan struct{}, 1), client: peers.Client{Key: h.opts.Cluster.Key}}
-	stop, err := log.Hear(c.hear)
+	stop, err := log.Listen(c.receive)
 	if err != nil {
 		return fmt.Errorf("hub: listening to the other hubs: %w", err)
 	}
@@ -100,8 +100,8 @@ func (h *Hub) joinCluster() error {
 	return nil
 }
 
-// hear takes a message of another hub, or of this one.
-func (c *cluster) hear(data []byte) {
+// receive takes a message of another hub, or of this one.
+func (c *cluster) receive(data []byte) {
 	m, err := peers.Decode(data)
 	if err != nil {
 		if n := c.malformed.Add(time.Now()); n > 0 {
@@ -113,7 +113,7 @@ func (c *cluster) hear(data []byte) {
 		c.meetNamesake(m.Hello)
 		return
 	}
-	if c.others.Hear(&m, time.Now()) || m.Who {
+	if c.others.Receive(&m, time.Now()) || m.Who {
 		select {
 		case c.greet <- struct{}{}:
 		default: // an announcement is already due
@@ -149,7 +149,7 @@ func (c *cluster) announce(ctx context.Context) {
 	tick := time.NewTicker(peers.Interval)
 	defer tick.Stop()
 	for {
-		c.shout(ctx, &peers.Message{Hello: new(c.self(ctx))})
+		c.broadcast(ctx, &peers.Message{Hello: new(c.self(ctx))})
 		select {
 		case <-tick.C:
 		case <-c.greet:
@@ -160,15 +160,15 @@ func (c *cluster) announce(ctx context.Context) {
 		case <-ctx.Done():
 			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			c.shout(leaving, &peers.Message{Bye: &peers.Hub{Name: c.opts.Name, Instance: c.instance}})
+			c.broadcast(leaving, &peers.Message{Bye: &peers.Hub{Name: c.opts.Name, Instance: c.instance}})
 			return
 		}
 	}
 }
 
-// shout sends a message to the other hubs. If a message is lost, the next announcement repeats it, or its content arrives with the log.
-func (c *cluster) shout(ctx context.Context, m *peers.Message) {
-	if err := c.log.Shout(ctx, m.Encode()); err != nil && ctx.Err() == nil {
+// broadcast sends a message to the other hubs. If a message is lost, the next announcement repeats it, or its content arrives with the log.
+func (c *cluster) broadcast(ctx context.Context, m *peers.Message) {
+	if err := c.log.Broadcast(ctx, m.Encode()); err != nil && ctx.Err() == nil {
 		c.hub.opts.Logger.Debug("a message to the other hubs was not sent", "err", err.Error())
 	}
 }
@@ -180,7 +180,7 @@ func (c *cluster) revoked(one access.Revocation) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	c.shout(ctx, &peers.Message{Revoked: []access.Revocation{one}})
+	c.broadcast(ctx, &peers.Message{Revoked: []access.Revocation{one}})
 }
 
 // self describes this hub.

@@ -58,8 +58,8 @@ const listenTime = 3 * time.Second
 func listen(ctx context.Context, log eventlog.Shared, name string, hubs int) ([]peers.Hub, error) {
 	var table peers.Table
 	heard := make(chan struct{}, 1)
-	stop, err := log.Hear(func(data []byte) {
-		if m, err := peers.Decode(data); err == nil && table.Hear(&m, time.Now()) {
+	stop, err := log.Listen(func(data []byte) {
+		if m, err := peers.Decode(data); err == nil && table.Receive(&m, time.Now()) {
 			select {
 			case heard <- struct{}{}:
 			default:
@@ -70,7 +70,7 @@ func listen(ctx context.Context, log eventlog.Shared, name string, hubs int) ([]
 		return nil, fmt.Errorf("hub: listening to the other hubs: %w", err)
 	}
 	defer stop()
-	if err := log.Shout(ctx, (&peers.Message{Who: true}).Encode()); err != nil {
+	if err := log.Broadcast(ctx, (&peers.Message{Who: true}).Encode()); err != nil {
 		return nil, fmt.Errorf("hub: asking the other hubs: %w", err)
 	}
 	enough := time.After(listenTime)

@@ -23,30 +23,30 @@ import (
 
 // channel carries the messages between the hubs of a test.
 type channel struct {
-	mu    sync.Mutex
-	hears map[int]func([]byte)
-	next  int
+	mu        sync.Mutex
+	listeners map[int]func([]byte)
+	next      int
 }
 
-func (c *channel) Shout(_ context.Context, data []byte) error {
+func (c *channel) Broadcast(_ context.Context, data []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, f := range c.hears {
+	for _, f := range c.listeners {
 		f(data)
 	}
 	return nil
 }
 
-func (c *channel) Hear(f func([]byte)) (stop func(), err error) {
+func (c *channel) Listen(f func([]byte)) (stop func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.next++
 	id := c.next
-	c.hears[id] = f
+	c.listeners[id] = f
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.hears, id)
+		delete(c.listeners, id)
 	}, nil
 }
 
@@ -74,7 +74,7 @@ var clusterKey = []byte("a key of a cluster in a test, long enough")
 // cluster starts hubs with the names a, b, and so on.
 func cluster(t *testing.T, count int, change func(*hub.ClusterOptions)) []*member {
 	t.Helper()
-	shared := &channel{hears: make(map[int]func([]byte))}
+	shared := &channel{listeners: make(map[int]func([]byte))}
 	signer := mustSigner(t)
 	var members []*member
 	for i := range count {

@@ -22,9 +22,9 @@ import (
 func TestHubsWithEqualNamesSayItAndDoNotFloodTheChannel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		shared := &channel{hears: make(map[int]func([]byte))}
+		shared := &channel{listeners: make(map[int]func([]byte))}
 		var messages atomic.Int64
-		stop, err := shared.Hear(func([]byte) { messages.Add(1) })
+		stop, err := shared.Listen(func([]byte) { messages.Add(1) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestHubsWithEqualNamesSayItAndDoNotFloodTheChannel(t *testing.T) {
 func TestHubsDoNotAnswerEveryQuestionAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		shared := &channel{hears: make(map[int]func([]byte))}
+		shared := &channel{listeners: make(map[int]func([]byte))}
 		h := mustHub(t, memberLog{mustMemory(t, nil), shared}, &hub.Options{Cluster: &hub.ClusterOptions{Name: "a", Key: clusterKey}})
 		defer func() {
 			if err := h.Shutdown(context.Background()); err != nil {
@@ -64,14 +64,14 @@ func TestHubsDoNotAnswerEveryQuestionAtOnce(t *testing.T) {
 			}
 		}()
 		var messages atomic.Int64
-		stop, err := shared.Hear(func([]byte) { messages.Add(1) })
+		stop, err := shared.Listen(func([]byte) { messages.Add(1) })
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer stop()
 		const questions = 1000
 		for range questions {
-			if err := shared.Shout(t.Context(), (&peers.Message{Who: true}).Encode()); err != nil {
+			if err := shared.Broadcast(t.Context(), (&peers.Message{Who: true}).Encode()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Millisecond)
@@ -133,7 +133,7 @@ func TestHeadOfASnapshotMakesNone(t *testing.T) {
 func TestFloodOfMalformedMessagesIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		shared := &channel{hears: make(map[int]func([]byte))}
+		shared := &channel{listeners: make(map[int]func([]byte))}
 		var logged bytes.Buffer // written under the lock of the channel
 		logger := slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		h := mustHub(t, memberLog{mustMemory(t, nil), shared}, &hub.Options{Logger: logger, Cluster: &hub.ClusterOptions{Name: "a", Key: clusterKey}})
@@ -143,7 +143,7 @@ func TestFloodOfMalformedMessagesIsLoggedOnceAMinute(t *testing.T) {
 			}
 		}()
 		for range 150 { // two a second
-			if err := shared.Shout(t.Context(), []byte("hello")); err != nil {
+			if err := shared.Broadcast(t.Context(), []byte("hello")); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second / 2)

@@ -91,7 +91,7 @@ func TestOperationsPageListsAllMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := memberLog{mustMemory(t, nil), &channel{hears: make(map[int]func([]byte))}} // there are metrics of clusters, too
+	log := memberLog{mustMemory(t, nil), &channel{listeners: make(map[int]func([]byte))}} // there are metrics of clusters, too
 	k := serveKeyed(t, log, hub.Options{Cluster: &hub.ClusterOptions{Name: "a"}}, transports[0])
 	there := names(`(?m)^# TYPE (tidings_\w+) `, k.metricsOf())
 	told := names("`(tidings_\\w+)`", string(page))

@@ -99,7 +99,7 @@ func Open(mirror eventlog.Mirror, order Order, o *Options) (*Log, error) {
 		l.mine, err = settingsOf(o.Retention)
 	}
 	if err == nil {
-		err = l.listen()
+		err = l.listenToPeers()
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())

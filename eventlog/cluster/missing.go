@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// The data that hubs shout begins with one of these letters.
+// A broadcast begins with one of these letters.
 const (
-	shoutedByHub     = 'h' // by Log.Shout
-	shoutedByCluster = 'c' // a JSON absence
+	broadcastByHub     = 'h' // by Log.Broadcast
+	broadcastByCluster = 'c' // a JSON absence
 )
 
 // absence is the message of a hub that finds no order.
@@ -22,26 +22,26 @@ type absence struct {
 	Message uint64 `json:"message"` // its last one
 }
 
-// peers receives the messages that other hubs shout.
+// peers receives the broadcasts of other hubs.
 type peers struct {
 	mu     sync.Mutex // guards the following fields
-	absent map[string]heard
+	absent map[string]seen
 	stop   func()
 }
 
-type heard struct {
+type seen struct {
 	message uint64
 	at      time.Time
 }
 
-// listen begins to hear other hubs.
-func (l *Log) listen() error {
-	l.peers.absent = map[string]heard{}
-	stop, err := l.order.Hear(func(data []byte) {
+// listenToPeers begins to receive the broadcasts of other hubs.
+func (l *Log) listenToPeers() error {
+	l.peers.absent = map[string]seen{}
+	stop, err := l.order.Listen(func(data []byte) {
 		var a absence
-		if len(data) > 0 && data[0] == shoutedByCluster && json.Unmarshal(data[1:], &a) == nil {
+		if len(data) > 0 && data[0] == broadcastByCluster && json.Unmarshal(data[1:], &a) == nil {
 			l.peers.mu.Lock()
-			l.peers.absent[a.Hub] = heard{a.Message, time.Now()}
+			l.peers.absent[a.Hub] = seen{a.Message, time.Now()}
 			l.peers.mu.Unlock()
 		}
 	})
@@ -73,12 +73,12 @@ func (f *follower) create(ctx context.Context) error {
 		return f.make(ctx)
 	}
 	f.show(func(v *view) { v.trouble = ErrMissing })
-	shout, err := json.Marshal(absence{f.o.Name, f.place.seq})
+	data, err := json.Marshal(absence{f.o.Name, f.place.seq})
 	if err != nil {
 		return err
 	}
 	for turn := 0; ; turn++ {
-		f.tell(ctx, append([]byte{shoutedByCluster}, shout...))
+		f.tell(ctx, append([]byte{broadcastByCluster}, data...))
 		select {
 		case <-time.After(absentEvery):
 		case <-ctx.Done():
@@ -96,11 +96,11 @@ func (f *follower) create(ctx context.Context) error {
 	}
 }
 
-// tell shouts a message that the caller will repeat.
+// tell broadcasts a message that the caller will repeat.
 func (l *Log) tell(ctx context.Context, data []byte) {
 	ctx, cancel := context.WithTimeout(ctx, absentEvery)
 	defer cancel()
-	_ = l.order.Shout(ctx, data)
+	_ = l.order.Broadcast(ctx, data)
 }
 
 // make makes the order, so that it continues after the mirror.
@@ -131,15 +131,15 @@ func (f *follower) absent() (hubs int, latest bool) {
 	return hubs, latest
 }
 
-// Shout implements [eventlog.Shared].
-func (l *Log) Shout(ctx context.Context, data []byte) error {
-	return l.order.Shout(ctx, append([]byte{shoutedByHub}, data...))
+// Broadcast implements [eventlog.Shared].
+func (l *Log) Broadcast(ctx context.Context, data []byte) error {
+	return l.order.Broadcast(ctx, append([]byte{broadcastByHub}, data...))
 }
 
-// Hear implements [eventlog.Shared].
-func (l *Log) Hear(f func(data []byte)) (stop func(), err error) {
-	return l.order.Hear(func(data []byte) {
-		if after, ok := bytes.CutPrefix(data, []byte{shoutedByHub}); ok {
+// Listen implements [eventlog.Shared].
+func (l *Log) Listen(f func(data []byte)) (stop func(), err error) {
+	return l.order.Listen(func(data []byte) {
+		if after, ok := bytes.CutPrefix(data, []byte{broadcastByHub}); ok {
 			f(after)
 		}
 	})

@@ -46,10 +46,10 @@ type Order interface {
 	// Create changes nothing and returns nil.
 	Create(ctx context.Context, first uint64) error
 
-	// Shout sends data to all hubs that listen, this one included, at most once and without storing it. Hear calls f with the data that hubs
-	// shout, this one included, until stop is called; f must not block. stop waits until no call of f is running.
-	Shout(ctx context.Context, data []byte) error
-	Hear(f func(data []byte)) (stop func(), err error)
+	// Broadcast sends data to all hubs that listen, this one included, at most once and without storing it. Listen calls f with the data of
+	// broadcasts, those of this hub included, until stop is called; f must not block. stop waits until no call of f is running.
+	Broadcast(ctx context.Context, data []byte) error
+	Listen(f func(data []byte)) (stop func(), err error)
 
 	// Close ends all calls with an error. Further calls do nothing.
 	Close() error

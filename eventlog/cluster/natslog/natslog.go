@@ -3,9 +3,9 @@
 //
 // A message of the order is a message of the stream, on one subject. The stream's sequence is its number.
 //
-//	tidings.log    hubs publish here; the stream stores it
-//	tidings.live   the stream's leader repeats each stored message here: the doorbell
-//	tidings.shout  messages from hub to hub that are not stored
+//	tidings.log        hubs publish here; the stream stores it
+//	tidings.live       the stream's leader repeats each stored message here: the doorbell
+//	tidings.broadcast  messages from hub to hub that are not stored
 //
 // Following uses no consumer. A consumer lives on one server: the hub stalls for 15 s when that server dies. Instead, the hub listens to the
 // doorbell, and fetches what it has missed by direct gets, which any replica answers. Both may be late or lose messages. So the follower
@@ -99,7 +99,7 @@ type Order struct {
 	o    Options
 	log  string // subject of the messages
 	live string // subject on which the stream repeats them
-	talk string // subject of Shout
+	talk string // subject of Broadcast
 }
 
 var _ cluster.Order = (*Order)(nil)
@@ -126,7 +126,7 @@ func Open(ctx context.Context, urls string, options *Options) (*Order, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natslog: %w", err)
 	}
-	order := &Order{nc: nc, o: o, log: o.Stream + ".log", live: o.Stream + ".live", talk: o.Stream + ".shout"}
+	order := &Order{nc: nc, o: o, log: o.Stream + ".log", live: o.Stream + ".live", talk: o.Stream + ".broadcast"}
 	if largest := order.largest(); o.MaxMessage > largest {
 		err := &SizeError{Server: nc.ConnectedUrlRedacted(), Takes: largest, Needs: o.MaxMessage}
 		nc.Close()

@@ -118,12 +118,12 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestShoutsReachAllHubs(t *testing.T) {
+func TestBroadcastsReachAllHubs(t *testing.T) {
 	order, s := created(t, nil)
 	other := open(t, s, nil)
-	heard := make(chan string, 10)
+	received := make(chan string, 10)
 	for name, o := range map[string]*natslog.Order{"a": order, "b": other} {
-		stop, err := o.Hear(func(data []byte) { heard <- name + ":" + string(data) })
+		stop, err := o.Listen(func(data []byte) { received <- name + ":" + string(data) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,36 +135,36 @@ func TestShoutsReachAllHubs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := order.Shout(t.Context(), []byte("hello")); err != nil {
+	if err := order.Broadcast(t.Context(), []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]bool{<-heard: true, <-heard: true}
+	got := map[string]bool{<-received: true, <-received: true}
 	if !got["a:hello"] || !got["b:hello"] {
-		t.Errorf("heard %v", got)
+		t.Errorf("received %v", got)
 	}
 }
 
-func TestNothingIsHeardAfterStop(t *testing.T) {
+func TestNothingIsReceivedAfterStop(t *testing.T) {
 	order, _ := created(t, nil)
-	running, release, heard := make(chan bool), make(chan bool), 0
-	stop, err := order.Hear(func([]byte) {
+	running, release, received := make(chan bool), make(chan bool), 0
+	stop, err := order.Listen(func([]byte) {
 		running <- true
 		<-release
-		heard++
+		received++
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := order.Shout(t.Context(), nil); err != nil {
+	if err := order.Broadcast(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	<-running
 	close(release)
 	stop()
-	if heard != 1 { // a race if stop does not wait
-		t.Errorf("heard %d", heard)
+	if received != 1 { // a race if stop does not wait
+		t.Errorf("received %d", received)
 	}
-	if err := order.Shout(t.Context(), nil); err != nil {
+	if err := order.Broadcast(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	stop() // again
@@ -179,7 +179,7 @@ func TestCloseEndsAllCalls(t *testing.T) {
 		followed <- order.Follow(t.Context(), 1, func([]cluster.Message) error { close(following); return nil })
 	}()
 	<-following
-	stop, err := order.Hear(func([]byte) {})
+	stop, err := order.Listen(func([]byte) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,8 +194,8 @@ func TestCloseEndsAllCalls(t *testing.T) {
 	stop()
 	_, bounds := order.Bounds(t.Context())
 	_, message := order.Message(t.Context(), 1)
-	_, hear := order.Hear(func([]byte) {})
-	for _, err := range []error{bounds, message, hear, order.Publish(t.Context(), newID(), nil), order.Shout(t.Context(), nil), order.Create(t.Context(), 1)} {
+	_, listen := order.Listen(func([]byte) {})
+	for _, err := range []error{bounds, message, listen, order.Publish(t.Context(), newID(), nil), order.Broadcast(t.Context(), nil), order.Create(t.Context(), 1)} {
 		if !errors.Is(err, nats.ErrConnectionClosed) {
 			t.Errorf("error %v", err)
 		}

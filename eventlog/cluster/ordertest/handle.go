@@ -33,15 +33,15 @@ var (
 type Handle struct {
 	memory *Memory
 
-	mu      sync.Mutex // guards the following fields
-	rand    *rand.Rand
-	faults  Faults
-	to      bool          // requests arrive
-	from    bool          // answers and messages arrive
-	changed chan struct{} // closed and replaced when to or from change
-	cut     chan struct{} // closed and replaced when the connection is cut; closed for good by Close
-	closed  bool
-	hears   map[*listener]struct{}
+	mu        sync.Mutex // guards the following fields
+	rand      *rand.Rand
+	faults    Faults
+	to        bool          // requests arrive
+	from      bool          // answers and messages arrive
+	changed   chan struct{} // closed and replaced when to or from change
+	cut       chan struct{} // closed and replaced when the connection is cut; closed for good by Close
+	closed    bool
+	listeners map[*listener]struct{}
 }
 
 var _ cluster.Order = (*Handle)(nil)
@@ -54,7 +54,7 @@ type listener struct {
 
 // Handle returns a new handle without faults.
 func (m *Memory) Handle() *Handle {
-	h := &Handle{memory: m, to: true, from: true, changed: make(chan struct{}), cut: make(chan struct{}), hears: map[*listener]struct{}{}, rand: rand.New(rand.NewPCG(0, 0))}
+	h := &Handle{memory: m, to: true, from: true, changed: make(chan struct{}), cut: make(chan struct{}), listeners: map[*listener]struct{}{}, rand: rand.New(rand.NewPCG(0, 0))}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.handles = append(m.handles, h)
@@ -93,7 +93,7 @@ func (h *Handle) Close() error {
 	if !h.closed {
 		h.closed = true
 		close(h.cut)
-		clear(h.hears)
+		clear(h.listeners)
 	}
 	h.mu.Unlock()
 	return nil

@@ -116,8 +116,8 @@ func (h *Handle) Create(ctx context.Context, first uint64) error {
 	return c.answered()
 }
 
-// Shout implements [cluster.Order].
-func (h *Handle) Shout(ctx context.Context, data []byte) error {
+// Broadcast implements [cluster.Order].
+func (h *Handle) Broadcast(ctx context.Context, data []byte) error {
 	c, err := h.begin(ctx)
 	if err != nil {
 		return err
@@ -126,19 +126,19 @@ func (h *Handle) Shout(ctx context.Context, data []byte) error {
 	handles := h.memory.handles
 	h.memory.mu.Unlock()
 	for _, other := range handles {
-		for _, l := range other.listeners() {
+		for _, l := range other.reachable() {
 			l.call(bytes.Clone(data))
 		}
 	}
 	return c.connectionError()
 }
 
-// listeners returns the listeners that can be reached now.
-func (h *Handle) listeners() (all []*listener) {
+// reachable returns the listeners that can be reached now.
+func (h *Handle) reachable() (all []*listener) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.from {
-		for l := range h.hears {
+		for l := range h.listeners {
 			all = append(all, l)
 		}
 	}
@@ -153,18 +153,18 @@ func (l *listener) call(data []byte) {
 	}
 }
 
-// Hear implements [cluster.Order].
-func (h *Handle) Hear(f func(data []byte)) (stop func(), err error) {
+// Listen implements [cluster.Order].
+func (h *Handle) Listen(f func(data []byte)) (stop func(), err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return nil, errClosed
 	}
 	l := &listener{f: f}
-	h.hears[l] = struct{}{}
+	h.listeners[l] = struct{}{}
 	return func() {
 		h.mu.Lock()
-		delete(h.hears, l)
+		delete(h.listeners, l)
 		h.mu.Unlock()
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -30,7 +30,7 @@ type Cluster struct {
 // Run tests that an order does what [cluster.Order] promises. begin is called for each test and begins with an order that does not
 // exist.
 func Run(t *testing.T, begin func(t *testing.T) Cluster) {
-	for _, group := range [][]promise{appending, following, bounding, missing, shouting, breaking, closing} {
+	for _, group := range [][]promise{appending, following, bounding, missing, broadcasting, breaking, closing} {
 		for _, p := range group {
 			t.Run(p.name, func(t *testing.T) { p.run(&bench{T: t, Cluster: begin(t)}) })
 		}

@@ -279,11 +279,11 @@ var closing = []promise{
 // calls are all calls of an order that can be made with a context.
 func calls(ctx context.Context, o cluster.Order) map[string]func() error {
 	return map[string]func() error{
-		"Publish": func() error { return o.Publish(ctx, newID(), []byte("x")) },
-		"Follow":  func() error { return o.Follow(ctx, 1, nothing) },
-		"Message": func() error { _, err := o.Message(ctx, 1); return err },
-		"Bounds":  func() error { _, err := o.Bounds(ctx); return err },
-		"Create":  func() error { return o.Create(ctx, 1) },
-		"Shout":   func() error { return o.Shout(ctx, []byte("x")) },
+		"Publish":   func() error { return o.Publish(ctx, newID(), []byte("x")) },
+		"Follow":    func() error { return o.Follow(ctx, 1, nothing) },
+		"Message":   func() error { _, err := o.Message(ctx, 1); return err },
+		"Bounds":    func() error { _, err := o.Bounds(ctx); return err },
+		"Create":    func() error { return o.Create(ctx, 1) },
+		"Broadcast": func() error { return o.Broadcast(ctx, []byte("x")) },
 	}
 }

@@ -20,7 +20,8 @@
 //	                   cut last), ids and since (the set in use, and when it was begun), term, run and replid of the master
 //	{tidings}:ids:0  sets: identifiers of the last two to four minutes, so that a message which is sent again is not stored again
 //	{tidings}:ids:1
-//	{tidings}:shout:0  channel for [Order.Shout], of database 0
+//	{tidings}:broadcast:0
+//	                   channel for [Order.Broadcast], of database 0
 //
 // The braces make Redis Cluster keep all keys on one server: it is one order, and a Redis Cluster does not make it faster. Numbers are
 // dense. Only the scripts in folder lua write the keys. They compute with Lua's numbers, which are exact to 2^53; a cluster ends at 2^48.

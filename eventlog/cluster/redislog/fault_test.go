@@ -169,12 +169,12 @@ func TestUserOfTheDocumentationIsEnough(t *testing.T) {
 	s := startServer(t)
 	s.do(t, documentedUser(t)...)
 	o := created(t, &redislog.Options{URL: "redis://tidings:change-me@" + s.addr(), KeepBytes: 16 << 20})
-	stop, err := o.Hear(func([]byte) {})
+	stop, err := o.Listen(func([]byte) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
-	if err := o.Shout(t.Context(), []byte("x")); err != nil {
+	if err := o.Broadcast(t.Context(), []byte("x")); err != nil {
 		t.Error(err)
 	}
 	large := strings.Repeat("x", 1<<20)
@@ -236,23 +236,23 @@ func TestDatabasesOfOneRedisAreClustersOfTheirOwn(t *testing.T) {
 	if b := bounds(t, second); b.Last != 0 || b.Identity == bounds(t, first).Identity {
 		t.Errorf("another database has %+v", b)
 	}
-	heard := make(chan string, 10)
-	stop, err := second.Hear(func(data []byte) { heard <- string(data) })
+	received := make(chan string, 10)
+	stop, err := second.Listen(func(data []byte) { received <- string(data) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
 	for o, text := range map[*redislog.Order]string{first: "first", second: "second"} {
-		if err := o.Shout(t.Context(), []byte(text)); err != nil {
+		if err := o.Broadcast(t.Context(), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := second.Shout(t.Context(), []byte("end")); err != nil {
+	if err := second.Broadcast(t.Context(), []byte("end")); err != nil {
 		t.Fatal(err)
 	}
-	for text := range heard {
+	for text := range received {
 		if text == "first" {
-			t.Error("a hub heard one of another database")
+			t.Error("a hub received a broadcast of another database")
 		}
 		if text == "end" {
 			break
@@ -260,26 +260,26 @@ func TestDatabasesOfOneRedisAreClustersOfTheirOwn(t *testing.T) {
 	}
 }
 
-// TestHubHearsOthersWhenRedisIsBack: a hub starts to listen while Redis is away, and Redis may restart later.
-func TestHubHearsOthersWhenRedisIsBack(t *testing.T) {
+// TestHubReceivesBroadcastsWhenRedisIsBack: a hub starts to listen while Redis is away, and Redis may restart later.
+func TestHubReceivesBroadcastsWhenRedisIsBack(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	s.kill(t)
 	o := open(t, &redislog.Options{URL: s.url()})
-	heard := make(chan struct{}, 1000)
-	stop, err := o.Hear(func([]byte) { heard <- struct{}{} })
+	received := make(chan struct{}, 1000)
+	stop, err := o.Listen(func([]byte) { received <- struct{}{} })
 	if err != nil {
-		t.Fatalf("Hear without Redis: %v", err)
+		t.Fatalf("Listen without Redis: %v", err)
 	}
 	defer stop()
 	for range 2 {
 		s.restart(t)
-		eventually(t, "the hub hears", func() bool {
-			_ = o.Shout(t.Context(), []byte("x")) // fails until the client has connected again
-			return len(heard) > 0
+		eventually(t, "the hub receives a broadcast", func() bool {
+			_ = o.Broadcast(t.Context(), []byte("x")) // fails until the client has connected again
+			return len(received) > 0
 		})
-		for len(heard) > 0 {
-			<-heard
+		for len(received) > 0 {
+			<-received
 		}
 	}
 }

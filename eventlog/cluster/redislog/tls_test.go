@@ -65,18 +65,18 @@ func TestRedissUsesTLSAndChecksTheCertificate(t *testing.T) {
 	s.do(t, "CONFIG", "SET", "tls-port", port)
 
 	o := created(t, &redislog.Options{URL: "rediss://127.0.0.1:" + port, TLS: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}})
-	heard := make(chan struct{}, 1)
-	stop, err := o.Hear(func([]byte) { heard <- struct{}{} })
+	received := make(chan struct{}, 1)
+	stop, err := o.Listen(func([]byte) { received <- struct{}{} })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
 	publish(t, o, "x")
 	follow(t, o, 1).next(t)
-	if err := o.Shout(t.Context(), []byte("x")); err != nil {
+	if err := o.Broadcast(t.Context(), []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	<-heard
+	<-received
 
 	for _, scheme := range []string{"rediss", "redis"} { // this machine does not trust the certificate; the server wants TLS
 		if _, err := open(t, &redislog.Options{URL: scheme + "://127.0.0.1:" + port}).Bounds(t.Context()); err == nil {

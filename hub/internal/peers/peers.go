@@ -4,7 +4,7 @@
 // counts as gone. Revocations use the same channel, because they must not wait for the log. Large answers, such as the list of open streams
 // or a snapshot of the log, travel over HTTP. The key of the cluster signs each request.
 //
-//	Announce ─▶ Message ─▶ channel ─▶ Table.Hear ─▶ Table.Others
+//	Announce ─▶ Message ─▶ channel ─▶ Table.Receive ─▶ Table.Others
 //	Client.Ask ─▶ Sign ─▶ HTTP ─▶ Verify ─▶ the same handler as for administrators
 package peers
 
@@ -87,8 +87,8 @@ type heard struct {
 	at  time.Time
 }
 
-// Hear records a message. It reports whether the message is from an unknown process, which needs the announcements of the other hubs.
-func (t *Table) Hear(m *Message, now time.Time) (fresh bool) {
+// Receive records a message. It reports whether the message is from an unknown process, which needs the announcements of the other hubs.
+func (t *Table) Receive(m *Message, now time.Time) (fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {

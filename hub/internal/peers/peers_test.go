@@ -22,7 +22,7 @@ func TestHubsAreListedUntilTheyAreSilentOrLeave(t *testing.T) {
 	var table Table
 	now := time.Unix(1_000_000, 0)
 	hello := func(name, instance string, at time.Time) bool {
-		return table.Hear(&Message{Hello: &Hub{Name: name, Instance: instance}}, at)
+		return table.Receive(&Message{Hello: &Hub{Name: name, Instance: instance}}, at)
 	}
 	if !hello("c", "1", now) || hello("c", "1", now) {
 		t.Error("c is new the first time only")
@@ -38,11 +38,11 @@ func TestHubsAreListedUntilTheyAreSilentOrLeave(t *testing.T) {
 	if !hello("b", "2", now.Add(Expiry)) {
 		t.Error("b is not new after its restart")
 	}
-	table.Hear(&Message{Bye: &Hub{Name: "b", Instance: "1"}}, now.Add(Expiry)) // of an earlier process
+	table.Receive(&Message{Bye: &Hub{Name: "b", Instance: "1"}}, now.Add(Expiry)) // of an earlier process
 	if got := names(table.Others("a", now.Add(Expiry))); !cmp.Equal(got, []string{"b"}) {
 		t.Errorf("after a late Bye: %v", got)
 	}
-	table.Hear(&Message{Bye: &Hub{Name: "b", Instance: "2"}}, now.Add(Expiry))
+	table.Receive(&Message{Bye: &Hub{Name: "b", Instance: "2"}}, now.Add(Expiry))
 	if got := names(table.Others("a", now.Add(Expiry))); len(got) != 0 {
 		t.Errorf("when b has left: %v", got)
 	}
@@ -52,7 +52,7 @@ func TestInventedHubsDoNotFillTheMemory(t *testing.T) {
 	t.Parallel()
 	var table Table
 	for i := range 3 * maxHubs {
-		table.Hear(&Message{Hello: &Hub{Name: strings.Repeat("x", i+1)}}, time.Unix(0, 0))
+		table.Receive(&Message{Hello: &Hub{Name: strings.Repeat("x", i+1)}}, time.Unix(0, 0))
 	}
 	if got := len(table.Others("", time.Unix(0, 0))); got != maxHubs {
 		t.Errorf("the table has %d hubs", got)

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Shout implements [cluster.Order].
-func (o *Order) Shout(ctx context.Context, data []byte) error {
+// Broadcast implements [cluster.Order].
+func (o *Order) Broadcast(ctx context.Context, data []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -17,8 +17,8 @@ func (o *Order) Shout(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// Hear implements [cluster.Order].
-func (o *Order) Hear(f func(data []byte)) (stop func(), err error) {
+// Listen implements [cluster.Order].
+func (o *Order) Listen(f func(data []byte)) (stop func(), err error) {
 	sub, err := o.nc.SubscribeSync(o.talk)
 	if err != nil {
 		return nil, fmt.Errorf("natslog: %w", err)
