@@ -18,7 +18,7 @@ run: # Serve the demo on http://localhost:3000
 	go run ./cmd/tidings demo
 
 .PHONY: test
-test: needs vet race log e2e # Run every test, in at most ten minutes on two cores; installs missing programs, or lists them
+test: needs vet race log js e2e # Run every test, in at most ten minutes on two cores; installs missing programs, or lists them
 
 # How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
 # model, disk faults, damage to the files of killed logs, and faults of three hubs. Each variable also works for a single test. A test that fails prints the TIDINGS_SEED
@@ -103,7 +103,12 @@ log:
 	go test -shuffle=on -timeout 10m ./eventlog/disklog
 	GOGC=400 TIDINGS_SIMULATIONS=150 TIDINGS_DISK_SIMULATIONS=20 go test -timeout 10m -run WhateverBreaks ./eventlog/cluster
 
+# The tests of tidings.js in Node; they also check its types, style and size, and that js/dist is made from the sources.
+.PHONY: js
+js: js/node_modules/.package-lock.json
+	cd js && npm test --silent
+
 # npm writes this file last, so it marks a complete installation.
-e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json e2e/.npmrc
-	cd e2e && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --loglevel=error --no-audit --no-fund
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json %/.npmrc
+	cd $* && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --loglevel=error --no-audit --no-fund
 	@touch $@

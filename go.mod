@@ -2,6 +2,11 @@ module github.com/tidings-sse/tidings
 
 go 1.26.0
 
+ignore (
+	./e2e/node_modules
+	./js/node_modules
+)
+
 require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/cockroachdb/pebble/v2 v2.1.7

@@ -1,0 +1,16 @@
+// Makes dist from the sources: `npm run build`. With a folder as its argument it writes there; the tests compare that with dist.
+
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { buildSync } from 'esbuild'
+
+const here = import.meta.dirname
+const folder = process.argv[2] ?? join(here, 'dist')
+
+/** What becomes of each source. Names without a folder stand beside each other at a hub, too. */
+export const outputs = { 'tidings.js': 'tidings.js' }
+
+for (const [source, output] of Object.entries(outputs)) {
+  buildSync({ entryPoints: [join(here, source)], outfile: join(folder, output), minify: true, format: 'esm', target: 'es2022', logLevel: 'warning' })
+}
+execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '--project', here, '--outDir', folder], { stdio: 'inherit' })

@@ -1,0 +1,107 @@
+// Package js holds tidings.js, the client of a hub for browsers, and serves it.
+//
+// Folder dist has the minified modules and their types. They are checked in, so that a build of the hub needs no Node. `make js` checks that
+// they are made from the sources, which lie beside this file.
+package js
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed dist/*.js dist/*.ts tidings.js
+var embedded embed.FS
+
+// file is a file as it is served.
+type file struct {
+	name        string // the last part of its path
+	contentType string
+	text        string
+	etag        string
+	immutable   bool // the name has a hash of the text
+}
+
+const (
+	typeJS = "text/javascript; charset=utf-8"
+	typeTS = "text/plain; charset=utf-8" // browsers never load it, people may look at it
+)
+
+// files has every file under each of its names: the modules of dist under their own names, and under names with a hash of their content,
+// tidings.1f2e3d4c5b6a.js; types, tidings.d.ts; and sources, tidings.source.js.
+var files = load()
+
+func load() (all []file) {
+	dist, err := embedded.ReadDir("dist")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	for _, entry := range dist {
+		all = append(all, fileOf(entry.Name(), "dist/"+entry.Name()))
+		if f := all[len(all)-1]; f.contentType == typeJS {
+			f.name, f.immutable = strings.TrimSuffix(f.name, ".js")+"."+f.etag[1:1+hashLength]+".js", true
+			all = append(all, f)
+		}
+	}
+	return append(all, fileOf("tidings.source.js", "tidings.js"))
+}
+
+// hashLength is the length of the hash in a name, in hexadecimal digits: 48 bits tell builds apart.
+const hashLength = 12
+
+func fileOf(name, from string) file {
+	text, err := embedded.ReadFile(from)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	sum := sha256.Sum256(text)
+	f := file{name: name, contentType: typeJS, text: string(text), etag: `"` + hex.EncodeToString(sum[:]) + `"`}
+	if strings.HasSuffix(name, ".ts") {
+		f.contentType = typeTS
+	}
+	return f
+}
+
+// Names returns the names of all files: the modules of dist, such as tidings.js; each module with a hash of its content in its name; types and
+// sources.
+func Names() (names []string) {
+	for _, f := range files {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// Handler serves the files. It looks only at the last part of a path, so it can be mounted at the root or under a prefix. Pages of all origins
+// may load the files, because they hold no secret. A name without a hash is checked by its ETag at each use; one with a hash is cached for a
+// year. Other names get 404, and other methods than GET and HEAD get 405.
+func Handler() http.Handler { return http.HandlerFunc(serve) }
+
+func serve(w http.ResponseWriter, r *http.Request) {
+	name := path.Base(r.URL.Path)
+	i := slices.IndexFunc(files, func(f file) bool { return f.name == name })
+	switch {
+	case i < 0:
+		http.NotFound(w, r)
+		return
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD are allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	f, h := &files[i], w.Header()
+	h.Set("Content-Type", f.contentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("ETag", f.etag)
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // for pages that isolate themselves
+	h.Set("Cache-Control", "no-cache")
+	if f.immutable {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	http.ServeContent(w, r, f.name, time.Time{}, strings.NewReader(f.text))
+}

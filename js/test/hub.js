@@ -1,0 +1,59 @@
+// A hub of its own for a test, on a free port.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Tidings } from '../tidings.js'
+
+/** Starts a hub, which stops at the end of the test. It keeps its log in memory unless it gets --data. */
+export async function startHub(t, ...flags) {
+  const log = flags.includes('--data') ? [] : ['--memory']
+  const hub = { addr: 'localhost:0', flags: [...log, ...flags] }
+  await start(hub)
+  t.after(() => hub.kill())
+  return hub
+}
+
+async function start(hub) {
+  const process_ = spawn(process.env.TIDINGS, ['serve', '--addr', hub.addr, ...hub.flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const exited = once(process_, 'exit')
+  let text = ''
+  hub.url = await new Promise((resolve, reject) => {
+    const look = (bytes) => {
+      text += bytes
+      const found = /http:\/\/localhost:\d+/.exec(text)
+      if (found) resolve(found[0])
+    }
+    process_.stdout.on('data', look)
+    process_.stderr.on('data', look)
+    exited.then(() => reject(new Error(`the hub does not start: ${text}`)))
+  })
+  hub.addr = new URL(hub.url).host // where it starts again
+  hub.kill = async () => {
+    process_.kill('SIGKILL')
+    await exited
+  }
+  hub.restart = async () => {
+    await hub.kill()
+    await start(hub)
+  }
+}
+
+/** Returns a client that closes at the end of the test. */
+export function clientOf(t, url, options) {
+  const client = new Tidings(url, options)
+  t.after(() => client.close())
+  return client
+}
+
+/** Returns how many streams a hub has. */
+export async function streamsOf(hub) {
+  const response = await fetch(`${hub.url}/api/v1/subscribers`)
+  return (await response.json()).subscribers
+}
+
+/** Publishes without the client under test. */
+export async function post(hub, topic, body, parameters = '') {
+  const response = await fetch(`${hub.url}/events?topic=${encodeURIComponent(topic)}${parameters}`, { method: 'POST', body })
+  if (!response.ok) throw new Error(await response.text())
+  return (await response.json()).id
+}
