@@ -123,6 +123,9 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	defer stopAdmin()
 	var opened openedLog
 	server := &hubServer{hub: h, handler: front, logger: logger, grace: drainTime, drainDelay: c.DrainDelay, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	if shared != nil {
+		server.handOver = shared.handOver
+	}
 	server.open = func(ctx context.Context) error {
 		if opened = open.await(ctx, logger); opened.err != nil {
 			return opened.err
@@ -171,9 +174,10 @@ type hubServer struct {
 
 	open func(context.Context) error // opens the hub, which already serves; nil means that it is open
 
-	drainDelay    time.Duration // see drainFlags
-	h2c           bool          // accept HTTP/2 without TLS
-	headerTimeout time.Duration // for the header of a request to arrive; 0 means defaultHeaderTimeout
+	handOver      func(context.Context) // hands what other hubs need from this one to them; bounded in time; nil: nothing
+	drainDelay    time.Duration         // see drainFlags
+	h2c           bool                  // accept HTTP/2 without TLS
+	headerTimeout time.Duration         // for the header of a request to arrive; 0 means defaultHeaderTimeout
 }
 
 // drainTime is the grace of tidings serve. It is a variable so that a test can shorten it.
@@ -186,8 +190,8 @@ const (
 
 // serve serves until ctx is cancelled, a listener fails, or the hub cannot be opened.
 //
-// The order of the shutdown: no new connections; then every stream gets its remaining events and ends, and open publish requests are
-// answered; then the connections that are left are closed.
+// The order of the shutdown: the hub hands over what other hubs need from it; then no new connections; then every stream gets its remaining
+// events and ends, and open publish requests are answered; then the connections that are left are closed.
 func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: cmp.Or(s.headerTimeout, defaultHeaderTimeout), IdleTimeout: 2 * time.Minute,
@@ -206,7 +210,7 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 	}
 	started, err := s.await(ctx, failed)
 	if started && err == nil {
-		err = s.lameDuck(failed)
+		err = s.lameDuck(ctx, failed)
 	}
 	began, streams := time.Now(), s.hub.Streams()
 	if started || err == nil { // otherwise the returned error says why the hub did not start

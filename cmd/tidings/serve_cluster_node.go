@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
+	"github.com/tidings-sse/tidings/eventlog/cluster"
 	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
 	"github.com/tidings-sse/tidings/eventlog/cluster/natsnode"
 )
@@ -72,7 +74,28 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 		return nil, err
 	}
 	return &backend{
-		order: order, where: "the shared log of " + number(node.Hubs(), "hub"), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, close: node.Close, remove: node.Remove,
+		order: order, where: "the shared log of " + number(node.Hubs(), "hub"), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, current: node.Await, close: node.Close, remove: node.Remove,
 		servers: func(ctx context.Context) (any, error) { return node.Status(ctx) },
+		yield:   func(ctx context.Context) error { return yield(ctx, node, order) },
 	}, nil
 }
+
+// yield lets another hub lead the shared log, and waits until that hub answers for it.
+func yield(ctx context.Context, node *natsnode.Node, order cluster.Order) error {
+	if err := node.StepDown(ctx); err != nil {
+		return err
+	}
+	for {
+		_, err := order.Bounds(ctx)
+		if err == nil || errors.Is(err, cluster.ErrMissing) {
+			return nil
+		}
+		select {
+		case <-time.After(yieldPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+const yieldPause = 20 * time.Millisecond

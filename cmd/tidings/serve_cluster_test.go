@@ -3,11 +3,15 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -143,14 +147,58 @@ func TestHubsWithPeersShareOneLog(t *testing.T) {
 			t.Fatalf("tidings cluster status: %d %s%s", code, out, complaint)
 		}
 	}
-	hubs[0].stop()
-	publishTo(t, hubs[1].url, "news", "without it")
-	if got := retained(t, hubs[2].url, "news"); !strings.HasSuffix(got, "last without it") {
-		publishTo(t, hubs[2].url, "other", "x") // the answer comes after the hub has all earlier events
-		if got = retained(t, hubs[2].url, "news"); !strings.HasSuffix(got, "last without it") {
+	others := stopLeader(t, hubs)
+	publishTo(t, others[0].url, "news", "without it")
+	if got := retained(t, others[1].url, "news"); !strings.HasSuffix(got, "last without it") {
+		publishTo(t, others[1].url, "other", "x") // the answer comes after the hub has all earlier events
+		if got = retained(t, others[1].url, "news"); !strings.HasSuffix(got, "last without it") {
 			t.Errorf("a hub has %q", got)
 		}
 	}
+}
+
+// stopLeader stops the hub that leads the shared log, and returns the others. Another hub leads before the first stream ends, so that publishers
+// notice nothing.
+func stopLeader(t *testing.T, hubs []*served) (others []*served) {
+	t.Helper()
+	was := leaderOf(t, hubs[0])
+	i, err := strconv.Atoi(strings.Split(was, "-")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	others = slices.Delete(slices.Clone(hubs), i, i+1)
+	stream, err := http.Get(hubs[i].url + "/events/news")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	var stopping sync.WaitGroup
+	stopping.Go(hubs[i].stop)
+	if _, err := io.Copy(io.Discard, stream.Body); err != nil {
+		t.Errorf("the stream breaks: %v", err)
+	}
+	if now := leaderOf(t, others[0]); now == was || now == "" {
+		t.Errorf("when the first stream of %q ends, %q leads the shared log", was, now)
+	}
+	stopping.Wait()
+	return others
+}
+
+// leaderOf returns the name of the hub that leads the shared log.
+func leaderOf(t *testing.T, at *served) string {
+	t.Helper()
+	_, text := ask(t, http.DefaultClient, http.MethodGet, at.url+"/api/v1/cluster", "")
+	var answer struct {
+		Log struct {
+			Servers struct {
+				StreamLeader string `json:"streamLeader"`
+			} `json:"servers"`
+		} `json:"log"`
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return answer.Log.Servers.StreamLeader
 }
 
 // TestHubAloneInItsClusterRestarts: a hub that is its own only peer, as in development, restarts. Without that flag it

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -23,15 +24,24 @@ func (f *drainFlags) checkDrain() error {
 // errStillServing is returned by lameDuck if a listener failed meanwhile.
 var errStillServing = errors.New("a listener failed while the hub was about to stop")
 
-// lameDuck serves for the time of --drain-delay, while /readyz answers 503.
-func (s *hubServer) lameDuck(failed <-chan error) error {
-	if s.drainDelay == 0 {
+// lameDuck hands over what other hubs need from this one, and serves for the time of --drain-delay. Meanwhile /readyz answers 503.
+//
+// It hands over before any stream ends and any connection closes, so that publishers at this hub still get their answers.
+func (s *hubServer) lameDuck(ctx context.Context, failed <-chan error) error {
+	if s.drainDelay == 0 && s.handOver == nil {
 		return nil
 	}
+	over := time.NewTimer(s.drainDelay)
+	defer over.Stop()
 	s.hub.EnterLameDuck()
-	s.logger.Info("stopping soon; until then everything is served, and /readyz answers 503", "in", s.drainDelay)
+	if s.drainDelay > 0 {
+		s.logger.Info("stopping soon; until then everything is served, and /readyz answers 503", "in", s.drainDelay)
+	}
+	if s.handOver != nil {
+		s.handOver(context.WithoutCancel(ctx))
+	}
 	select {
-	case <-time.After(s.drainDelay):
+	case <-over.C:
 		return nil
 	case err := <-failed:
 		return errors.Join(errStillServing, err)

@@ -140,7 +140,7 @@ func TestHubAloneBringsItsEventsAlthoughEmptyHubsStartFirst(t *testing.T) {
 // TestHubAloneCannotBringItsEventsIntoAClusterThatExists, and says so, instead of having events that the other hubs do not have.
 func TestHubAloneCannotBringItsEventsIntoAClusterThatExists(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // four clusters on disk
 	defer cancel()
 	for name, before := range map[string]int{"with few events": 1, "with many events": 20_000} {
 		for other, events := range map[string]int{"a new one": 0, "one of another hub alone": 40_000} {

@@ -106,6 +106,19 @@ func TestAmbiguousAppendIsStoredOnce(t *testing.T) {
 	})
 }
 
+// TestLostMessageIsRepeatedWithinASecond: a leader that hands over its leadership loses what it has just received, without an answer.
+func TestLostMessageIsRepeatedWithinASecond(t *testing.T) {
+	scenario(t, lossless(), func(s *sim) {
+		s.hubs[0].handle.SetFaults(3, ordertest.Faults{Late: 1})
+		time.AfterFunc(100*time.Millisecond, func() { s.hubs[0].handle.SetFaults(1, ordertest.Faults{}) })
+		began := time.Now()
+		_, err := s.put(0, ordertest.Sent{Topics: []string{"a/1"}, Data: "x"})
+		if took := time.Since(began); err != nil || took > time.Second {
+			s.Errorf("Append returned %v after %v", err, took)
+		}
+	})
+}
+
 func TestUnansweredAppendSaysThatItsOutcomeIsUnknown(t *testing.T) {
 	scenario(t, lossless(), func(s *sim) {
 		time.AfterFunc(time.Nanosecond, func() { s.hubs[0].handle.Silence(true, true) })

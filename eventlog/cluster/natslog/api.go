@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,13 +20,19 @@ import (
 // errQuiet is the error of a server that has not answered.
 var errQuiet = errors.New("natslog: no answer from JetStream in time")
 
-// api asks JetStream, and decodes the answer into answer, which must have the field Error for a refusal.
+// api asks JetStream, and decodes the answer into answer, which must have the field Error for a refusal. It asks again if no answer comes:
+// a server that has just found the others may send a question to none of them.
 func (o *Order) api(ctx context.Context, subject string, question, answer any) error {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return err
 	}
-	m, err := o.request(ctx, &nats.Msg{Subject: "$JS.API." + subject, Data: body})
+	var m *nats.Msg
+	for part := time.Duration(6); part >= 2; part -= 2 { // a sixth, a quarter and half of answerTime
+		if m, err = o.request(ctx, &nats.Msg{Subject: "$JS.API." + subject, Data: body}, answerTime/part); !errors.Is(err, errQuiet) {
+			break
+		}
+	}
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("natslog: %s has no JetStream, or does not offer it to this user: %w", o.nc.ConnectedUrlRedacted(), err)
@@ -38,9 +45,9 @@ func (o *Order) api(ctx context.Context, subject string, question, answer any) e
 	return nil
 }
 
-// request sends a message and waits for one answer, at most answerTime.
-func (o *Order) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	wait, cancel := context.WithTimeout(ctx, answerTime)
+// request sends a message and waits for one answer, at most for a time.
+func (o *Order) request(ctx context.Context, m *nats.Msg, most time.Duration) (*nats.Msg, error) {
+	wait, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	answer, err := o.nc.RequestMsgWithContext(wait, m)
 	switch {

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tidings-sse/tidings/eventlog/cluster"
 	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
 )
 
@@ -145,5 +146,31 @@ func TestOnlyALeaderWithAMajorityAnswers(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// TestQuestionWithoutAnAnswerIsAskedAgain: a server that has just found the others sends the first question to none of them.
+func TestQuestionWithoutAnAnswerIsAskedAgain(t *testing.T) {
+	s := start(t, func(o *server.Options) { o.JetStream = false })
+	order := open(t, s, nil)
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	asked := 0
+	_, err = nc.Subscribe("$JS.API.STREAM.INFO.tidings", func(m *nats.Msg) {
+		if asked++; asked == 2 {
+			_ = m.Respond([]byte(`{"error": {"code": 404, "err_code": 10059, "description": "stream not found"}}`)) // else the test fails
+		}
+	})
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := order.Bounds(t.Context()); !errors.Is(err, cluster.ErrMissing) {
+		t.Errorf("Bounds returned %v, want the second answer", err)
 	}
 }

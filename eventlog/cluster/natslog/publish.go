@@ -26,7 +26,7 @@ func (o *Order) Publish(ctx context.Context, id cluster.ID, data []byte) error {
 		nats.MsgIdHdr:          {id.String()},
 		nats.ExpectedStreamHdr: {o.o.Stream}, // the subject may belong to another stream now
 	}}
-	answer, err := o.request(ctx, m)
+	answer, err := o.request(ctx, m, answerTime)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
 		return &cluster.RefusedError{Err: err, Later: true}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 )
 
 // Status describes the cluster as its leader sees it.
@@ -118,63 +117,4 @@ func names(peers []Peer) (text string) {
 		text += p.Name
 	}
 	return text
-}
-
-// errAlone is returned by StepDown if no other hub could lead.
-var errAlone = errors.New("natsnode: no other hub is connected that could lead the shared log")
-
-// StepDown hands the leadership of this node to another one, and waits until one leads, or until ctx ends.
-func (n *Node) StepDown(ctx context.Context) error {
-	if len(n.peers) == 1 {
-		return nil
-	}
-	if n.server.JetStreamIsStreamLeader(account, n.o.Stream) {
-		if err := n.server.JetStreamStepdownStream(account, n.o.Stream); err != nil {
-			return fmt.Errorf("natsnode: %w", err)
-		}
-		if err := n.succeeded(ctx, func() bool { l := n.streamLeader(); return l != "" && l != n.name }); err != nil {
-			return err
-		}
-	}
-	if n.server.JetStreamIsLeader() {
-		var answer struct{}
-		if err := n.ask(ctx, server.JSApiLeaderStepDown, nil, &answer); err != nil && !errors.Is(err, nats.ErrNoResponders) {
-			return fmt.Errorf("natsnode: %w", err)
-		}
-		return n.succeeded(ctx, func() bool { return !n.server.JetStreamIsLeader() })
-	}
-	return nil
-}
-
-// succeeded waits until another hub leads.
-func (n *Node) succeeded(ctx context.Context, leads func() bool) error {
-	check := time.NewTicker(checkTime)
-	defer check.Stop()
-	for !leads() {
-		if n.server.NumRoutes() == 0 {
-			return errAlone
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("natsnode: no other hub leads yet: %w", ctx.Err())
-		case <-check.C:
-		}
-	}
-	return nil
-}
-
-// streamLeader returns the name of the server that leads the stream, as this node knows it.
-func (n *Node) streamLeader() string {
-	info, err := n.server.Jsz(&server.JSzOptions{Account: account, Streams: true})
-	if err != nil {
-		return ""
-	}
-	for _, a := range info.AccountDetails {
-		for _, s := range a.Streams {
-			if s.Name == n.o.Stream && s.Cluster != nil {
-				return s.Cluster.Leader
-			}
-		}
-	}
-	return ""
 }

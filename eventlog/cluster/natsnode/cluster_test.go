@@ -23,9 +23,10 @@ type scenario struct {
 	run  func(*testing.T, *trio, *load) []cluster.ID
 }
 
-// scenarios begin with the one that every test run plays. TIDINGS_CLUSTER=1 runs the others, too; each takes up to half a minute, because
+// scenarios begin with those that every test run plays. TIDINGS_CLUSTER=1 runs the others, too; each takes up to half a minute, because
 // JetStream elects a leader after 4 to 9 s.
 var scenarios = []scenario{
+	{"LeaderYieldsOnlyToANodeThatFollowsIt", leaderYields},
 	{"LeaderDiesBetweenStoreAndAcknowledgement", leaderDies},
 	{"PausedLeaderComesBack", leaderPauses},
 	{"MinorityStoresNothingAndSaysSo", minority},
@@ -37,7 +38,7 @@ func TestThreeHubs(t *testing.T) {
 	rounds, err := strconv.Atoi(os.Getenv("TIDINGS_CLUSTER"))
 	chosen := scenarios
 	if err != nil || rounds < 1 {
-		rounds, chosen = 1, scenarios[:1]
+		rounds, chosen = 1, scenarios[:2]
 	}
 	for round := range rounds {
 		for _, s := range chosen {
@@ -148,6 +149,39 @@ func leaderDies(t *testing.T, c *trio, l *load) []cluster.ID {
 	}
 	bounds(t, leader, true)
 	return []cluster.ID{before, id}
+}
+
+// leaderYields hands the leadership over while a node does not follow, although the leader does not know that yet.
+func leaderYields(t *testing.T, c *trio, _ *load) []cluster.ID {
+	leader := c.leader()
+	deaf := c.other(leader)
+	c.network.Pause(deaf.name)
+	if err := leader.node.StepDown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next := c.leader()
+	if next == leader || next == deaf || leader.node.Leads() {
+		t.Errorf("%s leads after %s, while %s is cut off", next.name, leader.name, deaf.name)
+	}
+	if leader.node.LeadsCluster() {
+		t.Errorf("%s still leads the cluster", leader.name)
+	}
+	id := newID()
+	if err := leader.order.Publish(t.Context(), id, []byte("by hand")); err != nil { // at once: no election is under way
+		t.Errorf("publishing after a handover: %v", err)
+	}
+	for _, h := range c.hubs {
+		if h != next {
+			c.network.Pause(h.name)
+		}
+	}
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := next.node.StepDown(soon); err == nil || !next.node.Leads() {
+		t.Errorf("without a follower, StepDown returns %v, and the node leads: %v", err, next.node.Leads())
+	}
+	c.network.Heal()
+	return []cluster.ID{id}
 }
 
 // bounds checks whether the order answers on a hub.

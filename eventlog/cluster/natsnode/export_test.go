@@ -12,6 +12,9 @@ import (
 // Leads reports whether this node leads the shared log.
 func (n *Node) Leads() bool { return n.server.JetStreamIsStreamLeader(account, n.o.Stream) }
 
+// LeadsCluster reports whether this node leads the cluster, which places streams.
+func (n *Node) LeadsCluster() bool { return n.server.JetStreamIsLeader() }
+
 // HasStream reports whether this node has a copy of the shared log.
 func (n *Node) HasStream() bool { return n.server.JetStreamIsStreamAssigned(account, n.o.Stream) }
 

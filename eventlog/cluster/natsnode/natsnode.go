@@ -238,6 +238,26 @@ func (n *Node) Ready() error {
 	return nil
 }
 
+// Await waits until the node takes part in every decision: it has all messages of the leaders, and follows them. It returns early if the node
+// has failed or ctx ends. A node that restarts is a member before that, but the cluster should lose no other node until then.
+func (n *Node) Await(ctx context.Context) error {
+	check := time.NewTicker(checkTime)
+	defer check.Stop()
+	for {
+		health := n.server.Healthz(nil)
+		if health.Error == "" {
+			return nil
+		}
+		select {
+		case <-n.broken:
+			return n.failure()
+		case <-ctx.Done():
+			return fmt.Errorf("natsnode: this hub is still copying the shared log, or has no contact with its leader: %s: %w", health.Error, ctx.Err())
+		case <-check.C:
+		}
+	}
+}
+
 // Name returns the name of the server in the cluster, such as hub-a-x7k2.
 func (n *Node) Name() string { return n.name }
 
