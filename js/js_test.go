@@ -75,8 +75,14 @@ func TestOtherPathsAndMethodsAreRefused(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/tidings.000000000000.js", 404}, {"GET", "/js.go", 404}, {"GET", "/", 404}, {"GET", "/../tidings.js/", 200}, {"GET", "/prefix/tidings.js", 200},
-		{"POST", "/tidings.js", 405}, {"DELETE", "/tidings.js", 405}, {"HEAD", "/tidings.js", 200},
+		{"GET", "/tidings.000000000000.js", 404},
+		{"GET", "/js.go", 404},
+		{"GET", "/", 404},
+		{"GET", "/../tidings.js/", 200},
+		{"GET", "/prefix/tidings.js", 200},
+		{"POST", "/tidings.js", 405},
+		{"DELETE", "/tidings.js", 405},
+		{"HEAD", "/tidings.js", 200},
 	} {
 		if resp := get(t, test.method, test.path); resp.StatusCode != test.status {
 			t.Errorf("%s %s: status %d, want %d", test.method, test.path, resp.StatusCode, test.status)

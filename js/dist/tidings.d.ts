@@ -8,16 +8,15 @@
  *
  * The path of an event in the client, which is also the order of this file:
  *
- *     handler ◀── Follow ◀── Seat ◀── messages ── Holder ── Line ── Stream ── read ── parser ◀── fetch ◀── hub
- *                 queue      judges               parts     topics  position
+ *     handler ◀── Follow ◀── Seat ◀── messages ── Holder ◀── Stream ◀── parser ◀── fetch ◀── hub
+ *                 queue      judges               parts      position
  *
  * - A **Follow** is one subscription of the program. It has a bounded queue and calls the handler, or waits in a `for await` loop.
  * - The **Seat** has all follows of a client. It judges each message by position: take it, ignore it, or ask for what is missing.
- * - The **Holder** has the streams. It may serve many seats, and is in this tab, in a worker or in another tab; README.md defines the messages
- *   between the two. Nothing depends on a message between tabs arriving, or arriving once.
- * - A **Line** has one stream for the topics of all parts, which are the follows as the holder knows them. When topics come or go, when the
- *   token expires and when a stream is distrusted, it opens a second stream from the same position and then drops the first.
- * - A part that is behind catches up by polls of its own, whatever the reason: it asks for history, its queue was full, or a message is lost.
+ * - The **Holder** has one stream for the topics of all parts, which are the follows as the holder knows them. It may serve many seats, and is in
+ *   this tab, in a worker or in another tab; README.md defines the messages. None of them has to arrive, or to arrive once. When topics come or
+ *   go, when the token expires and when the stream is distrusted, the holder opens a second stream from the same position, then drops the first.
+ * - A part that is behind catches up by polls of its own, whatever the reason: it is new, its queue was full, or a message was lost.
  *
  * A position is `<generation>-<number>`, the id of an event. Positions compare within a generation. The client loses nothing unless the hub
  * reports a gap.
@@ -27,20 +26,16 @@
 export type Options = {
     /**
      * The bearer token, or a function
-     * that returns it. The function is called before each request; `expired` says that the hub refused the last token, or will soon. An
-     * exception counts as a failed connection and is retried. Without a function, a refused token is final.
+     * that returns it. The function is called before each request; `expired` says that the hub has refused the last token, or will soon. When it
+     * throws, the client waits and asks again. A token that is refused twice is final.
      */
     token?: string | ((why: {
         expired: boolean;
     }) => string | undefined | Promise<string | undefined>);
     /**
-     * For hubs on another origin that know users by cookie: `include`.
+     * For a hub on another origin that knows users by cookie: `include`.
      */
     credentials?: RequestCredentials;
-    /**
-     * Sends the requests; default: the global `fetch`. A client with a fetch of its own shares no stream.
-     */
-    fetch?: typeof fetch;
     /**
      * Close the stream while the page is hidden, and resume when it is visible. Default: false.
      */
@@ -60,10 +55,6 @@ export type FollowOptions = {
      */
     last?: number;
     /**
-     * Further topics, in which an asterisk has no meaning.
-     */
-    exact?: string[];
-    /**
      * Called when events are missing: load the current state. The follow waits for a promise, then continues
      * with the events that the hub has. Without onGap, a gap ends the follow with a {@link GapError}.
      */
@@ -73,7 +64,8 @@ export type FollowOptions = {
      */
     onEnd?: (end: End) => unknown;
     /**
-     * A standard schema (standardschema.dev), which makes `event.value` of the JSON of each event.
+     * A standard schema (standardschema.dev). It makes `event.value` of the event's JSON. An event that does not fit ends
+     * the follow with a {@link Problem}.
      */
     schema?: Schema;
     /**
@@ -92,14 +84,6 @@ export type End = {
     topics: string[];
     end: true;
 };
-export type ProblemMembers = {
-    kind?: string;
-    status?: number;
-    title?: string;
-    detail?: string;
-    retryAfter?: number;
-    members?: Record<string, any>;
-};
 export type Schema = {
     '~standard': {
         validate: (value: unknown) => any;
@@ -114,26 +98,20 @@ export type Envelope = {
     data: string;
     encoding: string;
 };
-export type Item = Envelope | End | {
-    gap: Gap;
-};
-export type Start = {
-    since?: string;
-    last?: number;
-};
-export type Part = {
-    id: number;
-    topics: string[];
-    start?: Start;
-    at?: string;
+export type ProblemMembers = {
+    kind?: string;
+    status?: number;
+    title?: string;
+    detail?: string;
+    retryAfter?: number;
+    members?: Record<string, any>;
 };
 /**
  * @typedef {object} Options How a client reaches its hub.
  * @property {string | ((why: {expired: boolean}) => string | undefined | Promise<string | undefined>)} [token] The bearer token, or a function
- *   that returns it. The function is called before each request; `expired` says that the hub refused the last token, or will soon. An
- *   exception counts as a failed connection and is retried. Without a function, a refused token is final.
- * @property {RequestCredentials} [credentials] For hubs on another origin that know users by cookie: `include`.
- * @property {typeof fetch} [fetch] Sends the requests; default: the global `fetch`. A client with a fetch of its own shares no stream.
+ *   that returns it. The function is called before each request; `expired` says that the hub has refused the last token, or will soon. When it
+ *   throws, the client waits and asks again. A token that is refused twice is final.
+ * @property {RequestCredentials} [credentials] For a hub on another origin that knows users by cookie: `include`.
  * @property {boolean} [pauseHidden] Close the stream while the page is hidden, and resume when it is visible. Default: false.
  */
 /**
@@ -142,34 +120,31 @@ export type Part = {
  * @property {string} [after] The position to resume from: the id of the last event that was handled, or `follow.position`.
  * @property {string} [since] A duration before now such as `10m`, a time as in RFC 3339, or `earliest`.
  * @property {number} [last] The number of newest events, counted over all topics together.
- * @property {string[]} [exact] Further topics, in which an asterisk has no meaning.
  * @property {(gap: Gap) => unknown} [onGap] Called when events are missing: load the current state. The follow waits for a promise, then continues
  *   with the events that the hub has. Without onGap, a gap ends the follow with a {@link GapError}.
  * @property {(end: End) => unknown} [onEnd] Called when topics have ended. The follow ends by itself with its last topic.
- * @property {Schema} [schema] A standard schema (standardschema.dev), which makes `event.value` of the JSON of each event.
+ * @property {Schema} [schema] A standard schema (standardschema.dev). It makes `event.value` of the event's JSON. An event that does not fit ends
+ *   the follow with a {@link Problem}.
  * @property {AbortSignal} [signal] Closes the follow.
  */
 /** @typedef {{reason: 'trimmed' | 'reset' | 'rollback' | 'corrupt' | 'lag', from: string, to: string}} Gap Events after `from`, up to `to`, are missing. */
 /** @typedef {{id: string, topic: string, topics: string[], end: true}} End These topics are complete. `id` is the position of the end. */
-/** @typedef {{kind?: string, status?: number, title?: string, detail?: string, retryAfter?: number, members?: Record<string, any>}} ProblemMembers */
 /** @typedef {{'~standard': {validate: (value: unknown) => any}}} Schema */
 /** @typedef {{id: string, topic: string, topics: string[], type: string, time: string, data: string, encoding: string}} Envelope */
-/** @typedef {Envelope | End | {gap: Gap}} Item */
-/** @typedef {{since?: string, last?: number}} Start */
-/** @typedef {{id: number, topics: string[], start?: Start, at?: string}} Part */
+/** @typedef {{kind?: string, status?: number, title?: string, detail?: string, retryAfter?: number, members?: Record<string, any>}} ProblemMembers */
 /** The client of one hub. It sends a `status` event when `status`, `problem` or `via` change. */
 export declare class Tidings extends EventTarget {
     #private;
-    /** @type {'connecting' | 'open' | 'waiting' | 'closed'} The state of the stream; closed while there are no follows. */
+    /** The state of the stream; closed while there are no follows. @type {'connecting' | 'open' | 'waiting' | 'closed'} */
     status: 'connecting' | 'open' | 'waiting' | 'closed';
-    /** @type {Problem | undefined} Why the client is waiting. */
+    /** Why the client waits. @type {Problem | undefined} */
     problem: Problem | undefined;
-    /** @type {'own' | 'worker' | 'leader' | 'follower'} Who holds the stream. */
+    /** Who holds the stream. @type {'own' | 'worker' | 'leader' | 'follower'} */
     via: 'own' | 'worker' | 'leader' | 'follower';
     /**
      * Sends nothing before the first follow or publish.
      *
-     * @param {string | URL} [url] The base URL of the hub, the part before /events. Default: where this file was loaded from.
+     * @param {string | URL} [url] The base URL of the hub, the part before /events. Default: the folder of this file.
      * @param {Options} [options]
      */
     constructor(url?: string | URL, options?: Options);
@@ -196,7 +171,7 @@ export declare class Tidings extends EventTarget {
      * @param {boolean} [options.end] It is the last event of its topics. Without data and type it is only the end.
      * @param {string} [options.key] The idempotency key, 1 to 255 visible ASCII characters; default: random.
      * @param {AbortSignal} [options.signal] Gives up. The event may be stored or not.
-     * @returns {Promise<{id: string, duplicate: boolean, key: string}>} The position of the event, and whether an earlier call had stored it.
+     * @returns {Promise<{id: string, duplicate: boolean, key: string}>} The position of the event, and whether it was stored before.
      * @throws {Problem} if the hub refuses the event.
      */
     publish(topics: string | string[], data?: unknown, { type, end, key, signal }?: {
@@ -210,14 +185,14 @@ export declare class Tidings extends EventTarget {
         key: string;
     }>;
     /**
-     * Returns a value that events change, for frameworks: `subscribe` and `get` are the contract of React's `useSyncExternalStore` and of Svelte's
-     * stores. It follows while it has subscribers, by default from the earliest event.
+     * Returns a value that events change, for frameworks: `get` and `subscribe` are the contract of React's `useSyncExternalStore` and of Svelte's
+     * stores. It follows while it has subscribers, by default from the earliest event, and begins anew with `initial` after a gap.
      *
      * @template T
      * @param {string | string[]} topics
      * @param {(value: T, event: TidingsEvent) => T} reduce Returns the next value.
      * @param {T} initial
-     * @param {FollowOptions} [options] A gap sets the value to `initial` again, unless there is an onGap.
+     * @param {FollowOptions} [options]
      * @returns {{get: () => T, subscribe: (listener: (value: T) => unknown) => () => void}}
      */
     state<T>(topics: string | string[], reduce: (value: T, event: TidingsEvent) => T, initial: T, options?: FollowOptions): {
@@ -242,7 +217,7 @@ export declare class TidingsEvent {
     binary: boolean;
     /** The data; of bytes, what they are as UTF-8. */
     text: string;
-    /** @type {any} What the schema of the follow has made of the data. */
+    /** What the schema of the follow has made of the data. @type {any} */
     value: any;
     /** @param {Envelope} envelope */
     constructor({ id, topic, topics, type, time, data, encoding }: Envelope);
@@ -251,18 +226,21 @@ export declare class TidingsEvent {
     /** The data as JSON. @returns {any} @throws {SyntaxError} if it is none. */
     json(): any;
 }
+export type Item = Envelope | End | {
+    gap: Gap;
+};
 /** A subscription to topics: an async iterable, or a handler that is called. */
 export declare class Follow {
     #private;
-    /** @type {string | undefined} The position to resume from: that of the last event that was handled, or of a later checkpoint. */
+    /** The position to resume from: that of the last event that was handled, or of a later checkpoint. @type {string | undefined} */
     position: string | undefined;
-    /** @type {Promise<void>} Fulfilled when the hub has begun to send: nothing from then on is missed. Rejected with the reason if the follow ends before. */
+    /** Fulfilled when the follow has begun: nothing from then on is missed. Rejected if the follow ends before. @type {Promise<void>} */
     ready: Promise<void>;
-    /** @type {Promise<void>} Fulfilled when all topics have ended or the follow was closed; rejected with a {@link Problem}, a {@link GapError}, or what a
-     * handler has thrown. A loop throws that, too; without a loop, a rejection that nobody handles is reported as JavaScript does. */
+    /**
+     * Fulfilled when all topics have ended or the follow was closed; rejected with a {@link Problem}, a {@link GapError}, or what a handler has thrown.
+     * A loop throws that, too; without a loop, a rejection that nobody handles is reported as JavaScript does. @type {Promise<void>}
+     */
     done: Promise<void>;
-    /** @param {Seat} seat @param {string | string[]} topics @param {FollowOptions} [options] @param {(event: TidingsEvent) => unknown} [handler] */
-    constructor(seat: Seat, topics: string | string[], options?: FollowOptions, handler?: (event: TidingsEvent) => unknown);
     /**
      * Follows more topics, from now on. The promise is fulfilled when nothing of them is missed any more, and rejected if the hub refuses them;
      * then the follow continues with its other topics.
@@ -272,62 +250,26 @@ export declare class Follow {
     add(...topics: string[]): Promise<void>;
     /** Stops following topics; without arguments, and when none are left, the follow ends. @param {...string} topics */
     close(...topics: string[]): void;
-    /** The events. A loop that ends closes the follow. */
+    /** The events. The end of the loop closes the follow. */
     [Symbol.asyncIterator](): AsyncGenerator<TidingsEvent, void, unknown>;
 }
-export type Member = {
-    /**
-     * What it shall have; the hub may still refuse new ones.
-     */
-    topics: string[];
-    matches: (names: string[]) => boolean;
-    start?: Start;
-    /**
-     * The position up to which it has taken everything.
-     */
-    at?: string;
-    /**
-     * Its queue takes no more.
-     */
-    full?: boolean;
-    /**
-     * It has not taken everything because it was full.
-     */
-    behind?: boolean;
-    /**
-     * The last change of its topics.
-     */
-    changing?: Promise<void>;
-    take: (items: Item[]) => void;
-    /**
-     * Ends the follow after what it has taken.
-     */
-    finish: (error?: Error) => void;
-    /**
-     * Ends it at once.
-     */
-    close: () => void;
+export type Start = {
+    since: string;
+} | {
+    last: number;
 };
-export type Place = {
+export type Part = {
     id: number;
-    member: Member;
     topics: string[];
-    matches: (names: string[]) => boolean;
-    /**
-     * When the place has asked for what it misses; 0 if it misses nothing.
-     */
-    wanted: number;
-    resolve: (value?: any) => void;
-    reject: (why: unknown) => void;
+    start?: Start;
+    at?: string;
 };
 export type ToHolder = {
-    hello: Part[];
+    hello?: Part[];
     wake?: boolean;
-} | {
-    want: number;
+    want?: number;
     after?: string;
-} | {
-    bye: true;
+    bye?: true;
 };
 export type ToSeat = {
     boot: string;
@@ -343,33 +285,17 @@ export type ToSeat = {
 };
 export type Receive = (message: ToSeat) => Promise<void> | undefined;
 export type Join = (receive: Receive) => (message: ToHolder) => void;
-/** The follows of a client, and what each of them has. */
-declare class Seat {
-    #private;
-    /** @param {(status: Tidings['status'], problem?: ProblemMembers) => void} report Gets the states of the stream. */
-    constructor(report: (status: Tidings['status'], problem?: ProblemMembers) => void);
-    /** Connects to a holder, instead of the one before. @param {Join} join */
-    attach(join: Join): void;
-    /** Adds a member. The promise is that of {@link Follow.ready}. @param {Member} member @param {string[]} topics @returns {Promise<void>} */
-    join(member: Member, topics?: string[]): Promise<void>;
+export type Place = {
+    id: number;
+    follow: Follow;
+    topics: string[];
     /**
-     * Changes the topics of a member. Changes follow one another, so that a refused topic takes no other with it. No event of a removed topic
-     * arrives after the call.
-     *
-     * @param {Member} member @param {string[]} add @param {string[]} remove @returns {Promise<void>}
+     * When the place has asked for what it misses.
      */
-    change(member: Member, add: string[], remove?: string[]): Promise<void>;
-    /** @param {Member} member */
-    leave(member: Member): void;
-    /** Ends all follows. */
-    close(): void;
-    /** The page is here again: a connection that was open is not trusted. */
-    come(): void;
-    /** The page goes, and may come back. */
-    go(): void;
-    /** The queue of a member is empty. @param {Member} member */
-    drained(member: Member): void;
-}
+    wanted: number;
+    resolve: (value?: any) => void;
+    reject: (why: unknown) => void;
+};
 export type Held = {
     /**
      * Its seat.
@@ -384,50 +310,20 @@ export type Held = {
      */
     at?: string;
     /**
-     * A stream can serve it from `at`.
-     */
-    ready?: boolean;
-    /**
-     * What brings it there.
+     * What brings it there. Without a poll, a stream can serve the part from `at`.
      */
     poll?: Stream;
 };
-/**
- * @typedef {object} Held A part as the holder has it.
- * @property {Receive} receive Its seat.
- * @property {number} id
- * @property {string[]} topics
- * @property {(names: string[]) => boolean} matches
- * @property {Start} [start]
- * @property {string} [at] The position up to which the seat has everything that came by polls, or had when it said hello.
- * @property {boolean} [ready] A stream can serve it from `at`.
- * @property {Stream} [poll] What brings it there.
- */
-/** The owner of the streams. It serves any number of seats. */
+/** The owner of the stream, which serves any number of seats. */
 export declare class Holder {
     #private;
+    /** A name of its own: a worker that begins anew has another. */
     boot: string;
     requests: Requests;
     /** @param {Requests} requests */
     constructor(requests: Requests);
     /** @type {Join} */
     join: Join;
-    /** Tells all seats the state of the stream. @param {Tidings['status']} status @param {Problem} [problem] */
-    report(status: Tidings['status'], problem?: Problem): void;
-}
-/** One stream for the topics of all its parts. While the topics change there are two. */
-declare class Line {
-    #private;
-    /** @param {Holder} holder */
-    constructor(holder: Holder);
-    /** @param {Held} held */
-    add(held: Held): void;
-    /** @param {Held} held */
-    remove(held: Held): void;
-    /** Brings a part what comes after a position, by a poll; without a position, from its start. @param {Held} held @param {string} [after] */
-    fetch(held: Held, after?: string): void;
-    /** A page is back: its old connection may be dead without anyone having noticed. */
-    distrust(): void;
     /** Replaces the stream. @param {boolean} [expired] Its token expires. */
     renew(expired?: boolean): void;
     /** @param {Stream} stream @param {Tidings['status']} status @param {Problem} [problem] */
@@ -437,44 +333,34 @@ declare class Line {
     /** Passes on what a stream has brought, up to a position. Returns a promise if all seats are full. @param {Stream} stream @param {Item[]} items
      * @param {string} to @param {Iterable<Held>} [parts] */
     deliver(stream: Stream, items: Item[], to: string, parts?: Iterable<Held>): Promise<void | undefined> | undefined;
-    /** A poll is complete. @param {Stream} poll */
-    fetched(poll: Stream): void;
-    /** Nothing more comes: all topics have ended. @param {Stream} stream */
-    done(stream: Stream): void;
-    /** The hub has refused a stream for good. @param {Stream} stream @param {Problem} problem */
-    refused(stream: Stream, problem: Problem): void;
+    /** A poll is complete. @param {Stream} poll @param {string} [began] */
+    fetched({ at, more, parts: [held] }: Stream, began?: string): void;
+    /** A stream is over: nothing more comes, or the hub refuses it for good. @param {Stream} stream @param {Problem} [problem] */
+    over(stream: Stream, problem?: Problem): void;
 }
 /** A stream of the hub over all its connections; or a poll, which brings one part what it misses and is then complete. */
 declare class Stream {
     #private;
     parts: Set<Held>;
     topics: Set<string>;
-    /** The position up to which everything is delivered; at first the one to resume from. */
+    /** The position up to which everything is delivered. */
     at: string | undefined;
-    began: string | undefined;
-    poll: boolean | undefined;
+    poll: boolean;
     /** When the last bytes came; NaN while nothing is read. By the system's clock: timers stand still while a page is hidden or a machine sleeps. */
     heard: number;
-    /** The stream has caught up with the log: what happens arrives at once. */
-    live: boolean;
     /** The poll has brought as much as a queue takes, and stops. */
     more: boolean;
     failures: number;
-    /** @type {number | undefined} The reconnection time of the hub, in ms. */
+    /** The reconnection time of the hub, in ms. @type {number | undefined} */
     retry: number | undefined;
-    /** Topics that have ended. @type {Set<string>} */
-    ended: Set<string>;
     signal: AbortSignal;
     /**
-     * @param {Requests} requests @param {Line} line @param {Set<Held>} parts @param {string[]} topics
-     * @param {{at?: string, start?: Start, poll?: boolean, expired?: boolean}} options
+     * @param {Holder} holder @param {Held[]} parts @param {string[]} topics @param {string | undefined} at @param {{poll?: number}} query
+     *   The parameters of a poll. @param {boolean} quiet Events are not passed on. @param {boolean} [expired]
      */
-    constructor(requests: Requests, line: Line, parts: Set<Held>, topics: string[], { at, start, poll, expired }: {
-        at?: string;
-        start?: Start;
-        poll?: boolean;
-        expired?: boolean;
-    });
+    constructor(holder: Holder, parts: Held[], topics: string[], at: string | undefined, query: {
+        poll?: number;
+    }, quiet: boolean, expired?: boolean);
     stop(): void;
     run(): Promise<void>;
     /** Called before a pause. @param {Problem} problem */
@@ -505,34 +391,38 @@ export type Task = {
 /** Sends requests to a hub. */
 declare class Requests {
     #private;
-    /** Whether there is another token when one is refused. */
-    renews: boolean;
+    /** The base URL of the hub. */
+    base: URL;
     /** @param {string | URL} url @param {Options} options */
     constructor(url: string | URL, options: Options);
-    /** Ends the pauses of tasks whose hub has not answered. */
+    /** Ends the pauses of tasks, unless the hub has asked for them. */
     wake(): void;
     /**
-     * Repeats an attempt until it succeeds, or fails for good. Delays double up to a minute; jitter only adds to them.
+     * Repeats an attempt until it succeeds, or fails for good. Pauses double up to a minute; jitter only adds to them.
      *
      * @template T
      * @param {Task} task @param {() => Promise<T>} attempt @returns {Promise<T>}
      */
     persist<T>(task: Task, attempt: () => Promise<T>): Promise<T>;
-    /** Requests a stream. @param {Iterable<string>} topics @param {object | undefined} start @param {string | undefined} at @param {AbortSignal} signal
+    /** Requests a stream. @param {Iterable<string>} topics @param {object} parameters @param {string | undefined} at @param {AbortSignal} signal
      * @param {boolean} [expired] */
-    follow(topics: Iterable<string>, start: object | undefined, at: string | undefined, signal: AbortSignal, expired?: boolean): Promise<Response>;
+    follow(topics: Iterable<string>, parameters: object, at: string | undefined, signal: AbortSignal, expired?: boolean): Promise<Response>;
     /**
      * Sends a request with a token, and once more with a new one if the hub refuses the first.
      *
-     * @param {string} query @param {RequestInit} init @param {Record<string, string>} headers @param {boolean} [expired] @returns {Promise<Response>}
+     * @param {string} query @param {RequestInit} init @param {Record<string, string>} headers @param {boolean} [expired] @param {Problem} [refusal]
+     * @returns {Promise<Response>}
      */
-    send(query: string, init: RequestInit, headers: Record<string, string>, expired?: boolean): Promise<Response>;
+    send(query: string, init: RequestInit, headers: Record<string, string>, expired?: boolean, refusal?: Problem): Promise<Response>;
+    /** @param {boolean} expired */
+    token(expired: boolean): Promise<string | undefined>;
 }
 /**
  * Why the hub refuses something, or cannot be reached.
  *
- * `kind` is the last part of the hub's problem type, such as `forbidden` or `ended`. Kinds of the client itself: `unreachable`, `silent`,
- * `stream-ended`, `no-token`; `not-a-hub` if the answer is none of a hub, `invalid-request`, `invalid-event` and `closed`.
+ * `kind` is the last part of the hub's problem type, such as `forbidden` or `ended`. Kinds of the client itself: `failed` if the hub cannot be
+ * reached or the token function has thrown, `silent` and `stream-ended`, after which it tries again; `not-a-hub` if the answer is none of a hub,
+ * `invalid-event` and `closed`.
  */
 export declare class Problem extends Error {
     kind: string | undefined;
@@ -543,10 +433,10 @@ export declare class Problem extends Error {
     detail: string | undefined;
     /** How long the hub asks to wait, in ms. */
     retryAfter: number | undefined;
-    /** All other members of the problem document. @type {Record<string, any> | undefined} */
+    /** All other members of the problem document. */
     members: Record<string, any> | undefined;
     /** @param {ProblemMembers} members */
-    constructor({ kind, status, title, detail, retryAfter, members }?: ProblemMembers);
+    constructor({ kind, status, title, detail, retryAfter, members }: ProblemMembers);
     /** Whether it is of no use to try again. */
     get final(): boolean;
 }
@@ -561,7 +451,6 @@ export type Block = {
     data: string;
     id: string;
 };
-/** @typedef {{type: string, data: string, id: string}} Block A block of an event stream that has data. */
 /**
  * Returns a function that parses the bytes of one event stream, cut anywhere (WHATWG HTML, sections 9.2.5 and 9.2.6). It returns the last event ID.
  *

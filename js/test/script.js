@@ -5,33 +5,39 @@ import { createServer } from 'node:http'
 
 /**
  * Starts a server, which closes at the end of the test. It gives the n-th request to answers[n]; the last one answers all further requests.
- * `server.requests` has {method, url, query, headers, body} of each request.
+ * `server.requests` has {method, url, query, headers, body} of each request. Polls are not among them: `server.polls` has them, and `server.poll`
+ * answers them, by default with the position abcde-3.
  */
 export async function serve(t, ...answers) {
-  const requests = []
   const waiting = []
   const server = createServer(async (request, response) => {
     let body = ''
     for await (const bytes of request.setEncoding('utf8')) body += bytes
     const { method, url, headers } = request
-    const n = requests.push({ method, url, query: new URL(url, 'http://localhost').searchParams, headers, body }) - 1
+    const query = new URLSearchParams(method === 'QUERY' ? body : url.split('?')[1])
+    const poll = query.has('poll')
+    const list = poll ? it.polls : it.requests
+    const n = list.push({ method, url, query, headers, body }) - 1
     for (const look of waiting) look()
-    await answers[Math.min(n, answers.length - 1)](response, requests[n])
+    await (poll ? it.poll : answers[Math.min(n, answers.length - 1)])(response, list[n])
   }).listen(0, 'localhost')
   await once(server, 'listening')
   t.after(() => {
     server.close()
     server.closeAllConnections()
   })
-  return {
+  const it = {
     url: `http://localhost:${server.address().port}`,
-    requests,
+    requests: [],
+    polls: [],
+    poll: ending(begin(3)),
     /** Waits until there were n requests, and returns the last of them. */
     async request(n) {
-      while (requests.length < n) await new Promise((resolve) => waiting.push(resolve))
-      return requests[n - 1]
+      while (it.requests.length < n) await new Promise((resolve) => waiting.push(resolve))
+      return it.requests[n - 1]
     },
   }
+  return it
 }
 
 /** Sends blocks, and leaves the stream open. */
