@@ -26,7 +26,8 @@ type Subscriber struct {
 	Kind    string    `json:"kind"`
 	Form    string    `json:"form"`
 	Stage   string    `json:"stage"`
-	Lag     uint64    `json:"lag"` // events of the log that the stream has not passed yet, an estimate
+	Lag     uint64    `json:"lag"`   // events of the log that the stream has not passed yet, an estimate
+	Bytes   int64     `json:"bytes"` // sent to the client after the header
 }
 
 const (
@@ -102,7 +103,7 @@ func describe(i *fanout.Info) Subscriber {
 	c := clientOf(i)
 	d := Subscriber{
 		ID: strconv.FormatInt(i.ID, 10), Since: i.Opened(), Subject: c.grant.Subject, Token: c.grant.ID, Address: c.from.String(),
-		Kind: kindName(i.Direct), Form: i.Encoding.Key(), Stage: i.Stage, Lag: i.Lag,
+		Kind: kindName(i.Direct), Form: i.Encoding.Key(), Stage: i.Stage, Lag: i.Lag, Bytes: i.Bytes,
 	}
 	names, matchers := i.Selector.Names(), i.Selector.Matchers()
 	d.Topics = append(d.Topics, names[:min(len(names), subscriberNames)]...)

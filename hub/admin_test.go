@@ -41,7 +41,7 @@ func TestAdministratorListsSubscribers(t *testing.T) {
 				}
 				for _, s := range list.Subscribers {
 					want := []string{fmt.Sprint("news/", seen), "sports/**"}
-					if s.Subject != "ann" || s.Token != "a1" || fmt.Sprint(s.Topics) != fmt.Sprint(want) || s.Stage != "live" || s.Lag != 0 || s.Address == "" || s.Since.IsZero() {
+					if s.Subject != "ann" || s.Token != "a1" || fmt.Sprint(s.Topics) != fmt.Sprint(want) || s.Stage != "live" || s.Lag != 0 || s.Bytes == 0 || s.Address == "" || s.Since.IsZero() {
 						t.Errorf("number %d is %+v", seen, s)
 					}
 					seen++
@@ -58,6 +58,35 @@ func TestAdministratorListsSubscribers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAdministratorSeesTheBytesOfEachStream: those that the client has read, whatever the transport.
+func TestAdministratorSeesTheBytesOfEachStream(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(s *site) {
+		ours := s.follow("/events/news", nil)
+		others := s.follow("/events/other", nil)
+		ours.want("tidings.checkpoint:{}")
+		others.want("tidings.checkpoint:{}")
+		const size = 20_000
+		for i := range 3 {
+			s.post("news", strings.Repeat("x", size))
+			ours.want(strings.Repeat("x", size))
+			await(s.T, "the bytes are counted", func() bool {
+				var list struct{ Subscribers []hub.Subscriber }
+				a := s.send(request{path: "/api/v1/subscribers"})
+				if err := json.Unmarshal([]byte(a.body), &list); err != nil || len(list.Subscribers) != 2 {
+					s.Fatalf("%+v: %v", a, err)
+				}
+				got := map[string]int64{}
+				for _, one := range list.Subscribers {
+					got[one.Topics[0]] = one.Bytes
+				}
+				most := int64((i+1)*(size+200) + 200)
+				return got["news"] > int64((i+1)*size) && got["news"] < most && got["other"] > 0 && got["other"] < 500
+			})
+		}
+	})
 }
 
 // TestStatisticsMatchMetrics: /api/v1/stats and /metrics have the same numbers.

@@ -32,6 +32,9 @@ func (h *Hub) allowOrigin(header http.Header, r *http.Request, route *served) {
 	header.Set("Access-Control-Allow-Credentials", "true")
 }
 
+// preflightAge is how long browsers may remember the answer to a preflight, in seconds. Chromium remembers none for longer.
+const preflightAge = "7200"
+
 // preflight answers OPTIONS: pages of an allowed origin may use all methods of the route, and any header field. Libraries add fields of
 // their own, which have no effect here. It needs no token.
 func preflight(w http.ResponseWriter, r *http.Request, route *served) error {
@@ -44,7 +47,7 @@ func preflight(w http.ResponseWriter, r *http.Request, route *served) error {
 		if names := requestedHeaders(r.Header, route.allowHeaders); len(names) > 0 {
 			header.Set("Access-Control-Allow-Headers", strings.Join(names, ", "))
 		}
-		header.Set("Access-Control-Max-Age", "600")
+		header.Set("Access-Control-Max-Age", preflightAge)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

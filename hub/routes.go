@@ -28,6 +28,7 @@ var reading = []string{http.MethodGet, http.MethodHead}
 var ownRoutes = []ownRoute{
 	{everyone, Route{healthPath, reading, serveHealth}},
 	{everyone, Route{"/readyz", reading, serveReady}},
+	{everyone, Route{"/api/v1/openapi.yaml", reading, serveOpenAPI}},
 
 	{admins, Route{"/api/v1/stats", reading, serveStats}},
 	{admins, Route{"/api/v1/subscribers", append(slices.Clone(reading), http.MethodDelete), serveSubscribers}},

@@ -18,6 +18,7 @@ type Info struct {
 	Direct   bool   // the shard sends its bytes; otherwise a goroutine of the pool does
 	Stage    string // live, catching up, stalled, ahead or new
 	Lag      uint64 // number of log records by which it is behind, as far as the shard knows
+	Bytes    int64  // sent after the header
 }
 
 // Opened returns when the stream was opened.
@@ -27,7 +28,7 @@ func (sub *subscriber) info() Info {
 	_, isDirect := sub.via.(*direct)
 	return Info{
 		ID: sub.id, Client: sub.client, Selector: &sub.group.selector, Encoding: sub.group.encoding, Direct: isDirect, Stage: sub.stage.String(),
-		Lag: sub.via.lag(),
+		Lag: sub.via.lag(), Bytes: sub.sentBytes(),
 	}
 }
 

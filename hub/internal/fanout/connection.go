@@ -13,7 +13,7 @@ import (
 // attachConnection makes a runner of a stream, on a connection that the Stream owns.
 func (st *Stream) attachConnection(conn net.Conn, header []byte) {
 	r := st.newRunner(&connection{conn: conn, timeout: st.f.opts.WriteTimeout}, append(header, st.first...))
-	r.bytes = -int64(len(header))
+	r.bytes.Store(-int64(len(header)))
 	fd, ok := watchable(conn)
 	if ok {
 		r.fd = fd // the poller reports when the client disconnects

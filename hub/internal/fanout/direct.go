@@ -36,7 +36,7 @@ func (st *Stream) attachDirect(conn net.Conn, head []byte, early int) (ok bool) 
 	}
 	d := &direct{fd: fd, slot: -1, stray: int32(min(early, maxStray+1)), cursor: st.cursor}
 	d.subscriber = st.subscriber(d)
-	d.bytes = -int64(len(head))
+	d.bytes.Store(-int64(len(head)))
 	if err != nil {
 		_ = conn.Close()
 		f.leave(&d.subscriber, Gone)
@@ -104,7 +104,7 @@ func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (all bool, at uint
 		return false, from, err
 	}
 	d.moved = d.moved || n > 0
-	d.bytes += int64(n)
+	d.bytes.Add(int64(n))
 	d.shard.f.count.sent(1, eventsUpTo(chunks, n), n)
 	d.rest, at = cut(chunks, n, from)
 	return n == len(*b), at, nil

@@ -229,7 +229,7 @@ func (f *Fanout) enter() error {
 func (f *Fanout) leave(sub *subscriber, why Reason) {
 	f.count.closed[why].Add(1)
 	sub.shard.members.Add(-1)
-	sub.client.Closed(End{max(sub.bytes, 0), why})
+	sub.client.Closed(End{sub.sentBytes(), why})
 	f.open.Done()
 }
 

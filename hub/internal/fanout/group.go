@@ -101,11 +101,11 @@ func selectorKey(s *eventlog.Selector, filter string) string {
 func (g *group) addLive(d *direct) {
 	d.place = int32(len(g.live))
 	g.live = append(g.live, member{d.fd, d})
-	d.bytes -= g.bytes
+	d.bytes.Add(-g.bytes)
 }
 
 func (g *group) removeLive(d *direct) {
-	d.bytes += g.bytes
+	d.bytes.Add(g.bytes)
 	last := len(g.live) - 1
 	g.live[d.place] = g.live[last]
 	g.live[d.place].sub.place = d.place

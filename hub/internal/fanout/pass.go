@@ -104,7 +104,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 			rest, at := cut(s.chunks, n, from.Seq)
 			s.f.count.sent(1, eventsUpTo(s.chunks, n), n)
 			m.sub.moved = n > 0
-			m.sub.bytes += int64(n)
+			m.sub.bytes.Add(int64(n))
 			m.sub.stall(rest, eventlog.Position{Gen: from.Gen, Seq: at})
 		}
 	}

@@ -31,8 +31,7 @@ type runner struct {
 	messages []chunk            // control messages that are to be sent
 	stop     context.CancelFunc // cancels its current read of the log
 
-	awake   bool  // it has had a turn; owned by the goroutine
-	written int64 // bytes; guarded by cursor.lock
+	awake bool // it has had a turn; owned by the goroutine
 }
 
 // newRunner returns a runner that first sends the given bytes.
@@ -170,8 +169,7 @@ func (r *runner) run() {
 // end ends the stream. The shard stops watching the socket before it is closed.
 func (r *runner) end(why Reason) {
 	s := r.shard
-	r.cursor.lock <- struct{}{} // after a heartbeat that began while the runner was reading the log
-	r.bytes += r.written
+	r.cursor.lock <- struct{}{} // after a heartbeat that began while the runner was reading the log, so that its bytes count
 	<-r.cursor.lock
 	s.await(func() { s.close(&r.subscriber, why) })
 	s.f.leave(&r.subscriber, why)
@@ -229,7 +227,7 @@ func (r *runner) write(b []byte, events int) error {
 		return err
 	}
 	r.wroteAt.Store(r.shard.wheel.at(time.Now()))
-	r.written += int64(len(b))
+	r.bytes.Add(int64(len(b)))
 	r.cursor.f.count.sent(1, events, len(b))
 	return nil
 }

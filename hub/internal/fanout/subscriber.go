@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -14,8 +15,8 @@ type subscriber struct {
 	client Client
 	via    delivery
 
-	id    int64 // when it was opened, in µs since 1970; no two of a Fanout have the same
-	bytes int64 // bytes sent; for a live direct subscriber, without those that its group counts
+	id    int64        // when it was opened, in µs since 1970; no two of a Fanout have the same
+	bytes atomic.Int64 // sent, without the header; a live direct subscriber adds those that its group counts: see sentBytes
 
 	due       int64 // tick at which the wheel looks at it; 0: never
 	wrote     int64 // tick of its last write; see delivery.lastWrite
@@ -28,6 +29,15 @@ type subscriber struct {
 	failOnGap bool
 	ages      bool // end comes from Options.MaxAge rather than from the client
 	dismissed bool // an administrator has closed it
+}
+
+// sentBytes returns the bytes sent after the header. The shard calls it, or the last user of a subscriber that has ended.
+func (sub *subscriber) sentBytes() int64 {
+	n := sub.bytes.Load()
+	if _, isDirect := sub.via.(*direct); isDirect && sub.stage == live {
+		n += sub.group.bytes
+	}
+	return max(n, 0)
 }
 
 // delivery sends the bytes of a subscriber. Its types are direct and runner. Only the subscriber's shard calls it.
