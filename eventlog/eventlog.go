@@ -148,6 +148,10 @@ type Answer struct {
 type Start struct {
 	Last  int       // with this many of the newest matching records, over all topics together; 0: not by number
 	Since time.Time // with the records of this time and later; zero: not by time
+
+	// Before limits Last to the records with lower sequence numbers, so that a reader can page backwards. It may be beyond the head. 0: no
+	// limit. Without Last it has no effect.
+	Before uint64
 }
 
 // MaxLast is the largest value of [Start.Last].

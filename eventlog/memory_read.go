@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -103,7 +104,7 @@ func (m *Memory) Seek(ctx context.Context, s Selector, from Start) (Query, error
 	after := uint64(0)
 	if from.Last > 0 {
 		var err error
-		if after, err = m.beforeLast(ctx, s, from.Last); err != nil {
+		if after, err = m.beforeLast(ctx, s, from); err != nil {
 			return Query{}, err
 		}
 	}
@@ -122,9 +123,10 @@ func (m *Memory) Seek(ctx context.Context, s Selector, from Start) (Query, error
 	return q, nil
 }
 
-// beforeLast returns the number before the n newest records that s selects.
-func (m *Memory) beforeLast(ctx context.Context, s Selector, n int) (uint64, error) {
-	for before := uint64(math.MaxUint64); before > 0; {
+// beforeLast returns the number before the newest records that s selects, as many as from.Last, all before from.Before.
+func (m *Memory) beforeLast(ctx context.Context, s Selector, from Start) (uint64, error) {
+	n := from.Last
+	for before := cmp.Or(from.Before, math.MaxUint64); before > 0; {
 		var records []*stored
 		var err error
 		if records, before, err = m.pageBefore(ctx, s, before, max(n, filterPage)); err != nil {

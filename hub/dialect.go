@@ -82,7 +82,7 @@ const (
 type Gap = fanout.Gap
 
 // Start defines where a stream begins: after the latest valid position in Positions. If none is valid, it begins at Seek, and if Seek is
-// nil, with new events only. Positions are as the client sent them. An invalid position causes a gap.
+// nil, with new events only. A poll ends before the position Before, unless it is zero. Positions are as the client sent them. An invalid position causes a gap.
 type Start = fanout.Start
 
 // GapError is the error of [Hub.Stream] for a subscription with FailOnGap that would begin with a gap. As a problem it has the status 410.
@@ -113,6 +113,7 @@ type Subscription struct {
 
 	FailOnGap bool // a gap ends the stream, and one at its beginning is a *GapError
 	Poll      bool // the response ends after the newest event
+	Limit     int  // a poll ends after this many events; 0: no limit
 }
 
 // served is a route in the hub's table.

@@ -71,7 +71,9 @@ func (n *nativeEncoding) Control(b []byte, c Control) []byte {
 	e := sse.Event{Retry: c.Retry}
 	switch c.Kind {
 	case ControlOpened, ControlCheckpoint, ControlLeaving:
-		e.Type, e.ID = wire.TypeCheckpoint, c.At.String()
+		if e.Type, e.ID = wire.TypeCheckpoint, c.At.String(); c.More {
+			e.Data = wire.Checkpoint{More: true}.Data()
+		}
 	case ControlGap:
 		e.Type, e.Data = wire.TypeGap, wire.Gap{Reason: string(c.Gap.Reason), From: access.HideTokens(c.Gap.From), To: c.Gap.To.String()}.Data()
 	case ControlExpiring:

@@ -17,6 +17,7 @@ type subscription struct {
 	start     Start
 	encoding  *nativeEncoding
 	poll      bool
+	limit     int // of a poll; 0: none
 	failOnGap bool
 	heartbeat time.Duration
 }
@@ -29,7 +30,10 @@ func parseSubscription(h *Hub, r *http.Request, p *params, path string) (s subsc
 	if s.start, err = startOf(p, r.Header, time.Now()); err != nil {
 		return s, err
 	}
-	if s.poll, err = p.flag("poll"); err != nil {
+	if s.poll, err = p.flag(wire.ParamPoll); err != nil {
+		return s, err
+	}
+	if s.limit, err = parseBounds(p, &s.start, s.poll); err != nil {
 		return s, err
 	}
 	format, _, err := p.one("format")
@@ -56,6 +60,27 @@ func parseSubscription(h *Hub, r *http.Request, p *params, path string) (s subsc
 		return s, err
 	}
 	return s, p.done()
+}
+
+// parseBounds parses the parameters that end a poll before the newest event: limit and before.
+func parseBounds(p *params, start *Start, poll bool) (limit int, err error) {
+	limit, err = p.number(wire.ParamLimit, 0, 1, eventlog.MaxLast)
+	if err != nil {
+		return 0, err
+	}
+	text, ok, err := p.one(wire.ParamBefore)
+	if err != nil {
+		return 0, err
+	}
+	if ok {
+		if start.Before, err = eventlog.ParsePosition(text); err != nil || start.Before.Seq == 0 {
+			return 0, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "before=%.60s is invalid; it must be the id of an event, such as k3f9a-10482", text)
+		}
+	}
+	if (limit > 0 || ok) && !poll {
+		return 0, NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "limit and before are for polls; add poll=1")
+	}
+	return limit, nil
 }
 
 // parseHeartbeat parses the interval at which a subscriber wants checkpoints as heartbeats. The interval of the hub is the longest, so that
@@ -143,7 +168,7 @@ func follow(h *Hub, w http.ResponseWriter, r *http.Request, sub *subscription, g
 		return err
 	}
 	err := h.Stream(w, r, *grant, &Subscription{
-		Selector: sub.selector(), Start: sub.start, Encoding: sub.encoding, Heartbeat: sub.heartbeat, FailOnGap: sub.failOnGap, Poll: sub.poll,
+		Selector: sub.selector(), Start: sub.start, Encoding: sub.encoding, Heartbeat: sub.heartbeat, FailOnGap: sub.failOnGap, Poll: sub.poll, Limit: sub.limit,
 	})
 	if errors.Is(err, ErrComplete) { // EventSource does not reconnect after a 204
 		w.Header().Set("Cache-Control", "no-store")

@@ -58,7 +58,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 		}
 	}()
 	stream, err := h.fanout.Open(r.Context(), &fanout.Subscription{
-		Selector: s.Selector, Filter: s.Filter, From: s.Start, Encoding: s.Encoding, Heartbeat: s.Heartbeat, FailOnGap: s.FailOnGap, Once: s.Poll,
+		Selector: s.Selector, Filter: s.Filter, From: s.Start, Encoding: s.Encoding, Heartbeat: s.Heartbeat, FailOnGap: s.FailOnGap, Once: s.Poll, Limit: s.Limit,
 		Client: c,
 	})
 	if err != nil {

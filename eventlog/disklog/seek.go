@@ -35,7 +35,7 @@ func (v *view) seek(ctx context.Context, sel eventlog.Selector, from eventlog.St
 	after, err := uint64(0), error(nil)
 	switch {
 	case from.Last > 0:
-		after, err = v.last(ctx, &sel, from.Last)
+		after, err = v.last(ctx, &sel, from)
 	case !from.Since.IsZero():
 		after, err = v.since(ctx, from.Since)
 	}
@@ -92,9 +92,12 @@ func (v *view) since(ctx context.Context, t time.Time) (uint64, error) {
 	return low, nil
 }
 
-// last returns the number before the last n selected records.
-func (v *view) last(ctx context.Context, sel *eventlog.Selector, n int) (uint64, error) {
-	w := wanted{view: v, sel: sel, missing: n, at: v.head + 1}
+// last returns the number before the last selected records, as many as from.Last, all before from.Before.
+func (v *view) last(ctx context.Context, sel *eventlog.Selector, from eventlog.Start) (uint64, error) {
+	w := wanted{view: v, sel: sel, missing: from.Last, at: v.head + 1}
+	if from.Before > 0 {
+		w.at = min(w.at, from.Before)
+	}
 	if len(sel.Matchers()) > 0 {
 		most := scanFirst
 		if sel.All() {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -402,7 +403,12 @@ func (g *comparison) seek() {
 	switch g.rand.IntN(3) {
 	case 0:
 		from.Last = 1 + g.rand.IntN(8)
-		want = want[max(0, len(want)-from.Last):]
+		n := len(want)
+		if draws := rand.New(rand.NewPCG(uint64(from.Last), g.model.head)); draws.IntN(2) == 0 { // the other operations of a seed stay the same
+			from.Before = 1 + draws.Uint64N(g.model.head+2)
+			n = sort.Search(n, func(i int) bool { return want[i].Seq >= from.Before })
+		}
+		want = want[max(0, n-from.Last):]
 	case 1:
 		from.Since = g.clock.time().Add(-time.Duration(g.rand.IntN(40_000)) * time.Millisecond)
 		want = slices.DeleteFunc(want, func(r eventlog.Record) bool { return r.Time.Before(from.Since) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -183,6 +184,30 @@ var seeking = []test{
 			for _, s := range []eventlog.Selector{eventlog.Topics("t/0", "t/1"), eventlog.Select([]string{"t/0"}, eventlog.MustPattern("*/1"))} {
 				b.begins(s, eventlog.Start{Last: n}, want...)
 			}
+		}
+	}},
+	{"LastBeforeAPositionPagesBackwards", func(b *bench) {
+		b.open(everything())
+		var all []uint64
+		for i := range 40 {
+			seq := b.put(fmt.Sprintf("t/%d", i%4))
+			if i%4 < 2 {
+				all = append(all, seq)
+			}
+			b.put("other")
+		}
+		odd := func(r *eventlog.Record) bool { return r.Topics[0] != "other" && r.Topics[0] < "t/2" }
+		for _, s := range []eventlog.Selector{
+			eventlog.Topics("t/0", "t/1"), eventlog.Select([]string{"t/0"}, eventlog.MustPattern("*/1")), eventlog.Everything().Filter(odd),
+		} {
+			for before, end := uint64(math.MaxUint64), len(all); end >= 0; end -= 3 {
+				b.begins(s, eventlog.Start{Last: 3, Before: before}, all[max(0, end-3):]...)
+				before = all[max(0, end-3)]
+			}
+			b.begins(s, eventlog.Start{Last: 2, Before: all[5]}, all[3:]...)
+			b.begins(s, eventlog.Start{Last: 2, Before: all[5] + 1}, all[4:]...)
+			b.begins(s, eventlog.Start{Last: 2, Before: all[0]}, all...)
+			b.begins(s, eventlog.Start{Last: 2, Before: 1}, all...)
 		}
 	}},
 	{"LastCountsFilteredRecords", func(b *bench) {

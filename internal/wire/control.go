@@ -31,6 +31,7 @@ const NoData = "{}"
 // Checkpoint is the data of a checkpoint in NDJSON. In an event stream, the reconnection time is a field of the block.
 type Checkpoint struct {
 	Retry int64 `json:"retry,omitempty"` // in milliseconds; 0: no advice
+	More  bool  `json:"more,omitempty"`  // the poll has as many events as its limit, and there may be more
 }
 
 // Data returns the data of a checkpoint.

@@ -17,6 +17,7 @@ const (
 
 	// How a subscription is answered.
 	ParamPoll      = "poll"      // 1: the retained events, then the end
+	ParamBefore    = "before"    // a poll ends before this position
 	ParamFormat    = "format"    // FormatPlain or FormatEnvelope
 	ParamOnGap     = "on_gap"    // OnGapTell or OnGapFail
 	ParamHeartbeat = "heartbeat" // the interval
@@ -24,7 +25,7 @@ const (
 	// Of lists.
 	ParamPattern = "pattern" // of topics
 	ParamAfter   = "after"   // the member next of the page before
-	ParamLimit   = "limit"   // of one page
+	ParamLimit   = "limit"   // of one page, or of the events of a poll
 	ParamCluster = "cluster" // 1: the answer is for all hubs of the cluster
 
 	// Which streams an administrator selects, besides ParamTopic.
@@ -58,7 +59,7 @@ func PositionParams() []string { return []string{"last_event_id", "lastEventId",
 
 // Params are the names of all parameters.
 func Params() []string {
-	return append(PositionParams(), ParamTopic, ParamExact, ParamType, ParamEnd, ParamEncoding, ParamSince, ParamLast, ParamPoll, ParamFormat, ParamOnGap,
+	return append(PositionParams(), ParamTopic, ParamExact, ParamType, ParamEnd, ParamEncoding, ParamSince, ParamLast, ParamPoll, ParamBefore, ParamFormat, ParamOnGap,
 		ParamHeartbeat, ParamPattern, ParamAfter, ParamLimit, ParamCluster, ParamSubject, ParamToken, ParamAddress, ParamLag, ParamAll, ParamSeconds, ParamDebug)
 }
 

@@ -21,6 +21,7 @@ type cursor struct {
 	sent  uint64         // sequence number of the last position sent to the client, or unsent
 
 	once       bool // the stream ends at the head
+	bound      *bound
 	failOnGap  bool
 	checkpoint bool      // one is due at the head
 	fromLog    bool      // it has read the log since it was at the head
@@ -66,6 +67,10 @@ const pageBytes = 64 << 10
 func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err error) {
 	c.chunks = c.chunks[:0]
 	at := c.query.After
+	if c.bound.reached(at) {
+		c.endAtBound()
+		return c.chunks, atEnd, nil
+	}
 	events, complete, ok := c.f.window.after(c.events[:0], &c.query.Selector, at, math.MaxUint64, pageBytes)
 	if !ok || at.Seq < c.until && (c.byLog || complete == at) {
 		var gap *eventlog.GapError
@@ -85,6 +90,7 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 		}
 	}
 	defer c.keep(events)
+	kept, complete := c.bound.cut(events, complete)
 	if len(events) > 0 && c.tooFarBehind(events[0].position()) {
 		if !c.f.opts.SkipSlow {
 			return nil, more, errTooSlow
@@ -93,7 +99,7 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 			return c.chunks, more, err
 		}
 	}
-	for _, e := range events {
+	for _, e := range kept {
 		if c.appendEvent(e); !e.ends() {
 			continue
 		}
@@ -104,7 +110,10 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 			return c.chunks, atEnd, nil
 		}
 	}
-	c.query.After = complete
+	if c.query.After = complete; c.bound.reached(complete) {
+		c.endAtBound()
+		return c.chunks, atEnd, nil
+	}
 	if !ok && complete == at {
 		c.until = 0 // the log has no more records, even if its head was higher
 	}
@@ -125,6 +134,15 @@ func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err err
 		now = atEnd
 	}
 	return c.chunks, now, nil
+}
+
+// endAtBound appends the checkpoint that ends a poll at its bound.
+func (c *cursor) endAtBound() {
+	if c.bound.full() {
+		c.control(Control{Kind: ControlCheckpoint, At: c.query.After, More: true})
+		return
+	}
+	c.appendCheckpoint()
 }
 
 // completeAtHead reports whether the stream ends at the head.
@@ -202,7 +220,7 @@ func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complet
 
 // page returns the next page of the log.
 func (c *cursor) page(ctx context.Context) (*page, error) {
-	c.query.Bytes = pageBytes
+	c.query.Bytes, c.query.Limit = pageBytes, c.bound.limit()
 	return c.f.pages.read(ctx, c.group.wants, c.query)
 }
 

@@ -28,6 +28,7 @@ type Control struct {
 	At      eventlog.Position // everything up to here that matches was sent; not set for ControlExpiring and ControlHeartbeat
 	Retry   time.Duration     // when the client should reconnect after the stream's end; 0: no advice
 	Gap     *Gap              // of ControlGap
+	More    bool              // of the checkpoint that ends a poll because it has as many events as its limit; there may be more
 	Expires time.Time         // of ControlExpiring: when the client's permission ends
 }
 

@@ -25,6 +25,7 @@ type pageKey struct {
 	wants string // see group
 	after eventlog.Position
 	told  uint64
+	limit int
 }
 
 // page is the result of a read.
@@ -43,7 +44,7 @@ func newPages(log eventlog.Log) *pages {
 
 // read returns the page of a query, whose selector has a key.
 func (p *pages) read(ctx context.Context, wants string, q eventlog.Query) (*page, error) {
-	key := pageKey{wants, q.After, q.Told}
+	key := pageKey{wants, q.After, q.Told, q.Limit}
 	for {
 		p.mu.Lock()
 		if found := p.kept[key]; found != nil && q.After.Gen == p.log.Head().Gen {

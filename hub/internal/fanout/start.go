@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -15,6 +16,10 @@ type Start struct {
 	// head. If the client sent positions and none is valid, it gets a gap.
 	Positions []string
 
+	// Before ends a poll: it has no events from this position on. If Seek says how many of the last events the poll has, it has the last ones
+	// before the position. The zero Position: the poll ends at the head
+	Before eventlog.Position
+
 	// Seek is where the stream begins if no position is valid. nil: with new events
 	Seek *eventlog.Start
 }
@@ -22,7 +27,10 @@ type Start struct {
 // begin sets the cursor of a stream, and the gap with which it begins, if any.
 func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 	f, c := st.f, st.cursor
-	if err := f.await(ctx, s.From.Positions); err != nil {
+	if err := f.await(ctx, s.From.texts()); err != nil {
+		return err
+	}
+	if err := f.checkBound(s.From.Before); err != nil {
 		return err
 	}
 	gap, err := f.place(ctx, s, &c.query)
@@ -51,6 +59,28 @@ func (st *Stream) begin(ctx context.Context, s *Subscription) error {
 	head := f.log.Head()
 	if c.checkpoint = c.query.After != head; head.Gen == c.query.After.Gen {
 		c.until = head.Seq
+	}
+	return nil
+}
+
+// texts returns the positions as the client sent them, including Before.
+func (s *Start) texts() []string {
+	if s.Before.IsZero() {
+		return s.Positions
+	}
+	return append(slices.Clone(s.Positions), s.Before.String())
+}
+
+// checkBound returns a *GapError unless the events before a position can be told from those after it.
+func (f *Fanout) checkBound(before eventlog.Position) error {
+	head := f.log.Head()
+	switch {
+	case before.IsZero():
+		return nil
+	case before.Gen != head.Gen:
+		return &GapError{Gap{eventlog.Reset, before.String(), head}}
+	case before.Seq > head.Seq:
+		return &GapError{Gap{eventlog.Rollback, before.String(), head}}
 	}
 	return nil
 }
@@ -120,7 +150,9 @@ func (f *Fanout) seek(ctx context.Context, s *Subscription, q *eventlog.Query, h
 		q.After, q.Told = head, head.Seq
 		return nil
 	}
-	found, err := f.log.Seek(ctx, q.Selector, *from)
+	start := *from
+	start.Before = s.From.Before.Seq
+	found, err := f.log.Seek(ctx, q.Selector, start)
 	if err == nil {
 		*q = found
 		if q.After.IsZero() {

@@ -27,6 +27,7 @@ type Subscription struct {
 
 	FailOnGap bool // a gap ends the stream, and one at its beginning is a *GapError
 	Once      bool // the stream ends at the head; it is for Poll
+	Limit     int  // a poll has at most this many events; 0: no limit
 
 	Client Client
 }
@@ -83,7 +84,7 @@ func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
 	if err := f.enter(); err != nil {
 		return nil, err
 	}
-	st := &Stream{f: f, client: s.Client, cursor: &cursor{f: f, group: g, sent: unsent, once: s.Once, failOnGap: s.FailOnGap}}
+	st := &Stream{f: f, client: s.Client, cursor: &cursor{f: f, group: g, sent: unsent, once: s.Once, bound: boundOf(s), failOnGap: s.FailOnGap}}
 	opened := false
 	defer func() {
 		if !opened { // also when code of the log or of a matcher panics
@@ -144,7 +145,7 @@ func (st *Stream) subscriber(via delivery) subscriber {
 	}
 }
 
-// Poll writes all events up to the head, and returns. It returns the first error of the log or of write.
+// Poll writes all events up to the head or the bound, and returns. It returns the first error of the log or of write.
 func (st *Stream) Poll(ctx context.Context, write func([]byte) error) error {
 	c := st.cursor
 	b := append(buffers.get(), st.first...)
