@@ -210,15 +210,29 @@ type Readier interface {
 
 // Lister is a log that lists its topics.
 type Lister interface {
-	// Topics returns the topics that have records, match m and come after the given name, in the order of their names, at most
-	// limit. Its cost depends on the number of topics that begin with the prefix of m.
-	Topics(ctx context.Context, m Matcher, after string, limit int) ([]TopicInfo, error)
+	// Topics returns topics that have records, in the order of their names. Its cost depends on the number of topics that begin with the
+	// prefix of q.Matcher and come after q.After.
+	Topics(ctx context.Context, q TopicQuery) ([]TopicInfo, error)
+}
+
+// TopicQuery selects topics.
+type TopicQuery struct {
+	Matcher Matcher
+	After   string // only topics that follow this name in the order of the list; "": from the beginning
+	Limit   int    // the maximum number of topics
+	Reverse bool   // the last name comes first
+
+	// Sizes fills TopicInfo.Bytes. A log may have to visit the index of each record of the topics.
+	Sizes bool
 }
 
 // TopicInfo describes a topic.
 type TopicInfo struct {
 	Name   string
-	Events int64  // records, including the one that ended the topic
-	Last   uint64 // sequence number of the newest record
-	Ended  bool   // see [Log.End]
+	Events int64     // records, including the one that ended the topic
+	Bytes  int64     // their sizes, see Record.Size; a record with several topics counts in each. Only with TopicQuery.Sizes
+	Last   uint64    // sequence number of the newest record
+	Time   time.Time // of the newest record; zero if the record cannot be read
+	Ended  bool      // see [Log.End]
+	Rule   Rule      // which records the topic keeps; Rule.Pattern is the zero Pattern for a default
 }

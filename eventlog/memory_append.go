@@ -142,6 +142,7 @@ func (m *Memory) store(given *Record, use *keyUse, seq uint64, ms int64) {
 	for i, name := range given.Topics {
 		t := m.topic(name)
 		t.live.Push(r)
+		t.bytes += int64(given.Size())
 		t.last = seq
 		r.topics[i], r.Topics[i] = t, t.name
 		m.ends.add(t, seq, ms, r.Flags&End != 0)

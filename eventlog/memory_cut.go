@@ -89,6 +89,9 @@ func (m *Memory) cutTopics(after uint64) {
 // If such a number is after the cut, any record up to the cut may be missing. Then the topic counts as having lost records
 // right up to the cut.
 func (t *topic) cut(after uint64) {
+	for _, r := range above(t.live.All(), after) {
+		t.bytes -= int64(r.Size())
+	}
 	for _, q := range []*queue.Queue[*stored]{&t.live, &t.elsewhere} {
 		q.Truncate(q.Len() - len(above(q.All(), after)))
 	}

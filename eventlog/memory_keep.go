@@ -109,6 +109,7 @@ func (m *Memory) trimOldest(r *stored) {
 // trim removes the oldest record from a topic. Readers may miss it.
 func (m *Memory) trim(t *topic) {
 	r := t.live.Pop()
+	t.bytes -= int64(r.Size())
 	t.elsewhere.Push(r)
 	m.trimmed = max(m.trimmed, r.Seq)
 	m.leave(r)
@@ -120,6 +121,7 @@ func (m *Memory) trim(t *topic) {
 // supersede removes the oldest record from a topic because newer ones replace it. Readers do not miss it.
 func (m *Memory) supersede(t *topic) {
 	r := t.live.Pop()
+	t.bytes -= int64(r.Size())
 	t.superseded = r.Seq
 	m.leave(r)
 }

@@ -3,7 +3,7 @@ package eventlog
 import "context"
 
 // Topics implements [Lister].
-func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit int) (topics []TopicInfo, err error) {
+func (m *Memory) Topics(ctx context.Context, q TopicQuery) (topics []TopicInfo, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -16,15 +16,21 @@ func (m *Memory) Topics(ctx context.Context, which Matcher, after string, limit 
 	case m.gen == "":
 		return nil, ErrNoGeneration
 	}
-	for t := range m.names.with(which.Prefix()) {
+	for t := range m.names.listed(q) {
 		live := t.live.All()
-		if t.name <= after || len(live) == 0 || !which.Match(t.name) {
+		if len(live) == 0 || !q.Matcher.Match(t.name) {
 			continue
 		}
-		if len(topics) == limit {
+		if len(topics) == q.Limit {
 			break
 		}
-		topics = append(topics, TopicInfo{t.name, int64(len(live)), t.last, !m.end(t.name, now).IsZero()})
+		info := TopicInfo{
+			Name: t.name, Events: int64(len(live)), Last: t.last, Time: live[len(live)-1].Time, Ended: !m.end(t.name, now).IsZero(), Rule: *t.rule,
+		}
+		if q.Sizes {
+			info.Bytes = t.bytes
+		}
+		topics = append(topics, info)
 	}
 	return topics, nil
 }

@@ -14,10 +14,11 @@ import (
 //
 // Records leave a topic oldest first, whatever the reason. So a topic always keeps its newest records.
 type topic struct {
-	name string
-	rule *Rule
-	live queue.Queue[*stored] // its records, as readers find them
-	last uint64               // its newest record ever
+	name  string
+	rule  *Rule
+	live  queue.Queue[*stored] // its records, as readers find them
+	bytes int64                // their size
+	last  uint64               // its newest record ever
 
 	// The records that the topic lost to trimming. A reader misses a record only if no other selected topic has it. So lost is the newest
 	// record that no topic has any more, and elsewhere are later records that other topics still have.
@@ -93,7 +94,7 @@ func (r *stored) found(s Selector) bool {
 // rememberDead remembers a topic that has no records any more. If there are too many dead topics, the log forgets those with the oldest
 // last record, because that raises the floor the least.
 func (m *Memory) rememberDead(t *topic) {
-	t.live = queue.Queue[*stored]{}
+	t.live, t.bytes = queue.Queue[*stored]{}, 0
 	heap.Push(&m.dead, t)
 	m.deadBytes += DeadTopicSize(t.name)
 	m.forgetDead()

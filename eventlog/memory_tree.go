@@ -71,6 +71,30 @@ func join(before, after *topic) *topic {
 	}
 }
 
+// listed yields the topics in the order of a list: those with the prefix of its matcher that follow q.After.
+func (root *topic) listed(q TopicQuery) iter.Seq[*topic] {
+	prefix := q.Matcher.Prefix()
+	return func(yield func(*topic) bool) {
+		if q.Reverse {
+			root.walkBack(prefix, q.After, yield)
+			return
+		}
+		root.walk(prefix, func(t *topic) bool { return t.name <= q.After || yield(t) })
+	}
+}
+
+// walkBack calls yield with the topics with a prefix that come before a name, the last one first. The name "" is after all others.
+func (root *topic) walkBack(prefix, before string, yield func(*topic) bool) bool {
+	if root == nil {
+		return true
+	}
+	in := strings.HasPrefix(root.name, prefix)
+	early := before == "" || root.name < before
+	return (!early || !in && root.name > prefix || root.right.walkBack(prefix, before, yield)) &&
+		(!in || !early || yield(root)) &&
+		(root.name < prefix || root.left.walkBack(prefix, before, yield))
+}
+
 // with yields the topics with a prefix, in the order of their names.
 func (root *topic) with(prefix string) iter.Seq[*topic] {
 	return func(yield func(*topic) bool) { root.walk(prefix, yield) }

@@ -56,10 +56,10 @@ func (l *Log) Lookup(ctx context.Context, id string) (eventlog.Position, bool, e
 }
 
 // Topics implements [eventlog.Lister], from the mirror. It finds nothing if the mirror does not implement it.
-func (l *Log) Topics(ctx context.Context, m eventlog.Matcher, after string, limit int) ([]eventlog.TopicInfo, error) {
+func (l *Log) Topics(ctx context.Context, q eventlog.TopicQuery) ([]eventlog.TopicInfo, error) {
 	return reading(l, func(mirror eventlog.Mirror) ([]eventlog.TopicInfo, error) {
 		if lister, ok := mirror.(eventlog.Lister); ok {
-			return lister.Topics(ctx, m, after, limit)
+			return lister.Topics(ctx, q)
 		}
 		return nil, nil
 	})

@@ -209,7 +209,7 @@ var ends = []test{
 		b.put("c")
 		ended := func(want ...bool) {
 			b.Helper()
-			topics, err := l.Topics(b.Context(), eventlog.MustPattern("**"), "", 10)
+			topics, err := l.Topics(b.Context(), eventlog.TopicQuery{Matcher: eventlog.MustPattern("**"), Limit: 10})
 			if err != nil || len(topics) != len(want) {
 				b.Fatalf("topics are %v, %v", topics, err)
 			}

@@ -64,6 +64,7 @@ func Run(t *testing.T, h Harness) {
 		{"End", ends},
 		{"Mirror", mirroring},
 		{"Lookup", lookup},
+		{"List", listing},
 		{"Close", closing},
 		{"Reopen", reopening},
 		{"Concurrency", concurrency},

@@ -28,6 +28,9 @@ const (
 	ParamLimit   = "limit"   // of one page, or of the events of a poll
 	ParamCluster = "cluster" // 1: the answer is for all hubs of the cluster
 
+	ParamDescending = "descending" // 1: the last topic comes first
+	ParamSizes      = "sizes"      // 1: with the bytes of each topic
+
 	// Which streams an administrator selects, besides ParamTopic.
 	ParamSubject = "subject"
 	ParamToken   = "token" // the jti
@@ -60,7 +63,7 @@ func PositionParams() []string { return []string{"last_event_id", "lastEventId",
 // Params are the names of all parameters.
 func Params() []string {
 	return append(PositionParams(), ParamTopic, ParamExact, ParamType, ParamEnd, ParamEncoding, ParamSince, ParamLast, ParamPoll, ParamBefore, ParamFormat, ParamOnGap,
-		ParamHeartbeat, ParamPattern, ParamAfter, ParamLimit, ParamCluster, ParamSubject, ParamToken, ParamAddress, ParamLag, ParamAll, ParamSeconds, ParamDebug)
+		ParamHeartbeat, ParamPattern, ParamAfter, ParamLimit, ParamCluster, ParamDescending, ParamSizes, ParamSubject, ParamToken, ParamAddress, ParamLag, ParamAll, ParamSeconds, ParamDebug)
 }
 
 // The header fields that are not common to all of HTTP.
