@@ -56,22 +56,28 @@ type Policy struct {
 // Grant returns what the bearer of a token may do. Without a token ("") the grant has only the public topics, possibly none. A token
 // that is not accepted is an error even for public topics, so that its sender learns of the mistake. The error is a *[Refusal].
 func (p *Policy) Grant(ctx context.Context, token string) (Grant, error) {
+	g, _, err := p.grant(ctx, token)
+	return g, err
+}
+
+// grant is Grant. It also names the key that signed the token, once it is known.
+func (p *Policy) grant(ctx context.Context, token string) (Grant, *SigningKey, error) {
 	if token == "" {
-		return Grant{Subscribe: slices.Clip(p.Public)}, nil
+		return Grant{Subscribe: slices.Clip(p.Public)}, nil, nil
 	}
 	if p.Verifier == nil {
-		return Grant{}, refuse(UnknownKey, notOurs, "no key is configured to check tokens")
+		return Grant{}, nil, refuse(UnknownKey, notOurs, "no key is configured to check tokens")
 	}
-	g, err := p.Verifier.Verify(ctx, token)
+	g, by, err := p.Verifier.verify(ctx, token)
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, by, err
 	}
 	if at, revoked := p.Revocations.Revoked(g); revoked {
-		return Grant{}, refuse(Revoked, "the token was revoked",
+		return Grant{}, by, refuse(Revoked, "the token was revoked",
 			"tokens issued to %.100q up to %s are revoked; this token, %.100q, was issued at %s", g.Subject, clock(at), g.ID, clock(g.IssuedAt))
 	}
 	g.Subscribe = slices.Concat(g.Subscribe, p.Public)
-	return g, nil
+	return g, by, nil
 }
 
 // clock formats a time for a refusal.

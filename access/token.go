@@ -50,22 +50,29 @@ func leewayOf(d time.Duration) time.Duration {
 
 // Verify checks a token and returns its grant. The error is a *[Refusal]. Verify blocks only while a key is fetched, until ctx ends.
 func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
+	g, _, err := v.verify(ctx, token)
+	return g, err
+}
+
+// verify is Verify. It also names the key that signed the token, once it is known.
+func (v *Verifier) verify(ctx context.Context, token string) (Grant, *SigningKey, error) {
 	t, err := split(token)
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, nil, err
 	}
-	if err := v.checkSignature(ctx, t); err != nil {
-		return Grant{}, err
+	by, err := v.checkSignature(ctx, t)
+	if err != nil {
+		return Grant{}, nil, err
 	}
 	c, err := parseClaims(t.payload)
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, by, err
 	}
 	now := time.Now()
 	if err := v.checkClaims(&c, now); err != nil {
-		return Grant{}, err
+		return Grant{}, by, err
 	}
-	return v.grantOf(t, &c, now), nil
+	return v.grantOf(t, &c, now), by, nil
 }
 
 // Unverified is the content of a token whose signature was not checked. It is meant for display only: anyone can write such a token.
@@ -74,7 +81,7 @@ type Unverified struct {
 	Issuer           string
 	Audience         []string
 	NotBefore        time.Time
-	Claimed          Grant // Expires is the token's exp
+	Claimed          Grant // Expires is the token's exp; Credential is that of an accepted token
 }
 
 // Peek reads a token without checking its signature. With an error, a *[Refusal], it returns the content read before the error.
@@ -84,6 +91,7 @@ func Peek(token string) (Unverified, error) {
 		return Unverified{}, err
 	}
 	c, err := parseClaims(t.payload)
+	c.grant.Credential = t.credential()
 	return Unverified{
 		Algorithm: t.alg, KeyID: t.kid, Issuer: c.issuer, Audience: c.audience, NotBefore: c.notBefore, Claimed: c.grant,
 	}, err
@@ -173,26 +181,26 @@ func (t *parts) readHeader(data []byte) error {
 	return nil
 }
 
-// checkSignature looks for a key that signed the token. The error is a *Refusal.
-func (v *Verifier) checkSignature(ctx context.Context, t *parts) error {
+// checkSignature looks for the key that signed the token. The error is a *Refusal.
+func (v *Verifier) checkSignature(ctx context.Context, t *parts) (*SigningKey, error) {
 	if strings.EqualFold(t.alg, "none") || t.alg == "" {
-		return refuse(WrongAlgorithm, notOurs, "it is not signed: its algorithm is %q", t.alg)
+		return nil, refuse(WrongAlgorithm, notOurs, "it is not signed: its algorithm is %q", t.alg)
 	}
-	if signedBy(v.Keys, t) {
-		return nil
+	if i := signedBy(v.Keys, t); i >= 0 {
+		return &SigningKey{Number: i + 1}, nil
 	}
 	tried := v.Keys
 	if v.JWKS != nil {
 		keys, err := v.JWKS.find(ctx, t)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if signedBy(keys, t) {
-			return nil
+		if i := signedBy(keys, t); i >= 0 {
+			return &SigningKey{ID: keys[i].id}, nil
 		}
 		tried = slices.Concat(tried, keys)
 	}
-	return t.misfit(tried)
+	return nil, t.misfit(tried)
 }
 
 // misfit returns the refusal of a token that none of the tried keys signed.
@@ -212,6 +220,7 @@ func (t *parts) misfit(tried []Key) error {
 	return refuse(BadSignature, notOurs, "its %s signature does not match: it was signed with another key, or modified later", t.alg)
 }
 
-func signedBy(keys []Key, t *parts) bool {
-	return slices.ContainsFunc(keys, func(k Key) bool { return k.signed(t) })
+// signedBy returns the index of the key that signed the token, -1 if there is none.
+func signedBy(keys []Key, t *parts) int {
+	return slices.IndexFunc(keys, func(k Key) bool { return k.signed(t) })
 }

@@ -18,6 +18,7 @@ const (
 	everyone                 // without a check
 	admins                   // clients whose grant has Admin
 	hubs                     // other hubs of the cluster
+	holders                  // clients whose grant has Admin, and all others about their own token
 )
 
 // Admin returns a handler for a separate listener that only administrators can reach: it requires no token. It has the routes for
@@ -48,7 +49,7 @@ func (h *Hub) checkAdminLocal(r *http.Request) error {
 // adminPaths returns the paths of the listener for administrators.
 func (h *Hub) adminPaths() (paths []string) {
 	for i := range h.routes {
-		if audience := h.routes[i].audience; audience == admins || audience == everyone {
+		if audience := h.routes[i].audience; audience == admins || audience == everyone || audience == holders {
 			paths = append(paths, h.routes[i].Path)
 		}
 	}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,10 @@ type Options struct {
 	// 401, and a [*Problem] with its status. EventSource gives up after a refusal, unless the Problem has RetryAfter, for example
 	// because a database is down. Nil: every request is allowed
 	Authorize func(*http.Request) (access.Grant, error)
+
+	// Explain says what Authorize decides about a token, and why; [access.Policy.Explain] does for [Tokens]. It serves /api/v1/explain.
+	// Nil: there is no such path
+	Explain func(ctx context.Context, token string) access.Explanation
 
 	// AllowOrigins are the origins, such as https://example.com, whose pages may use the hub, besides its own. "*" allows every origin,
 	// without cookies.

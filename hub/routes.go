@@ -38,6 +38,7 @@ var ownRoutes = []ownRoute{
 	{admins, Route{"/api/v1/cluster/reset", []string{http.MethodPost}, serveClusterReset}},
 	{admins, Route{"/api/v1/cluster/hubs/", []string{http.MethodDelete}, serveClusterHub}},
 	{admins, Route{"/api/v1/revoke", []string{http.MethodPost}, serveRevoke}},
+	{holders, Route{"/api/v1/explain", []string{http.MethodPost}, serveExplain}},
 	{admins, Route{"/metrics", reading, serveMetrics}},
 	{admins, Route{"/debug/pprof/", reading, serveProfile}},
 
@@ -92,6 +93,11 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 		return h.unopened()
 	case route.audience == admins:
 		if err := h.checkAdmin(r); err != nil {
+			return err
+		}
+	case route.audience == holders:
+		var err error
+		if r, err = h.checkHolder(r); err != nil {
 			return err
 		}
 	case route.audience == hubs:

@@ -86,7 +86,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	}
 	o := &hub.Options{
 		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream, Metrics: metrics.Handler,
-		Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
+		Explain: tokens.explainer(), Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
 		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr),
 	}
 	shared, err := c.share(ctx, place, logger)

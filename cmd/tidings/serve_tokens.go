@@ -45,6 +45,14 @@ func (t *tokens) authorizer() func(*http.Request) (access.Grant, error) {
 	}
 }
 
+// explainer returns the function for [hub.Options], nil for a hub without keys.
+func (t *tokens) explainer() func(context.Context, string) access.Explanation {
+	if t == nil {
+		return nil
+	}
+	return t.policy.Explain
+}
+
 // revocations returns the set that the hub adds to, nil for a hub without keys.
 func (t *tokens) revocations() *access.Revocations {
 	if t == nil {

@@ -48,9 +48,16 @@ var listing = []test{
 			reverse        bool
 			want           string
 		}{
-			{"**", "b", false, "c/1 c/2 e"}, {"**", "b", true, "a"}, {"**", "z", false, ""}, {"**", "z", true, "e c/2 c/1 a"},
-			{"c/**", "a", false, "c/1 c/2"}, {"c/**", "a", true, ""}, {"c/**", "d", false, ""}, {"c/**", "d", true, "c/2 c/1"},
-			{"c/**", "c/1", false, "c/2"}, {"c/**", "c/2", true, "c/1"},
+			{"**", "b", false, "c/1 c/2 e"},
+			{"**", "b", true, "a"},
+			{"**", "z", false, ""},
+			{"**", "z", true, "e c/2 c/1 a"},
+			{"c/**", "a", false, "c/1 c/2"},
+			{"c/**", "a", true, ""},
+			{"c/**", "d", false, ""},
+			{"c/**", "d", true, "c/2 c/1"},
+			{"c/**", "c/1", false, "c/2"},
+			{"c/**", "c/2", true, "c/1"},
 		} {
 			var got []string
 			for _, t := range b.topics(eventlog.TopicQuery{Matcher: eventlog.MustPattern(c.pattern), After: c.after, Limit: 10, Reverse: c.reverse}) {
