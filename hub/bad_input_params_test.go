@@ -21,7 +21,7 @@ func TestBadParametersOfASubscriptionAreRefused(t *testing.T) {
 		{"type=note", "invalid-request", `"type"`},
 		{"end=1", "invalid-request", `"end"`},
 		{"encoding=base64", "invalid-request", `"encoding"`},
-		{"limit=5", "invalid-request", `"limit"`},
+		{"limit=5", "invalid-request", "poll=1"},
 		{"=news", "invalid-request", `""`},
 		{"%00=1", "invalid-request", `"\x00"`},
 		{"%FF=1", "invalid-request", `"\xff"`},
