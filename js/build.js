@@ -1,6 +1,8 @@
 // Makes dist from the sources: `npm run build`. With a folder as its argument it writes there; the tests compare that with dist.
 
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 
@@ -11,6 +13,9 @@ const folder = process.argv[2] ?? join(here, 'dist')
 export const outputs = { 'tidings.js': 'tidings.js' }
 
 for (const [source, output] of Object.entries(outputs)) {
-  buildSync({ entryPoints: [join(here, source)], outfile: join(folder, output), minify: true, format: 'esm', target: 'es2022', logLevel: 'warning' })
+  const text = readFileSync(join(here, source), 'utf8')
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 12)
+  const contents = text.replace("const build = 'source'", `const build = '${hash}'`)
+  buildSync({ stdin: { contents, sourcefile: source, resolveDir: here }, outfile: join(folder, output), minify: true, format: 'esm', target: 'es2022', logLevel: 'warning' })
 }
 execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '--project', here, '--outDir', folder], { stdio: 'inherit' })

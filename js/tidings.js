@@ -30,6 +30,12 @@
  *   that returns it. The function is called before each request; `expired` says that the hub has refused the last token, or will soon. When it
  *   throws, the client waits and asks again. A token that is refused twice is final.
  * @property {RequestCredentials} [credentials] For a hub on another origin that knows users by cookie: `include`.
+ * @property {boolean} [share] Share one stream with the other tabs of the browser that have the same hub and identity: through a SharedWorker, or
+ *   through one of the tabs, or, where neither is possible, not at all. Default: true.
+ * @property {string} [identity] Who may share a stream: the user, and whatever else decides about grants. Default: the subject of the token; a
+ *   token that has none that can be read is not shared.
+ * @property {string | URL} [worker] The address of this file at the origin of the page, for the SharedWorker; a TrustedScriptURL where the page
+ *   demands one. Default: where this file was loaded from, unless it is part of a bundle.
  * @property {boolean} [pauseHidden] Close the stream while the page is hidden, and resume when it is visible. Default: false.
  */
 
@@ -64,6 +70,7 @@ export class Tidings extends EventTarget {
 
   #requests
   #seat
+  #share
   #closing = new AbortController()
 
   /**
@@ -81,13 +88,17 @@ export class Tidings extends EventTarget {
       this.problem = problem && new Problem(problem)
       this.dispatchEvent(new Event('status'))
     })
-    this.#seat.attach(new Holder(this.#requests).join)
+    this.#share = new Share(this.#seat, this.#requests, options, this.#closing.signal, (via) => {
+      if (via === this.via) return
+      this.via = via
+      this.dispatchEvent(new Event('status'))
+    })
     // Connections of a page that was hidden, frozen or offline may be dead although nobody has noticed. A page that is left may go into the
     // back/forward cache, which takes no page with a connection.
-    for (const type of ['visibilitychange', 'resume', 'pageshow', 'online', 'pagehide']) {
+    for (const type of ['visibilitychange', 'resume', 'pageshow', 'online', 'pagehide', 'freeze']) {
       globalThis.addEventListener?.(type, () => {
-        if (type === 'pagehide' || options.pauseHidden && globalThis.document?.hidden) this.#seat.go()
-        else this.#seat.come()
+        if (type === 'pagehide' || type === 'freeze' || options.pauseHidden && globalThis.document?.hidden) this.#share.go()
+        else this.#share.come()
       }, { capture: true, signal: this.#closing.signal })
     }
   }
@@ -181,6 +192,7 @@ export class Tidings extends EventTarget {
   close() {
     this.#closing.abort(closed())
     this.#seat.close()
+    this.#share.go()
   }
 }
 
@@ -633,8 +645,12 @@ export class Holder {
         this.#add(held)
       }
       this.#seats.add(receive)
-      if (bye) this.#seats.delete(receive)
-      else receive({ boot: this.boot, ...this.#state })
+      if (bye) {
+        this.#seats.delete(receive)
+        this.#settle() // at once, because a page that goes may be frozen in the next moment
+      } else {
+        receive({ boot: this.boot, ...this.#state })
+      }
       if (wake) this.#distrust()
     }
   }
@@ -687,16 +703,20 @@ export class Holder {
     this.#gathering = true
     setTimeout(() => {
       this.#gathering = false
-      if (this.#parts.size) {
-        const newcomers = [...this.#parts].filter((held) => !held.poll && !(this.#next ?? this.#stream)?.parts.has(held))
-        if (newcomers.length) this.#open(newcomers)
-      } else {
-        this.#stream?.stop()
-        this.#next?.stop()
-        this.#stream = this.#next = undefined
-        this.#report('closed')
-      }
+      this.#settle()
     }, gathering)
+  }
+
+  #settle() {
+    if (this.#parts.size) {
+      const newcomers = [...this.#parts].filter((held) => !held.poll && !(this.#next ?? this.#stream)?.parts.has(held))
+      if (newcomers.length) this.#open(newcomers)
+    } else {
+      this.#stream?.stop()
+      this.#next?.stop()
+      this.#stream = this.#next = undefined
+      this.#report('closed')
+    }
   }
 
   /** Opens a stream for the parts of the newest one and others. @param {Held[]} others @param {boolean} [expired] */
@@ -1185,3 +1205,508 @@ function matcher(topics) {
 
 /** A name that nobody else has. Pages without TLS have no randomUUID. */
 const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-')
+
+// Sharing: one stream for all tabs of a browser that have the same hub and the same identity.
+//
+// A Way carries the messages between the seat of a tab and a Desk, which is the holder's end: in a SharedWorker, or in the tab that has a Web
+// Lock. Without both, and while a worker does not answer, the tab has a holder of its own.
+//
+// A browser tells nobody that a worker, a tab or a message is gone. So the seat pings while its timers run, and the answer says whether the
+// desk knows the seat's last hello. If not, the seat says it again. If no answer comes, the seat opens the way again.
+
+/** The version of this file: build.js puts its hash here. Tabs and workers of different versions do not talk to each other. */
+const build = 'source'
+/** The time between two pings, in ms. */
+const pinging = 5_000
+/** How many pings in a row a visible tab sends to a silent leader before it takes the lock. */
+const patience = 3
+/** For how long a desk serves a seat that it does not hear, in ms. The timers of a hidden tab run once a minute. */
+const absence = 180_000
+/** For how long a holder goes on after another tab has taken its lock, and for how long a tab may look for a token, in ms. */
+const handover = 10_000
+/** Returns what a message takes of a seat's credit, which is as much as a queue takes. @param {ToSeat} message */
+const costOf = ({ items = [] }) => 100 + weigh(items)
+
+/**
+ * @typedef {object} Call A message of a seat to a desk.
+ * @property {string} seat A random name.
+ * @property {boolean} visible
+ * @property {number} hellos How often the seat has said hello.
+ * @property {Reach} [reach] Makes it a ping, and tells a new worker how to reach the hub.
+ * @property {number} [ack] `sent` of the last message that the seat has taken.
+ * @property {ToHolder} [say]
+ * @property {number} [ask] The number of the question that `token` or `error` answers.
+ * @property {string} [token]
+ * @property {string} [error]
+ */
+/**
+ * @typedef {object} Reply A message of a desk.
+ * @property {string} boot
+ * @property {string} [to] The seat; without it the message is for all.
+ * @property {boolean} [known] Answers a ping: whether the desk has the last hello of the seat.
+ * @property {ToSeat} [say]
+ * @property {number} [sent] The cost of all messages up to this one.
+ * @property {number} [ask] Asks for a token.
+ * @property {boolean} [expired]
+ * @property {boolean} [lead] Asks the seat to take the lock.
+ * @property {string} [fault] The desk does not understand the seat.
+ */
+/** @typedef {{url: string, token: boolean, credentials?: RequestCredentials}} Reach */
+
+/** A seat as a desk knows it. It gets no more than its credit, so that a frozen tab queues nothing: the rest is dropped. */
+class Link {
+  hellos = 0
+  visible = false
+  heard = 0
+  full = false
+  /** Something was dropped. */
+  lost = false
+  /** @type {(reply: object) => void} */
+  send = () => {}
+  #sent = 0
+  #acked = 0
+  #room = () => {}
+
+  /** @param {Join} join */
+  constructor(join) {
+    this.post = join((message) => {
+      if (this.full) {
+        this.lost = true
+        return
+      }
+      this.send({ say: message, sent: this.#sent += costOf(message) })
+      this.acknowledge(this.#acked)
+      if (!this.full) return
+      // A holder whose seats are all full waits, but not for a tab that is frozen.
+      return new Promise((resolve) => {
+        this.#room = () => resolve()
+        setTimeout(resolve, pinging)
+      })
+    })
+  }
+
+  /** @param {number} sent */
+  acknowledge(sent) {
+    this.#acked = sent
+    this.full = this.#sent - sent > full
+    if (!this.full) this.#room()
+  }
+}
+
+/** The holder's end of the ways. */
+class Desk {
+  #holder
+  /** @type {Map<string, Link>} */
+  #links = new Map()
+  /** @type {Map<number, (answer?: Call) => void>} */
+  #questions = new Map()
+  #asked = 0
+  #sweeper = setInterval(() => {
+    for (const [seat, link] of this.#links) if (performance.now() - link.heard > absence) this.#dismiss(seat, link)
+  }, absence / 3)
+
+  /** @param {Reach} reach */
+  constructor({ url, token, credentials }) {
+    this.#holder = new Holder(new Requests(url, { credentials, token: token ? (why) => this.#ask(why) : undefined }))
+    this.boot = `${build} ${this.#holder.boot}`
+  }
+
+  /** Takes a message of a seat, and answers with send. @param {Call} call @param {(reply: Reply) => void} send */
+  take(call, send) {
+    const { seat, hellos, visible, reach, ack, say, ask = 0 } = call
+    const reply = (/** @type {object} */ message) => send({ boot: this.boot, to: seat, ...message })
+    try {
+      let link = this.#links.get(seat)
+      if (!link && say?.hello) this.#links.set(seat, link = new Link(this.#holder.join))
+      if (reach) reply({ known: (link?.hellos ?? 0) === hellos })
+      if (!link) return
+      Object.assign(link, { visible, heard: performance.now(), send: reply })
+      if (say?.hello) link.hellos = hellos
+      this.#questions.get(ask)?.(call)
+      if (ack) link.acknowledge(ack)
+      if (say?.bye) this.#dismiss(seat, link)
+      else if (say) link.post(say)
+      else if (link.lost && !link.full) {
+        this.#dismiss(seat, link)
+        reply({ known: false })
+      }
+    } catch (error) {
+      reply({ fault: `${error}` })
+    }
+  }
+
+  /** Returns a visible seat other than the given one. @param {string} but */
+  visibleSeat(but) {
+    return [...this.#links].find(([seat, link]) => seat !== but && link.visible)?.[0]
+  }
+
+  stop() {
+    clearInterval(this.#sweeper)
+    for (const [seat, link] of this.#links) this.#dismiss(seat, link)
+  }
+
+  /** Forgets a seat until its next hello. @param {string} seat @param {Link} link */
+  #dismiss(seat, link) {
+    this.#links.delete(seat)
+    link.post({ bye: true })
+    link.acknowledge(Infinity)
+  }
+
+  /** Asks the seats for a token, one after the other, the visible ones first. @param {{expired: boolean}} why @returns {Promise<string | undefined>} */
+  async #ask({ expired }) {
+    let error = 'there is no tab to ask for a token'
+    for (const link of [...this.#links.values()].sort((a, b) => +b.visible - +a.visible)) {
+      const ask = ++this.#asked
+      const answer = await new Promise((/** @type {(answer?: Call) => void} */ resolve) => {
+        this.#questions.set(ask, resolve)
+        link.send({ ask, expired })
+        setTimeout(resolve, handover)
+      })
+      this.#questions.delete(ask)
+      if (answer && !answer.error) return answer.token
+      error = answer?.error ?? 'a tab has not returned a token in time'
+    }
+    throw new Error(error)
+  }
+}
+
+/** The tab's end: what all ways do. Each kind opens and shuts the way, and sends. */
+class Way {
+  /** @type {Tidings['via']} */
+  via = 'worker'
+  /** The desk that has answered last. */
+  boot = ''
+  /** The name of the seat; a new one each time the way is opened, because messages under the old one may be lost and have used up its credit. */
+  seat = ''
+  share
+  /** @type {Receive} */
+  #receive = () => undefined
+  #hellos = 0
+  #unanswered = 0
+  #acked = 0
+  /** @type {any} */
+  #pinger
+
+  /** @param {Share} share */
+  constructor(share) {
+    this.share = share
+  }
+
+  /** @type {Join} */
+  join = (receive) => {
+    this.#receive = receive
+    return (message) => {
+      if (message.hello) this.#hellos++
+      this.call({ say: message })
+    }
+  }
+
+  /** Opens the way, at first and when the page is back. */
+  enter() {
+    this.seat = random()
+    this.#hellos = this.#unanswered = this.#acked = 0
+    this.open()
+    this.#pinger = setInterval(() => this.ping(), pinging)
+    this.ping()
+  }
+
+  /** Shuts the way, at last and while the page is frozen or in the back/forward cache. */
+  leave() {
+    this.seat = ''
+    clearInterval(this.#pinger)
+    this.shut()
+  }
+
+  ping() {
+    if (this.#unanswered++) this.silent(this.#unanswered)
+    this.call({ reach: this.share.reach })
+  }
+
+  /** @param {object} call */
+  call(call) {
+    if (this.seat) this.send({ seat: this.seat, visible: isVisible(), hellos: this.#hellos, ...call })
+  }
+
+  /** Takes a message of a desk. @param {Reply} reply */
+  take({ boot, to, known, say, sent = 0, ask, expired = false, lead, fault }) {
+    if (typeof boot !== 'string' || to && to !== this.seat) return // it is for another
+    if (fault || !boot.startsWith(`${build} `)) return this.share.next(this)
+    if (known !== undefined) {
+      this.boot = boot
+      this.#unanswered = 0
+      this.answered()
+      if (!known) this.share.seat.greet()
+    }
+    if (say) this.#hear(say, sent, boot)
+    if (ask) this.share.token(expired).then((token) => this.call({ ask, token }), (error) => this.call({ ask, error: `${error}` }))
+    if (lead) this.lead()
+  }
+
+  /** Passes on what the holder says, and acknowledges it when the seat has room. @param {ToSeat} say @param {number} sent @param {string} boot */
+  async #hear(say, sent, boot) {
+    const { seat } = this
+    // Two holders may talk at the same time. The seat judges what they say of events, but the last one to answer knows the state.
+    await this.#receive({ ...say, boot: '', status: boot === this.boot ? say.status : undefined })
+    if (seat !== this.seat) return
+    if (sent < this.#acked) this.#acked = 0 // it is another desk
+    if (sent - this.#acked > full / 8) this.call({ ack: this.#acked = sent })
+  }
+
+  // What the kinds do.
+
+  open() {}
+  shut() {}
+  /** @type {(call: object) => void} */
+  send() {}
+  /** Called when pings are unanswered. @type {(pings: number) => void} */
+  silent() {}
+  answered() {}
+  lead() {}
+}
+
+/** The way to a SharedWorker that runs this file. */
+class WorkerWay extends Way {
+  /** @type {MessagePort | undefined} */
+  #port
+
+  open() {
+    const { worker, name } = this.share
+    if (!worker) throw new Error('this file is not the worker')
+    const shared = new globalThis.SharedWorker(worker, { type: 'module', name })
+    shared.onerror = () => this.share.next(this)
+    this.#port = shared.port
+    this.#port.onmessage = ({ data }) => data && this.take(data)
+  }
+
+  shut() {
+    this.#port?.close()
+  }
+
+  /** @param {object} call */
+  send(call) {
+    this.#port?.postMessage(call)
+  }
+
+  /** @param {number} pings */
+  silent(pings) {
+    if (!this.boot || pings > 2) this.share.own(true)
+    this.shut()
+    this.open()
+  }
+
+  answered() {
+    this.share.own(false)
+  }
+}
+
+/** The way over a BroadcastChannel to the tab that has a Web Lock, the leader. */
+class LockWay extends Way {
+  /** @type {BroadcastChannel | undefined} */
+  #channel
+  /** The desk, in the leader. @type {Desk | undefined} */
+  #desk
+  /** The desk of a robbed leader, until the next one has a stream. @type {Desk | undefined} */
+  #old
+  #waiting = new AbortController()
+  #release = () => {}
+  /** How many pings ago the page was hidden. */
+  #hidden = 0
+
+  open() {
+    this.share.report(this.via = 'follower')
+    this.#channel = new BroadcastChannel(this.share.name)
+    this.#channel.onmessage = ({ data }) => {
+      if (data?.seat) this.#desk?.take(data, (reply) => this.#channel?.postMessage(reply))
+      else if (data) this.take(data)
+    }
+    this.#wait()
+  }
+
+  shut() {
+    this.#waiting.abort()
+    this.#release()
+    this.#desk?.stop()
+    this.#old?.stop()
+    this.#channel?.close()
+    this.#channel = this.#desk = undefined
+  }
+
+  /** @param {object} call */
+  send(call) {
+    if (this.#desk) this.#desk.take(/** @type {Call} */ (call), (reply) => queueMicrotask(() => this.take(reply)))
+    else this.#channel?.postMessage(call)
+  }
+
+  /** A visible tab, whose timers run, takes the lock of a silent leader, which may be frozen. @param {number} pings */
+  silent(pings) {
+    if (pings > patience && isVisible()) this.lead()
+  }
+
+  /** A hidden leader, which the browser may freeze soon, asks a visible tab to lead. */
+  ping() {
+    this.#hidden = isVisible() ? 0 : this.#hidden + 1
+    const to = this.#hidden > 1 && this.#desk?.visibleSeat(this.seat)
+    if (to) this.#channel?.postMessage({ boot: this.boot, to, lead: true })
+    super.ping()
+  }
+
+  /** Takes the lock. */
+  lead() {
+    this.#wait(true)
+  }
+
+  /** @param {Reply} reply */
+  take(reply) {
+    super.take(reply)
+    if (reply.boot === this.boot && reply.say?.status === 'open') this.#old?.stop()
+  }
+
+  /** Waits for the lock, or steals it. @param {boolean} [steal] */
+  #wait(steal = false) {
+    this.#waiting.abort()
+    const { signal } = this.#waiting = new AbortController()
+    navigator.locks.request(this.share.name, steal ? { steal } : { signal }, () => new Promise((resolve) => {
+      if (signal.aborted) return resolve(0)
+      this.#release = () => resolve(0)
+      this.#lead()
+    })).catch((error) => {
+      if (signal.aborted) return
+      if (error.name === 'AbortError') this.#follow()
+      else this.share.next(this)
+    })
+  }
+
+  #lead() {
+    this.#desk = new Desk(this.share.reach)
+    const call = { boot: this.#desk.boot, known: false }
+    this.#channel?.postMessage(call)
+    this.take(call)
+    this.share.report(this.via = 'leader')
+  }
+
+  /** Another tab has taken the lock. */
+  #follow() {
+    const old = this.#old = this.#desk
+    setTimeout(() => old?.stop(), handover)
+    this.#desk = undefined
+    this.share.report(this.via = 'follower')
+    this.#wait()
+    this.ping()
+  }
+}
+
+/** Chooses who holds the stream: a worker, a tab with a lock, and if nothing else is left, this tab. */
+class Share {
+  /** Of the worker, the lock and the channel. */
+  name = ''
+  seat
+  report
+  /** @type {Reach} */
+  reach
+  worker
+  #requests
+  #identity
+  #signal
+  #kinds = [WorkerWay, LockWay]
+  /** @type {WorkerWay | LockWay | undefined} */
+  #way
+  /** In this tab. @type {Holder | undefined} */
+  #holder
+  /** @type {Join | undefined} What the seat is connected to. */
+  #join
+  #here = true
+
+  /**
+   * @param {Seat} seat @param {Requests} requests @param {Options} options @param {AbortSignal} signal Ends the client.
+   * @param {(via: Tidings['via']) => void} report
+   */
+  constructor(seat, requests, { token, credentials, identity, worker = ownURL, share = true }, signal, report) {
+    this.seat = seat
+    this.report = report
+    this.worker = worker
+    this.reach = { url: requests.base.href, token: !!token, credentials }
+    this.#requests = requests
+    this.#identity = identity
+    this.#signal = signal
+    if (!share || !globalThis.document) this.own(true)
+    // Before the first follow there is nothing to share.
+    else seat.attach(() => ({ hello }) => { if (hello?.length) this.#start() })
+  }
+
+  async #start() {
+    if (this.name) return
+    this.name = `tidings:${build}:${this.reach.url}:`
+    try {
+      this.name += this.#identity ?? await this.#subject()
+      this.next()
+    } catch {
+      this.own(true) // without an identity nothing is shared
+    }
+  }
+
+  /** Returns the subject of the token, as JSON. */
+  async #subject() {
+    if (!this.reach.token) return ''
+    const token = await this.#requests.persist({ signal: this.#signal, failures: 0 }, () => this.token(false))
+    return JSON.stringify(JSON.parse(atob(`${token}`.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).sub)
+  }
+
+  /** @param {boolean} expired */
+  token(expired) {
+    return this.#requests.token(expired)
+  }
+
+  /** Goes the next way. @param {Way} [from] The way that has failed. */
+  next(from) {
+    if (from !== this.#way || this.#signal.aborted) return
+    from?.leave()
+    const Kind = this.#kinds.shift()
+    this.#way = Kind && new Kind(this)
+    try {
+      if (this.#here) this.#way?.enter()
+      this.own(!Kind)
+    } catch {
+      this.next(this.#way)
+    }
+  }
+
+  /** Connects the seat to a holder in this tab, or to the way. @param {boolean} own */
+  own(own) {
+    const join = own ? (this.#holder ??= new Holder(this.#requests)).join : this.#way?.join
+    if (!join || join === this.#join) return
+    this.report(own ? 'own' : /** @type {Way} */ (this.#way).via)
+    this.seat.attach(this.#join = join)
+  }
+
+  /** The page is here again. */
+  come() {
+    if (!this.#here) this.#way?.enter()
+    this.#here = true
+    this.seat.come()
+  }
+
+  /** The page goes, and may come back. */
+  go() {
+    this.seat.go()
+    if (this.#here) this.#way?.leave()
+    this.#here = false
+  }
+}
+
+const isVisible = () => globalThis.document.visibilityState === 'visible'
+
+/** Where this file is, if it is alone in its file: in a bundle it cannot be the worker. */
+const ownURL = /\/tidings(\.\w+)?\.js(\?|$)/.test(import.meta.url) ? import.meta.url : undefined
+
+// In a SharedWorker of this name the file serves all tabs.
+if ('onconnect' in globalThis && `${globalThis.self.name}`.startsWith('tidings:')) {
+  /** @type {Desk | undefined} */
+  let desk
+  globalThis.addEventListener('connect', (event) => {
+    const [port] = /** @type {MessageEvent} */ (event).ports
+    port.onmessage = ({ data }) => {
+      if (data?.reach) desk ??= new Desk(data.reach)
+      if (data?.seat) desk?.take(data, (reply) => port.postMessage(reply))
+    }
+  })
+}

@@ -17,15 +17,16 @@ const unwanted = ['--disable-background-timer-throttling', '--disable-background
 
 // Puppeteer drives Chromium by the DevTools protocol, and Firefox by WebDriver BiDi.
 export class Puppeteer {
-  static async start(browser, { args = [] } = {}) {
+  static async start(browser, options = {}) {
     const engine = new Puppeteer()
     engine.browser = await puppeteer.launch({
       browser,
       executablePath: programs[browser],
       headless: true,
-      args: browser === 'chrome' ? [...flags, ...args] : args,
+      args: browser === 'chrome' ? flags : [],
       ignoreDefaultArgs: unwanted,
       defaultViewport: null,
+      ...options,
     })
     return engine
   }

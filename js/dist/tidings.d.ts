@@ -37,6 +37,21 @@ export type Options = {
      */
     credentials?: RequestCredentials;
     /**
+     * Share one stream with the other tabs of the browser that have the same hub and identity: through a SharedWorker, or
+     * through one of the tabs, or, where neither is possible, not at all. Default: true.
+     */
+    share?: boolean;
+    /**
+     * Who may share a stream: the user, and whatever else decides about grants. Default: the subject of the token; a
+     * token that has none that can be read is not shared.
+     */
+    identity?: string;
+    /**
+     * The address of this file at the origin of the page, for the SharedWorker; a TrustedScriptURL where the page
+     * demands one. Default: where this file was loaded from, unless it is part of a bundle.
+     */
+    worker?: string | URL;
+    /**
      * Close the stream while the page is hidden, and resume when it is visible. Default: false.
      */
     pauseHidden?: boolean;
@@ -112,6 +127,12 @@ export type ProblemMembers = {
  *   that returns it. The function is called before each request; `expired` says that the hub has refused the last token, or will soon. When it
  *   throws, the client waits and asks again. A token that is refused twice is final.
  * @property {RequestCredentials} [credentials] For a hub on another origin that knows users by cookie: `include`.
+ * @property {boolean} [share] Share one stream with the other tabs of the browser that have the same hub and identity: through a SharedWorker, or
+ *   through one of the tabs, or, where neither is possible, not at all. Default: true.
+ * @property {string} [identity] Who may share a stream: the user, and whatever else decides about grants. Default: the subject of the token; a
+ *   token that has none that can be read is not shared.
+ * @property {string | URL} [worker] The address of this file at the origin of the page, for the SharedWorker; a TrustedScriptURL where the page
+ *   demands one. Default: where this file was loaded from, unless it is part of a bundle.
  * @property {boolean} [pauseHidden] Close the stream while the page is hidden, and resume when it is visible. Default: false.
  */
 /**
@@ -460,4 +481,64 @@ export type Block = {
 export declare function parser(dispatch: (block: Block) => void, reconnect: (ms: number) => void): (bytes: Uint8Array) => string;
 /** Whether a pattern, or a topic, has all events of another one (docs/protocol.md, Topics). @param {string} pattern @param {string} topic */
 export declare function covers(pattern: string, topic: string): boolean;
+export type Call = {
+    /**
+     * A random name.
+     */
+    seat: string;
+    visible: boolean;
+    /**
+     * How often the seat has said hello.
+     */
+    hellos: number;
+    /**
+     * Makes it a ping, and tells a new worker how to reach the hub.
+     */
+    reach?: Reach;
+    /**
+     * `sent` of the last message that the seat has taken.
+     */
+    ack?: number;
+    say?: ToHolder;
+    /**
+     * The number of the question that `token` or `error` answers.
+     */
+    ask?: number;
+    token?: string;
+    error?: string;
+};
+export type Reply = {
+    boot: string;
+    /**
+     * The seat; without it the message is for all.
+     */
+    to?: string;
+    /**
+     * Answers a ping: whether the desk has the last hello of the seat.
+     */
+    known?: boolean;
+    say?: ToSeat;
+    /**
+     * The cost of all messages up to this one.
+     */
+    sent?: number;
+    /**
+     * Asks for a token.
+     */
+    ask?: number;
+    expired?: boolean;
+    /**
+     * Asks the seat to take the lock.
+     */
+    lead?: boolean;
+    /**
+     * The desk does not understand the seat.
+     */
+    fault?: string;
+};
+export type Reach = {
+    url: string;
+    token: boolean;
+    credentials?: RequestCredentials;
+};
 export {};

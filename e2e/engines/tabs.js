@@ -1,0 +1,85 @@
+import { expect, test as base } from '@playwright/test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Publisher } from '../publisher.js'
+import { Server } from '../server.js'
+import { Site } from './site.js'
+import { Tabs } from './tab.js'
+
+export const test = base.extend({
+  site: async ({}, use) => {
+    const site = await Site.start()
+    await use(site)
+    site.close()
+  },
+
+  // tabs is a Chromium of its own for each test, because a test may crash it.
+  tabs: async ({}, use) => {
+    const tabs = await Tabs.start()
+    await use(tabs)
+    await tabs.close()
+  },
+
+  hub: async ({ site }, use, info) => {
+    const hub = await Server.start('serve', '--data', info.outputPath('data'), '--origin', site.url)
+    await use(hub)
+    await hub.kill()
+  },
+
+  // publisher publishes from the start of the test until log is asked for.
+  publisher: async ({ hub }, use) => {
+    const publisher = new Publisher(hub.url)
+    await use(publisher)
+    await publisher.stop()
+  },
+})
+
+// follow opens a tab that follows all topics of a hub from the earliest event.
+export async function follow(tabs, site, hub, options = {}) {
+  const tab = await tabs.open(site.url)
+  await start(tab, hub, options)
+  return tab
+}
+
+export function start(tab, hub, options = {}) {
+  return tab.evaluate(async (url, options) => {
+    const { Tidings } = await import('/tidings.js')
+    window.ids = []
+    window.client = new Tidings(url, options)
+    window.follow = window.client.follow('**', (event) => { window.ids.push(event.id) }, { since: 'earliest' })
+    window.follow.done.catch((error) => { window.failed = String(error) })
+  }, hub.url, options)
+}
+
+export const ids = (tab) => tab.evaluate(() => window.failed ?? window.ids)
+export const via = (tab) => tab.evaluate(() => window.client.via)
+export const state = (tab) => tab.evaluate(() => window.client.status)
+
+// streams returns the number of open streams at the hub.
+export async function streams(hub) {
+  const answer = await fetch(`${hub.url}/api/v1/subscribers?limit=1000`)
+  const { subscribers } = await answer.json()
+  return subscribers.length
+}
+
+// expectLog waits until a tab has the newest event of the log, and requires that it has all of them once and in order.
+export async function expectLog(publisher, tabs) {
+  await publisher.stop()
+  const log = logOf(publisher)
+  for (const [i, tab] of tabs.entries()) {
+    await expect.poll(() => tab.evaluate(() => window.failed ?? window.ids.at(-1)), `tab ${i}`).toBe(log.at(-1))
+    expectSame(`tab ${i}`, await ids(tab), log)
+  }
+}
+
+// logOf returns the ids of all that was published, in the order of the log.
+export const logOf = (publisher) => publisher.acknowledged.map(({ id }) => id).sort((a, b) => number(a) - number(b))
+
+export function expectSame(name, got, want) {
+  const wrong = got.findIndex((id, n) => id !== want[n])
+  expect(wrong < 0 ? '' : `${got[wrong]} at ${wrong} instead of ${want[wrong]}`, name).toBe('')
+  expect(got, name).toHaveLength(want.length)
+}
+
+const number = (id) => Number(id.split('-')[1])
+
+export { expect, pause }
