@@ -3,7 +3,9 @@ package hub
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -62,13 +64,23 @@ func fromPage(r *http.Request) bool {
 	return r.Header.Get("Origin") != "" || site != "" && site != "none"
 }
 
+// fromOwnPage reports whether a page that this listener serves has sent a request.
+func fromOwnPage(r *http.Request) bool {
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	if origin != "" && !sameOrigin(origin, r) || site != "" && site != "same-origin" {
+		return false
+	}
+	host := (&url.URL{Host: r.Host}).Hostname()
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host) != nil
+}
+
 func (h *Hub) serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	route, below := h.find(r)
 	switch {
 	case route.Serve == nil, route.audience == users, route.audience == hubs:
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this listener is for administrators; it serves %s", strings.Join(h.adminPaths(), ", "))
-	case fromPage(r): // the listener serves no pages, so the page is from elsewhere
-		return NewProblem(http.StatusForbidden, wire.ProblemForeignOrigin, "web pages may not use this listener; use curl or another program")
+	case fromPage(r) && (!h.opts.AdminPages || !fromOwnPage(r)):
+		return NewProblem(http.StatusForbidden, wire.ProblemForeignOrigin, "web pages may not use this listener; use curl or another program, or a page of this listener at localhost or its IP address")
 	case r.Method == http.MethodOptions:
 		return preflight(w, r, route)
 	case !slices.Contains(route.Methods, r.Method):

@@ -178,6 +178,37 @@ func TestAdminListenerNeedsNoToken(t *testing.T) {
 	}
 }
 
+// TestAdminListenerMayHavePagesOfItsOwn: at localhost or an IP address. A page at a host name may be a foreign one that resolves to the listener.
+func TestAdminListenerMayHavePagesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{AdminPages: true}, transports[0])
+	for _, test := range []struct {
+		host, origin, site string
+		status             int
+	}{
+		{"localhost:9090", "http://localhost:9090", "same-origin", 200},
+		{"10.0.0.5:9090", "http://10.0.0.5:9090", "", 200},
+		{"[::1]:9090", "", "same-origin", 200},
+		{"10.0.0.5", "https://10.0.0.5", "same-origin", 200},
+		{"localhost:9090", "http://localhost:3000", "same-site", 403},
+		{"localhost:9090", "null", "", 403},
+		{"localhost:9090", "http://localhost:9090", "cross-site", 403},
+		{"rebound.example:9090", "http://rebound.example:9090", "same-origin", 403},
+		{"rebound.example:9090", "", "same-origin", 403},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "http://"+test.host+"/api/v1/revoke", strings.NewReader(`{"sub":"ann"}`))
+		for name, value := range map[string]string{"Origin": test.origin, "Sec-Fetch-Site": test.site} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		w := httptest.NewRecorder()
+		if k.hub.Admin().ServeHTTP(w, r); w.Code != test.status {
+			t.Errorf("%+v: %d %s", test, w.Code, w.Body)
+		}
+	}
+}
+
 // TestLocalAdminListenerRefusesDNSRebinding: the listener requires no token, so it must check the host. Otherwise a page whose host name
 // resolves to 127.0.0.1 for a moment could read from it.
 func TestLocalAdminListenerRefusesDNSRebinding(t *testing.T) {

@@ -42,6 +42,11 @@ type Options struct {
 	AdminElsewhere bool
 	AdminLocal     bool
 
+	// AdminPages allows the listener of [Hub.Admin] to serve pages, such as a console, next to that handler: the handler then accepts requests
+	// of pages of its own origin. The host must be localhost or an IP address, because a host name could be that of a foreign page that
+	// resolves to this listener (DNS rebinding).
+	AdminPages bool
+
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For or Forwarded names the client. If there are any, the hub also trusts
 	// every client on a Unix socket as a proxy.
 	TrustedProxies []netip.Prefix

@@ -19,7 +19,7 @@ import (
 type listenFlags struct {
 	Addr       string     `default:"localhost:3000" placeholder:"HOST:PORT" help:"Address to listen on; ${default} by default. A port alone, such as :3001, is on localhost; unix:PATH is a Unix socket."`
 	SocketMode socketMode `default:"0660" placeholder:"MODE" help:"Mode of a Unix socket, which decides who may connect; ${default} by default."`
-	AdminAddr  string     `placeholder:"HOST:PORT" help:"A separate address for administration: metrics, statistics, subscribers, revocation and profiles. It asks for no token, and --addr no longer serves them. An address that other machines can reach needs --insecure. By default --addr serves them, for tokens with admin: true."`
+	AdminAddr  string     `placeholder:"HOST:PORT" help:"A separate address for administration: the console, metrics, statistics, subscribers, revocation and profiles. It asks for no token, and --addr no longer serves them. An address that other machines can reach needs --insecure. By default --addr serves them, for tokens with admin: true."`
 	TLSCert    string     `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain for HTTPS (PEM). New connections use the new files when they change, or on SIGHUP."`
 	TLSKey     string     `name:"tls-key" type:"path" placeholder:"FILE" help:"Private key of the certificate (PEM)."`
 	H2C        bool       `name:"h2c" help:"Accept HTTP/2 without TLS, from a proxy that terminates TLS. With TLS, HTTP/2 is always on."`

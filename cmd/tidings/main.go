@@ -28,6 +28,7 @@ Commands
   tidings stats         print statistics of a hub
   tidings streams       list the open streams of a hub; close or revoke them
   tidings revoke        revoke the tokens of a subject, or one token
+  tidings console       print the address of a hub's web console, with a token
   tidings token mint    make a token for a hub; also key and explain
   tidings cluster       list and change the hubs that share a log
   tidings bench         put this or another hub under load, and measure it
@@ -113,6 +114,7 @@ type commands struct {
 	Stats   statsCmd   `cmd:"" help:"Print statistics of a hub: streams, events, the log, refusals."`
 	Streams streamsCmd `cmd:"" help:"List the open streams of a hub; close them, revoke their tokens."`
 	Revoke  revokeCmd  `cmd:"" help:"Revoke tokens: all of a subject, or one."`
+	Console consoleCmd `cmd:"" help:"Print the URL of a hub's web console, with a token for 15 minutes."`
 	Token   tokenCmd   `cmd:"" help:"Make keys and tokens for a hub, and explain why a token is refused."`
 	Bench   benchCmd   `cmd:"" help:"Put any hub of Server-Sent Events under load, and measure what it delivers."`
 	Cluster clusterCmd `cmd:"" help:"List and change the hubs that share a log: status, set, remove, reset."`

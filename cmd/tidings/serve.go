@@ -87,7 +87,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	o := &hub.Options{
 		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream, Metrics: metrics.Handler,
 		Explain: tokens.explainer(), Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
-		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr),
+		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr), AdminPages: c.Console,
 	}
 	shared, err := c.share(ctx, place, logger)
 	if err != nil {
@@ -115,11 +115,11 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	if !c.requests(std.err) {
 		requests.logger = nil
 	}
-	front := &front{requests, cmp.Or(c.BodyTimeout, defaultBodyTimeout), hubPage, h}
+	front := &front{requests, cmp.Or(c.BodyTimeout, defaultBodyTimeout), assets{hubPage, c.Console && c.AdminAddr == ""}, h}
 	if c.keyed(env) {
 		front.page = hubPage.withKeys()
 	}
-	stopAdmin := admin.serve(h.Admin(), logger)
+	stopAdmin := admin.serve(adminFrontOf(h, c.Console), logger)
 	defer stopAdmin()
 	var opened openedLog
 	server := &hubServer{hub: h, handler: front, logger: logger, grace: drainTime, drainDelay: c.DrainDelay, h2c: c.H2C, headerTimeout: c.HeaderTimeout}

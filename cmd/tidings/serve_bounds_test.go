@@ -29,6 +29,7 @@ var settingBounds = map[string]bounds{
 	"tls-cert":    {held: "TestServeSpeaksTLS"},
 	"tls-key":     {held: "TestServeSpeaksTLS"},
 	"h2c":         {works: []string{"true", "false"}},
+	"console":     {held: "TestConsoleIsServedWhereAdministrationIs"},
 
 	"data":   {held: "TestServeKeepsItsEvents"},
 	"memory": {held: "TestServeKeepsItsEvents"},

@@ -14,6 +14,7 @@ type serveFlags struct {
 	clusterFlags `embed:"" group:"Which hubs share the log"`
 	authFlags    `embed:"" group:"Who may do what"`
 	limitFlags   `embed:"" group:"Limits"`
+	pageFlags    `embed:"" group:"What it serves to browsers"`
 	reportFlags  `embed:"" group:"What it logs"`
 	drainFlags   `embed:"" group:"How it stops"`
 

@@ -10,8 +10,8 @@ import (
 type front struct {
 	log         *requestLog
 	bodyTimeout time.Duration
-	page        page
-	next        http.Handler
+	assets
+	next http.Handler
 }
 
 // ServeHTTP implements [http.Handler].
@@ -19,7 +19,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w, line := f.log.begin(w, r)
 	defer line.end()
 	f.boundBody(w, r)
-	if !f.page.serve(w, r) {
+	if !f.serve(w, r) {
 		f.next.ServeHTTP(w, r)
 	}
 }

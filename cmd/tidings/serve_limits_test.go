@@ -128,7 +128,10 @@ func TestAdministrationCanHaveAnAddressOfItsOwn(t *testing.T) {
 	if r.Host = "rebound.example:3001"; statusOf(t, r) != http.StatusForbidden {
 		t.Errorf("as rebound.example it is not refused")
 	}
-	if answer, text := ask(t, client, http.MethodGet, "http://"+addr+"/events", ""); answer.StatusCode != http.StatusNotFound {
+	if answer, text := ask(t, client, http.MethodGet, "http://"+addr+"/events?type=x", ""); answer.StatusCode != http.StatusBadRequest {
+		t.Errorf("%s %s", answer.Status, text) // the console follows events
+	}
+	if answer, text := ask(t, client, http.MethodGet, "http://"+addr+"/events?poll=1", ""); answer.StatusCode != http.StatusUnauthorized {
 		t.Errorf("%s %s", answer.Status, text)
 	}
 }
