@@ -24,12 +24,21 @@ test("the hub's page shows the events that it and other clients publish", async 
   await page.fill('#data', 'grüße\nwelt')
   await page.click('#publish button')
   await expect(page.locator('#stored')).toHaveText(/^stored as [a-z0-9]+-3$/)
-  await expect(events(page)).toHaveText(['grüße\nwelt', '{"c":21}', 'before'])
+  await expect(events(page)).toHaveText(['grüße\nwelt', '{ "c": 21 }', 'before'])
+  await expect(page.locator('#events .type')).toHaveText(['temperature'])
+  await expect(page.locator('#count')).toHaveText('3 events')
   await page.screenshot({ path: info.outputPath('hub.png'), fullPage: true })
 
   await page.fill('#topic', 'weather/**')
   await expect(page.locator('#curl-follow')).toHaveText(`curl -N '${hub.url}/events/weather/**'`)
   await page.click('#follow button')
+  await expect(events(page)).toHaveText(['{ "c": 21 }'])
+  await page.uncheck('#pretty')
+  await expect(events(page)).toHaveText(['{"c":21}'])
+
+  // The address keeps what is followed.
+  await page.reload()
+  await expect(page.locator('#topic')).toHaveValue('weather/**')
   await expect(events(page)).toHaveText(['{"c":21}'])
 
   await page.fill('#to', 'no/*')
@@ -37,6 +46,52 @@ test("the hub's page shows the events that it and other clients publish", async 
   await expect(page.locator('#stored')).toHaveClass('refused')
   await expect(page.locator('#stored')).toHaveText(/pattern|\*/)
   expect(faults.filter((fault) => !fault.includes('400'))).toEqual([])
+})
+
+test("the hub's page lists topics, pauses, clears, and publishes with a key", async ({ page, hub }) => {
+  await publish(hub, '/events/news', '1')
+  await publish(hub, '/events/news', '2')
+  await publish(hub, '/events/weather/rome', 'sunny')
+  await page.goto(hub.url)
+  const topics = page.locator('#topics button')
+  await expect(topics).toHaveText(['news2', 'weather/rome1'])
+  await topics.first().click()
+  await expect(events(page)).toHaveText(['2', '1'])
+  await expect(page).toHaveURL(`${hub.url}/?topic=news`)
+  await expect(page.locator('#to')).toHaveValue('news')
+
+  await page.click('#pause')
+  await publish(hub, '/events/news', '3')
+  await publish(hub, '/events/news', '4')
+  await expect(page.locator('#count')).toHaveText('4 events, 2 new')
+  await expect(events(page)).toHaveText(['2', '1'])
+  await page.click('#pause')
+  await expect(events(page)).toHaveText(['4', '3', '2', '1'])
+  await page.click('#clear')
+  await expect(events(page)).toHaveText([])
+  await expect(page.locator('#count')).toHaveText('0 events')
+
+  await page.fill('#type', 'goal')
+  await page.fill('#data', '[1,2]')
+  await page.locator('#data').press('Control+Enter')
+  await expect(events(page)).toHaveText(['[ 1, 2 ]'])
+  await expect(page.locator('#events .type')).toHaveText(['goal'])
+  await publish(hub, '/events/sports', 'a new topic')
+  await topics.first().click() // news: follows everything again
+  await expect(topics).toHaveText(['news5', 'sports1', 'weather/rome1'])
+})
+
+test("tabs with the hub's page share one stream", async ({ page, context, hub }) => {
+  await page.goto(hub.url)
+  await expect(page.locator('#state')).toHaveText('open')
+  const other = await context.newPage()
+  await other.goto(`${hub.url}/?topic=news`)
+  await expect(other.locator('#state')).toHaveText('open')
+  await publish(hub, '/events/news', 'to both')
+  await expect(events(page)).toHaveText(['to both'])
+  await expect(events(other)).toHaveText(['to both'])
+  // While the topics of a stream change, there are two for a moment.
+  await expect.poll(async () => (await (await fetch(`${hub.url}/api/v1/subscribers`)).json()).subscribers.length).toBe(1)
 })
 
 test("the hub's page reconnects after a crash and misses nothing", async ({ page, hub }) => {

@@ -1,117 +1,90 @@
-// This page subscribes, shows events, publishes, and shows commands that do the same, in this order.
-//
-// Other pages subscribe with an EventSource, as the last of the commands does. An EventSource delivers only events of types that it was told
-// of, and sends no token. This page shows events of all types, so it reads the stream as lines of JSON.
+// This page follows topics, shows events, lists topics, publishes, and shows commands that do the same, in this order. It uses the module
+// tidings.js that the hub serves, as any other page can.
+
+import { Tidings } from '/tidings.js'
 
 const element = (id) => document.getElementById(id)
 
 const shown = 100 // how many events the page shows; it asks the hub for as many earlier ones
 const hasKeys = 'keys' in document.body.dataset // the hub has keys, so requests may need a token
-let follower = new AbortController() // ends the current subscription
+
+// The page lets only its own module run as a worker, which holds one stream for all tabs.
+const worker = globalThis.trustedTypes?.createPolicy('tidings', { createScriptURL: () => '/tidings.js' }).createScriptURL('') ?? '/tidings.js'
+
+let hub // of the current token
+let follow // the current one
 let token = ''
 
-// Subscribe.
+// Follow.
 
-function follow() {
-  follower.abort()
-  follower = new AbortController()
+// connect makes a client for the token in the field, and follows again.
+function connect() {
   token = element('token').value.trim()
-  element('events').replaceChildren()
-  element('empty').hidden = false
-  keepFollowing(element('topic').value.trim(), follower.signal)
+  hub?.close()
+  const client = hub = new Tidings(location.origin, { token: token || undefined, worker })
+  client.addEventListener('status', () => client === hub && showStatus())
+  begin()
+}
+
+// begin follows what the field says, in place of what was followed before.
+function begin() {
+  const topic = element('topic').value.trim()
+  follow?.close()
+  clear()
+  remember(topic)
+  showState('connecting', 'Waiting for the hub.')
+  const mine = follow = hub.follow(topic || [], arrived, {
+    last: shown,
+    onGap: ({ reason }) => arrived({ note: `Some events are gone (${reason}).` }),
+    onEnd: ({ id, topics }) => arrived({ note: `${topics.join(', ')} is complete.`, id }),
+  })
+  mine.done.then(
+    () => mine === follow && showState('closed', 'This topic is complete: nothing more will be published to it.'),
+    (problem) => mine === follow && refused(problem),
+  )
+  listTopics()
   showSnippets()
 }
 
-// keepFollowing reconnects after the last id until the stream has ended for good.
-async function keepFollowing(topic, signal) {
-  const at = { id: '' }
-  showState('connecting', 'Waiting for the hub.')
-  while (!signal.aborted) {
-    const ended = await followOnce(topic, at, signal).catch(() => null) // a broken connection is tried again
-    if (signal.aborted) {
-      return
-    }
-    if (ended) {
-      showState(...ended)
-      return
-    }
-    showState('reconnecting', 'Connection lost. The page reconnects, and gets the events that it missed.')
-    await new Promise((resolve) => setTimeout(resolve, 2000 + 3000 * Math.random()))
+function refused(problem) {
+  if (problem.status !== 401) {
+    showState('closed', problem.detail ?? problem.message)
+    return
   }
-}
-
-// followOnce shows the events of one connection. It returns the state to stay in if a reconnection would get nothing more.
-async function followOnce(topic, at, signal) {
-  const headers = { Accept: 'application/x-ndjson', ...authorization() }
-  if (at.id) {
-    headers['Last-Event-ID'] = at.id
-  }
-  const parameters = topic ? { topic, last: shown } : { last: shown }
-  const response = await fetch(`/events?${new URLSearchParams(parameters)}`, { headers, signal })
-  const complete = ['closed', 'This topic is complete: nothing more will be published to it.']
-  if (response.status === 204) {
-    return complete
-  }
-  if (!response.ok) {
-    return refusal(response)
-  }
-  showState('open', following(topic))
-  for await (const line of linesOf(response.body)) {
-    const event = JSON.parse(line)
-    at.id = event.id || at.id
-    show(event)
-    if (event.type === 'tidings.end' && JSON.parse(event.data).topics.includes(topic)) {
-      return complete
-    }
-  }
-}
-
-// following says which events arrive. Without a token, a hub with keys sends only its public topics.
-function following(topic) {
-  const what = topic ? `Following ${topic}.` : 'Following all topics.'
-  return hasKeys && !token ? `${what} Without a token, only public topics arrive.` : what
-}
-
-async function* linesOf(body) {
-  const decoder = new TextDecoder()
-  let rest = ''
-  for (const reader = body.getReader(); ;) {
-    const { done, value } = await reader.read()
-    if (done) {
-      return
-    }
-    const lines = (rest + decoder.decode(value, { stream: true })).split('\n')
-    rest = lines.pop()
-    yield* lines.filter((line) => line !== '') // empty lines are heartbeats
-  }
-}
-
-// refusal returns the state to stay in after a refusal, nothing if the page should try again later.
-async function refusal(response) {
-  if (response.status === 429 || response.status >= 500) {
-    return null
-  }
-  if (response.status === 401) {
-    askForToken()
-    return ['closed', token ? 'The hub does not accept this token; tidings token explain says why.' : 'This hub has keys: a token is needed.']
-  }
-  return ['closed', await detail(response)]
+  askForToken()
+  showState('closed', token ? 'The hub does not accept this token; tidings token explain says why.' : 'This hub has keys: a token is needed.')
 }
 
 function askForToken() {
-  element('token-field').hidden = false
+  element('access').hidden = false
   showSnippets()
 }
 
-// detail returns the hub's description of a problem.
-async function detail(response) {
-  const problem = await response.json().catch(() => ({}))
-  return problem.detail ?? problem.title ?? `The hub answers ${response.status}.`
+// remember keeps what is followed in the address, so that a reload or a link follows the same.
+function remember(topic) {
+  const query = new URLSearchParams()
+  if (topic) {
+    query.set('topic', topic)
+  }
+  if (!element('pretty').checked) {
+    query.set('raw', '1')
+  }
+  history.replaceState(null, '', `${location.pathname}${query.size ? `?${query}` : ''}`)
 }
 
-const authorization = () => (token ? { Authorization: `Bearer ${token}` } : {})
-
-// Show.
+function showStatus() {
+  const topic = element('topic').value.trim()
+  const what = topic ? `Following ${topic}.` : 'Following all topics.'
+  const open = hasKeys && !token ? `${what} Without a token, only public topics arrive.` : what
+  const states = {
+    connecting: ['connecting', 'Waiting for the hub.'],
+    open: ['open', open],
+    waiting: ['reconnecting', 'Connection lost. The page reconnects, and gets the events that it missed.'],
+  }
+  if (states[hub.status]) {
+    showState(...states[hub.status])
+  }
+}
 
 function showState(state, text) {
   document.body.dataset.state = state
@@ -119,36 +92,89 @@ function showState(state, text) {
   setText('explain', text)
 }
 
-// The control events that the page shows. It ignores the others.
-const notes = {
-  'tidings.gap': (data) => `Some events are gone (${data.reason}).`,
-  'tidings.end': (data) => `${data.topics.join(', ')} is complete.`,
+// Show events. They arrive in any number; the page draws once a frame, and only those that fit.
+
+let waiting = [] // the newest events that are not drawn yet
+let count = 0
+let missed = 0 // arrived while the page is paused
+let paused = false
+let drawing = false
+
+function arrived(event) {
+  count += event.note ? 0 : 1
+  missed += paused && !event.note ? 1 : 0
+  waiting.push(event)
+  if (waiting.length > shown) {
+    waiting.shift()
+  }
+  if (!event.note) {
+    touch(event.topics)
+  }
+  if (!drawing) {
+    drawing = true
+    requestAnimationFrame(draw)
+  }
 }
 
-function show(event) {
-  const control = event.type.startsWith('tidings.')
-  const note = notes[event.type]
-  if (control && !note) {
+function draw() {
+  drawing = false
+  showCount()
+  if (paused || waiting.length === 0) {
     return
   }
-  const item = document.createElement('li')
-  const about = part(item, 'about', '')
-  part(about, 'time', new Date(event.time).toLocaleTimeString([], { hourCycle: 'h23' }))
-  for (const topic of event.topics ?? []) {
-    part(about, 'topic', topic)
-  }
-  if (!control && event.type !== 'message') {
-    part(about, 'type', event.type)
-  }
-  part(item, control ? 'data note' : 'data', control ? note(JSON.parse(event.data)) : event.data)
-  if (event.encoding === 'base64') {
-    part(about, 'type', 'base64')
-  }
-  element('events').prepend(item)
-  element('empty').hidden = true
+  element('events').prepend(...waiting.reverse().map(row))
+  waiting = []
   while (element('events').children.length > shown) {
     element('events').lastElementChild.remove()
   }
+  element('empty').hidden = true
+}
+
+function showCount() {
+  setText('count', `${count.toLocaleString('en')} ${count === 1 ? 'event' : 'events'}${paused && missed > 0 ? `, ${missed.toLocaleString('en')} new` : ''}`)
+}
+
+function row(event) {
+  const item = document.createElement('li')
+  const about = part(item, 'about', '')
+  if (event.note) {
+    part(item, 'data note', event.note)
+    return item
+  }
+  part(about, 'time', event.time.toLocaleTimeString([], { hourCycle: 'h23' })).title = `${event.time.toISOString()}, ${event.id}`
+  for (const topic of event.topics) {
+    part(about, 'topic', topic)
+  }
+  if (event.type !== 'message') {
+    part(about, 'type', event.type)
+  }
+  if (event.binary) {
+    part(about, 'type', `${event.bytes().length.toLocaleString('en')} bytes`)
+  }
+  const data = part(item, 'data text', '')
+  data.source = event
+  format(data)
+  return item
+}
+
+// format writes the data of an event: bytes in hexadecimal digits, and objects and arrays with line breaks if the page is to format JSON.
+function format(data) {
+  const { text, binary } = data.source
+  if (binary) {
+    const bytes = data.source.bytes()
+    data.textContent = [...bytes.subarray(0, 256)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ') + (bytes.length > 256 ? ' …' : '')
+    return
+  }
+  let pretty = ''
+  if (element('pretty').checked && /^\s*[[{]/.test(text)) {
+    try {
+      pretty = JSON.stringify(JSON.parse(text), null, 2)
+    } catch {
+      // it is not JSON
+    }
+  }
+  data.textContent = pretty || text
+  data.classList.toggle('json', pretty !== '')
 }
 
 function part(parent, name, text) {
@@ -159,45 +185,109 @@ function part(parent, name, text) {
   return child
 }
 
+function pause() {
+  paused = !paused
+  missed = 0
+  element('pause').setAttribute('aria-pressed', paused)
+  setText('pause', paused ? 'Continue' : 'Pause')
+  draw()
+}
+
+function clear() {
+  waiting = []
+  count = missed = 0
+  element('events').replaceChildren()
+  element('empty').hidden = false
+  showCount()
+}
+
+// List topics. The hub lists them once; topics of events that arrive later join the list.
+
+const topics = new Map() // name → number of events
+let stale = 0 // a timer
+
+async function listTopics() {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {}
+  const response = await fetch('/api/v1/topics?limit=500', { headers }).catch(() => null)
+  topics.clear()
+  for (const { topic, events } of response?.ok ? (await response.json()).topics : []) {
+    topics.set(topic, events)
+  }
+  showTopics()
+}
+
+// touch counts an event. Events of the past are in the hub's numbers already; the list is asked for again, at most every two seconds.
+function touch(names) {
+  if (names.some((name) => !topics.has(name)) || stale === 0) {
+    stale ||= setTimeout(() => {
+      stale = 0
+      listTopics()
+    }, 2000)
+  }
+}
+
+function showTopics() {
+  const names = [...topics.keys()].sort()
+  const followed = element('topic').value.trim()
+  element('topics').replaceChildren(...names.map((name) => {
+    const item = document.createElement('li')
+    const button = document.createElement('button')
+    button.type = 'button'
+    part(button, 'topic', name)
+    part(button, 'number', topics.get(name).toLocaleString('en'))
+    button.setAttribute('aria-pressed', name === followed)
+    button.addEventListener('click', () => choose(name === followed ? '' : name))
+    item.append(button)
+    return item
+  }))
+  element('known').replaceChildren(...names.map((name) => new Option(name)))
+  element('no-topics').hidden = names.length > 0
+  setText('topics-count', names.length > 0 ? names.length.toLocaleString('en') : '')
+}
+
+function choose(name) {
+  element('topic').value = name
+  if (name) {
+    element('to').value = name
+  }
+  begin()
+}
+
 // Publish.
 
 async function publish() {
-  token = element('token').value.trim()
-  const say = (text, refused) => {
-    setText('stored', text)
-    element('stored').classList.toggle('refused', refused)
+  if (element('token').value.trim() !== token) {
+    connect()
   }
-  const url = `/events?${new URLSearchParams({ topic: element('to').value.trim() })}`
+  const say = (text, isRefused) => {
+    setText('stored', text)
+    element('stored').classList.toggle('refused', isRefused)
+  }
+  const type = element('type').value.trim() || undefined
   try {
-    const headers = { 'Content-Type': 'text/plain; charset=utf-8', ...authorization() }
-    const response = await fetch(url, { method: 'POST', headers, body: element('data').value })
-    if (response.ok) {
-      const { id } = await response.json()
-      say(`stored as ${id}`, false)
-      element('data').value = ''
-      return
-    }
-    if (response.status === 401) {
+    const { id } = await hub.publish(element('to').value.trim(), element('data').value, { type, signal: AbortSignal.timeout(10_000) })
+    say(`stored as ${id}`, false)
+    element('data').value = ''
+  } catch (problem) {
+    if (problem.status === 401) {
       askForToken()
       element('token').focus()
     }
-    say(await detail(response), true)
-  } catch {
-    say('The hub cannot be reached.', true)
+    say(problem.status ? problem.detail : 'The hub cannot be reached.', true)
   }
 }
 
 // Commands that do the same.
 
 function showSnippets() {
-  const keyed = !element('token-field').hidden
-  const auth = keyed ? "-H 'Authorization: Bearer TOKEN' " : ''
-  const followed = address(element('topic').value.trim())
+  const auth = element('access').hidden ? '' : "-H 'Authorization: Bearer TOKEN' "
+  const topic = element('topic').value.trim()
   const to = element('to').value.trim() || 'news'
-  setText('curl-follow', `curl -N ${auth}${quoted(followed)}`)
+  setText('curl-follow', `curl -N ${auth}${quoted(address(topic))}`)
   setText('curl-publish', `curl ${auth}-d hello ${quoted(address(to))}`)
-  setText('page-follow', `const url = '${followed}'\nnew EventSource(url).onmessage =\n  (e) => console.log(e.data)`)
-  element('cookie').hidden = !keyed
+  const given = element('access').hidden ? '' : `'${location.origin}', { token }`
+  const follows = `hub.follow(${topic ? JSON.stringify(topic) : '[]'}, (event) => console.log(event.text))`
+  setText('page-follow', `import { Tidings } from '${location.origin}/tidings.js'\nconst hub = new Tidings(${given})\n${follows}`)
 }
 
 // address returns the URL of a topic, or of all topics. A topic that is not a plain path becomes a parameter.
@@ -231,19 +321,39 @@ function setText(id, text) {
   }
 }
 
+// Begin.
+
 const onSubmit = (id, act) => element(id).addEventListener('submit', (event) => {
   event.preventDefault()
   act()
 })
-onSubmit('follow', follow)
+onSubmit('access', connect)
+onSubmit('follow', () => (element('token').value.trim() === token ? begin() : connect()))
 onSubmit('publish', publish)
+element('publish').addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault()
+    element('publish').requestSubmit()
+  }
+})
+element('pause').addEventListener('click', pause)
+element('clear').addEventListener('click', clear)
+element('pretty').addEventListener('change', () => {
+  document.querySelectorAll('#events .text').forEach(format)
+  remember(element('topic').value.trim())
+})
 for (const id of ['topic', 'to']) {
   element(id).addEventListener('input', showSnippets)
 }
 for (const button of document.querySelectorAll('[data-copy]')) {
   button.addEventListener('click', () => copy(button))
 }
+const wide = matchMedia('(min-width: 58rem)')
+document.querySelector('.topics').open = wide.matches // on a phone, the list would push the events down
+const query = new URLSearchParams(location.search)
+element('topic').value = query.get('topic') ?? ''
+element('pretty').checked = !query.has('raw')
 if (hasKeys) {
   askForToken()
 }
-follow()
+connect()
