@@ -171,7 +171,7 @@ func (l *Log) learn(t time.Time) {
 	})
 }
 
-func (v *view) hint() hint { return hint{v.seq, v.id} }
+func (v *view) hint() hint { return hint{v.seq, v.chain} }
 
 // tidy refuses the requests that have waited in the queue for too long.
 func (l *Log) tidy() {

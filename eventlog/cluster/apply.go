@@ -35,7 +35,7 @@ type message struct {
 
 // Reasons why a message changes nothing.
 const (
-	passedStale   = 's' // under way for too long
+	passedStale   = 's' // under way for too long, or sent to an order before this one
 	passedControl = 'c' // a control message without records
 	passedDamaged = 'd' // unreadable
 	passedSkipped = 'x' // its numbers were skipped before
@@ -78,7 +78,7 @@ func (f *follower) take(messages []Message) error {
 func (f *follower) message(m *Message) error {
 	fr, err := f.decode(m)
 	if err == nil && f.contradicts(&fr.known) {
-		return errMoved
+		return errContradicted
 	}
 	if err == nil && fr.control != nil {
 		var c control
@@ -100,22 +100,11 @@ func (f *follower) message(m *Message) error {
 	switch {
 	case err != nil:
 		return f.damaged(m, err)
-	case stale(m, &fr):
+	case stale(m, &fr), f.outdated(&fr):
 		f.pass(m, passedStale, nil)
 		return nil
 	}
 	return f.add(m, fr.batches)
-}
-
-// contradicts reports whether another hub knows a message by another identifier than this mirror. One of them has messages that the
-// order has lost; verify finds out which.
-func (f *follower) contradicts(h *hint) bool {
-	i := f.results.at(h.seq)
-	if i < 0 || h.seq <= f.trusted || f.results.ids[i] == h.id {
-		return false
-	}
-	f.doubted = mark{seq: h.seq, id: f.results.ids[i]}
-	return true
 }
 
 // decode decodes a message. A damaged one is read again, from the authority over the order: a replica may have been damaged.
@@ -139,6 +128,12 @@ func (f *follower) decode(m *Message) (frame, error) {
 // stale reports whether a message was under way for so long that the order may have it twice. All mirrors skip it.
 func stale(m *Message, fr *frame) bool {
 	return m.Time.UnixMilli()-fr.sent > staleAfter.Milliseconds()
+}
+
+// outdated reports whether a message was sent before a hub made the order again. The order before may have had it already, under another
+// number, and this one does not know its identifier. Its sender sends it again.
+func (f *follower) outdated(fr *frame) bool {
+	return f.begin != nil && f.begin.Message > 0 && fr.known.seq <= f.begin.Message
 }
 
 // close tells the mirror that the messages before this one are missing, if they are.
@@ -228,8 +223,8 @@ func (f *follower) flush() error {
 	n := f.messages
 	f.messages = 0
 	f.publishView(func(v *view) { v.audited.messages += n })
-	if f.doubted.seq > 0 {
-		return errMoved
+	if f.contradicted {
+		return errContradicted
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ type audited struct {
 	seen     int    // audits that were seen
 	messages int    // since the last one, without audits
 	doubts   int    // audits with another digest
+	speak    bool   // another hub has messages that the order does not have, and learns it from an audit
 	dispute  *dispute
 	diverged bool
 }
@@ -64,9 +65,7 @@ func (f *follower) audit(a *audit) {
 		return
 	}
 	if id := f.results.ids[i]; idText(id) != a.ID { // one of the hubs has a message that the order has lost
-		if a.Message > f.trusted {
-			f.doubted = mark{seq: a.Message, id: id}
-		}
+		f.contradicted = f.contradicted || a.Message > f.trusted
 		return
 	}
 	mine := f.results.digests[i]
@@ -105,6 +104,14 @@ func (d *dispute) lost() bool {
 	return best != d.mine
 }
 
+// back forgets what concerns messages that the mirror no longer has, or will have again with another digest.
+func (a *audited) back(seq uint64) {
+	a.last = min(a.last, seq)
+	if a.dispute != nil && a.dispute.message > seq {
+		a.dispute = nil
+	}
+}
+
 // auditor decides when this hub audits.
 type auditor struct {
 	seen int
@@ -132,7 +139,7 @@ func (l *Log) audits(a *auditor) {
 		}
 		return
 	}
-	due := v.audited.messages >= auditMessages || v.audited.messages > 0 && time.Now().After(a.due)
+	due := v.audited.speak || v.audited.messages >= auditMessages || v.audited.messages > 0 && time.Now().After(a.due)
 	if due && v.joined {
 		a.due = time.Now().Add(auditEvery)
 		l.vote(v.mark, false, v.gap)
@@ -144,6 +151,7 @@ func (l *Log) vote(at mark, checked, gap bool) {
 	err := l.say(l.ctx, &control{Audit: &audit{Message: at.seq, ID: idText(at.id), Digest: at.digest.String(), Hub: l.o.Name, Checked: checked, Gap: gap}})
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.view.audited.speak = l.view.audited.speak && err != nil
 	if s := l.view.audited.dispute; s != nil && s.message == at.seq {
 		s.voted = err == nil
 	}

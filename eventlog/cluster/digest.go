@@ -57,11 +57,12 @@ func resultOf(scratch []byte, id [8]byte, passed byte, outcomes []eventlog.Outco
 	return digest(sum[:8]), b
 }
 
-// results are the newest messages, so that the identifier of an earlier one, and the digest after it, can be compared.
+// results are the newest messages, so that the identifier of an earlier one, and the digests after it, can be compared.
 type results struct {
 	seqs    []uint64
 	ids     [][8]byte
 	digests []digest // after each message
+	chains  []digest // see link
 }
 
 const mostResults = 16384 // more than auditMessages, so that they reach back to the last audit
@@ -71,8 +72,10 @@ func (r *results) add(m *mark) {
 	if len(r.seqs) >= 2*mostResults {
 		n := len(r.seqs) - mostResults
 		r.seqs, r.ids, r.digests = slices.Delete(r.seqs, 0, n), slices.Delete(r.ids, 0, n), slices.Delete(r.digests, 0, n)
+		r.chains = slices.Delete(r.chains, 0, n)
 	}
 	r.seqs, r.ids, r.digests = append(r.seqs, m.seq), append(r.ids, m.id), append(r.digests, m.digest)
+	r.chains = append(r.chains, m.chain)
 }
 
 // clear forgets everything, when the mirror was replaced.
@@ -82,6 +85,7 @@ func (r *results) clear() { *r = results{} }
 func (r *results) cut(seq uint64) {
 	n, _ := slices.BinarySearch(r.seqs, seq+1)
 	r.seqs, r.ids, r.digests = r.seqs[:n], r.ids[:n], r.digests[:n]
+	r.chains = r.chains[:n]
 }
 
 // at returns the index of a message, -1 if it is not among them.

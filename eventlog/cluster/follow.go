@@ -21,13 +21,15 @@ type follower struct {
 	dirty    bool // the fields above have to be read from the mirror again
 	start    mark // the place where the session began
 
-	doubted   mark   // a message that another hub knows by another identifier; zero: none
-	trusted   uint64 // the order has confirmed that it has the mirror's messages up to this one
-	checking  uint64 // the message at which those before it have to be compared with the order,
-	checked   uint64 // and the one for which that was done
-	identity  string // of the order at the last session
-	continues mark   // see view
-	wanted    error  // why the mirror must be replaced; nil: it need not be
+	contradicted bool      // another hub has other messages; see compare.go
+	doubted      mark      // the first message that the order does not have; zero: none is known. Without id: one before it
+	trusted      uint64    // the order has confirmed that it has the mirror's messages up to this one,
+	calm         time.Time // at this time
+	checking     uint64    // the message at which those before it have to be compared with the order,
+	checked      uint64    // and the one for which that was done
+	identity     string    // of the order at the last session
+	continues    mark      // see view
+	wanted       error     // why the mirror must be replaced; nil: it need not be
 
 	group    group
 	messages int // of the group, without audits
@@ -37,10 +39,11 @@ type follower struct {
 }
 
 var (
-	errAgain  = errors.New("cluster: the mirror was replaced")
-	errCheck  = errors.New("cluster: a generation begins; the hub compares its messages with the shared log")
-	errMoved  = errors.New("cluster: the shared log no longer has the last message of this hub")
-	errSilent = errors.New("cluster: the shared log has newer messages, but does not send them")
+	errAgain        = errors.New("cluster: the mirror was replaced")
+	errCheck        = errors.New("cluster: a generation begins; the hub compares its messages with the shared log")
+	errContradicted = errors.New("cluster: another hub has other messages than this one; the hub compares its own with the shared log")
+	errMoved        = errors.New("cluster: the shared log no longer has the last message of this hub")
+	errSilent       = errors.New("cluster: the shared log has newer messages, but does not send them")
 )
 
 // mirrorError is an error of the mirror, after which its place has to be read again.
@@ -57,11 +60,14 @@ func (f *follower) run() {
 		if f.ctx.Err() != nil {
 			break
 		}
-		if errors.Is(err, errAgain) || errors.Is(err, errCheck) {
+		if errors.Is(err, errAgain) || errors.Is(err, errCheck) || errors.Is(err, errContradicted) {
 			f.show(func(v *view) { v.following, v.trouble = false, nil })
 			continue
 		}
-		f.show(func(v *view) { v.following, v.trouble = false, err })
+		f.show(func(v *view) {
+			v.following, v.trouble = false, err
+			v.stray = v.stray || f.wanted != nil || errors.As(err, new(*ForeignError))
+		})
 		switch {
 		case isFinal(err):
 			f.fail(err)
@@ -115,6 +121,9 @@ func (f *follower) session() error {
 	case err != nil:
 		return err
 	}
+	if f.identity == "" && f.begin != nil {
+		f.identity = f.begin.Identity
+	}
 	if b.Identity != f.identity {
 		f.identity, f.checking = b.Identity, f.place.seq+1
 	}
@@ -122,7 +131,8 @@ func (f *follower) session() error {
 		return err
 	}
 	f.start = f.place.mark
-	f.publishView(func(v *view) { v.following, v.trouble, v.bounds = true, nil, b })
+	f.log.Debug("the hub follows the shared log", "after", f.place.seq, "head", f.place.head, "generation", f.place.gen, "target", f.place.target, "mirror", f.mirror.Head())
+	f.publishView(func(v *view) { v.following, v.trouble, v.stray, v.bounds = true, nil, false, b })
 	f.kick()
 	err = f.order.Follow(ctx, f.place.seq+1, f.take)
 	if broken := (mirrorError{}); errors.As(err, &broken) {

@@ -17,7 +17,7 @@ import (
 //	kind    = 1 byte: records or control
 //	checksum= 4 bytes: CRC-32C of everything else. It finds what a damaged replica of the shared log returns
 //	time    = uvarint: when the message was sent, in milliseconds, by the clock of the shared log; see stale
-//	known   = uvarint and 8 bytes: the last message that the sender's mirror had, and short for its identifier; see hint
+//	known   = uvarint and 8 bytes: the last message that the sender's mirror had, and the chain up to it; see hint
 //	records = { count { length record } }: the Appends that travel in the message; count, length: uvarint; record: see eventlog.Record.AppendTo
 //	control = JSON of type control
 const (
@@ -50,11 +50,11 @@ type frame struct {
 	control []byte // nil: a frame of records
 }
 
-// hint is the last message that the sender of a frame had. A mirror that knows the same message by another identifier learns from it that
-// the order has replaced messages. Numbers alone do not show this, because new messages continue the numbers of the old ones.
+// hint is the last message that the sender of a frame had. A mirror with another chain up to the same number learns from it that the order
+// has replaced messages, however long ago. Numbers alone do not show this, because new messages continue the numbers of the old ones.
 type hint struct {
-	seq uint64
-	id  [8]byte
+	seq   uint64
+	chain digest // zero: not known
 }
 
 // beginFrame appends the beginning of a frame to b. sealFrame completes it.
@@ -62,7 +62,7 @@ func beginFrame(b []byte, kind byte, sent int64, known hint) []byte {
 	b = append(b, version, kind, 0, 0, 0, 0)
 	b = binary.AppendUvarint(b, uint64(max(sent, 0)))
 	b = binary.AppendUvarint(b, known.seq)
-	return append(b, known.id[:]...)
+	return append(b, known.chain[:]...)
 }
 
 // sealFrame puts the checksum into a frame, after everything else was appended.
@@ -98,7 +98,7 @@ func decodeFrame(data []byte) (frame, error) {
 	d := decoder{b: data[frameHead+n:]}
 	f := frame{sent: int64(sent)}
 	f.known.seq = d.uvarint()
-	copy(f.known.id[:], d.bytes(len(f.known.id)))
+	copy(f.known.chain[:], d.bytes(len(f.known.chain)))
 	body := d.b
 	if d.bad {
 		return frame{}, errDamaged

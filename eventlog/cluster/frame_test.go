@@ -26,9 +26,9 @@ func TestFrameKeepsEveryRecord(t *testing.T) {
 		{{Topics: []string{"a", "b"}, Data: "x", Key: "k", Flags: eventlog.End}, {Topics: []string{"c"}, Retry: time.Second}},
 		{{Topics: []string{"\x00"}, Data: "\xff", Type: "t", ID: "i", ContentType: "c"}},
 	}
-	data := encode(7, hint{9, [8]byte{1}}, want)
+	data := encode(7, hint{9, digest{1}}, want)
 	got, err := decodeFrame(data)
-	if diff := cmp.Diff(want, got.batches); diff != "" || err != nil || got.sent != 7 || got.known != (hint{9, [8]byte{1}}) {
+	if diff := cmp.Diff(want, got.batches); diff != "" || err != nil || got.sent != 7 || got.known != (hint{9, digest{1}}) {
 		t.Errorf("%v; %s", err, diff)
 	}
 	for i := range data { // every flipped bit is noticed
@@ -77,7 +77,7 @@ func TestPlaceSurvivesItsEncodingAndFitsIntoAState(t *testing.T) {
 
 // FuzzFrame checks that a decoded frame encodes to the same bytes, and that no input is too much for the decoder.
 func FuzzFrame(f *testing.F) {
-	f.Add(encode(7, hint{9, [8]byte{1}}, [][]eventlog.Record{{{Topics: []string{"a"}, Data: "x"}}, {{Topics: []string{"b"}, Key: "k"}}}))
+	f.Add(encode(7, hint{9, digest{1}}, [][]eventlog.Record{{{Topics: []string{"a"}, Data: "x"}}, {{Topics: []string{"b"}, Key: "k"}}}))
 	c := control{Begin: &Begin{Gen: "k3f9a"}, Audit: &audit{Message: 3}}
 	f.Add(c.frame(7, hint{}))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -21,7 +21,7 @@ func (f *follower) overtaken(ctx context.Context, first uint64) error {
 	}
 	f.log.Error("the shared log has dropped messages that this hub does not have, and no other hub has them; subscribers get a gap",
 		"last", f.place.seq, "oldest", first)
-	f.place.seq, f.place.id = first-1, [8]byte{}
+	f.place.seq, f.place.id, f.place.chain = first-1, [8]byte{}, digest{}
 	f.place.gap = true
 	f.place.digest, f.missed = digestOf("gap after "+f.place.digest.String(), first), true
 	f.results.clear()

@@ -67,6 +67,7 @@ type journal struct {
 	deadly  float64 // probability for each change that the process ends
 	ending  *ending // nil: the process does not end at a known change
 	lie     bool    // the mirror refuses all records
+	forgets bool    // the mirror forgets all keys
 }
 
 // ending ends a process before or after one of its next changes.
@@ -122,6 +123,13 @@ func (j *journal) setLie(lie bool) {
 	j.lie = lie
 }
 
+// setForgets makes the mirror forget all keys, or ends that.
+func (j *journal) setForgets(forgets bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.forgets = forgets
+}
+
 // spare lets the process run on.
 func (j *journal) spare() {
 	j.mu.Lock()
@@ -161,11 +169,17 @@ func (j *journal) do(ctx context.Context, c change) error {
 func (j *journal) Apply(ctx context.Context, batches []eventlog.Batch, state func([]eventlog.Outcome) []byte) (outcomes []eventlog.Outcome, err error) {
 	batches = slices.Clone(batches)
 	j.mu.Lock()
-	lie := j.lie
+	lie, forgets := j.lie, j.forgets
 	j.mu.Unlock()
 	for i := range batches {
 		if lie {
 			batches[i].Records = make([]eventlog.Record, len(batches[i].Records)) // without topics
+		}
+		if forgets {
+			batches[i].Records = slices.Clone(batches[i].Records)
+			for k := range batches[i].Records {
+				batches[i].Records[k].Key = ""
+			}
 		}
 	}
 	first := true

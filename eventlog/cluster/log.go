@@ -54,6 +54,7 @@ type view struct {
 	begin     *Begin    // of the generation in force; nil: there is none, or it is not known
 	settings  *Settings // in force; nil: none
 	following bool      // the order is followed
+	stray     bool      // the mirror is not a copy of the order, or has to be replaced
 	reset     bool      // an administrator has decided that this hub's log counts
 	forced    bool      // the next generation has to begin whatever was in force before
 

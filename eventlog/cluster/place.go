@@ -35,6 +35,7 @@ type mark struct {
 	head   uint64  // last number of the mirror when it had this message
 	gen    string  // generation in force at this place of the order
 	digest digest  // of the decisions up to here
+	chain  digest  // of the messages up to here, see link
 }
 
 // levels of marks: the oldest one is up to 2 x 4^10, two million messages old.
@@ -50,6 +51,21 @@ func short(m *Message) [8]byte {
 // advance moves the place to the next message.
 func (p *place) advance(m *Message, head uint64) {
 	p.seq, p.id, p.head = m.Seq, short(m), head
+	p.chain = link(p.chain, p.seq, p.id)
+}
+
+// chainLength is part of the format of frames.
+const chainLength = 4096
+
+// link returns the chain after one more message. It is a digest of the identifiers of all messages since the last number that is a multiple
+// of chainLength, so that hubs which took up the order at different places compare theirs. The zero digest is not known.
+func link(before digest, seq uint64, id [8]byte) digest {
+	if (seq-1)%chainLength == 0 {
+		before = digestOf("chain", seq)
+	} else if before == (digest{}) {
+		return digest{}
+	}
+	return before.with(id)
 }
 
 // remember keeps a mark. begins says that its message began a generation.
@@ -90,7 +106,7 @@ func (p *place) back(m mark) {
 	}
 }
 
-const placeVersion = 1
+const placeVersion = 2
 
 const (
 	flagDiverged = 1 << iota
@@ -125,6 +141,7 @@ func (m *mark) appendTo(b []byte) []byte {
 	b = append(b, m.id[:]...)
 	b = binary.AppendUvarint(b, m.head)
 	b = append(b, m.digest[:]...)
+	b = append(b, m.chain[:]...)
 	b = append(b, byte(len(m.gen)))
 	return append(b, m.gen...)
 }
@@ -191,6 +208,7 @@ func (d *decoder) mark() (m mark) {
 	copy(m.id[:], d.bytes(len(m.id)))
 	m.head = d.uvarint()
 	copy(m.digest[:], d.bytes(len(m.digest)))
+	copy(m.chain[:], d.bytes(len(m.chain)))
 	m.gen = string(d.bytes(int(d.byte())))
 	return m
 }

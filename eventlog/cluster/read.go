@@ -66,10 +66,13 @@ func (l *Log) Topics(ctx context.Context, q eventlog.TopicQuery) ([]eventlog.Top
 }
 
 // Snapshot implements [eventlog.Snapshotter], for other hubs: see [Options.Snapshot]. It fails with [eventlog.ErrUnavailable] while it is not
-// certain that this hub has decided as the others.
+// certain that this hub has decided as the others, and has their messages.
 func (l *Log) Snapshot(ctx context.Context, dir string) error {
-	if v, _ := l.look(); v.audited.diverged || v.audited.dispute != nil {
+	switch v, _ := l.look(); {
+	case v.audited.diverged || v.audited.dispute != nil:
 		return &eventlog.UnavailableError{Reason: "this hub may have decided otherwise than the others, and gives no copy of its log", Err: errDisputed}
+	case v.stray:
+		return &eventlog.UnavailableError{Reason: "the log of this hub is not that of the others, and it gives no copy", Err: v.trouble}
 	}
 	l.swap.RLock()
 	defer l.swap.RUnlock()

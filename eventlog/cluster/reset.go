@@ -51,7 +51,7 @@ func (f *follower) takeOver(ctx context.Context, b Bounds) error {
 		return fmt.Errorf("cluster: the shared log begins with message %d, and the log of this hub has messages up to %d; delete the shared log, "+
 			"and then reset the cluster, so that numbers are not used twice", b.First, f.place.seq)
 	}
-	f.place.seq, f.place.id = b.Last, id
+	f.place.seq, f.place.id, f.place.chain = b.Last, id, digest{}
 	f.place.levels = place{}.levels // of messages that the order does not have
 	f.place.gap, f.missed, f.forced = true, true, true
 	f.place.digest = digestOf("reset after "+f.place.digest.String(), b.Last)

@@ -23,6 +23,7 @@ func scenario(t *testing.T, p plan, run func(s *sim)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, 1, inMemory)
 		s.ret = p.ret
+		defer s.trace.print(t)
 		defer s.end()
 		for _, h := range s.hubs {
 			h.start()

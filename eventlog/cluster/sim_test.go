@@ -39,7 +39,7 @@ func TestHubsOnDiskAgreeWhateverBreaks(t *testing.T) {
 func simulations(t *testing.T, variable string, standard uint64, open store) {
 	runs := number(variable, standard)
 	if seed := number("TIDINGS_SEED", 0); seed > 0 {
-		synctest.Test(t, func(t *testing.T) { simulate(t, seed, open) })
+		simulate(t, seed, open)
 		return
 	}
 	const shards = 4
@@ -51,15 +51,11 @@ func simulations(t *testing.T, variable string, standard uint64, open store) {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()
 			for seed := shard + 1; seed <= runs && !t.Failed(); seed += shards {
-				synctest.Test(t, func(t *testing.T) {
-					began := time.Now()
-					simulate(t, seed, open)
-					for took := int64(time.Since(began)); ; {
-						if old := longest.Load(); took <= old || longest.CompareAndSwap(old, took) {
-							break
-						}
+				for took := int64(simulate(t, seed, open)); ; {
+					if old := longest.Load(); took <= old || longest.CompareAndSwap(old, took) {
+						break
 					}
-				})
+				}
 			}
 		})
 	}
@@ -120,15 +116,32 @@ func planOf(r *rand.Rand) plan {
 	return p
 }
 
-func simulate(t *testing.T, seed uint64, open store) {
+// simulate is one run. It returns how long the run took, in virtual time.
+func simulate(t *testing.T, seed uint64, open store) (took time.Duration) {
+	var duels *duels
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		duels = simulated(t, seed, open)
+		took = time.Since(began)
+	})
+	if duels != nil {
+		duels.judge(t)
+	}
+	return took
+}
+
+// simulated is a run in the bubble. It returns the duels of the run, nil if it has none.
+func simulated(t *testing.T, seed uint64, open store) (d *duels) {
+	var s *sim
 	defer func() {
+		s.trace.print(t)
 		if t.Failed() {
 			t.Logf("repeat with TIDINGS_SEED=%d go test -run '^%s$' -v ./eventlog/cluster", seed, strings.SplitN(t.Name(), "/", 2)[0])
 		}
 	}()
 	r := rand.New(rand.NewPCG(seed, 0))
 	p := planOf(r)
-	s := newSim(t, seed, open)
+	s = newSim(t, seed, open)
 	s.ret, s.faults = p.ret, p.faults
 	for _, h := range s.hubs {
 		h.start()
@@ -151,6 +164,10 @@ func simulate(t *testing.T, seed uint64, open store) {
 		c := &subscriber{sim: s, name: fmt.Sprintf("s%d", i), rand: rand.New(rand.NewPCG(seed, uint64(300+i))), topics: topics}
 		clients.Go(func() { c.run(ctx) })
 	}
+	if !p.lossy && !p.missing && p.ret.Keys == 0 {
+		d = newDuels(s)
+		clients.Go(func() { d.run(ctx) })
+	}
 	for range 3 + r.IntN(12) {
 		time.Sleep(time.Duration(r.IntN(8000)) * time.Millisecond)
 		s.revive()
@@ -164,6 +181,7 @@ func simulate(t *testing.T, seed uint64, open store) {
 	s.heal() // requests may have been under way
 	s.agree()
 	s.compare(p)
+	return d
 }
 
 // revive starts hubs whose process has ended by itself.
@@ -178,7 +196,7 @@ func (s *sim) revive() {
 
 func (s *sim) fault(format string, args ...any) {
 	s.rec.Add(ordertest.Line{Kind: ordertest.Fault, Reason: fmt.Sprintf(format, args...)})
-	s.logger.Info("FAULT " + fmt.Sprintf(format, args...))
+	s.trace.add("FAULT "+format, args...)
 }
 
 func (s *sim) any(r *rand.Rand) *simHub { return s.hubs[r.IntN(len(s.hubs))] }

@@ -28,13 +28,7 @@ func (f *follower) verify(ctx context.Context, b Bounds) error {
 		return err
 	}
 	if f.doubted.seq > 0 {
-		switch m, err := f.readMessage(ctx, f.doubted.seq); {
-		case err == nil && short(&m) != f.doubted.id:
-			return f.rollback(ctx, b)
-		case err == nil:
-			f.trusted = f.doubted.seq // the other hub is wrong
-		}
-		f.doubted = mark{}
+		return f.rollback(ctx, b)
 	}
 	m, err := f.readMessage(ctx, p.seq)
 	gone, isGone := errors.AsType[*GoneError](err)
@@ -74,7 +68,7 @@ func (f *follower) recreated(ctx context.Context, b Bounds) error {
 	case begin == nil:
 		f.continues = f.place.mark // the next order continues after this mirror, if no other one is faster
 		return nil
-	case f.elsewhere(begin):
+	case f.elsewhere(begin) || begin.Message == 0:
 		return f.rejoin(begin)
 	}
 	return nil
@@ -93,13 +87,17 @@ func (f *follower) elsewhere(b *Begin) bool {
 // rejoin makes the next session replace the mirror.
 func (f *follower) rejoin(b *Begin) error {
 	f.wanted = errors.New("cluster: the shared log was created anew by a hub with other messages than this one")
+	if b.Forced {
+		f.wanted = errors.New("cluster: an administrator has reset the cluster to the log of another hub")
+	}
 	return f.wanted
 }
 
-// firstBegin returns the begin with which an order continues that was created anew, nil if there is none yet.
+// firstBegin returns the begin with which an order continues that was created anew, or that an administrator has given to this cluster. It
+// returns nil if there is none yet.
 func (f *follower) firstBegin(ctx context.Context, b Bounds) (first *Begin, err error) {
 	err = f.scan(ctx, b.First, func(_ *Message, begin *Begin) bool {
-		if begin.Message > 0 {
+		if begin.Message > 0 || begin.Forced && f.knows(begin.Prev) {
 			first = begin
 		}
 		return first == nil
@@ -152,9 +150,8 @@ func (f *follower) scan(ctx context.Context, from uint64, see func(m *Message, b
 // rollback is called when the order does not have the last message of the mirror: it has lost messages, or was replaced. The mirror
 // drops what the order does not have, and begins the generation that is in force at its end.
 func (f *follower) rollback(ctx context.Context, b Bounds) error {
-	// The newest message that agrees may have come after others that do not: see recheck.
-	v, _ := f.look()
-	if err := f.compareAll(ctx, b, v.audited.last); err != nil {
+	// The newest message that agrees may have come after others that do not.
+	if err := f.compareAll(ctx, b, true); err != nil {
 		return err
 	}
 	m, err := f.agreed(ctx, b)
@@ -176,9 +173,12 @@ func (f *follower) rollback(ctx context.Context, b Bounds) error {
 	}
 	f.place.back(m)
 	f.place.target = seq
-	f.head, f.dirty, f.doubted = m.head, true, mark{}
+	f.head, f.dirty, f.doubted, f.calm = m.head, true, mark{}, time.Time{}
 	f.results.cut(m.seq)
-	f.show(func(v *view) { v.changes++ })
+	f.show(func(v *view) {
+		v.changes++
+		v.audited.back(m.seq)
+	})
 	if err := f.save(); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (f *follower) rollback(ctx context.Context, b Bounds) error {
 // agreed returns the newest mark of the mirror that the order still has.
 func (f *follower) agreed(ctx context.Context, b Bounds) (mark, error) {
 	for _, m := range f.place.older() {
-		if m.seq > b.Last || m.seq < b.First || f.doubted.seq > 0 && m.seq > f.doubted.seq {
+		if m.seq > b.Last || m.seq < b.First || f.doubted.seq > 0 && m.seq >= f.doubted.seq {
 			continue
 		}
 		switch message, err := f.readMessage(ctx, m.seq); {

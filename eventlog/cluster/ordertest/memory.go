@@ -26,6 +26,7 @@ type Memory struct {
 	stored   map[uint64]time.Time // when each message was stored, without clock
 	created  []uint64             // the first message of each order that was made
 	changed  chan struct{}        // closed and replaced at each change
+	observe  func(*cluster.Message)
 	handles  []*Handle
 }
 
@@ -90,6 +91,9 @@ func (m *Memory) store(id cluster.ID, data []byte) error {
 	m.stored[seq] = now
 	at := now.Add(m.clock).UTC().Truncate(time.Millisecond)
 	m.messages = append(m.messages, slot{Message: cluster.Message{Seq: seq, First: cluster.FirstOf(seq), Time: at, ID: id, Data: bytes.Clone(data)}})
+	if m.observe != nil {
+		m.observe(&m.messages[len(m.messages)-1].Message)
+	}
 	m.notify()
 	return nil
 }
@@ -156,6 +160,13 @@ func (m *Memory) Stored(seq uint64) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.stored[seq]
+}
+
+// Observe calls f with each message that is stored from now on, before any hub receives it. f must not call methods of the order.
+func (m *Memory) Observe(f func(*cluster.Message)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.observe = f
 }
 
 // Created returns the number of the first message of each order that was made, one after the other was deleted.

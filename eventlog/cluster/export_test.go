@@ -1,0 +1,36 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// Describe describes a message in one line, for the traces of simulations.
+func Describe(m *Message) string {
+	var b strings.Builder
+	id := short(m)
+	fmt.Fprintf(&b, "%d %x of %x/%d", m.Seq, id[:3], m.ID[:3], m.ID[15])
+	f, err := decodeFrame(m.Data)
+	if err != nil {
+		return b.String() + " " + err.Error()
+	}
+	fmt.Fprintf(&b, " after %d %x", f.known.seq, f.known.chain[:3])
+	if stale(m, &f) {
+		b.WriteString(" stale")
+	}
+	if f.control != nil {
+		return b.String() + " " + string(f.control)
+	}
+	for _, batch := range f.batches {
+		for i := range batch {
+			fmt.Fprintf(&b, " %q", batch[i].Data)
+			if batch[i].Flags&eventlog.End != 0 {
+				b.WriteString(" (end)")
+			}
+		}
+		b.WriteString(";")
+	}
+	return b.String()
+}

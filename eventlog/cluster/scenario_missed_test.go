@@ -1,0 +1,107 @@
+package cluster_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/cluster/ordertest"
+)
+
+// TestHubThatMissedALossGoesBackAtOnce: the order lost the newest message of a hub and got new ones while the hub was not looking. No message
+// of the others names the number of the lost one, and the newest message of the hub is one of the order. Most hubs missed the loss; an audit
+// would have believed them, and acknowledged events of the third hub would have been lost.
+func TestHubThatMissedALossGoesBackAtOnce(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}, lossy: true}, func(s *sim) {
+		s.fill(6)
+		s.hubs[0].handle.SetFaults(1, ordertest.Faults{Late: 1})
+		late := make(chan error, 1)
+		go func() {
+			_, err := s.put(0, ordertest.Sent{Topics: []string{"a/1"}, Data: "late"}) // sent before the loss, arrives after it
+			late <- err
+		}()
+		time.Sleep(time.Millisecond)
+		for _, h := range s.hubs[:2] {
+			h.handle.Silence(false, true) // what the order sends arrives later
+		}
+		kept := s.order.Last()
+		s.fillThrough(2, 1)
+		s.order.Lose(1, false)
+		s.lost(kept)
+		for s.order.Last() < kept+2 { // the third hub begins a generation, and the late message arrives
+			time.Sleep(time.Millisecond)
+		}
+		s.hubs[0].handle.SetFaults(1, ordertest.Faults{})
+		s.fillThrough(2, 1)
+		for _, h := range s.hubs[:2] {
+			h.handle.Silence(false, false)
+		}
+		s.fillThrough(2, 1)
+		time.Sleep(3 * time.Second)
+		<-late
+		for _, h := range s.hubs {
+			if got, want := h.running().Head().Gen, s.hubs[2].running().Head().Gen; got != want {
+				s.Errorf("hub %s has generation %s, want %s", h.name, got, want)
+			}
+		}
+	})
+}
+
+// fillThrough appends n events through one hub.
+func (s *sim) fillThrough(hub, n int) {
+	s.Helper()
+	for range n {
+		s.filled++
+		if _, err := s.put(hub, ordertest.Sent{Topics: []string{"a/1"}, Data: fmt.Sprint("fill ", s.filled)}); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// TestDisputeAboutALostMessageIsOver: the hubs dispute about a message, and the order loses it. A hub would have counted the votes of others
+// for it, but not its own, which came later, and would have given up its log.
+func TestDisputeAboutALostMessageIsOver(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}, lossy: true}, func(s *sim) {
+		s.fill(10)
+		kept := s.order.Last()
+		liar := s.hubs[2]
+		liar.mirror.setLie(true)
+		s.fillThrough(0, 1)
+		liar.mirror.setLie(false)
+		liar.handle.Silence(true, false) // another hub audits
+		for !liar.running().Details().Disputed {
+			time.Sleep(time.Millisecond)
+		}
+		liar.handle.Silence(false, false)
+		for !s.hubs[0].running().Details().Disputed { // by the vote of the liar
+			time.Sleep(time.Millisecond)
+		}
+		s.order.Lose(int(s.order.Last()-kept), false)
+		s.lost(kept)
+		time.Sleep(40 * time.Second)
+		for _, h := range s.hubs {
+			if d := h.running().Details(); d.Changes != 1 { // the loss is the only one
+				s.Errorf("hub %s gives up its log: %+v", h.name, d)
+			}
+		}
+	})
+}
+
+// TestMessageOfAnOldOrderIsNotStoredInANewOne: a message is in the order, and in the mirrors. The order is deleted, and a hub makes it again.
+// Then a copy of the message arrives, which was under way. The new order does not know its identifier.
+func TestMessageOfAnOldOrderIsNotStoredInANewOne(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}, lossy: true}, func(s *sim) {
+		s.fill(5)
+		messages := s.order.Messages()
+		last := messages[len(messages)-1]
+		s.order.Delete()
+		time.Sleep(10 * time.Second)
+		s.heal()
+		s.lost(last.Seq)
+		if err := s.order.Handle().Publish(s.Context(), last.ID, last.Data); err != nil {
+			s.Fatal(err)
+		}
+		s.fill(1)
+	})
+}
