@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,11 +17,10 @@ func TestHubThatMissedALossGoesBackAtOnce(t *testing.T) {
 	scenario(t, plan{ret: &eventlog.Retention{}, lossy: true}, func(s *sim) {
 		s.fill(6)
 		s.hubs[0].handle.SetFaults(1, ordertest.Faults{Late: 1})
-		late := make(chan error, 1)
-		go func() {
-			_, err := s.put(0, ordertest.Sent{Topics: []string{"a/1"}, Data: "late"}) // sent before the loss, arrives after it
-			late <- err
-		}()
+		var late sync.WaitGroup
+		late.Go(func() {
+			_, _ = s.put(0, ordertest.Sent{Topics: []string{"a/1"}, Data: "late"}) // sent before the loss, arrives after it
+		})
 		time.Sleep(time.Millisecond)
 		for _, h := range s.hubs[:2] {
 			h.handle.Silence(false, true) // what the order sends arrives later
@@ -39,7 +39,7 @@ func TestHubThatMissedALossGoesBackAtOnce(t *testing.T) {
 		}
 		s.fillThrough(2, 1)
 		time.Sleep(3 * time.Second)
-		<-late
+		late.Wait()
 		for _, h := range s.hubs {
 			if got, want := h.running().Head().Gen, s.hubs[2].running().Head().Gen; got != want {
 				s.Errorf("hub %s has generation %s, want %s", h.name, got, want)
