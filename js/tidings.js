@@ -141,7 +141,7 @@ export class Tidings extends EventTarget {
       encoding = 'base64'
     }
     // A line of NDJSON has everything, so the URL is always the same, and one preflight serves all events.
-    const body = JSON.stringify({ topics: [topics].flat(), type, key, end, encoding, data: data ?? (end ? data : '') })
+    const body = JSON.stringify({ topics: [topics].flat(), type, key, end, encoding, data: data === undefined && !end ? '' : data })
     const task = { signal: signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal, failures: 0 }
     const { last, duplicates } = await this.#requests.persist(task, async () => (await this.#requests.send('', {
       method: 'POST', body, signal: task.signal, redirect: 'manual',
@@ -501,7 +501,7 @@ class Seat {
   /** The queue of a follow is empty. @param {Follow} follow */
   drained(follow) {
     this.#room()
-    if (follow.behind) for (const place of this.#of(follow)) this.#want(place)
+    if (follow.behind) for (const place of this.#of(follow)) this.#want(place, 0)
     follow.behind = false
   }
 
@@ -530,10 +530,10 @@ class Seat {
     })
   }
 
-  /** @param {Place} place */
-  #want(place) {
+  /** Asks for what a place misses, unless it has just done so. @param {Place} place */
+  #want(place, again = wantAgain) {
     const now = Date.now()
-    if (now - place.wanted < wantAgain) return
+    if (now - place.wanted < again) return
     place.wanted = now
     this.#post({ want: place.id, after: place.follow.at })
   }
@@ -564,10 +564,11 @@ class Seat {
   #judge(place, { from, to, items = [], more }) {
     const { follow, follow: { at } } = place
     const gap = items.some((item) => 'gap' in item)
-    if (at !== from && (gap || !(compare(from, at) <= 0 && compare(at, to) <= 0))) {
-      if (gap || !(compare(at, to) > 0)) this.#want(place)
-    } else if (follow.full) {
-      follow.behind = true
+    const ahead = compare(at, to) > 0 && !gap
+    if (follow.full) {
+      follow.behind ||= !ahead
+    } else if (at !== from && (gap || !(compare(from, at) <= 0 && compare(at, to) <= 0))) {
+      if (!ahead) this.#want(place)
     } else {
       place.wanted = 0
       follow.at = to
@@ -784,7 +785,8 @@ export class Holder {
     held.at = at
     if (more) return // the seat asks again when it has room
     held.poll = undefined
-    if (at !== began && compare(at, this.#stream?.at) < 0) this.#fetch(held, at) // the stream has moved on meanwhile
+    // The stream has moved on meanwhile, or its hub is ahead of the one that has answered.
+    if (compare(at, this.#stream?.at) < 0) setTimeout(() => this.#parts.has(held) && this.#fetch(held, at), at === began ? 1000 : 0)
     else if (newest && serves([...newest.topics], held.topics)) newest.parts.add(held)
     else this.#change()
   }
@@ -793,16 +795,18 @@ export class Holder {
   over(stream, problem) {
     if (stream === this.#stream) this.#stream = this.#next
     if (stream === this.#stream || stream === this.#next) this.#next = undefined
-    for (const held of [...stream.parts]) {
+    const parts = [...stream.parts]
+    const doubt = problem && !stream.poll && !this.#stream && !this.#doubt && parts.length > 1
+    for (const held of parts) {
       if (!stream.poll && this.#stream?.parts.has(held)) continue
-      if (!stream.poll && problem && !this.#stream && !this.#doubt) {
+      if (doubt) {
         this.#fetch(held, stream.at)
       } else {
         held.receive({ boot: this.boot, [problem ? 'refused' : 'done']: [held.id], problem: problem && { ...problem } })
         this.#remove(held)
       }
     }
-    this.#doubt = !stream.poll
+    this.#doubt ||= !!doubt
   }
 }
 
@@ -926,12 +930,12 @@ class Stream {
     this.#holder.opened(this)
     if (type === 'tidings.gap') return this.#gap(content)
     if (type === 'tidings.expiring' && !this.poll) this.#holder.renew(true)
-    if (type === 'tidings.end') {
-      const { topic, topics = [topic] } = content
-      this.#items.push({ id, topic, topics, end: true })
-    } else if (!type.startsWith('tidings.')) {
-      if (content.id !== id || !content.topics?.[0] || typeof content.data !== 'string') throw noHub(`the event ${id} has no envelope`)
-      this.#items.push(content)
+    const end = type === 'tidings.end'
+    if (end || !type.startsWith('tidings.')) {
+      const { topic, topics } = content
+      const named = Array.isArray(topics) && topics[0] && topics.every((name) => typeof name === 'string')
+      if (!named || !end && (content.id !== id || typeof content.data !== 'string')) throw noHub(`the event ${id} has no envelope`)
+      this.#items.push(end ? { id, topic, topics, end } : content)
     } else if (type !== 'tidings.checkpoint') {
       return
     }
@@ -1120,8 +1124,8 @@ function problemOf(status, content, response) {
   } catch {
     content = { detail: content.slice(0, 300) }
   }
-  const { type = '', title = response?.statusText, detail, retry, ...members } = content
-  return new Problem({ kind: type.split(/[/:#]/).pop(), title, detail, retryAfter: retry ?? (+after * 1000 || Date.parse(after) - Date.now() || 0), members, status })
+  const { type = '', title = response?.statusText, detail, retry, ...members } = Object(content)
+  return new Problem({ kind: `${type}`.split(/[/:#]/).pop(), title, detail, retryAfter: retry ?? (+after * 1000 || Date.parse(after) - Date.now() || 0), members, status })
 }
 
 /** @typedef {{type: string, data: string, id: string}} Block A block of an event stream that has data. */

@@ -1,0 +1,228 @@
+// Follows that come, go and change their topics on a living stream.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { covers, GapError } from '../tidings.js'
+import { clientOf, post, startHub, streamsOf } from './hub.js'
+import { begin, collect, control, ending, event, hurry, refusing, serve, stream } from './script.js'
+
+test('a pattern covers what docs/protocol.md says', () => {
+  for (const [pattern, yes, no] of [
+    ['sensors/*/temperature', ['sensors/7/temperature', 'sensors//temperature', 'sensors/*/temperature'], ['sensors/temperature', 'sensors/a/b/temperature', 'sensors/**']],
+    ['news/**', ['news', 'news/sports', 'news/sports/tennis', 'news/*', 'news/**', 'news/*/x/**'], ['newspaper', '*', '**', '*/sports']],
+    ['**', ['a', 'a/b', '/', '', '*', 'a/**'], ['$hub', '$hub/x']],
+    ['*/b', ['a/b', '/b', '*/b'], ['$a/b', 'b', 'a/b/c', '**']],
+    ['$hub/*', ['$hub/a'], ['$hub', 'a/b']],
+    ['a', ['a'], ['a/', 'b', 'a/b', '*', '']],
+  ]) {
+    for (const topic of yes) assert.ok(covers(pattern, topic), `${pattern} covers ${topic}`)
+    for (const topic of no) assert.ok(!covers(pattern, topic), `${pattern} does not cover ${topic}`)
+  }
+})
+
+test('all follows of a client share one stream, and each gets its own events', async (t) => {
+  const hub = await startHub(t)
+  const client = clientOf(t, hub.url)
+  const all = ['a', 'b/**', 'c', [], ['a', 'c']].map((topics) => {
+    const got = collect()
+    return { got, follow: client.follow(topics, got.handler) }
+  })
+  await Promise.all(all.map(({ follow }) => follow.ready))
+  for (const topic of ['a', 'b/1', 'c', 'd']) await post(hub, topic, topic)
+  const last = await post(hub, 'a', 'last', '&topic=b&topic=c&topic=e')
+  await Promise.all(all.map(({ got }, n) => got.got([2, 2, 2, 5, 3][n])))
+  assert.deepEqual(all.map(({ got }) => got.texts().join()), ['a,last', 'b/1,last', 'c,last', 'a,b/1,c,d,last', 'a,c,last'])
+  assert.equal(all[0].got.events[1].id, last)
+  let streams
+  do streams = await streamsOf(hub)
+  while (streams.length > 1) // the one before may still be closing
+  assert.equal(streams.length, 1)
+})
+
+test('topics are added and removed 200 times under load, and nothing is missed or doubled', async (t) => {
+  const hub = await startHub(t)
+  const client = clientOf(t, hub.url)
+  const steady = collect()
+  await client.follow('load/0', steady.handler).ready
+  const sent = new Map(), begun = new Map()
+  let publishing = true
+  const publisher = (async () => {
+    for (let n = 0; publishing; n++) {
+      const topic = `load/${n % 5}`
+      begun.set(topic, 1 + (begun.get(topic) ?? 0))
+      const id = await post(hub, topic, `${n}`)
+      sent.set(topic, [...sent.get(topic) ?? [], id])
+    }
+  })()
+  const changed = collect()
+  const changing = client.follow('load/1', changed.handler)
+  await changing.ready
+  for (let n = 0; n < 100; n++) {
+    const topic = `load/${1 + n % 4}`
+    const got = collect()
+    const follow = client.follow(topic, got.handler)
+    await follow.ready
+    const from = begun.get(topic) ?? 0 // the next one is published after ready
+    await got.got(got.events.length + 1)
+    const ids = got.events.map(({ id }) => id)
+    while (!sent.get(topic)?.includes(ids.at(-1))) await new Promise(setImmediate) // its publisher has no answer yet
+    const all = sent.get(topic)
+    const first = all.indexOf(ids[0])
+    assert.ok(first <= from, `event ${from} of ${topic} is missed: the first is ${first}`)
+    assert.deepEqual(ids, all.slice(first, first + ids.length))
+    if (n % 3) follow.close()
+    if (n % 2) changing.close(`load/${2 + n % 3}`)
+    else await changing.add(`load/${2 + (n + 1) % 3}`)
+  }
+  const numbers = changed.events.map(({ id }) => Number(id.split('-')[1]))
+  assert.ok(numbers.length > 10 && numbers.every((number, n) => !n || number > numbers[n - 1]), 'events come in order, and once')
+  publishing = false
+  await publisher
+  const want = sent.get('load/0')
+  await steady.got(want.length)
+  assert.deepEqual(steady.events.map(({ id }) => id), want)
+})
+
+test('a follow gets the events of added topics, and none of removed ones', async (t) => {
+  const hub = await startHub(t)
+  const got = collect()
+  const follow = clientOf(t, hub.url).follow('a', got.handler)
+  await follow.ready
+  await follow.add('b', 'c/*')
+  for (const topic of ['a', 'b', 'c/1', 'd']) await post(hub, topic, topic)
+  await got.got(3)
+  follow.close('a', 'c/*')
+  for (const topic of ['a', 'c/1', 'b']) await post(hub, topic, `second ${topic}`)
+  await got.got(4)
+  assert.deepEqual(got.texts(), ['a', 'b', 'c/1', 'second b'])
+  follow.close('b')
+  await follow.done
+})
+
+test('a forbidden newcomer leaves the others alone', async (t) => {
+  const server = await serve(t, stream(begin(3), event(4)), stream(begin(4), event(5), event(6, { topic: 'more' })))
+  const granted = ending(begin(3))
+  server.poll = (response, { query }) => (query.getAll('topic').includes('secret') ? refusing(403, 'forbidden') : granted)(response)
+  const client = clientOf(t, server.url)
+  const got = collect()
+  const follow = client.follow('news', got.handler)
+  await assert.rejects(client.follow('secret', () => {}).done, { status: 403 })
+  await got.got(1)
+  await assert.rejects(follow.add('secret'), { status: 403 })
+  await assert.rejects(Promise.all([follow.add('secret'), assert.doesNotReject(follow.add('more'))]), { status: 403 })
+  await got.got(3)
+  assert.deepEqual(got.texts(), ['event 4', 'event 5', 'event 6'])
+  assert.deepEqual(server.requests.map(({ query }) => query.getAll('topic').join()), ['news', 'news,more'])
+})
+
+test('a stream that is refused as a whole is asked for each follow', async (t) => {
+  hurry(t)
+  let allowed = ['a', 'b']
+  const answer = (blocks) => (response, { query }) => (query.getAll('topic').every((topic) => allowed.includes(topic)) ? blocks : refusing(403, 'forbidden'))(response)
+  const server = await serve(t, answer(ending(begin(3), event(4, { topic: 'a' }))), answer(stream(begin(4), event(5, { topic: 'a' }))))
+  server.poll = answer(ending(begin(4)))
+  const client = clientOf(t, server.url)
+  const got = collect()
+  const a = client.follow('a', got.handler, { after: 'abcde-3' })
+  const b = client.follow('b', () => {}, { after: 'abcde-3' })
+  await got.got(1)
+  allowed = ['a']
+  await assert.rejects(b.done, { status: 403 })
+  await got.got(2)
+  assert.deepEqual(got.texts(), ['event 4', 'event 5'])
+  a.close()
+})
+
+test('history joins the stream without a hole and without doubles', async (t) => {
+  const hub = await startHub(t)
+  const client = clientOf(t, hub.url)
+  const first = collect()
+  await client.follow('a', first.handler).ready
+  const ids = []
+  for (let n = 0; n < 30; n++) ids.push(await post(hub, 'a', `${n}`))
+  const follows = [{ last: 5 }, { since: 'earliest' }, { since: '10m' }, { after: ids[9] }].map((options) => {
+    const got = collect()
+    client.follow('a', got.handler, options)
+    return got
+  })
+  for (let n = 30; n < 60; n++) ids.push(await post(hub, 'a', `${n}`))
+  await Promise.all(follows.map((got, n) => got.got([35, 60, 60, 50][n] - (n ? 0 : 30))))
+  const [last, earliest, since, after] = follows
+  await Promise.all([earliest.got(60), first.got(60)])
+  assert.deepEqual(earliest.texts(), ids.map((_, n) => `${n}`))
+  assert.deepEqual(since.texts(), earliest.texts())
+  assert.deepEqual(after.texts(), earliest.texts().slice(10))
+  await last.got(Number(last.texts()[0]) <= 30 ? 60 - Number(last.texts()[0]) : 5)
+  assert.deepEqual(last.texts(), earliest.texts().slice(Number(last.texts()[0])))
+})
+
+test('a loop ends with its topic, also when the topic has ended long ago', async (t) => {
+  const hub = await startHub(t)
+  const client = clientOf(t, hub.url)
+  client.follow('other', () => {})
+  const ends = []
+  const open = client.follow(['replies/7', 'replies/8'], () => {}, { onEnd: (end) => ends.push(end) })
+  await open.ready
+  for (const text of ['Hel', 'lo']) await post(hub, 'replies/7', text)
+  const end = await post(hub, 'replies/7', '', '&end=1')
+  const texts = []
+  for await (const e of client.follow('replies/7', { since: 'earliest' })) texts.push(e.text)
+  assert.deepEqual(texts, ['Hel', 'lo'])
+  for await (const e of client.follow('replies/7')) assert.fail(`an event after the end: ${e.text}`)
+  await clientOf(t, hub.url).follow('replies/7', () => {}, { after: end }).done
+  await post(hub, 'replies/8', '', '&end=1')
+  await open.done
+  assert.deepEqual(ends.map(({ id, topic }) => [id === end, topic]), [[true, 'replies/7'], [false, 'replies/8']])
+})
+
+test('a thousand topics go by QUERY', async (t) => {
+  const hub = await startHub(t)
+  const client = clientOf(t, hub.url)
+  const got = collect()
+  const topics = Array.from({ length: 1000 }, (_, n) => `a/topic/with/a/long/name/${n}`)
+  await client.follow(topics, got.handler).ready
+  await post(hub, topics[999], 'x')
+  await got.got(1)
+})
+
+test('a gap of one follow of several does not concern the others', async (t) => {
+  const gap = (from) => control('gap', { reason: 'trimmed', from, to: 'abcde-7' })
+  const server = await serve(t, stream(begin(3), gap('abcde-3'), event(8, { topic: 'a' }), event(9, { topic: 'b' })))
+  server.poll = (response, { query }) => {
+    const [topic] = query.getAll('topic'), from = query.get('last_event_id')
+    ending(...from && topic === 'a' ? [gap(from)] : [], begin(from ? 9 : 3), event(8, { topic }), ...topic === 'b' ? [event(9, { topic })] : [])(response)
+  }
+  const client = clientOf(t, server.url)
+  const gaps = []
+  const a = collect(), b = collect()
+  client.follow('a', a.handler, { after: 'abcde-3', onGap: (what) => gaps.push(what) })
+  client.follow('b', b.handler, { after: 'abcde-3' })
+  await Promise.all([a.got(1), b.got(2)])
+  assert.deepEqual([a.texts(), b.texts()], [['event 8'], ['event 8', 'event 9']])
+  assert.deepEqual(gaps, [{ reason: 'trimmed', from: 'abcde-3', to: 'abcde-7' }])
+})
+
+test('a new log is a gap for all, and history is asked for again', async (t) => {
+  hurry(t)
+  const hub = await startHub(t)
+  const client = clientOf(t, hub.url)
+  const reasons = { now: [], history: [] }
+  const now = collect(), history = collect()
+  await client.follow('a', now.handler, { onGap: (gap) => reasons.now.push(gap.reason) }).ready
+  await client.follow('a', history.handler, { since: 'earliest', onGap: (gap) => reasons.history.push(gap.reason) }).ready
+  const strict = client.follow('a', () => {})
+  await strict.ready
+  const ended = assert.rejects(strict.done, (error) => error instanceof GapError && error.gap.reason === 'reset')
+  await post(hub, 'a', '1')
+  await Promise.all([now.got(1), history.got(1)])
+  await hub.kill()
+  await hub.restart() // its log was in memory
+  await post(hub, 'a', '2')
+  await ended
+  await history.got(2)
+  await post(hub, 'a', '3')
+  await Promise.all([now.got(2), history.got(3)])
+  assert.deepEqual(history.texts(), ['1', '2', '3'])
+  assert.equal(now.texts().at(-1), '3')
+  assert.deepEqual(reasons, { now: ['reset'], history: ['reset'] })
+})
