@@ -10,12 +10,13 @@ const here = import.meta.dirname
 const folder = process.argv[2] ?? join(here, 'dist')
 
 /** What becomes of each source. Names without a folder stand beside each other at a hub, too. */
-export const outputs = { 'tidings.js': 'tidings.js' }
+export const outputs = { 'tidings.js': 'tidings.js', 'outbox.js': 'tidings.outbox.js' }
 
 for (const [source, output] of Object.entries(outputs)) {
   const text = readFileSync(join(here, source), 'utf8')
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 12)
   const contents = text.replace("const build = 'source'", `const build = '${hash}'`)
+    .replaceAll("'./outbox.js'", `'./${outputs['outbox.js']}'`)
   buildSync({ stdin: { contents, sourcefile: source, resolveDir: here }, outfile: join(folder, output), minify: true, format: 'esm', target: 'es2022', logLevel: 'warning' })
 }
 execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '--project', here, '--outDir', folder], { stdio: 'inherit' })

@@ -2,7 +2,7 @@ import js from '@eslint/js'
 import globals from 'globals'
 
 export default [
-  { ignores: ['dist/'] },
+  { ignores: ['dist/', 'test-types-*/'] },
   js.configs.recommended,
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },
@@ -11,6 +11,6 @@ export default [
       'no-control-regex': 'off', 'object-shorthand': 'error', 'no-unused-expressions': 'off',
     },
   },
-  { files: ['*.js'], languageOptions: { globals: { ...globals['shared-node-browser'] } } },
-  { files: ['build.js', 'eslint.config.js', 'test/**'], languageOptions: { globals: globals.node } },
+  { files: ['*.js'], languageOptions: { globals: { ...globals['shared-node-browser'], indexedDB: 'readonly', navigator: 'readonly' } } },
+  { files: ['build.js', 'eslint.config.js', 'test/**'], languageOptions: { globals: { ...globals.node, indexedDB: 'readonly' } } },
 ]

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-//go:embed dist/*.js dist/*.ts tidings.js
+//go:embed dist/*.js dist/*.ts tidings.js outbox.js
 var embedded embed.FS
 
 // file is a file as it is served.
@@ -48,7 +48,7 @@ func load() (all []file) {
 			all = append(all, f)
 		}
 	}
-	return append(all, fileOf("tidings.source.js", "tidings.js"))
+	return append(all, fileOf("tidings.source.js", "tidings.js"), fileOf("tidings.outbox.source.js", "outbox.js"))
 }
 
 // hashLength is the length of the hash in a name, in hexadecimal digits: 48 bits tell builds apart.

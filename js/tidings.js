@@ -51,6 +51,10 @@
  * @property {Schema} [schema] A standard schema (standardschema.dev). It makes `event.value` of the event's JSON. An event that does not fit ends
  *   the follow with a {@link Problem}.
  * @property {AbortSignal} [signal] Closes the follow.
+ * @property {string} [keep] Keeps the position in this browser under this name, and resumes there after a reload: an event is kept when its handler
+ *   has returned, so that each is handled at least once. `since` and `last` then only count for the first time.
+ * @property {string} [once] Of all tabs of this browser that follow with this name, only one handles events, and keeps the position. When it goes,
+ *   another one continues. Needs Web Locks.
  */
 
 /** @typedef {{reason: 'trimmed' | 'reset' | 'rollback' | 'corrupt' | 'lag', from: string, to: string}} Gap Events after `from`, up to `to`, are missing. */
@@ -71,6 +75,8 @@ export class Tidings extends EventTarget {
   #requests
   #seat
   #share
+  /** @type {Promise<import('./outbox.js').Outbox> | undefined} */
+  #outbox
   #closing = new AbortController()
 
   /**
@@ -82,7 +88,7 @@ export class Tidings extends EventTarget {
   constructor(url = new URL('.', import.meta.url), options = {}) {
     super()
     this.#requests = new Requests(url, options)
-    this.#seat = new Seat((status, problem) => {
+    this.#seat = new Seat(this.#requests, (status, problem) => {
       if (status === this.status && !problem) return
       this.status = status
       this.problem = problem && new Problem(problem)
@@ -101,6 +107,10 @@ export class Tidings extends EventTarget {
         else this.#share.come()
       }, { capture: true, signal: this.#closing.signal })
     }
+    // What was left unsent before a reload.
+    globalThis.indexedDB?.databases?.().then((all) => {
+      if (all.some(({ name }) => name === 'tidings:outbox')) return this.#openOutbox().then((outbox) => outbox.run())
+    }).catch(() => {}) // nothing was stored
   }
 
   /**
@@ -130,10 +140,13 @@ export class Tidings extends EventTarget {
    * @param {boolean} [options.end] It is the last event of its topics. Without data and type it is only the end.
    * @param {string} [options.key] The idempotency key, 1 to 255 visible ASCII characters; default: random.
    * @param {AbortSignal} [options.signal] Gives up. The event may be stored or not.
-   * @returns {Promise<{id: string, duplicate: boolean, key: string}>} The position of the event, and whether it was stored before.
+   * @param {boolean} [options.outbox] Store the event in this browser, and return then, without id. It is sent as soon as possible, also after a
+   *   reload, once and in the order of the calls. An event that the hub refuses, or that cannot be sent for 24 hours, is handed back: the client
+   *   sends an `unsent` event, whose `detail` has the members of the event and the `problem`.
+   * @returns {Promise<{id?: string, duplicate?: boolean, key: string}>} The position of the event, and whether it was stored before.
    * @throws {Problem} if the hub refuses the event.
    */
-  async publish(topics, data, { type, end, key = random(), signal } = {}) {
+  async publish(topics, data, { type, end, key = random(), signal, outbox } = {}) {
     let encoding
     if (data instanceof Blob || data instanceof ArrayBuffer || ArrayBuffer.isView(data)) {
       const bytes = new Uint8Array(await new Blob([/** @type {Blob} */ (data)]).arrayBuffer())
@@ -142,13 +155,33 @@ export class Tidings extends EventTarget {
     }
     // A line of NDJSON has everything, so the URL is always the same, and one preflight serves all events.
     const body = JSON.stringify({ topics: [topics].flat(), type, key, end, encoding, data: data === undefined && !end ? '' : data })
-    const task = { signal: signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal, failures: 0 }
-    const { last, duplicates } = await this.#requests.persist(task, async () => (await this.#requests.send('', {
-      method: 'POST', body, signal: task.signal, redirect: 'manual',
-      // The request then outlives the page. A browser allows 64 KB in all such requests together, and refuses more as if it were offline.
-      keepalive: body.length < 20_000 && !task.failures,
-    }, { 'Content-Type': 'application/x-ndjson' })).json())
+    if (outbox) {
+      await (await this.#openOutbox()).add(body)
+      return { key }
+    }
+    const { last, duplicates } = await this.#send(body, signal)
     return { id: last, duplicate: duplicates > 0, key }
+  }
+
+  /** Sends a line until the hub has stored it. @param {string} body @param {AbortSignal} [stop] @param {() => void} [check] Called before each request. */
+  #send(body, stop, check) {
+    const signal = stop ? AbortSignal.any([stop, this.#closing.signal]) : this.#closing.signal
+    const task = { signal, failures: 0 }
+    return this.#requests.persist(task, async () => {
+      check?.()
+      return (await this.#requests.send('', {
+        method: 'POST', body, signal, redirect: 'manual',
+        // The request then outlives the page. A browser allows 64 KB in all such requests together, and refuses more as if it were offline.
+        keepalive: body.length < 20_000 && !task.failures,
+      }, { 'Content-Type': 'application/x-ndjson' })).json()
+    })
+  }
+
+  /** @returns {Promise<import('./outbox.js').Outbox>} */
+  #openOutbox() {
+    return this.#outbox ??= import('./outbox.js').then(({ Outbox }) => new Outbox(this.#requests, this.#closing.signal, (...args) => this.#send(...args), (line, problem) => {
+      this.dispatchEvent(new CustomEvent('unsent', { detail: { ...line, problem } }))
+    }))
   }
 
   /**
@@ -293,9 +326,9 @@ export class Follow {
     this.matches = matcher(this.topics)
     this.start = since ? { since } : last ? { last } : undefined
     this.position = this.at = after && positionOf(after)
-    this.ready = seat.join(this)
-    this.ready.catch(() => {}) // done tells it
     this.done = new Promise((resolve, reject) => { this.#settle = (error) => error ? reject(error) : resolve() })
+    this.ready = options.keep || options.once ? import('./outbox.js').then(({ keep }) => keep(this, seat, options)) : seat.join(this)
+    this.ready.catch((error) => this.take([{ error }]))
     signal?.addEventListener('abort', this.#abort)
     if (signal?.aborted) this.close()
     else if (handler) this.#run(handler)
@@ -348,7 +381,7 @@ export class Follow {
     while (!this.#closed) {
       const item = this.#queue.shift()
       if (!item) {
-        this.position = this.at
+        this.#handled(this.at)
         this.full = false
         this.#seat.drained(this)
         await new Promise((resolve) => { this.#wake = () => resolve(undefined) })
@@ -370,9 +403,24 @@ export class Follow {
           event.value = value
         }
         yield event
-        this.position = item.id
+        this.#handled(item.id)
       }
     }
+  }
+
+  /** Gets each position to keep. @internal @type {((position: string) => void) | undefined} */
+  save
+
+  /** @param {string} [position] */
+  #handled(position) {
+    if (position && position !== this.position) this.save?.(position)
+    this.position = position
+  }
+
+  /** Forgets what is queued: another tab handles it. @internal */
+  clear() {
+    this.#queue = []
+    this.full = this.behind = false
   }
 
   /** Queues what the seat has judged. @internal @param {(Item | {error: unknown})[]} items */
@@ -394,6 +442,8 @@ export class Follow {
   }
 }
 
+/** @typedef {Seat} SeatOfClient */
+/** @typedef {Requests} RequestsOfClient */
 /** @typedef {{since: string} | {last: number}} Start */
 /** @typedef {{id: number, topics: string[], start?: Start, at?: string}} Part */
 /** @typedef {{hello?: Part[], wake?: boolean, want?: number, after?: string, bye?: true}} ToHolder */
@@ -439,8 +489,9 @@ class Seat {
   #greeting = false
   #room = () => {}
 
-  /** @param {(status: Tidings['status'], problem?: ProblemMembers) => void} report Gets the states of the stream. */
-  constructor(report) {
+  /** @param {Requests} requests @param {(status: Tidings['status'], problem?: ProblemMembers) => void} report Gets the states of the stream. */
+  constructor(requests, report) {
+    this.requests = requests
     this.#report = report
   }
 
@@ -1068,6 +1119,23 @@ class Requests {
     const { token } = this.#options
     return typeof token === 'function' ? token({ expired }) : token
   }
+
+  /** Returns who uses the client: by default, the subject of the token. */
+  async identity(signal = new AbortController().signal) {
+    const { identity, token } = this.#options
+    if (identity !== undefined || !token) return identity ?? ''
+    const text = await this.persist({ signal, failures: 0 }, () => this.token(false))
+    try {
+      return JSON.stringify(JSON.parse(atob(`${text}`.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).sub)
+    } catch {
+      throw this.problem({ kind: 'no-identity', detail: 'the token has no subject that can be read; set the option identity' })
+    }
+  }
+
+  /** @param {ProblemMembers} members */
+  problem(members) {
+    return new Problem(members)
+  }
 }
 
 /**
@@ -1209,6 +1277,8 @@ function matcher(topics) {
 
 /** A name that nobody else has. Pages without TLS have no randomUUID. */
 const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-')
+
+// #region sharing
 
 // Sharing: one stream for all tabs of a browser that have the same hub and the same identity.
 //
@@ -1609,7 +1679,6 @@ class Share {
   reach
   worker
   #requests
-  #identity
   #signal
   #kinds = [WorkerWay, LockWay]
   /** @type {WorkerWay | LockWay | undefined} */
@@ -1624,13 +1693,12 @@ class Share {
    * @param {Seat} seat @param {Requests} requests @param {Options} options @param {AbortSignal} signal Ends the client.
    * @param {(via: Tidings['via']) => void} report
    */
-  constructor(seat, requests, { token, credentials, identity, worker = ownURL, share = true }, signal, report) {
+  constructor(seat, requests, { token, credentials, worker = ownURL, share = true }, signal, report) {
     this.seat = seat
     this.report = report
     this.worker = worker
     this.reach = { url: requests.base.href, token: !!token, credentials }
     this.#requests = requests
-    this.#identity = identity
     this.#signal = signal
     if (!share || !globalThis.document) this.own(true)
     // Before the first follow there is nothing to share.
@@ -1641,18 +1709,11 @@ class Share {
     if (this.name) return
     this.name = `tidings:${build}:${this.reach.url}:`
     try {
-      this.name += this.#identity ?? await this.#subject()
+      this.name += await this.#requests.identity(this.#signal)
       this.next()
     } catch {
       this.own(true) // without an identity nothing is shared
     }
-  }
-
-  /** Returns the subject of the token, as JSON. */
-  async #subject() {
-    if (!this.reach.token) return ''
-    const token = await this.#requests.persist({ signal: this.#signal, failures: 0 }, () => this.token(false))
-    return JSON.stringify(JSON.parse(atob(`${token}`.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).sub)
   }
 
   /** @param {boolean} expired */
@@ -1714,3 +1775,5 @@ if ('onconnect' in globalThis && `${globalThis.self.name}`.startsWith('tidings:'
     }
   })
 }
+
+// #endregion sharing

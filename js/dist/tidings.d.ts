@@ -87,6 +87,16 @@ export type FollowOptions = {
      * Closes the follow.
      */
     signal?: AbortSignal;
+    /**
+     * Keeps the position in this browser under this name, and resumes there after a reload: an event is kept when its handler
+     * has returned, so that each is handled at least once. `since` and `last` then only count for the first time.
+     */
+    keep?: string;
+    /**
+     * Of all tabs of this browser that follow with this name, only one handles events, and keeps the position. When it goes,
+     * another one continues. Needs Web Locks.
+     */
+    once?: string;
 };
 export type Gap = {
     reason: 'trimmed' | 'reset' | 'rollback' | 'corrupt' | 'lag';
@@ -147,6 +157,10 @@ export type ProblemMembers = {
  * @property {Schema} [schema] A standard schema (standardschema.dev). It makes `event.value` of the event's JSON. An event that does not fit ends
  *   the follow with a {@link Problem}.
  * @property {AbortSignal} [signal] Closes the follow.
+ * @property {string} [keep] Keeps the position in this browser under this name, and resumes there after a reload: an event is kept when its handler
+ *   has returned, so that each is handled at least once. `since` and `last` then only count for the first time.
+ * @property {string} [once] Of all tabs of this browser that follow with this name, only one handles events, and keeps the position. When it goes,
+ *   another one continues. Needs Web Locks.
  */
 /** @typedef {{reason: 'trimmed' | 'reset' | 'rollback' | 'corrupt' | 'lag', from: string, to: string}} Gap Events after `from`, up to `to`, are missing. */
 /** @typedef {{id: string, topic: string, topics: string[], end: true}} End These topics are complete. `id` is the position of the end. */
@@ -192,17 +206,21 @@ export declare class Tidings extends EventTarget {
      * @param {boolean} [options.end] It is the last event of its topics. Without data and type it is only the end.
      * @param {string} [options.key] The idempotency key, 1 to 255 visible ASCII characters; default: random.
      * @param {AbortSignal} [options.signal] Gives up. The event may be stored or not.
-     * @returns {Promise<{id: string, duplicate: boolean, key: string}>} The position of the event, and whether it was stored before.
+     * @param {boolean} [options.outbox] Store the event in this browser, and return then, without id. It is sent as soon as possible, also after a
+     *   reload, once and in the order of the calls. An event that the hub refuses, or that cannot be sent for 24 hours, is handed back: the client
+     *   sends an `unsent` event, whose `detail` has the members of the event and the `problem`.
+     * @returns {Promise<{id?: string, duplicate?: boolean, key: string}>} The position of the event, and whether it was stored before.
      * @throws {Problem} if the hub refuses the event.
      */
-    publish(topics: string | string[], data?: unknown, { type, end, key, signal }?: {
+    publish(topics: string | string[], data?: unknown, { type, end, key, signal, outbox }?: {
         type?: string;
         end?: boolean;
         key?: string;
         signal?: AbortSignal;
+        outbox?: boolean;
     }): Promise<{
-        id: string;
-        duplicate: boolean;
+        id?: string;
+        duplicate?: boolean;
         key: string;
     }>;
     /**
@@ -274,6 +292,8 @@ export declare class Follow {
     /** The events. The end of the loop closes the follow. */
     [Symbol.asyncIterator](): AsyncGenerator<TidingsEvent, void, unknown>;
 }
+export type SeatOfClient = Seat;
+export type RequestsOfClient = Requests;
 export type Start = {
     since: string;
 } | {
@@ -317,6 +337,32 @@ export type Place = {
     resolve: (value?: any) => void;
     reject: (why: unknown) => void;
 };
+/** The follows of a client, and what each of them has. */
+declare class Seat {
+    #private;
+    requests: Requests;
+    /** @param {Requests} requests @param {(status: Tidings['status'], problem?: ProblemMembers) => void} report Gets the states of the stream. */
+    constructor(requests: Requests, report: (status: Tidings['status'], problem?: ProblemMembers) => void);
+    /** Connects to a holder, instead of the one before. @param {Join} join */
+    attach(join: Join): void;
+    /** Gives a follow a place. The promise is that of {@link Follow.ready}. @param {Follow} follow @returns {Promise<void>} */
+    join(follow: Follow, topics?: string[]): Promise<void>;
+    /** Changes the topics of a follow. Changes follow one another, so that a refused topic takes no other with it.
+     * @param {Follow} follow @param {string[]} add @param {string[]} remove @returns {Promise<void>} */
+    change(follow: Follow, add: string[], remove: string[]): Promise<void>;
+    /** @param {Follow} follow */
+    leave(follow: Follow): void;
+    /** Ends all follows. */
+    close(): void;
+    /** The page is here again: a connection that was open is not trusted. */
+    come(): void;
+    /** The page goes, and may come back. */
+    go(): void;
+    /** The queue of a follow is empty. @param {Follow} follow */
+    drained(follow: Follow): void;
+    /** Tells the holder which follows there are, once for all changes of a turn. @param {boolean} [wake] */
+    greet(wake?: boolean): void;
+}
 export type Held = {
     /**
      * Its seat.
@@ -437,6 +483,10 @@ declare class Requests {
     send(query: string, init: RequestInit, headers: Record<string, string>, expired?: boolean, refusal?: Problem): Promise<Response>;
     /** @param {boolean} expired */
     token(expired: boolean): Promise<string | undefined>;
+    /** Returns who uses the client: by default, the subject of the token. */
+    identity(signal?: AbortSignal): Promise<string>;
+    /** @param {ProblemMembers} members */
+    problem(members: ProblemMembers): Problem;
 }
 /**
  * Why the hub refuses something, or cannot be reached.

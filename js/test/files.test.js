@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { transformSync } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
@@ -22,4 +24,56 @@ test('dist is made from the sources, which have correct types', (t) => {
 
 test('eslint has nothing to say', () => {
   run('node_modules/eslint/bin/eslint.js', '--max-warnings', '0', '.')
+})
+
+/** The size of a file as it is sent, in bytes. */
+const size = (text) => gzipSync(text, { level: 9 }).length
+
+test('the files are small', (t) => {
+  const source = readFileSync(join(root, 'tidings.js'), 'utf8')
+  const [before, sharing, after] = source.split(/\/\/ #(?:end)?region sharing\n/)
+  assert.ok(sharing.includes('class Share {') && after !== undefined)
+  // The core has a holder in the tab instead.
+  const own = 'class Share { constructor(seat, requests) { seat.attach(new Holder(requests).join) } come() {} go() {} }'
+  const core = transformSync(before + own + after, { minify: true, format: 'esm', target: 'es2022' }).code
+  for (const [what, text, most] of [
+    ['tidings.js', readFileSync(join(root, 'dist/tidings.js')), 9300],
+    ['tidings.js without sharing', core, 7000],
+    ['tidings.outbox.js', readFileSync(join(root, 'dist/tidings.outbox.js')), 2048],
+  ]) {
+    t.diagnostic(`${what}: ${size(text)} bytes`)
+    assert.ok(size(text) <= most, `${what} has ${size(text)} bytes, more than ${most}`)
+  }
+})
+
+test('a program in TypeScript gets the types', (t) => {
+  const folder = mkdtempSync(join(root, 'test-types-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const check = (code) => {
+    writeFileSync(join(folder, 'sample.ts'), code)
+    try {
+      run('node_modules/typescript/bin/tsc', '--ignoreConfig', '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2024,dom', '--types', '', join(folder, 'sample.ts'))
+      return ''
+    } catch (error) {
+      return error.stdout
+    }
+  }
+  const head = `import { Tidings, GapError, Problem, type TidingsEvent } from 'tidings'\nconst hub = new Tidings('https://hub.example', { token: async ({ expired }) => expired ? 'a' : 'b' })\n`
+  assert.equal(check(`${head}
+    hub.addEventListener('status', () => { const text: string = hub.status + hub.problem?.kind + hub.via; console.log(text) })
+    const follow = hub.follow(['a', 'b/**'], (event: TidingsEvent) => { const id: string = event.id; const bytes: Uint8Array = event.bytes(); console.log(id, bytes) },
+      { last: 20, onGap: ({ reason }) => console.log(reason), onEnd: ({ topic }) => console.log(topic) })
+    await follow.ready
+    await follow.add('c')
+    follow.close('c')
+    const at: string | undefined = follow.position
+    for await (const event of hub.follow('a', { after: at, signal: AbortSignal.timeout(5) })) console.log(event.topic, event.time.getTime(), event.json())
+    const { id, key } = await hub.publish('a', { any: 'thing' }, { type: 'goal', end: true })
+    const price = hub.state('a', (old, event) => old + Number(event.text), 0)
+    const stop: () => void = price.subscribe((value: number) => console.log(value, id, key))
+    try { await follow.done } catch (error) { if (error instanceof GapError) console.log(error.gap.to); if (error instanceof Problem) console.log(error.final) }
+    stop()
+    export {}`), '')
+  assert.match(check(`${head}hub.follow('a', 7)`), /TS2345|TS2769/)
+  assert.match(check(`${head}hub.publish('a', '', { typ: 'x' })`), /TS2353|TS2561/)
 })
