@@ -2,6 +2,7 @@ package disklog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/pprof"
 	"slices"
@@ -16,6 +17,7 @@ import (
 type commit struct {
 	store    *store
 	batch    *pebble.Batch
+	indexes  *pebble.Batch // entries of topics, which go into batch after all records: see join; nil: none
 	requests []*request
 	now      uint64 // Unix milliseconds, at least the time of the newest record
 	head     eventlog.Position
@@ -173,6 +175,7 @@ func (c *commit) write(l *Log) error {
 		}
 	}
 	c.head = s.position()
+	err = errors.Join(err, c.join())
 	if err != nil || s.head.seq == before && !c.applied {
 		return err
 	}
@@ -341,7 +344,19 @@ func (c *commit) index(topic string, e entry) error {
 	e.ord = t.ord
 	c.key = namedKey(c.key[:0], kindIndex, topic, s.head.seq)
 	c.value = e.appendTo(c.value[:0])
-	return c.batch.Set(c.key, c.value, nil)
+	if c.indexes == nil {
+		c.indexes = s.db.NewBatch()
+	}
+	return c.indexes.Set(c.key, c.value, nil)
+}
+
+// join puts the index entries into the batch. Pebble inserts a key that follows the one before without a search, so that records and entries
+// must not alternate.
+func (c *commit) join() error {
+	if c.indexes == nil {
+		return nil
+	}
+	return errors.Join(c.batch.Apply(c.indexes, nil), c.indexes.Close())
 }
 
 // begin writes the state of a topic that had no records.

@@ -51,6 +51,18 @@ func mustState(t *testing.T, log eventlog.Mirror) string {
 	return string(state)
 }
 
+// TestReadOfAMirrorTakesMemoryForItsRecordsOnly: the numbers of two messages are 16,384 apart, and a reader may keep one record of an answer.
+func TestReadOfAMirrorTakesMemoryForItsRecordsOnly(t *testing.T) {
+	log := mustMirror(t, t.TempDir(), disklog.Options{})
+	for message := range uint64(3) {
+		mustApply(t, log, (message+1)<<14, eventlog.Record{Topics: []string{"a"}})
+	}
+	a, err := log.Read(t.Context(), eventlog.Query{Selector: eventlog.Everything(), After: eventlog.Position{Gen: "first"}, Limit: eventlog.MaxCount})
+	if err != nil || len(a.Records) != 3 || cap(a.Records) > 10 {
+		t.Errorf("Read returned %d records with memory for %d: %v", len(a.Records), cap(a.Records), err)
+	}
+}
+
 // TestMirrorMakesNoHoles: after a crash the shared log sends lost records again, under the same numbers. The log of a single hub would skip
 // a lease of a million numbers and report a gap.
 func TestMirrorMakesNoHoles(t *testing.T) {

@@ -98,7 +98,11 @@ func (s *store) recent(q *eventlog.Query, head eventlog.Position) (_ eventlog.An
 	if !ok {
 		return eventlog.Answer{}, false
 	}
-	a := answer{q: q, complete: q.After.Seq, records: make([]eventlog.Record, 0, min(uint64(q.Limit), head.Seq-q.After.Seq))}
+	n := 0 // of a mirror, consecutive records may have numbers that are far apart
+	for _, records := range commits {
+		n += len(records)
+	}
+	a := answer{q: q, complete: q.After.Seq, records: make([]eventlog.Record, 0, min(q.Limit, n))}
 	for _, records := range commits {
 		if !a.take(records, head.Seq) {
 			return eventlog.Answer{Records: a.records, Complete: s.at(a.complete)}, true
