@@ -72,6 +72,7 @@ type cluster struct {
 	instance  string
 	others    peers.Table
 	client    peers.Client
+	seen      peers.Seen
 	copying   sync.Mutex // held while a snapshot is written: one at a time
 	malformed peers.Malformed
 	twin      atomic.Pointer[string] // instance of another process with the name of this hub, as logged last
@@ -222,7 +223,7 @@ func (h *Hub) checkHub(r *http.Request) error {
 	case len(h.cluster.opts.Key) == 0:
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub has no cluster key, which requests between hubs need")
 	}
-	if err := peers.Verify(r, h.cluster.opts.Key, h.cluster.opts.Name, time.Now()); err != nil {
+	if err := h.cluster.seen.Verify(r, h.cluster.opts.Key, h.cluster.opts.Name, time.Now()); err != nil {
 		p := NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "this path is for the other hubs of the cluster; %s", err)
 		p.Err = err
 		return p

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/cluster"
 )
 
 // clusterCmd is the command line of tidings cluster, for administrators of hubs that share a log.
@@ -53,10 +55,24 @@ type clusterAnswer struct {
 	Name string       `json:"name"`
 	Hubs []clusterHub `json:"hubs"`
 	Log  struct {
-		Servers struct {
-			Peers []clusterPeer `json:"peers"`
-		} `json:"servers"`
+		Generation string            `json:"generation"`
+		Settings   *cluster.Settings `json:"settings"`
+		Servers    clusterServers    `json:"servers"`
 	} `json:"log"`
+}
+
+// clusterServers are the servers of the shared log, only with --cluster-peers.
+type clusterServers struct {
+	Peers []clusterPeer `json:"peers"`
+}
+
+// UnmarshalJSON leaves out the text that a hub sends if it could not ask the servers.
+func (s *clusterServers) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(text, []byte(`"`)) {
+		return nil
+	}
+	type plain clusterServers
+	return json.Unmarshal(text, (*plain)(s))
 }
 
 // clusterPeer is a hub as the servers of the shared log count it, only with --cluster-peers.
@@ -74,8 +90,8 @@ type clusterAsker struct {
 	Format string `short:"f" enum:"auto,table,json" default:"auto" placeholder:"FORMAT" help:"table or json; by default a table on a terminal, else JSON."`
 }
 
-// ask sends a request and prints the state of the cluster in the answer.
-func (c *clusterAsker) ask(ctx context.Context, std stdio, method, path string, body []byte) error {
+// ask sends a request and prints the state of the cluster in the answer. If the request changes something, done says what the hub has done.
+func (c *clusterAsker) ask(ctx context.Context, std stdio, method, path string, body []byte, done func(*clusterAnswer) string) error {
 	client, err := c.connectTo(c.URL, "cluster")
 	if err != nil {
 		return err
@@ -84,13 +100,16 @@ func (c *clusterAsker) ask(ctx context.Context, std stdio, method, path string, 
 	if err := client.ask(ctx, method, path, nil, body, &answer); err != nil {
 		return err
 	}
-	if c.Format == "json" || c.Format == "auto" && !isTerminal(std.out) {
-		_, err := fmt.Fprintf(std.out, "%s\n", answer)
-		return err
-	}
 	var status clusterAnswer
 	if err := json.Unmarshal(answer, &status); err != nil {
 		return fmt.Errorf("%s does not describe a cluster: %w", client, err)
+	}
+	if done != nil {
+		_, _ = fmt.Fprintln(std.err, done(&status)) // a note; the answer below is the result
+	}
+	if c.Format == "json" || c.Format == "auto" && !isTerminal(std.out) {
+		_, err := fmt.Fprintf(std.out, "%s\n", answer)
+		return err
 	}
 	return printCluster(std.out, &status)
 }
@@ -151,7 +170,7 @@ Examples:
 
 // Run asks a hub.
 func (c *clusterStatusCmd) Run(ctx context.Context, std stdio) error {
-	return c.ask(ctx, std, http.MethodGet, "api/v1/cluster", nil)
+	return c.ask(ctx, std, http.MethodGet, "api/v1/cluster", nil, nil)
 }
 
 // clusterSetCmd is the command line of tidings cluster set.
@@ -184,7 +203,13 @@ func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/settings", body)
+	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/settings", body, func(now *clusterAnswer) string {
+		kept := "these rules"
+		if now.Log.Settings != nil {
+			kept = now.Log.Settings.String()
+		}
+		return "all hubs of the cluster now keep: " + visible(kept) + "\nnext: restart each hub with the same flags, at any time"
+	})
 }
 
 // parseKept parses the settings that tidings cluster set sends. It refuses what a hub with events of up to a size would refuse at its start.
@@ -226,7 +251,13 @@ func (c *clusterRemoveCmd) Run(ctx context.Context, std stdio) error {
 	if c.Name == "" {
 		return &exitError{exitUsage, errors.New("say which hub; tidings cluster status lists them")}
 	}
-	return c.ask(ctx, std, http.MethodDelete, "api/v1/cluster/hubs/"+url.PathEscape(c.Name), nil)
+	return c.ask(ctx, std, http.MethodDelete, "api/v1/cluster/hubs/"+url.PathEscape(c.Name), nil, func(now *clusterAnswer) string {
+		text := c.Name + " is removed: it no longer counts for majorities"
+		if n := len(now.Log.Servers.Peers); n > 0 {
+			text += ", which are now those of " + number(n, "hub")
+		}
+		return text + "\nnext: start a hub in its place, with an empty directory"
+	})
 }
 
 // clusterResetCmd is the command line of tidings cluster reset.
@@ -256,5 +287,7 @@ func (c *clusterResetCmd) Run(ctx context.Context, std stdio) error {
 	if !c.Yes {
 		return &exitError{exitUsage, errors.New("this makes the log of one hub the shared log of a new generation, and every subscriber gets a gap reset\nhint: confirm with --yes")}
 	}
-	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/reset", []byte("{}"))
+	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/reset", []byte("{}"), func(now *clusterAnswer) string {
+		return "the log of " + visible(now.Name) + " is the shared log, in generation " + visible(now.Log.Generation) + "; every subscriber that resumes gets a gap with the reason reset"
+	})
 }

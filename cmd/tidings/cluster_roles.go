@@ -112,9 +112,12 @@ Examples:
 // Run changes the role of the log and moves it.
 func (c *clusterLeaveCmd) Run(_ context.Context, std stdio) error {
 	place := filepath.Join(c.Dir, mirrorDir)
+	moved := c.To != "" && !exists(filepath.Join(place, identityFile)) && exists(filepath.Join(c.To, identityFile)) && isDir(c.Dir) // by an earlier try
 	switch {
 	case c.To == "":
 		return &exitError{exitUsage, fmt.Errorf("name the new directory, too\nhint: tidings cluster leave %s %[1]s-alone", c.Dir)}
+	case moved:
+		return c.convert(std)
 	case exists(c.To):
 		return &exitError{exitUsage, fmt.Errorf("%s exists; name a new directory", c.To)}
 	case !exists(filepath.Join(place, identityFile)):
@@ -123,12 +126,29 @@ func (c *clusterLeaveCmd) Run(_ context.Context, std stdio) error {
 	if err := os.Rename(place, c.To); err != nil {
 		return fmt.Errorf("%w\nhint: the new directory must be on the same file system", err)
 	}
+	if err := c.convert(std); err != nil {
+		return errors.Join(err, os.Rename(c.To, place))
+	}
+	return nil
+}
+
+// convert makes the moved log that of a hub alone, if it is not yet.
+func (c *clusterLeaveCmd) convert(std stdio) error {
 	at, err := disklog.FromMirror(c.To)
+	if errors.Is(err, disklog.ErrNotMirror) {
+		_, err = fmt.Fprintf(std.out, "%s is a hub alone already; next: tidings serve --data %[1]s\n", c.To)
+		return err
+	}
 	if err != nil {
-		return errors.Join(whenInUse(err), os.Rename(c.To, place))
+		return whenInUse(err)
 	}
 	_, err = fmt.Fprintf(std.out, "%s is a hub alone, with its events up to %s; next: tidings serve --data %[1]s\n", c.To, at)
 	return err
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func exists(path string) bool {

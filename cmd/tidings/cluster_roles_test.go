@@ -70,6 +70,9 @@ func TestHubAloneJoinsAClusterAndLeavesItWithItsEvents(t *testing.T) {
 	if code, out, complaint := say(t, "cluster", "leave", dir, alone); code != 0 || !strings.Contains(out, "is a hub alone") {
 		t.Fatalf("exit code %d, %s", code, complaint)
 	}
+	if code, out, complaint := say(t, "cluster", "leave", dir, alone); code != 0 || !strings.Contains(out, alone+" is a hub alone already") {
+		t.Errorf("left again: exit code %d, %s%s", code, out, complaint)
+	}
 	serving("xxx", alone)
 }
 

@@ -27,7 +27,7 @@ func startClusterServer(t *testing.T) *clusterServer {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"name":"a","hubs":[{"name":"a","ready":true,"generation":"k3f9a","head":17,"message":5,"last":5,"streams":2,"contact_age":12,"version":"v1","url":"http://10.0.0.1:8080"},` +
 			`{"name":"b","ready":false,"unready":"it has no contact","generation":"k3f9a","head":15,"message":3,"last":5,"streams":0,"contact_age":17000}],` +
-			`"log":{"servers":{"peers":[{"name":"a","online":true},{"name":"b-x7k2","online":false}]}}}`))
+			`"log":{"generation":"k3f9a","settings":{"format":1,"rules":[{"pattern":"chat/**","age":"168h0m0s"}],"bytes":10},"servers":{"peers":[{"name":"a","online":true},{"name":"b-x7k2","online":false}]}}}`))
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -56,6 +56,19 @@ func TestClusterCommandsAskForWhatTheySay(t *testing.T) {
 	} {
 		if code, _, complaint := say(t, append(append([]string{"cluster"}, args...), "--hub", s.URL)...); code != 0 || !strings.HasPrefix(s.got, want) {
 			t.Errorf("%q: exit code %d, %s; the hub got %s", args, code, complaint, s.got)
+		}
+	}
+}
+
+func TestClusterCommandsSayWhatTheHubHasDone(t *testing.T) {
+	s := startClusterServer(t)
+	for want, args := range map[string][]string{
+		"b-x7k2 is removed: it no longer counts for majorities, which are now those of 2 hubs":                          {"remove", "b-x7k2"},
+		"all hubs of the cluster now keep: format 1; rule 1: chat/** age 168h0m0s; bytes 10":                            {"set", "--keep", "chat/**=age:7d"},
+		"the log of a is the shared log, in generation k3f9a; every subscriber that resumes gets a gap with the reason": {"reset", "--yes"},
+	} {
+		if code, out, complaint := say(t, append(append([]string{"cluster"}, args...), "--hub", s.URL)...); code != 0 || !strings.Contains(complaint, want) || !strings.HasPrefix(out, "{") {
+			t.Errorf("%q: exit code %d, %s, and says %s", args, code, out, complaint)
 		}
 	}
 }

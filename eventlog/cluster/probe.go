@@ -89,7 +89,7 @@ func (p *prober) probe(l *Log) {
 			l.fail(err)
 			return
 		}
-		l.log.Info("the hub has joined its cluster", "hub", l.o.Name, "generation", v.gen, "message", v.seq)
+		l.log.Debug("the hub has joined its cluster", "hub", l.o.Name, "generation", v.gen, "message", v.seq)
 	}
 	l.show(func(v *view) {
 		v.contact = began

@@ -97,6 +97,9 @@ func (s *Settings) retention() (*eventlog.Retention, error) {
 	return r, err
 }
 
+// String returns the settings for people, on one line.
+func (s *Settings) String() string { return strings.Join(s.lines(), "; ") }
+
 // lines returns the settings as lines that people can compare.
 func (s *Settings) lines() []string {
 	lines := []string{fmt.Sprintf("format %d", s.Format)}

@@ -35,7 +35,7 @@ func (o *Order) api(ctx context.Context, subject string, question, answer any) e
 	}
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("natslog: %s has no JetStream, or does not offer it to this user: %w", o.nc.ConnectedUrlRedacted(), err)
+		return &plainError{o.nc.ConnectedUrlRedacted() + " has no JetStream, or does not offer it to this user", err}
 	case err != nil:
 		return err
 	}
@@ -58,8 +58,30 @@ func (o *Order) request(ctx context.Context, m *nats.Msg, most time.Duration) (*
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, errQuiet
 	}
-	return nil, fmt.Errorf("natslog: %w", err)
+	return nil, o.plainly(err)
 }
+
+// plainly returns an error of the client in the words of a person who publishes. It matches the original.
+func (o *Order) plainly(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return &plainError{"no NATS server stores the shared log at the moment: its servers are down, or elect a leader", err}
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting), errors.Is(err, nats.ErrDisconnected):
+		return &plainError{"the connection to NATS is broken, and this hub tries to reconnect", err}
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return &plainError{"the connection to NATS is closed", err}
+	}
+	return fmt.Errorf("natslog: %w", err)
+}
+
+// plainError says what the error of a library means.
+type plainError struct {
+	text string
+	err  error
+}
+
+func (e *plainError) Error() string { return "natslog: " + e.text }
+func (e *plainError) Unwrap() error { return e.err }
 
 // refusal is the part of JetStream's answers that holds an error.
 type refusal struct {

@@ -2,7 +2,6 @@ package natslog
 
 import (
 	"context"
-	"fmt"
 	"sync"
 )
 
@@ -12,7 +11,7 @@ func (o *Order) Broadcast(ctx context.Context, data []byte) error {
 		return err
 	}
 	if err := o.nc.Publish(o.talk, data); err != nil {
-		return fmt.Errorf("natslog: %w", err)
+		return o.plainly(err)
 	}
 	return nil
 }
@@ -21,7 +20,7 @@ func (o *Order) Broadcast(ctx context.Context, data []byte) error {
 func (o *Order) Listen(f func(data []byte)) (stop func(), err error) {
 	sub, err := o.nc.SubscribeSync(o.talk)
 	if err != nil {
-		return nil, fmt.Errorf("natslog: %w", err)
+		return nil, o.plainly(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

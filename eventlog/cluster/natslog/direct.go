@@ -75,7 +75,7 @@ func (f *follower) ask(ctx context.Context, wait time.Duration) (batch []cluster
 		return nil, false, err
 	}
 	if err := f.o.nc.PublishRequest("$JS.API.DIRECT.GET."+f.o.o.Stream, reply, question); err != nil {
-		return nil, false, errors.Join(fmt.Errorf("natslog: %w", err), pause(ctx, wait))
+		return nil, false, errors.Join(f.o.plainly(err), pause(ctx, wait))
 	}
 	for {
 		part, cancel := context.WithTimeout(ctx, wait)
@@ -85,7 +85,7 @@ func (f *follower) ask(ctx context.Context, wait time.Duration) (batch []cluster
 		case errors.Is(err, context.DeadlineExceeded):
 			return batch, false, errQuiet
 		case err != nil:
-			return batch, false, fmt.Errorf("natslog: %w", err)
+			return batch, false, f.o.plainly(err)
 		case m.Subject != reply:
 			continue // a late answer to an earlier question
 		}
@@ -101,7 +101,7 @@ func (f *follower) ask(ctx context.Context, wait time.Duration) (batch []cluster
 		case "404":
 			return nil, false, nil
 		case "503":
-			return nil, false, errors.Join(nats.ErrNoResponders, pause(ctx, wait))
+			return nil, false, errors.Join(f.o.plainly(nats.ErrNoResponders), pause(ctx, wait))
 		default:
 			return batch, false, fmt.Errorf("natslog: a direct get fails: %s %s", status, m.Header.Get("Description"))
 		}

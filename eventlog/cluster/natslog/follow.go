@@ -3,7 +3,6 @@ package natslog
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -58,7 +57,7 @@ func (f *follower) subscribe(ctx context.Context) (err error) {
 	nc := f.o.nc
 	f.inbox = nc.NewInbox()
 	if f.bell, err = nc.SubscribeSync(f.o.live); err != nil {
-		return fmt.Errorf("natslog: %w", err)
+		return f.o.plainly(err)
 	}
 	if err = f.bell.SetPendingLimits(doorbellMessages, doorbellBytes); err == nil {
 		f.answer, err = nc.SubscribeSync(f.inbox + ".*")
@@ -77,7 +76,7 @@ func (f *follower) subscribe(ctx context.Context) (err error) {
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	default:
-		err = fmt.Errorf("natslog: %w", err)
+		err = f.o.plainly(err)
 	}
 	f.unsubscribe()
 	return err
@@ -126,7 +125,7 @@ func (f *follower) listen(ctx context.Context) error {
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrSlowConsumer):
 			return nil
 		case err != nil:
-			return fmt.Errorf("natslog: %w", err)
+			return f.o.plainly(err)
 		}
 		batch, missing := f.rings(m)
 		if len(batch) > 0 {

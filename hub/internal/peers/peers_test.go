@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"encoding/binary"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -67,7 +68,7 @@ func TestSignatureOfAnotherKeyHubTargetMethodOrTimeIsRefused(t *testing.T) {
 		Sign(r, key, "a", now)
 		return r
 	}
-	if err := Verify(sign(), key, "a", now.Add(tolerance)); err != nil {
+	if err := new(Seen).Verify(sign(), key, "a", now.Add(tolerance)); err != nil {
 		t.Errorf("a good one: %v", err)
 	}
 	for what, spoil := range map[string]func(*http.Request) time.Time{
@@ -85,15 +86,52 @@ func TestSignatureOfAnotherKeyHubTargetMethodOrTimeIsRefused(t *testing.T) {
 		},
 	} {
 		r := sign()
-		if at := spoil(r); Verify(r, key, "a", at) == nil {
+		if at := spoil(r); new(Seen).Verify(r, key, "a", at) == nil {
 			t.Errorf("%s: accepted", what)
 		}
 	}
-	if Verify(sign(), key, "b", now) == nil {
+	if new(Seen).Verify(sign(), key, "b", now) == nil {
 		t.Error("recorded and sent to another hub: accepted")
 	}
-	if Verify(sign(), []byte("another key, another key, another"), "a", now) == nil {
+	if new(Seen).Verify(sign(), []byte("another key, another key, another"), "a", now) == nil {
 		t.Error("another key: accepted")
+	}
+}
+
+// TestRecordedRequestIsRefusedWhenItIsRepeated at the same hub, for as long as its signature is valid.
+func TestRecordedRequestIsRefusedWhenItIsRepeated(t *testing.T) {
+	t.Parallel()
+	key, now := []byte("0123456789abcdef0123456789abcdef"), time.Unix(1_800_000_000, 0)
+	var seen Seen
+	for i := range 100 { // over some minutes
+		at := now.Add(time.Duration(i) * 7 * time.Second)
+		r := httptest.NewRequest(http.MethodGet, "http://a/x", http.NoBody)
+		Sign(r, key, "a", at.Add(tolerance)) // the sender's clock is ahead
+		if err := seen.Verify(r, key, "a", at); err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		for _, later := range []time.Duration{0, tolerance, 2 * tolerance} {
+			if err := seen.Verify(r, key, "a", at.Add(later)); err == nil {
+				t.Errorf("request %d is accepted again after %v", i, later)
+			}
+		}
+	}
+}
+
+func TestSignaturesThatAHubRemembersAreBounded(t *testing.T) {
+	t.Parallel()
+	var seen Seen
+	now := time.Unix(1_800_000_000, 0)
+	refused := 0
+	for i := range 3 * mostSeen {
+		var signature [32]byte
+		binary.BigEndian.PutUint64(signature[:], uint64(i))
+		if seen.first(signature, now.Add(time.Duration(i)*2*time.Millisecond)) != nil {
+			refused++
+		}
+	}
+	if refused < mostSeen-10 || refused > mostSeen+10 || len(seen.now)+len(seen.before) > 2*mostSeen {
+		t.Errorf("%d of %d are refused, and %d remembered", refused, 3*mostSeen, len(seen.now)+len(seen.before))
 	}
 }
 
@@ -101,7 +139,7 @@ func TestHubThatDoesNotAnswerIsNamed(t *testing.T) {
 	t.Parallel()
 	key := []byte("0123456789abcdef0123456789abcdef")
 	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := Verify(r, key, "good", time.Now()); err != nil {
+		if err := new(Seen).Verify(r, key, "good", time.Now()); err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}

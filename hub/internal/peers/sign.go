@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -24,9 +25,39 @@ import (
 
 const scheme = "Tidings-Hub "
 
-// tolerance is how much the clocks of two hubs may differ. An attacker can repeat a recorded request to the same hub
-// for that long. The paths for hubs only read.
+// tolerance is how much the clocks of two hubs may differ. A signature is therefore valid for up to twice as long, and a hub remembers it for that
+// time, so that nobody can repeat a recorded request.
 const tolerance = 30 * time.Second
+
+// mostSeen limits the signatures that a hub remembers, twice: those of the current 60 s and of those before. Only hubs can make signatures, and
+// they send some requests a second.
+const mostSeen = 20_000
+
+// Seen has the signatures of requests that a hub has accepted. The zero value is ready for use, by several goroutines.
+type Seen struct {
+	mu          sync.Mutex // guards the following fields
+	now, before map[[sha256.Size]byte]struct{}
+	since       time.Time // when now began
+}
+
+// first notes a signature, and returns an error if it was noted before or there is no room.
+func (s *Seen) first(signature [sha256.Size]byte, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.since).Abs() > 2*tolerance {
+		s.before, s.now, s.since = s.now, map[[sha256.Size]byte]struct{}{}, now
+	}
+	_, current := s.now[signature]
+	_, earlier := s.before[signature]
+	switch {
+	case current || earlier:
+		return errors.New("the signature was used before")
+	case len(s.now) >= mostSeen:
+		return errors.New("other hubs have sent too many requests in the last minute")
+	}
+	s.now[signature] = struct{}{}
+	return nil
+}
 
 // Sign adds the signature to a request for the hub with this name.
 func Sign(r *http.Request, key []byte, hub string, now time.Time) {
@@ -37,8 +68,9 @@ func Sign(r *http.Request, key []byte, hub string, now time.Time) {
 	r.Header.Set("Authorization", scheme+at+"."+nonce+"."+base64.RawURLEncoding.EncodeToString(mac(r, key, hub, at, nonce)))
 }
 
-// Verify returns an error unless a request was signed with the key, for the hub with this name, within the tolerance of now.
-func Verify(r *http.Request, key []byte, hub string, now time.Time) error {
+// Verify returns an error unless a request was signed with the key, for the hub with this name, within the tolerance of now, and has not been seen
+// before.
+func (s *Seen) Verify(r *http.Request, key []byte, hub string, now time.Time) error {
 	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), scheme)
 	parts := strings.Split(text, ".")
 	if !ok || len(parts) != 3 {
@@ -55,7 +87,7 @@ func Verify(r *http.Request, key []byte, hub string, now time.Time) error {
 	if d := now.Sub(time.UnixMilli(ms)).Abs(); d > tolerance {
 		return errors.New("the signature is of another time; the clocks of the hubs differ by " + d.Round(time.Second).String())
 	}
-	return nil
+	return s.first([sha256.Size]byte(signed), now)
 }
 
 func mac(r *http.Request, key []byte, hub, at, nonce string) []byte {
