@@ -34,6 +34,9 @@ type ClusterOptions struct {
 	// Version is the version of the program, for administrators.
 	Version string
 
+	// Waiting says what a hub that is not open yet waits for, such as "waiting for 1 of 3 hubs: b, c". /readyz has it. Empty: not known. Nil: like empty
+	Waiting func() string
+
 	// Details returns the status of the shared log for administrators, as a value that encodes to JSON. Nil: no status
 	Details func(context.Context) any
 

@@ -65,10 +65,25 @@ func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 
 // unopened returns the problem of requests before Open.
 func (h *Hub) unopened() *Problem {
+	return h.beforeOpen("the hub is opening its log; try again in a few seconds")
+}
+
+// waiting returns the problem of /readyz before Open. It names the hubs that are missing, for operators.
+func (h *Hub) waiting() *Problem {
+	if c := h.opts.Cluster; c != nil && c.Waiting != nil {
+		if reason := c.Waiting(); reason != "" {
+			return h.beforeOpen("the hub is not open yet: " + reason)
+		}
+	}
+	return h.unopened()
+}
+
+// beforeOpen returns the problem of a hub that is not open for a reason, unless it drains.
+func (h *Hub) beforeOpen(reason string) *Problem {
 	select {
 	case <-h.draining():
 		return h.drainProblem()
 	default:
-		return notReady("the hub is opening its log; try again in a few seconds")
+		return notReady(reason)
 	}
 }

@@ -91,3 +91,30 @@ func TestUnopenedHubShutsDown(t *testing.T) {
 		t.Errorf("a hub that was shut down answers %d %s", w.Code, w.Body)
 	}
 }
+
+// TestReadyzSaysWhatAHubWaitsForBeforeItsLogIsOpen, and no other path does, because the reason names other hubs.
+func TestReadyzSaysWhatAHubWaitsForBeforeItsLogIsOpen(t *testing.T) {
+	reason := ""
+	h, err := hub.Prepare(&hub.Options{Cluster: &hub.ClusterOptions{Name: "a", Waiting: func() string { return reason }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	detail := func(path string) string {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s answers %d", path, w.Code)
+		}
+		return w.Body.String()
+	}
+	if text := detail("/readyz"); !strings.Contains(text, "is opening its log") {
+		t.Errorf("without a reason: %s", text)
+	}
+	reason = "waiting for 1 of 3 hubs: b, c"
+	if text := detail("/readyz"); !strings.Contains(text, reason) {
+		t.Errorf("/readyz says %s", text)
+	}
+	if text := detail("/events/news"); strings.Contains(text, "waiting for") {
+		t.Errorf("a subscriber reads %s", text)
+	}
+}

@@ -19,6 +19,9 @@ type ownRoute struct {
 // healthPath is the only route that works before Open.
 const healthPath = "/healthz"
 
+// readyPath is the only route that says what a hub waits for before Open.
+const readyPath = "/readyz"
+
 // MethodQuery is the method QUERY: a GET with its parameters as a form in the body, see [Hub.ReadForm].
 const MethodQuery = "QUERY"
 
@@ -27,7 +30,7 @@ var reading = []string{http.MethodGet, http.MethodHead}
 // ownRoutes write their problems in the native dialect. Paths are compared in escaped form and never redirected.
 var ownRoutes = []ownRoute{
 	{everyone, Route{healthPath, reading, serveHealth}},
-	{everyone, Route{"/readyz", reading, serveReady}},
+	{everyone, Route{readyPath, reading, serveReady}},
 	{everyone, Route{"/api/v1/openapi.yaml", reading, serveOpenAPI}},
 
 	{admins, Route{"/api/v1/stats", reading, serveStats}},
@@ -89,6 +92,8 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 		return preflight(w, r, route)
 	case !slices.Contains(route.Methods, r.Method):
 		return notAllowed(w, r, &route.Route)
+	case !h.opened.Load() && route.Path == readyPath:
+		return h.waiting()
 	case !h.opened.Load() && route.Path != healthPath:
 		return h.unopened()
 	case route.audience == admins:

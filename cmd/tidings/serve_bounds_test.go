@@ -63,6 +63,12 @@ var settingBounds = map[string]bounds{
 	"redis-password-file": {held: "TestRedisFlagsThatDoNotFitAreRefused"},
 	"redis-wait":          {held: "TestRedisFlagsThatDoNotFitAreRefused"},
 
+	"redis-sentinel-password-file": {held: "TestPasswordOfTheSentinelsComesFromAFile"},
+	"redis-sentinel-user":          {held: "TestPasswordOfTheSentinelsComesFromAFile"},
+	"cluster-tls-cert":             {held: "TestHubsAuthenticateEachOtherWithGivenCertificates"},
+	"cluster-tls-key":              {held: "TestHubsAuthenticateEachOtherWithGivenCertificates"},
+	"cluster-tls-ca":               {held: "TestHubsAuthenticateEachOtherWithGivenCertificates"},
+
 	"key-file":     {held: "TestServeAsksForTokens"},
 	"key-env":      {held: "TestServeAsksForTokens"},
 	"public-key":   {held: "TestServeAsksForTokens"},

@@ -28,7 +28,8 @@ type clusterFlags struct {
 	NATSCreds    string  `name:"nats-creds" type:"path" placeholder:"FILE" help:"Credentials for --nats: a user's JWT and key."`
 	NATSDurable  bool    `name:"nats-durable" help:"The servers of --nats write each message to disk before they acknowledge it (sync_interval: always). Without it the hub warns."`
 
-	redisFlags `embed:""`
+	peerTLSFlags `embed:""`
+	redisFlags   `embed:""`
 }
 
 // natsURL is a list of addresses of NATS. It is printed without passwords.
@@ -86,7 +87,7 @@ func (f *serveFlags) checkCluster() error {
 	case f.clustered() && f.Memory:
 		return errors.New("--memory is for a hub alone: a hub of a cluster keeps a copy of the shared log on disk (--data)")
 	}
-	if err := errors.Join(f.checkRedis(), checkClusterURL(f.ClusterURL)); err != nil || !peers {
+	if err := errors.Join(f.checkRedis(), f.checkPeerTLS(peers), checkClusterURL(f.ClusterURL)); err != nil || !peers {
 		return err
 	}
 	return f.checkPeers()

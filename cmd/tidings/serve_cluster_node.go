@@ -57,9 +57,21 @@ func (s *sharedLog) identify(ctx context.Context) (name, host string, err error)
 // openNode starts this hub's NATS server, and waits until it is a member of the cluster.
 func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 	f := s.flags
-	node, err := natsnode.Open(ctx, s.nodeOptions())
+	o := s.nodeOptions()
+	o.Waiting = func(reason string) { s.waits.Store(reason) }
+	var stop func()
+	var err error
+	if o.TLS, stop, err = f.load(s.logger); err != nil {
+		return nil, err
+	}
+	node, err := natsnode.Open(ctx, o)
 	if err != nil {
+		stop()
 		return nil, fmt.Errorf("--cluster-peers: %w", err)
+	}
+	closeNode := func() error {
+		stop()
+		return node.Close()
 	}
 	replicas := int(f.NATSReplicas)
 	if replicas == 0 {
@@ -70,11 +82,11 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 		Name: s.member.Name, Logger: s.logger, Connect: node.Connect(),
 	})
 	if err != nil {
-		_ = node.Close() // err says why
+		_ = closeNode() // err says why
 		return nil, err
 	}
 	return &backend{
-		order: order, where: "the shared log of " + number(node.Hubs(), "hub"), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, current: node.Await, close: node.Close, remove: node.Remove,
+		order: order, where: "the shared log of " + number(node.Hubs(), "hub"), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, current: node.Await, close: closeNode, remove: node.Remove,
 		servers: func(ctx context.Context) (any, error) { return node.Status(ctx) },
 		yield:   func(ctx context.Context) error { return yield(ctx, node, order) },
 	}, nil

@@ -8,10 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -50,6 +50,7 @@ type sharedLog struct {
 	secret []byte
 	member hub.ClusterOptions
 
+	waits  atomic.Value  // string: what the hub waits for until opened is closed
 	opened chan struct{} // closed when log is set
 	log    *cluster.Log
 	back   *backend // like log
@@ -82,7 +83,7 @@ func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger) 
 	if len(f.ClusterPeers) > 0 {
 		s.member.Name, peer, err = s.identify(ctx)
 	} else {
-		s.member.Name, err = f.ownName(at)
+		s.member.Name, err = f.ownName(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -91,6 +92,7 @@ func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger) 
 	if len(f.ClusterPeers) > 0 {
 		s.member.Remove = s.remove
 	}
+	s.member.Waiting = s.waiting
 	s.member.Details, s.member.Configure, s.member.Reset, s.member.Snapshot = s.details, s.configure, s.reset, s.snapshot
 	if s.member.Key == nil {
 		logger.Warn("without --cluster-key-file this hub cannot ask other hubs: neither for statistics of the whole cluster nor for a copy of their log")
@@ -117,21 +119,6 @@ func (f *serveFlags) checkDir(dir string) error {
 	return nil
 }
 
-// ownName returns the name of a hub whose shared log is elsewhere.
-func (f *serveFlags) ownName(at *place) (string, error) {
-	if f.ClusterName != "" {
-		return f.ClusterName, nil
-	}
-	machine, err := os.Hostname()
-	if err != nil {
-		return "", fmt.Errorf("%w\nhint: --cluster-name says what this hub is called", err)
-	}
-	if own, err := url.Parse(at.url); err == nil && own.Port() != "" { // two hubs on a machine have two names
-		machine += "-" + own.Port()
-	}
-	return machine, nil
-}
-
 // open opens the log, and waits until it has joined its cluster. It is a logOpener but for ctx.
 func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.Log, where string, err error) {
 	mirror, err := s.openMirror()
@@ -143,8 +130,10 @@ func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.L
 	case len(s.flags.ClusterPeers) > 0:
 		s.back, err = s.openNode(ctx)
 	case s.flags.NATS != "":
+		s.waits.Store("waiting for NATS at " + natslog.Redacted(string(s.flags.NATS)))
 		s.back, err = s.openNATS(ctx)
 	default:
+		s.waits.Store("waiting for Redis")
 		s.back = &backend{where: "Redis", close: func() error { return nil }}
 		s.back.order, err = s.flags.openRedis(ctx, logger)
 	}
@@ -192,6 +181,20 @@ func (s *sharedLog) handOver(ctx context.Context) {
 	defer cancel()
 	if err := s.back.yield(ctx); err != nil {
 		s.logger.Debug("no other hub leads the shared log yet", "error", err.Error()) // closing the backend tries again, and warns
+	}
+}
+
+// waiting says what a hub that has not joined its cluster waits for.
+func (s *sharedLog) waiting() string {
+	select {
+	case <-s.opened:
+		if trouble := s.log.Status().Trouble; trouble != "" {
+			return "waiting for the shared log: " + trouble
+		}
+		return ""
+	default:
+		reason, _ := s.waits.Load().(string) // empty: nothing yet
+		return reason
 	}
 }
 

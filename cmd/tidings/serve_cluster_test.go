@@ -56,6 +56,9 @@ func TestClusterFlagsThatDoNotFitAreRefused(t *testing.T) {
 		"a URL with a path":           {[]string{"--cluster-peers=a", "--cluster-url=http://a/hub"}, "is not the address of a hub"},
 		"not an address of NATS":      {[]string{"--nats=http://a"}, "is not an address of NATS"},
 		"NATS without a host":         {[]string{"--nats=nats://a,tls://"}, "is not an address of NATS"},
+		"a certificate alone":         {[]string{"--cluster-peers=a", "--cluster-tls-cert=" + key}, "belong together"},
+		"certificates with NATS":      {[]string{"--nats=nats://a", "--cluster-tls-cert=" + key, "--cluster-tls-key=" + key, "--cluster-tls-ca=" + key}, "--cluster-tls-cert is for --cluster-peers"},
+		"no certificate of a CA":      {[]string{"--cluster-peers=127.0.0.1", "--cluster-key-file=" + key, "--cluster-tls-cert=" + key, "--cluster-tls-key=" + key, "--cluster-tls-ca=" + key}, "has no certificate in PEM"},
 		"a stream with a dot":         {[]string{"--nats=nats://127.0.0.1:1", "--nats-stream=a.b"}, `"a.b" is not the name of a stream`},
 		"credentials that are absent": {[]string{"--nats=nats://127.0.0.1:1", "--nats-creds=" + key + "x"}, "cannot be read"},
 	}

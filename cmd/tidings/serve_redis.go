@@ -18,6 +18,8 @@ import (
 type redisFlags struct {
 	Redis             redisURL `placeholder:"URL" help:"Keep the log together with other hubs, in this Redis: redis://user:password@host:6379/0, ?sentinel=NAME for Sentinels, ?cluster=true for a Redis Cluster, rediss:// for TLS. docs/cluster-redis.md says what it promises."`
 	RedisPasswordFile string   `type:"path" placeholder:"FILE" help:"File with the password for --redis, instead of one in the URL."`
+	RedisSentinelFile string   `name:"redis-sentinel-password-file" type:"path" placeholder:"FILE" help:"File with the password of the Sentinels themselves; most have none."`
+	RedisSentinelUser string   `name:"redis-sentinel-user" placeholder:"NAME" help:"User for --redis-sentinel-password-file, if the Sentinels have users."`
 	RedisWait         int      `default:"0" placeholder:"N" help:"How many replicas of Redis must have received an event before it is acknowledged and sent to subscribers; ${default} by default. The same for all hubs."`
 }
 
@@ -54,6 +56,10 @@ func (f *redisFlags) checkRedis() error {
 	switch {
 	case f.Redis == "" && f.RedisPasswordFile != "":
 		return errors.New("--redis-password-file is for --redis, which is missing")
+	case f.RedisSentinelFile != "" && !strings.Contains(string(f.Redis), "sentinel="):
+		return errors.New("--redis-sentinel-password-file is for --redis with ?sentinel=NAME, which is missing")
+	case f.RedisSentinelUser != "" && f.RedisSentinelFile == "":
+		return errors.New("--redis-sentinel-user is for --redis-sentinel-password-file, which is missing")
 	case f.Redis == "" && f.RedisWait != 0:
 		return errors.New("--redis-wait is for --redis, which is missing")
 	case f.RedisWait < 0:
@@ -62,18 +68,22 @@ func (f *redisFlags) checkRedis() error {
 	return nil
 }
 
+// redisOptions returns the options of the shared log, with the passwords of the files.
+func (f *redisFlags) redisOptions() (*redislog.Options, error) {
+	o := &redislog.Options{URL: string(f.Redis), WaitReplicas: f.RedisWait, SentinelUsername: f.RedisSentinelUser}
+	var err error
+	if o.Password, err = readPassword("redis-password-file", f.RedisPasswordFile); err == nil {
+		o.SentinelPassword, err = readPassword("redis-sentinel-password-file", f.RedisSentinelFile)
+	}
+	return o, err
+}
+
 // openRedis returns the shared log. It fails if the operator has to change something. If Redis does not answer, the hub starts without it:
 // it serves its stored events, and is not ready.
 func (f *redisFlags) openRedis(ctx context.Context, logger *slog.Logger) (*redislog.Order, error) {
-	o := &redislog.Options{URL: string(f.Redis), WaitReplicas: f.RedisWait}
-	if f.RedisPasswordFile != "" {
-		text, err := os.ReadFile(f.RedisPasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("--redis-password-file: %w", err)
-		}
-		if o.Password = strings.TrimRight(string(text), "\r\n"); o.Password == "" {
-			return nil, fmt.Errorf("--redis-password-file %s is empty", f.RedisPasswordFile)
-		}
+	o, err := f.redisOptions()
+	if err != nil {
+		return nil, err
 	}
 	redis.SetLogger(redisLog{logger})
 	order, err := redislog.New(o)
@@ -94,6 +104,22 @@ func (f *redisFlags) openRedis(ctx context.Context, logger *slog.Logger) (*redis
 		logger.Warn("Redis does not answer, so nothing can be published; the hub tries again", "redis", order.String(), "error", err)
 	}
 	return order, nil
+}
+
+// readPassword reads the file of a flag. Without a file there is no password.
+func readPassword(flag, file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("--%s: %w", flag, err)
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	if password == "" {
+		return "", fmt.Errorf("--%s %s is empty", flag, file)
+	}
+	return password, nil
 }
 
 // needsPerson reports whether an error stays until the operator changes something.

@@ -17,6 +17,9 @@ func TestRedisFlagsThatDoNotFitAreRefused(t *testing.T) {
 		{redisFlags{RedisWait: 1}, "--redis-wait is for --redis"},
 		{redisFlags{RedisPasswordFile: "f"}, "--redis-password-file is for --redis"},
 		{redisFlags{Redis: "redis://h", RedisWait: -1}, "0 or more"},
+		{redisFlags{Redis: "redis://h", RedisSentinelFile: "f"}, "?sentinel=NAME"},
+		{redisFlags{RedisSentinelFile: "f"}, "?sentinel=NAME"},
+		{redisFlags{Redis: "redis://h?sentinel=m", RedisSentinelUser: "u"}, "--redis-sentinel-password-file, which is missing"},
 	} {
 		if err := test.flags.checkRedis(); err == nil || !strings.Contains(err.Error(), test.words) {
 			t.Errorf("%+v: %v, want an error that says %q", test.flags, err, test.words)
@@ -68,5 +71,20 @@ func TestHubStartsWhileRedisIsAway(t *testing.T) {
 		if _, err := f.openRedis(t.Context(), logger); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("password file %s: %v", name, err)
 		}
+	}
+}
+
+func TestPasswordOfTheSentinelsComesFromAFile(t *testing.T) {
+	f := redisFlags{Redis: "redis://h?sentinel=m", RedisSentinelFile: writeFile(t, "password", "se:cret\n"), RedisSentinelUser: "hub"}
+	o, err := f.redisOptions()
+	if err != nil || o.SentinelPassword != "se:cret" || o.SentinelUsername != "hub" || o.Password != "" {
+		t.Errorf("the password is %q for %q: %v", o.SentinelPassword, o.SentinelUsername, err)
+	}
+	if err := f.checkRedis(); err != nil {
+		t.Error(err)
+	}
+	f.RedisSentinelFile += "x"
+	if _, err := f.redisOptions(); err == nil || !strings.Contains(err.Error(), "--redis-sentinel-password-file") {
+		t.Errorf("without the file: %v", err)
 	}
 }

@@ -10,11 +10,11 @@ import (
 
 // Times of a message under way.
 const (
-	repeatFirst = 400 * time.Millisecond // a message without an outcome is published again, with the same identifier; then after twice the time,
-	repeatAfter = 2 * time.Second        // up to this. A new leader of the order may not know of a message that the old one took
-	giveUpAfter = 30 * time.Second       // its outcome is not known; far below DuplicateWindow
-	refuseAfter = 5 * time.Second        // a message that the order refuses for the moment is refused
-	queueAfter  = 10 * time.Second       // an Append that was not sent yet is refused
+	repeatAfter = 2 * time.Second       // a message without an outcome is published again, with the same identifier
+	leaderAfter = 50 * time.Millisecond // the same, if the order has a new leader, which may not know of the message
+	giveUpAfter = 30 * time.Second      // its outcome is not known; far below DuplicateWindow
+	refuseAfter = 5 * time.Second       // a message that the order refuses for the moment is refused
+	queueAfter  = 10 * time.Second      // an Append that was not sent yet is refused
 )
 
 // Append implements [eventlog.Log]. The records travel through the order. When they come back, this hub's mirror decides on them, and Append
@@ -100,7 +100,7 @@ func sizeOf(requests []*request) int {
 
 // deliver publishes a message until it is stored. Its requests get the error.
 func (l *Log) deliver(f *flight, data []byte) error {
-	began, stored, pause, again := time.Now(), false, 50*time.Millisecond, repeatFirst
+	began, stored, pause := time.Now(), false, 50*time.Millisecond
 	v, _ := l.look()
 	identity := v.bounds.Identity
 	for {
@@ -109,11 +109,11 @@ func (l *Log) deliver(f *flight, data []byte) error {
 		if stored && !l.same(f, identity) {
 			err = errMoved
 		} else {
-			err = l.publish(f, data, again)
+			err = l.publish(f, data)
 		}
 		refused, definite := errors.AsType[*RefusedError](err)
 		stored = stored || !definite // or perhaps stored
-		wait := again - time.Since(attempt)
+		wait := repeatAfter - time.Since(attempt)
 		switch {
 		case definite && !stored && !refused.Later:
 			return &eventlog.UnavailableError{Reason: "the shared log has refused the records, and none of them is stored", Err: err}
@@ -121,8 +121,8 @@ func (l *Log) deliver(f *flight, data []byte) error {
 			return &eventlog.UnavailableError{Reason: "the shared log accepts no messages, and none of the records is stored; try again later", Err: err}
 		case definite:
 			wait, pause = pause, min(2*pause, time.Second)
-		default:
-			again = min(2*again, repeatAfter)
+		case errors.Is(err, ErrNewLeader):
+			wait = leaderAfter
 		}
 		if time.Since(began) > giveUpAfter {
 			return ErrUnknown
@@ -144,9 +144,9 @@ func (l *Log) same(f *flight, identity string) bool {
 	return err == nil && b.Identity == identity
 }
 
-// publish publishes a message once, and waits for the answer for a time. It returns early when the message has landed.
-func (l *Log) publish(f *flight, data []byte, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(f.ctx, wait)
+// publish publishes a message once. It returns early when the message has landed.
+func (l *Log) publish(f *flight, data []byte) error {
+	ctx, cancel := context.WithTimeout(f.ctx, repeatAfter)
 	defer cancel()
 	return l.order.Publish(ctx, f.id, data)
 }

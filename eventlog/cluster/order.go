@@ -20,7 +20,7 @@ type Order interface {
 	// Publish appends a message. It stores a message with a known identifier no second time for at least [DuplicateWindow], and then returns
 	// nil too. Nil means that the message is stored, as durably as the order promises. A [*RefusedError] means that the message is not
 	// stored and never will be. Any other error leaves open whether the message is stored or will be: publish it again with the same
-	// identifier, or wait until Follow brings it. A RefusedError is about this call only: the outcome of an earlier call with the same
+	// identifier, at once if it is ErrNewLeader, or wait until Follow brings it. A RefusedError is about this call only: the outcome of an earlier call with the same
 	// identifier may still be unknown.
 	//
 	// Follow may bring the message before Publish returns, but not before the message is as durable as the order promises. A hub
@@ -103,6 +103,9 @@ var ErrMissing = errors.New("cluster: the shared log does not exist")
 // ErrReplaced is returned by Follow if the order notices that it has lost messages which it had passed on, or that it may have: its
 // identity has changed, or the next message does not continue the last one. An implementation does not have to notice; see [Order].
 var ErrReplaced = errors.New("cluster: the shared log has been replaced, or has lost messages that it had stored")
+
+// ErrNewLeader is returned by Publish if the order has a new leader, which may not know of the message. An implementation does not have to notice.
+var ErrNewLeader = errors.New("cluster: the shared log has a new leader, which may not have the message")
 
 // RefusedError says that a message was not stored.
 type RefusedError struct {

@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -99,6 +100,7 @@ type Order struct {
 	o    Options
 	log  string // subject of the messages
 	live string // subject on which the stream repeats them
+	term atomic.Pointer[term]
 	talk string // subject of Broadcast
 }
 
@@ -127,6 +129,11 @@ func Open(ctx context.Context, urls string, options *Options) (*Order, error) {
 		return nil, fmt.Errorf("natslog: %w", err)
 	}
 	order := &Order{nc: nc, o: o, log: o.Stream + ".log", live: o.Stream + ".live", talk: o.Stream + ".broadcast"}
+	order.begin()
+	if _, err := nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."+o.Stream, func(*nats.Msg) { order.begin() }); err != nil {
+		nc.Close()
+		return nil, order.plainly(err)
+	}
 	if largest := order.largest(); o.MaxMessage > largest {
 		err := &SizeError{Server: nc.ConnectedUrlRedacted(), Takes: largest, Needs: o.MaxMessage}
 		nc.Close()
@@ -201,8 +208,25 @@ func (o *Options) dial() []nats.Option {
 	return append(options, o.Connect...)
 }
 
+// term is the time of a leader of the stream. Its context ends when another one is elected: messages under way may be lost then, because the old
+// leader took them, or took them after it had lost the leadership. A user without the right to hear of elections repeats them later.
+type term struct {
+	ctx context.Context
+	end context.CancelFunc
+}
+
+// begin begins the term of another leader.
+func (o *Order) begin() {
+	t := new(term)
+	t.ctx, t.end = context.WithCancel(context.Background())
+	if old := o.term.Swap(t); old != nil {
+		old.end()
+	}
+}
+
 // Close closes the connection. Further calls do nothing.
 func (o *Order) Close() error {
 	o.nc.Close()
+	o.term.Load().end()
 	return nil
 }

@@ -26,12 +26,18 @@ func (o *Order) Publish(ctx context.Context, id cluster.ID, data []byte) error {
 		nats.MsgIdHdr:          {id.String()},
 		nats.ExpectedStreamHdr: {o.o.Stream}, // the subject may belong to another stream now
 	}}
-	answer, err := o.request(ctx, m, answerTime)
+	term := o.term.Load()
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(term.ctx, cancel)()
+	answer, err := o.request(asking, m, answerTime)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
 		return &cluster.RefusedError{Err: err, Later: true}
 	case errors.Is(err, nats.ErrMaxPayload):
 		return &cluster.RefusedError{Err: err}
+	case err != nil && ctx.Err() == nil && term.ctx.Err() != nil:
+		return cluster.ErrNewLeader
 	case err != nil:
 		return err
 	}

@@ -222,3 +222,22 @@ func TestHubGoesOnWhenItsServerIsBack(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+// TestPublishUnderWayEndsWhenAnotherLeaderIsElected: the old leader may have lost the message, and never answers.
+func TestPublishUnderWayEndsWhenAnotherLeaderIsElected(t *testing.T) {
+	s := start(t, nil)
+	order := open(t, s, nil)
+	nc, _ := admin(t, s)
+	_, err := nc.Subscribe("tidings.log", func(*nats.Msg) { // the old leader, which never answers
+		_ = nc.Publish("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.tidings", nil) // else the test fails
+	})
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := order.Publish(t.Context(), newID(), []byte("1")); !errors.Is(err, cluster.ErrNewLeader) {
+		t.Errorf("Publish returned %v, want ErrNewLeader", err)
+	}
+}

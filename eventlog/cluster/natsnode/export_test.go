@@ -36,3 +36,6 @@ func (o *Options) ListenAddress(self string) (string, error) { return o.listenAd
 
 // ServerLog returns a logger for the server's messages.
 func ServerLog(to *slog.Logger) server.Logger { return &serverLog{logger: to} }
+
+// WaitingFor says what a node waits for that does not reach some of its peers.
+func WaitingFor(missing []string, all int) string { return waitingFor(missing, all) }

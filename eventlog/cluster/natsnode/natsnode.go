@@ -67,6 +67,9 @@ type Options struct {
 	// Stream is the stream of the order, "tidings" by default.
 	Stream string
 
+	// Waiting is called while Open waits for other hubs, with the reason, such as "waiting for 1 of 3 hubs: b, c". Nil: it is only logged.
+	Waiting func(reason string)
+
 	Logger *slog.Logger // nil logs nothing
 }
 
@@ -90,7 +93,8 @@ const (
 	maxPayload  = 8 << 20
 	maxReplicas = 3
 	checkTime   = 20 * time.Millisecond // between looks at a server that starts or stops
-	diagnose    = 10 * time.Second      // between reports about peers that do not answer while a node starts
+	diagnose    = time.Second           // until a node that starts looks which peers do not answer; then after twice the time,
+	diagnoseMax = 10 * time.Second      // up to this
 	healthTime  = time.Second           // between looks at a running server
 	closeTime   = 3 * time.Second       // for another node to take over the leadership
 )
@@ -166,7 +170,8 @@ func (n *Node) start(ctx context.Context) (err error) {
 
 // await returns when the server is current.
 func (n *Node) await(ctx context.Context) error {
-	report := time.NewTicker(diagnose)
+	pause := diagnose
+	report := time.NewTimer(pause)
 	defer report.Stop()
 	check := time.NewTicker(checkTime)
 	defer check.Stop()
@@ -175,9 +180,17 @@ func (n *Node) await(ctx context.Context) error {
 		case <-n.broken:
 			return n.failure()
 		case <-ctx.Done():
-			return fmt.Errorf("this hub is no member of the cluster yet: %w%s", ctx.Err(), n.missed(context.WithoutCancel(ctx)))
+			_, faults := n.missing(context.WithoutCancel(ctx))
+			return fmt.Errorf("this hub is no member of the cluster yet: %w%s", ctx.Err(), faults)
 		case <-report.C:
-			n.o.Logger.Warn("this hub waits for a majority of the cluster" + n.missed(ctx))
+			missing, faults := n.missing(ctx)
+			reason := waitingFor(missing, len(n.peers))
+			n.o.Logger.Warn(reason + faults)
+			if n.o.Waiting != nil {
+				n.o.Waiting(reason)
+			}
+			pause = min(2*pause, diagnoseMax)
+			report.Reset(pause)
 		case <-check.C:
 			if n.server.ReadyForConnections(checkTime) && n.server.JetStreamEnabled() && n.server.JetStreamIsCurrent() {
 				return nil

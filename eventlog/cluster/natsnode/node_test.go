@@ -206,3 +206,21 @@ func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 		})
 	}
 }
+
+func TestNodeThatStartsSaysForHowManyHubsItWaits(t *testing.T) {
+	for _, test := range []struct {
+		missing []string
+		all     int
+		says    string
+	}{
+		{[]string{"b", "c"}, 3, "waiting for 1 of 3 hubs: b, c"},
+		{[]string{"c"}, 3, "waiting until the hubs elect a leader, without c"},
+		{nil, 3, "waiting until the hubs elect a leader"},
+		{[]string{"b", "c", "d"}, 4, "waiting for 2 of 4 hubs: b, c, d"},
+		{[]string{"b", "c", "d", "e"}, 5, "waiting for 2 of 5 hubs: b, c, d, e"},
+	} {
+		if says := natsnode.WaitingFor(test.missing, test.all); says != test.says {
+			t.Errorf("%q of %d: %s, want %s", test.missing, test.all, says, test.says)
+		}
+	}
+}

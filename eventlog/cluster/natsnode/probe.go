@@ -21,8 +21,19 @@ const (
 	infoLength = 64 << 10
 )
 
-// missed returns why this node cannot reach some peers, as the end of a sentence.
-func (n *Node) missed(ctx context.Context) string {
+// waitingFor says what a node waits for that does not reach some of its peers.
+func waitingFor(missing []string, all int) string {
+	switch need := all/2 + 1 - (all - len(missing)); {
+	case need > 0:
+		return fmt.Sprintf("waiting for %d of %d hubs: %s", need, all, strings.Join(missing, ", "))
+	case len(missing) > 0:
+		return "waiting until the hubs elect a leader, without " + strings.Join(missing, ", ")
+	}
+	return "waiting until the hubs elect a leader"
+}
+
+// missing returns the peers that this node cannot reach, without the default port, and why, as the end of a sentence.
+func (n *Node) missing(ctx context.Context) (peers []string, why string) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	faults := make([]string, len(n.peers))
@@ -38,7 +49,12 @@ func (n *Node) missed(ctx context.Context) string {
 		})
 	}
 	all.Wait()
-	return strings.Join(faults, "")
+	for i, peer := range n.peers {
+		if faults[i] != "" {
+			peers = append(peers, strings.TrimSuffix(peer, ":"+DefaultPort))
+		}
+	}
+	return peers, strings.Join(faults, "")
 }
 
 // probe connects to a peer as a server does, and returns why that fails. The server itself logs such errors without their cause. First both

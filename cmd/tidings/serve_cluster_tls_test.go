@@ -1,0 +1,69 @@
+//go:build !nonats
+
+package main
+
+import (
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestHubsAuthenticateEachOtherWithGivenCertificates(t *testing.T) {
+	certFile, keyFile := writeCertificate(t, t.TempDir(), &x509.Certificate{
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	})
+	key := writeFile(t, "key", strings.Repeat("k", 64))
+	peers := []string{freePeer(t), freePeer(t)}
+	hubs := make([]*served, len(peers))
+	var all sync.WaitGroup
+	for i, peer := range peers {
+		all.Go(func() {
+			hubs[i] = startServeIn(t, t.TempDir(), nil, "--cluster-peers="+strings.Join(peers, ","), "--cluster-listen="+peer, "--cluster-key-file="+key, "--keep-bytes=16MiB",
+				"--cluster-tls-cert="+certFile, "--cluster-tls-key="+keyFile, "--cluster-tls-ca="+certFile)
+		})
+	}
+	all.Wait()
+	if t.Failed() {
+		return
+	}
+	publishTo(t, hubs[0].url, "news", "0")
+	publishTo(t, hubs[1].url, "news", "1")
+	if got := retained(t, hubs[1].url, "news"); got != "0 1" {
+		t.Errorf("a hub has %q", got)
+	}
+	other, _ := writePair(t, t.TempDir(), 2)
+	c := peerTLSFlags{certFile, keyFile, other}
+	config, stop, err := c.load(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	cert, err := config.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: config.ClientCAs}); err == nil {
+		t.Error("a certificate of another authority is trusted")
+	}
+}
+
+// freePeer returns an address for a hub, on which nothing listens.
+func freePeer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}

@@ -1,0 +1,73 @@
+//go:build !nonats
+
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHubThatWaitsForOthersSaysForWhich at /readyz, which operators ask, and in its log.
+func TestHubThatWaitsForOthersSaysForWhich(t *testing.T) {
+	addr, peers := freePeer(t), []string{freePeer(t), freePeer(t), freePeer(t)}
+	ctx, stop := context.WithCancel(t.Context())
+	log := newAwaited()
+	p := program{stdio: stdio{in: strings.NewReader(""), out: newAwaited(), err: log}}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- p.run(ctx, []string{
+			"serve", "--addr=" + addr, "--data=" + t.TempDir(), "--keep-bytes=16MiB", "--cluster-peers=" + strings.Join(peers, ","),
+			"--cluster-listen=" + peers[0], "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64)),
+		})
+	}()
+	want := "waiting for 1 of 3 hubs: " + peers[1] + ", " + peers[2]
+	log.await(t, want)
+	for deadline := time.Now().Add(patience); ; {
+		answer, text := ask(t, http.DefaultClient, http.MethodGet, "http://"+addr+"/readyz", "")
+		if strings.Contains(text, want) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("/readyz answers %s: %s", answer.Status, text)
+		}
+	}
+	if _, text := ask(t, http.DefaultClient, http.MethodGet, "http://"+addr+"/events/news", ""); strings.Contains(text, peers[1]) {
+		t.Errorf("a subscriber reads the addresses of other hubs: %s", text)
+	}
+	stop()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestHubsOnOneMachineHaveNamesOfTheirOwn with a shared log elsewhere, and keep them.
+func TestHubsOnOneMachineHaveNamesOfTheirOwn(t *testing.T) {
+	f := &serveFlags{clusterFlags: clusterFlags{NATS: "nats://a"}}
+	name := func(dir string) string {
+		t.Helper()
+		name, err := f.ownName(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	a, b := t.TempDir(), t.TempDir()
+	machine, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one, other := name(a), name(b); one == other || !strings.HasPrefix(one, machine+"-") || name(a) != one {
+		t.Errorf("two hubs are called %q and %q, and the first later %q", one, other, name(a))
+	}
+	if err := os.Remove(filepath.Join(b, hubNameFile)); err != nil {
+		t.Fatal(err)
+	}
+	if f.ClusterName = "chosen"; name(b) != "chosen" {
+		t.Errorf("a hub with a name is called %q", name(b))
+	}
+}
