@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -62,11 +63,19 @@ func (l *Log) usable(ctx context.Context) error {
 // sending sends messages, one after the other. Several goroutines run it.
 func (l *Log) sending() {
 	for l.ctx.Err() == nil {
-		v, _ := l.look()
-		if requests := l.appends.gather(l.ctx, v.bounds.MaxMessage-frameMost); len(requests) > 0 {
-			for l.send(requests) {
-			}
+		select {
+		case l.appends.turn <- struct{}{}:
+		case <-l.ctx.Done():
+			return
 		}
+		v, _ := l.look()
+		requests := l.appends.gather(l.ctx, v.bounds.MaxMessage-frameMost)
+		next := sync.OnceFunc(func() { <-l.appends.turn })
+		timer := time.AfterFunc(turnTime, next)
+		for len(requests) > 0 && l.send(requests) {
+		}
+		timer.Stop()
+		next()
 	}
 }
 

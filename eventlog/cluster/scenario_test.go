@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,45 +103,6 @@ func TestAmbiguousAppendIsStoredOnce(t *testing.T) {
 		s.hubs[0].handle.SetFaults(1, ordertest.Faults{Late: 1}) // each attempt fails, and arrives later
 		if _, err := s.put(0, ordertest.Sent{Topics: []string{"a/1"}, Data: "x"}); err != nil {
 			s.Errorf("Append: %v", err)
-		}
-	})
-}
-
-// electing is an order that elects a new leader instead of storing the first message with records.
-type electing struct {
-	cluster.Order
-	elected atomic.Bool
-}
-
-func (o *electing) Publish(ctx context.Context, id cluster.ID, data []byte) error {
-	if !o.elected.Swap(true) {
-		return cluster.ErrNewLeader
-	}
-	return o.Order.Publish(ctx, id, data)
-}
-
-// TestLostMessageIsRepeatedAtOnceAfterAnElection: a leader that hands over its leadership loses what it has just received, without an answer.
-func TestLostMessageIsRepeatedAtOnceAfterAnElection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		mirror, err := eventlog.NewMemory(&eventlog.MemoryOptions{Mirror: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		order := &electing{Order: ordertest.NewMemory(0).Handle()}
-		order.elected.Store(true)
-		l, err := cluster.Open(mirror, order, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }() // it was used
-		if err := l.Join(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		order.elected.Store(false)
-		began := time.Now()
-		_, err = l.Append(t.Context(), []eventlog.Record{{Topics: []string{"a"}}})
-		if took := time.Since(began); err != nil || took > 100*time.Millisecond || !order.elected.Load() {
-			t.Errorf("Append returned %v after %v", err, took)
 		}
 	})
 }
