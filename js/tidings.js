@@ -487,6 +487,8 @@ class Seat {
   #lastId = 0
   #away = false
   #greeting = false
+  /** Fulfilled when there is room again. @type {Promise<void> | undefined} */
+  #waiting
   #room = () => {}
 
   /** @param {Requests} requests @param {(status: Tidings['status'], problem?: ProblemMembers) => void} report Gets the states of the stream. */
@@ -608,7 +610,13 @@ class Seat {
       }
     }
     const places = [...this.#places.values()]
-    if (places.length && places.every(({ follow }) => follow.full)) return new Promise((resolve) => { this.#room = resolve })
+    if (!places.length || places.some(({ follow }) => !follow.full)) return
+    return this.#waiting ??= new Promise((resolve) => {
+      this.#room = () => {
+        this.#waiting = undefined
+        resolve()
+      }
+    })
   }
 
   /** Decides by position whether a follow takes a message of the chain, as README.md says. @param {Place} place @param {ToSeat} message */
@@ -1285,8 +1293,8 @@ const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-')
 // A Way carries the messages between the seat of a tab and a Desk, which is the holder's end: in a SharedWorker, or in the tab that has a Web
 // Lock. Without both, and while a worker does not answer, the tab has a holder of its own.
 //
-// A browser tells nobody that a worker, a tab or a message is gone. So the seat pings while its timers run, and the answer says whether the
-// desk knows the seat's last hello. If not, the seat says it again. If no answer comes, the seat opens the way again.
+// A browser tells nobody that a worker, a tab or a message is gone. So the seat pings while its timers run, and the desk compares what both
+// have sent with what has arrived. If something is lost, the seat says hello again. If no answer comes, the seat opens the way again.
 
 /** The version of this file: build.js puts its hash here. Tabs and workers of different versions do not talk to each other. */
 const build = 'source'
@@ -1305,9 +1313,9 @@ const costOf = ({ items = [] }) => 100 + weigh(items)
  * @typedef {object} Call A message of a seat to a desk.
  * @property {string} seat A random name.
  * @property {boolean} visible
- * @property {number} hellos How often the seat has said hello.
+ * @property {number} said How many messages the seat has sent to the holder, this one included.
  * @property {Reach} [reach] Makes it a ping, and tells a new worker how to reach the hub.
- * @property {number} [ack] `sent` of the last message that the seat has taken.
+ * @property {number} [ack] `sent` of the last message that the seat has taken; in a ping only if it has taken all that has come.
  * @property {ToHolder} [say]
  * @property {number} [ask] The number of the question that `token` or `error` answers.
  * @property {string} [token]
@@ -1317,7 +1325,7 @@ const costOf = ({ items = [] }) => 100 + weigh(items)
  * @typedef {object} Reply A message of a desk.
  * @property {string} boot
  * @property {string} [to] The seat; without it the message is for all.
- * @property {boolean} [known] Answers a ping: whether the desk has the last hello of the seat.
+ * @property {boolean} [known] Answers a ping; false asks for a hello.
  * @property {ToSeat} [say]
  * @property {number} [sent] The cost of all messages up to this one.
  * @property {number} [ask] Asks for a token.
@@ -1329,7 +1337,8 @@ const costOf = ({ items = [] }) => 100 + weigh(items)
 
 /** A seat as a desk knows it. It gets no more than its credit, so that a frozen tab queues nothing: the rest is dropped. */
 class Link {
-  hellos = 0
+  /** How many messages of the seat have come. */
+  said
   visible = false
   heard = 0
   full = false
@@ -1339,10 +1348,12 @@ class Link {
   send = () => {}
   #sent = 0
   #acked = 0
+  #idleAt = -1
   #room = () => {}
 
-  /** @param {Join} join */
-  constructor(join) {
+  /** @param {Join} join @param {number} said */
+  constructor(join, said) {
+    this.said = said
     this.post = join((message) => {
       if (this.full) {
         this.lost = true
@@ -1364,6 +1375,13 @@ class Link {
     this.#acked = sent
     this.full = this.#sent - sent > full
     if (!this.full) this.#room()
+  }
+
+  /** Returns whether something is lost: the seat has not said as much, or has twice acknowledged the same without being busy. @param {Call} ping */
+  misses({ said, ack = -1 }) {
+    const stuck = ack >= 0 && ack < this.#sent && ack === this.#idleAt
+    this.#idleAt = ack
+    return stuck || said !== this.said
   }
 }
 
@@ -1387,23 +1405,21 @@ class Desk {
 
   /** Takes a message of a seat, and answers with send. @param {Call} call @param {(reply: Reply) => void} send */
   take(call, send) {
-    const { seat, hellos, visible, reach, ack, say, ask = 0 } = call
+    const { seat, said, visible, reach, ack, say, ask = 0 } = call
     const reply = (/** @type {object} */ message) => send({ boot: this.boot, to: seat, ...message })
     try {
       let link = this.#links.get(seat)
-      if (!link && say?.hello) this.#links.set(seat, link = new Link(this.#holder.join))
-      if (reach) reply({ known: (link?.hellos ?? 0) === hellos })
-      if (!link) return
-      Object.assign(link, { visible, heard: performance.now(), send: reply })
-      if (say?.hello) link.hellos = hellos
-      this.#questions.get(ask)?.(call)
-      if (ack) link.acknowledge(ack)
-      if (say?.bye) this.#dismiss(seat, link)
-      else if (say) link.post(say)
-      else if (link.lost && !link.full) {
-        this.#dismiss(seat, link)
-        reply({ known: false })
+      if (!link && say?.hello) this.#links.set(seat, link = new Link(this.#holder.join, said - 1))
+      if (link) {
+        Object.assign(link, { visible, heard: performance.now(), send: reply })
+        this.#questions.get(ask)?.(call)
+        if (ack !== undefined) link.acknowledge(ack)
+        if (say) link.said++
+        if (say && !say.bye) link.post(say)
+        if (say?.bye || link.lost && !link.full || reach && link.misses(call)) this.#dismiss(seat, link)
       }
+      const known = this.#links.has(seat) || !said
+      if (reach || !known && !say) reply({ known })
     } catch (error) {
       reply({ fault: `${error}` })
     }
@@ -1455,9 +1471,14 @@ class Way {
   share
   /** @type {Receive} */
   #receive = () => undefined
-  #hellos = 0
+  #said = 0
   #unanswered = 0
+  /** `sent` of the messages of this desk that have come without a hole, that the seat has taken, and that it has acknowledged. */
+  #came = 0
+  #taken = 0
   #acked = 0
+  /** How many messages the seat is taking. */
+  #busy = 0
   /** @type {any} */
   #pinger
 
@@ -1470,7 +1491,7 @@ class Way {
   join = (receive) => {
     this.#receive = receive
     return (message) => {
-      if (message.hello) this.#hellos++
+      this.#said++
       this.call({ say: message })
     }
   }
@@ -1478,7 +1499,7 @@ class Way {
   /** Opens the way, at first and when the page is back. */
   enter() {
     this.seat = random()
-    this.#hellos = this.#unanswered = this.#acked = 0
+    this.#said = this.#unanswered = this.#busy = 0
     this.open()
     this.#pinger = setInterval(() => this.ping(), pinging)
     this.ping()
@@ -1493,12 +1514,12 @@ class Way {
 
   ping() {
     if (this.#unanswered++) this.silent(this.#unanswered)
-    this.call({ reach: this.share.reach })
+    this.call({ reach: this.share.reach, ack: this.#busy ? undefined : this.#acked = this.#taken })
   }
 
   /** @param {object} call */
   call(call) {
-    if (this.seat) this.send({ seat: this.seat, visible: isVisible(), hellos: this.#hellos, ...call })
+    if (this.seat) this.send({ seat: this.seat, visible: isVisible(), said: this.#said, ...call })
   }
 
   /** Takes a message of a desk. @param {Reply} reply */
@@ -1506,6 +1527,7 @@ class Way {
     if (typeof boot !== 'string' || to && to !== this.seat) return // it is for another
     if (fault || !boot.startsWith(`${build} `)) return this.share.next(this)
     if (known !== undefined) {
+      if (boot !== this.boot || !known) this.#came = this.#taken = this.#acked = 0
       this.boot = boot
       this.#unanswered = 0
       this.answered()
@@ -1519,10 +1541,17 @@ class Way {
   /** Passes on what the holder says, and acknowledges it when the seat has room. @param {ToSeat} say @param {number} sent @param {string} boot */
   async #hear(say, sent, boot) {
     const { seat } = this
+    this.boot ||= boot
     // Two holders may talk at the same time. The seat judges what they say of events, but the last one to answer knows the state.
-    await this.#receive({ ...say, boot: '', status: boot === this.boot ? say.status : undefined })
+    const current = boot === this.boot
+    const next = current && sent - costOf(say) === this.#came
+    if (next) this.#came = sent
+    this.#busy++
+    await this.#receive({ ...say, boot: '', status: current ? say.status : undefined })
     if (seat !== this.seat) return
-    if (sent < this.#acked) this.#acked = 0 // it is another desk
+    this.#busy--
+    if (!next || this.#came < sent) return // there is another desk, or it begins anew
+    this.#taken = sent
     if (sent - this.#acked > full / 8) this.call({ ack: this.#acked = sent })
   }
 
@@ -1585,12 +1614,15 @@ class LockWay extends Way {
   #release = () => {}
   /** How many pings ago the page was hidden. */
   #hidden = 0
+  /** When the last ping was. */
+  #beat = 0
 
   open() {
     this.share.report(this.via = 'follower')
     this.#channel = new BroadcastChannel(this.share.name)
     this.#channel.onmessage = ({ data }) => {
-      if (data?.seat) this.#desk?.take(data, (reply) => this.#channel?.postMessage(reply))
+      // A frozen page still gets messages, but its timers and its stream stand still. So a leader whose timers do not run is silent.
+      if (data?.seat) performance.now() - this.#beat <= pinging && this.#desk?.take(data, (reply) => this.#channel?.postMessage(reply))
       else if (data) this.take(data)
     }
     this.#wait()
@@ -1613,11 +1645,12 @@ class LockWay extends Way {
 
   /** A visible tab, whose timers run, takes the lock of a silent leader, which may be frozen. @param {number} pings */
   silent(pings) {
-    if (pings > patience && isVisible()) this.lead()
+    if (pings >= patience && isVisible()) this.lead()
   }
 
   /** A hidden leader, which the browser may freeze soon, asks a visible tab to lead. */
   ping() {
+    this.#beat = performance.now()
     this.#hidden = isVisible() ? 0 : this.#hidden + 1
     const to = this.#hidden > 1 && this.#desk?.visibleSeat(this.seat)
     if (to) this.#channel?.postMessage({ boot: this.boot, to, lead: true })

@@ -17,13 +17,13 @@ const unwanted = ['--disable-background-timer-throttling', '--disable-background
 
 // Puppeteer drives Chromium by the DevTools protocol, and Firefox by WebDriver BiDi.
 export class Puppeteer {
-  static async start(browser, options = {}) {
+  static async start(browser, { flags: more = [], ...options } = {}) {
     const engine = new Puppeteer()
     engine.browser = await puppeteer.launch({
       browser,
       executablePath: programs[browser],
       headless: true,
-      args: browser === 'chrome' ? flags : [],
+      args: browser === 'chrome' ? [...flags, ...more] : more,
       ignoreDefaultArgs: unwanted,
       defaultViewport: null,
       ...options,

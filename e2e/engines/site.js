@@ -12,13 +12,13 @@ export class Site {
   loads = 0 // of /unwatched
   #server
 
-  // start listens on all addresses, so that a test can use one whose pages have no secure context.
   static async start() {
     const site = new Site()
-    site.#server = createServer((request, response) => site.#serve(request, response)).listen(0)
+    site.#server = createServer((request, response) => site.#serve(request, response)).listen(0, '127.0.0.1')
     await once(site.#server, 'listening')
     site.port = site.#server.address().port
     site.url = `http://localhost:${site.port}`
+    site.insecure = `http://lan.test:${site.port}` // a name by which tab.js reaches it, and browsers do not trust
     return site
   }
 
@@ -34,6 +34,7 @@ export class Site {
       this.#page(pathname, response)
     } else if (existsSync(file)) {
       response.setHeader('Content-Type', 'text/javascript')
+      response.setHeader('Cache-Control', 'no-cache')
       response.end(this.change(readFileSync(file, 'utf8')))
     } else {
       response.writeHead(404).end()

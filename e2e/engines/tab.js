@@ -9,6 +9,7 @@ export class Tabs {
   #engine
   #profile
   #session
+  #opened = []
 
   static async start() {
     const tabs = new Tabs()
@@ -18,13 +19,22 @@ export class Tabs {
     tabs.#engine = await Puppeteer.start('chrome', {
       userDataDir: tabs.#profile,
       targetFilter: (target) => !target.url().includes('unwatched'),
+      flags: ['--host-resolver-rules=MAP lan.test 127.0.0.1'], // another name for this machine, whose pages have no secure context
     })
     tabs.#session = await tabs.#engine.browser.target().createCDPSession()
     return tabs
   }
 
   async open(url) {
-    return new Tab(await this.#engine.open(url))
+    const tab = new Tab(await this.#engine.open(url))
+    this.#opened.push(tab)
+    return tab
+  }
+
+  // closeAll closes all tabs that were opened, also those that crashed.
+  async closeAll() {
+    await Promise.all(this.#opened.map((tab) => tab.close()))
+    this.#opened = []
   }
 
   // openUnwatched opens a page without the debugger, which would keep the browser from discarding it. The test cannot evaluate anything
@@ -48,12 +58,16 @@ export class Tabs {
     await this.#session.send('Target.activateTarget', { targetId: targetInfos.find((target) => target.url === url).targetId })
   }
 
-  // killWorker ends all shared workers, as a browser does that needs the memory.
-  async killWorkers() {
+  // workers lists the shared workers of an origin. killWorkers ends them, as a browser does that needs the memory.
+  async workers(origin) {
     const { targetInfos } = await this.#session.send('Target.getTargets')
-    const workers = targetInfos.filter(({ type }) => type === 'shared_worker')
-    await Promise.all(workers.map(({ targetId }) => this.#session.send('Target.closeTarget', { targetId })))
-    return workers.length
+    return targetInfos.filter(({ type, url }) => type === 'shared_worker' && url.startsWith(origin))
+  }
+
+  async killWorkers(origin) {
+    for (const { targetId } of await this.workers(origin)) {
+      await this.#session.send('Target.closeTarget', { targetId })
+    }
   }
 
   async close() {

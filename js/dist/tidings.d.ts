@@ -538,15 +538,15 @@ export type Call = {
     seat: string;
     visible: boolean;
     /**
-     * How often the seat has said hello.
+     * How many messages the seat has sent to the holder, this one included.
      */
-    hellos: number;
+    said: number;
     /**
      * Makes it a ping, and tells a new worker how to reach the hub.
      */
     reach?: Reach;
     /**
-     * `sent` of the last message that the seat has taken.
+     * `sent` of the last message that the seat has taken; in a ping only if it has taken all that has come.
      */
     ack?: number;
     say?: ToHolder;
@@ -564,7 +564,7 @@ export type Reply = {
      */
     to?: string;
     /**
-     * Answers a ping: whether the desk has the last hello of the seat.
+     * Answers a ping; false asks for a hello.
      */
     known?: boolean;
     say?: ToSeat;

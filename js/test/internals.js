@@ -1,0 +1,17 @@
+// The parts of tidings.js that it does not export, for tests. Queues and credits are smaller, so that a test fills them with a few events.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const text = readFileSync(join(import.meta.dirname, '../tidings.js'), 'utf8')
+const changed = text.replace('const full = 1e6', 'const full = 20_000')
+if (changed === text) throw new Error('tidings.js has no line with `const full = 1e6`')
+const folder = mkdtempSync(join(tmpdir(), 'tidings-internals-'))
+const file = join(folder, 'tidings.mjs')
+writeFileSync(file, `${changed}\nexport { Desk, Seat, Way }\n`)
+const internals = await import(file)
+rmSync(folder, { recursive: true })
+
+export const { Desk, Seat, Way } = internals
+export const Follow = internals.Follow
