@@ -68,9 +68,14 @@ func (f *follower) recheck(ctx context.Context, b Bounds) error {
 }
 
 // compareAll compares the marks of the mirror with the order, or all its messages. It sets doubted to the first that differs, as far as that
-// is known.
-func (f *follower) compareAll(ctx context.Context, b Bounds, all bool) error {
+// is known; with an error it does not.
+func (f *follower) compareAll(ctx context.Context, b Bounds, all bool) (err error) {
 	f.doubted = mark{}
+	defer func() {
+		if err != nil {
+			f.doubted = mark{} // there may be an earlier one
+		}
+	}()
 	for _, m := range f.place.older() {
 		if m.seq < b.First || m.seq > b.Last {
 			continue

@@ -105,3 +105,52 @@ func TestMessageOfAnOldOrderIsNotStoredInANewOne(t *testing.T) {
 		s.fill(1)
 	})
 }
+
+// TestHubThatIsCutOffWhileItGoesBackGoesBackLater: a generation begins, and a hub finds that it missed a loss before it. The connection breaks
+// again and again while it compares and goes back. A hub forgot what it had found, and began the generation with a lost message.
+func TestHubThatIsCutOffWhileItGoesBackGoesBackLater(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			scenario(t, plan{ret: &eventlog.Retention{}, lossy: true}, func(s *sim) {
+				s.fill(6)
+				for _, h := range s.hubs[:2] {
+					h.handle.Silence(false, true) // what the order sends arrives later
+				}
+				s.hubs[1].handle.SetFaults(1, ordertest.Faults{Late: 1})
+				var late sync.WaitGroup
+				for i := range 2 {
+					late.Go(func() {
+						_, _ = s.put(1, ordertest.Sent{Topics: []string{"a/1"}, Data: fmt.Sprint("late ", i)}) // sent before the loss, arrives after it
+					})
+					time.Sleep(time.Millisecond)
+				}
+				kept := s.order.Last()
+				s.fillThrough(2, 1)
+				s.hubs[2].kill(0)
+				s.order.Lose(1, false)
+				s.lost(kept)
+				for s.order.Last() < kept+2 {
+					time.Sleep(time.Millisecond)
+				}
+				s.hubs[1].handle.SetFaults(1, ordertest.Faults{})
+				s.hubs[2].start()
+				for s.order.Last() < kept+3 { // it begins a generation
+					time.Sleep(time.Millisecond)
+				}
+				for i, h := range s.hubs[:2] {
+					h.handle.SetFaults(seed+uint64(100*i), ordertest.Faults{Cut: 0.1})
+					h.handle.Silence(false, false)
+				}
+				time.Sleep(5 * time.Second)
+				for _, h := range s.hubs[:2] {
+					h.handle.SetFaults(1, ordertest.Faults{})
+				}
+				time.Sleep(5 * time.Second)
+				late.Wait()
+				if d := s.hubs[2].running().Details(); d.Changes != 1 {
+					s.Errorf("%d generations have begun, want one for the loss", d.Changes)
+				}
+			})
+		})
+	}
+}

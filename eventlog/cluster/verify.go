@@ -24,8 +24,13 @@ func (f *follower) verify(ctx context.Context, b Bounds) error {
 		}
 		return nil
 	}
-	if err := f.recheck(ctx, b); err != nil {
-		return err
+	if f.doubted.seq < b.First {
+		f.doubted = mark{} // the order has dropped it since
+	}
+	if f.doubted.seq == 0 { // otherwise it is known since a session that failed
+		if err := f.recheck(ctx, b); err != nil {
+			return err
+		}
 	}
 	if f.doubted.seq > 0 {
 		return f.rollback(ctx, b)
@@ -151,8 +156,10 @@ func (f *follower) scan(ctx context.Context, from uint64, see func(m *Message, b
 // drops what the order does not have, and begins the generation that is in force at its end.
 func (f *follower) rollback(ctx context.Context, b Bounds) error {
 	// The newest message that agrees may have come after others that do not.
-	if err := f.compareAll(ctx, b, true); err != nil {
-		return err
+	if f.doubted.seq == 0 {
+		if err := f.compareAll(ctx, b, true); err != nil {
+			return err
+		}
 	}
 	m, err := f.agreed(ctx, b)
 	if errors.As(err, new(*ForeignError)) && f.resets() {
