@@ -18,7 +18,7 @@ run: # Serve the demo on http://localhost:3000
 	go run ./cmd/tidings demo
 
 .PHONY: test
-test: needs vet race log js e2e # Run every test, in at most ten minutes on two cores; installs missing programs, or lists them
+test: needs vet race log js console e2e # Run every test, in at most ten minutes on two cores; installs missing programs, or lists them
 
 # How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
 # model, disk faults, damage to the files of killed logs, and faults of three hubs. Each variable also works for a single test. A test that fails prints the TIDINGS_SEED
@@ -81,6 +81,11 @@ e2e: needs e2e/node_modules/.package-lock.json # Run the tests in Chromium, and 
 e2e-all: needs e2e/node_modules/.package-lock.json # Run every test of e2e/engines in the three browsers
 	cd e2e && TIDINGS_ENGINES=all npm test --silent -- engines/
 
+# The pictures show the time at which they were made, so each run changes them.
+.PHONY: pictures
+pictures: needs e2e/node_modules/.package-lock.json # Make the pictures of docs/console.md
+	cd e2e && node pictures.js
+
 # The steps of make test.
 
 .PHONY: needs
@@ -107,6 +112,11 @@ log:
 .PHONY: js
 js: js/node_modules/.package-lock.json
 	cd js && npm test --silent
+
+# The tests of the console in Node. They use the tools of folder js.
+.PHONY: console
+console: js/node_modules/.package-lock.json
+	node --test console/test/
 
 # npm writes this file last, so it marks a complete installation.
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json %/.npmrc

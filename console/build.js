@@ -13,18 +13,31 @@ const here = import.meta.dirname
 async function make(outdir) {
   rmSync(outdir, { recursive: true, force: true })
   await build({
-    absWorkingDir: here, entryPoints: ['web/main.js', 'web/console.css'], outdir, bundle: true, splitting: true, minify: true, format: 'esm', target: 'es2023', charset: 'utf8',
+    absWorkingDir: here,
+    entryPoints: ['web/main.js', 'web/console.css'],
+    outdir,
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2023',
+    charset: 'utf8',
     chunkNames: '[name]-[hash]', // browsers keep files with a hash in their names for good
-    external: ['../tidings.js', './vendor/uplot.js'], logLevel: 'warning',
+    external: ['../tidings.js', './vendor/uplot.js'],
+    logLevel: 'warning',
   })
-  for (const name of ['index.html', 'icon.svg', 'vendor']) {
-    cpSync(join(here, 'web', name), join(outdir, name), { recursive: true })
+  for (const name of ['index.html', 'icon.svg']) {
+    cpSync(join(here, 'web', name), join(outdir, name))
   }
 }
 
 function files(folder) {
-  return new Map(readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name)).map((path) => [relative(folder, path), readFileSync(path, 'utf8')]))
+  return new Map(
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+      .map((path) => [relative(folder, path), readFileSync(path, 'utf8')]),
+  )
 }
 
 if (process.argv[2] === 'check') {

@@ -28,8 +28,8 @@ import (
 // Path is where a hub serves the console. Its pages find the hub one level above.
 const Path = "/console/"
 
-//go:embed dist
-var dist embed.FS
+//go:embed dist vendor
+var embedded embed.FS
 
 // contentTypes are those of all files. They are fixed, because the tables of some systems are wrong.
 var contentTypes = map[string]string{
@@ -54,11 +54,11 @@ type file struct {
 // files returns all files by their path below [Path]. The first call compresses them.
 var files = sync.OnceValue(func() map[string]file {
 	all := make(map[string]file)
-	err := fs.WalkDir(dist, "dist", func(name string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(embedded, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := dist.ReadFile(name)
+		text, err := embedded.ReadFile(name)
 		if err != nil {
 			return err
 		}

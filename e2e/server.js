@@ -13,7 +13,7 @@ export class Server {
   #output
 
   static async start(...args) {
-    const server = new Server()
+    const server = new this()
     server.port = await freePort()
     server.url = `http://localhost:${server.port}`
     server.#args = [...args, '--addr', `localhost:${server.port}`]

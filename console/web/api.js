@@ -73,10 +73,13 @@ export async function poll({ topics = [], query, signal }) {
   const parameters = new URLSearchParams({ ...query, poll: '1' })
   topics.forEach((topic) => parameters.append('topic', topic))
   const response = await send('events', { query: parameters, signal, headers: { Accept: 'application/x-ndjson' } })
-  const all = (await response.text()).split('\n').filter(Boolean).map((line) => JSON.parse(line))
+  const all = (await response.text())
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
   return {
-    events: all.filter((event) => !event.type.startsWith('tidings.')),
-    gap: all.some((event) => event.type === 'tidings.gap'),
+    events: all.filter(({ type }) => !type.startsWith('tidings.')),
+    gap: all.some(({ type }) => type === 'tidings.gap'),
   }
 }
 

@@ -1,5 +1,6 @@
 // A chart of the last hour with its numbers as a table. uPlot draws it; no other file loads that library.
 
+// @ts-ignore: the library is minified, and has no types here.
 import uPlot from './vendor/uplot.js'
 import { el, fill, table, write } from './dom.js'
 import { clock, short, size } from './format.js'
@@ -9,7 +10,14 @@ import { recent as series } from './series.js'
 const powers = Array.from({ length: 50 }, (_, i) => 2 ** i)
 
 /** value writes a value of a line. */
-export const value = (n, unit) => (n === null ? '–' : unit === 'bytes' ? size(Math.round(n)) : unit === 'bytes/s' ? `${size(Math.round(n))}/s` : short(Math.round(n * 10) / 10))
+export const value = (n, unit) =>
+  n === null
+    ? '–'
+    : unit === 'bytes'
+      ? size(Math.round(n))
+      : unit === 'bytes/s'
+        ? `${size(Math.round(n))}/s`
+        : short(Math.round(n * 10) / 10)
 
 /** Chart shows a line of the series. */
 export class Chart {
@@ -23,7 +31,13 @@ export class Chart {
     this.canvas = el('div.plot', { 'aria-hidden': 'true' })
     this.numbers = el('div')
     this.details = el('details', { ontoggle: () => this.#table() }, el('summary', null, 'Numbers'), this.numbers)
-    this.root = el('figure.card.chart', null, el('figcaption', null, el('h2', null, name, el('span.soft', null, ` ${unit.startsWith('bytes') ? '' : unit}`)), this.now), this.canvas, this.details)
+    this.root = el(
+      'figure.card.chart',
+      null,
+      el('figcaption', null, el('h2', null, name, el('span.soft', null, ` ${unit.startsWith('bytes') ? '' : unit}`)), this.now),
+      this.canvas,
+      this.details,
+    )
   }
 
   draw() {
@@ -61,21 +75,58 @@ export class Chart {
     }
     const [line, soft, grid] = [colour('accent'), colour('soft'), colour('line')]
     const axis = { stroke: soft, font: '11px system-ui', grid: { stroke: grid, width: 1 }, ticks: { show: false } }
-    const hour = (u, least, most) => [Math.min(least ?? 0, (most ?? 0) - 60), most ?? 60]
+    const hour = (_u, least, most) => [Math.min(least ?? 0, (most ?? 0) - 60), most ?? 60]
     return {
-      width: this.canvas.clientWidth, height: 150, legend: { show: false }, padding: [8, 20, 0, 0],
+      width: this.canvas.clientWidth,
+      height: 150,
+      legend: { show: false },
+      padding: [8, 20, 0, 0],
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-      scales: { x: { time: true, range: hour }, y: { range: (u, least, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
-      axes: [{ ...axis, space: 70, size: 24, values: (u, all) => all.map((t) => clock(t * 1000).slice(0, u.scales.x.max - u.scales.x.min < 240 ? 8 : 5)) },
-        { ...axis, size: 58, space: 32, incrs: this.unit.startsWith('bytes') ? powers : undefined, values: (u, all) => all.map((v) => value(v, this.unit).replace('/s', '')) }],
+      scales: { x: { time: true, range: hour }, y: { range: (_u, _least, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
+      axes: [
+        {
+          ...axis,
+          space: 70,
+          size: 24,
+          values: (u, all) => all.map((t) => clock(t * 1000).slice(0, u.scales.x.max - u.scales.x.min < 240 ? 8 : 5)),
+        },
+        {
+          ...axis,
+          size: 58,
+          space: 32,
+          incrs: this.unit.startsWith('bytes') ? powers : undefined,
+          values: (_u, all) => all.map((v) => value(v, this.unit).replace('/s', '')),
+        },
+      ],
       series: [{}, { stroke: line, width: 1.5, fill: line.replace('rgb(', 'rgba(').replace(')', ', 0.10)'), points: { show: false } }],
-      hooks: { setCursor: [(u) => write(this.now, value(u.cursor.idx != null && u.cursor.left >= 0 ? series.values[this.index][u.cursor.idx] ?? null : series.latest(this.index), this.unit))] },
+      hooks: {
+        setCursor: [
+          (u) =>
+            write(
+              this.now,
+              value(
+                u.cursor.idx != null && u.cursor.left >= 0 ? (series.values[this.index][u.cursor.idx] ?? null) : series.latest(this.index),
+                this.unit,
+              ),
+            ),
+        ],
+      },
     }
   }
 
   #table() {
     if (this.details.open) {
-      fill(this.numbers, table(`${this.name}, newest first`, [{ name: 'Time', cell: ([t]) => clock(t * 1000).slice(0, 8) }, { name: this.unit, number: true, cell: ([, v]) => value(v, this.unit) }], series.table(this.index)))
+      fill(
+        this.numbers,
+        table(
+          `${this.name}, newest first`,
+          [
+            { name: 'Time', cell: ([t]) => clock(t * 1000).slice(0, 8) },
+            { name: this.unit, number: true, cell: ([, v]) => value(v, this.unit) },
+          ],
+          series.table(this.index),
+        ),
+      )
     }
   }
 }

@@ -55,23 +55,44 @@ export function write(element, text) {
 }
 
 /**
- * table makes a table. A column is {name, cell, number, wide}: cell returns the content for a row.
+ * table makes a table.
  * @param {string} caption for screen readers
+ * @param {{name: string, cell: (item: any) => any, number?: boolean, wide?: boolean}[]} columns cell returns the content for an item
+ * @param {any[]} rows the items
+ * @param {(item: any) => Record<string, any>} [row] the attributes of a row
  */
-export function table(caption, columns, rows, { row = () => ({}) } = {}) {
-  const head = el('tr', null, columns.map((c) => el('th', { scope: 'col', class: c.number ? 'number' : null }, c.name)))
-  const body = rows.map((item) => el('tr', row(item), columns.map((c, i) => {
-    const props = { class: [c.number && 'number', c.wide && 'wide'].filter(Boolean).join(' ') || null, 'data-name': c.name }
-    return i === 0 ? el('th', { scope: 'row', ...props }, c.cell(item)) : el('td', props, c.cell(item))
-  })))
-  return el('div.scroll', { tabindex: 0, role: 'region', 'aria-label': caption },
-    el('table', null, el('caption.hidden', null, caption), el('thead', null, head), el('tbody', null, body)))
+export function table(caption, columns, rows, row = (_) => ({})) {
+  const head = el(
+    'tr',
+    null,
+    columns.map((c) => el('th', { scope: 'col', class: c.number ? 'number' : null }, c.name)),
+  )
+  const body = rows.map((item) =>
+    el(
+      'tr',
+      row(item),
+      columns.map((c, i) => {
+        const props = { class: [c.number && 'number', c.wide && 'wide'].filter(Boolean).join(' ') || null, 'data-name': c.name }
+        return i === 0 ? el('th', { scope: 'row', ...props }, c.cell(item)) : el('td', props, c.cell(item))
+      }),
+    ),
+  )
+  return el(
+    'div.scroll',
+    { tabindex: 0, role: 'region', 'aria-label': caption },
+    el('table', null, el('caption.hidden', null, caption), el('thead', null, head), el('tbody', null, body)),
+  )
 }
 
 /** facts makes a list of names and values; values that are null are left out. */
 export function facts(pairs) {
-  return el('dl.facts', null, pairs.filter(([, value]) => value !== null && value !== undefined && value !== '')
-    .map(([name, value]) => el('div', null, el('dt', null, name), el('dd', null, value))))
+  return el(
+    'dl.facts',
+    null,
+    pairs
+      .filter(([, value]) => value !== null && value !== undefined && value !== '')
+      .map(([name, value]) => el('div', null, el('dt', null, name), el('dd', null, value))),
+  )
 }
 
 /** card makes a section with a heading. */
@@ -92,7 +113,11 @@ let fields = 0
 
 /** choice makes a select of [value, label] pairs. */
 export function choice(pairs, value, props) {
-  return el('select', props, pairs.map(([v, label]) => el('option', { value: v, selected: v === value }, label)))
+  return el(
+    'select',
+    props,
+    pairs.map(([v, label]) => el('option', { value: v, selected: v === value }, label)),
+  )
 }
 
 /** check makes a labelled checkbox. */
@@ -102,8 +127,13 @@ export function check(label, props) {
 
 /** note says in a sentence why there is nothing to see, and what to do. */
 export function note(title, text, ...actions) {
-  return el('div.note', null, el('p', null, el('strong', null, title)), text ? el('p', null, text) : null,
-    actions.length > 0 ? el('p.actions', null, ...actions) : null)
+  return el(
+    'div.note',
+    null,
+    el('p', null, el('strong', null, title)),
+    text ? el('p', null, text) : null,
+    actions.length > 0 ? el('p.actions', null, ...actions) : null,
+  )
 }
 
 /** button makes a button. */
@@ -121,14 +151,21 @@ export function dialog(title, ...children) {
 
 /**
  * confirm asks a question before an act that cannot be taken back. It resolves to the answer that was chosen, '' for none.
- * @param {...[string, string]} answers value and label
+ * @param {...string[]} answers pairs of value and label
  * @returns {Promise<string>}
  */
 export function confirm(title, text, ...answers) {
   return new Promise((resolve) => {
-    const box = dialog(title, el('p', null, text), el('p.actions', null,
-      button('Cancel', () => box.close(), { autofocus: true }),
-      answers.map(([value, label]) => button(label, () => box.close(value), { class: 'danger' }))))
+    const box = dialog(
+      title,
+      el('p', null, text),
+      el(
+        'p.actions',
+        null,
+        button('Cancel', () => box.close(), { autofocus: true }),
+        answers.map(([value, label]) => button(label, () => box.close(value), { class: 'danger' })),
+      ),
+    )
     box.addEventListener('close', () => resolve(box.returnValue))
   })
 }
@@ -140,18 +177,30 @@ export async function copy(text, say) {
     say('Copied')
   } catch {
     const area = el('textarea', { readonly: true, rows: 6, value: text, 'aria-label': 'Text to copy' })
-    const box = dialog('Copy this text', area, el('p.actions', null, button('Close', () => box.close())))
+    const box = dialog(
+      'Copy this text',
+      area,
+      el(
+        'p.actions',
+        null,
+        button('Close', () => box.close()),
+      ),
+    )
     area.select()
   }
 }
 
 /** copier makes a button that copies what text returns. */
 export function copier(label, text, props) {
-  const b = button(label, async () => {
-    await copy(await text(), (said) => {
-      write(b, said)
-      setTimeout(() => write(b, label), 1500)
-    })
-  }, { class: 'quiet', ...props })
+  const b = button(
+    label,
+    async () => {
+      await copy(await text(), (said) => {
+        write(b, said)
+        setTimeout(() => write(b, label), 1500)
+      })
+    },
+    { class: 'quiet', ...props },
+  )
   return b
 }

@@ -11,17 +11,33 @@ const most = 200_000 // characters of data that are formatted; more makes a page
 
 /** eventView returns the view of an envelope. link: whether it links to the page of the event. */
 export function eventView(event, { link = true } = {}) {
-  return el('div.event', null,
-    el('p.actions', null, copier('Copy data', () => event.data, { 'data-copy': 'data' }), copier('Copy link', () => linkTo(event)), copier('Copy curl', () => publishLine(hub, event, session.token)),
-      el('a.button.quiet', { href: format('publish', { from: event.id }) }, 'Publish again')),
+  return el(
+    'div.event',
+    null,
+    el(
+      'p.actions',
+      null,
+      copier('Copy data', () => event.data, { 'data-copy': 'data' }),
+      copier('Copy link', () => linkTo(event)),
+      copier('Copy curl', () => publishLine(hub, event, session.token)),
+      el('a.button.quiet', { href: format('publish', { from: event.id }) }, 'Publish again'),
+    ),
     dataView(event),
     facts([
       ['Position', link ? el('a.mono', { href: format('event', {}, event.id) }, event.id) : el('code', null, event.id)],
       ['Stored', el('span', { title: event.time }, `${moment(event.time)}.${clock(event.time).slice(9)} (${ago(event.time)})`)],
       ['Type', el('code', null, event.type)],
-      [event.topics.length > 1 ? 'Topics' : 'Topic', el('ul.plain', null, event.topics.map((topic) => el('li', null, el('a.mono', { href: format('topics', { topic }) }, topic))))],
+      [
+        event.topics.length > 1 ? 'Topics' : 'Topic',
+        el(
+          'ul.plain',
+          null,
+          event.topics.map((topic) => el('li', null, el('a.mono', { href: format('topics', { topic }) }, topic))),
+        ),
+      ],
       ['Size', sizeOf(event)],
-    ]))
+    ]),
+  )
 }
 
 /** linkTo is the address of the page of an event. */
@@ -36,13 +52,23 @@ function sizeOf({ data, encoding }) {
 export function dataView({ data, encoding }) {
   if (encoding === 'base64') {
     const bytes = bytesOf(data)
-    return el('div', null, block(hex(bytes.slice(0, 4096)), 'Data in hexadecimal'), bytes.length > 4096 ? el('p.soft', null, `The first 4,096 of ${count(bytes.length)} bytes.`) : null)
+    return el(
+      'div',
+      null,
+      block(hex(bytes.slice(0, 4096)), 'Data in hexadecimal'),
+      bytes.length > 4096 ? el('p.soft', null, `The first 4,096 of ${count(bytes.length)} bytes.`) : null,
+    )
   }
   if (data === '') {
     return el('p.soft', null, 'The event has no data.')
   }
   if (data.length > most) {
-    return el('div', null, block(data.slice(0, most), 'Data'), el('p.soft', null, `The first ${count(most)} of ${count(data.length)} characters. “Copy data” copies all.`))
+    return el(
+      'div',
+      null,
+      block(data.slice(0, most), 'Data'),
+      el('p.soft', null, `The first ${count(most)} of ${count(data.length)} characters. “Copy data” copies all.`),
+    )
   }
   return block(json(data) ?? data, 'Data')
 }

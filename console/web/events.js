@@ -11,9 +11,9 @@ export class Ring {
   }
 
   /** push adds an item, and returns the item that it drops, if any. */
-  push(item) {
+  push(added) {
     const dropped = this.#items[this.#next]
-    this.#items[this.#next] = item
+    this.#items[this.#next] = added
     this.#next = (this.#next + 1) % this.#items.length
     this.length = Math.min(this.length + 1, this.#items.length)
     return dropped
@@ -30,10 +30,10 @@ export class Ring {
       return undefined
     }
     const i = (this.#next - this.length + this.#items.length) % this.#items.length
-    const item = this.#items[i]
+    const dropped = this.#items[i]
     this.#items[i] = undefined
     this.length--
-    return item
+    return dropped
   }
 
   clear() {

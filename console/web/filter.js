@@ -12,7 +12,9 @@ export function parseFields(text) {
   return splitAnd(text).map((condition) => {
     const found = /^\s*([^\s=!<>~]+)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s*$/su.exec(condition)
     if (!found) {
-      throw new Error(`“${condition.trim()}” is not a condition: write a path, one of ${operators.join(' ')} and a value, such as total > 10.`)
+      throw new Error(
+        `“${condition.trim()}” is not a condition: write a path, one of ${operators.join(' ')} and a value, such as total > 10.`,
+      )
     }
     const [, path, op, value] = found
     if (value === '') {
@@ -25,8 +27,8 @@ export function parseFields(text) {
 // splitAnd splits at " and " outside of double quotes.
 function splitAnd(text) {
   const parts = ['']
-  for (const piece of text.match(/"(?:\\.|[^"\\])*"|\sand\s|[^]/gu) ?? []) {
-    if (/^\sand\s$/u.test(piece)) {
+  for (const piece of text.match(/"(?:\\.|[^"\\])*"|\sand(?=\s|$)|[^]/gu) ?? []) {
+    if (/^\sand$/u.test(piece)) {
       parts.push('')
     } else {
       parts[parts.length - 1] += piece
@@ -49,7 +51,10 @@ function valueOf(text) {
  * @param {{type?: string, text?: string, fields?: ReturnType<typeof parseFields>}} what
  */
 export function filter({ type = '', text = '', fields = [] }) {
-  const types = type.split(',').map((t) => t.trim()).filter(Boolean)
+  const types = type
+    .split(',')
+    .map((t) => t.trim())
+    .filter(Boolean)
   const needle = text.toLowerCase()
   return ({ event, json }) => {
     if (types.length > 0 && !types.includes(event.type)) {
@@ -89,23 +94,30 @@ function compare(found, op, value) {
     return false
   }
   switch (op) {
-    case '=': return equal(found, value)
-    case '~': return textOf(found).toLowerCase().includes(textOf(value).toLowerCase())
-    default: return ordered(found, op, value)
+    case '=':
+      return equal(found, value)
+    case '~':
+      return textOf(found).toLowerCase().includes(textOf(value).toLowerCase())
+    default:
+      return ordered(found, op, value)
   }
 }
 
 // equal also lets 42 find "42": people do not know how a publisher writes its numbers.
 const equal = (a, b) => a === b || textOf(a) === textOf(b)
 
-const textOf = (value) => (typeof value === 'string' ? value : JSON.stringify(value) ?? '')
+const textOf = (value) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
 
 function ordered(a, op, b) {
   const [x, y] = typeof a === 'number' && typeof b === 'number' ? [a, b] : [textOf(a), textOf(b)]
   switch (op) {
-    case '<': return x < y
-    case '<=': return x <= y
-    case '>': return x > y
-    default: return x >= y
+    case '<':
+      return x < y
+    case '<=':
+      return x <= y
+    case '>':
+      return x > y
+    default:
+      return x >= y
   }
 }

@@ -10,9 +10,13 @@ export const several = (n, noun, more = `${noun}s`) => `${count(n)} ${n === 1 ? 
 
 /** short writes a number in few characters: 999, 9,999, 12.3k, 4.56M. */
 export function short(n) {
-  for (const [size, unit] of [[1e9, 'G'], [1e6, 'M'], [1e4, 'k']]) {
-    if (n >= size) {
-      return digits(n / (unit === 'k' ? 1e3 : size)) + unit
+  for (const { from, unit, name } of [
+    { from: 1e9, unit: 1e9, name: 'G' },
+    { from: 1e6, unit: 1e6, name: 'M' },
+    { from: 1e4, unit: 1e3, name: 'k' },
+  ]) {
+    if (n >= from) {
+      return digits(n / unit) + name
     }
   }
   return Number.isInteger(n) ? count(n) : digits(n)
@@ -37,12 +41,20 @@ export function span(seconds) {
   if (s < 60) {
     return `${s} s`
   }
-  const parts = [['d', 86400], ['h', 3600], ['min', 60]]
-  const i = parts.findIndex(([, unit]) => s >= unit)
-  const [[name, unit], next] = [parts[i], parts[i + 1]]
-  const rest = next ? Math.floor((s % unit) / next[1]) : 0
-  return `${Math.floor(s / unit)} ${name}${rest > 0 ? ` ${rest} ${next[0]}` : ''}`
+  const units = [
+    { name: 'd', length: 86400 },
+    { name: 'h', length: 3600 },
+    { name: 'min', length: 60 },
+  ]
+  const i = units.findIndex(({ length }) => s >= length)
+  const [unit, next] = [units[i], units[i + 1]]
+  const rest = next ? Math.floor((s % unit.length) / next.length) : 0
+  return `${Math.floor(s / unit.length)} ${unit.name}${rest > 0 ? ` ${rest} ${next.name}` : ''}`
 }
+
+/** durationOf returns the seconds of a duration as the hub writes it, such as 1h30m. */
+export const durationOf = (text) =>
+  [...text.matchAll(/([\d.]+)(h|ms|m|s)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * { h: 3600, m: 60, s: 1, ms: 0.001 }[unit], 0)
 
 /** ago writes how long a time lies back, or how far it is ahead. */
 export function ago(time, now = Date.now()) {
@@ -56,7 +68,9 @@ export function ago(time, now = Date.now()) {
 /** clock writes the time of day with milliseconds, local. */
 export function clock(time) {
   const t = new Date(time)
-  return Number.isNaN(t.getTime()) ? '' : `${pad(t.getHours())}:${pad(t.getMinutes())}:${pad(t.getSeconds())}.${pad(t.getMilliseconds(), 3)}`
+  return Number.isNaN(t.getTime())
+    ? ''
+    : `${pad(t.getHours())}:${pad(t.getMinutes())}:${pad(t.getSeconds())}.${pad(t.getMilliseconds(), 3)}`
 }
 
 /** moment writes a date and time, local. */
@@ -72,7 +86,10 @@ export function hex(bytes) {
   const lines = []
   for (let at = 0; at < bytes.length; at += 16) {
     const row = [...bytes.slice(at, at + 16)]
-    const codes = row.map((b) => b.toString(16).padStart(2, '0')).join(' ').padEnd(47)
+    const codes = row
+      .map((b) => b.toString(16).padStart(2, '0'))
+      .join(' ')
+      .padEnd(47)
     const text = row.map((b) => (b >= 0x20 && b < 0x7f ? String.fromCharCode(b) : '.')).join('')
     lines.push(`${at.toString(16).padStart(6, '0')}  ${codes}  ${text}`)
   }

@@ -3,7 +3,16 @@
 import { button, dialog, el } from './dom.js'
 
 /** go are the keys that follow g. */
-export const go = { h: ['', 'Health'], t: ['tail', 'Tail'], o: ['topics', 'Topics'], p: ['publish', 'Publish'], s: ['streams', 'Streams'], k: ['tokens', 'Tokens'], m: ['metrics', 'Metrics'], c: ['cluster', 'Cluster'] }
+export const go = {
+  h: ['', 'Health'],
+  t: ['tail', 'Tail'],
+  o: ['topics', 'Topics'],
+  p: ['publish', 'Publish'],
+  s: ['streams', 'Streams'],
+  k: ['tokens', 'Tokens'],
+  m: ['metrics', 'Metrics'],
+  c: ['cluster', 'Cluster'],
+}
 
 const typed = 'input, textarea, select, [contenteditable]'
 const pressed = 'button, a, summary, [role=button]'
@@ -16,7 +25,14 @@ export function listen({ page, open }) {
   let afterG = 0
   document.addEventListener('keydown', (event) => {
     const target = /** @type {Element} */ (event.target)
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || target.closest(typed) || document.querySelector('dialog[open]')) {
+    if (
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      event.isComposing ||
+      target.closest(typed) ||
+      document.querySelector('dialog[open]')
+    ) {
       return
     }
     const act = action(event, Date.now() - afterG < 1500, target.closest(pressed) !== null)
@@ -37,7 +53,7 @@ function action({ key }, afterG, onButton) {
   if (key === 'Enter' || key === ' ') {
     return onButton ? '' : key === ' ' ? 'pause' : 'open'
   }
-  return key === 'Escape' ? 'back' : plain[key] ?? ''
+  return key === 'Escape' ? 'back' : (plain[key] ?? '')
 }
 
 function perform(act, { page, open }) {
@@ -57,10 +73,42 @@ function perform(act, { page, open }) {
 /** help lists the keys. */
 export function help() {
   const rows = [
-    ['/', 'search or filter'], ['j k', 'next and previous row'], ['Enter', 'open the row'], ['Esc', 'close what is open'], ['Space', 'pause and continue the tail'], ['c', 'copy the row'],
-    ...Object.entries(go).map(([key, [, title]]) => [`g ${key}`, title]), ['?', 'this list'],
+    ['/', 'search or filter'],
+    ['j k', 'next and previous row'],
+    ['Enter', 'open the row'],
+    ['Esc', 'close what is open'],
+    ['Space', 'pause and continue the tail'],
+    ['c', 'copy the row'],
+    ...Object.entries(go).map(([key, [, title]]) => [`g ${key}`, title]),
+    ['?', 'this list'],
   ]
-  const box = dialog('Keyboard shortcuts', el('table.keys', null, el('thead.hidden', null, el('tr', null, el('th', { scope: 'col' }, 'Keys'), el('th', { scope: 'col' }, 'What they do'))),
-    el('tbody', null, rows.map(([keys, what]) => el('tr', null, el('td', null, keys.split(' ').map((key) => [el('kbd', null, key), ' '])), el('td', null, what))))),
-  el('p.actions', null, button('Close', () => box.close())))
+  const box = dialog(
+    'Keyboard shortcuts',
+    el(
+      'table.keys',
+      null,
+      el('thead.hidden', null, el('tr', null, el('th', { scope: 'col' }, 'Keys'), el('th', { scope: 'col' }, 'What they do'))),
+      el(
+        'tbody',
+        null,
+        rows.map(([keys, what]) =>
+          el(
+            'tr',
+            null,
+            el(
+              'td',
+              null,
+              keys.split(' ').map((key) => [el('kbd', null, key), ' ']),
+            ),
+            el('td', null, what),
+          ),
+        ),
+      ),
+    ),
+    el(
+      'p.actions',
+      null,
+      button('Close', () => box.close()),
+    ),
+  )
 }

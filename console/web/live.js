@@ -1,35 +1,58 @@
 // The stream of events, by the browser module that the hub serves.
 
+// @ts-ignore: the hub serves it beside the folder of the console.
 import { Tidings } from '../tidings.js'
 import { hub } from './api.js'
 import { base64Of } from './format.js'
 import { session } from './session.js'
 
 /**
- * follow calls event for each event as an envelope, and state when the state of the stream changes.
+ * follow passes on the events of topics, as envelopes, until it is stopped.
  * @param {string[]} topics none means all that the token grants
- * @param {Record<string, any>} start last, since or nothing
- * @param {{event: Function, state: Function, gap: Function, end: Function, failed: Function}} on
+ * @param {{last?: number, since?: string}} start
+ * @param {{event: Function, status: (status: string, problem?: any) => void, gap: Function, end: Function, failed: (why: any) => void}} on status: connecting,
+ *   open, waiting or closed; failed: the stream has ended for good
  * @returns {() => void} stops
  */
 export function follow(topics, start, on) {
   // Tabs of the console do not share one stream: a tail of everything would go through one of them to all others.
   const client = new Tidings(hub, { token: session.token || undefined, share: false })
-  const tell = () => on.state(client.state, client.problem)
-  client.addEventListener('state', tell)
+  let stopped = false // or failed: the client then closes, which is no news
+  const tell = () => stopped || on.status(client.status, client.problem)
+  client.addEventListener('status', tell)
   const following = client.follow(topics, (event) => on.event(envelope(event)), { ...start, onGap: on.gap, onEnd: on.end })
-  following.ready.catch(on.failed)
-  tell()
+  following.done.then(tell, (why) => {
+    if (!stopped) {
+      stopped = true
+      on.failed(why)
+    }
+  })
   return () => {
-    client.removeEventListener('state', tell)
+    stopped = true
     following.close()
-    client.close?.()
+    client.close()
   }
 }
 
-/** envelope returns an event in the form in which the hub stores and accepts it. */
-function envelope({ id, topic, topics, type, time, data, encoding, ...event }) {
-  return { id, topic, topics, type, time, data, encoding }
+/** envelope returns an event in the form in which the hub sends and accepts it. */
+function envelope(event) {
+  const { id, topic, topics, type, time, binary, text } = event
+  return {
+    id,
+    topic,
+    topics,
+    type,
+    time: time.toISOString(),
+    data: binary ? base64Of(event.bytes()) : text,
+    encoding: binary ? 'base64' : 'utf-8',
+  }
 }
 
-export { base64Of }
+/** reasons explain why events are missing, by the reason of a gap. */
+export const reasons = {
+  trimmed: 'Retention has removed events before the tail reached them.',
+  reset: 'The log has begun a new generation. The tail continues with what the hub has now.',
+  rollback: 'A crash of the hub has lost events that it had already shown.',
+  corrupt: 'Events can no longer be read from the disk. The log of the hub says more.',
+  lag: 'This page was too slow, and the hub has skipped events. Choose fewer topics.',
+}

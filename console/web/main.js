@@ -16,7 +16,13 @@ const pages = {
   publish: { title: 'Publish', load: () => import('./pages/publish.js'), icon: 'M9 14V4M5 8l4-4 4 4M3 15h12' },
   streams: { title: 'Streams', admin: true, load: () => import('./pages/streams.js'), icon: 'M2 6c4-4 6 4 14 0M2 12c4-4 6 4 14 0' },
   metrics: { title: 'Metrics', admin: true, load: () => import('./pages/metrics.js'), icon: 'M3 15V9M7 15V4M11 15v-4M15 15V7' },
-  cluster: { title: 'Cluster', admin: true, cluster: true, load: () => import('./pages/cluster.js'), icon: 'M9 3v4M5 14l3-5M13 14l-3-5M9 7a1 1 0 1 0 0 2 1 1 0 1 0 0-2' },
+  cluster: {
+    title: 'Cluster',
+    admin: true,
+    cluster: true,
+    load: () => import('./pages/cluster.js'),
+    icon: 'M9 3v4M5 14l3-5M13 14l-3-5M9 7a1 1 0 1 0 0 2 1 1 0 1 0 0-2',
+  },
   tokens: { title: 'Tokens', load: () => import('./pages/tokens.js'), icon: 'M10 8a3 3 0 1 0-2 2l1 1h2v2h2v2h2v-3z' },
   event: { title: 'Event', hidden: true, load: () => import('./pages/event.js') },
 }
@@ -33,16 +39,13 @@ async function show() {
     return
   }
   leave()
-  const view = new View(el('div.page', { 'data-page': route.page || 'health' }), route.page, route)
+  const title = el('div.title', null, el('h1', null, page?.title ?? 'Not found'))
+  const body = el('div.body', null, loading('the page'))
+  const view = new View(title, body, route.page, route)
   open = { name: route.page, rest: route.rest, view }
   document.title = `${page?.title ?? 'Not found'} · ${location.host} · Tidings`
   mark()
-  const heading = el('h1', { tabindex: -1 }, page?.title ?? 'Not found')
-  const body = el('div.body', null, loading('the page'))
-  view.root.append(el('div.title', null, heading), body)
-  view.title = heading.parentElement
-  view.root = body
-  fill(main, heading.parentElement.parentElement)
+  fill(main, el('div.page', null, title, body))
   menuOpen(false)
   if (!page) {
     fill(body, failure(new Error('The address names no page of the console. Choose one from the list.')))
@@ -69,10 +72,29 @@ function leave() {
 
 /** draw shows the links that the token allows. */
 function draw() {
-  const may = ([name, page]) => !page.hidden && (!page.admin || session.admin || name === open?.name) && (!page.cluster || session.clustered || name === open?.name)
-  fill(nav, el('ul', null, Object.entries(pages).filter(may).map(([name, { title, icon }]) =>
-    el('li', null, el('a', { href: format(name), 'data-page': name },
-      svg('svg', { viewBox: '0 0 18 18', width: 18, height: 18, 'aria-hidden': 'true' }, svg('path', { d: icon })), title)))))
+  const may = ([name, page]) =>
+    !page.hidden && (!page.admin || session.admin || name === open?.name) && (!page.cluster || session.clustered || name === open?.name)
+  fill(
+    nav,
+    el(
+      'ul',
+      null,
+      Object.entries(pages)
+        .filter(may)
+        .map(([name, { title, icon }]) =>
+          el(
+            'li',
+            null,
+            el(
+              'a',
+              { href: format(name), 'data-page': name },
+              svg('svg', { viewBox: '0 0 18 18', width: 18, height: 18, 'aria-hidden': 'true' }, svg('path', { d: icon })),
+              title,
+            ),
+          ),
+        ),
+    ),
+  )
   mark()
 }
 
@@ -140,7 +162,8 @@ link.addEventListener('change', () => {
 
 session.addEventListener('change', () => {
   who()
-  if (session.access === 'unknown') { // the token is another one
+  if (session.access === 'unknown') {
+    // the token is another one
     probe()
     return
   }
@@ -161,7 +184,12 @@ menu.addEventListener('click', () => menuOpen(menu.getAttribute('aria-expanded')
 document.getElementById('who').addEventListener('click', askForToken)
 document.getElementById('help').addEventListener('click', help)
 nav.addEventListener('click', () => menuOpen(false))
-listen({ page: () => open?.keys, open: (name) => { location.hash = format(name) } })
+listen({
+  page: () => open?.keys,
+  open: (name) => {
+    location.hash = format(name)
+  },
+})
 
 write(document.getElementById('host'), location.host)
 session.begin()

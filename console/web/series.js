@@ -37,14 +37,21 @@ export class Series {
   push(stats, time) {
     const at = time / 1000
     const before = this.times.at(-1)
-    if (before !== undefined && at <= before) { // the clock of the machine was set back
+    if (before !== undefined && at <= before) {
+      // the clock of the machine was set back
       this.clear()
     }
     const whole = this.#last !== null && before !== undefined && at - before <= this.gap
     if (before !== undefined && at > before && !whole) {
-      this.#add(before + (at - before) / 2, lines.map(() => null))
+      this.#add(
+        before + (at - before) / 2,
+        lines.map(() => null),
+      )
     }
-    this.#add(at, lines.map(({ of }) => of(whole ? this.#last : null, stats, at - before)))
+    this.#add(
+      at,
+      lines.map(({ of }) => of(whole ? this.#last : null, stats, at - before)),
+    )
     this.#last = stats
     while (this.times[0] < at - this.keep) {
       this.times.shift()
@@ -59,7 +66,9 @@ export class Series {
 
   clear() {
     this.times.length = 0
-    this.values.forEach((list) => { list.length = 0 })
+    this.values.forEach((list) => {
+      list.length = 0
+    })
     this.#last = null
   }
 

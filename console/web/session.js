@@ -75,5 +75,7 @@ export function claimsOf(token) {
   }
 }
 
-const textOf = (part) => new TextDecoder('utf-8', { fatal: true })
-  .decode(Uint8Array.from(atob(part.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0)))
+const textOf = (part) =>
+  new TextDecoder('utf-8', { fatal: true }).decode(
+    Uint8Array.from(atob(part.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0)),
+  )

@@ -32,7 +32,10 @@ export function publishLine(hub, event, token) {
   return words.join(' ')
 }
 
-/** publishQuery returns the parameters of a request that publishes an event. */
+/**
+ * publishQuery returns the parameters of a request that publishes an event.
+ * @param {{topics: string[], type?: string, end?: boolean, encoding?: string}} event
+ */
 export function publishQuery({ topics, type, end, encoding }) {
   const query = new URLSearchParams(topics.map((topic) => ['topic', topic]))
   if (type && type !== 'message') {

@@ -6,7 +6,14 @@ import { claimsOf, session } from './session.js'
 
 /** askForToken shows the token in use, and takes another one. */
 export function askForToken() {
-  const input = el('textarea', { rows: 4, spellcheck: 'false', autocomplete: 'off', placeholder: 'eyJhbGciOi…', 'aria-label': 'Token', autofocus: true })
+  const input = el('textarea', {
+    rows: 4,
+    spellcheck: 'false',
+    autocomplete: 'off',
+    placeholder: 'eyJhbGciOi…',
+    'aria-label': 'Token',
+    autofocus: true,
+  })
   const remember = check('Remember it until this tab closes', { checked: session.remembered })
   const use = () => {
     if (input.value.trim() !== '') {
@@ -14,12 +21,37 @@ export function askForToken() {
       box.close()
     }
   }
-  const form = el('form', { onsubmit: (e) => { e.preventDefault(); use() } },
-    field('Token', input, 'It stays in the memory of this tab. “tidings token mint” makes one; “tidings console” opens the console with one.'),
+  const form = el(
+    'form',
+    {
+      onsubmit: (e) => {
+        e.preventDefault()
+        use()
+      },
+    },
+    field(
+      'Token',
+      input,
+      'It stays in the memory of this tab. “tidings token mint” makes one; “tidings console” opens the console with one.',
+    ),
     remember,
-    el('p.actions', null,
-      session.token ? button('Forget the token', () => { session.use('', false); box.close() }, { class: 'danger' }) : null,
-      button('Cancel', () => box.close()), el('button.primary', { type: 'submit' }, 'Use this token')))
+    el(
+      'p.actions',
+      null,
+      session.token
+        ? button(
+            'Forget the token',
+            () => {
+              session.use('', false)
+              box.close()
+            },
+            { class: 'danger' },
+          )
+        : null,
+      button('Cancel', () => box.close()),
+      el('button.primary', { type: 'submit' }, 'Use this token'),
+    ),
+  )
   const box = dialog('Token of this tab', inUse(), form)
 }
 

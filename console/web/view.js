@@ -1,6 +1,6 @@
 // What all pages share: a part of the document, their parameters in the address, the end of their work, and sentences for what fails.
 
-import { Offline, Refusal } from './api.js'
+import { Offline } from './api.js'
 import { button, fill, note, write } from './dom.js'
 import { format } from './route.js'
 import { session } from './session.js'
@@ -11,7 +11,12 @@ export class View {
   #end = new AbortController()
   signal = this.#end.signal
 
-  constructor(root, name, { rest, params }) {
+  /**
+   * @param {HTMLElement} title holds the heading; a page may add to it
+   * @param {HTMLElement} root the page fills it
+   */
+  constructor(title, root, name, { rest, params }) {
+    this.title = title
     this.root = root
     this.name = name
     this.rest = rest
@@ -59,7 +64,10 @@ export class View {
       return true
     } catch (error) {
       if (!this.signal.aborted && error.name !== 'AbortError') {
-        fill(target, failure(error, () => this.attempt(target, act)))
+        fill(
+          target,
+          failure(error, () => this.attempt(target, act)),
+        )
       }
       return false
     }
@@ -73,22 +81,27 @@ export class View {
 /** announce tells screen readers something that others see. */
 export const announce = (text) => write(document.getElementById('announce'), text)
 
-/** failure explains an error, and offers what can be done. */
+/** failure explains an error, of a request or of a stream, and offers what can be done. */
 export function failure(error, again) {
   const token = button(session.token ? 'Use another token' : 'Enter a token', askForToken, { class: 'primary' })
   const retry = again ? button('Try again', again) : null
   if (error instanceof Offline) {
-    return note('The hub cannot be reached.', 'Check that it runs, and that this machine has a network. Streams reconnect by themselves.', retry)
+    return note(
+      'The hub cannot be reached.',
+      'Check that it runs, and that this machine has a network. Streams reconnect by themselves.',
+      retry,
+    )
   }
-  if (error instanceof Refusal && error.status === 401) {
+  const title = error.problem?.title ?? error.title
+  if (error.status === 401) {
     return session.token
       ? note('The hub does not accept this token.', `${error.message} The page Tokens explains a token.`, token, retry)
       : note('This hub asks for a token.', 'Make one with “tidings token mint”, or open the console with “tidings console”.', token)
   }
-  if (error instanceof Refusal && error.status === 403) {
+  if (error.status === 403) {
     return note(session.token ? 'The token does not allow this.' : 'This is not allowed without a token.', error.message, token, retry)
   }
-  return note(error instanceof Refusal ? error.problem.title ?? 'The hub refuses the request.' : 'The page failed.', error.message, retry)
+  return note(error.status ? (title ?? 'The hub refuses the request.') : 'The page failed.', error.detail ?? error.message, retry)
 }
 
 /** loading says that an answer is on its way. */

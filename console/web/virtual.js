@@ -15,12 +15,20 @@ export class VirtualTable {
 
   /**
    * @param {string} caption
-   * @param {[string, string][]} columns names and classes
+   * @param {string[][]} columns pairs of name and class
    * @param {{at: (i: number) => object, row: (item: object) => HTMLElement, current: (item: object) => boolean}} source
    */
   constructor(caption, columns, source) {
     this.#source = source
-    const head = el('thead', null, el('tr', null, columns.map(([name, kind]) => el(`th.${kind}`, { scope: 'col' }, name))))
+    const head = el(
+      'thead',
+      null,
+      el(
+        'tr',
+        null,
+        columns.map(([name, kind]) => el(`th.${kind}`, { scope: 'col' }, name)),
+      ),
+    )
     this.#table = el('table.virtual', null, el('caption.hidden', null, caption), head, this.#body)
     this.table = el('div.scroll', { tabindex: 0, role: 'region', 'aria-label': caption, onscroll: () => this.#paint() }, this.#table)
     fill(this.#body, this.#before, this.#after)

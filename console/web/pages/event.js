@@ -13,7 +13,14 @@ const around = '8'
 export async function open(view) {
   const id = view.rest
   if (Number.isNaN(sequence(id))) {
-    fill(view.root, note('This is not a position.', 'The address of an event ends with its position, such as k3f9a-10482. Open an event from the tail or from a topic.', el('a.button', { href: format('tail') }, 'Tail events')))
+    fill(
+      view.root,
+      note(
+        'This is not a position.',
+        'The address of an event ends with its position, such as k3f9a-10482. Open an event from the tail or from a topic.',
+        el('a.button', { href: format('tail') }, 'Tail events'),
+      ),
+    )
     return {}
   }
   const topic = view.params.get('topic')
@@ -22,19 +29,51 @@ export async function open(view) {
     const topics = topic ? [topic] : []
     const [event, before, after] = await Promise.all([
       fetchEvent(id, view.signal),
-      poll({ topics, query: { last: around, before: id }, signal: view.signal }),
+      poll({ topics, query: { last: around, before: id }, signal: view.signal }).catch(missing),
       poll({ topics, query: { last_event_id: id, limit: around }, signal: view.signal }),
     ])
     const neighbours = [...after.events.toReversed(), ...(event ? [event] : []), ...before.events.toReversed()]
-    fill(view.root, el('div.columns', null,
-      event ? card(event.topic, eventView(event, { link: false })) : gone(id),
-      card(topic ? `Around it in ${topic}` : 'Around it',
-        el('p.soft', null, topic ? el('a', { href: format('event', {}, id) }, 'Show all topics') : event ? el('a', { href: format('event', { topic: event.topic }, id) }, `Show only ${event.topic}`) : null),
-        neighbours.length > 0 ? eventTable('Events around it, newest first', neighbours, { current: id, params: topic ? { topic } : {} }) : note('No other events.', 'The log has none before or after it for this token.'))))
+    fill(
+      view.root,
+      el(
+        'div.columns',
+        null,
+        event ? card(event.topic, eventView(event, { link: false })) : gone(id),
+        card(
+          topic ? `Around it in ${topic}` : 'Around it',
+          el(
+            'p.soft',
+            null,
+            topic
+              ? el('a', { href: format('event', {}, id) }, 'Show all topics')
+              : event
+                ? el('a', { href: format('event', { topic: event.topic }, id) }, `Show only ${event.topic}`)
+                : null,
+          ),
+          neighbours.length > 0
+            ? eventTable('Events around it, newest first', neighbours, { current: id, params: topic ? { topic } : {} })
+            : note('No other events.', 'The log has none before or after it for this token.'),
+        ),
+      ),
+    )
   })
   return {}
 }
 
+// missing: a log that is not as far as the position has nothing around it.
+function missing(error) {
+  if (error.status !== 410) {
+    throw error
+  }
+  return { events: [] }
+}
+
 function gone(id) {
-  return card(id, note('The log does not have this event.', 'Retention may have removed it, the log may have begun a new generation, or the token does not allow its topics.'))
+  return card(
+    id,
+    note(
+      'The log does not have this event.',
+      'Retention may have removed it, the log may have begun a new generation, or the token does not allow its topics.',
+    ),
+  )
 }

@@ -64,58 +64,119 @@ const minutes = (ms) => (ms < 60_000 ? 'less than a minute' : span(Math.floor(ms
 
 function plain() {
   if (session.access === 'elsewhere') {
-    return note('Statistics are served at another address.', 'This hub has a separate listener for administrators (admin_addr). Open the console there to see more.')
+    return note(
+      'Statistics are served at another address.',
+      'This hub has a separate listener for administrators (admin_addr). Open the console there to see more.',
+    )
   }
-  return note('Statistics need an administrator.', 'Tail, topics and publish work without one. “tidings console” opens this page with a token that may administer.',
-    el('a.button', { href: format('tail') }, 'Tail events'), button('Enter a token', askForToken, { class: 'primary' }))
+  return note(
+    'Statistics need an administrator.',
+    'Tail, topics and publish work without one. “tidings console” opens this page with a token that may administer.',
+    el('a.button', { href: format('tail') }, 'Tail events'),
+    button('Enter a token', askForToken, { class: 'primary' }),
+  )
 }
 
 function details(stats, before) {
   const now = Object.fromEntries(lines.map(({ name }, i) => [name, recent.latest(i)]))
   const found = warnings(stats, before)
   return [
-    el('div.figures', null,
-      figure('Open streams', short(now['Open streams']), now['Streams behind'] > 0 ? `${several(now['Streams behind'], 'stream')} behind` : 'all live', format('streams')),
+    el(
+      'div.figures',
+      null,
+      figure(
+        'Open streams',
+        short(now['Open streams']),
+        now['Streams behind'] > 0 ? `${several(now['Streams behind'], 'stream')} behind` : 'all live',
+        format('streams'),
+      ),
       figure('Delivered', per(now.Delivered), `${short(stats.events.delivered)} since the start`, format('metrics')),
       figure('Stored', per(now.Stored), `${short(stats.events.stored)} since the start`, format('tail')),
-      figure('Log', size(stats.log.bytes), several(stats.log.events, 'event'), format('topics'))),
-    card('Attention', found.length === 0 ? el('p.soft', null, 'Nothing needs attention.')
-      : el('ul.warnings', null, found.map(({ text, page, params }) => el('li', null, page === undefined ? text : el('a', { href: format(page, params) }, text))))),
-    el('div.columns', null,
-      card('Log', facts([
-        ['Generation', el('code', null, stats.log.generation)],
-        ['Newest event', stats.log.head === 0 ? 'none' : el('a.mono', { href: format('event', {}, `${stats.log.generation}-${stats.log.head}`) }, `${stats.log.generation}-${stats.log.head}`)],
-        ['Oldest event', stats.log.events === 0 ? 'none' : `${stats.log.generation}-${stats.log.first}`],
-        ['Events', count(stats.log.events)],
-        ['Size', size(stats.log.bytes)],
-        ['Durability', stats.log.durability],
-        ['Free on disk', stats.log.free === undefined ? null : size(stats.log.free)],
-        ['In memory', `${several(stats.window.events, 'event')}, ${size(stats.window.bytes)}`],
-        ['Dead topics', stats.log.dead_topics > 0 ? `${count(stats.log.dead_topics)}, ${size(stats.log.dead_topic_bytes)}` : null],
-      ])),
-      card('Streams', facts([
-        ...stats.streams.open.filter(({ count: n }) => n > 0).map(({ kind, form, count: n }) => [`${form}, ${kind}`, count(n)]),
-        ...Object.entries(stats.streams.behind).filter(([, n]) => n > 0).map(([stage, n]) => [stage, count(n)]),
-        ['Largest lag', several(stats.streams.max_lag, 'event')],
-        ['Opened', count(stats.streams.opened)],
-        ...Object.entries(stats.streams.closed).filter(([, n]) => n > 0).map(([reason, n]) => [`Closed: ${reason}`, count(n)]),
-      ])),
-      card('Refusals', refusals(stats) + total(stats.refused.tokens) + total(stats.refused.limits) === 0 ? el('p.soft', null, 'None since the hub has started.') : facts([
-        ...named(stats.refused.requests, ''), ...named(stats.refused.tokens, 'token: '), ...named(stats.refused.limits, 'limit: '),
-      ])),
-      card('This hub', facts([
-        ['Address', el('a.mono', { href: hub }, hub)],
-        ['Started', ago(stats.began)],
-        ['Request bodies', `${size(stats.bodies.bytes)} of ${size(stats.bodies.most)}`],
-        ['Revocations', count(stats.revocations)],
-        ['Cluster', stats.cluster ? el('a', { href: format('cluster') }, several(stats.cluster.hubs, 'hub')) : null],
-        ['API', el('a.mono', { href: `${hub}api/v1/openapi.yaml` }, 'openapi.yaml')],
-      ]))),
+      figure('Log', size(stats.log.bytes), several(stats.log.events, 'event'), format('topics')),
+    ),
+    card(
+      'Attention',
+      found.length === 0
+        ? el('p.soft', null, 'Nothing needs attention.')
+        : el(
+            'ul.warnings',
+            null,
+            found.map(({ text, page, params }) =>
+              el('li', null, page === undefined ? text : el('a', { href: format(page, params) }, text)),
+            ),
+          ),
+    ),
+    el(
+      'div.columns',
+      null,
+      card(
+        'Log',
+        facts([
+          ['Generation', el('code', null, stats.log.generation)],
+          [
+            'Newest event',
+            stats.log.head === 0
+              ? 'none'
+              : el(
+                  'a.mono',
+                  { href: format('event', {}, `${stats.log.generation}-${stats.log.head}`) },
+                  `${stats.log.generation}-${stats.log.head}`,
+                ),
+          ],
+          ['Oldest event', stats.log.events === 0 ? 'none' : `${stats.log.generation}-${stats.log.first}`],
+          ['Events', count(stats.log.events)],
+          ['Size', size(stats.log.bytes)],
+          ['Durability', stats.log.durability],
+          ['Free on disk', stats.log.free === undefined ? null : size(stats.log.free)],
+          ['In memory', `${several(stats.window.events, 'event')}, ${size(stats.window.bytes)}`],
+          ['Dead topics', stats.log.dead_topics > 0 ? `${count(stats.log.dead_topics)}, ${size(stats.log.dead_topic_bytes)}` : null],
+        ]),
+      ),
+      card(
+        'Streams',
+        facts([
+          ...stats.streams.open.filter(({ count: n }) => n > 0).map(({ kind, form, count: n }) => [`${form}, ${kind}`, count(n)]),
+          ...Object.entries(stats.streams.behind)
+            .filter(([, n]) => n > 0)
+            .map(([stage, n]) => [stage, count(n)]),
+          ['Largest lag', several(stats.streams.max_lag, 'event')],
+          ['Opened', count(stats.streams.opened)],
+          ...Object.entries(stats.streams.closed)
+            .filter(([, n]) => n > 0)
+            .map(([reason, n]) => [`Closed: ${reason}`, count(n)]),
+        ]),
+      ),
+      card(
+        'Refusals',
+        refusals(stats) + total(stats.refused.tokens) + total(stats.refused.limits) === 0
+          ? el('p.soft', null, 'None since the hub has started.')
+          : facts([
+              ...named(stats.refused.requests, ''),
+              ...named(stats.refused.tokens, 'token: '),
+              ...named(stats.refused.limits, 'limit: '),
+            ]),
+      ),
+      card(
+        'This hub',
+        facts([
+          ['Address', el('a.mono', { href: hub }, hub)],
+          ['Started', ago(stats.began)],
+          ['Request bodies', `${size(stats.bodies.bytes)} of ${size(stats.bodies.most)}`],
+          ['Revocations', count(stats.revocations)],
+          ['Cluster', stats.cluster ? el('a', { href: format('cluster') }, several(stats.cluster.hubs, 'hub')) : null],
+          ['API', el('a.mono', { href: `${hub}api/v1/openapi.yaml` }, 'openapi.yaml')],
+        ]),
+      ),
+    ),
   ]
 }
 
 const total = (counts) => Object.values(counts).reduce((a, b) => a + b, 0)
-const named = (counts, before) => Object.entries(counts).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([name, n]) => [before + name, count(n)])
+const named = (counts, before) =>
+  Object.entries(counts)
+    .filter(([, n]) => n > 0)
+    .sort((a, b) => b[1] - a[1])
+    .map(([name, n]) => [before + name, count(n)])
 const per = (n) => (n === null ? '–' : `${short(Math.round(n * 10) / 10)}/s`)
 
 function figure(name, value, text, href) {

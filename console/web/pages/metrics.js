@@ -11,7 +11,11 @@ const step = 2 // seconds
 export async function open(view) {
   const trouble = el('div', { role: 'status' })
   const charts = lines.map((line, i) => new Chart(line, i))
-  const grid = el('div.charts', null, charts.map((chart) => chart.root))
+  const grid = el(
+    'div.charts',
+    null,
+    charts.map((chart) => chart.root),
+  )
   styleSheet()
   fill(view.root, trouble, grid)
   charts.forEach((chart) => chart.draw())

@@ -1,28 +1,28 @@
 // Publish: one event as text, JSON or bytes, or many as NDJSON.
 
-import { event as fetchEvent, hub, Refusal, send } from '../api.js'
+import { event as fetchEvent, Refusal, send } from '../api.js'
 import { button, card, check, choice, confirm, copier, el, field, fill, note, write } from '../dom.js'
-import { base64Of, bytesOf, count, several, size } from '../format.js'
+import { bytesOf, count, several } from '../format.js'
 import { format } from '../route.js'
-import { session } from '../session.js'
-import { publishLine, publishQuery, quoted } from '../shell.js'
+import { publishQuery } from '../shell.js'
+import { check as checkData, contentTypes, curl, kinds, looksJSON } from '../publish-check.js'
 import { save, templates } from '../templates.js'
-import { announce, failure } from '../view.js'
+import { failure } from '../view.js'
 
-const kinds = [['text', 'Text'], ['json', 'JSON'], ['bytes', 'Bytes from a file'], ['ndjson', 'Many events, as NDJSON']]
-const contentTypes = { text: 'text/plain; charset=utf-8', json: 'application/json', bytes: 'application/octet-stream', ndjson: 'application/x-ndjson' }
 const inAddress = 2000 // characters of data that the address keeps
 
 export async function open(view) {
+  const from = view.params.get('from')
   const page = new PublishPage(view)
-  if (view.params.has('from')) {
-    await page.from(view.params.get('from'))
+  if (from) {
+    await page.from(from)
   }
   return { change: (params) => page.change(params), keys: { search: () => page.topics.focus() } }
 }
 
 class PublishPage {
   #bytes = null // of a file, or of an event that is published again
+  #source = '' // the position of that event
 
   constructor(view) {
     this.view = view
@@ -41,20 +41,60 @@ class PublishPage {
     this.dataField = field('Data', this.data)
     this.fileField = field('File', this.file)
     this.submit = el('button.primary', { type: 'submit', title: 'Ctrl+Enter' }, 'Publish')
-    const form = el('form.publish', { onsubmit: (e) => { e.preventDefault(); this.#publish() }, oninput: () => this.#changed() },
+    const form = el(
+      'form.publish',
+      {
+        onsubmit: (e) => {
+          e.preventDefault()
+          this.#publish()
+        },
+        oninput: () => this.#changed(),
+      },
       field('Topics', this.topics, 'One a line. The first is the canonical one.'),
-      el('div.row', null, field('Type', this.type), field('Idempotency key', this.key), field('Data is', this.kind)), this.dataField, this.fileField, this.said, this.end,
-      el('p.actions', null, this.submit, button('Save as template', () => this.#saveTemplate())))
+      el('div.row', null, field('Type', this.type), field('Idempotency key', this.key), field('Data is', this.kind)),
+      this.dataField,
+      this.fileField,
+      this.said,
+      this.end,
+      el(
+        'p.actions',
+        null,
+        this.submit,
+        button('Save as template', () => this.#saveTemplate()),
+      ),
+    )
     form.addEventListener('keydown', (e) => {
       if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) {
         e.preventDefault()
         form.requestSubmit()
       }
     })
-    fill(view.root, el('div.columns.wide-first', null,
-      el('section.card', null, form, this.result),
-      el('div', null, card('The same with curl', this.line, el('p.actions', null, copier('Copy curl', () => this.line.textContent))), card('Templates', this.saved))))
-    this.#load(Object.fromEntries(['topic', 'type', 'key', 'kind', 'data'].map((name) => [name, view.params.getAll(name).join('\n')])), view.params.get('end') === '1')
+    fill(
+      view.root,
+      el(
+        'div.columns.wide-first',
+        null,
+        el('section.card', null, form, this.result),
+        el(
+          'div',
+          null,
+          card(
+            'The same with curl',
+            this.line,
+            el(
+              'p.actions',
+              null,
+              copier('Copy curl', () => this.line.textContent),
+            ),
+          ),
+          card('Templates', this.saved),
+        ),
+      ),
+    )
+    this.#load(
+      Object.fromEntries(['topic', 'type', 'key', 'kind', 'data'].map((name) => [name, view.params.getAll(name).join('\n')])),
+      view.params.get('end') === '1',
+    )
     this.#templates()
   }
 
@@ -73,7 +113,16 @@ class PublishPage {
       }
       const binary = event.encoding === 'base64'
       this.#bytes = binary ? bytesOf(event.data) : null
-      this.#load({ topic: event.topics.join('\n'), type: event.type === 'message' ? '' : event.type, kind: binary ? 'bytes' : looksJSON(event.data) ? 'json' : 'text', data: binary ? '' : event.data }, false)
+      this.#source = binary ? id : ''
+      this.#load(
+        {
+          topic: event.topics.join('\n'),
+          type: event.type === 'message' ? '' : event.type,
+          kind: binary ? 'bytes' : looksJSON(event.data) ? 'json' : 'text',
+          data: binary ? '' : event.data,
+        },
+        false,
+      )
       fill(this.result, el('p.soft', null, 'The form has the content of ', el('a.mono', { href: format('event', {}, id) }, id), '.'))
     })
   }
@@ -91,8 +140,15 @@ class PublishPage {
   // form returns the content of the form.
   get form() {
     return {
-      topics: this.topics.value.split('\n').map((t) => t.trim()).filter(Boolean), type: this.type.value.trim(), key: this.key.value.trim(), kind: this.kind.value,
-      data: this.data.value, end: this.end.querySelector('input').checked,
+      topics: this.topics.value
+        .split('\n')
+        .map((t) => t.trim())
+        .filter(Boolean),
+      type: this.type.value.trim(),
+      key: this.key.value.trim(),
+      kind: this.kind.value,
+      data: this.data.value,
+      end: this.end.querySelector('input').checked,
     }
   }
 
@@ -101,46 +157,26 @@ class PublishPage {
     this.topics.rows = Math.max(1, Math.min(6, this.topics.value.split('\n').length))
     this.dataField.hidden = kind === 'bytes'
     this.fileField.hidden = kind !== 'bytes'
-    this.view.set({ topic: topics, type, key, kind: kind === 'text' ? '' : kind, data: data.length <= inAddress ? data : '', end, from: this.#bytes && kind === 'bytes' ? this.view.params.get('from') : '' })
-    const fault = this.#check(kind, data)
+    this.view.set({
+      topic: topics,
+      type,
+      key,
+      kind: kind === 'text' ? '' : kind,
+      data: data.length <= inAddress ? data : '',
+      end,
+      from: kind === 'bytes' ? this.#source : '',
+    })
+    const fault = checkData(kind, data, this.#bytes)
     write(this.said, fault.text)
     this.said.classList.toggle('fault', fault.bad)
     this.data.toggleAttribute('aria-invalid', fault.bad)
-    write(this.line, this.#curl({ topics, type, key, kind, data, end }))
-  }
-
-  // check says what is known of the data before the hub sees it.
-  #check(kind, data) {
-    if (kind === 'bytes') {
-      return { bad: false, text: this.#bytes ? several(this.#bytes.length, 'byte') : 'Choose a file.' }
-    }
-    const bytes = size(new TextEncoder().encode(data).length)
-    if (kind === 'json' && data.trim() !== '') {
-      const problem = problemOf(data)
-      return problem ? { bad: true, text: `This is not JSON: ${problem}` } : { bad: false, text: `Valid JSON, ${bytes}` }
-    }
-    if (kind === 'ndjson') {
-      const lines = data.split('\n').filter((line) => line.trim() !== '')
-      const bad = lines.findIndex((line) => problemOf(line))
-      return bad < 0 ? { bad: false, text: `${several(lines.length, 'event')}, ${bytes}. A line is an object with data, and with type, topic, topics, key, end or encoding if needed.` } : { bad: true, text: `Event ${count(bad + 1)} is not JSON: ${problemOf(lines[bad])}` }
-    }
-    return { bad: false, text: bytes }
-  }
-
-  #curl({ topics, type, key, kind, data, end }) {
-    const at = topics.length > 0 ? topics : kind === 'ndjson' ? [] : ['TOPIC']
-    if (kind === 'bytes' && this.#bytes && this.#bytes.length <= 2000) {
-      return publishLine(hub, { topics: at, type, key, end, data: base64Of(this.#bytes), encoding: 'base64' }, session.token)
-    }
-    if (kind === 'bytes') {
-      return publishLine(hub, { topics: at, type, key, end, data: '', contentType: contentTypes.bytes }, session.token).replace(/--data-binary ''/, `--data-binary ${quoted(`@${this.file.files[0]?.name ?? 'FILE'}`)}`)
-    }
-    return publishLine(hub, { topics: at, type, key, end, data, contentType: kind === 'text' ? '' : contentTypes[kind] }, session.token)
+    write(this.line, curl(this.form, this.#bytes, this.file.files[0]?.name))
   }
 
   async #read() {
     const [file] = this.file.files
     this.#bytes = file ? new Uint8Array(await file.arrayBuffer()) : null
+    this.#source = ''
     this.#changed()
   }
 
@@ -156,7 +192,10 @@ class PublishPage {
       this.file.focus()
       return
     }
-    if (end && !await confirm('End the topics', `After this event nothing can be published to ${topics.join(', ')}.`, ['yes', 'Publish and end'])) {
+    if (
+      end &&
+      !(await confirm('End the topics', `After this event nothing can be published to ${topics.join(', ')}.`, ['yes', 'Publish and end']))
+    ) {
       return
     }
     this.submit.disabled = true
@@ -167,14 +206,37 @@ class PublishPage {
   async #send({ topics, type, key, kind, data, end }) {
     try {
       const headers = { 'Content-Type': contentTypes[kind], ...(key ? { 'Idempotency-Key': key } : {}) }
-      const response = await send('events', { method: 'POST', query: publishQuery({ topics, type, end }), headers, body: kind === 'bytes' ? this.#bytes : data })
+      const response = await send('events', {
+        method: 'POST',
+        query: publishQuery({ topics, type, end }),
+        headers,
+        body: kind === 'bytes' ? this.#bytes : data,
+      })
       const { id, last, count: stored, duplicate, duplicates } = await response.json()
       const link = (position) => el('a.mono', { href: format('event', {}, position) }, position)
-      fill(this.result, el('p.done', null, id ? [duplicate ? 'Stored before with this key, as ' : 'Stored as ', link(id), '.']
-        : [`${several(stored, 'event')} stored`, duplicates ? `, ${count(duplicates)} of them before` : '', last ? [', the last as ', link(last)] : '', '.']))
-      announce(this.result.textContent)
+      fill(
+        this.result,
+        el(
+          'p.done',
+          null,
+          id
+            ? [duplicate ? 'Stored before with this key, as ' : 'Stored as ', link(id), '.']
+            : [
+                `${several(stored, 'event')} stored`,
+                duplicates ? `, ${count(duplicates)} of them before` : '',
+                last ? [', the last as ', link(last)] : '',
+                '.',
+              ],
+        ),
+      )
     } catch (error) {
-      fill(this.result, failure(error), error instanceof Refusal && error.problem.stored > 0 ? el('p', null, `${several(error.problem.stored, 'event')} before it ${error.problem.stored === 1 ? 'is' : 'are'} stored.`) : null)
+      fill(
+        this.result,
+        failure(error),
+        error instanceof Refusal && error.problem.stored > 0
+          ? el('p', null, `${several(error.problem.stored, 'event')} before it ${error.problem.stored === 1 ? 'is' : 'are'} stored.`)
+          : null,
+      )
     }
   }
 
@@ -187,27 +249,50 @@ class PublishPage {
       return
     }
     const names = Object.keys(all).sort()
-    fill(this.saved, names.length === 0 ? el('p.soft', null, '“Save as template” keeps the form in this browser.') : el('ul.plain', null, names.map((name) => el('li.split-line', null,
-      button(name, () => { this.#bytes = null; this.#load(all[name], all[name].end === true) }, { class: 'link' }),
-      button('Delete', () => { save(name, null); this.#templates() }, { class: 'quiet', 'aria-label': `Delete the template ${name}` })))))
+    fill(
+      this.saved,
+      names.length === 0
+        ? el('p.soft', null, '“Save as template” keeps the form in this browser.')
+        : el(
+            'ul.plain',
+            null,
+            names.map((name) =>
+              el(
+                'li.split-line',
+                null,
+                button(
+                  name,
+                  () => {
+                    this.#bytes = null
+                    this.#source = ''
+                    this.#load(all[name], all[name].end === true)
+                  },
+                  { class: 'link' },
+                ),
+                button(
+                  'Delete',
+                  () => {
+                    save(name, null)
+                    this.#templates()
+                  },
+                  { class: 'quiet', 'aria-label': `Delete the template ${name}` },
+                ),
+              ),
+            ),
+          ),
+    )
   }
 
   #saveTemplate() {
     const { topics, type, kind, data, end } = this.form
     const title = [type || 'message', 'to', topics[0] ?? '…'].join(' ')
     const kept = save(title, { topic: topics.join('\n'), type, kind, data, end })
-    fill(this.result, kept ? el('p.done', null, `Saved as “${title}”.`) : note('The template was not saved.', 'The browser’s storage is full, or it is forbidden for this site.'))
+    fill(
+      this.result,
+      kept
+        ? el('p.done', null, `Saved as “${title}”.`)
+        : note('The template was not saved.', 'The browser’s storage is full, or it is forbidden for this site.'),
+    )
     this.#templates()
-  }
-}
-
-const looksJSON = (text) => /^\s*[[{]/.test(text) && problemOf(text) === ''
-
-function problemOf(text) {
-  try {
-    JSON.parse(text)
-    return ''
-  } catch (error) {
-    return error.message
   }
 }
