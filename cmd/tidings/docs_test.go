@@ -87,6 +87,7 @@ func TestEveryLanguageInTheDocumentationIsTested(t *testing.T) {
 		"js":      "TestJavaScriptInTheDocumentationIsValid",
 		"json":    "here",
 		"yaml":    "TestConfigurationFilesInTheDocumentationAreValid",
+		"html":    "e2e/browser.spec.js",
 		"nginx":   "e2e/proxy.spec.js",
 		"haproxy": "e2e/proxy.spec.js",
 		"":        "nothing: it is a picture or a table of text",
