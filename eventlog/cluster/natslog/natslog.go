@@ -227,6 +227,5 @@ func (o *Order) begin() {
 // Close closes the connection. Further calls do nothing.
 func (o *Order) Close() error {
 	o.nc.Close()
-	o.term.Load().end()
 	return nil
 }
