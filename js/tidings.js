@@ -549,6 +549,7 @@ class Seat {
   go() {
     this.#away = true
     this.#post({ bye: true })
+    this.#report('closed')
   }
 
   /** The queue of a follow is empty. @param {Follow} follow */
@@ -961,6 +962,8 @@ class Stream {
       }
       if (this.#away || !this.poll) throw this.#away ?? new Problem({ kind: 'stream-ended', detail: 'the hub has ended the stream' })
       return true
+    } catch (error) {
+      throw attempt.signal.reason ?? error // engines differ in what a request that was aborted throws
     } finally {
       this.heard = NaN
       clearInterval(watch)

@@ -1,6 +1,9 @@
 // The stream of a client: connections, positions, and what a hub says on it.
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { GapError, Problem } from '../tidings.js'
 import { clientOf, post, startHub } from './hub.js'
@@ -24,7 +27,12 @@ test('a follow gets events of its topics, with topic, type, position and time', 
 
 test('a client resumes after a SIGKILL of the hub, without loss and without doubles', async (t) => {
   hurry(t)
-  const hub = await startHub(t, '--data', `${process.env.TIDINGS}-data-${process.pid}`)
+  const data = mkdtempSync(join(tmpdir(), 'tidings-data-'))
+  const hub = await startHub(t, '--data', data)
+  t.after(async () => {
+    await hub.kill()
+    rmSync(data, { recursive: true })
+  })
   const client = clientOf(t, hub.url)
   const got = collect()
   await client.follow('news', got.handler).ready
