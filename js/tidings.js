@@ -891,7 +891,7 @@ class Stream {
   #expired
   /** The position of the last block, and the items up to it that are not delivered. @type {string | undefined} */
   #to
-  /** @type {Item[]} */
+  /** @type {(Envelope | End)[]} */
   #items = []
   #told = false
   #weight = 0
@@ -973,7 +973,8 @@ class Stream {
 
   /** Passes on what has come. */
   #flush() {
-    const to = this.#to, items = this.#items
+    const to = compare(this.#to, this.at) < 0 ? this.at : this.#to // after a gap that was jumped
+    const items = this.#items.filter(({ id }) => !(compare(id, this.at) <= 0))
     if (!to || this.#told && to === this.at && !items.length) return
     this.#told = true
     this.#items = []
@@ -1006,18 +1007,22 @@ class Stream {
   }
 
   /**
-   * A gap concerns the topics of the stream together. Which of several parts it concerns, only polls of their own tell: the chain continues after
-   * the gap, and the seats ask. But a new log concerns all; parts that have asked for history ask for it again.
+   * A gap concerns the topics of the stream together; events that the hub still has follow. Which of several parts it concerns, only polls of
+   * their own tell: the chain continues after the gap, and the seats ask. A new log concerns all, and parts that have asked for history ask for it
+   * again.
    *
    * @param {Gap} gap
    */
   #gap(gap) {
     this.#flush()
-    const to = this.#to = positionOf(gap.to)
+    const to = positionOf(gap.to)
     const parts = [...this.parts]
-    const told = parts.filter((held) => this.poll || !held.start && (parts.length < 2 || gap.reason === 'reset' || gap.reason === 'rollback'))
-    this.#holder.deliver(this, [{ gap }], to, told)
-    this.at = to
+    const general = gap.reason === 'reset' || gap.reason === 'rollback'
+    const alone = this.poll || parts.length < 2
+    const told = parts.filter((held) => this.poll || (general ? !held.start : alone))
+    this.#holder.deliver(this, [{ gap }], general ? to : this.at ?? to, told)
+    if (alone && !general) return
+    this.at = this.#to = to
     this.#holder.deliver(this, [], to, parts.filter((held) => !told.includes(held)))
   }
 }

@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 /**
  * Starts a server, which closes at the end of the test. It gives the n-th request to answers[n]; the last one answers all further requests.
  * `server.requests` has {method, url, query, headers, body} of each request. Polls are not among them: `server.polls` has them, and `server.poll`
- * answers them, by default with the position abcde-3.
+ * answers them, by default that there is nothing to catch up with.
  */
 export async function serve(t, ...answers) {
   const waiting = []
@@ -30,7 +30,7 @@ export async function serve(t, ...answers) {
     url: `http://localhost:${server.address().port}`,
     requests: [],
     polls: [],
-    poll: ending(begin(3)),
+    poll: caughtUp,
     /** Waits until there were n requests, and returns the last of them. */
     async request(n) {
       while (it.requests.length < n) await new Promise((resolve) => waiting.push(resolve))
@@ -54,6 +54,12 @@ export const ending = (...blocks) => (response) => stream(...blocks)(response).e
 export const breaking = (...blocks) => async (response) => {
   await new Promise((resolve) => stream(...blocks)(response).write(': \n', resolve))
   response.destroy()
+}
+
+/** Answers a poll: there is nothing after its position, and what has none begins at abcde-3. */
+export function caughtUp(response, { query, headers }) {
+  const at = query.get('last_event_id') ?? headers['last-event-id'] ?? 'abcde-3'
+  ending(begin(Number(at.split('-')[1])))(response)
 }
 
 /** Refuses, with a problem of a hub. */

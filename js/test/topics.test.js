@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { covers, GapError } from '../tidings.js'
 import { clientOf, post, startHub, streamsOf } from './hub.js'
-import { begin, collect, control, ending, event, hurry, refusing, serve, stream } from './script.js'
+import { begin, caughtUp, collect, control, ending, event, hurry, refusing, serve, stream } from './script.js'
 
 test('a pattern covers what docs/protocol.md says', () => {
   for (const [pattern, yes, no] of [
@@ -101,8 +101,7 @@ test('a follow gets the events of added topics, and none of removed ones', async
 
 test('a forbidden newcomer leaves the others alone', async (t) => {
   const server = await serve(t, stream(begin(3), event(4)), stream(begin(4), event(5), event(6, { topic: 'more' })))
-  const granted = ending(begin(3))
-  server.poll = (response, { query }) => (query.getAll('topic').includes('secret') ? refusing(403, 'forbidden') : granted)(response)
+  server.poll = (response, request) => (request.query.getAll('topic').includes('secret') ? refusing(403, 'forbidden') : caughtUp)(response, request)
   const client = clientOf(t, server.url)
   const got = collect()
   const follow = client.follow('news', got.handler)
@@ -118,9 +117,10 @@ test('a forbidden newcomer leaves the others alone', async (t) => {
 test('a stream that is refused as a whole is asked for each follow', async (t) => {
   hurry(t)
   let allowed = ['a', 'b']
-  const answer = (blocks) => (response, { query }) => (query.getAll('topic').every((topic) => allowed.includes(topic)) ? blocks : refusing(403, 'forbidden'))(response)
+  const answer = (blocks) => (response, request) =>
+    (request.query.getAll('topic').every((topic) => allowed.includes(topic)) ? blocks : refusing(403, 'forbidden'))(response, request)
   const server = await serve(t, answer(ending(begin(3), event(4, { topic: 'a' }))), answer(stream(begin(4), event(5, { topic: 'a' }))))
-  server.poll = answer(ending(begin(4)))
+  server.poll = answer(caughtUp)
   const client = clientOf(t, server.url)
   const got = collect()
   const a = client.follow('a', got.handler, { after: 'abcde-3' })
@@ -186,20 +186,30 @@ test('a thousand topics go by QUERY', async (t) => {
 })
 
 test('a gap of one follow of several does not concern the others', async (t) => {
-  const gap = (from) => control('gap', { reason: 'trimmed', from, to: 'abcde-7' })
-  const server = await serve(t, stream(begin(3), gap('abcde-3'), event(8, { topic: 'a' }), event(9, { topic: 'b' })))
-  server.poll = (response, { query }) => {
-    const [topic] = query.getAll('topic'), from = query.get('last_event_id')
-    ending(...from && topic === 'a' ? [gap(from)] : [], begin(from ? 9 : 3), event(8, { topic }), ...topic === 'b' ? [event(9, { topic })] : [])(response)
+  // A log in which everything of topic a up to 7 is trimmed.
+  const retained = [[5, 'b'], [6, 'b'], [8, 'a'], [9, 'b'], [10, 'a']]
+  const answer = (kind, ...last) => (response, { query }) => {
+    const topics = query.getAll('topic'), from = Number(query.get('last_event_id').split('-')[1])
+    const gap = from < 7 && topics.includes('a') ? [control('gap', { reason: 'trimmed', from: `abcde-${from}`, to: 'abcde-7' })] : []
+    const events = retained.filter(([n, topic]) => n > from && topics.includes(topic)).map(([n, topic]) => event(n, { topic }))
+    kind(...gap, begin(from), ...events, ...last)(response)
+  }
+  const checkpoint = control('checkpoint', {}, 'abcde-10')
+  const server = await serve(t, answer(stream, checkpoint))
+  server.poll = answer(ending, checkpoint)
+  const gaps = []
+  const follow = (client, topics) => {
+    const got = collect()
+    client.follow(topics, got.handler, { after: 'abcde-3', onGap: ({ from, to }) => gaps.push([`${topics}`, from, to].join()) })
+    return got
   }
   const client = clientOf(t, server.url)
-  const gaps = []
-  const a = collect(), b = collect()
-  client.follow('a', a.handler, { after: 'abcde-3', onGap: (what) => gaps.push(what) })
-  client.follow('b', b.handler, { after: 'abcde-3' })
-  await Promise.all([a.got(1), b.got(2)])
-  assert.deepEqual([a.texts(), b.texts()], [['event 8'], ['event 8', 'event 9']])
-  assert.deepEqual(gaps, [{ reason: 'trimmed', from: 'abcde-3', to: 'abcde-7' }])
+  const [a, b, both] = ['a', 'b', ['a', 'b']].map((topics) => follow(client, topics))
+  const alone = follow(clientOf(t, server.url), ['a', 'b'])
+  await Promise.all([a.got(2), b.got(3), both.got(5), alone.got(5)])
+  assert.deepEqual([a.texts(), b.texts()], [['event 8', 'event 10'], ['event 5', 'event 6', 'event 9']])
+  assert.deepEqual([both.texts(), alone.texts()], Array(2).fill([5, 6, 8, 9, 10].map((n) => `event ${n}`)), 'retained events follow a gap')
+  assert.deepEqual(gaps.sort(), ['a,abcde-3,abcde-7', 'a,b,abcde-3,abcde-7', 'a,b,abcde-3,abcde-7'])
 })
 
 test('a new log is a gap for all, and history is asked for again', async (t) => {
