@@ -35,7 +35,8 @@ type message struct {
 
 // Reasons why a message changes nothing.
 const (
-	passedStale   = 's' // under way for too long, or sent to an order before this one
+	passedStale   = 's' // under way for too long
+	passedOld     = 'o' // sent to an order before this one
 	passedControl = 'c' // a control message without records
 	passedDamaged = 'd' // unreadable
 	passedSkipped = 'x' // its numbers were skipped before
@@ -100,8 +101,11 @@ func (f *follower) message(m *Message) error {
 	switch {
 	case err != nil:
 		return f.damaged(m, err)
-	case stale(m, &fr), f.outdated(&fr):
+	case stale(m, &fr):
 		f.pass(m, passedStale, nil)
+		return nil
+	case f.outdated(&fr):
+		f.pass(m, passedOld, nil)
 		return nil
 	}
 	return f.add(m, fr.batches)
@@ -131,7 +135,7 @@ func stale(m *Message, fr *frame) bool {
 }
 
 // outdated reports whether a message was sent before a hub made the order again. The order before may have had it already, under another
-// number, and this one does not know its identifier. Its sender sends it again.
+// number, and this one does not know its identifier. Its sender does not know either.
 func (f *follower) outdated(fr *frame) bool {
 	return f.begin != nil && f.begin.Message > 0 && fr.known.seq <= f.begin.Message
 }
@@ -262,7 +266,7 @@ func (f *follower) settle(m *message, outcomes []eventlog.Outcome) {
 		flight.drop()
 	case len(outcomes) == len(flight.requests):
 		flight.land(outcomes)
-	default: // its numbers were skipped: only the other hubs know the outcome
+	default: // its numbers were skipped, or another order may have it: only other hubs may know the outcome
 		refuse(flight.requests, ErrUnknown)
 		flight.cancel()
 	}

@@ -1,12 +1,14 @@
 package cluster_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/cluster"
 	"github.com/tidings-sse/tidings/eventlog/cluster/ordertest"
 )
 
@@ -153,4 +155,34 @@ func TestHubThatIsCutOffWhileItGoesBackGoesBackLater(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOutcomeIsUnknownIfAnOldOrderMayHaveTheMessage: a hub sends a message, does not see it come back, and replaces its log by that of another
+// hub, which has it. The new order gets a copy, which the mirrors pass over. The hub must not send the events again.
+func TestOutcomeIsUnknownIfAnOldOrderMayHaveTheMessage(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}, lossy: true, missing: true}, func(s *sim) {
+		s.fill(5)
+		s.hubs[2].handle.Silence(false, true)
+		var sent sync.WaitGroup
+		sent.Go(func() {
+			if _, err := s.put(2, ordertest.Sent{Topics: []string{"a/1"}, Data: "once"}); !errors.Is(err, cluster.ErrUnknown) {
+				s.Errorf("Append: %v, want that the outcome is not known", err)
+			}
+		})
+		time.Sleep(time.Millisecond)
+		messages := s.order.Messages()
+		last := messages[len(messages)-1]
+		s.order.Delete()
+		s.hubs[2].handle.Cut() // what was on its way to the hub is lost
+		s.hubs[2].handle.Silence(false, false)
+		for s.order.Last() <= last.Seq {
+			time.Sleep(time.Millisecond)
+		}
+		s.lost(last.Seq)
+		time.Sleep(5 * time.Second) // the hub replaces its log
+		if err := s.order.Handle().Publish(s.Context(), last.ID, last.Data); err != nil {
+			s.Fatal(err)
+		}
+		sent.Wait()
+	})
 }
