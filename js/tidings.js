@@ -108,9 +108,9 @@ export class Tidings extends EventTarget {
       }, { capture: true, signal: this.#closing.signal })
     }
     // What was left unsent before a reload.
-    globalThis.indexedDB?.databases?.().then((all) => {
-      if (all.some(({ name }) => name === 'tidings:outbox')) return this.#openOutbox().then((outbox) => outbox.run())
-    }).catch(() => {}) // nothing was stored
+    Promise.resolve().then(() => globalThis.indexedDB?.databases?.()).catch(() => undefined).then(async (all) => {
+      if (all?.some(({ name }) => name === 'tidings:outbox')) (await this.#openOutbox()).run()
+    })
   }
 
   /**
