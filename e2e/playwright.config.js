@@ -22,17 +22,19 @@ export default defineConfig({
   fullyParallel: true,
   workers: 2,
   timeout: 60_000,
-  globalTimeout: process.env.TIDINGS_KILLS ? 0 : 10 * 60_000, // make soak has no limit
+  globalTimeout: process.env.TIDINGS_KILLS || process.env.TIDINGS_STORM ? 0 : 10 * 60_000, // make soak has no limit
   expect: { timeout: 20_000 },
   // The longest test starts first. It has no trace, which would keep every byte of its streams.
   projects: [
     { name: 'kill', testMatch: 'kill.spec.js', use: { trace: 'off' } },
     { name: 'others', testIgnore: ['kill.spec.js', 'engines/**'] },
-    // Chromium runs every test of engines/. The two others run those marked @smoke, and all of them in make e2e-all.
+    // Chromium runs every test of engines/. The two others run those marked @smoke, and all of them in make e2e-all, except those that need
+    // the DevTools protocol.
     { name: 'Chromium', testMatch: 'engines/*.spec.js' },
     ...['Firefox', 'WebKitGTK'].map((engineName) => ({
       name: engineName,
       testMatch: 'engines/*.spec.js',
+      testIgnore: /(share|storm|tabs)\.spec\.js/,
       grep: process.env.TIDINGS_ENGINES === 'all' ? undefined : /@smoke/,
       use: { engineName },
     })),

@@ -1,5 +1,6 @@
 // Who shares a stream with whom, in which way, and what happens when a way fails.
 
+import { createServer } from 'node:http'
 import { expect, expectLog, expectMore, expectShared, follow, ids, start, streams, test, via } from './tabs.js'
 
 test('tabs get a new worker when the browser ends theirs', async ({ tabs, site, hub, publisher }) => {
@@ -31,6 +32,36 @@ test('a page does not talk to a worker of another version', async ({ tabs, site,
   await expectMore([tab])
   await expectLog(publisher, [tab])
   expect(await via(tab)).toBe('leader')
+})
+
+test('ten tabs knock at a stopped hub with one request at a time', async ({ tabs, site, hub, publisher }) => {
+  const all = []
+  for (let i = 0; i < 10; i++) all.push(await follow(tabs, site, hub))
+  await expectShared(hub, all, Array(10).fill('worker'))
+  await expectMore(all)
+  await hub.kill()
+
+  // A server takes the hub's place, and hangs up after a while.
+  let open = 0, most = 0, count = 0
+  const closed = createServer((request) => {
+    if (request.method !== 'GET') return request.socket.destroy() // of the publisher
+    count++
+    most = Math.max(most, ++open)
+    setTimeout(() => {
+      open--
+      request.socket.destroy()
+    }, 300)
+  }).listen(hub.port, 'localhost')
+  await expect.poll(() => count, { timeout: 40_000 }).toBeGreaterThan(1)
+  expect(most).toBe(1)
+  closed.close()
+  closed.closeAllConnections()
+
+  await hub.start()
+  await all[3].evaluate(() => window.dispatchEvent(new Event('online'))) // the next attempt would be many seconds later
+  await expectMore(all)
+  await expectLog(publisher, all)
+  await expectShared(hub, all, Array(10).fill('worker'))
 })
 
 // Pages in which not everything works.

@@ -5,19 +5,8 @@ import { Server } from '../server.js'
 import { Site } from './site.js'
 import { Tabs } from './tab.js'
 
-export const test = base.extend({
-  chromium: [async ({}, use) => {
-    const tabs = await Tabs.start()
-    await use(tabs)
-    await tabs.close()
-  }, { scope: 'worker' }],
-
-  // tabs opens tabs in a Chromium that all tests of a worker share. Each test has an origin of its own.
-  tabs: async ({ chromium }, use) => {
-    await use(chromium)
-    await chromium.closeAll()
-  },
-
+// fixtures of tests in any engine.
+export const fixtures = {
   site: async ({}, use) => {
     const site = await Site.start()
     await use(site)
@@ -37,6 +26,22 @@ export const test = base.extend({
     publisher.count('b', () => ['b', 'a'], () => 40)
     await use(publisher)
     await publisher.stop()
+  },
+}
+
+export const test = base.extend({
+  ...fixtures,
+
+  chromium: [async ({}, use) => {
+    const tabs = await Tabs.start()
+    await use(tabs)
+    await tabs.close()
+  }, { scope: 'worker' }],
+
+  // tabs opens tabs in a Chromium that all tests of a worker share. Each test has an origin of its own.
+  tabs: async ({ chromium }, use) => {
+    await use(chromium)
+    await chromium.closeAll()
   },
 })
 

@@ -15,7 +15,8 @@ if (process.env.TIDINGS.startsWith(folder)) {
 }
 const named = process.argv.slice(2)
 const files = (named.length ? named : readdirSync(here).filter((name) => name.endsWith('.test.js'))).map((name) => join(here, name))
-run({ files, concurrency: 2, timeout: 300_000 })
+// make soak has no limit.
+run({ files, concurrency: 2, timeout: process.env.TIDINGS_CHAINS ? Infinity : 300_000 })
   .on('test:fail', () => { process.exitCode = 1 })
   .compose(spec)
   .pipe(process.stdout)
