@@ -67,11 +67,11 @@ benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), li
 benchfanout: # Benchmark fan-out against other hubs (30 minutes), likewise, and draw the charts
 	cd bench && go run ./cmd/table -suite fanout
 
-# What make chaos does: see chaos/README.md. As root it has networks and disks of its own, and cuts and fills them.
-CHAOS ?= -driver tidings-cluster -hubs 3 -for 10m
+# What make chaos does: see chaos/README.md. As root it has networks and disks of its own, and makes faults of all kinds: more than 300.
+CHAOS ?= -driver tidings-cluster -hubs 3 -clocks -runs 2 -for 30m -rest 500ms -losses 0.1
 
 .PHONY: chaos
-chaos: # Make faults under load for 10 minutes, and check that nothing was lost, doubled or reordered
+chaos: # Make faults under load for half an hour, and check that nothing was lost, doubled or reordered
 	cd chaos && go run . $(CHAOS)
 
 .PHONY: e2e

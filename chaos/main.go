@@ -35,7 +35,8 @@ type settings struct {
 	run.Options
 	driver, binary, dir, network, groups, check, history, report string
 	scenario                                                     string
-	hubs                                                         int
+	story                                                        scenario.Scenario // of that name
+	hubs, runs                                                   int
 	clocks, disks                                                bool
 }
 
@@ -47,12 +48,13 @@ func flags() *settings {
 	flag.StringVar(&s.dir, "dir", "", "where nodes store their data and logs; an empty folder; by default a temporary one, which is removed if no promise was broken")
 	flag.StringVar(&s.network, "net", "auto", "what can be cut: none; proxy, the hubs from each other; netns, everything, as root; auto, as much as possible")
 	flag.StringVar(&s.groups, "faults", strings.Join(fault.Groups(), ","), "which groups of faults to make, of those that are possible")
-	flag.BoolVar(&s.clocks, "clocks", false, "set the clocks of hubs apart; builds the program")
-	flag.BoolVar(&s.disks, "disks", true, "with -net netns: give each hub a small disk that can be full")
+	flag.BoolVar(&s.clocks, "clocks", false, "set the clocks of hubs apart; builds the program, or takes one that was built so")
+	flag.BoolVar(&s.disks, "disks", true, "with -net netns: give each hub a disk that can be full, and lose what was not synced")
 	flag.StringVar(&s.history, "history", "", "where the history goes; by default history.jsonl in the folder of -dir")
 	flag.StringVar(&s.report, "report", "", "where the report goes, as NAME.md and NAME.json, beside standard output")
 	flag.StringVar(&s.scenario, "scenario", "", "play this scenario instead of random faults")
 	flag.StringVar(&s.check, "check", "", "check this history, and run nothing")
+	flag.IntVar(&s.runs, "runs", 1, "how many runs to make at the same time, with seeds that follow each other, and one report")
 	flag.Uint64Var(&s.Seed, "seed", rand.Uint64N(1e9), "repeats the choice of faults")
 	flag.DurationVar(&s.For, "for", time.Minute, "how long to make faults")
 	flag.DurationVar(&s.Rest, "rest", 4*time.Second, "the longest time between two faults")
@@ -77,7 +79,7 @@ func main() {
 			s.network = "netns"
 		}
 	}
-	if s.network == "netns" && s.check == "" {
+	if s.network == "netns" && s.check == "" && s.runs == 1 {
 		if ran, code, err := world.Inside(); ran || err != nil {
 			exit(code, err)
 		}
@@ -96,9 +98,17 @@ func exit(code int, err error) {
 }
 
 func (s *settings) main(ctx context.Context) (code int, err error) {
+	if s.scenario != "" {
+		if s.story, err = scenario.Named(s.scenario); err != nil {
+			return 2, err
+		}
+	}
 	if s.check != "" {
 		s.history = s.check
 		return s.judge()
+	}
+	if s.runs > 1 {
+		return s.several(ctx)
 	}
 	s.Why, s.Status = strings.Join(os.Args[1:], " "), os.Stderr
 	remove := s.dir == ""
@@ -151,14 +161,11 @@ func (s *settings) run(ctx context.Context) error {
 
 // choose chooses the scenario, or the faults.
 func (s *settings) choose(w *world.World) error {
-	if s.scenario == "" {
+	story := s.story
+	if story.Name == "" {
 		s.Faults = fault.Choose(w, strings.Split(s.groups, ","))
 		fmt.Fprintf(os.Stderr, "faults: %s\n", run.Names(s.Faults))
 		return nil
-	}
-	story, err := scenario.Named(s.scenario)
-	if err != nil {
-		return err
 	}
 	if story.Can != nil && !story.Can(w) {
 		return fmt.Errorf("scenario %s cannot be played here: it may need -hubs 3, -net netns, -clocks, or another -driver", story.Name)
@@ -172,6 +179,9 @@ func (s *settings) choose(w *world.World) error {
 
 func (s *settings) world() (*world.World, error) {
 	c := driver.Config{Hubs: s.hubs, Binary: s.binary, Dir: s.dir, Host: func(int) string { return "127.0.0.1" }}
+	if s.story.Config != nil {
+		s.story.Config(&c)
+	}
 	var clock *world.Clock
 	if err := s.build(&c, &clock); err != nil {
 		return nil, err
@@ -184,11 +194,11 @@ func (s *settings) world() (*world.World, error) {
 		n := world.NewProxy(s.hubs)
 		c.Link, network = n.Link, n
 	case "netns":
-		n, err := world.NewNamespaces(s.hubs + beside)
+		n, err := world.NewNamespaces(s.hubs, beside)
 		if err != nil {
 			return nil, err
 		}
-		c.Host, c.Port, place, network = n.Host, 3000, n.Place, n
+		c.Host, c.Port, c.Link, place, network = n.Host, 3000, n.Link, n.Place, n
 	default:
 		return nil, fmt.Errorf("-net is %q; it must be none, proxy or netns", s.network)
 	}
@@ -199,7 +209,7 @@ func (s *settings) world() (*world.World, error) {
 	w := world.New(d, s.dir, place)
 	w.Net, w.Clock = network, clock
 	if s.disks && s.network == "netns" {
-		disks, err := world.NewTmpfs(s.dir, s.hubs, "1500m")
+		disks, err := world.NewLoops(s.dir, s.hubs, diskSize)
 		if err != nil {
 			return nil, err
 		}
@@ -208,11 +218,17 @@ func (s *settings) world() (*world.World, error) {
 	return w, nil
 }
 
+// diskSize is that of the disk of a hub, in MiB.
+const diskSize = 2048
+
 // beside is how many nodes a driver may have beside its hubs.
 const beside = 3
 
 // build builds Tidings from this repository, unless the program is given.
 func (s *settings) build(c *driver.Config, clock **world.Clock) (err error) {
+	if c.Binary != "" && s.clocks {
+		*clock = world.NewClock(s.dir)
+	}
 	if c.Binary != "" || !strings.HasPrefix(s.driver, "tidings") {
 		return nil
 	}
@@ -234,15 +250,9 @@ func (s *settings) judge() (code int, err error) {
 	if err != nil {
 		return 2, err
 	}
-	if s.scenario != "" {
-		story, err := scenario.Named(s.scenario)
-		if err != nil {
-			return 2, err
-		}
-		if story.Expect != nil {
-			for _, what := range story.Expect(&scenario.Outcome{Result: result, Open: open}) {
-				result.Violations = append(result.Violations, check.Violation{Rule: story.Name, What: what})
-			}
+	if s.story.Expect != nil {
+		for _, what := range s.story.Expect(&scenario.Outcome{Result: result, Open: open}) {
+			result.Violations = append(result.Violations, check.Violation{Rule: s.story.Name, What: what})
 		}
 	}
 	if err := check.Markdown(os.Stdout, result); err != nil {

@@ -11,18 +11,24 @@ import (
 // FaultTimes is rule K for the faults of one name: the longest times without an acknowledged request and without a delivery, from the fault
 // until ten seconds after it was healed, until the next fault, or until publishers stop.
 type FaultTimes struct {
-	Name           string        `json:"name"`
-	Count          int           `json:"count"`
-	PublishMedian  time.Duration `json:"publishMedian"` // in nanoseconds, like the others
-	PublishWorst   time.Duration `json:"publishWorst"`
-	DeliveryMedian time.Duration `json:"deliveryMedian"`
-	DeliveryWorst  time.Duration `json:"deliveryWorst"`
+	Name     string `json:"name"`
+	Publish  Times  `json:"publish"`
+	Delivery Times  `json:"delivery"`
 }
+
+// Times are sorted durations, in nanoseconds, one for each fault.
+type Times []time.Duration
+
+// Median returns the middle one.
+func (t Times) Median() time.Duration { return t[len(t)/2] }
+
+// Worst returns the longest one.
+func (t Times) Worst() time.Duration { return t[len(t)-1] }
 
 const aftermath = 10 * time.Second
 
 func (c *checker) availability() []FaultTimes {
-	by := map[string][][2]time.Duration{}
+	by := map[string]*FaultTimes{}
 	faults := slices.DeleteFunc(slices.Clone(c.faults), func(f history.Line) bool { return f.End == 0 }) // the line at the beginning of a fault with losses
 	for i, f := range faults {
 		end := f.End + aftermath.Microseconds()
@@ -32,18 +38,27 @@ func (c *checker) availability() []FaultTimes {
 		if c.stopped > f.At {
 			end = min(end, c.stopped)
 		}
-		by[f.Name] = append(by[f.Name], [2]time.Duration{longest(c.acks, f.At, end), longest(c.deliveries, f.At, end)})
+		merge(by, FaultTimes{f.Name, Times{longest(c.acks, f.At, end)}, Times{longest(c.deliveries, f.At, end)}})
 	}
-	var all []FaultTimes
-	for name, times := range by {
-		var publish, delivery []time.Duration
-		for _, t := range times {
-			publish, delivery = append(publish, t[0]), append(delivery, t[1])
-		}
-		slices.Sort(publish)
-		slices.Sort(delivery)
-		middle, last := len(times)/2, len(times)-1
-		all = append(all, FaultTimes{name, len(times), publish[middle], publish[last], delivery[middle], delivery[last]})
+	return sorted(by)
+}
+
+// merge adds times to those of the same fault.
+func merge(by map[string]*FaultTimes, f FaultTimes) {
+	all := by[f.Name]
+	if all == nil {
+		all = &FaultTimes{Name: f.Name}
+		by[f.Name] = all
+	}
+	all.Publish, all.Delivery = append(all.Publish, f.Publish...), append(all.Delivery, f.Delivery...)
+}
+
+// sorted returns the times by the names of their faults.
+func sorted(by map[string]*FaultTimes) (all []FaultTimes) {
+	for _, f := range by {
+		slices.Sort(f.Publish)
+		slices.Sort(f.Delivery)
+		all = append(all, *f)
 	}
 	slices.SortFunc(all, func(a, b FaultTimes) int { return cmp.Compare(a.Name, b.Name) })
 	return all

@@ -36,6 +36,7 @@ type Violation struct {
 // Result is the result of checking a history.
 type Result struct {
 	Run        history.Entry           `json:"run"`
+	Runs       int                     `json:"runs,omitzero"` // merged into this one
 	Deliveries int                     `json:"deliveries"`
 	Streams    int                     `json:"streams"`
 	Events     int                     `json:"events"` // distinct ones that were sent
@@ -94,6 +95,7 @@ type checker struct {
 	orders           map[order][]known // sorted by seq
 	dumps            map[int]map[history.Position]int
 	holes            map[int][]history.Entry
+	oldest           map[int]history.Position // by hub, see trimmed
 	faults           []history.Line
 	gaps             []history.Line
 	acks, deliveries []int64
@@ -104,7 +106,7 @@ type checker struct {
 func Check(open func() (io.ReadCloser, error)) (*Result, error) {
 	c := &checker{
 		byName: map[string]int{}, at: map[history.Position]known{}, clashes: map[clash]bool{}, orders: map[order][]known{}, dumps: map[int]map[history.Position]int{},
-		holes: map[int][]history.Entry{}, duels: map[string][]history.Line{},
+		holes: map[int][]history.Entry{}, oldest: map[int]history.Position{}, duels: map[string][]history.Line{},
 	}
 	c.result.Requests, c.result.Broken = map[history.Outcome]int{}, map[string]int{}
 	if err := each(open, c.learn); err != nil {
@@ -116,6 +118,7 @@ func Check(open func() (io.ReadCloser, error)) (*Result, error) {
 	c.realTime()
 	c.once()
 	c.ends()
+	c.refusals()
 	c.equal()
 	c.falseAlarms()
 	w := newWalk(c)

@@ -2,7 +2,10 @@ package check
 
 import (
 	"cmp"
+	"math"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/tidings-sse/tidings/chaos/history"
 )
@@ -18,20 +21,21 @@ func (c *checker) origins() {
 
 // durable is rule E.
 func (c *checker) durable() {
-	damaged := c.loss() < 1<<63-1
-	told := damaged || !c.promise.Durable || c.promise.Resets
+	lost := c.loss() < 1<<63-1
+	damaged := lost && !c.promise.Mends
+	told := lost || !c.promise.Durable || c.promise.Resets
 	current := c.finalOrders()
 	for i := range c.events {
 		e := &c.events[i]
 		if e.denied && len(e.places) > 0 {
 			c.broken("E", []int{e.sent, c.at[e.places[0]].line}, "%s was refused, and is stored at %v", e.name, e.places[0])
 		}
-		if e.acked < 0 {
+		if e.acked < 0 || c.brief(e) {
 			continue
 		}
 		missing, held := 0, false
 		for hub, dump := range c.dumps {
-			if holds(dump, e.places, i) || c.inHole(hub, e.places) {
+			if holds(dump, e.places, i) || c.inHole(hub, e.places) || c.trimmed(hub, e.places) {
 				held = true
 			} else {
 				missing = hub
@@ -60,9 +64,32 @@ func holds(dump map[history.Position]int, places []history.Position, event int) 
 	return slices.ContainsFunc(places, func(p history.Position) bool { at, ok := dump[p]; return ok && at == event })
 }
 
-// inHole reports whether a hub has a hole that covers one of the places.
+// brief reports whether an event need not exist at the end, because all its topics are brief.
+func (c *checker) brief(e *event) bool {
+	return c.promise.Brief > 0 && !slices.ContainsFunc(e.topics, func(topic string) bool { return !strings.HasPrefix(topic, history.Brief) })
+}
+
+// trimmed reports whether a hub that removes the oldest events has removed one of the places.
+func (c *checker) trimmed(hub int, places []history.Position) bool {
+	if !c.promise.Trims {
+		return false
+	}
+	oldest, ok := c.oldest[hub]
+	if !ok {
+		oldest = history.Position{Seq: math.MaxUint64}
+		for p := range c.dumps[hub] {
+			if p.Seq < oldest.Seq {
+				oldest = p
+			}
+		}
+		c.oldest[hub] = oldest
+	}
+	return slices.ContainsFunc(places, func(p history.Position) bool { return orderOf(p) == orderOf(oldest) && p.Seq < oldest.Seq })
+}
+
+// inHole reports whether a hub has a hole that covers one of the places. Hubs that mend each other have no holes.
 func (c *checker) inHole(hub int, places []history.Position) bool {
-	return slices.ContainsFunc(places, func(p history.Position) bool {
+	return !c.promise.Mends && slices.ContainsFunc(places, func(p history.Position) bool {
 		return slices.ContainsFunc(c.holes[hub], func(h history.Entry) bool {
 			return h.ID != nil && h.To != nil && p.Order == h.To.Order && p.Seq >= h.ID.Seq && p.Seq <= h.To.Seq
 		})
@@ -124,14 +151,14 @@ func (c *checker) once() {
 	}
 }
 
-// ends is rule H.
+// ends is rule H. The end of a brief topic holds only for a while.
 func (c *checker) ends() {
 	for _, all := range c.orders {
 		ended := map[string]known{}
 		for _, k := range all {
 			e := &c.events[k.event]
 			for _, topic := range e.topics {
-				if end, ok := ended[topic]; ok {
+				if end, ok := ended[topic]; ok && !c.expired(end, e) {
 					c.broken("H", []int{end.line, k.line}, "%s at %d comes after the end of %s at %d", e.name, k.seq, topic, end.seq)
 				}
 				if e.end {
@@ -142,9 +169,44 @@ func (c *checker) ends() {
 	}
 }
 
+// slack is how much clocks may differ.
+const slack = 200 * time.Millisecond
+
+// expired reports whether the end of a topic may have expired when an event was stored.
+func (c *checker) expired(end known, e *event) bool {
+	return c.brief(e) && (e.acked < 0 || e.acked > c.events[end.event].began+(c.promise.Brief-slack).Microseconds())
+}
+
+// refusals is the other half of rule H: an end that has expired refuses nothing.
+func (c *checker) refusals() {
+	if c.promise.Brief == 0 {
+		return
+	}
+	ends := map[string]*event{}
+	for i := range c.events {
+		if e := &c.events[i]; e.end && e.acked >= 0 && c.brief(e) {
+			ends[e.topics[0]] = e
+		}
+	}
+	for i := range c.events {
+		e := &c.events[i]
+		if end := ends[first(e.topics)]; end != nil && e.denied && e.began > end.acked+(c.promise.Brief+slack).Microseconds() {
+			c.broken("H", []int{end.answer, e.sent}, "%s was refused %v after the end of %s, which holds for %v", e.name,
+				time.Duration(e.began-end.acked)*time.Microsecond, e.topics[0], c.promise.Brief)
+		}
+	}
+}
+
+func first(topics []string) string {
+	if len(topics) == 0 {
+		return ""
+	}
+	return topics[0]
+}
+
 // equal is rule I. A hub need not have the events in its holes.
 func (c *checker) equal() {
-	if !c.promise.EqualDumps || c.loss() < 1<<63-1 {
+	if !c.promise.EqualDumps || c.loss() < 1<<63-1 && !c.promise.Mends {
 		return // a damaged hub reports to its readers what it can no longer read, and rule A compares the rest
 	}
 	for a, first := range c.dumps {
@@ -153,7 +215,8 @@ func (c *checker) equal() {
 				continue
 			}
 			for p, event := range first {
-				if other, ok := second[p]; (!ok || other != event) && !c.inHole(b, []history.Position{p}) {
+				at := []history.Position{p}
+				if other, ok := second[p]; (!ok || other != event) && !c.inHole(b, at) && !c.trimmed(b, at) && !c.brief(&c.events[event]) {
 					c.broken("I", []int{c.at[p].line}, "hub %d has %s at %v, and hub %d does not", a, c.events[event].name, p, b)
 				}
 			}
@@ -168,7 +231,7 @@ func (c *checker) falseAlarms() {
 		return // every fault may lose something
 	}
 	for _, g := range c.gaps {
-		if g.At < loss {
+		if told := c.promise.Trims && g.Why == "trimmed"; g.At < loss && !told {
 			c.broken("J", []int{g.N}, "%s was told of a gap (%s) by hub %d, and nothing was lost", g.Who, g.Why, g.Hub)
 		}
 	}

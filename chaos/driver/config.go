@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Config configures a driver.
@@ -17,6 +18,10 @@ type Config struct {
 	Host   func(node int) string // the address of a node, by its index in Nodes from 1
 	// Link returns the address by which hub from reaches hub to, which listens on target; nil: that is the target.
 	Link func(from, to int, target string) (string, error)
+	// KeepBytes limits what hubs of Tidings keep, in the form of their flag. Empty: practically without a limit.
+	KeepBytes string
+	Brief     time.Duration // see history.Promise
+
 	Port int // for clients of hubs, if each hub has an address of its own; 0 means any free one
 }
 

@@ -47,6 +47,12 @@ type Reader interface {
 	Contents(body []byte) ([]string, error)
 }
 
+// Mender is a driver whose hubs take a copy of another hub's data if theirs is damaged.
+type Mender interface {
+	// Whole reports whether a hub has looked at all its data, and has found no damage that is not mended.
+	Whole(ctx context.Context, hub int) bool
+}
+
 // Opener is a driver whose hubs send information in the header of a stream.
 type Opener interface {
 	Opened(header http.Header, after map[string]history.Position) []Seen

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -66,16 +67,26 @@ func (t *Tidings) Nodes() []Node {
 func (t *Tidings) command(hub int) *exec.Cmd {
 	args := []string{
 		"serve", "--addr", t.addresses[hub-1], "--insecure", "--data", t.dir(hub), "--log-requests", "never",
-		"--keep", "**=age:100000h", "--keep-bytes", "8GiB", // clocks that are ahead trim nothing
-		"--min-free", "8MiB",
+		"--keep-bytes", cmp.Or(t.KeepBytes, "8GiB"), "--min-free", "8MiB",
 	}
+	if t.Brief > 0 {
+		args = append(args, "--keep", history.Brief+"**=age:"+t.Brief.String())
+	}
+	age := "100000h" // a clock that is ahead trims nothing
+	if t.Features().Mends {
+		age = "24h" // one wrong clock of several trims nothing
+	}
+	args = append(args, "--keep", "**=age:"+age)
 	return exec.Command(t.Binary, append(args, t.extra(hub)...)...)
 }
 
 // Features implements [Driver].
 func (t *Tidings) Features() Features {
 	return Features{
-		Promise:  history.Promise{Durable: true, OneOrder: true, Keys: true, Ends: true, EqualDumps: true, Resets: t.resets},
+		Promise: history.Promise{
+			Durable: true, OneOrder: true, Keys: true, Ends: true, EqualDumps: true, Resets: t.resets,
+			Mends: t.order != "" && t.Hubs > 1, Trims: t.KeepBytes != "", Brief: t.Brief,
+		},
 		Patterns: true, ManyTopics: true, Batches: true, Order: t.order != "", DumpStopped: true,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,4 +114,21 @@ func (t *Tidings) key() (string, error) {
 	_, _ = rand.Read(secret) // never fails
 	file := filepath.Join(t.Dir, "cluster.key")
 	return file, os.WriteFile(file, []byte(base64.RawURLEncoding.EncodeToString(secret)+"\n"), 0o600)
+}
+
+// Whole implements [Mender].
+func (t *Tidings) Whole(ctx context.Context, hub int) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url(hub, "/api/v1/cluster", nil), nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	var said struct {
+		Log struct{ Checked, Damaged bool }
+	}
+	return json.NewDecoder(resp.Body).Decode(&said) == nil && said.Log.Checked && !said.Log.Damaged
 }

@@ -15,31 +15,47 @@ import (
 )
 
 var disks = []Fault{
-	{Name: "disk full", Group: "disk", Often: 1, Can: func(w *world.World) bool { return w.Disks != nil }, Do: func(ctx context.Context, p *Place) (string, error) {
+	{Name: "disk full", Group: "disk", Often: 2, Can: disked, Do: func(ctx context.Context, p *Place) (string, error) {
 		hub, n := p.hub()
 		fill := p.Disks.Fill(n)
 		err := Wait(ctx, p.between(2*time.Second, 15*time.Second))
 		return hub.Name, ended(err, fill, p.Disks.Free(n), hub.Start())
 	}},
+	{Name: "power loss", Group: "disk", Often: 3, Can: disked, Do: func(ctx context.Context, p *Place) (string, error) {
+		return p.down(ctx, p.powerOff, p.some(1), p.between(0, 15*time.Second))
+	}},
+	{Name: "power loss of all", Group: "disk", Often: 1, Can: disked, Do: func(ctx context.Context, p *Place) (string, error) {
+		return p.down(ctx, p.powerOff, p.Hubs, p.between(0, 3*time.Second))
+	}},
+}
+
+func disked(w *world.World) bool { return w.Disks != nil }
+
+// powerOff kills a hub, and loses what it has not synced.
+func (p *Place) powerOff(hub *world.Process) error {
+	if err := hub.Kill(); err != nil {
+		return err
+	}
+	return p.Disks.Lose(hub.Hub)
 }
 
 // The faults that remove or replace data of a stopped node.
 var damages = []Fault{
-	{Name: "one bit flipped", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
+	{Name: "one bit flipped", Group: "damage", Harm: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		return p.damage(ctx, Flip)
 	}},
-	{Name: "a file truncated", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
+	{Name: "a file truncated", Group: "damage", Harm: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		return p.damage(ctx, truncate)
 	}},
-	{Name: "directory lost", Group: "damage", Loss: true, Often: 1, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
+	{Name: "directory lost", Group: "damage", Harm: true, Often: 1, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		node := p.keeper()
 		return node.Name, errors.Join(node.Kill(), p.Lose(ctx, node), node.Start())
 	}},
-	{Name: "directory restored from an older copy", Group: "damage", Loss: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
+	{Name: "directory restored from an older copy", Group: "damage", Harm: true, Often: 2, Can: stored, Do: func(ctx context.Context, p *Place) (string, error) {
 		node := p.keeper()
 		return node.Name, p.Later(ctx, []*world.Process{node}, node.Dirs[:1], p.between(2*time.Second, 15*time.Second))
 	}},
-	{Name: "directories swapped", Group: "damage", Loss: true, Often: 1, Can: swappable, Do: func(_ context.Context, p *Place) (string, error) {
+	{Name: "directories swapped", Group: "damage", Harm: true, Often: 1, Can: swappable, Do: func(_ context.Context, p *Place) (string, error) {
 		a, b := p.two()
 		first, second := p.Hubs[a-1], p.Hubs[b-1]
 		aside := first.Dirs[0] + ".swapped"

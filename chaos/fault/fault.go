@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tidings-sse/tidings/chaos/driver"
 	"github.com/tidings-sse/tidings/chaos/world"
 )
 
@@ -18,11 +19,15 @@ type Fault struct {
 	Name  string
 	Group string
 	Loss  bool // subscribers may get gaps from now on
+	Harm  bool // like Loss, unless the hubs mend each other: the fault damages the data of one of them
 	Often int  // how often it is chosen, relative to others
 	Can   func(*world.World) bool
 	// Do causes the fault, ends it, and returns a description. Every node runs afterwards, but need not be ready.
 	Do func(context.Context, *Place) (what string, err error)
 }
+
+// Loses reports whether subscribers of such hubs may get gaps after the fault.
+func (f *Fault) Loses(d driver.Driver) bool { return f.Loss || f.Harm && !d.Features().Mends }
 
 // Place is where a fault happens.
 type Place struct {

@@ -65,8 +65,8 @@ var networks = []Fault{
 }
 
 func partable(w *world.World) bool   { return w.Net != nil && len(w.Hubs) > 1 }
-func delayable(w *world.World) bool  { return partable(w) && w.Net.CanDelay() }
-func namespaced(w *world.World) bool { return partable(w) && !w.Net.CanDelay() }
+func delayable(w *world.World) bool  { return partable(w) && w.Driver.Features().Order }
+func namespaced(w *world.World) bool { return partable(w) && w.Net.CutsClients() }
 
 // From returns all ways between a hub and the other hubs, and with everything also those to and from clients.
 func (p *Place) From(hub int, everything bool) (ways [][2]int) {

@@ -132,7 +132,15 @@ type Promise struct {
 	Ends       bool `json:"ends"`       // topics end
 	Opaque     bool `json:"opaque"`     // positions of streams have no order: only the dump of hub 1 defines it
 	EqualDumps bool `json:"equalDumps"` // all hubs have the same events at the end
+	Mends      bool `json:"mends"`      // a hub whose data is damaged takes a copy of another hub's
+	Trims      bool `json:"trims"`      // hubs remove the oldest events, and tell subscribers who lack them
+
+	// Brief is for how long topics below [Brief] keep their events, and have ended; 0: for ever.
+	Brief time.Duration `json:"brief,omitzero"`
 }
+
+// Brief begins the topics with a short retention.
+const Brief = "brief/"
 
 // Log writes a history. Its methods are safe for concurrent use.
 type Log struct {

@@ -24,6 +24,7 @@ type Options struct {
 	Stay        time.Duration // the longest time before a subscriber leaves for another hub
 	Duels       int           // how many topics at a time have several publishers, with keys in common, and an end at any moment
 	Twice       float64       // the part of the requests that go to two hubs at once
+	Brief       time.Duration // see history.Promise; 0: no brief topics
 	Seed        uint64
 }
 
@@ -66,6 +67,11 @@ func (l *Load) Run(ctx context.Context, publishing <-chan struct{}, heal func() 
 	}
 	for i := range duels {
 		publishers.Go(func() { l.duel(ctx, publishing, i) })
+	}
+	if l.Brief > 0 {
+		for i := range briefs {
+			publishers.Go(func() { l.brief(ctx, publishing, i) })
+		}
 	}
 	select {
 	case <-publishing:

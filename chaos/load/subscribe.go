@@ -32,6 +32,8 @@ func (l *Load) subscriber(i int) *subscriber {
 	switch {
 	case i%3 == 1 && l.driver.Features().Patterns:
 		s.sel.Patterns = [][]string{{"news/*"}, {"chat/**"}, {"reply/**", "news/3"}, {"chat/*/room", "reply/p0/*"}}[i/3%4]
+	case i%3 == 2 && l.driver.Features().Patterns && l.Brief > 0: // of brief topics, a slow subscriber misses events
+		s.sel.Patterns = []string{"news/**", "chat/**", "reply/**", "duel/**"}
 	case i%3 == 2 && l.driver.Features().Patterns:
 		s.sel.Patterns = []string{"**"}
 	case i%3 == 2:

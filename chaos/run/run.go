@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/chaos/driver"
 	"github.com/tidings-sse/tidings/chaos/fault"
 	"github.com/tidings-sse/tidings/chaos/history"
 	"github.com/tidings-sse/tidings/chaos/load"
@@ -35,8 +36,8 @@ type Recorder struct{ log *history.Log }
 
 // Fault makes a fault, and records it.
 func (r *Recorder) Fault(ctx context.Context, p *fault.Place, f fault.Fault) error {
-	entry := history.Entry{Kind: history.Fault, At: r.log.Now(), Name: f.Name, Loss: f.Loss}
-	if f.Loss { // the line must come before the consequences of the fault
+	entry := history.Entry{Kind: history.Fault, At: r.log.Now(), Name: f.Name, Loss: f.Loses(p.Driver)}
+	if entry.Loss { // the line must come before the consequences of the fault
 		r.log.Add(history.Entry{Kind: history.Fault, At: entry.At, Name: f.Name, Loss: true, Why: "begins"})
 	}
 	what, err := f.Do(ctx, p)
@@ -49,7 +50,6 @@ const (
 	startTime  = time.Minute      // for all nodes to become ready at first
 	readyTime  = 90 * time.Second // and after a fault
 	statusTime = 10 * time.Second
-	quiet      = 6 * time.Second // without a delivery, after which subscribers have got everything
 )
 
 // Run runs. The history goes to out.
@@ -83,7 +83,12 @@ func Run(ctx context.Context, w *world.World, o Options, out io.Writer) (err err
 		}
 	}()
 	go status(loading, l, &made, o.Status)
-	heal := func() error { return ready(ctx, w, log, "all faults") }
+	heal := func() error {
+		if err := ready(ctx, w, log, "all faults"); err != nil {
+			return err
+		}
+		return whole(ctx, w, log)
+	}
 	if err := l.Run(loading, publishing, heal, o.Quiet); err != nil {
 		return errors.Join(err, context.Cause(loading))
 	}
@@ -99,7 +104,7 @@ func faults(ctx context.Context, w *world.World, o *Options, log *history.Log, m
 	}
 	var mild []fault.Fault
 	for _, f := range o.Faults {
-		if !f.Loss {
+		if !f.Loses(w.Driver) {
 			mild = append(mild, f)
 		}
 	}
@@ -151,6 +156,25 @@ func ready(ctx context.Context, w *world.World, log *history.Log, after string) 
 		}
 	}
 	return fmt.Errorf("the hubs did not become ready again after %s", after)
+}
+
+// whole waits until all hubs have found and mended the damage of their data.
+func whole(ctx context.Context, w *world.World, log *history.Log) error {
+	mender, ok := w.Driver.(driver.Mender)
+	if !ok || !w.Driver.Features().Mends {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	for i := range w.Hubs {
+		for !mender.Whole(waiting, i+1) {
+			if err := fault.Wait(waiting, 200*time.Millisecond); err != nil {
+				log.Add(history.Entry{Kind: history.Stuck, Name: "all faults", Why: fmt.Sprintf("hub %d has not mended its data", i+1)})
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
 }
 
 func status(ctx context.Context, l *load.Load, made *int, out io.Writer) {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tidings-sse/tidings/chaos/driver"
 	"github.com/tidings-sse/tidings/chaos/fault"
 	"github.com/tidings-sse/tidings/chaos/history"
 	"github.com/tidings-sse/tidings/chaos/load"
@@ -106,6 +107,31 @@ var All = []Scenario{
 		Expect: generations(1, 1),
 	},
 	{
+		Name: "EndJustBeforeEndAge", Can: several,
+		Load:   func(o *load.Options) { o.Brief = brief },
+		Config: func(c *driver.Config) { c.Brief = brief },
+		Script: func(ctx context.Context, p *fault.Place, r *run.Recorder) error {
+			err := eachHub(brief, kill(time.Second), "kill -9", false)(ctx, p, r)
+			if err == nil && p.Clock != nil {
+				err = eachHub(brief, clock(365*24*time.Hour), "clock a year ahead", false)(ctx, p, r)
+			}
+			return err
+		},
+		Expect: generations(1, 1),
+	},
+	{
+		Name: "NewcomerWhileTrimming", Can: several,
+		Load:   func(o *load.Options) { o.Rate *= 4 },
+		Config: func(c *driver.Config) { c.KeepBytes = "1MiB" }, // and the shared log 2 MiB, which a run fills several times
+		Script: func(ctx context.Context, p *fault.Place, r *run.Recorder) error {
+			if err := fault.Wait(ctx, 30*time.Second); err != nil {
+				return err
+			}
+			return eachHub(10*time.Second, lose, "directory lost", false)(ctx, p, r)
+		},
+		Expect: generations(1, 1),
+	},
+	{
 		Name: "SettingsDiffer", Can: several,
 		Script: eachHub(2*time.Second, otherSettings, "started with other settings", false),
 		Expect: generations(1, 1),
@@ -133,6 +159,9 @@ var All = []Scenario{
 		Expect: generations(1, 1),
 	},
 }
+
+// brief is how long an end holds in the scenario about that.
+const brief = 10 * time.Second
 
 // deleter is a driver that can delete the order of its hubs.
 type deleter interface {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/chaos/check"
+	"github.com/tidings-sse/tidings/chaos/driver"
 	"github.com/tidings-sse/tidings/chaos/fault"
 	"github.com/tidings-sse/tidings/chaos/history"
 	"github.com/tidings-sse/tidings/chaos/load"
@@ -23,6 +24,7 @@ type Scenario struct {
 	Name   string
 	Can    func(*world.World) bool // nil: always
 	Load   func(*load.Options)     // changes the load; nil: as it is
+	Config func(*driver.Config)    // changes the hubs; nil: as they are
 	Script func(context.Context, *fault.Place, *run.Recorder) error
 	Expect func(*Outcome) []string // returns the violated expectations; nil: none beyond the rules
 }
@@ -112,11 +114,11 @@ func generations(least, most int) func(*Outcome) []string {
 func waits(publish, delivery time.Duration) func(*Outcome) []string {
 	return func(o *Outcome) (missing []string) {
 		for _, f := range o.Faults {
-			if f.PublishWorst > publish {
-				missing = append(missing, fmt.Sprintf("%s: nothing was acknowledged for %v, want %v at most", f.Name, f.PublishWorst, publish))
+			if worst := f.Publish.Worst(); worst > publish {
+				missing = append(missing, fmt.Sprintf("%s: nothing was acknowledged for %v, want %v at most", f.Name, worst, publish))
 			}
-			if f.DeliveryWorst > delivery {
-				missing = append(missing, fmt.Sprintf("%s: nothing was delivered for %v, want %v at most", f.Name, f.DeliveryWorst, delivery))
+			if worst := f.Delivery.Worst(); worst > delivery {
+				missing = append(missing, fmt.Sprintf("%s: nothing was delivered for %v, want %v at most", f.Name, worst, delivery))
 			}
 		}
 		return missing

@@ -51,6 +51,9 @@ func offset() int64 {
 }
 `
 
+// NewClock returns the clocks of nodes whose program [BuildWithClock] has built. The offsets are in a folder.
+func NewClock(dir string) *Clock { return &Clock{dir} }
+
 // reading is the line of time.Now that reads the clock.
 const reading = "sec, nsec, mono := runtimeNow()"
 
@@ -85,7 +88,7 @@ func BuildWithClock(module, pkg, dir, binary string) (*Clock, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build with another clock: %w: %s", err, out)
 	}
-	return &Clock{dir}, nil
+	return NewClock(dir), nil
 }
 
 func (c *Clock) file(node string) string { return filepath.Join(c.dir, node+".offset") }

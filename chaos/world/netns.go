@@ -1,29 +1,53 @@
 package world
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Namespaces is a network of its own for each node. Nodes and clients meet at a bridge. A cut is a neighbour entry with an unused hardware
 // address. Packets of one direction arrive nowhere, while the link stays up and no end gets an error.
 //
+// The hubs speak to each other through a proxy, which delays and resets: the kernel may have no netem. The proxy listens and dials in
+// the network of the hub that dials, so that cuts apply to it.
+//
 // It needs root, and [Inside], so that everything is gone when the process ends.
 type Namespaces struct {
+	*Proxy
 	nodes int
 	cuts  []way
 }
 
 type way struct{ from, to int }
 
-// NewNamespaces makes the network.
-func NewNamespaces(nodes int) (*Namespaces, error) {
-	n := &Namespaces{nodes: nodes}
+// NewNamespaces makes the network of hubs and other nodes.
+func NewNamespaces(hubs, others int) (*Namespaces, error) {
+	nodes := hubs + others
+	n := &Namespaces{Proxy: NewProxy(hubs), nodes: nodes}
+	n.network.Listen = func(node string) (l net.Listener, err error) {
+		err = inside(node, func() (err error) {
+			l, err = net.Listen("tcp", "127.0.0.1:0")
+			return err
+		})
+		return l, err
+	}
+	n.network.Dial = func(ctx context.Context, node, target string) (c net.Conn, err error) {
+		err = inside(node, func() (err error) {
+			c, err = new(net.Dialer).DialContext(ctx, "tcp", target)
+			return err
+		})
+		return c, err
+	}
 	commands := []string{
 		"link set lo up", "link add name br0 type bridge", "addr add " + n.Host(0) + "/24 dev br0", "link set br0 up",
 	}
@@ -47,6 +71,26 @@ func NewNamespaces(nodes int) (*Namespaces, error) {
 }
 
 func namespace(node int) string { return fmt.Sprintf("node%d", node) }
+
+// inside calls f in the network of a node. The sockets that f makes stay there.
+func inside(node string, f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with this goroutine, so that no other one gets its network
+		space, err := os.Open(filepath.Join(spaces, "node"+node))
+		if err == nil {
+			if err = unix.Setns(int(space.Fd()), unix.CLONE_NEWNET); err == nil {
+				err = f()
+			}
+			err = errors.Join(err, space.Close())
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// spaces is where ip keeps the names of networks.
+const spaces = "/run/netns"
 
 // ip runs the program ip, of Debian's package iproute2.
 func ip(args string) error {
@@ -97,29 +141,23 @@ func (n *Namespaces) Heal() error {
 		errs = append(errs, ip(n.neighbour(w, "replace")+" lladdr 02:00:00:00:00:01 nud stale"), ip(n.neighbour(w, "del")))
 	}
 	n.cuts = nil
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.Proxy.Heal())...)
 }
 
-// CanDelay implements [Net]: this kernel may have no netem.
-func (n *Namespaces) CanDelay() bool { return false }
+// CutsClients implements [Net].
+func (n *Namespaces) CutsClients() bool { return true }
 
-// Delay implements [Net].
-func (n *Namespaces) Delay(time.Duration) error { return errors.ErrUnsupported }
-
-// Reset implements [Net].
-func (n *Namespaces) Reset() error { return errors.ErrUnsupported }
-
-// inside is set in the process that Inside starts.
-const inside = "CHAOS_INSIDE"
+// isInside is set in the process that Inside starts.
+const isInside = "CHAOS_INSIDE"
 
 // Inside runs this program again in namespaces of its own for networks and mounts, and returns how it ended. In that process it returns false
 // at once. All networks and mounts are gone when the process ends, however it ends.
 func Inside() (ran bool, code int, err error) {
-	if os.Getenv(inside) != "" {
+	if os.Getenv(isInside) != "" {
 		return false, 0, prepare()
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Env = append(os.Environ(), isInside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	err = startHere(cmd)
@@ -137,10 +175,14 @@ func prepare() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
+	// From here on, mounts appear and disappear in the namespaces that ip makes for nodes, too.
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SHARED, ""); err != nil {
+		return fmt.Errorf("make mounts shared: %w", err)
+	}
+	if err := os.MkdirAll(spaces, 0o755); err != nil {
 		return err
 	}
-	return mountTmpfs("/run/netns", "1m")
+	return mountTmpfs(spaces, "1m")
 }
 
 func mountTmpfs(dir, size string) error {

@@ -27,8 +27,8 @@ func (p *Proxy) Cut(from, to int) error {
 	return nil
 }
 
-// CanDelay implements [Net].
-func (p *Proxy) CanDelay() bool { return true }
+// CutsClients implements [Net].
+func (p *Proxy) CutsClients() bool { return false }
 
 // Delay implements [Net].
 func (p *Proxy) Delay(d time.Duration) error {

@@ -18,7 +18,7 @@ type World struct {
 	Nodes  []*Process // hubs first
 	Hubs   []*Process
 	Net    Net                          // nil: the nodes cannot be cut off from each other
-	Disks  Disks                        // nil: disks cannot fill
+	Disks  Disks                        // nil: disks cannot fill, and lose nothing
 	Clock  *Clock                       // nil: clocks cannot be set
 	Fell   func(node string, err error) // is called when a node ends by itself; nil: no caller is waiting
 	Dir    string                       // with a folder for each node, and their logs
@@ -28,20 +28,22 @@ type World struct {
 type Net interface {
 	// Cut silently drops the packets from one node to another, until Heal.
 	Cut(from, to int) error
-	// Delay delays all packets between nodes, until Heal.
+	// CutsClients reports whether Cut can cut off clients.
+	CutsClients() bool
+	// Delay delays all bytes between hubs, until Heal.
 	Delay(time.Duration) error
-	// Reset resets connections between nodes.
+	// Reset resets the connections between hubs.
 	Reset() error
-	// CanDelay reports whether Delay and Reset do anything.
-	CanDelay() bool
 	Heal() error
 }
 
-// Disks bounds the disks of nodes.
+// Disks are the disks of hubs.
 type Disks interface {
-	// Fill fills the disk of a node, until Free.
-	Fill(node int) error
-	Free(node int) error
+	// Fill fills the disk of a hub, until Free.
+	Fill(hub int) error
+	Free(hub int) error
+	// Lose makes the disk of a stopped hub forget what was not synced, as a power loss does.
+	Lose(hub int) error
 }
 
 // New returns the world of a driver. Nothing runs yet. place puts the command of a node, by its index from 1, into its network and gives it

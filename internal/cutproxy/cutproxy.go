@@ -18,6 +18,11 @@ import (
 
 // Network connects nodes by links that can be cut. Its methods are safe for concurrent use. The zero value is not usable: call [New].
 type Network struct {
+	// Listen and Dial make the sockets of a node, for nodes that have networks of their own. Set them before the first Link. New sets a listener
+	// on 127.0.0.1, and a plain dialer.
+	Listen func(node string) (net.Listener, error)
+	Dial   func(ctx context.Context, node, target string) (net.Conn, error)
+
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -35,12 +40,18 @@ func (w way) back() way { return way{w.to, w.from} }
 // New returns a network without links. The caller must call Close.
 func New() *Network {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Network{ctx: ctx, stop: stop, valves: make(map[way]*valve)}
+	return &Network{
+		Listen: func(string) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") },
+		Dial: func(ctx context.Context, _, target string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", target)
+		},
+		ctx: ctx, stop: stop, valves: make(map[way]*valve),
+	}
 }
 
-// Link returns the address, on 127.0.0.1, that node from dials to reach node to, which listens on target. Nodes are any names.
+// Link returns the address that node from dials to reach node to, which listens on target. Nodes are any names.
 func (n *Network) Link(from, to, target string) (address string, err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := n.Listen(from)
 	if err != nil {
 		return "", err
 	}

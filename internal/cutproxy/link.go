@@ -99,7 +99,7 @@ func (p *pair) run(l *link) {
 	there, back := l.network.valve(l.way), l.network.valve(l.way.back())
 	// The handshake needs both directions.
 	if there.pass(p.ctx, time.Now()) == nil && back.pass(p.ctx, time.Now()) == nil {
-		if conn, err := new(net.Dialer).DialContext(p.ctx, "tcp", l.target); err == nil {
+		if conn, err := l.network.Dial(p.ctx, l.way.from, l.target); err == nil {
 			p.far = conn.(*net.TCPConn)
 		}
 	}
