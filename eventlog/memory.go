@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidings-sse/tidings/internal/queue"
@@ -20,7 +21,7 @@ import (
 // memory_topic.go, memory_tree.go and internal/queue are the data structures.
 type Memory struct {
 	mirror bool
-	clock  func() time.Time
+	clock  atomic.Pointer[func() time.Time]
 	watch  chan struct{}
 
 	mu     sync.RWMutex // guards the following fields
@@ -88,7 +89,7 @@ type MemoryOptions struct {
 	Mirror bool
 
 	Generation string           // 5 or 6 characters a-z0-9; empty: a random one. A mirror begins without one
-	Now        func() time.Time // the clock, called concurrently; nil: time.Now
+	Now        func() time.Time // the clock, called concurrently; nil: time.Now, and for a mirror none until SetClock
 }
 
 const (
@@ -112,7 +113,6 @@ func NewMemory(o *MemoryOptions) (*Memory, error) {
 	m := &Memory{
 		mirror: o.Mirror,
 		ret:    ret,
-		clock:  o.Now,
 		watch:  make(chan struct{}, 1),
 		gen:    gen,
 		last:   time.Time{}.UnixMilli(),
@@ -123,8 +123,13 @@ func NewMemory(o *MemoryOptions) (*Memory, error) {
 		ages:   ages(ret.Rules),
 		due:    math.MaxInt64,
 	}
-	if m.clock == nil {
-		m.clock = time.Now
+	switch {
+	case o.Now != nil:
+		m.SetClock(o.Now)
+	case o.Mirror:
+		m.SetClock(unset)
+	default:
+		m.SetClock(time.Now)
 	}
 	return m, nil
 }
@@ -203,7 +208,7 @@ func (m *Memory) wake() {
 
 // rlock locks the log for reading, after it has trimmed records that are too old.
 func (m *Memory) rlock() {
-	now := m.clock().UnixMilli()
+	now := m.now()
 	m.mu.RLock()
 	if now <= m.due {
 		return
@@ -229,6 +234,9 @@ func (m *Memory) endError(ctx context.Context) error {
 	}
 	return ctx.Err()
 }
+
+// now returns what the clock of the log shows, in milliseconds.
+func (m *Memory) now() int64 { return (*m.clock.Load())().UnixMilli() }
 
 func (m *Memory) at(seq uint64) Position { return Position{m.gen, seq} }
 

@@ -10,7 +10,7 @@ func (m *Memory) Append(ctx context.Context, records []Record) ([]Receipt, error
 	if err := m.checkBatch(ctx, records); err != nil {
 		return nil, err
 	}
-	uses, now := keyUses(records), m.clock().UnixMilli()
+	uses, now := keyUses(records), m.now()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -86,7 +86,7 @@ func (e *ends) keep(f func(*ending) bool) {
 
 // End implements [Log].
 func (m *Memory) End(ctx context.Context, topic string) (Position, error) {
-	now := m.clock().UnixMilli()
+	now := m.now()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if err := m.endError(ctx); err != nil {

@@ -7,7 +7,7 @@ func (m *Memory) Topics(ctx context.Context, q TopicQuery) (topics []TopicInfo, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	now := m.clock().UnixMilli()
+	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Apply implements [Mirror]. It fails with *InvalidError, *SizeError, [ErrNotMirror], [ErrNoGeneration], [ErrClosed] and the error of
@@ -14,7 +15,7 @@ func (m *Memory) Apply(ctx context.Context, batches []Batch, state func([]Outcom
 			uses[i] = keyUses(batches[i].Records)
 		}
 	}
-	now := m.clock().UnixMilli()
+	now := m.now()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -52,6 +53,9 @@ func (m *Memory) follows(ctx context.Context) error {
 	}
 	return m.endError(ctx)
 }
+
+// SetClock implements [Mirror].
+func (m *Memory) SetClock(now func() time.Time) { m.clock.Store(&now) }
 
 // State implements [Mirror].
 func (m *Memory) State(ctx context.Context) ([]byte, error) {
@@ -137,7 +141,7 @@ func (m *Memory) SetRetention(ctx context.Context, r *Retention) error {
 	}
 	m.trimTotal()
 	m.forgetDead()
-	m.expire(m.clock().UnixMilli())
+	m.expire(m.now())
 	m.tidy()
 	return nil
 }

@@ -53,6 +53,20 @@ type Mirror interface {
 	// must do this at the same position in it, because the rules say how long keys are known and ends hold. Ends and keys that have
 	// expired under the old rules by the time of the newest record stay expired.
 	SetRetention(ctx context.Context, r *Retention) error
+
+	// SetClock sets the clock by which retention counts the age of records: that of the shared log. The clock of one machine alone may be wrong,
+	// and then its mirror would trim what all others keep. now is called concurrently. Before the first call the mirror trims nothing by
+	// age, unless its options have a clock.
+	SetClock(now func() time.Time)
+}
+
+// unset is the clock of a mirror that has none yet: no record is old.
+func unset() time.Time { return time.UnixMilli(0) }
+
+// Checker is a log that reads everything that it has stored, once after it was opened, to find damage while there is another copy.
+type Checker interface {
+	// Checked reports whether that is done, and whether any damage has been found, by this or any other call.
+	Checked() (done, damaged bool)
 }
 
 // Batch is the argument of one Append, stored or refused as a whole, with the numbers and the time that the shared log gave it.

@@ -162,7 +162,7 @@ func (c *commit) write(l *Log) error {
 	s := c.store
 	s.topics.age()
 	c.batch = s.db.NewBatch()
-	c.now = uint64(max(l.opts.Now().UnixMilli(), 0))
+	c.now = uint64(max(l.now().UnixMilli(), 0))
 	if s.head.time > c.now && !s.mirror { // the time of a mirror's records is given
 		s.warnLateClock(l, c.now)
 		c.now = s.head.time

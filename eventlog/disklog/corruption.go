@@ -59,8 +59,9 @@ type span struct{ from, to uint64 }
 // damage holds the records and topics that are known to be unreadable. Reads find them. It is not stored, because the disk may work again at
 // the next start.
 type damage struct {
-	log *slog.Logger
-	dir string
+	log    *slog.Logger
+	dir    string
+	mirror bool
 
 	found   atomic.Bool   // there is any damage
 	changes atomic.Uint64 // counts changes of lost
@@ -87,8 +88,11 @@ func (d *damage) report(file string, err error) {
 	}
 	d.mu.Unlock()
 	if !known {
-		d.log.Error("a file of the log is damaged; unreadable records are reported to readers as gaps; check the disk, "+
-			"and restore the log from a copy if that matters", "dir", d.dir, "file", file, "err", err.Error()) // the text, because the error would add its stack
+		remedy := "unreadable records are reported to readers as gaps; check the disk, and restore the log from a copy if that matters"
+		if d.mirror {
+			remedy = "check the disk; a copy of another mirror has everything"
+		}
+		d.log.Error("a file of the log is damaged; "+remedy, "dir", d.dir, "file", file, "err", err.Error()) // the text, because the error would add its stack
 	}
 }
 

@@ -21,7 +21,8 @@
 // and reads continue. The log recovers by itself when the cause is gone. It never ends the process.
 //
 // Mirrors: after a crash a mirror may lack its newest records; its owner continues from State. A failure of the disk closes a mirror for
-// good, because the shared log has all records.
+// good, because the shared log has all records. A mirror reads all that it has stored once after it was opened, so that its owner can
+// replace it by a copy of another one if something is damaged: see [Log.Checked].
 //
 // Generations: a log whose directory is a copy of another one begins a new generation. The log cannot detect a backup that was
 // restored in place; call [Restored] for it.
@@ -86,8 +87,10 @@ type Options struct {
 	// negative: none
 	Reserve int64
 
-	Logger *slog.Logger     // for problems in the background; nil: slog.Default
-	Now    func() time.Time // the clock for the time of records, called concurrently; nil: time.Now
+	Logger *slog.Logger // for problems in the background; nil: slog.Default
+
+	// Now is the clock for the time and the age of records, called concurrently. Nil: time.Now, and for a mirror none until SetClock
+	Now func() time.Time
 
 	fs        vfs.FS // for tests
 	idleTrims bool   // for tests: only Trim trims
@@ -137,7 +140,10 @@ func (o *Options) withDefaults() (Options, error) {
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
-	if d.Now == nil {
+	switch {
+	case d.Now == nil && d.Mirror:
+		d.Now = func() time.Time { return time.UnixMilli(0) } // no record is old
+	case d.Now == nil:
 		d.Now = time.Now
 	}
 	return d, nil
@@ -151,7 +157,7 @@ func orElse[T comparable](v, standard T) T {
 	return v
 }
 
-// Log is a durable log. It implements eventlog.Log, Mirror, Snapshotter, Awaiter, Lookup, Lister and Readier.
+// Log is a durable log. It implements eventlog.Log, Mirror, Snapshotter, Awaiter, Lookup, Lister, Readier and Checker.
 type Log struct {
 	dir  string
 	opts Options
@@ -159,7 +165,9 @@ type Log struct {
 	lock *pebble.Lock
 
 	rules atomic.Pointer[eventlog.Retention] // with defaults
-	head  atomic.Pointer[eventlog.Position]  // set by publish
+	clock atomic.Pointer[func() time.Time]
+	whole atomic.Bool                       // see Checked
+	head  atomic.Pointer[eventlog.Position] // set by publish
 	watch chan struct{}
 	moved signal // the head has moved, or the log is being closed
 	queue queue
@@ -196,6 +204,7 @@ var (
 	_ eventlog.Lookup      = (*Log)(nil)
 	_ eventlog.Lister      = (*Log)(nil)
 	_ eventlog.Readier     = (*Log)(nil)
+	_ eventlog.Checker     = (*Log)(nil)
 )
 
 // Open opens the log in a directory, and creates both if needed. One process at a time can open a directory.
@@ -238,6 +247,7 @@ func open(dir string, opts Options, restored bool) (_ *Log, err error) {
 		l.fs = vfs.Default
 	}
 	l.rules.Store(opts.Retention)
+	l.clock.Store(&opts.Now)
 	d := directory{fs: l.fs, name: dir, mirror: opts.Mirror}
 	same, err := d.take(restored)
 	if err != nil {
@@ -285,6 +295,9 @@ func (l *Log) run(ctx context.Context) {
 	if l.opts.Sync == SyncInterval {
 		l.running.Go(func() { labelled("disklog syncer", l.syncLoop) })
 	}
+	if l.opts.Mirror {
+		l.running.Go(func() { labelled("disklog scrub", func() { l.scrub(ctx) }) })
+	}
 }
 
 // Close implements eventlog.Log.
@@ -308,6 +321,12 @@ func (l *Log) Close() error {
 	})
 	return l.closeErr
 }
+
+// SetClock implements eventlog.Mirror.
+func (l *Log) SetClock(now func() time.Time) { l.clock.Store(&now) }
+
+// now returns what the clock shows.
+func (l *Log) now() time.Time { return (*l.clock.Load())() }
 
 // Head implements eventlog.Log.
 func (l *Log) Head() eventlog.Position { return *l.head.Load() }

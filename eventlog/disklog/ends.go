@@ -80,7 +80,7 @@ func (l *Log) End(ctx context.Context, topic string) (eventlog.Position, error) 
 	if err := l.begun(); err != nil {
 		return eventlog.Position{}, err
 	}
-	seq, err := s.ends(topic, l.Head().Seq, l.opts.Now())
+	seq, err := s.ends(topic, l.Head().Seq, l.now())
 	if err != nil || seq == 0 {
 		return eventlog.Position{}, typed(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/eventlog/disklog/internal/guard"
 )
 
@@ -55,6 +56,11 @@ func (e *DirError) Error() string {
 }
 
 func (e *DirError) Unwrap() error { return e.Err }
+
+// Damaged reports whether the files in the directory are damaged, or some of them are missing.
+func (e *DirError) Damaged() bool {
+	return errors.Is(e.Err, eventlog.ErrCorrupt) || errors.Is(e.Err, errCannotRead) || errors.Is(e.Err, errNoIdentity)
+}
 
 // accessError reports a directory that the file system does not let the process use.
 func accessError(dir string, err error) error {

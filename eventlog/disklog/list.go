@@ -25,7 +25,7 @@ func (l *Log) Topics(ctx context.Context, q eventlog.TopicQuery) (topics []event
 		return nil, err
 	}
 	defer func() { err = typed(errors.Join(err, v.close())) }()
-	now := l.opts.Now()
+	now := l.now()
 	next := v.namesFrom(q)
 	for n := 1; len(topics) < q.Limit; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {

@@ -97,7 +97,7 @@ func (o *Options) tuning() pebble.Options {
 func (l *Log) openStore(newGeneration bool) (*store, error) {
 	s, err := l.openDB(nil)
 	if err != nil {
-		return nil, openError(l.dir, err)
+		return nil, l.openError(err)
 	}
 	if l.opts.Mirror {
 		err = s.loadMirror()
@@ -108,7 +108,7 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 		}
 	}
 	if err = errors.Join(err, s.db.Err()); err != nil {
-		return nil, errors.Join(openError(l.dir, err), s.close())
+		return nil, errors.Join(l.openError(err), s.close())
 	}
 	return s, nil
 }
@@ -117,7 +117,7 @@ func (l *Log) openStore(newGeneration bool) (*store, error) {
 // error.
 func (l *Log) openDB(readOnly error) (*store, error) {
 	s := &store{
-		damage: damage{log: l.opts.Logger, dir: l.dir},
+		damage: damage{log: l.opts.Logger, dir: l.dir, mirror: l.opts.Mirror},
 		rules:  &l.rules,
 		mirror: l.opts.Mirror,
 
@@ -155,6 +155,15 @@ func progress(key, value []byte) (guard.Progress, bool) {
 		return guard.Progress{Position: head.seq, Acknowledged: head.synced}, err == nil
 	}
 	return guard.Progress{}, false
+}
+
+// openError explains why the store cannot be opened.
+func (l *Log) openError(err error) error {
+	err = openError(l.dir, err)
+	if damaged, ok := errors.AsType[*DirError](err); ok && l.opts.Mirror && isCorrupt(err) {
+		damaged.Remedy = "move the directory away: a new one takes all records from the shared log, or from another mirror"
+	}
+	return err
 }
 
 // openError explains why a store cannot be opened. Errors that do not come from the file system come from the content of its files.

@@ -211,7 +211,7 @@ func (l *Log) trimAges(ctx context.Context) error {
 	}
 	for age := range ages {
 		// Records that have just reached the age stay.
-		before := l.opts.Now().UnixMilli() - age.Milliseconds()
+		before := l.now().UnixMilli() - age.Milliseconds()
 		if before <= 0 {
 			continue
 		}
