@@ -108,7 +108,7 @@ func (f *follower) message(m *Message) error {
 		f.pass(m, passedOld, nil)
 		return nil
 	}
-	return f.add(m, fr.batches)
+	return f.add(m, &fr, fr.batches)
 }
 
 // decode decodes a message. A damaged one is read again, from the authority over the order: a replica may have been damaged.
@@ -183,16 +183,24 @@ func (f *follower) pass(m *Message, reason byte, a *audit) {
 	f.group.messages = append(f.group.messages, message{mark: f.place.mark, full: m.ID, passed: reason, audit: a})
 }
 
+// recordTime returns the time of the records of a message: that of the shared log, unless its clock is ahead of the middle clock.
+func recordTime(m *Message, fr *frame) time.Time {
+	if fr.clock > 0 && fr.clock < m.Time.UnixMilli() {
+		return time.UnixMilli(fr.clock)
+	}
+	return m.Time
+}
+
 // add adds a message with records.
-func (f *follower) add(m *Message, batches [][]eventlog.Record) error {
+func (f *follower) add(m *Message, fr *frame, batches [][]eventlog.Record) error {
 	if m.First <= f.head {
 		f.log.Error("the numbers of a message were skipped before, and its records are missing here", "message", m.Seq)
 		f.pass(m, passedSkipped, nil)
 		return nil
 	}
-	next := m.First
+	next, at := m.First, recordTime(m, fr)
 	for _, records := range batches {
-		f.group.batches = append(f.group.batches, eventlog.Batch{First: next, Time: m.Time, Records: records})
+		f.group.batches = append(f.group.batches, eventlog.Batch{First: next, Time: at, Records: records})
 		next += uint64(len(records))
 	}
 	if next > m.First {

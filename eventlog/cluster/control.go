@@ -52,12 +52,12 @@ type audit struct {
 }
 
 // frame returns the control message as the data of a message.
-func (c *control) frame(sent int64, known hint) []byte {
+func (c *control) frame(sent, clock int64, known hint) []byte {
 	body, err := json.Marshal(c)
 	if err != nil {
 		panic(err) // it consists of texts and numbers
 	}
-	b := append(beginFrame(make([]byte, 0, len(body)+frameMost), kindControl, sent, known), body...)
+	b := append(beginFrame(make([]byte, 0, len(body)+frameMost), kindControl, sent, clock, known), body...)
 	sealFrame(b)
 	return b
 }

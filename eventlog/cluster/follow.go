@@ -43,6 +43,7 @@ var (
 	errCheck        = errors.New("cluster: a generation begins; the hub compares its messages with the shared log")
 	errContradicted = errors.New("cluster: another hub has other messages than this one; the hub compares its own with the shared log")
 	errMoved        = errors.New("cluster: the shared log no longer has the last message of this hub")
+	errHarmed       = errors.New("cluster: the log of this hub is damaged")
 	errSilent       = errors.New("cluster: the shared log has newer messages, but does not send them")
 )
 
@@ -104,7 +105,11 @@ func (f *follower) session() error {
 
 	f.group.reset()
 	if f.dirty {
-		if err := f.load(); err != nil {
+		err := f.load()
+		if errors.Is(err, eventlog.ErrCorrupt) && f.mends() {
+			err = errors.Join(err, f.mend(ctx))
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -167,6 +172,7 @@ func (f *follower) load() error {
 		// The log of a hub alone: the order that this hub makes continues after it. Hubs without records are at 0, and make none before it.
 		p.seq, p.head = max(1, f.head>>recordBits), f.head
 	}
+	f.mirror.SetClock(f.now)
 	f.place, f.missed, f.trusted = p, false, 0
 	f.results.cut(p.seq)
 	if err := f.reload(); err != nil {

@@ -12,22 +12,23 @@ import (
 
 // A frame is the data of a message:
 //
-//	frame   = version kind checksum time known body
+//	frame   = version kind checksum time clock known body
 //	version = 1 byte: a hub stops at a frame of a newer version, because it would decide differently from hubs that know it
 //	kind    = 1 byte: records or control
 //	checksum= 4 bytes: CRC-32C of everything else. It finds what a damaged replica of the shared log returns
 //	time    = uvarint: when the message was sent, in milliseconds, by the clock of the shared log; see stale
+//	clock   = uvarint: the middle one of the clocks that the sender knew then, in milliseconds; 0: it knew none. Not in version 1. See Log.now
 //	known   = uvarint and 8 bytes: the last message that the sender's mirror had, and the chain up to it; see hint
 //	records = { count { length record } }: the Appends that travel in the message; count, length: uvarint; record: see eventlog.Record.AppendTo
 //	control = JSON of type control
 const (
-	version = 1
+	version = 2
 
 	kindRecords = 1
 	kindControl = 2
 
 	frameHead = 6  // bytes before time
-	frameMost = 34 // bytes before the body, at most
+	frameMost = 44 // bytes before the body, at most
 )
 
 // staleAfter is for how long a message may be under way, by the clock of the shared log. All mirrors pass over an older one. A shared
@@ -45,6 +46,7 @@ var (
 // frame is a decoded frame. Its records share memory.
 type frame struct {
 	sent    int64 // milliseconds
+	clock   int64
 	known   hint
 	batches [][]eventlog.Record
 	control []byte // nil: a frame of records
@@ -58,9 +60,10 @@ type hint struct {
 }
 
 // beginFrame appends the beginning of a frame to b. sealFrame completes it.
-func beginFrame(b []byte, kind byte, sent int64, known hint) []byte {
+func beginFrame(b []byte, kind byte, sent, clock int64, known hint) []byte {
 	b = append(b, version, kind, 0, 0, 0, 0)
 	b = binary.AppendUvarint(b, uint64(max(sent, 0)))
+	b = binary.AppendUvarint(b, uint64(max(clock, 0)))
 	b = binary.AppendUvarint(b, known.seq)
 	return append(b, known.chain[:]...)
 }
@@ -92,11 +95,14 @@ func decodeFrame(data []byte) (frame, error) {
 		return frame{}, fmt.Errorf("%w (version %d)", errNewer, data[0])
 	}
 	sent, n := binary.Uvarint(data[frameHead:])
-	if n <= 0 || data[0] != version {
+	if n <= 0 || data[0] == 0 {
 		return frame{}, errDamaged
 	}
 	d := decoder{b: data[frameHead+n:]}
 	f := frame{sent: int64(sent)}
+	if data[0] > 1 {
+		f.clock = int64(d.uvarint())
+	}
 	f.known.seq = d.uvarint()
 	copy(f.known.chain[:], d.bytes(len(f.known.chain)))
 	body := d.b

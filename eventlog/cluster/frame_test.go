@@ -12,8 +12,8 @@ import (
 )
 
 // encode returns the frame of batches.
-func encode(sent int64, known hint, batches [][]eventlog.Record) []byte {
-	b := beginFrame(nil, kindRecords, sent, known)
+func encode(sent, clock int64, known hint, batches [][]eventlog.Record) []byte {
+	b := beginFrame(nil, kindRecords, sent, clock, known)
 	for _, records := range batches {
 		b, _ = appendBatch(b, records, nil)
 	}
@@ -26,9 +26,9 @@ func TestFrameKeepsEveryRecord(t *testing.T) {
 		{{Topics: []string{"a", "b"}, Data: "x", Key: "k", Flags: eventlog.End}, {Topics: []string{"c"}, Retry: time.Second}},
 		{{Topics: []string{"\x00"}, Data: "\xff", Type: "t", ID: "i", ContentType: "c"}},
 	}
-	data := encode(7, hint{9, digest{1}}, want)
+	data := encode(7, 6, hint{9, digest{1}}, want)
 	got, err := decodeFrame(data)
-	if diff := cmp.Diff(want, got.batches); diff != "" || err != nil || got.sent != 7 || got.known != (hint{9, digest{1}}) {
+	if diff := cmp.Diff(want, got.batches); diff != "" || err != nil || got.sent != 7 || got.clock != 6 || got.known != (hint{9, digest{1}}) {
 		t.Errorf("%v; %s", err, diff)
 	}
 	for i := range data { // every flipped bit is noticed
@@ -41,7 +41,7 @@ func TestFrameKeepsEveryRecord(t *testing.T) {
 }
 
 func TestFrameOfANewerVersionIsRefused(t *testing.T) {
-	data := encode(7, hint{}, nil)
+	data := encode(7, 6, hint{}, nil)
 	data[0] = version + 1
 	sealFrame(data)
 	if _, err := decodeFrame(data); !errors.Is(err, errNewer) {
@@ -75,11 +75,21 @@ func TestPlaceSurvivesItsEncodingAndFitsIntoAState(t *testing.T) {
 	}
 }
 
+// TestFrameOfVersionOneHasNoClock: a hub can be upgraded while the shared log has messages of the version before.
+func TestFrameOfVersionOneHasNoClock(t *testing.T) {
+	data := []byte{1, kindControl, 0, 0, 0, 0, 7, 9, 1, 0, 0, 0, 0, 0, 0, 0, '{', '}'}
+	sealFrame(data)
+	got, err := decodeFrame(data)
+	if err != nil || got.sent != 7 || got.clock != 0 || got.known != (hint{9, digest{1}}) || string(got.control) != "{}" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // FuzzFrame checks that a decoded frame encodes to the same bytes, and that no input is too much for the decoder.
 func FuzzFrame(f *testing.F) {
-	f.Add(encode(7, hint{9, digest{1}}, [][]eventlog.Record{{{Topics: []string{"a"}, Data: "x"}}, {{Topics: []string{"b"}, Key: "k"}}}))
+	f.Add(encode(7, 6, hint{9, digest{1}}, [][]eventlog.Record{{{Topics: []string{"a"}, Data: "x"}}, {{Topics: []string{"b"}, Key: "k"}}}))
 	c := control{Begin: &Begin{Gen: "k3f9a"}, Audit: &audit{Message: 3}}
-	f.Add(c.frame(7, hint{}))
+	f.Add(c.frame(7, 6, hint{}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > frameHead {
 			sealFrame(data)
@@ -92,7 +102,7 @@ func FuzzFrame(f *testing.F) {
 			_, _ = decodeControl(fr.control)
 			return
 		}
-		again, err := decodeFrame(encode(fr.sent, fr.known, fr.batches))
+		again, err := decodeFrame(encode(fr.sent, fr.clock, fr.known, fr.batches))
 		if diff := cmp.Diff(fr.batches, again.batches); err != nil || diff != "" {
 			t.Errorf("%v: %s", err, diff)
 		}

@@ -51,7 +51,7 @@ func (f *follower) control(m *Message, c *control, fr *frame) error {
 		}
 		f.settings = c.Settings
 	}
-	if err := f.add(m, [][]eventlog.Record{c.records(begins)}); err != nil {
+	if err := f.add(m, fr, [][]eventlog.Record{c.records(begins)}); err != nil {
 		return err
 	}
 	f.group.messages[len(f.group.messages)-1].begins = begins
@@ -107,7 +107,7 @@ func (l *Log) say(ctx context.Context, c *control) error {
 	ctx, cancel := context.WithTimeout(ctx, repeatAfter)
 	defer cancel()
 	v, _ := l.look()
-	return l.order.Publish(ctx, l.appends.next(l.self), c.frame(v.orderTime(), v.hint()))
+	return l.order.Publish(ctx, l.appends.next(l.self), c.frame(v.orderTime(), l.now().UnixMilli(), v.hint()))
 }
 
 // SetRetention changes the retention of all hubs, at one position in the order. It waits until this hub has reached that position. It

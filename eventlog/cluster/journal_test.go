@@ -68,6 +68,7 @@ type journal struct {
 	ending  *ending // nil: the process does not end at a known change
 	lie     bool    // the mirror refuses all records
 	forgets bool    // the mirror forgets all keys
+	harmed  bool    // the mirror cannot read what it has stored
 }
 
 // ending ends a process before or after one of its next changes.
@@ -100,7 +101,7 @@ func (j *journal) history() []change {
 func (j *journal) reopen() *journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &journal{Mirror: j.again(), again: j.again, changes: j.changes, rand: j.rand, ending: j.ending}
+	return &journal{Mirror: j.again(), again: j.again, changes: j.changes, rand: j.rand, ending: j.ending, harmed: j.harmed}
 }
 
 // die ends the process: nothing changes any more.
@@ -128,6 +129,36 @@ func (j *journal) setForgets(forgets bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.forgets = forgets
+}
+
+// harm makes the mirror unable to read what it has stored.
+func (j *journal) harm() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.harmed = true
+}
+
+// Checked implements [eventlog.Checker].
+func (j *journal) Checked() (done, damaged bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return true, j.harmed
+}
+
+func (j *journal) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, error) {
+	if _, damaged := j.Checked(); damaged {
+		if head := j.Head(); q.Told < head.Seq && q.After != head {
+			return eventlog.Answer{}, &eventlog.GapError{Reason: eventlog.Corrupt, From: q.After, To: head}
+		}
+	}
+	return j.Mirror.Read(ctx, q)
+}
+
+func (j *journal) State(ctx context.Context) ([]byte, error) {
+	if _, damaged := j.Checked(); damaged {
+		return nil, &eventlog.CorruptError{What: "state", Reason: "its block is damaged"}
+	}
+	return j.Mirror.State(ctx)
 }
 
 // spare lets the process run on.

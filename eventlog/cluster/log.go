@@ -16,8 +16,8 @@ import (
 //
 // The files: gather.go and append.go bring records into the order. follow.go takes messages from it, and apply.go applies them to the
 // mirror. verify.go finds out whether the order still has the mirror's messages, probe.go checks that at intervals, generation.go begins
-// generations, join.go replaces a mirror that lacks messages, or skips them, missing.go makes an order. audit.go compares decisions with
-// those of other hubs.
+// generations, join.go replaces a mirror that lacks messages, or skips them, mend.go replaces a damaged one, missing.go makes an order.
+// audit.go compares decisions with those of other hubs. clock.go says what time it is, whatever a single clock shows.
 type Log struct {
 	order Order
 	o     Options
@@ -43,6 +43,8 @@ type Log struct {
 
 	appends appends
 	peers   peers
+	clocks  clocks
+	harm    harm
 }
 
 // view is the state of the follower for the other goroutines.
@@ -96,6 +98,9 @@ func Open(mirror eventlog.Mirror, order Order, o *Options) (*Log, error) {
 	l.appends.init()
 	f := &follower{Log: l, dirty: true}
 	err := f.load()
+	if errors.Is(err, eventlog.ErrCorrupt) && o.Snapshot != nil {
+		err = nil // the first session replaces the mirror
+	}
 	if err == nil && o.Retention != nil {
 		l.mine, err = settingsOf(o.Retention)
 	}
@@ -107,6 +112,7 @@ func Open(mirror eventlog.Mirror, order Order, o *Options) (*Log, error) {
 	}
 	l.group.Go(f.run)
 	l.group.Go(l.probing)
+	l.group.Go(l.ticking)
 	for range inFlight {
 		l.group.Go(l.sending)
 	}

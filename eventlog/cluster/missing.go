@@ -14,6 +14,7 @@ import (
 const (
 	broadcastByHub     = 'h' // by Log.Broadcast
 	broadcastByCluster = 'c' // a JSON absence
+	broadcastClock     = 't' // a JSON showing
 )
 
 // absence is the message of a hub that finds no order.
@@ -38,6 +39,10 @@ type seen struct {
 func (l *Log) listenToPeers() error {
 	l.peers.absent = map[string]seen{}
 	stop, err := l.order.Listen(func(data []byte) {
+		if clock, ok := bytes.CutPrefix(data, []byte{broadcastClock}); ok {
+			l.clocks.learn(clock)
+			return
+		}
 		var a absence
 		if len(data) > 0 && data[0] == broadcastByCluster && json.Unmarshal(data[1:], &a) == nil {
 			l.peers.mu.Lock()

@@ -21,7 +21,8 @@ type Options struct {
 	// known. Then a hub without records makes it, and a hub with records waits for [Log.Reset].
 	Hubs int
 
-	// Snapshot copies the mirror of another hub, and returns a function that replaces this hub's mirror with the copy and opens it. A copy
+	// Snapshot copies the mirror of another hub, and returns a function that replaces this hub's mirror with the copy and opens it. The log
+	// calls it if the order has dropped messages that the mirror lacks, or if the mirror is damaged or has decided differently. A copy
 	// is useful if it has a later message of the order than this one. With after 0 any copy is useful, even an older one. The old mirror
 	// can be read until the function is called, which closes it. The error is [ErrNoSnapshot] only if every other hub of the cluster has
 	// answered that it has no useful copy. Nil: there are no other hubs to ask, and the log skips dropped messages.

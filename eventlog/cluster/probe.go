@@ -74,6 +74,10 @@ func (p *prober) probe(l *Log) {
 		l.restart(errDiverged)
 		return
 	}
+	if l.mends() {
+		l.restart(errHarmed)
+		return
+	}
 	if l.until(ctx, func(v *view) bool { return v.seq >= b.Last || !v.following }) != nil {
 		return
 	}

@@ -15,7 +15,11 @@ func reading[T any](l *Log, f func(m eventlog.Mirror) (T, error)) (T, error) {
 
 // Read implements [eventlog.Log], from the mirror.
 func (l *Log) Read(ctx context.Context, q eventlog.Query) (eventlog.Answer, error) {
-	return reading(l, func(m eventlog.Mirror) (eventlog.Answer, error) { return m.Read(ctx, q) })
+	answer, err := reading(l, func(m eventlog.Mirror) (eventlog.Answer, error) { return m.Read(ctx, q) })
+	if err != nil {
+		err = l.awaitsCopy(err)
+	}
+	return answer, err
 }
 
 // Seek implements [eventlog.Log], from the mirror.
@@ -65,14 +69,17 @@ func (l *Log) Topics(ctx context.Context, q eventlog.TopicQuery) ([]eventlog.Top
 	})
 }
 
-// Snapshot implements [eventlog.Snapshotter], for other hubs: see [Options.Snapshot]. It fails with [eventlog.ErrUnavailable] while it is not
-// certain that this hub has decided as the others, and has their messages.
+// Snapshot implements [eventlog.Snapshotter], for other hubs: see [Options.Snapshot]. It fails with [eventlog.ErrUnavailable] while the mirror is
+// damaged, or it is not certain that this hub has decided as the others, and has their messages.
 func (l *Log) Snapshot(ctx context.Context, dir string) error {
 	switch v, _ := l.look(); {
 	case v.audited.diverged || v.audited.dispute != nil:
 		return &eventlog.UnavailableError{Reason: "this hub may have decided otherwise than the others, and gives no copy of its log", Err: errDisputed}
 	case v.stray:
 		return &eventlog.UnavailableError{Reason: "the log of this hub is not that of the others, and it gives no copy", Err: v.trouble}
+	}
+	if l.damaged() {
+		return &eventlog.UnavailableError{Reason: "the log of this hub is damaged, and the hub gives no copy of it"}
 	}
 	l.swap.RLock()
 	defer l.swap.RUnlock()

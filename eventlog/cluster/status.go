@@ -55,19 +55,28 @@ func (l *Log) Contact() time.Time {
 	return v.contact
 }
 
+// againAfter is how long Await waits before it asks the order again. A leader that was cut off or paused may answer for a moment as if it still
+// led, without the messages that its successor has: see package natslog.
+const againAfter = 1500 * time.Millisecond
+
 // Await implements [eventlog.Awaiter]. It waits until the mirror has all messages that the order has at the time of the call, if the
-// position is not one that the mirror knows. Then Read returns the gap.
+// position is not one that the mirror knows. Then Read returns the gap. Two answers of the order have to agree that there is one.
 func (l *Log) Await(ctx context.Context, p eventlog.Position) error {
 	known := func() bool {
 		head := l.Head()
 		return p.IsZero() && head.Gen != "" || p.Gen == head.Gen && p.Seq <= head.Seq
 	}
-	for !known() {
+	for answers := 0; !known(); {
+		pause := 100 * time.Millisecond
 		if b, err := l.bounds(ctx); err == nil {
-			return l.until(ctx, func(v *view) bool { return v.following && v.seq >= b.Last && v.mirrorGen == v.gen && v.gen != "" })
+			err = l.until(ctx, func(v *view) bool { return v.following && v.seq >= b.Last && v.mirrorGen == v.gen && v.gen != "" })
+			if answers++; err != nil || answers == 2 {
+				return err
+			}
+			pause = againAfter
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-l.ctx.Done():
@@ -106,6 +115,8 @@ type Details struct {
 	Diverged   bool      `json:"diverged"`          // this hub has decided differently from most, and waits for a copy of another hub's log
 	Gap        bool      `json:"gap"`               // this hub lacks messages that the order had dropped
 	Changes    int       `json:"changes"`           // of the generation, since the start
+	Damaged    bool      `json:"damaged"`           // a part of this hub's log is unreadable, and the hub takes a copy of another hub's
+	Checked    bool      `json:"checked"`           // this hub has read its whole log since it was started
 }
 
 // Details describes the log.
@@ -118,6 +129,11 @@ func (l *Log) Details() Details {
 	}
 	if err := l.unready(&v); err != nil {
 		d.Trouble = err.Error()
+	}
+	l.swap.RLock()
+	defer l.swap.RUnlock()
+	if checker, ok := l.mirror.(eventlog.Checker); ok {
+		d.Checked, d.Damaged = checker.Checked()
 	}
 	return d
 }

@@ -17,6 +17,11 @@ func (f *follower) verify(ctx context.Context, b Bounds) error {
 			return err
 		}
 	}
+	if f.mends() {
+		if err := f.mend(ctx); err != nil {
+			return err
+		}
+	}
 	p := &f.place
 	if p.seq == 0 {
 		if b.First > 1 {

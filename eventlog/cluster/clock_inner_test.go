@@ -1,0 +1,40 @@
+package cluster
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+)
+
+// TestOneWrongClockIsOutvoted: whichever clock is wrong, that of the hub, of another one, or of the shared log with its leader, the hub
+// knows the time, or takes an earlier one.
+func TestOneWrongClockIsOutvoted(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for name, c := range map[string]struct {
+		others []time.Duration // how far the clocks of two other hubs are ahead of this one's
+		order  time.Duration
+		want   time.Duration
+	}{
+		"all agree":                    {[]time.Duration{0, 0}, 0, 0},
+		"another hub is ahead":         {[]time.Duration{year, 0}, 0, 0},
+		"another hub leads, and is so": {[]time.Duration{year, 0}, year, 0},
+		"this hub is ahead":            {[]time.Duration{-year, -year}, -year, -year},
+		"this hub leads, and is so":    {[]time.Duration{-year, -year}, 0, -year},
+		"this hub is behind":           {[]time.Duration{year, year}, year, year},
+		"alone, and ahead":             {nil, -year, -year},
+	} {
+		l := &Log{log: slog.New(slog.DiscardHandler), moved: make(chan struct{})}
+		l.clocks.known = map[string]shown{}
+		now := time.Now()
+		for i, d := range c.others {
+			l.clocks.known[string(rune('a'+i))] = shown{now.Add(d), now}
+		}
+		l.view.newest, l.view.arrived = now.Add(c.order), now
+		if off := l.now().Sub(now) - c.want; off < 0 || off > time.Hour {
+			t.Errorf("%s: the time is %v off", name, off)
+		}
+	}
+	if l := (&Log{moved: make(chan struct{})}); l.now().Unix() != 0 {
+		t.Error("a hub that knows only its own clock relies on it")
+	}
+}
