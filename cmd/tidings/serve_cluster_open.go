@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -141,7 +140,7 @@ func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.L
 		return nil, "", errors.Join(err, mirror.Close())
 	}
 	options := &cluster.Options{Name: s.member.Name, Retention: s.flags.retention(), Hubs: s.back.hubs, Logger: logger}
-	if s.member.Key != nil && s.back.hubs != 1 {
+	if s.copies() {
 		options.Snapshot = s.fetch
 	}
 	if s.log, err = cluster.Open(mirror, s.back.order, options); err != nil {
@@ -158,6 +157,9 @@ func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.L
 		if err := s.back.current(ctx); err != nil {
 			return nil, "", errors.Join(fmt.Errorf("this hub has not joined its cluster: %w", err), s.log.Close(), s.back.close())
 		}
+	}
+	if err := s.dropDamaged(); err != nil {
+		logger.Warn("removing the damaged copy of the shared log", "error", err.Error())
 	}
 	logger.Info("this hub has joined its cluster", "hub", s.member.Name, "url", s.member.URL, "shared log", s.back.where, "copy", filepath.Join(s.dir, mirrorDir), "head", s.log.Head().String())
 	return &clusterLog{s.log, s.back.close}, s.back.where, nil
@@ -220,20 +222,6 @@ type clusterLog struct {
 
 // Close closes the log and the shared log's part in this process.
 func (l *clusterLog) Close() error { return errors.Join(l.Log.Close(), l.after()) }
-
-// openMirror opens this hub's copy of the shared log.
-func (s *sharedLog) openMirror() (*disklog.Log, error) {
-	left, err := filepath.Glob(filepath.Join(s.dir, "snapshot-*")) // after a crash
-	for _, dir := range left {
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
-	if err != nil {
-		return nil, err
-	}
-	o := &disklog.Options{Mirror: true, Retention: s.flags.retention(), Logger: s.logger, Reserve: cmp.Or(int64(s.flags.MinFree), -1), Files: currentShare().tables}
-	log, err := disklog.Open(filepath.Join(s.dir, mirrorDir), o)
-	return log, whenInUse(err)
-}
 
 // openNATS connects to NATS.
 func (s *sharedLog) openNATS(ctx context.Context) (*backend, error) {
@@ -360,45 +348,4 @@ func (s *sharedLog) snapshot(ctx context.Context, w io.Writer) error {
 	default:
 		return errOpening
 	}
-}
-
-// fetch copies the log of another hub, as [cluster.Options] demands.
-func (s *sharedLog) fetch(ctx context.Context, after uint64) (replace func() (eventlog.Mirror, error), err error) {
-	select {
-	case <-s.opened:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	body, err := hub.FetchSnapshot(ctx, s.log, &s.member, s.back.hubs, after)
-	if errors.Is(err, hub.ErrNoSnapshot) {
-		return nil, cluster.ErrNoSnapshot
-	} else if err != nil {
-		return nil, err
-	}
-	defer func() { _ = body.Close() }() // it was read to its end, or the error says why not
-	place := filepath.Join(s.dir, mirrorDir)
-	fresh := place + ".new"
-	if err := os.RemoveAll(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	s.logger.Info("copying the log of another hub")
-	if err := readSnapshot(body, fresh); err != nil {
-		return nil, err
-	}
-	return func() (eventlog.Mirror, error) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if err := s.mirror.Close(); err != nil {
-			s.logger.Warn("closing the log that a copy replaces", "error", err.Error())
-		}
-		if err := replaceDir(fresh, place); err != nil {
-			return nil, err
-		}
-		mirror, err := s.openMirror()
-		if err == nil {
-			s.mirror = mirror
-			s.logger.Info("this hub continues with a copy of another hub's log", "head", mirror.Head().String())
-		}
-		return mirror, err
-	}, nil
 }

@@ -1,0 +1,77 @@
+//go:build !nonats
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// TestHubWithADamagedLogTakesACopyOfAnother: the files of one of two hubs are damaged while it is stopped. It starts, and has every event
+// without a gap.
+func TestHubWithADamagedLogTakesACopyOfAnother(t *testing.T) {
+	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nats.WaitForShutdown()
+	defer nats.Shutdown()
+	nats.Start()
+	flags := []string{"--nats=" + nats.ClientURL(), "--max-event=959KiB", "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64))}
+	whole := startServeIn(t, t.TempDir(), nil, flags...)
+	dir, published := t.TempDir(), []string(nil)
+	for name, harm := range map[string]struct {
+		file string
+		does func(b []byte) []byte
+	}{
+		"a table":        {"*.sst", func(b []byte) []byte { b[len(b)/3] ^= 1; return b }},
+		"the manifest":   {"MANIFEST-*", func(b []byte) []byte { b[len(b)/3] ^= 1; return b }},
+		"the identity":   {"tidings.json", func(b []byte) []byte { return b[:len(b)/2] }},
+		"the only table": {"*.sst", func([]byte) []byte { return nil }},
+	} {
+		event := fmt.Sprintf("%d-%s", len(published), strings.Repeat("x", 200))
+		publishTo(t, whole.url, "news", event)
+		published = append(published, event)
+		for range 2 { // the second start makes a table of what the first has written
+			startServeIn(t, dir, nil, flags...).stop()
+		}
+		files, err := filepath.Glob(filepath.Join(dir, mirrorDir, harm.file))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: there is no file %s: %v", name, harm.file, err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, harm.does(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hub := startServeIn(t, dir, nil, flags...)
+		want, deadline := strings.Join(published, " "), time.Now().Add(patience)
+		for got := ""; got != want; {
+			if _, text := ask(t, http.DefaultClient, "GET", hub.url+"/events/news?since=earliest&poll=1", ""); strings.Contains(text, "tidings.gap") {
+				t.Errorf("%s: readers are told of a gap: %s", name, text)
+			}
+			if got = retained(t, hub.url, "news"); time.Now().After(deadline) {
+				text, _ := hub.log.now()
+				t.Fatalf("%s: the hub has %q, want %q\n%s", name, got, want, text)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, damagedDir)); err == nil {
+			t.Errorf("%s: the damaged log is still there", name)
+		}
+		if text, _ := hub.log.now(); strings.Contains(text, "tidings log restored") {
+			t.Errorf("%s: the hub advises what only suits a hub alone:\n%s", name, text)
+		}
+		hub.stop()
+	}
+}
