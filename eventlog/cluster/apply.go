@@ -70,7 +70,7 @@ func (f *follower) take(messages []Message) error {
 	if err := f.flush(); err != nil {
 		return err
 	}
-	f.publishView(func(v *view) { v.newest, v.arrived = last, time.Now() })
+	f.publishView(func(v *view) { v.newest, v.arrived, v.live = last, time.Now(), v.joined })
 	f.wake()
 	return nil
 }

@@ -75,7 +75,7 @@ func (c *clocks) others(hub string) (all []time.Time) {
 // now returns the time of the middle clock. It is the beginning of time while only the hub's own clock is known.
 func (l *Log) now() time.Time {
 	all := append(l.clocks.others(l.o.Name), time.Now())
-	if v, _ := l.look(); !v.arrived.IsZero() {
+	if v, _ := l.look(); v.live {
 		all = append(all, shown{v.newest, v.arrived}.now())
 	}
 	if len(all) == 1 {

@@ -29,7 +29,7 @@ func TestOneWrongClockIsOutvoted(t *testing.T) {
 		for i, d := range c.others {
 			l.clocks.known[string(rune('a'+i))] = shown{now.Add(d), now}
 		}
-		l.view.newest, l.view.arrived = now.Add(c.order), now
+		l.view.newest, l.view.arrived, l.view.live = now.Add(c.order), now, true
 		if off := l.now().Sub(now) - c.want; off < 0 || off > time.Hour {
 			t.Errorf("%s: the time is %v off", name, off)
 		}

@@ -66,6 +66,7 @@ type view struct {
 	trouble error     // why the order is not followed
 	newest  time.Time // time of the newest message
 	arrived time.Time // when it was taken
+	live    bool      // it came after the hub had joined: then its time is that of the order's clock when it came, and not an old one
 	changes int       // of the generation since the start
 	audited audited
 }

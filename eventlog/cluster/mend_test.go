@@ -19,6 +19,7 @@ func (h *simHub) all() (eventlog.Answer, error) {
 func TestDamagedMirrorTakesACopyOfAnotherHub(t *testing.T) {
 	scenario(t, lossless(), func(s *sim) {
 		s.fill(20)
+		s.heal() // all hubs have everything
 		h := s.hubs[1]
 		h.mirror.harm()
 		head := h.running().Head()
@@ -69,6 +70,7 @@ func TestDamagedHubGivesNoCopy(t *testing.T) {
 func TestReadersOfTheLastDamagedHubAreToldOfAGap(t *testing.T) {
 	scenario(t, lossless(), func(s *sim) {
 		s.fill(3)
+		s.heal()
 		s.hubs[0].kill(0)
 		s.hubs[2].kill(0)
 		h := s.hubs[1]
