@@ -146,7 +146,7 @@ func (p *Place) damage(ctx context.Context, harm func(*rand.Rand, string, int64)
 	if err = errors.Join(err, node.Start()); err != nil {
 		return what, err
 	}
-	ready, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ready, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
 	if node.Await(ready) == nil {
 		return what, nil
