@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,8 +41,10 @@ func (s *site) listTopics(query string) (topics []listedTopic, next string) {
 // TestListedTopicsHaveTimeSizeAndRetention: the time is that of the newest event, and the rule is the first that matches.
 func TestListedTopicsHaveTimeSizeAndRetention(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	log := mustMemory(t, &eventlog.MemoryOptions{Now: func() time.Time { return now }, Retention: &eventlog.Retention{Rules: []eventlog.Rule{
+	start := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	var passed atomic.Int64 // seconds; the log reads the clock in other goroutines, too
+	clock := func() time.Time { return start.Add(time.Duration(passed.Load()) * time.Second) }
+	log := mustMemory(t, &eventlog.MemoryOptions{Now: clock, Retention: &eventlog.Retention{Rules: []eventlog.Rule{
 		{Pattern: eventlog.MustPattern("state/*"), Latest: 1},
 		{Pattern: eventlog.MustPattern("short"), Age: 90 * time.Minute, Count: 2},
 		{Pattern: eventlog.MustPattern("state/**"), Age: 10 * time.Second},
@@ -49,7 +52,7 @@ func TestListedTopicsHaveTimeSizeAndRetention(t *testing.T) {
 	s := serve(t, log, &hub.Options{}, transports[0])
 	size := map[string]int64{}
 	for i, topic := range []string{"state/a", "state/a", "short", "short", "short", "state/a/b", "other"} {
-		now = now.Add(time.Second)
+		passed.Add(1)
 		r := eventlog.Record{Topics: []string{topic}, Data: strings.Repeat("x", 10*i)}
 		s.post(topic, r.Data)
 		size[topic] += int64(r.Size())
