@@ -6,6 +6,8 @@ test('health says that the hub is ready, and what needs attention', async ({ pag
   await expect(page.getByText('The hub is ready.')).toBeVisible()
   await expect(page.getByRole('link', { name: /Open streams/ })).toBeVisible()
   await expect(page.getByText('Nothing needs attention.')).toBeVisible()
+  await expect(page.locator('.facts div', { hasText: 'Durability' })).toContainText('in memory: a crash loses all events')
+  await expect(page.locator('.facts div', { hasText: 'Retention' })).toContainText('64.0 MiB')
   expect((await fetch(`${hub.url}/events`, { headers: { Authorization: 'Bearer wrong' } })).status).toBe(401)
   await expect(page.getByText('1 token was refused since this page was opened.')).toBeVisible()
 })

@@ -27,6 +27,8 @@ test('an event is published as text and as checked JSON, with Ctrl+Enter, too', 
   await page.getByLabel('Data is').selectOption('JSON')
   await page.getByLabel('Data', { exact: true }).fill('{"a":')
   await expect(page.getByText(/^This is not JSON/)).toBeVisible()
+  await page.getByRole('button', { name: 'Publish', exact: true }).click()
+  await expect(page.getByText('The data is not JSON.')).toBeVisible()
   await page.getByLabel('Data', { exact: true }).fill('{"a":1}')
   await expect(page.getByText('Valid JSON, 7 B')).toBeVisible()
   await page.getByLabel('Type', { exact: true }).fill('made')

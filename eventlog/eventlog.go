@@ -208,6 +208,28 @@ type Readier interface {
 	Ready(ctx context.Context) error
 }
 
+// Storer is a log that describes how it keeps its records.
+type Storer interface {
+	Storage() Storage
+}
+
+// Storage describes how a log keeps its records, for the people who run it.
+type Storage struct {
+	Durability Durability
+	Bytes      int64 // the limit of all records together, by Record.Size; 0: no limit
+	Free       int64 // free bytes on the disk; negative: the log is on none, or they cannot be read
+}
+
+// Durability says which records that Append acknowledged survive a crash.
+type Durability string
+
+const (
+	DurabilityMemory   Durability = "memory"   // none
+	DurabilityInterval Durability = "interval" // all but the newest ones
+	DurabilityAlways   Durability = "always"   // all
+	DurabilityShared   Durability = "shared"   // those that the shared log of the cluster keeps
+)
+
 // Lister is a log that lists its topics.
 type Lister interface {
 	// Topics returns topics that have records, in the order of their names. Its cost depends on the number of topics that begin with the

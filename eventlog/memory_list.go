@@ -2,6 +2,13 @@ package eventlog
 
 import "context"
 
+// Storage implements [Storer].
+func (m *Memory) Storage() Storage {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return Storage{Durability: DurabilityMemory, Bytes: m.ret.Bytes, Free: -1}
+}
+
 // Topics implements [Lister].
 func (m *Memory) Topics(ctx context.Context, q TopicQuery) (topics []TopicInfo, err error) {
 	if err := ctx.Err(); err != nil {

@@ -107,6 +107,9 @@ func TestStatisticsMatchMetrics(t *testing.T) {
 	if !s.Ready || s.Log.Head != 2 || s.Log.Events != 2 || s.Log.Generation != k.log.Head().Gen || s.Revocations != 1 || s.Window.Bytes == 0 || s.Began.IsZero() {
 		t.Errorf("%+v", s)
 	}
+	if s.Log.Durability != eventlog.DurabilityMemory || s.Log.Keep <= 0 || s.Log.Free != 0 {
+		t.Errorf("a log in memory of limited size says %+v", s.Log)
+	}
 }
 
 // TestAdministratorTakesProfiles: only administrators may record profiles, one at a time.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
 )
 
@@ -41,6 +42,10 @@ type Stats struct {
 		Events     int64  `json:"events"`
 		Bytes      int64  `json:"bytes"`
 		Unseen     uint64 `json:"unseen"` // events that the hub has not read yet
+
+		Durability eventlog.Durability `json:"durability,omitempty"` // "" if the log does not say
+		Keep       int64               `json:"keep,omitempty"`       // the limit of all events together, in bytes; 0: none
+		Free       int64               `json:"free,omitempty"`       // free bytes on its disk; 0: unknown, or it is on none
 
 		DeadTopics     int64 `json:"dead_topics"` // topics without events, of which the log keeps a record to detect gaps
 		DeadTopicBytes int64 `json:"dead_topic_bytes"`
@@ -120,6 +125,10 @@ func (h *Hub) Stats(ctx context.Context) (*Stats, error) {
 	s.Log.Generation, s.Log.Head, s.Log.First = bounds.Head.Gen, bounds.Head.Seq, bounds.First
 	s.Log.Events, s.Log.Bytes = bounds.Events, bounds.Bytes
 	s.Log.DeadTopics, s.Log.DeadTopicBytes = bounds.DeadTopics, bounds.DeadBytes
+	if storer, ok := h.log.(eventlog.Storer); ok {
+		storage := storer.Storage()
+		s.Log.Durability, s.Log.Keep, s.Log.Free = storage.Durability, storage.Bytes, max(storage.Free, 0)
+	}
 	if n.Seen.Gen == bounds.Head.Gen && n.Seen.Seq < bounds.Head.Seq {
 		s.Log.Unseen = bounds.Head.Seq - n.Seen.Seq
 	}

@@ -18,6 +18,7 @@ test('numbers, sizes and times are short and exact enough', () => {
   assert.equal(ago('2026-11-29T00:00:00Z', Date.parse('2026-11-29T00:05:00Z')), '5 min ago')
   assert.equal(ago('2026-11-29T00:05:00Z', Date.parse('2026-11-29T00:00:00Z')), 'in 5 min')
   assert.equal(ago('nonsense'), '')
+  assert.equal(ago(Date.now()), 'now')
   assert.deepEqual(['720h', '1h30m', '90s', '1.5s', '250ms', ''].map(durationOf), [2_592_000, 5400, 90, 1.5, 0.25, 0])
   assert.deepEqual(
     [several(1, 'stream'), several(2, 'stream'), several(0, 'entry', 'entries'), count(1234567)],

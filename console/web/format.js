@@ -62,6 +62,9 @@ export function ago(time, now = Date.now()) {
   if (Number.isNaN(seconds)) {
     return ''
   }
+  if (Math.abs(seconds) < 1) {
+    return 'now'
+  }
   return seconds >= 0 ? `${span(seconds)} ago` : `in ${span(-seconds)}`
 }
 

@@ -65,8 +65,11 @@ export function curl({ topics, type, key, kind, data, end }, bytes, file = 'FILE
   return line.replace("--data-binary ''", () => `--data-binary ${quoted(`@${file}`)}`)
 }
 
+/** isJSON tells whether a text is JSON. */
+export const isJSON = (text) => problemOf(text) === ''
+
 /** looksJSON tells whether a text is an object or list of JSON. */
-export const looksJSON = (text) => /^\s*[[{]/.test(text) && problemOf(text) === ''
+export const looksJSON = (text) => /^\s*[[{]/.test(text) && isJSON(text)
 
 function problemOf(text) {
   try {

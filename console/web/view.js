@@ -93,16 +93,20 @@ export function failure(error, again) {
     )
   }
   const title = error.problem?.title ?? error.title
+  const detail = error.detail ?? error.message
   if (error.status === 401) {
     return session.token
-      ? note('The hub does not accept this token.', `${error.message} The page Tokens explains a token.`, token, retry)
+      ? note('The hub does not accept this token.', `${sentence(detail)} The page Tokens explains a token.`, token, retry)
       : note('This hub asks for a token.', 'Make one with “tidings token mint”, or open the console with “tidings console”.', token)
   }
   if (error.status === 403) {
-    return note(session.token ? 'The token does not allow this.' : 'This is not allowed without a token.', error.message, token, retry)
+    return note(session.token ? 'The token does not allow this.' : 'This is not allowed without a token.', sentence(detail), token, retry)
   }
-  return note(error.status ? (title ?? 'The hub refuses the request.') : 'The page failed.', error.detail ?? error.message, retry)
+  return note(error.status ? (title ?? 'The hub refuses the request.') : 'The page failed.', sentence(detail), retry)
 }
+
+/** sentence writes a problem of the hub as a sentence. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.')
 
 /** loading says that an answer is on its way. */
 export const loading = (what) => note(`Loading ${what}…`, 'Waiting for the hub.')

@@ -69,6 +69,18 @@ func (l *Log) Topics(ctx context.Context, q eventlog.TopicQuery) ([]eventlog.Top
 	})
 }
 
+// Storage implements [eventlog.Storer], from the mirror. What survives a crash depends on the shared log.
+func (l *Log) Storage() eventlog.Storage {
+	l.swap.RLock()
+	defer l.swap.RUnlock()
+	storage := eventlog.Storage{Free: -1}
+	if storer, ok := l.mirror.(eventlog.Storer); ok {
+		storage = storer.Storage()
+	}
+	storage.Durability = eventlog.DurabilityShared
+	return storage
+}
+
 // Snapshot implements [eventlog.Snapshotter], for other hubs: see [Options.Snapshot]. It fails with [eventlog.ErrUnavailable] while the mirror is
 // damaged, or it is not certain that this hub has decided as the others, and has their messages.
 func (l *Log) Snapshot(ctx context.Context, dir string) error {

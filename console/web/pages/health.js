@@ -126,7 +126,8 @@ function details(stats, before) {
           ['Oldest event', stats.log.events === 0 ? 'none' : `${stats.log.generation}-${stats.log.first}`],
           ['Events', count(stats.log.events)],
           ['Size', size(stats.log.bytes)],
-          ['Durability', stats.log.durability],
+          ['Durability', durabilities[stats.log.durability]],
+          ['Retention', stats.log.keep === undefined ? null : `the newest ${size(stats.log.keep)}, and a rule for each topic`],
           ['Free on disk', stats.log.free === undefined ? null : size(stats.log.free)],
           ['In memory', `${several(stats.window.events, 'event')}, ${size(stats.window.bytes)}`],
           ['Dead topics', stats.log.dead_topics > 0 ? `${count(stats.log.dead_topics)}, ${size(stats.log.dead_topic_bytes)}` : null],
@@ -181,4 +182,12 @@ const per = (n) => (n === null ? '–' : `${short(Math.round(n * 10) / 10)}/s`)
 
 function figure(name, value, text, href) {
   return el('a.figure.card', { href }, el('span.soft', null, name), el('strong.tabular', null, value), el('small.soft', null, text))
+}
+
+// durabilities say which acknowledged events survive a crash.
+const durabilities = {
+  memory: 'in memory: a crash loses all events',
+  interval: 'sync=interval: a crash may lose the newest events',
+  always: 'sync=always: a crash loses no event',
+  shared: 'by the shared log of the cluster',
 }

@@ -1,11 +1,11 @@
 // Publish: one event as text, JSON or bytes, or many as NDJSON.
 
-import { event as fetchEvent, Refusal, send } from '../api.js'
+import { event as fetchEvent, send } from '../api.js'
 import { button, card, check, choice, confirm, copier, el, field, fill, note, write } from '../dom.js'
 import { bytesOf, count, several } from '../format.js'
 import { format } from '../route.js'
 import { publishQuery } from '../shell.js'
-import { check as checkData, contentTypes, curl, kinds, looksJSON } from '../publish-check.js'
+import { check as checkData, contentTypes, curl, kinds, isJSON, looksJSON } from '../publish-check.js'
 import { save, templates } from '../templates.js'
 import { failure } from '../view.js'
 
@@ -187,6 +187,11 @@ class PublishPage {
       this.topics.focus()
       return
     }
+    if (kind === 'json' && !isJSON(data)) {
+      fill(this.result, note('The data is not JSON.', 'Correct it, or choose Text as the kind of data.'))
+      this.data.focus()
+      return
+    }
     if (kind === 'bytes' && !this.#bytes) {
       fill(this.result, note('A file is missing.', 'Choose the file whose bytes are the data of the event.'))
       this.file.focus()
@@ -230,13 +235,7 @@ class PublishPage {
         ),
       )
     } catch (error) {
-      fill(
-        this.result,
-        failure(error),
-        error instanceof Refusal && error.problem.stored > 0
-          ? el('p', null, `${several(error.problem.stored, 'event')} before it ${error.problem.stored === 1 ? 'is' : 'are'} stored.`)
-          : null,
-      )
+      fill(this.result, failure(error)) // of many events it says how many are stored
     }
   }
 

@@ -54,24 +54,19 @@ class StreamsPage {
     this.status = el('div', { role: 'status' })
     this.list = el('div', null, loading('the streams'))
     this.#read()
-    fill(
-      view.root,
-      el(
-        'form.bar.filters',
-        {
-          onsubmit: (e) => {
-            e.preventDefault()
-            this.#search()
-          },
-        },
-        this.inputs.map((input, i) => field(filters[i][1], input)),
-        el('button.primary', { type: 'submit' }, 'Show'),
-        this.all,
-        button('Close all of these', () => this.#closeMatching(), { class: 'danger' }),
-      ),
-      this.status,
-      this.list,
+    const submit = (e) => {
+      e.preventDefault()
+      this.#search()
+    }
+    this.form = el(
+      'form.bar.filters',
+      { onsubmit: submit },
+      this.inputs.map((input, i) => field(filters[i][1], input)),
+      el('button.primary', { type: 'submit' }, 'Show'),
+      this.all,
+      button('Close all of these', () => this.#closeMatching(), { class: 'danger' }),
     )
+    fill(view.root, this.form, this.status, this.list)
     this.all.hidden = true
     this.again = view.every(5, () => this.#refresh())
     if (session.clustered) {
@@ -143,6 +138,7 @@ class StreamsPage {
       this.#draw()
     } catch (error) {
       if (!this.view.signal.aborted) {
+        this.form.hidden = error.status === 401 || error.status === 403
         fill(this.list, failure(error, this.again))
       }
     }
