@@ -9,6 +9,7 @@ export class WebDriver {
   #display
   #driver
   #url
+  #home // the first window, which stays open: the session ends with its last window, and opens no other while its current one is closed
   #busy = Promise.resolve()
 
   static async start() {
@@ -35,6 +36,7 @@ export class WebDriver {
     }
     const { sessionId } = await this.#send('POST', '/session', { capabilities: {} })
     this.#url += `/session/${sessionId}`
+    this.#home = await this.#send('GET', '/window')
     await this.#send('POST', '/timeouts', { script: 60_000, pageLoad: 30_000 })
   }
 
@@ -69,8 +71,7 @@ export class WebDriver {
   }
 
   async open(url) {
-    // The first window stays open, because the session ends with its last window.
-    const { handle } = await this.#send('POST', '/window/new', { type: 'tab' })
+    const { handle } = await this.in(this.#home, (send) => send('POST', '/window/new', { type: 'tab' }))
     await this.in(handle, (send) => send('POST', '/url', { url }))
     return new Page(this, handle)
   }
