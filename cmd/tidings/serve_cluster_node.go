@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog/cluster"
@@ -69,7 +70,11 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 		stop()
 		return nil, fmt.Errorf("--cluster-peers: %w", err)
 	}
+	growing, cancel := context.WithCancel(context.Background())
+	var grows sync.WaitGroup
 	closeNode := func() error {
+		cancel()
+		grows.Wait()
 		stop()
 		return node.Close()
 	}
@@ -78,13 +83,14 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 		replicas = node.Replicas()
 	}
 	order, err := natslog.Open(ctx, node.URL(), &natslog.Options{
-		Stream: f.NATSStream, Replicas: replicas, MaxBytes: s.streamBytes(), MaxMessage: int(f.MaxEvent) + messageOverhead, SyncAlways: true,
+		Stream: f.NATSStream, Replicas: replicas, Growing: true, MaxBytes: s.streamBytes(), MaxMessage: int(f.MaxEvent) + messageOverhead, SyncAlways: true,
 		Name: s.member.Name, Logger: s.logger, Connect: node.Connect(),
 	})
 	if err != nil {
 		_ = closeNode() // err says why
 		return nil, err
 	}
+	grows.Go(func() { _ = order.Grow(growing) }) // it has logged why it did not
 	return &backend{
 		order: order, where: "the shared log of " + number(node.Hubs(), "hub"), hubs: node.Hubs(), broken: node.Broken(), reason: node.Ready, current: node.Await, close: closeNode, remove: node.Remove,
 		servers: func(ctx context.Context) (any, error) { return node.Status(ctx) },

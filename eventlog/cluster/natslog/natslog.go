@@ -38,9 +38,13 @@ type Options struct {
 	// cluster.
 	Stream string
 
-	// Replicas is how many servers store each message, from 1 to 5. An existing stream must have as many. Zero means 1 for a new stream
-	// and any number for an existing one.
+	// Replicas is how many servers store each message, from 1 to 5. An existing stream must have as many, unless Growing is set. Zero means 1
+	// for a new stream and any number for an existing one.
 	Replicas int
+
+	// Growing says that the number of servers may change, such as that of hubs which are the servers themselves. Then an existing stream may have
+	// another number of replicas. [Order.Grow] raises it.
+	Growing bool
 
 	// MaxAge and MaxBytes bound a new stream: older messages are dropped. Zero means 8 days and 2 GiB. A hub that was away for longer has
 	// a gap. Existing streams keep their bounds.

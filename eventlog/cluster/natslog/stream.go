@@ -13,7 +13,7 @@ import (
 )
 
 // StreamError says that an existing stream cannot be used, because this package did not make it, or because it was changed. The package
-// never changes a stream.
+// changes a stream in one way only: see [Order.Grow].
 type StreamError struct {
 	Stream string
 	Differ []string // sentences, each with a difference and the required value
@@ -119,7 +119,7 @@ func (o *Order) differences(c *jetstream.StreamConfig) (differ []string) {
 		}
 	}
 	need(slices.Equal(c.Subjects, []string{o.log}), "it stores the subjects %q, and must store %q alone", c.Subjects, o.log)
-	need(o.o.Replicas == 0 || c.Replicas == o.o.Replicas, "it has %d replicas, and this hub is set to %d", c.Replicas, o.o.Replicas)
+	need(o.o.Replicas == 0 || o.o.Growing || c.Replicas == o.o.Replicas, "it has %d replicas, and this hub is set to %d", c.Replicas, o.o.Replicas)
 	need(c.Storage == jetstream.FileStorage, "it is in memory, and must be in files")
 	need(c.PersistMode == jetstream.DefaultPersistMode, "it acknowledges messages before they are on disk (persist_mode), and must not")
 	need(c.Retention == jetstream.LimitsPolicy, "its retention is %q, and must be %q", c.Retention, jetstream.LimitsPolicy)
