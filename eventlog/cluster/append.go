@@ -83,7 +83,7 @@ func (l *Log) sending() {
 // long. Then it can be sent again as a new one.
 func (l *Log) send(requests []*request) (again bool) {
 	v, _ := l.look()
-	b := beginFrame(make([]byte, 0, sizeOf(requests)), kindRecords, v.orderTime(), l.now().UnixMilli(), v.hint())
+	b := beginFrame(make([]byte, 0, sizeOf(requests)), kindRecords, v.orderTime(), l.date(), v.hint())
 	for _, r := range requests {
 		b = append(b, r.body...)
 	}

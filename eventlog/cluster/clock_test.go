@@ -78,3 +78,45 @@ func TestRecordsOfAQuietClusterGrowOld(t *testing.T) {
 		}
 	})
 }
+
+// TestFirstMessageOfAHubIsDatedByTheMiddleClock: a hub that has just been started knows the clocks of the others before it publishes. The
+// leader of the shared log is a year ahead.
+func TestFirstMessageOfAHubIsDatedByTheMiddleClock(t *testing.T) {
+	scenario(t, lossless(), func(s *sim) {
+		time.Sleep(6 * time.Second)
+		key := ordertest.Sent{Topics: []string{"a/1"}, Data: "once", Key: "k"}
+		first, err := s.put(1, key)
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.order.MoveClock(365 * 24 * time.Hour)
+		s.hubs[0].kill(0)
+		if _, err := s.put(1, ordertest.Sent{Topics: []string{"a/1"}, Data: "by this the hub learns the time of the shared log"}); err != nil {
+			s.Fatal(err)
+		}
+		s.hubs[0].start()
+		if err := s.hubs[0].running().Join(s.Context()); err != nil {
+			s.Fatal(err)
+		}
+		if _, err := s.put(0, ordertest.Sent{Topics: []string{"a/1"}, Data: "first"}); err != nil {
+			s.Fatal(err)
+		}
+		if again, err := s.put(1, key); err != nil || !again.Duplicate || again.Position != first.Position {
+			s.Errorf("a key that was used a moment ago: %+v, %v; want a duplicate of %v", again, err, first)
+		}
+		s.order.MoveClock(-365 * 24 * time.Hour)
+	})
+}
+
+// TestHubsAnswerWhichTimeItIs: a hub that has just been started hears the clocks of all others at once, although they tell them every 5 s only.
+func TestHubsAnswerWhichTimeItIs(t *testing.T) {
+	scenario(t, lossless(), func(s *sim) {
+		time.Sleep(6 * time.Second)
+		s.hubs[0].kill(0)
+		s.hubs[0].start()
+		time.Sleep(time.Second)
+		if n := s.hubs[0].running().KnownClocks(); n != 2 {
+			s.Errorf("after a second the hub knows the clocks of %d hubs, want 2", n)
+		}
+	})
+}

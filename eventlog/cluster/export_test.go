@@ -34,3 +34,6 @@ func Describe(m *Message) string {
 	}
 	return b.String()
 }
+
+// KnownClocks returns how many clocks of other hubs are known.
+func (l *Log) KnownClocks() int { return len(l.clocks.others()) }

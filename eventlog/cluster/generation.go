@@ -107,7 +107,7 @@ func (l *Log) say(ctx context.Context, c *control) error {
 	ctx, cancel := context.WithTimeout(ctx, repeatAfter)
 	defer cancel()
 	v, _ := l.look()
-	return l.order.Publish(ctx, l.appends.next(l.self), c.frame(v.orderTime(), l.now().UnixMilli(), v.hint()))
+	return l.order.Publish(ctx, l.appends.next(l.self), c.frame(v.orderTime(), l.date(), v.hint()))
 }
 
 // SetRetention changes the retention of all hubs, at one position in the order. It waits until this hub has reached that position. It

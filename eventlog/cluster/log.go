@@ -97,6 +97,7 @@ func Open(mirror eventlog.Mirror, order Order, o *Options) (*Log, error) {
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	l.appends.init()
+	l.clocks.asked = make(chan struct{}, 1)
 	f := &follower{Log: l, dirty: true}
 	err := f.load()
 	if errors.Is(err, eventlog.ErrCorrupt) && o.Snapshot != nil {

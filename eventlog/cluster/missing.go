@@ -40,18 +40,33 @@ func (l *Log) listenToPeers() error {
 	l.peers.absent = map[string]seen{}
 	stop, err := l.order.Listen(func(data []byte) {
 		if clock, ok := bytes.CutPrefix(data, []byte{broadcastClock}); ok {
-			l.clocks.learn(clock)
+			l.clocks.learn(clock, l.o.Name)
 			return
 		}
 		var a absence
 		if len(data) > 0 && data[0] == broadcastByCluster && json.Unmarshal(data[1:], &a) == nil {
-			l.peers.mu.Lock()
-			l.peers.absent[a.Hub] = seen{a.Message, time.Now()}
-			l.peers.mu.Unlock()
+			l.peers.learn(&a)
 		}
 	})
 	l.peers.stop = stop
 	return err
+}
+
+// mostHubs limits what a hub remembers of others by their names. More hubs than this are a fault, or an attack on the broadcasts.
+const mostHubs = 1000
+
+// learn notes that a hub finds no order.
+func (p *peers) learn(a *absence) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for hub, s := range p.absent {
+		if time.Since(s.at) > absentWithin {
+			delete(p.absent, hub)
+		}
+	}
+	if _, ok := p.absent[a.Hub]; ok || len(p.absent) < mostHubs {
+		p.absent[a.Hub] = seen{a.Message, time.Now()}
+	}
 }
 
 func (p *peers) close() {
