@@ -95,13 +95,22 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		admin.close()
 		return err
 	}
+	var opening sync.WaitGroup // of a shared log
+	leave := func() {}
 	if shared != nil {
 		var fail context.CancelCauseFunc
 		ctx, fail = context.WithCancelCause(ctx)
 		defer fail(nil)
+		leave = func() {
+			fail(nil)
+			opening.Wait() // a log of a cluster stops opening with ctx, and closes what it has opened
+		}
 		go shared.watch(ctx, fail)
 		o.Cluster = &shared.member
-		open = func(logger *slog.Logger) (eventlog.Log, string, error) { return shared.open(ctx, logger) }
+		open = func(logger *slog.Logger) (eventlog.Log, string, error) {
+			defer opening.Done()
+			return shared.open(ctx, logger)
+		}
 	}
 	c.limit(o)
 	o.MaxConnections = boundStreams(o.MaxConnections)
@@ -127,6 +136,9 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		server.handOver = shared.handOver
 	}
 	server.open = func(ctx context.Context) error {
+		if shared != nil {
+			opening.Add(1)
+		}
 		if opened = open.await(ctx, logger); opened.err != nil {
 			return opened.err
 		}
@@ -140,6 +152,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		return nil
 	}
 	err = server.serve(ctx, place.listeners...)
+	leave()
 	if opened.err == nil && opened.log != nil {
 		began := time.Now()
 		closing := opened.log.Close()

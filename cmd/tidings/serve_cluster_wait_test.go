@@ -10,18 +10,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
-// TestHubThatWaitsForOthersSaysForWhich at /readyz, which operators ask, and in its log.
+// TestHubThatWaitsForOthersSaysForWhich at /readyz, which operators ask, and in its log. When it is stopped, it leaves its directory before it ends.
 func TestHubThatWaitsForOthersSaysForWhich(t *testing.T) {
-	addr, peers := freePeer(t), []string{freePeer(t), freePeer(t), freePeer(t)}
+	dir, addr, peers := t.TempDir(), freePeer(t), []string{freePeer(t), freePeer(t), freePeer(t)}
 	ctx, stop := context.WithCancel(t.Context())
 	log := newAwaited()
 	p := program{stdio: stdio{in: strings.NewReader(""), out: newAwaited(), err: log}}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- p.run(ctx, []string{
-			"serve", "--addr=" + addr, "--data=" + t.TempDir(), "--keep-bytes=16MiB", "--cluster-peers=" + strings.Join(peers, ","),
+			"serve", "--addr=" + addr, "--data=" + dir, "--keep-bytes=16MiB", "--cluster-peers=" + strings.Join(peers, ","),
 			"--cluster-listen=" + peers[0], "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64)),
 		})
 	}()
@@ -42,6 +44,13 @@ func TestHubThatWaitsForOthersSaysForWhich(t *testing.T) {
 	stop()
 	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+	mirror, err := disklog.Open(filepath.Join(dir, mirrorDir), &disklog.Options{Mirror: true})
+	if err != nil {
+		t.Fatalf("after the hub has ended: %v", err)
+	}
+	if err := mirror.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
