@@ -31,6 +31,13 @@ type fragment struct {
 
 func (f fragment) String() string { return fmt.Sprintf("%s:%d", f.page, f.line) }
 
+// command returns the first line without its comment.
+func (f fragment) command() string {
+	first, _, _ := strings.Cut(f.text, "\n")
+	first, _, _ = strings.Cut(first, " #")
+	return strings.TrimRight(first, " ")
+}
+
 // fragments returns the fenced blocks of all pages.
 func fragments(t *testing.T) (all []fragment) {
 	t.Helper()
