@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -45,7 +46,7 @@ func TestASinglePostAllocatesLittle(t *testing.T) {
 			r.Header.Set("Content-Type", contentType)
 		}
 		w := &discarded{header: http.Header{}}
-		got := testing.AllocsPerRun(200, func() {
+		got := leastAllocs(200, func() {
 			body.Reset(data)
 			clear(w.header)
 			w.status = 0
@@ -58,4 +59,14 @@ func TestASinglePostAllocatesLittle(t *testing.T) {
 			t.Errorf("%s: %v allocations, want at most %v", contentType, got, most)
 		}
 	}
+}
+
+// leastAllocs returns how often f allocates, as testing.AllocsPerRun. It measures five times and returns the least, because the hubs of tests
+// that wait for their turn allocate, too.
+func leastAllocs(runs int, f func()) float64 {
+	least := math.Inf(1)
+	for range 5 {
+		least = min(least, testing.AllocsPerRun(runs, f))
+	}
+	return least
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -351,9 +352,10 @@ func TestAdministratorChangesTheCluster(t *testing.T) {
 
 func TestHubFetchesACopyFromTheHubWithTheLatestMessage(t *testing.T) {
 	t.Parallel()
-	how := "whole"
+	var sends atomic.Value // how the hubs send their copies
 	members := cluster(t, 3, func(o *hub.ClusterOptions) {
 		o.Snapshot = func(_ context.Context, w io.Writer) error {
+			how := sends.Load().(string)
 			if how == "refused" {
 				return errors.New("this log is wrong")
 			}
@@ -366,7 +368,8 @@ func TestHubFetchesACopyFromTheHubWithTheLatestMessage(t *testing.T) {
 	})
 	log := memberLog{mustMemory(t, nil), members[0].shared}
 	newcomer := &hub.ClusterOptions{Name: "d", Key: clusterKey}
-	for _, how = range []string{"whole", "half", "refused"} {
+	for _, how := range []string{"whole", "half", "refused"} {
+		sends.Store(how)
 		body, err := hub.FetchSnapshot(t.Context(), log, newcomer, 4, 6)
 		var text []byte
 		if err == nil {
