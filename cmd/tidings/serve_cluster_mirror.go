@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/eventlog/cluster"
@@ -31,6 +32,7 @@ func (s *sharedLog) openMirror() (*disklog.Log, error) {
 		return nil, err
 	}
 	place := filepath.Join(s.dir, mirrorDir)
+	written := lastWrite(place)
 	o := &disklog.Options{Mirror: true, Retention: s.flags.retention(), Logger: s.logger, Reserve: cmp.Or(int64(s.flags.MinFree), -1), Files: currentShare().tables}
 	log, err := disklog.Open(place, o)
 	unusable, ok := errors.AsType[*disklog.DirError](err)
@@ -40,19 +42,59 @@ func (s *sharedLog) openMirror() (*disklog.Log, error) {
 	aside := filepath.Join(s.dir, damagedDir)
 	s.logger.Error("this hub's copy of the shared log is damaged; the hub sets it aside until it has a new one from its cluster; check the disk",
 		"aside", aside, "err", unusable.Err.Error())
-	if err := errors.Join(os.RemoveAll(aside), os.Rename(place, aside), syncDir(s.dir)); err != nil {
+	if err := errors.Join(os.RemoveAll(aside), os.Rename(place, aside), os.Chtimes(aside, written, written), syncDir(s.dir)); err != nil {
 		return nil, err
 	}
 	log, err = disklog.Open(place, o)
 	return log, whenInUse(err)
 }
 
-// dropDamaged removes the copy that was set aside, once this hub has everything again. Otherwise it may have the only copy of some events.
-func (s *sharedLog) dropDamaged() error {
-	if s.log.Details().Gap {
+// lastWrite returns when a file in a directory was last written; the zero time if there is none.
+func lastWrite(dir string) (last time.Time) {
+	files, _ := os.ReadDir(dir) // without an answer there is none
+	for _, file := range files {
+		if info, err := file.Info(); err == nil && info.ModTime().After(last) {
+			last = info.ModTime()
+		}
+	}
+	return last
+}
+
+// dropDamaged removes the copy that was set aside, once this hub has everything again. It stays if the hub lacks messages, or if the cluster is
+// younger than the copy: then the copy is of a cluster before, and may have the only events of that.
+func (s *sharedLog) dropDamaged(ctx context.Context) error {
+	aside := filepath.Join(s.dir, damagedDir)
+	info, err := os.Stat(aside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	begun, err := s.begun(ctx)
+	if err != nil {
+		return err
+	}
+	if s.log.Details().Gap || !begun.Before(info.ModTime()) {
+		s.logger.Warn("the damaged copy of the shared log stays, because it may have events that this cluster lacks; delete it when it is not needed", "dir", aside)
 		return nil
 	}
-	return os.RemoveAll(filepath.Join(s.dir, damagedDir))
+	return os.RemoveAll(aside)
+}
+
+// begun returns the time of the oldest record that the hubs wrote about their cluster.
+func (s *sharedLog) begun(ctx context.Context) (time.Time, error) {
+	q, err := s.log.Seek(ctx, eventlog.Topics(cluster.Topic), eventlog.Start{Last: eventlog.MaxCount})
+	if err != nil {
+		return time.Time{}, err
+	}
+	a, err := s.log.Read(ctx, q)
+	if gap, ok := errors.AsType[*eventlog.GapError](err); ok {
+		a, err = s.log.Read(ctx, gap.Partial(q))
+	}
+	if err != nil || len(a.Records) == 0 {
+		return time.Now(), err // the cluster has forgotten its beginning
+	}
+	return a.Records[0].Time, nil
 }
 
 // fetch copies the log of another hub, as [cluster.Options] demands.

@@ -75,3 +75,34 @@ func TestHubWithADamagedLogTakesACopyOfAnother(t *testing.T) {
 		hub.stop()
 	}
 }
+
+// TestDamagedLogOfALostClusterStays: the log of the last hub is damaged, and the shared log is lost. The hub makes a new one, and must not delete
+// what may be the only copy of the events.
+func TestDamagedLogOfALostClusterStays(t *testing.T) {
+	start := func() []string {
+		nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nats.WaitForShutdown)
+		t.Cleanup(nats.Shutdown)
+		nats.Start()
+		return []string{"--nats=" + nats.ClientURL(), "--max-event=959KiB", "--cluster-key-file=" + writeFile(t, "key", strings.Repeat("k", 64))}
+	}
+	dir := t.TempDir()
+	flags := start()
+	before := startServeIn(t, dir, nil, flags...)
+	publishTo(t, before.url, "news", "the only copy")
+	before.stop()
+	file := filepath.Join(dir, mirrorDir, "tidings.json")
+	if err := os.Truncate(file, 10); err != nil {
+		t.Fatal(err)
+	}
+	flags = start()
+	after := startServeIn(t, dir, nil, flags...)
+	publishTo(t, after.url, "news", "of the new cluster")
+	if _, err := os.Stat(filepath.Join(dir, damagedDir, "tidings.json")); err != nil {
+		t.Errorf("the damaged log: %v", err)
+	}
+	after.log.await(t, "the damaged copy of the shared log stays")
+}

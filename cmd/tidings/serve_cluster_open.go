@@ -158,7 +158,7 @@ func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.L
 			return nil, "", errors.Join(fmt.Errorf("this hub has not joined its cluster: %w", err), s.log.Close(), s.back.close())
 		}
 	}
-	if err := s.dropDamaged(); err != nil {
+	if err := s.dropDamaged(ctx); err != nil {
 		logger.Warn("removing the damaged copy of the shared log", "error", err.Error())
 	}
 	logger.Info("this hub has joined its cluster", "hub", s.member.Name, "url", s.member.URL, "shared log", s.back.where, "copy", filepath.Join(s.dir, mirrorDir), "head", s.log.Head().String())
