@@ -5,7 +5,7 @@
 
 import { expect, expectLog, expectMore, follow, pause, streams, test } from './tabs.js'
 
-const steps = Number(process.env.TIDINGS_STORM ?? 12)
+const steps = Number(process.env.TIDINGS_STORM ?? 6)
 const seed = process.env.TIDINGS_SEED ?? String(Date.now())
 const most = 10
 
