@@ -168,37 +168,6 @@ func (n *Node) start(ctx context.Context) (err error) {
 	return err
 }
 
-// await returns when the server is current.
-func (n *Node) await(ctx context.Context) error {
-	pause := diagnose
-	report := time.NewTimer(pause)
-	defer report.Stop()
-	check := time.NewTicker(checkTime)
-	defer check.Stop()
-	for {
-		select {
-		case <-n.broken:
-			return n.failure()
-		case <-ctx.Done():
-			_, faults := n.missing(context.WithoutCancel(ctx))
-			return fmt.Errorf("this hub is no member of the cluster yet: %w%s", ctx.Err(), faults)
-		case <-report.C:
-			missing, faults := n.missing(ctx)
-			reason := waitingFor(missing, len(n.peers))
-			n.o.Logger.Warn(reason + faults)
-			if n.o.Waiting != nil {
-				n.o.Waiting(reason)
-			}
-			pause = min(2*pause, diagnoseMax)
-			report.Reset(pause)
-		case <-check.C:
-			if n.server.ReadyForConnections(checkTime) && n.server.JetStreamEnabled() && n.server.JetStreamIsCurrent() {
-				return nil
-			}
-		}
-	}
-}
-
 // fail records why the node has failed.
 func (n *Node) fail(err error) {
 	n.mu.Lock()

@@ -207,6 +207,40 @@ func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 	}
 }
 
+// TestHubThatRestartsAloneSaysWhomItMisses also if it was a member before: with another key, or while most hubs are down.
+func TestHubThatRestartsAloneSaysWhomItMisses(t *testing.T) {
+	c := newTrio(t)
+	h := c.hubs[0]
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+	open := func(secret []byte, peer int, says string) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		o := h.options()
+		o.Secret = secret
+		o.Waiting = func(reason string) {
+			if strings.Contains(reason, "waiting for 1 of 3 hubs: ") {
+				cancel()
+			}
+		}
+		node, err := natsnode.Open(ctx, o)
+		if err == nil {
+			_ = node.Close()
+			t.Fatal("a hub without a majority is a member")
+		}
+		if want := h.peers[peer] + ": " + says; !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v; want %s", err, want)
+		}
+	}
+	open([]byte("another secret, of another cluster"), 1, "it has another cluster key")
+	for _, other := range c.hubs[1:] {
+		other.die()
+	}
+	open(secret, 2, "")
+}
+
 func TestNodeThatStartsSaysForHowManyHubsItWaits(t *testing.T) {
 	for _, test := range []struct {
 		missing []string

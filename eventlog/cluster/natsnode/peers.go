@@ -63,7 +63,7 @@ func ParsePeers(list []string) (peers []string, err error) {
 	return peers, nil
 }
 
-var span = regexp.MustCompile(`^([^{}]*)\{(\d{1,4})\.\.(\d{1,4})\}([^{}]*)$`)
+var span = regexp.MustCompile(`^([^{}]*)\{(\d{1,5})\.\.(\d{1,5})\}([^{}]*)$`)
 
 // expand returns what an entry such as tidings-{0..2}.tidings stands for.
 func expand(entry string) (peers []string, err error) {
@@ -147,6 +147,9 @@ func (o *Options) checkNames(ctx context.Context, peers []string) error {
 	return nil
 }
 
+// ErrSelf is in the error of Open and Identify if a hub cannot find itself in the list of peers. Options.Self or Options.Listen helps.
+var ErrSelf = errors.New("say which one this hub is")
+
 // findSelf returns this hub's entry in the list.
 func (o *Options) findSelf(ctx context.Context, peers []string) (string, error) {
 	for _, entry := range []string{o.Self, o.Listen} {
@@ -183,11 +186,15 @@ func (o *Options) findSelf(ctx context.Context, peers []string) (string, error) 
 	case len(peers) == 1:
 		return peers[0], nil
 	case len(named)+len(addressed) == 0 && o.Listen != "":
-		return "", fmt.Errorf("this hub is not in the list of peers, %s: none is %q, where it listens, or has the name %q or an address of this machine", strings.Join(peers, ", "), o.Listen, machine)
+		return "", fmt.Errorf("this hub is not in the list of peers, %s: none is %q, where it listens, or has the name %q or an address of this machine: %w", strings.Join(peers, ", "), o.Listen, machine, ErrSelf)
 	case len(named)+len(addressed) == 0:
-		return "", fmt.Errorf("this hub is not in the list of peers, %s: none has the name %q or an address of this machine. Add it, or say which one it is", strings.Join(peers, ", "), machine)
+		return "", fmt.Errorf("this hub is not in the list of peers, %s: none has the name %q or an address of this machine: add it, or %w", strings.Join(peers, ", "), machine, ErrSelf)
 	}
-	return "", fmt.Errorf("several peers are on this machine, %s: say which one this hub is", strings.Join(append(named, addressed...), ", "))
+	several := strings.Join(append(named, addressed...), ", ")
+	if o.Listen != "" {
+		return "", fmt.Errorf("several peers are on this machine, %s, and none is %q, where this hub listens: %w", several, o.Listen, ErrSelf)
+	}
+	return "", fmt.Errorf("several peers are on this machine, %s: %w", several, ErrSelf)
 }
 
 func ownAddresses() map[netip.Addr]bool {

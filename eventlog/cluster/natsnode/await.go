@@ -1,0 +1,47 @@
+package natsnode
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// await returns when the server is current and knows the leader of the cluster. Until then it says which peers do not answer, and why.
+func (n *Node) await(ctx context.Context) error {
+	pause := diagnose
+	report := time.NewTimer(pause)
+	defer report.Stop()
+	check := time.NewTicker(checkTime)
+	defer check.Stop()
+	for {
+		select {
+		case <-n.broken:
+			return n.failure()
+		case <-ctx.Done():
+			_, faults := n.missing(context.WithoutCancel(ctx))
+			return fmt.Errorf("this hub is no member of the cluster yet: %w%s", ctx.Err(), faults)
+		case <-report.C:
+			missing, faults := n.missing(ctx)
+			reason := waitingFor(missing, len(n.peers))
+			n.o.Logger.Warn(reason + faults)
+			if n.o.Waiting != nil {
+				n.o.Waiting(reason)
+			}
+			pause = min(2*pause, diagnoseMax)
+			report.Reset(pause)
+		case <-check.C:
+			if n.server.ReadyForConnections(checkTime) && n.server.JetStreamEnabled() && n.server.JetStreamIsCurrent() && n.led() {
+				return nil
+			}
+		}
+	}
+}
+
+// led reports whether the cluster has a leader, as far as this node knows. JetStream calls a node that restarts current until it has heard of one.
+func (n *Node) led() bool {
+	if len(n.peers) == 1 {
+		return true
+	}
+	info, err := n.server.Jsz(nil)
+	return err == nil && info.Meta != nil && info.Meta.Leader != ""
+}
