@@ -98,7 +98,7 @@ func (c *clusterAsker) ask(ctx context.Context, std stdio, method, path string, 
 	}
 	var answer json.RawMessage // whole, for programs that know of members which this one does not
 	if err := client.ask(ctx, method, path, nil, body, &answer); err != nil {
-		return err
+		return client.whyNotReady(ctx, err)
 	}
 	var status clusterAnswer
 	if err := json.Unmarshal(answer, &status); err != nil {
@@ -118,12 +118,16 @@ func (c *clusterAsker) ask(ctx context.Context, std stdio, method, path string, 
 func printCluster(out io.Writer, status *clusterAnswer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "HUB\tSTATE\tHEAD\tBEHIND\tSTREAMS\tCONTACT\tVERSION\tURL") // in memory, as all below
+	newest := map[string]uint64{}                                                      // message of each generation; a hub that was killed does not know it
+	for _, h := range status.Hubs {
+		newest[h.Generation] = max(newest[h.Generation], h.Last, h.Message)
+	}
 	for _, h := range status.Hubs {
 		state := "ready"
 		if !h.Ready {
 			state = "not ready"
 		}
-		behind := number(max(h.Last, h.Message)-h.Message, "message")
+		behind := number(newest[h.Generation]-h.Message, "message")
 		contact := shortly(time.Duration(h.ContactAge)*time.Millisecond) + " ago"
 		if h.ContactAge < 1000 {
 			contact = "now"
@@ -158,7 +162,7 @@ type clusterStatusCmd struct {
 // Help is the manual.
 func (*clusterStatusCmd) Help() string {
 	return `
-Lists the hubs that were heard of in the last 10 seconds, each with its newest event, its distance from the shared log, its streams, and
+Lists the hubs that were heard of in the last 10 seconds, also one that was killed since, each with its newest event, its distance from the shared log, its streams, and
 how long ago it was in contact with the shared log. The hub that answers comes first. Below the table are the names of lost hubs, which
 tidings cluster remove excludes.
 
@@ -256,7 +260,7 @@ func (c *clusterRemoveCmd) Run(ctx context.Context, std stdio) error {
 		if n := len(now.Log.Servers.Peers); n > 0 {
 			text += ", which are now those of " + number(n, "hub")
 		}
-		return text + "\nnext: start a hub in its place, with an empty directory"
+		return text + "\nnext: start a hub with an empty directory in its place, unless there is one already"
 	})
 }
 

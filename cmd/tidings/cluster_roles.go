@@ -57,13 +57,9 @@ func (c *clusterJoinCmd) Run(_ context.Context, std stdio) error {
 
 // moveLog moves the files of a log into a directory below, which appears at once when it has all of them.
 func moveLog(dir, place string) error {
-	inspector, err := disklog.Inspect(dir) // fails if a hub uses the directory
-	if err == nil {
-		err = inspector.Close()
-	}
 	moving := filepath.Join(dir, joiningDir)
-	if err != nil && !exists(moving) {
-		return whenInUse(err)
+	if err := checkUnused(dir); err != nil && !exists(moving) {
+		return err
 	}
 	if err := os.MkdirAll(moving, 0o700); err != nil {
 		return err
@@ -123,6 +119,9 @@ func (c *clusterLeaveCmd) Run(_ context.Context, std stdio) error {
 	case !exists(filepath.Join(place, identityFile)):
 		return fmt.Errorf("%s has no log of a hub in a cluster", c.Dir)
 	}
+	if err := checkUnused(place); err != nil {
+		return err
+	}
 	if err := os.Rename(place, c.To); err != nil {
 		return fmt.Errorf("%w\nhint: the new directory must be on the same file system", err)
 	}
@@ -130,6 +129,15 @@ func (c *clusterLeaveCmd) Run(_ context.Context, std stdio) error {
 		return errors.Join(err, os.Rename(c.To, place))
 	}
 	return nil
+}
+
+// checkUnused fails if a hub uses the log in a directory, or there is none.
+func checkUnused(dir string) error {
+	inspector, err := disklog.Inspect(dir)
+	if err == nil {
+		err = inspector.Close()
+	}
+	return whenInUse(err)
 }
 
 // convert makes the moved log that of a hub alone, if it is not yet.

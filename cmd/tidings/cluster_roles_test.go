@@ -29,6 +29,10 @@ func TestHubAloneJoinsAClusterAndLeavesItWithItsEvents(t *testing.T) {
 			t.Errorf("%d events should be there: %s", len(wants), text)
 		}
 		if len(args) > 1 {
+			inUse := filepath.Join(args[0], mirrorDir) + ": it is already open"
+			if code, _, complaint := say(t, "cluster", "leave", args[0], args[0]+"-new"); code == 0 || !strings.Contains(complaint, inUse) {
+				t.Errorf("leave while the hub runs: exit code %d, %s; want %s", code, complaint, inUse)
+			}
 			var answer struct {
 				Log struct {
 					Servers struct{ Name, StreamLeader string }

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,24 @@ func TestClusterStatusListsHubsAndSaysWhyOneIsNotReady(t *testing.T) {
 	}
 	if code, out, _ := say(t, "cluster", "status", s.URL); code != 0 || !strings.HasPrefix(out, `{"name":"a"`) {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+// TestStatusShowsHowFarAKilledHubIsBehind: it said 0 messages, which the hub itself had said before it was killed.
+func TestStatusShowsHowFarAKilledHubIsBehind(t *testing.T) {
+	var out strings.Builder
+	status := &clusterAnswer{Hubs: []clusterHub{
+		{Name: "a", Ready: true, Generation: "k3f9a", Message: 9, Last: 9},
+		{Name: "killed", Ready: true, Generation: "k3f9a", Message: 4, Last: 4},
+		{Name: "elsewhere", Ready: true, Generation: "zzzzz", Message: 1, Last: 1},
+	}}
+	if err := printCluster(&out, status); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`a +ready +k3f9a-0 +0 messages`, `killed +ready +k3f9a-0 +5 messages`, `elsewhere +ready +zzzzz-0 +0 messages`} {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("there is no %q in\n%s", want, &out)
+		}
 	}
 }
 

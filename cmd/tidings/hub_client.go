@@ -111,9 +111,8 @@ func (c *hubClient) ask(ctx context.Context, method, path string, query url.Valu
 		return err
 	}
 	if resp.StatusCode/100 != 2 {
-		return &exitError{exitRefused, errors.New(refusalText(&sse.ResponseError{
-			StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: text,
-		}, u, c.Hub, c.token))}
+		refused := &sse.ResponseError{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: text}
+		return &exitError{exitRefused, &refusedError{refused, refusalText(refused, u, c.Hub, c.token)}}
 	}
 	if into == nil {
 		return nil
@@ -122,4 +121,25 @@ func (c *hubClient) ask(ctx context.Context, method, path string, query url.Valu
 		return fmt.Errorf("%s does not answer as a hub: %w%s", c, err, hintLine(isThereAHub(c.Hub)))
 	}
 	return nil
+}
+
+// refusedError is a hub's refusal, as a command describes it.
+type refusedError struct {
+	*sse.ResponseError
+	text string
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+// whyNotReady replaces the error of a request to a hub that is not ready by that of /readyz. Only /readyz names the hubs for which it waits.
+func (c *hubClient) whyNotReady(ctx context.Context, err error) error {
+	refused, ok := errors.AsType[*refusedError](err)
+	if !ok || refused.StatusCode != http.StatusServiceUnavailable {
+		return err
+	}
+	why := c.ask(ctx, http.MethodGet, "readyz", nil, nil, nil)
+	if refused, ok = errors.AsType[*refusedError](why); ok && refused.StatusCode == http.StatusServiceUnavailable {
+		return why
+	}
+	return err
 }

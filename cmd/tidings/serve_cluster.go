@@ -16,7 +16,7 @@ import (
 
 // clusterFlags name the other hubs that share the log, and the place of the shared log.
 type clusterFlags struct {
-	ClusterPeers   []string `sep:"," placeholder:"HOST:PORT,…" help:"Share one log with other hubs, and keep it on these hubs themselves: the addresses at which the hubs reach each other, this one included, the same list on all. hub-{0..2}.hubs stands for three. The port is 4248 by default. Use three or five hubs."`
+	ClusterPeers   []string `sep:"," placeholder:"HOST:PORT,…" help:"Share one log with other hubs, and keep it on these hubs themselves: the addresses at which the hubs reach each other, this one included, the same list on all. hub-{0..2}.hubs stands for three. The port is 4248 by default. Use an odd number of hubs."`
 	ClusterListen  string   `placeholder:"HOST:PORT" help:"Which of --cluster-peers this hub is, or another address to listen on for them. By default the hub finds itself by the name and the addresses of its machine."`
 	ClusterName    string   `placeholder:"NAME" help:"Name of this hub in its cluster; by default that of its machine, with a suffix."`
 	ClusterKeyFile string   `type:"path" placeholder:"FILE" help:"File with the secret that all hubs of a cluster share; tidings cluster key makes one. Hubs authenticate each other with it."`
@@ -24,7 +24,7 @@ type clusterFlags struct {
 
 	NATS         natsURL `name:"nats" placeholder:"URL" help:"Share one log with other hubs, and keep it in NATS JetStream: nats://user:password@host:4222, several separated by commas; tls:// for TLS."`
 	NATSStream   string  `name:"nats-stream" default:"tidings" placeholder:"NAME" help:"Stream of the shared log; ${default} by default. Hubs with the same stream are a cluster."`
-	NATSReplicas uint    `name:"nats-replicas" default:"0" placeholder:"N" help:"Servers that store each event, 1 to 5. By default as many hubs as there are, at most 3; with --nats what the stream has, 1 for a new one."`
+	NATSReplicas uint    `name:"nats-replicas" default:"0" placeholder:"N" help:"Servers that store each event, 1 to 5. By default as many hubs as there are, at most 3, also of five hubs: publishing needs a majority of these; with --nats what the stream has, 1 for a new one."`
 	NATSCreds    string  `name:"nats-creds" type:"path" placeholder:"FILE" help:"Credentials for --nats: a user's JWT and key."`
 	NATSDurable  bool    `name:"nats-durable" help:"The servers of --nats write each message to disk before they acknowledge it (sync_interval: always). Without it the hub warns."`
 

@@ -49,8 +49,11 @@ func (s *sharedLog) identify(ctx context.Context) (name, host string, err error)
 	if err == nil {
 		host, _, err = net.SplitHostPort(self)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, natsnode.ErrSelf):
 		return "", "", fmt.Errorf("--cluster-peers: %w\nhint: --cluster-listen says which of the peers this hub is", err)
+	case err != nil:
+		return "", "", fmt.Errorf("--cluster-peers: %w", err)
 	}
 	return name, host, nil
 }

@@ -38,6 +38,9 @@ func TestHubThatWaitsForOthersSaysForWhich(t *testing.T) {
 			t.Fatalf("/readyz answers %s: %s", answer.Status, text)
 		}
 	}
+	if code, _, complaint := say(t, "cluster", "status", "http://"+addr); code != exitRefused || !strings.Contains(complaint, peers[1]) {
+		t.Errorf("tidings cluster status: exit code %d, %s; want the names of the missing hubs", code, complaint)
+	}
 	if _, text := ask(t, http.DefaultClient, http.MethodGet, "http://"+addr+"/events/news", ""); strings.Contains(text, peers[1]) {
 		t.Errorf("a subscriber reads the addresses of other hubs: %s", text)
 	}
@@ -51,6 +54,32 @@ func TestHubThatWaitsForOthersSaysForWhich(t *testing.T) {
 	}
 	if err := mirror.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOnlyAHubThatDoesNotFindItselfIsToldToSayWhichOneItIs: other errors about the list of peers had the same hint.
+func TestOnlyAHubThatDoesNotFindItselfIsToldToSayWhichOneItIs(t *testing.T) {
+	member := t.TempDir()
+	if err := os.WriteFile(filepath.Join(member, "cluster.json"), []byte(`{"format":1,"name":"a-1234"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(member, "jetstream"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	key := writeFile(t, "key", strings.Repeat("k", 64))
+	for name, test := range map[string]struct {
+		args []string
+		says string
+		hint bool
+	}{
+		"a hub of a cluster, alone": {[]string{"--data=" + member, "--cluster-peers=127.0.0.1:9"}, "cannot be used alone", false},
+		"several on this machine":   {[]string{"--data=" + t.TempDir(), "--cluster-peers=127.0.0.1:7,127.0.0.1:8,127.0.0.1:9"}, "several peers are on this machine", true},
+		"listening elsewhere":       {[]string{"--data=" + t.TempDir(), "--cluster-peers=127.0.0.1:7,127.0.0.1:8,127.0.0.1:9", "--cluster-listen=127.0.0.1:6"}, `none is "127.0.0.1:6", where this hub listens`, true},
+	} {
+		code, _, complaint := say(t, append([]string{"serve", "--addr=127.0.0.1:0", "--cluster-key-file=" + key}, test.args...)...)
+		if code == 0 || !strings.Contains(complaint, test.says) || strings.Contains(complaint, "--cluster-listen says") != test.hint {
+			t.Errorf("%s: exit code %d, %s", name, code, complaint)
+		}
 	}
 }
 
