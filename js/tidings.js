@@ -92,6 +92,7 @@ export class Tidings extends EventTarget {
       if (status === this.status && !problem) return
       this.status = status
       this.problem = problem && new Problem(problem)
+      if (status === 'open') this.#requests.wake() // what is being published need not wait any longer
       this.dispatchEvent(new Event('status'))
     })
     this.#share = new Share(this.#seat, this.#requests, options, this.#closing.signal, (via) => {
@@ -263,7 +264,12 @@ export class TidingsEvent {
 
   /** The data as JSON. @returns {any} @throws {SyntaxError} if it is none. */
   json() {
-    return JSON.parse(this.text)
+    try {
+      return JSON.parse(this.text)
+    } catch (error) {
+      /** @type {Error} */ (error).message += ` (event ${this.id} of topic ${this.topic})`
+      throw error
+    }
   }
 }
 
@@ -532,6 +538,11 @@ class Seat {
   /** @param {Follow} follow */
   leave(follow) {
     for (const place of this.#of(follow)) this.#drop(place, closed())
+  }
+
+  /** The client cannot ask for a stream yet. @param {Problem} problem */
+  wait(problem) {
+    this.#report('waiting', problem)
   }
 
   /** Ends all follows. */
@@ -1052,6 +1063,7 @@ class Requests {
   constructor(url, options) {
     /** The base URL of the hub. */
     this.base = new URL(`${url}`.replace(/\/*$/, '/'), globalThis.location?.href)
+    if (!/^https?:/.test(this.base.protocol)) throw new TypeError(`${url} is no http address`)
     this.#options = options
   }
 
@@ -1123,7 +1135,10 @@ class Requests {
     if (expired && token === this.#lastToken) throw refusal ?? new Problem({ kind: 'failed', detail: 'there is no new token' })
     this.#lastToken = token
     if (token) headers.Authorization = `Bearer ${token}`
-    const response = await fetch(`${this.base}events${query}`, { credentials: this.#options.credentials, ...init, headers })
+    const response = await fetch(`${this.base}events${query}`, { credentials: this.#options.credentials, ...init, headers }).catch((error) => {
+      // Browsers do not say which it is.
+      throw new Problem({ kind: 'failed', detail: `${this.base} cannot be reached, or does not allow this origin: ${error.message}` })
+    })
     if (response.ok) return response
     const problem = problemOf(response.status, await response.text(), response)
     if (response.status !== 401 || refusal) throw problem
@@ -1133,14 +1148,18 @@ class Requests {
   /** @param {boolean} expired */
   async token(expired) {
     const { token } = this.#options
-    return typeof token === 'function' ? token({ expired }) : token
+    const given = typeof token === 'function' ? await token({ expired }) : token
+    const text = given && `${given}`.trim()
+    // It may be the page of a login.
+    if (text && /[^ -~]/.test(text)) throw new Error(`this is no token: ${text.slice(0, 100)}`)
+    return text
   }
 
-  /** Returns who uses the client: by default, the subject of the token. */
-  async identity(signal = new AbortController().signal) {
+  /** Returns who uses the client: by default, the subject of the token. @param {AbortSignal} [signal] @param {Task['waiting']} [waiting] */
+  async identity(signal = new AbortController().signal, waiting) {
     const { identity, token } = this.#options
     if (identity !== undefined || !token) return identity ?? ''
-    const text = await this.persist({ signal, failures: 0 }, () => this.token(false))
+    const text = await this.persist({ signal, failures: 0, waiting }, () => this.token(false))
     try {
       return JSON.stringify(JSON.parse(atob(`${text}`.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).sub)
     } catch {
@@ -1209,7 +1228,8 @@ function problemOf(status, content, response) {
     content = { detail: content.slice(0, 300) }
   }
   const { type = '', title = response?.statusText, detail, retry, ...members } = Object(content)
-  return new Problem({ kind: `${type}`.split(/[/:#]/).pop(), title, detail, retryAfter: retry ?? (+after * 1000 || Date.parse(after) - Date.now() || 0), members, status })
+  const { kind, detail: why } = type || !response ? { kind: `${type}`.split(/[/:#]/).pop(), detail } : noHub(`${response.url} answers ${status} ${detail || title}`)
+  return new Problem({ kind, title, detail: why, retryAfter: retry ?? (+after * 1000 || Date.parse(after) - Date.now() || 0), members, status })
 }
 
 /** @typedef {{type: string, data: string, id: string}} Block A block of an event stream that has data. */
@@ -1750,7 +1770,7 @@ class Share {
     if (this.name) return
     this.name = `tidings:${build}:${this.reach.url}:`
     try {
-      this.name += await this.#requests.identity(this.#signal)
+      this.name += await this.#requests.identity(this.#signal, (problem) => this.seat.wait(problem))
       this.next()
     } catch {
       this.own(true) // without an identity nothing is shared

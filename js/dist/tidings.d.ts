@@ -352,6 +352,8 @@ declare class Seat {
     change(follow: Follow, add: string[], remove: string[]): Promise<void>;
     /** @param {Follow} follow */
     leave(follow: Follow): void;
+    /** The client cannot ask for a stream yet. @param {Problem} problem */
+    wait(problem: Problem): void;
     /** Ends all follows. */
     close(): void;
     /** The page is here again: a connection that was open is not trusted. */
@@ -483,8 +485,8 @@ declare class Requests {
     send(query: string, init: RequestInit, headers: Record<string, string>, expired?: boolean, refusal?: Problem): Promise<Response>;
     /** @param {boolean} expired */
     token(expired: boolean): Promise<string | undefined>;
-    /** Returns who uses the client: by default, the subject of the token. */
-    identity(signal?: AbortSignal): Promise<string>;
+    /** Returns who uses the client: by default, the subject of the token. @param {AbortSignal} [signal] @param {Task['waiting']} [waiting] */
+    identity(signal?: AbortSignal, waiting?: Task['waiting']): Promise<string>;
     /** @param {ProblemMembers} members */
     problem(members: ProblemMembers): Problem;
 }
