@@ -131,6 +131,38 @@ test('while the hub is away each page says so, and continues by itself', async (
   await expect(page.locator('#link')).toHaveText('online')
 })
 
+test('the top bar says that the hub is away while only the tail asks it', async ({ page, see }) => {
+  await page.route('**/events?**', (route) => route.abort())
+  await see('#/tail')
+  await expect(page.getByText('reconnecting')).toBeVisible()
+  await expect(page.locator('#link')).toHaveText('offline')
+  await page.unroute('**/events?**')
+  await expect(page.getByText('following')).toBeVisible()
+  await expect(page.locator('#link')).toHaveText('online')
+})
+
+test('Health says that a token is refused', async ({ page, see }) => {
+  await see('#/', 'garbage')
+  await expect(page.getByText('The hub does not accept this token.')).toBeVisible()
+  await page.getByRole('link', { name: 'Explain the token' }).click()
+  await expect(page.getByRole('heading', { name: 'Tokens', exact: true })).toBeVisible()
+})
+
+test('an address without a page says so', async ({ page, see }) => {
+  await see('#/nowhere')
+  await expect(page.getByText('The console has no such page.')).toBeVisible()
+})
+
+test('a branch of topics takes one line on a phone', async ({ page, hub, see }) => {
+  await hub.lines(Array.from({ length: 600 }, (_, n) => ({ topic: `many-on-a-phone/${n}`, data: '' })))
+  await page.setViewportSize({ width: 390, height: 800 })
+  await see('#/topics?open=many-on-a-phone')
+  const branch = page.locator('tr[data-path="many-on-a-phone"]')
+  await expect(branch).toContainText('+ below')
+  await expect(page.locator('tr[data-path="many-on-a-phone/0"]')).toBeVisible()
+  expect((await branch.boundingBox()).height).toBeLessThan(34)
+})
+
 test('keys move between pages and rows, and do nothing while text is typed', async ({ page, hub, see }) => {
   await hub.lines([
     { topic: 'keys', data: 'one' },

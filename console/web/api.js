@@ -24,7 +24,8 @@ export class Offline extends Error {
 /** link tells whether the hub answers: its event change comes when that changes. */
 export const link = Object.assign(new EventTarget(), { state: 'wait' })
 
-function heard(state) {
+/** heard takes note that the hub answers, or does not. */
+export function heard(state) {
   if (link.state !== state) {
     link.state = state
     link.dispatchEvent(new Event('change'))

@@ -75,7 +75,11 @@ export class Chart {
     }
     const [line, soft, grid] = [colour('accent'), colour('soft'), colour('line')]
     const axis = { stroke: soft, font: '11px system-ui', grid: { stroke: grid, width: 1 }, ticks: { show: false } }
-    const hour = (_u, least, most) => [Math.min(least ?? 0, (most ?? 0) - 60), most ?? 60]
+    // uPlot shows a single point in the middle of a day, so the range does not follow what it proposes.
+    const hour = () => {
+      const end = series.times.at(-1) ?? Date.now() / 1000
+      return [Math.min(series.times[0] ?? end, end - 60), end]
+    }
     return {
       width: this.canvas.clientWidth,
       height: 150,

@@ -2,7 +2,7 @@
 
 // @ts-ignore: the hub serves it beside the folder of the console.
 import { Tidings } from '../tidings.js'
-import { hub } from './api.js'
+import { heard, hub } from './api.js'
 import { base64Of } from './format.js'
 import { session } from './session.js'
 
@@ -18,7 +18,17 @@ export function follow(topics, start, on) {
   // Tabs of the console do not share one stream: a tail of everything would go through one of them to all others.
   const client = new Tidings(hub, { token: session.token || undefined, share: false })
   let stopped = false // or failed: the client then closes, which is no news
-  const tell = () => stopped || on.status(client.status, client.problem)
+  const tell = () => {
+    if (stopped) {
+      return
+    }
+    if (client.status === 'open') {
+      heard('open')
+    } else if (client.problem?.kind === 'failed') {
+      heard('lost')
+    }
+    on.status(client.status, client.problem)
+  }
   client.addEventListener('status', tell)
   const following = client.follow(topics, (event) => on.event(envelope(event)), { ...start, onGap: on.gap, onEnd: on.end })
   following.done.then(tell, (why) => {

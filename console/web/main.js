@@ -1,7 +1,7 @@
 // The frame of the console: navigation, the state of the hub, the token, and the page that is open.
 
 import { ask, link, Offline, Refusal } from './api.js'
-import { el, fill, svg, write } from './dom.js'
+import { el, fill, note, svg, write } from './dom.js'
 import { help, listen } from './keys.js'
 import { format, parse } from './route.js'
 import { claimsOf, session } from './session.js'
@@ -48,7 +48,7 @@ async function show() {
   fill(main, el('div.page', null, title, body))
   menuOpen(false)
   if (!page) {
-    fill(body, failure(new Error('The address names no page of the console. Choose one from the list.')))
+    fill(body, note('The console has no such page.', 'Choose one from the list.'))
     return
   }
   try {

@@ -69,6 +69,14 @@ function plain() {
       'This hub has a separate listener for administrators (admin_addr). Open the console there to see more.',
     )
   }
+  if (session.access === 'refused') {
+    return note(
+      'The hub does not accept this token.',
+      'It may have expired, be revoked, or belong to another hub. The page Tokens explains it.',
+      el('a.button', { href: format('tokens') }, 'Explain the token'),
+      button('Use another token', askForToken, { class: 'primary' }),
+    )
+  }
   return note(
     'Statistics need an administrator.',
     'Tail, topics and publish work without one. “tidings console” opens this page with a token that may administer.',

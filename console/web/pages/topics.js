@@ -226,7 +226,7 @@ class TopicsPage {
       { 'data-path': path },
       el(
         'th',
-        { scope: 'row' },
+        { scope: 'row', colspan: topic ? null : '4' },
         el(
           'div.leaf',
           null,
@@ -237,23 +237,7 @@ class TopicsPage {
           topics > 0 ? el('span.soft', null, `${count(topics)}${more ? '+' : ''} below`) : null,
         ),
       ),
-      el('td.number', null, topic ? count(topic.events) : ''),
-      el(
-        'td.number',
-        null,
-        speed === null
-          ? ''
-          : speed === 'active'
-            ? 'active'
-            : speed === 0
-              ? el('span.soft', null, '0')
-              : `${short(Math.round(speed * 100) / 100)}/s`,
-      ),
-      el(
-        'td.number',
-        null,
-        topic ? (topic.time ? el('span', { title: topic.time }, ago(topic.time)) : el('span.soft', null, topic.last.split('-')[1])) : '',
-      ),
+      topic ? numbers(topic, speed) : null,
     )
     this.#rows.push({ path, row, act: topic ? choose : toggle })
     return row
@@ -292,3 +276,14 @@ class TopicsPage {
     this.panel.show(topic)
   }
 }
+
+// numbers are the cells of a topic: its events, its rate and its newest event.
+const numbers = (topic, speed) => [
+  el('td.number', null, count(topic.events)),
+  el(
+    'td.number',
+    null,
+    speed === null ? '' : speed === 'active' ? 'active' : speed === 0 ? el('span.soft', null, '0') : `${short(Math.round(speed * 100) / 100)}/s`,
+  ),
+  el('td.number', null, topic.time ? el('span', { title: topic.time }, ago(topic.time)) : el('span.soft', null, topic.last.split('-')[1])),
+]
