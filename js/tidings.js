@@ -664,13 +664,11 @@ class Seat {
 
 /** For how long a holder gathers topics before it opens a stream, in ms. */
 const gathering = 20
-/** For how long it keeps a topic that no part wants any more, in ms: a page may come back to it. */
-const lingering = 10_000
 /** The longest silence of a stream that is trusted when the page comes back, in ms. */
 const trusted = 30_000
 
 /** The owner of the stream, which serves any number of seats. */
-export class Holder {
+class Holder {
   /** A name of its own: a worker that begins anew has another. */
   boot = random()
   requests
@@ -684,8 +682,6 @@ export class Holder {
   #stream
   /** Takes over with its first message. @type {Stream | undefined} */
   #next
-  /** Topics that no part wants any more, and since when. @type {Map<string, number>} */
-  #left = new Map()
   /** The hub has refused the stream, and is asked about each part. */
   #doubt = false
   #gathering = false
@@ -744,9 +740,7 @@ export class Holder {
     this.#parts.delete(held)
     held.poll?.stop()
     this.#next?.parts.delete(held)
-    if (this.#stream?.parts.delete(held)) {
-      for (const topic of held.topics) this.#left.set(topic, Date.now())
-    }
+    this.#stream?.parts.delete(held) // its topics stay until the next stream: a page may come back to them
     this.#change()
   }
 
@@ -795,14 +789,9 @@ export class Holder {
   #open(others, expired) {
     const old = this.#stream
     const parts = [...(this.#next ?? old)?.parts ?? [], ...others]
-    const topics = parts.flatMap((held) => held.topics)
-    for (const [topic, since] of this.#left) {
-      if (Date.now() - since < lingering) topics.push(topic)
-      else this.#left.delete(topic)
-    }
     const everything = parts.some((held) => !held.topics.length)
     const [at] = parts.map((held) => old?.parts.has(held) ? old.at : held.at).sort(compare)
-    const stream = new Stream(this, parts, everything ? [] : topics, at, {}, false, expired)
+    const stream = new Stream(this, parts, everything ? [] : parts.flatMap((held) => held.topics), at, {}, false, expired)
     this.#next?.stop()
     if (old) this.#next = stream
     else this.#stream = stream
@@ -873,7 +862,8 @@ export class Holder {
       if (doubt) {
         this.#fetch(held, stream.at)
       } else {
-        held.receive({ boot: this.boot, [problem ? 'refused' : 'done']: [held.id], problem: problem && { ...problem } })
+        const ids = [held.id]
+        held.receive({ boot: this.boot, ...problem ? { refused: ids, problem: { ...problem } } : { done: ids } })
         this.#remove(held)
       }
     }

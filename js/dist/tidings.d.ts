@@ -384,7 +384,7 @@ export type Held = {
     poll?: Stream;
 };
 /** The owner of the stream, which serves any number of seats. */
-export declare class Holder {
+declare class Holder {
     #private;
     /** A name of its own: a worker that begins anew has another. */
     boot: string;

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { transformSync } from 'esbuild'
+import { minify } from '../minify.js'
 
 const root = join(import.meta.dirname, '..')
 const run = (...args) => execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
@@ -35,15 +35,27 @@ test('the files are small', (t) => {
   assert.ok(sharing.includes('class Share {') && after !== undefined)
   // The core has a holder in the tab instead.
   const own = 'class Share { constructor(seat, requests) { seat.attach(new Holder(requests).join) } come() {} go() {} }'
-  const core = transformSync(before + own + after, { minify: true, format: 'esm', target: 'es2022' }).code
+  const core = minify(before + own + after).code
   for (const [what, text, most] of [
-    ['tidings.js', readFileSync(join(root, 'dist/tidings.js')), 9500],
-    ['tidings.js without sharing', core, 7300],
+    ['tidings.js', readFileSync(join(root, 'dist/tidings.js')), 9250],
+    ['tidings.js without sharing', core, 7100],
     ['tidings.outbox.js', readFileSync(join(root, 'dist/tidings.outbox.js')), 2048],
   ]) {
     t.diagnostic(`${what}: ${size(text)} bytes`)
     assert.ok(size(text) <= most, `${what} has ${size(text)} bytes, more than ${most}`)
   }
+})
+
+test('only names that nobody else knows are shortened', () => {
+  const source = (name) => readFileSync(join(root, name), 'utf8')
+  const { shortened, inner } = minify(source('tidings.js'))
+  assert.deepEqual(inner.filter((name) => !shortened.includes(name)), [], 'tidings.js does not use them')
+  assert.deepEqual(minify(source('outbox.js')).shortened, [], 'outbox.js uses them')
+  const types = source('dist/tidings.d.ts').match(/^export (declare class \w+|type (Options|FollowOptions|Gap|End|Schema|Envelope|ProblemMembers) =)[^]*?^\}/gm)
+  assert.equal(types.length, 12)
+  const seen = types.join('\n').match(/^ +\w+(?=\??[:(])/gm).map((name) => name.trim())
+  assert.ok(seen.includes('publish') && seen.includes('outbox'))
+  assert.deepEqual(inner.filter((name) => seen.includes(name)), [], 'a program sees them')
 })
 
 test('a program in TypeScript gets the types', (t) => {

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { Tidings } from '../tidings.js'
+import { Tidings } from '../dist/tidings.js'
 
 /** Starts a hub, which stops at the end of the test. It keeps its log in memory unless it gets --data. */
 export async function startHub(t, ...flags) {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Tidings } from '../tidings.js'
+import { Tidings } from '../dist/tidings.js'
 import { clientOf, startHub } from './hub.js'
 import { begin, event, hurry, serve, stream, until } from './script.js'
 

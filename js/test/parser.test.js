@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parser } from '../tidings.js'
+import { parser } from '../dist/tidings.js'
 
 const cases = JSON.parse(readFileSync(join(import.meta.dirname, '../../sse/ssetest/cases/parser.json'), 'utf8'))
 const text = (parts) => parts.map((part) => part.text.repeat(part.times)).join('')

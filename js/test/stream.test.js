@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { GapError, Problem } from '../tidings.js'
+import { GapError, Problem } from '../dist/tidings.js'
 import { clientOf, post, startHub } from './hub.js'
 import { begin, breaking, collect, control, ending, event, hurry, refusing, serve, stream, until } from './script.js'
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { covers, GapError } from '../tidings.js'
+import { covers, GapError } from '../dist/tidings.js'
 import { clientOf, post, startHub, streamsOf } from './hub.js'
 import { begin, caughtUp, collect, control, ending, event, hurry, refusing, serve, stream } from './script.js'
 
