@@ -208,7 +208,7 @@ func TestNoFileHasUnfinishedWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	machine = filepath.Dir(machine) + string(filepath.Separator)
+	machine += string(filepath.Separator)
 	files := 0
 	err = filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
 		switch {
@@ -227,7 +227,8 @@ func TestNoFileHasUnfinishedWork(t *testing.T) {
 		if found := unfinished.Find(text); found != nil {
 			t.Errorf("%s has %q", path, found)
 		}
-		if len(machine) > 2 && bytes.Contains(text, []byte(machine)) {
+		// A path of one folder, such as /builds/, may mean something else.
+		if strings.Count(machine, string(filepath.Separator)) > 2 && bytes.Contains(text, []byte(machine)) {
 			t.Errorf("%s names a path of this machine", path)
 		}
 		return nil

@@ -98,7 +98,7 @@ func TestOperationsPageListsAllMetrics(t *testing.T) {
 	if !slices.Equal(there, told) {
 		t.Errorf("the hub has %q, and the page has %q", there, told)
 	}
-	routes := names("(?m)^\\| `[A-Z]+ (/[a-z0-9/]+?)(?:NAME|ID)?` ", string(page))
+	routes := names("(?m)^\\| `[A-Z]+ (/[a-z0-9/.]+?)(?:NAME|ID)?` ", string(page))
 	var want []string
 	for path := range hub.Routes() {
 		if !strings.HasPrefix(path, "/events") && path != "/api/v1/topics" {

@@ -167,7 +167,7 @@ func leaderYields(t *testing.T, c *trio, _ *load) []cluster.ID {
 		t.Errorf("%s still leads the cluster", leader.name)
 	}
 	id := newID()
-	if err := leader.order.Publish(t.Context(), id, []byte("by hand")); err != nil { // at once: no election is under way
+	if err := leader.publish(id, "by hand"); err != nil {
 		t.Errorf("publishing after a handover: %v", err)
 	}
 	for _, h := range c.hubs {
