@@ -100,18 +100,23 @@ func eachWindow(t *testing.T, test func(s *site)) {
 	}
 }
 
+// postMixed publishes 40 events to a, b/1 and other, and returns the data of those that topic=a&topic=b/* selects.
+func (s *site) postMixed() (selected []string) {
+	for i := range 40 {
+		topic := []string{"a", "b/1", "other"}[i%3]
+		s.post(topic, fmt.Sprint(i))
+		if topic != "other" {
+			selected = append(selected, fmt.Sprint(i))
+		}
+	}
+	return selected
+}
+
 // TestLimitedPollsTogetherHaveEveryEventOnce: each continues from the last id of the one before.
 func TestLimitedPollsTogetherHaveEveryEventOnce(t *testing.T) {
 	t.Parallel()
 	eachWindow(t, func(s *site) {
-		var want []string
-		for i := range 40 {
-			topic := []string{"a", "b/1", "other"}[i%3]
-			s.post(topic, fmt.Sprint(i))
-			if topic != "other" {
-				want = append(want, fmt.Sprint(i))
-			}
-		}
+		want := s.postMixed()
 		for _, limit := range []int{1, 2, 7, len(want) - 1, len(want), len(want) + 1, eventlog.MaxLast} {
 			for _, format := range []string{"plain", "envelope", "ndjson"} {
 				var got []string
@@ -142,14 +147,7 @@ func TestLimitedPollsTogetherHaveEveryEventOnce(t *testing.T) {
 func TestPollsPageBackwards(t *testing.T) {
 	t.Parallel()
 	eachWindow(t, func(s *site) {
-		var want []string
-		for i := range 40 {
-			topic := []string{"a", "b/1", "other"}[i%3]
-			s.post(topic, fmt.Sprint(i))
-			if topic != "other" {
-				want = append(want, fmt.Sprint(i))
-			}
-		}
+		want := s.postMixed()
 		for _, size := range []int{1, 5, len(want), 1000} {
 			var got []string
 			before := ""

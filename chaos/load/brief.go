@@ -33,12 +33,8 @@ func (l *Load) brief(ctx context.Context, publishing <-chan struct{}, place int)
 		send(false)
 		send(true)
 		for until := time.Now().Add(l.Brief + 2*time.Second); time.Now().Before(until); {
-			select {
-			case <-publishing:
+			if over(ctx, publishing) {
 				return
-			case <-ctx.Done():
-				return
-			default:
 			}
 			send(false)
 			pause(ctx, random, 300*time.Millisecond)

@@ -25,12 +25,8 @@ const (
 func (l *Load) duel(ctx context.Context, publishing <-chan struct{}, place int) {
 	random := l.random("duel", place)
 	for round := 0; ; round++ {
-		select {
-		case <-publishing:
+		if over(ctx, publishing) {
 			return
-		case <-ctx.Done():
-			return
-		default:
 		}
 		topic := fmt.Sprintf("duel/%d/%d", place, round)
 		var all sync.WaitGroup
@@ -105,4 +101,16 @@ func (l *Load) read(ctx context.Context, c *http.Client, who string, hub int, to
 		}
 	}
 	l.log.Add(entry)
+}
+
+// over reports whether publishing has ended, or ctx.
+func over(ctx context.Context, publishing <-chan struct{}) bool {
+	select {
+	case <-publishing:
+		return true
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -47,14 +46,7 @@ func TestHubAloneJoinsAClusterAndLeavesItWithItsEvents(t *testing.T) {
 			}
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	peer := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	peer := freeAddr(t)
 	clustered := []string{dir, "--cluster-peers", peer, "--cluster-name", "lonely"}
 
 	serving("x", dir)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,17 +10,6 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 )
-
-// freeAddr returns an address on which nothing listens.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // TestConsoleIsServedWhereAdministrationIs: at --addr, or only at --admin-addr, or nowhere.
 func TestConsoleIsServedWhereAdministrationIs(t *testing.T) {

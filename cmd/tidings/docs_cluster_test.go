@@ -27,13 +27,13 @@ func TestCommandsOfTheClusterPageMakeThreeHubs(t *testing.T) {
 	if code, _, complaint := say(t, "cluster", "key", "cluster.key"); code != 0 {
 		t.Fatal(complaint)
 	}
-	peers := []string{freePeer(t), freePeer(t), freePeer(t)}
+	peers := []string{freeAddr(t), freeAddr(t), freeAddr(t)}
 	ports := strings.NewReplacer("'127.0.0.1:{4248..4250}'", strings.Join(peers, ","), "127.0.0.1:4248", peers[0], "127.0.0.1:4249", peers[1], "127.0.0.1:4250", peers[2])
 	ctx, stop := context.WithCancel(t.Context())
 	ended, urls := make(chan int, len(serves)), make([]string, len(serves))
 	for i, serve := range serves {
 		args := append(strings.Fields(ports.Replace(serve[1])), "--keep-bytes=16MiB")
-		addr := freePeer(t)
+		addr := freeAddr(t)
 		args[slices.Index(args, "--addr")+1], urls[i] = addr, "http://"+addr
 		p := program{stdio: stdio{in: strings.NewReader(""), out: newAwaited(), err: newAwaited()}}
 		go func() { ended <- p.run(ctx, args) }()

@@ -13,12 +13,20 @@ import (
 // nowhere returns a URL at which no server listens.
 func nowhere(t *testing.T) string {
 	t.Helper()
+	return "http://" + freeAddr(t)
+}
+
+// freeAddr returns an address that nothing listens on, for a server that others have to know before it listens.
+func freeAddr(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
 }
 
 // TestCommandsSayWhereTheyLookForAHub: tidings pub retried without naming the address: "connection refused; again in 1.0 s".

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -107,14 +106,7 @@ func TestHubsWithPeersShareOneLog(t *testing.T) {
 	key := writeFile(t, "key", strings.Repeat("k", 64))
 	var peers []string
 	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		peers = append(peers, l.Addr().String())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		peers = append(peers, freeAddr(t))
 	}
 	hubs := make([]*served, len(peers))
 	var all sync.WaitGroup

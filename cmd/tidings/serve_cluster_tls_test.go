@@ -17,7 +17,7 @@ func TestHubsAuthenticateEachOtherWithGivenCertificates(t *testing.T) {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	})
 	key := writeFile(t, "key", strings.Repeat("k", 64))
-	peers := []string{freePeer(t), freePeer(t)}
+	peers := []string{freeAddr(t), freeAddr(t)}
 	hubs := make([]*served, len(peers))
 	var all sync.WaitGroup
 	for i, peer := range peers {
@@ -53,17 +53,4 @@ func TestHubsAuthenticateEachOtherWithGivenCertificates(t *testing.T) {
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: config.ClientCAs}); err == nil {
 		t.Error("a certificate of another authority is trusted")
 	}
-}
-
-// freePeer returns an address for a hub, on which nothing listens.
-func freePeer(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
 }

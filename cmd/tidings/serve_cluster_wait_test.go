@@ -16,7 +16,7 @@ import (
 
 // TestHubThatWaitsForOthersSaysForWhich at /readyz, which operators ask, and in its log. When it is stopped, it leaves its directory before it ends.
 func TestHubThatWaitsForOthersSaysForWhich(t *testing.T) {
-	dir, addr, peers := t.TempDir(), freePeer(t), []string{freePeer(t), freePeer(t), freePeer(t)}
+	dir, addr, peers := t.TempDir(), freeAddr(t), []string{freeAddr(t), freeAddr(t), freeAddr(t)}
 	ctx, stop := context.WithCancel(t.Context())
 	log := newAwaited()
 	p := program{stdio: stdio{in: strings.NewReader(""), out: newAwaited(), err: log}}

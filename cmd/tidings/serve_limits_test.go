@@ -107,12 +107,7 @@ func statusOf(t *testing.T, r *http.Request) int {
 
 // TestAdministrationCanHaveAnAddressOfItsOwn without tokens, and only there. That address serves this machine only, even if the hub has a key.
 func TestAdministrationCanHaveAnAddressOfItsOwn(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
+	addr := freeAddr(t)
 	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--admin-addr", addr)
 	client := clientOf(t, nil)
 	if answer, text := ask(t, client, http.MethodGet, "http://"+addr+"/metrics", ""); answer.StatusCode != http.StatusOK {
@@ -154,12 +149,7 @@ func TestAdminAddrForOtherMachinesNeedsInsecure(t *testing.T) {
 
 // TestRevokedTokensStayRevokedAfterRestart, both in the hub and in the policy that checks tokens.
 func TestRevokedTokensStayRevokedAfterRestart(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := l.Addr().String()
-	_ = l.Close()
+	admin := freeAddr(t)
 	dir := filepath.Join(t.TempDir(), "data")
 	ann := mint(t, testSecret, "ann")
 	for round := range 2 {
@@ -183,12 +173,7 @@ func TestRevokedTokensStayRevokedAfterRestart(t *testing.T) {
 // TestMissingBodyHoldsNoConnection: a client without a token announced a body and sent none. It got its answer, but the connection
 // stayed open forever. This affected the page, refused requests, and the listener for administrators.
 func TestMissingBodyHoldsNoConnection(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := l.Addr().String()
-	_ = l.Close()
+	admin := freeAddr(t)
 	s := startServe(t, environ{"TIDINGS_KEY=" + testSecret}, "--body-timeout", "100ms", "--admin-addr", admin)
 	for request, addr := range map[string]string{
 		"GET /": strings.TrimPrefix(s.url, "http://"), "GET /healthz": strings.TrimPrefix(s.url, "http://"), "POST /events/news": strings.TrimPrefix(s.url, "http://"),

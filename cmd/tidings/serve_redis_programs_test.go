@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"log/slog"
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -15,12 +14,7 @@ import (
 // startRedis starts a redis-server on a port of its own, and returns its address.
 func startRedis(t *testing.T, settings ...string) (addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = l.Addr().String()
-	_ = l.Close()
+	addr = freeAddr(t)
 	port := addr[strings.LastIndexByte(addr, ':')+1:]
 	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, settings...)
 	cmd := exec.Command(commandPath(t, "redis-server"), args...)

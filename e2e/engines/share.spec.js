@@ -1,4 +1,4 @@
-// Who shares a stream with whom, in which way, and what happens when a way fails.
+// Tabs of one identity and one version share a stream: by a worker, by a lock, or not at all. A way that fails gives place to the next one.
 
 import { createServer } from 'node:http'
 import { expect, expectLog, expectMore, expectShared, follow, ids, start, streams, test, via } from './tabs.js'
