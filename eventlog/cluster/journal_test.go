@@ -213,17 +213,20 @@ func (j *journal) Apply(ctx context.Context, batches []eventlog.Batch, state fun
 			}
 		}
 	}
+	if state == nil {
+		state = func([]eventlog.Outcome) []byte { return nil }
+	}
 	first := true
 	var stored []byte
 	err = j.do(ctx, func(ctx context.Context, m eventlog.Mirror) error {
-		if state == nil {
-			state = func([]eventlog.Outcome) []byte { return nil }
+		if !first { // several hubs at once rebuild their mirrors by this change, so it only reads here
+			_, err := m.Apply(ctx, batches, func([]eventlog.Outcome) []byte { return stored })
+			return err
 		}
+		first = false
 		got, err := m.Apply(ctx, batches, func(outcomes []eventlog.Outcome) []byte {
-			if first {
-				stored, first = slices.Clone(state(outcomes)), false
-			}
-			return stored // when the mirror is rebuilt
+			stored = slices.Clone(state(outcomes))
+			return stored
 		})
 		outcomes = got
 		return err
