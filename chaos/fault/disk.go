@@ -109,7 +109,7 @@ func (p *Place) Later(ctx context.Context, processes []*world.Process, dirs []st
 		}
 		return errors.Join(err, world.Begin(ctx, processes))
 	}
-	err := stopped(func(dir, copied string) error { return run("cp", "-a", dir, copied) })
+	err := stopped(copyDir)
 	if err == nil {
 		err = p.Settle(ctx)
 	}
@@ -123,7 +123,15 @@ func move(from, to string) error {
 	if err := os.Rename(from, to); err == nil {
 		return nil
 	}
-	return errors.Join(run("cp", "-a", from, to), os.RemoveAll(from))
+	return errors.Join(copyDir(from, to), os.RemoveAll(from))
+}
+
+// copyDir copies a directory so that a power loss does not take the copy away again: that would be a fault of this program.
+func copyDir(from, to string) error {
+	if err := run("cp", "-a", from, to); err != nil {
+		return err
+	}
+	return run("sync", "--file-system", to)
 }
 
 // damage kills a node, damages one of its files, and starts it. If the node refuses the file, the file is restored: the promise is that the
