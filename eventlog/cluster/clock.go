@@ -73,8 +73,8 @@ func (c *clocks) tidy() {
 	}
 }
 
-// others returns what the clocks of the other hubs show.
-func (c *clocks) others() (all []time.Time) {
+// others appends to all what the clocks of the other hubs show.
+func (c *clocks) others(all []time.Time) []time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tidy()
@@ -87,9 +87,11 @@ func (c *clocks) others() (all []time.Time) {
 // now returns the time of the middle clock. It is the beginning of time while only the hub's own clock is known, and while a hub that has others
 // hears none of them: it may be the hub that leads.
 func (l *Log) now() time.Time {
-	all := append(l.clocks.others(), time.Now())
-	if v, _ := l.look(); v.live && len(all) == 1 && l.o.Hubs <= 1 {
-		all = append(all, shown{v.newest, v.arrived}.now())
+	all := append(l.clocks.others(make([]time.Time, 0, 8)), time.Now()) // on the stack: every read asks
+	if len(all) == 1 && l.o.Hubs <= 1 {
+		if v, _ := l.look(); v.live {
+			all = append(all, shown{v.newest, v.arrived}.now())
+		}
 	}
 	if len(all) == 1 {
 		return time.UnixMilli(0)
@@ -112,7 +114,7 @@ func (l *Log) ticking() {
 	ticker := time.NewTicker(clockEvery)
 	defer ticker.Stop()
 	for l.ctx.Err() == nil {
-		if data, err := json.Marshal(showing{l.o.Name, time.Now().UTC(), len(l.clocks.others()) == 0}); err == nil { // the clock may show a year that JSON does not have
+		if data, err := json.Marshal(showing{l.o.Name, time.Now().UTC(), len(l.clocks.others(nil)) == 0}); err == nil { // the clock may show a year that JSON does not have
 			l.tell(l.ctx, append([]byte{broadcastClock}, data...))
 		}
 		select {

@@ -36,4 +36,4 @@ func Describe(m *Message) string {
 }
 
 // KnownClocks returns how many clocks of other hubs are known.
-func (l *Log) KnownClocks() int { return len(l.clocks.others()) }
+func (l *Log) KnownClocks() int { return len(l.clocks.others(nil)) }

@@ -25,7 +25,7 @@ type publisher struct {
 // run publishes until the context ends.
 func (p *publisher) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		sleep(ctx, time.Duration(p.rand.IntN(800))*time.Millisecond)
+		p.pause(ctx, p.rand, 800*time.Millisecond)
 		h := p.hubs[p.rand.IntN(len(p.hubs))]
 		if log := h.running(); log != nil {
 			p.publish(ctx, h, log)
@@ -132,7 +132,7 @@ func (s *subscriber) run(ctx context.Context) {
 		if log := h.running(); log != nil && time.Since(log.Contact()) < 15*time.Second {
 			s.connect(ctx, h, log)
 		}
-		sleep(ctx, time.Duration(s.rand.IntN(1000))*time.Millisecond)
+		s.pause(ctx, s.rand, time.Second)
 	}
 }
 
@@ -170,8 +170,16 @@ func (s *subscriber) connect(ctx context.Context, h *simHub, log *cluster.Log) {
 			s.add(ordertest.Line{Kind: ordertest.Checkpoint, ID: s.at.String()}, h)
 		}
 		q.After = a.Complete
-		sleep(ctx, time.Duration(s.rand.IntN(300))*time.Millisecond)
+		s.pause(ctx, s.rand, 300*time.Millisecond)
 	}
+}
+
+// pause is the pause of a client between two requests: up to most, and longer while the cluster settles.
+func (s *sim) pause(ctx context.Context, r *rand.Rand, most time.Duration) {
+	if s.settling.Load() {
+		most *= 8
+	}
+	sleep(ctx, time.Duration(r.IntN(int(most.Milliseconds())))*time.Millisecond)
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -37,7 +37,7 @@ func newDuels(s *sim) *duels {
 func (d *duels) run(ctx context.Context) {
 	for round := 0; ctx.Err() == nil; round++ {
 		d.fight(ctx, fmt.Sprint("duel/", round))
-		sleep(ctx, time.Duration(d.rand.IntN(5000))*time.Millisecond)
+		d.pause(ctx, d.rand, 5*time.Second)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,8 @@ type sim struct {
 	known  int      // Options.Hubs
 	atEnd  []func() // completes the history
 	filled int
+
+	settling atomic.Bool // the faults are over, and late messages arrive: clients take their time
 }
 
 // simHub is a hub of a simulated cluster, over its processes.

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -18,36 +19,63 @@ import (
 type trace struct {
 	began time.Time
 
-	mu    sync.Mutex
-	lines []string
+	mu    sync.Mutex // guards the following field
+	lines []line
 }
 
-func (t *trace) add(format string, args ...any) {
-	line := fmt.Sprintf("%8.3f ", time.Since(t.began).Seconds()) + fmt.Sprintf(format, args...)
+// line is a line of a trace. Nearly all runs succeed, and their lines never become text.
+type line struct {
+	at   time.Duration
+	text func() string
+}
+
+func (t *trace) add(text func() string) {
+	at := time.Since(t.began)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.lines = append(t.lines, line)
-}
-
-// Write adds a message of a logger.
-func (t *trace) Write(line []byte) (int, error) {
-	t.add("%s", bytes.TrimSpace(line))
-	return len(line), nil
+	t.lines = append(t.lines, line{at, text})
 }
 
 // logger returns a logger that writes to the trace.
 func (t *trace) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(t, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	h := &traceHandler{trace: t, text: new(bytes.Buffer)}
+	h.Handler = slog.NewTextHandler(h.text, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		switch a.Key {
 		case slog.TimeKey, slog.LevelKey:
 			return slog.Attr{}
 		}
 		return a
-	}}))
+	}})
+	return slog.New(h)
+}
+
+// traceHandler adds the messages of a logger to a trace.
+type traceHandler struct {
+	*trace
+	slog.Handler
+	text *bytes.Buffer // to which Handler writes; only print uses it
+}
+
+func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.add(func() string {
+		h.text.Reset()
+		if err := h.Handler.Handle(ctx, r); err != nil {
+			return err.Error()
+		}
+		return string(bytes.TrimSpace(h.text.Bytes()))
+	})
+	return nil
+}
+
+func (h *traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &traceHandler{h.trace, h.Handler.WithAttrs(attrs), h.text}
 }
 
 // stored adds a message of the order.
-func (t *trace) stored(m *cluster.Message) { t.add("%s", "order: "+cluster.Describe(m)) }
+func (t *trace) stored(m *cluster.Message) {
+	stored := *m
+	t.add(func() string { return "order: " + cluster.Describe(&stored) })
+}
 
 // print prints the trace of a run that failed, or of one that was asked for.
 func (t *trace) print(test *testing.T) {
@@ -56,5 +84,9 @@ func (t *trace) print(test *testing.T) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	test.Log("the trace of the run:\n" + strings.Join(t.lines, "\n"))
+	var b strings.Builder
+	for _, l := range t.lines {
+		fmt.Fprintf(&b, "\n%8.3f %s", l.at.Seconds(), l.text())
+	}
+	test.Log("the trace of the run:" + b.String())
 }
