@@ -139,9 +139,9 @@ func (m *Memory) SetRetention(ctx context.Context, r *Retention) error {
 		t.rule = ret.Rule(t.name)
 		m.keepNewest(t)
 	}
+	m.expire(m.now()) // before the limits of the whole log, which then remove fewer records, as in package disklog
 	m.trimTotal()
 	m.forgetDead()
-	m.expire(m.now())
 	m.tidy()
 	return nil
 }

@@ -91,8 +91,7 @@ func (r *stored) found(s Selector) bool {
 	return slices.ContainsFunc(r.topics, func(t *topic) bool { return t.has(r) && s.Match(t.name) })
 }
 
-// rememberDead remembers a topic that has no records any more. If there are too many dead topics, the log forgets those with the oldest
-// last record, because that raises the floor the least.
+// rememberDead remembers a topic that has no records any more, unless the floor covers it.
 func (m *Memory) rememberDead(t *topic) {
 	t.live, t.bytes = queue.Queue[*stored]{}, 0
 	heap.Push(&m.dead, t)
@@ -100,9 +99,10 @@ func (m *Memory) rememberDead(t *topic) {
 	m.forgetDead()
 }
 
-// forgetDead forgets dead topics if there are too many.
+// forgetDead forgets dead topics if there are too many: those with the oldest last record, because that raises the floor the least. It also
+// forgets those that the floor covers. Otherwise it would depend on the order in which topics died whether one of them is remembered.
 func (m *Memory) forgetDead() {
-	for !m.ret.Remembers(int64(len(m.dead)), m.deadBytes) {
+	for len(m.dead) > 0 && (m.dead[0].last <= m.floor || !m.ret.Remembers(int64(len(m.dead)), m.deadBytes)) {
 		t := heap.Pop(&m.dead).(*topic)
 		m.deadBytes -= DeadTopicSize(t.name)
 		m.floor = max(m.floor, t.last)

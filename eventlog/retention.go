@@ -23,8 +23,9 @@ type Retention struct {
 	Events int64 // 0 or negative: no limit
 
 	// Topics is how many dead topics the log remembers. A topic is dead when it has no records left; the log remembers what it
-	// lost, to report gaps. Dead topics also take at most an eighth of Bytes, by [DeadTopicSize]. Beyond these limits those that
-	// died first are forgotten, and raise Bounds.Floor. 0: 1 million; negative: none
+	// lost, to report gaps. Dead topics also take at most an eighth of Bytes, by [DeadTopicSize]. Beyond these limits those with the
+	// oldest last records are forgotten, and raise Bounds.Floor to these. A topic that dies later with a last record up to
+	// there is forgotten at once. 0: 1 million; negative: none
 	Topics int
 
 	// KeyAge and Keys limit how long an idempotency key is known: for this time, and until this many other keys were used.

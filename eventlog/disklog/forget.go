@@ -22,8 +22,12 @@ func (k *chunk) commit() error {
 		if !c.write {
 			continue
 		}
-		k.settle(topic, c)
-		k.set(topicKey(nil, topic), c.state.value())
+		if known := k.settle(topic, c); known {
+			k.set(topicKey(nil, topic), c.state.value())
+		} else {
+			k.delete(topicKey(nil, topic))
+			s.topics.drop(topic)
+		}
 		raise(&s.marks.of(topic).trimmed, c.state.trimmed)
 	}
 	k.removeRecords()
@@ -54,10 +58,11 @@ func (k *chunk) commit() error {
 	return nil
 }
 
-// settle updates the committer's cache for a topic, and notes if the topic has died.
-func (k *chunk) settle(topic string, c *change) {
+// settle updates the committer's cache for a topic, and notes if the topic has died. known is false if the topic has died and is to be
+// forgotten at once, because the floor covers it. Otherwise it would depend on the order in which topics died whether one of them is remembered.
+func (k *chunk) settle(topic string, c *change) (known bool) {
 	if len(c.entries) == 0 {
-		return
+		return true
 	}
 	removed := slices.Max(c.entries)
 	k.unindexAll(topic, c.entries, removed)
@@ -67,7 +72,10 @@ func (k *chunk) settle(topic string, c *change) {
 	}
 	dead, err := k.hasDied(topic, t, removed)
 	if k.fail(err); !dead {
-		return
+		return true
+	}
+	if removed <= k.meta.floor {
+		return false
 	}
 	k.set(deadKey(nil, removed, topic), nil)
 	k.meta.died++
@@ -75,6 +83,7 @@ func (k *chunk) settle(topic string, c *change) {
 	if t != nil {
 		t.dead = removed
 	}
+	return true
 }
 
 // many is the smallest number of neighbouring keys that are deleted as a range. A range is one key instead of many, but every read
@@ -134,13 +143,16 @@ func (k *chunk) hasDied(topic string, t *topicInfo, removed uint64) (bool, error
 	return !found, it.Error()
 }
 
-// forgetTopics forgets the oldest dead topics, at most one chunk, until their number is within the limits. The caller holds the turn
-// and has created the chunk while it held it.
+// forgetTopics forgets the oldest dead topics, at most one chunk, until their number is within the limits, and those that the floor covers then.
+// The caller holds the turn and has created the chunk while it held it.
 func (k *chunk) forgetTopics() error {
 	dead, size := k.s.deadTopics.Load(), k.s.deadBytes.Load()
 	n := 0
-	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && !k.s.ret().Remembers(dead, size) && n < chunkTopic && !k.full(); ok = k.it.Next() {
+	for ok := k.it.SeekGE([]byte{kindDead}); ok && k.it.Key()[0] == kindDead && n < chunkTopic && !k.full(); ok = k.it.Next() {
 		key := append([]byte{}, k.it.Key()...)
+		if seqOf(key[:9]) > k.meta.floor && k.s.ret().Remembers(dead, size) {
+			break
+		}
 		topic := string(key[9:])
 		k.delete(key)
 		k.delete(topicKey(nil, topic))

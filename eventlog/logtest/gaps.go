@@ -169,6 +169,30 @@ var gaps = []test{
 		b.gap(b.after(2, one("short/1")), eventlog.Trimmed, 3)
 		b.noGap(b.after(3, one("short/1")), seq)
 	}},
+	{"DeadTopicBelowTheFloorIsForgottenAtOnce", func(b *bench) { // or what a log remembers would depend on which topic died first
+		r := keep(rule("short/**", eventlog.Rule{Age: time.Second}), rule("**", eventlog.Rule{Age: 40 * time.Second}))
+		r.Topics = 2
+		b.open(r)
+		b.put("long") // 1
+		for i := range 3 {
+			b.put(fmt.Sprintf("short/%d", i)) // 2 to 4
+		}
+		b.clock.move(39_500 * time.Millisecond)
+		b.settle()
+		b.put("short/1") // short/0 is forgotten, and short/2 is dead
+		b.settle()
+		b.equal("floor", b.log.Bounds().Floor, uint64(2))
+		b.equal("dead topics", b.log.Bounds().DeadTopics, int64(1))
+		b.clock.move(900 * time.Millisecond) // long dies
+		b.settle()
+		b.equal("events", b.log.Bounds().Events, int64(1))
+		b.equal("dead topics", b.log.Bounds().DeadTopics, int64(1))
+		b.gap(b.after(0, one("long")), eventlog.Trimmed, 2)
+		b.gap(b.after(0, one("short/2")), eventlog.Trimmed, 4)
+		seq := b.put("long") // known again
+		b.gap(b.after(1, one("long")), eventlog.Trimmed, 2)
+		b.noGap(b.after(2, one("long")), seq)
+	}},
 	{"QuietTopicHasNoGapWhenOthersAreTrimmed", func(b *bench) {
 		b.open(keep(rule("busy", eventlog.Rule{Count: 1}), rule("**", eventlog.Rule{})))
 		seq := b.put("quiet")

@@ -98,13 +98,17 @@ func (m *model) remove(r *modelRecord, topic string, s state) {
 	m.forget()
 }
 
-// forget forgets topics if too many are dead.
+// forget forgets topics if too many are dead, and those that the floor covers.
 func (m *model) forget() {
-	for dead, size := m.dead(); !m.ret.Remembers(int64(len(dead)), size); dead, size = m.dead() {
+	for dead, size := m.dead(); len(dead) > 0; dead, size = m.dead() {
 		oldest := slices.MinFunc(dead, func(a, b string) int {
 			return cmp.Or(cmp.Compare(m.lastOf(a), m.lastOf(b)), cmp.Compare(a, b))
 		})
-		m.floor = max(m.floor, m.lastOf(oldest))
+		last := m.lastOf(oldest)
+		if last > m.floor && m.ret.Remembers(int64(len(dead)), size) {
+			break
+		}
+		m.floor = max(m.floor, last)
 		delete(m.topics, oldest)
 	}
 }
@@ -338,8 +342,9 @@ func (m *model) cut(gen string, after uint64) {
 	}
 }
 
-// retain changes the rules. What has expired under the old ones by the time of the newest record stays so.
-func (m *model) retain(r eventlog.Retention) {
+// retain changes the rules at this time of the clock. What has expired under the old ones by the time of the newest record stays so. Ages come
+// before the limits of the whole log.
+func (m *model) retain(now time.Time, r eventlog.Retention) {
 	for _, r := range m.records {
 		for _, topic := range r.Topics {
 			if r.Flags&eventlog.End != 0 && m.last.Sub(r.Time) > m.ret.Rule(topic).EndAge() {
@@ -355,6 +360,7 @@ func (m *model) retain(r eventlog.Retention) {
 	for topic := range m.topics {
 		m.keepNewest(topic)
 	}
+	m.expire(now)
 	m.keepTotal()
 	m.forget()
 }

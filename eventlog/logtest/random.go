@@ -238,7 +238,7 @@ func (g *comparison) rules() {
 	g.model.expire(g.clock.time())
 	g.settle()
 	g.same("errors", nil, g.mirrorLog.SetRetention(g.Context(), r))
-	g.model.retain(defaults)
+	g.model.retain(g.clock.time(), defaults)
 }
 
 func (g *comparison) reopen() {
