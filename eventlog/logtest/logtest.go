@@ -63,6 +63,7 @@ func Run(t *testing.T, h Harness) {
 		{"Key", keys},
 		{"End", ends},
 		{"Mirror", mirroring},
+		{"MirrorRules", mirrorRules},
 		{"Lookup", lookup},
 		{"List", listing},
 		{"Close", closing},
