@@ -89,7 +89,7 @@ func (p order) Publish(ctx context.Context, records int) error {
 	if _, err := rand.Read(id[:]); err != nil {
 		return err
 	}
-	if err := p.Order.Publish(ctx, id, make([]byte, records*recordSize)); err != nil {
+	if err := p.Order.Publish(ctx, "", id, make([]byte, records*recordSize)); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
 	return nil

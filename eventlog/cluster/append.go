@@ -109,16 +109,16 @@ func sizeOf(requests []*request) int {
 
 // deliver publishes a message until it is stored. Its requests get the error.
 func (l *Log) deliver(f *flight, data []byte) error {
-	began, stored, pause := time.Now(), false, 50*time.Millisecond
-	v, _ := l.look()
-	identity := v.bounds.Identity
+	began, stored, pause, to := time.Now(), false, 50*time.Millisecond, ""
 	for {
 		attempt := time.Now()
-		var err error
-		if stored && !l.same(f, identity) {
-			err = errMoved
-		} else {
-			err = l.publish(f, data)
+		if !stored { // otherwise only the order that may have the message knows its identifier
+			v, _ := l.look()
+			to = v.bounds.Identity
+		}
+		err := l.publish(f, to, data)
+		if errors.Is(err, ErrReplaced) {
+			l.kick() // learns the identity
 		}
 		refused, definite := errors.AsType[*RefusedError](err)
 		stored = stored || !definite // or perhaps stored
@@ -146,18 +146,11 @@ func (l *Log) deliver(f *flight, data []byte) error {
 	}
 }
 
-// same reports whether the order is still the one to which a message was sent before: another one does not know its identifier, and would
-// store it a second time.
-func (l *Log) same(f *flight, identity string) bool {
-	b, err := l.bounds(f.ctx)
-	return err == nil && b.Identity == identity
-}
-
 // publish publishes a message once. It returns early when the message has landed.
-func (l *Log) publish(f *flight, data []byte) error {
+func (l *Log) publish(f *flight, to string, data []byte) error {
 	ctx, cancel := context.WithTimeout(f.ctx, repeatAfter)
 	defer cancel()
-	return l.order.Publish(ctx, f.id, data)
+	return l.order.Publish(ctx, to, f.id, data)
 }
 
 // orderTime returns the current time of the shared log in milliseconds, as far as this hub knows. It is never behind the clock of this hub:

@@ -20,7 +20,7 @@ type losing struct {
 	lose  atomic.Bool // it does not answer for the next message
 }
 
-func (o *losing) Publish(ctx context.Context, id cluster.ID, data []byte) error {
+func (o *losing) Publish(ctx context.Context, to string, id cluster.ID, data []byte) error {
 	switch {
 	case o.elect.Swap(false):
 		return cluster.ErrNewLeader
@@ -28,7 +28,7 @@ func (o *losing) Publish(ctx context.Context, id cluster.ID, data []byte) error 
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return o.Order.Publish(ctx, id, data)
+	return o.Order.Publish(ctx, to, id, data)
 }
 
 // joined returns a hub that has joined its cluster.

@@ -148,7 +148,8 @@ func (l *Log) audits(a *auditor) {
 
 // vote publishes the digest of this hub at a message.
 func (l *Log) vote(at mark, checked, gap bool) {
-	err := l.say(l.ctx, &control{Audit: &audit{Message: at.seq, ID: idText(at.id), Digest: at.digest.String(), Hub: l.o.Name, Checked: checked, Gap: gap}})
+	v, _ := l.look()
+	err := l.say(l.ctx, v.bounds.Identity, &control{Audit: &audit{Message: at.seq, ID: idText(at.id), Digest: at.digest.String(), Hub: l.o.Name, Checked: checked, Gap: gap}})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.view.audited.speak = l.view.audited.speak && err != nil

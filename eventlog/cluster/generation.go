@@ -102,12 +102,12 @@ func (l *Log) need(v *view, b Bounds) *control {
 	return c
 }
 
-// say publishes a control message, without a retry.
-func (l *Log) say(ctx context.Context, c *control) error {
+// say publishes a control message to the order with an identity, without a retry.
+func (l *Log) say(ctx context.Context, to string, c *control) error {
 	ctx, cancel := context.WithTimeout(ctx, repeatAfter)
 	defer cancel()
 	v, _ := l.look()
-	return l.order.Publish(ctx, l.appends.next(l.self), c.frame(v.orderTime(), l.date(), v.hint()))
+	return l.order.Publish(ctx, to, l.appends.next(l.self), c.frame(v.orderTime(), l.date(), v.hint()))
 }
 
 // SetRetention changes the retention of all hubs, at one position in the order. It waits until this hub has reached that position. It
@@ -122,7 +122,7 @@ func (l *Log) SetRetention(ctx context.Context, r *eventlog.Retention) error {
 		if err := l.unready(&v); err != nil {
 			return err
 		}
-		if err := l.say(ctx, &control{Settings: s}); err == nil || ctx.Err() == nil {
+		if err := l.say(ctx, v.bounds.Identity, &control{Settings: s}); err == nil || ctx.Err() == nil {
 			wait, cancel := context.WithTimeout(ctx, repeatAfter)
 			err = l.until(wait, func(v *view) bool { return v.settings != nil && v.settings.equal(s) })
 			cancel()

@@ -23,9 +23,14 @@ type Order interface {
 	// identifier, at once if it is ErrNewLeader, or wait until Follow brings it. A RefusedError is about this call only: the outcome of an earlier call with the same
 	// identifier may still be unknown.
 	//
+	// The message is for the order with the identity to, as Bounds returned it; an empty one stands for any. An order with another identity
+	// does not store it, however late the message arrives, and Publish returns a RefusedError, which matches ErrReplaced if the other
+	// identity is known. Otherwise an order that was created anew could store a message a second time, because it does not know the
+	// identifiers of the order before.
+	//
 	// Follow may bring the message before Publish returns, but not before the message is as durable as the order promises. A hub
 	// acknowledges records when its own mirror has them.
-	Publish(ctx context.Context, id ID, data []byte) error
+	Publish(ctx context.Context, to string, id ID, data []byte) error
 
 	// Follow calls take with messages in order, beginning with number from, and continues with new ones as they are stored. A call has at
 	// least one message; the numbers are contiguous over all calls. The slice and its data belong to take. Follow returns the error of take,
@@ -101,7 +106,8 @@ type Bounds struct {
 var ErrMissing = errors.New("cluster: the shared log does not exist")
 
 // ErrReplaced is returned by Follow if the order notices that it has lost messages which it had passed on, or that it may have: its
-// identity has changed, or the next message does not continue the last one. An implementation does not have to notice; see [Order].
+// identity has changed, or the next message does not continue the last one. An implementation does not have to notice; see [Order]. Publish
+// returns it for a message to an order with another identity.
 var ErrReplaced = errors.New("cluster: the shared log has been replaced, or has lost messages that it had stored")
 
 // ErrNewLeader is returned by Publish if the order has a new leader, which may not know of the message. An implementation does not have to notice.

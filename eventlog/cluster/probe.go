@@ -86,7 +86,7 @@ func (p *prober) probe(l *Log) {
 	}
 	c := l.need(&v, b)
 	if c != nil && p.began.again() {
-		_ = l.say(ctx, c) // repeated until a generation begins
+		_ = l.say(ctx, b.Identity, c) // repeated until a generation begins
 	}
 	if c == nil && v.settings != nil && !v.joined {
 		if err := l.joins(&v); err != nil {

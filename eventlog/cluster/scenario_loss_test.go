@@ -140,7 +140,7 @@ func TestMessageDamagedEverywhereIsAGap(t *testing.T) {
 		s.hubs[2].kill(0)
 		s.hubs[0].kill(0)
 		handle := s.order.Handle()
-		if err := handle.Publish(s.Context(), cluster.ID{1}, []byte("nothing that a hub sends")); err != nil {
+		if err := handle.Publish(s.Context(), "", cluster.ID{1}, []byte("nothing that a hub sends")); err != nil {
 			s.Fatal(err)
 		}
 		for _, h := range s.hubs {

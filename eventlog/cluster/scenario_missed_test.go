@@ -101,9 +101,41 @@ func TestMessageOfAnOldOrderIsNotStoredInANewOne(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		s.heal()
 		s.lost(last.Seq)
-		if err := s.order.Handle().Publish(s.Context(), last.ID, last.Data); err != nil {
+		if err := s.order.Handle().Publish(s.Context(), "", last.ID, last.Data); err != nil {
 			s.Fatal(err)
 		}
+		s.fill(1)
+	})
+}
+
+// TestLateMessageIsNotStoredInAnOrderThatHasNotBegun: the same, and the copy arrives after a hub has made the order again, and before it has said
+// in the order after which message this continues. Mirrors took the copy for a new message.
+func TestLateMessageIsNotStoredInAnOrderThatHasNotBegun(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}, lossy: true}, func(s *sim) {
+		s.fill(5)
+		messages := s.order.Messages()
+		last := messages[len(messages)-1]
+		late := s.order.Handle()
+		b, err := late.Bounds(s.Context())
+		if err != nil {
+			s.Fatal(err)
+		}
+		for i, h := range s.hubs {
+			h.handle.SetFaults(uint64(i), ordertest.Faults{Delay: 200 * time.Millisecond})
+		}
+		s.order.Delete()
+		for len(s.order.Created()) < 2 {
+			time.Sleep(time.Millisecond)
+		}
+		if n := len(s.order.Messages()); n > 0 {
+			s.Fatalf("the new order has %d messages already", n)
+		}
+		if err := late.Publish(s.Context(), b.Identity, last.ID, last.Data); !errors.Is(err, cluster.ErrReplaced) {
+			s.Errorf("the new order takes a message that was for the old one: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		s.heal()
+		s.lost(last.Seq)
 		s.fill(1)
 	})
 }
@@ -180,7 +212,7 @@ func TestOutcomeIsUnknownIfAnOldOrderMayHaveTheMessage(t *testing.T) {
 		}
 		s.lost(last.Seq)
 		time.Sleep(5 * time.Second) // the hub replaces its log
-		if err := s.order.Handle().Publish(s.Context(), last.ID, last.Data); err != nil {
+		if err := s.order.Handle().Publish(s.Context(), "", last.ID, last.Data); err != nil {
 			s.Fatal(err)
 		}
 		sent.Wait()

@@ -259,7 +259,9 @@ func (f *follower) next(ctx context.Context, m mark, b Bounds) (gen string, seq 
 		}
 		if said.again() {
 			begin := &Begin{Gen: eventlog.NewGeneration(), Prev: inForce, Cause: "the shared log has lost messages", Identity: b.Identity, After: m.head}
-			_ = f.say(ctx, &control{Begin: begin}) // repeated until a generation begins
+			if err := f.say(ctx, b.Identity, &control{Begin: begin}); errors.Is(err, ErrReplaced) { // after other errors it is repeated
+				return "", 0, err
+			}
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

@@ -67,7 +67,7 @@ func (o *Order) bounds(info *jetstream.StreamInfo) cluster.Bounds {
 	if info.Config.MaxMsgSize > 0 {
 		largest = min(largest, int(info.Config.MaxMsgSize)-overhead)
 	}
-	b := cluster.Bounds{First: s.FirstSeq, Last: s.LastSeq, Identity: info.Created.UTC().Format(time.RFC3339Nano), MaxMessage: largest}
+	b := cluster.Bounds{First: s.FirstSeq, Last: s.LastSeq, Identity: identity(info), MaxMessage: largest}
 	if s.Msgs == 0 {
 		b.First = s.LastSeq + 1
 	}
@@ -131,7 +131,7 @@ var errNoMessage = errors.New("natslog: no such message")
 
 // next asks the leader for the first message with number seq or above. A leader without a majority answers, too.
 func (o *Order) next(ctx context.Context, seq uint64) (cluster.Message, error) {
-	question := map[string]any{"seq": max(seq, 1), "next_by_subj": o.log}
+	question := map[string]any{"seq": max(seq, 1), "next_by_subj": ">"}
 	var answer struct {
 		refusal
 		Message struct {

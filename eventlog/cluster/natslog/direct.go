@@ -70,7 +70,7 @@ func (f *follower) get(ctx context.Context) (batch []cluster.Message, more bool,
 func (f *follower) ask(ctx context.Context, wait time.Duration) (batch []cluster.Message, more bool, err error) {
 	f.asked++
 	reply := f.inbox + "." + strconv.Itoa(f.asked)
-	question, err := json.Marshal(map[string]any{"seq": f.next, "next_by_subj": f.o.log, "batch": fetchMessages, "max_bytes": fetchBytes})
+	question, err := json.Marshal(map[string]any{"seq": f.next, "next_by_subj": f.made.subject, "batch": fetchMessages, "max_bytes": fetchBytes})
 	if err != nil {
 		return nil, false, err
 	}
@@ -91,7 +91,7 @@ func (f *follower) ask(ctx context.Context, wait time.Duration) (batch []cluster
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
-			stored, err := f.o.stored(m)
+			stored, err := f.o.stored(m, f.made.subject)
 			if err != nil {
 				return batch, false, err
 			}

@@ -23,6 +23,7 @@ const (
 // Follow implements [cluster.Order].
 func (o *Order) Follow(ctx context.Context, from uint64, take func([]cluster.Message) error) error {
 	f := &follower{o: o, take: take, next: max(from, 1)}
+	f.made = o.last.Load() // nil: compare asks
 	if err := f.subscribe(ctx); err != nil {
 		return err
 	}
@@ -31,6 +32,9 @@ func (o *Order) Follow(ctx context.Context, from uint64, take func([]cluster.Mes
 		return err
 	}
 	for {
+		if err := f.same(); err != nil {
+			return err
+		}
 		if err := f.fetch(ctx); err != nil {
 			return err
 		}
@@ -45,6 +49,7 @@ type follower struct {
 	o    *Order
 	take func([]cluster.Message) error
 	next uint64 // number of the message that comes next
+	made *made  // the stream that has it
 
 	bell   *nats.Subscription // the doorbell
 	answer *nats.Subscription // answers to direct gets
@@ -93,10 +98,25 @@ func (f *follower) unsubscribe() {
 // compare asks the leader whether it has the next message, or whether that is the one after the last.
 func (f *follower) compare(ctx context.Context) error {
 	b, err := f.o.reaching(ctx, f.next-1)
-	if err == nil && f.next < b.First {
-		err = &cluster.GoneError{First: b.First}
+	switch {
+	case err != nil:
+		return err
+	case f.next < b.First:
+		return &cluster.GoneError{First: b.First}
 	}
-	return err
+	return f.same()
+}
+
+// same returns ErrReplaced if the stream is not the one that the follower began with.
+func (f *follower) same() error {
+	last := f.o.last.Load()
+	if f.made == nil {
+		f.made = last
+	}
+	if last.identity != f.made.identity {
+		return cluster.ErrReplaced
+	}
+	return nil
 }
 
 // deliver passes on the messages of batch that continue the earlier ones. It reports whether messages are missing before the rest.
@@ -151,7 +171,7 @@ func (f *follower) ring(ctx context.Context, until time.Time) (*nats.Msg, error)
 func (f *follower) rings(m *nats.Msg) (batch []cluster.Message, missing bool) {
 	for size := 0; ; {
 		next := f.next + uint64(len(batch))
-		switch stored, err := f.o.stored(m); {
+		switch stored, err := f.o.stored(m, f.made.subject); {
 		case err != nil:
 			f.o.o.Logger.Debug("a message is left out", "error", err)
 		case stored.Seq > next:

@@ -53,7 +53,7 @@ func TestFollowerHasAllOfABurst(t *testing.T) {
 		data := make([]byte, 256<<10) // of 25 MiB, the doorbell keeps 16
 		for i := range count {
 			copy(data, fmt.Sprintf("%3d", i))
-			if err := order.Publish(t.Context(), newID(), data); err != nil {
+			if err := order.Publish(t.Context(), "", newID(), data); err != nil {
 				t.Error(err)
 			}
 		}
@@ -112,7 +112,8 @@ func TestFollowerNeedsNoDoorbell(t *testing.T) {
 
 func TestFalseDoorbellIsNotBelieved(t *testing.T) {
 	order, s := created(t, nil)
-	nc, _ := admin(t, s)
+	nc, js := admin(t, s)
+	subject := subjectOf(t, js)
 	ring := func(header nats.Header) {
 		if err := nc.PublishMsg(&nats.Msg{Subject: "tidings.live", Header: header, Data: []byte("false")}); err != nil {
 			t.Error(err)
@@ -128,9 +129,14 @@ func TestFalseDoorbellIsNotBelieved(t *testing.T) {
 			return errEnough
 		}
 		ring(nil)
-		ring(nats.Header{"Nats-Stream": {"other"}, "Nats-Sequence": {"2"}, "Nats-Time-Stamp": {"2026-01-01T00:00:00Z"}})
-		ring(nats.Header{"Nats-Stream": {"tidings"}, "Nats-Sequence": {"3"}, "Nats-Time-Stamp": {"2026-01-01T00:00:00Z"}})
-		ring(nats.Header{"Nats-Stream": {"tidings"}, "Nats-Sequence": {"2"}, "Nats-Time-Stamp": {"yesterday"}})
+		for _, header := range []nats.Header{
+			{"Nats-Stream": {"other"}, "Nats-Subject": {subject}, "Nats-Sequence": {"2"}, "Nats-Time-Stamp": {"2026-01-01T00:00:00Z"}},
+			{"Nats-Stream": {"tidings"}, "Nats-Subject": {"tidings.log.old"}, "Nats-Sequence": {"2"}, "Nats-Time-Stamp": {"2026-01-01T00:00:00Z"}},
+			{"Nats-Stream": {"tidings"}, "Nats-Subject": {subject}, "Nats-Sequence": {"3"}, "Nats-Time-Stamp": {"2026-01-01T00:00:00Z"}},
+			{"Nats-Stream": {"tidings"}, "Nats-Subject": {subject}, "Nats-Sequence": {"2"}, "Nats-Time-Stamp": {"yesterday"}},
+		} {
+			ring(header)
+		}
 		publish(t, order, "two")
 		return nil
 	})
@@ -142,9 +148,9 @@ func TestFalseDoorbellIsNotBelieved(t *testing.T) {
 // TestForeignMessageKeepsItsPlace: a message that was published by hand has a number, so followers must get it.
 func TestForeignMessageKeepsItsPlace(t *testing.T) {
 	order, s := created(t, nil)
-	nc, _ := admin(t, s)
+	nc, js := admin(t, s)
 	for _, text := range []string{"by hand", "also by hand"} {
-		if _, err := nc.Request("tidings.log", []byte(text), 10*time.Second); err != nil {
+		if _, err := nc.Request(subjectOf(t, js), []byte(text), 10*time.Second); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,11 +22,12 @@ func message(seq uint64, stored time.Time, header nats.Header, data []byte) clus
 	return cluster.Message{Seq: seq, First: cluster.FirstOf(seq), Time: stored.UTC().Truncate(time.Millisecond), ID: id, Data: data}
 }
 
-// stored returns the message of the stream that m repeats, as a doorbell or a direct get.
-func (o *Order) stored(m *nats.Msg) (cluster.Message, error) {
+// stored returns the message of the stream that m repeats, as a doorbell or a direct get. The subject is that of the stream: an earlier stream,
+// or a later one, had another one.
+func (o *Order) stored(m *nats.Msg, subject string) (cluster.Message, error) {
 	seq, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
-	if err != nil || m.Header.Get("Nats-Stream") != o.o.Stream {
-		return cluster.Message{}, fmt.Errorf("natslog: a message on %q is not from the stream %q", m.Subject, o.o.Stream)
+	if err != nil || m.Header.Get("Nats-Stream") != o.o.Stream || m.Header.Get("Nats-Subject") != subject {
+		return cluster.Message{}, fmt.Errorf("natslog: a message on %q is not from the subject %q of the stream %q", m.Subject, subject, o.o.Stream)
 	}
 	at, err := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
 	if err != nil {

@@ -3,9 +3,12 @@
 //
 // A message of the order is a message of the stream, on one subject. The stream's sequence is its number.
 //
-//	tidings.log        hubs publish here; the stream stores it
+//	tidings.log.abc    hubs publish here; the stream stores it. abc is random
 //	tidings.live       the stream's leader repeats each stored message here: the doorbell
 //	tidings.broadcast  messages from hub to hub that are not stored
+//
+// A stream that is created anew has another subject, so a message that was sent to the stream before cannot be stored in it, however late
+// it arrives. A stream that was made by hand may have the subject tidings.log.
 //
 // Following uses no consumer. A consumer lives on one server: the hub stalls for 15 s when that server dies. Instead, the hub listens to the
 // doorbell, and fetches what it has missed by direct gets, which any replica answers. Both may be late or lose messages. So the follower
@@ -102,8 +105,9 @@ func (o *Options) check() error {
 type Order struct {
 	nc   *nats.Conn
 	o    Options
-	log  string // subject of the messages
+	log  string // how the subject of the messages begins
 	live string // subject on which the stream repeats them
+	last atomic.Pointer[made]
 	term atomic.Pointer[term]
 	talk string // subject of Broadcast
 }

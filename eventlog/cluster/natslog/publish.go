@@ -18,11 +18,25 @@ import (
 // election; or the leader refuses the message before it proposes it to the replicas. In all other cases the outcome is unknown: after
 // silence, after a broken connection, after a refusal that may follow the proposal, and after the refusal of a message whose identifier is
 // just being stored.
-func (o *Order) Publish(ctx context.Context, id cluster.ID, data []byte) error {
+func (o *Order) Publish(ctx context.Context, to string, id cluster.ID, data []byte) error {
 	if largest := o.largest(); len(data) > largest {
 		return &cluster.RefusedError{Err: fmt.Errorf("natslog: the message has %d bytes, and NATS takes %d: raise max_payload of its servers", len(data), largest)}
 	}
-	m := &nats.Msg{Subject: o.log, Data: data, Header: nats.Header{
+	at := o.last.Load()
+	if at == nil {
+		_, err := o.info(ctx)
+		if err != nil && ctx.Err() == nil {
+			err = &cluster.RefusedError{Err: err, Later: true}
+		}
+		if err != nil {
+			return err
+		}
+		at = o.last.Load()
+	}
+	if to != "" && to != at.identity {
+		return &cluster.RefusedError{Err: cluster.ErrReplaced, Later: true}
+	}
+	m := &nats.Msg{Subject: at.subject, Data: data, Header: nats.Header{
 		nats.MsgIdHdr:          {id.String()},
 		nats.ExpectedStreamHdr: {o.o.Stream}, // the subject may belong to another stream now
 	}}

@@ -20,7 +20,7 @@ func TestRepeatedMessageIsStoredOnce(t *testing.T) {
 	order, _ := created(t, nil)
 	id := newID()
 	for range 3 {
-		if err := order.Publish(t.Context(), id, []byte("once")); err != nil {
+		if err := order.Publish(t.Context(), "", id, []byte("once")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,11 +38,11 @@ func TestLargestMessageIsTakenAndALargerOneRefused(t *testing.T) {
 		t.Fatalf("bounds %+v, %v", b, err)
 	}
 	data := make([]byte, b.MaxMessage+1)
-	refusal, ok := errors.AsType[*cluster.RefusedError](order.Publish(t.Context(), newID(), data))
+	refusal, ok := errors.AsType[*cluster.RefusedError](order.Publish(t.Context(), "", newID(), data))
 	if !ok || refusal.Later || !strings.Contains(refusal.Error(), "max_payload") {
 		t.Errorf("error %v", refusal)
 	}
-	if err := order.Publish(t.Context(), newID(), data[:b.MaxMessage]); err != nil {
+	if err := order.Publish(t.Context(), "", newID(), data[:b.MaxMessage]); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := order.Message(t.Context(), 1); err != nil || len(m.Data) != b.MaxMessage {
@@ -87,7 +87,7 @@ func TestPublishWithoutConnectionIsRefused(t *testing.T) {
 	s.WaitForShutdown()
 	for { // until the client has noticed
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		err := order.Publish(ctx, newID(), []byte("1"))
+		err := order.Publish(ctx, "", newID(), []byte("1"))
 		cancel()
 		if refusal, ok := errors.AsType[*cluster.RefusedError](err); ok {
 			if !refusal.Later || !errors.Is(err, nats.ErrReconnectBufExceeded) || !strings.Contains(err.Error(), "the connection to NATS is broken") || strings.Contains(err.Error(), "buffer") {
@@ -102,20 +102,31 @@ func TestPublishWithoutConnectionIsRefused(t *testing.T) {
 }
 
 func TestPublishEndsWithItsContext(t *testing.T) {
-	s := start(t, nil)
-	nc, _ := admin(t, s)
-	if _, err := nc.SubscribeSync("tidings.log"); err != nil { // which never answers
-		t.Fatal(err)
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	order := open(t, s, nil)
+	order := unanswered(t, func(*nats.Conn) {})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := order.Publish(ctx, newID(), []byte("1")); !errors.Is(err, context.DeadlineExceeded) {
+	if err := order.Publish(ctx, "", newID(), []byte("1")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
+}
+
+// unanswered returns an order that receives messages, calls f for each, and never answers.
+func unanswered(t *testing.T, f func(*nats.Conn)) *natslog.Order {
+	t.Helper()
+	order, s := created(t, nil)
+	nc, js := admin(t, s)
+	subject := subjectOf(t, js)
+	err := js.DeleteStream(t.Context(), "tidings")
+	if err == nil {
+		_, err = nc.Subscribe(subject, func(*nats.Msg) { f(nc) })
+	}
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return order
 }
 
 func TestBroadcastsReachAllHubs(t *testing.T) {
@@ -195,7 +206,7 @@ func TestCloseEndsAllCalls(t *testing.T) {
 	_, bounds := order.Bounds(t.Context())
 	_, message := order.Message(t.Context(), 1)
 	_, listen := order.Listen(func([]byte) {})
-	for _, err := range []error{bounds, message, listen, order.Publish(t.Context(), newID(), nil), order.Broadcast(t.Context(), nil), order.Create(t.Context(), 1)} {
+	for _, err := range []error{bounds, message, listen, order.Publish(t.Context(), "", newID(), nil), order.Broadcast(t.Context(), nil), order.Create(t.Context(), 1)} {
 		if !errors.Is(err, nats.ErrConnectionClosed) {
 			t.Errorf("error %v", err)
 		}
@@ -215,7 +226,7 @@ func TestHubGoesOnWhenItsServerIsBack(t *testing.T) {
 	s.WaitForShutdown()
 	start(t, func(o *server.Options) { o.StoreDir, o.Port = dir, port })
 	id := newID()
-	for order.Publish(t.Context(), id, []byte("2")) != nil {
+	for order.Publish(t.Context(), "", id, []byte("2")) != nil {
 	}
 	all, err := follow(t, order, 1, 2)
 	if got := texts(t, 1, all); !errors.Is(err, errEnough) || strings.Join(got, " ") != "1 2" {
@@ -225,19 +236,10 @@ func TestHubGoesOnWhenItsServerIsBack(t *testing.T) {
 
 // TestPublishUnderWayEndsWhenAnotherLeaderIsElected: the old leader may have lost the message, and never answers.
 func TestPublishUnderWayEndsWhenAnotherLeaderIsElected(t *testing.T) {
-	s := start(t, nil)
-	order := open(t, s, nil)
-	nc, _ := admin(t, s)
-	_, err := nc.Subscribe("tidings.log", func(*nats.Msg) { // the old leader, which never answers
+	order := unanswered(t, func(nc *nats.Conn) {
 		_ = nc.Publish("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.tidings", nil) // else the test fails
 	})
-	if err == nil {
-		err = nc.Flush()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := order.Publish(t.Context(), newID(), []byte("1")); !errors.Is(err, cluster.ErrNewLeader) {
+	if err := order.Publish(t.Context(), "", newID(), []byte("1")); !errors.Is(err, cluster.ErrNewLeader) {
 		t.Errorf("Publish returned %v, want ErrNewLeader", err)
 	}
 }

@@ -92,7 +92,7 @@ func publish(t *testing.T, order cluster.Order, texts ...string) (ids []cluster.
 	t.Helper()
 	for _, text := range texts {
 		id := newID()
-		if err := order.Publish(t.Context(), id, []byte(text)); err != nil {
+		if err := order.Publish(t.Context(), "", id, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)
@@ -126,6 +126,16 @@ func texts(t *testing.T, first uint64, all []cluster.Message) (texts []string) {
 		texts = append(texts, string(m.Data))
 	}
 	return texts
+}
+
+// subjectOf returns the subject of the stream.
+func subjectOf(t *testing.T, js jetstream.JetStream) string {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "tidings")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.CachedInfo().Config.Subjects[0]
 }
 
 // config returns the settings of the stream as JSON.

@@ -2,10 +2,11 @@ package natslog
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -23,17 +24,40 @@ func (e *StreamError) Error() string {
 	return fmt.Sprintf("natslog: the stream %q cannot be used: %s; change it with the tools of NATS, or use another stream", e.Stream, strings.Join(e.Differ, "; "))
 }
 
+// made is what is known of the stream since the leader last described it.
+type made struct {
+	identity string // of the order, see cluster.Bounds
+	subject  string // of its messages
+}
+
+// learn notes a description of the stream.
+func (o *Order) learn(info *jetstream.StreamInfo) {
+	o.last.Store(&made{identity(info), info.Config.Subjects[0]})
+}
+
+func identity(info *jetstream.StreamInfo) string { return info.Created.UTC().Format(time.RFC3339Nano) }
+
+// stores reports whether a stream's subjects are those of an order: one, which is tidings.log or has one more part.
+func (o *Order) stores(subjects []string) bool {
+	if len(subjects) != 1 {
+		return false
+	}
+	rest, ok := strings.CutPrefix(subjects[0], o.log)
+	return ok && (rest == "" || len(rest) > 1 && rest[0] == '.' && !strings.ContainsAny(rest[1:], ".*>"))
+}
+
 // config returns the settings of a new stream.
 //
 // One subject: the memory of JetStream grows with subjects, and the topics of events are in the messages. Deleting and purging are denied,
 // because they make holes; these two settings cannot be undone. The stream uses none of the newer ways to publish.
 func (o *Order) config(first uint64) jetstream.StreamConfig {
+	subject := o.log + "." + strings.ToLower(rand.Text()[:8])
 	c := jetstream.StreamConfig{
-		Name: o.o.Stream, Description: "The shared log of a Tidings cluster", Subjects: []string{o.log},
+		Name: o.o.Stream, Description: "The shared log of a Tidings cluster", Subjects: []string{subject},
 		Storage: jetstream.FileStorage, Replicas: max(o.o.Replicas, 1), Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 		MaxAge: o.o.MaxAge, MaxBytes: o.o.MaxBytes, MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1,
 		Duplicates: cluster.DuplicateWindow, AllowDirect: true, DenyDelete: true, DenyPurge: true,
-		RePublish: &jetstream.RePublish{Source: o.log, Destination: o.live},
+		RePublish: &jetstream.RePublish{Source: subject, Destination: o.live},
 		Metadata:  map[string]string{"tidings": "1"},
 	}
 	if first > 1 {
@@ -75,12 +99,13 @@ func (o *Order) Create(ctx context.Context, first uint64) error {
 	}
 	switch e := answer.Error; {
 	case e == nil:
+		o.learn(&answer.StreamInfo)
 		return nil
 	case e.ErrorCode == jetstream.JSErrCodeStreamNameInUse:
 		_, err := o.info(ctx)
 		return err
 	case e.ErrorCode == codeSubjectsOverlap:
-		return fmt.Errorf("natslog: another stream of this account stores the subject %q: use another name than %q for the stream of the cluster (%w)", o.log, o.o.Stream, e)
+		return fmt.Errorf("natslog: another stream of this account stores subjects that begin with %q: use another name than %q for the stream of the cluster (%w)", o.log, o.o.Stream, e)
 	case e.ErrorCode == codeReplicasTooMany:
 		return fmt.Errorf("natslog: %s is one server, not a cluster, and cannot keep %d replicas (%w)", o.nc.ConnectedUrlRedacted(), o.o.Replicas, e)
 	case e.ErrorCode == codeStorageExceeded:
@@ -118,7 +143,11 @@ func (o *Order) differences(c *jetstream.StreamConfig) (differ []string) {
 			differ = append(differ, fmt.Sprintf(format, args...))
 		}
 	}
-	need(slices.Equal(c.Subjects, []string{o.log}), "it stores the subjects %q, and must store %q alone", c.Subjects, o.log)
+	subject := o.log
+	if o.stores(c.Subjects) {
+		subject = c.Subjects[0]
+	}
+	need(o.stores(c.Subjects), "it stores the subjects %q, and must store %q alone", c.Subjects, o.log)
 	need(o.o.Replicas == 0 || o.o.Growing || c.Replicas == o.o.Replicas, "it has %d replicas, and this hub is set to %d", c.Replicas, o.o.Replicas)
 	need(c.Storage == jetstream.FileStorage, "it is in memory, and must be in files")
 	need(c.PersistMode == jetstream.DefaultPersistMode, "it acknowledges messages before they are on disk (persist_mode), and must not")
@@ -132,8 +161,8 @@ func (o *Order) differences(c *jetstream.StreamConfig) (differ []string) {
 	need(!c.Sealed, "it is sealed, so it accepts no messages")
 	need(c.Mirror == nil && len(c.Sources) == 0, "it copies other streams (mirror, sources), and must not")
 	need(c.SubjectTransform == nil, "it changes subjects (subject_transform), and must not")
-	need(c.RePublish != nil && *c.RePublish == jetstream.RePublish{Source: o.log, Destination: o.live},
-		"it must republish %q to %q, with the data", o.log, o.live)
+	need(c.RePublish != nil && *c.RePublish == jetstream.RePublish{Source: subject, Destination: o.live},
+		"it must republish %q to %q, with the data", subject, o.live)
 	return differ
 }
 
@@ -152,6 +181,7 @@ func (o *Order) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if differ := o.differences(&answer.Config); len(differ) > 0 {
 		return nil, &StreamError{o.o.Stream, differ}
 	}
+	o.learn(&answer.StreamInfo)
 	return &answer.StreamInfo, nil
 }
 

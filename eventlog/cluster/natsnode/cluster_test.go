@@ -87,9 +87,9 @@ func TestThreeHubsConform(t *testing.T) {
 // patient repeats what is refused for now. Right after a stream is made, some servers do not know yet where it is.
 type patient struct{ cluster.Order }
 
-func (p patient) Publish(ctx context.Context, id cluster.ID, data []byte) error {
+func (p patient) Publish(ctx context.Context, to string, id cluster.ID, data []byte) error {
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		err := p.Order.Publish(ctx, id, data)
+		err := p.Order.Publish(ctx, to, id, data)
 		if refused, ok := errors.AsType[*cluster.RefusedError](err); !ok || !refused.Later || time.Now().After(end) {
 			return err
 		}
@@ -117,7 +117,7 @@ func publishOnce(h *hub, id cluster.ID) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_, order := h.running()
-	return order.Publish(ctx, id, []byte("by hand"))
+	return order.Publish(ctx, "", id, []byte("by hand"))
 }
 
 func isRefused(err error) bool {

@@ -52,7 +52,7 @@ func TestThirdHubJoinsTwo(t *testing.T) {
 	if err := repeat(func(ctx context.Context) error { return first.Create(ctx, 1) }); err != nil {
 		t.Fatal(err)
 	}
-	if err := repeat(func(ctx context.Context) error { return first.Publish(ctx, newID(), []byte("1")) }); err != nil {
+	if err := repeat(func(ctx context.Context) error { return first.Publish(ctx, "", newID(), []byte("1")) }); err != nil {
 		t.Fatal(err)
 	}
 	node, third, err := join(2, 3)
@@ -74,7 +74,7 @@ func TestThirdHubJoinsTwo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, order := range []*natslog.Order{first, third} {
-		if err := repeat(func(ctx context.Context) error { return order.Publish(ctx, newID(), []byte("2")) }); err != nil {
+		if err := repeat(func(ctx context.Context) error { return order.Publish(ctx, "", newID(), []byte("2")) }); err != nil {
 			t.Fatal(err)
 		}
 		if err := repeat(func(ctx context.Context) error { _, err := order.Bounds(ctx); return err }); err != nil {

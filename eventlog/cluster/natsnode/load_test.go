@@ -57,7 +57,7 @@ func (l *load) any(ctx context.Context, next int, id cluster.ID, text string) (e
 	for i := range l.trio.hubs {
 		if _, order := l.trio.hubs[(next+i)%3].running(); order != nil {
 			attempt, cancel := context.WithTimeout(ctx, time.Second)
-			err = order.Publish(attempt, id, []byte(text))
+			err = order.Publish(attempt, "", id, []byte(text))
 			cancel()
 			if err == nil {
 				return nil

@@ -46,7 +46,7 @@ func TestHubAloneKeepsItsOrderAcrossRestarts(t *testing.T) {
 		if err := order.Create(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
-		if err := order.Publish(t.Context(), newID(), []byte("x")); err != nil {
+		if err := order.Publish(t.Context(), "", newID(), []byte("x")); err != nil {
 			t.Error(err)
 		}
 		if b, err := order.Bounds(t.Context()); err != nil || b.Last != i+1 || b.MaxMessage < natsnode.MaxMessage {

@@ -186,7 +186,7 @@ func repeat(f func(context.Context) error) error {
 
 // publish publishes a message until it is stored.
 func (h *hub) publish(id cluster.ID, text string) error {
-	return repeat(func(ctx context.Context) error { return h.order.Publish(ctx, id, []byte(text)) })
+	return repeat(func(ctx context.Context) error { return h.order.Publish(ctx, "", id, []byte(text)) })
 }
 
 var errEnough = errors.New("enough")

@@ -9,7 +9,7 @@ import (
 )
 
 // Publish implements [cluster.Order].
-func (h *Handle) Publish(ctx context.Context, id cluster.ID, data []byte) error {
+func (h *Handle) Publish(ctx context.Context, to string, id cluster.ID, data []byte) error {
 	c, err := h.begin(ctx)
 	if err != nil {
 		return err
@@ -21,12 +21,12 @@ func (h *Handle) Publish(ctx context.Context, id cluster.ID, data []byte) error 
 		}
 		return &cluster.RefusedError{Err: errCut, Later: true}
 	case h.happens(func(f Faults) float64 { return f.Late }):
-		h.memory.storeLater(h.upTo(5*time.Second), id, bytes.Clone(data))
+		h.memory.storeLater(h.upTo(5*time.Second), to, id, bytes.Clone(data))
 		return c.wait(nil)
 	case h.happens(func(f Faults) float64 { return f.Twice }):
-		h.memory.storeLater(cluster.DuplicateWindow+time.Second+h.upTo(time.Minute), id, bytes.Clone(data))
+		h.memory.storeLater(cluster.DuplicateWindow+time.Second+h.upTo(time.Minute), to, id, bytes.Clone(data))
 	}
-	refused := h.memory.store(id, data)
+	refused := h.memory.store(to, id, data)
 	if h.happens(func(f Faults) float64 { return f.AnswerLost }) {
 		return c.wait(nil)
 	}

@@ -3,6 +3,7 @@ package ordertest
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -67,8 +68,8 @@ func (m *Memory) create(first uint64) {
 	}
 }
 
-// store appends a message, unless its identifier is known. It returns what Publish returns.
-func (m *Memory) store(id cluster.ID, data []byte) error {
+// store appends a message, unless its identifier is known, or it is for an order with another identity. It returns what Publish returns.
+func (m *Memory) store(to string, id cluster.ID, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -84,6 +85,9 @@ func (m *Memory) store(id cluster.ID, data []byte) error {
 	}
 	if _, twice := m.known[id]; twice {
 		return nil
+	}
+	if to != "" && to != m.name() {
+		return &cluster.RefusedError{Err: cluster.ErrReplaced, Later: true}
 	}
 	m.known[id] = now
 	m.oldest = append(m.oldest, id)
@@ -137,13 +141,16 @@ func (m *Memory) next(seq uint64) uint64 {
 	return seq
 }
 
+// name returns the identity of the order as text.
+func (m *Memory) name() string { return strconv.Itoa(m.identity) }
+
 func (m *Memory) bounds() (cluster.Bounds, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.missing {
 		return cluster.Bounds{}, cluster.ErrMissing
 	}
-	return cluster.Bounds{First: m.first, Last: m.last(), Identity: fmt.Sprint(m.identity), MaxMessage: m.maxMessage}, nil
+	return cluster.Bounds{First: m.first, Last: m.last(), Identity: m.name(), MaxMessage: m.maxMessage}, nil
 }
 
 // Last returns the number of the newest message, 0 if the order does not exist.
@@ -203,12 +210,12 @@ func (m *Memory) Settle() {
 }
 
 // storeLater stores a message after some time.
-func (m *Memory) storeLater(d time.Duration, id cluster.ID, data []byte) {
+func (m *Memory) storeLater(d time.Duration, to string, id cluster.ID, data []byte) {
 	m.mu.Lock()
 	m.late++
 	m.mu.Unlock()
 	time.AfterFunc(d, func() {
-		_ = m.store(id, data) // the caller has already got its error
+		_ = m.store(to, id, data) // the caller has already got its error
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.late--

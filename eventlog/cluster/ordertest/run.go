@@ -92,7 +92,7 @@ func (b *bench) publish(o cluster.Order, data ...string) (ids []cluster.ID) {
 	b.Helper()
 	for _, text := range data {
 		id := newID()
-		if err := o.Publish(b.ctx(), id, []byte(text)); err != nil {
+		if err := o.Publish(b.ctx(), "", id, []byte(text)); err != nil {
 			b.Fatalf("Publish: %v", err)
 		}
 		ids = append(ids, id)

@@ -24,7 +24,7 @@ var appending = []promise{
 			group.Go(func() {
 				for j := range each {
 					id, text := newID(), fmt.Sprint(i, j)
-					if err := o.Publish(b.ctx(), id, []byte(text)); err != nil {
+					if err := o.Publish(b.ctx(), "", id, []byte(text)); err != nil {
 						b.Errorf("Publish: %v", err)
 					}
 					mu.Lock()
@@ -63,7 +63,7 @@ var appending = []promise{
 		o, other := b.open(), b.open()
 		id := newID()
 		for _, handle := range []cluster.Order{o, other, o} {
-			if err := handle.Publish(b.ctx(), id, []byte("x")); err != nil {
+			if err := handle.Publish(b.ctx(), "", id, []byte("x")); err != nil {
 				b.Errorf("Publish: %v", err)
 			}
 		}
@@ -110,12 +110,12 @@ var appending = []promise{
 		if most < 64<<10 {
 			b.Fatalf("MaxMessage is %d, want at least 64 KiB", most)
 		}
-		err := o.Publish(b.ctx(), newID(), make([]byte, most+1))
+		err := o.Publish(b.ctx(), "", newID(), make([]byte, most+1))
 		if refused, ok := errors.AsType[*cluster.RefusedError](err); !ok || refused.Later {
 			b.Errorf("a message of %d bytes: %v, want a *RefusedError for good", most+1, err)
 		}
 		largest := bytes.Repeat([]byte("0123456789abcdef"), most/16+1)[:most]
-		if err := o.Publish(b.ctx(), newID(), largest); err != nil {
+		if err := o.Publish(b.ctx(), "", newID(), largest); err != nil {
 			b.Fatalf("a message of %d bytes: %v", most, err)
 		}
 		b.publish(o, "next")
@@ -126,7 +126,7 @@ var appending = []promise{
 	{"PublishKeepsNothingOfItsArgument", func(b *bench) {
 		o := b.open()
 		data := []byte("before")
-		if err := o.Publish(b.ctx(), newID(), data); err != nil {
+		if err := o.Publish(b.ctx(), "", newID(), data); err != nil {
 			b.Fatal(err)
 		}
 		copy(data, "after!")
@@ -231,7 +231,7 @@ var following = []promise{
 		for i := range 10 {
 			group.Go(func() {
 				for range n / 10 {
-					if err := o.Publish(b.ctx(), newID(), []byte(text[:900+i])); err != nil {
+					if err := o.Publish(b.ctx(), "", newID(), []byte(text[:900+i])); err != nil {
 						b.Errorf("Publish: %v", err)
 					}
 				}

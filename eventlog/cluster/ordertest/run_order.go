@@ -81,7 +81,7 @@ var missing = []promise{
 	{"MissingOrderIsReported", func(b *bench) {
 		o := b.handle()
 		b.absent(o)
-		if err := o.Publish(b.ctx(), newID(), []byte("x")); err == nil {
+		if err := o.Publish(b.ctx(), "", newID(), []byte("x")); err == nil {
 			b.Error("Publish has stored a message where there is no order")
 		}
 		if err := o.Create(b.ctx(), 1); err != nil {
@@ -124,6 +124,43 @@ var missing = []promise{
 			b.Errorf("message 8 is %q", m.Data)
 		}
 	}},
+	{"MessageForAnEarlierOrderIsNotStored", func(b *bench) { // the new order does not know its identifier
+		if b.Delete == nil {
+			return
+		}
+		o, other := b.open(), b.open()
+		before := b.bounds(o).Identity
+		id := newID()
+		refused := func(by string, h cluster.Order) {
+			b.Helper()
+			if err := h.Publish(b.ctx(), before, id, []byte("old")); !errors.As(err, new(*cluster.RefusedError)) {
+				b.Errorf("a message for an earlier order, %s: %v, want a *RefusedError", by, err)
+			}
+		}
+		if err := o.Publish(b.ctx(), before, id, []byte("old")); err != nil {
+			b.Fatal(err)
+		}
+		b.Delete(b.T)
+		b.eventually("the order is missing", func() bool {
+			_, err := other.Bounds(b.ctx())
+			return errors.Is(err, cluster.ErrMissing)
+		})
+		refused("without another one", o)
+		if err := other.Create(b.ctx(), 2); err != nil {
+			b.Fatal(err)
+		}
+		refused("by a hub that does not know the new one", o)
+		after := b.bounds(o).Identity
+		refused("by a hub that knows the new one", o)
+		if err := o.Publish(b.ctx(), after, newID(), []byte("new")); err != nil {
+			b.Errorf("a message for the new order: %v", err)
+		}
+		refused("when it has messages", other)
+		b.reaches(o, 2, 2)
+		if m := b.follow(other, 2, 1)[0]; string(m.Data) != "new" {
+			b.Errorf("message 2 is %q", m.Data)
+		}
+	}},
 }
 
 // absent checks that calls report that the order does not exist.
@@ -158,7 +195,7 @@ var breaking = []promise{
 					mu.Lock()
 					ids[id] = true
 					mu.Unlock()
-					for o.Publish(b.ctx(), id, []byte("x")) != nil {
+					for o.Publish(b.ctx(), "", id, []byte("x")) != nil {
 						if b.Context().Err() != nil {
 							return
 						}
@@ -279,7 +316,7 @@ var closing = []promise{
 // calls are all calls of an order that can be made with a context.
 func calls(ctx context.Context, o cluster.Order) map[string]func() error {
 	return map[string]func() error{
-		"Publish":   func() error { return o.Publish(ctx, newID(), []byte("x")) },
+		"Publish":   func() error { return o.Publish(ctx, "", newID(), []byte("x")) },
 		"Follow":    func() error { return o.Follow(ctx, 1, nothing) },
 		"Message":   func() error { _, err := o.Message(ctx, 1); return err },
 		"Bounds":    func() error { _, err := o.Bounds(ctx); return err },

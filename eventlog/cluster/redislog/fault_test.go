@@ -62,7 +62,7 @@ func TestFullRedisRefusesMessagesAndIsStillRead(t *testing.T) {
 	o := created(t, &redislog.Options{URL: s.url()})
 	id := publish(t, o, "1")[0]
 	s.do(t, "CONFIG", "SET", "maxmemory", "1mb")
-	refusedNow(t, o.Publish(t.Context(), newID(), []byte("x")), "no memory", "maxmemory")
+	refusedNow(t, o.Publish(t.Context(), "", newID(), []byte("x")), "no memory", "maxmemory")
 	if m, err := o.Message(t.Context(), 1); err != nil || m.ID != id {
 		t.Errorf("Message(1) = %v, %v", m.ID, err)
 	}
@@ -94,7 +94,7 @@ func TestKeyOfAnotherProgramIsNotTouched(t *testing.T) {
 			errs := map[string]error{"Create": o.Create(t.Context(), 1)}
 			if !strings.Contains(key, "ids") { // no log exists, and the sets of identifiers do not show that
 				_, errs["Bounds"] = o.Bounds(t.Context())
-				errs["Publish"] = o.Publish(t.Context(), newID(), []byte("x"))
+				errs["Publish"] = o.Publish(t.Context(), "", newID(), []byte("x"))
 				errs["Follow"] = o.Follow(t.Context(), 1, func([]cluster.Message) error { return nil })
 			}
 			for call, err := range errs {
@@ -121,7 +121,7 @@ func TestEntryOfAnotherProgramIsAnError(t *testing.T) {
 	if _, ok := errors.AsType[*redislog.ForeignError](following.end(t)); !ok {
 		t.Error("Follow has passed over an entry that no hub wrote")
 	}
-	err := o.Publish(t.Context(), newID(), []byte("2"))
+	err := o.Publish(t.Context(), "", newID(), []byte("2"))
 	refusedNow(t, err)
 	if _, ok := errors.AsType[*redislog.ForeignError](err); !ok {
 		t.Errorf("Publish: %v, want a *ForeignError", err)
@@ -154,8 +154,8 @@ func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
 		if _, ok := errors.AsType[*redislog.AccessError](err); !ok || !strings.Contains(err.Error(), "password") {
 			t.Errorf("Check: %v, want that the password is refused", err)
 		}
-		refusedNow(t, o.Publish(t.Context(), newID(), []byte("x")), "password")
-		if text := fmt.Sprint(err, o, o.Publish(t.Context(), newID(), nil)); strings.Contains(text, "not-this-one") {
+		refusedNow(t, o.Publish(t.Context(), "", newID(), []byte("x")), "password")
+		if text := fmt.Sprint(err, o, o.Publish(t.Context(), "", newID(), nil)); strings.Contains(text, "not-this-one") {
 			t.Errorf("a message shows the password: %s", text)
 		}
 	}
@@ -196,7 +196,7 @@ func TestRedisThatIsAwayRefusesAndRedisThatIsSilentLeavesOpen(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1" // no program listens on the first port
 	for _, query := range []string{"", "?sentinel=main", "?cluster=true"} {
-		refusedNow(t, open(t, &redislog.Options{URL: "redis://" + nobody + query}).Publish(t.Context(), newID(), []byte("x")), "refused")
+		refusedNow(t, open(t, &redislog.Options{URL: "redis://" + nobody + query}).Publish(t.Context(), "", newID(), []byte("x")), "refused")
 	}
 
 	s := startServer(t)
@@ -209,7 +209,7 @@ func TestRedisThatIsAwayRefusesAndRedisThatIsSilentLeavesOpen(t *testing.T) {
 	o := created(t, &redislog.Options{URL: "redis://" + addr})
 	network.OneWay("redis", "hub") // requests arrive, answers do not
 	id := newID()
-	err = o.Publish(t.Context(), id, []byte("x"))
+	err = o.Publish(t.Context(), "", id, []byte("x"))
 	if _, refused := errors.AsType[*cluster.RefusedError](err); err == nil || refused {
 		t.Errorf("Publish without an answer: %v, want an error that leaves it open", err)
 	}
@@ -219,7 +219,7 @@ func TestRedisThatIsAwayRefusesAndRedisThatIsSilentLeavesOpen(t *testing.T) {
 		t.Errorf("Bounds: %v, want the error of the context", err)
 	}
 	network.Heal()
-	if err := o.Publish(t.Context(), id, []byte("x")); err != nil {
+	if err := o.Publish(t.Context(), "", id, []byte("x")); err != nil {
 		t.Errorf("Publish again: %v", err)
 	}
 	if b := bounds(t, o); b.Last != 1 {

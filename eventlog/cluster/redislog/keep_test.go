@@ -69,7 +69,7 @@ func TestIdentifiersAreRememberedForTwoMinutesAndForgottenLater(t *testing.T) {
 	}
 	again := func(id cluster.ID) (stored bool) {
 		before := bounds(t, o).Last
-		if err := o.Publish(t.Context(), id, []byte("again")); err != nil {
+		if err := o.Publish(t.Context(), "", id, []byte("again")); err != nil {
 			t.Fatal(err)
 		}
 		return bounds(t, o).Last > before
@@ -134,7 +134,7 @@ func TestWaitIsForReplicas(t *testing.T) {
 	b.pause(t)
 	id := newID()
 	for range 2 { // stored the first time, and known the second
-		err := o.Publish(t.Context(), id, []byte("x"))
+		err := o.Publish(t.Context(), "", id, []byte("x"))
 		if _, refused := errors.AsType[*cluster.RefusedError](err); err == nil || refused {
 			t.Errorf("Publish while no replica answers: %v, want an error that leaves it open", err)
 		}
@@ -148,7 +148,7 @@ func TestWaitIsForReplicas(t *testing.T) {
 	b.resume(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for o.Publish(ctx, id, []byte("x")) != nil {
+	for o.Publish(ctx, "", id, []byte("x")) != nil {
 		if ctx.Err() != nil {
 			t.Fatal("Publish fails although the replica is back")
 		}

@@ -46,7 +46,7 @@ func TestRestartOfRedisIsNoticed(t *testing.T) {
 				return
 			}
 			// Until the hub has seen the new identity, no message may be appended after messages that may be lost.
-			err := o.Publish(t.Context(), newID(), []byte("too early"))
+			err := o.Publish(t.Context(), before.Identity, newID(), []byte("too early"))
 			if refused, ok := errors.AsType[*cluster.RefusedError](err); !ok || !refused.Later || !errors.Is(err, cluster.ErrReplaced) {
 				t.Errorf("Publish before the hub knows of the restart: %v", err)
 			}
@@ -54,7 +54,7 @@ func TestRestartOfRedisIsNoticed(t *testing.T) {
 				t.Errorf("Follow before the hub knows of the restart: %v", err)
 			}
 			// The answer to a repeated message is that it is stored, because it was stored before the restart.
-			if err := o.Publish(t.Context(), ids[19], []byte("19")); err != nil {
+			if err := o.Publish(t.Context(), before.Identity, ids[19], []byte("19")); err != nil {
 				t.Errorf("Publish of a stored message: %v", err)
 			}
 			after := bounds(t, o)

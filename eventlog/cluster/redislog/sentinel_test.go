@@ -76,7 +76,7 @@ func TestFailoverThatLosesMessagesIsNoticed(t *testing.T) {
 	var after cluster.Bounds
 	eventually(t, "the replica is the master", func() bool {
 		// The order stores no message before the hub has asked for the identity of the new master.
-		err := hub.Publish(t.Context(), newID(), []byte("too early"))
+		err := hub.Publish(t.Context(), before.Identity, newID(), []byte("too early"))
 		if err == nil {
 			t.Fatal("a message was appended to an order that has lost messages")
 		}

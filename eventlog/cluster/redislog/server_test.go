@@ -210,7 +210,7 @@ func publish(t *testing.T, o *redislog.Order, data ...string) (ids []cluster.ID)
 	t.Helper()
 	for _, text := range data {
 		id := newID()
-		if err := o.Publish(t.Context(), id, []byte(text)); err != nil {
+		if err := o.Publish(t.Context(), "", id, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)

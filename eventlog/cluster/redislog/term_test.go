@@ -89,7 +89,7 @@ func TestReplicaHasNoAuthority(t *testing.T) {
 	publish(t, o, "1")
 	replicate(t, b, a)
 	replica := open(t, &redislog.Options{URL: b.url()})
-	err := replica.Publish(t.Context(), newID(), []byte("x"))
+	err := replica.Publish(t.Context(), "", newID(), []byte("x"))
 	if refused, ok := errors.AsType[*cluster.RefusedError](err); !ok || !refused.Later {
 		t.Errorf("Publish at a replica: %v, want a *RefusedError for now", err)
 	}
@@ -107,7 +107,7 @@ func TestIsolatedMasterHasNoAuthority(t *testing.T) {
 	publish(t, o, "1")
 	b.kill(t)
 	eventually(t, "the master misses its replica", func() bool { return a.info(t, "connected_slaves") == "0" })
-	err := o.Publish(t.Context(), newID(), []byte("x"))
+	err := o.Publish(t.Context(), "", newID(), []byte("x"))
 	if refused, ok := errors.AsType[*cluster.RefusedError](err); !ok || !refused.Later {
 		t.Errorf("Publish at an isolated master: %v, want a *RefusedError for now", err)
 	}

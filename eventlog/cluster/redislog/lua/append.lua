@@ -1,5 +1,5 @@
--- Appends a message. ARGV: its identifier, its data, the identity that the sender knows or '', the bytes to keep, '1' if WAIT follows.
-local id, data, known, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+-- Appends a message. ARGV: its identifier, its data, the identity of the order that it is for or '', the bytes to keep, '1' if WAIT follows.
+local id, data, to, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 if redis.call('SISMEMBER', KEYS[3], id) == 1 or redis.call('SISMEMBER', KEYS[4], id) == 1 then
   if ARGV[5] == '1' then
@@ -9,8 +9,9 @@ if redis.call('SISMEMBER', KEYS[3], id) == 1 or redis.call('SISMEMBER', KEYS[4],
   return { 'ok', identity }
 end
 
--- Another master may have lost messages. The sender has to find out first, or its message would take the number of one of them.
-if known ~= '' and known ~= identity then
+-- Another master may have lost messages. The sender has to find out first, or its message would take the number of one of them. And another log
+-- does not know the identifiers of the one before.
+if to ~= '' and to ~= identity then
   return { 'replaced', identity }
 end
 
