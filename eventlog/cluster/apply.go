@@ -263,6 +263,7 @@ func (f *follower) settle(m *message, outcomes []eventlog.Outcome) {
 		f.audit(m.audit)
 	} else {
 		f.messages++
+		f.newest = m.seq
 	}
 	if [8]byte(m.full[:8]) != f.self {
 		return

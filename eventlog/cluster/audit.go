@@ -59,7 +59,10 @@ func (f *follower) audit(a *audit) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &f.view.audited
-	s.seen, s.messages = s.seen+1, 0
+	s.seen++
+	if a.Message >= f.newest { // otherwise a later message came before the audit, and needs another one
+		s.messages, f.messages = 0, 0
+	}
 	i := f.results.at(a.Message)
 	if i < 0 {
 		return

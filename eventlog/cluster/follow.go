@@ -32,7 +32,8 @@ type follower struct {
 	wanted       error     // why the mirror must be replaced; nil: it need not be
 
 	group    group
-	messages int // of the group, without audits
+	messages int    // of the group, without audits
+	newest   uint64 // the last message that is no audit
 	results  results
 	state    []byte // buffers
 	scratch  []byte
@@ -175,6 +176,7 @@ func (f *follower) load() error {
 	f.mirror.SetClock(f.now)
 	f.place, f.missed, f.trusted = p, false, 0
 	f.results.cut(p.seq)
+	f.newest = min(f.newest, p.seq)
 	if err := f.reload(); err != nil {
 		return err
 	}
