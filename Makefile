@@ -102,12 +102,12 @@ race:
 	$(call in_modules,go test -race -shuffle=on -tags programs -timeout 15m ./...)
 
 # Under the race detector the tests of the log on disk run fewer trials, see eventlog/disklog/crash_race_test.go. This target runs
-# all of them. A simulated run of three hubs takes some 50 ms of one core in memory, and 270 ms on disk. It leaves much garbage and keeps
+# all of them. A simulated run of three hubs takes some 30 ms of one core in memory, and 180 ms on disk. It leaves much garbage and keeps
 # little, so a larger GOGC saves a fifth of that.
 .PHONY: log
 log:
 	go test -shuffle=on -timeout 10m ./eventlog/disklog
-	GOGC=400 TIDINGS_SIMULATIONS=150 TIDINGS_DISK_SIMULATIONS=20 go test -timeout 10m -run WhateverBreaks ./eventlog/cluster
+	GOGC=400 TIDINGS_SIMULATIONS=2000 TIDINGS_DISK_SIMULATIONS=100 go test -timeout 10m -run WhateverBreaks ./eventlog/cluster
 
 # The tests of tidings.js in Node; they also check its types, style and size, and that js/dist is made from the sources.
 .PHONY: js

@@ -243,3 +243,28 @@ func TestFollowEndsWhenTheStreamIsDeleted(t *testing.T) {
 		t.Errorf("Follow returns %v", err)
 	}
 }
+
+// TestFollowerTakesNothingFromTheNextStream: the stream is deleted and made again before the follower notices, and the numbers continue.
+func TestFollowerTakesNothingFromTheNextStream(t *testing.T) {
+	order, s := created(t, nil)
+	_, js := admin(t, s)
+	other := open(t, s, nil)
+	publish(t, order, "1")
+	err := order.Follow(t.Context(), 1, func(batch []cluster.Message) error {
+		if batch[0].Seq > 1 {
+			return fmt.Errorf("message %d is of another stream: %q", batch[0].Seq, batch[0].Data)
+		}
+		if err := js.DeleteStream(t.Context(), "tidings"); err != nil {
+			return err
+		}
+		if err := other.Create(t.Context(), 2); err != nil {
+			return err
+		}
+		publish(t, other, "2")
+		_, err := order.Bounds(t.Context()) // as a hub asks every 2 s
+		return err
+	})
+	if !errors.Is(err, cluster.ErrReplaced) {
+		t.Errorf("Follow returns %v", err)
+	}
+}
