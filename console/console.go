@@ -98,7 +98,7 @@ func Handler() http.Handler { return http.HandlerFunc(serve) }
 
 func serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	guard(header)
+	guard(header, r)
 	name, below := strings.CutPrefix(r.URL.Path, Path)
 	if r.URL.Path+"/" == Path {
 		// A relative address is also right behind a proxy that serves the hub below a path of its own.
@@ -156,11 +156,16 @@ func acceptsGzip(accept string) bool {
 
 // guard forbids the browser to load or send anything elsewhere, and to turn text into HTML or scripts. Charts set the style of elements by
 // script, which the policy allows.
-func guard(h http.Header) {
+//
+// Pages of other origins that open the console get no handle to its window. Browsers grant that to origins that they trust, those with TLS and
+// localhost, and warn elsewhere. They send Sec-Fetch-Mode only to such origins.
+func guard(h http.Header, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; "+
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if r.Header.Get("Sec-Fetch-Mode") != "" {
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }

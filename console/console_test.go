@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -87,6 +88,14 @@ func TestEveryFileIsServedWithItsTypeAndThePolicy(t *testing.T) {
 	}
 }
 
+func TestOnlyTrustedOriginsAreToldToKeepOtherWindowsAway(t *testing.T) {
+	for mode, want := range map[string]string{"navigate": "same-origin", "": ""} {
+		if got := get(t, console.Path, "Sec-Fetch-Mode", mode).Header.Get("Cross-Origin-Opener-Policy"); got != want {
+			t.Errorf("Sec-Fetch-Mode: %q gets %q, want %q", mode, got, want)
+		}
+	}
+}
+
 func TestStartPageHasTheShortPath(t *testing.T) {
 	if a, b := text(t, get(t, "/console/").Body), text(t, get(t, "/console/index.html").Body); a != b || !strings.Contains(a, "<title>") {
 		t.Error("/console/ is not the start page")
@@ -145,8 +154,11 @@ func TestBrowserKeepsACopyAndGetsGzip(t *testing.T) {
 	}
 }
 
-// budget is how many bytes a browser may load to show any page of the console, without uPlot and tidings.js.
-const budget = 25 << 10
+const (
+	pageBudget    = 25 << 10 // bytes that a browser may load to show any page of the console, compressed, without uPlot and tidings.js
+	consoleBudget = 40 << 10 // likewise, to show all pages in turn
+	scriptBudget  = 3        // scripts that a page may load: main.js, what pages share, and its own
+)
 
 var (
 	static  = regexp.MustCompile(`(?:from|import)\s*"\./([\w-]+\.js)"`)
@@ -170,19 +182,36 @@ func TestEachPageOfTheConsoleIsSmall(t *testing.T) {
 	if len(pages) < 9 {
 		t.Fatalf("main.js loads %d pages", len(pages))
 	}
+	all := make(map[string]bool)
 	for _, page := range pages {
-		set := map[string]bool{"index.html": true, "console.css": true, "icon.svg": true}
+		set := make(map[string]bool)
 		loads(t, "main.js", set)
 		loads(t, page[1], set)
-		sum := 0
-		for name := range set {
-			sum += len(text(t, get(t, console.Path+name, "Accept-Encoding", "gzip").Body))
+		if len(set) > scriptBudget {
+			t.Errorf("%s needs %d scripts, and the budget is %d", page[1], len(set), scriptBudget)
 		}
-		t.Logf("%s: %d bytes in %d files", page[1], sum, len(set))
-		if sum > budget {
-			t.Errorf("a browser loads %d bytes for %s, and the budget is %d", sum, page[1], budget)
+		maps.Copy(set, map[string]bool{"index.html": true, "console.css": true, "icon.svg": true})
+		maps.Copy(all, set)
+		sum := compressed(t, set)
+		t.Logf("%s: %d bytes", page[1], sum)
+		if sum > pageBudget {
+			t.Errorf("a browser loads %d bytes for %s, and the budget is %d", sum, page[1], pageBudget)
 		}
 	}
+	sum := compressed(t, all)
+	t.Logf("all pages: %d bytes", sum)
+	if sum > consoleBudget {
+		t.Errorf("a browser loads %d bytes for all pages, and the budget is %d", sum, consoleBudget)
+	}
+}
+
+// compressed returns the number of bytes that a browser loads for some files.
+func compressed(t *testing.T, files map[string]bool) (sum int) {
+	t.Helper()
+	for name := range files {
+		sum += len(text(t, get(t, console.Path+name, "Accept-Encoding", "gzip").Body))
+	}
+	return sum
 }
 
 func TestOnlyTheMetricsPageLoadsUPlot(t *testing.T) {

@@ -46,6 +46,8 @@ test('filters select events, are in the address, and survive a reload', async ({
   await expect(rows(page)).toHaveCount(1)
   await page.getByLabel('Field').fill('total >')
   await expect(page.getByText('“total >” has no value')).toBeVisible()
+  await page.getByLabel('Field').fill('total >> 5')
+  await expect(page.getByText('“total >> 5” has two operators')).toBeVisible()
   await page.getByLabel('Field').fill('total > 1000')
   await expect(page.getByText('No event passes the filters.')).toBeVisible()
   await page.getByRole('button', { name: 'Clear the filters' }).click()

@@ -118,6 +118,7 @@ test('a token without admin follows, lists and publishes, and sees nothing of ad
     location.hash = '#/streams'
   })
   await expect(page.getByText('The token does not allow this.')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Close all of these' })).toBeHidden()
 })
 
 test('while the hub is away each page says so, and continues by itself', async ({ page, hub, see }) => {
@@ -149,8 +150,32 @@ test('Health says that a token is refused', async ({ page, see }) => {
 })
 
 test('an address without a page says so', async ({ page, see }) => {
-  await see('#/nowhere')
-  await expect(page.getByText('The console has no such page.')).toBeVisible()
+  for (const name of ['nowhere', 'constructor', '__proto__', 'tail%2F']) {
+    await see(`#/${name}`)
+    await expect(page.locator('main'), name).toHaveText('Not foundThe console has no such page.Choose one from the list.')
+  }
+})
+
+test('a page whose script is gone, as after an update of the hub, offers to load the console again', async ({ page, see }) => {
+  await page.route('**/tokens-*.js', (route) => route.fulfill({ status: 404, body: 'The console has no such file.' }))
+  await see('#/')
+  await page.getByRole('link', { name: 'Tokens' }).click()
+  await expect(page.getByText('This page did not load.')).toBeVisible()
+  await page.unroute('**/tokens-*.js')
+  await page.getByRole('button', { name: 'Load the console again' }).click()
+  await expect(page.getByText('This page did not load.')).toHaveCount(0)
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Tokens')
+})
+
+test('the help lists only the pages that the user may see', async ({ page, hub, see }) => {
+  const listed = async (token) => {
+    await see('#/tail', token)
+    await page.keyboard.press('?')
+    const keys = await page.getByRole('dialog').locator('tbody tr').filter({ hasText: /^g / }).allInnerTexts()
+    return keys.map((row) => row.split(/\s+/).at(-1))
+  }
+  expect(await listed(hub.plain)).toEqual(['Health', 'Tail', 'Topics', 'Publish', 'Tokens'])
+  expect(await listed(hub.admin)).toEqual(['Health', 'Tail', 'Topics', 'Publish', 'Streams', 'Tokens', 'Metrics'])
 })
 
 test('a branch of topics takes one line on a phone', async ({ page, hub, see }) => {
@@ -161,6 +186,17 @@ test('a branch of topics takes one line on a phone', async ({ page, hub, see }) 
   await expect(branch).toContainText('+ below')
   await expect(page.locator('tr[data-path="many-on-a-phone/0"]')).toBeVisible()
   expect((await branch.boundingBox()).height).toBeLessThan(34)
+})
+
+test('on a phone a topic takes the place of the list, until it is closed', async ({ page, hub, see }) => {
+  await hub.lines(Array.from({ length: 60 }, (_, n) => ({ topic: `list-on-a-phone/${n}`, data: '' })))
+  await page.setViewportSize({ width: 390, height: 800 })
+  await see('#/topics?open=list-on-a-phone')
+  await page.getByRole('button', { name: '59', exact: true }).click()
+  await expect(page.getByRole('heading', { name: 'list-on-a-phone/59' })).toBeInViewport()
+  await expect(page.locator('table.tree')).toBeHidden()
+  await page.locator('aside.panel').getByRole('button', { name: 'Close' }).click()
+  await expect(page.locator('table.tree')).toBeVisible()
 })
 
 test('keys move between pages and rows, and do nothing while text is typed', async ({ page, hub, see }) => {

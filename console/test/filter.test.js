@@ -23,6 +23,37 @@ test('a condition has a path, an operator and a value', () => {
   }
 })
 
+test('a condition that would match nothing because it is written wrongly has a fault', () => {
+  for (const [bad, fault] of [
+    ['total >>', /two operators/],
+    ['total >> 3', /two operators/],
+    ['total => 3', /two operators/],
+    ['state == paid', /two operators/],
+    ['state === "paid"', /two operators/],
+    ['state <> paid', /two operators/],
+    ['a = 1 && b = 2', /two operators/],
+    ['a = 1, b = 2', /two operators/],
+    ['a = 1 or b > 2', /two operators/],
+    ['name = "ann', /double quote/],
+    ['name = "', /double quote/],
+    ['name = "ann" "ben"', /double quote/],
+    ['!', /not a condition/],
+    ['a = 1 AND', /not a condition/],
+  ]) {
+    assert.throws(() => parseFields(bad), fault, bad)
+  }
+  for (const [good, want] of [
+    ['a = "== b"', '== b'],
+    ['a = x=y', 'x=y'],
+    ['a ~ ->', '->'],
+    ['a = it"s', 'it"s'],
+    ['a = ""', ''],
+  ]) {
+    assert.equal(parseFields(good)[0].value, want, good)
+  }
+  assert.equal(parseFields('a = 1 AND b = 2').length, 2)
+})
+
 test('each operator compares as people expect', () => {
   const data = '{"state":"paid","total":12.5,"n":"42","items":[{"sku":"A-1"}],"gone":null,"big":9}'
   for (const [fields, want] of [

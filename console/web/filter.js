@@ -4,7 +4,8 @@ const operators = ['!=', '<=', '>=', '=', '<', '>', '~']
 
 /**
  * parseFields reads conditions such as `state = paid and total >= 10`. A condition is a path, an operator and a value. A path has names and
- * indices between dots. Values are compared as JSON if they are JSON, else as text; ~ looks for text. An error says what is wrong.
+ * indices between dots. Values are compared as JSON if they are JSON, else as text; ~ looks for text. An error says what is wrong: a condition
+ * that was meant otherwise would match nothing without a word.
  * @param {string} text
  * @returns {{path: string[], op: string, value: unknown}[]}
  */
@@ -20,15 +21,22 @@ export function parseFields(text) {
     if (value === '') {
       throw new Error(`“${condition.trim()}” has no value: write one, or "" for an empty text.`)
     }
-    return { path: path.split('.'), op, value: valueOf(value) }
+    const wanted = valueOf(value)
+    if (wanted === value && value.startsWith('"')) {
+      throw new Error(`“${condition.trim()}” has a text that does not end with a double quote, or has one inside: write \\" there.`)
+    }
+    if (wanted === value && /^[=!<>~]|\s(?:!=|<=|>=|=|<|>|~)\s/u.test(value)) {
+      throw new Error(`“${condition.trim()}” has two operators: write “and” between conditions, or the value in double quotes.`)
+    }
+    return { path: path.split('.'), op, value: wanted }
   })
 }
 
-// splitAnd splits at " and " outside of double quotes.
+// splitAnd splits at " and ", in any case, outside of double quotes.
 function splitAnd(text) {
   const parts = ['']
-  for (const piece of text.match(/"(?:\\.|[^"\\])*"|\sand(?=\s|$)|[^]/gu) ?? []) {
-    if (/^\sand$/u.test(piece)) {
+  for (const piece of text.match(/"(?:\\.|[^"\\])*"|\sand(?=\s|$)|[^]/giu) ?? []) {
+    if (/^\sand$/iu.test(piece)) {
       parts.push('')
     } else {
       parts[parts.length - 1] += piece

@@ -18,10 +18,11 @@ const typed = 'input, textarea, select, [contenteditable]'
 const pressed = 'button, a, summary, [role=button]'
 
 /**
- * listen sends keys to the open page. page returns its keys: functions by name, of search, next, previous, open, pause and copy.
- * @param {{page: () => Record<string, Function> | undefined, open: (page: string) => void}} to
+ * listen sends keys to the open page. page returns its keys: functions by name, of search, next, previous, open, pause and copy. may tells
+ * whether the user may see a page.
+ * @param {{may: (page: string) => boolean, page: () => Record<string, Function> | undefined, open: (page: string) => void}} to
  */
-export function listen({ page, open }) {
+export function listen(to) {
   let afterG = 0
   document.addEventListener('keydown', (event) => {
     const target = /** @type {Element} */ (event.target)
@@ -37,7 +38,7 @@ export function listen({ page, open }) {
     }
     const act = action(event, Date.now() - afterG < 1500, target.closest(pressed) !== null)
     afterG = event.key === 'g' ? Date.now() : 0
-    if (act && perform(act, { page, open })) {
+    if (act && perform(act, to)) {
       event.preventDefault()
     }
   })
@@ -56,13 +57,13 @@ function action({ key }, afterG, onButton) {
   return key === 'Escape' ? 'back' : (plain[key] ?? '')
 }
 
-function perform(act, { page, open }) {
+function perform(act, { may, page, open }) {
   if (act.startsWith('go ')) {
     open(go[act.at(-1)][0])
     return true
   }
   if (act === 'help') {
-    help()
+    help(may)
     return true
   }
   const does = page()?.[act]
@@ -70,8 +71,8 @@ function perform(act, { page, open }) {
   return does !== undefined
 }
 
-/** help lists the keys. */
-export function help() {
+/** help lists the keys, without those of pages that the user may not see. @param {(page: string) => boolean} may */
+export function help(may) {
   const rows = [
     ['/', 'search or filter'],
     ['j k', 'next and previous row'],
@@ -79,7 +80,9 @@ export function help() {
     ['Esc', 'close what is open'],
     ['Space', 'pause and continue the tail'],
     ['c', 'copy the row'],
-    ...Object.entries(go).map(([key, [, title]]) => [`g ${key}`, title]),
+    ...Object.entries(go)
+      .filter(([, [page]]) => may(page))
+      .map(([key, [, title]]) => [`g ${key}`, title]),
     ['?', 'this list'],
   ]
   const box = dialog(

@@ -6,10 +6,11 @@ import { help, listen } from './keys.js'
 import { format, parse } from './route.js'
 import { claimsOf, session } from './session.js'
 import { askForToken } from './token-dialog.js'
-import { failure, loading, View } from './view.js'
+import { failure, loading, reload, View } from './view.js'
 
 // admin: the page asks the hub for what only administrators may see, so it is hidden without that right. cluster: hidden for a single hub.
 const pages = {
+  __proto__: null, // else addresses such as #/constructor would name a page
   '': { title: 'Health', load: () => import('./pages/health.js'), icon: 'M2 9h3l2-5 3 9 2-4h4' },
   tail: { title: 'Tail', load: () => import('./pages/tail.js'), icon: 'M3 4h12M3 9h12M3 14h7' },
   topics: { title: 'Topics', load: () => import('./pages/topics.js'), icon: 'M4 3v11h4M4 7h4M11 7h4M11 14h4' },
@@ -51,15 +52,20 @@ async function show() {
     fill(body, note('The console has no such page.', 'Choose one from the list.'))
     return
   }
+  const opened = await page.load().catch(() => null)
+  if (open?.view !== view) {
+    return
+  }
+  if (!opened) {
+    fill(body, reload())
+    return
+  }
   try {
-    const opened = await page.load()
-    if (open.view === view) {
-      fill(body)
-      Object.assign(open, await opened.open(view))
-    }
+    fill(body)
+    Object.assign(open, await opened.open(view))
   } catch (error) {
-    if (open.view === view) {
-      fill(body, failure(error instanceof TypeError ? new Offline() : error, show))
+    if (open?.view === view) {
+      fill(body, failure(error, show))
     }
   }
 }
@@ -70,17 +76,18 @@ function leave() {
   open = null
 }
 
-/** draw shows the links that the token allows. */
+// may tells whether a page has something to show to this user.
+const may = (name) => (!pages[name].admin || session.admin) && (!pages[name].cluster || session.clustered)
+
+/** draw shows the links that the token allows, and that of the open page. */
 function draw() {
-  const may = ([name, page]) =>
-    !page.hidden && (!page.admin || session.admin || name === open?.name) && (!page.cluster || session.clustered || name === open?.name)
   fill(
     nav,
     el(
       'ul',
       null,
       Object.entries(pages)
-        .filter(may)
+        .filter(([name, { hidden }]) => !hidden && (may(name) || name === open?.name))
         .map(([name, { title, icon }]) =>
           el(
             'li',
@@ -182,9 +189,10 @@ window.addEventListener('hashchange', () => {
 })
 menu.addEventListener('click', () => menuOpen(menu.getAttribute('aria-expanded') !== 'true'))
 document.getElementById('who').addEventListener('click', askForToken)
-document.getElementById('help').addEventListener('click', help)
+document.getElementById('help').addEventListener('click', () => help(may))
 nav.addEventListener('click', () => menuOpen(false))
 listen({
+  may,
   page: () => open?.keys,
   open: (name) => {
     location.hash = format(name)

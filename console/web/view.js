@@ -105,6 +105,14 @@ export function failure(error, again) {
   return note(error.status ? (title ?? 'The hub refuses the request.') : 'The page failed.', sentence(detail), retry)
 }
 
+/** reload says that the script of a page did not arrive. A hub of another version has it under another name. */
+export const reload = () =>
+  note(
+    'This page did not load.',
+    'The hub cannot be reached, or it has another version since the console was opened.',
+    button('Load the console again', () => location.reload(), { class: 'primary' }),
+  )
+
 /** sentence writes a problem of the hub as a sentence. */
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.')
 

@@ -6,17 +6,25 @@ import { count, several, short, span } from '../format.js'
 import { failure, loading } from '../view.js'
 
 export async function open(view) {
-  fill(view.root, loading('the hubs'))
+  const troubles = el('div', { role: 'status' })
+  const rest = el('div', null, loading('the hubs'))
+  fill(view.root, troubles, rest)
   const again = view.every(3, async () => {
     try {
-      fill(view.root, list(await ask('api/v1/cluster', { signal: view.signal })))
+      const cluster = await ask('api/v1/cluster', { signal: view.signal })
+      const found = troublesOf(cluster)
+      if (found.map((banner) => banner.textContent).join('') !== troubles.textContent) {
+        fill(troubles, found)
+      }
+      fill(rest, list(cluster))
     } catch (error) {
       if (view.signal.aborted) {
         return
       }
       const single = error instanceof Refusal && error.status === 404
+      fill(troubles)
       fill(
-        view.root,
+        rest,
         single
           ? note('This hub is on its own.', 'It shares its log with no other hub. docs/cluster.md says how to run several.')
           : failure(error, again),
@@ -26,48 +34,46 @@ export async function open(view) {
   return {}
 }
 
-function list({ name, hubs, log }) {
-  const head = Math.max(...hubs.map((h) => h.head))
-  const newest = Math.max(...hubs.map((h) => h.last))
-  const generations = new Set(hubs.map((h) => h.generation))
+function troublesOf({ hubs, log }) {
+  const bad = (title, ...more) => el('div.banner', { 'data-state': 'bad' }, el('strong', null, title), ' ', ...more)
   return [
-    generations.size > 1
-      ? el(
-          'div.banner',
-          { 'data-state': 'bad', role: 'status' },
-          el('strong', null, 'The hubs have different generations of the log.'),
-          ' One of them has lost contact, or a reset is under way.',
-        )
-      : null,
+    ...lostOf(log).map((name) =>
+      bad(
+        `${name} does not answer.`,
+        'It counts for majorities. If it will not come back, ',
+        el('code', null, `tidings cluster remove ${name}`),
+        ' excludes it.',
+      ),
+    ),
+    ...(newestOf(hubs).size > 1
+      ? [bad('The hubs have different generations of the log.', 'One of them has lost contact, or a reset is under way.')]
+      : []),
+  ]
+}
+
+function list({ name, hubs, log }) {
+  const lost = lostOf(log)
+  const absent = lost.filter((other) => !hubs.some((h) => h.name === other)).map((other) => ({ name: other }))
+  const newest = newestOf(hubs)
+  const known = (cell) => (h) => (h.generation === undefined ? '' : cell(h))
+  return [
     card(
-      several(hubs.length, 'hub'),
+      several(hubs.length + absent.length, 'hub'),
       table(
         'Hubs of the cluster',
         [
           { name: 'Hub', cell: (h) => [el('strong', null, h.name), h.name === name ? el('span.tag', null, 'this one') : null] },
-          {
-            name: 'State',
-            wide: true,
-            cell: (h) =>
-              el('span.dot', { 'data-state': h.ready ? 'open' : 'bad', title: h.unready }, h.ready ? 'ready' : (h.unready ?? 'not ready')),
-          },
-          { name: 'Generation', cell: (h) => el('code', null, h.generation) },
-          { name: 'Head', number: true, cell: (h) => count(h.head) },
-          {
-            name: 'Behind',
-            number: true,
-            cell: (h) =>
-              h.head === head && h.message === newest
-                ? 'no'
-                : `${count(Math.max(head - h.head, 0))} events, ${count(Math.max(newest - h.message, 0))} messages`,
-          },
-          { name: 'Contact', number: true, cell: (h) => (h.contact_age < 1000 ? 'now' : `${span(h.contact_age / 1000)} ago`) },
-          { name: 'Streams', number: true, cell: (h) => count(h.streams) },
-          { name: 'Stored', number: true, cell: (h) => short(h.stored) },
-          { name: 'Delivered', number: true, cell: (h) => short(h.delivered) },
+          { name: 'State', wide: true, cell: (h) => state(h, lost) },
+          { name: 'Generation', cell: known((h) => el('code', null, h.generation)) },
+          { name: 'Head', number: true, cell: known((h) => count(h.head)) },
+          { name: 'Behind', number: true, cell: known((h) => behind(h, newest.get(h.generation))) },
+          { name: 'Contact', number: true, cell: known((h) => (h.contact_age < 1000 ? 'now' : `${span(h.contact_age / 1000)} ago`)) },
+          { name: 'Streams', number: true, cell: known((h) => count(h.streams)) },
+          { name: 'Stored', number: true, cell: known((h) => short(h.stored)) },
+          { name: 'Delivered', number: true, cell: known((h) => short(h.delivered)) },
           { name: 'Version', cell: (h) => h.version ?? '' },
         ],
-        hubs,
+        [...hubs, ...absent],
       ),
     ),
     log
@@ -82,4 +88,27 @@ function list({ name, hubs, log }) {
         )
       : null,
   ]
+}
+
+// lostOf returns the names of the hubs that the servers of the shared log miss, which only those within the hubs know.
+const lostOf = (log) => (log?.servers?.peers ?? []).filter(({ online }) => !online).map((peer) => peer.name)
+
+// newestOf returns the newest event and message of each generation. A hub that was killed does not know them.
+function newestOf(hubs) {
+  const newest = new Map()
+  for (const { generation, head, message, last } of hubs) {
+    const { head: h, message: m } = newest.get(generation) ?? { head: 0, message: 0 }
+    newest.set(generation, { head: Math.max(h, head), message: Math.max(m, message, last) })
+  }
+  return newest
+}
+
+function state({ name, ready, unready }, lost) {
+  const text = lost.includes(name) ? 'does not answer' : ready ? 'ready' : (unready ?? 'not ready')
+  return el('span.dot', { 'data-state': text === 'ready' ? 'open' : 'bad', title: text }, text)
+}
+
+function behind({ head, message }, newest) {
+  const [events, messages] = [newest.head - head, newest.message - message]
+  return events + messages === 0 ? 'no' : `${several(events, 'event')}, ${several(messages, 'message')}`
 }

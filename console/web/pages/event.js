@@ -36,7 +36,7 @@ export async function open(view) {
     fill(
       view.root,
       el(
-        'div.columns',
+        'div.columns.wide-last',
         null,
         event ? card(event.topic, eventView(event, { link: false })) : gone(id),
         card(

@@ -58,13 +58,14 @@ class StreamsPage {
       e.preventDefault()
       this.#search()
     }
+    this.closeAll = button('Close all of these', () => this.#closeMatching(), { class: 'danger', hidden: true })
     this.form = el(
       'form.bar.filters',
       { onsubmit: submit },
       this.inputs.map((input, i) => field(filters[i][1], input)),
       el('button.primary', { type: 'submit' }, 'Show'),
       this.all,
-      button('Close all of these', () => this.#closeMatching(), { class: 'danger' }),
+      this.closeAll,
     )
     fill(view.root, this.form, this.status, this.list)
     this.all.hidden = true
@@ -139,6 +140,7 @@ class StreamsPage {
     } catch (error) {
       if (!this.view.signal.aborted) {
         this.form.hidden = error.status === 401 || error.status === 403
+        this.closeAll.hidden = true
         fill(this.list, failure(error, this.again))
       }
     }
@@ -157,6 +159,7 @@ class StreamsPage {
   }
 
   #draw() {
+    this.closeAll.hidden = this.#streams.length === 0
     if (this.#streams.length === 0) {
       fill(
         this.list,
