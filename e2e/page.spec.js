@@ -81,6 +81,20 @@ test("the hub's page lists topics, pauses, clears, and publishes with a key", as
   await expect(topics).toHaveText(['news5', 'sports1', 'weather/rome1'])
 })
 
+test("the hub's page says that the hub has more topics than it lists", async ({ page, hub }) => {
+  const publishTo = (from, to) => {
+    const lines = Array.from({ length: to - from }, (_, i) => JSON.stringify({ topic: `many/${from + i}`, data: '' })).join('\n')
+    return fetch(`${hub.url}/events`, { method: 'POST', body: lines, headers: { 'Content-Type': 'application/x-ndjson' } })
+  }
+  await publishTo(0, 500)
+  await page.goto(hub.url)
+  await expect(page.locator('#topics-count')).toHaveText('500')
+  await expect(page.locator('#more-topics')).toBeHidden()
+  await publishTo(500, 501)
+  await expect(page.locator('#topics-count')).toHaveText('500+')
+  await expect(page.locator('#more-topics')).toHaveText('There are more. tidings topics lists all.')
+})
+
 test("tabs with the hub's page share one stream", async ({ page, context, hub }) => {
   await page.goto(hub.url)
   await expect(page.locator('#state')).toHaveText('open')
@@ -117,8 +131,8 @@ test("the hub's page says that a topic is complete", async ({ page, hub }) => {
   })
   await page.click('#follow button')
   await expect(events(page)).toHaveText(['builds/42 is complete.', 'ok'])
-  await expect(page.locator('#explain')).toHaveText(/complete/)
-  await expect(page.locator('#state')).toHaveText('closed')
+  await expect(page.locator('#explain')).toHaveText('Nothing more will be published to this topic.')
+  await expect(page.locator('#state')).toHaveText('complete')
   expect(await page.evaluate(() => window.states)).not.toContain('reconnecting')
 })
 
@@ -145,9 +159,13 @@ test('the page of a hub with keys asks for a token', async ({ page }, info) => {
   tidings('token', 'key', key)
   const hub = await Server.start('serve', '--memory', '--key-file', key)
   await page.goto(hub.url)
-  await expect(page.locator('#explain')).toHaveText(/token is needed/)
+  await expect(page.locator('#state')).toHaveText('no token')
+  const explained = 'This hub has keys, so a token is needed.'
+  await expect(page.locator('#explain')).toHaveText(explained)
+  expect((await page.locator('body').innerText()).split('This hub has keys'), 'the page says it once').toHaveLength(2)
   await page.fill('#token', 'nonsense')
   await page.click('#follow button')
+  await expect(page.locator('#state')).toHaveText('refused')
   await expect(page.locator('#explain')).toHaveText(/does not accept this token/)
   await page.fill('#token', tidings('token', 'mint', '--key-file', key, '--subscribe', '**', '--publish', '**'))
   await page.click('#follow button')

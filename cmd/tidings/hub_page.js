@@ -6,6 +6,7 @@ import { Tidings } from '/tidings.js'
 const element = (id) => document.getElementById(id)
 
 const shown = 100 // how many events the page shows; it asks the hub for as many earlier ones
+const listed = 500 // how many topics the page lists
 const hasKeys = 'keys' in document.body.dataset // the hub has keys, so requests may need a token
 
 // The page lets only its own module run as a worker, which holds one stream for all tabs.
@@ -39,7 +40,7 @@ function begin() {
     onEnd: ({ id, topics }) => arrived({ note: `${topics.join(', ')} is complete.`, id }),
   })
   mine.done.then(
-    () => mine === follow && showState('closed', 'This topic is complete: nothing more will be published to it.'),
+    () => mine === follow && showState('complete', 'Nothing more will be published to this topic.'),
     (problem) => mine === follow && refused(problem),
   )
   listTopics()
@@ -48,11 +49,15 @@ function begin() {
 
 function refused(problem) {
   if (problem.status !== 401) {
-    showState('closed', problem.detail ?? problem.message)
+    showState('refused', problem.detail ?? problem.message)
     return
   }
   askForToken()
-  showState('closed', token ? 'The hub does not accept this token; tidings token explain says why.' : 'This hub has keys: a token is needed.')
+  if (token) {
+    showState('refused', 'The hub does not accept this token; tidings token explain says why.')
+  } else {
+    showState('no token', 'This hub has keys, so a token is needed.')
+  }
 }
 
 function askForToken() {
@@ -204,15 +209,18 @@ function clear() {
 // List topics. The hub lists them once; topics of events that arrive later join the list.
 
 const topics = new Map() // name → number of events
+let more = false // the hub has topics that are not listed
 let stale = 0 // a timer
 
 async function listTopics() {
   const headers = token ? { Authorization: `Bearer ${token}` } : {}
-  const response = await fetch('/api/v1/topics?limit=500', { headers }).catch(() => null)
+  const response = await fetch(`/api/v1/topics?limit=${listed + 1}`, { headers }).catch(() => null)
+  const answer = response?.ok ? await response.json() : { topics: [] }
   topics.clear()
-  for (const { topic, events } of response?.ok ? (await response.json()).topics : []) {
+  for (const { topic, events } of answer.topics.slice(0, listed)) {
     topics.set(topic, events)
   }
+  more = answer.topics.length > listed
   showTopics()
 }
 
@@ -242,7 +250,8 @@ function showTopics() {
   }))
   element('known').replaceChildren(...names.map((name) => new Option(name)))
   element('no-topics').hidden = names.length > 0
-  setText('topics-count', names.length > 0 ? names.length.toLocaleString('en') : '')
+  element('more-topics').hidden = !more
+  setText('topics-count', names.length > 0 ? `${names.length.toLocaleString('en')}${more ? '+' : ''}` : '')
 }
 
 function choose(name) {
