@@ -47,6 +47,24 @@ async function firstMatch(program, pattern) {
   throw new Error(`the program ended with code ${program.exitCode} before it said ${pattern}`)
 }
 
+test('the poll fits a phone, in both schemes', async ({ context, url }) => {
+  const page = await context.newPage()
+  await page.setViewportSize({ width: 390, height: 800 })
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await page.goto(url)
+  const votes = page.getByRole('button', { name: 'Tea' })
+  const box = await votes.boundingBox()
+  expect(box.x).toBeGreaterThanOrEqual(16)
+  const table = await page.getByRole('table').boundingBox()
+  expect(table.x + table.width).toBeLessThanOrEqual(390 - 16)
+  const heading = page.getByRole('heading')
+  expect(await heading.evaluate((h) => getComputedStyle(h).textAlign)).toBe('start')
+  const ink = () => heading.evaluate((h) => getComputedStyle(h).color)
+  const dark = await ink()
+  await page.emulateMedia({ colorScheme: 'light' })
+  expect(await ink()).not.toBe(dark)
+})
+
 test('a vote on one page shows on the other', async ({ context, url }) => {
   const mine = await context.newPage()
   const yours = await context.newPage()
