@@ -75,12 +75,21 @@ chaos: # Make faults under load for half an hour, and check that nothing was los
 	cd chaos && go run . $(CHAOS)
 
 .PHONY: e2e
-e2e: needs e2e/node_modules/.package-lock.json # Run the tests in Chromium, and the most important ones in Firefox and WebKitGTK
+e2e: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.json # Run the tests in Chromium, and the most important ones in Firefox and WebKitGTK
 	cd e2e && npm test --silent
 
 .PHONY: e2e-all
 e2e-all: needs e2e/node_modules/.package-lock.json # Run every test of e2e/engines in the three browsers
 	cd e2e && TIDINGS_ENGINES=all npm test --silent -- engines/
+
+.PHONY: ten-tabs
+ten-tabs: needs e2e/node_modules/.package-lock.json # Measure ten tabs with one stream: doubled and missing events, and how long a takeover lasts
+	cd e2e && node ten-tabs.js
+
+# Deno and Bun are npm packages of 190 MB, so their tests are not part of make test.
+.PHONY: runtimes
+runtimes: e2e/runtimes/node_modules/.package-lock.json # Run tidings.js in Deno and Bun
+	cd e2e/runtimes && npm test --silent
 
 # The pictures show the time at which they were made, so each run changes them.
 .PHONY: pictures

@@ -1,20 +1,14 @@
 // The code of docs/browser.md, run as a reader would.
 
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { promisify } from 'node:util'
 import { expect } from '@playwright/test'
+import { block } from './docs.js'
 import { test } from './hub.js'
 import { Server } from './server.js'
-
-const text = readFileSync(new URL('../docs/browser.md', import.meta.url), 'utf8')
-
-// block returns the first fenced block of a language that contains some text.
-function block(language, containing) {
-  const blocks = [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(([, of, code]) => of === language && code.includes(containing))
-  expect(blocks.length, `blocks of ${language} with ${containing}`).toBeGreaterThan(0)
-  return blocks[0][2]
-}
 
 // site serves a page at an origin of its own.
 async function site(page) {
@@ -28,7 +22,7 @@ async function site(page) {
 
 test('the page in docs/browser.md follows and publishes from another origin', async ({ page }) => {
   let hub
-  const pages = await site(() => block('html', 'hub.follow').replaceAll('http://localhost:3000', hub.url))
+  const pages = await site(() => block('html', 'hub.follow', hub))
   hub = await Server.start('serve', '--memory', '--origin', pages.url)
   await fetch(`${hub.url}/events/news/world`, { method: 'POST', body: 'before' })
   await page.goto(pages.url)
@@ -42,7 +36,7 @@ test('the page in docs/browser.md follows and publishes from another origin', as
 
 test('the page with htmx in docs/browser.md shows events', async ({ page }) => {
   let hub
-  const pages = await site(() => block('html', 'hx-ext').replaceAll('http://localhost:3000', hub.url))
+  const pages = await site(() => block('html', 'hx-ext', hub))
   hub = await Server.start('serve', '--memory', '--origin', pages.url)
   for (const name of ['htmx.org', 'htmx-ext-sse']) { // the reader's browser loads them from a CDN
     const folder = new URL(`./node_modules/${name}/`, import.meta.url)
@@ -52,15 +46,41 @@ test('the page with htmx in docs/browser.md shows events', async ({ page }) => {
   const opened = page.waitForResponse((response) => response.url().includes('/events/news'))
   await page.goto(pages.url)
   await opened
-  await fetch(`${hub.url}/events/news`, { method: 'POST', body: '<li>a headline</li>' })
+  const publish = (text) => fetch(`${hub.url}/events/news`, { method: 'POST', body: `<li>${text}</li>` })
+  const streams = async () => (await (await fetch(`${hub.url}/api/v1/subscribers`)).json()).subscribers.length
+  await publish('a headline')
   await expect(page.locator('li')).toHaveText(['a headline'])
+  await hub.kill()
+  await hub.start()
+  await expect.poll(streams).toBe(1)
+  await publish('another')
+  await expect(page.locator('li')).toHaveText(['another', 'a headline'])
+  await page.evaluate(() => window.htmx.swap(document.body, '<p>Another page</p>', { swapStyle: 'innerHTML' }))
+  await expect.poll(streams).toBe(0)
   await hub.kill()
   pages.close()
 })
 
-test('the program for Node in docs/browser.md runs', async ({ hub }, info) => {
-  copyFileSync(new URL('../js/dist/tidings.js', import.meta.url), info.outputPath('tidings.js'))
+test('the program for Node in docs/browser.md runs, and waits for a hub that is away', async ({ hub }, info) => {
+  for (const file of ['tidings.js', 'tidings.outbox.js']) {
+    copyFileSync(new URL(`../js/dist/${file}`, import.meta.url), info.outputPath(file))
+  }
   writeFileSync(info.outputPath('package.json'), '{"type":"module"}')
-  writeFileSync(info.outputPath('program.js'), block('js', "'jobs/1'").replaceAll('http://localhost:3000', hub.url))
-  expect(execFileSync(process.execPath, [info.outputPath('program.js')], { encoding: 'utf8', timeout: 30_000 })).toBe('done\n')
+  const run = (code) => {
+    writeFileSync(info.outputPath('program.js'), code)
+    return promisify(execFile)(process.execPath, [info.outputPath('program.js')], { timeout: 30_000 })
+  }
+  const code = block('js', "'jobs/1'", hub)
+  expect((await run(code)).stdout).toBe('done\n')
+
+  await hub.kill()
+  const proxy = createServer((request) => request.destroy()).listen(hub.port, 'localhost') // it has no hub behind it
+  const knocked = once(proxy, 'request')
+  const program = run(code.replaceAll('jobs/1', 'jobs/2'))
+  await knocked
+  proxy.close()
+  proxy.closeAllConnections()
+  await once(proxy, 'close')
+  await hub.start()
+  expect((await program).stdout).toBe('done\n')
 })

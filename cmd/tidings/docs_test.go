@@ -95,6 +95,7 @@ func TestEveryLanguageInTheDocumentationIsTested(t *testing.T) {
 		"json":    "here",
 		"yaml":    "TestConfigurationFilesInTheDocumentationAreValid",
 		"html":    "e2e/browser.spec.js",
+		"svelte":  "e2e/frameworks.spec.js",
 		"nginx":   "e2e/proxy.spec.js",
 		"haproxy": "e2e/proxy.spec.js",
 		"":        "nothing: it is a picture or a table of text",
