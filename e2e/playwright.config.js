@@ -29,12 +29,12 @@ export default defineConfig({
     { name: 'kill', testMatch: 'kill.spec.js', use: { trace: 'off' } },
     { name: 'others', testIgnore: ['kill.spec.js', 'engines/**'] },
     // Chromium runs every test of engines/. The two others run those marked @smoke, and all of them in make e2e-all, except those that need
-    // the DevTools protocol.
+    // the DevTools protocol or start browsers of their own.
     { name: 'Chromium', testMatch: 'engines/*.spec.js' },
     ...['Firefox', 'WebKitGTK'].map((engineName) => ({
       name: engineName,
       testMatch: 'engines/*.spec.js',
-      testIgnore: /(share|storm|tabs)\.spec\.js/,
+      testIgnore: /(private|share|storm|tabs)\.spec\.js/,
       grep: process.env.TIDINGS_ENGINES === 'all' ? undefined : /@smoke/,
       use: { engineName },
     })),
