@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -39,3 +40,12 @@ func ServerLog(to *slog.Logger) server.Logger { return &serverLog{logger: to} }
 
 // WaitingFor says what a node waits for that does not reach some of its peers.
 func WaitingFor(missing []string, all int) string { return waitingFor(missing, all) }
+
+// Stuck returns the name of a follower that does not come closer to its leader, after one look at each of these states of the followers, a second apart.
+func Stuck(looks ...[]*server.PeerInfo) (name string) {
+	s, now := stragglers{}, time.Now()
+	for i, followers := range looks {
+		name = s.stuck(followers, now.Add(time.Duration(i)*time.Second))
+	}
+	return name
+}

@@ -64,7 +64,7 @@ func (o *Options) loadName(self string, peers int) (string, error) {
 		}
 		return o.newName(file, self, peers)
 	case err != nil:
-		return "", fmt.Errorf("%s cannot be read: %w", file, err)
+		return "", fmt.Errorf("%s cannot be read: %w: restore the file, or move %s away, so that this hub joins as a new peer", file, err, o.Dir)
 	case id.Format != nameFormat || id.Name == "":
 		return "", fmt.Errorf("%s has format %d, and this version reads %d: a newer version has written it", file, id.Format, nameFormat)
 	case missing != nil:

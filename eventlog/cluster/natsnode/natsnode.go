@@ -184,19 +184,22 @@ func (n *Node) failure() error {
 	return n.err
 }
 
-// watchHealth notices that JetStream has stopped. JetStream stops when its disk is full or broken, and does not recover.
+// watchHealth notices that JetStream has stopped. JetStream stops when its disk is full or broken, and does not recover. It also helps nodes that
+// do not catch up.
 func (n *Node) watchHealth(ctx context.Context) {
 	check := time.NewTicker(healthTime)
 	defer check.Stop()
+	behind := stragglers{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-check.C:
+		case now := <-check.C:
 			if !n.server.JetStreamEnabled() {
 				n.fail(errDisabled)
 				return
 			}
+			n.helpStragglers(behind, now)
 		}
 	}
 }

@@ -101,7 +101,7 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 		"single hub's data":   {natsnode.Options{Peers: three, Self: three[0], Secret: secret, Dir: dir(t, `{"format":1,"name":"a-1234","single":true}`, true)}, "was used without other hubs"},
 		"cluster's data":      {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"format":1,"name":"a-1234"}`, true)}, "is of a hub in a cluster"},
 		"newer format":        {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"format":2,"name":"a-1234"}`, true)}, "a newer version has written it"},
-		"damaged name":        {natsnode.Options{Peers: three[:1], Dir: dir(t, `{`, true)}, "cannot be read"},
+		"damaged name":        {natsnode.Options{Peers: three[:1], Dir: dir(t, `{`, true)}, "so that this hub joins as a new peer"},
 		"data without a name": {natsnode.Options{Peers: three[:1], Dir: dir(t, "", true)}, "is missing although"},
 		"not a listen address": {
 			natsnode.Options{Peers: three, Self: three[0], Secret: secret, Listen: "4248", Dir: dir(t, "", false)}, `"4248" is not an address to listen on`,
