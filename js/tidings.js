@@ -89,7 +89,7 @@ export class Tidings extends EventTarget {
     super()
     this.#requests = new Requests(url, options)
     this.#seat = new Seat(this.#requests, (status, problem) => {
-      if (status === this.status && !problem) return
+      if (status === this.status && problem?.detail === this.problem?.detail) return
       this.status = status
       this.problem = problem && new Problem(problem)
       if (status === 'open') this.#requests.wake() // what is being published need not wait any longer
@@ -98,7 +98,7 @@ export class Tidings extends EventTarget {
     this.#share = new Share(this.#seat, this.#requests, options, this.#closing.signal, (via) => {
       if (via === this.via) return
       this.via = via
-      this.dispatchEvent(new Event('status'))
+      if (this.status !== 'closed') this.dispatchEvent(new Event('status'))
     })
     // Connections of a page that was hidden, frozen or offline may be dead although nobody has noticed. A page that is left may go into the
     // back/forward cache, which takes no page with a connection.
@@ -276,10 +276,10 @@ export class TidingsEvent {
 /** @typedef {Envelope | End | {gap: Gap}} Item */
 
 /**
- * The weight of items that fill the queue of a follow: 1,000 events, or fewer with more than a million characters of data. What a follow does not
- * take, it fetches later.
+ * The weight of items that fill the queue of a follow, and the credit of a seat: 1,000 events, or fewer with more than a million characters of
+ * data. What a follow does not take, it fetches later.
  */
-const full = 1e6
+const capacity = 1e6
 
 /** @param {any[]} items */
 const weigh = (items) => items.reduce((weight, { data = '' }) => weight + 1000 + data.length, 0)
@@ -308,8 +308,6 @@ export class Follow {
   at
   /** The queue takes no more. @internal */
   full = false
-  /** Not everything was taken. @internal @type {boolean | undefined} */
-  behind
   /** The last change of the topics. @internal @type {Promise<void> | undefined} */
   changing
 
@@ -388,8 +386,7 @@ export class Follow {
       const item = this.#queue.shift()
       if (!item) {
         this.#handled(this.at)
-        this.full = false
-        this.#seat.drained(this)
+        this.#fill(false)
         await new Promise((resolve) => { this.#wake = () => resolve(undefined) })
       } else if ('error' in item) {
         if (item.error) throw item.error
@@ -426,14 +423,20 @@ export class Follow {
   /** Forgets what is queued: another tab handles it. @internal */
   clear() {
     this.#queue = []
-    this.full = this.behind = false
+    this.full = false
   }
 
   /** Queues what the seat has judged. @internal @param {(Item | {error: unknown})[]} items */
   take(items) {
     this.#queue.push(...items)
-    this.full = weigh(this.#queue) >= full
+    if (weigh(this.#queue) >= capacity) this.#fill(true)
     this.#wake()
+  }
+
+  /** @param {boolean} full */
+  #fill(full) {
+    if (full !== this.full) this.#seat.greet()
+    this.full = full
   }
 
   #abort = () => this.close()
@@ -451,51 +454,45 @@ export class Follow {
 /** @typedef {Seat} SeatOfClient */
 /** @typedef {Requests} RequestsOfClient */
 /** @typedef {{since: string} | {last: number}} Start */
-/** @typedef {{id: number, topics: string[], start?: Start, at?: string}} Part */
-/** @typedef {{hello?: Part[], wake?: boolean, want?: number, after?: string, bye?: true}} ToHolder */
+/** @typedef {{id: number, topics: string[], start?: Start, at?: string, full?: boolean, missing?: boolean}} Part */
+/** @typedef {{seat?: string, visible?: boolean, hello?: Part[], ack?: number, wake?: boolean}} Call A message of a seat. */
 /**
- * @typedef {object} ToSeat
- * @property {string} boot
+ * @typedef {object} Reply A message of a holder.
+ * @property {number} sent
+ * @property {Tidings['status']} status
+ * @property {ProblemMembers} [problem]
  * @property {number[]} [ids]
  * @property {string} [from]
  * @property {string} [to]
  * @property {Item[]} [items]
- * @property {boolean} [more]
- * @property {number[]} [done]
- * @property {number[]} [refused]
- * @property {Tidings['status']} [status]
- * @property {ProblemMembers} [problem]
+ * @property {boolean} [over]
+ * @property {ProblemMembers} [why]
  */
-/** @typedef {(message: ToSeat) => Promise<void> | undefined} Receive A promise says that the seat is full, until it is fulfilled. */
-/** @typedef {(receive: Receive) => (message: ToHolder) => void} Join Connects a seat to a holder. */
 
 /**
  * @typedef {object} Place A follow under one of its ids. It has two while its topics change: the old one serves until the new one does.
  * @property {number} id
  * @property {Follow} follow
  * @property {string[]} topics
- * @property {number} wanted When the place has asked for what it misses.
+ * @property {boolean} [missing] The place has been told of a later position than that of the follow.
  * @property {(value?: any) => void} resolve
  * @property {(why: unknown) => void} reject
  */
 
-/** How long a seat waits for what it misses before it asks again, in ms. */
-const wantAgain = 10_000
-
 /** The follows of a client, and what each of them has. */
 class Seat {
+  requests
   /** @type {Map<number, Place>} */
   #places = new Map()
   #report
-  /** @type {(message: ToHolder) => void} */
-  #post = () => {}
-  #boot = ''
+  /** @type {(call: Call) => void} */
+  #send = () => {}
   #lastId = 0
+  /** `sent` of the last message, which the next hello acknowledges, and the weight of all messages since the last hello. */
+  #sent = 0
+  #weight = 0
   #away = false
   #greeting = false
-  /** Fulfilled when there is room again. @type {Promise<void> | undefined} */
-  #waiting
-  #room = () => {}
 
   /** @param {Requests} requests @param {(status: Tidings['status'], problem?: ProblemMembers) => void} report Gets the states of the stream. */
   constructor(requests, report) {
@@ -503,11 +500,10 @@ class Seat {
     this.#report = report
   }
 
-  /** Connects to a holder, instead of the one before. @param {Join} join */
-  attach(join) {
-    this.#post({ bye: true })
-    this.#boot = ''
-    this.#post = join((message) => this.#receive(message))
+  /** Connects to a holder, instead of the one before. @param {(call: Call) => void} send */
+  attach(send) {
+    this.#send({})
+    this.#send = send
     this.greet()
   }
 
@@ -515,7 +511,7 @@ class Seat {
   join(follow, topics = follow.topics) {
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId
-      this.#places.set(id, { id, follow, topics, wanted: 0, resolve, reject })
+      this.#places.set(id, { id, follow, topics, resolve, reject })
       this.greet()
     })
   }
@@ -559,15 +555,8 @@ class Seat {
   /** The page goes, and may come back. */
   go() {
     this.#away = true
-    this.#post({ bye: true })
+    this.#send({})
     this.#report('closed')
-  }
-
-  /** The queue of a follow is empty. @param {Follow} follow */
-  drained(follow) {
-    this.#room()
-    if (follow.behind) for (const place of this.#of(follow)) this.#want(place, 0)
-    follow.behind = false
   }
 
   /** Returns the places of a follow, oldest first. @param {Follow} follow */
@@ -582,186 +571,194 @@ class Seat {
     this.greet()
   }
 
-  /** Tells the holder which follows there are, once for all changes of a turn. @param {boolean} [wake] */
+  /** Says hello, once for all changes of a turn. @param {boolean} [wake] */
   greet(wake) {
-    this.#room()
     if (this.#greeting && !wake) return
     this.#greeting = true
     queueMicrotask(() => {
       this.#greeting = false
-      if (this.#away) return
-      const hello = [...this.#places.values()].map(({ id, topics, follow: { start, at } }) => ({ id, topics, start, at }))
-      this.#post({ hello, wake })
+      if (!this.#away) this.#send(this.hello(wake))
     })
   }
 
-  /** Asks for what a place misses, unless it has just done so. @param {Place} place */
-  #want(place, again = wantAgain) {
-    const now = Date.now()
-    if (now - place.wanted < again) return
-    place.wanted = now
-    this.#post({ want: place.id, after: place.follow.at })
+  /** Returns the message that tells the holder everything. @param {boolean} [wake] @returns {Call} */
+  hello(wake) {
+    this.#weight = 0
+    return {
+      wake, ack: this.#sent,
+      hello: [...this.#places.values()].map(({ id, topics, missing, follow: { start, at, full } }) => ({ id, topics, start, at, full, missing: missing && !full })),
+    }
   }
 
-  /** @type {Receive} */
-  #receive(message) {
-    const { boot, status, problem, ids, done, refused } = message
-    if (this.#boot && boot !== this.#boot) this.greet()
-    this.#boot = boot
-    if (status) this.#report(status, problem)
-    for (const id of ids ?? done ?? refused ?? []) {
+  /** Takes a message of a holder. @param {Reply} reply */
+  receive({ sent, status, problem, ids = [], from, to, items = [], over, why }) {
+    this.#sent = sent
+    this.#report(status, problem)
+    for (const id of ids) {
       const place = this.#places.get(id)
       if (!place) continue
       const { follow } = place
-      if (ids) {
-        this.#judge(place, message)
+      if (over) {
+        const error = why && new Problem(why)
+        this.#drop(place, error ?? closed())
+        if (!this.#of(follow).length) follow.take([{ error }])
       } else {
-        const why = problem && new Problem(problem)
-        this.#drop(place, why ?? closed())
-        if (done || !this.#of(follow).length) follow.take([{ error: why }])
+        this.#judge(place, from, to, items)
       }
     }
-    const places = [...this.#places.values()]
-    if (!places.length || places.some(({ follow }) => !follow.full)) return
-    return this.#waiting ??= new Promise((resolve) => {
-      this.#room = () => {
-        this.#waiting = undefined
-        resolve()
-      }
-    })
+    if ((this.#weight += weigh(items)) > capacity / 8) this.greet()
   }
 
-  /** Decides by position whether a follow takes a message of the chain, as README.md says. @param {Place} place @param {ToSeat} message */
-  #judge(place, { from, to, items = [], more }) {
+  /** Decides by position whether a follow takes a message of the chain, as README.md says.
+   * @param {Place} place @param {string | undefined} from @param {string | undefined} to @param {Item[]} items */
+  #judge(place, from, to, items) {
     const { follow, follow: { at } } = place
     const gap = items.some((item) => 'gap' in item)
-    const ahead = compare(at, to) > 0 && !gap
-    if (follow.full) {
-      follow.behind ||= !ahead
-    } else if (at !== from && (gap || !(compare(from, at) <= 0 && compare(at, to) <= 0))) {
-      if (!ahead) this.#want(place)
-    } else {
-      place.wanted = 0
-      follow.at = to
-      follow.behind = more
-      follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) <= 0)))
-      place.resolve()
-      for (const old of this.#of(follow)) if (old.id < place.id) this.#drop(old, closed())
+    if (follow.full || compare(at, to) > 0 && !gap) return
+    if (at !== from && (gap || !(compare(from, at) <= 0 && compare(at, to) <= 0))) {
+      if (!place.missing) this.greet()
+      place.missing = true
+      return
     }
+    place.missing = false
+    follow.at = to
+    follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) <= 0)))
+    place.resolve()
+    for (const old of this.#of(follow)) if (old.id < place.id) this.#drop(old, closed())
   }
 }
 
 /**
+ * @typedef {object} Link A seat as the holder knows it.
+ * @property {Map<number, Held>} parts
+ * @property {number} sent The cost of all messages to the seat, and of those that it has acknowledged.
+ * @property {number} ack
+ * @property {boolean | undefined} visible
+ * @property {number} heard When it has said hello.
+ * @property {(message: any) => void} send
+ */
+/**
  * @typedef {object} Held A part as the holder has it.
- * @property {Receive} receive Its seat.
+ * @property {Link} link Its seat.
  * @property {number} id
  * @property {string[]} topics
  * @property {(names: string[]) => boolean} matches
  * @property {Start} [start]
- * @property {string} [at] The position up to which the seat has everything that came by polls, or had when it said hello.
- * @property {Stream} [poll] What brings it there. Without a poll, a stream can serve the part from `at`.
+ * @property {string} [at] The position up to which everything was sent to the seat.
+ * @property {boolean} [full] The seat takes nothing for it.
+ * @property {Stream} [poll] What brings it to the stream.
  */
 
 /** For how long a holder gathers topics before it opens a stream, in ms. */
 const gathering = 20
 /** The longest silence of a stream that is trusted when the page comes back, in ms. */
 const trusted = 30_000
+/** How many positions a part may be behind the stream when a new stream begins there. A part that is farther behind polls again. */
+const nearly = 1000
 
 /** The owner of the stream, which serves any number of seats. */
 class Holder {
-  /** A name of its own: a worker that begins anew has another. */
-  boot = random()
   requests
+  /** The seats, by their names. @type {Map<string | undefined, Link>} */
+  links = new Map()
   /** @type {{status: Tidings['status'], problem?: ProblemMembers}} */
   #state = { status: 'closed' }
-  /** @type {Set<Receive>} */
-  #seats = new Set()
-  /** @type {Set<Held>} */
-  #parts = new Set()
-  /** @type {Stream | undefined} */
+  /** The newest stream. @type {Stream | undefined} */
   #stream
-  /** Takes over with its first message. @type {Stream | undefined} */
-  #next
+  /** The one before, until the newest begins. @type {Stream | undefined} */
+  #old
   /** The hub has refused the stream, and is asked about each part. */
   #doubt = false
   #gathering = false
+  /** Streams that wait for a seat with room. @type {(() => void)[]} */
+  #waiting = []
 
   /** @param {Requests} requests */
   constructor(requests) {
     this.requests = requests
   }
 
-  /** @type {Join} */
-  join = (receive) => {
-    /** @type {Map<number, Held>} */
-    const parts = new Map()
-    return ({ hello = [], wake, want, after, bye }) => {
-      if (want) {
-        const held = parts.get(want)
-        if (held) this.#fetch(held, after)
-        return
-      }
-      for (const held of parts.values()) {
-        if (hello.some(({ id }) => id === held.id)) continue
-        parts.delete(held.id)
-        this.#remove(held)
-      }
-      for (const part of hello) {
-        if (parts.has(part.id)) continue
-        const held = { ...part, receive, matches: matcher(part.topics) }
-        parts.set(part.id, held)
-        this.#add(held)
-      }
-      this.#seats.add(receive)
-      if (bye) {
-        this.#seats.delete(receive)
-        this.#settle() // at once, because a page that goes may be frozen in the next moment
-      } else {
-        receive({ boot: this.boot, ...this.#state })
-      }
-      if (wake) this.#distrust()
+  /**
+   * Takes a message of a seat, and answers a hello: with where the stream is, so that the seat notices what it has missed. A message without hello
+   * is a goodbye.
+   *
+   * @param {Call} call @param {(reply: Reply) => void} [send] Sends messages to the seat, from now on.
+   */
+  take({ seat, visible, hello, ack = 0, wake }, send) {
+    const link = this.links.get(seat) ?? /** @type {Link} */ ({ parts: new Map(), sent: 0 })
+    const { parts } = link
+    if (hello) this.links.set(seat, Object.assign(link, { send, visible, heard: performance.now(), ack: Math.min(ack, link.sent) }))
+    else this.links.delete(seat)
+    for (const held of parts.values()) if (!hello?.some(({ id }) => id === held.id)) this.#remove(held)
+    for (const part of hello ?? []) {
+      const { id, topics, at, full, missing } = part
+      const known = parts.get(id)
+      const held = known ?? { ...part, link, matches: matcher(topics) }
+      held.full = full
+      parts.set(id, held)
+      // A part without a position gets one by a poll, which also tells whether it is granted and whether it has ended. So a forbidden newcomer
+      // does not end the stream of others.
+      if (known ? missing && !(held.poll && held.poll.at === at) : !at || this.#stream) this.#fetch(held, at)
+      else if (!known) this.#change()
+    }
+    this.#resume()
+    if (!hello) return this.#settle() // at once, because a page that goes may be frozen in the next moment
+    if (wake) {
+      this.requests.wake()
+      if (this.#stream && Math.abs(Date.now() - this.#stream.heard) > trusted) this.renew()
+    }
+    const main = this.#old ?? this.#stream
+    this.#send(link, main?.begun ? this.#chain(link, main, main.at, []) : {}, true)
+  }
+
+  /** Sends a message, unless a seat has not acknowledged as much as it may: what it misses, it will ask for. So a frozen tab queues little.
+   * @param {Link} link @param {Partial<Reply>} message @param {boolean} [answer] It has said hello, so it is not frozen. */
+  #send(link, message, answer) {
+    if (answer || hasRoom(link)) link.send({ sent: link.sent += 100 + weigh(message.items ?? []), ...this.#state, ...message })
+  }
+
+  /** Returns what a stream has for a seat. @param {Link} link @param {Stream} stream @param {string | undefined} from @param {Item[]} items */
+  #chain({ parts }, stream, from, items) {
+    const own = [...parts.values()].filter((held) => stream.parts.has(held))
+    return {
+      ids: own.map(({ id }) => id), from, to: stream.at,
+      items: items.filter((item) => 'gap' in item || own.some(({ matches }) => matches(item.topics))),
     }
   }
 
-  /**
-   * A part joins the stream at its position. Parts without a position get one by a poll, and parts behind the stream come closer by one. The
-   * poll also tells whether the part is granted, so that a forbidden newcomer does not end the stream of others, and whether it has ended.
-   *
-   * @param {Held} held
-   */
-  #add(held) {
-    this.#parts.add(held)
-    if (held.at && !this.#stream) this.#change()
-    else this.#fetch(held, held.at)
+  /** Lets streams read on. */
+  #resume() {
+    for (const go of this.#waiting.splice(0)) go()
   }
 
   /** @param {Held} held */
   #remove(held) {
-    this.#parts.delete(held)
-    held.poll?.stop()
-    this.#next?.parts.delete(held)
-    this.#stream?.parts.delete(held) // its topics stay until the next stream: a page may come back to them
+    held.link.parts.delete(held.id)
+    this.#detach(held) // its topics stay until the next stream: a page may come back to them
     this.#change()
+  }
+
+  /** Takes a part from all streams. @param {Held} held */
+  #detach(held) {
+    held.poll?.stop()
+    held.poll = undefined
+    this.#stream?.parts.delete(held)
+    this.#old?.parts.delete(held)
   }
 
   /** Brings a part what comes after a position, by a poll; without a position, from its start. @param {Held} held @param {string} [after] */
   #fetch(held, after) {
-    held.poll?.stop()
+    this.#detach(held)
     // A part that begins now asks for the last event, but only for its position and for ends.
     const now = !after && !held.start
-    held.poll = new Stream(this, [held], held.topics, after, { poll: 1, ...now ? { last: 1 } : held.start }, now)
+    held.at = after
+    held.poll = new Stream(this, [held], held.topics, after, { poll: 1, limit: 1000, ...now ? { last: 1 } : held.start }, now)
     held.poll.run()
-  }
-
-  /** A page is back. */
-  #distrust() {
-    this.requests.wake()
-    if (this.#stream && Math.abs(Date.now() - this.#stream.heard) > trusted) this.renew()
   }
 
   /** Replaces the stream. @param {boolean} [expired] Its token expires. */
   renew(expired) {
-    if (!this.#next) this.#open([], expired)
+    if (!this.#old && this.#stream) this.#open([], expired)
   }
 
   #change() {
@@ -774,102 +771,109 @@ class Holder {
   }
 
   #settle() {
-    if (this.#parts.size) {
-      const newcomers = [...this.#parts].filter((held) => !held.poll && !(this.#next ?? this.#stream)?.parts.has(held))
-      if (newcomers.length) this.#open(newcomers)
-    } else {
-      this.#stream?.stop()
-      this.#next?.stop()
-      this.#stream = this.#next = undefined
-      this.#report('closed')
-    }
+    const parts = [...this.links.values()].flatMap((link) => [...link.parts.values()])
+    const newcomers = parts.filter((held) => !held.poll && !this.#stream?.parts.has(held))
+    if (newcomers.length) this.#open(newcomers)
+    if (parts.length) return
+    this.#stream?.stop()
+    this.#old?.stop()
+    this.#stream = this.#old = undefined
+    this.#report('closed')
   }
 
   /** Opens a stream for the parts of the newest one and others. @param {Held[]} others @param {boolean} [expired] */
   #open(others, expired) {
-    const old = this.#stream
-    const parts = [...(this.#next ?? old)?.parts ?? [], ...others]
-    const everything = parts.some((held) => !held.topics.length)
-    const [at] = parts.map((held) => old?.parts.has(held) ? old.at : held.at).sort(compare)
-    const stream = new Stream(this, parts, everything ? [] : parts.flatMap((held) => held.topics), at, {}, false, expired)
-    this.#next?.stop()
-    if (old) this.#next = stream
-    else this.#stream = stream
-    stream.run()
+    const last = this.#stream
+    const parts = [...last?.parts ?? [], ...others]
+    const everything = parts.some(({ topics }) => !topics.length)
+    const [at] = parts.map((held) => held.at).sort(compare)
+    if (last?.begun) this.#old = last
+    else last?.stop()
+    this.#stream = new Stream(this, parts, everything ? [] : parts.flatMap(({ topics }) => topics), at, {}, false, expired)
+    this.#stream.run()
   }
 
-  // What the stream and polls tell.
+  // What streams and polls tell.
 
-  /** @param {Tidings['status']} status @param {Problem} [problem] @param {Stream} [stream] */
-  #report(status, problem, stream) {
-    if (stream && this.#stream && stream !== this.#stream) return
+  /** @param {Tidings['status']} status @param {Problem} [problem] */
+  #report(status, problem) {
     this.#state = { status, problem: problem && { ...problem } }
-    for (const receive of this.#seats) receive({ boot: this.boot, ...this.#state })
+    for (const link of this.links.values()) this.#send(link, {})
   }
 
   /** @param {Stream} stream @param {Tidings['status']} status @param {Problem} [problem] */
   report(stream, status, problem) {
     // A hub that allows no second stream would keep new topics waiting for ever.
     if (problem?.status === 429) this.opened(stream)
-    this.#report(status, problem, stream)
+    if (stream === (this.#old ?? this.#stream ?? stream)) this.#report(status, problem)
   }
 
   /** A stream has begun. @param {Stream} stream */
   opened(stream) {
-    if (stream !== this.#next) return
-    this.#stream?.stop()
-    this.#stream = stream
-    this.#next = undefined
+    if (stream !== this.#stream || !this.#old) return
+    this.#old.stop()
+    this.#old = undefined
     this.#report('open')
   }
 
-  /** Passes on what a stream has brought, up to a position. Returns a promise if all seats are full. @param {Stream} stream @param {Item[]} items
-   * @param {string} to @param {Iterable<Held>} [parts] */
-  deliver(stream, items, to, parts = stream.parts) {
-    const { at: from, more, poll } = stream
+  /** Passes on what a stream has brought, up to a position, and waits while all of its seats are full. @param {Stream} stream
+   * @param {Item[]} items @param {string} to */
+  async deliver(stream, items, to) {
+    const { at: from, parts, poll, signal } = stream
     stream.at = to
     if (!poll) this.#doubt = false
-    /** @type {Map<Receive, Held[]>} */
-    const seats = new Map()
-    for (const held of parts) seats.set(held.receive, [...seats.get(held.receive) ?? [], held])
-    const waits = [...seats].map(([receive, own]) => receive({
-      boot: this.boot, ids: own.map(({ id }) => id), from, to, more,
-      items: items.filter((item) => 'gap' in item || own.some(({ matches }) => matches(item.topics))),
-    }))
-    if (waits.length && waits.every(Boolean)) return Promise.race(waits)
+    for (const held of parts) held.at = to
+    for (const link of this.links.values()) {
+      const message = this.#chain(link, stream, from, items)
+      if (message.ids.length) this.#send(link, message)
+    }
+    await undefined // seats in this tab now say that they are full
+    while (!signal.aborted && parts.size && [...parts].every(({ full, link }) => full || !hasRoom(link))) {
+      await new Promise((resolve) => { this.#waiting.push(() => resolve(0)) })
+    }
   }
 
   /** A poll is complete. @param {Stream} poll @param {string} [began] */
-  fetched({ at, more, parts: [held] }, began) {
-    const newest = this.#next ?? this.#stream
-    held.at = at
-    if (more) return // the seat asks again when it has room
+  fetched({ at = '', parts: [held] }, began) {
     held.poll = undefined
-    // The stream has moved on meanwhile, or its hub is ahead of the one that has answered.
-    if (compare(at, this.#stream?.at) < 0) setTimeout(() => this.#parts.has(held) && this.#fetch(held, at), at === began ? 1000 : 0)
-    else if (newest && serves([...newest.topics], held.topics)) newest.parts.add(held)
-    else this.#change()
+    const behind = compare(this.#stream?.at, at)
+    if (behind > nearly && at !== began) {
+      this.#fetch(held, at)
+    } else if (this.#stream && !(behind > 0) && serves([...this.#stream.topics], held.topics)) {
+      this.#stream.parts.add(held)
+      this.#resume()
+    } else {
+      this.#change()
+    }
   }
 
   /** A stream is over: nothing more comes, or the hub refuses it for good. @param {Stream} stream @param {Problem} [problem] */
   over(stream, problem) {
-    if (stream === this.#stream) this.#stream = this.#next
-    if (stream === this.#stream || stream === this.#next) this.#next = undefined
-    const parts = [...stream.parts]
+    if (!stream.poll) {
+      if (stream === this.#stream) this.#stream = this.#old
+      this.#old = undefined
+    }
+    const parts = [...stream.parts].filter((held) => stream.poll || !this.#stream?.parts.has(held))
     const doubt = problem && !stream.poll && !this.#stream && !this.#doubt && parts.length > 1
+    this.#doubt ||= !!doubt
     for (const held of parts) {
-      if (!stream.poll && this.#stream?.parts.has(held)) continue
       if (doubt) {
-        this.#fetch(held, stream.at)
+        this.#fetch(held, held.at)
       } else {
-        const ids = [held.id]
-        held.receive({ boot: this.boot, ...problem ? { refused: ids, problem: { ...problem } } : { done: ids } })
+        this.#send(held.link, { ids: [held.id], over: true, why: problem && { ...problem } })
         this.#remove(held)
       }
     }
-    this.#doubt ||= !!doubt
+  }
+
+  /** Some of the events of a stream are missing: each of its parts asks for its own. @param {Stream} stream */
+  scatter({ at, parts }) {
+    for (const held of [...parts]) this.#fetch(held, at)
   }
 }
+
+/** @param {Link} link */
+const hasRoom = ({ sent, ack }) => !(sent - ack > capacity)
 
 /** The longest silence of a connection, in ms. The hub sends something every 25 s. */
 const longestSilence = 90_000
@@ -878,8 +882,8 @@ const longestSilence = 90_000
 class Stream {
   /** When the last bytes came; NaN while nothing is read. By the system's clock: timers stand still while a page is hidden or a machine sleeps. */
   heard = NaN
-  /** The poll has brought as much as a queue takes, and stops. */
-  more = false
+  /** The first block has come. */
+  begun = false
   failures = 0
   /** The reconnection time of the hub, in ms. @type {number | undefined} */
   retry
@@ -894,13 +898,11 @@ class Stream {
   #to
   /** @type {(Envelope | End)[]} */
   #items = []
-  #told = false
-  #weight = 0
   /** The hub has asked to come back later. @type {Problem | undefined} */
   #away
 
   /**
-   * @param {Holder} holder @param {Held[]} parts @param {string[]} topics @param {string | undefined} at @param {{poll?: number}} query
+   * @param {Holder} holder @param {Held[]} parts @param {string[]} topics @param {string | undefined} at @param {{poll?: number, limit?: number}} query
    *   The parameters of a poll. @param {boolean} quiet Events are not passed on. @param {boolean} [expired]
    */
   constructor(holder, parts, topics, at, query, quiet, expired) {
@@ -959,7 +961,6 @@ class Stream {
         if (done) break
         take(value)
         await this.#flush()
-        if (this.more) return true
       }
       if (this.#away || !this.poll) throw this.#away ?? new Problem({ kind: 'stream-ended', detail: 'the hub has ended the stream' })
       return true
@@ -974,13 +975,10 @@ class Stream {
 
   /** Passes on what has come. */
   #flush() {
-    const to = compare(this.#to, this.at) < 0 ? this.at : this.#to // after a gap that was jumped
-    const items = this.#items.filter(({ id }) => !(compare(id, this.at) <= 0))
-    if (!to || this.#told && to === this.at && !items.length) return
-    this.#told = true
+    const to = this.#to, items = this.#items
+    if (!to) return
+    this.#to = undefined
     this.#items = []
-    this.#weight += weigh(items)
-    this.more = this.poll && this.#weight >= full
     return this.#holder.deliver(this, this.#quiet ? items.filter((item) => 'end' in item) : items, to)
   }
 
@@ -991,9 +989,10 @@ class Stream {
       this.#away = problemOf(503, content)
       return
     }
+    this.begun = true
     this.#holder.opened(this)
     if (type === 'tidings.gap') return this.#gap(content)
-    if (type === 'tidings.expiring' && !this.poll) this.#holder.renew(true)
+    if (type === 'tidings.expiring') this.#holder.renew(true)
     const end = type === 'tidings.end'
     if (end || !type.startsWith('tidings.')) {
       const { topic, topics } = content
@@ -1009,22 +1008,15 @@ class Stream {
 
   /**
    * A gap concerns the topics of the stream together; events that the hub still has follow. Which of several parts it concerns, only polls of
-   * their own tell: the chain continues after the gap, and the seats ask. A new log concerns all, and parts that have asked for history ask for it
-   * again.
+   * their own tell. In a new log, a part that has asked for history asks for it again.
    *
    * @param {Gap} gap
    */
   #gap(gap) {
-    this.#flush()
     const to = positionOf(gap.to)
-    const parts = [...this.parts]
-    const general = gap.reason === 'reset' || gap.reason === 'rollback'
-    const alone = this.poll || parts.length < 2
-    const told = parts.filter((held) => this.poll || (general ? !held.start : alone))
-    this.#holder.deliver(this, [{ gap }], general ? to : this.at ?? to, told)
-    if (alone && !general) return
-    this.at = this.#to = to
-    this.#holder.deliver(this, [], to, parts.filter((held) => !told.includes(held)))
+    this.#flush()
+    if (!this.poll && (this.parts.size > 1 || /reset|rollback/.test(gap.reason))) this.#holder.scatter(this)
+    else this.#holder.deliver(this, [{ gap }], this.at ?? to)
   }
 }
 
@@ -1308,44 +1300,35 @@ const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-')
 
 // Sharing: one stream for all tabs of a browser that have the same hub and the same identity.
 //
-// A Way carries the messages between the seat of a tab and a Desk, which is the holder's end: in a SharedWorker, or in the tab that has a Web
-// Lock. Without both, and while a worker does not answer, the tab has a holder of its own.
+// A Desk is a holder that serves the seats of several tabs. It is in a SharedWorker, or in the tab that has a Web Lock. Without both, and while a
+// worker does not answer, a tab has a holder of its own.
 //
-// A browser tells nobody that a worker, a tab or a message is gone. So the seat pings while its timers run, and the desk compares what both
-// have sent with what has arrived. If something is lost, the seat says hello again. If no answer comes, the seat opens the way again.
+// A browser tells nobody that a worker, a tab or a message is gone. So each seat says hello again every 5 s while its timers run, and the answer
+// shows it what it has missed. If no answer comes, the seat connects again.
 
 /** The version of this file: build.js puts its hash here. Tabs and workers of different versions do not talk to each other. */
 const build = 'source'
-/** The time between two pings, in ms. */
+/** The time between two hellos, in ms. */
 const pinging = 5_000
-/** How many pings in a row a visible tab sends to a silent leader before it takes the lock. */
+/** How many hellos in a row a visible tab sends to a silent leader before it takes the lock. */
 const patience = 3
 /** For how long a desk serves a seat that it does not hear, in ms. The timers of a hidden tab run once a minute. */
 const absence = 180_000
 /** For how long a holder goes on after another tab has taken its lock, and for how long a tab may look for a token, in ms. */
 const handover = 10_000
-/** Returns what a message takes of a seat's credit, which is as much as a queue takes. @param {ToSeat} message */
-const costOf = ({ items = [] }) => 100 + weigh(items)
 
 /**
- * @typedef {object} Call A message of a seat to a desk.
+ * @typedef {object} TabCall A message of a tab to a desk: a {@link Call}, or the answer to a question.
  * @property {string} seat A random name.
- * @property {boolean} visible
- * @property {number} said How many messages the seat has sent to the holder, this one included.
- * @property {Reach} [reach] Makes it a ping, and tells a new worker how to reach the hub.
- * @property {number} [ack] `sent` of the last message that the seat has taken; in a ping only if it has taken all that has come.
- * @property {ToHolder} [say]
+ * @property {Reach} reach Tells a new worker how to reach the hub.
  * @property {number} [ask] The number of the question that `token` or `error` answers.
  * @property {string} [token]
  * @property {string} [error]
  */
 /**
- * @typedef {object} Reply A message of a desk.
- * @property {string} boot
- * @property {string} [to] The seat; without it the message is for all.
- * @property {boolean} [known] Answers a ping; false asks for a hello.
- * @property {ToSeat} [say]
- * @property {number} [sent] The cost of all messages up to this one.
+ * @typedef {object} TabReply What a message of a desk has besides a {@link Reply}, or instead of it.
+ * @property {string} build
+ * @property {string} [for] The seat; without it, there is a new desk, and all seats say hello.
  * @property {number} [ask] Asks for a token.
  * @property {boolean} [expired]
  * @property {boolean} [lead] Asks the seat to take the lock.
@@ -1353,121 +1336,51 @@ const costOf = ({ items = [] }) => 100 + weigh(items)
  */
 /** @typedef {{url: string, token: boolean, credentials?: RequestCredentials}} Reach */
 
-/** A seat as a desk knows it. It gets no more than its credit, so that a frozen tab queues nothing: the rest is dropped. */
-class Link {
-  /** How many messages of the seat have come. */
-  said
-  visible = false
-  heard = 0
-  full = false
-  /** Something was dropped. */
-  lost = false
-  /** @type {(reply: object) => void} */
-  send = () => {}
-  #sent = 0
-  #acked = 0
-  #idleAt = -1
-  #room = () => {}
-
-  /** @param {Join} join @param {number} said */
-  constructor(join, said) {
-    this.said = said
-    this.post = join((message) => {
-      if (this.full) {
-        this.lost = true
-        return
-      }
-      this.send({ say: message, sent: this.#sent += costOf(message) })
-      this.acknowledge(this.#acked)
-      if (!this.full) return
-      // A holder whose seats are all full waits, but not for a tab that is frozen.
-      return new Promise((resolve) => {
-        this.#room = () => resolve()
-        setTimeout(resolve, pinging)
-      })
-    })
-  }
-
-  /** @param {number} sent */
-  acknowledge(sent) {
-    this.#acked = sent
-    this.full = this.#sent - sent > full
-    if (!this.full) this.#room()
-  }
-
-  /** Returns whether something is lost: the seat has not said as much, or has twice acknowledged the same without being busy. @param {Call} ping */
-  misses({ said, ack = -1 }) {
-    const stuck = ack >= 0 && ack < this.#sent && ack === this.#idleAt
-    this.#idleAt = ack
-    return stuck || said !== this.said
-  }
-}
-
-/** The holder's end of the ways. */
+/** A holder for several tabs. */
 class Desk {
   #holder
-  /** @type {Map<string, Link>} */
-  #links = new Map()
-  /** @type {Map<number, (answer?: Call) => void>} */
+  /** @type {Map<number, (answer?: TabCall) => void>} */
   #questions = new Map()
   #asked = 0
   #sweeper = setInterval(() => {
-    for (const [seat, link] of this.#links) if (performance.now() - link.heard > absence) this.#dismiss(seat, link)
+    for (const [seat, { heard }] of this.#holder.links) if (performance.now() - heard > absence) this.#holder.take({ seat })
   }, absence / 3)
 
   /** @param {Reach} reach */
   constructor({ url, token, credentials }) {
     this.#holder = new Holder(new Requests(url, { credentials, token: token ? (why) => this.#ask(why) : undefined }))
-    this.boot = `${build} ${this.#holder.boot}`
   }
 
-  /** Takes a message of a seat, and answers with send. @param {Call} call @param {(reply: Reply) => void} send */
+  /** Takes a message of a tab, and answers with send. @param {Call & TabCall} call @param {(reply: any) => void} send */
   take(call, send) {
-    const { seat, said, visible, reach, ack, say, ask = 0 } = call
-    const reply = (/** @type {object} */ message) => send({ boot: this.boot, to: seat, ...message })
+    const reply = (/** @type {object} */ message) => send({ build, for: call.seat, ...message })
     try {
-      let link = this.#links.get(seat)
-      if (!link && say?.hello) this.#links.set(seat, link = new Link(this.#holder.join, said - 1))
-      if (link) {
-        Object.assign(link, { visible, heard: performance.now(), send: reply })
-        this.#questions.get(ask)?.(call)
-        if (ack !== undefined) link.acknowledge(ack)
-        if (say) link.said++
-        if (say && !say.bye) link.post(say)
-        if (say?.bye || link.lost && !link.full || reach && link.misses(call)) this.#dismiss(seat, link)
-      }
-      const known = this.#links.has(seat) || !said
-      if (reach || !known && !say) reply({ known })
+      if (call.ask) this.#questions.get(call.ask)?.(call)
+      else this.#holder.take(call, reply)
     } catch (error) {
+      this.#holder.take({ seat: call.seat })
       reply({ fault: `${error}` })
     }
   }
 
   /** Returns a visible seat other than the given one. @param {string} but */
   visibleSeat(but) {
-    return [...this.#links].find(([seat, link]) => seat !== but && link.visible)?.[0]
+    return [...this.#holder.links].find(([seat, { visible }]) => seat !== but && visible)?.[0]
   }
 
   stop() {
     clearInterval(this.#sweeper)
-    for (const [seat, link] of this.#links) this.#dismiss(seat, link)
-  }
-
-  /** Forgets a seat until its next hello. @param {string} seat @param {Link} link */
-  #dismiss(seat, link) {
-    this.#links.delete(seat)
-    link.post({ bye: true })
-    link.acknowledge(Infinity)
+    for (const seat of this.#holder.links.keys()) this.#holder.take({ seat })
   }
 
   /** Asks the seats for a token, one after the other, the visible ones first. @param {{expired: boolean}} why @returns {Promise<string | undefined>} */
   async #ask({ expired }) {
     let error = 'there is no tab to ask for a token'
-    for (const link of [...this.#links.values()].sort((a, b) => +b.visible - +a.visible)) {
+    for (const { send } of [...this.#holder.links.values()].sort((a, b) => Number(b.visible) - Number(a.visible))) {
       const ask = ++this.#asked
-      const answer = await new Promise((/** @type {(answer?: Call) => void} */ resolve) => {
+      const answer = await new Promise((/** @type {(answer?: TabCall) => void} */ resolve) => {
         this.#questions.set(ask, resolve)
-        link.send({ ask, expired })
+        send({ ask, expired })
         setTimeout(resolve, handover)
       })
       this.#questions.delete(ask)
@@ -1478,175 +1391,130 @@ class Desk {
   }
 }
 
-/** The tab's end: what all ways do. Each kind opens and shuts the way, and sends. */
-class Way {
+/** Chooses who holds the stream: a worker, a tab with a lock, and if nothing else is left, this tab. */
+class Share {
+  #seat
+  #requests
+  #signal
+  #report
+  #worker
+  /** Of the worker, the lock and the channel. */
+  #name = ''
+  /** What each message to a desk has. */
+  #head
+  /** Which way it goes: 0 a worker, 1 a lock, 2 neither. */
+  #way = -1
   /** @type {Tidings['via']} */
-  via = 'worker'
-  /** The desk that has answered last. */
-  boot = ''
-  /** The name of the seat; a new one each time the way is opened, because messages under the old one may be lost and have used up its credit. */
-  seat = ''
-  share
-  /** @type {Receive} */
-  #receive = () => undefined
-  #said = 0
-  #unanswered = 0
-  /** `sent` of the messages of this desk that have come without a hole, that the seat has taken, and that it has acknowledged. */
-  #came = 0
-  #taken = 0
-  #acked = 0
-  /** How many messages the seat is taking. */
-  #busy = 0
+  #via = 'worker'
+  /** @type {MessagePort | BroadcastChannel | undefined} */
+  #channel
   /** @type {any} */
   #pinger
+  #unanswered = 0
+  /** A desk has answered. */
+  #answered = false
+  /** The page is here. */
+  #here = true
+  /** In this tab. @type {Holder | undefined} */
+  #holder
+  /** Whether the seat is connected to it. @type {boolean | undefined} */
+  #isOwn
 
-  /** @param {Share} share */
-  constructor(share) {
-    this.share = share
-  }
+  // With a lock.
 
-  /** @type {Join} */
-  join = (receive) => {
-    this.#receive = receive
-    return (message) => {
-      this.#said++
-      this.call({ say: message })
-    }
-  }
-
-  /** Opens the way, at first and when the page is back. */
-  enter() {
-    this.seat = random()
-    this.#said = this.#unanswered = this.#busy = 0
-    this.open()
-    this.#pinger = setInterval(() => this.ping(), pinging)
-    this.ping()
-  }
-
-  /** Shuts the way, at last and while the page is frozen or in the back/forward cache. */
-  leave() {
-    this.seat = ''
-    clearInterval(this.#pinger)
-    this.shut()
-  }
-
-  ping() {
-    if (this.#unanswered++) this.silent(this.#unanswered)
-    this.call({ reach: this.share.reach, ack: this.#busy ? undefined : this.#acked = this.#taken })
-  }
-
-  /** @param {object} call */
-  call(call) {
-    if (this.seat) this.send({ seat: this.seat, visible: isVisible(), said: this.#said, ...call })
-  }
-
-  /** Takes a message of a desk. @param {Reply} reply */
-  take({ boot, to, known, say, sent = 0, ask, expired = false, lead, fault }) {
-    if (typeof boot !== 'string' || to && to !== this.seat) return // it is for another
-    if (fault || !boot.startsWith(`${build} `)) return this.share.next(this)
-    if (known !== undefined) {
-      if (boot !== this.boot || !known) this.#came = this.#taken = this.#acked = 0
-      this.boot = boot
-      this.#unanswered = 0
-      this.answered()
-      if (!known) this.share.seat.greet()
-    }
-    if (say) this.#hear(say, sent, boot)
-    if (ask) this.share.token(expired).then((token) => this.call({ ask, token }), (error) => this.call({ ask, error: `${error}` }))
-    if (lead) this.lead()
-  }
-
-  /** Passes on what the holder says, and acknowledges it when the seat has room. @param {ToSeat} say @param {number} sent @param {string} boot */
-  async #hear(say, sent, boot) {
-    const { seat } = this
-    this.boot ||= boot
-    // Two holders may talk at the same time. The seat judges what they say of events, but the last one to answer knows the state.
-    const current = boot === this.boot
-    const next = current && sent - costOf(say) === this.#came
-    if (next) this.#came = sent
-    this.#busy++
-    await this.#receive({ ...say, boot: '', status: current ? say.status : undefined })
-    if (seat !== this.seat) return
-    this.#busy--
-    if (!next || this.#came < sent) return // there is another desk, or it begins anew
-    this.#taken = sent
-    if (sent - this.#acked > full / 8) this.call({ ack: this.#acked = sent })
-  }
-
-  // What the kinds do.
-
-  open() {}
-  shut() {}
-  /** @type {(call: object) => void} */
-  send() {}
-  /** Called when pings are unanswered. @type {(pings: number) => void} */
-  silent() {}
-  answered() {}
-  lead() {}
-}
-
-/** The way to a SharedWorker that runs this file. */
-class WorkerWay extends Way {
-  /** @type {MessagePort | undefined} */
-  #port
-
-  open() {
-    const { worker, name } = this.share
-    if (!worker) throw new Error('this file is not the worker')
-    const shared = new globalThis.SharedWorker(worker, { type: 'module', name })
-    shared.onerror = () => this.share.next(this)
-    this.#port = shared.port
-    this.#port.onmessage = ({ data }) => data && this.take(data)
-  }
-
-  shut() {
-    this.#port?.close()
-  }
-
-  /** @param {object} call */
-  send(call) {
-    this.#port?.postMessage(call)
-  }
-
-  /** @param {number} pings */
-  silent(pings) {
-    if (!this.boot || pings > 2) this.share.own(true)
-    this.shut()
-    this.open()
-  }
-
-  answered() {
-    this.share.own(false)
-  }
-}
-
-/** The way over a BroadcastChannel to the tab that has a Web Lock, the leader. */
-class LockWay extends Way {
-  /** @type {BroadcastChannel | undefined} */
-  #channel
-  /** The desk, in the leader. @type {Desk | undefined} */
+  /** In the leader. @type {Desk | undefined} */
   #desk
   /** The desk of a robbed leader, until the next one has a stream. @type {Desk | undefined} */
   #old
   #waiting = new AbortController()
   #release = () => {}
-  /** How many pings ago the page was hidden. */
+  /** How many hellos ago the page was hidden. */
   #hidden = 0
-  /** When the last ping was. */
+  /** When the timer last ran. */
   #beat = 0
 
-  open() {
-    this.share.report(this.via = 'follower')
-    this.#channel = new BroadcastChannel(this.share.name)
-    this.#channel.onmessage = ({ data }) => {
-      // A frozen page still gets messages, but its timers and its stream stand still. So a leader whose timers do not run is silent.
-      if (data?.seat) performance.now() - this.#beat <= pinging && this.#desk?.take(data, (reply) => this.#channel?.postMessage(reply))
-      else if (data) this.take(data)
-    }
-    this.#wait()
+  /**
+   * @param {Seat} seat @param {Requests} requests @param {Options} options @param {AbortSignal} signal Ends the client.
+   * @param {(via: Tidings['via']) => void} report
+   */
+  constructor(seat, requests, { token, credentials, worker = ownURL, share = true }, signal, report) {
+    this.#seat = seat
+    this.#requests = requests
+    this.#signal = signal
+    this.#report = report
+    this.#worker = worker
+    this.#head = { seat: random(), reach: { url: requests.base.href, token: !!token, credentials } }
+    if (!share || !globalThis.document) this.#own(true)
+    // Before the first follow there is nothing to share.
+    else seat.attach(({ hello }) => { if (hello?.length && !this.#name) this.#start() })
   }
 
-  shut() {
+  async #start() {
+    this.#name = `tidings:${build}:${this.#requests.base}:`
+    try {
+      this.#name += await this.#requests.identity(this.#signal, (problem) => this.#seat.wait(problem))
+      this.#next()
+    } catch {
+      this.#own(true) // without an identity nothing is shared
+    }
+  }
+
+  /** Connects the seat to a holder in this tab, or to the way. @param {boolean} own */
+  #own(own) {
+    if (own === this.#isOwn) return
+    this.#isOwn = own
+    const holder = this.#holder ??= new Holder(this.#requests)
+    this.#report(own ? 'own' : this.#via)
+    this.#seat.attach(own ? (call) => holder.take(call, (reply) => this.#seat.receive(reply)) : this.#send)
+  }
+
+  /** Goes the next way. */
+  #next() {
+    if (this.#signal.aborted) return
+    this.#leave()
+    this.#way++
+    this.#enter()
+    this.#own(this.#way > 1)
+  }
+
+  #enter() {
+    if (!this.#here || this.#way > 1) return
+    this.#unanswered = 0
+    try {
+      this.#open()
+      this.#pinger = setInterval(() => this.#ping(), pinging)
+      this.#ping()
+    } catch {
+      this.#next()
+    }
+  }
+
+  #open() {
+    if (this.#way) {
+      this.#channel = new BroadcastChannel(this.#name)
+      this.#report(this.#via = 'follower')
+      this.#wait()
+    } else {
+      if (!this.#worker) throw new Error('this file is not the worker')
+      const { port } = Object.assign(new globalThis.SharedWorker(this.#worker, { type: 'module', name: this.#name }), {
+        onerror: () => this.#channel === port && this.#next(),
+      })
+      this.#channel = port
+    }
+    this.#channel.onmessage = ({ data }) => {
+      if (data?.seat) {
+        // A frozen page still gets messages, but its timers and its stream stand still. So a leader whose timer does not run is silent.
+        if (performance.now() - this.#beat < pinging + 1000) this.#desk?.take(data, (reply) => this.#channel?.postMessage(reply))
+      } else if (data) {
+        if (data.status === 'open') this.#old?.stop()
+        this.#take(data)
+      }
+    }
+  }
+
+  /** Shuts the way, at last and while the page is frozen or in the back/forward cache. */
+  #leave() {
+    clearInterval(this.#pinger)
     this.#waiting.abort()
     this.#release()
     this.#desk?.stop()
@@ -1655,156 +1523,92 @@ class LockWay extends Way {
     this.#channel = this.#desk = undefined
   }
 
-  /** @param {object} call */
-  send(call) {
-    if (this.#desk) this.#desk.take(/** @type {Call} */ (call), (reply) => queueMicrotask(() => this.take(reply)))
-    else this.#channel?.postMessage(call)
-  }
-
-  /** A visible tab, whose timers run, takes the lock of a silent leader, which may be frozen. @param {number} pings */
-  silent(pings) {
-    if (pings >= patience && isVisible()) this.lead()
-  }
-
-  /** A hidden leader, which the browser may freeze soon, asks a visible tab to lead. */
-  ping() {
+  #ping() {
     this.#beat = performance.now()
+    if (this.#unanswered++) this.#silent()
+    // A leader that is hidden, which the browser may freeze soon, asks a visible tab to lead.
     this.#hidden = isVisible() ? 0 : this.#hidden + 1
-    const to = this.#hidden > 1 && this.#desk?.visibleSeat(this.seat)
-    if (to) this.#channel?.postMessage({ boot: this.boot, to, lead: true })
-    super.ping()
+    const other = this.#hidden > 1 && this.#desk?.visibleSeat(this.#head.seat)
+    if (other) this.#channel?.postMessage({ build, for: other, lead: true })
+    this.#send(this.#seat.hello())
   }
 
-  /** Takes the lock. */
-  lead() {
-    this.#wait(true)
+  /** The desk has not answered. A visible tab, whose timers run, takes the lock of a leader, which may be frozen. */
+  #silent() {
+    if (this.#way) {
+      if (this.#unanswered > patience && isVisible()) this.#wait(true)
+    } else {
+      if (!this.#answered || this.#unanswered > patience) this.#own(true)
+      this.#channel?.close()
+      this.#open()
+    }
   }
 
-  /** @param {Reply} reply */
-  take(reply) {
-    super.take(reply)
-    if (reply.boot === this.boot && reply.say?.status === 'open') this.#old?.stop()
+  /** @param {object} call */
+  #send = (call) => {
+    const message = { ...this.#head, visible: isVisible(), ...call }
+    if (this.#desk) this.#desk.take(message, (reply) => this.#take(reply))
+    else this.#channel?.postMessage(message)
+  }
+
+  /** Takes a message of a desk. @param {TabReply & Reply} reply */
+  #take({ build: version, for: name, ask, expired = false, lead, fault, ...message }) {
+    if (!name && version === build) return this.#seat.greet()
+    if (name !== this.#head.seat) return // it is for another
+    if (fault || version !== build) return this.#next()
+    this.#unanswered = 0
+    this.#answered = true
+    if (!this.#way) this.#own(false)
+    if (ask) this.#requests.token(expired).then((token) => this.#send({ ask, token }), (error) => this.#send({ ask, error: `${error}` }))
+    else if (lead) this.#wait(true)
+    else this.#seat.receive(message)
   }
 
   /** Waits for the lock, or steals it. @param {boolean} [steal] */
   #wait(steal = false) {
     this.#waiting.abort()
     const { signal } = this.#waiting = new AbortController()
-    navigator.locks.request(this.share.name, steal ? { steal } : { signal }, () => new Promise((resolve) => {
+    navigator.locks.request(this.#name, steal ? { steal } : { signal }, () => new Promise((resolve) => {
       if (signal.aborted) return resolve(0)
       this.#release = () => resolve(0)
       this.#lead()
     })).catch((error) => {
       if (signal.aborted) return
-      if (error.name === 'AbortError') this.#follow()
-      else this.share.next(this)
+      if (error.name === 'AbortError') this.#robbed()
+      else this.#next()
     })
   }
 
   #lead() {
-    this.#desk = new Desk(this.share.reach)
-    const call = { boot: this.#desk.boot, known: false }
-    this.#channel?.postMessage(call)
-    this.take(call)
-    this.share.report(this.via = 'leader')
+    this.#desk = new Desk(this.#head.reach)
+    this.#report(this.#via = 'leader')
+    this.#channel?.postMessage({ build })
+    this.#seat.greet()
   }
 
   /** Another tab has taken the lock. */
-  #follow() {
+  #robbed() {
     const old = this.#old = this.#desk
     setTimeout(() => old?.stop(), handover)
     this.#desk = undefined
-    this.share.report(this.via = 'follower')
+    this.#report(this.#via = 'follower')
     this.#wait()
-    this.ping()
-  }
-}
-
-/** Chooses who holds the stream: a worker, a tab with a lock, and if nothing else is left, this tab. */
-class Share {
-  /** Of the worker, the lock and the channel. */
-  name = ''
-  seat
-  report
-  /** @type {Reach} */
-  reach
-  worker
-  #requests
-  #signal
-  #kinds = [WorkerWay, LockWay]
-  /** @type {WorkerWay | LockWay | undefined} */
-  #way
-  /** In this tab. @type {Holder | undefined} */
-  #holder
-  /** @type {Join | undefined} What the seat is connected to. */
-  #join
-  #here = true
-
-  /**
-   * @param {Seat} seat @param {Requests} requests @param {Options} options @param {AbortSignal} signal Ends the client.
-   * @param {(via: Tidings['via']) => void} report
-   */
-  constructor(seat, requests, { token, credentials, worker = ownURL, share = true }, signal, report) {
-    this.seat = seat
-    this.report = report
-    this.worker = worker
-    this.reach = { url: requests.base.href, token: !!token, credentials }
-    this.#requests = requests
-    this.#signal = signal
-    if (!share || !globalThis.document) this.own(true)
-    // Before the first follow there is nothing to share.
-    else seat.attach(() => ({ hello }) => { if (hello?.length) this.#start() })
-  }
-
-  async #start() {
-    if (this.name) return
-    this.name = `tidings:${build}:${this.reach.url}:`
-    try {
-      this.name += await this.#requests.identity(this.#signal, (problem) => this.seat.wait(problem))
-      this.next()
-    } catch {
-      this.own(true) // without an identity nothing is shared
-    }
-  }
-
-  /** @param {boolean} expired */
-  token(expired) {
-    return this.#requests.token(expired)
-  }
-
-  /** Goes the next way. @param {Way} [from] The way that has failed. */
-  next(from) {
-    if (from !== this.#way || this.#signal.aborted) return
-    from?.leave()
-    const Kind = this.#kinds.shift()
-    this.#way = Kind && new Kind(this)
-    try {
-      if (this.#here) this.#way?.enter()
-      this.own(!Kind)
-    } catch {
-      this.next(this.#way)
-    }
-  }
-
-  /** Connects the seat to a holder in this tab, or to the way. @param {boolean} own */
-  own(own) {
-    const join = own ? (this.#holder ??= new Holder(this.#requests)).join : this.#way?.join
-    if (!join || join === this.#join) return
-    this.report(own ? 'own' : /** @type {Way} */ (this.#way).via)
-    this.seat.attach(this.#join = join)
+    this.#ping()
   }
 
   /** The page is here again. */
   come() {
-    if (!this.#here) this.#way?.enter()
-    this.#here = true
-    this.seat.come()
+    if (!this.#here) {
+      this.#here = true
+      if (this.#name) this.#enter()
+    }
+    this.#seat.come()
   }
 
   /** The page goes, and may come back. */
   go() {
-    this.seat.go()
-    if (this.#here) this.#way?.leave()
+    this.#seat.go()
+    if (this.#here) this.#leave()
     this.#here = false
   }
 }
@@ -1821,8 +1625,7 @@ if ('onconnect' in globalThis && `${globalThis.self.name}`.startsWith('tidings:'
   globalThis.addEventListener('connect', (event) => {
     const [port] = /** @type {MessageEvent} */ (event).ports
     port.onmessage = ({ data }) => {
-      if (data?.reach) desk ??= new Desk(data.reach)
-      if (data?.seat) desk?.take(data, (reply) => port.postMessage(reply))
+      if (data?.reach) (desk ??= new Desk(data.reach)).take(data, (reply) => port.postMessage(reply))
     }
   })
 }

@@ -139,7 +139,7 @@ test('a tab that freezes without a word queues no more than its credit, and gets
     const { set } = Object.getOwnPropertyDescriptor(MessagePort.prototype, 'onmessage')
     Object.defineProperty(MessagePort.prototype, 'onmessage', { set(handler) {
       set.call(this, (event) => {
-        if (window.counting) window.queued += event.data.say?.items?.length ?? 0
+        if (window.counting) window.queued += event.data.items?.length ?? 0
         handler.call(this, event)
       })
     } })
@@ -179,8 +179,8 @@ test('foreign messages on the channel change nothing', async ({ tabs, site, hub,
   await all[1].evaluate(async () => {
     const { held } = await navigator.locks.query()
     const channel = new BroadcastChannel(held[0].name)
-    for (const message of [null, 1, 'text', {}, [], { boot: 1 }, { to: 'x' }, { seat: 'x' }, { seat: {}, say: 1 }, { seat: 'x', say: { hello: 1 } },
-      { seat: 'x', said: 1, say: { hello: [null] } }, { seat: 'x', ack: 'x', reach: null }, { say: {} }]) {
+    for (const message of [null, 1, 'text', {}, [], { build: 1 }, { for: 'x' }, { seat: 'x' }, { seat: {}, hello: [] }, { seat: 'x', hello: 1 },
+      { seat: 'x', hello: [null] }, { seat: 'x', hello: [], ack: 'x', reach: null }, { seat: 'x', ask: 'x' }, { status: 'open' }]) {
       channel.postMessage(message)
     }
   })

@@ -304,47 +304,72 @@ export type Part = {
     topics: string[];
     start?: Start;
     at?: string;
+    full?: boolean;
+    missing?: boolean;
 };
-export type ToHolder = {
+export type Call = {
+    seat?: string;
+    visible?: boolean;
     hello?: Part[];
+    ack?: number;
     wake?: boolean;
-    want?: number;
-    after?: string;
-    bye?: true;
 };
-export type ToSeat = {
-    boot: string;
+export type Reply = {
+    sent: number;
+    status: Tidings['status'];
+    problem?: ProblemMembers;
     ids?: number[];
     from?: string;
     to?: string;
     items?: Item[];
-    more?: boolean;
-    done?: number[];
-    refused?: number[];
-    status?: Tidings['status'];
-    problem?: ProblemMembers;
+    over?: boolean;
+    why?: ProblemMembers;
 };
-export type Receive = (message: ToSeat) => Promise<void> | undefined;
-export type Join = (receive: Receive) => (message: ToHolder) => void;
 export type Place = {
     id: number;
     follow: Follow;
     topics: string[];
     /**
-     * When the place has asked for what it misses.
+     * The place has been told of a later position than that of the follow.
      */
-    wanted: number;
+    missing?: boolean;
     resolve: (value?: any) => void;
     reject: (why: unknown) => void;
 };
+/** @typedef {Seat} SeatOfClient */
+/** @typedef {Requests} RequestsOfClient */
+/** @typedef {{since: string} | {last: number}} Start */
+/** @typedef {{id: number, topics: string[], start?: Start, at?: string, full?: boolean, missing?: boolean}} Part */
+/** @typedef {{seat?: string, visible?: boolean, hello?: Part[], ack?: number, wake?: boolean}} Call A message of a seat. */
+/**
+ * @typedef {object} Reply A message of a holder.
+ * @property {number} sent
+ * @property {Tidings['status']} status
+ * @property {ProblemMembers} [problem]
+ * @property {number[]} [ids]
+ * @property {string} [from]
+ * @property {string} [to]
+ * @property {Item[]} [items]
+ * @property {boolean} [over]
+ * @property {ProblemMembers} [why]
+ */
+/**
+ * @typedef {object} Place A follow under one of its ids. It has two while its topics change: the old one serves until the new one does.
+ * @property {number} id
+ * @property {Follow} follow
+ * @property {string[]} topics
+ * @property {boolean} [missing] The place has been told of a later position than that of the follow.
+ * @property {(value?: any) => void} resolve
+ * @property {(why: unknown) => void} reject
+ */
 /** The follows of a client, and what each of them has. */
 declare class Seat {
     #private;
     requests: Requests;
     /** @param {Requests} requests @param {(status: Tidings['status'], problem?: ProblemMembers) => void} report Gets the states of the stream. */
     constructor(requests: Requests, report: (status: Tidings['status'], problem?: ProblemMembers) => void);
-    /** Connects to a holder, instead of the one before. @param {Join} join */
-    attach(join: Join): void;
+    /** Connects to a holder, instead of the one before. @param {(call: Call) => void} send */
+    attach(send: (call: Call) => void): void;
     /** Gives a follow a place. The promise is that of {@link Follow.ready}. @param {Follow} follow @returns {Promise<void>} */
     join(follow: Follow, topics?: string[]): Promise<void>;
     /** Changes the topics of a follow. Changes follow one another, so that a refused topic takes no other with it.
@@ -360,52 +385,79 @@ declare class Seat {
     come(): void;
     /** The page goes, and may come back. */
     go(): void;
-    /** The queue of a follow is empty. @param {Follow} follow */
-    drained(follow: Follow): void;
-    /** Tells the holder which follows there are, once for all changes of a turn. @param {boolean} [wake] */
+    /** Says hello, once for all changes of a turn. @param {boolean} [wake] */
     greet(wake?: boolean): void;
+    /** Returns the message that tells the holder everything. @param {boolean} [wake] @returns {Call} */
+    hello(wake?: boolean): Call;
+    /** Takes a message of a holder. @param {Reply} reply */
+    receive({ sent, status, problem, ids, from, to, items, over, why }: Reply): void;
 }
+export type Link = {
+    parts: Map<number, Held>;
+    /**
+     * The cost of all messages to the seat, and of those that it has acknowledged.
+     */
+    sent: number;
+    ack: number;
+    visible: boolean | undefined;
+    /**
+     * When it has said hello.
+     */
+    heard: number;
+    send: (message: any) => void;
+};
 export type Held = {
     /**
      * Its seat.
      */
-    receive: Receive;
+    link: Link;
     id: number;
     topics: string[];
     matches: (names: string[]) => boolean;
     start?: Start;
     /**
-     * The position up to which the seat has everything that came by polls, or had when it said hello.
+     * The position up to which everything was sent to the seat.
      */
     at?: string;
     /**
-     * What brings it there. Without a poll, a stream can serve the part from `at`.
+     * The seat takes nothing for it.
+     */
+    full?: boolean;
+    /**
+     * What brings it to the stream.
      */
     poll?: Stream;
 };
 /** The owner of the stream, which serves any number of seats. */
 declare class Holder {
     #private;
-    /** A name of its own: a worker that begins anew has another. */
-    boot: string;
     requests: Requests;
+    /** The seats, by their names. @type {Map<string | undefined, Link>} */
+    links: Map<string | undefined, Link>;
     /** @param {Requests} requests */
     constructor(requests: Requests);
-    /** @type {Join} */
-    join: Join;
+    /**
+     * Takes a message of a seat, and answers a hello: with where the stream is, so that the seat notices what it has missed. A message without hello
+     * is a goodbye.
+     *
+     * @param {Call} call @param {(reply: Reply) => void} [send] Sends messages to the seat, from now on.
+     */
+    take({ seat, visible, hello, ack, wake }: Call, send?: (reply: Reply) => void): void;
     /** Replaces the stream. @param {boolean} [expired] Its token expires. */
     renew(expired?: boolean): void;
     /** @param {Stream} stream @param {Tidings['status']} status @param {Problem} [problem] */
     report(stream: Stream, status: Tidings['status'], problem?: Problem): void;
     /** A stream has begun. @param {Stream} stream */
     opened(stream: Stream): void;
-    /** Passes on what a stream has brought, up to a position. Returns a promise if all seats are full. @param {Stream} stream @param {Item[]} items
-     * @param {string} to @param {Iterable<Held>} [parts] */
-    deliver(stream: Stream, items: Item[], to: string, parts?: Iterable<Held>): Promise<void | undefined> | undefined;
+    /** Passes on what a stream has brought, up to a position, and waits while all of its seats are full. @param {Stream} stream
+     * @param {Item[]} items @param {string} to */
+    deliver(stream: Stream, items: Item[], to: string): Promise<void>;
     /** A poll is complete. @param {Stream} poll @param {string} [began] */
-    fetched({ at, more, parts: [held] }: Stream, began?: string): void;
+    fetched({ at, parts: [held] }: Stream, began?: string): void;
     /** A stream is over: nothing more comes, or the hub refuses it for good. @param {Stream} stream @param {Problem} [problem] */
     over(stream: Stream, problem?: Problem): void;
+    /** Some of the events of a stream are missing: each of its parts asks for its own. @param {Stream} stream */
+    scatter({ at, parts }: Stream): void;
 }
 /** A stream of the hub over all its connections; or a poll, which brings one part what it misses and is then complete. */
 declare class Stream {
@@ -417,18 +469,19 @@ declare class Stream {
     poll: boolean;
     /** When the last bytes came; NaN while nothing is read. By the system's clock: timers stand still while a page is hidden or a machine sleeps. */
     heard: number;
-    /** The poll has brought as much as a queue takes, and stops. */
-    more: boolean;
+    /** The first block has come. */
+    begun: boolean;
     failures: number;
     /** The reconnection time of the hub, in ms. @type {number | undefined} */
     retry: number | undefined;
     signal: AbortSignal;
     /**
-     * @param {Holder} holder @param {Held[]} parts @param {string[]} topics @param {string | undefined} at @param {{poll?: number}} query
+     * @param {Holder} holder @param {Held[]} parts @param {string[]} topics @param {string | undefined} at @param {{poll?: number, limit?: number}} query
      *   The parameters of a poll. @param {boolean} quiet Events are not passed on. @param {boolean} [expired]
      */
     constructor(holder: Holder, parts: Held[], topics: string[], at: string | undefined, query: {
         poll?: number;
+        limit?: number;
     }, quiet: boolean, expired?: boolean);
     stop(): void;
     run(): Promise<void>;
@@ -533,25 +586,15 @@ export type Block = {
 export declare function parser(dispatch: (block: Block) => void, reconnect: (ms: number) => void): (bytes: Uint8Array) => string;
 /** Whether a pattern, or a topic, has all events of another one (docs/protocol.md, Topics). @param {string} pattern @param {string} topic */
 export declare function covers(pattern: string, topic: string): boolean;
-export type Call = {
+export type TabCall = {
     /**
      * A random name.
      */
     seat: string;
-    visible: boolean;
     /**
-     * How many messages the seat has sent to the holder, this one included.
+     * Tells a new worker how to reach the hub.
      */
-    said: number;
-    /**
-     * Makes it a ping, and tells a new worker how to reach the hub.
-     */
-    reach?: Reach;
-    /**
-     * `sent` of the last message that the seat has taken; in a ping only if it has taken all that has come.
-     */
-    ack?: number;
-    say?: ToHolder;
+    reach: Reach;
     /**
      * The number of the question that `token` or `error` answers.
      */
@@ -559,21 +602,12 @@ export type Call = {
     token?: string;
     error?: string;
 };
-export type Reply = {
-    boot: string;
+export type TabReply = {
+    build: string;
     /**
-     * The seat; without it the message is for all.
+     * The seat; without it, there is a new desk, and all seats say hello.
      */
-    to?: string;
-    /**
-     * Answers a ping; false asks for a hello.
-     */
-    known?: boolean;
-    say?: ToSeat;
-    /**
-     * The cost of all messages up to this one.
-     */
-    sent?: number;
+    for?: string;
     /**
      * Asks for a token.
      */

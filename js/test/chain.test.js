@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import fc from 'fast-check'
-import { Desk, Follow, Seat, Way } from './internals.js'
+import { Desk, Tidings } from './internals.js'
 import { idOf, MemoryHub } from './memory.js'
 
 const numRuns = Number(process.env.TIDINGS_CHAINS ?? 30)
@@ -14,27 +14,46 @@ const seed = process.env.TIDINGS_SEED ? Number(process.env.TIDINGS_SEED) : undef
 const topics = ['a', 'b', 'c']
 const url = 'http://hub.test/'
 
-// Trial is a browser with several tabs, whose time a test drives.
+// Trial is a browser with several tabs, whose time a test drives. What the tabs take for a worker are any number of desks.
 class Trial {
   hub = new MemoryHub()
   now = 0
   faults = { loss: 0, doubling: 0, delay: 0 }
   #random
   #flying = [] // messages between tabs: { due, deliver }
+  #ports = new Set()
   #desks = []
   tabs = []
 
   constructor(random) {
     this.#random = random
     globalThis.fetch = this.hub.fetch
+    const trial = this
+    globalThis.SharedWorker = class { port = trial.#connect() }
     this.lead()
+  }
+
+  /** connect returns a port that all desks hear. */
+  #connect() {
+    const port = {
+      get: (message) => {
+        const data = structuredClone(message)
+        this.#post(() => this.#ports.has(port) && port.onmessage({ data }))
+      },
+      postMessage: (message) => {
+        const call = structuredClone(message)
+        this.#post(() => { for (const desk of this.#desks) desk.take(call, port.get) })
+      },
+      close: () => this.#ports.delete(port),
+    }
+    this.#ports.add(port)
+    return port
   }
 
   /** lead opens a desk. The others stay, as that of a robbed leader does for a while. */
   lead() {
-    const desk = new Desk({ url, token: false })
-    this.#desks.push(desk)
-    for (const tab of this.tabs) this.#post(() => tab.way.take({ boot: desk.boot, known: false }))
+    this.#desks.push(new Desk({ url, token: false }))
+    for (const port of this.#ports) port.get({ build: 'source' })
   }
 
   /** die ends the oldest desk without a word, and opens one if it was the last. */
@@ -44,18 +63,12 @@ class Trial {
   }
 
   open(names, since, slow) {
-    const tab = { names, since, got: [] }
-    const seat = new Seat(undefined, () => {})
-    tab.way = new Way({ seat, reach: { url, token: false }, next: () => assert.fail('a way gave up'), report: () => {} })
-    tab.way.send = (call) => this.#post(() => {
-      for (const desk of this.#desks) desk.take(structuredClone(call), (reply) => this.#post(() => tab.way.take(structuredClone(reply))))
-    })
-    tab.way.enter()
-    seat.attach(tab.way.join)
-    tab.follow = new Follow(seat, names, since, async (event) => {
+    const client = new Tidings(url, { worker: 'tidings.js' })
+    const tab = { names, since, got: [], client }
+    tab.follow = client.follow(names, async (event) => {
       tab.got.push(event.id)
       if (slow) await new Promise((resolve) => setTimeout(resolve, 300))
-    })
+    }, since)
     tab.follow.done.catch((error) => { tab.failed = error })
     tab.follow.ready.then(() => { tab.readyAt ??= this.hub.log.length }, () => {})
     this.tabs.push(tab)
@@ -96,10 +109,7 @@ class Trial {
       const first = from ?? Math.min(tab.readyAt ?? this.hub.log.length, Number(tab.got[0]?.split('-')[1] ?? Infinity) - 1)
       assert.deepEqual(tab.got, all.filter(({ n }) => n > first).map(({ n }) => idOf(n)))
     }
-    for (const { follow, way } of this.tabs) {
-      follow.close()
-      way.leave()
-    }
+    for (const { client } of this.tabs) client.close()
     for (const desk of this.#desks) desk.stop()
     this.hub.cut()
   }
@@ -135,7 +145,7 @@ test('each tab gets every event once and in order, whatever happens to messages,
       await trial.pass(pass ?? 50)
     }
     await trial.end()
-  }), { numRuns, seed })
+  }), { numRuns, seed, includeErrorInReport: true })
 })
 
 /** A generator of numbers between 0 and 1 (mulberry32). */

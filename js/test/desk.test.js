@@ -1,8 +1,8 @@
-// The desk of a holder, and the tab's end of a way: tokens, credit, sleepers and strangers.
+// The desk, which holds the stream for several tabs, and a tab that talks to it: tokens, credit, sleepers and strangers.
 
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import { Desk, Way } from './internals.js'
+import { Desk, Tidings } from './internals.js'
 import { MemoryHub } from './memory.js'
 
 const reach = { url: 'http://hub.test/', token: true }
@@ -23,17 +23,17 @@ function deskOf(t, visible, hub = new MemoryHub()) {
   t.after(() => desk.stop())
   const seats = Object.entries(visible).map(([seat, isVisible]) => {
     const replies = []
-    const call = (what) => desk.take({ seat, visible: isVisible, said: 1, ...what }, (reply) => replies.push(reply))
+    const call = (what) => desk.take({ seat, visible: isVisible, ...what }, (reply) => replies.push(reply))
     return { seat, replies, call, asked: () => replies.filter(({ ask }) => ask).at(-1)?.ask }
   })
   return { desk, hub, seats, authorized }
 }
 
-const hello = { said: 1, say: { hello: [{ id: 1, topics: ['a'], start: { since: 'earliest' } }] } }
+const hello = { hello: [{ id: 1, topics: ['a'], start: { since: 'earliest' } }] }
 
 test('a visible tab is asked for a token first, then the others, each for 10 s', async (t) => {
   const { seats: [hidden, visible], authorized } = deskOf(t, { hidden: false, visible: true })
-  visible.call({ said: 1, say: { hello: [] } })
+  visible.call({ hello: [] })
   hidden.call(hello)
   await settle()
   assert.equal(hidden.asked(), undefined)
@@ -49,7 +49,7 @@ test('a visible tab is asked for a token first, then the others, each for 10 s',
 
 test('a tab whose token function fails leaves the question to the next one', async (t) => {
   const { seats: [first, second], authorized } = deskOf(t, { first: true, second: true })
-  first.call({ said: 1, say: { hello: [] } })
+  first.call({ hello: [] })
   second.call(hello)
   await settle()
   first.call({ ask: first.asked(), error: 'logged out' })
@@ -65,52 +65,101 @@ test('when no tab has a token, the seats hear why', async (t) => {
   await settle()
   only.call({ ask: only.asked(), error: 'logged out' })
   await settle()
-  assert.match(only.replies.filter(({ say }) => say?.problem).at(-1).say.problem.detail, /logged out/)
+  assert.match(only.replies.findLast(({ problem }) => problem).problem.detail, /logged out/)
 })
 
-test('a seat that a desk does not know is asked for its hello, unless it has said none', (t) => {
-  const { seats: [seat] } = deskOf(t, { seat: true })
-  seat.call({ said: 0, reach })
-  seat.call({ said: 3, reach })
-  assert.deepEqual(seat.replies.map(({ known }) => known), [true, false])
-})
-
-test('a seat that acknowledges nothing gets no more than its credit, and the rest after its next hello', async (t) => {
-  const { hub, seats: [seat] } = deskOf(t, { seat: true })
-  for (let n = 0; n < 100; n++) hub.publish('a')
-  seat.call(hello)
-  await settle()
-  seat.call({ ask: seat.asked(), token: 'secret' })
-  await settle()
-  for (let n = 0; n < 100; n++) {
-    hub.publish('a')
+/** Lets time pass while a hub publishes events one by one, or none, and the seat answers questions for its token. */
+async function publish(count, hub, seat) {
+  for (let n = 0; n < Math.max(count, 1); n++) {
+    if (count) hub.publish('a')
     mock.timers.tick(1000)
     await settle()
     if (seat.asked()) seat.call({ ask: seat.asked(), token: 'secret' })
   }
-  const events = () => seat.replies.flatMap(({ say }) => say?.items ?? []).length
-  const credit = events()
-  assert.ok(credit < 130, `${credit} events are 20 events of credit and one message with a poll`)
-  seat.call({ ack: seat.replies.findLast(({ sent }) => sent).sent })
-  assert.equal(seat.replies.at(-1).known, false)
+}
+
+/** Returns the numbers of the events that a seat got. */
+const numbers = ({ replies }) => replies.flatMap(({ items = [] }) => items).map(({ data }) => Number(data))
+
+test('a seat that says nothing gets no more than its credit, and the rest when it says hello again', async (t) => {
+  const { hub, seats: [frozen, other] } = deskOf(t, { frozen: true, other: true })
+  const [part] = hello.hello
+  frozen.call(hello)
+  other.call(hello)
+  for (let n = 0; n < 100; n++) {
+    await publish(1, hub, other)
+    const { to: at } = other.replies.findLast(({ to }) => to) ?? {}
+    other.call({ hello: [{ ...part, at }], ack: other.replies.findLast(({ sent }) => sent).sent })
+  }
+  const all = Array.from({ length: 100 }, (_, n) => n + 1)
+  assert.deepEqual(numbers(other), all)
+  const credit = numbers(frozen).length
+  assert.ok(credit > 10 && credit < 20, `${credit} events are a credit of 20, less what messages without events cost`)
+  assert.deepEqual(numbers(frozen), all.slice(0, credit))
+
+  const { to: at, sent: had } = frozen.replies.findLast(({ items }) => items?.length)
+  frozen.call({ hello: [{ ...part, at }], ack: had })
+  const answer = frozen.replies.at(-1)
+  assert.deepEqual([answer.from, answer.to, answer.items], ['abcde-100', 'abcde-100', []], 'it says where the stream is')
+  frozen.call({ hello: [{ ...part, at, missing: true }], ack: answer.sent })
+  for (let hellos = 0; hellos < 20; hellos++) {
+    await publish(0, hub, frozen)
+    const { to, sent } = frozen.replies.findLast(({ items }) => items?.length)
+    frozen.call({ hello: [{ ...part, at: to }], ack: sent })
+  }
+  assert.deepEqual(numbers(frozen), all)
+})
+
+test('a hello is answered, also when the seat has used up its credit', async (t) => {
+  const { hub, seats: [seat] } = deskOf(t, { seat: true })
+  seat.call(hello)
+  await publish(50, hub, seat)
+  for (let n = 1; n < 4; n++) {
+    const before = seat.replies.length
+    seat.call(hello)
+    assert.equal(seat.replies.length, before + 1)
+  }
+})
+
+test('a seat that has said goodbye gets nothing', async (t) => {
+  const { hub, seats: [seat, other] } = deskOf(t, { seat: true, other: true })
+  for (const one of [seat, other]) one.call(hello)
+  await publish(3, hub, seat)
+  seat.call({})
+  const before = seat.replies.length
+  await publish(3, hub, other)
+  assert.equal(seat.replies.length, before)
+  assert.ok(numbers(other).includes(6))
 })
 
 test('a desk answers nonsense with a fault, and goes on', async (t) => {
-  const { seats: [stranger, seat] } = deskOf(t, { stranger: true, seat: true })
-  stranger.call({ say: { hello: 7 } })
-  assert.ok(stranger.replies.at(-1).fault)
-  seat.call({ said: 0, reach })
-  assert.equal(seat.replies.at(-1).known, true)
+  const { seats: [stranger, seat], authorized } = deskOf(t, { stranger: true, seat: false })
+  for (const nonsense of [7, [null], [{}], [{ topics: 7 }]]) {
+    stranger.call({ hello: nonsense })
+    assert.ok(stranger.replies.at(-1).fault)
+  }
+  seat.call(hello)
+  await settle()
+  assert.equal(seat.replies.at(-1).fault, undefined)
+  seat.call({ ask: seat.asked(), token: 'secret' })
+  await settle()
+  assert.deepEqual(authorized, ['Bearer secret'], 'the stranger is asked for nothing')
 })
 
-test('a tab goes the next way when the desk has another version or does not understand it, and ignores what is not for it', () => {
+test('a tab goes the next way when the desk has another version or does not understand it, and ignores what is not for it', async (t) => {
   globalThis.document = { visibilityState: 'visible' }
-  let next = 0
-  const way = new Way({ next: () => { next++ } })
-  way.seat = 'me'
-  for (const foreign of [{}, { boot: 7 }, { boot: 'source x', to: 'another', fault: 'no' }]) way.take(foreign)
-  assert.equal(next, 0)
-  way.take({ boot: 'older x', to: 'me' })
-  way.take({ boot: 'source x', to: 'me', fault: 'no' })
-  assert.equal(next, 2)
+  globalThis.fetch = new MemoryHub().fetch
+  for (const wrong of [{ build: 'older' }, { build: 'source', fault: 'no' }]) {
+    let seat
+    const port = { postMessage: (call) => { seat = call.seat }, close: () => {} }
+    globalThis.SharedWorker = class { port = port }
+    const client = new Tidings('http://hub.test/', { worker: 'tidings.js' })
+    t.after(() => client.close())
+    client.follow('a', () => {})
+    await settle()
+    for (const foreign of [{}, { build: 7 }, { build: 'older' }, { build: 'source', for: 'another', fault: 'no' }, null, 7]) port.onmessage({ data: foreign })
+    assert.equal(client.via, 'worker')
+    port.onmessage({ data: { for: seat, ...wrong } })
+    assert.equal(client.via, 'own') // Node has no locks
+  }
 })

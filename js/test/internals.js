@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const text = readFileSync(join(import.meta.dirname, '../tidings.js'), 'utf8')
-const changed = text.replace('const full = 1e6', 'const full = 20_000')
-if (changed === text) throw new Error('tidings.js has no line with `const full = 1e6`')
+const changed = text.replace('const capacity = 1e6', 'const capacity = 20_000')
+if (changed === text) throw new Error('tidings.js has no line with `const capacity = 1e6`')
 const folder = mkdtempSync(join(tmpdir(), 'tidings-internals-'))
 const file = join(folder, 'tidings.mjs')
-writeFileSync(file, `${changed}\nexport { Desk, Seat, Way }\n`)
+writeFileSync(file, `${changed}\nexport { Desk }\n`)
 const internals = await import(file)
 rmSync(folder, { recursive: true })
 
-export const { Desk, Seat, Way } = internals
-export const Follow = internals.Follow
+export const { Desk, Tidings } = internals

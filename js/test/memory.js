@@ -23,6 +23,7 @@ export class MemoryHub {
   }
 
   fetch = async (url, { headers, signal }) => {
+    signal.throwIfAborted()
     if (this.down) throw new TypeError('the hub is down')
     const query = new URL(url).searchParams
     const topics = query.getAll('topic')
@@ -46,7 +47,8 @@ export class MemoryHub {
       cancel: () => { this.#streams.delete(stream) },
     })
     signal.addEventListener('abort', () => {
-      if (this.#streams.delete(stream)) stream.controller.error(signal.reason)
+      this.#streams.delete(stream)
+      stream.controller.error(signal.reason)
     })
     return new Response(body, { headers: { 'Content-Type': 'text/event-stream' } })
   }
