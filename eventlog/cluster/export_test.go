@@ -35,5 +35,17 @@ func Describe(m *Message) string {
 	return b.String()
 }
 
+// BeginOf returns the generation that a message begins, if its predecessor is in force; empty: none.
+func BeginOf(m *Message) string {
+	f, err := decodeFrame(m.Data)
+	if err != nil || f.control == nil {
+		return ""
+	}
+	if c, err := decodeControl(f.control); err == nil && c.Begin != nil {
+		return c.Begin.Gen
+	}
+	return ""
+}
+
 // KnownClocks returns how many clocks of other hubs are known.
 func (l *Log) KnownClocks() int { return len(l.clocks.others(nil)) }

@@ -34,6 +34,7 @@ type sim struct {
 	filled int
 
 	settling atomic.Bool // the faults are over, and late messages arrive: clients take their time
+	losses   losses
 }
 
 // simHub is a hub of a simulated cluster, over its processes.
@@ -53,7 +54,10 @@ func newSim(t *testing.T, seed uint64, open store) *sim {
 	s := &sim{T: t, seed: seed, open: open, order: ordertest.NewMemory(1 << 20), rec: ordertest.NewRecorder(), began: time.Now(), known: 3}
 	s.trace = &trace{began: s.began}
 	s.logger = s.trace.logger()
-	s.order.Observe(s.trace.stored)
+	s.order.Observe(func(m *cluster.Message) {
+		s.trace.stored(m)
+		s.losses.stored(m)
+	})
 	for i := range 3 {
 		h := &simHub{sim: s, name: string(rune('A' + i)), rand: rand.New(rand.NewPCG(seed, uint64(100+i)))}
 		h.mirror = newJournal(t, open, seed+uint64(i), nil)

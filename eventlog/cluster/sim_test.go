@@ -211,7 +211,7 @@ func restart(s *sim, r *rand.Rand) {
 	if r.IntN(3) == 0 {
 		h.stop()
 	} else {
-		h.kill(r.IntN(2) * r.IntN(20))
+		h.kill(r.IntN(2) * r.IntN(20) * s.losses.known(h))
 	}
 	time.Sleep(time.Duration(r.IntN(10_000)) * time.Millisecond)
 	h.start()
@@ -251,7 +251,9 @@ func silence(s *sim, r *rand.Rand) {
 func lose(s *sim, r *rand.Rand) {
 	n := max(0, min(1+r.IntN(6), len(s.order.Messages())-2)) // hubs that know none of the remaining messages wait for an administrator
 	s.fault("lose %d of %d", n, s.order.Last())
-	s.order.Lose(n, r.IntN(2) == 0)
+	newIdentity := r.IntN(2) == 0
+	s.order.Lose(n, newIdentity)
+	s.losses.add(newIdentity)
 	s.lost(s.order.Last())
 }
 
