@@ -167,6 +167,7 @@ func (l *Log) judge() {
 	lost := l.view.audited.dispute != nil && l.view.audited.dispute.lost()
 	l.view.audited.dispute = nil
 	l.view.audited.diverged = l.view.audited.diverged || lost
+	l.view.audited.messages = max(l.view.audited.messages, 1) // the next audit shows whether all agree now
 	l.changed()
 	l.mu.Unlock()
 	if lost {

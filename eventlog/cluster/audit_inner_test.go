@@ -1,6 +1,10 @@
 package cluster
 
-import "testing"
+import (
+	"log/slog"
+	"testing"
+	"time"
+)
 
 // TestMessageThatAnAuditDoesNotCoverIsAuditedLater: a hub publishes an audit up to its newest message, and another message comes into the order
 // before the audit. The audit counted for that message, too, so that one hub could have decided otherwise about it without notice until
@@ -27,5 +31,16 @@ func TestMessageThatAnAuditDoesNotCoverIsAuditedLater(t *testing.T) {
 	}
 	if last := f.view.audited.last; last != 2 {
 		t.Errorf("messages up to %d are audited, want 2", last)
+	}
+}
+
+// TestAuditFollowsADispute: hubs have decided differently about the last message, and those that were wrong take a copy of another hub's log. No
+// audit showed whether all agreed then, until another message came.
+func TestAuditFollowsADispute(t *testing.T) {
+	l := &Log{moved: make(chan struct{}), log: slog.New(slog.DiscardHandler)}
+	l.view.audited.dispute = &dispute{message: 1, since: time.Now()}
+	l.judge()
+	if l.view.audited.dispute != nil || l.view.audited.messages == 0 {
+		t.Errorf("after a dispute: %+v", l.view.audited)
 	}
 }

@@ -35,10 +35,10 @@ func Describe(m *Message) string {
 	return b.String()
 }
 
-// BeginOf returns the generation that a message begins, if its predecessor is in force; empty: none.
+// BeginOf returns the generation that a message begins, if its predecessor is in force; empty: none. A message that all hubs pass over begins none.
 func BeginOf(m *Message) string {
 	f, err := decodeFrame(m.Data)
-	if err != nil || f.control == nil {
+	if err != nil || f.control == nil || stale(m, &f) {
 		return ""
 	}
 	if c, err := decodeControl(f.control); err == nil && c.Begin != nil {

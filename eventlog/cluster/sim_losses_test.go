@@ -13,6 +13,7 @@ type losses struct {
 	mu     sync.Mutex // guards the following fields
 	silent int
 	begun  map[string]int // how many there were when the beginning of a generation was stored
+	first  uint64         // the first message that begins a generation; 0: none
 }
 
 func (l *losses) add(newIdentity bool) {
@@ -32,9 +33,20 @@ func (l *losses) stored(m *cluster.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.begun == nil {
-		l.begun = map[string]int{}
+		l.begun, l.first = map[string]int{}, m.Seq
 	}
 	l.begun[gen] = l.silent
+}
+
+// most returns how many messages an order may lose: hubs that know none of those that are left wait for an administrator, and they know none
+// from before the first generation.
+func (l *losses) most(last uint64) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.first == 0 {
+		return 0
+	}
+	return max(0, int(last-l.first)-1)
 }
 
 // known returns 1 if a hub is in a generation that began after the last loss, otherwise 0.

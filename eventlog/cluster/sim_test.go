@@ -249,7 +249,7 @@ func silence(s *sim, r *rand.Rand) {
 }
 
 func lose(s *sim, r *rand.Rand) {
-	n := max(0, min(1+r.IntN(6), len(s.order.Messages())-2)) // hubs that know none of the remaining messages wait for an administrator
+	n := min(1+r.IntN(6), s.losses.most(s.order.Last()))
 	s.fault("lose %d of %d", n, s.order.Last())
 	newIdentity := r.IntN(2) == 0
 	s.order.Lose(n, newIdentity)
