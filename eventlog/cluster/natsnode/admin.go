@@ -13,6 +13,7 @@ import (
 // Status describes the cluster as its leader sees it.
 type Status struct {
 	Name         string `json:"name"`         // of this node
+	Size         int    `json:"size"`         // of the list of peers
 	Leader       string `json:"leader"`       // of the cluster, which places streams
 	StreamLeader string `json:"streamLeader"` // of the shared log, through which every message goes; empty if there is none at the moment
 	Peers        []Peer `json:"peers"`
@@ -30,7 +31,7 @@ const adminTime = 5 * time.Second // for a request if the context has no deadlin
 
 // Status asks the leader of the cluster.
 func (n *Node) Status(ctx context.Context) (Status, error) {
-	status := Status{Name: n.name, StreamLeader: n.streamLeader()}
+	status := Status{Name: n.name, Size: len(n.peers), StreamLeader: n.streamLeader()}
 	if len(n.peers) == 1 {
 		status.Leader, status.StreamLeader = n.name, n.name
 		status.Peers = []Peer{{Name: n.name, Online: true, Current: true}}
@@ -40,6 +41,9 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		Data server.JSInfo `json:"data"`
 	}
 	if err := n.ask(ctx, "$SYS.REQ.SERVER.PING.JSZ", &server.JSzOptions{LeaderOnly: true}, &answer); err != nil {
+		if alone := n.alone(); alone != nil {
+			return status, alone
+		}
 		return status, fmt.Errorf("natsnode: the leader of the cluster does not answer: %w", err)
 	}
 	meta := answer.Data.Meta

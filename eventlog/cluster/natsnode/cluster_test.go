@@ -180,6 +180,9 @@ func leaderYields(t *testing.T, c *trio, _ *load) []cluster.ID {
 	if err := next.node.StepDown(soon); err == nil || !next.node.Leads() {
 		t.Errorf("without a follower, StepDown returns %v, and the node leads: %v", err, next.node.Leads())
 	}
+	if left := next.node.HandOverTime(); left > 2*time.Second { // of 3 s, in which the hub promises to hand over
+		t.Errorf("after a StepDown of a second in vain, Close may wait for another %v", left)
+	}
 	c.network.Heal()
 	return []cluster.ID{id}
 }

@@ -19,6 +19,9 @@ func (n *Node) LeadsCluster() bool { return n.server.JetStreamIsLeader() }
 // HasStream reports whether this node has a copy of the shared log.
 func (n *Node) HasStream() bool { return n.server.JetStreamIsStreamAssigned(account, n.o.Stream) }
 
+// HandOverTime returns how long Close may wait for another node to lead.
+func (n *Node) HandOverTime() time.Duration { return n.handOverTime() }
+
 // Disable stops JetStream, as a full disk does.
 func (n *Node) Disable() error { return n.server.DisableJetStream() }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ const (
 
 	nameFormat = 1
 	nameLength = 40 // of the part that the operator chooses
+
+	suffixLength = 4 // of the random part, which follows it after a hyphen
 )
 
 // identity is the content of cluster.json.
@@ -32,7 +35,9 @@ type identity struct {
 // if there is none.
 func Identify(ctx context.Context, options *Options) (name, self string, err error) {
 	o := options.withDefaults()
-	peers, self, err := o.findPeers(ctx)
+	quiet := o
+	quiet.Logger = slog.New(slog.DiscardHandler) // Open logs the same warnings about the list
+	peers, self, err := quiet.findPeers(ctx)
 	if err == nil {
 		name, err = o.loadName(self, len(peers))
 	}
@@ -78,6 +83,20 @@ func (o *Options) loadName(self string, peers int) (string, error) {
 	return id.Name, nil
 }
 
+// hasData reports whether the node was a member of a cluster before.
+func (o *Options) hasData() bool {
+	files, _ := os.ReadDir(filepath.Join(o.Dir, storeDir)) // without an answer there are none
+	return len(files) > 0
+}
+
+// warnOfName logs that a node keeps its name although another one was chosen for it since.
+func (o *Options) warnOfName(name string) {
+	if o.Name == "" || strings.HasPrefix(name, plainName(o.Name)+"-") && len(name) == len(plainName(o.Name))+1+suffixLength {
+		return
+	}
+	o.Logger.Warn("this hub keeps the name that its directory has, because it votes by this name; the chosen one is not used", "name", name, "chosen", o.Name)
+}
+
 // newName makes a name and stores it.
 func (o *Options) newName(file, self string, peers int) (string, error) {
 	base := o.Name
@@ -90,16 +109,7 @@ func (o *Options) newName(file, self string, peers int) (string, error) {
 		}
 		base, _, _ = strings.Cut(base, ".")
 	}
-	base = strings.Map(func(r rune) rune {
-		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
-			return r
-		}
-		return '-'
-	}, base)
-	if len(base) > nameLength {
-		base = base[:nameLength]
-	}
-	id := identity{Format: nameFormat, Name: base + "-" + strings.ToLower(rand.Text()[:4]), Single: peers == 1}
+	id := identity{Format: nameFormat, Name: plainName(base) + "-" + strings.ToLower(rand.Text()[:suffixLength]), Single: peers == 1}
 	text, err := json.Marshal(id)
 	if err != nil {
 		return "", err
@@ -109,6 +119,17 @@ func (o *Options) newName(file, self string, peers int) (string, error) {
 	}
 	// From now on, a directory that is missing means that the data is lost.
 	return id.Name, os.MkdirAll(filepath.Join(o.Dir, storeDir), 0o700)
+}
+
+// plainName returns the part of a server's name that a text becomes.
+func plainName(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '-'
+	}, text)
+	return text[:min(len(text), nameLength)]
 }
 
 // writeSynced replaces a file so that a power failure leaves the old content or the new.

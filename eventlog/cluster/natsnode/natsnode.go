@@ -67,7 +67,7 @@ type Options struct {
 	// Stream is the stream of the order, "tidings" by default.
 	Stream string
 
-	// Waiting is called while Open waits for other hubs, with the reason, such as "waiting for 1 of 3 hubs: b, c". Nil: it is only logged.
+	// Waiting is called while Open waits for other hubs, with the reason, such as "waiting for one of b, c: 2 of 3 hubs are needed". Nil: it is only logged.
 	Waiting func(reason string)
 
 	Logger *slog.Logger // nil logs nothing
@@ -112,9 +112,12 @@ type Node struct {
 	stop   context.CancelFunc // ends watch
 	watch  sync.WaitGroup
 	broken chan struct{} // closed when the node has failed
-	mu     sync.Mutex    // guards err
-	err    error         // why not
 	closed sync.Once
+
+	mu      sync.Mutex    // guards the following fields
+	err     error         // why it has failed
+	lacking string        // see lack
+	yielded time.Duration // the time that StepDown has taken
 }
 
 // Open starts a node and waits until it is a member of the cluster: a leader is elected, and this node has everything that the leader has.
@@ -136,6 +139,8 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	if n.name, err = o.loadName(n.self, len(n.peers)); err != nil {
 		return nil, err
 	}
+	o.warnOfName(n.name)
+	rejoins := o.hasData()
 	if err = n.start(ctx); err != nil {
 		if n.server != nil {
 			n.server.Shutdown()
@@ -146,6 +151,9 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	watching, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.watch.Go(func() { n.watchHealth(watching) })
+	if len(n.peers) > 1 {
+		n.watch.Go(func() { n.examine(watching, rejoins) })
+	}
 	return n, nil
 }
 
@@ -184,12 +192,12 @@ func (n *Node) failure() error {
 	return n.err
 }
 
-// watchHealth notices that JetStream has stopped. JetStream stops when its disk is full or broken, and does not recover. It also helps nodes that
-// do not catch up.
+// watchHealth notices that JetStream has stopped, or that the majority of the peers is lost. JetStream stops when its disk is full or broken, and
+// does not recover. It also helps nodes that do not catch up.
 func (n *Node) watchHealth(ctx context.Context) {
 	check := time.NewTicker(healthTime)
 	defer check.Stop()
-	behind := stragglers{}
+	behind, c := stragglers{}, contact{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -200,6 +208,9 @@ func (n *Node) watchHealth(ctx context.Context) {
 				return
 			}
 			n.helpStragglers(behind, now)
+			if len(n.peers) > 1 {
+				n.checkContact(ctx, &c)
+			}
 		}
 	}
 }
@@ -211,12 +222,12 @@ func (n *Node) Broken() <-chan struct{} { return n.broken }
 
 // Ready returns nil if this node is a member of a cluster with a leader, and its copy of the stream is current.
 func (n *Node) Ready() error {
-	if err := n.failure(); err != nil {
+	if err := cmp.Or(n.failure(), n.alone()); err != nil {
 		return err
 	}
 	switch {
 	case !n.server.JetStreamIsCurrent():
-		return errors.New("natsnode: this hub has lost contact with the majority of the cluster")
+		return errNoMajority
 	case n.server.JetStreamIsStreamAssigned(account, n.o.Stream) && !n.server.JetStreamIsStreamCurrent(account, n.o.Stream):
 		return errors.New("natsnode: this hub is still copying the shared log, or has no contact with its leader")
 	}
@@ -260,11 +271,11 @@ func (n *Node) Connect() []nats.Option {
 	return []nats.Option{nats.InProcessServer(n.server), nats.UserInfo(clientUser, n.keys.client)}
 }
 
-// Close stops the node. Before that it hands its leadership to another node, so that publishers notice nothing; this takes up to 3 s. Close
-// all connections to the node before.
+// Close stops the node. Before that it hands its leadership to another node, so that publishers notice nothing; together with earlier calls of
+// StepDown this takes up to 3 s. Close all connections to the node before.
 func (n *Node) Close() error {
 	n.closed.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		ctx, cancel := context.WithTimeout(context.Background(), n.handOverTime())
 		defer cancel()
 		if err := n.StepDown(ctx); err != nil {
 			n.o.Logger.Warn("this hub stops as the leader of the shared log: nothing can be published until another is elected", "error", err.Error())

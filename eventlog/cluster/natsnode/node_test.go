@@ -221,7 +221,7 @@ func TestHubThatRestartsAloneSaysWhomItMisses(t *testing.T) {
 		o := h.options()
 		o.Secret = secret
 		o.Waiting = func(reason string) {
-			if strings.Contains(reason, "waiting for 1 of 3 hubs: ") {
+			if strings.HasSuffix(reason, ": 2 of 3 hubs are needed") {
 				cancel()
 			}
 		}
@@ -247,11 +247,12 @@ func TestNodeThatStartsSaysForHowManyHubsItWaits(t *testing.T) {
 		all     int
 		says    string
 	}{
-		{[]string{"b", "c"}, 3, "waiting for 1 of 3 hubs: b, c"},
+		{[]string{"b", "c"}, 3, "waiting for one of b, c: 2 of 3 hubs are needed"},
 		{[]string{"c"}, 3, "waiting until the hubs elect a leader, without c"},
 		{nil, 3, "waiting until the hubs elect a leader"},
-		{[]string{"b", "c", "d"}, 4, "waiting for 2 of 4 hubs: b, c, d"},
-		{[]string{"b", "c", "d", "e"}, 5, "waiting for 2 of 5 hubs: b, c, d, e"},
+		{[]string{"b", "c", "d"}, 4, "waiting for 2 of b, c, d: 3 of 4 hubs are needed"},
+		{[]string{"b", "c", "d", "e"}, 5, "waiting for 2 of b, c, d, e: 3 of 5 hubs are needed"},
+		{[]string{"b"}, 2, "waiting for b: 2 of 2 hubs are needed"},
 	} {
 		if says := natsnode.WaitingFor(test.missing, test.all); says != test.says {
 			t.Errorf("%q of %d: %s, want %s", test.missing, test.all, says, test.says)

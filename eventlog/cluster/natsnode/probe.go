@@ -25,7 +25,15 @@ const (
 func waitingFor(missing []string, all int) string {
 	switch need := all/2 + 1 - (all - len(missing)); {
 	case need > 0:
-		return fmt.Sprintf("waiting for %d of %d hubs: %s", need, all, strings.Join(missing, ", "))
+		from := ""
+		switch {
+		case need == len(missing):
+		case need == 1:
+			from = "one of "
+		default:
+			from = fmt.Sprintf("%d of ", need)
+		}
+		return fmt.Sprintf("waiting for %s%s: %d of %d hubs are needed", from, strings.Join(missing, ", "), all/2+1, all)
 	case len(missing) > 0:
 		return "waiting until the hubs elect a leader, without " + strings.Join(missing, ", ")
 	}

@@ -24,6 +24,12 @@ func (n *Node) StepDown(ctx context.Context) error {
 	if len(n.peers) == 1 {
 		return nil
 	}
+	began := time.Now()
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.yielded += time.Since(began)
+	}()
 	if n.server.JetStreamIsStreamLeader(account, n.o.Stream) {
 		client, err := nats.Connect(n.URL(), n.Connect()...) // the administrator has no access to streams
 		if err != nil {
@@ -38,6 +44,13 @@ func (n *Node) StepDown(ctx context.Context) error {
 		return nil
 	}
 	return n.handOver(ctx, n.system, server.JSApiLeaderStepDown, metaIn)
+}
+
+// handOverTime is how long Close may wait for another node to lead: a program that has waited in vain by StepDown does not wait again.
+func (n *Node) handOverTime() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return max(closeTime-n.yielded, 0)
 }
 
 // handOver lets another node lead a group of nodes, of which this one is the leader, by a request to the group.

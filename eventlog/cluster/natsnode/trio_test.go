@@ -1,6 +1,7 @@
 package natsnode_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -61,6 +62,7 @@ type hub struct {
 	self  string
 	peers []string // own address, and links to the others
 	dir   string
+	log   *slog.Logger // nil: that of function logger
 
 	mu    sync.Mutex // guards the following fields, which are nil while the hub is stopped
 	node  *natsnode.Node
@@ -123,7 +125,7 @@ func (c *trio) each(f func(*hub) error) {
 }
 
 func (h *hub) options() *natsnode.Options {
-	return &natsnode.Options{Name: h.name, Peers: h.peers, Self: h.self, Secret: secret, Dir: h.dir, Logger: logger(h.trio.t, h.name)}
+	return &natsnode.Options{Name: h.name, Peers: h.peers, Self: h.self, Secret: secret, Dir: h.dir, Logger: cmp.Or(h.log, logger(h.trio.t, h.name))}
 }
 
 func (h *hub) start() error {

@@ -1,0 +1,115 @@
+package natsnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// contact is what a running node knows of its contact with the others.
+type contact struct {
+	next   time.Time // when to look again which peers do not answer
+	pause  time.Duration
+	logged string // the peers that the log names already; empty: none
+}
+
+// checkContact logs which peers do not answer, and why, when this node has lost the majority of them. It keeps their names for Ready and Status.
+//
+// A majority that is there and elects a leader is no fault: the checks of the server alone would take it for one.
+func (n *Node) checkContact(ctx context.Context, c *contact) {
+	if n.connected() > len(n.peers)/2 && n.server.JetStreamIsCurrent() && n.led() {
+		n.regain(c)
+		return
+	}
+	if time.Now().Before(c.next) {
+		return
+	}
+	missing, why := n.missing(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if len(n.peers)-len(missing) > len(n.peers)/2 {
+		n.regain(c)
+		return
+	}
+	c.pause = min(max(2*c.pause, diagnose), diagnoseMax)
+	c.next = time.Now().Add(c.pause)
+	names := strings.Join(missing, ", ")
+	n.lack(names)
+	if names != c.logged {
+		c.logged = names
+		n.o.Logger.Warn("this hub has lost the majority of its cluster: " + waitingFor(missing, len(n.peers)) + why)
+	}
+}
+
+// regain notes that most peers answer.
+func (n *Node) regain(c *contact) {
+	if c.logged != "" {
+		n.o.Logger.Info("this hub has the majority of its cluster again")
+	}
+	*c = contact{}
+	n.lack("")
+}
+
+// lack keeps the names of the peers that do not answer while the majority is lost; empty: it is not lost.
+func (n *Node) lack(names string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lacking = names
+}
+
+// alone returns an error that names the missing peers if the majority is lost, as far as this node knows.
+func (n *Node) alone() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.lacking == "" {
+		return nil
+	}
+	return fmt.Errorf("natsnode: this hub has lost the majority of its cluster, and does not reach %s", n.lacking)
+}
+
+// connected returns how many peers this node has connections with, itself included.
+func (n *Node) connected() int {
+	routes, err := n.server.Routez(nil)
+	if err != nil {
+		return len(n.peers) // not known
+	}
+	names := map[string]bool{n.name: true}
+	for _, r := range routes.Routes {
+		names[r.RemoteName] = true
+	}
+	return len(names)
+}
+
+// examine compares what the leader of the cluster knows with what this node was told, and logs what the operator should change. rejoins says
+// that this node was a member before. It asks until a leader answers.
+func (n *Node) examine(ctx context.Context, rejoins bool) {
+	status, err := n.Status(ctx)
+	for ; err != nil; status, err = n.Status(ctx) {
+		select {
+		case <-time.After(healthTime):
+		case <-ctx.Done():
+			return
+		}
+	}
+	var running []string
+	known := false
+	for _, p := range status.Peers {
+		known = known || p.Name == n.name
+		if p.Online {
+			running = append(running, p.Name)
+		}
+	}
+	if rejoins && !known {
+		n.o.Logger.Warn("this hub was removed from its cluster, and is a member again: in some minutes it counts for majorities. If it should not be one, stop it and delete its data directory",
+			"hub", n.name, "dir", n.o.Dir)
+	}
+	if len(running) > len(n.peers) {
+		n.o.Logger.Warn("more hubs take part in the cluster than the list of peers of this hub has: start it with the list of all hubs",
+			"list", strings.Join(n.peers, ", "), "cluster", strings.Join(running, ", "))
+	}
+}
+
+var errNoMajority = errors.New("natsnode: this hub has lost contact with the majority of the cluster")

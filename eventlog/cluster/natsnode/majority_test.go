@@ -1,0 +1,194 @@
+package natsnode_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster/natsnode"
+)
+
+// captured is a log that a test reads.
+type captured struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (c *captured) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.Write(b)
+}
+
+// await waits until a line has all words, and returns it.
+func (c *captured) await(t *testing.T, words ...string) (found string) {
+	t.Helper()
+	err := repeat(func(context.Context) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for line := range strings.SplitSeq(c.text.String(), "\n") {
+			if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {
+				found = line
+				return nil
+			}
+		}
+		return errors.New("the log has no such line:\n" + c.text.String())
+	})
+	if err != nil {
+		t.Fatalf("%q: %v", words, err)
+	}
+	return found
+}
+
+// capture makes a hub log to what it returns, from its next start on.
+func (h *hub) capture() *captured {
+	c := new(captured)
+	h.log = slog.New(slog.NewTextHandler(c, nil))
+	return c
+}
+
+// restart stops and starts a hub, with a change in between.
+func (h *hub) restart(t *testing.T, between func()) {
+	t.Helper()
+	err := h.stop()
+	between()
+	if err = errors.Join(err, h.start()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestHubThatLosesItsMajoritySaysWhomItMisses in its log, in its readiness and in its status. It logged nothing.
+func TestHubThatLosesItsMajoritySaysWhomItMisses(t *testing.T) {
+	c := newTrio(t)
+	h := c.hubs[0]
+	var log *captured
+	h.restart(t, func() { log = h.capture() })
+	if err := h.ready(); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range c.hubs[1:] {
+		other.die()
+	}
+	log.await(t, "has lost the majority of its cluster", "waiting for one of "+h.peers[1]+", "+h.peers[2], "; "+h.peers[1]+": ", "; "+h.peers[2]+": ")
+	for what, err := range map[string]error{"Ready": h.node.Ready(), "Status": second(h.node.Status(t.Context()))} {
+		if err == nil || !strings.Contains(err.Error(), "does not reach "+h.peers[1]+", "+h.peers[2]) {
+			t.Errorf("%s: %v; want the names of the missing hubs", what, err)
+		}
+	}
+	c.network.Heal()
+	log.await(t, "has the majority of its cluster again")
+	if err := h.ready(); err != nil {
+		t.Error(err)
+	}
+	anotherLeads(t, c)
+}
+
+// anotherLeads compares what the servers store, and lets another one lead.
+func anotherLeads(t *testing.T, c *trio) {
+	t.Helper()
+	leader := c.leader()
+	if err := leader.publish(newID(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	want, err := leader.order.Message(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 { // any server may answer
+		err := repeat(func(ctx context.Context) error {
+			got, err := leader.order.Sample(ctx, 1)
+			if err == nil && (got.ID != want.ID || !got.Time.Equal(want.Time) || string(got.Data) != "one") {
+				t.Errorf("a server has %+v, and the leader %+v", got, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := leader.order.Sample(t.Context(), 1000); err == nil {
+		t.Error("a server has a message that was never published")
+	}
+	if err := leader.order.Elect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c.leader() == leader {
+		t.Error("the same server leads")
+	}
+}
+
+func second(_ natsnode.Status, err error) error { return err }
+
+// TestRemovedHubThatIsStartedAgainSaysSo: it was a member again without a word. So was a hub with a list of peers that lacks one, whose majorities
+// differ from those of the others.
+func TestRemovedHubThatIsStartedAgainSaysSo(t *testing.T) {
+	c := newTrio(t)
+	h := c.other(c.leader())
+	name, all := h.node.Name(), h.peers
+	var log *captured
+	h.restart(t, func() {
+		log = h.capture()
+		i := slices.IndexFunc(all, func(peer string) bool { return peer != h.self })
+		h.peers = slices.Delete(slices.Clone(all), i, i+1)
+	})
+	log.await(t, "more hubs take part in the cluster than the list of peers")
+
+	h.restart(t, func() {
+		log, h.peers = h.capture(), all
+		if err := repeat(func(ctx context.Context) error { return c.leader().node.Remove(ctx, name) }); err != nil {
+			t.Fatal(err)
+		}
+	})
+	log.await(t, "was removed from its cluster, and is a member again", "hub="+name, "dir="+h.dir)
+}
+
+// TestHubSaysThatItKeepsItsName: another name was ignored without a word.
+func TestHubSaysThatItKeepsItsName(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "cluster.json"), []byte(`{"format":1,"name":"old-x7k2","single":true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "jetstream"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for chosen, warns := range map[string]bool{"": false, "old": false, "new": true, "ol": true} {
+		log := new(captured)
+		n, err := natsnode.Open(t.Context(), &natsnode.Options{Peers: []string{freeAddress(t)}, Name: chosen, Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := n.Name(); got != "old-x7k2" {
+			t.Errorf("with %q chosen the hub is called %q", chosen, got)
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Contains(log.text.String(), "keeps the name"); got != warns {
+			t.Errorf("with %q chosen the hub warns: %v\n%s", chosen, got, &log.text)
+		}
+	}
+}
+
+// TestHubWarnsOnceOfItsList: a program that asks for its name first had each warning twice.
+func TestHubWarnsOnceOfItsList(t *testing.T) {
+	log := new(captured)
+	o := &natsnode.Options{Peers: []string{freeAddress(t), freeAddress(t)}, Secret: secret, Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(log, nil))}
+	o.Self = o.Peers[0]
+	if _, _, err := natsnode.Identify(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if log.text.Len() > 0 {
+		t.Errorf("Identify has logged:\n%s", &log.text)
+	}
+	if _, _, err := o.FindPeers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	log.await(t, "a cluster of 2 hubs survives")
+}
