@@ -36,5 +36,5 @@ type SharedStatus struct {
 	Message uint64    // number of the last message of the shared log that is in this log
 	Last    uint64    // number of its newest message, at the last contact; the difference is the lag
 	Contact time.Time // see [Contact]
-	Trouble string    // why the log cannot follow the shared log; empty: it can
+	Trouble string    // for people: why the log cannot follow the shared log; empty: it can
 }

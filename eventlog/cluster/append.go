@@ -16,6 +16,7 @@ const (
 	giveUpAfter = 30 * time.Second      // its outcome is not known; far below DuplicateWindow
 	refuseAfter = 5 * time.Second       // a message that the order refuses for the moment is refused
 	queueAfter  = 10 * time.Second      // an Append that was not sent yet is refused
+	aloneAfter  = 15 * time.Second      // without contact, an election has failed: messages under way are given up
 )
 
 // Append implements [eventlog.Log]. The records travel through the order. When they come back, this hub's mirror decides on them, and Append
@@ -133,7 +134,7 @@ func (l *Log) deliver(f *flight, data []byte) error {
 		case errors.Is(err, ErrNewLeader):
 			wait = leaderAfter
 		}
-		if time.Since(began) > giveUpAfter {
+		if time.Since(began) > giveUpAfter || stored && l.alone() {
 			return ErrUnknown
 		}
 		timer := time.NewTimer(max(wait, 0))
@@ -144,6 +145,12 @@ func (l *Log) deliver(f *flight, data []byte) error {
 		case <-timer.C:
 		}
 	}
+}
+
+// alone reports whether the hub has had no contact with the order for longer than an election takes.
+func (l *Log) alone() bool {
+	v, _ := l.look()
+	return time.Since(v.contact) > aloneAfter
 }
 
 // publish publishes a message once. It returns early when the message has landed.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -92,14 +93,7 @@ func (f *follower) compareAll(ctx context.Context, b Bounds, all bool) (err erro
 	}
 	from := f.place.seq - min(f.place.seq, mostCompared)
 	from -= from % chainLength // there the chain is known
-	if err := f.compare(ctx, max(from+1, b.First), min(f.place.seq, b.Last)); err != nil || f.doubted.id == ([8]byte{}) {
-		return err
-	}
-	m, err := f.readMessage(ctx, f.doubted.seq)
-	if err == nil && short(&m) == f.doubted.id {
-		f.doubted = mark{} // only a replica has another one
-	}
-	return nil
+	return f.compare(ctx, max(from+1, b.First), min(f.place.seq, b.Last))
 }
 
 // doubt remembers the first message that the order does not have.
@@ -109,40 +103,19 @@ func (f *follower) doubt(m mark) {
 	}
 }
 
-// compare compares messages up to a number that the order has: it would wait for a later one. Of messages before the start of this process
-// only marks are known. If the chain to a mark differs, an unknown message before it does.
+// compare compares messages up to a number that the order has: it would wait for a later one. Any server of the order sends them, and one may be
+// damaged, so the authority over the order decides about each that differs.
 func (f *follower) compare(ctx context.Context, next, last uint64) error {
-	marks := map[uint64]mark{f.place.seq: f.place.mark}
+	c := &comparison{follower: f, ctx: ctx, marks: map[uint64]mark{f.place.seq: f.place.mark}}
 	for _, m := range f.place.older() {
-		marks[m.seq] = m
-	}
-	var chain digest
-	differs := func(seq uint64, id [8]byte) bool {
-		mine := marks[seq]
-		if i := f.results.at(seq); i >= 0 {
-			mine = mark{seq: seq, id: f.results.ids[i], chain: f.results.chains[i]}
-		}
-		chain = link(chain, seq, id)
-		switch {
-		case mine.seq == 0:
-			return false
-		case mine.id != id:
-			f.doubt(mine)
-			return true
-		case chain == digest{}:
-			chain = mine.chain
-		case mine.chain != digest{} && mine.chain != chain:
-			f.doubt(mark{seq: seq})
-			return true
-		}
-		return false
+		c.marks[m.seq] = m
 	}
 	for next <= last {
 		read, cancel := context.WithTimeout(ctx, giveUpAfter)
 		err := f.order.Follow(read, next, func(messages []Message) error {
 			for i := range messages {
-				if differs(messages[i].Seq, short(&messages[i])) {
-					return errScanned
+				if differs, err := c.differs(&messages[i]); err != nil || differs {
+					return cmp.Or(err, errScanned)
 				}
 				if next = messages[i].Seq + 1; next > last {
 					return errScanned
@@ -152,7 +125,7 @@ func (f *follower) compare(ctx context.Context, next, last uint64) error {
 		})
 		cancel()
 		if gone, ok := errors.AsType[*GoneError](err); ok && gone.First > next {
-			next, chain = gone.First, digest{}
+			next, c.chain, c.agreed = gone.First, digest{}, mark{}
 			continue
 		}
 		if errors.Is(err, errScanned) || errors.As(err, new(*BackError)) {
@@ -161,4 +134,72 @@ func (f *follower) compare(ctx context.Context, next, last uint64) error {
 		return err
 	}
 	return nil
+}
+
+// comparison compares messages of the order with those of the mirror, one after the other. Of messages before the start of this process only
+// marks are known. If the chain to a mark differs, an unknown message before it does.
+type comparison struct {
+	*follower
+	ctx    context.Context
+	marks  map[uint64]mark
+	chain  digest // of the order up to the last message; zero: not known
+	agreed mark   // the last place at which the chains agreed
+	warned bool
+}
+
+// differs reports whether the order has another message than the mirror. Then it has called doubt.
+func (c *comparison) differs(m *Message) (bool, error) {
+	id, mine := short(m), c.marks[m.Seq]
+	if i := c.results.at(m.Seq); i >= 0 {
+		mine = mark{seq: m.Seq, id: c.results.ids[i], chain: c.results.chains[i]}
+	}
+	if mine.seq > 0 && mine.id != id {
+		right, err := c.readMessage(c.ctx, m.Seq)
+		if err != nil {
+			return false, err
+		}
+		if short(&right) != mine.id {
+			c.doubt(mine)
+			return true, nil
+		}
+		c.warn(m.Seq)
+		id = mine.id
+	}
+	before := c.chain
+	c.chain = link(before, m.Seq, id)
+	switch {
+	case mine.seq == 0, mine.chain == digest{}:
+		return false, nil
+	case c.chain != digest{} && c.chain != mine.chain:
+		if right, err := c.again(m.Seq); err != nil {
+			return false, err
+		} else if right != mine.chain {
+			c.doubt(mark{seq: m.Seq})
+			return true, nil
+		}
+		c.warn(m.Seq)
+	}
+	c.chain, c.agreed = mine.chain, mine
+	return false, nil
+}
+
+// again returns the chain up to a message as the authority over the order has it, from the last place at which the chains agreed.
+func (c *comparison) again(seq uint64) (chain digest, err error) {
+	next := max(c.agreed.seq, (seq-1)/chainLength*chainLength) + 1 // a chain begins at the latter
+	for chain = c.agreed.chain; next <= seq; next++ {
+		m, err := c.readMessage(c.ctx, next)
+		if err != nil {
+			return digest{}, err
+		}
+		chain = link(chain, m.Seq, short(&m))
+	}
+	return chain, nil
+}
+
+// warn logs that a server of the order has other messages than the authority, once for each comparison.
+func (c *comparison) warn(seq uint64) {
+	if !c.warned {
+		c.warned = true
+		c.log.Error("a server of the shared log has another message than its leader; check the disks of the servers", "up to message", seq)
+	}
 }

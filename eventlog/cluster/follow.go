@@ -28,6 +28,7 @@ type follower struct {
 	checking     uint64    // the message at which those before it have to be compared with the order,
 	checked      uint64    // and the one for which that was done
 	identity     string    // of the order at the last session
+	elected      time.Time // when this hub last asked for another authority
 	continues    mark      // see view
 	wanted       error     // why the mirror must be replaced; nil: it need not be
 

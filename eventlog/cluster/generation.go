@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -68,7 +69,14 @@ func (f *follower) beginGeneration(m *Message, b *Begin) error {
 		if gen != "" {
 			f.show(func(v *view) { v.changes++ })
 		}
-		f.log.Info("a generation begins", "generation", b.Gen, "before", b.Prev, "cause", b.Cause)
+		switch {
+		case gen != "":
+			f.log.Info("a generation begins", "generation", b.Gen, "before", b.Prev, "cause", b.Cause)
+		case [8]byte(m.ID[:8]) == f.self:
+			f.log.Info("this hub begins a new cluster", "generation", b.Gen)
+		default: // it may have begun long ago
+			f.log.Info("this hub takes the generation of its cluster", "generation", b.Gen, "begun", m.Time)
+		}
 	}
 	f.place.gen, f.begin = b.Gen, b
 	f.continues, f.forced = mark{}, false
@@ -111,7 +119,7 @@ func (l *Log) say(ctx context.Context, to string, c *control) error {
 }
 
 // SetRetention changes the retention of all hubs, at one position in the order. It waits until this hub has reached that position. It
-// does not change the options of this hub: start it with the new ones next time.
+// does not change the options of this hub: start it with the new ones next time. If ctx ends before that, the settings may still change.
 func (l *Log) SetRetention(ctx context.Context, r *eventlog.Retention) error {
 	s, err := settingsOf(r)
 	if err != nil {
@@ -131,7 +139,7 @@ func (l *Log) SetRetention(ctx context.Context, r *eventlog.Retention) error {
 			}
 		}
 		if err := l.usable(ctx); err != nil {
-			return err
+			return fmt.Errorf("cluster: the settings have not changed yet, and may change later, because the shared log does not answer: %w", err)
 		}
 	}
 }

@@ -38,12 +38,12 @@ type Rule struct {
 
 // SettingsError is returned when the settings of a hub are not those of its cluster.
 type SettingsError struct {
-	Hub, Cluster string // the settings that differ, separated by "; "; empty: there are none
+	Hub, Cluster *Settings
 }
 
 func (e *SettingsError) Error() string {
 	return fmt.Sprintf("cluster: this hub has other settings than its cluster: here %q, there %q; start it with those of the cluster, "+
-		"or change them for all hubs", cmp.Or(e.Hub, "nothing"), cmp.Or(e.Cluster, "nothing"))
+		"or change them for all hubs", cmp.Or(e.Hub.without(e.Cluster), "nothing"), cmp.Or(e.Cluster.without(e.Hub), "nothing"))
 }
 
 // settingsOf returns the settings for a retention.
@@ -116,8 +116,8 @@ func (s *Settings) lines() []string {
 		}
 		lines = append(lines, line)
 	}
-	return append(lines, fmt.Sprintf("bytes %d", s.Bytes), fmt.Sprintf("events %d", s.Events), fmt.Sprintf("dead topics %d", s.Topics),
-		"key age "+s.KeyAge, fmt.Sprintf("keys %d", s.Keys))
+	return append(lines, fmt.Sprintf("bytes kept %d", s.Bytes), fmt.Sprintf("events kept %d", s.Events), fmt.Sprintf("topics remembered %d", s.Topics),
+		"keys remembered for "+s.KeyAge, fmt.Sprintf("keys remembered %d", s.Keys))
 }
 
 // differ returns a *SettingsError if the settings of a hub differ from those of its cluster.
@@ -125,7 +125,7 @@ func differ(hub, inForce *Settings) error {
 	if hub.equal(inForce) {
 		return nil
 	}
-	return &SettingsError{Hub: hub.without(inForce), Cluster: inForce.without(hub)}
+	return &SettingsError{Hub: hub, Cluster: inForce}
 }
 
 // without returns the lines that other does not have.

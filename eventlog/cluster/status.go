@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/plain"
 )
 
 // Ready implements [eventlog.Readier]. A log is ready when it has joined its cluster, has contact with the order, agrees with the other
@@ -91,9 +93,19 @@ func (l *Log) Status() eventlog.SharedStatus {
 	v, _ := l.look()
 	s := eventlog.SharedStatus{Message: v.seq, Last: max(v.bounds.Last, v.seq), Contact: v.contact}
 	if err := l.unready(&v); err != nil {
-		s.Trouble = err.Error()
+		s.Trouble = cause(err)
 	}
 	return s
+}
+
+// cause says in one sentence for people why the log takes no records: the cause of the error, if it has one.
+func cause(err error) string {
+	if u, ok := errors.AsType[*eventlog.UnavailableError](err); ok && u.Err != nil {
+		return cause(u.Err)
+	} else if ok {
+		return u.Reason
+	}
+	return plain.Text(err.Error())
 }
 
 // Details is the state of a log, for people and metrics.
@@ -128,7 +140,7 @@ func (l *Log) Details() Details {
 		Audited: v.audited.last, Doubts: v.audited.doubts, Disputed: v.audited.dispute != nil, Diverged: v.audited.diverged, Gap: v.gap, Changes: v.changes,
 	}
 	if err := l.unready(&v); err != nil {
-		d.Trouble = err.Error()
+		d.Trouble = plain.Text(err.Error())
 	}
 	l.swap.RLock()
 	defer l.swap.RUnlock()

@@ -166,6 +166,14 @@ func (f *follower) rollback(ctx context.Context, b Bounds) error {
 			return err
 		}
 	}
+	mine := f.doubted
+	if mine.seq == 0 {
+		mine = f.place.mark
+	}
+	if err := f.outvoted(ctx, mine); err != nil {
+		f.doubted = mark{}
+		return err
+	}
 	m, err := f.agreed(ctx, b)
 	if errors.As(err, new(*ForeignError)) && f.resets() {
 		return f.takeOver(ctx, b)

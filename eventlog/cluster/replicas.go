@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Replicated is implemented by orders that several servers store, of which one is the authority. If its copy alone is damaged, the hubs would
+// drop messages that most servers have.
+type Replicated interface {
+	// Sample returns a message from one of the servers, chosen at random, or an error. The authority does not confirm it.
+	Sample(ctx context.Context, seq uint64) (Message, error)
+
+	// Elect makes another server the authority.
+	Elect(ctx context.Context) error
+}
+
+const (
+	sampleLead = 10              // of one message over another: by chance alone, one damaged server of three gets it in 1 of 1,000 cases
+	sampleMost = 100             // after which the servers count as divided
+	electEvery = 1 * time.Minute // between attempts to get another authority
+)
+
+var errOutvoted = errors.New("cluster: the leader of the shared log has another message than most servers that store it; check its disk")
+
+// outvoted returns an error if most servers of the order have the message of the mirror that the authority does not have. It then makes
+// another server the authority.
+func (f *follower) outvoted(ctx context.Context, mine mark) error {
+	order, ok := f.order.(Replicated)
+	if !ok || mine.id == ([8]byte{}) {
+		return nil
+	}
+	sampling, cancel := context.WithTimeout(ctx, 2*answerWithin)
+	defer cancel()
+	lead := 0
+	for range sampleMost {
+		m, err := order.Sample(sampling, mine.seq)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil && short(&m) == mine.id:
+			lead++
+		default: // a server that lacks the message counts for the authority
+			lead--
+		}
+		if lead == -sampleLead {
+			return nil
+		}
+		if lead == sampleLead {
+			f.log.Error("the leader of the shared log has another message than most servers that store it; the hub asks for another leader, and drops nothing; check the disk of the old one",
+				"message", mine.seq)
+			f.elect(ctx, order)
+			return errOutvoted
+		}
+	}
+	return nil
+}
+
+// elect makes another server the authority, unless this hub has just done so.
+func (f *follower) elect(ctx context.Context, order Replicated) {
+	if !f.elected.IsZero() && time.Since(f.elected) < electEvery {
+		return
+	}
+	f.elected = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := order.Elect(ctx); err != nil {
+		f.log.Warn("the shared log keeps its leader", "cause", err)
+	}
+}
