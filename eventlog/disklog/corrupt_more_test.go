@@ -220,10 +220,11 @@ func TestSkipIsInvisibleBeforeItIsOnDisk(t *testing.T) {
 	})
 }
 
-// unreadableFS fails one read of a table.
+// unreadableFS fails one read of a table, or all.
 type unreadableFS struct {
 	vfs.FS
 	left atomic.Int64 // reads that succeed before one fails
+	all  atomic.Bool
 }
 
 func (u *unreadableFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -240,7 +241,7 @@ type unreadableFile struct {
 }
 
 func (f *unreadableFile) ReadAt(p []byte, at int64) (int, error) {
-	if f.fs.left.Add(-1) == 0 {
+	if f.fs.left.Add(-1) == 0 || f.fs.all.Load() {
 		return 0, syscall.EIO
 	}
 	return f.File.ReadAt(p, at)

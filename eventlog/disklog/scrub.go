@@ -6,13 +6,17 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // Damage in a part of a mirror that no reader asks for would stay unnoticed, perhaps until the other mirrors are gone. So a mirror reads
 // itself once after it was opened, in the background: in small parts with pauses, which leave the disk to others.
 const (
-	scrubBytes = 1 << 20
-	scrubPause = 10 * time.Millisecond
+	scrubBytes  = 1 << 20
+	scrubPause  = 10 * time.Millisecond
+	scrubRetry  = time.Second // the first pause after an error that is not damage; it doubles
+	scrubAtMost = time.Minute
 )
 
 // Checked implements [eventlog.Checker]. A log that is not a mirror does not read itself, and is never done.
@@ -25,24 +29,32 @@ func (l *Log) Checked() (done, damaged bool) {
 	return l.whole.Load(), s.damage.found.Load()
 }
 
-// scrub reads every block that a reader could need, until it meets damage.
+// scrub reads every block that a reader could need, until it meets damage. After other errors, such as that of a disk that does not answer for a
+// while, it tries again.
 func (l *Log) scrub(ctx context.Context) {
+	pause := scrubPause
 	for key := []byte(nil); ; {
 		next, err := l.scrubFrom(ctx, key)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil, errors.Is(err, eventlog.ErrClosed):
 			return
+		case isCorrupt(err), err == nil && next == nil: // Checked reports the damage
+			l.whole.Store(true)
+			return
+		case err == nil:
+			key, pause = next, scrubPause
+		case pause == scrubPause:
+			pause = scrubRetry
+			l.opts.Logger.Warn("the log cannot read itself at the moment to find damage, and tries again", "dir", l.dir, "err", err.Error())
+		default:
+			pause = min(2*pause, scrubAtMost)
 		}
-		if err != nil || next == nil {
-			break // Checked reports damage; after another error there is nothing more to read
-		}
-		key = next
 		select {
-		case <-time.After(scrubPause):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}
 	}
-	l.whole.Store(true)
 }
 
 // scrubFrom reads some keys from one on, and returns the next one; nil if there is none.

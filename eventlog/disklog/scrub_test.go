@@ -2,9 +2,13 @@ package disklog_test
 
 import (
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/eventlog/disklog"
@@ -55,6 +59,57 @@ func TestMirrorFindsDamageThatNoReaderHasMet(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestMirrorThatCannotReadItselfIsNotCalledChecked: an error that is not damage ended the search, and the mirror was called checked. Damage in the
+// rest of it would have stayed unnoticed.
+func TestMirrorThatCannotReadItselfIsNotCalledChecked(t *testing.T) {
+	t.Parallel()
+	dir, fs := t.TempDir(), &unreadableFS{FS: vfs.Default}
+	said := make(chan struct{}, 1)
+	o := &disklog.Options{Mirror: true, Reserve: -1, Cache: 1 << 20, Logger: slog.New(slog.NewTextHandler(saying{"cannot read itself", said}, nil))}
+	o.SetFS(fs)
+	log := mustMirror(t, dir, *o)
+	const parts = 20 // of what is read at once
+	for i := range parts {
+		records := make([]eventlog.Record, 200)
+		for j := range records {
+			records[j] = eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint(i, j, faultNoise[i*j:i*j+5000])}
+		}
+		mustApply(t, log, uint64(1+i*len(records)), records...)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log = mustOpen(t, dir, o)
+	fs.all.Store(true)
+	<-said
+	if done, damaged := log.Checked(); done || damaged {
+		t.Errorf("while the disk does not answer: done %v, damaged %v", done, damaged)
+	}
+	fs.all.Store(false)
+	if scrubbed(t, log) {
+		t.Error("a sound mirror is called damaged")
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// saying tells when a text is written.
+type saying struct {
+	text string
+	said chan struct{}
+}
+
+func (s saying) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), s.text) {
+		select {
+		case s.said <- struct{}{}:
+		default:
+		}
+	}
+	return len(b), nil
 }
 
 // TestMirrorCountsAgesByTheClockThatItWasGiven: the clock of its machine was a year ahead, and it trimmed what all others kept.
