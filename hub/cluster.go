@@ -34,7 +34,10 @@ type ClusterOptions struct {
 	// Version is the version of the program, for administrators.
 	Version string
 
-	// Waiting says what a hub that is not open yet waits for, such as "waiting for 1 of 3 hubs: b, c". /readyz has it. Empty: not known. Nil: like empty
+	// Hubs returns how many hubs the cluster should have, 0 if that is not known. Nil: not known
+	Hubs func() int
+
+	// Waiting says what a hub that is not open yet waits for, such as "waiting for one of b, c: 2 of 3 hubs are needed". /readyz has it. Empty: not known. Nil: like empty
 	Waiting func() string
 
 	// Details returns the status of the shared log for administrators, as a value that encodes to JSON. Nil: no status
@@ -73,6 +76,7 @@ type cluster struct {
 	opts      *ClusterOptions
 	log       eventlog.Shared
 	instance  string
+	began     time.Time // when it began to listen to the others
 	others    peers.Table
 	client    peers.Client
 	seen      peers.Seen
@@ -91,7 +95,7 @@ func (h *Hub) joinCluster() error {
 	}
 	random := make([]byte, 8)
 	_, _ = rand.Read(random) // never fails
-	c := &cluster{hub: h, opts: h.opts.Cluster, log: log, instance: hex.EncodeToString(random), greet: make(chan struct{}, 1), client: peers.Client{Key: h.opts.Cluster.Key}}
+	c := &cluster{hub: h, opts: h.opts.Cluster, log: log, instance: hex.EncodeToString(random), began: time.Now(), greet: make(chan struct{}, 1), client: peers.Client{Key: h.opts.Cluster.Key}}
 	stop, err := log.Listen(c.receive)
 	if err != nil {
 		return fmt.Errorf("hub: listening to the other hubs: %w", err)
@@ -226,7 +230,7 @@ func (h *Hub) checkHub(r *http.Request) error {
 	case len(h.cluster.opts.Key) == 0:
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "this hub has no cluster key, which requests between hubs need")
 	}
-	if err := h.cluster.seen.Verify(r, h.cluster.opts.Key, h.cluster.opts.Name, time.Now()); err != nil {
+	if err := h.cluster.seen.Verify(r, h.cluster.opts.Key, &peers.Hub{Name: h.cluster.opts.Name, Instance: h.cluster.instance}, time.Now()); err != nil {
 		p := NewProblem(http.StatusUnauthorized, wire.ProblemUnauthorized, "this path is for the other hubs of the cluster; %s", err)
 		p.Err = err
 		return p

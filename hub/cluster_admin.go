@@ -15,7 +15,7 @@ import (
 // ClusterStatus is the answer of /api/v1/cluster: the hubs of the cluster, as this hub knows them.
 type ClusterStatus struct {
 	Name string      `json:"name"` // of the hub that answers, which is the first of Hubs
-	Hubs []peers.Hub `json:"hubs"` // the hubs that were heard of in the last 10 seconds
+	Hubs []peers.Hub `json:"hubs"` // the hubs that were heard of in the last 10 seconds; those that do not answer now are silent
 	Log  any         `json:"log,omitempty"`
 }
 
@@ -25,7 +25,7 @@ func serveCluster(h *Hub, w http.ResponseWriter, r *http.Request, _ string) erro
 	if err != nil {
 		return err
 	}
-	status := ClusterStatus{Name: c.opts.Name, Hubs: c.hubs(r.Context())}
+	status := ClusterStatus{Name: c.opts.Name, Hubs: c.roll(r.Context())}
 	if c.opts.Details != nil {
 		status.Log = c.opts.Details(r.Context())
 	}
@@ -84,12 +84,23 @@ func (h *Hub) member(r *http.Request) (*cluster, error) {
 	return h.cluster, nil
 }
 
+// changeTime limits an operation on the cluster. Elections take less.
+const changeTime = 30 * time.Second
+
 // change carries out an operation on the cluster, and answers with its state afterwards.
 func (h *Hub) change(w http.ResponseWriter, r *http.Request, what string, can bool, do func(context.Context) error) error {
 	if !can {
 		return NewProblem(http.StatusNotFound, wire.ProblemNotFound, "the shared log of this cluster has no operation %q", what)
 	}
-	if err := do(h.appending.context()); err != nil { // not the context of the request: the operation must not stop halfway
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTime) // the operation does not stop halfway when the client leaves
+	defer cancel()
+	err := do(ctx)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		p := NewProblem(http.StatusServiceUnavailable, wire.ProblemUnavailable, "the cluster has not done this within %v, and may still do it; look at its status before you try again (%s)", changeTime, plainly(err))
+		p.RetryAfter, p.Err = retryAfter, err
+		return p
+	case err != nil:
 		p := NewProblem(http.StatusConflict, wire.ProblemCluster, "%s", plainly(err))
 		p.Err = err
 		return p

@@ -81,6 +81,7 @@ func cluster(t *testing.T, count int, change func(*hub.ClusterOptions)) []*membe
 	for i := range count {
 		server := httptest.NewUnstartedServer(nil)
 		o := &hub.ClusterOptions{Name: string(rune('a' + i)), URL: "http://" + server.Listener.Addr().String(), Key: clusterKey, Version: "v1"}
+		o.Hubs = func() int { return count }
 		if change != nil {
 			change(o)
 		}
@@ -142,6 +143,14 @@ func (m *member) get(target string, into any) {
 	if err := json.Unmarshal([]byte(text), into); err != nil || status != http.StatusOK {
 		m.t.Fatalf("%s answers %d: %s", target, status, text)
 	}
+}
+
+// self returns the hub as it announces itself.
+func (m *member) self() *peers.Hub {
+	m.t.Helper()
+	var status hub.ClusterStatus
+	m.get("/api/v1/cluster", &status)
+	return &status.Hubs[0]
 }
 
 func (m *member) hubs() (names []string) {
@@ -288,7 +297,7 @@ func TestPathsOfOtherHubsNeedTheKeyOfTheCluster(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			peers.Sign(r, []byte(key), "a", time.Now())
+			peers.Sign(r, []byte(key), members[0].self(), time.Now())
 			if strings.HasSuffix(target, "snapshot") && want == http.StatusOK {
 				want = http.StatusNotFound // the hub has no snapshots
 			}

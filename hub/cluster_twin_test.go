@@ -107,7 +107,7 @@ func TestHubThatStallsDoesNotKeepOthersFromASnapshot(t *testing.T) {
 		}
 	})[0]
 	r := httptest.NewRequest(http.MethodGet, m.URL+"/api/v1/peer/snapshot", http.NoBody)
-	peers.Sign(r, clusterKey, "a", time.Now())
+	peers.Sign(r, clusterKey, m.self(), time.Now())
 	m.ServeHTTP(out, r)
 	if out.Code != http.StatusOK || out.Body.String() != "the log" || !out.at.IsZero() {
 		t.Errorf("%d %q; the deadline is %v afterwards", out.Code, out.Body, out.at)
@@ -121,7 +121,7 @@ func TestHeadOfASnapshotMakesNone(t *testing.T) {
 		o.Snapshot = func(context.Context, io.Writer) error { t.Error("a snapshot is made"); return nil }
 	})[0]
 	r := httptest.NewRequest(http.MethodHead, m.URL+"/api/v1/peer/snapshot", http.NoBody)
-	peers.Sign(r, clusterKey, "a", time.Now())
+	peers.Sign(r, clusterKey, m.self(), time.Now())
 	w := httptest.NewRecorder()
 	m.ServeHTTP(w, r)
 	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, OPTIONS" {

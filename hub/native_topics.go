@@ -3,16 +3,16 @@ package hub
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/plain"
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 // invalidTopic returns the problem of an invalid topic or pattern.
 func invalidTopic(err error) *Problem {
-	p := NewProblem(http.StatusBadRequest, wire.ProblemInvalidTopic, "%s", strings.TrimPrefix(err.Error(), "eventlog: "))
+	p := NewProblem(http.StatusBadRequest, wire.ProblemInvalidTopic, "%s", plain.Text(err.Error()))
 	p.Err = err
 	return p
 }

@@ -110,7 +110,7 @@ func TestReadyzSaysWhatAHubWaitsForBeforeItsLogIsOpen(t *testing.T) {
 	if text := detail("/readyz"); !strings.Contains(text, "is opening its log") {
 		t.Errorf("without a reason: %s", text)
 	}
-	reason = "waiting for 1 of 3 hubs: b, c"
+	reason = "waiting for one of b, c: 2 of 3 hubs are needed"
 	if text := detail("/readyz"); !strings.Contains(text, reason) {
 		t.Errorf("/readyz says %s", text)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
+	"github.com/tidings-sse/tidings/internal/plain"
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
@@ -128,15 +129,8 @@ func (h *Hub) drainProblem() *Problem {
 
 func jitter(least, most time.Duration) time.Duration { return least + rand.N(most-least) }
 
-// plainly returns the text of an error of package eventlog without the prefix of the package.
-func plainly(err error) string {
-	const prefix = "eventlog: "
-	text := err.Error()
-	if len(text) > len(prefix) && text[:len(prefix)] == prefix {
-		return text[len(prefix):]
-	}
-	return text
-}
+// plainly returns the text of an error for the client of the hub.
+func plainly(err error) string { return plain.Text(err.Error()) }
 
 // refuse counts a refusal and answers with it in a dialect.
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, d Dialect, err error) {

@@ -1,19 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"text/tabwriter"
-	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
-	"github.com/tidings-sse/tidings/eventlog/cluster"
+	"github.com/tidings-sse/tidings/internal/address"
 )
 
 // clusterCmd is the command line of tidings cluster, for administrators of hubs that share a log.
@@ -35,52 +31,6 @@ Several hubs can share one log: docs/cluster.md. These commands ask one of the h
 A hub with keys requires a token with admin: true. If administration has its own address (--admin-addr), give that address instead.`
 }
 
-// clusterHub is a hub as another one describes it.
-type clusterHub struct {
-	Name       string `json:"name"`
-	URL        string `json:"url"`
-	Version    string `json:"version"`
-	Ready      bool   `json:"ready"`
-	Unready    string `json:"unready"`
-	Generation string `json:"generation"`
-	Head       uint64 `json:"head"`
-	Message    uint64 `json:"message"`
-	Last       uint64 `json:"last"`
-	Streams    int    `json:"streams"`
-	ContactAge int64  `json:"contact_age"`
-}
-
-// clusterAnswer is the answer to every request about the cluster.
-type clusterAnswer struct {
-	Name string       `json:"name"`
-	Hubs []clusterHub `json:"hubs"`
-	Log  struct {
-		Generation string            `json:"generation"`
-		Settings   *cluster.Settings `json:"settings"`
-		Servers    clusterServers    `json:"servers"`
-	} `json:"log"`
-}
-
-// clusterServers are the servers of the shared log, only with --cluster-peers.
-type clusterServers struct {
-	Peers []clusterPeer `json:"peers"`
-}
-
-// UnmarshalJSON leaves out the text that a hub sends if it could not ask the servers.
-func (s *clusterServers) UnmarshalJSON(text []byte) error {
-	if bytes.HasPrefix(text, []byte(`"`)) {
-		return nil
-	}
-	type plain clusterServers
-	return json.Unmarshal(text, (*plain)(s))
-}
-
-// clusterPeer is a hub as the servers of the shared log count it, only with --cluster-peers.
-type clusterPeer struct {
-	Name   string `json:"name"`
-	Online bool   `json:"online"`
-}
-
 // clusterAsker holds the flags and the request that the commands share.
 type clusterAsker struct {
 	URL string `arg:"" optional:"" name:"hub" help:"The hub's URL; --hub is the same."`
@@ -90,9 +40,9 @@ type clusterAsker struct {
 	Format string `short:"f" enum:"auto,table,json" default:"auto" placeholder:"FORMAT" help:"table or json; by default a table on a terminal, else JSON."`
 }
 
-// ask sends a request and prints the state of the cluster in the answer. If the request changes something, done says what the hub has done.
-func (c *clusterAsker) ask(ctx context.Context, std stdio, method, path string, body []byte, done func(*clusterAnswer) string) error {
-	client, err := c.connectTo(c.URL, "cluster")
+// ask sends the request of a command and prints the state of the cluster in the answer. If the request changes something, done says what the hub has done.
+func (c *clusterAsker) ask(ctx context.Context, std stdio, command, method, path string, body []byte, done func(*clusterAnswer) string) error {
+	client, err := c.connectTo(c.URL, command)
 	if err != nil {
 		return err
 	}
@@ -114,46 +64,6 @@ func (c *clusterAsker) ask(ctx context.Context, std stdio, method, path string, 
 	return printCluster(std.out, &status)
 }
 
-// printCluster prints a table of the hubs.
-func printCluster(out io.Writer, status *clusterAnswer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "HUB\tSTATE\tHEAD\tBEHIND\tSTREAMS\tCONTACT\tVERSION\tURL") // in memory, as all below
-	newest := map[string]uint64{}                                                      // message of each generation; a hub that was killed does not know it
-	for _, h := range status.Hubs {
-		newest[h.Generation] = max(newest[h.Generation], h.Last, h.Message)
-	}
-	for _, h := range status.Hubs {
-		state := "ready"
-		if !h.Ready {
-			state = "not ready"
-		}
-		behind := number(newest[h.Generation]-h.Message, "message")
-		contact := shortly(time.Duration(h.ContactAge)*time.Millisecond) + " ago"
-		if h.ContactAge < 1000 {
-			contact = "now"
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s-%d\t%s\t%d\t%s\t%s\t%s\n", visible(h.Name), state, visible(h.Generation), h.Head, behind, h.Streams, contact, visible(h.Version), visible(h.URL))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for _, h := range status.Hubs {
-		if !h.Ready {
-			if _, err := fmt.Fprintf(out, "\n%s is not ready: %s\n", visible(h.Name), visible(h.Unready)); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range status.Log.Servers.Peers {
-		if !p.Online {
-			if _, err := fmt.Fprintf(out, "\n%s does not answer, and counts for majorities. If it will not come back: tidings cluster remove %[1]s\n", visible(p.Name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // clusterStatusCmd is the command line of tidings cluster status.
 type clusterStatusCmd struct {
 	clusterAsker `embed:""`
@@ -162,9 +72,10 @@ type clusterStatusCmd struct {
 // Help is the manual.
 func (*clusterStatusCmd) Help() string {
 	return `
-Lists the hubs that were heard of in the last 10 seconds, also one that was killed since, each with its newest event, its distance from the shared log, its streams, and
-how long ago it was in contact with the shared log. The hub that answers comes first. Below the table are the names of lost hubs, which
-tidings cluster remove excludes.
+Lists the hubs that were heard of in the last 10 seconds, each with its newest event, its distance from the shared log, its streams, and how
+long ago it was in contact with the shared log. The hub that answers comes first. It asks the others: one that was killed has the state "no
+answer", and what is said of it is old. Below the table are the names of lost hubs, which tidings cluster remove excludes, and those that a hub
+without a majority cannot reach.
 
 Examples:
 
@@ -174,7 +85,7 @@ Examples:
 
 // Run asks a hub.
 func (c *clusterStatusCmd) Run(ctx context.Context, std stdio) error {
-	return c.ask(ctx, std, http.MethodGet, "api/v1/cluster", nil, nil)
+	return c.ask(ctx, std, "cluster status", http.MethodGet, "api/v1/cluster", nil, nil)
 }
 
 // clusterSetCmd is the command line of tidings cluster set.
@@ -207,10 +118,10 @@ func (c *clusterSetCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/settings", body, func(now *clusterAnswer) string {
+	return c.ask(ctx, std, "cluster set", http.MethodPost, "api/v1/cluster/settings", body, func(now *clusterAnswer) string {
 		kept := "these rules"
 		if now.Log.Settings != nil {
-			kept = now.Log.Settings.String()
+			kept = keptText(now.Log.Settings)
 		}
 		return "all hubs of the cluster now keep: " + visible(kept) + "\nnext: restart each hub with the same flags, at any time"
 	})
@@ -243,7 +154,8 @@ func (*clusterRemoveCmd) Help() string {
 Excludes a hub that will not come back, because its machine or its data directory is lost. It no longer counts for majorities, and
 another hub takes over its copy of the shared log. A running hub is not removed.
 
-A hub that starts with an empty directory is a new one, and needs no command.
+A hub that starts with an empty directory is a new one, and needs no command. A removed hub that starts with its old directory is a member
+again: delete the directory, if it is found again.
 
 Examples:
 
@@ -252,15 +164,25 @@ Examples:
 
 // Run sends the request to a hub.
 func (c *clusterRemoveCmd) Run(ctx context.Context, std stdio) error {
-	if c.Name == "" {
+	switch {
+	case c.Name == "":
 		return &exitError{exitUsage, errors.New("say which hub; tidings cluster status lists them")}
+	case address.Is(c.Name) && c.URL != "":
+		return &exitError{exitUsage, fmt.Errorf("the name of the hub comes first, and then the URL of one that runs\nhint: tidings cluster remove %s %s", c.URL, c.Name)}
+	case address.Is(c.Name):
+		return &exitError{exitUsage, fmt.Errorf("%q is the URL of a hub, and not the name of the one that is lost\nhint: tidings cluster status %[1]s lists the names", c.Name)}
 	}
-	return c.ask(ctx, std, http.MethodDelete, "api/v1/cluster/hubs/"+url.PathEscape(c.Name), nil, func(now *clusterAnswer) string {
+	return c.ask(ctx, std, "cluster remove "+c.Name, http.MethodDelete, "api/v1/cluster/hubs/"+url.PathEscape(c.Name), nil, func(now *clusterAnswer) string {
 		text := c.Name + " is removed: it no longer counts for majorities"
-		if n := len(now.Log.Servers.Peers); n > 0 {
+		n, size := len(now.Log.Servers.Peers), now.Log.Servers.Size
+		if n > 0 {
 			text += ", which are now those of " + number(n, "hub")
 		}
-		return text + "\nnext: start a hub with an empty directory in its place, unless there is one already"
+		text += "\nif its data directory is found again, delete it: a hub that starts with it is a member again, and counts"
+		if n == 0 || n < size {
+			text += "\nnext: start a hub with an empty directory in its place"
+		}
+		return text
 	})
 }
 
@@ -291,7 +213,7 @@ func (c *clusterResetCmd) Run(ctx context.Context, std stdio) error {
 	if !c.Yes {
 		return &exitError{exitUsage, errors.New("this makes the log of one hub the shared log of a new generation, and every subscriber gets a gap reset\nhint: confirm with --yes")}
 	}
-	return c.ask(ctx, std, http.MethodPost, "api/v1/cluster/reset", []byte("{}"), func(now *clusterAnswer) string {
+	return c.ask(ctx, std, "cluster reset", http.MethodPost, "api/v1/cluster/reset", []byte("{}"), func(now *clusterAnswer) string {
 		return "the log of " + visible(now.Name) + " is the shared log, in generation " + visible(now.Log.Generation) + "; every subscriber that resumes gets a gap with the reason reset"
 	})
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // clusterServer answers as a hub of a cluster, and keeps the last request.
@@ -28,7 +31,7 @@ func startClusterServer(t *testing.T) *clusterServer {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"name":"a","hubs":[{"name":"a","ready":true,"generation":"k3f9a","head":17,"message":5,"last":5,"streams":2,"contact_age":12,"version":"v1","url":"http://10.0.0.1:8080"},` +
 			`{"name":"b","ready":false,"unready":"it has no contact","generation":"k3f9a","head":15,"message":3,"last":5,"streams":0,"contact_age":17000}],` +
-			`"log":{"generation":"k3f9a","settings":{"format":1,"rules":[{"pattern":"chat/**","age":"168h0m0s"}],"bytes":10},"servers":{"peers":[{"name":"a","online":true},{"name":"b-x7k2","online":false}]}}}`))
+			`"log":{"generation":"k3f9a","settings":{"format":1,"rules":[{"pattern":"chat/**","age":"168h0m0s"}],"bytes":10240},"servers":{"size":3,"peers":[{"name":"a","online":true},{"name":"b-x7k2","online":false}]}}}`))
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -44,6 +47,87 @@ func TestClusterStatusListsHubsAndSaysWhyOneIsNotReady(t *testing.T) {
 	}
 	if code, out, _ := say(t, "cluster", "status", s.URL); code != 0 || !strings.HasPrefix(out, `{"name":"a"`) {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+// TestClusterStatusNamesWhatIsWrong: each kind of hub that does not take part, and the hubs that one without a majority cannot reach.
+func TestClusterStatusNamesWhatIsWrong(t *testing.T) {
+	var status clusterAnswer
+	err := json.Unmarshal([]byte(`{"name":"a","hubs":[{"name":"a","ready":true},{"name":"b","silent":true,"unready":"it does not answer"},{"name":"removed","ready":true}],`+
+		`"log":{"servers":{"size":3,"peers":[{"name":"a","online":true},{"name":"b","online":false}]}}}`), &status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := printCluster(&out, &status); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`b +no answer `, `\nb does not answer, and counts for majorities`, `\nremoved was removed, or is new, and does not count`} {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("there is no %q in\n%s", want, &out)
+		}
+	}
+	if n := strings.Count(out.String(), "\nb "); n != 2 { // its line of the table, and one note
+		t.Errorf("%d lines are about b:\n%s", n, &out)
+	}
+	status = clusterAnswer{}
+	if err := json.Unmarshal([]byte(`{"hubs":[{"name":"a","ready":true}],"log":{"servers":"natsnode: this hub does not reach b, c"}}`), &status); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if err := printCluster(&out, &status); err != nil || !strings.Contains(out.String(), "\nthe servers of the shared log: this hub does not reach b, c\n") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// TestRemoveSaysWhatTheOrderOfItsArgumentsIs: the hint was no command.
+func TestRemoveSaysWhatTheOrderOfItsArgumentsIs(t *testing.T) {
+	for want, args := range map[string][]string{
+		"hint: tidings cluster remove b-x7k2 http://a:8080":                      {"http://a:8080", "b-x7k2"},
+		"hint: tidings cluster status http://a:8080 lists the names":             {"http://a:8080"},
+		"hint: tidings cluster remove b-x7k2 http://vm":                          {"b-x7k2", "vm"},
+		"is not the URL of a hub, and tidings cluster remove b-x7k2 takes no to": {"b-x7k2", "vm"},
+	} {
+		if code, _, complaint := say(t, append([]string{"cluster", "remove"}, args...)...); code != exitUsage || !strings.Contains(complaint, want) {
+			t.Errorf("%q: exit code %d, %s\nwant %s", args, code, complaint, want)
+		}
+	}
+	if code, _, complaint := say(t, "cluster", "status", "vm"); code != exitUsage || !strings.Contains(complaint, "hint: tidings cluster status http://vm") {
+		t.Errorf("status: exit code %d, %s", code, complaint)
+	}
+}
+
+// TestRemoveAsksForNoReplacementThatIsThere: it did, after the hub in place of the lost one had started.
+func TestRemoveAsksForNoReplacementThatIsThere(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"name":"a","hubs":[{"name":"a","ready":true}],"log":{"servers":{"size":3,"peers":[{"name":"a","online":true},{"name":"b","online":true},{"name":"c","online":true}]}}}`)
+	}))
+	defer s.Close()
+	if code, _, complaint := say(t, "cluster", "remove", "lost", s.URL); code != 0 || strings.Contains(complaint, "next:") || !strings.Contains(complaint, "those of 3 hubs") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+}
+
+// TestCommandsDoNotWaitForeverForAHub that accepts a request and does not answer, such as one whose process is stopped.
+func TestCommandsDoNotWaitForeverForAHub(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client leaves
+		<-r.Context().Done()
+	}))
+	defer s.Close()
+	was := askTime
+	askTime = 50 * time.Millisecond
+	defer func() { askTime = was }()
+	for want, args := range map[string][]string{
+		"does not answer within 50ms; whether it has done what it was asked to is not known": {"cluster", "set", s.URL},
+		"does not answer within 50ms; whether it has done what it was asked to":              {"cluster", "reset", "--yes", s.URL},
+		"does not answer within 50ms\n":                                                      {"stats", s.URL},
+		" does not answer within 50ms\n":                                                     {"topics", s.URL},
+		"does not answer within 50ms; whether":                                               {"revoke", "--sub", "ann", s.URL},
+	} {
+		if code, _, complaint := say(t, args...); code != exitFailure || !strings.Contains(complaint, want) {
+			t.Errorf("%q: exit code %d, %s\nwant %s", args, code, complaint, want)
+		}
 	}
 }
 
@@ -82,9 +166,9 @@ func TestClusterCommandsAskForWhatTheySay(t *testing.T) {
 func TestClusterCommandsSayWhatTheHubHasDone(t *testing.T) {
 	s := startClusterServer(t)
 	for want, args := range map[string][]string{
-		"b-x7k2 is removed: it no longer counts for majorities, which are now those of 2 hubs":                          {"remove", "b-x7k2"},
-		"all hubs of the cluster now keep: format 1; rule 1: chat/** age 168h0m0s; bytes 10":                            {"set", "--keep", "chat/**=age:7d"},
-		"the log of a is the shared log, in generation k3f9a; every subscriber that resumes gets a gap with the reason": {"reset", "--yes"},
+		"b-x7k2 is removed: it no longer counts for majorities, which are now those of 2 hubs\nif its data directory is found again, delete it: a hub that starts with it is a member again, and counts\nnext: start a hub with an empty directory in its place\n": {"remove", "b-x7k2"},
+		"all hubs of the cluster now keep: --keep 'chat/**=age:7d' --keep-bytes 10KiB --topics-remembered 0\n":                                                                                                                                                     {"set", "--keep", "chat/**=age:7d"},
+		"the log of a is the shared log, in generation k3f9a; every subscriber that resumes gets a gap with the reason":                                                                                                                                            {"reset", "--yes"},
 	} {
 		if code, out, complaint := say(t, append(append([]string{"cluster"}, args...), "--hub", s.URL)...); code != 0 || !strings.Contains(complaint, want) || !strings.HasPrefix(out, "{") {
 			t.Errorf("%q: exit code %d, %s, and says %s", args, code, out, complaint)

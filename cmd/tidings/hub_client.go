@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/tidings-sse/tidings/internal/address"
 	"github.com/tidings-sse/tidings/sse"
@@ -82,11 +83,16 @@ func (f *hubFlags) tlsConfig() (*tls.Config, error) {
 // longestAnswer is the maximum number of bytes that a client reads of an answer.
 const longestAnswer = 64 << 20
 
+// askTime is how long a hub may take for an answer. It bounds its own work to less. It is a variable so that a test can shorten it.
+var askTime = time.Minute
+
 // ask sends a request to a path below the hub's URL, and parses the JSON of the answer into a value unless that is nil. A refusal is an
 // *exitError with exitRefused.
 func (c *hubClient) ask(ctx context.Context, method, path string, query url.Values, body []byte, into any) error {
 	u := c.URL.JoinPath(path)
 	u.RawQuery = query.Encode()
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, &noAnswerError{c.String(), method})
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -99,15 +105,16 @@ func (c *hubClient) ask(ctx context.Context, method, path string, query url.Valu
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return &exitError{exitInterrupted, errors.New("interrupted")}
-		}
+	if late := whyEnded(ctx); err != nil && late != nil {
+		return late
+	} else if err != nil {
 		return errors.New(visible(c.String()+": "+reason(err)) + hintLine(connectionHint(err, c.Hub, true)))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, longestAnswer))
-	if err != nil {
+	if late := whyEnded(ctx); err != nil && late != nil {
+		return late
+	} else if err != nil {
 		return err
 	}
 	if resp.StatusCode/100 != 2 {
@@ -119,6 +126,28 @@ func (c *hubClient) ask(ctx context.Context, method, path string, query url.Valu
 	}
 	if err := json.Unmarshal(text, into); err != nil {
 		return fmt.Errorf("%s does not answer as a hub: %w%s", c, err, hintLine(isThereAHub(c.Hub)))
+	}
+	return nil
+}
+
+// noAnswerError is the error of a hub that accepts a request and does not answer it.
+type noAnswerError struct{ hub, method string }
+
+func (e *noAnswerError) Error() string {
+	text := fmt.Sprintf("%s does not answer within %v", e.hub, askTime)
+	if e.method != http.MethodGet {
+		text += "; whether it has done what it was asked to is not known"
+	}
+	return text
+}
+
+// whyEnded returns the error of a request whose context has ended: it was interrupted, or took too long. It is nil if the context has not ended.
+func whyEnded(ctx context.Context) error {
+	if late, ok := errors.AsType[*noAnswerError](context.Cause(ctx)); ok {
+		return late
+	}
+	if ctx.Err() != nil {
+		return &exitError{exitInterrupted, errors.New("interrupted")}
 	}
 	return nil
 }

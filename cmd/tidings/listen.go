@@ -137,8 +137,8 @@ func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
 	return p, nil
 }
 
-// certificate loads the certificate and watches its files. The caller closes it. It is nil without --tls-cert.
-func (f *listenFlags) certificate(logger *slog.Logger, onTerminal bool) (*certificate, error) {
+// certificate loads the certificate and watches its files; with hangups also at SIGHUP. The caller closes it. It is nil without --tls-cert.
+func (f *listenFlags) certificate(logger *slog.Logger, hangups bool) (*certificate, error) {
 	if f.TLSCert == "" {
 		return nil, nil
 	}
@@ -146,7 +146,7 @@ func (f *listenFlags) certificate(logger *slog.Logger, onTerminal bool) (*certif
 	if err != nil {
 		return nil, err
 	}
-	c.start(!onTerminal)
+	c.start(hangups)
 	return c, nil
 }
 

@@ -98,14 +98,14 @@ func (c *certificate) watch(ctx context.Context, now <-chan os.Signal) {
 		if err := c.load(); err != nil {
 			// The two files are replaced one after the other, so the next attempt may succeed even if no file changes again.
 			if !failed {
-				c.logger.Error("the certificate is not replaced", "err", err.Error())
+				c.logger.Error("the certificate is not replaced", "file", c.files[0], "err", err.Error())
 			}
 			failed = true
 			continue
 		}
 		failed = false
 		leaf := c.pair.Load().Leaf
-		c.logger.Info("the certificate is replaced", "names", leaf.DNSNames, "expires", leaf.NotAfter)
+		c.logger.Info("the certificate is replaced", "file", c.files[0], "names", leaf.DNSNames, "expires", leaf.NotAfter)
 	}
 }
 

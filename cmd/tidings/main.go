@@ -8,11 +8,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tidings-sse/tidings/internal/plain"
 )
 
 // manual is the output of tidings --help. Kong generates the help of each command.
@@ -149,14 +150,10 @@ func (p *program) run(ctx context.Context, args []string) int {
 		exit = &exitError{exitFailure, err}
 	}
 	if exit.err != nil {
-		text := packagePrefix.ReplaceAllString(err.Error(), "$1")
-		p.complain(fmt.Sprintf("tidings: %s\n", strings.TrimPrefix(text, "tidings: ")))
+		p.complain(fmt.Sprintf("tidings: %s\n", plain.Text(err.Error())))
 	}
 	return exit.code
 }
-
-// packagePrefix matches the package names before the errors of our libraries. They mean nothing to users of the command line.
-var packagePrefix = regexp.MustCompile(`(^|: )(?:eventlog|access|hub|sse): `)
 
 // complain writes to standard error. If that fails, only the exit code shows the failure.
 func (p *program) complain(text string) { _, _ = io.WriteString(p.err, text) }

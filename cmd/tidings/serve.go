@@ -67,13 +67,14 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	}
 	defer tokens.close()
 	tokens.fetch(ctx)
-	cert, err := c.certificate(logger, isTerminal(std.err))
+	hangups := !isTerminal(std.err)
+	cert, err := c.certificate(logger, hangups)
 	if err != nil {
 		return err
 	}
 	defer cert.close()
-	if cert == nil && !isTerminal(std.err) {
-		defer ignoreHangups(logger)()
+	if hangups {
+		defer c.logHangups(logger)()
 	}
 	place, err := c.listen(c.Addr, cert)
 	if err != nil {
@@ -89,7 +90,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		Explain: tokens.explainer(), Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
 		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr), AdminPages: c.Console,
 	}
-	shared, err := c.share(ctx, place, logger)
+	shared, err := c.share(ctx, place, logger, hangups)
 	if err != nil {
 		place.close()
 		admin.close()

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -15,8 +17,29 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// damagedDir is where a copy of the shared log that cannot be opened stays until the hub has joined its cluster with another one.
-const damagedDir = mirrorDir + ".damaged"
+// damagedDir is where a copy of the shared log that cannot be opened stays until the hub has joined its cluster with another one. Further copies
+// are beside it, with a number. Each may have the only events of a lost cluster, so none replaces another one.
+const (
+	damagedDir  = mirrorDir + ".damaged"
+	damagedMost = 3
+)
+
+// damaged returns the directories of damaged copies, and one for the next.
+func (s *sharedLog) damaged() (all []string, next string) {
+	for i := range damagedMost {
+		dir := filepath.Join(s.dir, damagedDir)
+		if i > 0 {
+			dir += fmt.Sprint(".", i+1)
+		}
+		switch {
+		case exists(dir):
+			all = append(all, dir)
+		case next == "":
+			next = dir
+		}
+	}
+	return all, next
+}
 
 // copies reports whether this hub can take copies of other hubs' logs.
 func (s *sharedLog) copies() bool { return s.member.Key != nil && len(s.flags.ClusterPeers) != 1 }
@@ -39,10 +62,13 @@ func (s *sharedLog) openMirror() (*disklog.Log, error) {
 	if !ok || !unusable.Damaged() || !s.copies() {
 		return log, whenInUse(err)
 	}
-	aside := filepath.Join(s.dir, damagedDir)
+	all, aside := s.damaged()
+	if aside == "" {
+		return nil, fmt.Errorf("this hub's copy of the shared log is damaged, and %s has %d damaged copies already: %w\nhint: delete those that are not needed: %s", s.dir, len(all), unusable.Err, strings.Join(all, ", "))
+	}
 	s.logger.Error("this hub's copy of the shared log is damaged; the hub sets it aside until it has a new one from its cluster; check the disk",
 		"aside", aside, "err", unusable.Err.Error())
-	if err := errors.Join(os.RemoveAll(aside), os.Rename(place, aside), os.Chtimes(aside, written, written), syncDir(s.dir)); err != nil {
+	if err := errors.Join(os.Rename(place, aside), os.Chtimes(aside, written, written), syncDir(s.dir)); err != nil {
 		return nil, err
 	}
 	log, err = disklog.Open(place, o)
@@ -60,25 +86,30 @@ func lastWrite(dir string) (last time.Time) {
 	return last
 }
 
-// dropDamaged removes the copy that was set aside, once this hub has everything again. It stays if the hub lacks messages, or if the cluster is
+// dropDamaged removes the copies that were set aside, once this hub has everything again. One stays if the hub lacks messages, or if the cluster is
 // younger than the copy: then the copy is of a cluster before, and may have the only events of that.
 func (s *sharedLog) dropDamaged(ctx context.Context) error {
-	aside := filepath.Join(s.dir, damagedDir)
-	info, err := os.Stat(aside)
-	if errors.Is(err, fs.ErrNotExist) {
+	all, _ := s.damaged()
+	if len(all) == 0 {
 		return nil
-	} else if err != nil {
-		return err
 	}
 	begun, err := s.begun(ctx)
 	if err != nil {
 		return err
 	}
-	if s.log.Details().Gap || !begun.Before(info.ModTime()) {
-		s.logger.Warn("the damaged copy of the shared log stays, because it may have events that this cluster lacks; delete it when it is not needed", "dir", aside)
-		return nil
+	var failed []error
+	for _, aside := range all {
+		info, err := os.Stat(aside)
+		switch {
+		case err != nil:
+		case s.log.Details().Gap || !begun.Before(info.ModTime()):
+			s.logger.Warn("the damaged copy of the shared log stays, because it may have events that this cluster lacks; delete it when it is not needed", "dir", aside)
+		default:
+			err = os.RemoveAll(aside)
+		}
+		failed = append(failed, err)
 	}
-	return os.RemoveAll(aside)
+	return errors.Join(failed...)
 }
 
 // begun returns the time of the oldest record that the hubs wrote about their cluster.

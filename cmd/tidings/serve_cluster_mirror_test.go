@@ -105,4 +105,30 @@ func TestDamagedLogOfALostClusterStays(t *testing.T) {
 		t.Errorf("the damaged log: %v", err)
 	}
 	after.log.await(t, "the damaged copy of the shared log stays")
+
+	// The log of the new cluster is damaged, too. Its copy replaced the one above.
+	for i := 2; i <= damagedMost+1; i++ {
+		after.stop()
+		if err := os.Truncate(file, 10); err != nil {
+			t.Fatal(err)
+		}
+		flags = start()
+		if i > damagedMost {
+			break
+		}
+		after = startServeIn(t, dir, nil, flags...)
+		for n := range i {
+			name := damagedDir
+			if n > 0 {
+				name += fmt.Sprint(".", n+1)
+			}
+			if _, err := os.Stat(filepath.Join(dir, name, "tidings.json")); err != nil {
+				t.Errorf("after the damage number %d: %v", i, err)
+			}
+		}
+	}
+	code, _, complaint := say(t, append([]string{"serve", "--addr=localhost:0", "--data=" + dir}, flags...)...)
+	if code == 0 || !strings.Contains(complaint, "has 3 damaged copies already") || !strings.Contains(complaint, "delete those that are not needed") {
+		t.Errorf("with %d damaged copies the hub ends with %d: %s", damagedMost, code, complaint)
+	}
 }

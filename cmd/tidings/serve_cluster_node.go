@@ -65,7 +65,7 @@ func (s *sharedLog) openNode(ctx context.Context) (*backend, error) {
 	o.Waiting = func(reason string) { s.waits.Store(reason) }
 	var stop func()
 	var err error
-	if o.TLS, stop, err = f.load(s.logger); err != nil {
+	if o.TLS, stop, err = f.load(s.logger, s.hangups); err != nil {
 		return nil, err
 	}
 	node, err := natsnode.Open(ctx, o)

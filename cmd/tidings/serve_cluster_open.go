@@ -49,6 +49,8 @@ type sharedLog struct {
 	secret []byte
 	member hub.ClusterOptions
 
+	hangups bool // SIGHUP loads the certificates between hubs again
+
 	waits  atomic.Value  // string: what the hub waits for until opened is closed
 	opened chan struct{} // closed when log is set
 	log    *cluster.Log
@@ -58,8 +60,9 @@ type sharedLog struct {
 	mirror *disklog.Log
 }
 
-// share prepares the log of a hub in a cluster, which listens at a place. It returns nil for a hub alone.
-func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger) (*sharedLog, error) {
+// share prepares the log of a hub in a cluster, which listens at a place; with hangups, SIGHUP loads the certificates between hubs again. It
+// returns nil for a hub alone.
+func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger, hangups bool) (*sharedLog, error) {
 	dir := cmp.Or(f.Data, defaultData)
 	if err := f.checkDir(dir); err != nil {
 		return nil, err
@@ -67,7 +70,7 @@ func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger) 
 	if !f.clustered() {
 		return nil, nil
 	}
-	s := &sharedLog{flags: f, logger: logger, dir: dir, opened: make(chan struct{})}
+	s := &sharedLog{flags: f, logger: logger, dir: dir, hangups: hangups, opened: make(chan struct{})}
 	var err error
 	if s.secret, err = f.secret(); err != nil {
 		return nil, err
@@ -91,7 +94,7 @@ func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger) 
 	if len(f.ClusterPeers) > 0 {
 		s.member.Remove = s.remove
 	}
-	s.member.Waiting = s.waiting
+	s.member.Waiting, s.member.Hubs = s.waiting, s.hubs
 	s.member.Details, s.member.Configure, s.member.Reset, s.member.Snapshot = s.details, s.configure, s.reset, s.snapshot
 	if s.member.Key == nil {
 		logger.Warn("without --cluster-key-file this hub cannot ask other hubs: neither for statistics of the whole cluster nor for a copy of their log")
@@ -148,8 +151,8 @@ func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.L
 	}
 	close(s.opened)
 	if err := s.log.Join(ctx); err != nil {
-		if _, ok := errors.AsType[*cluster.SettingsError](err); ok {
-			err = fmt.Errorf("%w\nhint: give all hubs the same --keep, --keep-bytes and --topics-remembered; tidings cluster set changes them for all hubs", err)
+		if differs, ok := errors.AsType[*cluster.SettingsError](err); ok {
+			err = fmt.Errorf("%w\nhint: give all hubs the same --keep, --keep-bytes and --topics-remembered; tidings cluster set changes them for all hubs", otherSettings(differs))
 		}
 		return nil, "", errors.Join(fmt.Errorf("this hub has not joined its cluster: %w", err), s.log.Close(), s.back.close())
 	}
@@ -183,6 +186,16 @@ func (s *sharedLog) handOver(ctx context.Context) {
 	defer cancel()
 	if err := s.back.yield(ctx); err != nil {
 		s.logger.Debug("no other hub leads the shared log yet", "error", err.Error()) // closing the backend tries again, and warns
+	}
+}
+
+// hubs returns how many hubs the cluster should have; 0: not known.
+func (s *sharedLog) hubs() int {
+	select {
+	case <-s.opened:
+		return s.back.hubs
+	default:
+		return 0
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 
 // peerTLSFlags replace the certificates that hubs make from their common secret.
 type peerTLSFlags struct {
-	ClusterTLSCert string `name:"cluster-tls-cert" type:"path" placeholder:"FILE" help:"Certificate of this hub for the other hubs of --cluster-peers, with its peer address as name, for clients and servers. By default hubs make certificates from --cluster-key-file. Changed files are loaded as for --tls-cert."`
+	ClusterTLSCert string `name:"cluster-tls-cert" type:"path" placeholder:"FILE" help:"Certificate of this hub for the other hubs of --cluster-peers, with its peer address as name, for clients and servers. By default hubs make certificates from --cluster-key-file. New connections use the new files when they change, or on SIGHUP."`
 	ClusterTLSKey  string `name:"cluster-tls-key" type:"path" placeholder:"FILE" help:"Private key for --cluster-tls-cert."`
-	ClusterTLSCA   string `name:"cluster-tls-ca" type:"path" placeholder:"FILE" help:"Certificates of the authorities that sign the certificates of the hubs."`
+	ClusterTLSCA   string `name:"cluster-tls-ca" type:"path" placeholder:"FILE" help:"Certificates of the authorities that sign the certificates of the hubs. Changes need a restart."`
 }
 
 // checkPeerTLS refuses an incomplete set of files.
@@ -35,9 +35,9 @@ func (f *peerTLSFlags) checkPeerTLS(peers bool) error {
 	return nil
 }
 
-// load returns the configuration of both ends of a connection between hubs, and a function that stops watching the files. It is nil without
-// the flags.
-func (f *peerTLSFlags) load(logger *slog.Logger) (_ *tls.Config, stop func(), err error) {
+// load returns the configuration of both ends of a connection between hubs, and a function that stops watching the files. With
+// hangups, SIGHUP loads the certificate again, too. The configuration is nil without the flags.
+func (f *peerTLSFlags) load(logger *slog.Logger, hangups bool) (_ *tls.Config, stop func(), err error) {
 	if f.ClusterTLSCert == "" {
 		return nil, func() {}, nil
 	}
@@ -53,7 +53,7 @@ func (f *peerTLSFlags) load(logger *slog.Logger) (_ *tls.Config, stop func(), er
 	if err != nil {
 		return nil, nil, fmt.Errorf("--cluster-tls-cert: %w", err)
 	}
-	c.start(false)
+	c.start(hangups)
 	return &tls.Config{
 		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.pair.Load(), nil },
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.pair.Load(), nil },

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -37,7 +39,7 @@ func TestHubsAuthenticateEachOtherWithGivenCertificates(t *testing.T) {
 	}
 	other, _ := writePair(t, t.TempDir(), 2)
 	c := peerTLSFlags{certFile, keyFile, other}
-	config, stop, err := c.load(slog.New(slog.DiscardHandler))
+	config, stop, err := c.load(slog.New(slog.DiscardHandler), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,5 +54,32 @@ func TestHubsAuthenticateEachOtherWithGivenCertificates(t *testing.T) {
 	}
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: config.ClientCAs}); err == nil {
 		t.Error("a certificate of another authority is trusted")
+	}
+}
+
+// TestSIGHUPLoadsTheCertificateBetweenHubs: the hub logged that there is no certificate to load again, and loaded it up to ten seconds later.
+func TestSIGHUPLoadsTheCertificateBetweenHubs(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writePair(t, dir, 1)
+	s := startServeIn(t, t.TempDir(), nil, "--cluster-peers="+freeAddr(t), "--cluster-tls-cert="+cert, "--cluster-tls-key="+key, "--cluster-tls-ca="+cert, "--keep-bytes=16MiB")
+	hangup(t)
+	s.log.await(t, "SIGHUP: the hub loads --cluster-tls-cert and --cluster-tls-key again; restart it")
+	s.log.await(t, "the certificate is replaced.*"+regexp.QuoteMeta(cert))
+	if err := os.WriteFile(key, []byte("half a ke"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hangup(t)
+	s.log.await(t, "the certificate is not replaced.*"+regexp.QuoteMeta(cert))
+}
+
+// TestHubSaysWhatSIGHUPLoads for every combination of certificates.
+func TestHubSaysWhatSIGHUPLoads(t *testing.T) {
+	t.Parallel()
+	var c serveCmd
+	for _, want := range []string{"no certificate to load again", "loads --cluster-tls-cert and --cluster-tls-key again", "loads --tls-cert and --tls-key, --cluster-tls-cert and --cluster-tls-key again"} {
+		if got := c.onHangup(); !strings.Contains(got, want) || !strings.Contains(got, "restart") {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+		c.TLSCert, c.ClusterTLSCert = c.ClusterTLSCert, "cert"
 	}
 }

@@ -4,19 +4,21 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
-// ignoreHangups logs SIGHUP instead of ending the hub. Operators send it to make servers read their files again, and this hub has no such
-// file. A hub in a terminal keeps the default: it ends when the terminal closes. stop restores the default.
-func ignoreHangups(logger *slog.Logger) (stop func()) {
+// logHangups logs at each SIGHUP what the hub loads again and what needs a restart. Operators send the signal to make servers read their files
+// again. The certificates load themselves: see [certificate.start]. A hub on a terminal keeps the default action of the signal: it ends when the
+// terminal closes. stop restores the default.
+func (c *serveCmd) logHangups(logger *slog.Logger) (stop func()) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		for range hangup {
-			logger.Info("SIGHUP: there is no certificate to load again; restart the hub to apply other settings")
+			logger.Info(c.onHangup())
 		}
 	}()
 	return func() {
@@ -24,4 +26,19 @@ func ignoreHangups(logger *slog.Logger) (stop func()) {
 		close(hangup)
 		<-stopped
 	}
+}
+
+// onHangup says what SIGHUP does.
+func (c *serveCmd) onHangup() string {
+	var loaded []string
+	if c.TLSCert != "" {
+		loaded = append(loaded, "--tls-cert and --tls-key")
+	}
+	if c.ClusterTLSCert != "" {
+		loaded = append(loaded, "--cluster-tls-cert and --cluster-tls-key")
+	}
+	if len(loaded) == 0 {
+		return "SIGHUP: there is no certificate to load again; restart the hub to apply other settings and files"
+	}
+	return "SIGHUP: the hub loads " + strings.Join(loaded, ", ") + " again; restart it to apply other settings and files"
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/plain"
 )
 
 // reportFlags configure the log on standard error.
@@ -35,11 +36,24 @@ func (f *reportFlags) requests(w io.Writer) bool {
 func (f *reportFlags) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(f.LogLevel)) // kong has checked it
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: plainErrors}
 	if f.LogFormat == "json" {
 		return slog.New(withIDs{slog.NewJSONHandler(w, o)})
 	}
 	return slog.New(withIDs{slog.NewTextHandler(w, o)})
+}
+
+// plainErrors removes the names of our packages from the errors in the log.
+func plainErrors(_ []string, a slog.Attr) slog.Attr {
+	if a.Key != "err" && a.Key != "error" && a.Key != "cause" {
+		return a
+	}
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(plain.Text(err.Error()))
+	} else if a.Value.Kind() == slog.KindString {
+		a.Value = slog.StringValue(plain.Text(a.Value.String()))
+	}
+	return a
 }
 
 // requestLog gives each request an ID, and logs the request when it has ended. The hub reports the end of a stream, because the handler may

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,6 +75,18 @@ func TestRequestKeepsASafeID(t *testing.T) {
 		got := w.Header().Get(requestID)
 		if kept != (got == id) || got == "" || !strings.Contains(lines[0], " id="+got+" ") && !strings.Contains(lines[0], ` id="`+got+`" `) {
 			t.Errorf("ID %q became %q: %s", id, got, lines)
+		}
+	}
+}
+
+// TestLogHasNoNamesOfPackages in its errors, whether they are errors or texts.
+func TestLogHasNoNamesOfPackages(t *testing.T) {
+	err := fmt.Errorf("the hub waits: %w", fmt.Errorf("eventlog: no records: %w", errors.New("natslog: no answer")))
+	for _, format := range []string{"text", "json"} {
+		var out strings.Builder
+		(&reportFlags{LogFormat: format, LogLevel: "info"}).logger(&out).Warn("it waits", "err", err, "error", err.Error(), "cause", err, "topic", "hub: x")
+		if text := out.String(); strings.Count(text, "the hub waits: no records: no answer") != 3 || !strings.Contains(text, "hub: x") {
+			t.Errorf("%s", text)
 		}
 	}
 }

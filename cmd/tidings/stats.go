@@ -74,7 +74,8 @@ func (f *hubFlags) connectTo(url, command string) (*hubClient, error) {
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
-	client, err := f.connect(command)
+	program, _, _ := strings.Cut(command, " ")
+	client, err := f.connect(program)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}

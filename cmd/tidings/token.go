@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/internal/plain"
 )
 
 // tokenCmd is the command line of tidings token, which makes keys and tokens and explains refusals.
@@ -71,7 +71,7 @@ func readKey(name string) ([]byte, error) {
 
 // keyError adds the source of an invalid key to its error. For a weak secret it adds a hint.
 func keyError(from string, err error) error {
-	text := fmt.Sprintf("%s: %s", from, strings.TrimPrefix(err.Error(), "access: "))
+	text := fmt.Sprintf("%s: %s", from, plain.Text(err.Error()))
 	if errors.Is(err, access.ErrWeakSecret) {
 		text += "\nhint: tidings token key makes one"
 	}

@@ -138,7 +138,7 @@ func (c *Client) open(ctx context.Context, hub *Hub, target string) (io.ReadClos
 	if err != nil {
 		return nil, fmt.Errorf("peers: hub %q announces an invalid URL: %w", hub.Name, err)
 	}
-	Sign(r, c.Key, hub.Name, time.Now())
+	Sign(r, c.Key, hub, time.Now())
 	client := c.HTTP
 	if client == nil {
 		client = plainClient

@@ -43,6 +43,18 @@ type Hub struct {
 	Stored     uint64 `json:"stored"`      // events since it started
 	Delivered  uint64 `json:"delivered"`   // events since it started, counted once for each subscriber
 	ContactAge int64  `json:"contact_age"` // milliseconds since its last contact with the shared log
+
+	// Silent says that the hub has not answered the one that describes it. No hub announces it of itself.
+	Silent bool `json:"silent,omitempty"`
+
+	heard time.Time // when it announced itself last; zero for the hub that describes itself
+}
+
+// silence returns the hub as one that was asked and has not answered.
+func (h Hub) silence(now time.Time) Hub {
+	h.Silent, h.Ready = true, false
+	h.Unready = fmt.Sprintf("it does not answer; it was last heard of %v ago", now.Sub(h.heard).Round(time.Second))
+	return h
 }
 
 // Message is a message between hubs over the channel. One of its fields is set.
@@ -118,6 +130,24 @@ func (t *Table) forget(now time.Time) {
 	}
 }
 
+// Answers returns the hubs that were heard of lately, except the one with this name, in the order of their names. Those that have not announced
+// themselves since they were asked are marked as silent. A silent hub is left out if another one has announced its URL since: that has taken its
+// place.
+func (t *Table) Answers(name string, asked, now time.Time) (hubs []Hub) {
+	all := t.Others(name, now)
+	for _, h := range all {
+		if !h.heard.Before(asked) {
+			hubs = append(hubs, h)
+			continue
+		}
+		replaced := slices.ContainsFunc(all, func(other Hub) bool { return h.URL != "" && other.URL == h.URL && !other.heard.Before(asked) })
+		if !replaced {
+			hubs = append(hubs, h.silence(now))
+		}
+	}
+	return hubs
+}
+
 // Others returns the hubs that were heard of lately, except the one with this name, in the order of their names.
 func (t *Table) Others(name string, now time.Time) []Hub {
 	t.mu.Lock()
@@ -126,6 +156,7 @@ func (t *Table) Others(name string, now time.Time) []Hub {
 	others := make([]Hub, 0, len(t.heard))
 	for _, h := range t.heard {
 		if h.hub.Name != name {
+			h.hub.heard = h.at
 			others = append(others, h.hub)
 		}
 	}

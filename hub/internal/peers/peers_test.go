@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+var hubA = &Hub{Name: "a", Instance: "1"}
+
 func names(hubs []Hub) (all []string) {
 	for _, h := range hubs {
 		all = append(all, h.Name)
@@ -65,10 +67,10 @@ func TestSignatureOfAnotherKeyHubTargetMethodOrTimeIsRefused(t *testing.T) {
 	key, now := []byte("0123456789abcdef0123456789abcdef"), time.Unix(1_000_000, 0)
 	sign := func() *http.Request {
 		r := httptest.NewRequest(http.MethodGet, "http://hub/api/v1/peer/stats?x=1", http.NoBody)
-		Sign(r, key, "a", now)
+		Sign(r, key, hubA, now)
 		return r
 	}
-	if err := new(Seen).Verify(sign(), key, "a", now.Add(tolerance)); err != nil {
+	if err := new(Seen).Verify(sign(), key, hubA, now.Add(tolerance)); err != nil {
 		t.Errorf("a good one: %v", err)
 	}
 	for what, spoil := range map[string]func(*http.Request) time.Time{
@@ -86,15 +88,34 @@ func TestSignatureOfAnotherKeyHubTargetMethodOrTimeIsRefused(t *testing.T) {
 		},
 	} {
 		r := sign()
-		if at := spoil(r); new(Seen).Verify(r, key, "a", at) == nil {
+		if at := spoil(r); new(Seen).Verify(r, key, hubA, at) == nil {
 			t.Errorf("%s: accepted", what)
 		}
 	}
-	if new(Seen).Verify(sign(), key, "b", now) == nil {
+	if new(Seen).Verify(sign(), key, &Hub{Name: "b", Instance: hubA.Instance}, now) == nil {
 		t.Error("recorded and sent to another hub: accepted")
 	}
-	if new(Seen).Verify(sign(), []byte("another key, another key, another"), "a", now) == nil {
+	if new(Seen).Verify(sign(), []byte("another key, another key, another"), hubA, now) == nil {
 		t.Error("another key: accepted")
+	}
+}
+
+// TestRecordedRequestIsRefusedByARestartedHub: the hub has forgotten which signatures it has seen, and accepted the request for up to a minute.
+func TestRecordedRequestIsRefusedByARestartedHub(t *testing.T) {
+	t.Parallel()
+	key, now := []byte("0123456789abcdef0123456789abcdef"), time.Unix(1_800_000_000, 0)
+	r := httptest.NewRequest(http.MethodGet, "http://a/x", http.NoBody)
+	Sign(r, key, hubA, now)
+	if err := new(Seen).Verify(r, key, hubA, now); err != nil {
+		t.Fatal(err)
+	}
+	restarted := &Hub{Name: hubA.Name, Instance: "2"}
+	if err := new(Seen).Verify(r, key, restarted, now.Add(time.Second)); err == nil || !strings.Contains(err.Error(), "since its start") {
+		t.Errorf("the restarted hub: %v", err)
+	}
+	r = httptest.NewRequest(http.MethodGet, "http://a/x", http.NoBody)
+	if Sign(r, key, restarted, now); new(Seen).Verify(r, key, restarted, now) != nil {
+		t.Error("a request for the restarted hub is refused")
 	}
 }
 
@@ -106,12 +127,12 @@ func TestRecordedRequestIsRefusedWhenItIsRepeated(t *testing.T) {
 	for i := range 100 { // over some minutes
 		at := now.Add(time.Duration(i) * 7 * time.Second)
 		r := httptest.NewRequest(http.MethodGet, "http://a/x", http.NoBody)
-		Sign(r, key, "a", at.Add(tolerance)) // the sender's clock is ahead
-		if err := seen.Verify(r, key, "a", at); err != nil {
+		Sign(r, key, hubA, at.Add(tolerance)) // the sender's clock is ahead
+		if err := seen.Verify(r, key, hubA, at); err != nil {
 			t.Fatalf("request %d: %v", i, err)
 		}
 		for _, later := range []time.Duration{0, tolerance, 2 * tolerance} {
-			if err := seen.Verify(r, key, "a", at.Add(later)); err == nil {
+			if err := seen.Verify(r, key, hubA, at.Add(later)); err == nil {
 				t.Errorf("request %d is accepted again after %v", i, later)
 			}
 		}
@@ -139,7 +160,7 @@ func TestHubThatDoesNotAnswerIsNamed(t *testing.T) {
 	t.Parallel()
 	key := []byte("0123456789abcdef0123456789abcdef")
 	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := new(Seen).Verify(r, key, "good", time.Now()); err != nil {
+		if err := new(Seen).Verify(r, key, &Hub{Name: "good"}, time.Now()); err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}

@@ -19,9 +19,10 @@ import (
 //	Authorization: Tidings-Hub <time>.<nonce>.<mac>
 //
 // The time is in milliseconds since 1970. The nonce is 16 random bytes. The mac is HMAC-SHA-256 with the key of the cluster over the method,
-// the target, the time, the nonce and the name of the hub that the request is for, one a line. All values in the field are in base64url except
-// the time. The name keeps others from sending a recorded request to another hub. The signature protects the request, not the response:
-// between hubs of different networks the connection needs TLS.
+// the target, the time, the nonce, and the name and the instance of the hub that the request is for, one a line. All values in the field are in
+// base64url except the time. The name keeps others from sending a recorded request to another hub, and the instance from sending it to the same
+// hub after a restart, which forgets the signatures that it has seen. The signature protects the request, not the response: between hubs of
+// different networks the connection needs TLS.
 
 const scheme = "Tidings-Hub "
 
@@ -59,8 +60,8 @@ func (s *Seen) first(signature [sha256.Size]byte, now time.Time) error {
 	return nil
 }
 
-// Sign adds the signature to a request for the hub with this name.
-func Sign(r *http.Request, key []byte, hub string, now time.Time) {
+// Sign adds the signature to a request for a hub, of which it needs the name and the instance.
+func Sign(r *http.Request, key []byte, hub *Hub, now time.Time) {
 	at := strconv.FormatInt(now.UnixMilli(), 10)
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // never fails
@@ -68,9 +69,9 @@ func Sign(r *http.Request, key []byte, hub string, now time.Time) {
 	r.Header.Set("Authorization", scheme+at+"."+nonce+"."+base64.RawURLEncoding.EncodeToString(mac(r, key, hub, at, nonce)))
 }
 
-// Verify returns an error unless a request was signed with the key, for the hub with this name, within the tolerance of now, and has not been seen
-// before.
-func (s *Seen) Verify(r *http.Request, key []byte, hub string, now time.Time) error {
+// Verify returns an error unless a request was signed with the key, for this process of this hub, within the tolerance of now, and has not been
+// seen before.
+func (s *Seen) Verify(r *http.Request, key []byte, hub *Hub, now time.Time) error {
 	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), scheme)
 	parts := strings.Split(text, ".")
 	if !ok || len(parts) != 3 {
@@ -82,7 +83,7 @@ func (s *Seen) Verify(r *http.Request, key []byte, hub string, now time.Time) er
 	}
 	signed, err := base64.RawURLEncoding.DecodeString(parts[2])
 	if err != nil || !hmac.Equal(signed, mac(r, key, hub, parts[0], parts[1])) {
-		return fmt.Errorf("the signature is not made with the key of this cluster for the hub %q", hub)
+		return fmt.Errorf("the signature is not made with the key of this cluster for the hub %q since its start", hub.Name)
 	}
 	if d := now.Sub(time.UnixMilli(ms)).Abs(); d > tolerance {
 		return errors.New("the signature is of another time; the clocks of the hubs differ by " + d.Round(time.Second).String())
@@ -90,8 +91,8 @@ func (s *Seen) Verify(r *http.Request, key []byte, hub string, now time.Time) er
 	return s.first([sha256.Size]byte(signed), now)
 }
 
-func mac(r *http.Request, key []byte, hub, at, nonce string) []byte {
+func mac(r *http.Request, key []byte, hub *Hub, at, nonce string) []byte {
 	h := hmac.New(sha256.New, key)
-	h.Write([]byte(strings.Join([]string{"tidings hub request", r.Method, r.URL.RequestURI(), at, nonce, hub}, "\n")))
+	h.Write([]byte(strings.Join([]string{"tidings hub request", r.Method, r.URL.RequestURI(), at, nonce, hub.Name, hub.Instance}, "\n")))
 	return h.Sum(nil)
 }

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster"
+	"github.com/tidings-sse/tidings/internal/plain"
+)
+
+// clusterHub is a hub as another one describes it.
+type clusterHub struct {
+	Name       string `json:"name"`
+	URL        string `json:"url"`
+	Version    string `json:"version"`
+	Ready      bool   `json:"ready"`
+	Unready    string `json:"unready"`
+	Silent     bool   `json:"silent"`
+	Generation string `json:"generation"`
+	Head       uint64 `json:"head"`
+	Message    uint64 `json:"message"`
+	Last       uint64 `json:"last"`
+	Streams    int    `json:"streams"`
+	ContactAge int64  `json:"contact_age"`
+}
+
+// clusterAnswer is the answer to every request about the cluster.
+type clusterAnswer struct {
+	Name string       `json:"name"`
+	Hubs []clusterHub `json:"hubs"`
+	Log  struct {
+		Generation string            `json:"generation"`
+		Settings   *cluster.Settings `json:"settings"`
+		Servers    clusterServers    `json:"servers"`
+	} `json:"log"`
+}
+
+// clusterServers are the servers of the shared log, only with --cluster-peers.
+type clusterServers struct {
+	Size    int           `json:"size"` // of the list of peers
+	Peers   []clusterPeer `json:"peers"`
+	trouble string        // why there are no Peers
+}
+
+// UnmarshalJSON also takes the text that a hub sends if it could not ask the servers.
+func (s *clusterServers) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(text, []byte(`"`)) {
+		return json.Unmarshal(text, &s.trouble)
+	}
+	type plain clusterServers
+	return json.Unmarshal(text, (*plain)(s))
+}
+
+// clusterPeer is a hub as the servers of the shared log count it, only with --cluster-peers.
+type clusterPeer struct {
+	Name   string `json:"name"`
+	Online bool   `json:"online"`
+}
+
+// printCluster prints a table of the hubs.
+func printCluster(out io.Writer, status *clusterAnswer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "HUB\tSTATE\tHEAD\tBEHIND\tSTREAMS\tCONTACT\tVERSION\tURL") // in memory, as all below
+	newest := map[string]uint64{}                                                      // message of each generation; a hub that was killed does not know it
+	for _, h := range status.Hubs {
+		newest[h.Generation] = max(newest[h.Generation], h.Last, h.Message)
+	}
+	for _, h := range status.Hubs {
+		state := "ready"
+		switch {
+		case h.Silent:
+			state = "no answer"
+		case !h.Ready:
+			state = "not ready"
+		}
+		behind := number(newest[h.Generation]-h.Message, "message")
+		contact := shortly(time.Duration(h.ContactAge)*time.Millisecond) + " ago"
+		if h.ContactAge < 1000 {
+			contact = "now"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s-%d\t%s\t%d\t%s\t%s\t%s\n", visible(h.Name), state, visible(h.Generation), h.Head, behind, h.Streams, contact, visible(h.Version), visible(h.URL))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, note := range clusterNotes(status) {
+		if _, err := fmt.Fprintln(out, "\n"+note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clusterNotes says what is wrong with a cluster.
+func clusterNotes(status *clusterAnswer) (notes []string) {
+	servers := status.Log.Servers
+	counted := map[string]bool{}
+	for _, p := range servers.Peers {
+		counted[p.Name] = true
+	}
+	for _, h := range status.Hubs {
+		switch name := visible(h.Name); {
+		case !h.Ready && !h.Silent:
+			notes = append(notes, name+" is not ready: "+visible(h.Unready))
+		case h.Silent && !counted[h.Name]:
+			notes = append(notes, name+" does not answer")
+		case !h.Silent && len(counted) > 0 && !counted[h.Name]:
+			notes = append(notes, name+" was removed, or is new, and does not count for majorities yet. If it should not, stop it and delete its data directory")
+		}
+	}
+	for _, p := range servers.Peers {
+		if !p.Online {
+			notes = append(notes, fmt.Sprintf("%s does not answer, and counts for majorities. If it will not come back: tidings cluster remove %[1]s", visible(p.Name)))
+		}
+	}
+	if servers.trouble != "" {
+		notes = append(notes, "the servers of the shared log: "+visible(plain.Text(servers.trouble)))
+	}
+	return notes
+}
