@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,17 +20,22 @@ func nowhere(t *testing.T) string {
 	return "http://" + freeAddr(t)
 }
 
-// freeAddr returns an address that nothing listens on, for a server that others have to know before it listens.
+// freeAddr returns an address that nothing listens on, for a server that others have to know before it listens. The port is below those that the
+// system gives to connections and to port 0, or another test could get it in between.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.N(20_000)))
+		if err != nil {
+			continue // it is in use
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Addr().String()
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // TestCommandsSayWhereTheyLookForAHub: tidings pub retried without naming the address: "connection refused; again in 1.0 s".

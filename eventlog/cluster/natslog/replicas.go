@@ -27,7 +27,7 @@ func (o *Order) Sample(ctx context.Context, seq uint64) (cluster.Message, error)
 	case m.Header.Get("Status") != "":
 		return cluster.Message{}, fmt.Errorf("natslog: a direct get fails: %s %s", m.Header.Get("Status"), m.Header.Get("Description"))
 	}
-	return o.stored(m)
+	return o.stored(m, m.Header.Get("Nats-Subject")) // whichever stream it is of, its identifier decides
 }
 
 // Elect implements [cluster.Replicated].

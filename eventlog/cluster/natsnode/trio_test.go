@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -28,17 +29,22 @@ var secret = []byte("the secret of the cluster in the tests")
 // patience is how long a test waits for an election and its consequences, on a busy machine.
 const patience = 60 * time.Second
 
-// freeAddress returns an address that nothing listens on. Peers have to know each other's ports before they listen.
+// freeAddress returns an address that nothing listens on. Peers have to know each other's ports before they listen. The port is below those that
+// the system gives to connections and to port 0, or another test could get it in between.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+mathrand.N(20_000)))
+		if err != nil {
+			continue // it is in use
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Addr().String()
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // logger logs to the test's output if TIDINGS_LOG is set.
