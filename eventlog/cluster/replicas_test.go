@@ -113,7 +113,7 @@ func TestOneDamagedServerOfThreeMakesNoHubGoBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				memory.Lose(0, true) // another server has taken over: the hub compares
-				all := ""
+				var all strings.Builder
 				for first := range 3 { // the server that answers first
 					mirror = mirror.reopen()
 					order, log := &servers{Order: memory.Handle(), damaged: test.damaged, seq: memory.Last() - test.back}, new(lines)
@@ -125,14 +125,14 @@ func TestOneDamagedServerOfThreeMakesNoHubGoBack(t *testing.T) {
 					if got := order.authority > 0; got != test.elects {
 						t.Errorf("another server leads: %v, want %v", got, test.elects)
 					}
-					all += log.String()
+					all.WriteString(log.String())
 					if err := l.Close(); err != nil {
 						t.Fatal(err)
 					}
 					memory.Lose(0, true)
 				}
-				if !strings.Contains(all, test.says) {
-					t.Errorf("the log lacks %q:\n%s", test.says, all)
+				if !strings.Contains(all.String(), test.says) {
+					t.Errorf("the log lacks %q:\n%s", test.says, all.String())
 				}
 			})
 		})
