@@ -2,13 +2,14 @@
 
 import { ask, Refusal } from '../api.js'
 import { card, el, facts, fill, note, table } from '../dom.js'
-import { count, several, short, span } from '../format.js'
+import { ago, count, several, short, span } from '../format.js'
 import { failure, loading } from '../view.js'
 
 export async function open(view) {
   const troubles = el('div', { role: 'status' })
   const rest = el('div', null, loading('the hubs'))
-  fill(view.root, troubles, rest)
+  const log = el('div')
+  fill(view.root, troubles, rest, log)
   const again = view.every(3, async () => {
     try {
       const cluster = await ask('api/v1/cluster', { signal: view.signal })
@@ -17,12 +18,16 @@ export async function open(view) {
         fill(troubles, found)
       }
       fill(rest, list(cluster))
+      if (cluster.log && !log.querySelector('[open]')) {
+        fill(log, card('Shared log', shared(cluster.log))) // text that is being read stays
+      }
     } catch (error) {
       if (view.signal.aborted) {
         return
       }
       const single = error instanceof Refusal && error.status === 404
       fill(troubles)
+      fill(log)
       fill(
         rest,
         single
@@ -76,19 +81,24 @@ function list({ name, hubs, log }) {
         [...hubs, ...absent],
       ),
     ),
-    log
-      ? card(
-          'Shared log',
-          facts(
-            Object.entries(log).map(([key, value]) => [
-              key.replaceAll('_', ' '),
-              typeof value === 'object' ? el('code', null, JSON.stringify(value)) : String(value),
-            ]),
-          ),
-        )
-      : null,
   ]
 }
+
+// shared describes the shared log, as this hub knows it.
+const shared = (log) => [
+  facts([
+    ['Messages', log.last === undefined ? null : `${count(log.first)} to ${count(log.last)}`],
+    ['Contact', log.contact && ago(log.contact)],
+    ['Leader', log.servers?.streamLeader],
+    ['Trouble', log.trouble],
+  ]),
+  el(
+    'details',
+    null,
+    el('summary', null, 'All of its state'),
+    el('pre', { tabindex: 0, role: 'region', 'aria-label': 'State of the shared log' }, JSON.stringify(log, null, 2)),
+  ),
+]
 
 // lostOf returns the names of the hubs that the servers of the shared log miss, which only those within the hubs know.
 const lostOf = (log) => (log?.servers?.peers ?? []).filter(({ online }) => !online).map((peer) => peer.name)
