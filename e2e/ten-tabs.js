@@ -112,6 +112,7 @@ async function measure(way, options, disturbances) {
       await tabs[i].evaluate(follow, hub.url, options)
     }
     await front.show()
+    for (const tab of tabs) await until('each tab had events', () => tab.evaluate(() => window.ids.length > 0))
     console.log(`\n${count} tabs, ${way}, ${rate} events a second`)
     console.log(`  undisturbed: silence of a tab at most ${spread(await silence(tabs, () => {}))}; streams at the hub: ${await streams(hub)}`)
     for (const [what, disturb] of Object.entries(disturbances)) {
