@@ -6,8 +6,12 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// stuckTime is how long another node may follow the leader without coming closer, until the leader helps it.
-const stuckTime = 3 * time.Second
+const (
+	// stuckTime is how long another node may follow the leader without coming closer, until the leader helps it.
+	stuckTime = 5 * time.Second
+	// quietTime is how long the leader may hear nothing of a node that follows. It is less than stuckTime, so a node that was killed is not helped.
+	quietTime = 4 * time.Second
+)
 
 // stragglers are the nodes that are behind the leader of the shared log, by name.
 type stragglers map[string]straggler
@@ -21,7 +25,7 @@ type straggler struct {
 func (s stragglers) stuck(followers []*server.PeerInfo, now time.Time) (name string) {
 	for _, f := range followers {
 		switch before, known := s[f.Name]; {
-		case !online(f) || f.Lag == 0:
+		case f.Offline || f.Active >= quietTime || f.Lag == 0:
 			delete(s, f.Name)
 		case !known || f.Lag < before.lag:
 			s[f.Name] = straggler{f.Lag, now}

@@ -65,19 +65,21 @@ func TestOnlyAHubThatDoesNotComeCloserIsStuck(t *testing.T) {
 	look := func(b, c uint64) []*server.PeerInfo {
 		return []*server.PeerInfo{{Name: "b", Active: time.Second, Lag: b}, {Name: "c", Active: time.Second, Lag: c}}
 	}
-	gone := []*server.PeerInfo{{Name: "b", Active: time.Minute, Lag: 50}}
+	quiet := func(seconds int) []*server.PeerInfo {
+		return []*server.PeerInfo{{Name: "b", Active: time.Duration(seconds) * time.Second, Lag: 50}}
+	}
 	for name, test := range map[string]struct {
 		looks [][]*server.PeerInfo
 		want  string
 	}{
-		"both follow":             {[][]*server.PeerInfo{look(0, 1), look(1, 0), look(0, 0), look(0, 1), look(0, 0)}, ""},
-		"b comes closer":          {[][]*server.PeerInfo{look(90, 0), look(80, 0), look(70, 0), look(60, 0), look(50, 0)}, ""},
-		"b falls further behind":  {[][]*server.PeerInfo{look(90, 0), look(91, 0), look(92, 0), look(93, 0)}, "b"},
-		"c stays behind":          {[][]*server.PeerInfo{look(0, 7), look(0, 7), look(0, 7), look(0, 7)}, "c"},
-		"c has not had the time":  {[][]*server.PeerInfo{look(0, 7), look(0, 7), look(0, 7)}, ""},
-		"b is not there":          {[][]*server.PeerInfo{gone, gone, gone, gone, gone}, ""},
-		"b was not there before":  {[][]*server.PeerInfo{gone, gone, gone, look(50, 0), look(50, 0)}, ""},
-		"b was current meanwhile": {[][]*server.PeerInfo{look(5, 0), look(5, 0), look(0, 0), look(5, 0), look(5, 0)}, ""},
+		"both follow":             {[][]*server.PeerInfo{look(0, 1), look(1, 0), look(0, 0), look(0, 1), look(1, 0), look(0, 1)}, ""},
+		"b comes closer":          {[][]*server.PeerInfo{look(90, 0), look(80, 0), look(70, 0), look(60, 0), look(50, 0), look(40, 0)}, ""},
+		"b falls further behind":  {[][]*server.PeerInfo{look(90, 0), look(91, 0), look(92, 0), look(93, 0), look(94, 0), look(95, 0)}, "b"},
+		"c stays behind":          {[][]*server.PeerInfo{look(0, 7), look(0, 7), look(0, 7), look(0, 7), look(0, 7), look(0, 7)}, "c"},
+		"c has not had the time":  {[][]*server.PeerInfo{look(0, 7), look(0, 7), look(0, 7), look(0, 7), look(0, 7)}, ""},
+		"b was killed":            {[][]*server.PeerInfo{quiet(0), quiet(1), quiet(2), quiet(3), quiet(4), quiet(5), quiet(6)}, ""},
+		"b was not there before":  {[][]*server.PeerInfo{quiet(60), quiet(61), quiet(62), quiet(63), look(50, 0), look(50, 0)}, ""},
+		"b was current meanwhile": {[][]*server.PeerInfo{look(5, 0), look(5, 0), look(5, 0), look(0, 0), look(5, 0), look(5, 0)}, ""},
 	} {
 		if got := natsnode.Stuck(test.looks...); got != test.want {
 			t.Errorf("%s: %q is stuck, want %q", name, got, test.want)
