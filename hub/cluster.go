@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -201,7 +202,7 @@ func (c *cluster) self(ctx context.Context) peers.Hub {
 		ContactAge: max(time.Since(status.Contact), 0).Milliseconds(),
 	}
 	if p := h.unready(ctx); p != nil {
-		me.Unready = p.Detail
+		me.Unready = cmp.Or(status.Trouble, p.Detail) // only administrators read it
 	}
 	me.Ready = me.Unready == ""
 	return me

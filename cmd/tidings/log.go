@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -46,9 +47,18 @@ type logDir struct {
 func (d *logDir) inspect(f func(*disklog.Inspector) error) error {
 	i, err := disklog.Inspect(d.Dir)
 	if err != nil {
-		return whenInUse(err)
+		return d.whereElse(whenInUse(err))
 	}
 	return errors.Join(f(i), i.Close())
+}
+
+// whereElse adds a hint to the error of a directory without a log, if it is that of a hub of a cluster.
+func (d *logDir) whereElse(err error) error {
+	log := filepath.Join(d.Dir, mirrorDir)
+	if exists(filepath.Join(d.Dir, identityFile)) || !exists(filepath.Join(log, identityFile)) {
+		return err
+	}
+	return fmt.Errorf("%w\nhint: %s is the data directory of a hub of a cluster, whose log is in %s", err, d.Dir, log)
 }
 
 // whenInUse adds a hint to the error of a directory that another process has open.
@@ -238,7 +248,7 @@ type logRestoredCmd struct{ logDir }
 func (c *logRestoredCmd) Run(io stdio) error {
 	gen, err := disklog.Restored(c.Dir)
 	if err != nil {
-		return whenInUse(err)
+		return c.whereElse(whenInUse(err))
 	}
 	_, err = fmt.Fprintf(io.out, "%s begins generation %s; subscribers that resume from older positions will get a gap\n", c.Dir, gen)
 	return err

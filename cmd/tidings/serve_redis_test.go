@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRedisFlagsThatDoNotFitAreRefused(t *testing.T) {
@@ -71,6 +74,36 @@ func TestHubStartsWhileRedisIsAway(t *testing.T) {
 		if _, err := f.openRedis(t.Context(), logger); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("password file %s: %v", name, err)
 		}
+	}
+}
+
+// TestHubThatWaitsForRedisSaysSoInOneSentence: /readyz chained four errors, with the names of packages.
+func TestHubThatWaitsForRedisSaysSoInOneSentence(t *testing.T) {
+	addr := freeAddr(t)
+	ctx, stop := context.WithCancel(t.Context())
+	log := newAwaited()
+	p := program{stdio: stdio{in: strings.NewReader(""), out: newAwaited(), err: log}}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- p.run(ctx, []string{"serve", "--addr=" + addr, "--data=" + t.TempDir(), "--redis=redis://127.0.0.1:1"})
+	}()
+	log.await(t, "does not follow the shared log")
+	want := `"the hub is not open yet: waiting for the shared log: dial tcp 127.0.0.1:1: connect: connection refused"`
+	for deadline := time.Now().Add(patience); ; {
+		answer, text := ask(t, http.DefaultClient, http.MethodGet, "http://"+addr+"/readyz", "")
+		if strings.Contains(text, want) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("/readyz answers %s: %s", answer.Status, text)
+		}
+	}
+	stop()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if text, _ := log.now(); strings.Contains(text, "redislog:") || strings.Contains(text, "eventlog:") {
+		t.Errorf("the log has names of packages:\n%s", text)
 	}
 }
 

@@ -84,7 +84,7 @@ func run(ctx context.Context, addr, program string) error {
 func build(ctx context.Context, program string) error {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tidings-sse/tidings").Output()
 	if err != nil {
-		return err
+		return fmt.Errorf("the source of tidings is not known here: run this in the folder examples of its repository, or name the program by -tidings (%w)", err)
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(root)), "-o", program, "./cmd/tidings")
 	cmd.Stderr = os.Stderr
