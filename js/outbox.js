@@ -55,7 +55,7 @@ export class Outbox {
       const user = await nameOf(this.#requests)
       const sendAll = async () => { while (!signal.aborted && await this.#sendFirst(user, signal)); }
       // Without locks, which pages without TLS lack, tabs may send an event at the same time. The hub stores it once, and still in order.
-      await (globalThis.navigator?.locks?.request(`${events}:${user}`, { signal }, sendAll) ?? sendAll())
+      await locked(`${events}:${user}`, signal, sendAll, sendAll)
     }).catch((error) => {
       // For a user without identity nothing is stored.
       if (!this.#stop.signal.aborted && error.kind !== 'no-identity') queueMicrotask(() => { throw error })
@@ -112,7 +112,6 @@ export async function keep(follow, seat, { keep: name, once }) {
     await load()
     return seat.join(follow)
   }
-  if (!globalThis.navigator?.locks) throw requests.problem({ kind: 'no-locks', detail: 'the option once needs Web Locks, which a page without TLS does not have' })
 
   const over = new AbortController()
   follow.done.catch(() => {}).then(() => over.abort())
@@ -128,7 +127,7 @@ export async function keep(follow, seat, { keep: name, once }) {
   const turns = async (/** @type {() => void} */ begun) => {
     while (!over.signal.aborted) {
       if (!here) await new Promise((resolve) => { come = () => resolve(0) })
-      await navigator.locks.request(`tidings:once:${user}:${once}`, { signal: over.signal }, async () => {
+      await locked(`tidings:once:${user}:${once}`, over.signal, async () => {
         if (!here) return
         await load()
         seat.join(follow).then(begun, () => {}) // the seat tells the follow why
@@ -136,6 +135,8 @@ export async function keep(follow, seat, { keep: name, once }) {
         seat.leave(follow)
         follow.clear()
         await saving
+      }, (why) => {
+        throw requests.problem({ kind: 'no-locks', detail: `the option once needs Web Locks: ${why}` })
       })
     }
   }
@@ -146,6 +147,21 @@ export async function keep(follow, seat, { keep: name, once }) {
 function watchPage(signal, go, come) {
   for (const type of ['pagehide', 'freeze']) globalThis.addEventListener?.(type, go, { capture: true, signal })
   for (const type of ['pageshow', 'resume']) globalThis.addEventListener?.(type, come, { capture: true, signal })
+}
+
+/**
+ * Runs a function while no other tab has a lock, or another function where the browser has no locks or forbids them.
+ *
+ * @param {string} name @param {AbortSignal} signal @param {() => Promise<void>} run @param {(why: unknown) => unknown} without
+ */
+async function locked(name, signal, run, without) {
+  try {
+    if (!globalThis.navigator?.locks) return without('a page without TLS has none')
+    await navigator.locks.request(name, { signal }, run)
+  } catch (error) {
+    if (/** @type {Error} */ (error).name !== 'SecurityError') throw error
+    return without(error)
+  }
 }
 
 /** The hub and the user: what one user stores is not sent for another. @param {Requests} requests */

@@ -45,6 +45,8 @@
  * @property {string} [after] The position to resume from: the id of the last event that was handled, or `follow.position`.
  * @property {string} [since] A duration before now such as `10m`, a time as in RFC 3339, or `earliest`.
  * @property {number} [last] The number of newest events, counted over all topics together.
+ * @property {boolean} [everything] An empty list of topics means everything that the token grants. Without it, an empty list is an error, because a
+ *   list that a program has computed may be empty by mistake.
  * @property {(gap: Gap) => unknown} [onGap] Called when events are missing: load the current state. The follow waits for a promise, then continues
  *   with the events that the hub has. Without onGap, a gap ends the follow with a {@link GapError}.
  * @property {(end: End) => unknown} [onEnd] Called when topics have ended. The follow ends by itself with its last topic.
@@ -115,8 +117,8 @@ export class Tidings extends EventTarget {
   }
 
   /**
-   * Follows topics, and patterns: `*` stands for one segment between slashes, `**` at the end for any number. No topics at all means everything
-   * that the token grants. The follow resumes after each failure, and ends with its last topic.
+   * Follows topics, and patterns: `*` stands for one segment between slashes, `**` at the end for any number. The follow resumes after each failure,
+   * and ends with its last topic.
    *
    * With a handler, events are handed over one after the other; a promise of the handler is awaited. Without one, loop over the follow with
    * `for await`. A handler that throws ends the follow: see {@link Follow.done}.
@@ -124,6 +126,7 @@ export class Tidings extends EventTarget {
    * @param {string | string[]} topics
    * @param {((event: TidingsEvent) => unknown) | FollowOptions} [handler]
    * @param {FollowOptions} [options]
+   * @throws {TypeError} if topics are no strings, or none.
    */
   follow(topics, handler, options) {
     this.#closing.signal.throwIfAborted()
@@ -149,13 +152,14 @@ export class Tidings extends EventTarget {
    */
   async publish(topics, data, { type, end, key = random(), signal, outbox } = {}) {
     let encoding
+    if (/function|symbol/.test(typeof data)) throw new TypeError(`a ${typeof data} cannot be published`)
     if (data instanceof Blob || data instanceof ArrayBuffer || ArrayBuffer.isView(data)) {
       const bytes = new Uint8Array(await new Blob([/** @type {Blob} */ (data)]).arrayBuffer())
       data = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''))
       encoding = 'base64'
     }
     // A line of NDJSON has everything, so the URL is always the same, and one preflight serves all events.
-    const body = JSON.stringify({ topics: [topics].flat(), type, key, end, encoding, data: data === undefined && !end ? '' : data })
+    const body = JSON.stringify({ topics: topicsOf(topics), type, key, end, encoding, data: data === undefined && !end ? '' : data })
     if (outbox) {
       await (await this.#openOutbox()).add(body)
       return { key }
@@ -288,7 +292,10 @@ const weigh = (items) => items.reduce((weight, { data = '' }) => weight + 1000 +
 export class Follow {
   /** The position to resume from: that of the last event that was handled, or of a later checkpoint. @type {string | undefined} */
   position
-  /** Fulfilled when the follow has begun: nothing from then on is missed. Rejected if the follow ends before. @type {Promise<void>} */
+  /**
+   * Fulfilled when the hub has granted the follow and named the position at which it begins: nothing that is published from then on is missed. The
+   * stream may still be connecting, and then begins at that position. Rejected if the follow ends before. @type {Promise<void>}
+   */
   ready
   /**
    * Fulfilled when all topics have ended or the follow was closed; rejected with a {@link Problem}, a {@link GapError}, or what a handler has thrown.
@@ -323,10 +330,11 @@ export class Follow {
 
   /** @internal @param {Seat} seat @param {string | string[]} topics @param {FollowOptions} [options] @param {(event: TidingsEvent) => unknown} [handler] */
   constructor(seat, topics, options = {}, handler) {
-    const { after, since, last, signal } = options
+    const { after, since, last, everything, signal } = options
     this.#seat = seat
     this.#options = options
-    this.topics = [topics].flat()
+    this.topics = topicsOf(topics)
+    if (!this.topics.length && !everything) throw new TypeError('there are no topics to follow: set the option everything to follow all that the token grants')
     this.matches = matcher(this.topics)
     this.start = since ? { since } : last ? { last } : undefined
     this.position = this.at = after && positionOf(after)
@@ -335,7 +343,7 @@ export class Follow {
     this.ready.catch((error) => this.take([{ error }]))
     signal?.addEventListener('abort', this.#abort)
     if (signal?.aborted) this.close()
-    else if (handler) this.#run(handler)
+    else if (handler) this.#events(handler).next().catch(() => {}) // see done
   }
 
   /**
@@ -345,7 +353,7 @@ export class Follow {
    * @param {...string} topics
    */
   add(...topics) {
-    return this.#seat.change(this, topics, [])
+    return this.#seat.change(this, topicsOf(topics), [])
   }
 
   /** Stops following topics; without arguments, and when none are left, the follow ends. @param {...string} topics */
@@ -358,56 +366,48 @@ export class Follow {
   }
 
   /** The events. The end of the loop closes the follow. */
-  async *[Symbol.asyncIterator]() {
+  [Symbol.asyncIterator]() {
     this.done.catch(() => {}) // the loop throws it
+    return this.#events()
+  }
+
+  /** Hands over what is queued, to a handler or to a loop. @param {(event: TidingsEvent) => unknown} [handler] */
+  async *#events(handler) {
+    const { onGap, onEnd, schema } = this.#options
     try {
-      yield* this.#events()
+      while (!this.#closed) {
+        const item = this.#queue.shift()
+        if (!item) {
+          this.#handled(this.at)
+          this.#fill(false)
+          await new Promise((resolve) => { this.#wake = () => resolve(0) })
+        } else if ('error' in item) {
+          if (item.error) throw item.error
+          return
+        } else if ('gap' in item) {
+          if (!onGap) throw new GapError(item.gap)
+          await onGap(item.gap)
+        } else if ('end' in item) {
+          await onEnd?.(item)
+          for (const topic of item.topics) this.#ended.add(topic)
+          if (this.topics.length && this.topics.every((topic) => this.#ended.has(topic))) return
+        } else {
+          const event = new TidingsEvent(item)
+          if (schema) {
+            const { value, issues } = await schema['~standard'].validate(event.json())
+            if (issues) throw new Problem({ kind: 'invalid-event', detail: `event ${item.id} does not fit the schema: ${issues[0]?.message}`, members: { issues } })
+            event.value = value
+          }
+          if (handler) await handler(event)
+          else yield event
+          this.#handled(item.id)
+        }
+      }
     } catch (error) {
       this.#end(error)
       throw error
     } finally {
       this.#end()
-    }
-  }
-
-  /** @param {(event: TidingsEvent) => unknown} handler */
-  async #run(handler) {
-    try {
-      for await (const event of this.#events()) await handler(event)
-      this.#end()
-    } catch (error) {
-      this.#end(error)
-    }
-  }
-
-  async *#events() {
-    const { onGap, onEnd, schema } = this.#options
-    while (!this.#closed) {
-      const item = this.#queue.shift()
-      if (!item) {
-        this.#handled(this.at)
-        this.#fill(false)
-        await new Promise((resolve) => { this.#wake = () => resolve(undefined) })
-      } else if ('error' in item) {
-        if (item.error) throw item.error
-        return
-      } else if ('gap' in item) {
-        if (!onGap) throw new GapError(item.gap)
-        await onGap(item.gap)
-      } else if ('end' in item) {
-        await onEnd?.(item)
-        for (const topic of item.topics) this.#ended.add(topic)
-        if (this.topics.length && this.topics.every((topic) => this.#ended.has(topic))) return
-      } else {
-        const event = new TidingsEvent(item)
-        if (schema) {
-          const { value, issues } = await schema['~standard'].validate(event.json())
-          if (issues) throw new Problem({ kind: 'invalid-event', detail: `event ${item.id} does not fit the schema: ${issues[0]?.message}`, members: { issues } })
-          event.value = value
-        }
-        yield event
-        this.#handled(item.id)
-      }
     }
   }
 
@@ -519,6 +519,7 @@ class Seat {
   /** Changes the topics of a follow. Changes follow one another, so that a refused topic takes no other with it.
    * @param {Follow} follow @param {string[]} add @param {string[]} remove @returns {Promise<void>} */
   change(follow, add, remove) {
+    if (!follow.topics.length) return Promise.resolve() // it has everything
     const aim = (/** @type {string[]} */ topics) => { follow.matches = matcher(follow.topics = topics) }
     aim([...new Set([...follow.topics, ...add])].filter((topic) => !remove.includes(topic)))
     return follow.changing = Promise.allSettled([follow.changing]).then(() => {
@@ -1163,20 +1164,24 @@ class Requests {
  * `invalid-event` and `closed`.
  */
 export class Problem extends Error {
+  name = 'Problem'
+  /** @type {string | undefined} */
+  kind
+  /** The status of the answer; undefined if the hub has not answered. @type {number | undefined} */
+  status
+  /** @type {string | undefined} */
+  title
+  /** What is wrong, and what to do. @type {string | undefined} */
+  detail
+  /** How long the hub asks to wait, in ms. @type {number | undefined} */
+  retryAfter
+  /** All other members of the problem document. @type {Record<string, any> | undefined} */
+  members
+
   /** @param {ProblemMembers} members */
-  constructor({ kind, status, title, detail, retryAfter, members }) {
-    super(`${detail ?? title} (${[status, kind].filter(Boolean).join(' ')})`)
-    this.name = 'Problem'
-    this.kind = kind
-    /** The status of the answer; undefined if the hub has not answered. */
-    this.status = status
-    this.title = title
-    /** What is wrong, and what to do. */
-    this.detail = detail
-    /** How long the hub asks to wait, in ms. */
-    this.retryAfter = retryAfter
-    /** All other members of the problem document. */
-    this.members = members
+  constructor(members) {
+    super(`${members.detail ?? members.title} (${[members.status, members.kind].filter(Boolean).join(' ')})`)
+    Object.assign(this, members)
   }
 
   /** Whether it is of no use to try again. */
@@ -1273,6 +1278,13 @@ function positionOf(text) {
 function compare(a = '', b = '') {
   const [generation, number] = a.split('-'), [other, than] = b.split('-')
   return generation === other ? +number - +than : NaN
+}
+
+/** Returns a list of topics. @param {string | string[]} topics */
+function topicsOf(topics) {
+  const list = [topics].flat()
+  if (!list.every((topic) => topic && typeof topic === 'string')) throw new TypeError(`topics are strings with at least one character, or lists of them, not ${topics}`)
+  return list
 }
 
 /** Whether a pattern, or a topic, has all events of another one (docs/protocol.md, Topics). @param {string} pattern @param {string} topic */

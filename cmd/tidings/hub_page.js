@@ -36,6 +36,7 @@ function begin() {
   showState('connecting', 'Waiting for the hub.')
   const mine = follow = hub.follow(topic || [], arrived, {
     last: shown,
+    everything: true,
     onGap: ({ reason }) => arrived({ note: `Some events are gone (${reason}).` }),
     onEnd: ({ id, topics }) => arrived({ note: `${topics.join(', ')} is complete.`, id }),
   })
@@ -295,7 +296,8 @@ function showSnippets() {
   setText('curl-follow', `curl -N ${auth}${quoted(address(topic))}`)
   setText('curl-publish', `curl ${auth}-d hello ${quoted(address(to))}`)
   const given = element('access').hidden ? '' : `'${location.origin}', { token }`
-  const follows = `hub.follow(${topic ? JSON.stringify(topic) : '[]'}, (event) => console.log(event.text))`
+  const print = '(event) => console.log(event.text)'
+  const follows = topic ? `hub.follow(${JSON.stringify(topic)}, ${print})` : `hub.follow([], ${print}, { everything: true })`
   setText('page-follow', `import { Tidings } from '${location.origin}/tidings.js'\nconst hub = new Tidings(${given})\n${follows}`)
 }
 

@@ -30,7 +30,7 @@ export function follow(topics, start, on) {
     on.status(client.status, client.problem)
   }
   client.addEventListener('status', tell)
-  const following = client.follow(topics, (event) => on.event(envelope(event)), { ...start, onGap: on.gap, onEnd: on.end })
+  const following = client.follow(topics, (event) => on.event(envelope(event)), { ...start, everything: true, onGap: on.gap, onEnd: on.end })
   following.done.then(tell, (why) => {
     if (!stopped) {
       stopped = true

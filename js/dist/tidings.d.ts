@@ -70,6 +70,11 @@ export type FollowOptions = {
      */
     last?: number;
     /**
+     * An empty list of topics means everything that the token grants. Without it, an empty list is an error, because a
+     * list that a program has computed may be empty by mistake.
+     */
+    everything?: boolean;
+    /**
      * Called when events are missing: load the current state. The follow waits for a promise, then continues
      * with the events that the hub has. Without onGap, a gap ends the follow with a {@link GapError}.
      */
@@ -151,6 +156,8 @@ export type ProblemMembers = {
  * @property {string} [after] The position to resume from: the id of the last event that was handled, or `follow.position`.
  * @property {string} [since] A duration before now such as `10m`, a time as in RFC 3339, or `earliest`.
  * @property {number} [last] The number of newest events, counted over all topics together.
+ * @property {boolean} [everything] An empty list of topics means everything that the token grants. Without it, an empty list is an error, because a
+ *   list that a program has computed may be empty by mistake.
  * @property {(gap: Gap) => unknown} [onGap] Called when events are missing: load the current state. The follow waits for a promise, then continues
  *   with the events that the hub has. Without onGap, a gap ends the follow with a {@link GapError}.
  * @property {(end: End) => unknown} [onEnd] Called when topics have ended. The follow ends by itself with its last topic.
@@ -184,8 +191,8 @@ export declare class Tidings extends EventTarget {
      */
     constructor(url?: string | URL, options?: Options);
     /**
-     * Follows topics, and patterns: `*` stands for one segment between slashes, `**` at the end for any number. No topics at all means everything
-     * that the token grants. The follow resumes after each failure, and ends with its last topic.
+     * Follows topics, and patterns: `*` stands for one segment between slashes, `**` at the end for any number. The follow resumes after each failure,
+     * and ends with its last topic.
      *
      * With a handler, events are handed over one after the other; a promise of the handler is awaited. Without one, loop over the follow with
      * `for await`. A handler that throws ends the follow: see {@link Follow.done}.
@@ -193,6 +200,7 @@ export declare class Tidings extends EventTarget {
      * @param {string | string[]} topics
      * @param {((event: TidingsEvent) => unknown) | FollowOptions} [handler]
      * @param {FollowOptions} [options]
+     * @throws {TypeError} if topics are no strings, or none.
      */
     follow(topics: string | string[], handler?: ((event: TidingsEvent) => unknown) | FollowOptions, options?: FollowOptions): Follow;
     /**
@@ -273,7 +281,10 @@ export declare class Follow {
     #private;
     /** The position to resume from: that of the last event that was handled, or of a later checkpoint. @type {string | undefined} */
     position: string | undefined;
-    /** Fulfilled when the follow has begun: nothing from then on is missed. Rejected if the follow ends before. @type {Promise<void>} */
+    /**
+     * Fulfilled when the hub has granted the follow and named the position at which it begins: nothing that is published from then on is missed. The
+     * stream may still be connecting, and then begins at that position. Rejected if the follow ends before. @type {Promise<void>}
+     */
     ready: Promise<void>;
     /**
      * Fulfilled when all topics have ended or the follow was closed; rejected with a {@link Problem}, a {@link GapError}, or what a handler has thrown.
@@ -551,18 +562,21 @@ declare class Requests {
  * `invalid-event` and `closed`.
  */
 export declare class Problem extends Error {
+    name: string;
+    /** @type {string | undefined} */
     kind: string | undefined;
-    /** The status of the answer; undefined if the hub has not answered. */
+    /** The status of the answer; undefined if the hub has not answered. @type {number | undefined} */
     status: number | undefined;
+    /** @type {string | undefined} */
     title: string | undefined;
-    /** What is wrong, and what to do. */
+    /** What is wrong, and what to do. @type {string | undefined} */
     detail: string | undefined;
-    /** How long the hub asks to wait, in ms. */
+    /** How long the hub asks to wait, in ms. @type {number | undefined} */
     retryAfter: number | undefined;
-    /** All other members of the problem document. */
+    /** All other members of the problem document. @type {Record<string, any> | undefined} */
     members: Record<string, any> | undefined;
     /** @param {ProblemMembers} members */
-    constructor({ kind, status, title, detail, retryAfter, members }: ProblemMembers);
+    constructor(members: ProblemMembers);
     /** Whether it is of no use to try again. */
     get final(): boolean;
 }

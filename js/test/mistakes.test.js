@@ -63,3 +63,41 @@ test('a publish that waits goes on when the stream is open', async (t) => {
   client.follow('news', () => {})
   assert.equal((await published).id, 'abcde-4')
 })
+
+test('topics that are none are refused at once, with what they should be', (t) => {
+  const client = clientOf(t, 'http://localhost:1')
+  for (const topics of [undefined, null, 123, '', {}, true, ['news', undefined], ['news', ''], [7], () => {}]) {
+    assert.throws(() => client.follow(topics, () => {}), { name: 'TypeError', message: /^topics are strings/ }, `${topics}`)
+    assert.throws(() => client.state(topics, () => 0, 0).subscribe(() => {}), { name: 'TypeError', message: /^topics are strings/ })
+  }
+  assert.throws(() => client.follow([], () => {}), { name: 'TypeError', message: /^there are no topics to follow: set the option everything / })
+  assert.throws(() => client.follow('a').add(undefined), TypeError)
+})
+
+test('an event is not published to what is no topic, and not made of what is no data', async (t) => {
+  const client = clientOf(t, 'http://localhost:1')
+  for (const topics of [undefined, null, 123, '', ['news', null]]) await assert.rejects(client.publish(topics, 'x'), { name: 'TypeError', message: /^topics are strings/ })
+  await assert.rejects(client.publish('news', () => {}), { name: 'TypeError', message: 'a function cannot be published' })
+  await assert.rejects(client.publish('news', Symbol('x')), { name: 'TypeError', message: 'a symbol cannot be published' })
+})
+
+test('a follow of everything takes more topics without losing the others', async (t) => {
+  const server = await serve(t, stream(begin(3), event(4), event(5, { topic: 'other' })))
+  const texts = []
+  const follow = clientOf(t, server.url).follow([], (e) => texts.push(e.text), { everything: true })
+  await follow.add('more')
+  await follow.ready
+  assert.deepEqual(follow.topics, [])
+  while (texts.length < 2) await new Promise(setImmediate)
+  assert.deepEqual(server.requests.map(({ query }) => query.getAll('topic')), [[]])
+})
+
+test('a client says nothing of its status before it connects', async (t) => {
+  const server = await serve(t, stream(begin(3)))
+  const client = clientOf(t, server.url)
+  const told = []
+  client.addEventListener('status', () => told.push(client.status))
+  client.follow('news', () => {})
+  await until(client, 'status', () => client.status === 'open')
+  assert.ok(!told.includes('closed') && told.at(-1) === 'open', `${told}`)
+})

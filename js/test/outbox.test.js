@@ -143,6 +143,17 @@ test('a browser that stores nothing says so', async (t) => {
   await assert.rejects(client.publish('chat', 'x', { outbox: true }), { kind: 'no-storage' })
 })
 
+test('where the browser forbids locks, once is an error with a name, and the outbox sends without', async (t) => {
+  const server = await serve(t, stored)
+  const forbidden = { request: async () => { throw new DOMException('Access to the Locks API is denied in this context.', 'SecurityError') } }
+  Object.defineProperty(globalThis, 'navigator', { value: { locks: forbidden }, configurable: true })
+  t.after(() => Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true }))
+  await assert.rejects(clientOf(t, server.url).follow('prints', () => {}, { once: 'printer' }).done, { name: 'Problem', kind: 'no-locks', message: /Locks API is denied/ })
+  await clientOf(t, server.url).publish('chat', 'x', { outbox: true })
+  await server.request(1)
+  assert.deepEqual(bodies(server), ['x'])
+})
+
 test('a kept follow goes on where its handlers were', async (t) => {
   const hub = await startHub(t)
   for (const n of [1, 2, 3, 4]) await post(hub, 'inbox', `${n}`)
