@@ -97,7 +97,7 @@ export class Tidings extends EventTarget {
       if (status === 'open') this.#requests.wake() // what is being published need not wait any longer
       this.dispatchEvent(new Event('status'))
     })
-    this.#share = new Share(this.#seat, this.#requests, options, this.#closing.signal, (via) => {
+    this.#share = share(this.#seat, this.#requests, options, this.#closing.signal, (via) => {
       if (via === this.via) return
       this.via = via
       if (this.status !== 'closed') this.dispatchEvent(new Event('status'))
@@ -236,6 +236,8 @@ export class Tidings extends EventTarget {
 
 /** An event of the hub. */
 export class TidingsEvent {
+  /** What the schema of the follow has made of the data. @type {any} */
+  value
   /** @type {Uint8Array | undefined} */
   #bytes
 
@@ -257,8 +259,6 @@ export class TidingsEvent {
     }
     /** The data; of bytes, what they are as UTF-8. */
     this.text = data
-    /** What the schema of the follow has made of the data. @type {any} */
-    this.value = undefined
   }
 
   /** The data as bytes. */
@@ -624,8 +624,11 @@ class Seat {
     place.missing = false
     follow.at = to
     follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) <= 0)))
-    place.resolve()
-    for (const old of this.#of(follow)) if (old.id < place.id) this.#drop(old, closed())
+    for (const other of this.#of(follow)) {
+      if (other.id > place.id) break
+      other.resolve()
+      if (other !== place) this.#drop(other, closed())
+    }
   }
 }
 
@@ -779,7 +782,7 @@ class Holder {
     this.#stream?.stop()
     this.#old?.stop()
     this.#stream = this.#old = undefined
-    this.#report('closed')
+    this.report('closed')
   }
 
   /** Opens a stream for the parts of the newest one and others. @param {Held[]} others @param {boolean} [expired] */
@@ -796,25 +799,21 @@ class Holder {
 
   // What streams and polls tell.
 
-  /** @param {Tidings['status']} status @param {Problem} [problem] */
-  #report(status, problem) {
+  /** Tells the seats how the stream is, or a poll if there is no stream. @param {Tidings['status']} status @param {Stream} [from] @param {Problem} [problem] */
+  report(status, from, problem) {
+    // A hub that allows no second stream would keep new topics waiting for ever.
+    if (problem?.status === 429) this.opened(from)
+    if (from !== (this.#old ?? this.#stream ?? from)) return
     this.#state = { status, problem: problem && { ...problem } }
     for (const link of this.links.values()) this.#send(link, {})
   }
 
-  /** @param {Stream} stream @param {Tidings['status']} status @param {Problem} [problem] */
-  report(stream, status, problem) {
-    // A hub that allows no second stream would keep new topics waiting for ever.
-    if (problem?.status === 429) this.opened(stream)
-    if (stream === (this.#old ?? this.#stream ?? stream)) this.#report(status, problem)
-  }
-
-  /** A stream has begun. @param {Stream} stream */
+  /** A stream has begun. @param {Stream} [stream] */
   opened(stream) {
     if (stream !== this.#stream || !this.#old) return
     this.#old.stop()
     this.#old = undefined
-    this.#report('open')
+    this.report('open', stream)
   }
 
   /** Passes on what a stream has brought, up to a position, and waits while all of its seats are full. @param {Stream} stream
@@ -934,23 +933,23 @@ class Stream {
 
   /** Called before a pause. @param {Problem} problem */
   waiting(problem) {
-    this.#holder.report(this, 'waiting', problem)
+    this.#holder.report('waiting', this, problem)
   }
 
   /** Connects once. Returns true when a poll is complete, and false when nothing more comes. */
   async #attempt() {
     const { requests } = this.#holder
     const attempt = new AbortController()
-    this.signal.addEventListener('abort', () => attempt.abort(), { signal: attempt.signal })
+    const signal = AbortSignal.any([this.signal, attempt.signal])
     this.heard = Date.now()
     const watch = setInterval(() => {
       if (Math.abs(Date.now() - this.heard) > longestSilence) attempt.abort(new Problem({ kind: 'silent', detail: 'the hub was silent for 90 s' }))
     }, 5000)
-    this.#holder.report(this, 'connecting')
+    this.#holder.report('connecting', this)
     try {
-      const response = await requests.follow(this.topics, this.#query, this.at, attempt.signal, this.#expired)
+      const response = await requests.follow(this.topics, this.#query, this.at, signal, this.#expired)
       if (response.status === 204) return false
-      if (!this.poll) this.#holder.report(this, 'open')
+      if (!this.poll) this.#holder.report('open', this)
       this.#expired = false
       this.#away = undefined
       const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader()
@@ -1069,7 +1068,7 @@ class Requests {
         return await attempt()
       } catch (error) {
         signal.throwIfAborted()
-        const problem = error instanceof Problem ? error : new Problem({ kind: 'failed', detail: `${error}` })
+        const problem = error instanceof Problem ? error : failed(`${error}`)
         if (problem.final) throw problem
         task.waiting?.(problem)
         const asked = problem.retryAfter ?? 0
@@ -1115,12 +1114,11 @@ class Requests {
    */
   async send(query, init, headers, expired = false, refusal) {
     const token = await this.token(expired)
-    if (expired && token === this.#lastToken) throw refusal ?? new Problem({ kind: 'failed', detail: 'there is no new token' })
+    if (expired && token === this.#lastToken) throw refusal ?? failed('there is no new token')
     this.#lastToken = token
     if (token) headers.Authorization = `Bearer ${token}`
     const response = await fetch(`${this.base}events${query}`, { credentials: this.#options.credentials, ...init, headers }).catch((error) => {
-      // Browsers do not say which it is.
-      throw new Problem({ kind: 'failed', detail: `${this.base} cannot be reached, or does not allow this origin: ${error.message}` })
+      throw failed(`${this.base} cannot be reached, or does not allow this origin: ${error.message}`) // browsers do not say which it is
     })
     if (response.ok) return response
     const problem = problemOf(response.status, await response.text(), response)
@@ -1187,19 +1185,23 @@ export class Problem extends Error {
   /** Whether it is of no use to try again. */
   get final() {
     const { kind = '', status } = this
-    return !(status ? /408|425|429|5(?!0[1568]|10)../.test(`${status}`) : /failed|silent|stream-ended/.test(kind))
+    return !/^(408|425|429|5(?!0[1568]|10)..|failed|silent|stream-ended)$/.test(`${status ?? kind}`)
   }
 }
 
 /** The end of a follow without onGap: events are missing. */
 export class GapError extends Error {
+  name = 'GapError'
+
   /** @param {Gap} gap */
   constructor(gap) {
-    super(`events between ${gap.from} and ${gap.to} are missing (${gap.reason}); load the current state, or set onGap to continue`)
-    this.name = 'GapError'
+    super(`events after ${gap.from}, up to ${gap.to}, are missing (${gap.reason}): load the current state, or set onGap to continue`)
     this.gap = gap
   }
 }
+
+/** @param {string} detail */
+const failed = (detail) => new Problem({ kind: 'failed', detail })
 
 /** @param {string} why */
 const noHub = (why) => new Problem({ kind: 'not-a-hub', detail: `the answer is not that of a hub: ${why}` })
@@ -1312,7 +1314,7 @@ const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-')
 
 // Sharing: one stream for all tabs of a browser that have the same hub and the same identity.
 //
-// A Desk is a holder that serves the seats of several tabs. It is in a SharedWorker, or in the tab that has a Web Lock. Without both, and while a
+// A desk is a holder that serves the seats of several tabs. It is in a SharedWorker, or in the tab that has a Web Lock. Without both, and while a
 // worker does not answer, a tab has a holder of its own.
 //
 // A browser tells nobody that a worker, a tab or a message is gone. So each seat says hello again every 5 s while its timers run, and the answer
@@ -1348,280 +1350,266 @@ const handover = 10_000
  */
 /** @typedef {{url: string, token: boolean, credentials?: RequestCredentials}} Reach */
 
-/** A holder for several tabs. */
-class Desk {
-  #holder
+/** Returns a holder for several tabs. @param {Reach} reach */
+function deskOf({ url, token, credentials }) {
   /** @type {Map<number, (answer?: TabCall) => void>} */
-  #questions = new Map()
-  #asked = 0
-  #sweeper = setInterval(() => {
-    for (const [seat, { heard }] of this.#holder.links) if (performance.now() - heard > absence) this.#holder.take({ seat })
-  }, absence / 3)
-
-  /** @param {Reach} reach */
-  constructor({ url, token, credentials }) {
-    this.#holder = new Holder(new Requests(url, { credentials, token: token ? (why) => this.#ask(why) : undefined }))
-  }
-
-  /** Takes a message of a tab, and answers with send. @param {Call & TabCall} call @param {(reply: any) => void} send */
-  take(call, send) {
-    const reply = (/** @type {object} */ message) => send({ build, for: call.seat, ...message })
-    try {
-      if (call.ask) this.#questions.get(call.ask)?.(call)
-      else this.#holder.take(call, reply)
-    } catch (error) {
-      this.#holder.take({ seat: call.seat })
-      reply({ fault: `${error}` })
-    }
-  }
-
-  /** Returns a visible seat other than the given one. @param {string} but */
-  visibleSeat(but) {
-    return [...this.#holder.links].find(([seat, { visible }]) => seat !== but && visible)?.[0]
-  }
-
-  stop() {
-    clearInterval(this.#sweeper)
-    for (const seat of this.#holder.links.keys()) this.#holder.take({ seat })
-  }
+  const questions = new Map()
+  let asked = 0
 
   /** Asks the seats for a token, one after the other, the visible ones first. @param {{expired: boolean}} why @returns {Promise<string | undefined>} */
-  async #ask({ expired }) {
+  async function tokenOf({ expired }) {
     let error = 'there is no tab to ask for a token'
-    for (const { send } of [...this.#holder.links.values()].sort((a, b) => Number(b.visible) - Number(a.visible))) {
-      const ask = ++this.#asked
+    for (const { send } of [...holder.links.values()].sort((a, b) => Number(b.visible) - Number(a.visible))) {
+      const ask = ++asked
       const answer = await new Promise((/** @type {(answer?: TabCall) => void} */ resolve) => {
-        this.#questions.set(ask, resolve)
+        questions.set(ask, resolve)
         send({ ask, expired })
         setTimeout(resolve, handover)
       })
-      this.#questions.delete(ask)
+      questions.delete(ask)
       if (answer && !answer.error) return answer.token
       error = answer?.error ?? 'a tab has not returned a token in time'
     }
     throw new Error(error)
   }
+
+  const holder = new Holder(new Requests(url, { credentials, token: token ? tokenOf : undefined }))
+  const sweeper = setInterval(() => {
+    for (const [seat, { heard }] of holder.links) if (performance.now() - heard > absence) holder.take({ seat })
+  }, absence / 3)
+  return {
+    /** Takes a message of a tab, and answers with send. @param {Call & TabCall} call @param {(reply: any) => void} send */
+    take(call, send) {
+      const reply = (/** @type {object} */ message) => send({ build, for: call.seat, ...message })
+      try {
+        if (call.ask) questions.get(call.ask)?.(call)
+        else holder.take(call, reply)
+      } catch (error) {
+        holder.take({ seat: call.seat })
+        reply({ fault: `${error}` })
+      }
+    },
+
+    /** Returns a visible seat other than the given one. @param {string} but */
+    visibleSeat: (but) => [...holder.links].find(([seat, { visible }]) => seat !== but && visible)?.[0],
+
+    stop() {
+      clearInterval(sweeper)
+      for (const seat of holder.links.keys()) holder.take({ seat })
+    },
+  }
 }
 
-/** Chooses who holds the stream: a worker, a tab with a lock, and if nothing else is left, this tab. */
-class Share {
-  #seat
-  #requests
-  #signal
-  #report
-  #worker
-  /** Of the worker, the lock and the channel. */
-  #name = ''
+/**
+ * Chooses who holds the stream: a worker, a tab with a lock, and if nothing else is left, this tab. It returns what to call when the page goes, and
+ * when it is back.
+ *
+ * @param {Seat} seat @param {Requests} requests @param {Options} options @param {AbortSignal} signal Ends the client.
+ * @param {(via: Tidings['via']) => void} report
+ */
+function share(seat, requests, { token, credentials, worker = ownURL, share: shared = true }, signal, report) {
   /** What each message to a desk has. */
-  #head
+  const head = { seat: random(), reach: { url: requests.base.href, token: !!token, credentials } }
+  /** Of the worker, the lock and the channel. */
+  let name = ''
   /** Which way it goes: 0 a worker, 1 a lock, 2 neither. */
-  #way = -1
+  let way = -1
   /** @type {Tidings['via']} */
-  #via = 'worker'
+  let via = 'worker'
   /** @type {MessagePort | BroadcastChannel | undefined} */
-  #channel
+  let channel
   /** @type {any} */
-  #pinger
-  #unanswered = 0
+  let pinger
+  let unanswered = 0
   /** A desk has answered. */
-  #answered = false
+  let answered = false
   /** The page is here. */
-  #here = true
+  let here = true
   /** In this tab. @type {Holder | undefined} */
-  #holder
+  let holder
   /** Whether the seat is connected to it. @type {boolean | undefined} */
-  #isOwn
-
-  // With a lock.
-
-  /** In the leader. @type {Desk | undefined} */
-  #desk
-  /** The desk of a robbed leader, until the next one has a stream. @type {Desk | undefined} */
-  #old
-  #waiting = new AbortController()
-  #release = () => {}
-  /** How many hellos ago the page was hidden. */
-  #hidden = 0
-  /** When the timer last ran. */
-  #beat = 0
-
-  /**
-   * @param {Seat} seat @param {Requests} requests @param {Options} options @param {AbortSignal} signal Ends the client.
-   * @param {(via: Tidings['via']) => void} report
-   */
-  constructor(seat, requests, { token, credentials, worker = ownURL, share = true }, signal, report) {
-    this.#seat = seat
-    this.#requests = requests
-    this.#signal = signal
-    this.#report = report
-    this.#worker = worker
-    this.#head = { seat: random(), reach: { url: requests.base.href, token: !!token, credentials } }
-    if (!share || !globalThis.document) this.#own(true)
-    // Before the first follow there is nothing to share.
-    else seat.attach(({ hello }) => { if (hello?.length && !this.#name) this.#start() })
-  }
-
-  async #start() {
-    this.#name = `tidings:${build}:${this.#requests.base}:`
-    try {
-      this.#name += await this.#requests.identity(this.#signal, (problem) => this.#seat.wait(problem))
-      this.#next()
-    } catch {
-      this.#own(true) // without an identity nothing is shared
-    }
-  }
+  let isOwn
 
   /** Connects the seat to a holder in this tab, or to the way. @param {boolean} own */
-  #own(own) {
-    if (own === this.#isOwn) return
-    this.#isOwn = own
-    const holder = this.#holder ??= new Holder(this.#requests)
-    this.#report(own ? 'own' : this.#via)
-    this.#seat.attach(own ? (call) => holder.take(call, (reply) => this.#seat.receive(reply)) : this.#send)
+  function connect(own) {
+    if (own === isOwn) return
+    isOwn = own
+    const mine = holder ??= new Holder(requests)
+    report(own ? 'own' : via)
+    seat.attach(own ? (call) => mine.take(call, (reply) => seat.receive(reply)) : send)
+  }
+
+  async function start() {
+    name = `tidings:${build}:${requests.base}:`
+    try {
+      name += await requests.identity(signal, (problem) => seat.wait(problem))
+      next()
+    } catch {
+      connect(true) // without an identity nothing is shared
+    }
   }
 
   /** Goes the next way. */
-  #next() {
-    if (this.#signal.aborted) return
-    this.#leave()
-    this.#way++
-    this.#enter()
-    this.#own(this.#way > 1)
+  function next() {
+    if (signal.aborted) return
+    leave()
+    way++
+    enter()
+    connect(way > 1)
   }
 
-  #enter() {
-    if (!this.#here || this.#way > 1) return
-    this.#unanswered = 0
+  function enter() {
+    if (!here || way > 1) return
+    unanswered = 0
     try {
-      this.#open()
-      this.#pinger = setInterval(() => this.#ping(), pinging)
-      this.#ping()
+      open()
+      pinger = setInterval(ping, pinging)
+      ping()
     } catch {
-      this.#next()
+      next()
     }
   }
 
-  #open() {
-    if (this.#way) {
-      this.#channel = new BroadcastChannel(this.#name)
-      this.#report(this.#via = 'follower')
-      this.#wait()
+  function open() {
+    if (way) {
+      channel = new BroadcastChannel(name)
+      report(via = 'follower')
+      wait()
     } else {
-      if (!this.#worker) throw new Error('this file is not the worker')
-      const { port } = Object.assign(new globalThis.SharedWorker(this.#worker, { type: 'module', name: this.#name }), {
-        onerror: () => this.#channel === port && this.#next(),
+      if (!worker) throw new Error('this file is not the worker')
+      const { port } = Object.assign(new globalThis.SharedWorker(worker, { type: 'module', name }), {
+        onerror: () => channel === port && next(),
       })
-      this.#channel = port
+      channel = port
     }
-    this.#channel.onmessage = ({ data }) => {
+    channel.onmessage = ({ data }) => {
       if (data?.seat) {
         // A frozen page still gets messages, but its timers and its stream stand still. So a leader whose timer does not run is silent.
-        if (performance.now() - this.#beat < pinging + 1000) this.#desk?.take(data, (reply) => this.#channel?.postMessage(reply))
+        if (performance.now() - beat < pinging + 1000) desk?.take(data, (reply) => channel?.postMessage(reply))
       } else if (data) {
-        if (data.status === 'open') this.#old?.stop()
-        this.#take(data)
+        if (data.status === 'open') old?.stop()
+        take(data)
       }
     }
   }
 
   /** Shuts the way, at last and while the page is frozen or in the back/forward cache. */
-  #leave() {
-    clearInterval(this.#pinger)
-    this.#waiting.abort()
-    this.#release()
-    this.#desk?.stop()
-    this.#old?.stop()
-    this.#channel?.close()
-    this.#channel = this.#desk = undefined
+  function leave() {
+    clearInterval(pinger)
+    waiting.abort()
+    release()
+    desk?.stop()
+    old?.stop()
+    channel?.close()
+    channel = desk = undefined
   }
 
-  #ping() {
-    this.#beat = performance.now()
-    if (this.#unanswered++) this.#silent()
+  function ping() {
+    beat = performance.now()
+    if (unanswered++) silent()
     // A leader that is hidden, which the browser may freeze soon, asks a visible tab to lead.
-    this.#hidden = isVisible() ? 0 : this.#hidden + 1
-    const other = this.#hidden > 1 && this.#desk?.visibleSeat(this.#head.seat)
-    if (other) this.#channel?.postMessage({ build, for: other, lead: true })
-    this.#send(this.#seat.hello())
+    hidden = isVisible() ? 0 : hidden + 1
+    const other = hidden > 1 && desk?.visibleSeat(head.seat)
+    if (other) channel?.postMessage({ build, for: other, lead: true })
+    send(seat.hello())
   }
 
   /** The desk has not answered. A visible tab, whose timers run, takes the lock of a leader, which may be frozen. */
-  #silent() {
-    if (this.#way) {
-      if (this.#unanswered > patience && isVisible()) this.#wait(true)
+  function silent() {
+    if (way) {
+      if (unanswered > patience && isVisible()) wait(true)
     } else {
-      if (!this.#answered || this.#unanswered > patience) this.#own(true)
-      this.#channel?.close()
-      this.#open()
+      if (!answered || unanswered > patience) connect(true)
+      channel?.close()
+      open()
     }
   }
 
   /** @param {object} call */
-  #send = (call) => {
-    const message = { ...this.#head, visible: isVisible(), ...call }
-    if (this.#desk) this.#desk.take(message, (reply) => this.#take(reply))
-    else this.#channel?.postMessage(message)
+  function send(call) {
+    const message = { ...head, visible: isVisible(), ...call }
+    if (desk) desk.take(message, take)
+    else channel?.postMessage(message)
   }
 
   /** Takes a message of a desk. @param {TabReply & Reply} reply */
-  #take({ build: version, for: name, ask, expired = false, lead, fault, ...message }) {
-    if (!name && version === build) return this.#seat.greet()
-    if (name !== this.#head.seat) return // it is for another
-    if (fault || version !== build) return this.#next()
-    this.#unanswered = 0
-    this.#answered = true
-    if (!this.#way) this.#own(false)
-    if (ask) this.#requests.token(expired).then((token) => this.#send({ ask, token }), (error) => this.#send({ ask, error: `${error}` }))
-    else if (lead) this.#wait(true)
-    else this.#seat.receive(message)
+  function take({ build: version, for: to, ask, expired = false, lead: leads, fault, ...message }) {
+    if (!to && version === build) return seat.greet()
+    if (to !== head.seat) return // it is for another
+    if (fault || version !== build) return next()
+    unanswered = 0
+    answered = true
+    if (!way) connect(false)
+    if (ask) requests.token(expired).then((given) => send({ ask, token: given }), (error) => send({ ask, error: `${error}` }))
+    else if (leads) wait(true)
+    else seat.receive(message)
   }
 
+  // With a lock.
+
+  /** In the leader. @type {ReturnType<typeof deskOf> | undefined} */
+  let desk
+  /** The desk of a robbed leader, until the next one has a stream. @type {ReturnType<typeof deskOf> | undefined} */
+  let old
+  let waiting = new AbortController()
+  let release = () => {}
+  /** How many hellos ago the page was hidden. */
+  let hidden = 0
+  /** When the timer last ran. */
+  let beat = 0
+
   /** Waits for the lock, or steals it. @param {boolean} [steal] */
-  #wait(steal = false) {
-    this.#waiting.abort()
-    const { signal } = this.#waiting = new AbortController()
-    navigator.locks.request(this.#name, steal ? { steal } : { signal }, () => new Promise((resolve) => {
-      if (signal.aborted) return resolve(0)
-      this.#release = () => resolve(0)
-      this.#lead()
+  function wait(steal = false) {
+    waiting.abort()
+    const { signal: over } = waiting = new AbortController()
+    navigator.locks.request(name, steal ? { steal } : { signal: over }, () => new Promise((resolve) => {
+      if (over.aborted) return resolve(0)
+      release = () => resolve(0)
+      lead()
     })).catch((error) => {
-      if (signal.aborted) return
-      if (error.name === 'AbortError') this.#robbed()
-      else this.#next()
+      if (over.aborted) return
+      if (error.name === 'AbortError') follow()
+      else next()
     })
   }
 
-  #lead() {
-    this.#desk = new Desk(this.#head.reach)
-    this.#report(this.#via = 'leader')
-    this.#channel?.postMessage({ build })
-    this.#seat.greet()
+  function lead() {
+    desk = deskOf(head.reach)
+    report(via = 'leader')
+    channel?.postMessage({ build })
+    seat.greet()
   }
 
   /** Another tab has taken the lock. */
-  #robbed() {
-    const old = this.#old = this.#desk
-    setTimeout(() => old?.stop(), handover)
-    this.#desk = undefined
-    this.#report(this.#via = 'follower')
-    this.#wait()
-    this.#ping()
+  function follow() {
+    const robbed = old = desk
+    setTimeout(() => robbed?.stop(), handover)
+    desk = undefined
+    report(via = 'follower')
+    wait()
+    ping()
   }
 
-  /** The page is here again. */
-  come() {
-    if (!this.#here) {
-      this.#here = true
-      if (this.#name) this.#enter()
-    }
-    this.#seat.come()
-  }
+  if (!shared || !globalThis.document) connect(true)
+  // Before the first follow there is nothing to share.
+  else seat.attach(({ hello }) => { if (hello?.length && !name) start() })
 
-  /** The page goes, and may come back. */
-  go() {
-    this.#seat.go()
-    if (this.#here) this.#leave()
-    this.#here = false
+  return {
+    /** The page is here again. */
+    come() {
+      if (!here) {
+        here = true
+        if (name) enter()
+      }
+      seat.come()
+    },
+
+    /** The page goes, and may come back. */
+    go() {
+      seat.go()
+      if (here) leave()
+      here = false
+    },
   }
 }
 
@@ -1632,12 +1620,12 @@ const ownURL = /\/tidings(\.\w+)?\.js(\?|$)/.test(import.meta.url) ? import.meta
 
 // In a SharedWorker of this name the file serves all tabs.
 if ('onconnect' in globalThis && `${globalThis.self.name}`.startsWith('tidings:')) {
-  /** @type {Desk | undefined} */
+  /** @type {ReturnType<typeof deskOf> | undefined} */
   let desk
   globalThis.addEventListener('connect', (event) => {
     const [port] = /** @type {MessageEvent} */ (event).ports
     port.onmessage = ({ data }) => {
-      if (data?.reach) (desk ??= new Desk(data.reach)).take(data, (reply) => port.postMessage(reply))
+      if (data?.reach) (desk ??= deskOf(data.reach)).take(data, (reply) => port.postMessage(reply))
     }
   })
 }

@@ -33,7 +33,7 @@ async function follow(engine, site, hub, token) {
     const { Tidings } = await import('/tidings.js')
     window.topics = []
     window.client = new Tidings(url, { token })
-    window.client.follow([], (event) => { window.topics.push(event.topic) }).done.catch((error) => { window.failed = String(error) })
+    window.client.follow([], (event) => { window.topics.push(event.topic) }, { everything: true }).done.catch((error) => { window.failed = String(error) })
   }, hub.url, token)
   return tab
 }

@@ -456,10 +456,10 @@ declare class Holder {
     take({ seat, visible, hello, ack, wake }: Call, send?: (reply: Reply) => void): void;
     /** Replaces the stream. @param {boolean} [expired] Its token expires. */
     renew(expired?: boolean): void;
-    /** @param {Stream} stream @param {Tidings['status']} status @param {Problem} [problem] */
-    report(stream: Stream, status: Tidings['status'], problem?: Problem): void;
-    /** A stream has begun. @param {Stream} stream */
-    opened(stream: Stream): void;
+    /** Tells the seats how the stream is, or a poll if there is no stream. @param {Tidings['status']} status @param {Stream} [from] @param {Problem} [problem] */
+    report(status: Tidings['status'], from?: Stream, problem?: Problem): void;
+    /** A stream has begun. @param {Stream} [stream] */
+    opened(stream?: Stream): void;
     /** Passes on what a stream has brought, up to a position, and waits while all of its seats are full. @param {Stream} stream
      * @param {Item[]} items @param {string} to */
     deliver(stream: Stream, items: Item[], to: string): Promise<void>;
@@ -583,6 +583,7 @@ export declare class Problem extends Error {
 /** The end of a follow without onGap: events are missing. */
 export declare class GapError extends Error {
     gap: Gap;
+    name: string;
     /** @param {Gap} gap */
     constructor(gap: Gap);
 }

@@ -1,17 +1,18 @@
-// Whatever happens between tabs, each gets every event once and in order. Messages between the seats and the desks get lost, doubled and late;
+// Whatever happens between tabs, each gets every event once and in order. Topics come and go, and tabs freeze. Messages between the seats and the desks get lost, doubled and late;
 // desks die without a word, and two may be there at the same time; connections break and the hub is down; handlers are slow. fast-check looks
 // for a sequence that loses an event. TIDINGS_CHAINS sets the number of sequences, TIDINGS_SEED repeats them.
 
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import fc from 'fast-check'
-import { Desk, Tidings } from './internals.js'
+import { deskOf, Tidings } from './internals.js'
 import { idOf, MemoryHub } from './memory.js'
 
 const numRuns = Number(process.env.TIDINGS_CHAINS ?? 30)
 const seed = process.env.TIDINGS_SEED ? Number(process.env.TIDINGS_SEED) : undefined
 
 const topics = ['a', 'b', 'c']
+const passing = 'd' // a topic that tabs add and remove while they follow others
 const url = 'http://hub.test/'
 
 // Trial is a browser with several tabs, whose time a test drives. What the tabs take for a worker are any number of desks.
@@ -35,14 +36,21 @@ class Trial {
 
   /** connect returns a port that all desks hear. */
   #connect() {
+    const later = (run) => port.frozen ? port.frozen.push(run) : run()
     const port = {
       get: (message) => {
         const data = structuredClone(message)
-        this.#post(() => this.#ports.has(port) && port.onmessage({ data }))
+        this.#post(() => later(() => this.#ports.has(port) && port.onmessage({ data })))
       },
       postMessage: (message) => {
         const call = structuredClone(message)
-        this.#post(() => { for (const desk of this.#desks) desk.take(call, port.get) })
+        later(() => this.#post(() => { for (const desk of this.#desks) desk.take(call, port.get) }))
+      },
+      frozen: undefined, // what happens to the tab when it thaws
+      thaw: () => {
+        const all = port.frozen ?? []
+        port.frozen = undefined
+        for (const run of all) run()
       },
       close: () => this.#ports.delete(port),
     }
@@ -52,7 +60,7 @@ class Trial {
 
   /** lead opens a desk. The others stay, as that of a robbed leader does for a while. */
   lead() {
-    this.#desks.push(new Desk({ url, token: false }))
+    this.#desks.push(deskOf({ url, token: false }))
     for (const port of this.#ports) port.get({ build: 'source' })
   }
 
@@ -64,14 +72,29 @@ class Trial {
 
   open(names, since, slow) {
     const client = new Tidings(url, { worker: 'tidings.js' })
-    const tab = { names, since, got: [], client }
+    const tab = { names, since, got: [], all: [], client }
     tab.follow = client.follow(names, async (event) => {
-      tab.got.push(event.id)
+      tab.all.push(event.id)
+      if (event.topic !== passing) tab.got.push(event.id)
       if (slow) await new Promise((resolve) => setTimeout(resolve, 300))
     }, since)
     tab.follow.done.catch((error) => { tab.failed = error })
     tab.follow.ready.then(() => { tab.readyAt ??= this.hub.log.length }, () => {})
     this.tabs.push(tab)
+  }
+
+  /** freeze keeps everything from a tab, and from others what it says, until it thaws. */
+  freeze(n) {
+    const port = [...this.#ports][n % this.#ports.size]
+    if (port?.frozen) port.thaw()
+    else if (port) port.frozen = []
+  }
+
+  /** change adds a topic to the follow of a tab, or removes it. */
+  change(n) {
+    const tab = this.tabs[n % this.tabs.length]
+    if (tab?.follow.topics.includes(passing)) tab.follow.close(passing)
+    else tab?.follow.add(passing).catch(() => {}) // the client is closed at the end
   }
 
   #post(deliver) {
@@ -99,6 +122,7 @@ class Trial {
   async end() {
     this.faults = { loss: 0, doubling: 0, delay: 0 }
     this.hub.down = false
+    for (const port of this.#ports) port.thaw()
     while (this.#desks.length > 1) this.die()
     for (let waited = 0; waited < 300_000 && !this.tabs.every((tab) => this.#complete(tab)); waited += 1000) await this.pass(1000)
     for (const tab of this.tabs) {
@@ -108,6 +132,8 @@ class Trial {
       // A follow from now on begins anywhere up to the moment when it is ready.
       const first = from ?? Math.min(tab.readyAt ?? this.hub.log.length, Number(tab.got[0]?.split('-')[1] ?? Infinity) - 1)
       assert.deepEqual(tab.got, all.filter(({ n }) => n > first).map(({ n }) => idOf(n)))
+      const numbers = tab.all.map((id) => Number(id.split('-')[1]))
+      assert.ok(numbers.every((number, n) => !n || number > numbers[n - 1]), `not in order, or doubled: ${numbers}`)
     }
     for (const { client } of this.tabs) client.close()
     for (const desk of this.#desks) desk.stop()
@@ -122,10 +148,12 @@ class Trial {
 
 const names = fc.uniqueArray(fc.constantFrom(...topics), { minLength: 1 })
 const operation = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ publish: fc.array(fc.constantFrom(...topics), { minLength: 1, maxLength: 30 }) }) },
+  { weight: 8, arbitrary: fc.record({ publish: fc.array(fc.constantFrom(...topics, passing), { minLength: 1, maxLength: 30 }) }) },
   { weight: 8, arbitrary: fc.record({ pass: fc.integer({ min: 50, max: 4000 }) }) },
   { weight: 2, arbitrary: fc.record({ open: names, since: fc.constantFrom({ since: 'earliest' }, { after: idOf(0) }, undefined), slow: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ faults: fc.record({ loss: fc.constantFrom(0, 0.1, 0.5), doubling: fc.constantFrom(0, 0.3), delay: fc.constantFrom(0, 2000) }) }) },
+  { weight: 2, arbitrary: fc.record({ change: fc.nat(9) }) },
+  { weight: 1, arbitrary: fc.record({ freeze: fc.nat(9) }) },
   { weight: 1, arbitrary: fc.constantFrom({ lead: true }, { die: true }, { cut: true }, { down: true }, { down: false }) },
 )
 
@@ -134,10 +162,12 @@ test('each tab gets every event once and in order, whatever happens to messages,
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() })
   await fc.assert(fc.asyncProperty(fc.array(operation, { maxLength: 60, size: 'max' }), fc.integer(), async (operations, luck) => {
     const trial = new Trial(randomOf(luck))
-    for (const { publish = [], pass, open, since, slow, faults, lead, die, cut, down } of operations) {
+    for (const { publish = [], pass, open, since, slow, faults, change, freeze, lead, die, cut, down } of operations) {
       for (const topic of publish) trial.hub.publish(topic)
       if (open) trial.open(open, since, slow)
       if (faults) trial.faults = faults
+      if (change !== undefined) trial.change(change)
+      if (freeze !== undefined) trial.freeze(freeze)
       if (lead) trial.lead()
       if (die) trial.die()
       if (cut) trial.hub.cut()

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import { Desk, Tidings } from './internals.js'
+import { deskOf, Tidings } from './internals.js'
 import { MemoryHub } from './memory.js'
 
 const reach = { url: 'http://hub.test/', token: true }
@@ -11,7 +11,7 @@ const reach = { url: 'http://hub.test/', token: true }
 const settle = async () => { for (let i = 0; i < 20; i++) await new Promise(setImmediate) }
 
 /** Starts a desk with seats, of which some are visible. Each keeps the replies that it gets. */
-function deskOf(t, visible, hub = new MemoryHub()) {
+function openDesk(t, visible, hub = new MemoryHub()) {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() })
   t.after(() => mock.timers.reset())
   const authorized = []
@@ -19,7 +19,7 @@ function deskOf(t, visible, hub = new MemoryHub()) {
     authorized.push(init.headers.Authorization)
     return hub.fetch(url, init)
   }
-  const desk = new Desk(reach)
+  const desk = deskOf(reach)
   t.after(() => desk.stop())
   const seats = Object.entries(visible).map(([seat, isVisible]) => {
     const replies = []
@@ -32,7 +32,7 @@ function deskOf(t, visible, hub = new MemoryHub()) {
 const hello = { hello: [{ id: 1, topics: ['a'], start: { since: 'earliest' } }] }
 
 test('a visible tab is asked for a token first, then the others, each for 10 s', async (t) => {
-  const { seats: [hidden, visible], authorized } = deskOf(t, { hidden: false, visible: true })
+  const { seats: [hidden, visible], authorized } = openDesk(t, { hidden: false, visible: true })
   visible.call({ hello: [] })
   hidden.call(hello)
   await settle()
@@ -48,7 +48,7 @@ test('a visible tab is asked for a token first, then the others, each for 10 s',
 })
 
 test('a tab whose token function fails leaves the question to the next one', async (t) => {
-  const { seats: [first, second], authorized } = deskOf(t, { first: true, second: true })
+  const { seats: [first, second], authorized } = openDesk(t, { first: true, second: true })
   first.call({ hello: [] })
   second.call(hello)
   await settle()
@@ -60,7 +60,7 @@ test('a tab whose token function fails leaves the question to the next one', asy
 })
 
 test('when no tab has a token, the seats hear why', async (t) => {
-  const { seats: [only] } = deskOf(t, { only: true })
+  const { seats: [only] } = openDesk(t, { only: true })
   only.call(hello)
   await settle()
   only.call({ ask: only.asked(), error: 'logged out' })
@@ -82,7 +82,7 @@ async function publish(count, hub, seat) {
 const numbers = ({ replies }) => replies.flatMap(({ items = [] }) => items).map(({ data }) => Number(data))
 
 test('a seat that says nothing gets no more than its credit, and the rest when it says hello again', async (t) => {
-  const { hub, seats: [frozen, other] } = deskOf(t, { frozen: true, other: true })
+  const { hub, seats: [frozen, other] } = openDesk(t, { frozen: true, other: true })
   const [part] = hello.hello
   frozen.call(hello)
   other.call(hello)
@@ -111,7 +111,7 @@ test('a seat that says nothing gets no more than its credit, and the rest when i
 })
 
 test('a hello is answered, also when the seat has used up its credit', async (t) => {
-  const { hub, seats: [seat] } = deskOf(t, { seat: true })
+  const { hub, seats: [seat] } = openDesk(t, { seat: true })
   seat.call(hello)
   await publish(50, hub, seat)
   for (let n = 1; n < 4; n++) {
@@ -122,7 +122,7 @@ test('a hello is answered, also when the seat has used up its credit', async (t)
 })
 
 test('a seat that has said goodbye gets nothing', async (t) => {
-  const { hub, seats: [seat, other] } = deskOf(t, { seat: true, other: true })
+  const { hub, seats: [seat, other] } = openDesk(t, { seat: true, other: true })
   for (const one of [seat, other]) one.call(hello)
   await publish(3, hub, seat)
   seat.call({})
@@ -133,7 +133,7 @@ test('a seat that has said goodbye gets nothing', async (t) => {
 })
 
 test('a desk answers nonsense with a fault, and goes on', async (t) => {
-  const { seats: [stranger, seat], authorized } = deskOf(t, { stranger: true, seat: false })
+  const { seats: [stranger, seat], authorized } = openDesk(t, { stranger: true, seat: false })
   for (const nonsense of [7, [null], [{}], [{ topics: 7 }]]) {
     stranger.call({ hello: nonsense })
     assert.ok(stranger.replies.at(-1).fault)

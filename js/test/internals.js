@@ -9,8 +9,8 @@ const changed = text.replace('const capacity = 1e6', 'const capacity = 20_000')
 if (changed === text) throw new Error('tidings.js has no line with `const capacity = 1e6`')
 const folder = mkdtempSync(join(tmpdir(), 'tidings-internals-'))
 const file = join(folder, 'tidings.mjs')
-writeFileSync(file, `${changed}\nexport { Desk }\n`)
+writeFileSync(file, `${changed}\nexport { deskOf }\n`)
 const internals = await import(file)
 rmSync(folder, { recursive: true })
 
-export const { Desk, Tidings } = internals
+export const { deskOf, Tidings } = internals
