@@ -28,13 +28,13 @@ export default defineConfig({
   projects: [
     { name: 'kill', testMatch: 'kill.spec.js', use: { trace: 'off' } },
     { name: 'others', testIgnore: ['kill.spec.js', 'engines/**'] },
-    // Chromium runs every test of engines/. The two others run those marked @smoke, and all of them in make e2e-all, except those that need
-    // the DevTools protocol or start browsers of their own.
-    { name: 'Chromium', testMatch: 'engines/*.spec.js' },
-    ...['Firefox', 'WebKitGTK'].map((engineName) => ({
+    // Chromium runs every test of engines/ but those of Firefox. The two others run those marked @smoke, and all of them in make e2e-all, except
+    // those that need the DevTools protocol or start a browser of another kind.
+    { name: 'Chromium', testMatch: 'engines/*.spec.js', testIgnore: /firefox\.spec\.js/ },
+    ...[['Firefox', /(private|share|storm|tabs)\.spec\.js/], ['WebKitGTK', /(firefox|private|share|storm|tabs)\.spec\.js/]].map(([engineName, testIgnore]) => ({
       name: engineName,
       testMatch: 'engines/*.spec.js',
-      testIgnore: /(private|share|storm|tabs)\.spec\.js/,
+      testIgnore,
       grep: process.env.TIDINGS_ENGINES === 'all' ? undefined : /@smoke/,
       use: { engineName },
     })),

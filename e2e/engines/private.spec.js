@@ -3,31 +3,8 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test as base } from '@playwright/test'
-import { Server } from '../server.js'
-import { Puppeteer } from './puppeteer.js'
-import { expect, expectLog, expectMore, fixtures, start, streams, via } from './tabs.js'
-
-const { site, publisher } = fixtures
-const test = base.extend({
-  site,
-  publisher,
-  hub: async ({}, use) => {
-    const hub = await Server.start('serve', '--memory', '--origin', '*')
-    await use(hub)
-    await hub.kill()
-  },
-
-  // launch starts a browser, and ends it after the test.
-  launch: async ({}, use) => {
-    const browsers = []
-    await use(async (...args) => {
-      browsers.push(await Puppeteer.start(...args))
-      return browsers.at(-1)
-    })
-    await Promise.all(browsers.map((browser) => browser.close()))
-  },
-})
+import { follows, test } from './private.js'
+import { expect, expectLog, expectMore, start, streams, via } from './tabs.js'
 
 // profile makes a profile of Chromium with preferences, as a user sets them.
 function profile(info, preferences) {
@@ -39,25 +16,7 @@ function profile(info, preferences) {
 const noStorage = { default_content_setting_values: { cookies: 2 } }
 const noThirdParties = { cookie_controls_mode: 1, block_third_party_cookies: true }
 
-const browsers = {
-  'a private window of Firefox': { launch: () => ['firefox', { extraPrefsFirefox: { 'browser.privatebrowsing.autostart': true } }], want: ['worker', 'worker'] },
-  'Firefox without storage': { launch: () => ['firefox', { extraPrefsFirefox: { 'network.cookie.cookieBehavior': 2 } }], want: ['own', 'own'] },
-  'Chromium without storage': { launch: (info) => ['chrome', { userDataDir: profile(info, noStorage) }], want: ['own', 'own'] },
-}
-for (const [name, { launch: args, want }] of Object.entries(browsers)) {
-  test(`${name}: ${want[0]}`, async ({ launch, site, hub, publisher }, info) => {
-    const browser = await launch(...args(info))
-    const tabs = [await browser.open(site.url), await browser.open(site.url)]
-    if (name.includes('without storage')) {
-      expect(await tabs[0].evaluate(() => { try { return window.localStorage && 'stored' } catch (error) { return error.name } })).toBe('SecurityError')
-    }
-    for (const tab of tabs) await start(tab, hub)
-    await expectMore(tabs)
-    await expect.poll(() => Promise.all(tabs.map(via))).toEqual(want)
-    await expect.poll(() => streams(hub)).toBe(want[0] === 'own' ? 2 : 1)
-    await expectLog(publisher, tabs)
-  })
-}
+follows('Chromium without storage', 'own', (info) => ['chrome', { userDataDir: profile(info, noStorage) }])
 
 test('private windows of Chromium share a stream with each other, and not with other windows', async ({ launch, site, hub, publisher }) => {
   const engine = await launch('chrome')
