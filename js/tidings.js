@@ -174,11 +174,14 @@ export class Tidings extends EventTarget {
     const task = { signal, failures: 0 }
     return this.#requests.persist(task, async () => {
       check?.()
-      return (await this.#requests.send('', {
+      const response = await this.#requests.send('', {
         method: 'POST', body, signal, redirect: 'manual',
         // The request then outlives the page. A browser allows 64 KB in all such requests together, and refuses more as if it were offline.
         keepalive: body.length < 20_000 && !task.failures,
-      }, { 'Content-Type': 'application/x-ndjson' })).json()
+      }, { 'Content-Type': 'application/x-ndjson' })
+      const answer = parse(await response.text())
+      positionOf(answer.last) // else nothing is stored, whatever the status says
+      return answer
     })
   }
 
@@ -1117,7 +1120,8 @@ class Requests {
     if (expired && token === this.#lastToken) throw refusal ?? failed('there is no new token')
     this.#lastToken = token
     if (token) headers.Authorization = `Bearer ${token}`
-    const response = await fetch(`${this.base}events${query}`, { credentials: this.#options.credentials, ...init, headers }).catch((error) => {
+    // Firefox lets a request that may come from its cache wait while another one of the same URL is open, as a stream is for ever.
+    const response = await fetch(`${this.base}events${query}`, { credentials: this.#options.credentials, cache: 'no-store', ...init, headers }).catch((error) => {
       throw failed(`${this.base} cannot be reached, or does not allow this origin: ${error.message}`) // browsers do not say which it is
     })
     if (response.ok) return response
@@ -1141,11 +1145,14 @@ class Requests {
     const { identity, token } = this.#options
     if (identity !== undefined || !token) return identity ?? ''
     const text = await this.persist({ signal, failures: 0, waiting }, () => this.token(false))
+    let sub
     try {
-      return JSON.stringify(JSON.parse(atob(`${text}`.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).sub)
+      ({ sub } = JSON.parse(atob(`${text}`.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))))
     } catch {
-      throw this.problem({ kind: 'no-identity', detail: 'the token has no subject that can be read; set the option identity' })
+      // It is no JWT.
     }
+    if (sub && typeof sub === 'string') return JSON.stringify(sub)
+    throw this.problem({ kind: 'no-identity', detail: 'the token has no subject that can be read; set the option identity' })
   }
 
   /** @param {ProblemMembers} members */

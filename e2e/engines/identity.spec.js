@@ -27,20 +27,20 @@ const test = engines.extend({
 })
 
 // follow opens a tab that follows all that its token grants.
-async function follow(engine, site, hub, token) {
+async function follow(engine, site, hub, token, options = {}) {
   const tab = await engine.open(site.url)
-  await tab.evaluate(async (url, token) => {
+  await tab.evaluate(async (url, options) => {
     const { Tidings } = await import('/tidings.js')
     window.topics = []
-    window.client = new Tidings(url, { token })
+    window.client = new Tidings(url, options)
     window.client.follow([], (event) => { window.topics.push(event.topic) }, { everything: true }).done.catch((error) => { window.failed = String(error) })
-  }, hub.url, token)
+  }, hub.url, { token, ...options })
   return tab
 }
 
 const topics = (tab) => tab.evaluate(() => window.failed ?? window.topics)
 
-test('two users in one browser have two streams, and each gets only what the token grants; one user in two tabs has one', async ({ engine, site, hub }) => {
+test('two users in one browser have two streams, and each gets only what the token grants; one user in two tabs has one @smoke', async ({ engine, site, hub }) => {
   const login = (user) => follow(engine, site, hub, hub.mint('--sub', user, '--subscribe', `${user}/**`))
   const ann = [await login('ann'), await login('ann')] // with two tokens of the same subject
   await expect.poll(hub.subjects).toEqual(['ann'])
@@ -54,4 +54,24 @@ test('two users in one browser have two streams, and each gets only what the tok
   await expect.poll(() => topics(ann[1])).toEqual(['ann/1', 'ann/2'])
   await expect.poll(hub.subjects).toEqual(['ann', 'ben'])
   expect(await topics(ben)).toEqual(['ben/1', 'ben/2'])
+})
+
+// Their requests have the same address. A browser must not let the second one wait for the answer to the first one.
+test('two tabs that share nothing have two streams', async ({ engine, site, hub }) => {
+  const token = hub.mint('--sub', 'ann', '--subscribe', '**')
+  const tabs = [await follow(engine, site, hub, token, { share: false }), await follow(engine, site, hub, token, { share: false })]
+  await expect.poll(hub.subjects).toEqual(['ann', 'ann'])
+  await hub.publish('news')
+  for (const tab of tabs) await expect.poll(() => topics(tab)).toEqual(['news'])
+})
+
+test('a token without a subject is shared with nobody', async ({ engine, site, hub }) => {
+  const login = (topic) => follow(engine, site, hub, hub.mint('--subscribe', topic))
+  const [one, two] = [await login('one'), await login('two')]
+  await expect.poll(async () => (await hub.subjects()).length).toBe(2)
+  for (const tab of [one, two]) expect(await tab.evaluate(() => window.client.via)).toBe('own')
+  await hub.publish('one')
+  await hub.publish('two')
+  await expect.poll(() => topics(one)).toEqual(['one'])
+  await expect.poll(() => topics(two)).toEqual(['two'])
 })

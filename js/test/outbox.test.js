@@ -129,7 +129,10 @@ test('what one user has stored is not sent for another', async (t) => {
   assert.deepEqual(bodies(server), ['from bob'])
   clientOf(t, server.url, { token: async () => token('ann') })
   assert.equal((await server.request(2)).headers.authorization, `Bearer ${token('ann')}`)
-  await assert.rejects(clientOf(t, server.url, { token: 'opaque' }).publish('chat', 'x', { outbox: true }), { kind: 'no-identity' })
+  const nobody = [{}, { sub: null }, { sub: '' }, { sub: 7 }, { sub: ['ann'] }].map((claims) => `x.${btoa(JSON.stringify(claims))}.x`)
+  for (const unnamed of ['opaque', 'a.b.c', ...nobody]) {
+    await assert.rejects(clientOf(t, server.url, { token: unnamed }).publish('chat', 'x', { outbox: true }), { kind: 'no-identity' }, unnamed)
+  }
   await clientOf(t, server.url, { token: 'opaque', identity: 'cy' }).publish('chat', 'x', { outbox: true })
 })
 

@@ -43,6 +43,13 @@ test('an event of a megabyte arrives whole', async (t) => {
   assert.equal(got.events[1].text, text)
 })
 
+test('an answer that no hub gives is refused, whatever its status: the event may not be stored', async (t) => {
+  for (const answer of ['', 'null', '[]', '{}', '1', '"x"', '{"last":1}', '{"last":"x"}', '<p>Log in</p>']) {
+    const portal = await serve(t, (response) => response.end(answer))
+    await assert.rejects(clientOf(t, portal.url).publish('a', 'x'), { name: 'Problem', kind: 'not-a-hub' }, answer)
+  }
+})
+
 test('type, end and several topics are published', async (t) => {
   const hub = await startHub(t)
   const client = clientOf(t, hub.url)
