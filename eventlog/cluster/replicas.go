@@ -62,10 +62,11 @@ func (f *follower) elect(ctx context.Context, order Replicated) {
 	if !f.elected.IsZero() && time.Since(f.elected) < electEvery {
 		return
 	}
-	f.elected = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	if err := order.Elect(ctx); err != nil {
-		f.log.Warn("the shared log keeps its leader", "cause", err)
+		f.log.Warn("the shared log keeps its leader for now", "cause", err)
+		return
 	}
+	f.elected = time.Now()
 }

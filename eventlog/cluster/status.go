@@ -42,14 +42,30 @@ func (l *Log) unready(v *view) error {
 		return &eventlog.UnavailableError{Reason: "this hub has not joined its cluster yet; try again later", Err: v.trouble}
 	case time.Since(v.contact) > readyWithin:
 		return &eventlog.UnavailableError{
-			Reason: fmt.Sprintf("this hub has had no contact with the shared log for %v, and none of the records is stored; try again later", time.Since(v.contact).Truncate(time.Second)),
-			Err:    v.trouble,
+			Reason: "none of the records is stored; try again later",
+			Err:    &contactError{time.Since(v.contact).Truncate(time.Second), v.trouble},
 		}
 	case v.mirrorGen == "":
 		return eventlog.ErrNoGeneration
 	}
 	return nil
 }
+
+// contactError says for how long a hub has had no contact with the order, and why, if that is known.
+type contactError struct {
+	since time.Duration
+	err   error // nil: not known
+}
+
+func (e *contactError) Error() string {
+	text := fmt.Sprintf("this hub has had no contact with the shared log for %v", e.since)
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	return text
+}
+
+func (e *contactError) Unwrap() error { return e.err }
 
 // Contact implements [eventlog.Contact]: it is when the order had no message that this hub does not have.
 func (l *Log) Contact() time.Time {

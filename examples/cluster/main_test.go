@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,5 +116,14 @@ func kill(t *testing.T, addr, name string) {
 	defer func() { _ = resp.Body.Close() }()
 	if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s, %v", resp.Status, text, err)
+	}
+}
+
+// TestExampleOutsideOfItsFolderSaysWhatToDo: it said only that a program had ended with status 1.
+func TestExampleOutsideOfItsFolderSaysWhatToDo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	err := run(t.Context(), "localhost:0", "")
+	if err == nil || !strings.Contains(err.Error(), "run this in the folder examples of its repository, or name the program by -tidings") {
+		t.Errorf("run returns %v", err)
 	}
 }
