@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidings-sse/tidings/internal/address"
 	"github.com/tidings-sse/tidings/internal/load"
+	"github.com/tidings-sse/tidings/internal/plain"
 	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
 )
@@ -219,7 +220,7 @@ func benchText(err error) string {
 	if tlsRefused(err) || tlsWanted(err) {
 		return reason(err)
 	}
-	return err.Error()
+	return plain.Text(err.Error())
 }
 
 func (c *benchCmd) print(out io.Writer, report *load.Report) error {

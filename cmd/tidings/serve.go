@@ -14,6 +14,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
 	"github.com/tidings-sse/tidings/hub/metrics"
+	"github.com/tidings-sse/tidings/internal/plain"
 )
 
 // serveCmd is the command line of tidings serve.
@@ -250,9 +251,9 @@ func (s *hubServer) serve(ctx context.Context, listeners ...net.Listener) error 
 // whyStopped says why a hub stops: because of an error, or because its context ended, for example by a signal.
 func whyStopped(ctx context.Context, err error) string {
 	if err != nil {
-		return err.Error()
+		return plain.Text(err.Error())
 	}
-	return context.Cause(ctx).Error()
+	return plain.Text(context.Cause(ctx).Error())
 }
 
 // await opens the hub and waits until it has to stop. It returns whether the hub was open, and the error that stops it. The opener has

@@ -18,6 +18,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
 	"github.com/tidings-sse/tidings/eventlog/disklog"
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/plain"
 )
 
 // The data directory of a hub in a cluster has the hub's copy of the shared log in a directory of its own, beside the data of the shared log
@@ -288,7 +289,7 @@ func (s *sharedLog) details(ctx context.Context) any {
 		defer cancel()
 		servers, err := s.back.servers(ctx)
 		if details.Servers = servers; err != nil {
-			details.Servers = err.Error()
+			details.Servers = plain.Text(err.Error())
 		}
 	}
 	return details

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/internal/address"
+	"github.com/tidings-sse/tidings/internal/plain"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -151,7 +152,7 @@ func reason(err error) string {
 	case errors.As(err, &refusal):
 		return refusal.Reason
 	case errors.As(err, &redirect):
-		return strings.TrimPrefix(redirect.Error(), "sse: ")
+		return plain.Text(redirect.Error())
 	case errors.Is(err, sse.ErrIdle):
 		return "the server was silent for too long"
 	case errors.As(err, &cut) && cut.Err == nil && cut.Line != "":
@@ -181,7 +182,7 @@ func reason(err error) string {
 	case errors.As(err, &wrapped):
 		err = wrapped.Err // without the method and the URL
 	}
-	return strings.TrimPrefix(ourPrefix.ReplaceAllString(err.Error(), ""), "sse: ")
+	return plain.Text(ourPrefix.ReplaceAllString(err.Error(), ""))
 }
 
 // ourPrefix matches the prefixes of the errors of package tidings.
