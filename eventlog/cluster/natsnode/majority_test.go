@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tidings-sse/tidings/eventlog/cluster"
 	"github.com/tidings-sse/tidings/eventlog/cluster/natsnode"
 )
 
@@ -93,11 +94,15 @@ func TestHubThatLosesItsMajoritySaysWhomItMisses(t *testing.T) {
 // anotherLeads compares what the servers store, and lets another one lead.
 func anotherLeads(t *testing.T, c *trio) {
 	t.Helper()
-	leader := c.leader()
-	if err := leader.publish(newID(), "one"); err != nil {
+	if err := c.hubs[0].publish(newID(), "one"); err != nil {
 		t.Fatal(err)
 	}
-	want, err := leader.order.Message(t.Context(), 1)
+	leader := c.leader()
+	var want cluster.Message
+	err := repeat(func(ctx context.Context) (err error) {
+		want, err = leader.order.Message(ctx, 1)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
