@@ -25,7 +25,7 @@ type straggler struct {
 func (s stragglers) stuck(followers []*server.PeerInfo, now time.Time) (name string) {
 	for _, f := range followers {
 		switch before, known := s[f.Name]; {
-		case f.Offline || f.Active >= quietTime || f.Lag == 0:
+		case !online(f) || f.Active >= quietTime || f.Lag == 0:
 			delete(s, f.Name)
 		case !known || f.Lag < before.lag:
 			s[f.Name] = straggler{f.Lag, now}

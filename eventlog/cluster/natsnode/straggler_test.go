@@ -77,7 +77,8 @@ func TestOnlyAHubThatDoesNotComeCloserIsStuck(t *testing.T) {
 		"b falls further behind":  {[][]*server.PeerInfo{look(90, 0), look(91, 0), look(92, 0), look(93, 0), look(94, 0), look(95, 0)}, "b"},
 		"c stays behind":          {[][]*server.PeerInfo{look(0, 7), look(0, 7), look(0, 7), look(0, 7), look(0, 7), look(0, 7)}, "c"},
 		"c has not had the time":  {[][]*server.PeerInfo{look(0, 7), look(0, 7), look(0, 7), look(0, 7), look(0, 7)}, ""},
-		"b was killed":            {[][]*server.PeerInfo{quiet(0), quiet(1), quiet(2), quiet(3), quiet(4), quiet(5), quiet(6)}, ""},
+		"b was killed":            {[][]*server.PeerInfo{quiet(1), quiet(2), quiet(3), quiet(4), quiet(5), quiet(6)}, ""},
+		"b was never heard":       {[][]*server.PeerInfo{quiet(0), quiet(0), quiet(0), quiet(0), quiet(0), quiet(0)}, ""},
 		"b was not there before":  {[][]*server.PeerInfo{quiet(60), quiet(61), quiet(62), quiet(63), look(50, 0), look(50, 0)}, ""},
 		"b was current meanwhile": {[][]*server.PeerInfo{look(5, 0), look(5, 0), look(5, 0), look(0, 0), look(5, 0), look(5, 0)}, ""},
 	} {
