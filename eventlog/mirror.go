@@ -75,7 +75,11 @@ type Batch struct {
 	// batch. As in Append, a duplicate takes no number, so the last of these numbers may remain unused.
 	First   uint64
 	Time    time.Time // of all records, in milliseconds. If it is before that of the newest record, they get the time of that record
-	Records []Record  // Seq and Time are ignored
+	Records []Record  // Seq and Time are ignored. The log may keep the slice and its contents, which must not change any more
+
+	// Encoded, if not nil, has each of Records as [Record.AppendTo] encodes it, so that a mirror can store these bytes instead of encoding the
+	// records again. [DecodeRecord] accepts one encoding of a record only.
+	Encoded []string
 }
 
 // last returns the last number that belongs to a batch.

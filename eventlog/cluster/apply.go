@@ -192,16 +192,16 @@ func recordTime(m *Message, fr *frame) time.Time {
 }
 
 // add adds a message with records.
-func (f *follower) add(m *Message, fr *frame, batches [][]eventlog.Record) error {
+func (f *follower) add(m *Message, fr *frame, batches []batch) error {
 	if m.First <= f.head {
 		f.log.Error("the numbers of a message were skipped before, and its records are missing here", "message", m.Seq)
 		f.pass(m, passedSkipped, nil)
 		return nil
 	}
 	next, at := m.First, recordTime(m, fr)
-	for _, records := range batches {
-		f.group.batches = append(f.group.batches, eventlog.Batch{First: next, Time: at, Records: records})
-		next += uint64(len(records))
+	for _, b := range batches {
+		f.group.batches = append(f.group.batches, eventlog.Batch{First: next, Time: at, Records: b.records, Encoded: b.encoded})
+		next += uint64(len(b.records))
 	}
 	if next > m.First {
 		f.head = next - 1
@@ -274,7 +274,7 @@ func (f *follower) settle(m *message, outcomes []eventlog.Outcome) {
 	case m.passed == passedStale:
 		flight.drop()
 	case len(outcomes) == len(flight.requests):
-		flight.land(outcomes)
+		f.appends.land(flight, outcomes)
 	default: // its numbers were skipped, or another order may have it: only other hubs may know the outcome
 		refuse(flight.requests, ErrUnknown)
 		flight.cancel()

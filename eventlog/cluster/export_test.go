@@ -24,9 +24,9 @@ func Describe(m *Message) string {
 		return b.String() + " " + string(f.control)
 	}
 	for _, batch := range f.batches {
-		for i := range batch {
-			fmt.Fprintf(&b, " %q", batch[i].Data)
-			if batch[i].Flags&eventlog.End != 0 {
+		for i := range batch.records {
+			fmt.Fprintf(&b, " %q", batch.records[i].Data)
+			if batch.records[i].Flags&eventlog.End != 0 {
 				b.WriteString(" (end)")
 			}
 		}

@@ -48,8 +48,14 @@ type frame struct {
 	sent    int64 // milliseconds
 	clock   int64
 	known   hint
-	batches [][]eventlog.Record
+	batches []batch
 	control []byte // nil: a frame of records
+}
+
+// batch is the records of one Append, and how the frame encodes each of them.
+type batch struct {
+	records []eventlog.Record
+	encoded []string // nil: not known
 }
 
 // hint is the last message that the sender of a frame had. A mirror with another chain up to the same number learns from it that the order
@@ -121,27 +127,29 @@ func decodeFrame(data []byte) (frame, error) {
 	return frame{}, errDamaged
 }
 
-func decodeBatches(s string) (batches [][]eventlog.Record, err error) {
+func decodeBatches(s string) (batches []batch, err error) {
 	for s != "" {
 		var count uint64
 		if count, s, err = cutUvarint(s); err != nil || count == 0 || count > eventlog.MaxCount {
 			return nil, errDamaged
 		}
-		records := make([]eventlog.Record, min(count, uint64(len(s)))) // a record takes more than a byte
+		most := min(count, uint64(len(s))) // a record takes more than a byte
+		b := batch{make([]eventlog.Record, most), make([]string, most)}
 		for i := range count {
 			var size uint64
 			if size, s, err = cutUvarint(s); err != nil || size > uint64(len(s)) {
 				return nil, errDamaged
 			}
-			if i >= uint64(len(records)) {
+			if i >= most {
 				return nil, errDamaged
 			}
-			if records[i], err = eventlog.DecodeRecord(s[:size]); err != nil {
+			b.encoded[i] = s[:size]
+			if b.records[i], err = eventlog.DecodeRecord(b.encoded[i]); err != nil {
 				return nil, fmt.Errorf("%w: %w", errDamaged, err)
 			}
 			s = s[size:]
 		}
-		batches = append(batches, records)
+		batches = append(batches, b)
 	}
 	return batches, nil
 }

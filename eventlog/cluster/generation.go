@@ -52,7 +52,7 @@ func (f *follower) control(m *Message, c *control, fr *frame) error {
 		}
 		f.settings = c.Settings
 	}
-	if err := f.add(m, fr, [][]eventlog.Record{c.records(begins)}); err != nil {
+	if err := f.add(m, fr, []batch{{records: c.records(begins)}}); err != nil {
 		return err
 	}
 	f.group.messages[len(f.group.messages)-1].begins = begins

@@ -2,6 +2,7 @@ package disklog
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime/pprof"
@@ -291,8 +292,12 @@ func (c *commit) put(r *request, i int) error {
 	h.bytes += size
 	c.store.events.Add(1)
 	c.store.bytes.Add(int64(size))
-	c.key = eventKey(c.key[:0], h.seq)
-	if err := c.batch.Set(c.key, r.value(i, h.time), nil); err != nil {
+	const keySize, timeSize = 9, 8
+	event := c.batch.SetDeferred(keySize, timeSize+r.length(i))
+	eventKey(event.Key[:0], h.seq)
+	binary.BigEndian.PutUint64(event.Value, h.time)
+	r.copyTo(event.Value[timeSize:], i)
+	if err := event.Finish(); err != nil {
 		return err
 	}
 	c.stored = append(c.stored, *rec)

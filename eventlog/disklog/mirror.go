@@ -23,11 +23,17 @@ func (l *Log) Apply(ctx context.Context, batches []eventlog.Batch, state func([]
 	}
 	g := &given{batches: slices.Clone(batches), state: state}
 	for i := range batches {
-		part, refused := &request{}, eventlog.CheckBatch(batches[i].Records)
-		if refused == nil {
-			part = prepare(detach(batches[i].Records))
+		b := &batches[i]
+		part, refused := &request{}, eventlog.CheckBatch(b.Records)
+		switch {
+		case refused != nil:
+			part.err = refused
+		case len(b.Encoded) == len(b.Records):
+			part.records, part.encoded = b.Records, b.Encoded
+			part.hash()
+		default:
+			part = prepare(b.Records)
 		}
-		part.err = refused
 		g.parts = append(g.parts, part)
 	}
 	if _, err := l.wait(ctx, &request{given: g, done: make(chan struct{})}); err != nil {

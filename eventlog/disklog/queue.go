@@ -2,7 +2,6 @@ package disklog
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
 
@@ -14,11 +13,12 @@ type request struct {
 	records []eventlog.Record
 	given   *given // not nil for Apply, which has no records outside of its batches
 
-	// Prepared by the caller's goroutine: encoded values of kindEvent with space for the time, the end of each, and the hashes of
-	// keys and contents.
-	values []byte
-	ends   []int
-	keys   []preparedKey
+	// Prepared by the caller's goroutine: the encoded records, either one by one or together with the end of each, and the hashes of keys and
+	// contents.
+	encoded []string
+	values  []byte
+	ends    []int
+	keys    []preparedKey
 
 	// exclusive, if not nil, is called by the committer with no batch in progress.
 	exclusive func() error
@@ -42,6 +42,9 @@ func (r *request) size() (records, bytes int) {
 	}
 	for _, part := range r.given.parts {
 		records, bytes = records+len(part.records), bytes+len(part.values)
+		for _, encoded := range part.encoded {
+			bytes += len(encoded)
+		}
 	}
 	return records, bytes
 }
@@ -50,10 +53,9 @@ type preparedKey struct{ key, content hash }
 
 // prepare encodes and hashes records before they are queued. The request keeps no reference to memory of the caller.
 func prepare(records []eventlog.Record) *request {
-	size, keyed := 0, false
+	size := 0
 	for i := range records {
-		size += 8 + records[i].Size()
-		keyed = keyed || records[i].Key != ""
+		size += records[i].Size()
 	}
 	r := &request{
 		records: records,
@@ -61,29 +63,52 @@ func prepare(records []eventlog.Record) *request {
 		ends:    make([]int, len(records)),
 		done:    make(chan struct{}),
 	}
-	if keyed {
-		r.keys = make([]preparedKey, len(records))
-	}
 	for i := range records {
-		start := len(r.values)
-		r.values = records[i].AppendTo(append(r.values, make([]byte, 8)...))
+		r.values = records[i].AppendTo(r.values)
 		r.ends[i] = len(r.values)
-		if keyed {
-			r.keys[i] = preparedKey{keyHash(&records[i]), sum(r.values[start+8:])}
-		}
 	}
+	r.hash()
 	return r
 }
 
-// value returns the encoded record i with its time filled in.
-func (r *request) value(i int, ms uint64) []byte {
-	start := 0
-	if i > 0 {
-		start = r.ends[i-1]
+// hash hashes the keys of records, and the contents of records with keys.
+func (r *request) hash() {
+	for i := range r.records {
+		if r.records[i].Key == "" {
+			continue
+		}
+		if r.keys == nil {
+			r.keys = make([]preparedKey, len(r.records))
+		}
+		content := make([]byte, r.length(i))
+		r.copyTo(content, i)
+		r.keys[i] = preparedKey{keyHash(&r.records[i]), sum(content)}
 	}
-	value := r.values[start:r.ends[i]]
-	binary.BigEndian.PutUint64(value, ms)
-	return value
+}
+
+// start returns where the encoded record i begins in values.
+func (r *request) start(i int) int {
+	if i == 0 {
+		return 0
+	}
+	return r.ends[i-1]
+}
+
+// length returns the length of the encoded record i.
+func (r *request) length(i int) int {
+	if r.encoded != nil {
+		return len(r.encoded[i])
+	}
+	return r.ends[i] - r.start(i)
+}
+
+// copyTo copies the encoded record i.
+func (r *request) copyTo(to []byte, i int) {
+	if r.encoded != nil {
+		copy(to, r.encoded[i])
+		return
+	}
+	copy(to, r.values[r.start(i):r.ends[i]])
 }
 
 // queue holds the requests that the committer has not taken yet.

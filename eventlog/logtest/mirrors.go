@@ -176,6 +176,9 @@ func (s *mirrors) append() {
 		records = append(records, eventlog.Record{}) // without a topic
 	}
 	b := eventlog.Batch{First: s.early.log.Head().Seq + 1 + uint64(s.rand.IntN(3)), Time: s.clock.time(), Records: records}
+	if s.rand.IntN(2) == 0 {
+		b.Encoded = encoded(records)
+	}
 	s.note("append %+v", b)
 	outcomes, err := s.early.log.Apply(s.Context(), []eventlog.Batch{b}, fixed(b.Time.String()))
 	s.check(err)

@@ -193,6 +193,9 @@ func (g *comparison) apply(records []eventlog.Record) {
 			Time:    g.clock.time().Add(time.Duration(g.rand.IntN(7)-3) * time.Second),
 			Records: records[:n],
 		}
+		if g.rand.IntN(2) == 0 {
+			b.Encoded = encoded(b.Records)
+		}
 		batches, records, head = append(batches, b), records[n:], b.First+uint64(n)-1
 	}
 	state := fmt.Appendf(nil, "state %d", len(g.done))
@@ -205,6 +208,15 @@ func (g *comparison) apply(records []eventlog.Record) {
 	g.same("errors", nil, err)
 	g.same("outcomes", want, got)
 	g.state = state
+}
+
+// encoded returns the encoding of each record.
+func encoded(records []eventlog.Record) []string {
+	all := make([]string, len(records))
+	for i := range records {
+		all[i] = string(records[i].AppendTo(nil))
+	}
+	return all
 }
 
 // ends compares which topics have ended, at this time of the clock.
