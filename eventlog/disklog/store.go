@@ -80,7 +80,7 @@ func (o *Options) tuning() pebble.Options {
 		CacheSize:             o.Cache,
 		FormatMajorVersion:    pebble.FormatNewest,
 		MemTableSize:          o.memTable,
-		L0CompactionThreshold: 4,
+		L0CompactionThreshold: 8, // compactions merge more tables at once, and write the index less often
 		LBaseMaxBytes:         256 << 20,
 		MaxOpenFiles:          o.Files,
 		BytesPerSync:          1 << 20, // flushes reach the disk in small parts and do not delay the sync of the write-ahead log
