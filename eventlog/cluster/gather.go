@@ -18,6 +18,9 @@ const (
 	// turnTime is for how long a message keeps the next one waiting, which gathers meanwhile. Messages then need a tenth less processor time for
 	// batches than with two at once. A message that takes longer may be lost, and must not stop the others.
 	turnTime = 200 * time.Millisecond
+
+	// crowdTime limits for how long a message waits for publishers whose last requests were just answered, see crowd.
+	crowdTime = 10 * time.Millisecond
 )
 
 // appends are the records on their way into the order.
@@ -26,9 +29,19 @@ type appends struct {
 	queue   []*request // not sent yet
 	flights map[uint64]*flight
 	counter uint64
+	crowd   crowd
+	waits   bool // a message waits for the crowd
 
 	more chan struct{} // has a value while the queue may be not empty
 	turn chan struct{} // has a value while a message gathers, and for turnTime while it is under way
+}
+
+// crowd is the publishers whose requests have just landed in one message, and those that wait for the next one. Many of the first send their
+// next request at once. The next message waits for all, for at most half the time that the last one took. Otherwise two halves of the
+// publishers would take turns, with twice as many messages, each of which costs as much as a hundred records.
+type crowd struct {
+	size  int       // 0: the next message does not wait, because the last one had one request
+	until time.Time // when it is sent at the latest
 }
 
 // request is one Append.
@@ -49,6 +62,7 @@ type result struct {
 type flight struct {
 	id       ID
 	requests []*request
+	began    time.Time
 	ctx      context.Context // ends when the mirror has decided, or has passed over the message
 	cancel   context.CancelFunc
 	stale    bool // all mirrors have skipped it; written before ctx ends
@@ -62,8 +76,11 @@ func (a *appends) init() {
 func (a *appends) put(r *request) {
 	a.mu.Lock()
 	a.queue = append(a.queue, r)
+	ready := !a.waits || len(a.queue) >= a.crowd.size
 	a.mu.Unlock()
-	a.signal()
+	if ready {
+		a.signal()
+	}
 }
 
 func (a *appends) signal() {
@@ -102,36 +119,55 @@ func (a *appends) late(before time.Time) []*request {
 // gather waits for requests, and takes as many as fit into one message.
 func (a *appends) gather(ctx context.Context, limit int) []*request {
 	for {
-		a.mu.Lock()
-		n, records, size := 0, 0, 0
-		for n < len(a.queue) {
-			r := a.queue[n]
-			if records, size = records+r.count, size+len(r.body); n > 0 && (records > mostRecords || size > min(mostBytes, limit)) {
-				break
-			}
-			n++
-		}
-		taken := append([]*request(nil), a.queue[:n]...)
-		if a.queue = a.queue[n:]; len(a.queue) == 0 {
-			a.queue = nil
-		} else {
-			a.signal() // for another sender
-		}
-		a.mu.Unlock()
-		if n > 0 {
+		taken, wait := a.pick(limit)
+		if len(taken) > 0 {
 			return taken
 		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-a.more:
+			timer.Stop()
+		case <-timer.C:
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
 		}
 	}
 }
 
+// pick takes the requests of a message. If there are none, or too few yet, it returns for how long to wait until the next attempt.
+func (a *appends) pick(limit int) (taken []*request, wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n, records, size := 0, 0, 0
+	for n < len(a.queue) {
+		r := a.queue[n]
+		if records, size = records+r.count, size+len(r.body); n > 0 && (records > mostRecords || size > min(mostBytes, limit)) {
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return nil, queueAfter
+	}
+	if n == len(a.queue) && n < a.crowd.size {
+		wait = time.Until(a.crowd.until)
+	}
+	if a.waits = wait > 0; a.waits {
+		return nil, wait
+	}
+	taken = append([]*request(nil), a.queue[:n]...)
+	if a.queue = a.queue[n:]; len(a.queue) == 0 {
+		a.queue = nil
+	} else {
+		a.signal() // for another sender
+	}
+	return taken, 0
+}
+
 // launch gives a message its identifier, under which its outcome is awaited.
 func (a *appends) launch(ctx context.Context, self [8]byte, requests []*request) *flight {
-	f := &flight{requests: requests}
+	f := &flight{requests: requests, began: time.Now()}
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -166,7 +202,14 @@ func (a *appends) take(id ID) *flight {
 }
 
 // land gives each request of a message its outcome.
-func (f *flight) land(outcomes []eventlog.Outcome) {
+func (a *appends) land(f *flight, outcomes []eventlog.Outcome) {
+	a.mu.Lock()
+	now := time.Now()
+	a.crowd = crowd{until: now.Add(min(now.Sub(f.began)/2, crowdTime))}
+	if n := len(f.requests); n > 1 {
+		a.crowd.size = n + len(a.queue)
+	}
+	a.mu.Unlock()
 	for i, r := range f.requests {
 		r.done <- result{outcomes[i].Receipts, outcomes[i].Err}
 	}
