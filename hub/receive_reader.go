@@ -33,6 +33,8 @@ type batch struct {
 	err     error // the error that ended the body, after the records
 }
 
+func (b *batch) empty() bool { return len(b.records) == 0 && b.err == nil }
+
 // errPanicked ends a body whose parser has panicked.
 var errPanicked = errors.New("the parser of the body has panicked")
 
@@ -92,7 +94,7 @@ func (in *intake) add(e *Event) error {
 
 // send hands the batch over unless it is empty. It returns false if the handler has stopped.
 func (in *intake) send() bool {
-	if len(in.next.records) == 0 && in.next.err == nil {
+	if in.next.empty() {
 		return true
 	}
 	in.waiting.Add(1)

@@ -13,12 +13,14 @@ import (
 )
 
 // A streamed body is a sequence of events. Each event is stored as soon as it has arrived. One goroutine reads the body. The handler
-// appends all events that have arrived in one batch.
+// appends all events that have arrived in one batch. If the length of the body is known, the rest of it is usually on its way, and the events
+// wait for it for a moment.
 
 const (
-	ingestIdle  = 5 * time.Minute // how long a streamed body may be silent
-	ingestBatch = 1000            // events in the largest batch
-	ingestAhead = 1               // batches that wait while one is appended and another is read
+	ingestIdle  = 5 * time.Minute  // how long a streamed body may be silent
+	ingestBatch = 1000             // events in the largest batch
+	ingestAhead = 1                // batches that wait while one is appended and another is read
+	ingestRest  = time.Millisecond // how long events wait for the rest of a body with a known length
 )
 
 // Stored describes the events of a streamed body that are in the log.
@@ -63,7 +65,7 @@ func (p *Publication) AppendStream(events func(*Body) iter.Seq2[Event, error]) (
 	control := http.NewResponseController(p.w)
 	in := &intake{
 		pub: p, batches: make(chan batch, ingestAhead), stop: make(chan struct{}),
-		body: idleReader{body: p.r.Body, control: control},
+		body: idleReader{body: p.r.Body, control: control, whole: p.r.ContentLength > 0},
 	}
 	in.body.in = in
 	p.readers.Go(func() { in.read(events) })
@@ -139,11 +141,16 @@ type idleReader struct {
 	body    io.Reader
 	control *http.ResponseController
 	in      *intake
+	whole   bool        // the length of the body is known
 	ended   atomic.Bool // the body has ended or failed
 }
 
 func (r *idleReader) Read(p []byte) (int, error) {
-	r.in.send() // pass on complete events before waiting for the client
+	if !r.whole {
+		r.in.send() // pass on complete events before waiting for the client
+	} else if !r.in.next.empty() {
+		defer r.sendAfter(ingestRest)()
+	}
 	if err := r.control.SetReadDeadline(time.Now().Add(ingestIdle)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
@@ -157,4 +164,18 @@ func (r *idleReader) Read(p []byte) (int, error) {
 		r.ended.Store(true)
 	}
 	return n, err
+}
+
+// sendAfter passes on complete events after a time. The returned function prevents that, or waits until it is done.
+func (r *idleReader) sendAfter(d time.Duration) (stop func()) {
+	done := make(chan struct{})
+	timer := time.AfterFunc(d, func() {
+		defer close(done)
+		r.in.send()
+	})
+	return func() {
+		if !timer.Stop() {
+			<-done
+		}
+	}
 }
