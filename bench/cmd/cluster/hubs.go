@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -150,6 +151,37 @@ func (h *hub) memory() (float64, error) {
 	}
 	return 0, fmt.Errorf("no VmRSS for %s", h.name)
 }
+
+// processorTime returns the processor time of all hubs.
+func (c *cluster) processorTime() (sum time.Duration, err error) {
+	for _, h := range c.hubs {
+		one, err := processorTime(h.process.Process.Pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += one
+	}
+	return sum, nil
+}
+
+// processorTime returns the processor time of a process.
+func processorTime(pid int) (sum time.Duration, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // the name before it may have spaces
+	for _, field := range fields[11:13] {                                     // utime, stime
+		ticks, err := strconv.Atoi(field)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(ticks) * time.Second / ticksPerSecond
+	}
+	return sum, nil
+}
+
+const ticksPerSecond = 100 // of /proc on every Linux that Go runs on
 
 // leader returns the hub that leads the shared log.
 func (c *cluster) leader(ctx context.Context) (*hub, error) {

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tidings-sse/tidings/bench/clusters"
 	"github.com/tidings-sse/tidings/sse"
 )
 
@@ -44,28 +43,28 @@ func measureLatency(ctx context.Context, c *cluster, s *settings) error {
 		}
 	}
 	c.stop()
-	servers, stopServers, err := bareServers(ctx)
+	bare, err := startBare()
 	if err != nil {
 		return err
 	}
-	defer stopServers()
-	p, err := clusters.Contestants[0].Open(ctx, servers, 0)
+	defer bare.stop()
+	p, err := bare.open(ctx, 0, 1)
 	if err != nil {
 		return err
 	}
-	var bare []time.Duration
+	var alone []time.Duration
 	for end := time.Now().Add(s.time); time.Now().Before(end); <-tick.C {
 		began := time.Now()
-		if err := p.Publish(ctx, 1); err != nil {
+		if err := p.publish(ctx); err != nil {
 			return err
 		}
-		bare = append(bare, time.Since(began))
+		alone = append(alone, time.Since(began))
 	}
-	if err := p.Close(); err != nil {
+	if err := p.close(); err != nil {
 		return err
 	}
 	for _, q := range []float64{0.5, 0.99} {
-		a, b := quantile(delays, q), quantile(bare, q)
+		a, b := quantile(delays, q), quantile(alone, q)
 		row(fmt.Sprintf("p%.0f from publisher at A to subscriber at B, 100 events/s", 100*q), fmt.Sprintf("%.2f ms", a), fmt.Sprintf("bare JetStream R3 publish %.2f ms", b), fmt.Sprintf("%+.2f ms", a-b))
 	}
 	return nil

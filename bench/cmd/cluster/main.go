@@ -6,6 +6,8 @@
 // All of it runs on one machine and one disk, so that only ratios mean something.
 //
 //	hubs.go       the processes
+//	bare.go       the yardstick: JetStream without hubs, also as three processes
+//	client.go     a publisher
 //	publish.go    acknowledged records a second, single and in batches, beside JetStream
 //	latency.go    from a publisher at one hub to a subscriber at another
 //	failures.go   a hub is killed; subscribers move; all hubs are restarted in turn
@@ -26,6 +28,12 @@ import (
 
 func main() {
 	log.SetFlags(0)
+	if len(os.Args) == 3 && os.Args[1] == bareArgument {
+		if err := serveBare(os.Args[2]); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	program := flag.String("tidings", "", "path of the program tidings; by default it is built from this repository")
 	seconds := flag.Duration("time", 5*time.Second, "duration of each measurement of throughput and latency")
 	kills := flag.Int("kills", 5, "how often a hub that leads the shared log is killed")

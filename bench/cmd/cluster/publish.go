@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidings-sse/tidings/bench/clusters"
 )
 
 const (
@@ -19,87 +17,94 @@ const (
 	recordSize = 200
 )
 
-// measurePublish counts acknowledged records a second, through three hubs and through JetStream alone, one after the other.
+// measurePublish counts acknowledged records a second, through three hubs and through JetStream alone, one after the other, and the processor
+// time of each, which other programs on the machine disturb less.
 func measurePublish(ctx context.Context, c *cluster, s *settings) error {
-	type result struct{ single, batch float64 }
-	var hubs, bare result
-	var err error
-	if hubs.single, err = through(ctx, s.time, 1, func(int) (func(context.Context) error, error) { return c.poster(1) }); err != nil {
-		return err
-	}
-	if hubs.batch, err = through(ctx, s.time, 100, func(int) (func(context.Context) error, error) { return c.poster(100) }); err != nil {
-		return err
-	}
-	c.stop()
-	servers, stop, err := bareServers(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	for _, one := range []struct {
-		records int
-		into    *float64
-	}{{1, &bare.single}, {100, &bare.batch}} {
-		var open []clusters.Publisher
-		if *one.into, err = through(ctx, s.time, one.records, func(i int) (func(context.Context) error, error) {
-			p, err := clusters.Contestants[0].Open(ctx, servers, i%3)
+	sizes := []struct {
+		name       string
+		records    int
+		hubs, bare *throughput
+	}{{name: "single POSTs", records: 1}, {name: "batches of 100", records: 100}}
+	for i := range sizes {
+		one := &sizes[i]
+		var err error
+		if one.hubs, err = through(ctx, s.time, one.records, c.processorTime, func(i int) (publisher, error) {
+			p, err := newClient(ctx, strings.TrimPrefix(c.hubs[i%len(c.hubs)].url, "http://"), one.records, uint64(i))
 			if err != nil {
-				return nil, err
+				return publisher{}, err
 			}
-			open = append(open, p)
-			return func(ctx context.Context) error { return p.Publish(ctx, one.records) }, nil
+			return publisher{p.publish, p.conn.Close}, nil
 		}); err != nil {
 			return err
 		}
-		for _, p := range open {
-			if err := p.Close(); err != nil {
-				return err
-			}
+	}
+	c.stop()
+	bare, err := startBare()
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	for i := range sizes {
+		one := &sizes[i]
+		if one.bare, err = through(ctx, s.time, one.records, bare.processorTime, func(i int) (publisher, error) {
+			return bare.open(ctx, i, one.records)
+		}); err != nil {
+			return err
 		}
 	}
-	row("acknowledged records/s, 64 publishers, single POSTs", fmt.Sprintf("%.0f", hubs.single), fmt.Sprintf("bare JetStream R3 %.0f", bare.single), fmt.Sprintf("%.2f", hubs.single/bare.single))
-	row("the same, batches of 100", fmt.Sprintf("%.0f", hubs.batch), fmt.Sprintf("bare JetStream R3 %.0f", bare.batch), fmt.Sprintf("%.2f", hubs.batch/bare.batch))
+	for i := range sizes {
+		one := &sizes[i]
+		row("acknowledged records/s, 64 publishers, "+one.name, fmt.Sprintf("%.0f", one.hubs.rate), fmt.Sprintf("bare JetStream R3 %.0f", one.bare.rate), fmt.Sprintf("%.2f", one.hubs.rate/one.bare.rate))
+		row("processor seconds per million records, "+one.name, fmt.Sprintf("three hubs %.1f", one.hubs.cost), fmt.Sprintf("bare JetStream R3 %.1f", one.bare.cost), fmt.Sprintf("%.2f", one.hubs.cost/one.bare.cost))
+	}
 	return nil
 }
 
-// bareServers starts three servers of JetStream without hubs, and returns a function that stops them and removes their data.
-func bareServers(ctx context.Context) (_ *clusters.Servers, stop func(), err error) {
-	dir, err := os.MkdirTemp("", "tidings-bare-")
-	if err != nil {
-		return nil, nil, err
-	}
-	servers, err := clusters.Start(ctx, dir)
-	if err != nil {
-		_ = os.RemoveAll(dir) // the first error says what failed
-		return nil, nil, err
-	}
-	return servers, func() {
-		_ = servers.Close()
-		_ = os.RemoveAll(dir)
-	}, nil
+// publisher publishes some records, and returns when they are acknowledged.
+type publisher struct {
+	publish func(context.Context) error
+	close   func() error
 }
 
-// through runs publishers for a time, and returns how many records a second were acknowledged.
-func through(ctx context.Context, d time.Duration, records int, open func(i int) (func(context.Context) error, error)) (float64, error) {
-	var publish []func(context.Context) error
+// throughput is the result of many publishers.
+type throughput struct {
+	rate float64 // acknowledged records a second
+	cost float64 // processor time, in seconds per million records or microseconds per record
+}
+
+// through runs publishers for a time, after a quarter of it without counting. processor returns the processor time so far.
+func through(
+	ctx context.Context, d time.Duration, records int, processor func() (time.Duration, error), open func(i int) (publisher, error),
+) (*throughput, error) {
+	var all []publisher
+	defer func() {
+		for _, one := range all {
+			_ = one.close()
+		}
+	}()
 	for i := range publishers {
 		one, err := open(i)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		publish = append(publish, one)
+		all = append(all, one)
 	}
-	var acknowledged atomic.Int64
+	before, err := processor()
+	if err != nil {
+		return nil, err
+	}
+	var total, acknowledged atomic.Int64
 	var failed atomic.Pointer[error]
 	var running sync.WaitGroup
 	warm, measured := time.Now().Add(d/4), time.Now().Add(d/4+d)
-	for _, one := range publish {
+	for _, one := range all {
 		running.Go(func() {
 			for now := time.Now(); now.Before(measured); now = time.Now() {
-				if err := one(ctx); err != nil {
+				if err := one.publish(ctx); err != nil {
 					failed.Store(&err)
 					return
 				}
+				total.Add(int64(records))
 				if now.After(warm) {
 					acknowledged.Add(int64(records))
 				}
@@ -108,24 +113,14 @@ func through(ctx context.Context, d time.Duration, records int, open func(i int)
 	}
 	running.Wait()
 	if err := failed.Load(); err != nil {
-		return 0, *err
+		return nil, *err
 	}
-	return float64(acknowledged.Load()) / d.Seconds(), nil
-}
-
-// poster returns a function that publishes records through the hubs in turn.
-func (c *cluster) poster(records int) (func(context.Context) error, error) {
-	kind, body := "text/plain", bytes.Repeat([]byte("x"), recordSize)
-	if records > 1 {
-		kind = "application/x-ndjson"
-		body = bytes.Repeat(append(append([]byte(`{"data":"`), bytes.Repeat([]byte("x"), recordSize)...), "\"}\n"...), records)
+	after, err := processor()
+	if err != nil {
+		return nil, err
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
-	hub := c.hubs[int(next.Add(1))%len(c.hubs)]
-	return func(ctx context.Context) error { return post(ctx, client, hub.url+"/events/bench", kind, body, "") }, nil
+	return &throughput{float64(acknowledged.Load()) / d.Seconds(), float64((after - before).Microseconds()) / float64(total.Load())}, nil
 }
-
-var next atomic.Int64
 
 // post publishes, and returns an error unless the hub has acknowledged it.
 func post(ctx context.Context, client *http.Client, url, kind string, body []byte, key string) error {
