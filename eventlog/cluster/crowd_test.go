@@ -20,10 +20,10 @@ type slow struct {
 	messages atomic.Int64
 }
 
-func (o *slow) Publish(ctx context.Context, id cluster.ID, data []byte) error {
+func (o *slow) Publish(ctx context.Context, identity string, id cluster.ID, data []byte) error {
 	time.Sleep(o.takes)
 	o.messages.Add(1)
-	return o.Order.Publish(ctx, id, data)
+	return o.Order.Publish(ctx, identity, id, data)
 }
 
 // overSlow returns a hub that has joined a cluster whose order takes 8 ms for a message.
