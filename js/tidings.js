@@ -696,7 +696,8 @@ class Holder {
     const { parts } = link
     if (hello) this.links.set(seat, Object.assign(link, { send, visible, heard: performance.now(), ack: Math.min(ack, link.sent) }))
     else this.links.delete(seat)
-    for (const held of parts.values()) if (!hello?.some(({ id }) => id === held.id)) this.#remove(held)
+    const ids = new Set(hello?.map(({ id }) => id))
+    for (const held of parts.values()) if (!ids.has(held.id)) this.#remove(held)
     for (const part of hello ?? []) {
       const { id, topics, at, full, missing } = part
       const known = parts.get(id)
