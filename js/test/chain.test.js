@@ -142,7 +142,8 @@ class Trial {
 
   #complete({ names, since, got, readyAt }) {
     const last = this.hub.log.filter(({ topic }) => names.includes(topic)).at(-1)
-    return readyAt !== undefined && (!last || got.at(-1) === idOf(last.n) || !since && last.n <= readyAt)
+    // A follow from now on that has begun anywhere before the last event gets that, too.
+    return readyAt !== undefined && (!last || got.at(-1) === idOf(last.n) || !since && !got.length && last.n <= readyAt)
   }
 }
 
