@@ -1,6 +1,7 @@
 // Ten tabs are opened, closed, crashed, frozen, and put into the back/forward cache at random, under load; workers are killed, and the hub, too.
 // Each tab that is left has every event.
 //
+// The data of the hubs is in Playwright's folder test-results, which each run empties: give another run at the same time its own with --output.
 // TIDINGS_STORM sets the number of steps, TIDINGS_SEED repeats them, as far as the machine's timing allows.
 
 import { expect, expectLog, expectMore, follow, pause, streams, test } from './tabs.js'
