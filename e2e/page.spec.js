@@ -108,6 +108,19 @@ test("tabs with the hub's page share one stream", async ({ page, context, hub })
   await expect.poll(async () => (await (await fetch(`${hub.url}/api/v1/subscribers`)).json()).subscribers.length).toBe(1)
 })
 
+test("the hub's page keeps its list of topics while the hub is away", async ({ page, hub }) => {
+  await publish(hub, '/events/news', '1')
+  await page.goto(hub.url)
+  await expect(page.locator('#topics-count')).toHaveText('1')
+  await hub.kill()
+  const asked = page.waitForEvent('requestfailed', (request) => request.url().includes('/api/v1/topics'))
+  await page.getByRole('button', { name: /^news/ }).click() // follows the topic, and asks for the list
+  await asked
+  await expect(page.locator('#no-topics')).toBeHidden()
+  await expect(page.locator('#topics-count')).toHaveText('1')
+  await hub.start()
+})
+
 test("the hub's page reconnects after a crash and misses nothing", async ({ page, hub }) => {
   await page.goto(hub.url)
   await publish(hub, '/events/news', '1')

@@ -69,7 +69,7 @@
 export class Tidings extends EventTarget {
   /** The state of the stream; closed while there are no follows. @type {'connecting' | 'open' | 'waiting' | 'closed'} */
   status = 'closed'
-  /** Why the client waits. @type {Problem | undefined} */
+  /** Why the client waits, or why the hub has refused the last follow. @type {Problem | undefined} */
   problem
   /** Who holds the stream. @type {'own' | 'worker' | 'leader' | 'follower'} */
   via = 'own'
@@ -91,7 +91,7 @@ export class Tidings extends EventTarget {
     super()
     this.#requests = new Requests(url, options)
     this.#seat = new Seat(this.#requests, (status, problem) => {
-      if (status === this.status && problem?.detail === this.problem?.detail) return
+      if (status === this.status && (!problem || problem.detail === this.problem?.detail)) return
       this.status = status
       this.problem = problem && new Problem(problem)
       if (status === 'open') this.#requests.wake() // what is being published need not wait any longer
@@ -572,6 +572,7 @@ class Seat {
   #drop(place, why) {
     this.#places.delete(place.id)
     place.reject(why)
+    if (!this.#places.size) this.#report('closed', why.kind === 'closed' ? undefined : why)
     this.greet()
   }
 
@@ -597,7 +598,7 @@ class Seat {
   /** Takes a message of a holder. @param {Reply} reply */
   receive({ sent, status, problem, ids = [], from, to, items = [], over, why }) {
     this.#sent = sent
-    this.#report(status, problem)
+    if (this.#places.size) this.#report(status, problem)
     for (const id of ids) {
       const place = this.#places.get(id)
       if (!place) continue
@@ -881,6 +882,8 @@ const hasRoom = ({ sent, ack }) => !(sent - ack > capacity)
 
 /** The longest silence of a connection, in ms. The hub sends something every 25 s. */
 const longestSilence = 90_000
+/** How long a stream is used at least before a token that expires replaces it, in ms. A token may be so short that it always expires soon. */
+const renewing = 10_000
 
 /** A stream of the hub over all its connections; or a poll, which brings one part what it misses and is then complete. */
 class Stream {
@@ -898,6 +901,7 @@ class Stream {
   #query
   #quiet
   #expired
+  #opened = 0
   /** The position of the last block, and the items up to it that are not delivered. @type {string | undefined} */
   #to
   /** @type {(Envelope | End)[]} */
@@ -956,6 +960,7 @@ class Stream {
       if (!this.poll) this.#holder.report('open', this)
       this.#expired = false
       this.#away = undefined
+      this.#opened = Date.now()
       const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader()
       const take = parser((block) => this.#block(block), (ms) => { this.retry = ms })
       for (;;) {
@@ -996,7 +1001,7 @@ class Stream {
     this.begun = true
     this.#holder.opened(this)
     if (type === 'tidings.gap') return this.#gap(content)
-    if (type === 'tidings.expiring') this.#holder.renew(true)
+    if (type === 'tidings.expiring') setTimeout(() => this.signal.aborted || this.#holder.renew(true), this.#opened + renewing - Date.now())
     const end = type === 'tidings.end'
     if (end || !type.startsWith('tidings.')) {
       const { topic, topics } = content

@@ -216,7 +216,8 @@ let stale = 0 // a timer
 async function listTopics() {
   const headers = token ? { Authorization: `Bearer ${token}` } : {}
   const response = await fetch(`/api/v1/topics?limit=${listed + 1}`, { headers }).catch(() => null)
-  const answer = response?.ok ? await response.json() : { topics: [] }
+  if (!response || response.status >= 500) return // the hub is away, and the list still holds
+  const answer = response.ok ? await response.json() : { topics: [] }
   topics.clear()
   for (const { topic, events } of answer.topics.slice(0, listed)) {
     topics.set(topic, events)

@@ -179,7 +179,7 @@ export declare class Tidings extends EventTarget {
     #private;
     /** The state of the stream; closed while there are no follows. @type {'connecting' | 'open' | 'waiting' | 'closed'} */
     status: 'connecting' | 'open' | 'waiting' | 'closed';
-    /** Why the client waits. @type {Problem | undefined} */
+    /** Why the client waits, or why the hub has refused the last follow. @type {Problem | undefined} */
     problem: Problem | undefined;
     /** Who holds the stream. @type {'own' | 'worker' | 'leader' | 'follower'} */
     via: 'own' | 'worker' | 'leader' | 'follower';

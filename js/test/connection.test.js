@@ -85,6 +85,7 @@ test('heartbeats are no silence', async (t) => {
 })
 
 test('before the token expires, a stream with a new one begins before the old one ends', async (t) => {
+  hurry(t)
   let first, ended = false
   const server = await serve(t, (response) => {
     first = stream(begin(3), event(4))(response)
@@ -109,6 +110,18 @@ test('before the token expires, a stream with a new one begins before the old on
   assert.deepEqual(asked, [false, true])
   assert.deepEqual(server.requests.map(({ headers }) => [headers.authorization, headers['last-event-id']]), [['Bearer old', 'abcde-3'], ['Bearer new', 'abcde-4']])
   while (!ended) await new Promise(setImmediate)
+})
+
+test('a token that always expires soon is renewed every ten seconds, not at once', async (t) => {
+  const delays = []
+  const { setTimeout } = globalThis
+  globalThis.setTimeout = (f, ms, ...args) => setTimeout(f, ms > 5000 && delays.push(ms) ? 0 : ms, ...args)
+  t.after(() => { globalThis.setTimeout = setTimeout })
+  let tokens = 0
+  const server = await serve(t, stream(begin(3), control('expiring', {})))
+  clientOf(t, server.url, { token: () => `${++tokens}` }).follow('news', () => {}, { after: 'abcde-3' })
+  await server.request(4)
+  assert.ok(delays.length >= 3 && delays.every((ms) => ms > 9_000 && ms <= 10_000), `${delays}`)
 })
 
 test('a token function that has no new token is asked again later, and the stream lives on', async (t) => {

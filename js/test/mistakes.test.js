@@ -101,3 +101,19 @@ test('a client says nothing of its status before it connects', async (t) => {
   await until(client, 'status', () => client.status === 'open')
   assert.ok(!told.includes('closed') && told.at(-1) === 'open', `${told}`)
 })
+
+test('when the last follow is refused, the client is closed and says why', async (t) => {
+  const server = await serve(t, (response) => {
+    response.writeHead(403, { 'Content-Type': 'application/problem+json' })
+    response.end(JSON.stringify({ type: 'https://tidings.example/forbidden', detail: 'you may not follow secret' }))
+  })
+  const client = clientOf(t, server.url)
+  const told = []
+  client.addEventListener('status', () => told.push(`${client.status}: ${client.problem?.detail ?? ''}`))
+  await assert.rejects(client.follow('secret', () => {}, { after: 'abcde-3' }).done, { kind: 'forbidden' })
+  await new Promise((resolve) => { setTimeout(resolve, 50) }) // the holder then tells that the stream is closed
+  assert.deepEqual(told, ['connecting: ', 'closed: you may not follow secret'])
+  client.follow('other', () => {}, { after: 'abcde-3' }).done.catch(() => {})
+  await until(client, 'status', () => client.status === 'connecting')
+  assert.equal(client.problem, undefined)
+})
