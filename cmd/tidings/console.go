@@ -54,7 +54,10 @@ func (c *consoleCmd) Run(ctx context.Context, std stdio) error {
 	if client.token, err = c.mint(); err != nil {
 		return err
 	}
-	if err := client.ask(ctx, http.MethodGet, "api/v1/stats", nil, nil, nil); err != nil {
+	err = client.ask(ctx, http.MethodGet, "api/v1/stats", nil, nil, nil)
+	if refused, ok := errors.AsType[*refusedError](err); ok && refused.StatusCode == http.StatusUnauthorized && client.token == "" {
+		return &exitError{exitRefused, fmt.Errorf("%s needs a token: --key-file names its key, which makes one; or give one with --token", client)}
+	} else if err != nil {
 		return err
 	}
 	if err := client.ask(ctx, http.MethodGet, "console/", nil, nil, nil); err != nil {

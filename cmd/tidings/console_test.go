@@ -117,7 +117,7 @@ func TestConsoleCommandSaysWhatIsWrong(t *testing.T) {
 		code int
 		says string
 	}{
-		"no key":          {[]string{keyed.url}, exitRefused, "token"},
+		"no key":          {[]string{keyed.url}, exitRefused, "--key-file names its key"},
 		"no console":      {[]string{off.url}, exitRefused, "console"},
 		"elsewhere":       {[]string{apart.url}, exitRefused, "another listener"},
 		"a socket":        {[]string{"unix:hub.sock"}, exitUsage, "Unix socket"},

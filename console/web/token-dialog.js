@@ -32,7 +32,7 @@ export function askForToken() {
     field(
       'Token',
       input,
-      'It stays in the memory of this tab. “tidings token mint” makes one; “tidings console” opens the console with one.',
+      'It stays in the memory of this tab. “tidings token mint” makes one; “tidings console --key-file” opens the console with one.',
     ),
     remember,
     el(

@@ -97,7 +97,7 @@ export function failure(error, again) {
   if (error.status === 401) {
     return session.token
       ? note('The hub does not accept this token.', `${sentence(detail)} The page Tokens explains a token.`, token, retry)
-      : note('This hub asks for a token.', 'Make one with “tidings token mint”, or open the console with “tidings console”.', token)
+      : note('This hub asks for a token.', 'Make one with “tidings token mint”, or open the console with “tidings console --key-file”.', token)
   }
   if (error.status === 403) {
     return note(session.token ? 'The token does not allow this.' : 'This is not allowed without a token.', sentence(detail), token, retry)

@@ -79,7 +79,7 @@ function plain() {
   }
   return note(
     'Statistics need an administrator.',
-    'Tail, topics and publish work without one. “tidings console” opens this page with a token that may administer.',
+    'Tail, topics and publish work without one. “tidings console --key-file” opens this page with a token that may administer.',
     el('a.button', { href: format('tail') }, 'Tail events'),
     button('Enter a token', askForToken, { class: 'primary' }),
   )
