@@ -28,6 +28,9 @@ func (n *Node) Disable() error { return n.server.DisableJetStream() }
 // FindPeers returns the addresses of all hubs, and this one's.
 func (o *Options) FindPeers(ctx context.Context) ([]string, string, error) { return o.findPeers(ctx) }
 
+// Examine compares what the leader of the cluster knows with what this node was told.
+func (n *Node) Examine(ctx context.Context) { n.examine(ctx, false) }
+
 // Resolve replaces DNS for a test.
 func Resolve(t *testing.T, f func(context.Context, string) ([]netip.Addr, error)) {
 	old := lookup

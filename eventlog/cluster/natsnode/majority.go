@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,30 +87,46 @@ func (n *Node) connected() int {
 // examine compares what the leader of the cluster knows with what this node was told, and logs what the operator should change. rejoins says
 // that this node was a member before. It asks until a leader answers.
 func (n *Node) examine(ctx context.Context, rejoins bool) {
+	all, running, err := n.members(ctx)
+	if err != nil {
+		return
+	}
+	if rejoins && !slices.Contains(all, n.name) {
+		n.o.Logger.Warn("this hub was removed from its cluster, and is a member again: in some minutes it counts for majorities. If it should not be one, stop it and delete its data directory",
+			"hub", n.name, "dir", n.o.Dir)
+	}
+	if len(running) <= len(n.peers) {
+		return
+	}
+	// Perhaps one of them was killed, and this node has taken its place: it counts as online for lostTime.
+	select {
+	case <-time.After(lostTime):
+	case <-ctx.Done():
+		return
+	}
+	if _, running, err = n.members(ctx); err == nil && len(running) > len(n.peers) {
+		n.o.Logger.Warn("more hubs take part in the cluster than the list of peers of this hub has: start it with the list of all hubs",
+			"list", strings.Join(n.peers, ", "), "cluster", strings.Join(running, ", "))
+	}
+}
+
+// members returns the names of all members of the cluster, and of those that run. It asks until a leader answers or ctx ends.
+func (n *Node) members(ctx context.Context) (all, running []string, err error) {
 	status, err := n.Status(ctx)
 	for ; err != nil; status, err = n.Status(ctx) {
 		select {
 		case <-time.After(healthTime):
 		case <-ctx.Done():
-			return
+			return nil, nil, ctx.Err()
 		}
 	}
-	var running []string
-	known := false
 	for _, p := range status.Peers {
-		known = known || p.Name == n.name
+		all = append(all, p.Name)
 		if p.Online {
 			running = append(running, p.Name)
 		}
 	}
-	if rejoins && !known {
-		n.o.Logger.Warn("this hub was removed from its cluster, and is a member again: in some minutes it counts for majorities. If it should not be one, stop it and delete its data directory",
-			"hub", n.name, "dir", n.o.Dir)
-	}
-	if len(running) > len(n.peers) {
-		n.o.Logger.Warn("more hubs take part in the cluster than the list of peers of this hub has: start it with the list of all hubs",
-			"list", strings.Join(n.peers, ", "), "cluster", strings.Join(running, ", "))
-	}
+	return all, running, nil
 }
 
 var errNoMajority = errors.New("natsnode: this hub has lost contact with the majority of the cluster")

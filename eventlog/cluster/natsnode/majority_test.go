@@ -138,6 +138,7 @@ func second(_ natsnode.Status, err error) error { return err }
 // TestRemovedHubThatIsStartedAgainSaysSo: it was a member again without a word. So was a hub with a list of peers that lacks one, whose majorities
 // differ from those of the others.
 func TestRemovedHubThatIsStartedAgainSaysSo(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t)
 	h := c.other(c.leader())
 	name, all := h.node.Name(), h.peers
@@ -156,6 +157,29 @@ func TestRemovedHubThatIsStartedAgainSaysSo(t *testing.T) {
 		}
 	})
 	log.await(t, "was removed from its cluster, and is a member again", "hub="+name, "dir="+h.dir)
+}
+
+// TestHubThatTakesThePlaceOfAKilledOneIsNotOneTooMany: the other one counts as online for some seconds.
+func TestHubThatTakesThePlaceOfAKilledOneIsNotOneTooMany(t *testing.T) {
+	t.Parallel()
+	c := newTrio(t)
+	h := c.other(c.leader())
+	h.die()
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.network.Heal()
+	log := h.capture()
+	h.dir = t.TempDir()
+	if err := h.start(); err != nil {
+		t.Fatal(err)
+	}
+	h.node.Examine(t.Context())
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if text := log.text.String(); strings.Contains(text, "more hubs take part") {
+		t.Error(text)
+	}
 }
 
 // TestHubSaysThatItKeepsItsName: another name was ignored without a word.
