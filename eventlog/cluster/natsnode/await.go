@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// firstNeedsAll says what JetStream demands: servers without any entries elect a leader only if all of them vote.
+const firstNeedsAll = "; the first start of a cluster needs all"
+
 // await returns when the server is current and knows the leader of the cluster. Until then it says which peers do not answer, and why.
 func (n *Node) await(ctx context.Context) error {
 	pause := diagnose
@@ -23,6 +26,9 @@ func (n *Node) await(ctx context.Context) error {
 		case <-report.C:
 			missing, faults := n.missing(ctx)
 			reason := waitingFor(missing, len(n.peers))
+			if len(missing) > 0 && len(n.peers) > 2 {
+				reason += firstNeedsAll
+			}
 			n.o.Logger.Warn(reason + faults)
 			if n.o.Waiting != nil {
 				n.o.Waiting(reason)

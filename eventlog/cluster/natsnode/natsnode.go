@@ -6,8 +6,8 @@
 //
 // # Names and peers
 //
-// All hubs have the same list of peers. The first election needs a majority of that list, so the list must have one address for each hub. Hubs
-// know each other from the list alone.
+// All hubs have the same list of peers. The first election needs all of that list, and later ones a majority, so the list must have one address
+// for each hub. Hubs know each other from the list alone.
 //
 // A server keeps its name in the file cluster.json. It votes under this name. A server that has forgotten its votes could vote twice, so a
 // hub whose directory is lost gets a new name and is a new peer. The operator removes the old name with [Node.Remove].
@@ -121,7 +121,7 @@ type Node struct {
 }
 
 // Open starts a node and waits until it is a member of the cluster: a leader is elected, and this node has everything that the leader has.
-// The first start of a cluster needs a majority of the peers. If ctx ends before that, the error says which peers do not answer, and why.
+// The first start of a cluster needs all peers, later ones a majority. If ctx ends before that, the error says which peers do not answer, and why.
 func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	o := options.withDefaults()
 	defer func() {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,7 +222,7 @@ func TestHubThatRestartsAloneSaysWhomItMisses(t *testing.T) {
 		o := h.options()
 		o.Secret = secret
 		o.Waiting = func(reason string) {
-			if strings.HasSuffix(reason, ": 2 of 3 hubs are needed") {
+			if strings.Contains(reason, ": 2 of 3 hubs are needed") {
 				cancel()
 			}
 		}
@@ -239,6 +240,57 @@ func TestHubThatRestartsAloneSaysWhomItMisses(t *testing.T) {
 		other.die()
 	}
 	open(secret, 2, "")
+}
+
+// TestFirstStartOfAClusterSaysThatItNeedsAllHubs: two of three waited without a word about the third.
+func TestFirstStartOfAClusterSaysThatItNeedsAllHubs(t *testing.T) {
+	t.Parallel()
+	var all [3]natsnode.Options
+	peers := []string{freeAddress(t), freeAddress(t), freeAddress(t)}
+	waits := make(chan struct{}, 1)
+	for i := range all {
+		all[i] = natsnode.Options{Peers: peers, Self: peers[i], Secret: secret, Dir: t.TempDir()}
+		all[i].Waiting = func(reason string) {
+			if reason == "waiting until the hubs elect a leader, without "+peers[2]+"; the first start of a cluster needs all" {
+				select {
+				case waits <- struct{}{}:
+				default:
+				}
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var hubs sync.WaitGroup
+	var nodes [3]*natsnode.Node
+	open := func(i int) {
+		hubs.Go(func() {
+			var err error
+			if nodes[i], err = natsnode.Open(ctx, &all[i]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	open(0)
+	open(1)
+	select {
+	case <-waits:
+	case <-ctx.Done():
+		t.Error("two of three hubs do not say what they wait for")
+	}
+	open(2)
+	hubs.Wait()
+	for _, n := range nodes {
+		if n == nil {
+			continue
+		}
+		hubs.Go(func() {
+			if err := n.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	hubs.Wait()
 }
 
 func TestNodeThatStartsSaysForHowManyHubsItWaits(t *testing.T) {
