@@ -318,7 +318,7 @@ export class Follow {
   at
   /** The queue takes no more. @internal */
   full = false
-  /** The last change of the topics. @internal @type {Promise<void> | undefined} */
+  /** The last change of the topics, which the next one waits for; a follow that first loads its position begins with that. @internal @type {Promise<void> | undefined} */
   changing
 
   #seat
@@ -342,7 +342,7 @@ export class Follow {
     this.start = since ? { since } : last ? { last } : undefined
     this.position = this.at = after && positionOf(after)
     this.done = new Promise((resolve, reject) => { this.#settle = (error) => error ? reject(error) : resolve() })
-    this.ready = options.keep || options.once ? import('./outbox.js').then(({ keep }) => keep(this, seat, options)) : seat.join(this)
+    this.ready = options.keep || options.once ? this.changing = import('./outbox.js').then(({ keep }) => keep(this, seat, options)) : seat.join(this)
     this.ready.catch((error) => this.take([{ error }]))
     signal?.addEventListener('abort', this.#abort)
     if (signal?.aborted) this.close()
@@ -477,6 +477,7 @@ export class Follow {
  * @property {number} id
  * @property {Follow} follow
  * @property {string[]} topics
+ * @property {boolean} [begun] The place serves the follow, and no older one does.
  * @property {boolean} [missing] The place has been told of a later position than that of the follow.
  * @property {(value?: any) => void} resolve
  * @property {(why: unknown) => void} reject
@@ -628,6 +629,8 @@ class Seat {
     place.missing = false
     follow.at = to
     follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) <= 0)))
+    if (place.begun) return
+    place.begun = true
     for (const other of this.#of(follow)) {
       if (other.id > place.id) break
       other.resolve()
@@ -1231,7 +1234,7 @@ function problemOf(status, content, response) {
   }
   const { type = '', title = response?.statusText, detail, retry, ...members } = Object(content)
   const { kind, detail: why } = type || !response ? { kind: `${type}`.split(/[/:#]/).pop(), detail } : noHub(`${response.url} answers ${status} ${detail || title}`)
-  return new Problem({ kind, title, detail: why, retryAfter: retry ?? (+after * 1000 || Date.parse(after) - Date.now() || 0), members, status })
+  return new Problem({ kind, title, detail: why, retryAfter: +retry || +after * 1000 || Date.parse(after) - Date.now() || 0, members, status })
 }
 
 /** @typedef {{type: string, data: string, id: string}} Block A block of an event stream that has data. */
@@ -1472,7 +1475,7 @@ function share(seat, requests, { token, credentials, worker = ownURL, share: sha
   }
 
   function enter() {
-    if (!here || way > 1) return
+    if (!here || way < 0 || way > 1) return
     unanswered = 0
     try {
       open()
@@ -1497,8 +1500,9 @@ function share(seat, requests, { token, credentials, worker = ownURL, share: sha
     }
     channel.onmessage = ({ data }) => {
       if (data?.seat) {
-        // A frozen page still gets messages, but its timers and its stream stand still. So a leader whose timer does not run is silent.
-        if (performance.now() - beat < pinging + 1000) desk?.take(data, (reply) => channel?.postMessage(reply))
+        // A frozen page still gets messages, but its timers and its stream stand still. So a leader whose timer does not run is silent for a
+        // visible tab, which then takes the lock. All hidden tabs have timers that run once a minute, and only a hidden leader serves them.
+        if (!data.visible || performance.now() - beat < pinging + 1000) desk?.take(data, (reply) => channel?.postMessage(reply))
       } else if (data) {
         if (data.status === 'open') old?.stop()
         take(data)

@@ -341,6 +341,10 @@ export type Place = {
     follow: Follow;
     topics: string[];
     /**
+     * The place serves the follow, and no older one does.
+     */
+    begun?: boolean;
+    /**
      * The place has been told of a later position than that of the follow.
      */
     missing?: boolean;
@@ -369,6 +373,7 @@ export type Place = {
  * @property {number} id
  * @property {Follow} follow
  * @property {string[]} topics
+ * @property {boolean} [begun] The place serves the follow, and no older one does.
  * @property {boolean} [missing] The place has been told of a later position than that of the follow.
  * @property {(value?: any) => void} resolve
  * @property {(why: unknown) => void} reject

@@ -241,6 +241,21 @@ test('a retry of 0 makes no hot loop, and one of a year no pause of a year', asy
   }
 })
 
+test('a wait that is no number makes no hot loop', async (t) => {
+  for (const retry of ['soon', {}, [1, 2], null]) {
+    const delays = hurry(t)
+    const server = await serve(t, (response) => {
+      response.writeHead(503, { 'Retry-After': 'soon' })
+      response.end(JSON.stringify({ type: 'urn:tidings:problem:draining', retry }))
+    })
+    const client = clientOf(t, server.url)
+    client.follow('news', () => {}, { after: 'abcde-3' })
+    await server.request(3)
+    assert.deepEqual(delays.filter((ms) => !(ms >= 20)), [], JSON.stringify(retry))
+    client.close()
+  }
+})
+
 test('tidings.retry is waited for, and is the problem meanwhile', async (t) => {
   const delays = hurry(t)
   const problem = { type: 'urn:tidings:problem:draining', title: 'Bye', status: 503, detail: 'the hub is shutting down', retry: 9000 }

@@ -181,6 +181,17 @@ test('a kept follow goes on where its handlers were', async (t) => {
   await other.got(4)
 })
 
+test('topics are added to a kept follow that still loads its position', async (t) => {
+  const hub = await startHub(t)
+  const got = collect()
+  const follow = clientOf(t, hub.url).follow('inbox', got.handler, { keep: 'loading' })
+  await follow.add('news')
+  await post(hub, 'news', 'of the new topic')
+  await post(hub, 'inbox', 'of the first')
+  await got.got(2)
+  assert.deepEqual(got.texts(), ['of the new topic', 'of the first'])
+})
+
 /** Waits until a position is stored. */
 async function kept(position) {
   for (;;) {
