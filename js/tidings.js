@@ -318,7 +318,7 @@ export class Follow {
   at
   /** The queue takes no more. @internal */
   full = false
-  /** The last change of the topics, which the next one waits for; a follow that first loads its position begins with that. @internal @type {Promise<void> | undefined} */
+  /** What the next change of the topics waits for: the last one, or that a kept position is loaded. @internal @type {Promise<void> | undefined} */
   changing
 
   #seat
