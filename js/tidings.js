@@ -703,9 +703,9 @@ class Holder {
     const ids = new Set(hello?.map(({ id }) => id))
     for (const held of parts.values()) if (!ids.has(held.id)) this.#remove(held)
     for (const part of hello ?? []) {
-      const { id, topics, at, full, missing } = part
+      const { id, topics, start, at, full, missing } = part
       const known = parts.get(id)
-      const held = known ?? { ...part, link, matches: matcher(topics) }
+      const held = known ?? { id, topics, start, at, link, matches: matcher(topics) }
       held.full = full
       parts.set(id, held)
       // A part without a position gets one by a poll, which also tells whether it is granted and whether it has ended. So a forbidden newcomer

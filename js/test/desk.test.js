@@ -138,6 +138,8 @@ test('a desk answers nonsense with a fault, and goes on', async (t) => {
     stranger.call({ hello: nonsense })
     assert.ok(stranger.replies.at(-1).fault)
   }
+  stranger.call({ hello: [{ id: 1, topics: ['a'], poll: 7, link: 7 }] }) // what it knows itself, it takes from nobody
+  stranger.call({})
   seat.call(hello)
   await settle()
   assert.equal(seat.replies.at(-1).fault, undefined)
