@@ -45,11 +45,17 @@ func (o *losing) Publish(ctx context.Context, to string, id cluster.ID, data []b
 // joined returns a hub that has joined its cluster.
 func joined(t *testing.T) (*cluster.Log, *losing) {
 	t.Helper()
+	order := &losing{Order: ordertest.NewMemory(0).Handle()}
+	return joinedOver(t, order), order
+}
+
+// joinedOver returns a hub that has joined the cluster of an order.
+func joinedOver(t *testing.T, order cluster.Order) *cluster.Log {
+	t.Helper()
 	mirror, err := eventlog.NewMemory(&eventlog.MemoryOptions{Mirror: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	order := &losing{Order: ordertest.NewMemory(0).Handle()}
 	l, err := cluster.Open(mirror, order, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +68,7 @@ func joined(t *testing.T) (*cluster.Log, *losing) {
 	if err := l.Join(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return l, order
+	return l
 }
 
 // TestLostMessageIsRepeatedAtOnceAfterAnElection: a leader that hands over its leadership loses what it has just received, without an answer.

@@ -29,24 +29,8 @@ func (o *slow) Publish(ctx context.Context, identity string, id cluster.ID, data
 // overSlow returns a hub that has joined a cluster whose order takes 8 ms for a message.
 func overSlow(t *testing.T) (*cluster.Log, *slow) {
 	t.Helper()
-	mirror, err := eventlog.NewMemory(&eventlog.MemoryOptions{Mirror: true})
-	if err != nil {
-		t.Fatal(err)
-	}
 	order := &slow{Order: ordertest.NewMemory(0).Handle(), takes: 8 * time.Millisecond}
-	l, err := cluster.Open(mirror, order, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := l.Join(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return l, order
+	return joinedOver(t, order), order
 }
 
 // publishing appends records one after the other, with a pause between an answer and the next request.
