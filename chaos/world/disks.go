@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,10 +58,15 @@ func (l *Loops) Lose(hub int) error {
 	if err = errors.Join(err, root.Close()); err != nil {
 		return fmt.Errorf("shut down the file system of hub %d: %w", hub, err)
 	}
-	if err := system("umount", l.dirs[hub-1]); err != nil {
-		return err
+	// The kernel may still be closing the files of the process that was killed, and then says "target is busy".
+	for tries := 0; ; tries++ {
+		if err := system("umount", l.dirs[hub-1]); err == nil {
+			return l.mount(hub)
+		} else if tries == 50 {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	return l.mount(hub)
 }
 
 // system runs a program of the system, and returns its output with its error.
