@@ -156,7 +156,11 @@ func (s *settings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(run.Run(ctx, w, s.Options, out), out.Close())
+	err = errors.Join(run.Run(ctx, w, s.Options, out), out.Close())
+	if w.Disks != nil && err == nil { // otherwise they may show what is wrong
+		err = w.Disks.Close()
+	}
+	return err
 }
 
 // choose chooses the scenario, or the faults.

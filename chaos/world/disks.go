@@ -14,12 +14,15 @@ import (
 
 // Loops gives each hub a disk of its own on the folder that has its name: an ext4 file system on a file in memory. It needs root, and
 // [Inside].
-type Loops struct{ dirs, images []string }
+type Loops struct {
+	store        string // of the images
+	dirs, images []string
+}
 
 // NewLoops mounts the disks of hubs, each with a size in MiB.
 func NewLoops(dir string, hubs, size int) (*Loops, error) {
-	l := &Loops{}
 	store := filepath.Join(dir, "disks")
+	l := &Loops{store: store}
 	if err := os.MkdirAll(store, 0o755); err != nil {
 		return nil, err
 	}
@@ -58,11 +61,25 @@ func (l *Loops) Lose(hub int) error {
 	if err = errors.Join(err, root.Close()); err != nil {
 		return fmt.Errorf("shut down the file system of hub %d: %w", hub, err)
 	}
-	// The kernel may still be closing the files of the process that was killed, and then says "target is busy".
+	if err := unmount(l.dirs[hub-1]); err != nil {
+		return err
+	}
+	return l.mount(hub)
+}
+
+// Close implements [Disks].
+func (l *Loops) Close() (err error) {
+	for _, dir := range append(l.dirs, l.store) {
+		err = errors.Join(err, unmount(dir))
+	}
+	return err
+}
+
+// unmount waits while the kernel still closes the files of a process that was killed: it says "target is busy" then.
+func unmount(dir string) error {
 	for tries := 0; ; tries++ {
-		if err := system("umount", l.dirs[hub-1]); err == nil {
-			return l.mount(hub)
-		} else if tries == 50 {
+		err := system("umount", dir)
+		if err == nil || tries == 50 {
 			return err
 		}
 		time.Sleep(100 * time.Millisecond)

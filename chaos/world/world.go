@@ -44,6 +44,8 @@ type Disks interface {
 	Free(hub int) error
 	// Lose makes the disk of a stopped hub forget what was not synced, as a power loss does.
 	Lose(hub int) error
+	// Close takes the disks of stopped hubs away, with what is on them.
+	Close() error
 }
 
 // New returns the world of a driver. Nothing runs yet. place puts the command of a node, by its index from 1, into its network and gives it
