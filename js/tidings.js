@@ -951,14 +951,15 @@ class Stream {
   async #attempt() {
     const { requests } = this.#holder
     const attempt = new AbortController()
-    const signal = AbortSignal.any([this.signal, attempt.signal])
+    // WebKit may collect a signal of AbortSignal.any as garbage, and the request would then go on.
+    this.signal.addEventListener('abort', () => attempt.abort(), { signal: attempt.signal })
     this.heard = Date.now()
     const watch = setInterval(() => {
       if (Math.abs(Date.now() - this.heard) > longestSilence) attempt.abort(new Problem({ kind: 'silent', detail: 'the hub was silent for 90 s' }))
     }, 5000)
     this.#holder.report('connecting', this)
     try {
-      const response = await requests.follow(this.topics, this.#query, this.at, signal, this.#expired)
+      const response = await requests.follow(this.topics, this.#query, this.at, attempt.signal, this.#expired)
       if (response.status === 204) return false
       if (!this.poll) this.#holder.report('open', this)
       this.#expired = false
