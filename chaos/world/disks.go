@@ -21,16 +21,15 @@ type Loops struct {
 
 // NewLoops mounts the disks of hubs, each with a size in MiB.
 func NewLoops(dir string, hubs, size int) (*Loops, error) {
-	store := filepath.Join(dir, "disks")
-	l := &Loops{store: store}
-	if err := os.MkdirAll(store, 0o755); err != nil {
+	l := &Loops{store: filepath.Join(dir, "disks")}
+	if err := os.MkdirAll(l.store, 0o755); err != nil {
 		return nil, err
 	}
-	if err := mountTmpfs(store, fmt.Sprintf("%dm", hubs*size)); err != nil {
+	if err := mountTmpfs(l.store, fmt.Sprintf("%dm", hubs*size)); err != nil {
 		return nil, err
 	}
 	for hub := 1; hub <= hubs; hub++ {
-		place, image := filepath.Join(dir, fmt.Sprintf("hub%d", hub)), filepath.Join(store, fmt.Sprintf("hub%d.ext4", hub))
+		place, image := filepath.Join(dir, fmt.Sprintf("hub%d", hub)), filepath.Join(l.store, fmt.Sprintf("hub%d.ext4", hub))
 		l.dirs, l.images = append(l.dirs, place), append(l.images, image)
 		err := errors.Join(
 			os.MkdirAll(place, 0o755), os.WriteFile(image, nil, 0o600), os.Truncate(image, int64(size)<<20),
@@ -69,10 +68,10 @@ func (l *Loops) Lose(hub int) error {
 
 // Close implements [Disks].
 func (l *Loops) Close() (err error) {
-	for _, dir := range append(l.dirs, l.store) {
+	for _, dir := range l.dirs {
 		err = errors.Join(err, unmount(dir))
 	}
-	return err
+	return errors.Join(err, unmount(l.store))
 }
 
 // unmount waits while the kernel still closes the files of a process that was killed: it says "target is busy" then.

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 	"github.com/tidings-sse/tidings/internal/plain"
 )
 
@@ -20,22 +18,14 @@ func nowhere(t *testing.T) string {
 	return "http://" + freeAddr(t)
 }
 
-// freeAddr returns an address that nothing listens on, for a server that others have to know before it listens. The port is below those that the
-// system gives to connections and to port 0, or another test could get it in between.
+// freeAddr returns an address that nothing listens on, for a server that others have to know before it listens.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.N(20_000)))
-		if err != nil {
-			continue // it is in use
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return l.Addr().String()
+	addr, err := cutproxy.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("there is no free port")
-	return ""
+	return addr
 }
 
 // TestCommandsSayWhereTheyLookForAHub: tidings pub retried without naming the address: "connection refused; again in 1.0 s".

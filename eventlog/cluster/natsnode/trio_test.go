@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
-	"net"
 	"os"
 	"sync"
 	"testing"
@@ -29,22 +27,14 @@ var secret = []byte("the secret of the cluster in the tests")
 // patience is how long a test waits for an election and its consequences, on a busy machine.
 const patience = 60 * time.Second
 
-// freeAddress returns an address that nothing listens on. Peers have to know each other's ports before they listen. The port is below those that
-// the system gives to connections and to port 0, or another test could get it in between.
+// freeAddress returns an address that nothing listens on. Peers have to know each other's addresses before they listen.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+mathrand.N(20_000)))
-		if err != nil {
-			continue // it is in use
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return l.Addr().String()
+	addr, err := cutproxy.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("there is no free port")
-	return ""
+	return addr
 }
 
 // logger logs to the test's output if TIDINGS_LOG is set.
