@@ -35,6 +35,7 @@ var scenarios = []scenario{
 }
 
 func TestThreeHubs(t *testing.T) {
+	t.Parallel()
 	rounds, err := strconv.Atoi(os.Getenv("TIDINGS_CLUSTER"))
 	chosen := scenarios
 	if err != nil || rounds < 1 {

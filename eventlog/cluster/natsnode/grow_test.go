@@ -12,6 +12,7 @@ import (
 // TestThirdHubJoinsTwo: the shared log of two hubs has two replicas. A third hub wants three, and must neither be refused nor stop the two
 // others, which still know of two hubs.
 func TestThirdHubJoinsTwo(t *testing.T) {
+	t.Parallel()
 	addresses := []string{freeAddress(t), freeAddress(t), freeAddress(t)}
 	join := func(i, known int) (*natsnode.Node, *natslog.Order, error) {
 		name := string(rune('a' + i))

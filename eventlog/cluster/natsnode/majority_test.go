@@ -67,6 +67,7 @@ func (h *hub) restart(t *testing.T, between func()) {
 
 // TestHubThatLosesItsMajoritySaysWhomItMisses in its log, in its readiness and in its status. It logged nothing.
 func TestHubThatLosesItsMajoritySaysWhomItMisses(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t)
 	h := c.hubs[0]
 	var log *captured

@@ -64,6 +64,7 @@ func TestHubAloneKeepsItsOrderAcrossRestarts(t *testing.T) {
 }
 
 func TestNodeWhoseJetStreamStopsSaysSo(t *testing.T) {
+	t.Parallel()
 	n := single(t, t.TempDir())
 	if err := n.Disable(); err != nil {
 		t.Fatal(err)
@@ -210,6 +211,7 @@ func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 
 // TestHubThatRestartsAloneSaysWhomItMisses also if it was a member before: with another key, or while most hubs are down.
 func TestHubThatRestartsAloneSaysWhomItMisses(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t)
 	h := c.hubs[0]
 	if err := h.stop(); err != nil {

@@ -13,9 +13,8 @@ import (
 )
 
 // TestHubWithEntriesThatNoMajorityHasIsBackSoon restarts a leader that has stored many entries while it was alone. JetStream removes each of them
-// in up to 2 s, so without help the hub needs longer than the patience of these tests.
+// in up to 2 s, so without help the hub needs longer than the patience of these tests. It runs alone, or other tests could use up that patience.
 func TestHubWithEntriesThatNoMajorityHasIsBackSoon(t *testing.T) {
-	t.Parallel()
 	c := newTrio(t)
 	stored := []cluster.ID{newID()}
 	if err := c.hubs[0].publish(stored[0], "before"); err != nil {
