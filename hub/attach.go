@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
+	"github.com/tidings-sse/tidings/hub/internal/h2"
 )
 
 // attach gives a stream its connection. On Linux it hijacks connections of HTTP/1.1, so that the handler can return and the stream needs
-// no goroutine. Otherwise the stream needs the handler, and attach returns a [*held] as the error.
+// no goroutine. A stream of HTTP/2 can be detached from its handler if the server uses [Hub.HTTP2]. Otherwise the stream needs the handler, and attach returns a [*held] as the error.
 func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stream, enc Encoding, c *client) error {
 	if r.ProtoMajor == 1 && runtime.GOOS == "linux" {
 		enc.Header(w.Header())
@@ -31,6 +32,15 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stre
 		c.taken = false
 		h.takenOver.Add(-1)
 	}
+	if r.ProtoMajor == 2 && h2.Detachable(w) {
+		enc.Header(w.Header())
+		w.WriteHeader(http.StatusOK)
+		if lane, ok := h2.Detach(w); ok {
+			c.kept = true
+			stream.AttachLane(laneOf{lane})
+			return nil
+		}
+	}
 	out, err := openSocket(w, r, enc, false, h.opts.WriteTimeout)
 	if err != nil {
 		return err
@@ -38,6 +48,12 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stre
 	c.kept = true
 	return &held{stream.Serve(out), out}
 }
+
+// laneOf is the [fanout.Lane] of a detached stream. The two packages do not know each other.
+type laneOf struct{ *h2.Stream }
+
+// Watch implements [fanout.Lane].
+func (l laneOf) Watch(events fanout.LaneEvents) { l.Stream.Watch(events) }
 
 // held is a stream whose handler must not return before the stream ends. It travels as an error up to ServeHTTP, which waits there: the
 // functions in between use several kilobytes of stack, which each stream would keep otherwise.

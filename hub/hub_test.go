@@ -33,7 +33,9 @@ type transport struct {
 	name string
 	tls  bool
 	h2   bool
-	kept bool // the hub cannot hijack connections, so it has no direct sockets
+	kept bool // the hub cannot take connections and streams over, so it has no direct sockets
+	std  bool // HTTP/2 of net/http
+	deep bool // the hub reaches the socket below TLS
 }
 
 var transports = []transport{
@@ -41,7 +43,11 @@ var transports = []transport{
 	{name: "http1-kept", kept: true},
 	{name: "http1-tls", tls: true},
 	{name: "http2", h2: true},
+	{name: "http2-kept", h2: true, kept: true},
 	{name: "http2-tls", h2: true, tls: true},
+	{name: "http2-tls-deep", h2: true, tls: true, deep: true},
+	{name: "http2-std", h2: true, std: true},
+	{name: "http2-std-tls", h2: true, std: true, tls: true},
 }
 
 // keeper is a ResponseWriter that cannot be hijacked, like those of some middleware.
@@ -145,6 +151,12 @@ func serve(t *testing.T, log eventlog.Log, o *hub.Options, how transport) *site 
 		protocols.SetUnencryptedHTTP2(true)
 	}
 	server.Config.Protocols = protocols
+	if how.h2 && !how.std {
+		h.HTTP2(server.Config)
+	}
+	if how.deep {
+		server.Listener = hub.BelowTLS(server.Listener)
+	}
 	if how.tls {
 		server.StartTLS()
 	} else {

@@ -42,6 +42,7 @@ func (d *direct) heartbeatBehind() {
 	if d.rest.text != "" || d.pendingEnd != open {
 		return
 	}
+	s.touch(d)
 	_, _, err := d.push(&s.buf, c.reached.Seq, []chunk{c.heartbeat()})
 	switch {
 	case err != nil:
@@ -62,6 +63,9 @@ func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, a
 	}
 	if all, at, err = d.push(b, from, chunks); all {
 		c.reached = c.query.After
+	}
+	if d.lane != nil {
+		d.lane.Flush()
 	}
 	return all, at, d.rest, err
 }
@@ -145,6 +149,7 @@ func (d *direct) closeUp() bool {
 		d.replay()
 		return false
 	}
+	s.touch(d)
 	all, at, err := d.push(&s.buf, from.Seq, chunks)
 	switch {
 	case err != nil:
@@ -186,7 +191,7 @@ func (d *direct) noteMoved() {
 // awaitWritable lets the subscriber wait until its socket takes more, for at most the write timeout.
 func (d *direct) awaitWritable() {
 	s := d.shard
-	if !d.watched {
+	if d.lane == nil && !d.watched {
 		d.watched = true
 		if err := s.poller.awaitWritable(d.slot, d.fd); err != nil {
 			d.unwatchable(err)

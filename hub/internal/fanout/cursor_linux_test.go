@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
 
 // TestCheckpointFollowsAGapThatWasSentInParts: a gap has no ID, so cursor.back must not take its position for the last ID.
@@ -26,7 +27,7 @@ func TestCheckpointFollowsAGapThatWasSentInParts(t *testing.T) {
 	defer unix.Close(pair[0])
 	defer unix.Close(pair[1])
 	for { // until the socket is full
-		if n, _ := send(int32(pair[0]), make([]byte, 1<<10)); n == 0 {
+		if n, _ := socket.Send(int32(pair[0]), make([]byte, 1<<10)); n == 0 {
 			break
 		}
 	}

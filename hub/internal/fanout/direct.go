@@ -4,15 +4,19 @@ import (
 	"net"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
 
-// direct is a subscriber whose socket belongs to its shard: it has no goroutine and no buffer, and sends do not block. On Linux, plain
-// HTTP/1.1 connections are direct. direct_linux.go has the system calls. The shard owns a direct subscriber. At the stage catching a replayer
+// direct is a subscriber that its shard sends to: it has no goroutine and no buffer, and sends do not block. On Linux, plain HTTP/1.1
+// connections are direct: their sockets belong to the shard, and direct_linux.go has the system calls. Lanes are direct, too. The shard owns a direct subscriber. At the stage catching a replayer
 // owns it; only stage, writable, pendingEnd and the fields of the wheel stay with the shard, and both write to the socket under cursor.writing.
 type direct struct {
 	subscriber
 
-	fd, slot   int32  // slot is its place at the poller
+	lane  Lane   // nil: it has a socket
+	trunk *trunk // of the lane
+
+	fd, slot   int32  // slot is its place at the poller, or in shard.lanes
 	stray      int32  // bytes that the client has sent after its request
 	watched    bool   // the poller reports when the socket can take more
 	last       bool   // nothing comes after rest
@@ -35,23 +39,68 @@ func (st *Stream) attachDirect(conn net.Conn, head []byte, early int) (ok bool) 
 		return false
 	}
 	d := &direct{fd: fd, slot: -1, stray: int32(min(early, maxStray+1)), cursor: st.cursor}
-	d.subscriber = st.subscriber(d)
+	d.subscriber = st.subscriberOf(f.leastShard(), d)
 	d.bytes.Store(-int64(len(head)))
 	if err != nil {
 		_ = conn.Close()
 		f.leave(&d.subscriber, Gone)
 		return true
 	}
-	first := append(head, st.first...)
-	d.rest = chunk{text: string(first), at: st.cursor.query.After.Seq, control: true}
+	d.beginWith(append(head, st.first...))
+	return true
+}
+
+// beginWith sends the first bytes, and gives the subscriber to its shard.
+func (d *direct) beginWith(first []byte) {
+	d.rest = chunk{text: string(first), at: d.cursor.query.After.Seq, control: true}
 	if all, _, err := d.push(&first, 0, nil); err != nil || all {
-		d.rest = chunk{} // the poller soon reports a client that has disconnected
+		d.rest = chunk{} // a client that has disconnected is soon reported
 	}
 	if s := d.shard; !s.post(func() { s.adopt(&d.subscriber) }) {
-		closeSocket(fd)
-		f.leave(&d.subscriber, Drained)
+		d.closeConnection(false)
+		s.f.leave(&d.subscriber, Drained)
 	}
-	return true
+}
+
+// watch makes the shard learn what happens to the connection.
+func (d *direct) watch() (err error) {
+	s := d.shard
+	if d.lane != nil {
+		d.slot = int32(len(s.lanes))
+		s.lanes = append(s.lanes, d)
+		d.lane.Watch(d)
+		return nil
+	}
+	d.slot, err = s.poller.add(&d.subscriber, d.fd)
+	return err
+}
+
+// unwatch is the opposite of watch.
+func (d *direct) unwatch() {
+	s := d.shard
+	switch {
+	case d.slot < 0:
+	case d.lane == nil:
+		s.poller.remove(d.slot)
+	default:
+		last := len(s.lanes) - 1
+		s.lanes[d.slot] = s.lanes[last]
+		s.lanes[d.slot].slot = d.slot
+		s.lanes[last] = nil
+		s.lanes = s.lanes[:last]
+	}
+	d.slot = -1
+}
+
+// closeConnection ends the stream for its client.
+func (d *direct) closeConnection(complete bool) {
+	if d.lane == nil {
+		closeSocket(d.fd) // closing it also removes it from the epoll set
+		d.fd = -1
+		return
+	}
+	d.lane.Close(complete)
+	d.shard.f.trunks.leave(d.trunk)
 }
 
 func (d *direct) start() {
@@ -62,12 +111,10 @@ func (d *direct) start() {
 		s.close(&d.subscriber, Revoked)
 		return
 	}
-	slot, err := s.poller.add(&d.subscriber, d.fd)
-	if err != nil {
+	if err := d.watch(); err != nil {
 		d.unwatchable(err)
 		return
 	}
-	d.slot = slot
 	if d.rest.text != "" {
 		d.awaitWritable()
 		return
@@ -99,7 +146,7 @@ func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (all bool, at uint
 	if len(*b) == 0 {
 		return true, from, nil
 	}
-	n, err := send(d.fd, *b)
+	n, err := d.write(*b)
 	if err != nil {
 		return false, from, err
 	}
@@ -110,8 +157,17 @@ func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (all bool, at uint
 	return n == len(*b), at, nil
 }
 
+// write hands bytes to the socket or the lane, as many as it takes.
+func (d *direct) write(b []byte) (int, error) {
+	if d.lane != nil {
+		return d.lane.Send(b)
+	}
+	return socket.Send(d.fd, b)
+}
+
 func (d *direct) send(c chunk) {
 	s := d.shard
+	s.touch(d)
 	c.at = s.at.Seq
 	s.chunks = append(s.chunks[:0], c)
 	all, _, err := d.push(&s.buf, s.at.Seq, s.chunks)
@@ -172,6 +228,7 @@ func (d *direct) sendLeaving() {
 	if d.cursor != nil {
 		at = d.cursor.query.After
 	}
+	d.shard.touch(d)
 	_, _, _ = d.push(&d.shard.buf, at.Seq, []chunk{d.group.leaving(at)}) // on an error the client has disconnected, and resumes from its last id
 }
 
@@ -226,12 +283,9 @@ func (d *direct) release(why Reason) {
 		d.group.removeLive(d)
 	}
 	d.stage = closed
-	if d.slot >= 0 {
-		d.shard.poller.remove(d.slot)
-		d.slot = -1
-	}
-	closeSocket(d.fd) // closing it also removes it from the epoll set
-	d.fd = -1
+	d.unwatch()
+	d.shard.touch(d)
+	d.closeConnection(why != Gone && why != Slow && d.rest.text == "")
 	d.cursor, d.rest = nil, chunk{}
 	d.shard.f.leave(&d.subscriber, why)
 }

@@ -2,40 +2,20 @@ package fanout
 
 import (
 	"errors"
-	"math"
 	"net"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
 
-// send sends as much as a socket takes without blocking. It bypasses the Go scheduler, which prepares for each system call to block. With
-// one core, that preparation costs more than the sending.
-func send(fd int32, b []byte) (int, error) {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return 0, nil
-		default:
-			return 0, errno
-		}
-	}
-}
+	"github.com/tidings-sse/tidings/hub/internal/socket"
+)
 
 // bytesOf returns the bytes of a text. They must not be changed.
 func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
 func closeSocket(fd int32) { _ = unix.Close(int(fd)) } // the stream has ended, so an error changes nothing
-
-// notSentLow is the maximum number of unsent bytes in the kernel for one stalled subscriber (TCP_NOTSENT_LOWAT).
-const notSentLow = 32 << 10
 
 // detach takes the socket out of a connection and closes the connection. ok is false if the connection has no plain socket.
 func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error) {
@@ -52,7 +32,7 @@ func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error)
 	var dupErr error
 	err = raw.Control(func(fd uintptr) {
 		if dup, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); dupErr == nil && isTCP(conn) {
-			tune(dup, timeout)
+			socket.Tune(dup, timeout)
 		}
 	})
 	if err = errors.Join(err, dupErr); err != nil {
@@ -64,6 +44,9 @@ func detach(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error)
 
 // socketOf returns the file descriptor of a connection's socket. The connection still owns it.
 func socketOf(conn net.Conn) (fd int32, ok bool) {
+	if below, ok := conn.(*socket.Conn); ok {
+		conn = below.Conn
+	}
 	c, ok := conn.(*net.TCPConn)
 	if !ok {
 		return -1, false
@@ -78,15 +61,6 @@ func socketOf(conn net.Conn) (fd int32, ok bool) {
 }
 
 func isTCP(conn net.Conn) bool { _, ok := conn.(*net.TCPConn); return ok }
-
-// tune limits the kernel memory of a stalled subscriber, and makes the kernel close dead connections. It ignores options that the system
-// does not support.
-func tune(fd int, timeout time.Duration) {
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLow)
-	// The kernel refuses more milliseconds than an int32 holds, about 24 days. The socket would then keep its default.
-	silence := min(max(timeout, time.Minute)/time.Millisecond, math.MaxInt32)
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence))
-}
 
 // maxStray is how many bytes a client may send after its request. Nothing reads them.
 const maxStray = 64 << 10

@@ -14,8 +14,6 @@ const maxStray = 0
 
 func detach(net.Conn, time.Duration) (fd int32, ok bool, err error) { return -1, false, nil }
 
-func send(int32, []byte) (int, error) { return 0, errors.ErrUnsupported }
-
 func closeSocket(int32) {}
 
 func bytesOf(text string) []byte { return []byte(text) }

@@ -25,7 +25,8 @@
 // # Delivery
 //
 // Bytes leave in one of two ways, behind the interface delivery:
-//   - direct: on Linux, a plain TCP or Unix socket that belongs to the shard. It has no goroutine and no buffer, and send does not block.
+//   - direct: on Linux, a plain TCP or Unix socket that belongs to the shard; or a lane, one of several streams that share a connection. It has no
+//     goroutine and no buffer, and sends do not block.
 //   - runner: any other connection. A goroutine from a pool drives the same cursor, with writes that block.
 package fanout
 
@@ -102,6 +103,7 @@ type Fanout struct {
 	ends      ends
 	shards    []*shard
 	replayers *replayers
+	trunks    trunks
 	count     counters
 
 	ctx        context.Context // canceled when the tail and the replayers must stop

@@ -99,6 +99,6 @@ func directOf(t *testing.T, f *Fanout, s *Subscription, fd int32) *direct {
 	st := stream(t, f, s)
 	st.taken = true
 	d := &direct{fd: fd, slot: -1, cursor: st.cursor}
-	d.subscriber = st.subscriber(d)
+	d.subscriber = st.subscriberOf(f.leastShard(), d)
 	return d
 }

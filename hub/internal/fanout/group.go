@@ -35,7 +35,7 @@ type group struct {
 
 // member is a live subscriber, with the fields that the send loop needs.
 type member struct {
-	fd  int32
+	fd  int32 // -1: it has a lane
 	sub *direct
 }
 

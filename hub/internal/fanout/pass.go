@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
 
 // A pass takes all events since the last pass and writes to each live subscriber once. A write with ten events costs little more than a
@@ -21,6 +22,7 @@ func (s *shard) deliverInTurn() bool {
 	if !s.deliverNext() {
 		return false
 	}
+	s.flush()
 	s.rest.after(time.Since(began))
 	return true
 }
@@ -90,7 +92,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 	b, seen, ends := s.gather(g)
 	for i := 0; i < len(g.live) && len(b) > 0; {
 		m := g.live[i]
-		n, err := send(m.fd, b)
+		n, err := s.sendTo(&m, b)
 		switch {
 		case n == len(b):
 			i++
@@ -117,6 +119,15 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 	if ends {
 		s.endGroup(g, last)
 	}
+}
+
+// sendTo sends to a live subscriber.
+func (s *shard) sendTo(m *member, b []byte) (int, error) {
+	if m.fd >= 0 {
+		return socket.Send(m.fd, b)
+	}
+	s.touch(m.sub)
+	return m.sub.lane.Send(b)
 }
 
 // gather returns the joined bytes of a group's events. seen is the newest position that a client knows after them; ends says whether topics

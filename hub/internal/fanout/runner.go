@@ -37,7 +37,7 @@ type runner struct {
 // newRunner returns a runner that first sends the given bytes.
 func (st *Stream) newRunner(out Socket, first []byte) *runner {
 	r := &runner{fd: -1, slot: -1, out: out, cursor: st.cursor, messages: []chunk{{text: string(first), control: true}}}
-	r.subscriber = st.subscriber(r)
+	r.subscriber = st.subscriberOf(st.f.leastShard(), r)
 	r.cursor.reached, r.cursor.lock = r.cursor.query.After, make(chan struct{}, 1)
 	return r
 }

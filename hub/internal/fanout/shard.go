@@ -27,6 +27,8 @@ type shard struct {
 	groups   map[string]*group
 	interest interest
 	ahead    []*direct // see stage ahead
+	lanes    []*direct // that have a lane
+	dirty    []*direct // one of each connection that must be flushed
 	wheel    *wheel
 	poller   poller
 	draining bool
@@ -109,6 +111,7 @@ func (s *shard) run(ctx context.Context) {
 			}
 			more = !s.rest.on() && s.deliverInTurn()
 		}
+		s.flush()
 	}
 }
 
@@ -126,11 +129,15 @@ func (s *shard) stop() {
 		sub.via.abort(Drained)
 		s.close(sub, Drained)
 	}
+	s.flush()
 }
 
 // each calls f with all subscribers of the shard.
 func (s *shard) each(f func(*subscriber)) {
 	s.poller.each(f)
+	for _, d := range s.lanes {
+		f(&d.subscriber)
+	}
 	for _, g := range s.groups {
 		for _, r := range g.runners {
 			if r.slot < 0 {

@@ -138,10 +138,10 @@ func (st *Stream) Serve(out Socket) (abort func()) {
 	return r.disconnected
 }
 
-// subscriber returns the shard's state of the stream.
-func (st *Stream) subscriber(via delivery) subscriber {
+// subscriberOf returns a shard's state of the stream.
+func (st *Stream) subscriberOf(s *shard, via delivery) subscriber {
 	return subscriber{
-		shard: st.f.leastShard(), group: st.cursor.group, client: st.client, via: via, id: st.f.count.open(), failOnGap: st.cursor.failOnGap,
+		shard: s, group: st.cursor.group, client: st.client, via: via, id: st.f.count.open(), failOnGap: st.cursor.failOnGap,
 	}
 }
 

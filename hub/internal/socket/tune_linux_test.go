@@ -1,4 +1,4 @@
-package fanout
+package socket
 
 import (
 	"math"
@@ -16,11 +16,11 @@ func TestAnyWriteTimeoutSetsATCPTimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeSocket(int32(fd))
+	defer func() { _ = unix.Close(fd) }()
 	for timeout, want := range map[time.Duration]int{
 		time.Millisecond: 60_000, time.Hour: 3_600_000, 597 * time.Hour: math.MaxInt32, 10 * 365 * 24 * time.Hour: math.MaxInt32,
 	} {
-		tune(fd, timeout)
+		Tune(fd, timeout)
 		got, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
 		if err != nil || want != math.MaxInt32 && got != want || got < 60_000 {
 			t.Errorf("%v is %d ms, %v; want %d", timeout, got, err, want)

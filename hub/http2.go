@@ -1,0 +1,28 @@
+package hub
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/tidings-sse/tidings/hub/internal/h2"
+	"github.com/tidings-sse/tidings/hub/internal/socket"
+)
+
+// HTTP2 makes a server use HTTP/2 of the hub instead of that of net/http, for all its handlers. Call it before the server serves:
+//
+//	server := &http.Server{Addr: ":443", Handler: h}
+//	h.HTTP2(server)
+//	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", server.Addr)
+//	…
+//	err = server.ServeTLS(hub.BelowTLS(l), "cert.pem", "key.pem")
+//
+// It is for hubs with many subscribers over HTTP/2. A stream then needs no goroutine and no buffer, and one write serves all streams of a
+// connection. [http.Protocols] and most options of the server mean the same. Of [http.HTTP2Config] only MaxConcurrentStreams has an effect, which is
+// 250 by default. There is no server push.
+func (h *Hub) HTTP2(server *http.Server) {
+	h2.Configure(server, h2.Options{WriteTimeout: h.opts.WriteTimeout})
+}
+
+// BelowTLS returns a listener for [http.Server.ServeTLS] or [tls.NewListener] whose connections take bytes without blocking, on Linux. It is
+// optional. With it, streams of HTTP/2 over TLS need no goroutine even while they are sent events.
+func BelowTLS(l net.Listener) net.Listener { return socket.Listen(l) }
