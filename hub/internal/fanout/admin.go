@@ -25,9 +25,8 @@ type Info struct {
 func (i *Info) Opened() time.Time { return time.UnixMicro(i.ID).UTC() }
 
 func (sub *subscriber) info() Info {
-	_, isDirect := sub.via.(*direct)
 	return Info{
-		ID: sub.id, Client: sub.client, Selector: &sub.group.selector, Encoding: sub.group.encoding, Direct: isDirect, Stage: sub.stage.String(),
+		ID: sub.id, Client: sub.client, Selector: &sub.group.selector, Encoding: sub.group.encoding, Direct: sub.isDirect(), Stage: sub.stage.String(),
 		Lag: sub.via.lag(), Bytes: sub.sentBytes(),
 	}
 }

@@ -64,8 +64,8 @@ func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, a
 	if all, at, err = d.push(b, from, chunks); all {
 		c.reached = c.query.After
 	}
-	if d.lane != nil {
-		d.lane.Flush()
+	if l := d.lane(); l != nil {
+		l.out.Flush()
 	}
 	return all, at, d.rest, err
 }
@@ -191,7 +191,7 @@ func (d *direct) noteMoved() {
 // awaitWritable lets the subscriber wait until its socket takes more, for at most the write timeout.
 func (d *direct) awaitWritable() {
 	s := d.shard
-	if d.lane == nil && !d.watched {
+	if d.fd >= 0 && !d.watched {
 		d.watched = true
 		if err := s.poller.awaitWritable(d.slot, d.fd); err != nil {
 			d.unwatchable(err)

@@ -13,10 +13,7 @@ import (
 type direct struct {
 	subscriber
 
-	lane  Lane   // nil: it has a socket
-	trunk *trunk // of the lane
-
-	fd, slot   int32  // slot is its place at the poller, or in shard.lanes
+	fd, slot   int32  // fd is -1 if it has a lane; slot is its place at the poller, or in shard.lanes
 	stray      int32  // bytes that the client has sent after its request
 	watched    bool   // the poller reports when the socket can take more
 	last       bool   // nothing comes after rest
@@ -65,10 +62,10 @@ func (d *direct) beginWith(first []byte) {
 // watch makes the shard learn what happens to the connection.
 func (d *direct) watch() (err error) {
 	s := d.shard
-	if d.lane != nil {
+	if l := d.lane(); l != nil {
 		d.slot = int32(len(s.lanes))
-		s.lanes = append(s.lanes, d)
-		d.lane.Watch(d)
+		s.lanes = append(s.lanes, l)
+		l.out.Watch(l)
 		return nil
 	}
 	d.slot, err = s.poller.add(&d.subscriber, d.fd)
@@ -80,7 +77,7 @@ func (d *direct) unwatch() {
 	s := d.shard
 	switch {
 	case d.slot < 0:
-	case d.lane == nil:
+	case d.lane() == nil:
 		s.poller.remove(d.slot)
 	default:
 		last := len(s.lanes) - 1
@@ -94,13 +91,13 @@ func (d *direct) unwatch() {
 
 // closeConnection ends the stream for its client.
 func (d *direct) closeConnection(complete bool) {
-	if d.lane == nil {
-		closeSocket(d.fd) // closing it also removes it from the epoll set
-		d.fd = -1
+	if l := d.lane(); l != nil {
+		l.out.Close(complete)
+		d.shard.f.trunks.leave(l.trunk)
 		return
 	}
-	d.lane.Close(complete)
-	d.shard.f.trunks.leave(d.trunk)
+	closeSocket(d.fd) // closing it also removes it from the epoll set
+	d.fd = -1
 }
 
 func (d *direct) start() {
@@ -159,8 +156,8 @@ func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (all bool, at uint
 
 // write hands bytes to the socket or the lane, as many as it takes.
 func (d *direct) write(b []byte) (int, error) {
-	if d.lane != nil {
-		return d.lane.Send(b)
+	if l := d.lane(); l != nil {
+		return l.out.Send(b)
 	}
 	return socket.Send(d.fd, b)
 }

@@ -27,31 +27,46 @@ type LaneEvents interface {
 	Ended(slow bool) // slow: the client has accepted no bytes for too long
 }
 
-var _ LaneEvents = (*direct)(nil)
-
-// Writable is for the [Lane].
-func (d *direct) Writable() {
-	d.shard.post(func() { d.ready(false, true) })
+// lane is a direct subscriber that has a Lane instead of a socket.
+type lane struct {
+	direct
+	out   Lane
+	trunk *trunk
 }
 
-// Ended is for the [Lane].
-func (d *direct) Ended(slow bool) {
+var (
+	_ delivery   = (*lane)(nil)
+	_ LaneEvents = (*lane)(nil)
+)
+
+// lane returns the lane of a subscriber, nil if it has a socket.
+func (d *direct) lane() *lane {
+	l, _ := d.via.(*lane)
+	return l
+}
+
+// Writable implements [LaneEvents].
+func (l *lane) Writable() {
+	l.shard.post(func() { l.ready(false, true) })
+}
+
+// Ended implements [LaneEvents].
+func (l *lane) Ended(slow bool) {
 	why := Gone
 	if slow {
 		why = Slow
 	}
-	d.shard.post(func() { d.abort(why) })
+	l.shard.post(func() { l.abort(why) })
 }
 
 // AttachLane gives the stream a lane, whose header was sent.
-func (st *Stream) AttachLane(lane Lane) {
+func (st *Stream) AttachLane(out Lane) {
 	st.taken = true
 	f := st.f
-	d := &direct{fd: -1, slot: -1, cursor: st.cursor, lane: lane}
-	d.trunk = f.trunks.of(lane, f.leastShard)
-	d.subscriber = st.subscriberOf(d.trunk.shard, d)
-	d.beginWith(st.first)
-	lane.Flush()
+	l := &lane{direct: direct{fd: -1, slot: -1, cursor: st.cursor}, out: out, trunk: f.trunks.of(out, f.leastShard)}
+	l.subscriber = st.subscriberOf(l.trunk.shard, l)
+	l.beginWith(st.first)
+	out.Flush()
 }
 
 // trunk is the connection of some lanes.
@@ -59,7 +74,7 @@ type trunk struct {
 	connection any
 	shard      *shard
 	lanes      int  // guarded by trunks.mu
-	touched    bool // owned by the shard: it is in shard.trunks
+	touched    bool // owned by the shard: one of its lanes is in shard.dirty
 }
 
 // trunks are the connections that have lanes.
@@ -98,18 +113,17 @@ func (t *trunks) leave(one *trunk) {
 
 // touch makes the shard flush the connection of a subscriber that was sent something. It does nothing for sockets, which have no buffer.
 func (s *shard) touch(d *direct) {
-	if d.lane == nil || d.trunk.touched {
-		return
+	if l := d.lane(); l != nil && !l.trunk.touched {
+		l.trunk.touched = true
+		s.dirty = append(s.dirty, l)
 	}
-	d.trunk.touched = true
-	s.dirty = append(s.dirty, d)
 }
 
 // flush sends what was added to connections. The shard calls it after each pass, and after posted functions.
 func (s *shard) flush() {
-	for _, d := range s.dirty {
-		d.trunk.touched = false
-		d.lane.Flush()
+	for _, l := range s.dirty {
+		l.trunk.touched = false
+		l.out.Flush()
 	}
 	clear(s.dirty)
 	s.dirty = s.dirty[:0]

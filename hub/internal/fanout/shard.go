@@ -27,8 +27,8 @@ type shard struct {
 	groups   map[string]*group
 	interest interest
 	ahead    []*direct // see stage ahead
-	lanes    []*direct // that have a lane
-	dirty    []*direct // one of each connection that must be flushed
+	lanes    []*lane
+	dirty    []*lane // one of each connection that must be flushed
 	wheel    *wheel
 	poller   poller
 	draining bool
@@ -135,8 +135,8 @@ func (s *shard) stop() {
 // each calls f with all subscribers of the shard.
 func (s *shard) each(f func(*subscriber)) {
 	s.poller.each(f)
-	for _, d := range s.lanes {
-		f(&d.subscriber)
+	for i := len(s.lanes) - 1; i >= 0; i-- { // backwards, because f may close the subscriber, which moves the last one to its place
+		f(&s.lanes[i].subscriber)
 	}
 	for _, g := range s.groups {
 		for _, r := range g.runners {

@@ -34,13 +34,19 @@ type subscriber struct {
 // sentBytes returns the bytes sent after the header. The shard calls it, or the last user of a subscriber that has ended.
 func (sub *subscriber) sentBytes() int64 {
 	n := sub.bytes.Load()
-	if _, isDirect := sub.via.(*direct); isDirect && sub.stage == live {
+	if sub.isDirect() && sub.stage == live {
 		n += sub.group.bytes
 	}
 	return max(n, 0)
 }
 
-// delivery sends the bytes of a subscriber. Its types are direct and runner. Only the subscriber's shard calls it.
+// isDirect reports whether the shard sends the bytes of the subscriber.
+func (sub *subscriber) isDirect() bool {
+	_, isRunner := sub.via.(*runner)
+	return !isRunner
+}
+
+// delivery sends the bytes of a subscriber. Its types are direct, lane and runner. Only the subscriber's shard calls it.
 type delivery interface {
 	// start begins to send. It is called after the shard and the group have counted the subscriber.
 	start()
