@@ -35,7 +35,6 @@ type transport struct {
 	h2   bool
 	kept bool // the hub cannot take connections and streams over, so it has no direct sockets
 	std  bool // HTTP/2 of net/http
-	deep bool // the hub reaches the socket below TLS
 }
 
 var transports = []transport{
@@ -43,11 +42,13 @@ var transports = []transport{
 	{name: "http1-kept", kept: true},
 	{name: "http1-tls", tls: true},
 	{name: "http2", h2: true},
-	{name: "http2-kept", h2: true, kept: true},
 	{name: "http2-tls", h2: true, tls: true},
-	{name: "http2-tls-deep", h2: true, tls: true, deep: true},
-	{name: "http2-std", h2: true, std: true},
-	{name: "http2-std-tls", h2: true, std: true, tls: true},
+	{name: "http2-kept", h2: true, tls: true, kept: true, std: true},
+}
+
+// direct reports whether shards send the bytes of streams.
+func (how transport) direct() bool {
+	return !how.kept && (how.h2 || !how.tls)
 }
 
 // keeper is a ResponseWriter that cannot be hijacked, like those of some middleware.
@@ -154,7 +155,7 @@ func serve(t *testing.T, log eventlog.Log, o *hub.Options, how transport) *site 
 	if how.h2 && !how.std {
 		h.HTTP2(server.Config)
 	}
-	if how.deep {
+	if how.tls {
 		server.Listener = hub.BelowTLS(server.Listener)
 	}
 	if how.tls {

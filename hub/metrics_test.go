@@ -51,7 +51,7 @@ func TestMetricsAnswerOnCallQuestions(t *testing.T) {
 			ann := bearer(k.token(all("ann")))
 			plain := k.follow("/events/news", ann)
 			kind, other := "goroutine", "direct"
-			if how.name == "http1" {
+			if how.direct() {
 				kind, other = other, kind
 			}
 			lines := map[string]string{"Authorization": ann["Authorization"], "Accept": "application/x-ndjson"}

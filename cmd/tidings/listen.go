@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidings-sse/tidings/hub"
 	"github.com/tidings-sse/tidings/internal/address"
 )
 
@@ -131,7 +132,7 @@ func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
 	if cert != nil {
 		p.url = "https" + strings.TrimPrefix(p.url, "http")
 		for i, l := range p.listeners {
-			p.listeners[i] = tls.NewListener(l, cert.config())
+			p.listeners[i] = tls.NewListener(hub.BelowTLS(l), cert.config())
 		}
 	}
 	return p, nil

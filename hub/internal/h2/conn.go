@@ -52,6 +52,7 @@ type conn struct {
 
 	leaving bool // GOAWAY was sent: no stream above last is accepted, and the connection ends when the streams have ended
 	last    uint32
+	over    bool  // the connection ends when everything is sent
 	hungUp  bool  // the sending side is closed, and nothing more is read than what is on its way
 	err     error // why the connection has ended; nil: it has not
 }
@@ -174,8 +175,9 @@ func (c *conn) end(err error) {
 	c.mu.Lock()
 	if code, ok := codeOf(err); ok && c.err == nil {
 		_ = c.frames.WriteGoAway(c.newest, code, nil) // frameWriter never fails
+		c.over = true
 		c.flush()
-		c.hangUp()
+		_ = c.net.SetReadDeadline(time.Now().Add(lingering)) // an error means that the connection is closed, which reading finds
 		c.mu.Unlock()
 		_, _ = io.Copy(io.Discard, io.LimitReader(c.net, connWindow)) // the connection ends in any case
 		c.mu.Lock()

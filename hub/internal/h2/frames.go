@@ -58,7 +58,7 @@ func (c *conn) processSettings(f *http2.SettingsFrame) error {
 	if f.IsAck() {
 		return nil
 	}
-	if f.NumSettings() > maxSettings || f.HasDuplicates() {
+	if f.NumSettings() > maxSettings {
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	if err := f.ForeachSetting(c.processSetting); err != nil {

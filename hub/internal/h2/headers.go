@@ -2,8 +2,6 @@ package h2
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -58,8 +56,6 @@ func (c *conn) openStream(f *http2.MetaHeadersFrame) error {
 	handler := c.handler.ServeHTTP
 	if f.Truncated {
 		handler = headerTooLarge
-	} else if err := checkFields(r.Header); err != nil {
-		handler = badRequest(err)
 	}
 	if c.streams[st.id] = st; len(c.streams) == 1 {
 		c.setIdle()
@@ -75,21 +71,15 @@ func headerTooLarge(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("The header of the request is too large.\n")) // fails only if the client has disconnected
 }
 
-func badRequest(err error) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, err.Error(), http.StatusBadRequest) }
-}
-
-// checkFields returns an error if a field belongs to the connections of HTTP/1.1 (RFC 9113, section 8.2.2).
-func checkFields(h http.Header) error {
-	for _, name := range []string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
+// allowedFields reports whether a header has no field that belongs to connections of HTTP/1.1 (RFC 9113, section 8.2.2).
+func allowedFields(h http.Header) bool {
+	for _, name := range hopByHop {
 		if _, ok := h[name]; ok {
-			return fmt.Errorf("the field %s does not exist in HTTP/2", name)
+			return false
 		}
 	}
-	if te := h["Te"]; len(te) > 1 || len(te) == 1 && te[0] != "trailers" && te[0] != "" {
-		return errors.New("the field TE may only be trailers in HTTP/2")
-	}
-	return nil
+	te := h["Te"]
+	return len(te) == 0 || len(te) == 1 && (te[0] == "trailers" || te[0] == "")
 }
 
 // request returns the request of a header, and gives the stream its body. The error is a malformed request (RFC 9113, section 8.1.1).
@@ -106,7 +96,7 @@ func (c *conn) request(st *Stream, f *http2.MetaHeadersFrame) (*http.Request, er
 		Method: f.PseudoValue("method"), Proto: "HTTP/2.0", ProtoMajor: 2, Header: header, RemoteAddr: c.remote,
 	}
 	var ok bool
-	if r.Host, ok = hostOf(f, header); !ok || f.PseudoValue("protocol") != "" {
+	if r.Host, ok = hostOf(f, header); !ok || !allowedFields(header) || f.PseudoValue("protocol") != "" {
 		return nil, malformed
 	}
 	if r.URL, r.RequestURI, ok = target(f, r.Host); !ok {

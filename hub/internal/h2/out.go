@@ -217,7 +217,7 @@ func (c *conn) drainOnce() error {
 
 // sentAll is called when nothing is left to send. The caller holds mu.
 func (c *conn) sentAll() {
-	if c.leaving && len(c.streams) == 0 && c.handlers == 0 {
+	if c.over || c.leaving && len(c.streams) == 0 && c.handlers == 0 {
 		c.hangUp()
 	}
 }

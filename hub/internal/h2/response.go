@@ -21,6 +21,7 @@ type response struct {
 	fixed      []hf  // the header as it was when the status was chosen
 	length     int64 // that the header announces; -1: none
 	trailers   []string
+	closes     bool // the handler wants the connection to be closed
 	headerSent bool
 	ended      bool
 	detached   bool
@@ -50,6 +51,8 @@ func (w *response) Write(b []byte) (int, error) {
 	switch {
 	case w.failed != nil:
 		return 0, w.failed
+	case w.ended && w.isHead:
+		return len(b), nil
 	case w.ended || w.detached:
 		return 0, ErrEnded
 	case !bodyAllowed(w.status):
@@ -57,9 +60,6 @@ func (w *response) Write(b []byte) (int, error) {
 	}
 	if w.written += int64(len(b)); w.length >= 0 && w.written > w.length {
 		return 0, http.ErrContentLength
-	}
-	if w.isHead {
-		return len(b), nil
 	}
 	if w.buf == nil {
 		w.buf = *bufs.Get().(*[]byte)
@@ -153,6 +153,9 @@ func (w *response) sendLocked(b []byte, end bool) error {
 		w.headerSent = true
 		all := end && len(b) == 0 && len(w.trailers) == 0 || w.isHead
 		c.appendHeaders(st.id, w.head(b, end), all)
+		if w.closes {
+			c.leave()
+		}
 		if all {
 			w.ended = true
 			c.endSent(st)

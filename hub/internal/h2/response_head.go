@@ -53,6 +53,7 @@ func (w *response) WriteHeader(status int) {
 	if n, err := strconv.ParseUint(w.header.Get("Content-Length"), 10, 63); err == nil && bodyAllowed(status) {
 		w.length = int64(n)
 	}
+	w.closes = w.header.Get("Connection") == "close"
 	w.fixed = w.fields(statusOnly(status), "")
 }
 
