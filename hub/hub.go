@@ -29,8 +29,9 @@
 // On Linux the hub takes over the connections of streams in HTTP/1.1, and ServeHTTP returns when a stream begins. Middleware that measures
 // time or bytes sees a short answer without a status. [Options.OnStream] reports the end of a stream.
 //
-// A stream in HTTP/2 keeps the stack of its handler, including that of middleware, until it ends. A process whose main work is a hub can
-// use [TuneProcess] and [PaceAccept], as tidings serve does.
+// A stream in HTTP/2 keeps the stack of its handler, including that of middleware, until it ends. With [Hub.HTTP2] it does not: ServeHTTP returns
+// as in HTTP/1.1, and middleware sees the status 200 and no bytes. Middleware that wraps the http.ResponseWriter needs a method Unwrap for that, as
+// for [http.ResponseController]. A process whose main work is a hub can also use [TuneProcess] and [PaceAccept], as tidings serve does.
 //
 // # The path of an event
 //

@@ -6,7 +6,7 @@
 //
 // # The path of an event
 //
-//	log ─▶ tail ─▶ window ─▶ shard, pass ─▶ interest ─▶ group ─▶ direct, runner ─▶ socket
+//	log ─▶ tail ─▶ window ─▶ shard, pass ─▶ interest ─▶ group ─▶ direct, lane, runner ─▶ socket
 //	                 │          ▲                          │
 //	                 │          │ join                     │ stall
 //	start ─▶ stream ─┴─▶ replayer: cursor ◀────────────────┘
@@ -24,9 +24,9 @@
 //
 // # Delivery
 //
-// Bytes leave in one of two ways, behind the interface delivery:
-//   - direct: on Linux, a plain TCP or Unix socket that belongs to the shard; or a lane, one of several streams that share a connection. It has no
-//     goroutine and no buffer, and sends do not block.
+// Bytes leave in one of three ways, behind the interface delivery:
+//   - direct: on Linux, a plain TCP or Unix socket that belongs to the shard. It has no goroutine and no buffer, and send does not block.
+//   - lane: the same for one of several streams that share a connection, as in HTTP/2. The shard flushes the connection after each pass.
 //   - runner: any other connection. A goroutine from a pool drives the same cursor, with writes that block.
 package fanout
 

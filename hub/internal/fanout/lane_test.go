@@ -1,0 +1,245 @@
+package fanout
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tidings-sse/tidings/eventlog"
+)
+
+// fakeConnection is the connection of fakeLanes.
+type fakeConnection struct {
+	mu      sync.Mutex
+	flushes int
+}
+
+// fakeLane is a Lane that takes a limited number of bytes.
+type fakeLane struct {
+	conn *fakeConnection
+
+	mu       sync.Mutex // guards the following
+	got      strings.Builder
+	room     int // -1: any number of bytes
+	blocked  bool
+	events   LaneEvents
+	closed   bool
+	complete bool
+	changed  chan struct{} // has a value after each change
+}
+
+func newFakeLane(conn *fakeConnection, room int) *fakeLane {
+	return &fakeLane{conn: conn, room: room, changed: make(chan struct{}, 1)}
+}
+
+func (l *fakeLane) note() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (l *fakeLane) Connection() any { return l.conn }
+
+func (l *fakeLane) Send(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, errors.New("closed")
+	}
+	n := len(b)
+	if l.room >= 0 {
+		n = min(n, l.room)
+		l.room -= n
+	}
+	l.got.Write(b[:n])
+	l.blocked = n < len(b)
+	l.note()
+	return n, nil
+}
+
+func (l *fakeLane) Flush() {
+	l.conn.mu.Lock()
+	defer l.conn.mu.Unlock()
+	l.conn.flushes++
+}
+
+func (l *fakeLane) Watch(events LaneEvents) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = events
+}
+
+func (l *fakeLane) Close(complete bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed, l.complete = true, complete
+	l.note()
+}
+
+// grant lets the lane take more bytes.
+func (l *fakeLane) grant(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.room += n
+	if l.blocked && l.events != nil {
+		l.blocked = false
+		l.events.Writable()
+	}
+}
+
+// await waits until the lane has got a text.
+func (l *fakeLane) await(text string) {
+	for !strings.Contains(l.text(), text) {
+		<-l.changed
+	}
+}
+
+func (l *fakeLane) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.got.String()
+}
+
+func (l *fakeLane) ended() (closed, complete bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed, l.complete
+}
+
+// attachLane opens a stream on a lane. closed gets its end.
+func attachLane(t *testing.T, f *Fanout, l *fakeLane) (closed chan End) {
+	t.Helper()
+	closed = make(chan End, 1)
+	s := subscription()
+	s.Client = anyone{closed}
+	stream(t, f, s).AttachLane(l)
+	return closed
+}
+
+// TestLanesOfAConnectionAreFlushedOnce: a pass sends an event to a hundred streams with one flush.
+func TestLanesOfAConnectionAreFlushedOnce(t *testing.T) {
+	f, log := start(t)
+	const lanes, events = 100, 50
+	conn := new(fakeConnection)
+	var all []*fakeLane
+	for range lanes {
+		l := newFakeLane(conn, -1)
+		attachLane(t, f, l)
+		all = append(all, l)
+	}
+	shards := make(map[*shard]bool)
+	for _, s := range f.shards {
+		s.await(func() {
+			for _, l := range s.lanes {
+				shards[l.shard] = true
+			}
+		})
+	}
+	if len(shards) != 1 {
+		t.Fatalf("the lanes of one connection are in %d shards", len(shards))
+	}
+	passes := func() (n uint64) {
+		for s := range shards {
+			s.await(func() { n = s.pass })
+		}
+		return n
+	}
+	flushes := func() int {
+		conn.mu.Lock()
+		defer conn.mu.Unlock()
+		return conn.flushes
+	}
+	beforePasses, before := passes(), flushes()
+	for i := range events {
+		publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint("event", i)})
+	}
+	for _, l := range all {
+		l.await(fmt.Sprint("event", events-1))
+	}
+	if made, n := int(passes()-beforePasses), flushes()-before; n != made {
+		t.Errorf("%d passes flushed the connection %d times", made, n)
+	}
+}
+
+// TestLaneThatTakesFewBytesGetsEveryEvent: in order and once, however many bytes it takes at a time.
+func TestLaneThatTakesFewBytesGetsEveryEvent(t *testing.T) {
+	f, log := start(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	conn := new(fakeConnection)
+	tight, free := newFakeLane(conn, 0), newFakeLane(conn, -1)
+	attachLane(t, f, tight)
+	attachLane(t, f, free)
+	const n = 2000
+	var want strings.Builder
+	go func() {
+		for i := range n {
+			publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint("event", i)})
+		}
+	}()
+	for i := range n {
+		fmt.Fprintf(&want, "%d event%d\n", i+1, i)
+	}
+	free.await(fmt.Sprintf("event%d\n", n-1)) // it does not wait for the other one
+	for !strings.Contains(tight.text(), fmt.Sprintf("event%d\n", n-1)) {
+		tight.grant(1 + random.IntN(300))
+		<-tight.changed
+	}
+	for name, l := range map[string]*fakeLane{"tight": tight, "free": free} {
+		var got strings.Builder
+		for line := range strings.Lines(l.text()) {
+			if strings.Contains(line, " event") {
+				got.WriteString(line)
+			}
+		}
+		if got.String() != want.String() {
+			t.Errorf("the %s lane got\n%.2000s", name, got.String())
+		}
+	}
+}
+
+// TestLaneEndsAsItsStreamDoes: completely, unless the client is gone or has a part of an event.
+func TestLaneEndsAsItsStreamDoes(t *testing.T) {
+	for name, test := range map[string]struct {
+		room     int
+		end      func(t *testing.T, f *Fanout, log eventlog.Log, l *fakeLane)
+		reason   Reason
+		complete bool
+	}{
+		"all topics have ended": {-1, func(t *testing.T, _ *Fanout, log eventlog.Log, _ *fakeLane) {
+			publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: "bye", Flags: eventlog.End})
+		}, Complete, true},
+		"dismissed": {-1, func(t *testing.T, f *Fanout, _ eventlog.Log, _ *fakeLane) {
+			f.Dismiss(t.Context(), func(*Info) bool { return true })
+		}, Dismissed, true},
+		"dismissed inside a message": {3, func(t *testing.T, f *Fanout, _ eventlog.Log, _ *fakeLane) {
+			f.Dismiss(t.Context(), func(*Info) bool { return true })
+		}, Dismissed, false},
+		"reset": {-1, func(_ *testing.T, _ *Fanout, _ eventlog.Log, l *fakeLane) { l.events.Ended(false) }, Gone, false},
+		"slow":  {-1, func(_ *testing.T, _ *Fanout, _ eventlog.Log, l *fakeLane) { l.events.Ended(true) }, Slow, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, log := start(t)
+			l := newFakeLane(new(fakeConnection), test.room)
+			closed := attachLane(t, f, l)
+			for _, s := range f.shards {
+				s.await(func() {}) // it has adopted the stream
+			}
+			test.end(t, f, log, l)
+			if end := <-closed; end.Reason != test.reason {
+				t.Errorf("the reason is %v, want %v", end.Reason, test.reason)
+			}
+			if ended, complete := l.ended(); !ended || complete != test.complete {
+				t.Errorf("ended %v, complete %v", ended, complete)
+			}
+			if len(f.trunks.all) > 0 {
+				t.Error("the connection is remembered after its last stream")
+			}
+		})
+	}
+}
