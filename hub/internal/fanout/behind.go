@@ -153,7 +153,7 @@ func (d *direct) closeUp() bool {
 	all, at, err := d.push(&s.buf, from.Seq, chunks)
 	switch {
 	case err != nil:
-		s.close(&d.subscriber, Gone)
+		s.close(&d.subscriber, whyLost(err))
 		return false
 	case !all:
 		c.back(at)

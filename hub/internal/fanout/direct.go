@@ -170,7 +170,7 @@ func (d *direct) send(c chunk) {
 	all, _, err := d.push(&s.buf, s.at.Seq, s.chunks)
 	switch {
 	case err != nil:
-		s.close(&d.subscriber, Gone)
+		s.close(&d.subscriber, whyLost(err))
 	case all:
 		d.wrote = s.wheel.now
 	default:

@@ -1,6 +1,10 @@
 package fanout
 
-import "sync"
+import (
+	"errors"
+	"os"
+	"sync"
+)
 
 // Lane is one of several streams that share a connection, as in HTTP/2. It takes bytes without blocking, so the shard sends to it directly. All
 // lanes of a connection belong to one shard, which flushes the connection once after each pass: one write to the socket serves all of them.
@@ -8,7 +12,8 @@ type Lane interface {
 	// Connection identifies the connection. It is comparable.
 	Connection() any
 
-	// Send adds bytes to what the connection sends, as many as it takes. The error means that the client has disconnected.
+	// Send adds bytes to what the connection sends, as many as it takes. The error is os.ErrDeadlineExceeded if the client has accepted no bytes for
+	// too long; another one means that it has disconnected.
 	Send(b []byte) (int, error)
 
 	// Flush sends what the lanes of the connection have added.
@@ -57,6 +62,14 @@ func (l *lane) Ended(slow bool) {
 		why = Slow
 	}
 	l.shard.post(func() { l.abort(why) })
+}
+
+// whyLost returns the reason for which a client has accepted no more bytes.
+func whyLost(err error) Reason {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return Slow
+	}
+	return Gone
 }
 
 // AttachLane gives the stream a lane, whose header was sent.

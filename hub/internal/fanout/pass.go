@@ -97,7 +97,7 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 		case n == len(b):
 			i++
 		case err != nil:
-			s.close(&m.sub.subscriber, Gone) // close moves another member to its place
+			s.close(&m.sub.subscriber, whyLost(err)) // close moves another member to its place
 		default:
 			s.chunks = s.chunks[:0]
 			for _, e := range g.events {

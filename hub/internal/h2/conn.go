@@ -23,6 +23,7 @@ type conn struct {
 	server  *server
 	known   net.Conn     // as net/http knows it
 	net     net.Conn     // the same, or a layer above it
+	in      io.Reader    // net, or a buffer for it
 	sock    *socket.Conn // the socket of net, or below it; nil: flush needs a goroutine, because writes block
 	secure  *tls.Conn    // net, if it is TLS over sock
 	handler http.Handler
@@ -79,7 +80,7 @@ func (c *conn) serve(withPreface bool) {
 func (c *conn) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.frames = http2.NewFramer(frameWriter{c}, c.net)
+	c.frames = http2.NewFramer(frameWriter{c}, c.in)
 	c.frames.ReadMetaHeaders = hpack.NewDecoder(4<<10, nil)
 	c.frames.MaxHeaderListSize = c.server.maxHeaderList()
 	c.frames.SetMaxReadFrameSize(largestFrame)
@@ -102,7 +103,7 @@ func (c *conn) greet(withPreface bool) error {
 	defer c.readWithoutDeadline()
 	if withPreface {
 		preface := make([]byte, len(http2.ClientPreface))
-		if _, err := io.ReadFull(c.net, preface); err != nil {
+		if _, err := io.ReadFull(c.in, preface); err != nil {
 			return err
 		}
 		if string(preface) != http2.ClientPreface {
@@ -179,7 +180,7 @@ func (c *conn) end(err error) {
 		c.flush()
 		_ = c.net.SetReadDeadline(time.Now().Add(lingering)) // an error means that the connection is closed, which reading finds
 		c.mu.Unlock()
-		_, _ = io.Copy(io.Discard, io.LimitReader(c.net, connWindow)) // the connection ends in any case
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.in, connWindow)) // the connection ends in any case
 		c.mu.Lock()
 	}
 	c.fail(err)

@@ -23,6 +23,7 @@
 package h2
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"log"
@@ -69,6 +70,9 @@ const (
 	// largestFrame is the size of the largest frame that is accepted, and that is sent: the default of the protocol, which keeps buffers small.
 	largestFrame = 16 << 10
 
+	// readBuffer is the size of the buffer for reading frames without TLS.
+	readBuffer = 4 << 10
+
 	// largestHeader is the default of http.Server.MaxHeaderBytes.
 	largestHeader = http.DefaultMaxHeaderBytes
 
@@ -90,6 +94,7 @@ type server struct {
 func (s *server) serveTLS(secure *tls.Conn, handler http.Handler) {
 	c := s.newConn(secure, handler)
 	if sock, ok := socket.Of(secure.NetConn()); ok && sock == secure.NetConn() {
+		sock.Tune(s.o.WriteTimeout)
 		sock.Gather() // the handshake is over
 		c.sock, c.secure = sock, secure
 	}
@@ -108,9 +113,11 @@ func (s *server) serveUnsecured(envelope *tls.Conn, handler http.Handler) {
 	}
 	c := s.newConn(inner.UnencryptedNetConn(), handler)
 	if sock, ok := socket.Of(c.net); ok {
+		sock.Tune(s.o.WriteTimeout)
 		sock.Gather()
 		c.sock, c.net = sock, sock
 	}
+	c.in = bufio.NewReaderSize(c.net, readBuffer) // TLS has a buffer of its own
 	c.serve(false)
 }
 
@@ -129,7 +136,7 @@ var strong = []uint16{
 // newConn returns the state of a connection. The handler of net/http knows the context of the connection.
 func (s *server) newConn(nc net.Conn, handler http.Handler) *conn {
 	c := &conn{
-		server: s, known: nc, net: nc, handler: handler, base: context.Background(), remote: nc.RemoteAddr().String(),
+		server: s, known: nc, net: nc, in: nc, handler: handler, base: context.Background(), remote: nc.RemoteAddr().String(),
 		streams: make(map[uint32]*Stream), window: defaultWindow, firstWindow: defaultWindow, frameSize: largestFrame,
 	}
 	c.changed.L = &c.mu

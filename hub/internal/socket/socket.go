@@ -50,6 +50,13 @@ func Of(conn net.Conn) (c *Conn, ok bool) {
 // SyscallConn returns the raw connection, as *net.TCPConn does.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
 
+// Tune limits the kernel memory of a stalled TCP connection, and makes the kernel close one whose client is not there any more.
+func (c *Conn) Tune(timeout time.Duration) {
+	if _, ok := c.Conn.(*net.TCPConn); ok {
+		_ = c.raw.Control(func(fd uintptr) { Tune(int(fd), timeout) }) // an error means that the connection is closed
+	}
+}
+
 // Gather makes Write keep all bytes in memory from now on, until Send or Finish sends them.
 func (c *Conn) Gather() {
 	c.mu.Lock()
