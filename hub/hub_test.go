@@ -41,8 +41,7 @@ var transports = []transport{
 	{name: "http1"},
 	{name: "http1-kept", kept: true},
 	{name: "http1-tls", tls: true},
-	{name: "http2", h2: true},
-	{name: "http2-kept", h2: true, tls: true, kept: true, std: true},
+	{name: "http2-kept", h2: true, kept: true, std: true},
 	{name: "http2-tls", h2: true, tls: true},
 }
 

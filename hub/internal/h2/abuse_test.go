@@ -99,7 +99,6 @@ func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
 			each(t, func(t *testing.T, way string) {
 				s := serve(t, way, http.NotFoundHandler(), func(hs *http.Server) { hs.ConnContext = smallBuffer })
 				p := connect(t, s)
-				p.check(p.raw.SetReadBuffer(64 << 10))
 				p.get(1, "/")
 				for sent := 0; ; sent++ {
 					if _, err := p.conn.Write(flood); err != nil {

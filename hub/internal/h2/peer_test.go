@@ -74,7 +74,6 @@ func each(t *testing.T, f func(t *testing.T, way string)) {
 type peer struct {
 	*testing.T
 	conn  net.Conn
-	raw   *net.TCPConn // below TLS
 	in    *http2.Framer
 	block bytes.Buffer
 	enc   *hpack.Encoder
@@ -89,7 +88,7 @@ func connect(t *testing.T, s *httptest.Server, settings ...http2.Setting) *peer 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	p := &peer{T: t, conn: conn, raw: conn.(*net.TCPConn)}
+	p := &peer{T: t, conn: conn}
 	if s.TLS != nil {
 		p.conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	}
