@@ -3,6 +3,7 @@ package h2
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"time"
@@ -167,9 +168,7 @@ type exchange struct {
 
 // publishTrailers gives the handler the trailers of its request, at the end of the body.
 func (x *exchange) publishTrailers() {
-	for name, values := range x.gotTrailer {
-		x.trailer[name] = values
-	}
+	maps.Copy(x.trailer, x.gotTrailer)
 	x.gotTrailer = nil
 }
 
