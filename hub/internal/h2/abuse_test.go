@@ -157,7 +157,7 @@ func TestHeadersAreBounded(t *testing.T) {
 // TestHeaderMayNotArriveSlowly: a block that has begun must be complete in time.
 func TestHeaderMayNotArriveSlowly(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "tls", http.NotFoundHandler(), func(hs *http.Server) { hs.ReadHeaderTimeout = 100 * time.Millisecond })
+	s := serve(t, "tls", http.NotFoundHandler(), func(hs *http.Server) { hs.ReadHeaderTimeout = 2 * time.Second })
 	p := connect(t, s)
 	p.get(1, "/") // in time
 	p.head(1)
