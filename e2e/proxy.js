@@ -1,9 +1,10 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { certify } from './certificate.js'
 import { freePort } from './server.js'
 
 // documented returns what docs/deploy.md shows in a language.
@@ -119,15 +120,6 @@ function replace(text, pairs) {
     text = text.replaceAll(from, to)
   }
   return text
-}
-
-// certify makes a certificate for localhost and returns its file. The file includes the key, as HAProxy requires.
-function certify(folder) {
-  const [certificate, key] = [`${folder}/tls.pem`, `${folder}/tls.key`]
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-    '-addext', 'subjectAltName=DNS:localhost', '-out', certificate, '-keyout', key], { stdio: 'pipe' })
-  writeFileSync(certificate, readFileSync(key), { flag: 'a' })
-  return certificate
 }
 
 // accepts reports whether a port accepts connections.

@@ -12,10 +12,12 @@ export class Server {
   #args
   #output
 
+  scheme = 'http'
+
   static async start(...args) {
     const server = new this()
     server.port = await freePort()
-    server.url = `http://localhost:${server.port}`
+    server.url = `${server.scheme}://localhost:${server.port}`
     server.#args = [...args, '--addr', `localhost:${server.port}`]
     await server.start()
     return server
@@ -37,9 +39,14 @@ export class Server {
       running.on('error', reject)
       running.on('exit', () => reject(this.#ended()))
     })
-    while ((await fetch(`${this.url}/readyz`)).status === 503) {
+    while (await this.status('/readyz') === 503) {
       await pause(10)
     }
+  }
+
+  // status asks for a page, and returns the status of the answer.
+  async status(path) {
+    return (await fetch(this.url + path)).status
   }
 
   // kill ends the program by SIGKILL. It is an error if the program has already exited.

@@ -11,8 +11,9 @@ import (
 	"github.com/tidings-sse/tidings/hub/internal/h2"
 )
 
-// attach gives a stream its connection. On Linux it hijacks connections of HTTP/1.1, so that the handler can return and the stream needs
-// no goroutine. A stream of HTTP/2 can be detached from its handler if the server uses [Hub.HTTP2]. Otherwise the stream needs the handler, and attach returns a [*held] as the error.
+// attach gives a stream its connection. Where it can, it takes the stream away from the handler, which returns, so that the stream needs no
+// goroutine: on Linux it hijacks connections of HTTP/1.1, and it detaches streams of HTTP/2 of a server that uses [Hub.HTTP2]. Otherwise the
+// stream needs the handler, and attach returns a [*held] as the error.
 func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stream, enc Encoding, c *client) error {
 	if r.ProtoMajor == 1 && runtime.GOOS == "linux" {
 		enc.Header(w.Header())

@@ -119,11 +119,11 @@ func TestStreamsOfAConnectionAreIndependent(t *testing.T) {
 	}
 	await(t, "all streams are open", func() bool { return s.hub.Streams() == streams+1 })
 	await(t, "their handlers have returned", func() bool { return runtime.NumGoroutine() <= before+streams/10 })
-	var want string
+	var want strings.Builder
 	for i := range events {
 		data := fmt.Sprint("event ", i)
 		s.hubPublish(hub.Event{Topics: []string{"news"}, Data: data})
-		want += "data: " + data + "\n"
+		want.WriteString("data: " + data + "\n")
 	}
 	last := fmt.Sprint("event ", events-1)
 	check := func(id uint32) {
@@ -135,7 +135,7 @@ func TestStreamsOfAConnectionAreIndependent(t *testing.T) {
 				got.WriteString(line)
 			}
 		}
-		if got.String() != want {
+		if got.String() != want.String() {
 			t.Errorf("stream %d got\n%s", id, got.String())
 		}
 	}

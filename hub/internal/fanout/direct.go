@@ -8,8 +8,10 @@ import (
 )
 
 // direct is a subscriber that its shard sends to: it has no goroutine and no buffer, and sends do not block. On Linux, plain HTTP/1.1
-// connections are direct: their sockets belong to the shard, and direct_linux.go has the system calls. Lanes are direct, too. The shard owns a direct subscriber. At the stage catching a replayer
-// owns it; only stage, writable, pendingEnd and the fields of the wheel stay with the shard, and both write to the socket under cursor.writing.
+// connections are direct: their sockets belong to the shard, and direct_linux.go has the system calls. Lanes are direct, too.
+//
+// The shard owns a direct subscriber. At the stage catching a replayer owns it; only stage, writable, pendingEnd and the fields of the wheel
+// stay with the shard, and both write to the socket under cursor.writing.
 type direct struct {
 	subscriber
 
