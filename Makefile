@@ -91,6 +91,11 @@ ten-tabs: needs e2e/node_modules/.package-lock.json # Measure ten tabs with one 
 runtimes: e2e/runtimes/node_modules/.package-lock.json # Run tidings.js in Deno and Bun
 	cd e2e/runtimes && npm test --silent
 
+# Java and Rust, with the crates that Debian packages, take 400 MB, so they are not part of make test.
+.PHONY: languages
+languages: needs # Run the programs of docs/languages, also those in Java and Rust
+	TIDINGS_LANGUAGES=all go test -count=1 -tags programs -run OtherLanguages ./cmd/tidings
+
 # The pictures show the time at which they were made, so each run changes them.
 .PHONY: pictures
 pictures: needs e2e/node_modules/.package-lock.json # Make the pictures of docs/console.md

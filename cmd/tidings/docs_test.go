@@ -98,6 +98,12 @@ func TestEveryLanguageInTheDocumentationIsTested(t *testing.T) {
 		"svelte":  "e2e/frameworks.spec.js",
 		"nginx":   "e2e/proxy.spec.js",
 		"haproxy": "e2e/proxy.spec.js",
+		"python":  "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
+		"php":     "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
+		"ruby":    "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
+		"java":    "the same with make languages",
+		"rust":    "the same with make languages",
+		"csharp":  "nothing: TestEveryPageOfALanguageIsRunOrSaysThatItIsUntried",
 		"":        "nothing: it is a picture or a table of text",
 	}
 	for _, f := range fragments(t) {
