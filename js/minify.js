@@ -7,8 +7,8 @@ import { minify_sync as compress } from 'terser'
  * Properties of the inner classes and of the messages between tabs that get shorter names. None of them is public or a name of the platform,
  * and outbox.js uses none of them. What tells a version of the file from another keeps its name in messages.
  */
-const inner = `ack ask attach begun change changing come deliver failures fault fetched full go greet heard hello ids lead link links matches
-  missing opened over parts persist reach receive renew report scatter seat send sent stop visible visibleSeat wait wake waiting
+const inner = `ack ask attach begun change changing come deliver failures fault fetched full go greet heard hello ids lead life link links matches
+  missing opened over parts pass persist reach receive renew report scatter seat send sent stop turn visible visibleSeat wait wake waiting
   why`.split(/\s+/)
 
 /** Returns the minified code, and the names that were shortened. @param {string} code */

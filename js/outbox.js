@@ -130,6 +130,7 @@ export async function keep(follow, seat, { keep: name, once }) {
       await locked(`tidings:once:${user}:${once}`, over.signal, async () => {
         if (!here) return
         await load()
+        if (!seat.follows.has(follow)) return // it has ended meanwhile
         seat.join(follow).then(begun, () => {}) // the seat tells the follow why
         await new Promise((resolve) => { go = () => resolve(0) })
         seat.leave(follow)

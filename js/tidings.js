@@ -89,7 +89,7 @@ export class Tidings extends EventTarget {
    */
   constructor(url = new URL('.', import.meta.url), options = {}) {
     super()
-    this.#requests = new Requests(url, options)
+    this.#requests = new Requests(url, options, this.#closing.signal)
     this.#seat = new Seat(this.#requests, (status, problem) => {
       if (status === this.status && (!problem || problem.detail === this.problem?.detail)) return
       this.status = status
@@ -318,6 +318,8 @@ export class Follow {
   at
   /** The queue takes no more. @internal */
   full = false
+  /** The last gap that was taken; it may be told again. @internal @type {string | undefined} */
+  gap
   /** What the next change of the topics waits for: the last one, or that a kept position is loaded. @internal @type {Promise<void> | undefined} */
   changing
 
@@ -341,6 +343,7 @@ export class Follow {
     this.matches = matcher(this.topics)
     this.start = since ? { since } : last ? { last } : undefined
     this.position = this.at = after && positionOf(after)
+    seat.follows.add(this)
     this.done = new Promise((resolve, reject) => { this.#settle = (error) => error ? reject(error) : resolve() })
     this.ready = options.keep || options.once ? this.changing = import('./outbox.js').then(({ keep }) => keep(this, seat, options)) : seat.join(this)
     this.ready.catch((error) => this.take([{ error }]))
@@ -427,6 +430,7 @@ export class Follow {
   clear() {
     this.#queue = []
     this.full = false
+    this.gap = undefined
   }
 
   /** Queues what the seat has judged. @internal @param {(Item | {error: unknown})[]} items */
@@ -448,6 +452,7 @@ export class Follow {
   #end(error) {
     this.#closed = true
     this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#seat.follows.delete(this)
     this.#seat.leave(this)
     this.#settle(error)
     this.#wake()
@@ -486,6 +491,8 @@ export class Follow {
 /** The follows of a client, and what each of them has. */
 class Seat {
   requests
+  /** Those that have not ended, with a place or without. @type {Set<Follow>} */
+  follows = new Set()
   /** @type {Map<number, Place>} */
   #places = new Map()
   #report
@@ -514,6 +521,7 @@ class Seat {
   /** Gives a follow a place. The promise is that of {@link Follow.ready}. @param {Follow} follow @returns {Promise<void>} */
   join(follow, topics = follow.topics) {
     return new Promise((resolve, reject) => {
+      if (!this.follows.has(follow)) return reject(closed())
       const id = ++this.#lastId
       this.#places.set(id, { id, follow, topics, resolve, reject })
       this.greet()
@@ -548,7 +556,7 @@ class Seat {
 
   /** Ends all follows. */
   close() {
-    for (const { follow } of this.#places.values()) follow.close()
+    for (const follow of this.follows) follow.close()
   }
 
   /** The page is here again: a connection that was open is not trusted. */
@@ -619,8 +627,9 @@ class Seat {
    * @param {Place} place @param {string | undefined} from @param {string | undefined} to @param {Item[]} items */
   #judge(place, from, to, items) {
     const { follow, follow: { at } } = place
-    const gap = items.some((item) => 'gap' in item)
-    if (follow.full || compare(at, to) > 0 && !gap) return
+    // A gap comes alone and does not move the follow, because events that the hub still has may follow. Positions do not tell it from its copy.
+    const gap = items.some((item) => 'gap' in item) && JSON.stringify(items)
+    if (follow.full || (gap ? gap === follow.gap : compare(at, to) > 0)) return
     if (at !== from && (gap || !(compare(from, at) <= 0 && compare(at, to) <= 0))) {
       if (!place.missing) this.greet()
       place.missing = true
@@ -628,6 +637,7 @@ class Seat {
     }
     place.missing = false
     follow.at = to
+    if (gap) follow.gap = gap
     follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) <= 0)))
     if (place.begun) return
     place.begun = true
@@ -666,6 +676,8 @@ const gathering = 20
 const trusted = 30_000
 /** How many positions a part may be behind the stream when a new stream begins there. A part that is farther behind polls again. */
 const nearly = 1000
+/** How many polls are open at once. */
+const mostPolls = 16
 
 /** The owner of the stream, which serves any number of seats. */
 class Holder {
@@ -683,6 +695,10 @@ class Holder {
   #gathering = false
   /** Streams that wait for a seat with room. @type {(() => void)[]} */
   #waiting = []
+  /** Polls that are open, and how others get their turn. @type {Set<Stream>} */
+  #polls = new Set()
+  /** @type {(() => void)[]} */
+  #turns = []
 
   /** @param {Requests} requests */
   constructor(requests) {
@@ -837,8 +853,20 @@ class Holder {
     }
     await undefined // seats in this tab now say that they are full
     while (!signal.aborted && parts.size && [...parts].every(({ full, link }) => full || !hasRoom(link))) {
+      this.pass(stream)
       await new Promise((resolve) => { this.#waiting.push(() => resolve(0)) })
     }
+  }
+
+  /** Waits until a poll may open. @param {Stream} poll */
+  async turn(poll) {
+    while (this.#polls.size >= mostPolls) await new Promise((resolve) => { this.#turns.push(() => resolve(0)) })
+    this.#polls.add(poll)
+  }
+
+  /** The turn of a poll is over: it has ended, or it waits for a seat with room. @param {Stream} poll */
+  pass(poll) {
+    if (this.#polls.delete(poll)) this.#turns.shift()?.()
   }
 
   /** A poll is complete. @param {Stream} poll @param {string} [began] */
@@ -885,6 +913,8 @@ const hasRoom = ({ sent, ack }) => !(sent - ack > capacity)
 
 /** The longest silence of a connection, in ms. The hub sends something every 25 s. */
 const longestSilence = 90_000
+/** How many events are passed on at once. */
+const batch = 100
 /** How long a stream is used at least before a token that expires replaces it, in ms. A token may be so short that it always expires soon. */
 const renewing = 10_000
 
@@ -905,9 +935,7 @@ class Stream {
   #quiet
   #expired
   #opened = 0
-  /** The position of the last block, and the items up to it that are not delivered. @type {string | undefined} */
-  #to
-  /** @type {(Envelope | End)[]} */
+  /** What has come and is not delivered: items, and of checkpoints `{id}`. @type {any[]} */
   #items = []
   /** The hub has asked to come back later. @type {Problem | undefined} */
   #away
@@ -953,6 +981,8 @@ class Stream {
     const attempt = new AbortController()
     // WebKit may collect a signal of AbortSignal.any as garbage, and the request would then go on.
     this.signal.addEventListener('abort', () => attempt.abort(), { signal: attempt.signal })
+    if (this.poll) await this.#holder.turn(this)
+    this.#items = []
     this.heard = Date.now()
     const watch = setInterval(() => {
       if (Math.abs(Date.now() - this.heard) > longestSilence) attempt.abort(new Problem({ kind: 'silent', detail: 'the hub was silent for 90 s' }))
@@ -968,6 +998,7 @@ class Stream {
       const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader()
       const take = parser((block) => this.#block(block), (ms) => { this.retry = ms })
       for (;;) {
+        attempt.signal.throwIfAborted() // in Node a body that was aborted before never answers
         this.heard = Date.now()
         const { value, done } = await reader.read()
         this.heard = NaN // a wait for a full seat is no silence of the hub
@@ -980,19 +1011,25 @@ class Stream {
     } catch (error) {
       throw attempt.signal.reason ?? error // engines differ in what a request that was aborted throws
     } finally {
+      this.#holder.pass(this)
       this.heard = NaN
       clearInterval(watch)
       attempt.abort()
     }
   }
 
-  /** Passes on what has come. */
-  #flush() {
-    const to = this.#to, items = this.#items
-    if (!to) return
-    this.#to = undefined
-    this.#items = []
-    return this.#holder.deliver(this, this.#quiet ? items.filter((item) => 'end' in item) : items, to)
+  /** Passes on what has come, in parts: a seat says that it is full before it gets the next part. */
+  async #flush() {
+    const items = this.#items
+    while (items.length && !this.signal.aborted) {
+      const next = items.findIndex((item, n) => n === batch || 'gap' in item)
+      if (next) {
+        const part = items.splice(0, next < 0 ? items.length : next)
+        await this.#holder.deliver(this, part.filter((item) => this.#quiet ? 'end' in item : 'topics' in item), part.at(-1).id)
+      } else {
+        this.#gap(items.shift().gap)
+      }
+    }
   }
 
   /** @param {Block} block */
@@ -1004,7 +1041,11 @@ class Stream {
     }
     this.begun = true
     this.#holder.opened(this)
-    if (type === 'tidings.gap') return this.#gap(content)
+    if (type === 'tidings.gap') {
+      positionOf(content.to)
+      this.#items.push({ gap: content })
+      return
+    }
     if (type === 'tidings.expiring') setTimeout(() => this.signal.aborted || this.#holder.renew(true), this.#opened + renewing - Date.now())
     const end = type === 'tidings.end'
     if (end || !type.startsWith('tidings.')) {
@@ -1012,11 +1053,13 @@ class Stream {
       const named = Array.isArray(topics) && topics[0] && topics.every((name) => typeof name === 'string')
       if (!named || !end && (content.id !== id || typeof content.data !== 'string')) throw noHub(`the event ${id} has no envelope`)
       this.#items.push(end ? { id, topic, topics, end } : content)
-    } else if (type !== 'tidings.checkpoint') {
+    } else if (type === 'tidings.checkpoint') {
+      this.#items.push({ id })
+    } else {
       return
     }
+    positionOf(id)
     this.failures = 0
-    this.#to = positionOf(id)
   }
 
   /**
@@ -1026,10 +1069,8 @@ class Stream {
    * @param {Gap} gap
    */
   #gap(gap) {
-    const to = positionOf(gap.to)
-    this.#flush()
     if (!this.poll && (this.parts.size > 1 || /reset|rollback/.test(gap.reason))) this.#holder.scatter(this)
-    else this.#holder.deliver(this, [{ gap }], this.at ?? to)
+    else this.#holder.deliver(this, [{ gap }], this.at ?? gap.to)
   }
 }
 
@@ -1049,17 +1090,19 @@ const longestQuery = 4000
 /** Sends requests to a hub. */
 class Requests {
   #options
+  #signal
   /** @type {string | undefined} */
   #lastToken
   /** Ends of pauses. @type {Set<() => void>} */
   #pauses = new Set()
 
-  /** @param {string | URL} url @param {Options} options */
-  constructor(url, options) {
+  /** @param {string | URL} url @param {Options} options @param {AbortSignal} signal Ends the client. */
+  constructor(url, options, signal) {
     /** The base URL of the hub. */
     this.base = new URL(`${url}`.replace(/\/*$/, '/'), globalThis.location?.href)
     if (!/^https?:/.test(this.base.protocol)) throw new TypeError(`${url} is no http address`)
     this.#options = options
+    this.#signal = signal
   }
 
   /** Ends the pauses of tasks, unless the hub has asked for them. */
@@ -1150,11 +1193,11 @@ class Requests {
     return text
   }
 
-  /** Returns who uses the client: by default, the subject of the token. @param {AbortSignal} [signal] @param {Task['waiting']} [waiting] */
-  async identity(signal = new AbortController().signal, waiting) {
+  /** Returns who uses the client: by default, the subject of the token. @param {Task['waiting']} [waiting] */
+  async identity(waiting) {
     const { identity, token } = this.#options
     if (identity !== undefined || !token) return identity ?? ''
-    const text = await this.persist({ signal, failures: 0, waiting }, () => this.token(false))
+    const text = await this.persist({ signal: this.#signal, failures: 0, waiting }, () => this.token(false))
     let sub
     try {
       ({ sub } = JSON.parse(atob(`${text}`.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))))
@@ -1359,6 +1402,7 @@ const handover = 10_000
 /**
  * @typedef {object} TabReply What a message of a desk has besides a {@link Reply}, or instead of it.
  * @property {string} build
+ * @property {string} [life] A lock that the worker holds while it lives.
  * @property {string} [for] The seat; without it, there is a new desk, and all seats say hello.
  * @property {number} [ask] Asks for a token.
  * @property {boolean} [expired]
@@ -1390,7 +1434,7 @@ function deskOf({ url, token, credentials }) {
     throw new Error(error)
   }
 
-  const holder = new Holder(new Requests(url, { credentials, token: token ? tokenOf : undefined }))
+  const holder = new Holder(new Requests(url, { credentials, token: token ? tokenOf : undefined }, new AbortController().signal))
   const sweeper = setInterval(() => {
     for (const [seat, { heard }] of holder.links) if (performance.now() - heard > absence) holder.take({ seat })
   }, absence / 3)
@@ -1440,6 +1484,9 @@ function share(seat, requests, { token, credentials, worker = ownURL, share: sha
   let unanswered = 0
   /** A desk has answered. */
   let answered = false
+  /** The lock of the worker, and when one has ended. @type {string | undefined} */
+  let watched
+  let ended = -pinging
   /** The page is here. */
   let here = true
   /** In this tab. @type {Holder | undefined} */
@@ -1459,7 +1506,7 @@ function share(seat, requests, { token, credentials, worker = ownURL, share: sha
   async function start() {
     name = `tidings:${build}:${requests.base}:`
     try {
-      name += await requests.identity(signal, (problem) => seat.wait(problem))
+      name += await requests.identity((problem) => seat.wait(problem))
       next()
     } catch {
       connect(true) // without an identity nothing is shared
@@ -1494,6 +1541,9 @@ function share(seat, requests, { token, credentials, worker = ownURL, share: sha
       wait()
     } else {
       if (!worker) throw new Error('this file is not the worker')
+      waiting.abort()
+      waiting = new AbortController()
+      watched = undefined
       const { port } = Object.assign(new globalThis.SharedWorker(worker, { type: 'module', name }), {
         onerror: () => channel === port && next(),
       })
@@ -1550,16 +1600,31 @@ function share(seat, requests, { token, credentials, worker = ownURL, share: sha
     else channel?.postMessage(message)
   }
 
+  /** Waits for the end of a worker, which no browser tells: its lock is free then. @param {string} life */
+  function watch(life) {
+    watched = life
+    navigator.locks.request(life, { signal: waiting.signal, mode: 'shared' }, () => {
+      // A worker that ends soon after each start is left to the pings.
+      if (performance.now() - ended < pinging) return
+      ended = performance.now()
+      unanswered = 1
+      ping()
+      // Firefox may still connect a tab to the worker that ends.
+      setTimeout(() => { if (channel && unanswered) ping() }, 500)
+    }).catch(() => {})
+  }
+
   /** Takes a message of a desk. @param {TabReply & Reply} reply */
-  function take({ build: version, for: to, ask, expired = false, lead: leads, fault, ...message }) {
+  function take({ build: version, for: to, ask, expired = false, lead: leads, fault, life, ...message }) {
     if (!to && version === build) return seat.greet()
     if (to !== head.seat) return // it is for another
     if (fault || version !== build) return next()
     unanswered = 0
     answered = true
     if (!way) connect(false)
+    if (life && life !== watched) watch(life)
     if (ask) requests.token(expired).then((given) => send({ ask, token: given }), (error) => send({ ask, error: `${error}` }))
-    else if (leads) wait(true)
+    else if (leads) desk || wait(true)
     else seat.receive(message)
   }
 
@@ -1640,10 +1705,17 @@ const ownURL = /\/tidings(\.\w+)?\.js(\?|$)/.test(import.meta.url) ? import.meta
 if ('onconnect' in globalThis && `${globalThis.self.name}`.startsWith('tidings:')) {
   /** @type {ReturnType<typeof deskOf> | undefined} */
   let desk
+  /** A lock that this worker has until it ends. @type {string | undefined} */
+  let life
+  const name = random()
+  navigator.locks?.request(name, () => {
+    life = name
+    return new Promise(() => {})
+  }).catch(() => {}) // without it the tabs notice later
   globalThis.addEventListener('connect', (event) => {
     const [port] = /** @type {MessageEvent} */ (event).ports
     port.onmessage = ({ data }) => {
-      if (data?.reach) (desk ??= deskOf(data.reach)).take(data, (reply) => port.postMessage(reply))
+      if (data?.reach) (desk ??= deskOf(data.reach)).take(data, (reply) => port.postMessage({ ...reply, life }))
     }
   })
 }

@@ -382,6 +382,8 @@ export type Place = {
 declare class Seat {
     #private;
     requests: Requests;
+    /** Those that have not ended, with a place or without. @type {Set<Follow>} */
+    follows: Set<Follow>;
     /** @param {Requests} requests @param {(status: Tidings['status'], problem?: ProblemMembers) => void} report Gets the states of the stream. */
     constructor(requests: Requests, report: (status: Tidings['status'], problem?: ProblemMembers) => void);
     /** Connects to a holder, instead of the one before. @param {(call: Call) => void} send */
@@ -468,6 +470,10 @@ declare class Holder {
     /** Passes on what a stream has brought, up to a position, and waits while all of its seats are full. @param {Stream} stream
      * @param {Item[]} items @param {string} to */
     deliver(stream: Stream, items: Item[], to: string): Promise<void>;
+    /** Waits until a poll may open. @param {Stream} poll */
+    turn(poll: Stream): Promise<void>;
+    /** The turn of a poll is over: it has ended, or it waits for a seat with room. @param {Stream} poll */
+    pass(poll: Stream): void;
     /** A poll is complete. @param {Stream} poll @param {string} [began] */
     fetched({ at, parts: [held] }: Stream, began?: string): void;
     /** A stream is over: nothing more comes, or the hub refuses it for good. @param {Stream} stream @param {Problem} [problem] */
@@ -531,8 +537,8 @@ declare class Requests {
     #private;
     /** The base URL of the hub. */
     base: URL;
-    /** @param {string | URL} url @param {Options} options */
-    constructor(url: string | URL, options: Options);
+    /** @param {string | URL} url @param {Options} options @param {AbortSignal} signal Ends the client. */
+    constructor(url: string | URL, options: Options, signal: AbortSignal);
     /** Ends the pauses of tasks, unless the hub has asked for them. */
     wake(): void;
     /**
@@ -554,8 +560,8 @@ declare class Requests {
     send(query: string, init: RequestInit, headers: Record<string, string>, expired?: boolean, refusal?: Problem): Promise<Response>;
     /** @param {boolean} expired */
     token(expired: boolean): Promise<string | undefined>;
-    /** Returns who uses the client: by default, the subject of the token. @param {AbortSignal} [signal] @param {Task['waiting']} [waiting] */
-    identity(signal?: AbortSignal, waiting?: Task['waiting']): Promise<string>;
+    /** Returns who uses the client: by default, the subject of the token. @param {Task['waiting']} [waiting] */
+    identity(waiting?: Task['waiting']): Promise<string>;
     /** @param {ProblemMembers} members */
     problem(members: ProblemMembers): Problem;
 }
@@ -624,6 +630,10 @@ export type TabCall = {
 };
 export type TabReply = {
     build: string;
+    /**
+     * A lock that the worker holds while it lives.
+     */
+    life?: string;
     /**
      * The seat; without it, there is a new desk, and all seats say hello.
      */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { deskOf, Tidings } from './internals.js'
-import { MemoryHub } from './memory.js'
+import { idOf, MemoryHub } from './memory.js'
 
 const reach = { url: 'http://hub.test/', token: true }
 
@@ -164,4 +164,52 @@ test('a tab goes the next way when the desk has another version or does not unde
     port.onmessage({ data: { for: seat, ...wrong } })
     assert.equal(client.via, 'own') // Node has no locks
   }
+})
+
+/** Opens a client whose worker is the test: it returns a port, and a function that sends the client a message for its only follow. */
+async function openTab(t, topics, handler, options) {
+  globalThis.document = { visibilityState: 'visible' }
+  let call
+  const port = { postMessage: (message) => { call = message }, close: () => {} }
+  globalThis.SharedWorker = class { port = port }
+  const client = new Tidings('http://hub.test/', { worker: 'tidings.js' })
+  t.after(() => client.close())
+  client.follow(topics, handler, options)
+  await settle()
+  const send = (message) => {
+    port.onmessage({ data: structuredClone({ build: 'source', for: call.seat, sent: 0, status: 'open', ids: [call.hello[0].id], items: [], ...message }) })
+    return settle()
+  }
+  return { send, last: () => call }
+}
+
+// A gap does not move a follow, because events that the hub still has come after it. So its position does not tell a copy.
+test('a gap whose message comes twice is told once', async (t) => {
+  const gaps = [], texts = []
+  const { send } = await openTab(t, 'a', ({ text }) => texts.push(text), { after: idOf(3), onGap: ({ to }) => gaps.push(to) })
+  const event = (n) => ({ id: idOf(n), topic: 'a', topics: ['a'], type: 'message', time: '2026-11-29T00:00:00Z', data: `${n}`, encoding: 'utf-8' })
+  const gap = (to) => ({ from: idOf(3), to: idOf(3), items: [{ gap: { reason: 'trimmed', from: idOf(3), to: idOf(to) } }] })
+  await send(gap(7))
+  await send(gap(7))
+  assert.deepEqual(gaps, [idOf(7)])
+  await send(gap(9)) // more is gone meanwhile
+  await send(gap(9))
+  assert.deepEqual(gaps, [idOf(7), idOf(9)])
+  await send({ from: idOf(3), to: idOf(10), items: [event(10)] })
+  await send(gap(9))
+  await send({ from: idOf(10), to: idOf(11), items: [event(11)] })
+  assert.deepEqual([gaps, texts], [[idOf(7), idOf(9)], ['10', '11']])
+})
+
+test('what comes at once is passed on in small messages, so that a frozen tab gets little more than its credit', async (t) => {
+  const hub = new MemoryHub()
+  hub.atOnce = true
+  for (let n = 0; n < 1000; n++) hub.publish('a')
+  const { seats: [seat] } = openDesk(t, { seat: true }, hub)
+  seat.call(hello)
+  await publish(0, hub, seat)
+  await publish(0, hub, seat)
+  const got = numbers(seat)
+  assert.ok(got.length >= 20 && got.length <= 100, `${got.length} events for a credit of 20`)
+  assert.deepEqual(got, got.map((_, n) => n + 1))
 })

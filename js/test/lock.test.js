@@ -18,13 +18,15 @@ function openBrowser(t) {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() })
   const { setInterval, addEventListener } = globalThis, { now } = performance
   const hub = new MemoryHub()
-  const names = new Set(), channels = new Set(), held = new Set(), listeners = []
-  const request = async (name, { signal }, run) => {
+  const names = new Set(), channels = new Set(), held = new Map(), listeners = []
+  const request = async (name, { signal, steal }, run) => {
     names.add(name)
-    while (held.has(name)) await new Promise(setImmediate)
+    if (steal) held.get(name)?.(new DOMException('another tab has taken it', 'AbortError'))
+    else while (held.has(name)) await new Promise(setImmediate)
     if (signal?.aborted) throw signal.reason
-    held.add(name)
-    await run().finally(() => held.delete(name))
+    let rob
+    const robbed = new Promise((_, reject) => { held.set(name, rob = reject) })
+    await Promise.race([robbed, run()]).finally(() => { if (held.get(name) === rob) held.delete(name) })
   }
   class BroadcastChannel {
     constructor(name) {
@@ -106,4 +108,20 @@ test('a page that goes and is back before it has a token does not join the tabs 
   give(`x.${btoa(JSON.stringify({ sub: 'anna' }))}.x`)
   await settle()
   assert.deepEqual([...names], ['tidings:source:http://hub.test/:"anna"'])
+})
+
+// It took the lock from itself, and its desk lived on without an owner, with a second stream.
+test('a leader that is asked to lead again has one stream', async (t) => {
+  const { hub, open } = openBrowser(t)
+  globalThis.document.visibilityState = 'visible'
+  const channel = new BroadcastChannel('tidings:source:http://hub.test/:')
+  let seat
+  channel.onmessage = ({ data }) => { seat ??= data.seat }
+  const leader = open()
+  leader.follow('a', () => {})
+  await pass(5)
+  assert.deepEqual([leader.via, hub.streams], ['leader', 1])
+  for (let n = 0; n < 2; n++) channel.postMessage({ build: 'source', for: seat, lead: true })
+  await pass(30)
+  assert.deepEqual([leader.via, hub.streams], ['leader', 1])
 })

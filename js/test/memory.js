@@ -3,6 +3,7 @@
 export class MemoryHub {
   log = [] // { n, topic }
   down = false
+  atOnce = false // what a stream begins with comes in one piece
   #streams = new Set()
 
   publish(topic) {
@@ -38,9 +39,9 @@ export class MemoryHub {
       start: (controller) => {
         stream.controller = controller
         stream.write = (block) => controller.enqueue(new TextEncoder().encode(block))
-        stream.write(`retry: 1000\n${checkpoint(start)}`)
-        for (const event of matching) if (event.n > start) stream.write(blockOf(event))
-        stream.write(checkpoint(this.log.length))
+        const retained = matching.filter(({ n }) => n > start).map(blockOf)
+        const blocks = [`retry: 1000\n${checkpoint(start)}`, ...retained, checkpoint(this.log.length)]
+        for (const block of this.atOnce ? [blocks.join('')] : blocks) stream.write(block)
         if (query.has('poll')) controller.close()
         else this.#streams.add(stream)
       },

@@ -4,7 +4,7 @@ import 'fake-indexeddb/auto'
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { IDBFactory } from 'fake-indexeddb'
-import { clientOf, post, startHub } from './hub.js'
+import { clientOf, post, startHub, streamsOf } from './hub.js'
 import { collect, hurry, refusing, serve, until } from './script.js'
 
 afterEach(() => { globalThis.indexedDB = new IDBFactory() })
@@ -227,4 +227,60 @@ test('once: one tab handles events, and when it closes another one goes on', asy
 test('once without locks is an error', async (t) => {
   const hub = await startHub(t)
   await assert.rejects(clientOf(t, hub.url).follow('prints', () => {}, { once: 'printer' }).done, { name: 'Problem', kind: 'no-locks' })
+})
+
+// It used to join the others after the end, and then had a stream for ever.
+test('a kept follow that is closed while its position loads opens no stream', async (t) => {
+  const hub = await startHub(t)
+  const client = clientOf(t, hub.url)
+  const follow = client.follow('inbox', () => {}, { keep: 'loading' })
+  follow.close()
+  await follow.done
+  await assert.rejects(follow.ready, { kind: 'closed' })
+  client.follow('news', () => {})
+  await until(client, 'status', () => client.status === 'open')
+  assert.deepEqual((await streamsOf(hub)).flatMap(({ topics }) => topics), ['news'])
+})
+
+test('the end of a client ends a kept follow that still loads its position', async (t) => {
+  const client = clientOf(t, 'http://hub.test/')
+  const follow = client.follow('inbox', () => {}, { keep: 'loading' })
+  client.close()
+  await follow.done
+  await assert.rejects(follow.ready, { kind: 'closed' })
+})
+
+test('once: a follow that is closed while its position loads gives its turn to the next', async (t) => {
+  withLocks(t)
+  const hub = await startHub(t)
+  const [a, b] = [clientOf(t, hub.url), clientOf(t, hub.url)]
+  const { indexedDB } = globalThis
+  const closing = new Promise((resolve) => {
+    globalThis.indexedDB = { open: (...args) => {
+      globalThis.indexedDB = indexedDB
+      resolve(follow.close())
+      return indexedDB.open(...args)
+    } }
+  })
+  const follow = a.follow('prints', () => {}, { once: 'printer' })
+  await closing
+  await b.follow('prints', () => {}, { once: 'printer' }).ready
+})
+
+// The outbox asked for a token to learn whose events it has, also of a client that was closed meanwhile.
+test('a closed client asks for no token', async (t) => {
+  const delays = hurry(t)
+  let asked = 0
+  const client = clientOf(t, 'http://hub.test/', { token: async () => {
+    asked++
+    throw new Error('not now')
+  } })
+  const follow = client.follow('inbox', () => {}, { keep: 'inbox' })
+  const publishing = client.publish('chat', 'x', { outbox: true })
+  while (delays.length < 4) await new Promise(setImmediate) // both pause, and have paused before
+  client.close()
+  await Promise.all([follow.done, assert.rejects(publishing, { kind: 'closed' })])
+  const before = asked
+  await new Promise((resolve) => setTimeout(resolve, 60_000)) // longer than any pause
+  assert.equal(asked, before)
 })

@@ -236,3 +236,37 @@ test('a new log is a gap for all, and history is asked for again', async (t) => 
   assert.deepEqual(history.texts(), ['1', '2', '3'])
   assert.deepEqual(reasons, { now: ['reset'], history: ['reset'] })
 })
+
+test('hundreds of new follows begin with few polls at a time', async (t) => {
+  const server = await serve(t, stream(begin(3)))
+  const open = []
+  let woken = () => {}
+  server.poll = async (response, request) => {
+    open.push(response)
+    woken()
+    await new Promise((resolve) => { response.goOn = resolve })
+    caughtUp(response, request)
+  }
+  const client = clientOf(t, server.url)
+  const follows = Array.from({ length: 200 }, (_, n) => client.follow(`topic/${n}`, () => {}))
+  let most = 0
+  for (let answered = 0; answered < 200; answered++) {
+    while (open.length < Math.min(answered + 16, 200)) await new Promise((resolve) => { woken = resolve })
+    most = Math.max(most, open.length - answered)
+    open[answered].goOn()
+  }
+  await Promise.all(follows.map(({ ready }) => ready))
+  assert.equal(most, 16)
+})
+
+test('loops that nobody reads do not keep new follows waiting', async (t) => {
+  const hub = await startHub(t)
+  const body = Array.from({ length: 2000 }, (_, n) => `{"topic":"many","data":"${n}"}\n`).join('')
+  await fetch(`${hub.url}/events`, { method: 'POST', headers: { 'Content-Type': 'application/x-ndjson' }, body })
+  const client = clientOf(t, hub.url)
+  const loops = Array.from({ length: 40 }, () => client.follow('many', { since: 'earliest' }))
+  await client.follow('now', () => {}).ready
+  const got = []
+  for await (const { text } of loops[39]) if (got.push(text) === 2000) break
+  assert.deepEqual(got, Array.from({ length: 2000 }, (_, n) => `${n}`))
+})
