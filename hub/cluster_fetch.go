@@ -21,7 +21,8 @@ var ErrNoSnapshot = errors.New("hub: no other hub of the cluster has later messa
 // is not complete.
 //
 // FetchSnapshot asks the hubs to announce themselves, and listens for 3 seconds, or until it has heard all of them; hubs is their number with
-// this one, 0 if it is not known. It returns [ErrNoSnapshot] only if all of them were heard and none has a later message.
+// this one, 0 if it is not known. It returns [ErrNoSnapshot] only if all of them were heard and none has a later message; if their number is not
+// known, all that answer count.
 func FetchSnapshot(ctx context.Context, log eventlog.Shared, o *ClusterOptions, hubs int, after uint64) (io.ReadCloser, error) {
 	if len(o.Key) == 0 {
 		return nil, errors.New("hub: a copy of another hub's log needs the key of the cluster")
@@ -46,7 +47,7 @@ func FetchSnapshot(ctx context.Context, log eventlog.Shared, o *ClusterOptions, 
 	switch {
 	case len(failed) > 0:
 		return nil, errors.Join(failed...)
-	case hubs > 0 && len(others) >= hubs-1:
+	case len(others) >= hubs-1:
 		return nil, ErrNoSnapshot
 	}
 	return nil, fmt.Errorf("hub: only %d of %d other hubs of the cluster were heard, and none of them has later messages", len(others), max(hubs-1, 0))

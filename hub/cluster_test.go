@@ -395,6 +395,9 @@ func TestHubFetchesACopyFromTheHubWithTheLatestMessage(t *testing.T) {
 	if _, err := hub.FetchSnapshot(t.Context(), log, newcomer, 5, 7); err == nil || errors.Is(err, hub.ErrNoSnapshot) {
 		t.Errorf("when a hub was not heard: %v", err)
 	}
+	if _, err := hub.FetchSnapshot(t.Context(), log, newcomer, 0, 7); !errors.Is(err, hub.ErrNoSnapshot) {
+		t.Errorf("when no hub has a later message, and their number is not known: %v", err)
+	}
 	if _, err := hub.FetchSnapshot(t.Context(), log, &hub.ClusterOptions{Name: "d"}, 4, 0); err == nil {
 		t.Error("without a key it fetches")
 	}

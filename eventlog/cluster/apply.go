@@ -164,12 +164,15 @@ func (f *follower) skip(to uint64, reason eventlog.Reason) error {
 	return nil
 }
 
-// damaged skips an unreadable message. The number of its records is not known, so readers get a gap.
+// damaged skips an unreadable message, unless another hub has read it. The number of its records is not known, so readers get a gap.
 func (f *follower) damaged(m *Message, cause error) error {
-	f.log.Error("a message of the shared log is damaged and cannot be used; subscribers get a gap", "message", m.Seq, "cause", cause)
 	if err := f.flush(); err != nil {
 		return err
 	}
+	if _, err := f.lost(m.Seq + 1); err != nil {
+		return err
+	}
+	f.log.Error("a message of the shared log is damaged and cannot be used; subscribers get a gap", "message", m.Seq, "cause", cause)
 	if err := f.skip(m.First, eventlog.Corrupt); err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ const (
 	auditVotes    = 15 * time.Second // for all hubs to check their messages and vote
 )
 
+const decidedDifferently = "hubs have decided differently"
+
 var errDisputed = errors.New("cluster: hubs have decided differently; this one compares its messages with the shared log")
 
 var errDiverged = errors.New("cluster: this hub has decided differently from the other hubs of its cluster; it is out of use until it has a copy of another hub's log")
@@ -28,7 +30,7 @@ type audited struct {
 	seen     int    // audits that were seen
 	messages int    // since the last one, without audits
 	doubts   int    // audits with another digest
-	speak    bool   // another hub has messages that the order does not have, and learns it from an audit
+	speak    bool   // another hub may have other messages, and learns it from an audit
 	dispute  *dispute
 	diverged bool
 }
@@ -65,6 +67,7 @@ func (f *follower) audit(a *audit) {
 	}
 	i := f.results.at(a.Message)
 	if i < 0 {
+		s.speak = s.speak || a.Gap != f.place.gap // the hubs may differ, and an audit of this one shows it
 		return
 	}
 	if id := f.results.ids[i]; idText(id) != a.ID { // one of the hubs has a message that the order has lost
@@ -79,7 +82,7 @@ func (f *follower) audit(a *audit) {
 	case !disputed: // one that is over begins again, if there is another vote
 		s.doubts++
 		s.dispute = &dispute{message: a.Message, id: f.results.ids[i], mine: mine, since: time.Now()}
-		f.log.Error("hubs have decided differently", "up to message", a.Message, "hub", a.Hub, "this hub", f.o.Name)
+		f.log.Error(decidedDifferently, "up to message", a.Message, "hub", a.Hub, "this hub", f.o.Name)
 	}
 	if a.Checked {
 		s.dispute.votes = append(s.dispute.votes, vote{a.Hub, d, a.Gap})
@@ -142,7 +145,7 @@ func (l *Log) audits(a *auditor) {
 		}
 		return
 	}
-	due := v.audited.speak || v.audited.messages >= auditMessages || v.audited.messages > 0 && time.Now().After(a.due)
+	due := v.audited.speak && v.id != [8]byte{} || v.audited.messages >= auditMessages || v.audited.messages > 0 && time.Now().After(a.due)
 	if due && v.joined {
 		a.due = time.Now().Add(auditEvery)
 		l.vote(v.mark, false, v.gap)

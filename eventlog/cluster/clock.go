@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -71,6 +72,14 @@ func (c *clocks) tidy() {
 			delete(c.known, hub)
 		}
 	}
+}
+
+// names returns the names of the other hubs that have told their clocks lately.
+func (c *clocks) names() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tidy()
+	return slices.Sorted(maps.Keys(c.known))
 }
 
 // others appends to all what the clocks of the other hubs show.

@@ -47,5 +47,8 @@ func BeginOf(m *Message) string {
 	return ""
 }
 
+// Disputed is the log message of a hub that has decided otherwise than another one.
+const Disputed = decidedDifferently
+
 // KnownClocks returns how many clocks of other hubs are known.
 func (l *Log) KnownClocks() int { return len(l.clocks.others(nil)) }

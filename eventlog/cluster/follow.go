@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -31,6 +32,8 @@ type follower struct {
 	elected      time.Time // when this hub last asked for another authority
 	continues    mark      // see view
 	wanted       error     // why the mirror must be replaced; nil: it need not be
+	stood        uint64    // the last message before the hole at which the hub stands, or stood last,
+	stoodSince   time.Time // since this time
 
 	group    group
 	messages int    // of the group, without audits
@@ -74,6 +77,7 @@ func (f *follower) run() {
 		switch {
 		case isFinal(err):
 			f.fail(err)
+			f.stepAside()
 			return
 		case time.Since(began) > 10*time.Second:
 			pause = 20 * time.Millisecond
@@ -81,6 +85,9 @@ func (f *follower) run() {
 		if err.Error() != last {
 			last = err.Error()
 			f.log.Warn("the hub does not follow the shared log, and tries again", "cause", err)
+		}
+		if v, _ := f.look(); v.stray {
+			f.stand(f.ctx, 0, math.MaxUint64) // its messages are not those of the order
 		}
 		select {
 		case <-time.After(pause):
@@ -150,11 +157,6 @@ func (f *follower) session() error {
 	}
 	if ctx.Err() != nil && f.ctx.Err() == nil {
 		return context.Cause(ctx)
-	}
-	if gone, ok := errors.AsType[*GoneError](err); ok && gone.First > f.place.seq+1 && !f.dirty {
-		if err = f.overtaken(f.ctx, gone.First); err == nil {
-			return errAgain
-		}
 	}
 	return err
 }

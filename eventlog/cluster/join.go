@@ -2,31 +2,10 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
-
-// overtaken is called when the order has dropped messages that the mirror does not have: its oldest one is first. The hub takes a copy
-// of another hub's mirror, if one has them. Otherwise the messages are lost here, and readers get a gap.
-//
-// A hub that was alone keeps its records: neither are they in the order, nor does it drop them.
-func (f *follower) overtaken(ctx context.Context, first uint64) error {
-	if f.place.gen == "" && f.head > 0 {
-		return &ForeignError{Message: f.place.seq}
-	}
-	if err := f.replace(ctx, f.place.seq); !errors.Is(err, ErrNoSnapshot) {
-		return err
-	}
-	f.log.Error("the shared log has dropped messages that this hub does not have, and no other hub has them; subscribers get a gap",
-		"last", f.place.seq, "oldest", first)
-	f.place.seq, f.place.id, f.place.chain = first-1, [8]byte{}, digest{}
-	f.place.gap = true
-	f.place.digest, f.missed = digestOf("gap after "+f.place.digest.String(), first), true
-	f.results.clear()
-	return nil
-}
 
 // replace replaces the mirror by a copy of another hub's. It returns errAgain if it has done so.
 func (f *follower) replace(ctx context.Context, after uint64) error {

@@ -15,6 +15,7 @@ const (
 	broadcastByHub     = 'h' // by Log.Broadcast
 	broadcastByCluster = 'c' // a JSON absence
 	broadcastClock     = 't' // a JSON showing
+	broadcastStanding  = 'g' // a JSON standing
 )
 
 // absence is the message of a hub that finds no order.
@@ -25,9 +26,10 @@ type absence struct {
 
 // peers receives the broadcasts of other hubs.
 type peers struct {
-	mu     sync.Mutex // guards the following fields
-	absent map[string]seen
-	stop   func()
+	mu       sync.Mutex // guards the following fields
+	absent   map[string]seen
+	standing map[string]stood // see hole.go
+	stop     func()
 }
 
 type seen struct {
@@ -37,15 +39,21 @@ type seen struct {
 
 // listenToPeers begins to receive the broadcasts of other hubs.
 func (l *Log) listenToPeers() error {
-	l.peers.absent = map[string]seen{}
+	l.peers.absent, l.peers.standing = map[string]seen{}, map[string]stood{}
 	stop, err := l.order.Listen(func(data []byte) {
-		if clock, ok := bytes.CutPrefix(data, []byte{broadcastClock}); ok {
-			l.clocks.learn(clock, l.o.Name)
+		if len(data) == 0 {
 			return
 		}
-		var a absence
-		if len(data) > 0 && data[0] == broadcastByCluster && json.Unmarshal(data[1:], &a) == nil {
-			l.peers.learn(&a)
+		switch kind, body := data[0], data[1:]; kind {
+		case broadcastClock:
+			l.clocks.learn(body, l.o.Name)
+		case broadcastStanding:
+			l.peers.hear(body, l.o.Name)
+		case broadcastByCluster:
+			var a absence
+			if json.Unmarshal(body, &a) == nil {
+				l.peers.learn(&a)
+			}
 		}
 	})
 	l.peers.stop = stop

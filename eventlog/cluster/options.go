@@ -25,7 +25,8 @@ type Options struct {
 	// calls it if the order has dropped messages that the mirror lacks, or if the mirror is damaged or has decided differently. A copy
 	// is useful if it has a later message of the order than this one. With after 0 any copy is useful, even an older one. The old mirror
 	// can be read until the function is called, which closes it. The error is [ErrNoSnapshot] only if every other hub of the cluster has
-	// answered that it has no useful copy. Nil: there are no other hubs to ask, and the log skips dropped messages.
+	// answered that it has no useful copy. Then the log skips dropped messages once all other hubs lack them, too. Nil: there are no other hubs
+	// to ask, and the log skips dropped messages at once.
 	Snapshot func(ctx context.Context, after uint64) (replace func() (eventlog.Mirror, error), err error)
 
 	Logger *slog.Logger // for messages about the background work; nil: slog.Default

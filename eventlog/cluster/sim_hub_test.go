@@ -32,6 +32,7 @@ type sim struct {
 	known  int      // Options.Hubs
 	atEnd  []func() // completes the history
 	filled int
+	sent   sync.WaitGroup // events that a scenario sends meanwhile
 
 	settling atomic.Bool // the faults are over, and late messages arrive: clients take their time
 	losses   losses

@@ -19,8 +19,9 @@ import (
 type trace struct {
 	began time.Time
 
-	mu    sync.Mutex // guards the following field
-	lines []line
+	mu       sync.Mutex // guards the following fields
+	lines    []line
+	disputes int // log messages that say that hubs have decided differently
 }
 
 // line is a line of a trace. Nearly all runs succeed, and their lines never become text.
@@ -57,6 +58,11 @@ type traceHandler struct {
 }
 
 func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == cluster.Disputed {
+		h.mu.Lock()
+		h.disputes++
+		h.mu.Unlock()
+	}
 	h.add(func() string {
 		h.text.Reset()
 		if err := h.Handler.Handle(ctx, r); err != nil {
@@ -75,6 +81,15 @@ func (h *traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (t *trace) stored(m *cluster.Message) {
 	stored := *m
 	t.add(func() string { return "order: " + cluster.Describe(&stored) })
+}
+
+// agreed fails the test if hubs have ever decided differently, even if most of them have overruled the others since.
+func (t *trace) agreed(test *testing.T) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.disputes > 0 {
+		test.Error("hubs have decided differently about a message")
+	}
 }
 
 // print prints the trace of a run that failed, or of one that was asked for.

@@ -25,9 +25,9 @@ func (f *follower) verify(ctx context.Context, b Bounds) error {
 	p := &f.place
 	if p.seq == 0 {
 		if b.First > 1 {
-			return f.overtaken(ctx, b.First)
+			return f.overtaken(b.First)
 		}
-		return nil
+		return f.gap(ctx, b)
 	}
 	if f.doubted.seq < b.First {
 		f.doubted = mark{} // the order has dropped it since
@@ -46,9 +46,12 @@ func (f *follower) verify(ctx context.Context, b Bounds) error {
 	switch {
 	case err == nil && short(&m) == p.id:
 		f.continues = mark{}
-		return f.retarget(b)
+		if err := f.retarget(b); err != nil {
+			return err
+		}
+		return f.gap(ctx, b)
 	case isGone && gone.First > p.seq+1:
-		return f.overtaken(ctx, gone.First)
+		return f.overtaken(gone.First)
 	case isGone:
 		return f.recreated(ctx, b)
 	case err == nil || isBack:

@@ -3,6 +3,7 @@ package natslog_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
+	"github.com/tidings-sse/tidings/eventlog/disklog"
 )
 
 func TestMessagesComeBackInOrderWithTheirIdentifiers(t *testing.T) {
@@ -266,5 +268,56 @@ func TestFollowerTakesNothingFromTheNextStream(t *testing.T) {
 	})
 	if !errors.Is(err, cluster.ErrReplaced) {
 		t.Errorf("Follow returns %v", err)
+	}
+}
+
+// TestHubGoesOnIfTheNewestMessageIsGone deletes a message by hand that a hub does not have yet. The hub waited for it, and was not ready, until
+// the next message came; but no hub was ready to publish one.
+func TestHubGoesOnIfTheNewestMessageIsGone(t *testing.T) {
+	s := start(t, nil)
+	_, js := admin(t, s)
+	stream, err := js.CreateStream(t.Context(), usable(func(c *jetstream.StreamConfig) { c.DenyDelete = false }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	hub := func() *cluster.Log {
+		mirror, err := disklog.Open(dir, &disklog.Options{Mirror: true, Reserve: -1, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		order, err := natslog.Open(t.Context(), s.ClientURL(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, err := cluster.Open(mirror, order, &cluster.Options{Name: "a", Logger: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			err = log.Join(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log
+	}
+	if err := hub().Close(); err != nil {
+		t.Fatal(err)
+	}
+	order := open(t, s, nil)
+	publish(t, order, "unreadable for a hub")
+	b, err := order.Bounds(t.Context())
+	if err == nil {
+		err = stream.DeleteMsg(t.Context(), b.Last)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := hub()
+	defer func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if d := log.Details(); d.Message != b.Last || !d.Gap {
+		t.Errorf("the hub is at message %d of %d, and it is %v that it lacks some", d.Message, b.Last, d.Gap)
 	}
 }

@@ -1,0 +1,200 @@
+package cluster_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/eventlog/cluster/ordertest"
+)
+
+// TestHubThatIsReadingAMessageKeepsTheOthersFromPassingOverIt: a message is on its way to one hub when the order loses it. The two other
+// hubs ask for it before the hub has it. They told their subscribers of a gap, and stored the events when their publisher repeated them. The hub that
+// had the message knew the keys and passed over the repetition, so that subscribers who came from the others never got the events.
+func TestHubThatIsReadingAMessageKeepsTheOthersFromPassingOverIt(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}}, func(s *sim) {
+		s.fill(6)
+		kept := s.order.Last()
+		s.unread([]*simHub{s.hubs[0], s.hubs[2]}, keyed("once"), keyed("next"))
+		s.order.Hole(kept+1, kept+1)
+		s.hubs[0].handle.Silence(false, false)
+		s.hubs[2].handle.Silence(false, false)
+		time.Sleep(3 * time.Second)
+		for _, h := range []*simHub{s.hubs[0], s.hubs[2]} {
+			if d := h.running().Details(); d.Message > kept || d.Gap {
+				s.Errorf("hub %s passes over a message that another hub is reading: %+v", h.name, d)
+			}
+		}
+		s.hubs[1].handle.Silence(false, false)
+		s.sent.Wait()
+		s.heal()
+		for hub, h := range s.hubs {
+			if r, err := s.put(hub, keyed("once")); err != nil || !r.Duplicate {
+				s.Errorf("hub %s: the event again: %+v, %v", h.name, r, err)
+			}
+			if d := h.running().Details(); d.Gap || d.Doubts > 0 {
+				s.Errorf("hub %s: %+v", h.name, d)
+			}
+		}
+	})
+}
+
+// unread stores events in the order while all hubs are silenced. What the order sends to some hubs is lost; to the others it stays on its way.
+func (s *sim) unread(lose []*simHub, events ...ordertest.Sent) {
+	s.Helper()
+	synctest.Wait() // all hubs have the messages before
+	for _, h := range s.hubs {
+		h.handle.Silence(false, true)
+	}
+	for _, e := range events {
+		last := s.order.Last()
+		s.sent.Go(func() { _, _ = s.put(0, e) }) // the history has the outcome
+		for began := time.Now(); s.order.Last() == last; time.Sleep(time.Millisecond) {
+			if time.Since(began) > time.Minute {
+				s.Fatal("the event does not arrive")
+			}
+		}
+	}
+	synctest.Wait() // the events are on their way
+	for _, h := range lose {
+		h.handle.Cut()
+	}
+}
+
+func keyed(data string) ordertest.Sent {
+	return ordertest.Sent{Topics: []string{"a/1"}, Data: data, Key: data}
+}
+
+// TestMessagesThatNoHubHasAreAGap: the hubs reach the hole one after the other, while it grows, and are equal afterwards.
+func TestMessagesThatNoHubHasAreAGap(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}, missing: true}, func(s *sim) {
+		s.fill(6)
+		before, last := s.hubs[0].running().Head(), s.order.Last()
+		s.unread(s.hubs, keyed("lost 1"), keyed("lost 2"), keyed("lost 3"), keyed("kept"))
+		s.order.Hole(last+1, last+1)
+		s.hubs[0].handle.Silence(false, false)
+		time.Sleep(3 * time.Second)
+		s.order.Hole(last+1, last+2)
+		s.hubs[1].handle.Silence(false, false)
+		time.Sleep(3 * time.Second)
+		s.order.Hole(last+1, last+3)
+		s.hubs[2].handle.Silence(false, false)
+		time.Sleep(5 * time.Second)
+		for hub, h := range s.hubs {
+			d := h.running().Details()
+			if d.Message <= last+3 || !d.Gap || d.Digest != s.hubs[0].running().Details().Digest {
+				s.Errorf("hub %s: %+v", h.name, d)
+			}
+			if reason := s.gone(hub, before); reason != eventlog.Trimmed {
+				s.Errorf("hub %s tells %q, want a gap", h.name, reason)
+			}
+		}
+		s.sent.Wait()
+		s.heal()
+		if r, err := s.put(1, keyed("lost 2")); err != nil || r.Duplicate {
+			s.Errorf("a lost event again: %+v, %v", r, err)
+		}
+		s.agree()
+		s.trace.agreed(s.T)
+	})
+}
+
+// TestHubThatIsDownMayHaveTheMessages: the hubs that lack a message are not ready until the one that has it is back.
+func TestHubThatIsDownMayHaveTheMessages(t *testing.T) {
+	scenario(t, lossless(), func(s *sim) {
+		s.fill(6)
+		s.hubs[0].kill(0)
+		s.hubs[2].kill(0)
+		if _, err := s.put(1, keyed("once")); err != nil {
+			s.Fatal(err)
+		}
+		last := s.order.Last()
+		s.fillThrough(1, 1)
+		s.hubs[1].kill(0)
+		s.order.Hole(last, last)
+		s.hubs[0].start()
+		s.hubs[2].start()
+		time.Sleep(20 * time.Second)
+		for _, h := range []*simHub{s.hubs[0], s.hubs[2]} {
+			if d := h.running().Details(); d.Gap || d.Joined || !strings.Contains(d.Trouble, "1 hubs that are down may have them") {
+				s.Errorf("hub %s: %+v", h.name, d)
+			}
+		}
+		s.hubs[1].start()
+		s.heal()
+		for hub := range s.hubs {
+			if r, err := s.put(hub, keyed("once")); err != nil || !r.Duplicate {
+				s.Errorf("hub %d: the event again: %+v, %v", hub, r, err)
+			}
+		}
+		s.trace.agreed(s.T)
+	})
+}
+
+// TestMessageThatWasDamagedAfterAHubReadItIsNoGap: the order returns it damaged to the other hubs, and they take a copy of that hub's log.
+func TestMessageThatWasDamagedAfterAHubReadItIsNoGap(t *testing.T) {
+	scenario(t, lossless(), func(s *sim) {
+		s.fill(6)
+		before := s.hubs[0].running().Head()
+		s.hubs[0].kill(0)
+		s.hubs[2].kill(0)
+		if _, err := s.put(1, keyed("once")); err != nil {
+			s.Fatal(err)
+		}
+		s.order.Damage(s.order.Last())
+		s.hubs[0].start()
+		s.hubs[2].start()
+		s.heal()
+		for hub, h := range s.hubs {
+			if reason := s.gone(hub, before); reason != "" {
+				s.Errorf("hub %s tells a gap: %q", h.name, reason)
+			}
+			if r, err := s.put(hub, keyed("once")); err != nil || !r.Duplicate {
+				s.Errorf("hub %s: the event again: %+v, %v", h.name, r, err)
+			}
+		}
+		s.trace.agreed(s.T)
+	})
+}
+
+// TestHubThatWasRemovedComesBackWithMessagesThatTheOthersLack: the others did not wait for it. They notice at once, and not only by the next audit
+// after a minute.
+func TestHubThatWasRemovedComesBackWithMessagesThatTheOthersLack(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}, missing: true}, func(s *sim) {
+		s.fill(6)
+		all := s.hubs
+		all[0].kill(0)
+		all[2].kill(0)
+		if _, err := s.put(1, keyed("once")); err != nil {
+			s.Fatal(err)
+		}
+		last := s.order.Last()
+		s.fillThrough(1, 1)
+		all[1].kill(0)
+		s.order.Hole(last, last)
+		s.hubs, s.known = []*simHub{all[0], all[2]}, 2
+		s.heal()
+		for _, h := range s.hubs {
+			if d := h.running().Details(); !d.Gap {
+				s.Errorf("hub %s: %+v", h.name, d)
+			}
+		}
+		s.hubs, s.known = all, 3
+		if err := all[1].start().Join(s.Context()); err != nil {
+			s.Fatal(err)
+		}
+		s.fill(3)
+		time.Sleep(30 * time.Second)
+		s.heal()
+		for hub, h := range s.hubs {
+			if d := h.running().Details(); d.Gap || d.Diverged || d.Disputed {
+				s.Errorf("hub %s: %+v", h.name, d)
+			}
+			if r, err := s.put(hub, keyed("once")); err != nil || !r.Duplicate {
+				s.Errorf("hub %s: the event again: %+v, %v", h.name, r, err)
+			}
+		}
+	})
+}
