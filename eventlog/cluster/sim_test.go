@@ -265,7 +265,16 @@ func (s *sim) lost(above uint64) {
 	s.rec.Add(ordertest.Line{Kind: ordertest.Lost, After: cluster.FirstOf(above+1) - 1})
 }
 
+// recreate deletes the order, once no majority of hubs without records can begin another cluster: a hub with records would wait for an administrator.
 func recreate(s *sim, _ *rand.Rand) {
+	for _, h := range s.hubs {
+		h.mu.Lock()
+		gen := h.mirror.Head().Gen
+		h.mu.Unlock()
+		if gen == "" {
+			return
+		}
+	}
 	s.fault("delete the order at %d", s.order.Last())
 	made := len(s.order.Created())
 	at := s.rec.Now()
