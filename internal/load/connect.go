@@ -91,11 +91,14 @@ func (r *run) closed(sub *subscriber, err error) {
 	time.AfterFunc(reconnectDelay, func() { r.connect(sub) })
 }
 
-// final reports whether another attempt would fail with the same error: the response is not a stream, TLS fails, or this process has no more
-// files for sockets.
+// final reports whether another attempt would fail with the same error: the response is not a stream, TLS fails, the hub does not speak HTTP/2, or
+// this process has no more files for sockets.
 func final(err error) bool {
 	_, refused := errors.AsType[*Refusal](err)
 	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	if errors.Is(err, errNoHTTP2) || errors.Is(err, errPlainHTTP1) {
+		return true
+	}
 	return refused || distrusted || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
@@ -220,7 +223,11 @@ func innermost(err error) error {
 
 func hostPort(u *url.URL) string {
 	port := u.Port()
-	if port == "" {
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
 		port = "80"
 	}
 	return net.JoinHostPort(u.Hostname(), port)

@@ -15,8 +15,7 @@ type connector interface {
 	stop() // drops all connections and waits for the connector's goroutines
 }
 
-// setConnectors chooses a connector for each subscriber. Slow consumers use net/http, because epoll reads all
-// available bytes at once.
+// setConnectors chooses a connector for each subscriber. Slow consumers use net/http, because the others read all available bytes at once.
 func (r *run) setConnectors(ctx context.Context) error {
 	fast, err := newEpoll(ctx, r)
 	if err != nil {
@@ -27,9 +26,18 @@ func (r *run) setConnectors(ctx context.Context) error {
 	if fast != nil {
 		r.connectors = append(r.connectors, fast)
 	}
+	var shared *http2Connector
+	if r.Streams > 0 {
+		shared = newHTTP2Connector(r)
+		r.connectors = append(r.connectors, shared)
+	}
 	for i, sub := range r.subscribers {
 		sub.via, sub.shard = httpConn, r.shards[i%len(r.shards)]
-		if fast != nil && sub.kind != slow {
+		switch {
+		case sub.kind == slow:
+		case shared != nil:
+			sub.via, sub.shard = shared, shared.shard(sub)
+		case fast != nil:
 			sub.via = fast
 			fast.take(sub)
 		}

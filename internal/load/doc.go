@@ -10,7 +10,8 @@
 //   - At a fixed rate, latency is measured from the time when an event was due. A hub that delays its publishers therefore
 //     does not appear faster. Without a rate, publishers wait for the subscribers, so that a run measures delivery and not a
 //     growing queue.
-//   - On Linux, connections over plain HTTP/1.1 need no goroutine and no buffer (epoll_linux.go).
+//   - On Linux, connections over plain HTTP/1.1 need no goroutine and no buffer (epoll_linux.go). Over HTTP/2 one goroutine serves all streams of a
+//     connection (http2.go).
 //
 // # Files, in the order of a run
 //
@@ -19,7 +20,8 @@
 //	subscriber.go, connect.go subscribers and their connections
 //	publish.go, pace.go       publishers
 //	backlog.go                subscribers that return and have missed events
-//	connector.go              connections: epoll_linux.go with response.go, http.go for all others
+//	connector.go              connections: epoll_linux.go with response.go, http2.go with http2_read.go,
+//	                          http.go for all others
 //	scan.go, mark.go          from bytes to events
 //	tally.go, shard.go        counting received events
 //	histogram.go, process.go  latencies, and the hub's use of CPU and memory

@@ -16,11 +16,11 @@ type httpConnector struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
-	clients map[int]*http.Client
+	clients map[kind]*http.Client
 }
 
 func newHTTPConnector(r *run) *httpConnector {
-	return &httpConnector{run: r, clients: make(map[int]*http.Client)}
+	return &httpConnector{run: r, clients: make(map[kind]*http.Client)}
 }
 
 func (s *httpConnector) open(sub *subscriber, req *http.Request) {
@@ -97,37 +97,21 @@ func (sub *subscriber) on(conn int, do func()) bool {
 	return true
 }
 
-// client returns the HTTP client for sub. With HTTP/2, groups of Options.Streams subscribers share a client and so a
-// connection.
+// client returns the HTTP client for sub. Slow consumers have their own, because their connections differ.
 func (s *httpConnector) client(sub *subscriber) *http.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
-	switch {
-	case sub.kind == slow:
-		n = -1
-	case s.run.Streams > 0:
-		n = sub.number / s.run.Streams
+	if s.clients[sub.kind] == nil {
+		s.clients[sub.kind] = &http.Client{Transport: s.run.transport(sub.kind, sub.number)}
 	}
-	if s.clients[n] == nil {
-		s.clients[n] = &http.Client{Transport: s.run.transport(sub.kind, sub.number)}
-	}
-	return s.clients[n]
+	return s.clients[sub.kind]
 }
 
 // transport returns a transport for a subscriber of kind k with the given number, or for publishers.
 func (r *run) transport(k kind, number int) *http.Transport {
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			dialer := net.Dialer{LocalAddr: r.source(number)}
-			if r.Socket != "" {
-				return new(net.Dialer).DialContext(ctx, "unix", r.Socket)
-			}
-			conn, err := dialer.DialContext(ctx, network, addr)
-			if tcp, ok := conn.(*net.TCPConn); ok && k == slow {
-				err = cmp.Or(err, tcp.SetReadBuffer(4<<10)) // keeps the kernel from reading ahead
-			}
-			return conn, err
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return r.dial(ctx, k, number, addr)
 		},
 		TLSClientConfig:    r.TLS.Clone(),
 		DisableCompression: true,
@@ -137,6 +121,19 @@ func (r *run) transport(k kind, number int) *http.Transport {
 	t.Protocols.SetHTTP2(r.Streams > 0)
 	t.Protocols.SetUnencryptedHTTP2(r.Streams > 0)
 	return t
+}
+
+// dial opens a connection for a subscriber of kind k with the given number.
+func (r *run) dial(ctx context.Context, k kind, number int, addr string) (net.Conn, error) {
+	if r.Socket != "" {
+		return new(net.Dialer).DialContext(ctx, "unix", r.Socket)
+	}
+	dialer := net.Dialer{LocalAddr: r.source(number)}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if tcp, ok := conn.(*net.TCPConn); ok && k == slow {
+		err = cmp.Or(err, tcp.SetReadBuffer(4<<10)) // keeps the kernel from reading ahead
+	}
+	return conn, err
 }
 
 // source returns the local address of a subscriber, nil for any.

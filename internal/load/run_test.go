@@ -150,6 +150,19 @@ func startHTTP2(s *httptest.Server) {
 	s.StartTLS()
 }
 
+func startH2C(s *httptest.Server) {
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+}
+
+// startFewStreams allows fewer streams on a connection than the run wants.
+func startFewStreams(s *httptest.Server) {
+	s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 3}
+	startHTTP2(s)
+}
+
 // TestCorrectHubHasNoFaults measures a correct hub over each kind of connection.
 func TestCorrectHubHasNoFaults(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -164,6 +177,8 @@ func TestCorrectHubHasNoFaults(t *testing.T) {
 		"in batches":    {(*httptest.Server).Start, false, Options{Batch: 5, Publishers: 2}},
 		"broken":        {(*httptest.Server).Start, false, Options{Churn: 100}},
 		"HTTP/2 broken": {startHTTP2, false, Options{Churn: 100, Streams: 4}},
+		"fewer streams": {startFewStreams, false, Options{Streams: 8}},
+		"without TLS":   {startH2C, false, Options{Streams: 4, Topics: 3}},
 		"slow readers":  {(*httptest.Server).Start, false, Options{Slow: 3, SlowBytes: 500}},
 		"stuck readers": {(*httptest.Server).Start, false, Options{Slow: 3}},
 		"a warm-up":     {(*httptest.Server).Start, false, Options{WarmUp: 50 * time.Millisecond, Connects: 1000}},
@@ -364,6 +379,22 @@ func TestRefusalWithoutAnEndIsQuoted(t *testing.T) {
 				t.Errorf("%v, %+v", err, refusal)
 			}
 		})
+	}
+}
+
+// TestHubWithoutHTTP2IsAnError: no attempt is repeated, and the error says what the hub speaks.
+func TestHubWithoutHTTP2IsAnError(t *testing.T) {
+	for want, start := range map[string]func(*httptest.Server){
+		"it answers with HTTP/1.1": (*httptest.Server).Start,
+		"does not speak HTTP/2":    (*httptest.Server).StartTLS,
+	} {
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		start(server)
+		t.Cleanup(server.Close)
+		o := Options{Subscribe: server.URL, Subscribers: 2, Streams: 2, TLS: &tls.Config{InsecureSkipVerify: true}}
+		if _, err := Run(t.Context(), &o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 
