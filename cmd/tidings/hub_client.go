@@ -91,7 +91,7 @@ var askTime = time.Minute
 func (c *hubClient) ask(ctx context.Context, method, path string, query url.Values, body []byte, into any) error {
 	u := c.URL.JoinPath(path)
 	u.RawQuery = query.Encode()
-	ctx, cancel := context.WithTimeoutCause(ctx, askTime, &noAnswerError{c.String(), method})
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, &noAnswerError{c.String(), method, askTime})
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
@@ -131,10 +131,13 @@ func (c *hubClient) ask(ctx context.Context, method, path string, query url.Valu
 }
 
 // noAnswerError is the error of a hub that accepts a request and does not answer it.
-type noAnswerError struct{ hub, method string }
+type noAnswerError struct {
+	hub, method string
+	within      time.Duration
+}
 
 func (e *noAnswerError) Error() string {
-	text := fmt.Sprintf("%s does not answer within %v", e.hub, askTime)
+	text := fmt.Sprintf("%s does not answer within %v", e.hub, e.within)
 	if e.method != http.MethodGet {
 		text += "; whether it has done what it was asked to is not known"
 	}

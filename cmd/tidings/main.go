@@ -27,6 +27,7 @@ Commands
   tidings sub TOPIC     subscribe to topics of a hub, or to any event stream
   tidings topics        list the topics of a hub
   tidings stats         print statistics of a hub
+  tidings health        exit with 0 if a hub works; for health checks
   tidings streams       list the open streams of a hub; close or revoke them
   tidings revoke        revoke the tokens of a subject, or one token
   tidings console       print the address of a hub's web console, with a token
@@ -113,6 +114,7 @@ type commands struct {
 	Sub     subCmd     `cmd:"" help:"Subscribe to topics of a hub, or to any event stream: curl for Server-Sent Events."`
 	Topics  topicsCmd  `cmd:"" help:"List the topics of a hub."`
 	Stats   statsCmd   `cmd:"" help:"Print statistics of a hub: streams, events, the log, refusals."`
+	Health  healthCmd  `cmd:"" help:"Ask a hub whether it works, for health checks."`
 	Streams streamsCmd `cmd:"" help:"List the open streams of a hub; close them, revoke their tokens."`
 	Revoke  revokeCmd  `cmd:"" help:"Revoke tokens: all of a subject, or one."`
 	Console consoleCmd `cmd:"" help:"Print the URL of a hub's web console, with a token for 15 minutes."`
