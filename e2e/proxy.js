@@ -7,18 +7,18 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { certify } from './certificate.js'
 import { freePort } from './server.js'
 
-// documented returns what docs/deploy.md shows in a language.
-export function documented(language) {
-  const text = readFileSync(join(import.meta.dirname, '../docs/deploy.md'), 'utf8')
-  const blocks = [...text.matchAll(/^```(.*)\n([^]*?)^```$/gm)]
-  return blocks.find(([, name]) => name === language)[2]
-}
+const repository = (file) => readFileSync(join(import.meta.dirname, '..', file), 'utf8')
 
-// kinds are the proxies of docs/deploy.md: their documented ports, how the documented part becomes a complete file, and how they run in
-// the foreground.
+// documentedHub returns the configuration of a hub in docs/deploy.md.
+export const documentedHub = () => /^```yaml\n([^]*?)^```$/m.exec(repository('docs/deploy.md'))[1]
+
+// kinds are the proxies of deploy/proxies: what a test changes in the file, how the file becomes a complete one, how the proxy compresses
+// answers, and how it runs in the foreground.
 const kinds = {
   nginx: {
-    listen: 'listen 443',
+    file: 'nginx.conf',
+    changes: (port) => ({ 'listen 443': `listen 127.0.0.1:${port}` }),
+    compress: (part) => `gzip on; gzip_types *; gzip_min_length 1;\n${part}`,
     whole: (part, folder) => `
       daemon off;
       pid ${folder}/pid;
@@ -35,31 +35,45 @@ const kinds = {
     command: (file) => ['nginx', '-e', 'stderr', '-c', file],
   },
   HAProxy: {
-    listen: 'bind :443',
+    file: 'haproxy.cfg',
+    changes: (port) => ({ 'bind :443': `bind 127.0.0.1:${port}` }),
+    compress: (part) => part.replace('    mode http\n', '    mode http\n    compression algo gzip\n'),
     whole: (part) => part,
     command: (file) => ['haproxy', '-db', '-f', file],
   },
+  Caddy: {
+    file: 'Caddyfile',
+    changes: (port, folder) => ({
+      'events.example.com {': `https://localhost:${port} {\n\tbind 127.0.0.1\n\ttls ${folder}/tls.pem ${folder}/tls.key`,
+      'grace_period 5s': 'grace_period 10ms\n\tadmin off\n\tauto_https off',
+    }),
+    compress: (part) => part.replace('\treverse_proxy', '\tencode gzip\n\treverse_proxy'),
+    whole: (part) => part,
+    command: (file) => ['caddy', 'run', '--config', file, '--adapter', 'caddyfile'],
+  },
 }
+
+// names are the names of all proxies.
+export const names = Object.keys(kinds)
 
 // Proxy is a real proxy in front of a hub.
 export class Proxy {
   #process
   #ended
   #command
+  #folder
 
-  // start starts a proxy as docs/deploy.md configures it, except for its port and its files.
-  static async start(name, hub, folder) {
+  // start starts a proxy with its file in deploy/proxies, except for its port and its certificate. With compress it also compresses.
+  static async start(name, hub, folder, { compress = false } = {}) {
     const proxy = new Proxy()
     const kind = kinds[name]
     proxy.port = await freePort()
     proxy.url = `https://localhost:${proxy.port}`
     mkdirSync(folder, { recursive: true })
     proxy.certificate = certify(folder)
-    await proxy.#configure(kind, folder, replace(documented(name.toLowerCase()), {
-      [kind.listen]: kind.listen.replace(/:?443/, `127.0.0.1:${proxy.port}`),
-      '127.0.0.1:3000': `127.0.0.1:${hub.port}`,
-      '/etc/ssl/events.example.com': `${folder}/tls`,
-    }))
+    const part = replace(repository(`deploy/proxies/${kind.file}`), { ...kind.changes(proxy.port, folder), '127.0.0.1:3000': `127.0.0.1:${hub.port}` })
+      .replaceAll('/etc/ssl/events.example.com', `${folder}/tls`)
+    await proxy.#configure(kind, folder, compress ? kind.compress(part) : part)
     return proxy
   }
 
@@ -83,6 +97,7 @@ export class Proxy {
   async #configure(kind, folder, part) {
     const file = join(folder, 'conf')
     writeFileSync(file, kind.whole(part, folder))
+    this.#folder = folder
     this.#command = kind.command(file)
     await this.start()
   }
@@ -91,7 +106,7 @@ export class Proxy {
   async start() {
     const [program, ...args] = this.#command
     const PATH = `${process.env.PATH}:/usr/sbin` // Debian installs them there, outside the PATH of ordinary users
-    const running = spawn(program, args, { env: { ...process.env, PATH }, stdio: ['ignore', 'ignore', 'pipe'] })
+    const running = spawn(program, args, { env: { ...process.env, PATH, XDG_DATA_HOME: this.#folder, XDG_CONFIG_HOME: this.#folder }, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = running
     let said = ''
     running.stderr.on('data', (text) => { said += text })
@@ -115,7 +130,7 @@ export class Proxy {
 function replace(text, pairs) {
   for (const [from, to] of Object.entries(pairs)) {
     if (!text.includes(from)) {
-      throw new Error(`docs/deploy.md is expected to say ${from}`)
+      throw new Error(`the configuration of the proxy is expected to say ${from}`)
     }
     text = text.replaceAll(from, to)
   }

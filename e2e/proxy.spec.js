@@ -4,19 +4,20 @@ import { expect } from '@playwright/test'
 import { clients } from './clients.js'
 import { Curl } from './curl.js'
 import { test as base } from './hub.js'
-import { documented, Proxy } from './proxy.js'
+import { documentedHub, names, Proxy } from './proxy.js'
 import { Server } from './server.js'
 
 const tidings = (...args) => execFileSync(process.env.TIDINGS, args, { encoding: 'utf8' })
 
 const test = base.extend({
   kind: ['', { option: true }], // of proxy
+  compress: [false, { option: true }], // by the proxy
   perAddress: [100, { option: true }], // streams for each address
 
   // hub is configured as in docs/deploy.md. Its token allows everything.
   hub: async ({ elsewhere, perAddress }, use, info) => {
     const [file, key] = ['hub.yaml', 'key'].map((name) => info.outputPath(name))
-    writeFileSync(file, documented('yaml'))
+    writeFileSync(file, documentedHub())
     tidings('token', 'key', key)
     const hub = await Server.start('serve', '--config', file, '--data', info.outputPath('data'), '--key-file', key,
       '--origin', elsewhere, '--max-connections-per-address', perAddress)
@@ -25,8 +26,8 @@ const test = base.extend({
     await hub.kill()
   },
 
-  front: async ({ hub, kind }, use, info) => {
-    const front = await Proxy.start(kind, hub, info.outputPath('proxy'))
+  front: async ({ hub, kind, compress }, use, info) => {
+    const front = await Proxy.start(kind, hub, info.outputPath('proxy'), { compress })
     await use(front)
     await front.stop()
   },
@@ -51,8 +52,22 @@ const test = base.extend({
 const versions = ['--http1.1', '--http2']
 const onlyStatus = ['-o', '/dev/null', '-w', '%{http_code}']
 
+// One test for all proxies, because it waits for 25 s.
+test('a quiet stream gets its heartbeat behind every proxy', async ({ hub }, info) => {
+  await Promise.all(names.map(async (name) => {
+    const front = await Proxy.start(name, hub, info.outputPath(name))
+    await Promise.all(versions.map(async (version) => {
+      const stream = new Curl('--cacert', front.certificate, '-H', `Authorization: Bearer ${hub.token}`, `${front.url}/events/news`, version)
+      await stream.open()
+      expect(await stream.next()).toEqual({ '': '' })
+      await stream.close()
+    }))
+    await front.stop()
+  }))
+})
+
 // The test waits for each event before it publishes the next, so a proxy that buffers fails.
-for (const kind of ['nginx', 'HAProxy']) {
+for (const kind of names) {
   test.describe(`behind ${kind}`, () => {
     test.use({ kind, ignoreHTTPSErrors: true })
 
@@ -81,12 +96,19 @@ for (const kind of ['nginx', 'HAProxy']) {
       })
     }
 
-    test('a quiet stream gets its heartbeat', async ({ curl }) => {
-      await Promise.all(versions.map(async (version) => {
-        const stream = curl('/events/news', version)
-        await stream.open()
-        expect(await stream.next()).toEqual({ '': '' })
-      }))
+    test.describe('that compresses', () => {
+      test.use({ compress: true })
+
+      for (const version of versions) {
+        test(`events arrive one by one with ${version}`, async ({ curl, publish }) => {
+          const stream = curl('/events/news', version, '--compressed')
+          await stream.open()
+          for (let n = 0; n < 3; n++) {
+            await publish('news', `event ${n}`)
+            expect(await stream.event()).toMatchObject({ data: `event ${n}` })
+          }
+        })
+      }
     })
 
     test('a stream resumes after the proxy restarts', async ({ curl, front, publish, hub }) => {

@@ -21,9 +21,13 @@ import (
 
 // notRun gives the reason why a test cannot run the commands of a block, by the first line of the block without its comment.
 var notRun = map[string]string{
-	"useradd --system tidings": "it makes an account and a service of the system",
-	"systemctl stop tidings":   "it restores a service of the system from a backup",
-	"make chaos":               "it takes hours, and the tests of module chaos run the same program",
+	"systemctl stop tidings":                                         "it restores a service of the system from a backup",
+	"systemctl enable --now tidings":                                 "it starts a service of the system",
+	"tar -xzf tidings_VERSION_linux_amd64.tar.gz":                    "it needs a release, which make try-packages tries",
+	"tidings token key token.key && tidings cluster key cluster.key": "it needs Kubernetes",
+	"tidings token key /etc/tidings/key && chgrp tidings /etc/tidings/key && chmod 640 /etc/tidings/key": "it changes a service of the system",
+	"podman load -i tidings_VERSION_oci.tar": "it needs a release and a container engine",
+	"make chaos":                             "it takes hours, and the tests of module chaos run the same program",
 	"go install github.com/centrifugal/centrifugo/v6@latest": "it needs another hub",
 }
 

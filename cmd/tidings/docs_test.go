@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -89,25 +90,27 @@ func fragmentsOf(t *testing.T, page, text string) (all []fragment) {
 // TestEveryLanguageInTheDocumentationIsTested: each language of a code block has a test.
 func TestEveryLanguageInTheDocumentationIsTested(t *testing.T) {
 	tested := map[string]string{
-		"go":      "TestGoInTheDocumentationCompiles",
-		"sh":      "TestTheCommandsOfThePagesRun",
-		"js":      "TestJavaScriptInTheDocumentationIsValid",
-		"json":    "here",
-		"yaml":    "TestConfigurationFilesInTheDocumentationAreValid",
-		"html":    "e2e/browser.spec.js",
-		"svelte":  "e2e/frameworks.spec.js",
-		"nginx":   "e2e/proxy.spec.js",
-		"haproxy": "e2e/proxy.spec.js",
-		"python":  "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
-		"php":     "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
-		"ruby":    "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
-		"java":    "the same with make languages",
-		"rust":    "the same with make languages",
-		"csharp":  "nothing: TestEveryPageOfALanguageIsRunOrSaysThatItIsUntried",
-		"":        "nothing: it is a picture or a table of text",
+		"go":        "TestGoInTheDocumentationCompiles",
+		"sh":        "TestTheCommandsOfThePagesRun",
+		"js":        "TestJavaScriptInTheDocumentationIsValid",
+		"json":      "here",
+		"yaml":      "TestConfigurationFilesInTheDocumentationAreValid",
+		"html":      "e2e/browser.spec.js",
+		"svelte":    "e2e/frameworks.spec.js",
+		"nginx":     "e2e/proxy.spec.js",
+		"haproxy":   "e2e/proxy.spec.js",
+		"caddyfile": "e2e/proxy.spec.js",
+		"ini":       "deploy/files_test.go",
+		"python":    "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
+		"php":       "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
+		"ruby":      "TestProgramsOfOtherLanguagesLoseAndDoubleNothing",
+		"java":      "the same with make languages",
+		"rust":      "the same with make languages",
+		"csharp":    "nothing: TestEveryPageOfALanguageIsRunOrSaysThatItIsUntried",
+		"":          "nothing: it is a picture or a table of text",
 	}
 	for _, f := range fragments(t) {
-		if tested[f.language] == "" && f.language != "ini" { // a unit of systemd, which is not there where tests run
+		if tested[f.language] == "" {
 			t.Errorf("%s: no test takes fragments of %q", f, f.language)
 		}
 		if f.language == "json" && !json.Valid([]byte(f.text)) {
@@ -124,6 +127,30 @@ func TestConfigurationFilesInTheDocumentationAreValid(t *testing.T) {
 		}
 		if code, _, complaint := say(t, "config", "--config", writeFile(t, "hub.yaml", f.text)); code != 0 || complaint != "" {
 			t.Errorf("%s: exit code %d, %s", f, code, complaint)
+		}
+	}
+}
+
+// TestConfigurationFileOfThePackagesIsValid: as it is installed, and with each of its suggestions.
+func TestConfigurationFileOfThePackagesIsValid(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repository(t), "release", "packaging", "hub.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	suggestions := regexp.MustCompile(`(?m)^#([a-z-]+:.*\n(?:#  - .*\n)*)`).FindAllStringSubmatch(string(text), -1)
+	if len(suggestions) < 10 {
+		t.Errorf("it has only %d suggestions", len(suggestions))
+	}
+	for _, s := range append(suggestions, []string{"", ""}) {
+		lines := strings.ReplaceAll(s[1], "\n#", "\n")
+		if strings.HasPrefix(lines, "tls-") {
+			lines = "tls-cert: /cert.pem\ntls-key: /cert.key\n" // they go together
+		}
+		if strings.HasPrefix(lines, "addr: 0.0.0.0") || strings.HasPrefix(lines, "public") {
+			lines += "key-file: /key\n"
+		}
+		if code, _, complaint := say(t, "config", "--config", writeFile(t, "hub.yaml", string(text)+lines)); code != 0 || complaint != "" {
+			t.Errorf("%q: exit code %d, %s", lines, code, complaint)
 		}
 	}
 }

@@ -1,0 +1,94 @@
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRenderedChartsAreThoseOfTheChart: make charts lints and renders the chart, which needs Helm. Here only its output is read, so the output must
+// be that of the files as they are.
+func TestRenderedChartsAreThoseOfTheChart(t *testing.T) {
+	want, err := os.ReadFile("helm/rendered/SHA256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := digest(t, "helm/tidings", "helm/values"); got != strings.TrimSpace(string(want)) {
+		t.Errorf("the chart has changed: call make charts, and look at the difference in deploy/helm/rendered\nhave %s, want %s", want, got)
+	}
+}
+
+// digest returns a checksum of all files below some folders.
+func digest(t *testing.T, folders ...string) string {
+	t.Helper()
+	sum := sha256.New()
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			of := sha256.Sum256(text)
+			sum.Write([]byte(hex.EncodeToString(of[:]) + "  " + filepath.ToSlash(path) + "\n")) // as sha256sum prints it
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// TestSingleHubNeedsNoOtherHub: neither flags nor ports of a cluster, nor a budget that would keep a node from being drained.
+func TestSingleHubNeedsNoOtherHub(t *testing.T) {
+	m := read(t, "helm/rendered/single.yaml")
+	container := m.set.Spec.Template.Spec.Containers[0]
+	if *m.set.Spec.Replicas != 1 || m.budget.Name != "" || len(container.Ports) != 1 || strings.Contains(strings.Join(container.Args, " "), "cluster") {
+		t.Errorf("%d replicas, budget %q, %+v", *m.set.Spec.Replicas, m.budget.Name, container)
+	}
+	if len(m.set.Spec.VolumeClaimTemplates) != 1 {
+		t.Error("the hub has no volume")
+	}
+}
+
+// TestPodsOfTheChartHaveNoPrivileges, as the restricted standard of Kubernetes wants it.
+func TestPodsOfTheChartHaveNoPrivileges(t *testing.T) {
+	for _, path := range []string{"helm/rendered/single.yaml", "helm/rendered/cluster.yaml"} {
+		spec := read(t, path).set.Spec.Template.Spec
+		pod, container := spec.SecurityContext, spec.Containers[0].SecurityContext
+		if !*pod.RunAsNonRoot || pod.SeccompProfile == nil || *container.AllowPrivilegeEscalation || !*container.ReadOnlyRootFilesystem || container.Capabilities.Drop[0] != "ALL" {
+			t.Errorf("%s: %+v, %+v", path, pod, container)
+		}
+		if spec.Containers[0].LivenessProbe == nil || spec.Containers[0].ReadinessProbe == nil || spec.Containers[0].StartupProbe == nil {
+			t.Errorf("%s: a probe is missing", path)
+		}
+	}
+}
+
+// TestEverythingOfTheChartIsRendered: with all of its values set.
+func TestEverythingOfTheChartIsRendered(t *testing.T) {
+	m := read(t, "helm/rendered/all.yaml")
+	if m.ingress.Spec.Rules[0].Host != "events.example.com" || len(m.ingress.Spec.TLS) != 1 {
+		t.Errorf("the ingress is %+v", m.ingress.Spec)
+	}
+	hubs := m.services[1]
+	for name, value := range m.monitor.Spec.Selector.MatchLabels {
+		if hubs.Labels[name] != value {
+			t.Errorf("the monitor wants %s=%s, and the service has %q", name, value, hubs.Labels[name])
+		}
+	}
+	if m.monitor.Spec.Endpoints[0].Authorization.Credentials.Key == "" || m.monitor.Spec.Endpoints[0].Port != hubs.Spec.Ports[0].Name {
+		t.Errorf("the monitor has %+v", m.monitor.Spec.Endpoints)
+	}
+	if len(m.rules.Spec.Groups) == 0 || len(m.rules.Spec.Groups[0].Rules) < 5 {
+		t.Errorf("the alerts are %+v", m.rules.Spec)
+	}
+	// Numbers of Helm are floating-point: 1000000 became 1e+06, which tidings serve refuses.
+	if config := m.config.Data["hub.yaml"]; !strings.Contains(config, "topics-remembered: 2000000\n") {
+		t.Errorf("hub.yaml is:\n%s", config)
+	}
+}
