@@ -1,13 +1,15 @@
 # All tasks of this repository. Plain go test ./... also works, with Go alone.
 
 # The product, and the separate modules whose dependencies must not reach it.
-MODULES := . examples bench chaos deploy
+MODULES := . examples bench chaos deploy release
 
 FUZZTIME ?= 30s
 LINT := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
 
-# Runs $(1) in every module, and stops at the first that fails.
-in_modules = @set -e; for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)); done
+comma := ,
+
+# Runs $(1) in every module, or in those of $(2), and stops at the first that fails.
+in_modules = @set -e; for m in $(or $(2),$(MODULES)); do echo "$$m: $(1)"; (cd $$m && $(1)); done
 
 .PHONY: help
 help: # Show this help
@@ -74,6 +76,33 @@ CHAOS ?= -driver tidings-cluster -hubs 3 -clocks -runs 2 -for 30m -rest 500ms -l
 chaos: # Make faults under load for half an hour, and check that nothing was lost, doubled or reordered
 	cd chaos && go run . $(CHAOS)
 
+# The version of make release. Without it, the tag of the commit is the version, or a pseudo-version with its date and hash.
+VERSION ?=
+
+.PHONY: release
+release: # Build binaries, archives, packages and images of the commit into dist/; VERSION=v0.1.0 if it has no tag
+	cd release && go run . -version "$(VERSION)" -out ../dist
+
+# The second build has an empty cache, and so takes as long as the first one on a new machine.
+.PHONY: try-packages
+try-packages: release # As root on Debian: install, use, upgrade and remove what is in dist/, and compare it with a second build
+	@set -e; work=$$(mktemp -d); trap 'chmod -R u+w $$work; rm -rf $$work' EXIT; cd release; \
+	go build -o $$work/release .; \
+	$$work/release -version v0.0.0-0.before -out $$work/before; \
+	GOCACHE=$$work/cache $$work/release -version "$(VERSION)" -out $$work/again; \
+	DIST=$(CURDIR)/dist DIST_BEFORE=$$work/before DIST_AGAIN=$$work/again go test -tags try -count=1 -v -timeout 30m .
+
+# Helm is a module of its own, deploy/tools, because building it takes minutes. Tests read what it has made.
+HELM = cd deploy && go tool -modfile=tools/go.mod helm
+
+.PHONY: charts
+charts: # Lint the Helm chart, and render it with the values of deploy/helm/values into deploy/helm/rendered
+	$(HELM) lint --strict helm/tidings -f helm/values/single.yaml -f helm/values/cluster.yaml -f helm/values/all.yaml
+	@set -e; cd deploy; for f in helm/values/*.yaml; do \
+		go tool -modfile=tools/go.mod helm template hub helm/tidings -f $$f > helm/rendered/$$(basename $$f); \
+	done
+	@cd deploy && LC_ALL=C find helm/tidings helm/values -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1 > helm/rendered/SHA256
+
 .PHONY: e2e
 e2e: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.json # Run the tests in Chromium, and the most important ones in Firefox and WebKitGTK
 	cd e2e && npm test --silent
@@ -109,11 +138,12 @@ needs:
 
 .PHONY: vet
 vet:
-	$(call in_modules,go vet -tags programs ./...)
+	$(call in_modules,go vet -tags programs$(comma)try ./...)
 
 .PHONY: race
 race:
-	$(call in_modules,go test -race -shuffle=on -tags programs -timeout 15m ./...)
+	$(call in_modules,go test -race -shuffle=on -tags programs -timeout 15m ./...,$(filter-out release,$(MODULES)))
+	cd release && go test -shuffle=on ./... # without the race detector: it has no goroutines, and its many dependencies are built already
 
 # Under the race detector the tests of the log on disk run fewer trials, see eventlog/disklog/crash_race_test.go. This target runs
 # all of them. A simulated run of three hubs takes some 30 ms of one core in memory, and 180 ms on disk. It leaves much garbage and keeps
