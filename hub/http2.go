@@ -1,11 +1,9 @@
 package hub
 
 import (
-	"net"
 	"net/http"
 
 	"github.com/tidings-sse/tidings/hub/internal/h2"
-	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
 
 // HTTP2 makes a server use HTTP/2 of the hub instead of that of net/http, for all its handlers. Call it before the server serves:
@@ -22,7 +20,3 @@ import (
 func (h *Hub) HTTP2(server *http.Server) {
 	h2.Configure(server, h2.Options{WriteTimeout: h.opts.WriteTimeout})
 }
-
-// BelowTLS returns a listener for [http.Server.ServeTLS] or [tls.NewListener] whose connections take bytes without blocking, on Linux. It is
-// optional. With it, streams of HTTP/2 over TLS need no goroutine even while they are sent events.
-func BelowTLS(l net.Listener) net.Listener { return socket.Listen(l) }

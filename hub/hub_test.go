@@ -35,6 +35,7 @@ type transport struct {
 	h2   bool
 	kept bool // the hub cannot take connections and streams over, so it has no direct sockets
 	std  bool // HTTP/2 of net/http
+	bare bool // TLS without hub.BelowTLS
 }
 
 var transports = []transport{
@@ -47,7 +48,7 @@ var transports = []transport{
 
 // direct reports whether shards send the bytes of streams.
 func (how transport) direct() bool {
-	return !how.kept && (how.h2 || !how.tls)
+	return !how.kept
 }
 
 // keeper is a ResponseWriter that cannot be hijacked, like those of some middleware.
@@ -154,7 +155,7 @@ func serve(t *testing.T, log eventlog.Log, o *hub.Options, how transport) *site 
 	if how.h2 && !how.std {
 		h.HTTP2(server.Config)
 	}
-	if how.tls {
+	if how.tls && !how.bare {
 		server.Listener = hub.BelowTLS(server.Listener)
 	}
 	if how.tls {

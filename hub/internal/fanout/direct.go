@@ -2,13 +2,15 @@ package fanout
 
 import (
 	"net"
+	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub/internal/socket"
 )
 
-// direct is a subscriber that its shard sends to: it has no goroutine and no buffer, and sends do not block. On Linux, plain HTTP/1.1
-// connections are direct: their sockets belong to the shard, and direct_linux.go has the system calls. Lanes are direct, too.
+// direct is a subscriber that its shard sends to: it has no goroutine and no buffer, and sends do not block. On Linux, HTTP/1.1 connections are
+// direct: their sockets belong to the shard, and direct_linux.go has the system calls. A sealed subscriber is the same over TLS. Lanes are direct,
+// too.
 //
 // The shard owns a direct subscriber. At the stage catching a replayer owns it; only stage, writable, pendingEnd and the fields of the wheel
 // stay with the shard, and both write to the socket under cursor.writing.
@@ -33,12 +35,12 @@ type direct struct {
 // attachDirect makes a direct subscriber of a stream, if the connection is of a kind that allows it. It sends the first bytes.
 func (st *Stream) attachDirect(conn net.Conn, head []byte, early int) (ok bool) {
 	f := st.f
-	fd, ok, err := detach(conn, f.opts.WriteTimeout)
-	if !ok && err == nil {
+	d, ok, err := takeDirect(conn, f.opts.WriteTimeout, min(early, maxStray))
+	if !ok {
 		return false
 	}
-	d := &direct{fd: fd, slot: -1, stray: int32(min(early, maxStray+1)), cursor: st.cursor}
-	d.subscriber = st.subscriberOf(f.leastShard(), d)
+	d.cursor = st.cursor
+	d.subscriber = st.subscriberOf(f.leastShard(), d.via)
 	d.bytes.Store(-int64(len(head)))
 	if err != nil {
 		_ = conn.Close()
@@ -47,6 +49,22 @@ func (st *Stream) attachDirect(conn net.Conn, head []byte, early int) (ok bool) 
 	}
 	d.beginWith(append(head, st.first...))
 	return true
+}
+
+// takeDirect takes the socket out of a connection. ok is false if the connection must have a runner.
+func takeDirect(conn net.Conn, timeout time.Duration, early int) (d *direct, ok bool, err error) {
+	if secure, below, ok := belowTLS(conn); ok {
+		t := &sealed{direct: direct{slot: -1}, conn: secure}
+		t.via = t
+		if t.sock, err = below.Detach(timeout, maxStray-early); err == nil {
+			t.fd = t.sock.FD()
+		}
+		return &t.direct, true, err
+	}
+	d = &direct{slot: -1, stray: int32(early)}
+	d.via = d
+	d.fd, ok, err = socket.Take(conn, timeout)
+	return d, ok || err != nil, err
 }
 
 // beginWith sends the first bytes, and gives the subscriber to its shard.
@@ -93,12 +111,15 @@ func (d *direct) unwatch() {
 
 // closeConnection ends the stream for its client.
 func (d *direct) closeConnection(complete bool) {
-	if l := d.lane(); l != nil {
-		l.out.Close(complete)
-		d.shard.f.trunks.leave(l.trunk)
-		return
+	switch via := d.via.(type) {
+	case *lane:
+		via.out.Close(complete)
+		d.shard.f.trunks.leave(via.trunk)
+	case *sealed:
+		via.close(complete)
+	default:
+		closeSocket(d.fd) // closing it also removes it from the epoll set
 	}
-	closeSocket(d.fd) // closing it also removes it from the epoll set
 	d.fd = -1
 }
 
@@ -112,6 +133,10 @@ func (d *direct) start() {
 	}
 	if err := d.watch(); err != nil {
 		d.unwatchable(err)
+		return
+	}
+	if t, ok := d.via.(*sealed); ok && !t.read() { // crypto/tls may have read more than the request, of which the poller knows nothing
+		s.close(&d.subscriber, Gone)
 		return
 	}
 	if d.rest.text != "" {
@@ -156,12 +181,16 @@ func (d *direct) push(b *[]byte, from uint64, chunks []chunk) (all bool, at uint
 	return n == len(*b), at, nil
 }
 
-// write hands bytes to the socket or the lane, as many as it takes.
+// write hands bytes to the client, as many as the connection takes.
 func (d *direct) write(b []byte) (int, error) {
-	if l := d.lane(); l != nil {
-		return l.out.Send(b)
+	switch via := d.via.(type) {
+	case *lane:
+		return via.out.Send(b)
+	case *sealed:
+		return via.write(b)
+	default:
+		return socket.Send(d.fd, b)
 	}
-	return socket.Send(d.fd, b)
 }
 
 func (d *direct) send(c chunk) {

@@ -5,14 +5,11 @@ package fanout
 import (
 	"errors"
 	"net"
-	"time"
 )
 
-// Direct sockets exist on Linux only. On other systems detach finds none, so that every subscriber has a runner.
+// Direct sockets exist on Linux only, so that on other systems every subscriber of HTTP/1.1 has a runner.
 
 const maxStray = 0
-
-func detach(net.Conn, time.Duration) (fd int32, ok bool, err error) { return -1, false, nil }
 
 func closeSocket(int32) {}
 

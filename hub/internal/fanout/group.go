@@ -35,7 +35,7 @@ type group struct {
 
 // member is a live subscriber, with the fields that the send loop needs.
 type member struct {
-	fd  int32 // -1: it has a lane
+	fd  int32 // of a plain socket, -1 for all others
 	sub *direct
 }
 
@@ -100,7 +100,11 @@ func selectorKey(s *eventlog.Selector, filter string) string {
 // addLive adds a direct subscriber to live; removeLive removes it.
 func (g *group) addLive(d *direct) {
 	d.place = int32(len(g.live))
-	g.live = append(g.live, member{d.fd, d})
+	m := member{-1, d}
+	if d.via == d {
+		m.fd = d.fd
+	}
+	g.live = append(g.live, m)
 	d.bytes.Add(-g.bytes)
 }
 

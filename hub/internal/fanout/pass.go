@@ -127,7 +127,7 @@ func (s *shard) sendTo(m *member, b []byte) (int, error) {
 		return socket.Send(m.fd, b)
 	}
 	s.touch(m.sub)
-	return m.sub.lane().out.Send(b)
+	return m.sub.write(b)
 }
 
 // gather returns the joined bytes of a group's events. seen is the newest position that a client knows after them; ends says whether topics

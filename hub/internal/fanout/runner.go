@@ -11,7 +11,7 @@ import (
 	"github.com/tidings-sse/tidings/eventlog"
 )
 
-// runner is a subscriber whose writes block: over TLS, HTTP/2, or on systems without direct sockets. It keeps one cursor from start to
+// runner is a subscriber whose writes block, because its connection cannot be taken over, or because the system has no direct sockets. It keeps one cursor from start to
 // end, and the shard wakes it. It occupies a goroutine of the shard's pool only while it has something to send, so that idle subscribers
 // have no stack.
 type runner struct {

@@ -46,7 +46,7 @@ func (sub *subscriber) isDirect() bool {
 	return !isRunner
 }
 
-// delivery sends the bytes of a subscriber. Its types are direct, lane and runner. Only the subscriber's shard calls it.
+// delivery sends the bytes of a subscriber. Its types are direct, sealed, lane and runner. Only the subscriber's shard calls it.
 type delivery interface {
 	// start begins to send. It is called after the shard and the group have counted the subscriber.
 	start()

@@ -6,8 +6,8 @@ import (
 	"reflect"
 )
 
-// forgetHandshake frees two buffers of a TLS connection that is not read any more. They hold the handshake, some 4 KB, as much as the
-// rest of an idle subscriber. crypto/tls keeps them as long as the connection, and has no function to free them. forgetHandshake finds
+// forgetHandshake frees two buffers of a TLS connection that is rarely read. They hold the handshake, some 4 KB, more than the rest of an
+// idle subscriber. crypto/tls keeps them as long as the connection, and has no function to free them. forgetHandshake finds
 // the buffers by name and type, through reflection. If a Go version renames them, a test fails and the buffers stay in memory.
 func forgetHandshake(conn *tls.Conn) {
 	for _, name := range []string{"rawInput", "hand"} {

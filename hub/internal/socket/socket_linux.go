@@ -1,7 +1,11 @@
 package socket
 
 import (
+	"errors"
+	"io"
 	"math"
+	"net"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -26,6 +30,52 @@ func Send(fd int32, b []byte) (int, error) {
 			return 0, errno
 		}
 	}
+}
+
+// receive reads what there is.
+func receive(fd int32, b []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(fd), b)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return 0, ErrNothing
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+func closeSocket(fd int32) error { return unix.Close(int(fd)) }
+
+// Take takes the socket out of a connection, closes the connection, and tunes the socket if it is TCP. ok is false if the connection has no plain
+// socket. After an error the connection is still open.
+func Take(conn net.Conn, timeout time.Duration) (fd int32, ok bool, err error) {
+	_, isTCP := conn.(*net.TCPConn)
+	_, isUnix := conn.(*net.UnixConn)
+	if !isTCP && !isUnix {
+		return -1, false, nil
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return -1, false, err
+	}
+	dup := -1
+	var dupErr error
+	err = raw.Control(func(fd uintptr) {
+		if dup, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); dupErr == nil && isTCP {
+			Tune(dup, timeout)
+		}
+	})
+	if err = errors.Join(err, dupErr); err != nil {
+		return -1, false, err
+	}
+	_ = conn.Close() // the duplicate keeps the socket open
+	return int32(dup), true, nil
 }
 
 // notSentLow is the maximum number of unsent bytes in the kernel for one stalled socket (TCP_NOTSENT_LOWAT).
