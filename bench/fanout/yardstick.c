@@ -6,6 +6,10 @@
 //     cc -O2 -o yardstick yardstick.c && ./yardstick 3900
 //
 // GET subscribes. POST publishes, each line of the body an event, and is answered when all have been sent.
+//
+// With -DTLS it is the least that a server over TLS can do: one SSL_write instead of the send.
+//
+//     cc -O2 -DTLS -o yardstick yardstick.c -lssl -lcrypto && ./yardstick 3900 cert.pem key.pem
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -17,6 +21,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#ifdef TLS
+#include <fcntl.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#endif
 
 enum { MAX_FDS = 65536, MAX_REQUEST = 1 << 20 };
 
@@ -31,6 +40,55 @@ static void die(const char *what) {
     exit(1);
 }
 
+#ifdef TLS
+static SSL_CTX *context;
+static SSL *sessions[MAX_FDS]; // by socket
+
+static void begin_tls(char **argv) {
+    context = SSL_CTX_new(TLS_server_method());
+    if (!context || SSL_CTX_use_certificate_file(context, argv[2], SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, argv[3], SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1) {
+        die("certificate");
+    }
+    SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS); // an idle connection has none
+}
+
+static void begin(int fd) {
+    fcntl(fd, F_SETFL, O_NONBLOCK); // a handshake must not hold up the others
+    sessions[fd] = SSL_new(context);
+    SSL_set_fd(sessions[fd], fd);
+    SSL_set_accept_state(sessions[fd]);
+}
+
+static void end(int fd) {
+    SSL_free(sessions[fd]);
+    sessions[fd] = NULL;
+}
+
+static ssize_t receive(int fd, void *data, size_t n) {
+    int got = SSL_read(sessions[fd], data, n);
+    if (got > 0) return got;
+    errno = SSL_get_error(sessions[fd], got) == SSL_ERROR_WANT_READ ? EAGAIN : ECONNRESET;
+    return -1;
+}
+
+// Who reads slowly holds up all, but nothing is lost.
+static void send_all(int fd, const char *data, size_t n) {
+    int sent;
+    while ((sent = SSL_write(sessions[fd], data, n)) <= 0) {
+        if (SSL_get_error(sessions[fd], sent) != SSL_ERROR_WANT_WRITE) return; // it has gone, which epoll will say
+        poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+    }
+}
+#else
+static void begin_tls(char **argv) {}
+static void begin(int fd) {}
+static void end(int fd) {}
+static ssize_t receive(int fd, void *data, size_t n) { return recv(fd, data, n, MSG_DONTWAIT); }
+
 // A blocking send: who reads slowly holds up all, but nothing is lost.
 static void send_all(int fd, const char *data, size_t n) {
     while (n > 0) {
@@ -40,6 +98,7 @@ static void send_all(int fd, const char *data, size_t n) {
         n -= sent;
     }
 }
+#endif
 
 static void publish(const char *line, size_t n) {
     static char frame[MAX_REQUEST + 16];
@@ -58,6 +117,7 @@ static void leave(int fd) {
     }
     free(requests[fd]);
     requests[fd] = NULL;
+    end(fd);
     close(fd);
 }
 
@@ -96,7 +156,7 @@ static int answer(int fd) {
 static void ready(int fd) {
     static char waste[4096];
     if (place[fd]) { // a subscriber has nothing to say, but it may leave
-        if (recv(fd, waste, sizeof waste, MSG_DONTWAIT) <= 0 && errno != EAGAIN) leave(fd);
+        if (receive(fd, waste, sizeof waste) <= 0 && errno != EAGAIN) leave(fd);
         return;
     }
     if (!requests[fd]) {
@@ -104,7 +164,7 @@ static void ready(int fd) {
         if (!requests[fd]) die("malloc");
         lengths[fd] = 0;
     }
-    ssize_t n = recv(fd, requests[fd] + lengths[fd], MAX_REQUEST - lengths[fd], MSG_DONTWAIT);
+    ssize_t n = receive(fd, requests[fd] + lengths[fd], MAX_REQUEST - lengths[fd]);
     if (n <= 0) {
         if (n == 0 || errno != EAGAIN) leave(fd);
         return;
@@ -116,6 +176,7 @@ static void ready(int fd) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 3) begin_tls(argv);
     int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(argc > 1 ? atoi(argv[1]) : 3900)};
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -138,6 +199,7 @@ int main(int argc, char **argv) {
                 close(conn);
                 continue;
             }
+            begin(conn);
             event.data.fd = conn;
             if (epoll_ctl(set, EPOLL_CTL_ADD, conn, &event)) die("epoll_ctl");
         }
