@@ -50,6 +50,7 @@ func TestThreeHubs(t *testing.T) {
 				also := s.run(t, c, l)
 				l.goesOn("after the fault")
 				l.check(also...)
+				c.stopTogether()
 			})
 		}
 	}

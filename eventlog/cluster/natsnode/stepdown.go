@@ -84,6 +84,9 @@ func (n *Node) handOver(ctx context.Context, nc *nats.Conn, request string, grou
 		if g := n.own(group); g != nil && g.Leader != "" && g.Leader != n.name {
 			return nil
 		}
+		if n.server.NumRoutes() == 0 { // all nodes stop
+			return errAlone
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("natsnode: no other hub leads yet: %w", ctx.Err())

@@ -159,6 +159,19 @@ func (h *hub) stop() error {
 	return errors.Join(order.Close(), node.Close())
 }
 
+// stopTogether stops all hubs at once. The leader waited in vain for another one to lead, although all others had stopped.
+func (c *trio) stopTogether() {
+	c.t.Helper()
+	c.each(func(h *hub) error {
+		ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+		defer cancel()
+		if err := h.node.StepDown(ctx); errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("stopping with all others: %w", err)
+		}
+		return h.stop()
+	})
+}
+
 // ready waits until a hub is ready.
 func (h *hub) ready() error {
 	return repeat(func(context.Context) error { return h.node.Ready() })
