@@ -69,6 +69,10 @@ benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), li
 benchfanout: # Benchmark fan-out against other hubs (30 minutes), likewise, and draw the charts
 	cd bench && go run ./cmd/table -suite fanout
 
+.PHONY: conformance
+conformance: e2e/node_modules/.package-lock.json # Run the conformance cases against the clients of the field (8 minutes) and write the tables of docs/conformance.md
+	cd bench && go run ./cmd/conformance
+
 # What make chaos does: see chaos/README.md. As root it has networks and disks of its own, and makes faults of all kinds: more than 300.
 CHAOS ?= -driver tidings-cluster -hubs 3 -clocks -runs 2 -for 30m -rest 500ms -losses 0.1
 

@@ -61,6 +61,8 @@ var layout = map[string]rules{
 	"internal/blockcheck":             {std: true},
 	"internal/cutproxy":               {std: true},
 	"internal/load":                   {},
+	"internal/conform":                {imports: []string{"sse", "sse/ssetest"}, std: true},
+	"cmd/sseconform":                  {imports: []string{"internal/conform"}, std: true},
 	"cmd/tidings":                     {imports: everything},
 }
 

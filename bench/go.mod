@@ -6,6 +6,7 @@ replace github.com/tidings-sse/tidings => ../
 
 require (
 	github.com/cockroachdb/pebble/v2 v2.1.7
+	github.com/donovanhide/eventsource v0.0.0-20210830082556-c59027999da0
 	github.com/launchdarkly/eventsource v1.11.0
 	github.com/nats-io/nats-server/v2 v2.15.3
 	github.com/nats-io/nats.go v1.55.0

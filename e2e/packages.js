@@ -121,7 +121,7 @@ function overSSE({ SSE }, url, take) {
 }
 
 // bundle returns an expression whose value is what a CommonJS module exports, with the files that it requires.
-function bundle(name) {
+export function bundle(name) {
   const modules = {}
   const add = (file) => {
     if (file in modules) {

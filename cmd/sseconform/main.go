@@ -1,0 +1,123 @@
+// Command sseconform runs the conformance cases for Server-Sent Events against a client or a server.
+//
+//	sseconform client http://localhost:8000     a client behind a driver that runs
+//	sseconform client -- node driver.js NAME    a driver to start; the first line that it prints is its URL
+//	sseconform server http://localhost:3000/events/news
+//
+// It prints a table, and each sentence of the WHATWG HTML Living Standard that the program breaks, with the cases that show it. The exit code is
+// 1 if a case fails, and 2 if the cases cannot run.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tidings-sse/tidings/internal/conform"
+)
+
+const usage = `Usage: sseconform client [flags] URL-OF-A-DRIVER
+       sseconform client [flags] -- COMMAND THAT STARTS A DRIVER
+       sseconform server [flags] URL-OF-A-STREAM
+
+A driver is a small HTTP server around a client; docs/conformance.md describes it.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, out, complaints io.Writer) (code int) {
+	results, title, err := results(ctx, args, complaints)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil {
+		err = title.print(out, results)
+	}
+	if err != nil {
+		fmt.Fprintln(complaints, "sseconform:", err)
+		return 2
+	}
+	for _, r := range results {
+		if r.Fault != nil {
+			return 1
+		}
+	}
+	return 0
+}
+
+// heading is the first line of a report, or the report's other form.
+type heading struct {
+	text string
+	json bool
+}
+
+func (h heading) print(out io.Writer, results []conform.Result) error {
+	if !h.json {
+		return conform.Print(out, h.text, results)
+	}
+	return json.NewEncoder(out).Encode(map[string]any{"title": h.text, "scores": conform.Scores(results), "broken": conform.BrokenSentences(results)})
+}
+
+// results runs the cases that the arguments ask for.
+func results(ctx context.Context, args []string, complaints io.Writer) ([]conform.Result, heading, error) {
+	flags := flag.NewFlagSet("sseconform", flag.ContinueOnError)
+	flags.SetOutput(complaints)
+	flags.Usage = func() {
+		fmt.Fprint(complaints, usage, "\nFlags:\n")
+		flags.PrintDefaults()
+	}
+	asJSON := flags.Bool("json", false, "print JSON")
+	parallel := flags.Int("parallel", 64, "client: how many cases run at the same time")
+	publish := flags.String("publish", "", "server: the `URL` to which a POST publishes an event on the stream; without it the server makes events itself")
+	idle := flags.Duration("idle", 30*time.Second, "server: the longest silence of a quiet stream")
+	header := http.Header{}
+	flags.Func("header", "server: a header field of all requests, such as 'Authorization: Bearer x'", func(s string) error {
+		name, value, ok := strings.Cut(s, ":")
+		if !ok {
+			return errors.New("a header field is NAME: VALUE")
+		}
+		header.Add(name, strings.TrimSpace(value))
+		return nil
+	})
+	what, rest := "", args
+	if len(args) > 0 {
+		what, rest = args[0], args[1:]
+	}
+	if err := flags.Parse(rest); err != nil {
+		return nil, heading{}, err
+	}
+	switch {
+	case what == "client" && flags.NArg() == 1 && strings.HasPrefix(flags.Arg(0), "http"):
+		return client(ctx, flags.Arg(0), *parallel, *asJSON)
+	case what == "client" && flags.NArg() > 0:
+		url, stop, err := conform.Start("", flags.Args(), complaints)
+		if err != nil {
+			return nil, heading{}, err
+		}
+		defer stop()
+		return client(ctx, url, *parallel, *asJSON)
+	case what == "server" && flags.NArg() == 1:
+		server := conform.Server{URL: flags.Arg(0), Publish: *publish, Header: header, Idle: *idle}
+		return conform.RunServer(ctx, server), heading{server.URL, *asJSON}, nil
+	}
+	flags.Usage()
+	return nil, heading{}, errors.New("say client or server, and where it is")
+}
+
+func client(ctx context.Context, url string, parallel int, asJSON bool) ([]conform.Result, heading, error) {
+	c, results, err := conform.RunClient(ctx, url, conform.Options{Parallel: parallel})
+	return results, heading{strings.TrimSpace(c.Name + " " + c.Version), asJSON}, err
+}

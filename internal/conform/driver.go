@@ -1,0 +1,131 @@
+package conform
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// Client is what a driver says about its client.
+type Client struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+
+	IDs          bool `json:"ids"`     // events carry the last event ID of the stream, also if their block has none
+	Headers      bool `json:"headers"` // the client can send header fields of the program
+	ParserOnly   bool `json:"parser"`  // the client is a parser, in a loop that the driver adds
+	Reconnection int  `json:"reconnection"`
+}
+
+// order asks a driver to open its client.
+type order struct {
+	URL     string            `json:"url"`
+	Types   []string          `json:"types"` // of all events that any case sends, for clients that need to know
+	Headers map[string]string `json:"headers,omitempty"`
+	Close   int               `json:"close,omitempty"` // close the client inside the handler of this event, counted from 1
+}
+
+// news is a line of the driver's answer.
+type news struct {
+	Event *struct {
+		Type string `json:"type"`
+		Data string `json:"data"`
+		ID   string `json:"id"`
+	} `json:"event"`
+	Closed *string `json:"closed"`
+}
+
+// ask returns what the driver at url says about its client.
+func ask(ctx context.Context, url string) (c Client, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return c, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return c, fmt.Errorf("the driver does not answer: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(&c); err != nil || c.Name == "" {
+		return c, errors.Join(fmt.Errorf("the answer of the driver at %s to GET is no JSON object with a name", url), err)
+	}
+	return c, nil
+}
+
+// open opens the client, and tells w all that it does until ctx ends.
+func open(ctx context.Context, driver string, o order, w *witness) error {
+	body, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, driver, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("the driver does not answer: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the driver answers %s", resp.Status)
+	}
+	close(w.opened)
+	lines := bufio.NewReader(resp.Body)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			if ctx.Err() == nil {
+				return fmt.Errorf("the driver's answer ends before the case: %w", err)
+			}
+			return nil
+		}
+		var n news
+		if err := json.Unmarshal(line, &n); err != nil {
+			return fmt.Errorf("the driver says %q: %w", line, err)
+		}
+		w.tell(n)
+	}
+}
+
+// settle is how long a client must be silent before it counts as silent for good.
+func (c Client) settle() time.Duration {
+	return 300*time.Millisecond + time.Duration(c.Reconnection)*time.Millisecond*3/2
+}
+
+// Start starts a driver in a folder, "" for the current one, and returns the URL that it prints as its first line. stop ends it.
+func Start(dir string, command []string, complaints io.Writer) (url string, stop func(), err error) {
+	driver := exec.Command(command[0], command[1:]...)
+	driver.Dir, driver.Stderr = dir, complaints
+	out, err := driver.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	input, err := driver.StdinPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := driver.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = input.Close()         // go run does not pass signals on; a driver of ours ends with its input
+		_ = driver.Process.Kill() // it may have ended
+		_ = driver.Wait()         // it was killed
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if url = strings.TrimSpace(line); err != nil || !strings.HasPrefix(url, "http") {
+		stop()
+		return "", nil, fmt.Errorf("%q prints no URL as its first line but %q", strings.Join(command, " "), url)
+	}
+	return url, stop, nil
+}

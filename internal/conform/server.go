@@ -1,0 +1,406 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tidings-sse/tidings/sse"
+)
+
+// The suites of servers.
+const (
+	Stream  = "stream"  // how the answer begins, and its bytes
+	Content = "content" // whether data arrives as it was published
+	Replay  = "replay"  // what follows a Last-Event-ID
+)
+
+// Server is a server under test.
+type Server struct {
+	URL     string        // of a stream
+	Publish string        // a POST to this URL with a text as body publishes an event on the stream; "": the server makes events itself
+	Header  http.Header   // of all requests, such as a token
+	Idle    time.Duration // the longest silence of a quiet stream. 0: 30 s
+	Wait    time.Duration // how long an event may take. 0: 10 s
+}
+
+// The sentences that servers can break.
+const (
+	sayType    = "Otherwise, if res's status is not 200, or if res's `Content-Type` is not `text/event-stream`, then fail the connection."
+	sayUTF8    = "Event streams in this format must always be encoded as UTF-8."
+	sayEOF     = "Once the end of the file is reached, any pending data must be discarded."
+	sayComment = "Legacy proxy servers are known to, in certain cases, drop HTTP connections after a short timeout. To protect against such proxy servers, authors can include a comment line (one starting with a ':' character) every 15 seconds or so."
+	sayChunks  = "Authors are also cautioned that HTTP chunking can have unexpected negative effects on the reliability of this protocol, in particular if the chunking is done by a different layer unaware of the timing requirements."
+	sayData    = "Append the field value to the data buffer, then append a single U+000A LINE FEED (LF) character to the data buffer."
+	sayResume  = "The `Last-Event-ID` HTTP request header reports an EventSource object's last event ID string to the server when the user agent is to reestablish the connection."
+	sayNothing = "(not in the standard) A subscriber that reads nothing must not hold up the others."
+)
+
+// RunServer runs the cases of servers. A case that needs to publish is left out without Server.Publish.
+func RunServer(ctx context.Context, s Server) []Result {
+	if s.Idle == 0 {
+		s.Idle = 30 * time.Second
+	}
+	if s.Wait == 0 {
+		s.Wait = 10 * time.Second
+	}
+	cases := []struct {
+		suite, name, section, sentence, says string
+		publishes                            bool
+		run                                  func(Server, context.Context) error
+	}{
+		{Stream, "type", "9.2.3", sayType, "A stream has status 200 and the type text/event-stream.", false, Server.checkType},
+		{Stream, "one-by-one", "9.2.7", sayChunks, "An event arrives before the next one is published.", true, Server.checkOneByOne},
+		{Stream, "utf-8", "9.2.5", sayUTF8, "The bytes of a stream are valid UTF-8, also if a publisher sent others.", true, Server.checkUTF8},
+		{Stream, "complete", "9.2.6", sayEOF, "A stream that ends cleanly does not end inside an event.", false, Server.checkComplete},
+		{Stream, "stuck", "", sayNothing, "A subscriber that reads nothing does not hold up the others.", true, Server.checkStuck},
+		{Content, "spaces", "9.2.6", sayData, "Data may begin with spaces.", true, carries("  two spaces")},
+		{Content, "colon", "9.2.6", sayData, "Data may begin with a colon.", true, carries(": no comment")},
+		{Content, "lines", "9.2.6", sayData, "Data may have lines that LF, CRLF and CR end.", true, carries("one\ntwo\r\nthree\rfour")},
+		{Content, "empty-lines", "9.2.6", sayData, "Data may have empty lines, also at its ends.", true, carries("\n\nmiddle\n\n")},
+		{Content, "forged", "9.2.6", sayData, "Data that looks like fields stays data.", true, carries("x\n\nevent: forged\nid: 1\ndata: y\rretry: 1")},
+		{Content, "json", "9.2.6", sayData, "JSON arrives as it was sent.", true, carries(`{"a": "b\n", "c": [1, 2]}`)},
+		{Content, "unicode", "9.2.6", sayData, "Line ends of Unicode are no line ends of a stream.", true, carries("é\u2028\u2029\u0085\v\f 😀\ufeff")},
+		{Content, "nul", "9.2.6", sayData, "Data may have a NUL.", true, carries("a\x00b")},
+		{Content, "long", "9.2.6", sayData, "Data may be longer than 64 KiB.", true, carries(strings.Repeat("0123456789", 10_000))},
+		{Replay, "resume", "9.2.4", sayResume, "After a cut, a stream continues behind the event of Last-Event-ID.", false, Server.checkResume},
+		{Stream, "keep-alive", "9.2.7", sayComment, "A quiet stream sends something.", false, Server.checkKeepAlive},
+	}
+	var results []Result
+	for _, c := range cases {
+		r := Result{Suite: c.suite, Case: c.name, Section: c.section, Sentence: c.sentence, Says: c.says}
+		if r.LeftOut = c.publishes && s.Publish == ""; !r.LeftOut {
+			r.Fault = c.run(s, ctx)
+		}
+		if errors.Is(r.Fault, errRefused) {
+			r.LeftOut, r.Fault = true, nil // a server need not accept every text
+		}
+		results = append(results, r)
+	}
+	return results
+}
+
+func (s Server) checkType(ctx context.Context) error {
+	f, err := s.follow(ctx, "")
+	if err != nil {
+		return err
+	}
+	f.close()
+	if kind, _, err := mime.ParseMediaType(f.header.Get("Content-Type")); err != nil || kind != "text/event-stream" {
+		return fmt.Errorf("the type is %q", f.header.Get("Content-Type"))
+	}
+	return nil
+}
+
+func (s Server) checkOneByOne(ctx context.Context) error {
+	f, err := s.follow(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	for n := range 5 {
+		if err := errors.Join(s.publish(ctx, fmt.Sprint("event ", n)), f.expect(ctx, fmt.Sprint("event ", n))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Server) checkUTF8(ctx context.Context) error {
+	f, err := s.follow(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	if err := s.publish(ctx, "\xff\xc0"); err != nil {
+		return err
+	}
+	if err := errors.Join(s.publish(ctx, "end"), f.until(ctx, "end")); err != nil {
+		return err
+	}
+	if text := f.read(); !utf8.Valid(text) {
+		return fmt.Errorf("the stream has invalid bytes: %q", text)
+	}
+	return nil
+}
+
+// checkComplete passes a stream that does not end by itself.
+func (s Server) checkComplete(ctx context.Context) error {
+	f, err := s.follow(ctx, "")
+	if err != nil {
+		return err
+	}
+	time.AfterFunc(s.Wait/4, f.close)
+	for range f.events {
+	}
+	if err := f.err; errors.Is(err, sse.ErrTruncated) && !f.closed() {
+		return err
+	}
+	return nil
+}
+
+func (s Server) checkStuck(ctx context.Context) error {
+	stuck, err := s.get(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stuck.Body.Close() }()
+	f, err := s.follow(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	for n := range 150 { // more than the buffers of a connection hold
+		text := fmt.Sprint(n, strings.Repeat("x", 60_000))
+		if err := errors.Join(s.publish(ctx, text), f.expect(ctx, text)); err != nil {
+			return fmt.Errorf("event %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// carries publishes a text, which must arrive with LF as line ends.
+func carries(text string) func(Server, context.Context) error {
+	return func(s Server, ctx context.Context) error {
+		f, err := s.follow(ctx, "")
+		if err != nil {
+			return err
+		}
+		defer f.close()
+		want := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+		return errors.Join(s.publish(ctx, text), f.expect(ctx, want))
+	}
+}
+
+// checkResume cuts the stream after the second of five events. It then expects the other three.
+func (s Server) checkResume(ctx context.Context) error {
+	f, err := s.follow(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	var before []sse.Event
+	for n := range 2 {
+		if s.Publish != "" {
+			if err := s.publish(ctx, fmt.Sprint("before ", n)); err != nil {
+				return err
+			}
+		}
+		e, err := f.next(ctx)
+		if err != nil {
+			return err
+		}
+		before = append(before, e)
+	}
+	id := before[1].ID
+	if id == "" || id == before[0].ID {
+		return fmt.Errorf("two events have the ids %q and %q, so that a client cannot say which it got last", before[0].ID, id)
+	}
+	var want []sse.Event // what a subscriber without a cut gets
+	for n := range 3 {
+		if s.Publish != "" {
+			if err := s.publish(ctx, fmt.Sprint("missed ", n)); err != nil {
+				return err
+			}
+		}
+		e, err := f.next(ctx)
+		if err != nil {
+			return err
+		}
+		want = append(want, e)
+	}
+	again, err := s.follow(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer again.close()
+	for _, e := range want {
+		got, err := again.next(ctx)
+		if err != nil {
+			return fmt.Errorf("after Last-Event-ID %s, instead of %s: %w", id, brief(e), err)
+		}
+		if got.Data != e.Data || got.ID != e.ID {
+			return fmt.Errorf("after Last-Event-ID %s comes %s, want %s", id, brief(got), brief(e))
+		}
+	}
+	return nil
+}
+
+func (s Server) checkKeepAlive(ctx context.Context) error {
+	f, err := s.follow(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	time.Sleep(min(time.Second, s.Idle/10)) // what belongs to the beginning
+	n := len(f.read())
+	for end := time.Now().Add(s.Idle); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if len(f.read()) > n || f.ended() {
+			return nil // it is not silent
+		}
+	}
+	return fmt.Errorf("not a byte in %v", s.Idle)
+}
+
+var errRefused = errors.New("the server refuses the text")
+
+// publish posts a text. A refusal of the text itself is errRefused.
+func (s Server) publish(ctx context.Context, text string) error {
+	ctx, stop := context.WithTimeout(ctx, s.Wait)
+	defer stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Publish, strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	for name, values := range s.Header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Content-Type", "text/plain")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 300)) // only for the error
+	_ = resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusRequestEntityTooLarge:
+		return errRefused
+	case resp.StatusCode >= 300:
+		return fmt.Errorf("publishing: %s: %s", resp.Status, answer)
+	}
+	return nil
+}
+
+// get opens a stream.
+func (s Server) get(ctx context.Context, lastEventID string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range s.Header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	if lastEventID != "" {
+		req.Header.Set("Last-Event-ID", lastEventID)
+	}
+	client := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true, ResponseHeaderTimeout: s.Wait}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("the header does not arrive: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("the status is %s", resp.Status)
+	}
+	return resp, nil
+}
+
+// follower reads a stream.
+type follower struct {
+	header http.Header
+	events chan sse.Event // of type message; closed at the end of the stream
+	stop   context.CancelFunc
+	ctx    context.Context
+	wait   time.Duration
+	err    error // set before events is closed
+
+	mu   sync.Mutex // guards the following field
+	text bytes.Buffer
+}
+
+func (s Server) follow(ctx context.Context, lastEventID string) (*follower, error) {
+	ctx, stop := context.WithCancel(ctx)
+	resp, err := s.get(ctx, lastEventID)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	f := &follower{header: resp.Header, events: make(chan sse.Event, 1000), stop: stop, ctx: ctx, wait: s.Wait}
+	go func() {
+		defer close(f.events)
+		defer func() { _ = resp.Body.Close() }()
+		for e, err := range sse.Read(io.TeeReader(resp.Body, f), nil) {
+			if err != nil {
+				f.err = err
+				return
+			}
+			if e.Type != "message" { // control events of the server
+				continue
+			}
+			select {
+			case f.events <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return f, nil
+}
+
+// Write keeps the bytes of the stream.
+func (f *follower) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.text.Write(b)
+}
+
+func (f *follower) read() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return bytes.Clone(f.text.Bytes())
+}
+
+func (f *follower) close()       { f.stop() }
+func (f *follower) closed() bool { return f.ctx.Err() != nil }
+
+// ended reports whether the stream has ended and all its events were taken.
+func (f *follower) ended() bool {
+	select {
+	case _, ok := <-f.events:
+		return !ok
+	default:
+		return false
+	}
+}
+
+// next returns the next event.
+func (f *follower) next(ctx context.Context) (sse.Event, error) {
+	select {
+	case e, ok := <-f.events:
+		if !ok {
+			return e, errors.Join(errors.New("the stream ends"), f.err)
+		}
+		return e, nil
+	case <-time.After(f.wait):
+		return sse.Event{}, fmt.Errorf("no event in %v", f.wait)
+	case <-ctx.Done():
+		return sse.Event{}, ctx.Err()
+	}
+}
+
+// expect returns an error unless the next event has this data.
+func (f *follower) expect(ctx context.Context, data string) error {
+	e, err := f.next(ctx)
+	if err == nil && e.Data != data {
+		err = fmt.Errorf("the event is %s, want %s", brief(e), brief(sse.Event{Type: "message", Data: data}))
+	}
+	return err
+}
+
+// until waits for an event with this data.
+func (f *follower) until(ctx context.Context, data string) error {
+	for {
+		if e, err := f.next(ctx); err != nil || e.Data == data {
+			return err
+		}
+	}
+}
