@@ -42,6 +42,16 @@ lint: # Check code, format and go.mod files
 	$(call in_modules,go fix -diff ./...)
 	$(call in_modules,go mod tidy -diff)
 	cd internal/tools && go mod verify >/dev/null
+	cd internal/tools && go test ./licences && go run ./licences -q $(MODULES:%=../../%)
+
+.PHONY: licences
+licences: # List the licences of all dependencies
+	@cd internal/tools && go run ./licences $(MODULES:%=../../%)
+
+# It asks vuln.go.dev, so it is not part of CI.
+.PHONY: vuln
+vuln: # Look for known vulnerabilities that the code reaches
+	$(call in_modules,go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...)
 
 # Without -fuzzminimizetime a worker makes each new input of the corpus smaller for up to a minute, and tries no other in that time.
 .PHONY: fuzz

@@ -122,7 +122,7 @@ async function startInPage(order, tell) {
   await page.exposeFunction('tell', tell)
   await page.goto(new URL('/blank', order.url).href)
   await page.evaluate(`(${client.page})(${client.client}, ${JSON.stringify(order)}, tell)`)
-  return () => page.close()
+  return () => page.close({ runBeforeUnload: false }).catch(() => {}) // the browser may be closing
 }
 
 process.stdin.resume().on('end', async () => { // the runner has ended, or wants this driver to end

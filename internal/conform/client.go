@@ -102,8 +102,10 @@ var (
 // stream in bytes stays open.
 func parserTrials(o Options) (all []trial) {
 	for _, c := range ssetest.ParserCases() {
-		base := trial{Result: Result{Case: c.Name, Section: c.Section, Sentence: sentenceOf(parserRules, c.Name), Says: c.Says},
-			url: "http://a.example/stream", events: c.Want.Events, repeats: true, otherwise: stopNow}
+		base := trial{
+			Result: Result{Case: c.Name, Section: c.Section, Sentence: sentenceOf(parserRules, c.Name), Says: c.Says},
+			url:    "http://a.example/stream", events: c.Want.Events, repeats: true, otherwise: stopNow,
+		}
 		whole := base
 		whole.Suite = Parser
 		whole.answers = []ssetest.Answer{ssetest.Stream(ssetest.Send(string(c.Stream)))}
@@ -148,8 +150,10 @@ func lifecycleTrials(o Options) (all []trial) {
 		if c.Close != nil && c.Close.Times > 0 || elsewhere(c) {
 			continue
 		}
-		t := trial{Result: Result{Suite: Lifecycle, Case: c.Name, Section: c.Section, Sentence: sentenceOf(lifecycleRules, c.Name), Says: c.Says},
-			url: c.URL, header: c.Header, events: c.Events, outcome: c.Outcome, otherwise: hold}
+		t := trial{
+			Result: Result{Suite: Lifecycle, Case: c.Name, Section: c.Section, Sentence: sentenceOf(lifecycleRules, c.Name), Says: c.Says},
+			url:    c.URL, header: c.Header, events: c.Events, outcome: c.Outcome, otherwise: hold,
+		}
 		if c.Section == "9.2.4" {
 			t.Suite = Resume
 		}

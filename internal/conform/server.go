@@ -319,7 +319,7 @@ type follower struct {
 
 func (s Server) follow(ctx context.Context, lastEventID string) (*follower, error) {
 	ctx, stop := context.WithCancel(ctx)
-	resp, err := s.get(ctx, lastEventID)
+	resp, err := s.get(ctx, lastEventID) //nolint:bodyclose // the goroutine closes it
 	if err != nil {
 		stop()
 		return nil, err

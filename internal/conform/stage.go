@@ -76,10 +76,10 @@ func readable(a ssetest.Answer) ssetest.Answer {
 
 // serve answers a request for an icon, which browsers send unasked, and otherwise plays the script.
 func (s *stage) serve(w http.ResponseWriter, req *http.Request) {
-	switch {
-	case req.URL.Path == "/favicon.ico":
+	switch req.URL.Path {
+	case "/favicon.ico":
 		w.WriteHeader(http.StatusNoContent)
-	case req.URL.Path == "/blank": // a page of this origin
+	case "/blank": // a page of this origin
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<!doctype html><title>conformance</title>"))
 	default:
