@@ -42,9 +42,9 @@ var contestants = []contestant{
 
 const ndjson = `{"data":"{data}"}`
 
-// run runs a benchmark for all installed contestants that take part.
-func run(b *testing.B, prefix string, takesPart func(contestant) bool, f func(b *testing.B, h *hub)) {
-	for _, c := range contestants {
+// run runs a benchmark for those of some contestants that are installed and take part.
+func run(b *testing.B, some []contestant, prefix string, takesPart func(contestant) bool, f func(b *testing.B, h *hub)) {
+	for _, c := range some {
 		if !takesPart(c) {
 			continue
 		}
@@ -148,7 +148,10 @@ var (
 		cmd.Dir = "../.."
 		return cmd
 	})
-	yardstickProgram = built("yardstick", func(out string) *exec.Cmd { return exec.Command("cc", "-O2", "-o", out, "yardstick.c") })
+	yardstickProgram    = built("yardstick", func(out string) *exec.Cmd { return exec.Command("cc", "-O2", "-o", out, "yardstick.c") })
+	yardstickTLSProgram = built("yardstick-tls", func(out string) *exec.Cmd {
+		return exec.Command("cc", "-O2", "-DTLS", "-o", out, "yardstick.c", "-lssl", "-lcrypto")
+	})
 )
 
 func program(b *testing.B, build func() (string, error)) string {

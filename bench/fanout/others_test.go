@@ -123,7 +123,7 @@ http {
   keepalive_requests 1000000000;
   nchan_shared_memory_size 512m;
   server {
-    listen 127.0.0.1:%d backlog=4096;
+    listen 127.0.0.1:%d backlog=4096%s;
     location ~ ^/pub/(.+)$ {
       nchan_publisher http;
       nchan_channel_id $1;
@@ -139,13 +139,16 @@ http {
 }
 `
 
-func nchan(b *testing.B, port int) []string {
+func nchan(b *testing.B, port int) []string { return nchanListening(b, port, "") }
+
+// nchanListening is Nchan with more parameters and directives after those of its port.
+func nchanListening(b *testing.B, port int, more string) []string {
 	nginx, module := found("nginx", "/usr/sbin/nginx"), found("/usr/lib/nginx/modules/ngx_nchan_module.so")
 	if nginx == "" || module == "" {
 		return nil
 	}
 	dir := b.TempDir()
-	config := fmt.Sprintf(nchanConfig, module, port)
+	config := fmt.Sprintf(nchanConfig, module, port, more)
 	if os.Getuid() != 0 {
 		config = strings.Replace(config, "user root;\n", "", 1)
 	}
@@ -153,12 +156,15 @@ func nchan(b *testing.B, port int) []string {
 }
 
 func nchanFlags(port int) []string {
-	base := fmt.Sprintf("http://127.0.0.1:%d", port)
+	return nchanFlagsAt(fmt.Sprintf("http://127.0.0.1:%d", port))
+}
+
+func nchanFlagsAt(base string) []string {
 	return []string{"--subscribe", base + "/sub/{topic}", "--publish", base + "/pub/{topic}"}
 }
 
 const centrifugoConfig = `{
-  "http_server": {"address": "127.0.0.1", "port": "%d"},
+  "http_server": {"address": "127.0.0.1", "port": "%d"%s},
   "client": {"insecure": true, "allow_anonymous_connect_without_token": true},
   "http_api": {"insecure": true},
   "uni_sse": {"enabled": true},
@@ -166,19 +172,25 @@ const centrifugoConfig = `{
 }
 `
 
-func centrifugo(b *testing.B, port int) []string {
+func centrifugo(b *testing.B, port int) []string { return centrifugoServing(b, port, "") }
+
+// centrifugoServing is Centrifugo with more settings of its server.
+func centrifugoServing(b *testing.B, port int, more string) []string {
 	path := found("centrifugo")
 	if path == "" {
 		return nil
 	}
-	return []string{path, "-c", written(b, b.TempDir(), "config.json", fmt.Sprintf(centrifugoConfig, port))}
+	return []string{path, "-c", written(b, b.TempDir(), "config.json", fmt.Sprintf(centrifugoConfig, port, more))}
 }
 
 func centrifugoFlags(port int) []string {
-	base := fmt.Sprintf("http://127.0.0.1:%d", port)
+	return centrifugoFlagsAt(fmt.Sprintf("http://127.0.0.1:%d", port))
+}
+
+func centrifugoFlagsAt(base string) []string {
 	return []string{
 		"--subscribe", base + "/connection/uni_sse?cf_connect=%7B%22subs%22:%7B%22{topic}%22:%7B%7D%7D%7D",
-		"--publish", base + "/api/publish", "--body", `{"channel":"{topic}","data":{"text":"{data}"}}`,
+		"--publish", base + "/api/publish", "--data", `{"channel":"{topic}","data":{"text":"{data}"}}`,
 	}
 }
 

@@ -53,7 +53,7 @@ func (h *hub) load(b *testing.B, args ...string) (r report) {
 	var out, complaint bytes.Buffer
 	cmd := exec.Command("taskset", append(command, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &complaint
-	const faulty = 3
+	const faulty = 4
 	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != faulty {
 		b.Fatalf("%s: %v: %s", strings.Join(cmd.Args, " "), err, &complaint)
 	}
@@ -64,27 +64,46 @@ func (h *hub) load(b *testing.B, args ...string) (r report) {
 }
 
 // BenchmarkSteady measures the cost of a delivery when each event is written separately.
-func BenchmarkSteady(b *testing.B) {
+func BenchmarkSteady(b *testing.B) { steady(b, contestants) }
+
+// BenchmarkSecure is BenchmarkSteady over TLS.
+func BenchmarkSecure(b *testing.B) {
+	steady(b, secured)
+	run(b, secured, "load=http2-1000x50", speaksHTTP2, func(b *testing.B, h *hub) {
+		h.steady(b, "--subscribers", "1000", "--rate", "50", "--http2", "100")
+	})
+}
+
+func steady(b *testing.B, some []contestant) {
 	for _, load := range []struct{ name, subscribers, rate string }{{"1000x50", "1000", "50"}, {"10000x10", "10000", "10"}} {
-		run(b, "load="+load.name, all, func(b *testing.B, h *hub) {
-			r := h.load(b, "-n", load.subscribers, "--rate", load.rate)
-			b.ReportMetric(r.Hub.PerDelivery, "µs/delivery")
-			b.ReportMetric(r.Latency.P50, "p50-ms")
-			b.ReportMetric(r.Latency.P99, "p99-ms")
-			b.ReportMetric(r.Delivered.faults(), "faults")
+		run(b, some, "load="+load.name, all, func(b *testing.B, h *hub) {
+			h.steady(b, "--subscribers", load.subscribers, "--rate", load.rate)
 		})
 	}
 }
 
+func (h *hub) steady(b *testing.B, args ...string) {
+	r := h.load(b, args...)
+	b.ReportMetric(r.Hub.PerDelivery, "µs/delivery")
+	b.ReportMetric(r.Latency.P50, "p50-ms")
+	b.ReportMetric(r.Latency.P99, "p99-ms")
+	b.ReportMetric(r.Delivered.faults(), "faults")
+}
+
 // BenchmarkSaturated measures the maximum rate of deliveries: 1,000 subscribers of a topic, and 16 publishers that wait only for their answers
 // and for subscribers that are far behind.
-func BenchmarkSaturated(b *testing.B) {
+func BenchmarkSaturated(b *testing.B) { saturated(b, contestants) }
+
+// BenchmarkSecureSaturated is BenchmarkSaturated over TLS.
+func BenchmarkSecureSaturated(b *testing.B) { saturated(b, secured) }
+
+func saturated(b *testing.B, some []contestant) {
 	for _, batch := range []string{"1", "10"} {
 		takesPart := func(c contestant) bool { return batch == "1" || c.batches != "" }
-		run(b, "batch="+batch, takesPart, func(b *testing.B, h *hub) {
-			args := []string{"-n", "1000", "-p", "16", "--rate", "0", "--batch", batch}
+		run(b, some, "batch="+batch, takesPart, func(b *testing.B, h *hub) {
+			args := []string{"--subscribers", "1000", "--publishers", "16", "--rate", "0", "--batch", batch}
 			if batch != "1" && h.batches != ndjson {
-				args = append(args, "--body", h.batches)
+				args = append(args, "--data", h.batches)
 			}
 			r := h.load(b, args...)
 			b.ReportMetric(r.Delivered.PerSecond, "deliveries/s")
@@ -104,9 +123,11 @@ func BenchmarkIdle(b *testing.B) {
 		if strings.HasPrefix(c.name, "tidings") {
 			b.Run("connection=http2/by="+c.name, func(b *testing.B) { c.idle(b, "--http2", "100") })
 		}
-		if c.name == "tidings-memory" {
-			c.command, c.flags = tidingsTLS, tidingsTLSFlags
-			b.Run("connection=tls/by="+c.name, func(b *testing.B) { c.idle(b) })
+	}
+	for _, c := range secured {
+		b.Run("connection=tls/by="+c.name, func(b *testing.B) { c.idle(b) })
+		if speaksHTTP2(c) {
+			b.Run("connection=tls-http2/by="+c.name, func(b *testing.B) { c.idle(b, "--http2", "100") })
 		}
 	}
 }
@@ -118,7 +139,7 @@ func (c contestant) idle(b *testing.B, args ...string) {
 		if h == nil {
 			return
 		}
-		r := h.load(b, append(args, "-n", fmt.Sprint(n), "--publishers", "0", "--topics", "100")...)
+		r := h.load(b, append(args, "--subscribers", fmt.Sprint(n), "--publishers", "0", "--topics", "100")...)
 		if int(r.Subscribers.Connected) != n {
 			b.Fatalf("%.0f of %d subscribers were connected", r.Subscribers.Connected, n)
 		}
@@ -134,8 +155,8 @@ func (c contestant) idle(b *testing.B, args ...string) {
 // BenchmarkReturning measures how long 10,000 clients that reconnect at once, with 100 missed events each, take to be live again, and how that
 // delays 1,000 other subscribers.
 func BenchmarkReturning(b *testing.B) {
-	run(b, "clients=10000", among("tidings-memory", "tidings", "nchan"), func(b *testing.B, h *hub) {
-		args := []string{"-n", "1000", "--topics", "50", "--rate", "50", "--returning", "10000", "--missed", "100"}
+	run(b, contestants, "clients=10000", among("tidings-memory", "tidings", "nchan"), func(b *testing.B, h *hub) {
+		args := []string{"--subscribers", "1000", "--topics", "50", "--rate", "50", "--returning", "10000", "--missed", "100"}
 		r := h.load(b, args...)
 		b.ReportMetric(r.Back.Seconds, "s")
 		b.ReportMetric(r.Back.Live, "live")
@@ -148,8 +169,8 @@ func BenchmarkReturning(b *testing.B) {
 // BenchmarkTopics measures whether the number of other topics matters: one subscriber per topic over HTTP/2, and 100 events per second.
 func BenchmarkTopics(b *testing.B) {
 	for _, topics := range []string{"100", "100000"} {
-		run(b, "topics="+topics, among("tidings-memory", "tidings"), func(b *testing.B, h *hub) {
-			r := h.load(b, "-n", topics, "--topics", topics, "--http2", "100", "--rate", "100")
+		run(b, contestants, "topics="+topics, among("tidings-memory", "tidings"), func(b *testing.B, h *hub) {
+			r := h.load(b, "--subscribers", topics, "--topics", topics, "--http2", "100", "--rate", "100")
 			b.ReportMetric(r.Published.Answers.P50, "answer-p50-ms")
 			b.ReportMetric(r.Latency.P50, "p50-ms")
 			b.ReportMetric(r.Latency.P99, "p99-ms")

@@ -69,6 +69,10 @@ var suites = map[string]suite{
 		{"fanout cost", "BenchmarkSteady", "µs/delivery", "c-loop"},
 		{"fanout latency", "BenchmarkSteady", "p99-ms", ""},
 		{"fanout saturated", "BenchmarkSaturated", "deliveries/s", "c-loop"},
+		{"fanout secure cost", "BenchmarkSecure", "µs/delivery", "c-loop"},
+		{"fanout secure latency", "BenchmarkSecure", "p99-ms", ""},
+		{"fanout secure saturated", "BenchmarkSecureSaturated", "deliveries/s", "c-loop"},
+		{"fanout secure faults", "BenchmarkSecure", "faults", ""},
 		{"fanout memory", "BenchmarkIdle", "KB/subscriber", ""},
 		{"fanout idle", "BenchmarkIdle", "%CPU", ""},
 		{"fanout connects", "BenchmarkIdle", "connects/s", "c-loop"},
@@ -79,6 +83,7 @@ var suites = map[string]suite{
 		{"fanout returning faults", "BenchmarkReturning", "faults", ""},
 	}, []plot{
 		{"fanout-cost.svg", "CPU for each delivery, µs (1,000 subscribers, 50 events a second)", "BenchmarkSteady", "1000x50", "µs/delivery"},
+		{"fanout-secure.svg", "CPU for each delivery over TLS, µs (1,000 subscribers, 50 events a second)", "BenchmarkSecure", "1000x50", "µs/delivery"},
 		{"fanout-saturated.svg", "Deliveries a second at the most (1,000 subscribers, 16 publishers)", "BenchmarkSaturated", "1", "deliveries/s"},
 		{"fanout-memory.svg", "Memory for each idle subscriber, KB", "BenchmarkIdle", "plain", "KB/subscriber"},
 	}},
