@@ -4,6 +4,7 @@
 //	cd bench && go run ./cmd/table -suite log
 //	cd bench && go run ./cmd/table -suite hub
 //	cd bench && go run ./cmd/table -suite fanout
+//	cd bench && go run ./cmd/table -suite fanout -bench Secure
 //
 // The whole suite runs several times over rather than each benchmark several times in a row, so that a machine that is
 // slow for a minute slows down all contestants.
@@ -95,6 +96,7 @@ func main() {
 	name := flag.String("suite", "sse", "which benchmarks to run: sse, log, hub or fanout")
 	rounds := flag.Int("count", 0, "how often to run the suite; the tables show medians; 0: 5 times, 3 times for hub and fanout")
 	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log, 2 for hub, 5 for fanout")
+	only := flag.String("bench", ".", "which benchmarks of the suite to run, as a pattern of go test; tables of others stay as they are")
 	page := flag.String("o", "../docs/performance.md", "the page to write the tables into")
 	flag.Parse()
 	s, ok := suites[*name]
@@ -107,12 +109,12 @@ func main() {
 	if *rounds > 0 {
 		s.rounds = *rounds
 	}
-	if err := s.run(*page); err != nil {
+	if err := s.run(*page, *only); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func (s *suite) run(page string) error {
+func (s *suite) run(page, only string) error {
 	text, err := os.ReadFile(page) // first, so that a wrong path is an error before the measurement
 	if err != nil {
 		return err
@@ -120,7 +122,7 @@ func (s *suite) run(page string) error {
 	var r results
 	for i := range s.rounds {
 		log.Printf("round %d of %d", i+1, s.rounds)
-		out, err := s.benchmark()
+		out, err := s.benchmark(only)
 		if err != nil {
 			return err
 		}
@@ -129,6 +131,9 @@ func (s *suite) run(page string) error {
 		}
 	}
 	for _, sec := range s.sections {
+		if only != "." && !r.has(sec.benchmark, sec.unit) {
+			continue
+		}
 		table := fmt.Sprintf("%s, %s on %s/%s, %d cores. Medians of %d rounds of %v for each cell.",
 			r.cpu, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), s.rounds, s.benchtime)
 		if sec.benchmark != "" {
@@ -139,6 +144,9 @@ func (s *suite) run(page string) error {
 		}
 	}
 	for _, p := range s.plots {
+		if !r.has(p.benchmark, p.unit) {
+			continue
+		}
 		if err := os.WriteFile(filepath.Join(filepath.Dir(page), p.file), []byte(r.svg(p)), 0o644); err != nil {
 			return err
 		}
@@ -146,10 +154,10 @@ func (s *suite) run(page string) error {
 	return os.WriteFile(page, text, 0o644)
 }
 
-// benchmark runs the suite once. Its lines go to standard error as well: it takes a minute or more.
-func (s *suite) benchmark() (io.Reader, error) {
+// benchmark runs the suite once, or some of its benchmarks. Its lines go to standard error as well: it takes a minute or more.
+func (s *suite) benchmark(only string) (io.Reader, error) {
 	var out bytes.Buffer
-	cmd := exec.Command("go", "test", "-run=^$", "-bench=.", "-count=1", "-timeout=2h", "-benchtime="+s.benchtime.String(), s.pkg)
+	cmd := exec.Command("go", "test", "-run=^$", "-bench="+only, "-count=1", "-timeout=2h", "-benchtime="+s.benchtime.String(), s.pkg)
 	cmd.Stdout = io.MultiWriter(&out, os.Stderr)
 	cmd.Stderr = os.Stderr
 	return &out, cmd.Run()

@@ -64,6 +64,11 @@ func (r *results) cell(name, column, row string) *cell {
 	return c
 }
 
+// has reports whether a benchmark was run that measures in a unit.
+func (r *results) has(name, unit string) bool {
+	return slices.ContainsFunc(r.cells, func(c *cell) bool { return c.name == name && len(c.values[unit]) > 0 })
+}
+
 // median returns the median of a cell in a unit, 0 if it has no values in it.
 func (c *cell) median(unit string) float64 {
 	values := slices.Sorted(slices.Values(c.values[unit]))
