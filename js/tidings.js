@@ -170,16 +170,17 @@ export class Tidings extends EventTarget {
 
   /** Sends a line until the hub has stored it. @param {string} body @param {AbortSignal} [stop] @param {() => void} [check] Called before each request. */
   #send(body, stop, check) {
-    const signal = stop ? AbortSignal.any([stop, this.#closing.signal]) : this.#closing.signal
-    const task = { signal, failures: 0 }
-    return this.#requests.persist(task, async () => {
+    const task = { signal: AbortSignal.any([this.#closing.signal, ...stop ? [stop] : []]), failures: 0 }
+    return this.#requests.persist(task, async (attempt) => {
       check?.()
+      const timer = setTimeout(() => attempt.abort(silence()), longestSilence + body.length / 10) // 10 KB a second
       const response = await this.#requests.send('', {
-        method: 'POST', body, signal, redirect: 'manual',
+        method: 'POST', body, signal: attempt.signal, redirect: 'manual',
         // The request then outlives the page. A browser allows 64 KB in all such requests together, and refuses more as if it were offline.
         keepalive: body.length < 20_000 && !task.failures,
       }, { 'Content-Type': 'application/x-ndjson' })
       const answer = parse(await response.text())
+      clearTimeout(timer)
       positionOf(answer.last) // else nothing is stored, whatever the status says
       return answer
     })
@@ -672,6 +673,8 @@ class Seat {
 
 /** For how long a holder gathers topics before it opens a stream, in ms. */
 const gathering = 20
+/** The time after which a gap says nothing about the next one, and the longest pause after gaps, in ms. */
+const settled = 60_000
 /** The longest silence of a stream that is trusted when the page comes back, in ms. */
 const trusted = 30_000
 /** How many positions a part may be behind the stream when a new stream begins there. A part that is farther behind polls again. */
@@ -693,6 +696,9 @@ class Holder {
   /** The hub has refused the stream, and is asked about each part. */
   #doubt = false
   #gathering = false
+  /** For how long the holder gathers topics, in ms: longer and longer while streams break off by gaps, the last one at #scattered. */
+  #pause = gathering
+  #scattered = -settled
   /** Streams that wait for a seat with room. @type {(() => void)[]} */
   #waiting = []
   /** Polls that are open, and how others get their turn. @type {Set<Stream>} */
@@ -795,7 +801,7 @@ class Holder {
     setTimeout(() => {
       this.#gathering = false
       this.#settle()
-    }, gathering)
+    }, performance.now() - this.#scattered < settled ? this.#pause : gathering)
   }
 
   #settle() {
@@ -904,6 +910,9 @@ class Holder {
 
   /** Some of the events of a stream are missing: each of its parts asks for its own. @param {Stream} stream */
   scatter({ at, parts }) {
+    const now = performance.now()
+    this.#pause = now - this.#scattered < settled ? Math.min(2 * this.#pause, settled) : gathering
+    this.#scattered = now
     for (const held of [...parts]) this.#fetch(held, at)
   }
 }
@@ -963,7 +972,7 @@ class Stream {
   async run() {
     const { at } = this
     try {
-      if (await this.#holder.requests.persist(this, () => this.#attempt())) this.#holder.fetched(this, at)
+      if (await this.#holder.requests.persist(this, (attempt) => this.#attempt(attempt))) this.#holder.fetched(this, at)
       else this.#holder.over(this)
     } catch (problem) {
       if (!this.signal.aborted) this.#holder.over(this, /** @type {Problem} */ (problem))
@@ -975,17 +984,14 @@ class Stream {
     this.#holder.report('waiting', this, problem)
   }
 
-  /** Connects once. Returns true when a poll is complete, and false when nothing more comes. */
-  async #attempt() {
+  /** Connects once. Returns true when a poll is complete, and false when nothing more comes. @param {AbortController} attempt */
+  async #attempt(attempt) {
     const { requests } = this.#holder
-    const attempt = new AbortController()
-    // WebKit may collect a signal of AbortSignal.any as garbage, and the request would then go on.
-    this.signal.addEventListener('abort', () => attempt.abort(), { signal: attempt.signal })
     if (this.poll) await this.#holder.turn(this)
     this.#items = []
     this.heard = Date.now()
     const watch = setInterval(() => {
-      if (Math.abs(Date.now() - this.heard) > longestSilence) attempt.abort(new Problem({ kind: 'silent', detail: 'the hub was silent for 90 s' }))
+      if (Math.abs(Date.now() - this.heard) > longestSilence) attempt.abort(silence())
     }, 5000)
     this.#holder.report('connecting', this)
     try {
@@ -1008,13 +1014,10 @@ class Stream {
       }
       if (this.#away || !this.poll) throw this.#away ?? new Problem({ kind: 'stream-ended', detail: 'the hub has ended the stream' })
       return true
-    } catch (error) {
-      throw attempt.signal.reason ?? error // engines differ in what a request that was aborted throws
     } finally {
       this.#holder.pass(this)
       this.heard = NaN
       clearInterval(watch)
-      attempt.abort()
     }
   }
 
@@ -1111,19 +1114,26 @@ class Requests {
   }
 
   /**
-   * Repeats an attempt until it succeeds, or fails for good. Pauses double up to a minute; jitter only adds to them.
+   * Repeats an attempt until it succeeds, or fails for good. Pauses double up to a minute; jitter only adds to them. The requests of an attempt
+   * end with it.
    *
    * @template T
-   * @param {Task} task @param {() => Promise<T>} attempt @returns {Promise<T>}
+   * @param {Task} task @param {(attempt: AbortController) => Promise<T>} run @returns {Promise<T>}
    */
-  async persist(task, attempt) {
+  async persist(task, run) {
     const { signal } = task
     for (;;) {
+      const attempt = new AbortController()
+      // Not AbortSignal.any: WebKit may collect its signal as garbage, and the request would then go on.
+      const abort = () => attempt.abort()
       try {
         signal.throwIfAborted()
-        return await attempt()
-      } catch (error) {
+        signal.addEventListener('abort', abort)
+        return await run(attempt)
+      } catch (thrown) {
         signal.throwIfAborted()
+        const error = attempt.signal.reason ?? thrown // engines differ in what a request that was aborted throws
+        attempt.abort()
         const problem = error instanceof Problem ? error : failed(`${error}`)
         if (problem.final) throw problem
         task.waiting?.(problem)
@@ -1141,6 +1151,9 @@ class Requests {
           signal.addEventListener('abort', end)
           if (!asked) this.#pauses.add(end)
         })
+      } finally {
+        signal.removeEventListener('abort', abort)
+        attempt.abort()
       }
     }
   }
@@ -1265,6 +1278,8 @@ const failed = (detail) => new Problem({ kind: 'failed', detail })
 
 /** @param {string} why */
 const noHub = (why) => new Problem({ kind: 'not-a-hub', detail: `the answer is not that of a hub: ${why}` })
+
+const silence = () => new Problem({ kind: 'silent', detail: 'the hub was silent for 90 s' })
 
 const closed = () => new Problem({ kind: 'closed', detail: 'it is closed' })
 
@@ -1715,7 +1730,8 @@ if ('onconnect' in globalThis && `${globalThis.self.name}`.startsWith('tidings:'
   globalThis.addEventListener('connect', (event) => {
     const [port] = /** @type {MessageEvent} */ (event).ports
     port.onmessage = ({ data }) => {
-      if (data?.reach) (desk ??= deskOf(data.reach)).take(data, (reply) => port.postMessage({ ...reply, life }))
+      // The name has the address of the hub, so no foreign message sends the tabs to another one.
+      if (`${globalThis.self.name}`.includes(`:${data?.reach?.url}:`)) (desk ??= deskOf(data.reach)).take(data, (reply) => port.postMessage({ ...reply, life }))
     }
   })
 }

@@ -542,12 +542,13 @@ declare class Requests {
     /** Ends the pauses of tasks, unless the hub has asked for them. */
     wake(): void;
     /**
-     * Repeats an attempt until it succeeds, or fails for good. Pauses double up to a minute; jitter only adds to them.
+     * Repeats an attempt until it succeeds, or fails for good. Pauses double up to a minute; jitter only adds to them. The requests of an attempt
+     * end with it.
      *
      * @template T
-     * @param {Task} task @param {() => Promise<T>} attempt @returns {Promise<T>}
+     * @param {Task} task @param {(attempt: AbortController) => Promise<T>} run @returns {Promise<T>}
      */
-    persist<T>(task: Task, attempt: () => Promise<T>): Promise<T>;
+    persist<T>(task: Task, run: (attempt: AbortController) => Promise<T>): Promise<T>;
     /** Requests a stream. @param {Iterable<string>} topics @param {object} parameters @param {string | undefined} at @param {AbortSignal} signal
      * @param {boolean} [expired] */
     follow(topics: Iterable<string>, parameters: object, at: string | undefined, signal: AbortSignal, expired?: boolean): Promise<Response>;

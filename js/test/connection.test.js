@@ -246,3 +246,41 @@ test('a page that goes into the back/forward cache has no connection, and misses
   await got.got(3)
   assert.deepEqual(got.texts(), ['1', '2', '3'])
 })
+
+// A proxy may swallow a request. A publisher, and behind it a whole outbox, waited for the answer for ever.
+test('a publish without an answer is repeated with its key after 90 s', async (t) => {
+  const delays = hurry(t)
+  const server = await serve(t, () => {}, (response) => response.end('{"count":1,"first":"abcde-4","last":"abcde-4"}'))
+  const { id } = await clientOf(t, server.url).publish('news', 'x')
+  assert.equal(id, 'abcde-4')
+  assert.equal(server.requests[0].body, server.requests[1].body)
+  assert.ok(delays.some((ms) => ms >= 90_000 && ms < 100_000), `${delays}`)
+})
+
+test('a stream that does not begin says that the hub is silent, and tries again', async (t) => {
+  hurry(t)
+  const { now } = Date
+  t.after(() => { Date.now = now })
+  const server = await serve(t, () => {}, stream(begin(3), event(4)))
+  const client = clientOf(t, server.url)
+  const got = collect()
+  client.follow('news', got.handler, { after: 'abcde-3' })
+  await server.request(1)
+  Date.now = () => now() + 91_000
+  await until(client, 'status', () => client.problem?.kind === 'silent')
+  Date.now = now
+  await got.got(1)
+})
+
+// Each gap makes polls and then a new stream, which was a loop without a pause.
+test('a server whose streams all begin with a gap is asked less and less often', async (t) => {
+  const delays = hurry(t)
+  const server = await serve(t, stream(control('gap', { reason: 'reset', from: 'abcde-3', to: 'abcde-3' }), begin(3), event(4)))
+  const client = clientOf(t, server.url)
+  for (const topic of ['a', 'b']) client.follow(topic, () => {}, { onGap: () => {} })
+  const long = () => delays.some((ms) => ms > 5000 && ms <= 60_000)
+  for (let n = 1; !long(); n++) {
+    await server.request(n)
+    assert.ok(n < 60, `${delays}`)
+  }
+})

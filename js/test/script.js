@@ -6,11 +6,13 @@ import { createServer } from 'node:http'
 /**
  * Starts a server, which closes at the end of the test. It gives the n-th request to answers[n]; the last one answers all further requests.
  * `server.requests` has {method, url, query, headers, body} of each request. Polls are not among them: `server.polls` has them, and `server.poll`
- * answers them, by default that there is nothing to catch up with.
+ * answers them, by default that there is nothing to catch up with. `server.site(request, response)` may take requests for something else: then it
+ * returns true.
  */
 export async function serve(t, ...answers) {
   const waiting = []
   const server = createServer(async (request, response) => {
+    if (it.site(request, response)) return
     let body = ''
     for await (const bytes of request.setEncoding('utf8')) body += bytes
     const { method, url, headers } = request
@@ -31,6 +33,7 @@ export async function serve(t, ...answers) {
     requests: [],
     polls: [],
     poll: caughtUp,
+    site: () => false,
     /** Waits until there were n requests, and returns the last of them. */
     async request(n) {
       while (it.requests.length < n) await new Promise((resolve) => waiting.push(resolve))
