@@ -177,7 +177,11 @@ func (*exchange) expired(by time.Time) bool { return !by.IsZero() && !time.Now()
 // await waits until something has changed, or a deadline has passed. The caller holds mu, which is free meanwhile.
 func (c *conn) await(by time.Time) {
 	if !by.IsZero() {
-		defer time.AfterFunc(time.Until(by), c.changed.Broadcast).Stop()
+		defer time.AfterFunc(time.Until(by), func() {
+			c.mu.Lock() // or it could come before Wait, which would then miss it
+			defer c.mu.Unlock()
+			c.changed.Broadcast()
+		}).Stop()
 	}
 	c.changed.Wait()
 }
