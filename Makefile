@@ -139,6 +139,11 @@ runtimes: e2e/runtimes/node_modules/.package-lock.json # Run tidings.js in Deno 
 languages: needs # Run the programs of docs/languages, also those in Java and Rust
 	TIDINGS_LANGUAGES=all go test -count=1 -tags programs -run OtherLanguages ./cmd/tidings
 
+.PHONY: docs
+docs: site/node_modules/.package-lock.json # Make a site of docs/ in site/dist, with a search that works offline; a dead link is an error
+	cd site && npm run build --silent
+	@echo "look at it: cd site && npx vitepress preview"
+
 # The pictures show the time at which they were made, so each run changes them.
 .PHONY: pictures
 pictures: needs e2e/node_modules/.package-lock.json # Make the pictures of docs/console.md

@@ -51,7 +51,7 @@ func main() {
 		if err != nil {
 			log.Fatalf("%s: %v", c.name, err)
 		}
-		name := "`" + client.Name + "` " + client.Version
+		name := strings.TrimSpace("`" + client.Name + "` " + client.Version)
 		if len(os.Args) > 1 {
 			if err := conform.Print(os.Stdout, name, results); err != nil {
 				log.Fatal(err)
@@ -104,7 +104,11 @@ func detail(w *strings.Builder, name string, results []conform.Result) {
 			cases[r.Case] = true
 		}
 		first := b.Cases[0]
-		fmt.Fprintf(w, "- **%s** “%s” %d cases, such as `%s`: %s\n", b.Section, b.Sentence, len(cases), first.Case, first.Says)
+		count := fmt.Sprintf("%d cases, such as", len(cases))
+		if len(cases) == 1 {
+			count = "1 case,"
+		}
+		fmt.Fprintf(w, "- **%s** “%s” %s `%s`: %s\n", b.Section, b.Sentence, count, first.Case, first.Says)
 	}
 	fmt.Fprintln(w)
 }
