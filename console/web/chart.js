@@ -28,13 +28,14 @@ export class Chart {
     this.unit = unit
     this.name = name
     this.now = el('strong.tabular')
+    const says = unit.startsWith('bytes') || name.toLowerCase().includes(unit) // the number or the name has the unit
     this.canvas = el('div.plot', { 'aria-hidden': 'true' })
     this.numbers = el('div')
     this.details = el('details', { ontoggle: () => this.#table() }, el('summary', null, 'Numbers'), this.numbers)
     this.root = el(
       'figure.card.chart',
       null,
-      el('figcaption', null, el('h2', null, name, el('span.soft', null, ` ${unit.startsWith('bytes') ? '' : unit}`)), this.now),
+      el('figcaption', null, el('h2', null, name, el('span.soft', null, says ? '' : ` ${unit}`)), this.now),
       this.canvas,
       this.details,
     )

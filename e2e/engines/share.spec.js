@@ -197,3 +197,18 @@ test('foreign messages on the channel change nothing', async ({ tabs, site, hub,
   await expectLog(publisher, all)
   await expectShared(hub, all, ['follower', 'leader'])
 })
+
+// What comes first at a worker must not decide to which hub it goes.
+test("foreign messages at the worker's port change nothing", async ({ tabs, site, hub, publisher }) => {
+  const stranger = await tabs.open(site.url)
+  await stranger.evaluate((name) => {
+    const { port } = new SharedWorker('/tidings.js', { type: 'module', name })
+    for (const message of [null, 1, 'text', {}, [], { reach: 1 }, { reach: {} }, { reach: { url: 'http://localhost:9/' }, seat: 'x', hello: [] }, { seat: 'x', hello: 1 }]) {
+      port.postMessage(message)
+    }
+  }, `tidings:source:${hub.url}/:`)
+  const all = [await follow(tabs, site, hub), await follow(tabs, site, hub)]
+  await expectMore(all)
+  await expectLog(publisher, all)
+  await expectShared(hub, all, ['worker', 'worker'])
+})
