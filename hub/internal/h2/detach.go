@@ -1,6 +1,10 @@
 package h2
 
-import "net/http"
+import (
+	"net/http"
+
+	"golang.org/x/net/http2"
+)
 
 // Detachable reports whether Detach will find a stream below w. It does not if w is not a writer of this package, or if middleware hides that
 // writer by having no method Unwrap.
@@ -44,7 +48,11 @@ func (w *response) detach() (*Stream, bool) {
 			break
 		}
 	}
-	if w.failed == nil && st.failure() == nil {
+	switch {
+	case st.failure() != nil:
+	case w.failed != nil: // data without a header would end the connection
+		c.reset(st.id, http2.ErrCodeInternal)
+	default:
 		c.appendHeaders(st.id, w.head(nil, false), false)
 	}
 	st.x.body.drop()
