@@ -115,3 +115,45 @@ func TestEveryDecisionHasItsPartsAndItsPlaceInTheIndex(t *testing.T) {
 		t.Error("there is no decision")
 	}
 }
+
+// TestChineseREADMEKeepsStep: README.zh.md has the code blocks, the headings and the links of README.md, in the same order.
+func TestChineseREADMEKeepsStep(t *testing.T) {
+	all := pages(t)
+	english, chinese := partsOf(all["README.md"]), partsOf(strings.Replace(all["README.zh.md"], "[English](README.md)\n", "", 1))
+	for _, kind := range []string{"block", "level of heading", "link", "row"} {
+		if len(english[kind]) < 5 {
+			t.Errorf("only %d of kind %s were found", len(english[kind]), kind)
+		}
+		for i := range max(len(english[kind]), len(chinese[kind])) {
+			var a, b string
+			if i < len(english[kind]) {
+				a = english[kind][i]
+			}
+			if i < len(chinese[kind]) {
+				b = chinese[kind][i]
+			}
+			if a != b {
+				t.Errorf("%s %d is %q in README.md and %q in README.zh.md", kind, i+1, a, b)
+				break
+			}
+		}
+	}
+}
+
+// partsOf returns what two languages have in common.
+func partsOf(page string) map[string][]string {
+	parts := map[string][]string{"block": fenced.FindAllString(page, -1)}
+	text := fenced.ReplaceAllString(page, "")
+	for _, m := range regexp.MustCompile(`(?m)^#+ `).FindAllString(text, -1) {
+		parts["level of heading"] = append(parts["level of heading"], m)
+	}
+	for range regexp.MustCompile(`(?m)^\|`).FindAllString(text, -1) {
+		parts["row"] = append(parts["row"], "|")
+	}
+	for _, m := range link.FindAllStringSubmatch(text, -1) {
+		if !strings.HasPrefix(m[1], "#") && m[1] != "README.zh.md" {
+			parts["link"] = append(parts["link"], m[1])
+		}
+	}
+	return parts
+}
