@@ -43,23 +43,25 @@ func sh(t *testing.T, script string) string {
 	return string(out)
 }
 
-// debian is a minimal Debian with what README's commands use. It is made once.
-var debian = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "tidings-debian-")
-	if err != nil {
-		return "", err
+// cleanDebian is where debian is, once it has been made.
+var cleanDebian string
+
+// debian makes a minimal Debian with what README's commands use, once.
+var debian = sync.OnceValue(func() (err error) {
+	if cleanDebian, err = os.MkdirTemp("", "tidings-debian-"); err != nil {
+		return err
 	}
-	out, err := exec.Command("debootstrap", "--variant=minbase", "--include=curl,make,ca-certificates,procps", "bookworm", dir).CombinedOutput()
+	out, err := exec.Command("debootstrap", "--variant=minbase", "--include=curl,make,ca-certificates,procps", "bookworm", cleanDebian).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("debootstrap: %w\n%s", err, out)
+		return fmt.Errorf("debootstrap: %w\n%s", err, out)
 	}
-	return dir, nil
+	return nil
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := debian(); err == nil {
-		_ = os.RemoveAll(dir)
+	if cleanDebian != "" {
+		_ = os.RemoveAll(cleanDebian)
 	}
 	os.Exit(code)
 }
@@ -73,12 +75,12 @@ type machine struct {
 // newMachine returns a copy of a minimal Debian, with the file systems that programs expect.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	clean, err := debian()
-	if err != nil {
+	if err := debian(); err != nil {
 		t.Fatal(err)
 	}
 	m := &machine{t, t.TempDir()}
-	sh(t, "cp -a "+clean+"/. "+m.dir+"; cp -L /etc/resolv.conf "+m.dir+"/etc/resolv.conf; mount --bind /dev "+m.dir+"/dev; mount -t proc proc "+m.dir+"/proc")
+	m.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
+	sh(t, "cp -a "+cleanDebian+"/. "+m.dir+"; chmod 755 "+m.dir+"; cp -L /etc/resolv.conf "+m.dir+"/etc/resolv.conf; mount --bind /dev "+m.dir+"/dev; mount -t proc proc "+m.dir+"/proc")
 	t.Cleanup(func() { sh(t, "umount -l "+m.dir+"/proc "+m.dir+"/dev") })
 	return m
 }
@@ -109,6 +111,7 @@ setpriv --reuid tidings --regid tidings --init-groups --no-new-privs --bounding-
 hub=$!
 trap 'cat /tmp/journal; kill $hub 2>/dev/null || true' EXIT
 for i in $(seq 300); do tidings health --ready 2>/dev/null && break; sleep 0.1; done
+tidings health --ready
 cd /root
 `+script+`
 trap - EXIT
@@ -268,6 +271,9 @@ func TestImageServesAsItsUser(t *testing.T) {
 	if out, err := unpack.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	if err := write(filepath.Join(root, "etc", "hosts"), []byte("127.0.0.1 localhost\n")); err != nil { // as container engines do
+		t.Fatal(err)
+	}
 	c := config.Config
 	env := "env -i PATH=$PATH " + strings.Join(c.Env, " ")
 	in := "chroot --userspec=" + c.User + " " + root + " " + strings.Join(c.Entrypoint, " ")
@@ -278,10 +284,12 @@ ip link set lo up
 `+in+` token key `+c.WorkingDir+`/tidings.key
 `+env+` TIDINGS_KEY_FILE=`+c.WorkingDir+`/tidings.key TIDINGS_PUBLIC='**' `+in+` `+strings.Join(c.Cmd, " ")+` &
 hub=$!
+trap "kill $hub" EXIT
 for i in $(seq 300); do `+health+` 2>/dev/null && break; sleep 0.1; done
 `+health+`
 token=$(`+in+` token mint --key-file `+c.WorkingDir+`/tidings.key --publish '**')
 `+in+` pub --token $token news hello
+trap - EXIT
 kill $hub
 wait $hub
 `))
