@@ -188,6 +188,19 @@ func TestHubLinksNoPrometheus(t *testing.T) {
 	}
 }
 
+// TestOnlyTheCommandLinksOpenTelemetry: an embedder chooses its own way to trace.
+func TestOnlyTheCommandLinksOpenTelemetry(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".", "./hub/...", "./eventlog/...", "./access").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range strings.Lines(string(out)) {
+		if strings.HasPrefix(path, "go.opentelemetry.io/") {
+			t.Errorf("a library links %s", path)
+		}
+	}
+}
+
 func TestGoModNeedsNoNewerGoThanThis(t *testing.T) {
 	for _, dir := range []string{".", "examples", "bench", "chaos", "deploy", "release", "internal/tools"} {
 		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))

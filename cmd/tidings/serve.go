@@ -77,6 +77,11 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	if hangups {
 		defer c.logHangups(logger)()
 	}
+	traces, err := startTraces(ctx, env, logger)
+	if err != nil {
+		return err
+	}
+	defer traces.stop(ctx, logger)
 	place, err := c.listen(c.Addr, cert)
 	if err != nil {
 		return err
@@ -133,7 +138,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	stopAdmin := admin.serve(adminFrontOf(h, c.Console), logger)
 	defer stopAdmin()
 	var opened openedLog
-	server := &hubServer{hub: h, handler: front, logger: logger, grace: drainTime, drainDelay: c.DrainDelay, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
+	server := &hubServer{hub: h, handler: traces.handler(front), logger: logger, grace: drainTime, drainDelay: c.DrainDelay, h2c: c.H2C, headerTimeout: c.HeaderTimeout}
 	if shared != nil {
 		server.handOver = shared.handOver
 	}
