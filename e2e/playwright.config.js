@@ -18,9 +18,9 @@ export default defineConfig({
   reporter: 'list',
   forbidOnly: !!process.env.CI,
   retries: 0, // a flaky test is a finding
-  // The tests mostly wait for heartbeats and reconnections, so three workers suit two cores.
+  // The tests mostly wait for heartbeats and reconnections, so four workers suit two cores.
   fullyParallel: true,
-  workers: 3,
+  workers: 4,
   timeout: 60_000,
   globalTimeout: process.env.TIDINGS_KILLS || process.env.TIDINGS_STORM ? 0 : 10 * 60_000, // make soak has no limit
   expect: { timeout: 20_000 },

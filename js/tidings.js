@@ -174,15 +174,18 @@ export class Tidings extends EventTarget {
     return this.#requests.persist(task, async (attempt) => {
       check?.()
       const timer = setTimeout(() => attempt.abort(silence()), longestSilence + body.length / 10) // 10 KB a second
-      const response = await this.#requests.send('', {
-        method: 'POST', body, signal: attempt.signal, redirect: 'manual',
-        // The request then outlives the page. A browser allows 64 KB in all such requests together, and refuses more as if it were offline.
-        keepalive: body.length < 20_000 && !task.failures,
-      }, { 'Content-Type': 'application/x-ndjson' })
-      const answer = parse(await response.text())
-      clearTimeout(timer)
-      positionOf(answer.last) // else nothing is stored, whatever the status says
-      return answer
+      try {
+        const response = await this.#requests.send('', {
+          method: 'POST', body, signal: attempt.signal, redirect: 'manual',
+          // The request then outlives the page. A browser allows 64 KB in all such requests together, and refuses more as if it were offline.
+          keepalive: body.length < 20_000 && !task.failures,
+        }, { 'Content-Type': 'application/x-ndjson' })
+        const answer = parse(await response.text())
+        positionOf(answer.last) // else nothing is stored, whatever the status says
+        return answer
+      } finally {
+        clearTimeout(timer)
+      }
     })
   }
 

@@ -138,3 +138,22 @@ test('what is no JSON is refused at once', async (t) => {
   const hub = await startHub(t)
   await assert.rejects(clientOf(t, hub.url).publish('a', 10n), TypeError)
 })
+
+// A timer that is left keeps a program in Node from its end.
+test('a publish leaves no timer', async (t) => {
+  const { setTimeout, clearTimeout } = globalThis
+  const timers = new Set()
+  globalThis.setTimeout = (run, ms, ...rest) => {
+    const timer = setTimeout(run, ms / 100, ...rest)
+    if (ms >= 90_000) timers.add(timer)
+    return timer
+  }
+  globalThis.clearTimeout = (timer) => {
+    timers.delete(timer)
+    clearTimeout(timer)
+  }
+  t.after(() => Object.assign(globalThis, { setTimeout, clearTimeout }))
+  const server = await serve(t, (response) => response.destroy(), refusing(503, 'unavailable'), (response) => response.end('{"count":1,"first":"abcde-4","last":"abcde-4"}'))
+  await clientOf(t, server.url).publish('news', 'x')
+  assert.equal(timers.size, 0)
+})
