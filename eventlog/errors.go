@@ -17,6 +17,7 @@ var (
 	ErrPosition    = errors.New("eventlog: not a position")
 	ErrCorrupt     = errors.New("eventlog: corrupt data")
 	ErrUnavailable = errors.New("eventlog: the store takes no records at the moment")
+	ErrUnknown     = errors.New("eventlog: whether the records were stored is not known") // by logs that hubs share
 	ErrMirror      = errors.New("eventlog: the log is a mirror, which takes records from its shared log only")
 	ErrNotMirror   = errors.New("eventlog: the log was not opened as a mirror")
 )

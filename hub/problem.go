@@ -101,6 +101,10 @@ func (h *Hub) Problem(err error) *Problem {
 	case errors.Is(err, eventlog.ErrUnavailable):
 		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnavailable, "%s", plainly(err))
 		p.RetryAfter = 5 * time.Second
+	case errors.Is(err, eventlog.ErrUnknown):
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnavailable,
+			"whether the event is stored is not known, because the log that this hub shares with others does not answer; send the request again, with the same Idempotency-Key if it had one")
+		p.RetryAfter = 5 * time.Second
 	case errors.Is(err, eventlog.ErrClosed):
 		p = h.drainProblem()
 	case errors.Is(err, context.DeadlineExceeded):

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -35,9 +36,8 @@ type Options struct {
 // ErrNoSnapshot says that no hub has a useful snapshot.
 var ErrNoSnapshot = errors.New("cluster: no other hub has later messages")
 
-// ErrUnknown says that the outcome of an Append is not known: the records may be stored, or may be stored later.
-var ErrUnknown = errors.New("cluster: whether the records were stored is not known, because the shared log has not answered; " +
-	"append them again with the same keys")
+// ErrUnknown says that the outcome of an Append is not known: the records may be stored, or may be stored later. It matches [eventlog.ErrUnknown].
+var ErrUnknown = fmt.Errorf("cluster: %w, because the shared log has not answered; append them again with the same keys", eventlog.ErrUnknown)
 
 // ForeignError says that a mirror and an order do not belong together.
 type ForeignError struct {
