@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net/http"
 	"os"
@@ -82,6 +83,29 @@ func TestServeSpeaksHTTP2OverTLSAndHTTP1(t *testing.T) {
 	if conn, err := tls.Dial("tcp", strings.TrimPrefix(s.url, "https://"), old); err == nil {
 		_ = conn.Close()
 		t.Error("it speaks TLS 1.1")
+	}
+}
+
+// TestTLSClientsResumeTheirSessions: the hub sends tickets.
+func TestTLSClientsResumeTheirSessions(t *testing.T) {
+	cert, key := writePair(t, t.TempDir(), 1)
+	s := startServe(t, nil, "--tls-cert", cert, "--tls-key", key)
+	config := &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	for _, resumed := range []bool{false, true} {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(s.url, "https://"), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(conn); err != nil || len(answer) == 0 {
+			t.Fatalf("%q, %v", answer, err)
+		}
+		if got := conn.ConnectionState().DidResume; got != resumed {
+			t.Errorf("resumed: %v, want %v", got, resumed)
+		}
+		_ = conn.Close()
 	}
 }
 
