@@ -27,6 +27,7 @@ type response struct {
 	detached   bool
 	buf        []byte // of the body, from bufs
 	written    int64
+	waiting    time.Time // since when the client has taken nothing, while send waits; zero: it does not wait
 	failed     error
 }
 
@@ -138,6 +139,7 @@ func (w *response) send(b []byte, end bool) error {
 // sendLocked is send for a caller that holds mu.
 func (w *response) sendLocked(b []byte, end bool) error {
 	st, c := w.st, w.st.c
+	w.waiting = time.Time{}
 	if end {
 		w.addTrailers()
 	}
@@ -166,7 +168,9 @@ func (w *response) sendLocked(b []byte, end bool) error {
 			return err
 		}
 		last := end && len(w.trailers) == 0
-		b = b[c.appendData(st, b, last):]
+		if n := c.appendData(st, b, last); n > 0 {
+			b, w.waiting = b[n:], time.Time{}
+		}
 		if len(b) == 0 {
 			if w.ended = end; last {
 				c.endSent(st)
@@ -191,11 +195,27 @@ func (w *response) awaitRoom() error {
 	if err := st.failure(); err != nil {
 		return err
 	}
-	if st.x.expired(st.x.writeBy) {
+	by := w.takesBy()
+	if st.x.expired(by) {
 		return os.ErrDeadlineExceeded
 	}
-	st.c.await(st.x.writeBy)
+	st.c.await(by)
 	return st.failure()
+}
+
+// takesBy returns when the answer is broken off, unless the client takes some of it: at the deadline of the handler, or after the write timeout.
+func (w *response) takesBy() time.Time {
+	by, limit := w.st.x.writeBy, w.st.c.server.o.WriteTimeout
+	if limit <= 0 {
+		return by
+	}
+	if w.waiting.IsZero() {
+		w.waiting = time.Now()
+	}
+	if end := w.waiting.Add(limit); by.IsZero() || end.Before(by) {
+		return end
+	}
+	return by
 }
 
 // run calls the handler of a request, and ends the answer.

@@ -40,7 +40,8 @@ import (
 
 // Options are the settings of the connections of a server.
 type Options struct {
-	// WriteTimeout is how long a client may accept no bytes before its connection is closed. 0: no limit
+	// WriteTimeout is how long a client may accept no bytes before its connection is closed, and how long it may give an answer no window before the
+	// answer is broken off. 0: no limit
 	WriteTimeout time.Duration
 }
 
