@@ -288,6 +288,13 @@ func (r *reader) serve(command string) {
 	if command == "" {
 		return
 	}
+	if strings.HasPrefix(command, "go run ") { // the go command keeps what it has linked, so that the wait below is not for the linker
+		cmd := exec.Command("go", "run", "./cmd/tidings", "--version")
+		cmd.Dir, cmd.Env = repository(r.T), r.env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			r.Fatalf("%v\n%s", err, out)
+		}
+	}
 	r.hub = r.start(command)
 	line := r.hub.out.await(r.T, `listens on http://localhost:\d+`)
 	r.url = line[strings.Index(line, "http"):]
