@@ -37,7 +37,7 @@ func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 	}
 	h.fanout, err = fanout.New(ctx, log, fanout.Options{
 		Window: h.opts.Window, Heartbeat: h.opts.Heartbeat, ShortestHeartbeat: h.opts.HeartbeatMin, WriteTimeout: h.opts.WriteTimeout,
-		MaxAge: h.opts.MaxAge, MaxLag: h.opts.MaxLag, MaxLagTime: h.opts.MaxLagTime, SkipSlow: h.opts.SkipSlow, Logger: h.opts.Logger,
+		Gather: h.opts.Gather, MaxAge: h.opts.MaxAge, MaxLag: h.opts.MaxLag, MaxLagTime: h.opts.MaxLagTime, SkipSlow: h.opts.SkipSlow, Logger: h.opts.Logger,
 		Encodings: []fanout.Encoding{plainEncoding, envelopeEncoding, ndjsonEncoding},
 		OnRecords: func(records []eventlog.Record) {
 			h.revocations.see(records)

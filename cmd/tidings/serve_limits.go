@@ -31,6 +31,7 @@ type limitFlags struct {
 	WriteTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a subscriber may accept no data before it is disconnected; ${default} by default. It misses nothing if it reconnects."`
 	MaxAge       time.Duration `default:"0s" placeholder:"TIME" help:"Longest life of a stream, such as 1h; 0s for no limit, otherwise at least 1s and at most 87600h. The stream ends after 80 to 100 % of it; its client reconnects and misses nothing. Use it behind a proxy that keeps connections whose browsers have gone."`
 	HeartbeatMin time.Duration `default:"5s" placeholder:"TIME" help:"Shortest heartbeat interval that a subscriber may ask for (?heartbeat=15s); ${default} by default, at least 1ms and at most 25s, the interval of the hub."`
+	Gather       time.Duration `default:"0s" placeholder:"TIME" help:"How long an event may wait for others, so that one write delivers all of them, such as 5ms; at most 1s, 0s for not at all. It saves CPU time when topics have hundreds of events per second."`
 	MaxLag       byteSize      `placeholder:"SIZE" help:"How far a live subscriber may fall behind, in bytes of all events since; no limit by default. Beyond that it is disconnected, and misses nothing if it reconnects."`
 	MaxLagTime   time.Duration `default:"0s" placeholder:"TIME" help:"The same in time; 0s for no limit."`
 	SkipSlow     bool          `help:"Move subscribers that are too far behind to the newest event instead, with a gap event."`
@@ -69,6 +70,7 @@ const (
 	largestEvent     = 16 << 20
 	longestTime      = 10 * 365 * 24 * time.Hour
 	longestHeartbeat = 25 * time.Second // the default of hub.Options.Heartbeat
+	longestGather    = time.Second      // as in hub.Options.Gather
 	leastBodies      = 6                // how many largest events --max-body-memory has room for, at least
 )
 
@@ -90,6 +92,8 @@ func (f *limitFlags) checkLimits() error {
 	switch {
 	case f.MaxAge != 0 && f.MaxAge < time.Second || f.MaxAge > longestTime:
 		return fmt.Errorf("--max-age is %v; it must be 0 for no limit, or %v to %v", f.MaxAge, time.Second, longestTime)
+	case f.Gather < 0 || f.Gather > longestGather:
+		return fmt.Errorf("--gather is %v; it must be 0 for not at all, or at most %v", f.Gather, longestGather)
 	case f.HeartbeatMin > longestHeartbeat:
 		return fmt.Errorf("--heartbeat-min is %v; it must be at most %v, the interval of the hub's own heartbeats", f.HeartbeatMin, longestHeartbeat)
 	case f.MaxEvent > largestEvent:
@@ -115,6 +119,6 @@ func (f *limitFlags) limit(o *hub.Options) {
 	o.MaxConnections, o.MaxPerAddress, o.MaxPerToken = int(f.MaxConnections), int(f.MaxConnectionsPerAddress), int(f.MaxConnectionsPerToken)
 	o.PublishPerAddress, o.PublishPerToken = f.PublishRatePerAddress.Rate, f.PublishRatePerToken.Rate
 	o.WriteTimeout, o.MaxLag, o.MaxLagTime, o.SkipSlow = f.WriteTimeout, int64(f.MaxLag), f.MaxLagTime, f.SkipSlow
-	o.MaxAge, o.HeartbeatMin = f.MaxAge, f.HeartbeatMin
+	o.MaxAge, o.HeartbeatMin, o.Gather = f.MaxAge, f.HeartbeatMin, f.Gather
 	o.TrustedProxies, o.IgnoreParams = f.TrustedProxy, f.IgnoreParam
 }

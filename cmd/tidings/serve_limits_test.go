@@ -57,10 +57,10 @@ func TestEveryLimitReachesTheHub(t *testing.T) {
 		t.Errorf("three events at once, where two may be (-want +got):\n%s", diff)
 	}
 	var f limitFlags
-	f.MaxLag, f.MaxLagTime, f.SkipSlow, f.WriteTimeout, f.BodyTimeout = 1, time.Second, true, time.Minute, time.Hour
+	f.MaxLag, f.MaxLagTime, f.SkipSlow, f.WriteTimeout, f.BodyTimeout, f.Gather = 1, time.Second, true, time.Minute, time.Hour, time.Millisecond
 	var o hub.Options
 	f.limit(&o)
-	if o.MaxLag != 1 || o.MaxLagTime != time.Second || !o.SkipSlow || o.WriteTimeout != time.Minute || o.BodyTimeout != time.Hour {
+	if o.MaxLag != 1 || o.MaxLagTime != time.Second || !o.SkipSlow || o.WriteTimeout != time.Minute || o.BodyTimeout != time.Hour || o.Gather != time.Millisecond {
 		t.Errorf("%+v", o)
 	}
 }

@@ -57,6 +57,9 @@ type Options struct {
 	// WriteTimeout is how long a client may accept no bytes before its stream ends.
 	WriteTimeout time.Duration
 
+	// Gather is how long a shard waits after a new event, so that more events leave in the same pass. 0: not at all
+	Gather time.Duration
+
 	// MaxAge is the longest life of a stream. 0: no limit
 	MaxAge time.Duration
 

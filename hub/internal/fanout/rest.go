@@ -2,7 +2,8 @@ package fanout
 
 import "time"
 
-// rest is the pause of a shard between two passes over its subscribers.
+// rest is the pause of a shard between two passes over its subscribers. After a pass it depends on how long the pass has taken; before a pass,
+// Options.Gather decides.
 //
 // A pass over 1,000 subscribers takes about 5 ms, a publish 40 µs. When every processor of the Go scheduler runs a shard, publishers get a
 // turn only between two passes. A shard that started its next pass at the first new event would send one event for each pass. During a rest
@@ -11,6 +12,8 @@ import "time"
 type rest struct {
 	timer *time.Timer // fires when the rest ends
 	until time.Time
+
+	gathered bool // the next pass has already waited for Options.Gather, or the last one has left events over
 }
 
 // The length of a rest. Measured with one processor, 1,000 subscribers and 16 publishers: half of a pass delivers 36 times as many events as
@@ -33,6 +36,17 @@ func (r *rest) after(took time.Duration) {
 		r.until = time.Now().Add(d)
 		r.timer.Reset(d)
 	}
+}
+
+// gather begins a rest before a pass, in which more events may arrive, unless there was one. It reports whether the shard rests.
+func (r *rest) gather(d time.Duration) bool {
+	if r.gathered || d <= 0 {
+		return false
+	}
+	r.gathered = true
+	r.until = time.Now().Add(d)
+	r.timer.Reset(d)
+	return true
 }
 
 // on reports whether the shard is resting. timer fires when the rest ends.
