@@ -87,8 +87,19 @@ func mustMemory(t *testing.T, o *eventlog.MemoryOptions) *eventlog.Memory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = log.Close() })
+	atEnd(t, log, func(log *eventlog.Memory) { _ = log.Close() })
 	return log
+}
+
+// atEnd calls f with a value when the test ends. The closures of t.Cleanup stay in memory until all parallel tests have ended, with everything that
+// they refer to; the value does not.
+func atEnd[V any](t *testing.T, value V, f func(V)) {
+	held := []V{value}
+	t.Cleanup(func() {
+		value := held[0]
+		clear(held)
+		f(value)
+	})
 }
 
 func mustDisk(t *testing.T, o *disklog.Options) *disklog.Log {
@@ -97,7 +108,7 @@ func mustDisk(t *testing.T, o *disklog.Options) *disklog.Log {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	atEnd(t, log, func(log *disklog.Log) {
 		if err := log.Close(); err != nil {
 			t.Error(err)
 		}
@@ -167,13 +178,13 @@ func serve(t *testing.T, log eventlog.Log, o *hub.Options, how transport) *site 
 	transport := client.Transport.(*http.Transport)
 	transport.Protocols = protocols
 	client.Transport = checked{transport, t}
-	t.Cleanup(func() {
+	atEnd(t, server, (*httptest.Server).Close)
+	atEnd(t, h, func(h *hub.Hub) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := h.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		server.Close()
 	})
 	return &site{T: t, hub: h, log: log, url: server.URL, client: client}
 }
@@ -272,7 +283,7 @@ func (s *site) open(r request, change ...func(*http.Request)) *follower {
 		s.Fatal(err)
 	}
 	f := &follower{s.T, resp, make(chan sse.Event), make(chan error, 1), cancel}
-	s.Cleanup(f.close)
+	atEnd(s.T, f, (*follower).close)
 	if resp.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(resp.Body)
 		s.Fatalf("%s %s: %d %s", r.method, r.path, resp.StatusCode, body)

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ func (s *site) openUnread(path string, header map[string]string) *http.Response 
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.Cleanup(func() { _ = resp.Body.Close() })
+	atEnd(s.T, resp.Body, func(body io.ReadCloser) { _ = body.Close() })
 	return resp
 }
 
@@ -134,7 +135,7 @@ func TestStalledSubscriberIsDisconnected(t *testing.T) {
 				}
 				continue
 			}
-			s.Cleanup(func() { _ = resp.Body.Close() })
+			atEnd(s.T, resp.Body, func(body io.ReadCloser) { _ = body.Close() })
 			d = sse.NewDecoder(resp.Body, nil)
 		}
 	})
