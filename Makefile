@@ -76,8 +76,27 @@ benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), li
 	cd bench && go run ./cmd/table -suite hub
 
 .PHONY: benchfanout
-benchfanout: # Benchmark fan-out against other hubs (30 minutes), likewise, and draw the charts
+benchfanout: benchways # Benchmark fan-out against other hubs (35 minutes), likewise, and draw the charts
 	cd bench && go run ./cmd/table -suite fanout
+
+.PHONY: benchways
+benchways: # Benchmark HTTP/2, --gather, and up to 500,000 streams (12 minutes, 8 GB), for docs/performance.md and docs/scale.md
+	cd bench && go run ./cmd/table -suite ways
+	cd bench && go run ./cmd/table -suite scale -o ../docs/scale.md
+
+# docs/decisions/0078-http2-of-the-hub.md explains which of the 145 tests may fail.
+H2SPEC := go run github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible --host 127.0.0.1 --timeout 5
+
+.PHONY: h2spec
+h2spec: # Run h2spec, a conformance test of HTTP/2, against a hub: over TLS, and without
+	@dir=$$(mktemp -d); trap 'kill $$pids; wait; rm -rf $$dir' EXIT; set -e; \
+	go build -o $$dir/tidings ./cmd/tidings; \
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout $$dir/key.pem -out $$dir/cert.pem 2>/dev/null; \
+	$$dir/tidings serve --memory --log-level error --addr 127.0.0.1:39430 --tls-cert $$dir/cert.pem --tls-key $$dir/key.pem & pids=$$!; \
+	$$dir/tidings serve --memory --log-level error --addr 127.0.0.1:39431 --h2c & pids="$$pids $$!"; \
+	until curl -fsk https://127.0.0.1:39430/readyz >/dev/null && curl -fs http://127.0.0.1:39431/readyz >/dev/null; do sleep 0.1; done; \
+	$(H2SPEC) --port 39430 --tls --insecure || true; \
+	$(H2SPEC) --port 39431 || true
 
 .PHONY: conformance
 conformance: e2e/node_modules/.package-lock.json # Run the conformance cases against the clients of the field (8 minutes) and write the tables of docs/conformance.md

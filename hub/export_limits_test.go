@@ -10,10 +10,10 @@ import (
 // Charge counts one stream and one event for a client, as requests do.
 func (h *Hub) Charge(r *http.Request, g *access.Grant) error {
 	from := h.addressOf(r)
-	if err := h.limits.enter(from, g); err != nil {
+	if err := h.limits.enter(true, from, g); err != nil {
 		return err
 	}
-	defer h.limits.exit(from, g)
+	defer h.limits.exit(true, from, g)
 	if _, tooFast := h.limits.publish(from, g, 1, 1); tooFast != nil {
 		return tooFast
 	}

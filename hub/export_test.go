@@ -40,7 +40,7 @@ func (h *Hub) Passes() uint64 { return h.shardCensus().Passes }
 // Want opens a stream for a topic and a pattern, with a socket that discards all bytes.
 func (h *Hub) Want(topic, pattern string) {
 	c := &client{hub: h}
-	if err := h.limits.enter(c.from, &c.grant); err != nil {
+	if err := h.limits.enter(c.http1, c.from, &c.grant); err != nil {
 		panic(err)
 	}
 	stream, err := h.fanout.Open(context.Background(), &fanout.Subscription{

@@ -15,20 +15,21 @@ import (
 // limits applies the limits on streams and on the rate of publishing. New streams over a limit are refused; open streams are never
 // evicted.
 type limits struct {
-	most, perAddress, perToken int // streams; 0: no limit
+	most, mostHTTP1, perAddress, perToken int // streams; 0: no limit
 
 	addressRate *buckets[address]
 	tokenRate   *buckets[holder]
 
 	mu        sync.Mutex // guards the following
 	open      int
+	http1     int // of open
 	addresses map[address]int // streams of each network
 	tokens    map[holder]int  // streams of each subject or token
 }
 
 func newLimits(o *Options) *limits {
 	return &limits{
-		most: o.MaxConnections, perAddress: o.MaxPerAddress, perToken: o.MaxPerToken,
+		most: o.MaxConnections, mostHTTP1: o.MaxHTTP1Streams, perAddress: o.MaxPerAddress, perToken: o.MaxPerToken,
 		addressRate: newBuckets[address](o.PublishPerAddress), tokenRate: newBuckets[holder](o.PublishPerToken),
 		addresses: make(map[address]int), tokens: make(map[holder]int),
 	}
@@ -93,8 +94,8 @@ func (e *limitError) Error() string { return "the limit is reached: " + e.limit.
 // retryAfter is the Retry-After of refusals whose end the hub cannot predict.
 const retryAfter = 5 * time.Second
 
-// enter counts a new stream until exit, or returns a problem if a limit is reached.
-func (l *limits) enter(from address, g *access.Grant) error {
+// enter counts a new stream until exit, or returns a problem if a limit is reached. http1 says that the stream has a connection of its own.
+func (l *limits) enter(http1 bool, from address, g *access.Grant) error {
 	network, who := from.network(), holderOf(g)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,6 +103,9 @@ func (l *limits) enter(from address, g *access.Grant) error {
 	switch {
 	case l.most > 0 && l.open >= l.most:
 		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "the hub has %d streams open, which is its limit; try again later", l.most)
+		p.Err = &limitError{limitConnections}
+	case l.mostHTTP1 > 0 && http1 && l.http1 >= l.mostHTTP1:
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "the hub has %d streams over HTTP/1.1 open, which is its limit; try again later, or use HTTP/2", l.mostHTTP1)
 		p.Err = &limitError{limitConnections}
 	case l.perAddress > 0 && from.known() && l.addresses[network] >= l.perAddress:
 		p = NewProblem(http.StatusTooManyRequests, wire.ProblemTooManyStreams, "your address has %d streams open, which is its limit; close one, or share one between pages", l.perAddress)
@@ -111,6 +115,9 @@ func (l *limits) enter(from address, g *access.Grant) error {
 		p.Err = &limitError{limitToken}
 	default:
 		l.open++
+		if http1 {
+			l.http1++
+		}
 		count(l.perAddress > 0 && from.known(), l.addresses, network)
 		count(l.perToken > 0 && who != (holder{}), l.tokens, who)
 		return nil
@@ -126,11 +133,14 @@ func count[K comparable](counts bool, in map[K]int, k K) {
 }
 
 // exit stops counting a stream.
-func (l *limits) exit(from address, g *access.Grant) {
+func (l *limits) exit(http1 bool, from address, g *access.Grant) {
 	network, who := from.network(), holderOf(g)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open--
+	if http1 {
+		l.http1--
+	}
 	discount(from.known(), l.addresses, network)
 	discount(who != (holder{}), l.tokens, who)
 }

@@ -19,12 +19,12 @@ func TestUnknownAddressDoesNotReleaseOthersStreams(t *testing.T) {
 	}
 	l, g := newLimits(&Options{MaxPerAddress: 1}), new(access.Grant)
 	for _, remote := range []string{"[::1]:1", "@"} {
-		if err := l.enter(at(remote), g); err != nil {
+		if err := l.enter(true, at(remote), g); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l.exit(at("@"), g)
-	if l.enter(at("[::1]:2"), g) == nil {
+	l.exit(true, at("@"), g)
+	if l.enter(true, at("[::1]:2"), g) == nil {
 		t.Error("::1 has two streams, and may have one")
 	}
 }

@@ -65,6 +65,10 @@ type Options struct {
 	MaxPerAddress  int
 	MaxPerToken    int
 
+	// MaxHTTP1Streams limits the open streams over HTTP/1.1 besides, each of which has a connection, and so a file, of its own. Over HTTP/2
+	// many streams share one. 0: no limit
+	MaxHTTP1Streams int
+
 	// PublishPerAddress and PublishPerToken limit the rate of publishing. The zero Rate: no limit
 	PublishPerAddress Rate
 	PublishPerToken   Rate
@@ -156,6 +160,7 @@ func (o *Options) checkNumbers() error {
 		{"MaxEvent", int64(o.MaxEvent), eventlog.MaxData},
 		{"MaxTopics", int64(o.MaxTopics), math.MaxInt32},
 		{"MaxConnections", int64(o.MaxConnections), math.MaxInt64},
+		{"MaxHTTP1Streams", int64(o.MaxHTTP1Streams), math.MaxInt64},
 		{"MaxPerAddress", int64(o.MaxPerAddress), math.MaxInt64},
 		{"MaxPerToken", int64(o.MaxPerToken), math.MaxInt64},
 		{"MaxBodyMemory", o.MaxBodyMemory, math.MaxInt64},

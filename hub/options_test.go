@@ -41,6 +41,7 @@ func TestOptionsWorkAtTheirLimits(t *testing.T) {
 	perToken, badPerToken := rates(func(o *hub.Options, r hub.Rate) { o.PublishPerToken = r })
 	table := map[string]bounds{
 		"MaxConnections":    numbers(func(o *hub.Options, n int64) { o.MaxConnections = int(n) }, []int64{2, math.MaxInt64}, -1),
+		"MaxHTTP1Streams":   numbers(func(o *hub.Options, n int64) { o.MaxHTTP1Streams = int(n) }, []int64{2, math.MaxInt64}, -1),
 		"MaxPerAddress":     numbers(func(o *hub.Options, n int64) { o.MaxPerAddress = int(n) }, []int64{2, math.MaxInt64}, -1),
 		"MaxPerToken":       numbers(func(o *hub.Options, n int64) { o.MaxPerToken = int(n) }, []int64{2, math.MaxInt64}, -1),
 		"PublishPerAddress": {perAddress, badPerAddress},
@@ -53,6 +54,7 @@ func TestOptionsWorkAtTheirLimits(t *testing.T) {
 		"Heartbeat":         numbers(func(o *hub.Options, n int64) { o.Heartbeat = time.Duration(n) }, []int64{1, int64(longest)}, -1, int64(longest)+1),
 		"HeartbeatMin":      numbers(func(o *hub.Options, n int64) { o.HeartbeatMin = time.Duration(n) }, []int64{1, int64(25 * time.Second)}, -1, int64(25*time.Second)+1, int64(longest)+1),
 		"MaxAge":            numbers(func(o *hub.Options, n int64) { o.MaxAge = time.Duration(n) }, []int64{int64(time.Second), int64(longest)}, -1, int64(longest)+1),
+		"Gather":            numbers(func(o *hub.Options, n int64) { o.Gather = time.Duration(n) }, []int64{1, int64(time.Second)}, -1, int64(time.Second)+1),
 		"WriteTimeout":      numbers(func(o *hub.Options, n int64) { o.WriteTimeout = time.Duration(n) }, []int64{int64(time.Second), int64(longest)}, -1, int64(longest)+1),
 		"MaxLag":            numbers(func(o *hub.Options, n int64) { o.MaxLag = n }, []int64{1, math.MaxInt64}, -1),
 		"MaxLagTime":        numbers(func(o *hub.Options, n int64) { o.MaxLagTime = time.Duration(n) }, []int64{1, int64(longest)}, -1, int64(longest)+1),

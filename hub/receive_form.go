@@ -21,10 +21,10 @@ const (
 // Errors are a [*Problem], and those of add.
 func (h *Hub) ReadForm(w http.ResponseWriter, r *http.Request, grant *access.Grant, add func(param string) error) error {
 	from := h.addressOf(r)
-	if err := h.limits.enter(from, grant); err != nil {
+	if err := h.limits.enter(r.ProtoMajor == 1, from, grant); err != nil {
 		return err
 	}
-	defer h.limits.exit(from, grant)
+	defer h.limits.exit(r.ProtoMajor == 1, from, grant)
 	rent := rent{memory: h.bodies, from: from, grant: grant}
 	defer rent.end()
 	sent, err := payloadOf(r.Header)

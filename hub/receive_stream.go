@@ -58,10 +58,10 @@ func (p *Publication) AppendStream(events func(*Body) iter.Seq2[Event, error]) (
 		return done, p.broken
 	}
 	h := p.hub
-	if err := h.limits.enter(p.from, &p.grant); err != nil {
+	if err := h.limits.enter(p.r.ProtoMajor == 1, p.from, &p.grant); err != nil {
 		return done, err
 	}
-	defer h.limits.exit(p.from, &p.grant)
+	defer h.limits.exit(p.r.ProtoMajor == 1, p.from, &p.grant)
 	control := http.NewResponseController(p.w)
 	in := &intake{
 		pub: p, batches: make(chan batch, ingestAhead), stop: make(chan struct{}),

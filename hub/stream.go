@@ -14,6 +14,7 @@ type client struct {
 	grant access.Grant
 	from  address
 	ended func(StreamEnd) // from OnStream; may be nil
+	http1 bool            // it has a connection of its own
 	taken bool            // its connection is one of Hub.takenOver
 	kept  bool            // fan-out has it, and calls Closed
 }
@@ -29,7 +30,7 @@ func (c *client) Revoked() bool {
 
 // Closed releases the stream in the limits and reports its end.
 func (c *client) Closed(end fanout.End) {
-	c.hub.limits.exit(c.from, &c.grant)
+	c.hub.limits.exit(c.http1, c.from, &c.grant)
 	if c.taken {
 		c.hub.takenOver.Add(-1)
 	}
@@ -48,8 +49,8 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 		s.Encoding.Header(w.Header())
 		return nil
 	}
-	c := &client{hub: h, grant: grant, from: h.addressOf(r)}
-	if err := h.limits.enter(c.from, &c.grant); err != nil {
+	c := &client{hub: h, grant: grant, from: h.addressOf(r), http1: r.ProtoMajor == 1}
+	if err := h.limits.enter(c.http1, c.from, &c.grant); err != nil {
 		return err
 	}
 	defer func() {

@@ -45,16 +45,18 @@ func shareFiles(limit uint64) share {
 	return s
 }
 
-// boundStreams returns the limit of streams: asked, or the number of files for streams if that is smaller. 0 for asked means no limit.
-func boundStreams(asked int) int {
+// boundStreams returns the limit of all streams, and of those over HTTP/1.1, each of which needs a file. 0 for asked means as many as there are
+// files. Streams over HTTP/2 may be more if asked is: they need memory, but few files.
+func boundStreams(asked int) (all, http1 int) {
 	limit, ok := fileLimit()
 	if !ok {
-		return asked
+		return asked, 0
 	}
-	if most := shareFiles(limit).streams; asked == 0 || asked > most {
-		return most
+	most := shareFiles(limit).streams
+	if asked == 0 {
+		return most, most
 	}
-	return asked
+	return asked, most
 }
 
 // places limits the connections of a server.

@@ -120,7 +120,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		}
 	}
 	c.limit(o)
-	o.MaxConnections = boundStreams(o.MaxConnections)
+	o.MaxConnections, o.MaxHTTP1Streams = boundStreams(o.MaxConnections)
 	h, err := hub.Prepare(o)
 	if err != nil {
 		place.close()

@@ -21,7 +21,7 @@ type limitFlags struct {
 	HeaderTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the header of a request may take to arrive; ${default} by default."`
 	BodyTimeout   time.Duration `default:"1m" placeholder:"TIME" help:"How long the body of a single event may take to arrive; ${default} by default."`
 
-	MaxConnections           uint32 `default:"0" placeholder:"N" help:"Maximum number of open streams; 0 for as many as the limit of open files allows, without the files that the log needs. New streams over the limit are refused, with a time after which to try again."`
+	MaxConnections           uint32 `default:"0" placeholder:"N" help:"Maximum number of open streams; 0 for as many as the limit of open files allows, without the files that the log needs. Over HTTP/2 many streams share a connection, so N may be far larger. New streams over the limit are refused, with a time after which to try again."`
 	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"Maximum number of streams of one address, or of one /64 network of IPv6; 0 for no limit."`
 	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"Maximum number of streams of one subject (sub), or of one token without a subject; 0 for no limit."`
 

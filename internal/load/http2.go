@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -291,7 +292,7 @@ func (c *http2Conn) dial(ctx context.Context, number int) error {
 		if config.ServerName == "" {
 			config.ServerName = r.subscribe.Hostname()
 		}
-		secure := tls.Client(conn, config)
+		secure := tls.Client(buffered{conn, bufio.NewReaderSize(conn, c.s.buffer)}, config) // TLS itself reads one record at a time
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = conn.Close() // the handshake has failed
 			return err
@@ -311,6 +312,14 @@ func (c *http2Conn) dial(ctx context.Context, number int) error {
 	c.net = conn
 	return nil
 }
+
+// buffered is a connection with a buffer for reading.
+type buffered struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (b buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
 
 // conn returns the connection, nil if there is none yet.
 func (c *http2Conn) conn() net.Conn {

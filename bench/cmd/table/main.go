@@ -5,6 +5,8 @@
 //	cd bench && go run ./cmd/table -suite hub
 //	cd bench && go run ./cmd/table -suite fanout
 //	cd bench && go run ./cmd/table -suite fanout -bench Secure
+//	cd bench && go run ./cmd/table -suite ways
+//	cd bench && go run ./cmd/table -suite scale -o ../docs/scale.md
 //
 // The whole suite runs several times over rather than each benchmark several times in a row, so that a machine that is
 // slow for a minute slows down all contestants.
@@ -12,6 +14,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -26,6 +29,7 @@ import (
 // suite is a set of benchmarks and the tables and pictures that are made of them.
 type suite struct {
 	pkg       string
+	which     string // pattern of the benchmarks
 	benchtime time.Duration
 	rounds    int
 	sections  []section
@@ -37,7 +41,7 @@ type suite struct {
 type section struct{ name, benchmark, unit, yardstick string }
 
 var suites = map[string]suite{
-	"sse": {".", 500 * time.Millisecond, 5, []section{
+	"sse": {".", ".", 500 * time.Millisecond, 5, []section{
 		{name: "machine"},
 		{"decode", "BenchmarkDecode", "MB/s", "bufio.Scanner"},
 		{"decode allocs", "BenchmarkDecode", "allocs/event", ""},
@@ -46,7 +50,7 @@ var suites = map[string]suite{
 		{"encode", "BenchmarkEncode", "ns/op", "fmt.Fprintf"},
 		{"encode allocs", "BenchmarkEncode", "allocs/op", ""},
 	}, nil},
-	"log": {"./logs", time.Second, 5, []section{
+	"log": {"./logs", ".", time.Second, 5, []section{
 		{name: "log machine"},
 		{"append", "BenchmarkAppend", "records/s", "pebble"},
 		{"batch", "BenchmarkBatch", "records/s", "pebble"},
@@ -57,7 +61,7 @@ var suites = map[string]suite{
 		{"scan", "BenchmarkScan", "records/s", "pebble"},
 		{"topics", "BenchmarkTopics", "MB", ""},
 	}, nil},
-	"hub": {"./hubs", 2 * time.Second, 3, []section{
+	"hub": {"./hubs", ".", 2 * time.Second, 3, []section{
 		{name: "hub machine"},
 		{"hub post", "BenchmarkPost", "events/s", "net/http"},
 		{"hub ingest", "BenchmarkIngest", "events/s", "net/http"},
@@ -65,7 +69,9 @@ var suites = map[string]suite{
 		{"hub late", "BenchmarkLatency", "p99-ms", ""},
 		{"hub reconnect", "BenchmarkReconnect", "s", ""},
 	}, nil},
-	"fanout": {"./fanout", 5 * time.Second, 3, []section{
+	"ways":  {"./fanout", "Ways|Gather", 5 * time.Second, 3, waysSections, nil},
+	"scale": {"./fanout", "Scale", 5 * time.Second, 1, scaleSections, nil},
+	"fanout": {"./fanout", "^Benchmark(Steady|Saturated|Secure|SecureSaturated|Idle|Returning|Topics)$", 5 * time.Second, 3, []section{
 		{name: "fanout machine"},
 		{"fanout cost", "BenchmarkSteady", "µs/delivery", "c-loop"},
 		{"fanout latency", "BenchmarkSteady", "p99-ms", ""},
@@ -90,18 +96,41 @@ var suites = map[string]suite{
 	}},
 }
 
+// Parts of the suite fanout that only measure Tidings.
+var (
+	waysSections = []section{
+		{name: "ways machine"},
+		{"ways cost", "BenchmarkWays", "µs/delivery", ""},
+		{"ways latency", "BenchmarkWays", "p99-ms", ""},
+		{"ways saturated", "BenchmarkWaysSaturated", "M/s", ""},
+		{"ways saturated cost", "BenchmarkWaysSaturated", "µs/delivery", ""},
+		{"ways memory", "BenchmarkWaysIdle", "KB/subscriber", ""},
+		{"ways connects", "BenchmarkWaysIdle", "connects/s", ""},
+		{"gather cost", "BenchmarkGather", "µs/delivery", ""},
+		{"gather latency", "BenchmarkGather", "p50-ms", ""},
+	}
+	scaleSections = []section{
+		{name: "scale machine"},
+		{"scale memory", "BenchmarkScale", "MB", ""},
+		{"scale cost", "BenchmarkScale", "µs/delivery", ""},
+		{"scale latency", "BenchmarkScale", "p99-ms", ""},
+		{"scale connects", "BenchmarkScale", "connects/s", ""},
+		{"scale faults", "BenchmarkScale", "faults", ""},
+	}
+)
+
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("table: ")
-	name := flag.String("suite", "sse", "which benchmarks to run: sse, log, hub or fanout")
-	rounds := flag.Int("count", 0, "how often to run the suite; the tables show medians; 0: 5 times, 3 times for hub and fanout")
-	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log, 2 for hub, 5 for fanout")
-	only := flag.String("bench", ".", "which benchmarks of the suite to run, as a pattern of go test; tables of others stay as they are")
+	name := flag.String("suite", "sse", "which benchmarks to run: sse, log, hub, fanout, ways or scale")
+	rounds := flag.Int("count", 0, "how often to run the suite; the tables show medians; 0: 5 times, 3 times for hub, fanout and ways, once for scale")
+	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log, 2 for hub, 5 for the others")
+	only := flag.String("bench", "", "which benchmarks to run, as a pattern of go test; tables of others stay as they are; all of the suite by default")
 	page := flag.String("o", "../docs/performance.md", "the page to write the tables into")
 	flag.Parse()
 	s, ok := suites[*name]
 	if !ok {
-		log.Fatalf("there is no suite %q; choose sse, log, hub or fanout", *name)
+		log.Fatalf("there is no suite %q; choose sse, log, hub, fanout, ways or scale", *name)
 	}
 	if *benchtime > 0 {
 		s.benchtime = *benchtime
@@ -131,7 +160,7 @@ func (s *suite) run(page, only string) error {
 		}
 	}
 	for _, sec := range s.sections {
-		if only != "." && !r.has(sec.benchmark, sec.unit) {
+		if only != "" && !r.has(sec.benchmark, sec.unit) {
 			continue
 		}
 		table := fmt.Sprintf("%s, %s on %s/%s, %d cores. Medians of %d rounds of %v for each cell.",
@@ -157,7 +186,7 @@ func (s *suite) run(page, only string) error {
 // benchmark runs the suite once, or some of its benchmarks. Its lines go to standard error as well: it takes a minute or more.
 func (s *suite) benchmark(only string) (io.Reader, error) {
 	var out bytes.Buffer
-	cmd := exec.Command("go", "test", "-run=^$", "-bench="+only, "-count=1", "-timeout=2h", "-benchtime="+s.benchtime.String(), s.pkg)
+	cmd := exec.Command("go", "test", "-run=^$", "-bench="+cmp.Or(only, s.which), "-count=1", "-timeout=2h", "-benchtime="+s.benchtime.String(), s.pkg)
 	cmd.Stdout = io.MultiWriter(&out, os.Stderr)
 	cmd.Stderr = os.Stderr
 	return &out, cmd.Run()
