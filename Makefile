@@ -80,7 +80,7 @@ benchfanout: benchways # Benchmark fan-out against other hubs (35 minutes), like
 	cd bench && go run ./cmd/table -suite fanout
 
 .PHONY: benchways
-benchways: # Benchmark HTTP/2, --gather, and up to 500,000 streams (12 minutes, 8 GB), for docs/performance.md and docs/scale.md
+benchways: # Benchmark HTTP/2, --gather, and up to 500,000 streams (8 minutes, 8 GB), for docs/performance.md and docs/scale.md
 	cd bench && go run ./cmd/table -suite ways
 	cd bench && go run ./cmd/table -suite scale -o ../docs/scale.md
 

@@ -22,7 +22,7 @@ type limits struct {
 
 	mu        sync.Mutex // guards the following
 	open      int
-	http1     int // of open
+	http1     int             // of open
 	addresses map[address]int // streams of each network
 	tokens    map[holder]int  // streams of each subject or token
 }

@@ -44,11 +44,6 @@ func BenchmarkWaysSaturated(b *testing.B) {
 	})
 }
 
-// BenchmarkWaysIdle asks how much memory a stream takes that shares its connection with 99 others.
-func BenchmarkWaysIdle(b *testing.B) {
-	eachWay(b, func(b *testing.B, c contestant, flags []string) { c.idle(b, flags...) })
-}
-
 // BenchmarkGather asks what the latency of --gather buys: CPU for each delivery to 1,000 subscribers over HTTP/1.1.
 func BenchmarkGather(b *testing.B) {
 	for _, rate := range []int{200, 1000} {
@@ -68,7 +63,9 @@ func BenchmarkScale(b *testing.B) {
 	for _, streams := range []string{"100000", "250000", "500000"} {
 		b.Run("streams="+streams+"/by=http2", func(b *testing.B) {
 			c := inMemory
-			c.command = func(b *testing.B, port int) []string { return tidings(b, port, "--memory", "--max-connections", streams) }
+			c.command = func(b *testing.B, port int) []string {
+				return tidings(b, port, "--memory", "--max-connections", streams)
+			}
 			h := c.start(b)
 			r := h.load(b, "--subscribers", streams, "--http2", "250", "--publishers", "1", "--rate", "1")
 			if strconv.Itoa(int(r.Subscribers.Connected)) != streams {

@@ -104,8 +104,6 @@ var (
 		{"ways latency", "BenchmarkWays", "p99-ms", ""},
 		{"ways saturated", "BenchmarkWaysSaturated", "M/s", ""},
 		{"ways saturated cost", "BenchmarkWaysSaturated", "µs/delivery", ""},
-		{"ways memory", "BenchmarkWaysIdle", "KB/subscriber", ""},
-		{"ways connects", "BenchmarkWaysIdle", "connects/s", ""},
 		{"gather cost", "BenchmarkGather", "µs/delivery", ""},
 		{"gather latency", "BenchmarkGather", "p50-ms", ""},
 	}
