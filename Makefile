@@ -189,7 +189,7 @@ race:
 .PHONY: log
 log:
 	go test -shuffle=on -timeout 10m ./eventlog/disklog
-	GOGC=400 TIDINGS_SIMULATIONS=2000 TIDINGS_DISK_SIMULATIONS=100 go test -timeout 10m -run WhateverBreaks ./eventlog/cluster
+	GOGC=400 TIDINGS_SIMULATIONS=500 TIDINGS_DISK_SIMULATIONS=100 go test -timeout 10m -run WhateverBreaks ./eventlog/cluster
 
 # The tests of tidings.js in Node; they also check its types, style and size, and that js/dist is made from the sources.
 .PHONY: js
