@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"time"
@@ -74,6 +75,7 @@ func (l *Log) commitLoop() {
 	var waiting []*request
 	for more := true; more; {
 		<-l.queue.wake
+		runtime.Gosched() // so that publishers whose requests have arrived are in the same batch
 		waiting, more = l.queue.take(waiting)
 		for rest := waiting; len(rest) > 0; {
 			n := enough(rest)
