@@ -41,7 +41,8 @@ func contestants() (all []contestant) {
 const page, begin, end = "../docs/conformance.md", "<!-- results: make conformance -->\n", "<!-- end of results -->\n"
 
 func main() {
-	table := "| client | whole streams | byte by byte | lifecycle | resuming |\n|---|---|---|---|---|\n"
+	var table strings.Builder
+	table.WriteString("| client | whole streams | byte by byte | lifecycle | resuming |\n|---|---|---|---|---|\n")
 	var details strings.Builder
 	for _, c := range contestants() {
 		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], c.name) {
@@ -59,17 +60,17 @@ func main() {
 			continue
 		}
 		log.Printf("%s: %v", name, conform.Scores(results))
-		table += "| " + name
+		table.WriteString("| " + name)
 		for _, suite := range conform.Suites {
-			table += " | " + cell(conform.Scores(results)[suite])
+			table.WriteString(" | " + cell(conform.Scores(results)[suite]))
 		}
-		table += " |\n"
+		table.WriteString(" |\n")
 		detail(&details, name, results)
 	}
 	if len(os.Args) > 1 {
 		return
 	}
-	if err := write(table + "\n" + details.String()); err != nil {
+	if err := write(table.String() + "\n" + details.String()); err != nil {
 		log.Fatal(err)
 	}
 }
