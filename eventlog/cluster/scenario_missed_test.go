@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -219,5 +220,48 @@ func TestOutcomeIsUnknownIfAnOldOrderMayHaveTheMessage(t *testing.T) {
 			s.Fatal(err)
 		}
 		sent.Wait()
+	})
+}
+
+// TestHubFindsItsClusterInANewOrderWithoutTheLastMessage: the order is deleted while the only hub with the newest message is down. Another hub makes
+// it again, and a third one, which has a copy of that hub's log, begins the generation. It does not know after which message the order continues, and
+// the first hub took the order for that of another cluster.
+func TestHubFindsItsClusterInANewOrderWithoutTheLastMessage(t *testing.T) {
+	scenario(t, plan{ret: &eventlog.Retention{}, lossy: true, missing: true}, func(s *sim) {
+		s.fill(6)
+		synctest.Wait()
+		behind, ahead, maker := s.hubs[0], s.hubs[1], s.hubs[2]
+		behind.handle.Silence(false, true)
+		s.fillThrough(2, 1)
+		maker.handle.Silence(false, true)
+		kept := s.order.Last()
+		s.fillThrough(1, 1)
+		messages := s.order.Messages()
+		ahead.kill(0)
+		s.rec.Add(ordertest.Line{Kind: ordertest.Lost, Start: s.rec.Now(), After: cluster.FirstOf(kept+1) - 1})
+		s.order.Delete()
+		for _, h := range []*simHub{behind, maker} {
+			h.handle.Cut()
+			h.handle.Silence(false, false)
+		}
+		time.Sleep(2500 * time.Millisecond) // the maker has heard twice that the other one finds no order
+		behind.handle.Silence(false, true)
+		for len(s.order.Created()) < 2 {
+			time.Sleep(time.Millisecond)
+		}
+		maker.handle.Silence(true, false) // so that it begins no generation
+		if err := s.order.Handle().Publish(s.Context(), "", cluster.ID{1}, messages[len(messages)-1].Data); err != nil {
+			s.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		behind.handle.Cut()
+		behind.handle.Silence(false, false)
+		time.Sleep(10 * time.Second)
+		maker.handle.Silence(false, false)
+		ahead.start()
+		time.Sleep(20 * time.Second)
+		if d := ahead.running().Details(); d.Trouble != "" {
+			s.Errorf("the hub that was down: %+v", d)
+		}
 	})
 }

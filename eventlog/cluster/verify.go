@@ -12,6 +12,9 @@ import (
 // verify finds out whether the order still has the last message of the mirror. If it does not, it moves the mirror to where both agree.
 // Afterwards the mirror can follow from place.seq+1.
 func (f *follower) verify(ctx context.Context, b Bounds) error {
+	if f.resets() {
+		f.wanted = nil // this hub's log counts
+	}
 	if f.place.diverged || f.wanted != nil {
 		if err := f.replace(ctx, 0); !f.place.diverged || errors.Is(err, errAgain) {
 			return err
@@ -231,6 +234,17 @@ func (f *follower) agreed(ctx context.Context, b Bounds) (mark, error) {
 	for _, m := range f.place.older() {
 		if begin != nil && m.seq == begin.Message && idText(m.id) == begin.ID {
 			return m, nil
+		}
+	}
+	if begin == nil && !f.resets() { // a hub that had a copy of its maker's log began the generation, and does not know after which message it continues
+		err = f.scan(ctx, b.First, func(_ *Message, b *Begin) bool {
+			if f.knows(b.Prev) {
+				begin = b
+			}
+			return begin == nil
+		})
+		if err != nil {
+			return mark{}, err
 		}
 	}
 	if begin != nil && f.knows(begin.Prev) {
