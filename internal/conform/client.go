@@ -236,7 +236,7 @@ func (t trial) run(ctx context.Context, driver string, client Client, s *stage, 
 // await returns nil as soon as the client has done all that the case asks for, and then was silent. Otherwise it returns what is wrong at the
 // end of the case.
 func (t trial) await(ctx context.Context, s *stage, w *witness, ended <-chan error) error {
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var right time.Time // since when nothing is wrong
 	for {

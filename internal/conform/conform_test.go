@@ -35,7 +35,7 @@ func ours(ctx context.Context, url string, header http.Header, event func(sse.Ev
 	return nil
 }
 
-var quick = Options{Parallel: 200, Longest: 100 * time.Millisecond, Patience: 20 * time.Second}
+var quick = Options{Parallel: 100, Longest: 100 * time.Millisecond, Patience: 2 * time.Minute}
 
 func TestOurClientPassesEveryCaseOverSockets(t *testing.T) {
 	t.Parallel()

@@ -138,7 +138,7 @@ func (s Server) checkComplete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	time.AfterFunc(s.Wait/4, f.close)
+	time.AfterFunc(min(s.Wait/4, time.Second), f.close)
 	for range f.events {
 	}
 	if err := f.err; errors.Is(err, sse.ErrTruncated) && !f.closed() {

@@ -14,13 +14,14 @@ import (
 	"github.com/tidings-sse/tidings/hub"
 )
 
-// failed returns the cases that a server fails, and those that are left out.
-func failed(t *testing.T, h http.Handler, publishes bool) (failed, leftOut []string) {
+// failed returns the cases that a server fails, and those that are left out. Limits are long for a server that should keep them, and short for one
+// that cannot.
+func failed(t *testing.T, h http.Handler, publishes bool, idle, wait time.Duration) (failed, leftOut []string) {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
-	s := Server{URL: server.URL + "/events/news", Idle: 500 * time.Millisecond, Wait: 2 * time.Second}
+	s := Server{URL: server.URL + "/events/news", Idle: idle, Wait: wait}
 	if publishes {
 		s.Publish = s.URL
 	}
@@ -45,7 +46,7 @@ func TestHubPassesEveryCaseOfServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	failed, leftOut := failed(t, h, true)
+	failed, leftOut := failed(t, h, true, time.Minute, time.Minute)
 	if len(failed) > 0 || !slices.Equal(leftOut, []string{"utf-8"}) { // the hub refuses such a text
 		t.Errorf("failed: %v, left out: %v", failed, leftOut)
 	}
@@ -81,7 +82,7 @@ func (n *naive) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestFaultsOfANaiveServerAreFound(t *testing.T) {
 	t.Parallel()
-	failed, _ := failed(t, &naive{subs: map[http.ResponseWriter]bool{}}, true)
+	failed, _ := failed(t, &naive{subs: map[http.ResponseWriter]bool{}}, true, 300*time.Millisecond, 8*time.Second)
 	want := []string{"utf-8", "stuck", "lines", "empty-lines", "forged", "resume", "keep-alive"}
 	if !slices.Equal(failed, want) {
 		t.Errorf("failed: %v, want %v", failed, want)
@@ -92,7 +93,7 @@ func TestFaultsOfANaiveServerAreFound(t *testing.T) {
 func TestServerThatAnswersSomethingElseFails(t *testing.T) {
 	t.Parallel()
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
-	if failed, leftOut := failed(t, page, false); !slices.Contains(failed, "type") || !slices.Contains(failed, "resume") || len(leftOut) != 12 {
+	if failed, leftOut := failed(t, page, false, time.Second, time.Minute); !slices.Contains(failed, "type") || !slices.Contains(failed, "resume") || len(leftOut) != 12 {
 		t.Errorf("failed: %v, left out: %v", failed, leftOut)
 	}
 }

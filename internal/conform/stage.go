@@ -41,17 +41,19 @@ func (o *outside) Cleanup(f func()) {
 func newStage(otherwise ssetest.Answer, answers ...ssetest.Answer) *stage {
 	s := &stage{tb: &outside{}}
 	s.script = ssetest.NewScript(s.tb)
-	var listeners []net.Listener
+	var addresses []string
 	for range 2 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			s.fault = err
 			return s
 		}
-		listeners = append(listeners, l)
+		addresses = append(addresses, l.Addr().String())
+		server := &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}
+		s.servers = append(s.servers, server)
+		go func() { _ = server.Serve(l) }() // it ends with close; no client knows the address yet
 	}
-	_, port, _ := net.SplitHostPort(listeners[1].Addr().String())
-	s.origins = strings.NewReplacer("http://a.example", "http://"+listeners[0].Addr().String(), "http://b.example", "http://localhost:"+port)
+	s.origins = strings.NewReplacer("http://a.example", "http://"+addresses[0], "http://b.example", "http://"+strings.Replace(addresses[1], "127.0.0.1", "localhost", 1))
 	for _, a := range answers {
 		if to := a.Header.Get("Location"); to != "" {
 			a = a.With("Location", s.origins.Replace(to))
@@ -59,11 +61,6 @@ func newStage(otherwise ssetest.Answer, answers ...ssetest.Answer) *stage {
 		s.script.Add(readable(a))
 	}
 	s.script.Otherwise(readable(otherwise))
-	for _, l := range listeners {
-		server := &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}
-		s.servers = append(s.servers, server)
-		go func() { _ = server.Serve(l) }() // it ends with close
-	}
 	return s
 }
 
