@@ -142,13 +142,11 @@ func TestChineseREADMEKeepsStep(t *testing.T) {
 
 // partsOf returns what two languages have in common.
 func partsOf(page string) map[string][]string {
-	parts := map[string][]string{"block": fenced.FindAllString(page, -1)}
 	text := fenced.ReplaceAllString(page, "")
-	for _, m := range regexp.MustCompile(`(?m)^#+ `).FindAllString(text, -1) {
-		parts["level of heading"] = append(parts["level of heading"], m)
-	}
-	for range regexp.MustCompile(`(?m)^\|`).FindAllString(text, -1) {
-		parts["row"] = append(parts["row"], "|")
+	parts := map[string][]string{
+		"block":            fenced.FindAllString(page, -1),
+		"level of heading": regexp.MustCompile(`(?m)^#+ `).FindAllString(text, -1),
+		"row":              regexp.MustCompile(`(?m)^\|`).FindAllString(text, -1),
 	}
 	for _, m := range link.FindAllStringSubmatch(text, -1) {
 		if !strings.HasPrefix(m[1], "#") && m[1] != "README.zh.md" {
