@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
-	"github.com/tidings-sse/tidings/hub/internal/h1"
 	"github.com/tidings-sse/tidings/hub/internal/h2"
 )
 
@@ -28,9 +27,6 @@ func (h *Hub) attach(w http.ResponseWriter, r *http.Request, stream *fanout.Stre
 			}
 			head := appendHead(nil, w.Header())
 			c.kept = true
-			if back, ok := conn.(*h1.Returned); ok {
-				conn = back.Unwrap()
-			}
 			stream.Attach(conn, head, early)
 			return nil
 		}

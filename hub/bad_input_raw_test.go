@@ -33,17 +33,6 @@ func (s *site) dial() *rawClient {
 	return &rawClient{s.T, conn.(*net.TCPConn), bufio.NewReader(conn)}
 }
 
-// dialTaken returns a connection that the hub has taken over from net/http, with a request that publishes nothing.
-func (s *site) dialTaken() *rawClient {
-	s.Helper()
-	c := s.dial()
-	c.write("POST /events/news?nonsense=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
-	if a := c.readAnswer(); a.status != http.StatusBadRequest || s.hub.TakenOver() == 0 {
-		s.Fatalf("the connection is not taken over: %+v", a)
-	}
-	return c
-}
-
 func (c *rawClient) write(text string) {
 	c.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
@@ -126,14 +115,13 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		{"POST /events/news HTTP/1.1\nTransfer-Encoding: chunked", "fffffffffffffffff\r\nhello", 408, "broken-body", "again"},
 		{"QUERY /events HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nContent-Length: 10", "topic=", 408, "broken-body", "again"},
 	} {
-		for _, c := range []*rawClient{g.dial(), g.dialTaken()} {
-			c.write(strings.ReplaceAll(test.head, "\n", "\r\n") + "\r\nHost: localhost\r\n\r\n" + test.body)
-			if test.status == http.StatusRequestTimeout {
-				c.closeWrite()
-			}
-			refused(t, clipped(test.head+" "+test.body), c.readAnswer(), test.status, test.problem, test.says)
-			g.wantUnchanged(test.head)
+		c := g.dial()
+		c.write(strings.ReplaceAll(test.head, "\n", "\r\n") + "\r\nHost: localhost\r\n\r\n" + test.body)
+		if test.status == http.StatusRequestTimeout {
+			c.closeWrite()
 		}
+		refused(t, clipped(test.head+" "+test.body), c.readAnswer(), test.status, test.problem, test.says)
+		g.wantUnchanged(test.head)
 	}
 	g.wantNoEvent()
 }
@@ -168,13 +156,12 @@ func TestRequestsRefusedByNetHTTPStoreNothing(t *testing.T) {
 		{"POST /events/news HTTP/1.1\r\nHost: x\r\nX-Large: " + strings.Repeat("x", 1<<20) + "\r\n" + strings.Repeat("Y: y\r\n", 2000), 431},
 		{"POST /events/" + strings.Repeat("x", 1<<20+8<<10), 431},
 	} {
-		for _, c := range []*rawClient{g.dial(), g.dialTaken()} {
-			_, _ = io.WriteString(c, test.text) // fails if the answer arrives before all is sent
-			if a := c.readAnswer(); a.status != test.status {
-				t.Errorf("%q: %d %s, want %d", clipped(test.text), a.status, a.body, test.status)
-			}
-			g.wantUnchanged(clipped(test.text))
+		c := g.dial()
+		_, _ = io.WriteString(c, test.text) // fails if the answer arrives before all is sent
+		if a := c.readAnswer(); a.status != test.status {
+			t.Errorf("%q: %d %s, want %d", clipped(test.text), a.status, a.body, test.status)
 		}
+		g.wantUnchanged(clipped(test.text))
 	}
 	g.wantNoEvent()
 }

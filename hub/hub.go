@@ -31,8 +31,7 @@
 //
 // A stream in HTTP/2 keeps the stack of its handler, including that of middleware, until it ends. With [Hub.HTTP2] it does not: ServeHTTP returns
 // as in HTTP/1.1, and middleware sees the status 200 and no bytes. Middleware that wraps the http.ResponseWriter needs a method Unwrap for that, as
-// for [http.ResponseController]. A process whose main work is a hub can also use [TuneProcess] and [PaceAccept], as tidings serve does. With
-// [Hub.HTTP1] publishers cost half as much.
+// for [http.ResponseController]. A process whose main work is a hub can also use [TuneProcess] and [PaceAccept], as tidings serve does.
 //
 // # The path of an event
 //
@@ -63,7 +62,6 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
-	"github.com/tidings-sse/tidings/hub/internal/h1"
 )
 
 // Hub serves a log. It is an [http.Handler], and safe for concurrent use.
@@ -84,7 +82,6 @@ type Hub struct {
 	metrics     http.Handler
 	refused     origins
 	takenOver   atomic.Int64 // connections
-	publishers  []*h1.Server // the servers of HTTP1
 	opened      atomic.Bool  // Open has returned; before that the hub has no log, and most fields are zero
 
 	ctx        context.Context // for the goroutines in background
@@ -123,18 +120,16 @@ func (h *Hub) Streams() int {
 	return h.fanout.Streams()
 }
 
-// TakenOver returns how many connections the hub has taken over from net/http and not closed yet: those of streams over HTTP/1.1 on Linux, and
-// those of publishers (see [Hub.HTTP1]). A server does not count them (see [http.Server.ConnState]).
+// TakenOver returns how many connections the hub has taken over from net/http and not closed yet: those of streams over HTTP/1.1 on Linux.
+// A server does not count them (see [http.Server.ConnState]).
 func (h *Hub) TakenOver() int { return int(h.takenOver.Load()) }
 
 // Shutdown drains the hub. New streams are refused with a time to retry at. Open streams get the stored events and a reconnection time, and
 // are closed in waves. Shutdown returns when all streams are closed. If ctx ends first, it disconnects the remaining streams and returns the
 // error of ctx.
 //
-// Publishers are served until the caller closes the server. Their connections that the hub has taken over end after the answer to a request that
-// has begun. The log stays open.
+// Publishers are served until the caller closes the server. The log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
-	defer h.endPublishers(ctx)
 	if !h.opened.Load() { // there are no streams
 		h.stop.Do(func() { close(h.closing) })
 		h.cancel()

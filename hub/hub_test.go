@@ -166,9 +166,6 @@ func serve(t *testing.T, log eventlog.Log, o *hub.Options, how transport) *site 
 	if how.h2 && !how.std {
 		h.HTTP2(server.Config)
 	}
-	if !how.h2 && !how.kept {
-		h.HTTP1(server.Config)
-	}
 	if how.tls && !how.bare {
 		server.Listener = hub.BelowTLS(server.Listener)
 	}

@@ -163,9 +163,7 @@ func (l *limits) publish(from address, g *access.Grant, n, least int) (taken int
 			return 0, p
 		}
 	}
-	if taken = n; l.addressRate == nil && l.tokenRate == nil {
-		return taken, nil
-	}
+	taken = n
 	now := time.Now()
 	if from.known() {
 		var wait time.Duration

@@ -175,7 +175,8 @@ func storedText(count int) string {
 // receiptJSON returns the response for one event. Positions contain nothing that JSON would escape.
 func receiptJSON(r *eventlog.Receipt) []byte {
 	text := make([]byte, 0, 64)
-	text = r.AppendTo(append(text, `{"id":"`...))
+	text = append(text, `{"id":"`...)
+	text = append(text, r.String()...)
 	if r.Duplicate {
 		return append(text, `","duplicate":true}`...)
 	}

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidings-sse/tidings/hub"
 )
 
 // A process may open a limited number of files (RLIMIT_NOFILE), and each connection is one. The hub divides them, so that streams leave enough
@@ -66,7 +64,7 @@ type places struct {
 	most   int // 0 means no limit
 	crowd  int // with this many connections, each is closed after one request
 	server *http.Server
-	hub    *hub.Hub // whose connections count that it has taken over from the server; nil: none
+	taken  func() int // returns how many connections the hub has taken over from the server
 	logger *slog.Logger
 
 	served atomic.Int64  // connections of the server
@@ -80,22 +78,22 @@ type places struct {
 
 // bound limits the connections of a server to most. From most-few connections on, connections end after one request. Call it before the server
 // serves.
-func bound(server *http.Server, most, few int, h *hub.Hub, logger *slog.Logger) *places {
-	p := &places{most: most, crowd: most - few, server: server, hub: h, logger: logger, freed: make(chan struct{}, 1)}
+func bound(server *http.Server, most, few int, taken func() int, logger *slog.Logger) *places {
+	p := &places{most: most, crowd: most - few, server: server, taken: taken, logger: logger, freed: make(chan struct{}, 1)}
 	server.ConnState = p.count
 	return p
 }
 
 // boundPublic limits the connections to the main listener.
-func boundPublic(server *http.Server, h *hub.Hub, logger *slog.Logger) *places {
+func boundPublic(server *http.Server, taken func() int, logger *slog.Logger) *places {
 	s := currentShare()
-	return bound(server, s.public(), s.others/2, h, logger)
+	return bound(server, s.public(), s.others/2, taken, logger)
 }
 
 // boundAdmin limits the connections to the listener for administrators.
 func boundAdmin(server *http.Server, logger *slog.Logger) *places {
 	s := currentShare()
-	return bound(server, s.admin, s.admin/2, nil, logger)
+	return bound(server, s.admin, s.admin/2, func() int { return 0 }, logger)
 }
 
 // currentShare divides the files of this process. It is zero on systems without a limit of open files.
@@ -120,13 +118,7 @@ func (p *places) count(_ net.Conn, state http.ConnState) {
 	}
 }
 
-func (p *places) inUse() int {
-	n := int(p.served.Load())
-	if p.hub != nil {
-		n += p.hub.TakenOver()
-	}
-	return n
-}
+func (p *places) inUse() int { return int(p.served.Load()) + p.taken() }
 
 // listener returns a listener that accepts connections while there are places.
 func (p *places) listener(l net.Listener) net.Listener {
@@ -185,18 +177,10 @@ func (p *places) tidy() {
 	switch now := time.Now(); {
 	case n >= p.crowd && (!p.crowded || now.Sub(p.tidied) >= tidyEvery):
 		p.crowded, p.tidied = true, now
-		p.keepAlives(false) // also closes idle connections
+		p.server.SetKeepAlivesEnabled(false) // also closes idle connections
 	case p.crowded && n < p.crowd:
 		p.crowded = false
-		p.keepAlives(true)
-	}
-}
-
-// keepAlives says whether connections may have another request.
-func (p *places) keepAlives(enabled bool) {
-	p.server.SetKeepAlivesEnabled(enabled)
-	if p.hub != nil {
-		p.hub.SetKeepAlivesEnabled(enabled)
+		p.server.SetKeepAlivesEnabled(true)
 	}
 }
 
