@@ -83,14 +83,27 @@ func start(b *testing.B, name string) (addr string) {
 		_ = cmd.Wait()
 	})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			_ = conn.Close()
+		if ready(addr, name) {
 			return addr
 		}
 		if time.Now().After(deadline) {
-			b.Fatalf("%s does not listen", name)
+			b.Fatalf("%s does not serve", name)
 		}
 	}
+}
+
+// ready reports whether a server serves. A hub listens before its log is open.
+func ready(addr, name string) bool {
+	path := "/readyz"
+	if name == "net/http" {
+		path = "/"
+	}
+	resp, err := http.Get("http://" + addr + path)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return name == "net/http" || resp.StatusCode == http.StatusOK
 }
 
 func freeAddr(b *testing.B) string {
