@@ -48,7 +48,7 @@ lint: # Check code, format and go.mod files
 licences: # List the licences of all dependencies
 	@cd internal/tools && go run ./licences $(MODULES:%=../../%)
 
-# It asks vuln.go.dev, so it is not part of CI.
+# It asks a database on the internet, so it is not part of CI.
 .PHONY: vuln
 vuln: # Look for known vulnerabilities that the code reaches
 	$(call in_modules,go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...)

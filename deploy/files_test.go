@@ -56,6 +56,9 @@ func TestComposeFileSetsWhatServeReads(t *testing.T) {
 			t.Errorf("%s is no setting", name)
 		}
 	}
+	if !strings.HasPrefix(hub.Image, "ghcr.io/tidings-sse/tidings:${TIDINGS_VERSION:?") {
+		t.Errorf("the image is %q, and make release makes no tag but the version", hub.Image)
+	}
 	if check := hub.Healthcheck.Test; len(check) < 3 || check[0] != "CMD" || check[1] != "/tidings" || check[2] != "health" {
 		t.Errorf("the health check is %q", check)
 	}

@@ -31,8 +31,8 @@ type SubscribeOptions struct {
 	// Seek defines where to begin if After is zero, or not a position of this log. Nil: now
 	Seek *eventlog.Start
 
-	// OnGap is called when matching events are missing. If it returns nil, the sequence continues with the retained events; an error
-	// ends the sequence. Nil: a gap ends the sequence with a *[GapError]
+	// OnGap is called when matching events are missing. If it returns nil, the sequence continues with the retained events, or where Seek
+	// says if After is not a position of this log; an error ends the sequence. Nil: a gap ends the sequence with a *[GapError]
 	OnGap func(Gap) error
 }
 

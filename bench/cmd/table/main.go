@@ -161,8 +161,8 @@ func (s *suite) run(page, only string) error {
 		if only != "" && !r.has(sec.benchmark, sec.unit) {
 			continue
 		}
-		table := fmt.Sprintf("%s, %s on %s/%s, %d cores. Medians of %d rounds of %v for each cell.",
-			r.cpu, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), s.rounds, s.benchtime)
+		table := fmt.Sprintf("%s, %s on %s/%s, %d cores. %s for each cell.",
+			r.cpu, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), measured(s.rounds, s.benchtime))
 		if sec.benchmark != "" {
 			table = r.table(sec.benchmark, sec.unit, sec.yardstick)
 		}
@@ -179,6 +179,14 @@ func (s *suite) run(page, only string) error {
 		}
 	}
 	return os.WriteFile(page, text, 0o644)
+}
+
+// measured says how many rounds the tables come from, and how long each was.
+func measured(rounds int, each time.Duration) string {
+	if rounds == 1 {
+		return fmt.Sprintf("One round of %v", each)
+	}
+	return fmt.Sprintf("Medians of %d rounds of %v", rounds, each)
 }
 
 // benchmark runs the suite once, or some of its benchmarks. Its lines go to standard error as well: it takes a minute or more.

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 const output = `goos: linux
@@ -25,6 +26,14 @@ func TestTableShowsMediansAndRatios(t *testing.T) {
 	}
 	if r.cpu != "A Processor" {
 		t.Errorf("cpu is %q", r.cpu)
+	}
+}
+
+func TestOneRoundIsNotCalledMedians(t *testing.T) {
+	for rounds, want := range map[int]string{1: "One round of 2s", 3: "Medians of 3 rounds of 2s"} {
+		if got := measured(rounds, 2*time.Second); got != want {
+			t.Errorf("%d rounds: got %q, want %q", rounds, got, want)
+		}
 	}
 }
 
