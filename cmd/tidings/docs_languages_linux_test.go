@@ -113,10 +113,10 @@ func TestProgramsOfOtherLanguagesLoseAndDoubleNothing(t *testing.T) {
 	}
 }
 
-// TestProgramsOfOtherLanguagesEndWhenTheHubRefuses instead of trying for ever.
+// TestProgramsOfOtherLanguagesEndWhenTheHubRefuses instead of trying for ever, and print why.
 func TestProgramsOfOtherLanguagesEndWhenTheHubRefuses(t *testing.T) {
 	refusal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, `{"type":"urn:tidings:problem:forbidden"}`, http.StatusForbidden)
+		http.Error(w, `{"type":"urn:tidings:problem:forbidden","detail":"the token does not grant it"}`, http.StatusForbidden)
 	}))
 	t.Cleanup(refusal.Close)
 	for name, l := range languages {
@@ -125,9 +125,9 @@ func TestProgramsOfOtherLanguagesEndWhenTheHubRefuses(t *testing.T) {
 		}
 		for _, act := range []string{"Publish", "Follow"} {
 			t.Run(name+"/"+act, func(t *testing.T) {
-				p := startProgram(t, l.program(t, name, act, refusal.URL))
-				if err := <-p.ended; err == nil {
-					t.Error("it ends with success")
+				out, err := l.program(t, name, act, refusal.URL).CombinedOutput()
+				if err == nil || !bytes.Contains(out, []byte("the token does not grant it")) {
+					t.Errorf("it ends with %v, and prints %q", err, out)
 				}
 			})
 		}
