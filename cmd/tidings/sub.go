@@ -88,7 +88,8 @@ Commands have no terminal. The first failure ends the run, unless --keep-going i
 Positions: --state FILE handles every event at least once. An event is handled when it is printed and its command has succeeded, or
 when --type excludes it. FILE is replaced atomically, after each command, or without --exec within a second and at the end of the run;
 after a crash, later events are handled again. It needs a server that sends IDs and understands Last-Event-ID. Events of type
-tidings.checkpoint only advance the position: only --format raw and --type show them.
+tidings.checkpoint only advance the position: only --format raw and --type show them. In raw output an event
+without an id has the id of the event before it, as on any stream.
 
 Examples:
 
