@@ -178,9 +178,10 @@ needs:
 vet:
 	$(call in_modules,go vet -tags programs$(comma)try ./...)
 
+# Three packages at once, because those with servers mostly wait for elections and programs.
 .PHONY: race
 race:
-	$(call in_modules,go test -race -shuffle=on -tags programs -timeout 15m ./...,$(filter-out release,$(MODULES)))
+	$(call in_modules,go test -race -p 3 -shuffle=on -tags programs -timeout 15m ./...,$(filter-out release,$(MODULES)))
 	cd release && go test -shuffle=on ./... # without the race detector: it has no goroutines, and its many dependencies are built already
 
 # Under the race detector the tests of the log on disk run fewer trials, see eventlog/disklog/crash_race_test.go. This target runs
