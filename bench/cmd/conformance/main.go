@@ -26,7 +26,7 @@ type contestant struct {
 }
 
 func contestants() (all []contestant) {
-	for _, name := range []string{"tidings", "tmaxmax", "launchdarkly", "donovanhide", "r3labs"} {
+	for _, name := range []string{"tidings", "tidings-zero", "tmaxmax", "launchdarkly", "donovanhide", "r3labs"} {
 		all = append(all, contestant{name, ".", []string{"go", "run", "./cmd/driver", name}, 100})
 	}
 	for _, name := range []string{"eventsource", "eventsource-parser", "undici"} {

@@ -31,7 +31,8 @@ type contestant struct {
 }
 
 var contestants = map[string]contestant{
-	"tidings":      {conform.Client{Name: "github.com/tidings-sse/tidings/sse", IDs: true, Headers: true, Reconnection: 3000}, openTidings},
+	"tidings":      {conform.Client{Name: "github.com/tidings-sse/tidings/sse", Version: "with `sse.WHATWG`", IDs: true, Headers: true, Reconnection: 3000}, openTidings(sse.Client{Recover: sse.WHATWG})},
+	"tidings-zero": {conform.Client{Name: "github.com/tidings-sse/tidings/sse", Version: "with its defaults", IDs: true, Headers: true, Reconnection: 1000}, openTidings(sse.Client{})},
 	"tmaxmax":      {conform.Client{Name: "github.com/tmaxmax/go-sse", IDs: true, Headers: true, Reconnection: 1000}, openTmaxmax},
 	"r3labs":       {conform.Client{Name: "github.com/r3labs/sse/v2", Headers: true, Reconnection: 1000}, openR3labs},
 	"launchdarkly": {conform.Client{Name: "github.com/launchdarkly/eventsource", IDs: true, Headers: true, Reconnection: 3000}, openLaunchDarkly},
@@ -78,16 +79,18 @@ func typeOf(name string) string {
 	return name
 }
 
-// openTidings uses the rules of browsers. The default, sse.Resilient, also retries after 429, 502, 503 and similar answers.
-func openTidings(ctx context.Context, url string, header http.Header, event func(sse.Event)) error {
-	client := sse.Client{Recover: sse.WHATWG}
-	for e, err := range client.Subscribe(request(ctx, url, header)) {
-		if err != nil {
-			return err
+// openTidings subscribes with a client of our own. sse.WHATWG are the rules of browsers; the default, sse.Resilient, also retries after 408, 425,
+// 429 and most 5xx, and reconnects from the first URL after a redirect.
+func openTidings(client sse.Client) conform.Open {
+	return func(ctx context.Context, url string, header http.Header, event func(sse.Event)) error {
+		for e, err := range client.Subscribe(request(ctx, url, header)) {
+			if err != nil {
+				return err
+			}
+			event(e)
 		}
-		event(e)
+		return nil
 	}
-	return nil
 }
 
 func openTmaxmax(ctx context.Context, url string, header http.Header, event func(sse.Event)) error {
@@ -121,7 +124,7 @@ func openLaunchDarkly(ctx context.Context, url string, header http.Header, event
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-stream.Errors: // the stream goes on
+		case <-stream.Errors: //nolint:errcheck // the stream goes on
 		case e, ok := <-stream.Events:
 			if !ok {
 				return nil
@@ -145,7 +148,7 @@ func openDonovanhide(ctx context.Context, url string, header http.Header, event 
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-stream.Errors: // the stream goes on
+		case <-stream.Errors: //nolint:errcheck // the stream goes on
 		case e, ok := <-stream.Events:
 			if !ok {
 				return nil
