@@ -4,8 +4,8 @@
 //	sseconform client -- node driver.js NAME    a driver to start; the first line that it prints is its URL
 //	sseconform server http://localhost:3000/events/news
 //
-// It prints a table, and each sentence of the WHATWG HTML Living Standard that the program breaks, with the cases that show it. The exit code is
-// 1 if a case fails, and 2 if the cases cannot run.
+// It prints a table, the cases that are left out, and each sentence of the WHATWG HTML Living Standard that the program breaks, with the cases that
+// show it. Standard error shows the progress of a client. The exit code is 1 if a case fails, and 2 if the cases cannot run.
 package main
 
 import (
@@ -68,7 +68,7 @@ func (h heading) print(out io.Writer, results []conform.Result) error {
 	if !h.json {
 		return conform.Print(out, h.text, results)
 	}
-	return json.NewEncoder(out).Encode(map[string]any{"title": h.text, "scores": conform.Scores(results), "broken": conform.BrokenSentences(results)})
+	return json.NewEncoder(out).Encode(map[string]any{"title": h.text, "scores": conform.Scores(results), "leftOut": conform.LeftOut(results), "broken": conform.BrokenSentences(results)})
 }
 
 // results runs the cases that the arguments ask for.
@@ -101,23 +101,26 @@ func results(ctx context.Context, args []string, complaints io.Writer) ([]confor
 	}
 	switch {
 	case what == "client" && flags.NArg() == 1 && strings.HasPrefix(flags.Arg(0), "http"):
-		return client(ctx, flags.Arg(0), *parallel, *asJSON)
+		return client(ctx, flags.Arg(0), *parallel, *asJSON, complaints)
 	case what == "client" && flags.NArg() > 0:
 		url, stop, err := conform.Start("", flags.Args(), complaints)
 		if err != nil {
 			return nil, heading{}, err
 		}
 		defer stop()
-		return client(ctx, url, *parallel, *asJSON)
+		return client(ctx, url, *parallel, *asJSON, complaints)
 	case what == "server" && flags.NArg() == 1:
 		server := conform.Server{URL: flags.Arg(0), Publish: *publish, Header: header, Idle: *idle}
-		return conform.RunServer(ctx, server), heading{server.URL, *asJSON}, nil
+		results, err := conform.RunServer(ctx, server)
+		return results, heading{server.URL, *asJSON}, err
 	}
 	flags.Usage()
 	return nil, heading{}, errors.New("say client or server, and where it is")
 }
 
-func client(ctx context.Context, url string, parallel int, asJSON bool) ([]conform.Result, heading, error) {
-	c, results, err := conform.RunClient(ctx, url, conform.Options{Parallel: parallel})
+func client(ctx context.Context, url string, parallel int, asJSON bool, complaints io.Writer) ([]conform.Result, heading, error) {
+	c, results, err := conform.RunClient(ctx, url, conform.Options{Parallel: parallel, Progress: func(line string) {
+		fmt.Fprintln(complaints, "sseconform:", line)
+	}})
 	return results, heading{strings.TrimSpace(c.Name + " " + c.Version), asJSON}, err
 }

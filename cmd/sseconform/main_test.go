@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"log"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -32,13 +35,43 @@ func TestServerReportHasATableAndTheBrokenSentences(t *testing.T) {
 	if code != 1 || complaints != "" {
 		t.Errorf("exit code %d, complaints %q", code, complaints)
 	}
-	for _, want := range []string{"suite     passed   failed   left out\n", "content   0        0        9\n", "\n9.2.4 \"The `Last-Event-ID` HTTP request header", "\n  replay resume: "} {
+	for _, want := range []string{
+		"suite     passed   failed   left out\n", "content   0        0        9\n", "\nleft out, because no URL to publish to is given:\n  stream one-by-one, stream utf-8, stream stuck, content spaces, ",
+		"\n9.2.4 \"The `Last-Event-ID` HTTP request header", "\n  replay resume: ",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the report does not have %q:\n%s", want, out)
 		}
 	}
-	if code, out, _ := try(t, "server", "-json", "-idle", "100ms", server.URL); code != 1 || !strings.Contains(out, `"replay":{"passed":0,"run":1,"leftOut":0}`) {
+	if code, out, _ := try(t, "server", "-json", "-idle", "100ms", server.URL); code != 1 || !strings.Contains(out, `"replay":{"passed":0,"run":1,"leftOut":0}`) || !strings.Contains(out, `"leftOut":[{"reason":"no URL to publish to is given","cases":["stream one-by-one",`) {
 		t.Errorf("exit code %d, JSON %s", code, out)
+	}
+}
+
+// TestServerThatCannotBeTestedIsOneLine and exit code 2: it breaks no sentence of the standard.
+func TestServerThatCannotBeTestedIsOneLine(t *testing.T) {
+	stream := httptest.NewServer(sse.Handler(nil, func(s *sse.Stream) error {
+		<-s.Context().Done()
+		return nil
+	}))
+	t.Cleanup(stream.Close)
+	t.Cleanup(stream.CloseClientConnections)
+	refusal := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(refusal.Close)
+	unknown := httptest.NewTLSServer(http.NotFoundHandler())
+	unknown.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(unknown.Close)
+	for _, test := range []struct{ line, want string }{
+		{"server http://127.0.0.1:1", `the server at "http://127.0.0.1:1" cannot be reached: `},
+		{"server localhost:1", `the server at "localhost:1" cannot be reached: unsupported protocol scheme`},
+		{"server " + unknown.URL, "cannot be reached: tls: failed to verify certificate"},
+		{"server -publish http://127.0.0.1:1 " + stream.URL, `an event cannot be published at "http://127.0.0.1:1": `},
+		{"server -publish " + refusal.URL + " " + stream.URL, `: publishing: 404 Not Found`},
+	} {
+		code, out, complaints := try(t, strings.Fields(test.line)...)
+		if code != 2 || out != "" || !strings.Contains(complaints, test.want) || strings.Count(complaints, "\n") != 1 {
+			t.Errorf("sseconform %s: exit code %d, %q, %q", test.line, code, out, complaints)
+		}
 	}
 }
 

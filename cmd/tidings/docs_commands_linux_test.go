@@ -28,6 +28,8 @@ var notRun = map[string]string{
 	"tidings token key /etc/tidings/key && chgrp tidings /etc/tidings/key && chmod 640 /etc/tidings/key": "it changes a service of the system",
 	"podman load -i tidings_VERSION_oci.tar": "it needs a release and a container engine",
 	"go run ./cmd/sseconform server -publish http://localhost:3000/events/news http://localhost:3000/events/news": "it waits for a heartbeat; TestHubPassesEveryCaseOfServers runs the same cases",
+	"go run ./cmd/sseconform client http://localhost:8000":                                                        "it needs a driver of the reader",
+	"go run ./cmd/sseconform client -- python3 driver.py":                                                         "it needs a driver of the reader",
 	"tidings serve --memory --h2c --max-connections 1000000 &":                                                    "it opens 100,000 streams, and measures",
 	"make chaos": "it takes hours, and the tests of module chaos run the same program",
 	"go install github.com/centrifugal/centrifugo/v6@latest": "it needs another hub",

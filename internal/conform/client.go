@@ -3,10 +3,10 @@ package conform
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +19,7 @@ type Options struct {
 	Parallel int           // how many cases run at the same time. 0: 64
 	Patience time.Duration // how long a case may take beyond the delays that it asks for. 0: 15 s
 	Longest  time.Duration // cases that ask for a longer delay end before it. 0: 5 s
+	Progress func(string)  // gets a line at the start, and one after every 50 runs of cases. Calls do not overlap. nil: none
 }
 
 // The suites, which are the columns of a report.
@@ -36,7 +37,7 @@ type Result struct {
 	Sentence    string // of that section
 	Says        string // what it requires in this case
 	Fault       error  // nil: passed
-	LeftOut     bool   // the client cannot be asked to do this
+	LeftOut     string // why the program cannot be asked to do this; "": it was
 }
 
 // trial is a case with what it needs.
@@ -72,6 +73,7 @@ func RunClient(ctx context.Context, url string, o Options) (Client, []Result, er
 	}
 	trials := slices.Concat(parserTrials(o), lifecycleTrials(o))
 	results := make([]Result, len(trials))
+	say := o.progress(len(trials))
 	// A client may send one more request after its case. Its stage stays open until the end, so that this request reaches no other case.
 	stages := make([]*stage, len(trials))
 	defer func() {
@@ -87,110 +89,38 @@ func RunClient(ctx context.Context, url string, o Options) (Client, []Result, er
 			defer func() { <-slots }()
 			stages[i] = newStage(t.otherwise, t.answers...)
 			results[i] = t.run(ctx, url, client, stages[i], o)
+			say()
 		})
 	}
 	wg.Wait()
 	return client, results, ctx.Err()
 }
 
-var (
-	hold    = ssetest.Stream(ssetest.Hold())
-	stopNow = ssetest.Status(http.StatusNoContent)
-)
-
-// parserTrials are the cases of a parser, each twice. The whole stream ends, so that the client shows its last event ID when it reconnects; the
-// stream in bytes stays open.
-func parserTrials(o Options) (all []trial) {
-	for _, c := range ssetest.ParserCases() {
-		base := trial{
-			Result: Result{Case: c.Name, Section: c.Section, Sentence: sentenceOf(parserRules, c.Name), Says: c.Says},
-			url:    "http://a.example/stream", events: c.Want.Events, repeats: true, otherwise: stopNow,
-		}
-		whole := base
-		whole.Suite = Parser
-		whole.answers = []ssetest.Answer{ssetest.Stream(ssetest.Send(string(c.Stream)))}
-		if c.RetryAtLeast == 0 && (!c.Want.Retried || c.Want.Retry <= o.Longest) && carried(c.Want.LastEventID) {
-			whole.resumes = &c.Want.LastEventID
-		}
-		all = append(all, whole)
-		if len(c.Stream) <= 1000 {
-			bytes := base
-			bytes.Suite = Bytewise
-			bytes.answers = []ssetest.Answer{ssetest.Stream(ssetest.Trickle(string(c.Stream), 1, 0), ssetest.Hold())}
-			all = append(all, bytes)
+// progress reports the start of a run. It returns a function that counts a run of a case as done.
+func (o Options) progress(all int) (done func()) {
+	if o.Progress == nil {
+		return func() {}
+	}
+	o.Progress(fmt.Sprintf("%d runs, %d at the same time; a run that waits in vain takes %v or more", all, o.Parallel, o.Patience))
+	var mu sync.Mutex // guards count
+	count := 0
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if count++; count%50 == 0 {
+			o.Progress(fmt.Sprintf("%d of %d runs done", count, all))
 		}
 	}
-	return all
-}
-
-// types returns the types of all events in the cases. A client that dispatches a wrong type is seen if a case expects that type elsewhere.
-var types = sync.OnceValue(func() []string {
-	all := map[string]bool{"message": true}
-	for _, c := range ssetest.ParserCases() {
-		for _, e := range c.Want.Events {
-			all[e.Type] = true
-		}
-	}
-	for _, c := range ssetest.LifecycleCases() {
-		for _, e := range c.Events {
-			all[e.Type] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(all))
-})
-
-// carried reports whether an HTTP header field can carry an ID as it is.
-func carried(id string) bool {
-	return id == strings.Trim(id, " \t") && !strings.ContainsFunc(id, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F })
-}
-
-// lifecycleTrials are the cases of a client that sockets in real time can show.
-func lifecycleTrials(o Options) (all []trial) {
-	for _, c := range ssetest.LifecycleCases() {
-		if c.Close != nil && c.Close.Times > 0 || elsewhere(c) {
-			continue
-		}
-		t := trial{
-			Result: Result{Suite: Lifecycle, Case: c.Name, Section: c.Section, Sentence: sentenceOf(lifecycleRules, c.Name), Says: c.Says},
-			url:    c.URL, header: c.Header, events: c.Events, outcome: c.Outcome, otherwise: hold,
-		}
-		if c.Section == "9.2.4" {
-			t.Suite = Resume
-		}
-		if c.Close != nil {
-			t.close = c.Close.Events
-		}
-		for _, connection := range c.Connections {
-			if connection.After > o.Longest {
-				t.outcome, t.cut = ssetest.OutcomeWaiting, connection.After
-				break
-			}
-			t.requests = append(t.requests, connection)
-			t.answers = append(t.answers, connection.Answer)
-			if connection.Repeat {
-				t.repeats, t.otherwise = true, connection.Answer
-			}
-		}
-		all = append(all, t)
-	}
-	return all
-}
-
-// elsewhere reports whether a case needs an origin that a stage does not have.
-func elsewhere(c ssetest.LifecycleCase) bool {
-	urls := []string{c.URL}
-	for _, connection := range c.Connections {
-		urls = append(urls, connection.URL, connection.Answer.Header.Get("Location"))
-	}
-	return slices.ContainsFunc(urls, func(url string) bool {
-		return strings.HasPrefix(url, "https:") || strings.Contains(url, "sub.a.example") || strings.Contains(url, ".example:") || strings.Contains(url, "A.Example")
-	})
 }
 
 // run runs a case and returns its result.
 func (t trial) run(ctx context.Context, driver string, client Client, s *stage, o Options) Result {
-	if len(t.header) > 0 && !client.Headers || client.ParserOnly && t.Suite != Parser && t.Suite != Bytewise {
-		t.LeftOut = true
+	switch {
+	case client.ParserOnly && t.Suite != Parser && t.Suite != Bytewise:
+		t.LeftOut = "the client is only a parser"
+		return t.Result
+	case len(t.header) > 0 && !client.Headers:
+		t.LeftOut = "the client cannot send header fields of the program"
 		return t.Result
 	}
 	if client.ParserOnly {
@@ -221,8 +151,12 @@ func (t trial) run(ctx context.Context, driver string, client Client, s *stage, 
 	}()
 	select { // a browser takes its time to open a page
 	case <-w.opened:
-	case t.Fault = <-ended:
-		return t.Result
+	case err := <-ended:
+		if err != nil {
+			t.Fault = err
+			return t.Result
+		}
+		ended = nil // the client was closed at once
 	case <-time.After(time.Minute):
 		t.Fault = errors.New("the driver opens no client within a minute")
 		return t.Result
@@ -259,10 +193,10 @@ func (t trial) await(ctx context.Context, s *stage, w *witness, ended <-chan err
 				return nil // it was right until the end, though not silent for long enough
 			}
 		case err := <-ended:
-			if err == nil {
-				err = errors.New("the driver ends its answer")
+			if err != nil {
+				return err
 			}
-			return err
+			ended = nil // its client is closed, and must stay silent
 		case <-tick.C:
 		}
 	}

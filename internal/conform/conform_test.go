@@ -2,8 +2,12 @@ package conform
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +21,101 @@ func driver(t *testing.T, open Open) string {
 	server := httptest.NewServer(Handler(Client{Name: "test", IDs: true, Headers: true, Reconnection: 20}, open))
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// TestDriversMayEndTheirAnswerWithTheirClient: the handler returns after the line "closed", and after event number "close".
+func TestDriversMayEndTheirAnswerWithTheirClient(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(shortDriver(t))
+	t.Cleanup(server.Close)
+	_, results, err := RunClient(t.Context(), server.URL, quick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.Fault != nil {
+			t.Errorf("%s %s: %v (%s)", r.Suite, r.Case, r.Fault, r.Says)
+		}
+	}
+}
+
+// shortDriver is a driver whose handler returns as soon as its client is closed. The line "closed" lacks its line feed.
+func shortDriver(t *testing.T) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, `{"name": "short", "ids": true, "headers": true, "reconnection": 20}`)
+			return
+		}
+		var o order
+		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
+			t.Error(err)
+			return
+		}
+		header := http.Header{}
+		for name, value := range o.Headers {
+			header.Set(name, value)
+		}
+		_, _ = io.WriteString(w, "\n")
+		w.(http.Flusher).Flush()
+		ctx, stop := context.WithCancel(r.Context())
+		defer stop()
+		events := 0
+		err := ours(ctx, o.URL, header, func(e sse.Event) {
+			_ = json.NewEncoder(w).Encode(map[string]any{"event": map[string]string{"type": e.Type, "data": e.Data, "id": e.ID}})
+			w.(http.Flusher).Flush()
+			if events++; events == o.Close {
+				stop()
+			}
+		})
+		if ctx.Err() == nil {
+			_, _ = fmt.Fprintf(w, `{"closed": %q}`, fmt.Sprint(err))
+		}
+	}
+}
+
+// TestDriverWhoseAnswerEndsTooEarlySaysWhatToDo: its client is open, and so the runner cannot see what it does.
+func TestDriverWhoseAnswerEndsTooEarlySaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, `{"name": "hasty"}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	_, results, err := RunClient(t.Context(), server.URL, quick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.LeftOut == "" && (r.Fault == nil || !strings.Contains(r.Fault.Error(), `end it after a "closed" line, or when the request ends`)) {
+			t.Errorf("%s %s: %v", r.Suite, r.Case, r.Fault)
+		}
+	}
+}
+
+// TestAClientThatGoesOnAfterClosedIsFound: the end of the driver's answer does not end the case.
+func TestAClientThatGoesOnAfterClosedIsFound(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var o order
+		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
+			t.Error(err)
+			return
+		}
+		fault := once(r.Context(), o.URL, http.Header{}, func(sse.Event) {})
+		_, _ = fmt.Fprintf(w, `{"closed": %q}`, fmt.Sprint(fault))
+		go func() { _ = once(t.Context(), o.URL, http.Header{}, func(sse.Event) {}) }()
+	}))
+	t.Cleanup(server.Close)
+	trials := lifecycleTrials(quick)
+	trial := trials[slices.IndexFunc(trials, func(t trial) bool { return t.Case == "status-404" })]
+	s := newStage(trial.otherwise, trial.answers...)
+	t.Cleanup(s.close)
+	// The runner watches a closed client for longer than its reconnection time.
+	r := trial.run(t.Context(), server.URL, Client{Name: "undead", Reconnection: 60_000}, s, quick)
+	if r.Fault == nil || !strings.Contains(r.Fault.Error(), "a request too many") {
+		t.Errorf("a second request after a 404: %v", r.Fault)
+	}
 }
 
 func ours(ctx context.Context, url string, header http.Header, event func(sse.Event)) error {
@@ -39,7 +138,10 @@ var quick = Options{Parallel: 100, Longest: 100 * time.Millisecond, Patience: 2 
 
 func TestOurClientPassesEveryCaseOverSockets(t *testing.T) {
 	t.Parallel()
-	_, results, err := RunClient(t.Context(), driver(t, ours), quick)
+	var progress []string
+	told := quick
+	told.Progress = func(line string) { progress = append(progress, line) }
+	_, results, err := RunClient(t.Context(), driver(t, ours), told)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +157,13 @@ func TestOurClientPassesEveryCaseOverSockets(t *testing.T) {
 		if score.Run < 20 || score.LeftOut > 0 {
 			t.Errorf("%s: %+v", suite, score)
 		}
+	}
+	all := len(results)
+	if want := fmt.Sprintf("%d runs, 100 at the same time; a run that waits in vain takes 2m0s or more", all); progress[0] != want {
+		t.Errorf("the first line of progress is %q, want %q", progress[0], want)
+	}
+	if want := fmt.Sprintf("%d of %d runs done", all/50*50, all); len(progress) != 1+all/50 || progress[len(progress)-1] != want {
+		t.Errorf("the lines of progress are %q, the last should be %q", progress, want)
 	}
 }
 

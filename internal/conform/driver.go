@@ -60,7 +60,8 @@ func ask(ctx context.Context, url string) (c Client, err error) {
 	return c, nil
 }
 
-// open opens the client, and tells w all that it does until ctx ends.
+// open opens the client, and tells w all that it does until ctx ends. The driver may end its answer earlier, when its client has given up or was
+// closed as the order asks.
 func open(ctx context.Context, driver string, o order, w *witness) error {
 	body, err := json.Marshal(o)
 	if err != nil {
@@ -82,19 +83,33 @@ func open(ctx context.Context, driver string, o order, w *witness) error {
 	close(w.opened)
 	lines := bufio.NewReader(resp.Body)
 	for {
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			if ctx.Err() == nil {
-				return fmt.Errorf("the driver's answer ends before the case: %w", err)
-			}
+		line, end := lines.ReadBytes('\n')
+		if ctx.Err() != nil {
 			return nil
 		}
-		var n news
-		if err := json.Unmarshal(line, &n); err != nil {
-			return fmt.Errorf("the driver says %q: %w", line, err)
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			var n news
+			if err := json.Unmarshal(line, &n); err != nil {
+				return fmt.Errorf("the driver says %q, which is no JSON object: %w", line, errors.Join(err, notEOF(end)))
+			}
+			w.tell(n)
 		}
-		w.tell(n)
+		switch events, closed := w.now(); {
+		case end == nil:
+		case closed != nil, o.Close > 0 && len(events) >= o.Close:
+			return nil
+		default:
+			return errors.Join(errors.New(`the driver's answer ends while its client is open; end it after a "closed" line, or when the request ends`), notEOF(end))
+		}
 	}
+}
+
+// notEOF returns err, or nil if it is only the end of an answer.
+func notEOF(err error) error {
+	if err == io.EOF { //nolint:errorlint // a reader returns the plain value at the end
+		return nil
+	}
+	return err
 }
 
 // settle is how long a client must be silent before it counts as silent for good.

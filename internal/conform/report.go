@@ -26,7 +26,7 @@ func Scores(results []Result) map[string]Score {
 	for _, r := range results {
 		s := scores[r.Suite]
 		switch {
-		case r.LeftOut:
+		case r.LeftOut != "":
 			s.LeftOut++
 		case r.Fault == nil:
 			s.Passed++
@@ -63,6 +63,28 @@ func BrokenSentences(results []Result) (all []Broken) {
 	return all
 }
 
+// Omitted are the cases that did not run, for one reason.
+type Omitted struct {
+	Reason string   `json:"reason"`
+	Cases  []string `json:"cases"` // as "suite case"
+}
+
+// LeftOut groups the cases that did not run by their reasons.
+func LeftOut(results []Result) (all []Omitted) {
+	for _, r := range results {
+		if r.LeftOut == "" {
+			continue
+		}
+		i := slices.IndexFunc(all, func(o Omitted) bool { return o.Reason == r.LeftOut })
+		if i < 0 {
+			i = len(all)
+			all = append(all, Omitted{Reason: r.LeftOut})
+		}
+		all[i].Cases = append(all[i].Cases, r.Suite+" "+r.Case)
+	}
+	return all
+}
+
 // MarshalJSON writes the fault as text.
 func (r Result) MarshalJSON() ([]byte, error) {
 	fault := ""
@@ -72,7 +94,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"suite": r.Suite, "case": r.Case, "says": r.Says, "fault": fault})
 }
 
-// Print writes a table of the suites, and then each broken sentence with its cases.
+// Print writes a table of the suites, the cases that are left out with the reason, and each broken sentence with its cases.
 func Print(w io.Writer, title string, results []Result) error {
 	var suites []string
 	for _, r := range results {
@@ -90,6 +112,9 @@ func Print(w io.Writer, title string, results []Result) error {
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	for _, o := range LeftOut(results) {
+		fmt.Fprintf(w, "\nleft out, because %s:\n  %s\n", o.Reason, strings.Join(o.Cases, ", "))
 	}
 	for _, b := range BrokenSentences(results) {
 		fmt.Fprintf(w, "\n%s \"%s\"\n", b.Section, b.Sentence)

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -44,13 +46,17 @@ const (
 	sayNothing = "(not in the standard) A subscriber that reads nothing must not hold up the others."
 )
 
-// RunServer runs the cases of servers. A case that needs to publish is left out without Server.Publish.
-func RunServer(ctx context.Context, s Server) []Result {
+// RunServer runs the cases of servers. A case that needs to publish is left out without Server.Publish. The error says that the server cannot be
+// reached, or that it does not let the runner publish.
+func RunServer(ctx context.Context, s Server) ([]Result, error) {
 	if s.Idle == 0 {
 		s.Idle = 30 * time.Second
 	}
 	if s.Wait == 0 {
 		s.Wait = 10 * time.Second
+	}
+	if err := s.reach(ctx); err != nil {
+		return nil, err
 	}
 	cases := []struct {
 		suite, name, section, sentence, says string
@@ -77,15 +83,43 @@ func RunServer(ctx context.Context, s Server) []Result {
 	var results []Result
 	for _, c := range cases {
 		r := Result{Suite: c.suite, Case: c.name, Section: c.section, Sentence: c.sentence, Says: c.says}
-		if r.LeftOut = c.publishes && s.Publish == ""; !r.LeftOut {
+		if c.publishes && s.Publish == "" {
+			r.LeftOut = "no URL to publish to is given"
+		} else {
 			r.Fault = c.run(s, ctx)
 		}
-		if errors.Is(r.Fault, errRefused) {
-			r.LeftOut, r.Fault = true, nil // a server need not accept every text
+		if errors.Is(r.Fault, errRefused) { // a server need not accept every text
+			r.LeftOut, r.Fault = errRefused.Error(), nil
 		}
 		results = append(results, r)
 	}
-	return results
+	return results, ctx.Err()
+}
+
+// reach returns an error if the server does not answer at all, or does not accept an event. An answer that comes late or with a wrong status is a
+// fault of the server, which the cases find.
+func (s Server) reach(ctx context.Context) error {
+	resp, err := s.get(ctx, "")
+	var failed *url.Error
+	if errors.As(err, &failed) && (!failed.Timeout() || !isAnswered(err)) {
+		return fmt.Errorf("the server at %q cannot be reached: %w", s.URL, failed.Err)
+	}
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	if s.Publish == "" {
+		return nil
+	}
+	if err := s.publish(ctx, "sseconform starts"); err != nil && !errors.Is(err, errRefused) {
+		return fmt.Errorf("an event cannot be published at %q: %w", s.Publish, err)
+	}
+	return nil
+}
+
+// isAnswered reports whether a server took the connection.
+func isAnswered(err error) bool {
+	var op *net.OpError
+	return !errors.As(err, &op) || op.Op != "dial"
 }
 
 func (s Server) checkType(ctx context.Context) error {
@@ -260,9 +294,7 @@ func (s Server) publish(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	for name, values := range s.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, s.Header)
 	req.Header.Set("Content-Type", "text/plain")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -274,7 +306,7 @@ func (s Server) publish(ctx context.Context, text string) error {
 	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusRequestEntityTooLarge:
 		return errRefused
 	case resp.StatusCode >= 300:
-		return fmt.Errorf("publishing: %s: %s", resp.Status, answer)
+		return fmt.Errorf("publishing: %s: %s", resp.Status, bytes.TrimSpace(answer))
 	}
 	return nil
 }
@@ -285,9 +317,7 @@ func (s Server) get(ctx context.Context, lastEventID string) (*http.Response, er
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range s.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, s.Header)
 	req.Header.Set("Accept", "text/event-stream")
 	if lastEventID != "" {
 		req.Header.Set("Last-Event-ID", lastEventID)
@@ -302,105 +332,4 @@ func (s Server) get(ctx context.Context, lastEventID string) (*http.Response, er
 		return nil, fmt.Errorf("the status is %s", resp.Status)
 	}
 	return resp, nil
-}
-
-// follower reads a stream.
-type follower struct {
-	header http.Header
-	events chan sse.Event // of type message; closed at the end of the stream
-	stop   context.CancelFunc
-	ctx    context.Context
-	wait   time.Duration
-	err    error // set before events is closed
-
-	mu   sync.Mutex // guards the following field
-	text bytes.Buffer
-}
-
-func (s Server) follow(ctx context.Context, lastEventID string) (*follower, error) {
-	ctx, stop := context.WithCancel(ctx)
-	resp, err := s.get(ctx, lastEventID) //nolint:bodyclose // the goroutine closes it
-	if err != nil {
-		stop()
-		return nil, err
-	}
-	f := &follower{header: resp.Header, events: make(chan sse.Event, 1000), stop: stop, ctx: ctx, wait: s.Wait}
-	go func() {
-		defer close(f.events)
-		defer func() { _ = resp.Body.Close() }()
-		for e, err := range sse.Read(io.TeeReader(resp.Body, f), nil) {
-			if err != nil {
-				f.err = err
-				return
-			}
-			if e.Type != "message" { // control events of the server
-				continue
-			}
-			select {
-			case f.events <- e:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return f, nil
-}
-
-// Write keeps the bytes of the stream.
-func (f *follower) Write(b []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.text.Write(b)
-}
-
-func (f *follower) read() []byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return bytes.Clone(f.text.Bytes())
-}
-
-func (f *follower) close()       { f.stop() }
-func (f *follower) closed() bool { return f.ctx.Err() != nil }
-
-// ended reports whether the stream has ended and all its events were taken.
-func (f *follower) ended() bool {
-	select {
-	case _, ok := <-f.events:
-		return !ok
-	default:
-		return false
-	}
-}
-
-// next returns the next event.
-func (f *follower) next(ctx context.Context) (sse.Event, error) {
-	select {
-	case e, ok := <-f.events:
-		if !ok {
-			return e, errors.Join(errors.New("the stream ends"), f.err)
-		}
-		return e, nil
-	case <-time.After(f.wait):
-		return sse.Event{}, fmt.Errorf("no event in %v", f.wait)
-	case <-ctx.Done():
-		return sse.Event{}, ctx.Err()
-	}
-}
-
-// expect returns an error unless the next event has this data.
-func (f *follower) expect(ctx context.Context, data string) error {
-	e, err := f.next(ctx)
-	if err == nil && e.Data != data {
-		err = fmt.Errorf("the event is %s, want %s", brief(e), brief(sse.Event{Type: "message", Data: data}))
-	}
-	return err
-}
-
-// until waits for an event with this data.
-func (f *follower) until(ctx context.Context, data string) error {
-	for {
-		if e, err := f.next(ctx); err != nil || e.Data == data {
-			return err
-		}
-	}
 }

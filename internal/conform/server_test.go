@@ -25,8 +25,12 @@ func failed(t *testing.T, h http.Handler, publishes bool, idle, wait time.Durati
 	if publishes {
 		s.Publish = s.URL
 	}
-	for _, r := range RunServer(t.Context(), s) {
-		if r.LeftOut {
+	results, err := RunServer(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.LeftOut != "" {
 			leftOut = append(leftOut, r.Case)
 		} else if r.Fault != nil {
 			failed = append(failed, r.Case)
