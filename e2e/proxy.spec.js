@@ -155,9 +155,10 @@ for (const kind of names) {
 
     test('a publisher learns that the hub is unreachable, and a subscriber reconnects', async ({ curl, hub }) => {
       await hub.kill()
-      const ask = (...args) => curl('/events/news', '-H', 'Accept: text/event-stream', '-H', 'Origin: https://app.example', '-D', '-', ...args).rest()
+      // Over HTTP/2 Caddy resets the stream after its answer, because it has not read the body. Debian's curl then may report only the reset.
+      const ask = (...args) => curl('/events/news', '--http1.1', '-H', 'Accept: text/event-stream', '-H', 'Origin: https://app.example', '-D', '-', ...args).rest()
       expect(await ask('-d', 'lost')).toMatch(/^HTTP.* 503 /)
-      const stream = (await ask('--http1.1')).toLowerCase()
+      const stream = (await ask()).toLowerCase()
       for (const line of ['http/1.1 200 ok', 'content-type: text/event-stream', 'access-control-allow-origin: https://app.example',
         'access-control-allow-credentials: true', 'cache-control: no-store']) {
         expect(stream).toContain(line)

@@ -71,7 +71,7 @@ test('an event that is older than a day is handed back, and the next one is sent
   await expect.poll(() => page.evaluate(() => window.unsent)).toEqual(['old expired'])
   up = true
   await page.evaluate(() => window.client.publish('chat', 'new', { outbox: true }))
-  await expect.poll(() => bodies(server).at(-1).data).toBe('new')
+  await expect.poll(() => bodies(server).at(-1)?.data).toBe('new')
   expect(await page.evaluate(() => window.unsent)).toEqual(['old expired'])
 })
 
