@@ -20,7 +20,7 @@ run: # Serve the demo on http://localhost:3000
 	go run ./cmd/tidings demo
 
 .PHONY: test
-test: needs vet race log js console e2e # Run every test, in at most ten minutes on two cores; installs missing programs, or lists them
+test: needs vet race log js console e2e # Run every test, in some twelve minutes on two cores; installs missing programs, or lists them
 
 # How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
 # model, disk faults, damage to the files of killed logs, faults of three hubs, lost messages between tabs, and storms over the tabs of a browser.
