@@ -148,6 +148,18 @@ func (t trickle) Read(b []byte) (int, error) {
 	return t.r.Read(b[:min(len(b), 1+t.random.IntN(3000))])
 }
 
+// readUntil reads a stream up to the event with the data.
+func readUntil(t *testing.T, in io.Reader, data string) {
+	t.Helper()
+	d := sse.NewDecoder(in, nil)
+	for d.Next() && d.Event().Data != data {
+		continue
+	}
+	if d.Err() != nil {
+		t.Fatal(d.Err())
+	}
+}
+
 // TestTooManyBytesAfterTheRequestEndTheStream: a subscriber has nothing to send, so the hub does not read what it sends.
 func TestTooManyBytesAfterTheRequestEndTheStream(t *testing.T) {
 	t.Parallel()
@@ -160,13 +172,7 @@ func TestTooManyBytesAfterTheRequestEndTheStream(t *testing.T) {
 		}
 		await(t, "the stream is open", func() bool { return s.hub.Streams() == 1 })
 		s.post("news", "hello")
-		d := sse.NewDecoder(in, nil)
-		for d.Next() && d.Event().Data != "hello" {
-			continue
-		}
-		if d.Err() != nil {
-			t.Fatal(d.Err())
-		}
+		readUntil(t, in, "hello")
 		for i := 0; s.hub.Streams() > 0; i++ {
 			if i > 10_000 {
 				t.Fatal("the hub accepts any number of bytes from a subscriber")

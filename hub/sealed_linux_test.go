@@ -193,13 +193,7 @@ func TestTLSClientMayChangeTheKeys(t *testing.T) {
 		}
 	}
 	s.post("news", "hello")
-	d := sse.NewDecoder(in, nil)
-	for d.Next() && d.Event().Data != "hello" {
-		continue
-	}
-	if d.Err() != nil {
-		t.Fatal(d.Err())
-	}
+	readUntil(t, in, "hello")
 }
 
 // TestClientThatOnlyChangesKeysIsDisconnected: new keys cost the hub more than the client's other bytes.

@@ -43,17 +43,14 @@ func (w *response) detach() (*Stream, bool) {
 	st, c := w.st, w.st.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.hasRoom() {
-		if w.failed = w.awaitRoom(); w.failed != nil {
-			break
-		}
+	if w.failed == nil {
+		w.failed = w.awaitRoomForHeader()
 	}
 	switch {
-	case st.failure() != nil:
-	case w.failed != nil: // data without a header would end the connection
-		c.reset(st.id, http2.ErrCodeInternal)
-	default:
+	case w.failed == nil:
 		c.appendHeaders(st.id, w.head(nil, false), false)
+	case st.failure() == nil: // data without a header would end the connection
+		c.reset(st.id, http2.ErrCodeInternal)
 	}
 	st.x.body.drop()
 	st.x.cancel()

@@ -231,7 +231,7 @@ func (c *conn) broken(err error) {
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
-// madeRoom tells those who wait that out takes more. The caller holds mu.
+// madeRoom wakes the handlers and the streams that wait for room in out. The caller holds mu.
 func (c *conn) madeRoom() {
 	c.changed.Broadcast()
 	for _, st := range c.streams {

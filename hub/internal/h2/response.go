@@ -144,12 +144,7 @@ func (w *response) sendLocked(b []byte, end bool) error {
 		w.addTrailers()
 	}
 	if !w.headerSent {
-		for !c.hasRoom() {
-			if err := w.awaitRoom(); err != nil {
-				return err
-			}
-		}
-		if err := st.failure(); err != nil {
+		if err := w.awaitRoomForHeader(); err != nil {
 			return err
 		}
 		w.headerSent = true
@@ -186,6 +181,16 @@ func (w *response) sendLocked(b []byte, end bool) error {
 	}
 	c.flush()
 	return nil
+}
+
+// awaitRoomForHeader waits until out takes the header. Its error is that of a stream that takes none. The caller holds mu.
+func (w *response) awaitRoomForHeader() error {
+	for !w.st.c.hasRoom() {
+		if err := w.awaitRoom(); err != nil {
+			return err
+		}
+	}
+	return w.st.failure()
 }
 
 // awaitRoom waits until the stream may take more. The caller holds mu.
