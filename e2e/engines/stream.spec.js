@@ -214,6 +214,7 @@ test('a forbidden newcomer leaves the others alone', async ({ script }) => {
   const { server, page } = await script((response) => { first = stream(begin(3))(response) })
   server.poll = (response, request) => (request.query.getAll('topic').includes('secret') ? refusing(403, 'forbidden') : caughtUp)(response, request)
   await follow(page)
+  await page.evaluate(() => window.following.ready) // before the first stream begins, a newcomer would be part of it
   expect(await page.evaluate(() => window.following.add('secret').catch(({ kind }) => kind))).toBe('forbidden')
   first.write(event(4))
   await expect.poll(() => got(page)).toEqual(['event 4'])
