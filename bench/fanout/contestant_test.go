@@ -3,7 +3,6 @@ package fanout
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tidings-sse/tidings/bench/ready"
 )
 
 // The hub runs on one core, the load generator on another.
@@ -101,7 +102,7 @@ func (h *hub) await(b *testing.B, pid int) {
 		conn, err := net.Dial("tcp", h.addr())
 		if err == nil {
 			_ = conn.Close()
-			if h.pids = family(b, pid); len(h.pids) > h.workers && h.ready() {
+			if h.pids = family(b, pid); len(h.pids) > h.workers && (h.name != "tidings" || ready.Hub(b.Context(), "http://"+h.addr())) {
 				return
 			}
 		}
@@ -109,19 +110,6 @@ func (h *hub) await(b *testing.B, pid int) {
 			b.Fatalf("%s does not listen", h.name)
 		}
 	}
-}
-
-// ready reports whether the hub is open: Tidings listens before its log on disk is open, and refuses subscribers until then.
-func (h *hub) ready() bool {
-	if h.name != "tidings" {
-		return true
-	}
-	answer, err := http.Get("http://" + h.addr() + "/readyz")
-	if err != nil {
-		return false
-	}
-	_ = answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
 }
 
 func (h *hub) addr() string { return "127.0.0.1:" + strconv.Itoa(h.port) }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tidings-sse/tidings/bench/ready"
 )
 
 // The server runs on core 0, the load generator on core 1. Each process has GOMAXPROCS=1.
@@ -82,28 +84,18 @@ func start(b *testing.B, name string) (addr string) {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 	})
+	serves := ready.Hub
+	if name == "net/http" {
+		serves = ready.Server
+	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if ready(addr, name) {
+		if serves(b.Context(), "http://"+addr) {
 			return addr
 		}
 		if time.Now().After(deadline) {
 			b.Fatalf("%s does not serve", name)
 		}
 	}
-}
-
-// ready reports whether a server serves. A hub listens before its log is open.
-func ready(addr, name string) bool {
-	path := "/readyz"
-	if name == "net/http" {
-		path = "/"
-	}
-	resp, err := http.Get("http://" + addr + path)
-	if err != nil {
-		return false
-	}
-	_ = resp.Body.Close()
-	return name == "net/http" || resp.StatusCode == http.StatusOK
 }
 
 func freeAddr(b *testing.B) string {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tidings-sse/tidings/bench/ready"
 )
 
 // cluster is three hubs.
@@ -112,7 +114,7 @@ func (h *hub) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		if h.ready(ctx) {
+		if ready.Hub(ctx, h.url) {
 			return nil
 		}
 		select {
@@ -122,19 +124,6 @@ func (h *hub) awaitReady(ctx context.Context) error {
 			return fmt.Errorf("%s is not ready: %w\n%s", h.name, ctx.Err(), text)
 		}
 	}
-}
-
-func (h *hub) ready(ctx context.Context) bool {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url+"/readyz", http.NoBody)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return false
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
 }
 
 // memory returns the resident memory of the process, in MB.
