@@ -21,10 +21,10 @@ import (
 // The hub parses parameters itself, because package net/url refuses more than 10,000 of them, and Options.MaxTopics may allow more. most
 // limits their number, and so their memory.
 type params struct {
-	values  url.Values
-	known   []string
-	ignored []string // Options.IgnoreParams
-	inForm  bool     // add parses a form
+	values  url.Values // nil: none
+	known   []string   // what the handler has asked for, if there are values
+	ignored []string   // Options.IgnoreParams
+	inForm  bool       // add parses a form
 	count   int
 	most    int
 }
@@ -35,7 +35,7 @@ const otherParams = 100
 // parseParams parses the parameters of a URL's query.
 func parseParams(h *Hub, query string) (*params, error) {
 	o := h.Options()
-	p := &params{values: url.Values{}, ignored: o.IgnoreParams, most: max(o.MaxTopics, eventlog.MaxTopics) + otherParams}
+	p := &params{ignored: o.IgnoreParams, most: max(o.MaxTopics, eventlog.MaxTopics) + otherParams}
 	for part := range strings.SplitSeq(query, "&") {
 		if err := p.add(part); err != nil {
 			return nil, err
@@ -72,8 +72,15 @@ func (p *params) add(part string) error {
 	if p.count++; p.count > p.most {
 		return NewProblem(http.StatusBadRequest, wire.ProblemTooManyTopics, "the request has more parameters than the limit of %d", p.most)
 	}
-	p.values[name] = append(p.values[name], value)
+	p.put(name, value)
 	return nil
+}
+
+func (p *params) put(name, value string) {
+	if p.values == nil {
+		p.values = make(url.Values)
+	}
+	p.values[name] = append(p.values[name], value)
 }
 
 // addPosition adds a position. Invalid positions are not errors (see [startOf]): a position with invalid escapes is kept unchanged and causes a
@@ -83,11 +90,14 @@ func (p *params) addPosition(name, raw string) {
 	if err != nil {
 		value = raw
 	}
-	p.values[name] = append(p.values[name], value)
+	p.put(name, value)
 }
 
 // all returns the values of a parameter.
 func (p *params) all(name string) []string {
+	if len(p.values) == 0 {
+		return nil
+	}
 	p.known = append(p.known, name)
 	values := p.values[name]
 	for i, value := range values {

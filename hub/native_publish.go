@@ -175,8 +175,7 @@ func storedText(count int) string {
 // receiptJSON returns the response for one event. Positions contain nothing that JSON would escape.
 func receiptJSON(r *eventlog.Receipt) []byte {
 	text := make([]byte, 0, 64)
-	text = append(text, `{"id":"`...)
-	text = append(text, r.String()...)
+	text = r.AppendTo(append(text, `{"id":"`...))
 	if r.Duplicate {
 		return append(text, `","duplicate":true}`...)
 	}
