@@ -65,6 +65,9 @@
 /** @typedef {{id: string, topic: string, topics: string[], type: string, time: string, data: string, encoding: string}} Envelope */
 /** @typedef {{kind?: string, status?: number, title?: string, detail?: string, retryAfter?: number, members?: Record<string, any>}} ProblemMembers */
 
+/** Where this file is. Not in `new URL` itself, where a bundler looks for a file to copy. */
+const file = import.meta.url
+
 /** The client of one hub. It sends a `status` event when `status`, `problem` or `via` change. */
 export class Tidings extends EventTarget {
   /** The state of the stream; closed while there are no follows. @type {'connecting' | 'open' | 'waiting' | 'closed'} */
@@ -87,7 +90,7 @@ export class Tidings extends EventTarget {
    * @param {string | URL} [url] The base URL of the hub, the part before /events. Default: the folder of this file.
    * @param {Options} [options]
    */
-  constructor(url = new URL('.', import.meta.url), options = {}) {
+  constructor(url = new URL('.', file), options = {}) {
     super()
     this.#requests = new Requests(url, options, this.#closing.signal)
     this.#seat = new Seat(this.#requests, (status, problem) => {
@@ -1717,7 +1720,7 @@ function share(seat, requests, { token, credentials, worker = ownURL, share: sha
 const isVisible = () => globalThis.document.visibilityState === 'visible'
 
 /** Where this file is, if it is alone in its file: in a bundle it cannot be the worker. */
-const ownURL = /\/tidings(\.\w+)?\.js(\?|$)/.test(import.meta.url) ? import.meta.url : undefined
+const ownURL = /\/tidings(\.\w+)?\.js(\?|$)/.test(file) ? file : undefined
 
 // In a SharedWorker of this name the file serves all tabs.
 if ('onconnect' in globalThis && `${globalThis.self.name}`.startsWith('tidings:')) {

@@ -136,44 +136,6 @@ export type ProblemMembers = {
     retryAfter?: number;
     members?: Record<string, any>;
 };
-/**
- * @typedef {object} Options How a client reaches its hub.
- * @property {string | ((why: {expired: boolean}) => string | undefined | Promise<string | undefined>)} [token] The bearer token, or a function
- *   that returns it. The function is called before each request; `expired` says that the hub has refused the last token, or will soon. When it
- *   throws, the client waits and asks again. A token that is refused twice is final.
- * @property {RequestCredentials} [credentials] For a hub on another origin that knows users by cookie: `include`.
- * @property {boolean} [share] Share one stream with the other tabs of the browser that have the same hub and identity: through a SharedWorker, or
- *   through one of the tabs, or, where neither is possible, not at all. Default: true.
- * @property {string} [identity] Who may share a stream: the user, and whatever else decides about grants. Default: the subject of the token; a
- *   token that has none that can be read is not shared.
- * @property {string | URL} [worker] The address of this file at the origin of the page, for the SharedWorker; a TrustedScriptURL where the page
- *   demands one. Default: where this file was loaded from, unless it is part of a bundle.
- * @property {boolean} [pauseHidden] Close the stream while the page is hidden, and resume when it is visible. Default: false.
- */
-/**
- * @typedef {object} FollowOptions Where a follow begins, and which functions get what is not an event. By default it begins now. Only one of
- *   `after`, `since` and `last` can be set.
- * @property {string} [after] The position to resume from: the id of the last event that was handled, or `follow.position`.
- * @property {string} [since] A duration before now such as `10m`, a time as in RFC 3339, or `earliest`.
- * @property {number} [last] The number of newest events, counted over all topics together.
- * @property {boolean} [everything] An empty list of topics means everything that the token grants. Without it, an empty list is an error, because a
- *   list that a program has computed may be empty by mistake.
- * @property {(gap: Gap) => unknown} [onGap] Called when events are missing: load the current state. The follow waits for a promise, then continues
- *   with the events that the hub has. Without onGap, a gap ends the follow with a {@link GapError}.
- * @property {(end: End) => unknown} [onEnd] Called when topics have ended. The follow ends by itself with its last topic.
- * @property {Schema} [schema] A standard schema (standardschema.dev). It makes `event.value` of the event's JSON. An event that does not fit ends
- *   the follow with a {@link Problem}.
- * @property {AbortSignal} [signal] Closes the follow.
- * @property {string} [keep] Keeps the position in this browser under this name, and resumes there after a reload: an event is kept when its handler
- *   has returned, so that each is handled at least once. `since` and `last` then only count for the first time.
- * @property {string} [once] Of all tabs of this browser that follow with this name, only one handles events, and keeps the position. When it goes,
- *   another one continues. Needs Web Locks.
- */
-/** @typedef {{reason: 'trimmed' | 'reset' | 'rollback' | 'corrupt' | 'lag', from: string, to: string}} Gap Events after `from`, up to `to`, are missing. */
-/** @typedef {{id: string, topic: string, topics: string[], end: true}} End These topics are complete. `id` is the position of the end. */
-/** @typedef {{'~standard': {validate: (value: unknown) => any}}} Schema */
-/** @typedef {{id: string, topic: string, topics: string[], type: string, time: string, data: string, encoding: string}} Envelope */
-/** @typedef {{kind?: string, status?: number, title?: string, detail?: string, retryAfter?: number, members?: Record<string, any>}} ProblemMembers */
 /** The client of one hub. It sends a `status` event when `status`, `problem` or `via` change. */
 export declare class Tidings extends EventTarget {
     #private;
