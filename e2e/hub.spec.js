@@ -22,10 +22,11 @@ async function publish(url, data) {
 }
 
 test('a page of an allowed origin gets a topic up to its end, and stops', async ({ page, elsewhere, hub }) => {
-  const answers = []
+  const answers = [] // Playwright tells them at any time, also after what the page does with them
   page.on('response', (response) => answers.push(response.status()))
   await follow(page, elsewhere, `${hub.url}/events/news`)
   await expect.poll(() => state(page)).toBe('open')
+  await expect.poll(() => answers).toEqual([200, 200])
 
   await publish(`${hub.url}/events/news`, 'hello\nworld')
   await publish(`${hub.url}/events/weather`, 'rain')
@@ -34,11 +35,10 @@ test('a page of an allowed origin gets a topic up to its end, and stops', async 
   expect(await state(page)).toBe('open')
 
   // The browser reconnects after the end, as after each stream, and gets 204.
-  answers.length = 0
   await publish(`${hub.url}/events/news?end=1`, 'bye')
   await expect.poll(() => state(page)).toBe('closed')
   expect((await received(page)).slice(2)).toEqual(['message: bye', 'tidings.end: {"topic":"news","topics":["news"]}'])
-  expect(answers).toEqual([204])
+  await expect.poll(() => answers).toEqual([200, 200, 204])
 })
 
 test('a page of another origin gets no event', async ({ page, elsewhere, hub }) => {

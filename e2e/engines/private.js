@@ -3,7 +3,7 @@
 import { test as base } from '@playwright/test'
 import { Server } from '../server.js'
 import { Puppeteer } from './puppeteer.js'
-import { expect, expectLog, expectMore, fixtures, start, streams, via } from './tabs.js'
+import { expect, expectLog, expectMore, expectVia, fixtures, start, streams } from './tabs.js'
 
 const { site, publisher } = fixtures
 export const test = base.extend({
@@ -35,7 +35,7 @@ export function follows(name, way, argsOf) {
     expect(storage).toBe(name.includes('without storage') ? 'SecurityError' : 'allowed')
     for (const tab of tabs) await start(tab, hub)
     await expectMore(tabs)
-    await expect.poll(() => Promise.all(tabs.map(via))).toEqual([way, way])
+    await expectVia(tabs, [way, way])
     await expect.poll(() => streams(hub)).toBe(way === 'own' ? 2 : 1)
     await expectLog(publisher, tabs)
   })

@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { follows, test } from './private.js'
-import { expect, expectLog, expectMore, start, streams, via } from './tabs.js'
+import { expect, expectLog, expectMore, expectVia, start, streams } from './tabs.js'
 
 // profile makes a profile of Chromium with preferences, as a user sets them.
 function profile(info, preferences) {
@@ -29,7 +29,7 @@ test('private windows of Chromium share a stream with each other, and not with o
   const tabs = [await hidden(), await hidden(), await engine.open(site.url)]
   for (const tab of tabs) await start(tab, hub)
   await expectMore(tabs)
-  expect(await Promise.all(tabs.map(via))).toEqual(['worker', 'worker', 'worker'])
+  await expectVia(tabs, ['worker', 'worker', 'worker'])
   await expect.poll(() => streams(hub)).toBe(2)
   await expectLog(publisher, tabs)
 })
@@ -56,7 +56,7 @@ for (const [name, preferences] of Object.entries({ 'allow cookies': {}, 'block t
     }
     for (const each of frames) await start(each, hub)
     await expectMore(frames)
-    expect(await Promise.all(frames.map(via))).toEqual(['worker', 'worker', 'worker'])
+    await expectVia(frames, ['worker', 'worker', 'worker'])
     await expect.poll(() => streams(hub)).toBe(2)
     await expectLog(publisher, frames)
   })
@@ -73,6 +73,6 @@ test('a page in a sandbox, which has no origin, has a stream of its own', async 
     window.client.follow('**', (event) => { window.ids.push(event.id) }, { since: 'earliest' }).done.catch((error) => { window.failed = String(error) })
   }, hub.url)
   await expectMore([inner])
-  expect(await via(inner)).toBe('own')
+  await expectVia([inner], ['own'])
   await expectLog(publisher, [inner])
 })

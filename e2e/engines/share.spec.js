@@ -1,7 +1,7 @@
 // Tabs of one identity and one version share a stream: by a worker, by a lock, or not at all. A way that fails gives place to the next one.
 
 import { createServer } from 'node:http'
-import { expect, expectLog, expectMore, expectShared, follow, ids, start, streams, test, via } from './tabs.js'
+import { expect, expectLog, expectMore, expectShared, expectVia, follow, ids, start, streams, test, via } from './tabs.js'
 
 test('tabs get a new worker when the browser ends theirs', async ({ tabs, site, hub, publisher }) => {
   const all = [await follow(tabs, site, hub), await follow(tabs, site, hub)]
@@ -16,12 +16,12 @@ test('two identities have two streams, and two versions of the file two workers'
   const ann = await follow(tabs, site, hub, { identity: 'ann' })
   const ben = await follow(tabs, site, hub, { identity: 'ben' })
   await expect.poll(() => streams(hub)).toBe(2)
-  expect(await tabs.workers(site.url)).toHaveLength(2)
+  await expect.poll(() => tabs.workers(site.url)).toHaveLength(2)
   site.change = (text) => text.replace("const build = 'source'", "const build = 'other'")
   const other = await follow(tabs, site, hub, { identity: 'ann' })
   await expect.poll(() => streams(hub)).toBe(3)
-  expect(await tabs.workers(site.url)).toHaveLength(3)
-  expect(await Promise.all([ann, ben, other].map(via))).toEqual(['worker', 'worker', 'worker'])
+  await expect.poll(() => tabs.workers(site.url)).toHaveLength(3)
+  await expectVia([ann, ben, other], ['worker', 'worker', 'worker'])
 })
 
 test('a page does not talk to a worker of another version', async ({ tabs, site, hub, publisher }) => {
@@ -31,7 +31,7 @@ test('a page does not talk to a worker of another version', async ({ tabs, site,
   await start(tab, hub)
   await expectMore([tab])
   await expectLog(publisher, [tab])
-  expect(await via(tab)).toBe('leader')
+  await expectVia([tab], ['leader'])
 })
 
 test('ten tabs knock at a stopped hub with one request at a time', async ({ tabs, site, hub, publisher }) => {
@@ -97,7 +97,7 @@ for (const [name, { insecure, policy, trusted, options, want }] of Object.entrie
     }
     await expectMore([tab])
     await expectLog(publisher, [tab])
-    expect(await via(tab)).toBe(want)
+    await expectVia([tab], [want])
   })
 }
 

@@ -67,8 +67,11 @@ async function reporting(Tidings) {
   const { hub, ...options } = Object.fromEntries(new URLSearchParams(location.search))
   let ids = []
   new Tidings(hub, options).follow('**', (event) => { ids.push(event.id) }, { since: 'earliest' })
-  setInterval(() => {
-    if (ids.length) fetch('/report', { method: 'POST', body: JSON.stringify(ids) })
+  // One report after the other, so that they arrive in order.
+  for (;;) {
+    await new Promise((resolve) => { setTimeout(resolve, 100) })
+    const reported = ids
     ids = []
-  }, 100)
+    if (reported.length) await fetch('/report', { method: 'POST', body: JSON.stringify(reported) })
+  }
 }

@@ -53,7 +53,7 @@ for (const [name, { options, ways: waysOf }] of Object.entries(ways)) {
       await first.leave(`${site.url}/elsewhere`)
       await expectMore(others)
       await first.back()
-      expect(await first.evaluate(() => window.cached)).toBe(true)
+      await expect.poll(() => first.evaluate(() => window.cached)).toBe(true)
       await expectMore([first])
       await expectLog(publisher, [first, ...others])
       await expectShared(hub, [first, ...others], waysOf(3))
@@ -65,7 +65,7 @@ for (const [name, { options, ways: waysOf }] of Object.entries(ways)) {
       await expect.poll(() => site.reports.length).toBeGreaterThan(0)
       const others = [await follow(tabs, site, hub, options), await follow(tabs, site, hub, options)]
       await expectMore(others)
-      expect(await streams(hub)).toBe(1)
+      await expect.poll(() => streams(hub)).toBe(1)
       await tabs.discard(url)
       await expectMore(others)
       await tabs.activate(url)
@@ -74,7 +74,7 @@ for (const [name, { options, ways: waysOf }] of Object.entries(ways)) {
       const log = logOf(publisher)
       await expect.poll(() => site.reports.at(-1)).toBe(log.at(-1))
       expectSame('the discarded tab', site.reports, log)
-      expect(await streams(hub)).toBe(1)
+      await expect.poll(() => streams(hub)).toBe(1)
     })
   })
 }
