@@ -38,7 +38,7 @@ const (
 	passedStale   = 's' // under way for too long
 	passedOld     = 'o' // sent to an order before this one
 	passedControl = 'c' // a control message without records
-	passedDamaged = 'd' // unreadable
+	passedDamaged = 'd' // unreadable: a hole of one message
 	passedSkipped = 'x' // its numbers were skipped before
 )
 
@@ -164,7 +164,8 @@ func (f *follower) skip(to uint64, reason eventlog.Reason) error {
 	return nil
 }
 
-// damaged skips an unreadable message, unless another hub has read it. The number of its records is not known, so readers get a gap.
+// damaged skips an unreadable message, unless another hub has read it. Like a hole of one message, it takes all the numbers that the message could
+// have, and does not count in the digest.
 func (f *follower) damaged(m *Message, cause error) error {
 	if err := f.flush(); err != nil {
 		return err
@@ -173,7 +174,9 @@ func (f *follower) damaged(m *Message, cause error) error {
 		return err
 	}
 	f.log.Error("a message of the shared log is damaged and cannot be used; subscribers get a gap", "message", m.Seq, "cause", cause)
-	if err := f.skip(m.First, eventlog.Corrupt); err != nil {
+	f.place.gap = true
+	f.show(func(v *view) { v.audited.speak = true }) // a hub that was away may have the message
+	if err := f.skip(FirstOf(m.Seq+1)-1, eventlog.Corrupt); err != nil {
 		return err
 	}
 	f.pass(m, passedDamaged, nil)
@@ -251,7 +254,9 @@ func (f *follower) decided(outcomes []eventlog.Outcome) []byte {
 		var r digest
 		r, f.scratch = resultOf(f.scratch, m.id, m.passed, outcomes[:m.batches])
 		outcomes = outcomes[m.batches:]
-		f.place.digest = f.place.digest.with(r)
+		if m.passed != passedDamaged { // the order may drop it before another hub has seen that it is damaged
+			f.place.digest = f.place.digest.with(r)
+		}
 		m.digest = f.place.digest
 		f.place.remember(m.mark, m.begins)
 	}

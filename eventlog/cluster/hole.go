@@ -96,9 +96,18 @@ func (f *follower) overtaken(first uint64) error {
 	return nil
 }
 
-// lost returns the first message after a hole that the hub can pass over, because no hub has the messages in it. Otherwise its error says
-// that the mirror was replaced by one that has later messages, or what the hub waits for.
+// lost returns the first message after a hole that the hub can pass over, because no hub has the messages in it, and most servers of the order
+// lack the first one, too. Otherwise its error says that the mirror was replaced by one that has later messages, or what the hub waits for.
 func (f *follower) lost(first uint64) (uint64, error) {
+	end, err := f.lacking(first)
+	if err == nil {
+		err = f.kept(f.ctx, f.place.seq+1)
+	}
+	return end, err
+}
+
+// lacking is lost for the hubs alone.
+func (f *follower) lacking(first uint64) (uint64, error) {
 	if f.o.Snapshot == nil {
 		return first, nil
 	}
@@ -107,7 +116,7 @@ func (f *follower) lost(first uint64) (uint64, error) {
 	if f.stood != mine || f.stoodSince.IsZero() {
 		f.stood, f.stoodSince = mine, time.Now()
 	}
-	end, missing := f.peers.end(mine, first, f.clocks.names(), f.o.Hubs-1)
+	end, missing := f.peers.end(mine, first, f.stoodSince, f.clocks.names(), f.o.Hubs-1)
 	if missing == "" && f.o.Hubs > 1 {
 		return end, nil
 	}
@@ -118,7 +127,7 @@ func (f *follower) lost(first uint64) (uint64, error) {
 		return 0, &holeError{mine + 1, first - 1, cmp.Or(missing, "it takes a copy of another hub's log"), err}
 	}
 	// If the number of hubs is not known, those count that have told their clocks meanwhile.
-	if end, missing = f.peers.end(mine, first, f.clocks.names(), f.o.Hubs-1); missing == "" && f.o.Hubs == 0 && time.Since(f.stoodSince) < 2*clockEvery {
+	if end, missing = f.peers.end(mine, first, f.stoodSince, f.clocks.names(), f.o.Hubs-1); missing == "" && f.o.Hubs == 0 && time.Since(f.stoodSince) < 2*clockEvery {
 		missing = "it waits for other hubs to answer"
 	}
 	if missing != "" {
@@ -160,13 +169,17 @@ func (p *peers) hear(data []byte, self string) {
 }
 
 // end returns the first message after the part of a hole before which all other hubs stand, those with the names and as many as count. Otherwise
-// missing says for which hubs this one waits.
-func (p *peers) end(message, first uint64, names []string, count int) (end uint64, missing string) {
+// missing says for which hubs this one waits. since is when the messages had been dropped: a hub that took no messages before that may have got
+// them meanwhile.
+func (p *peers) end(message, first uint64, since time.Time, names []string, count int) (end uint64, missing string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	end = first
 	stand := map[string]bool{}
 	for name, s := range p.standing {
+		if s.first == math.MaxUint64 && s.at.Before(since) {
+			continue
+		}
 		if time.Since(s.at) <= standWithin && s.message <= message && s.first > message+1 {
 			stand[name], end = true, min(end, s.first)
 		}

@@ -22,24 +22,41 @@ const (
 	electEvery = 1 * time.Minute // between attempts to get another authority
 )
 
-var errOutvoted = errors.New("cluster: the leader of the shared log has another message than most servers that store it; check its disk")
+var errOutvoted = errors.New("cluster: the leader of the shared log lacks a message that most servers that store it have; check its disk")
 
 // outvoted returns an error if most servers of the order have the message of the mirror that the authority does not have. It then makes
 // another server the authority.
 func (f *follower) outvoted(ctx context.Context, mine mark) error {
+	if mine.id == ([8]byte{}) {
+		return nil
+	}
+	return f.sample(ctx, mine.seq, func(m *Message) bool { return short(m) == mine.id })
+}
+
+// kept returns an error if most servers of the order have a message that the authority lacks or has damaged. It then makes another server the
+// authority, and the follower can read the message.
+func (f *follower) kept(ctx context.Context, seq uint64) error {
+	return f.sample(ctx, seq, func(m *Message) bool {
+		_, err := decodeFrame(m.Data)
+		return m.Seq == seq && !errors.Is(err, errDamaged)
+	})
+}
+
+// sample returns errOutvoted if most servers of the order have a message as the follower needs it, and then makes another server the authority.
+func (f *follower) sample(ctx context.Context, seq uint64, right func(m *Message) bool) error {
 	order, ok := f.order.(Replicated)
-	if !ok || mine.id == ([8]byte{}) {
+	if !ok {
 		return nil
 	}
 	sampling, cancel := context.WithTimeout(ctx, 2*answerWithin)
 	defer cancel()
 	lead := 0
 	for range sampleMost {
-		m, err := order.Sample(sampling, mine.seq)
+		m, err := order.Sample(sampling, seq)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err == nil && short(&m) == mine.id:
+		case err == nil && right(&m):
 			lead++
 		default: // a server that lacks the message counts for the authority
 			lead--
@@ -48,8 +65,8 @@ func (f *follower) outvoted(ctx context.Context, mine mark) error {
 			return nil
 		}
 		if lead == sampleLead {
-			f.log.Error("the leader of the shared log has another message than most servers that store it; the hub asks for another leader, and drops nothing; check the disk of the old one",
-				"message", mine.seq)
+			f.log.Error("the leader of the shared log lacks a message that most servers that store it have; the hub asks for another leader, and drops nothing; check the disk of the old one",
+				"message", seq)
 			f.elect(ctx, order)
 			return errOutvoted
 		}

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -15,51 +16,69 @@ import (
 	"github.com/tidings-sse/tidings/eventlog/cluster/ordertest"
 )
 
-// servers is an order that three servers store. One of them has another message than the others. Server 0 is the authority until an election.
+// servers is an order that three servers store. One of them has another message than the others, or lacks it. Server 0 is the authority until an
+// election.
 type servers struct {
 	cluster.Order
 
 	mu        sync.Mutex // guards the following fields
 	damaged   int        // the server with another message
 	seq       uint64     // the number of that message
+	lacks     bool       // the server lacks the message,
+	garbles   bool       // or has it damaged
 	asked     int
 	authority int
 }
 
-func (o *servers) as(server int, m cluster.Message) cluster.Message {
-	if server == o.damaged && m.Seq == o.seq {
-		m.ID[0] ^= 1
+// as is how a server answers with a message.
+func (o *servers) as(server int, m cluster.Message, err error) (cluster.Message, error) {
+	switch {
+	case err != nil || server != o.damaged || m.Seq != o.seq:
+		return m, err
+	case o.lacks:
+		return cluster.Message{}, &cluster.GoneError{First: o.seq + 1}
+	case o.garbles:
+		m.Data = bytes.Clone(m.Data)
+		m.Data[len(m.Data)/2] ^= 1
+		return m, nil
 	}
-	return m
+	m.ID[0] ^= 1
+	return m, nil
 }
 
-// next returns the server that answers the next question, and its view of a message.
-func (o *servers) next() func(cluster.Message) cluster.Message {
+// next returns the server that answers the next question.
+func (o *servers) next() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.asked++
-	server := o.asked % 3
-	return func(m cluster.Message) cluster.Message { return o.as(server, m) }
+	return o.asked % 3
 }
 
 func (o *servers) Message(ctx context.Context, seq uint64) (cluster.Message, error) {
 	m, err := o.Order.Message(ctx, seq)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.as(o.authority, m), err
+	return o.as(o.authority, m, err)
 }
 
 func (o *servers) Sample(ctx context.Context, seq uint64) (cluster.Message, error) {
 	m, err := o.Order.Message(ctx, seq)
-	return o.next()(m), err
+	return o.as(o.next(), m, err)
 }
 
 func (o *servers) Follow(ctx context.Context, from uint64, take func([]cluster.Message) error) error {
-	as := o.next()
+	server := o.next()
 	return o.Order.Follow(ctx, from, func(messages []cluster.Message) error {
 		messages = slices.Clone(messages)
 		for i := range messages {
-			messages[i] = as(messages[i])
+			m, err := o.as(server, messages[i], nil)
+			if err != nil && i > 0 {
+				err = cmp.Or(take(messages[:i]), err)
+			}
+			if err != nil {
+				return err
+			}
+			messages[i] = m
 		}
 		return take(messages)
 	})
@@ -133,6 +152,49 @@ func TestOneDamagedServerOfThreeMakesNoHubGoBack(t *testing.T) {
 				}
 				if !strings.Contains(all.String(), test.says) {
 					t.Errorf("the log lacks %q:\n%s", test.says, all.String())
+				}
+			})
+		})
+	}
+}
+
+// TestMessageThatMostServersHaveIsNoGap: a hub that was away needs a message, and the leader of the order lacks it, or has it damaged, while two of three
+// servers have it. The hub believed the leader, and told its subscribers of a gap.
+func TestMessageThatMostServersHaveIsNoGap(t *testing.T) {
+	t.Parallel()
+	for name, damages := range map[string]bool{"the leader lacks it": false, "the leader has it damaged": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				memory := ordertest.NewMemory(0)
+				mirror, log := newJournal(t, inMemory, 1, nil), new(lines)
+				open := func(order cluster.Order) *cluster.Log {
+					l, err := cluster.Open(mirror, order, &cluster.Options{Name: "a", Logger: log.logger()})
+					if err == nil {
+						err = l.Join(t.Context())
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					return l
+				}
+				l := open(memory.Handle())
+				for range 9 {
+					if _, err := l.Append(t.Context(), []eventlog.Record{{Topics: []string{"a"}}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				events := l.Bounds().Events
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+				all := mirror.history()
+				mirror = newJournal(t, inMemory, 1, all[:len(all)-5])
+				order := &servers{Order: memory.Handle(), seq: memory.Last() - 2, lacks: !damages, garbles: damages}
+				order.asked = 2 // the leader answers first
+				l = open(order)
+				defer func() { _ = l.Close() }()
+				if d := l.Details(); d.Gap || l.Bounds().Events != events || order.authority == 0 {
+					t.Errorf("the hub has %d events of %d, server %d leads: %+v\n%s", l.Bounds().Events, events, order.authority, d, log)
 				}
 			})
 		})

@@ -129,10 +129,10 @@ func (f *follower) scan(ctx context.Context, from uint64, see func(m *Message, b
 	ctx, cancel := context.WithTimeout(ctx, giveUpAfter) // it could wait for messages that have been lost in the meantime
 	defer cancel()
 	b, err := f.bounds(ctx)
-	if err != nil || from > b.Last {
+	if err != nil {
 		return err
 	}
-	for next := from; ; {
+	for next := from; next <= b.Last; { // the order may end with a hole
 		err = f.order.Follow(ctx, next, func(messages []Message) error {
 			f.learn(messages[len(messages)-1].Time)
 			for i := range messages {
@@ -161,6 +161,7 @@ func (f *follower) scan(ctx context.Context, from uint64, see func(m *Message, b
 		}
 		return err
 	}
+	return nil
 }
 
 // rollback is called when the order does not have the last message of the mirror: it has lost messages, or was replaced. The mirror
