@@ -197,6 +197,20 @@ test('on a phone a topic takes the place of the list, until it is closed', async
   await expect(page.locator('table.tree')).toBeHidden()
   await page.locator('aside.panel').getByRole('button', { name: 'Close' }).click()
   await expect(page.locator('table.tree')).toBeVisible()
+  await page.getByRole('button', { name: '58', exact: true }).click()
+  await expect(page.getByRole('heading', { name: 'list-on-a-phone/58' })).toBeVisible()
+  await page.goBack()
+  await expect(page.locator('table.tree')).toBeVisible()
+  await expect(page).toHaveURL(/\?open=list-on-a-phone$/)
+})
+
+test('on a phone an event that is opened comes into view', async ({ page, hub, see }) => {
+  await hub.lines(Array.from({ length: 30 }, (_, n) => ({ topic: 'tail-on-a-phone', data: { n } })))
+  await page.setViewportSize({ width: 390, height: 800 })
+  await see('#/tail?topic=tail-on-a-phone')
+  await page.locator('td.data').nth(3).click()
+  await expect(page.locator('aside.panel pre')).toBeInViewport({ ratio: 1 })
+  await expect(page.locator('aside.panel').getByRole('button', { name: 'Close' })).toBeInViewport()
 })
 
 test('keys move between pages and rows, and do nothing while text is typed', async ({ page, hub, see }) => {

@@ -3,33 +3,33 @@
 /** quoted writes an argument for a POSIX shell. */
 export const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
 
-const bearer = `-H "Authorization: Bearer $TIDINGS_TOKEN" `
+const bearer = '-H "Authorization: Bearer $TIDINGS_TOKEN"'
 
 /** followLine is the line that follows topics. query has topic, since and the like. */
 export function followLine(hub, query, token) {
   const parameters = query.toString()
-  return `curl -N ${token ? bearer : ''}${quoted(`${hub}events${parameters && `?${parameters}`}`)}`
+  return `curl -N ${token ? `${bearer} ` : ''}${quoted(`${hub}events${parameters && `?${parameters}`}`)}`
 }
 
 /**
- * publishLine is the line that publishes an event.
+ * publishLine is the command that publishes an event, with an option on each line.
  * @param {{topics: string[], type?: string, end?: boolean, key?: string, data: string, encoding?: string, contentType?: string}} event
  */
 export function publishLine(hub, event, token) {
   const query = publishQuery(event)
-  const words = ['curl']
+  const lines = ['curl']
   if (token) {
-    words.push(bearer.trim())
+    lines.push(bearer)
   }
   if (event.key) {
-    words.push('-H', quoted(`Idempotency-Key: ${event.key}`))
+    lines.push(`-H ${quoted(`Idempotency-Key: ${event.key}`)}`)
   }
   if (event.contentType) {
-    words.push('-H', quoted(`Content-Type: ${event.contentType}`))
+    lines.push(`-H ${quoted(`Content-Type: ${event.contentType}`)}`)
   }
   // curl reads a value that begins with @ as the name of a file.
-  words.push(event.data.startsWith('@') ? '--data-raw' : '--data-binary', quoted(event.data) || "''", quoted(`${hub}events?${query}`))
-  return words.join(' ')
+  lines.push(`${event.data.startsWith('@') ? '--data-raw' : '--data-binary'} ${quoted(event.data)}`, quoted(`${hub}events?${query}`))
+  return lines.join(' \\\n  ')
 }
 
 /**

@@ -23,8 +23,8 @@ export class View {
     this.params = params
   }
 
-  /** set changes parameters in the address without a new entry in the history. Empty values are removed. */
-  set(changes) {
+  /** set changes parameters in the address, with push in a new entry of the history. Empty values are removed. */
+  set(changes, { push = false } = {}) {
     for (const [name, value] of Object.entries(changes)) {
       this.params.delete(name)
       for (const one of [value].flat()) {
@@ -33,7 +33,7 @@ export class View {
         }
       }
     }
-    history.replaceState(null, '', format(this.name, this.params, this.rest))
+    history[push ? 'pushState' : 'replaceState'](null, '', format(this.name, this.params, this.rest))
   }
 
   /** every calls a function now, and again some seconds after it has returned, while the page is visible and open. It returns a function that calls at once. */

@@ -9,10 +9,10 @@ import { session } from '../session.js'
 import { failure, loading } from '../view.js'
 
 const filters = [
-  ['topic', 'Follows topic', 'orders/42 or orders/**'],
+  ['topic', 'Follows topic', 'orders/**'],
   ['subject', 'Subject', 'sub of the token'],
   ['token', 'Token', 'jti of the token'],
-  ['address', 'Address', '192.0.2.1 or 192.0.2.0/24'],
+  ['address', 'Address', '192.0.2.0/24'],
   ['lag', 'Lag of at least', 'events'],
 ]
 const sorts = {
@@ -213,7 +213,7 @@ class StreamsPage {
     return [
       {
         name: 'Subject',
-        cell: (s) => (s.subject ? el('a', { href: format('streams', { subject: s.subject }) }, s.subject) : soft('no token')),
+        cell: (s) => (s.subject ? el('a.clip', { href: format('streams', { subject: s.subject }), title: s.subject }, s.subject) : soft('no token')),
       },
       { name: 'Address', cell: (s) => el('code', null, s.address ?? '') },
       ...(this.view.params.get('cluster') === '1' ? [{ name: 'Hub', cell: (s) => s.hub ?? '' }] : []),

@@ -276,6 +276,7 @@ class TailPage {
         ),
         eventView(item.event),
       )
+      this.panel.scrollIntoView({ block: 'nearest' }) // on a phone it is below the list
     }
     this.list.draw(this.#tail.length, 0)
   }

@@ -265,7 +265,8 @@ class TopicsPage {
   }
 
   #choose(topic) {
-    this.view.set({ topic })
+    // On a phone a topic takes the place of the list, so "back" must lead to the list.
+    this.view.set({ topic }, { push: topic !== '' && !this.view.params.has('topic') })
     this.#mark()
     this.#show()
   }
