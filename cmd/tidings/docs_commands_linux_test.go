@@ -31,6 +31,7 @@ var notRun = map[string]string{
 	"go run ./cmd/sseconform client http://localhost:8000":                                                        "it needs a driver of the reader",
 	"go run ./cmd/sseconform client -- python3 driver.py":                                                         "it needs a driver of the reader",
 	"tidings serve --memory --h2c --max-connections 1000000 &":                                                    "it opens 100,000 streams, and measures",
+	`npm install "./$(npm pack --silent ../tidings/js)"`:                                                          "it needs a clone beside it; js/test/files.test.js packs and installs the same",
 	"make chaos": "it takes hours, and the tests of module chaos run the same program",
 	"go install github.com/centrifugal/centrifugo/v6@latest": "it needs another hub",
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -60,6 +60,22 @@ test('only names that nobody else knows are shortened', () => {
   const seen = types.join('\n').match(/^ +\w+(?=\??[:(])/gm).map((name) => name.trim())
   assert.ok(seen.includes('publish') && seen.includes('outbox'))
   assert.deepEqual(inner.filter((name) => seen.includes(name)), [], 'a program sees them')
+})
+
+test('the npm package has its entries, its types and its licence, and runs', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidings-package-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const at = (cwd, ...command) => execFileSync(command[0], command.slice(1), { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
+  const file = at(folder, 'npm', 'pack', '--silent', root)
+  mkdirSync(join(folder, 'node_modules/tidings'), { recursive: true })
+  at(folder, 'tar', 'xzf', file, '--strip-components=1', '-C', 'node_modules/tidings')
+  const files = readdirSync(join(folder, 'node_modules/tidings'), { recursive: true }).sort()
+  assert.deepEqual(files, ['LICENSE', 'README.md', 'dist', ...readdirSync(join(root, 'dist')).map((name) => `dist/${name}`), 'package.json'].sort())
+  writeFileSync(join(folder, 'program.mjs'), `
+    import { Tidings } from 'tidings'
+    import { Outbox } from 'tidings/outbox'
+    console.log(new Tidings('http://localhost:1').status, typeof Outbox, import.meta.resolve('tidings/worker').endsWith('/dist/tidings.js'))`)
+  assert.equal(at(folder, process.execPath, 'program.mjs'), 'closed function true')
 })
 
 test('a program in TypeScript gets the types', (t) => {
