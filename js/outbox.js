@@ -106,7 +106,7 @@ export async function keep(follow, seat, { keep: name, once }) {
   }
   const load = async () => {
     const kept = await transact(requests, positions, (store) => store.get(key))
-    if (kept) follow.position = follow.at = kept
+    if (kept) follow.position = follow.at = `${kept}` // another program may have stored something else
   }
   if (!once) {
     await load()

@@ -28,7 +28,7 @@
  * @typedef {object} Options How a client reaches its hub.
  * @property {string | ((why: {expired: boolean}) => string | undefined | Promise<string | undefined>)} [token] The bearer token, or a function
  *   that returns it. The function is called before each request; `expired` says that the hub has refused the last token, or will soon. When it
- *   throws, the client waits and asks again. A token that is refused twice is final.
+ *   throws, or does not answer in 60 s, the client waits and asks again. A token that is refused twice is final.
  * @property {RequestCredentials} [credentials] For a hub on another origin that knows users by cookie: `include`.
  * @property {boolean} [share] Share one stream with the other tabs of the browser that have the same hub and identity: through a SharedWorker, or
  *   through one of the tabs, or, where neither is possible, not at all. Default: true.
@@ -335,6 +335,8 @@ export class Follow {
   /** @type {(Item | {error: unknown})[]} */
   #queue = []
   #ended = new Set()
+  /** The position of the last end, which may be told again. */
+  #lastEnd = ''
   #closed = false
   #wake = () => {}
   /** @type {(error?: unknown) => void} */
@@ -401,6 +403,8 @@ export class Follow {
           if (!onGap) throw new GapError(item.gap)
           await onGap(item.gap)
         } else if ('end' in item) {
+          if (item.id === this.#lastEnd) continue
+          this.#lastEnd = item.id
           await onEnd?.(item)
           for (const topic of item.topics) this.#ended.add(topic)
           if (this.topics.length && this.topics.every((topic) => this.#ended.has(topic))) return
@@ -645,7 +649,8 @@ class Seat {
     place.missing = false
     follow.at = to
     if (gap) follow.gap = gap
-    follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) <= 0)))
+    // The end of a topic has the position of its last event, which may be in an earlier message.
+    follow.take(items.filter((item) => 'gap' in item || follow.matches(item.topics) && !(compare(item.id, at) < +!('end' in item))))
     if (place.begun) return
     place.begun = true
     for (const other of this.#of(follow)) {
@@ -1056,19 +1061,22 @@ class Stream {
       return
     }
     if (type === 'tidings.expiring') setTimeout(() => this.signal.aborted || this.#holder.renew(true), this.#opened + renewing - Date.now())
-    const end = type === 'tidings.end'
-    if (end || !type.startsWith('tidings.')) {
+    const end = type === 'tidings.end', isEvent = !type.startsWith('tidings.')
+    let item = content
+    if (end || isEvent) {
       const { topic, topics } = content
       const named = Array.isArray(topics) && topics[0] && topics.every((name) => typeof name === 'string')
       if (!named || !end && (content.id !== id || typeof content.data !== 'string')) throw noHub(`the event ${id} has no envelope`)
-      this.#items.push(end ? { id, topic, topics, end } : content)
+      if (end) item = { id, topic, topics, end }
     } else if (type === 'tidings.checkpoint') {
-      this.#items.push({ id })
+      item = { id }
     } else {
       return
     }
     positionOf(id)
     this.failures = 0
+    // A proxy may send a block again. Only an end and a checkpoint may have the position of the block before.
+    if (!(compare(id, this.#items.at(-1)?.id ?? this.at) < +isEvent)) this.#items.push(item)
   }
 
   /**
@@ -1205,7 +1213,14 @@ class Requests {
   /** @param {boolean} expired */
   async token(expired) {
     const { token } = this.#options
-    const given = typeof token === 'function' ? await token({ expired }) : token
+    let given = token
+    if (typeof token === 'function') {
+      /** @type {any} */
+      let timer
+      given = await Promise.race([token({ expired }), new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error('the token function has not answered in 60 s')), 60_000)
+      })]).finally(() => clearTimeout(timer))
+    }
     const text = given && `${given}`.trim()
     // It may be the page of a login.
     if (text && /[^ -~]/.test(text)) throw new Error(`this is no token: ${text.slice(0, 100)}`)

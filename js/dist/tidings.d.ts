@@ -27,7 +27,7 @@ export type Options = {
     /**
      * The bearer token, or a function
      * that returns it. The function is called before each request; `expired` says that the hub has refused the last token, or will soon. When it
-     * throws, the client waits and asks again. A token that is refused twice is final.
+     * throws, or does not answer in 60 s, the client waits and asks again. A token that is refused twice is final.
      */
     token?: string | ((why: {
         expired: boolean;

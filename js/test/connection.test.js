@@ -115,7 +115,7 @@ test('before the token expires, a stream with a new one begins before the old on
 test('a token that always expires soon is renewed every ten seconds, not at once', async (t) => {
   const delays = []
   const { setTimeout } = globalThis
-  globalThis.setTimeout = (f, ms, ...args) => setTimeout(f, ms > 5000 && delays.push(ms) ? 0 : ms, ...args)
+  globalThis.setTimeout = (f, ms, ...args) => setTimeout(f, ms > 5000 && ms < 60_000 && delays.push(ms) ? 0 : ms, ...args)
   t.after(() => { globalThis.setTimeout = setTimeout })
   let tokens = 0
   const server = await serve(t, stream(begin(3), control('expiring', {})))
@@ -156,6 +156,20 @@ test('a token function that fails is asked again, and says why meanwhile', async
   await until(client, 'status', () => client.status === 'waiting')
   assert.match(client.problem.message, /the session is over/)
   await got.got(1)
+})
+
+// A request for a token may hang, and the client said nothing for ever.
+test('a token function that does not answer is asked again, and says so meanwhile', async (t) => {
+  hurry(t)
+  const server = await serve(t, stream(begin(3), event(4)))
+  const asked = []
+  const client = clientOf(t, server.url, { token: () => asked.push(0) > 1 ? 'token' : new Promise(() => {}) })
+  const got = collect()
+  client.follow('news', got.handler, { after: 'abcde-3' })
+  await until(client, 'status', () => client.status === 'waiting')
+  assert.match(client.problem.message, /the token function has not answered in 60 s/)
+  await got.got(1)
+  assert.equal(server.requests[0].headers.authorization, 'Bearer token')
 })
 
 test('tokens of a real hub: one that expires is replaced without loss', async (t) => {

@@ -151,3 +151,28 @@ test('unknown control events are ignored', async (t) => {
   await got.got(1)
   assert.deepEqual(got.texts(), ['event 4'])
 })
+
+test('what a proxy sends twice arrives once', async (t) => {
+  hurry(t)
+  const end = control('end', { topic: 'x', topics: ['x', 'news'] }, 'abcde-9')
+  const pieces = [
+    begin(3) + begin(3) + event(4) + event(4), // each block twice
+    event(5) + event(6) + event(5) + event(6), // two blocks twice
+    event(4) + event(5), // what came before
+    event(7) + control('checkpoint', {}, 'abcde-8') + event(7) + control('checkpoint', {}, 'abcde-8'),
+    event(9) + event(9) + end + end,
+  ]
+  let left = pieces
+  const server = await serve(t, async (response) => {
+    stream()(response)
+    for (const piece of left) await new Promise((resolve) => { response.write(piece, () => setImmediate(resolve)) })
+    left = [begin(3) + pieces.join('')] // then it repeats the whole answer, which it may have kept
+    response.destroy()
+  })
+  const texts = [], ends = []
+  const follow = clientOf(t, server.url).follow(['news', 'more'], ({ text }) => texts.push(text), { after: 'abcde-3', onEnd: ({ id }) => ends.push(id) })
+  await server.request(3)
+  assert.deepEqual(texts, [4, 5, 6, 7, 9].map((n) => `event ${n}`))
+  assert.deepEqual(ends, ['abcde-9'])
+  follow.close()
+})

@@ -270,3 +270,25 @@ test('loops that nobody reads do not keep new follows waiting', async (t) => {
   for await (const { text } of loops[39]) if (got.push(text) === 2000) break
   assert.deepEqual(got, Array.from({ length: 2000 }, (_, n) => `${n}`))
 })
+
+// The last event of a topic and its end have the same position, and a network may cut between them.
+test('an end that comes after its event is told, and once', async (t) => {
+  const responses = []
+  const end = control('end', { topic: 'a', topics: ['a'] }, 'abcde-4')
+  const server = await serve(t, (response) => { responses.push(stream(begin(3))(response)) })
+  const ends = []
+  const got = collect()
+  const follow = clientOf(t, server.url).follow(['a', 'b'], got.handler, { after: 'abcde-3', onEnd: ({ topics }) => ends.push(`${topics}`) })
+  await server.request(1)
+  responses[0].write(event(4, { topic: 'a' }))
+  await got.got(1)
+  responses[0].write(end)
+  responses[0].write(event(5, { topic: 'b' }))
+  await got.got(2)
+  assert.deepEqual(ends, ['a'])
+  responses[0].write(end + event(6, { topic: 'b' }) + end)
+  await got.got(3)
+  responses[0].write(control('end', { topic: 'b', topics: ['b'] }, 'abcde-6'))
+  await follow.done
+  assert.deepEqual(ends, ['a', 'b'])
+})
