@@ -33,7 +33,12 @@
 //	  "nbf": 1795341600,                   not valid before
 //	  "exp": 1795345200,                   the end; without it the token never expires
 //	  "iss": "https://id.example", "aud": "tidings",
-//	  "tidings": {"publish": ["chat"], "subscribe": ["news/**"], "admin": false}
+//	  "tidings": {
+//	    "publish": ["chat"], "subscribe": ["news/**"],
+//	    "presence": ["news/live"],         topics at which the bearer may see who is present
+//	    "present_data": {"name": "Alice"}, what others see of the bearer there
+//	    "admin": false
+//	  }
 //	}
 package access
 

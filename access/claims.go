@@ -36,7 +36,10 @@ type payload struct {
 type permission struct {
 	Publish   []string `json:"publish"`
 	Subscribe []string `json:"subscribe"`
+	Presence  []string `json:"presence"`
 	Admin     bool     `json:"admin"`
+
+	PresentData jsontext.Value `json:"present_data"`
 }
 
 // UnmarshalJSONFrom implements [json.UnmarshalerFrom]. It refuses names that it does not know, because one could be a restriction.
@@ -82,15 +85,39 @@ func (g *Grant) read(p *payload) (err error) {
 		return errors.New(`it has no claim "tidings", such as "tidings": {"subscribe": ["news/**"]}; it may be a token for another service`)
 	}
 	ours := p.Tidings
-	if n := len(ours.Publish) + len(ours.Subscribe); n > maxPatterns {
+	if n := len(ours.Publish) + len(ours.Subscribe) + len(ours.Presence); n > maxPatterns {
 		return fmt.Errorf("tidings has %d patterns; the limit is %d", n, maxPatterns)
 	}
 	if g.Publish, err = parsePatterns("publish", ours.Publish); err != nil {
 		return err
 	}
-	g.Subscribe, err = parsePatterns("subscribe", ours.Subscribe)
+	if g.Subscribe, err = parsePatterns("subscribe", ours.Subscribe); err != nil {
+		return err
+	}
+	if g.Presence, err = parsePatterns("presence", ours.Presence); err != nil {
+		return err
+	}
 	g.Admin = ours.Admin
+	g.PresentData, err = ParsePresentData(ours.PresentData)
 	return err
+}
+
+// ParsePresentData checks what is to become [Grant.PresentData], and returns it without white space between its parts. Empty text is no data.
+func ParsePresentData(text []byte) (string, error) {
+	data := jsontext.Value(slices.Clone(text))
+	if len(data) == 0 {
+		return "", nil
+	}
+	if err := data.Compact(); err != nil {
+		return "", errors.New("present_data is not JSON")
+	}
+	switch {
+	case data.Kind() == jsontext.KindNull:
+		return "", errors.New("present_data is null; leave it out")
+	case len(data) > MaxPresentData:
+		return "", fmt.Errorf("present_data has %d bytes; the limit is %d", len(data), MaxPresentData)
+	}
+	return string(data), nil
 }
 
 func parsePatterns(name string, texts []string) ([]eventlog.Matcher, error) {

@@ -24,13 +24,20 @@ type Grant struct {
 
 	Publish   []eventlog.Matcher // topics that the client may publish to; tokens have patterns, embedders may have others
 	Subscribe []eventlog.Matcher // topics that the client may subscribe to
+	Presence  []eventlog.Matcher // topics at which the client may see who is present
 	Admin     bool               // the client may inspect and administer the hub
+
+	// PresentData is what others see of the subject where it is present: JSON of at most [MaxPresentData] bytes. Empty: only its name
+	PresentData string
 }
+
+// MaxPresentData is the size of the largest [Grant.PresentData], in bytes.
+const MaxPresentData = 256
 
 // Everything returns a grant for everything except the hub's own topics.
 func Everything() Grant {
 	all := []eventlog.Matcher{eventlog.MustPattern("**")}
-	return Grant{Publish: all, Subscribe: all, Admin: true}
+	return Grant{Publish: all, Subscribe: all, Presence: all, Admin: true}
 }
 
 // MayPublish reports whether the grant allows publishing to a topic.
@@ -41,6 +48,11 @@ func (g Grant) MayPublish(topic string) bool {
 // MayRead reports whether the grant allows subscribing to a topic.
 func (g Grant) MayRead(topic string) bool {
 	return slices.ContainsFunc(g.Subscribe, func(m eventlog.Matcher) bool { return m.Match(topic) })
+}
+
+// MaySee reports whether the grant allows seeing who is present at a topic.
+func (g Grant) MaySee(topic string) bool {
+	return slices.ContainsFunc(g.Presence, func(m eventlog.Matcher) bool { return m.Match(topic) })
 }
 
 // MayFollow reports whether the grant allows subscribing to all topics that a matcher matches, such as a pattern. One of the granted matchers

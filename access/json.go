@@ -74,6 +74,8 @@ func wanted(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[numericDate]():
 		return "a number of seconds"
+	case t == reflect.TypeFor[jsontext.Value]():
+		return "a value other than null"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:

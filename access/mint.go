@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -95,7 +96,10 @@ type minted struct {
 	Tidings  struct {
 		Publish   []string `json:"publish,omitzero"`
 		Subscribe []string `json:"subscribe,omitzero"`
+		Presence  []string `json:"presence,omitzero"`
 		Admin     bool     `json:"admin,omitzero"`
+
+		PresentData jsontext.Value `json:"present_data,omitzero"`
 	} `json:"tidings"`
 }
 
@@ -119,6 +123,12 @@ func (s *Signer) Mint(g Grant) (string, error) {
 	}
 	if c.Tidings.Subscribe, err = texts(g.Subscribe); err != nil {
 		return "", err
+	}
+	if c.Tidings.Presence, err = texts(g.Presence); err != nil {
+		return "", err
+	}
+	if g.PresentData != "" {
+		c.Tidings.PresentData = jsontext.Value(g.PresentData)
 	}
 	payload, err := json.Marshal(c)
 	if err != nil {

@@ -21,6 +21,7 @@ const (
 	admins                   // clients whose grant has Admin
 	hubs                     // other hubs of the cluster
 	holders                  // clients whose grant has Admin, and all others about their own token
+	watchers                 // clients whose grant has Admin, and all others about the topics that they may see
 )
 
 // Admin returns a handler for a separate listener that only administrators can reach: it requires no token. It has the routes for
@@ -51,7 +52,7 @@ func (h *Hub) checkAdminLocal(r *http.Request) error {
 // adminPaths returns the paths of the listener for administrators.
 func (h *Hub) adminPaths() (paths []string) {
 	for i := range h.routes {
-		if audience := h.routes[i].audience; audience == admins || audience == everyone || audience == holders {
+		if audience := h.routes[i].audience; audience == admins || audience == everyone || audience == holders || audience == watchers {
 			paths = append(paths, h.routes[i].Path)
 		}
 	}

@@ -76,6 +76,7 @@ const (
 	ControlExpiring   = fanout.ControlExpiring   // the grant ends at Expires, and the stream with it
 	ControlLeaving    = fanout.ControlLeaving    // the stream ends at At; the client may reconnect
 	ControlHeartbeat  = fanout.ControlHeartbeat  // no event for a while; some proxies close silent connections
+	ControlNotice     = fanout.ControlNotice     // Notice is the data of a presence event (docs/protocol.md) for Subscription.Watch
 )
 
 // Gap reports that events after From, up to and including To, may be missing. From is the position as the client sent it.
@@ -114,6 +115,11 @@ type Subscription struct {
 	FailOnGap bool // a gap ends the stream, and one at its beginning is a *GapError
 	Poll      bool // the response ends after the newest event
 	Limit     int  // a poll ends after this many events; 0: no limit
+
+	// Present, unless nil, makes the subject of the grant present at topics while the stream is open. Watch are topics whose presence the stream
+	// gets as messages ControlNotice. Both have names, and no name twice. Polls ignore them.
+	Present *Present
+	Watch   []string
 }
 
 // served is a route in the hub's table.

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,7 +52,10 @@ type claimsAnswer struct {
 	Expires   time.Time `json:"expires,omitzero"`
 	Publish   []string  `json:"publish"`
 	Subscribe []string  `json:"subscribe"`
+	Presence  []string  `json:"presence"`
 	Admin     bool      `json:"admin"`
+
+	PresentData json.RawMessage `json:"present_data,omitempty"`
 }
 
 // keyAnswer names a key of the hub.
@@ -64,7 +68,8 @@ type keyAnswer struct {
 type topicVerdict struct {
 	Topic     string `json:"topic"`
 	Subscribe bool   `json:"subscribe"`
-	Publish   bool   `json:"publish"` // always false for a pattern
+	Publish   bool   `json:"publish"`  // always false for a pattern
+	Presence  bool   `json:"presence"` // the same
 }
 
 // ownToken is the key of a request's context for the credential of the only token that the sender may have explained.
@@ -140,7 +145,8 @@ func explain(e *access.Explanation, now time.Time) explanation {
 		Accepted: e.Refusal == nil, Algorithm: e.Algorithm, KeyID: e.KeyID,
 		Claims: claimsAnswer{
 			Subject: c.Subject, ID: c.ID, Issuer: e.Issuer, Audience: e.Audience, IssuedAt: c.IssuedAt.UTC(), NotBefore: e.NotBefore.UTC(),
-			Expires: c.Expires.UTC(), Publish: texts(c.Publish), Subscribe: texts(c.Subscribe), Admin: c.Admin,
+			Expires: c.Expires.UTC(), Publish: texts(c.Publish), Subscribe: texts(c.Subscribe), Presence: texts(c.Presence), Admin: c.Admin,
+			PresentData: json.RawMessage(c.PresentData),
 		},
 	}
 	if !c.Expires.IsZero() {
@@ -171,5 +177,6 @@ func verdictOn(e *access.Explanation, topic eventlog.Pattern) *topicVerdict {
 		grant = &e.Claimed
 	}
 	name := topic.String()
-	return &topicVerdict{Topic: name, Subscribe: grant.MayFollow(topic), Publish: !eventlog.IsPattern(name) && grant.MayPublish(name)}
+	single := !eventlog.IsPattern(name)
+	return &topicVerdict{Topic: name, Subscribe: grant.MayFollow(topic), Publish: single && grant.MayPublish(name), Presence: single && grant.MaySee(name)}
 }

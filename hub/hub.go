@@ -62,6 +62,7 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub/internal/fanout"
+	"github.com/tidings-sse/tidings/hub/internal/presence"
 )
 
 // Hub serves a log. It is an [http.Handler], and safe for concurrent use.
@@ -75,6 +76,7 @@ type Hub struct {
 	bodies      *bodyMemory
 	appending   sharedTimeout
 	revocations *revocations
+	presence    *presence.Table
 	cluster     *cluster // nil: the log is the hub's own
 	lameDuck    atomic.Bool
 	count       counters

@@ -76,13 +76,14 @@ const (
 	limitBodies
 	limitAddressBodies
 	limitTokenBodies
+	limitMembers
 	limitCount
 )
 
 func (l limit) String() string {
 	return [limitCount]string{
 		"connections", "connections_per_address", "connections_per_token", "publish_per_address", "publish_per_token",
-		"body_memory", "body_memory_per_address", "body_memory_per_token",
+		"body_memory", "body_memory_per_address", "body_memory_per_token", "members",
 	}[l]
 }
 

@@ -78,6 +78,8 @@ func (n *nativeEncoding) Control(b []byte, c Control) []byte {
 		e.Type, e.Data = wire.TypeGap, wire.Gap{Reason: string(c.Gap.Reason), From: access.HideTokens(c.Gap.From), To: c.Gap.To.String()}.Data()
 	case ControlExpiring:
 		e.Type, e.Data = wire.TypeExpiring, wire.Expiring{Expires: c.Expires.UTC().Truncate(time.Second)}.Data()
+	case ControlNotice:
+		e.Type, e.Data = wire.TypePresence, c.Notice
 	case ControlHeartbeat:
 		return append(b, n.heartbeat()...)
 	default:

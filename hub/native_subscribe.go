@@ -14,6 +14,7 @@ import (
 // subscription is a parsed request for a stream.
 type subscription struct {
 	wanted
+	attending
 	start     Start
 	encoding  *nativeEncoding
 	poll      bool
@@ -34,6 +35,9 @@ func parseSubscription(h *Hub, r *http.Request, p *params, path string) (s subsc
 		return s, err
 	}
 	if s.limit, err = parseBounds(p, &s.start, s.poll); err != nil {
+		return s, err
+	}
+	if s.attending, err = parseAttending(p, &s.wanted, s.poll, h.Options().MaxTopics); err != nil {
 		return s, err
 	}
 	format, _, err := p.one("format")
@@ -98,8 +102,14 @@ func parseHeartbeat(p *params, o Options) (time.Duration, error) {
 	return min(d, o.Heartbeat), nil
 }
 
-// grant checks a subscription against a grant. A subscription without topics gets all topics of the grant.
+// grant checks a subscription against a grant. A subscription without topics gets all topics of the grant, or no events if it watches any.
 func (s *subscription) grant(r *http.Request, g access.Grant) error {
+	if err := s.grantWatch(r, g); err != nil {
+		return err
+	}
+	if s.presenceOnly() {
+		return s.grantPresenceOnly(r, g)
+	}
 	if len(s.names)+len(s.matchers) == 0 {
 		if len(g.Subscribe) == 0 {
 			return Denied(r, g, "subscribe to anything")
@@ -148,7 +158,7 @@ func query(h *Hub, w http.ResponseWriter, r *http.Request, p *params, path strin
 	if err != nil {
 		return err
 	}
-	if len(grant.Subscribe) == 0 {
+	if len(grant.Subscribe)+len(grant.Presence) == 0 {
 		return Denied(r, grant, "subscribe to anything")
 	}
 	p.inForm = true
@@ -169,6 +179,7 @@ func follow(h *Hub, w http.ResponseWriter, r *http.Request, sub *subscription, g
 	}
 	err := h.Stream(w, r, *grant, &Subscription{
 		Selector: sub.selector(), Start: sub.start, Encoding: sub.encoding, Heartbeat: sub.heartbeat, FailOnGap: sub.failOnGap, Poll: sub.poll, Limit: sub.limit,
+		Present: sub.seen(), Watch: sub.watch,
 	})
 	if errors.Is(err, ErrComplete) { // EventSource does not reconnect after a 204
 		w.Header().Set("Cache-Control", "no-store")

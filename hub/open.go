@@ -52,12 +52,16 @@ func (h *Hub) Open(ctx context.Context, log eventlog.Log) (err error) {
 		h.cancel()
 		return fmt.Errorf("hub: reading revocations: %w", err)
 	}
+	h.presence = newPresence(h)
 	h.fanout.Start()
 	if err := h.joinCluster(); err != nil {
 		return errors.Join(err, h.fanout.Shutdown(ctx))
 	}
 	h.background.Go(func() {
 		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub revocations"), h.revocations.keep)
+	})
+	h.background.Go(func() {
+		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub presence"), h.presence.Run)
 	})
 	h.opened.Store(true) // last: goroutines that read true use the fields above
 	return nil

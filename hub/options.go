@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/presence"
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
@@ -68,6 +69,10 @@ type Options struct {
 	// MaxHTTP1Streams limits the open streams over HTTP/1.1 besides, each of which has a connection, and so a file, of its own. Over HTTP/2
 	// many streams share one. 0: no limit
 	MaxHTTP1Streams int
+
+	// MaxMembers limits the members of all topics together (see docs/presence.md): the subjects whose streams asked to be seen, once for each
+	// of their topics. New streams that would add members over the limit are refused. 0: 1,000,000
+	MaxMembers int
 
 	// PublishPerAddress and PublishPerToken limit the rate of publishing. The zero Rate: no limit
 	PublishPerAddress Rate
@@ -163,6 +168,7 @@ func (o *Options) checkNumbers() error {
 		{"MaxHTTP1Streams", int64(o.MaxHTTP1Streams), math.MaxInt64},
 		{"MaxPerAddress", int64(o.MaxPerAddress), math.MaxInt64},
 		{"MaxPerToken", int64(o.MaxPerToken), math.MaxInt64},
+		{"MaxMembers", int64(o.MaxMembers), math.MaxInt32},
 		{"MaxBodyMemory", o.MaxBodyMemory, math.MaxInt64},
 		{"Window", o.Window, math.MaxInt64},
 		{"MaxLag", o.MaxLag, math.MaxInt64},
@@ -225,6 +231,7 @@ func (o *Options) withDefaults() (Options, error) {
 	d.MaxEvent = orElse(d.MaxEvent, defaultMaxEvent)
 	d.MaxBodyMemory = orElse(d.MaxBodyMemory, defaultBodyMemory)
 	d.MaxTopics = orElse(d.MaxTopics, 1000)
+	d.MaxMembers = orElse(d.MaxMembers, presence.DefaultMaxMembers)
 	d.Window = orElse(d.Window, 64<<20)
 	d.Heartbeat = orElse(d.Heartbeat, 25*time.Second)
 	if d.HeartbeatMin > d.Heartbeat { // checked before the default is set, which may be longer than Heartbeat

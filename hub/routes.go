@@ -33,6 +33,8 @@ var ownRoutes = []ownRoute{
 	{everyone, Route{readyPath, reading, serveReady}},
 	{everyone, Route{"/api/v1/openapi.yaml", reading, serveOpenAPI}},
 
+	{watchers, Route{"/api/v1/presence", reading, servePresence}},
+
 	{admins, Route{"/api/v1/stats", reading, serveStats}},
 	{admins, Route{"/api/v1/subscribers", append(slices.Clone(reading), http.MethodDelete), serveSubscribers}},
 	{admins, Route{"/api/v1/subscribers/", []string{http.MethodDelete}, serveCloseSubscriber}},
@@ -98,6 +100,11 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, route *served, below
 		return h.unopened()
 	case route.audience == admins:
 		if err := h.checkAdmin(r); err != nil {
+			return err
+		}
+	case route.audience == watchers:
+		var err error
+		if r, err = h.checkWatcher(r); err != nil {
 			return err
 		}
 	case route.audience == holders:

@@ -53,6 +53,8 @@ type Stats struct {
 
 	Cluster *ClusterCount `json:"cluster,omitempty"` // nil: the log is not shared with other hubs
 
+	Presence PresenceTotals `json:"presence"`
+
 	Window struct {
 		Events int   `json:"events"`
 		Bytes  int64 `json:"bytes"`
@@ -77,6 +79,14 @@ type ClusterCount struct {
 	Hubs       int    `json:"hubs"`        // heard of in the last 10 seconds, with this one
 	Lag        uint64 `json:"lag"`         // messages of the shared log that are not in this hub's log yet
 	ContactAge int64  `json:"contact_age"` // milliseconds since the last contact with the shared log
+}
+
+// PresenceTotals are the numbers of presence. Events are those that tell watchers who is present.
+type PresenceTotals struct {
+	Topics    int    `json:"topics"`    // with members, streams that ask to be seen, or watchers
+	Members   int    `json:"members"`   // of all topics; a subject counts once for each
+	Changes   uint64 `json:"changes"`   // events about changes, each counted once for all watchers of its topic
+	Delivered uint64 `json:"delivered"` // events, counted for each watcher
 }
 
 // Latency is a histogram of durations.
@@ -136,6 +146,8 @@ func (h *Hub) Stats(ctx context.Context) (*Stats, error) {
 		s.Cluster = h.cluster.count()
 	}
 	s.Bodies.Bytes, s.Bodies.Most = h.bodies.inUse(), h.bodies.most
+	p := h.presence.Totals()
+	s.Presence = PresenceTotals{p.Topics, p.Members, p.Told, n.Notices}
 	s.Revocations = h.revocations.Len()
 	return s, nil
 }

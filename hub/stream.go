@@ -17,6 +17,8 @@ type client struct {
 	http1 bool            // it has a connection of its own
 	taken bool            // its connection is one of Hub.takenOver
 	kept  bool            // fan-out has it, and calls Closed
+
+	presence *attendance // nil: the stream has nothing to do with presence
 }
 
 var _ fanout.Client = (*client)(nil)
@@ -28,8 +30,17 @@ func (c *client) Revoked() bool {
 	return yes
 }
 
+// Boards returns the topics whose presence the stream watches.
+func (c *client) Boards() []fanout.Board {
+	if c.presence == nil {
+		return nil
+	}
+	return c.presence.boards
+}
+
 // Closed releases the stream in the limits and reports its end.
 func (c *client) Closed(end fanout.End) {
+	c.presence.leave(end.Reason)
 	c.hub.limits.exit(c.http1, c.from, &c.grant)
 	if c.taken {
 		c.hub.takenOver.Add(-1)
@@ -71,6 +82,9 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 	}
 	if s.Poll {
 		return h.poll(w, r, stream, s.Encoding, c)
+	}
+	if c.presence, err = h.attend(&grant, s); err != nil {
+		return err
 	}
 	if h.opts.OnStream != nil {
 		c.ended = h.opts.OnStream(r)

@@ -83,7 +83,7 @@ func (c *consoleCmd) mint() (string, error) {
 		return "", err
 	}
 	all := []eventlog.Matcher{eventlog.MustPattern("**")}
-	grant := access.Grant{Subject: c.Sub, IssuedAt: time.Now(), Admin: true, Publish: all, Subscribe: all}
+	grant := access.Grant{Subject: c.Sub, IssuedAt: time.Now(), Admin: true, Publish: all, Subscribe: all, Presence: all}
 	if c.TTL > 0 {
 		grant.Expires = grant.IssuedAt.Add(time.Duration(c.TTL))
 	}

@@ -26,6 +26,7 @@ var settingBounds = map[string]bounds{
 	"addr":        {works: []string{"localhost:0", "127.0.0.1:0", "[::1]:0"}, refused: []string{"localhost:65536", "localhost:-1", "localhost", "unix:"}},
 	"socket-mode": {works: []string{"0600", "0777"}, refused: []string{"01000", "0888", "-1", "0o600"}},
 	"admin-addr":  {works: []string{"localhost:0", "127.0.0.1:0"}, refused: []string{"localhost:65536", "0.0.0.0:0"}},
+	"max-members": {works: []string{"1", "1000000", "2147483647"}, refused: []string{"0", "-1", "2147483648"}},
 	"tls-cert":    {held: "TestServeSpeaksTLS"},
 	"tls-key":     {held: "TestServeSpeaksTLS"},
 	"h2c":         {works: []string{"true", "false"}},

@@ -25,6 +25,8 @@ type limitFlags struct {
 	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"Maximum number of streams of one address, or of one /64 network of IPv6; 0 for no limit."`
 	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"Maximum number of streams of one subject (sub), or of one token without a subject; 0 for no limit."`
 
+	MaxMembers uint32 `default:"1000000" placeholder:"N" help:"Maximum number of members of all topics, the subjects whose streams asked to be seen (present=1); ${default} by default. New streams over the limit are refused, with a time after which to try again."`
+
 	PublishRatePerAddress eventRate `placeholder:"RATE" help:"Maximum rate at which one address may publish, such as 100/s, or 100/s:500 for bursts of up to 500 events; no limit by default."`
 	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or for one token without a subject."`
 
@@ -98,6 +100,8 @@ func (f *limitFlags) checkLimits() error {
 		return fmt.Errorf("--heartbeat-min is %v; it must be at most %v, the interval of the hub's own heartbeats", f.HeartbeatMin, longestHeartbeat)
 	case f.MaxEvent > largestEvent:
 		return fmt.Errorf("--max-event is larger than %d bytes, the maximum", largestEvent)
+	case f.MaxMembers == 0 || f.MaxMembers > math.MaxInt32:
+		return fmt.Errorf("--max-members is %d; it must be 1 to %d", f.MaxMembers, math.MaxInt32)
 	case f.MaxTopics == 0:
 		return errors.New("--max-topics is 0, which allows no subscription; it must be 1 to 65535")
 	}
@@ -117,6 +121,7 @@ func (f *limitFlags) limit(o *hub.Options) {
 	o.MaxEvent, o.MaxTopics, o.BodyTimeout = int(f.MaxEvent), int(f.MaxTopics), f.BodyTimeout
 	o.MaxBodyMemory = int64(f.MaxBodyMemory)
 	o.MaxConnections, o.MaxPerAddress, o.MaxPerToken = int(f.MaxConnections), int(f.MaxConnectionsPerAddress), int(f.MaxConnectionsPerToken)
+	o.MaxMembers = int(f.MaxMembers)
 	o.PublishPerAddress, o.PublishPerToken = f.PublishRatePerAddress.Rate, f.PublishRatePerToken.Rate
 	o.WriteTimeout, o.MaxLag, o.MaxLagTime, o.SkipSlow = f.WriteTimeout, int64(f.MaxLag), f.MaxLagTime, f.SkipSlow
 	o.MaxAge, o.HeartbeatMin, o.Gather = f.MaxAge, f.HeartbeatMin, f.Gather

@@ -123,6 +123,8 @@ func explain(out io.Writer, t *access.Unverified) error {
 	optional("audience", strings.Join(t.Audience, ", "))
 	row("may subscribe to", cmp.Or(patternList(g.Subscribe), "nothing"))
 	row("may publish to", cmp.Or(patternList(g.Publish), "nothing"))
+	optional("may see who is at", patternList(g.Presence))
+	optional("is seen with", g.PresentData)
 	if g.Admin {
 		row("may administer", "yes: inspect the hub, close streams and revoke tokens")
 	}

@@ -12,14 +12,16 @@ import (
 type tokenMintCmd struct {
 	tokenKey `embed:""`
 
-	Sub       string    `placeholder:"NAME" help:"The subject (sub), which names the user or program that gets the token. Revocations and idempotency keys refer to it."`
-	Subscribe []string  `sep:"none" placeholder:"PATTERN" help:"Topics to subscribe to; * stands for one segment, ** at the end for any number. Can be repeated."`
-	Publish   []string  `sep:"none" placeholder:"PATTERN" help:"Topics to publish to. Can be repeated."`
-	Admin     bool      `help:"Let the bearer inspect the hub, close streams and revoke tokens."`
-	TTL       tokenLife `name:"ttl" default:"1h" placeholder:"TIME" help:"How long the token is valid, such as 90s, 24h or 7d; ${default} by default. A token with the value forever never expires, and only a revocation ends it."`
-	ID        string    `name:"id" placeholder:"ID" help:"ID of the token (jti), to revoke it alone; random by default."`
-	Issuer    string    `placeholder:"ISS" help:"The issuer (iss), if the hub requires one."`
-	Audience  string    `placeholder:"AUD" help:"The audience (aud), if the hub requires one."`
+	Sub         string    `placeholder:"NAME" help:"The subject (sub), which names the user or program that gets the token. Revocations and idempotency keys refer to it."`
+	Subscribe   []string  `sep:"none" placeholder:"PATTERN" help:"Topics to subscribe to; * stands for one segment, ** at the end for any number. Can be repeated."`
+	Publish     []string  `sep:"none" placeholder:"PATTERN" help:"Topics to publish to. Can be repeated."`
+	Presence    []string  `sep:"none" placeholder:"PATTERN" help:"Topics at which to see who is present. Can be repeated."`
+	Admin       bool      `help:"Let the bearer inspect the hub, close streams and revoke tokens."`
+	TTL         tokenLife `name:"ttl" default:"1h" placeholder:"TIME" help:"How long the token is valid, such as 90s, 24h or 7d; ${default} by default. A token with the value forever never expires, and only a revocation ends it."`
+	PresentData string    `placeholder:"JSON" help:"What others see of the subject where it is present, such as {\"name\": \"Alice\"}; at most 256 bytes."`
+	ID          string    `name:"id" placeholder:"ID" help:"ID of the token (jti), to revoke it alone; random by default."`
+	Issuer      string    `placeholder:"ISS" help:"The issuer (iss), if the hub requires one."`
+	Audience    string    `placeholder:"AUD" help:"The audience (aud), if the hub requires one."`
 }
 
 // Help is the manual.
@@ -97,7 +99,13 @@ func (c *tokenMintCmd) grant() (access.Grant, error) {
 	if g.Subscribe, err = parsePatterns("--subscribe", c.Subscribe); err != nil {
 		return g, err
 	}
-	if len(g.Publish)+len(g.Subscribe) == 0 && !g.Admin {
+	if g.Presence, err = parsePatterns("--presence", c.Presence); err != nil {
+		return g, err
+	}
+	if g.PresentData, err = access.ParsePresentData([]byte(c.PresentData)); err != nil {
+		return g, fmt.Errorf("--present-data: %w", err)
+	}
+	if len(g.Publish)+len(g.Subscribe)+len(g.Presence) == 0 && !g.Admin {
 		return g, errors.New("the token would grant nothing\nhint: --subscribe 'news/**', --publish chat, --admin")
 	}
 	return g, nil

@@ -57,6 +57,10 @@ var numbers = []number{
 	gauge("window_events", "Events in the window in memory.", func(s *hub.Stats) float64 { return float64(s.Window.Events) }),
 	gauge("window_bytes", "Bytes of the events in the window.", func(s *hub.Stats) float64 { return float64(s.Window.Bytes) }),
 	gauge("body_bytes", "Memory held by bodies that are being published.", func(s *hub.Stats) float64 { return float64(s.Bodies.Bytes) }),
+	gauge("presence_topics", "Topics with members, streams that ask to be seen, or watchers.", func(s *hub.Stats) float64 { return float64(s.Presence.Topics) }),
+	gauge("presence_members", "Members of all topics; a subject counts once for each.", func(s *hub.Stats) float64 { return float64(s.Presence.Members) }),
+	counter("presence_changes_total", "Events about changes of presence, each counted once for all watchers of its topic.", func(s *hub.Stats) uint64 { return s.Presence.Changes }),
+	counter("presence_delivered_total", "Events about presence delivered, counted once per watcher.", func(s *hub.Stats) uint64 { return s.Presence.Delivered }),
 	gauge("ready", "1 if /readyz reports that the hub is ready, otherwise 0.", func(s *hub.Stats) float64 {
 		if s.Ready {
 			return 1

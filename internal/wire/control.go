@@ -16,10 +16,13 @@ const (
 	TypeEnd        = ControlPrefix + "end"        // data: End; the id is the position of the end
 	TypeExpiring   = ControlPrefix + "expiring"   // data: Expiring; the token ends soon, and the stream with it
 	TypeRetry      = ControlPrefix + "retry"      // data: a problem document; the client reconnects later
+	TypePresence   = ControlPrefix + "presence"   // data: Presence; no id; who is present at a topic that the stream watches
 )
 
 // Controls are the types of all control events.
-func Controls() []string { return []string{TypeCheckpoint, TypeGap, TypeEnd, TypeExpiring, TypeRetry} }
+func Controls() []string {
+	return []string{TypeCheckpoint, TypeGap, TypeEnd, TypeExpiring, TypeRetry, TypePresence}
+}
 
 // IsControl reports whether an event of this type is a control event. Clients ignore control events that they do not know.
 func IsControl(typ string) bool { return strings.HasPrefix(typ, ControlPrefix) }

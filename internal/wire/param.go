@@ -22,6 +22,11 @@ const (
 	ParamOnGap     = "on_gap"    // OnGapTell or OnGapFail
 	ParamHeartbeat = "heartbeat" // the interval
 
+	// Who is present: see Presence.
+	ParamPresent     = "present"      // 1: the subject of the token is present at the topics of the stream
+	ParamPresentData = "present_data" // of the subject, on a hub without keys
+	ParamWatch       = "watch"        // topics whose presence events the stream gets
+
 	// Of lists.
 	ParamPattern = "pattern" // of topics
 	ParamAfter   = "after"   // the member next of the page before
@@ -32,8 +37,8 @@ const (
 	ParamSizes      = "sizes"      // 1: with the bytes of each topic
 
 	// Which streams an administrator selects, besides ParamTopic.
-	ParamSubject = "subject"
-	ParamToken   = "token" // the jti
+	ParamSubject = "subject" // of a stream with ParamPresent: the subject that is present
+	ParamToken   = "token"   // the jti
 	ParamAddress = "address"
 	ParamLag     = "lag" // the minimum, in events
 	ParamAll     = "all"
@@ -63,7 +68,7 @@ func PositionParams() []string { return []string{"last_event_id", "lastEventId",
 // Params are the names of all parameters.
 func Params() []string {
 	return append(PositionParams(), ParamTopic, ParamExact, ParamType, ParamEnd, ParamEncoding, ParamSince, ParamLast, ParamPoll, ParamBefore, ParamFormat, ParamOnGap,
-		ParamHeartbeat, ParamPattern, ParamAfter, ParamLimit, ParamCluster, ParamDescending, ParamSizes, ParamSubject, ParamToken, ParamAddress, ParamLag, ParamAll, ParamSeconds, ParamDebug)
+		ParamHeartbeat, ParamPresent, ParamPresentData, ParamWatch, ParamPattern, ParamAfter, ParamLimit, ParamCluster, ParamDescending, ParamSizes, ParamSubject, ParamToken, ParamAddress, ParamLag, ParamAll, ParamSeconds, ParamDebug)
 }
 
 // The header fields that are not common to all of HTTP.

@@ -18,6 +18,7 @@ type counters struct {
 	delivered atomic.Uint64          // events, to one subscriber each
 	bytes     atomic.Uint64          // to subscribers
 	skipped   atomic.Uint64          // slow subscribers that were moved on
+	notices   atomic.Uint64          // messages about boards, to one subscriber each
 	latency   latency
 }
 
@@ -65,6 +66,7 @@ type Counts struct {
 	Delivered uint64            // events, counted for each subscriber
 	Bytes     uint64            // sent to subscribers
 	Moved     uint64            // slow subscribers that were moved on
+	Notices   uint64            // messages about boards, counted for each subscriber
 
 	Latency    []uint64 // deliveries; the i-th are those that took less than 2^i ms, the last all others
 	LatencySum time.Duration
@@ -79,7 +81,7 @@ func (f *Fanout) Counts() Counts {
 	c := &f.count
 	n := Counts{
 		Opened: c.opened.Load(), Closed: make(map[Reason]uint64), Stored: c.taken.Load(), Delivered: c.delivered.Load(), Bytes: c.bytes.Load(),
-		Moved: c.skipped.Load(), LatencySum: time.Duration(c.latency.sum.Load()), Seen: f.window.head(),
+		Moved: c.skipped.Load(), Notices: c.notices.Load(), LatencySum: time.Duration(c.latency.sum.Load()), Seen: f.window.head(),
 	}
 	for r := Gone; r < reasons; r++ {
 		n.Closed[r] = c.closed[r].Load()

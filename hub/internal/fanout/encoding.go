@@ -25,11 +25,12 @@ type Encoding interface {
 type Control struct {
 	Kind    ControlKind
 	Now     time.Time
-	At      eventlog.Position // everything up to here that matches was sent; not set for ControlExpiring and ControlHeartbeat
+	At      eventlog.Position // everything up to here that matches was sent; not set for ControlExpiring, ControlHeartbeat and ControlNotice
 	Retry   time.Duration     // when the client should reconnect after the stream's end; 0: no advice
 	Gap     *Gap              // of ControlGap
 	More    bool              // of the checkpoint that ends a poll because it has as many events as its limit; there may be more
 	Expires time.Time         // of ControlExpiring: when the client's permission ends
+	Notice  string            // of ControlNotice: its data
 }
 
 // ControlKind is the kind of a control message.
@@ -42,6 +43,7 @@ const (
 	ControlExpiring                      // the client's permission ends soon, and the stream with it
 	ControlLeaving                       // the stream ends; the client may reconnect
 	ControlHeartbeat                     // nothing was sent for the interval of heartbeats
+	ControlNotice                        // a board that the stream watches has changed
 )
 
 // Gap reports that events after From, up to and including To, may be missing.

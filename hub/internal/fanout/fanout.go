@@ -20,6 +20,8 @@
 // socket, a request for history. Replayers advance cursors through the window, or through the log below it, until the shard can take the
 // subscriber back. Subscribers have no queues, and slow consumers have no other path.
 //
+// A stream can also watch boards, which are states besides the log (board.go).
+//
 // While the log cannot be read, or has no contact with the shared log, the package ends its streams and refuses new ones (refuse.go).
 //
 // # Delivery

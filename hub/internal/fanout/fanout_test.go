@@ -20,7 +20,7 @@ func (textEncoding) Event(b []byte, at eventlog.Position, r *eventlog.Record) []
 }
 
 func (textEncoding) Control(b []byte, c Control) []byte {
-	name := [...]string{"opened", "checkpoint", "gap", "expiring", "leaving", "heartbeat"}[c.Kind]
+	name := [...]string{"opened", "checkpoint", "gap", "expiring", "leaving", "heartbeat", "notice " + c.Notice}[c.Kind]
 	return fmt.Appendf(b, "%s %d\n", name, c.At.Seq)
 }
 
@@ -29,6 +29,7 @@ type anyone struct{ closed chan End }
 
 func (anyone) Expires() time.Time { return time.Time{} }
 func (anyone) Revoked() bool      { return false }
+func (anyone) Boards() []Board    { return nil }
 
 func (a anyone) Closed(end End) {
 	if a.closed != nil {

@@ -51,6 +51,7 @@ type revocable struct {
 
 func (c *revocable) Expires() time.Time { return time.Time{} }
 func (c *revocable) Revoked() bool      { return c.revoked.Load() }
+func (c *revocable) Boards() []Board    { return nil }
 func (c *revocable) Closed(e End)       { c.closed <- e }
 
 // TestRevokedClientGetsNoEventsPublishedLater: the client is revoked after its stream is opened and before the shard adopts it.

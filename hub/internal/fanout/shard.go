@@ -35,6 +35,10 @@ type shard struct {
 	until    eventlog.Position // the head when draining began: streams get the events up to it, and end
 	sweeping atomic.Bool       // a search for revoked subscribers is posted
 
+	boards  map[Board][]*watch
+	watches map[*subscriber][]*watch // of the subscribers that watch boards
+	owed    []*watch
+
 	pass    uint64 // counts passes
 	rest    rest
 	events  []*event
@@ -101,6 +105,7 @@ func (s *shard) run(ctx context.Context) {
 		case <-s.rest.timer.C:
 		case now := <-tick.C:
 			s.wheel.turn(now, s.due)
+			s.payOwed()
 		case <-ctx.Done():
 			s.stop()
 			return

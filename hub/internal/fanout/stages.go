@@ -24,6 +24,7 @@ func (s *shard) adopt(sub *subscriber) {
 	sub.group = g
 	sub.wrote = s.wheel.now
 	sub.via.start()
+	s.watchBoards(sub)
 	if sub.stage != closed && s.f.refusing.err() != nil {
 		sub.via.leave(Failed)
 	}
@@ -35,6 +36,7 @@ func (s *shard) close(sub *subscriber, why Reason) {
 		return
 	}
 	s.wheel.clear(sub)
+	s.unwatchBoards(sub)
 	g := sub.group
 	if g.members--; g.members == 0 {
 		delete(s.groups, g.key)

@@ -40,6 +40,9 @@ type Client interface {
 	// Revoked reports whether the permission of the client was revoked. See [Fanout.EndRevoked].
 	Revoked() bool
 
+	// Boards returns what the stream watches. It always returns the same boards, each once; most streams have none.
+	Boards() []Board
+
 	// Closed is called once, when an attached stream has ended.
 	Closed(End)
 }

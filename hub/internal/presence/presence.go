@@ -1,0 +1,177 @@
+// Package presence knows who is present at topics: which subjects have open streams that asked to be seen.
+//
+//	stream opens ─▶ Join ─▶ topic: members ─▶ changes ─▶ Tick ─▶ Options.Tell ─▶ streams that watch
+//	stream ends  ─▶ Leave ─▶ grace ──────────▲    │
+//	                                              └─▶ State, for a stream that begins to watch or has missed a message
+//
+// # Promises
+//
+// Presence is state: it is never in the log, and the latest state is enough. A watcher that has missed a message gets the whole state.
+//
+// A subject is one member of a topic, however many streams it has. It leaves [Grace] after its last stream has ended, so that a reconnection
+// shows neither a leave nor a join.
+//
+// The watchers of a topic get one message for all changes of a tick. A tick takes longer the more watchers there are, so that the messages
+// of a topic stay below 100 a second up to 3,000 watchers, and grow with a thirtieth of the watchers from there on, whatever the rate of joins.
+//
+// No call holds the lock for longer than the work on one member, one page, or one message takes.
+//
+// The package knows no HTTP and no connections.
+package presence
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tidings-sse/tidings/internal/wire"
+)
+
+const (
+	// Grace is the time after which a subject without a stream leaves. Clients reconnect within 2 to 5 seconds.
+	Grace = 15 * time.Second
+
+	// Listed is the number of members up to which messages name them. Telling n members of n joins costs n² messages.
+	Listed = 100
+
+	tick        = time.Second
+	longestTick = 30  // ticks between two messages about a topic
+	perTick     = 100 // watchers that make the time between two messages a tick longer
+)
+
+// DefaultMaxMembers is the default of [Options.MaxMembers].
+const DefaultMaxMembers = 1_000_000
+
+// ErrFull is the error of [Table.Join] when there are as many members as the limit.
+var ErrFull = errors.New("presence: the limit of members is reached")
+
+// Options are the settings of a [Table].
+type Options struct {
+	// MaxMembers limits the members of all topics together, those that are about to leave included. A subject counts once for each of its
+	// topics.
+	MaxMembers int
+
+	// Tell is called with each message for the watchers of a topic, the data of a presence event. Messages have rising versions: see
+	// [Topic.State]. Calls come one after the other. Tell must not call the table.
+	Tell func(t *Topic, version uint64, data string)
+}
+
+// Table knows the members of all topics. It is safe for concurrent use.
+type Table struct {
+	opts Options
+
+	mu      sync.Mutex // guards the following, and the fields of topics and members
+	topics  map[string]*Topic
+	names   ordered[*Topic] // the same topics
+	members int             // of all topics, at this hub
+	present int             // members of all topics, at any hub
+	now     int64           // ticks so far
+	leaving leaving
+	changed []*Topic // topics that are watched and whose watchers must be told
+
+	settled bool   // the first grace is over: subjects that were here before a restart have had the time to come back
+	told    uint64 // messages
+}
+
+// New returns an empty table. Until [Grace] has passed, its messages say that they may lack members.
+func New(o Options) *Table {
+	return &Table{opts: o, topics: make(map[string]*Topic)}
+}
+
+// Run calls [Table.Tick] every second until ctx ends.
+func (t *Table) Run(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			t.Tick()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Tick lets members leave whose grace is over, and tells the watchers of topics that have changed. Time counts in ticks: while a process is
+// stopped, no grace runs out. Calls must not overlap.
+func (t *Table) Tick() {
+	t.nextTick()
+	for t.expire() {
+	}
+	t.settle()
+	for _, topic := range t.takeChanged() {
+		t.tell(topic)
+	}
+}
+
+func (t *Table) nextTick() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now++
+}
+
+// settle ends the first grace. All watchers get the whole state.
+func (t *Table) settle() {
+	t.mu.Lock()
+	over := !t.settled && t.now >= int64(Grace/tick)
+	t.settled = t.settled || over
+	t.mu.Unlock()
+	if !over {
+		return
+	}
+	t.eachTopic(func(topic *Topic) {
+		topic.whole = true
+		topic.touch()
+	})
+}
+
+// step is how many topics or members a goroutine visits while it holds the lock.
+const step = 500
+
+// eachTopic calls f with all topics, holding the lock. Between some of the calls it lets others have the lock; topics that appear or vanish
+// meanwhile may be left out.
+func (t *Table) eachTopic(f func(*Topic)) {
+	for after, more := "", true; more; {
+		t.mu.Lock()
+		more = false
+		n := 0
+		for topic := range t.names.after(after) {
+			if n++; n > step {
+				more = true
+				break
+			}
+			after = topic.name
+			f(topic)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// Count is how many streams and subjects are present at a topic. Streams without a subject count only as streams.
+type Count struct {
+	Streams, Subjects int
+}
+
+// Totals are the numbers of a table.
+type Totals struct {
+	Topics  int    // with members, streams that asked to be seen, or watchers
+	Members int    // of all topics
+	Told    uint64 // messages about topics since the start, each for all watchers of its topic
+}
+
+// Totals returns the numbers of the table.
+func (t *Table) Totals() Totals {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Totals{len(t.topics), t.present, t.told}
+}
+
+// wire returns the JSON form of a member.
+func (m *member) wire() wire.Member {
+	made := wire.Member{Subject: m.subject}
+	if m.data != "" {
+		made.Data = []byte(m.data)
+	}
+	return made
+}

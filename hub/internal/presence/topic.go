@@ -1,0 +1,203 @@
+package presence
+
+import (
+	"github.com/tidings-sse/tidings/internal/wire"
+)
+
+// Topic is what a table knows about a topic. The table forgets topics without members, streams and watchers.
+type Topic struct {
+	table *Table
+	name  string
+
+	members ordered[*member]
+	streams int // at this hub, those without a subject included
+
+	watchers int
+	dirty    bool              // it is in Table.changed
+	whole    bool              // the next message is the whole state
+	changes  map[string]before // since the last message, by subject
+	toldAt   int64             // tick of the last message
+	version  uint64            // of the last message
+	serial   uint64            // counts changes
+
+	text   string // the whole state at some serial number
+	textAt uint64
+}
+
+func (t *Topic) key() string { return t.name }
+
+// Name returns the name of the topic.
+func (t *Topic) Name() string { return t.name }
+
+// before is the state of a subject at the last message.
+type before struct {
+	present bool
+	data    string
+}
+
+// at returns a topic, which it adds if it is new.
+func (t *Table) at(name string) *Topic {
+	topic := t.topics[name]
+	if topic == nil {
+		topic = &Topic{table: t, name: name}
+		t.topics[name] = topic
+		t.names.add(topic)
+	}
+	return topic
+}
+
+// forget removes a topic of which nothing is left to know.
+func (t *Table) forget(topic *Topic) {
+	if topic.members.len() == 0 && topic.streamsOfAll() == 0 && topic.watchers == 0 {
+		delete(t.topics, topic.name)
+		t.names.remove(topic.name)
+	}
+}
+
+// streamsOfAll returns the number of streams.
+func (t *Topic) streamsOfAll() int { return t.streams }
+
+func (t *Topic) count() Count { return Count{t.streamsOfAll(), t.members.len()} }
+
+// touch notes that the topic has changed, so that its watchers are told.
+func (t *Topic) touch() {
+	t.serial++
+	if t.watchers > 0 && !t.dirty {
+		t.dirty = true
+		t.table.changed = append(t.table.changed, t)
+	}
+}
+
+// note is touch for a change of a subject, with its state before.
+func (t *Topic) note(subject string, was before) {
+	t.touch()
+	switch _, noted := t.changes[subject]; {
+	case t.watchers == 0 || t.whole || noted:
+	case t.members.len() > Listed || len(t.changes) >= Listed:
+		t.whole, t.changes = true, nil
+	default:
+		if t.changes == nil {
+			t.changes = make(map[string]before)
+		}
+		t.changes[subject] = was
+	}
+}
+
+// Watch counts one watcher more for each topic, until [Table.Unwatch].
+func (t *Table) Watch(names []string) []*Topic {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	topics := make([]*Topic, len(names))
+	for i, name := range names {
+		topics[i] = t.at(name)
+		topics[i].watchers++
+	}
+	return topics
+}
+
+// Unwatch counts one watcher less for each topic.
+func (t *Table) Unwatch(topics []*Topic) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, topic := range topics {
+		if topic.watchers--; topic.watchers == 0 {
+			topic.changes, topic.text = nil, ""
+			t.forget(topic)
+		}
+	}
+}
+
+// State returns the whole state of a topic as the data of a presence event: its members if they are few, otherwise their number. It includes
+// all messages up to a version. Watchers to which it is sent must not get these messages later.
+func (t *Topic) State() (data string, version uint64) {
+	t.table.mu.Lock()
+	defer t.table.mu.Unlock()
+	if t.text == "" || t.textAt != t.serial {
+		message := t.counted()
+		if t.members.len() <= Listed {
+			message.Members = t.list()
+		}
+		t.text, t.textAt = message.Data(), t.serial
+	}
+	return t.text, t.version
+}
+
+// counted returns a message with the numbers of a topic.
+func (t *Topic) counted() wire.Presence {
+	n := t.count()
+	return wire.Presence{Topic: t.name, Streams: n.Streams, Subjects: n.Subjects, Settling: !t.table.settled}
+}
+
+// list returns all members.
+func (t *Topic) list() []wire.Member {
+	list := make([]wire.Member, 0, t.members.len())
+	for m := range t.members.after("") {
+		list = append(list, m.wire())
+	}
+	return list
+}
+
+// takeChanged returns the topics whose watchers must be told now. It keeps those that must wait for their next message.
+func (t *Table) takeChanged() (due []*Topic) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	wait := t.changed[:0]
+	for _, topic := range t.changed {
+		if topic.watchers > 0 && t.now < topic.toldAt+topic.pause() {
+			wait = append(wait, topic)
+		} else {
+			topic.dirty = false
+			due = append(due, topic)
+		}
+	}
+	clear(t.changed[len(wait):])
+	if t.changed = wait; len(wait) == 0 {
+		t.changed = nil
+	}
+	return due
+}
+
+// pause returns the ticks between two messages.
+func (t *Topic) pause() int64 {
+	return min(max(int64(t.watchers+perTick-1)/perTick, 1), longestTick)
+}
+
+// tell tells the watchers of a topic what has changed.
+func (t *Table) tell(topic *Topic) {
+	t.mu.Lock()
+	if topic.watchers == 0 {
+		t.mu.Unlock()
+		return
+	}
+	message := topic.counted()
+	switch {
+	case topic.members.len() > Listed:
+		topic.whole = true // when there are few again
+	case topic.whole:
+		topic.whole = false
+		message.Members = topic.list()
+	default:
+		message.In, message.Out = topic.differences()
+	}
+	topic.changes, topic.toldAt = nil, t.now
+	topic.version++
+	t.told++
+	version := topic.version
+	t.mu.Unlock()
+	t.opts.Tell(topic, version, message.Data())
+}
+
+// differences returns who has come or has other data, and who has left, since the last message.
+func (t *Topic) differences() (in []wire.Member, out []string) {
+	in, out = []wire.Member{}, []string{}
+	for subject, was := range t.changes {
+		switch m := t.members.get(subject); {
+		case m == nil && was.present:
+			out = append(out, subject)
+		case m != nil && was != before{true, m.data}:
+			in = append(in, m.wire())
+		}
+	}
+	wire.SortPresence(in, out)
+	return in, out
+}

@@ -1,0 +1,214 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/wire"
+	"github.com/tidings-sse/tidings/sse"
+	"github.com/tidings-sse/tidings/sse/ssetest"
+)
+
+// bubble is a hub in a synctest bubble. Its clients connect in memory.
+type bubble struct {
+	*testing.T
+	hub    *hub.Hub
+	client *http.Client
+	token  func(access.Grant) string
+}
+
+func inBubble(t *testing.T, f func(b *bubble)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		signer := mustSigner(t)
+		b := &bubble{T: t, hub: mustHub(t, mustMemory(t, nil), &hub.Options{Authorize: policyOf(signer)})}
+		b.token = func(g access.Grant) string {
+			token, err := signer.Mint(g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
+		}
+		listener := ssetest.NewListener()
+		server := &http.Server{Handler: b.hub}
+		go func() { _ = server.Serve(listener) }() // until Close
+		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.Dial(ctx) }}
+		b.client = &http.Client{Transport: transport}
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_ = b.hub.Shutdown(ctx) // ends the streams that the test has left open
+			_ = server.Close()
+			transport.CloseIdleConnections()
+		}()
+		f(b)
+	})
+}
+
+// visitor is a stream of a client, which knows who is present, and notes who comes and leaves.
+type visitor struct {
+	cancel  context.CancelFunc
+	present map[string]bool
+	notes   []string
+}
+
+// hear takes a presence event, as clients do. Until the hub has settled, nobody leaves.
+func (v *visitor) hear(p *wire.Presence) {
+	for _, m := range slices.Concat(p.In, p.Members) {
+		if !v.present[m.Subject] {
+			v.present[m.Subject] = true
+			v.notes = append(v.notes, "+"+m.Subject)
+		}
+	}
+	gone := p.Out
+	for subject := range v.present {
+		if p.Members != nil && !p.Settling && !slices.ContainsFunc(p.Members, func(m wire.Member) bool { return m.Subject == subject }) {
+			gone = append(gone, subject)
+		}
+	}
+	for _, subject := range gone {
+		if v.present[subject] {
+			delete(v.present, subject)
+			v.notes = append(v.notes, "-"+subject)
+		}
+	}
+}
+
+// visit opens a stream for a subject.
+func (b *bubble) visit(subject, query string) *visitor {
+	b.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hub/events?"+query, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+b.token(all(subject)))
+	resp, err := b.client.Do(req)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		b.Fatalf("%s: %+v, %v", subject, resp, err)
+	}
+	v := &visitor{cancel: cancel, present: make(map[string]bool)}
+	go func() {
+		defer func() { _ = resp.Body.Close() }()
+		for d := sse.NewDecoder(resp.Body, nil); d.Next(); {
+			if e := d.Event(); e.Type == wire.TypePresence {
+				p, err := wire.ParsePresence(e.Data)
+				if err != nil {
+					b.Error(err)
+				}
+				v.hear(&p)
+			}
+		}
+	}()
+	synctest.Wait()
+	return v
+}
+
+func (v *visitor) leave() {
+	v.cancel()
+	synctest.Wait()
+}
+
+// news returns who has come and left since the last call, such as "+bob -eve".
+func (v *visitor) news() string {
+	all := strings.Join(v.notes, " ")
+	v.notes = nil
+	return all
+}
+
+func (b *bubble) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// TestReloadShowsNeitherLeaveNorJoin: a page that reloads is away for less than the grace.
+func TestReloadShowsNeitherLeaveNorJoin(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.pass(20 * time.Second)
+		w := b.visit("watcher", "watch=room")
+		bob := b.visit("bob", "topic=room&present=1")
+		b.pass(2 * time.Second)
+		if got := w.news(); got != "+bob" {
+			b.Errorf("%q, want +bob", got)
+		}
+		for range 3 {
+			bob.leave()
+			b.pass(14 * time.Second)
+			bob = b.visit("bob", "topic=room&present=1")
+			b.pass(14 * time.Second)
+		}
+		if got := w.news(); got != "" {
+			b.Errorf("the watcher hears %q", got)
+		}
+		bob.leave()
+		b.pass(14 * time.Second)
+		if got := w.news(); got != "" {
+			b.Errorf("the watcher hears %q before the grace is over", got)
+		}
+		b.pass(4 * time.Second)
+		if got := w.news(); got != "-bob" {
+			b.Errorf("%q, want -bob", got)
+		}
+	})
+}
+
+// TestRevokedClientIsNotPresentAnyMore: it leaves without grace, because it cannot come back.
+func TestRevokedClientIsNotPresentAnyMore(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.pass(20 * time.Second)
+		w := b.visit("watcher", "watch=room")
+		b.visit("bob", "topic=room&present=1")
+		b.pass(2 * time.Second)
+		w.news()
+		if err := b.hub.Revoke(access.Revocation{Subject: "bob", At: time.Now()}); err != nil {
+			b.Fatal(err)
+		}
+		b.pass(2 * time.Second)
+		if got := w.news(); got != "-bob" {
+			b.Errorf("%q, want -bob", got)
+		}
+	})
+}
+
+// TestPresenceOfALargeRoomIsCheap counts what fan-out delivers: 300 watchers get one message in 3 seconds, while 100 clients a second join.
+func TestPresenceOfALargeRoomIsCheap(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.pass(20 * time.Second)
+		for i := range 300 {
+			b.visit(fmt.Sprint("w", i), "topic=room&present=1&watch=room")
+		}
+		b.pass(5 * time.Second)
+		before := b.deliveries()
+		const seconds = 9
+		for second := range seconds {
+			for i := range 20 {
+				b.visit(fmt.Sprintf("m%d-%d", second, i), "topic=room&present=1")
+			}
+			b.pass(time.Second)
+		}
+		if n := b.deliveries() - before; n < 300 || n > 300*(seconds/3+1) {
+			b.Errorf("%d deliveries in %d seconds, want one message to each of 300 watchers in 3 seconds", n, seconds)
+		}
+	})
+}
+
+func (b *bubble) deliveries() uint64 {
+	b.Helper()
+	stats, err := b.hub.Stats(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return stats.Presence.Delivered
+}

@@ -1,0 +1,53 @@
+package wire
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+)
+
+// MaxPresentData is the size of the largest data of a member, in bytes of JSON.
+const MaxPresentData = 256
+
+// Presence is the data of a presence event. Exactly one of three forms is set:
+//   - Members: the whole state. It replaces what the watcher knows.
+//   - In and Out: the changes since the event before.
+//   - neither: the topic has too many members for events to name them. Only their number is known.
+type Presence struct {
+	Topic    string   `json:"topic"`
+	Streams  int      `json:"streams"`          // open streams that asked to be seen
+	Subjects int      `json:"subjects"`         // members
+	Members  []Member `json:"members,omitzero"` // not nil: all of them, in the order of their subjects
+	In       []Member `json:"in,omitzero"`      // not nil: those who have come, or have other data
+	Out      []string `json:"out,omitzero"`     // not nil, with In: the subjects that have left
+
+	// Settling says that the hub has just started: members of before may be missing, and none of them has left.
+	Settling bool `json:"settling,omitempty"`
+}
+
+// Member is a subject that is present at a topic.
+type Member struct {
+	Subject string          `json:"subject"`
+	Data    json.RawMessage `json:"data,omitempty"` // from its token
+}
+
+// Data returns the data of a presence event.
+func (p Presence) Data() string { return marshal(p) }
+
+// ParsePresence reads the data of a presence event.
+func ParsePresence(data string) (p Presence, err error) {
+	return p, json.Unmarshal([]byte(data), &p)
+}
+
+// SortPresence sorts the changes of a presence event, so that equal changes have equal bytes.
+func SortPresence(in []Member, out []string) {
+	slices.SortFunc(in, func(a, b Member) int { return cmp.Compare(a.Subject, b.Subject) })
+	slices.Sort(out)
+}
+
+// PresenceCount is how many are present at a topic.
+type PresenceCount struct {
+	Topic    string `json:"topic"`
+	Streams  int    `json:"streams"`
+	Subjects int    `json:"subjects"`
+}
