@@ -44,6 +44,7 @@ func TestOptionsWorkAtTheirLimits(t *testing.T) {
 		"MaxHTTP1Streams":   numbers(func(o *hub.Options, n int64) { o.MaxHTTP1Streams = int(n) }, []int64{2, math.MaxInt64}, -1),
 		"MaxPerAddress":     numbers(func(o *hub.Options, n int64) { o.MaxPerAddress = int(n) }, []int64{2, math.MaxInt64}, -1),
 		"MaxPerToken":       numbers(func(o *hub.Options, n int64) { o.MaxPerToken = int(n) }, []int64{2, math.MaxInt64}, -1),
+		"MaxMembers":        numbers(func(o *hub.Options, n int64) { o.MaxMembers = int(n) }, []int64{1, math.MaxInt32}, -1, math.MaxInt32+1),
 		"PublishPerAddress": {perAddress, badPerAddress},
 		"PublishPerToken":   {perToken, badPerToken},
 		"BodyTimeout":       numbers(func(o *hub.Options, n int64) { o.BodyTimeout = time.Duration(n) }, []int64{int64(time.Second), int64(longest)}, -1, int64(longest)+1),

@@ -13,8 +13,7 @@ import (
 func TestJoinsOfALargeTopicCostFewDeliveries(t *testing.T) {
 	const watchers, seconds = 10_000, 60
 	deliveries := 0
-	var table *Table
-	table = New(Options{MaxMembers: 100_000, Tell: func(topic *Topic, _ uint64, data string) {
+	table := New(Options{MaxMembers: 100_000, Tell: func(topic *Topic, _ uint64, data string) {
 		if m, err := wire.ParsePresence(data); err != nil || m.Members != nil || m.In != nil {
 			t.Errorf("the message names members: %.100s, %v", data, err)
 		}

@@ -74,8 +74,7 @@ func TestPresenceBehavesLikeAModel(t *testing.T) {
 func compare(t *testing.T, r *rand.Rand) (fault string) {
 	m := &model{streams: make(map[[2]string]int), left: make(map[[2]string]int)}
 	watchers := make(map[*watcher]bool)
-	var table *Table
-	table = New(Options{MaxMembers: 1 << 20, Tell: func(topic *Topic, version uint64, data string) {
+	table := New(Options{MaxMembers: 1 << 20, Tell: func(topic *Topic, version uint64, data string) {
 		message, _ := wire.ParsePresence(data)
 		for w := range watchers {
 			switch {
