@@ -108,8 +108,8 @@ func ParsePresentData(text []byte) (string, error) {
 	if len(data) == 0 {
 		return "", nil
 	}
-	if err := data.Compact(); err != nil {
-		return "", errors.New("present_data is not JSON")
+	if err := data.Compact(jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false)); err != nil {
+		return "", errors.New("present_data is not JSON, or has a name twice in an object")
 	}
 	switch {
 	case data.Kind() == jsontext.KindNull:
