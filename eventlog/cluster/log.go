@@ -14,11 +14,12 @@ import (
 
 // Log is the log of one hub of a cluster: a mirror that follows an order, and appends through it. It owns both.
 //
-// The files: gather.go and append.go bring records into the order. follow.go takes messages from it, and apply.go applies them to the
-// mirror. verify.go finds out whether the order still has the mirror's messages, and compare.go which it has not; replicas.go finds an authority
-// that most servers of the order contradict. probe.go checks the order at intervals, generation.go begins generations. hole.go finds out whether
-// another hub has messages that this one can no longer get, join.go replaces the mirror by a copy, and mend.go does so if it is damaged. missing.go makes
-// an order. audit.go compares decisions with those of other hubs. clock.go says what time it is, whatever a single clock shows.
+// The files: gather.go and append.go bring records into the order. follow.go takes messages from it, and apply.go applies them to the mirror.
+// verify.go finds out whether the order still has the mirror's messages, and compare.go which it has not; rollback.go moves the mirror back to
+// those. replicas.go finds an authority that most servers of the order contradict. probe.go checks the order at intervals, generation.go begins
+// generations. hole.go finds out whether another hub has messages that this one can no longer get, join.go replaces the mirror by a copy, and
+// mend.go does so if it is damaged. missing.go makes an order. audit.go compares decisions with those of other hubs. clock.go says what time it
+// is, whatever a single clock shows.
 type Log struct {
 	order Order
 	o     Options

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -47,6 +48,8 @@ func short(m *Message) [8]byte {
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64(m.ID[:], uint64(m.Time.UnixMilli())))
 	return [8]byte(sum[:8])
 }
+
+func idText(id [8]byte) string { return hex.EncodeToString(id[:]) }
 
 // advance moves the place to the next message.
 func (p *place) advance(m *Message, head uint64) {
