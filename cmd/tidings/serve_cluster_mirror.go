@@ -42,7 +42,7 @@ func (s *sharedLog) damaged() (all []string, next string) {
 }
 
 // copies reports whether this hub can take copies of other hubs' logs.
-func (s *sharedLog) copies() bool { return s.member.Key != nil && len(s.flags.ClusterPeers) != 1 }
+func (s *sharedLog) copies() bool { return s.member.Key != nil && !s.flags.alone() }
 
 // openMirror opens this hub's copy of the shared log. One that is too damaged to be opened is set aside: an empty one takes its place, which
 // the shared log or another hub fills.

@@ -132,3 +132,27 @@ func TestDamagedLogOfALostClusterStays(t *testing.T) {
 		t.Errorf("with %d damaged copies the hub ends with %d: %s", damagedMost, code, complaint)
 	}
 }
+
+// TestHubsInARangeTakeCopies: the guide and the manifests for Kubernetes name all peers by one range. Such a hub counted itself as the only one: it took no
+// copy of another hub's log, and told its subscribers of a gap if the shared log had dropped messages that it needed.
+func TestHubsInARangeTakeCopies(t *testing.T) {
+	for peers, want := range map[string]bool{
+		"127.0.0.1:{4248..4250}":      true,
+		"tidings-{0..2}.tidings":      true,
+		"a,b,c":                       true,
+		"a":                           false,
+		"tidings-{0..0}.tidings:4248": false,
+		"":                            true, // NATS or Redis
+	} {
+		s := &sharedLog{flags: &serveFlags{}}
+		if peers != "" {
+			s.flags.ClusterPeers = strings.Split(peers, ",")
+		}
+		if s.copies() {
+			t.Errorf("%q: a hub without a key takes copies", peers)
+		}
+		if s.member.Key = []byte("key"); s.copies() != want {
+			t.Errorf("%q: the hub takes copies: %v, want %v", peers, !want, want)
+		}
+	}
+}

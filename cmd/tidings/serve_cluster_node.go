@@ -31,6 +31,12 @@ func (f *serveFlags) checkPeers() error {
 	return nil
 }
 
+// alone reports whether this hub is the only one in its list of peers. A range of peers is one entry.
+func (f *serveFlags) alone() bool {
+	peers, err := natsnode.ParsePeers(f.ClusterPeers)
+	return err == nil && len(peers) == 1
+}
+
 // nodeOptions returns the settings of this hub's NATS server.
 func (s *sharedLog) nodeOptions() *natsnode.Options {
 	f := s.flags

@@ -13,6 +13,8 @@ var errNoServer = errors.New("--cluster-peers needs the NATS server, which this 
 
 func (f *serveFlags) checkPeers() error { return errNoServer }
 
+func (f *serveFlags) alone() bool { return false }
+
 func (s *sharedLog) identify(context.Context) (name, host string, err error) {
 	return "", "", errNoServer
 }
