@@ -50,7 +50,7 @@ func TestHubAloneJoinsAClusterAndLeavesItWithItsEvents(t *testing.T) {
 	clustered := []string{dir, "--cluster-peers", peer, "--cluster-name", "lonely"}
 
 	serving("x", dir)
-	if code, _, complaint := sayIn(t, nil, "serve", "--data", dir, "--cluster-peers", peer); code == 0 || !strings.Contains(complaint, "tidings cluster join "+dir) {
+	if code, _, complaint := sayIn(t, nil, "serve", "--addr", "localhost:0", "--data", dir, "--cluster-peers", peer); code == 0 || !strings.Contains(complaint, "tidings cluster join "+dir) {
 		t.Errorf("before it has joined: exit code %d, %s", code, complaint)
 	}
 	for range 2 { // it can be repeated
@@ -59,7 +59,7 @@ func TestHubAloneJoinsAClusterAndLeavesItWithItsEvents(t *testing.T) {
 		}
 	}
 	serving("xx", clustered...)
-	if code, _, complaint := sayIn(t, nil, "serve", "--data", dir); code == 0 || !strings.Contains(complaint, "tidings cluster leave "+dir) {
+	if code, _, complaint := sayIn(t, nil, "serve", "--addr", "localhost:0", "--data", dir); code == 0 || !strings.Contains(complaint, "tidings cluster leave "+dir) {
 		t.Errorf("in the cluster: exit code %d, %s", code, complaint)
 	}
 	alone := dir + "-alone"

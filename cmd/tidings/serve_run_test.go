@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for a result that should come at once.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // awaited collects the output of a program, so that tests can wait for a text in it.
 type awaited struct {

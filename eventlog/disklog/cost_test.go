@@ -108,26 +108,6 @@ func TestUpToDateReaderCostsNoIO(t *testing.T) {
 	}
 }
 
-func TestTopicsInMemoryAreLimited(t *testing.T) {
-	t.Parallel()
-	l := mustOpen(t, t.TempDir(), nil)
-	records := make([]eventlog.Record, 1000)
-	for i := range 135 {
-		for j := range records {
-			records[j] = eventlog.Record{Topics: []string{fmt.Sprintf("topic/%d/%d", i, j)}}
-		}
-		mustAppend(t, l, records...)
-	}
-	if n := l.CachedTopics(); n > 2*(1<<16)+1000 || n < 1<<16 {
-		t.Errorf("%d topics are in memory after 135,000 were used, want at most two halves of 65,536", n)
-	}
-	for _, topic := range []string{"topic/0/0", "topic/134/999"} {
-		if answer := mustRead(t, l, eventlog.Query{Selector: eventlog.Topics(topic)}); len(answer.Records) != 1 {
-			t.Errorf("%d records of %s, want 1", len(answer.Records), topic)
-		}
-	}
-}
-
 // TestReplayByManyPatternsTakesFewPages: with 20,000 patterns, an event must not take a page and a sort of its own.
 func TestReplayByManyPatternsTakesFewPages(t *testing.T) {
 	t.Parallel()

@@ -99,56 +99,6 @@ func TestEndsFollowTheRecordsAfterADowngrade(t *testing.T) {
 	}
 }
 
-// TestExpiredEndsTakeNoSpace: the trimmer forgets them once no record can be refused because of them.
-func TestExpiredEndsTakeNoSpace(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	dir := filepath.Join(t.TempDir(), "log")
-	o := &disklog.Options{Now: func() time.Time { return now }, Retention: &eventlog.Retention{Rules: []eventlog.Rule{
-		{Pattern: eventlog.MustPattern("short/**"), Age: time.Minute}, {Pattern: eventlog.MustPattern("long/**"), Age: 24 * time.Hour},
-	}}}
-	o.TrimOnlyWhenAsked()
-	log := mustOpen(t, dir, o)
-	var ends []eventlog.Record
-	for i := range 3000 { // more than a chunk
-		ends = append(ends, eventlog.Record{Topics: []string{"short/" + string(rune('a'+i))}, Flags: eventlog.End})
-	}
-	mustAppend(t, log, ends...)
-	mustAppend(t, log, eventlog.Record{Topics: []string{"long/a", "short/b/c"}, Flags: eventlog.End})
-	now = now.Add(2 * time.Hour)
-	mustAppend(t, log, eventlog.Record{Topics: []string{"news"}})
-	if err := log.Trim(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if end, err := log.End(t.Context(), "long/a"); err != nil || end.IsZero() {
-		t.Errorf("the end that holds is %v, %v", end, err)
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, kind := range []byte{'z', 'o'} {
-		it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := 0
-		for it.First(); it.Valid(); it.Next() {
-			n++
-		}
-		if err := it.Close(); err != nil || n != 1 {
-			t.Errorf("%d keys of kind %c are left, %v", n, kind, err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	mustPassCheck(t, dir)
-}
-
 // TestExpiredEndStaysSoUnderALongerAge: a topic that had begun again ended once more after a restart, with its old end.
 func TestExpiredEndStaysSoUnderALongerAge(t *testing.T) {
 	t.Parallel()
