@@ -90,7 +90,12 @@ func (f *follower) message(m *Message) error {
 	switch {
 	case err != nil && !errors.Is(err, errDamaged):
 		return err
-	case f.place.gen == "": // hubs send no records before the first generation, so its beginning was dropped
+	case f.place.gen == "": // hubs send no records before the first generation, so its beginning was dropped, or is damaged
+		if err != nil {
+			if _, err := f.lost(m.Seq + 1); err != nil {
+				return err
+			}
+		}
 		f.missed = true
 		f.place.advance(m, f.place.head)
 		return nil

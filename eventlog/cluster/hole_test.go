@@ -258,6 +258,28 @@ func TestDamagedMessageThatIsLostBeforeAllHubsPassOverItIsOneHole(t *testing.T) 
 	})
 }
 
+// TestNewHubTakesACopyIfTheBeginningIsDamaged: a new hub found the message damaged that begins the first generation. It began another cluster, without the
+// events and keys of the others.
+func TestNewHubTakesACopyIfTheBeginningIsDamaged(t *testing.T) {
+	scenario(t, lossless(), func(s *sim) {
+		if _, err := s.put(0, keyed("once")); err != nil {
+			s.Fatal(err)
+		}
+		before := s.hubs[0].running().Head()
+		s.hubs[1].wipe()
+		s.order.Damage(1)
+		s.hubs[1].start()
+		s.heal()
+		if head := s.hubs[1].running().Head(); head.Gen != before.Gen {
+			s.Errorf("the hub begins generation %s, before there was %s", head.Gen, before.Gen)
+		}
+		if r, err := s.put(1, keyed("once")); err != nil || !r.Duplicate {
+			s.Errorf("the event again: %+v, %v", r, err)
+		}
+		s.trace.agreed(s.T)
+	})
+}
+
 // TestOrderMayEndWithAHole: the order has lost its newest messages, and those before them are damaged. The hubs waited for a message that never comes
 // while they looked for the beginning of a generation.
 func TestOrderMayEndWithAHole(t *testing.T) {
