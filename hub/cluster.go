@@ -88,6 +88,12 @@ type cluster struct {
 	stop      func()                 // ends Listen
 }
 
+// inCluster reports whether the hub exchanges messages with others.
+func (h *Hub) inCluster() bool {
+	_, shared := h.log.(eventlog.Shared)
+	return shared && h.opts.Cluster != nil
+}
+
 // joinCluster begins to listen and to announce, if the log is shared.
 func (h *Hub) joinCluster() error {
 	log, ok := h.log.(eventlog.Shared)
@@ -106,6 +112,9 @@ func (h *Hub) joinCluster() error {
 	h.background.Go(func() {
 		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub cluster"), c.announce)
 	})
+	h.background.Go(func() {
+		pprof.Do(h.ctx, pprof.Labels("goroutine", "hub cluster presence"), c.sharePresence)
+	})
 	return nil
 }
 
@@ -117,6 +126,16 @@ func (c *cluster) receive(data []byte) {
 			c.hub.opts.Logger.Warn("a message of another hub is ignored", "err", err.Error(), "count", n)
 		}
 		return
+	}
+	if m.Presence != nil {
+		c.receivePresence(m.Presence)
+		return
+	}
+	if m.Hello != nil && m.Hello.Instance != c.instance {
+		c.hub.presence.Heard(m.Hello.Name, m.Hello.Instance, m.Hello.Presence)
+	}
+	if m.Bye != nil {
+		c.hub.presence.Bye(m.Bye.Instance)
 	}
 	if m.Hello != nil && m.Hello.Name == c.opts.Name {
 		c.meetNamesake(m.Hello)
@@ -199,7 +218,7 @@ func (c *cluster) self(ctx context.Context) peers.Hub {
 	me := peers.Hub{
 		Name: c.opts.Name, Instance: c.instance, URL: c.opts.URL, Version: c.opts.Version, Generation: head.Gen, Head: head.Seq,
 		Message: status.Message, Last: status.Last, Streams: h.fanout.Streams(), Stored: n.Stored, Delivered: n.Delivered,
-		ContactAge: max(time.Since(status.Contact), 0).Milliseconds(),
+		ContactAge: max(time.Since(status.Contact), 0).Milliseconds(), Presence: h.presence.Number(),
 	}
 	if p := h.unready(ctx); p != nil {
 		me.Unready = cmp.Or(status.Trouble, p.Detail) // only administrators read it

@@ -35,8 +35,8 @@ type board struct{ *presence.Topic }
 
 func newPresence(h *Hub) *presence.Table {
 	return presence.New(presence.Options{
-		MaxMembers: h.opts.MaxMembers,
-		Tell:       func(t *presence.Topic, version uint64, data string) { h.fanout.Post(board{t}, version, data) },
+		MaxMembers: h.opts.MaxMembers, Shared: h.inCluster(),
+		Tell: func(t *presence.Topic, version uint64, data string) { h.fanout.Post(board{t}, version, data) },
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/hub/internal/presence"
 )
 
 const (
@@ -43,6 +44,7 @@ type Hub struct {
 	Stored     uint64 `json:"stored"`      // events since it started
 	Delivered  uint64 `json:"delivered"`   // events since it started, counted once for each subscriber
 	ContactAge int64  `json:"contact_age"` // milliseconds since its last contact with the shared log
+	Presence   uint64 `json:"presence"`    // number of its last message about members
 
 	// Silent says that the hub has not answered the one that describes it. No hub announces it of itself.
 	Silent bool `json:"silent,omitempty"`
@@ -63,13 +65,15 @@ type Message struct {
 	Bye     *Hub                `json:"bye,omitempty"` // the hub stops
 	Who     bool                `json:"who,omitempty"` // asks all hubs to announce themselves now
 	Revoked []access.Revocation `json:"revoked,omitempty"`
+
+	Presence *presence.Part `json:"presence,omitempty"` // what a hub tells of its members
 }
 
 // Encode returns the bytes of a message.
 func (m *Message) Encode() []byte {
 	b, err := json.Marshal(m)
 	if err != nil {
-		panic(fmt.Sprintf("peers: encoding a message: %v", err)) // it has only strings, numbers and times
+		panic(fmt.Sprintf("peers: encoding a message: %v", err)) // it has only strings, numbers, times and JSON that was checked
 	}
 	return b
 }

@@ -11,6 +11,8 @@ type member struct {
 
 	seat int32 // index in its slot of Table.leaving
 	slot int8  // 1 + the slot; 0: it is not leaving
+
+	others []mark // where else it is present
 }
 
 func (m *member) key() string { return m.subject }
@@ -38,6 +40,7 @@ func (t *Table) Join(names []string, subject, data string) (*Stay, error) {
 			t.join(topic, subject, data)
 		}
 		topic.touch()
+		topic.share("")
 	}
 	return stay, nil
 }
@@ -66,10 +69,12 @@ func (t *Table) join(topic *Topic, subject, data string) {
 	if m.data != data { // the newest stream counts
 		topic.note(subject, before{true, m.data})
 		m.data = data
+		topic.share(subject)
 	}
 	if !m.here {
 		m.here = true
 		t.members++
+		topic.share(subject)
 	}
 	m.streams++
 	t.leaving.remove(m)
@@ -84,6 +89,7 @@ func (s *Stay) Leave(atOnce bool) {
 	for _, topic := range s.topics {
 		topic.streams--
 		topic.touch()
+		topic.share("")
 		if s.subject != "" {
 			t.leave(topic, s.subject, atOnce)
 		}
@@ -107,7 +113,10 @@ func (t *Table) leave(topic *Topic, subject string, atOnce bool) {
 func (t *Table) left(topic *Topic, m *member) {
 	m.here = false
 	t.members--
-	t.drop(topic, m)
+	topic.share(m.subject)
+	if len(m.others) == 0 {
+		t.drop(topic, m)
+	}
 }
 
 // drop removes a member that is at no hub.

@@ -55,6 +55,9 @@ type Options struct {
 	// Tell is called with each message for the watchers of a topic, the data of a presence event. Messages have rising versions: see
 	// [Topic.State]. Calls come one after the other. Tell must not call the table.
 	Tell func(t *Topic, version uint64, data string)
+
+	// Shared says that the caller sends [Table.NextPart] to other hubs.
+	Shared bool
 }
 
 // Table knows the members of all topics. It is safe for concurrent use.
@@ -69,6 +72,10 @@ type Table struct {
 	now     int64           // ticks so far
 	leaving leaving
 	changed []*Topic // topics that are watched and whose watchers must be told
+
+	sharing sharing
+	sources map[string]*source // other hubs, by instance
+	swept   bool               // topics may be left of which nothing is to know
 
 	settled bool   // the first grace is over: subjects that were here before a restart have had the time to come back
 	told    uint64 // messages
@@ -99,6 +106,7 @@ func (t *Table) Tick() {
 	t.nextTick()
 	for t.expire() {
 	}
+	t.visitSources()
 	t.settle()
 	for _, topic := range t.takeChanged() {
 		t.tell(topic)
@@ -144,6 +152,58 @@ func (t *Table) eachTopic(f func(*Topic)) {
 			after = topic.name
 			f(topic)
 		}
+		t.mu.Unlock()
+	}
+}
+
+// eachMember calls f with all members, holding the lock, and lets others have it now and then, as eachTopic does. f may drop the member.
+func (t *Table) eachMember(f func(*Topic, *member)) {
+	page := make([]*member, 0, step)
+	for name, subject := "", ""; ; {
+		t.mu.Lock()
+		topic := t.topics[name]
+		if topic == nil || subject == "" {
+			if topic = t.topicAfter(name); topic == nil {
+				t.mu.Unlock()
+				return
+			}
+			name = topic.name
+		}
+		page = page[:0]
+		for m := range topic.members.after(subject) {
+			if page = append(page, m); len(page) == step {
+				break
+			}
+		}
+		subject = ""
+		if len(page) == step {
+			subject = page[step-1].subject
+		}
+		for _, m := range page {
+			f(topic, m)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// forgetAll forgets the topics of which nothing is left to know after members of other hubs were dropped.
+func (t *Table) forgetAll() {
+	t.mu.Lock()
+	swept := t.swept
+	t.swept = false
+	t.mu.Unlock()
+	if !swept {
+		return
+	}
+	var empty []*Topic
+	t.eachTopic(func(topic *Topic) {
+		if topic.empty() {
+			empty = append(empty, topic)
+		}
+	})
+	for _, topic := range empty {
+		t.mu.Lock()
+		t.forget(topic)
 		t.mu.Unlock()
 	}
 }

@@ -11,6 +11,8 @@ type Topic struct {
 
 	members ordered[*member]
 	streams int // at this hub, those without a subject included
+	others  map[*source]streams
+	unsent  map[string]struct{} // subjects that have changed at this hub, for other hubs; nil: it is not in sharing.unsent
 
 	watchers int
 	dirty    bool              // it is in Table.changed
@@ -22,6 +24,12 @@ type Topic struct {
 
 	text   string // the whole state at some serial number
 	textAt uint64
+}
+
+// streams is a number of streams at another hub, in the epoch when the hub said it.
+type streams struct {
+	n     int
+	epoch uint32
 }
 
 func (t *Topic) key() string { return t.name }
@@ -48,16 +56,21 @@ func (t *Table) at(name string) *Topic {
 
 // forget removes a topic of which nothing is left to know.
 func (t *Table) forget(topic *Topic) {
-	if topic.members.len() == 0 && topic.streamsOfAll() == 0 && topic.watchers == 0 {
+	if topic.empty() && t.topics[topic.name] == topic {
 		delete(t.topics, topic.name)
 		t.names.remove(topic.name)
 	}
 }
 
-// streamsOfAll returns the number of streams.
-func (t *Topic) streamsOfAll() int { return t.streams }
+func (t *Topic) empty() bool { return t.watchers == 0 && t.count() == Count{} }
 
-func (t *Topic) count() Count { return Count{t.streamsOfAll(), t.members.len()} }
+func (t *Topic) count() Count {
+	n := Count{t.streams, t.members.len()}
+	for _, others := range t.others {
+		n.Streams += others.n
+	}
+	return n
+}
 
 // touch notes that the topic has changed, so that its watchers are told.
 func (t *Topic) touch() {

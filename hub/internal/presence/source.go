@@ -1,0 +1,268 @@
+package presence
+
+import "slices"
+
+const (
+	silence    = 5    // ticks after which a silent hub counts as gone; it announces itself every 2 s
+	lateAfter  = 2    // ticks that a message may take longer than an announcement that was made after it
+	askAgain   = 5    // ticks between two requests for a whole state
+	maxSources = 1000 // more hubs than this are a fault, or an attack on the channel
+)
+
+// source is another hub of the cluster.
+type source struct {
+	hub, instance string
+
+	number  uint64 // of its last message
+	claimed uint64 // of its last message, as it says itself
+	late    int64  // the tick when that was above number
+	behind  bool   // messages are missing: its whole state is needed
+	asked   int64  // the tick of the last request for it; 0: never
+
+	epoch   uint32 // counts its whole states
+	taking  bool   // a whole state is coming in, without a hole so far
+	sweep   uint32 // members and streams of earlier epochs are to be dropped; 0: none
+	members int
+
+	heard  int64 // the tick of its last message
+	leaves int64 // the tick at which its members leave; 0: it is alive
+	gone   bool  // it has said that it stops, or another process has taken its place
+}
+
+// mark says that a member, or a number of streams, is at another hub.
+type mark struct {
+	source *source
+	epoch  uint32
+}
+
+// Receive takes a message of another hub.
+func (t *Table) Receive(p *Part) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.sourceOf(p.Hub, p.Instance)
+	if s == nil || p.Want != "" {
+		return
+	}
+	if p.Number != s.number+1 {
+		s.behind, s.taking = true, false
+	}
+	s.number = p.Number
+	if p.First {
+		s.epoch++
+		s.taking = true
+	}
+	for i := range p.Topics {
+		t.receive(s, &p.Topics[i])
+	}
+	if p.Last && s.taking {
+		s.behind, s.taking, s.sweep = false, false, s.epoch
+	}
+}
+
+// receive takes what a hub says about a topic.
+func (t *Table) receive(s *source, one *PartTopic) {
+	if one.Topic == "" {
+		return
+	}
+	topic := t.at(one.Topic)
+	topic.setStreams(s, max(one.Streams, 0))
+	for _, in := range one.In {
+		if in.Subject != "" {
+			t.arrive(topic, s, in.Subject, string(in.Data))
+		}
+	}
+	for _, subject := range one.Out {
+		if m := topic.members.get(subject); m != nil {
+			t.depart(topic, m, func(k mark) bool { return k.source == s })
+		}
+	}
+	t.forget(topic)
+}
+
+// setStreams sets the number of streams at another hub.
+func (t *Topic) setStreams(s *source, n int) {
+	if n == 0 && t.others == nil {
+		return
+	}
+	if was := t.others[s]; was.n != n {
+		t.touch()
+	}
+	switch {
+	case n == 0:
+		if delete(t.others, s); len(t.others) == 0 {
+			t.others = nil
+		}
+	case t.others == nil:
+		t.others = map[*source]streams{s: {n, s.epoch}}
+	default:
+		t.others[s] = streams{n, s.epoch}
+	}
+}
+
+// arrive notes that a subject is present at another hub. Data of a stream of this hub counts more.
+func (t *Table) arrive(topic *Topic, s *source, subject, data string) {
+	m := topic.members.get(subject)
+	if m == nil || !slices.ContainsFunc(m.others, func(k mark) bool { return k.source == s }) {
+		if s.members >= t.opts.MaxMembers {
+			return
+		}
+		s.members++
+	}
+	if m == nil {
+		m = &member{subject: subject, data: data}
+		topic.members.add(m)
+		t.present++
+		topic.note(subject, before{})
+	}
+	if m.data != data && !m.here {
+		topic.note(subject, before{true, m.data})
+		m.data = data
+	}
+	for i := range m.others {
+		if m.others[i].source == s {
+			m.others[i].epoch = s.epoch
+			return
+		}
+	}
+	m.others = append(m.others, mark{s, s.epoch})
+}
+
+// depart drops marks of a member, and the member with the last one.
+func (t *Table) depart(topic *Topic, m *member, drop func(mark) bool) {
+	kept := slices.DeleteFunc(m.others, func(k mark) bool {
+		if drop(k) {
+			k.source.members--
+			return true
+		}
+		return false
+	})
+	if m.others = kept; len(kept) == 0 {
+		m.others = nil
+		if !m.here {
+			t.drop(topic, m)
+		}
+	}
+}
+
+// Heard notes an announcement of another hub, with the number of its last message.
+func (t *Table) Heard(hub, instance string, number uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sources[instance] == nil && number == 0 { // it has told nothing yet
+		t.replace(hub, instance)
+		return
+	}
+	s := t.sourceOf(hub, instance)
+	if s == nil {
+		return
+	}
+	if number > s.number && s.claimed <= s.number {
+		s.late = t.now
+	}
+	s.claimed = number
+}
+
+// Bye notes that a hub stops. Its members leave after the grace; until then clients come back at other hubs.
+func (t *Table) Bye(instance string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.sources[instance]; s != nil {
+		t.leaves(s)
+		s.gone = true
+	}
+}
+
+func (t *Table) leaves(s *source) {
+	if s.leaves == 0 {
+		s.leaves = t.now + 1 + int64(Grace/tick)
+	}
+}
+
+// replace notes that a process has the name of a hub. Another process that had it has ended.
+func (t *Table) replace(hub, instance string) {
+	for _, s := range t.sources {
+		if s.hub == hub && s.instance != instance && !s.gone {
+			t.leaves(s)
+			s.gone = true
+		}
+	}
+}
+
+// sourceOf returns the hub of a message that has just come, nil if there are too many hubs.
+func (t *Table) sourceOf(hub, instance string) *source {
+	s := t.sources[instance]
+	if s == nil {
+		if instance == "" || len(t.sources) >= maxSources {
+			return nil
+		}
+		if t.sources == nil {
+			t.sources = make(map[string]*source)
+		}
+		s = &source{hub: hub, instance: instance}
+		t.sources[instance] = s
+		t.replace(hub, instance)
+	}
+	if s.heard = t.now; !s.gone {
+		s.leaves = 0
+	}
+	return s
+}
+
+// Want asks this hub for its whole state.
+func (t *Table) Want() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sharing.wanted = true
+}
+
+// Wants returns the instances of the hubs whose whole state is needed. It returns each only now and then.
+func (t *Table) Wants() (instances []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for instance, s := range t.sources {
+		if s.claimed > s.number && t.now-s.late >= lateAfter {
+			s.behind = true
+		}
+		if s.behind && !s.taking && s.leaves == 0 && (s.asked == 0 || t.now-s.asked >= askAgain) {
+			s.asked = t.now + 1 // never 0
+			instances = append(instances, instance)
+		}
+	}
+	return instances
+}
+
+// visitSources lets the members of silent hubs leave, and drops members that were missing in the whole state of their hub.
+func (t *Table) visitSources() {
+	for _, s := range t.takeSweeps() {
+		t.eachMember(func(topic *Topic, m *member) {
+			t.depart(topic, m, func(k mark) bool { return k.source == s.source && k.epoch < s.epoch })
+		})
+		t.eachTopic(func(topic *Topic) {
+			if n, ok := topic.others[s.source]; ok && n.epoch < s.epoch {
+				topic.setStreams(s.source, 0)
+			}
+		})
+	}
+	t.forgetAll()
+}
+
+// takeSweeps returns the hubs of which members must be dropped, each with the first epoch whose members stay.
+func (t *Table) takeSweeps() (sweeps []mark) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for instance, s := range t.sources {
+		if t.now-s.heard >= silence {
+			t.leaves(s)
+		}
+		switch {
+		case s.leaves != 0 && t.now >= s.leaves:
+			delete(t.sources, instance)
+			sweeps = append(sweeps, mark{s, s.epoch + 1})
+		case s.sweep != 0:
+			sweeps = append(sweeps, mark{s, s.sweep})
+			s.sweep = 0
+		}
+	}
+	t.swept = len(sweeps) > 0
+	return sweeps
+}
