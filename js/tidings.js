@@ -1222,8 +1222,8 @@ class Requests {
       })]).finally(() => clearTimeout(timer))
     }
     const text = given && `${given}`.trim()
-    // It may be the page of a login.
-    if (text && /[^ -~]/.test(text)) throw new Error(`this is no token: ${text.slice(0, 100)}`)
+    // It may be the page of a login, or the object that has the token.
+    if (text && /[^!-~]/.test(text)) throw new Error(`this is no token: ${text.slice(0, 40)}`)
     return text
   }
 

@@ -46,6 +46,15 @@ test('the page of a login is no token, and the client asks again', async (t) => 
   assert.equal(problems[0], 'Error: this is no token: <!doctype html>\n<title>Log in</title>')
 })
 
+test('an object with a token is no token, and a scheme is no part of one', async (t) => {
+  for (const [token, said] of [[async () => ({ access_token: 'x' }), '[object Object]'], ['Bearer x', 'Bearer x'], [() => 'Not logged in.', 'Not logged in.']]) {
+    const client = clientOf(t, 'http://localhost:1', { token })
+    client.follow('news', () => {}, { after: 'abcde-3' })
+    await until(client, 'status', () => client.problem)
+    assert.deepEqual([client.status, client.problem.detail], ['waiting', `Error: this is no token: ${said}`])
+  }
+})
+
 test('a publish that waits goes on when the stream is open', async (t) => {
   const quick = hurry(t) && globalThis.setTimeout
   // The longest pause of a publish does not end by itself.
