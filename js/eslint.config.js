@@ -11,6 +11,6 @@ export default [
       'no-control-regex': 'off', 'object-shorthand': 'error', 'no-unused-expressions': 'off',
     },
   },
-  { files: ['*.js'], languageOptions: { globals: { ...globals['shared-node-browser'], indexedDB: 'readonly', navigator: 'readonly' } } },
-  { files: ['build.js', 'eslint.config.js', 'test/**'], languageOptions: { globals: { ...globals.node, indexedDB: 'readonly' } } },
+  { files: ['*.js', 'tidings/*.js'], languageOptions: { globals: { ...globals['shared-node-browser'], indexedDB: 'readonly', navigator: 'readonly' } } },
+  { files: ['build.js', 'minify.js', 'eslint.config.js', 'test/**'], languageOptions: { globals: { ...globals.node, indexedDB: 'readonly' } } },
 ]

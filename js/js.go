@@ -1,13 +1,14 @@
 // Package js holds tidings.js, the client of a hub for browsers, and serves it.
 //
-// Folder dist has the minified modules and their types. They are checked in, so that a build of the hub needs no Node. `make js` checks that
-// they are made from the sources, which lie beside this file.
+// Folder dist has the minified files and their types. They are checked in, so that a build of the hub needs no Node. `make js` checks that
+// they are made from the sources: tidings.js beside this file, and its modules in folder tidings.
 package js
 
 import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"io/fs"
 	"net/http"
 	"path"
 	"slices"
@@ -15,12 +16,12 @@ import (
 	"time"
 )
 
-//go:embed dist/*.js dist/*.ts tidings.js outbox.js
+//go:embed dist tidings.js tidings/*.js
 var embedded embed.FS
 
 // file is a file as it is served.
 type file struct {
-	name        string // the last part of its path
+	name        string // the end of its path
 	contentType string
 	text        string
 	etag        string
@@ -32,23 +33,31 @@ const (
 	typeTS = "text/plain; charset=utf-8" // browsers never load it, people may look at it
 )
 
-// files has every file under each of its names: the modules of dist under their own names, and under names with a hash of their content,
-// tidings.1f2e3d4c5b6a.js; types, tidings.d.ts; and sources, tidings.source.js.
+// files has every file under each of its names: the files of dist under their own names, such as tidings.js and tidings/follow.d.ts; modules of
+// dist also under names with a hash of their content, tidings.1f2e3d4c5b6a.js; and sources, tidings.source.js and tidings/follow.js.
 var files = load()
 
 func load() (all []file) {
-	dist, err := embedded.ReadDir("dist")
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	for _, entry := range dist {
-		all = append(all, fileOf(entry.Name(), "dist/"+entry.Name()))
-		if f := all[len(all)-1]; f.contentType == typeJS {
+	err := fs.WalkDir(embedded, ".", func(from string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, built := strings.CutPrefix(from, "dist/")
+		if from == "tidings.js" {
+			name = "tidings.source.js"
+		}
+		f := fileOf(name, from)
+		all = append(all, f)
+		if built && f.contentType == typeJS {
 			f.name, f.immutable = strings.TrimSuffix(f.name, ".js")+"."+f.etag[1:1+hashLength]+".js", true
 			all = append(all, f)
 		}
+		return nil
+	})
+	if err != nil {
+		panic(err) // it is embedded
 	}
-	return append(all, fileOf("tidings.source.js", "tidings.js"), fileOf("tidings.outbox.source.js", "outbox.js"))
+	return all
 }
 
 // hashLength is the length of the hash in a name, in hexadecimal digits: 48 bits tell builds apart.
@@ -67,8 +76,8 @@ func fileOf(name, from string) file {
 	return f
 }
 
-// Names returns the names of all files: the modules of dist, such as tidings.js; each module with a hash of its content in its name; types and
-// sources.
+// Names returns the names of all files: tidings.js and the minified files beside it, each also with a hash of its content in its name; types and
+// sources, some of which are in a folder: tidings/follow.js.
 func Names() (names []string) {
 	for _, f := range files {
 		names = append(names, f.name)
@@ -76,14 +85,14 @@ func Names() (names []string) {
 	return names
 }
 
-// Handler serves the files. It looks only at the last part of a path, so it can be mounted at the root or under a prefix. Pages of all origins
+// Handler serves the files. It looks only at the end of a path, so it can be mounted at the root or under a prefix. Pages of all origins
 // may load the files, because they hold no secret. A name without a hash is checked by its ETag at each use; one with a hash is cached for a
 // year. Other names get 404, and other methods than GET and HEAD get 405.
 func Handler() http.Handler { return http.HandlerFunc(serve) }
 
 func serve(w http.ResponseWriter, r *http.Request) {
-	name := path.Base(r.URL.Path)
-	i := slices.IndexFunc(files, func(f file) bool { return f.name == name })
+	asked := path.Clean("/" + r.URL.Path)
+	i := slices.IndexFunc(files, func(f file) bool { return strings.HasSuffix(asked, "/"+f.name) })
 	switch {
 	case i < 0:
 		http.NotFound(w, r)

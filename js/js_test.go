@@ -38,7 +38,7 @@ func TestEveryFileIsServedToPagesOfAllOrigins(t *testing.T) {
 			t.Errorf("%s: status %d, %d bytes, ETag %q", name, resp.StatusCode, resp.ContentLength, resp.Header.Get("ETag"))
 		}
 	}
-	for _, name := range []string{"tidings.js", "tidings.d.ts", "tidings.source.js"} {
+	for _, name := range []string{"tidings.js", "tidings.d.ts", "tidings.source.js", "tidings/follow.js", "tidings/follow.d.ts"} {
 		if !slices.Contains(js.Names(), name) {
 			t.Errorf("%s is not served", name)
 		}
@@ -80,6 +80,9 @@ func TestOtherPathsAndMethodsAreRefused(t *testing.T) {
 		{"GET", "/", 404},
 		{"GET", "/../tidings.js/", 200},
 		{"GET", "/prefix/tidings.js", 200},
+		{"GET", "/prefix/tidings/follow.js", 200},
+		{"GET", "/follow.js", 404},
+		{"GET", "/tidings/", 404},
 		{"POST", "/tidings.js", 405},
 		{"DELETE", "/tidings.js", 405},
 		{"HEAD", "/tidings.js", 200},

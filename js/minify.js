@@ -1,6 +1,7 @@
-// How dist is made smaller than the sources.
+// How dist is made of the sources.
 
-import { transformSync } from 'esbuild'
+import { buildSync, transformSync } from 'esbuild'
+import { createHash } from 'node:crypto'
 import { minify_sync as compress } from 'terser'
 
 /**
@@ -10,6 +11,13 @@ import { minify_sync as compress } from 'terser'
 const inner = `ack ask attach begun change changing come deliver failures fault fetched full go greet heard hello ids lead life link links matches
   missing opened over parts pass persist reach receive renew report scatter seat send sent stop turn visible visibleSeat wait wake waiting
   why`.split(/\s+/)
+
+/** Returns a source in one file with the modules that it imports, and with its version. @param {string} path */
+export function bundle(path) {
+  const { outputFiles: [{ text }] } = buildSync({ entryPoints: [path], bundle: true, write: false, external: ['*/outbox.js'], format: 'esm', target: 'es2022', charset: 'utf8', logLevel: 'warning' })
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 12)
+  return text.replace('build = "source"', `build = "${hash}"`).replace(/import\("[^"]*outbox\.js"\)/g, 'import("./tidings.outbox.js")')
+}
 
 /** Returns the minified code, and the names that were shortened. @param {string} code */
 export function minify(code) {

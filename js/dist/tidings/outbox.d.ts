@@ -4,7 +4,9 @@
  *
  * @module
  */
-import type { Follow, FollowOptions, RequestsOfClient as Requests, SeatOfClient as Seat } from './tidings.js';
+import type { Follow, FollowOptions } from './follow.js';
+import type { Requests } from './requests.js';
+import type { Seat } from './seat.js';
 export type Entry = {
     user: string;
     body: string;

@@ -6,7 +6,9 @@
  */
 
 // It does not import tidings.js, because a page may have that under another address.
-/** @import { Follow, FollowOptions, RequestsOfClient as Requests, SeatOfClient as Seat } from './tidings.js' */
+/** @import { Follow, FollowOptions } from './follow.js' */
+/** @import { Requests } from './requests.js' */
+/** @import { Seat } from './seat.js' */
 
 /** @typedef {{user: string, body: string, time: number}} Entry An event to send: `body` is a line of NDJSON with a key. */
 

@@ -1,0 +1,2 @@
+/** Serves all tabs, in a SharedWorker of their name. */
+export declare function serveTabs(): void;

@@ -1,0 +1,2 @@
+/** The part that stores something in the browser; build.js puts its address at a hub here. */
+export const storage = () => import('./outbox.js')
