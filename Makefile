@@ -141,11 +141,11 @@ e2e: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.jso
 	cd e2e && npm test --silent
 
 .PHONY: e2e-all
-e2e-all: needs e2e/node_modules/.package-lock.json # Run every test of e2e/engines in the three browsers
+e2e-all: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.json # Run every test of e2e/engines in the three browsers
 	cd e2e && TIDINGS_ENGINES=all npm test --silent -- engines/
 
 .PHONY: ten-tabs
-ten-tabs: needs e2e/node_modules/.package-lock.json # Measure ten tabs with one stream: doubled and missing events, and how long a takeover lasts
+ten-tabs: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.json # Measure ten tabs with one stream: doubled and missing events, and how long a takeover lasts
 	cd e2e && node ten-tabs.js
 
 # Deno and Bun are npm packages of 190 MB, so their tests are not part of make test.

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { bundle, minify } from './minify.js'
+import { bundle, minify, versioned } from './minify.js'
 
 const here = import.meta.dirname
 const folder = process.argv[2] ?? join(here, 'dist')
@@ -12,5 +12,5 @@ const folder = process.argv[2] ?? join(here, 'dist')
 export const outputs = { 'tidings.js': 'tidings.js', 'tidings/outbox.js': 'tidings.outbox.js' }
 
 mkdirSync(folder, { recursive: true })
-for (const [source, output] of Object.entries(outputs)) writeFileSync(join(folder, output), minify(bundle(join(here, source))).code)
+for (const [source, output] of Object.entries(outputs)) writeFileSync(join(folder, output), minify(versioned(bundle(join(here, source)))).code)
 execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '--project', here, '--outDir', folder], { stdio: 'inherit' })

@@ -17,7 +17,7 @@ test('two identities have two streams, and two versions of the file two workers'
   const ben = await follow(tabs, site, hub, { identity: 'ben' })
   await expect.poll(() => streams(hub)).toBe(2)
   await expect.poll(() => tabs.workers(site.url)).toHaveLength(2)
-  site.change = (text) => text.replace("const build = 'source'", "const build = 'other'")
+  site.change = (text) => text.replace('build = "source"', 'build = "other"')
   const other = await follow(tabs, site, hub, { identity: 'ann' })
   await expect.poll(() => streams(hub)).toBe(3)
   await expect.poll(() => tabs.workers(site.url)).toHaveLength(3)
@@ -27,7 +27,7 @@ test('two identities have two streams, and two versions of the file two workers'
 test('a page does not talk to a worker of another version', async ({ tabs, site, hub, publisher }) => {
   const tab = await tabs.open(site.url)
   await tab.evaluate(() => import('/tidings.js'))
-  site.change = (text) => text.replace("const build = 'source'", "const build = 'older'")
+  site.change = (text) => text.replace('build = "source"', 'build = "older"')
   await start(tab, hub)
   await expectMore([tab])
   await expectLog(publisher, [tab])
@@ -102,7 +102,7 @@ for (const [name, { insecure, policy, trusted, options, want }] of Object.entrie
 }
 
 // hurried makes tabs say hello every second instead of every five.
-const hurried = (text) => text.replace('const pinging = 5_000', 'const pinging = 1_000')
+const hurried = (text) => text.replace('pinging = 5e3', 'pinging = 1e3')
 
 test('a visible tab takes the lock from a leader that freezes without a word', async ({ tabs, site, hub, publisher }) => {
   site.change = hurried

@@ -1,7 +1,11 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { bundle } from '../../js/minify.js'
+
+// The scripts as a hub has them, but not minified.
+const scripts = new Map(Object.entries({ '/tidings.js': 'tidings.js', '/tidings.outbox.js': 'tidings/outbox.js' })
+  .map(([path, source]) => [path, bundle(join(import.meta.dirname, '../../js', source))]))
 
 // Site is an application's web server: empty pages, and tidings.js. A page at /unwatched follows the hub that its URL names, and reports what
 // it gets, because a test cannot look into it. Another host name is another origin.
@@ -24,7 +28,7 @@ export class Site {
 
   async #serve(request, response) {
     const { pathname } = new URL(request.url, this.url)
-    const file = join(import.meta.dirname, '../../js', pathname)
+    const script = scripts.get(pathname)
     if (pathname === '/report') {
       let body = ''
       for await (const text of request.setEncoding('utf8')) body += text
@@ -32,10 +36,10 @@ export class Site {
       response.end()
     } else if (!pathname.endsWith('.js')) {
       this.#page(pathname, response)
-    } else if (existsSync(file)) {
+    } else if (script) {
       response.setHeader('Content-Type', 'text/javascript')
       response.setHeader('Cache-Control', 'no-cache')
-      response.end(this.change(readFileSync(file, 'utf8')))
+      response.end(this.change(script))
     } else {
       response.writeHead(404).end()
     }

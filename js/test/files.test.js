@@ -54,7 +54,7 @@ test('the npm package has its entries, its types and its licence, and runs', (t)
   mkdirSync(join(folder, 'node_modules/tidings'), { recursive: true })
   at(folder, 'tar', 'xzf', file, '--strip-components=1', '-C', 'node_modules/tidings')
   const files = readdirSync(join(folder, 'node_modules/tidings'), { recursive: true }).sort()
-  assert.deepEqual(files, ['LICENSE', 'README.md', 'dist', ...readdirSync(join(root, 'dist')).map((name) => `dist/${name}`), 'package.json'].sort())
+  assert.deepEqual(files, ['LICENSE', 'README.md', 'dist', ...readdirSync(join(root, 'dist'), { recursive: true }).map((name) => `dist/${name}`), 'package.json'].sort())
   writeFileSync(join(folder, 'program.mjs'), `
     import { Tidings } from 'tidings'
     import { Outbox } from 'tidings/outbox'

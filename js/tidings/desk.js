@@ -25,7 +25,7 @@ export const handover = 10_000
  * @typedef {object} TabCall A message of a tab to a desk: a {@link Call}, or the answer to a question.
  * @property {string} seat A random name.
  * @property {Reach} reach Tells a new worker how to reach the hub.
- * @property {number} [ask] The number of the question that `token` or `error` answers.
+ * @property {boolean} [ask] `token` or `error` is the answer to a question.
  * @property {string} [token]
  * @property {string} [error]
  */
@@ -34,7 +34,7 @@ export const handover = 10_000
  * @property {string} build
  * @property {string} [life] A lock that the worker holds while it lives.
  * @property {string} [for] The seat; without it, there is a new desk, and all seats say hello.
- * @property {number} [ask] Asks for a token.
+ * @property {boolean} [ask] Asks for a token.
  * @property {boolean} [expired]
  * @property {boolean} [lead] Asks the seat to take the lock.
  * @property {string} [fault] The desk does not understand the seat.
@@ -43,21 +43,15 @@ export const handover = 10_000
 
 /** Returns a holder for several tabs. @param {Reach} reach */
 export function deskOf({ url, token, credentials }) {
-  /** @type {Map<number, (answer?: TabCall) => void>} */
-  const questions = new Map()
-  let asked = 0
-
   /** Asks the seats for a token, one after the other, the visible ones first. @param {{expired: boolean}} why @returns {Promise<string | undefined>} */
   async function tokenOf({ expired }) {
     let error = 'there is no tab to ask for a token'
-    for (const { send } of [...holder.links.values()].sort((a, b) => Number(b.visible) - Number(a.visible))) {
-      const ask = ++asked
+    for (const link of [...holder.links.values()].sort((a, b) => Number(b.visible) - Number(a.visible))) {
       const answer = await new Promise((/** @type {(answer?: TabCall) => void} */ resolve) => {
-        questions.set(ask, resolve)
-        send({ ask, expired })
+        link.answer = resolve
+        link.send({ ask: true, expired })
         setTimeout(resolve, handover)
       })
-      questions.delete(ask)
       if (answer && !answer.error) return answer.token
       error = answer?.error ?? 'a tab has not returned a token in time'
     }
@@ -73,7 +67,7 @@ export function deskOf({ url, token, credentials }) {
     take(call, send) {
       const reply = (/** @type {object} */ message) => send({ build, for: call.seat, ...message })
       try {
-        if (call.ask) questions.get(call.ask)?.(call)
+        if (call.ask) holder.links.get(call.seat)?.answer?.(call)
         else holder.take(call, reply)
       } catch (error) {
         holder.take({ seat: call.seat })

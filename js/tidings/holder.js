@@ -17,6 +17,7 @@ import { Stream } from './stream.js'
  * @property {boolean | undefined} visible
  * @property {number} heard When it has said hello.
  * @property {(message: any) => void} send
+ * @property {(call: any) => void} [answer] Takes the answer of the seat when it was asked for a token.
  */
 /**
  * @typedef {object} Held A part as the holder has it.

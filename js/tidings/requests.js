@@ -55,7 +55,7 @@ export class Requests {
       const abort = () => attempt.abort()
       try {
         signal.throwIfAborted()
-        signal.addEventListener('abort', abort)
+        signal.addEventListener('abort', abort, { signal: attempt.signal }) // until the attempt ends
         return await run(attempt)
       } catch (thrown) {
         signal.throwIfAborted()
@@ -79,7 +79,6 @@ export class Requests {
           if (!asked) this.#pauses.add(end)
         })
       } finally {
-        signal.removeEventListener('abort', abort)
         attempt.abort()
       }
     }

@@ -17,9 +17,9 @@ export type TabCall = {
      */
     reach: Reach;
     /**
-     * The number of the question that `token` or `error` answers.
+     * `token` or `error` is the answer to a question.
      */
-    ask?: number;
+    ask?: boolean;
     token?: string;
     error?: string;
 };
@@ -36,7 +36,7 @@ export type TabReply = {
     /**
      * Asks for a token.
      */
-    ask?: number;
+    ask?: boolean;
     expired?: boolean;
     /**
      * Asks the seat to take the lock.
@@ -56,7 +56,7 @@ export type Reach = {
  * @typedef {object} TabCall A message of a tab to a desk: a {@link Call}, or the answer to a question.
  * @property {string} seat A random name.
  * @property {Reach} reach Tells a new worker how to reach the hub.
- * @property {number} [ask] The number of the question that `token` or `error` answers.
+ * @property {boolean} [ask] `token` or `error` is the answer to a question.
  * @property {string} [token]
  * @property {string} [error]
  */
@@ -65,7 +65,7 @@ export type Reach = {
  * @property {string} build
  * @property {string} [life] A lock that the worker holds while it lives.
  * @property {string} [for] The seat; without it, there is a new desk, and all seats say hello.
- * @property {number} [ask] Asks for a token.
+ * @property {boolean} [ask] Asks for a token.
  * @property {boolean} [expired]
  * @property {boolean} [lead] Asks the seat to take the lock.
  * @property {string} [fault] The desk does not understand the seat.

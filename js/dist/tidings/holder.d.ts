@@ -17,6 +17,10 @@ export type Link = {
      */
     heard: number;
     send: (message: any) => void;
+    /**
+     * Takes the answer of the seat when it was asked for a token.
+     */
+    answer?: (call: any) => void;
 };
 export type Held = {
     /**
