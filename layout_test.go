@@ -58,6 +58,7 @@ var layout = map[string]rules{
 	"hub/internal/dialecttest":        {imports: []string{"hub", "eventlog", "access"}},
 	"console":                         {},
 	"js":                              {},
+	"internal/acme":                   {},
 	"internal/address":                {imports: []string{"internal/wire"}},
 	"internal/blockcheck":             {std: true},
 	"internal/cutproxy":               {std: true},

@@ -25,7 +25,14 @@ func serveReady(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error 
 	if p := h.unready(r.Context()); p != nil {
 		return p
 	}
-	return answerJSON(w, map[string]bool{"ready": true})
+	return answerJSON(w, &readiness{true, h.warnings()})
+}
+
+// readiness is the answer of a hub that is ready. Warnings need an operator, and do not stop the hub from serving: without a certificate, for
+// example, load balancers must still lead the CA to it.
+type readiness struct {
+	Ready    bool     `json:"ready"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // readyTimeout limits how long the log may take to report whether it is ready.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/hub"
@@ -92,7 +93,8 @@ func TestOperationsPageListsAllMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := memberLog{mustMemory(t, nil), &channel{listeners: make(map[int]func([]byte))}} // there are metrics of clusters, too
-	k := serveKeyed(t, log, hub.Options{Cluster: &hub.ClusterOptions{Name: "a"}}, transports[0])
+	certificates := func() []hub.Certificate { return []hub.Certificate{{Name: "hub.example.com", NotAfter: time.Now()}} }
+	k := serveKeyed(t, log, hub.Options{Cluster: &hub.ClusterOptions{Name: "a"}, Certificates: certificates}, transports[0])
 	there := names(`(?m)^# TYPE (tidings_\w+) `, k.metricsOf())
 	told := names("`(tidings_\\w+)`", string(page))
 	if !slices.Equal(there, told) {

@@ -55,6 +55,10 @@ type Options struct {
 	// Metrics returns the handler of /metrics (see package hub/metrics). The hub calls it when it opens. Nil: there is no /metrics
 	Metrics func(*Hub) http.Handler
 
+	// Certificates returns the state of the certificates of the server that the hub runs in, for /readyz, statistics and metrics. It must
+	// not block. Nil: there are none
+	Certificates func() []Certificate
+
 	// Revocations are the revoked grants. The hub adds those from /api/v1/revoke and from its log. Give an [access.Policy] the same set, so
 	// that its refusals name the revocation. Nil: a new set without leeway, for grants that this process issues
 	Revocations *access.Revocations

@@ -72,6 +72,8 @@ type Stats struct {
 	} `json:"refused"`
 
 	Revocations int `json:"revocations"`
+
+	Certificates []Certificate `json:"certificates,omitempty"` // of the server, see Options.Certificates
 }
 
 // ClusterCount is the state of the log that a hub shares with others.
@@ -149,6 +151,7 @@ func (h *Hub) Stats(ctx context.Context) (*Stats, error) {
 	p := h.presence.Totals()
 	s.Presence = PresenceTotals{p.Topics, p.Members, p.Told, n.Notices}
 	s.Revocations = h.revocations.Len()
+	s.Certificates = h.certificates()
 	return s, nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,16 +82,26 @@ type place struct {
 	listeners []net.Listener
 	url       string // the URL for clients
 	socket    string // the path of the Unix socket; "" for TCP
+	public    string // the URL for people, if the hub is reached at another one than url
+	curls     curls
+}
+
+// curls is how curl reaches a hub, with a name that is in its certificate.
+type curls struct {
+	url   string // "": like people
+	flags string
 }
 
 func (p *place) close() { closeAll(p.listeners) }
 
 // curl returns the curl command for a path.
 func (p *place) curl(flags, path string) string {
+	words := []string{"curl", p.curls.flags, flags}
 	if p.socket != "" {
-		flags += " --unix-socket " + p.socket
+		words = append(words, "--unix-socket "+p.socket)
 	}
-	return strings.Join(strings.Fields("curl "+flags+" "+p.url+path), " ")
+	words = append(words, cmp.Or(p.curls.url, p.public, p.url)+path)
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
 // browse begins the sentence that says what to try. A browser cannot open a Unix socket.
@@ -105,7 +117,7 @@ func (p *place) String() string {
 	if p.socket != "" {
 		return unixPrefix + p.socket
 	}
-	return p.url
+	return cmp.Or(p.public, p.url)
 }
 
 // listenPlain listens without TCP keep-alive, as [hub.PaceAccept] recommends.
@@ -113,8 +125,8 @@ func listenPlain(network, addr string) (net.Listener, error) {
 	return (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), network, addr)
 }
 
-// listen listens at an address. With a certificate, connections are TLS.
-func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
+// listen listens at an address. With secure, connections are TLS.
+func (f *listenFlags) listen(addr string, secure *tls.Config) (*place, error) {
 	p := &place{}
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
 		l, err := listenUnix(path, fs.FileMode(f.SocketMode))
@@ -129,10 +141,10 @@ func (f *listenFlags) listen(addr string, cert *certificate) (*place, error) {
 		}
 		p.listeners, p.url = listeners, urlOf(listeners, addr)
 	}
-	if cert != nil {
-		p.url = "https" + strings.TrimPrefix(p.url, "http")
+	if secure != nil {
+		p.url = "https" + strings.TrimSuffix(strings.TrimPrefix(p.url, "http"), ":443")
 		for i, l := range p.listeners {
-			p.listeners[i] = tls.NewListener(hub.BelowTLS(l), cert.config())
+			p.listeners[i] = tls.NewListener(hub.BelowTLS(l), secure)
 		}
 	}
 	return p, nil
@@ -151,9 +163,12 @@ func (f *listenFlags) certificate(logger *slog.Logger, hangups bool) (*certifica
 	return c, nil
 }
 
+// isUnix reports whether an address is a Unix socket.
+func isUnix(addr string) bool { return strings.HasPrefix(addr, unixPrefix) }
+
 // local reports whether only programs on this machine can reach an address.
 func local(addr string) bool {
-	if strings.HasPrefix(addr, unixPrefix) {
+	if isUnix(addr) {
 		return true
 	}
 	host, _, err := splitAddr(addr)

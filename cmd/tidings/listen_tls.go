@@ -8,10 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/tidings-sse/tidings/hub"
 )
 
 // certificate is a certificate and its key in files, which are replaced before the certificate expires.
@@ -20,6 +23,8 @@ type certificate struct {
 	logger *slog.Logger
 	pair   atomic.Pointer[tls.Certificate]
 	seen   [2]fs.FileInfo // the files at the last check; owned by watch
+
+	failing atomic.Bool // the files have changed, and cannot be used
 
 	cancel   context.CancelFunc
 	watching sync.WaitGroup
@@ -35,11 +40,9 @@ func loadCertificate(certFile, keyFile string, logger *slog.Logger) (*certificat
 // config returns a server configuration that uses the current certificate.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
-		// Small records let browsers show the first bytes of a page sooner. Events are small anyway, and many of them share a record.
-		DynamicRecordSizingDisabled: true,
-		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.pair.Load(), nil },
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.pair.Load(), nil },
 	}
 }
 
@@ -51,6 +54,24 @@ func (c *certificate) load() error {
 	}
 	c.pair.Store(&pair)
 	return nil
+}
+
+// report returns the state of the certificate for the hub.
+func (c *certificate) report() []hub.Certificate {
+	leaf := c.pair.Load().Leaf
+	return []hub.Certificate{{Name: c.name(), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, Failing: c.failing.Load()}}
+}
+
+// name returns the first name of the certificate, or the name of its file if it has none.
+func (c *certificate) name() string {
+	leaf := c.pair.Load().Leaf
+	switch {
+	case len(leaf.DNSNames) > 0:
+		return leaf.DNSNames[0]
+	case len(leaf.IPAddresses) > 0:
+		return leaf.IPAddresses[0].String()
+	}
+	return filepath.Base(c.files[0])
 }
 
 // start watches the files until close. With hangups, SIGHUP loads them at once. A hub on a terminal keeps the default action of the signal, which
@@ -103,9 +124,11 @@ func (c *certificate) watch(ctx context.Context, now <-chan os.Signal) {
 				c.logger.Error("the certificate is not replaced", "file", c.files[0], "err", err.Error())
 			}
 			failed = true
+			c.failing.Store(true)
 			continue
 		}
 		failed = false
+		c.failing.Store(false)
 		leaf := c.pair.Load().Leaf
 		c.logger.Info("the certificate is replaced", "file", c.files[0], "names", leaf.DNSNames, "expires", leaf.NotAfter)
 	}

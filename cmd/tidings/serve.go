@@ -69,11 +69,11 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	defer tokens.close()
 	tokens.fetch(ctx)
 	hangups := !isTerminal(std.err)
-	cert, err := c.certificate(logger, hangups)
+	secure, err := c.secure(logger, hangups)
 	if err != nil {
 		return err
 	}
-	defer cert.close()
+	defer secure.close()
 	if hangups {
 		defer c.logHangups(logger)()
 	}
@@ -82,17 +82,25 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 		return err
 	}
 	defer traces.stop(ctx, logger)
-	place, err := c.listen(c.Addr, cert)
+	place, err := c.listen(c.Addr, secure.config())
 	if err != nil {
 		return err
 	}
+	secure.name(place, !c.keyed(env) && !c.Insecure)
 	admin, err := c.listenAdmin()
 	if err != nil {
 		place.close()
 		return err
 	}
+	stopRedirects, err := c.startACME(secure.acme, place, logger)
+	if err != nil {
+		place.close()
+		admin.close()
+		return err
+	}
+	defer stopRedirects()
 	o := &hub.Options{
-		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream, Metrics: metrics.Handler,
+		Authorize: tokens.authorizer(), AllowOrigins: c.Origin, Logger: logger, OnStream: logStream, Metrics: metrics.Handler, Certificates: secure.report(),
 		Explain: tokens.explainer(), Revocations: tokens.revocations(), Local: !c.keyed(env) && !c.Insecure,
 		AdminElsewhere: c.AdminAddr != "", AdminLocal: local(c.AdminAddr), AdminPages: c.Console,
 	}

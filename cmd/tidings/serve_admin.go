@@ -23,8 +23,14 @@ func (f *listenFlags) listenAdmin() (*place, error) {
 }
 
 // ofAdmin turns an error about --addr into the same error about --admin-addr.
-func ofAdmin(err error) error {
-	text := errors.New(strings.ReplaceAll(err.Error(), "--addr", "--admin-addr"))
+func ofAdmin(err error) error { return renameAddr(err, "--admin-addr") }
+
+// renameAddr turns an error about --addr into the same error about another flag.
+func renameAddr(err error, flag string) error {
+	if err == nil {
+		return nil
+	}
+	text := errors.New(strings.ReplaceAll(err.Error(), "--addr", flag))
 	if exit, ok := errors.AsType[*exitError](err); ok {
 		return &exitError{exit.code, text}
 	}

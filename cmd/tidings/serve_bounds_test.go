@@ -30,7 +30,15 @@ var settingBounds = map[string]bounds{
 	"tls-cert":    {held: "TestServeSpeaksTLS"},
 	"tls-key":     {held: "TestServeSpeaksTLS"},
 	"h2c":         {works: []string{"true", "false"}},
-	"console":     {held: "TestConsoleIsServedWhereAdministrationIs"},
+
+	"acme-domain":    {held: "TestACMESettingsThatCannotWorkAreRefused"},
+	"acme-email":     {held: "TestACMESettingsThatCannotWorkAreRefused"},
+	"acme-directory": {held: "TestACMESettingsThatCannotWorkAreRefused"},
+	"acme-ca":        {held: "TestACMESettingsThatCannotWorkAreRefused"},
+	"acme-dir":       {held: "TestACMESettingsThatCannotWorkAreRefused"},
+	"http-addr":      {held: "TestACMESettingsThatCannotWorkAreRefused"},
+
+	"console": {held: "TestConsoleIsServedWhereAdministrationIs"},
 
 	"data":   {held: "TestServeKeepsItsEvents"},
 	"memory": {held: "TestServeKeepsItsEvents"},

@@ -154,5 +154,5 @@ func (f *serveFlags) url(at *place, peer string) string {
 			return ""
 		}
 	}
-	return own.Scheme + "://" + net.JoinHostPort(host, own.Port())
+	return own.Scheme + "://" + strings.TrimSuffix(net.JoinHostPort(host, own.Port()), ":") // port 443 is not in the URL
 }

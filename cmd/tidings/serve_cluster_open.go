@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +63,7 @@ type sharedLog struct {
 // share prepares the log of a hub in a cluster, which listens at a place; with hangups, SIGHUP loads the certificates between hubs again. It
 // returns nil for a hub alone.
 func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger, hangups bool) (*sharedLog, error) {
-	dir := cmp.Or(f.Data, defaultData)
+	dir := f.dataDir()
 	if err := f.checkDir(dir); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 type serveFlags struct {
 	configFlags  `embed:"" group:"Configuration"`
 	listenFlags  `embed:"" group:"Where it listens"`
+	acmeFlags    `embed:"" group:"Where it gets its certificate"`
 	storeFlags   `embed:"" group:"What it keeps"`
 	clusterFlags `embed:"" group:"Which hubs share the log"`
 	authFlags    `embed:"" group:"Who may do what"`
@@ -34,7 +35,7 @@ func (f *serveFlags) warnInsecure(logger *slog.Logger, keyed bool) {
 // check refuses settings that contradict each other or are not safe.
 func (f *serveFlags) check(env environ) error {
 	keyed := f.keyed(env)
-	if err := errors.Join(f.checkListen(), f.checkStore(), f.checkKept(), f.checkCluster(), f.checkAuth(env), f.checkLimits(), f.checkDrain()); err != nil {
+	if err := errors.Join(f.checkListen(), f.checkACME(), f.checkStore(), f.checkKept(), f.checkCluster(), f.checkAuth(env), f.checkLimits(), f.checkDrain()); err != nil {
 		return err
 	}
 	switch { // default values are allowed, because tidings config prints them

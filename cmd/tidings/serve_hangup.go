@@ -37,6 +37,9 @@ func (c *serveCmd) onHangup() string {
 	if c.ClusterTLSCert != "" {
 		loaded = append(loaded, "--cluster-tls-cert and --cluster-tls-key")
 	}
+	if len(loaded) == 0 && len(c.ACMEDomain) > 0 {
+		return "SIGHUP: certificates of a CA are renewed without it; restart the hub to apply other settings and files"
+	}
 	if len(loaded) == 0 {
 		return "SIGHUP: there is no certificate to load again; restart the hub to apply other settings and files"
 	}

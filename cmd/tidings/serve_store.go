@@ -79,6 +79,9 @@ func (f *storeFlags) retention() *eventlog.Retention {
 	return keep
 }
 
+// dataDir returns the data directory.
+func (f *storeFlags) dataDir() string { return cmp.Or(f.Data, defaultData) }
+
 // open is a logOpener.
 func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, err error) {
 	keep := f.retention()
@@ -91,7 +94,7 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 		o.Sync = disklog.SyncInterval
 	}
 	o.Files = currentShare().tables
-	dir := cmp.Or(f.Data, defaultData)
+	dir := f.dataDir()
 	switch log, err = disklog.Open(dir, o); {
 	case err != nil:
 		if invalid, ok := errors.AsType[*eventlog.InvalidError](err); ok && f.MinFree > 0 {

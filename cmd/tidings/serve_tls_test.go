@@ -26,10 +26,15 @@ func writePair(t *testing.T, dir string, number int64) (certFile, keyFile string
 	})
 }
 
-// writeCertificate writes a self-signed certificate for localhost, and its key.
+// writeCertificate writes a self-signed certificate, for localhost unless template has names, and its key.
 func writeCertificate(t *testing.T, dir string, template *x509.Certificate) (certFile, keyFile string) {
 	t.Helper()
-	template.DNSNames = []string{"localhost"}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if template.DNSNames == nil {
+		template.DNSNames = []string{"localhost"}
+	}
 	if template.SerialNumber == nil {
 		template.SerialNumber = big.NewInt(1)
 	}

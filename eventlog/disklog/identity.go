@@ -364,6 +364,10 @@ func haveLog(fsys vfs.FS, dir string, why error) (err error) {
 	return errors.Join(err, db.Close())
 }
 
+// certificates is the folder in which tidings serve keeps the certificates of a hub. It makes the folder before it opens the log, so that a hub whose
+// log opens slowly has a certificate.
+const certificates = "acme"
+
 // onlyIfEmpty returns an error if dir contains anything but files that the log creates before the store. A store without tidings.json
 // is not a log's, or has lost that file.
 func onlyIfEmpty(fsys vfs.FS, dir string) error {
@@ -380,7 +384,7 @@ func onlyIfEmpty(fsys vfs.FS, dir string) error {
 		}
 	}
 	for _, name := range names {
-		if name != "LOCK" && name != "lost+found" && !strings.HasPrefix(name, ownerFile) && !strings.HasPrefix(name, identityFile) {
+		if name != "LOCK" && name != "lost+found" && name != certificates && !strings.HasPrefix(name, ownerFile) && !strings.HasPrefix(name, identityFile) {
 			return &DirError{
 				dir, "give the log a directory of its own, that is empty or does not exist", fmt.Errorf("%w: there is %q in it", ErrNotALog, name),
 			}

@@ -61,12 +61,14 @@ var numbers = []number{
 	gauge("presence_members", "Members of all topics; a subject counts once for each.", func(s *hub.Stats) float64 { return float64(s.Presence.Members) }),
 	counter("presence_changes_total", "Events about changes of presence, each counted once for all watchers of its topic.", func(s *hub.Stats) uint64 { return s.Presence.Changes }),
 	counter("presence_delivered_total", "Events about presence delivered, counted once per watcher.", func(s *hub.Stats) uint64 { return s.Presence.Delivered }),
-	gauge("ready", "1 if /readyz reports that the hub is ready, otherwise 0.", func(s *hub.Stats) float64 {
-		if s.Ready {
-			return 1
-		}
-		return 0
-	}),
+	gauge("ready", "1 if /readyz reports that the hub is ready, otherwise 0.", func(s *hub.Stats) float64 { return oneIf(s.Ready) }),
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // clusterNumbers are the metrics of a hub whose log is shared.
@@ -85,6 +87,10 @@ var (
 	refusedMetric = metric("requests_refused_total", "Requests refused, by type of problem.", "problem")
 	tokensMetric  = metric("tokens_refused_total", "Tokens refused, by reason.", "reason")
 	limitsMetric  = metric("limits_reached_total", "Requests refused because of a limit, by limit.", "limit")
+
+	validMetric   = metric("certificate_not_before_seconds", "When the certificate of the server for a domain became valid, as Unix time.", "name")
+	expiresMetric = metric("certificate_not_after_seconds", "When the certificate of the server for a domain expires, as Unix time.", "name")
+	failingMetric = metric("certificate_failing", "1 if the last attempt to get or to replace the certificate for a domain failed, otherwise 0.", "name")
 )
 
 // collector turns the statistics of a hub into metrics.
@@ -119,6 +125,13 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, n := range s.Streams.Open {
 		send(streamsMetric, prometheus.GaugeValue, float64(n.Count), n.Kind, n.Form)
+	}
+	for _, c := range s.Certificates {
+		send(failingMetric, prometheus.GaugeValue, oneIf(c.Failing), c.Name)
+		if !c.NotAfter.IsZero() {
+			send(validMetric, prometheus.GaugeValue, float64(c.NotBefore.Unix()), c.Name)
+			send(expiresMetric, prometheus.GaugeValue, float64(c.NotAfter.Unix()), c.Name)
+		}
 	}
 	for stage, n := range s.Streams.Behind {
 		send(behindMetric, prometheus.GaugeValue, float64(n), stage)

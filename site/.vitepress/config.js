@@ -17,7 +17,7 @@ const sidebar = [
   {
     text: 'How-to',
     items: [
-      page('How do I …', '/'), page('Install', '/install'), page('Deploy', '/deploy'), page('Give out tokens', '/tokens'), page('Use it in the browser', '/browser'),
+      page('How do I …', '/'), page('Install', '/install'), page('Deploy', '/deploy'), page('Serve TLS', '/tls'), page('Give out tokens', '/tokens'), page('Use it in the browser', '/browser'),
       {
         text: 'Use another language', link: '/languages/', collapsed: true,
         items: ['Python', 'PHP', 'Ruby', 'Java', 'Rust'].map((name) => page(name, `/languages/${name.toLowerCase()}`)).concat(page('C#', '/languages/csharp')),
