@@ -3,6 +3,7 @@ package acme
 import (
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,7 @@ import (
 func TestCAIsAskedAgainAfterARefusalThatIsFinal(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
-		want int
+		want int64
 	}{
 		"final":                           {certmagic.ErrNoRetry{Err: errors.New("no")}, 1},
 		"certmagic tries again by itself": {errors.New("no"), 0},
@@ -27,17 +28,17 @@ func TestCAIsAskedAgainAfterARefusalThatIsFinal(t *testing.T) {
 			}
 			defer m.Close()
 			synctest.Test(t, func(t *testing.T) {
-				asked := 0
-				m.ask = func(string) { asked++ }
+				var asked atomic.Int64
+				m.ask = func(string) { asked.Add(1) }
 				m.failed("hub.example.com", false, test.err)
 				time.Sleep(retryObtain - time.Second)
-				if asked != 0 || m.Status()[0].Err == nil {
-					t.Errorf("asked %d times before; the state is %+v", asked, m.Status())
+				if asked.Load() != 0 || m.Status()[0].Err == nil {
+					t.Errorf("asked %d times before; the state is %+v", asked.Load(), m.Status())
 				}
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
-				if asked != test.want {
-					t.Errorf("asked %d times, want %d", asked, test.want)
+				if asked.Load() != test.want {
+					t.Errorf("asked %d times, want %d", asked.Load(), test.want)
 				}
 			})
 		})
