@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -85,25 +86,22 @@ func serve(t *testing.T, l net.Listener, h http.Handler) {
 	t.Cleanup(func() { _ = server.Close() })
 }
 
-// serial returns the number of the certificate for a name, and the error of the handshake.
-func (s *site) serial(a *authority, name string) (string, error) {
-	// The time of the check is when the certificate was issued: tests also ask for certificates that have expired.
-	config := &tls.Config{ServerName: name, RootCAs: a.issued, NextProtos: []string{"h2"}}
-	if name == "" {
-		config.InsecureSkipVerify = true
-	} else {
-		for _, st := range s.Status() {
-			if at := st.NotBefore; st.Domain == name && !at.IsZero() {
-				config.Time = func() time.Time { return at }
-			}
+// serial returns the number of the certificate for a name, and the error of the handshake. The certificate may have expired.
+func (s *site) serial(a *authority, name string) (serial string, err error) {
+	config := &tls.Config{ServerName: name, NextProtos: []string{"h2"}, InsecureSkipVerify: true, VerifyConnection: func(c tls.ConnectionState) error {
+		leaf, others := c.PeerCertificates[0], x509.NewCertPool()
+		for _, ca := range c.PeerCertificates[1:] {
+			others.AddCert(ca)
 		}
-	}
+		serial = leaf.SerialNumber.String()
+		_, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: a.issued, Intermediates: others, CurrentTime: leaf.NotBefore})
+		return err
+	}}
 	conn, err := tls.Dial("tcp", s.addr, config)
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
-	return conn.ConnectionState().PeerCertificates[0].SerialNumber.String(), nil
+	return serial, conn.Close()
 }
 
 // await waits until a condition holds.
