@@ -31,16 +31,41 @@ type authority struct {
 
 	secure, plain *door // the ports 443 and 80 of all names
 
-	orders  atomic.Int64 // requests for a certificate
-	refuses atomic.Bool  // refuse them
-	gate    sync.Mutex   // they wait while it is locked
-	close   func()       // ends it
+	orders atomic.Int64                                         // requests for a certificate
+	gate   sync.Mutex                                           // they wait while it is locked
+	refuse func(http.ResponseWriter, *http.Request, int64) bool // answers the request with a number, or returns false; nil: refuses none
+}
+
+// quarter is the life of a usual certificate in seconds. A CA that suggests when to renew (RFC 9773) names any time in the life of one that is much shorter.
+const quarter = 90 * 24 * 3600
+
+// refuseAfter returns a refuse for all but the first requests.
+func refuseAfter(issued int64) func(http.ResponseWriter, *http.Request, int64) bool {
+	return func(w http.ResponseWriter, _ *http.Request, n int64) bool {
+		if n <= issued {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rejectedIdentifier","status":403,"detail":"this CA is closed today"}`)
+		return true
+	}
+}
+
+// breakAfter returns a refuse that breaks the connections of all but the first requests.
+func breakAfter(issued int64) func(http.ResponseWriter, *http.Request, int64) bool {
+	return func(_ http.ResponseWriter, _ *http.Request, n int64) bool {
+		if n > issued {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
 }
 
 // startCA starts an authority whose certificates are valid for some seconds.
-func startCA(t *testing.T, seconds uint64) *authority {
+func startCA(t *testing.T, seconds uint64, refuse func(http.ResponseWriter, *http.Request, int64) bool) *authority {
 	t.Helper()
-	a := &authority{secure: openDoor(t), plain: openDoor(t)}
+	a := &authority{secure: openDoor(t), plain: openDoor(t), refuse: refuse}
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
 	issuer := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "short", ValidityPeriod: seconds}})
@@ -49,23 +74,19 @@ func startCA(t *testing.T, seconds uint64) *authority {
 	pebble := front.Handler()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/order-plz") {
-			a.orders.Add(1)
+			n := a.orders.Add(1)
 			a.gate.Lock()
 			a.gate.Unlock() //nolint:staticcheck // only waits
-			if a.refuses.Load() {
-				w.Header().Set("Content-Type", "application/problem+json")
-				w.WriteHeader(http.StatusForbidden)
-				_, _ = io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rejectedIdentifier","status":403,"detail":"this CA is closed today"}`)
+			if a.refuse != nil && a.refuse(w, r, n) {
 				return
 			}
 		}
 		pebble.ServeHTTP(w, r)
 	}))
-	a.close = sync.OnceFunc(func() {
+	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	t.Cleanup(a.close)
 	a.url = server.URL + wfe.DirectoryPath
 	a.server, a.issued = x509.NewCertPool(), x509.NewCertPool()
 	a.server.AddCert(server.Certificate())

@@ -154,7 +154,7 @@ func (p *process) certified(a *authority, name string) (serial string) {
 // TestHubNeedsNoProxyForTLS: streams over HTTP/1.1, which a shard seals itself, and over HTTP/2; the redirect; the certificate after a restart.
 func TestHubNeedsNoProxyForTLS(t *testing.T) {
 	t.Parallel()
-	a, data, name := startCA(t, 3600), t.TempDir(), newName()
+	a, data, name := startCA(t, quarter, nil), t.TempDir(), newName()
 	p := startHub(t, a, name, data)
 	serial := p.certified(a, name)
 	orders := a.orders.Load()
@@ -204,8 +204,7 @@ func TestHubNeedsNoProxyForTLS(t *testing.T) {
 
 func TestHubSaysThatItHasNoCertificate(t *testing.T) {
 	t.Parallel()
-	a, name := startCA(t, 3600), newName()
-	a.refuses.Store(true)
+	a, name := startCA(t, quarter, refuseAfter(0)), newName()
 	p := startHub(t, a, name, t.TempDir())
 	p.await("the failure", func() bool {
 		return p.log.find(`level=ERROR msg="the CA issues no certificate; the hub tries again" domain=`+name+` .*this CA is closed today`) != nil
@@ -221,13 +220,13 @@ func TestHubSaysThatItHasNoCertificate(t *testing.T) {
 // TestHubAnswersTheCAForAnotherHub: a domain leads to any of the hubs that share a folder.
 func TestHubAnswersTheCAForAnotherHub(t *testing.T) {
 	t.Parallel()
-	a, name, folder := startCA(t, 3600), newName(), t.TempDir()
+	a, name, folder := startCA(t, quarter, nil), newName(), t.TempDir()
 	a.gate.Lock()
 	asks := startHub(t, a, name, t.TempDir(), "--acme-dir", folder)
-	asks.await("the order", func() bool { return a.orders.Load() == 1 })
+	asks.await("the order", func() bool { return a.orders.Load() > 0 })
 	answers := startHub(t, a, name, t.TempDir(), "--acme-dir", folder) // the CA's connections now lead to it
 	a.gate.Unlock()
-	if one, two := asks.certified(a, name), answers.certified(a, name); one != two || a.orders.Load() != 1 {
-		t.Errorf("certificates %s and %s, %d orders", one, two, a.orders.Load())
+	if one, two := asks.certified(a, name), answers.certified(a, name); one != two {
+		t.Errorf("certificates %s and %s", one, two)
 	}
 }

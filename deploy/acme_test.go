@@ -18,7 +18,7 @@ import (
 	"github.com/tidings-sse/tidings/internal/acme"
 )
 
-const patience = time.Minute // how long to wait for what should come soon
+const patience = 4 * time.Minute // how long to wait for what should come soon: on a busy machine a check may time out, and is repeated after a minute
 
 var names atomic.Int64
 
@@ -129,7 +129,7 @@ func (s *site) certified(a *authority, name string) (serial string) {
 func TestCertificateComesFromTheCAAndSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	name, other := newName(), newName()
-	a, folder := startCA(t, 3600), filepath.Join(t.TempDir(), "acme")
+	a, folder := startCA(t, quarter, nil), filepath.Join(t.TempDir(), "acme")
 	first := startSite(t, a, folder, false, name, other)
 	serial := first.certified(a, name)
 	if serial == first.certified(a, other) {
@@ -160,9 +160,9 @@ func TestCertificateComesFromTheCAAndSurvivesARestart(t *testing.T) {
 func TestHandshakeForAForeignNameIsRefused(t *testing.T) {
 	t.Parallel()
 	name := newName()
-	a := startCA(t, 3600)
+	a := startCA(t, quarter, nil)
 	s := startSite(t, a, t.TempDir(), false, name)
-	serial := s.certified(a, name)
+	serial, orders := s.certified(a, name), a.orders.Load()
 	for _, foreign := range []string{"evil.example.com", "sub." + name, "localhost"} {
 		if _, err := s.serial(a, foreign); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 			t.Errorf("%s: %v", foreign, err)
@@ -173,15 +173,15 @@ func TestHandshakeForAForeignNameIsRefused(t *testing.T) {
 			t.Errorf("%q: certificate %s, %v, want %s", same, got, err, serial)
 		}
 	}
-	if n := a.orders.Load(); n != 1 {
-		t.Errorf("there were %d orders", n)
+	if n := a.orders.Load(); n != orders {
+		t.Errorf("there were %d orders, and then %d", orders, n)
 	}
 }
 
 func TestCertificateIsRenewedBeforeItExpires(t *testing.T) {
 	t.Parallel()
 	name := newName()
-	a := startCA(t, 4)
+	a := startCA(t, 4, nil)
 	s := startSite(t, a, t.TempDir(), false, name)
 	serial := s.certified(a, name)
 	s.await("the renewal", func() bool {
@@ -199,27 +199,24 @@ func TestCertificateIsRenewedBeforeItExpires(t *testing.T) {
 // TestOldCertificateStaysWhenTheCADoesNotRenewIt: also when it has expired. The CA is not asked again and again.
 func TestOldCertificateStaysWhenTheCADoesNotRenewIt(t *testing.T) {
 	t.Parallel()
-	for how, fail := range map[string]func(*authority){
-		"the CA refuses":         func(a *authority) { a.refuses.Store(true) },
-		"the CA does not answer": func(a *authority) { a.close() },
-	} {
+	for how, refuse := range map[string]func(http.ResponseWriter, *http.Request, int64) bool{"the CA refuses": refuseAfter(1), "the CA does not answer": breakAfter(1)} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			name := newName()
-			a, folder := startCA(t, 3), t.TempDir()
+			a, folder := startCA(t, 3, refuse), t.TempDir()
 			s := startSite(t, a, folder, false, name)
 			serial := s.certified(a, name)
-			fail(a)
 			s.await("the failure", func() bool { return s.Status()[0].Err != nil })
 			s.await("the end of the certificate", func() bool { return time.Now().After(s.Status()[0].NotAfter) })
+			asked := a.orders.Load()
 			for range 10 {
 				if got, err := s.serial(a, name); err != nil || got != serial {
 					t.Fatalf("certificate %s, %v, want %s", got, err, serial)
 				}
 				time.Sleep(50 * time.Millisecond) // a check for renewals
 			}
-			if n := a.orders.Load(); n > 2 {
-				t.Errorf("the CA was asked %d times", n)
+			if n := a.orders.Load(); n > asked+1 { // the minute after the first failure may end just now
+				t.Errorf("the CA was asked %d times, and %d times in half a second", n, n-asked)
 			}
 			s.Close()
 
@@ -233,20 +230,21 @@ func TestOldCertificateStaysWhenTheCADoesNotRenewIt(t *testing.T) {
 
 func TestReasonOfTheCAIsReported(t *testing.T) {
 	t.Parallel()
-	name := newName()
-	a := startCA(t, 3600)
-	for domain, want := range map[string]string{
-		"wrong.example.com": `resolve url "wrong.example.com"`, // it leads nowhere
-		name:                "this ca is closed today",
+	for want, test := range map[string]struct {
+		domain string
+		refuse func(http.ResponseWriter, *http.Request, int64) bool
+	}{
+		`resolve url "wrong.example.com"`: {"wrong.example.com", nil}, // it leads nowhere
+		"this ca is closed today":         {newName(), refuseAfter(0)},
 	} {
-		a.refuses.Store(domain == name)
-		s := startSite(t, a, t.TempDir(), false, domain)
+		a := startCA(t, quarter, test.refuse)
+		s := startSite(t, a, t.TempDir(), false, test.domain)
 		s.await("the failure", func() bool { return s.Status()[0].Err != nil })
 		if err := s.Status()[0].Err; !strings.Contains(strings.ToLower(err.Error()), want) {
-			t.Errorf("%s: %v, want %q", domain, err, want)
+			t.Errorf("%s: %v, want %q", test.domain, err, want)
 		}
-		if _, err := s.serial(a, domain); err == nil {
-			t.Errorf("%s: there is a certificate", domain)
+		if _, err := s.serial(a, test.domain); err == nil {
+			t.Errorf("%s: there is a certificate", test.domain)
 		}
 	}
 }
@@ -254,7 +252,7 @@ func TestReasonOfTheCAIsReported(t *testing.T) {
 func TestCAComesToPort80IfPort443LeadsElsewhere(t *testing.T) {
 	t.Parallel()
 	name := newName()
-	a := startCA(t, 3600)
+	a := startCA(t, quarter, nil)
 	s := startSite(t, a, t.TempDir(), true, name)
 	a.secure.leadTo("")
 	s.certified(a, name)
@@ -290,7 +288,7 @@ func TestCAComesToPort80IfPort443LeadsElsewhere(t *testing.T) {
 func TestDamagedCertificateIsReported(t *testing.T) {
 	t.Parallel()
 	name := newName()
-	a, folder := startCA(t, 3600), t.TempDir()
+	a, folder := startCA(t, quarter, nil), t.TempDir()
 	s := startSite(t, a, folder, false, name)
 	s.certified(a, name)
 	s.Close()
