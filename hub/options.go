@@ -123,6 +123,12 @@ type Options struct {
 	// CPU time when a topic has hundreds of events per second, and delays deliveries by that much. At most a second. 0: not at all
 	Gather time.Duration
 
+	// Compress are the topics whose polls and streams are compressed for clients that accept gzip. A subscription is compressed if one pattern
+	// covers all of its topics. The subscribers of the same topics share one compressor. Only topics whose publishers may know each other's data
+	// belong in one pattern: someone who publishes to a topic, and sees how many bytes its subscribers get, can guess what other events of the
+	// same stream contain. Nil: nothing is compressed
+	Compress []eventlog.Pattern
+
 	// MaxLag and MaxLagTime limit how far a live subscriber may fall behind: in bytes of all events published since, and in time. Beyond a
 	// limit the subscriber is disconnected, and gets everything that it missed when it reconnects. With SkipSlow it continues at the newest
 	// event instead, after a gap with the reason lag. 0: no limit

@@ -56,8 +56,9 @@ func (c *client) Closed(end fanout.End) {
 // The caller must return the error from [Route].Serve, even if the stream has begun: the error may make the hub wait for the end of the
 // stream. Errors before a stream begins are [ErrComplete], a [*GapError], a [*Problem], and those of the log.
 func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant, s *Subscription) error {
+	enc, zipped := h.opts.compressed(r, s)
 	if r.Method == http.MethodHead {
-		s.Encoding.Header(w.Header())
+		enc.Header(w.Header())
 		return nil
 	}
 	c := &client{hub: h, grant: grant, from: h.addressOf(r), http1: r.ProtoMajor == 1}
@@ -71,7 +72,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 	}()
 	stream, err := h.fanout.Open(r.Context(), &fanout.Subscription{
 		Selector: s.Selector, Filter: s.Filter, From: s.Start, Encoding: s.Encoding, Heartbeat: s.Heartbeat, FailOnGap: s.FailOnGap, Once: s.Poll, Limit: s.Limit,
-		Client: c,
+		Gzip: zipped && !s.Poll, Client: c,
 	})
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 		s.Begin(w.Header(), stream.At(), stream.Gap())
 	}
 	if s.Poll {
-		return h.poll(w, r, stream, s.Encoding, c)
+		return h.poll(w, r, stream, enc, c, zipped)
 	}
 	if c.presence, err = h.attend(&grant, s); err != nil {
 		return err
@@ -89,24 +90,32 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 	if h.opts.OnStream != nil {
 		c.ended = h.opts.OnStream(r)
 	}
-	return h.attach(w, r, stream, s.Encoding, c)
+	return h.attach(w, r, stream, enc, c)
 }
 
 // poll answers with the events up to the head of the log.
-func (h *Hub) poll(w http.ResponseWriter, r *http.Request, stream *fanout.Stream, enc Encoding, c *client) error {
+func (h *Hub) poll(w http.ResponseWriter, r *http.Request, stream *fanout.Stream, enc Encoding, c *client, zipped bool) error {
 	out, err := openSocket(w, r, enc, true, h.opts.WriteTimeout)
 	if err != nil {
 		return err
 	}
 	gone := false
-	err = stream.Poll(r.Context(), func(b []byte) error {
+	write := func(b []byte) error {
 		if err := h.over(&c.grant); err != nil {
 			return err
 		}
 		err := out.Write(b)
 		gone = err != nil
 		return err
-	})
+	}
+	if zipped {
+		zip := newZipWriter(write)
+		if err = stream.Poll(r.Context(), zip.send); err == nil {
+			err = zip.end()
+		}
+	} else {
+		err = stream.Poll(r.Context(), write)
+	}
 	if err != nil && !gone {
 		panic(http.ErrAbortHandler) // net/http then breaks the connection: a clean end would mean that the answer is complete
 	}

@@ -127,6 +127,10 @@ var settingBounds = map[string]bounds{
 	"max-age":       {works: []string{"0s", "1s", "87600h"}, refused: []string{"-1s", "1ns", "999ms", "87601h", "1h30"}},
 	"heartbeat-min": {works: []string{"1ms", "5s", "25s"}, refused: []string{"0s", "26s", "1h", "-1s", "999us", "87601h"}},
 	"gather":        {works: []string{"0s", "5ms", "1s"}, refused: []string{"-1ms", "1001ms", "5"}},
+	"compress": {
+		works:   []string{"**", "news/**", strings.Repeat("x", 1024), "caf\u00e9"},
+		refused: []string{"", "a*", "**/a", strings.Repeat("x", 1025), "cafe\u0301"},
+	},
 	"max-lag":       {works: []string{"1B", "1048576TiB"}, refused: []string{"0", "-1", "1048577TiB"}},
 	"max-lag-time":  {works: []string{"0s", "1ns", "87600h"}, refused: []string{"-1s", "87601h"}},
 	"skip-slow":     {works: []string{"true", "false"}},

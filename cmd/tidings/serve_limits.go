@@ -30,13 +30,14 @@ type limitFlags struct {
 	PublishRatePerAddress eventRate `placeholder:"RATE" help:"Maximum rate at which one address may publish, such as 100/s, or 100/s:500 for bursts of up to 500 events; no limit by default."`
 	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or for one token without a subject."`
 
-	WriteTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a subscriber may accept no data before it is disconnected; ${default} by default. It misses nothing if it reconnects."`
-	MaxAge       time.Duration `default:"0s" placeholder:"TIME" help:"Longest life of a stream, such as 1h; 0s for no limit, otherwise at least 1s and at most 87600h. The stream ends after 80 to 100 % of it; its client reconnects and misses nothing. Use it behind a proxy that keeps connections whose browsers have gone."`
-	HeartbeatMin time.Duration `default:"5s" placeholder:"TIME" help:"Shortest heartbeat interval that a subscriber may ask for (?heartbeat=15s); ${default} by default, at least 1ms and at most 25s, the interval of the hub."`
-	Gather       time.Duration `default:"0s" placeholder:"TIME" help:"How long an event may wait for others, so that one write delivers all of them, such as 5ms; at most 1s, 0s for not at all. It saves CPU time when topics have hundreds of events per second."`
-	MaxLag       byteSize      `placeholder:"SIZE" help:"How far a live subscriber may fall behind, in bytes of all events since; no limit by default. Beyond that it is disconnected, and misses nothing if it reconnects."`
-	MaxLagTime   time.Duration `default:"0s" placeholder:"TIME" help:"The same in time; 0s for no limit."`
-	SkipSlow     bool          `help:"Move subscribers that are too far behind to the newest event instead, with a gap event."`
+	WriteTimeout time.Duration  `default:"10s" placeholder:"TIME" help:"How long a subscriber may accept no data before it is disconnected; ${default} by default. It misses nothing if it reconnects."`
+	MaxAge       time.Duration  `default:"0s" placeholder:"TIME" help:"Longest life of a stream, such as 1h; 0s for no limit, otherwise at least 1s and at most 87600h. The stream ends after 80 to 100 % of it; its client reconnects and misses nothing. Use it behind a proxy that keeps connections whose browsers have gone."`
+	HeartbeatMin time.Duration  `default:"5s" placeholder:"TIME" help:"Shortest heartbeat interval that a subscriber may ask for (?heartbeat=15s); ${default} by default, at least 1ms and at most 25s, the interval of the hub."`
+	Gather       time.Duration  `default:"0s" placeholder:"TIME" help:"How long an event may wait for others, so that one write delivers all of them, such as 5ms; at most 1s, 0s for not at all. It saves CPU time when topics have hundreds of events per second."`
+	Compress     []topicPattern `sep:"none" placeholder:"PATTERN" help:"Compress streams and polls, all of whose topics PATTERN covers, for clients that accept gzip. Subscribers of the same topics share one compressor. Not for topics whose publishers must not learn each other's data. Can be repeated."`
+	MaxLag       byteSize       `placeholder:"SIZE" help:"How far a live subscriber may fall behind, in bytes of all events since; no limit by default. Beyond that it is disconnected, and misses nothing if it reconnects."`
+	MaxLagTime   time.Duration  `default:"0s" placeholder:"TIME" help:"The same in time; 0s for no limit."`
+	SkipSlow     bool           `help:"Move subscribers that are too far behind to the newest event instead, with a gap event."`
 
 	TrustedProxy []netip.Prefix `sep:"none" placeholder:"NETWORK" help:"Network of proxies, such as 10.0.0.0/8, whose X-Forwarded-For and Forwarded fields name the client. Can be repeated."`
 }
@@ -126,4 +127,7 @@ func (f *limitFlags) limit(o *hub.Options) {
 	o.WriteTimeout, o.MaxLag, o.MaxLagTime, o.SkipSlow = f.WriteTimeout, int64(f.MaxLag), f.MaxLagTime, f.SkipSlow
 	o.MaxAge, o.HeartbeatMin, o.Gather = f.MaxAge, f.HeartbeatMin, f.Gather
 	o.TrustedProxies, o.IgnoreParams = f.TrustedProxy, f.IgnoreParam
+	for _, p := range f.Compress {
+		o.Compress = append(o.Compress, p.Pattern)
+	}
 }

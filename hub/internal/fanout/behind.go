@@ -150,7 +150,7 @@ func (d *direct) closeUp() bool {
 		return false
 	}
 	s.touch(d)
-	all, at, err := d.push(&s.buf, from.Seq, chunks)
+	all, at, err := d.push(&s.buf, from.Seq, d.group.squeeze(chunks))
 	switch {
 	case err != nil:
 		s.close(&d.subscriber, whyLost(err))

@@ -195,6 +195,7 @@ func (d *direct) write(b []byte) (int, error) {
 
 func (d *direct) send(c chunk) {
 	s := d.shard
+	d.group.live[d.place].inStep = false
 	s.touch(d)
 	c.at = s.at.Seq
 	s.chunks = append(s.chunks[:0], c)
@@ -216,6 +217,9 @@ func (d *direct) heartbeat() {
 		d.wrote = s.wheel.now
 		d.heartbeatBehind()
 		return
+	}
+	if g.coder != nil { // the group was silent, and all its members get heartbeats now
+		g.coder.forget()
 	}
 	d.sent = max(d.sent, g.sent)
 	if d.sent != s.at.Seq || g.heartbeat > 0 {

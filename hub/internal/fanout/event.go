@@ -61,6 +61,7 @@ type chunk struct {
 	end     bool   // topics end with it
 	control bool   // a control message, which a cursor makes only once
 	partial bool   // a part of it was sent
+	more    int32  // number of events that it holds besides the first
 }
 
 // cut returns the unsent rest after n bytes of some chunks were sent, and the sequence number up to which everything was sent: from if no
@@ -85,7 +86,7 @@ func cut(chunks []chunk, n int, from uint64) (rest chunk, at uint64) {
 func eventsIn(chunks []chunk) (events int) {
 	for i := range chunks {
 		if !chunks[i].control {
-			events++
+			events += 1 + int(chunks[i].more)
 		}
 	}
 	return events

@@ -18,6 +18,7 @@ type group struct {
 	selector  eventlog.Selector
 	encoding  Encoding
 	heartbeat heartbeat
+	gzip      bool // the streams are compressed
 
 	members int       // subscribers at every stage
 	live    []member  // direct subscribers that are live
@@ -30,13 +31,16 @@ type group struct {
 	pass   uint64   // the pass that events belongs to,
 	asked  uint64   // and the sequence number of the newest event that was offered to the group in it
 
+	coder *coder // of a compressed group that has enough members
+
 	unended atomic.Int32 // index of the name that had not ended at the last check; shards, replayers and runners use it
 }
 
 // member is a live subscriber, with the fields that the send loop needs.
 type member struct {
-	fd  int32 // of a plain socket, -1 for all others
-	sub *direct
+	fd     int32 // of a plain socket, -1 for all others
+	inStep bool  // it gets the parts that the group's coder makes
+	sub    *direct
 }
 
 // heartbeat is how often a subscriber gets a checkpoint as a heartbeat, in milliseconds. 0 means the default: control messages
@@ -55,8 +59,11 @@ func heartbeatOf(d time.Duration) heartbeat {
 
 func newGroup(s *Subscription) *group {
 	wants := selectorKey(&s.Selector, s.Filter)
-	g := &group{selector: s.Selector, encoding: s.Encoding, heartbeat: heartbeatOf(s.Heartbeat)}
-	g.key = wants + " " + strconv.FormatUint(uint64(g.heartbeat), 10) + " " + s.Encoding.Key()
+	g := &group{selector: s.Selector, encoding: s.Encoding, heartbeat: heartbeatOf(s.Heartbeat), gzip: s.Gzip}
+	if g.gzip {
+		g.encoding = newGzipped(s.Encoding)
+	}
+	g.key = wants + " " + strconv.FormatUint(uint64(g.heartbeat), 10) + " " + g.encoding.Key()
 	g.wants = g.key[:len(wants)]
 	return g
 }
@@ -100,7 +107,7 @@ func selectorKey(s *eventlog.Selector, filter string) string {
 // addLive adds a direct subscriber to live; removeLive removes it.
 func (g *group) addLive(d *direct) {
 	d.place = int32(len(g.live))
-	m := member{-1, d}
+	m := member{fd: -1, sub: d}
 	if d.via == d {
 		m.fd = d.fd
 	}

@@ -95,19 +95,27 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 		return
 	}
 	b, seen, ends := s.gather(g)
+	shared := b // for the members in step
+	if g.gzip {
+		shared = s.compress(g, b)
+	}
+	late := 0 // members out of step, if the group compresses
 	for i := 0; i < len(g.live) && len(b) > 0; {
-		m := g.live[i]
-		n, err := s.sendTo(&m, b)
+		m, out := g.live[i], b
+		if m.inStep {
+			out = shared
+		}
+		n, err := s.sendTo(&m, out)
 		switch {
-		case n == len(b):
-			i++
+		case n == len(out):
+			if i++; g.coder != nil && !m.inStep {
+				late++
+				m.sub.bytes.Add(int64(len(b) - len(shared))) // the group counts those of the members in step
+			}
 		case err != nil:
 			s.close(&m.sub.subscriber, whyLost(err)) // close moves another member to its place
 		default:
-			s.chunks = s.chunks[:0]
-			for _, e := range g.events {
-				s.chunks = append(s.chunks, e.chunk(g.encoding))
-			}
+			s.chunks = s.appendForm(s.chunks[:0], g, m.inStep)
 			rest, at := cut(s.chunks, n, from.Seq)
 			s.f.count.sent(1, eventsUpTo(s.chunks, n), n)
 			m.sub.moved = n > 0
@@ -117,9 +125,13 @@ func (s *shard) deliver(g *group, from eventlog.Position) {
 	}
 	last := g.events[len(g.events)-1].position()
 	if len(b) > 0 {
-		s.f.count.sent(len(g.live), len(g.events), len(b))
+		s.f.count.sent(len(g.live)-late, len(g.events), len(shared))
+		if late > 0 {
+			s.f.count.sent(late, len(g.events), len(b))
+			g.coder.owed += late * len(g.events)
+		}
 		g.sent, g.wrote = seen, s.wheel.now
-		g.bytes += int64(len(b))
+		g.bytes += int64(len(shared))
 	}
 	if ends {
 		s.endGroup(g, last)

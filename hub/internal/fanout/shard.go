@@ -45,6 +45,11 @@ type shard struct {
 	touched []*group
 	buf     []byte
 	chunks  []chunk
+
+	// For compressed groups:
+	compressors   compressors
+	plain, packed []byte
+	parts         []part // of packed
 }
 
 func newShard(f *Fanout) *shard {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/blocks"
 )
 
 // Subscription is a request for events that was already authorized.
@@ -25,6 +26,7 @@ type Subscription struct {
 	// Heartbeat is the interval of heartbeats that are checkpoints. 0: control messages ControlHeartbeat, at Options.Heartbeat
 	Heartbeat time.Duration
 
+	Gzip      bool // the stream is compressed with gzip; it is not for Poll
 	FailOnGap bool // a gap ends the stream, and one at its beginning is a *GapError
 	Once      bool // the stream ends at the head; it is for Poll
 	Limit     int  // a poll has at most this many events; 0: no limit
@@ -81,8 +83,10 @@ type Stream struct {
 // [*GapError], a [*KeyError], or an error of the log.
 func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
 	g := newGroup(s) // before the stream counts: code of an encoding or a matcher may panic
-	if err := f.encodings.check(s.Encoding); err != nil {
-		return nil, err
+	for _, e := range []Encoding{s.Encoding, g.encoding} {
+		if err := f.encodings.check(e); err != nil {
+			return nil, err
+		}
 	}
 	if err := f.enter(); err != nil {
 		return nil, err
@@ -99,6 +103,9 @@ func (f *Fanout) Open(ctx context.Context, s *Subscription) (*Stream, error) {
 		return nil, err
 	}
 	at := st.cursor.query.After
+	if g.gzip {
+		st.first = append(st.first, blocks.Header...)
+	}
 	if st.gap != nil { // before the position: a client that has the position is not told about the gap again
 		st.first = append(st.first, g.control(Control{Kind: ControlGap, At: at, Gap: st.gap}).text...)
 	}
