@@ -1,3 +1,5 @@
+//go:build !race
+
 package disklog_test
 
 import (
@@ -80,12 +82,6 @@ func kindsIn(t *testing.T, table string, at int) (kinds string) {
 	return kinds
 }
 
-func flip(text string, at int) string {
-	b := []byte(text)
-	b[at] ^= 0x55
-	return string(b)
-}
-
 // mustTables returns a log with a large table that has blocks of most kinds of keys.
 func mustTables(t *testing.T) *remains {
 	t.Helper()
@@ -133,7 +129,8 @@ func mustTables(t *testing.T) *remains {
 	return m
 }
 
-// TestDamagedBlockLosesOnlyItsContent damages each block of the tables in turn. Only records in the damaged block may be lost.
+// TestDamagedBlockLosesOnlyItsContent damages each block of the tables in turn. Only records in the damaged block may be lost. One goroutine does
+// all of it, and under the race detector it takes 20 s of a core, so only make log runs it.
 func TestDamagedBlockLosesOnlyItsContent(t *testing.T) {
 	t.Parallel()
 	m := mustTables(t)
@@ -141,9 +138,7 @@ func TestDamagedBlockLosesOnlyItsContent(t *testing.T) {
 	topics := make(map[string]bool)
 	for _, rec := range m.records[:60] {
 		for _, topic := range rec.Topics {
-			if !raced || len(topics) < 6 {
-				topics[topic] = true
-			}
+			topics[topic] = true
 		}
 	}
 	met := make(map[string]int)
@@ -152,7 +147,7 @@ func TestDamagedBlockLosesOnlyItsContent(t *testing.T) {
 			continue
 		}
 		for _, b := range blocksOf(t, whole[file]) {
-			if met[b.what]++; met[b.what] > 2 || raced && met[b.what] > 1 {
+			if met[b.what]++; met[b.what] > 2 {
 				continue
 			}
 			files := maps.Clone(whole)

@@ -217,3 +217,9 @@ func TestReadersThatResumeGetAGapForALostRange(t *testing.T) {
 		}
 	}
 }
+
+func flip(text string, at int) string {
+	b := []byte(text)
+	b[at] ^= 0x55
+	return string(b)
+}

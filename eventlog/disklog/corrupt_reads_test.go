@@ -1,3 +1,5 @@
+//go:build !race
+
 package disklog_test
 
 import (
@@ -47,16 +49,12 @@ func (f *placesFile) ReadAt(p []byte, at int64) (int, error) {
 }
 
 // TestDamagedBlocksAreReadOnce: Pebble takes half a second per 16 KiB to find that a block is damaged. If the log read a damaged filter again
-// for each number, Open would take minutes.
+// for each number, Open would take minutes. Under the race detector it takes seconds for each, so only make log runs this test.
 func TestDamagedBlocksAreReadOnce(t *testing.T) {
 	t.Parallel()
 	m := mustTables(t)
 	whole := contents(t, m.fs)
-	others := []string{"e", "i", "s"}
-	if raced {
-		others = others[:1] // Pebble takes seconds for each damaged block under -race
-	}
-	for _, other := range others {
+	for _, other := range []string{"e", "i", "s"} {
 		files := maps.Clone(whole)
 		damaged := make(map[readPlace]string)
 		for file, text := range whole {
