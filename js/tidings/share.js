@@ -151,14 +151,22 @@ export function share(seat, requests, { token, credentials, worker, share: share
   function watch(life) {
     watched = life
     navigator.locks.request(life, { signal: waiting.signal, mode: 'shared' }, () => {
-      // A worker that ends soon after each start is left to the pings.
-      if (performance.now() - ended < pinging) return
+      // A worker may end soon after each start.
+      const pause = performance.now() - ended < pinging ? 1000 : 0
       ended = performance.now()
-      unanswered = 1
-      ping()
-      // Firefox may still connect a tab to the worker that ends.
-      setTimeout(() => { if (channel && unanswered) ping() }, 500)
+      setTimeout(() => {
+        unanswered = 1
+        look(6)
+      }, pause)
     }).catch(() => {})
+  }
+
+  /** Connects to a new worker. Firefox and WebKit may still connect a tab to the worker that ends. @param {number} rounds */
+  function look(rounds) {
+    if (!rounds || !channel || !unanswered) return
+    unanswered = 1 // so that it opens no stream of its own yet
+    ping()
+    setTimeout(look, 500, rounds - 1)
   }
 
   /** Takes a message of a desk. @param {TabReply & Reply} reply */
