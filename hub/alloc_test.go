@@ -61,6 +61,35 @@ func TestASinglePostAllocatesLittle(t *testing.T) {
 	}
 }
 
+// TestAnEventOfManyAllocatesLittle: the lines of an NDJSON body share what they have in common.
+func TestAnEventOfManyAllocatesLittle(t *testing.T) {
+	h := mustHub(t, instantLog{mustMemory(t, nil)}, nil)
+	defer func() {
+		if err := h.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	const events = 10_000
+	data := strings.Repeat(`{"data":"hello"}`+"\n", events)
+	body := strings.NewReader("")
+	r := httptest.NewRequest(http.MethodPost, "/events/news", io.NopCloser(body))
+	r.ContentLength = int64(len(data))
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	w := &discarded{header: http.Header{}}
+	got := leastAllocs(3, func() {
+		body.Reset(data)
+		clear(w.header)
+		w.status = 0
+		h.ServeHTTP(w, r)
+	}) / events
+	if w.status != 0 && w.status != http.StatusOK {
+		t.Errorf("status %d", w.status)
+	}
+	if most := 1.2; got > most {
+		t.Errorf("%v allocations per event, want at most %v", got, most)
+	}
+}
+
 // leastAllocs returns how often f allocates, as testing.AllocsPerRun. It measures five times and returns the least, because the hubs of tests
 // that wait for their turn allocate, too.
 func leastAllocs(runs int, f func()) float64 {

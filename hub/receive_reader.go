@@ -21,6 +21,8 @@ type intake struct {
 	stop    chan struct{} // closed when the handler takes no more batches
 
 	next     batch          // the batch that is being filled
+	last     int            // how many records the batch before it had
+	topics   []string       // of the last record
 	waiting  sync.WaitGroup // batches that were handed over and not settled
 	panicked any            // of the code of a dialect; set before batches is closed
 }
@@ -78,11 +80,17 @@ func (in *intake) add(e *Event) error {
 	if err != nil {
 		return err
 	}
-	record.Topics = slices.Clone(record.Topics) // the parser may change its slice for the next event
+	if !slices.Equal(record.Topics, in.topics) {
+		in.topics = slices.Clone(record.Topics) // the parser may change its slice for the next event
+	}
+	record.Topics = in.topics
 	if more := int64(in.next.bytes+record.Size()) - in.next.rented; more > 0 {
 		if err := in.rentBatch(more); err != nil {
 			return err
 		}
+	}
+	if in.next.records == nil {
+		in.next.records = make([]eventlog.Record, 0, in.last)
 	}
 	in.next.records = append(in.next.records, record)
 	in.next.bytes += record.Size()
@@ -100,7 +108,7 @@ func (in *intake) send() bool {
 	in.waiting.Add(1)
 	select {
 	case in.batches <- in.next:
-		in.next = batch{}
+		in.last, in.next = len(in.next.records), batch{}
 		return true
 	case <-in.stop:
 		in.waiting.Done()
