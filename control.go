@@ -32,6 +32,10 @@ func (s *Subscription) control(raw sse.Event) error {
 		if o.OnExpiring != nil {
 			o.OnExpiring()
 		}
+	case wire.TypePresence:
+		if err := s.see(raw.Data); err != nil {
+			return badControl(raw, err)
+		}
 	case wire.TypeRetry:
 		problem := new(Problem)
 		if err := json.Unmarshal([]byte(raw.Data), problem); err != nil {

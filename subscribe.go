@@ -3,6 +3,7 @@ package tidings
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -53,6 +54,15 @@ type SubscribeOptions struct {
 	// OnExpiring is called shortly before the token expires and the stream ends. The next connection needs a new token: see
 	// [Client.TokenFunc].
 	OnExpiring func()
+
+	// Watch are topics, without patterns, whose [Presence] OnPresence gets. A subscription without topics that watches some has no events.
+	// Present makes the subject of the token a member of the topics, or without topics of those in Watch. PresentSubject and PresentData
+	// are for hubs without keys: see [PresenceOptions].
+	Watch          []string
+	OnPresence     func(Presence)
+	Present        bool
+	PresentSubject string
+	PresentData    json.RawMessage
 
 	// OnRaw is called with each event as it was received, control events included, before it is yielded or another function
 	// is called.
@@ -172,9 +182,10 @@ type Subscription struct {
 
 	// The ranging goroutine owns the following.
 	unended  map[string]bool // the topics that have not ended
-	endless  bool            // there are patterns, which never end
-	away     *Problem        // the hub has asked to reconnect later
-	reported bool            // the lost connection was reported
+	present  map[string]*presence
+	endless  bool     // there are patterns, which never end
+	away     *Problem // the hub has asked to reconnect later
+	reported bool     // the lost connection was reported
 }
 
 // Events connects and yields the events, as [Client.Subscribe] says. It can be ranged over once.
@@ -261,6 +272,7 @@ func (c *Client) subscription(ctx context.Context, topics []string, o *Subscribe
 	if o.Heartbeat != 0 {
 		params.Set(wire.ParamHeartbeat, o.Heartbeat.String())
 	}
+	presenceParams(params, o)
 	u, err := c.endpoint(params)
 	if err != nil {
 		return nil, err
