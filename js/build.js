@@ -9,7 +9,7 @@ const here = import.meta.dirname
 const folder = process.argv[2] ?? join(here, 'dist')
 
 /** What becomes of each source: one file, beside the others at a hub. */
-export const outputs = { 'tidings.js': 'tidings.js', 'tidings/outbox.js': 'tidings.outbox.js' }
+export const outputs = { 'tidings.js': 'tidings.js', 'tidings/outbox.js': 'tidings.outbox.js', 'tidings/presence.js': 'tidings.presence.js' }
 
 mkdirSync(folder, { recursive: true })
 for (const [source, output] of Object.entries(outputs)) writeFileSync(join(folder, output), minify(versioned(bundle(join(here, source)))).code)

@@ -28,7 +28,7 @@ test('eslint has nothing to say', () => {
 })
 
 test('the files are small', (t) => {
-  for (const [name, most] of [['tidings.js', 9100], ['tidings.outbox.js', 2048]]) {
+  for (const [name, most] of [['tidings.js', 9100], ['tidings.outbox.js', 2048], ['tidings.presence.js', 2048]]) {
     const size = gzipSync(readFileSync(join(root, 'dist', name)), { level: 9 }).length
     t.diagnostic(`${name}: ${size} bytes`)
     assert.ok(size <= most, `${name} has ${size} bytes, more than ${most}`)
@@ -38,7 +38,7 @@ test('the files are small', (t) => {
 test('only names that nobody else knows are shortened', () => {
   const { shortened, inner } = minify(bundle(join(root, 'tidings.js')))
   assert.deepEqual(inner.filter((name) => !shortened.includes(name)), [], 'tidings.js does not use them')
-  assert.deepEqual(minify(bundle(join(root, 'tidings/outbox.js'))).shortened, [], 'outbox.js uses them')
+  for (const name of ['outbox.js', 'presence.js']) assert.deepEqual(minify(bundle(join(root, 'tidings', name))).shortened, [], `${name} uses them`)
   const types = ['tidings.d.ts', 'tidings/follow.d.ts', 'tidings/problem.d.ts'].flatMap((name) => readFileSync(join(root, 'dist', name), 'utf8').match(/^export (declare class \w+|type (Options|FollowOptions|Gap|End|Schema|Envelope|ProblemMembers) = \{)[^]*?^\}/gm))
   assert.equal(types.length, 12)
   const seen = types.join('\n').match(/^ +\w+(?=\??[:(])/gm).map((name) => name.trim())
@@ -58,8 +58,9 @@ test('the npm package has its entries, its types and its licence, and runs', (t)
   writeFileSync(join(folder, 'program.mjs'), `
     import { Tidings } from 'tidings'
     import { Outbox } from 'tidings/outbox'
-    console.log(new Tidings('http://localhost:1').status, typeof Outbox, import.meta.resolve('tidings/worker').endsWith('/dist/tidings.js'))`)
-  assert.equal(at(folder, process.execPath, 'program.mjs'), 'closed function true')
+    import { Presence } from 'tidings/presence'
+    console.log(new Tidings('http://localhost:1').status, typeof Outbox, typeof Presence, import.meta.resolve('tidings/worker').endsWith('/dist/tidings.js'))`)
+  assert.equal(at(folder, process.execPath, 'program.mjs'), 'closed function function true')
 })
 
 test('a program in TypeScript gets the types', (t) => {

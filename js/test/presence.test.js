@@ -1,0 +1,77 @@
+// Presence against a scripted server, and against a hub.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Presence } from '../dist/tidings.presence.js'
+import { startHub } from './hub.js'
+import { begin, breaking, control, hurry, refusing, serve, stream, until } from './script.js'
+
+const open = (t, ...args) => {
+  const room = new Presence(...args)
+  t.after(() => room.close())
+  return room
+}
+const names = (room) => room.members && [...room.members.keys()].sort().join(' ')
+const says = (data) => control('presence', { topic: 'a', streams: 1, subjects: 1, ...data })
+const bob = { subject: 'bob' }, eve = { subject: 'eve', data: { age: 7 } }
+
+test('a page knows who is present, and hears each change once', async (t) => {
+  const hub = await serve(t, stream(
+    begin(1), says({ members: [bob] }), says({ in: [bob, eve], out: ['joe'] }), says({ in: [], out: ['bob'] }), says({ subjects: 500 }),
+    says({ members: [bob, eve] }), says({ subjects: 2, in: [], out: [] })))
+  const room = open(t, hub.url, 'a')
+  const heard = []
+  room.addEventListener('change', ({ detail }) => heard.push(`${names(room)} +${detail.in.map((m) => m.subject)} -${detail.out}`))
+  await until(room, 'change', () => heard.length === 6)
+  assert.deepEqual(heard, ['bob +bob -', 'bob eve +eve -', 'eve + -bob', 'undefined + -', 'bob eve +bob -', 'bob eve + -'])
+  assert.equal(room.status, 'open')
+  assert.deepEqual(room.members.get('eve').data, { age: 7 })
+  assert.equal(hub.requests[0].url, '/events?watch=a')
+})
+
+test('nobody seems to leave when a hub restarts', async (t) => {
+  hurry(t)
+  const hub = await serve(t, breaking(begin(1), says({ members: [bob, eve], subjects: 2 })), refusing(503, 'not-ready'),
+    stream(begin(1), says({ members: [bob], settling: true }), says({ members: [bob] })))
+  const room = open(t, hub.url, 'a', { join: true, subject: 'me', data: [1] })
+  const left = []
+  const counts = []
+  room.addEventListener('change', ({ detail }) => {
+    left.push(...detail.out)
+    counts.push(room.subjects)
+  })
+  await until(room, 'change', () => left.length === 1)
+  assert.deepEqual(left, ['eve'])
+  assert.deepEqual(counts, [2, 2, 1])
+  assert.equal(hub.requests.length, 3)
+  assert.equal(hub.requests[2].url, '/events?watch=a&present=1&subject=me&present_data=%5B1%5D')
+})
+
+test('a refusal ends it, and an old token is replaced', async (t) => {
+  const hub = await serve(t, refusing(401, 'unauthorized'), refusing(403, 'forbidden'))
+  const asked = []
+  const room = open(t, hub.url, 'a', { token: ({ expired }) => { asked.push(expired); return `t${asked.length}` } })
+  await until(room, 'status', () => room.status === 'closed')
+  assert.equal(room.problem.kind, 'forbidden')
+  assert.equal(room.problem.status, 403)
+  assert.deepEqual(asked, [false, true])
+  assert.deepEqual(hub.requests.map(({ headers }) => headers.authorization), ['Bearer t1', 'Bearer t2'])
+})
+
+test('two clients of a hub see each other, and its roster', async (t) => {
+  const hub = await startHub(t)
+  const one = open(t, hub.url, 'room/1', { join: true, subject: 'bob', data: { name: 'Bob' } })
+  await until(one, 'change', () => names(one) === 'bob')
+  const two = open(t, hub.url, 'room/1', { join: true, subject: 'eve' })
+  await until(two, 'change', () => names(two) === 'bob eve')
+  await until(one, 'change', () => names(one) === 'bob eve')
+  const listed = []
+  for await (const member of two.roster()) listed.push(member)
+  assert.deepEqual(listed, [{ subject: 'bob', data: { name: 'Bob' } }, { subject: 'eve' }])
+  two.close()
+  await until(one, 'change', () => one.streams === 1)
+  assert.equal(names(one), 'bob eve') // for 15 s more
+  const refused = open(t, hub.url, 'room/*')
+  await until(refused, 'status', () => refused.status === 'closed')
+  assert.equal(refused.problem.kind, 'invalid-topic')
+})
