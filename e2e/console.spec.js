@@ -175,7 +175,7 @@ test('the help lists only the pages that the user may see', async ({ page, hub, 
     return keys.map((row) => row.split(/\s+/).at(-1))
   }
   expect(await listed(hub.plain)).toEqual(['Health', 'Tail', 'Topics', 'Publish', 'Tokens'])
-  expect(await listed(hub.admin)).toEqual(['Health', 'Tail', 'Topics', 'Publish', 'Streams', 'Tokens', 'Metrics'])
+  expect(await listed(hub.admin)).toEqual(['Health', 'Tail', 'Topics', 'Publish', 'Streams', 'Presence', 'Tokens', 'Metrics'])
 })
 
 test('a branch of topics takes one line on a phone', async ({ page, hub, see }) => {

@@ -56,7 +56,7 @@ const key = join(folder, 'key')
 execFileSync(process.env.TIDINGS, ['token', 'key', key], { stdio: 'ignore' })
 const hub = await Hub.start('serve', '--memory', '--key-file', key, '--keep', 'orders/**=age:30d', '--keep', 'prices/*=latest:1000')
 hub.key = key
-hub.admin = hub.mint('--sub', 'ada', '--subscribe', '**', '--publish', '**', '--admin')
+hub.admin = hub.mint('--sub', 'ada', '--subscribe', '**', '--publish', '**', '--presence', '**', '--admin')
 const browser = await chromium.launch(config.use.launchOptions)
 const stop = new AbortController()
 try {
@@ -72,6 +72,11 @@ try {
     const token = hub.mint('--sub', who, '--subscribe', '**')
     const stream = await fetch(`${hub.url}/events/${topics}`, { headers: { Authorization: `Bearer ${token}` }, signal: stop.signal })
     stream.body.pipeTo(new WritableStream()).catch(() => {}) // it is aborted below
+  }
+  for (const name of ['Ada', 'Bruno', 'Chiara', 'Dmitri', 'Elif', 'Farid']) {
+    const token = hub.mint('--sub', name.toLowerCase(), '--subscribe', '**', '--present-data', JSON.stringify({ name, role: 'author' }))
+    const stream = await fetch(`${hub.url}/events?topic=docs/42&topic=chat/lobby&present=1`, { headers: { Authorization: `Bearer ${token}` }, signal: stop.signal })
+    stream.body.pipeTo(new WritableStream()).catch(() => {})
   }
   let feeding = true
   const fed = (async () => {
@@ -114,5 +119,6 @@ async function pictures() {
   await open('health', '#/', { colorScheme: 'dark', wait: 4000 })
   await open('topics', '#/topics?open=orders&topic=orders/10402', { wait: 7000 })
   await open('metrics', '#/metrics', { colorScheme: 'dark', wait: 20_000 })
+  await open('presence', '#/presence?topic=docs/42', { wait: 2000 })
   await open('phone', '#/tail?topic=orders/**', { width: 390, height: 640 })
 }

@@ -1,10 +1,12 @@
 package hub_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidings-sse/tidings/hub"
 	"github.com/tidings-sse/tidings/internal/wire"
@@ -15,13 +17,13 @@ import (
 func TestWatcherThatFallsBehindGetsTheState(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), &hub.Options{MaxEvent: 4 << 20, WriteTimeout: patience}, transports[0])
-	_, in := s.openRaw("/events/news?watch=room", func(c *net.TCPConn) {
+	conn, in := s.openRaw("/events/news?watch=room", func(c *net.TCPConn) {
 		if err := c.SetReadBuffer(16 << 10); err != nil {
 			t.Fatal(err)
 		}
 	})
 	await(t, "the watcher has the state", func() bool { return s.delivered() == 1 })
-	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: strings.Repeat("x", 4<<20)})
+	s.hubPublish(hub.Event{Topics: []string{"news"}, Data: strings.Repeat("x", 2<<20)})
 	await(t, "its socket is full", func() bool { return s.hub.Stalled() == 1 })
 	for i := range 5 {
 		s.follow(fmt.Sprintf("/events/room?present=1&subject=m%d", i), nil).next()
@@ -32,6 +34,10 @@ func TestWatcherThatFallsBehindGetsTheState(t *testing.T) {
 	})
 	if n := s.delivered(); n != 1 {
 		t.Errorf("%d presence events for a full socket", n)
+	}
+	// With the small buffer the rest of the event would take long.
+	if err := errors.Join(conn.SetReadBuffer(4<<20), conn.SetDeadline(time.Now().Add(patience))); err != nil {
+		t.Fatal(err)
 	}
 	states := 0
 	for d := sse.NewDecoder(in, nil); states < 2 && d.Next(); {

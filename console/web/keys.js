@@ -9,6 +9,7 @@ export const go = {
   o: ['topics', 'Topics'],
   p: ['publish', 'Publish'],
   s: ['streams', 'Streams'],
+  w: ['presence', 'Presence'],
   k: ['tokens', 'Tokens'],
   m: ['metrics', 'Metrics'],
   c: ['cluster', 'Cluster'],

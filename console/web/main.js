@@ -16,6 +16,12 @@ const pages = {
   topics: { title: 'Topics', load: () => import('./pages/topics.js'), icon: 'M4 3v11h4M4 7h4M11 7h4M11 14h4' },
   publish: { title: 'Publish', load: () => import('./pages/publish.js'), icon: 'M9 14V4M5 8l4-4 4 4M3 15h12' },
   streams: { title: 'Streams', admin: true, load: () => import('./pages/streams.js'), icon: 'M2 6c4-4 6 4 14 0M2 12c4-4 6 4 14 0' },
+  presence: {
+    title: 'Presence',
+    admin: true,
+    load: () => import('./pages/presence.js'),
+    icon: 'M6 8a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5M2 15c0-6 8-6 8 0M12 8a2 2 0 1 0 0-4M13 10c2 0 3 2 3 5',
+  },
   metrics: { title: 'Metrics', admin: true, load: () => import('./pages/metrics.js'), icon: 'M3 15V9M7 15V4M11 15v-4M15 15V7' },
   cluster: {
     title: 'Cluster',
