@@ -226,6 +226,7 @@ test('keys move between pages and rows, and do nothing while text is typed', asy
     ['o', 'Topics'],
     ['p', 'Publish'],
     ['s', 'Streams'],
+    ['w', 'Presence'],
     ['m', 'Metrics'],
     ['k', 'Tokens'],
     ['c', 'Cluster'],

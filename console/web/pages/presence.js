@@ -72,7 +72,7 @@ function members(view, topic) {
               [
                 { name: 'Subject', cell: (m) => el('strong', null, m.subject) },
                 { name: 'Data', wide: true, cell: (m) => (m.data === undefined ? '' : el('code', null, JSON.stringify(m.data))) },
-                { name: '', cell: (m) => el('a', { href: format('streams', search({ subject: m.subject })) }, 'Streams') },
+                { name: 'Streams', cell: (m) => el('a', { href: format('streams', search({ subject: m.subject })) }, 'Show') },
               ],
               rows,
             ),

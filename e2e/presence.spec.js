@@ -1,0 +1,37 @@
+// Two pages of different people, which see each other.
+
+import { expect } from '@playwright/test'
+import { test } from './hub.js'
+
+/** Opens a page of the hub, in which somebody is present in a room. */
+async function visit(browser, hub, subject) {
+  const page = await (await browser.newContext()).newPage()
+  await page.goto(`${hub.url}/tidings.d.ts`) // a page of the hub's origin without scripts of its own
+  await join(page, subject)
+  return page
+}
+
+const join = (page, subject) => page.evaluate(async (name) => {
+  const { Presence } = await import('/tidings.presence.js')
+  globalThis.left = []
+  globalThis.room = new Presence(location.origin, 'room/1', { join: true, subject: name, data: { name: name.toUpperCase() } })
+  globalThis.room.addEventListener('change', ({ detail }) => globalThis.left.push(...detail.out))
+}, subject)
+
+const seen = (page) => page.evaluate(() => [...globalThis.room.members?.values() ?? []].map((member) => member.data.name).sort().join(' '))
+const left = (page) => page.evaluate(() => globalThis.left.join(' '))
+
+test('two pages see each other, a reload shows nothing, and who closes the page leaves', async ({ browser, hub }) => {
+  const ada = await visit(browser, hub, 'ada')
+  const bob = await visit(browser, hub, 'bob')
+  for (const page of [ada, bob]) await expect.poll(() => seen(page)).toBe('ADA BOB')
+  await bob.reload()
+  await join(bob, 'bob')
+  await expect.poll(() => seen(bob)).toBe('ADA BOB')
+  await hub.kill()
+  await hub.start()
+  for (const page of [ada, bob]) await expect.poll(() => page.evaluate(() => globalThis.room.status)).toBe('open')
+  await bob.close()
+  await expect.poll(() => left(ada), { timeout: 40_000 }).toBe('bob') // once, after the grace and the restart
+  expect(await seen(ada)).toBe('ADA')
+})
