@@ -108,7 +108,7 @@ test('a token that is refused twice is final, and so is one for which there is n
   const server = await serve(t, stream(begin(3)))
   server.poll = refusing(401, 'unauthorized')
   let n = 0
-  for (const [token, requests] of [[() => `token ${n++}`, 2], [() => 'always the same', 3], ['fixed', 4], [undefined, 5]]) {
+  for (const [token, requests] of [[() => `token-${n++}`, 2], [() => 'always-the-same', 3], ['fixed', 4], [undefined, 5]]) {
     await assert.rejects(clientOf(t, server.url, { token }).follow('news', () => {}).done, { kind: 'unauthorized', status: 401 })
     assert.equal(server.polls.length, requests)
   }
