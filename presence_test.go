@@ -49,7 +49,10 @@ func TestClientSeesWhoComesToATopic(t *testing.T) {
 		case steps == 0 && names == `bob{"age":7}`:
 			steps++
 			go func() {
-				for range c.Presence(t.Context(), "room/1", &tidings.PresenceOptions{Present: true, Subject: "eve"}) {
+				for _, err := range c.Presence(t.Context(), "room/1", &tidings.PresenceOptions{Present: true, Subject: "eve"}) {
+					if err != nil {
+						return // the test has ended
+					}
 				}
 			}()
 		case steps == 1 && names == `bob{"age":7} eve`:
