@@ -12,12 +12,12 @@ const inner = `ack answer ask attach begun change changing come deliver failures
   missing opened over parts pass persist reach receive renew report scatter seat send sent stop turn visible visibleSeat wait wake waiting
   why`.split(/\s+/)
 
-/** Returns a source in one file with the modules that it imports, but for outbox.js. @param {string} path */
+/** Returns a source in one file with the modules that it imports, but for those that are loaded later. @param {string} path */
 export function bundle(path) {
   const { outputFiles: [{ text }] } = buildSync({
-    entryPoints: [path], bundle: true, write: false, external: ['*/outbox.js'], format: 'esm', target: 'es2022', charset: 'utf8', logLevel: 'warning',
+    entryPoints: [path], bundle: true, write: false, external: ['*/outbox.js', '*/presence.js'], format: 'esm', target: 'es2022', charset: 'utf8', logLevel: 'warning',
   })
-  return text.replace(/import\("[^"]*outbox\.js"\)/, 'import("./tidings.outbox.js")')
+  return text.replace(/import\("[^"]*(outbox|presence)\.js"\)/g, 'import("./tidings.$1.js")')
 }
 
 /** Returns a bundle with its version. @param {string} code */

@@ -26,8 +26,9 @@
 
 /** @import { TidingsEvent } from './tidings/follow.js' */
 /** @import { Outbox } from './tidings/outbox.js' */
+/** @import { Presence, PresenceOptions } from './tidings/presence.js' */
 import { Follow } from './tidings/follow.js'
-import { storage } from './tidings/load.js'
+import { presence, storage } from './tidings/load.js'
 import { positionOf, random, topicsOf } from './tidings/names.js'
 import { parse } from './tidings/parser.js'
 import { closed, longestSilence, Problem, silence } from './tidings/problem.js'
@@ -78,6 +79,7 @@ export class Tidings extends EventTarget {
   via = 'own'
 
   #requests
+  #credentials
   #seat
   #share
   /** @type {Promise<Outbox> | undefined} */
@@ -92,6 +94,7 @@ export class Tidings extends EventTarget {
    */
   constructor(url = new URL('.', file), options = {}) {
     super()
+    this.#credentials = options.credentials
     this.#requests = new Requests(url, options, this.#closing.signal)
     this.#seat = new Seat(this.#requests, (status, problem) => {
       if (status === this.status && (!problem || problem.detail === this.problem?.detail)) return
@@ -197,6 +200,20 @@ export class Tidings extends EventTarget {
     return this.#outbox ??= storage().then(({ Outbox }) => new Outbox(this.#requests, this.#closing.signal, (...args) => this.#send(...args), (line, problem) => {
       this.dispatchEvent(new CustomEvent('unsent', { detail: { ...line, problem } }))
     }))
+  }
+
+  /**
+   * Says who is present at a topic, over a stream of its own, with the address and the token of this client. The module for that is loaded when it
+   * is used.
+   *
+   * @param {string} topic @param {PresenceOptions} [options]
+   * @returns {Promise<Presence>}
+   */
+  async presence(topic, options) {
+    const { Presence } = await presence()
+    return new Presence(this.#requests.base, topic, {
+      signal: this.#closing.signal, token: ({ expired }) => this.#requests.token(expired), credentials: this.#credentials, ...options,
+    })
   }
 
   /**

@@ -24,8 +24,10 @@
  * @module
  */
 import type { TidingsEvent } from './tidings/follow.js';
+import type { Presence, PresenceOptions } from './tidings/presence.js';
 /** @import { TidingsEvent } from './tidings/follow.js' */
 /** @import { Outbox } from './tidings/outbox.js' */
+/** @import { Presence, PresenceOptions } from './tidings/presence.js' */
 import { Follow } from './tidings/follow.js';
 import { Problem } from './tidings/problem.js';
 export { covers } from './tidings/names.js';
@@ -127,6 +129,14 @@ export declare class Tidings extends EventTarget {
         duplicate?: boolean;
         key: string;
     }>;
+    /**
+     * Says who is present at a topic, over a stream of its own, with the address and the token of this client. The module for that is loaded when it
+     * is used.
+     *
+     * @param {string} topic @param {PresenceOptions} [options]
+     * @returns {Promise<Presence>}
+     */
+    presence(topic: string, options?: PresenceOptions): Promise<Presence>;
     /**
      * Returns a value that events change, for frameworks: `get` and `subscribe` are the contract of React's `useSyncExternalStore` and of Svelte's
      * stores. It follows while it has subscribers, by default from the earliest event, and begins anew with `initial` after a gap.

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Presence } from '../dist/tidings.presence.js'
-import { startHub } from './hub.js'
+import { clientOf, startHub } from './hub.js'
 import { begin, breaking, control, hurry, refusing, serve, stream, until } from './script.js'
 
 const open = (t, ...args) => {
@@ -74,4 +74,15 @@ test('two clients of a hub see each other, and its roster', async (t) => {
   const refused = open(t, hub.url, 'room/*')
   await until(refused, 'status', () => refused.status === 'closed')
   assert.equal(refused.problem.kind, 'invalid-topic')
+})
+
+test('a client gives presence its address and its token, and closes it', async (t) => {
+  const hub = await serve(t, stream(begin(1), says({ members: [bob] })))
+  const client = clientOf(t, hub.url, { token: () => 'secret' })
+  const room = await client.presence('a', { join: true })
+  await until(room, 'change', () => names(room) === 'bob')
+  assert.equal(hub.requests[0].headers.authorization, 'Bearer secret')
+  assert.equal(hub.requests[0].url, '/events?watch=a&present=1')
+  client.close()
+  assert.equal(room.status, 'closed')
 })

@@ -1,2 +1,7 @@
-/** The part that stores something in the browser; build.js puts its address at a hub here. */
+/** The parts that are loaded when they are used; build.js puts their addresses at a hub here. */
+
+/** What stores something in the browser. */
 export const storage = () => import('./outbox.js')
+
+/** Who is present at a topic. */
+export const presence = () => import('./presence.js')
