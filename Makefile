@@ -79,6 +79,10 @@ benchhub: # Benchmark publishing and delivery latency of the hub (5 minutes), li
 benchfanout: benchways # Benchmark fan-out against other hubs (35 minutes), likewise, and draw the charts
 	cd bench && go run ./cmd/table -suite fanout
 
+.PHONY: benchcompress
+benchcompress: # Benchmark compression (2 minutes) and write its tables
+	cd bench && go run ./cmd/table -suite compress
+
 .PHONY: benchways
 benchways: # Benchmark HTTP/2, --gather, and up to 500,000 streams (8 minutes, 8 GB), for docs/performance.md and docs/scale.md
 	cd bench && go run ./cmd/table -suite ways

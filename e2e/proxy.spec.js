@@ -6,21 +6,23 @@ import { Curl } from './curl.js'
 import { test as base } from './hub.js'
 import { documentedHub, names, Proxy } from './proxy.js'
 import { Server } from './server.js'
+import { joinMany } from './zipped.js'
 
 const tidings = (...args) => execFileSync(process.env.TIDINGS, args, { encoding: 'utf8' })
 
 const test = base.extend({
   kind: ['', { option: true }], // of proxy
   compress: [false, { option: true }], // by the proxy
+  zipped: [false, { option: true }], // by the hub
   perAddress: [100, { option: true }], // streams for each address
 
   // hub is configured as in docs/deploy.md. Its token allows everything.
-  hub: async ({ elsewhere, perAddress }, use, info) => {
+  hub: async ({ elsewhere, perAddress, zipped }, use, info) => {
     const [file, key] = ['hub.yaml', 'key'].map((name) => info.outputPath(name))
     writeFileSync(file, documentedHub())
     tidings('token', 'key', key)
     const hub = await Server.start('serve', '--config', file, '--data', info.outputPath('data'), '--key-file', key,
-      '--origin', elsewhere, '--max-connections-per-address', perAddress)
+      '--origin', elsewhere, '--max-connections-per-address', perAddress, ...zipped ? ['--compress', '**'] : [])
     hub.token = tidings('token', 'mint', '--key-file', key, '--publish', '**', '--subscribe', '**').trim()
     await use(hub)
     await hub.kill()
@@ -51,6 +53,21 @@ const test = base.extend({
 
 const versions = ['--http1.1', '--http2']
 const onlyStatus = ['-o', '/dev/null', '-w', '%{http_code}']
+
+test('events arrive one by one behind nginx that unpacks a compressed stream', async ({}, info) => {
+  const hub = await Server.start('serve', '--memory', '--compress', '**')
+  const front = await Proxy.startPlain(hub, info.outputPath('proxy'), 'proxy_http_version 1.1; proxy_set_header Host localhost; proxy_set_header Accept-Encoding gzip; gunzip on;')
+  await joinMany(`${hub.url}/events/news`)
+  const stream = new Curl(`${front.url}/events/news`)
+  await stream.open()
+  for (let n = 0; n < 30; n++) {
+    await fetch(`${hub.url}/events/news`, { method: 'POST', body: `event ${n}` })
+    expect(await stream.event()).toMatchObject({ data: `event ${n}` })
+  }
+  await stream.close()
+  await front.stop()
+  await hub.kill()
+})
 
 // One test for all proxies, because it waits for 25 s.
 test('a quiet stream gets its heartbeat behind every proxy', async ({ hub }, info) => {
@@ -107,6 +124,23 @@ for (const kind of names) {
             await publish('news', `event ${n}`)
             expect(await stream.event()).toMatchObject({ data: `event ${n}` })
           }
+        })
+      }
+    })
+
+    test.describe('of a hub that compresses', () => {
+      test.use({ zipped: true })
+
+      for (const version of versions) {
+        test(`events arrive one by one with ${version}`, async ({ curl, publish, hub }) => {
+          const members = await joinMany(`${hub.url}/events/news`, { Authorization: `Bearer ${hub.token}` })
+          const streams = [curl('/events/news', version, '--compressed'), curl('/events/news', version)]
+          for (const stream of streams) await stream.open()
+          for (let n = 0; n < 30; n++) {
+            await publish('news', `event ${n}`)
+            for (const stream of streams) expect(await stream.event()).toMatchObject({ data: `event ${n}` })
+          }
+          for (let n = 0; n < 30; n++) expect(await members[0]()).toBe(`event ${n}`)
         })
       }
     })

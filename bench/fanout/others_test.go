@@ -18,7 +18,12 @@ const plainAddr = "TIDINGS_FANOUT_PLAIN"
 
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(plainAddr); addr != "" {
-		fmt.Fprintln(os.Stderr, http.ListenAndServe(addr, &loop{followers: make(map[chan string]bool)}))
+		l := &loop{followers: make(map[chan string]bool)}
+		serve := http.HandlerFunc(l.ServeHTTP)
+		if os.Getenv(zipped) != "" {
+			serve = l.serveZipped
+		}
+		fmt.Fprintln(os.Stderr, http.ListenAndServe(addr, serve))
 		os.Exit(1)
 	}
 	os.Exit(measure(m))

@@ -69,8 +69,9 @@ var suites = map[string]suite{
 		{"hub late", "BenchmarkLatency", "p99-ms", ""},
 		{"hub reconnect", "BenchmarkReconnect", "s", ""},
 	}, nil},
-	"ways":  {"./fanout", "Ways|Gather", 5 * time.Second, 3, waysSections, nil},
-	"scale": {"./fanout", "Scale", 5 * time.Second, 1, scaleSections, nil},
+	"ways":     {"./fanout", "Ways|Gather", 5 * time.Second, 3, waysSections, nil},
+	"compress": {"./fanout", "Compress", time.Second, 3, compressSections, nil},
+	"scale":    {"./fanout", "Scale", 5 * time.Second, 1, scaleSections, nil},
 	"fanout": {"./fanout", "^Benchmark(Steady|Saturated|Secure|SecureSaturated|Idle|Returning|Topics)$", 5 * time.Second, 3, []section{
 		{name: "fanout machine"},
 		{"fanout cost", "BenchmarkSteady", "µs/delivery", "c-loop"},
@@ -107,6 +108,12 @@ var (
 		{"gather cost", "BenchmarkGather", "µs/delivery", ""},
 		{"gather latency", "BenchmarkGather", "p50-ms", ""},
 	}
+	compressSections = []section{
+		{name: "compress machine"},
+		{"compress bytes", "BenchmarkCompress", "B/delivery", "none"},
+		{"compress cost", "BenchmarkCompress", "µs/delivery", "none"},
+		{"compress memory", "BenchmarkCompress", "KB/subscriber", "none"},
+	}
 	scaleSections = []section{
 		{name: "scale machine"},
 		{"scale memory", "BenchmarkScale", "MB", ""},
@@ -120,15 +127,15 @@ var (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("table: ")
-	name := flag.String("suite", "sse", "which benchmarks to run: sse, log, hub, fanout, ways or scale")
-	rounds := flag.Int("count", 0, "how often to run the suite; the tables show medians; 0: 5 times, 3 times for hub, fanout and ways, once for scale")
+	name := flag.String("suite", "sse", "which benchmarks to run: sse, log, hub, fanout, ways, compress or scale")
+	rounds := flag.Int("count", 0, "how often to run the suite; the tables show medians; 0: 5 times, 3 times for hub, fanout, ways and compress, once for scale")
 	benchtime := flag.Duration("benchtime", 0, "how long to run each benchmark; 0: half a second for sse, a second for log, 2 for hub, 5 for the others")
 	only := flag.String("bench", "", "which benchmarks to run, as a pattern of go test; tables of others stay as they are; all of the suite by default")
 	page := flag.String("o", "../docs/performance.md", "the page to write the tables into")
 	flag.Parse()
 	s, ok := suites[*name]
 	if !ok {
-		log.Fatalf("there is no suite %q; choose sse, log, hub, fanout, ways or scale", *name)
+		log.Fatalf("there is no suite %q; choose sse, log, hub, fanout, ways, compress or scale", *name)
 	}
 	if *benchtime > 0 {
 		s.benchtime = *benchtime
