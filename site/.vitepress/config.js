@@ -1,13 +1,22 @@
 // The site of docs/: make docs. The pages stay where a forge shows them, and link to each other by their files. Links to files outside docs/ lead to
 // the repository.
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { defineConfig } from 'vitepress'
 
 const docs = resolve(import.meta.dirname, '../../docs')
 const repository = resolve(docs, '..')
 const forge = 'https://github.com/tidings-sse/tidings/blob/main/'
+
+const icon = readFileSync(resolve(repository, 'cmd/tidings/page_icon.svg'), 'utf8')
+
+// rank weighs what a search finds. A reader wants to know how to do something, rather than why it is so, or what others do. The function runs in the
+// browser, so it uses nothing of this file.
+const rank = (id) => {
+  if (/\/(decisions|migrate|conformance|compare|performance|releasing|scale)\b/.test(id)) return 0.3
+  return /\/(deploy|tls|tokens|protocol|tutorial|install|operations)\b/.test(id) ? 1.6 : 1
+}
 
 const page = (text, link) => ({ text, link })
 
@@ -45,6 +54,7 @@ const sidebar = [
 export default defineConfig({
   title: 'Tidings',
   description: 'An event log that browsers can tail',
+  head: [['link', { rel: 'icon', type: 'image/svg+xml', href: `data:image/svg+xml,${encodeURIComponent(icon)}` }]],
   lang: 'en',
   srcDir: docs,
   outDir: 'dist',
@@ -68,7 +78,7 @@ export default defineConfig({
     nav: [page('First steps', '/tutorial'), page('How do I …', '/'), page('Protocol', '/protocol'), page('Compare', '/compare')],
     sidebar,
     outline: [2, 3],
-    search: { provider: 'local' }, // its index is a file of the site, so it needs no network
+    search: { provider: 'local', options: { miniSearch: { searchOptions: { boostDocument: rank } } } }, // its index is a file of the site, so it needs no network
     socialLinks: [{ icon: 'github', link: 'https://github.com/tidings-sse/tidings' }],
     footer: { message: 'Apache-2.0' },
   },
