@@ -23,13 +23,14 @@ run: # Serve the demo on http://localhost:3000
 test: needs vet race log js console e2e # Run every test, in some twelve minutes on two cores; installs missing programs, or lists them
 
 # How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
-# model, disk faults, damage to the files of killed logs, faults of three hubs, lost messages between tabs, storms over the tabs of a browser, and joiners of compressed streams.
+# model, disk faults, damage to the files of killed logs, restarts of a hub under load, faults of three hubs, lost messages between tabs, storms over the tabs of a browser, and joiners of compressed streams.
 # Each variable also works for a single test. A test that fails prints the TIDINGS_SEED that repeats it.
-SOAK := TIDINGS_KILLS=500 TIDINGS_CRASHES=500 TIDINGS_OPS=10000 TIDINGS_FAULTS=20 TIDINGS_DAMAGES=20 TIDINGS_SIMULATIONS=100000 TIDINGS_DISK_SIMULATIONS=5000 TIDINGS_CLUSTER=20 TIDINGS_MIRRORS=10000 TIDINGS_CHAINS=5000 TIDINGS_STORM=500 TIDINGS_JOINERS=1000
+SOAK := TIDINGS_KILLS=500 TIDINGS_CRASHES=500 TIDINGS_OPS=10000 TIDINGS_FAULTS=20 TIDINGS_DAMAGES=20 TIDINGS_SIMULATIONS=100000 TIDINGS_DISK_SIMULATIONS=5000 TIDINGS_CLUSTER=20 TIDINGS_MIRRORS=10000 TIDINGS_CHAINS=5000 TIDINGS_STORM=500 TIDINGS_JOINERS=1000 TIDINGS_RESTARTS=100
 
 .PHONY: soak
 soak: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.json # Repeat the tests that kill, crash and damage for hours; make SOAK="TIDINGS_KILLS=50" soak is shorter
 	$(SOAK) go test -race -shuffle=on -timeout 12h ./eventlog
+	$(SOAK) go test -shuffle=on -timeout 12h -run Restarts ./cmd/tidings
 	$(SOAK) go test -shuffle=on -timeout 12h ./eventlog/disklog ./eventlog/cluster
 	$(SOAK) go test -race -shuffle=on -timeout 12h ./eventlog/cluster/natsnode ./hub/internal/fanout
 	cd js && $(SOAK) npm test --silent -- chain.test.js

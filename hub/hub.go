@@ -93,6 +93,9 @@ type Hub struct {
 	closing chan struct{}  // closed by Shutdown if Open has not been called
 	stop    sync.Once      // closes closing
 	ending  sync.WaitGroup // running functions that OnStream returned
+
+	bodiesEnd context.Context // done after EndBodies
+	endBodies context.CancelFunc
 }
 
 // New returns a hub that serves a log. The caller keeps the log and closes it after Shutdown. Nothing else may receive from the log's
@@ -130,7 +133,7 @@ func (h *Hub) TakenOver() int { return int(h.takenOver.Load()) }
 // are closed in waves. Shutdown returns when all streams are closed. If ctx ends first, it disconnects the remaining streams and returns the
 // error of ctx.
 //
-// Publishers are served until the caller closes the server. The log stays open.
+// Publishers are served until the caller closes the server: see [Hub.EndBodies]. The log stays open.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	if !h.opened.Load() { // there are no streams
 		h.stop.Do(func() { close(h.closing) })
@@ -145,6 +148,10 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 	return err
 }
+
+// EndBodies ends the requests whose bodies are streams of events, which may last for days. Each is refused with a time to retry at, and with the
+// number of its events that are stored. Call it before [http.Server.Shutdown], which waits for all requests.
+func (h *Hub) EndBodies() { h.endBodies() }
 
 // EnterLameDuck makes /readyz answer 503 from now on, so that load balancers send no new clients. The hub serves everything as before. Call
 // it some seconds before Shutdown, so that load balancers notice first.

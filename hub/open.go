@@ -24,6 +24,7 @@ func Prepare(o *Options) (*Hub, error) {
 	}
 	h.count.begin()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.bodiesEnd, h.endBodies = context.WithCancel(context.Background())
 	return h, nil
 }
 

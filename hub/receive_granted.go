@@ -10,7 +10,7 @@ import (
 )
 
 // await returns the next batch of a body, or false after the last. It returns an error as soon as the token of the publisher expires or
-// is revoked, even while the publisher is silent.
+// is revoked, even while the publisher is silent, or when the hub ends all bodies.
 func (h *Hub) await(p *Publication, batches <-chan batch) (b batch, more bool, err error) {
 	var expired <-chan time.Time
 	if end := p.grant.Expires; !end.IsZero() {
@@ -28,6 +28,8 @@ func (h *Hub) await(p *Publication, batches <-chan batch) (b batch, more bool, e
 			return b, more, nil
 		case <-expired:
 		case <-revoked:
+		case <-h.bodiesEnd.Done():
+			return b, false, h.drainProblem()
 		}
 	}
 }

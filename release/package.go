@@ -121,6 +121,7 @@ func (p *product) contents(info *nfpm.Info, format, arch, stage string) error {
 	}{
 		{"hub.yaml", "/etc/tidings/hub.yaml", files.TypeConfigNoReplace, 0o644, "deb rpm apk"},
 		{"tidings.service", "/usr/lib/systemd/system/tidings.service", files.TypeFile, 0o644, "deb rpm"},
+		{"tidings.socket", "/usr/lib/systemd/system/tidings.socket", files.TypeFile, 0o644, "deb rpm"},
 		{"tidings.openrc", "/etc/init.d/tidings", files.TypeConfigNoReplace, 0o755, "apk"},
 		{"copyright", "/usr/share/doc/tidings/copyright", files.TypeFile, 0o644, "deb"},
 	} {

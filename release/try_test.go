@@ -204,7 +204,7 @@ func TestDebInstallsServesUpgradesAndPurges(t *testing.T) {
 		t.Error("removing has taken more or less than the program")
 	}
 	m.run("dpkg --purge tidings")
-	for _, path := range []string{"var/lib/tidings", "etc/tidings", "usr/share/doc/tidings", "usr/lib/systemd/system/tidings.service"} {
+	for _, path := range []string{"var/lib/tidings", "etc/tidings", "usr/share/doc/tidings", "usr/lib/systemd/system/tidings.service", "usr/lib/systemd/system/tidings.socket"} {
 		if m.has(path) {
 			t.Errorf("purging has left %s", path)
 		}
@@ -226,10 +226,33 @@ func TestUnitIsHardened(t *testing.T) {
 	sh(t, "dpkg-deb --fsys-tarfile "+dist(t, "tidings_*_linux_amd64.deb")+" | tar -x --keep-directory-symlink -C "+m.dir)
 	unit := filepath.Join(m.dir, "usr/lib/systemd/system/tidings.service")
 	// verify warns about unknown keys, and succeeds. The targets of the unit are those of the machine that runs the test.
-	if out := sh(t, "systemd-analyze verify --man=no --recursive-errors=no --root="+m.dir+" tidings.service 2>&1"); strings.TrimSpace(out) != "" {
+	if out := sh(t, "systemd-analyze verify --man=no --recursive-errors=no --root="+m.dir+" tidings.service tidings.socket 2>&1"); strings.TrimSpace(out) != "" {
 		t.Errorf("systemd-analyze verify:\n%s", out)
 	}
 	t.Log(sh(t, "systemd-analyze security --no-pager --offline=true --threshold=15 "+unit+" | tail -n 2"))
+}
+
+// TestSocketUnitIsServed: systemd is not at hand, but its tool for socket activation does what the unit says.
+func TestSocketUnitIsServed(t *testing.T) {
+	m := newMachine(t)
+	sh(t, "dpkg-deb --fsys-tarfile "+dist(t, "tidings_*_linux_amd64.deb")+" | tar -x --keep-directory-symlink -C "+m.dir)
+	unit, err := os.ReadFile(filepath.Join(m.dir, "usr/lib/systemd/system/tidings.socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := ""
+	for _, setting := range regexp.MustCompile(`(?m)^(ListenStream|FileDescriptorName)=(.*)$`).FindAllStringSubmatch(string(unit), -1) {
+		flags += map[string]string{"ListenStream": " --listen=", "FileDescriptorName": " --fdname="}[setting[1]] + setting[2]
+	}
+	out := sh(t, "unshare --net sh -eu -c '"+`ip link set lo up
+tidings=`+m.dir+`/usr/bin/tidings
+systemd-socket-activate`+flags+` $tidings serve --memory 2>/tmp/journal &
+trap "cat /tmp/journal; kill $! 2>/dev/null || true" EXIT
+for i in $(seq 300); do $tidings health --ready 2>/dev/null && break; sleep 0.1; done
+$tidings pub news hello`+"'")
+	if !strings.Contains(out, "-1") {
+		t.Errorf("publishing says %s", out)
+	}
 }
 
 // TestRpmInstallsServesUpgradesAndErases: into a Debian, because no other system is at hand. Its scripts run there.

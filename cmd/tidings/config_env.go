@@ -47,8 +47,8 @@ func (e environ) settings(flags map[string]*kong.Flag) []setting {
 	return settings
 }
 
-// otherVariables are the variables that other commands read, or set for the commands of sub --exec.
-var otherVariables = []string{"TIDINGS_HUB", "TIDINGS_TOKEN", "TIDINGS_TYPE", "TIDINGS_ID", "TIDINGS_TOPIC"}
+// otherVariables are the variables that other commands read, or set for the commands of sub --exec, and the one of restarts.
+var otherVariables = []string{handOverVariable, "TIDINGS_HUB", "TIDINGS_TOKEN", "TIDINGS_TYPE", "TIDINGS_ID", "TIDINGS_TOPIC"}
 
 // serviceVariable matches the variables that Kubernetes sets in every pod for a service named tidings or tidings-something.
 var serviceVariable = regexp.MustCompile(`^TIDINGS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_.+)?)?)$`)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,10 +80,15 @@ func checkAddr(addr string) error {
 
 // place is where a hub listens: the listeners of one address.
 type place struct {
-	listeners []net.Listener
-	url       string // the URL for clients
-	socket    string // the path of the Unix socket; "" for TCP
-	public    string // the URL for people, if the hub is reached at another one than url
+	role      string
+	secure    *tls.Config    // nil: without TLS
+	addr      string         // the value of the flag
+	systemd   bool           // systemd holds the sockets
+	sockets   []net.Listener // without TLS
+	listeners []net.Listener // the same, with TLS if the place has it
+	url       string         // the URL for clients
+	socket    string         // the path of the Unix socket; "" for TCP
+	public    string         // the URL for people, if the hub is reached at another one than url
 	curls     curls
 }
 
@@ -125,29 +131,48 @@ func listenPlain(network, addr string) (net.Listener, error) {
 	return (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), network, addr)
 }
 
-// listen listens at an address. With secure, connections are TLS.
-func (f *listenFlags) listen(addr string, secure *tls.Config) (*place, error) {
-	p := &place{}
-	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
-		l, err := listenUnix(path, fs.FileMode(f.SocketMode))
-		if err != nil {
-			return nil, err
+// listen listens at an address, unless the process is given sockets for it. With secure, connections are TLS.
+func (f *listenFlags) listen(role, addr string, secure *tls.Config, g given) (*place, error) {
+	p := &place{role: role, addr: addr, secure: secure}
+	path, unix := strings.CutPrefix(addr, unixPrefix)
+	s := g.take(role, addr)
+	var err error
+	switch {
+	case s != nil:
+		if p.sockets, p.systemd = s.listeners, s.systemd; unix && !s.systemd {
+			err = os.Chmod(path, fs.FileMode(f.SocketMode)) // the setting may have changed
 		}
-		p.listeners, p.url, p.socket = []net.Listener{l}, "http://localhost", path
+	case unix:
+		var l net.Listener
+		l, err = listenUnix(path, fs.FileMode(f.SocketMode))
+		p.sockets = []net.Listener{l}
+	default:
+		p.sockets, err = listenLocal(listenPlain, addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.url = "http://localhost"; unix {
+		p.socket = path
 	} else {
-		listeners, err := listenLocal(listenPlain, addr)
-		if err != nil {
-			return nil, err
-		}
-		p.listeners, p.url = listeners, urlOf(listeners, addr)
+		p.url = urlOf(p.sockets, addr)
 	}
 	if secure != nil {
 		p.url = "https" + strings.TrimSuffix(strings.TrimPrefix(p.url, "http"), ":443")
-		for i, l := range p.listeners {
-			p.listeners[i] = tls.NewListener(hub.BelowTLS(l), secure)
-		}
 	}
+	p.layer()
 	return p, nil
+}
+
+// layer makes the listeners of the sockets.
+func (p *place) layer() {
+	p.listeners = slices.Clone(p.sockets)
+	if p.secure == nil {
+		return
+	}
+	for i, l := range p.listeners {
+		p.listeners[i] = tls.NewListener(hub.BelowTLS(l), p.secure)
+	}
 }
 
 // certificate loads the certificate and watches its files; with hangups also at SIGHUP. The caller closes it. It is nil without --tls-cert.

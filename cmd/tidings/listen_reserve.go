@@ -70,7 +70,11 @@ type places struct {
 	served atomic.Int64  // connections of the server
 	freed  chan struct{} // has a value after a connection has ended
 
-	mu      sync.Mutex // guards the following
+	unread atomic.Int64  // the length of fresh
+	quiet  chan struct{} // has a value after fresh has become empty
+
+	mu      sync.Mutex        // guards the following
+	fresh   map[net.Conn]bool // connections whose first request is not answered; true: it has arrived
 	crowded bool
 	tidied  time.Time // when idle connections were last closed
 	warned  time.Time // when the last warning was logged
@@ -79,7 +83,7 @@ type places struct {
 // bound limits the connections of a server to most. From most-few connections on, connections end after one request. Call it before the server
 // serves.
 func bound(server *http.Server, most, few int, taken func() int, logger *slog.Logger) *places {
-	p := &places{most: most, crowd: most - few, server: server, taken: taken, logger: logger, freed: make(chan struct{}, 1)}
+	p := &places{most: most, crowd: most - few, server: server, taken: taken, logger: logger, freed: make(chan struct{}, 1), quiet: make(chan struct{}, 1), fresh: map[net.Conn]bool{}}
 	server.ConnState = p.count
 	return p
 }
@@ -105,15 +109,68 @@ func currentShare() (s share) {
 }
 
 // count is the server's ConnState.
-func (p *places) count(_ net.Conn, state http.ConnState) {
+func (p *places) count(c net.Conn, state http.ConnState) {
+	if state != http.StateNew && p.unread.Load() > 0 {
+		p.read(c, state)
+	}
 	switch state {
 	case http.StateNew:
 		p.served.Add(1)
+		p.mu.Lock()
+		p.fresh[c] = false
+		p.unread.Add(1)
+		p.mu.Unlock()
 	case http.StateClosed, http.StateHijacked:
 		p.served.Add(-1)
+		wake(p.freed)
+	}
+}
+
+// read notes that the first request of a connection has arrived or ended.
+func (p *places) read(c net.Conn, state http.ConnState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.fresh[c]; !ok {
+		return
+	}
+	if state == http.StateActive {
+		p.fresh[c] = true // net/http may still drop it: it looks for a Shutdown after this
+		return
+	}
+	delete(p.fresh, c)
+	if p.unread.Add(-1) == 0 {
+		wake(p.quiet)
+	}
+}
+
+// wake sends a value to a channel with room for one, unless it has one.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// firstRequest is how long an accepted connection may take to send its first request when the server stops accepting.
+const firstRequest = time.Second
+
+// awaitFirst waits until the first requests are answered of the connections that were accepted last, and closes those that send none. [http.Server.Shutdown] would
+// drop these requests without an answer, and wait 5 s for connections without one. Call it when no connections are accepted any more.
+func (p *places) awaitFirst() {
+	late := time.NewTimer(firstRequest)
+	defer late.Stop()
+	for p.unread.Load() > 0 {
 		select {
-		case p.freed <- struct{}{}:
-		default: // the channel already has a value
+		case <-p.quiet:
+		case <-late.C:
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			for c, arrived := range p.fresh {
+				if !arrived {
+					go c.Close() // TLS says goodbye, which may block
+				}
+			}
+			return
 		}
 	}
 }

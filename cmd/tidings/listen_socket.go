@@ -104,15 +104,28 @@ func removePrivate(dir string) error {
 type socketListener struct {
 	*net.UnixListener
 	path   string
-	file   fs.FileInfo
+	file   fs.FileInfo // nil: another process removes the socket
 	remove sync.Once
 }
+
+// own makes this process responsible for the file of a socket that another process has created.
+func (l *socketListener) own(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
+		l.path, l.file = path, info
+	}
+}
+
+// leave makes another process responsible for the file.
+func (l *socketListener) leave() { l.remove.Do(func() {}) }
 
 // Close implements [net.Listener]. It removes the file before it closes the listener, because no other process replaces the socket of an open
 // listener.
 func (l *socketListener) Close() error {
 	var err error
 	l.remove.Do(func() {
+		if l.file == nil {
+			return
+		}
 		if now, gone := os.Lstat(l.path); gone == nil && os.SameFile(now, l.file) {
 			err = os.Remove(l.path)
 		}

@@ -37,8 +37,11 @@ func loadCertificate(certFile, keyFile string, logger *slog.Logger) (*certificat
 	return c, c.load()
 }
 
-// config returns a server configuration that uses the current certificate.
+// config returns a server configuration that uses the current certificate; nil without one.
 func (c *certificate) config() *tls.Config {
+	if c == nil {
+		return nil
+	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},

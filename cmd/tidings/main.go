@@ -94,7 +94,7 @@ func (e *exitError) Unwrap() error { return e.err }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	p := program{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, environ: os.Environ()}
+	p := program{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, environ: os.Environ(), self: invoked()}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
@@ -103,6 +103,7 @@ type program struct {
 	stdio
 	commands
 	environ environ
+	self    invocation
 }
 
 // commands holds the command line after kong has parsed it.
@@ -166,7 +167,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		kong.Writers(p.out, p.err),
 		kong.NoDefaultHelp(), // it would end the process
 		kong.Help(help),
-		kong.Bind(p.stdio, p.environ),
+		kong.Bind(p.stdio, p.environ, p.self),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {

@@ -29,9 +29,17 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"tidings":       main,
 		"tidings-hasty": func() { drainTime = time.Second; main() },
-		"visit":         visit,
+		"tidings-dies":  func() { testOnlyOpened = func() { os.Exit(3) }; main() },
+		"tidings-hangs": func() { testOnlyOpened = func() { select {} }; main() },
+		// These do not wait long for a new process that hangs.
+		"tidings-restless":  func() { prepareTime = restless; main() },
+		"tidings-impatient": func() { readyTime = restless; main() },
+		"visit":             visit,
 	})
 }
+
+// restless is how long some variants of the program wait for a new process that hangs.
+const restless = 500 * time.Millisecond
 
 // TestScripts runs the scripts in testdata/script. Besides the commands of testscript, scripts can use:
 //

@@ -135,34 +135,31 @@ func (f *serveFlags) manager(logger *slog.Logger) (*acme.Manager, error) {
 }
 
 // listenHTTP listens at --http-addr. The place has no listeners if there is no need for it, or if auto finds no port.
-func (f *serveFlags) listenHTTP(logger *slog.Logger) (*place, error) {
+func (f *serveFlags) listenHTTP(g given, logger *slog.Logger) (*place, error) {
 	host, port, _ := splitAddr(f.Addr) // checkListen has checked it
 	switch {
 	case len(f.ACMEDomain) == 0, f.HTTPAddr == httpOff, f.HTTPAddr == httpAuto && port != "443":
-		return &place{}, nil
+		return &place{role: rolePlain}, nil
 	case f.HTTPAddr == httpAuto:
-		p, err := f.listen(net.JoinHostPort(host, "80"), nil)
+		p, err := f.listen(rolePlain, net.JoinHostPort(host, "80"), nil, g)
 		if err != nil {
 			logger.Warn("the hub does not redirect from http to https, and the CA can check the domains over TLS only", "err", ofHTTP(err).Error())
-			return &place{}, nil
+			return &place{role: rolePlain}, nil
 		}
 		return p, nil
 	}
-	p, err := f.listen(f.HTTPAddr, nil)
+	p, err := f.listen(rolePlain, f.HTTPAddr, nil, g)
 	return p, ofHTTP(err)
 }
 
 // ofHTTP turns an error about --addr into the same error about --http-addr.
 func ofHTTP(err error) error { return renameAddr(err, "--http-addr") }
 
-// startACME starts the manager of the certificates, and the server for the CA and for redirects. stop stops that server.
-func (c *serveCmd) startACME(m *acme.Manager, secure *place, logger *slog.Logger) (stop func(), err error) {
-	if m == nil {
-		return func() {}, nil
-	}
-	plain, err := c.listenHTTP(logger)
-	if err != nil {
-		return nil, err
+// startACME starts the manager of the certificates, and listens for the CA and for redirects. Without a manager the place has no listeners.
+func (c *serveCmd) startACME(m *acme.Manager, secure *place, g given, logger *slog.Logger) (*place, error) {
+	plain, err := c.listenHTTP(g, logger)
+	if err != nil || m == nil {
+		return plain, err
 	}
 	var at net.Addr
 	if len(plain.listeners) > 0 {
@@ -174,7 +171,7 @@ func (c *serveCmd) startACME(m *acme.Manager, secure *place, logger *slog.Logger
 	}
 	logger.Info("certificates come from a CA, whose terms of service you accept by that", "domains", c.ACMEDomain, "ca", c.ACMEDirectory,
 		"addr", secure.url, "http-addr", plain.url)
-	return plain.serve(m.HTTPHandler(), logger), nil
+	return plain, nil
 }
 
 // acmeReport returns the state of the certificates for the hub.

@@ -11,11 +11,11 @@ import (
 )
 
 // listenAdmin listens at --admin-addr. Without the flag the place has no listeners.
-func (f *listenFlags) listenAdmin() (*place, error) {
+func (f *listenFlags) listenAdmin(g given) (*place, error) {
 	if f.AdminAddr == "" {
-		return &place{}, nil
+		return &place{role: roleAdmin}, nil
 	}
-	p, err := f.listen(f.AdminAddr, nil)
+	p, err := f.listen(roleAdmin, f.AdminAddr, nil, g)
 	if err != nil {
 		return nil, ofAdmin(err)
 	}
@@ -53,11 +53,13 @@ func (p *place) serve(h http.Handler, logger *slog.Logger) (stop func()) {
 		running.Go(func() { _ = server.Serve(places.listener(l)) })
 	}
 	return func() {
+		closeAll(p.listeners)
+		running.Wait()
+		places.awaitFirst()
 		ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {
 			_ = server.Close()
 		}
-		running.Wait()
 	}
 }

@@ -28,14 +28,18 @@ var errStillServing = errors.New("a listener failed while the hub was about to s
 //
 // It hands over before any stream ends and any connection closes, so that publishers at this hub still get their answers.
 func (s *hubServer) lameDuck(ctx context.Context, failed <-chan error) error {
-	if s.drainDelay == 0 && s.handOver == nil {
+	delay := s.drainDelay
+	if s.next != nil {
+		delay = 0 // clients find the new process at the same address
+	}
+	if delay == 0 && s.handOver == nil {
 		return nil
 	}
-	over := time.NewTimer(s.drainDelay)
+	over := time.NewTimer(delay)
 	defer over.Stop()
 	s.hub.EnterLameDuck()
-	if s.drainDelay > 0 {
-		s.logger.Info("stopping soon; until then everything is served, and /readyz answers 503", "in", s.drainDelay)
+	if delay > 0 {
+		s.logger.Info("stopping soon; until then everything is served, and /readyz answers 503", "in", delay)
 	}
 	if s.handOver != nil {
 		s.handOver(context.WithoutCancel(ctx))

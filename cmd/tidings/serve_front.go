@@ -8,6 +8,7 @@ import (
 // front is the handler of tidings serve around the hub. It is one handler with a small stack frame, because an HTTP/2 stream keeps the stack
 // of its handler while it is open.
 type front struct {
+	gate        *gate
 	log         *requestLog
 	bodyTimeout time.Duration
 	assets
@@ -18,6 +19,9 @@ type front struct {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w, line := f.log.begin(w, r)
 	defer line.end()
+	if !f.gate.pass(w, r) {
+		return
+	}
 	f.boundBody(w, r)
 	if !f.serve(w, r) {
 		f.next.ServeHTTP(w, r)

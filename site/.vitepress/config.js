@@ -31,7 +31,7 @@ const sidebar = [
         text: 'Use another language', link: '/languages/', collapsed: true,
         items: ['Python', 'PHP', 'Ruby', 'Java', 'Rust'].map((name) => page(name, `/languages/${name.toLowerCase()}`)).concat(page('C#', '/languages/csharp')),
       },
-      page('Operate', '/operations'), page('Run a cluster', '/cluster'), page('Run it on Redis', '/cluster-redis'), page('Use the console', '/console'),
+      page('Operate', '/operations'), page('Restart it', '/restart'), page('Run a cluster', '/cluster'), page('Run it on Redis', '/cluster-redis'), page('Use the console', '/console'),
       {
         text: 'Migrate', link: '/migrate/', collapsed: true,
         items: [page('From Mercure', '/migrate/mercure'), page('From r3labs/sse', '/migrate/r3labs'), page('From tmaxmax/go-sse', '/migrate/tmaxmax')],

@@ -37,6 +37,9 @@ func (c *conn) process(f http2.Frame) error {
 		if !f.IsAck() {
 			return c.frames.WritePing(true, f.Data)
 		}
+		if f.Data == leavePing {
+			c.leave()
+		}
 	case *http2.WindowUpdateFrame:
 		return c.processWindowUpdate(f)
 	case *http2.RSTStreamFrame:

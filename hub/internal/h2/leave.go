@@ -73,13 +73,29 @@ func emptySettings() []byte {
 	return b.Bytes()
 }
 
-// shutDown lets the connection end when its streams have ended.
+// shutDown lets the connection end when its streams have ended. It first announces that and refuses no stream, because the client may have sent
+// requests that are still on their way. When the client has answered a ping, it has read the announcement (RFC 9113, section 6.8).
 func (c *conn) shutDown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leave()
+	if c.leaving || c.err != nil {
+		return
+	}
+	_ = errors.Join(c.frames.WriteGoAway(lastStream, http2.ErrCodeNo, nil), c.frames.WritePing(false, leavePing)) // frameWriter never fails
 	c.flush()
+	time.AfterFunc(lingering, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.leave()
+		c.flush()
+	})
 }
+
+// lastStream is the largest number of a stream.
+const lastStream = 1<<31 - 1
+
+// leavePing is the content of the ping that follows the announcement. The hub sends no other pings.
+var leavePing = [8]byte{'l', 'e', 'a', 'v', 'i', 'n', 'g'}
 
 // leave tells the client to open no more streams. The connection ends when the streams have ended. The caller holds mu.
 func (c *conn) leave() {

@@ -195,6 +195,20 @@ func (p *peer) goAway() http2.ErrCode {
 	}
 }
 
+// announcement reads until the server announces that the connection will end, and returns the ping that the client has to answer.
+func (p *peer) announcement() *http2.PingFrame {
+	p.Helper()
+	if code := p.goAway(); code != http2.ErrCodeNo {
+		p.Fatal(code)
+	}
+	f, err := p.in.ReadFrame()
+	ping, ok := f.(*http2.PingFrame)
+	if !ok {
+		p.Fatalf("after the announcement: %v, %v, want a ping", f, err)
+	}
+	return ping
+}
+
 // closed reads until the server closes the connection.
 func (p *peer) closed() {
 	p.Helper()

@@ -275,6 +275,32 @@ func TestSlowConnectionEnds(t *testing.T) {
 	})
 }
 
+// TestRequestsOnTheirWayAreAnsweredDuringAShutdown: a client that has not read that the connection will end loses no request.
+func TestRequestsOnTheirWayAreAnsweredDuringAShutdown(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, way string) {
+		s := serve(t, way, http.NotFoundHandler(), nil)
+		p := connect(t, s)
+		p.get(1, "/")
+		p.head(1)
+		stopped := make(chan error, 1)
+		go func() { stopped <- s.Config.Shutdown(context.Background()) }()
+		ping := p.announcement()
+		p.get(3, "/")
+		if status := p.head(3)[":status"]; status != "404" {
+			t.Errorf("status %q", status)
+		}
+		p.check(p.in.WritePing(true, ping.Data))
+		if code := p.goAway(); code != http2.ErrCodeNo {
+			t.Error(code)
+		}
+		p.closed()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestShutdownWaitsForDetachedStreams: the client learns that it must open no more streams here.
 func TestShutdownWaitsForDetachedStreams(t *testing.T) {
 	t.Parallel()
@@ -290,6 +316,7 @@ func TestShutdownWaitsForDetachedStreams(t *testing.T) {
 			defer cancel()
 			stopped <- s.Config.Shutdown(ctx)
 		}()
+		p.check(p.in.WritePing(true, p.announcement().Data))
 		if code := p.goAway(); code != http2.ErrCodeNo {
 			t.Error(code)
 		}
