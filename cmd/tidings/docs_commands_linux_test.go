@@ -21,7 +21,8 @@ import (
 
 // notRun gives the reason why a test cannot run the commands of a block, by the first line of the block without its comment.
 var notRun = map[string]string{
-	"systemctl stop tidings":                                         "it restores a service of the system from a backup",
+	"systemctl stop tidings": "it restores a service of the system from a backup",
+	"systemctl stop tidings && systemctl enable --now tidings.socket && systemctl start tidings": "it changes a service of the system",
 	"systemctl reload tidings":                                       "it changes a service of the system",
 	"kill -USR2 \"$(pidof tidings)\"":                                "it restarts every hub of the machine; TestRestartsUnderLoadLoseNothing does the same",
 	"systemctl enable --now tidings":                                 "it starts a service of the system",
