@@ -77,13 +77,15 @@ const (
 	limitAddressBodies
 	limitTokenBodies
 	limitMembers
+	limitAddressMembers
+	limitTokenMembers
 	limitCount
 )
 
 func (l limit) String() string {
 	return [limitCount]string{
 		"connections", "connections_per_address", "connections_per_token", "publish_per_address", "publish_per_token",
-		"body_memory", "body_memory_per_address", "body_memory_per_token", "members",
+		"body_memory", "body_memory_per_address", "body_memory_per_token", "members", "members_per_address", "members_per_token",
 	}[l]
 }
 

@@ -42,7 +42,7 @@ func newPresence(h *Hub) *presence.Table {
 
 // attend makes the subject of a stream present, and the stream watch. It returns nil if the subscription asks for neither. The stream then
 // calls leave once.
-func (h *Hub) attend(g *access.Grant, s *Subscription) (*attendance, error) {
+func (h *Hub) attend(g *access.Grant, from address, s *Subscription) (*attendance, error) {
 	if s.Present == nil && len(s.Watch) == 0 {
 		return nil, nil
 	}
@@ -52,7 +52,7 @@ func (h *Hub) attend(g *access.Grant, s *Subscription) (*attendance, error) {
 		if err != nil {
 			return nil, err
 		}
-		if a.stay, err = h.presence.Join(s.Present.Topics, subject, data); err != nil {
+		if a.stay, err = h.presence.Join(s.Present.Topics, subject, data, h.memberHolder(subject, from)); err != nil {
 			return nil, h.tooManyMembers(err)
 		}
 	}
@@ -65,12 +65,35 @@ func (h *Hub) attend(g *access.Grant, s *Subscription) (*attendance, error) {
 	return a, nil
 }
 
+// memberHolder returns for whose share a member counts: for its subject, or for the network of its client at a hub without keys, where clients
+// choose their subjects. It is empty if the address is unknown.
+func (h *Hub) memberHolder(subject string, from address) string {
+	if h.keyless {
+		return from.network().String()
+	}
+	return subject
+}
+
+// tooManyMembers returns the problem for an error of [presence.Table.Join].
 func (h *Hub) tooManyMembers(err error) error {
-	if !errors.Is(err, presence.ErrFull) {
+	var p *Problem
+	share := presence.Options{MaxMembers: h.opts.MaxMembers}.Share()
+	switch {
+	case errors.Is(err, presence.ErrShare) && h.keyless:
+		p = NewProblem(http.StatusTooManyRequests, wire.ProblemTooManyMembers, "your address would have more than %d members at all topics, which is its limit; a member counts until 15 s after its last stream. "+
+			"Be present at fewer topics, or follow them without present=1", share)
+		p.Err = &limitError{limitAddressMembers}
+	case errors.Is(err, presence.ErrShare):
+		p = NewProblem(http.StatusTooManyRequests, wire.ProblemTooManyMembers, "your subject would be present at more than %d topics, which is its limit; a topic counts until 15 s after your last stream there. "+
+			"Be present at fewer topics, or follow them without present=1", share)
+		p.Err = &limitError{limitTokenMembers}
+	case errors.Is(err, presence.ErrFull):
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "the hub has %d members at all topics, which is its limit; try again later, or follow the topics without present=1", h.opts.MaxMembers)
+		p.Err = &limitError{limitMembers}
+	default:
 		return err
 	}
-	p := NewProblem(http.StatusServiceUnavailable, wire.ProblemFull, "the hub has %d members at all topics, which is its limit; try again later, or follow the topics without present=1", h.opts.MaxMembers)
-	p.RetryAfter, p.Err = retryAfter, &limitError{limitMembers}
+	p.RetryAfter = retryAfter
 	return p
 }
 

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -276,6 +277,45 @@ func TestMembersOverTheLimitAreRefusedForNow(t *testing.T) {
 	if stats.Refused.Limits["members"] != 1 || stats.Presence.Members != 2 || stats.Presence.Topics != 2 || s.hub.Streams() != 3 {
 		t.Errorf("%+v, %+v, %d streams", stats.Refused.Limits, stats.Presence, s.hub.Streams())
 	}
+}
+
+// TestOneTokenDoesNotFillTheHub: a subject is present at a part of the members only. Others join meanwhile. A hub without keys counts addresses
+// instead, because clients choose their subjects there.
+func TestOneTokenDoesNotFillTheHub(t *testing.T) {
+	t.Parallel()
+	query := func(from, to int) string {
+		var b strings.Builder
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, "&topic=t%d", i)
+		}
+		return "/events?present=1" + b.String()
+	}
+	refused := func(s *site, path string, header map[string]string, detail, limit string) {
+		t.Helper()
+		a := s.send(request{path: path, header: header})
+		if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "too-many-members") || !strings.Contains(detailOf(t, a), detail) {
+			t.Errorf("%+v", a)
+		}
+		stats, err := s.hub.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stats.Refused.Limits[limit] != 1 {
+			t.Errorf("%+v", stats.Refused.Limits)
+		}
+	}
+	k := serveKeyed(t, mustMemory(t, nil), hub.Options{MaxMembers: 1000}, transports[0])
+	bob, eve := bearer(k.token(all("bob"))), bearer(k.token(all("eve")))
+	k.follow(query(0, 60), bob).next()
+	k.follow(query(0, 100), bob).next()
+	refused(k.site, query(100, 101), bob, "more than 100 topics", "members_per_token")
+	k.follow(query(0, 100), eve).next()
+
+	s := serve(t, mustMemory(t, nil), &hub.Options{MaxMembers: 1000}, transports[0])
+	s.follow(query(0, 60)+"&subject=bob", nil).next()
+	s.follow(query(0, 40)+"&subject=eve", nil).next()
+	refused(s, query(0, 1)+"&subject=joe", nil, "your address would have more than 100 members", "members_per_address")
+	s.follow(query(0, 60)+"&subject=bob", nil).next() // the same members
 }
 
 func (s *site) delivered() uint64 {

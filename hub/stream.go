@@ -84,7 +84,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, grant access.Grant,
 	if s.Poll {
 		return h.poll(w, r, stream, enc, c, zipped)
 	}
-	if c.presence, err = h.attend(&grant, s); err != nil {
+	if c.presence, err = h.attend(&grant, c.from, s); err != nil {
 		return err
 	}
 	if h.opts.OnStream != nil {

@@ -28,6 +28,7 @@ const (
 	ProblemKeyReused        ProblemName = "key-reused"
 	ProblemTooManyStreams   ProblemName = "too-many-streams"
 	ProblemTooManyBodies    ProblemName = "too-many-bodies"
+	ProblemTooManyMembers   ProblemName = "too-many-members"
 	ProblemTooFast          ProblemName = "too-fast"
 	ProblemInternal         ProblemName = "internal"
 	ProblemUnavailable      ProblemName = "unavailable"
@@ -67,6 +68,7 @@ var problems = []ProblemType{
 	{ProblemKeyReused, 422, "The idempotency key was used for another event"},
 	{ProblemTooManyStreams, 429, "Too many streams are open"},
 	{ProblemTooManyBodies, 429, "Too many bodies are being received"},
+	{ProblemTooManyMembers, 429, "One holder has too many members"},
 	{ProblemTooFast, 429, "Too many events are being published"},
 	{ProblemInternal, 500, "The hub failed"},
 	{ProblemUnavailable, 503, "The log stores no events at the moment"},

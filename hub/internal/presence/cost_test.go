@@ -20,7 +20,7 @@ func TestJoinsOfALargeTopicCostFewDeliveries(t *testing.T) {
 		deliveries += topic.watchers // nothing else uses the table meanwhile
 	}})
 	newcomer := func(i int) {
-		if _, err := table.Join([]string{"a"}, fmt.Sprint(i), ""); err != nil {
+		if _, err := table.Join([]string{"a"}, fmt.Sprint(i), "", ""); err != nil {
 			t.Fatal(err)
 		}
 		watched := table.Watch([]string{"a"})
@@ -55,7 +55,7 @@ func TestPagesOfAMillionMembersCostWhatTheyShow(t *testing.T) {
 		"count": func(table *Table) func() { return func() { table.Roster("a", "", 0) } },
 		"join": func(table *Table) func() {
 			return func() {
-				stay, err := table.Join([]string{"a"}, "newcomer", "")
+				stay, err := table.Join([]string{"a"}, "newcomer", "", "")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -104,14 +104,14 @@ func (c *counting) key() string { *c.steps++; return c.name }
 func withMembers(t *testing.T, n int) *Table {
 	table := New(Options{MaxMembers: 2_000_000, Tell: func(*Topic, uint64, string) {}})
 	for i := range n {
-		if _, err := table.Join([]string{"a"}, fmt.Sprintf("%07d", i), ""); err != nil {
+		if _, err := table.Join([]string{"a"}, fmt.Sprintf("%07d", i), "", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return table
 }
 
-// TestMemberTakesLittleMemory: a member with its stream takes less than 250 bytes, besides its name.
+// TestMemberTakesLittleMemory: a member with its stream takes less than 250 bytes, besides its name. Its share is counted, too.
 func TestMemberTakesLittleMemory(t *testing.T) {
 	const n = 50_000
 	names := make([]string, n)
@@ -123,7 +123,7 @@ func TestMemberTakesLittleMemory(t *testing.T) {
 	stays := make([]*Stay, n)
 	before := heap()
 	for i, name := range names {
-		stays[i], _ = table.Join(topic, name, "")
+		stays[i], _ = table.Join(topic, name, "", name)
 	}
 	size := (heap() - before) / n
 	runtime.KeepAlive(stays)

@@ -13,6 +13,7 @@ type member struct {
 	slot int8  // 1 + the slot; 0: it is not leaving
 
 	others []mark // where else it is present
+	quota  *quota // which counts it while it is here; nil: none
 }
 
 func (m *member) key() string { return m.subject }
@@ -24,20 +25,22 @@ type Stay struct {
 	subject string
 }
 
-// Join makes a subject present at topics, with data, until [Stay.Leave]. If the subject is empty, only the stream counts. The error is
-// [ErrFull]; the subject then joins no topic.
-func (t *Table) Join(names []string, subject, data string) (*Stay, error) {
+// Join makes a subject present at topics, with data, until [Stay.Leave]. If the subject is empty, only the stream counts. New members count
+// for the share of a holder, see [Options.Share]. The error is [ErrShare] or [ErrFull]; the subject then joins no topic.
+func (t *Table) Join(names []string, subject, data, holder string) (*Stay, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if subject != "" && t.members+t.newAt(names, subject) > t.opts.MaxMembers {
-		return nil, ErrFull
+	if subject != "" {
+		if err := t.room(t.newAt(names, subject), holder); err != nil {
+			return nil, err
+		}
 	}
 	stay := &Stay{table: t, subject: subject, topics: make([]*Topic, len(names))}
 	for i, name := range names {
 		topic := t.at(name)
 		topic.streams++
 		if stay.topics[i] = topic; subject != "" {
-			t.join(topic, subject, data)
+			t.join(topic, subject, data, holder)
 		}
 		topic.touch()
 		topic.share("")
@@ -58,7 +61,7 @@ func (t *Table) newAt(names []string, subject string) (n int) {
 	return n
 }
 
-func (t *Table) join(topic *Topic, subject, data string) {
+func (t *Table) join(topic *Topic, subject, data, holder string) {
 	m := topic.members.get(subject)
 	if m == nil {
 		m = &member{subject: subject, data: data}
@@ -74,6 +77,7 @@ func (t *Table) join(topic *Topic, subject, data string) {
 	if !m.here {
 		m.here = true
 		t.members++
+		t.charge(m, holder)
 		topic.share(subject)
 	}
 	m.streams++
@@ -113,6 +117,7 @@ func (t *Table) leave(topic *Topic, subject string, atOnce bool) {
 func (t *Table) left(topic *Topic, m *member) {
 	m.here = false
 	t.members--
+	t.discharge(m)
 	topic.share(m.subject)
 	if len(m.others) == 0 {
 		t.drop(topic, m)

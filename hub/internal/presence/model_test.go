@@ -110,7 +110,7 @@ func compare(t *testing.T, r *rand.Rand) (fault string) {
 			}
 			subject := fmt.Sprint(r.IntN(people))
 			at := topics[:1+r.IntN(len(topics))]
-			stay, err := table.Join(at, subject, "")
+			stay, err := table.Join(at, subject, "", "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -43,13 +43,18 @@ const (
 // DefaultMaxMembers is the default of [Options.MaxMembers].
 const DefaultMaxMembers = 1_000_000
 
-// ErrFull is the error of [Table.Join] when there are as many members as the limit.
-var ErrFull = errors.New("presence: the limit of members is reached")
+var (
+	// ErrFull is the error of [Table.Join] when there are as many members as the limit.
+	ErrFull = errors.New("presence: the limit of members is reached")
+
+	// ErrShare is the error of [Table.Join] when one holder has as many members as its share of the limit.
+	ErrShare = errors.New("presence: the share of the limit of members is used up")
+)
 
 // Options are the settings of a [Table].
 type Options struct {
 	// MaxMembers limits the members of all topics together, those that are about to leave included. A subject counts once for each of its
-	// topics.
+	// topics. One holder gets a part of them, see [Options.Share].
 	MaxMembers int
 
 	// Tell is called with each message for the watchers of a topic, the data of a presence event. Messages have rising versions: see
@@ -68,8 +73,9 @@ type Table struct {
 	topics  map[string]*Topic
 	names   ordered[*Topic] // the same topics
 	members int             // of all topics, at this hub
-	present int             // members of all topics, at any hub
-	now     int64           // ticks so far
+	quotas  map[string]*quota
+	present int   // members of all topics, at any hub
+	now     int64 // ticks so far
 	leaving leaving
 	changed []*Topic // topics that are watched and whose watchers must be told
 
@@ -83,7 +89,7 @@ type Table struct {
 
 // New returns an empty table. Until [Grace] has passed, its messages say that they may lack members.
 func New(o Options) *Table {
-	return &Table{opts: o, topics: make(map[string]*Topic)}
+	return &Table{opts: o, topics: make(map[string]*Topic), quotas: make(map[string]*quota)}
 }
 
 // Run calls [Table.Tick] every second until ctx ends.

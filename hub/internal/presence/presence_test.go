@@ -44,7 +44,7 @@ func (r *room) ticks(n int) {
 
 func (r *room) join(subject string, topics ...string) *Stay {
 	r.Helper()
-	stay, err := r.Join(topics, subject, "")
+	stay, err := r.Join(topics, subject, "", "")
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestNewDataOfASubjectIsTold(t *testing.T) {
 	r.Tick()
 	r.take("a")
 	for _, data := range []string{"1", "1", "2"} {
-		if _, err := r.Join([]string{"a"}, "bob", data); err != nil {
+		if _, err := r.Join([]string{"a"}, "bob", data, ""); err != nil {
 			t.Fatal(err)
 		}
 		r.Tick()
@@ -260,7 +260,7 @@ func TestMembersAreLimited(t *testing.T) {
 	r := settledRoom(t, 3)
 	r.join("bob", "a", "b")
 	r.join("bob", "a", "b") // the same members
-	if _, err := r.Join([]string{"c", "d"}, "eve", ""); !errors.Is(err, ErrFull) {
+	if _, err := r.Join([]string{"c", "d"}, "eve", "", ""); !errors.Is(err, ErrFull) {
 		t.Errorf("%v, want ErrFull", err)
 	}
 	if page := r.Roster("c", "", 10); page.Subjects != 0 || page.Streams != 0 {
@@ -269,11 +269,53 @@ func TestMembersAreLimited(t *testing.T) {
 	eve := r.join("eve", "c")
 	r.join("", "c", "d")
 	eve.Leave(false)
-	if _, err := r.Join([]string{"a"}, "joe", ""); !errors.Is(err, ErrFull) {
+	if _, err := r.Join([]string{"a"}, "joe", "", ""); !errors.Is(err, ErrFull) {
 		t.Errorf("%v, want ErrFull: members in their grace count", err)
 	}
 	r.join("eve", "c").Leave(true)
 	r.join("joe", "a")
+}
+
+// TestOneHolderDoesNotFillTheTable: it gets a hundredth of the limit, in which members in their grace count. Others join meanwhile.
+func TestOneHolderDoesNotFillTheTable(t *testing.T) {
+	r := settledRoom(t, 20_000)
+	join := func(holder, subject string, from, to int) (*Stay, error) {
+		var names []string
+		for i := from; i < to; i++ {
+			names = append(names, fmt.Sprint("t", i))
+		}
+		return r.Join(names, subject, "", holder)
+	}
+	stay, err := join("bob", "bob", 0, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := join("bob", "bob", 100, 200); err != nil {
+		t.Errorf("the same members: %v", err)
+	}
+	if _, err := join("bob", "bob", 200, 201); !errors.Is(err, ErrShare) {
+		t.Errorf("%v, want ErrShare", err)
+	}
+	if _, err := join("bob", "rob", 0, 1); !errors.Is(err, ErrShare) { // an address with another subject
+		t.Errorf("%v, want ErrShare", err)
+	}
+	if _, err := join("eve", "eve", 0, 200); err != nil {
+		t.Error(err)
+	}
+	if _, err := join("bob", "", 300, 400); err != nil {
+		t.Errorf("a stream without a subject is no member: %v", err)
+	}
+	stay.Leave(false)
+	if _, err := join("bob", "bob", 200, 201); !errors.Is(err, ErrShare) {
+		t.Errorf("%v, want ErrShare: members in their grace count", err)
+	}
+	r.ticks(16)
+	if _, err := join("bob", "bob", 200, 300); err != nil {
+		t.Errorf("after the grace of 100 members: %v", err)
+	}
+	if _, err := join("bob", "bob", 300, 301); !errors.Is(err, ErrShare) {
+		t.Errorf("%v, want ErrShare", err)
+	}
 }
 
 func TestForgottenTopicsLeaveNothingBehind(t *testing.T) {
@@ -281,11 +323,15 @@ func TestForgottenTopicsLeaveNothingBehind(t *testing.T) {
 	for i := range 300 {
 		topic := fmt.Sprint("t", i)
 		watched := r.Watch([]string{topic})
-		r.join("bob", topic).Leave(false)
+		stay, err := r.Join([]string{topic}, "bob", "", fmt.Sprint("holder", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stay.Leave(false)
 		r.Unwatch(watched)
 	}
 	r.ticks(20)
-	if n := r.Totals(); n.Topics != 0 || n.Members != 0 || len(r.topics) != 0 || r.names.len() != 0 || r.members != 0 || len(r.changed) != 0 {
+	if n := r.Totals(); n.Topics != 0 || n.Members != 0 || len(r.topics) != 0 || r.names.len() != 0 || r.members != 0 || len(r.quotas) != 0 || len(r.changed) != 0 {
 		t.Errorf("%+v, %d changed", n, len(r.changed))
 	}
 }
