@@ -133,6 +133,7 @@ func (d *direct) join() {
 	d.stage, d.at, d.sent = live, s.at, c.sent
 	d.cursor = nil
 	d.group.addLive(d)
+	s.payJoined(&d.subscriber)
 	s.scheduleHeartbeat(&d.subscriber)
 	if s.draining {
 		d.leave(Drained)

@@ -21,14 +21,25 @@ func (f *Fanout) Post(b Board, version uint64, data string) {
 	}
 }
 
-// watch is a subscriber that watches a board.
-type watch struct {
+// watcher is a subscriber that watches boards.
+type watcher struct {
 	sub     *subscriber
+	watches []*watch
+	owed    []*watch // the subscriber gets their whole state when it is live
+	waits   bool     // it is in shard.owing
+}
+
+// watch is a board that a subscriber watches.
+type watch struct {
+	by      *watcher
 	board   Board
 	place   int    // index in shard.boards
 	version uint64 // of the newest message that the subscriber has
-	owed    bool   // it is in shard.owed: it gets the whole state when it is live
+	owed    bool   // it is in watcher.owed
 }
+
+// mostWaiting is the number of bytes up to which messages wait for the next turn of a runner.
+const mostWaiting = 64 << 10
 
 // watchBoards begins to watch the boards of a subscriber.
 func (s *shard) watchBoards(sub *subscriber) {
@@ -37,20 +48,26 @@ func (s *shard) watchBoards(sub *subscriber) {
 		return
 	}
 	if s.boards == nil {
-		s.boards, s.watches = make(map[Board][]*watch), make(map[*subscriber][]*watch)
+		s.boards, s.watchers = make(map[Board][]*watch), make(map[*subscriber]*watcher)
 	}
+	by := &watcher{sub: sub}
+	s.watchers[sub] = by
 	for _, b := range boards {
-		w := &watch{sub: sub, board: b, place: len(s.boards[b])}
+		w := &watch{by: by, board: b, place: len(s.boards[b])}
 		s.boards[b] = append(s.boards[b], w)
-		s.watches[sub] = append(s.watches[sub], w)
-		s.owe(w)
+		by.watches = append(by.watches, w)
+		by.owe(w)
 	}
-	s.payOwed()
+	s.pay(by)
 }
 
-// unwatchBoards is the opposite of watchBoards. A watch that is owed leaves shard.owed later.
+// unwatchBoards is the opposite of watchBoards.
 func (s *shard) unwatchBoards(sub *subscriber) {
-	for _, w := range s.watches[sub] {
+	by := s.watchers[sub]
+	if by == nil {
+		return
+	}
+	for _, w := range by.watches {
 		all := s.boards[w.board]
 		last := len(all) - 1
 		all[w.place] = all[last]
@@ -60,13 +77,13 @@ func (s *shard) unwatchBoards(sub *subscriber) {
 			delete(s.boards, w.board)
 		}
 	}
-	delete(s.watches, sub)
+	delete(s.watchers, sub)
 }
 
-func (s *shard) owe(w *watch) {
+func (by *watcher) owe(w *watch) {
 	if !w.owed {
 		w.owed = true
-		s.owed = append(s.owed, w)
+		by.owed = append(by.owed, w)
 	}
 }
 
@@ -79,29 +96,63 @@ func (s *shard) notify(b Board, version uint64, data string) {
 		}
 		switch w := s.boards[b][i]; {
 		case w.owed || w.version >= version:
-		case !w.sub.accepts():
-			s.owe(w)
+		case !w.by.sub.accepts():
+			w.by.owe(w)
+			s.awaitTurn(w.by)
 		default:
 			w.version = version
-			s.sendNotice(w.sub, data)
+			s.sendNotice(w.by.sub, data)
 		}
 	}
 }
 
-// payOwed sends the whole state to the watchers that are owed it and are live now.
-func (s *shard) payOwed() {
-	owed := s.owed
-	s.owed = nil
-	for _, w := range owed {
+// pay sends a subscriber the states that it is owed, as far as it accepts them now.
+func (s *shard) pay(by *watcher) {
+	paid := 0
+	for ; paid < len(by.owed) && by.sub.accepts(); paid++ {
+		w := by.owed[paid]
 		w.owed = false
-		switch {
-		case w.sub.stage == closed:
-		case !w.sub.accepts():
-			s.owe(w)
-		default:
-			var data string
-			data, w.version = w.board.State()
-			s.sendNotice(w.sub, data)
+		var data string
+		data, w.version = w.board.State()
+		s.sendNotice(by.sub, data)
+	}
+	by.owed = by.owed[paid:]
+	if len(by.owed) == 0 {
+		by.owed = nil
+		return
+	}
+	s.awaitTurn(by)
+}
+
+// awaitTurn makes the shard pay a runner in the next tick, when it may have had a turn. A direct subscriber is paid after join instead.
+func (s *shard) awaitTurn(by *watcher) {
+	if by.sub.stage == live && !by.sub.isDirect() {
+		s.payLater(by)
+	}
+}
+
+// payJoined makes the shard pay a subscriber that has become live, after what it does now.
+func (s *shard) payJoined(sub *subscriber) {
+	if by := s.watchers[sub]; by != nil && len(by.owed) > 0 {
+		s.payLater(by)
+	}
+}
+
+func (s *shard) payLater(by *watcher) {
+	if !by.waits {
+		by.waits = true
+		s.owing = append(s.owing, by)
+	}
+}
+
+// payOwing pays the subscribers that wait for it. It is called in each tick of the wheel. Subscribers that are not live do not wait here, so
+// that slow ones cost nothing.
+func (s *shard) payOwing() {
+	owing := s.owing
+	s.owing = nil
+	for _, by := range owing {
+		if by.waits = false; by.sub.stage != closed {
+			s.pay(by)
 		}
 	}
 }
@@ -109,6 +160,7 @@ func (s *shard) payOwed() {
 func (s *shard) sendNotice(sub *subscriber, data string) {
 	if c := sub.group.control(Control{Kind: ControlNotice, Notice: data}); c.text != "" {
 		s.f.count.notices.Add(1)
+		c.aside = true
 		sub.via.send(c)
 	}
 }
@@ -119,11 +171,15 @@ func (sub *subscriber) accepts() bool {
 		return false
 	}
 	r, isRunner := sub.via.(*runner)
-	return !isRunner || !r.hasMessages()
+	return !isRunner || r.waiting() < mostWaiting
 }
 
-func (r *runner) hasMessages() bool {
+// waiting returns the bytes of the messages that are to be sent.
+func (r *runner) waiting() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.messages) > 0
+	for i := range r.messages {
+		n += len(r.messages[i].text)
+	}
+	return n
 }

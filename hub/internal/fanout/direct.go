@@ -203,9 +203,9 @@ func (d *direct) send(c chunk) {
 	switch {
 	case err != nil:
 		s.close(&d.subscriber, whyLost(err))
-	case all:
+	case all && !c.aside:
 		d.wrote = s.wheel.now
-	default:
+	case !all:
 		d.stall(d.rest, s.at)
 	}
 }

@@ -60,6 +60,7 @@ type chunk struct {
 	at      uint64 // a client with this chunk has everything up to this sequence number
 	end     bool   // topics end with it
 	control bool   // a control message, which a cursor makes only once
+	aside   bool   // it is not a write for the heartbeat: it says nothing about the position
 	partial bool   // a part of it was sent
 	more    int32  // number of events that it holds besides the first
 }

@@ -226,7 +226,6 @@ func (r *runner) write(b []byte, events int) error {
 	if err := r.out.Write(b); err != nil {
 		return err
 	}
-	r.wroteAt.Store(r.shard.wheel.at(time.Now()))
 	r.bytes.Add(int64(len(b)))
 	r.cursor.f.count.sent(1, events, len(b))
 	return nil
@@ -237,7 +236,9 @@ func (r *runner) flush(b []byte, chunks []chunk, first bool) ([]byte, error) {
 	c := r.cursor
 	r.cursor.lock <- struct{}{}
 	defer func() { <-r.cursor.lock }()
+	counts := first || len(b) > 0
 	for _, made := range append(r.takeMessages(), chunks...) {
+		counts = counts || !made.aside
 		b = append(b, made.text...)
 	}
 	c.reached = c.query.After
@@ -245,8 +246,14 @@ func (r *runner) flush(b []byte, chunks []chunk, first bool) ([]byte, error) {
 		return b, nil
 	}
 	err := r.write(b, eventsIn(chunks))
+	if counts && err == nil {
+		r.noteWrite()
+	}
 	return b[:0], err
 }
+
+// noteWrite notes a write for the heartbeat.
+func (r *runner) noteWrite() { r.wroteAt.Store(r.shard.wheel.at(time.Now())) }
 
 // next returns the next chunks. Reading the log ends when the client disconnects.
 func (r *runner) next() ([]chunk, outcome, error) {

@@ -35,7 +35,9 @@ func (r *runner) heartbeatBehind() {
 	}
 	if err := r.write(b, 0); err != nil {
 		r.disconnected()
+		return
 	}
+	r.noteWrite()
 }
 
 // prepare moves the cursor of a live subscriber past events that do not match, and appends a heartbeat if one is due.

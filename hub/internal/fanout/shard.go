@@ -35,9 +35,9 @@ type shard struct {
 	until    eventlog.Position // the head when draining began: streams get the events up to it, and end
 	sweeping atomic.Bool       // a search for revoked subscribers is posted
 
-	boards  map[Board][]*watch
-	watches map[*subscriber][]*watch // of the subscribers that watch boards
-	owed    []*watch
+	boards   map[Board][]*watch
+	watchers map[*subscriber]*watcher
+	owing    []*watcher // subscribers that get states in the next tick
 
 	pass    uint64 // counts passes
 	rest    rest
@@ -110,7 +110,7 @@ func (s *shard) run(ctx context.Context) {
 		case <-s.rest.timer.C:
 		case now := <-tick.C:
 			s.wheel.turn(now, s.due)
-			s.payOwed()
+			s.payOwing()
 		case <-ctx.Done():
 			s.stop()
 			return
