@@ -185,7 +185,7 @@ func TestServeTellsItsSupervisorWhatItDoes(t *testing.T) {
 	n.said.await(t, `\[READY=1\nSTATUS=The restart failed, and process \d+ serves on: the new process ended before it was prepared: exit status 3\]\n`)
 	r.install(t, "tidings")
 	r.restart(t)
-	n.said.await(t, fmt.Sprintf(`\[MAINPID=%d\nREADY=1\]\n(?s).*\[WATCHDOG=1\]`, r.pid))
+	n.said.await(t, fmt.Sprintf(`\[MAINPID=%d\nREADY=1\nSTATUS=\]\n(?s).*\[WATCHDOG=1\]`, r.pid))
 	r.stop(t)
 	n.said.await(t, `\[STOPPING=1\]\n`)
 	if text, _ := n.said.now(); strings.Count(text, "STOPPING") != 1 {

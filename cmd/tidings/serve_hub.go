@@ -247,8 +247,13 @@ func (s *service) giveWay(ctx context.Context, next *successor) (over bool, err 
 	switch {
 	case err == nil:
 		pid := next.cmd.Process.Pid
-		s.super.tell("MAINPID="+strconv.Itoa(pid), "READY=1")
+		s.super.tell("MAINPID="+strconv.Itoa(pid), "READY=1", "STATUS=") // without what an earlier restart has said
 		s.logger.Info("the new process serves, and this one ends", "pid", pid)
+		select {
+		case <-s.restarts:
+			s.logger.Warn("SIGUSR2 came during the restart and was ignored; if the configuration has changed since, send it again, to the new process", "pid", pid)
+		default:
+		}
 		return true, nil
 	case ctx.Err() != nil:
 		next.stop(drainTime)

@@ -42,6 +42,7 @@ const (
 var (
 	prepareTime = 30 * time.Second
 	readyTime   = time.Minute
+	endTime     = 5 * time.Second // after it has closed its pipe
 )
 
 // invocation is how a process was started. Its zero value cannot be repeated.
@@ -89,7 +90,7 @@ type successor struct {
 	said   *os.File
 	lines  chan string   // what it says; closed when its pipe has ended
 	ended  chan struct{} // closed when it has ended
-	end    error         // how it ended; set before
+	how    error         // how it ended; set before
 	files  map[*place][]*os.File
 }
 
@@ -137,8 +138,8 @@ func (i invocation) succeed(ctx context.Context, std stdio, env environ, logger 
 	n.said = said
 	go n.listen()
 	go func() {
-		if n.end = n.cmd.Wait(); n.end == nil {
-			n.end = errors.New("exit status 0")
+		if n.how = n.cmd.Wait(); n.how == nil {
+			n.how = errors.New("exit status 0")
 		}
 		close(n.ended)
 	}()
@@ -180,7 +181,7 @@ func (n *successor) await(ctx context.Context, want string, most time.Duration) 
 	case line, ok := <-n.lines:
 		switch {
 		case !ok:
-			n.kill() // it says nothing any more
+			n.end(endTime) // it says why on its standard error, and ends
 			return n.over(want)
 		case line != want:
 			return fmt.Errorf("the new process says %.40q instead of %s", line, want)
@@ -197,7 +198,7 @@ func (n *successor) await(ctx context.Context, want string, most time.Duration) 
 
 // over says how the new process ended.
 func (n *successor) over(want string) error {
-	return fmt.Errorf("the new process ended before it was %s: %w", want, n.end)
+	return fmt.Errorf("the new process ended before it was %s: %w", want, n.how)
 }
 
 // tell tells the new process to go on. A process that has ended is found by await.
@@ -212,7 +213,12 @@ func (n *successor) kill() {
 // stop asks the new process to stop, as this one was asked, and waits for its end.
 func (n *successor) stop(grace time.Duration) {
 	_ = n.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
-	late := time.AfterFunc(grace, func() { _ = n.cmd.Process.Kill() })
+	n.end(grace)
+}
+
+// end waits for the end of the new process, and kills it if it takes too long.
+func (n *successor) end(most time.Duration) {
+	late := time.AfterFunc(most, func() { _ = n.cmd.Process.Kill() }) // fails only if it has ended
 	defer late.Stop()
 	<-n.ended
 }

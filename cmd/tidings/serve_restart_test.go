@@ -72,6 +72,14 @@ func TestHubServesOnIfTheNewProcessFails(t *testing.T) {
 	}
 }
 
+// TestReasonOfAFailedRestartIsReported: the old process killed the new one as soon as its pipe was closed, which may be before it says why.
+func TestReasonOfAFailedRestartIsReported(t *testing.T) {
+	r := runServe(t, "tidings", nil)
+	r.installScript(t, "exec 4>&-; sleep 0.2; echo the reason >&2; exit 3")
+	r.signal(t, syscall.SIGUSR2)
+	r.log.await(t, `(?s)the reason.*the restart failed.*ended before it was prepared: exit status 3`)
+}
+
 // TestHubStopsAfterAFailedRestart: the descriptors for the new process had made the sockets blocking, and the hub waited for one more connection.
 func TestHubStopsAfterAFailedRestart(t *testing.T) {
 	r := runServe(t, "tidings", nil)
