@@ -124,7 +124,7 @@ func (h *Hub) presentAs(g *access.Grant, p *Present) (subject, data string, err 
 		return "", "", NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "the subject %.300q is not UTF-8, or has control characters", p.Subject)
 	case h.keyless:
 		subject, data = p.Subject, p.Data
-	case p.Data != "" && p.Data != g.PresentData:
+	case p.Data != "" && !samePresentData(p.Data, g.PresentData):
 		return "", "", NewProblem(http.StatusForbidden, wire.ProblemForbidden,
 			"you may not set the data of your subject; it comes from the claim present_data of the token, so leave the parameter present_data out")
 	}
@@ -132,6 +132,12 @@ func (h *Hub) presentAs(g *access.Grant, p *Present) (subject, data string, err 
 		return "", "", NewProblem(http.StatusBadRequest, wire.ProblemInvalidRequest, "%v", err)
 	}
 	return subject, data, nil
+}
+
+// samePresentData reports whether a parameter is the data of a grant, apart from white space.
+func samePresentData(param, granted string) bool {
+	compact, err := access.ParsePresentData([]byte(param))
+	return param == granted || err == nil && compact == granted
 }
 
 // plainText reports whether a text is UTF-8 without control characters.

@@ -3,9 +3,12 @@ package hub
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/eventlog"
+	"github.com/tidings-sse/tidings/hub/internal/presence"
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
@@ -89,12 +92,40 @@ func servePresence(h *Hub, w http.ResponseWriter, r *http.Request, _ string) err
 			return invalidTopic(err)
 		}
 	}
-	page := h.presence.Topics(after, limit, func(topic string) bool { return pattern.Match(topic) && maySee(r, topic) })
-	answer := presenceAnswer{Topics: page.Topics, Settling: page.Settling}
-	if page.More {
-		answer.Next = page.Topics[limit-1].Topic
+	page, err := h.presence.Topics(r.Context(), presence.Search{
+		After: after, Limit: limit, Prefixes: seenPrefixes(r, pattern.Prefix()),
+		Visible: func(topic string) bool { return maySee(r, topic) }, Match: pattern.Match,
+	})
+	if err != nil {
+		return err
 	}
-	return answerJSON(w, answer)
+	return answerJSON(w, presenceAnswer{page.Topics, page.Next, page.Settling})
+}
+
+// seenPrefixes returns the texts with which the topics begin that begin with a prefix and that the sender of a request may see. They are in
+// order, and none begins with another.
+func seenPrefixes(r *http.Request, prefix string) []string {
+	grant, limited := r.Context().Value(seer{}).(*access.Grant)
+	if !limited {
+		return []string{prefix}
+	}
+	var all []string
+	for _, m := range grant.Presence {
+		switch granted := m.Prefix(); {
+		case strings.HasPrefix(granted, prefix):
+			all = append(all, granted)
+		case strings.HasPrefix(prefix, granted):
+			all = append(all, prefix)
+		}
+	}
+	slices.Sort(all)
+	kept := all[:0]
+	for _, one := range all {
+		if len(kept) == 0 || !strings.HasPrefix(one, kept[len(kept)-1]) {
+			kept = append(kept, one)
+		}
+	}
+	return kept
 }
 
 // roster answers with members of a topic.

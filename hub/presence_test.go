@@ -169,7 +169,7 @@ func TestTokenSaysWhoIsPresent(t *testing.T) {
 	grant := all("bob")
 	grant.PresentData = `{"name":"Bob"}`
 	bob := bearer(k.token(grant))
-	for query, status := range map[string]int{"subject=eve": 403, "present_data=1": 403, "subject=": 200, "subject=bob": 200, "present_data=" + `{"name":"Bob"}`: 200} {
+	for query, status := range map[string]int{"subject=eve": 403, "present_data=1": 403, "subject=": 200, "subject=bob": 200, "present_data=" + `{"name":"Bob"}`: 200, "present_data=" + `{%20"name":%20"Bob"%20}`: 200} {
 		path := "/events/room?present=1&" + query
 		if status == 200 {
 			k.follow(path, bob).next()
@@ -185,7 +185,7 @@ func TestTokenSaysWhoIsPresent(t *testing.T) {
 		t.Errorf("a token without a subject: %+v", a)
 	}
 	k.follow("/events/room?present=1", bearer(k.token(nameless))).next()
-	if a := k.send(request{path: "/api/v1/presence?topic=room", header: bob}); a.body != `{"topic":"room","streams":4,"subjects":1,"members":[{"subject":"bob","data":{"name":"Bob"}}]`+`,"settling":true}`+"\n" {
+	if a := k.send(request{path: "/api/v1/presence?topic=room", header: bob}); a.body != `{"topic":"room","streams":5,"subjects":1,"members":[{"subject":"bob","data":{"name":"Bob"}}]`+`,"settling":true}`+"\n" {
 		t.Errorf("%+v", a)
 	}
 }

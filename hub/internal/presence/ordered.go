@@ -96,10 +96,13 @@ func (o *ordered[E]) join(block int) {
 }
 
 // after yields the elements whose keys are above a key. The set must not change meanwhile.
-func (o *ordered[E]) after(key string) iter.Seq[E] {
+func (o *ordered[E]) after(key string) iter.Seq[E] { return o.from("", key) }
+
+// from yields the elements whose keys are not below first, and above after. The set must not change meanwhile.
+func (o *ordered[E]) from(first, after string) iter.Seq[E] {
 	return func(yield func(E) bool) {
-		block, at, found := o.place(key)
-		if found {
+		block, at, found := o.place(max(first, after))
+		if found && after >= first {
 			at++
 		}
 		for ; block < len(o.blocks); block, at = block+1, 0 {

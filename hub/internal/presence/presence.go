@@ -14,7 +14,7 @@
 // The watchers of a topic get one message for all changes of a tick. A tick takes longer the more watchers there are, so that the messages
 // of a topic stay below 100 a second up to 3,000 watchers, and grow with a thirtieth of the watchers from there on, whatever the rate of joins.
 //
-// No call holds the lock for longer than the work on one member, one page, or one message takes.
+// No call holds the lock for longer than the work on the topics of one stream, on one page, on one message, or on some hundred members takes.
 //
 // The package knows no HTTP and no connections.
 package presence
@@ -114,8 +114,13 @@ func (t *Table) Tick() {
 	}
 	t.visitSources()
 	t.settle()
-	for _, topic := range t.takeChanged() {
-		t.tell(topic)
+	for changed := t.takeChanged(); len(changed) > 0; {
+		n := min(step, len(changed))
+		for _, topic := range t.due(changed[:n]) {
+			t.tell(topic)
+		}
+		clear(changed[:n])
+		changed = changed[n:]
 	}
 }
 
@@ -125,7 +130,8 @@ func (t *Table) nextTick() {
 	t.now++
 }
 
-// settle ends the first grace. All watchers get the whole state.
+// settle ends the first grace. All watchers get a message in this tick, whatever the pause of their topic: the whole state, or numbers if
+// there are many members.
 func (t *Table) settle() {
 	t.mu.Lock()
 	over := !t.settled && t.now >= int64(Grace/tick)
@@ -136,6 +142,7 @@ func (t *Table) settle() {
 	}
 	t.eachTopic(func(topic *Topic) {
 		topic.whole = true
+		topic.toldAt = t.now - longestTick
 		topic.touch()
 	})
 }

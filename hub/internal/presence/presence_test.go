@@ -213,6 +213,67 @@ func TestNobodySeemsToLeaveAfterARestart(t *testing.T) {
 	}
 }
 
+// TestSettlingEndsForAllWatchersAtOnce: the pause of a topic with many watchers does not make it longer.
+func TestSettlingEndsForAllWatchersAtOnce(t *testing.T) {
+	for watchers, members := range map[int]int{50: 50, 1000: 50, 10_000: 50, 3000: 200} {
+		r := newRoom(t, 1000)
+		for range watchers {
+			r.Watch([]string{"a"})
+		}
+		settled := 0
+		for second := 1; second <= 60 && settled == 0; second++ {
+			for i := range members {
+				if _, err := r.Join([]string{"a"}, fmt.Sprint(i), fmt.Sprint(second), ""); err != nil { // the data changes
+					t.Fatal(err)
+				}
+			}
+			r.Tick()
+			for _, m := range r.told["a"] {
+				if !m.Settling {
+					settled = second
+					if whole := m.Members != nil; whole != (members <= Listed) || m.Subjects != members {
+						t.Errorf("%d watchers, %d members: the message is %s", watchers, members, text(m))
+					}
+				}
+			}
+			delete(r.told, "a")
+		}
+		if settled != int(Grace/tick) {
+			t.Errorf("%d watchers, %d members: the first message without settling comes after %d s", watchers, members, settled)
+		}
+	}
+}
+
+// TestManyChangedTopicsAreToldInSteps: the table does not go through all of them while it holds the lock.
+func TestManyChangedTopicsAreToldInSteps(t *testing.T) {
+	r := settledRoom(t, 10_000)
+	var names []string
+	for i := range 3*step + 7 {
+		names = append(names, fmt.Sprint("t", i))
+	}
+	watched := r.Watch(names)
+	r.join("bob", names...)
+	told := 0
+	r.opts.Tell = func(*Topic, uint64, string) {
+		if told++; told == 1 {
+			waiting := 0
+			for _, topic := range watched {
+				if topic.dirty {
+					waiting++
+				}
+			}
+			if waiting != len(names)-step {
+				t.Errorf("%d of %d topics wait at the first message, want all except %d", waiting, len(names), step)
+			}
+		}
+	}
+	r.Tick()
+	r.Tick()
+	if told != len(names) || len(r.changed) > 0 {
+		t.Errorf("%d messages about %d topics", told, len(names))
+	}
+}
+
 // TestManyMembersAreCountedOnly: from 101 members on messages have no names. When there are few again, they have all names once.
 func TestManyMembersAreCountedOnly(t *testing.T) {
 	r := settledRoom(t, 1000)
@@ -368,14 +429,20 @@ func TestTopicsHavePages(t *testing.T) {
 	}
 	n := 0
 	for after, more := "", true; more; n++ {
-		page := r.Topics(after, 7, func(topic string) bool { return strings.HasSuffix(topic, "9") || strings.HasSuffix(topic, "d") })
+		page, err := r.Topics(t.Context(), Search{
+			After: after, Limit: 7, Prefixes: []string{""}, Visible: func(string) bool { return true },
+			Match: func(topic string) bool { return strings.HasSuffix(topic, "9") || strings.HasSuffix(topic, "d") },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, one := range page.Topics {
 			if one.Topic <= after || one.Subjects != 1 || !strings.HasSuffix(one.Topic, "9") {
 				t.Fatalf("%+v after %s", one, after)
 			}
 			after = one.Topic
 		}
-		more = page.More
+		more = page.Next != ""
 	}
 	if n != 26 { // 180 topics, 7 a page
 		t.Errorf("%d pages", n)

@@ -1,6 +1,11 @@
 package presence
 
-import "github.com/tidings-sse/tidings/internal/wire"
+import (
+	"context"
+	"strings"
+
+	"github.com/tidings-sse/tidings/internal/wire"
+)
 
 // Roster is a page of the members of a topic, in the order of their subjects.
 type Roster struct {
@@ -33,41 +38,73 @@ func (t *Table) Roster(name, after string, limit int) Roster {
 // Overview is a page of the topics at which there are streams or members, in the order of their names.
 type Overview struct {
 	Topics   []wire.PresenceCount
-	More     bool
+	Next     string // if not empty: there may be topics after this one
 	Settling bool
 }
 
-// Topics returns the first topics that match and whose names are above after, at most limit. match must not call the table.
-func (t *Table) Topics(after string, limit int, match func(topic string) bool) (page Overview) {
-	page.Topics = []wire.PresenceCount{}
-	for {
-		more := false
-		after, more = t.topicsAfter(&page, after, limit, match)
-		if !more {
-			return page
-		}
-	}
+// Search selects topics.
+type Search struct {
+	After string // only topics with names above this one
+	Limit int    // of the topics in a page
+
+	// Prefixes are texts with one of which each topic begins. They are in order, and none begins with another. Other topics are not visited.
+	Prefixes []string
+
+	// Visible reports whether the name of a topic may be told, and Match whether the topic belongs to the page. They must not call the table.
+	Visible, Match func(topic string) bool
 }
 
-// topicsAfter adds topics to a page while it holds the lock, which is not for long. It reports whether it has to be called again.
-func (t *Table) topicsAfter(page *Overview, after string, limit int, match func(string) bool) (next string, more bool) {
+// mostVisits is the number of topics after which a page ends, though it is not full.
+const mostVisits = 10 * step
+
+// Topics returns a page of topics. It may have fewer topics than the limit, even none, when there are more: Next says so. The error is that of
+// ctx.
+func (t *Table) Topics(ctx context.Context, q Search) (page Overview, err error) {
+	page.Topics = []wire.PresenceCount{}
+	visits := 0
+	for _, prefix := range q.Prefixes {
+		for more := true; more; {
+			if err := ctx.Err(); err != nil {
+				return page, err
+			}
+			if more = t.topicsAfter(&page, &q, prefix, &visits); page.Next != "" {
+				return page, nil
+			}
+		}
+	}
+	return page, nil
+}
+
+// topicsAfter adds topics with a prefix to a page while it holds the lock, which is not for long. It reports whether there may be more with
+// this prefix. It moves q.After.
+func (t *Table) topicsAfter(page *Overview, q *Search, prefix string, visits *int) (more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	page.Settling = !t.settled
 	steps := 0
-	for topic := range t.names.after(after) {
-		if steps++; steps > step {
-			return after, true
+	for topic := range t.names.from(prefix, q.After) {
+		if !strings.HasPrefix(topic.name, prefix) {
+			return false
 		}
+		q.After = topic.name
+		*visits++
 		n := topic.count()
-		if after = topic.name; n == (Count{}) || !match(topic.name) {
-			continue
+		visible := q.Visible(topic.name)
+		switch {
+		case n == (Count{}) || !visible || !q.Match(topic.name):
+		case len(page.Topics) == q.Limit:
+			page.Next = page.Topics[q.Limit-1].Topic
+			return false
+		default:
+			page.Topics = append(page.Topics, wire.PresenceCount{Topic: topic.name, Streams: n.Streams, Subjects: n.Subjects})
 		}
-		if len(page.Topics) == limit {
-			page.More = true
-			return after, false
+		if *visits >= mostVisits && visible { // the name of another topic must not be told
+			page.Next = topic.name
+			return false
 		}
-		page.Topics = append(page.Topics, wire.PresenceCount{Topic: topic.name, Streams: n.Streams, Subjects: n.Subjects})
+		if steps++; steps == step {
+			return true
+		}
 	}
-	return after, false
+	return false
 }

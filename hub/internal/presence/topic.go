@@ -150,22 +150,27 @@ func (t *Topic) list() []wire.Member {
 	return list
 }
 
-// takeChanged returns the topics whose watchers must be told now. It keeps those that must wait for their next message.
-func (t *Table) takeChanged() (due []*Topic) {
+// takeChanged empties Table.changed, and returns what was in it. Its topics stay dirty until due.
+func (t *Table) takeChanged() []*Topic {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wait := t.changed[:0]
-	for _, topic := range t.changed {
+	changed := t.changed
+	t.changed = nil
+	return changed
+}
+
+// due returns those of some changed topics whose watchers must be told now. It keeps those that must wait for their next message.
+func (t *Table) due(changed []*Topic) []*Topic {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	due := make([]*Topic, 0, len(changed))
+	for _, topic := range changed {
 		if topic.watchers > 0 && t.now < topic.toldAt+topic.pause() {
-			wait = append(wait, topic)
+			t.changed = append(t.changed, topic)
 		} else {
 			topic.dirty = false
 			due = append(due, topic)
 		}
-	}
-	clear(t.changed[len(wait):])
-	if t.changed = wait; len(wait) == 0 {
-		t.changed = nil
 	}
 	return due
 }
