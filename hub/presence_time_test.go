@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -184,6 +185,47 @@ func TestRevokedClientIsNotPresentAnyMore(t *testing.T) {
 		b.pass(2 * time.Second)
 		if got := w.news(); got != "-bob" {
 			b.Errorf("%q, want -bob", got)
+		}
+	})
+}
+
+// TestWatcherOfABusyRoomGetsCheckpoints: presence events are no data for the heartbeat, which moves the position of a stream with quiet topics.
+func TestWatcherOfABusyRoomGetsCheckpoints(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://hub/events?topic=quiet&watch=room&heartbeat=5s", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+b.token(all("watcher")))
+		resp, err := b.client.Do(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		positions, states := make(map[string]bool), 0
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+				if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+					positions[id] = true
+				}
+				if lines.Text() == "event: "+wire.TypePresence {
+					states++
+				}
+			}
+		}()
+		for second := range 40 {
+			b.visit(fmt.Sprint("m", second), "topic=room&present=1")
+			if _, err := b.hub.Publish(b.Context(), hub.Event{Topics: []string{"other"}, Data: "x"}); err != nil {
+				b.Error(err)
+			}
+			b.pass(time.Second)
+		}
+		_ = resp.Body.Close()
+		<-done
+		if len(positions) < 6 || states < 30 {
+			b.Errorf("%d positions and %d presence events in 40 s, want a position in 5 s and an event a second", len(positions), states)
 		}
 	})
 }

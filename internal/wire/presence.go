@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // MaxPresentData is the size of the largest data of a member, in bytes of JSON.
@@ -31,8 +32,14 @@ type Member struct {
 	Data    json.RawMessage `json:"data,omitempty"` // from its token
 }
 
-// Data returns the data of a presence event.
-func (p Presence) Data() string { return marshal(p) }
+// Data returns the data of a presence event. It does not escape the characters of HTML, which would make six bytes of each.
+func (p Presence) Data() string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(p) // into memory; Data of a member is JSON
+	return strings.TrimSuffix(b.String(), "\n")
+}
 
 // ParsePresence reads the data of a presence event.
 func ParsePresence(data string) (p Presence, err error) {

@@ -173,3 +173,17 @@ func TestProblemsAreKnownByName(t *testing.T) {
 		t.Error("a name that does not exist has a title")
 	}
 }
+
+// TestPresenceDataGrowsLittleOnTheWire: 256 bytes of data stay 256 bytes, whatever their characters.
+func TestPresenceDataGrowsLittleOnTheWire(t *testing.T) {
+	t.Parallel()
+	data := `"` + strings.Repeat("<&>", 84) + `"`
+	p := wire.Presence{Topic: "a<b", Members: []wire.Member{{Subject: "<bob>", Data: json.RawMessage(data)}}}
+	want := `{"topic":"a<b","streams":0,"subjects":0,"members":[{"subject":"<bob>","data":` + data + `}]}`
+	if got := p.Data(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got, err := wire.ParsePresence(p.Data()); err != nil || !cmp.Equal(got, p) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
