@@ -75,7 +75,8 @@ type Options struct {
 	MaxHTTP1Streams int
 
 	// MaxMembers limits the members of all topics together (see docs/presence.md): the subjects whose streams asked to be seen, once for each
-	// of their topics. New streams that would add members over the limit are refused. 0: 1,000,000
+	// of their topics. New streams that would add members over the limit are refused. One subject, or one address without Authorize, gets a
+	// hundredth of them, at least 100. 0: 1,000,000
 	MaxMembers int
 
 	// PublishPerAddress and PublishPerToken limit the rate of publishing. The zero Rate: no limit
