@@ -285,26 +285,49 @@ func TestCAComesToPort80IfPort443LeadsElsewhere(t *testing.T) {
 	}
 }
 
-func TestDamagedCertificateIsReported(t *testing.T) {
+// TestDamagedCertificateIsReplaced: certmagic neither uses nor replaces one, and a hub had no certificate for ever, or did not start.
+func TestDamagedCertificateIsReplaced(t *testing.T) {
 	t.Parallel()
-	name := newName()
-	a, folder := startCA(t, quarter, nil), t.TempDir()
-	s := startSite(t, a, folder, false, name)
-	s.certified(a, name)
-	s.Close()
-	files, err := filepath.Glob(filepath.Join(folder, "certificates", "*", name, "*.crt"))
-	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
+	for what, damage := range map[string]func(t *testing.T, stem, other string){
+		"half a certificate": func(t *testing.T, stem, _ string) { rewrite(t, stem+".crt", "half a cert") },
+		"an empty key":       func(t *testing.T, stem, _ string) { rewrite(t, stem+".key", "") },
+		"half a description": func(t *testing.T, stem, _ string) { rewrite(t, stem+".json", `{"sans":`) },
+		"another domain's": func(t *testing.T, stem, other string) {
+			for _, kind := range []string{".crt", ".key"} {
+				text, err := os.ReadFile(other + kind)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rewrite(t, stem+kind, string(text))
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			a, name, other, folder := startCA(t, quarter, nil), newName(), newName(), t.TempDir()
+			s := startSite(t, a, folder, false, name, other)
+			old := s.certified(a, name)
+			s.certified(a, other)
+			s.Close()
+			folders, err := filepath.Glob(filepath.Join(folder, "certificates", "*"))
+			if err != nil || len(folders) != 1 {
+				t.Fatal(folders, err)
+			}
+			damage(t, filepath.Join(folders[0], name, name), filepath.Join(folders[0], other, other))
+			s = startSite(t, a, folder, false, name, other)
+			if got := s.certified(a, name); got == old {
+				t.Error("the damaged certificate is in use")
+			}
+			if aside, err := filepath.Glob(filepath.Join(folders[0], name+".damaged-*")); err != nil || len(aside) != 1 {
+				t.Errorf("the damaged files are in %q, %v", aside, err)
+			}
+		})
 	}
-	if err := os.WriteFile(files[0], []byte("half a cert"), 0o600); err != nil {
+}
+
+func rewrite(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
-	}
-	m, err := acme.New(acme.Options{Domains: []string{name}, Folder: folder, Directory: a.url, Roots: a.server})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if err := m.Start(&net.TCPAddr{}, nil); err == nil || !strings.Contains(err.Error(), "remove") || !strings.Contains(err.Error(), filepath.Dir(files[0])) {
-		t.Errorf("%v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -110,25 +111,44 @@ func prepare(folder string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// readable returns an error if a stored certificate cannot be used. certmagic would neither use nor replace it.
-func (m *Manager) readable(domain string) error {
-	key := certmagic.StorageKeys.SiteCert(m.issuer.IssuerKey(), domain)
-	cert, err := m.magic.Storage.Load(m.ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
+// setAside renames the folder of a stored certificate that cannot be used, so that the CA is asked for another one: certmagic would neither use
+// nor replace it.
+func (m *Manager) setAside(domain string) error {
+	wrong := m.damage(domain)
+	if wrong == nil {
 		return nil
 	}
-	private, keyErr := m.magic.Storage.Load(m.ctx, certmagic.StorageKeys.SitePrivateKey(m.issuer.IssuerKey(), domain))
-	if errors.Is(keyErr, fs.ErrNotExist) {
-		return nil // it asks for a new certificate then
+	folder := filepath.Dir(filepath.Join(m.opts.Folder, filepath.FromSlash(certmagic.StorageKeys.SiteCert(m.issuer.IssuerKey(), domain))))
+	aside := folder + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")
+	if err := os.Rename(folder, aside); errors.Is(err, fs.ErrNotExist) {
+		return nil // another server has done it
+	} else if err != nil {
+		return fmt.Errorf("the stored certificate of %q cannot be used: %w; remove %q, and the CA is asked for a new one: %w", domain, wrong, folder, err)
 	}
-	if err = errors.Join(err, keyErr); err == nil {
-		_, err = tls.X509KeyPair(cert, private)
-	}
-	if err != nil {
-		folder := filepath.Dir(filepath.Join(m.opts.Folder, filepath.FromSlash(key)))
-		return fmt.Errorf("the stored certificate of %q cannot be used: %w; remove %q, and the CA is asked for a new one", domain, err, folder)
-	}
+	m.logger.Error("a stored certificate cannot be used, and the CA is asked for a new one", "domain", domain, "err", wrong, "moved", aside)
 	return nil
+}
+
+// damage returns what is wrong with the stored certificate of a domain. nil: nothing, or one of its files is missing, and certmagic asks the CA.
+func (m *Manager) damage(domain string) error {
+	issuer, keys := m.issuer.IssuerKey(), certmagic.StorageKeys
+	var files [3][]byte
+	for i, key := range []string{keys.SiteCert(issuer, domain), keys.SitePrivateKey(issuer, domain), keys.SiteMeta(issuer, domain)} {
+		var err error
+		if files[i], err = m.magic.Storage.Load(m.ctx, key); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	pair, err := tls.X509KeyPair(files[0], files[1])
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(files[2], new(certmagic.CertificateResource)); err != nil {
+		return fmt.Errorf("%s.json: %w", domain, err)
+	}
+	return pair.Leaf.VerifyHostname(domain)
 }
 
 // Start loads the certificates from the folder, and asks the CA for those that are missing or expire soon, in the background. Call it once, when
@@ -152,7 +172,7 @@ func (m *Manager) Start(secure, plain net.Addr) error {
 	m.issuer = certmagic.NewACMEIssuer(m.magic, template)
 	m.magic.Issuers = []certmagic.Issuer{m.issuer}
 	for _, domain := range m.opts.Domains {
-		if err := m.readable(domain); err != nil {
+		if err := m.setAside(domain); err != nil {
 			return err
 		}
 	}
