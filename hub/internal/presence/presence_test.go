@@ -62,24 +62,25 @@ func (r *room) take(topic string) (texts []string) {
 
 // text returns a message as a text such as "2/1 +bob -eve" or "1/1 [bob]": streams, subjects, and what is told of them.
 func text(m wire.Presence) string {
-	b := fmt.Sprintf("%d/%d", m.Streams, m.Subjects)
+	var b strings.Builder
+	b.WriteString(fmt.Sprintf("%d/%d", m.Streams, m.Subjects))
 	for _, one := range m.In {
-		b += " +" + one.Subject + string(one.Data)
+		b.WriteString(" +" + one.Subject + string(one.Data))
 	}
 	for _, subject := range m.Out {
-		b += " -" + subject
+		b.WriteString(" -" + subject)
 	}
 	if m.Members != nil {
 		var names []string
 		for _, one := range m.Members {
 			names = append(names, one.Subject+string(one.Data))
 		}
-		b += " [" + strings.Join(names, " ") + "]"
+		b.WriteString(" [" + strings.Join(names, " ") + "]")
 	}
 	if m.Settling {
-		b += " settling"
+		b.WriteString(" settling")
 	}
-	return b
+	return b.String()
 }
 
 func (r *room) want(topic string, messages ...string) {
