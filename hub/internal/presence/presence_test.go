@@ -63,7 +63,7 @@ func (r *room) take(topic string) (texts []string) {
 // text returns a message as a text such as "2/1 +bob -eve" or "1/1 [bob]": streams, subjects, and what is told of them.
 func text(m wire.Presence) string {
 	var b strings.Builder
-	b.WriteString(fmt.Sprintf("%d/%d", m.Streams, m.Subjects))
+	fmt.Fprintf(&b, "%d/%d", m.Streams, m.Subjects)
 	for _, one := range m.In {
 		b.WriteString(" +" + one.Subject + string(one.Data))
 	}
