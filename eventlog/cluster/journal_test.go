@@ -62,6 +62,7 @@ type journal struct {
 
 	mu      sync.Mutex // guards the following fields
 	changes []change
+	at      []time.Time // when the last ones were made
 	dead    bool
 	rand    *rand.Rand
 	deadly  float64 // probability for each change that the process ends
@@ -101,7 +102,17 @@ func (j *journal) history() []change {
 func (j *journal) reopen() *journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &journal{Mirror: j.again(), again: j.again, changes: j.changes, rand: j.rand, ending: j.ending, harmed: j.harmed}
+	return &journal{Mirror: j.again(), again: j.again, changes: j.changes, at: j.at, rand: j.rand, ending: j.ending, harmed: j.harmed}
+}
+
+// unsynced returns how many of the last changes a power loss may take: a mirror syncs its disk every second.
+func (j *journal) unsynced() (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for n < len(j.at) && time.Since(j.at[len(j.at)-1-n]) < time.Second {
+		n++
+	}
+	return n
 }
 
 // die ends the process: nothing changes any more.
@@ -189,7 +200,7 @@ func (j *journal) do(ctx context.Context, c change) error {
 	if err := c(ctx, j.Mirror); err != nil {
 		return err
 	}
-	j.changes = append(j.changes, c)
+	j.changes, j.at = append(j.changes, c), append(j.at, time.Now())
 	if dies {
 		j.dead = true
 		return errDead

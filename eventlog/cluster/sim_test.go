@@ -214,7 +214,11 @@ func restart(s *sim, r *rand.Rand) {
 	if r.IntN(3) == 0 {
 		h.stop()
 	} else {
-		h.kill(r.IntN(2) * r.IntN(20) * s.losses.known(h))
+		lose := r.IntN(2) * r.IntN(20) * s.losses.known(h)
+		h.mu.Lock()
+		lose = min(lose, h.mirror.unsynced())
+		h.mu.Unlock()
+		h.kill(lose)
 	}
 	time.Sleep(time.Duration(r.IntN(10_000)) * time.Millisecond)
 	h.start()
