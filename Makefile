@@ -20,7 +20,9 @@ run: # Serve the demo on http://localhost:3000
 	go run ./cmd/tidings demo
 
 .PHONY: test
-test: needs vet race log js console e2e # Run every test, in some twelve minutes on two cores; installs missing programs, or lists them
+test: needs vet race-root e2e/node_modules/.package-lock.json js/node_modules/.package-lock.json # Run every test, in some twelve minutes on two cores; installs missing programs, or lists them
+	@$(MAKE) --no-print-directory -j 3 --output-sync=target log race-others js console # some of them mostly compute, and others mostly wait
+	@$(MAKE) --no-print-directory e2e
 
 # How often make soak repeats the trials that make test runs a few times: kills of a hub and of a log, power losses, random operations against the
 # model, disk faults, damage to the files of killed logs, restarts of a hub under load, faults of three hubs, lost messages between tabs, storms over the tabs of a browser, and joiners of compressed streams.
@@ -184,10 +186,22 @@ vet:
 	$(call in_modules,go vet -tags programs$(comma)try ./...)
 
 # Three packages at once, because those with servers mostly wait for elections and programs.
+RACE := go test -race -p 3 -shuffle=on -tags programs -timeout 15m ./...
+
 .PHONY: race
-race:
-	$(call in_modules,go test -race -p 3 -shuffle=on -tags programs -timeout 15m ./...,$(filter-out release,$(MODULES)))
-	cd release && go test -shuffle=on ./... # without the race detector: it has no goroutines, and its many dependencies are built already
+race: race-root race-others
+
+.PHONY: race-root
+race-root:
+	$(RACE)
+
+# The tests of the other modules. Those of release run without the race detector: it has no goroutines, and its many dependencies are built already.
+.PHONY: race-others
+race-others: $(patsubst %,race-%,$(filter-out . release,$(MODULES)))
+	cd release && go test -shuffle=on ./...
+
+race-%:
+	cd $* && $(RACE)
 
 # Under the race detector the tests of the log on disk run fewer trials, see eventlog/disklog/crash_race_test.go. This target runs
 # all of them. A simulated run of three hubs takes some 30 ms of one core in memory, and 180 ms on disk. It leaves much garbage and keeps
