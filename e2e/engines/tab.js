@@ -66,7 +66,9 @@ export class Tabs {
 
   async killWorkers(origin) {
     for (const { targetId } of await this.workers(origin)) {
-      await this.#session.send('Target.closeTarget', { targetId })
+      await this.#session.send('Target.closeTarget', { targetId }).catch((error) => {
+        if (!error.message.includes('No target with given id')) throw error // otherwise it has ended by itself
+      })
     }
   }
 
