@@ -141,6 +141,19 @@ func oneShard(t *testing.T) {
 	t.Cleanup(func() { runtime.GOMAXPROCS(was) })
 }
 
+// members returns a fan-out with one group, and its n members, which are live.
+func members(t *testing.T, n int) (*Fanout, *eventlog.Memory, []*reader) {
+	t.Helper()
+	oneShard(t)
+	f, log := start(t)
+	var readers []*reader
+	for range n {
+		readers = append(readers, reads(t, f, log.Head()))
+	}
+	awaitLive(t, f, n)
+	return f, log, readers
+}
+
 // random makes the data of events.
 type random struct{ seed uint64 }
 
@@ -309,14 +322,8 @@ func TestPartialWriteInAKeyFrameIsContinued(t *testing.T) {
 
 // TestDrainOfACompressedStreamSaysWhereToContinue: the last message can be read.
 func TestDrainOfACompressedStreamSaysWhereToContinue(t *testing.T) {
-	oneShard(t)
-	f, log := start(t)
+	f, log, readers := members(t, fewestSharing+2)
 	made := random{1}
-	var readers []*reader
-	for range fewestSharing + 2 {
-		readers = append(readers, reads(t, f, log.Head()))
-	}
-	awaitLive(t, f, len(readers))
 	made.publish(t, log, 30)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -331,14 +338,8 @@ func TestDrainOfACompressedStreamSaysWhereToContinue(t *testing.T) {
 
 // TestSmallGroupsAreStored: their streams are gzip that nobody had to compress.
 func TestSmallGroupsAreStored(t *testing.T) {
-	oneShard(t)
-	f, log := start(t)
+	f, log, readers := members(t, fewestSharing)
 	made := random{1}
-	var readers []*reader
-	for range fewestSharing {
-		readers = append(readers, reads(t, f, log.Head()))
-	}
-	awaitLive(t, f, fewestSharing)
 	coded := func() (yes bool) {
 		f.shards[0].await(func() {
 			for _, g := range f.shards[0].groups {

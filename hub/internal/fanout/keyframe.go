@@ -97,8 +97,11 @@ func (s *shard) compress(g *group, stored []byte) []byte {
 func (s *shard) appendForm(chunks []chunk, g *group, inStep bool) []chunk {
 	if inStep && len(s.parts) > 0 {
 		packed := s.packed
-		for _, p := range s.parts {
-			p.text = string(packed[:p.size])
+		for i := range s.parts {
+			p := &s.parts[i]
+			if p.text == "" { // the members that stall in this pass share it
+				p.text = string(packed[:p.size])
+			}
 			chunks, packed = append(chunks, p.chunk), packed[p.size:]
 		}
 		return chunks

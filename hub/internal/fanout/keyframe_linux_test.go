@@ -8,18 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // TestGroupIsInStepAfterASilence: heartbeats put all members out of step, and the next event is a key frame.
 func TestGroupIsInStepAfterASilence(t *testing.T) {
-	oneShard(t)
-	f, log := start(t)
+	f, log, readers := members(t, fewestSharing+2)
 	made := random{1}
-	var readers []*reader
-	for range fewestSharing + 2 {
-		readers = append(readers, reads(t, f, log.Head()))
-	}
-	awaitLive(t, f, len(readers))
 	for range 3 {
 		made.publish(t, log, 1)
 		for _, r := range readers {
@@ -73,13 +68,8 @@ func TestGroupsTakeTurnsWithTheCompressors(t *testing.T) {
 
 // TestRevocationEndsACompressedStream: its last message can be read, and the others of the group go on.
 func TestRevocationEndsACompressedStream(t *testing.T) {
-	oneShard(t)
-	f, log := start(t)
+	f, log, readers := members(t, fewestSharing+1)
 	made := random{1}
-	var readers []*reader
-	for range fewestSharing + 1 {
-		readers = append(readers, reads(t, f, log.Head()))
-	}
 	c := &revocable{closed: make(chan End, 1)}
 	revoked := reads(t, f, log.Head(), func(_, _ *net.TCPConn, s *Subscription) { s.Client = c })
 	awaitLive(t, f, len(readers)+1)
@@ -99,5 +89,19 @@ func TestRevocationEndsACompressedStream(t *testing.T) {
 	}
 	for _, r := range readers {
 		r.upTo(log.Head().Seq, made.data)
+	}
+}
+
+// TestStalledMembersShareTheirBytes: each member that did not read had a copy of a large event, 100 MB for 100 members.
+func TestStalledMembersShareTheirBytes(t *testing.T) {
+	s := &shard{packed: []byte("compressed"), parts: []part{{size: 4}, {size: 6}}}
+	a, b := s.appendForm(nil, nil, true), s.appendForm(nil, nil, true)
+	if len(a) != 2 || a[0].text+a[1].text != "compressed" {
+		t.Fatalf("%+v", a)
+	}
+	for i := range a {
+		if unsafe.StringData(a[i].text) != unsafe.StringData(b[i].text) {
+			t.Errorf("part %d is copied for each member", i)
+		}
 	}
 }
