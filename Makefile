@@ -8,8 +8,8 @@ LINT := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
 
 comma := ,
 
-# Runs $(1) in every module, or in those of $(2), and stops at the first that fails.
-in_modules = @set -e; for m in $(or $(2),$(MODULES)); do echo "$$m: $(1)"; (cd $$m && $(1)); done
+# Runs $(1) in every module, and stops at the first that fails.
+in_modules = @set -e; for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)); done
 
 .PHONY: help
 help: # Show this help

@@ -3,7 +3,7 @@
 import { expect } from '@playwright/test'
 import { test } from './hub.js'
 
-/** Opens a page of the hub, in which somebody is present in a room. */
+/** Opens a page of the hub, in which a user is present in a room. */
 async function visit(browser, hub, subject) {
   const page = await (await browser.newContext()).newPage()
   await page.goto(`${hub.url}/tidings.d.ts`) // a page of the hub's origin without scripts of its own

@@ -158,7 +158,7 @@ func TestBadRequestsAboutPresenceAreRefused(t *testing.T) {
 		}
 	}
 	if got := s.send(request{path: "/api/v1/presence"}).body; strings.Contains(got, `"topic"`) {
-		t.Errorf("a refused request has made somebody present: %s", got)
+		t.Errorf("a refused request has made a member present: %s", got)
 	}
 }
 

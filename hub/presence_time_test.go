@@ -56,7 +56,7 @@ func inBubble(t *testing.T, f func(b *bubble)) {
 	})
 }
 
-// visitor is a stream of a client, which knows who is present, and notes who comes and leaves.
+// visitor is a stream of a client, which keeps the members, and notes each that comes or leaves.
 type visitor struct {
 	cancel context.CancelFunc
 

@@ -215,16 +215,16 @@ func (h *simHub) mirrorDead() bool {
 // agree makes the hubs compare their decisions up to the end.
 func (s *sim) agree() {
 	s.Helper()
-	end, err := s.hubs[0].running().Append(s.Context(), []eventlog.Record{{Topics: []string{"$sim"}, Data: "end"}})
-	for range 60 { // a hub whose messages have been lost in a hole sends nothing else until it gives them up
-		if _, ok := errors.AsType[*eventlog.UnavailableError](err); !ok {
+	var end []eventlog.Receipt
+	for tries := 1; ; tries++ { // a hub whose messages have been lost in a hole sends nothing else until it gives them up
+		var err error
+		end, err = s.hubs[0].running().Append(s.Context(), []eventlog.Record{{Topics: []string{"$sim"}, Data: "end"}})
+		if err == nil {
 			break
+		} else if !errors.As(err, new(*eventlog.UnavailableError)) || tries > 60 {
+			s.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		end, err = s.hubs[0].running().Append(s.Context(), []eventlog.Record{{Topics: []string{"$sim"}, Data: "end"}})
-	}
-	if err != nil {
-		s.Fatal(err)
 	}
 	last := end[0].Seq / cluster.FirstOf(1) // the order may have an audit after it, which no other audit follows
 	for range 600 {

@@ -19,7 +19,7 @@ type Presence struct {
 	Streams  int      `json:"streams"`          // open streams that asked to be seen
 	Subjects int      `json:"subjects"`         // members
 	Members  []Member `json:"members,omitzero"` // not nil: all of them, in the order of their subjects
-	In       []Member `json:"in,omitzero"`      // not nil: those who have come, or have other data
+	In       []Member `json:"in,omitzero"`      // not nil: members that have come, or have other data
 	Out      []string `json:"out,omitzero"`     // not nil, with In: the subjects that have left
 
 	// Settling says that the hub has just started: members of before may be missing, and none of them has left.

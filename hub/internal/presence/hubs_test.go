@@ -265,7 +265,7 @@ func TestHubsAgreeAlthoughMessagesAreLost(t *testing.T) {
 	}
 }
 
-// TestWholeStateOfManyMembersComesInParts, each small enough for the channel, and drops those who have left unnoticed.
+// TestWholeStateOfManyMembersComesInParts, each small enough for the channel, and removes members whose leave was lost.
 func TestWholeStateOfManyMembersComesInParts(t *testing.T) {
 	r := newRing(t, 1)
 	a := r.hubs[0]

@@ -44,7 +44,7 @@ export type PresenceOptions = {
 /**
  * The presence at a topic, over a stream of its own. Browsers allow six connections to a hub over HTTP/1.1, and a hundred streams over HTTP/2.
  *
- * It sends an event `change` when somebody comes, has other data, or leaves, or when a number changes. The `detail` of the event has the changes:
+ * It sends an event `change` when a member comes, has other data, or leaves, or when a number changes. The `detail` of the event has the changes:
  * `{in: Member[], out: string[]}`. It sends `status` when {@link Presence.status} changes.
  */
 export declare class Presence extends EventTarget {
