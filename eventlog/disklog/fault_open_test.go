@@ -41,7 +41,8 @@ func TestFaultsInOpenAreErrorsWithARemedy(t *testing.T) {
 						step = 17
 					}
 				}
-				if n < 50 {
+				// Open makes some 40 operations beside the writes of tables, whose number depends on how the appended records were grouped.
+				if n < 30 {
 					t.Errorf("only %d writes failed", n)
 				}
 				t.Logf("%d operations failed", n)
