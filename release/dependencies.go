@@ -28,7 +28,7 @@ type dependency struct {
 }
 
 // allowed are the licences of what a binary may contain.
-var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"}
+var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT"}
 
 // licenceFile matches licences, and paperFile also the other files whose text has to go with the program. A package may have another licence
 // than its module.

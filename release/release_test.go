@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// standIn is a product with short texts in the place of binaries: to build those takes minutes. make release-twice compares the real ones.
+// standIn is a product with short texts in the place of binaries: to build those takes minutes. make try-packages compares the real ones.
 func standIn(t *testing.T) *product {
 	t.Helper()
 	p := &product{
@@ -273,6 +274,26 @@ func TestVersionsBeforeAReleaseSortBeforeIt(t *testing.T) {
 	} {
 		if got := [3]string{numbers(version), prerelease(version, "deb"), prerelease(version, "apk")}; got != want {
 			t.Errorf("%s: %q, want %q", version, got, want)
+		}
+	}
+}
+
+// TestLicencesOfThePrograms: a new dependency with another licence stopped make release, and no test of CI had noticed.
+func TestLicencesOfThePrograms(t *testing.T) {
+	src := &source{dir: ".."}
+	for _, to := range targets {
+		list, err := command(t.Context(), src.dir, buildEnv(to), "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Sum}}{{end}}{{end}}", "./cmd/tidings")
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := &debug.BuildInfo{} // as that of a binary, which takes minutes to build
+		for line := range strings.Lines(list) {
+			if f := strings.Fields(line); len(f) == 3 {
+				info.Deps = append(info.Deps, &debug.Module{Path: f[0], Version: f[1], Sum: f[2]})
+			}
+		}
+		if all, err := dependencies(t.Context(), src, to, info); err != nil || len(all) < 50 {
+			t.Errorf("%s: %d modules, %v", to, len(all), err)
 		}
 	}
 }
