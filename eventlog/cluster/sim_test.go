@@ -109,7 +109,7 @@ func planOf(r *rand.Rand) plan {
 		p.breaks = append(p.breaks, recreate, trim)
 	case 2:
 		p.missing = true
-		p.breaks = append(p.breaks, trim, hole)
+		p.breaks = append(p.breaks, trim, hole, miss)
 	}
 	p.ret = &eventlog.Retention{}
 	if !p.lossy && r.IntN(2) == 0 { // few keys are known, so that mirrors have to forget the same ones
@@ -301,6 +301,35 @@ func hole(s *sim, r *rand.Rand) {
 	from := last - min(last, uint64(r.IntN(10)))
 	s.fault("hole from %d of %d", from, last)
 	s.order.Hole(from, from+uint64(r.IntN(4)))
+}
+
+// miss drops or damages messages that some hubs have not received yet.
+func miss(s *sim, r *rand.Rand) {
+	var deaf []*ordertest.Handle
+	for _, h := range s.hubs {
+		h.mu.Lock()
+		if r.IntN(4) > 0 {
+			h.handle.Silence(false, true)
+			deaf = append(deaf, h.handle)
+		}
+		h.mu.Unlock()
+	}
+	time.Sleep(time.Duration(r.IntN(4000)) * time.Millisecond)
+	for range 1 + r.IntN(3) {
+		if r.IntN(2) == 0 {
+			hole(s, r)
+			continue
+		}
+		last := s.order.Last()
+		seq := last - min(last, uint64(r.IntN(8)))
+		s.fault("damage %d of %d", seq, last)
+		s.order.Damage(seq)
+	}
+	for _, handle := range deaf {
+		handle.Cut()
+		time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
+		handle.Silence(false, false)
+	}
 }
 
 func moveClock(s *sim, r *rand.Rand) {

@@ -60,13 +60,14 @@ func (m *Memory) Hole(from, to uint64) {
 	m.notify()
 }
 
-// Damage flips a bit of a stored message, for all who read it.
+// Damage cuts off a stored message, for all who read it. It does nothing if the order does not have the message.
 func (m *Memory) Damage(seq uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	data := bytes.Clone(m.messages[seq-m.first].Data)
-	data[len(data)/2] ^= 1
-	m.messages[seq-m.first].Data = data
+	if m.check(seq, 0) == nil {
+		data := m.messages[seq-m.first].Data
+		m.messages[seq-m.first].Data = bytes.Clone(data[:len(data)/2])
+	}
 }
 
 // MoveClock changes the order's clock by d.
