@@ -2,7 +2,8 @@
 
 import { execFileSync } from 'node:child_process'
 import { expect, test } from '@playwright/test'
-import { freePort, Server } from './server.js'
+import { freePort } from '../js/test/port.js'
+import { Server } from './server.js'
 
 // startCluster starts three hubs at the same time, because none is ready before the second one runs.
 async function startCluster(info) {

@@ -4,8 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { freePort } from '../js/test/port.js'
 import { certify } from './certificate.js'
-import { freePort } from './server.js'
 
 const repository = (file) => readFileSync(join(import.meta.dirname, '..', file), 'utf8')
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { freePort } from '../js/test/port.js'
 
 // The hub would read the tests' own variables as settings.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TIDINGS_')))
@@ -71,14 +71,4 @@ export class Server {
     const { exitCode, signalCode } = this.#process
     return new Error(`tidings ${this.#args.join(' ')} ended with ${signalCode ?? `code ${exitCode}`} and said: ${this.#output}`)
   }
-}
-
-// freePort returns an unused port.
-export async function freePort() {
-  const listener = createServer().listen(0, 'localhost')
-  await once(listener, 'listening')
-  const { port } = listener.address()
-  listener.close()
-  await once(listener, 'close')
-  return port
 }

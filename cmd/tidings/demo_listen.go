@@ -31,7 +31,18 @@ func listenLocal(listen listenFunc, addr string) ([]net.Listener, error) {
 		}
 		return []net.Listener{l}, nil
 	}
-	var listeners []net.Listener
+	listeners, err := listenBoth(listen, port)
+	for tries := 0; port == "0" && inUse(err) && tries < 20; tries++ { // what the system chooses on one address may be in use on the other
+		listeners, err = listenBoth(listen, port)
+	}
+	if err != nil {
+		return nil, listenError(err, host, port)
+	}
+	return listeners, nil
+}
+
+// listenBoth listens on a port of both addresses of localhost, or of the only one that the machine has.
+func listenBoth(listen listenFunc, port string) (listeners []net.Listener, err error) {
 	for _, ip := range []string{"127.0.0.1", "::1"} {
 		l, e := listen("tcp", net.JoinHostPort(ip, port))
 		switch {
@@ -42,15 +53,15 @@ func listenLocal(listen listenFunc, addr string) ([]net.Listener, error) {
 			for _, l := range listeners {
 				_ = l.Close() // it has no connections yet
 			}
-			return nil, listenError(e, host, port)
+			return nil, e
 		default:
 			err = e // a machine may have only one of the two addresses
 		}
 	}
-	if len(listeners) == 0 {
-		return nil, listenError(err, host, port)
+	if len(listeners) > 0 {
+		return listeners, nil
 	}
-	return listeners, nil
+	return nil, err
 }
 
 // splitAddr splits localhost:3001, [::1]:3001, :3001 or 3001 into host and port.

@@ -121,6 +121,23 @@ func TestDemoListensOnIPv4AndIPv6(t *testing.T) {
 	}
 }
 
+// TestAnyPortIsFreeOnBothAddresses: the port that the system chose on IPv4 was sometimes that of a connection on IPv6, and the hub did not start.
+func TestAnyPortIsFreeOnBothAddresses(t *testing.T) {
+	n := &fakeNet{refuse: map[string]error{"::1": syscall.EADDRINUSE}}
+	tries := 0
+	listeners, err := listenLocal(func(network, addr string) (net.Listener, error) {
+		if addr == "127.0.0.1:0" {
+			if tries++; tries == 4 {
+				clear(n.refuse)
+			}
+		}
+		return n.listen(network, addr)
+	}, "localhost:0")
+	if err != nil || len(listeners) != 2 || len(n.open) != 2 || tries != 4 {
+		t.Errorf("%d listeners after %d tries, open %q, error %v", len(listeners), tries, n.open, err)
+	}
+}
+
 // Other machines can connect only if --addr says so.
 func TestDemoListensOnLocalhostByDefault(t *testing.T) {
 	for _, test := range []struct{ addr, open, url string }{

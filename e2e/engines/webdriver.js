@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import { freePort } from '../server.js'
+import { freePort } from '../../js/test/port.js'
 
 // WebDriver drives WebKitGTK by the protocol of that name (https://www.w3.org/TR/webdriver2/), which is plain HTTP. The driver starts
 // MiniBrowser, WebKitGTK's own browser. It needs a display, so it runs under an X server without a screen.

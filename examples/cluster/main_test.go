@@ -5,24 +5,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 	"github.com/tidings-sse/tidings/sse"
 )
 
 // TestPageMissesNothingWhenItsHubIsKilled: it starts three hubs, follows the counter as the page does, and kills a hub on the way.
 func TestPageMissesNothingWhenItsHubIsKilled(t *testing.T) {
-	l, err := net.Listen("tcp", "localhost:0")
+	addr, err := cutproxy.FreeAddress()
 	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

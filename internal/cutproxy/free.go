@@ -16,7 +16,7 @@ var given sync.Map
 // port 0, or another test could get it in between.
 func FreeAddress() (string, error) {
 	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.N(20_000)))
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 11_000+rand.N(19_000))) // above 10080, to which browsers and Node refuse to connect
 		if err != nil {
 			continue // it is in use
 		}

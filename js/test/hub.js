@@ -1,13 +1,14 @@
-// A hub of its own for a test, on a free port.
+// A hub of its own for a test, on a free port, which it keeps when it starts again.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Tidings } from '../dist/tidings.js'
+import { freePort } from './port.js'
 
 /** Starts a hub, which stops at the end of the test. It keeps its log in memory unless it gets --data. */
 export async function startHub(t, ...flags) {
   const log = flags.includes('--data') ? [] : ['--memory']
-  const hub = { addr: 'localhost:0', flags: [...log, ...flags] }
+  const hub = { addr: `localhost:${await freePort()}`, flags: [...log, ...flags] }
   await start(hub)
   t.after(() => hub.kill())
   return hub
@@ -27,7 +28,6 @@ async function start(hub) {
     process_.stderr.on('data', look)
     exited.then(() => reject(new Error(`the hub does not start: ${text}`)))
   })
-  hub.addr = new URL(hub.url).host // where it starts again
   hub.kill = async () => {
     process_.kill('SIGKILL')
     await exited

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -58,14 +57,7 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 
 // TestOpenWaitsForAServerThatStartsLater: after a power failure, hubs and servers start at the same time.
 func TestOpenWaitsForAServerThatStartsLater(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	port := freePort(t)
 	waiting := make(chan string, 1)
 	logger := slog.New(slog.NewTextHandler(writer(func(line string) {
 		select {

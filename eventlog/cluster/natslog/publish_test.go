@@ -3,7 +3,6 @@ package natslog_test
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -214,17 +213,17 @@ func TestCloseEndsAllCalls(t *testing.T) {
 }
 
 func TestHubGoesOnWhenItsServerIsBack(t *testing.T) {
-	dir := t.TempDir()
-	s := start(t, func(o *server.Options) { o.StoreDir = dir })
+	dir, port := t.TempDir(), freePort(t)
+	change := func(o *server.Options) { o.StoreDir, o.Port = dir, port }
+	s := start(t, change)
 	order := open(t, s, nil)
 	if err := order.Create(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	port := s.Addr().(*net.TCPAddr).Port
 	publish(t, order, "1")
 	s.Shutdown()
 	s.WaitForShutdown()
-	start(t, func(o *server.Options) { o.StoreDir, o.Port = dir, port })
+	start(t, change)
 	id := newID()
 	for order.Publish(t.Context(), "", id, []byte("2")) != nil {
 	}

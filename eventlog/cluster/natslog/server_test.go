@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 )
 
 func TestMain(m *testing.M) {
@@ -41,6 +43,16 @@ func start(t *testing.T, change func(*server.Options)) *server.Server {
 		t.Fatal("the server does not start")
 	}
 	return s
+}
+
+// freePort returns a port that nothing listens on, for a server that starts later or again.
+func freePort(t *testing.T) int {
+	t.Helper()
+	addr, err := cutproxy.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(netip.MustParseAddrPort(addr).Port())
 }
 
 func open(t *testing.T, s *server.Server, o *natslog.Options) *natslog.Order {

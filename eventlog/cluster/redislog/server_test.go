@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog/cluster"
 	"github.com/tidings-sse/tidings/eventlog/cluster/redislog"
+	"github.com/tidings-sse/tidings/internal/cutproxy"
 )
 
 // patience is how long a test waits for a condition. Only a failing test waits that long.
@@ -46,17 +48,22 @@ func startServer(t *testing.T, settings ...string) *server {
 	return s
 }
 
-// begin finds a free port and starts the program. Another program may take the port first; then it tries again.
+// freePort returns a port that nothing listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	addr, err := cutproxy.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(netip.MustParseAddrPort(addr).Port())
+}
+
+// begin finds a free port and starts the program. A port that redis-server adds for a Redis Cluster may be in use; then it tries again.
 func (s *server) begin(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() { s.kill(t) })
 	for range 5 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.port = l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
+		s.port = freePort(t)
 		if s.start(t) {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -56,12 +57,7 @@ func TestRedissUsesTLSAndChecksTheCertificate(t *testing.T) {
 	t.Parallel()
 	cert, key, trusted := certificate(t)
 	s := startServer(t, "--tls-port", "0", "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
+	port := strconv.Itoa(freePort(t))
 	s.do(t, "CONFIG", "SET", "tls-port", port)
 
 	o := created(t, &redislog.Options{URL: "rediss://127.0.0.1:" + port, TLS: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}})
