@@ -26,7 +26,7 @@ func serveExposed(t *testing.T, o hub.Options) (s *site, addr string) {
 	log := mustMemory(t, nil)
 	h := mustHub(t, log, &o)
 	server := httptest.NewUnstartedServer(h)
-	server.Config.ReadHeaderTimeout = time.Second
+	server.Config.ReadHeaderTimeout = 5 * time.Second
 	server.Config.MaxHeaderBytes = 64 << 10
 	server.Start()
 	t.Cleanup(func() {

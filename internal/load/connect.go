@@ -146,23 +146,23 @@ func (r *run) awaitConnected(ctx context.Context, n int64) error {
 	return err
 }
 
-// await waits until left returns 0, or until its result has not changed for Options.stallTimeout.
+// await waits until left returns 0, or until its result has not changed for Options.stallTimeout. It adds up its pauses instead of looking at the
+// clock, because on a busy machine this process may itself stand still.
 func (r *run) await(ctx context.Context, left func() int64) error {
-	last, since := int64(-1), r.now()
-	for {
+	const pause = 20 * time.Millisecond
+	for last, still := int64(-1), time.Duration(0); still <= r.stallTimeout; still += pause {
 		n := left()
-		switch {
-		case n <= 0:
-			return nil
-		case n != last:
-			last, since = n, r.now()
-		case r.now()-since > r.stallTimeout:
+		if n <= 0 {
 			return nil
 		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if n != last {
+			last, still = n, 0
+		}
+		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // churn drops connections at the rate Options.Churn, one subscriber after the other.

@@ -120,7 +120,8 @@ test('when the last follow is refused, the client is closed and says why', async
   const told = []
   client.addEventListener('status', () => told.push(`${client.status}: ${client.problem?.detail ?? ''}`))
   await assert.rejects(client.follow('secret', () => {}, { after: 'abcde-3' }).done, { kind: 'forbidden' })
-  await new Promise((resolve) => { setTimeout(resolve, 50) }) // the holder then tells that the stream is closed
+  await until(client, 'status', () => client.status === 'closed')
+  for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate) // the holder then tells that the stream is closed
   assert.deepEqual(told, ['connecting: ', 'closed: you may not follow secret'])
   client.follow('other', () => {}, { after: 'abcde-3' }).done.catch(() => {})
   await until(client, 'status', () => client.status === 'connecting')

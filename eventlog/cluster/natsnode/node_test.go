@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tidings-sse/tidings/eventlog/cluster/natslog"
 	"github.com/tidings-sse/tidings/eventlog/cluster/natsnode"
@@ -185,10 +184,16 @@ func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 			a := &natsnode.Options{Peers: peers, Self: peers[0], Secret: secret, Dir: t.TempDir(), Logger: logger(t, "a")}
 			b := &natsnode.Options{Peers: peers, Self: peers[1], Secret: secret, Dir: t.TempDir(), Logger: logger(t, "b")}
 			test.change(t, a, b)
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			longer, done := context.WithCancel(t.Context())
-			ended := make(chan bool)
+			ended, waits := make(chan bool), make(chan bool, 1)
+			b.Waiting = func(string) {
+				select {
+				case waits <- true:
+				default:
+				}
+			}
 			go func() {
 				defer close(ended)
 				if n, err := natsnode.Open(longer, b); err == nil {
@@ -196,13 +201,18 @@ func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 					_ = n.Close()
 				}
 			}()
+			select {
+			case <-waits: // now it listens
+			case <-ended:
+			}
+			a.Waiting = func(string) { cancel() }
 			n, err := natsnode.Open(ctx, a)
 			if err == nil {
 				_ = n.Close()
 			}
 			done()
 			<-ended
-			if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), a.Peers[1]+": "+test.says) {
+			if err == nil || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), a.Peers[1]+": "+test.says) {
 				t.Errorf("error %v; want about %s: %s", err, a.Peers[1], test.says)
 			}
 		})

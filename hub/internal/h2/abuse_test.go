@@ -157,7 +157,7 @@ func TestHeadersAreBounded(t *testing.T) {
 // TestHeaderMayNotArriveSlowly: a block that has begun must be complete in time.
 func TestHeaderMayNotArriveSlowly(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "tls", http.NotFoundHandler(), func(hs *http.Server) { hs.ReadHeaderTimeout = 2 * time.Second })
+	s := serve(t, "tls", http.NotFoundHandler(), func(hs *http.Server) { hs.ReadHeaderTimeout = 4 * time.Second })
 	p := connect(t, s)
 	p.get(1, "/") // in time
 	p.head(1)
@@ -168,7 +168,7 @@ func TestHeaderMayNotArriveSlowly(t *testing.T) {
 // TestSilentConnectionIsClosed: a client that sends nothing, or has no stream, does not keep its connection.
 func TestSilentConnectionIsClosed(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "tls", http.NotFoundHandler(), func(hs *http.Server) { hs.IdleTimeout = 50 * time.Millisecond })
+	s := serve(t, "tls", http.NotFoundHandler(), func(hs *http.Server) { hs.IdleTimeout = time.Second })
 	p := connect(t, s)
 	if code := p.goAway(); code != http2.ErrCodeNo {
 		t.Error(code)
