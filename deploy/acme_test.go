@@ -325,6 +325,25 @@ func TestDamagedCertificateIsReplaced(t *testing.T) {
 	}
 }
 
+// TestDamagedAccountIsReplaced: each renewal, and each certificate for another domain, failed.
+func TestDamagedAccountIsReplaced(t *testing.T) {
+	t.Parallel()
+	a, name, other, folder := startCA(t, quarter, nil), newName(), newName(), t.TempDir()
+	s := startSite(t, a, folder, false, name)
+	serial := s.certified(a, name)
+	s.Close()
+	keys, err := filepath.Glob(filepath.Join(folder, "acme", "*", "users", "*", "*.key"))
+	if err != nil || len(keys) != 1 {
+		t.Fatal(keys, err)
+	}
+	rewrite(t, keys[0], "half a key")
+	s = startSite(t, a, folder, false, name, other)
+	s.certified(a, other)
+	if got := s.certified(a, name); got != serial {
+		t.Errorf("certificate %s, want the stored one, %s", got, serial)
+	}
+}
+
 func rewrite(t *testing.T, file, text string) {
 	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -16,14 +16,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -71,14 +67,14 @@ var ErrFolder = errors.New("the folder of the certificates cannot be used")
 
 // New returns a manager, which has no certificates before Start. The caller closes it. The error is an ErrFolder.
 func New(o Options) (*Manager, error) {
-	if err := prepare(o.Folder); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
-	}
 	if o.Directory == "" {
 		o.Directory = LetsEncrypt
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if err := prepare(o.Folder, o.Logger); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
 	}
 	m := &Manager{opts: o, logger: o.Logger, failures: make(map[string]failure)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
@@ -97,58 +93,6 @@ func New(o Options) (*Manager, error) {
 	})
 	m.ask = func(domain string) { _ = m.magic.ManageAsync(m.ctx, []string{domain}) } // fails only for certificates on demand
 	return m, nil
-}
-
-// prepare makes the folder, and checks that files can be made in it: it is better to fail now than when the CA has issued a certificate.
-func prepare(folder string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	probe, err := os.CreateTemp(folder, ".probe-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
-}
-
-// setAside renames the folder of a stored certificate that cannot be used, so that the CA is asked for another one: certmagic would neither use
-// nor replace it.
-func (m *Manager) setAside(domain string) error {
-	wrong := m.damage(domain)
-	if wrong == nil {
-		return nil
-	}
-	folder := filepath.Dir(filepath.Join(m.opts.Folder, filepath.FromSlash(certmagic.StorageKeys.SiteCert(m.issuer.IssuerKey(), domain))))
-	aside := folder + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")
-	if err := os.Rename(folder, aside); errors.Is(err, fs.ErrNotExist) {
-		return nil // another server has done it
-	} else if err != nil {
-		return fmt.Errorf("the stored certificate of %q cannot be used: %w; remove %q, and the CA is asked for a new one: %w", domain, wrong, folder, err)
-	}
-	m.logger.Error("a stored certificate cannot be used, and the CA is asked for a new one", "domain", domain, "err", wrong, "moved", aside)
-	return nil
-}
-
-// damage returns what is wrong with the stored certificate of a domain. nil: nothing, or one of its files is missing, and certmagic asks the CA.
-func (m *Manager) damage(domain string) error {
-	issuer, keys := m.issuer.IssuerKey(), certmagic.StorageKeys
-	var files [3][]byte
-	for i, key := range []string{keys.SiteCert(issuer, domain), keys.SitePrivateKey(issuer, domain), keys.SiteMeta(issuer, domain)} {
-		var err error
-		if files[i], err = m.magic.Storage.Load(m.ctx, key); errors.Is(err, fs.ErrNotExist) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
-	pair, err := tls.X509KeyPair(files[0], files[1])
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(files[2], new(certmagic.CertificateResource)); err != nil {
-		return fmt.Errorf("%s.json: %w", domain, err)
-	}
-	return pair.Leaf.VerifyHostname(domain)
 }
 
 // Start loads the certificates from the folder, and asks the CA for those that are missing or expire soon, in the background. Call it once, when
@@ -176,6 +120,7 @@ func (m *Manager) Start(secure, plain net.Addr) error {
 			return err
 		}
 	}
+	m.setAccountsAside()
 	for _, domain := range m.opts.Domains {
 		m.ask(domain)
 	}

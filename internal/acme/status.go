@@ -81,6 +81,7 @@ func (m *Manager) failed(domain string, renewal bool, err error) {
 	expires := m.inUse(domain).NotAfter
 	m.failures[domain] = failure{err, expires}
 	m.mu.Unlock()
+	m.setAccountsAside()
 	if renewal {
 		m.logger.Error("the certificate is not renewed; the hub keeps the old one, and tries again", "domain", domain, "ca", m.opts.Directory, "expires", expires, "err", err.Error())
 		return
