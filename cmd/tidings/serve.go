@@ -63,6 +63,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	}
 	go hub.TuneProcess(ctx)
 	logger := c.logger(std.err)
+	before.report(logger)
 	c.warnInsecure(logger, c.keyed(env))
 	s := &service{serveCmd: c, std: std, env: env, logger: logger, before: before, super: supervisorOf(env, logger), openLog: open, restarts: asked, hangups: !isTerminal(std.err), served: make(chan struct{})}
 	if s.tokens, err = c.tokens(env, logger); err != nil {

@@ -31,6 +31,14 @@ func (g *gate) leave(ready bool) {
 	g.leaving.Store(true)
 }
 
+// meanwhile says what clients notice until the hub is open.
+func (g *gate) meanwhile() string {
+	if g.opened.Err() == nil {
+		return "requests wait, at most " + holdTime.String()
+	}
+	return "the hub answers 503, and /healthz 200"
+}
+
 // pass waits until a request can be served. It reports false if it has answered the request. A nil gate is always open.
 func (g *gate) pass(w http.ResponseWriter, r *http.Request) bool {
 	if g == nil {

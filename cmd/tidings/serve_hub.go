@@ -77,8 +77,8 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := s.openLog
-	var opening sync.WaitGroup // of a shared log
+	open, process := s.openLog, ctx // the context of a hub in a cluster ends with its log
+	var opening sync.WaitGroup      // of a shared log
 	leave := func() {}
 	if shared != nil {
 		var fail context.CancelCauseFunc
@@ -101,6 +101,11 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.before != nil {
+		if err := s.probe(s.before.pid); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.before.yield(ctx); err != nil {
 		return nil, stopped(ctx, err)
 	}
@@ -119,7 +124,14 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 	var log openedLog
 	server := &hubServer{
 		hub: h, handler: s.traces.handler(front), logger: s.logger, grace: drainTime, drainDelay: s.DrainDelay, h2c: s.H2C, headerTimeout: s.HeaderTimeout,
-		leaving: func(followed bool) { gate.leave(followed && !s.clustered()) }, stays: s.public.systemd, restarts: s.restarts, replace: s.replace,
+		leaving: func(followed bool) { gate.leave(followed && !s.clustered()) }, stays: s.public.systemd, restarts: s.restarts,
+		replace: func(ctx context.Context) *successor {
+			next := s.replace(ctx)
+			if next != nil {
+				next.stopWith(process)
+			}
+			return next
+		},
 	}
 	if shared != nil {
 		server.handOver = shared.handOver
@@ -131,7 +143,7 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 		if shared != nil {
 			opening.Add(1)
 		}
-		if log = open.await(ctx, s.logger); log.err != nil {
+		if log = open.await(ctx, s.logger, gate.meanwhile); log.err != nil {
 			return log.err
 		}
 		testOnlyOpened()
@@ -184,6 +196,9 @@ func (s *service) ready(where string) {
 	}
 	switch {
 	case s.before != nil:
+		if s.before.left {
+			s.super.tell("MAINPID="+strconv.Itoa(os.Getpid()), "READY=1", "STATUS=")
+		}
 		s.before.tell(sayReady)
 		s.before.close()
 		s.before = nil
@@ -256,7 +271,7 @@ func (s *service) giveWay(ctx context.Context, next *successor) (over bool, err 
 		}
 		return true, nil
 	case ctx.Err() != nil:
-		next.stop(drainTime)
+		next.end(drainTime) // stopWith has asked it
 	default:
 		next.kill()
 		s.logger.Warn("the new process has failed, and this one opens the log again", "err", err)

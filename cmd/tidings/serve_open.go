@@ -25,8 +25,9 @@ const (
 )
 
 // await waits until the log is open, and logs the progress. When ctx ends, it returns the error of ctx at once. The opener cannot be stopped:
-// a log that it opens later is closed again. If the process ends first, the log is in the state of a crash, which the next start repairs.
-func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog {
+// a log that it opens later is closed again. If the process ends first, the log is in the state of a crash, which the next start repairs. meanwhile
+// says what clients notice until the log is open.
+func (open logOpener) await(ctx context.Context, logger *slog.Logger, meanwhile func() string) openedLog {
 	began := time.Now()
 	opened := make(chan openedLog, 1)
 	go func() {
@@ -43,7 +44,7 @@ func (open logOpener) await(ctx context.Context, logger *slog.Logger) openedLog 
 			}
 			return o
 		case <-slow.C:
-			logger.Warn("the log is still being opened; until it is, the hub answers 503, and /healthz 200", "for", since(began))
+			logger.Warn("the log is still being opened; until it is, "+meanwhile(), "for", since(began))
 			slow.Reset(openingEvery)
 		case <-ctx.Done():
 			logger.Info("the hub stops while its log is being opened", "after", since(began))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -8,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -125,4 +128,22 @@ func TestServeFailsIfItsLogCannotBeOpened(t *testing.T) {
 	if text, _ := o.out.now(); text != "" {
 		t.Errorf("it says %q", text)
 	}
+}
+
+// TestSlowOpeningSaysWhatClientsNotice: requests that wait during a restart were called answered with 503.
+func TestSlowOpeningSaysWhatClientsNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		holding, opened := context.WithTimeout(t.Context(), holdTime)
+		defer opened()
+		var log bytes.Buffer
+		slow := logOpener(func(*slog.Logger) (eventlog.Log, string, error) {
+			time.Sleep(holdTime + openingEvery)
+			return nil, "", nil
+		})
+		slow.await(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), (&gate{opened: holding}).meanwhile)
+		lines := strings.SplitAfter(log.String(), "\n")
+		if len(lines) < 5 || !strings.Contains(lines[0], "until it is, requests wait, at most 30s") || !strings.Contains(lines[3], "until it is, the hub answers 503") {
+			t.Errorf("%q", lines)
+		}
+	})
 }

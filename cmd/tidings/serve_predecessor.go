@@ -4,20 +4,21 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"time"
 )
 
 // predecessor is the process that this one replaces. Nil is none.
 type predecessor struct {
+	pid     int         // 0: an older version, which does not say it
 	lines   chan string // what it says; closed when its pipe has ended
 	reports io.WriteCloser
+	left    bool // it has ended without giving its place to this process
+	logger  *slog.Logger
 }
-
-// errLeft says that the process that started this one has ended without giving its place to it.
-var errLeft = errors.New("the process that started this one has ended, or has given up the restart")
 
 // handed returns the predecessor of this process, nil if there is none, and the sockets that it passes.
 func handed(env environ) (*predecessor, given, error) {
@@ -42,7 +43,7 @@ func handed(env environ) (*predecessor, given, error) {
 	}
 	closeOnExec(firstFile)
 	closeOnExec(firstFile + 1)
-	p := &predecessor{make(chan string, 4), os.NewFile(firstFile+1, "reports")}
+	p := &predecessor{pid: h.PID, lines: make(chan string, 4), reports: os.NewFile(firstFile+1, "reports"), logger: slog.Default()}
 	go p.listen(os.NewFile(firstFile, "orders"))
 	return p, all, nil
 }
@@ -56,7 +57,8 @@ func (p *predecessor) listen(orders io.ReadCloser) {
 	_ = orders.Close() // it has been read to its end
 }
 
-// await waits until the predecessor says something.
+// await waits until the predecessor says something. A predecessor that gives up a restart ends this process. So if its pipe ends, it was killed
+// or has crashed, and nobody else serves: this process goes on.
 func (p *predecessor) await(ctx context.Context, want string) error {
 	if p == nil {
 		return nil
@@ -65,13 +67,36 @@ func (p *predecessor) await(ctx context.Context, want string) error {
 	case line, ok := <-p.lines:
 		switch {
 		case !ok:
-			return errLeft
+			return p.outlive(ctx)
 		case line != want:
 			return fmt.Errorf("the process that started this one says %.40q instead of %s", line, want)
 		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// outlive waits until the predecessor has no file open, and thus not the log.
+func (p *predecessor) outlive(ctx context.Context) error {
+	if !p.left {
+		p.left = true
+		p.logger.Warn("the process that this one replaces has ended during the restart, and this one goes on", "pid", p.pid)
+	}
+	for tick := time.NewTicker(10 * time.Millisecond); p.pid != 0 && os.Getppid() == p.pid; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// report sets the logger, when it is known.
+func (p *predecessor) report(logger *slog.Logger) {
+	if p != nil {
+		p.logger = logger
 	}
 }
 

@@ -30,7 +30,7 @@ import (
 // The data directory has one owner at a time. If the new process ends or hangs before it is ready, the old one serves on: before it closed its log
 // as if nothing had happened, after that with a new hub on the same log and the same sockets.
 //
-// Each process tells the other one by lines in a pipe. A pipe that ends says that its process has ended.
+// Each process tells the other one by lines in a pipe. A pipe that ends says that its process has ended. If the old one has, the new one goes on.
 const (
 	sayPrepared = "prepared"
 	sayTake     = "take"
@@ -70,6 +70,7 @@ const handOverVariable = "TIDINGS_HANDOVER"
 // handedOver is the value of handOverVariable. The descriptors are those of two pipes, and of the sockets in this order.
 type handedOver struct {
 	Version int            `json:"version"`
+	PID     int            `json:"pid,omitempty"` // of the older process
 	Sockets []handedSocket `json:"sockets"`
 }
 
@@ -92,11 +93,12 @@ type successor struct {
 	ended  chan struct{} // closed when it has ended
 	how    error         // how it ended; set before
 	files  map[*place][]*os.File
+	spare  func() bool // ends what stopWith began
 }
 
 // succeed starts the successor, and waits until it is prepared.
 func (i invocation) succeed(ctx context.Context, std stdio, env environ, logger *slog.Logger, places ...*place) (_ *successor, err error) {
-	n := &successor{logger: logger, files: map[*place][]*os.File{}, lines: make(chan string), ended: make(chan struct{})}
+	n := &successor{logger: logger, files: map[*place][]*os.File{}, lines: make(chan string), ended: make(chan struct{}), spare: func() bool { return false }}
 	defer func() {
 		if err != nil {
 			n.release()
@@ -115,7 +117,7 @@ func (i invocation) succeed(ctx context.Context, std stdio, env environ, logger 
 	n.cmd = exec.Command(i.path, i.args...)
 	n.cmd.Stdin, n.cmd.Stdout, n.cmd.Stderr = std.in, std.out, std.err
 	n.cmd.ExtraFiles = []*os.File{theirOrders, theirReports}
-	h := handedOver{Version: handOverVersion}
+	h := handedOver{Version: handOverVersion, PID: os.Getpid()}
 	for _, p := range places {
 		if n.files[p], err = p.share(); err != nil {
 			break
@@ -210,10 +212,11 @@ func (n *successor) kill() {
 	<-n.ended
 }
 
-// stop asks the new process to stop, as this one was asked, and waits for its end.
-func (n *successor) stop(grace time.Duration) {
-	_ = n.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
-	n.end(grace)
+// stopWith asks the new process to stop as soon as this one is asked, because it would go on if this one was then killed.
+func (n *successor) stopWith(ctx context.Context) {
+	n.spare = context.AfterFunc(ctx, func() {
+		_ = n.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
+	})
 }
 
 // end waits for the end of the new process, and kills it if it takes too long.
@@ -223,8 +226,9 @@ func (n *successor) end(most time.Duration) {
 	<-n.ended
 }
 
-// release closes the descriptors for the new process.
+// release lets the new process alone, and closes the descriptors for it.
 func (n *successor) release() {
+	n.spare()
 	if n.said != nil {
 		_ = n.said.Close() // this ends listen
 	}

@@ -154,6 +154,18 @@ func TestStoppingAHubDuringARestartStopsBothProcesses(t *testing.T) {
 	}
 }
 
+// TestUnusableDirectoryIsFoundBeforeAnythingChanges: it was found when the streams had ended and the log was closed.
+func TestUnusableDirectoryIsFoundBeforeAnythingChanges(t *testing.T) {
+	r := runServe(t, "tidings", nil)
+	r.installScript(t, "exec $BIN/tidings serve --addr localhost:0 --data /dev/null/data")
+	r.signal(t, syscall.SIGUSR2)
+	r.log.await(t, `(?s)data directory /dev/null/data: .*move away the file.*the restart failed.*ended before it was prepared: exit status 1`)
+	if text, _ := r.log.now(); strings.Contains(text, "msg=stopping") {
+		t.Errorf("it has ended its streams:\n%s", text)
+	}
+	r.publish(t, clientOf(t, nil), "hello")
+}
+
 // TestEnvironmentOfARestartIsRefusedElsewhere.
 func TestEnvironmentOfARestartIsRefusedElsewhere(t *testing.T) {
 	for value, want := range map[string]string{

@@ -84,17 +84,11 @@ func (f *storeFlags) dataDir() string { return cmp.Or(f.Data, defaultData) }
 
 // open is a logOpener.
 func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, err error) {
-	keep := f.retention()
 	if f.Memory {
-		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: keep})
+		log, err := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: f.retention()})
 		return log, "memory", err
 	}
-	o := &disklog.Options{Retention: keep, Logger: logger, Reserve: cmp.Or(int64(f.MinFree), -1)} // for the log, -1 means none
-	if f.Sync == "interval" {
-		o.Sync = disklog.SyncInterval
-	}
-	o.Files = currentShare().tables
-	dir := f.dataDir()
+	o, dir := f.diskOptions(logger), f.dataDir()
 	switch log, err = disklog.Open(dir, o); {
 	case err != nil:
 		if invalid, ok := errors.AsType[*eventlog.InvalidError](err); ok && f.MinFree > 0 {
@@ -107,6 +101,31 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 	}
 	logger.Info("events are kept on disk", "dir", where, "head", log.Head().String(), "min-free", text(f.MinFree), "sync", f.Sync)
 	return log, where, nil
+}
+
+// diskOptions returns the options of the log on disk.
+func (f *storeFlags) diskOptions(logger *slog.Logger) *disklog.Options {
+	o := &disklog.Options{Retention: f.retention(), Logger: logger, Reserve: cmp.Or(int64(f.MinFree), -1), Files: currentShare().tables} // for the log, -1 means none
+	if f.Sync == "interval" {
+		o.Sync = disklog.SyncInterval
+	}
+	return o
+}
+
+// probe looks for a reason why the log cannot be opened when the process owner has closed it. It is better found while that one serves.
+func (f *serveFlags) probe(owner int) error {
+	if f.Memory {
+		return nil
+	}
+	o, dir := f.diskOptions(nil), f.dataDir()
+	if f.clustered() {
+		o.Mirror, dir = true, filepath.Join(dir, mirrorDir)
+	}
+	err := disklog.Probe(dir, o, owner)
+	if damaged, ok := errors.AsType[*disklog.DirError](err); ok && f.clustered() && damaged.Damaged() {
+		return nil // openMirror knows what to do
+	}
+	return whenInUse(err)
 }
 
 // freeSpace is a size on the command line that may be 0.
