@@ -16,6 +16,7 @@ const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
 // What a client is, and how it starts. start gets an order and a function that tells the runner a line; it returns a function that closes.
 const clients = {
   eventsource: { about: about('eventsource', { reconnection: 3000 }), start: overEventSource(NpmEventSource) },
+  'node-eventsource': fromDebian('eventsource', { headers: true, reconnection: 1000 }),
   undici: { about: about('undici', { reconnection: 3000 }), start: overEventSource(UndiciEventSource) },
   'eventsource-parser': { about: about('eventsource-parser', { parser: true, ids: false }), start: overParser },
   'event-source-polyfill': inPage('event-source-polyfill', { headers: true, reconnection: 1000 }, eventSourceInPage, '(module) => module.EventSourcePolyfill'),
@@ -29,6 +30,16 @@ function about(name, more) {
   return { name, version: createRequire(import.meta.url)(`./node_modules/${name}/package.json`).version, ids: true, headers: false, ...more }
 }
 
+// fromDebian is a package of Debian, whose versions differ from npm's newest.
+function fromDebian(name, more) {
+  const require = createRequire('/usr/share/nodejs/')
+  try {
+    return { about: { name: `node-${name}`, version: `${require(`${name}/package.json`).version} of Debian`, ids: true, ...more }, start: overEventSource(require(name)) }
+  } catch {
+    return undefined // not installed
+  }
+}
+
 function inPage(name, more, page, pick) {
   return { about: about(name, more), page, client: `(${pick})(${bundle(name)})` }
 }
@@ -36,7 +47,7 @@ function inPage(name, more, page, pick) {
 // overEventSource uses what has the interface of the standard. A listener for "error" and "open" gets events of the stream and of the client.
 function overEventSource(EventSource) {
   return (order, tell) => {
-    const source = new EventSource(order.url)
+    const source = new EventSource(order.url, { headers: order.headers })
     let n = 0
     for (const type of new Set([...order.types, 'error'])) {
       source.addEventListener(type, (event) => {
