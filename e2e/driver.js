@@ -2,6 +2,7 @@
 //
 //	sseconform client -- node driver.js eventsource
 
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -30,14 +31,12 @@ function about(name, more) {
   return { name, version: createRequire(import.meta.url)(`./node_modules/${name}/package.json`).version, ids: true, headers: false, ...more }
 }
 
-// fromDebian is a package of Debian, whose versions differ from npm's newest.
+// fromDebian is a client in a package of Debian, undefined if that is not installed.
 function fromDebian(name, more) {
-  const require = createRequire('/usr/share/nodejs/')
-  try {
-    return { about: { name: `node-${name}`, version: `${require(`${name}/package.json`).version} of Debian`, ids: true, ...more }, start: overEventSource(require(name)) }
-  } catch {
-    return undefined // not installed
-  }
+  const folder = `/usr/share/nodejs/${name}`
+  if (!existsSync(folder)) return undefined
+  const require = createRequire(import.meta.url)
+  return { about: { name: `node-${name}`, version: `${require(`${folder}/package.json`).version} of Debian`, ids: true, ...more }, start: overEventSource(require(folder)) }
 }
 
 function inPage(name, more, page, pick) {
@@ -117,6 +116,9 @@ function fetchInPage(fetchEventSource, order, tell) {
     onclose: () => { throw new Error('the stream has ended') },
   }).then(() => tell({ closed: '' }), (error) => tell({ closed: String(error) }))
 }
+
+// node-eventsource 2 throws in a timer if an ID cannot be sent in a header field, which would end the runs of all cases.
+process.on('uncaughtException', (error) => console.error(error.message))
 
 const name = process.argv[2]
 const client = clients[name]

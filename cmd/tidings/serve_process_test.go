@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -168,4 +169,21 @@ func (r *hubProcess) stored(t *testing.T, client *http.Client) (all []string) {
 		}
 	}
 	return all
+}
+
+// descriptors returns the kinds of the descriptors of a process that are no files. It needs Linux, and otherwise returns none.
+func descriptors(t *testing.T, pid int) (kinds []string) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		to, err := os.Readlink(link)
+		if kind, _, _ := strings.Cut(to, ":"); err == nil && !strings.HasPrefix(to, "/") {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
 }

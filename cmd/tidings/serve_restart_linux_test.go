@@ -1,11 +1,8 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -42,21 +39,4 @@ func awaitDescriptors(t *testing.T, pid int, want []string) {
 			t.Fatalf("process %d has %q; the first process had %q", pid, got, want)
 		}
 	}
-}
-
-// descriptors returns the kinds of the descriptors of a process that are no files.
-func descriptors(t *testing.T, pid int) (kinds []string) {
-	t.Helper()
-	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/fd/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, link := range links {
-		to, err := os.Readlink(link)
-		if kind, _, _ := strings.Cut(to, ":"); err == nil && !strings.HasPrefix(to, "/") {
-			kinds = append(kinds, kind)
-		}
-	}
-	slices.Sort(kinds)
-	return kinds
 }

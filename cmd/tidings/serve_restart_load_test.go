@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +38,8 @@ func restartsOf(t *testing.T, few int) int {
 }
 
 // TestRestartsUnderLoadLoseNothing: publishers send events with keys and repeat a failed request once; followers read them by the Go client, and as
-// browsers do. Each publisher is answered, each follower gets each event once and in order, without a gap, and no connection is refused.
+// browsers do. Each publisher is answered, each follower gets each event once and in order, without a gap, and no connection is refused. When all have
+// gone, the last process holds no more than the first one did.
 func TestRestartsUnderLoadLoseNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		args      []string
@@ -49,6 +51,7 @@ func TestRestartsUnderLoadLoseNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := runServe(t, "tidings", nil, test.args...)
 			l := &crowd{url: r.url}
+			before := r.holds(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			for n := range test.followers {
@@ -72,7 +75,46 @@ func TestRestartsUnderLoadLoseNothing(t *testing.T) {
 			if n := l.refused.Load(); n > 0 {
 				t.Errorf("%d connections were refused or broken", n)
 			}
+			r.awaitAtMost(t, before)
 		})
+	}
+}
+
+// held is what a process of a hub holds.
+type held struct{ goroutines, sockets int }
+
+// holds returns what the process that serves holds.
+func (r *hubProcess) holds(t *testing.T) (h held) {
+	t.Helper()
+	client := clientOf(t, nil)
+	defer client.CloseIdleConnections()
+	_, text := ask(t, client, http.MethodGet, r.url+"/metrics", "")
+	if _, err := fmt.Sscanf(regexp.MustCompile(`(?m)^go_goroutines \d+`).FindString(text), "go_goroutines %d", &h.goroutines); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	for _, kind := range descriptors(t, r.pid) {
+		if kind == "socket" {
+			h.sockets++
+		}
+	}
+	return h
+}
+
+// awaitAtMost waits until the process that serves holds hardly more than another one did. The store and the runtime have goroutines that come and go.
+func (r *hubProcess) awaitAtMost(t *testing.T, before held) {
+	t.Helper()
+	const some = 10 // fewer than followers and publishers
+	enough := time.After(patience)
+	for {
+		now := r.holds(t)
+		if now.goroutines <= before.goroutines+some && now.sockets <= before.sockets+some {
+			return
+		}
+		select {
+		case <-enough:
+			t.Fatalf("the last process has %+v, and the first one had %+v", now, before)
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 
@@ -120,6 +162,7 @@ func (c countFailures) RoundTrip(r *http.Request) (*http.Response, error) {
 // publish publishes one event after the other until ctx is done.
 func (l *crowd) publish(ctx context.Context, t *testing.T, publisher int) {
 	client := l.client(t, publisher%4 == 0, publisher%2 == 0)
+	defer client.CloseIdleConnections()
 	for n := 0; ctx.Err() == nil; n++ {
 		began := time.Now()
 		key := fmt.Sprintf("%d-%d", publisher, n)
@@ -201,10 +244,14 @@ func (l *crowd) follow(ctx context.Context, t *testing.T, browser, http2 bool) {
 	}
 	client := l.client(t, http2, true)
 	if browser {
-		l.followers.Go(func() { l.browse(ctx, t, client, opened, see) })
+		l.followers.Go(func() {
+			defer client.CloseIdleConnections()
+			l.browse(ctx, t, client, opened, see)
+		})
 		return
 	}
 	l.followers.Go(func() {
+		defer client.CloseIdleConnections()
 		c := &tidings.Client{URL: l.url, HTTP: client, OnRetry: func(error, time.Duration) {}}
 		o := &tidings.SubscribeOptions{OnOpen: opened}
 		for e, err := range c.Subscribe(ctx, []string{"news"}, o) {

@@ -2,7 +2,7 @@
 //
 //	cd bench && go run ./cmd/conformance
 //
-// It takes five minutes, and needs the npm packages of folder e2e and Chromium. With names of clients as arguments it only prints their results.
+// It takes eight minutes, and needs the npm packages of folder e2e, Chromium, and Debian's node-eventsource and php-symfony-http-client. With names of clients as arguments it only prints their results.
 package main
 
 import (
@@ -29,9 +29,10 @@ func contestants() (all []contestant) {
 	for _, name := range []string{"tidings", "tidings-zero", "tmaxmax", "launchdarkly", "donovanhide", "r3labs"} {
 		all = append(all, contestant{name, ".", []string{"go", "run", "./cmd/driver", name}, 100})
 	}
-	for _, name := range []string{"eventsource", "eventsource-parser", "undici"} {
+	for _, name := range []string{"eventsource", "eventsource-parser", "undici", "node-eventsource"} {
 		all = append(all, contestant{name, "../e2e", []string{"node", "driver.js", name}, 100})
 	}
+	all = append(all, contestant{"symfony", "../e2e", []string{"php", "driver.php"}, 50})
 	for _, name := range []string{"Chromium", "event-source-polyfill", "reconnecting-eventsource", "sse.js", "@microsoft/fetch-event-source"} {
 		all = append(all, contestant{name, "../e2e", []string{"node", "driver.js", name}, 20})
 	}
