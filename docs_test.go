@@ -87,6 +87,28 @@ func TestFilesNamedInPagesExist(t *testing.T) {
 	}
 }
 
+// TestEveryPageIsListed: in the table of all pages, and beside each page of the site, which had no links to three pages.
+func TestEveryPageIsListed(t *testing.T) {
+	all := pages(t)
+	_, table, _ := strings.Cut(all["docs/README.md"], "\n## All pages\n")
+	site, err := os.ReadFile("site/.vitepress/config.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range all {
+		dir, name := filepath.Split(path)
+		if dir != "docs/" || name == "README.md" {
+			continue
+		}
+		if !strings.Contains(table, "]("+name+")") {
+			t.Errorf("docs/README.md does not list %s", name)
+		}
+		if !strings.Contains(string(site), ", '/"+strings.TrimSuffix(name, ".md")+"')") {
+			t.Errorf("site/.vitepress/config.js does not list %s", name)
+		}
+	}
+}
+
 func TestEveryDecisionHasItsPartsAndItsPlaceInTheIndex(t *testing.T) {
 	all := pages(t)
 	index := all["docs/decisions/README.md"]

@@ -27,11 +27,12 @@ const sidebar = [
     text: 'How-to',
     items: [
       page('How do I …', '/'), page('Install', '/install'), page('Deploy', '/deploy'), page('Serve TLS', '/tls'), page('Give out tokens', '/tokens'), page('Use it in the browser', '/browser'),
+      page('Show who is present', '/presence'),
       {
         text: 'Use another language', link: '/languages/', collapsed: true,
         items: ['Python', 'PHP', 'Ruby', 'Java', 'Rust'].map((name) => page(name, `/languages/${name.toLowerCase()}`)).concat(page('C#', '/languages/csharp')),
       },
-      page('Operate', '/operations'), page('Restart it', '/restart'), page('Run a cluster', '/cluster'), page('Run it on Redis', '/cluster-redis'), page('Use the console', '/console'),
+      page('Operate', '/operations'), page('Restart it', '/restart'), page('Run a cluster', '/cluster'), page('Run it on Redis', '/cluster-redis'), page('Use the console', '/console'), page('Compress streams', '/compression'),
       {
         text: 'Migrate', link: '/migrate/', collapsed: true,
         items: [page('From Mercure', '/migrate/mercure'), page('From r3labs/sse', '/migrate/r3labs'), page('From tmaxmax/go-sse', '/migrate/tmaxmax')],
@@ -46,7 +47,7 @@ const sidebar = [
     text: 'Explanation',
     items: [
       page('Compared with others', '/compare'), page('How fast it is', '/performance'), page('Conformance', '/conformance'), page('Decisions', '/decisions/'),
-      page('Releasing', '/releasing'),
+      page('A million subscribers', '/scale'), page('Releasing', '/releasing'),
     ],
   },
 ]
