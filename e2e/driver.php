@@ -9,11 +9,11 @@ use Symfony\Component\HttpClient\Chunk\ServerSentEvent;
 use Symfony\Component\HttpClient\EventSourceHttpClient;
 
 if (PHP_SAPI === 'cli') {
-    // PHP's own server answers one request at a time in each of its processes. The runner ends this one by ending its input.
+    // PHP's own server answers one request at a time in each of its processes, and notices late that the runner has gone. The runner ends this one by ending its input.
     $place = stream_socket_server('tcp://127.0.0.1:0');
     $address = stream_socket_get_name($place, false);
     fclose($place);
-    $server = proc_open([PHP_BINARY, '-S', $address, __FILE__], [['pipe', 'r'], ['file', '/dev/null', 'w'], ['file', '/dev/null', 'w']], $pipes, null, ['PHP_CLI_SERVER_WORKERS' => '60'] + getenv());
+    $server = proc_open([PHP_BINARY, '-S', $address, __FILE__], [['pipe', 'r'], ['file', '/dev/null', 'w'], ['file', '/dev/null', 'w']], $pipes, null, ['PHP_CLI_SERVER_WORKERS' => '200'] + getenv());
     while (!@fsockopen('tcp://' . $address)) {
         usleep(10_000);
     }

@@ -32,7 +32,7 @@ func contestants() (all []contestant) {
 	for _, name := range []string{"eventsource", "eventsource-parser", "undici", "node-eventsource"} {
 		all = append(all, contestant{name, "../e2e", []string{"node", "driver.js", name}, 100})
 	}
-	all = append(all, contestant{"symfony", "../e2e", []string{"php", "driver.php"}, 50})
+	all = append(all, contestant{"symfony", "../e2e", []string{"php", "driver.php"}, 20})
 	for _, name := range []string{"Chromium", "event-source-polyfill", "reconnecting-eventsource", "sse.js", "@microsoft/fetch-event-source"} {
 		all = append(all, contestant{name, "../e2e", []string{"node", "driver.js", name}, 20})
 	}
