@@ -49,7 +49,7 @@ var layout = map[string]rules{
 	"access":                          {imports: []string{"eventlog"}, never: []string{"net/http"}},
 	"hub":                             {imports: []string{"sse", "eventlog", "access", "internal/wire", "internal/plain", "hub/internal/fanout", "hub/internal/h2", "hub/internal/pathtopic", "hub/internal/peers", "hub/internal/presence", "hub/internal/socket"}, never: []string{"flag", "github.com/prometheus"}},
 	"hub/internal/pathtopic":          {imports: []string{"eventlog"}, never: []string{"net/http"}},
-	"hub/internal/peers":              {imports: []string{"access", "hub/internal/presence"}},
+	"hub/internal/peers":              {imports: []string{"access", "hub/internal/presence", "internal/wire"}},
 	"hub/internal/presence":           {imports: []string{"internal/wire"}, never: []string{"net/http"}},
 	"hub/internal/h2":                 {imports: []string{"hub/internal/socket"}},
 	"hub/internal/socket":             {never: []string{"net/http"}},

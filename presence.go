@@ -51,11 +51,15 @@ type PresenceOptions struct {
 func (c *Client) Presence(ctx context.Context, topic string, o *PresenceOptions) iter.Seq2[Presence, error] {
 	return func(yield func(Presence, error) bool) {
 		var s *Subscription
-		options := &SubscribeOptions{Watch: []string{topic}, OnPresence: func(p Presence) {
-			if !yield(p, nil) {
-				s.Close()
-			}
-		}}
+		options := &SubscribeOptions{
+			Watch: []string{topic},
+			OnGap: func(Gap) error { return nil }, // there are no events to miss; a hub with a new log says so all the same
+			OnPresence: func(p Presence) {
+				if !yield(p, nil) {
+					s.Close()
+				}
+			},
+		}
 		if o != nil {
 			options.Present, options.PresentSubject, options.PresentData = o.Present, o.Subject, o.Data
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidings-sse/tidings"
 	"github.com/tidings-sse/tidings/eventlog"
@@ -138,5 +139,27 @@ func TestClientMergesPresence(t *testing.T) {
 	}
 	if i != len(conversation) {
 		t.Errorf("%d states, want %d", i, len(conversation))
+	}
+}
+
+// TestPresenceGoesOnAtAHubWithANewLog: it missed no event, because it follows none, and yet the gap ended it.
+func TestPresenceGoesOnAtAHubWithANewLog(t *testing.T) {
+	t.Parallel()
+	state := "event: tidings.presence\ndata: {\"topic\":\"a\",\"streams\":1,\"subjects\":1,\"members\":[{\"subject\":\"%s\"}]}\n\n"
+	server := ssetest.NewServer(t,
+		ssetest.Stream(ssetest.Send("event: tidings.checkpoint\nretry: 1\ndata: {}\nid: aaaaa-7\n\n"+fmt.Sprintf(state, "bob"))),
+		ssetest.Stream(ssetest.Send("event: tidings.gap\ndata: {\"reason\":\"reset\",\"from\":\"aaaaa-7\",\"to\":\"bbbbb-0\"}\n\n"+fmt.Sprintf(state, "eve")), ssetest.Hold()))
+	c := &tidings.Client{URL: server.URL, HTTP: server.Client(), OnRetry: func(error, time.Duration) {}}
+	var seen []string
+	for p, err := range c.Presence(t.Context(), "a", nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen = append(seen, namesOf(p.Members)); len(seen) == 2 {
+			break
+		}
+	}
+	if got := strings.Join(seen, ", "); got != "bob, eve" {
+		t.Errorf("the states are %s", got)
 	}
 }

@@ -33,6 +33,12 @@ func TestPresentDataIsSmallJSON(t *testing.T) {
 		}
 	}
 	signer := must(access.ParseSigner([]byte(secret), ""))
+	for _, data := range []string{`"` + strings.Repeat("<", 254) + `"`, "\"\u2028&>\""} { // Mint escaped them, so that the data was too large
+		token := must(signer.Mint(access.Grant{Subject: "bob", Admin: true, PresentData: data}))
+		if g, err := (&access.Verifier{Keys: []access.Key{signer.Key()}}).Verify(t.Context(), token); err != nil || g.PresentData != data {
+			t.Errorf("the token of %.20s has %.20s, %v", data, g.PresentData, err)
+		}
+	}
 	for _, data := range []string{`"` + strings.Repeat("x", 300) + `"`, `null`} {
 		if _, err := signer.Mint(access.Grant{Subject: "bob", Admin: true, PresentData: data}); err == nil {
 			t.Errorf("a token has %.20s as data", data)

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"maps"
@@ -184,7 +183,7 @@ func receiptJSON(r *eventlog.Receipt) []byte {
 
 // answerJSON writes a successful response.
 func answerJSON(w http.ResponseWriter, answer any) error {
-	text, err := json.Marshal(answer)
+	text, err := wire.JSON(answer)
 	if err != nil {
 		return err
 	}

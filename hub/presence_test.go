@@ -167,9 +167,9 @@ func TestTokenSaysWhoIsPresent(t *testing.T) {
 	t.Parallel()
 	k := serveKeyed(t, mustMemory(t, nil), hub.Options{}, transports[0])
 	grant := all("bob")
-	grant.PresentData = `{"name":"Bob"}`
+	grant.PresentData = `{"name":"<Bob>"}`
 	bob := bearer(k.token(grant))
-	for query, status := range map[string]int{"subject=eve": 403, "present_data=1": 403, "subject=": 200, "subject=bob": 200, "present_data=" + `{"name":"Bob"}`: 200, "present_data=" + `{%20"name":%20"Bob"%20}`: 200} {
+	for query, status := range map[string]int{"subject=eve": 403, "present_data=1": 403, "subject=": 200, "subject=bob": 200, "present_data=" + `{"name":"%3CBob>"}`: 200, "present_data=" + `{%20"name":%20"%3CBob>"%20}`: 200} {
 		path := "/events/room?present=1&" + query
 		if status == 200 {
 			k.follow(path, bob).next()
@@ -185,7 +185,7 @@ func TestTokenSaysWhoIsPresent(t *testing.T) {
 		t.Errorf("a token without a subject: %+v", a)
 	}
 	k.follow("/events/room?present=1", bearer(k.token(nameless))).next()
-	if a := k.send(request{path: "/api/v1/presence?topic=room", header: bob}); a.body != `{"topic":"room","streams":5,"subjects":1,"members":[{"subject":"bob","data":{"name":"Bob"}}]`+`,"settling":true}`+"\n" {
+	if a := k.send(request{path: "/api/v1/presence?topic=room", header: bob}); a.body != `{"topic":"room","streams":5,"subjects":1,"members":[{"subject":"bob","data":{"name":"<Bob>"}}]`+`,"settling":true}`+"\n" {
 		t.Errorf("%+v", a)
 	}
 }
@@ -268,13 +268,17 @@ func TestMembersOverTheLimitAreRefusedForNow(t *testing.T) {
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "2 members") {
 		t.Errorf("%+v", a)
 	}
+	a = s.send(request{path: "/events?topic=c&present=1&subject=eve", header: map[string]string{"Sec-Fetch-Mode": "cors"}})
+	if a.status != http.StatusOK || !strings.Contains(a.body, "event: tidings.retry\n") || !strings.Contains(a.body, "2 members") {
+		t.Errorf("a browser gets %+v", a)
+	}
 	s.follow("/events?topic=a&present=1&subject=bob", nil).next()
 	s.follow("/events?topic=c", nil).next()
 	stats, err := s.hub.Stats(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stats.Refused.Limits["members"] != 1 || stats.Presence.Members != 2 || stats.Presence.Topics != 2 || s.hub.Streams() != 3 {
+	if stats.Refused.Limits["members"] != 2 || stats.Presence.Members != 2 || stats.Presence.Topics != 2 || s.hub.Streams() != 3 {
 		t.Errorf("%+v, %+v, %d streams", stats.Refused.Limits, stats.Presence, s.hub.Streams())
 	}
 }

@@ -1,10 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"slices"
-	"strings"
 )
 
 // MaxPresentData is the size of the largest data of a member, in bytes of JSON.
@@ -32,13 +32,20 @@ type Member struct {
 	Data    json.RawMessage `json:"data,omitempty"` // from its token
 }
 
-// Data returns the data of a presence event. It does not escape the characters of HTML, which would make six bytes of each.
+// Data returns the data of a presence event.
 func (p Presence) Data() string {
-	var b strings.Builder
+	text, _ := JSON(p) // Data of a member is JSON
+	return string(text)
+}
+
+// JSON returns the JSON of a value. It does not escape the characters of HTML: that makes six bytes of each, and changes the bytes of a
+// [json.RawMessage].
+func JSON(v any) ([]byte, error) {
+	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(p) // into memory; Data of a member is JSON
-	return strings.TrimSuffix(b.String(), "\n")
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // ParsePresence reads the data of a presence event.

@@ -29,6 +29,15 @@ test('a page knows who is present, and hears each change once', async (t) => {
   assert.equal(hub.requests[0].url, '/events?watch=a')
 })
 
+test('data of a member breaks no page', async (t) => {
+  const data = ' \u2028retry: 3600000\u2029event: tidings.retry\u2028data: {"detail":"no"}\r <b>'
+  const hub = await serve(t, stream(begin(1), says({ members: [{ subject: '__proto__', data }, { subject: ' \u2028 ' }] })))
+  const room = open(t, hub.url, 'a')
+  await until(room, 'change', () => room.members !== undefined)
+  assert.deepEqual([...room.members.values()], [{ subject: '__proto__', data }, { subject: ' \u2028 ' }])
+  assert.equal(hub.requests.length, 1)
+})
+
 test('nobody seems to leave when a hub restarts', async (t) => {
   hurry(t)
   const hub = await serve(t, breaking(begin(1), says({ members: [bob, eve], subjects: 2 })), refusing(503, 'not-ready'),

@@ -168,7 +168,8 @@ export class Presence extends EventTarget {
 
   /** Takes a block. A hub ends lines with LF, and its control events have one line of data. @param {string} block */
   #block(block) {
-    const field = (/** @type {string} */ name) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1]
+    const lines = block.split('\n') // and not at U+2028, which data may have, as regular expressions do
+    const field = (/** @type {string} */ name) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
     const type = field('event')
     this.#retry = Number(field('retry') ?? this.#retry)
     const data = JSON.parse(field('data') ?? '{}')

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tidings-sse/tidings/access"
 	"github.com/tidings-sse/tidings/hub/internal/presence"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 const (
@@ -71,7 +72,7 @@ type Message struct {
 
 // Encode returns the bytes of a message.
 func (m *Message) Encode() []byte {
-	b, err := json.Marshal(m)
+	b, err := wire.JSON(m) // the data of a member has the same bytes at every hub
 	if err != nil {
 		panic(fmt.Sprintf("peers: encoding a message: %v", err)) // it has only strings, numbers, times and JSON that was checked
 	}

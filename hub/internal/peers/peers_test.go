@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidings-sse/tidings/hub/internal/presence"
+	"github.com/tidings-sse/tidings/internal/wire"
 )
 
 var hubA = &Hub{Name: "a", Instance: "1"}
@@ -182,5 +185,18 @@ func TestHubThatDoesNotAnswerIsNamed(t *testing.T) {
 	other := (&Client{Key: []byte("another")}).Ask(t.Context(), hubs[:1], "/x")
 	if other[0].Err == nil || !strings.Contains(other[0].Err.Error(), "key of this cluster") {
 		t.Errorf("with another key: %v", other[0].Err)
+	}
+}
+
+// TestMembersHaveTheSameDataAtEveryHub: JSON escaped some characters on the way, so that a member that came to another hub had other data.
+func TestMembersHaveTheSameDataAtEveryHub(t *testing.T) {
+	const data = `{"name":"<b>&"}`
+	sent := Message{Presence: &presence.Part{Topics: []presence.PartTopic{{Topic: "a", In: []wire.Member{{Subject: "bob", Data: []byte(data)}}}}}}
+	got, err := Decode(sent.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := got.Presence.Topics[0].In[0]; string(in.Data) != data {
+		t.Errorf("the data is %s", in.Data)
 	}
 }

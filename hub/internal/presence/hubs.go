@@ -1,8 +1,6 @@
 package presence
 
 import (
-	"encoding/json"
-
 	"github.com/tidings-sse/tidings/internal/wire"
 )
 
@@ -88,7 +86,7 @@ func (t *Table) NextPart() (p Part, ok bool) {
 
 // sizeOf returns the size of a value in JSON.
 func sizeOf(v any) int {
-	text, err := json.Marshal(v)
+	text, err := wire.JSON(v)
 	if err != nil { // data that is not JSON; Join does not get any
 		return MaxPart
 	}
