@@ -48,6 +48,7 @@ func TestCompletionOffersCommandsFlagsAndValues(t *testing.T) {
 		{"log dump ", ":dirs", "stats"},
 		{"log stats data ", "", ":dirs"},
 		{"topics --format n", "names ndjson", "table"},
+		{"presence --f", "--follow --format", "--exec"},
 		{"completion ", "bash zsh fish", ""},
 		{"completion bash ", "", "zsh"},
 	} {

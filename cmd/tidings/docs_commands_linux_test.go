@@ -191,7 +191,7 @@ func (r *reader) read(f fragment) {
 		switch {
 		case regexp.MustCompile(`^(tidings|go run ./cmd/tidings) (serve|demo)`).MatchString(command):
 			r.serve(command)
-		case regexp.MustCompile(`^curl -N|^(\S+="\$\(.*\)" )?tidings sub`).MatchString(command):
+		case regexp.MustCompile(`^curl -N|^(\S+="\$\(.*\)" )?tidings (sub|presence .*--(follow|join))`).MatchString(command):
 			r.follow(command)
 		case command != "" && !strings.HasPrefix(command, "#"):
 			if err := r.run(command); err != nil {

@@ -20,6 +20,7 @@ var hubCommands = [][]string{
 	{"pub", "news", "--whole"},
 	{"sub", "news", "--once"},
 	{"topics"},
+	{"presence"},
 	{"bench", "--subscribers=1", "--publishers=0", "--duration=1ms", "--warm-up=0s"},
 	{"bench", "--subscribers=0", "--publishers=1", "--duration=100ms", "--warm-up=0s", "--rate=1000"},
 }

@@ -26,6 +26,7 @@ Commands
   tidings pub TOPIC     publish to a hub: arguments, lines, NDJSON, a log file
   tidings sub TOPIC     subscribe to topics of a hub, or to any event stream
   tidings topics        list the topics of a hub
+  tidings presence      list who is present at a topic; follow who comes
   tidings stats         print statistics of a hub
   tidings health        exit with 0 if a hub works; for health checks
   tidings streams       list the open streams of a hub; close or revoke them
@@ -108,21 +109,22 @@ type program struct {
 
 // commands holds the command line after kong has parsed it.
 type commands struct {
-	Demo    demoCmd    `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
-	Serve   serveCmd   `cmd:"" help:"Serve a hub: publish with POST, subscribe with EventSource, lose nothing."`
-	Config  configCmd  `cmd:"" help:"Print the settings of a hub, and where each comes from."`
-	Pub     pubCmd     `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
-	Sub     subCmd     `cmd:"" help:"Subscribe to topics of a hub, or to any event stream: curl for Server-Sent Events."`
-	Topics  topicsCmd  `cmd:"" help:"List the topics of a hub."`
-	Stats   statsCmd   `cmd:"" help:"Print statistics of a hub: streams, events, the log, refusals."`
-	Health  healthCmd  `cmd:"" help:"Ask a hub whether it works, for health checks."`
-	Streams streamsCmd `cmd:"" help:"List the open streams of a hub; close them, revoke their tokens."`
-	Revoke  revokeCmd  `cmd:"" help:"Revoke tokens: all of a subject, or one."`
-	Console consoleCmd `cmd:"" help:"Print the URL of a hub's web console, with a token for 15 minutes."`
-	Token   tokenCmd   `cmd:"" help:"Make keys and tokens for a hub, and explain why a token is refused."`
-	Bench   benchCmd   `cmd:"" help:"Put any hub of Server-Sent Events under load, and measure what it delivers."`
-	Cluster clusterCmd `cmd:"" help:"List and change the hubs that share a log: status, set, remove, reset."`
-	Log     logCmd     `cmd:"" help:"Inspect a data directory: stats, check, dump, restored."`
+	Demo     demoCmd     `cmd:"" help:"Serve a page that counts, shows a clock and this machine's load."`
+	Serve    serveCmd    `cmd:"" help:"Serve a hub: publish with POST, subscribe with EventSource, lose nothing."`
+	Config   configCmd   `cmd:"" help:"Print the settings of a hub, and where each comes from."`
+	Pub      pubCmd      `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
+	Sub      subCmd      `cmd:"" help:"Subscribe to topics of a hub, or to any event stream: curl for Server-Sent Events."`
+	Topics   topicsCmd   `cmd:"" help:"List the topics of a hub."`
+	Presence presenceCmd `cmd:"" help:"Show who is present at a topic, and follow who comes and leaves."`
+	Stats    statsCmd    `cmd:"" help:"Print statistics of a hub: streams, events, the log, refusals."`
+	Health   healthCmd   `cmd:"" help:"Ask a hub whether it works, for health checks."`
+	Streams  streamsCmd  `cmd:"" help:"List the open streams of a hub; close them, revoke their tokens."`
+	Revoke   revokeCmd   `cmd:"" help:"Revoke tokens: all of a subject, or one."`
+	Console  consoleCmd  `cmd:"" help:"Print the URL of a hub's web console, with a token for 15 minutes."`
+	Token    tokenCmd    `cmd:"" help:"Make keys and tokens for a hub, and explain why a token is refused."`
+	Bench    benchCmd    `cmd:"" help:"Put any hub of Server-Sent Events under load, and measure what it delivers."`
+	Cluster  clusterCmd  `cmd:"" help:"List and change the hubs that share a log: status, set, remove, reset."`
+	Log      logCmd      `cmd:"" help:"Inspect a data directory: stats, check, dump, restored."`
 
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in bash, zsh or fish."`
 	Man        manCmd        `cmd:"" help:"Print the manual page, tidings(1)."`

@@ -25,7 +25,7 @@ type limitFlags struct {
 	MaxConnectionsPerAddress uint32 `default:"0" placeholder:"N" help:"Maximum number of streams of one address, or of one /64 network of IPv6; 0 for no limit."`
 	MaxConnectionsPerToken   uint32 `default:"0" placeholder:"N" help:"Maximum number of streams of one subject (sub), or of one token without a subject; 0 for no limit."`
 
-	MaxMembers uint32 `default:"1000000" placeholder:"N" help:"Maximum number of members of all topics, the subjects whose streams asked to be seen (present=1); ${default} by default. New streams over the limit are refused, with a time after which to try again."`
+	MaxMembers uint32 `default:"1000000" placeholder:"N" help:"Maximum number of members of all topics, the subjects whose streams asked to be seen (present=1); ${default} by default. New streams over the limit are refused, with a time after which to try again. One subject (sub) may have a hundredth of them, at least 100; on a hub without keys, one address or one /64 network of IPv6."`
 
 	PublishRatePerAddress eventRate `placeholder:"RATE" help:"Maximum rate at which one address may publish, such as 100/s, or 100/s:500 for bursts of up to 500 events; no limit by default."`
 	PublishRatePerToken   eventRate `placeholder:"RATE" help:"The same for one subject, or for one token without a subject."`

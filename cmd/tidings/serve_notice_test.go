@@ -79,6 +79,7 @@ func TestEveryCommandAsksForAHubWhereNoneAnswers(t *testing.T) {
 		{"pub", "news", "hello", "--timeout=5s"},
 		{"sub", "news", "--once"},
 		{"topics"},
+		{"presence", "room"},
 		{"stats"},
 		{"streams"},
 		{"revoke", "--sub", "alice"},

@@ -281,7 +281,7 @@ func (c *streamsCmd) printer(out io.Writer) (print func(*hub.Subscriber) error, 
 			topics += fmt.Sprintf(" and %d more", s.More)
 		}
 		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
-			s.ID, shortly(time.Since(s.Since)), s.Stage, s.Lag, visible(cmp.Or(s.Subject, "-")), s.Address, visible(topics))
+			s.ID, shortly(time.Since(s.Since)), s.Stage, s.Lag, inLine.Replace(visible(cmp.Or(s.Subject, "-"))), s.Address, visible(topics))
 		return err
 	}, w.Flush
 }

@@ -41,7 +41,7 @@ type follower struct {
 func (c *subCmd) follower(ctx context.Context, cancel context.CancelCauseFunc, std stdio) (*follower, error) {
 	format := c.format(std.out)
 	f := &follower{cmd: c, status: &status{
-		w: std.err, quiet: c.Quiet, terminal: isTerminal(std.err), pretty: format == "pretty",
+		program: "tidings sub", giveUp: "; --once would give up", w: std.err, quiet: c.Quiet, terminal: isTerminal(std.err), pretty: format == "pretty",
 		style: styleFor(std.err, c.Color),
 	}}
 	if format != "" {
@@ -238,11 +238,8 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 		err = context.Cause(ctx) // err is only a consequence
 	}
 	var (
-		output  *outputError
-		exec    *execError
-		refusal *sse.ResponseError
-		away    *sse.RedirectError
-		request *sse.RequestError
+		output *outputError
+		exec   *execError
 	)
 	switch {
 	case errors.As(err, &output):
@@ -259,14 +256,8 @@ func (f *follower) outcome(ctx context.Context, err error) error {
 	case errors.Is(err, sse.ErrEnded) && f.cmd.Once:
 		f.status.mention("the stream has ended")
 		return nil
-	case errors.As(err, &refusal):
-		return &exitError{exitRefused, errors.New(refusalText(refusal, f.url, f.status.hubAddress(), f.cmd.Token))}
-	case errors.As(err, &away):
-		return &exitError{exitRefused, errors.New(visible(reason(err)))}
-	case errors.As(err, &request):
-		return &exitError{exitUsage, errors.New(request.Reason)}
 	}
-	return &exitError{exitFailure, errors.New(visible(reason(err)) + hintLine(connectionHint(err, f.status.at, f.status.hub)))}
+	return f.status.failure(err, f.url, f.cmd.Token)
 }
 
 // interrupted reports the end of a run by a signal.

@@ -20,6 +20,8 @@ import (
 // status reports the state of the connection on standard error. On a terminal, between pretty events, the lines are dim and start with the
 // time; elsewhere they start with the name of the program.
 type status struct {
+	program  string // the command, such as tidings sub
+	giveUp   string // what to add to a failure before the first connection
 	w        io.Writer
 	quiet    bool
 	terminal bool // w is a terminal
@@ -73,7 +75,7 @@ func (s *status) note(text string) {
 	if s.watched() {
 		text = s.style.paint(dim, time.Now().Format(clockLayout)+"  · "+text)
 	} else {
-		text = "tidings sub: " + text
+		text = s.program + ": " + text
 	}
 	_, _ = io.WriteString(s.w, text+"\n")
 }
@@ -93,7 +95,7 @@ func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
 	case state == sse.Connecting:
 		hint := ""
 		if !s.opened && f.Attempt == 1 {
-			hint = "; --once would give up"
+			hint = s.giveUp
 			if more := connectionHint(f.Err, s.at, s.hub); more != "" {
 				hint = "; " + more + hint
 			}
@@ -101,6 +103,24 @@ func (s *status) observe(state sse.State, f *sse.Failure, name, lastID string) {
 		s.say(s.broken() + " (" + reason(f.Err) + "); again " + in(f.Delay) + hint)
 		s.open = false
 	}
+}
+
+// failure turns the error that ended a subscription to u into an error message and an exit code.
+func (s *status) failure(err error, u *url.URL, token string) error {
+	var (
+		refusal *sse.ResponseError
+		away    *sse.RedirectError
+		request *sse.RequestError
+	)
+	switch {
+	case errors.As(err, &refusal):
+		return &exitError{exitRefused, errors.New(refusalText(refusal, u, s.hubAddress(), token))}
+	case errors.As(err, &away):
+		return &exitError{exitRefused, errors.New(visible(reason(err)))}
+	case errors.As(err, &request):
+		return &exitError{exitUsage, errors.New(request.Reason)}
+	}
+	return &exitError{exitFailure, errors.New(visible(reason(err)) + hintLine(connectionHint(err, s.at, s.hub)))}
 }
 
 // after describes the position from which a stream resumes.

@@ -75,7 +75,7 @@ func TestDelaysAreFormattedForPeople(t *testing.T) {
 func TestStatusReportsConnectionChanges(t *testing.T) {
 	tell := func(terminal bool) string {
 		var b strings.Builder
-		s := &status{w: &b, server: "http://example.com", hub: true, terminal: terminal, pretty: true}
+		s := &status{program: "tidings sub", giveUp: "; --once would give up", w: &b, server: "http://example.com", hub: true, terminal: terminal, pretty: true}
 		lost := &sse.Failure{Err: sse.ErrEnded, Delay: time.Second}
 		refused := &sse.Failure{Err: &sse.ResponseError{StatusCode: 503, Status: "503 \x1b[31mBusy"}, Delay: 2 * time.Second}
 		s.observe(sse.Connecting, nil, "http://example.com", "")
