@@ -9,7 +9,9 @@ use Symfony\Component\HttpClient\Chunk\ServerSentEvent;
 use Symfony\Component\HttpClient\EventSourceHttpClient;
 
 if (PHP_SAPI === 'cli') {
-    // PHP's own server answers one request at a time in each of its processes, and notices late that the runner has gone. The runner ends this one by ending its input.
+    // PHP's own server answers one request at a time in each of its processes, and notices late that the runner has gone. The
+    // runner ends this one by ending its input.
+    posix_setpgid(0, 0);
     $place = stream_socket_server('tcp://127.0.0.1:0');
     $address = stream_socket_get_name($place, false);
     fclose($place);
@@ -21,7 +23,8 @@ if (PHP_SAPI === 'cli') {
     while (!feof(STDIN)) {
         fgets(STDIN);
     }
-    proc_terminate($server);
+    pcntl_signal(SIGTERM, SIG_IGN);
+    posix_kill(0, SIGTERM); // the whole group: PHP's server does not end its processes
     exit;
 }
 
