@@ -80,8 +80,9 @@ func newMachine(t *testing.T) *machine {
 	}
 	m := &machine{t, t.TempDir()}
 	m.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
-	sh(t, "cp -a "+cleanDebian+"/. "+m.dir+"; chmod 755 "+m.dir+"; cp -L /etc/resolv.conf "+m.dir+"/etc/resolv.conf; mount --bind /dev "+m.dir+"/dev; mount -t proc proc "+m.dir+"/proc")
-	t.Cleanup(func() { sh(t, "umount -l "+m.dir+"/proc "+m.dir+"/dev") })
+	// debootstrap has made the devices. A mount of /dev here would be emptied with the directory if a test was killed.
+	sh(t, "cp -a "+cleanDebian+"/. "+m.dir+"; chmod 755 "+m.dir+"; cp -L /etc/resolv.conf "+m.dir+"/etc/resolv.conf; mount -t proc proc "+m.dir+"/proc")
+	t.Cleanup(func() { sh(t, "umount -l "+m.dir+"/proc") })
 	return m
 }
 

@@ -82,6 +82,8 @@ func results(ctx context.Context, args []string, complaints io.Writer) ([]confor
 	asJSON := flags.Bool("json", false, "print JSON")
 	parallel := flags.Int("parallel", 64, "client: how many cases run at the same time")
 	publish := flags.String("publish", "", "server: the `URL` to which a POST publishes an event on the stream; without it the server makes events itself")
+	body := flags.String("body", "", "server: the `JSON` that such a POST sends, with {text} for the text of the event; by default the text itself")
+	field := flags.String("field", "", "server: the `FIELD` with the text if the data of events is JSON, such as pub.data; by default the data is the text")
 	idle := flags.Duration("idle", 30*time.Second, "server: the longest silence of a quiet stream")
 	header := http.Header{}
 	flags.Func("header", "server: a header field of all requests, such as 'Authorization: Bearer x'", func(s string) error {
@@ -110,7 +112,7 @@ func results(ctx context.Context, args []string, complaints io.Writer) ([]confor
 		defer stop()
 		return client(ctx, url, *parallel, *asJSON, complaints)
 	case what == "server" && flags.NArg() == 1:
-		server := conform.Server{URL: flags.Arg(0), Publish: *publish, Header: header, Idle: *idle}
+		server := conform.Server{URL: flags.Arg(0), Publish: *publish, Body: *body, Field: *field, Header: header, Idle: *idle}
 		results, err := conform.RunServer(ctx, server)
 		return results, heading{server.URL, *asJSON}, err
 	}

@@ -42,9 +42,11 @@ func (s Server) follow(ctx context.Context, lastEventID string) (*follower, erro
 				f.err = err
 				return
 			}
-			if e.Type != "message" { // control events of the server
+			text, ok := s.text(e.Data)
+			if e.Type != "message" || !ok { // control events of the server
 				continue
 			}
+			e.Data = text
 			select {
 			case f.events <- e:
 			case <-ctx.Done():

@@ -21,6 +21,8 @@ const (
 type Server struct {
 	URL     string        // of a stream
 	Publish string        // a POST to this URL with a text as body publishes an event on the stream; "": the server makes events itself
+	Body    string        // the body of such a POST, JSON with {text} for the text; "": the text itself
+	Field   string        // the field with the text in the data of an event, which is JSON, such as pub.data; other events are skipped. "": the data is the text
 	Header  http.Header   // of all requests, such as a token
 	Idle    time.Duration // the longest silence of a quiet stream. 0: 30 s
 	Wait    time.Duration // how long an event may take. 0: 10 s

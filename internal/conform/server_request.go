@@ -3,6 +3,7 @@ package conform
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 // isAnswered reports whether a server took the connection.
@@ -24,12 +26,13 @@ var errRefused = errors.New("the server refuses the text")
 func (s Server) publish(ctx context.Context, text string) error {
 	ctx, stop := context.WithTimeout(ctx, s.Wait)
 	defer stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Publish, strings.NewReader(text))
+	body, kind := s.body(text)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Publish, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
 	maps.Copy(req.Header, s.Header)
-	req.Header.Set("Content-Type", "text/plain")
+	req.Header.Set("Content-Type", kind)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("publishing: %w", err)
@@ -43,6 +46,35 @@ func (s Server) publish(ctx context.Context, text string) error {
 		return fmt.Errorf("publishing: %s: %s", resp.Status, bytes.TrimSpace(answer))
 	}
 	return nil
+}
+
+// body returns the body of a request that publishes a text, and its type.
+func (s Server) body(text string) (body, kind string) {
+	if s.Body == "" {
+		return text, "text/plain"
+	}
+	quoted := `"` + text + `"` // invalid UTF-8 stays invalid
+	if utf8.ValidString(text) {
+		b, _ := json.Marshal(text) // a string never fails
+		quoted = string(b)
+	}
+	return strings.ReplaceAll(s.Body, "{text}", quoted), "application/json"
+}
+
+// text returns the text in the data of an event; false if there is none.
+func (s Server) text(data string) (text string, ok bool) {
+	if s.Field == "" {
+		return data, true
+	}
+	value := json.RawMessage(data)
+	for name := range strings.SplitSeq(s.Field, ".") {
+		var object map[string]json.RawMessage
+		if json.Unmarshal(value, &object) != nil {
+			return "", false
+		}
+		value = object[name]
+	}
+	return text, json.Unmarshal(value, &text) == nil
 }
 
 // get opens a stream.

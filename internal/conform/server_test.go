@@ -1,6 +1,8 @@
 package conform
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -99,5 +101,59 @@ func TestServerThatAnswersSomethingElseFails(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
 	if failed, leftOut := failed(t, page, false, time.Second, time.Minute); !slices.Contains(failed, "type") || !slices.Contains(failed, "resume") || len(leftOut) != 12 {
 		t.Errorf("failed: %v, left out: %v", failed, leftOut)
+	}
+}
+
+// wrapping is a server whose requests and events are JSON, as those of Centrifugo are.
+type wrapping struct{ http.Handler }
+
+func (h wrapping) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		var publish struct{ Channel, Data string }
+		if err := json.NewDecoder(r.Body).Decode(&publish); err != nil || publish.Channel != "news" {
+			http.Error(w, "no", http.StatusBadRequest)
+			return
+		}
+		text, _ := json.Marshal(map[string]any{"pub": map[string]string{"data": publish.Data}})
+		r = r.Clone(r.Context())
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	}
+	h.Handler.ServeHTTP(w, r)
+}
+
+// TestServersThatWrapTheirEventsCanBeTested: they could not, because the data of an event is not what was published.
+func TestServersThatWrapTheirEventsCanBeTested(t *testing.T) {
+	t.Parallel()
+	log, err := eventlog.NewMemory(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := hub.New(log, &hub.Options{Heartbeat: 200 * time.Millisecond, HeartbeatMin: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(wrapping{h})
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	url := server.URL + "/events/news"
+	s := Server{URL: url, Publish: url, Body: `{"channel": "news", "data": {text}}`, Field: "pub.data", Idle: time.Minute, Wait: time.Minute}
+	results, err := RunServer(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.Fault != nil {
+			t.Errorf("%s: %v", r.Case, r.Fault)
+		}
+	}
+	// Events without the field are none of the publisher's.
+	for data, want := range map[string]string{`{"pub": {"data": "a"}}`: "a", `{"connect": {}}`: "none", `{"pub": 1}`: "none", "a": "none", `{"pub": {"data": 1}}`: "none"} {
+		text, ok := s.text(data)
+		if !ok {
+			text = "none"
+		}
+		if text != want {
+			t.Errorf("%s: %s, want %s", data, text, want)
+		}
 	}
 }
