@@ -280,7 +280,7 @@ func TestVersionsBeforeAReleaseSortBeforeIt(t *testing.T) {
 
 // TestLicencesOfThePrograms: a new dependency with another licence stopped make release, and no test of CI had noticed.
 func TestLicencesOfThePrograms(t *testing.T) {
-	src := &source{dir: ".."}
+	src, modules := &source{dir: ".."}, map[target][]dependency{}
 	for _, to := range targets {
 		list, err := command(t.Context(), src.dir, buildEnv(to), "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Sum}}{{end}}{{end}}", "./cmd/tidings")
 		if err != nil {
@@ -292,8 +292,14 @@ func TestLicencesOfThePrograms(t *testing.T) {
 				info.Deps = append(info.Deps, &debug.Module{Path: f[0], Version: f[1], Sum: f[2]})
 			}
 		}
-		if all, err := dependencies(t.Context(), src, to, info); err != nil || len(all) < 50 {
-			t.Errorf("%s: %d modules, %v", to, len(all), err)
+		if modules[to], err = dependencies(t.Context(), src, to, info); err != nil || len(modules[to]) < 50 {
+			t.Errorf("%s: %d modules, %v", to, len(modules[to]), err)
+		}
+	}
+	text, err := notices(src, modules)
+	for _, want := range []string{"Go, its runtime", "in the web console", "github.com/cockroachdb/pebble/v2 v", "(Apache-2.0"} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("the notices do not have %q, %v", want, err)
 		}
 	}
 }
