@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
+	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
 	"github.com/tidings-sse/tidings/internal/wire"
 	"github.com/tidings-sse/tidings/sse"
@@ -31,29 +32,37 @@ type bubble struct {
 func inBubble(t *testing.T, f func(b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		signer := mustSigner(t)
-		b := &bubble{T: t, hub: mustHub(t, mustMemory(t, nil), &hub.Options{Authorize: policyOf(signer)})}
-		b.token = func(g access.Grant) string {
-			token, err := signer.Mint(g)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return token
-		}
-		listener := ssetest.NewListener()
-		server := &http.Server{Handler: b.hub}
-		go func() { _ = server.Serve(listener) }() // until Close
-		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.Dial(ctx) }}
-		b.client = &http.Client{Transport: transport}
-		defer func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			_ = b.hub.Shutdown(ctx) // ends the streams that the test has left open
-			_ = server.Close()
-			transport.CloseIdleConnections()
-		}()
+		b, stop := newBubble(t, mustMemory(t, nil), hub.Options{})
+		defer stop()
 		f(b)
 	})
+}
+
+// newBubble returns a hub with a log. stop ends it, and may be called more than once.
+func newBubble(t *testing.T, log eventlog.Log, o hub.Options) (b *bubble, stop func()) {
+	t.Helper()
+	signer := mustSigner(t)
+	o.Authorize = policyOf(signer)
+	b = &bubble{T: t, hub: mustHub(t, log, &o)}
+	b.token = func(g access.Grant) string {
+		token, err := signer.Mint(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	listener := ssetest.NewListener()
+	server := &http.Server{Handler: b.hub}
+	go func() { _ = server.Serve(listener) }() // until Close
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.Dial(ctx) }}
+	b.client = &http.Client{Transport: transport}
+	return b, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = b.hub.Shutdown(ctx) // ends the streams that the test has left open
+		_ = server.Close()
+		transport.CloseIdleConnections()
+	}
 }
 
 // visitor is a stream of a client, which keeps the members, and notes each that comes or leaves.
@@ -92,15 +101,20 @@ func (v *visitor) hear(p *wire.Presence) {
 // visit opens a stream for a subject.
 func (b *bubble) visit(subject, query string) *visitor {
 	b.Helper()
+	return b.visitAs(all(subject), query)
+}
+
+func (b *bubble) visitAs(g access.Grant, query string) *visitor {
+	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hub/events?"+query, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+b.token(all(subject)))
+	req.Header.Set("Authorization", "Bearer "+b.token(g))
 	resp, err := b.client.Do(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		b.Fatalf("%s: %+v, %v", subject, resp, err)
+		b.Fatalf("%s: %+v, %v", g.Subject, resp, err)
 	}
 	v := &visitor{cancel: cancel, present: make(map[string]bool)}
 	go func() {
@@ -185,6 +199,37 @@ func TestRevokedClientIsNotPresentAnyMore(t *testing.T) {
 		b.pass(2 * time.Second)
 		if got := w.news(); got != "-bob" {
 			b.Errorf("%q, want -bob", got)
+		}
+		b.pass(time.Minute) // tokens from now on are others
+		b.visit("bob", "topic=room&present=1")
+		b.pass(2 * time.Second)
+		if got := w.news(); got != "+bob" {
+			b.Errorf("with a new token: %q, want +bob", got)
+		}
+	})
+}
+
+// TestClientWhoseTokenExpiresKeepsItsPlace for the grace: it comes back with a new token.
+func TestClientWhoseTokenExpiresKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.pass(20 * time.Second)
+		w := b.visit("watcher", "watch=room")
+		short := all("bob")
+		short.Expires = time.Now().Add(time.Minute)
+		b.visitAs(short, "topic=room&present=1")
+		b.pass(61 * time.Second) // the stream has ended, 0 to 12 s ago
+		b.visit("bob", "topic=room&present=1")
+		b.pass(time.Minute)
+		if got := w.news(); got != "+bob" {
+			b.Errorf("%q, want +bob once", got)
+		}
+		eve := all("eve")
+		eve.Expires = time.Now().Add(time.Minute)
+		b.visitAs(eve, "topic=room&present=1")
+		b.pass(80 * time.Second)
+		if got := w.news(); got != "+eve -eve" {
+			b.Errorf("%q, want +eve -eve", got)
 		}
 	})
 }
