@@ -172,7 +172,7 @@ docs: site/node_modules/.package-lock.json # Make a site of docs/ in site/dist, 
 
 # The pictures show the time at which they were made, so each run changes them.
 .PHONY: pictures
-pictures: needs e2e/node_modules/.package-lock.json # Make the pictures of docs/console.md
+pictures: needs e2e/node_modules/.package-lock.json # Make the pictures of docs/console.md and docs/presence.md
 	cd e2e && node pictures.js
 
 # The steps of make test.

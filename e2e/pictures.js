@@ -1,7 +1,7 @@
-// Makes the pictures of docs/console.md: `make pictures`. It serves a hub of its own and publishes events that look like those of a shop.
+// Makes the pictures of docs/console.md and docs/presence.md: `make pictures`. It serves a hub of its own and publishes events that look like those of a shop.
 
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -74,9 +74,7 @@ try {
     stream.body.pipeTo(new WritableStream()).catch(() => {}) // it is aborted below
   }
   for (const name of ['Ada', 'Bruno', 'Chiara', 'Dmitri', 'Elif', 'Farid']) {
-    const token = hub.mint('--sub', name.toLowerCase(), '--subscribe', '**', '--present-data', JSON.stringify({ name, role: 'author' }))
-    const stream = await fetch(`${hub.url}/events?topic=docs/42&topic=chat/lobby&present=1`, { headers: { Authorization: `Bearer ${token}` }, signal: stop.signal })
-    stream.body.pipeTo(new WritableStream()).catch(() => {})
+    await beHere(name)
   }
   let feeding = true
   const fed = (async () => {
@@ -86,6 +84,7 @@ try {
     }
   })()
   await pictures()
+  await room()
   feeding = false
   await fed
 } finally {
@@ -94,6 +93,29 @@ try {
   await hub.kill()
   rmSync(folder, { recursive: true })
   clean()
+}
+
+// beHere makes an author present.
+async function beHere(name) {
+  const token = hub.mint('--sub', name.toLowerCase(), '--subscribe', '**', '--present-data', JSON.stringify({ name, role: 'author' }))
+  const stream = await fetch(`${hub.url}/events?topic=docs/42&topic=chat/lobby&present=1`, {
+    headers: { Authorization: `Bearer ${token}` },
+    signal: stop.signal,
+  })
+  stream.body.pipeTo(new WritableStream()).catch(() => {})
+}
+
+// room makes the picture of docs/presence.md: room.html shows who is here with tidings.js.
+async function room() {
+  const page = await browser.newPage({ viewport: { width: 640, height: 300 } })
+  const token = hub.mint('--sub', 'zoe', '--subscribe', '**', '--presence', '**', '--present-data', JSON.stringify({ name: 'Zoë' }))
+  await page.goto(`${hub.url}/tidings.d.ts#token=${token}`) // a page of the hub's origin without scripts of its own
+  await page.setContent(readFileSync(join(import.meta.dirname, 'room.html'), 'utf8'))
+  await page.getByText('7 here').waitFor()
+  await beHere('Gus')
+  await page.getByText('Gus has come').waitFor()
+  await page.screenshot({ path: join(docs, 'presence-page.png') })
+  await page.close()
 }
 
 async function pictures() {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ago, base64Of, bytesOf, count, durationOf, hex, sequence, several, short, size, span } from '../web/format.js'
+import { ago, base64Of, bytesOf, count, durationOf, hex, sequence, several, short, size, span, visible } from '../web/format.js'
 
 test('numbers, sizes and times are short and exact enough', () => {
   assert.deepEqual([0, 999, 9999, 12_345, 999_999, 4_560_000, 7.25].map(short), ['0', '999', '9,999', '12.3k', '1000k', '4.56M', '7.25'])
@@ -44,4 +44,11 @@ test('a position has a number, other texts have none', () => {
   for (const text of ['', 'k3f9a', 'k3f9a-', '-1', 'k3f9a-1x', 'K3F9A-1']) {
     assert.ok(Number.isNaN(sequence(text)), text)
   }
+})
+
+test('characters of a subject that show nothing, or reorder the text, are visible', () => {
+  const odd = 'a\nb\u001b[31m\u0085\u2028\u202egpj.exe\u{e0001}'
+  assert.equal(visible(odd), 'a␊b␛[31m\\u{85}\\u{2028}\\u{202e}gpj.exe\\u{e0001}')
+  const plain = 'Zoë 👩‍👩‍👧 עברית\u200e فارسی\u200c <b>'
+  assert.equal(visible(plain), plain)
 })

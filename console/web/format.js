@@ -8,6 +8,16 @@ export const count = (n) => whole.format(n)
 /** several writes a number with its noun: 1 stream, 2 streams. */
 export const several = (n, noun, more = `${noun}s`) => `${count(n)} ${n === 1 ? noun : more}`
 
+/**
+ * visible replaces the characters of a text that show nothing, or that change the order of the text around them. Tokens may have them in their
+ * subject. Joiners and direction marks stay, because emoji and many scripts need them.
+ */
+export const visible = (text) =>
+  text.replace(/(?![\u200c-\u200f])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => {
+    const code = c.codePointAt(0)
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : `\\u{${code.toString(16)}}`
+  })
+
 /** short writes a number in few characters: 999, 9,999, 12.3k, 4.56M. */
 export function short(n) {
   for (const { from, unit, name } of [

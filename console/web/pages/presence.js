@@ -2,7 +2,7 @@
 
 import { ask } from '../api.js'
 import { button, card, el, field, fill, note, table } from '../dom.js'
-import { count, several } from '../format.js'
+import { count, several, visible } from '../format.js'
 import { format, search } from '../route.js'
 import { failure, loading } from '../view.js'
 
@@ -70,8 +70,8 @@ function members(view, topic) {
           : table(
               'Members',
               [
-                { name: 'Subject', cell: (m) => el('strong', null, m.subject) },
-                { name: 'Data', wide: true, cell: (m) => (m.data === undefined ? '' : el('code', null, JSON.stringify(m.data))) },
+                { name: 'Subject', cell: (m) => el('strong.clip', { title: visible(m.subject) }, visible(m.subject)) },
+                { name: 'Data', wide: true, cell: (m) => (m.data === undefined ? '' : el('code', null, visible(JSON.stringify(m.data)))) },
                 { name: 'Streams', cell: (m) => el('a', { href: format('streams', search({ subject: m.subject })) }, 'Show') },
               ],
               rows,

@@ -2,7 +2,7 @@
 
 import { ask, send } from '../api.js'
 import { button, check, confirm, el, field, fill, note, table } from '../dom.js'
-import { ago, count, several, size } from '../format.js'
+import { ago, count, several, size, visible } from '../format.js'
 import { revoke } from '../revoke.js'
 import { format, search } from '../route.js'
 import { session } from '../session.js'
@@ -213,7 +213,7 @@ class StreamsPage {
     return [
       {
         name: 'Subject',
-        cell: (s) => (s.subject ? el('a.clip', { href: format('streams', { subject: s.subject }), title: s.subject }, s.subject) : soft('no token')),
+        cell: (s) => (s.subject ? el('a.clip', { href: format('streams', { subject: s.subject }), title: visible(s.subject) }, visible(s.subject)) : soft('no token')),
       },
       { name: 'Address', cell: (s) => el('code', null, s.address ?? '') },
       ...(this.view.params.get('cluster') === '1' ? [{ name: 'Hub', cell: (s) => s.hub ?? '' }] : []),
