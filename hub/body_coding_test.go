@@ -143,14 +143,11 @@ func TestCompressedEventIsDeliveredWhenFlushed(t *testing.T) {
 					s := serve(t, mustMemory(t, nil), nil, transports[0])
 					f := s.follow("/events/news", nil)
 					body, in := io.Pipe()
-					answered := make(chan answer, 1)
 					coding := name
 					if how == "twice" {
 						coding += ", gzip"
 					}
-					go func() {
-						answered <- s.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: codingHeader(coding, contentType)})
-					}()
+					answered := s.sending(request{method: http.MethodPost, path: "/events/news", reader: body, header: codingHeader(coding, contentType)})
 					outer := flusher(nil)
 					w := coder(in)
 					if how == "twice" {

@@ -72,7 +72,11 @@ func haltingBodies(s *site, n int, contentType string, body func() *haltingBody,
 		h := header(i)
 		h["Content-Type"] = contentType
 		go func() {
-			answers <- s.send(request{method: http.MethodPost, path: "/events/news", reader: b, header: h})
+			a, err := s.try(request{method: http.MethodPost, path: "/events/news", reader: b, header: h})
+			if err != nil {
+				s.Error(err)
+			}
+			answers <- a
 		}()
 	}
 	for range n { // a paused body may still be refused: its bytes are on their way

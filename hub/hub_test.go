@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a test waits for a condition before it fails. It measures nothing.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // transport is a way to reach a hub.
 type transport struct {
@@ -234,18 +234,39 @@ type answer struct {
 // send sends a request and reads the answer to its end.
 func (s *site) send(r request) answer {
 	s.Helper()
+	a, err := s.try(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return a
+}
+
+// sending is like send, in a goroutine: for a body that goes on. Without an answer the test fails, and gets an empty one.
+func (s *site) sending(r request) <-chan answer {
+	answered := make(chan answer, 1)
+	go func() {
+		a, err := s.try(r)
+		if err != nil {
+			s.Error(err)
+		}
+		answered <- a
+	}()
+	return answered
+}
+
+func (s *site) try(r request) (a answer, err error) {
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
 	resp, err := s.do(ctx, r)
 	if err != nil {
-		s.Fatal(err)
+		return a, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		s.Fatalf("%s %s: %v after %q", r.method, r.path, err, body)
+		return a, fmt.Errorf("%s %s: %w after %q", r.method, r.path, err, body)
 	}
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	return answer{resp.StatusCode, resp.Header, string(body)}, nil
 }
 
 // post publishes an event, and returns its ID.

@@ -79,10 +79,7 @@ func TestStreamedBodyEndsWhenItsTokenExpires(t *testing.T) {
 	body := make(chunks)
 	header := bearer(k.token(g))
 	header["Content-Type"] = "application/x-ndjson"
-	answered := make(chan answer, 1)
-	go func() {
-		answered <- k.send(request{method: http.MethodPost, path: "/events/news", reader: body, header: header})
-	}()
+	answered := k.sending(request{method: http.MethodPost, path: "/events/news", reader: body, header: header})
 	body <- `{"data":"one"}` + "\n"
 	await(t, "the first event is stored", func() bool { return k.log.Head().Seq == 1 })
 	if a := k.send(request{path: "/api/v1/revoke", body: `{"sub":"ann"}`, header: bearer(k.token(all("boss")))}); a.status != http.StatusOK {

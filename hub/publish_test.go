@@ -154,10 +154,7 @@ func TestStreamedBodyIsPublishedAsItArrives(t *testing.T) {
 		each(t, nil, func(s *site) {
 			f := s.follow("/events/reply", nil)
 			r, w := io.Pipe()
-			answered := make(chan answer, 1)
-			go func() {
-				answered <- s.send(request{path: "/events/reply?end=1", reader: r, header: map[string]string{"Content-Type": kind}})
-			}()
+			answered := s.sending(request{path: "/events/reply?end=1", reader: r, header: map[string]string{"Content-Type": kind}})
 			for i := range 5 {
 				if _, err := fmt.Fprintf(w, format, i); err != nil {
 					s.Fatal(err)

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits before it fails.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // reader is a client of a compressed stream. It decodes with the standard library, which shares no code with the library that compresses.
 type reader struct {
