@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clientOf, post, startHub } from './hub.js'
+import { clientOf, passOn, post, startHub } from './hub.js'
 import { collect, hurry, refusing, serve } from './script.js'
 
 const stored = (last = 'abcde-4', duplicates = 0) => (response) => response.end(JSON.stringify({ count: 1, first: last, last, duplicates }))
@@ -74,9 +74,9 @@ test('when the answer is lost, the event is stored once', async (t) => {
   const hub = await startHub(t)
   let lost = 0
   const through = await serve(t, async (response, { body }) => {
-    const answer = await fetch(`${hub.url}/events`, { method: 'POST', body, headers: { 'Content-Type': 'application/x-ndjson' } })
-    if (lost++ < 2) response.destroy()
-    else response.end(await answer.text())
+    const answer = await passOn(hub, body)
+    if (lost++ < 2 || !answer) response.destroy()
+    else response.end(answer)
   })
   const { id, duplicate, key } = await clientOf(t, through.url).publish('a', 'x')
   assert.equal(duplicate, true)
