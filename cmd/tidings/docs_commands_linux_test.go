@@ -205,7 +205,7 @@ func (r *reader) read(f fragment) {
 	r.follows = nil
 }
 
-const readersPatience = time.Minute
+const readersPatience = 5 * time.Minute // also for the compiler, on a busy machine
 
 // run types a command that ends by itself. If the command fails, the error has its output.
 func (r *reader) run(command string) error {

@@ -19,7 +19,7 @@ import (
 // TestHubAloneBringsItsEventsIntoANewCluster: the numbers of the shared log begin above those that the hub has used.
 func TestHubAloneBringsItsEventsIntoANewCluster(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
 	single, err := disklog.Open(dir, &disklog.Options{Sync: disklog.SyncInterval, Reserve: -1, Logger: quiet})
@@ -105,7 +105,7 @@ func TestHubAloneBringsItsEventsIntoANewCluster(t *testing.T) {
 // TestHubAloneBringsItsEventsAlthoughEmptyHubsStartFirst: two empty hubs made the shared log, and only one of three hubs had the events.
 func TestHubAloneBringsItsEventsAlthoughEmptyHubsStartFirst(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	order := ordertest.NewMemory(0)
 	dirs := map[string]string{"a": t.TempDir(), "b": t.TempDir(), "z": hubAlone(t, 1)} // a and b come first in every comparison of names
@@ -154,9 +154,7 @@ func TestHubAloneCannotBringItsEventsIntoAClusterThatExists(t *testing.T) {
 				t.Fatal(err)
 			}
 			late := openMirror(t, hubAlone(t, before), order.Handle(), &cluster.Options{Name: "b"})
-			joining, enough := context.WithTimeout(ctx, 20*time.Second)
-			err := late.Join(joining)
-			enough()
+			err := late.Join(ctx)
 			if _, ok := errors.AsType[*cluster.ForeignError](err); !ok || !strings.Contains(err.Error(), "the cluster exists already") {
 				t.Errorf("a hub %s joins %s: %v", name, other, err)
 			}

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 var secret = []byte("the secret of the cluster in the tests")
 
 // patience is how long a test waits for an election and its consequences, on a busy machine.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // freeAddress returns an address that nothing listens on. Peers have to know each other's addresses before they listen.
 func freeAddress(t *testing.T) string {
