@@ -31,7 +31,7 @@ func memoryHarness() logtest.Harness {
 func TestMemoryKeepsThePromisesOfALog(t *testing.T) { logtest.Run(t, memoryHarness()) }
 
 func TestMemoryAgreesWithTheModel(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			logtest.RunRandom(t, memoryHarness(), number("TIDINGS_SEED", seed), int(number("TIDINGS_OPS", 300)))

@@ -75,9 +75,9 @@ func TestDisputeAboutALostMessageIsOver(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		liar.mirror.setLie(false)
-		liar.handle.Silence(true, false) // another hub audits
-		for !liar.running().Details().Disputed {
-			time.Sleep(time.Millisecond)
+		liar.handle.Silence(true, false)
+		for !liar.running().Details().Disputed { // after an audit by another hub, which may be minutes away
+			time.Sleep(100 * time.Millisecond)
 		}
 		liar.handle.Silence(false, false)
 		for !s.hubs[0].running().Details().Disputed { // by the vote of the liar

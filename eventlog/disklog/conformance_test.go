@@ -58,7 +58,7 @@ func harness(mode disklog.Sync, fs func() vfs.FS) logtest.Harness {
 
 // TestLogAgreesWithTheModel keeps the log in memory, which allows many operations. TIDINGS_OPS sets their number, TIDINGS_SEED repeats them.
 func TestLogAgreesWithTheModel(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(modelSeeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			seed, operations := number("TIDINGS_SEED", seed), number("TIDINGS_OPS", 250)
@@ -68,7 +68,7 @@ func TestLogAgreesWithTheModel(t *testing.T) {
 }
 
 func TestMirrorsDecideAlike(t *testing.T) {
-	for seed := range number("TIDINGS_MIRRORS", 12) {
+	for seed := range number("TIDINGS_MIRRORS", modelSeeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			logtest.RunMirrors(t, harness(disklog.SyncInterval, inMemory), number("TIDINGS_SEED", seed), 200)

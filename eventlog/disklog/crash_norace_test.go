@@ -9,4 +9,5 @@ const (
 	crashAfter = 150
 	crashTry   = 20
 	crashSteps = 3
+	modelSeeds = 12
 )

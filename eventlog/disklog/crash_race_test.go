@@ -10,4 +10,5 @@ const (
 	crashAfter = 60 // answered batches before a crash, at most
 	crashTry   = 4  // then each client appends fewer than this many batches
 	crashSteps = 40 // one in this many file system operations is followed by a power loss
+	modelSeeds = 4  // runs of random operations
 )

@@ -169,9 +169,12 @@ func variants(stream []byte) []variant {
 }
 
 // splits returns the offsets at which to split a stream of n bytes: all offsets of a short stream. For a long stream it
-// returns all offsets near both ends and near powers of two, where buffers end, and a few between.
+// returns all offsets near both ends and near powers of two, where buffers end, and a few between: fewer of a very long one.
 func splits(n int) []int {
-	const dense = 100
+	dense := 100
+	if n > 20_000 {
+		dense = 20
+	}
 	var at []int
 	for i := 1; i < n; i++ {
 		nearPower := (i+1)&i == 0 || i&(i-1) == 0 || (i-1)&(i-2) == 0

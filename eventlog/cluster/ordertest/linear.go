@@ -1,6 +1,7 @@
 package ordertest
 
 import (
+	"hash/maphash"
 	"math"
 	"strings"
 	"time"
@@ -78,7 +79,11 @@ var topicModel = porcupine.NondeterministicModel{
 		}
 		return next
 	},
+	Hash: func(state any) uint64 { return maphash.Comparable(seed, state.(topic)) }, //nolint:forcetypeassert // as above
 }
+
+// seed is of the hashes with which a search finds equal states.
+var seed = maphash.MakeSeed()
 
 // topic is a state of a topic. Its fields are strings so that states can be compared.
 type topic struct {
