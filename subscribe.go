@@ -165,7 +165,7 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 	}
 	s.options.MaxEvent = cmp.Or(s.options.MaxEvent, largestEnvelope)
 	s.source = (&sse.Client{
-		HTTP: c.client(req.URL), Backoff: c.Backoff, IdleTimeout: max(idle, 0), MaxEvent: s.options.MaxEvent,
+		HTTP: unzipping(c.client(req.URL)), Backoff: c.Backoff, IdleTimeout: max(idle, 0), MaxEvent: s.options.MaxEvent,
 		Observe: s.observe, Comment: s.options.OnComment, Recover: s.options.Recover,
 		Repeat: true, // a QUERY changes nothing
 	}).Open(req)

@@ -57,9 +57,10 @@ func (n negotiated) Header(h http.Header) {
 }
 
 // prefersGzip reports whether Accept-Encoding asks for gzip (RFC 9110, section 12.5.3): it gives gzip a weight above 0 that is not below the
-// weight of no coding. The most precise element decides. Invalid elements are skipped.
+// weight of no coding. The most precise element decides. Invalid elements are skipped. Of elements that contradict each other, the one against
+// gzip counts.
 func prefersGzip(lines []string) bool {
-	gzip, identity, others := -1.0, -1.0, -1.0 // weights; below 0: not mentioned
+	var gzip, identity, others []float64 // weights
 	for _, line := range lines {
 		for element := range strings.SplitSeq(line, ",") {
 			name, params, _ := strings.Cut(element, ";")
@@ -69,21 +70,25 @@ func prefersGzip(lines []string) bool {
 			}
 			switch strings.ToLower(strings.Trim(name, " \t")) {
 			case "gzip", "x-gzip":
-				gzip = max(gzip, weight)
+				gzip = append(gzip, weight)
 			case "identity":
-				identity = max(identity, weight)
+				identity = append(identity, weight)
 			case "*":
-				others = max(others, weight)
+				others = append(others, weight)
 			}
 		}
 	}
-	if gzip < 0 {
+	if gzip == nil {
 		gzip = others
 	}
-	if identity < 0 {
+	if identity == nil {
 		identity = others
 	}
-	return gzip > 0 && gzip >= identity
+	if gzip == nil {
+		return false
+	}
+	least := slices.Min(gzip)
+	return least > 0 && (identity == nil || least >= slices.Max(identity))
 }
 
 // weightOf returns the weight in the parameters of an element, 1 if there is none.

@@ -45,12 +45,13 @@ func TestAcceptEncodingDecidesWhetherAPollIsCompressed(t *testing.T) {
 	}
 	for accept, want := range map[string]bool{
 		"gzip": true, "GZIP": true, "x-gzip": true, "gzip, deflate, br, zstd": true, "br;q=1, gzip;q=0.1": true, "*": true, "br, *;q=0.1": true,
-		"gzip;q=1.0, identity; q=0.5, *;q=0": true, "gzip ; Q=0.001": true, "identity;q=0, gzip": true, "gzip;q=0, gzip": true, ",,gzip,": true,
+		"gzip;q=1.0, identity; q=0.5, *;q=0": true, "gzip ; Q=0.001": true, "identity;q=0, gzip": true, "gzip;q=0.4, x-gzip": true, ",,gzip,": true,
 		"*;q=0, gzip": true, "gzip;a=b;q=0.5": true, "identity;q=0, *": true,
 
 		"": false, "identity": false, "br": false, "deflate, br": false, "*;q=0": false, "gzip;q=0": false, "gzip;q=0.000": false, "gzip;q=0, *": false,
 		"identity, *;q=0": false, "gzip;q=0.5, identity": false, "gzip;q=0.5, *": false, "gzip;q=x": false, "gzip;q=": false, "gzip;q=-1": false,
-		"gzipped": false, "q=1": false, "gzip/1": false,
+		"gzipped": false, "q=1": false, "gzip/1": false, "gzip;q=0, gzip": false, "x-gzip, gzip;q=0": false, "*, *;q=0": false,
+		"gzip;q=0.5, identity;q=0.6, identity;q=0": false,
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, "QUERY"} {
 			r := request{method: method, path: "/events/news?poll=1&since=earliest", header: map[string]string{"Accept-Encoding": accept}}

@@ -56,6 +56,18 @@ func AppendContents[T string | []byte](b []byte, stored T) []byte {
 	return b
 }
 
+// AppendShorter appends a text alone, or stored if that is not longer. Nothing becomes nothing.
+func AppendShorter(b []byte, text []byte) []byte {
+	if len(text) == 0 {
+		return b
+	}
+	before := len(b)
+	if b = AppendAlone(b, text); len(b)-before >= len(text)+2*storedHeader {
+		return AppendStored(b[:before], text)
+	}
+	return b
+}
+
 // AppendAlone appends a text compressed without a window. The text is not empty.
 func AppendAlone(b []byte, text []byte) []byte {
 	out := appender{b}

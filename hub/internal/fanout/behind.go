@@ -151,7 +151,7 @@ func (d *direct) closeUp() bool {
 		return false
 	}
 	s.touch(d)
-	all, at, err := d.push(&s.buf, from.Seq, d.group.squeeze(chunks))
+	all, at, err := d.push(&s.buf, from.Seq, c.squeeze(chunks))
 	switch {
 	case err != nil:
 		s.close(&d.subscriber, whyLost(err))

@@ -51,7 +51,7 @@ func (f *frame) find(key string) *frame {
 
 // chunk returns the bytes of the event, with the fields that a cursor needs.
 func (e *event) chunk(enc Encoding) chunk {
-	return chunk{text: e.frame(enc), at: e.record.Seq, end: e.ends()}
+	return chunk{text: e.frame(enc), at: e.record.Seq, end: e.ends(), large: isLarge(e.record)}
 }
 
 // chunk is the smallest complete part of a stream: the bytes of an event or of a control message, or the unsent rest of them.
@@ -62,7 +62,8 @@ type chunk struct {
 	control bool   // a control message, which a cursor makes only once
 	aside   bool   // it is not a write for the heartbeat: it says nothing about the position
 	partial bool   // a part of it was sent
-	more    int32  // number of events that it holds besides the first
+	large   bool   // a large event, which no one compresses again: see gzipped
+	more    int16  // number of events that it holds besides the first
 }
 
 // cut returns the unsent rest after n bytes of some chunks were sent, and the sequence number up to which everything was sent: from if no

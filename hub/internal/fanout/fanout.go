@@ -104,6 +104,7 @@ type Fanout struct {
 	opts      Options
 	window    *window
 	pages     *pages
+	pieces    *pieces
 	encodings encodings
 	ends      ends
 	shards    []*shard
@@ -131,7 +132,7 @@ type Fanout struct {
 // log, and closes it after [Fanout.Shutdown]. Nothing else may receive from the log's Watch channel.
 func New(ctx context.Context, log eventlog.Log, o Options) (*Fanout, error) {
 	f := &Fanout{
-		log: log, opts: o, pages: newPages(log), window: newWindow(log.Head(), o.Window),
+		log: log, opts: o, pages: newPages(log), pieces: newPieces(), window: newWindow(log.Head(), o.Window),
 		draining: make(chan struct{}), lastRead: make(chan struct{}),
 	}
 	f.ends = ends{log: log, window: f.window}

@@ -166,7 +166,7 @@ func (r random) data(seq uint64) string {
 	case 0:
 		n = 100_000
 	case 1:
-		for range n * 20 {
+		for range n * (1 + x.IntN(100)) {
 			b.WriteByte(byte('0' + x.IntN(64)))
 		}
 		return b.String()

@@ -39,58 +39,78 @@ func (c *coder) due(members int) bool {
 	return c.since == 0 || c.owed >= members || c.owed > 0 && c.since >= longestStep
 }
 
-// part is some events of a pass that were compressed together.
+// part is some events of a pass that were compressed together, or a large event.
 type part struct {
 	size int // in shard.packed
 	chunk
 }
 
-// compress returns the bytes of a group's events for the members in step. They are those for all others, stored, if the group does not
-// compress, or if compressing saves nothing.
-func (s *shard) compress(g *group, stored []byte) []byte {
+var noEvents = part{chunk: chunk{more: -1}}
+
+// compress returns the bytes of a group's events for the members in step. They are those for all others if the group does not compress, or if
+// compressing saves nothing.
+func (s *shard) compress(g *group, others []byte) []byte {
 	s.packed, s.parts = s.packed[:0], s.parts[:0]
 	if len(g.live) < fewestSharing {
 		if g.coder != nil {
 			g.coder = nil
 			g.setInStep(false)
 		}
-		return stored
+		return others
 	}
-	if len(stored) == 0 {
-		return stored
+	if len(others) == 0 {
+		return others
 	}
 	if g.coder == nil {
 		g.coder = new(coder)
 	}
 	c := g.coder
+	if len(g.events) == 1 && isLarge(g.events[0].record) {
+		c.forget()
+		return others
+	}
 	if c.due(len(g.live)) {
 		c.window, c.since, c.owed = c.window[:0], 0, 0
 		g.setInStep(true)
 	}
-	with := s.compressors.of(c)
-	next := part{chunk: chunk{more: -1}}
-	s.plain = s.plain[:0]
-	for i, e := range g.events {
+	next := noEvents
+	for _, e := range g.events {
 		made := e.chunk(g.encoding)
-		s.plain = blocks.AppendContents(s.plain, made.text)
-		next.at, next.end, next.more = made.at, next.end || made.end, next.more+1
-		if len(s.plain) < pieceBytes && i < len(g.events)-1 {
+		if made.large {
+			next = s.pack(c, next)
+			s.packed = append(s.packed, made.text...)
+			s.parts = append(s.parts, part{len(made.text), made})
+			c.forget() // a key frame costs little beside such an event
 			continue
 		}
-		if len(s.plain) > 0 {
-			next.size = -len(s.packed)
-			s.packed = with.Append(s.packed, s.plain)
-			next.size += len(s.packed)
-			c.remember(s.plain)
+		s.plain = blocks.AppendContents(s.plain, made.text)
+		next.at, next.end, next.more = made.at, next.end || made.end, next.more+1
+		if len(s.plain) >= pieceBytes {
+			next = s.pack(c, next)
 		}
-		s.parts = append(s.parts, next)
-		s.plain, next = s.plain[:0], part{chunk: chunk{more: -1}}
 	}
-	if c.since += len(g.events); len(s.packed) >= len(stored) {
+	s.pack(c, next)
+	if len(s.packed) >= len(others) {
 		s.parts = s.parts[:0]
-		return stored // the decoder makes the same of it
+		return others // the decoder makes the same of it
 	}
 	return s.packed
+}
+
+// pack compresses the events whose bytes are in plain, if there are any. It returns the next part, which has no events yet.
+func (s *shard) pack(c *coder, p part) part {
+	if len(s.plain) > 0 {
+		p.size = -len(s.packed)
+		s.packed = s.compressors.of(c).Append(s.packed, s.plain)
+		p.size += len(s.packed)
+		c.remember(s.plain)
+		c.since += int(p.more) + 1
+		s.plain = s.plain[:0]
+	}
+	if p.more >= 0 { // perhaps the encoding hides all of them
+		s.parts = append(s.parts, p)
+	}
+	return noEvents
 }
 
 // appendForm appends the chunks of a group's events, for a member in step or for the others.

@@ -107,7 +107,7 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 			_, _, _, _ = d.pushBehind(buf, from, []chunk{c.group.leaving(c.query.After)}) // on an error the client has disconnected, and resumes from its last id
 			return now
 		}
-		chunks = c.group.squeeze(chunks)
+		chunks = c.squeeze(chunks)
 		all, at, rest, err := d.pushBehind(buf, from, chunks)
 		switch {
 		case err != nil:

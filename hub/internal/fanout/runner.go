@@ -208,7 +208,7 @@ func (r *runner) sendAll(buf *[]byte) Reason {
 			}
 			chunks = append(chunks, c.group.leaving(from))
 		}
-		if b, err = r.flush(b, c.group.squeeze(chunks), first); err != nil {
+		if b, err = r.flush(b, c.squeeze(chunks), first); err != nil {
 			return r.whyBroken(err)
 		}
 		first = false
