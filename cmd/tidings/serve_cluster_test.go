@@ -103,6 +103,7 @@ func resume(t *testing.T, url, topic, after string) (status int, text string) {
 }
 
 func TestHubsWithPeersShareOneLog(t *testing.T) {
+	t.Parallel()
 	key := writeFile(t, "key", strings.Repeat("k", 64))
 	var peers []string
 	for range 3 {
@@ -156,7 +157,7 @@ func TestHubsWithPeersShareOneLog(t *testing.T) {
 // notice nothing.
 func stopLeader(t *testing.T, hubs []*served) (others []*served) {
 	t.Helper()
-	was := leaderOf(t, hubs[0])
+	was := leaderOf(t, hubs[0].url)
 	i, err := strconv.Atoi(strings.Split(was, "-")[1])
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +173,7 @@ func stopLeader(t *testing.T, hubs []*served) (others []*served) {
 	if _, err := io.Copy(io.Discard, stream.Body); err != nil {
 		t.Errorf("the stream breaks: %v", err)
 	}
-	if now := leaderOf(t, others[0]); now == was || now == "" {
+	if now := leaderOf(t, others[0].url); now == was || now == "" {
 		t.Errorf("when the first stream of %q ends, %q leads the shared log", was, now)
 	}
 	stopping.Wait()
@@ -180,9 +181,9 @@ func stopLeader(t *testing.T, hubs []*served) (others []*served) {
 }
 
 // leaderOf returns the name of the hub that leads the shared log.
-func leaderOf(t *testing.T, at *served) string {
+func leaderOf(t *testing.T, url string) string {
 	t.Helper()
-	_, text := ask(t, http.DefaultClient, http.MethodGet, at.url+"/api/v1/cluster", "")
+	_, text := ask(t, http.DefaultClient, http.MethodGet, url+"/api/v1/cluster", "")
 	var answer struct {
 		Log struct {
 			Servers struct {
