@@ -131,7 +131,7 @@ func (f *follower) session() error {
 	b, err := f.bounds(ctx)
 	switch {
 	case errors.Is(err, ErrMissing):
-		return f.create(ctx)
+		return f.create(ctx, err)
 	case err != nil:
 		return err
 	}

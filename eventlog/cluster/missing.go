@@ -89,18 +89,18 @@ const (
 )
 
 // create makes the order if it does not exist. A majority of the hubs has to agree that it does not, and the one with the latest
-// message makes it, so that as few records as possible are lost.
-func (f *follower) create(ctx context.Context) error {
+// message makes it, so that as few records as possible are lost. missing is the error that says that it does not exist.
+func (f *follower) create(ctx context.Context, missing error) error {
 	if f.resets() {
 		return f.make(ctx)
 	}
 	if f.o.Hubs == 0 {
 		if f.place.gen != "" {
-			return fmt.Errorf("%w any more; this hub has its records up to message %d and can make it again: reset the cluster", ErrMissing, f.place.seq)
+			return fmt.Errorf("%w; this hub has its records up to message %d and can make it again: reset the cluster", missing, f.place.seq)
 		}
 		return f.make(ctx)
 	}
-	f.show(func(v *view) { v.trouble = ErrMissing })
+	f.show(func(v *view) { v.trouble = missing })
 	data, err := json.Marshal(absence{f.o.Name, f.place.seq})
 	if err != nil {
 		return err
@@ -118,11 +118,28 @@ func (f *follower) create(ctx context.Context) error {
 		case !errors.Is(err, ErrMissing):
 			return err
 		}
-		if hubs, latest := f.absent(); turn >= 2 && hubs > f.o.Hubs/2 && latest || f.resets() {
+		hubs, latest := f.absent()
+		if turn >= 2 && hubs > f.o.Hubs/2 && latest || f.resets() {
 			return f.make(ctx)
 		}
+		f.lonely(missing, hubs, turn)
 	}
 }
+
+// lonely says why a hub does not make the order: most other hubs do not miss it, or do not run.
+func (f *follower) lonely(missing error, hubs, turn int) {
+	if hubs > f.o.Hubs/2 {
+		return
+	}
+	err := fmt.Errorf("%w; %d of %d hubs miss it, and a majority makes it again. If the other hubs have it, this hub looks for it under another name", missing, hubs, f.o.Hubs)
+	f.show(func(v *view) { v.trouble = err })
+	if turn == lonelyTurn {
+		f.log.Warn("the hub waits for the shared log", "cause", err)
+	}
+}
+
+// lonelyTurn is the turn in which a hub logs that it waits for a majority. Hubs that start at the same time agree before that.
+const lonelyTurn = 5
 
 // tell broadcasts a message that the caller will repeat.
 func (l *Log) tell(ctx context.Context, data []byte) {

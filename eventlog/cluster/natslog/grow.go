@@ -31,8 +31,14 @@ func (o *Order) Grow(ctx context.Context) error {
 // grow asks once for more replicas. It reports whether the stream has enough of them.
 func (o *Order) grow(ctx context.Context) (enough bool, err error) {
 	info, err := o.info(ctx)
-	if err != nil || info.Config.Replicas >= o.o.Replicas {
-		return err == nil, err
+	switch {
+	case err != nil:
+		return false, err
+	case info.Config.Replicas > o.o.Replicas:
+		o.o.Logger.Warn("the shared log has more replicas than this hub is set to, and keeps them", "replicas", info.Config.Replicas, "set", o.o.Replicas)
+		return true, nil
+	case info.Config.Replicas == o.o.Replicas:
+		return true, nil
 	}
 	c := info.Config
 	c.Replicas = o.o.Replicas

@@ -175,7 +175,9 @@ func (o *Order) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if err := o.api(ctx, "STREAM.INFO."+o.o.Stream, nil, &answer); err != nil {
 		return nil, err
 	}
-	if err := answer.err(); err != nil {
+	if err := answer.err(); errors.Is(err, cluster.ErrMissing) {
+		return nil, fmt.Errorf("%w: NATS has no stream %q", err, o.o.Stream)
+	} else if err != nil {
 		return nil, err
 	}
 	if differ := o.differences(&answer.Config); len(differ) > 0 {

@@ -70,8 +70,10 @@ func (o *Options) loadName(self string, peers int) (string, error) {
 		return o.newName(file, self, peers)
 	case err != nil:
 		return "", fmt.Errorf("%s cannot be read: %w: restore the file, or move %s away, so that this hub joins as a new peer", file, err, o.Dir)
-	case id.Format != nameFormat || id.Name == "":
-		return "", fmt.Errorf("%s has format %d, and this version reads %d: a newer version has written it", file, id.Format, nameFormat)
+	case id.Format > nameFormat:
+		return "", fmt.Errorf("%s has format %d, and this version reads %d: a newer version has written it; start this hub with that version or a newer one", file, id.Format, nameFormat)
+	case id.Format != nameFormat || id.Name == "" || id.Name != strings.Map(plain, id.Name):
+		return "", fmt.Errorf("%s has format %d and the name %q, which no version writes: restore the file, or move %s away, so that this hub joins as a new peer", file, id.Format, id.Name, o.Dir)
 	case missing != nil:
 		o.Logger.Warn("the data of this hub's NATS server is lost: it joins as a new peer. Remove the old one from the cluster", "dir", store, "old", id.Name)
 		return o.newName(file, self, peers)
@@ -123,13 +125,16 @@ func (o *Options) newName(file, self string, peers int) (string, error) {
 
 // plainName returns the part of a server's name that a text becomes.
 func plainName(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
-			return r
-		}
-		return '-'
-	}, text)
+	text = strings.Map(plain, text)
 	return text[:min(len(text), nameLength)]
+}
+
+// plain returns a letter that the names of servers may have, as it is, and a hyphen for another one.
+func plain(r rune) rune {
+	if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+		return r
+	}
+	return '-'
 }
 
 // writeSynced replaces a file so that a power failure leaves the old content or the new.

@@ -101,7 +101,9 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 		"TLS without keys":    {natsnode.Options{Peers: three, Self: three[0], Secret: secret, TLS: &tls.Config{}, Dir: dir(t, "", false)}, "needs a certificate"},
 		"single hub's data":   {natsnode.Options{Peers: three, Self: three[0], Secret: secret, Dir: dir(t, `{"format":1,"name":"a-1234","single":true}`, true)}, "was used without other hubs"},
 		"cluster's data":      {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"format":1,"name":"a-1234"}`, true)}, "is of a hub in a cluster"},
-		"newer format":        {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"format":2,"name":"a-1234"}`, true)}, "a newer version has written it"},
+		"newer format":        {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"format":2,"name":"a-1234"}`, true)}, "a newer version has written it; start this hub with that version"},
+		"no format":           {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"name":"a-1234"}`, true)}, "has format 0 and the name \"a-1234\", which no version writes"},
+		"a name with a space": {natsnode.Options{Peers: three[:1], Dir: dir(t, `{"format":1,"name":"a 1234"}`, true)}, "the name \"a 1234\", which no version writes"},
 		"damaged name":        {natsnode.Options{Peers: three[:1], Dir: dir(t, `{`, true)}, "so that this hub joins as a new peer"},
 		"data without a name": {natsnode.Options{Peers: three[:1], Dir: dir(t, "", true)}, "is missing although"},
 		"not a listen address": {
