@@ -29,6 +29,8 @@ type identity struct {
 	Format int    `json:"format"`
 	Name   string `json:"name"`
 	Single bool   `json:"single,omitempty"` // this node has no peers: its JetStream cannot become part of a cluster, and the reverse
+
+	Members []string `json:"members,omitempty"` // the servers of its cluster, this one included, as the leader last listed them
 }
 
 // Identify returns the name that Open will give the server, and this hub's entry in Peers, for a program that needs them earlier. It makes the name
@@ -39,7 +41,9 @@ func Identify(ctx context.Context, options *Options) (name, self string, err err
 	quiet.Logger = slog.New(slog.DiscardHandler) // Open logs the same warnings about the list
 	peers, self, err := quiet.findPeers(ctx)
 	if err == nil {
-		name, err = o.loadName(self, len(peers))
+		var id identity
+		id, err = o.loadIdentity(self, len(peers))
+		name = id.Name
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("natsnode: %w", err)
@@ -47,16 +51,15 @@ func Identify(ctx context.Context, options *Options) (name, self string, err err
 	return name, self, nil
 }
 
-// loadName returns the name of the server. It makes a new one if there is none, or if the server's data is lost.
-func (o *Options) loadName(self string, peers int) (string, error) {
+// loadIdentity returns the identity of the server. It makes a new one if there is none, or if the server's data is lost.
+func (o *Options) loadIdentity(self string, peers int) (id identity, err error) {
 	if o.Dir == "" {
-		return "", errors.New("a data directory is needed")
+		return id, errors.New("a data directory is needed")
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return "", err
+		return id, err
 	}
 	file, store := filepath.Join(o.Dir, nameFile), filepath.Join(o.Dir, storeDir)
-	var id identity
 	text, err := os.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(text, &id)
@@ -65,24 +68,24 @@ func (o *Options) loadName(self string, peers int) (string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if missing == nil {
-			return "", fmt.Errorf("%s is missing although %s has data: restore the file, or move the directory away, so that this hub joins as a new peer", file, store)
+			return id, fmt.Errorf("%s is missing although %s has data: restore the file, or move the directory away, so that this hub joins as a new peer", file, store)
 		}
 		return o.newName(file, self, peers)
 	case err != nil:
-		return "", fmt.Errorf("%s cannot be read: %w: restore the file, or move %s away, so that this hub joins as a new peer", file, err, o.Dir)
+		return id, fmt.Errorf("%s cannot be read: %w: restore the file, or move %s away, so that this hub joins as a new peer", file, err, o.Dir)
 	case id.Format > nameFormat:
-		return "", fmt.Errorf("%s has format %d, and this version reads %d: a newer version has written it; start this hub with that version or a newer one", file, id.Format, nameFormat)
+		return id, fmt.Errorf("%s has format %d, and this version reads %d: a newer version has written it; start this hub with that version or a newer one", file, id.Format, nameFormat)
 	case id.Format != nameFormat || id.Name == "" || id.Name != strings.Map(plain, id.Name):
-		return "", fmt.Errorf("%s has format %d and the name %q, which no version writes: restore the file, or move %s away, so that this hub joins as a new peer", file, id.Format, id.Name, o.Dir)
+		return id, fmt.Errorf("%s has format %d and the name %q, which no version writes: restore the file, or move %s away, so that this hub joins as a new peer", file, id.Format, id.Name, o.Dir)
 	case missing != nil:
 		o.Logger.Warn("the data of this hub's NATS server is lost: it joins as a new peer. Remove the old one from the cluster", "dir", store, "old", id.Name)
 		return o.newName(file, self, peers)
 	case id.Single && peers > 1:
-		return "", fmt.Errorf("the directory %s was used without other hubs: its shared log cannot become part of a cluster. Move %s away: the hub's own log keeps the events, and the shared log continues after them", o.Dir, store)
+		return id, fmt.Errorf("the directory %s was used without other hubs: its shared log cannot become part of a cluster. Move %s away: the hub's own log keeps the events, and the shared log continues after them", o.Dir, store)
 	case !id.Single && peers == 1:
-		return "", fmt.Errorf("the directory %s is of a hub in a cluster: its shared log cannot be used alone. List all hubs, or move %s away: the hub's own log keeps the events, and the shared log continues after them", o.Dir, store)
+		return id, fmt.Errorf("the directory %s is of a hub in a cluster: its shared log cannot be used alone. List all hubs, or move %s away: the hub's own log keeps the events, and the shared log continues after them", o.Dir, store)
 	}
-	return id.Name, nil
+	return id, nil
 }
 
 // hasData reports whether the node was a member of a cluster before.
@@ -100,7 +103,7 @@ func (o *Options) warnOfName(name string) {
 }
 
 // newName makes a name and stores it.
-func (o *Options) newName(file, self string, peers int) (string, error) {
+func (o *Options) newName(file, self string, peers int) (identity, error) {
 	base := o.Name
 	if base == "" {
 		host, _, _ := net.SplitHostPort(self)
@@ -112,15 +115,20 @@ func (o *Options) newName(file, self string, peers int) (string, error) {
 		base, _, _ = strings.Cut(base, ".")
 	}
 	id := identity{Format: nameFormat, Name: plainName(base) + "-" + strings.ToLower(rand.Text()[:suffixLength]), Single: peers == 1}
-	text, err := json.Marshal(id)
-	if err != nil {
-		return "", err
-	}
-	if err := writeSynced(file, append(text, '\n')); err != nil {
-		return "", err
+	if err := id.store(file); err != nil {
+		return identity{}, err
 	}
 	// From now on, a directory that is missing means that the data is lost.
-	return id.Name, os.MkdirAll(filepath.Join(o.Dir, storeDir), 0o700)
+	return id, os.MkdirAll(filepath.Join(o.Dir, storeDir), 0o700)
+}
+
+// store writes the identity to a file.
+func (id *identity) store(file string) error {
+	text, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	return writeSynced(file, append(text, '\n'))
 }
 
 // plainName returns the part of a server's name that a text becomes.

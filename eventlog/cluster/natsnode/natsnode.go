@@ -136,11 +136,18 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	if n.keys, err = o.makeKeys(n.peers); err != nil {
 		return nil, err
 	}
-	if n.name, err = o.loadName(n.self, len(n.peers)); err != nil {
+	id, err := o.loadIdentity(n.self, len(n.peers))
+	if err != nil {
 		return nil, err
 	}
+	n.name = id.Name
 	o.warnOfName(n.name)
 	rejoins := o.hasData()
+	if rejoins {
+		if err := n.checkMembers(ctx, &id); err != nil {
+			return nil, err
+		}
+	}
 	if err = n.start(ctx); err != nil {
 		if n.server != nil {
 			n.server.Shutdown()
@@ -152,7 +159,10 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	n.stop = stop
 	n.watch.Go(func() { n.watchHealth(watching) })
 	if len(n.peers) > 1 {
-		n.watch.Go(func() { n.examine(watching, rejoins) })
+		n.watch.Go(func() {
+			n.examine(watching, rejoins)
+			n.keepMembers(watching, &id)
+		})
 	}
 	return n, nil
 }

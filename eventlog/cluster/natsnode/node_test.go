@@ -226,6 +226,7 @@ func TestHubThatRestartsAloneSaysWhomItMisses(t *testing.T) {
 	t.Parallel()
 	c := newTrio(t)
 	h := c.hubs[0]
+	h.remembers(t, c.hubs[0].node.Name(), c.hubs[1].node.Name(), c.hubs[2].node.Name())
 	if err := h.stop(); err != nil {
 		t.Fatal(err)
 	}

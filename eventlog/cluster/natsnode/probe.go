@@ -42,40 +42,47 @@ func waitingFor(missing []string, all int) string {
 
 // missing returns the peers that this node cannot reach, without the default port, and why, as the end of a sentence.
 func (n *Node) missing(ctx context.Context) (peers []string, why string) {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
-	faults := make([]string, len(n.peers))
-	var all sync.WaitGroup
-	for i, peer := range n.peers {
-		if peer == n.self {
-			continue
-		}
-		all.Go(func() {
-			if err := n.probe(ctx, peer); err != nil {
-				faults[i] = fmt.Sprintf("; %s: %v", peer, err)
-			}
-		})
-	}
-	all.Wait()
-	for i, peer := range n.peers {
-		if faults[i] != "" {
-			peers = append(peers, strings.TrimSuffix(peer, ":"+DefaultPort))
+	for i, a := range n.probeAll(ctx) {
+		if a.err != nil {
+			peers = append(peers, strings.TrimSuffix(n.peers[i], ":"+DefaultPort))
+			why += fmt.Sprintf("; %s: %v", n.peers[i], a.err)
 		}
 	}
-	return peers, strings.Join(faults, "")
+	return peers, why
 }
 
-// probe connects to a peer as a server does, and returns why that fails. The server itself logs such errors without their cause. First both
-// ends shake hands, then the other end describes itself.
-func (n *Node) probe(ctx context.Context, peer string) error {
+// answer is what a peer says to a node that connects.
+type answer struct {
+	name string // of its server
+	err  error  // why it cannot be reached
+}
+
+// probeAll asks all peers at once. The answer of this node itself is empty.
+func (n *Node) probeAll(ctx context.Context) []answer {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	answers := make([]answer, len(n.peers))
+	var all sync.WaitGroup
+	for i, peer := range n.peers {
+		if peer != n.self {
+			all.Go(func() { answers[i].name, answers[i].err = n.probe(ctx, peer) })
+		}
+	}
+	all.Wait()
+	return answers
+}
+
+// probe connects to a peer as a server does, and returns the name of its server, or why that fails. The server itself logs such errors without their
+// cause. First both ends shake hands, then the other end describes itself.
+func (n *Node) probe(ctx context.Context, peer string) (name string, err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", peer)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = conn.Close() }() // nothing is buffered
 	deadline, _ := ctx.Deadline()       // a zero time sets none
 	if err := conn.SetDeadline(deadline); err != nil {
-		return err
+		return "", err
 	}
 	config := n.keys.tls.Clone()
 	config.ServerName, _, _ = net.SplitHostPort(peer)
@@ -86,7 +93,7 @@ func (n *Node) probe(ctx context.Context, peer string) error {
 		line, err = bufio.NewReader(io.LimitReader(secure, infoLength)).ReadString('\n')
 	}
 	if err != nil {
-		return reason(err)
+		return "", reason(err)
 	}
 	var info struct {
 		Name    string `json:"server_name"`
@@ -95,11 +102,11 @@ func (n *Node) probe(ctx context.Context, peer string) error {
 	text, ok := strings.CutPrefix(line, "INFO ")
 	switch err := json.Unmarshal([]byte(text), &info); {
 	case !ok || err != nil || info.Cluster != clusterName:
-		return errors.New("it is not a hub of a cluster")
+		return "", errors.New("it is not a hub of a cluster")
 	case info.Name == n.name:
-		return fmt.Errorf("it has this hub's name, %s: its data directory is a copy of this one. Delete %s and the directory %s in one of them, so that it joins as a new peer", n.name, nameFile, storeDir)
+		return "", fmt.Errorf("it has this hub's name, %s: its data directory is a copy of this one. Delete %s and the directory %s in one of them, so that it joins as a new peer", n.name, nameFile, storeDir)
 	}
-	return nil
+	return info.Name, nil
 }
 
 // reason explains the error of a handshake.
