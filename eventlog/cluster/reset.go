@@ -56,6 +56,6 @@ func (f *follower) takeOver(ctx context.Context, b Bounds) error {
 	f.place.gap, f.missed, f.forced = true, true, true
 	f.place.digest = digestOf("reset after "+f.place.digest.String(), b.Last)
 	f.results.clear()
-	f.doubted = mark{}
+	f.doubted, f.wanted = mark{}, nil
 	return nil
 }

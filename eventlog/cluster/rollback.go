@@ -26,7 +26,7 @@ func (f *follower) rollback(ctx context.Context, b Bounds) error {
 		return err
 	}
 	m, err := f.agreed(ctx, b)
-	if errors.As(err, new(*ForeignError)) && f.resets() {
+	if (f.wanted != nil || errors.As(err, new(*ForeignError))) && f.resets() {
 		return f.takeOver(ctx, b)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -14,7 +15,7 @@ func (f *follower) verify(ctx context.Context, b Bounds) error {
 	}
 	if f.place.diverged || f.wanted != nil {
 		if err := f.replace(ctx, 0); !f.place.diverged || errors.Is(err, errAgain) {
-			return err
+			return f.stranded(err)
 		}
 	}
 	if f.mends() {
@@ -81,6 +82,8 @@ func (f *follower) recreated(ctx context.Context, b Bounds) error {
 	case begin == nil:
 		f.continues = f.place.mark // the next order continues after this mirror, if no other one is faster
 		return nil
+	case (f.elsewhere(begin) || begin.Message == 0) && f.resets():
+		return f.takeOver(ctx, b)
 	case f.elsewhere(begin) || begin.Message == 0:
 		return f.rejoin(begin)
 	}
@@ -104,6 +107,15 @@ func (f *follower) rejoin(b *Begin) error {
 		f.wanted = errors.New("cluster: an administrator has reset the cluster to the log of another hub")
 	}
 	return f.wanted
+}
+
+// stranded returns why a hub that must replace its mirror has no copy yet. All hubs may be such hubs, if they had lost the same message before the hub
+// that made the order anew was lost: then only an administrator can say which log counts.
+func (f *follower) stranded(err error) error {
+	if f.wanted == nil || !errors.Is(err, ErrNoSnapshot) {
+		return err
+	}
+	return fmt.Errorf("%w, and this one needs a copy of that hub's log: %w; if no hub follows the shared log, reset the cluster", f.wanted, err)
 }
 
 // firstBegin returns the begin with which an order continues that was created anew, or that an administrator has given to this cluster. It
