@@ -153,6 +153,9 @@ func (s *sharedLog) open(ctx context.Context, logger *slog.Logger) (_ eventlog.L
 	if err := s.log.Join(ctx); err != nil {
 		if differs, ok := errors.AsType[*cluster.SettingsError](err); ok {
 			err = fmt.Errorf("%w\nhint: give all hubs the same --keep, --keep-bytes and --topics-remembered; tidings cluster set changes them for all hubs", otherSettings(differs))
+			if s.back.hubs > 1 {
+				err = fmt.Errorf("%w. Until this hub is started again, it counts for majorities; tidings cluster remove %s ends that", err, s.member.Name)
+			}
 		}
 		return nil, "", errors.Join(fmt.Errorf("this hub has not joined its cluster: %w", err), s.log.Close(), s.back.close())
 	}

@@ -103,7 +103,6 @@ func resume(t *testing.T, url, topic, after string) (status int, text string) {
 }
 
 func TestHubsWithPeersShareOneLog(t *testing.T) {
-	t.Parallel()
 	key := writeFile(t, "key", strings.Repeat("k", 64))
 	var peers []string
 	for range 3 {

@@ -15,7 +15,6 @@ import (
 )
 
 func TestHubsAuthenticateEachOtherWithGivenCertificates(t *testing.T) {
-	t.Parallel()
 	certFile, keyFile := writeCertificate(t, t.TempDir(), &x509.Certificate{
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	})

@@ -18,8 +18,8 @@ import (
 )
 
 // TestRestartsOfHubsInAClusterLoseNothing: the hub that leads the shared log restarts in place, and then another one, while publishers and
-// subscribers use all three. A publisher repeats a failed request at another hub; it never fails twice. Each subscriber stays at its hub, and gets
-// each event once, in order, and no gap.
+// subscribers use all three. A publisher repeats a failed request at the next hub. Each subscriber stays at its hub, and gets each event once, in
+// order, and no gap.
 func TestRestartsOfHubsInAClusterLoseNothing(t *testing.T) {
 	t.Parallel()
 	hubs := startTrio(t)
@@ -88,13 +88,16 @@ const theLast = "the last event"
 func (l *trio) publish(ctx context.Context, t *testing.T, publisher int) {
 	for n := 0; ctx.Err() == nil; n++ {
 		text := fmt.Sprintf("%d %d", publisher, n)
-		err := l.post(l.urls[publisher%len(l.urls)], text)
-		if err != nil {
-			l.repeated.Add(1)
-			if again := l.post(l.urls[(publisher+1)%len(l.urls)], text); again != nil {
-				t.Errorf("publishing failed at two hubs: %v; %v", err, again)
+		for hub, began := publisher, time.Now(); ; hub++ {
+			err := l.post(l.urls[hub%len(l.urls)], text)
+			if err == nil {
+				break
+			}
+			if l.repeated.Add(1); time.Since(began) > patience {
+				t.Errorf("publishing fails at all hubs: %v", err)
 				return
 			}
+			time.Sleep(10 * time.Millisecond)
 		}
 		l.published[publisher].Add(1)
 		l.all.Add(1)

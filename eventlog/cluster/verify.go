@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // verify finds out whether the order still has the last message of the mirror. If it does not, it moves the mirror to where both agree.
@@ -112,7 +114,7 @@ func (f *follower) rejoin(b *Begin) error {
 // stranded returns why a hub that must replace its mirror has no copy yet. All hubs may be such hubs, if they had lost the same message before the hub
 // that made the order anew was lost: then only an administrator can say which log counts.
 func (f *follower) stranded(err error) error {
-	if f.wanted == nil || !errors.Is(err, ErrNoSnapshot) {
+	if f.wanted == nil || errors.Is(err, errAgain) || errors.Is(err, eventlog.ErrClosed) {
 		return err
 	}
 	return fmt.Errorf("%w, and this one needs a copy of that hub's log: %w; if no hub follows the shared log, reset the cluster", f.wanted, err)

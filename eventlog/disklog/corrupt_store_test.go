@@ -332,9 +332,10 @@ func (m *remains) refused(t *testing.T, what, file, content string, before, afte
 	}
 }
 
-// TestDamageAtTheEndAfterACrash: after a power loss no file proves how the manifest and the write-ahead log ended. If their last entry is
-// damaged, or all bytes from it on are cut off, acknowledged records may be missing without a gap. Damage before the last entry of the
-// manifest is detected. So is damage in the part of the write-ahead log that it marks as synced, except in headers of its last block.
+// TestDamageAtTheEndAfterACrash: after a power loss no file says how the manifest and the write-ahead log ended. If the last entry of the log is
+// damaged, or all bytes from it on are cut off, acknowledged records may be missing without a gap. Damage in the part of the write-ahead log that it
+// marks as synced is detected, except in headers of its last block. Damage before the last entry of the manifest is detected, and so are missing
+// entries: a mirror was opened without the tables of the last one, kept its newer records, and had a hole in the middle that no hub noticed.
 // corrupt_killed_test.go covers what is detected beyond that.
 func TestDamageAtTheEndAfterACrash(t *testing.T) {
 	t.Parallel()
@@ -346,6 +347,15 @@ func TestDamageAtTheEndAfterACrash(t *testing.T) {
 		ends := disklog.EntriesOf(file, text)
 		if len(ends) < 2 || file == m.log && len(ends) < 3 {
 			t.Fatalf("%s has %d entries", file, len(ends))
+		}
+		if file != m.log {
+			for _, cut := range ends[:len(ends)-1] {
+				short := maps.Clone(whole)
+				short[file] = text[:cut]
+				if o := m.open(t, short); !o.refused && o.withoutGap > 0 {
+					t.Errorf("%s, without the entries after byte %d of %d: %+v", file, cut, len(text), o)
+				}
+			}
 		}
 		before, end := ends[len(ends)-2], ends[len(ends)-1]
 		shown := before

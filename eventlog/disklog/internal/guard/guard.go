@@ -60,7 +60,8 @@ type Options struct {
 	ReadOnly error
 
 	// Manifest is the result of [ReadManifest] after the store was last closed cleanly. The zero value means that the store was
-	// not closed cleanly: then Open takes a manifest that ends early for the result of a crash.
+	// not closed cleanly: then Open takes a manifest that ends early for the result of a crash, unless the write-ahead logs show that
+	// entries are missing.
 	Manifest Manifest
 
 	// Progress, if not nil, decodes the operation in which a batch reports acknowledged writes, and returns false for all other

@@ -48,11 +48,8 @@ func checkTails(dir string, o *Options) error {
 		return nil // a new store
 	}
 	c := tailChecker{o.FS, dir, o.Progress}
-	needed := uint64(0) // the first write-ahead log with entries that are not in tables yet
-	whole, torn, err := c.check(manifestChunks, name, 0, func(edit []byte) error {
-		needed = max(needed, firstLog(edit))
-		return nil
-	})
+	m := manifestState{known: true}
+	whole, torn, err := c.check(manifestChunks, name, 0, m.edit)
 	switch {
 	case err != nil:
 		return err
@@ -60,13 +57,20 @@ func checkTails(dir string, o *Options) error {
 		return &CorruptError{File: name, Reason: "it has no whole entry"}
 	case o.Manifest.Name == name && (torn || whole != o.Manifest.Size):
 		return &CorruptError{name, whole, fmt.Sprintf("it ends there, and had %d bytes when the store was closed", o.Manifest.Size)}
+	case m.known && m.needed > 0 && m.last == 0:
+		return &CorruptError{name, whole, "it ends there, after its first entry, and a second one was written with that"}
 	}
 	next := uint64(0) // the operation with which the next batch of any log begins; 0: not known yet
 	for _, log := range logsOf(names) {
-		if log.number < needed {
+		if log.number < m.needed {
 			continue
 		}
 		_, _, err := c.check(logChunks, log.name, log.number, func(batch []byte) error {
+			if next == 0 && m.known && len(batch) >= 12 {
+				if first := binary.LittleEndian.Uint64(batch); first > max(m.last+1, firstOperation) {
+					return &CorruptError{name, whole, fmt.Sprintf("it ends there, after operation %d, and the write-ahead log begins with operation %d: the tables between are missing", m.last, first)}
+				}
+			}
 			return inOrder(log.name, batch, &next)
 		})
 		if err != nil {
@@ -91,23 +95,46 @@ func inOrder(log string, batch []byte, next *uint64) error {
 	return nil
 }
 
-// firstLog returns the number of the first write-ahead log that is needed after an edit of the manifest, 0 if the edit does
-// not change it. Edits are sequences of a tag and a value; only the name of the comparer comes before the log number.
-func firstLog(edit []byte) uint64 {
-	const comparer, logNumber = 1, 2
-	tag, rest := cutNumber(edit)
-	if tag == comparer {
-		var n uint64
-		if n, rest = cutNumber(rest); n > uint64(len(rest)) {
-			return 0
+// manifestState is what the manifest says about the write-ahead logs.
+//
+// The end of a manifest may be missing after a crash without a trace in the file itself: no byte follows it. But each entry has the number of the last
+// operation before it, and an entry that adds a table removes the log with the operations of that table. So the first batch of the logs that remain
+// shows that such an entry is missing. A manifest begins with the state of the one before it, without such a number, and a second entry, which is
+// written before the manifest counts.
+type manifestState struct {
+	needed uint64 // the first write-ahead log with entries that are not in tables yet; 0: any
+	last   uint64 // the newest operation when the last entry was written
+	known  bool   // whether last is
+}
+
+// firstOperation is the number of the first operation of a store (SeqNumStart of package base).
+const firstOperation = 10
+
+// edit reads the beginning of an entry: a sequence of tags and values.
+func (m *manifestState) edit(edit []byte) error {
+	const comparer, logNumber, nextFile, lastOperation, oldLog = 1, 2, 3, 4, 9
+	for {
+		tag, rest := cutNumber(edit)
+		n, rest := cutNumber(rest)
+		switch tag {
+		case comparer: // a string
+			if n > uint64(len(rest)) {
+				m.known = false
+				return nil
+			}
+			rest = rest[n:]
+		case logNumber:
+			m.needed = max(m.needed, n)
+		case nextFile, oldLog:
+		case lastOperation:
+			m.last = max(m.last, n)
+			return nil
+		default:
+			m.known = false // nothing else comes before the number in stores of this program
+			return nil
 		}
-		tag, rest = cutNumber(rest[n:])
+		edit = rest
 	}
-	if tag != logNumber {
-		return 0
-	}
-	number, _ := cutNumber(rest)
-	return number
 }
 
 // cutNumber returns the varint at the beginning of b and what follows. It returns 0 and nothing if there is none.

@@ -70,7 +70,7 @@ func TestPebbleIsTheVersionThatWasChecked(t *testing.T) {
 func whatToCheck() string {
 	var b strings.Builder
 	b.WriteString(`Read in the new version: record.go and log_writer.go of package record (the chunks that tail.go reads), the fields of version
-edits (firstLog), block.go of sstable/block (the text that badBlockText matches), and CompactionScheduler.
+edits (manifestState), block.go of sstable/block (the text that badBlockText matches), and CompactionScheduler.
 Look upstream, and run "make soak" and these tests of eventlog/disklog and this package, without and with -race:
 `)
 	for _, d := range defences {
