@@ -24,7 +24,7 @@ var notRun = map[string]string{
 	"systemctl stop tidings": "it restores a service of the system from a backup",
 	"systemctl stop tidings && systemctl enable --now tidings.socket && systemctl start tidings": "it changes a service of the system",
 	"systemctl reload tidings":                                       "it changes a service of the system",
-	"kill -USR2 \"$(pidof tidings)\"":                                "it restarts every hub of the machine; TestRestartsUnderLoadLoseNothing does the same",
+	"pkill -USR2 -f '^[^ ]*tidings serve'":                           "it restarts every hub of the machine; TestRestartsUnderLoadLoseNothing does the same",
 	"systemctl enable --now tidings":                                 "it starts a service of the system",
 	"tar -xzf tidings_VERSION_linux_amd64.tar.gz":                    "it needs a release, which make try-packages tries",
 	"tidings token key token.key && tidings cluster key cluster.key": "it needs Kubernetes",

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -190,10 +191,11 @@ func (p *program) command(ctx context.Context, args []string) error {
 
 // usageError describes a mistake in the command line, with a hint.
 func usageError(err error, args []string) error {
-	name := "tidings"
+	name, many := "tidings", false // many: the command takes any number of arguments
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
 		if node := parse.Context.Selected(); node != nil {
 			name = node.FullPath()
+			many = slices.ContainsFunc(node.Positional, (*kong.Value).IsCumulative)
 		}
 	}
 	text := plainly(err.Error())
@@ -207,6 +209,9 @@ func usageError(err error, args []string) error {
 	}
 	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && name == "tidings token mint" {
 		return &exitError{exitUsage, fmt.Errorf("%s\nhint: %s --sub %s", text, name, arg)}
+	}
+	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && many {
+		return &exitError{exitUsage, fmt.Errorf("%s\nhint: write %s beside the other arguments, without a flag between them", text, arg)}
 	}
 	if hint := addrHint(name, text); hint != "" {
 		return &exitError{exitUsage, fmt.Errorf("%s; --addr says where to listen\nhint: %s", text, hint)}

@@ -52,6 +52,7 @@ func TestUsageErrorsGiveAHint(t *testing.T) {
 		{"pub -d hello", "unknown flag -d", "tidings pub TOPIC DATA"},
 		{"pub news -5", "unknown flag -5", "tidings pub TOPIC -- -5"},
 		{"token mint alice", "unexpected argument alice", "hint: tidings token mint --sub alice"},
+		{"sub https://hub.internal --last 3 news", "unexpected argument news", "hint: write news beside the other arguments, without a flag between them"},
 		{"token mint --expires 1h", "unknown flag --expires", "hint: --ttl says how long a token is valid"},
 		{"revoke alice", "\"alice\" is not the URL of a hub", "hint: tidings revoke --sub alice"},
 		{"sub -Q", "unknown flag -Q", "hint: tidings sub --help"},
