@@ -107,7 +107,10 @@ func TestNobodySeemsToLeaveWhenAHubRestarts(t *testing.T) {
 				join := func(subject string) (leave func()) {
 					ctx, cancel := context.WithCancel(ctx)
 					running.Go(func() {
-						for range c.Presence(ctx, "room", &tidings.PresenceOptions{Present: true, Subject: subject}) {
+						for _, err := range c.Presence(ctx, "room", &tidings.PresenceOptions{Present: true, Subject: subject}) {
+							if err != nil && ctx.Err() == nil {
+								t.Error(err)
+							}
 						}
 					})
 					return cancel

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/tidings-sse/tidings/eventlog"
 	"github.com/tidings-sse/tidings/hub"
+	"github.com/tidings-sse/tidings/internal/wire"
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // link is the channel of a cluster, until it is cut.
@@ -83,4 +86,36 @@ func TestMembersOfAHubThatStopsOrDiesLeaveOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWatchersOnCompressedStreamsSeeWhoComes between events that they share with others, over every transport.
+func TestWatchersOnCompressedStreamsSeeWhoComes(t *testing.T) {
+	t.Parallel()
+	each(t, compressing("room"), func(s *site) {
+		var all []*follower
+		for range 12 { // enough to share a compressor
+			f := s.follow("/events/room?watch=room", nil)
+			if !f.resp.Uncompressed {
+				s.Fatalf("the stream is not compressed: %v", f.resp.Header)
+			}
+			f.presence(func(p wire.Presence) bool { return p.Subjects == 0 })
+			all = append(all, f)
+		}
+		for i := range 3 {
+			s.post("room", fmt.Sprint(i))
+			for _, f := range all {
+				e := f.next()
+				for e.Type != sse.DefaultType { // the state may come again, when the hub has settled
+					e = f.next()
+				}
+				if e.Data != fmt.Sprint(i) {
+					s.Fatalf("the event is %+v, want %d", e, i)
+				}
+			}
+			s.follow(fmt.Sprintf("/events/other?topic=room&present=1&subject=m%d", i), nil).next()
+			for _, f := range all {
+				f.presence(func(p wire.Presence) bool { return p.Subjects == i+1 })
+			}
+		}
+	})
 }
