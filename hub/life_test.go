@@ -64,7 +64,7 @@ func (k *keyed) untilEnd(r request, names ...string) map[string]sse.Event {
 			}
 		}
 	}
-	if err := d.Err(); err != nil && !(resp.Uncompressed && errors.Is(err, io.ErrUnexpectedEOF)) { // a compressed stream ends without the end of gzip
+	if err := d.Err(); err != nil && (!resp.Uncompressed || !errors.Is(err, io.ErrUnexpectedEOF)) { // a compressed stream ends without the end of gzip
 		k.Errorf("the stream breaks off: %v", err)
 	}
 	return seen
