@@ -77,22 +77,24 @@ func TestSecondSignalDuringARestartLeavesNoProcess(t *testing.T) {
 	old := r.pid
 	r.pid = r.successor(t)
 	r.log.await(t, "msg=stopping reason=restart")
-	for range 2 {
-		if err := syscall.Kill(old, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-			t.Fatal(err)
-		}
-	}
-	for enough := time.After(patience); ; {
+	awaitError(t, "the old process has not ended", syscall.ESRCH, func() error { return syscall.Kill(old, syscall.SIGTERM) })
+	awaitError(t, "a process still listens", syscall.ECONNREFUSED, func() error {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			return
-		} else if err == nil {
+		if err == nil {
 			_ = conn.Close()
 		}
+		return err
+	})
+}
+
+// awaitError repeats something until it fails as it should.
+func awaitError(t *testing.T, fault string, want error, try func() error) {
+	t.Helper()
+	for enough := time.After(patience); !errors.Is(try(), want); {
 		select {
-		case <-time.After(time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		case <-enough:
-			t.Fatal("a process still listens")
+			t.Fatal(fault)
 		}
 	}
 }
