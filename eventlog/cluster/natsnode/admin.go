@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -21,10 +23,12 @@ type Status struct {
 
 // Peer is a server of the cluster.
 type Peer struct {
-	Name    string        `json:"name"`
+	Name    string        `json:"name"` // or its ID, if it has not run since the others were restarted; Remove accepts both
 	Online  bool          `json:"online"`
 	Current bool          `json:"current"` // it has everything that the leader has
 	Active  time.Duration `json:"-"`       // since the leader last received a message from it; zero for the leader itself, and for a peer that never sent one
+
+	id string // by which JetStream counts it
 }
 
 const adminTime = 5 * time.Second // for a request if the context has no deadline
@@ -53,9 +57,18 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	status.Leader = meta.Leader
 	status.Peers = append(status.Peers, Peer{Name: meta.Leader, Online: true, Current: true})
 	for _, r := range meta.Replicas {
-		status.Peers = append(status.Peers, Peer{Name: r.Name, Online: online(r), Current: r.Current, Active: r.Active})
+		status.Peers = append(status.Peers, Peer{Name: nameOf(r), Online: online(r), Current: r.Current, Active: r.Active, id: r.Peer})
 	}
 	return status, nil
+}
+
+// nameOf returns the name of a peer, or its ID if the leader knows no name. Servers learn names from each other while they run, and keep only IDs.
+// JetStream then has a sentence in place of the name, and names have no spaces.
+func nameOf(p *server.PeerInfo) string {
+	if strings.Contains(p.Name, " ") {
+		return p.Peer
+	}
+	return p.Name
 }
 
 // lostTime is how long the leader may hear nothing of a peer that is online. Peers answer its heartbeats every second.
@@ -89,22 +102,17 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	known := false
-	for _, p := range status.Peers {
-		if p.Name == name {
-			known = true
-			if p.Online {
-				return fmt.Errorf("natsnode: the hub %q is running: stop it before it is removed", name)
-			}
-		}
-	}
-	if !known {
+	i := slices.IndexFunc(status.Peers, func(p Peer) bool { return p.Name == name || p.id == name })
+	switch {
+	case i >= 0 && status.Peers[i].Online:
+		return fmt.Errorf("natsnode: the hub %q is running: stop it before it is removed", name)
+	case i < 0:
 		return fmt.Errorf("natsnode: the cluster has no hub %q; it has %s", name, names(status.Peers))
 	}
 	var answer struct {
 		Error *server.ApiError `json:"error"`
 	}
-	if err := n.ask(ctx, server.JSApiRemoveServer, map[string]string{"peer": name}, &answer); err != nil {
+	if err := n.ask(ctx, server.JSApiRemoveServer, &server.JSApiMetaServerRemoveRequest{Peer: status.Peers[i].id}, &answer); err != nil {
 		return fmt.Errorf("natsnode: whether the hub %q was removed is not known: %w", name, err)
 	}
 	if answer.Error != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -158,6 +159,61 @@ func TestRemovedHubThatIsStartedAgainSaysSo(t *testing.T) {
 		}
 	})
 	log.await(t, "was removed from its cluster, and is a member again", "hub="+name, "dir="+h.dir)
+}
+
+// TestLostHubIsRemovedAlthoughTheOthersHaveRestarted: they no longer knew its name. The status had a sentence in its place, by which the hub could not be
+// removed, so that it counted for ever.
+func TestLostHubIsRemovedAlthoughTheOthersHaveRestarted(t *testing.T) {
+	t.Parallel()
+	c := newTrio(t)
+	c.each((*hub).stop)
+	others := c.hubs[:2]
+	var all sync.WaitGroup
+	for _, h := range others {
+		all.Go(func() {
+			if err := h.start(); err != nil {
+				t.Errorf("hub %s: %v", h.name, err)
+			}
+		})
+	}
+	all.Wait()
+	if t.Failed() {
+		return
+	}
+	peers := func(ctx context.Context) (names, lost []string, err error) {
+		status, err := others[0].node.Status(ctx)
+		for _, p := range status.Peers {
+			if names = append(names, p.Name); !p.Online {
+				lost = append(lost, p.Name)
+			}
+		}
+		return names, lost, err
+	}
+	err := repeat(func(ctx context.Context) error {
+		names, lost, err := peers(ctx)
+		if err == nil && (len(names) != 3 || len(lost) != 1) {
+			err = fmt.Errorf("of the peers %q, %q are lost", names, lost)
+		}
+		if err != nil {
+			return err
+		}
+		if strings.ContainsFunc(lost[0], func(r rune) bool { return r == ' ' || r == '(' }) {
+			t.Errorf("the lost hub is called %q, which is not one word for a command", lost[0])
+		}
+		return others[1].node.Remove(ctx, lost[0])
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repeat(func(ctx context.Context) error {
+		names, _, err := peers(ctx)
+		if err == nil && len(names) != 2 {
+			err = fmt.Errorf("the cluster has the peers %q", names)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestHubThatTakesThePlaceOfAKilledOneIsNotOneTooMany: the other one counts as online for some seconds.
