@@ -36,8 +36,8 @@ func (n *Node) checkMembers(ctx context.Context, id *identity) error {
 		return nil
 	}
 	return fmt.Errorf("the directory %s is of a hub in the cluster of %s, and at %s the hubs %s answer, which are not of that cluster: "+
-		"list the hubs of its own cluster; or delete %s and the directory %s in it, so that it joins as a new peer", n.o.Dir, strings.Join(id.Members, ", "),
-		strings.Join(n.peers, ", "), strings.Join(others, ", "), nameFile, storeDir)
+		"list the hubs of its own cluster, or move the directory away, so that this hub joins as a new peer", n.o.Dir, strings.Join(id.Members, ", "),
+		strings.Join(n.peers, ", "), strings.Join(others, ", "))
 }
 
 // keepMembers writes the names of the members into the file of the node when they change, until ctx ends.

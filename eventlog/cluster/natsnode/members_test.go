@@ -61,7 +61,7 @@ func TestHubOfAnotherClusterIsRefused(t *testing.T) {
 		_ = n.Close()
 		t.Fatal("a hub of another cluster is a member")
 	}
-	for _, want := range []string{"the cluster of x-1234, y-1234", "which are not of that cluster", "delete cluster.json and the directory jetstream"} {
+	for _, want := range []string{"the cluster of x-1234, y-1234", "which are not of that cluster", "list the hubs of its own cluster, or move the directory away"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
