@@ -19,6 +19,7 @@ async function startCluster(info) {
 test('the console shows the hubs of a cluster, which of them is lost, and that it is back', async ({ page }, info) => {
   test.setTimeout(120_000)
   const [first, second, third] = await startCluster(info)
+  let running = [first, second, third]
   try {
     await fetch(`${second.url}/events/news`, { method: 'POST', body: 'one' })
     await page.goto(`${first.url}/console/#/`)
@@ -43,7 +44,11 @@ test('the console shows the hubs of a cluster, which of them is lost, and that i
     await expect(hub('hub-3')).toContainText('ready')
     await expect(hub('hub-3').getByRole('cell', { name: 'no', exact: true })).toBeVisible()
     expect(await (await fetch(`${third.url}/events/news?since=earliest&poll=1`)).text()).toContain('two')
+
+    running = [first]
+    await Promise.all([second.kill(), third.kill()])
+    await expect(page.getByRole('status').getByText('The servers of the shared log cannot be asked.')).toBeVisible({ timeout: 40_000 })
   } finally {
-    await Promise.all([first, second, third].map((one) => one.kill()))
+    await Promise.all(running.map((one) => one.kill()))
   }
 })

@@ -42,6 +42,7 @@ export async function open(view) {
 function troublesOf({ hubs, log }) {
   const bad = (title, ...more) => el('div.banner', { 'data-state': 'bad' }, el('strong', null, title), ' ', ...more)
   return [
+    ...(typeof log?.servers === 'string' ? [bad('The servers of the shared log cannot be asked.', log.servers)] : []), // why, instead of what they say
     ...lostOf(log).map((name) =>
       bad(
         `${name} does not answer.`,
