@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { clientOf, startHub, post } from './hub.js'
-import { begin, collect, control, event, hurry, serve, stream, until } from './script.js'
+import { begin, collect, control, event, hurry, serve, stream, until, withPage } from './script.js'
 
 test('an answer may be cut at every byte', async (t) => {
   hurry(t)
@@ -197,14 +197,6 @@ test('tokens of a real hub: one that expires is replaced without loss', async (t
   await got.got(ids.length)
   assert.deepEqual(got.events.map(({ id }) => id), ids)
 })
-
-/** Gives the process the events of a page. */
-function withPage(t) {
-  const page = new EventTarget()
-  globalThis.addEventListener = page.addEventListener.bind(page)
-  t.after(() => { delete globalThis.addEventListener })
-  return (type) => page.dispatchEvent(new Event(type))
-}
 
 test('a page that is back distrusts a stream that was silent for 30 s, and no other', async (t) => {
   const page = withPage(t)

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Presence } from '../dist/tidings.presence.js'
 import { clientOf, startHub } from './hub.js'
-import { begin, breaking, control, hurry, refusing, serve, stream, until } from './script.js'
+import { begin, breaking, control, hurry, refusing, serve, stream, until, withPage } from './script.js'
 
 const open = (t, ...args) => {
   const room = new Presence(...args)
@@ -27,6 +27,23 @@ test('a page knows who is present, and hears each change once', async (t) => {
   assert.equal(room.status, 'open')
   assert.deepEqual(room.members.get('eve').data, { age: 7 })
   assert.equal(hub.requests[0].url, '/events?watch=a')
+})
+
+test('a page that has just loaded asks once, and one that comes back asks again', async (t) => {
+  const page = withPage(t)
+  const hub = await serve(t, stream(begin(1), says({ members: [bob] })), stream(begin(1), says({ members: [eve] })))
+  const room = open(t, hub.url, 'a')
+  page('pageshow')
+  await until(room, 'change', () => names(room) === 'bob')
+  page('pageshow')
+  await new Promise(setImmediate)
+  assert.equal(room.status, 'open')
+  assert.equal(hub.requests.length, 1)
+  page('pagehide')
+  await until(room, 'status', () => room.status === 'waiting')
+  page('pageshow')
+  await until(room, 'change', () => names(room) === 'eve')
+  assert.equal(hub.requests.length, 2)
 })
 
 test('data of a member breaks no page', async (t) => {

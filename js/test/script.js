@@ -120,3 +120,11 @@ export function collect() {
 export async function until(target, type, condition) {
   while (!condition()) await new Promise((resolve) => target.addEventListener(type, resolve, { once: true }))
 }
+
+/** Gives the process the events of a page. */
+export function withPage(t) {
+  const page = new EventTarget()
+  globalThis.addEventListener = page.addEventListener.bind(page)
+  t.after(() => { delete globalThis.addEventListener })
+  return (type) => page.dispatchEvent(new Event(type))
+}

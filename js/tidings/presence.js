@@ -67,6 +67,7 @@ export class Presence extends EventTarget {
     // A page that is left may go into the back/forward cache, which takes no page with a connection. Connections of one that was offline are dead.
     for (const type of ['pagehide', 'pageshow', 'online']) {
       globalThis.addEventListener?.(type, () => {
+        if (type === 'pageshow' && !this.#away) return // every page that loads has it, too
         this.#away = type === 'pagehide'
         this.#attempt.abort()
       }, { capture: true, signal })
