@@ -195,3 +195,27 @@ func TestLinesOfACompressedStreamArriveAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestClientsWithoutGzipGetTheSameEvents: their streams are beside those of a group that compresses, over every transport.
+func TestClientsWithoutGzipGetTheSameEvents(t *testing.T) {
+	t.Parallel()
+	each(t, compressing("**"), func(s *site) {
+		var all []*follower
+		for range 20 {
+			all = append(all, s.follow("/events/news", nil))
+		}
+		for _, accept := range []string{"identity", "*;q=0", "gzip;q=0, *;q=0", "br", "identity;q=1, gzip;q=0.5"} {
+			f := s.follow("/events/news", map[string]string{"Accept-Encoding": accept})
+			if got := f.resp.Header.Get("Content-Encoding"); got != "" || f.resp.Uncompressed {
+				s.Errorf("a client that accepts %q gets the coding %q", accept, got)
+			}
+			all = append(all, f)
+		}
+		for i := range 20 {
+			s.post("news", fmt.Sprint(i))
+			for _, f := range all {
+				f.want(fmt.Sprint(i))
+			}
+		}
+	})
+}
