@@ -83,7 +83,7 @@ benchfanout: benchways # Benchmark fan-out against other hubs (35 minutes), like
 	cd bench && go run ./cmd/table -suite fanout
 
 .PHONY: benchcompress
-benchcompress: # Benchmark compression (4 minutes) and write its tables
+benchcompress: # Benchmark compression (10 minutes) and write its tables
 	cd bench && go run ./cmd/table -suite compress
 
 .PHONY: benchways

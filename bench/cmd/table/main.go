@@ -112,7 +112,8 @@ var (
 		{name: "compress machine"},
 		{"compress bytes", "BenchmarkCompress", "B/delivery", "none"},
 		{"compress cost", "BenchmarkCompress", "µs/delivery", "none"},
-		{"compress memory", "BenchmarkCompress", "KB/subscriber", "none"},
+		{"compress memory", "BenchmarkCompressMemory", "KB/subscriber", "none"},
+		{"compress heap", "BenchmarkCompressMemory", "heap-KB/subscriber", "none"},
 	}
 	scaleSections = []section{
 		{name: "scale machine"},
