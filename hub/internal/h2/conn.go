@@ -158,13 +158,21 @@ func (c *conn) readPayload(header http2.FrameHeader) error {
 		err = nil
 	}
 	c.flush()
-	if err == nil && len(c.out) > 2*outLimit { // data takes at most outLimit
+	if err == nil && c.hoards() {
 		err = http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
 	}
 	if err == nil {
 		err = c.err
 	}
 	return err
+}
+
+// hoards reports whether the client makes the hub keep more than data: it asks for answers, and does not read them. The caller holds mu.
+func (c *conn) hoards() bool {
+	if len(c.out) > 2*outLimit { // data takes at most outLimit
+		return true
+	}
+	return c.sock != nil && c.sock.Left() > 4*outLimit // a whole out, sealed, and records with which crypto/tls answers new keys by itself
 }
 
 // recent are the newest numbers that were added.

@@ -105,11 +105,11 @@ func (c *Conn) Finish(timeout time.Duration) error {
 				return err
 			}
 		}
-		left := c.left()
+		left := c.Left()
 		if left == 0 {
 			return nil
 		}
-		if err := c.raw.Write(func(fd uintptr) bool { return c.sendSome(fd) && c.left() < left || c.failure() != nil }); err != nil {
+		if err := c.raw.Write(func(fd uintptr) bool { return c.sendSome(fd) && c.Left() < left || c.failure() != nil }); err != nil {
 			return err
 		}
 		if err := c.failure(); err != nil {
@@ -131,14 +131,14 @@ func (c *Conn) sendSome(fd uintptr) bool {
 	return true
 }
 
-// left returns how many bytes are to be sent.
-func (c *Conn) left() int {
+// Left returns how many bytes Write has kept that are not sent.
+func (c *Conn) Left() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.kept) - c.sent
 }
 
-func (c *Conn) empty() bool { return c.left() == 0 }
+func (c *Conn) empty() bool { return c.Left() == 0 }
 
 func (c *Conn) failure() error {
 	c.mu.Lock()
