@@ -70,6 +70,15 @@ func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, a
 	return all, at, d.rest, err
 }
 
+// room returns about how many bytes of events the subscriber takes at a time. Lanes share their connection, which may be full. More bytes than
+// it takes would be made in vain.
+func (d *direct) room() int {
+	if l := d.lane(); l != nil {
+		return min(l.out.Room(), pageBytes)
+	}
+	return pageBytes
+}
+
 // unsentRest returns the unsent rest of a chunk.
 func (d *direct) unsentRest() chunk {
 	d.cursor.writing.Lock()

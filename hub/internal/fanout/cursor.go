@@ -30,6 +30,7 @@ type cursor struct {
 
 	events []*event
 	chunks []chunk
+	lent   bool // events and chunks belong to a replayer
 
 	// A subscriber that is behind gets heartbeats while a goroutine waits for the log.
 	writing sync.Mutex        // of a direct: held to write to the socket; guards rest and the following
@@ -63,15 +64,15 @@ const (
 // pageBytes is about how many bytes of events a step makes: enough to make a write worth its cost.
 const pageBytes = 64 << 10
 
-// next returns the next chunks. They are valid until the next call.
-func (c *cursor) next(ctx context.Context) (chunks []chunk, now outcome, err error) {
+// next returns the next chunks, about as many bytes as given from the window, or a page of the log. They are valid until the next call.
+func (c *cursor) next(ctx context.Context, bytes int) (chunks []chunk, now outcome, err error) {
 	c.chunks = c.chunks[:0]
 	at := c.query.After
 	if c.bound.reached(at) {
 		c.endAtBound()
 		return c.chunks, atEnd, nil
 	}
-	events, complete, ok := c.f.window.after(c.events[:0], &c.query.Selector, at, math.MaxUint64, pageBytes)
+	events, complete, ok := c.f.window.after(c.events[:0], &c.query.Selector, at, math.MaxUint64, bytes)
 	if !ok || at.Seq < c.until && (c.byLog || complete == at) {
 		var gap *eventlog.GapError
 		ok = false
@@ -197,7 +198,7 @@ func (c *cursor) appendEvent(e *event) {
 // keep reuses the memory of a page for the next one, and releases its events.
 func (c *cursor) keep(events []*event) {
 	clear(events)
-	if c.events = events[:0]; cap(events) > 64 {
+	if c.events = events[:0]; cap(events) > 64 && !c.lent {
 		c.events = nil
 	}
 }

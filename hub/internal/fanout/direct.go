@@ -58,6 +58,7 @@ func takeDirect(conn net.Conn, timeout time.Duration, early int) (d *direct, ok 
 		t.via = t
 		if t.sock, err = below.Detach(timeout, maxStray-early); err == nil {
 			t.fd = t.sock.FD()
+			shortcut(secure, t.sock)
 		}
 		return &t.direct, true, err
 	}

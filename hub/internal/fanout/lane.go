@@ -16,6 +16,10 @@ type Lane interface {
 	// too long; another one means that it has disconnected.
 	Send(b []byte) (int, error)
 
+	// Room returns how many bytes Send takes now, about, or more than 0 if the lane has ended. If it is 0, LaneEvents.Writable is called when
+	// there is room.
+	Room() int
+
 	// Flush sends what the lanes of the connection have added.
 	Flush()
 

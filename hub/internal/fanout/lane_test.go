@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ type fakeLane struct {
 	mu       sync.Mutex // guards the following
 	got      strings.Builder
 	room     int // -1: any number of bytes
+	vain     int // the most bytes beyond room that a Send had
 	blocked  bool
 	events   LaneEvents
 	closed   bool
@@ -52,6 +54,7 @@ func (l *fakeLane) Send(b []byte) (int, error) {
 	}
 	n := len(b)
 	if l.room >= 0 {
+		l.vain = max(l.vain, n-l.room)
 		n = min(n, l.room)
 		l.room -= n
 	}
@@ -59,6 +62,16 @@ func (l *fakeLane) Send(b []byte) (int, error) {
 	l.blocked = n < len(b)
 	l.note()
 	return n, nil
+}
+
+func (l *fakeLane) Room() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.room < 0 {
+		return pageBytes
+	}
+	l.blocked = l.room == 0
+	return l.room
 }
 
 func (l *fakeLane) Flush() {
@@ -71,6 +84,15 @@ func (l *fakeLane) Watch(events LaneEvents) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = events
+	l.unblock()
+}
+
+// unblock tells the stream that there is room. The caller holds mu.
+func (l *fakeLane) unblock() {
+	if l.blocked && l.room != 0 && l.events != nil {
+		l.blocked = false
+		l.events.Writable()
+	}
 }
 
 func (l *fakeLane) Close(complete bool) {
@@ -85,10 +107,7 @@ func (l *fakeLane) grant(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room += n
-	if l.blocked && l.events != nil {
-		l.blocked = false
-		l.events.Writable()
-	}
+	l.unblock()
 }
 
 // await waits until the lane has got a text.
@@ -200,6 +219,66 @@ func TestLaneThatTakesFewBytesGetsEveryEvent(t *testing.T) {
 		if got.String() != want.String() {
 			t.Errorf("the %s lane got\n%.2000s", name, got.String())
 		}
+	}
+}
+
+// TestFullConnectionGetsNoPagesInVain: a subscriber that is behind makes only as many bytes as its lane takes, and a lane without room gets none.
+// Its streams wake at the same time, and the first ones fill the connection again.
+func TestFullConnectionGetsNoPagesInVain(t *testing.T) {
+	f, log := start(t)
+	const n, room = 3000, 1000
+	begin := log.Head()
+	for i := range n {
+		publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint("event", i)})
+	}
+	for f.Settled() < n { // after that the events are in the window; pages of the log have one size, because they are shared
+		runtime.Gosched()
+	}
+	s := subscription()
+	s.From.Positions = []string{begin.String()}
+	l := newFakeLane(new(fakeConnection), 0)
+	stream(t, f, s).AttachLane(l)
+	l.mu.Lock()
+	l.vain = 0 // the first message is made before there is room
+	l.mu.Unlock()
+	for !strings.Contains(l.text(), fmt.Sprintf("event%d\n", n-1)) {
+		l.grant(room)
+		<-l.changed
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.vain > len("3000 event2999\n") {
+		t.Errorf("the lane was sent %d bytes more than it takes", l.vain)
+	}
+}
+
+// TestSubscriberThatWaitsKeepsNoPage: its replayer has used the same memory for others since.
+func TestSubscriberThatWaitsKeepsNoPage(t *testing.T) {
+	f, log := start(t)
+	for i := range 1000 {
+		publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: fmt.Sprint("event", i)})
+	}
+	s := subscription()
+	s.From.Seek = new(eventlog.Start)
+	l := newFakeLane(new(fakeConnection), 100)
+	stream(t, f, s).AttachLane(l)
+	l.await("event1\n")
+	waits := func() (yes bool) {
+		for _, s := range f.shards {
+			s.await(func() {
+				for _, l := range s.lanes {
+					if c := l.cursor; l.stage == stalled {
+						if yes = true; cap(c.chunks) > 0 || cap(c.events) > 0 {
+							t.Errorf("it keeps %d chunks and %d events", cap(c.chunks), cap(c.events))
+						}
+					}
+				}
+			})
+		}
+		return yes
+	}
+	for !waits() {
+		runtime.Gosched()
 	}
 }
 

@@ -42,7 +42,7 @@ func TestClientsThatResumeAtOnePositionShareReads(t *testing.T) {
 		sub := subscription()
 		sub.From.Positions = []string{begin.String()}
 		st := stream(t, f, sub)
-		if _, _, err := st.cursor.next(t.Context()); err != nil { // its first page
+		if _, _, err := st.cursor.next(t.Context(), pageBytes); err != nil { // its first page
 			t.Error(err)
 		}
 		st.Close()

@@ -67,7 +67,7 @@ func (r *replayers) take() *direct {
 
 // run is one replayer, until ctx ends.
 func (r *replayers) run(ctx context.Context) {
-	var buf []byte
+	var space space
 	for {
 		select {
 		case <-r.wakeup:
@@ -75,13 +75,31 @@ func (r *replayers) run(ctx context.Context) {
 			return
 		}
 		for d := r.take(); d != nil && ctx.Err() == nil; d = r.take() {
-			now := d.catchUp(ctx, &buf)
-			if cap(buf) > 4*pageBytes {
-				buf = nil // a large event has grown it
-			}
+			space.lend(d.cursor)
+			now := d.catchUp(ctx, &space.buf)
+			space.takeBack(d.cursor)
 			d.shard.post(func() { d.replayed(now) })
 		}
 	}
+}
+
+// space is the memory in which a replayer makes pages. Each cursor has it for its turn, so that a subscriber that waits keeps none.
+type space struct {
+	buf    []byte
+	events []*event
+	chunks []chunk
+}
+
+func (s *space) lend(c *cursor) { c.events, c.chunks, c.lent = s.events, s.chunks, true }
+
+// takeBack takes the memory back, except for a buffer that a large event has grown, and releases what it refers to.
+func (s *space) takeBack(c *cursor) {
+	if cap(s.buf) > 4*pageBytes {
+		s.buf = nil
+	}
+	s.events, s.chunks = c.events, c.chunks[:0]
+	clear(s.chunks[:cap(s.chunks)])
+	c.events, c.chunks, c.lent = nil, nil, false
 }
 
 // catchUp is one turn of a subscriber: it sends the next events, until the turn is over or the socket is full.
@@ -96,8 +114,12 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 				return now
 			}
 		}
+		room := d.room()
+		if room == 0 {
+			return blocked
+		}
 		from := c.query.After.Seq
-		chunks, now, err := c.next(ctx)
+		chunks, now, err := c.next(ctx, room)
 		if err != nil {
 			now := tooSlow
 			if !errors.Is(err, errTooSlow) {

@@ -259,7 +259,7 @@ func (r *runner) noteWrite() { r.wroteAt.Store(r.shard.wheel.at(time.Now())) }
 func (r *runner) next() ([]chunk, outcome, error) {
 	c := r.cursor
 	if c.query.After.Seq >= c.until && c.f.window.has(c.query.After) {
-		return c.next(c.f.ctx)
+		return c.next(c.f.ctx, pageBytes)
 	}
 	ctx, stop := context.WithCancel(c.f.ctx)
 	defer stop()
@@ -268,7 +268,7 @@ func (r *runner) next() ([]chunk, outcome, error) {
 	if Reason(r.leaving.Load()) == Gone {
 		stop()
 	}
-	return c.next(ctx)
+	return c.next(ctx, pageBytes)
 }
 
 func (r *runner) setStop(stop context.CancelFunc) {

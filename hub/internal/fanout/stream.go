@@ -163,7 +163,7 @@ func (st *Stream) Poll(ctx context.Context, write func([]byte) error) error {
 	for now := more; now != atEnd; {
 		var chunks []chunk
 		var err error
-		if chunks, now, err = c.next(ctx); err != nil {
+		if chunks, now, err = c.next(ctx, pageBytes); err != nil {
 			st.f.logUnreadable(ctx, c.query.After, err)
 			return err
 		}

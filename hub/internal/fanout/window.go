@@ -31,13 +31,14 @@ type entry struct {
 	seq    uint64
 	topics []string
 	event  event
+	bytes  int   // size of the record
 	before int64 // bytes that were added before it
 }
 
 // entryOverhead is about how many bytes an entry takes besides its record and one frame.
 const entryOverhead = 300
 
-func (e *entry) size() int64 { return 2*int64(e.event.record.Size()) + entryOverhead }
+func (e *entry) size() int64 { return 2*int64(e.bytes) + entryOverhead }
 
 func newWindow(at eventlog.Position, max int64) *window {
 	w := &window{max: max}
@@ -72,7 +73,7 @@ func (w *window) add(records []eventlog.Record, complete eventlog.Position) {
 	fresh := make([]entry, len(records))
 	for i := range records {
 		r := &records[i]
-		fresh[i] = entry{seq: r.Seq, topics: r.Topics, event: event{record: r, gen: complete.Gen}}
+		fresh[i] = entry{seq: r.Seq, topics: r.Topics, event: event{record: r, gen: complete.Gen}, bytes: r.Size()}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -89,7 +90,7 @@ func (w *window) add(records []eventlog.Record, complete eventlog.Position) {
 		}
 		w.bytes += e.size()
 		e.before = w.added
-		w.added += int64(e.event.record.Size())
+		w.added += int64(e.bytes)
 	}
 	w.high = complete.Seq
 	for w.bytes > w.max && w.entries.Len() > 1 {
@@ -156,6 +157,7 @@ func (w *window) after(
 	}
 	complete = eventlog.Position{Gen: w.gen, Seq: min(w.high, to)}
 	from, most := w.candidates(sel, at.Seq), max(1, pageScanned/sel.Cost())
+	exact := len(sel.Matchers()) == 0 && !sel.Filtered() // it wants all candidates
 	for i, e := range from {
 		if e.seq > to {
 			break
@@ -164,9 +166,9 @@ func (w *window) after(
 			complete.Seq = e.seq - 1
 			break
 		}
-		if sel.MatchRecord(e.event.record) {
+		if exact || sel.MatchRecord(e.event.record) {
 			events = append(events, &e.event)
-			bytes -= e.event.record.Size()
+			bytes -= e.bytes
 		}
 	}
 	return events, complete, true
@@ -187,7 +189,7 @@ func (w *window) next(events []*event, at eventlog.Position, limit, bytes int) (
 			break
 		}
 		events = append(events, &e.event)
-		bytes -= e.event.record.Size()
+		bytes -= e.bytes
 	}
 	return events, head, true
 }

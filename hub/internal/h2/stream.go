@@ -58,6 +58,23 @@ func (st *Stream) Send(b []byte) (n int, err error) {
 	return n, st.err
 }
 
+// Room returns how many bytes Send takes at least, or more than 0 if the stream has ended. If it is 0, Events.Writable is called when there is
+// room.
+func (st *Stream) Room() int {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st.err != nil || st.sentEnd {
+		return 1
+	}
+	room := int64(0)
+	if c.hasRoom() {
+		room = min(st.window, c.window, int64(outLimit-len(c.out)-frameHeader))
+	}
+	st.blocked = room <= 0
+	return int(max(room, 0))
+}
+
 // Flush sends what the streams of the connection have added.
 func (st *Stream) Flush() {
 	st.c.mu.Lock()
