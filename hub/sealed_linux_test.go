@@ -184,9 +184,9 @@ func keysOf(t *testing.T, log string) *keyUpdates {
 }
 
 // openWithKeys opens a stream whose client can change its keys.
-func (s *site) openWithKeys() (tcp net.Conn, in io.Reader, keys *keyUpdates) {
+func (s *site) openWithKeys(tune func(*net.TCPConn)) (tcp net.Conn, in io.Reader, keys *keyUpdates) {
 	var log bytes.Buffer
-	_, tcp, in = s.openOver("/events/news", nil, func(c *tls.Config) {
+	_, tcp, in = s.openOver("/events/news", tune, func(c *tls.Config) {
 		c.KeyLogWriter, c.MinVersion = &log, tls.VersionTLS13
 	})
 	await(s.T, "the stream is open", func() bool { return s.hub.Streams() == 1 })
@@ -197,7 +197,7 @@ func (s *site) openWithKeys() (tcp net.Conn, in io.Reader, keys *keyUpdates) {
 func TestTLSClientMayChangeTheKeys(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, overTLS)
-	tcp, in, keys := s.openWithKeys()
+	tcp, in, keys := s.openWithKeys(nil)
 	for range 3 {
 		record := keys.next()
 		for _, part := range [][]byte{record[:7], record[7:]} { // the hub must not lose the first part
@@ -214,7 +214,7 @@ func TestTLSClientMayChangeTheKeys(t *testing.T) {
 func TestClientThatOnlyChangesKeysIsDisconnected(t *testing.T) {
 	t.Parallel()
 	s := serve(t, mustMemory(t, nil), nil, overTLS)
-	tcp, _, keys := s.openWithKeys()
+	tcp, _, keys := s.openWithKeys(nil)
 	for i := 0; s.hub.Streams() > 0; i++ {
 		if i > 10_000 {
 			t.Fatal("a client may change its keys any number of times")
