@@ -141,16 +141,8 @@ func (k *keyUpdates) expand(label string, size int) []byte {
 	return key
 }
 
-// next makes the record that changes the keys.
 func (k *keyUpdates) next() []byte {
 	const keyUpdate, requested, handshake = 24, 1, 22
-	record := k.record(handshake, []byte{keyUpdate, 0, 0, 1, requested})
-	k.secret, k.seq = k.expand("traffic upd", 32), 0
-	return record
-}
-
-// record makes a record of any type.
-func (k *keyUpdates) record(kind byte, content []byte) []byte {
 	block, err := aes.NewCipher(k.expand("key", 16))
 	if err != nil {
 		panic(err)
@@ -161,26 +153,10 @@ func (k *keyUpdates) record(kind byte, content []byte) []byte {
 	}
 	nonce := k.expand("iv", 12)
 	nonce[11] ^= k.seq
-	k.seq++
-	inner := append(bytes.Clone(content), kind)
+	inner := []byte{keyUpdate, 0, 0, 1, requested, handshake}
 	header := []byte{23, 3, 3, 0, byte(len(inner) + gcm.Overhead())}
+	k.secret, k.seq = k.expand("traffic upd", 32), 0
 	return gcm.Seal(header, nonce, inner, header)
-}
-
-// keysOf returns the keys of a client after it has sent one record, from the log of its keys.
-func keysOf(t *testing.T, log string) *keyUpdates {
-	t.Helper()
-	for line := range strings.Lines(log) {
-		if fields := strings.Fields(line); fields[0] == "CLIENT_TRAFFIC_SECRET_0" {
-			secret, err := hex.DecodeString(fields[2])
-			if err != nil || len(secret) != sha256.Size {
-				t.Fatal(len(secret), err)
-			}
-			return &keyUpdates{secret, 1}
-		}
-	}
-	t.Fatal("the client has no keys")
-	return nil
 }
 
 // openWithKeys opens a stream whose client can change its keys.
@@ -190,7 +166,17 @@ func (s *site) openWithKeys(tune func(*net.TCPConn)) (tcp net.Conn, in io.Reader
 		c.KeyLogWriter, c.MinVersion = &log, tls.VersionTLS13
 	})
 	await(s.T, "the stream is open", func() bool { return s.hub.Streams() == 1 })
-	return tcp, in, keysOf(s.T, log.String())
+	for line := range strings.Lines(log.String()) {
+		if fields := strings.Fields(line); fields[0] == "CLIENT_TRAFFIC_SECRET_0" {
+			secret, err := hex.DecodeString(fields[2])
+			if err != nil || len(secret) != sha256.Size {
+				s.Fatal(len(secret), err)
+			}
+			return tcp, in, &keyUpdates{secret, 1} // the request was number 0
+		}
+	}
+	s.Fatal("the client has no keys")
+	return nil, nil, nil
 }
 
 // TestTLSClientMayChangeTheKeys: the hub continues with its own next keys.

@@ -116,6 +116,28 @@ func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
 	}
 }
 
+// TestUnreadAnswersOfTLSEndTheConnection: crypto/tls answers new keys and alerts by itself, below the frames. A client that does not read, and sends
+// only frames without an answer, could make the server keep any number of these records.
+func TestUnreadAnswersOfTLSEndTheConnection(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	s := serve(t, "tls", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		below := r.Context().Value(key{}).(*tls.Conn).NetConn()
+		_, _ = below.Write(make([]byte, 8<<20)) // more than the kernel takes, as many records of TLS
+	}), func(hs *http.Server) {
+		hs.ConnContext = func(ctx context.Context, conn net.Conn) context.Context { return context.WithValue(ctx, key{}, conn) }
+	})
+	p := connect(t, s)
+	p.get(1, "/")
+	for {
+		if err := p.in.WriteWindowUpdate(0, 1); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the server keeps everything")
+		} else if err != nil {
+			return
+		}
+	}
+}
+
 // smallBuffer is an [http.Server.ConnContext] that keeps the kernel from taking many bytes.
 func smallBuffer(ctx context.Context, conn net.Conn) context.Context {
 	for {
