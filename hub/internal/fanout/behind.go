@@ -71,10 +71,12 @@ func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, a
 }
 
 // room returns about how many bytes of events the subscriber takes at a time. Lanes share their connection, which may be full. More bytes than
-// it takes would be made in vain.
+// it takes would be made in vain. Compressed groups get whole pages, whose pieces others can use.
 func (d *direct) room() int {
 	if l := d.lane(); l != nil {
-		return min(l.out.Room(), pageBytes)
+		if room := l.out.Room(); room == 0 || !d.group.gzip {
+			return min(room, pageBytes)
+		}
 	}
 	return pageBytes
 }

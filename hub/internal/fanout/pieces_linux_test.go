@@ -27,7 +27,7 @@ func catchesUp(t *testing.T, f *Fanout, after eventlog.Position) []chunk {
 	for now := more; now == more; {
 		var chunks []chunk
 		var err error
-		if chunks, now, err = c.next(t.Context()); err != nil {
+		if chunks, now, err = c.next(t.Context(), pageBytes); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, c.squeeze(chunks)...)
