@@ -293,7 +293,8 @@ func (l *Log) run(ctx context.Context) {
 		l.running.Go(func() { labelled("disklog "+name, loop) })
 	}
 	if l.opts.Sync == SyncInterval {
-		l.running.Go(func() { labelled("disklog syncer", l.syncLoop) })
+		synced := l.Head()
+		l.running.Go(func() { labelled("disklog syncer", func() { l.syncLoop(synced) }) })
 	}
 	if l.opts.Mirror {
 		l.running.Go(func() { labelled("disklog scrub", func() { l.scrub(ctx) }) })

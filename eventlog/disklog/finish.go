@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidings-sse/tidings/eventlog"
 )
 
 // finishLoop waits for the syncs of batches in order, and answers their requests.
@@ -65,11 +67,12 @@ func (c *commit) sync(err error) error {
 	return nil
 }
 
-// syncLoop syncs at intervals, for SyncInterval.
-func (l *Log) syncLoop() {
+// syncLoop syncs at intervals, for SyncInterval. What is published when the log opens is on disk. The caller reads that position, because this
+// goroutine may run only after the first appends.
+func (l *Log) syncLoop(synced eventlog.Position) {
 	tick := time.NewTicker(l.opts.Interval)
 	defer tick.Stop()
-	for synced := l.Head(); ; {
+	for {
 		select {
 		case <-tick.C:
 		case <-l.closing:
