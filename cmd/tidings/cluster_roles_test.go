@@ -72,6 +72,54 @@ func TestHubAloneJoinsAClusterAndLeavesItWithItsEvents(t *testing.T) {
 	serving("xxx", alone)
 }
 
+// TestRestoredClusterGivesNoPositionTwice: new events got the positions of events after the backup, and subscribers that had those missed the new ones
+// without a gap. The command for restored directories refused those of clusters.
+func TestRestoredClusterGivesNoPositionTwice(t *testing.T) {
+	dir, backup := filepath.Join(t.TempDir(), "data"), t.TempDir()
+	peer := freeAddr(t)
+	publish := func(text string) (id, all string) {
+		t.Helper()
+		s := startServeIn(t, dir, nil, "--cluster-peers", peer)
+		defer s.stop()
+		if code, _, complaint := say(t, "log", "restored", dir); code == 0 || !strings.Contains(complaint, "it is already open") {
+			t.Errorf("while the hub runs: exit code %d, %s", code, complaint)
+		}
+		var stored struct{ ID string }
+		if _, answer := ask(t, http.DefaultClient, http.MethodPost, s.url+"/events/news", text); json.Unmarshal([]byte(answer), &stored) != nil || stored.ID == "" {
+			t.Fatalf("%s is not stored: %s", text, answer)
+		}
+		_, all = ask(t, http.DefaultClient, http.MethodGet, s.url+"/events/news?poll=1&since=earliest", "")
+		return stored.ID, all
+	}
+	before, _ := publish("before the backup")
+	if err := os.CopyFS(backup, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	lost, _ := publish("after the backup")
+	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(backup))); err != nil {
+		t.Fatal(err)
+	}
+
+	log := filepath.Join(dir, mirrorDir)
+	if code, _, complaint := say(t, "log", "restored", log); code == 0 || !strings.Contains(complaint, "hint: tidings log restored "+dir+"\n") {
+		t.Errorf("for the log of the hub: exit code %d, %s", code, complaint)
+	}
+	if code, out, complaint := say(t, "log", "restored", dir); code != 0 || !strings.Contains(out, "keeps its events up to "+before) {
+		t.Fatalf("exit code %d, %s%s", code, out, complaint)
+	}
+	if code, out, complaint := say(t, "log", "restored", dir); code != 0 || !strings.Contains(out, "needs no change") {
+		t.Errorf("again: exit code %d, %s%s", code, out, complaint)
+	}
+	id, all := publish("after the restore")
+	generation, _, _ := strings.Cut(lost, "-")
+	if strings.HasPrefix(id, generation+"-") {
+		t.Errorf("the event after the restore has the position %s, and the one that was lost had %s", id, lost)
+	}
+	if !strings.Contains(all, "data: before the backup") || !strings.Contains(all, "data: after the restore") || strings.Contains(all, "data: after the backup") {
+		t.Errorf("the restored cluster has other events: %s", all)
+	}
+}
+
 func TestClusterJoinAndLeaveRefuseOtherDirectories(t *testing.T) {
 	empty, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -241,15 +241,3 @@ func (c *logCheckCmd) Run(ctx context.Context, io stdio) error {
 		return &exitError{exitFailure, nil}
 	})
 }
-
-type logRestoredCmd struct{ logDir }
-
-// Run starts a new generation.
-func (c *logRestoredCmd) Run(io stdio) error {
-	gen, err := disklog.Restored(c.Dir)
-	if err != nil {
-		return c.whereElse(whenInUse(err))
-	}
-	_, err = fmt.Fprintf(io.out, "%s begins generation %s; subscribers that resume from older positions will get a gap\n", c.Dir, gen)
-	return err
-}
