@@ -24,7 +24,11 @@ func (n *Node) await(ctx context.Context) error {
 			_, faults := n.missing(context.WithoutCancel(ctx))
 			return fmt.Errorf("this hub is no member of the cluster yet: %w%s", ctx.Err(), faults)
 		case <-report.C:
-			missing, faults := n.missing(ctx)
+			answers := n.probeAll(ctx)
+			if err := n.checkTwin(answers); err != nil {
+				return err
+			}
+			missing, faults := n.unreached(answers)
 			reason := waitingFor(missing, len(n.peers))
 			if len(missing) > 0 && len(n.peers) > 2 {
 				reason += firstNeedsAll
@@ -37,7 +41,7 @@ func (n *Node) await(ctx context.Context) error {
 			report.Reset(pause)
 		case <-check.C:
 			if n.server.ReadyForConnections(checkTime) && n.server.JetStreamEnabled() && n.server.JetStreamIsCurrent() && n.led() {
-				return nil
+				return n.checkTwin(n.probeAll(ctx))
 			}
 		}
 	}

@@ -19,12 +19,12 @@ import (
 const membersEvery = 10 * time.Second // between looks at the members of the cluster
 
 // checkMembers refuses peers that are members of another cluster.
-func (n *Node) checkMembers(ctx context.Context, id *identity) error {
+func (n *Node) checkMembers(answers []answer, id *identity) error {
 	if len(id.Members) < 2 {
 		return nil // it has not seen its cluster yet, or an older version has written the file
 	}
 	var others []string
-	for _, a := range n.probeAll(ctx) {
+	for _, a := range answers {
 		switch {
 		case slices.Contains(id.Members, a.name):
 			return nil

@@ -3,6 +3,7 @@ package natsnode_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -68,6 +69,65 @@ func TestHubOfAnotherClusterIsRefused(t *testing.T) {
 	}
 	if files, err := os.ReadDir(filepath.Join(other.Dir, "jetstream", "jetstream")); err != nil || len(files) > 0 {
 		t.Errorf("its server has started: %v, %v", files, err)
+	}
+}
+
+// TestHubWithACopyOfAnotherHubsDirectoryIsRefused: it logged what was wrong, joined, and both voted under one name.
+func TestHubWithACopyOfAnotherHubsDirectoryIsRefused(t *testing.T) {
+	for name, started := range map[string]bool{"while the other one runs": true, "both start at once": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			peers := []string{freeAddress(t), freeAddress(t), "127.0.0.1:1"}
+			slices.Sort(peers[:2])
+			refused := 1 // of two that start at once, always the same
+			if started {
+				refused = 0
+			}
+			ctx, stop := context.WithTimeout(t.Context(), patience)
+			defer stop()
+			options := func(peer int) *natsnode.Options {
+				o := &natsnode.Options{Peers: peers, Self: peers[peer], Secret: secret, Dir: t.TempDir(), Logger: logger(t, peers[peer])}
+				store := filepath.Join(o.Dir, "jetstream")
+				if started { // a directory with data is checked before its server starts
+					store = filepath.Join(store, "jetstream")
+				}
+				if err := errors.Join(os.MkdirAll(store, 0o700), os.WriteFile(filepath.Join(o.Dir, "cluster.json"), []byte(`{"format":1,"name":"a-1234"}`), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+				return o
+			}
+			stays, twin := options(1-refused), options(refused)
+			listens := make(chan struct{})
+			stays.Waiting = func(string) {
+				select {
+				case <-listens:
+				default:
+					close(listens)
+				}
+			}
+			ended := make(chan error)
+			go func() {
+				n, err := natsnode.Open(ctx, stays)
+				if err == nil {
+					_ = n.Close()
+				}
+				ended <- err
+			}()
+			if started {
+				<-listens
+			}
+			n, err := natsnode.Open(ctx, twin)
+			if err == nil {
+				_ = n.Close()
+			}
+			if want := stays.Self + " runs already: it has this hub's name, a-1234: its data directory is a copy"; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("the copy: error %v, want %s", err, want)
+			}
+			stop()
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("the other one: error %v, want one of its context", err)
+			}
+		})
 	}
 }
 

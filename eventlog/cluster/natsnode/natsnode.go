@@ -144,7 +144,8 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	o.warnOfName(n.name)
 	rejoins := o.hasData()
 	if rejoins {
-		if err := n.checkMembers(ctx, &id); err != nil {
+		answers := n.probeAll(ctx)
+		if err := cmp.Or(n.checkTwin(answers), n.checkMembers(answers, &id)); err != nil {
 			return nil, err
 		}
 	}

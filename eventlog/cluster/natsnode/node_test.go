@@ -162,16 +162,6 @@ func TestHubsThatDoNotFitSayWhy(t *testing.T) {
 		says   string // about b, by a
 	}{
 		"another key": {func(_ *testing.T, _, b *natsnode.Options) { b.Secret = []byte("another secret, of another cluster") }, "it has another cluster key"},
-		"a copied directory": {func(t *testing.T, a, b *natsnode.Options) {
-			for _, o := range []*natsnode.Options{a, b} {
-				if err := os.WriteFile(filepath.Join(o.Dir, "cluster.json"), []byte(`{"format":1,"name":"a-1234"}`), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.Mkdir(filepath.Join(o.Dir, "jetstream"), 0o700); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}, "it has this hub's name, a-1234: its data directory is a copy"},
 		"not started": {func(_ *testing.T, _, b *natsnode.Options) { b.Peers = nil }, "dial tcp"},
 		"a web server": {func(t *testing.T, a, b *natsnode.Options) {
 			s := httptest.NewServer(http.NotFoundHandler())

@@ -42,7 +42,12 @@ func waitingFor(missing []string, all int) string {
 
 // missing returns the peers that this node cannot reach, without the default port, and why, as the end of a sentence.
 func (n *Node) missing(ctx context.Context) (peers []string, why string) {
-	for i, a := range n.probeAll(ctx) {
+	return n.unreached(n.probeAll(ctx))
+}
+
+// unreached is missing for answers that are there already.
+func (n *Node) unreached(answers []answer) (peers []string, why string) {
+	for i, a := range answers {
 		if a.err != nil {
 			peers = append(peers, strings.TrimSuffix(n.peers[i], ":"+DefaultPort))
 			why += fmt.Sprintf("; %s: %v", n.peers[i], a.err)
@@ -96,6 +101,7 @@ func (n *Node) probe(ctx context.Context, peer string) (name string, err error) 
 		return "", reason(err)
 	}
 	var info struct {
+		ID      string `json:"server_id"` // of the process
 		Name    string `json:"server_name"`
 		Cluster string `json:"cluster"`
 	}
@@ -103,10 +109,30 @@ func (n *Node) probe(ctx context.Context, peer string) (name string, err error) 
 	switch err := json.Unmarshal([]byte(text), &info); {
 	case !ok || err != nil || info.Cluster != clusterName:
 		return "", errors.New("it is not a hub of a cluster")
+	case n.server != nil && info.ID == n.server.ID():
+		return "", errors.New("it is this hub itself")
 	case info.Name == n.name:
-		return "", fmt.Errorf("it has this hub's name, %s: its data directory is a copy of this one. Delete %s and the directory %s in one of them, so that it joins as a new peer", n.name, nameFile, storeDir)
+		return "", &twinError{n.name}
 	}
 	return info.Name, nil
+}
+
+// twinError reports a peer that has the name of this node.
+type twinError struct{ name string }
+
+func (e *twinError) Error() string {
+	return fmt.Sprintf("it has this hub's name, %s: its data directory is a copy of this one. Delete %s and the directory %s in one of them, so that it joins as a new peer", e.name, nameFile, storeDir)
+}
+
+// checkTwin refuses to be the second server with one name: both would vote under it. A node whose server has not started gives way to every server that
+// runs. Of two that start at once, the one whose address comes later gives way.
+func (n *Node) checkTwin(answers []answer) error {
+	for i, a := range answers {
+		if twin, ok := errors.AsType[*twinError](a.err); ok && (n.server == nil || n.peers[i] < n.self) {
+			return fmt.Errorf("%s runs already: %w", n.peers[i], twin)
+		}
+	}
+	return nil
 }
 
 // reason explains the error of a handshake.
