@@ -12,15 +12,15 @@ const MaxPresentData = 256
 
 // Presence is the data of a presence event. Exactly one of three forms is set:
 //   - Members: the whole state. It replaces what the watcher knows.
-//   - In and Out: the changes since the event before.
+//   - In and Out: the subjects that have changed since the event before, as they are now. They may repeat what the watcher knows.
 //   - neither: the topic has too many members for events to name them. Only their number is known.
 type Presence struct {
 	Topic    string   `json:"topic"`
 	Streams  int      `json:"streams"`          // open streams that asked to be seen
 	Subjects int      `json:"subjects"`         // members
 	Members  []Member `json:"members,omitzero"` // not nil: all of them, in the order of their subjects
-	In       []Member `json:"in,omitzero"`      // not nil: members that have come, or have other data
-	Out      []string `json:"out,omitzero"`     // not nil, with In: the subjects that have left
+	In       []Member `json:"in,omitzero"`      // not nil: those that are present
+	Out      []string `json:"out,omitzero"`     // not nil, with In: those that are not
 
 	// Settling says that the hub has just started: members of before may be missing, and none of them has left.
 	Settling bool `json:"settling,omitempty"`

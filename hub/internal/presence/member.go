@@ -67,10 +67,10 @@ func (t *Table) join(topic *Topic, subject, data, holder string) {
 		m = &member{subject: subject, data: data}
 		topic.members.add(m)
 		t.present++
-		topic.note(subject, before{})
+		topic.note(subject)
 	}
 	if m.data != data { // the newest stream counts
-		topic.note(subject, before{true, m.data})
+		topic.note(subject)
 		m.data = data
 		topic.share(subject)
 	}
@@ -128,7 +128,7 @@ func (t *Table) left(topic *Topic, m *member) {
 func (t *Table) drop(topic *Topic, m *member) {
 	topic.members.remove(m.subject)
 	t.present--
-	topic.note(m.subject, before{true, m.data})
+	topic.note(m.subject)
 }
 
 // expire lets some members leave whose grace is over. It reports whether there are more.

@@ -318,6 +318,53 @@ func TestNewDataOfASubjectIsTold(t *testing.T) {
 	r.want("a", "2/1 +bob1", "3/1", "4/1 +bob2")
 }
 
+// TestWatcherThatComesBetweenTwoMessagesIsNotWrong: the next message names what has changed since the one before, also if the change was undone.
+func TestWatcherThatComesBetweenTwoMessagesIsNotWrong(t *testing.T) {
+	r := settledRoom(t, 1000)
+	r.Watch([]string{"a"})
+	put := func(subject, data string) *Stay {
+		stay, err := r.Join([]string{"a"}, subject, data, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stay
+	}
+	put("alice", "1")
+	carol := put("carol", "")
+	r.Tick()
+	r.take("a")
+
+	put("alice", "2")
+	carol.Leave(true)
+	eve := put("eve", "")
+	if got := r.state("a"); got != "3/2 [alice2 eve]" {
+		t.Errorf("the watcher begins with %q", got)
+	}
+	put("alice", "1")
+	put("carol", "")
+	eve.Leave(true)
+	r.Tick()
+	r.want("a", "4/2 +alice1 +carol -eve")
+}
+
+// TestFirstWatcherOfManyMembersGetsAllNamesWhenTheyAreFew, also if that is so at the next message: changes apply to names that it does not have.
+func TestFirstWatcherOfManyMembersGetsAllNamesWhenTheyAreFew(t *testing.T) {
+	r := settledRoom(t, 1000)
+	var last *Stay
+	for i := range Listed + 1 {
+		last = r.join(fmt.Sprintf("m%03d", i), "a")
+	}
+	r.Watch([]string{"a"})
+	if got := r.state("a"); got != "101/101" {
+		t.Errorf("the watcher begins with %q", got)
+	}
+	last.Leave(true)
+	r.Tick()
+	if got := r.take("a"); len(got) != 1 || !strings.HasPrefix(got[0], "100/100 [m000 ") {
+		t.Errorf("the watchers were told %q, want all names", got)
+	}
+}
+
 func TestMembersAreLimited(t *testing.T) {
 	r := settledRoom(t, 3)
 	r.join("bob", "a", "b")

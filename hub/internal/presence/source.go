@@ -112,10 +112,10 @@ func (t *Table) arrive(topic *Topic, s *source, subject, data string) {
 		m = &member{subject: subject, data: data}
 		topic.members.add(m)
 		t.present++
-		topic.note(subject, before{})
+		topic.note(subject)
 	}
 	if m.data != data && !m.here {
-		topic.note(subject, before{true, m.data})
+		topic.note(subject)
 		m.data = data
 	}
 	for i := range m.others {

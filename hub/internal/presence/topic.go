@@ -15,12 +15,12 @@ type Topic struct {
 	unsent  map[string]struct{} // subjects that have changed at this hub, for other hubs; nil: it is not in sharing.unsent
 
 	watchers int
-	dirty    bool              // it is in Table.changed
-	whole    bool              // the next message is the whole state
-	changes  map[string]before // since the last message, by subject
-	toldAt   int64             // tick of the last message
-	version  uint64            // of the last message
-	serial   uint64            // counts changes
+	dirty    bool                // it is in Table.changed
+	whole    bool                // the next message is the whole state
+	changed  map[string]struct{} // subjects that have changed since the last message
+	toldAt   int64               // tick of the last message
+	version  uint64              // of the last message
+	serial   uint64              // counts changes
 
 	text   string // the whole state at some serial number
 	textAt uint64
@@ -36,12 +36,6 @@ func (t *Topic) key() string { return t.name }
 
 // Name returns the name of the topic.
 func (t *Topic) Name() string { return t.name }
-
-// before is the state of a subject at the last message.
-type before struct {
-	present bool
-	data    string
-}
 
 // at returns a topic, which it adds if it is new.
 func (t *Table) at(name string) *Topic {
@@ -81,18 +75,19 @@ func (t *Topic) touch() {
 	}
 }
 
-// note is touch for a change of a subject, with its state before.
-func (t *Topic) note(subject string, was before) {
+// note is touch for a change of a subject: the next message has its state. That is so even if the change is undone before, because a watcher may
+// have got the state in between.
+func (t *Topic) note(subject string) {
 	t.touch()
-	switch _, noted := t.changes[subject]; {
+	switch _, noted := t.changed[subject]; {
 	case t.watchers == 0 || t.whole || noted:
-	case t.members.len() > Listed || len(t.changes) >= Listed:
-		t.whole, t.changes = true, nil
+	case t.members.len() > Listed || len(t.changed) >= Listed:
+		t.whole, t.changed = true, nil
 	default:
-		if t.changes == nil {
-			t.changes = make(map[string]before)
+		if t.changed == nil {
+			t.changed = make(map[string]struct{})
 		}
-		t.changes[subject] = was
+		t.changed[subject] = struct{}{}
 	}
 }
 
@@ -114,7 +109,7 @@ func (t *Table) Unwatch(topics []*Topic) {
 	defer t.mu.Unlock()
 	for _, topic := range topics {
 		if topic.watchers--; topic.watchers == 0 {
-			topic.changes, topic.text = nil, ""
+			topic.changed, topic.text = nil, ""
 			t.forget(topic)
 		}
 	}
@@ -125,6 +120,9 @@ func (t *Table) Unwatch(topics []*Topic) {
 func (t *Topic) State() (data string, version uint64) {
 	t.table.mu.Lock()
 	defer t.table.mu.Unlock()
+	if t.members.len() > Listed {
+		t.whole = true // when there are few again
+	}
 	if t.text == "" || t.textAt != t.serial {
 		message := t.counted()
 		if t.members.len() <= Listed {
@@ -195,9 +193,9 @@ func (t *Table) tell(topic *Topic) {
 		topic.whole = false
 		message.Members = topic.list()
 	default:
-		message.In, message.Out = topic.differences()
+		message.In, message.Out = topic.changes()
 	}
-	topic.changes, topic.toldAt = nil, t.now
+	topic.changed, topic.toldAt = nil, t.now
 	topic.version++
 	t.told++
 	version := topic.version
@@ -205,15 +203,14 @@ func (t *Table) tell(topic *Topic) {
 	t.opts.Tell(topic, version, message.Data())
 }
 
-// differences returns who has come or has other data, and who has left, since the last message.
-func (t *Topic) differences() (in []wire.Member, out []string) {
+// changes returns the subjects that have changed since the last message, as they are now: those that are present, and those that are not.
+func (t *Topic) changes() (in []wire.Member, out []string) {
 	in, out = []wire.Member{}, []string{}
-	for subject, was := range t.changes {
-		switch m := t.members.get(subject); {
-		case m == nil && was.present:
-			out = append(out, subject)
-		case m != nil && was != before{true, m.data}:
+	for subject := range t.changed {
+		if m := t.members.get(subject); m != nil {
 			in = append(in, m.wire())
+		} else {
+			out = append(out, subject)
 		}
 	}
 	wire.SortPresence(in, out)
