@@ -79,7 +79,10 @@ func printCluster(out io.Writer, status *clusterAnswer) error {
 		}
 		behind := number(newest[h.Generation]-h.Message, "message")
 		contact := shortly(time.Duration(h.ContactAge)*time.Millisecond) + " ago"
-		if h.ContactAge < 1000 {
+		switch {
+		case h.Silent:
+			contact = "-" // the age is that of its last announcement
+		case h.ContactAge < 1000:
 			contact = "now"
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s-%d\t%s\t%d\t%s\t%s\t%s\n", visible(h.Name), state, visible(h.Generation), h.Head, behind, h.Streams, contact, visible(h.Version), visible(h.URL))

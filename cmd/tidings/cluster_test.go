@@ -123,7 +123,7 @@ func TestCommandsDoNotWaitForeverForAHub(t *testing.T) {
 		args []string
 		more string
 	}{
-		{[]string{"cluster", "set", s.URL}, unknown},
+		{[]string{"cluster", "set", "--keep-bytes", "1GiB", s.URL}, unknown},
 		{[]string{"cluster", "reset", "--yes", s.URL}, unknown},
 		{[]string{"revoke", "--sub", "ann", s.URL}, unknown},
 		{[]string{"stats", s.URL}, ""},
@@ -171,7 +171,7 @@ func TestClusterCommandsSayWhatTheHubHasDone(t *testing.T) {
 	s := startClusterServer(t)
 	for want, args := range map[string][]string{
 		"b-x7k2 is removed: it no longer counts for majorities, which are now those of 2 hubs\nif its data directory is found again, delete it: a hub that starts with it is a member again, and counts\nnext: start a hub with an empty directory in its place\n": {"remove", "b-x7k2"},
-		"all hubs of the cluster now keep: --keep 'chat/**=age:7d' --keep-bytes 10KiB --topics-remembered 0\n":                                                                                                                                                     {"set", "--keep", "chat/**=age:7d"},
+		"all hubs of the cluster now keep: --keep 'chat/**=age:7d' --keep-bytes 10KiB --topics-remembered 0\n":                                                                                                                                                     {"set", "--keep", "chat/**=age:7d", "--keep-bytes", "2MiB"},
 		"the log of a is the shared log, in generation k3f9a; every subscriber that resumes gets a gap with the reason":                                                                                                                                            {"reset", "--yes"},
 	} {
 		if code, out, complaint := say(t, append(append([]string{"cluster"}, args...), "--hub", s.URL)...); code != 0 || !strings.Contains(complaint, want) || !strings.HasPrefix(out, "{") {
@@ -212,5 +212,16 @@ func TestClusterSetRefusesWhatNoHubCouldStartWith(t *testing.T) {
 	code, _, complaint := say(t, "cluster", "set", s.URL, "--keep-bytes", "10")
 	if code != exitUsage || !strings.Contains(complaint, "--keep-bytes must be at least 1.0 MiB") || s.got != "" {
 		t.Errorf("exit code %d, %s; the hub got %q", code, complaint, s.got)
+	}
+}
+
+// TestClusterSetNeedsTheSizeOfTheLog: without flags it put the retention of all hubs back to the defaults, which may delete most of a log.
+func TestClusterSetNeedsTheSizeOfTheLog(t *testing.T) {
+	s := startClusterServer(t)
+	for _, args := range [][]string{{"cluster", "set", s.URL}, {"cluster", "set", s.URL, "--keep", "chat/**=age:7d"}} {
+		code, _, complaint := say(t, args...)
+		if code != exitUsage || !strings.Contains(complaint, "--keep-bytes is missing") || s.got != "" {
+			t.Errorf("exit code %d, %s; the hub got %q", code, complaint, s.got)
+		}
 	}
 }

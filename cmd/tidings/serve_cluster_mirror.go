@@ -60,7 +60,7 @@ func (s *sharedLog) openMirror() (*disklog.Log, error) {
 	log, err := disklog.Open(place, o)
 	unusable, ok := errors.AsType[*disklog.DirError](err)
 	if !ok || !unusable.Damaged() || !s.copies() {
-		return log, whenInUse(err)
+		return log, s.flags.whyClosed(err)
 	}
 	all, aside := s.damaged()
 	if aside == "" {
@@ -72,7 +72,7 @@ func (s *sharedLog) openMirror() (*disklog.Log, error) {
 		return nil, err
 	}
 	log, err = disklog.Open(place, o)
-	return log, whenInUse(err)
+	return log, s.flags.whyClosed(err)
 }
 
 // lastWrite returns when a file in a directory was last written; the zero time if there is none.

@@ -91,16 +91,21 @@ func (f *storeFlags) open(logger *slog.Logger) (log eventlog.Log, where string, 
 	o, dir := f.diskOptions(logger), f.dataDir()
 	switch log, err = disklog.Open(dir, o); {
 	case err != nil:
-		if invalid, ok := errors.AsType[*eventlog.InvalidError](err); ok && f.MinFree > 0 {
-			return nil, "", fmt.Errorf("--min-free %s: %w", text(f.MinFree), invalid)
-		}
-		return nil, "", whenInUse(err)
+		return nil, "", f.whyClosed(err)
 	}
 	if where, err = filepath.Abs(dir); err != nil {
 		where = dir
 	}
 	logger.Info("events are kept on disk", "dir", where, "head", log.Head().String(), "min-free", text(f.MinFree), "sync", f.Sync)
 	return log, where, nil
+}
+
+// whyClosed says in words of the command line why a log on disk cannot be opened.
+func (f *storeFlags) whyClosed(err error) error {
+	if invalid, ok := errors.AsType[*eventlog.InvalidError](err); ok && f.MinFree > 0 {
+		return fmt.Errorf("--min-free %s: %w", text(f.MinFree), invalid)
+	}
+	return whenInUse(err)
 }
 
 // diskOptions returns the options of the log on disk.
