@@ -191,7 +191,7 @@ func TestHubThatDoesNotAnswerIsNamed(t *testing.T) {
 // TestMembersHaveTheSameDataAtEveryHub: JSON escaped some characters on the way, so that a member that came to another hub had other data.
 func TestMembersHaveTheSameDataAtEveryHub(t *testing.T) {
 	const data = `{"name":"<b>&"}`
-	sent := Message{Presence: &presence.Part{Topics: []presence.PartTopic{{Topic: "a", In: []wire.Member{{Subject: "bob", Data: []byte(data)}}}}}}
+	sent := Message{Presence: &presence.Part{Topics: []presence.PartTopic{{Topic: "a", In: []presence.PartMember{{Member: wire.Member{Subject: "bob", Data: []byte(data)}}}}}}}
 	got, err := Decode(sent.Encode())
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,8 @@ import (
 )
 
 // The hubs of a cluster tell each other of their members, over a channel that may lose messages. Each hub decides alone about its own members
-// and their grace; a subject is present if it is present at any hub. So a merge is a union.
+// and their grace; a subject is present if it is present at any hub. So a merge is a union. Each hub says with a member when its last stream was
+// opened. Of the hubs at which a subject is present, the data of the last one counts.
 //
 // A hub numbers its messages. One that has missed a message of another hub asks it for its whole state, which comes in parts between its
 // changes. After the last part, members that were in none of them are dropped.
@@ -24,10 +25,16 @@ type Part struct {
 
 // PartTopic is a topic in a [Part].
 type PartTopic struct {
-	Topic   string        `json:"topic"`
-	Streams int           `json:"streams"` // at the hub
-	In      []wire.Member `json:"in,omitempty"`
-	Out     []string      `json:"out,omitempty"`
+	Topic   string       `json:"topic"`
+	Streams int          `json:"streams"` // at the hub
+	In      []PartMember `json:"in,omitempty"`
+	Out     []string     `json:"out,omitempty"`
+}
+
+// PartMember is a member in a [Part], with the data of the stream that was opened last at the hub.
+type PartMember struct {
+	wire.Member
+	Opened int64 `json:"opened,omitempty"` // when that was, in microseconds since 1970
 }
 
 // MaxPart is about the size of the largest [Part] in bytes of JSON. A topic and a member with escapes need up to 10 KiB.
@@ -93,6 +100,11 @@ func sizeOf(v any) int {
 	return len(text) + 1
 }
 
+// part returns what this hub says of a member that is here.
+func (m *member) part() PartMember {
+	return PartMember{m.own.wire(m.subject), m.own.opened}
+}
+
 // changesPart takes changes.
 func (t *Table) changesPart(p *Part) {
 	s := &t.sharing
@@ -102,7 +114,7 @@ func (t *Table) changesPart(p *Part) {
 		size += sizeOf(&one)
 		for subject := range topic.unsent {
 			if m := topic.members.get(subject); m != nil && m.here {
-				member := m.wire()
+				member := m.part()
 				size += sizeOf(&member)
 				one.In = append(one.In, member)
 			} else {
@@ -148,7 +160,7 @@ func (t *Table) wholePart(p *Part) {
 		s.whole = true
 		for m := range topic.members.after(s.subject) {
 			if s.subject = m.subject; m.here {
-				member := m.wire()
+				member := m.part()
 				topicSize += sizeOf(&member)
 				one.In = append(one.In, member)
 			}

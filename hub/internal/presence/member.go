@@ -1,22 +1,47 @@
 package presence
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // member is a subject at a topic.
 type member struct {
 	subject string
-	data    string // JSON; may be empty
-	streams int32  // at this hub
-	here    bool   // it has a stream at this hub, or its grace is not over
+	here    bool  // it has a stream at this hub, or its grace is not over
+	streams int32 // at this hub
+	own     said  // what this hub says of it; zero if it is not here
 
 	seat int32 // index in its slot of Table.leaving
 	slot int8  // 1 + the slot; 0: it is not leaving
 
-	others []mark // where else it is present
-	quota  *quota // which counts it while it is here; nil: none
+	others []hubMark // where else it is present
+	quota  *quota    // which counts it while it is here; nil: none
 }
 
 func (m *member) key() string { return m.subject }
+
+// said is what a hub says of a member: the data of the stream that was opened last at that hub.
+type said struct {
+	data   string // JSON; may be empty
+	opened int64  // when the stream was opened, in microseconds since 1970; see member.join
+}
+
+// last returns what counts of a member: the data of the stream that was opened last. All hubs know the same, and so find the same.
+func (m *member) last() said {
+	last := m.own
+	for _, k := range m.others {
+		if k.opened > last.opened || k.opened == last.opened && k.data > last.data {
+			last = k.said
+		}
+	}
+	return last
+}
+
+// join sets the data of a new stream. Streams of other hubs of which this one knows were opened before, whatever the clocks of their hubs say.
+func (m *member) join(data string, now time.Time) {
+	m.own = said{data, max(now.UnixMicro(), m.last().opened+1)}
+}
 
 // Stay is the presence of one stream at topics.
 type Stay struct {
@@ -35,12 +60,13 @@ func (t *Table) Join(names []string, subject, data, holder string) (*Stay, error
 			return nil, err
 		}
 	}
+	now := time.Now()
 	stay := &Stay{table: t, subject: subject, topics: make([]*Topic, len(names))}
 	for i, name := range names {
 		topic := t.at(name)
 		topic.streams++
 		if stay.topics[i] = topic; subject != "" {
-			t.join(topic, subject, data, holder)
+			t.join(topic, subject, data, holder, now)
 		}
 		topic.touch()
 		topic.share("")
@@ -61,27 +87,32 @@ func (t *Table) newAt(names []string, subject string) (n int) {
 	return n
 }
 
-func (t *Table) join(topic *Topic, subject, data, holder string) {
+func (t *Table) join(topic *Topic, subject, data, holder string, now time.Time) {
 	m := topic.members.get(subject)
 	if m == nil {
-		m = &member{subject: subject, data: data}
-		topic.members.add(m)
-		t.present++
+		m = t.add(topic, subject)
+	}
+	if m.last().data != data {
 		topic.note(subject)
 	}
-	if m.data != data { // the newest stream counts
-		topic.note(subject)
-		m.data = data
-		topic.share(subject)
-	}
+	m.join(data, now)
+	topic.share(subject) // also with the same data, which now counts more than that of other hubs
 	if !m.here {
 		m.here = true
 		t.members++
 		t.charge(m, holder)
-		topic.share(subject)
 	}
 	m.streams++
 	t.leaving.remove(m)
+}
+
+// add adds a member that was at no hub.
+func (t *Table) add(topic *Topic, subject string) *member {
+	m := &member{subject: subject}
+	topic.members.add(m)
+	t.present++
+	topic.note(subject)
+	return m
 }
 
 // Leave ends the presence of the stream. If it was the last one of its subject, the subject leaves after [Grace], or at once. Leave is called
@@ -115,12 +146,21 @@ func (t *Table) leave(topic *Topic, subject string, atOnce bool) {
 
 // left removes a member from this hub.
 func (t *Table) left(topic *Topic, m *member) {
-	m.here = false
+	was := m.last()
+	m.here, m.own = false, said{}
 	t.members--
 	t.discharge(m)
 	topic.share(m.subject)
-	if len(m.others) == 0 {
+	t.less(topic, m, was)
+}
+
+// less notes that a member is at one hub less. What counted of it before may have been said by that hub.
+func (t *Table) less(topic *Topic, m *member, was said) {
+	switch {
+	case !m.here && len(m.others) == 0:
 		t.drop(topic, m)
+	case m.last().data != was.data:
+		topic.note(m.subject)
 	}
 }
 

@@ -241,10 +241,12 @@ func (t *Table) Totals() Totals {
 }
 
 // wire returns the JSON form of a member.
-func (m *member) wire() wire.Member {
-	made := wire.Member{Subject: m.subject}
-	if m.data != "" {
-		made.Data = []byte(m.data)
+func (m *member) wire() wire.Member { return m.last().wire(m.subject) }
+
+func (s said) wire(subject string) wire.Member {
+	made := wire.Member{Subject: subject}
+	if s.data != "" {
+		made.Data = []byte(s.data)
 	}
 	return made
 }

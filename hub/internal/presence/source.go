@@ -35,6 +35,12 @@ type mark struct {
 	epoch  uint32
 }
 
+// hubMark says that a member is at another hub, and what that hub says of it.
+type hubMark struct {
+	mark
+	said
+}
+
 // Receive takes a message of another hub.
 func (t *Table) Receive(p *Part) {
 	t.mu.Lock()
@@ -68,7 +74,7 @@ func (t *Table) receive(s *source, one *PartTopic) {
 	topic.setStreams(s, max(one.Streams, 0))
 	for _, in := range one.In {
 		if in.Subject != "" {
-			t.arrive(topic, s, in.Subject, string(in.Data))
+			t.arrive(topic, s, in.Subject, said{string(in.Data), max(in.Opened, 0)})
 		}
 	}
 	for _, subject := range one.Out {
@@ -99,49 +105,48 @@ func (t *Topic) setStreams(s *source, n int) {
 	}
 }
 
-// arrive notes that a subject is present at another hub. Data of a stream of this hub counts more.
-func (t *Table) arrive(topic *Topic, s *source, subject, data string) {
+// arrive notes that a subject is present at another hub, and what that hub says of it.
+func (t *Table) arrive(topic *Topic, s *source, subject string, news said) {
 	m := topic.members.get(subject)
-	if m == nil || !slices.ContainsFunc(m.others, func(k mark) bool { return k.source == s }) {
+	if m == nil || m.at(s) < 0 {
 		if s.members >= t.opts.MaxMembers {
 			return
 		}
 		s.members++
 	}
 	if m == nil {
-		m = &member{subject: subject, data: data}
-		topic.members.add(m)
-		t.present++
+		m = t.add(topic, subject)
+	}
+	was := m.last()
+	if i := m.at(s); i >= 0 {
+		m.others[i] = hubMark{mark{s, s.epoch}, news}
+	} else {
+		m.others = append(m.others, hubMark{mark{s, s.epoch}, news})
+	}
+	if m.last().data != was.data {
 		topic.note(subject)
 	}
-	if m.data != data && !m.here {
-		topic.note(subject)
-		m.data = data
-	}
-	for i := range m.others {
-		if m.others[i].source == s {
-			m.others[i].epoch = s.epoch
-			return
-		}
-	}
-	m.others = append(m.others, mark{s, s.epoch})
+}
+
+// at returns the index of the mark of a hub, below zero if there is none.
+func (m *member) at(s *source) int {
+	return slices.IndexFunc(m.others, func(k hubMark) bool { return k.source == s })
 }
 
 // depart drops marks of a member, and the member with the last one.
 func (t *Table) depart(topic *Topic, m *member, drop func(mark) bool) {
-	kept := slices.DeleteFunc(m.others, func(k mark) bool {
-		if drop(k) {
+	was := m.last()
+	m.others = slices.DeleteFunc(m.others, func(k hubMark) bool {
+		if drop(k.mark) {
 			k.source.members--
 			return true
 		}
 		return false
 	})
-	if m.others = kept; len(kept) == 0 {
+	if len(m.others) == 0 {
 		m.others = nil
-		if !m.here {
-			t.drop(topic, m)
-		}
 	}
+	t.less(topic, m, was)
 }
 
 // Heard notes an announcement of another hub, with the number of its last message.
