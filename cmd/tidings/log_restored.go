@@ -21,7 +21,7 @@ func (c *logRestoredCmd) Help() string {
 A log that continues after an older copy would give new events the positions of events that are no longer there.
 
 DIR may be the data directory of a hub of a cluster. If all hubs of a cluster were restored, or two of three, run the command for the directory of each hub
-that keeps its events, and empty those of the others: docs/cluster.md (Backup and restore). A cluster of which only one hub was restored needs no command.
+that keeps its events, and empty those of the others: docs/deploy.md (Backup and restore). A cluster of which only one hub was restored needs no command.
 
 Examples:
 

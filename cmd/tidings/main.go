@@ -27,7 +27,7 @@ Commands
   tidings pub TOPIC     publish to a hub: arguments, lines, NDJSON, a log file
   tidings sub TOPIC     subscribe to topics of a hub, or to any event stream
   tidings topics        list the topics of a hub
-  tidings presence      list who is present at a topic; follow who comes
+  tidings presence      list the members at a topic, or follow changes
   tidings stats         print statistics of a hub
   tidings health        exit with 0 if a hub works; for health checks
   tidings streams       list the open streams of a hub; close or revoke them
@@ -116,7 +116,7 @@ type commands struct {
 	Pub      pubCmd      `cmd:"" help:"Publish events to a hub: arguments, lines, NDJSON, a growing file."`
 	Sub      subCmd      `cmd:"" help:"Subscribe to topics of a hub, or to any event stream: curl for Server-Sent Events."`
 	Topics   topicsCmd   `cmd:"" help:"List the topics of a hub."`
-	Presence presenceCmd `cmd:"" help:"Show who is present at a topic, and follow who comes and leaves."`
+	Presence presenceCmd `cmd:"" help:"List the members that are present at a topic, or follow changes."`
 	Stats    statsCmd    `cmd:"" help:"Print statistics of a hub: streams, events, the log, refusals."`
 	Health   healthCmd   `cmd:"" help:"Ask a hub whether it works, for health checks."`
 	Streams  streamsCmd  `cmd:"" help:"List the open streams of a hub; close them, revoke their tokens."`
@@ -207,10 +207,10 @@ func usageError(err error, args []string) error {
 			text = "unknown flag " + unknown[1]
 		}
 	}
-	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && name == "tidings token mint" {
+	switch arg, unexpected := strings.CutPrefix(text, "unexpected argument "); {
+	case unexpected && name == "tidings token mint":
 		return &exitError{exitUsage, fmt.Errorf("%s\nhint: %s --sub %s", text, name, arg)}
-	}
-	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && many {
+	case unexpected && many:
 		return &exitError{exitUsage, fmt.Errorf("%s\nhint: write %s beside the other arguments, without a flag between them", text, arg)}
 	}
 	if hint := addrHint(name, text); hint != "" {

@@ -16,7 +16,7 @@ type presenceCmd struct {
 	hubFlags `embed:""`
 	Topic    string `group:"Which hub" placeholder:"TOPIC" help:"The topic or pattern, also one that looks like a URL."`
 
-	Follow  bool   `group:"What to show" short:"F" help:"Print the members, and then who comes and leaves, until Ctrl-C."`
+	Follow  bool   `group:"What to show" short:"F" help:"Print the members, and then each change, until Ctrl-C."`
 	Numbers bool   `group:"What to show" help:"Only how many subjects and streams there are, without the members."`
 	Count   int    `group:"What to show" short:"n" placeholder:"N" help:"List the first N members or topics, or follow N messages; 0 for no limit."`
 	Format  string `group:"What to show" short:"f" enum:"auto,table,ndjson" default:"auto" placeholder:"FORMAT" help:"table or ndjson; by default a table on a terminal, else NDJSON."`
