@@ -150,4 +150,4 @@ func TestSubscriberMissesNothingAtMaxAge(t *testing.T) {
 }
 
 // endsWithRetry matches the end of a stream whose client should reconnect.
-var endsWithRetry = regexp.MustCompile(`\n\nevent: tidings\.checkpoint\nretry: [1-4][0-9]{3}\ndata: \{\}\nid: ([0-9a-z]+-[0-9]+)\n\n$`)
+var endsWithRetry = regexp.MustCompile(`\n\nevent: tidings\.checkpoint\n` + retry1to5s + `\ndata: \{\}\nid: ([0-9a-z]+-[0-9]+)\n\n$`)
