@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"debug/buildinfo"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -31,7 +34,7 @@ type product struct {
 	version  string                            // such as v0.1.0
 	date     time.Time                         // of the commit; all files have it
 	binaries map[target]string                 // paths
-	common   []file                            // the same on all systems: completions, manual page, licence, notices
+	common   []file                            // the same on all systems: completions, manual page, README, changelog, licence, notices
 	packing  func(name string) ([]byte, error) // reads a file of release/packaging
 
 	modules map[target][]dependency // in the binaries
@@ -85,12 +88,12 @@ func compile(ctx context.Context, src *source, dir string) (*product, error) {
 		}
 		p.common = append(p.common, file{name, []byte(text + "\n")})
 	}
-	for _, name := range []string{"LICENSE", "README.md"} {
+	for _, name := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
 		text, err := src.read(name)
 		if err != nil {
 			return nil, err
 		}
-		p.common = append(p.common, file{name, text})
+		p.common = append(p.common, file{name, absolute(text, p.version)})
 	}
 	notices, err := notices(src, p.modules)
 	if err != nil {
@@ -98,6 +101,22 @@ func compile(ctx context.Context, src *source, dir string) (*product, error) {
 	}
 	p.common = append(p.common, file{"THIRD-PARTY-NOTICES.txt", notices})
 	return p, nil
+}
+
+// relative matches the end of a link in Markdown to a file of the repository.
+var relative = regexp.MustCompile(`\]\(([^)#:\s]+)(#[^)\s]*)?\)`)
+
+// absolute makes the links of a page lead to the files of a version on the web, because an archive does not have these files.
+func absolute(page []byte, version string) []byte {
+	tree := version
+	if _, text, _ := strings.Cut(version, "-"); pseudo.MatchString(text) {
+		tree = pseudo.FindStringSubmatch(text)[2] // the commit
+	}
+	parts := bytes.Split(page, []byte("```"))
+	for i := 0; i < len(parts); i += 2 { // the others are code, in which ](x) may call a generic function
+		parts[i] = relative.ReplaceAll(parts[i], []byte("]("+homepage+"/blob/"+tree+"/$1$2)"))
+	}
+	return bytes.Join(parts, []byte("```"))
 }
 
 // compileFor builds the static binary for a target, and returns its path.

@@ -23,6 +23,7 @@ var formats = []string{"deb", "rpm", "apk"}
 // homepage is where the project lives.
 const homepage = "https://github.com/tidings-sse/tidings"
 
+// Debian's description begins with the summary. Other formats have one field for each, or the summary alone.
 const (
 	summary     = "event log that browsers can tail"
 	description = `A hub of Server-Sent Events: publish by HTTP POST, subscribe with EventSource.
@@ -44,8 +45,9 @@ func (p *product) packet(format, arch, stage string) ([]byte, error) {
 	case "deb":
 		info.Depends, info.Recommends = []string{"passwd"}, []string{"ca-certificates"}
 	case "apk":
-		info.Release = "0"
+		info.Release, info.Description = "0", summary
 	case "rpm":
+		info.Description = description
 		info.Depends, info.Recommends = []string{"/usr/sbin/useradd"}, []string{"ca-certificates"}
 	}
 	if err := p.contents(info, format, arch, stage); err != nil {
@@ -75,6 +77,7 @@ var installed = map[string]struct {
 	"completions/tidings.fish": {"/usr/share/fish/vendor_completions.d/tidings.fish", false},
 	"man/tidings.1":            {"/usr/share/man/man1/tidings.1.gz", true},
 	"THIRD-PARTY-NOTICES.txt":  {"/usr/share/doc/tidings/THIRD-PARTY-NOTICES.txt.gz", true},
+	"CHANGELOG.md":             {"/usr/share/doc/tidings/changelog.gz", true},
 	"LICENSE":                  {"/usr/share/licenses/tidings/LICENSE", false},
 }
 

@@ -13,7 +13,9 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -162,6 +164,80 @@ func TestAlpinePackageHasTheServiceAndItsAccount(t *testing.T) {
 	for _, line := range []string{"pkgname = tidings", "pkgver = 0.1.0-r0", "arch = aarch64", "license = Apache-2.0"} {
 		if !strings.Contains(texts[".PKGINFO"], line+"\n") {
 			t.Errorf(".PKGINFO has no line %q:\n%s", line, texts[".PKGINFO"])
+		}
+	}
+}
+
+// TestLinksOfAnArchiveLeadToItsVersion: the archive has README.md, and not the pages that it links to.
+func TestLinksOfAnArchiveLeadToItsVersion(t *testing.T) {
+	const page = "[docs](docs/a.md#b), [up](#up), [web](https://example.com/), [`c`](c), ![](d.svg)\n```go\nerr := errors.AsType[*E](err)\n```\n[e](e)"
+	for version, tree := range map[string]string{"v0.1.0": "v0.1.0", "v0.0.0-20261128100000-0123456789ab": "0123456789ab"} {
+		const want = "[docs](TREE/docs/a.md#b), [up](#up), [web](https://example.com/), [`c`](TREE/c), ![](TREE/d.svg)\n```go\nerr := errors.AsType[*E](err)\n```\n[e](TREE/e)"
+		if got := string(absolute([]byte(page), version)); got != strings.ReplaceAll(want, "TREE", homepage+"/blob/"+tree) {
+			t.Errorf("%s: %s", version, got)
+		}
+	}
+	for _, name := range []string{"README.md", "CHANGELOG.md"} {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := regexp.MustCompile(`\]\([a-z.]+/[^)]*\)`).Find(absolute(text, "v0.1.0")); left != nil {
+			t.Errorf("%s has %s", name, left)
+		}
+	}
+}
+
+// TestDescriptionsOfPackagesDoNotRepeatTheSummary: rpm has a field for each, and apk only the summary.
+func TestDescriptionsOfPackagesDoNotRepeatTheSummary(t *testing.T) {
+	files := packed(t, standIn(t))
+	if n := bytes.Count(files["tidings_0.1.0_linux_amd64.rpm"], []byte(summary)); n != 1 {
+		t.Errorf("the rpm has its summary %d times", n)
+	}
+	_, texts := untarred(t, gunzip(t, files["tidings_0.1.0_linux_amd64.apk"]))
+	if !strings.Contains(texts[".PKGINFO"], "pkgdesc = "+summary+"\nurl = ") {
+		t.Errorf(".PKGINFO:\n%s", texts[".PKGINFO"])
+	}
+}
+
+// accountTools stands in for the programs that make accounts. The files group and passwd of its folder say what exists.
+const accountTools = `#!/bin/sh
+cd "${0%/*}"
+case "${0##*/} $*" in
+"getent group tidings" | "getent passwd tidings") [ -e "$1" ] ;;
+"groupadd "* | "addgroup "*) [ ! -e group ] && : >group ;;
+"useradd "*--user-group*) [ ! -e passwd ] && [ ! -e group ] && : >group && : >passwd ;;
+"useradd "* | "adduser "*) [ ! -e passwd ] && [ -e group ] && : >passwd ;;
+"deb-systemd-"* | "systemctl "*) ;;
+*) exit 127 ;;
+esac
+`
+
+// TestPackagesMakeTheAccountThatIsMissing: the user, the group or both may exist already. The .deb could not be installed if only the group did.
+func TestPackagesMakeTheAccountThatIsMissing(t *testing.T) {
+	for _, script := range []string{"deb/postinst configure", "rpm/pre 1", "apk/pre-install"} {
+		for _, have := range []string{"", "group", "passwd", "group passwd"} {
+			dir := t.TempDir()
+			for _, name := range []string{"getent", "groupadd", "useradd", "addgroup", "adduser", "deb-systemd-helper", "deb-systemd-invoke", "systemctl"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(accountTools), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for name := range strings.FieldsSeq(have) {
+				if err := write(filepath.Join(dir, name), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.Command("sh", strings.Fields("packaging/"+script)...)
+			cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin"}
+			if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("%s with %q: %v\n%s", script, have, err, out)
+			}
+			for _, name := range []string{"group", "passwd"} {
+				if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+					t.Errorf("%s with %q leaves no %s", script, have, name)
+				}
+			}
 		}
 	}
 }

@@ -178,7 +178,7 @@ func TestDebInstallsServesUpgradesAndPurges(t *testing.T) {
 		t.Log(m.run("apt-get install -y --no-install-recommends /tmp/tidings.deb; tidings --version; dpkg --verify tidings"))
 	}
 	install(before(t, "tidings_*_linux_amd64.deb"))
-	for _, path := range []string{"usr/share/man/man1/tidings.1.gz", "usr/share/bash-completion/completions/tidings", "usr/share/doc/tidings/copyright"} {
+	for _, path := range []string{"usr/share/man/man1/tidings.1.gz", "usr/share/bash-completion/completions/tidings", "usr/share/doc/tidings/copyright", "usr/share/doc/tidings/changelog.gz"} {
 		if !m.has(path) {
 			t.Errorf("%s is missing", path)
 		}
@@ -212,6 +212,28 @@ func TestDebInstallsServesUpgradesAndPurges(t *testing.T) {
 	}
 	if left := m.run("dpkg-query -W -f '${Package}\n'; find / -xdev -path /proc -prune -o -path /tmp -prune -o -name '*tidings*' -print"); strings.Contains(left, "tidings") {
 		t.Errorf("purging has left:\n%s", left)
+	}
+}
+
+// TestDebPurgesAVolumeAndALink: an administrator has made the group, and keeps the events on a disk of their own. The purge failed then.
+func TestDebPurgesAVolumeAndALink(t *testing.T) {
+	m := newMachine(t)
+	sh(t, "cp "+dist(t, "tidings_*_linux_amd64.deb")+" "+m.dir+"/tmp/tidings.deb")
+	const purge = "dpkg --purge tidings 2>&1; if dpkg-query -W tidings 2>/dev/null; then exit 1; fi"
+	m.run("groupadd tidings; dpkg --install /tmp/tidings.deb; mkdir /var/lib/tidings")
+	sh(t, "mount -t tmpfs tmpfs "+m.dir+"/var/lib/tidings")
+	t.Cleanup(func() { sh(t, "umount "+m.dir+"/var/lib/tidings 2>/dev/null || true") })
+	m.write("/var/lib/tidings/events/1", "x")
+	if got := m.run(purge); m.has("var/lib/tidings/events") || m.has("etc/tidings") || !strings.Contains(got, "tidings: the files in /var/lib/tidings are deleted; the directory itself cannot be") {
+		t.Errorf("purging a volume:\n%s", got)
+	}
+	sh(t, "umount "+m.dir+"/var/lib/tidings; rmdir "+m.dir+"/var/lib/tidings")
+
+	m.write("/srv/tidings/events/1", "x")
+	m.write("/srv/keys/key", "x")
+	m.run("ln -s /srv/tidings /var/lib/tidings; dpkg --install /tmp/tidings.deb; ln -s /srv/keys /etc/tidings/keys")
+	if got := m.run(purge); !m.has("srv/tidings/events/1") || !m.has("srv/keys/key") || m.has("var/lib/tidings") || m.has("etc/tidings") || !strings.Contains(got, "tidings: /var/lib/tidings is a link; the files in /srv/tidings stay") {
+		t.Errorf("purging a link:\n%s", got)
 	}
 }
 
