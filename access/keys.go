@@ -14,6 +14,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -230,10 +231,11 @@ func onlyBlock(text []byte) (*pem.Block, error) {
 // block without its first and last line.
 func looksPublic(text []byte) bool {
 	text = bytes.TrimSpace(text)
-	for _, prefix := range []string{"{", "ssh-", "ecdsa-sha2-"} {
-		if bytes.HasPrefix(text, []byte(prefix)) {
-			return true
-		}
+	if bytes.HasPrefix(text, []byte("{")) && utf8.Valid(text) { // random bytes are not
+		return true
+	}
+	if kind, _, ok := bytes.Cut(text, []byte(" ")); ok && (bytes.HasPrefix(kind, []byte("ssh-")) || bytes.HasPrefix(kind, []byte("ecdsa-sha2-"))) {
+		return true // a secret in base64 may begin with ssh-, and has no space
 	}
 	der := text
 	if decoded, err := base64.StdEncoding.DecodeString(string(text)); err == nil {
