@@ -60,7 +60,7 @@ func (c *client) say(t *testing.T, line string) {
 
 func (c *client) hears(t *testing.T, line string) {
 	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	if got, err := c.in.ReadString('\n'); err != nil || got != line+"\n" {
 		t.Fatalf("heard %q, %v; want %q", got, err, line)
 	}
@@ -188,7 +188,7 @@ func TestResetBreaksOpenConnectionsOnly(t *testing.T) {
 	n, ab, ba := network(t)
 	n.Reset("a", "b")
 	for _, c := range []*client{ab, ba} {
-		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := c.in.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("a connection that was reset says %v", err)
 		}
@@ -204,7 +204,7 @@ func TestEndOfOneDirectionIsPassedOn(t *testing.T) {
 	if err := ab.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	_ = ab.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = ab.SetReadDeadline(time.Now().Add(time.Minute))
 	if rest, err := io.ReadAll(ab.in); err != nil || string(rest) != "last\n" {
 		t.Errorf("the rest is %q, %v", rest, err)
 	}

@@ -8,22 +8,46 @@ import (
 	"sync"
 )
 
-// given holds the addresses that FreeAddress has returned to this process.
-var given sync.Map
+// Processes share the ports from firstPort on by blocks. A process claims a block by listening on its first port until the process ends, and gives
+// the others away. js/test/port.js claims blocks in the same way.
+const (
+	firstPort = 11_000 // above 10080, to which browsers and Node refuse to connect
+	blocks    = 380    // up to port 29,999, below those that the system gives to connections and to port 0
+	blockSize = 50
+)
 
-// FreeAddress returns an address of this machine that nothing listens on, for a server that others have to know before it listens. A process gets
-// each address once, because a server that restarts needs its own again. The port is below those that the system gives to connections and to
-// port 0, or another test could get it in between.
+// given is the block of this process.
+var given struct {
+	sync.Mutex
+	next, end int            // the next port, and the end of the block
+	claims    []net.Listener // never closed
+}
+
+// FreeAddress returns an address of this machine that nothing listens on, for a server that others have to know before it listens. Each address is
+// given once, and not to another process, because a server may start late, and needs its address again when it restarts.
 func FreeAddress() (string, error) {
+	given.Lock()
+	defer given.Unlock()
 	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 11_000+rand.N(19_000))) // above 10080, to which browsers and Node refuse to connect
-		if err != nil {
-			continue // it is in use
+		if given.next == given.end {
+			claim()
+			continue
 		}
-		address, err := l.Addr().String(), l.Close()
-		if _, again := given.LoadOrStore(address, true); err != nil || !again {
-			return address, err
+		l, err := listen(given.next)
+		given.next++
+		if err == nil { // otherwise it is in use
+			return l.Addr().String(), l.Close()
 		}
 	}
 	return "", errors.New("there is no free port")
 }
+
+// claim claims a block, if it is free.
+func claim() {
+	first := firstPort + blockSize*rand.N(blocks)
+	if l, err := listen(first); err == nil {
+		given.next, given.end, given.claims = first+1, first+blockSize, append(given.claims, l)
+	}
+}
+
+func listen(port int) (net.Listener, error) { return net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)) }
