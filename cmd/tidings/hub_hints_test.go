@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -22,7 +23,7 @@ var hubCommands = [][]string{
 	{"topics"},
 	{"presence"},
 	{"bench", "--subscribers=1", "--publishers=0", "--duration=1ms", "--warm-up=0s"},
-	{"bench", "--subscribers=0", "--publishers=1", "--duration=100ms", "--warm-up=0s", "--rate=1000"},
+	{"bench", "--subscribers=0", "--publishers=1", "--duration=250ms", "--warm-up=0s", "--rate=1000"},
 }
 
 // complaints runs each of hubCommands. It requires that the command fails, that each text of want occurs once in its error, and that no line
@@ -133,10 +134,18 @@ func startAnswering(t *testing.T, text string) string {
 // Some HTTPS servers answer plain HTTP with a TLS alert.
 func TestTLSAlertSuggestsHTTPS(t *testing.T) {
 	alert := startAnswering(t, "\x15\x03\x01\x00\x02\x02\x46")
-	for _, args := range [][]string{{"pub", "news", "hello", "--timeout=500ms"}, {"sub", "news", "--once"}, {"topics"}} {
-		args = append(args, "--hub", alert)
-		if code, _, complaint := say(t, args...); code == 0 || strings.Count(complaint, "https://"+alert) != 1 {
-			t.Errorf("%q: exit code %d, %s", args, code, complaint)
+	for _, args := range [][]string{{"pub", "news", "hello"}, {"sub", "news", "--once"}, {"topics"}} {
+		ctx, stop := context.WithCancel(t.Context())
+		complaint, ended := newAwaited(), make(chan int)
+		p := program{stdio: stdio{in: strings.NewReader(""), out: newAwaited(), err: complaint}}
+		go func() { ended <- p.run(ctx, append(args, "--hub", alert)) }()
+		complaint.await(t, "https://"+alert)
+		stop() // pub would try again
+		if code := <-ended; code == 0 {
+			t.Errorf("%q: exit code 0", args)
+		}
+		if text, _ := complaint.now(); strings.Count(text, "https://"+alert) != 1 {
+			t.Errorf("%q: %s", args, text)
 		}
 	}
 }

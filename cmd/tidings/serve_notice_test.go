@@ -76,7 +76,7 @@ func TestEveryCommandAsksForAHubWhereNoneAnswers(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	commands := [][]string{
-		{"pub", "news", "hello", "--timeout=5s"},
+		{"pub", "news", "hello", "--timeout=1m"},
 		{"sub", "news", "--once"},
 		{"topics"},
 		{"presence", "room"},
@@ -84,7 +84,7 @@ func TestEveryCommandAsksForAHubWhereNoneAnswers(t *testing.T) {
 		{"streams"},
 		{"revoke", "--sub", "alice"},
 		{"bench", "--subscribers=1", "--publishers=0", "--duration=1ms", "--warm-up=0s"},
-		{"bench", "--subscribers=0", "--publishers=1", "--duration=100ms", "--warm-up=0s", "--rate=1000"},
+		{"bench", "--subscribers=0", "--publishers=1", "--duration=250ms", "--warm-up=0s", "--rate=1000"},
 	}
 	for _, args := range commands {
 		hub := other.URL

@@ -44,7 +44,7 @@ func startRedis(t *testing.T, settings ...string) (addr string) {
 		if !ok {
 			t.Fatal("redis-server does not start")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("redis-server takes too long to start")
 	}
 	return addr

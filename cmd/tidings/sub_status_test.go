@@ -15,12 +15,12 @@ import (
 )
 
 // failureOf returns the error of a subscription to a server that gives one answer.
-func failureOf(t *testing.T, answer ssetest.Answer) error {
+func failureOf(t *testing.T, answer ssetest.Answer, idle time.Duration) error {
 	t.Helper()
 	server := ssetest.NewTCPServer(t, answer)
 	c := (&subCmd{Once: true, MaxEvent: 10}).client(nil)
 	c.HTTP = server.Client()
-	c.IdleTimeout = 100 * time.Millisecond
+	c.IdleTimeout = idle
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -35,6 +35,7 @@ func failureOf(t *testing.T, answer ssetest.Answer) error {
 }
 
 func TestReasonsArePlainWords(t *testing.T) {
+	const silent = "the server was silent for too long"
 	for _, c := range []struct {
 		answer ssetest.Answer
 		want   string
@@ -43,13 +44,17 @@ func TestReasonsArePlainWords(t *testing.T) {
 		{ssetest.Stream(ssetest.Send("data: 1\n")), "the stream was cut off inside an event"},
 		{ssetest.Stream(ssetest.Send("data: 1\n\n"), ssetest.Cut()), "the stream was cut off"},
 		{ssetest.Stream(ssetest.Send("data: 1234567890a\n\n")), "an event is larger than 10 bytes, the limit of --max-event"},
-		{ssetest.Stream(ssetest.Hold()), "the server was silent for too long"},
+		{ssetest.Stream(ssetest.Hold()), silent},
 		{ssetest.Status(500), "the server answered 500 Internal Server Error"},
 		{ssetest.Status(200), `the server answered with content type "" instead of "text/event-stream"`},
 		{ssetest.Redirect(302, "ftp://example.com/"), `the redirect to "ftp://example.com/" was not followed: its scheme is neither http nor https`},
 		{ssetest.Raw(), "the server closed the connection without an answer"},
 	} {
-		if got := reason(failureOf(t, c.answer)); got != c.want {
+		idle := patience
+		if c.want == silent {
+			idle = 100 * time.Millisecond
+		}
+		if got := reason(failureOf(t, c.answer, idle)); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

@@ -85,7 +85,7 @@ func start(t *testing.T, ask model) *site {
 
 func (s *site) request(method, where, body string) *http.Request {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
 	s.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, method, s.url+where, strings.NewReader(body))
 	if err != nil {

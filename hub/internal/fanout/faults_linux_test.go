@@ -94,7 +94,7 @@ func TestPanicOfAnEncodingLeavesNoStreamOpen(t *testing.T) {
 		s.Encoding = nil
 		_, _ = f.Open(t.Context(), s)
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := f.Shutdown(ctx); err != nil {
 		t.Error(err)
@@ -133,7 +133,7 @@ func TestPanicOfAFilterBlocksNoOtherReader(t *testing.T) {
 		_ = first.Poll(t.Context(), func([]byte) error { return nil })
 	}()
 	bad.Store(false)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := second.Poll(ctx, func([]byte) error { return nil }); err != nil {
 		t.Error(err)
@@ -221,7 +221,7 @@ func TestHiddenEventIsFollowedByACheckpoint(t *testing.T) {
 	server, client := tcpPair(t)
 	stream(t, f, s).Attach(server, nil, 0)
 	publish(t, log, eventlog.Record{Topics: []string{"news"}, Data: "1"}, eventlog.Record{Topics: []string{"news"}, Data: "hidden"})
-	_ = client.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = client.SetReadDeadline(time.Now().Add(patience))
 	var got []byte
 	for b := make([]byte, 1024); !strings.Contains(string(got), "checkpoint 2"); {
 		n, err := client.Read(b)
