@@ -42,7 +42,7 @@ func (p *product) image(stage string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: t.os, Architecture: t.arch}}})
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: plainImage{img}, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: t.os, Architecture: t.arch}}})
 	}
 	dir := filepath.Join(stage, "image")
 	at, err := layout.Write(dir, mutate.IndexMediaType(empty.Index, types.OCIImageIndex))
@@ -58,6 +58,13 @@ func (p *product) image(stage string) ([]byte, error) {
 	return p.tarOf(dir)
 }
 
+// plainImage is an image whose descriptor in an index has no artifactType. go-containerregistry writes the type of its configuration there, by
+// which some registries take an image for another artifact.
+type plainImage struct{ v1.Image }
+
+// ArtifactType is read by package partial.
+func (plainImage) ArtifactType() (string, error) { return "", nil }
+
 // imageFor returns the image for one architecture: the binary, the certificates of the public authorities, and a directory for the volume. It
 // has no shell.
 func (p *product) imageFor(t target, version string) (v1.Image, error) {
@@ -68,6 +75,8 @@ func (p *product) imageFor(t target, version string) (v1.Image, error) {
 	base, err := layer(p.date, []entry{
 		{name: "data/", owner: user, mode: 0o750},
 		{name: "etc/", mode: 0o755},
+		// Container runtimes mount their own. Without one, localhost would need a name server.
+		{name: "etc/hosts", text: []byte("127.0.0.1 localhost\n::1 localhost\n"), mode: 0o644},
 		{name: "etc/group", text: []byte("root:x:0:\ntidings:x:65532:\n"), mode: 0o644},
 		{name: "etc/passwd", text: []byte("root:x:0:0:root:/:/\ntidings:x:65532:65532:Tidings:/data:/\n"), mode: 0o644},
 		{name: "etc/ssl/", mode: 0o755},
@@ -107,7 +116,8 @@ func (p *product) config(img v1.Image, t target, version string) *v1.ConfigFile 
 		ExposedPorts: map[string]struct{}{"3000/tcp": {}},
 		Volumes:      map[string]struct{}{"/data": {}},
 		Healthcheck: &v1.HealthConfig{
-			Test: []string{"CMD", "/tidings", "health"}, Interval: 30 * time.Second, Timeout: 6 * time.Second, StartPeriod: 10 * time.Second, Retries: 3,
+			Test:     []string{"CMD", "/tidings", "health"}, // of the hub that the variables and TIDINGS_CONFIG configure
+			Interval: 30 * time.Second, Timeout: 6 * time.Second, StartPeriod: 10 * time.Second, Retries: 3,
 		},
 		StopSignal: "SIGTERM",
 		Labels: map[string]string{

@@ -263,9 +263,15 @@ func TestImageRunsWithoutRootAndShell(t *testing.T) {
 		if c := config.Config; config.Architecture != arch || c.User != userID || len(c.Volumes) != 1 || c.Healthcheck == nil || !slices.Equal(c.Entrypoint, []string{"/tidings"}) {
 			t.Errorf("%s: %+v", arch, c)
 		}
-		headers, _ := untarred(t, mutate.Extract(img))
+		headers, texts := untarred(t, mutate.Extract(img))
+		if !strings.Contains(texts["etc/hosts"], "127.0.0.1 localhost\n") {
+			t.Errorf("without a name server, localhost has no address: %q", texts["etc/hosts"])
+		}
 		if h := headers["data"]; h == nil || h.Uid != user {
 			t.Errorf("the volume is %+v", h)
+		}
+		if !slices.Equal(config.Config.Healthcheck.Test, []string{"CMD", "/tidings", "health"}) {
+			t.Errorf("the health check is %q, and would ask another hub than that of the variables", config.Config.Healthcheck.Test)
 		}
 		for name, h := range headers {
 			if h.Mode&0o111 != 0 && h.Typeflag == tar.TypeReg && name != "tidings" {
@@ -295,6 +301,11 @@ func imagesIn(t *testing.T, dir string) map[string]v1.Image {
 		t.Fatal(err)
 	}
 	images := map[string]v1.Image{}
+	for _, m := range append(manifest.Manifests, entries.Manifests...) {
+		if m.ArtifactType != "" {
+			t.Errorf("an image is listed as an artifact of the type %s", m.ArtifactType)
+		}
+	}
 	for _, m := range manifest.Manifests {
 		if images[m.Platform.Architecture], err = index.Image(m.Digest); err != nil {
 			t.Fatal(err)

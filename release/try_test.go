@@ -317,13 +317,10 @@ func TestImageServesAsItsUser(t *testing.T) {
 	if out, err := unpack.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if err := write(filepath.Join(root, "etc", "hosts"), []byte("127.0.0.1 localhost\n")); err != nil { // as container engines do
-		t.Fatal(err)
-	}
 	c := config.Config
-	env := "env -i PATH=$PATH " + strings.Join(c.Env, " ")
+	env := "env -i PATH=$PATH " + strings.Join(c.Env, " ") + " TIDINGS_ADDR=0.0.0.0:4000" // another port, which the health check follows
 	in := "chroot --userspec=" + c.User + " " + root + " " + strings.Join(c.Entrypoint, " ")
-	health := in + " " + strings.Join(c.Healthcheck.Test[2:], " ")
+	health := env + " " + in + " " + strings.Join(c.Healthcheck.Test[2:], " ")
 	out := sh(t, "unshare --net sh -euc "+quoted(`
 ip link set lo up
 `+env+` `+in+` serve 2>&1 && exit 1 # without a key
@@ -334,7 +331,7 @@ trap "kill $hub" EXIT
 for i in $(seq 300); do `+health+` 2>/dev/null && break; sleep 0.1; done
 `+health+`
 token=$(`+in+` token mint --key-file `+c.WorkingDir+`/tidings.key --publish '**')
-`+in+` pub --token $token news hello
+`+in+` pub localhost:4000 --token $token news hello
 trap - EXIT
 kill $hub
 wait $hub
