@@ -132,16 +132,15 @@ try-packages: release # As root on Debian: install, use, upgrade and remove what
 	GOCACHE=$$work/cache $$work/release -version "$(VERSION)" -out $$work/again; \
 	DIST=$(CURDIR)/dist DIST_BEFORE=$$work/before DIST_AGAIN=$$work/again go test -tags try -count=1 -v -timeout 30m .
 
-# Helm is a module of its own, deploy/tools, because building it takes minutes. Tests read what it has made.
-HELM = cd deploy && go tool -modfile=tools/go.mod helm
-
+# Helm is a module of its own, deploy/tools, because building it takes minutes. The tests of CI read what it has made here.
 .PHONY: charts
-charts: # Lint the Helm chart, and render it with the values of deploy/helm/values into deploy/helm/rendered
-	$(HELM) lint --strict helm/tidings -f helm/values/single.yaml -f helm/values/cluster.yaml -f helm/values/all.yaml
-	@set -e; cd deploy; for f in helm/values/*.yaml; do \
-		go tool -modfile=tools/go.mod helm template hub helm/tidings -f $$f > helm/rendered/$$(basename $$f); \
-	done
-	@cd deploy && LC_ALL=C find helm/tidings helm/values -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1 > helm/rendered/SHA256
+charts: # Lint the Helm chart, render it with the values of deploy/helm/values into deploy/helm/rendered, and run the tests that call Helm
+	@set -e; cd deploy; helm=$$(go tool -modfile=tools/go.mod -n helm); for f in helm/values/*.yaml; do \
+		$$helm lint --strict --quiet helm/tidings -f $$f; \
+		release=$$(sed -n 's/^# release: //p' $$f); $$helm template $${release:-hub} helm/tidings -f $$f > helm/rendered/$$(basename $$f); \
+	done; \
+	HELM=$$helm go test -tags helm -count 1 -run Helm .
+	@cd deploy && LC_ALL=C find chart_helm_test.go helm/tidings helm/values -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1 > helm/rendered/SHA256
 
 .PHONY: e2e
 e2e: needs e2e/node_modules/.package-lock.json js/node_modules/.package-lock.json # Run the tests in Chromium, and the most important ones in Firefox and WebKitGTK

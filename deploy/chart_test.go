@@ -10,19 +10,19 @@ import (
 	"testing"
 )
 
-// TestRenderedChartsAreThoseOfTheChart: make charts lints and renders the chart, which needs Helm. Here only its output is read, so the output must
-// be that of the files as they are.
+// TestRenderedChartsAreThoseOfTheChart: make charts lints and renders the chart and runs the tests of chart_helm_test.go, which needs Helm. Here
+// only its output is read, so the output must be that of the files as they are.
 func TestRenderedChartsAreThoseOfTheChart(t *testing.T) {
 	want, err := os.ReadFile("helm/rendered/SHA256")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := digest(t, "helm/tidings", "helm/values"); got != strings.TrimSpace(string(want)) {
+	if got := digest(t, "chart_helm_test.go", "helm/tidings", "helm/values"); got != strings.TrimSpace(string(want)) {
 		t.Errorf("the chart has changed: call make charts, and look at the difference in deploy/helm/rendered\nhave %s, want %s", want, got)
 	}
 }
 
-// digest returns a checksum of all files below some folders.
+// digest returns a checksum of some files, and of all files below some folders.
 func digest(t *testing.T, folders ...string) string {
 	t.Helper()
 	sum := sha256.New()
@@ -90,5 +90,40 @@ func TestEverythingOfTheChartIsRendered(t *testing.T) {
 	// Numbers of Helm are floating-point: 1000000 became 1e+06, which tidings serve refuses.
 	if config := m.config.Data["hub.yaml"]; !strings.Contains(config, "topics-remembered: 2000000\n") {
 		t.Errorf("hub.yaml is:\n%s", config)
+	}
+}
+
+// TestValuesStayTheTextThatTheyAre: a wildcard was an alias of YAML, names of digits were numbers, and a large number was 2e+06.
+func TestValuesStayTheTextThatTheyAre(t *testing.T) {
+	m := read(t, "helm/rendered/odd.yaml") // read refuses other types
+	if host := m.ingress.Spec.Rules[0].Host; host != "*.example.com" || m.ingress.Spec.TLS[0].Hosts[0] != host || m.ingress.Spec.TLS[0].SecretName != "1e3" {
+		t.Errorf("the ingress is %+v", m.ingress.Spec)
+	}
+	if got := *m.ingress.Spec.IngressClassName + " " + m.ingress.Annotations["example.com/b"]; got != "on 0x1f" {
+		t.Errorf("the class and annotation of the ingress are %q", got)
+	}
+	spec := m.set.Spec.Template.Spec
+	if got := m.set.Labels["app.kubernetes.io/instance"]; got != "123" {
+		t.Errorf("the release is %q", got)
+	}
+	if *spec.TerminationGracePeriodSeconds != 2000000 || spec.Volumes[1].Secret.SecretName != "123" || spec.ImagePullSecrets[0].Name != "0123" {
+		t.Errorf("the pod is %+v", spec)
+	}
+	if env := spec.Containers[0].Env; env[2].Name != "ON" || env[2].Value != "on" || env[3].Value != "1" {
+		t.Errorf("the environment is %+v", env)
+	}
+	if claim := m.set.Spec.VolumeClaimTemplates[0].Spec; *claim.StorageClassName != "true" || claim.Resources.Requests.Storage().Value() != 10 {
+		t.Errorf("the volume is %+v", claim)
+	}
+	if config := m.config.Data["hub.yaml"]; !strings.Contains(config, "'*'") || !strings.Contains(config, "public: \"on\"\n") {
+		t.Errorf("hub.yaml is:\n%s", config)
+	}
+}
+
+// TestImageOfADigestIsPinned: the digest was accepted and ignored.
+func TestImageOfADigestIsPinned(t *testing.T) {
+	const want = "123@sha256:0123456789012345678901234567890123456789012345678901234567890123"
+	if got := read(t, "helm/rendered/odd.yaml").set.Spec.Template.Spec.Containers[0].Image; got != want {
+		t.Errorf("the image is %s, want %s", got, want)
 	}
 }
