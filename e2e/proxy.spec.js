@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { expect } from '@playwright/test'
 import { clients } from './clients.js'
 import { Curl } from './curl.js'
@@ -197,6 +199,37 @@ for (const kind of names) {
         'access-control-allow-credentials: true', 'cache-control: no-store']) {
         expect(stream).toContain(line)
       }
+    })
+
+    // A server in the place of the hub, because a hub refuses and breaks off only for moments.
+    test('a refusal of the hub itself passes unchanged, and a connection that breaks gives an empty stream', async ({}, info) => {
+      const broken = createServer((request, response) => {
+        if (request.url === '/broken') {
+          request.socket.destroy()
+        } else {
+          response.writeHead(503, { 'Content-Type': 'application/problem+json' }).end('{"detail":"the log is opening"}')
+        }
+      })
+      await once(broken.listen(0, '127.0.0.1'), 'listening')
+      const front = await Proxy.start(kind, broken.address(), info.outputPath('proxy'))
+      const ask = (path, accept, ...args) => new Curl('--cacert', front.certificate, '-i', '-H', `Accept: ${accept}`, '-H', 'Origin: https://app.example', ...args, front.url + path).rest()
+      for (const version of versions) {
+        const refused = (await ask('/events/news', 'text/event-stream', version)).toLowerCase()
+        expect(refused).toMatch(/^http\/[12.]+ 503/)
+        expect(refused).toContain('the log is opening')
+        expect(refused).not.toContain('access-control-')
+      }
+      // Over HTTP/2 HAProxy then ends the connection without an answer, after which an EventSource reconnects.
+      for (const accept of ['text/event-stream', 'Text/Event-Stream', 'text/html, TEXT/EVENT-STREAM;q=1']) {
+        const stream = (await ask('/broken', accept, '--http1.1')).toLowerCase()
+        for (const line of ['http/1.1 200', 'content-type: text/event-stream', 'access-control-allow-origin: https://app.example', 'access-control-allow-credentials: true']) {
+          expect(stream).toContain(line)
+        }
+      }
+      expect(await ask('/broken', 'text/html', '--http1.1')).toMatch(/^HTTP.* 50[23]/)
+      expect(await ask('/broken', 'text/event-stream', '--http1.1', '-d', 'hello')).toMatch(/^HTTP.* 50[23]/)
+      await front.stop()
+      broken.close()
     })
 
     test('the path of a request reaches the hub unchanged', async ({ curl, publish }) => {
