@@ -2,17 +2,21 @@ package tidings
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/tidings-sse/tidings/internal/wire"
+	"github.com/tidings-sse/tidings/sse"
 )
 
 // Presence says who is present at a topic: the subjects whose streams asked to be seen (docs/presence.md).
@@ -20,6 +24,10 @@ type Presence struct {
 	Topic    string
 	Streams  int // open streams that asked to be seen, at the last message of the hub
 	Subjects int // members
+
+	// Settling says that members may be missing: the hub has begun to serve less than 15 s ago, and they are coming back. A Presence without
+	// Settling follows.
+	Settling bool
 
 	// Members are all members, in the order of their subjects. Nil: there are more than 100, and [Client.Roster] lists them.
 	Members []Member
@@ -37,7 +45,7 @@ type Member struct {
 
 // PresenceOptions are the options of [Client.Presence]. Nil means: only watch.
 type PresenceOptions struct {
-	// Present makes the subject of the token a member of the topic, too, while the sequence runs.
+	// Present makes the subject of the token a member of the topic, too, while the sequence runs. It limits delays: see [SubscribeOptions].
 	Present bool
 
 	// Subject and Data are for hubs without keys, which have no tokens: who becomes a member, and what others see of it.
@@ -45,8 +53,8 @@ type PresenceOptions struct {
 	Data    json.RawMessage
 }
 
-// Presence yields who is present at a topic: first the state, then each change, at most once a second. Until ctx ends, it reconnects. While a
-// hub that has restarted finds its members again, nobody seems to leave. The sequence can be used once; it ends like that of
+// Presence yields who is present at a topic: first the state, then each change, at most once a second. Until ctx ends, it reconnects. While the
+// members of a hub that was away come back, nobody seems to leave. The sequence can be used once; it ends like that of
 // [Client.Subscribe].
 func (c *Client) Presence(ctx context.Context, topic string, o *PresenceOptions) iter.Seq2[Presence, error] {
 	return func(yield func(Presence, error) bool) {
@@ -72,6 +80,19 @@ func (c *Client) Presence(ctx context.Context, topic string, o *PresenceOptions)
 	}
 }
 
+// longestAway is the longest delay before a member tries again. It is well below the 15 s for which a hub that was away waits for its members.
+const longestAway = 10 * time.Second
+
+// soon returns a backoff whose delays are at most longestAway, unless the server asks for more.
+func soon(b sse.Backoff) sse.Backoff {
+	if b.Jitter == 0 || math.IsNaN(b.Jitter) || b.Jitter > 1 {
+		b.Jitter = 0.5 // also the default
+	}
+	longest := time.Duration(float64(longestAway) / (1 + max(b.Jitter, 0)))
+	b.Base, b.Max = min(b.Base, longest), min(cmp.Or(max(b.Max, 0), longest), longest)
+	return b
+}
+
 // presence are the members of a topic, as a subscription knows them.
 type presence struct {
 	members map[string]json.RawMessage // by subject
@@ -80,7 +101,7 @@ type presence struct {
 
 // merge takes the data of a presence event, and returns the state after it with the changes. Events may repeat what is known.
 func (k *presence) merge(p *wire.Presence) Presence {
-	made := Presence{Topic: p.Topic, Streams: p.Streams, Subjects: p.Subjects}
+	made := Presence{Topic: p.Topic, Streams: p.Streams, Subjects: p.Subjects, Settling: p.Settling}
 	out := p.Out
 	if p.Members != nil && !p.Settling { // it replaces what is known
 		for subject := range k.members {

@@ -57,7 +57,8 @@ type SubscribeOptions struct {
 
 	// Watch are topics, without patterns, whose [Presence] OnPresence gets. A subscription without topics that watches some has no events.
 	// Present makes the subject of the token a member of the topics, or without topics of those in Watch. PresentSubject and PresentData
-	// are for hubs without keys: see [PresenceOptions].
+	// are for hubs without keys: see [PresenceOptions]. With Present no delay before a reconnection is longer than 10 s, whatever
+	// [Client.Backoff] says, unless the hub asks for more: a hub that was away shows a member as gone after 15 s.
 	Watch          []string
 	OnPresence     func(Presence)
 	Present        bool
@@ -164,8 +165,12 @@ func (c *Client) Open(ctx context.Context, topics []string, o *SubscribeOptions)
 		}
 	}
 	s.options.MaxEvent = cmp.Or(s.options.MaxEvent, largestEnvelope)
+	backoff := c.Backoff
+	if s.options.Present {
+		backoff = soon(backoff)
+	}
 	s.source = (&sse.Client{
-		HTTP: unzipping(c.client(req.URL)), Backoff: c.Backoff, IdleTimeout: max(idle, 0), MaxEvent: s.options.MaxEvent,
+		HTTP: unzipping(c.client(req.URL)), Backoff: backoff, IdleTimeout: max(idle, 0), MaxEvent: s.options.MaxEvent,
 		Observe: s.observe, Comment: s.options.OnComment, Recover: s.options.Recover,
 		Repeat: true, // a QUERY changes nothing
 	}).Open(req)

@@ -62,11 +62,15 @@ func parseAttending(p *params, w *wanted, poll bool, most int) (a attending, err
 
 // checkPresenceTopic returns an error unless presence can be asked for at a topic by this name.
 func checkPresenceTopic(topic string) error {
-	switch _, err := eventlog.ParsePattern(topic); {
-	case err != nil:
-		return invalidTopic(err)
-	case eventlog.IsPattern(topic):
+	_, err := eventlog.ParsePattern(topic)
+	switch {
+	case eventlog.IsPattern(topic) && err == nil:
 		return NewProblem(http.StatusBadRequest, wire.ProblemInvalidTopic, "%.200q is a pattern; presence is for single topics", topic)
+	case eventlog.IsPattern(topic):
+		return NewProblem(http.StatusBadRequest, wire.ProblemInvalidTopic, "%.200q has a *; presence is for single topics without a * in any segment", topic)
+	}
+	if err := eventlog.CheckName(topic); err != nil {
+		return invalidTopic(err)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type board struct{ *presence.Topic }
 
 func newPresence(h *Hub) *presence.Table {
 	return presence.New(presence.Options{
-		MaxMembers: h.opts.MaxMembers, Shared: h.inCluster(),
+		MaxMembers: h.opts.MaxMembers, Shared: h.inCluster(), Serving: func() bool { return !h.fanout.Refuses() },
 		Tell: func(t *presence.Topic, version uint64, data string) { h.fanout.Post(board{t}, version, data) },
 	})
 }

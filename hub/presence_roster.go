@@ -23,7 +23,7 @@ type rosterAnswer struct {
 	wire.PresenceCount
 	Members  []wire.Member `json:"members"`
 	Next     string        `json:"next,omitempty"`     // the value of after for the next page
-	Settling bool          `json:"settling,omitempty"` // members may be missing, because the hub has just started
+	Settling bool          `json:"settling,omitempty"` // members may be missing, because the hub has just begun to serve
 }
 
 // presenceAnswer is a page of the topics at which anyone is present.

@@ -129,8 +129,10 @@ func TestBadRequestsAboutPresenceAreRefused(t *testing.T) {
 		"present=1":                                         "needs the topics",
 		"topic=a&watch=a/**":                                "is a pattern; presence is for single topics",
 		"topic=a&watch=*":                                   "is a pattern",
-		"topic=a&watch=":                                    "it is empty",
-		"exact=a*b&present=1":                               "segment",
+		"topic=a&watch=":                                    "invalid topic: it is empty",
+		"watch=a%0Ab":                                       "invalid topic",
+		"watch=" + long + long + long + long + "x":          "topic is too large",
+		"exact=a*b&present=1":                               "has a *; presence is for single topics without a * in any segment",
 		"topic=a&subject=bob":                               "need present=1",
 		"topic=a&present_data=1":                            "need present=1",
 		"topic=a&present=maybe":                             "it must be 1 or 0",
@@ -150,7 +152,7 @@ func TestBadRequestsAboutPresenceAreRefused(t *testing.T) {
 		}
 	}
 	for query, detail := range map[string]string{
-		"topic=a/**": "is a pattern", "topic=a&pattern=b": "exclude each other", "topic=": "it is empty", "pattern=a**": "", "limit=0": "from 1 to 1000", "watch=a": "unknown",
+		"topic=a/**": "is a pattern", "topic=a&pattern=b": "exclude each other", "topic=": "invalid topic: it is empty", "topic=a**": "has a *", "pattern=": "invalid pattern: it is empty", "pattern=a**": "", "limit=0": "from 1 to 1000", "watch=a": "unknown",
 	} {
 		a := s.send(request{path: "/api/v1/presence?" + query})
 		if a.status != http.StatusBadRequest || !strings.Contains(detailOf(t, a), detail) {

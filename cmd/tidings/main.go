@@ -156,7 +156,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		exit = &exitError{exitFailure, err}
 	}
 	if exit.err != nil {
-		p.complain(fmt.Sprintf("tidings: %s\n", plain.Text(err.Error())))
+		p.complain(fmt.Sprintf("tidings: %s\n", plain.Text(outputFault(err).Error())))
 	}
 	return exit.code
 }

@@ -41,9 +41,11 @@ Formats:
     ndjson   one line {"subject", "data"} per member, or {"topic", "streams",
              "subjects"} per topic. With --follow, one line {"topic",
              "streams", "subjects", "in", "out"} per message: the members that
-             have come, or have other data, and the subjects that have left
+             have come, or have other data, and the subjects that have left.
+             "settling": true says that members may be missing
 
-Messages come at most once a second. With more than 100 members they have only the numbers.
+Messages come at most once a second. With more than 100 members they have only the numbers. For 15 seconds after a hub has begun to serve,
+members may be missing, because they are coming back; a line on standard error says so.
 
 A hub with keys requires a token that grants presence at the topic, or administration for the lists.
 

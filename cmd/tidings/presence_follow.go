@@ -29,7 +29,7 @@ func (c *presenceCmd) follow(ctx context.Context, hub *hubClient, std stdio) err
 	}
 	p := c.printer(std.out, true)
 	options := &tidings.PresenceOptions{Present: c.Join, Subject: c.Sub, Data: json.RawMessage(c.PresentData)}
-	messages := 0
+	messages, settling := 0, false
 	for state, err := range client.Presence(ctx, c.topic, options) {
 		if err != nil {
 			return c.outcome(ctx, status, err)
@@ -38,6 +38,10 @@ func (c *presenceCmd) follow(ctx context.Context, hub *hubClient, std stdio) err
 			failures = 0
 			status.observe(sse.Open, nil, "", "")
 		}
+		if state.Settling && !settling {
+			status.note(settlingText + " for up to 15 s")
+		}
+		settling = state.Settling
 		if err := p.news(&state); err != nil {
 			return c.outcome(ctx, status, &outputError{err})
 		}

@@ -71,7 +71,10 @@ func (c *presenceCmd) pages(ctx context.Context, hub *hubClient, query url.Value
 	}
 }
 
-// noneText is the message for an empty list, and about a hub that has just started.
+// settlingText says that a list or a state is not complete.
+const settlingText = "the hub has just begun to serve, so members may be missing"
+
+// noneText is the message for an empty list, and about a hub that has just begun to serve.
 func (c *presenceCmd) noneText(none, settling bool) (text string) {
 	switch {
 	case !none:
@@ -82,12 +85,11 @@ func (c *presenceCmd) noneText(none, settling bool) (text string) {
 	default:
 		text = "nobody is present at " + c.topic
 	}
-	switch {
-	case !settling:
-	case text == "":
-		text = "the hub has just started, so members may be missing; ask again in 15 s"
-	default:
-		text += "; the hub has just started, so ask again in 15 s"
+	if !settling {
+		return text
 	}
-	return text
+	if text != "" {
+		text += "; "
+	}
+	return text + settlingText + "; ask again in 15 s"
 }

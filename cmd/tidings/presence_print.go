@@ -102,11 +102,13 @@ type presenceLine struct {
 	wire.PresenceCount
 	In  []wire.Member `json:"in,omitzero"` // nil, as Out: there are too many members to name them
 	Out []string      `json:"out,omitzero"`
+
+	Settling bool `json:"settling,omitempty"`
 }
 
 // news prints a message about a topic that is followed.
 func (p *presencePrinter) news(state *tidings.Presence) error {
-	line := presenceLine{PresenceCount: wire.PresenceCount{Topic: state.Topic, Streams: state.Streams, Subjects: state.Subjects}}
+	line := presenceLine{PresenceCount: wire.PresenceCount{Topic: state.Topic, Streams: state.Streams, Subjects: state.Subjects}, Settling: state.Settling}
 	if named := state.Members != nil; named && !p.numbers {
 		line.In, line.Out = make([]wire.Member, 0, len(state.In)), append([]string{}, state.Out...)
 		for _, m := range state.In {

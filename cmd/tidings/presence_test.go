@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,9 +61,9 @@ func TestPresenceListsMembersTopicsAndNumbers(t *testing.T) {
 	a.follow("room/1&present=1", a.token(bob))
 	a.follow("room/1&present=1", a.token(bob))
 	a.follow("room/1&topic=room/2&present=1", a.token(access.Grant{Subject: "a\nb\x1b[31m"}))
-	const young = "the hub has just started, so "
+	const young = "the hub has just begun to serve, so members may be missing; ask again in 15 s"
 	for _, test := range []struct{ args, out, complaint string }{
-		{"room/1 -f table", "room/1: 2 subjects, 3 streams\na␊b␛[31m\nbob  {\"name\":\"Bob <b>\"}\n", young + "members may be missing; ask again in 15 s"},
+		{"room/1 -f table", "room/1: 2 subjects, 3 streams\na␊b␛[31m\nbob  {\"name\":\"Bob <b>\"}\n", young},
 		{"room/1", `{"subject":"a\nb\u001b[31m"}` + "\n" + `{"subject":"bob","data":{"name":"Bob <b>"}}` + "\n", young},
 		{"room/1 -n 1", `{"subject":"a\nb\u001b[31m"}` + "\n", young},
 		{"room/1 --numbers", `{"topic":"room/1","streams":3,"subjects":2}` + "\n", young},
@@ -71,7 +72,7 @@ func TestPresenceListsMembersTopicsAndNumbers(t *testing.T) {
 		{"-f table", "SUBJECTS  STREAMS  TOPIC\n2         3        room/1\n1         1        room/2\n", young},
 		{"room/*", `{"topic":"room/1","streams":3,"subjects":2}` + "\n" + `{"topic":"room/2","streams":1,"subjects":1}` + "\n", young},
 		{"-n 1", `{"topic":"room/1","streams":3,"subjects":2}` + "\n", young},
-		{"lobby", "", "nobody is present at lobby; " + young + "ask again in 15 s"},
+		{"lobby", "", "nobody is present at lobby; " + young},
 		{"lobby/*", "", "nobody is present at any topic that matches lobby/*; " + young},
 		{"lobby --numbers", `{"topic":"lobby","streams":0,"subjects":0}` + "\n", "nobody is present at lobby; " + young},
 	} {
@@ -92,15 +93,15 @@ func TestPresenceFollowsWhoComesAndLeaves(t *testing.T) {
 	table := runs(t, "presence", "room/1", "--follow", "-f", "table", "--hub", a.url, "--token", eyes)
 	table.out.await(t, `^\d\d:\d\d:\d\d\.\d{3}  = 0 subjects, 0 streams\n$`)
 	lines := runs(t, "presence", "-F", "--hub", a.url, "--token", eyes, "room/1")
-	lines.out.await(t, `^\{"topic":"room/1","streams":0,"subjects":0,"in":\[\],"out":\[\]\}\n`)
+	lines.out.await(t, `^\{"topic":"room/1","streams":0,"subjects":0,"in":\[\],"out":\[\],"settling":true\}\n`)
 	numbers := runs(t, "presence", "-F", "--numbers", "--hub", a.url, "--token", eyes, "room/1")
-	numbers.out.await(t, `^\{"topic":"room/1","streams":0,"subjects":0\}\n`)
+	numbers.out.await(t, `^\{"topic":"room/1","streams":0,"subjects":0,"settling":true\}\n`)
 	a.open += 3
 	bob := seer("bob\n")
 	bob.IssuedAt = time.Now().Add(-time.Minute)
 	first := a.follow("room/1&present=1", a.token(bob))
 	table.out.await(t, `  \+ bob␊\n.*  = 1 subject, 1 stream\n`)
-	lines.out.await(t, `"streams":1,"subjects":1,"in":\[\{"subject":"bob\\n"\}\],"out":\[\]\}\n`)
+	lines.out.await(t, `"streams":1,"subjects":1,"in":\[\{"subject":"bob\\n"\}\],"out":\[\](,"settling":true)?\}\n`)
 	bob.PresentData = `{"n":1}`
 	second := a.follow("room/1&present=1", a.token(bob))
 	table.out.await(t, `  ~ bob␊  \{"n":1\}\n.*  = 1 subject, 2 streams\n`)
@@ -110,8 +111,8 @@ func TestPresenceFollowsWhoComesAndLeaves(t *testing.T) {
 	a.awaitEnd(first)
 	a.awaitEnd(second)
 	table.out.await(t, `  - bob␊\n.*  = 0 subjects, 0 streams\n`)
-	lines.out.await(t, `"streams":0,"subjects":0,"in":\[\],"out":\["bob\\n"\]\}\n`)
-	numbers.out.await(t, `\{"topic":"room/1","streams":0,"subjects":0\}\n(.|\n)*\{"topic":"room/1","streams":2,"subjects":1\}\n(.|\n)*\{"topic":"room/1","streams":0,"subjects":0\}\n`)
+	lines.out.await(t, `"streams":0,"subjects":0,"in":\[\],"out":\["bob\\n"\](,"settling":true)?\}\n`)
+	numbers.out.await(t, `"streams":0,"subjects":0(.|\n)*\n\{"topic":"room/1","streams":2,"subjects":1(.|\n)*\n\{"topic":"room/1","streams":0,"subjects":0`)
 	table.stop()
 	if code := table.code(); code != exitInterrupted {
 		t.Errorf("interrupted, it ends with exit code %d", code)
@@ -122,7 +123,8 @@ func TestPresenceFollowsWhoComesAndLeaves(t *testing.T) {
 func TestPresenceJoinsATopic(t *testing.T) {
 	s := startServe(t, nil)
 	code, out, complaint := say(t, "presence", "room/1", "--join", "--sub", "bob", "--present-data", `{"age": 7}`, "-n", "1", "--hub", s.url)
-	if code != 0 || complaint != "" || out != `{"topic":"room/1","streams":1,"subjects":1,"in":[{"subject":"bob","data":{"age":7}}],"out":[]}`+"\n" {
+	young := "tidings presence: the hub has just begun to serve, so members may be missing for up to 15 s\n"
+	if code != 0 || complaint != young || out != `{"topic":"room/1","streams":1,"subjects":1,"in":[{"subject":"bob","data":{"age":7}}],"out":[],"settling":true}`+"\n" {
 		t.Errorf("exit code %d, %s%s", code, out, complaint)
 	}
 }
@@ -141,6 +143,22 @@ func TestPresenceSaysThatItReconnects(t *testing.T) {
 	follower.out.await(t, `^.*"streams":1,.*\n.*"streams":2,.*\n$`)
 	follower.err.await(t, `^tidings presence: connection lost \(the server ended the stream\); again .*\n`+
 		`tidings presence: no connection \(the server answered 503 Service Unavailable\); again .*\ntidings presence: connected again\n$`)
+}
+
+// TestPresenceSaysOnceThatMembersMayBeMissing, while a hub that has just begun to serve is settling.
+func TestPresenceSaysOnceThatMembersMayBeMissing(t *testing.T) {
+	state := "event: tidings.presence\ndata: {\"topic\":\"room\",\"streams\":0,\"subjects\":0,\"members\":[]%s}\n\n"
+	young := fmt.Sprintf(state, `,"settling":true`)
+	for format, want := range map[string]string{
+		"table":  `^(\S+  = 0 subjects, 0 streams\n){3}$`,
+		"ndjson": `^(\{.*,"settling":true\}\n){2}\{"topic":"room","streams":0,"subjects":0,"in":\[\],"out":\[\]\}\n$`,
+	} {
+		server := ssetest.NewTCPServer(t, ssetest.Stream(ssetest.Send(young+young+fmt.Sprintf(state, "")), ssetest.Hold()))
+		code, out, complaint := say(t, "presence", "room", "--follow", "-n", "3", "-f", format, "--hub", server.URL)
+		if code != 0 || complaint != "tidings presence: the hub has just begun to serve, so members may be missing for up to 15 s\n" || !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("%s: exit code %d, %s\n%s\nwant %s", format, code, complaint, out, want)
+		}
+	}
 }
 
 // TestPresenceListsAllPages, also those that have no item.

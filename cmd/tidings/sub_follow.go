@@ -278,15 +278,6 @@ func events(n int) string {
 	return fmt.Sprintf("%d events", n)
 }
 
-// errReaderGone ends a run whose output has no reader any more, such as a closed pipe.
-var errReaderGone = errors.New("its reader is gone")
-
-// outputError is the error of an event that could not be printed.
-type outputError struct{ err error }
-
-func (e *outputError) Error() string { return "the output cannot be written: " + e.err.Error() }
-func (e *outputError) Unwrap() error { return e.err }
-
 // execError is the error of a command that failed for an event.
 type execError struct {
 	event sse.Event

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +124,31 @@ func TestOutputThatCannotBeWrittenEndsTheRun(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryCommandSaysAlikeThatItsOutputCannotBeWritten, whether it prints a list or follows.
+func TestEveryCommandSaysAlikeThatItsOutputCannotBeWritten(t *testing.T) {
+	s := startServe(t, nil)
+	full := &fs.PathError{Op: "write", Path: os.Stdout.Name(), Err: errors.New("no space left")}
+	for _, args := range []string{
+		"presence room --numbers", "presence room --format table", "presence room --follow", "stats", "man",
+	} {
+		var complaints strings.Builder
+		p := program{stdio: stdio{strings.NewReader(""), failingOutput{full}, &complaints}}
+		words := strings.Fields(args)
+		if args != "man" {
+			words = append(words, "--hub", s.url)
+		}
+		code := p.run(t.Context(), words)
+		want := "tidings: the output cannot be written: write " + os.Stdout.Name() + ": no space left\n"
+		if code != exitFailure || !strings.HasSuffix(complaints.String(), want) {
+			t.Errorf("tidings %s: exit code %d, %q, want %q", args, code, complaints.String(), want)
+		}
+	}
+}
+
+type failingOutput struct{ err error }
+
+func (o failingOutput) Write([]byte) (int, error) { return 0, o.err }
 
 type fullDisk struct{}
 

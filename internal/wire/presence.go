@@ -22,7 +22,7 @@ type Presence struct {
 	In       []Member `json:"in,omitzero"`      // not nil: those that are present
 	Out      []string `json:"out,omitzero"`     // not nil, with In: those that are not
 
-	// Settling says that the hub has just started: members of before may be missing, and none of them has left.
+	// Settling says that the hub has just begun to serve: members of before may be missing, and none of them has left.
 	Settling bool `json:"settling,omitempty"`
 }
 

@@ -73,6 +73,29 @@ test('nobody seems to leave when a hub restarts', async (t) => {
   assert.equal(hub.requests[2].url, '/events?watch=a&present=1&subject=me&present_data=%5B1%5D')
 })
 
+test('a member comes back within 15 s of a hub that was away, however long that was, unless the hub asks for more', async (t) => {
+  const delays = hurry(t)
+  const away = refusing(503, 'not-ready')
+  const hub = await serve(t, breaking(begin(1, { retry: 5000 })), away, away, away, away, away, away, refusing(429, 'too-many-members', { 'Retry-After': '20' }),
+    away, stream(begin(1), says({ members: [bob] })))
+  const room = open(t, hub.url, 'a', { join: true })
+  await until(room, 'change', () => names(room) === 'bob')
+  const pauses = delays.filter((ms) => ms >= 5000 && ms !== 90_000) // the others are about the connection
+  const asked = pauses.splice(7, 1)[0]
+  assert.equal(pauses.length, 8)
+  assert.ok(pauses.every((ms) => ms <= 10_000), `${pauses}`)
+  assert.ok(asked >= 20_000 && asked <= 30_000, `${asked}`)
+})
+
+test('a page knows that the hub is settling', async (t) => {
+  const hub = await serve(t, stream(begin(1), says({ members: [bob], settling: true }), says({ members: [bob, eve] })))
+  const room = open(t, hub.url, 'a')
+  const heard = []
+  room.addEventListener('change', () => heard.push(room.settling))
+  await until(room, 'change', () => heard.length === 2)
+  assert.deepEqual(heard, [true, false])
+})
+
 test('a refusal ends it, and an old token is replaced', async (t) => {
   const hub = await serve(t, refusing(401, 'unauthorized'), refusing(403, 'forbidden'))
   const asked = []

@@ -24,6 +24,13 @@
 
 /** The longest silence of a stream, in ms: hubs send something every 25 s. */
 const longestSilence = 90_000
+/**
+ * The longest pause before a new attempt, in ms, unless the hub asks for more. Jitter adds up to a half. A hub that was away shows those members as
+ * gone that are not back after 15 s.
+ */
+const longestPause = 6_500
+/** The longest pause that a hub can ask for, in ms; a longer one is probably a mistake. */
+const longestAsked = 3_600_000
 
 /**
  * The presence at a topic, over a stream of its own. Browsers allow six connections to a hub over HTTP/1.1, and a hundred streams over HTTP/2.
@@ -34,12 +41,14 @@ const longestSilence = 90_000
 export class Presence extends EventTarget {
   /** closed after {@link Presence.close}, and when the hub has refused for good. @type {'connecting' | 'open' | 'waiting' | 'closed'} */
   status = 'connecting'
-  /** Why it waits, or was refused. @type {(Error & {status?: number, kind?: string}) | undefined} */
+  /** Why it waits, or was refused. @type {(Error & {status?: number, kind?: string, retryAfter?: number}) | undefined} */
   problem
   /** How many streams have asked to be seen. */
   streams = 0
   /** How many subjects are present. */
   subjects = 0
+  /** Members may be missing: the hub has begun to serve less than 15 s ago, and they are coming back. */
+  settling = false
   /** All members by subject; undefined while there are more than 100. See {@link Presence.roster}. @type {Map<string, Member> | undefined} */
   members
 
@@ -118,8 +127,9 @@ export class Presence extends EventTarget {
         }
         this.#set('waiting', signal.aborted ? undefined : problem)
       }
-      const pause = this.#away ? 3_600_000 : Math.min(this.#retry * 2 ** failed++, 60_000) * (1 + Math.random() / 2)
-      if (!signal.aborted || this.#away) await this.#sleep(pause)
+      const asked = Math.min(Math.max(this.#retry, this.problem?.retryAfter ?? 0), longestAsked)
+      const pause = Math.max(asked, Math.min(asked * 2 ** failed++, longestPause)) * (1 + Math.random() / 2)
+      if (!signal.aborted || this.#away) await this.#sleep(this.#away ? longestAsked : pause)
     }
   }
 
@@ -201,6 +211,7 @@ export class Presence extends EventTarget {
     const gone = [...left].filter((subject) => known.delete(subject))
     this.members = members || message.in ? known : undefined
     this.streams = streams
+    this.settling = !!settling
     this.subjects = Math.max(subjects, this.members?.size ?? 0) // while the hub is settling, it knows fewer
     this.dispatchEvent(new CustomEvent('change', { detail: { in: came, out: gone } }))
   }
@@ -217,7 +228,7 @@ export class Presence extends EventTarget {
     if (response.status === 401 && typeof token === 'function' && !again) return this.#request(path, accept, signal, true)
     if (response.ok && response.status === 200) return response
     const told = await response.json().catch(() => ({}))
-    throw failure({ status: response.status, ...told })
+    throw failure({ status: response.status, retryAfter: Number(response.headers.get('Retry-After')) * 1000 || 0, ...told })
   }
 
   /** @param {Presence['status']} status @param {Presence['problem']} [problem] */
@@ -229,8 +240,8 @@ export class Presence extends EventTarget {
   }
 }
 
-/** An error of what a hub has answered. @param {{status?: number, type?: string, detail?: string}} told */
-function failure({ status = 0, type = '', detail = `the hub has answered ${status}` }) {
+/** An error of what a hub has answered. @param {{status?: number, type?: string, detail?: string, retryAfter?: number}} told */
+function failure({ status = 0, type = '', detail = `the hub has answered ${status}`, retryAfter }) {
   const final = status >= 400 && status < 500 && ![408, 425, 429].includes(status)
-  return Object.assign(new Error(detail), { status, kind: /[^:]*$/.exec(type)?.[0], final })
+  return Object.assign(new Error(detail), { status, kind: /[^:]*$/.exec(type)?.[0], retryAfter, final })
 }

@@ -124,7 +124,7 @@ class Pages {
       }
       fill(
         this.root,
-        answer.settling ? el('div.banner', null, 'The hub has just started: members may be missing for some seconds.') : null,
+        answer.settling ? el('div.banner', null, 'The hub has just begun to serve: members may be missing for some seconds.') : null,
         this.#how.draw(rows, answer),
         after === undefined
           ? null

@@ -95,6 +95,9 @@ func (f *Fanout) watchContact() {
 	}
 }
 
+// Refuses reports whether a fault of the log makes the hub refuse all streams. It has ended those that were open.
+func (f *Fanout) Refuses() bool { return f.refusing.err() != nil }
+
 // Ready returns ErrUnreadable if the last read of the log for the window failed, ErrIsolated if the log has had no contact with the
 // shared log for some seconds, and otherwise nil.
 func (f *Fanout) Ready() error {

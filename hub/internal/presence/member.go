@@ -141,7 +141,7 @@ func (t *Table) leave(topic *Topic, subject string, atOnce bool) {
 		t.left(topic, m)
 		return
 	}
-	t.leaving.add(topic, m, t.now)
+	t.leaving.add(topic, m, t.graces)
 }
 
 // left removes a member from this hub.
@@ -176,7 +176,7 @@ func (t *Table) expire() (more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for range step {
-		topic, m := t.leaving.next(t.now)
+		topic, m := t.leaving.next(t.graces)
 		if m == nil {
 			return false
 		}
@@ -186,7 +186,7 @@ func (t *Table) expire() (more bool) {
 	return true
 }
 
-// leaving has the members without a stream whose grace is not over, by the tick at which it ends. Each is in it once.
+// leaving has the members without a stream whose grace is not over, by the tick at which it ends, as Table.graces counts. Each is in it once.
 type leaving [Grace/tick + 2][]seat
 
 // seat is the place of a member in a slot.

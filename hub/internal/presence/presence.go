@@ -11,6 +11,9 @@
 // A subject is one member of a topic, however many streams it has. It leaves [Grace] after its last stream has ended, so that a reconnection
 // shows neither a leave nor a join.
 //
+// A table is settling for [Grace] after its start, and after a time without service. Members come back meanwhile, and nobody leaves who was
+// present before: no grace runs out between the end of the service and the end of settling.
+//
 // The watchers of a topic get one message for all changes of a tick. A tick takes longer the more watchers there are, so that the messages
 // of a topic stay below 100 a second up to 3,000 watchers, and grow with a thirtieth of the watchers from there on, whatever the rate of joins.
 //
@@ -63,6 +66,9 @@ type Options struct {
 
 	// Shared says that the caller sends [Table.NextPart] to other hubs.
 	Shared bool
+
+	// Serving reports whether the hub accepts streams. Each tick asks it. Nil: always
+	Serving func() bool
 }
 
 // Table knows the members of all topics. It is safe for concurrent use.
@@ -76,6 +82,8 @@ type Table struct {
 	quotas  map[string]*quota
 	present int   // members of all topics, at any hub
 	now     int64 // ticks so far
+	graces  int64 // ticks so far, without those while graces are held
+	held    bool  // no grace runs out: the hub has not served, and is settling
 	leaving leaving
 	changed []*Topic // topics that are watched and whose watchers must be told
 
@@ -83,13 +91,17 @@ type Table struct {
 	sources map[string]*source // other hubs, by instance
 	swept   bool               // topics may be left of which nothing is to know
 
-	settled bool   // the first grace is over: subjects that were here before a restart have had the time to come back
-	told    uint64 // messages
+	settled  bool   // subjects that were here before a restart, or a time without service, have had the time to come back
+	settleAt int64  // the tick at which that is so
+	told     uint64 // messages
 }
 
 // New returns an empty table. Until [Grace] has passed, its messages say that they may lack members.
 func New(o Options) *Table {
-	return &Table{opts: o, topics: make(map[string]*Topic), quotas: make(map[string]*quota)}
+	if o.Serving == nil {
+		o.Serving = func() bool { return true }
+	}
+	return &Table{opts: o, topics: make(map[string]*Topic), quotas: make(map[string]*quota), settleAt: int64(Grace / tick)}
 }
 
 // Run calls [Table.Tick] every second until ctx ends.
@@ -125,17 +137,26 @@ func (t *Table) Tick() {
 }
 
 func (t *Table) nextTick() {
+	serving := t.opts.Serving()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.now++
+	if !serving {
+		t.settled, t.held, t.settleAt = false, true, t.now+int64(Grace/tick)
+	}
+	if !t.held {
+		t.graces++
+	}
 }
 
-// settle ends the first grace. All watchers get a message in this tick, whatever the pause of their topic: the whole state, or numbers if
+// settle ends the time of settling. All watchers get a message in this tick, whatever the pause of their topic: the whole state, or numbers if
 // there are many members.
 func (t *Table) settle() {
 	t.mu.Lock()
-	over := !t.settled && t.now >= int64(Grace/tick)
-	t.settled = t.settled || over
+	over := !t.settled && t.now >= t.settleAt
+	if over {
+		t.settled, t.held = true, false
+	}
 	t.mu.Unlock()
 	if !over {
 		return

@@ -12,7 +12,7 @@ type Roster struct {
 	Count
 	Members  []wire.Member
 	More     bool // there are members after these
-	Settling bool // members may be missing, because the hub has just started
+	Settling bool // members may be missing, because the hub has just begun to serve
 }
 
 // Roster returns the first members of a topic whose subjects are above after, at most limit.

@@ -25,7 +25,8 @@ type source struct {
 	members int
 
 	heard  int64 // the tick of its last message
-	leaves int64 // the tick at which its members leave; 0: it is alive
+	leaves int64 // the tick at which its members leave, as Table.graces counts; 0: it is alive
+	away   bool  // its streams are not counted: it has stopped, or is silent
 	gone   bool  // it has said that it stops, or another process has taken its place
 }
 
@@ -90,7 +91,7 @@ func (t *Topic) setStreams(s *source, n int) {
 	if n == 0 && t.others == nil {
 		return
 	}
-	if was := t.others[s]; was.n != n {
+	if was := t.others[s]; was.n != n && !s.away {
 		t.touch()
 	}
 	switch {
@@ -167,7 +168,8 @@ func (t *Table) Heard(hub, instance string, number uint64) {
 	s.claimed = number
 }
 
-// Bye notes that a hub stops. Its members leave after the grace; until then clients come back at other hubs.
+// Bye notes that a hub stops. With the next tick its streams are not counted any more. Its members leave after the grace; until then clients
+// come back at other hubs.
 func (t *Table) Bye(instance string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,7 +181,7 @@ func (t *Table) Bye(instance string) {
 
 func (t *Table) leaves(s *source) {
 	if s.leaves == 0 {
-		s.leaves = t.now + 1 + int64(Grace/tick)
+		s.leaves = t.graces + 1 + int64(Grace/tick)
 	}
 }
 
@@ -238,7 +240,15 @@ func (t *Table) Wants() (instances []string) {
 
 // visitSources lets the members of silent hubs leave, and drops members that were missing in the whole state of their hub.
 func (t *Table) visitSources() {
-	for _, s := range t.takeSweeps() {
+	sweeps := t.takeSweeps()
+	for _, s := range t.recount() {
+		t.eachTopic(func(topic *Topic) {
+			if topic.others[s].n > 0 {
+				topic.touch()
+			}
+		})
+	}
+	for _, s := range sweeps {
 		t.eachMember(func(topic *Topic, m *member) {
 			t.depart(topic, m, func(k mark) bool { return k.source == s.source && k.epoch < s.epoch })
 		})
@@ -260,7 +270,7 @@ func (t *Table) takeSweeps() (sweeps []mark) {
 			t.leaves(s)
 		}
 		switch {
-		case s.leaves != 0 && t.now >= s.leaves:
+		case s.leaves != 0 && t.graces >= s.leaves:
 			delete(t.sources, instance)
 			sweeps = append(sweeps, mark{s, s.epoch + 1})
 		case s.sweep != 0:
@@ -270,4 +280,18 @@ func (t *Table) takeSweeps() (sweeps []mark) {
 	}
 	t.swept = len(sweeps) > 0
 	return sweeps
+}
+
+// recount decides of which hubs the streams count, and returns the hubs for which that has changed. The streams of a hub that has stopped or died
+// have ended. The table keeps their number, because a silent hub may be alive: it counts again when the hub is heard.
+func (t *Table) recount() (changed []*source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.sources {
+		if away := s.leaves != 0; away != s.away {
+			s.away = away
+			changed = append(changed, s)
+		}
+	}
+	return changed
 }

@@ -56,12 +56,16 @@ func (t *Table) forget(topic *Topic) {
 	}
 }
 
-func (t *Topic) empty() bool { return t.watchers == 0 && t.count() == Count{} }
+func (t *Topic) empty() bool {
+	return t.watchers == 0 && t.streams == 0 && t.members.len() == 0 && len(t.others) == 0
+}
 
 func (t *Topic) count() Count {
 	n := Count{t.streams, t.members.len()}
-	for _, others := range t.others {
-		n.Streams += others.n
+	for s, others := range t.others {
+		if !s.away {
+			n.Streams += others.n
+		}
 	}
 	return n
 }

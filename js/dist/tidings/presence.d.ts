@@ -53,15 +53,18 @@ export declare class Presence extends EventTarget {
     topic: string;
     /** closed after {@link Presence.close}, and when the hub has refused for good. @type {'connecting' | 'open' | 'waiting' | 'closed'} */
     status: 'connecting' | 'open' | 'waiting' | 'closed';
-    /** Why it waits, or was refused. @type {(Error & {status?: number, kind?: string}) | undefined} */
+    /** Why it waits, or was refused. @type {(Error & {status?: number, kind?: string, retryAfter?: number}) | undefined} */
     problem: (Error & {
         status?: number;
         kind?: string;
+        retryAfter?: number;
     }) | undefined;
     /** How many streams have asked to be seen. */
     streams: number;
     /** How many subjects are present. */
     subjects: number;
+    /** Members may be missing: the hub has begun to serve less than 15 s ago, and they are coming back. */
+    settling: boolean;
     /** All members by subject; undefined while there are more than 100. See {@link Presence.roster}. @type {Map<string, Member> | undefined} */
     members: Map<string, Member> | undefined;
     /** Connects at once. @param {string | URL} url The base URL of the hub, the part before /events. @param {string} topic @param {PresenceOptions} [options] */
