@@ -90,8 +90,13 @@ func TestNobodySeemsToLeaveWhenAHubIsAway(t *testing.T) {
 		fault string
 		away  time.Duration
 	}{
-		{drained, 2 * time.Second}, {killed, 2 * time.Second}, {killed, 20 * time.Second}, {killed, 5 * time.Minute},
-		{isolated, 20 * time.Second}, {isolated, 45 * time.Second}, {isolated, 5 * time.Minute},
+		{drained, 2 * time.Second},
+		{killed, 2 * time.Second},
+		{killed, 20 * time.Second},
+		{killed, 5 * time.Minute},
+		{isolated, 20 * time.Second},
+		{isolated, 45 * time.Second},
+		{isolated, 5 * time.Minute},
 	} {
 		t.Run(fmt.Sprint(of.fault, " ", of.away), func(t *testing.T) {
 			t.Parallel()
