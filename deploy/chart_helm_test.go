@@ -107,6 +107,11 @@ func TestHelmRefusesValuesThatHaveNoEffect(t *testing.T) {
 		"nodeSelector.a=1":                 "/nodeSelector/a",
 		"tolerations[0].Key=a":             "/tolerations/0",
 		"tolerations[0].effect=No":         "/tolerations/0/effect",
+		"hubs=null":                        "missing property 'hubs'",
+		"service.port=null":                "missing property 'port'",
+		"image.repository=null":            "missing property 'repository'",
+		"storage.size=null":                "missing property 'size'",
+		"serviceMonitor=null":              "missing property 'serviceMonitor'",
 		"unknown=1":                        "unknown",
 	} {
 		if _, complaint := helm(t, "hub", "--set", flag); !strings.Contains(complaint, want) {
@@ -121,7 +126,7 @@ func TestHelmAcceptsWhatTheRefusedValuesMean(t *testing.T) {
 		"ingress.enabled=true,ingress.host=*.example.com,ingress.tlsSecret=a", "ingress.enabled=true,ingress.host=events", "config.admin-addr=localhost:1",
 		"config.redis=redis://x,config.cluster-name=a", "env[0].name=TIDINGS_KEY,env[0].valueFrom.secretKeyRef.name=a,env[0].valueFrom.secretKeyRef.key=b",
 		"env[0].name=TIDINGS_PUBLIC,env[0].value=news/**", "storage.size=0.5Ti", "storage.size=1e12", "resources.limits.cpu=2", "goMemoryLimit=off",
-		"service.type=NodePort", "image.tag=v1", "hubs=5,config.h2c=true", "podLabels=null,podAnnotations=null",
+		"service.type=NodePort", "image.tag=v1", "hubs=5,config.h2c=true",
 	} {
 		if path, complaint := helm(t, "hub", "--set", flag); complaint != "" {
 			t.Errorf("--set %s: %s", flag, complaint)
@@ -129,8 +134,16 @@ func TestHelmAcceptsWhatTheRefusedValuesMean(t *testing.T) {
 			read(t, path)
 		}
 	}
+	// A value of which only comments are left is null in YAML.
+	path, complaint := helm(t, "hub", "--set", "config=null,env=null,resources=null,podLabels=null,podAnnotations=null,nodeSelector=null,tolerations=null,goMemoryLimit=null")
+	if complaint != "" {
+		t.Fatal(complaint)
+	}
+	if got := read(t, path).config.Data["hub.yaml"]; got != "{}\n" {
+		t.Errorf("without settings, hub.yaml is %q", got)
+	}
 	const digest = "@sha256:0123456789012345678901234567890123456789012345678901234567890123"
-	path, complaint := helm(t, "hub", "--set", "image.repository=registry.example:5000/a/b,image.tag=v1,image.digest="+digest[1:])
+	path, complaint = helm(t, "hub", "--set", "image.repository=registry.example:5000/a/b,image.tag=v1,image.digest="+digest[1:])
 	if complaint != "" {
 		t.Fatal(complaint)
 	}

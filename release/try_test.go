@@ -331,7 +331,7 @@ trap "kill $hub" EXIT
 for i in $(seq 300); do `+health+` 2>/dev/null && break; sleep 0.1; done
 `+health+`
 token=$(`+in+` token mint --key-file `+c.WorkingDir+`/tidings.key --publish '**')
-`+in+` pub localhost:4000 --token $token news hello
+`+in+` pub --token $token localhost:4000 news hello
 trap - EXIT
 kill $hub
 wait $hub
