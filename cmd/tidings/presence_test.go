@@ -86,6 +86,9 @@ func TestPresenceListsMembersTopicsAndNumbers(t *testing.T) {
 	}
 }
 
+// young is what tidings presence says when it follows a topic of a hub that has just begun to serve.
+const young = "tidings presence: the hub has just begun to serve, so members may be missing for up to 15 s\n"
+
 // TestPresenceFollowsWhoComesAndLeaves, as one line per change for people, and as one line per message for programs.
 func TestPresenceFollowsWhoComesAndLeaves(t *testing.T) {
 	a := startAdministered(t)
@@ -123,7 +126,6 @@ func TestPresenceFollowsWhoComesAndLeaves(t *testing.T) {
 func TestPresenceJoinsATopic(t *testing.T) {
 	s := startServe(t, nil)
 	code, out, complaint := say(t, "presence", "room/1", "--join", "--sub", "bob", "--present-data", `{"age": 7}`, "-n", "1", "--hub", s.url)
-	young := "tidings presence: the hub has just begun to serve, so members may be missing for up to 15 s\n"
 	if code != 0 || complaint != young || out != `{"topic":"room/1","streams":1,"subjects":1,"in":[{"subject":"bob","data":{"age":7}}],"out":[],"settling":true}`+"\n" {
 		t.Errorf("exit code %d, %s%s", code, out, complaint)
 	}
@@ -148,14 +150,14 @@ func TestPresenceSaysThatItReconnects(t *testing.T) {
 // TestPresenceSaysOnceThatMembersMayBeMissing, while a hub that has just begun to serve is settling.
 func TestPresenceSaysOnceThatMembersMayBeMissing(t *testing.T) {
 	state := "event: tidings.presence\ndata: {\"topic\":\"room\",\"streams\":0,\"subjects\":0,\"members\":[]%s}\n\n"
-	young := fmt.Sprintf(state, `,"settling":true`)
+	settling := fmt.Sprintf(state, `,"settling":true`)
 	for format, want := range map[string]string{
 		"table":  `^(\S+  = 0 subjects, 0 streams\n){3}$`,
 		"ndjson": `^(\{.*,"settling":true\}\n){2}\{"topic":"room","streams":0,"subjects":0,"in":\[\],"out":\[\]\}\n$`,
 	} {
-		server := ssetest.NewTCPServer(t, ssetest.Stream(ssetest.Send(young+young+fmt.Sprintf(state, "")), ssetest.Hold()))
+		server := ssetest.NewTCPServer(t, ssetest.Stream(ssetest.Send(settling+settling+fmt.Sprintf(state, "")), ssetest.Hold()))
 		code, out, complaint := say(t, "presence", "room", "--follow", "-n", "3", "-f", format, "--hub", server.URL)
-		if code != 0 || complaint != "tidings presence: the hub has just begun to serve, so members may be missing for up to 15 s\n" || !regexp.MustCompile(want).MatchString(out) {
+		if code != 0 || complaint != young || !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("%s: exit code %d, %s\n%s\nwant %s", format, code, complaint, out, want)
 		}
 	}
@@ -236,7 +238,7 @@ func TestClosedPipeEndsPresenceAtOnce(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if code := ended(t, cmd); code != 0 || stderr.Len() > 0 {
+	if code := ended(t, cmd); code != 0 || stderr.String() != young {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	cmd, stderr = subProcess(t)
@@ -252,7 +254,7 @@ func TestClosedPipeEndsPresenceAtOnce(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if code := ended(t, cmd); code != exitInterrupted || stderr.Len() > 0 {
+	if code := ended(t, cmd); code != exitInterrupted || stderr.String() != young {
 		t.Errorf("after SIGTERM: exit code %d, %s", code, stderr)
 	}
 }
