@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -74,11 +75,8 @@ func (h heading) print(out io.Writer, results []conform.Result) error {
 // results runs the cases that the arguments ask for.
 func results(ctx context.Context, args []string, complaints io.Writer) ([]conform.Result, heading, error) {
 	flags := flag.NewFlagSet("sseconform", flag.ContinueOnError)
-	flags.SetOutput(complaints)
-	flags.Usage = func() {
-		fmt.Fprint(complaints, usage, "\nFlags:\n")
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // run reports the errors
+	flags.Usage = func() {}
 	asJSON := flags.Bool("json", false, "print JSON")
 	parallel := flags.Int("parallel", 64, "client: how many cases run at the same time")
 	publish := flags.String("publish", "", "server: the `URL` to which a POST publishes an event on the stream; without it the server makes events itself")
@@ -94,30 +92,69 @@ func results(ctx context.Context, args []string, complaints io.Writer) ([]confor
 		header.Add(name, strings.TrimSpace(value))
 		return nil
 	})
-	what, rest := "", args
-	if len(args) > 0 {
-		what, rest = args[0], args[1:]
-	}
-	if err := flags.Parse(rest); err != nil {
-		return nil, heading{}, err
+	what, err := parse(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(complaints)
+		fmt.Fprint(complaints, usage, "\nFlags:\n")
+		flags.PrintDefaults()
 	}
 	switch {
+	case err != nil:
+		return nil, heading{}, err
+	case *parallel < 1:
+		return nil, heading{}, fmt.Errorf("-parallel is %d; at least one case runs at a time", *parallel)
+	case *idle <= 0:
+		return nil, heading{}, fmt.Errorf("-idle is %v; a stream that is never silent cannot be tested, so it must be more than 0", *idle)
 	case what == "client" && flags.NArg() == 1 && strings.HasPrefix(flags.Arg(0), "http"):
 		return client(ctx, flags.Arg(0), *parallel, *asJSON, complaints)
-	case what == "client" && flags.NArg() > 0:
-		url, stop, err := conform.Start("", flags.Args(), complaints)
+	case what == "client":
+		waiting, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it was silent for %v", startTime))
+		defer cancel()
+		url, stop, err := conform.Start(waiting, "", flags.Args(), complaints)
 		if err != nil {
 			return nil, heading{}, err
 		}
 		defer stop()
 		return client(ctx, url, *parallel, *asJSON, complaints)
-	case what == "server" && flags.NArg() == 1:
+	default:
 		server := conform.Server{URL: flags.Arg(0), Publish: *publish, Body: *body, Field: *field, Header: header, Idle: *idle}
 		results, err := conform.RunServer(ctx, server)
 		return results, heading{server.URL, *asJSON}, err
 	}
-	flags.Usage()
-	return nil, heading{}, errors.New("say client or server, and where it is")
+}
+
+// startTime is how long a driver may take until it prints its URL. It may be compiled first.
+const startTime = time.Minute
+
+// parse parses a command line and returns its first word, client or server. Each of them takes only its own flags.
+func parse(flags *flag.FlagSet, args []string) (what string, err error) {
+	const help = "; sseconform -help shows the usage"
+	switch {
+	case len(args) == 0:
+		return "", errors.New("say client or server, and where it is" + help)
+	case slices.Contains([]string{"-h", "-help", "--help", "help"}, args[0]):
+		return "", flag.ErrHelp
+	case args[0] != "client" && args[0] != "server":
+		return "", fmt.Errorf("%q is neither client nor server%s", args[0], help)
+	}
+	what = args[0]
+	if err := flags.Parse(args[1:]); err != nil {
+		return "", fmt.Errorf("%w%s", err, help)
+	}
+	flags.Visit(func(f *flag.Flag) {
+		if its, _, ok := strings.Cut(f.Usage, ": "); ok && its != what {
+			err = fmt.Errorf("-%s is a flag of sseconform %s%s", f.Name, its, help)
+		}
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case flags.NArg() == 0:
+		return "", fmt.Errorf("say where the %s is%s", what, help)
+	case what == "server" && flags.NArg() > 1:
+		return "", fmt.Errorf("sseconform server tests one URL, and %q is another%s", flags.Arg(1), help)
+	}
+	return what, nil
 }
 
 func client(ctx context.Context, url string, parallel int, asJSON bool, complaints io.Writer) ([]conform.Result, heading, error) {

@@ -78,15 +78,35 @@ func TestServerThatCannotBeTestedIsOneLine(t *testing.T) {
 func TestMistakesOnTheCommandLineSayWhatToDo(t *testing.T) {
 	for _, test := range []struct{ line, want string }{
 		{"", "say client or server, and where it is"},
-		{"client", "say client or server, and where it is"},
-		{"clint http://localhost:1", "say client or server, and where it is"},
+		{"client", "say where the client is"},
+		{"server -json", "say where the server is"},
+		{"clint http://localhost:1", `sseconform: "clint" is neither client nor server`},
+		{"http://localhost:1", `"http://localhost:1" is neither client nor server`},
+		{"-json client http://localhost:1", `"-json" is neither client nor server`},
+		{"server http://localhost:1 http://localhost:2", `"http://localhost:2" is another`},
+		{"client -parallel 0 http://localhost:1", "-parallel is 0"},
+		{"client -parallel -1 http://localhost:1", "-parallel is -1"},
+		{"client -idle 1s http://localhost:1", "-idle is a flag of sseconform server"},
+		{"server -parallel 2 http://localhost:1", "-parallel is a flag of sseconform client"},
+		{"server -idle -1s http://localhost:1", "-idle is -1s"},
+		{"server -idle 0 http://localhost:1", "-idle is 0s"},
+		{"server -idle soon http://localhost:1", `invalid value "soon" for flag -idle`},
+		{"client -nonsense http://localhost:1", "-nonsense"},
 		{"client http://127.0.0.1:1", "the driver does not answer"},
 		{"client -- /does/not/exist", "no such file"},
 		{"client -- echo hello", `"echo hello" prints no URL as its first line but "hello"`},
 		{"server -header x http://127.0.0.1:1", "a header field is NAME: VALUE"},
 	} {
-		if code, _, complaints := try(t, strings.Fields(test.line)...); code != 2 || !strings.Contains(complaints, test.want) {
+		if code, _, complaints := try(t, strings.Fields(test.line)...); code != 2 || !strings.Contains(complaints, test.want) || strings.Count(complaints, "\n") != 1 {
 			t.Errorf("sseconform %s: exit code %d, %q", test.line, code, complaints)
+		}
+	}
+}
+
+func TestHelpNamesEveryFlag(t *testing.T) {
+	for _, line := range []string{"-h", "--help", "help", "client -h", "server -help"} {
+		if code, _, help := try(t, strings.Fields(line)...); code != 0 || !strings.Contains(help, "Usage: sseconform client") || !strings.Contains(help, "-idle") || !strings.Contains(help, "-parallel") {
+			t.Errorf("sseconform %s: exit code %d\n%s", line, code, help)
 		}
 	}
 }

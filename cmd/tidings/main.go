@@ -94,9 +94,13 @@ func (e *exitError) Error() string {
 func (e *exitError) Unwrap() error { return e.err }
 
 func main() {
+	var caught *signals
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		caught = catchSignals(os.Stderr)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	p := program{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, environ: os.Environ(), self: invoked()}
+	p := program{stdio: stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}, environ: os.Environ(), self: invoked(), signals: caught}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
@@ -106,6 +110,7 @@ type program struct {
 	commands
 	environ environ
 	self    invocation
+	signals *signals // nil: the command catches them itself
 }
 
 // commands holds the command line after kong has parsed it.
@@ -170,7 +175,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 		kong.Writers(p.out, p.err),
 		kong.NoDefaultHelp(), // it would end the process
 		kong.Help(help),
-		kong.Bind(p.stdio, p.environ, p.self),
+		kong.Bind(p.stdio, p.environ, p.self, p.signals),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {

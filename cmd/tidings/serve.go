@@ -10,7 +10,8 @@ import (
 type serveCmd struct {
 	serveFlags `embed:""`
 
-	self invocation
+	self    invocation
+	signals *signals // nil: not caught yet
 }
 
 // Help is shown below the command's usage.
@@ -42,16 +43,18 @@ Ctrl-C stops the hub: each stream gets the events that are stored, and ends. Whe
 }
 
 // Run serves a hub until ctx is cancelled.
-func (c *serveCmd) Run(ctx context.Context, std stdio, env environ, self invocation) error {
-	c.self = self
+func (c *serveCmd) Run(ctx context.Context, std stdio, env environ, self invocation, caught *signals) error {
+	c.self, c.signals = self, caught
 	return c.run(ctx, std, env, c.open)
 }
 
 // run checks the settings and reads the keys before it listens, and listens before it opens the log, so that health checks get an answer
 // while the log is being opened.
 func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpener) error {
-	asked, stop := restartSignals() // first, because the default action of the signal ends the process
-	defer stop()
+	if c.signals == nil {
+		c.signals = catchSignals(std.err)
+	}
+	defer c.signals.stop()
 	before, sockets, err := c.given(env)
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -61,11 +64,14 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	if err := c.check(env); err != nil {
 		return &exitError{exitUsage, err}
 	}
+	if err := before.keepsLog(&c.serveFlags); err != nil {
+		return err
+	}
 	go hub.TuneProcess(ctx)
 	logger := c.logger(std.err)
 	before.report(logger)
 	c.warnInsecure(logger, c.keyed(env))
-	s := &service{serveCmd: c, std: std, env: env, logger: logger, before: before, super: supervisorOf(env, logger), openLog: open, restarts: asked, hangups: !isTerminal(std.err), served: make(chan struct{})}
+	s := &service{serveCmd: c, std: std, env: env, logger: logger, before: before, super: supervisorOf(env, logger), openLog: open, restarts: c.signals.restart, hangups: c.signals.hangup != nil, served: make(chan struct{})}
 	if s.tokens, err = c.tokens(env, logger); err != nil {
 		return err
 	}
@@ -76,7 +82,7 @@ func (c *serveCmd) run(ctx context.Context, std stdio, env environ, open logOpen
 	}
 	defer s.security.close()
 	if s.hangups {
-		defer c.logHangups(logger)()
+		defer c.logHangups(c.signals.hangup, logger)()
 	}
 	if s.traces, err = startTraces(ctx, env, logger); err != nil {
 		return err

@@ -5,15 +5,11 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"syscall"
 )
 
 // logHangups logs at each SIGHUP what the hub loads again and what needs a restart. Operators send the signal to make servers read their files
-// again. The certificates load themselves: see [certificate.start]. A hub on a terminal keeps the default action of the signal: it ends when the
-// terminal closes. stop restores the default.
-func (c *serveCmd) logHangups(logger *slog.Logger) (stop func()) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
+// again. The certificates load themselves: see [certificate.start]. stop restores the default action of the signal.
+func (c *serveCmd) logHangups(hangup chan os.Signal, logger *slog.Logger) (stop func()) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -32,6 +32,7 @@ type service struct {
 	super         *supervisor
 	restarts      <-chan os.Signal
 	before        *predecessor  // nil: none, or it has given its place
+	data          *dataPlace    // of the log that is open; nil: in memory, or none yet
 	failed        error         // why the last restart failed, until the hub serves again
 	served        chan struct{} // closed when a hub of this process serves for the first time
 	first         sync.Once     // closes served
@@ -146,6 +147,13 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 		if log = open.await(ctx, s.logger, gate.meanwhile); log.err != nil {
 			return log.err
 		}
+		if !s.Memory {
+			place, err := s.dataPlace()
+			if err != nil {
+				return err
+			}
+			s.data = &place
+		}
 		testOnlyOpened()
 		if err := h.Open(ctx, log.log); err != nil {
 			return err
@@ -219,7 +227,7 @@ func (s *service) replace(ctx context.Context) *successor {
 	}
 	s.logger.Info("SIGUSR2: the hub starts a process that takes its place", "program", s.self.path)
 	s.super.tell(reloading()...)
-	next, err := s.self.succeed(ctx, s.std, s.env, s.logger, s.places()...)
+	next, err := s.self.succeed(ctx, s.std, s.env, s.logger, s.data, s.places()...)
 	if err != nil && ctx.Err() == nil {
 		s.goOn(err)
 		return nil

@@ -14,6 +14,7 @@ import (
 // predecessor is the process that this one replaces. Nil is none.
 type predecessor struct {
 	pid     int         // 0: an older version, which does not say it
+	data    *dataPlace  // nil: likewise
 	lines   chan string // what it says; closed when its pipe has ended
 	reports io.WriteCloser
 	left    bool // it has ended without giving its place to this process
@@ -43,7 +44,7 @@ func handed(env environ) (*predecessor, given, error) {
 	}
 	closeOnExec(firstFile)
 	closeOnExec(firstFile + 1)
-	p := &predecessor{pid: h.PID, lines: make(chan string, 4), reports: os.NewFile(firstFile+1, "reports"), logger: slog.Default()}
+	p := &predecessor{pid: h.PID, data: h.Data, lines: make(chan string, 4), reports: os.NewFile(firstFile+1, "reports"), logger: slog.Default()}
 	go p.listen(os.NewFile(firstFile, "orders"))
 	return p, all, nil
 }

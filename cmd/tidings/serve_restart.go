@@ -70,7 +70,8 @@ const handOverVariable = "TIDINGS_HANDOVER"
 // handedOver is the value of handOverVariable. The descriptors are those of two pipes, and of the sockets in this order.
 type handedOver struct {
 	Version int            `json:"version"`
-	PID     int            `json:"pid,omitempty"` // of the older process
+	PID     int            `json:"pid,omitempty"`  // of the older process
+	Data    *dataPlace     `json:"data,omitempty"` // nil: an older version, which does not say it
 	Sockets []handedSocket `json:"sockets"`
 }
 
@@ -96,8 +97,8 @@ type successor struct {
 	spare  func() bool // ends what stopWith began
 }
 
-// succeed starts the successor, and waits until it is prepared.
-func (i invocation) succeed(ctx context.Context, std stdio, env environ, logger *slog.Logger, places ...*place) (_ *successor, err error) {
+// succeed starts the successor of a process with its log in data, and waits until it is prepared.
+func (i invocation) succeed(ctx context.Context, std stdio, env environ, logger *slog.Logger, data *dataPlace, places ...*place) (_ *successor, err error) {
 	n := &successor{logger: logger, files: map[*place][]*os.File{}, lines: make(chan string), ended: make(chan struct{}), spare: func() bool { return false }}
 	defer func() {
 		if err != nil {
@@ -117,7 +118,7 @@ func (i invocation) succeed(ctx context.Context, std stdio, env environ, logger 
 	n.cmd = exec.Command(i.path, i.args...)
 	n.cmd.Stdin, n.cmd.Stdout, n.cmd.Stderr = std.in, std.out, std.err
 	n.cmd.ExtraFiles = []*os.File{theirOrders, theirReports}
-	h := handedOver{Version: handOverVersion, PID: os.Getpid()}
+	h := handedOver{Version: handOverVersion, PID: os.Getpid(), Data: data}
 	for _, p := range places {
 		if n.files[p], err = p.share(); err != nil {
 			break

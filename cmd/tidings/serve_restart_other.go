@@ -4,7 +4,9 @@ package main
 
 import "os"
 
-// restartSignals returns a channel without values: this system has no signal for a restart.
-func restartSignals() (asked chan os.Signal, stop func()) { return nil, func() {} }
+// restartSignals returns nil: this system has no signal for a restart.
+func restartSignals() chan os.Signal { return nil }
+
+func nodeOf(os.FileInfo) string { return "" }
 
 func reloading() []string { return []string{"RELOADING=1"} }

@@ -157,9 +157,11 @@ func TestStoppingAHubDuringARestartStopsBothProcesses(t *testing.T) {
 // TestUnusableDirectoryIsFoundBeforeAnythingChanges: it was found when the streams had ended and the log was closed.
 func TestUnusableDirectoryIsFoundBeforeAnythingChanges(t *testing.T) {
 	r := runServe(t, "tidings", nil)
-	r.installScript(t, "exec $BIN/tidings serve --addr localhost:0 --data /dev/null/data")
+	if err := os.WriteFile(filepath.Join(r.data, identityFile), []byte(`{"format": 99}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	r.signal(t, syscall.SIGUSR2)
-	r.log.await(t, `(?s)data directory /dev/null/data: .*move away the file.*the restart failed.*ended before it was prepared: exit status 1`)
+	r.log.await(t, `(?s)data directory \S+: a newer version of tidings has written it.*the restart failed.*ended before it was prepared: exit status 1`)
 	if text, _ := r.log.now(); strings.Contains(text, "msg=stopping") {
 		t.Errorf("it has ended its streams:\n%s", text)
 	}

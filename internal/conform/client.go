@@ -17,6 +17,7 @@ import (
 // Options are the settings of a run. The zero value means the defaults.
 type Options struct {
 	Parallel int           // how many cases run at the same time. 0: 64
+	Answer   time.Duration // how long the driver may take to answer GET. 0: 15 s
 	Patience time.Duration // how long a case may take beyond the delays that it asks for. 0: 15 s
 	Longest  time.Duration // cases that ask for a longer delay end before it. 0: 5 s
 	Progress func(string)  // gets a line at the start, and one after every 50 runs of cases. Calls do not overlap. nil: none
@@ -61,14 +62,20 @@ func RunClient(ctx context.Context, url string, o Options) (Client, []Result, er
 	if o.Parallel == 0 {
 		o.Parallel = 64
 	}
+	if o.Answer == 0 {
+		o.Answer = 15 * time.Second
+	}
 	if o.Patience == 0 {
 		o.Patience = 15 * time.Second
 	}
 	if o.Longest == 0 {
 		o.Longest = 5 * time.Second
 	}
-	client, err := ask(ctx, url)
+	client, err := ask(ctx, url, o.Answer)
 	if err != nil {
+		return client, nil, err
+	}
+	if err := try(ctx, url, openTime); err != nil {
 		return client, nil, err
 	}
 	trials := slices.Concat(parserTrials(o), lifecycleTrials(o))
@@ -95,6 +102,9 @@ func RunClient(ctx context.Context, url string, o Options) (Client, []Result, er
 	wg.Wait()
 	return client, results, ctx.Err()
 }
+
+// openTime is how long a driver may take to open its client: a browser opens a page.
+const openTime = time.Minute
 
 // progress reports the start of a run. It returns a function that counts a run of a case as done.
 func (o Options) progress(all int) (done func()) {
@@ -149,7 +159,7 @@ func (t trial) run(ctx context.Context, driver string, client Client, s *stage, 
 	go func() {
 		ended <- open(ctx, driver, order{URL: s.origins.Replace(t.url), Types: types(), Headers: headers, Close: t.close}, w)
 	}()
-	select { // a browser takes its time to open a page
+	select {
 	case <-w.opened:
 	case err := <-ended:
 		if err != nil {
@@ -157,8 +167,8 @@ func (t trial) run(ctx context.Context, driver string, client Client, s *stage, 
 			return t.Result
 		}
 		ended = nil // the client was closed at once
-	case <-time.After(time.Minute):
-		t.Fault = errors.New("the driver opens no client within a minute")
+	case <-time.After(openTime):
+		t.Fault = noClient(openTime)
 		return t.Result
 	}
 	ctx, stopWaiting := context.WithTimeout(ctx, limit)

@@ -43,8 +43,15 @@ type news struct {
 	Closed *string `json:"closed"`
 }
 
-// ask returns what the driver at url says about its client.
-func ask(ctx context.Context, url string) (c Client, err error) {
+// ask returns what the driver at url says about its client. The driver has some time for its whole answer.
+func ask(ctx context.Context, url string, most time.Duration) (c Client, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("it has not answered GET within %v", most))
+	defer cancel()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("the driver at %q does not answer: %w", url, context.Cause(ctx))
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return c, err
@@ -58,6 +65,36 @@ func ask(ctx context.Context, url string) (c Client, err error) {
 		return c, errors.Join(fmt.Errorf("the answer of the driver at %s to GET is no JSON object with a name", url), err)
 	}
 	return c, nil
+}
+
+// try opens the client once, so that a driver that cannot open it is one error, and not a failure of every case.
+func try(ctx context.Context, driver string, most time.Duration) error {
+	s := newStage(hold)
+	defer s.close()
+	if s.fault != nil {
+		return s.fault
+	}
+	defer s.script.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	w := &witness{opened: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- open(ctx, driver, order{URL: s.origins.Replace("http://a.example/stream"), Types: types(), Headers: map[string]string{}}, w)
+	}()
+	select {
+	case <-w.opened:
+		return nil
+	case err := <-ended:
+		return err
+	case <-time.After(most):
+		return noClient(most)
+	}
+}
+
+// noClient says that the driver has not begun its answer to POST.
+func noClient(most time.Duration) error {
+	return fmt.Errorf("the driver opens no client: it has not begun its answer to POST within %v; it must send the header at once", most)
 }
 
 // open opens the client, and tells w all that it does until ctx ends. The driver may end its answer earlier, when its client has given up or was
@@ -117,10 +154,11 @@ func (c Client) settle() time.Duration {
 	return 300*time.Millisecond + time.Duration(c.Reconnection)*time.Millisecond*3/2
 }
 
-// Start starts a driver in a folder, "" for the current one, and returns the URL that it prints as its first line. stop ends it.
-func Start(dir string, command []string, complaints io.Writer) (url string, stop func(), err error) {
+// Start starts a driver in a folder, "" for the current one, and returns the URL that it prints as its first line. stop ends it. Start waits for the
+// line until ctx ends. The driver runs on after that.
+func Start(ctx context.Context, dir string, command []string, complaints io.Writer) (url string, stop func(), err error) {
 	driver := exec.Command(command[0], command[1:]...)
-	driver.Dir, driver.Stderr = dir, complaints
+	driver.Dir, driver.Stderr, driver.WaitDelay = dir, complaints, time.Second // a process that the driver has started may hold its standard error
 	out, err := driver.StdoutPipe()
 	if err != nil {
 		return "", nil, err
@@ -137,10 +175,18 @@ func Start(dir string, command []string, complaints io.Writer) (url string, stop
 		_ = driver.Process.Kill() // it may have ended
 		_ = driver.Wait()         // it was killed
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
+	late := context.AfterFunc(ctx, func() { _ = out.Close() }) // ends the reading
+	line, err := bufio.NewReader(io.LimitReader(out, mostURL)).ReadString('\n')
+	if !late() {
+		stop()
+		return "", nil, fmt.Errorf("%q prints no URL as its first line: %w", strings.Join(command, " "), context.Cause(ctx))
+	}
 	if url = strings.TrimSpace(line); err != nil || !strings.HasPrefix(url, "http") {
 		stop()
-		return "", nil, fmt.Errorf("%q prints no URL as its first line but %q", strings.Join(command, " "), url)
+		return "", nil, fmt.Errorf("%q prints no URL as its first line but %.100q", strings.Join(command, " "), url)
 	}
 	return url, stop, nil
 }
+
+// mostURL bounds the first line of a driver.
+const mostURL = 64 << 10

@@ -78,7 +78,7 @@ func main() {
 
 func (c contestant) run(ctx context.Context) (conform.Client, []conform.Result, error) {
 	var complaints bytes.Buffer
-	url, stop, err := conform.Start(c.dir, c.command, &complaints)
+	url, stop, err := conform.Start(ctx, c.dir, c.command, &complaints)
 	if err != nil {
 		return conform.Client{}, nil, fmt.Errorf("%w\n%s", err, complaints.String())
 	}
