@@ -36,6 +36,22 @@ const test = base.extend({
     await front.stop()
   },
 
+  // brokenFront has a server in the place of the hub that refuses requests, and breaks off those for /broken. A hub does so only for moments.
+  brokenFront: async ({ kind }, use, info) => {
+    const broken = createServer((request, response) => {
+      if (request.url === '/broken') {
+        request.socket.destroy()
+      } else {
+        response.writeHead(503, { 'Content-Type': 'application/problem+json' }).end('{"detail":"the log is opening"}')
+      }
+    })
+    await once(broken.listen(0, '127.0.0.1'), 'listening')
+    const front = await Proxy.start(kind, broken.address(), info.outputPath('proxy'))
+    await use(front)
+    await front.stop()
+    broken.close()
+  },
+
   // curl sends a request to the hub through the proxy.
   curl: async ({ hub, front }, use) => {
     const all = []
@@ -201,18 +217,8 @@ for (const kind of names) {
       }
     })
 
-    // A server in the place of the hub, because a hub refuses and breaks off only for moments.
-    test('a refusal of the hub itself passes unchanged, and a connection that breaks gives an empty stream', async ({}, info) => {
-      const broken = createServer((request, response) => {
-        if (request.url === '/broken') {
-          request.socket.destroy()
-        } else {
-          response.writeHead(503, { 'Content-Type': 'application/problem+json' }).end('{"detail":"the log is opening"}')
-        }
-      })
-      await once(broken.listen(0, '127.0.0.1'), 'listening')
-      const front = await Proxy.start(kind, broken.address(), info.outputPath('proxy'))
-      const ask = (path, accept, ...args) => new Curl('--cacert', front.certificate, '-i', '-H', `Accept: ${accept}`, '-H', 'Origin: https://app.example', ...args, front.url + path).rest()
+    test('a refusal of the hub itself passes unchanged, and a connection that breaks gives an empty stream', async ({ brokenFront }) => {
+      const ask = (path, accept, ...args) => new Curl('--cacert', brokenFront.certificate, '-i', '-H', `Accept: ${accept}`, '-H', 'Origin: https://app.example', ...args, brokenFront.url + path).rest()
       for (const version of versions) {
         const refused = (await ask('/events/news', 'text/event-stream', version)).toLowerCase()
         expect(refused).toMatch(/^http\/[12.]+ 503/)
@@ -228,8 +234,6 @@ for (const kind of names) {
       }
       expect(await ask('/broken', 'text/html', '--http1.1')).toMatch(/^HTTP.* 50[23]/)
       expect(await ask('/broken', 'text/event-stream', '--http1.1', '-d', 'hello')).toMatch(/^HTTP.* 50[23]/)
-      await front.stop()
-      broken.close()
     })
 
     test('the path of a request reaches the hub unchanged', async ({ curl, publish }) => {
