@@ -19,7 +19,8 @@ type ring struct {
 
 type ringHub struct {
 	*room
-	name string
+	name string // of its process
+	hub  string
 	dead bool
 }
 
@@ -34,6 +35,7 @@ func newRing(t *testing.T, n int) *ring {
 func (r *ring) add() *ringHub {
 	h := &ringHub{room: newRoom(r.T, 1<<20), name: fmt.Sprint("hub", r.names)}
 	h.opts.Shared = true
+	h.hub = h.name
 	r.names++
 	r.hubs = append(r.hubs, h)
 	return h
@@ -59,7 +61,7 @@ func (r *ring) ticks(n int) {
 			}
 			for _, other := range r.hubs {
 				if other != h && !other.dead && !r.lose() {
-					other.Heard(h.name, h.name, h.Number())
+					other.Heard(h.hub, h.name, h.Number())
 				}
 			}
 		}
@@ -68,7 +70,7 @@ func (r *ring) ticks(n int) {
 
 func (r *ring) send(from *ringHub, p Part) {
 	r.Helper()
-	p.Hub, p.Instance = from.name, from.name
+	p.Hub, p.Instance = from.hub, from.name
 	text, err := json.Marshal(&p)
 	if err != nil || len(text) > 16<<10 {
 		r.Fatalf("a message has %d bytes: %v", len(text), err)

@@ -168,3 +168,40 @@ func TestStreamsOfASilentHubCountAgainWhenItIsHeard(t *testing.T) {
 		t.Errorf("%d topics and %d hubs are left", n, len(b.sources))
 	}
 }
+
+// TestProcessThatDrainsWhileTheNextOneRunsKeepsItsMembers: a restart hands over for up to an hour. Both processes have the name of the hub, and others
+// hear both.
+func TestProcessThatDrainsWhileTheNextOneRunsKeepsItsMembers(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		r := newRing(t, 2)
+		r.ticks(20)
+		old, b := r.hubs[0], r.hubs[1]
+		b.Watch([]string{"x"})
+		old.join("bob", "x")
+		r.ticks(3)
+		next := r.add()
+		next.hub = old.name
+		if early {
+			next.join("eve", "x")
+		}
+		r.ticks(40)
+		if !early {
+			next.join("eve", "x")
+		}
+		r.ticks(60)
+		for _, message := range b.take("x") {
+			if strings.Contains(message, "-") {
+				t.Errorf("the watchers are told %q", message)
+			}
+		}
+		if got := fmt.Sprint(b.all("x"), " ", b.Roster("x", "", 1).Streams); got != "bob eve 2" {
+			t.Errorf("while both run: %s", got)
+		}
+		old.dead = true
+		b.Bye(old.name)
+		r.ticks(20)
+		if got := fmt.Sprint(b.all("x"), " ", b.Roster("x", "", 1).Streams); got != "eve 1" {
+			t.Errorf("when the old process has ended: %s", got)
+		}
+	}
+}

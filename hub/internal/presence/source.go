@@ -27,7 +27,7 @@ type source struct {
 	heard  int64 // the tick of its last message
 	leaves int64 // the tick at which its members leave, as Table.graces counts; 0: it is alive
 	away   bool  // its streams are not counted: it has stopped, or is silent
-	gone   bool  // it has said that it stops, or another process has taken its place
+	gone   bool  // it has said that it stops
 }
 
 // mark says that a member, or a number of streams, is at another hub.
@@ -154,10 +154,6 @@ func (t *Table) depart(topic *Topic, m *member, drop func(mark) bool) {
 func (t *Table) Heard(hub, instance string, number uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.sources[instance] == nil && number == 0 { // it has told nothing yet
-		t.replace(hub, instance)
-		return
-	}
 	s := t.sourceOf(hub, instance)
 	if s == nil {
 		return
@@ -185,12 +181,11 @@ func (t *Table) leaves(s *source) {
 	}
 }
 
-// replace notes that a process has the name of a hub. Another process that had it has ended.
+// replace notes that a new process has the name of a hub. Another process that had it has probably ended. If it is heard again, it is draining.
 func (t *Table) replace(hub, instance string) {
 	for _, s := range t.sources {
-		if s.hub == hub && s.instance != instance && !s.gone {
+		if s.hub == hub && s.instance != instance {
 			t.leaves(s)
-			s.gone = true
 		}
 	}
 }
