@@ -107,6 +107,14 @@ test('a refusal ends it, and an old token is replaced', async (t) => {
   assert.deepEqual(hub.requests.map(({ headers }) => headers.authorization), ['Bearer t1', 'Bearer t2'])
 })
 
+test('an answer that is not that of a hub ends it', async (t) => {
+  const site = await serve(t, (response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<p>hello</p>\n\n'))
+  const room = open(t, site.url, 'a')
+  await until(room, 'status', () => room.status === 'closed')
+  assert.equal(room.problem.kind, 'not-a-hub')
+  assert.match(room.problem.message, /not that of a hub: its type is text\/html/)
+})
+
 test('two clients of a hub see each other, and its roster', async (t) => {
   const hub = await startHub(t)
   const one = open(t, hub.url, 'room/1', { join: true, subject: 'bob', data: { name: 'Bob' } })

@@ -155,6 +155,10 @@ export class Presence extends EventTarget {
     let timer = setTimeout(end, longestSilence)
     try {
       const response = await this.#request(`events?${query}`, 'text/event-stream', silent.signal)
+      const kind = response.headers.get('Content-Type')
+      if (!/^text\/event-stream\b/i.test(`${kind}`)) {
+        throw Object.assign(failure({ type: 'not-a-hub', detail: `the answer is not that of a hub: its type is ${kind}` }), { final: true })
+      }
       const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader()
       this.#set('open')
       const decoder = new TextDecoder()
