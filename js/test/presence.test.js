@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Presence } from '../dist/tidings.presence.js'
 import { clientOf, startHub } from './hub.js'
-import { begin, breaking, control, hurry, refusing, serve, stream, until, withPage } from './script.js'
+import { begin, breaking, control, ending, hurry, refusing, serve, stream, until, withPage } from './script.js'
 
 const open = (t, ...args) => {
   const room = new Presence(...args)
@@ -85,6 +85,14 @@ test('a member comes back within 15 s of a hub that was away, however long that 
   assert.equal(pauses.length, 8)
   assert.ok(pauses.every((ms) => ms <= 10_000), `${pauses}`)
   assert.ok(asked >= 20_000 && asked <= 30_000, `${asked}`)
+})
+
+test('a page that is told to come back at once, or at no time, still pauses', async (t) => {
+  const delays = hurry(t)
+  const hub = await serve(t, ending('retry: 0\ndata: {}\n\n'), ending('retry: soon\ndata: {}\n\n'), ending('retry: -1\ndata: {}\n\n'), stream(begin(1), says({ members: [bob] })))
+  const room = open(t, hub.url, 'a')
+  await until(room, 'change', () => names(room) === 'bob')
+  assert.equal(delays.filter((ms) => ms >= 500 && ms <= 750).length, 3, `${delays}`)
 })
 
 test('a page knows that the hub is settling', async (t) => {

@@ -186,7 +186,8 @@ export class Presence extends EventTarget {
     const lines = block.split('\n') // and not at U+2028, which data may have, as regular expressions do
     const field = (/** @type {string} */ name) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
     const type = field('event')
-    this.#retry = Number(field('retry') ?? this.#retry)
+    const retry = field('retry')
+    if (retry && /^\d+$/.test(retry)) this.#retry = Math.max(Number(retry), 500)
     const data = JSON.parse(field('data') ?? '{}')
     if (type === 'tidings.presence') this.#take(data)
     if (type === 'tidings.retry') throw failure(data)
