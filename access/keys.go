@@ -5,7 +5,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -28,6 +30,21 @@ type Key struct {
 
 // Algorithms returns the algorithms that the key is pinned to.
 func (k Key) Algorithms() []string { return slices.Clone(k.algs) }
+
+// Digest returns a value that is the same for equal keys with the same algorithms, 32 bytes. It reveals the key to nobody without the secret.
+func (k Key) Digest(secret []byte) ([]byte, error) {
+	der, isSecret := k.material.([]byte)
+	if !isSecret {
+		var err error
+		if der, err = x509.MarshalPKIXPublicKey(k.material); err != nil {
+			return nil, err
+		}
+	}
+	h := hmac.New(sha256.New, secret)
+	_, _ = fmt.Fprintf(h, "%q %q %t ", k.id, k.algs, isSecret) // never fails
+	_, _ = h.Write(der)
+	return h.Sum(nil), nil
+}
 
 // signed reports whether the token's signature was made with this key.
 func (k Key) signed(t *parts) bool {

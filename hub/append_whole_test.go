@@ -91,3 +91,42 @@ func TestEventsOfAKnownLengthAreStoredBeforeTheRestArrives(t *testing.T) {
 		}
 	})
 }
+
+// deafLog stores nothing, and answers no Append before its context ends.
+type deafLog struct {
+	eventlog.Log
+	asked chan struct{}
+}
+
+func (l deafLog) Append(ctx context.Context, _ []eventlog.Record) ([]eventlog.Receipt, error) {
+	l.asked <- struct{}{}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestPublisherGetsAnAnswerFromAHubWhoseLogHasFailed: a hub that stopped for that reason waited for the outcome for 10 s, and then broke the connection.
+func TestPublisherGetsAnAnswerFromAHubWhoseLogHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := deafLog{mustMemory(t, nil), make(chan struct{}, 2)}
+		h := mustHub(t, log, nil)
+		post := func() string {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/events/news", strings.NewReader("hello")))
+			return fmt.Sprintf("%d %s", w.Code, w.Body)
+		}
+		const want = "whether the event is stored is not known"
+		answer := make(chan string, 1)
+		go func() { answer <- post() }()
+		<-log.asked
+		h.GiveUpAppends()
+		if got := <-answer; !strings.HasPrefix(got, "503 ") || !strings.Contains(got, want) {
+			t.Errorf("under way: %s", got)
+		}
+		if got := post(); !strings.HasPrefix(got, "503 ") || !strings.Contains(got, want) {
+			t.Errorf("later: %s", got)
+		}
+		if err := h.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

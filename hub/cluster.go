@@ -38,8 +38,13 @@ type ClusterOptions struct {
 	// Hubs returns how many hubs the cluster should have, 0 if that is not known. Nil: not known
 	Hubs func() int
 
-	// Waiting says what a hub that is not open yet waits for, such as "waiting for one of b, c: 2 of 3 hubs are needed". /readyz has it. Empty: not known. Nil: like empty
+	// Waiting says what the hub waits for that is not open yet, or has no contact with the shared log, such as "waiting for one of b, c: 2 of 3 hubs are
+	// needed". /readyz has it. Empty: not known. Nil: like empty
 	Waiting func() string
+
+	// Tokens identifies how the hub checks tokens. Hubs with different values warn of each other. It must not reveal a key, because administrators
+	// read it. Empty: not compared
+	Tokens string
 
 	// Details returns the status of the shared log for administrators, as a value that encodes to JSON. Nil: no status
 	Details func(context.Context) any
@@ -84,6 +89,7 @@ type cluster struct {
 	copying   sync.Mutex // held while a snapshot is written: one at a time
 	malformed peers.Malformed
 	twin      atomic.Pointer[string] // instance of another process with the name of this hub, as logged last
+	strangers strangers              // hubs that check tokens differently
 	greet     chan struct{}          // has a value after a new hub announced itself, or a hub asked for announcements: this hub then announces itself at once
 	stop      func()                 // ends Listen
 }
@@ -140,6 +146,9 @@ func (c *cluster) receive(data []byte) {
 	if m.Hello != nil && m.Hello.Name == c.opts.Name {
 		c.meetNamesake(m.Hello)
 		return
+	}
+	if m.Hello != nil {
+		c.compareTokens(m.Hello)
 	}
 	if c.others.Receive(&m, time.Now()) || m.Who {
 		select {
@@ -218,10 +227,10 @@ func (c *cluster) self(ctx context.Context) peers.Hub {
 	me := peers.Hub{
 		Name: c.opts.Name, Instance: c.instance, URL: c.opts.URL, Version: c.opts.Version, Generation: head.Gen, Head: head.Seq,
 		Message: status.Message, Last: status.Last, Streams: h.fanout.Streams(), Stored: n.Stored, Delivered: n.Delivered,
-		ContactAge: max(time.Since(status.Contact), 0).Milliseconds(), Presence: h.presence.Number(),
+		ContactAge: max(time.Since(status.Contact), 0).Milliseconds(), Presence: h.presence.Number(), Tokens: c.opts.Tokens,
 	}
 	if p := h.unready(ctx); p != nil {
-		me.Unready = cmp.Or(status.Trouble, p.Detail) // only administrators read it
+		me.Unready = cmp.Or(h.waitsFor(), withoutAdvice(status.Trouble), p.Detail) // only administrators read it
 	}
 	me.Ready = me.Unready == ""
 	return me

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -23,7 +24,7 @@ func serveReady(h *Hub, w http.ResponseWriter, r *http.Request, _ string) error 
 		return err
 	}
 	if p := h.unready(r.Context()); p != nil {
-		return p
+		return h.explained(p)
 	}
 	return answerJSON(w, &readiness{true, h.warnings()})
 }
@@ -62,6 +63,26 @@ func (h *Hub) unready(ctx context.Context) *Problem {
 	}
 	return nil
 }
+
+// explained returns the problem of a hub that is not ready with what it waits for, for operators.
+func (h *Hub) explained(p *Problem) *Problem {
+	reason := h.waitsFor()
+	if reason == "" || !p.is(wire.ProblemNotReady) {
+		return p
+	}
+	return notReady("the hub cannot use the log that it shares with other hubs: " + reason)
+}
+
+// waitsFor says what a hub of a cluster waits for; empty: nothing, or not known.
+func (h *Hub) waitsFor() string {
+	if c := h.opts.Cluster; c != nil && c.Waiting != nil {
+		return withoutAdvice(c.Waiting())
+	}
+	return ""
+}
+
+// withoutAdvice removes the advice to clients at the end of a reason, for operators, who have nothing to try again.
+func withoutAdvice(reason string) string { return strings.TrimSuffix(reason, tryLater) }
 
 // unreadable returns the problem of a hub that cannot read its log.
 func unreadable() *Problem {

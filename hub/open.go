@@ -75,10 +75,8 @@ func (h *Hub) unopened() *Problem {
 
 // waiting returns the problem of /readyz before Open. It names the hubs that are missing, for operators.
 func (h *Hub) waiting() *Problem {
-	if c := h.opts.Cluster; c != nil && c.Waiting != nil {
-		if reason := c.Waiting(); reason != "" {
-			return h.beforeOpen("the hub is not open yet: " + reason)
-		}
+	if reason := h.waitsFor(); reason != "" {
+		return h.beforeOpen("the hub is not open yet: " + reason)
 	}
 	return h.unopened()
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tidings-sse/tidings/access"
@@ -99,7 +100,7 @@ func (h *Hub) Problem(err error) *Problem {
 	case errors.Is(err, fanout.ErrBehind):
 		p = behind()
 	case errors.Is(err, eventlog.ErrUnavailable):
-		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnavailable, "%s", plainly(err))
+		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnavailable, "%s", adviceLast(plainly(err)))
 		p.RetryAfter = 5 * time.Second
 	case errors.Is(err, eventlog.ErrUnknown):
 		p = NewProblem(http.StatusServiceUnavailable, wire.ProblemUnavailable,
@@ -135,6 +136,18 @@ func jitter(least, most time.Duration) time.Duration { return least + rand.N(mos
 
 // plainly returns the text of an error for the client of the hub.
 func plainly(err error) string { return plain.Text(err.Error()) }
+
+// tryLater is the advice to clients in errors of logs.
+const tryLater = "; try again later"
+
+// adviceLast moves the advice behind the cause, which follows it in an error that wraps another one.
+func adviceLast(text string) string {
+	before, cause, found := strings.Cut(text, tryLater+": ")
+	if !found {
+		return text
+	}
+	return before + ": " + strings.TrimSuffix(cause, tryLater) + tryLater
+}
 
 // refuse counts a refusal and answers with it in a dialect.
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, d Dialect, err error) {

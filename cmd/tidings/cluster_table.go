@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -26,6 +27,7 @@ type clusterHub struct {
 	Last       uint64 `json:"last"`
 	Streams    int    `json:"streams"`
 	ContactAge int64  `json:"contact_age"`
+	Tokens     string `json:"tokens"`
 }
 
 // clusterAnswer is the answer to every request about the cluster.
@@ -98,6 +100,21 @@ func printCluster(out io.Writer, status *clusterAnswer) error {
 	return nil
 }
 
+// tokenNote names the hubs that check tokens differently from the hub that answers, which comes first; empty: there are none.
+func tokenNote(status *clusterAnswer) string {
+	var others []string
+	for _, h := range status.Hubs {
+		if own := status.Hubs[0].Tokens; h.Tokens != "" && own != "" && h.Tokens != own {
+			others = append(others, visible(h.Name))
+		}
+	}
+	if len(others) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("tokens are not checked by %s as by %s: give all hubs the same keys, issuer, audience and public topics (--key-file and so on), or clients are refused now and then",
+		strings.Join(others, ", "), visible(status.Hubs[0].Name))
+}
+
 // clusterNotes says what is wrong with a cluster.
 func clusterNotes(status *clusterAnswer) (notes []string) {
 	servers := status.Log.Servers
@@ -114,6 +131,9 @@ func clusterNotes(status *clusterAnswer) (notes []string) {
 		case !h.Silent && len(counted) > 0 && !counted[h.Name]:
 			notes = append(notes, name+" was removed, or is new, and does not count for majorities yet. If it should not, stop it and delete its data directory")
 		}
+	}
+	if note := tokenNote(status); note != "" {
+		notes = append(notes, note)
 	}
 	for _, p := range servers.Peers {
 		if !p.Online {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode/utf8"
@@ -47,9 +49,48 @@ type logDir struct {
 func (d *logDir) inspect(f func(*disklog.Inspector) error) error {
 	i, err := disklog.Inspect(d.Dir)
 	if err != nil {
-		return d.whereElse(whenInUse(err))
+		return d.whereElse(d.ofMirror(whenInUse(err)))
 	}
 	return errors.Join(f(i), i.Close())
+}
+
+// ofMirror replaces the remedy of a log that cannot be opened, if it is that of a hub of a cluster.
+func (d *logDir) ofMirror(err error) error {
+	if dir, ok := errors.AsType[*disklog.DirError](err); ok && dir.Damaged() && d.isMirror() {
+		return &disklog.DirError{Dir: dir.Dir, Remedy: d.mirrorRemedy(), Err: dir.Err}
+	}
+	return err
+}
+
+// isMirror reports whether the directory has the log of a hub of a cluster.
+func (d *logDir) isMirror() bool {
+	var identity struct {
+		Mirror bool `json:"mirror"`
+	}
+	text, err := os.ReadFile(filepath.Join(d.Dir, identityFile))
+	return err == nil && json.Unmarshal(text, &identity) == nil && identity.Mirror
+}
+
+// remedy says what to do with a damaged log.
+func (d *logDir) remedy() string {
+	if d.isMirror() {
+		text := d.mirrorRemedy()
+		return strings.ToUpper(text[:1]) + text[1:]
+	}
+	return "Restore the directory from a copy, then run: tidings log restored " + d.Dir
+}
+
+// mirrorRemedy is remedy for the log of a hub of a cluster.
+func (d *logDir) mirrorRemedy() string {
+	return "start its hub, which takes a copy of another hub's log; if no other hub has the events, restore the hub's data directory from a copy, then run: " + d.restoreHub()
+}
+
+// restoreHub is the command after the data directory of a hub of a cluster was restored. The log is a directory in it.
+func (d *logDir) restoreHub() string {
+	if above := filepath.Join(d.Dir, ".."); exists(filepath.Join(above, mirrorDir, identityFile)) {
+		return "tidings log restored " + above
+	}
+	return "tidings log restored DIR, with the directory in which this one has the name " + mirrorDir
 }
 
 // whereElse adds a hint to the error of a directory without a log, if it is that of a hub of a cluster.
@@ -237,7 +278,7 @@ func (c *logCheckCmd) Run(ctx context.Context, io stdio) error {
 		if checked.Problems == 1 {
 			what = "problem"
 		}
-		fmt.Fprintf(io.err, "%s %s\nRestore the directory from a copy, then run: tidings log restored %s\n", grouped(checked.Problems), what, c.Dir)
+		fmt.Fprintf(io.err, "%s %s\n%s\n", grouped(checked.Problems), what, c.remedy())
 		return &exitError{exitFailure, nil}
 	})
 }

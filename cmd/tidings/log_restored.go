@@ -35,22 +35,13 @@ func (c *logRestoredCmd) Run(io stdio) error {
 	}
 	gen, err := disklog.Restored(c.Dir)
 	if errors.Is(err, disklog.ErrIsMirror) {
-		return fmt.Errorf("%s has the log of a hub of a cluster, which begins a generation only with its cluster\nhint: %s", c.Dir, c.dirOfHub())
+		return fmt.Errorf("%s has the log of a hub of a cluster, which begins a generation only with its cluster\nhint: %s", c.Dir, c.restoreHub())
 	}
 	if err != nil {
 		return whenInUse(err)
 	}
 	_, err = fmt.Fprintf(io.out, "%s begins generation %s; subscribers that resume from older positions will get a gap\n", c.Dir, gen)
 	return err
-}
-
-// dirOfHub says which directory to name instead of the log of a hub of a cluster.
-func (c *logRestoredCmd) dirOfHub() string {
-	above := filepath.Join(c.Dir, "..")
-	if exists(filepath.Join(above, mirrorDir, identityFile)) {
-		return "tidings log restored " + above
-	}
-	return "name the data directory of the hub, in which this directory has the name " + mirrorDir
 }
 
 // leaveMajority removes a hub's part of the shared log, and keeps its events. Hubs that have only events make a new shared log, which begins a generation

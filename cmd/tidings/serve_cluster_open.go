@@ -33,7 +33,7 @@ type backend struct {
 	where   string                                       // the place of the shared log, for people
 	hubs    int                                          // number of hubs in the cluster; 0: not known
 	broken  <-chan struct{}                              // closed when the backend has failed until the process is started again
-	reason  func() error                                 // why it has failed
+	reason  func() error                                 // why this process's part has failed, or cannot be used at the moment; nil if broken is
 	current func(ctx context.Context) error              // waits until this process's part has all messages; nil: it needs none
 	yield   func(ctx context.Context) error              // lets other hubs lead the shared log; nil: this hub never leads it
 	close   func() error                                 // after the order is closed
@@ -60,9 +60,9 @@ type sharedLog struct {
 	mirror *disklog.Log
 }
 
-// share prepares the log of a hub in a cluster, which listens at a place; with hangups, SIGHUP loads the certificates between hubs again. It
+// share prepares the log of a hub in a cluster, which listens at a place and checks tokens; with hangups, SIGHUP loads the certificates between hubs again. It
 // returns nil for a hub alone.
-func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger, hangups bool) (*sharedLog, error) {
+func (f *serveFlags) share(ctx context.Context, at *place, tokens *tokens, logger *slog.Logger, hangups bool) (*sharedLog, error) {
 	dir := f.dataDir()
 	if err := f.checkDir(dir); err != nil {
 		return nil, err
@@ -95,6 +95,9 @@ func (f *serveFlags) share(ctx context.Context, at *place, logger *slog.Logger, 
 		s.member.Remove = s.remove
 	}
 	s.member.Waiting, s.member.Hubs = s.waiting, s.hubs
+	if s.member.Tokens, err = f.tokensMark(s.secret, tokens); err != nil {
+		return nil, err
+	}
 	s.member.Details, s.member.Configure, s.member.Reset, s.member.Snapshot = s.details, s.configure, s.reset, s.snapshot
 	if s.member.Key == nil {
 		logger.Warn("without --cluster-key-file this hub cannot ask other hubs: neither for statistics of the whole cluster nor for a copy of their log")
@@ -182,6 +185,11 @@ func (s *sharedLog) handOver(ctx context.Context) {
 	default:
 		return
 	}
+	select {
+	case <-s.back.broken: // its server has left the others already
+		return
+	default:
+	}
 	if s.back.yield == nil {
 		return
 	}
@@ -202,22 +210,32 @@ func (s *sharedLog) hubs() int {
 	}
 }
 
-// waiting says what a hub that has not joined its cluster waits for.
+// waiting says what a hub waits for that has not joined its cluster, or has no contact with the shared log.
 func (s *sharedLog) waiting() string {
 	select {
 	case <-s.opened:
-		if trouble := s.log.Status().Trouble; trouble != "" {
-			return "waiting for the shared log: " + trouble
+		trouble := s.log.Status().Trouble
+		if trouble == "" {
+			return ""
 		}
-		return ""
+		if s.back.reason != nil {
+			if err := s.back.reason(); err != nil {
+				return plain.Text(err.Error()) // this hub's own server knows more about the cause
+			}
+		}
+		return "waiting for the shared log: " + trouble
 	default:
 		reason, _ := s.waits.Load().(string) // empty: nothing yet
 		return reason
 	}
 }
 
-// watch ends the hub by fail when its part of the shared log has failed. A supervisor starts the hub again.
-func (s *sharedLog) watch(ctx context.Context, fail context.CancelCauseFunc) {
+// outcomeTime is how long publishers wait for an outcome after this process's part of the shared log has failed. Other hubs may still store events.
+const outcomeTime = 2 * time.Second
+
+// watch ends the hub by fail when its part of the shared log has failed, and then by giveUp the appends that get no outcome. A supervisor starts the
+// hub again.
+func (s *sharedLog) watch(ctx context.Context, fail context.CancelCauseFunc, giveUp func()) {
 	select {
 	case <-s.opened:
 	case <-ctx.Done():
@@ -226,6 +244,8 @@ func (s *sharedLog) watch(ctx context.Context, fail context.CancelCauseFunc) {
 	select {
 	case <-s.back.broken: // never, if the shared log is elsewhere
 		fail(s.back.reason())
+		time.Sleep(outcomeTime) // the hub drains meanwhile
+		giveUp()
 	case <-ctx.Done():
 	}
 }

@@ -74,22 +74,21 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 		Explain: s.tokens.explainer(), Revocations: s.tokens.revocations(), Local: !s.keyed(s.env) && !s.Insecure,
 		AdminElsewhere: s.AdminAddr != "", AdminLocal: local(s.AdminAddr), AdminPages: s.Console,
 	}
-	shared, err := s.share(ctx, s.public, s.logger, s.hangups)
+	shared, err := s.share(ctx, s.public, s.tokens, s.logger, s.hangups)
 	if err != nil {
 		return nil, err
 	}
 	open, process := s.openLog, ctx // the context of a hub in a cluster ends with its log
 	var opening sync.WaitGroup      // of a shared log
 	leave := func() {}
+	var fail context.CancelCauseFunc // ends a hub in a cluster
 	if shared != nil {
-		var fail context.CancelCauseFunc
 		ctx, fail = context.WithCancelCause(ctx)
 		defer fail(nil)
 		leave = func() {
 			fail(nil)
 			opening.Wait() // a log of a cluster stops opening with ctx, and closes what it has opened
 		}
-		go shared.watch(ctx, fail)
 		o.Cluster = &shared.member
 		open = func(logger *slog.Logger) (eventlog.Log, string, error) {
 			defer opening.Done()
@@ -136,6 +135,7 @@ func (s *service) serve(ctx context.Context) (*successor, error) {
 	}
 	if shared != nil {
 		server.handOver = shared.handOver
+		go shared.watch(ctx, fail, h.GiveUpAppends)
 	}
 	server.open = func(ctx context.Context) error {
 		if err := s.before.await(ctx, sayOpen); err != nil {

@@ -65,7 +65,7 @@ func (o *Order) request(ctx context.Context, m *nats.Msg, most time.Duration) (*
 func (o *Order) plainly(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return &plainError{"no NATS server stores the shared log at the moment: its servers are down, or elect a leader", err}
+		return &plainError{leaderless, err}
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting), errors.Is(err, nats.ErrDisconnected):
 		return &plainError{"the connection to NATS is broken, and this hub tries to reconnect", err}
 	case errors.Is(err, nats.ErrConnectionClosed):
@@ -96,7 +96,21 @@ func (r refusal) err() error {
 	case r.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound:
 		return cluster.ErrMissing
 	}
-	return fmt.Errorf("natslog: JetStream says: %w", r.Error)
+	return said(r.Error)
+}
+
+// leaderless says for people that no server answers for the shared log. The servers may be the hubs themselves.
+const leaderless = "the shared log has no leader at the moment: its servers elect one, or most of them are down"
+
+// said returns an error of JetStream in the words of a person who publishes. It matches the original.
+func said(e *jetstream.APIError) error {
+	switch e.ErrorCode {
+	case codeNotAvailable, codeNotLeader:
+		return &plainError{leaderless, e}
+	case codeNoJetStream, codeNotEnabled:
+		return &plainError{"a server of the shared log has no JetStream at the moment", e}
+	}
+	return &plainError{fmt.Sprintf("JetStream says: %s (error %d)", e.Description, e.ErrorCode), e}
 }
 
 func isNetwork(err error) bool {

@@ -73,7 +73,7 @@ func (o *Order) Publish(ctx context.Context, to string, id cluster.ID, data []by
 
 // refused returns the error for a refusal, a definite one if JetStream sends its code only before it proposes a message.
 func refused(e *jetstream.APIError) error {
-	err := fmt.Errorf("natslog: JetStream says: %w", e)
+	err := said(e)
 	switch e.ErrorCode {
 	case codeAccountExceeded, codeNoResources, codeStorageExceeded, codeOtherStream, codeSealed:
 		return &cluster.RefusedError{Err: err, Later: true} // an operator can change it

@@ -75,6 +75,9 @@ const (
 	codeReplicasTooMany jetstream.ErrorCode = 10074 // more than one replica, and no cluster
 	codeAccountExceeded jetstream.ErrorCode = 10002
 	codeNoResources     jetstream.ErrorCode = 10023
+	codeNotLeader       jetstream.ErrorCode = 10009
+	codeNotEnabled      jetstream.ErrorCode = 10039
+	codeNoJetStream     jetstream.ErrorCode = 10076
 	codeOtherStream     jetstream.ErrorCode = 10060 // Nats-Expected-Stream names another
 	codeSealed          jetstream.ErrorCode = 10109
 )

@@ -1,6 +1,7 @@
 package natsnode
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,11 +45,14 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	var answer struct {
 		Data server.JSInfo `json:"data"`
 	}
+	switch err := n.alone(); {
+	case err != nil:
+		return status, err
+	case !n.led():
+		return status, n.whyLeaderless(ctx)
+	}
 	if err := n.ask(ctx, "$SYS.REQ.SERVER.PING.JSZ", &server.JSzOptions{LeaderOnly: true}, &answer); err != nil {
-		if alone := n.alone(); alone != nil {
-			return status, alone
-		}
-		return status, fmt.Errorf("natsnode: the leader of the cluster does not answer: %w", err)
+		return status, fmt.Errorf("natsnode: the leader of the cluster does not answer; if it is lost, another is elected within 10 s: %w", err)
 	}
 	meta := answer.Data.Meta
 	if meta == nil {
@@ -56,17 +60,29 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	}
 	status.Leader = meta.Leader
 	status.Peers = append(status.Peers, Peer{Name: meta.Leader, Online: true, Current: true})
+	known := n.knownNames()
 	for _, r := range meta.Replicas {
-		status.Peers = append(status.Peers, Peer{Name: nameOf(r), Online: online(r), Current: r.Current, Active: r.Active, id: r.Peer})
+		status.Peers = append(status.Peers, Peer{Name: nameOf(r, known), Online: online(r), Current: r.Current, Active: r.Active, id: r.Peer})
 	}
 	return status, nil
 }
 
-// nameOf returns the name of a peer, or its ID if the leader knows no name. Servers learn names from each other while they run, and keep only IDs.
-// JetStream then has a sentence in place of the name, and names have no spaces.
-func nameOf(p *server.PeerInfo) string {
+// whyLeaderless explains that this node knows no leader.
+func (n *Node) whyLeaderless(ctx context.Context) error {
+	answers := n.probeAll(ctx)
+	missing, _ := n.unreached(answers)
+	reason := "another is elected within 10 s"
+	if v := n.voters(ctx, answers); v != nil && !v.enough() {
+		reason = v.waitingFor(missing, len(n.peers))
+	}
+	return errors.New("natsnode: the cluster has no leader at the moment: " + reason)
+}
+
+// nameOf returns the name of a peer, or its ID if neither the leader nor this node knows its name. Servers learn names from each other while they run, and
+// keep only IDs. JetStream then has a sentence in place of the name, and names have no spaces.
+func nameOf(p *server.PeerInfo, known map[string]string) string {
 	if strings.Contains(p.Name, " ") {
-		return p.Peer
+		return cmp.Or(known[p.Peer], p.Peer)
 	}
 	return p.Name
 }
@@ -105,7 +121,7 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 	i := slices.IndexFunc(status.Peers, func(p Peer) bool { return p.Name == name || p.id == name })
 	switch {
 	case i >= 0 && status.Peers[i].Online:
-		return fmt.Errorf("natsnode: the hub %q is running: stop it before it is removed", name)
+		return errRuns(name, status.Peers[i].Active)
 	case i < 0:
 		return fmt.Errorf("natsnode: the cluster has no hub %q; it has %s", name, names(status.Peers))
 	}
@@ -119,6 +135,18 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 		return fmt.Errorf("natsnode: the hub %q was not removed: %w", name, answer.Error)
 	}
 	return nil
+}
+
+// heartbeat is more than the time between two messages of a peer that runs.
+const heartbeat = 2 * time.Second
+
+// errRuns refuses to remove a peer that the leader has heard of some time ago. A peer that was killed counts as running for lostTime.
+func errRuns(name string, ago time.Duration) error {
+	if ago < heartbeat {
+		return fmt.Errorf("natsnode: the hub %q is running: stop it before it is removed; if it has stopped just now, try again in %v", name, lostTime)
+	}
+	return fmt.Errorf("natsnode: the hub %q was heard of %v ago, and counts as running until that is %v: if it has stopped, try again in %v", name,
+		ago.Truncate(time.Second), lostTime, max(lostTime-ago.Truncate(time.Second), time.Second))
 }
 
 func names(peers []Peer) (text string) {

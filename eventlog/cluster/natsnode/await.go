@@ -29,10 +29,7 @@ func (n *Node) await(ctx context.Context) error {
 				return err
 			}
 			missing, faults := n.unreached(answers)
-			reason := waitingFor(missing, len(n.peers))
-			if len(missing) > 0 && len(n.peers) > 2 {
-				reason += firstNeedsAll
-			}
+			reason := n.waitsFor(ctx, answers, missing)
 			n.o.Logger.Warn(reason + faults)
 			if n.o.Waiting != nil {
 				n.o.Waiting(reason)
@@ -45,6 +42,18 @@ func (n *Node) await(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// waitsFor says what this node waits for, which has no leader. missing are those of all peers that do not answer.
+func (n *Node) waitsFor(ctx context.Context, answers []answer, missing []string) string {
+	if v := n.voters(ctx, answers); v != nil {
+		return v.waitingFor(missing, len(n.peers))
+	}
+	reason := waitingFor(missing, len(n.peers))
+	if len(missing) > 0 && len(n.peers) > 2 {
+		reason += firstNeedsAll
+	}
+	return reason
 }
 
 // led reports whether the cluster has a leader, as far as this node knows. JetStream calls a node that restarts current until it has heard of one.

@@ -47,6 +47,18 @@ func ServerLog(to *slog.Logger) server.Logger { return &serverLog{logger: to} }
 // WaitingFor says what a node waits for that does not reach some of its peers.
 func WaitingFor(missing []string, all int) string { return waitingFor(missing, all) }
 
+// WaitingForMembers says what hubs wait for of which some run.
+func WaitingForMembers(running, silent, missing []string, all int) string {
+	v := voters{need: (len(running)+len(silent))/2 + 1, running: running, silent: silent}
+	return v.waitingFor(missing, all)
+}
+
+// ErrRuns refuses to remove a peer that was heard of some time ago.
+func ErrRuns(name string, ago time.Duration) error { return errRuns(name, ago) }
+
+// IDs returns the ID by which JetStream counts this node, and the one by which this package does.
+func (n *Node) IDs() (theirs, ours string) { return n.server.Node(), idOf(n.name) }
+
 // Stuck returns the name of a follower that does not come closer to its leader, after one look at each of these states of the followers, a second apart.
 func Stuck(looks ...[]*server.PeerInfo) (name string) {
 	s, now := stragglers{}, time.Now()

@@ -3,7 +3,6 @@ package natsnode
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +12,7 @@ import (
 type contact struct {
 	next   time.Time // when to look again which peers do not answer
 	pause  time.Duration
-	logged string // the peers that the log names already; empty: none
+	logged string // the reason that the log has already; empty: none
 }
 
 // checkContact logs which peers do not answer, and why, when this node has lost the majority of them. It keeps their names for Ready and Status.
@@ -27,21 +26,23 @@ func (n *Node) checkContact(ctx context.Context, c *contact) {
 	if time.Now().Before(c.next) {
 		return
 	}
-	missing, why := n.missing(ctx)
+	answers := n.probeAll(ctx)
+	v := n.voters(ctx, answers)
 	if ctx.Err() != nil {
 		return
 	}
-	if len(n.peers)-len(missing) > len(n.peers)/2 {
+	if v == nil || v.enough() {
 		n.regain(c)
 		return
 	}
 	c.pause = min(max(2*c.pause, diagnose), diagnoseMax)
 	c.next = time.Now().Add(c.pause)
-	names := strings.Join(missing, ", ")
-	n.lack(names)
-	if names != c.logged {
-		c.logged = names
-		n.o.Logger.Warn("this hub has lost the majority of its cluster: " + waitingFor(missing, len(n.peers)) + why)
+	missing, why := n.unreached(answers)
+	reason := v.waitingFor(missing, len(n.peers))
+	n.lack(reason)
+	if reason != c.logged {
+		c.logged = reason
+		n.o.Logger.Warn("this hub has lost the majority of its cluster: " + reason + why)
 	}
 }
 
@@ -54,21 +55,21 @@ func (n *Node) regain(c *contact) {
 	n.lack("")
 }
 
-// lack keeps the names of the peers that do not answer while the majority is lost; empty: it is not lost.
-func (n *Node) lack(names string) {
+// lack keeps what this node waits for while the majority is lost; empty: it is not lost.
+func (n *Node) lack(reason string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.lacking = names
+	n.lacking = reason
 }
 
-// alone returns an error that names the missing peers if the majority is lost, as far as this node knows.
+// alone returns an error that says which hubs are missing if the majority is lost, as far as this node knows.
 func (n *Node) alone() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.lacking == "" {
 		return nil
 	}
-	return fmt.Errorf("natsnode: this hub has lost the majority of its cluster, and does not reach %s", n.lacking)
+	return errors.New("natsnode: this hub has lost the majority of its cluster: " + n.lacking)
 }
 
 // connected returns how many peers this node has connections with, itself included.

@@ -81,8 +81,8 @@ func TestHubThatLosesItsMajoritySaysWhomItMisses(t *testing.T) {
 	}
 	log.await(t, "has lost the majority of its cluster", "waiting for one of "+h.peers[1]+", "+h.peers[2], "; "+h.peers[1]+": ", "; "+h.peers[2]+": ")
 	for what, err := range map[string]error{"Ready": h.node.Ready(), "Status": second(h.node.Status(t.Context()))} {
-		if err == nil || !strings.Contains(err.Error(), "does not reach "+h.peers[1]+", "+h.peers[2]) {
-			t.Errorf("%s: %v; want the names of the missing hubs", what, err)
+		if err == nil || !strings.Contains(err.Error(), "waiting for one of "+h.peers[1]+", "+h.peers[2]+": 2 of 3 hubs are needed. Of the hubs that count, "+h.node.Name()+" runs; ") {
+			t.Errorf("%s: %v; want the missing hubs", what, err)
 		}
 	}
 	c.network.Heal()
@@ -213,29 +213,6 @@ func TestLostHubIsRemovedAlthoughTheOthersHaveRestarted(t *testing.T) {
 		return err
 	}); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestHubThatTakesThePlaceOfAKilledOneIsNotOneTooMany: the other one counts as online for some seconds.
-func TestHubThatTakesThePlaceOfAKilledOneIsNotOneTooMany(t *testing.T) {
-	t.Parallel()
-	c := newTrio(t)
-	h := c.other(c.leader())
-	h.die()
-	if err := h.stop(); err != nil {
-		t.Fatal(err)
-	}
-	c.network.Heal()
-	log := h.capture()
-	h.dir = t.TempDir()
-	if err := h.start(); err != nil {
-		t.Fatal(err)
-	}
-	h.node.Examine(t.Context())
-	log.mu.Lock()
-	defer log.mu.Unlock()
-	if text := log.text.String(); strings.Contains(text, "more hubs take part") {
-		t.Error(text)
 	}
 }
 

@@ -114,10 +114,11 @@ type Node struct {
 	broken chan struct{} // closed when the node has failed
 	closed sync.Once
 
-	mu      sync.Mutex    // guards the following fields
-	err     error         // why it has failed
-	lacking string        // see lack
-	yielded time.Duration // the time that StepDown has taken
+	mu         sync.Mutex    // guards the following fields
+	err        error         // why it has failed
+	lacking    string        // see lack
+	yielded    time.Duration // the time that StepDown has taken
+	remembered []string      // names of the members of the cluster, as its leader last listed them
 }
 
 // Open starts a node and waits until it is a member of the cluster: a leader is elected, and this node has everything that the leader has.
@@ -140,7 +141,7 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n.name = id.Name
+	n.name, n.remembered = id.Name, id.Members
 	o.warnOfName(n.name)
 	rejoins := o.hasData()
 	if rejoins {
@@ -150,6 +151,9 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 		}
 	}
 	if err = n.start(ctx); err != nil {
+		if n.system != nil {
+			n.system.Close()
+		}
 		if n.server != nil {
 			n.server.Shutdown()
 			n.server.WaitForShutdown()
@@ -166,25 +170,6 @@ func Open(ctx context.Context, options *Options) (_ *Node, err error) {
 		})
 	}
 	return n, nil
-}
-
-// start starts the server, and returns when it is current.
-func (n *Node) start(ctx context.Context) (err error) {
-	settings, err := n.settings()
-	if err != nil {
-		return err
-	}
-	if n.server, err = server.NewServer(settings); err != nil {
-		return err
-	}
-	n.server.SetLoggerV2(&serverLog{logger: n.o.Logger, fatal: n.fail}, false, false, false)
-	n.server.Start()
-	if err := n.await(ctx); err != nil {
-		return err
-	}
-	n.system, err = nats.Connect("", nats.InProcessServer(n.server), nats.UserInfo(systemUser, n.keys.client), nats.MaxReconnects(-1),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.o.Logger.Debug("NATS", "error", err.Error()) }))
-	return err
 }
 
 // fail records why the node has failed.

@@ -52,6 +52,9 @@ func TestHubAloneKeepsItsOrderAcrossRestarts(t *testing.T) {
 		if b, err := order.Bounds(t.Context()); err != nil || b.Last != i+1 || b.MaxMessage < natsnode.MaxMessage {
 			t.Errorf("bounds %+v, %v", b, err)
 		}
+		if theirs, ours := n.IDs(); theirs != ours {
+			t.Errorf("JetStream counts the hub as %q, and this package takes that for %q", theirs, ours)
+		}
 		status, err := n.Status(t.Context())
 		if err != nil || status.Leader != n.Name() || status.StreamLeader != n.Name() || len(status.Peers) != 1 || !status.Peers[0].Online {
 			t.Errorf("status %+v, %v", status, err)

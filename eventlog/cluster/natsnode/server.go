@@ -1,6 +1,7 @@
 package natsnode
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 )
 
 const (
@@ -24,6 +26,25 @@ const (
 	// peers. Such an address may be wrong, because containers change theirs, and certificates are for names.
 	nobody = "127.0.0.1:1"
 )
+
+// start starts the server, and returns when it is current.
+func (n *Node) start(ctx context.Context) (err error) {
+	settings, err := n.settings()
+	if err != nil {
+		return err
+	}
+	if n.server, err = server.NewServer(settings); err != nil {
+		return err
+	}
+	n.server.SetLoggerV2(&serverLog{logger: n.o.Logger, fatal: n.fail}, false, false, false)
+	n.server.Start()
+	n.system, err = nats.Connect("", nats.InProcessServer(n.server), nats.UserInfo(systemUser, n.keys.client), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.o.Logger.Debug("NATS", "error", err.Error()) }))
+	if err != nil {
+		return err
+	}
+	return n.await(ctx)
+}
 
 // settings returns the options of the server.
 //

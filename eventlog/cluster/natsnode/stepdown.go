@@ -118,43 +118,23 @@ const askTime = 200 * time.Millisecond // for the answers of all nodes
 
 // successor returns the name of a node that can take over a group; empty if there is none at the moment. This node, the leader, must know it as
 // current. The other node must know this one as its leader, because the leader does not notice a quick restart at once.
-func (n *Node) successor(ctx context.Context, group groupIn) string {
+func (n *Node) successor(ctx context.Context, group groupIn) (name string) {
 	mine := n.own(group)
 	if mine == nil {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	inbox := n.system.NewInbox()
-	answers, err := n.system.SubscribeSync(inbox)
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = answers.Unsubscribe() }() // fails only on a closed connection
-	question, err := json.Marshal(n.question())
-	if err == nil {
-		err = n.system.PublishRequest("$SYS.REQ.SERVER.PING.JSZ", inbox, question)
-	}
-	for err == nil {
-		var m *nats.Msg
-		if m, err = answers.NextMsgWithContext(ctx); err != nil {
-			break
+	n.askAll(ctx, "$SYS.REQ.SERVER.PING.JSZ", n.question(), func(answering string, data json.RawMessage) bool {
+		var info server.JSInfo
+		if json.Unmarshal(data, &info) != nil {
+			return false // of a node that has no JetStream yet
 		}
-		var answer struct {
-			Server struct {
-				Name string `json:"name"`
-			} `json:"server"`
-			Data server.JSInfo `json:"data"`
+		follows := func(p *server.PeerInfo) bool { return p.Name == answering && p.Current && online(p) }
+		if theirs := group(&info); theirs != nil && theirs.Leader == n.name && slices.ContainsFunc(mine.Replicas, follows) {
+			name = answering
 		}
-		if json.Unmarshal(m.Data, &answer) != nil {
-			continue // of a node that has no JetStream yet
-		}
-		name, theirs := answer.Server.Name, group(&answer.Data)
-		if theirs != nil && theirs.Leader == n.name && slices.ContainsFunc(mine.Replicas, func(p *server.PeerInfo) bool { return p.Name == name && p.Current && online(p) }) {
-			return name
-		}
-	}
-	return ""
+		return name != ""
+	})
+	return name
 }
 
 // question asks a node for what groupIn needs.

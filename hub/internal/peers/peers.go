@@ -38,14 +38,15 @@ type Hub struct {
 	Ready      bool   `json:"ready"`
 	Unready    string `json:"unready,omitempty"` // the reason
 	Generation string `json:"generation"`
-	Head       uint64 `json:"head"`        // sequence number of its newest event
-	Message    uint64 `json:"message"`     // number of the newest message of the shared log that it has
-	Last       uint64 `json:"last"`        // number of the newest message in the shared log, as far as it knows
-	Streams    int    `json:"streams"`     // open ones
-	Stored     uint64 `json:"stored"`      // events since it started
-	Delivered  uint64 `json:"delivered"`   // events since it started, counted once for each subscriber
-	ContactAge int64  `json:"contact_age"` // milliseconds since its last contact with the shared log
-	Presence   uint64 `json:"presence"`    // number of its last message about members
+	Head       uint64 `json:"head"`             // sequence number of its newest event
+	Message    uint64 `json:"message"`          // number of the newest message of the shared log that it has
+	Last       uint64 `json:"last"`             // number of the newest message in the shared log, as far as it knows
+	Streams    int    `json:"streams"`          // open ones
+	Stored     uint64 `json:"stored"`           // events since it started
+	Delivered  uint64 `json:"delivered"`        // events since it started, counted once for each subscriber
+	ContactAge int64  `json:"contact_age"`      // milliseconds since its last contact with the shared log
+	Presence   uint64 `json:"presence"`         // number of its last message about members
+	Tokens     string `json:"tokens,omitempty"` // identifies how it checks tokens
 
 	// Silent says that the hub has not answered the one that describes it. No hub announces it of itself.
 	Silent bool `json:"silent,omitempty"`

@@ -1,0 +1,193 @@
+package natsnode
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// A majority is one of the members of the cluster, and not of the list of peers. The two differ when a hub is lost and was not removed: its name still
+// counts, beside that of the hub in its place. Servers keep the members on disk, so a node knows them also without a leader. Only a node that never was
+// a member has to ask the others.
+
+// voters are the members of the cluster, whose majority elects a leader.
+type voters struct {
+	need    int      // members that must run
+	running []string // names of members that answer, this node included if it is one
+	silent  []string // names of members that do not answer
+}
+
+// metaGroup is the name of the group of all servers.
+const metaGroup = "_meta_"
+
+// voters returns the members of the cluster; nil if it never had a leader, as far as this node and its peers know. answers are those of all peers.
+func (n *Node) voters(ctx context.Context, answers []answer) *voters {
+	group := n.ownMembers()
+	if group == nil || group.PIndex == 0 {
+		group = n.othersMembers(ctx)
+	}
+	if group == nil {
+		return nil
+	}
+	known := n.knownNames()
+	runs := map[string]bool{idOf(n.name): true}
+	for _, a := range answers {
+		if a.name != "" {
+			runs[idOf(a.name)], known[idOf(a.name)] = true, a.name
+		}
+	}
+	v := &voters{need: group.QuorumNeeded}
+	ids := slices.Collect(maps.Keys(group.Peers))
+	if len(ids) < group.Size { // the server that has answered is a member, too
+		ids = append(ids, group.ID)
+	}
+	for _, id := range ids {
+		name := id
+		if known[id] != "" {
+			name = known[id]
+		}
+		if runs[id] {
+			v.running = append(v.running, name)
+		} else {
+			v.silent = append(v.silent, name)
+		}
+	}
+	slices.Sort(v.running)
+	slices.Sort(v.silent)
+	return v
+}
+
+// ownMembers returns what the server of this node knows of the members; nil before it has started.
+func (n *Node) ownMembers() *server.RaftzGroup {
+	status := n.server.Raftz(&server.RaftzOptions{AccountFilter: systemAccount, GroupFilter: metaGroup})
+	if status == nil {
+		return nil
+	}
+	if group, ok := (*status)[systemAccount][metaGroup]; ok {
+		return &group
+	}
+	return nil
+}
+
+// othersMembers returns what the connected server with the newest entries knows of the members; nil if none has entries.
+func (n *Node) othersMembers(ctx context.Context) (newest *server.RaftzGroup) {
+	n.askAll(ctx, "$SYS.REQ.SERVER.PING.RAFTZ", &server.RaftzOptions{AccountFilter: systemAccount, GroupFilter: metaGroup}, func(_ string, data json.RawMessage) bool {
+		var status server.RaftzStatus
+		if json.Unmarshal(data, &status) != nil {
+			return false
+		}
+		if group, ok := status[systemAccount][metaGroup]; ok && group.PIndex > 0 && (newest == nil || group.PIndex > newest.PIndex) {
+			newest = &group
+		}
+		return false
+	})
+	return newest
+}
+
+// askAll sends a question to all connected servers, and calls take with the name of each that answers within askTime, until take returns true.
+func (n *Node) askAll(ctx context.Context, subject string, question any, take func(server string, data json.RawMessage) (enough bool)) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	body, err := json.Marshal(question)
+	if err != nil {
+		return
+	}
+	inbox := nats.NewInbox()
+	answers, err := n.system.SubscribeSync(inbox)
+	if err != nil {
+		return
+	}
+	defer func() { _ = answers.Unsubscribe() }() // fails only on a closed connection
+	for err = n.system.PublishRequest(subject, inbox, body); err == nil; {
+		var m *nats.Msg
+		if m, err = answers.NextMsgWithContext(ctx); err != nil {
+			return
+		}
+		var answer struct {
+			Server struct {
+				Name string `json:"name"`
+			} `json:"server"`
+			Data json.RawMessage `json:"data"`
+		}
+		if json.Unmarshal(m.Data, &answer) == nil && take(answer.Server.Name, answer.Data) {
+			return
+		}
+	}
+}
+
+// idOf returns the ID by which JetStream counts the server with a name.
+func idOf(name string) string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	sum := sha256.Sum256([]byte(name))
+	id := sum[:8]
+	for i, b := range id {
+		id[i] = digits[int(b)%len(digits)]
+	}
+	return string(id)
+}
+
+// knownNames returns the names of the members that this node remembers, by ID.
+func (n *Node) knownNames() map[string]string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	names := map[string]string{idOf(n.name): n.name}
+	for _, name := range n.remembered {
+		names[idOf(name)] = name
+	}
+	return names
+}
+
+// list says which members run.
+func (v *voters) list() string {
+	running, silent := strings.Join(v.running, ", "), strings.Join(v.silent, ", ")
+	switch len(v.silent) {
+	case 0:
+	case 1:
+		silent += " does not"
+	default:
+		silent += " do not"
+	}
+	const these = "Of the hubs that count, "
+	switch {
+	case len(v.running) == 0:
+		return these + silent + " run"
+	case len(v.running) == 1:
+		running += " runs"
+	default:
+		running += " run"
+	}
+	if silent != "" {
+		running += "; "
+	}
+	return these + running + silent
+}
+
+// enough reports whether enough members run to elect a leader.
+func (v *voters) enough() bool { return len(v.running) >= v.need }
+
+// afterDisaster says what an operator does if hubs that count are gone for good.
+const afterDisaster = "Start the others; if too many of them are lost for good, docs/cluster.md (After a disaster) says how to continue with the events of one hub"
+
+// waitingFor says what hubs wait for that have no majority. missing are the addresses of hubs in the list of all peers that do not answer.
+func (v *voters) waitingFor(missing []string, all int) string {
+	total := len(v.running) + len(v.silent)
+	text := ""
+	if total == all && len(missing) == len(v.silent) {
+		text = waitingFor(missing, all) // addresses say more than names
+	} else {
+		text = waitingFor(v.silent, total)
+		if len(missing) > 0 {
+			text += ", and no hub answers at " + strings.Join(missing, ", ")
+		}
+	}
+	if !v.enough() {
+		text += ". " + v.list() + ". " + afterDisaster
+	}
+	return text
+}

@@ -1,0 +1,149 @@
+package natsnode_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidings-sse/tidings/eventlog/cluster/natsnode"
+)
+
+// TestHubInThePlaceOfALostOne: a hub is lost, and a new one starts in its place, while the lost one still counts for majorities.
+func TestHubInThePlaceOfALostOne(t *testing.T) {
+	t.Parallel()
+	c := newTrio(t)
+	h := c.other(c.leader())
+	lost := h.node.Name()
+	h.die()
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.network.Heal()
+	logs := map[*hub]*captured{h: h.capture()}
+	h.dir = t.TempDir()
+	if err := h.start(); err != nil {
+		t.Fatal(err)
+	}
+	h.node.Examine(t.Context())
+
+	// TestHubThatTakesThePlaceOfAKilledOneIsNotOneTooMany: the other one counts as online for some seconds.
+	logs[h].mu.Lock()
+	if text := logs[h].text.String(); strings.Contains(text, "more hubs take part") {
+		t.Error(text)
+	}
+	logs[h].mu.Unlock()
+
+	t.Run("LostHubThatStillCountsIsNamedWhenTheMajorityIsLost", func(t *testing.T) { lostHubIsNamed(t, c, h, lost) })
+}
+
+// lostHubIsNamed kills one of three hubs that run. Both others said that they had no contact, or waited for a leader, and not that a fourth hub counts.
+func lostHubIsNamed(t *testing.T, c *trio, h *hub, lost string) {
+	var killed, old *hub
+	for _, other := range c.hubs {
+		if other != h && killed == nil {
+			killed = other
+		} else if other != h {
+			old = other
+		}
+	}
+	if err := repeat(func(ctx context.Context) error { // all know the new member
+		status, err := old.node.Status(ctx)
+		if err == nil && len(status.Peers) != 4 {
+			err = fmt.Errorf("the cluster has the members %+v", status.Peers)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	silent := []string{lost, killed.node.Name()}
+	running := []string{old.node.Name(), h.node.Name()}
+	slices.Sort(silent)
+	slices.Sort(running)
+	killed.die()
+	want := "waiting for one of " + strings.Join(silent, ", ") + ": 3 of 4 hubs are needed, and no hub answers at "
+	counts := ". Of the hubs that count, " + strings.Join(running, ", ") + " run; " + strings.Join(silent, ", ") + " do not. "
+	check := func(text string) error {
+		for _, part := range []string{want, counts, "docs/cluster.md (After a disaster)"} {
+			if !strings.Contains(text, part) {
+				return fmt.Errorf("%s\nwant %s", text, part)
+			}
+		}
+		return nil
+	}
+	for _, h := range []*hub{old, h} {
+		for what, ask := range map[string]func(context.Context) error{
+			"Ready":  func(context.Context) error { return h.node.Ready() },
+			"Status": func(ctx context.Context) error { return second(h.node.Status(ctx)) },
+		} {
+			if err := repeat(func(ctx context.Context) error {
+				err := ask(ctx)
+				if err == nil {
+					return fmt.Errorf("%s finds no fault", what)
+				}
+				return check(err.Error())
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := h.stop(); err != nil { // it starts again, and is no first start
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	o := h.options()
+	reason := make(chan string, 1)
+	o.Waiting = func(text string) {
+		select {
+		case reason <- text:
+		default:
+		}
+		cancel()
+	}
+	if node, err := natsnode.Open(ctx, o); err == nil {
+		_ = node.Close()
+		t.Fatal("a hub without a majority is a member")
+	}
+	if err := check(<-reason); err != nil {
+		t.Errorf("a hub that starts again: %v", err)
+	}
+}
+
+// TestMajorityIsOneOfTheHubsThatCount, whatever the list of peers has.
+func TestMajorityIsOneOfTheHubsThatCount(t *testing.T) {
+	t.Parallel()
+	const after = ". Start the others; if too many of them are lost for good, docs/cluster.md (After a disaster) says how to continue with the events of one hub"
+	for _, test := range []struct {
+		running, silent, missing []string
+		says                     string
+	}{
+		{[]string{"a-1"}, []string{"b-2", "c-3"}, []string{"b", "c"}, "waiting for one of b, c: 2 of 3 hubs are needed. Of the hubs that count, a-1 runs; b-2, c-3 do not" + after},
+		{[]string{"a-1", "b-2"}, []string{"c-3"}, []string{"c"}, "waiting until the hubs elect a leader, without c"},
+		{[]string{"a-1", "b-2", "c-3"}, nil, nil, "waiting until the hubs elect a leader"},
+		{[]string{"a-1", "b-2"}, []string{"b-9", "c-3"}, []string{"c"}, "waiting for one of b-9, c-3: 3 of 4 hubs are needed, and no hub answers at c. Of the hubs that count, a-1, b-2 run; b-9, c-3 do not" + after},
+		{[]string{"a-1", "b-2", "c-3"}, []string{"b-9"}, nil, "waiting until the hubs elect a leader, without b-9"},
+		{nil, []string{"a-9", "b-9", "c-9"}, nil, "waiting for 2 of a-9, b-9, c-9: 2 of 3 hubs are needed. Of the hubs that count, a-9, b-9, c-9 do not run" + after},
+		{[]string{"c-3"}, []string{"a-9", "b-9"}, nil, "waiting for one of a-9, b-9: 2 of 3 hubs are needed. Of the hubs that count, c-3 runs; a-9, b-9 do not" + after},
+	} {
+		if says := natsnode.WaitingForMembers(test.running, test.silent, test.missing, 3); says != test.says {
+			t.Errorf("%q run, %q do not:\n%s, want\n%s", test.running, test.silent, says, test.says)
+		}
+	}
+}
+
+// TestRemovingAHubSoonAfterItsDeathSaysWhenToTryAgain: it said that the hub is running.
+func TestRemovingAHubSoonAfterItsDeathSaysWhenToTryAgain(t *testing.T) {
+	t.Parallel()
+	for ago, says := range map[time.Duration]string{
+		500 * time.Millisecond:  `the hub "a-1" is running: stop it before it is removed; if it has stopped just now, try again in 10s`,
+		6200 * time.Millisecond: `the hub "a-1" was heard of 6s ago, and counts as running until that is 10s: if it has stopped, try again in 4s`,
+		9999 * time.Millisecond: `the hub "a-1" was heard of 9s ago, and counts as running until that is 10s: if it has stopped, try again in 1s`,
+	} {
+		if err := natsnode.ErrRuns("a-1", ago); err.Error() != "natsnode: "+says {
+			t.Errorf("after %v: %v, want %s", ago, err, says)
+		}
+	}
+}
