@@ -197,6 +197,9 @@ func (d *direct) noteMoved() {
 	if d.moved {
 		d.moved = false
 		d.wrote = d.shard.wheel.now
+		if l := d.lane(); l != nil {
+			l.taken = l.out.Taken()
+		}
 	}
 }
 

@@ -20,6 +20,10 @@ type Lane interface {
 	// there is room.
 	Room() int
 
+	// Taken returns how many bytes the connection has taken from all its lanes. It returns 0 if the client accepts no bytes of this lane, whatever the
+	// others send.
+	Taken() int64
+
 	// Flush sends what the lanes of the connection have added.
 	Flush()
 
@@ -41,6 +45,7 @@ type lane struct {
 	direct
 	out   Lane
 	trunk *trunk
+	taken int64 // by the connection when the lane was last known to be no slow one
 }
 
 var (
@@ -66,6 +71,14 @@ func (l *lane) Ended(slow bool) {
 		why = Slow
 	}
 	l.shard.post(func() { l.abort(why) })
+}
+
+// takesTurns reports whether the connection has taken bytes of other lanes since the last check, although none of this one. Then the client is not
+// slow: the lane waits for its turn.
+func (l *lane) takesTurns() bool {
+	was := l.taken
+	l.taken = l.out.Taken()
+	return l.taken > was
 }
 
 // whyLost returns the reason for which a client has accepted no more bytes.

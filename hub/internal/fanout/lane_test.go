@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tidings-sse/tidings/eventlog"
@@ -16,6 +17,7 @@ import (
 type fakeConnection struct {
 	mu      sync.Mutex
 	flushes int
+	taken   atomic.Int64 // what Taken returns
 }
 
 // fakeLane is a Lane that takes a limited number of bytes.
@@ -73,6 +75,8 @@ func (l *fakeLane) Room() int {
 	l.blocked = l.room == 0
 	return l.room
 }
+
+func (l *fakeLane) Taken() int64 { return l.conn.taken.Load() }
 
 func (l *fakeLane) Flush() {
 	l.conn.mu.Lock()

@@ -65,6 +65,11 @@ func (s *shard) due(sub *subscriber) {
 			s.scheduleTimeout(sub, timeout-silent)
 			return
 		}
+		if l, ok := sub.via.(*lane); ok && l.takesTurns() {
+			sub.wrote = s.wheel.now
+			s.scheduleTimeout(sub, timeout)
+			return
+		}
 		s.close(sub, Slow)
 	case live, catching, ahead:
 		if s.wheel.now-sub.via.lastWrite() >= s.interval(sub.group)*3/4 {

@@ -42,6 +42,8 @@ type conn struct {
 	idle     *time.Timer
 
 	out         []byte // frames to be sent
+	line        line   // streams that wait to send
+	taken       int64  // bytes of data that went to out
 	writing     bool   // a goroutine sends, and flush leaves it to it
 	window      int64  // how much data the client takes on all streams together
 	firstWindow int64  // the window of a new stream

@@ -93,9 +93,8 @@ func (c *conn) setFirstWindow(size int64) error {
 		if st.window += more; st.window > maxWindow {
 			return http2.ConnectionError(http2.ErrCodeFlowControl)
 		}
-		st.unblock()
 	}
-	c.changed.Broadcast()
+	c.madeRoom()
 	return nil
 }
 

@@ -65,6 +65,7 @@ func (c *conn) appendData(st *Stream, b []byte, end bool) (n int) {
 		n += len(part)
 		st.window -= size
 		c.window -= size
+		c.taken += size
 		c.appendFrame(st.id, part, end && n == len(b))
 	}
 	if len(b) == 0 && end {
@@ -234,7 +235,5 @@ var longAgo = time.Unix(1, 0)
 // madeRoom wakes the handlers and the streams that wait for room in out. The caller holds mu.
 func (c *conn) madeRoom() {
 	c.changed.Broadcast()
-	for _, st := range c.streams {
-		st.unblock()
-	}
+	c.line.unblock()
 }

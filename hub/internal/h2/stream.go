@@ -25,6 +25,7 @@ type Stream struct {
 	gotEnd  bool      // the client has ended its side
 	sentEnd bool      // this side has ended
 	blocked bool      // Send could not take everything
+	place   place     // in the line of the connection
 }
 
 // Events are told what happens to a detached stream. Their methods must not block, and must not call the stream.
@@ -49,8 +50,10 @@ func (st *Stream) Send(b []byte) (n int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if st.err == nil && !st.sentEnd {
-		n = c.appendData(st, b, false)
-		st.blocked = n < len(b)
+		if n = c.appendData(st, b, false); n > 0 {
+			c.line.leave(st)
+		}
+		st.wait(n < len(b))
 	}
 	if st.err == nil && st.sentEnd {
 		return n, ErrEnded
@@ -71,8 +74,27 @@ func (st *Stream) Room() int {
 	if c.hasRoom() {
 		room = min(st.window, c.window, int64(outLimit-len(c.out)-frameHeader))
 	}
-	st.blocked = room <= 0
+	st.wait(room <= 0)
 	return int(max(room, 0))
+}
+
+// wait lets the stream wait in line if it is blocked. The caller holds mu.
+func (st *Stream) wait(blocked bool) {
+	if st.blocked = blocked; blocked {
+		st.c.line.join(st)
+	}
+}
+
+// Taken returns how many bytes the connection has taken from all its streams. It returns 0 if the client has closed the window of this stream, so that
+// the stream waits for more than its turn.
+func (st *Stream) Taken() int64 {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st.window <= 0 {
+		return 0
+	}
+	return c.taken
 }
 
 // Flush sends what the streams of the connection have added.
@@ -166,6 +188,7 @@ func (c *conn) remove(st *Stream) {
 		return
 	}
 	delete(c.streams, st.id)
+	c.line.leave(st)
 	if len(c.streams) == 0 && c.err == nil {
 		c.setIdle()
 		c.setState(http.StateIdle)
