@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"cmp"
+	"math"
 
 	"github.com/tidings-sse/tidings/eventlog"
 )
@@ -70,15 +71,13 @@ func (d *direct) pushBehind(b *[]byte, from uint64, chunks []chunk) (all bool, a
 	return all, at, d.rest, err
 }
 
-// room returns about how many bytes of events the subscriber takes at a time. Lanes share their connection, which may be full. More bytes than
-// it takes would be made in vain. Compressed groups get whole pages, whose pieces others can use.
+// room returns how many bytes the subscriber takes now. Lanes share their connection, which may be full; more bytes than it takes would be made in
+// vain. Nobody knows it of a socket.
 func (d *direct) room() int {
 	if l := d.lane(); l != nil {
-		if room := l.out.Room(); room == 0 || !d.group.gzip {
-			return min(room, pageBytes)
-		}
+		return l.out.Room()
 	}
-	return pageBytes
+	return math.MaxInt
 }
 
 // unsentRest returns the unsent rest of a chunk.

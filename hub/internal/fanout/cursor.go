@@ -20,7 +20,8 @@ type cursor struct {
 	byLog bool           // up to until it reads the log, which leaves out superseded records
 	sent  uint64         // sequence number of the last position sent to the client, or unsent
 
-	once       bool // the stream ends at the head
+	once       bool              // the stream ends at the head
+	from       eventlog.Position // where the page of the log begins in which the cursor is, if part of it is still to be sent
 	bound      *bound
 	failOnGap  bool
 	checkpoint bool      // one is due at the head
@@ -213,15 +214,21 @@ func (c *cursor) read(ctx context.Context, events []*event) (_ []*event, complet
 		return events, complete, nil, err
 	}
 	for i := range page.events {
-		events = append(events, &page.events[i])
+		if e := &page.events[i]; e.record.Seq > c.query.After.Seq {
+			events = append(events, e)
+		}
 	}
 	c.checkpoint = true
 	return events, page.complete, nil, nil
 }
 
-// page returns the next page of the log.
+// page returns the next page of the log. If the subscriber has got only a part of the last one, that is the same page, unless it is no longer kept.
 func (c *cursor) page(ctx context.Context) (*page, error) {
 	c.query.Bytes, c.query.Limit = pageBytes, c.bound.limit()
+	if same := c.f.pages.with(c.group.wants, c.from, c.query); same != nil {
+		return same, nil
+	}
+	c.from = c.query.After
 	return c.f.pages.read(ctx, c.group.wants, c.query)
 }
 

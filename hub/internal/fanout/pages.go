@@ -78,10 +78,24 @@ func (p *pages) read(ctx context.Context, wants string, q eventlog.Query) (*page
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if made.complete != p.log.Head() { // at the head, the next read may find more
+	if len(made.events) > 0 || made.complete != p.log.Head() { // at the head, the next read may find what an empty page lacks
 		p.keep(key, made)
 	}
 	return made, nil
+}
+
+// with returns the kept page that begins at a position, if it has events after that of a query. nil: there is none
+func (p *pages) with(wants string, begins eventlog.Position, q eventlog.Query) *page {
+	if begins.Gen != q.After.Gen || begins.Seq >= q.After.Seq || begins.Gen != p.log.Head().Gen {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found := p.kept[pageKey{wants, begins, q.Told, q.Limit}]
+	if found == nil || found.complete.Gen != q.After.Gen || found.complete.Seq <= q.After.Seq {
+		return nil
+	}
+	return found
 }
 
 func (p *pages) load(ctx context.Context, q eventlog.Query) (*page, error) {

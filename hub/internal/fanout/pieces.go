@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"math"
 	"slices"
 	"sync"
 
@@ -49,20 +50,56 @@ func (c *cursor) squeeze(chunks []chunk) []chunk {
 	if !c.group.gzip {
 		return chunks
 	}
-	out := chunks[:0]
-	for len(chunks) > 0 {
-		n, bytes := nextPiece(chunks)
-		if bytes < pieceLeast {
-			n = max(n, 1)
-			out = append(out, chunks[:n]...)
-		} else if p := c.f.pieces.get(c.group.key, c.query.After.Gen, chunks[:n]); len(p.text) < bytes {
-			out = append(out, p)
-		} else {
-			out = append(out, chunks[:n]...)
-		}
-		chunks = chunks[n:]
-	}
+	out, _ := c.squeezeInto(chunks, math.MaxInt)
 	return out
+}
+
+// fit is squeeze for a subscriber with some room. It leaves out the chunks after those that fill the room, and moves the cursor back before them, so
+// that nothing is compressed or joined in vain.
+func (c *cursor) fit(chunks []chunk, now outcome, room int) ([]chunk, outcome) {
+	if room == math.MaxInt {
+		return c.squeeze(chunks), now
+	}
+	out, left := c.squeezeInto(chunks, room)
+	if left > 0 {
+		c.back(out[len(out)-1].at)
+		now = more
+	}
+	return out, now
+}
+
+// squeezeInto returns the first chunks, which have about as many bytes as there is room for, and how many chunks are left. It compresses them if the
+// group is compressed.
+func (c *cursor) squeezeInto(chunks []chunk, room int) (out []chunk, left int) {
+	out = chunks[:0]
+	for len(chunks) > 0 && room > 0 {
+		n, bytes := 1, 0
+		if c.group.gzip {
+			n, bytes = nextPiece(chunks)
+			n = max(n, 1)
+		}
+		made := chunks[:n]
+		if bytes >= pieceLeast {
+			if p := c.f.pieces.get(c.group.key, c.query.After.Gen, made); len(p.text) < bytes {
+				made[0] = p
+				made = made[:1]
+			}
+		}
+		for i := range made {
+			room -= len(made[i].text)
+		}
+		out, chunks = append(out, made...), chunks[n:]
+	}
+	return out, len(chunks)
+}
+
+// pageFor returns about how many bytes of events may be of use to a subscriber with some room. Compressed events take less of it. A page for them has
+// two pieces at least, so that the first one ends where it does for others.
+func (c *cursor) pageFor(room int) int {
+	if c.group.gzip && room < pageBytes {
+		room = max(2*pieceBytes, 16*room)
+	}
+	return min(room, pageBytes)
 }
 
 // nextPiece returns how many of some chunks make the next piece, and how many bytes they have.

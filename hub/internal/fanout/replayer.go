@@ -94,7 +94,7 @@ func (s *space) lend(c *cursor) { c.events, c.chunks, c.lent = s.events, s.chunk
 
 // takeBack takes the memory back, except for a buffer that a large event has grown, and releases what it refers to.
 func (s *space) takeBack(c *cursor) {
-	if cap(s.buf) > 4*pageBytes {
+	if cap(s.buf) > mostSpace {
 		s.buf = nil
 	}
 	s.events, s.chunks = c.events, c.chunks[:0]
@@ -119,7 +119,7 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 			return blocked
 		}
 		from := c.query.After.Seq
-		chunks, now, err := c.next(ctx, room)
+		chunks, now, err := c.next(ctx, c.pageFor(room))
 		if err != nil {
 			now := tooSlow
 			if !errors.Is(err, errTooSlow) {
@@ -129,7 +129,7 @@ func (d *direct) catchUp(ctx context.Context, buf *[]byte) progress {
 			_, _, _, _ = d.pushBehind(buf, from, []chunk{c.group.leaving(c.query.After)}) // on an error the client has disconnected, and resumes from its last id
 			return now
 		}
-		chunks = c.squeeze(chunks)
+		chunks, now = c.fit(chunks, now, room)
 		all, at, rest, err := d.pushBehind(buf, from, chunks)
 		switch {
 		case err != nil:

@@ -111,6 +111,7 @@ func (s *shard) run(ctx context.Context) {
 		case now := <-tick.C:
 			s.wheel.turn(now, s.due)
 			s.payOwing()
+			s.shrink()
 		case <-ctx.Done():
 			s.stop()
 			return
@@ -123,6 +124,30 @@ func (s *shard) run(ctx context.Context) {
 		}
 		s.flush()
 	}
+}
+
+const (
+	mostSpace = 4 * pageBytes // of a buffer that a shard or a replayer keeps
+	mostItems = 1024          // of a list that a shard keeps; a pass has about as many events at most
+)
+
+// shrink releases in each tick the memory that a burst has grown, and what lists between two passes refer to.
+func (s *shard) shrink() {
+	for _, b := range []*[]byte{&s.buf, &s.plain, &s.packed} {
+		if cap(*b) > mostSpace {
+			*b = nil
+		}
+	}
+	s.events, s.chunks, s.parts = emptied(s.events), emptied(s.chunks), emptied(s.parts)
+}
+
+// emptied returns a list without items, and with the same memory if that is not much.
+func emptied[T any](list []T) []T {
+	if cap(list) > mostItems {
+		return nil
+	}
+	clear(list[:cap(list)])
+	return list[:0]
 }
 
 func (s *shard) stop() {
